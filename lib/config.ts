@@ -1,0 +1,82 @@
+/**
+ * The environment, read once at start. Each process picks its variables from the one table in variables.ts;
+ * all bad ones are reported together, each with what it may be.
+ */
+export type Variable<T> = {
+  readonly default: T
+  readonly meaning: string
+  /** What it may be, in words: used in the error and in the reference. */
+  readonly format: string
+  /** Throws nothing; undefined means the text is not of the format. */
+  readonly parse: (text: string) => T | undefined
+}
+
+export const text = (fallback: string, meaning: string, format = 'text'): Variable<string> => ({
+  default: fallback,
+  meaning,
+  format,
+  parse: given => given,
+})
+
+export const integer = (fallback: number, min: number, max: number, meaning: string): Variable<number> => ({
+  default: fallback,
+  meaning,
+  format: `a whole number from ${min} to ${max}`,
+  parse(given) {
+    const value = /^\d+$/.test(given) ? Number(given) : Number.NaN
+    return value >= min && value <= max ? value : undefined
+  },
+})
+
+/** Like `integer`, but fractions are allowed: times in seconds. */
+export const seconds = (fallback: number, min: number, max: number, meaning: string): Variable<number> => ({
+  default: fallback,
+  meaning,
+  format: `seconds, a number from ${min} to ${max}`,
+  parse(given) {
+    const value = /^\d+(\.\d+)?$/.test(given) ? Number(given) : Number.NaN
+    return value >= min && value <= max ? value : undefined
+  },
+})
+
+export const port = (fallback: number, meaning: string): Variable<number> => ({
+  ...integer(fallback, 0, 65_535, `${meaning}; 0 is any free port`),
+  format: 'a port number from 0 to 65535',
+})
+
+export const choice = <T extends string>(
+  fallback: T,
+  choices: readonly T[],
+  meaning: string,
+): Variable<T> => ({
+  default: fallback,
+  meaning,
+  format: `one of ${choices.join(', ')}`,
+  parse: given => choices.find(each => each === given),
+})
+
+type Values<V> = { readonly [K in keyof V]: V[K] extends Variable<infer T> ? T : never }
+
+export class ConfigError extends Error {
+  override name = 'ConfigError'
+}
+
+/**
+ * Reads the variables from an environment. An empty variable counts as unset.
+ * @throws ConfigError naming every bad variable, its value and what it may be.
+ */
+export function readConfig<V extends Record<string, Variable<unknown>>>(
+  environment: Record<string, string | undefined>,
+  variables: V,
+): Values<V> {
+  const values: Record<string, unknown> = {}
+  const bad: string[] = []
+  for (const [name, variable] of Object.entries(variables)) {
+    const given = environment[name]
+    const value = given === undefined || given === '' ? variable.default : variable.parse(given)
+    if (value === undefined) bad.push(`  ${name}="${given}" must be ${variable.format} (${variable.meaning})`)
+    values[name] = value
+  }
+  if (bad.length > 0) throw new ConfigError(`bad environment:\n${bad.join('\n')}`)
+  return Object.freeze(values) as Values<V>
+}

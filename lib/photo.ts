@@ -1,0 +1,80 @@
+import { createHash, randomBytes } from 'node:crypto'
+import type { Format } from './telemetry/catalogue.ts'
+
+/** Who a photo belongs to: the first 32 hex digits of the SHA-256 of the session cookie's id. */
+export type Owner = string
+export type PhotoId = string
+
+/** Crockford's base 32 in lower case: sorts as it counts, has no letters that look alike. */
+const alphabet = '0123456789abcdefghjkmnpqrstvwxyz'
+const timeDigits = 9 // 45 bits of milliseconds: until the year 3084
+const lastMs = 2 ** 45 - 1
+
+/**
+ * A new id whose ascending order is newest first, as listings want it: inverted milliseconds, then 80 random bits.
+ */
+export function newPhotoId(nowMs: number): PhotoId {
+  let time = lastMs - nowMs
+  let digits = ''
+  for (let i = 0; i < timeDigits; i++) {
+    digits = alphabet[time % 32] + digits
+    time = Math.floor(time / 32)
+  }
+  return digits + Array.from(randomBytes(16), byte => alphabet[byte & 31]).join('')
+}
+
+export const isPhotoId = (value: string): boolean => /^[0-9a-hjkmnp-tv-z]{25}$/.test(value)
+
+export const ownerOf = (sessionId: string): Owner =>
+  createHash('sha256').update(sessionId).digest('hex').slice(0, 32)
+
+/** The session as logs and traces name it: 16 hex digits, from which no session can be opened. */
+export const sessionOf = (owner: Owner): string => owner.slice(0, 16)
+
+/** Everything of one owner; 256 folders keep each short. */
+export const ownerPrefix = (owner: Owner): string => `photos/${owner.slice(0, 2)}/${owner}/`
+export const photoPrefix = (owner: Owner, photo: PhotoId): string => `${ownerPrefix(owner)}${photo}/`
+export const photoKey = (owner: Owner, photo: PhotoId, file: string): string =>
+  photoPrefix(owner, photo) + file
+
+/** `photo.json`, written at accept: the promise. Times are ISO 8601 in UTC. */
+export type PhotoRecord = {
+  id: PhotoId
+  owner: Owner
+  format: Format
+  contentType: string
+  bytes: number
+  /** Absent when the head did not hold them. */
+  width?: number
+  height?: number
+  /** When the last byte of the upload was received: the promise's clock starts. */
+  receivedAt: string
+  promiseBy: string
+  receiveSeconds: number
+  /** A probe's photo is no promise. */
+  probe: boolean
+  traceparent?: string
+}
+
+/** One entry of THUMBNAILS: longest side in pixels and format. */
+export type Size = { side: number; format: 'jpg' | 'png' | 'webp' | 'avif' }
+export const thumbnailFile = ({ side, format }: Size): string => `${side}.${format}`
+
+export type ThumbnailRecord = Size & { width: number; height: number; bytes: number }
+
+/** `result.json`, written last: ready, or failed with a reason the person understands. */
+export type ResultRecord =
+  | {
+      state: 'ready'
+      thumbnails: ThumbnailRecord[]
+      /** When the thumbnails were durable: the promise's clock stops. */
+      durableAt: string
+      stages: { wait: number; convert: number; store: number }
+    }
+  | { state: 'failed'; reason: FailureReason; failedAt: string }
+
+export type FailureReason = {
+  code: 'undecodable' | 'over-limit' | 'timeout' | 'memory' | 'crash' | 'storage'
+  /** A sentence for the person: what happened and what to do. */
+  detail: string
+}

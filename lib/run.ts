@@ -1,0 +1,40 @@
+import { ConfigError } from './config.ts'
+import { describe } from './http.ts'
+
+export type Running = {
+  /** Where it listens, by name: web, webAdmin, …; told to whoever started the process. */
+  endpoints: Record<string, string>
+  /** Fails readiness, finishes what is under way, flushes, closes. */
+  stop(): Promise<void>
+}
+
+/** No stop takes longer than this over its grace time: what still hangs is cut by the exit. */
+const stopMarginMs = 5_000
+
+/**
+ * The frame of every service's main.ts: start, print `{"ready":{…}}` on one line, stop gracefully on the first
+ * SIGTERM or SIGINT and at once on the second. Exits 2 on a bad environment.
+ */
+export async function run(start: () => Promise<Running>, graceMs: () => number): Promise<void> {
+  try {
+    const running = await start()
+    stopOnSignal(running, graceMs())
+    process.stdout.write(`${JSON.stringify({ ready: running.endpoints })}\n`)
+  } catch (error) {
+    process.stderr.write(`${error instanceof ConfigError ? error.message : describe(error)}\n`)
+    process.exit(error instanceof ConfigError ? 2 : 1)
+  }
+}
+
+function stopOnSignal(running: Running, graceMs: number): void {
+  let stopping = false
+  const stop = async () => {
+    if (stopping) process.exit(1)
+    stopping = true
+    setTimeout(() => process.exit(1), graceMs + stopMarginMs).unref()
+    await running.stop()
+    process.exit(0)
+  }
+  process.on('SIGTERM', stop)
+  process.on('SIGINT', stop)
+}

@@ -1,0 +1,24 @@
+import { randomBytes } from 'node:crypto'
+import { linkSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+
+/**
+ * A secret from the environment, or else the one kept in DATA_DIR/secrets, made at the first start.
+ * Several processes may ask at once: the first to link its file wins, all read the same.
+ */
+export function secret(name: string, given: string, dataDir: string): string {
+  if (given) return given
+  const folder = join(dataDir, 'secrets')
+  const file = join(folder, name.toLowerCase())
+  mkdirSync(folder, { recursive: true, mode: 0o700 })
+  const draft = `${file}.${process.pid}.tmp`
+  writeFileSync(draft, randomBytes(32).toString('hex'), { mode: 0o600, flush: true })
+  try {
+    linkSync(draft, file)
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error
+  } finally {
+    rmSync(draft)
+  }
+  return readFileSync(file, 'utf8').trim()
+}

@@ -1,0 +1,152 @@
+/**
+ * Every metric, label, bucket, span and stage name, once. Services, rules, dashboards, diagnosis and tests
+ * take the names from here; a name typed anywhere else is a bug that test/tidy.test.ts finds.
+ */
+
+export const services = ['web', 'converter', 'logs', 'slo'] as const
+export type Service = (typeof services)[number]
+
+/** A photo's way through the house, in order; `experience` is measured in the browser (click to thumbnail). */
+export const stages = ['receive', 'wait', 'convert', 'store', 'deliver', 'experience'] as const
+export type Stage = (typeof stages)[number]
+
+export const outcomes = ['kept', 'broken', 'void'] as const
+export type Outcome = (typeof outcomes)[number]
+
+export const probePhases = ['dns', 'connect', 'tls', 'processing', 'transfer', 'thumbnail'] as const
+export type ProbePhase = (typeof probePhases)[number]
+
+export const formats = ['jpeg', 'png', 'webp', 'gif', 'avif', 'tiff'] as const
+export type Format = (typeof formats)[number]
+
+export const conversionOutcomes = ['ok', 'undecodable', 'timeout', 'memory', 'crash'] as const
+export type ConversionOutcome = (typeof conversionOutcomes)[number]
+
+export const storageOperations = ['put', 'get', 'list', 'delete'] as const
+export type StorageOperation = (typeof storageOperations)[number]
+
+/** A label's closed set of values, every combination of which is initialised to zero; or open (routes, streams). */
+type Labels = Readonly<Record<string, readonly string[] | 'open'>>
+
+export type Definition = {
+  kind: 'counter' | 'gauge' | 'histogram'
+  help: string
+  labels: Labels
+  /** Upper bounds in seconds; histograms only. */
+  buckets?: readonly number[]
+  /** The services that expose it. */
+  in: readonly Service[]
+}
+
+/** 60 is the promise's own bound: without it the latency objective cannot be read from the histogram. */
+export const photoBuckets = [0.05, 0.1, 0.25, 0.5, 1, 2, 5, 10, 20, 30, 45, 60, 90, 120, 300] as const
+const stageBuckets = [0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120] as const
+const storageBuckets = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5] as const
+/** The bounds that OpenTelemetry's HTTP metrics conventions advise. */
+const httpBuckets = [0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10] as const
+
+export const metrics = {
+  tintype_promises_total: {
+    kind: 'counter',
+    help: 'Accepted photos of a person, each once: thumbnail within the promise (kept), not (broken), or no promise after all (void).',
+    labels: { outcome: outcomes },
+    in: ['web', 'converter'],
+  },
+  tintype_photos_total: {
+    kind: 'counter',
+    help: 'Uploads by what became of them at the door.',
+    labels: { outcome: ['accepted', 'rejected', 'shed'] },
+    in: ['web'],
+  },
+  tintype_photo_seconds: {
+    kind: 'histogram',
+    help: 'Last byte of the upload received to durable thumbnail: the promise’s own clock.',
+    labels: {},
+    buckets: photoBuckets,
+    in: ['converter'],
+  },
+  tintype_stage_seconds: {
+    kind: 'histogram',
+    help: 'Time in each stage of a photo’s way.',
+    labels: { stage: stages },
+    buckets: stageBuckets,
+    in: ['web', 'converter'],
+  },
+  tintype_probe_attempts_total: {
+    kind: 'counter',
+    help: 'Journeys of the synthetic user, each once, after its retry.',
+    labels: { outcome: ['success', 'failure'] },
+    in: ['slo'],
+  },
+  tintype_probe_seconds: {
+    kind: 'gauge',
+    help: 'Phases of the synthetic user’s last journey.',
+    labels: { phase: probePhases },
+    in: ['slo'],
+  },
+  tintype_queue_depth: { kind: 'gauge', help: 'Photos waiting for a converter.', labels: {}, in: ['web'] },
+  tintype_queue_oldest_seconds: {
+    kind: 'gauge',
+    help: 'Age of the photo that waits longest.',
+    labels: {},
+    in: ['web'],
+  },
+  tintype_dead_letters: {
+    kind: 'gauge',
+    help: 'Photos given up after their last attempt, kept for replay.',
+    labels: {},
+    in: ['web'],
+  },
+  tintype_slots: {
+    kind: 'gauge',
+    help: 'Conversions this converter can do at once.',
+    labels: {},
+    in: ['converter'],
+  },
+  tintype_slots_busy: { kind: 'gauge', help: 'Conversions under way.', labels: {}, in: ['converter'] },
+  tintype_conversions_total: {
+    kind: 'counter',
+    help: 'Attempts by the converter’s children.',
+    labels: { outcome: conversionOutcomes, format: formats },
+    in: ['converter'],
+  },
+  tintype_storage_seconds: {
+    kind: 'histogram',
+    help: 'Time of a storage operation.',
+    labels: { operation: storageOperations, adapter: ['fs'] },
+    buckets: storageBuckets,
+    in: ['web', 'converter', 'slo'],
+  },
+  tintype_log_entries_total: {
+    kind: 'counter',
+    help: 'Log entries made durable by the log server.',
+    labels: { stream: 'open' },
+    in: ['logs'],
+  },
+  tintype_log_lag_seconds: {
+    kind: 'gauge',
+    help: 'Age of the newest entry of a stream when it became durable at the log server.',
+    labels: { stream: 'open' },
+    in: ['logs'],
+  },
+  tintype_build_info: {
+    kind: 'gauge',
+    help: 'Always 1; the version is in the label.',
+    labels: { version: 'open', service: 'open' },
+    in: services,
+  },
+  http_server_request_duration_seconds: {
+    kind: 'histogram',
+    help: 'Duration of HTTP server requests (OpenTelemetry’s http.server.request.duration).',
+    labels: {
+      http_request_method: 'open',
+      http_route: 'open',
+      http_response_status_code: 'open',
+      url_scheme: 'open',
+    },
+    buckets: httpBuckets,
+    in: services,
+  },
+} as const satisfies Record<string, Definition>
+
+export type MetricName = keyof typeof metrics

@@ -1,0 +1,104 @@
+import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client'
+import { type Definition, type MetricName, metrics, type Service } from './catalogue.ts'
+
+type LabelValues<L> = {
+  [K in keyof L]: L[K] extends readonly (infer V)[] ? V & string : string
+}
+type LabelsOf<N extends MetricName> = LabelValues<(typeof metrics)[N]['labels']>
+type Named<K extends Definition['kind']> = {
+  [N in MetricName]: (typeof metrics)[N]['kind'] extends K ? N : never
+}[MetricName]
+
+export type Metrics = {
+  increment<N extends Named<'counter'>>(name: N, labels: LabelsOf<N>, by?: number): void
+  set<N extends Named<'gauge'>>(name: N, labels: LabelsOf<N>, value: number): void
+  /** Observes seconds; `traceId` becomes the bucket's exemplar. */
+  observe<N extends Named<'histogram'>>(name: N, labels: LabelsOf<N>, seconds: number, traceId?: string): void
+  /** Runs before each scrape, to set gauges that are read rather than counted. */
+  onScrape(read: () => void | Promise<void>): void
+  /** The exposition for an Accept header: OpenMetrics when asked for, else Prometheus text 0.0.4. */
+  render(accept: string | undefined): Promise<{ contentType: string; body: string }>
+}
+
+/**
+ * The metrics one service exposes: those of the catalogue that name it, every combination of closed label
+ * sets at zero (a series born inside an incident loses its first increments), and Node's process metrics.
+ */
+export function createMetrics(service: Service, version: string): Metrics {
+  const registry = new Registry()
+  // One rendering only: prom-client's toggling of the content type renames counters in place.
+  registry.setContentType(Registry.OPENMETRICS_CONTENT_TYPE as never)
+  collectDefaultMetrics({ register: registry })
+  const instruments = new Map<string, Counter | Gauge | Histogram>()
+  for (const [name, definition] of Object.entries<Definition>(metrics)) {
+    if (!definition.in.includes(service)) continue
+    const instrument = createInstrument(name, definition, registry)
+    for (const labels of combinations(definition.labels)) zero(instrument, labels)
+    instruments.set(name, instrument)
+  }
+  const instrument = (name: string): Counter | Gauge | Histogram => {
+    const found = instruments.get(name)
+    if (!found) throw new Error(`metric ${name} is not of service ${service}; see lib/telemetry/catalogue.ts`)
+    return found
+  }
+  const reads: (() => void | Promise<void>)[] = []
+  const build = instrument('tintype_build_info') as Gauge
+  build.set({ version, service }, 1)
+
+  return {
+    increment: (name, labels, by = 1) =>
+      (instrument(name) as Counter).inc(labels as Record<string, string>, by),
+    set: (name, labels, value) => (instrument(name) as Gauge).set(labels as Record<string, string>, value),
+    observe(name, labels, seconds, traceId) {
+      const histogram = instrument(name) as Histogram
+      const exemplarLabels = traceId ? { trace_id: traceId } : {}
+      histogram.observe({ labels: labels as Record<string, string>, value: seconds, exemplarLabels } as never)
+    },
+    onScrape: read => void reads.push(read),
+    async render(accept) {
+      await Promise.all(reads.map(read => read()))
+      const openMetrics = await registry.metrics()
+      return accept?.includes('application/openmetrics-text')
+        ? { contentType: 'application/openmetrics-text; version=1.0.0; charset=utf-8', body: openMetrics }
+        : { contentType: 'text/plain; version=0.0.4; charset=utf-8', body: toPrometheusText(openMetrics) }
+    },
+  }
+}
+
+function createInstrument(name: string, { kind, help, labels, buckets }: Definition, registry: Registry) {
+  const common = { name, help, labelNames: Object.keys(labels), registers: [registry] }
+  if (kind === 'counter') return new Counter(common)
+  if (kind === 'gauge') return new Gauge(common)
+  return new Histogram({ ...common, buckets: [...(buckets ?? [])], enableExemplars: true })
+}
+
+function zero(instrument: Counter | Gauge | Histogram, labels: Record<string, string>): void {
+  if (instrument instanceof Histogram) instrument.zero(labels)
+  else if (instrument instanceof Counter) instrument.inc(labels, 0)
+  else instrument.set(labels, 0)
+}
+
+/** Every combination of closed label values; none at all when one label is open. */
+export function combinations(labels: Definition['labels']): Record<string, string>[] {
+  let all: Record<string, string>[] = [{}]
+  for (const [label, values] of Object.entries(labels)) {
+    if (values === 'open') return []
+    all = all.flatMap(partial => values.map(value => ({ ...partial, [label]: value })))
+  }
+  return all
+}
+
+/** OpenMetrics text as Prometheus text 0.0.4: counters named with `_total`, no exemplars, no `# EOF`. */
+export function toPrometheusText(openMetrics: string): string {
+  const counters = new Set([...openMetrics.matchAll(/^# TYPE (\S+) counter$/gm)].map(match => match[1]))
+  return openMetrics
+    .split('\n')
+    .filter(line => line !== '# EOF')
+    .map(line => {
+      const [, keyword, name, rest] = /^# (HELP|TYPE) (\S+) (.*)$/.exec(line) ?? []
+      if (keyword && counters.has(name) && !name?.endsWith('_total'))
+        return `# ${keyword} ${name}_total ${rest}`
+      return line.startsWith('#') ? line : line.replace(/ # \{.*$/, '')
+    })
+    .join('\n')
+}

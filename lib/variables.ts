@@ -1,0 +1,66 @@
+import { availableParallelism } from 'node:os'
+import { choice, integer, port, seconds, text, type Variable } from './config.ts'
+import type { Size } from './photo.ts'
+import { levels } from './telemetry/log.ts'
+
+/** Every variable of every process, once: each service picks its own from here. */
+export const variables = {
+  DATA_DIR: text('./data', 'where everything durable is kept', 'a folder'),
+  HOST: text('127.0.0.1', 'address that the public ports bind to', 'an IP address or host name'),
+  WEB_PORT: port(8080, 'the page and the photo API'),
+  WEB_ADMIN_PORT: port(9081, 'metrics, health and administration of web'),
+  CONVERTER_ADMIN_PORT: port(9082, 'metrics, health and administration of the converter'),
+  LOGS_PORT: port(8083, 'the log server: ingest and timeline'),
+  LOGS_ADMIN_PORT: port(9083, 'metrics, health and administration of logs'),
+  SLO_PORT: port(8084, 'the status and SLO pages'),
+  SLO_ADMIN_PORT: port(9084, 'metrics, health and administration of slo'),
+  CONVERTER_SLOTS: integer(availableParallelism(), 1, 256, 'conversions at once; default: one a core'),
+  THUMBNAILS: thumbnails('320.jpg'),
+  MAX_UPLOAD_BYTES: integer(52_428_800, 1024, 2 ** 40, 'largest photo accepted'),
+  MAX_PIXELS: integer(
+    268_402_689,
+    1,
+    2 ** 31,
+    'largest photo in pixels; formats that decode whole have lower caps',
+  ),
+  PROMISE_SECONDS: seconds(60, 0.1, 86_400, 'the promise: last byte received to durable thumbnail'),
+  SCRAPE_SECONDS: seconds(15, 0.2, 300, 'how often metrics are read'),
+  PROBE_TOKEN: text('', 'the probe’s secret; made at the first start when unset'),
+  INGEST_TOKEN: text('', 'the log shippers’ secret; made at the first start when unset'),
+  SESSION_SECRET: text('', 'signs session cookies; made at the first start when unset'),
+  QUEUE_URL: text('', 'where the queue is; default: a SQLite file in DATA_DIR', 'sqlite:FILE'),
+  STORAGE_URL: text('', 'where photos are; default: a folder in DATA_DIR', 'file:FOLDER'),
+  PROMETHEUS_URL: text('', 'Prometheus to read from instead of the embedded recorder', 'an http(s) URL'),
+  OTEL_EXPORTER_OTLP_ENDPOINT: text(
+    '',
+    'collector for traces; default: JSON lines in DATA_DIR/traces',
+    'an http(s) URL',
+  ),
+  LOG_LEVEL: choice('info', levels, 'least severe entries written'),
+  GRACE_SECONDS: seconds(20, 0, 600, 'how long a stop waits for what is under way'),
+} as const satisfies Record<string, Variable<unknown>>
+
+/** The variables of one process, by name. */
+export function pick<N extends keyof typeof variables>(...names: N[]): Pick<typeof variables, N> {
+  return Object.fromEntries(names.map(name => [name, variables[name]])) as Pick<typeof variables, N>
+}
+
+function thumbnails(fallback: string): Variable<readonly Size[]> {
+  const maxSizes = 8
+  const parse = (given: string): readonly Size[] | undefined => {
+    const sizes = given.split(',').map(item => {
+      const [, side, format] = /^(\d{1,5})\.(jpg|png|webp|avif)$/.exec(item.trim()) ?? []
+      return side && Number(side) > 0 && Number(side) <= 8192
+        ? { side: Number(side), format: format as Size['format'] }
+        : undefined
+    })
+    const known = sizes.filter(size => size !== undefined)
+    return known.length === sizes.length && known.length <= maxSizes ? known : undefined
+  }
+  return {
+    default: parse(fallback) ?? [],
+    meaning: 'thumbnails made of each photo; the first is the default one',
+    format: `up to ${maxSizes} of SIDE.jpg, SIDE.png, SIDE.webp or SIDE.avif, separated by commas, SIDE from 1 to 8192 pixels`,
+    parse,
+  }
+}

@@ -1,0 +1,71 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { createInterface } from 'node:readline'
+import { onTestFinished } from 'vitest'
+
+/** A folder of the test's own, removed when it ends. */
+export async function temporaryFolder(): Promise<string> {
+  const folder = await mkdtemp(join(tmpdir(), 'tintype-'))
+  onTestFinished(() => rm(folder, { recursive: true, force: true }))
+  return folder
+}
+
+/** Waits for a condition, never for a time: resolves with the first value that is neither false nor undefined. */
+export async function until<T>(
+  condition: () => T | Promise<T>,
+  { timeoutMs = 10_000, what = 'the condition' }: { timeoutMs?: number; what?: string } = {},
+): Promise<Exclude<T, false | undefined | null>> {
+  const deadline = Date.now() + timeoutMs
+  for (;;) {
+    const value = await condition()
+    if (value !== false && value !== undefined && value !== null) return value as never
+    if (Date.now() > deadline) throw new Error(`${what} did not come true within ${timeoutMs} ms`)
+    await new Promise(resolve => setTimeout(resolve, 20))
+  }
+}
+
+export type Started = {
+  child: ChildProcess
+  endpoints: Record<string, string>
+  /** Everything it wrote to standard error so far. */
+  stderr: () => string
+  stop(signal?: NodeJS.Signals): Promise<number | null>
+}
+
+/** Starts a script of ours (a path from the root) and waits for its ready line. Ends it with the caller's `stop`. */
+export async function startScript(
+  script: string,
+  environment: Record<string, string>,
+  args: string[] = [],
+): Promise<Started> {
+  const child = spawn(process.execPath, [script, ...args], {
+    env: { PATH: process.env.PATH, ...environment },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  })
+  let stderr = ''
+  child.stderr.on('data', chunk => {
+    stderr += chunk
+  })
+  const exited = once(child, 'exit')
+  const ready = (async () => {
+    for await (const line of createInterface({ input: child.stdout })) {
+      if (line.startsWith('{"ready":')) return JSON.parse(line).ready as Record<string, string>
+    }
+    throw new Error(`${script} ended before it was ready:\n${stderr}`)
+  })()
+  const endpoints = await ready
+  child.stdout.resume()
+  return {
+    child,
+    endpoints,
+    stderr: () => stderr,
+    async stop(signal = 'SIGTERM') {
+      if (child.exitCode === null && child.signalCode === null) child.kill(signal)
+      const [code] = await exited
+      return code
+    },
+  }
+}

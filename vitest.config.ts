@@ -1,0 +1,28 @@
+import { defineConfig } from 'vitest/config'
+
+// `unit`: pure modules and ports, seconds. `system`: whole processes, browsers, real parts.
+const shared = { testTimeout: 30_000, hookTimeout: 60_000, pool: 'forks' as const }
+
+export default defineConfig({
+  test: {
+    projects: [
+      {
+        test: {
+          ...shared,
+          name: 'unit',
+          include: ['{lib,services,slo,dashboards,tools}/**/*.test.ts', 'test/tidy.test.ts'],
+          exclude: ['**/node_modules/**', '**/*.system.test.ts'],
+        },
+      },
+      {
+        test: {
+          ...shared,
+          name: 'system',
+          include: ['**/*.system.test.ts'],
+          exclude: ['**/node_modules/**'],
+          testTimeout: 120_000,
+        },
+      },
+    ],
+  },
+})

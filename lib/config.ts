@@ -18,6 +18,18 @@ export const text = (fallback: string, meaning: string, format = 'text'): Variab
   parse: given => given,
 })
 
+export const pattern = (
+  fallback: string,
+  allowed: RegExp,
+  meaning: string,
+  format: string,
+): Variable<string> => ({
+  default: fallback,
+  meaning,
+  format,
+  parse: given => (allowed.test(given) ? given : undefined),
+})
+
 export const integer = (fallback: number, min: number, max: number, meaning: string): Variable<number> => ({
   default: fallback,
   meaning,

@@ -1,5 +1,6 @@
 import { ConfigError } from './config.ts'
 import { describe } from './http.ts'
+import { stopTracing } from './telemetry/trace.ts'
 
 export type Running = {
   /** Where it listens, by name: web, webAdmin, …; told to whoever started the process. */
@@ -33,6 +34,7 @@ function stopOnSignal(running: Running, graceMs: number): void {
     stopping = true
     setTimeout(() => process.exit(1), graceMs + stopMarginMs).unref()
     await running.stop()
+    await stopTracing()
     process.exit(0)
   }
   process.on('SIGTERM', stop)

@@ -1,10 +1,16 @@
 import { availableParallelism } from 'node:os'
-import { choice, integer, port, seconds, text, type Variable } from './config.ts'
+import { choice, integer, pattern, port, seconds, text, type Variable } from './config.ts'
 import type { Size } from './photo.ts'
 import { levels } from './telemetry/log.ts'
 
 /** Every variable of every process, once: each service picks its own from here. */
 export const variables = {
+  INSTANCE: pattern(
+    '0',
+    /^[a-z0-9-]+$/,
+    'which one of several of a service this is; part of its log stream’s name',
+    'lower-case letters, digits and hyphens',
+  ),
   DATA_DIR: text('./data', 'where everything durable is kept', 'a folder'),
   HOST: text('127.0.0.1', 'address that the public ports bind to', 'an IP address or host name'),
   WEB_PORT: port(8080, 'the page and the photo API'),

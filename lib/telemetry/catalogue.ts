@@ -25,6 +25,18 @@ export type ConversionOutcome = (typeof conversionOutcomes)[number]
 export const storageOperations = ['put', 'get', 'list', 'delete'] as const
 export type StorageOperation = (typeof storageOperations)[number]
 
+/** The spans of one photo's trace are named by its stages; these are their attributes beside OpenTelemetry's own. */
+export const attributes = {
+  photo: 'tintype.photo.id',
+  /** sessionOf(owner), under OpenTelemetry's name. */
+  session: 'session.id',
+  attempt: 'tintype.attempt',
+  /** kept, broken or void; only on the span of whoever marked the photo. */
+  outcome: 'tintype.promise.outcome',
+  bytes: 'tintype.photo.bytes',
+  format: 'tintype.photo.format',
+} as const
+
 /** A label's closed set of values, every combination of which is initialised to zero; or open (routes, streams). */
 type Labels = Readonly<Record<string, readonly string[] | 'open'>>
 

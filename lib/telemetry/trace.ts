@@ -1,0 +1,103 @@
+import {
+  type Attributes,
+  type Context,
+  context,
+  propagation,
+  ROOT_CONTEXT,
+  type Span,
+  SpanStatusCode,
+  trace,
+} from '@opentelemetry/api'
+import { attributes, type Stage } from './catalogue.ts'
+
+const tracer = trace.getTracer('tintype')
+
+let stop = async (): Promise<void> => {}
+
+/** Flushes what is not yet exported and closes; nothing when tracing was never started. */
+export const stopTracing = (): Promise<void> => stop()
+
+/** For the SDK alone: what `stopTracing` does. Kept apart so that nobody loads the SDK by importing this file. */
+export const onTracingStop = (action: () => Promise<void>): void => {
+  stop = action
+}
+
+type SpanOptions = {
+  /** W3C traceparent that the span hangs below; default: the span that is active. */
+  parent?: string | undefined
+  /** W3C traceparents of earlier attempts. */
+  links?: readonly string[]
+  attributes?: Attributes
+  /** Epoch milliseconds; default: now. */
+  startTime?: number
+}
+
+/** Runs a stage inside a span of its name; an error is recorded on the span and goes on. */
+export async function withSpan<T>(
+  stage: Stage,
+  options: SpanOptions,
+  run: (span: Span) => Promise<T>,
+): Promise<T> {
+  const parent = parentContext(options.parent)
+  const span = tracer.startSpan(stage, spanOptions(options), parent)
+  try {
+    return await context.with(trace.setSpan(parent, span), () => run(span))
+  } catch (error) {
+    span.recordException(error as Error)
+    span.setStatus({ code: SpanStatusCode.ERROR, message: (error as Error).message })
+    throw error
+  } finally {
+    span.end()
+  }
+}
+
+/** A span for what is already over (the wait in the queue). Gives its traceparent. */
+export function recordSpan(stage: Stage, options: SpanOptions & { endTime: number }): string | undefined {
+  const span = tracer.startSpan(stage, spanOptions(options), parentContext(options.parent))
+  span.end(options.endTime)
+  return traceparentOf(span)
+}
+
+/** Runs with the session in OpenTelemetry's baggage, so that whatever is called sees it. */
+export function withSession<T>(session: string, run: () => T): T {
+  const active = context.active()
+  const baggage = propagation.getBaggage(active) ?? propagation.createBaggage()
+  trace.getActiveSpan()?.setAttribute(attributes.session, session)
+  return context.with(
+    propagation.setBaggage(active, baggage.setEntry(attributes.session, { value: session })),
+    run,
+  )
+}
+
+/** The active span's W3C traceparent, to hand on; undefined when tracing is off. */
+export function traceparent(): string | undefined {
+  const span = trace.getActiveSpan()
+  return span && traceparentOf(span)
+}
+
+/** The active span's trace id, for exemplars and log entries; undefined when tracing is off. */
+export const traceId = (): string | undefined => trace.getActiveSpan()?.spanContext().traceId
+
+export function traceparentOf(span: Span): string | undefined {
+  const { traceId, spanId, traceFlags } = span.spanContext()
+  return trace.isSpanContextValid(span.spanContext())
+    ? `00-${traceId}-${spanId}-${traceFlags.toString(16).padStart(2, '0')}`
+    : undefined
+}
+
+/** The trace id within a W3C traceparent. */
+export const traceIdOf = (parent: string | undefined): string | undefined => parent?.split('-')[1]
+
+const parentContext = (parent: string | undefined): Context =>
+  parent === undefined ? context.active() : propagation.extract(ROOT_CONTEXT, { traceparent: parent })
+
+function spanOptions({ attributes, links, startTime }: SpanOptions) {
+  const linked = (links ?? []).flatMap(
+    link => trace.getSpanContext(propagation.extract(ROOT_CONTEXT, { traceparent: link })) ?? [],
+  )
+  return {
+    ...(attributes && { attributes }),
+    ...(startTime !== undefined && { startTime }),
+    links: linked.map(spanContext => ({ context: spanContext })),
+  }
+}

@@ -5,6 +5,9 @@ const shared = { testTimeout: 30_000, hookTimeout: 60_000, pool: 'forks' as cons
 
 export default defineConfig({
   test: {
+    globalSetup: './test/leaks.ts',
+    // test/summary.ts reads the report.
+    reporters: ['default', ['json', { outputFile: '.tmp/tests.json' }]],
     projects: [
       {
         test: {

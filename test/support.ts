@@ -4,7 +4,8 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
-import { onTestFinished } from 'vitest'
+import { describe, onTestFinished, test } from 'vitest'
+import { type PartName, part } from '../tools/parts.ts'
 
 /** A folder of the test's own, removed when it ends. */
 export async function temporaryFolder(): Promise<string> {
@@ -68,4 +69,28 @@ export async function startScript(
       return code
     },
   }
+}
+
+/**
+ * A `describe` that needs real parts and is given their paths. Where one is missing it is skipped and says what
+ * to type; with CI=true it fails, so that nothing is skipped for ever.
+ */
+export function describeWithParts<N extends PartName>(
+  title: string,
+  names: readonly N[],
+  body: (paths: Record<N, string>) => void,
+): void {
+  const missing = names.filter(name => part(name) === undefined)
+  if (missing.length === 0) {
+    describe(title, () =>
+      body(Object.fromEntries(names.map(name => [name, part(name)])) as Record<N, string>),
+    )
+    return
+  }
+  const reason = `${missing.join(', ')} missing: npm run parts`
+  describe(title, () => {
+    test.skipIf(process.env.CI !== 'true')(`needs parts (${reason})`, () => {
+      throw new Error(reason)
+    })
+  })
 }

@@ -1,0 +1,20 @@
+import { readFileSync } from 'node:fs'
+
+/** Prints the numbers of the last test run's JSON report; no report, a failure or no test at all exits 1. */
+type Report = { numPassedTests: number; numFailedTests: number; numPendingTests: number; success: boolean }
+
+const none: Report = { numPassedTests: 0, numFailedTests: 0, numPendingTests: 0, success: false }
+
+function read(file: string): Report {
+  try {
+    return JSON.parse(readFileSync(file, 'utf8'))
+  } catch (error) {
+    console.error(`no report of a test run: ${(error as Error).message}`)
+    return none
+  }
+}
+
+const report = read(new URL('../.tmp/tests.json', import.meta.url).pathname)
+const { numPassedTests: passed, numFailedTests: failed, numPendingTests: skipped } = report
+console.log(`tests: ${passed} passed, ${failed} failed, ${skipped} skipped`)
+process.exitCode = report.success && failed === 0 && passed > 0 ? 0 : 1

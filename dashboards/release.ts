@@ -1,0 +1,78 @@
+import { type DashboardSpec, type PanelSpec, target } from './spec.ts'
+
+/** Adds the version of the process that a series comes from. */
+const ofVersion = `* on (job, instance) group_left (version) tintype_build_info{${target}, version=~"$version"}`
+
+const panel = (
+  title: string,
+  description: string,
+  unit: string,
+  expr: string,
+  more: Partial<PanelSpec> = {},
+): PanelSpec => ({
+  kind: 'timeseries',
+  title,
+  description,
+  unit,
+  width: 8,
+  height: 8,
+  min: 0,
+  queries: [{ expr, legend: '{{version}}' }],
+  ...more,
+})
+
+const rate = (selector: string) => `sum by (version) (rate(${selector}[$__rate_interval]) ${ofVersion})`
+
+/** Old against new, with the same objectives: what a canary is judged by. */
+export const release: DashboardSpec = {
+  uid: 'tintype-release',
+  title: 'Tintype · Release',
+  description: 'Is the new version as good as the old one? Each line is a version.',
+  from: 'tintype_build_info',
+  byVersion: true,
+  rows: [
+    {
+      title: 'Old against new',
+      panels: [
+        panel(
+          'Which versions are running?',
+          'Processes by version. During a rolling release two are seen, afterwards one.',
+          'short',
+          `count by (version) (tintype_build_info{${target}, version=~"$version"})`,
+        ),
+        panel(
+          'Are promises kept by each version?',
+          'Kept of kept and broken, by the version that settled the photo.',
+          'percentunit',
+          `${rate(`tintype_promises_total{outcome="kept", ${target}}`)} / ${rate(`tintype_promises_total{outcome=~"kept|broken", ${target}}`)}`,
+          { max: 1 },
+        ),
+        panel(
+          'Does each version answer without errors?',
+          'Share of answers with a status of 500 and above.',
+          'percentunit',
+          `(${rate(`http_server_request_duration_seconds_count{http_response_status_code=~"5..", ${target}}`)} or 0 * ${rate(`http_server_request_duration_seconds_count{${target}}`)}) / ${rate(`http_server_request_duration_seconds_count{${target}}`)}`,
+          { max: 1 },
+        ),
+        panel(
+          'How long does each version take?',
+          'Mean from the last byte received to the durable thumbnail.',
+          's',
+          `${rate(`tintype_photo_seconds_sum{${target}}`)} / ${rate(`tintype_photo_seconds_count{${target}}`)}`,
+        ),
+        panel(
+          'What CPU does each version use?',
+          'Cores, all processes of a version together.',
+          'short',
+          rate(`process_cpu_seconds_total{${target}}`),
+        ),
+        panel(
+          'What memory does each version use?',
+          'Resident set, all processes of a version together.',
+          'bytes',
+          `sum by (version) (process_resident_memory_bytes{${target}} ${ofVersion})`,
+        ),
+      ],
+    },
+  ],
+}

@@ -13,6 +13,11 @@ export const variables = {
   ),
   DATA_DIR: text('./data', 'where everything durable is kept', 'a folder'),
   HOST: text('127.0.0.1', 'address that the public ports bind to', 'an IP address or host name'),
+  ADMIN_HOST: text(
+    '127.0.0.1',
+    'address that the administration ports bind to: never a public one',
+    'an IP address or host name',
+  ),
   WEB_PORT: port(8080, 'the page and the photo API'),
   WEB_ADMIN_PORT: port(9081, 'metrics, health and administration of web'),
   CONVERTER_ADMIN_PORT: port(9082, 'metrics, health and administration of the converter'),

@@ -1,0 +1,40 @@
+/** Attributes of `h`: strings are set, true is present, false and undefined absent, functions listen to the event of that name. */
+export type Attributes = Record<
+  string,
+  string | number | boolean | undefined | EventListener | ((event: never) => void)
+>
+
+/** Makes an element: `h('button', { class: 'quiet', click: cancel }, 'Cancel')`. Text is never parsed as HTML. */
+export function h<K extends keyof HTMLElementTagNameMap>(
+  name: K,
+  attributes: Attributes = {},
+  ...children: (Node | string)[]
+): HTMLElementTagNameMap[K] {
+  return fill(document.createElement(name), attributes, children)
+}
+
+/** Like `h`, for SVG. */
+export function svg<K extends keyof SVGElementTagNameMap>(
+  name: K,
+  attributes: Attributes = {},
+  ...children: (Node | string)[]
+): SVGElementTagNameMap[K] {
+  return fill(document.createElementNS('http://www.w3.org/2000/svg', name), attributes, children)
+}
+
+function fill<E extends Element>(element: E, attributes: Attributes, children: (Node | string)[]): E {
+  for (const [name, value] of Object.entries(attributes)) {
+    if (typeof value === 'function') element.addEventListener(name, value as EventListener)
+    else if (value !== undefined && value !== false)
+      element.setAttribute(name, value === true ? '' : `${value}`)
+  }
+  element.append(...children)
+  return element
+}
+
+/** The element that the page's HTML must have. @throws when it has not. */
+export function find<E extends HTMLElement = HTMLElement>(selector: string): E {
+  const element = document.querySelector<E>(selector)
+  if (!element) throw new Error(`the page has no ${selector}`)
+  return element
+}

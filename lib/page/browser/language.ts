@@ -1,0 +1,40 @@
+export type Language = 'en' | 'ko'
+
+/** `?lang=` if given, else the browser's first language that we speak, else English. */
+export const language: Language = (() => {
+  const wanted = [new URLSearchParams(location.search).get('lang') ?? '', ...navigator.languages]
+  const known = wanted.map(each => each.slice(0, 2)).find(each => each === 'en' || each === 'ko')
+  return known === 'ko' ? 'ko' : 'en'
+})()
+
+/** A page's words, one object a language, all of the shape of the first. */
+export const speak = <T>(words: Record<Language, T>): T => words[language]
+
+/** Puts words into the page's HTML: `data-text="drop"` gets `words.drop`; `data-label` an aria-label. */
+export function translate(words: Record<string, unknown>): void {
+  document.documentElement.lang = language
+  for (const element of document.querySelectorAll<HTMLElement>('[data-text], [data-label]')) {
+    const { text, label } = element.dataset
+    if (text) element.textContent = String(words[text])
+    if (label) element.setAttribute('aria-label', String(words[label]))
+  }
+}
+
+const format = (options: Intl.NumberFormatOptions) => new Intl.NumberFormat(language, options)
+const tenths = format({ minimumFractionDigits: 1, maximumFractionDigits: 1 })
+const whole = format({ maximumFractionDigits: 0 })
+
+/** A duration for people: `0.04 s` under a tenth, then tenths, whole seconds from ten, `2 min 5 s` from 100. */
+export function duration(seconds: number): string {
+  const [min, s] = language === 'ko' ? ['분', '초'] : [' min', ' s']
+  if (seconds < 0.1) return `${format({ maximumFractionDigits: 2 }).format(seconds)}${s}`
+  if (seconds < 9.95) return `${tenths.format(seconds)}${s}`
+  if (seconds < 99.5) return `${whole.format(seconds)}${s}`
+  return `${whole.format(Math.floor(seconds / 60))}${min} ${whole.format(Math.floor(seconds % 60))}${s}`
+}
+
+/** A size for people: `829 KB`, `3.2 MB`. */
+export function size(bytes: number): string {
+  if (bytes < 1_000_000) return `${whole.format(Math.max(1, bytes / 1000))} KB`
+  return `${(bytes < 10_000_000 ? tenths : whole).format(bytes / 1_000_000)} MB`
+}

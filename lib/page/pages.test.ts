@@ -1,0 +1,141 @@
+import { mkdir, readFile, writeFile } from 'node:fs/promises'
+import http from 'node:http'
+import { brotliDecompressSync, gunzipSync } from 'node:zlib'
+import express from 'express'
+import { expect, onTestFinished, test, vi } from 'vitest'
+import { temporaryFolder } from '../../test/support.ts'
+import { listen } from '../http.ts'
+import { openPages } from './pages.ts'
+
+async function serve() {
+  const folder = await temporaryFolder()
+  const vendor = `${folder}/node_modules/chart.esm.js`
+  await mkdir(`${folder}/node_modules`)
+  await writeFile(vendor, 'export const chart = 1')
+  await writeFile(
+    `${folder}/index.html`,
+    '<link rel="stylesheet" href="{assets}/lib/style.css"><script type="module" src="{assets}/page/main.ts"></script>',
+  )
+  await writeFile(
+    `${folder}/main.ts`,
+    "import { h } from '@tintype/lib/page/browser/dom.ts'\nimport { chart } from 'chart'\nimport './other.ts'\nexport const one: number = chart",
+  )
+  await writeFile(`${folder}/other.ts`, 'export type Nothing = string')
+  const pages = await openPages(folder, { chart: vendor })
+  const app = express().use(pages.assets).get('/', pages.html('index.html'))
+  const { url, close } = await listen(app, '127.0.0.1', 0)
+  onTestFinished(() => close(0))
+  const html = await (await fetch(url)).text()
+  const main = new URL(/src="([^"]+)"/.exec(html)?.[1] ?? '', url).href
+  return { url, html, main, pages }
+}
+
+/** fetch decodes by itself; the raw bytes say what was really sent. */
+const encoded = async (url: string, encoding: string) => {
+  return new Promise<{ headers: Record<string, unknown>; body: Buffer }>((resolve, reject) => {
+    http
+      .get(url, { headers: { 'Accept-Encoding': encoding } }, async response => {
+        resolve({ headers: response.headers, body: Buffer.concat(await response.toArray()) })
+      })
+      .on('error', reject)
+  })
+}
+
+test('a page names its files by a hash of their contents, and they are kept for ever', async () => {
+  const { html, main } = await serve()
+  expect(html).toMatch(/href="\/assets\/[\w-]{12}\/lib\/style\.css"/)
+  const { headers } = await fetch(main)
+  expect(headers.get('cache-control')).toBe('public, max-age=31536000, immutable')
+  expect(headers.get('content-type')).toBe('text/javascript; charset=utf-8')
+})
+
+test('browser TypeScript is served as JavaScript whose imports resolve', async () => {
+  const { main, url } = await serve()
+  const script = await (await fetch(main)).text()
+  expect(script).not.toContain(': number')
+  const imports = [...script.matchAll(/import .*?'([^']+)'/g)].map(([, name]) => new URL(name ?? '', main))
+  expect(imports.map(({ pathname }) => pathname.split('/').slice(3).join('/'))).toEqual([
+    'lib/dom.ts',
+    'vendor/chart.esm.js',
+    'page/other.ts',
+  ])
+  for (const address of imports) expect((await fetch(address)).status).toBe(200)
+  expect(new URL(main).origin).toBe(url)
+})
+
+test('a page allows nothing inline and nothing from elsewhere, and is asked for again each time', async () => {
+  const { url } = await serve()
+  const { headers } = await fetch(url)
+  expect(headers.get('content-security-policy')).toContain(
+    "default-src 'none'; script-src 'self'; style-src 'self'",
+  )
+  expect(headers.get('content-security-policy')).not.toContain('unsafe')
+  expect(headers.get('cache-control')).toBe('no-cache')
+  const again = await fetch(url, {
+    headers: { 'If-None-Match': headers.get('etag') ?? '', 'Cache-Control': 'max-age=0' },
+  })
+  expect(again.status).toBe(304)
+})
+
+test('files are sent compressed as the browser likes, with the same content', async () => {
+  const { main } = await serve()
+  const plain = await encoded(main, 'identity')
+  const br = await encoded(main, 'gzip, br')
+  const gz = await encoded(main, 'gzip')
+  expect(br.headers['content-encoding']).toBe('br')
+  expect(br.headers.vary).toBe('Accept-Encoding')
+  expect(brotliDecompressSync(br.body)).toEqual(plain.body)
+  expect(gunzipSync(gz.body)).toEqual(plain.body)
+})
+
+test('a page of another version still finds its files, which are then not kept', async () => {
+  const { main } = await serve()
+  const other = await fetch(main.replace(/assets\/[\w-]{12}/, 'assets/000000000000'))
+  expect(other.status).toBe(200)
+  expect(other.headers.get('cache-control')).toBe('no-store')
+})
+
+test('only files of the page are served, and a page that does not exist is an error at start', async () => {
+  const { main, pages } = await serve()
+  expect((await fetch(main.replace('main.ts', 'absent.ts'))).status).toBe(404)
+  expect((await fetch(main.replace('main.ts', '..%2f..%2fpackage.json'))).status).toBe(404)
+  expect(() => pages.html('absent.html')).toThrow('there is no page "absent.html"')
+})
+
+test('stripping types prints no warning of its own and hides no other', async () => {
+  const warn = vi.spyOn(process, 'emitWarning').mockImplementation(() => {})
+  onTestFinished(() => warn.mockRestore())
+  await serve()
+  process.emitWarning('of something else')
+  expect(warn.mock.calls.map(([warning]) => String(warning))).toEqual(['of something else'])
+})
+
+test('every text colour is readable on every surface, light and dark', async () => {
+  const style = await readFile(`${import.meta.dirname}/browser/style.css`, 'utf8')
+  const colours = Object.fromEntries(
+    [...style.matchAll(/--([\w-]+): light-dark\((#\w{6}), (#\w{6})\)/g)].map(([, name, light, dark]) => [
+      name,
+      [light, dark],
+    ]),
+  ) as Record<string, [string, string]>
+  for (const text of ['ink', 'soft', 'late', 'broken'])
+    for (const surface of ['plate', 'sheet', 'raised'])
+      for (const scheme of [0, 1] as const)
+        expect(
+          contrast(colours[text]?.[scheme] ?? '', colours[surface]?.[scheme] ?? ''),
+          `--${text} on --${surface}, ${scheme === 0 ? 'light' : 'dark'}`,
+        ).toBeGreaterThanOrEqual(4.5)
+})
+
+/** WCAG 2.2, relative luminance and contrast ratio. */
+function contrast(one: string, other: string): number {
+  const luminance = (colour: string) => {
+    const [r = 0, g = 0, b = 0] = [1, 3, 5].map(at => {
+      const c = Number.parseInt(colour.slice(at, at + 2), 16) / 255
+      return c <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4
+    })
+    return 0.2126 * r + 0.7152 * g + 0.0722 * b
+  }
+  const [low = 0, high = 0] = [luminance(one), luminance(other)].sort((a, b) => a - b)
+  return (high + 0.05) / (low + 0.05)
+}

@@ -1,0 +1,153 @@
+import { createHash } from 'node:crypto'
+import { readdir, readFile } from 'node:fs/promises'
+import { stripTypeScriptTypes } from 'node:module'
+import { basename, extname } from 'node:path'
+import { promisify } from 'node:util'
+import { brotliCompress, gzip } from 'node:zlib'
+import { type Request, type RequestHandler, type Response, Router } from 'express'
+
+/** Serves the pages of one folder: each `.html` by name, everything they load under `/assets/<content hash>/`. */
+export type Pages = {
+  /** Mount at the root, before the pages: `app.use(pages.assets)`. */
+  assets: Router
+  /** The handler of one page: `app.get('/', pages.html('index.html'))`. @throws when there is no such file. */
+  html(name: string): RequestHandler
+}
+
+/** A browser library of npm: the file to serve for a bare import, `{ uplot: '/…/uPlot.esm.js' }`. */
+export type Vendor = Record<string, string>
+
+type Encoding = 'br' | 'gzip' | 'identity'
+type File = { path: string; bytes: Buffer }
+type Asset = { type: string; etag: string; body: Record<Encoding, Buffer> }
+
+const types: Record<string, string> = {
+  '.html': 'text/html; charset=utf-8',
+  '.css': 'text/css; charset=utf-8',
+  '.ts': 'text/javascript; charset=utf-8',
+  '.js': 'text/javascript; charset=utf-8',
+  '.svg': 'image/svg+xml',
+}
+
+/** Nothing inline, nothing from elsewhere; `blob:` shows a chosen photo before it is sent. */
+const contentSecurityPolicy = [
+  "default-src 'none'",
+  "script-src 'self'",
+  "style-src 'self'",
+  "img-src 'self' blob:",
+  "connect-src 'self'",
+  "base-uri 'none'",
+  "form-action 'none'",
+  "frame-ancestors 'none'",
+].join('; ')
+
+/**
+ * Reads a folder of `.html`, `.css`, `.svg` and browser `.ts`, strips the types, compresses, and serves all from memory.
+ *
+ * In HTML `{assets}` stands for the hashed address: `{assets}/page/main.ts` is a file of the folder, `{assets}/lib/style.css`
+ * one of the design system (lib/page/browser), `{assets}/vendor/x.css` one of `vendor`. Modules import each other
+ * relatively, the design system as `@tintype/lib/page/browser/…`, vendors by their key.
+ * @throws when a file cannot be read or is not erasable TypeScript.
+ */
+export async function openPages(folder: string, vendor: Vendor = {}): Promise<Pages> {
+  const files = [
+    ...(await read(folder, 'page')),
+    ...(await read(`${import.meta.dirname}/browser`, 'lib')),
+    ...(await Promise.all(
+      Object.values(vendor).map(async file => ({
+        path: `vendor/${basename(file)}`,
+        bytes: await readFile(file),
+      })),
+    )),
+  ]
+  const base = `/assets/${versionOf(files)}`
+  const build = (file: File) => compile(file, base, vendor)
+  const assets = new Map(
+    await Promise.all(files.map(async file => [file.path, await compress(build(file))] as const)),
+  )
+  return { assets: assetRouter(base, assets), html: name => htmlHandler(name, assets.get(`page/${name}`)) }
+}
+
+async function read(folder: string, as: string): Promise<File[]> {
+  const names = (await readdir(folder)).filter(name => extname(name) in types && !name.endsWith('.test.ts'))
+  return Promise.all(
+    names.sort().map(async name => ({ path: `${as}/${name}`, bytes: await readFile(`${folder}/${name}`) })),
+  )
+}
+
+/** One hash over all files rather than one a file: relative imports then need no rewriting. */
+function versionOf(files: File[]): string {
+  const hash = createHash('sha256')
+  for (const { path, bytes } of files) hash.update(`${path}\0${bytes.length}\0`).update(bytes)
+  return hash.digest('base64url').slice(0, 12)
+}
+
+function compile({ path, bytes }: File, base: string, vendor: Vendor): File {
+  const extension = extname(path)
+  if (extension === '.html')
+    return { path, bytes: Buffer.from(bytes.toString().replaceAll('{assets}', base)) }
+  if (extension !== '.ts') return { path, bytes }
+  const script = stripTypes(bytes.toString()).replaceAll(
+    /(?<=\b(?:from|import)\s*)'([^.'/][^']*)'/g,
+    (whole, name: string) => {
+      if (name.startsWith('@tintype/lib/page/browser/')) return `'${base}/lib/${basename(name)}'`
+      const file = vendor[name]
+      return file === undefined ? whole : `'${base}/vendor/${basename(file)}'`
+    },
+  )
+  return { path, bytes: Buffer.from(script) }
+}
+
+/** Node's own stripping, without its ExperimentalWarning; every other warning still shows. */
+function stripTypes(source: string): string {
+  const emit = process.emitWarning
+  process.emitWarning = ((warning: string | Error, ...rest: []) => {
+    if (!String(warning).includes('stripTypeScriptTypes')) emit(warning, ...rest)
+  }) as typeof process.emitWarning
+  try {
+    return stripTypeScriptTypes(source)
+  } finally {
+    process.emitWarning = emit
+  }
+}
+
+async function compress({ path, bytes }: File): Promise<Asset> {
+  const [br, gz] = await Promise.all([promisify(brotliCompress)(bytes), promisify(gzip)(bytes)])
+  const etag = `W/"${createHash('sha256').update(bytes).digest('base64url').slice(0, 16)}"`
+  return { type: types[extname(path)] ?? '', etag, body: { br, gzip: gz, identity: bytes } }
+}
+
+function assetRouter(base: string, assets: Map<string, Asset>): Router {
+  const router = Router()
+  router.get('/assets/:version/:group/:file', (request, response, next) => {
+    const { version, group, file } = request.params
+    const asset = assets.get(`${group}/${file}`)
+    if (!asset || file.endsWith('.html')) return next()
+    // During a release one version's page may ask the other version for its files: better ours than none, but not kept.
+    const ours = `/assets/${version}` === base
+    response.set('Cache-Control', ours ? 'public, max-age=31536000, immutable' : 'no-store')
+    send(request, response, asset)
+  })
+  return router
+}
+
+function htmlHandler(name: string, asset: Asset | undefined): RequestHandler {
+  if (!asset) throw new Error(`there is no page "${name}"`)
+  return (request, response) => {
+    response.set({
+      'Cache-Control': 'no-cache',
+      'Content-Security-Policy': contentSecurityPolicy,
+      'Referrer-Policy': 'no-referrer',
+    })
+    send(request, response, asset)
+  }
+}
+
+function send(request: Request, response: Response, { type, etag, body }: Asset): void {
+  // Asked one by one: given a list, Express follows the browser's order, and that names gzip first.
+  const encoding = (['br', 'gzip'] as const).find(each => request.acceptsEncodings(each)) ?? 'identity'
+  response.set({ ETag: etag, Vary: 'Accept-Encoding', 'X-Content-Type-Options': 'nosniff' })
+  if (request.fresh) return void response.status(304).end()
+  if (encoding !== 'identity') response.set('Content-Encoding', encoding)
+  response.set('Content-Type', type).send(body[encoding])
+}

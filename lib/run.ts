@@ -14,12 +14,13 @@ const stopMarginMs = 5_000
 
 /**
  * The frame of every service's main.ts: start, print `{"ready":{…}}` on one line, stop gracefully on the first
- * SIGTERM or SIGINT and at once on the second. Exits 2 on a bad environment.
+ * SIGTERM or SIGINT, or when the launcher is gone, and at once on the second. Exits 2 on a bad environment.
  */
 export async function run(start: () => Promise<Running>, graceMs: () => number): Promise<void> {
+  const launched = process.connected
   try {
     const running = await start()
-    stopOnSignal(running, graceMs())
+    stopOnSignal(running, graceMs(), launched)
     process.stdout.write(`${JSON.stringify({ ready: running.endpoints })}\n`)
   } catch (error) {
     process.stderr.write(`${error instanceof ConfigError ? error.message : describe(error)}\n`)
@@ -27,7 +28,7 @@ export async function run(start: () => Promise<Running>, graceMs: () => number):
   }
 }
 
-function stopOnSignal(running: Running, graceMs: number): void {
+function stopOnSignal(running: Running, graceMs: number, launched: boolean): void {
   let stopping = false
   const stop = async () => {
     if (stopping) process.exit(1)
@@ -39,4 +40,7 @@ function stopOnSignal(running: Running, graceMs: number): void {
   }
   process.on('SIGTERM', stop)
   process.on('SIGINT', stop)
+  // The launcher's IPC channel closes however it ends, kill -9 included: nothing of ours runs on without it.
+  process.on('disconnect', stop)
+  if (launched && !process.connected) void stop()
 }

@@ -140,12 +140,12 @@ function installDebian(missing: Part[]): void {
 /** Debian starts a server as soon as it is installed; tests start their own. Policy 9.11 lets the machine forbid it. */
 function withoutDaemons(action: () => void): void {
   const policy = '/usr/sbin/policy-rc.d'
-  if (existsSync(policy)) return action()
-  writeFileSync(policy, '#!/bin/sh\nexit 101\n', { mode: 0o755 })
+  const ours = !existsSync(policy)
+  if (ours) writeFileSync(policy, '#!/bin/sh\nexit 101\n', { mode: 0o755 })
   try {
     action()
   } finally {
-    rmSync(policy)
+    if (ours) rmSync(policy)
   }
 }
 

@@ -1,0 +1,129 @@
+/**
+ * `npm start`: the whole service on one machine. Checks every variable and port, starts each service, starts again
+ * what dies, and stops all in order.
+ */
+import { existsSync, mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { createServer } from 'node:net'
+import { join } from 'node:path'
+import { ConfigError, readConfig } from '@tintype/lib/config.ts'
+import { variables } from '@tintype/lib/variables.ts'
+import { type Endpoints, type Service, type Supervised, supervise } from './supervise.ts'
+
+/** Those of one row start together; a row needs the addresses of the rows before it. */
+const startOrder: Service[][] = [
+  [{ name: 'logs', script: 'services/logs/main.ts', args: ['serve'] }],
+  [
+    { name: 'web', script: 'services/web/main.ts', args: [] },
+    { name: 'converter', script: 'services/converter/main.ts', args: [] },
+  ],
+  [{ name: 'slo', script: 'slo/main.ts', args: ['serve'] }],
+]
+/** First nobody new comes in, then the work is finished; the log hears of it until the end. */
+const stopOrder = ['web', 'converter', 'slo', 'logs']
+
+type Config = ReturnType<typeof readConfig<typeof variables>>
+const isPort = (name: string): name is keyof Config & `${string}_PORT` => name.endsWith('_PORT')
+/** `webAdmin` is at WEB_ADMIN_PORT. */
+const portVariable = (endpoint: string): string => `${endpoint.replace(/[A-Z]/g, '_$&').toUpperCase()}_PORT`
+
+function checkEnvironment(): Config {
+  try {
+    return readConfig(process.env, variables)
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error
+    console.error(error.message)
+    process.exit(2)
+  }
+}
+
+/** Two services on one port, or a port that somebody else holds, would end in a loop of restarts. */
+async function checkPorts(config: Config): Promise<string[]> {
+  const taken = new Map<number, string>()
+  const problems: string[] = []
+  for (const name of Object.keys(config).filter(isPort)) {
+    const port = config[name]
+    const other = taken.get(port)
+    const host = name.endsWith('_ADMIN_PORT') ? config.ADMIN_HOST : config.HOST
+    if (port === 0) continue
+    taken.set(port, name)
+    const problem = other ? `also ${other}` : await whyNotFree(host, port)
+    if (problem)
+      problems.push(`  ${name}=${port} is not free (${problem}); choose another, or 0 for any free port`)
+  }
+  return problems
+}
+
+function whyNotFree(host: string, port: number): Promise<string | undefined> {
+  const { promise, resolve } = Promise.withResolvers<string | undefined>()
+  const server = createServer()
+  server.once('error', (error: NodeJS.ErrnoException) => resolve(`${error.code} on ${host}`))
+  server.listen(port, host, () => server.close(() => resolve(undefined)))
+  return promise
+}
+
+async function launch(config: Config): Promise<void> {
+  const endpoints: Endpoints = {}
+  const endpointsFile = join(config.DATA_DIR, 'endpoints.json')
+  const running: Supervised[] = []
+  let stopping = false
+  let published = false
+
+  const hooks = {
+    /** A port that was any free one is kept from then on: those who know the address find the service again. */
+    environment: () => {
+      const ports = Object.entries(endpoints).map(([name, url]) => [portVariable(name), new URL(url).port])
+      return { ...process.env, ...Object.fromEntries(ports) }
+    },
+    onReady: (ready: Endpoints) => void Object.assign(endpoints, ready),
+    say: (line: string) => console.error(`launcher: ${line}`),
+  }
+
+  async function stop(exitCode: number): Promise<void> {
+    if (stopping) {
+      for (const each of running) each.kill()
+      process.exit(1)
+    }
+    stopping = true
+    if (published) rmSync(endpointsFile, { force: true })
+    for (const name of stopOrder) await running.find(each => each.name === name)?.stop()
+    process.exit(exitCode)
+  }
+  process.on('SIGINT', () => stop(0))
+  process.on('SIGTERM', () => stop(0))
+
+  try {
+    for (const row of startOrder) {
+      if (stopping) return
+      const started = row.filter(isThere).map(service => supervise(service, hooks))
+      running.push(...started)
+      await Promise.all(started.map(each => each.ready))
+      // Left by a launcher that was killed. Not before logs is ready, which holds the folder's lock.
+      rmSync(endpointsFile, { force: true })
+    }
+  } catch (error) {
+    if (stopping) return
+    hooks.say((error as Error).message)
+    return stop(1)
+  }
+  if (stopping) return
+  writeAtomically(endpointsFile, JSON.stringify(endpoints))
+  published = true
+  console.log(`Tintype is ready: ${endpoints.web}`)
+}
+
+const isThere = ({ script }: Service): boolean => existsSync(join(import.meta.dirname, '..', script))
+
+function writeAtomically(file: string, text: string): void {
+  const draft = `${file}.tmp`
+  writeFileSync(draft, `${text}\n`)
+  renameSync(draft, file)
+}
+
+const config = checkEnvironment()
+const problems = await checkPorts(config)
+if (problems.length > 0) {
+  console.error(`cannot start:\n${problems.join('\n')}`)
+  process.exit(1)
+}
+mkdirSync(config.DATA_DIR, { recursive: true })
+await launch(config)

@@ -14,14 +14,14 @@ async function serve() {
   await writeFile(vendor, 'export const chart = 1')
   await writeFile(
     `${folder}/index.html`,
-    '<link rel="stylesheet" href="{assets}/lib/style.css"><script type="module" src="{assets}/page/main.ts"></script>',
+    '<p>{limit}</p><link rel="stylesheet" href="{assets}/lib/style.css"><script type="module" src="{assets}/page/main.ts"></script>',
   )
   await writeFile(
     `${folder}/main.ts`,
     "import { h } from '@tintype/lib/page/browser/dom.ts'\nimport { chart } from 'chart'\nimport './other.ts'\nexport const one: number = chart",
   )
   await writeFile(`${folder}/other.ts`, 'export type Nothing = string')
-  const pages = await openPages(folder, { chart: vendor })
+  const pages = await openPages(folder, { vendor: { chart: vendor }, values: { limit: '5 < 6' } })
   const app = express().use(pages.assets).get('/', pages.html('index.html'))
   const { url, close } = await listen(app, '127.0.0.1', 0)
   onTestFinished(() => close(0))
@@ -93,6 +93,14 @@ test('a page of another version still finds its files, which are then not kept',
   const other = await fetch(main.replace(/assets\/[\w-]{12}/, 'assets/000000000000'))
   expect(other.status).toBe(200)
   expect(other.headers.get('cache-control')).toBe('no-store')
+})
+
+test('what the HTML names in braces is filled in as text, and an unknown name is an error at start', async () => {
+  const { html } = await serve()
+  expect(html).toContain('<p>5 &lt; 6</p>')
+  const folder = await temporaryFolder()
+  await writeFile(`${folder}/index.html`, '{absent}')
+  await expect(openPages(folder)).rejects.toThrow('names {absent}')
 })
 
 test('only files of the page are served, and a page that does not exist is an error at start', async () => {

@@ -14,8 +14,14 @@ export type Pages = {
   html(name: string): RequestHandler
 }
 
-/** A browser library of npm: the file to serve for a bare import, `{ uplot: '/…/uPlot.esm.js' }`. */
-export type Vendor = Record<string, string>
+export type PagesOptions = {
+  /** Browser libraries of npm: the file to serve for a bare import, `{ uplot: '/…/uPlot.esm.js' }`. */
+  vendor?: Vendor
+  /** What HTML may name in braces: `{promiseSeconds}`. */
+  values?: Record<string, string | number>
+}
+
+type Vendor = Record<string, string>
 
 type Encoding = 'br' | 'gzip' | 'identity'
 type File = { path: string; bytes: Buffer }
@@ -29,12 +35,12 @@ const types: Record<string, string> = {
   '.svg': 'image/svg+xml',
 }
 
-/** Nothing inline, nothing from elsewhere; `blob:` shows a chosen photo before it is sent. */
+/** Nothing inline, nothing from elsewhere. */
 const contentSecurityPolicy = [
   "default-src 'none'",
   "script-src 'self'",
   "style-src 'self'",
-  "img-src 'self' blob:",
+  "img-src 'self'",
   "connect-src 'self'",
   "base-uri 'none'",
   "form-action 'none'",
@@ -47,9 +53,12 @@ const contentSecurityPolicy = [
  * In HTML `{assets}` stands for the hashed address: `{assets}/page/main.ts` is a file of the folder, `{assets}/lib/style.css`
  * one of the design system (lib/page/browser), `{assets}/vendor/x.css` one of `vendor`. Modules import each other
  * relatively, the design system as `@tintype/lib/page/browser/…`, vendors by their key.
- * @throws when a file cannot be read or is not erasable TypeScript.
+ * @throws when a file cannot be read or is not erasable TypeScript, and when HTML names a value that is not given.
  */
-export async function openPages(folder: string, vendor: Vendor = {}): Promise<Pages> {
+export async function openPages(
+  folder: string,
+  { vendor = {}, values = {} }: PagesOptions = {},
+): Promise<Pages> {
   const files = [
     ...(await read(folder, 'page')),
     ...(await read(`${import.meta.dirname}/browser`, 'lib')),
@@ -61,7 +70,7 @@ export async function openPages(folder: string, vendor: Vendor = {}): Promise<Pa
     )),
   ]
   const base = `/assets/${versionOf(files)}`
-  const build = (file: File) => compile(file, base, vendor)
+  const build = (file: File) => compile(file, base, vendor, values)
   const assets = new Map(
     await Promise.all(files.map(async file => [file.path, await compress(build(file))] as const)),
   )
@@ -82,20 +91,28 @@ function versionOf(files: File[]): string {
   return hash.digest('base64url').slice(0, 12)
 }
 
-function compile({ path, bytes }: File, base: string, vendor: Vendor): File {
-  const extension = extname(path)
-  if (extension === '.html')
-    return { path, bytes: Buffer.from(bytes.toString().replaceAll('{assets}', base)) }
-  if (extension !== '.ts') return { path, bytes }
-  const script = stripTypes(bytes.toString()).replaceAll(
-    /(?<=\b(?:from|import)\s*)'([^.'/][^']*)'/g,
-    (whole, name: string) => {
-      if (name.startsWith('@tintype/lib/page/browser/')) return `'${base}/lib/${basename(name)}'`
-      const file = vendor[name]
-      return file === undefined ? whole : `'${base}/vendor/${basename(file)}'`
-    },
-  )
-  return { path, bytes: Buffer.from(script) }
+function compile(file: File, base: string, vendor: Vendor, values: Record<string, string | number>): File {
+  const { path, bytes } = file
+  if (extname(path) === '.html')
+    return { path, bytes: Buffer.from(fillIn(file, { ...values, assets: base })) }
+  if (extname(path) === '.ts') return { path, bytes: Buffer.from(script(bytes.toString(), base, vendor)) }
+  return file
+}
+
+function fillIn({ path, bytes }: File, values: Record<string, string | number>): string {
+  return bytes.toString().replaceAll(/\{(\w+)\}/g, (_whole, name: string) => {
+    const value = values[name]
+    if (value === undefined) throw new Error(`${path} names {${name}}, which is not among the values given`)
+    return String(value).replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('"', '&quot;')
+  })
+}
+
+function script(source: string, base: string, vendor: Vendor): string {
+  return stripTypes(source).replaceAll(/(?<=\b(?:from|import)\s*)'([^.'/][^']*)'/g, (whole, name: string) => {
+    if (name.startsWith('@tintype/lib/page/browser/')) return `'${base}/lib/${basename(name)}'`
+    const file = vendor[name]
+    return file === undefined ? whole : `'${base}/vendor/${basename(file)}'`
+  })
 }
 
 /** Node's own stripping, without its ExperimentalWarning; every other warning still shows. */

@@ -1,38 +1,47 @@
+import { join } from 'node:path'
 import type { Readable } from 'node:stream'
 import type { StorageOperation } from '../telemetry/catalogue.ts'
 
-/** `/`-separated segments of [A-Za-z0-9._-]; no segment is `.`, `..` or starts with a dot. */
+/** `/`-separated segments of [A-Za-z0-9._-]; none is empty or starts with a dot. At most 1024 characters, a segment 255. */
 export type Key = string
 
 export type Found = { body: Readable; bytes: number }
 
-/** What a photo is, on any storage. Expected outcomes are values; everything else is thrown with its key and cause. */
+/**
+ * What a photo is, on any storage. Expected outcomes are values; everything else is thrown with its key, the
+ * system's error being its `cause` (`cause.code` is 'ENOSPC' when the disk is full).
+ */
 export type Storage = {
   /**
    * Stores a body under a key; durable (file and folder) when it resolves, all or nothing for every reader.
-   * A body that ends early or errors leaves nothing behind and throws.
-   * `maxBytes` gives 'too-large'; `ifAbsent` gives 'exists' without touching what is there.
+   * A body that errors or is destroyed leaves nothing behind and throws.
+   * `maxBytes` gives 'too-large', with the rest of the body left unread and not destroyed;
+   * `ifAbsent` gives 'exists' without touching what is there, which is durable then too.
    */
   put(
     key: Key,
     body: Readable | Buffer,
     options?: { maxBytes?: number; ifAbsent?: boolean },
   ): Promise<{ bytes: number } | 'exists' | 'too-large'>
-  /** A stream of the body; `range` is inclusive, in bytes. The caller must consume or destroy it. */
+  /** A stream of the body; `range` is inclusive, in bytes, and clipped to it. The caller must consume or destroy it. */
   get(key: Key, range?: { start: number; end: number }): Promise<Found | 'not-found'>
   /** The whole body at once: small records, and originals for the converter's child. */
   read(key: Key): Promise<Buffer | 'not-found'>
   /** Keys below a prefix that ends in `/`, ascending, after `after`. Lazy: reads no more than is asked for. */
   list(prefix: Key, after?: Key): AsyncIterable<Key>
-  /** Removes a key, or all below a prefix that ends in `/`. What is absent is no error. */
+  /** Removes a key, or all below a prefix that ends in `/`, at once and durably. What is absent is no error. */
   delete(keyOrPrefix: Key): Promise<void>
   close(): Promise<void>
 }
 
 export type OpenOptions = {
-  /** Told of each operation's seconds: `tintype_storage_seconds`. */
+  /** Told of each operation's seconds, without those a put waited for its sender: `tintype_storage_seconds`. */
   observe?: (operation: StorageOperation, adapter: 'fs', seconds: number) => void
 }
+
+/** Where photos are: what STORAGE_URL says, or else a folder in DATA_DIR. */
+export const storageUrl = (given: string, dataDir: string): string =>
+  given || `file:${join(dataDir, 'storage')}`
 
 /**
  * Opens the storage that a URL names: `file:` and a folder (relative to the working folder, or absolute).
@@ -41,4 +50,19 @@ export type OpenOptions = {
 export async function open(url: string, options: OpenOptions = {}): Promise<Storage> {
   if (url.startsWith('file:')) return (await import('./fs.ts')).openFolder(url.slice('file:'.length), options)
   throw new Error(`STORAGE_URL "${url}" must be file:FOLDER`)
+}
+
+const isSegment = (segment: string): boolean => /^[A-Za-z0-9_-][A-Za-z0-9._-]{0,254}$/.test(segment)
+
+/** @throws Error when it is no key: what comes from outside can name nothing but keys. */
+export function checkKey(key: Key): Key {
+  if (key.length > 1024 || !key.split('/').every(isSegment)) throw new Error(`"${key}" is not a storage key`)
+  return key
+}
+
+/** @throws Error when it is no key followed by `/`. */
+export function checkPrefix(prefix: Key): Key {
+  if (!prefix.endsWith('/')) throw new Error(`storage prefix "${prefix}" must end in /`)
+  checkKey(prefix.slice(0, -1))
+  return prefix
 }

@@ -1,0 +1,34 @@
+/** An exact ratio of integers in lowest terms: 9.6/24 as a double is 0.39999999999999997. */
+export type Fraction = { numerator: number; denominator: number }
+
+export function fraction(numerator: number, denominator: number): Fraction {
+  const divisor = gcd(numerator, denominator)
+  return { numerator: numerator / divisor, denominator: denominator / divisor }
+}
+
+export const multiply = (a: Fraction, b: Fraction): Fraction =>
+  fraction(a.numerator * b.numerator, a.denominator * b.denominator)
+
+export const complement = ({ numerator, denominator }: Fraction): Fraction =>
+  fraction(denominator - numerator, denominator)
+
+export const toNumber = ({ numerator, denominator }: Fraction): number => numerator / denominator
+
+/** Whether part ÷ whole ≥ ratio, compared in integers. */
+export const reaches = (part: number, whole: number, ratio: Fraction): boolean =>
+  part * ratio.denominator >= ratio.numerator * whole
+
+/** Far below any difference that matters in a target, far above what is lost in writing 23/24 as a decimal. */
+const tolerance = 1e-9
+
+/** The fraction of the smallest denominator that a decimal stands for: 0.9583333333333334 is 23/24. */
+export function fromDecimal(value: number): Fraction {
+  let [h0, k0, h1, k1] = [0, 1, 1, 0]
+  for (let rest = value; ; rest = 1 / (rest - Math.floor(rest))) {
+    const term = Math.floor(rest)
+    ;[h0, k0, h1, k1] = [h1, k1, term * h1 + h0, term * k1 + k0]
+    if (Math.abs(h1 / k1 - value) < tolerance) return { numerator: h1, denominator: k1 }
+  }
+}
+
+const gcd = (a: number, b: number): number => (b === 0 ? a : gcd(b, a % b))

@@ -26,6 +26,18 @@ export const variables = {
   SLO_PORT: port(8084, 'the status and SLO pages'),
   SLO_ADMIN_PORT: port(9084, 'metrics, health and administration of slo'),
   CONVERTER_SLOTS: integer(availableParallelism(), 1, 256, 'conversions at once; default: one a core'),
+  CONVERT_SECONDS: seconds(
+    15,
+    0.1,
+    600,
+    'how long one attempt at a photo may take; three attempts shall fit into the promise',
+  ),
+  CHILD_MEMORY_BYTES: integer(
+    2 ** 30,
+    64 * 2 ** 20,
+    2 ** 40,
+    'memory of a converter’s child above which it is killed; the pixel limits by format are made for the default',
+  ),
   THUMBNAILS: thumbnails('320.jpg'),
   MAX_UPLOAD_BYTES: integer(52_428_800, 1024, 2 ** 40, 'largest photo accepted'),
   MAX_PIXELS: integer(

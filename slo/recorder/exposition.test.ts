@@ -1,0 +1,47 @@
+import { createMetrics } from '@tintype/lib/telemetry/metrics.ts'
+import { expect, test } from 'vitest'
+import { labelsOf, parseExposition, withLabels } from './exposition.ts'
+
+test('reads what our own services expose, in both formats, to the same numbers', async () => {
+  const metrics = createMetrics('web', '1.2.3')
+  metrics.increment('tintype_promises_total', { outcome: 'kept' }, 3)
+  metrics.observe('tintype_stage_seconds', { stage: 'receive' }, 0.02, '0af7651916cd43dd8448eb211c80319c')
+  const openMetrics = await metrics.render('application/openmetrics-text')
+  const text = await metrics.render(undefined)
+  const samples = parseExposition(openMetrics.body, 'openmetrics')
+  const ours = (all: typeof samples) => all.filter(({ name }) => name.startsWith('tintype_'))
+  expect(ours(parseExposition(text.body, 'text'))).toEqual(ours(samples))
+  expect(samples).toContainEqual({ name: 'tintype_promises_total', labels: 'outcome="kept"', value: 3 })
+  expect(samples).toContainEqual({
+    name: 'tintype_stage_seconds_bucket',
+    labels: 'le="0.025",stage="receive"',
+    value: 1,
+  })
+})
+
+test('reads every number the format has', () => {
+  const text = 'a 1\na 1e3\na -0.5\na NaN\na Nan\na +Inf\na -Inf\na .5\n'
+  const numbers = [1, 1000, -0.5, Number.NaN, Number.NaN, Infinity, -Infinity, 0.5]
+  expect(parseExposition(text, 'text').map(({ value }) => value)).toEqual(numbers)
+})
+
+test('labels keep their values, however they are written', () => {
+  const [sample] = parseExposition('m{b="x,}\\" y\\\\n\\n",a="Ünï",} 1', 'text')
+  expect(labelsOf(sample?.labels ?? '')).toEqual({ a: 'Ünï', b: 'x,}" y\\n\n' })
+  expect(sample?.labels.startsWith('a=')).toBe(true)
+  expect(withLabels('b="1",job="x"', { job: 'web', a: '"' })).toBe('a="\\"",b="1",job="web"')
+})
+
+test.each([
+  ['a torn answer', 'a 1\n', 'openmetrics', 'torn'],
+  ['a value cut short', 'a 1\nb', 'text', 'line 2: no value'],
+  ['no number', 'a one', 'text', 'line 1: not a number'],
+  ['a hexadecimal number', 'a 0x10', 'text', 'not a number'],
+  ['labels that do not end', 'a{b="1" 2', 'text', 'labels that do not end'],
+  ['a label without quotes', 'a{b=1} 2', 'text', 'a label that cannot be read'],
+  ['a label given twice', 'a{b="1",b="2"} 2', 'text', 'label b given twice'],
+  ['a time of the target’s own', 'a 1 1700000000000', 'text', 'something after the value'],
+  ['an error page', '<html>', 'text', 'no metric name'],
+] as const)('believes nothing of %s', (_, text, format, word) => {
+  expect(() => parseExposition(text, format)).toThrow(word)
+})

@@ -1,0 +1,78 @@
+import { once } from 'node:events'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { createLog } from '@tintype/lib/telemetry/log.ts'
+import { expect, onTestFinished, test } from 'vitest'
+import { temporaryFolder, until } from '../../test/support.ts'
+import { scrape, startRecorder, untilNextScrape } from './recorder.ts'
+import { createStore } from './store.ts'
+
+const never = new AbortController().signal
+
+async function exposing(answer: () => { status?: number; type?: string; body: string }) {
+  const server = createServer((_, response) => {
+    const { status = 200, type = 'application/openmetrics-text; version=1.0.0', body } = answer()
+    response.writeHead(status, { 'Content-Type': type }).end(body)
+  }).listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const close = () => {
+    server.closeAllConnections()
+    server.close()
+  }
+  onTestFinished(close)
+  return {
+    job: 'web',
+    url: new URL(`http://127.0.0.1:${(server.address() as AddressInfo).port}/metrics`),
+    close,
+  }
+}
+
+const kept = (value: number) => `tintype_promises_total{outcome="kept"} ${value}\n# EOF\n`
+
+test.each([
+  ['an error', { status: 500, body: 'no' }, 'answered 500'],
+  ['half an answer', { body: 'a 1\n' }, 'torn'],
+  ['something else', { type: 'text/html', body: '<html>' }, 'cannot be read'],
+])('%s is no samples and a word', async (_, answer, word) => {
+  const { samples, trouble } = await scrape(await exposing(() => answer), 1_000, never)
+  expect(samples).toBeNull()
+  expect(trouble).toContain(word)
+})
+
+test('a target that is away is no samples and a word', async () => {
+  const target = await exposing(() => ({ body: kept(1) }))
+  target.close()
+  expect((await scrape(target, 1_000, never)).trouble).toContain('ECONNREFUSED')
+})
+
+test('a metric of 10,000 series is left out and named, the rest is kept', async () => {
+  const many = Array.from({ length: 10_000 }, (_, n) => `paths_total{path="/${n}"} 1\n`).join('')
+  const { samples, trouble } = await scrape(await exposing(() => ({ body: many + kept(1) })), 5_000, never)
+  expect(samples).toHaveLength(1)
+  expect(trouble).toBe('paths_total has 10000 series, more than 2000: not recorded')
+})
+
+test('records at each interval, and says once that a target is away', async () => {
+  let count = 0
+  const target = await exposing(() => ({ body: kept(count++) }))
+  const store = createStore(`${await temporaryFolder()}/recorder.sqlite`, [])
+  const said: string[] = []
+  const log = {
+    ...createLog({ service: 'slo', instance: '0', level: 'error' }),
+    warn: (event: string) => void said.push(event),
+  }
+  const recorder = startRecorder({ targets: [target], intervalMs: 50, store, log })
+  const points = (name: string) => store.read([name], 0, Date.now())[0]?.points ?? []
+  await until(() => points('tintype_promises_total').length >= 3)
+  target.close()
+  await until(() => points('up').filter(({ value }) => value === 0).length >= 3)
+  await recorder.stop()
+  expect(said).toEqual(['scrape.failed'])
+})
+
+test('scrapes stand on the clock, the last of a minute just before its end', () => {
+  const noon = Date.UTC(2026, 10, 22, 12)
+  expect(noon + 100 + untilNextScrape(noon + 100, 15_000)).toBe(noon + 14_500)
+  expect(noon + 59_500 + untilNextScrape(noon + 59_500, 15_000)).toBe(noon + 74_500)
+  expect(untilNextScrape(noon, 1_000)).toBe(1_000)
+})

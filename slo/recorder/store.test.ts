@@ -1,0 +1,175 @@
+import { statSync } from 'node:fs'
+import { expect, test } from 'vitest'
+import { temporaryFolder } from '../../test/support.ts'
+import { createStore, openStore } from './store.ts'
+
+const promises = { name: 'tintype_promises_total', labels: { outcome: 'kept' } }
+const minute = 60_000
+const noon = Date.UTC(2026, 10, 22, 12)
+
+async function recorded(points: [atMs: number, value: number | null][]) {
+  const file = `${await temporaryFolder()}/recorder.sqlite`
+  const store = createStore(file, [promises])
+  const answers = points.map(([at, value]) => store.append(scrapeOf(noon + at, value)))
+  return { file, store, answers }
+}
+
+const scrapeOf = (at: number, value: number | null, instance = 'a:1') => ({
+  job: 'web',
+  instance,
+  at,
+  samples: value === null ? null : [{ name: promises.name, labels: 'outcome="kept"', value }],
+})
+
+/** Increases of each minute since noon, null for no sample. */
+const minutesOf = (store: Pick<ReturnType<typeof openStore>, 'increases'>, count: number) =>
+  store
+    .increases(promises, noon, noon + count * minute)
+    .map(({ minutes }) => Array.from(minutes, value => (Number.isNaN(value) ? null : value)))
+
+test('an increase counts in the minute of the sample that shows it, a sample on the full minute in the old one', async () => {
+  const { store } = await recorded([
+    [1_000, 10],
+    [59_500, 13],
+    [60_000, 14],
+    [60_001, 19],
+  ])
+  expect(minutesOf(store, 2)).toEqual([[4, 5]])
+})
+
+test('the first value of a series is no increase: it may be days old', async () => {
+  const { store } = await recorded([[1_000, 5_000]])
+  expect(minutesOf(store, 1)).toEqual([[0]])
+})
+
+test('a value below the last is a restart from zero', async () => {
+  const { store } = await recorded([
+    [1_000, 100],
+    [16_000, 3],
+    [31_000, 4],
+  ])
+  expect(minutesOf(store, 1)).toEqual([[4]])
+})
+
+test('minutes without a sample are known from minutes without an increase', async () => {
+  const { store } = await recorded([
+    [1_000, 7],
+    [61_000, null],
+    [121_000, null],
+    [181_000, 9],
+  ])
+  expect(minutesOf(store, 4)).toEqual([[0, null, null, 2]])
+})
+
+test('NaN and infinite counts are as if they had not been', async () => {
+  const { store } = await recorded([
+    [1_000, 7],
+    [16_000, Number.NaN],
+    [31_000, Infinity],
+    [46_000, 8],
+  ])
+  expect(minutesOf(store, 1)).toEqual([[1]])
+})
+
+test('a clock set back, or the same moment twice, changes nothing that is recorded', async () => {
+  const { store, answers } = await recorded([
+    [31_000, 7],
+    [31_000, 70],
+    [1_000, 700],
+    [46_000, 8],
+  ])
+  expect(answers).toEqual(['kept', 'out-of-order', 'out-of-order', 'kept'])
+  expect(minutesOf(store, 1)).toEqual([[1]])
+})
+
+test('a series given twice in one scrape counts once', async () => {
+  const { store } = await recorded([[1_000, 1]])
+  const twice = scrapeOf(noon + 16_000, 5)
+  store.append({ ...twice, samples: [...(twice.samples ?? []), ...(scrapeOf(0, 50).samples ?? [])] })
+  expect(minutesOf(store, 1)).toEqual([[4]])
+})
+
+test('a recorder started anew goes on where the last one stopped', async () => {
+  const { store, file } = await recorded([[1_000, 10]])
+  store.close()
+  const again = createStore(file, [promises])
+  again.append(scrapeOf(noon + 16_000, 15))
+  expect(minutesOf(again, 1)).toEqual([[5]])
+})
+
+test('two instances are two series, and each keeps its own last value', async () => {
+  const { store } = await recorded([[1_000, 10]])
+  store.append(scrapeOf(noon + 2_000, 100, 'b:1'))
+  store.append(scrapeOf(noon + 16_000, 11))
+  store.append(scrapeOf(noon + 17_000, 102, 'b:1'))
+  expect(minutesOf(store, 1)).toEqual([[1], [2]])
+})
+
+test('samples are read back by metric, with the labels of their target', async () => {
+  const { store } = await recorded([
+    [1_000, 10],
+    [16_000, null],
+  ])
+  expect(store.read([promises.name, 'up'], noon, noon + minute)).toEqual([
+    {
+      name: promises.name,
+      labels: { instance: 'a:1', job: 'web', outcome: 'kept' },
+      points: [{ at: noon + 1_000, value: 10 }],
+    },
+    {
+      name: 'up',
+      labels: { instance: 'a:1', job: 'web' },
+      points: [
+        { at: noon + 1_000, value: 1 },
+        { at: noon + 16_000, value: 0 },
+      ],
+    },
+  ])
+})
+
+test('a reader beside the writer sees what was committed, over the edge of an hour', async () => {
+  const { file } = await recorded([
+    [-1_000, 1],
+    [1_000, 3],
+  ])
+  const reader = openStore(file)
+  const [series] = reader.increases(promises, noon - minute, noon + minute)
+  expect([...(series?.minutes ?? [])]).toEqual([0, 2])
+  expect(reader.firstIncrease(promises)).toBe(noon)
+  reader.close()
+})
+
+test('samples are kept two days and minutes for more than a year; what nothing refers to is gone', async () => {
+  const { store } = await recorded([
+    [1_000, 1],
+    [16_000, 2],
+  ])
+  const day = 1440 * minute
+  store.append({
+    job: 'web',
+    instance: 'a:1',
+    at: noon + 3 * day,
+    samples: [{ name: 'route_once_seen', labels: '', value: 1 }],
+  })
+  store.prune(noon + 3 * day)
+  expect(store.read([promises.name], 0, noon + 4 * day)).toEqual([])
+  expect(store.read(['route_once_seen'], 0, noon + 4 * day)).toHaveLength(1)
+  expect(minutesOf(store, 1)).toEqual([[1]])
+  store.prune(noon + 403 * day)
+  store.prune(noon + 403 * day + 2 * 3_600_000)
+  expect(minutesOf(store, 1)).toEqual([[null]])
+})
+
+test('a scrape of 400 series costs under a kilobyte, or the disk fills', async () => {
+  const { store, file } = await recorded([])
+  for (let i = 0; i < 1_000; i++) {
+    const samples = Array.from({ length: 400 }, (_, n) => ({
+      name: `m${n}`,
+      labels: '',
+      value: n < 200 ? 0 : i * n,
+    }))
+    store.append({ job: 'web', instance: 'a:1', at: noon + i * 15_000, samples })
+  }
+  store.close()
+  expect(statSync(file).size / 1_000).toBeLessThan(1_200)
+})

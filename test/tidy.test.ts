@@ -1,0 +1,208 @@
+import { execFileSync } from 'node:child_process'
+import { metrics } from '@tintype/lib/telemetry/catalogue.ts'
+import { variables } from '@tintype/lib/variables.ts'
+import { describe, expect, test } from 'vitest'
+import { files, importsOf, isTest, places, reachable, read, root, workspaceOf } from './tidy/sources.ts'
+
+/** Every violation as `file:line: what is wrong; how to mend it`. */
+const expectNone = (violations: string[]) => expect(violations.join('\n')).toBe('')
+
+const sources = files('{lib,services,slo,dashboards,tools,bench,test,loadtest}/**/*.ts')
+const products = sources.filter(file => !isTest(file))
+const ofWorkspaces = products.filter(file => workspaceOf(file) !== '')
+const packages = files('{.,lib,slo,services/*}/package.json')
+const manifest = (file: string) => JSON.parse(read(file))
+
+describe('imports', () => {
+  const imports = ofWorkspaces.flatMap(importsOf)
+  const between = imports.filter(({ file, target }) => {
+    const to = target.includes('/') ? workspaceOf(target) : ''
+    return to !== '' && to !== workspaceOf(file)
+  })
+
+  test('lib depends on npm only, services and slo on lib', () => {
+    expectNone(
+      between
+        .filter(({ target }) => workspaceOf(target) !== 'lib')
+        .map(
+          ({ file, line, specifier }) =>
+            `${file}:${line}: imports ${specifier}; move what both need to lib, or meet through storage, queue or HTTP`,
+        ),
+    )
+  })
+
+  test('a workspace is entered by its package name', () => {
+    expectNone(
+      between
+        .filter(({ specifier }) => specifier.startsWith('.'))
+        .map(({ file, line, target }) => `${file}:${line}: climbs to ${target}; import @tintype/${target}`),
+    )
+  })
+
+  test('product code imports neither tests nor tools', () => {
+    expectNone(
+      imports
+        .filter(({ target }) => /^(test|tools|bench|dashboards)\//.test(target) || target === 'vitest')
+        .map(({ file, line, target }) => `${file}:${line}: imports ${target}; only tests may`),
+    )
+  })
+
+  test('each package that is imported is a dependency of its own workspace', () => {
+    const declared = new Map(
+      packages.map(file => [file.replace(/\/?package.json$/, ''), manifest(file).dependencies ?? {}]),
+    )
+    expectNone(
+      imports
+        .filter(({ target }) => !target.startsWith('node:') && !target.endsWith('.ts'))
+        .filter(({ file, target }) => !(target in declared.get(workspaceOf(file))))
+        .map(
+          ({ file, line, target }) =>
+            `${file}:${line}: ${target} is not in ${workspaceOf(file)}/package.json; add it there, exact version`,
+        ),
+    )
+  })
+
+  test('each dependency is used, and has an exact version', () => {
+    const violations = packages.flatMap(file => {
+      const folder = file.replace('package.json', '')
+      const { dependencies = {} } = manifest(file)
+      return Object.entries(dependencies).flatMap(([name, version]) => [
+        ...(/^\d/.test(String(version)) ? [] : [`${file}: ${name} ${version}; write one exact version`]),
+        ...(files(`${folder}**/*.{ts,yaml}`).some(each => read(each).includes(name))
+          ? []
+          : [`${file}: ${name} is used nowhere in ${folder}; remove it`]),
+      ])
+    })
+    expectNone(violations)
+  })
+
+  test('only a port names its adapters, and loads them when opened', () => {
+    const port = /^lib\/(storage|queue)\//
+    expectNone([
+      ...[...products, ...files('bench/**/*.ts')]
+        .filter(file => !port.test(file))
+        .flatMap(importsOf)
+        .filter(({ target }) => port.test(target) && !target.endsWith('/index.ts'))
+        .map(
+          ({ file, line, target }) =>
+            `${file}:${line}: imports ${target}; import its port's index.ts and open a URL`,
+        ),
+      ...['lib/storage/index.ts', 'lib/queue/index.ts']
+        .flatMap(importsOf)
+        .filter(({ target, dynamic }) => port.test(target) && !dynamic)
+        .map(
+          ({ file, line, target }) =>
+            `${file}:${line}: imports ${target} at once; use await import() in open()`,
+        ),
+    ])
+  })
+
+  test('web reaches no image library', () => {
+    const web = files('services/web/**/*.ts').filter(file => !isTest(file))
+    const pixels = [...reachable(web)].filter(target => /^(sharp|@img|jimp|canvas)/.test(target))
+    expect(pixels, 'web never touches pixels: move what decodes to services/converter').toEqual([])
+    expect(manifest('services/web/package.json').dependencies).not.toHaveProperty('sharp')
+  })
+})
+
+describe('processes', () => {
+  /** What Node starts by itself: it stands where a main.ts stands. */
+  const entries = /(^|\/)(main|child|preload)\.ts$/
+
+  test('only main.ts reads the environment', () => {
+    expectNone(
+      ofWorkspaces
+        .filter(file => !entries.test(file))
+        .flatMap(file => places(file, /process\.env\b(?!\.\w+ = )/g))
+        .map(
+          ({ at }) =>
+            `${at}: reads process.env; take the value as an argument, from main.ts and lib/variables.ts`,
+        ),
+    )
+  })
+
+  test('only main.ts handles signals, by lib/run.ts', () => {
+    expectNone(
+      ofWorkspaces
+        .filter(file => !entries.test(file) && file !== 'lib/run.ts')
+        .flatMap(file => places(file, /process\.(on|once)\('SIG\w+'/g))
+        .map(({ at }) => `${at}: handles a signal; put it into the stop() that main.ts gives to lib/run.ts`),
+    )
+  })
+})
+
+describe('names', () => {
+  test('each metric that is named anywhere is in the catalogue', () => {
+    const known = (name: string) =>
+      name in metrics || name.replace(/_(bucket|sum|count|created)$/, '') in metrics
+    expectNone(
+      files('{lib,services,slo,dashboards,k8s,loadtest,tools,bench,docs}/**/*.{ts,json,yaml,yml,md}')
+        .flatMap(file => places(file, /(?<![\w-])tintype_[a-z_]+[a-z](?![\w*])/g))
+        .filter(({ match }) => !known(match))
+        .map(
+          ({ at, match }) => `${at}: ${match}; name it in lib/telemetry/catalogue.ts or mend the spelling`,
+        ),
+    )
+  })
+
+  test('each variable in k8s and compose is one that a process reads', () => {
+    /** Read by Node, libc or the images beside ours. */
+    const foreign = /^(NODE_ENV|NODE_OPTIONS|MALLOC_ARENA_MAX|UV_THREADPOOL_SIZE|GF_\w+)$/
+    expectNone(
+      files('{k8s/**/*.{yaml,env},compose.yaml,Dockerfile}')
+        .flatMap(file =>
+          places(file, /(?<![\w$])[A-Z][A-Z0-9]*(_[A-Z0-9]+)+\b(?=\s*[:=])|(?<=name: )[A-Z][A-Z0-9_]+\b/g),
+        )
+        .filter(({ match }) => !(match in variables) && !foreign.test(match))
+        .map(({ at, match }) => `${at}: ${match}; name it in lib/variables.ts or mend the spelling`),
+    )
+  })
+
+  test('README tells of each variable, and of no other', () => {
+    const rows = files('README.md').flatMap(file => places(file, /(?<=^\| `)[A-Z][A-Z_]+(?=`)/g))
+    if (rows.length === 0) return
+    const told = rows.map(({ match }) => match)
+    expect(told.toSorted()).toEqual(Object.keys(variables).toSorted())
+  })
+})
+
+describe('files', () => {
+  const maxLines = 250
+
+  test(`no file of the product is over ${maxLines} lines`, () => {
+    expectNone(
+      products
+        .map(file => ({ file, lines: read(file).trimEnd().split('\n').length }))
+        .filter(({ lines }) => lines > maxLines)
+        .map(
+          ({ file, lines }) =>
+            `${file}: ${lines} lines; is it one thing? Move a second one to a file of its own`,
+        ),
+    )
+  })
+
+  test('no file names a folder or a registry of one machine', () => {
+    expectNone([
+      ...files('{**/*.{ts,css,html,json,yaml,yml,md,env},Dockerfile,.ci/run}')
+        .flatMap(file => places(file, /(?<![\w.])\/(root|home\/\w+|work|tmp\/w)\//g))
+        .map(({ at, match }) => `${at}: ${match}; make it relative to the file or to a temporary folder`),
+      ...places('package-lock.json', /"resolved": "http[^"]*"/g).map(
+        ({ at }) => `${at}: names a registry; install again with the project's .npmrc`,
+      ),
+    ])
+  })
+
+  test('format, lint and types are clean', () => {
+    const { status, output } = npmRun('lint')
+    expect(status, `npm run format mends most of it:\n${output}`).toBe(0)
+  })
+})
+
+function npmRun(script: string): { status: number; output: string } {
+  try {
+    return { status: 0, output: execFileSync('npm', ['run', '-s', script], { cwd: root, encoding: 'utf8' }) }
+  } catch (error) {
+    const { status, stdout, stderr } = error as { status: number; stdout: string; stderr: string }
+    return { status, output: stdout + stderr }
+  }
+}

@@ -1,0 +1,68 @@
+import { globSync, readFileSync } from 'node:fs'
+import { dirname, join, relative } from 'node:path'
+
+export const root = join(import.meta.dirname, '../..')
+
+const notOurs = ['**/node_modules', '.git', '.parts', '.tmp', 'data', 'coverage']
+
+/** Our files that match, as paths from the root. */
+export const files = (pattern: string): string[] =>
+  globSync(pattern, {
+    cwd: root,
+    exclude: notOurs.map(each => (each.startsWith('**') ? each : `${each}/**`)),
+  }).sort()
+
+export const read = (file: string): string => readFileSync(join(root, file), 'utf8')
+
+export const isTest = (file: string): boolean =>
+  /\.test\.ts$|^test\/|(^|\/)(contract|fixtures?)\.ts$|\/(test|fixtures)\//.test(file)
+
+/** `lib`, `slo`, `services/web`, …: what has a package.json of its own; '' for the rest. */
+export const workspaceOf = (file: string): string => /^(lib|slo|services\/[^/]+)\//.exec(file)?.[1] ?? ''
+
+export type Import = { file: string; line: number; specifier: string; dynamic: boolean; target: string }
+
+/**
+ * Every import of a file. `target` is a file from the root for ours (relative or @tintype/…), else the name of an
+ * npm package, or `node:…`.
+ */
+export function importsOf(file: string): Import[] {
+  const found: Import[] = []
+  for (const [index, text] of read(file).split('\n').entries()) {
+    for (const [, keyword, parenthesis, specifier] of text.matchAll(
+      /(?:^|[\s;(}])(from|import)\s*(\(?)\s*'([^']+)'/g,
+    )) {
+      if (!keyword || !specifier || /^\s*(\*|\/\/)/.test(text)) continue
+      const target = resolve(file, specifier)
+      found.push({ file, line: index + 1, specifier, dynamic: parenthesis === '(', target })
+    }
+  }
+  return found
+}
+
+function resolve(file: string, specifier: string): string {
+  if (specifier.startsWith('.')) return relative(root, join(root, dirname(file), specifier))
+  const [, workspace, path] = /^@tintype\/([^/]+)\/(.*)$/.exec(specifier) ?? []
+  if (workspace) return `${['lib', 'slo'].includes(workspace) ? '' : 'services/'}${workspace}/${path}`
+  if (specifier.startsWith('node:')) return specifier
+  return /^(@[^/]+\/[^/]+|[^/]+)/.exec(specifier)?.[1] ?? specifier
+}
+
+/** Everything that is loaded, directly or not, from these files: ours and npm packages. */
+export function reachable(from: string[]): Set<string> {
+  const seen = new Set(from)
+  for (const file of seen) {
+    if (!file.endsWith('.ts')) continue
+    for (const { target } of importsOf(file)) seen.add(target)
+  }
+  return seen
+}
+
+/** Every place where a pattern stands, for messages: `file:line`. */
+export function places(file: string, pattern: RegExp): { at: string; match: string }[] {
+  return read(file)
+    .split('\n')
+    .flatMap((text, index) =>
+      [...text.matchAll(pattern)].map(([match]) => ({ at: `${file}:${index + 1}`, match })),
+    )
+}

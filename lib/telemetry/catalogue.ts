@@ -25,6 +25,9 @@ export type ConversionOutcome = (typeof conversionOutcomes)[number]
 export const storageOperations = ['put', 'get', 'list', 'delete'] as const
 export type StorageOperation = (typeof storageOperations)[number]
 
+export const machineCpuModes = ['busy', 'idle'] as const
+export const pressures = ['cpu', 'memory', 'io'] as const
+
 /** The spans of one photo's trace are named by its stages; these are their attributes beside OpenTelemetry's own. */
 export const attributes = {
   photo: 'tintype.photo.id',
@@ -140,6 +143,36 @@ export const metrics = {
     help: 'Age of the newest entry of a stream when it became durable at the log server.',
     labels: { stream: 'open' },
     in: ['logs'],
+  },
+  tintype_machine_cpu_seconds_total: {
+    kind: 'counter',
+    help: 'Processor time of the whole machine, all cores, everyone on it.',
+    labels: { mode: machineCpuModes },
+    in: ['web', 'converter'],
+  },
+  tintype_machine_pressure_seconds_total: {
+    kind: 'counter',
+    help: 'Time in which some task of the machine waited for a resource (Linux pressure stall information); 0 where the kernel does not tell.',
+    labels: { resource: pressures },
+    in: ['web', 'converter'],
+  },
+  tintype_disk_free_bytes: {
+    kind: 'gauge',
+    help: 'Free for us on the file system of the data folder.',
+    labels: {},
+    in: ['web', 'converter', 'logs'],
+  },
+  tintype_disk_size_bytes: {
+    kind: 'gauge',
+    help: 'Size of the file system of the data folder.',
+    labels: {},
+    in: ['web', 'converter', 'logs'],
+  },
+  tintype_disk_free_files: {
+    kind: 'gauge',
+    help: 'Files (inodes) that the file system of the data folder can still take.',
+    labels: {},
+    in: ['web', 'converter', 'logs'],
   },
   tintype_build_info: {
     kind: 'gauge',

@@ -1,3 +1,4 @@
+import { join } from 'node:path'
 import type { FailureReason, Owner, PhotoId } from '../photo.ts'
 import type { Outcome } from '../telemetry/catalogue.ts'
 
@@ -29,6 +30,7 @@ export type Claim = {
 /** Given to a photo at most once, by the call that returns it; null when it had one already or is no promise. */
 export type Marked = Outcome | null
 
+/** 'dead' with no result.json in storage: its workers died of it, and the person is to be told that it failed. */
 export type JobState = 'queued' | 'converting' | 'done' | 'dead' | 'unknown'
 
 /** A change a person may want to hear of. A hint: what is true is in storage. `seq` grows. */
@@ -49,7 +51,7 @@ export type Stats = {
   dead: number
   /** Slots of the workers seen within the last 10 s. */
   liveSlots: number
-  /** Mean over live workers; null when none has measured yet. */
+  /** Mean over the live slots that have measured (above 0); null when none has. */
   serviceSeconds: number | null
   /** Seconds since any worker was seen; null when none ever was. */
   workerSeenSeconds: number | null
@@ -62,7 +64,7 @@ export type Stats = {
 export type Queue = {
   /** Idempotent by photo id, also after the photo is done. */
   enqueue(job: Job): Promise<'queued' | 'already' | 'full'>
-  /** Waits for work; the lease runs from the claim. */
+  /** Waits for work; the lease runs from the claim. What a dead worker held is claimed again when its lease is over. */
   claim(worker: string, leaseMs: number, signal: AbortSignal): Promise<Claim | 'aborted'>
   renew(claim: Claim, leaseMs: number): Promise<'held' | 'stale'>
   /** Done: the outcome is kept when the thumbnails were durable (epoch ms) by promiseBy, else broken. */
@@ -76,7 +78,10 @@ export type Queue = {
   release(claim: Claim): Promise<'released' | 'stale'>
   /** The person deleted it: no more work; void unless it had its outcome. */
   cancel(photo: PhotoId): Promise<{ marked: Marked } | 'unknown'>
-  /** Marks broken every promise that is over; each photo at most once, over all webs and converters. */
+  /**
+   * Marks broken every promise that is over, in time or because its workers died of it; each photo at most once,
+   * over all webs and converters.
+   */
   markOverdue(now: number): Promise<Job[]>
   state(photo: PhotoId): Promise<JobState>
   announce(worker: Worker): Promise<void>
@@ -100,6 +105,10 @@ export type OpenOptions = {
   /** Waiting photos before enqueue answers 'full'. */
   maxDepth?: number
 }
+
+/** Where the queue is: what QUEUE_URL says, or else a file in DATA_DIR. */
+export const queueUrl = (given: string, dataDir: string): string =>
+  given || `sqlite:${join(dataDir, 'queue', 'queue.sqlite')}`
 
 /**
  * Opens the queue that a URL names: `sqlite:` and a file.

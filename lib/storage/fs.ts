@@ -1,8 +1,9 @@
 import * as fs from 'node:fs/promises'
 import { dirname, join, resolve } from 'node:path'
 import { Readable } from 'node:stream'
+import { type Disk, ignore, makeFolder } from '../disk.ts'
 import type { StorageOperation } from '../telemetry/catalogue.ts'
-import { type Disk, type Folders, ignore, makeFolder, openFolders } from './folders.ts'
+import { type Folders, openFolders } from './folders.ts'
 import { checkKey, checkPrefix, type Key, type OpenOptions, type Storage } from './index.ts'
 import { sweep, writerName } from './temporary.ts'
 

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import type { Disk } from './folders.ts'
+import type { Disk } from '../disk.ts'
 
 /**
  * Names of temporary files tell who writes them, so that the next start removes those of the dead and no other.

@@ -1,0 +1,31 @@
+import * as fs from 'node:fs/promises'
+import { dirname, resolve } from 'node:path'
+
+/** The calls through which everything durable goes: what a power-cut test puts itself between. */
+export type Disk = Pick<typeof fs, 'open' | 'mkdir' | 'rename' | 'link' | 'rm' | 'rmdir' | 'readdir'>
+
+/** `mkdir -p` that survives a power cut. */
+export async function makeFolder(folder: string, disk: Disk = fs): Promise<void> {
+  const first = await disk.mkdir(folder, { recursive: true })
+  if (first === undefined) return
+  for (let made = resolve(folder); ; made = dirname(made)) {
+    await syncFolder(dirname(made), disk)
+    if (made === resolve(first)) return
+  }
+}
+
+export async function syncFolder(folder: string, disk: Disk): Promise<void> {
+  const handle = await disk.open(folder, 'r')
+  try {
+    await handle.sync()
+  } finally {
+    await handle.close()
+  }
+}
+
+/** For a catch: swallows the named errors, throws every other. */
+export const ignore =
+  (...codes: string[]) =>
+  (error: NodeJS.ErrnoException): undefined => {
+    if (!codes.includes(error.code ?? '')) throw error
+  }

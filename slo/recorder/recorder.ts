@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Log } from '@tintype/lib/telemetry/log.ts'
 import { ExpositionError, parseExposition, type Sample } from './exposition.ts'
-import type { Store } from './schema.ts'
+import type { Writer } from './schema.ts'
 
 export type Target = { job: string; url: URL }
 
@@ -18,7 +18,7 @@ const beforeTheMinuteMs = 500
 export function startRecorder(options: {
   targets: readonly Target[]
   intervalMs: number
-  store: Store
+  store: Writer
   log: Log
 }): { stop(): Promise<void> } {
   const { targets, intervalMs, store, log } = options
@@ -60,7 +60,7 @@ export function untilNextScrape(nowMs: number, intervalMs: number): number {
   return intervalMs - ((nowMs + early) % intervalMs)
 }
 
-function write(store: Store, scrape: Parameters<Store['append']>[0]): string | null {
+function write(store: Writer, scrape: Parameters<Writer['append']>[0]): string | null {
   try {
     return store.append(scrape) === 'kept'
       ? null
@@ -70,7 +70,7 @@ function write(store: Store, scrape: Parameters<Store['append']>[0]): string | n
   }
 }
 
-function prune(store: Store, log: Log): void {
+function prune(store: Writer, log: Log): void {
   try {
     store.prune(Date.now())
   } catch (error) {

@@ -1,8 +1,9 @@
+import type { Minute, Selector, Sli } from '../source/index.ts'
 import type { Sample } from './exposition.ts'
 
 /**
- * The recorder's file. A scrape is one row: the layout says which series its numbers belong to, so that 300 samples
- * cost one insert and about 300 bytes. Counters that an objective reads are also rolled up into increases a minute
+ * The recorder's file. A scrape is one row: the layout says which series its numbers belong to, so that 400 samples
+ * cost one insert and under a kilobyte. Counters that an objective reads are also rolled up into increases a minute
  * as they come, an hour a row, so that 30 days are read in milliseconds however old the file is.
  */
 export const schema = `
@@ -11,9 +12,12 @@ export const schema = `
   CREATE TABLE IF NOT EXISTS layout(id INTEGER PRIMARY KEY, series TEXT UNIQUE);
   CREATE TABLE IF NOT EXISTS scrape(target INTEGER, at INTEGER, layout INTEGER, numbers BLOB, UNIQUE(target, at));
   CREATE INDEX IF NOT EXISTS scrape_at ON scrape(at);
-  CREATE TABLE IF NOT EXISTS counter(series INTEGER PRIMARY KEY, at INTEGER, value REAL);
-  CREATE TABLE IF NOT EXISTS hour(series INTEGER, start INTEGER, increases BLOB, PRIMARY KEY(series, start)) WITHOUT ROWID;
+  CREATE TABLE IF NOT EXISTS counter(series INTEGER PRIMARY KEY, at INTEGER, value REAL, above_zero_at INTEGER);
+  CREATE TABLE IF NOT EXISTS hour(series INTEGER, max_gap INTEGER, start INTEGER, increases BLOB,
+    PRIMARY KEY(series, max_gap, start)) WITHOUT ROWID;
 `
+
+export const minutesAnHour = 60
 
 export type Scrape = {
   job: string
@@ -24,38 +28,51 @@ export type Scrape = {
   samples: Sample[] | null
 }
 
-/** Which counters are rolled up: a metric and the labels it must have. */
-export type Selector = { name: string; labels: Readonly<Record<string, string>> }
-
 export type Series = {
   name: string
   labels: Record<string, string>
   points: { at: number; value: number }[]
 }
 
-/** Increases a minute of one counter; NaN is a minute without a sample. */
-export type Increases = { labels: Record<string, string>; start: number; minutes: Float64Array }
+export type Reader = {
+  /** The samples of these metrics in (from, to], epoch milliseconds, by series. */
+  read(names: readonly string[], fromMs: number, toMs: number): Series[]
+  /** Increases in each minute of [from, to), summed over the counters a selector means; NaN where none had a sample. */
+  increases(selector: Selector, maxGapSeconds: number, from: Minute, to: Minute): Float64Array
+  /** Whether a counter that the selector means was above zero at or before the start of a minute. */
+  aboveZeroBy(selector: Selector, minute: Minute): boolean
+  close(): void
+}
 
-export type Store = {
+export type Writer = {
   /** `out-of-order`: not later than the target's last scrape; nothing was kept. */
   append(scrape: Scrape): 'kept' | 'out-of-order'
   /** Drops what is older than its time. */
   prune(nowMs: number): void
-  /** The samples of these metrics in (from, to], by series. */
-  read(names: readonly string[], fromMs: number, toMs: number): Series[]
-  /** The increases of every counter a selector means, from the minute of `fromMs` until before `toMs`. */
-  increases(selector: Selector, fromMs: number, toMs: number): Increases[]
-  /** The first minute in which any counter of the selector was seen to increase; undefined when none ever was. */
-  firstIncrease(selector: Selector): number | undefined
-  close(): void
 }
 
 /** An hour's increases as stored; 60 minutes without a sample when there is no row. */
 export const decode = (blob: Uint8Array | undefined): Float64Array =>
-  blob === undefined ? new Float64Array(60).fill(Number.NaN) : new Float64Array(blob.slice().buffer)
+  blob === undefined
+    ? new Float64Array(minutesAnHour).fill(Number.NaN)
+    : new Float64Array(blob.slice().buffer)
 
-export const matches = (selector: Selector, labels: Record<string, string>): boolean =>
-  Object.entries(selector.labels).every(([name, value]) => labels[name] === value)
+export function matches({ matchers }: Selector, labels: Record<string, string>): boolean {
+  return matchers.every(({ label, operator, value }) => {
+    const given = labels[label] ?? ''
+    const equal = operator.endsWith('~') ? new RegExp(`^(?:${value})$`).test(given) : given === value
+    return operator.startsWith('!') ? !equal : equal
+  })
+}
+
+/** The gaps with which a series is rolled up: those of the objectives that read it. */
+export const gapsOf = (slis: readonly Sli[], name: string, labels: Record<string, string>): number[] => [
+  ...new Set(
+    slis
+      .filter(({ good, total }) => [good, total].some(each => each.metric === name && matches(each, labels)))
+      .map(({ maxGapSeconds }) => maxGapSeconds),
+  ),
+]
 
 /** Remembers what was computed for each list of arguments. */
 export function memo<A extends (string | number)[], R>(

@@ -1,15 +1,19 @@
 import { statSync } from 'node:fs'
 import { expect, test } from 'vitest'
 import { temporaryFolder } from '../../test/support.ts'
+import type { Selector, Sli } from '../source/index.ts'
+import type { Reader } from './schema.ts'
 import { createStore, openStore } from './store.ts'
 
-const promises = { name: 'tintype_promises_total', labels: { outcome: 'kept' } }
+const kept = selecting('kept')
+const sli: Sli = { good: kept, total: selecting('kept|broken'), maxGapSeconds: 75 }
 const minute = 60_000
 const noon = Date.UTC(2026, 10, 22, 12)
+const noonMinute = noon / minute
 
 async function recorded(points: [atMs: number, value: number | null][]) {
   const file = `${await temporaryFolder()}/recorder.sqlite`
-  const store = createStore(file, [promises])
+  const store = createStore(file, [sli])
   const answers = points.map(([at, value]) => store.append(scrapeOf(noon + at, value)))
   return { file, store, answers }
 }
@@ -18,14 +22,21 @@ const scrapeOf = (at: number, value: number | null, instance = 'a:1') => ({
   job: 'web',
   instance,
   at,
-  samples: value === null ? null : [{ name: promises.name, labels: 'outcome="kept"', value }],
+  samples: value === null ? null : [{ name: kept.metric, labels: 'outcome="kept"', value }],
 })
 
 /** Increases of each minute since noon, null for no sample. */
-const minutesOf = (store: Pick<ReturnType<typeof openStore>, 'increases'>, count: number) =>
-  store
-    .increases(promises, noon, noon + count * minute)
-    .map(({ minutes }) => Array.from(minutes, value => (Number.isNaN(value) ? null : value)))
+const minutesOf = (store: Reader, count: number) =>
+  Array.from(store.increases(kept, 75, noonMinute, noonMinute + count), value =>
+    Number.isNaN(value) ? null : value,
+  )
+
+function selecting(outcomes: string): Selector {
+  return {
+    metric: 'tintype_promises_total',
+    matchers: [{ label: 'outcome', operator: '=~', value: outcomes }],
+  }
+}
 
 test('an increase counts in the minute of the sample that shows it, a sample on the full minute in the old one', async () => {
   const { store } = await recorded([
@@ -34,12 +45,12 @@ test('an increase counts in the minute of the sample that shows it, a sample on 
     [60_000, 14],
     [60_001, 19],
   ])
-  expect(minutesOf(store, 2)).toEqual([[4, 5]])
+  expect(minutesOf(store, 2)).toEqual([4, 5])
 })
 
 test('the first value of a series is no increase: it may be days old', async () => {
   const { store } = await recorded([[1_000, 5_000]])
-  expect(minutesOf(store, 1)).toEqual([[0]])
+  expect(minutesOf(store, 1)).toEqual([0])
 })
 
 test('a value below the last is a restart from zero', async () => {
@@ -48,17 +59,18 @@ test('a value below the last is a restart from zero', async () => {
     [16_000, 3],
     [31_000, 4],
   ])
-  expect(minutesOf(store, 1)).toEqual([[4]])
+  expect(minutesOf(store, 1)).toEqual([4])
 })
 
-test('minutes without a sample are known from minutes without an increase', async () => {
+test('minutes without a sample are known from minutes without an increase, and an increase over a gap is nobody’s', async () => {
   const { store } = await recorded([
     [1_000, 7],
     [61_000, null],
+    [76_000, 9],
     [121_000, null],
-    [181_000, 9],
+    [241_000, 12],
   ])
-  expect(minutesOf(store, 4)).toEqual([[0, null, null, 2]])
+  expect(minutesOf(store, 5)).toEqual([0, 2, null, null, 0])
 })
 
 test('NaN and infinite counts are as if they had not been', async () => {
@@ -68,7 +80,7 @@ test('NaN and infinite counts are as if they had not been', async () => {
     [31_000, Infinity],
     [46_000, 8],
   ])
-  expect(minutesOf(store, 1)).toEqual([[1]])
+  expect(minutesOf(store, 1)).toEqual([1])
 })
 
 test('a clock set back, or the same moment twice, changes nothing that is recorded', async () => {
@@ -79,30 +91,30 @@ test('a clock set back, or the same moment twice, changes nothing that is record
     [46_000, 8],
   ])
   expect(answers).toEqual(['kept', 'out-of-order', 'out-of-order', 'kept'])
-  expect(minutesOf(store, 1)).toEqual([[1]])
+  expect(minutesOf(store, 1)).toEqual([1])
 })
 
 test('a series given twice in one scrape counts once', async () => {
   const { store } = await recorded([[1_000, 1]])
   const twice = scrapeOf(noon + 16_000, 5)
   store.append({ ...twice, samples: [...(twice.samples ?? []), ...(scrapeOf(0, 50).samples ?? [])] })
-  expect(minutesOf(store, 1)).toEqual([[4]])
+  expect(minutesOf(store, 1)).toEqual([4])
 })
 
 test('a recorder started anew goes on where the last one stopped', async () => {
   const { store, file } = await recorded([[1_000, 10]])
   store.close()
-  const again = createStore(file, [promises])
+  const again = createStore(file, [sli])
   again.append(scrapeOf(noon + 16_000, 15))
-  expect(minutesOf(again, 1)).toEqual([[5]])
+  expect(minutesOf(again, 1)).toEqual([5])
 })
 
-test('two instances are two series, and each keeps its own last value', async () => {
+test('two instances are two series: each keeps its own last value, and they add up', async () => {
   const { store } = await recorded([[1_000, 10]])
   store.append(scrapeOf(noon + 2_000, 100, 'b:1'))
   store.append(scrapeOf(noon + 16_000, 11))
   store.append(scrapeOf(noon + 17_000, 102, 'b:1'))
-  expect(minutesOf(store, 1)).toEqual([[1], [2]])
+  expect(minutesOf(store, 1)).toEqual([3])
 })
 
 test('samples are read back by metric, with the labels of their target', async () => {
@@ -110,9 +122,9 @@ test('samples are read back by metric, with the labels of their target', async (
     [1_000, 10],
     [16_000, null],
   ])
-  expect(store.read([promises.name, 'up'], noon, noon + minute)).toEqual([
+  expect(store.read([kept.metric, 'up'], noon, noon + minute)).toEqual([
     {
-      name: promises.name,
+      name: kept.metric,
       labels: { instance: 'a:1', job: 'web', outcome: 'kept' },
       points: [{ at: noon + 1_000, value: 10 }],
     },
@@ -133,10 +145,9 @@ test('a reader beside the writer sees what was committed, over the edge of an ho
     [1_000, 3],
   ])
   const reader = openStore(file)
-  const [series] = reader.increases(promises, noon - minute, noon + minute)
-  expect([...(series?.minutes ?? [])]).toEqual([0, 2])
-  expect(reader.firstIncrease(promises)).toBe(noon)
-  reader.close()
+  expect([...(reader?.increases(kept, 75, noonMinute - 1, noonMinute + 1) ?? [])]).toEqual([0, 2])
+  expect(openStore(`${file}.absent`)).toBeUndefined()
+  reader?.close()
 })
 
 test('samples are kept two days and minutes for more than a year; what nothing refers to is gone', async () => {
@@ -152,12 +163,12 @@ test('samples are kept two days and minutes for more than a year; what nothing r
     samples: [{ name: 'route_once_seen', labels: '', value: 1 }],
   })
   store.prune(noon + 3 * day)
-  expect(store.read([promises.name], 0, noon + 4 * day)).toEqual([])
+  expect(store.read([kept.metric], 0, noon + 4 * day)).toEqual([])
   expect(store.read(['route_once_seen'], 0, noon + 4 * day)).toHaveLength(1)
-  expect(minutesOf(store, 1)).toEqual([[1]])
+  expect(minutesOf(store, 1)).toEqual([1])
   store.prune(noon + 403 * day)
   store.prune(noon + 403 * day + 2 * 3_600_000)
-  expect(minutesOf(store, 1)).toEqual([[null]])
+  expect(minutesOf(store, 1)).toEqual([null])
 })
 
 test('a scrape of 400 series costs under a kilobyte, or the disk fills', async () => {
@@ -172,4 +183,15 @@ test('a scrape of 400 series costs under a kilobyte, or the disk fills', async (
   }
   store.close()
   expect(statSync(file).size / 1_000).toBeLessThan(1_200)
+})
+
+test('the first sight of a counter above zero is remembered for good', async () => {
+  const { store } = await recorded([
+    [1_000, 0],
+    [61_000, 2],
+    [76_000, 0],
+  ])
+  expect(store.aboveZeroBy(kept, noonMinute + 1)).toBe(false)
+  expect(store.aboveZeroBy(kept, noonMinute + 2)).toBe(true)
+  expect(store.aboveZeroBy(selecting('broken'), noonMinute + 9)).toBe(false)
 })

@@ -1,21 +1,29 @@
-import { mkdirSync } from 'node:fs'
+import { existsSync, mkdirSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
+import type { Sli } from '../source/index.ts'
 import { reader } from './reader.ts'
-import { type Selector, type Store, schema } from './schema.ts'
+import { type Reader, schema, type Writer } from './schema.ts'
 import { writer } from './writer.ts'
 
-/** Opens the recorder's file to write; there is one writer, the slo service. @throws when it cannot be opened. */
-export function createStore(file: string, rolled: readonly Selector[]): Store {
+export type Store = Reader & Writer
+
+/** Where the recorder's file is. */
+export const recorderFile = (dataDir: string): string => `${dataDir}/slo/recorder.sqlite`
+
+/**
+ * Opens the recorder's file to write; there is one writer, the slo service. The counters of `slis` are rolled up.
+ * @throws when it cannot be opened.
+ */
+export function createStore(file: string, slis: readonly Sli[]): Store {
   mkdirSync(dirname(file), { recursive: true })
   const db = new DatabaseSync(file)
-  db.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;')
+  // NORMAL: what a power cut may take is the last seconds of measurements, and a minute without data is offline.
+  db.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA busy_timeout = 2000;')
   db.exec(schema)
-  return { ...reader(db), ...writer(db, rolled) }
+  return { ...reader(db), ...writer(db, slis) }
 }
 
-/** Opens it to read, beside the writer. @throws when there is none. */
-export function openStore(file: string): Omit<Store, 'append' | 'prune'> {
-  const db = new DatabaseSync(file, { readOnly: true })
-  return reader(db)
-}
+/** Opens it to read, beside the writer; undefined when nothing was ever recorded. */
+export const openStore = (file: string): Reader | undefined =>
+  existsSync(file) ? reader(new DatabaseSync(file, { readOnly: true })) : undefined

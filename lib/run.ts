@@ -1,4 +1,5 @@
 import { ConfigError } from './config.ts'
+import { armFault } from './fault.ts'
 import { describe } from './http.ts'
 import { stopTracing } from './telemetry/trace.ts'
 
@@ -18,6 +19,7 @@ const stopMarginMs = 5_000
  */
 export async function run(start: () => Promise<Running>, graceMs: () => number): Promise<void> {
   const launched = process.connected
+  armFault(process.env.FAULT_POINT)
   try {
     const running = await start()
     stopOnSignal(running, graceMs(), launched)

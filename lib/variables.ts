@@ -59,6 +59,7 @@ export const variables = {
     'collector for traces; default: JSON lines in DATA_DIR/traces',
     'an http(s) URL',
   ),
+  LOGS_URL: text('', 'the log server; default: the one on this machine', 'an http(s) URL'),
   LOG_LEVEL: choice('info', levels, 'least severe entries written'),
   GRACE_SECONDS: seconds(20, 0, 600, 'how long a stop waits for what is under way'),
 } as const satisfies Record<string, Variable<unknown>>

@@ -1,5 +1,12 @@
+import { join } from 'node:path'
+import { trace } from '@opentelemetry/api'
 import winston from 'winston'
+import Transport from 'winston-transport'
+import { secret } from '../secrets.ts'
 import type { Service } from './catalogue.ts'
+import { isSession, maxPayloadBytes } from './entry.ts'
+import { openJournal } from './journal.ts'
+import { type Destination, startShipping } from './ship.ts'
 
 export const levels = ['error', 'warn', 'info', 'debug'] as const
 export type Level = (typeof levels)[number]
@@ -7,6 +14,7 @@ export type Level = (typeof levels)[number]
 /** Facts of one event. Never file names, cookies, tokens or places. */
 export type Payload = Record<string, unknown>
 
+/** No call throws or waits for more than one write to the local journal. */
 export type Log = {
   /** `session`: sessionOf(owner), for each entry that belongs to one. */
   error(event: string, payload?: Payload, session?: string): void
@@ -18,36 +26,39 @@ export type Log = {
   /** Raises or lowers the level for all, or for one session, for a time; falls back by itself. */
   setLevel(change: { level: Level; session?: string; forSeconds: number }): void
   level(): { level: Level; raised: { session: string | null; level: Level; until: string }[] }
+  /** Ships what it can within a bound; the rest waits in the journal for the next start. */
   close(): Promise<void>
 }
 
-export function createLog(options: { service: Service; instance: string; level: Level }): Log {
-  const epoch = Math.floor(Date.now() / 1000)
-  let seq = 0
-  const raised = new Map<string | null, { level: Level; until: number }>()
+export type LogOptions = {
+  service: Service
+  /** [a-z0-9-]+, unique among the machines that ship to one log server. */
+  instance: string
+  level: Level
+  /** Where the journal is kept and who takes it; without it warnings and errors go to stderr only. */
+  journal?: { folder: string; destination: Destination }
+}
+
+export function createLog({ service, instance, level, journal }: LogOptions): Log {
+  const scope = levelScope(level)
+  const sink = journal && journalSink({ service, instance, ...journal })
   const logger = winston.createLogger({
     level: 'debug',
-    format: winston.format.printf(({ entry }) => JSON.stringify(entry)),
-    transports: [new winston.transports.Console({ stderrLevels: [...levels] })],
+    format: winston.format(info => info)(),
+    transports: [...(sink ? [sink.transport] : []), stderrTransport()],
   })
-  const effective = (session?: string): Level => {
-    for (const scope of [session ?? null, null]) {
-      const change = raised.get(scope)
-      if (change && change.until > Date.now()) return change.level
-      if (change) raised.delete(scope)
-    }
-    return options.level
-  }
+  // The first read makes winston's stream hand entries on at once: before it they would wait for the next tick.
+  logger.read(0)
   const write =
     (level: Level) =>
     (event: string, payload: Payload = {}, session?: string) => {
-      if (levels.indexOf(level) > levels.indexOf(effective(session))) return
-      const id = `${options.service}.${options.instance}.${epoch}.${++seq}`
-      const timestamp = new Date().toISOString()
+      if (levels.indexOf(level) > levels.indexOf(scope.effective(session))) return
       logger.log({
         level,
         message: event,
-        entry: { id, session: session ?? null, timestamp, payload: { event, level, ...payload } },
+        session: session !== undefined && isSession(session) ? session : null,
+        timestamp: new Date().toISOString(),
+        payload: renderPayload(event, level, payload),
       })
     }
   return {
@@ -55,17 +66,153 @@ export function createLog(options: { service: Service; instance: string; level: 
     warn: write('warn'),
     info: write('info'),
     debug: write('debug'),
-    detailed: session => effective(session) === 'debug',
-    setLevel: ({ level, session, forSeconds }) =>
-      void raised.set(session ?? null, { level, until: Date.now() + forSeconds * 1000 }),
-    level: () => ({
-      level: effective(),
-      raised: [...raised].map(([session, { level, until }]) => ({
-        session,
-        level,
-        until: new Date(until).toISOString(),
-      })),
-    }),
-    close: async () => void logger.end(),
+    detailed: session => scope.effective(session) === 'debug',
+    setLevel: scope.set,
+    level: scope.describe,
+    async close() {
+      await sink?.close()
+      logger.close()
+    },
   }
 }
+
+/** The log of a service's process, from its configuration: journal in DATA_DIR, shipped to the log server. */
+export function openLog(
+  service: Service,
+  config: {
+    DATA_DIR: string
+    HOST: string
+    INSTANCE: string
+    LOG_LEVEL: Level
+    LOGS_PORT: number
+    LOGS_URL: string
+    INGEST_TOKEN: string
+  },
+): Log {
+  const { DATA_DIR, HOST, INSTANCE, LOG_LEVEL, LOGS_PORT, LOGS_URL, INGEST_TOKEN } = config
+  const local = LOGS_PORT === 0 ? undefined : `http://${HOST.includes(':') ? `[${HOST}]` : HOST}:${LOGS_PORT}`
+  const destination = { url: LOGS_URL || local, token: secret('INGEST_TOKEN', INGEST_TOKEN, DATA_DIR) }
+  const folder = join(DATA_DIR, 'logs', 'journal')
+  return createLog({ service, instance: INSTANCE, level: LOG_LEVEL, journal: { folder, destination } })
+}
+
+/** What winston carries to the transports. The id is given last, by the journal, so that none is skipped. */
+type Info = { level: Level; message: string; session: string | null; timestamp: string; payload: string }
+
+const stderrTransport = () =>
+  new Transport({
+    level: 'warn',
+    log(info: Info, next: () => void) {
+      process.stderr.write(`${info.timestamp} ${info.level} ${info.message} ${info.payload}\n`)
+      next()
+    },
+  })
+
+/** How often trouble with the journal is said on stderr. */
+const complainEveryMs = 60_000
+
+function journalSink(options: {
+  service: Service
+  instance: string
+  folder: string
+  destination: Destination
+}): { transport: Transport; close(): Promise<void> } {
+  const { service, instance, folder, destination } = options
+  const complain = limited(complainEveryMs)
+  const journal = openJournal(folder, service, instance, complain)
+  const shipping = startShipping(journal, destination, complain)
+  let lost = 0
+  const append = ({ session, timestamp, payload }: Omit<Info, 'level' | 'message'>) =>
+    journal.append(
+      id =>
+        `{"id":"${id}","session":${session ? `"${session}"` : null},"timestamp":"${timestamp}","payload":${payload}}\n`,
+    )
+  const transport = new Transport({
+    log(info: Info, next: () => void) {
+      try {
+        if (lost > 0) {
+          append({ ...info, session: null, payload: renderPayload('log.lost', 'error', { entries: lost }) })
+          lost = 0
+        }
+        append(info)
+      } catch (error) {
+        complain(new Error(`${++lost} log entries lost`, { cause: error }))
+      }
+      next()
+    },
+  })
+  return {
+    transport,
+    async close() {
+      await shipping.stop()
+      await journal.close()
+    },
+  }
+}
+
+/** Says what is wrong, and why, on stderr: not more often than every so many ms. */
+function limited(everyMs: number): (error: unknown) => void {
+  let quietUntil = 0
+  return error => {
+    if (Date.now() < quietUntil) return
+    quietUntil = Date.now() + everyMs
+    const causes = []
+    for (let each = error; each instanceof Error; each = each.cause) causes.push(each.message)
+    process.stderr.write(`${new Date().toISOString()} error log.trouble ${causes.join(': ') || error}\n`)
+  }
+}
+
+/** Event, level, the active trace's id and the facts as JSON; what cannot be JSON or is too long says so instead. */
+function renderPayload(event: string, level: Level, facts: Payload): string {
+  const traceId = trace.getActiveSpan()?.spanContext().traceId
+  const head = { event, level, ...(traceId && { trace: traceId }) }
+  let json: string
+  try {
+    json = JSON.stringify({ ...head, ...facts })
+  } catch (error) {
+    return JSON.stringify({ ...head, unserialisable: String(error) })
+  }
+  if (
+    json.length <= maxPayloadBytes &&
+    (json.length * 3 <= maxPayloadBytes || Buffer.byteLength(json) <= maxPayloadBytes)
+  )
+    return json
+  return JSON.stringify({
+    ...head,
+    cutFromBytes: Buffer.byteLength(json),
+    start: json.slice(0, cutCharacters),
+  })
+}
+
+/** What is kept of a payload that is too long. */
+const cutCharacters = 1_024
+
+/** The level in force for a session: its own while raised, else everyone's while raised, else the configured one. */
+function levelScope(configured: Level) {
+  const raised = new Map<string | null, { level: Level; until: number }>()
+  const current = (key: string | null): Level | undefined => {
+    const change = raised.get(key)
+    if (change && change.until > Date.now()) return change.level
+    if (change) raised.delete(key)
+    return undefined
+  }
+  const effective = (session?: string): Level =>
+    (raised.size > 0 && ((session !== undefined && current(session)) || current(null))) || configured
+  return {
+    effective,
+    set({ level, session, forSeconds }: { level: Level; session?: string; forSeconds: number }) {
+      for (const key of raised.keys()) current(key)
+      if (raised.size < maxRaised || raised.has(session ?? null))
+        raised.set(session ?? null, { level, until: Date.now() + forSeconds * 1000 })
+    },
+    describe: () => ({
+      level: effective(),
+      raised: [...raised]
+        .filter(([key]) => current(key))
+        .map(([session, { level, until }]) => ({ session, level, until: new Date(until).toISOString() })),
+    }),
+  }
+}
+
+/** Sessions whose level is raised at once: each costs memory until its time is over. */
+const maxRaised = 1_000

@@ -1,0 +1,106 @@
+/**
+ * One log entry is one JSON object on a line whose first four members are id, session, timestamp and payload,
+ * always in this order. So shipper, server and merge find what they need by position, without parsing JSON.
+ */
+
+export const newline = 0x0a
+/** Longer payloads are cut at the source: one entry never fills a batch. */
+export const maxPayloadBytes = 65_536
+/** A batch is at most this many entries and bytes; the server refuses more. */
+export const maxBatchEntries = 1_000
+export const maxBatchBytes = 2 ** 20
+
+export const isSession = (text: string): boolean => /^[0-9a-f]{16}$/.test(text)
+/** `service.instance.epoch`: within it sequence numbers run from 1 without a gap. */
+export const isStream = (text: string): boolean => /^[a-z]+\.[a-z0-9-]{1,200}\.[1-9]\d{0,11}$/.test(text)
+/** `service.instance`: a stream without its epoch. */
+export const sourceOf = (stream: string): string => stream.slice(0, stream.lastIndexOf('.'))
+export const epochOf = (stream: string): number => Number(stream.slice(stream.lastIndexOf('.') + 1))
+
+/** The start of every line of a stream. */
+export const streamPrefix = (stream: string): Buffer => Buffer.from(`{"id":"${stream}.`)
+
+export type Scanned = {
+  seq: number
+  timestampMs: number
+  /** Where the session's 16 digits start; -1 when the entry belongs to none. */
+  sessionAt: number
+  /** Where the payload's `{` is. */
+  payloadAt: number
+}
+
+const sessionNull = Buffer.from('","session":null')
+const sessionOpen = Buffer.from('","session":"')
+const timestampOpen = Buffer.from(',"timestamp":"')
+const payloadOpen = Buffer.from('","payload":{')
+const isoLength = 24
+
+/**
+ * Reads the head of the line bytes[start, end) of the stream that `prefix` belongs to.
+ * Null when it is not an entry of that stream; that the payload is JSON is not looked at.
+ */
+export function scanEntry(bytes: Buffer, start: number, end: number, prefix: Buffer): Scanned | null {
+  if (end - start < prefix.length || !matches(bytes, start, prefix)) return null
+  let at = start + prefix.length
+  let seq = 0
+  for (let digit = digitAt(bytes, at); digit < 10; digit = digitAt(bytes, ++at)) seq = seq * 10 + digit
+  if (seq < 1 || !Number.isSafeInteger(seq) || bytes[start + prefix.length] === 0x30) return null
+
+  let sessionAt = -1
+  if (matches(bytes, at, sessionNull)) at += sessionNull.length
+  else {
+    if (!matches(bytes, at, sessionOpen)) return null
+    sessionAt = at + sessionOpen.length
+    at = sessionAt + 16
+    for (let i = sessionAt; i < at; i++) if (!isHexDigit(bytes[i] as number)) return null
+    if (bytes[at++] !== 0x22) return null
+  }
+  if (!matches(bytes, at, timestampOpen)) return null
+  const timestampMs = timeAt(bytes, at + timestampOpen.length)
+  at += timestampOpen.length + isoLength
+  if (Number.isNaN(timestampMs) || !matches(bytes, at, payloadOpen)) return null
+  const closed = bytes[end - 1] === 0x7d && at + payloadOpen.length < end
+  return closed ? { seq, timestampMs, sessionAt, payloadAt: at + payloadOpen.length - 1 } : null
+}
+
+export function matches(bytes: Buffer, at: number, literal: Buffer): boolean {
+  for (let i = 0; i < literal.length; i++) if (bytes[at + i] !== literal[i]) return false
+  return true
+}
+
+/** 0 to 9, or above when it is no digit. */
+const digitAt = (bytes: Buffer, at: number): number => ((bytes[at] as number) - 0x30) >>> 0
+const isHexDigit = (byte: number): boolean => (byte >= 0x30 && byte <= 0x39) || (byte >= 0x61 && byte <= 0x66)
+
+let cachedDay = ''
+let cachedDayMs = Number.NaN
+
+/** Epoch milliseconds of `2026-11-22T17:00:00.123Z` at a place in bytes; NaN when it is not of that form. */
+export function timeAt(bytes: Buffer, at: number): number {
+  const hours = number(bytes, at + 11, 2)
+  const minutes = number(bytes, at + 14, 2)
+  const seconds = number(bytes, at + 17, 2)
+  const ms = number(bytes, at + 20, 3)
+  const day = bytes.toString('latin1', at, at + 11)
+  if (day !== cachedDay) {
+    cachedDay = day
+    cachedDayMs = /^\d{4}-\d\d-\d\dT$/.test(day) ? Date.parse(`${day}00:00:00.000Z`) : Number.NaN
+  }
+  const punctuated =
+    bytes[at + 13] === 0x3a && bytes[at + 16] === 0x3a && bytes[at + 19] === 0x2e && bytes[at + 23] === 0x5a
+  if (!punctuated || hours > 23 || minutes > 59 || seconds > 59) return Number.NaN
+  return cachedDayMs + ((hours * 60 + minutes) * 60 + seconds) * 1000 + ms
+}
+
+function number(bytes: Buffer, at: number, digits: number): number {
+  let value = 0
+  for (let i = at; i < at + digits; i++) {
+    const digit = digitAt(bytes, i)
+    value = digit < 10 ? value * 10 + digit : Number.NaN
+  }
+  return value
+}
+
+/** The end of the last whole line in bytes[0, end): what follows it is torn. 0 when there is none. */
+export const wholeLines = (bytes: Buffer, end: number): number =>
+  end === 0 ? 0 : bytes.lastIndexOf(newline, end - 1) + 1

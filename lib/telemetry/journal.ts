@@ -1,0 +1,206 @@
+import {
+  close,
+  closeSync,
+  fdatasync,
+  fsync,
+  ftruncateSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readSync,
+  rmSync,
+  statSync,
+  writeSync,
+} from 'node:fs'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
+import { faultPoint } from '../fault.ts'
+import { wholeLines } from './entry.ts'
+import { ownFolder } from './own.ts'
+
+/** Entries survive kill -9 at once; a power cut can take those of the last 50 ms and one fsync. */
+const syncWithinMs = 50
+/** The unit in which shipped entries are freed. */
+const segmentBytes = 4 * 2 ** 20
+/** A log server that is away for days must not fill the disk that photos need. */
+const maxHeldBytes = 2 ** 30
+/** Processes of one service on one data folder: each takes the next free instance. */
+const maxInstances = 32
+/** How long a folder that could not be opened is left alone. */
+const reopenAfterMs = 1_000
+/** More than the longest line. */
+const tailBytes = 2 ** 18
+
+export type Segment = { file: string; stream: string; epoch: number; first: number; bytes: number }
+
+export type Journal = {
+  /**
+   * Writes the line that `render` gives for the next id; durable against kill -9 when it returns.
+   * @throws when the disk does not take it: then the id is not used up.
+   */
+  append(render: (id: string) => string): void
+  /** What is not freed yet, oldest first; the last is being written to. */
+  segments(): readonly Segment[]
+  /** Removes a segment that the log server has acknowledged. */
+  free(segment: Segment): void
+  /** Called after each append. */
+  onAppend(listener: () => void): void
+  close(): Promise<void>
+}
+
+type Writing = { segment: Segment; fd: number }
+type Folder = { path: string; fd: number; stream: string; epoch: number; release: () => void }
+
+const sync = promisify(fdatasync)
+const syncFolder = promisify(fsync)
+const closeFile = promisify(close)
+
+/**
+ * The local journal of one process: append-only segments below `root`/service.instance, a new epoch each boot.
+ * Opened by the first append, so that a disk that is not there yet costs entries, not the service.
+ */
+export function openJournal(
+  root: string,
+  service: string,
+  instance: string,
+  onTrouble: (error: unknown) => void,
+): Journal {
+  let folder: Folder | undefined
+  let writing: Writing | undefined
+  let seq = 0
+  let segments: Segment[] = []
+  let listener = () => {}
+  let timer: NodeJS.Timeout | undefined
+  let syncing = Promise.resolve()
+  let reopenAt = 0
+
+  const open = (): Folder => {
+    if (Date.now() < reopenAt) throw new Error(`journal ${root} could not be opened; it is tried each second`)
+    reopenAt = Date.now() + reopenAfterMs
+    const opened = openFolder(root, service, instance)
+    segments = opened.segments
+    return opened.folder
+  }
+
+  const rotate = (into: Folder): Writing => {
+    const held = segments.reduce((sum, segment) => sum + segment.bytes, 0)
+    if (held >= maxHeldBytes)
+      throw new Error(`journal ${into.path} holds ${held} bytes that the log server has not taken`)
+    const first = seq + 1
+    const file = join(into.path, `${into.epoch}.${first}.ndjson`)
+    const next = {
+      segment: { file, stream: into.stream, epoch: into.epoch, first, bytes: 0 },
+      fd: openSync(file, 'ax'),
+    }
+    const full = writing
+    if (full) later(async () => sync(full.fd).finally(() => closeFile(full.fd)))
+    later(() => syncFolder(into.fd))
+    segments.push(next.segment)
+    return next
+  }
+
+  const later = (action: () => Promise<void>) => {
+    syncing = syncing.then(action).catch(onTrouble)
+  }
+
+  const syncSoon = () => {
+    timer ??= setTimeout(() => {
+      timer = undefined
+      const fd = writing?.fd
+      if (fd !== undefined) later(() => sync(fd))
+    }, syncWithinMs).unref()
+  }
+
+  return {
+    append(render) {
+      folder ??= open()
+      if (!writing || writing.segment.bytes >= segmentBytes) writing = rotate(folder)
+      const { segment, fd } = writing
+      const line = Buffer.from(render(`${folder.stream}.${seq + 1}`))
+      writeWhole(fd, line, segment.bytes)
+      faultPoint('journal.written')
+      segment.bytes += line.length
+      seq++
+      syncSoon()
+      listener()
+    },
+    segments: () => segments,
+    free(segment) {
+      rmSync(segment.file, { force: true })
+      segments = segments.filter(each => each !== segment)
+    },
+    onAppend(given) {
+      listener = given
+    },
+    async close() {
+      clearTimeout(timer)
+      const [last, from] = [writing, folder]
+      writing = folder = undefined
+      reopenAt = Number.POSITIVE_INFINITY
+      if (last) later(() => sync(last.fd).finally(() => closeFile(last.fd)))
+      await syncing
+      if (from) closeSync(from.fd)
+      from?.release()
+    },
+  }
+}
+
+/** All of the line or nothing of it: what a full disk took of it is cut off again. */
+function writeWhole(fd: number, line: Buffer, at: number): void {
+  try {
+    const written = writeSync(fd, line)
+    if (written < line.length) throw new Error(`the disk took ${written} of ${line.length} bytes`)
+  } catch (error) {
+    ftruncateSync(fd, at)
+    throw error
+  }
+}
+
+/** Takes the first instance that no living process owns, cuts torn tails, and begins a new epoch. */
+function openFolder(
+  root: string,
+  service: string,
+  instance: string,
+): { folder: Folder; segments: Segment[] } {
+  for (let n = 1; n <= maxInstances; n++) {
+    const source = `${service}.${n === 1 ? instance : `${instance}-${n}`}`
+    const path = join(root, source)
+    mkdirSync(path, { recursive: true })
+    const release = ownFolder(path)
+    if (release === 'taken') continue
+    const segments = findSegments(path, source)
+    const last = segments.at(-1)?.epoch ?? 0
+    // Not the last alone: a folder that was lost and begun anew must not repeat an epoch either.
+    const epoch = Math.max(last + 1, Math.floor(Date.now() / 1000))
+    const folder = { path, fd: openSync(path, 'r'), stream: `${source}.${epoch}`, epoch, release }
+    return { folder, segments }
+  }
+  throw new Error(`all ${maxInstances} journals of ${service}.${instance} below ${root} are in use`)
+}
+
+function findSegments(path: string, source: string): Segment[] {
+  const segments: Segment[] = []
+  for (const name of readdirSync(path)) {
+    const [, epoch, first] = /^(\d+)\.(\d+)\.ndjson$/.exec(name) ?? []
+    if (epoch === undefined) continue
+    const file = join(path, name)
+    const bytes = cutTornTail(file)
+    segments.push({ file, stream: `${source}.${epoch}`, epoch: Number(epoch), first: Number(first), bytes })
+  }
+  return segments.sort((a, b) => a.epoch - b.epoch || a.first - b.first)
+}
+
+/** A process killed inside a write leaves half a line; nobody was told that it is kept. Gives the size left. */
+function cutTornTail(file: string): number {
+  const { size } = statSync(file)
+  const fd = openSync(file, 'r+')
+  try {
+    const tail = Buffer.allocUnsafe(Math.min(size, tailBytes))
+    const read = readSync(fd, tail, 0, tail.length, size - tail.length)
+    const torn = read - wholeLines(tail, read)
+    if (torn > 0 && torn < tailBytes) ftruncateSync(fd, size - torn)
+    return torn < tailBytes ? size - torn : size
+  } finally {
+    closeSync(fd)
+  }
+}

@@ -1,0 +1,23 @@
+import { mkdirSync } from 'node:fs'
+import { join } from 'node:path'
+import { DatabaseSync } from 'node:sqlite'
+
+/**
+ * Makes this process the one owner of a folder (created if absent) until the returned function is called or
+ * the process ends, however it ends: a held exclusive transaction on a small SQLite file. A pid file would
+ * outlive kill -9, and Node has no flock.
+ * @throws Error when the folder cannot be written.
+ */
+export function ownFolder(folder: string): (() => void) | 'taken' {
+  mkdirSync(folder, { recursive: true })
+  const database = new DatabaseSync(join(folder, 'owner.lock'))
+  try {
+    database.exec('PRAGMA busy_timeout = 0; PRAGMA journal_mode = DELETE; BEGIN EXCLUSIVE')
+    return () => database.close()
+  } catch (error) {
+    database.close()
+    const sqliteBusy = 5
+    if ((error as { errcode?: number }).errcode === sqliteBusy) return 'taken'
+    throw new Error(`could not own the folder ${folder}`, { cause: error })
+  }
+}

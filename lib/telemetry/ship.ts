@@ -1,0 +1,108 @@
+import { setTimeout as delay } from 'node:timers/promises'
+import { faultPoint } from '../fault.ts'
+import { type Batch, readBatches } from './batches.ts'
+import type { Journal } from './journal.ts'
+
+export type Destination = {
+  /** The log server's address; undefined: nobody takes the entries, they stay in the journal. */
+  url: string | undefined
+  token: string
+}
+
+export type Shipping = {
+  /** Ships what is left, as long as the log server takes it and no longer than a bound. */
+  stop(): Promise<void>
+}
+
+/** Entries are gathered this long, so that a busy service sends few batches. */
+const gatherMs = 20
+const firstBackoffMs = 100
+const maxBackoffMs = 5_000
+const answerTimeoutMs = 15_000
+const stopWithinMs = 2_000
+
+/**
+ * Sends the journal's entries to the log server in order, one batch under way at a time. Only the server's
+ * acknowledgement moves on and frees a segment; whatever else happens, the same entries are sent again.
+ */
+export function startShipping(
+  journal: Journal,
+  destination: Destination,
+  onTrouble: (error: unknown) => void,
+): Shipping {
+  const { url, token } = destination
+  if (url === undefined) return { stop: async () => {} }
+  const stopping = new AbortController()
+  const { signal } = stopping
+  let appended = Promise.withResolvers<void>()
+  signal.addEventListener('abort', () => appended.resolve())
+  journal.onAppend(() => appended.resolve())
+  const pause = (ms: number) => delay(ms, undefined, { signal, ref: false }).catch(() => {})
+
+  const run = async () => {
+    const batches = readBatches(journal)
+    let failures = 0
+    let rewound = false
+    for (;;) {
+      try {
+        if (!signal.aborted) appended = Promise.withResolvers()
+        const batch = await batches.next()
+        if (batch === 'drained') {
+          if (signal.aborted) return batches.close()
+          await appended.promise
+          await pause(gatherMs)
+          continue
+        }
+        faultPoint('ship.before-send')
+        const answer = await send(url, token, batch, rewound)
+        faultPoint('ship.answered')
+        if ('acked' in answer) batches.acknowledged(batch, answer.acked)
+        else batches.rewind(batch, answer.expected)
+        rewound = 'expected' in answer
+        failures = 0
+      } catch (error) {
+        failures++
+        onTrouble(new Error('log entries wait in the journal', { cause: error }))
+        if (signal.aborted) return batches.close()
+        await pause(backoffMs(failures))
+      }
+    }
+  }
+  const running = run()
+  return {
+    async stop() {
+      stopping.abort()
+      await Promise.race([running, delay(stopWithinMs, undefined, { ref: false })])
+    },
+  }
+}
+
+/** Doubling, with jitter: services that lost the server together do not come back together. */
+const backoffMs = (failures: number): number =>
+  Math.min(firstBackoffMs * 2 ** (failures - 1), maxBackoffMs) * (0.5 + Math.random() / 2)
+
+/** `rewound`: the server asked for older entries, and the batch starts with the oldest that is held. */
+async function send(
+  url: string,
+  token: string,
+  { stream, body }: Batch,
+  rewound: boolean,
+): Promise<{ acked: number } | { expected: number }> {
+  // fetch is not traced: shipping logs must not make spans.
+  const response = await fetch(new URL(`/streams/${stream}`, url), {
+    method: 'POST',
+    headers: {
+      authorization: `Bearer ${token}`,
+      'content-type': 'application/x-ndjson',
+      'tintype-clock': new Date().toISOString(),
+      ...(rewound && { 'tintype-oldest': 'true' }),
+    },
+    body: new Uint8Array(body),
+    signal: AbortSignal.timeout(answerTimeoutMs),
+  })
+  const answer = (await response.json()) as { acked?: number; expected?: number; detail?: string }
+  if (response.status === 200 && Number.isSafeInteger(answer.acked)) return { acked: answer.acked as number }
+  if (response.status === 409 && !rewound && Number.isSafeInteger(answer.expected))
+    return { expected: answer.expected as number }
+  throw new Error(`the log server answered ${response.status} ${answer.detail ?? ''}`)
+}

@@ -1,9 +1,12 @@
 import { closeSync, futimesSync, openSync } from 'node:fs'
 import { DatabaseSync } from 'node:sqlite'
 import { parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads'
-import { type Limits, type Operations, openOperations, purgeEveryMs } from './engine.ts'
+import { type Limits, openEngine } from './engine.ts'
+import * as reads from './reads.ts'
+import * as writes from './writes.ts'
 
-export type Method = Exclude<keyof Operations, 'begin' | 'nextDue' | 'purge'>
+export type Methods = typeof reads & Omit<typeof writes, 'purge'>
+export type Method = keyof Methods
 export type Call = { id: number; method: Method; args: unknown[] }
 export type Reply = { id: number; value?: unknown; error?: Error }
 export type ThreadData = { file: string; bell: string; limits: Limits }
@@ -14,8 +17,8 @@ const busyMs = 3_000
 const busyStepMs = 0.5
 /** One transaction's size: other processes wait for it. */
 const maxBatch = 500
-
-const reads = new Set<Method>(['state', 'stats', 'deadLetters', 'lastEvent', 'eventsAfter', 'outcomesAfter'])
+/** How often old rows are looked for. */
+const purgeEveryMs = 10_000
 /**
  * What a power cut may undo, since the holder of a lease is gone then too: a transaction of these alone is not
  * fsynced. The log keeps its order, so the next fsynced one makes them durable as well.
@@ -31,17 +34,31 @@ const bellFile = openSync(bell, 'a')
 const db = new DatabaseSync(file)
 whenFree(() => db.exec('PRAGMA journal_mode = WAL'))
 whenFree(() => db.exec('BEGIN IMMEDIATE'))
-const operations = openOperations(db, limits)
+const engine = openEngine(db, limits)
 db.exec('COMMIT')
+const operations: Methods = { ...reads, ...writes }
 let synchronous = ''
 let purgedAt = 0
 
 port.on('message', (first: Call | 'close') => {
-  const calls = gather(first)
-  const [alone, together] = partition(calls.filter(call => call !== 'close'))
-  port.postMessage([...commit(together), ...alone.map(look)])
-  if (calls.includes('close')) close()
+  const batch = gather(first)
+  const calls = batch.filter(call => call !== 'close')
+  const idle = calls.some(isClaim) && nothingToClaim()
+  const isLight = (call: Call) => call.method in reads || (idle && isClaim(call))
+  port.postMessage([...commit(calls.filter(call => !isLight(call))), ...calls.filter(isLight).map(look)])
+  if (calls.length < batch.length) close()
 })
+
+const isClaim = ({ method }: Call) => method === 'claim'
+
+/** Asked first, because a claim takes the write lock, and who finds no work must not take it from those who have some. */
+function nothingToClaim(): boolean {
+  try {
+    return reads.nextDue(engine) > Date.now()
+  } catch {
+    return false // The claim itself meets the same error and reports it.
+  }
+}
 
 /** Group commit: what came while the last transaction waited for the disk shares the next one. */
 function gather(first: Call | 'close'): (Call | 'close')[] {
@@ -54,19 +71,12 @@ function gather(first: Call | 'close'): (Call | 'close')[] {
   return calls
 }
 
-/** Reads need no transaction, and looking for work where there is none must not take the write lock either. */
-function partition(calls: Call[]): [alone: Call[], together: Call[]] {
-  const idle = calls.some(({ method }) => method === 'claim') && operations.nextDue() > Date.now()
-  const isAlone = ({ method }: Call) => reads.has(method) || (idle && method === 'claim')
-  return [calls.filter(isAlone), calls.filter(call => !isAlone(call))]
-}
-
 function commit(calls: Call[]): Reply[] {
   if (calls.length === 0) return []
   try {
     setSynchronous(calls.every(({ method }) => soft.has(method)) ? 'NORMAL' : 'FULL')
     whenFree(() => db.exec('BEGIN IMMEDIATE'))
-    operations.begin()
+    engine.depth = null
     const replies = calls.map(run)
     purgeNowAndThen()
     db.exec('COMMIT')
@@ -78,9 +88,12 @@ function commit(calls: Call[]): Reply[] {
   }
 }
 
+/** Without a transaction: a read, or a claim when there was nothing to claim. */
 function look(call: Call): Reply {
   try {
-    return whenFree(() => run(call))
+    return whenFree(() =>
+      isClaim(call) ? { id: call.id, value: { nothingBefore: reads.nextDue(engine) } } : run(call),
+    )
   } catch (error) {
     return { id: call.id, error: error as Error }
   }
@@ -88,7 +101,7 @@ function look(call: Call): Reply {
 
 function run({ id, method, args }: Call): Reply {
   const operation = operations[method] as (...args: unknown[]) => unknown
-  return { id, value: operation.apply(operations, args) }
+  return { id, value: operation(engine, ...args) }
 }
 
 function setSynchronous(level: 'NORMAL' | 'FULL'): void {
@@ -99,7 +112,7 @@ function setSynchronous(level: 'NORMAL' | 'FULL'): void {
 
 function purgeNowAndThen(): void {
   if (Date.now() - purgedAt < purgeEveryMs) return
-  operations.purge()
+  writes.purge(engine)
   purgedAt = Date.now()
 }
 

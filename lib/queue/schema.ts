@@ -1,3 +1,5 @@
+import type { Job } from './index.ts'
+
 /**
  * One row a photo tells its whole story: waiting, leased, done or dead, and its outcome once it has one.
  * Each index is partial, so that finished photos, the great majority, are in none that claiming or counting reads.
@@ -57,8 +59,20 @@ export type Row = {
   priority: number
   traceparent: string | null
   detail_until: number | null
+  state: 'queued' | 'claimed' | 'done' | 'dead'
   attempts: number
   queued_at: number | null
   reason: string | null
   outcome: 'kept' | 'broken' | 'void' | null
 }
+
+export const toJob = (row: Row): Job => ({
+  photo: row.photo,
+  owner: row.owner,
+  receivedAt: row.received_at,
+  promiseBy: row.promise_by,
+  promise: row.promise === 1,
+  priority: row.priority,
+  ...(row.traceparent === null ? {} : { traceparent: row.traceparent }),
+  ...(row.detail_until === null ? {} : { detailUntil: row.detail_until }),
+})

@@ -2,8 +2,8 @@ import { dirname, resolve } from 'node:path'
 import { Worker } from 'node:worker_threads'
 import { makeFolder } from '../disk.ts'
 import { type Doorbell, listenTo } from './doorbell.ts'
-import type { Limits, Operations } from './engine.ts'
-import type { Call, Method, Reply, ThreadData } from './engine-thread.ts'
+import type { Engine, Limits } from './engine.ts'
+import type { Call, Method, Methods, Reply, ThreadData } from './engine-thread.ts'
 import type { Claim, OpenOptions, Queue, QueueEvent } from './index.ts'
 
 const defaults: Limits = { maxAttempts: 3, maxDepth: 10_000 }
@@ -89,6 +89,9 @@ export async function openSqlite(path: string, options: OpenOptions = {}): Promi
 const waitUntil = (doorbell: Doorbell, rings: number, at: number, signal: AbortSignal): Promise<void> =>
   doorbell.wait(rings, Math.max(0, Math.min(pollMs, at - Date.now())), signal)
 
+/** What an operation takes besides the engine, which stays in its thread. */
+type Arguments<F> = F extends (engine: Engine, ...rest: infer R) => unknown ? R : never
+
 type Pending = { resolve(value: unknown): void; reject(error: Error): void }
 
 /** The engine's thread, as functions. @throws when the file cannot be opened. */
@@ -115,7 +118,7 @@ async function startEngine(workerData: ThreadData) {
       else waiting?.resolve(value)
     }
   })
-  async function call<M extends Method>(method: M, ...args: Parameters<Operations[M]>) {
+  async function call<M extends Method>(method: M, ...args: Arguments<Methods[M]>) {
     if (dead) throw dead
     const { promise, ...settle } = Promise.withResolvers<unknown>()
     const id = ++calls
@@ -123,7 +126,7 @@ async function startEngine(workerData: ThreadData) {
     thread.postMessage({ id, method, args } satisfies Call)
     return promise.catch(cause => {
       throw new Error(`queue could not ${method}: ${cause.message}`, { cause })
-    }) as Promise<ReturnType<Operations[M]>>
+    }) as Promise<ReturnType<Methods[M]>>
   }
   async function close() {
     thread.postMessage('close')

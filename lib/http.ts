@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { once } from 'node:events'
 import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import type { Duplex } from 'node:stream'
 import { trace } from '@opentelemetry/api'
 import express, {
   type ErrorRequestHandler,
@@ -38,30 +39,31 @@ export class Problem extends Error {
 const titles: Record<number, string> = {
   400: 'Bad request',
   404: 'Not found',
+  408: 'Too slow',
   409: 'Conflict',
   410: 'Gone',
   413: 'Too large',
   415: 'Unsupported type',
   422: 'Cannot be processed',
   429: 'Too many requests',
+  431: 'Headers too large',
   500: 'Internal error',
   503: 'Unavailable',
 }
 
+const problemType = 'application/problem+json'
+
+const problemBody = (problem: Problem): string =>
+  JSON.stringify({
+    type: `/problems/${problem.type}`,
+    title: titles[problem.status] ?? 'Error',
+    status: problem.status,
+    detail: problem.message,
+    ...problem.members,
+  })
+
 export function sendProblem(response: Response, problem: Problem): void {
-  response
-    .status(problem.status)
-    .set(problem.headers)
-    .type('application/problem+json')
-    .send(
-      JSON.stringify({
-        type: `/problems/${problem.type}`,
-        title: titles[problem.status] ?? 'Error',
-        status: problem.status,
-        detail: problem.message,
-        ...problem.members,
-      }),
-    )
+  response.status(problem.status).set(problem.headers).type(problemType).send(problemBody(problem))
 }
 
 /** The Express app every service builds on: no identifying header, request id, duration histogram. Add routes, then `finish`. */
@@ -187,6 +189,7 @@ export type Listening = {
 /** Starts an app; port 0 is any free port. */
 export async function listen(app: Express, host: string, port: number): Promise<Listening> {
   const server = createServer(app)
+  server.on('clientError', answerUnparsed)
   server.listen(port, host)
   await once(server, 'listening')
   const { port: actual } = server.address() as AddressInfo
@@ -203,4 +206,29 @@ export async function listen(app: Express, host: string, port: number): Promise<
       clearTimeout(cut)
     },
   }
+}
+
+/** After an answer to a request that could not be parsed, how long the rest of what the client sends is dropped. */
+const lingerMs = 2_000
+
+/** What Node's parser refuses never reaches the app: it is answered on the bare socket. */
+function answerUnparsed(error: NodeJS.ErrnoException, socket: Duplex): void {
+  if (error.code === 'ECONNRESET' || !socket.writable) return void socket.destroy()
+  const problem = unparsed(error.code)
+  const body = problemBody(problem)
+  socket.end(
+    `HTTP/1.1 ${problem.status} ${titles[problem.status]}\r\nContent-Type: ${problemType}\r\n` +
+      `Content-Length: ${Buffer.byteLength(body)}\r\nConnection: close\r\n\r\n${body}`,
+  )
+  // Closing with unread bytes resets the connection, and the client loses the answer.
+  socket.resume()
+  setTimeout(() => socket.destroy(), lingerMs).unref()
+}
+
+function unparsed(code: string | undefined): Problem {
+  if (code === 'HPE_HEADER_OVERFLOW')
+    return new Problem(431, 'headers-too-large', 'The request’s headers are over 16 KiB.')
+  if (code === 'ERR_HTTP_REQUEST_TIMEOUT')
+    return new Problem(408, 'too-slow', 'The request did not arrive in time.')
+  return new Problem(400, 'bad-request', 'This is not a well-formed HTTP request.')
 }

@@ -46,6 +46,12 @@ export const variables = {
     2 ** 31,
     'largest photo in pixels; formats that decode whole have lower caps',
   ),
+  UPLOADS_PER_MINUTE: integer(
+    6_000,
+    1,
+    10_000_000,
+    'uploads of one session, or of one address without a session',
+  ),
   PROMISE_SECONDS: seconds(60, 0.1, 86_400, 'the promise: last byte received to durable thumbnail'),
   SCRAPE_SECONDS: seconds(15, 0.2, 300, 'how often metrics are read'),
   PROBE_TOKEN: text('', 'the probe’s secret; made at the first start when unset'),

@@ -1,0 +1,102 @@
+import { createApp, finish, Problem } from '@tintype/lib/http.ts'
+import { isPhotoId, photoPrefix } from '@tintype/lib/photo.ts'
+import { traceIdOf } from '@tintype/lib/telemetry/trace.ts'
+import express, { type Express, type RequestHandler } from 'express'
+import { maxExperienceSeconds } from './deliver.ts'
+import { original, thumbnail } from './images.ts'
+import { refused, refuseEarly, upload } from './post.ts'
+import { countOutcome } from './promise.ts'
+import { sessions, visitorOf } from './session.ts'
+import { eventStream } from './stream.ts'
+import { findPhoto, listPhotos, notFound, photoIdOf, viewPhoto } from './view.ts'
+import type { Web } from './web.ts'
+
+const photosPerPage = 50
+
+/** Every route of the public port. */
+export function createWebApp(web: Web): Express {
+  const app = createApp(web)
+  app.set('trust proxy', 'loopback, linklocal, uniquelocal') // only a proxy beside us may say who the client is
+  app.use(securityHeaders, sessions(web.sessionSecret))
+  app.post('/photos', refuseEarly(web), upload(web), refused(web))
+  app.get('/photos', list(web))
+  app.get('/photos/:id', show(web))
+  app.delete('/photos/:id', remove(web))
+  app.get('/photos/:id/thumbnail', thumbnail(web))
+  app.get('/photos/:id/original', original(web))
+  app.get('/events', eventStream(web))
+  app.post('/experience', express.json({ limit: '1kb', type: () => true }), experience(web))
+  app.get('/status.json', status(web))
+  finish(app, web)
+  return app
+}
+
+const securityHeaders: RequestHandler = (_request, response, next) => {
+  response.set({
+    'X-Content-Type-Options': 'nosniff',
+    'Content-Security-Policy': "default-src 'none'; frame-ancestors 'none'; sandbox",
+    'Referrer-Policy': 'no-referrer',
+    'Cross-Origin-Resource-Policy': 'same-origin',
+    'Cache-Control': 'no-store',
+  })
+  next()
+}
+
+const list =
+  (web: Web): RequestHandler =>
+  async (request, response) => {
+    const { after } = request.query
+    if (after !== undefined && !(typeof after === 'string' && isPhotoId(after)))
+      throw new Problem(400, 'bad-page', 'Follow `next` of the page before, as it is.')
+    const { photos, next } = await listPhotos(web, visitorOf(response).owner, after, photosPerPage)
+    response.json({ photos, next: next && `/photos?after=${next}` })
+  }
+
+const show =
+  (web: Web): RequestHandler =>
+  async (request, response) => {
+    const view = await viewPhoto(web, visitorOf(response).owner, photoIdOf(request))
+    if (view === 'not-found') throw notFound()
+    if (view.state === 'queued' || view.state === 'converting') web.delivery.expect(view.id)
+    response.json(view)
+  }
+
+/** No more work first, then no more bytes: a deletion cut short can be sent again. */
+const remove =
+  (web: Web): RequestHandler =>
+  async (request, response) => {
+    const { owner, session } = visitorOf(response)
+    const photo = await findPhoto(web.storage, owner, photoIdOf(request))
+    if (photo === 'not-found') throw notFound()
+    const { id, traceparent } = photo.record
+    const cancelled = await web.queue.cancel(id)
+    const marked = cancelled === 'unknown' ? null : cancelled.marked
+    countOutcome(web, { photo: id, owner, ...(traceparent !== undefined && { traceparent }) }, marked)
+    await web.storage.delete(photoPrefix(owner, id))
+    web.log.info('photo.deleted', { photo: id }, session)
+    response.status(204).end()
+  }
+
+/** The browser's own timing of a photo, click to thumbnail on screen: once a photo, of this session's only. */
+const experience =
+  (web: Web): RequestHandler =>
+  async (request, response) => {
+    const { photo: id, seconds } = (request.body ?? {}) as { photo?: unknown; seconds?: unknown }
+    if (typeof seconds !== 'number' || !(seconds >= 0 && seconds <= maxExperienceSeconds))
+      throw new Problem(400, 'bad-experience', `seconds must be a number from 0 to ${maxExperienceSeconds}.`)
+    const { owner } = visitorOf(response)
+    const photo = typeof id === 'string' && isPhotoId(id) && (await findPhoto(web.storage, owner, id))
+    if (!photo || photo === 'not-found') throw notFound()
+    web.delivery.experienced(photo.record.id, seconds, traceIdOf(photo.record.traceparent))
+    response.status(204).end()
+  }
+
+/** What slo wrote of the promise, as it is. */
+const status =
+  (web: Web): RequestHandler =>
+  async (_request, response) => {
+    const written = await web.storage.read('status.json')
+    if (written === 'not-found')
+      throw new Problem(404, 'no-status', 'Nothing is known of the promise yet; ask again in a minute.')
+    response.type('json').send(written)
+  }

@@ -1,0 +1,6 @@
+/** Remembers in a map that forgets its oldest entries: what a process keeps of its visitors must not grow with them. */
+export function remember<K, V>(map: Map<K, V>, key: K, value: V, maxEntries = 10_000): void {
+  map.delete(key)
+  map.set(key, value)
+  if (map.size > maxEntries) map.delete(map.keys().next().value as K)
+}

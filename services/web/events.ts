@@ -1,0 +1,49 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { describe } from '@tintype/lib/http.ts'
+import type { Owner } from '@tintype/lib/photo.ts'
+import type { Queue, QueueEvent } from '@tintype/lib/queue/index.ts'
+import type { Log } from '@tintype/lib/telemetry/log.ts'
+
+/** After the queue's events failed, how long until they are read again. */
+const retryMs = 1_000
+
+type Listener = (event: QueueEvent) => void
+
+/** The queue's events, read once a process and handed to whoever listens for their owner. */
+export type Events = {
+  /** Gives what ends the subscription. */
+  subscribe(owner: Owner, listener: Listener): () => void
+  /** The last event handed out; null when none was since the start. */
+  seq(): number | null
+}
+
+export function openEvents(queue: Pick<Queue, 'events'>, log: Log, signal: AbortSignal): Events {
+  const listeners = new Map<Owner, Set<Listener>>()
+  let seq: number | null = null
+
+  const read = async () => {
+    for await (const event of queue.events(seq, signal)) {
+      seq = event.seq
+      for (const listener of listeners.get(event.owner) ?? []) listener(event)
+    }
+  }
+  const readOn = async () => {
+    while (!signal.aborted) {
+      await read().catch(error => signal.aborted || log.error('events.failed', { error: describe(error) }))
+      await sleep(retryMs, undefined, { signal }).catch(() => {})
+    }
+  }
+  readOn()
+
+  return {
+    subscribe(owner, listener) {
+      const own = listeners.get(owner) ?? new Set()
+      listeners.set(owner, own.add(listener))
+      return () => {
+        own.delete(listener)
+        if (own.size === 0 && listeners.get(owner) === own) listeners.delete(owner)
+      }
+    },
+    seq: () => seq,
+  }
+}

@@ -1,0 +1,42 @@
+import { describe } from '@tintype/lib/http.ts'
+import type { Web } from './web.ts'
+
+/** Storage or queue that takes longer to answer is not ready. */
+const answerWithinMs = 2_000
+
+/** The queue's gauges, read at each scrape; when it does not answer they keep their last values and the log says so. */
+export function showQueue({ queue, metrics, log }: Web): void {
+  metrics.onScrape(async () => {
+    try {
+      const { depth, oldestSeconds, dead } = await within(queue.stats())
+      metrics.set('tintype_queue_depth', {}, depth)
+      metrics.set('tintype_queue_oldest_seconds', {}, oldestSeconds)
+      metrics.set('tintype_dead_letters', {}, dead)
+    } catch (error) {
+      log.error('queue.unread', { error: describe(error) })
+    }
+  })
+}
+
+/** What is missing to take photos, or null. */
+export const readiness =
+  ({ storage, queue, draining }: Web) =>
+  async (): Promise<string | null> => {
+    if (draining.aborted) return 'draining'
+    const [stored, queued] = await Promise.allSettled([
+      within(storage.read('status.json')),
+      within(queue.stats()),
+    ])
+    if (stored.status === 'rejected') return 'storage does not answer'
+    if (queued.status === 'rejected') return 'queue does not answer'
+    return null
+  }
+
+async function within<T>(answer: Promise<T>): Promise<T> {
+  const late = Promise.withResolvers<never>()
+  const timer = setTimeout(
+    () => late.reject(new Error(`no answer within ${answerWithinMs} ms`)),
+    answerWithinMs,
+  )
+  return Promise.race([answer, late.promise]).finally(() => clearTimeout(timer))
+}

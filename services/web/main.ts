@@ -1,0 +1,94 @@
+import { readConfig } from '@tintype/lib/config.ts'
+import { adminApp, listen } from '@tintype/lib/http.ts'
+import { open as openQueue, queueUrl } from '@tintype/lib/queue/index.ts'
+import { type Running, run } from '@tintype/lib/run.ts'
+import { secret } from '@tintype/lib/secrets.ts'
+import { open as openStorage, storageUrl } from '@tintype/lib/storage/index.ts'
+import { createLog } from '@tintype/lib/telemetry/log.ts'
+import { createMetrics } from '@tintype/lib/telemetry/metrics.ts'
+import { pick } from '@tintype/lib/variables.ts'
+import { version } from '@tintype/lib/version.ts'
+import { openAdmission } from './admission.ts'
+import { createWebApp } from './app.ts'
+import { openDelivery } from './deliver.ts'
+import { openEvents } from './events.ts'
+import { readiness, showQueue } from './health.ts'
+import { configureServer } from './server.ts'
+import { sweep } from './sweeper.ts'
+import type { Web } from './web.ts'
+
+const used = pick(
+  'DATA_DIR',
+  'GRACE_SECONDS',
+  'HOST',
+  'INSTANCE',
+  'LOG_LEVEL',
+  'MAX_PIXELS',
+  'MAX_UPLOAD_BYTES',
+  'PROBE_TOKEN',
+  'PROMISE_SECONDS',
+  'QUEUE_URL',
+  'SESSION_SECRET',
+  'STORAGE_URL',
+  'UPLOADS_PER_MINUTE',
+  'WEB_ADMIN_PORT',
+  'WEB_PORT',
+)
+
+let graceMs = 0
+
+async function start(): Promise<Running> {
+  const config = readConfig(process.env, used)
+  graceMs = config.GRACE_SECONDS * 1000
+  const log = createLog({ service: 'web', instance: config.INSTANCE, level: config.LOG_LEVEL })
+  const metrics = createMetrics('web', version)
+  const queue = await openQueue(queueUrl(config.QUEUE_URL, config.DATA_DIR))
+  const storage = await openStorage(storageUrl(config.STORAGE_URL, config.DATA_DIR), {
+    observe: (operation, adapter, seconds) =>
+      metrics.observe('tintype_storage_seconds', { operation, adapter }, seconds),
+  })
+  const draining = new AbortController()
+  const stopped = new AbortController()
+  const web: Web = {
+    storage,
+    queue,
+    log,
+    metrics,
+    limits: {
+      maxUploadBytes: config.MAX_UPLOAD_BYTES,
+      maxPixels: config.MAX_PIXELS,
+      promiseSeconds: config.PROMISE_SECONDS,
+      uploadsPerMinute: config.UPLOADS_PER_MINUTE,
+    },
+    admission: openAdmission(queue, config.PROMISE_SECONDS),
+    events: openEvents(queue, log, stopped.signal),
+    delivery: openDelivery(metrics),
+    probeToken: secret('PROBE_TOKEN', config.PROBE_TOKEN, config.DATA_DIR),
+    sessionSecret: secret('SESSION_SECRET', config.SESSION_SECRET, config.DATA_DIR),
+    draining: draining.signal,
+  }
+  showQueue(web)
+  const ready = readiness(web)
+  const app = createWebApp(web)
+  const listening = await listen(app, config.HOST, config.WEB_PORT)
+  configureServer(listening.server, app)
+  const admin = await listen(adminApp({ metrics, log, ready }), config.HOST, config.WEB_ADMIN_PORT)
+  const swept = sweep(web, stopped.signal)
+  log.info('web.started', { version })
+  return {
+    endpoints: { web: listening.url, webAdmin: admin.url },
+    async stop() {
+      log.info('web.stopping', {})
+      draining.abort()
+      await listening.close(graceMs)
+      stopped.abort()
+      await swept
+      await admin.close(0)
+      await queue.close()
+      await storage.close()
+      await log.close()
+    },
+  }
+}
+
+await run(start, () => graceMs)

@@ -1,0 +1,197 @@
+import { describe, Problem } from '@tintype/lib/http.ts'
+import {
+  newPhotoId,
+  type Owner,
+  type PhotoId,
+  type PhotoRecord,
+  photoKey,
+  photoPrefix,
+} from '@tintype/lib/photo.ts'
+import type { Key } from '@tintype/lib/storage/index.ts'
+import { traceId, traceparent, withSpan } from '@tintype/lib/telemetry/trace.ts'
+import type { Request, Response } from 'express'
+import { assertSame, claimKey, findKey, type KeyRecord, keyOf, sameBody } from './idempotency.ts'
+import { enqueue, spanAttributes } from './promise.ts'
+import { visitorOf } from './session.ts'
+import { type Kind, sniff } from './sniff.ts'
+import { openUpload, type Received, type Upload } from './upload.ts'
+import { findPhoto } from './view.ts'
+import type { Web } from './web.ts'
+
+/** One upload on its way to being accepted. */
+type Arrival = {
+  photo: PhotoId
+  owner: Owner
+  session: string
+  /** Where its Idempotency-Key is remembered. */
+  key: Key | undefined
+  startedAt: number
+  probe: boolean
+  /** Of the request: the photo's later stages hang beside `receive`. */
+  traceparent: string | undefined
+}
+
+/**
+ * Takes an upload: when it resolves, original, photo.json and job are durable, and the photo is a promise.
+ * Gives its id; with an Idempotency-Key that is known, the id of the photo it stands for.
+ * @throws Problem, or what went wrong on our side; then nothing of the photo is left.
+ */
+export async function acceptPhoto(web: Web, request: Request, response: Response): Promise<PhotoId> {
+  const arrival = arrive(web, request, response)
+  return withSpan('receive', {}, async span => {
+    const photo = await receive(web, arrival, request, response)
+    span.setAttributes(spanAttributes(photo, arrival.session))
+    return photo
+  })
+}
+
+function arrive(web: Web, request: Request, response: Response): Arrival {
+  const { owner, session } = visitorOf(response)
+  return {
+    photo: newPhotoId(Date.now()),
+    owner,
+    session,
+    key: keyOf(owner, request.get('idempotency-key')),
+    startedAt: Date.now(),
+    probe: request.get('tintype-probe') === web.probeToken,
+    traceparent: traceparent(),
+  }
+}
+
+async function receive(web: Web, arrival: Arrival, request: Request, response: Response): Promise<PhotoId> {
+  const known = await findKey(web.storage, arrival.key)
+  if (known) return repeat(web, arrival, known, await openUpload(request, response, true))
+  const ticket = await web.admission.admit()
+  try {
+    const upload = await openUpload(request, response, arrival.key !== undefined)
+    const kind = await sniff(upload.head, web.limits.maxPixels)
+    return await store(web, arrival, kind, upload, ticket.confirm)
+  } finally {
+    ticket.done()
+  }
+}
+
+/** The original's bytes flow; photo.json is written beside the original's fsync; the job is last. */
+async function store(
+  web: Web,
+  arrival: Arrival,
+  kind: Kind,
+  upload: Upload,
+  confirm: () => Promise<void>,
+): Promise<PhotoId> {
+  const { storage, limits } = web
+  const original = storage.put(photoKey(arrival.owner, arrival.photo, 'original'), upload.body, {
+    maxBytes: limits.maxUploadBytes,
+  })
+  try {
+    const received = await wholeBody(upload, original, limits.maxUploadBytes)
+    await confirm()
+    if (arrival.key !== undefined) {
+      await original
+      const { photo } = arrival
+      const winner = await claimKey(storage, arrival.key, keyRecord(photo, received))
+      if (winner.photo !== photo) {
+        await storage.delete(photoPrefix(arrival.owner, photo))
+        return await join(web, arrival, winner, kind, received)
+      }
+    }
+    const record = recordOf(web, arrival, arrival.photo, kind, received)
+    await Promise.all([original, writeRecord(web, record)])
+    await enqueue(web, record)
+    observeReceive(web, arrival)
+    return record.id
+  } catch (error) {
+    upload.body.destroy()
+    await original.catch(() => {}) // its cause is the error, or it is the error
+    await removeAll(web, arrival)
+    throw error
+  }
+}
+
+/** Waits for the last byte, or for the storage to give up before it. */
+function wholeBody(
+  upload: Upload,
+  original: ReturnType<Web['storage']['put']>,
+  maxBytes: number,
+): Promise<Received> {
+  const stored = original.then(answer => {
+    if (answer !== 'too-large') return upload.received
+    throw tooLarge(maxBytes)
+  })
+  return Promise.race([upload.received, stored])
+}
+
+export const tooLarge = (maxBytes: number): Problem =>
+  new Problem(
+    413,
+    'too-large',
+    `A photo may have ${Math.floor(maxBytes / 2 ** 20)} MB at most. Make it smaller, then try again.`,
+  )
+
+/** A request whose key is known: the photo it stands for, finished if whoever began it did not live to. */
+async function repeat(web: Web, arrival: Arrival, known: KeyRecord, upload: Upload): Promise<PhotoId> {
+  const kind = await sniff(upload.head, web.limits.maxPixels)
+  return join(web, arrival, known, kind, await sameBody(upload, known))
+}
+
+async function join(
+  web: Web,
+  arrival: Arrival,
+  known: KeyRecord,
+  kind: Kind,
+  received: Received,
+): Promise<PhotoId> {
+  assertSame(received, known)
+  const { storage } = web
+  const original = await storage.get(photoKey(arrival.owner, known.photo, 'original'), { start: 0, end: 0 })
+  if (original === 'not-found')
+    throw new Problem(410, 'deleted', 'The photo that this Idempotency-Key stands for was deleted.')
+  original.body.destroy()
+  await writeRecord(web, recordOf(web, arrival, known.photo, kind, received))
+  const photo = await findPhoto(storage, arrival.owner, known.photo)
+  if (photo !== 'not-found' && !photo.result) await enqueue(web, photo.record)
+  return known.photo
+}
+
+const keyRecord = (photo: PhotoId, { sha256 = '', bytes }: Received): KeyRecord => ({ photo, sha256, bytes })
+
+function recordOf(
+  web: Web,
+  arrival: Arrival,
+  id: PhotoId,
+  { format, contentType, width, height }: Kind,
+  { bytes, receivedAt }: Received,
+): PhotoRecord {
+  return {
+    id,
+    owner: arrival.owner,
+    format,
+    contentType,
+    bytes,
+    ...(width !== undefined && { width }),
+    ...(height !== undefined && { height }),
+    receivedAt: new Date(receivedAt).toISOString(),
+    promiseBy: new Date(receivedAt + web.limits.promiseSeconds * 1000).toISOString(),
+    receiveSeconds: (receivedAt - arrival.startedAt) / 1000,
+    probe: arrival.probe,
+    ...(arrival.traceparent !== undefined && { traceparent: arrival.traceparent }),
+  }
+}
+
+/** Whoever wrote photo.json first, with its clock, stands. */
+const writeRecord = (web: Web, record: PhotoRecord) =>
+  web.storage.put(photoKey(record.owner, record.id, 'photo.json'), Buffer.from(JSON.stringify(record)), {
+    ifAbsent: true,
+  })
+
+/** The stage ends when the original is durable: unlike the photo's own `receive`, a slow disk shows in it. */
+const observeReceive = ({ metrics }: Web, { startedAt }: Arrival) =>
+  metrics.observe('tintype_stage_seconds', { stage: 'receive' }, (Date.now() - startedAt) / 1000, traceId())
+
+async function removeAll({ storage, log }: Web, { owner, photo, session }: Arrival): Promise<void> {
+  try {
+    await storage.delete(photoPrefix(owner, photo))
+  } catch (error) {
+    log.error('photo.leftover', { photo, error: describe(error) }, session)
+  }
+}

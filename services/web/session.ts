@@ -1,0 +1,56 @@
+import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto'
+import { type Owner, ownerOf, sessionOf } from '@tintype/lib/photo.ts'
+import { withSession } from '@tintype/lib/telemetry/trace.ts'
+import { parseCookie, stringifySetCookie } from 'cookie'
+import type { RequestHandler, Response } from 'express'
+
+const cookieName = 'session'
+/** 400 days: the longest that browsers keep a cookie. */
+const maxAgeSeconds = 400 * 86_400
+
+/** Whose request it is: set by `sessions` for each route behind it. */
+export type Visitor = {
+  owner: Owner
+  /** sessionOf(owner): how logs and traces name it. */
+  session: string
+  /** False on first contact, or when the cookie was not one of ours. */
+  returning: boolean
+}
+
+export const visitorOf = (response: Response): Visitor => response.locals.visitor
+
+/**
+ * Recognises the session cookie, or begins a new session when there is none that we issued. The cookie carries
+ * its own proof (id.HMAC): there is no session store to look up, to grow or to be slow.
+ */
+export function sessions(secret: string): RequestHandler {
+  return (request, response, next) => {
+    const known = verify(parseCookie(request.headers.cookie ?? '')[cookieName], secret)
+    const id = known ?? randomBytes(16).toString('hex')
+    if (known === undefined) response.append('Set-Cookie', setCookie(id, secret, request.secure))
+    const owner = ownerOf(id)
+    const session = sessionOf(owner)
+    response.locals.visitor = { owner, session, returning: known !== undefined } satisfies Visitor
+    withSession(session, next)
+  }
+}
+
+const sign = (id: string, secret: string): string =>
+  createHmac('sha256', secret).update(id).digest('base64url')
+
+function verify(value: string | undefined, secret: string): string | undefined {
+  const [, id, signature] = /^([0-9a-f]{32})\.([\w-]{43})$/.exec(value ?? '') ?? []
+  if (!id || !signature) return undefined
+  return timingSafeEqual(Buffer.from(signature), Buffer.from(sign(id, secret))) ? id : undefined
+}
+
+const setCookie = (id: string, secret: string, secure: boolean): string =>
+  stringifySetCookie({
+    name: cookieName,
+    value: `${id}.${sign(id, secret)}`,
+    httpOnly: true,
+    sameSite: 'lax',
+    path: '/',
+    maxAge: maxAgeSeconds,
+    secure,
+  })

@@ -8,7 +8,7 @@ const session = '0123456789abcdef'
 
 async function logInFolder(): Promise<{ log: Log; folder: string; lines: () => string[] }> {
   const folder = await temporaryFolder()
-  const destination = { url: undefined, token: '' }
+  const destination = { url: () => undefined, token: '' }
   const log = createLog({ service: 'web', instance: '0', level: 'info', journal: { folder, destination } })
   return { log, folder, lines: () => linesOf(join(folder, 'web.0')) }
 }

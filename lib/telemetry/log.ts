@@ -76,7 +76,21 @@ export function createLog({ service, instance, level, journal }: LogOptions): Lo
   }
 }
 
-/** The log of a service's process, from its configuration: journal in DATA_DIR, shipped to the log server. */
+/** The variables that `openLog` reads. */
+export const logVariables = [
+  'DATA_DIR',
+  'HOST',
+  'INGEST_TOKEN',
+  'INSTANCE',
+  'LOGS_PORT',
+  'LOGS_URL',
+  'LOG_LEVEL',
+] as const
+
+/**
+ * The log of a service's process, from its configuration: journal in DATA_DIR, shipped to the log server.
+ * `self`: the log server's own address, which it knows once it listens on any free port.
+ */
 export function openLog(
   service: Service,
   config: {
@@ -88,10 +102,12 @@ export function openLog(
     LOGS_URL: string
     INGEST_TOKEN: string
   },
+  self: () => string | undefined = () => undefined,
 ): Log {
   const { DATA_DIR, HOST, INSTANCE, LOG_LEVEL, LOGS_PORT, LOGS_URL, INGEST_TOKEN } = config
-  const local = LOGS_PORT === 0 ? undefined : `http://${HOST.includes(':') ? `[${HOST}]` : HOST}:${LOGS_PORT}`
-  const destination = { url: LOGS_URL || local, token: secret('INGEST_TOKEN', INGEST_TOKEN, DATA_DIR) }
+  const here = LOGS_PORT === 0 ? undefined : `http://${HOST.includes(':') ? `[${HOST}]` : HOST}:${LOGS_PORT}`
+  const token = secret('INGEST_TOKEN', INGEST_TOKEN, DATA_DIR)
+  const destination = { url: () => LOGS_URL || here || self(), token }
   const folder = join(DATA_DIR, 'logs', 'journal')
   return createLog({ service, instance: INSTANCE, level: LOG_LEVEL, journal: { folder, destination } })
 }

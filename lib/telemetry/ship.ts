@@ -4,8 +4,8 @@ import { type Batch, readBatches } from './batches.ts'
 import type { Journal } from './journal.ts'
 
 export type Destination = {
-  /** The log server's address; undefined: nobody takes the entries, they stay in the journal. */
-  url: string | undefined
+  /** The log server's address; undefined: not known yet, the entries wait in the journal. */
+  url: () => string | undefined
   token: string
 }
 
@@ -30,8 +30,6 @@ export function startShipping(
   destination: Destination,
   onTrouble: (error: unknown) => void,
 ): Shipping {
-  const { url, token } = destination
-  if (url === undefined) return { stop: async () => {} }
   const stopping = new AbortController()
   const { signal } = stopping
   let appended = Promise.withResolvers<void>()
@@ -53,8 +51,10 @@ export function startShipping(
           await pause(gatherMs)
           continue
         }
+        const url = destination.url()
+        if (url === undefined) throw new Error('the log server’s address is not known')
         faultPoint('ship.before-send')
-        const answer = await send(url, token, batch, rewound)
+        const answer = await send(url, destination.token, batch, rewound)
         faultPoint('ship.answered')
         if ('acked' in answer) batches.acknowledged(batch, answer.acked)
         else batches.rewind(batch, answer.expected)

@@ -1,0 +1,100 @@
+import { timingSafeEqual } from 'node:crypto'
+import { createApp, finish, Problem } from '@tintype/lib/http.ts'
+import { isStream, maxBatchBytes, sourceOf } from '@tintype/lib/telemetry/entry.ts'
+import type { Log } from '@tintype/lib/telemetry/log.ts'
+import type { Metrics } from '@tintype/lib/telemetry/metrics.ts'
+import type { Express, Request } from 'express'
+import type { Appended, Journal } from './journal.ts'
+
+/** A shipper's batch, and room for what it says of lines that it could not read. */
+const maxBodyBytes = 2 * maxBatchBytes
+/** With the bodies' limit this bounds the memory of ingest to 128 MiB. */
+const maxBatchesAtOnce = 64
+const retryAfterSeconds = 1
+
+type Options = {
+  journal: Journal
+  log: Log
+  metrics: Metrics
+  /** The shippers' secret; empty: only this machine may ship. */
+  token: string
+}
+
+/** Ingest, and what people read. */
+export function createLogsApp(options: Options): Express {
+  const app = createApp(options)
+  addIngest(app, options)
+  finish(app, options)
+  return app
+}
+
+function addIngest(app: Express, { journal, log, metrics, token }: Options): void {
+  let atOnce = 0
+  let refusing = false
+
+  const append = async (stream: string, request: Request): Promise<Appended> => {
+    const receivedMs = Date.now()
+    const sentMs = Date.parse(request.get('tintype-clock') ?? '')
+    const clock = { receivedMs, offsetMs: Number.isNaN(sentMs) ? 0 : receivedMs - sentMs }
+    const body = await readBody(request)
+    try {
+      const appended = await journal.append(stream, {
+        body,
+        clock,
+        oldest: request.get('tintype-oldest') === 'true',
+      })
+      refusing = false
+      return appended
+    } catch (error) {
+      // Once, not for each batch that is tried again: this log is shipped here too.
+      if (!refusing) log.error('ingest.refused', { stream, error: String(error) })
+      refusing = true
+      throw busy('The log server’s disk does not take entries now.')
+    }
+  }
+
+  app.post('/streams/:stream', async (request, response) => {
+    const { stream } = request.params
+    if (!isAuthorised(request, token))
+      throw new Problem(401, 'not-authorised', 'Shipping logs needs the INGEST_TOKEN as bearer token.')
+    if (!isStream(stream)) throw new Problem(400, 'bad-stream', 'A stream is named service.instance.epoch.')
+    if (atOnce >= maxBatchesAtOnce) throw busy('Too many batches at once.')
+    atOnce++
+    const appended = await append(stream, request).finally(() => atOnce--)
+    if ('malformed' in appended) throw new Problem(400, 'malformed', `Not a batch: ${appended.malformed}.`)
+    if ('expected' in appended)
+      throw new Problem(409, 'gap', `Entries from ${appended.expected} on are missing.`, {
+        members: appended,
+      })
+    if (appended.appended > 0) {
+      const labels = { stream: sourceOf(stream) }
+      metrics.increment('tintype_log_entries_total', labels, appended.appended)
+      metrics.set('tintype_log_lag_seconds', labels, Math.max(0, Date.now() - appended.newestMs) / 1000)
+    }
+    response.json({ acked: appended.acked })
+  })
+}
+
+const busy = (detail: string): Problem =>
+  new Problem(503, 'busy', `${detail} Send the batch again.`, {
+    headers: { 'Retry-After': String(retryAfterSeconds) },
+  })
+
+function isAuthorised(request: Request, token: string): boolean {
+  if (token === '') return /^(::ffff:)?127\.|^::1$/.test(request.socket.remoteAddress ?? '')
+  const given = Buffer.from(request.get('authorization') ?? '')
+  const wanted = Buffer.from(`Bearer ${token}`)
+  return given.length === wanted.length && timingSafeEqual(given, wanted)
+}
+
+async function readBody(request: Request): Promise<Buffer> {
+  const chunks: Buffer[] = []
+  let bytes = 0
+  for await (const chunk of request) {
+    bytes += chunk.length
+    if (bytes > maxBodyBytes)
+      throw new Problem(413, 'too-large', `A batch has at most ${maxBodyBytes} bytes.`)
+    chunks.push(chunk)
+  }
+  return Buffer.concat(chunks, bytes)
+}

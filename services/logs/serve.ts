@@ -1,0 +1,44 @@
+import { join } from 'node:path'
+import { adminApp, listen } from '@tintype/lib/http.ts'
+import type { Running } from '@tintype/lib/run.ts'
+import { secret } from '@tintype/lib/secrets.ts'
+import { openLog } from '@tintype/lib/telemetry/log.ts'
+import { createMetrics } from '@tintype/lib/telemetry/metrics.ts'
+import { ownFolder } from '@tintype/lib/telemetry/own.ts'
+import { version } from '@tintype/lib/version.ts'
+import { createLogsApp } from './app.ts'
+import type { Config } from './config.ts'
+import { openJournal } from './journal.ts'
+
+/** The log server: takes entries, publishes each day when it is over, and shows them. */
+export async function serve(config: Config): Promise<Running> {
+  const folder = join(config.DATA_DIR, 'logs', 'streams')
+  const release = ownFolder(folder)
+  if (release === 'taken') throw new Error(`another log server owns ${folder}`)
+  const metrics = createMetrics('logs', version)
+  const journal = openJournal(folder)
+  const token = secret('INGEST_TOKEN', config.INGEST_TOKEN, config.DATA_DIR)
+  let url: string | undefined
+  // Its own entries come in by the same door as all others.
+  const log = openLog('logs', config, () => url)
+  const app = createLogsApp({ journal, log, metrics, token })
+  const listening = await listen(app, config.HOST, config.LOGS_PORT)
+  url = listening.url
+  const admin = await listen(
+    adminApp({ metrics, log, ready: () => null }),
+    config.ADMIN_HOST,
+    config.LOGS_ADMIN_PORT,
+  )
+  log.info('logs.started', { version })
+  return {
+    endpoints: { logs: listening.url, logsAdmin: admin.url },
+    async stop() {
+      log.info('logs.stopping')
+      await log.close()
+      await listening.close(config.GRACE_SECONDS * 1000)
+      await admin.close(0)
+      await journal.close()
+      release()
+    },
+  }
+}

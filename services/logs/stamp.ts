@@ -1,0 +1,112 @@
+import { isUtf8 } from 'node:buffer'
+import {
+  matches,
+  maxBatchEntries,
+  newline,
+  type Scanned,
+  scanEntry,
+  streamPrefix,
+  timeAt,
+} from '@tintype/lib/telemetry/entry.ts'
+
+/**
+ * What the log server adds to an entry, after its four members: `received_at`, and `effective_at` where that is
+ * not its timestamp. Both have a fixed length, so a reader finds them from the line's end.
+ */
+const receivedOpen = Buffer.from(',"received_at":"')
+const effectiveOpen = Buffer.from(',"effective_at":"')
+const isoLength = 24
+const tail = Buffer.from('"}')
+
+/** Machines whose clocks differ by less are believed: their order is not better known than that. */
+export const toleratedSkewMs = 2_000
+
+export type Line = Scanned & { start: number; end: number }
+export type Clock = { receivedMs: number /** The server's clock less the shipper's. */; offsetMs: number }
+
+/** Bytes of one UTC day, ready to be appended. */
+export type Run = { day: string; bytes: Buffer; last: number; effectiveMs: number }
+
+/** The lines of a batch, or a sentence that says why it is none. */
+export function readBatch(body: Buffer, stream: string): Line[] | string {
+  const prefix = streamPrefix(stream)
+  const lines: Line[] = []
+  if (body.at(-1) !== newline) return 'a batch is whole lines, each ended by a newline'
+  if (!isUtf8(body)) return 'a batch is UTF-8'
+  for (let start = 0; start < body.length; ) {
+    const end = body.indexOf(newline, start)
+    const scanned = scanEntry(body, start, end, prefix)
+    if (!scanned) return `line ${lines.length + 1} is no entry of the stream ${stream}`
+    const previous = lines.at(-1)
+    if (previous && scanned.seq !== previous.seq + 1)
+      return `entry ${scanned.seq} follows entry ${previous.seq}`
+    if (lines.length === maxBatchEntries) return `a batch has at most ${maxBatchEntries} entries`
+    lines.push({ ...scanned, start, end })
+    start = end + 1
+  }
+  return isJsonLines(body, lines.length) ? lines : 'a line is not JSON'
+}
+
+/** One parse of all lines as an array; its length shows that no value runs over from one line to the next. */
+function isJsonLines(body: Buffer, count: number): boolean {
+  try {
+    const parsed = JSON.parse(`[${body.toString('latin1', 0, body.length - 1).replaceAll('\n', ',')}]`)
+    return parsed.length === count
+  } catch {
+    return false
+  }
+}
+
+/**
+ * Lines as the journal keeps them, by day. An entry's effective time is its timestamp, corrected by the clock's
+ * offset where that is not tolerated; never after its receipt, never before the entry that precedes it.
+ */
+export function stamp(
+  body: Buffer,
+  lines: readonly Line[],
+  { receivedMs, offsetMs }: Clock,
+  afterMs: number,
+): Run[] {
+  const correctionMs = Math.abs(offsetMs) > toleratedSkewMs ? offsetMs : 0
+  const received = Buffer.concat([receivedOpen, iso(receivedMs)])
+  const perLine = receivedOpen.length + effectiveOpen.length + 2 * isoLength + 2
+  const out = Buffer.allocUnsafe(body.length + lines.length * perLine)
+  const runs: Run[] = []
+  let effectiveMs = afterMs
+  let runStart = 0
+  let at = 0
+  let dayEndsMs = 0
+  for (const { seq, start, end, timestampMs } of lines) {
+    const before = effectiveMs
+    effectiveMs = Math.max(before, Math.min(timestampMs + correctionMs, receivedMs + toleratedSkewMs))
+    if (effectiveMs >= dayEndsMs) {
+      runStart = at
+      dayEndsMs = (Math.floor(effectiveMs / dayMs) + 1) * dayMs
+      runs.push({ day: dayOf(effectiveMs), bytes: out, last: seq, effectiveMs })
+    }
+    at += body.copy(out, at, start, end - 1)
+    at += received.copy(out, at)
+    if (effectiveMs !== timestampMs) {
+      out[at++] = 0x22
+      at += effectiveOpen.copy(out, at)
+      at += iso(effectiveMs).copy(out, at)
+    }
+    at += tail.copy(out, at)
+    out[at++] = newline
+    const run = runs.at(-1) as Run
+    run.bytes = out.subarray(runStart, at)
+    run.last = seq
+    run.effectiveMs = effectiveMs
+  }
+  return runs
+}
+
+export const dayMs = 86_400_000
+export const dayOf = (ms: number): string => new Date(ms).toISOString().slice(0, 10)
+const iso = (ms: number): Buffer => Buffer.from(new Date(ms).toISOString())
+
+/** The effective time of the stamped line that ends (at its newline) at `end`. */
+export function effectiveAt(bytes: Buffer, end: number, timestampMs: number): number {
+  const value = end - tail.length - isoLength
+  return matches(bytes, value - effectiveOpen.length, effectiveOpen) ? timeAt(bytes, value) : timestampMs
+}

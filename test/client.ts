@@ -1,0 +1,92 @@
+import { setTimeout } from 'node:timers/promises'
+
+/** A photo as the service answers it. */
+export type Photo = {
+  id: string
+  state: 'queued' | 'converting' | 'ready' | 'failed'
+  reason?: { code: string; detail: string } | string
+  acceptedAt: string
+  promiseBy: string
+  kept?: boolean
+  stages: Record<string, number>
+  links: Record<string, string>
+}
+
+export type ServerEvent = { id: string; event: string; data: Photo }
+
+/** A person with one browser: a cookie, requests, and the events of their session. */
+export type Person = {
+  request(path: string, init?: RequestInit): Promise<Response>
+  upload(image: Buffer | FormData, headers?: Record<string, string>): Promise<Response>
+  photo(id: string): Promise<Photo>
+  /** Waits until a photo is ready or failed. */
+  settled(id: string, timeoutMs: number): Promise<Photo>
+  /** Opens the stream of events; from then on none is missed. Ends with the signal. */
+  events(signal: AbortSignal): Promise<AsyncIterable<ServerEvent>>
+  readonly cookie: string | undefined
+}
+
+/** No single answer may take longer: a service that hangs is a failure, not a wait. */
+const requestTimeoutMs = 90_000
+
+export function person(address: string): Person {
+  let cookie: string | undefined
+  async function request(path: string, init: RequestInit = {}): Promise<Response> {
+    const headers = new Headers(init.headers)
+    if (cookie) headers.set('Cookie', cookie)
+    const signal = init.signal ?? AbortSignal.timeout(requestTimeoutMs)
+    const response = await fetch(new URL(path, address), { redirect: 'manual', ...init, headers, signal })
+    const given = response.headers.getSetCookie().find(each => each.startsWith('session='))
+    if (given) cookie = given.split(';')[0]
+    return response
+  }
+  const photo = async (id: string): Promise<Photo> => {
+    const response = await request(`/photos/${id}`)
+    if (response.status !== 200)
+      throw new Error(`GET /photos/${id} answered ${response.status}: ${await response.text()}`)
+    return (await response.json()) as Photo
+  }
+  return {
+    request,
+    photo,
+    get cookie() {
+      return cookie
+    },
+    upload: (image, headers = {}) =>
+      request('/photos', {
+        method: 'POST',
+        // Whatever it is: the service must see for itself.
+        headers: image instanceof FormData ? headers : { 'Content-Type': 'image/jpeg', ...headers },
+        body: image instanceof FormData ? image : new Uint8Array(image),
+      }),
+    async settled(id, timeoutMs) {
+      for (const deadline = Date.now() + timeoutMs; ; await setTimeout(100)) {
+        const now = await photo(id)
+        if (now.state === 'ready' || now.state === 'failed') return now
+        if (Date.now() > deadline) throw new Error(`photo ${id} is still ${now.state} after ${timeoutMs} ms`)
+      }
+    },
+    async events(signal) {
+      const response = await request('/events', { headers: { Accept: 'text/event-stream' }, signal })
+      if (response.status !== 200 || !response.body)
+        throw new Error(`GET /events answered ${response.status}`)
+      return parseEvents(response.body)
+    },
+  }
+}
+
+/** Server-sent events of which each field stands once: what the service sends. */
+async function* parseEvents(body: ReadableStream<Uint8Array>): AsyncGenerator<ServerEvent> {
+  const decoder = new TextDecoder()
+  let text = ''
+  for await (const chunk of body) {
+    const blocks = (text + decoder.decode(chunk, { stream: true })).split('\n\n')
+    text = blocks.pop() ?? ''
+    for (const block of blocks) {
+      const fields = new Map(block.split('\n').map(line => line.split(/: ?(.*)/s, 2) as [string, string]))
+      const data = fields.get('data')
+      if (data)
+        yield { id: fields.get('id') ?? '', event: fields.get('event') ?? 'message', data: JSON.parse(data) }
+    }
+  }
+}

@@ -1,0 +1,231 @@
+/**
+ * `npm run journey -- URL`: a person's whole journey against any address: local, scaled or remote. Needs nothing
+ * of the service but its public HTTP, and leaves no photo behind. Exits 1 when a step fails.
+ */
+import assert from 'node:assert/strict'
+import { parseArgs } from 'node:util'
+import { type Person, type Photo, person, type ServerEvent } from './client.ts'
+import { flawOfThumbnail, type ImageFormat, pngHead, quadrantImage } from './images.ts'
+
+/** Each step may use what those before it left. */
+type Walk = { address: string; someone: Person; image: Buffer; photo: Photo; ready: Promise<ServerEvent> }
+
+/** The promise, and a little for the answers on the way. */
+const patienceMs = 65_000
+/** What npm start makes by default: the longest side in pixels. */
+const side = 320
+
+const steps: [title: string, take: (walk: Walk) => Promise<void>][] = [
+  ['opens the page', opensPage],
+  ['uploads a phone photo that lies on its side', uploadsPhoto],
+  ['hears of it by an event', hearsOfIt],
+  ['sees it ready within the minute, with the time of each stage', seesItReady],
+  ['sees the thumbnail upright, without metadata, cacheable', seesThumbnail],
+  ['gets the original back, byte for byte', getsOriginal],
+  ['uploads by a form and waits for the answer', uploadsByForm],
+  ['sees every orientation upright', seesOrientations],
+  ['uploads PNG, WebP, GIF, AVIF and TIFF', uploadsFormats],
+  ['repeats an upload and has one photo', repeatsUpload],
+  ['finds the photos in the list, newest first', listsPhotos],
+  ['is told what cannot be taken', isRefused],
+  ['is told that a photo is damaged', isToldOfDamage],
+  ['keeps the photos from everybody else', keepsApart],
+  ['deletes the photos', deletesPhotos],
+]
+
+async function opensPage({ someone }: Walk): Promise<void> {
+  const page = await someone.request('/')
+  assert.equal(page.status, 200)
+  assert.match(page.headers.get('content-type') ?? '', /^text\/html/)
+  assert.match(await page.text(), /<title>[^<]*Tintype/)
+  const api = (await (await someone.request('/openapi.json')).json()) as { openapi: string }
+  assert.match(api.openapi, /^3\.1/)
+  assert.ok([200, 404].includes((await someone.request('/status.json')).status))
+}
+
+async function uploadsPhoto(walk: Walk): Promise<void> {
+  const { someone } = walk
+  walk.image = await quadrantImage({ width: 1600, height: 1200, format: 'jpeg', orientation: 6 })
+  await someone.request('/photos')
+  assert.match(someone.cookie ?? '', /^session=./, 'first contact sets the session cookie')
+  const stream = await someone.events(AbortSignal.timeout(patienceMs))
+  walk.ready = firstReady(stream)
+  walk.ready.catch(() => {}) // looked at in the next step
+  const answer = await someone.upload(walk.image)
+  assert.equal(answer.status, 202, await answer.clone().text())
+  walk.photo = (await answer.json()) as Photo
+  assert.equal(answer.headers.get('location'), `/photos/${walk.photo.id}`)
+  const promisedMs = Date.parse(walk.photo.promiseBy) - Date.now()
+  assert.ok(promisedMs > 0, `promised by ${walk.photo.promiseBy}`)
+}
+
+async function firstReady(stream: AsyncIterable<ServerEvent>): Promise<ServerEvent> {
+  for await (const event of stream) if (event.data.state === 'ready') return event
+  throw new Error('the stream of events ended without one that says ready')
+}
+
+async function hearsOfIt({ photo, ready }: Walk): Promise<void> {
+  assert.equal((await ready).data.id, photo.id)
+}
+
+async function seesItReady(walk: Walk): Promise<void> {
+  walk.photo = await walk.someone.settled(walk.photo.id, patienceMs)
+  assert.equal(walk.photo.state, 'ready')
+  assert.equal(walk.photo.kept, true)
+  for (const stage of ['receive', 'wait', 'convert', 'store'])
+    assert.ok((walk.photo.stages[stage] ?? -1) >= 0, `stage ${stage} has its seconds`)
+}
+
+async function seesThumbnail({ someone, photo }: Walk): Promise<void> {
+  const path = `/photos/${photo.id}/thumbnail`
+  const thumbnail = await someone.request(path)
+  assert.equal(thumbnail.status, 200)
+  assert.match(thumbnail.headers.get('cache-control') ?? '', /immutable/)
+  const etag = thumbnail.headers.get('etag') ?? ''
+  assert.equal((await someone.request(path, { headers: { 'If-None-Match': etag } })).status, 304)
+  const size = { width: side, height: (side * 3) / 4 }
+  assert.equal(await flawOfThumbnail(await bytesOf(thumbnail), size), undefined)
+}
+
+async function getsOriginal({ someone, photo, image }: Walk): Promise<void> {
+  const original = await someone.request(`/photos/${photo.id}/original`)
+  assert.equal(original.status, 200)
+  assert.ok((await bytesOf(original)).equals(image), 'the original has changed')
+}
+
+async function uploadsByForm({ someone }: Walk): Promise<void> {
+  const form = new FormData()
+  form.set('photo', new Blob([new Uint8Array(await quadrant('png'))]), 'holiday.png')
+  await expectUpright(someone, form)
+}
+
+async function seesOrientations({ someone }: Walk): Promise<void> {
+  for (let orientation = 1; orientation <= 8; orientation++)
+    await expectUpright(someone, await quadrant('jpeg', orientation))
+}
+
+async function uploadsFormats({ someone }: Walk): Promise<void> {
+  for (const format of ['png', 'webp', 'gif', 'avif', 'tiff'] as const)
+    await expectUpright(someone, await quadrant(format))
+}
+
+const quadrant = (format: ImageFormat, orientation = 1) =>
+  quadrantImage({ width: 400, height: 300, format, orientation })
+
+async function expectUpright(someone: Person, image: Buffer | FormData): Promise<void> {
+  const answer = await someone.upload(image, { Prefer: 'wait=60' })
+  assert.equal(answer.status, 201, await answer.clone().text())
+  const { id } = (await answer.json()) as Photo
+  const thumbnail = await bytesOf(await someone.request(`/photos/${id}/thumbnail?size=${side}`))
+  assert.equal(await flawOfThumbnail(thumbnail, { width: side, height: (side * 3) / 4 }), undefined)
+}
+
+async function repeatsUpload({ someone, image }: Walk): Promise<void> {
+  const headers = { 'Idempotency-Key': crypto.randomUUID() }
+  const first = await someone.upload(image, headers)
+  const again = await someone.upload(image, headers)
+  assert.equal(((await again.json()) as Photo).id, ((await first.json()) as Photo).id)
+  const other = await someone.upload(await quadrant('png'), headers)
+  assert.equal(other.status, 409, 'the same key with another photo')
+}
+
+async function listsPhotos({ someone, photo }: Walk): Promise<void> {
+  const photos = await everyPhoto(someone)
+  const times = photos.map(({ acceptedAt }) => acceptedAt)
+  assert.deepEqual(times, times.toSorted().reverse())
+  assert.equal(photos.length, 16)
+  assert.equal(photos.at(-1)?.id, photo.id)
+}
+
+async function everyPhoto(someone: Person): Promise<Photo[]> {
+  const found: Photo[] = []
+  for (let path: string | null = '/photos'; path; ) {
+    const page = (await (await someone.request(path)).json()) as { photos: Photo[]; next: string | null }
+    found.push(...page.photos)
+    path = page.next
+  }
+  return found
+}
+
+async function isRefused({ someone }: Walk): Promise<void> {
+  const heic = Buffer.from('\0\0\0\x18ftypheic\0\0\0\0mif1heic', 'latin1')
+  const refused: [string, Buffer, number][] = [
+    ['an empty body', Buffer.alloc(0), 400],
+    ['a text', Buffer.from('This is no picture at all, only a line of text.'), 415],
+    ['an SVG', Buffer.from('<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"/>'), 415],
+    ['a HEIC photo', heic, 415],
+    ['a PNG of 60,000 × 60,000 pixels', pngHead(60_000, 60_000), 422],
+  ]
+  for (const [what, body, status] of refused) {
+    const answer = await someone.upload(body)
+    assert.equal(answer.status, status, what)
+    assert.match(answer.headers.get('content-type') ?? '', /^application\/problem\+json/, what)
+    const problem = (await answer.json()) as { type: string; detail: string }
+    assert.ok(problem.type && problem.detail, `${what}: the problem has a type and a detail`)
+  }
+  assert.equal((await someone.request('/photos/0123')).status, 404)
+}
+
+async function isToldOfDamage({ someone }: Walk): Promise<void> {
+  const answer = await someone.upload(pngHead(100, 100), { Prefer: 'wait=60' })
+  assert.equal(answer.status, 422, await answer.clone().text())
+  const [{ id, state, reason } = assert.fail('no photo')] = await everyPhoto(someone)
+  assert.equal(state, 'failed')
+  assert.ok(JSON.stringify(reason).length > 20, 'a reason that a person understands')
+  assert.equal((await someone.request(`/photos/${id}/thumbnail`)).status, 410)
+}
+
+async function keepsApart({ address, photo }: Walk): Promise<void> {
+  const stranger = person(address)
+  assert.equal((await everyPhoto(stranger)).length, 0)
+  for (const path of ['', '/thumbnail', '/original'])
+    assert.equal((await stranger.request(`/photos/${photo.id}${path}`)).status, 404)
+  assert.equal((await stranger.request(`/photos/${photo.id}`, { method: 'DELETE' })).status, 404)
+}
+
+async function deletesPhotos({ someone, photo }: Walk): Promise<void> {
+  await removeAll(someone)
+  assert.equal((await someone.request(`/photos/${photo.id}`)).status, 404)
+  assert.equal((await everyPhoto(someone)).length, 0)
+}
+
+async function removeAll(someone: Person): Promise<void> {
+  for (const { id } of await everyPhoto(someone)) {
+    const { status } = await someone.request(`/photos/${id}`, { method: 'DELETE' })
+    assert.ok(status === 200 || status === 204, `DELETE answered ${status}`)
+  }
+}
+
+const bytesOf = async (response: Response): Promise<Buffer> => Buffer.from(await response.arrayBuffer())
+
+/**
+ * Walks all steps; a step that fails ends the journey, and its photos are deleted.
+ * @throws Error naming the step, with its cause.
+ */
+export async function journey(address: string, tell: (line: string) => void = () => {}): Promise<void> {
+  const walk = { address, someone: person(address) } as Walk
+  for (const [title, take] of steps) {
+    const start = performance.now()
+    const took = () => `${((performance.now() - start) / 1000).toFixed(2)} s`
+    try {
+      await take(walk)
+      tell(`✓ ${title} (${took()})`)
+    } catch (cause) {
+      tell(`✗ ${title} (${took()}): ${(cause as Error).message}`)
+      await removeAll(walk.someone).catch(() => {})
+      throw new Error(`a person ${title}: ${(cause as Error).message}`, { cause })
+    }
+  }
+}
+
+if (import.meta.main) {
+  const { positionals } = parseArgs({ allowPositionals: true })
+  const [address] = positionals
+  if (!address || !URL.canParse(address)) {
+    console.error('usage: npm run journey -- URL   (for example http://127.0.0.1:8080)')
+    process.exit(2)
+  }
+  await journey(address, console.log).catch(() => {
+    process.exitCode = 1
+  })
+}

@@ -1,0 +1,109 @@
+import type { Seen, Testimony } from './index.ts'
+
+export type Count = { kept: number; broken: number }
+
+export type Disagreement = {
+  witness: 'metrics' | 'traces' | 'logs'
+  /** What it says beside the others, in a sentence. */
+  says: string
+  /** The photos it lacks, or tells of otherwise than the other one; empty when it only counts. */
+  photos: string[]
+}
+
+export type Compared = {
+  metrics: Count
+  traces: Count | null
+  logs: Count | null
+  /** True only when at least two have data and no two differ beyond the bound. */
+  agree: boolean
+  /** How far the metrics may be from the others, in photos. */
+  bound: number
+  disagreements: Disagreement[]
+}
+
+/** How many photos a report names; their number is always given. */
+const maxNamed = 100
+
+export type Measured = {
+  metrics: Count
+  traces: Testimony | null
+  logs: Testimony | null
+  fromMs: number
+  toMs: number
+  scrapeMs: number
+}
+
+/**
+ * Compares the witnesses. Traces and logs name each photo, so they must agree on every one but those within a
+ * scrape of the window's ends. Metrics only count, and see an outcome with the next scrape: they may differ by
+ * the outcomes within a scrape of the ends, and for each restart by what the busiest scrape interval held.
+ */
+export function compare({ metrics, traces, logs, fromMs, toMs, scrapeMs }: Measured): Compared {
+  const atEnds = ({ at }: Seen) => at < fromMs + scrapeMs || at >= toMs - scrapeMs
+  const named = [traces, logs].filter(each => each !== null)
+  const most = named.toSorted((one, other) => other.photos.size - one.photos.size)[0]
+  const outcomes = [...(most?.photos.values() ?? [])].filter(({ outcome }) => outcome !== 'void')
+  const restarts = Math.max(0, ...named.map(each => each.restarts))
+  const bound = outcomes.filter(atEnds).length + restarts * busiest(outcomes, scrapeMs)
+
+  const counts = { traces: count(traces), logs: count(logs) }
+  const disagreements = [
+    ...(traces && logs ? differences(traces, logs, atEnds) : []),
+    ...(most ? metricsBeyond(metrics, count(most) as Count, bound) : []),
+  ]
+  return { metrics, ...counts, agree: named.length > 0 && disagreements.length === 0, bound, disagreements }
+}
+
+function count(testimony: Testimony | null): Count | null {
+  if (!testimony) return null
+  const counts = { kept: 0, broken: 0, void: 0 }
+  for (const { outcome } of testimony.photos.values()) counts[outcome]++
+  return { kept: counts.kept, broken: counts.broken }
+}
+
+/** The largest number of outcomes in any interval of this length: what a kill can take from the counters. */
+function busiest(outcomes: Seen[], intervalMs: number): number {
+  const times = outcomes.map(({ at }) => at).sort((one, other) => one - other)
+  let first = 0
+  let most = 0
+  for (const [i, at] of times.entries()) {
+    while (at - (times[first] as number) >= intervalMs) first++
+    most = Math.max(most, i - first + 1)
+  }
+  return most
+}
+
+function differences(traces: Testimony, logs: Testimony, atEnds: (seen: Seen) => boolean): Disagreement[] {
+  const beyond = (
+    one: Testimony,
+    other: Testimony,
+    differs: (seen: Seen, others: Seen | undefined) => boolean,
+  ) =>
+    [...one.photos]
+      .filter(([photo, seen]) => !atEnds(seen) && differs(seen, other.photos.get(photo)))
+      .map(([id]) => id)
+  const absent = (_: Seen, others: Seen | undefined) => others === undefined
+  const otherwise = (seen: Seen, others: Seen | undefined) =>
+    others !== undefined && others.outcome !== seen.outcome
+  return [
+    disagreement('traces', 'lack photos that the logs have', beyond(logs, traces, absent)),
+    disagreement('logs', 'lack photos that the traces have', beyond(traces, logs, absent)),
+    disagreement('traces', 'give photos another outcome than the logs', beyond(traces, logs, otherwise)),
+  ].filter(({ photos }) => photos.length > 0)
+}
+
+const disagreement = (witness: 'traces' | 'logs', says: string, photos: string[]): Disagreement => ({
+  witness,
+  says: `${says}: ${photos.length}`,
+  photos: photos.sort().slice(0, maxNamed),
+})
+
+function metricsBeyond(metrics: Count, others: Count, bound: number): Disagreement[] {
+  return (['kept', 'broken'] as const)
+    .filter(outcome => Math.abs(metrics[outcome] - others[outcome]) > bound)
+    .map(outcome => ({
+      witness: 'metrics',
+      says: `count ${metrics[outcome]} ${outcome}, the others ${others[outcome]}, which is beyond ${bound}`,
+      photos: [],
+    }))
+}

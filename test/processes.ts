@@ -1,0 +1,31 @@
+import { readdirSync, readFileSync, readlinkSync } from 'node:fs'
+
+export type Process = { pid: number; parent: number; command: string; folder: string }
+
+/** Every process that we may look at. Linux only: elsewhere there is no /proc and the list is empty. */
+export function processes(): Process[] {
+  try {
+    return readdirSync('/proc')
+      .filter(entry => /^\d+$/.test(entry))
+      .flatMap(entry => describe(Number(entry)) ?? [])
+  } catch {
+    return []
+  }
+}
+
+export const childrenOf = (pid: number): Process[] => processes().filter(({ parent }) => parent === pid)
+
+/** Undefined when it has ended meanwhile, also when nobody has fetched its exit code yet. */
+function describe(pid: number): Process | undefined {
+  try {
+    // The command's name, in parentheses, may hold spaces: count from behind it.
+    const [state, parent] = readFileSync(`/proc/${pid}/stat`, 'utf8')
+      .replace(/^.*\) /s, '')
+      .split(' ')
+    if (state === 'Z') return undefined
+    const command = readFileSync(`/proc/${pid}/cmdline`, 'utf8').replaceAll('\0', ' ').trim()
+    return { pid, parent: Number(parent), command, folder: readlinkSync(`/proc/${pid}/cwd`) }
+  } catch {
+    return undefined
+  }
+}

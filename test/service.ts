@@ -1,0 +1,72 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { createInterface } from 'node:readline'
+import { childrenOf, type Process } from './processes.ts'
+
+/** The whole service under its launcher, as `npm start` runs it. */
+export type Tintype = {
+  pid: number
+  dataDir: string
+  /** The web's address. */
+  address: string
+  endpoints: Record<string, string>
+  /** What the launcher and the services wrote to standard error so far. */
+  stderr: () => string
+  /** The running process of a service, or undefined while it is down. */
+  process(service: 'web' | 'converter' | 'logs' | 'slo'): Process | undefined
+  /** Ends it and gives the launcher's exit code; null when a signal ended it. */
+  stop(signal?: NodeJS.Signals): Promise<number | null>
+}
+
+const root = join(import.meta.dirname, '..')
+const anyPorts = Object.fromEntries(
+  ['WEB', 'WEB_ADMIN', 'CONVERTER_ADMIN', 'LOGS', 'LOGS_ADMIN', 'SLO', 'SLO_ADMIN'].map(name => [
+    `${name}_PORT`,
+    '0',
+  ]),
+)
+
+/** Starts everything on free ports; `stop` ends it. Throws with what it said when it does not become ready. */
+export async function startTintype(
+  dataDir: string,
+  environment: Record<string, string> = {},
+): Promise<Tintype> {
+  const launcher = spawn(process.execPath, [join(root, 'tools/launch.ts')], {
+    cwd: root,
+    env: { PATH: process.env.PATH, DATA_DIR: dataDir, ...anyPorts, ...environment },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  })
+  let stderr = ''
+  launcher.stderr.on('data', chunk => {
+    stderr += chunk
+  })
+  const exited = once(launcher, 'exit')
+  if (!(await saysReady(launcher.stdout))) {
+    await exited
+    throw new Error(`npm start ended:\n${stderr}`)
+  }
+  launcher.stdout.resume()
+  const pid = launcher.pid as number
+  const endpoints = JSON.parse(readFileSync(join(dataDir, 'endpoints.json'), 'utf8'))
+  return {
+    pid,
+    dataDir,
+    address: endpoints.web,
+    endpoints,
+    stderr: () => stderr,
+    process: service => childrenOf(pid).find(({ command }) => command.includes(`${service}/main.ts`)),
+    async stop(signal = 'SIGTERM') {
+      launcher.kill(signal)
+      const [code] = await exited
+      return code
+    },
+  }
+}
+
+async function saysReady(stdout: NodeJS.ReadableStream): Promise<boolean> {
+  for await (const line of createInterface({ input: stdout }))
+    if (line.startsWith('Tintype is ready')) return true
+  return false
+}

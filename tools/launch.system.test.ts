@@ -1,0 +1,96 @@
+import { execFile } from 'node:child_process'
+import { existsSync } from 'node:fs'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { createServer } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { processes } from '../test/processes.ts'
+import { startTintype, type Tintype } from '../test/service.ts'
+import { temporaryFolder, until } from '../test/support.ts'
+
+const launcher = join(import.meta.dirname, 'launch.ts')
+
+/** What a launcher that cannot start says. */
+async function refusal(environment: Record<string, string>): Promise<{ code: unknown; stderr: string }> {
+  const env = { PATH: process.env.PATH, DATA_DIR: await temporaryFolder(), ...environment }
+  return new Promise(resolve => {
+    execFile(process.execPath, [launcher], { env }, (error, _stdout, stderr) =>
+      resolve({ code: error?.code, stderr }),
+    )
+  })
+}
+
+describe('npm start refuses', () => {
+  test('bad variables, all of them at once, with what they may be', async () => {
+    const { code, stderr } = await refusal({ WEB_PORT: 'eighty', THUMBNAILS: 'big', SCRAPE_SECONDS: '-1' })
+    expect(code).toBe(2)
+    expect(stderr).toMatch(/WEB_PORT="eighty" must be a port number/)
+    expect(stderr).toMatch(/THUMBNAILS="big" must be/)
+    expect(stderr).toMatch(/SCRAPE_SECONDS="-1" must be/)
+  })
+
+  test('a port that somebody else holds, by its variable', async () => {
+    const server = createServer().listen(0, '127.0.0.1')
+    await until(() => server.listening)
+    const { port } = server.address() as { port: number }
+    const { code, stderr } = await refusal({ WEB_PORT: String(port), LOGS_PORT: '0', SLO_PORT: '0' })
+    server.close()
+    expect(code).toBe(1)
+    expect(stderr).toContain(`WEB_PORT=${port} is not free`)
+  })
+
+  test('one port for two', async () => {
+    const { code, stderr } = await refusal({ WEB_PORT: '9083' })
+    expect(code).toBe(1)
+    expect(stderr).toContain('LOGS_ADMIN_PORT=9083 is not free (also WEB_PORT)')
+  })
+})
+
+describe('npm start', () => {
+  let folder: string
+  let tintype: Tintype
+  beforeAll(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'tintype-'))
+    tintype = await startTintype(folder)
+  })
+  afterAll(async () => {
+    await tintype.stop('SIGKILL')
+    await until(() => ofFolder().length === 0, { what: 'the end of all processes' })
+    await rm(folder, { recursive: true })
+  })
+  /** What the launcher started, by the folder in its command or by its parent. */
+  const ofFolder = () =>
+    processes().filter(({ pid, parent }) => pid === tintype.pid || parent === tintype.pid || known.has(pid))
+  const known = new Set<number>()
+  const remember = () => {
+    for (const { pid } of ofFolder()) known.add(pid)
+  }
+
+  test('starts a killed service again, on the port it had', async () => {
+    const killed = tintype.process('web')?.pid as number
+    process.kill(killed, 'SIGKILL')
+    await until(() =>
+      fetch(tintype.address).then(
+        () => tintype.process('web')?.pid !== killed,
+        () => false,
+      ),
+    )
+    expect(tintype.stderr()).toContain('web ended (SIGKILL); starting it again in 0.2 s')
+  })
+
+  test('stops everything at SIGTERM and takes its addresses back', async () => {
+    remember()
+    expect(existsSync(join(folder, 'endpoints.json'))).toBe(true)
+    expect(await tintype.stop()).toBe(0)
+    expect(ofFolder()).toEqual([])
+    expect(existsSync(join(folder, 'endpoints.json'))).toBe(false)
+  })
+
+  test('takes its services with it when it is killed', async () => {
+    tintype = await startTintype(folder)
+    remember()
+    await tintype.stop('SIGKILL')
+    await until(() => ofFolder().length === 0, { what: 'the end of all services' })
+  })
+})

@@ -20,3 +20,26 @@ export function increase(previous: Sample | undefined, sample: Sample, maxGapSec
   if (!previous || cell(sample.timeMs) - cell(previous.timeMs) > maxGapSeconds) return 0
   return sample.value >= previous.value ? sample.value - previous.value : sample.value
 }
+
+/**
+ * What one counter grew in each minute of [from, to). Neither the order of the samples matters nor a repeated one;
+ * of two with the same time the larger counts.
+ */
+export function increases(
+  samples: readonly Sample[],
+  maxGapSeconds: number,
+  from: Minute,
+  to: Minute,
+): Float64Array {
+  const counts = new Float64Array(to - from)
+  const ordered = samples
+    .filter(({ value }) => isCounterValue(value))
+    .sort((a, b) => a.timeMs - b.timeMs || a.value - b.value)
+    .filter((sample, i, all) => sample.timeMs !== all[i + 1]?.timeMs)
+  ordered.forEach((sample, i) => {
+    const index = minuteOf(sample.timeMs) - from
+    if (index >= 0 && index < counts.length)
+      counts[index] = (counts[index] ?? 0) + increase(ordered[i - 1], sample, maxGapSeconds)
+  })
+  return counts
+}

@@ -45,6 +45,8 @@ export type Objective = {
   /** Bad events in the long window below which a tier stays silent: one broken photo of a quiet night is no page. */
   minimumBad: { page: number; ticket: number }
   tiers: readonly Tier[]
+  /** What to do when it burns: a path in this repository. */
+  runbook: string
   /** The file it was read from. */
   file: string
 }

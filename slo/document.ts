@@ -1,0 +1,68 @@
+import { isMap, isScalar, isSeq, LineCounter, type Node, parseDocument } from 'yaml'
+
+/** Something wrong at a place of a file, and what to write instead. */
+export type Finding = {
+  file: string
+  line: number
+  column: number
+  severity: 'error' | 'warning'
+  rule: string
+  message: string
+  mend: string
+}
+
+export type Path = readonly (string | number)[]
+
+/** A YAML document that knows where each of its values stands. */
+export type Document = {
+  get(path: Path): unknown
+  /** The paths of all scalars and empty collections. */
+  leaves(): Path[]
+  /** A finding at a path, or at the nearest thing that is there. */
+  finding(path: Path, rule: string, message: string, mend: string, severity?: Finding['severity']): Finding
+  /** What is no YAML at all. */
+  syntax: Finding[]
+}
+
+export function readDocument(file: string, text: string): Document {
+  const lineCounter = new LineCounter()
+  const document = parseDocument(text, { lineCounter, prettyErrors: false })
+  const at = (offset: number) => {
+    const { line, col } = lineCounter.linePos(offset)
+    return { file, line: Math.max(line, 1), column: Math.max(col, 1) }
+  }
+  const nodeAt = (path: Path): Node | undefined => document.getIn(path, true) as Node | undefined
+  const offsetOf = (path: Path): number => {
+    const offset = nodeAt(path)?.range?.[0]
+    return offset ?? (path.length === 0 ? 0 : offsetOf(path.slice(0, -1)))
+  }
+  return {
+    get: path => {
+      const node = nodeAt(path)
+      return isScalar(node) ? node.value : node
+    },
+    leaves: () => leavesOf(document.contents, []),
+    finding: (path, rule, message, mend, severity = 'error') => ({
+      ...at(offsetOf(path)),
+      severity,
+      rule,
+      message,
+      mend,
+    }),
+    syntax: document.errors.map(error => ({
+      ...at(error.pos[0]),
+      severity: 'error',
+      rule: 'yaml',
+      message: error.message,
+      mend: 'write it as YAML 1.2; indentation is by spaces',
+    })),
+  }
+}
+
+function leavesOf(node: unknown, path: Path): Path[] {
+  if (isMap(node) && node.items.length > 0)
+    return node.items.flatMap(({ key, value }) => leavesOf(value, [...path, String(key)]))
+  if (isSeq(node) && node.items.length > 0)
+    return node.items.flatMap((item, i) => leavesOf(item, [...path, i]))
+  return [path]
+}

@@ -51,6 +51,17 @@ export const seconds = (fallback: number, min: number, max: number, meaning: str
   },
 })
 
+/** An http or https address; null when there is none. */
+export const address = (meaning: string): Variable<URL | null> => ({
+  default: null,
+  meaning,
+  format: 'an http(s) URL',
+  parse(given) {
+    const url = URL.parse(given)
+    return url && /^https?:$/.test(url.protocol) ? url : undefined
+  },
+})
+
 export const port = (fallback: number, meaning: string): Variable<number> => ({
   ...integer(fallback, 0, 65_535, `${meaning}; 0 is any free port`),
   format: 'a port number from 0 to 65535',

@@ -1,5 +1,5 @@
 import { availableParallelism } from 'node:os'
-import { choice, integer, pattern, port, seconds, text, type Variable } from './config.ts'
+import { address, choice, integer, pattern, port, seconds, text, type Variable } from './config.ts'
 import type { Size } from './photo.ts'
 import { levels } from './telemetry/log.ts'
 
@@ -54,6 +54,12 @@ export const variables = {
   ),
   PROMISE_SECONDS: seconds(60, 0.1, 86_400, 'the promise: last byte received to durable thumbnail'),
   SCRAPE_SECONDS: seconds(15, 0.2, 300, 'how often metrics are read'),
+  SCRAPE_TARGETS: scrapeTargets(),
+  PROBE_URL: address('what the probe tries; default: web on this machine'),
+  ALERT_WEBHOOK_URL: address(
+    'who is told of alerts, in Alertmanager’s webhook format; default: only the log',
+  ),
+  HEARTBEAT_URL: address('asked after each evaluation; who is not asked for minutes shall call a person'),
   PROBE_TOKEN: text('', 'the probe’s secret; made at the first start when unset'),
   INGEST_TOKEN: text('', 'the log shippers’ secret; made at the first start when unset'),
   SESSION_SECRET: text('', 'signs session cookies; made at the first start when unset'),
@@ -92,5 +98,23 @@ function thumbnails(fallback: string): Variable<readonly Size[]> {
     meaning: 'thumbnails made of each photo; the first is the default one',
     format: `up to ${maxSizes} of SIDE.jpg, SIDE.png, SIDE.webp or SIDE.avif, separated by commas, SIDE from 1 to 8192 pixels`,
     parse,
+  }
+}
+
+/** `job=url` of each metrics endpoint; empty means those of this machine's own services. */
+function scrapeTargets(): Variable<readonly { job: string; url: URL }[]> {
+  return {
+    default: [],
+    meaning: 'metrics endpoints to record; default: those of the services on this machine',
+    format: 'a list of JOB=URL, separated by commas',
+    parse(given) {
+      const targets = given.split(',').map(item => {
+        const [, job, address] = /^([a-z0-9_-]+)=(https?:.+)$/.exec(item.trim()) ?? []
+        const url = URL.parse(address ?? '')
+        return job && url ? { job, url } : undefined
+      })
+      const known = targets.filter(target => target !== undefined)
+      return known.length === targets.length ? known : undefined
+    },
   }
 }

@@ -33,8 +33,9 @@ export function duration(seconds: number): string {
   return `${whole.format(Math.floor(seconds / 60))}${min} ${whole.format(Math.floor(seconds % 60))}${s}`
 }
 
-/** A size for people: `829 KB`, `3.2 MB`. */
+/** A size for people, in the units that files are shown in: `829 KB`, `3.2 MB`, 1 MB being 2²⁰ bytes. */
 export function size(bytes: number): string {
-  if (bytes < 1_000_000) return `${whole.format(Math.max(1, bytes / 1000))} KB`
-  return `${(bytes < 10_000_000 ? tenths : whole).format(bytes / 1_000_000)} MB`
+  const megabytes = bytes / 2 ** 20
+  if (megabytes < 1) return `${whole.format(Math.max(1, bytes / 1024))} KB`
+  return `${(megabytes < 10 ? tenths : whole).format(megabytes)} MB`
 }

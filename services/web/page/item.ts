@@ -1,0 +1,96 @@
+import { type Photo, serverNow } from './api.ts'
+import { recall } from './memory.ts'
+import type { Upload } from './uploads.ts'
+import { words } from './words.ts'
+
+/** One row of the list: an upload, the photo it became, or a photo that this tab learnt of from the server. */
+export type Item = { upload?: Upload | undefined; photo?: Photo | undefined }
+
+export type Look = {
+  /** `broken` only for a promise of ours; a photo that could not be taken is `stopped`. */
+  state: 'busy' | 'ready' | 'late' | 'stopped' | 'broken'
+  text: string
+  ring: { kind: 'sending' | 'minute' | 'late' | 'stopped' | 'still'; share: number; text: string }
+}
+
+export const finished = (photo: Photo): boolean => photo.state === 'ready' || photo.state === 'failed'
+export const underWay = ({ photo }: Item): boolean => photo !== undefined && !finished(photo)
+
+export function nameOf({ upload, photo }: Item): string {
+  return (
+    upload?.name ?? recall(photo?.id ?? '').name ?? words.photoOf(new Date(photo?.acceptedAt ?? Date.now()))
+  )
+}
+
+/** What a row says and shows at this moment. */
+export function lookOf({ upload, photo }: Item): Look {
+  if (photo) return lookOfPhoto(photo)
+  if (upload) return lookOfUpload(upload)
+  throw new Error('an item is an upload or a photo')
+}
+
+const stopped = (text: string, state: 'stopped' | 'broken' = 'stopped'): Look => ({
+  state,
+  text,
+  ring: { kind: 'stopped', share: 0, text: '✕' },
+})
+const busy = (text: string, share = 0): Look => ({
+  state: 'busy',
+  text,
+  ring: { kind: 'sending', share, text: '↑' },
+})
+
+function lookOfUpload({ state }: Upload): Look {
+  switch (state.is) {
+    case 'waiting':
+      return busy(words.waitingToSend)
+    case 'sending':
+      return busy(state.share < 1 ? words.sending(state.share) : words.storing, state.share)
+    case 'retrying': {
+      const seconds = (state.at - performance.now()) / 1000
+      return { ...busy(words[state.because](seconds)), ring: { kind: 'still', share: 0, text: '↻' } }
+    }
+    case 'refused':
+      return stopped(words.problem(state.problem))
+    case 'given-up':
+      return stopped(words.givenUp)
+    case 'interrupted':
+      return stopped(words.interrupted)
+  }
+}
+
+function lookOfPhoto(photo: Photo): Look {
+  const start = Date.parse(photo.acceptedAt)
+  const promised = Math.round((Date.parse(photo.promiseBy) - start) / 1000)
+  if (photo.state === 'failed') {
+    const reason = photo.reason ?? { code: 'unknown', detail: '' }
+    const ours = reason.code !== 'undecodable' && reason.code !== 'over-limit'
+    return stopped(words.reason(reason), ours ? 'broken' : 'stopped')
+  }
+  if (photo.state === 'ready') return lookOfReady(photo)
+  const seconds = (serverNow() - start) / 1000
+  const number = `${Math.max(0, Math.floor(seconds))}`
+  if (seconds > promised)
+    return { state: 'late', text: words.late(seconds), ring: { kind: 'late', share: 1, text: number } }
+  return {
+    state: 'busy',
+    text: words[photo.state](seconds, promised),
+    ring: { kind: 'minute', share: seconds / promised, text: number },
+  }
+}
+
+function lookOfReady(photo: Photo): Look {
+  const ring = { kind: 'still', share: 0, text: '' } as const
+  const seconds = promiseSeconds(photo)
+  if (seconds === undefined) return { state: 'ready', text: words.readyUnknown, ring }
+  return photo.kept === false
+    ? { state: 'late', text: words.readyLate(seconds), ring }
+    : { state: 'ready', text: words.ready(seconds), ring }
+}
+
+/** The promise's own time: from the last byte received to the durable thumbnail. */
+function promiseSeconds({ stages: { wait, convert, store } }: Photo): number | undefined {
+  return wait === undefined || convert === undefined || store === undefined
+    ? undefined
+    : wait + convert + store
+}

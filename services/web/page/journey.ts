@@ -1,0 +1,47 @@
+import { h } from '@tintype/lib/page/browser/dom.ts'
+import { duration } from '@tintype/lib/page/browser/language.ts'
+import { type Photo, serverStages } from './api.ts'
+import { recall } from './memory.ts'
+import { words } from './words.ts'
+
+/** Where a photo's time went: one sentence, one bar of its five stages, and what to name when asking for help. */
+export function journey(photo: Photo): Node[] {
+  const memory = recall(photo.id)
+  const stages = [
+    ...serverStages.map(stage => ({ stage, seconds: photo.stages[stage] })),
+    { stage: 'deliver' as const, seconds: memory.deliver },
+  ]
+  const total = stages.reduce((sum, { seconds = 0 }) => sum + seconds, 0)
+  const longest = stages.reduce((one, other) => ((other.seconds ?? 0) > (one.seconds ?? 0) ? other : one))
+  const experience = memory.experience === undefined ? '' : ` ${words.experience(memory.experience)}`
+  const story = h(
+    'div',
+    { class: 'story' },
+    h('p', {}, `${words.lead(total, words.most[longest.stage])}${experience}`),
+    // The list below says the same in words.
+    h('div', { class: 'bar', 'aria-hidden': 'true' }, ...stages.map(segment)),
+    h('dl', { class: 'stages' }, ...stages.map(row)),
+    h('p', { class: 'soft small marks' }, ...marks(photo, memory.traceId)),
+  )
+  return [h('img', { src: `/photos/${photo.id}/thumbnail`, alt: '' }), story]
+}
+
+type StageTime = { stage: keyof typeof words.most; seconds: number | undefined }
+
+function segment({ stage, seconds = 0 }: StageTime): HTMLElement {
+  const element = h('span', { class: 'segment', 'data-stage': stage })
+  element.style.flexGrow = `${seconds}`
+  return element
+}
+
+function row({ stage, seconds }: StageTime): HTMLElement {
+  const text = seconds === undefined ? words.notSeen : duration(seconds)
+  return h('div', {}, h('dt', { 'data-stage': stage }, words[stage]), h('dd', {}, text))
+}
+
+/** What to name when asking for help, and the way to what was sent. */
+const marks = ({ id }: Photo, traceId: string | undefined): (Node | string)[] => [
+  ...[`${words.photo} `, h('code', {}, id), ' · '],
+  ...(traceId ? [`${words.trace} `, h('code', {}, traceId), ' · '] : []),
+  h('a', { href: `/photos/${id}/original`, target: '_blank', rel: 'noopener' }, words.original),
+]

@@ -1,0 +1,171 @@
+import { find } from '@tintype/lib/page/browser/dom.ts'
+import { deletePhoto, listPhotos, type Photo, reportExperience } from './api.ts'
+import { finished, type Item, lookOf, nameOf, underWay } from './item.ts'
+import { forget, keepUnsent, remember, type Unsent, unsent } from './memory.ts'
+import type { Actions } from './row.ts'
+import { drop, insert, items, update, withPhoto } from './rows.ts'
+import { say } from './say.ts'
+import { interrupted, newUpload, type Upload, uploader } from './uploads.ts'
+import { words } from './words.ts'
+
+/** What happens to the photos of the page: chosen, sent, told of by the server, deleted. */
+
+const chooser = find<HTMLInputElement>('#choose')
+const maxUploadBytes = Number(document.body.dataset.maxUploadBytes)
+
+/** Photos told of while an upload waits for its answer: perhaps that very photo, which must not have two rows. */
+const early = new Map<string, Photo>()
+let listed = false
+let older: string | null = null
+
+/** While the tab is hidden nobody waits for a picture: such a time would not be a person's. */
+let lastHiddenAt = document.hidden ? performance.now() : Number.NEGATIVE_INFINITY
+document.addEventListener('visibilitychange', () => {
+  lastHiddenAt = performance.now()
+})
+
+const send = uploader({
+  changed(upload) {
+    const item = items().find(each => each.upload === upload)
+    if (item) update(item)
+    if (upload.state.is === 'refused' && item) say(`${upload.name}: ${lookOf(item).text}`)
+    changed()
+  },
+  accepted(upload, photo) {
+    const item = items().find(each => each.upload === upload)
+    // Cancelled when it had already arrived.
+    if (!item) return void deletePhoto(photo.id).catch(() => {})
+    const known = withPhoto(photo.id)
+    if (known && known !== item) drop(known)
+    remember(photo.id, { name: upload.name, traceId: upload.traceId })
+    merge(item, known?.photo ?? early.get(photo.id) ?? photo)
+    early.delete(photo.id)
+    changed()
+  },
+})
+
+const actions: Actions = {
+  cancel(item) {
+    item.upload?.cancel.abort()
+    drop(item)
+    changed()
+  },
+  retry: ({ upload }) => upload && send(upload),
+  chooseAgain: () => chooser.click(),
+  async remove(item) {
+    const name = nameOf(item)
+    const id = item.photo?.id ?? ''
+    try {
+      await deletePhoto(id)
+      deleted(id)
+      say(words.deleted(name))
+    } catch {
+      say(words.notDeleted)
+    }
+  },
+  seen({ upload, photo }, deliver) {
+    if (!upload || !photo || lastHiddenAt > upload.chosenAt) return
+    const experience = (performance.now() - upload.chosenAt) / 1000
+    remember(photo.id, { deliver, experience })
+    void reportExperience(photo.id, experience)
+  },
+}
+
+/** Takes files in: sends them, or says at once why not. One that continues an interrupted upload takes its place. */
+export function add(files: readonly File[]): void {
+  for (const file of files) {
+    const old = items().find(({ upload }) => upload?.state.is === 'interrupted' && isSame(upload, file))
+    if (old) drop(old)
+    const upload = newUpload(file, old?.upload)
+    insert({ upload }, actions)
+    if (file.size <= maxUploadBytes) send(upload)
+    else refuse(upload, words.tooLarge(file.size, maxUploadBytes))
+  }
+  changed()
+}
+
+const isSame = (kept: Unsent, file: File): boolean =>
+  kept.name === file.name && kept.size === file.size && kept.lastModified === file.lastModified
+
+function refuse(upload: Upload, detail: string): void {
+  upload.state = { is: 'refused', problem: { type: 'here', detail } }
+  say(`${upload.name}: ${detail}`)
+}
+
+/** A word from the server about a photo. */
+export function told(photo: Photo): void {
+  const known = withPhoto(photo.id)
+  if (known) merge(known, photo)
+  else if (answerExpected()) early.set(photo.id, photo)
+  else insert({ photo }, actions)
+  changed()
+}
+
+const answerExpected = (): boolean =>
+  items().some(({ upload, photo }) => !photo && upload?.state.is === 'sending' && upload.state.share === 1)
+
+/** A late word never turns a finished photo back. */
+function merge(item: Item, photo: Photo): void {
+  const before = item.photo
+  if (before && finished(before) && !finished(photo)) return
+  item.photo = photo
+  update(item)
+  const news = finished(photo) && !(before && finished(before))
+  if (news) say(`${nameOf(item)}: ${lookOf(item).text}`)
+}
+
+export function deleted(id: string): void {
+  forget(id)
+  const item = withPhoto(id)
+  if (item) drop(item)
+  changed()
+}
+
+/** After any change: what the other parts of the page, and a reload, need to know. */
+function changed(): void {
+  if (!answerExpected() && early.size > 0) {
+    const waiting = [...early.values()]
+    early.clear()
+    for (const photo of waiting) told(photo)
+  }
+  const sending = items().flatMap(({ upload, photo }) => (upload && !photo ? [upload] : []))
+  keepUnsent(
+    sending
+      .filter(({ state }) => state.is !== 'refused')
+      .map(({ key, name, size, lastModified }) => ({ key, name, size, lastModified })),
+  )
+  find('#empty').hidden = !listed || items().length > 0
+  find('#older').hidden = older === null
+}
+
+export const unfinished = (): boolean => items().some(underWay)
+
+/** Reads the newest photos again; what is gone from among them was deleted elsewhere. */
+export async function refresh(): Promise<void> {
+  const before = items()
+  const { photos, next } = await listPhotos()
+  const oldest = photos.at(-1)?.id ?? ''
+  const listedIds = new Set(photos.map(({ id }) => id))
+  for (const { photo } of before) {
+    const covered = photo && (next === null || photo.id <= oldest)
+    if (covered && !listedIds.has(photo.id)) deleted(photo.id)
+  }
+  if (!listed) older = next
+  listed = true
+  for (const photo of photos) told(photo)
+  changed()
+}
+
+async function showOlder(): Promise<void> {
+  const { photos, next } = await listPhotos(older ?? '/photos')
+  older = next
+  for (const photo of photos) told(photo)
+  changed()
+}
+
+/** Uploads that a reload of this tab cut off: the browser has forgotten the bytes, so they must be chosen again. */
+export function showInterrupted(): void {
+  for (const kept of unsent()) insert({ upload: interrupted(kept) }, actions)
+}
+
+find('#older').addEventListener('click', () => void showOlder().catch(() => {}))

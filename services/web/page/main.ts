@@ -1,0 +1,26 @@
+import { find } from '@tintype/lib/page/browser/dom.ts'
+import { translate } from '@tintype/lib/page/browser/language.ts'
+import { themeChoice } from '@tintype/lib/page/browser/theme.ts'
+import { add, deleted, refresh, showInterrupted, told, unfinished } from './list.ts'
+import { live } from './live.ts'
+import { showStatus } from './status.ts'
+import { takeFiles } from './take.ts'
+import { words } from './words.ts'
+
+const { maxUploadBytes, promiseSeconds } = document.body.dataset
+
+translate(words)
+find('#drop-limits').textContent = words.limits(Number(maxUploadBytes), Number(promiseSeconds))
+find('#theme').append(themeChoice())
+showStatus(find('#status'))
+showInterrupted()
+takeFiles(add)
+live({
+  photo: told,
+  deleted,
+  refresh,
+  unfinished,
+  connected: yes => {
+    find('#offline').hidden = yes
+  },
+})

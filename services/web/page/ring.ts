@@ -1,0 +1,29 @@
+import { svg } from '@tintype/lib/page/browser/dom.ts'
+
+export type Ring = {
+  element: SVGSVGElement
+  /** `share` of the ring, 0 to 1; `kind` gives its look; `text` stands in its middle. */
+  show(kind: 'sending' | 'minute' | 'late' | 'stopped' | 'still', share: number, text: string): void
+}
+
+/** A minute running, as a ring: the text beside it says the same, so screen readers pass it over. */
+export function ring(): Ring {
+  const circle = (name: string) => svg('circle', { class: name, cx: 24, cy: 24, r: 20, pathLength: 1 })
+  const filled = circle('filled')
+  const middle = svg('text', { x: 24, y: 24, 'text-anchor': 'middle', 'dominant-baseline': 'central' })
+  const element = svg(
+    'svg',
+    { class: 'ring', viewBox: '0 0 48 48', 'aria-hidden': 'true' },
+    circle('track'),
+    filled,
+    middle,
+  )
+  return {
+    element,
+    show(kind, share, text) {
+      element.dataset.kind = kind
+      filled.style.strokeDashoffset = `${1 - Math.min(1, Math.max(0, share))}`
+      middle.textContent = text
+    },
+  }
+}

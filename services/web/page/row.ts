@@ -1,0 +1,163 @@
+import { h } from '@tintype/lib/page/browser/dom.ts'
+import { type Item, lookOf, nameOf } from './item.ts'
+import { journey } from './journey.ts'
+import { ring } from './ring.ts'
+import { words } from './words.ts'
+
+export type Row = {
+  element: HTMLLIElement
+  /** Brings what is shown in line with the item; cheap, called often. */
+  update(): void
+}
+
+export type Actions = {
+  cancel(item: Item): void
+  retry(item: Item): void
+  chooseAgain(): void
+  remove(item: Item): Promise<void>
+  /** The picture is on the screen; `seconds` is from the answer "ready" to it. */
+  seen(item: Item, seconds: number): void
+}
+
+type Button = { name: string; press: () => void }
+
+/** The view of one item. */
+export function photoRow(item: Item, actions: Actions): Row {
+  const circle = ring()
+  const picture = h('div', { class: 'picture' }, circle.element)
+  const name = h('h3', { class: 'title' })
+  const text = h('p', { class: 'text' })
+  const buttons = h('div', { class: 'actions' })
+  const panel = h('div', { class: 'journey', hidden: true })
+  const element = h(
+    'li',
+    { class: 'photo' },
+    picture,
+    h('div', { class: 'what' }, name, text),
+    buttons,
+    panel,
+  )
+  let shown = ''
+
+  /** Buttons and pictures are made anew only when the kind of row changes, so that focus and hover stay. */
+  function rebuild(): void {
+    const hadFocus = buttons.contains(document.activeElement)
+    buttons.replaceChildren(...controls(item, actions))
+    if (hadFocus) buttons.querySelector<HTMLElement>('button, a')?.focus()
+    if (item.photo?.state === 'ready') void showPicture(item, picture, panel, actions)
+  }
+
+  return {
+    element,
+    update() {
+      const look = lookOf(item)
+      const kind = item.photo?.state ?? item.upload?.state.is ?? ''
+      element.dataset.state = look.state
+      text.classList.toggle('state', look.state === 'late')
+      text.dataset.state = look.state
+      if (text.textContent !== look.text) text.textContent = look.text
+      name.textContent = nameOf(item)
+      circle.show(look.ring.kind, look.ring.share, look.ring.text)
+      if (kind !== shown) rebuild()
+      shown = kind
+    },
+  }
+}
+
+function controls(item: Item, actions: Actions): HTMLElement[] {
+  const button = ({ name, press }: Button) =>
+    h(
+      'button',
+      { class: 'quiet', type: 'button', 'aria-label': words.label(name, nameOf(item)), click: press },
+      name,
+    )
+  const { photo, upload } = item
+  if (photo) return [...(photo.state === 'ready' ? [download(item)] : []), deleteButton(item, actions)]
+  const remove = { name: words.remove, press: () => actions.cancel(item) }
+  switch (upload?.state.is) {
+    case 'given-up':
+      return [button({ name: words.again, press: () => actions.retry(item) }), button(remove)]
+    case 'interrupted':
+      return [button({ name: words.chooseAgain, press: actions.chooseAgain }), button(remove)]
+    case 'refused':
+      return [button(remove)]
+    default:
+      return [button({ ...remove, name: words.cancel })]
+  }
+}
+
+function download(item: Item): HTMLElement {
+  const file = `${nameOf(item).replace(/\.\w+$/, '')}-thumbnail`
+  return h(
+    'a',
+    {
+      class: 'button',
+      href: `/photos/${item.photo?.id}/thumbnail`,
+      download: file,
+      'aria-label': words.label(words.download, nameOf(item)),
+    },
+    words.download,
+  )
+}
+
+/** Asks once more before it deletes; looking away takes the question back. */
+function deleteButton(item: Item, actions: Actions): HTMLElement {
+  const label = (name: string) => {
+    element.textContent = name
+    element.setAttribute('aria-label', words.label(name, nameOf(item)))
+  }
+  let sure = false
+  const element = h('button', {
+    class: 'quiet',
+    type: 'button',
+    click: async () => {
+      if (sure) return actions.remove(item)
+      sure = true
+      label(words.reallyDelete)
+    },
+    blur: () => {
+      sure = false
+      label(words.delete)
+    },
+  })
+  label(words.delete)
+  return element
+}
+
+/** The ring becomes the picture: a button that opens the photo's journey. */
+async function showPicture(
+  item: Item,
+  place: HTMLElement,
+  panel: HTMLElement,
+  actions: Actions,
+): Promise<void> {
+  const { photo } = item
+  if (!photo) return
+  const readyAt = performance.now()
+  const image = h('img', { src: `/photos/${photo.id}/thumbnail`, alt: '' })
+  try {
+    await image.decode()
+  } catch {
+    // No connection just now: the ring stays, and the browser loads the picture when the page is next opened.
+    return
+  }
+  actions.seen(item, (performance.now() - readyAt) / 1000)
+  panel.id = `journey-${photo.id}`
+  const open = h(
+    'button',
+    {
+      class: 'open',
+      type: 'button',
+      'aria-expanded': 'false',
+      'aria-controls': panel.id,
+      'aria-label': words.openJourney(nameOf(item)),
+      click: () => {
+        panel.hidden = !panel.hidden
+        open.setAttribute('aria-expanded', `${!panel.hidden}`)
+        if (!panel.hidden) panel.replaceChildren(...journey(item.photo ?? photo))
+      },
+    },
+    image,
+  )
+  place.replaceChildren(open)
+}

@@ -1,0 +1,121 @@
+import { type Photo, type Problem, sendPhoto } from './api.ts'
+import type { Unsent } from './memory.ts'
+
+export type Upload = Unsent & {
+  /** Absent after a reload of the tab: it must be chosen again. */
+  file?: File
+  traceId: string
+  /** performance.now() of the click, drop or paste. */
+  chosenAt: number
+  state:
+    | { is: 'waiting' }
+    | { is: 'sending'; share: number }
+    | { is: 'retrying'; because: 'busy' | 'unreachable'; at: number }
+    | { is: 'refused'; problem: Problem }
+    | { is: 'given-up' }
+    | { is: 'interrupted' }
+  cancel: AbortController
+}
+
+/** Of the six connections a browser opens to a server, one is for events and the others for the pictures. */
+const sendingAtOnce = 3
+/** With the pauses below: about ten minutes of trying. */
+const maxTries = 25
+const longestPauseSeconds = 30
+
+const hex = (bytes: number): string =>
+  Array.from(crypto.getRandomValues(new Uint8Array(bytes)), byte => byte.toString(16).padStart(2, '0')).join(
+    '',
+  )
+
+/** A new upload of a file; `again` is the interrupted one it continues, whose key makes both one photo. */
+export const newUpload = (file: File, again?: Unsent): Upload => ({
+  // Not crypto.randomUUID: that exists on https and localhost only.
+  key: again?.key ?? hex(16),
+  name: file.name,
+  size: file.size,
+  lastModified: file.lastModified,
+  file,
+  traceId: hex(16),
+  chosenAt: performance.now(),
+  state: { is: 'waiting' },
+  cancel: new AbortController(),
+})
+
+export const interrupted = (kept: Unsent): Upload => ({
+  ...kept,
+  traceId: '',
+  chosenAt: 0,
+  state: { is: 'interrupted' },
+  cancel: new AbortController(),
+})
+
+type Listener = {
+  changed(upload: Upload): void
+  accepted(upload: Upload, photo: Photo): void
+}
+
+/** Sends uploads, a few at once, again after "busy" and lost connections; `listener` hears of every change. */
+export function uploader(listener: Listener): (upload: Upload) => void {
+  const waiting: Upload[] = []
+  let sending = 0
+
+  async function next(): Promise<void> {
+    if (sending >= sendingAtOnce) return
+    const upload = waiting.shift()
+    if (!upload) return
+    sending++
+    await deliver(upload, listener)
+    sending--
+    void next()
+  }
+
+  return upload => {
+    waiting.push(upload)
+    void next()
+  }
+}
+
+async function deliver(upload: Upload, listener: Listener): Promise<void> {
+  const { signal } = upload.cancel
+  const become = (state: Upload['state']) => {
+    upload.state = state
+    if (!signal.aborted) listener.changed(upload)
+  }
+  for (let attempt = 1; !signal.aborted; attempt++) {
+    become({ is: 'sending', share: 0 })
+    const answer = await attemptOnce(upload, share => become({ is: 'sending', share }))
+    if (answer.kind === 'accepted') return listener.accepted(upload, answer.photo)
+    if (answer.kind === 'refused') return become({ is: 'refused', problem: answer.problem })
+    if (attempt === maxTries) return become({ is: 'given-up' })
+    if (answer.kind === 'cancelled') return
+    const seconds = answer.kind === 'busy' ? answer.seconds : backoffSeconds(attempt)
+    become({ is: 'retrying', because: answer.kind, at: performance.now() + seconds * 1000 })
+    await pause(seconds, signal, answer.kind === 'unreachable')
+  }
+}
+
+function attemptOnce({ file, key, traceId, cancel }: Upload, onProgress: (share: number) => void) {
+  const headers = { 'Idempotency-Key': key, traceparent: `00-${traceId}-${hex(8)}-01` }
+  return sendPhoto(file as File, headers, onProgress, cancel.signal)
+}
+
+/** Doubling from a second, and a random half of it so that many browsers do not come back at once. */
+function backoffSeconds(attempt: number): number {
+  const longest = Math.min(longestPauseSeconds, 2 ** (attempt - 1))
+  return longest / 2 + (Math.random() * longest) / 2
+}
+
+/** Ends early when cancelled, and when the connection is back if that was what was missing. */
+function pause(seconds: number, signal: AbortSignal, untilOnline: boolean): Promise<void> {
+  return new Promise(resolve => {
+    const done = () => {
+      clearTimeout(timer)
+      removeEventListener('online', done)
+      resolve()
+    }
+    const timer = setTimeout(done, seconds * 1000)
+    signal.addEventListener('abort', done, { once: true })
+    if (untilOnline) addEventListener('online', done)
+  })
+}

@@ -1,0 +1,157 @@
+import { duration, language, size, speak } from '@tintype/lib/page/browser/language.ts'
+import type { Problem } from './api.ts'
+
+const clock = new Intl.DateTimeFormat(language, { hour: 'numeric', minute: '2-digit' })
+const day = new Intl.DateTimeFormat(language, { month: 'short', day: 'numeric' })
+/** Today's times without the date. */
+const time = (at: Date): string =>
+  at.toDateString() === new Date().toDateString() ? clock.format(at) : `${day.format(at)} ${clock.format(at)}`
+
+const types = 'JPEG PNG WebP GIF AVIF TIFF'
+const whole = (seconds: number): number => Math.max(0, Math.floor(seconds))
+const ahead = (seconds: number): number => Math.max(1, Math.ceil(seconds))
+
+const en = {
+  dropTitle: 'Drop photos here, paste them, or choose them.',
+  choose: 'Choose photos',
+  limits: (bytes: number, seconds: number) =>
+    `${types} · up to ${size(bytes)} · ready within ${seconds === 60 ? 'a minute' : duration(seconds)}`,
+  photos: 'Your photos',
+  empty: 'No photos yet. What you send is shown here, and you can watch its minute run.',
+  older: 'Show older photos',
+  keeping: 'Only this browser can see the photos it sent.',
+  offline: 'No connection. Nothing is lost: what is under way goes on when the connection is back.',
+  online: 'online',
+  down: 'offline',
+  budget: (left: number, of: number) => `${left} of ${of} minutes left today`,
+  unknownSince: (at: Date) => `not known since ${time(at)}`,
+  photoOf: (at: Date) => `Photo of ${time(at)}`,
+  waitingToSend: 'next to be sent',
+  sending: (share: number) => `uploading ${Math.floor(share * 100)} %`,
+  storing: 'uploaded; being stored',
+  busy: (seconds: number) => `Busy right now; trying again in ${ahead(seconds)} s`,
+  unreachable: (seconds: number) => `Could not be sent; trying again in ${ahead(seconds)} s`,
+  givenUp: 'Could not be sent after many tries.',
+  interrupted: 'The upload was interrupted. Choose this photo again to send it.',
+  queued: (seconds: number, of: number) => `waiting · ${whole(seconds)} s of ${of}`,
+  converting: (seconds: number, of: number) => `converting · ${whole(seconds)} s of ${of}`,
+  late: (seconds: number) => `${whole(seconds)} s: later than promised; still working`,
+  ready: (seconds: number) => `ready in ${duration(seconds)}`,
+  readyLate: (seconds: number) => `ready after ${duration(seconds)}: later than promised`,
+  readyUnknown: 'ready',
+  tooLarge: (bytes: number, most: number) =>
+    `This photo has ${size(bytes)}; at most ${size(most)} can be taken. Export it smaller, then try again.`,
+  folder: (name: string) => `${name} is a folder. Choose the photos inside it.`,
+  cancel: 'Cancel',
+  remove: 'Remove',
+  again: 'Try again',
+  chooseAgain: 'Choose again',
+  download: 'Download',
+  original: 'Original',
+  delete: 'Delete',
+  reallyDelete: 'Really delete?',
+  notDeleted: 'It could not be deleted; try again.',
+  deleted: (name: string) => `${name} deleted`,
+  label: (action: string, name: string) => `${action}: ${name}`,
+  openJourney: (name: string) => `${name}: show where its time went`,
+  journey: 'Where its time went',
+  receive: 'receive',
+  wait: 'wait',
+  convert: 'convert',
+  store: 'store',
+  deliver: 'deliver',
+  most: {
+    receive: 'receiving',
+    wait: 'waiting',
+    convert: 'converting',
+    store: 'storing',
+    deliver: 'delivering',
+  },
+  lead: (seconds: number, most: string) => `Most of ${duration(seconds)} went into ${most}.`,
+  experience: (seconds: number) => `${duration(seconds)} from your click to the picture.`,
+  notSeen: 'not seen here',
+  trace: 'Trace',
+  photo: 'Photo',
+  /** The service words its refusals in English. */
+  problem: ({ detail }: Problem) => detail,
+  reason: ({ detail }: { code: string; detail: string }) => detail,
+}
+
+/** By the problem's type and the failure's code; what is not here is shown in the service's own words. */
+const koProblems: Record<string, string> = {
+  'heic-not-supported':
+    '아이폰 HEIC 사진입니다. 사진 앱에서 파일 > 내보내기로 JPEG로 저장한 뒤 다시 시도해 주세요.',
+  'unsupported-type': `지원하지 않는 파일입니다. ${types} 사진을 보내 주세요.`,
+  'too-large': '사진이 너무 큽니다. 더 작게 내보낸 뒤 다시 시도해 주세요.',
+  'too-many-pixels': '사진의 픽셀이 너무 많습니다. 더 작게 내보낸 뒤 다시 시도해 주세요.',
+  empty: '빈 파일입니다. 다른 사진을 선택해 주세요.',
+}
+const koReasons: Record<string, string> = {
+  undecodable: '사진을 읽을 수 없습니다. 파일이 손상된 것 같습니다. 원본을 다시 내보내어 보내 주세요.',
+  'over-limit': '사진의 픽셀이 너무 많습니다. 더 작게 내보낸 뒤 다시 시도해 주세요.',
+  timeout: '변환이 너무 오래 걸렸습니다. 저희 잘못입니다. 다시 보내 주세요.',
+  memory: '변환에 메모리가 부족했습니다. 저희 잘못입니다. 더 작은 사진으로 다시 보내 주세요.',
+  crash: '변환 중에 오류가 났습니다. 저희 잘못입니다. 다시 보내 주세요.',
+  storage: '사진을 저장하지 못했습니다. 저희 잘못입니다. 다시 보내 주세요.',
+}
+
+const ko: typeof en = {
+  dropTitle: '사진을 여기에 놓거나, 붙여넣거나, 선택하세요.',
+  choose: '사진 선택',
+  limits: (bytes, seconds) =>
+    `${types} · 최대 ${size(bytes)} · ${seconds === 60 ? '1분' : duration(seconds)} 안에 완성`,
+  photos: '내 사진',
+  empty: '아직 사진이 없습니다. 보낸 사진이 여기에 나타나고, 1분이 흐르는 것을 볼 수 있습니다.',
+  older: '이전 사진 보기',
+  keeping: '보낸 사진은 이 브라우저에서만 볼 수 있습니다.',
+  offline: '연결이 끊겼습니다. 잃는 것은 없습니다. 연결되면 이어서 진행합니다.',
+  online: '온라인',
+  down: '오프라인',
+  budget: (left, of) => `오늘 ${of}분 중 ${left}분 남음`,
+  unknownSince: at => `${time(at)} 이후 알 수 없음`,
+  photoOf: at => `${time(at)}에 보낸 사진`,
+  waitingToSend: '보내기 대기 중',
+  sending: share => `보내는 중 ${Math.floor(share * 100)}%`,
+  storing: '전송됨, 저장하는 중',
+  busy: seconds => `지금은 붐빕니다. ${ahead(seconds)}초 뒤에 다시 시도합니다`,
+  unreachable: seconds => `보내지 못했습니다. ${ahead(seconds)}초 뒤에 다시 시도합니다`,
+  givenUp: '여러 번 시도했지만 보내지 못했습니다.',
+  interrupted: '전송이 중단되었습니다. 보내려면 이 사진을 다시 선택하세요.',
+  queued: (seconds, of) => `대기 · ${of}초 중 ${whole(seconds)}초`,
+  converting: (seconds, of) => `변환 · ${of}초 중 ${whole(seconds)}초`,
+  late: seconds => `${whole(seconds)}초: 약속보다 늦었습니다. 계속 작업 중입니다`,
+  ready: seconds => `${duration(seconds)} 만에 완성`,
+  readyLate: seconds => `${duration(seconds)} 걸림: 약속보다 늦었습니다`,
+  readyUnknown: '완성',
+  tooLarge: (bytes, most) =>
+    `이 사진은 ${size(bytes)}입니다. 최대 ${size(most)}까지 받을 수 있습니다. 더 작게 내보낸 뒤 다시 시도해 주세요.`,
+  folder: name => `${name}은(는) 폴더입니다. 안에 있는 사진을 선택하세요.`,
+  cancel: '취소',
+  remove: '지우기',
+  again: '다시 시도',
+  chooseAgain: '다시 선택',
+  download: '내려받기',
+  original: '원본',
+  delete: '삭제',
+  reallyDelete: '정말 삭제할까요?',
+  notDeleted: '삭제하지 못했습니다. 다시 시도해 주세요.',
+  deleted: name => `${name} 삭제됨`,
+  label: (action, name) => `${action}: ${name}`,
+  openJourney: name => `${name}: 시간이 어디에 쓰였는지 보기`,
+  journey: '시간이 쓰인 곳',
+  receive: '받기',
+  wait: '대기',
+  convert: '변환',
+  store: '저장',
+  deliver: '전달',
+  most: { receive: '받기', wait: '대기', convert: '변환', store: '저장', deliver: '전달' },
+  lead: (seconds, most) => `${duration(seconds)} 중 가장 오래 걸린 단계: ${most}`,
+  experience: seconds => `클릭부터 사진까지 ${duration(seconds)}.`,
+  notSeen: '여기서는 보지 못함',
+  trace: '추적',
+  photo: '사진',
+  problem: ({ type, detail }) => koProblems[type.split('/').at(-1) ?? ''] ?? detail,
+  reason: ({ code, detail }) => koReasons[code] ?? detail,
+}
+
+export const words = speak({ en, ko })

@@ -18,6 +18,8 @@ export type Shipping = {
 const gatherMs = 20
 const firstBackoffMs = 100
 const maxBackoffMs = 5_000
+/** How often an address that is not known yet is asked for. */
+const unknownAddressMs = 200
 const answerTimeoutMs = 15_000
 const stopWithinMs = 2_000
 
@@ -52,7 +54,11 @@ export function startShipping(
           continue
         }
         const url = destination.url()
-        if (url === undefined) throw new Error('the log server’s address is not known')
+        if (url === undefined) {
+          if (signal.aborted) return batches.close()
+          await pause(unknownAddressMs)
+          continue
+        }
         faultPoint('ship.before-send')
         const answer = await send(url, destination.token, batch, rewound)
         faultPoint('ship.answered')

@@ -4,7 +4,7 @@ import { open as openQueue, queueUrl } from '@tintype/lib/queue/index.ts'
 import { type Running, run } from '@tintype/lib/run.ts'
 import { secret } from '@tintype/lib/secrets.ts'
 import { open as openStorage, storageUrl } from '@tintype/lib/storage/index.ts'
-import { createLog } from '@tintype/lib/telemetry/log.ts'
+import { logVariables, openLog } from '@tintype/lib/telemetry/log.ts'
 import { createMetrics } from '@tintype/lib/telemetry/metrics.ts'
 import { pick } from '@tintype/lib/variables.ts'
 import { version } from '@tintype/lib/version.ts'
@@ -18,11 +18,8 @@ import { sweep } from './sweeper.ts'
 import type { Web } from './web.ts'
 
 const used = pick(
-  'DATA_DIR',
+  ...logVariables,
   'GRACE_SECONDS',
-  'HOST',
-  'INSTANCE',
-  'LOG_LEVEL',
   'MAX_PIXELS',
   'MAX_UPLOAD_BYTES',
   'PROBE_TOKEN',
@@ -40,7 +37,7 @@ let graceMs = 0
 async function start(): Promise<Running> {
   const config = readConfig(process.env, used)
   graceMs = config.GRACE_SECONDS * 1000
-  const log = createLog({ service: 'web', instance: config.INSTANCE, level: config.LOG_LEVEL })
+  const log = openLog('web', config)
   const metrics = createMetrics('web', version)
   const queue = await openQueue(queueUrl(config.QUEUE_URL, config.DATA_DIR))
   const storage = await openStorage(storageUrl(config.STORAGE_URL, config.DATA_DIR), {

@@ -1,0 +1,149 @@
+import { closeSync, fdatasyncSync, fstatSync, openSync, readdirSync, readSync } from 'node:fs'
+import { join } from 'node:path'
+import { isStream, newline, type Scanned, scanEntry, streamPrefix } from '@tintype/lib/telemetry/entry.ts'
+import { effectiveAt } from './stamp.ts'
+
+/** Read buffers of all streams together: what bounds the memory of a merge. */
+const buffersBytes = 64 * 2 ** 20
+const minBufferBytes = 64 * 2 ** 10
+const maxBufferBytes = 2 ** 20
+
+/** One stream's file of a day, and the line at which the merge stands. */
+export type Source = {
+  readonly stream: string
+  readonly file: string
+  /** Size when it was opened; after the merge its whole lines, which is what the merge covers. */
+  bytes: number
+  /** Lines that are no entries: damage on this machine's disk. */
+  unreadable: number
+  buffer: Buffer
+  /** The line is buffer[start, end), its newline at `end`. */
+  start: number
+  end: number
+  head: Scanned
+  effectiveMs: number
+}
+
+type Reading = Source & { fd: number; prefix: Buffer; filled: number; position: number; order: number }
+
+/** The streams of a day's folder by name; none when there is no such folder. */
+export function streamFiles(folder: string): { stream: string; file: string }[] {
+  try {
+    return readdirSync(folder)
+      .map(name => ({ stream: name.replace(/\.ndjson$/, ''), file: join(folder, name) }))
+      .filter(({ stream }) => isStream(stream))
+      .sort((a, b) => (a.stream < b.stream ? -1 : 1))
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return []
+    throw error
+  }
+}
+
+/**
+ * Calls `take` for each entry of the files in the order (effective time, stream, sequence number): a k-way merge
+ * of files that are each in this order already. Memory does not grow with the entries.
+ */
+export function merge(files: { stream: string; file: string }[], take: (source: Source) => void): Source[] {
+  const bufferBytes = Math.min(
+    maxBufferBytes,
+    Math.max(minBufferBytes, Math.floor(buffersBytes / Math.max(1, files.length))),
+  )
+  const sources = files.map((each, order) => openSource(each, order, bufferBytes))
+  try {
+    const heap = sources.filter(advance).sort((a, b) => (isBefore(a, b) ? -1 : 1))
+    for (let top = heap[0]; top; top = heap[0]) {
+      take(top)
+      if (!advance(top)) {
+        const last = heap.pop() as Reading
+        if (last !== top) heap[0] = last
+      }
+      siftDown(heap)
+    }
+    return sources
+  } finally {
+    for (const { fd } of sources) closeSync(fd)
+  }
+}
+
+const nothing: Scanned = { seq: 0, timestampMs: 0, sessionAt: -1, payloadAt: 0 }
+
+function openSource(
+  { stream, file }: { stream: string; file: string },
+  order: number,
+  size: number,
+): Reading {
+  const fd = openSync(file, 'r')
+  // What is published must not be less durable in the journal that it came from.
+  fdatasyncSync(fd)
+  return {
+    stream,
+    file,
+    bytes: fstatSync(fd).size,
+    unreadable: 0,
+    buffer: Buffer.allocUnsafe(size),
+    start: 0,
+    end: -1,
+    head: nothing,
+    effectiveMs: 0,
+    fd,
+    prefix: streamPrefix(stream),
+    filled: 0,
+    position: 0,
+    order,
+  }
+}
+
+/** To the next entry; false when there is none. */
+function advance(source: Reading): boolean {
+  for (;;) {
+    source.start = source.end + 1
+    source.end = source.buffer.indexOf(newline, source.start)
+    if (source.end < 0 || source.end >= source.filled) {
+      if (!refill(source)) return false
+      continue
+    }
+    const head = scanEntry(source.buffer, source.start, source.end, source.prefix)
+    if (head) {
+      source.head = head
+      source.effectiveMs = effectiveAt(source.buffer, source.end, head.timestampMs)
+      return true
+    }
+    source.unreadable++
+  }
+}
+
+/** Moves what is left to the front and reads on; false at the end, where half a line may be left over. */
+function refill(source: Reading): boolean {
+  const left = source.filled - source.start
+  if (left === source.buffer.length) source.buffer = Buffer.concat([source.buffer], 2 * left)
+  else source.buffer.copyWithin(0, source.start, source.filled)
+  const room = Math.min(source.buffer.length - left, source.bytes - source.position)
+  const read = room > 0 ? readSync(source.fd, source.buffer, left, room, source.position) : 0
+  source.position += read
+  source.filled = left + read
+  source.start = 0
+  source.end = -1
+  if (read === 0) source.bytes = source.position - left
+  return read > 0
+}
+
+const isBefore = (a: Reading, b: Reading): boolean =>
+  a.effectiveMs < b.effectiveMs || (a.effectiveMs === b.effectiveMs && a.order < b.order)
+
+/** Puts the first of a heap where it belongs. */
+function siftDown(heap: Reading[]): void {
+  const moved = heap[0]
+  if (!moved) return
+  let at = 0
+  for (;;) {
+    const left = 2 * at + 1
+    const a = heap[left]
+    const b = heap[left + 1]
+    if (!a) break
+    const smaller = b && isBefore(b, a) ? b : a
+    if (!isBefore(smaller, moved)) break
+    heap[at] = smaller
+    at = smaller === a ? left : left + 1
+  }
+  heap[at] = moved
+}

@@ -21,9 +21,13 @@ export type Job = {
 
 export type Claim = {
   job: Job
-  token: string /** 1 for the first attempt. */
+  token: string
+  /** 1 for the first attempt. */
   attempt: number
-  leaseUntil: number /** In the queue before this claim. */
+  /** A failure of this attempt is the end, so the result is to be stored before the queue hears of it. */
+  lastAttempt: boolean
+  leaseUntil: number
+  /** In the queue before this claim. */
   waitedMs: number
 }
 

@@ -47,7 +47,12 @@ export function claim(engine: Engine, worker: string, leaseMs: number): Claim | 
       queued_at = NULL, due_at = NULL WHERE seq = ?`)
     .run(worker, lease.token, lease.attempt, lease.leaseUntil, row.seq)
   emit(engine, row, 'converting')
-  return { job: toJob(row), ...lease, waitedMs: now - (row.queued_at ?? now) }
+  return {
+    job: toJob(row),
+    ...lease,
+    lastAttempt: lease.attempt >= engine.limits.maxAttempts,
+    waitedMs: now - (row.queued_at ?? now),
+  }
 }
 
 export function renew(engine: Engine, held: Held, leaseMs: number): 'held' | 'stale' {

@@ -34,6 +34,8 @@ export const attributes = {
   /** sessionOf(owner), under OpenTelemetry's name. */
   session: 'session.id',
   attempt: 'tintype.attempt',
+  /** How a converter's child ended an attempt. */
+  conversion: 'tintype.conversion.outcome',
   /** kept, broken or void; only on the span of whoever marked the photo. */
   outcome: 'tintype.promise.outcome',
   bytes: 'tintype.photo.bytes',

@@ -51,6 +51,10 @@ export async function withSpan<T>(
   }
 }
 
+/** For a failure that is an expected value, not an error: the span shows it all the same. */
+export const markFailed = (span: Span, message: string): void =>
+  void span.setStatus({ code: SpanStatusCode.ERROR, message })
+
 /** A span for what is already over (the wait in the queue). Gives its traceparent. */
 export function recordSpan(stage: Stage, options: SpanOptions & { endTime: number }): string | undefined {
   const span = tracer.startSpan(stage, spanOptions(options), parentContext(options.parent))

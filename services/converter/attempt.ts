@@ -1,0 +1,108 @@
+import { type PhotoRecord, photoKey, sessionOf } from '@tintype/lib/photo.ts'
+import type { Job } from '@tintype/lib/queue/index.ts'
+import { attributes } from '@tintype/lib/telemetry/catalogue.ts'
+import type { Log } from '@tintype/lib/telemetry/log.ts'
+import { markFailed, recordSpan, traceIdOf, traceparentOf, withSpan } from '@tintype/lib/telemetry/trace.ts'
+import type { Attempt, Child } from './children.ts'
+import type { Held } from './claims.ts'
+import { reasonFor } from './reasons.ts'
+import { forgetDeleted, readRecord, spanOf, type Tools, type Verdict } from './settle.ts'
+
+/** Tries to convert a photo once; 'deleted' when the person took it back. Counts the attempt and tells its story. */
+export async function tryPhoto(
+  tools: Tools,
+  child: Child,
+  held: Held,
+  links: EarlierAttempts,
+): Promise<Verdict | 'deleted'> {
+  const { job, attempt } = held.claim
+  const waitSeconds = endWait(tools, held)
+  return withSpan('convert', { ...spanOf(held), links: links.of(job.photo) }, async span => {
+    links.add(job.photo, traceparentOf(span))
+    const start = performance.now()
+    const answer = await child.convert({
+      original: photoKey(job.owner, job.photo, 'original'),
+      measureResize: wantsDetail(tools.log, job),
+    })
+    const convertSeconds = (performance.now() - start) / 1000
+    if (answer.outcome === 'gone' && (await forgetDeleted(tools, job))) return 'deleted'
+
+    span.setAttribute(attributes.conversion, answer.outcome)
+    if (answer.outcome !== 'ok') markFailed(span, answer.outcome)
+    await count(tools, job, answer, convertSeconds)
+    tell(tools.log, job, attempt, answer, convertSeconds)
+    return verdictOf(answer, { waitSeconds, convertSeconds })
+  })
+}
+
+/** The wait is over: in the queue, and then for a slot. Gives its seconds. */
+function endWait({ metrics }: Tools, held: Held): number {
+  const { job, waitedMs } = held.claim
+  const endTime = Date.now()
+  const startTime = held.claimedAt - waitedMs
+  const seconds = Math.max(0, endTime - startTime) / 1000
+  recordSpan('wait', { ...spanOf(held), startTime, endTime })
+  metrics.observe('tintype_stage_seconds', { stage: 'wait' }, seconds, traceIdOf(job.traceparent))
+  return seconds
+}
+
+/** Raised detail travels with the photo: this process's log joins in until the same time. */
+function wantsDetail(log: Log, { owner, detailUntil = 0 }: Job): boolean {
+  const session = sessionOf(owner)
+  const forSeconds = (detailUntil - Date.now()) / 1000
+  if (forSeconds > 0 && !log.detailed(session)) log.setLevel({ level: 'debug', session, forSeconds })
+  return log.detailed(session)
+}
+
+async function count(tools: Tools, job: Job, answer: Attempt, seconds: number): Promise<void> {
+  const { metrics, storage } = tools
+  metrics.observe('tintype_stage_seconds', { stage: 'convert' }, seconds, traceIdOf(job.traceparent))
+  const { outcome } = answer
+  if (outcome === 'gone' || outcome === 'storage') return
+  if (outcome === 'ok')
+    return metrics.increment('tintype_conversions_total', { outcome, format: answer.format })
+  // What a child that failed cannot say, web knew from the head.
+  const record = await readRecord<PhotoRecord>(storage, job, 'photo.json').catch(() => 'not-found' as const)
+  if (record !== 'not-found')
+    metrics.increment('tintype_conversions_total', { outcome, format: record.format })
+}
+
+function tell(log: Log, job: Job, attempt: number, answer: Attempt, seconds: number): void {
+  const session = sessionOf(job.owner)
+  const { photo } = job
+  const { outcome } = answer
+  const error = 'error' in answer ? answer.error : undefined
+  log.info('conversion.attempted', { photo, attempt, outcome, seconds, error }, session)
+  if (outcome === 'ok')
+    log.debug('conversion.detail', { photo, read: answer.readSeconds, ...answer.detail }, session)
+}
+
+function verdictOf(answer: Attempt, seconds: { waitSeconds: number; convertSeconds: number }): Verdict {
+  if (answer.outcome === 'ok') return { ...answer, ...seconds }
+  if (answer.outcome === 'undecodable') return { outcome: 'failed', reason: answer.reason }
+  return { outcome: 'failed', reason: reasonFor(answer.outcome === 'gone' ? 'storage' : answer.outcome) }
+}
+
+/** The spans of a photo's earlier attempts by this process, for the next one to link. */
+export type EarlierAttempts = {
+  of(photo: string): string[]
+  add(photo: string, traceparent: string | undefined): void
+  forget(photo: string): void
+}
+
+/** Photos remembered; of more the oldest are forgotten, and their next span has no link. */
+const maxRemembered = 1_000
+
+export function rememberAttempts(): EarlierAttempts {
+  const spans = new Map<string, string[]>()
+  const of = (photo: string) => spans.get(photo) ?? []
+  return {
+    of,
+    add(photo, traceparent) {
+      if (traceparent) spans.set(photo, [...of(photo), traceparent])
+      const [oldest] = spans.keys()
+      if (spans.size > maxRemembered && oldest) spans.delete(oldest)
+    },
+    forget: photo => void spans.delete(photo),
+  }
+}

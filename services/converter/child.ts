@@ -1,0 +1,73 @@
+import { writeFileSync } from 'node:fs'
+import type { Size } from '@tintype/lib/photo.ts'
+import { type Key, open, type Storage } from '@tintype/lib/storage/index.ts'
+import sharp from 'sharp'
+import { type Conversion, convert } from './convert.ts'
+
+/**
+ * The process that touches strangers' bytes: one conversion at a time, nothing to lose when it is killed.
+ * It loads no telemetry; the parent measures and counts.
+ */
+
+/** The one argument, as JSON. */
+export type Setup = { storageUrl: string; sizes: readonly Size[]; maxPixels: number }
+export type Request = { original: Key; measureResize: boolean }
+export type Answer =
+  | (Conversion & { readSeconds: number })
+  | { outcome: 'gone' }
+  | { outcome: 'storage' | 'crash'; error: string }
+
+/** When memory is short the kernel shall take this process, not the parent, the queue's owner or a neighbour. */
+const oomScoreAdjust = '800'
+
+if (process.send) await serve(JSON.parse(process.argv[2] ?? '{}'))
+
+async function serve({ storageUrl, sizes, maxPixels }: Setup): Promise<void> {
+  preferAsVictim()
+  // Not process.exit: that waits for libvips' thread, which may be busy for a long time or for ever.
+  process.on('disconnect', () => process.kill(process.pid, 'SIGKILL'))
+  const storage = await open(storageUrl)
+  await warmUp(sizes, maxPixels)
+  process.on('message', async ({ original, measureResize }: Request) => {
+    answer(await attempt(storage, original, bytes => convert(bytes, sizes, maxPixels, measureResize)))
+  })
+  process.send?.('ready')
+}
+
+/** A vanished parent is no error: `disconnect` follows. */
+const answer = (message: Answer): void => void process.send?.(message, undefined, {}, () => {})
+
+async function attempt(
+  storage: Storage,
+  key: Key,
+  run: (original: Buffer) => Promise<Conversion>,
+): Promise<Answer> {
+  const start = performance.now()
+  let original: Buffer | 'not-found'
+  try {
+    original = await storage.read(key)
+  } catch (error) {
+    return { outcome: 'storage', error: String(error) }
+  }
+  if (original === 'not-found') return { outcome: 'gone' }
+  const readSeconds = (performance.now() - start) / 1000
+  try {
+    return { ...(await run(original)), readSeconds }
+  } catch (error) {
+    return { outcome: 'crash', error: String(error) }
+  }
+}
+
+/** The first conversion of a process takes some 50 ms longer: none of that shall be a person's wait. */
+async function warmUp(sizes: readonly Size[], maxPixels: number): Promise<void> {
+  const photo = sharp({ create: { width: 64, height: 64, channels: 3, background: '#704214' } }).jpeg()
+  await convert(await photo.toBuffer(), sizes, maxPixels)
+}
+
+function preferAsVictim(): void {
+  try {
+    writeFileSync('/proc/self/oom_score_adj', oomScoreAdjust)
+  } catch {
+    // Not Linux.
+  }
+}

@@ -1,0 +1,95 @@
+import { type ChildProcess, fork } from 'node:child_process'
+import { once } from 'node:events'
+import { readFileSync } from 'node:fs'
+import type { Answer, Request, Setup } from './child.ts'
+
+/** How an attempt ended: what the child answered, or why it gave no answer. */
+export type Attempt = Answer | { outcome: 'timeout' | 'memory'; error: string }
+
+export type Bounds = { deadlineMs: number; memoryBytes: number }
+
+/** A process that converts one photo at a time and may be killed for it. */
+export type Child = {
+  /** Never throws: that the child had to be killed, or died, is an outcome. Afterwards ask `isAlive`. */
+  convert(request: Request): Promise<Attempt>
+  isAlive(): boolean
+  kill(): void
+}
+
+/** A decoder takes some 2 GB a second at most: the ceiling is overshot by 200 MB. */
+const memoryCheckMs = 100
+/** Starting takes 0.3 s; on a machine that is starved, some more. */
+const startMs = 30_000
+
+/**
+ * Starts a child and waits until it is warm.
+ * @throws when it ends or hangs before that.
+ */
+export async function startChild(setup: Setup, bounds: Bounds): Promise<Child> {
+  const child = fork(`${import.meta.dirname}/child.ts`, [JSON.stringify(setup)], {
+    // Not ours: the telemetry that --import loads costs 60 MB and 0.6 s.
+    execArgv: [],
+    // With more arenas, glibc keeps what the decoders freed: RSS then rises from photo to photo.
+    env: { ...process.env, MALLOC_ARENA_MAX: '2' },
+    serialization: 'advanced',
+    stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
+  })
+  const kill = () => void child.kill('SIGKILL')
+  const isAlive = () => child.exitCode === null && child.signalCode === null && child.connected
+  const hung = setTimeout(kill, startMs)
+  const ended = once(child, 'exit').then(() => {
+    throw new Error(`a converter child ${howItEnded(child)} before it was ready`)
+  })
+  try {
+    await Promise.race([once(child, 'message'), ended])
+  } finally {
+    clearTimeout(hung)
+    ended.catch(() => {})
+  }
+  return { convert: request => attempt(child, request, bounds), isAlive, kill }
+}
+
+function attempt(
+  child: ChildProcess,
+  request: Request,
+  { deadlineMs, memoryBytes }: Bounds,
+): Promise<Attempt> {
+  return new Promise(resolve => {
+    let killed: Attempt | undefined
+    const kill = (outcome: 'timeout' | 'memory', error: string) => {
+      killed ??= { outcome, error }
+      child.kill('SIGKILL')
+    }
+    const deadline = setTimeout(() => kill('timeout', `not done within ${deadlineMs} ms`), deadlineMs)
+    const watch = setInterval(() => {
+      const bytes = residentBytes(child.pid)
+      if (bytes > memoryBytes) kill('memory', `${bytes} bytes resident`)
+    }, memoryCheckMs)
+
+    const settle = (outcome: Attempt) => {
+      clearTimeout(deadline)
+      clearInterval(watch)
+      child.off('message', onMessage).off('exit', onExit)
+      resolve(outcome)
+    }
+    // An answer that overtakes the kill comes from a child that is gone by the next photo: the kill stands.
+    const onMessage = (answer: unknown) => killed ?? settle(answer as Answer)
+    const onExit = () => settle(killed ?? { outcome: 'crash', error: `the child ${howItEnded(child)}` })
+    child.on('message', onMessage).on('exit', onExit)
+    if (child.exitCode !== null || child.signalCode !== null) onExit()
+    else child.send(request, error => error && child.kill('SIGKILL'))
+  })
+}
+
+const howItEnded = ({ signalCode, exitCode }: ChildProcess): string =>
+  signalCode ? `was ended by ${signalCode}` : `exited with ${exitCode}`
+
+/** Of a process; 0 where there is no /proc: no ceiling then but the kernel's. */
+function residentBytes(pid: number | undefined): number {
+  try {
+    const [, kilobytes] = /^VmRSS:\s+(\d+) kB/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8')) ?? []
+    return Number(kilobytes ?? 0) * 1024
+  } catch {
+    return 0
+  }
+}

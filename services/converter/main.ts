@@ -1,0 +1,74 @@
+import { readConfig } from '@tintype/lib/config.ts'
+import { adminApp, listen } from '@tintype/lib/http.ts'
+import { open as openQueue, queueUrl } from '@tintype/lib/queue/index.ts'
+import { type Running, run } from '@tintype/lib/run.ts'
+import { open as openStorage, storageUrl } from '@tintype/lib/storage/index.ts'
+import { openLog } from '@tintype/lib/telemetry/log.ts'
+import { createMetrics } from '@tintype/lib/telemetry/metrics.ts'
+import { pick } from '@tintype/lib/variables.ts'
+import { version } from '@tintype/lib/version.ts'
+import { startWorker } from './worker.ts'
+
+const used = pick(
+  'ADMIN_HOST',
+  'CHILD_MEMORY_BYTES',
+  'CONVERTER_ADMIN_PORT',
+  'CONVERTER_SLOTS',
+  'CONVERT_SECONDS',
+  'DATA_DIR',
+  'GRACE_SECONDS',
+  'HOST',
+  'INGEST_TOKEN',
+  'INSTANCE',
+  'LOGS_PORT',
+  'LOGS_URL',
+  'LOG_LEVEL',
+  'MAX_PIXELS',
+  'QUEUE_URL',
+  'STORAGE_URL',
+  'THUMBNAILS',
+)
+
+let graceMs = 0
+
+async function start(): Promise<Running> {
+  const config = readConfig(process.env, used)
+  graceMs = config.GRACE_SECONDS * 1000
+  const log = openLog('converter', config)
+  const metrics = createMetrics('converter', version)
+  const at = storageUrl(config.STORAGE_URL, config.DATA_DIR)
+  const queue = await openQueue(queueUrl(config.QUEUE_URL, config.DATA_DIR))
+  const storage = await openStorage(at, {
+    observe: (operation, adapter, seconds) =>
+      metrics.observe('tintype_storage_seconds', { operation, adapter }, seconds),
+  })
+  const worker = await startWorker(
+    { queue, storage, log, metrics },
+    {
+      id: `converter.${config.INSTANCE}`,
+      slots: config.CONVERTER_SLOTS,
+      setup: { storageUrl: at, sizes: config.THUMBNAILS, maxPixels: config.MAX_PIXELS },
+      bounds: { deadlineMs: config.CONVERT_SECONDS * 1000, memoryBytes: config.CHILD_MEMORY_BYTES },
+    },
+  )
+  const ready = () => worker.missing()
+  const admin = await listen(
+    adminApp({ metrics, log, ready }),
+    config.ADMIN_HOST,
+    config.CONVERTER_ADMIN_PORT,
+  )
+  log.info('converter.started', { version, slots: config.CONVERTER_SLOTS })
+  return {
+    endpoints: { converterAdmin: admin.url },
+    async stop() {
+      log.info('converter.stopping')
+      await worker.stop(graceMs)
+      await admin.close(0)
+      await queue.close()
+      await storage.close()
+      await log.close()
+    },
+  }
+}
+
+await run(start, () => graceMs)

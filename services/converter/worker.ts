@@ -1,0 +1,121 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { faultPoint } from '@tintype/lib/fault.ts'
+import { describe } from '@tintype/lib/http.ts'
+import { rememberAttempts, tryPhoto } from './attempt.ts'
+import type { Setup } from './child.ts'
+import { type Bounds, type Child, startChild } from './children.ts'
+import { type Held, openClaims } from './claims.ts'
+import { settle, settleEarlier, type Tools } from './settle.ts'
+
+export type WorkerOptions = { id: string; slots: number; setup: Setup; bounds: Bounds }
+
+export type Worker = {
+  /** Why no photo can be converted now, or null. */
+  missing(): string | null
+  /** Claims no more, lets what is under way finish within the grace time, hands the rest back uncharged. */
+  stop(graceMs: number): Promise<void>
+}
+
+const announceMs = 2_000
+/** A child that does not start is tried again, not in a tight loop. */
+const restartMs = 1_000
+/** Weight of the newest photo in the mean service time: the last twenty or so count. */
+const newestWeight = 0.1
+
+/**
+ * Converts photos, `slots` at once, each in a child process of its own.
+ * @throws when the children do not start.
+ */
+export async function startWorker(
+  tools: Tools,
+  { id, slots, setup, bounds }: WorkerOptions,
+): Promise<Worker> {
+  const { queue, log, metrics } = tools
+  const children = await Promise.all(Array.from({ length: slots }, () => startChild(setup, bounds)))
+  const stopping = new AbortController()
+  const claims = openClaims(queue, log, id)
+  const attempts = rememberAttempts()
+  let busy = 0
+  let serviceSeconds = 0
+  const alive = () => children.filter(child => child.isAlive()).length
+
+  metrics.set('tintype_slots', {}, slots)
+  metrics.onScrape(() => metrics.set('tintype_slots_busy', {}, busy))
+  const announce = (live: number) =>
+    queue
+      .announce({ id, slots: live, serviceSeconds })
+      .catch(error => log.warn('announce.failed', { error: describe(error) }))
+  const announcing = setInterval(() => announce(alive()), announceMs)
+  await announce(slots)
+
+  /** The next photo is converted while the last one is being stored; not more than one a slot is. */
+  async function runSlot(slot: number): Promise<void> {
+    let settling = Promise.resolve()
+    for (;;) {
+      await livingChild(slot)
+      const held = await claims.take()
+      if (held === 'stopped' || stopping.signal.aborted) break
+      held.begun = true
+      const start = performance.now()
+      const settleIt = await convert(slot, held)
+      await settling
+      settling = settleIt().finally(() => claims.drop(held))
+      noteService((performance.now() - start) / 1000)
+    }
+    await settling
+  }
+
+  /** Gives what is left to do, which needs no slot. */
+  async function convert(slot: number, held: Held): Promise<() => Promise<void>> {
+    const { job, attempt, lastAttempt } = held.claim
+    busy++
+    try {
+      faultPoint('convert.claimed')
+      if (attempt > 1 && (await settleEarlier(tools, held))) return async () => {}
+      const verdict = await tryPhoto(tools, await livingChild(slot), held, attempts)
+      faultPoint('convert.converted')
+      if (verdict === 'deleted' || verdict.outcome === 'ok' || lastAttempt) attempts.forget(job.photo)
+      return async () => (verdict === 'deleted' ? undefined : settle(tools, held, verdict))
+    } catch (error) {
+      // Storage or queue failed us: the photo comes back when its lease is over.
+      log.error('attempt.failed', { photo: job.photo, error: describe(error) })
+      return async () => {}
+    } finally {
+      busy--
+    }
+  }
+
+  /** The slot's child, or a fresh one when it died; at a stop the dead one. */
+  async function livingChild(slot: number): Promise<Child> {
+    for (;;) {
+      const child = children[slot] as Child
+      if (child.isAlive() || stopping.signal.aborted) return child
+      try {
+        children[slot] = await startChild(setup, bounds)
+      } catch (error) {
+        log.error('child.failed', { error: describe(error) })
+        await sleep(restartMs, undefined, stopping).catch(() => {})
+      }
+    }
+  }
+
+  function noteService(seconds: number): void {
+    serviceSeconds =
+      serviceSeconds === 0 ? seconds : serviceSeconds + newestWeight * (seconds - serviceSeconds)
+  }
+
+  const running = Promise.all(children.map((_, slot) => runSlot(slot)))
+  return {
+    missing: () => (stopping.signal.aborted ? 'stopping' : alive() === 0 ? 'no child to convert in' : null),
+    async stop(graceMs) {
+      stopping.abort()
+      clearInterval(announcing)
+      await announce(0)
+      await claims.stop()
+      await Promise.race([running, sleep(graceMs, undefined, { ref: false })])
+      await claims.releaseAll()
+      for (const child of children) child.kill()
+      await running
+    },
+  }
+}

@@ -1,10 +1,10 @@
-import { type ChildProcess, spawn } from 'node:child_process'
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
-import { describe, onTestFinished, test } from 'vitest'
+import { describe, onTestFinished, type TestContext, test } from 'vitest'
 import { type PartName, part } from '../tools/parts.ts'
 
 /** A folder of the test's own, removed when it ends. */
@@ -93,4 +93,22 @@ export function describeWithParts<N extends PartName>(
       throw new Error(reason)
     })
   })
+}
+
+/**
+ * A real file system of so many bytes, to fill up; the test is skipped with the reason where none can be mounted
+ * (that takes root). Unmounted when the test ends.
+ */
+export async function smallDisk(context: TestContext, bytes: number): Promise<string> {
+  const folder = await mkdtemp(join(tmpdir(), 'tintype-disk-'))
+  const { status, stderr } = spawnSync('mount', ['-t', 'tmpfs', '-o', `size=${bytes}`, 'tmpfs', folder])
+  if (status !== 0) {
+    await rm(folder, { recursive: true })
+    context.skip(`no small disk can be mounted here, root may: ${stderr}`)
+  }
+  onTestFinished(async () => {
+    spawnSync('umount', ['-l', folder])
+    await rm(folder, { recursive: true, force: true })
+  })
+  return folder
 }

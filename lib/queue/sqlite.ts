@@ -103,8 +103,8 @@ async function startEngine(workerData: ThreadData) {
   let dead: Error | null = null
   const exited = new Promise<void>(resolve => thread.once('exit', () => resolve()))
 
-  const die = (cause?: unknown) => {
-    dead ??= new Error(`queue "${workerData.file}" is closed`, { cause })
+  const die = (cause?: Error) => {
+    dead ??= new Error(`queue "${workerData.file}": ${cause?.message ?? 'closed'}`, { cause })
     for (const { reject } of pending.values()) reject(dead)
     pending.clear()
   }

@@ -109,7 +109,7 @@ export function markOverdue(engine: Engine, now: number): Job[] {
   const rows = engine
     .sql(`UPDATE jobs SET outcome = 'broken' WHERE seq IN (
         SELECT seq FROM jobs WHERE promise = 1 AND outcome IS NULL AND promise_by <= ?
-        UNION SELECT seq FROM jobs WHERE state = 'dead' AND promise = 1 AND outcome IS NULL)
+        UNION ALL SELECT seq FROM jobs WHERE state = 'dead' AND promise = 1 AND outcome IS NULL)
       RETURNING *`)
     .all(now) as Row[]
   for (const row of rows) emit(engine, row, 'overdue')

@@ -29,8 +29,9 @@ export type Person = {
 /** No single answer may take longer: a service that hangs is a failure, not a wait. */
 const requestTimeoutMs = 90_000
 
-export function person(address: string): Person {
-  let cookie: string | undefined
+/** A new person, or with a cookie one who comes back. */
+export function person(address: string, known?: string): Person {
+  let cookie = known
   async function request(path: string, init: RequestInit = {}): Promise<Response> {
     const headers = new Headers(init.headers)
     if (cookie) headers.set('Cookie', cookie)

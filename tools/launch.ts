@@ -7,7 +7,7 @@ import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { ConfigError, readConfig } from '@tintype/lib/config.ts'
 import { variables } from '@tintype/lib/variables.ts'
-import { type Endpoints, type Service, type Supervised, supervise } from './supervise.ts'
+import { type Endpoints, portVariable, type Service, type Supervised, supervise } from './supervise.ts'
 
 /** Those of one row start together; a row needs the addresses of the rows before it. */
 const startOrder: Service[][] = [
@@ -23,9 +23,6 @@ const stopOrder = ['web', 'converter', 'slo', 'logs']
 
 type Config = ReturnType<typeof readConfig<typeof variables>>
 const isPort = (name: string): name is keyof Config & `${string}_PORT` => name.endsWith('_PORT')
-/** `webAdmin` is at WEB_ADMIN_PORT. */
-const portVariable = (endpoint: string): string => `${endpoint.replace(/[A-Z]/g, '_$&').toUpperCase()}_PORT`
-
 function checkEnvironment(): Config {
   try {
     return readConfig(process.env, variables)

@@ -7,6 +7,10 @@ import { pathToFileURL } from 'node:url'
 export type Service = { name: string; script: string; args: readonly string[] }
 export type Endpoints = Record<string, string>
 
+/** `webAdmin` is at WEB_ADMIN_PORT. */
+export const portVariable = (endpoint: string): string =>
+  `${endpoint.replace(/[A-Z]/g, '_$&').toUpperCase()}_PORT`
+
 export type Supervised = {
   name: string
   /** Ready for the first time. Rejects when it ends before: that needs a person. */

@@ -1,0 +1,101 @@
+import { rmSync } from 'node:fs'
+import { mkdtemp } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { setTimeout } from 'node:timers/promises'
+import { portVariable } from '../../tools/supervise.ts'
+import { photo, randomNumbers } from '../images.ts'
+import { journey } from '../journey.ts'
+import { childrenOf, processes } from '../processes.ts'
+import { startTintype, type Tintype } from '../service.ts'
+import { startLoad } from './load.ts'
+import { type Finding, verify } from './verify.ts'
+
+export type Campaign = { lost: number; duplicated: number; findings: Finding[]; acknowledged: number }
+
+/** Who is killed; `all` is the launcher with everything below it, as a power cut would. */
+const victims = ['web', 'converter', 'child', 'logs', 'all'] as const
+type Victim = (typeof victims)[number]
+
+/** How long each trial's load lasts, and how many are killed in it at most. */
+const loadMs = 2_500
+const maxKills = 3
+
+/**
+ * Trials on one folder of data, each on what the one before it left: load, kills at random moments, and the
+ * comparison of everything with the clients' ledger. The same seed kills the same victims at the same moments.
+ */
+export async function campaign(
+  trials: number,
+  seed: number,
+  tell: (line: string) => void = () => {},
+): Promise<Campaign> {
+  const folder = await mkdtemp(join(tmpdir(), 'tintype-kills-'))
+  const images = await Promise.all([400, 800, 1600, 3000].map(width => photo(width, width * 0.75, width)))
+  const total: Campaign = { lost: 0, duplicated: 0, findings: [], acknowledged: 0 }
+  let tintype = await startTintype(folder)
+  try {
+    for (let trial = 1; trial <= trials; trial++) {
+      const random = randomNumbers(seed + trial)
+      const ledger = join(folder, `ledger-${trial}.ndjson`)
+      const load = startLoad(tintype.address, images, ledger, randomNumbers(seed - trial))
+      const killed: string[] = []
+      for (const { afterMs, victim } of plan(random)) {
+        await setTimeout(afterMs)
+        if (victim === 'all') tintype = await cutPower(tintype)
+        else kill(tintype, victim, random)
+        killed.push(victim)
+      }
+      await load.stop()
+      const verdict = await verify(tintype, ledger, load)
+      total.acknowledged += verdict.acknowledged
+      total.findings.push(...verdict.findings)
+      tell(
+        `trial ${trial} (seed ${seed + trial}): killed ${killed.join(', ')}; ` +
+          `${verdict.acknowledged} acknowledged, ${verdict.ready} ready, ${verdict.failed} failed with a reason; ` +
+          `${verdict.findings.length} findings`,
+      )
+    }
+    await journey(tintype.address)
+  } finally {
+    await tintype.stop()
+    rmSync(folder, { recursive: true })
+  }
+  const count = (...kinds: Finding['kind'][]) =>
+    total.findings.filter(({ kind }) => kinds.includes(kind)).length
+  return { ...total, lost: count('lost', 'spoilt'), duplicated: count('duplicated', 'invented') }
+}
+
+/** What is killed when; the last moment belongs to nobody, so that the load goes on after the last kill. */
+function plan(random: () => number): { afterMs: number; victim: Victim }[] {
+  const kills = 1 + Math.floor(random() * maxKills)
+  return Array.from({ length: kills }, () => ({
+    afterMs: ((0.5 + random()) * loadMs) / (kills + 1),
+    victim: victims[Math.floor(random() * victims.length)] as Victim,
+  }))
+}
+
+/** Does nothing while the victim is down already. */
+function kill(tintype: Tintype, victim: Exclude<Victim, 'all'>, random: () => number): void {
+  const service = tintype.process(victim === 'child' ? 'converter' : victim)
+  if (!service) return
+  const children = childrenOf(service.pid)
+  const chosen = victim === 'child' ? children[Math.floor(random() * children.length)] : service
+  if (chosen) process.kill(chosen.pid, 'SIGKILL')
+}
+
+/** Everything ends in one instant and is started again at the same addresses. */
+async function cutPower(tintype: Tintype): Promise<Tintype> {
+  const everything = descendants(tintype.pid).map(({ pid }) => pid)
+  process.kill(tintype.pid, 'SIGSTOP') // or it would start again what is killed before it
+  for (const pid of everything) process.kill(pid, 'SIGKILL')
+  await tintype.stop('SIGKILL')
+  while (processes().some(({ pid }) => everything.includes(pid))) await setTimeout(10)
+  return startTintype(tintype.dataDir, portsOf(tintype))
+}
+
+const descendants = (pid: number): ReturnType<typeof childrenOf> =>
+  childrenOf(pid).flatMap(child => [child, ...descendants(child.pid)])
+
+const portsOf = ({ endpoints }: Tintype): Record<string, string> =>
+  Object.fromEntries(Object.entries(endpoints).map(([name, url]) => [portVariable(name), new URL(url).port]))

@@ -1,0 +1,12 @@
+import { expect, test } from 'vitest'
+import { campaign } from './campaign.ts'
+
+/** Reproducible here; `npm run kills` tries others. */
+const seed = 20_261_122
+
+test('kill -9 of anybody under load loses nothing and doubles nothing', { timeout: 300_000 }, async () => {
+  const { lost, duplicated, findings, acknowledged } = await campaign(5, seed)
+  expect(findings).toEqual([])
+  expect({ lost, duplicated }).toEqual({ lost: 0, duplicated: 0 })
+  expect(acknowledged).toBeGreaterThan(5)
+})

@@ -1,0 +1,163 @@
+import { createHash } from 'node:crypto'
+import { setTimeout as delay } from 'node:timers/promises'
+import type { Log } from '@tintype/lib/telemetry/log.ts'
+import type { AlertBook, Told } from './book.ts'
+
+/** An alert that fires now. `group` is what one message is about: an objective, or the monitoring itself. */
+export type Alert = {
+  group: string
+  /** The tier, or what is wrong with the monitoring: one alert of a group each. */
+  name: string
+  severity: 'page' | 'ticket'
+  /** Epoch milliseconds. */
+  since: number
+  /** What a person needs to know, in a sentence or three. */
+  text: string
+  runbook: string
+}
+
+/** While an alert fires it is said again after this, as Alertmanager's default has it. */
+const repeatMs = 4 * 3_600_000
+const webhookTimeoutMs = 10_000
+/** A message that was not taken is tried again at once, then after these; after the last, with the next evaluation. */
+const retryAfterMs = [1_000, 4_000]
+
+export type Notifier = {
+  /** Tells what changed. The whole of what fires now, from everywhere: what is missing has ended. */
+  update(firing: readonly Alert[], nowMs: number): Promise<void>
+}
+
+/**
+ * Turns what fires into messages for a person: one message a group when it begins, when it becomes a page, every
+ * four hours, and when all of it has ended. What was said is in the book, so a restart says nothing twice; a kill
+ * between the receiver's answer and the book's commit does, and the message's Idempotency-Key is then the same.
+ */
+export function createNotifier(options: {
+  book: AlertBook
+  webhook: URL | null
+  /** Where the pages are, for the message's links. */
+  pages: () => string
+  log: Log
+}): Notifier {
+  const { book, webhook, pages, log } = options
+  let before = Promise.resolve()
+
+  const updateNow = async (firing: readonly Alert[], nowMs: number): Promise<void> => {
+    const told = Map.groupBy(book.told(), ({ group }) => group)
+    const groups = Map.groupBy(firing, ({ group }) => group)
+    for (const group of new Set([...told.keys(), ...groups.keys()])) {
+      const message = whatToSay(told.get(group)?.[0], groups.get(group) ?? [], nowMs)
+      if (!message) continue
+      log[message.status === 'firing' ? 'warn' : 'info'](`alert.${message.status}`, {
+        group,
+        severity: message.severity,
+        alerts: message.alerts.map(({ name }) => name),
+      })
+      const taken = webhook === null || (await send(webhook, message, pages(), log))
+      if (taken) book.tell(group, message)
+    }
+  }
+
+  return {
+    update(firing, nowMs) {
+      // One at a time: two updates under way would each find the same thing unsaid.
+      before = before.then(() => updateNow(firing, nowMs))
+      return before
+    },
+  }
+}
+
+export type Message = Omit<Told, 'group' | 'toldAt'> & {
+  group: string
+  status: 'firing' | 'resolved'
+  at: number
+}
+
+/** What a group has to say now, or null. A second tier of the same severity adds nothing to a person's night. */
+export function whatToSay(told: Told | undefined, firing: readonly Alert[], nowMs: number): Message | null {
+  const first = firing[0]
+  if (!first) return told ? { ...told, status: 'resolved', at: nowMs } : null
+  const severity = firing.some(each => each.severity === 'page') ? 'page' : 'ticket'
+  const since = Math.min(told?.since ?? Infinity, ...firing.map(each => each.since))
+  const message: Message = {
+    group: first.group,
+    status: 'firing',
+    severity,
+    since,
+    alerts: [...firing],
+    at: nowMs,
+  }
+  const worse = told?.severity === 'ticket' && severity === 'page'
+  return !told || worse || nowMs - told.toldAt >= repeatMs ? message : null
+}
+
+async function send(webhook: URL, message: Message, pages: string, log: Log): Promise<boolean> {
+  for (let attempt = 0; ; attempt++) {
+    const why = await post(webhook, message, pages)
+    if (why === null) return true
+    const afterMs = retryAfterMs[attempt]
+    log.error('alert.not-delivered', {
+      group: message.group,
+      status: message.status,
+      why,
+      again: afterMs ?? null,
+    })
+    if (afterMs === undefined) return false
+    await delay(afterMs)
+  }
+}
+
+async function post(webhook: URL, message: Message, pages: string): Promise<string | null> {
+  try {
+    const response = await fetch(webhook, {
+      method: 'POST',
+      headers: { 'Content-Type': 'application/json', 'Idempotency-Key': idempotencyKey(message) },
+      body: JSON.stringify(payload(message, pages)),
+      signal: AbortSignal.timeout(webhookTimeoutMs),
+    })
+    await response.body?.cancel()
+    return response.ok ? null : `answer ${response.status}`
+  } catch (error) {
+    return String((error as Error).cause ?? error)
+  }
+}
+
+/** The same for the same message however often it is sent: what changed, and since when. */
+function idempotencyKey({ group, status, severity, since, at }: Message): string {
+  const repeat = status === 'firing' ? Math.floor((at - since) / repeatMs) : 0
+  return createHash('sha256')
+    .update([group, status, severity, since, repeat].join(' '))
+    .digest('hex')
+    .slice(0, 32)
+}
+
+/** Alertmanager's webhook, version 4, so that a receiver serves both; `text` is what chat services read. */
+export function payload({ group, status, severity, since, alerts, at }: Message, pages: string) {
+  const labels = { alertname: 'Promise', group, severity }
+  const text = alerts[0]?.text ?? ''
+  const headline =
+    status === 'firing' ? text : `Resolved: ${group}. It lasted ${minutes(at - since)}. Was: ${text}`
+  return {
+    version: '4',
+    groupKey: `{group="${group}"}`,
+    truncatedAlerts: 0,
+    status,
+    receiver: 'tintype',
+    groupLabels: { group },
+    commonLabels: labels,
+    commonAnnotations: { summary: headline },
+    externalURL: pages,
+    text: headline,
+    alerts: alerts.map(alert => ({
+      status,
+      labels: { ...labels, alertname: alert.name, severity: alert.severity },
+      annotations: { summary: alert.text, runbook_url: alert.runbook },
+      startsAt: new Date(alert.since).toISOString(),
+      endsAt: status === 'resolved' ? new Date(at).toISOString() : '0001-01-01T00:00:00Z',
+      generatorURL: pages,
+      fingerprint: createHash('sha256').update(`${group} ${alert.name}`).digest('hex').slice(0, 16),
+    })),
+  }
+}
+
+const minutes = (ms: number): string => `${Math.max(1, Math.round(ms / 60_000))} min`

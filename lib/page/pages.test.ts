@@ -21,7 +21,7 @@ async function serve() {
     "import { h } from '@tintype/lib/page/browser/dom.ts'\nimport { chart } from 'chart'\nimport './other.ts'\nexport const one: number = chart",
   )
   await writeFile(`${folder}/other.ts`, 'export type Nothing = string')
-  const pages = await openPages(folder, { vendor: { chart: vendor }, values: { limit: '5 < 6' } })
+  const pages = openPages(folder, { vendor: { chart: vendor }, values: { limit: '5 < 6' } })
   const app = express().use(pages.assets).get('/', pages.html('index.html'))
   const { url, close } = await listen(app, '127.0.0.1', 0)
   onTestFinished(() => close(0))
@@ -100,7 +100,7 @@ test('what the HTML names in braces is filled in as text, and an unknown name is
   expect(html).toContain('<p>5 &lt; 6</p>')
   const folder = await temporaryFolder()
   await writeFile(`${folder}/index.html`, '{absent}')
-  await expect(openPages(folder)).rejects.toThrow('names {absent}')
+  expect(() => openPages(folder)).toThrow('names {absent}')
 })
 
 test('only files of the page are served, and a page that does not exist is an error at start', async () => {

@@ -1,9 +1,8 @@
 import { createHash } from 'node:crypto'
-import { readdir, readFile } from 'node:fs/promises'
+import { readdirSync, readFileSync } from 'node:fs'
 import { stripTypeScriptTypes } from 'node:module'
 import { basename, extname } from 'node:path'
-import { promisify } from 'node:util'
-import { brotliCompress, gzip } from 'node:zlib'
+import { brotliCompressSync, gzipSync } from 'node:zlib'
 import { type Request, type RequestHandler, type Response, Router } from 'express'
 
 /** Serves the pages of one folder: each `.html` by name, everything they load under `/assets/<content hash>/`. */
@@ -49,39 +48,27 @@ const contentSecurityPolicy = [
 
 /**
  * Reads a folder of `.html`, `.css`, `.svg` and browser `.ts`, strips the types, compresses, and serves all from memory.
+ * Synchronous, a tenth of a second: for the start of a process, before it listens.
  *
  * In HTML `{assets}` stands for the hashed address: `{assets}/page/main.ts` is a file of the folder, `{assets}/lib/style.css`
  * one of the design system (lib/page/browser), `{assets}/vendor/x.css` one of `vendor`. Modules import each other
  * relatively, the design system as `@tintype/lib/page/browser/…`, vendors by their key.
  * @throws when a file cannot be read or is not erasable TypeScript, and when HTML names a value that is not given.
  */
-export async function openPages(
-  folder: string,
-  { vendor = {}, values = {} }: PagesOptions = {},
-): Promise<Pages> {
+export function openPages(folder: string, { vendor = {}, values = {} }: PagesOptions = {}): Pages {
   const files = [
-    ...(await read(folder, 'page')),
-    ...(await read(`${import.meta.dirname}/browser`, 'lib')),
-    ...(await Promise.all(
-      Object.values(vendor).map(async file => ({
-        path: `vendor/${basename(file)}`,
-        bytes: await readFile(file),
-      })),
-    )),
+    ...read(folder, 'page'),
+    ...read(`${import.meta.dirname}/browser`, 'lib'),
+    ...Object.values(vendor).map(file => ({ path: `vendor/${basename(file)}`, bytes: readFileSync(file) })),
   ]
   const base = `/assets/${versionOf(files)}`
-  const build = (file: File) => compile(file, base, vendor, values)
-  const assets = new Map(
-    await Promise.all(files.map(async file => [file.path, await compress(build(file))] as const)),
-  )
+  const assets = new Map(files.map(file => [file.path, compress(compile(file, base, vendor, values))]))
   return { assets: assetRouter(base, assets), html: name => htmlHandler(name, assets.get(`page/${name}`)) }
 }
 
-async function read(folder: string, as: string): Promise<File[]> {
-  const names = (await readdir(folder)).filter(name => extname(name) in types && !name.endsWith('.test.ts'))
-  return Promise.all(
-    names.sort().map(async name => ({ path: `${as}/${name}`, bytes: await readFile(`${folder}/${name}`) })),
-  )
+function read(folder: string, as: string): File[] {
+  const names = readdirSync(folder).filter(name => extname(name) in types && !name.endsWith('.test.ts'))
+  return names.sort().map(name => ({ path: `${as}/${name}`, bytes: readFileSync(`${folder}/${name}`) }))
 }
 
 /** One hash over all files rather than one a file: relative imports then need no rewriting. */
@@ -128,10 +115,10 @@ function stripTypes(source: string): string {
   }
 }
 
-async function compress({ path, bytes }: File): Promise<Asset> {
-  const [br, gz] = await Promise.all([promisify(brotliCompress)(bytes), promisify(gzip)(bytes)])
+function compress({ path, bytes }: File): Asset {
   const etag = `W/"${createHash('sha256').update(bytes).digest('base64url').slice(0, 16)}"`
-  return { type: types[extname(path)] ?? '', etag, body: { br, gzip: gz, identity: bytes } }
+  const body = { br: brotliCompressSync(bytes), gzip: gzipSync(bytes), identity: bytes }
+  return { type: types[extname(path)] ?? '', etag, body }
 }
 
 function assetRouter(base: string, assets: Map<string, Asset>): Router {

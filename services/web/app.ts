@@ -1,4 +1,5 @@
 import { createApp, finish, Problem } from '@tintype/lib/http.ts'
+import { openPages } from '@tintype/lib/page/pages.ts'
 import { isPhotoId, photoPrefix } from '@tintype/lib/photo.ts'
 import { traceIdOf } from '@tintype/lib/telemetry/trace.ts'
 import express, { type Express, type RequestHandler } from 'express'
@@ -16,8 +17,12 @@ const photosPerPage = 50
 /** Every route of the public port. */
 export function createWebApp(web: Web): Express {
   const app = createApp(web)
+  const { maxUploadBytes, promiseSeconds } = web.limits
+  const pages = openPages(`${import.meta.dirname}/page`, { values: { maxUploadBytes, promiseSeconds } })
   app.set('trust proxy', 'loopback, linklocal, uniquelocal') // only a proxy beside us may say who the client is
+  app.use(pages.assets) // before the session: what everybody may keep carries no cookie
   app.use(securityHeaders, sessions(web.sessionSecret))
+  app.get('/', pages.html('index.html'))
   app.post('/photos', refuseEarly(web), upload(web), refused(web))
   app.get('/photos', list(web))
   app.get('/photos/:id', show(web))

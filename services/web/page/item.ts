@@ -70,7 +70,7 @@ function lookOfPhoto(photo: Photo): Look {
   if (photo.state === 'ready') return lookOfReady(photo)
   const seconds = (serverNow() - start) / 1000
   const number = `${Math.max(0, Math.floor(seconds))}`
-  if (seconds > promised)
+  if (seconds > promised || photo.kept === false)
     return { state: 'late', text: words.late(seconds), ring: { kind: 'late', share: 1, text: number } }
   return {
     state: 'busy',

@@ -43,8 +43,11 @@ export function live(listener: Listener): void {
     // The list is read after the stream is open, so nothing falls between the two.
     source.onopen = () => void read()
     source.onerror = () => void read()
-    source.addEventListener('photo', ({ data }) => listener.photo(JSON.parse(data)))
-    source.addEventListener('deleted', ({ data }) => listener.deleted(JSON.parse(data).id))
+    source.addEventListener('photo', ({ data }) => {
+      const told: Photo | { id: string; state: 'deleted' } = JSON.parse(data)
+      if (told.state === 'deleted') listener.deleted(told.id)
+      else listener.photo(told)
+    })
   }
 
   function check(): void {

@@ -79,11 +79,13 @@ const en = {
 
 /** By the problem's type and the failure's code; what is not here is shown in the service's own words. */
 const koProblems: Record<string, string> = {
-  'heic-not-supported':
-    '아이폰 HEIC 사진입니다. 사진 앱에서 파일 > 내보내기로 JPEG로 저장한 뒤 다시 시도해 주세요.',
+  heic: '아이폰 HEIC 사진입니다. 사진 앱에서 파일 > 내보내기로 JPEG로 저장한 뒤 다시 시도해 주세요.',
+  svg: 'SVG 그림은 사진이 아닙니다. PNG로 내보낸 뒤 다시 시도해 주세요.',
   'unsupported-type': `지원하지 않는 파일입니다. ${types} 사진을 보내 주세요.`,
-  'too-large': '사진이 너무 큽니다. 더 작게 내보낸 뒤 다시 시도해 주세요.',
-  'too-many-pixels': '사진의 픽셀이 너무 많습니다. 더 작게 내보낸 뒤 다시 시도해 주세요.',
+  'too-large': '사진이 너무 큽니다. 더 작게 만든 뒤 다시 시도해 주세요.',
+  'too-many-pixels': '사진의 픽셀이 너무 많습니다. 더 작게 만든 뒤 다시 시도해 주세요.',
+  'too-slow': '전송이 너무 느려서 중단되었습니다. 연결을 확인하고 다시 시도해 주세요.',
+  deleted: '이 사진은 그 사이에 삭제되었습니다.',
   empty: '빈 파일입니다. 다른 사진을 선택해 주세요.',
 }
 const koReasons: Record<string, string> = {

@@ -1,8 +1,9 @@
 import type { DatabaseSync } from 'node:sqlite'
 import { inflateRawSync } from 'node:zlib'
 import type { Selector } from '../source/index.ts'
+import { matches } from '../source/selector.ts'
 import { labelsOf } from './exposition.ts'
-import { decode, matches, memo, minutesAnHour, type Reader, type Series } from './schema.ts'
+import { decode, memo, minutesAnHour, type Reader, type Series } from './schema.ts'
 
 /** The reading half of the recorder's file. */
 export function reader(db: DatabaseSync): Reader {

@@ -1,4 +1,5 @@
 import type { Minute, Selector, Sli } from '../source/index.ts'
+import { matches } from '../source/selector.ts'
 import type { Sample } from './exposition.ts'
 
 /**
@@ -56,14 +57,6 @@ export const decode = (blob: Uint8Array | undefined): Float64Array =>
   blob === undefined
     ? new Float64Array(minutesAnHour).fill(Number.NaN)
     : new Float64Array(blob.slice().buffer)
-
-export function matches({ matchers }: Selector, labels: Record<string, string>): boolean {
-  return matchers.every(({ label, operator, value }) => {
-    const given = labels[label] ?? ''
-    const equal = operator.endsWith('~') ? new RegExp(`^(?:${value})$`).test(given) : given === value
-    return operator.startsWith('!') ? !equal : equal
-  })
-}
 
 /** The gaps with which a series is rolled up: those of the objectives that read it. */
 export const gapsOf = (slis: readonly Sli[], name: string, labels: Record<string, string>): number[] => [

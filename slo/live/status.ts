@@ -1,0 +1,75 @@
+import { setTimeout as delay } from 'node:timers/promises'
+import type { Storage } from '@tintype/lib/storage/index.ts'
+import type { Log } from '@tintype/lib/telemetry/log.ts'
+import { judge } from '../sli.ts'
+import type { Source } from '../source/index.ts'
+import type { View, Watch } from './watch.ts'
+
+const everyMs = 15_000
+
+/** What anybody may know: web shows it on its page, read from storage. */
+export type Status = {
+  online: boolean
+  budgetLeftMinutes: number
+  budgetMinutes: number
+  /** Null when no photo was promised in the window. */
+  keptRatio: number | null
+  at: string
+}
+
+/**
+ * The state now; null before the promise began, and while the source is away: who reads an old status knows that
+ * it is old.
+ */
+export async function readStatus(watch: Watch, source: Source): Promise<Status | null> {
+  const slices = watch.views().find(({ history }) => history.objective.method === 'Timeslices')
+  const events = watch.views().find(({ history }) => history.objective.method === 'Occurrences')
+  if (!slices) return null
+  const { standing } = slices
+  return {
+    online: await isOnline(slices, source),
+    budgetLeftMinutes: Math.max(0, standing.budgetLeft),
+    budgetMinutes: standing.budget,
+    keptRatio: events ? ratio(events) : null,
+    at: new Date().toISOString(),
+  }
+}
+
+/** The minute that runs, as far as it is known; before its first journey has ended, the one before. */
+async function isOnline({ history: { objective } }: View, source: Source): Promise<boolean> {
+  const minute = Math.floor(Date.now() / 60_000)
+  const [before, now] = await source.slots(objective.sli, minute - 1, minute + 1)
+  const latest = now && now.total > 0 ? now : before
+  return latest !== undefined && judge(objective.method, latest).good === 1
+}
+
+const ratio = ({ standing: { good, bad } }: View): number | null =>
+  good + bad === 0 ? null : good / (good + bad)
+
+/** Writes `status.json` into storage each 15 s. */
+export function startStatus(
+  watch: Watch,
+  source: Source,
+  storage: Storage,
+  log: Log,
+): { stop(): Promise<void> } {
+  const stopping = new AbortController()
+  const loop = async (): Promise<void> => {
+    for (;;) {
+      await delay(everyMs, undefined, { signal: stopping.signal })
+      try {
+        const status = await readStatus(watch, source)
+        if (status) await storage.put('status.json', Buffer.from(JSON.stringify(status)))
+      } catch (error) {
+        log.error('status.not-written', { error: String(error) })
+      }
+    }
+  }
+  const looping = loop().catch(() => {})
+  return {
+    async stop() {
+      stopping.abort()
+      await looping
+    },
+  }
+}

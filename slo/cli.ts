@@ -1,0 +1,82 @@
+import { type ParseArgsOptionsConfig, parseArgs } from 'node:util'
+import { parseDuration } from './openslo.ts'
+import type { Minute } from './source/index.ts'
+import { type Source, SourceError } from './source/index.ts'
+import { parseTime, timeFormat, toMinute } from './time.ts'
+
+/** What main.ts read from the environment, and where a verb writes. */
+export type Context = {
+  environment: Record<string, string | undefined>
+  dataDir: string
+  prometheusUrl: string
+  scrapeSeconds: number
+  nowMs: number
+  print(text: string): void
+}
+
+/** One verb of the command line: resolves with the exit status. */
+export type Verb = { usage: string; run(args: string[], context: Context): Promise<number> }
+
+export const status = { good: 0, broken: 1, unusable: 2 } as const
+
+/** Bad arguments: exit status 2, with the usage. */
+export class UsageError extends Error {
+  override name = 'UsageError'
+}
+
+/** Reads a verb’s options; none of them stands alone. @throws UsageError */
+export function readOptions<T extends ParseArgsOptionsConfig>(args: string[], options: T) {
+  try {
+    return parseArgs({ args, options, strict: true, allowPositionals: false }).values
+  } catch (error) {
+    throw new UsageError((error as Error).message)
+  }
+}
+
+/** Options of every verb that reads a source. */
+export const sourceOptions = {
+  json: { type: 'boolean' },
+  prometheus: { type: 'string' },
+  objectives: { type: 'string' },
+} as const
+
+export async function withSource<T>(
+  given: string | undefined,
+  { prometheusUrl, dataDir }: Context,
+  use: (source: Source) => Promise<T>,
+): Promise<T> {
+  const source = await openSource(given ?? prometheusUrl, dataDir)
+  try {
+    return await use(source)
+  } finally {
+    await source.close()
+  }
+}
+
+/** Prometheus when there is an address, else the embedded recorder. */
+export async function openSource(prometheusUrl: string, dataDir: string): Promise<Source> {
+  if (prometheusUrl === '') return (await import('./source/embedded.ts')).openEmbedded(dataDir)
+  if (!/^https?:\/\//.test(prometheusUrl))
+    throw new SourceError(
+      `"${prometheusUrl}" is no address of a Prometheus: it starts with http:// or https://`,
+    )
+  return (await import('./source/prometheus.ts')).openPrometheus(prometheusUrl)
+}
+
+/** An option’s time in epoch milliseconds. @throws UsageError */
+export function time(option: string, text: string, nowMs: number): number {
+  const ms = parseTime(text, nowMs)
+  if (ms === undefined) throw new UsageError(`--${option} "${text}" is not ${timeFormat}`)
+  return ms
+}
+
+/** The whole minutes before a time. */
+export const minute = (option: string, text: string, nowMs: number): Minute =>
+  toMinute(time(option, text, nowMs))
+
+export function duration(option: string, text: string): number {
+  const minutes = parseDuration(text)
+  if (minutes === undefined)
+    throw new UsageError(`--${option} "${text}" is not a duration like 45m, 24h or 30d`)
+  return minutes
+}

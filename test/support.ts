@@ -7,10 +7,12 @@ import { createInterface } from 'node:readline'
 import { describe, onTestFinished, type TestContext, test } from 'vitest'
 import { type PartName, part } from '../tools/parts.ts'
 
-/** A folder of the test's own, removed when it ends. */
-export async function temporaryFolder(): Promise<string> {
+/** A folder of the test's own, removed when it ends; of a whole file's with `afterAll`. */
+export async function temporaryFolder(
+  whenDone: (remove: () => Promise<void>) => void = onTestFinished,
+): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), 'tintype-'))
-  onTestFinished(() => rm(folder, { recursive: true, force: true }))
+  whenDone(() => rm(folder, { recursive: true, force: true }))
   return folder
 }
 

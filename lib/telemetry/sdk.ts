@@ -12,7 +12,7 @@ import { onTracingStop } from './trace.ts'
 import { openTraceFile } from './trace-file.ts'
 
 /** Requests that tell of the service, not of a person: each scrape and each shipped batch would be a trace. */
-const untraced = /^\/(metrics|livez|readyz|log-level|ingest|assets)\b/
+const untraced = /^\/(metrics|livez|readyz|log-level|streams|assets)\b/
 
 /** A kill -9 loses at most this much of the traces: the bound of the traces' witness. */
 const flushMs = 1_000

@@ -1,0 +1,147 @@
+import { once } from 'node:events'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { text } from 'node:stream/consumers'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { attributes } from '../lib/telemetry/catalogue.ts'
+import { person } from './client.ts'
+import { quadrantImage } from './images.ts'
+import { childrenOf } from './processes.ts'
+import { startTintype, type Tintype } from './service.ts'
+import { temporaryFolder, until } from './support.ts'
+
+type Span = {
+  service: string
+  name: string
+  traceId: string
+  spanId: string
+  parentSpanId: string
+  links: { traceId: string; spanId: string }[]
+  attributes: Record<string, unknown>
+  error: boolean
+}
+
+/** A collector that speaks OTLP over HTTP with JSON, and keeps what it was given. */
+async function startCollector() {
+  const spans: Span[] = []
+  const server = createServer(async (request, response) => {
+    spans.push(...spansOf(JSON.parse(await text(request))))
+    response.setHeader('Content-Type', 'application/json').end('{}')
+  })
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const { port } = server.address() as AddressInfo
+  return { url: `http://127.0.0.1:${port}`, spans, close: () => server.close() }
+}
+
+type Attribute = { key: string; value: Record<string, unknown> }
+
+function spansOf(request: {
+  resourceSpans: {
+    resource: { attributes: Attribute[] }
+    scopeSpans: {
+      spans: (Omit<Span, 'attributes'> & { attributes: Attribute[]; status: { code?: number } })[]
+    }[]
+  }[]
+}): Span[] {
+  return request.resourceSpans.flatMap(({ resource, scopeSpans }) =>
+    scopeSpans.flatMap(({ spans }) =>
+      spans.map(span => ({
+        ...span,
+        service: String(plain(resource.attributes)['service.name']),
+        attributes: plain(span.attributes),
+        error: span.status.code === 2,
+      })),
+    ),
+  )
+}
+
+const plain = (given: Attribute[]) =>
+  Object.fromEntries(given.map(({ key, value }) => [key, Object.values(value)[0]]))
+
+describe('one photo is one trace', () => {
+  let tintype: Tintype
+  let collector: Awaited<ReturnType<typeof startCollector>>
+
+  beforeAll(async () => {
+    collector = await startCollector()
+    tintype = await startTintype(await temporaryFolder(afterAll), {
+      OTEL_EXPORTER_OTLP_ENDPOINT: collector.url,
+      // Slow enough that a test can end a conversion under way.
+      THUMBNAILS: '320.jpg,2000.avif',
+    })
+  })
+  afterAll(async () => {
+    await tintype?.stop()
+    collector?.close()
+  })
+
+  const spansIn = (traceId: string, names: string[]) =>
+    until(
+      () => {
+        const found = collector.spans.filter(span => span.traceId === traceId)
+        return names.every(name => found.some(span => span.name === name)) && found
+      },
+      { timeoutMs: 20_000, what: `spans ${names} of trace ${traceId}` },
+    )
+
+  test('from the browser’s traceparent through web, queue and converter to delivery', async () => {
+    const traceId = '4bf92f3577b34da6a3ce929d0e0e4736'
+    const user = person(tintype.address)
+    const image = await quadrantImage({ width: 640, height: 480, format: 'jpeg' })
+    const answer = await user.upload(image, {
+      traceparent: `00-${traceId}-00f067aa0ba902b7-01`,
+      Prefer: 'wait=60',
+    })
+    const { id, links } = (await answer.json()) as { id: string; links: { thumbnail: string } }
+    await user.request(links.thumbnail)
+
+    const spans = await spansIn(traceId, ['POST /photos', 'receive', 'wait', 'convert', 'store', 'deliver'])
+    const named = (name: string) => spans.find(span => span.name === name) as Span
+    const request = named('POST /photos')
+    expect(request.parentSpanId).toBe('00f067aa0ba902b7')
+    expect(request.attributes['http.route']).toBe('/photos')
+    for (const stage of ['receive', 'wait', 'convert', 'store', 'deliver']) {
+      expect(named(stage).parentSpanId, stage).toBe(request.spanId)
+      expect(named(stage).attributes[attributes.photo], stage).toBe(id)
+    }
+    expect(spans.map(({ service, name }) => `${service} ${name}`)).toEqual(
+      expect.arrayContaining([
+        'web receive',
+        'converter wait',
+        'converter convert',
+        'converter store',
+        'web deliver',
+      ]),
+    )
+    expect(named('store').attributes[attributes.outcome]).toBe('kept')
+  })
+
+  test('over a failed attempt: the next is a new span, linked to it, with its number', async () => {
+    const traceId = 'a3ce929d0e0e47364bf92f3577b34da6'
+    const user = person(tintype.address)
+    const image = await quadrantImage({ width: 2400, height: 2400, format: 'jpeg' })
+    const answer = await user.upload(image, { traceparent: `00-${traceId}-00f067aa0ba902b7-01` })
+    const { id } = (await answer.json()) as { id: string }
+    await until(async () => (await user.photo(id)).state === 'converting', { what: 'the conversion' })
+    const converter = tintype.process('converter')
+    for (const child of childrenOf(converter?.pid as number)) process.kill(child.pid, 'SIGKILL')
+    expect((await user.settled(id, 60_000)).state).toBe('ready')
+
+    const spans = await until(
+      async () => {
+        const converted = (await spansIn(traceId, ['convert', 'store'])).filter(
+          ({ name }) => name === 'convert',
+        )
+        return converted.length >= 2 && converted
+      },
+      { timeoutMs: 20_000, what: 'two attempts' },
+    )
+    const [first, second] = spans.sort(
+      (a, b) => Number(a.attributes[attributes.attempt]) - Number(b.attributes[attributes.attempt]),
+    )
+    expect([first?.attributes[attributes.attempt], second?.attributes[attributes.attempt]]).toEqual([1, 2])
+    expect(first?.error).toBe(true)
+    expect(second?.links.map(({ spanId }) => spanId)).toContain(first?.spanId)
+  })
+})

@@ -10,7 +10,9 @@ export type Detail = { header: number; decode: number; resize?: number; encode: 
 
 export type Conversion =
   | { outcome: 'ok'; format: Format; thumbnails: Thumbnail[]; detail: Detail }
-  | { outcome: 'undecodable'; reason: FailureReason }
+  | Undecodable
+/** `error` is the decoder's own word, for the log. */
+type Undecodable = { outcome: 'undecodable'; reason: FailureReason; error?: string }
 
 /** libvips' own threads and cache would only fight the other slots and hold memory: one slot is one core. */
 sharp.concurrency(1)
@@ -40,17 +42,18 @@ export async function convert(
   measureResize = false,
 ): Promise<Conversion> {
   const stopwatch = startStopwatch()
+  if (original.length === 0) return undecodable(damaged)
   const input = sharp(original, { failOn: 'truncated', limitInputPixels: false })
-  const header = await refused(input.metadata())
+  const header = await refused(() => input.metadata())
   if ('reason' in header) return header
   const format = formatOf(header)
-  if (!format) return undecodable(`This is not a ${formats.join(', ').toUpperCase()} image.`)
+  if (!format) return undecodable(notAnImage, `${header.format} ${header.compression ?? ''}`)
   const refusal = overLimit(header, format, maxPixels)
   if (refusal) return refusal
 
   const headerSeconds = stopwatch()
   const largest = Math.max(...sizes.map(size => size.side))
-  const pixels = await refused(decode(input.clone(), largest, 'lanczos3'))
+  const pixels = await refused(() => decode(input.clone(), largest, 'lanczos3'))
   if ('reason' in pixels) return pixels
   const decodeSeconds = stopwatch()
   const thumbnails: Thumbnail[] = []
@@ -94,27 +97,32 @@ function formatOf({ format, compression }: Metadata): Format | undefined {
 }
 
 /** What libvips refuses is the bytes' fault, unless memory was short. */
-async function refused<T extends object>(step: Promise<T>): Promise<T | ReturnType<typeof undecodable>> {
+async function refused<T extends object>(step: () => Promise<T>): Promise<T | Undecodable> {
   try {
-    return await step
-  } catch (error) {
-    if (/out of memory|unable to allocate/i.test((error as Error).message)) throw error
-    return undecodable(
-      'The file is damaged or incomplete and cannot be read as an image. Save or export it again.',
-    )
+    return await step()
+  } catch (cause) {
+    const { message } = cause as Error
+    if (/out of memory|unable to allocate/i.test(message)) throw cause
+    return message.includes('unsupported image format')
+      ? undecodable(notAnImage, message)
+      : undecodable(damaged, message)
   }
 }
 
-const undecodable = (detail: string) => ({
-  outcome: 'undecodable' as const,
-  reason: { code: 'undecodable' as const, detail },
+const notAnImage = `This file is not a photo that we can read: it must be ${formats.join(', ').toUpperCase()}.`
+const damaged = 'The file is damaged or incomplete and cannot be read as an image. Save or export it again.'
+
+const undecodable = (detail: string, error?: string): Undecodable => ({
+  outcome: 'undecodable',
+  reason: { code: 'undecodable', detail },
+  ...(error !== undefined && { error }),
 })
 
 function overLimit(
   { width, height, isProgressive }: Metadata,
   format: Format,
   maxPixels: number,
-): Conversion | undefined {
+): Undecodable | undefined {
   const limit = pixelLimit(format, maxPixels, isProgressive)
   if (width * height <= limit && Math.max(width, height) <= maxSide) return undefined
   const kind = `${isProgressive ? 'interlaced ' : ''}${format.toUpperCase()}`

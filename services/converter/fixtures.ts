@@ -1,0 +1,115 @@
+import { crc32 } from 'node:zlib'
+import sharp, { type Sharp } from 'sharp'
+
+/** Photos that the converter's tests make themselves. */
+
+/** The whole picture in one colour. */
+export const plain = (
+  width: number,
+  height: number,
+  background: string | { r: number; g: number; b: number; alpha: number } = '#3070b0',
+): Sharp => sharp({ create: { width, height, channels: typeof background === 'string' ? 3 : 4, background } })
+
+/** Something of everything: encodes and decodes as slowly as a photo. */
+export const noise = (width: number, height: number): Sharp =>
+  sharp({
+    create: {
+      width,
+      height,
+      channels: 3,
+      background: '#808080',
+      noise: { type: 'gaussian', mean: 128, sigma: 40 },
+    },
+  })
+
+export const photo = (width = 640, height = 480): Promise<Buffer> => noise(width, height).jpeg().toBuffer()
+
+/** Upright, its corners are red, green, blue and white: clockwise from the top left. */
+const upright = { width: 80, height: 48 }
+const corner = (x: number, y: number): readonly [number, number, number] => {
+  const [right, lower] = [x >= upright.width / 2, y >= upright.height / 2]
+  if (right) return lower ? [0, 0, 255] : [0, 255, 0]
+  return lower ? [255, 255, 255] : [255, 0, 0]
+}
+
+/** EXIF's own definition: which side of the picture the first row and the first column of what is stored are. */
+const pictureAt: ((x: number, y: number) => readonly [x: number, y: number])[] = [
+  (x, y) => [x, y], // 1: top, left
+  (x, y) => [upright.width - 1 - x, y], // 2: top, right
+  (x, y) => [upright.width - 1 - x, upright.height - 1 - y], // 3: bottom, right
+  (x, y) => [x, upright.height - 1 - y], // 4: bottom, left
+  (x, y) => [y, x], // 5: left, top
+  (x, y) => [upright.width - 1 - y, x], // 6: right, top
+  (x, y) => [upright.width - 1 - y, upright.height - 1 - x], // 7: right, bottom
+  (x, y) => [y, upright.height - 1 - x], // 8: left, bottom
+]
+
+/** The corners' picture as a camera held so stores it, with its EXIF orientation (1 to 8). */
+export function heldBy(orientation: number): Sharp {
+  const at = pictureAt[orientation - 1]
+  if (!at) throw new Error(`EXIF orientation ${orientation} does not exist`)
+  const { width: w, height: h } = upright
+  const [width, height] = orientation < 5 ? [w, h] : [h, w]
+  const pixels = Buffer.alloc(width * height * 3)
+  for (let y = 0; y < height; y++)
+    for (let x = 0; x < width; x++) pixels.set(corner(...at(x, y)), (y * width + x) * 3)
+  return sharp(pixels, { raw: { width, height, channels: 3 } }).withMetadata({ orientation })
+}
+
+const small = () => plain(16, 16)
+const patched = (bytes: Buffer, patch: (bytes: Buffer) => void): Buffer => {
+  patch(bytes)
+  return bytes
+}
+
+/** Files of some hundred bytes whose headers claim a picture that takes gigabytes to decode. */
+export const bombs: Record<string, () => Promise<Buffer>> = {
+  'png that is interlaced': async () =>
+    patched(await small().png({ progressive: true }).toBuffer(), bytes =>
+      claimPngSize(bytes, 12_000, 12_000),
+    ),
+  'png that is wide': async () =>
+    patched(await small().png().toBuffer(), bytes => claimPngSize(bytes, 900_000, 200)),
+  'jpeg that is progressive': async () =>
+    patched(await small().jpeg({ progressive: true }).toBuffer(), bytes => {
+      const frame = bytes.indexOf(Buffer.from([0xff, 0xc2]))
+      bytes.writeUInt16BE(60_000, frame + 5)
+      bytes.writeUInt16BE(60_000, frame + 7)
+    }),
+  gif: async () =>
+    patched(await small().gif().toBuffer(), bytes => {
+      const frame = bytes.indexOf(Buffer.from([0x2c, 0, 0, 0, 0, 16, 0, 16, 0]))
+      for (const at of [6, 8, frame + 5, frame + 7]) bytes.writeUInt16LE(60_000, at)
+    }),
+  webp: async () =>
+    patched(await small().webp({ lossless: true }).toBuffer(), bytes => {
+      const header = bytes.indexOf('VP8L') + 9
+      bytes.writeUInt32LE(((bytes.readUInt32LE(header) & 0xf0000000) | (16_382 << 14) | 16_382) >>> 0, header)
+    }),
+  avif: async () =>
+    patched(await small().avif().toBuffer(), bytes => {
+      const size = bytes.indexOf('ispe') + 8
+      bytes.writeUInt32BE(7_000, size)
+      bytes.writeUInt32BE(7_000, size + 4)
+    }),
+  tiff: async () =>
+    patched(await small().tiff({ compression: 'deflate' }).toBuffer(), bytes => {
+      for (const tag of [256, 257, 278]) writeTiffTag(bytes, tag, 60_000)
+    }),
+}
+
+function claimPngSize(bytes: Buffer, width: number, height: number): void {
+  bytes.writeUInt32BE(width, 16)
+  bytes.writeUInt32BE(height, 20)
+  bytes.writeUInt32BE(crc32(bytes.subarray(12, 29)), 29)
+}
+
+function writeTiffTag(bytes: Buffer, tag: number, value: number): void {
+  const directory = bytes.readUInt32LE(4)
+  for (let entry = directory + 2; ; entry += 12) {
+    if (bytes.readUInt16LE(entry) !== tag) continue
+    bytes.writeUInt16LE(4, entry + 2)
+    bytes.writeUInt32LE(value, entry + 8)
+    return
+  }
+}

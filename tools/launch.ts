@@ -108,7 +108,8 @@ async function launch(config: Config): Promise<void> {
   console.log(`Tintype is ready: ${endpoints.web}`)
 }
 
-const isThere = ({ script }: Service): boolean => existsSync(join(import.meta.dirname, '..', script))
+const isThere = ({ name, script }: Service): boolean =>
+  existsSync(join(import.meta.dirname, '..', name === 'slo' ? 'slo/serve.ts' : script))
 
 function writeAtomically(file: string, text: string): void {
   const draft = `${file}.tmp`

@@ -1,0 +1,23 @@
+import { readFileSync } from 'node:fs'
+import { childrenOf } from '../../test/processes.ts'
+
+/** Linux counts in hundredths of a second, whatever its own clock. */
+const ticksPerSecond = 100
+
+/** Seconds of CPU that a process and all below it have used, those that ended included. */
+export function cpuSeconds(pid: number): number {
+  const below = childrenOf(pid).reduce((sum, child) => sum + cpuSeconds(child.pid), 0)
+  return below + own(pid)
+}
+
+function own(pid: number): number {
+  try {
+    // Counted behind the name in parentheses: user, system, and the same of children that ended.
+    const fields = readFileSync(`/proc/${pid}/stat`, 'utf8')
+      .replace(/^.*\) /s, '')
+      .split(' ')
+    return fields.slice(11, 15).reduce((sum, ticks) => sum + Number(ticks), 0) / ticksPerSecond
+  } catch {
+    return 0
+  }
+}

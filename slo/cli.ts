@@ -74,6 +74,10 @@ export function time(option: string, text: string, nowMs: number): number {
 export const minute = (option: string, text: string, nowMs: number): Minute =>
   toMinute(time(option, text, nowMs))
 
+/** The first whole minute of the SLO that `--since` gives. */
+export const sinceMinute = (text: string | undefined, nowMs: number): Minute | undefined =>
+  text === undefined ? undefined : Math.ceil(time('since', text, nowMs) / 60_000)
+
 export function duration(option: string, text: string): number {
   const minutes = parseDuration(text)
   if (minutes === undefined)

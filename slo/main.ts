@@ -6,7 +6,9 @@ import { SourceError } from './source/index.ts'
 
 /** A verb is a file under verbs/, loaded when it is asked for. */
 const verbs: Record<string, () => Promise<{ verb: Verb }>> = {
+  backtest: () => import('./verbs/backtest.ts'),
   report: () => import('./verbs/report.ts'),
+  rules: () => import('./verbs/rules.ts'),
 }
 
 async function main([name = '', ...args]: string[]): Promise<number> {

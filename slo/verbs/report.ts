@@ -4,6 +4,7 @@ import {
   duration,
   minute,
   readOptions,
+  sinceMinute,
   sourceOptions,
   status,
   UsageError,
@@ -42,7 +43,7 @@ const options = {
 async function run(args: string[], context: Context): Promise<number> {
   const given = readOptions(args, options)
   const to = minute('at', given.at ?? 'now', context.nowMs)
-  const since = given.since === undefined ? undefined : Math.ceil(minute('since', given.since, context.nowMs))
+  const since = sinceMinute(given.since, context.nowMs)
   if (since !== undefined && since >= to) throw new UsageError('--since must be before --at')
   const windowMinutes = given.window === undefined ? undefined : duration('window', given.window)
   const objectives = readObjectives(given.objectives)

@@ -1,0 +1,87 @@
+import { execFile } from 'node:child_process'
+import { writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
+import { stringify } from 'yaml'
+import type { Timeline } from '../backtest.ts'
+import { rules } from '../rules.ts'
+import type { Objective } from '../source/index.ts'
+import { ruleYaml } from '../verbs/rules.ts'
+import type { Simulated, SimulatedSeries } from './simulate.ts'
+
+/** A promtool test: these samples, and which alerts fire in which minutes. */
+export const promtoolTest = ({ name, minutes, series }: Simulated, timelines: readonly Timeline[]) => ({
+  name,
+  interval: '1s',
+  input_series: series
+    .filter(({ samples }) => samples.length > 0)
+    .map(each => ({ series: identity(each), values: values(each) })),
+  promql_expr_test: [
+    ...interesting(timelines, minutes).map(minute => ({
+      expr: 'count by (objective, tier) (ALERTS{alertstate="firing", tier!=""})',
+      eval_time: `${minute}m`,
+      exp_samples: timelines.flatMap(timeline => (firing(timeline, minute) ? [sample(timeline, 1)] : [])),
+    })),
+    {
+      expr: `sum by (objective, tier) (count_over_time(ALERTS{alertstate="firing", tier!=""}[${minutes}m]))`,
+      eval_time: `${minutes}m`,
+      exp_samples: timelines.flatMap(timeline => {
+        const count = Array.from({ length: minutes + 1 }, (_, i) => i).filter(i => firing(timeline, i)).length
+        return count === 0 ? [] : [sample(timeline, count)]
+      }),
+    },
+  ],
+})
+
+export type PromtoolTest = ReturnType<typeof promtoolTest>
+
+const firing = ({ firings }: Timeline, minute: number): boolean =>
+  firings.some(({ fires, clears }) => minute >= fires && (clears === null || minute < clears))
+
+const sample = ({ objective, tier }: Timeline, value: number) => ({
+  labels: `{objective="${objective}", tier="${tier}"}`,
+  value,
+})
+
+/** The minutes at which something fires or clears, and those before. */
+const interesting = (timelines: readonly Timeline[], minutes: number): number[] =>
+  [
+    ...new Set(
+      timelines
+        .flatMap(({ firings }) => firings.flatMap(({ fires, clears }) => [fires, clears ?? minutes]))
+        .flatMap(minute => [minute - 1, minute]),
+    ),
+  ]
+    .filter(minute => minute >= 0 && minute <= minutes)
+    .sort((a, b) => a - b)
+
+const identity = ({ metric, labels }: SimulatedSeries): string =>
+  `${metric}{${Object.entries(labels).map(([name, value]) => `${name}="${value}"`)}}`
+
+/** promtool’s notation at one value a second: `_x14` are fourteen seconds without a sample. */
+function values({ samples }: SimulatedSeries): string {
+  let next = 0
+  const words: string[] = []
+  for (const { timeMs, value } of samples) {
+    const gap = timeMs / 1000 - next
+    if (gap > 0) words.push(`_x${gap}`)
+    words.push(String(value))
+    next = timeMs / 1000 + 1
+  }
+  return words.join(' ')
+}
+
+export const testYaml = (tests: readonly PromtoolTest[]): string =>
+  stringify({ rule_files: ['rules.yaml'], evaluation_interval: '1m', tests }, { lineWidth: 0 })
+
+/** Runs tests through the generated rules. @throws with promtool’s own words when one does not hold. */
+export async function runPromtool(
+  promtool: string,
+  folder: string,
+  objectives: readonly Objective[],
+  tests: readonly PromtoolTest[],
+): Promise<void> {
+  await writeFile(join(folder, 'rules.yaml'), ruleYaml(rules(objectives)))
+  await writeFile(join(folder, 'tests.yaml'), testYaml(tests))
+  await promisify(execFile)(promtool, ['test', 'rules', 'tests.yaml'], { cwd: folder, maxBuffer: 2 ** 28 })
+}

@@ -1,0 +1,95 @@
+import { readdirSync, readFileSync } from 'node:fs'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import type { Size } from '@tintype/lib/photo.ts'
+import { open } from '@tintype/lib/storage/index.ts'
+import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest'
+import { until } from '../../test/support.ts'
+import { type Child, startChild } from './children.ts'
+import { noise, plain } from './fixtures.ts'
+
+const bounds = { deadlineMs: 15_000, memoryBytes: 2 ** 30 }
+const request = (original: string) => ({ original, measureResize: false })
+let folder: string
+
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'tintype-'))
+  const storage = await open(`file:${folder}`)
+  await storage.put('photos/small', await noise(640, 480).jpeg().toBuffer())
+  await storage.put('photos/text', Buffer.from('not a photo'))
+  // Decoded whole, 16 megapixels: some 130 MB above the process.
+  await storage.put('photos/whole', await plain(4_000, 4_000).png({ progressive: true }).toBuffer())
+})
+afterAll(() => rm(folder, { recursive: true }))
+
+async function child(
+  limits: Partial<typeof bounds> = {},
+  sizes: Size[] = [{ side: 64, format: 'jpg' }],
+): Promise<Child> {
+  const setup = { storageUrl: `file:${folder}`, sizes, maxPixels: 2 ** 28 }
+  const started = await startChild(setup, { ...bounds, ...limits })
+  onTestFinished(() => started.kill())
+  return started
+}
+
+test('a child converts one photo after the other', async () => {
+  const { convert, isAlive } = await child()
+  expect(await convert(request('photos/small'))).toMatchObject({
+    outcome: 'ok',
+    format: 'jpeg',
+    thumbnails: [{ side: 64, width: 64, height: 48, body: expect.any(Buffer) }],
+  })
+  expect(await convert(request('photos/text'))).toMatchObject({ outcome: 'undecodable' })
+  expect(await convert(request('photos/none'))).toEqual({ outcome: 'gone' })
+  expect(await convert(request('photos/small'))).toMatchObject({ outcome: 'ok' })
+  expect(isAlive()).toBe(true)
+})
+
+test('the resize’s share of the time is measured when asked for', async () => {
+  const { convert } = await child()
+  expect(await convert({ original: 'photos/small', measureResize: true })).toMatchObject({
+    detail: { decode: expect.any(Number), resize: expect.any(Number), encode: expect.any(Number) },
+  })
+})
+
+test('a conversion that takes too long is ended by its deadline', async () => {
+  const { convert, isAlive } = await child({ deadlineMs: 20 }, [{ side: 4_000, format: 'avif' }])
+  expect(await convert(request('photos/whole'))).toMatchObject({ outcome: 'timeout' })
+  expect(isAlive()).toBe(false)
+})
+
+test('a conversion that takes too much memory is ended by the ceiling', async () => {
+  const { convert, isAlive } = await child({ memoryBytes: 100 * 2 ** 20 }, [{ side: 4_000, format: 'avif' }])
+  expect(await convert(request('photos/whole'))).toMatchObject({ outcome: 'memory' })
+  expect(isAlive()).toBe(false)
+})
+
+test('a child that dies is a crash, and so is the next photo given to it', async () => {
+  const before = new Set(childPids())
+  const { convert } = await child({}, [{ side: 4_000, format: 'avif' }])
+  const [pid] = childPids().filter(each => !before.has(each))
+  const attempt = convert(request('photos/whole'))
+  process.kill(pid as number, 'SIGKILL')
+  expect(await attempt).toMatchObject({ outcome: 'crash', error: expect.stringContaining('SIGKILL') })
+  expect(await convert(request('photos/small'))).toMatchObject({ outcome: 'crash' })
+})
+
+test('a child that cannot start says so', async () => {
+  await expect(
+    startChild({ storageUrl: 'ftp://elsewhere', sizes: [], maxPixels: 1 }, bounds),
+  ).rejects.toThrow(/before it was ready/)
+})
+
+test('when memory is short the kernel takes a child first', async () => {
+  const before = new Set(childPids())
+  await child()
+  const [pid] = childPids().filter(each => !before.has(each))
+  await until(() => readFileSync(`/proc/${pid}/oom_score_adj`, 'utf8').trim() === '800')
+})
+
+/** Of this process; Linux only. */
+const childPids = (): number[] =>
+  readdirSync(`/proc/self/task`).flatMap(thread =>
+    readFileSync(`/proc/self/task/${thread}/children`, 'utf8').split(' ').filter(Boolean).map(Number),
+  )

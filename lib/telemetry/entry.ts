@@ -72,7 +72,8 @@ export function matches(bytes: Buffer, at: number, literal: Buffer): boolean {
 const digitAt = (bytes: Buffer, at: number): number => ((bytes[at] as number) - 0x30) >>> 0
 const isHexDigit = (byte: number): boolean => (byte >= 0x30 && byte <= 0x39) || (byte >= 0x61 && byte <= 0x66)
 
-let cachedDay = ''
+/** The day read last, `2026-11-22T`: nearly every entry is of the same one as the entry before. */
+const cachedDay = Buffer.alloc(11)
 let cachedDayMs = Number.NaN
 
 /** Epoch milliseconds of `2026-11-22T17:00:00.123Z` at a place in bytes; NaN when it is not of that form. */
@@ -81,9 +82,9 @@ export function timeAt(bytes: Buffer, at: number): number {
   const minutes = number(bytes, at + 14, 2)
   const seconds = number(bytes, at + 17, 2)
   const ms = number(bytes, at + 20, 3)
-  const day = bytes.toString('latin1', at, at + 11)
-  if (day !== cachedDay) {
-    cachedDay = day
+  if (!matches(bytes, at, cachedDay)) {
+    bytes.copy(cachedDay, 0, at, at + cachedDay.length)
+    const day = cachedDay.toString('latin1')
     cachedDayMs = /^\d{4}-\d\d-\d\dT$/.test(day) ? Date.parse(`${day}00:00:00.000Z`) : Number.NaN
   }
   const punctuated =
@@ -104,3 +105,10 @@ function number(bytes: Buffer, at: number, digits: number): number {
 /** The end of the last whole line in bytes[0, end): what follows it is torn. 0 when there is none. */
 export const wholeLines = (bytes: Buffer, end: number): number =>
   end === 0 ? 0 : bytes.lastIndexOf(newline, end - 1) + 1
+
+/** FNV-1a of bytes[start, end), 32 bits. */
+export function hashOf(bytes: Buffer, start: number, end: number): number {
+  let hash = 0x811c9dc5
+  for (let i = start; i < end; i++) hash = Math.imul(hash ^ (bytes[i] as number), 0x01000193)
+  return hash >>> 0
+}

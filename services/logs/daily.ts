@@ -9,9 +9,10 @@ import {
   statSync,
   writeFileSync,
 } from 'node:fs'
+import { type FileHandle, open } from 'node:fs/promises'
 import { join } from 'node:path'
 import { faultPoint } from '@tintype/lib/fault.ts'
-import { eachKey, writeLookup, writeWhole } from './lookup.ts'
+import { eachKey, writeLookup } from './lookup.ts'
 import {
   dayFile,
   indexFile,
@@ -24,7 +25,7 @@ import {
 import { merge, type Source, streamFiles } from './merge.ts'
 import { statistics } from './statistics.ts'
 
-/** Written at once. */
+/** Written at once; no line is longer. */
 const outBytes = 4 * 2 ** 20
 
 export type Folders = { streams: string; days: string; journals: string }
@@ -41,14 +42,14 @@ export const foldersIn = (dataDir: string): Folders => ({
  * a day with nothing new keeps the one it has. The caller owns the folder of days.
  * @returns the day's newest manifest, or undefined when there are no entries of that day.
  */
-export function publish({ streams, days }: Folders, day: string): Manifest | undefined {
+export async function publish({ streams, days }: Folders, day: string): Promise<Manifest | undefined> {
   const files = streamFiles(join(streams, day))
   const newest = newestManifest(days, day)
   if (files.length === 0 || (newest && !hasNews(files, newest))) return newest
   mkdirSync(days, { recursive: true })
   const draft = { file: join(days, `.${day}.draft`), index: join(days, `.${day}.index.draft`) }
   const revision = (newest?.revision ?? 0) + 1
-  const manifest = writeDraft(draft, files, { day, revision })
+  const manifest = await writeDraft(draft, files, { day, revision })
   if (manifest.entries === 0 || manifest.sha256 === newest?.sha256) {
     rmSync(draft.file)
     rmSync(draft.index)
@@ -74,90 +75,95 @@ export function hasNews(files: { stream: string; file: string }[], newest: Manif
   return files.some(({ stream, file }) => statSync(file).size > (read.get(stream) ?? 0))
 }
 
-function writeDraft(
+async function writeDraft(
   draft: { file: string; index: string },
   files: { stream: string; file: string }[],
   { day, revision }: { day: string; revision: number },
-): Manifest {
-  const fd = openSync(draft.file, 'w')
-  const indexFd = openSync(draft.index, 'w')
-  try {
-    const out = writer(fd)
-    const lookup = writeLookup(indexFd)
-    const counts = statistics()
-    const parts = new Map<Source, StreamPart>()
-    let corrected = 0
-    let [fromMs, toMs] = [0, 0]
-    const sources = merge(files, source => {
-      const bytes = source.end + 1 - source.start
-      eachKey(source, (start, end) => lookup.add(source.buffer, start, end, out.bytes()))
-      out.write(source.buffer, source.start, source.end + 1)
-      counts.add(source, bytes)
-      addTo(parts, source, bytes)
-      if (source.effectiveMs !== source.head.timestampMs) corrected++
-      fromMs ||= source.effectiveMs
-      toMs = source.effectiveMs
-    })
-    const sha256 = out.close()
-    const index = lookup.close()
-    faultPoint('publish.merged')
-    fsyncSync(fd)
-    fsyncSync(indexFd)
-    return {
-      day,
-      revision,
-      entries: parts.values().reduce((sum, part) => sum + part.entries, 0),
-      bytes: out.bytes(),
-      sha256,
-      from: new Date(fromMs).toISOString(),
-      to: new Date(toMs).toISOString(),
-      corrected,
-      streams: sources.flatMap(source => {
-        const part = parts.get(source)
-        return part ? [{ ...part, journalBytes: source.bytes, unreadable: source.unreadable }] : []
-      }),
-      ...counts.result(),
-      index,
-    }
-  } finally {
-    closeSync(fd)
-    closeSync(indexFd)
+): Promise<Manifest> {
+  await using file = await open(draft.file, 'w')
+  await using indexFile = await open(draft.index, 'w')
+  const out = writer(file)
+  const lookup = writeLookup(indexFile.fd)
+  const counts = statistics()
+  const parts = new Map<string, StreamPart>()
+  let corrected = 0
+  let [fromMs, toMs] = [0, 0]
+  const entries = merge(files)
+  let next = entries.next()
+  for (; !next.done; next = entries.next()) {
+    const source = next.value
+    const bytes = source.end + 1 - source.start
+    eachKey(source, (start, end) => lookup.add(source.buffer, start, end, out.bytes()))
+    if (!out.hasRoomFor(bytes)) await out.flush()
+    out.add(source.buffer, source.start, source.end + 1)
+    counts.add(source, bytes)
+    addTo(parts, source, bytes)
+    if (source.effectiveMs !== source.head.timestampMs) corrected++
+    fromMs ||= source.effectiveMs
+    toMs = source.effectiveMs
+  }
+  const sha256 = await out.close()
+  const index = lookup.close()
+  faultPoint('publish.merged')
+  await Promise.all([file.sync(), indexFile.sync()])
+  return {
+    day,
+    revision,
+    entries: parts.values().reduce((sum, part) => sum + part.entries, 0),
+    bytes: out.bytes(),
+    sha256,
+    from: new Date(fromMs).toISOString(),
+    to: new Date(toMs).toISOString(),
+    corrected,
+    streams: next.value.flatMap(({ stream, bytes, unreadable }) => {
+      const part = parts.get(stream)
+      return part ? [{ ...part, journalBytes: bytes, unreadable }] : []
+    }),
+    ...counts.result(),
+    index,
   }
 }
 
-/** Gathers, hashes and writes; memory is one buffer. */
-function writer(fd: number) {
+/** Gathers, hashes and writes. Two buffers: one is written while the other fills. */
+function writer(file: FileHandle) {
   const hash = createHash('sha256')
-  let buffer = Buffer.allocUnsafe(outBytes)
+  let filling = Buffer.allocUnsafe(outBytes)
+  let spare = Buffer.allocUnsafe(outBytes)
   let filled = 0
-  let written = 0
-  const flush = () => {
-    const bytes = buffer.subarray(0, filled)
+  let flushed = 0
+  let writing = Promise.resolve()
+  const flush = async () => {
+    const bytes = filling.subarray(0, filled)
     hash.update(bytes)
-    writeWhole(fd, bytes)
-    written += filled
+    await writing
+    writing = file.writeFile(bytes)
+    // Awaited by the next flush; until then a rejection must not count as unhandled.
+    writing.catch(() => {})
+    ;[filling, spare] = [spare, filling]
+    flushed += filled
     filled = 0
   }
   return {
-    write(bytes: Buffer, start: number, end: number) {
-      if (filled + end - start > buffer.length) flush()
-      if (end - start > buffer.length) buffer = Buffer.allocUnsafe(end - start)
-      filled += bytes.copy(buffer, filled, start, end)
+    hasRoomFor: (bytes: number) => filled + bytes <= filling.length,
+    add(bytes: Buffer, start: number, end: number) {
+      filled += bytes.copy(filling, filled, start, end)
     },
-    bytes: () => written + filled,
-    close() {
-      flush()
+    flush,
+    bytes: () => flushed + filled,
+    async close() {
+      await flush()
+      await writing
       return hash.digest('hex')
     },
   }
 }
 
-function addTo(parts: Map<Source, StreamPart>, source: Source, bytes: number): void {
+function addTo(parts: Map<string, StreamPart>, source: Source, bytes: number): void {
   const { seq } = source.head
-  const part = parts.get(source)
+  const part = parts.get(source.stream)
   if (!part) {
     const { stream } = source
-    parts.set(source, {
+    parts.set(source.stream, {
       stream,
       first: seq,
       last: seq,

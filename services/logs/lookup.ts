@@ -1,5 +1,5 @@
 import { closeSync, openSync, readSync, writeSync } from 'node:fs'
-import { newline } from '@tintype/lib/telemetry/entry.ts'
+import { hashOf, matches, newline } from '@tintype/lib/telemetry/entry.ts'
 import type { Source } from './merge.ts'
 
 /**
@@ -87,14 +87,13 @@ export function* lookUp(dayFile: string, indexFile: string, blocks: Block[], key
   }
 }
 
-/** FNV-1a, folded to 16 bits. */
+/** Keys end in random digits: the last eight are enough to spread them. */
 function hash(bytes: Buffer, start: number, end: number): number {
-  let value = 0x811c9dc5
-  for (let i = start; i < end; i++) value = Math.imul(value ^ (bytes[i] as number), 0x01000193)
+  const value = hashOf(bytes, Math.max(start, end - 8), end)
   return (value ^ (value >>> 16)) & 0xffff
 }
 
-export function writeWhole(fd: number, bytes: Uint8Array): void {
+function writeWhole(fd: number, bytes: Uint8Array): void {
   for (let done = 0; done < bytes.length; ) done += writeSync(fd, bytes, done)
 }
 
@@ -125,15 +124,17 @@ const maxKeyBytes = 64
 const sessionDigits = 16
 
 /** Calls `add` with the place of each key of an entry: session, photo, trace. */
-export function eachKey(source: Source, add: (start: number, end: number) => void): void {
-  const { buffer, end, head } = source
+export function eachKey({ buffer, end, head }: Source, add: (start: number, end: number) => void): void {
   if (head.sessionAt >= 0) add(head.sessionAt, head.sessionAt + sessionDigits)
-  const payload = buffer.subarray(head.payloadAt, end)
-  for (const open of [photoOpen, traceOpen]) {
-    const at = payload.indexOf(open)
-    if (at < 0) continue
+  for (let at = head.payloadAt; at < end; at++) {
+    if (buffer[at] !== quote) continue
+    const next = buffer[at + 1]
+    // Bytes compared in place: two native searches a line cost three times as much.
+    const open = next === 0x70 ? photoOpen : next === 0x74 ? traceOpen : undefined
+    if (!open || !matches(buffer, at, open)) continue
     const from = at + open.length
-    const to = payload.indexOf(quote, from)
-    if (to > from && to - from <= maxKeyBytes) add(head.payloadAt + from, head.payloadAt + to)
+    at = from
+    while (at < end && buffer[at] !== quote) at++
+    if (at > from && at - from <= maxKeyBytes) add(from, at)
   }
 }

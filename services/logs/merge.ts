@@ -40,10 +40,11 @@ export function streamFiles(folder: string): { stream: string; file: string }[] 
 }
 
 /**
- * Calls `take` for each entry of the files in the order (effective time, stream, sequence number): a k-way merge
- * of files that are each in this order already. Memory does not grow with the entries.
+ * Gives the source that stands at the next entry, for each entry of the files in the order (effective time, stream,
+ * sequence number): a k-way merge of files that are each in this order already. Memory does not grow with the
+ * entries. Returns all sources, which then tell what was covered.
  */
-export function merge(files: { stream: string; file: string }[], take: (source: Source) => void): Source[] {
+export function* merge(files: { stream: string; file: string }[]): Generator<Source, Source[]> {
   const bufferBytes = Math.min(
     maxBufferBytes,
     Math.max(minBufferBytes, Math.floor(buffersBytes / Math.max(1, files.length))),
@@ -52,7 +53,7 @@ export function merge(files: { stream: string; file: string }[], take: (source: 
   try {
     const heap = sources.filter(advance).sort((a, b) => (isBefore(a, b) ? -1 : 1))
     for (let top = heap[0]; top; top = heap[0]) {
-      take(top)
+      yield top
       if (!advance(top)) {
         const last = heap.pop() as Reading
         if (last !== top) heap[0] = last

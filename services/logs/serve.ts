@@ -1,4 +1,3 @@
-import { join } from 'node:path'
 import { adminApp, listen } from '@tintype/lib/http.ts'
 import type { Running } from '@tintype/lib/run.ts'
 import { secret } from '@tintype/lib/secrets.ts'
@@ -8,15 +7,17 @@ import { ownFolder } from '@tintype/lib/telemetry/own.ts'
 import { version } from '@tintype/lib/version.ts'
 import { createLogsApp } from './app.ts'
 import type { Config } from './config.ts'
+import { foldersIn } from './daily.ts'
 import { openJournal } from './journal.ts'
+import { publishWhenDue } from './schedule.ts'
 
 /** The log server: takes entries, publishes each day when it is over, and shows them. */
 export async function serve(config: Config): Promise<Running> {
-  const folder = join(config.DATA_DIR, 'logs', 'streams')
-  const release = ownFolder(folder)
-  if (release === 'taken') throw new Error(`another log server owns ${folder}`)
+  const folders = foldersIn(config.DATA_DIR)
+  const release = ownFolder(folders.streams)
+  if (release === 'taken') throw new Error(`another log server owns ${folders.streams}`)
   const metrics = createMetrics('logs', version)
-  const journal = openJournal(folder)
+  const journal = openJournal(folders.streams)
   const token = secret('INGEST_TOKEN', config.INGEST_TOKEN, config.DATA_DIR)
   let url: string | undefined
   // Its own entries come in by the same door as all others.
@@ -29,11 +30,14 @@ export async function serve(config: Config): Promise<Running> {
     config.ADMIN_HOST,
     config.LOGS_ADMIN_PORT,
   )
+  const stopping = new AbortController()
+  publishWhenDue(folders, config.DATA_DIR, log, stopping.signal)
   log.info('logs.started', { version })
   return {
     endpoints: { logs: listening.url, logsAdmin: admin.url },
     async stop() {
       log.info('logs.stopping')
+      stopping.abort()
       await log.close()
       await listening.close(config.GRACE_SECONDS * 1000)
       await admin.close(0)

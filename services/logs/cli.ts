@@ -1,0 +1,127 @@
+import { mkdirSync } from 'node:fs'
+import { setTimeout as delay } from 'node:timers/promises'
+import { ownFolder } from '@tintype/lib/telemetry/own.ts'
+import { type Folders, publish } from './daily.ts'
+import { waitForHeld, waitForShippersMs } from './held.ts'
+import { type Estimate, sizing } from './sizing.ts'
+import { dayMs, dayOf } from './stamp.ts'
+import { type Entry, isKey, serviceOf, timeline, timeOf } from './timeline.ts'
+import { isSound, verify } from './verify.ts'
+
+/** What a verb of the command line found: for machines, for people, and as exit code. */
+export type Answer = { data: unknown; text: string; code: 0 | 1 | 2 }
+
+/** Another publish of five million entries is over by then. */
+const waitForPublishMs = 120_000
+
+/** Publishes a day once the local shippers have sent what they hold; default: yesterday. */
+export async function publishDay(folders: Folders, day = dayOf(Date.now() - dayMs)): Promise<Answer> {
+  const held = await waitForHeld(folders, waitForShippersMs)
+  const release = await own(folders.days)
+  try {
+    const manifest = await publish(folders, day)
+    if (!manifest) return { data: { day, held, published: null }, text: `${day}: no entries\n`, code: 2 }
+    const { revision, entries, bytes, streams, sha256 } = manifest
+    const lines = [
+      `${day} revision ${revision}: ${count(entries, 'entry')} of ${count(streams.length, 'stream')}, ${size(bytes)}, sha256 ${sha256}`,
+    ]
+    for (const { stream, from, to } of held)
+      lines.push(`not shipped yet: ${stream} ${from} to ${to}; publish again later`)
+    return { data: { ...manifest, held }, text: `${lines.join('\n')}\n`, code: held.length > 0 ? 1 : 0 }
+  } finally {
+    release()
+  }
+}
+
+/** One publisher at a time: the server's own and a person's could make the same revision. */
+async function own(folder: string): Promise<() => void> {
+  mkdirSync(folder, { recursive: true })
+  for (const deadline = Date.now() + waitForPublishMs; ; await delay(100)) {
+    const release = ownFolder(folder)
+    if (release !== 'taken') return release
+    if (Date.now() > deadline) throw new Error('another publish is under way')
+  }
+}
+
+export function showTimeline(folders: Folders, key: string | undefined, day?: string): Answer {
+  if (key === undefined || !isKey(key))
+    return {
+      data: null,
+      text: 'timeline needs --session, --photo or --trace: the id as entries carry it\n',
+      code: 2,
+    }
+  const found = timeline(folders, key, day)
+  const text = `${found.entries.map(line).join('\n')}${found.cut ? '\n… and more' : ''}`
+  return found.entries.length > 0
+    ? { data: found, text: `${text}\n`, code: 0 }
+    : { data: found, text: `No entry names ${key}.\n`, code: 2 }
+}
+
+function line(entry: Entry): string {
+  const { event, level, trace, ...facts } = entry.payload
+  const mark = entry.effective_at ? '~' : ' '
+  return `${timeOf(entry)}${mark} ${serviceOf(entry).padEnd(12)} ${level.padEnd(5)} ${event.padEnd(22)} ${JSON.stringify(facts)}`
+}
+
+export function showSizing(folders: Folders): Answer {
+  const found = sizing(folders.days, dayOf(Date.now()))
+  if (found.days.length === 0) return { data: found, text: 'No day is published yet.\n', code: 2 }
+  const largest = Math.max(...found.days.map(({ bytes }) => bytes))
+  const rows = found.days.map(
+    ({ day, entries, bytes, sessions }) =>
+      `${day} ${'▇'.repeat(Math.ceil((30 * bytes) / largest)).padEnd(30)} ${size(bytes).padStart(9)} ${count(entries, 'entry').padStart(18)}, a session ${size(sessions.p50)} (p99 ${size(sessions.p99)})`,
+  )
+  const newest = found.days.at(-1)
+  const shares = (counts: Record<string, { entries: number; bytes: number }>) =>
+    Object.entries(counts)
+      .slice(0, 10)
+      .map(
+        ([name, { entries, bytes }]) =>
+          `  ${name.padEnd(28)} ${size(bytes).padStart(9)} ${count(entries, 'entry')}`,
+      )
+  const text = [
+    ...rows,
+    `by service, ${newest?.day}:`,
+    ...shares(newest?.services ?? {}),
+    `by event, ${newest?.day}:`,
+    ...shares(newest?.events ?? {}),
+    `largest session: ${newest?.sessions.largest.map(({ session, bytes }) => `${session} ${size(bytes)}`)[0] ?? 'none'}`,
+    `compresses ${found.compressionRatio?.toFixed(1)} to 1`,
+    found.bytesPerDay === null
+      ? 'No whole day yet: no forecast.'
+      : `${size(found.bytesPerDay)} on disk a day, growing by ${interval(found.growthPerDay, size)} a day; ${size(found.freeBytes)} free: full in ${interval(found.daysUntilFull, String)} days`,
+  ]
+  return { data: found, text: `${text.join('\n')}\n`, code: 0 }
+}
+
+const interval = ({ low, likely, high }: Estimate, show: (value: number) => string): string => {
+  const each = (value: number | null) => (value === null ? 'over 3650' : show(value))
+  return `${each(likely)} (${each(low)} to ${each(high)})`
+}
+
+export async function showVerify(folders: Folders, day?: string): Promise<Answer> {
+  const verdicts = await verify(folders, day)
+  if (verdicts.length === 0)
+    return { data: verdicts, text: `${day ?? 'No day'} is not published${day ? '' : ' yet'}.\n`, code: 2 }
+  const text = verdicts.flatMap(({ day, revision, entries, faults, missing, late }) => [
+    `${day} revision ${revision}: ${count(entries, 'entry')}, ${faults.length + missing.length === 0 ? 'whole' : 'NOT whole'}`,
+    ...faults.map(fault => `  ${fault}`),
+    ...missing.map(
+      ({ stream, ranges }) =>
+        `  missing of ${stream}: ${ranges.map(([a, b]) => (a === b ? a : `${a}–${b}`)).join(', ')}`,
+    ),
+    ...(late ? ['  more has come since: publish the day again'] : []),
+  ])
+  return { data: verdicts, text: `${text.join('\n')}\n`, code: verdicts.every(isSound) ? 0 : 1 }
+}
+
+function count(n: number, noun: string): string {
+  const plural = noun.endsWith('y') ? `${noun.slice(0, -1)}ies` : `${noun}s`
+  return `${n.toLocaleString('en')} ${n === 1 ? noun : plural}`
+}
+
+function size(bytes: number): string {
+  const units = ['B', 'kB', 'MB', 'GB', 'TB']
+  const power = bytes === 0 ? 0 : Math.min(4, Math.max(0, Math.floor(Math.log10(Math.abs(bytes)) / 3)))
+  return `${(bytes / 1000 ** power).toFixed(power === 0 ? 0 : 1)} ${units[power]}`
+}

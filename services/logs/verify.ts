@@ -1,0 +1,98 @@
+import { createHash } from 'node:crypto'
+import { createReadStream } from 'node:fs'
+import { join } from 'node:path'
+import { createInterface } from 'node:readline'
+import { type Folders, hasNews } from './daily.ts'
+import { dayFile, type Manifest, newestManifests, type Range } from './manifest.ts'
+import { streamFiles } from './merge.ts'
+import { type Entry, splitId, timeOf } from './timeline.ts'
+
+export type Verdict = {
+  day: string
+  revision: number
+  entries: number
+  /** What is wrong with the file: damage, order, doubled entries. Empty: it is what its manifest says. */
+  faults: string[]
+  missing: { stream: string; ranges: Range[] }[]
+  /** The journals hold more than this revision: publish the day again. */
+  late: boolean
+}
+
+/** The first few tell what is wrong; the rest is the same. */
+const maxFaults = 10
+
+/**
+ * Reads published days line by line, apart from the code that merged them, and compares with their manifests. An
+ * entry is missing when its stream has a later one, on this day or the published days before.
+ */
+export async function verify({ streams, days }: Folders, day?: string): Promise<Verdict[]> {
+  const manifests = newestManifests(days)
+  const chosen = manifests.filter(manifest => day === undefined || manifest.day === day)
+  const verdicts: Verdict[] = []
+  for (const manifest of chosen) {
+    const before = manifests.filter(each => each.day < manifest.day)
+    verdicts.push({
+      ...(await check(days, manifest, before)),
+      late: hasNews(streamFiles(join(streams, manifest.day)), manifest),
+    })
+  }
+  return verdicts
+}
+
+export const isSound = ({ faults, missing }: Verdict): boolean => faults.length === 0 && missing.length === 0
+
+async function check(folder: string, manifest: Manifest, before: Manifest[]): Promise<Omit<Verdict, 'late'>> {
+  const file = createReadStream(dayFile(folder, manifest))
+  const hash = createHash('sha256')
+  file.on('data', bytes => hash.update(bytes))
+  const faults: string[] = []
+  const lastOf = lastBefore(before)
+  const missing = new Map<string, Range[]>()
+  let entries = 0
+  let previous = ''
+  for await (const line of createInterface({ input: file, crlfDelay: Number.POSITIVE_INFINITY })) {
+    entries++
+    const fault = checkLine(line, previous, lastOf, missing)
+    if (typeof fault === 'string') previous = fault
+    else if (faults.length < maxFaults) faults.push(`line ${entries}: ${fault.message}`)
+  }
+  if (hash.digest('hex') !== manifest.sha256) faults.push('its sha256 is not the manifest’s')
+  if (entries !== manifest.entries) faults.push(`${entries} entries, ${manifest.entries} in the manifest`)
+  return {
+    day: manifest.day,
+    revision: manifest.revision,
+    entries,
+    faults,
+    missing: [...missing].map(([stream, ranges]) => ({ stream, ranges })),
+  }
+}
+
+/** Checks one line against what came before; gives its place in the order, or what is wrong. */
+function checkLine(
+  line: string,
+  previous: string,
+  lastOf: Map<string, number>,
+  missing: Map<string, Range[]>,
+): string | { message: string } {
+  let entry: Entry
+  try {
+    entry = JSON.parse(line)
+  } catch {
+    return { message: 'not JSON' }
+  }
+  if (Object.keys(entry).slice(0, 4).join() !== 'id,session,timestamp,payload')
+    return { message: 'not an entry of the schema' }
+  const { stream, seq } = splitId(entry.id)
+  const last = lastOf.get(stream) ?? 0
+  if (seq <= last) return { message: `${entry.id} comes after ${last} of its stream` }
+  if (seq > last + 1) missing.set(stream, [...(missing.get(stream) ?? []), [last + 1, seq - 1]])
+  lastOf.set(stream, seq)
+  const place = `${timeOf(entry)} ${stream} ${String(seq).padStart(16, '0')}`
+  return place > previous ? place : { message: `${entry.id} is earlier than the line before` }
+}
+
+function lastBefore(manifests: Manifest[]): Map<string, number> {
+  const last = new Map<string, number>()
+  for (const { streams } of manifests) for (const { stream, last: seq } of streams) last.set(stream, seq)
+  return last
+}

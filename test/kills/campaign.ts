@@ -38,7 +38,7 @@ export async function campaign(
     for (let trial = 1; trial <= trials; trial++) {
       const random = randomNumbers(seed + trial)
       const ledger = join(folder, `ledger-${trial}.ndjson`)
-      const load = startLoad(tintype.address, images, ledger, randomNumbers(seed - trial))
+      const load = await startLoad(tintype.address, images, ledger, randomNumbers(seed - trial))
       const killed: string[] = []
       for (const { afterMs, victim } of plan(random)) {
         await setTimeout(afterMs)
@@ -47,6 +47,7 @@ export async function campaign(
         killed.push(victim)
       }
       await load.stop()
+      await answers(tintype.address)
       const verdict = await verify(tintype, ledger, load)
       total.acknowledged += verdict.acknowledged
       total.findings.push(...verdict.findings)
@@ -92,6 +93,18 @@ async function cutPower(tintype: Tintype): Promise<Tintype> {
   await tintype.stop('SIGKILL')
   while (processes().some(({ pid }) => everything.includes(pid))) await setTimeout(10)
   return startTintype(tintype.dataDir, portsOf(tintype))
+}
+
+/** The last to be killed may be on its way back: the longest pause between two starts is 5 s. */
+const backMs = 30_000
+
+async function answers(address: string): Promise<void> {
+  for (const deadline = Date.now() + backMs; ; await setTimeout(50)) {
+    const answer = await fetch(address).catch(() => undefined)
+    await answer?.body?.cancel()
+    if (answer?.ok) return
+    if (Date.now() > deadline) throw new Error(`the service did not come back within ${backMs / 1000} s`)
+  }
 }
 
 const descendants = (pid: number): ReturnType<typeof childrenOf> =>

@@ -31,13 +31,18 @@ const insistMs = 60_000
  * People that upload one photo after the other. Half of the uploads carry an Idempotency-Key and are repeated until
  * they are answered; the others are sent once.
  */
-export function startLoad(address: string, images: Buffer[], ledger: string, random: () => number): Load {
+export async function startLoad(
+  address: string,
+  images: Buffer[],
+  ledger: string,
+  random: () => number,
+): Promise<Load> {
   const unanswered = new Map<string, number>()
   const people = Array.from({ length: clients }, () => person(address))
+  for (const someone of people) await someone.request('/photos')
   let stopping = false
 
   async function run(someone: Person, name: number): Promise<void> {
-    await someone.request('/photos')
     const cookie = someone.cookie as string
     for (let count = 0; !stopping; count++) {
       const image = images[Math.floor(random() * images.length)] as Buffer

@@ -23,8 +23,8 @@ export type Watch = {
   views(): readonly View[]
   /** When the source last answered, epoch milliseconds. */
   seenAt(): number
-  /** Alerts that another evaluator (Alertmanager) reports; joined with our own by group and name. */
-  report(alerts: readonly Alert[]): void
+  /** What Alertmanager says of some alerts, and which of them fire; joined with our own by group and name. */
+  report(told: readonly Alert[], firing: readonly Alert[]): void
   /** Alertmanager's own sign of life. */
   heardWatchdog(): void
   stop(): Promise<void>
@@ -46,19 +46,14 @@ export function startWatch(options: {
 
   const tell = (): Promise<void> => {
     const now = Date.now()
-    return notifier.update(
-      join([...own, ...(book.noted<Alert[]>('reported') ?? []), ...silence(now, seenAt, book)]),
-      now,
-    )
+    return notifier.update(join([...own, ...reported(book), ...silence(now, seenAt, book)]), now)
   }
 
   const evaluate = async (now: Minute): Promise<void> => {
     const seen = await Promise.all(histories.map(history => refresh(history, now, log)))
     if (seen.every(Boolean)) seenAt = Date.now()
     views = histories.flatMap(history => view(history, now))
-    own = views.flatMap(({ history, standing, episodes }) =>
-      alertsOf(history.objective, standing, episodes, path => path),
-    )
+    own = views.flatMap(({ history, standing, episodes }) => alertsOf(history.objective, standing, episodes))
     await tell()
     if (heartbeat && seen.every(Boolean)) await beat(heartbeat, log)
   }
@@ -80,8 +75,10 @@ export function startWatch(options: {
   return {
     views: () => views,
     seenAt: () => seenAt,
-    report(alerts) {
-      book.note('reported', alerts)
+    report(told, firing) {
+      const spoken = new Set(told.map(keyOf))
+      const others = reported(book).filter(alert => !spoken.has(keyOf(alert)))
+      book.note('reported', [...others, ...firing])
       void tell()
     },
     heardWatchdog: () => book.note('watchdog', Date.now()),
@@ -119,8 +116,12 @@ function view(history: History, now: Minute): View[] {
 
 /** One of each group and name; our own text comes first and stays. */
 const join = (alerts: readonly Alert[]): Alert[] => [
-  ...new Map(alerts.toReversed().map(alert => [`${alert.group} ${alert.name}`, alert])).values(),
+  ...new Map(alerts.toReversed().map(alert => [keyOf(alert), alert])).values(),
 ]
+
+const keyOf = ({ group, name }: Alert): string => `${group} ${name}`
+
+const reported = (book: AlertBook): Alert[] => book.noted<Alert[]>('reported') ?? []
 
 /** What fires when those who should speak do not. */
 export function silence(nowMs: number, seenAt: number, book: AlertBook): Alert[] {

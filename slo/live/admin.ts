@@ -1,0 +1,76 @@
+import { adminApp, Problem } from '@tintype/lib/http.ts'
+import type { Log } from '@tintype/lib/telemetry/log.ts'
+import type { Metrics } from '@tintype/lib/telemetry/metrics.ts'
+import express, { type Express } from 'express'
+import type { Alert } from '../alerts/notifier.ts'
+import { addPlanned, readPlanned, removePlanned } from '../planned.ts'
+import type { Watch } from './watch.ts'
+
+/** What is read of Alertmanager's webhook, version 4. */
+type Webhook = {
+  alerts?: {
+    status: 'firing' | 'resolved'
+    labels: Record<string, string>
+    annotations?: Record<string, string>
+    startsAt: string
+  }[]
+}
+
+const watchdog = 'Watchdog'
+
+/** Administration of slo: what every service has, Alertmanager's door, and planned downtime. Never public. */
+export function createAdmin(options: {
+  metrics: Metrics
+  log: Log
+  watch: Watch
+  dataDir: string
+  ready: () => string | null
+}): Express {
+  const { watch, dataDir, log } = options
+  const app = express()
+  app.disable('x-powered-by')
+  app.post('/alerts', express.json({ limit: '1mb' }), (request, response) => {
+    const { alerts = [] } = (request.body ?? {}) as Webhook
+    const firing = alerts.filter(({ status }) => status === 'firing')
+    if (firing.some(({ labels }) => labels.alertname === watchdog)) watch.heardWatchdog()
+    const known = alerts.filter(({ labels }) => labels.alertname !== watchdog).map(toAlert)
+    if (known.length > 0)
+      watch.report(known, firing.filter(({ labels }) => labels.alertname !== watchdog).map(toAlert))
+    response.status(204).end()
+  })
+  app.get('/planned', (_request, response) => void response.json(readPlanned(dataDir)))
+  app.post('/planned', express.json({ limit: '4kb' }), (request, response) => {
+    const { at, minutes, reason = '' } = (request.body ?? {}) as Record<string, unknown>
+    const from = Math.floor(Date.parse(String(at)) / 60_000)
+    try {
+      const planned = addPlanned(dataDir, {
+        from,
+        to: from + Number(minutes),
+        reason: String(reason).slice(0, 200),
+      })
+      log.info('downtime.planned', planned)
+      response.status(201).json(planned)
+    } catch (error) {
+      if (!(error instanceof RangeError)) throw error
+      throw new Problem(400, 'bad-downtime', `Give at (a time), minutes and reason: ${error.message}.`)
+    }
+  })
+  app.delete('/planned/:id', (request, response) => {
+    removePlanned(dataDir, request.params.id)
+    response.status(204).end()
+  })
+  app.use(adminApp(options))
+  return app
+}
+
+/** The generated rules carry the objective's name and the tier, so both evaluators speak of one alert. */
+function toAlert({ labels, annotations = {}, startsAt }: NonNullable<Webhook['alerts']>[number]): Alert {
+  return {
+    group: labels.objective ?? labels.group ?? labels.alertname ?? 'unnamed',
+    name: labels.tier ?? labels.alertname ?? 'unnamed',
+    severity: labels.severity === 'page' ? 'page' : 'ticket',
+    since: Date.parse(startsAt),
+    text: annotations.summary ?? annotations.description ?? labels.alertname ?? '',
+    runbook: annotations.runbook_url ?? '',
+  }
+}

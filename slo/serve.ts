@@ -1,0 +1,131 @@
+import { readConfig } from '@tintype/lib/config.ts'
+import { listen } from '@tintype/lib/http.ts'
+import type { Running } from '@tintype/lib/run.ts'
+import { secret } from '@tintype/lib/secrets.ts'
+import { open as openStorage, storageUrl } from '@tintype/lib/storage/index.ts'
+import { logVariables, openLog } from '@tintype/lib/telemetry/log.ts'
+import { createMetrics } from '@tintype/lib/telemetry/metrics.ts'
+import { pick } from '@tintype/lib/variables.ts'
+import { version } from '@tintype/lib/version.ts'
+import { openBook } from './alerts/book.ts'
+import { createNotifier } from './alerts/notifier.ts'
+import { createAdmin } from './live/admin.ts'
+import { createSloApp } from './live/app.ts'
+import { createHistory } from './live/history.ts'
+import { startStatus } from './live/status.ts'
+import { startWatch } from './live/watch.ts'
+import { readObjectives } from './objectives.ts'
+import { startProbe } from './probe/probe.ts'
+import { startRecorder, type Target } from './recorder/recorder.ts'
+import { createStore, recorderFile } from './recorder/store.ts'
+import { embeddedSource } from './source/embedded.ts'
+import { openPrometheus } from './source/prometheus.ts'
+
+const used = pick(
+  ...logVariables,
+  'ADMIN_HOST',
+  'ALERT_WEBHOOK_URL',
+  'CONVERTER_ADMIN_PORT',
+  'GRACE_SECONDS',
+  'HEARTBEAT_URL',
+  'LOGS_ADMIN_PORT',
+  'PROBE_TOKEN',
+  'PROBE_URL',
+  'PROMETHEUS_URL',
+  'PROMISE_SECONDS',
+  'SCRAPE_SECONDS',
+  'SCRAPE_TARGETS',
+  'SLO_ADMIN_PORT',
+  'SLO_PORT',
+  'STORAGE_URL',
+  'WEB_ADMIN_PORT',
+  'WEB_PORT',
+)
+type Config = ReturnType<typeof readConfig<typeof used>>
+
+/**
+ * The service that keeps watch: probes, records, evaluates, alerts, and shows it.
+ * @throws ConfigError on a bad environment, ObjectiveError on bad objectives.
+ */
+export async function serve(environment: NodeJS.ProcessEnv): Promise<Running> {
+  const config = readConfig(environment, used)
+  const dataDir = config.DATA_DIR
+  const objectives = readObjectives()
+  const log = openLog('slo', config)
+  const metrics = createMetrics('slo', version)
+  const store = createStore(
+    recorderFile(dataDir),
+    objectives.map(({ sli }) => sli),
+  )
+  const source = config.PROMETHEUS_URL ? openPrometheus(config.PROMETHEUS_URL) : embeddedSource(store)
+  const storage = await openStorage(storageUrl(config.STORAGE_URL, dataDir), {
+    observe: (operation, adapter, seconds) =>
+      metrics.observe('tintype_storage_seconds', { operation, adapter }, seconds),
+  })
+
+  const book = openBook(`${dataDir}/slo/alerts.sqlite`)
+  let pages = ''
+  const notifier = createNotifier({ book, webhook: config.ALERT_WEBHOOK_URL, pages: () => pages, log })
+  const histories = objectives.map(objective => createHistory(objective, source))
+  const watch = startWatch({ histories, notifier, book, heartbeat: config.HEARTBEAT_URL, log })
+
+  const app = createSloApp({ metrics, log, watch, source, dataDir })
+  const listening = await listen(app, config.HOST, config.SLO_PORT)
+  pages = listening.url
+  const admin = await listen(
+    createAdmin({ metrics, log, watch, dataDir, ready: () => null }),
+    config.ADMIN_HOST,
+    config.SLO_ADMIN_PORT,
+  )
+  const recorder = startRecorder({
+    targets: targets(config, admin.url),
+    intervalMs: config.SCRAPE_SECONDS * 1000,
+    store,
+    log,
+  })
+  const probe = startProbe({
+    target: config.PROBE_URL ?? new URL(reach(config.HOST, config.WEB_PORT)),
+    token: secret('PROBE_TOKEN', config.PROBE_TOKEN, dataDir),
+    promiseSeconds: config.PROMISE_SECONDS,
+    metrics,
+    log,
+  })
+  const status = startStatus(watch, source, storage, log)
+  log.info('slo.started', { version })
+
+  return {
+    endpoints: { slo: listening.url, sloAdmin: admin.url },
+    async stop() {
+      await probe.stop()
+      await Promise.all([status.stop(), watch.stop(), recorder.stop()])
+      await Promise.all([listening.close(config.GRACE_SECONDS * 1000), admin.close(0)])
+      log.info('slo.stopped')
+      await Promise.all([storage.close(), log.close()])
+      // The embedded source reads the recorder's own file.
+      if (config.PROMETHEUS_URL) await source.close()
+      store.close()
+      book.close()
+    },
+  }
+}
+
+/** Those given, else this machine's services; its own address is known only once it listens. */
+function targets(config: Config, ownUrl: string): readonly Target[] {
+  if (config.SCRAPE_TARGETS.length > 0) return config.SCRAPE_TARGETS
+  const local = {
+    web: config.WEB_ADMIN_PORT,
+    converter: config.CONVERTER_ADMIN_PORT,
+    logs: config.LOGS_ADMIN_PORT,
+    slo: Number(new URL(ownUrl).port),
+  }
+  return Object.entries(local).map(([job, port]) => ({
+    job,
+    url: new URL('/metrics', reach(config.ADMIN_HOST, port)),
+  }))
+}
+
+/** An address to bind to that means "all" is reached on this machine's loopback. */
+function reach(host: string, port: number): string {
+  const here = host === '0.0.0.0' ? '127.0.0.1' : host === '::' ? '::1' : host
+  return `http://${here.includes(':') ? `[${here}]` : here}:${port}`
+}

@@ -9,6 +9,7 @@ const verbs: Record<string, () => Promise<{ verb: Verb }>> = {
   backtest: () => import('./verbs/backtest.ts'),
   report: () => import('./verbs/report.ts'),
   rules: () => import('./verbs/rules.ts'),
+  serve: () => import('./verbs/serve.ts'),
 }
 
 async function main([name = '', ...args]: string[]): Promise<number> {

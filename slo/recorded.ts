@@ -33,9 +33,14 @@ export async function readRecorded(
   }
 }
 
-type Read = { objective: Objective; slots: Slot[] }
+type Read = { objective: Objective; slots: readonly Slot[] }
 
-async function startOf(source: Source, read: Read[], from: Minute): Promise<Minute | undefined> {
+/** When the promise began, of what was read from `from` on. */
+export async function startOf(
+  source: Source,
+  read: readonly Read[],
+  from: Minute,
+): Promise<Minute | undefined> {
   const probesFirst = read.toSorted((a, b) => rank(a) - rank(b))
   for (const { objective, slots } of probesFirst) {
     const first = slots.find(({ unknown }) => !unknown)?.start

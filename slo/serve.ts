@@ -67,7 +67,7 @@ export async function serve(environment: NodeJS.ProcessEnv): Promise<Running> {
   let pages = ''
   const notifier = createNotifier({ book, webhook: config.ALERT_WEBHOOK_URL, pages: () => pages, log })
   const histories = objectives.map(objective => createHistory(objective, source))
-  const watch = startWatch({ histories, notifier, book, heartbeat: config.HEARTBEAT_URL, log })
+  const watch = startWatch({ histories, source, notifier, book, heartbeat: config.HEARTBEAT_URL, log })
 
   const app = createSloApp({ metrics, log, watch, source, dataDir })
   const listening = await listen(app, config.HOST, config.SLO_PORT)

@@ -1,8 +1,9 @@
-import { complement, toNumber } from '../fraction.ts'
+import { toNumber } from '../fraction.ts'
 import type { Planned } from '../planned.ts'
 import { judge } from '../sli.ts'
-import type { Minute } from '../source/index.ts'
-import type { View, Watch } from './watch.ts'
+import type { Minute, Slot } from '../source/index.ts'
+import type { View } from './view.ts'
+import type { Watch } from './watch.ts'
 
 /** What the pages draw. Times are ISO 8601 in UTC; strips have one character or number a minute, oldest first. */
 export type State = {
@@ -29,7 +30,16 @@ export type ObjectiveState = {
   budget: number
   budgetLeft: number
   goneAt: string | null
-  tiers: (View['standing']['tiers'][number] & { since: string | null })[]
+  tiers: {
+    name: string
+    severity: 'page' | 'ticket'
+    longMinutes: number
+    shortMinutes: number
+    factor: number
+    burnLong: number
+    burnShort: number
+    firing: boolean
+  }[]
   alerts: {
     tier: string
     severity: 'page' | 'ticket'
@@ -40,7 +50,7 @@ export type ObjectiveState = {
   runbook: string
   strip: {
     from: string
-    /** Minutes: o online, x offline, u no data, p planned and offline, '.' before the promise. Photos: bad ones a minute. */
+    /** o all good, x something bad, u no data, p bad in planned downtime, '.' before the promise began. */
     states: string
     good: number[]
     bad: number[]
@@ -62,57 +72,58 @@ export function stateOf(watch: Watch, planned: readonly Planned[]): State {
 const time = (minute: Minute): string => new Date(minute * 60_000).toISOString()
 
 function objectiveState(view: View, planned: readonly Planned[]): ObjectiveState {
-  const { objective } = view.history
-  const { standing, episodes } = view
-  const firing = new Map(
-    episodes.filter(({ clears }) => clears === null).map(({ tier, fires }) => [tier, fires]),
-  )
+  const { objective, standing, firings, burns, goneAt } = view
   return {
     name: objective.name,
     displayName: objective.displayName,
     description: objective.description,
     unit: objective.method === 'Timeslices' ? 'minutes' : 'photos',
-    target: 1 - toNumber(complement(objective.target)),
+    target: toNumber(objective.target),
     windowMinutes: objective.windowMinutes,
-    from: time(standing.from),
-    to: time(standing.at),
+    from: time(standing.span.from),
+    to: time(standing.span.to),
     good: standing.good,
     bad: standing.bad,
-    unknown: standing.unknownMinutes,
+    unknown: standing.unknown,
     budget: standing.budget,
     budgetLeft: standing.budgetLeft,
-    goneAt: standing.goneAt === null ? null : time(standing.goneAt),
-    tiers: standing.tiers.map(tier => {
-      const since = firing.get(tier.name)
-      return { ...tier, since: since === undefined ? null : time(since) }
-    }),
-    alerts: episodes.map(({ fires, clears, ...rest }) => ({
-      ...rest,
+    goneAt: goneAt === null ? null : time(goneAt),
+    tiers: burns.map(({ tier, long, short }) => ({
+      name: tier.name,
+      severity: tier.severity,
+      longMinutes: tier.longMinutes,
+      shortMinutes: tier.shortMinutes,
+      factor: tier.factor,
+      burnLong: long,
+      burnShort: short,
+      firing: firings.some(firing => firing.tier === tier && firing.clears === null),
+    })),
+    alerts: firings.map(({ tier, fires, clears, budgetUsed }) => ({
+      tier: tier.name,
+      severity: tier.severity,
       fires: time(fires),
       clears: clears === null ? null : time(clears),
+      budgetUsedAtFire: budgetUsed,
     })),
     runbook: objective.runbook,
     strip: strip(view, planned),
   }
 }
 
-function strip({ history, standing }: View, planned: readonly Planned[]): ObjectiveState['strip'] {
-  const { slots, from, start } = history.current()
-  const { method } = history.objective
-  const first = standing.at - stripMinutes
-  const minutes = Array.from({ length: stripMinutes }, (_, i) => slots[first + i - from])
+function strip({ objective, known, at }: View, planned: readonly Planned[]): ObjectiveState['strip'] {
+  const first = at - stripMinutes
+  const minutes = Array.from({ length: stripMinutes }, (_, i) => known.slots[first + i - known.from])
   const isPlanned = (minute: Minute) => planned.some(each => minute >= each.from && minute < each.to)
-  const letter = (minute: Minute): string => {
-    const slot = slots[minute - from]
-    if (!slot || start === null || minute < start) return '.'
-    const { good, unknown } = judge(method, slot)
-    if (method === 'Timeslices' && good === 1) return 'o'
-    if (isPlanned(minute)) return 'p'
-    return unknown ? 'u' : slot.good === slot.total ? 'o' : 'x'
+  const letter = (slot: Slot | undefined): string => {
+    if (!slot) return '.'
+    const { good, total, unknown } = judge(objective.method, slot)
+    if (good === total && !unknown) return 'o'
+    if (isPlanned(slot.start)) return 'p'
+    return unknown ? 'u' : 'x'
   }
   return {
     from: time(first),
-    states: minutes.map((_, i) => letter(first + i)).join(''),
+    states: minutes.map(letter).join(''),
     good: minutes.map(slot => slot?.good ?? 0),
     bad: minutes.map(slot => (slot ? slot.total - slot.good : 0)),
   }

@@ -3,7 +3,8 @@ import type { Storage } from '@tintype/lib/storage/index.ts'
 import type { Log } from '@tintype/lib/telemetry/log.ts'
 import { judge } from '../sli.ts'
 import type { Source } from '../source/index.ts'
-import type { View, Watch } from './watch.ts'
+import type { View } from './view.ts'
+import type { Watch } from './watch.ts'
 
 const everyMs = 15_000
 
@@ -22,29 +23,26 @@ export type Status = {
  * it is old.
  */
 export async function readStatus(watch: Watch, source: Source): Promise<Status | null> {
-  const slices = watch.views().find(({ history }) => history.objective.method === 'Timeslices')
-  const events = watch.views().find(({ history }) => history.objective.method === 'Occurrences')
+  const slices = watch.views().find(({ objective }) => objective.method === 'Timeslices')
+  const events = watch.views().find(({ objective }) => objective.method === 'Occurrences')
   if (!slices) return null
   const { standing } = slices
   return {
     online: await isOnline(slices, source),
     budgetLeftMinutes: Math.max(0, standing.budgetLeft),
     budgetMinutes: standing.budget,
-    keptRatio: events ? ratio(events) : null,
+    keptRatio: events?.standing.ratio ?? null,
     at: new Date().toISOString(),
   }
 }
 
 /** The minute that runs, as far as it is known; before its first journey has ended, the one before. */
-async function isOnline({ history: { objective } }: View, source: Source): Promise<boolean> {
+async function isOnline({ objective }: View, source: Source): Promise<boolean> {
   const minute = Math.floor(Date.now() / 60_000)
   const [before, now] = await source.slots(objective.sli, minute - 1, minute + 1)
   const latest = now && now.total > 0 ? now : before
   return latest !== undefined && judge(objective.method, latest).good === 1
 }
-
-const ratio = ({ standing: { good, bad } }: View): number | null =>
-  good + bad === 0 ? null : good / (good + bad)
 
 /** Writes `status.json` into storage each 15 s. */
 export function startStatus(

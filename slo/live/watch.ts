@@ -4,9 +4,10 @@ import type { Log } from '@tintype/lib/telemetry/log.ts'
 import type { AlertBook } from '../alerts/book.ts'
 import type { Alert, Notifier } from '../alerts/notifier.ts'
 import { alertsOf } from '../alerts/text.ts'
-import type { Minute } from '../source/index.ts'
+import { startOf } from '../recorded.ts'
+import type { Minute, Source } from '../source/index.ts'
 import type { History } from './history.ts'
-import { type Episode, episodes, type Standing, standing } from './standing.ts'
+import { type View, viewOf } from './view.ts'
 
 /** After the full minute, so that its last scrape is in. */
 const settleMs = 2_000
@@ -15,8 +16,8 @@ const blindMs = 3 * 60_000
 /** Alertmanager repeats its Watchdog each minute (k8s and compose configure it so). */
 const watchdogMs = 5 * 60_000
 const heartbeatTimeoutMs = 5_000
-
-export type View = { history: History; standing: Standing; episodes: Episode[] }
+/** The group of alerts about the monitoring itself. */
+const monitoring = 'monitoring'
 
 export type Watch = {
   /** What the last evaluation saw; empty before the promise began. */
@@ -33,16 +34,19 @@ export type Watch = {
 /** Evaluates every promise each minute, tells the notifier, and watches that it does. */
 export function startWatch(options: {
   histories: readonly History[]
+  source: Source
   notifier: Notifier
   book: AlertBook
   heartbeat: URL | null
   log: Log
 }): Watch {
-  const { histories, notifier, book, heartbeat, log } = options
+  const { histories, source, notifier, book, heartbeat, log } = options
   const stopping = new AbortController()
   let views: View[] = []
   let seenAt = Date.now()
-  let own: Alert[] = []
+  // Until the first evaluation, what was told still stands: a restart ends no alert.
+  let own: Alert[] = book.told().flatMap(({ group, alerts }) => (group === monitoring ? [] : alerts))
+  let start: Minute | undefined
 
   const tell = (): Promise<void> => {
     const now = Date.now()
@@ -52,8 +56,17 @@ export function startWatch(options: {
   const evaluate = async (now: Minute): Promise<void> => {
     const seen = await Promise.all(histories.map(history => refresh(history, now, log)))
     if (seen.every(Boolean)) seenAt = Date.now()
-    views = histories.flatMap(history => view(history, now))
-    own = views.flatMap(({ history, standing, episodes }) => alertsOf(history.objective, standing, episodes))
+    start ??= await startOf(
+      source,
+      histories.map(({ objective, known }) => ({ objective, slots: known().slots })),
+      Math.min(...histories.map(({ known }) => known().from)),
+    )
+    const begun = start
+    views =
+      begun === undefined || begun >= now
+        ? []
+        : histories.map(({ objective, known }) => viewOf(objective, known(), begun, now))
+    if (views.length > 0) own = views.flatMap(alertsOf)
     await tell()
     if (heartbeat && seen.every(Boolean)) await beat(heartbeat, log)
   }
@@ -100,20 +113,6 @@ async function refresh(history: History, now: Minute, log: Log): Promise<boolean
   }
 }
 
-function view(history: History, now: Minute): View[] {
-  const { tally, from, start } = history.current()
-  if (start === null || start >= now) return []
-  const { objective } = history
-  // A minute before the promise began is no minute of it: nobody is woken by the time before.
-  return [
-    {
-      history,
-      standing: standing(objective, tally, start, now),
-      episodes: episodes(objective, tally, Math.max(from, start), now),
-    },
-  ]
-}
-
 /** One of each group and name; our own text comes first and stays. */
 const join = (alerts: readonly Alert[]): Alert[] => [
   ...new Map(alerts.toReversed().map(alert => [keyOf(alert), alert])).values(),
@@ -127,7 +126,7 @@ const reported = (book: AlertBook): Alert[] => book.noted<Alert[]>('reported') ?
 export function silence(nowMs: number, seenAt: number, book: AlertBook): Alert[] {
   const watchdog = book.noted<number>('watchdog')
   const alert = (name: string, since: number, text: string): Alert => ({
-    group: 'monitoring',
+    group: monitoring,
     name,
     severity: 'page',
     since,

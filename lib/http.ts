@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { once } from 'node:events'
-import { createServer, type Server } from 'node:http'
+import { createServer, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { trace } from '@opentelemetry/api'
@@ -189,7 +189,7 @@ export type Listening = {
 /** Starts an app; port 0 is any free port. */
 export async function listen(app: Express, host: string, port: number): Promise<Listening> {
   const server = createServer(app)
-  server.on('clientError', answerUnparsed)
+  answerUnparsed(server)
   server.listen(port, host)
   await once(server, 'listening')
   const { port: actual } = server.address() as AddressInfo
@@ -211,18 +211,25 @@ export async function listen(app: Express, host: string, port: number): Promise<
 /** After an answer to a request that could not be parsed, how long the rest of what the client sends is dropped. */
 const lingerMs = 2_000
 
-/** What Node's parser refuses never reaches the app: it is answered on the bare socket. */
-function answerUnparsed(error: NodeJS.ErrnoException, socket: Duplex): void {
-  if (error.code === 'ECONNRESET' || !socket.writable) return void socket.destroy()
-  const problem = unparsed(error.code)
-  const body = problemBody(problem)
-  socket.end(
-    `HTTP/1.1 ${problem.status} ${titles[problem.status]}\r\nContent-Type: ${problemType}\r\n` +
-      `Content-Length: ${Buffer.byteLength(body)}\r\nConnection: close\r\n\r\n${body}`,
-  )
-  // Closing with unread bytes resets the connection, and the client loses the answer.
-  socket.resume()
-  setTimeout(() => socket.destroy(), lingerMs).unref()
+/** What Node's parser refuses never reaches the app: it is answered as a problem on the bare socket. */
+function answerUnparsed(server: Server): void {
+  const exchanges = new WeakMap<Duplex, ServerResponse>()
+  server.prependListener('request', (request, response) => exchanges.set(request.socket, response))
+  server.on('clientError', (error: NodeJS.ErrnoException, socket) => {
+    const last = exchanges.get(socket)
+    const answered = last?.headersSent && !last.req.complete
+    const left = error.code === 'ECONNRESET' || error.code === 'HPE_INVALID_EOF_STATE' || !socket.writable
+    if (answered || left) return void socket.destroy()
+    const problem = unparsed(error.code)
+    const body = problemBody(problem)
+    socket.end(
+      `HTTP/1.1 ${problem.status} ${titles[problem.status]}\r\nContent-Type: ${problemType}\r\n` +
+        `Content-Length: ${Buffer.byteLength(body)}\r\nConnection: close\r\n\r\n${body}`,
+    )
+    // Closing with unread bytes resets the connection, and the client loses the answer.
+    socket.resume()
+    setTimeout(() => socket.destroy(), lingerMs).unref()
+  })
 }
 
 function unparsed(code: string | undefined): Problem {

@@ -5,6 +5,7 @@ import { traceIdOf } from '@tintype/lib/telemetry/trace.ts'
 import express, { type Express, type RequestHandler } from 'express'
 import { maxExperienceSeconds } from './deliver.ts'
 import { original, thumbnail } from './images.ts'
+import { openapi } from './openapi.ts'
 import { refused, refuseEarly, upload } from './post.ts'
 import { countOutcome } from './promise.ts'
 import { sessions, visitorOf } from './session.ts'
@@ -14,15 +15,15 @@ import type { Web } from './web.ts'
 
 const photosPerPage = 50
 
-/** Every route of the public port. */
+/** Every route of the public port. @throws when the page cannot be read. */
 export function createWebApp(web: Web): Express {
+  const pages = openPages(`${import.meta.dirname}/page`, { values: { ...web.limits } })
   const app = createApp(web)
-  const { maxUploadBytes, promiseSeconds } = web.limits
-  const pages = openPages(`${import.meta.dirname}/page`, { values: { maxUploadBytes, promiseSeconds } })
   app.set('trust proxy', 'loopback, linklocal, uniquelocal') // only a proxy beside us may say who the client is
   app.use(pages.assets) // before the session: what everybody may keep carries no cookie
   app.use(securityHeaders, sessions(web.sessionSecret))
   app.get('/', pages.html('index.html'))
+  app.get('/openapi.json', (_request, response) => void response.json(openapi))
   app.post('/photos', refuseEarly(web), upload(web), refused(web))
   app.get('/photos', list(web))
   app.get('/photos/:id', show(web))

@@ -62,8 +62,9 @@ async function send(
   { record }: Photo,
   file: string,
 ): Promise<boolean> {
-  response.set({ ETag: `"${record.id}.${file}"`, 'Cache-Control': immutable })
-  if (request.fresh) {
+  const etag = `"${record.id}.${file}"`
+  response.set({ ETag: etag, 'Cache-Control': immutable })
+  if (has(request, etag)) {
     response.status(304).end()
     return false
   }
@@ -72,6 +73,10 @@ async function send(
   response.set('Content-Length', String(found.bytes))
   return request.method === 'HEAD' ? skip(found, response) : stream(found, response)
 }
+
+/** Express's own `fresh` answers in full to whoever sends `Cache-Control: no-cache` too, as fetch does. */
+const has = (request: Request, etag: string): boolean =>
+  (request.get('if-none-match') ?? '').split(',').some(each => each.trim().replace(/^W\//, '') === etag)
 
 function skip({ body }: Found, response: Response): false {
   body.destroy()

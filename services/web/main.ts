@@ -8,14 +8,10 @@ import { logVariables, openLog } from '@tintype/lib/telemetry/log.ts'
 import { createMetrics } from '@tintype/lib/telemetry/metrics.ts'
 import { pick } from '@tintype/lib/variables.ts'
 import { version } from '@tintype/lib/version.ts'
-import { openAdmission } from './admission.ts'
-import { createWebApp } from './app.ts'
-import { openDelivery } from './deliver.ts'
-import { openEvents } from './events.ts'
 import { readiness, showQueue } from './health.ts'
-import { configureServer } from './server.ts'
+import { serve } from './server.ts'
 import { sweep } from './sweeper.ts'
-import type { Web } from './web.ts'
+import { openWeb } from './web.ts'
 
 const used = pick(
   ...logVariables,
@@ -46,7 +42,7 @@ async function start(): Promise<Running> {
   })
   const draining = new AbortController()
   const stopped = new AbortController()
-  const web: Web = {
+  const web = openWeb({
     storage,
     queue,
     log,
@@ -57,20 +53,19 @@ async function start(): Promise<Running> {
       promiseSeconds: config.PROMISE_SECONDS,
       uploadsPerMinute: config.UPLOADS_PER_MINUTE,
     },
-    admission: openAdmission(queue, config.PROMISE_SECONDS),
-    events: openEvents(queue, log, stopped.signal),
-    delivery: openDelivery(metrics),
     probeToken: secret('PROBE_TOKEN', config.PROBE_TOKEN, config.DATA_DIR),
     sessionSecret: secret('SESSION_SECRET', config.SESSION_SECRET, config.DATA_DIR),
     draining: draining.signal,
-  }
+    stopped: stopped.signal,
+  })
   showQueue(web)
-  const ready = readiness(web)
-  const app = createWebApp(web)
-  const listening = await listen(app, config.HOST, config.WEB_PORT)
-  configureServer(listening.server, app)
-  const admin = await listen(adminApp({ metrics, log, ready }), config.HOST, config.WEB_ADMIN_PORT)
-  const swept = sweep(web, stopped.signal)
+  const listening = await serve(web, config.HOST, config.WEB_PORT)
+  const admin = await listen(
+    adminApp({ metrics, log, ready: readiness(web) }),
+    config.HOST,
+    config.WEB_ADMIN_PORT,
+  )
+  const swept = sweep(web)
   log.info('web.started', { version })
   return {
     endpoints: { web: listening.url, webAdmin: admin.url },

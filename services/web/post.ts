@@ -1,4 +1,4 @@
-import { describe, Problem } from '@tintype/lib/http.ts'
+import { describe, Problem, sendProblem } from '@tintype/lib/http.ts'
 import type { ErrorRequestHandler, Request, RequestHandler, Response } from 'express'
 import { acceptPhoto, tooLarge } from './photos.ts'
 import { uploadRate } from './rate.ts'
@@ -39,18 +39,29 @@ export function upload(web: Web): RequestHandler {
       web.delivery.expect(id)
     }
     const view = await settledWithin(web, owner, id, seconds, AbortSignal.any([gone(response), web.draining]))
-    if (view === 'not-found') throw new Problem(410, 'deleted', 'This photo was deleted meanwhile.')
     answer(response, view, seconds > 0)
   }
 }
 
-function answer(response: Response, view: PhotoView, waited: boolean): void {
-  response.set({ Location: view.links.self, 'Cache-Control': 'no-store' })
-  if (waited && view.state === 'failed' && view.reason)
-    throw new Problem(422, `photo-${view.reason.code}`, view.reason.detail, {
-      members: { photo: view.links.self, reason: view.reason },
-    })
-  response.status(waited && view.state === 'ready' ? 201 : 202).json(view)
+/** What became of a photo that was accepted: from here on nothing is a refusal. */
+function answer(response: Response, view: PhotoView | 'not-found', waited: boolean): void {
+  const problem = waited || view === 'not-found' ? problemOf(view) : undefined
+  if (problem) sendProblem(response, problem)
+  else if (view !== 'not-found')
+    response
+      .status(waited && view.state === 'ready' ? 201 : 202)
+      .set('Location', view.links.self)
+      .json(view)
+}
+
+function problemOf(view: PhotoView | 'not-found'): Problem | undefined {
+  if (view === 'not-found') return new Problem(410, 'deleted', 'This photo was deleted meanwhile.')
+  if (!view.reason) return undefined
+  const { code, detail } = view.reason
+  return new Problem(422, `photo-${code}`, detail, {
+    headers: { Location: view.links.self },
+    members: { photo: view.links.self, reason: view.reason },
+  })
 }
 
 function gone(response: Response): AbortSignal {
@@ -63,7 +74,7 @@ function gone(response: Response): AbortSignal {
 export function refused(web: Web): ErrorRequestHandler {
   return (error, request: Request, response, next) => {
     const { session } = visitorOf(response)
-    if (request.errored || request.destroyed) {
+    if (request.destroyed && !request.complete) {
       web.log.info('photo.aborted', {}, session)
       return void response.destroy()
     }

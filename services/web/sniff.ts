@@ -7,6 +7,9 @@ import { imageSize } from 'image-size'
 /** How much of the body's start is read before it is judged; a JPEG's size stands behind its metadata. */
 export const headBytes = 64 * 1024
 
+/** AVIF's boxes stand at the very start, and searching them costs the square of their number: 64 KiB took 0.1 s. */
+const avifHeadBytes = 16 * 1024
+
 export type Kind = {
   format: Format
   contentType: string
@@ -36,7 +39,7 @@ export async function sniff(head: Buffer, maxPixels: number): Promise<Kind> {
   const mime = type?.mime === 'image/heif' && isAvif(head) ? 'image/avif' : type?.mime
   const format = formatsByType[mime ?? '']
   if (format === undefined) throw unsupported(mime, head)
-  const size = dimensions(head)
+  const size = dimensions(format === 'avif' ? head.subarray(0, avifHeadBytes) : head)
   if (size) assertDecodable(format, size.width, size.height, maxPixels)
   return { format, contentType: `image/${format}`, ...size }
 }
@@ -71,7 +74,7 @@ function unsupported(mime: string | undefined, head: Buffer): Problem {
       'heic',
       'This is an iPhone HEIC photo. In Photos choose File > Export as JPEG, then try again.',
     )
-  if (/<svg[\s>]/i.test(head.toString('latin1')))
+  if (/<svg[\s/>]/i.test(head.toString('latin1')))
     return new Problem(415, 'svg', 'This is an SVG drawing, not a photo. Export it as PNG, then try again.')
   const what = mime === undefined ? 'not an image that we know' : `of type ${mime}`
   return new Problem(415, 'unsupported-type', `This file is ${what}. We take ${supported}.`)

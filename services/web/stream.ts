@@ -18,8 +18,8 @@ const maxBehindBytes = 256 * 1024
 const retryMs = 1_000
 
 /**
- * GET /events: server-sent events named `photo`, of this session's photos only, each with the photo as GET
- * /photos/{id} gives it now (or `{id, state: 'deleted'}`). Last-Event-ID resumes: what came after it is told again.
+ * GET /events: server-sent events of this session's photos only: each `photo` holds the photo as GET
+ * /photos/{id} gives it now, or its id and state `deleted`. Last-Event-ID resumes: what came after it is told again.
  */
 export function eventStream(web: Web): RequestHandler {
   const open = new Map<Owner, number>()

@@ -7,7 +7,8 @@ import type { Web } from './web.ts'
 const sweepMs = 1_000
 
 /** Marks what is late broken, also when no converter lives to do it. Each photo is marked once over all webs. */
-export async function sweep(web: Web, signal: AbortSignal): Promise<void> {
+export async function sweep(web: Web): Promise<void> {
+  const signal = web.stopped
   while (!signal.aborted) {
     try {
       for (const job of await web.queue.markOverdue(Date.now())) countOutcome(web, job, 'broken')

@@ -59,7 +59,7 @@ async function photoPart(request: Request): Promise<Source> {
   const wellFormed = new Promise((resolve, reject) => {
     const refuse = (type: string, detail: string) => () => reject(new Problem(400, type, detail))
     form.on('finish', () => resolve(undefined))
-    form.on('error', refuse('malformed', 'The form’s parts are malformed or end too early.'))
+    form.on('error', cause => reject(malformed(cause)))
     form.on('filesLimit', refuse('one-photo', 'Send one photo a request; this form has several.'))
     for (const limit of ['partsLimit', 'fieldsLimit'] as const)
       form.on(limit, refuse('too-many-parts', `A form may have ${multipartLimits.parts} parts at most.`))
@@ -74,8 +74,19 @@ async function photoPart(request: Request): Promise<Source> {
   const file = await Promise.race([found, absent])
   file.on('error', () => {}) // its reader may be gone by then
   wellFormed.catch(error => file.destroy(error))
-  return { chunks: file.iterator({ destroyOnReturn: false }) as AsyncIterator<Buffer>, wellFormed }
+  return { chunks: partBytes(file), wellFormed }
 }
+
+async function* partBytes(file: Readable): AsyncGenerator<Buffer, void> {
+  try {
+    yield* file.iterator({ destroyOnReturn: false })
+  } catch (cause) {
+    throw cause instanceof Problem ? cause : malformed(cause)
+  }
+}
+
+const malformed = (cause: unknown): Problem =>
+  new Problem(400, 'malformed', `The form cannot be read: ${(cause as Error).message}.`)
 
 function openForm(request: Request) {
   try {
@@ -85,7 +96,7 @@ function openForm(request: Request) {
       limits: multipartLimits,
     })
   } catch (cause) {
-    throw new Problem(400, 'malformed', `The form cannot be read: ${(cause as Error).message}.`)
+    throw malformed(cause)
   }
 }
 

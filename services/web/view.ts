@@ -84,11 +84,12 @@ const lostConverter: ResultRecord = {
   failedAt: '',
 }
 
-function common(record: PhotoRecord) {
+function common<S extends PhotoView['state']>(record: PhotoRecord, state: S) {
   const { id, receivedAt: acceptedAt, promiseBy, format, bytes, width, height, receiveSeconds } = record
   const self = `/photos/${id}`
   return {
     id,
+    state,
     acceptedAt,
     promiseBy,
     format,
@@ -102,19 +103,18 @@ function common(record: PhotoRecord) {
 
 function pending(record: PhotoRecord, state: 'queued' | 'converting'): PhotoView {
   const late = Date.now() > Date.parse(record.promiseBy)
-  return { ...common(record), state, ...(late && { kept: false }) }
+  return { ...common(record, state), ...(late && { kept: false }) }
 }
 
 function settled(record: PhotoRecord, result: ResultRecord): PhotoView {
-  const view = common(record)
+  const view = common(record, result.state)
   if (result.state === 'failed') {
     const ours = result.reason.code !== 'undecodable' && result.reason.code !== 'over-limit'
     const late = result.failedAt > record.promiseBy
-    return { ...view, state: 'failed', reason: result.reason, ...((ours || late) && { kept: false }) }
+    return { ...view, reason: result.reason, ...((ours || late) && { kept: false }) }
   }
   return {
     ...view,
-    state: 'ready',
     kept: result.durableAt <= record.promiseBy,
     thumbnails: result.thumbnails.map(thumbnail => ({
       ...thumbnail,

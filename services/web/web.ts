@@ -2,9 +2,9 @@ import type { Queue } from '@tintype/lib/queue/index.ts'
 import type { Storage } from '@tintype/lib/storage/index.ts'
 import type { Log } from '@tintype/lib/telemetry/log.ts'
 import type { Metrics } from '@tintype/lib/telemetry/metrics.ts'
-import type { Admission } from './admission.ts'
-import type { Delivery } from './deliver.ts'
-import type { Events } from './events.ts'
+import { type Admission, openAdmission } from './admission.ts'
+import { type Delivery, openDelivery } from './deliver.ts'
+import { type Events, openEvents } from './events.ts'
 
 export type Limits = {
   maxUploadBytes: number
@@ -13,19 +13,28 @@ export type Limits = {
   uploadsPerMinute: number
 }
 
-/** What the routes of one web process share; opened by main.ts. */
-export type Web = {
+/** What main.ts opens and reads for it. */
+export type Given = {
   storage: Storage
   queue: Queue
   log: Log
   metrics: Metrics
   limits: Limits
-  admission: Admission
-  events: Events
-  delivery: Delivery
   /** Whoever sends it in `Tintype-Probe` uploads a probe's photo. */
   probeToken: string
   sessionSecret: string
   /** A stop has begun: no new uploads, event streams end. */
   draining: AbortSignal
+  /** Nothing is under way any more. */
+  stopped: AbortSignal
 }
+
+/** What the routes of one web process share. */
+export type Web = Given & { admission: Admission; events: Events; delivery: Delivery }
+
+export const openWeb = (given: Given): Web => ({
+  ...given,
+  admission: openAdmission(given.queue, given.limits.promiseSeconds),
+  events: openEvents(given.queue, given.log, given.stopped),
+  delivery: openDelivery(given.metrics),
+})

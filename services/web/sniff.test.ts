@@ -1,0 +1,78 @@
+import { Problem } from '@tintype/lib/http.ts'
+import { expect, test } from 'vitest'
+import { sniff } from './sniff.ts'
+import { heads, png } from './test/images.ts'
+
+const maxPixels = 268_402_689
+const refusal = async (head: Buffer) => {
+  const error = await sniff(head, maxPixels).catch(error => error)
+  if (!(error instanceof Problem)) throw new Error('it was not refused')
+  return { status: error.status, type: error.type, detail: error.message }
+}
+
+test.each([
+  ['jpeg', heads.jpeg(4000, 3000)],
+  ['png', png(4000, 3000)],
+  ['gif', heads.gif(4000, 3000)],
+  ['webp', heads.webp(4000, 3000)],
+  ['avif', heads.avif(4000, 3000)],
+  ['avif', heads.avif(4000, 3000, 'mif1')],
+  ['tiff', heads.tiff(4000, 3000)],
+])('%s is known by its bytes, with its dimensions', async (format, head) => {
+  expect(await sniff(head, maxPixels)).toEqual({
+    format,
+    contentType: `image/${format}`,
+    width: 4000,
+    height: 3000,
+  })
+})
+
+test('a JPEG whose size stands behind the head is taken without dimensions', async () => {
+  const head = heads.jpeg(4000, 3000, 60_000).subarray(0, 50_000)
+  expect(await sniff(head, maxPixels)).toEqual({ format: 'jpeg', contentType: 'image/jpeg' })
+})
+
+test('too many pixels are refused by the head, in each format by its own limit', async () => {
+  for (const head of [
+    png(60_000, 60_000),
+    heads.jpeg(60_000, 60_000),
+    heads.gif(60_000, 60_000),
+    heads.webp(16_000, 16_000),
+    heads.avif(7_000, 7_000),
+    heads.tiff(60_000, 60_000),
+    heads.tiff(90_000_000, 2),
+  ])
+    expect(await refusal(head)).toMatchObject({ status: 422, type: 'too-many-pixels' })
+})
+
+test('HEIC is refused with what to do', async () => {
+  expect(await refusal(heads.heic())).toEqual({
+    status: 415,
+    type: 'heic',
+    detail: 'This is an iPhone HEIC photo. In Photos choose File > Export as JPEG, then try again.',
+  })
+})
+
+test.each([
+  ['svg', '<svg xmlns="http://www.w3.org/2000/svg"/>'],
+  ['svg', '<?xml version="1.0"?>\n<!-- a drawing -->\n<svg width="1"></svg>'],
+  ['unsupported-type', '%PDF-1.7 renamed to photo.jpg'],
+  ['unsupported-type', 'BM not a type we take'],
+  ['unsupported-type', '\0'],
+])('%s is refused: %s', async (type, text) => {
+  expect(await refusal(Buffer.from(text))).toMatchObject({ status: 415, type })
+})
+
+test('a head made to be slow to read is judged in a blink', async () => {
+  const jpeg = heads.jpeg(1, 1).subarray(0, 20)
+  const hostile = [
+    Buffer.concat([jpeg, Buffer.alloc(65_000, 0xff)]),
+    Buffer.concat([jpeg, Buffer.alloc(65_000, 1)]),
+    heads.avif(10, 10, 'avif', 3_200), // its size is sought in time that grows with the square of its images
+  ]
+  for (const head of hostile) {
+    const start = performance.now()
+    await sniff(head, maxPixels)
+    expect(performance.now() - start).toBeLessThan(100)
+  }
+})

@@ -1,0 +1,95 @@
+import { crc32, deflateSync } from 'node:zlib'
+
+const chunk = (type: string, data: Buffer): Buffer => {
+  const body = Buffer.concat([Buffer.from(type), data])
+  const frame = Buffer.alloc(8)
+  frame.writeUInt32BE(data.length, 0)
+  frame.writeUInt32BE(crc32(body), 4)
+  return Buffer.concat([frame.subarray(0, 4), body, frame.subarray(4)])
+}
+
+/** A whole PNG, grey, and then `padding` bytes that no decoder looks at. */
+export function png(width = 8, height = 8, padding = 0): Buffer {
+  const header = Buffer.alloc(13)
+  header.writeUInt32BE(width, 0)
+  header.writeUInt32BE(height, 4)
+  header[8] = 8
+  const rows = width * height > 1e6 ? Buffer.alloc(0) : Buffer.alloc((width + 1) * height)
+  return Buffer.concat([
+    Buffer.from('89504e470d0a1a0a', 'hex'),
+    chunk('IHDR', header),
+    chunk('IDAT', deflateSync(rows)),
+    chunk('IEND', Buffer.alloc(0)),
+    Buffer.alloc(padding),
+  ])
+}
+
+const be16 = (...values: number[]) => Buffer.from(values.flatMap(value => [value >> 8, value & 255]))
+const be32 = (value: number) => be16(value >>> 16, value & 0xffff)
+const box = (type: string, ...content: Buffer[]): Buffer => {
+  const body = Buffer.concat(content)
+  return Buffer.concat([be32(body.length + 8), Buffer.from(type), body])
+}
+const ftyp = (brand: string, ...compatible: string[]) =>
+  box('ftyp', Buffer.from(brand), be32(0), Buffer.from(compatible.join('')))
+
+/** The heads of other formats: enough to be told apart and measured, not to be decoded. */
+export const heads = {
+  jpeg: (width: number, height: number, metadataBytes = 0): Buffer =>
+    Buffer.concat([
+      Buffer.from('ffd8ffe0', 'hex'),
+      be16(16),
+      Buffer.from('JFIF\0'),
+      Buffer.alloc(9),
+      ...(metadataBytes > 0
+        ? [Buffer.from('ffe1', 'hex'), be16(metadataBytes + 2), Buffer.alloc(metadataBytes)]
+        : []),
+      Buffer.from('ffc0', 'hex'),
+      be16(11),
+      Buffer.from([8]),
+      be16(height, width),
+      Buffer.alloc(64),
+    ]),
+  gif: (width: number, height: number): Buffer => {
+    const size = Buffer.alloc(4)
+    size.writeUInt16LE(width, 0)
+    size.writeUInt16LE(height, 2)
+    return Buffer.concat([Buffer.from('GIF89a'), size, Buffer.alloc(32)])
+  },
+  webp: (width: number, height: number): Buffer => {
+    const size = Buffer.alloc(6)
+    size.writeUIntLE(width - 1, 0, 3)
+    size.writeUIntLE(height - 1, 3, 3)
+    const lengths = Buffer.from('12000000', 'hex')
+    return Buffer.concat([
+      Buffer.from('RIFF'),
+      lengths,
+      Buffer.from('WEBPVP8X0000'),
+      Buffer.alloc(4),
+      size,
+      Buffer.alloc(32),
+    ])
+  },
+  /** `copies`: how many images the file claims to hold. */
+  avif: (width: number, height: number, brand = 'avif', copies = 1): Buffer => {
+    const size = box('ispe', Buffer.alloc(4), be32(width), be32(height))
+    const sizes = box('ipco', ...Array.from({ length: copies }, () => size))
+    return Buffer.concat([
+      ftyp(brand, 'mif1', 'avif'),
+      box('meta', Buffer.alloc(4), box('iprp', sizes)),
+      Buffer.alloc(32),
+    ])
+  },
+  tiff: (width: number, height: number): Buffer => {
+    const entry = (tag: number, value: number) => Buffer.concat([be16(tag, 4), be32(1), be32(value)])
+    return Buffer.concat([
+      Buffer.from('MM\0*'),
+      be32(8),
+      be16(2),
+      entry(256, width),
+      entry(257, height),
+      Buffer.alloc(64),
+    ])
+  },
+  heic: (): Buffer => Buffer.concat([ftyp('heic', 'mif1', 'heic'), Buffer.alloc(64)]),
+}

@@ -1,0 +1,192 @@
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { type FailureReason, photoKey, type ResultRecord } from '@tintype/lib/photo.ts'
+import { open as openQueue, type Queue } from '@tintype/lib/queue/index.ts'
+import { open as openStorage, type Storage } from '@tintype/lib/storage/index.ts'
+import type { Log } from '@tintype/lib/telemetry/log.ts'
+import { createMetrics } from '@tintype/lib/telemetry/metrics.ts'
+import { onTestFinished } from 'vitest'
+import { temporaryFolder } from '../../../test/support.ts'
+import { openapi } from '../openapi.ts'
+import { serve } from '../server.ts'
+import { sweep } from '../sweeper.ts'
+import { type Limits, openWeb, type Web } from '../web.ts'
+import { png } from './images.ts'
+
+const limits: Limits = {
+  maxUploadBytes: 1024 * 1024,
+  maxPixels: 1_000_000,
+  promiseSeconds: 60,
+  uploadsPerMinute: 1_000,
+}
+
+export type Entry = { event: string; session: string | undefined; [fact: string]: unknown }
+
+export type Running = {
+  web: Web
+  url: string
+  entries: Entry[]
+  storage: Storage
+  queue: Queue
+  folder: string
+  /** A request of one session (its cookie jar), whose answer must be one that /openapi.json tells of. */
+  visitor(): Visitor
+  /** The value of one sample, 0 when there is none. */
+  sample(name: string): Promise<number>
+  drain(): void
+}
+
+export type Visitor = {
+  cookie(): string
+  call(method: string, path: string, init?: RequestInit): Promise<Response>
+  post(body: Uint8Array | FormData | ReadableStream, headers?: Record<string, string>): Promise<Response>
+}
+
+/** One web in this process on its own storage and queue; `converter`: one that announced itself, and nothing else. */
+export async function startWeb(given: Partial<Limits> = {}, { converter = true } = {}): Promise<Running> {
+  const folder = await temporaryFolder()
+  const storage = await openStorage(`file:${join(folder, 'storage')}`)
+  const queue = await openQueue(`sqlite:${join(folder, 'queue.sqlite')}`)
+  const metrics = createMetrics('web', 'test')
+  const entries: Entry[] = []
+  const draining = new AbortController()
+  const stopped = new AbortController()
+  const web = openWeb({
+    storage,
+    queue,
+    metrics,
+    log: memoryLog(entries),
+    limits: { ...limits, ...given },
+    probeToken: 'probe-token',
+    sessionSecret: 'session-secret',
+    draining: draining.signal,
+    stopped: stopped.signal,
+  })
+  const listening = await serve(web, '127.0.0.1', 0)
+  const swept = sweep(web)
+  if (converter) await queue.announce({ id: 'test', slots: 2, serviceSeconds: 0.1 })
+  onTestFinished(async () => {
+    draining.abort()
+    stopped.abort()
+    await listening.close(0)
+    await swept
+    await queue.close()
+    await storage.close()
+  })
+  return {
+    web,
+    url: listening.url,
+    entries,
+    storage,
+    queue,
+    folder,
+    visitor: () => visitor(listening.url),
+    async sample(name) {
+      const { body } = await metrics.render(undefined)
+      const line = body.split('\n').find(each => each.startsWith(`${name} `))
+      return Number(line?.split(' ')[1] ?? 0)
+    },
+    drain: () => draining.abort(),
+  }
+}
+
+function visitor(url: string): Visitor {
+  let cookie = ''
+  const call: Visitor['call'] = async (method, path, init = {}) => {
+    const headers = new Headers(init.headers)
+    if (cookie) headers.set('cookie', cookie)
+    const response = await fetch(url + path, { ...init, method, headers, redirect: 'manual' })
+    cookie = response.headers.get('set-cookie')?.split(';')[0] ?? cookie
+    if (!documented(method, new URL(url + path).pathname, response.status))
+      throw new Error(`${method} ${path} gave ${response.status}, which openapi.ts does not tell of`)
+    return response
+  }
+  return {
+    cookie: () => cookie,
+    call,
+    post: (body, headers = {}) => call('POST', '/photos', { body, headers, duplex: 'half' } as RequestInit),
+  }
+}
+
+function documented(method: string, path: string, status: number): boolean {
+  const paths = openapi.paths as Record<string, object> as Record<
+    string,
+    Record<string, { responses?: object }>
+  >
+  const template = path.replace(/^\/photos\/[^/]+/, '/photos/{id}')
+  return status in (paths[template]?.[method.toLowerCase().replace('head', 'get')]?.responses ?? {})
+}
+
+function memoryLog(entries: Entry[]): Log {
+  const raised = new Map<string | null, number>()
+  const write =
+    (level: string) =>
+    (event: string, payload: object = {}, session?: string) => {
+      if (level !== 'debug' || detailed(session)) entries.push({ ...payload, event, session })
+    }
+  const detailed = (session?: string) =>
+    [session ?? null, null].some(scope => (raised.get(scope) ?? 0) > Date.now())
+  return {
+    error: write('error'),
+    warn: write('warn'),
+    info: write('info'),
+    debug: write('debug'),
+    detailed,
+    setLevel: ({ session, forSeconds }) => void raised.set(session ?? null, Date.now() + forSeconds * 1000),
+    level: () => ({
+      level: 'info',
+      raised: [...raised].map(([session, until]) => ({
+        session,
+        level: 'debug' as const,
+        until: new Date(until).toISOString(),
+      })),
+    }),
+    close: async () => {},
+  }
+}
+
+/** Does a converter's part for the next photo in the queue, without decoding anything. */
+export async function convertNext({ queue, storage }: Running, failure?: FailureReason): Promise<string> {
+  const claim = await queue.claim('test', 5_000, AbortSignal.timeout(5_000))
+  if (claim === 'aborted') throw new Error('there was nothing to convert')
+  const { owner, photo } = claim.job
+  const store = (file: string, body: Buffer) => storage.put(photoKey(owner, photo, file), body)
+  const write = (result: ResultRecord) => store('result.json', Buffer.from(JSON.stringify(result)))
+  const durableAt = new Date().toISOString()
+  if (failure) {
+    await write({ state: 'failed', reason: failure, failedAt: durableAt })
+    await queue.fail(claim, failure)
+    return photo
+  }
+  const bytes = png(4, 4)
+  await store('320.png', bytes)
+  await write({
+    state: 'ready',
+    thumbnails: [{ side: 320, format: 'png', width: 4, height: 4, bytes: bytes.length }],
+    durableAt,
+    stages: { wait: 0.1, convert: 0.2, store: 0.01 },
+  })
+  await queue.complete(claim, Date.parse(durableAt))
+  return photo
+}
+
+/** Everything that is stored, as keys. */
+export async function keysOf({ storage }: Running): Promise<string[]> {
+  const keys: string[] = []
+  for (const prefix of ['photos/', 'keys/']) for await (const key of storage.list(prefix)) keys.push(key)
+  return keys
+}
+
+/** A photo's bytes sent in pieces, with a pause between them. */
+export function slowly(bytes: Buffer, pieces: number, pauseMs: number): ReadableStream<Uint8Array> {
+  const size = Math.ceil(bytes.length / pieces)
+  let at = 0
+  return new ReadableStream({
+    async pull(controller) {
+      await sleep(pauseMs)
+      controller.enqueue(bytes.subarray(at, at + size))
+      at += size
+      if (at >= bytes.length) controller.close()
+    },
+  })
+}

@@ -36,6 +36,11 @@ async function rawExchange(
   return heard
 }
 
+async function temporaryFiles({ folder }: Running): Promise<string[]> {
+  const entries = await readdir(`${folder}/storage/.tmp`, { recursive: true, withFileTypes: true })
+  return entries.filter(entry => entry.isFile()).map(entry => entry.name)
+}
+
 const post = (length: number | 'chunked') =>
   `POST /photos HTTP/1.1\r\nHost: x\r\n${length === 'chunked' ? 'Transfer-Encoding: chunked' : `Content-Length: ${length}`}\r\n\r\n`
 
@@ -222,6 +227,7 @@ describe('a client that goes away', () => {
     const { hostname, port } = new URL(running.url)
     const socket = connect(Number(port), hostname)
     const part = '--b\r\nContent-Disposition: form-data; name="photo"; filename="a"\r\n\r\n'
+    socket.on('error', () => {})
     socket.write(
       kind === 'raw'
         ? post(900_000)
@@ -229,7 +235,7 @@ describe('a client that goes away', () => {
             part,
     )
     socket.write(png(4, 4, 300_000))
-    const stored = async () => readdir(`${running.folder}/storage/tmp`)
+    const stored = () => temporaryFiles(running)
     await until(async () => (await stored()).length > 0, { what: 'the upload to be under way' })
     socket.destroy()
     await until(() => running.entries.some(each => each.event === 'photo.aborted'))

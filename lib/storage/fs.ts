@@ -20,7 +20,8 @@ const maxTries = 5
 export async function openFolder(path: string, options: OpenOptions = {}, disk: Disk = fs): Promise<Storage> {
   const root = resolve(path)
   const temporary = join(root, temporaryFolder)
-  await makeFolder(temporary, disk)
+  await makeFolder(root, disk)
+  await disk.mkdir(temporary).catch(ignore('EEXIST'))
   await sweep(temporary, disk)
   const folders = openFolders(root, disk)
   const measured = measure(options)
@@ -29,7 +30,7 @@ export async function openFolder(path: string, options: OpenOptions = {}, disk: 
   const at = (key: Key) => join(root, key)
 
   return {
-    put: (key, body, { maxBytes = Number.POSITIVE_INFINITY, ifAbsent = false } = {}) =>
+    put: async (key, body, { maxBytes = Number.POSITIVE_INFINITY, ifAbsent = false } = {}) =>
       measured('put', checkKey(key), async pause => {
         const file = newTemporary()
         let renamed = false
@@ -44,7 +45,7 @@ export async function openFolder(path: string, options: OpenOptions = {}, disk: 
         }
       }),
 
-    get: (key, range) =>
+    get: async (key, range) =>
       measured('get', checkKey(key), async () => {
         const handle = await disk.open(at(key), 'r').catch(ignore('ENOENT', 'ENOTDIR'))
         if (!handle) return 'not-found'
@@ -60,7 +61,7 @@ export async function openFolder(path: string, options: OpenOptions = {}, disk: 
         return { body: Readable.from([]), bytes }
       }),
 
-    read: key =>
+    read: async key =>
       measured('get', checkKey(key), async () => {
         const handle = await disk.open(at(key), 'r').catch(ignore('ENOENT', 'ENOTDIR'))
         if (!handle) return 'not-found'
@@ -71,9 +72,11 @@ export async function openFolder(path: string, options: OpenOptions = {}, disk: 
         }
       }),
 
-    list: (prefix, after) => walk(checkPrefix(prefix), after),
+    async *list(prefix, after) {
+      yield* walk(checkPrefix(prefix), after)
+    },
 
-    delete: key =>
+    delete: async key =>
       measured('delete', key.endsWith('/') ? checkPrefix(key) : checkKey(key), async () => {
         // Renamed first: gone at once for every reader, and what a kill leaves of it is swept at the next start.
         const trash = newTemporary()
@@ -82,7 +85,7 @@ export async function openFolder(path: string, options: OpenOptions = {}, disk: 
           .then(() => true, ignore('ENOENT', 'ENOTDIR'))
         if (!gone) return
         await disk.rm(trash, { recursive: true, force: true })
-        await folders.sync(dirname(at(key)))
+        await syncNearest(dirname(at(key)))
         await prune(dirname(at(key)))
       }),
 
@@ -100,6 +103,12 @@ export async function openFolder(path: string, options: OpenOptions = {}, disk: 
         if (after === undefined || key > after) yield key
       } else if (after === undefined || key > after || after.startsWith(key)) yield* walk(key, after)
     }
+  }
+
+  /** A neighbour's delete may have pruned the folder meanwhile; then the removal is durable with that of the folder. */
+  async function syncNearest(folder: string): Promise<void> {
+    const synced = await folders.sync(folder).then(() => true, ignore('ENOENT'))
+    if (!synced) await syncNearest(dirname(folder))
   }
 
   /** Removes the folders that a delete left empty, so that sessions come and go without a trace. */
@@ -125,6 +134,8 @@ async function writeDurably(
   maxBytes: number,
   pause: Pause,
 ): Promise<number | 'too-large'> {
+  // An error before the loop below listens would end the process; the loop meets it all the same.
+  if (body instanceof Readable) body.on('error', () => {})
   const handle = await disk.open(file, 'wx')
   try {
     let bytes = 0

@@ -1,0 +1,212 @@
+import { fork } from 'node:child_process'
+import { once } from 'node:events'
+import * as fs from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { Readable } from 'node:stream'
+import { describe, expect, onTestFinished, test } from 'vitest'
+import { smallDisk, temporaryFolder, until } from '../../test/support.ts'
+import type { Disk } from '../disk.ts'
+import { storageContract } from './contract.ts'
+import { openFolder } from './fs.ts'
+import type { Storage } from './index.ts'
+import { openPoweredDisk } from './power-cut.ts'
+
+storageContract('fs', async () => {
+  const folder = await fs.mkdtemp(join(tmpdir(), 'tintype-storage-'))
+  return { url: `file:${folder}`, stop: () => fs.rm(folder, { recursive: true, force: true }) }
+})
+
+const body = (text: string) => Buffer.from(text)
+
+describe('the storage folder', () => {
+  test('holds nothing but what is stored: deleted sessions leave no folder', async () => {
+    const folder = await temporaryFolder()
+    const storage = await openFolder(folder)
+    await storage.put('photos/ab/owner/photo/original', body('x'))
+    await storage.delete('photos/ab/owner/photo/')
+    expect(await fs.readdir(folder)).toEqual(['.tmp'])
+    expect(await fs.readdir(join(folder, '.tmp'))).toEqual([])
+  })
+
+  test('the next start removes what a killed process left and keeps what a living one writes', async () => {
+    const folder = await temporaryFolder()
+    const script = join(folder, 'upload.ts')
+    await fs.writeFile(
+      script,
+      `import { Readable } from 'node:stream'
+       import { openFolder } from '${join(import.meta.dirname, 'fs.ts')}'
+       const storage = await openFolder('${folder}/storage')
+       const body = new Readable({ read() {} })
+       body.push('half')
+       void storage.put('a', body)
+       setInterval(() => {}, 1000)`,
+    )
+    const upload = () => {
+      const child = fork(script, { execArgv: [] })
+      onTestFinished(() => void child.kill('SIGKILL'))
+      return child
+    }
+    const temporary = join(folder, 'storage', '.tmp')
+    const halves = async () => {
+      const names = await fs.readdir(temporary).catch(() => [])
+      const sizes = await Promise.all(
+        names.map(name => fs.stat(join(temporary, name)).then(stat => stat.size)),
+      )
+      return sizes.filter(size => size === 4).length
+    }
+    const victim = upload()
+    const survivor = upload()
+    await until(async () => (await halves()) === 2)
+    victim.kill('SIGKILL')
+    await once(victim, 'exit')
+    await openFolder(join(folder, 'storage'))
+    expect(await fs.readdir(temporary)).toEqual([expect.stringMatching(`^${survivor.pid}-`)])
+  })
+
+  test('a full disk is an error with its cause, leaves nothing behind, and passes when there is room', async context => {
+    const folder = await smallDisk(context, 1_000_000)
+    const storage = await openFolder(folder)
+    await storage.put('a', body('before'))
+    for (const tooMuch of [Buffer.alloc(2_000_000), Readable.from(Array(20).fill(Buffer.alloc(100_000)))]) {
+      await expect(storage.put('a', tooMuch)).rejects.toMatchObject({
+        message: expect.stringContaining('storage could not put "a"'),
+        cause: { code: 'ENOSPC' },
+      })
+    }
+    expect(await fs.readdir(join(folder, '.tmp'))).toEqual([])
+    expect((await storage.read('a')).toString()).toBe('before')
+    expect(await storage.put('a', Buffer.alloc(900_000))).toEqual({ bytes: 900_000 })
+  })
+})
+
+/** What was promised of each key: its acknowledged value (null: none), and what is under way and may or may not be there. */
+function openLedger(storage: () => Storage) {
+  const promised: Promised = new Map()
+  const entry = (key: string) => {
+    const known = promised.get(key) ?? { acked: null, maybe: new Set<string | null>() }
+    promised.set(key, known)
+    return known
+  }
+  const during = async (keys: string[], value: string | null, run: () => Promise<unknown>) => {
+    for (const key of keys) entry(key).maybe.add(value)
+    await run()
+    for (const key of keys) {
+      entry(key).acked = value
+      entry(key).maybe.clear()
+    }
+  }
+  return {
+    put: (key: string, value: string, ifAbsent = false) =>
+      during([key], value, () => storage().put(key, body(value), { ifAbsent })),
+    delete: (prefix: string) =>
+      during(
+        [...promised.keys()].filter(key => key.startsWith(prefix)),
+        null,
+        () => storage().delete(prefix),
+      ),
+    /** The promises of this moment; given a folder, tells which it breaks. */
+    now: () => {
+      const then = structuredClone(promised)
+      return (folder: string) => brokenIn(folder, then)
+    },
+  }
+}
+
+type Promised = Map<string, { acked: string | null; maybe: Set<string | null> }>
+
+async function brokenIn(folder: string, promised: Promised): Promise<string[]> {
+  const found = await openFolder(folder)
+  const bad: string[] = []
+  for (const [key, { acked, maybe }] of promised) {
+    const read = await found.read(key)
+    const value = read === 'not-found' ? null : read.toString()
+    if (value !== acked && !maybe.has(value)) bad.push(`${key}: ${value} instead of ${acked}`)
+  }
+  return bad
+}
+
+type Ledger = ReturnType<typeof openLedger>
+
+const photo = 'photos/ab/owner/photo'
+
+describe('a power cut', () => {
+  /** Runs a scenario on a disk and tells which promises a cut of power would have broken, after any single operation. */
+  async function brokenPromises(
+    scenario: (ledger: Ledger, disk: Disk, root: string) => Promise<void>,
+    options: { entriesAtOnce?: boolean; loseSync?: number } = {},
+  ) {
+    const root = await temporaryFolder()
+    const cuts = await temporaryFolder()
+    const broken: string[] = []
+    let operations = 0
+    const afterEach = async () => {
+      const after = join(cuts, `${++operations}`)
+      const number = operations
+      powered.cutPower(after)
+      const brokenBy = ledger.now()
+      for (const each of await brokenBy(join(after, 'storage'))) broken.push(`${number}: ${each}`)
+    }
+    const powered = openPoweredDisk(root, { ...options, afterEach })
+    let storage: Storage
+    const ledger = openLedger(() => storage)
+    storage = await openFolder(join(root, 'storage'), {}, powered.disk)
+    await scenario(ledger, powered.disk, join(root, 'storage'))
+    await afterEach()
+    return { broken, operations, syncs: powered.syncs() }
+  }
+
+  /** Each fsync in it is the only one that keeps some promise. */
+  const oneByOne = async (ledger: Ledger) => {
+    await ledger.put(`${photo}/original`, 'pixels')
+    await ledger.put(`${photo}/photo.json`, 'record')
+    await ledger.put('status.json', 'old')
+    await ledger.put('status.json', 'new')
+    await ledger.put('keys/one', 'first', true)
+    await ledger.delete(`${photo}/`)
+  }
+  const allAtOnce = async (ledger: Ledger) => {
+    await Promise.all(['original', 'photo.json'].map(file => ledger.put(`${photo}/${file}`, file)))
+    await Promise.all([
+      ledger.put(`${photo}/320.jpg`, 'thumbnail'),
+      ledger.put('photos/ab/owner/other/original', 'pixels'),
+      ledger.put('photos/cd/another/one/original', 'pixels'),
+    ])
+    await Promise.all([ledger.delete(`${photo}/`), ledger.delete('photos/ab/owner/other/')])
+    await ledger.put(`photos/ab/owner/again/original`, 'pixels')
+  }
+
+  for (const entriesAtOnce of [false, true]) {
+    const platter = entriesAtOnce ? 'names at once but contents only by fsync' : 'only what was fsynced'
+    test(`after any operation keeps every acknowledged put and delete, where the platter has ${platter}`, async () => {
+      for (const scenario of [oneByOne, allAtOnce]) {
+        const { broken, operations } = await brokenPromises(scenario, { entriesAtOnce })
+        expect(broken).toEqual([])
+        expect(operations).toBeGreaterThan(30)
+      }
+    })
+  }
+
+  test('breaks a promise as soon as any single fsync is left out', async () => {
+    const { syncs } = await brokenPromises(oneByOne)
+    for (let loseSync = 1; loseSync <= syncs; loseSync++) {
+      const { broken } = await brokenPromises(oneByOne, { loseSync })
+      expect(broken, `without fsync ${loseSync} of ${syncs}`).not.toEqual([])
+    }
+  })
+
+  test('cannot take what "exists" was answered for, though its writer died before its fsync', async () => {
+    const otherWriterDied = async (ledger: Ledger, disk: Disk, root: string) => {
+      await ledger.put('keys/before', 'makes the folder')
+      const dead = await disk.open(join(root, '.tmp/dead'), 'wx')
+      await dead.writeFile('first')
+      await dead.sync()
+      await dead.close()
+      await disk.link(join(root, '.tmp/dead'), join(root, 'keys/one'))
+      await ledger.put('keys/one', 'first', true)
+    }
+    const { broken, syncs } = await brokenPromises(otherWriterDied)
+    expect(broken).toEqual([])
+    expect((await brokenPromises(otherWriterDied, { loseSync: syncs })).broken).not.toEqual([])
+  })
+})

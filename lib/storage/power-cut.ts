@@ -1,0 +1,133 @@
+import { mkdirSync, writeFileSync } from 'node:fs'
+import type { FileHandle } from 'node:fs/promises'
+import * as fs from 'node:fs/promises'
+import { dirname, join, relative } from 'node:path'
+import type { Disk } from '../disk.ts'
+
+/** What is on the platter: a file's content as of its last fsync, a folder's entries as of its last. */
+type File = { durable: Buffer }
+type Folder = { entries: Map<string, Node>; durable: Map<string, Node> }
+type Node = File | Folder
+const isFolder = (node: Node | undefined): node is Folder => node !== undefined && 'entries' in node
+const newFolder = (): Folder => ({ entries: new Map(), durable: new Map() })
+
+export type PoweredDisk = {
+  disk: Disk
+  /** How many fsyncs there were. */
+  syncs(): number
+  /** Writes what a power cut now would leave into a new folder, at once: meanwhile others go on. */
+  cutPower(target: string): void
+}
+
+type Options = {
+  /** The other extreme that file systems allow: names reach the platter at once, contents only by fsync. */
+  entriesAtOnce?: boolean
+  /** This fsync, counted from 1, does nothing: what it is for is lost. */
+  loseSync?: number
+  /** Called after each change and each fsync. */
+  afterEach?: () => Promise<void>
+}
+
+/**
+ * The real disk, and beside it a ledger of what a power cut would leave of it: nothing but what was fsynced.
+ * For tests only; knows the calls that the storage makes.
+ */
+export function openPoweredDisk(
+  root: string,
+  { entriesAtOnce = false, loseSync = 0, afterEach = async () => {} }: Options = {},
+): PoweredDisk {
+  const top = newFolder()
+  let syncs = 0
+  const names = (path: string) => relative(root, path).split('/').filter(Boolean)
+  const at = (path: string): Node | undefined =>
+    names(path).reduce<Node | undefined>(
+      (node, name) => (isFolder(node) ? node.entries.get(name) : undefined),
+      top,
+    )
+  const folderOf = (path: string): Folder => {
+    const folder = at(dirname(path))
+    if (!isFolder(folder)) throw new Error(`the ledger does not know ${dirname(path)}`)
+    return folder
+  }
+  const nameOf = (path: string) => names(path).at(-1) ?? ''
+  const enter = (path: string, node: Node) => {
+    folderOf(path).entries.set(nameOf(path), node)
+    if (entriesAtOnce) folderOf(path).durable.set(nameOf(path), node)
+  }
+  const leave = (path: string) => {
+    folderOf(path).entries.delete(nameOf(path))
+    if (entriesAtOnce) folderOf(path).durable.delete(nameOf(path))
+  }
+  const sync = async (path: string, node: Node) => {
+    syncs++
+    if (syncs === loseSync) return
+    if (isFolder(node)) node.durable = new Map(node.entries)
+    else node.durable = await fs.readFile(path)
+  }
+  /** A handle whose fsync is entered into the ledger, for the inode that was opened, whatever its name is by then. */
+  const watched = (handle: FileHandle, path: string, node: Node | undefined): FileHandle =>
+    new Proxy(handle, {
+      get(target, property) {
+        if (property === 'sync' && node)
+          return async () => {
+            await target.sync()
+            await sync(path, node)
+            await afterEach()
+          }
+        const value = Reflect.get(target, property)
+        return typeof value === 'function' ? value.bind(target) : value
+      },
+    })
+
+  const disk: Disk = {
+    ...fs,
+    async open(path, flags, mode) {
+      const handle = await fs.open(path, flags, mode)
+      if (String(flags).startsWith('w')) enter(String(path), { durable: Buffer.alloc(0) })
+      return watched(handle, String(path), at(String(path)))
+    },
+    mkdir: (async (path: string, options: object) => {
+      const first = await fs.mkdir(path, options)
+      for (const [i] of names(path).entries()) {
+        const made = join(root, ...names(path).slice(0, i + 1))
+        if (!at(made)) enter(made, newFolder())
+      }
+      await afterEach()
+      return first
+    }) as Disk['mkdir'],
+    async rename(from, to) {
+      await fs.rename(from, to)
+      const node = at(String(from))
+      leave(String(from))
+      if (node) enter(String(to), node)
+      await afterEach()
+    },
+    async link(from, to) {
+      await fs.link(from, to)
+      const node = at(String(from))
+      if (node) enter(String(to), node)
+      await afterEach()
+    },
+    async rm(path, options) {
+      await fs.rm(path, options)
+      if (at(String(path))) leave(String(path))
+      await afterEach()
+    },
+    async rmdir(path) {
+      await fs.rmdir(path)
+      leave(String(path))
+      await afterEach()
+    },
+  }
+
+  return { disk, syncs: () => syncs, cutPower: target => materialise(top, target) }
+}
+
+function materialise(node: Node, path: string): void {
+  if (!isFolder(node)) {
+    writeFileSync(path, node.durable)
+    return
+  }
+  mkdirSync(path, { recursive: true })
+  for (const [name, child] of node.durable) materialise(child, join(path, name))
+}

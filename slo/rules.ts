@@ -72,7 +72,7 @@ const series = (metric: string, objective: string): string => `${metric}{objecti
  * What the counters of a selector grew in the last whole UTC minute, exactly: `increase` extrapolates. The grid
  * walks the minute in steps; a fallen value counts from zero; a first value counts nothing; NaN and infinite
  * growth is dropped. The outer [1m:1m] holds one whole minute, whenever the group is evaluated.
- * Ranges that end on a sample are closed in Prometheus 2 and open in 3: 57 s hold the same steps in both.
+ * Ranges that end on a sample are closed in Prometheus 2 and open in 3: 55 s hold the same steps in both.
  */
 function eachMinute(selector: Selector, { maxGapSeconds }: Sli): string {
   const text = formatSelector(selector)
@@ -80,7 +80,7 @@ function eachMinute(selector: Selector, { maxGapSeconds }: Sli): string {
   const before = `last_over_time(${text}[${toDuration(maxGapSeconds / 60)}] offset ${gridSeconds}s)`
   return `last_over_time((
   sum(
-    sum_over_time((${now} - (${before} <= ${now} or 0 * ${before}))[57s:${gridSeconds}s]) >= 0 < +Inf
+    sum_over_time((${now} - (${before} <= ${now} or 0 * ${before}))[55s:${gridSeconds}s]) >= 0 < +Inf
   )
 )[1m:1m])`
 }

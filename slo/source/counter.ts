@@ -2,8 +2,11 @@ import type { Minute } from './index.ts'
 
 export type Sample = { timeMs: number; value: number }
 
-/** Samples are read on this grid, as the generated rules read them: PromQL walks in steps, not in samples. */
-export const gridSeconds = 5
+/**
+ * Samples are read on this grid, as the generated rules read them: PromQL walks in steps, not in samples. Two
+ * scrapes 15 s apart never share a step.
+ */
+export const gridSeconds = 10
 const cell = (timeMs: number): number => Math.ceil(timeMs / (gridSeconds * 1000)) * gridSeconds
 
 /** The minute that a sample tells about: one taken at exactly 12:01:00 saw the end of 12:00. */

@@ -1,0 +1,328 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { open as openStorage, storageUrl } from '@tintype/lib/storage/index.ts'
+import { formats } from '@tintype/lib/telemetry/catalogue.ts'
+import { type Browser, type BrowserContext, chromium, type Page } from 'playwright-core'
+import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest'
+import { photo, quadrantImage } from '../../test/images.ts'
+import { describeWithParts, type Started, startScript, until } from '../../test/support.ts'
+
+/** Long enough for a busy machine, short enough to see a photo late. */
+const promiseSeconds = 8
+
+type File = { name: string; mimeType: string; buffer: Buffer }
+
+describeWithParts('the upload page', ['chromium'], parts => {
+  let web: Started
+  let converter: Started
+  let dataDir: string
+  let browser: Browser
+  let context: BrowserContext
+  let page: Page
+  let complaints: string[]
+  let harbour: File
+  let pines: File
+
+  beforeAll(async () => {
+    dataDir = await mkdtemp(`${tmpdir()}/tintype-page-`)
+    const environment = { DATA_DIR: dataDir, PROMISE_SECONDS: `${promiseSeconds}`, CONVERTER_SLOTS: '1' }
+    const any = { WEB_PORT: '0', WEB_ADMIN_PORT: '0', CONVERTER_ADMIN_PORT: '0', MAX_UPLOAD_BYTES: '2097152' }
+    ;[web, converter, browser] = await Promise.all([
+      startScript('services/web/main.ts', { ...environment, ...any }),
+      startScript('services/converter/main.ts', { ...environment, ...any }),
+      chromium.launch({
+        executablePath: parts.chromium,
+        args: ['--no-sandbox', '--disable-gpu', '--disable-background-networking'],
+      }),
+    ])
+    harbour = { name: 'harbour.jpg', mimeType: 'image/jpeg', buffer: await photo(640, 480, 1) }
+    pines = {
+      name: 'pines.png',
+      mimeType: 'image/png',
+      buffer: await quadrantImage({ width: 300, height: 400, format: 'png' }),
+    }
+  })
+
+  afterAll(async () => {
+    await browser?.close()
+    await Promise.all([web?.stop(), converter?.stop()])
+    await rm(dataDir, { recursive: true, force: true })
+  })
+
+  beforeEach(async () => {
+    context = await browser.newContext({ locale: 'en-GB', viewport: { width: 1024, height: 800 } })
+    page = await open(context)
+  })
+
+  afterEach(async () => {
+    await context.close()
+    expect(complaints).toEqual([])
+  })
+
+  /** A tab with the page in it; what the browser complains of (policy, script) fails the test. */
+  async function open(on: BrowserContext, path = '/'): Promise<Page> {
+    const tab = await on.newPage()
+    complaints = []
+    tab.on('pageerror', error => complaints.push(error.message))
+    tab.on('console', message => {
+      if (message.type() === 'error' && !message.text().includes('Failed to load resource'))
+        complaints.push(message.text())
+    })
+    await tab.goto(web.endpoints.web + path)
+    return tab
+  }
+
+  const row = (name: string, tab = page) => tab.locator('li.photo').filter({ hasText: name })
+  const picture = (name: string, tab = page) => row(name, tab).locator('.open img')
+  const says = (name: string, text: string | RegExp) => row(name).getByText(text).waitFor()
+  const choose = (...files: File[]) => page.setInputFiles('#choose', files)
+  const ready = (name: string) => picture(name).waitFor()
+
+  /** Hands files to the page as a drop or a paste does. */
+  const hand = (kind: 'drop' | 'paste', { name, mimeType, buffer }: File) =>
+    page.evaluate(`{
+      const data = new DataTransfer()
+      const bytes = Uint8Array.from(atob('${buffer.toString('base64')}'), each => each.charCodeAt(0))
+      data.items.add(new File([bytes], '${name}', { type: '${mimeType}' }))
+      const given = { bubbles: true, cancelable: true, dataTransfer: data, clipboardData: data }
+      document.body.dispatchEvent('${kind}' === 'drop' ? new DragEvent('drop', given) : new ClipboardEvent('paste', given))
+    }`)
+
+  test('an empty page says what to do and takes exactly the types that the service takes', async () => {
+    await page.getByText('No photos yet.').waitFor()
+    await page.getByText('up to 2.0 MB · ready within 8.0 s').waitFor()
+    const accept = (await page.locator('#choose').getAttribute('accept'))?.split(',')
+    expect(accept).toEqual(formats.map(format => `image/${format}`))
+  })
+
+  test('several photos chosen at once become pictures, and the time of each from click to picture is told', async () => {
+    const told: { photo: string; seconds: number }[] = []
+    page.on('request', request => {
+      if (request.url().endsWith('/experience')) told.push(request.postDataJSON())
+    })
+    await choose(harbour, pines)
+    await Promise.all([ready('harbour.jpg'), ready('pines.png')])
+    await says('harbour.jpg', /^ready in [\d.]+ s$/)
+    await until(() => told.length === 2, { what: 'two experiences' })
+    for (const { seconds } of told) expect(seconds).toBeGreaterThan(0)
+    const metrics = await (await fetch(`${web.endpoints.webAdmin}/metrics`)).text()
+    expect(metrics).toMatch(/tintype_stage_seconds_count\{[^}]*stage="experience"[^}]*\} 2\b/)
+  })
+
+  test('photos can be dropped anywhere and pasted', async () => {
+    await hand('drop', harbour)
+    await hand('paste', pines)
+    await Promise.all([ready('harbour.jpg'), ready('pines.png')])
+  })
+
+  test('the journey of a photo names its stages and the trace that the browser began', async () => {
+    const posted = page.waitForRequest(
+      request => request.method() === 'POST' && request.url().endsWith('/photos'),
+    )
+    await choose(harbour)
+    const [, traceId = ''] = (await (await posted).headerValue('traceparent'))?.split('-') ?? []
+    await ready('harbour.jpg')
+    await page.getByRole('button', { name: 'harbour.jpg: show where its time went' }).click()
+    const journey = row('harbour.jpg').locator('.journey')
+    await journey.getByText(/^Most of .* went into /).waitFor()
+    expect(await journey.locator('dt').allTextContents()).toEqual([
+      'receive',
+      'wait',
+      'convert',
+      'store',
+      'deliver',
+    ])
+    for (const time of await journey.locator('dd').allTextContents()) expect(time).toMatch(/^[\d.]+ s$/)
+    expect(traceId).toMatch(/^[0-9a-f]{32}$/)
+    await journey.getByText(traceId).waitFor()
+  })
+
+  test('what cannot be taken says why and what to do', async () => {
+    const heic = Buffer.concat([
+      Buffer.from([0, 0, 0, 24]),
+      Buffer.from('ftypheic\0\0\0\0mif1heic'),
+      Buffer.alloc(99),
+    ])
+    const uploads: string[] = []
+    page.on('request', request => request.method() === 'POST' && uploads.push(request.url()))
+    await choose(
+      { name: 'scan.heic', mimeType: '', buffer: heic },
+      { name: 'notes.txt', mimeType: 'text/plain', buffer: Buffer.from('no photo') },
+    )
+    await says('scan.heic', 'In Photos choose File > Export as JPEG, then try again.')
+    await says('notes.txt', /We take/)
+    await choose({ name: 'huge.jpg', mimeType: 'image/jpeg', buffer: Buffer.alloc(3_000_000) })
+    await says(
+      'huge.jpg',
+      'This photo has 2.9 MB; at most 2.0 MB can be taken. Export it smaller, then try again.',
+    )
+    expect(uploads).toHaveLength(2)
+  })
+
+  test('a damaged photo ends with a reason, which is no broken promise', async () => {
+    await choose({ ...harbour, name: 'torn.jpg', buffer: harbour.buffer.subarray(0, 2_000) })
+    await row('torn.jpg').and(page.locator('[data-state="stopped"]')).waitFor()
+    expect(await row('torn.jpg').locator('.text').textContent()).not.toBe('')
+  })
+
+  test('a reload and a second tab show the same photos, and a deletion reaches both', async () => {
+    await choose(harbour, pines)
+    await Promise.all([ready('harbour.jpg'), ready('pines.png')])
+    await page.reload()
+    await Promise.all([ready('harbour.jpg'), ready('pines.png')])
+    const second = await open(context)
+    await picture('harbour.jpg', second).waitFor()
+    await row('harbour.jpg').getByRole('button', { name: 'Delete' }).click()
+    await row('harbour.jpg').getByRole('button', { name: 'Really delete?' }).click()
+    await row('harbour.jpg').waitFor({ state: 'detached' })
+    await row('harbour.jpg', second).waitFor({ state: 'detached' })
+    expect(await page.locator('li.photo').count()).toBe(1)
+  })
+
+  test('a minute that is over is said to be over, and the photo still comes', async () => {
+    converter.child.kill('SIGSTOP')
+    try {
+      await choose(harbour)
+      await says('harbour.jpg', new RegExp(`waiting · [1-7] s of ${promiseSeconds}`))
+      await says('harbour.jpg', /later than promised; still working/)
+      expect(await row('harbour.jpg').getAttribute('data-state')).toBe('late')
+    } finally {
+      converter.child.kill('SIGCONT')
+    }
+    await ready('harbour.jpg')
+    await says('harbour.jpg', /^ready after .* later than promised$/)
+  })
+
+  test('refused for load, a photo waits as long as it was told and is sent again by itself', async () => {
+    let refusals = 1
+    await page.route('**/photos', route =>
+      route.request().method() === 'POST' && refusals-- > 0
+        ? route.fulfill({ status: 503, headers: { 'Retry-After': '2' }, body: '{}' })
+        : route.continue(),
+    )
+    await choose(harbour)
+    await says('harbour.jpg', 'Busy right now; trying again in 2 s')
+    await ready('harbour.jpg')
+  })
+
+  test('a lost connection is said, and the upload goes on when it is back, as one photo', async () => {
+    await context.setOffline(true)
+    await page.getByText('No connection.').waitFor()
+    await choose(harbour)
+    await says('harbour.jpg', /Could not be sent; trying again in/)
+    await context.setOffline(false)
+    await ready('harbour.jpg')
+    await page.getByText('No connection.').waitFor({ state: 'hidden' })
+    expect(await page.locator('li.photo').count()).toBe(1)
+  })
+
+  test('an upload that a reload cut off asks for its file, and is one photo even if it had arrived', async () => {
+    // From the disk: a file chosen again is known by its date too.
+    const file = `${dataDir}/harbour.jpg`
+    await writeFile(file, harbour.buffer)
+    const arrived = Promise.withResolvers<void>()
+    let answersAreLost = true
+    await page.route('**/photos', async route => {
+      if (route.request().method() !== 'POST' || !answersAreLost) return route.continue()
+      // A browser keeps the bytes of a file from the disk to itself; the same request is sent in its stead.
+      const headers = await route.request().allHeaders()
+      await context.request.post(route.request().url(), { headers, data: harbour.buffer })
+      arrived.resolve() // and the answer never comes back
+    })
+    await page.setInputFiles('#choose', file)
+    await arrived.promise
+    expect(await list()).toHaveLength(1)
+    answersAreLost = false
+    await page.reload()
+    await says('harbour.jpg', 'The upload was interrupted. Choose this photo again to send it.')
+    await page.setInputFiles('#choose', file)
+    await ready('harbour.jpg')
+    expect(await list()).toHaveLength(1)
+  })
+
+  const list = async (): Promise<unknown[]> => {
+    const answer = await context.request.get(`${web.endpoints.web}/photos`)
+    return (await answer.json()).photos
+  }
+
+  test('without events the page asks instead', async () => {
+    await page.close()
+    await context.route('**/events', route => route.fulfill({ status: 503, body: '' }))
+    page = await open(context)
+    await choose(harbour)
+    await ready('harbour.jpg')
+  })
+
+  test('all can be done with the keyboard, which never loses its place', async () => {
+    await choose(harbour, pines)
+    await Promise.all([ready('harbour.jpg'), ready('pines.png')])
+    const focused = () => page.evaluate<string>('document.activeElement.getAttribute("aria-label")')
+    const tabTo = (name: string) =>
+      until(async () => (await focused()) === name || void (await page.keyboard.press('Tab')), { what: name })
+    await tabTo('pines.png: show where its time went')
+    await page.keyboard.press('Enter')
+    await row('pines.png')
+      .getByText(/^Most of/)
+      .waitFor()
+    await tabTo('Delete: pines.png')
+    await page.keyboard.press('Enter')
+    await page.keyboard.press('Enter')
+    await row('pines.png').waitFor({ state: 'detached' })
+    expect(await focused()).toBe('harbour.jpg: show where its time went')
+  })
+
+  test('a screen reader hears what happens and finds a name on every control', async () => {
+    await choose(harbour, pines)
+    await Promise.all([ready('harbour.jpg'), ready('pines.png')])
+    await page
+      .getByRole('status')
+      .getByText(/: ready in/)
+      .waitFor()
+    const devtools = await context.newCDPSession(page)
+    const { nodes } = await devtools.send('Accessibility.getFullAXTree')
+    const controls = nodes.filter(
+      ({ role, ignored }) => !ignored && ['button', 'link', 'combobox', 'textbox'].includes(role?.value),
+    )
+    const names = controls.map(({ name }) => name?.value as string)
+    expect(names).toHaveLength(new Set(names).size)
+    expect(names).not.toContain('')
+    expect(names).toEqual(expect.arrayContaining(['Tintype', 'Choose photos', 'Download: pines.png']))
+    expect(await page.locator('main').ariaSnapshot()).toContain('heading "harbour.jpg" [level=3]')
+  })
+
+  test('nothing is cut off from a phone’s width to a wide screen, in English and in Korean', async () => {
+    await choose(harbour)
+    await ready('harbour.jpg')
+    for (const language of ['en', 'ko']) {
+      await page.goto(`${web.endpoints.web}/?lang=${language}`)
+      await ready('harbour.jpg')
+      await picture('harbour.jpg').click()
+      for (const width of [360, 1024, 2560]) {
+        await page.setViewportSize({ width, height: 900 })
+        expect(await page.evaluate('document.documentElement.scrollWidth'), `${language} ${width}`).toBe(
+          width,
+        )
+      }
+    }
+    expect(await page.locator('html').getAttribute('lang')).toBe('ko')
+    await page.getByText('사진 선택').waitFor()
+  })
+
+  test('the header says what slo last said, and since when nothing is known', async () => {
+    const storage = await openStorage(storageUrl('', dataDir))
+    const write = (at: Date) =>
+      storage.put(
+        'status.json',
+        Buffer.from(
+          JSON.stringify({ online: true, budgetLeftMinutes: 57, budgetMinutes: 60, keptRatio: 1, at }),
+        ),
+      )
+    await write(new Date())
+    await page.reload()
+    await page.getByText('online · 57 of 60 minutes left today').waitFor()
+    await write(new Date(Date.now() - 4 * 60_000))
+    await page.reload()
+    await page.getByText(/^not known since \d/).waitFor()
+    await storage.close()
+  })
+})

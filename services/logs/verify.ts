@@ -1,7 +1,7 @@
-import { createHash } from 'node:crypto'
+import { createHash, type Hash } from 'node:crypto'
 import { createReadStream } from 'node:fs'
 import { join } from 'node:path'
-import { createInterface } from 'node:readline'
+import { newline } from '@tintype/lib/telemetry/entry.ts'
 import { type Folders, hasNews } from './daily.ts'
 import { dayFile, type Manifest, newestManifests, type Range } from './manifest.ts'
 import { streamFiles } from './merge.ts'
@@ -20,6 +20,7 @@ export type Verdict = {
 
 /** The first few tell what is wrong; the rest is the same. */
 const maxFaults = 10
+const readBytes = 2 ** 20
 
 /**
  * Reads published days line by line, apart from the code that merged them, and compares with their manifests. An
@@ -42,15 +43,13 @@ export async function verify({ streams, days }: Folders, day?: string): Promise<
 export const isSound = ({ faults, missing }: Verdict): boolean => faults.length === 0 && missing.length === 0
 
 async function check(folder: string, manifest: Manifest, before: Manifest[]): Promise<Omit<Verdict, 'late'>> {
-  const file = createReadStream(dayFile(folder, manifest))
   const hash = createHash('sha256')
-  file.on('data', bytes => hash.update(bytes))
   const faults: string[] = []
   const lastOf = lastBefore(before)
   const missing = new Map<string, Range[]>()
   let entries = 0
   let previous = ''
-  for await (const line of createInterface({ input: file, crlfDelay: Number.POSITIVE_INFINITY })) {
+  for await (const line of linesOf(dayFile(folder, manifest), hash)) {
     entries++
     const fault = checkLine(line, previous, lastOf, missing)
     if (typeof fault === 'string') previous = fault
@@ -65,6 +64,22 @@ async function check(folder: string, manifest: Manifest, before: Manifest[]): Pr
     faults,
     missing: [...missing].map(([stream, ranges]) => ({ stream, ranges })),
   }
+}
+
+/** Lines end at newlines only: node:readline would break a text at U+2028 too. */
+async function* linesOf(file: string, hash: Hash): AsyncGenerator<string> {
+  let left = Buffer.alloc(0)
+  for await (const chunk of createReadStream(file, { highWaterMark: readBytes })) {
+    hash.update(chunk)
+    const bytes = Buffer.concat([left, chunk])
+    let start = 0
+    for (let end = bytes.indexOf(newline); end >= 0; end = bytes.indexOf(newline, start)) {
+      yield bytes.toString('utf8', start, end)
+      start = end + 1
+    }
+    left = bytes.subarray(start)
+  }
+  if (left.length > 0) yield left.toString()
 }
 
 /** Checks one line against what came before; gives its place in the order, or what is wrong. */

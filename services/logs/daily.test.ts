@@ -1,0 +1,182 @@
+import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import fc from 'fast-check'
+import { expect, test } from 'vitest'
+import { temporaryFolder } from '../../test/support.ts'
+import { type Folders, foldersIn, publish } from './daily.ts'
+import { line, parseLines, session, stamped, writeJournal } from './fixture.ts'
+import { dayFile } from './manifest.ts'
+import { timeline } from './timeline.ts'
+import { isSound, verify } from './verify.ts'
+
+const day = '2026-11-22'
+const midnight = Date.parse(`${day}T00:00:00.000Z`)
+const at = (ms: number) => new Date(midnight + ms).toISOString()
+
+async function folders(): Promise<Folders> {
+  return foldersIn(await temporaryFolder())
+}
+
+const published = ({ days }: Folders, revision = 1) => readFileSync(dayFile(days, { day, revision }), 'utf8')
+
+test('a day holds every entry of every stream once, by time, stream and number, whatever the streams', async () => {
+  const streamEntries = fc.array(
+    fc.record({ gapMs: fc.nat(3), text: fc.string({ unit: 'grapheme', maxLength: 40 }) }),
+    { maxLength: 40 },
+  )
+  await fc.assert(
+    fc.asyncProperty(fc.array(streamEntries, { minLength: 1, maxLength: 6 }), async given => {
+      const into = await folders()
+      const expected = given.flatMap((entries, i) => {
+        const stream = `web.${i}.17`
+        let ms = 0
+        const made = entries.map(({ gapMs, text }, k) => {
+          ms += gapMs
+          return {
+            stream,
+            ms,
+            seq: k + 1,
+            text: stamped(line(stream, k + 1, midnight + ms, { payload: { text } }), at(ms)),
+          }
+        })
+        writeJournal(into.streams, day, stream, made.map(each => each.text).join(''))
+        return made
+      })
+      // The oracle: one sort of everything, in memory, by what the design says.
+      expected.sort(
+        (a, b) => a.ms - b.ms || (a.stream < b.stream ? -1 : a.stream > b.stream ? 1 : a.seq - b.seq),
+      )
+      const manifest = await publish(into, day)
+      expect(manifest?.entries ?? 0).toBe(expected.length)
+      if (expected.length === 0) return
+      expect(published(into)).toBe(expected.map(each => each.text).join(''))
+      expect((await verify(into)).every(isSound)).toBe(true)
+    }),
+    { numRuns: 60 },
+  )
+})
+
+test('publishing again gives the same bytes, also when the published files are gone', async () => {
+  const into = await folders()
+  for (const [i, stream] of ['web.0.17', 'converter.0.17'].entries())
+    for (let n = 1; n <= 200; n++)
+      writeJournal(
+        into.streams,
+        day,
+        stream,
+        stamped(line(stream, n, midnight + n * 7 + i, { session }), at(n)),
+      )
+  const first = await publish(into, day)
+  const before = readdirSync(into.days).map(name => [name, readFileSync(join(into.days, name), 'base64')])
+  expect(await publish(into, day)).toEqual(first)
+  rmSync(into.days, { recursive: true })
+  await publish(into, day)
+  expect(readdirSync(into.days).map(name => [name, readFileSync(join(into.days, name), 'base64')])).toEqual(
+    before,
+  )
+})
+
+test('late entries make the next revision; the one before is not touched', async () => {
+  const into = await folders()
+  writeJournal(into.streams, day, 'web.0.17', stamped(line('web.0.17', 1, midnight + 10), at(10)))
+  await publish(into, day)
+  const before = published(into)
+  writeJournal(
+    into.streams,
+    day,
+    'converter.0.17',
+    stamped(line('converter.0.17', 1, midnight + 5), at(90_000)),
+  )
+  expect((await verify(into))[0]).toMatchObject({ late: true, faults: [] })
+  expect(await publish(into, day)).toMatchObject({ revision: 2, entries: 2 })
+  expect(published(into)).toBe(before)
+  expect(parseLines(published(into, 2)).map(({ id }) => id)).toEqual(['converter.0.17.1', 'web.0.17.1'])
+})
+
+test('half a line at the end of a journal is not published, and comes with its other half', async () => {
+  const into = await folders()
+  const second = stamped(line('web.0.17', 2, midnight + 20), at(20))
+  writeJournal(
+    into.streams,
+    day,
+    'web.0.17',
+    stamped(line('web.0.17', 1, midnight + 10), at(10)) + second.slice(0, 60),
+  )
+  expect(await publish(into, day)).toMatchObject({ revision: 1, entries: 1 })
+  writeJournal(into.streams, day, 'web.0.17', second.slice(60))
+  expect(await publish(into, day)).toMatchObject({ revision: 2, entries: 2 })
+})
+
+test('a text that holds separators of lines and pages stays one line', async () => {
+  const into = await folders()
+  const payload = { text: 'a\u2028b\u2029c\u0085d\r\ne\u0000' }
+  writeJournal(
+    into.streams,
+    day,
+    'web.0.17',
+    stamped(line('web.0.17', 1, midnight, { payload, session }), at(0)),
+  )
+  expect(await publish(into, day)).toMatchObject({ entries: 1 })
+  expect((await verify(into))[0]).toMatchObject({ faults: [], entries: 1 })
+  expect(timeline(into, session).entries[0]?.payload).toMatchObject(payload)
+})
+
+test('verify names what is missing by stream and number, and sees every change to the file', async () => {
+  const into = await folders()
+  const text = (n: number) => stamped(line('web.0.17', n, midnight + n), at(n))
+  writeJournal(into.streams, day, 'web.0.17', [1, 2, 5, 6, 9].map(text).join(''))
+  await publish(into, day)
+  expect((await verify(into))[0]?.missing).toEqual([
+    {
+      stream: 'web.0.17',
+      ranges: [
+        [3, 4],
+        [7, 8],
+      ],
+    },
+  ])
+  const file = dayFile(into.days, { day, revision: 1 })
+  const good = readFileSync(file, 'utf8')
+  const [first = '', second = ''] = good.split('\n')
+  for (const bad of [
+    good.replace('test.entry', 'test.antry'),
+    good + good,
+    `${second}\n${first}\n`,
+    good.slice(0, -30),
+    good.replace('{', '['),
+  ]) {
+    writeFileSync(file, bad)
+    expect((await verify(into))[0]?.faults).not.toEqual([])
+  }
+})
+
+test('the index finds exactly the lines that a search through all of them finds', async () => {
+  const into = await folders()
+  const sessions = Array.from({ length: 20 }, (_, i) => `${i}`.padStart(16, 'a'))
+  for (const stream of ['web.0.17', 'web.1.17', 'converter.0.17'])
+    for (let n = 1; n <= 500; n++) {
+      const whose = sessions[(n * 7) % 23] ?? null
+      const payload = { photo: `photo${n % 50}`.padEnd(25, '0'), trace: `${n % 9}`.padStart(32, 'f') }
+      writeJournal(
+        into.streams,
+        day,
+        stream,
+        stamped(line(stream, n, midnight + n, { session: whose, payload }), at(n)),
+      )
+    }
+  await publish(into, day)
+  // What came after the revision is found too.
+  writeJournal(
+    into.streams,
+    day,
+    'web.0.17',
+    stamped(line('web.0.17', 501, midnight + 501, { session: sessions[0] ?? null }), at(501)),
+  )
+  const all = parseLines(published(into)).concat(
+    parseLines(stamped(line('web.0.17', 501, midnight + 501, { session: sessions[0] ?? null }), at(501))),
+  )
+  for (const key of [...sessions, 'photo7'.padEnd(25, '0'), '3'.padStart(32, 'f'), 'nobody0000000000']) {
+    const expected = all.filter(entry => JSON.stringify(entry).includes(`"${key}"`))
+    expect(timeline(into, key).entries.map(({ id }) => id)).toEqual(expected.map(({ id }) => id))
+  }
+})

@@ -1,0 +1,46 @@
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+
+export const session = '0123456789abcdef'
+
+/** A line as a shipper sends it. */
+export function line(
+  stream: string,
+  seq: number,
+  time: string | number,
+  given: { session?: string | null; payload?: Record<string, unknown> } = {},
+): string {
+  const timestamp = typeof time === 'number' ? new Date(time).toISOString() : time
+  const payload = { event: 'test.entry', level: 'info', n: seq, ...given.payload }
+  return `${JSON.stringify({ id: `${stream}.${seq}`, session: given.session ?? null, timestamp, payload })}\n`
+}
+
+export const lines = (stream: string, from: number, to: number, time: string | number): string =>
+  Array.from({ length: to - from + 1 }, (_, i) => line(stream, from + i, time)).join('')
+
+/** The same line as the server's journal keeps it. */
+export const stamped = (text: string, received: string, effective?: string): string =>
+  text.replace(/\}\n$/, `,"received_at":"${received}"${effective ? `,"effective_at":"${effective}"` : ''}}\n`)
+
+export function writeJournal(folder: string, day: string, stream: string, text: string): string {
+  const file = join(folder, day, `${stream}.ndjson`)
+  mkdirSync(dirname(file), { recursive: true })
+  writeFileSync(file, text, { flag: 'a' })
+  return file
+}
+
+/** Everything in a folder of journals: the file's name and its parsed entries. */
+export function readJournals(folder: string): Record<string, Record<string, unknown>[]> {
+  const names = readdirSync(folder, { recursive: true, encoding: 'utf8' }).filter(name =>
+    name.endsWith('.ndjson'),
+  )
+  return Object.fromEntries(
+    names.sort().map(name => [name, parseLines(readFileSync(join(folder, name), 'utf8'))]),
+  )
+}
+
+export const parseLines = (text: string): Record<string, unknown>[] =>
+  text
+    .split('\n')
+    .filter(each => each !== '')
+    .map(each => JSON.parse(each))

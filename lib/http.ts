@@ -114,6 +114,8 @@ const measure =
   (metrics: Metrics): RequestHandler =>
   (request, response, next) => {
     const start = performance.now()
+    // Asked for now: when a client has gone the request has no socket to tell it by, and asking would throw.
+    const scheme = request.protocol
     response.locals.requestId = randomUUID()
     response.set('X-Request-Id', response.locals.requestId)
     response.once('close', () => {
@@ -121,7 +123,7 @@ const measure =
         http_request_method: knownMethods.has(request.method) ? request.method : '_OTHER',
         http_route: request.route ? `${request.baseUrl}${request.route.path}` : '',
         http_response_status_code: String(response.statusCode),
-        url_scheme: request.protocol,
+        url_scheme: scheme,
       }
       const traceId = trace.getActiveSpan()?.spanContext().traceId
       metrics.observe(

@@ -2,7 +2,7 @@
  * `npm start`: the whole service on one machine. Checks every variable and port, starts each service, starts again
  * what dies, and stops all in order.
  */
-import { existsSync, mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { ConfigError, readConfig } from '@tintype/lib/config.ts'
@@ -91,7 +91,7 @@ async function launch(config: Config): Promise<void> {
   try {
     for (const row of startOrder) {
       if (stopping) return
-      const started = row.filter(isThere).map(service => supervise(service, hooks))
+      const started = row.map(service => supervise(service, hooks))
       running.push(...started)
       await Promise.all(started.map(each => each.ready))
       // Left by a launcher that was killed. Not before logs is ready, which holds the folder's lock.
@@ -107,9 +107,6 @@ async function launch(config: Config): Promise<void> {
   published = true
   console.log(`Tintype is ready: ${endpoints.web}`)
 }
-
-const isThere = ({ name, script }: Service): boolean =>
-  existsSync(join(import.meta.dirname, '..', name === 'slo' ? 'slo/serve.ts' : script))
 
 function writeAtomically(file: string, text: string): void {
   const draft = `${file}.tmp`

@@ -78,3 +78,7 @@ export type FailureReason = {
   /** A sentence for the person: what happened and what to do. */
   detail: string
 }
+
+/** The bytes themselves are at fault: no other attempt can help, and it breaks no promise of ours. */
+export const isBytesFault = ({ code }: FailureReason): boolean =>
+  code === 'undecodable' || code === 'over-limit'

@@ -1,5 +1,5 @@
 import { join } from 'node:path'
-import type { FailureReason, Owner, PhotoId } from '../photo.ts'
+import type { FailureReason, Owner, PhotoId, PhotoRecord } from '../photo.ts'
 import type { Outcome } from '../telemetry/catalogue.ts'
 
 /** One photo's work. Times are epoch milliseconds. */
@@ -18,6 +18,17 @@ export type Job = {
   /** Until when (epoch ms) this session's detail was raised; travels with the photo. */
   detailUntil?: number
 }
+
+/** The work that an accepted photo's record asks for. */
+export const jobOf = (record: PhotoRecord): Job => ({
+  photo: record.id,
+  owner: record.owner,
+  receivedAt: Date.parse(record.receivedAt),
+  promiseBy: Date.parse(record.promiseBy),
+  promise: !record.probe,
+  priority: 0,
+  ...(record.traceparent !== undefined && { traceparent: record.traceparent }),
+})
 
 export type Claim = {
   job: Job

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import type { FailureReason, PhotoId } from '../photo.ts'
+import { type FailureReason, isBytesFault, type PhotoId } from '../photo.ts'
 import type { Outcome } from '../telemetry/catalogue.ts'
 import type { Engine } from './engine.ts'
 import type { Claim, Job, Marked, Worker } from './index.ts'
@@ -16,8 +16,6 @@ const retentionMs = 8 * 86_400_000
 const maxEvents = 50_000
 /** Rows deleted in one transaction: a few milliseconds. */
 const purgeAtMost = 2_000
-
-const bytesProvedBad = new Set<FailureReason['code']>(['undecodable', 'over-limit'])
 
 export function enqueue(engine: Engine, job: Job): 'queued' | 'already' | 'full' {
   if (find(engine, job.photo)) return 'already'
@@ -77,7 +75,7 @@ export function fail(
 ): { next: 'retry'; at: number } | { next: 'failed' | 'dead'; marked: Marked } | 'stale' {
   const row = findHeld(engine, held)
   if (!row) return 'stale'
-  if (bytesProvedBad.has(reason.code)) {
+  if (isBytesFault(reason)) {
     emit(engine, row, 'failed')
     return { next: 'failed', marked: end(engine, row, 'done', voidIfInTime(engine, row)) }
   }

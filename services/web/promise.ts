@@ -1,26 +1,12 @@
 import { Problem } from '@tintype/lib/http.ts'
 import { type PhotoId, type PhotoRecord, sessionOf } from '@tintype/lib/photo.ts'
-import type { Job, Marked } from '@tintype/lib/queue/index.ts'
+import { type Job, jobOf, type Marked } from '@tintype/lib/queue/index.ts'
 import { attributes } from '@tintype/lib/telemetry/catalogue.ts'
 import type { Log } from '@tintype/lib/telemetry/log.ts'
 import { recordSpan } from '@tintype/lib/telemetry/trace.ts'
 import type { Web } from './web.ts'
 
 /** Where web counts: a photo when it enters the queue, a promise when web's call is the one that marked it. */
-
-const jobOf = (record: PhotoRecord, log: Log): Job => {
-  const detailUntil = detailEnd(log, sessionOf(record.owner))
-  return {
-    photo: record.id,
-    owner: record.owner,
-    receivedAt: Date.parse(record.receivedAt),
-    promiseBy: Date.parse(record.promiseBy),
-    promise: !record.probe,
-    priority: 0,
-    ...(record.traceparent !== undefined && { traceparent: record.traceparent }),
-    ...(detailUntil !== undefined && { detailUntil }),
-  }
-}
 
 /** Until when the session's detail is raised, to travel with its photos. */
 function detailEnd(log: Log, session: string): number | undefined {
@@ -35,7 +21,8 @@ function detailEnd(log: Log, session: string): number | undefined {
  * @throws Problem 503 when the queue is full.
  */
 export async function enqueue({ queue, metrics, log }: Web, record: PhotoRecord): Promise<void> {
-  const answer = await queue.enqueue(jobOf(record, log))
+  const detailUntil = detailEnd(log, sessionOf(record.owner))
+  const answer = await queue.enqueue({ ...jobOf(record), ...(detailUntil !== undefined && { detailUntil }) })
   if (answer === 'full')
     throw new Problem(
       503,

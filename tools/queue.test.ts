@@ -1,0 +1,141 @@
+import { execFile } from 'node:child_process'
+import { rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import { newPhotoId, type PhotoRecord, photoKey, type ResultRecord } from '@tintype/lib/photo.ts'
+import { jobOf, open as openQueue, queueUrl } from '@tintype/lib/queue/index.ts'
+import { open as openStorage, storageUrl } from '@tintype/lib/storage/index.ts'
+import { expect, onTestFinished, test } from 'vitest'
+import { temporaryFolder } from '../test/support.ts'
+
+type Ran = { code: number; stdout: string; stderr: string }
+
+const run = (dataDir: string, ...args: string[]): Promise<Ran> =>
+  new Promise(resolve => {
+    const script = join(import.meta.dirname, 'queue.ts')
+    const env = { PATH: process.env.PATH, DATA_DIR: dataDir }
+    execFile(process.execPath, [script, ...args], { env }, (error, stdout, stderr) =>
+      resolve({ code: error ? Number(error.code) : 0, stdout, stderr }),
+    )
+  })
+
+const owner = 'ab'.repeat(16)
+const at = (seconds: number) => new Date(1_790_000_000_000 + seconds * 1000).toISOString()
+
+const record = (more: Partial<PhotoRecord> = {}): PhotoRecord => ({
+  id: newPhotoId(Date.now()),
+  owner,
+  format: 'jpeg',
+  contentType: 'image/jpeg',
+  bytes: 3,
+  receivedAt: at(0),
+  promiseBy: at(60),
+  receiveSeconds: 0.1,
+  probe: false,
+  ...more,
+})
+const ready = (durableAt: string): ResultRecord => ({
+  state: 'ready',
+  thumbnails: [],
+  durableAt,
+  stages: { wait: 0, convert: 0, store: 0 },
+})
+const failed = (code: 'undecodable' | 'timeout', failedAt: string): ResultRecord => ({
+  state: 'failed',
+  reason: { code, detail: 'x' },
+  failedAt,
+})
+
+async function opened(dataDir: string) {
+  const queue = await openQueue(queueUrl('', dataDir))
+  const storage = await openStorage(storageUrl('', dataDir))
+  onTestFinished(() => queue.close())
+  const put = (photo: PhotoRecord, file: string, value: unknown) =>
+    storage.put(photoKey(owner, photo.id, file), Buffer.from(JSON.stringify(value)))
+  return { queue, storage, put }
+}
+
+test('after the loss of the queue, rebuild puts unfinished photos to work and remembers each outcome uncounted', async () => {
+  const dataDir = await temporaryFolder()
+  const first = await opened(dataDir)
+  const photos = {
+    unfinished: [
+      record({ traceparent: '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01' }),
+      null,
+      null,
+    ],
+    kept: [record(), ready(at(60)), 'kept'],
+    late: [record(), ready(at(60.001)), 'broken'],
+    bad: [record(), failed('undecodable', at(5)), 'void'],
+    badLate: [record(), failed('undecodable', at(61)), 'broken'],
+    ours: [record(), failed('timeout', at(30)), 'broken'],
+    probe: [record({ probe: true }), ready(at(90)), null],
+  } as const
+  for (const [photo, result] of Object.values(photos)) {
+    await first.put(photo, 'photo.json', photo)
+    if (result) await first.put(photo, 'result.json', result)
+  }
+  const torn = record()
+  await first.storage.put(photoKey(owner, torn.id, 'photo.json'), Buffer.from('{"id":'))
+  await first.queue.close()
+  await rm(join(dataDir, 'queue'), { recursive: true })
+
+  const rebuilt = await run(dataDir, 'rebuild', '--json')
+  expect(JSON.parse(rebuilt.stdout)).toEqual({
+    requeued: 1,
+    restored: 6,
+    known: 0,
+    unreadable: [photoKey(owner, torn.id, 'photo.json')],
+  })
+  expect(rebuilt.code).toBe(1)
+  const again = await run(dataDir, 'rebuild')
+  expect(again.stdout).toContain('put back to work 0, outcomes remembered 0, known already 7')
+
+  const { queue } = await opened(dataDir)
+  const outcomes: Record<string, string> = {}
+  for await (const { photo, outcome } of queue.outcomes()) outcomes[photo] = outcome
+  const expected = Object.values(photos).flatMap(([photo, , outcome]) =>
+    outcome ? [[photo.id, outcome]] : [],
+  )
+  expect(outcomes).toEqual(Object.fromEntries(expected))
+  const overdue = await queue.markOverdue(Date.now())
+  expect(overdue, 'only what is still owed is counted').toEqual([jobOf(photos.unfinished[0])])
+  const claim = await queue.claim('test', 5_000, new AbortController().signal)
+  expect(claim).toMatchObject({ job: jobOf(photos.unfinished[0]), attempt: 1 })
+})
+
+test('dead letters are listed and replayed, and their failed result is taken back', async () => {
+  const dataDir = await temporaryFolder()
+  const { queue, storage, put } = await opened(dataDir)
+  const [one, two] = [record(), record()]
+  for (const photo of [one, two]) {
+    await put(photo, 'photo.json', photo)
+    await put(photo, 'result.json', failed('timeout', at(9)))
+    await queue.enqueue(jobOf(photo))
+    for (;;) {
+      const claim = await queue.claim('test', 5_000, new AbortController().signal)
+      if (claim === 'aborted') throw new Error('nobody aborted')
+      const answer = await queue.fail(claim, { code: 'timeout', detail: 'x' })
+      if (answer !== 'stale' && answer.next === 'dead') break
+    }
+  }
+  expect((await run(dataDir, 'dead')).stdout).toMatch(new RegExp(`${one.id}.* 3 attempts .*timeout`))
+  expect(JSON.parse((await run(dataDir, 'stats', '--json')).stdout)).toMatchObject({ dead: 2, depth: 0 })
+
+  expect(await run(dataDir, 'replay', one.id)).toMatchObject({ code: 0, stdout: `${one.id}  queued\n` })
+  expect(await storage.read(photoKey(owner, one.id, 'result.json'))).toBe('not-found')
+  expect(await storage.read(photoKey(owner, two.id, 'result.json'))).not.toBe('not-found')
+  const all = await run(dataDir, 'replay', '--all', '--json')
+  expect(JSON.parse(all.stdout)).toEqual({ replayed: [two.id], unknown: [] })
+  expect(await queue.stats()).toMatchObject({ dead: 0, depth: 2 })
+  expect(await run(dataDir, 'replay', one.id)).toMatchObject({ code: 1 })
+}, 60_000)
+
+test('bad arguments are refused with what is understood', async () => {
+  const dataDir = await temporaryFolder()
+  for (const args of [[], ['what'], ['stats', 'more'], ['replay'], ['replay', 'x'], ['dead', '--none']]) {
+    const { code, stderr } = await run(dataDir, ...args)
+    expect({ args, code }).toEqual({ args, code: 2 })
+    expect(stderr).toContain('npm run queue -- <verb>')
+  }
+  expect(await run(dataDir, '--help')).toMatchObject({ code: 0, stdout: expect.stringContaining('rebuild') })
+})

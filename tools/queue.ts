@@ -1,0 +1,129 @@
+import { parseArgs } from 'node:util'
+import { ConfigError, readConfig } from '@tintype/lib/config.ts'
+import { isPhotoId, photoKey } from '@tintype/lib/photo.ts'
+import { open as openQueue, type Queue, queueUrl } from '@tintype/lib/queue/index.ts'
+import { rebuild } from '@tintype/lib/queue/rebuild.ts'
+import { open as openStorage, type Storage, storageUrl } from '@tintype/lib/storage/index.ts'
+import { pick } from '@tintype/lib/variables.ts'
+
+/** `npm run queue -- <verb>`: looks at the queue and mends it; may run beside the service. */
+const usage = `npm run queue -- <verb> [--json]
+
+  stats             what waits, what is under way, dead letters, live converters
+  dead              the dead letters, oldest first: photos given up after their last attempt
+  replay ID...      puts dead letters back to work; --all: every one
+  rebuild           after the loss of the queue's file: puts every unfinished photo of storage back to work
+                    and remembers the outcome of every finished one. Stop the service, move what is left of
+                    the file away, rebuild, start.
+
+  Where: DATA_DIR, QUEUE_URL, STORAGE_URL, as for npm start.
+  Exit: 0 done, 1 something could not be, 2 bad arguments or environment.
+`
+
+class UsageError extends Error {}
+
+/** What a verb has to say: an object for machines, lines for people. */
+type Answer = { json: unknown; lines: string[]; failed?: boolean }
+type Ports = { queue: Queue; storage: Storage }
+
+/** No more dead letters are listed or replayed at once. */
+const maxDead = 10_000
+
+async function stats({ queue }: Ports): Promise<Answer> {
+  const json = await queue.stats()
+  return { json, lines: Object.entries(json).map(([name, value]) => `${name.padEnd(18)} ${value ?? '-'}`) }
+}
+
+async function dead({ queue }: Ports): Promise<Answer> {
+  const json = await queue.deadLetters(maxDead)
+  const lines = json.map(
+    ({ job, attempts, reason }) =>
+      `${job.photo}  received ${new Date(job.receivedAt).toISOString()}  ${attempts} attempts  ${reason.code}`,
+  )
+  return { json, lines: lines.length > 0 ? lines : ['no dead letters'] }
+}
+
+async function replay(ports: Ports, ids: string[], all: boolean): Promise<Answer> {
+  if (all === ids.length > 0) throw new UsageError('replay takes photo ids, or --all')
+  const notIds = ids.filter(id => !isPhotoId(id))
+  if (notIds.length > 0) throw new UsageError(`no photo id: ${notIds.join(', ')}`)
+  const letters = await ports.queue.deadLetters(maxDead)
+  const chosen = all ? letters : letters.filter(({ job }) => ids.includes(job.photo))
+  const replayed: string[] = []
+  for (const { job } of chosen) {
+    // First in storage, since that is the truth: killed in between, it is still a dead letter.
+    await ports.storage.delete(photoKey(job.owner, job.photo, 'result.json'))
+    if ((await ports.queue.replay(job.photo)) === 'queued') replayed.push(job.photo)
+  }
+  const unknown = ids.filter(id => !replayed.includes(id))
+  return {
+    json: { replayed, unknown },
+    lines: [...replayed.map(id => `${id}  queued`), ...unknown.map(id => `${id}  is no dead letter`)],
+    failed: unknown.length > 0,
+  }
+}
+
+async function rebuildQueue({ storage, queue }: Ports): Promise<Answer> {
+  const json = await rebuild(storage, queue)
+  const { requeued, restored, known, unreadable } = json
+  const lines = [
+    `put back to work ${requeued}, outcomes remembered ${restored}, known already ${known}`,
+    ...unreadable.map(key => `cannot be read: ${key}`),
+  ]
+  return { json, lines, failed: unreadable.length > 0 }
+}
+
+function parse(args: string[]) {
+  try {
+    return parseArgs({
+      args,
+      allowPositionals: true,
+      options: { json: { type: 'boolean' }, help: { type: 'boolean' }, all: { type: 'boolean' } },
+    })
+  } catch (error) {
+    throw new UsageError((error as Error).message)
+  }
+}
+
+async function main(args: string[]): Promise<number> {
+  const { values, positionals } = parse(args)
+  const [verb, ...ids] = positionals
+  if (values.help) {
+    process.stdout.write(usage)
+    return 0
+  }
+  const verbs: Record<string, (ports: Ports) => Promise<Answer>> = {
+    stats,
+    dead,
+    rebuild: rebuildQueue,
+    replay: ports => replay(ports, ids, values.all ?? false),
+  }
+  const run = verbs[verb ?? '']
+  if (!run || (verb !== 'replay' && (ids.length > 0 || values.all)))
+    throw new UsageError(verb ? `not understood: ${args.join(' ')}` : 'a verb is missing')
+
+  const config = readConfig(process.env, pick('DATA_DIR', 'QUEUE_URL', 'STORAGE_URL'))
+  // Without a limit: what storage promises is put back, however much it is.
+  const queue = await openQueue(queueUrl(config.QUEUE_URL, config.DATA_DIR), {
+    maxDepth: Number.MAX_SAFE_INTEGER,
+  })
+  const storage = await openStorage(storageUrl(config.STORAGE_URL, config.DATA_DIR))
+  try {
+    const { json, lines, failed } = await run({ queue, storage })
+    process.stdout.write(`${values.json ? JSON.stringify(json) : lines.join('\n')}\n`)
+    return failed ? 1 : 0
+  } finally {
+    await queue.close()
+    await storage.close()
+  }
+}
+
+try {
+  process.exitCode = await main(process.argv.slice(2))
+} catch (error) {
+  const expected = error instanceof UsageError || error instanceof ConfigError
+  process.stderr.write(
+    `${error instanceof UsageError ? `${error.message}\n\n${usage}` : (error as Error).message}\n`,
+  )
+  process.exitCode = expected ? 2 : 1
+}

@@ -32,18 +32,22 @@ export type Admission = {
 export const predictedSeconds = (ahead: number, stats: Stats): number =>
   ((ahead + 1) * (stats.serviceSeconds ?? unmeasuredServiceSeconds)) / Math.max(1, stats.liveSlots)
 
-export function openAdmission(queue: Pick<Queue, 'stats'>, promiseSeconds: number): Admission {
+export function openAdmission(
+  queue: Pick<Queue, 'stats'>,
+  promiseSeconds: number,
+  now: () => number = () => performance.now(),
+): Admission {
   let uploads = 0
-  let enqueued = 0
-  let snapshot = { stats: undefined as Stats | undefined, at: -Infinity, enqueued: 0 }
+  let finished = 0
+  let snapshot = { stats: undefined as Stats | undefined, at: -Infinity, finished: 0 }
   let reading: Promise<void> | undefined
 
   const read = async () => {
-    const before = { at: performance.now(), enqueued }
+    const before = { at: now(), finished }
     snapshot = { stats: await queue.stats(), ...before }
   }
   const fresh = async (): Promise<Stats> => {
-    if (performance.now() - snapshot.at > maxStatsAgeMs) {
+    if (now() - snapshot.at > maxStatsAgeMs) {
       reading ??= read().finally(() => {
         reading = undefined
       })
@@ -55,7 +59,7 @@ export function openAdmission(queue: Pick<Queue, 'stats'>, promiseSeconds: numbe
   const assertKeepable = (stats: Stats, others: number, limitSeconds: number) => {
     if (stats.workerSeenSeconds === null || stats.workerSeenSeconds > maxWorkerSilenceSeconds)
       throw busy('no-converter', 'Photos cannot be converted just now.', 10)
-    const sinceSnapshot = enqueued - snapshot.enqueued
+    const sinceSnapshot = finished - snapshot.finished
     const seconds = predictedSeconds(stats.depth + stats.claimed + sinceSnapshot + others, stats)
     if (seconds > limitSeconds)
       throw busy('busy', 'So many photos are waiting that yours would be late.', seconds - limitSeconds)
@@ -76,7 +80,7 @@ export function openAdmission(queue: Pick<Queue, 'stats'>, promiseSeconds: numbe
         confirm: async () => assertKeepable(await fresh(), 0, promiseSeconds),
         done: () => {
           uploads--
-          enqueued++
+          finished++
         },
       }
     },

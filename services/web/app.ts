@@ -21,7 +21,7 @@ export function createWebApp(web: Web): Express {
   const app = createApp(web)
   app.set('trust proxy', 'loopback, linklocal, uniquelocal') // only a proxy beside us may say who the client is
   app.use(pages.assets) // before the session: what everybody may keep carries no cookie
-  app.use(securityHeaders, sessions(web.sessionSecret))
+  app.use(securityHeaders, sessions(web))
   app.get('/', pages.html('index.html'))
   app.get('/openapi.json', (_request, response) => void response.json(openapi))
   app.post('/photos', refuseEarly(web), upload(web), refused(web))

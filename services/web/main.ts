@@ -8,6 +8,7 @@ import { logVariables, openLog } from '@tintype/lib/telemetry/log.ts'
 import { createMetrics } from '@tintype/lib/telemetry/metrics.ts'
 import { pick } from '@tintype/lib/variables.ts'
 import { version } from '@tintype/lib/version.ts'
+import { observeStorage } from './detail.ts'
 import { readiness, showQueue } from './health.ts'
 import { serve } from './server.ts'
 import { sweep } from './sweeper.ts'
@@ -37,8 +38,7 @@ async function start(): Promise<Running> {
   const metrics = createMetrics('web', version)
   const queue = await openQueue(queueUrl(config.QUEUE_URL, config.DATA_DIR))
   const storage = await openStorage(storageUrl(config.STORAGE_URL, config.DATA_DIR), {
-    observe: (operation, adapter, seconds) =>
-      metrics.observe('tintype_storage_seconds', { operation, adapter }, seconds),
+    observe: observeStorage(metrics, log),
   })
   const draining = new AbortController()
   const stopped = new AbortController()

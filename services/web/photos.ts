@@ -1,3 +1,4 @@
+import { faultPoint } from '@tintype/lib/fault.ts'
 import { describe, Problem } from '@tintype/lib/http.ts'
 import {
   newPhotoId,
@@ -88,8 +89,10 @@ async function store(
     await confirm()
     if (arrival.key !== undefined) {
       await original
+      faultPoint('accept.original')
       const { photo } = arrival
       const winner = await claimKey(storage, arrival.key, keyRecord(photo, received))
+      faultPoint('accept.key')
       if (winner.photo !== photo) {
         await storage.delete(photoPrefix(arrival.owner, photo))
         return await join(web, arrival, winner, kind, received)
@@ -97,7 +100,9 @@ async function store(
     }
     const record = recordOf(web, arrival, arrival.photo, kind, received)
     await Promise.all([original, writeRecord(web, record)])
+    faultPoint('accept.recorded')
     await enqueue(web, record)
+    faultPoint('accept.enqueued')
     observeReceive(web, arrival)
     return record.id
   } catch (error) {

@@ -3,6 +3,8 @@ import { type Owner, ownerOf, sessionOf } from '@tintype/lib/photo.ts'
 import { withSession } from '@tintype/lib/telemetry/trace.ts'
 import { parseCookie, stringifySetCookie } from 'cookie'
 import type { RequestHandler, Response } from 'express'
+import { withDetail } from './detail.ts'
+import type { Given } from './web.ts'
 
 const cookieName = 'session'
 /** 400 days: the longest that browsers keep a cookie. */
@@ -23,15 +25,18 @@ export const visitorOf = (response: Response): Visitor => response.locals.visito
  * Recognises the session cookie, or begins a new session when there is none that we issued. The cookie carries
  * its own proof (id.HMAC): there is no session store to look up, to grow or to be slow.
  */
-export function sessions(secret: string): RequestHandler {
+export function sessions({ sessionSecret: secret, log }: Given): RequestHandler {
   return (request, response, next) => {
+    const start = performance.now()
     const known = verify(parseCookie(request.headers.cookie ?? '')[cookieName], secret)
     const id = known ?? randomBytes(16).toString('hex')
     if (known === undefined) response.append('Set-Cookie', setCookie(id, secret, request.secure))
     const owner = ownerOf(id)
     const session = sessionOf(owner)
     response.locals.visitor = { owner, session, returning: known !== undefined } satisfies Visitor
-    withSession(session, next)
+    const seconds = (performance.now() - start) / 1000
+    log.debug('session.looked-up', { returning: known !== undefined, seconds }, session)
+    withSession(session, () => withDetail(log, session, next))
   }
 }
 

@@ -7,6 +7,7 @@ import type { Log } from '@tintype/lib/telemetry/log.ts'
 import { createMetrics } from '@tintype/lib/telemetry/metrics.ts'
 import { onTestFinished } from 'vitest'
 import { temporaryFolder } from '../../../test/support.ts'
+import { observeStorage } from '../detail.ts'
 import { openapi } from '../openapi.ts'
 import { serve } from '../server.ts'
 import { sweep } from '../sweeper.ts'
@@ -45,17 +46,19 @@ export type Visitor = {
 /** One web in this process on its own storage and queue; `converter`: one that announced itself, and nothing else. */
 export async function startWeb(given: Partial<Limits> = {}, { converter = true } = {}): Promise<Running> {
   const folder = await temporaryFolder()
-  const storage = await openStorage(`file:${join(folder, 'storage')}`)
-  const queue = await openQueue(`sqlite:${join(folder, 'queue.sqlite')}`)
   const metrics = createMetrics('web', 'test')
   const entries: Entry[] = []
+  const log = memoryLog(entries)
+  const observe = observeStorage(metrics, log)
+  const storage = await openStorage(`file:${join(folder, 'storage')}`, { observe })
+  const queue = await openQueue(`sqlite:${join(folder, 'queue.sqlite')}`)
   const draining = new AbortController()
   const stopped = new AbortController()
   const web = openWeb({
     storage,
     queue,
     metrics,
-    log: memoryLog(entries),
+    log,
     limits: { ...limits, ...given },
     probeToken: 'probe-token',
     sessionSecret: 'session-secret',

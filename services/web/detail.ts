@@ -1,0 +1,22 @@
+import { AsyncLocalStorage } from 'node:async_hooks'
+import type { OpenOptions } from '@tintype/lib/storage/index.ts'
+import type { Log } from '@tintype/lib/telemetry/log.ts'
+import type { Metrics } from '@tintype/lib/telemetry/metrics.ts'
+
+/** Whose request is under way, while that session's detail is raised: only then is anything carried along. */
+const detailedSession = new AsyncLocalStorage<string>()
+
+/** Runs a request; with its session's detail raised, each of its storage calls is logged with its time. */
+export function withDetail(log: Log, session: string, run: () => void): void {
+  if (log.detailed(session)) detailedSession.run(session, run)
+  else run()
+}
+
+/** What storage tells each operation's time: the metric always, the log for whom detail is raised. */
+export const observeStorage =
+  (metrics: Metrics, log: Log): NonNullable<OpenOptions['observe']> =>
+  (operation, adapter, seconds) => {
+    metrics.observe('tintype_storage_seconds', { operation, adapter }, seconds)
+    const session = detailedSession.getStore()
+    if (session !== undefined) log.debug('storage.called', { operation, seconds }, session)
+  }

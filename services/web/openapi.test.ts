@@ -1,0 +1,28 @@
+import { expect, test } from 'vitest'
+import { createWebApp } from './app.ts'
+import { openapi } from './openapi.ts'
+import { startWeb } from './test/web.ts'
+
+type Layer = { route?: { path: string; methods: Record<string, boolean> } }
+
+test('every route of the app is in the document, and none else', async () => {
+  const { web } = await startWeb()
+  const { stack } = createWebApp(web).router as unknown as { stack: Layer[] }
+  const routes = stack.flatMap(({ route }) =>
+    Object.keys(route?.methods ?? {}).map(method => `${method} ${route?.path.replace(/:(\w+)/g, '{$1}')}`),
+  )
+  const told = Object.entries(openapi.paths).flatMap(([path, operations]) =>
+    Object.keys(operations)
+      .filter(name => name !== 'parameters')
+      .map(method => `${method} ${path}`),
+  )
+  expect(told.toSorted()).toEqual(routes.toSorted())
+})
+
+test('the document is served, and its references lead somewhere', async () => {
+  const { url } = await startWeb()
+  const document = (await (await fetch(`${url}/openapi.json`)).json()) as typeof openapi
+  expect(document.openapi).toBe('3.1.0')
+  for (const [, name] of JSON.stringify(document).matchAll(/"#\/components\/schemas\/(\w+)"/g))
+    expect(document.components.schemas).toHaveProperty(name ?? '')
+})

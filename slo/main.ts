@@ -6,6 +6,8 @@ import { SourceError } from './source/index.ts'
 
 /** A verb is a file under verbs/, loaded when it is asked for. */
 const verbs: Record<string, () => Promise<{ verb: Verb }>> = {
+  budget: () => import('./verbs/budget.ts'),
+  lint: () => import('./verbs/lint.ts'),
   backtest: () => import('./verbs/backtest.ts'),
   report: () => import('./verbs/report.ts'),
   rules: () => import('./verbs/rules.ts'),

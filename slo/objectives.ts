@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync } from 'node:fs'
+import { readdirSync, readFileSync, statSync } from 'node:fs'
 import { join, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { planTiers, type TierPlan, tiers } from './burn-rate.ts'
@@ -62,11 +62,14 @@ export function readObjectives(folder = objectivesFolder): Objective[] {
   return parsed.flatMap(each => ('objective' in each ? [each.objective] : []))
 }
 
-export const objectiveFiles = (folder: string): string[] =>
-  readdirSync(folder)
-    .filter(name => /\.ya?ml$/.test(name))
-    .sort()
-    .map(name => join(folder, name))
+/** The OpenSLO files of a folder, in the order of their names; or the one file that was meant. */
+export const objectiveFiles = (path: string): string[] =>
+  statSync(path).isFile()
+    ? [path]
+    : readdirSync(path)
+        .filter(name => /\.ya?ml$/.test(name))
+        .sort()
+        .map(name => join(path, name))
 
 /** As a person in the current folder would type it. */
 export const show = (path: string): string => relative('.', path) || path

@@ -24,7 +24,10 @@ export const formatSelector = ({ metric, matchers }: Selector): string =>
     : `${metric}{${matchers.map(each => `${each.label}${each.operator}${JSON.stringify(each.value)}`).join(',')}}`
 
 /** Whether a series with these labels is meant; patterns match the whole value, as in Prometheus. */
-export function matches({ matchers }: Selector, labels: Readonly<Record<string, string>>): boolean {
+export function matches(
+  { matchers }: Pick<Selector, 'matchers'>,
+  labels: Readonly<Record<string, string>>,
+): boolean {
   return matchers.every(({ label, operator, value }) => {
     const given = labels[label] ?? ''
     const equal = operator.endsWith('~') ? pattern(value).test(given) : given === value

@@ -1,0 +1,75 @@
+import { readFileSync } from 'node:fs'
+import { parseArgs } from 'node:util'
+import { type Context, status, UsageError, type Verb } from '../cli.ts'
+import type { Finding } from '../document.ts'
+import { lint } from '../lint.ts'
+import { formatFinding, objectiveFiles, objectivesFolder, parseObjective, show } from '../objectives.ts'
+
+const usage = `slo lint [PATH…] [--format text | github] [--json]
+
+Checks objectives (default: slo/objectives) and their burn alerts. PATH is an OpenSLO file or a folder of them.
+Exit status: 0 no error (warnings may be), 1 an error found, 2 bad arguments.`
+
+const options = {
+  json: { type: 'boolean' },
+  format: { type: 'string' },
+  objectives: { type: 'string' },
+} as const
+
+async function run(args: string[], context: Context): Promise<number> {
+  const { values, positionals } = readArguments(args)
+  const format = values.format ?? 'text'
+  if (format !== 'text' && format !== 'github')
+    throw new UsageError(`--format is text or github, not "${format}"`)
+  const paths = positionals.length > 0 ? positionals : [values.objectives ?? objectivesFolder]
+  const findings = lintFiles(paths.flatMap(filesOf))
+  if (values.json) context.print(JSON.stringify({ findings }))
+  else if (findings.length === 0) context.print('no findings')
+  else context.print(findings.map(format === 'github' ? forGithub : formatFinding).join('\n'))
+  return findings.some(({ severity }) => severity === 'error') ? status.broken : status.good
+}
+
+function readArguments(args: string[]) {
+  try {
+    return parseArgs({ args, options, strict: true, allowPositionals: true })
+  } catch (error) {
+    throw new UsageError((error as Error).message)
+  }
+}
+
+function filesOf(path: string): string[] {
+  try {
+    return objectiveFiles(path)
+  } catch (error) {
+    throw new UsageError(`cannot read ${path}: ${(error as Error).message}`)
+  }
+}
+
+/** Every finding of these files, in their order; a name that is given twice is one, too. */
+export function lintFiles(files: readonly string[]): Finding[] {
+  const seen = new Map<string, string>()
+  return files.flatMap(path => {
+    const parsed = parseObjective(show(path), readFileSync(path, 'utf8'))
+    if ('findings' in parsed) return parsed.findings
+    const { document, objective } = parsed
+    const first = seen.get(objective.name)
+    seen.set(objective.name, objective.file)
+    const twice = first
+      ? [
+          document.finding(
+            ['metadata', 'name'],
+            'name-twice',
+            `${first} has the name ${objective.name} already`,
+            'choose another',
+          ),
+        ]
+      : []
+    return [...twice, ...lint(document, objective)]
+  })
+}
+
+/** An annotation of GitHub Actions; its own escapes keep the text in one line. */
+const forGithub = ({ file, line, column, severity, rule, message, mend }: Finding): string =>
+  `::${severity} file=${file},line=${line},col=${column},title=${rule}::${`${message}; ${mend}`.replaceAll('%', '%25').replaceAll('\n', '%0A')}`
+
+export const verb: Verb = { usage, run }

@@ -1,4 +1,7 @@
 import { crc32 } from 'node:zlib'
+import { newPhotoId, type Owner, photoKey, type ResultRecord } from '@tintype/lib/photo.ts'
+import type { Job, Queue } from '@tintype/lib/queue/index.ts'
+import type { Storage } from '@tintype/lib/storage/index.ts'
 import sharp, { type Sharp } from 'sharp'
 
 /** Photos that the converter's tests make themselves. */
@@ -112,4 +115,36 @@ function writeTiffTag(bytes: Buffer, tag: number, value: number): void {
     bytes.writeUInt32LE(value, entry + 8)
     return
   }
+}
+
+export const owner: Owner = 'ab'.repeat(16)
+
+/** A photo as web accepts it: original, photo.json, job. */
+export async function accept(
+  { queue, storage }: { queue: Queue; storage: Storage },
+  original: Buffer,
+  options: Partial<Job> = {},
+): Promise<Job> {
+  const receivedAt = Date.now()
+  const promiseBy = receivedAt + 60_000
+  const id = newPhotoId(receivedAt)
+  const job = { photo: id, owner, receivedAt, promiseBy, promise: true, priority: 0, ...options }
+  const record = Buffer.from(JSON.stringify({ id, owner: job.owner, format: 'jpeg' }))
+  await storage.put(photoKey(job.owner, id, 'original'), original)
+  await storage.put(photoKey(job.owner, id, 'photo.json'), record)
+  await queue.enqueue(job)
+  return job
+}
+
+/** The result as it stands in storage, or undefined. */
+export async function resultOf(storage: Storage, { photo, owner }: Job): Promise<ResultRecord | undefined> {
+  const bytes = await storage.read(photoKey(owner, photo, 'result.json'))
+  return bytes === 'not-found' ? undefined : JSON.parse(bytes.toString())
+}
+
+/** Every outcome the queue remembers, by photo. */
+export async function outcomesOf(queue: Queue): Promise<Record<string, string>> {
+  const outcomes: Record<string, string> = {}
+  for await (const { photo, outcome } of queue.outcomes()) outcomes[photo] = outcome
+  return outcomes
 }

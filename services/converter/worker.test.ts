@@ -1,0 +1,215 @@
+import { mkdir } from 'node:fs/promises'
+import { join } from 'node:path'
+import { photoKey, photoPrefix, type Size, sessionOf } from '@tintype/lib/photo.ts'
+import { type Job, open as openQueue } from '@tintype/lib/queue/index.ts'
+import { open as openStorage } from '@tintype/lib/storage/index.ts'
+import { createLog, type Log } from '@tintype/lib/telemetry/log.ts'
+import { createMetrics } from '@tintype/lib/telemetry/metrics.ts'
+import { expect, onTestFinished, test } from 'vitest'
+import { temporaryFolder, until } from '../../test/support.ts'
+import { accept, noise, outcomesOf, owner, photo, plain, resultOf } from './fixtures.ts'
+import { startWorker } from './worker.ts'
+
+/** Of a photo of noise this takes half a second and more. */
+const slow: Size[] = [{ side: 4_000, format: 'avif' }]
+
+/** A queue, a storage and a worker on them that starts when told to. */
+async function house(sizes: Size[] = [{ side: 64, format: 'jpg' }]) {
+  const folder = await temporaryFolder()
+  const storageUrl = `file:${join(folder, 'storage')}`
+  const queue = await openQueue(`sqlite:${join(folder, 'queue.sqlite')}`)
+  onTestFinished(() => queue.close())
+  const storage = await openStorage(storageUrl)
+  const metrics = createMetrics('converter', '0')
+  const events: string[] = []
+  const log = spy(events)
+  const start = async (bounds = { deadlineMs: 15_000, memoryBytes: 2 ** 30 }) => {
+    const setup = { storageUrl, sizes, maxPixels: 2 ** 28 }
+    const worker = await startWorker({ queue, storage, log, metrics }, { id: 'w', slots: 1, setup, bounds })
+    onTestFinished(() => worker.stop(0))
+    return worker
+  }
+  const settled = (job: Job) =>
+    until(
+      async () =>
+        ((await queue.state(job.photo)) === 'done' || (await queue.state(job.photo)) === 'dead') &&
+        resultOf(storage, job),
+      {
+        timeoutMs: 25_000,
+        what: `the result of ${job.photo}`,
+      },
+    )
+  const metric = async (line: string) =>
+    Number(
+      (await metrics.render(undefined)).body.match(
+        new RegExp(`^${line.replace(/[{}]/g, '\\$&')} (.*)$`, 'm'),
+      )?.[1],
+    )
+  return { folder, queue, storage, log, events, start, settled, metric }
+}
+
+/** The real log, which also remembers the names of the events it wrote; trouble that a test makes stays off the screen. */
+function spy(events: string[]): Log {
+  const log = createLog({ service: 'converter', instance: '0', level: 'info' })
+  const remember = (event: string) => void events.push(event)
+  return {
+    ...log,
+    error: remember,
+    warn: remember,
+    info: remember,
+    debug: (event, payload, session) =>
+      log.detailed(session) && remember(`${event} ${session} ${Object.keys(payload ?? {})}`),
+  }
+}
+
+test('an accepted photo gets its thumbnail, its result and its outcome, once', async () => {
+  const { queue, storage, events, start, settled, metric } = await house()
+  const job = await accept({ queue, storage }, await photo())
+  await start()
+  expect(await settled(job)).toMatchObject({
+    state: 'ready',
+    thumbnails: [{ side: 64, format: 'jpg', width: 64, height: 48, bytes: expect.any(Number) }],
+    stages: { wait: expect.any(Number), convert: expect.any(Number), store: expect.any(Number) },
+  })
+  expect(await storage.read(photoKey(owner, job.photo, '64.jpg'))).toBeInstanceOf(Buffer)
+  expect(await outcomesOf(queue)).toEqual({ [job.photo]: 'kept' })
+  await until(() => events.includes('promise.kept'))
+  expect(events).toEqual(['conversion.attempted', 'photo.ready', 'promise.kept'])
+  expect(await metric('tintype_promises_total{outcome="kept"}')).toBe(1)
+  expect(await metric('tintype_conversions_total{outcome="ok",format="jpeg"}')).toBe(1)
+  expect(await metric('tintype_photo_seconds_count')).toBe(1)
+  expect(await metric('tintype_stage_seconds_count{stage="store"}')).toBe(1)
+})
+
+test('bytes that are no photo end at once, with a reason, and are no promise', async () => {
+  const { queue, storage, start, settled, metric } = await house()
+  const job = await accept({ queue, storage }, Buffer.from('not a photo'))
+  await start()
+  expect(await settled(job)).toMatchObject({ state: 'failed', reason: { code: 'undecodable' } })
+  expect(await outcomesOf(queue)).toEqual({ [job.photo]: 'void' })
+  expect(await metric('tintype_conversions_total{outcome="undecodable",format="jpeg"}')).toBe(1)
+})
+
+test('a photo that never ends is tried three times, then failed with its reason, and the next one is served', async () => {
+  const { queue, storage, events, start, settled, metric } = await house(slow)
+  const job = await accept({ queue, storage }, await noise(2_000, 1_500).jpeg().toBuffer())
+  await start({ deadlineMs: 300, memoryBytes: 2 ** 30 })
+  expect(await settled(job)).toMatchObject({ state: 'failed', reason: { code: 'timeout' } })
+  expect(events.filter(event => event === 'conversion.attempted')).toHaveLength(3)
+  expect(await outcomesOf(queue)).toEqual({ [job.photo]: 'broken' })
+  expect(await metric('tintype_conversions_total{outcome="timeout",format="jpeg"}')).toBe(3)
+  const next = await accept({ queue, storage }, await plain(16, 16).png().toBuffer())
+  expect(await settled(next)).toMatchObject({ state: 'ready' })
+})
+
+test('a thumbnail that cannot be stored is tried again', async () => {
+  const { folder, queue, storage, events, start, settled } = await house()
+  const job = await accept({ queue, storage }, await photo())
+  // A folder stands where the thumbnail belongs.
+  const obstacle = join(folder, 'storage', photoKey(owner, job.photo, '64.jpg'))
+  await mkdir(join(obstacle, 'in-the-way'), { recursive: true })
+  await start()
+  await until(() => events.includes('storage.failed'))
+  await storage.delete(`${photoKey(owner, job.photo, '64.jpg')}/`)
+  expect(await settled(job)).toMatchObject({ state: 'ready' })
+})
+
+test('a photo that was deleted meanwhile leaves nothing behind', async () => {
+  const { queue, storage, start, settled } = await house(slow)
+  const job = await accept({ queue, storage }, await photo())
+  await storage.delete(photoPrefix(owner, job.photo))
+  await start()
+  await until(async () => (await queue.state(job.photo)) === 'done')
+  expect(await outcomesOf(queue)).toEqual({ [job.photo]: 'void' })
+  expect(await resultOf(storage, job)).toBeUndefined()
+
+  // Deleted while it is converted: what is stored afterwards goes, too.
+  const late = await accept({ queue, storage }, await photo(1_200, 900))
+  await until(async () => (await queue.state(late.photo)) === 'converting')
+  await queue.cancel(late.photo)
+  await storage.delete(photoPrefix(owner, late.photo))
+  const after = await accept({ queue, storage }, await photo())
+  await settled(after)
+  await until(
+    async () => (await storage.list(photoPrefix(owner, late.photo))[Symbol.asyncIterator]().next()).done,
+  )
+})
+
+test('what a dead converter had finished is not converted again', async () => {
+  const { queue, storage, events, start, metric } = await house()
+  const job = await accept({ queue, storage }, await photo())
+  const dead = await queue.claim('dead', 50, new AbortController().signal)
+  if (dead === 'aborted') throw new Error('not claimed')
+  const durableAt = new Date(job.receivedAt + 10).toISOString()
+  const stages = { wait: 0.001, convert: 0.002, store: 0.003 }
+  await storage.put(
+    photoKey(owner, job.photo, 'result.json'),
+    Buffer.from(JSON.stringify({ state: 'ready', thumbnails: [], durableAt, stages })),
+  )
+  await start()
+  await until(() => events.includes('promise.kept'))
+  expect(events).not.toContain('conversion.attempted')
+  expect(await metric('tintype_photo_seconds_sum')).toBe(0.01)
+})
+
+test('a probe’s photo is no promise', async () => {
+  const { queue, storage, start, settled, metric } = await house()
+  const job = await accept({ queue, storage }, await photo(), { promise: false })
+  await start()
+  expect(await settled(job)).toMatchObject({ state: 'ready' })
+  expect(await outcomesOf(queue)).toEqual({})
+  expect(await metric('tintype_photo_seconds_count')).toBe(0)
+})
+
+test('a late photo is served and its promise broken', async () => {
+  const { queue, storage, start, settled, metric } = await house()
+  const job = await accept({ queue, storage }, await photo(), { promiseBy: Date.now() - 1 })
+  await start()
+  expect(await settled(job)).toMatchObject({ state: 'ready' })
+  await until(async () => (await metric('tintype_promises_total{outcome="broken"}')) === 1)
+})
+
+test('detail raised for a session travels with its photo, and no other session’s is told', async () => {
+  const { queue, storage, events, start, settled } = await house()
+  const watched = await accept({ queue, storage }, await photo(), { detailUntil: Date.now() + 60_000 })
+  const other = await accept({ queue, storage }, await photo(), { owner: 'cd'.repeat(16) })
+  await start()
+  await settled(watched)
+  await settled(other)
+  expect(events.filter(event => event.startsWith('conversion.detail'))).toEqual([
+    `conversion.detail ${sessionOf(owner)} photo,read,header,decode,encode,resize`,
+  ])
+})
+
+test('a converter tells how long a photo takes it, and that it is gone when it stops', async () => {
+  const { queue, storage, start, settled } = await house()
+  const worker = await start()
+  expect(worker.missing()).toBeNull()
+  expect(await queue.stats()).toMatchObject({ liveSlots: 1, serviceSeconds: null })
+  await settled(await accept({ queue, storage }, await photo()))
+  await until(async () => (await queue.stats()).serviceSeconds)
+  await worker.stop(1_000)
+  expect(worker.missing()).toBe('stopping')
+  expect(await queue.stats()).toMatchObject({ liveSlots: 0 })
+})
+
+test('a stop lets a conversion finish, and hands the rest back uncharged', async () => {
+  const { queue, storage, start } = await house(slow)
+  const original = await photo(1_200, 900)
+  const jobs = [await accept({ queue, storage }, original), await accept({ queue, storage }, original)]
+  const worker = await start()
+  await until(async () => (await queue.stats()).claimed === 2)
+  await worker.stop(10_000)
+  expect(await Promise.all(jobs.map(job => queue.state(job.photo)))).toEqual(['done', 'queued'])
+  const again = await queue.claim('next', 1_000, new AbortController().signal)
+  expect(again).toMatchObject({ job: jobs[1], attempt: 1 })
+})
+
+test('what does not finish within the grace time goes back uncharged, too', async () => {
+  const { queue, storage, start } = await house(slow)
+  const job = await accept({ queue, storage }, await photo(1_200, 900))
+  const worker = await start()
+  await until(async () => (await queue.state(job.photo)) === 'converting')
+  await worker.stop(10)
+  expect(await queue.claim('next', 1_000, new AbortController().signal)).toMatchObject({ job, attempt: 1 })
+})

@@ -1,0 +1,102 @@
+/** `npm run load -- PROFILE [URL]`: k6 against a running service; `breakpoint` writes the capacity report. */
+import { mkdirSync, writeFileSync } from 'node:fs'
+import { cpus } from 'node:os'
+import { join } from 'node:path'
+import { parseArgs } from 'node:util'
+import { readConfig } from '../lib/config.ts'
+import { pick } from '../lib/variables.ts'
+import { part } from '../tools/parts.ts'
+import { runBreakpoint } from './breakpoint.ts'
+import { type LoadResult, type Objectives, runK6 } from './k6.ts'
+import { loadObjectives } from './objectives.ts'
+import { loadPhotos } from './photos.ts'
+import { profiles } from './profiles.ts'
+import { findTarget } from './target.ts'
+
+const names = [...Object.keys(profiles).filter(name => name !== 'step'), 'breakpoint']
+
+const help = `npm run load -- PROFILE [URL] [options]
+
+  ${names.join(', ')}
+  URL                 the service; default: the one running in DATA_DIR. Only this machine unless --i-own-this.
+  --rate N            today's traffic, photos a second (default 2)
+  --scaling           breakpoint only: also measures services of its own with one and with two slots
+  --remote-write URL  k6's own metrics into a Prometheus
+  --i-own-this        the service at URL may be loaded although it is not on this machine
+  --json              the result as JSON
+
+Exit status: 0 the promises held, 1 they did not, 2 bad arguments, or a run that says nothing (arrivals dropped by the generator).
+`
+
+async function main(): Promise<number> {
+  const { values, positionals } = parseArgs({
+    allowPositionals: true,
+    options: {
+      rate: { type: 'string', default: '2' },
+      scaling: { type: 'boolean', default: false },
+      'remote-write': { type: 'string' },
+      'i-own-this': { type: 'boolean', default: false },
+      json: { type: 'boolean', default: false },
+      help: { type: 'boolean', short: 'h' },
+    },
+  })
+  const [name, url] = positionals
+  if (values.help || !name) return say(help, values.help ? 0 : 2)
+  if (!names.includes(name)) return say(`unknown profile "${name}"; one of ${names.join(', ')}\n`, 2)
+  const rate = Number(values.rate)
+  if (!(rate > 0 && rate <= 1000)) return say('--rate must be a number above 0, up to 1000\n', 2)
+  const k6 = part('k6')
+  if (!k6) return say('k6 is missing; npm run parts installs it\n', 2)
+
+  const config = readConfig(process.env, pick('DATA_DIR', 'PROMISE_SECONDS'))
+  const target = await findTarget(url, config.DATA_DIR, values['i-own-this'])
+  const objectives = loadObjectives(config.PROMISE_SECONDS)
+  const started = new Date().toISOString().replaceAll(/[:.]/g, '-')
+  const folder = join(import.meta.dirname, 'reports', `${name}-${started}`)
+  mkdirSync(folder, { recursive: true })
+  process.stderr.write('making the photos (once) …\n')
+  const photos = await loadPhotos(join(import.meta.dirname, 'reports', 'photos'))
+  const common = { k6, url: target.url, photos, objectives, folder, remoteWrite: values['remote-write'] }
+
+  if (name === 'breakpoint')
+    return runBreakpoint({
+      ...common,
+      endpoints: target.endpoints,
+      firstRate: rate,
+      scaling: values.scaling,
+      json: values.json,
+    })
+  const profile = (profiles[name] as (typeof profiles)[string])(rate)
+  process.stderr.write(`${name}: ${profile.meaning}; ${target.url}, ${cpus().length} cores\n`)
+  const result = await runK6({ ...common, name, stages: profile.stages })
+  writeFileSync(join(folder, 'result.json'), `${JSON.stringify(result, null, 2)}\n`)
+  return say(
+    values.json ? `${JSON.stringify(result)}\n` : sentence(name, result, objectives, folder),
+    verdict(result),
+  )
+}
+
+const verdict = ({ dropped, crossed }: LoadResult): number => (dropped > 0 ? 2 : crossed.length > 0 ? 1 : 0)
+
+function sentence(name: string, result: LoadResult, { keptTarget }: Objectives, folder: string): string {
+  const { dropped, journeys, keptRatio, shed, readySeconds: ready } = result
+  if (dropped > 0)
+    return `void: the generator could not start ${dropped} of its arrivals; this says nothing about the service.\n`
+  return (
+    `${name}: ${result.crossed.length === 0 ? 'the promises held' : `broken: ${result.crossed.join(', ')}`}. ` +
+    `${(keptRatio * 100).toFixed(2)} % of ${journeys} photos within the promise (target ${(keptTarget * 100).toFixed(1)} %), ${shed} shed; ` +
+    `ready in ${ready.median.toFixed(2)} s (median), ${ready.p95.toFixed(2)} s (p95), ${ready.max.toFixed(2)} s (longest).\n${folder}\n`
+  )
+}
+
+function say(text: string, status: number): number {
+  ;(status === 2 ? process.stderr : process.stdout).write(text)
+  return status
+}
+
+try {
+  process.exitCode = await main()
+} catch (error) {
+  process.stderr.write(`${(error as Error).message}\n`)
+  process.exitCode = 2
+}

@@ -18,7 +18,7 @@ type Settings = {
   summaryFile: string
 }
 
-const settings = JSON.parse(open(__ENV.SETTINGS)) as Settings
+const settings = JSON.parse(open(__ENV.SETTINGS ?? '')) as Settings
 const bodies = settings.photos.map(photo => open(photo.file, 'b'))
 /** Each photo's index as often as its weight: a draw is a look-up. */
 const draws = new SharedArray('draws', () =>
@@ -53,8 +53,9 @@ const firstLookSeconds = 0.2
 const maxLookSeconds = 2
 
 export function journey(): void {
-  const photo = settings.photos[draws[pseudoRandom(exec.scenario.iterationInTest) % draws.length]]
-  const body = bodies[settings.photos.indexOf(photo)]
+  const drawn = draws[pseudoRandom(exec.scenario.iterationInTest) % draws.length]
+  const photo = settings.photos[drawn] as Settings['photos'][number]
+  const body = bodies[drawn]
   const start = Date.now()
   const accepted = http.post(`${settings.url}/photos`, body, {
     headers: { 'Content-Type': photo.contentType },

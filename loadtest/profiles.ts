@@ -9,7 +9,10 @@ export type Profile = { meaning: string /** Arrivals a second. */; stages: reado
 export const profiles: Record<string, (rate: number) => Profile> = {
   smoke: () => ({
     meaning: 'one photo a second: does it work at all?',
-    stages: [{ duration: '0s', target: 1 }, { duration: '15s', target: 1 }],
+    stages: [
+      { duration: '0s', target: 1 },
+      { duration: '15s', target: 1 },
+    ],
   }),
   average: rate => ({
     meaning: 'today’s traffic',

@@ -1,0 +1,118 @@
+import type { Stage } from '@tintype/lib/telemetry/catalogue.ts'
+import type { View } from './view.ts'
+
+/** The stages whose times add up to the person's; `experience` contains them all. */
+export const diagnosed = [
+  'receive',
+  'wait',
+  'convert',
+  'store',
+  'deliver',
+] as const satisfies readonly Stage[]
+export type Diagnosed = (typeof diagnosed)[number]
+
+type Reading = {
+  stage: Diagnosed
+  /** Seconds a photo spends in the stage, those that are still in it included; null without data. */
+  seconds(view: View): number | null
+  /** Growth below this is not slow: no person notices, and noise reaches it. */
+  floorSeconds: number
+  /** Growth must also be this multiple of what the stage took before. */
+  floorRatio: number
+  /** The metrics that would tell more, for the list of what was lacking. */
+  metrics: readonly string[]
+}
+
+const stageMean = (view: View, stage: Stage) => view.mean('tintype_stage_seconds', { stage })
+
+/** A mean is blind to what never finishes: the age of what is still in the stage is a lower bound. */
+const atLeast = (...seconds: (number | null)[]): number | null => {
+  const known = seconds.filter(each => each !== null)
+  return known.length === 0 ? null : Math.max(...known)
+}
+
+const reach = (view: View): number =>
+  (['dns', 'connect', 'tls'] as const)
+    .map(phase => view.gauge('tintype_probe_seconds', { phase }) ?? 0)
+    .reduce((a, b) => a + b, 0)
+
+export const readings: readonly Reading[] = [
+  {
+    stage: 'receive',
+    // Before web can measure anything, the request must reach it: only the probe knows that part.
+    seconds: view => {
+      const own = atLeast(
+        stageMean(view, 'receive'),
+        view.gauge('tintype_probe_seconds', { phase: 'processing' }),
+      )
+      return own === null ? null : own + reach(view)
+    },
+    floorSeconds: 0.1,
+    floorRatio: 1.5,
+    metrics: ['tintype_stage_seconds', 'tintype_probe_seconds'],
+  },
+  {
+    stage: 'wait',
+    seconds: view => atLeast(stageMean(view, 'wait'), view.gauge('tintype_queue_oldest_seconds')),
+    floorSeconds: 0.5,
+    floorRatio: 2,
+    metrics: ['tintype_stage_seconds', 'tintype_queue_oldest_seconds'],
+  },
+  {
+    stage: 'convert',
+    seconds: view => atLeast(stageMean(view, 'convert'), view.gauge('tintype_slot_oldest_seconds')),
+    floorSeconds: 0.03,
+    floorRatio: 1.4,
+    metrics: ['tintype_stage_seconds', 'tintype_slot_oldest_seconds'],
+  },
+  {
+    stage: 'store',
+    seconds: view => stageMean(view, 'store'),
+    floorSeconds: 0.05,
+    floorRatio: 2,
+    metrics: ['tintype_stage_seconds'],
+  },
+  {
+    stage: 'deliver',
+    seconds: view => stageMean(view, 'deliver'),
+    floorSeconds: 0.5,
+    floorRatio: 2,
+    metrics: ['tintype_stage_seconds'],
+  },
+]
+
+export type Growth = {
+  stage: Diagnosed
+  baseline: number | null
+  now: number | null
+  /** Seconds more than before; 0 when it is within what is usual. */
+  growth: number
+  /** Of the growth of all stages. */
+  share: number
+}
+
+/** Spread in medians of absolute deviations beyond which a window is unlike the baseline's. */
+const usualSpread = 4
+
+/** How much each stage grew against the median of the baseline's windows. */
+export function attribute(baseline: readonly View[], now: View): Growth[] {
+  const grown = readings.map(({ stage, seconds, floorSeconds, floorRatio }) => {
+    const before = baseline.map(seconds).filter(value => value !== null)
+    const usual = before.length === 0 ? null : median(before)
+    const current = seconds(now)
+    if (usual === null || current === null) return { stage, baseline: usual, now: current, growth: 0 }
+    const spread = usualSpread * median(before.map(value => Math.abs(value - usual)))
+    const unusual = current - usual > Math.max(floorSeconds, spread) && current > usual * floorRatio
+    return { stage, baseline: usual, now: current, growth: unusual ? current - usual : 0 }
+  })
+  const all = grown.reduce((sum, { growth }) => sum + growth, 0)
+  return grown.map(each => ({ ...each, share: all === 0 ? 0 : each.growth / all }))
+}
+
+export function median(values: readonly number[]): number {
+  const sorted = [...values].sort((a, b) => a - b)
+  const middle = sorted.length >> 1
+  return sorted.length % 2 === 1
+    ? (sorted[middle] as number)
+    : ((sorted[middle - 1] as number) + (sorted[middle] as number)) / 2
+}

@@ -61,6 +61,8 @@ export type Worker = { id: string; slots: number; serviceSeconds: number }
 
 export type Stats = {
   depth: number
+  /** `seq` of the newest event; 0 before the first. */
+  lastEvent: number
   oldestSeconds: number
   claimed: number
   dead: number

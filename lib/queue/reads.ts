@@ -32,12 +32,14 @@ export function stats({ sql, clock }: Engine): Stats {
     (SELECT count(*) FROM jobs WHERE state = 'claimed') AS claimed,
     (SELECT count(*) FROM jobs WHERE state = 'dead') AS dead,
     (SELECT max(seen_at) FROM workers) AS seen,
+    (SELECT seq FROM sqlite_sequence WHERE name = 'events') AS lastEvent,
     total(slots) AS slots,
     total(slots) FILTER (WHERE service_seconds > 0) AS measured,
     total(slots / service_seconds) FILTER (WHERE service_seconds > 0) AS photosPerSecond
     FROM workers WHERE seen_at > ?`).get(now - workerLiveMs) as StatsRow
   return {
     depth: row.depth,
+    lastEvent: row.lastEvent ?? 0,
     oldestSeconds: row.oldest === null ? 0 : secondsSince(row.oldest),
     claimed: row.claimed,
     dead: row.dead,
@@ -48,7 +50,7 @@ export function stats({ sql, clock }: Engine): Stats {
 }
 
 type StatsRow = Record<'depth' | 'claimed' | 'dead' | 'slots' | 'measured' | 'photosPerSecond', number> &
-  Record<'oldest' | 'seen', number | null>
+  Record<'oldest' | 'seen' | 'lastEvent', number | null>
 
 export function deadLetters(
   { sql }: Engine,

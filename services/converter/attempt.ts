@@ -59,8 +59,11 @@ async function count(tools: Tools, job: Job, answer: Attempt, seconds: number): 
   metrics.observe('tintype_stage_seconds', { stage: 'convert' }, seconds, traceIdOf(job.traceparent))
   const { outcome } = answer
   if (outcome === 'gone' || outcome === 'storage') return
-  if (outcome === 'ok')
-    return metrics.increment('tintype_conversions_total', { outcome, format: answer.format })
+  if (outcome === 'ok') {
+    metrics.increment('tintype_conversions_total', { outcome, format: answer.format })
+    metrics.increment('tintype_input_pixels_total', {}, answer.pixels)
+    return metrics.increment('tintype_conversion_cpu_seconds_total', {}, answer.cpuSeconds)
+  }
   // What a child that failed cannot say, web knew from the head.
   const record = await readRecord<PhotoRecord>(storage, job, 'photo.json').catch(() => 'not-found' as const)
   if (record !== 'not-found')

@@ -13,7 +13,7 @@ import { type Conversion, convert } from './convert.ts'
 export type Setup = { storageUrl: string; sizes: readonly Size[]; maxPixels: number }
 export type Request = { original: Key; measureResize: boolean }
 export type Answer =
-  | (Conversion & { readSeconds: number })
+  | (Conversion & { readSeconds: number; cpuSeconds: number })
   | { outcome: 'gone' }
   | { outcome: 'storage' | 'crash'; error: string }
 
@@ -43,6 +43,7 @@ async function attempt(
   run: (original: Buffer) => Promise<Conversion>,
 ): Promise<Answer> {
   const start = performance.now()
+  const cpu = process.cpuUsage()
   let original: Buffer | 'not-found'
   try {
     original = await storage.read(key)
@@ -52,10 +53,16 @@ async function attempt(
   if (original === 'not-found') return { outcome: 'gone' }
   const readSeconds = (performance.now() - start) / 1000
   try {
-    return { ...(await run(original)), readSeconds }
+    const conversion = await run(original)
+    return { ...conversion, readSeconds, cpuSeconds: secondsSince(cpu) }
   } catch (error) {
     return { outcome: 'crash', error: String(error) }
   }
+}
+
+function secondsSince(cpu: NodeJS.CpuUsage): number {
+  const { user, system } = process.cpuUsage(cpu)
+  return (user + system) / 1e6
 }
 
 /** The first conversion of a process takes some 50 ms longer: none of that shall be a person's wait. */

@@ -9,7 +9,7 @@ export type Thumbnail = Size & { width: number; height: number; body: Buffer }
 export type Detail = { header: number; decode: number; resize?: number; encode: number }
 
 export type Conversion =
-  | { outcome: 'ok'; format: Format; thumbnails: Thumbnail[]; detail: Detail }
+  | { outcome: 'ok'; format: Format; pixels: number; thumbnails: Thumbnail[]; detail: Detail }
   | Undecodable
 /** `error` is the decoder's own word, for the log. */
 type Undecodable = { outcome: 'undecodable'; reason: FailureReason; error?: string }
@@ -63,7 +63,7 @@ export async function convert(
     await decode(input.clone(), largest, 'nearest')
     detail.resize = Math.max(0, decodeSeconds - stopwatch())
   }
-  return { outcome: 'ok', format, thumbnails, detail }
+  return { outcome: 'ok', format, pixels: header.width * header.height, thumbnails, detail }
 }
 
 type Pixels = { data: Buffer; info: OutputInfo }

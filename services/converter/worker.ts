@@ -35,12 +35,20 @@ export async function startWorker(
   const stopping = new AbortController()
   const claims = openClaims(queue, log, id)
   const attempts = rememberAttempts()
-  let busy = 0
+  /** When each slot's conversion under way began. */
+  const begun = new Map<number, number>()
   let serviceSeconds = 0
   const alive = () => children.filter(child => child.isAlive()).length
 
   metrics.set('tintype_slots', {}, slots)
-  metrics.onScrape(() => metrics.set('tintype_slots_busy', {}, busy))
+  metrics.onScrape(() => {
+    metrics.set('tintype_slots_busy', {}, begun.size)
+    metrics.set(
+      'tintype_slot_oldest_seconds',
+      {},
+      begun.size === 0 ? 0 : (performance.now() - Math.min(...begun.values())) / 1000,
+    )
+  })
   const announce = (live: number) =>
     queue
       .announce({ id, slots: live, serviceSeconds })
@@ -68,7 +76,7 @@ export async function startWorker(
   /** Gives what is left to do, which needs no slot. */
   async function convert(slot: number, held: Held): Promise<() => Promise<void>> {
     const { job, attempt, lastAttempt } = held.claim
-    busy++
+    begun.set(slot, performance.now())
     try {
       faultPoint('convert.claimed')
       if (attempt > 1 && (await settleEarlier(tools, held))) return async () => {}
@@ -81,7 +89,7 @@ export async function startWorker(
       log.error('attempt.failed', { photo: job.photo, error: describe(error) })
       return async () => {}
     } finally {
-      busy--
+      begun.delete(slot)
     }
   }
 

@@ -5,13 +5,16 @@ import type { Web } from './web.ts'
 const answerWithinMs = 2_000
 
 /** The queue's gauges, read at each scrape; when it does not answer they keep their last values and the log says so. */
-export function showQueue({ queue, metrics, log }: Web): void {
+export function showQueue({ queue, metrics, log, events }: Web): void {
+  let upToDateAt = Date.now()
   metrics.onScrape(async () => {
     try {
-      const { depth, oldestSeconds, dead } = await within(queue.stats())
+      const { depth, oldestSeconds, dead, lastEvent } = await within(queue.stats())
       metrics.set('tintype_queue_depth', {}, depth)
       metrics.set('tintype_queue_oldest_seconds', {}, oldestSeconds)
       metrics.set('tintype_dead_letters', {}, dead)
+      if ((events.seq() ?? lastEvent) >= lastEvent) upToDateAt = Date.now()
+      metrics.set('tintype_event_lag_seconds', {}, (Date.now() - upToDateAt) / 1000)
     } catch (error) {
       log.error('queue.unread', { error: describe(error) })
     }

@@ -5,6 +5,7 @@ import { type Running, run } from '@tintype/lib/run.ts'
 import { secret } from '@tintype/lib/secrets.ts'
 import { open as openStorage, storageUrl } from '@tintype/lib/storage/index.ts'
 import { logVariables, openLog } from '@tintype/lib/telemetry/log.ts'
+import { watchMachine } from '@tintype/lib/telemetry/machine.ts'
 import { createMetrics } from '@tintype/lib/telemetry/metrics.ts'
 import { pick } from '@tintype/lib/variables.ts'
 import { version } from '@tintype/lib/version.ts'
@@ -16,6 +17,7 @@ import { openWeb } from './web.ts'
 
 const used = pick(
   ...logVariables,
+  'ADMIN_HOST',
   'GRACE_SECONDS',
   'MAX_PIXELS',
   'MAX_UPLOAD_BYTES',
@@ -59,10 +61,11 @@ async function start(): Promise<Running> {
     stopped: stopped.signal,
   })
   showQueue(web)
+  watchMachine(metrics, config.DATA_DIR)
   const listening = await serve(web, config.HOST, config.WEB_PORT)
   const admin = await listen(
     adminApp({ metrics, log, ready: readiness(web) }),
-    config.HOST,
+    config.ADMIN_HOST,
     config.WEB_ADMIN_PORT,
   )
   const swept = sweep(web)

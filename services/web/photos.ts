@@ -103,7 +103,7 @@ async function store(
     faultPoint('accept.recorded')
     await enqueue(web, record)
     faultPoint('accept.enqueued')
-    observeReceive(web, arrival)
+    observeReceive(web, arrival, received)
     return record.id
   } catch (error) {
     upload.body.destroy()
@@ -190,8 +190,10 @@ const writeRecord = (web: Web, record: PhotoRecord) =>
   })
 
 /** The stage ends when the original is durable: unlike the photo's own `receive`, a slow disk shows in it. */
-const observeReceive = ({ metrics }: Web, { startedAt }: Arrival) =>
+function observeReceive({ metrics }: Web, { startedAt }: Arrival, { clientSeconds }: Received): void {
   metrics.observe('tintype_stage_seconds', { stage: 'receive' }, (Date.now() - startedAt) / 1000, traceId())
+  metrics.observe('tintype_client_wait_seconds', {}, clientSeconds, traceId())
+}
 
 async function removeAll({ storage, log }: Web, { owner, photo, session }: Arrival): Promise<void> {
   try {

@@ -25,7 +25,7 @@ export const visitorOf = (response: Response): Visitor => response.locals.visito
  * Recognises the session cookie, or begins a new session when there is none that we issued. The cookie carries
  * its own proof (id.HMAC): there is no session store to look up, to grow or to be slow.
  */
-export function sessions({ sessionSecret: secret, log }: Given): RequestHandler {
+export function sessions({ sessionSecret: secret, log, metrics }: Given): RequestHandler {
   return (request, response, next) => {
     const start = performance.now()
     const known = verify(parseCookie(request.headers.cookie ?? '')[cookieName], secret)
@@ -35,6 +35,7 @@ export function sessions({ sessionSecret: secret, log }: Given): RequestHandler 
     const session = sessionOf(owner)
     response.locals.visitor = { owner, session, returning: known !== undefined } satisfies Visitor
     const seconds = (performance.now() - start) / 1000
+    metrics.observe('tintype_session_seconds', {}, seconds)
     log.debug('session.looked-up', { returning: known !== undefined, seconds }, session)
     withSession(session, () => withDetail(log, session, next))
   }

@@ -16,7 +16,13 @@ const maxDroppedBytes = 64 * 1024 * 1024
 const maxDropMs = 30_000
 
 /** `receivedAt` (epoch ms) is when the last byte was read: the promise's clock starts. */
-export type Received = { bytes: number; receivedAt: number; sha256?: string }
+export type Received = {
+  bytes: number
+  receivedAt: number
+  /** Seconds spent waiting for the client's bytes. */
+  clientSeconds: number
+  sha256?: string
+}
 
 export type Upload = {
   /** The first bytes, at most `headBytes` and a chunk; also the first of `body`. */
@@ -25,6 +31,9 @@ export type Upload = {
   /** Resolves when `body` was read to its end and all of it was well-formed; rejects with the client's fault. */
   received: Promise<Received>
 }
+
+/** How long a body's reader has waited for its client. */
+type Pace = { waitedMs: number }
 
 /** A photo's bytes, and what is known once the whole request was read. */
 type Source = { chunks: AsyncIterator<Buffer>; wellFormed: Promise<unknown> }
@@ -39,12 +48,15 @@ export async function openUpload(request: Request, response: Response, digest: b
   if (request.headers.expect !== undefined) response.writeContinue()
   request.setTimeout(stallMs)
   const source = request.is('multipart/form-data') ? await photoPart(request) : rawBody(request)
-  const paced = atLeastMinimalPace(source.chunks)
+  const pace: Pace = { waitedMs: 0 }
+  const paced = atLeastMinimalPace(source.chunks, pace)
   const head = await take(paced, headBytes)
   if (head.length === 0) throw new Problem(400, 'empty', 'The photo is empty: not one byte came.')
   const received = Promise.withResolvers<Received>()
   received.promise.catch(() => {}) // an upload refused by its head has nobody who waits for the rest
-  const body = Readable.from(replay(head, paced, source.wellFormed, received, digest), { objectMode: false })
+  const body = Readable.from(replay(head, paced, pace, source.wellFormed, received, digest), {
+    objectMode: false,
+  })
   received.promise.then(() => request.setTimeout(0)).catch(() => {})
   return { head, body, received: received.promise }
 }
@@ -101,16 +113,15 @@ function openForm(request: Request) {
 }
 
 /** Only the time spent waiting for the client counts: a slow disk of ours is not its fault. */
-async function* atLeastMinimalPace(chunks: AsyncIterator<Buffer>): AsyncGenerator<Buffer, void> {
+async function* atLeastMinimalPace(chunks: AsyncIterator<Buffer>, pace: Pace): AsyncGenerator<Buffer, void> {
   let bytes = 0
-  let waitedMs = 0
   for (;;) {
     const asked = performance.now()
     const { done, value } = await chunks.next()
     if (done) return
-    waitedMs += performance.now() - asked
+    pace.waitedMs += performance.now() - asked
     bytes += value.length
-    if (waitedMs > stallMs && bytes < (waitedMs / 1000) * minBytesPerSecond)
+    if (pace.waitedMs > stallMs && bytes < (pace.waitedMs / 1000) * minBytesPerSecond)
       throw new Problem(408, 'too-slow', `The photo came slower than ${minBytesPerSecond} bytes a second.`)
     yield value
   }
@@ -130,6 +141,7 @@ async function take(chunks: AsyncIterator<Buffer>, bytes: number): Promise<Buffe
 async function* replay(
   head: Buffer,
   rest: AsyncGenerator<Buffer, void>,
+  pace: Pace,
   wellFormed: Promise<unknown>,
   received: PromiseWithResolvers<Received>,
   digest: boolean,
@@ -145,7 +157,12 @@ async function* replay(
     yield count(head)
     for await (const chunk of rest) yield count(chunk)
     await wellFormed
-    received.resolve({ bytes, receivedAt: Date.now(), ...(hash && { sha256: hash.digest('hex') }) })
+    received.resolve({
+      bytes,
+      receivedAt: Date.now(),
+      clientSeconds: pace.waitedMs / 1000,
+      ...(hash && { sha256: hash.digest('hex') }),
+    })
   } catch (error) {
     received.reject(error)
     throw error

@@ -1,4 +1,5 @@
-import { type Cause, type Resource, resources } from './resources.ts'
+import { resources } from './resources/all.ts'
+import type { Cause, Resource } from './resources/resource.ts'
 import { attribute, type Diagnosed, type Growth, median, readings } from './stages.ts'
 import { index, type Series, type View, view } from './view.ts'
 

@@ -100,7 +100,7 @@ export function simulate(
     grow('tintype_photos_total', { ...web, outcome: 'accepted' }, arriving)
     const receive = world.body + world.put.web + world.lag.web + 0.005
     observe('tintype_stage_seconds', { ...web, stage: 'receive' }, arriving, receive)
-    observe('tintype_body_seconds', web, arriving, world.body)
+    observe('tintype_client_wait_seconds', web, arriving, world.body)
     observe('tintype_storage_seconds', { ...web, operation: 'put' }, arriving, world.put.web)
     observe('tintype_stage_seconds', { ...web, stage: 'deliver' }, done, world.eventLag + 0.02)
     set('tintype_event_lag_seconds', web, world.eventLag * noise())

@@ -1,0 +1,76 @@
+import type { Diagnosed } from '../stages.ts'
+import type { View } from '../view.ts'
+
+export const causes = [
+  'cpu',
+  'memory',
+  'event-loop',
+  'descriptors',
+  'disk-latency',
+  'disk-full',
+  'file-count',
+  'queue-stalled',
+  'no-workers',
+  'hung-slot',
+  'poison',
+  'big-inputs',
+  'slow-client',
+  'network',
+  'dns',
+  'tls',
+  'session',
+  'delivery',
+  'release',
+  'dependency-away',
+  'clock-skew',
+  'traffic',
+] as const
+export type Cause = (typeof causes)[number]
+
+/**
+ * How a resource bears on a stage's time:
+ * `part`: seconds of it, so what it explains is its growth in the stage's growth.
+ * `factor`: the time is a product of these (work × cost ÷ power), so what it explains is its part of the logarithm.
+ * `exhausted`: from 0 to 1, where 1 is nothing left: explains all when it came to its limit, nothing before.
+ */
+export type Resource = {
+  kind: 'part' | 'factor' | 'exhausted'
+  stage: Diagnosed
+  cause: Cause
+  /** What a person looks at to check. */
+  metric: string
+  value(view: View): number | null
+  /** What to do. */
+  lever: string
+  /** The time is lost in this stage, its cause is looked for in that one. */
+  blames?: Diagnosed
+}
+
+export const ratio = (above: number | null, below: number | null): number | null =>
+  above === null || !below ? null : above / below
+
+export const phase = (name: string) => (view: View) => view.gauge('tintype_probe_seconds', { phase: name })
+export const storage = (operation: string, job: string) => (view: View) =>
+  view.mean('tintype_storage_seconds', { operation, job })
+
+/** Attempts a second that came to an end, by how. */
+export const attempts = (view: View, outcome: RegExp = /./) =>
+  view.rate('tintype_conversions_total', { outcome })
+export const slotsBusy = (view: View) => ratio(view.total('tintype_slots_busy'), view.total('tintype_slots'))
+export const waiting = (view: View) => view.gauge('tintype_queue_depth')
+export const oldest = (view: View) => view.gauge('tintype_queue_oldest_seconds')
+
+const diskUsed = (view: View): number | null => {
+  const free = view.gauge('tintype_disk_free_bytes')
+  const size = view.gauge('tintype_disk_size_bytes')
+  return free === null || !size ? null : 1 - free / size
+}
+
+export const diskFull = (stage: Diagnosed): Resource => ({
+  kind: 'exhausted',
+  stage,
+  cause: 'disk-full',
+  metric: 'tintype_disk_free_bytes',
+  value: diskUsed,
+  lever: 'free space on the data disk or enlarge it; npm run logs -- sizing tells what grows',
+})

@@ -6,6 +6,7 @@ import { uploadRate } from './rate.ts'
 
 const idle: Stats = {
   depth: 0,
+  lastEvent: 0,
   oldestSeconds: 0,
   claimed: 0,
   dead: 0,

@@ -38,7 +38,7 @@ describe('the SQLite file', () => {
     await other.enqueue(job())
     const enqueued = performance.now()
     expect(await claim).toMatchObject({ attempt: 1 })
-    expect(performance.now() - enqueued).toBeLessThan(2_000)
+    expect(performance.now() - enqueued).toBeLessThan(3_000)
   })
 
   test('an engine that another process keeps busy is an error, and nothing is acknowledged', async () => {
@@ -151,14 +151,12 @@ describe('the engine', () => {
 
   test('keeps a bounded number of events and never uses a number twice', () => {
     const { engine, db } = engineAt(0)
-    for (let i = 0; i < 25_500; i++) {
-      writes.enqueue(engine, job({ photo: `p${i}` }))
-      writes.cancel(engine, `p${i}`)
-    }
+    db.exec(`WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n LIMIT 51_000)
+      INSERT INTO events (photo, owner, state) SELECT 'p', 'o', 'queued' FROM n`)
     writes.purge(engine)
     expect(reads.eventsAfter(engine, 0, 1)).toMatchObject([{ seq: 1_001 }])
     db.exec('DELETE FROM events')
-    writes.cancel(engine, 'p0')
+    writes.enqueue(engine, job())
     expect(reads.lastEvent(engine)).toBe(51_001)
   })
 

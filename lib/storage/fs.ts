@@ -35,7 +35,9 @@ export async function openFolder(path: string, options: OpenOptions = {}, disk: 
         const file = newTemporary()
         let renamed = false
         try {
-          const bytes = await writeDurably(disk, file, body, maxBytes, pause)
+          // Beside the fsync of the body, since each takes its turn of the disk; place makes what fails here again.
+          const makeRoom = () => folders.make(dirname(at(key))).catch(() => {})
+          const bytes = await writeDurably(disk, file, body, { maxBytes, pause, makeRoom })
           if (bytes === 'too-large') return bytes
           const placed = await place(disk, folders, file, at(key), ifAbsent)
           renamed = placed === 'renamed'
@@ -131,8 +133,7 @@ async function writeDurably(
   disk: Disk,
   file: string,
   body: Readable | Buffer,
-  maxBytes: number,
-  pause: Pause,
+  { maxBytes, pause, makeRoom }: { maxBytes: number; pause: Pause; makeRoom(): Promise<void> },
 ): Promise<number | 'too-large'> {
   // An error before the loop below listens would end the process; the loop meets it all the same.
   if (body instanceof Readable) body.on('error', () => {})
@@ -150,7 +151,7 @@ async function writeDurably(
       waitingSince = performance.now()
     }
     pause.waitedMs += performance.now() - waitingSince
-    await handle.sync()
+    await Promise.all([handle.sync(), makeRoom()])
     return bytes
   } finally {
     await handle.close()

@@ -13,6 +13,9 @@ import { loadPhotos } from './photos.ts'
 import { profiles } from './profiles.ts'
 import { findTarget } from './target.ts'
 
+/** Not kept by git: what one machine measured. */
+const reports = join(import.meta.dirname, '..', '.tmp', 'load')
+
 const names = [...Object.keys(profiles).filter(name => name !== 'step'), 'breakpoint']
 
 const help = `npm run load -- PROFILE [URL] [options]
@@ -52,10 +55,10 @@ async function main(): Promise<number> {
   const target = await findTarget(url, config.DATA_DIR, values['i-own-this'])
   const objectives = loadObjectives(config.PROMISE_SECONDS)
   const started = new Date().toISOString().replaceAll(/[:.]/g, '-')
-  const folder = join(import.meta.dirname, 'reports', `${name}-${started}`)
+  const folder = join(reports, `${name}-${started}`)
   mkdirSync(folder, { recursive: true })
   process.stderr.write('making the photos (once) …\n')
-  const photos = await loadPhotos(join(import.meta.dirname, 'reports', 'photos'))
+  const photos = await loadPhotos(join(reports, 'photos'))
   const common = { k6, url: target.url, photos, objectives, folder, remoteWrite: values['remote-write'] }
 
   if (name === 'breakpoint')

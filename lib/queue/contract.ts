@@ -12,8 +12,8 @@ export type Engine = {
   stop(): Promise<void>
 }
 
-const crash: FailureReason = { code: 'crash', detail: 'It crashed.' }
-const undecodable: FailureReason = { code: 'undecodable', detail: 'It is no photo.' }
+export const crash: FailureReason = { code: 'crash', detail: 'It crashed.' }
+export const undecodable: FailureReason = { code: 'undecodable', detail: 'It is no photo.' }
 const never = new AbortController().signal
 const leaseMs = 30_000
 

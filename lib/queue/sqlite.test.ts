@@ -4,11 +4,12 @@ import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
+import fc from 'fast-check'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { smallDisk, temporaryFolder } from '../../test/support.ts'
-import { job, queueContract } from './contract.ts'
+import { crash, job, queueContract, undecodable } from './contract.ts'
 import { openEngine } from './engine.ts'
-import { open, type Queue } from './index.ts'
+import { type Claim, open, type Queue } from './index.ts'
 import * as reads from './reads.ts'
 import * as writes from './writes.ts'
 
@@ -188,5 +189,81 @@ describe('the engine', () => {
         text,
       ).toEqual([])
     }
+  })
+
+  test('whatever happens in whatever order: one lease at a time, one outcome a promise, nothing stranded', () => {
+    const photo = fc.nat(3)
+    const step = fc.oneof(
+      fc.record({ do: fc.constant('enqueue' as const), photo }),
+      fc.record({ do: fc.constant('cancel' as const), photo }),
+      fc.record({ do: fc.constant('replay' as const), photo }),
+      fc.record({ do: fc.constantFrom('claim' as const, 'sweep' as const) }),
+      fc.record({
+        do: fc.constantFrom('complete' as const, 'fail' as const, 'refuse' as const, 'release' as const),
+        claim: fc.nat(20),
+      }),
+      fc.record({ do: fc.constant('wait' as const), ms: fc.nat(20_000) }),
+    )
+    fc.assert(
+      fc.property(fc.array(step, { maxLength: 40 }), steps => {
+        const { engine, time, db } = engineAt(0, { maxAttempts: 2, maxDepth: 3 })
+        const claims: Claim[] = []
+        const marks: Record<string, (string | null)[]> = {}
+        const note = (photo: string, answer: object | string) => {
+          if (typeof answer === 'object' && 'marked' in answer && answer.marked)
+            marks[photo] = [...(marks[photo] ?? []), answer.marked as string]
+        }
+        /** A right is the newest claim of its photo, within its lease, and used once. */
+        const settle = (index: number, use: (held: { photo: string; token: string }) => object | string) => {
+          const claim = claims[index % Math.max(1, claims.length)]
+          if (!claim) return
+          const { photo } = claim.job
+          const newest = claims.filter(each => each.job.photo === photo).at(-1)
+          const answer = use({ photo, token: claim.token })
+          if (answer !== 'stale') {
+            expect(claim).toBe(newest)
+            expect(time.now).toBeLessThan(claim.leaseUntil)
+            claim.leaseUntil = 0
+          }
+          note(photo, answer)
+        }
+        const sweep = () => {
+          for (const { photo } of writes.markOverdue(engine, time.now)) note(photo, { marked: 'broken' })
+        }
+        for (const step of steps) {
+          engine.depth = null
+          time.now++
+          if (step.do === 'enqueue')
+            writes.enqueue(engine, job({ photo: `${step.photo}`, promiseBy: time.now + 60_000 }))
+          if (step.do === 'cancel') note(`${step.photo}`, writes.cancel(engine, `${step.photo}`))
+          if (step.do === 'replay') writes.replay(engine, `${step.photo}`)
+          if (step.do === 'wait') time.now += step.ms
+          if (step.do === 'sweep') sweep()
+          if (step.do === 'claim') {
+            const claim = writes.claim(engine, 'w', 5_000)
+            if (!('token' in claim)) continue
+            const other = claims.find(
+              each => each.job.photo === claim.job.photo && each.leaseUntil > time.now,
+            )
+            expect(other, 'one lease at a time').toBe(undefined)
+            expect(claim.attempt).toBeLessThanOrEqual(2)
+            claims.push(claim)
+          }
+          if (step.do === 'complete') settle(step.claim, held => writes.complete(engine, held, time.now))
+          if (step.do === 'fail') settle(step.claim, held => writes.fail(engine, held, crash))
+          if (step.do === 'refuse') settle(step.claim, held => writes.fail(engine, held, undecodable))
+          if (step.do === 'release') settle(step.claim, held => writes.release(engine, held))
+        }
+        time.now += 100_000
+        sweep()
+        const rows = db.prepare('SELECT photo, outcome FROM jobs').all() as {
+          photo: string
+          outcome: string
+        }[]
+        for (const { photo, outcome } of rows) expect(marks[photo]).toEqual([outcome])
+        expect(Object.keys(marks).length).toBe(rows.length)
+      }),
+      { numRuns: 300 },
+    )
   })
 })

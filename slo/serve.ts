@@ -69,7 +69,7 @@ export async function serve(environment: NodeJS.ProcessEnv): Promise<Running> {
   const histories = objectives.map(objective => createHistory(objective, source))
   const watch = startWatch({ histories, source, notifier, book, heartbeat: config.HEARTBEAT_URL, log })
 
-  const app = createSloApp({ metrics, log, watch, source, dataDir })
+  const app = createSloApp({ metrics, log, watch, source, store, objectives, dataDir })
   const listening = await listen(app, config.HOST, config.SLO_PORT)
   pages = listening.url
   const admin = await listen(

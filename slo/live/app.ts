@@ -1,12 +1,22 @@
-import { createApp, finish } from '@tintype/lib/http.ts'
+import { fileURLToPath } from 'node:url'
+import { createApp, finish, Problem } from '@tintype/lib/http.ts'
+import { openPages } from '@tintype/lib/page/pages.ts'
 import type { Log } from '@tintype/lib/telemetry/log.ts'
 import type { Metrics } from '@tintype/lib/telemetry/metrics.ts'
 import type { Express } from 'express'
 import { readPlanned } from '../planned.ts'
-import type { Source } from '../source/index.ts'
+import type { Reader } from '../recorder/schema.ts'
+import type { Objective, Source } from '../source/index.ts'
+import { stagesOf } from './stages.ts'
 import { stateOf } from './state.ts'
 import { readStatus } from './status.ts'
 import type { Watch } from './watch.ts'
+import { whatIf } from './what-if.ts'
+
+/** The recorder keeps all series for two days. */
+const maxHours = 48
+/** Long descriptions are programs. */
+const maxOutageLength = 500
 
 /** The public side of slo: two pages and the JSON they are drawn from. It changes nothing. */
 export function createSloApp(options: {
@@ -14,12 +24,36 @@ export function createSloApp(options: {
   log: Log
   watch: Watch
   source: Source
+  store: Reader
+  objectives: readonly Objective[]
   dataDir: string
 }): Express {
-  const { watch, source, dataDir, log } = options
+  const { watch, source, store, objectives, dataDir, log } = options
+  const pages = openPages(fileURLToPath(new URL('../page', import.meta.url)), {
+    vendor: {
+      uplot: fileURLToPath(import.meta.resolve('uplot/dist/uPlot.esm.js')),
+      'uplot.css': fileURLToPath(import.meta.resolve('uplot/dist/uPlot.min.css')),
+    },
+  })
   const app = createApp(options)
-  app.get('/api/state', (_request, response) => {
-    response.set('Cache-Control', 'no-store').json(stateOf(watch, readPlanned(dataDir)))
+  app.use(pages.assets)
+  app.get('/', pages.html('index.html'))
+  app.get('/status', pages.html('status.html'))
+  app.use('/api', (_request, response, next) => {
+    response.set('Cache-Control', 'no-store')
+    next()
+  })
+  app.get('/api/state', (_request, response) => void response.json(stateOf(watch, readPlanned(dataDir))))
+  app.get('/api/stages', (request, response) => {
+    const hours = Number(request.query.hours ?? 3)
+    if (!(hours >= 1 && hours <= maxHours))
+      throw new Problem(400, 'bad-hours', `hours must be a number from 1 to ${maxHours}.`)
+    response.json(stagesOf(store, hours, Date.now()))
+  })
+  app.get('/api/what-if', (request, response) => {
+    const outage = String(request.query.outage ?? '').slice(0, maxOutageLength)
+    const answer = whatIf(objectives, outage)
+    response.status('problem' in answer ? 400 : 200).json(answer)
   })
   app.get('/status.json', async (_request, response) => {
     response.set('Cache-Control', 'no-store').json(await readStatus(watch, source))

@@ -1,61 +1,10 @@
 import { toNumber } from '../fraction.ts'
+import type { ObjectiveState, State } from '../page/api.ts'
 import type { Planned } from '../planned.ts'
 import { judge } from '../sli.ts'
 import type { Minute, Slot } from '../source/index.ts'
 import type { View } from './view.ts'
 import type { Watch } from './watch.ts'
-
-/** What the pages draw. Times are ISO 8601 in UTC; strips have one character or number a minute, oldest first. */
-export type State = {
-  at: string
-  /** When measurements last could be read. */
-  seenAt: string
-  objectives: ObjectiveState[]
-  planned: { id: string; from: string; to: string; reason: string }[]
-}
-
-export type ObjectiveState = {
-  name: string
-  displayName: string
-  description: string
-  unit: 'minutes' | 'photos'
-  target: number
-  windowMinutes: number
-  /** The window, capped at the start of the promise. */
-  from: string
-  to: string
-  good: number
-  bad: number
-  unknown: number
-  budget: number
-  budgetLeft: number
-  goneAt: string | null
-  tiers: {
-    name: string
-    severity: 'page' | 'ticket'
-    longMinutes: number
-    shortMinutes: number
-    factor: number
-    burnLong: number
-    burnShort: number
-    firing: boolean
-  }[]
-  alerts: {
-    tier: string
-    severity: 'page' | 'ticket'
-    fires: string
-    clears: string | null
-    budgetUsedAtFire: number
-  }[]
-  runbook: string
-  strip: {
-    from: string
-    /** o all good, x something bad, u no data, p bad in planned downtime, '.' before the promise began. */
-    states: string
-    good: number[]
-    bad: number[]
-  }
-}
 
 /** The day strip is of one day, whatever the objective's window is. */
 const stripMinutes = 1440

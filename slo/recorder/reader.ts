@@ -19,11 +19,14 @@ export function reader(db: DatabaseSync): Reader {
     'SELECT start, increases FROM hour WHERE series = ? AND max_gap = ? AND start > ? AND start < ?',
   )
   const aboveZero = db.prepare('SELECT above_zero_at AS at FROM counter WHERE series = ?')
-  const scrapes = db.prepare('SELECT layout, at, numbers FROM scrape WHERE at > ? AND at <= ? ORDER BY at')
+  // With min(at), SQLite takes the other columns from that same row: the first scrape of each target in each step.
+  const scrapes = db.prepare(
+    'SELECT layout, min(at) AS at, numbers FROM scrape WHERE at > ? AND at <= ? GROUP BY target, at / ? ORDER BY at',
+  )
   const layoutOf = db.prepare('SELECT series FROM layout WHERE id = ?')
 
   return {
-    read(names, fromMs, toMs) {
+    read(names, fromMs, toMs, stepMs = 1) {
       const wanted = new Map<number, Series>()
       for (const name of names)
         for (const { id, labels } of named(name)) wanted.set(id, { name, labels, points: [] })
@@ -35,7 +38,7 @@ export function reader(db: DatabaseSync): Reader {
             return series ? [{ column, series }] : []
           }),
       )
-      for (const { layout, at, numbers } of scrapes.iterate(fromMs, toMs) as Iterable<ScrapeRow>) {
+      for (const { layout, at, numbers } of scrapes.iterate(fromMs, toMs, stepMs) as Iterable<ScrapeRow>) {
         if (columns(layout).length === 0) continue
         const values = new Float64Array(new Uint8Array(inflateRawSync(numbers)).buffer)
         for (const { column, series } of columns(layout))

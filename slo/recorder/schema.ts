@@ -36,8 +36,8 @@ export type Series = {
 }
 
 export type Reader = {
-  /** The samples of these metrics in (from, to], epoch milliseconds, by series. */
-  read(names: readonly string[], fromMs: number, toMs: number): Series[]
+  /** The samples of these metrics in (from, to], epoch milliseconds, by series; with a step, the first of each. */
+  read(names: readonly string[], fromMs: number, toMs: number, stepMs?: number): Series[]
   /** Increases in each minute of [from, to), summed over the counters a selector means; NaN where none had a sample. */
   increases(selector: Selector, maxGapSeconds: number, from: Minute, to: Minute): Float64Array
   /** Whether a counter that the selector means was above zero at or before the start of a minute. */

@@ -139,6 +139,16 @@ test('samples are read back by metric, with the labels of their target', async (
   ])
 })
 
+test('with a step, one sample of each is read', async () => {
+  const { store } = await recorded([
+    [1_000, 10],
+    [16_000, 11],
+    [61_000, 12],
+  ])
+  const [series] = store.read([kept.metric], noon, noon + 2 * minute, minute)
+  expect(series?.points.map(({ value }) => value)).toEqual([10, 12])
+})
+
 test('a reader beside the writer sees what was committed, over the edge of an hour', async () => {
   const { file } = await recorded([
     [-1_000, 1],

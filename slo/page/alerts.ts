@@ -1,0 +1,98 @@
+import { h, svg } from '@tintype/lib/page/browser/dom.ts'
+import type { ObjectiveState, WhatIfAlert } from './api.ts'
+import { asTable } from './parts.ts'
+import { clock, percent, words } from './words.ts'
+
+type Lane = { name: string; bars: { from: number; to: number; title: string }[]; said: string }
+
+/** Lanes of bars on one axis from 0 to `length`; `mark` is a stretch to compare with, such as the outage. */
+function lanes(all: Lane[], length: number, mark?: { to: number; title: string }): HTMLElement {
+  const bar = (from: number, to: number, name: string, title: string) =>
+    svg(
+      'rect',
+      { class: name, x: from, y: 0, width: Math.max(length / 300, to - from), height: 10 },
+      svg('title', {}, title),
+    )
+  return h(
+    'div',
+    { class: 'lanes small' },
+    ...all.flatMap(({ name, bars, said }) => [
+      h('span', {}, name),
+      svg(
+        'svg',
+        {
+          viewBox: `0 0 ${length} 10`,
+          preserveAspectRatio: 'none',
+          role: 'img',
+          'aria-label': `${name}: ${said}`,
+        },
+        ...(mark ? [bar(0, mark.to, 'mark', mark.title)] : []),
+        ...bars.map(({ from, to, title }) => bar(from, to, 'firing', title)),
+      ),
+      h('span', { class: 'soft' }, said),
+    ]),
+  )
+}
+
+/** Every alert of the last day on one axis, and as a table with the budget that was gone when it fired. */
+export function alertHistory(objectives: ObjectiveState[]): HTMLElement {
+  const fired = objectives.flatMap(objective => objective.alerts.map(alert => ({ objective, ...alert })))
+  if (fired.length === 0) return h('p', { class: 'soft' }, words.noAlerts)
+  const end = Date.parse(objectives[0]?.to ?? '')
+  const begin = end - 86_400_000
+  const minute = (time: string | null) =>
+    Math.max(0, ((time === null ? end : Date.parse(time)) - begin) / 60_000)
+  const recent = fired.filter(({ clears }) => minute(clears) > 0)
+  const names = [...new Set(recent.map(({ objective, tier }) => `${objective.name} ${tier}`))]
+  const byName = names.map(name => {
+    const own = recent.filter(({ objective, tier }) => `${objective.name} ${tier}` === name)
+    const title = (each: (typeof own)[number]) =>
+      `${clock(each.fires)}–${each.clears ? clock(each.clears) : words.still}`
+    return {
+      name,
+      bars: own.map(each => ({ from: minute(each.fires), to: minute(each.clears), title: title(each) })),
+      said: own.some(({ clears }) => clears === null) ? words.still : `${own.length} ×`,
+    }
+  })
+  return h(
+    'div',
+    {},
+    lanes(byName, 1440),
+    asTable(
+      words.alertColumns,
+      fired.map(each => [
+        each.objective.displayName,
+        each.tier,
+        clock(each.fires),
+        each.clears ? clock(each.clears) : words.still,
+        percent(each.budgetUsedAtFire),
+      ]),
+    ),
+  )
+}
+
+/** When each alert would fire and clear in a described outage. */
+export function whatIfLanes(minutes: number, alerts: WhatIfAlert[]): HTMLElement {
+  const last = Math.max(minutes, ...alerts.flatMap(({ firings }) => firings.map(({ clears }) => clears ?? 0)))
+  const all = alerts.map(({ objective, tier, firings, budgetUsedAtFire }) => {
+    const [first] = firings
+    const ended = firings.at(-1)?.clears
+    const parts = first
+      ? [
+          words.whatIfAfter(first.fires),
+          ...(ended ? [words.whatIfClears(ended)] : []),
+          percent(budgetUsedAtFire ?? 0),
+        ]
+      : [words.whatIfNever]
+    return {
+      name: `${objective} ${tier}`,
+      bars: firings.map(({ fires, clears }) => ({
+        from: fires,
+        to: clears ?? last,
+        title: words.whatIfAfter(fires),
+      })),
+      said: parts.join(' · '),
+    }
+  })
+  return lanes(all, Math.max(1, last), { to: minutes, title: words.whatIfOutage(minutes) })
+}

@@ -1,0 +1,75 @@
+/** What the pages draw. Times are ISO 8601 in UTC; strips have one character or number a minute, oldest first. */
+export type State = {
+  at: string
+  /** When measurements last could be read. */
+  seenAt: string
+  objectives: ObjectiveState[]
+  planned: { id: string; from: string; to: string; reason: string }[]
+}
+
+export type ObjectiveState = {
+  name: string
+  displayName: string
+  description: string
+  unit: 'minutes' | 'photos'
+  target: number
+  windowMinutes: number
+  /** The window, capped at the start of the promise. */
+  from: string
+  to: string
+  good: number
+  bad: number
+  unknown: number
+  budget: number
+  budgetLeft: number
+  goneAt: string | null
+  tiers: {
+    name: string
+    severity: 'page' | 'ticket'
+    longMinutes: number
+    shortMinutes: number
+    factor: number
+    burnLong: number
+    burnShort: number
+    firing: boolean
+  }[]
+  alerts: {
+    tier: string
+    severity: 'page' | 'ticket'
+    fires: string
+    clears: string | null
+    budgetUsedAtFire: number
+  }[]
+  runbook: string
+  strip: {
+    from: string
+    /** o all good, x something bad, u no data, p bad in planned downtime, '.' before the promise began. */
+    states: string
+    good: number[]
+    bad: number[]
+  }
+}
+
+/** `GET /api/stages?hours=3`: how long each stage took, a step at a time. Seconds; null where nothing came through. */
+export type Stages = {
+  /** Epoch seconds of the steps' ends. */
+  times: number[]
+  stages: { stage: string; p50: Series; p95: Series; p99: Series; share: number | null; count: number }[]
+}
+type Series = (number | null)[]
+
+/** `GET /api/what-if?outage=full+10m`: minutes after the outage's begin. */
+export type WhatIf = { minutes: number; alerts: WhatIfAlert[] } | { problem: string }
+export type WhatIfAlert = {
+  objective: string
+  tier: string
+  firings: { fires: number; clears: number | null }[]
+  budgetUsedAtFire: number | null
+}
+
+/** Reads JSON from slo. @throws when it does not answer. */
+export async function get<T>(path: string): Promise<T> {
+  const response = await fetch(path, { signal: AbortSignal.timeout(10_000) })
+  if (!response.ok && response.status !== 400) throw new Error(`${path}: ${response.status}`)
+  return response.json() as Promise<T>
+}

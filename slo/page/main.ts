@@ -1,0 +1,140 @@
+import { find, h } from '@tintype/lib/page/browser/dom.ts'
+import { translate } from '@tintype/lib/page/browser/language.ts'
+import { themeChoice } from '@tintype/lib/page/browser/theme.ts'
+import { alertHistory, whatIfLanes } from './alerts.ts'
+import { get, type ObjectiveState, type Stages, type State, type WhatIf } from './api.ts'
+import { card, stateOf } from './cards.ts'
+import { table } from './parts.ts'
+import { stageLanes } from './stages.ts'
+import { clamp, dayStrips, type Zoom, zooms } from './strip.ts'
+import { clock, words } from './words.ts'
+
+const refreshMs = 15_000
+/** Evaluated each minute; after three it is no longer known. */
+const staleMs = 180_000
+
+const address = new URL(location.href)
+let zoom: Zoom = clamp({
+  hours: zooms.find(hours => String(hours) === address.searchParams.get('hours')) ?? 24,
+  until: Number(address.searchParams.get('until') ?? 0),
+})
+let state: State | undefined
+
+/** What is looked at is in the address, to be sent to a colleague. */
+function remember(changes: Record<string, string>): void {
+  for (const [name, value] of Object.entries(changes)) address.searchParams.set(name, value)
+  history.replaceState(null, '', address)
+}
+
+function draw({ objectives, at, seenAt, planned }: State): void {
+  const stale = Date.parse(at) - Date.parse(seenAt) > staleMs
+  find('#lead').textContent = lead(objectives)
+  const notice = find('#notice')
+  notice.hidden = !stale
+  notice.textContent = stale ? words.stale(clock(seenAt)) : ''
+  drawState(objectives, stale)
+  find('#cards').replaceChildren(...objectives.map(card))
+  drawDay(objectives)
+  find('#alerts').replaceChildren(alertHistory(objectives))
+  const rows = planned.map(({ from, to, reason }) => [from.slice(0, 16).replace('T', ' '), clock(to), reason])
+  find('#planned').replaceChildren(
+    rows.length > 0 ? table(words.plannedColumns, rows) : h('p', { class: 'soft small' }, words.noPlanned),
+  )
+  answerFits()
+}
+
+function lead(objectives: ObjectiveState[]): string {
+  if (objectives.length === 0) return words.waiting
+  const named = (wanted: string) =>
+    objectives
+      .filter(each => stateOf(each) === wanted)
+      .map(each => each.displayName)
+      .join(', ')
+  const [broken, burning] = [named('broken'), named('late')]
+  if (!broken && !burning) return words.bothKept
+  return [broken && words.broken(broken), burning && words.burning(burning)].filter(Boolean).join(' ')
+}
+
+function drawState(objectives: ObjectiveState[], stale: boolean): void {
+  const element = find('#state')
+  const last = objectives.find(({ unit }) => unit === 'minutes')?.strip.states.at(-1)
+  const online = last === 'o'
+  element.dataset.state = stale || !last ? 'unknown' : online ? 'online' : 'broken'
+  element.textContent = stale || !last ? words.unknown : online ? words.online : words.offline
+}
+
+function drawDay(objectives: ObjectiveState[]): void {
+  const show = (next: Zoom) => {
+    zoom = next
+    remember({ hours: String(zoom.hours), until: String(zoom.until) })
+    drawDay(objectives)
+  }
+  find('#zoom').replaceChildren(
+    ...zooms.map(hours =>
+      h(
+        'button',
+        {
+          type: 'button',
+          class: 'quiet',
+          'aria-pressed': String(hours === zoom.hours),
+          click: () => show(clamp({ ...zoom, hours })),
+        },
+        words.hours(hours),
+      ),
+    ),
+  )
+  find('#day').replaceChildren(dayStrips(objectives, zoom, show))
+}
+
+function answerFits(): void {
+  const slices = state?.objectives.find(({ unit }) => unit === 'minutes')
+  const minutes = find<HTMLInputElement>('#fits input').valueAsNumber
+  const left = (slices?.budgetLeft ?? Number.NaN) - minutes
+  find('#fits-answer').textContent = Number.isNaN(left)
+    ? ''
+    : left >= 0
+      ? words.fitsYes(left)
+      : words.fitsNo(-left)
+}
+
+async function answerWhatIf(): Promise<void> {
+  const outage = find<HTMLInputElement>('#whatif input').value
+  remember({ outage })
+  const answer = await get<WhatIf>(`/api/what-if?outage=${encodeURIComponent(outage)}`)
+  find('#whatif-answer').replaceChildren(
+    'problem' in answer
+      ? h('pre', { class: 'small soft' }, answer.problem)
+      : whatIfLanes(answer.minutes, answer.alerts),
+  )
+}
+
+async function refresh(): Promise<void> {
+  try {
+    state = await get<State>('/api/state')
+    draw(state)
+  } catch {
+    find('#notice').hidden = false
+    find('#notice').textContent = words.away
+    find('#state').dataset.state = 'unknown'
+    find('#state').textContent = words.unknown
+  }
+}
+
+async function refreshStages(): Promise<void> {
+  stageLanes(await get<Stages>('/api/stages?hours=3'), find('#stages'))
+}
+
+translate(words)
+find('#theme').append(themeChoice())
+find('#fits').addEventListener('input', answerFits)
+find('#fits').addEventListener('submit', event => event.preventDefault())
+find<HTMLInputElement>('#whatif input').value = address.searchParams.get('outage') ?? 'full 10m'
+find('#whatif').addEventListener('submit', event => {
+  event.preventDefault()
+  void answerWhatIf()
+})
+await refresh()
+await Promise.all([refreshStages().catch(() => {}), answerWhatIf().catch(() => {})])
+document.documentElement.dataset.ready = 'true'
+setInterval(() => void refresh(), refreshMs)
+setInterval(() => void refreshStages().catch(() => {}), 4 * refreshMs)

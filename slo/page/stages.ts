@@ -1,0 +1,71 @@
+import { h } from '@tintype/lib/page/browser/dom.ts'
+import { duration } from '@tintype/lib/page/browser/language.ts'
+import uPlot from 'uplot'
+import type { Stages } from './api.ts'
+import { words } from './words.ts'
+
+const height = 84
+
+/** One lane a stage, all on one time axis, so that the one that grew is seen at once. */
+export function stageLanes({ times, stages }: Stages, into: HTMLElement): void {
+  const seen = stages.filter(({ count }) => count > 0)
+  into.replaceChildren(...(seen.length === 0 ? [h('p', { class: 'soft' }, words.noStages)] : []))
+  const colour = (name: string) => getComputedStyle(into).getPropertyValue(name).trim()
+  for (const { stage, p50, p95, p99, share } of seen) {
+    const chart = h('div', { class: 'chart' })
+    const last = p99.findLast(value => value !== null)
+    into.append(
+      h(
+        'div',
+        { class: 'lane' },
+        h('h3', {}, stage),
+        h(
+          'p',
+          { class: 'small soft' },
+          [
+            last === undefined || last === null ? '' : `p99 ${duration(last)}`,
+            share === null ? '' : words.share(share),
+          ]
+            .filter(Boolean)
+            .join(' · '),
+        ),
+        chart,
+      ),
+    )
+    const line = (label: string, stroke: string, width: number) => ({
+      label,
+      stroke: colour(stroke),
+      width,
+      points: { show: false },
+    })
+    new uPlot(
+      {
+        width: chart.clientWidth,
+        height,
+        cursor: { sync: { key: 'stages' }, y: false },
+        legend: { show: false },
+        scales: { y: { range: (_plot, _min, max) => [0, Math.max(max, 0.001) * 1.1] } },
+        axes: [
+          {
+            stroke: colour('--soft'),
+            grid: { show: false },
+            ticks: { show: false },
+            size: 22,
+            values: (_plot, ticks) => ticks.map(tick => new Date(tick * 1000).toISOString().slice(11, 16)),
+          },
+          {
+            stroke: colour('--soft'),
+            grid: { stroke: colour('--line'), width: 1 },
+            ticks: { show: false },
+            size: 64,
+            space: 28,
+            values: (_plot, ticks) => ticks.map(duration),
+          },
+        ],
+        series: [{}, line('p99', '--silver', 1), line('p95', '--soft', 1.25), line('p50', '--ink', 2)],
+      },
+      [times, p99, p95, p50],
+      chart,
+    )
+  }
+}

@@ -24,10 +24,14 @@ export function increase(previous: Sample | undefined, sample: Sample, maxGapSec
   return sample.value >= previous.value ? sample.value - previous.value : sample.value
 }
 
-/**
- * What one counter grew in each minute of [from, to). Neither the order of the samples matters nor a repeated one;
- * of two with the same time the larger counts.
- */
+/** Samples in the order of their times; of two with the same time the larger counts. */
+export const ordered = (samples: readonly Sample[]): Sample[] =>
+  samples
+    .filter(({ value }) => isCounterValue(value))
+    .sort((a, b) => a.timeMs - b.timeMs || a.value - b.value)
+    .filter((sample, i, all) => sample.timeMs !== all[i + 1]?.timeMs)
+
+/** What one counter grew in each minute of [from, to), however its samples are ordered or repeated. */
 export function increases(
   samples: readonly Sample[],
   maxGapSeconds: number,
@@ -35,14 +39,10 @@ export function increases(
   to: Minute,
 ): Float64Array {
   const counts = new Float64Array(to - from)
-  const ordered = samples
-    .filter(({ value }) => isCounterValue(value))
-    .sort((a, b) => a.timeMs - b.timeMs || a.value - b.value)
-    .filter((sample, i, all) => sample.timeMs !== all[i + 1]?.timeMs)
-  ordered.forEach((sample, i) => {
+  ordered(samples).forEach((sample, i, all) => {
     const index = minuteOf(sample.timeMs) - from
     if (index >= 0 && index < counts.length)
-      counts[index] = (counts[index] ?? 0) + increase(ordered[i - 1], sample, maxGapSeconds)
+      counts[index] = (counts[index] ?? 0) + increase(all[i - 1], sample, maxGapSeconds)
   })
   return counts
 }

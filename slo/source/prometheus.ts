@@ -1,5 +1,5 @@
-import { increases, isCounterValue, minuteOf, type Sample } from './counter.ts'
-import { type Minute, type Selector, type Sli, type Slot, type Source, SourceError } from './index.ts'
+import { increase, isCounterValue, minuteOf, ordered, type Sample } from './counter.ts'
+import { type Minute, type Selector, type Slot, type Source, SourceError } from './index.ts'
 import { type Matrix, type PrometheusApi, prometheusApi } from './prometheus-api.ts'
 import { formatSelector, matches } from './selector.ts'
 
@@ -15,21 +15,23 @@ const seenDays = 90
 /** Just under a minute: Prometheus 2 would count a sample at the very start of a closed range, 3 would not. */
 const oneMinute = '59s999ms'
 
-type Series = { labels: Record<string, string>; samples: Sample[] }
+/** What a series’ counter read last in each minute of a range; NaN where it was not read. */
+type Lasts = { labels: Record<string, string>; values: Float64Array }
+type Range = { from: Minute; to: Minute }
 
 /** The source over Prometheus’ HTTP API, version 2 or 3. */
 export function openPrometheus(url: string): Source {
   const api = prometheusApi(url)
   return {
-    async slots(sli, from, to) {
+    async slots({ good, total, maxGapSeconds }, from, to) {
       if (to <= from) return []
-      const first = from - Math.ceil(sli.maxGapSeconds / 60) - 1
-      const totals = await readSeries(api, sli.total, first, to)
+      const range = { from: from - Math.ceil(maxGapSeconds / 60) - 1, to }
+      const totals = await readIncreases(api, total, maxGapSeconds, range)
       const goods =
-        sli.good.metric === sli.total.metric
-          ? totals.filter(({ labels }) => matches(sli.good, labels))
-          : await readSeries(api, sli.good, first, to)
-      return toSlots(sum(goods, sli, from, to), sum(totals, sli, from, to), from)
+        good.metric === total.metric
+          ? totals.filter(({ labels }) => matches(good, labels))
+          : await readIncreases(api, good, maxGapSeconds, range)
+      return toSlots(sum(goods, range), sum(totals, range), range).slice(from - range.from)
     },
     async seenBefore({ total }, minute) {
       const query = `max(max_over_time(${formatSelector(total)}[${seenDays}d])) > 0`
@@ -39,106 +41,138 @@ export function openPrometheus(url: string): Source {
   }
 }
 
-function sum(series: Series[], { maxGapSeconds }: Sli, from: Minute, to: Minute): Float64Array {
+type Increases = { labels: Record<string, string>; counts: Float64Array }
+
+function sum(series: readonly Increases[], { from, to }: Range): Float64Array {
   const sums = new Float64Array(to - from)
-  for (const { samples } of series) {
-    increases(samples, maxGapSeconds, from, to).forEach((count, i) => {
-      sums[i] = (sums[i] ?? 0) + count
-    })
-  }
+  for (const { counts } of series)
+    for (let i = 0; i < sums.length; i++) sums[i] = (sums[i] ?? 0) + (counts[i] ?? 0)
   return sums
 }
 
-const toSlots = (goods: Float64Array, totals: Float64Array, from: Minute): Slot[] =>
+const toSlots = (goods: Float64Array, totals: Float64Array, { from }: Range): Slot[] =>
   Array.from(totals, (total, i) => ({ start: from + i, good: goods[i] ?? 0, total, unknown: total === 0 }))
 
 /**
- * Each series’ samples of the minutes [from, to). All of them would be four times the bytes that are needed: the
- * last of each minute says how much was counted in it, except where a counter was reset or a series appeared.
- * Those minutes are fetched whole.
+ * What each series grew in each minute. All samples would be four times the bytes that are needed: the last of
+ * each minute says how much was counted in it, except where a counter was reset or a series appeared. Those
+ * minutes are fetched whole.
  */
-async function readSeries(
+async function readIncreases(
   api: PrometheusApi,
   selector: Selector,
-  from: Minute,
-  to: Minute,
-): Promise<Series[]> {
+  maxGapSeconds: number,
+  range: Range,
+): Promise<Increases[]> {
   const text = formatSelector(selector)
-  const known = await api.series(text, from * 60, to * 60)
+  const known = await api.series(text, range.from * 60, range.to * 60)
   if (known > maxSeries)
     throw new SourceError(`${text} has ${known} series, more than ${maxSeries}: a label of it is unbounded`)
-  const [lasts, resets] = await Promise.all([
-    rangeByMinute(api, `last_over_time(${text}[${oneMinute}])`, from, to),
-    rangeByMinute(api, `resets(${text}[2m]) > 0`, from, to),
-  ])
-  const irregular = irregularMinutes(lasts, resets)
+  const [lasts, resets] = await Promise.all([readLasts(api, text, range), readResets(api, text, range)])
+  const irregular = new Set(resets)
+  for (const { values } of lasts.values()) addIrregular(irregular, values, range.from)
   const raw = await readRaw(api, text, irregular)
-  return [...lasts].map(([key, points]) => ({
-    labels: JSON.parse(key),
-    samples: [...points.filter(({ timeMs }) => !irregular.has(minuteOf(timeMs))), ...(raw.get(key) ?? [])],
+  return [...lasts].map(([key, { labels, values }]) => ({
+    labels,
+    counts: countsOf(values, raw.get(key) ?? new Map(), irregular, maxGapSeconds, range),
   }))
 }
 
-/** Minutes of which the last sample does not tell all. */
-function irregularMinutes(lasts: Map<string, Sample[]>, resets: Map<string, Sample[]>): Set<Minute> {
-  const irregular = new Set<Minute>()
-  for (const { timeMs } of [...resets.values()].flat()) irregular.add(minuteOf(timeMs))
-  for (const points of lasts.values()) {
-    points.forEach((point, i) => {
-      const minute = minuteOf(point.timeMs)
-      const previous = points[i - 1]
-      if (!isCounterValue(point.value)) irregular.add(minute)
-      if (previous && minuteOf(previous.timeMs) === minute - 1) return
-      irregular.add(minute)
-      if (previous) irregular.add(minuteOf(previous.timeMs))
-    })
-  }
-  return irregular
+/** Each minute is its last sample, taken as read at its end, or all of its samples. */
+function countsOf(
+  lasts: Float64Array,
+  raw: Map<Minute, Sample[]>,
+  irregular: Set<Minute>,
+  maxGapSeconds: number,
+  { from }: Range,
+): Float64Array {
+  const counts = new Float64Array(lasts.length)
+  let previous: Sample | undefined
+  lasts.forEach((value, i) => {
+    const minute = from + i
+    const whole = irregular.has(minute)
+    const samples = whole ? ordered(raw.get(minute) ?? []) : [{ timeMs: (minute + 1) * 60_000, value }]
+    for (const sample of samples.filter(each => isCounterValue(each.value))) {
+      counts[i] = (counts[i] ?? 0) + increase(previous, sample, maxGapSeconds)
+      previous = sample
+    }
+  })
+  return counts
 }
 
-async function readRaw(
-  api: PrometheusApi,
-  text: string,
-  minutes: Set<Minute>,
-): Promise<Map<string, Sample[]>> {
-  const all = new Map<string, Sample[]>()
-  for (const [from, to] of spans([...minutes].sort((a, b) => a - b))) {
-    const matrix = await api.query(`${text}[${(to - from) * 60}s]`, to * 60)
-    collect(all, matrix, ({ timeMs }) => minutes.has(minuteOf(timeMs)))
+/** Adds the minutes of which the last sample does not tell all: after and before a gap, and where it is no number. */
+function addIrregular(irregular: Set<Minute>, values: Float64Array, from: Minute): void {
+  let previous = -1
+  values.forEach((value, i) => {
+    if (Number.isNaN(value)) return
+    if (!isCounterValue(value)) irregular.add(from + i)
+    if (previous !== i - 1 || i === 0) {
+      irregular.add(from + i)
+      if (previous >= 0) irregular.add(from + previous)
+    }
+    previous = i
+  })
+}
+
+async function readLasts(api: PrometheusApi, text: string, range: Range): Promise<Map<string, Lasts>> {
+  const all = new Map<string, Lasts>()
+  for (const { metric, values } of await byMinute(api, `last_over_time(${text}[${oneMinute}])`, range)) {
+    const { key, labels } = identity(metric)
+    const lasts = all.get(key) ?? { labels, values: new Float64Array(range.to - range.from).fill(Number.NaN) }
+    // A NaN that was read is not a minute without a sample: it is looked at closely, as an infinity is.
+    for (const [seconds, value] of values)
+      lasts.values[seconds / 60 - 1 - range.from] =
+        value === 'NaN' ? Number.NEGATIVE_INFINITY : toNumber(value)
+    all.set(key, lasts)
   }
   return all
 }
 
-/** Minutes that are close together, as [from, to). */
-function spans(minutes: Minute[]): [Minute, Minute][] {
-  const result: [Minute, Minute][] = []
+async function readResets(api: PrometheusApi, text: string, range: Range): Promise<Minute[]> {
+  const matrix = await byMinute(api, `resets(${text}[2m]) > 0`, range)
+  return matrix.flatMap(({ values }) => values.map(([seconds]) => seconds / 60 - 1))
+}
+
+async function readRaw(api: PrometheusApi, text: string, minutes: Set<Minute>) {
+  const all = new Map<string, Map<Minute, Sample[]>>()
+  for (const { from, to } of spans([...minutes].sort((a, b) => a - b))) {
+    for (const { metric, values } of await api.query(`${text}[${(to - from) * 60}s]`, to * 60)) {
+      const { key } = identity(metric)
+      const byMinute = all.get(key) ?? new Map<Minute, Sample[]>()
+      for (const [seconds, value] of values) {
+        const sample = { timeMs: Math.round(seconds * 1000), value: toNumber(value) }
+        const minute = minuteOf(sample.timeMs)
+        // A sample at the very start belongs to the minute before, and is among that one’s when it is wanted.
+        if (minute >= from) byMinute.set(minute, [...(byMinute.get(minute) ?? []), sample])
+      }
+      all.set(key, byMinute)
+    }
+  }
+  return all
+}
+
+/** Minutes that are close together, as ranges. */
+function spans(minutes: readonly Minute[]): Range[] {
+  const result: Range[] = []
   for (const minute of minutes) {
     const last = result.at(-1)
-    if (last && minute - last[1] < joinMinutes && minute - last[0] < maxRawMinutes) last[1] = minute + 1
-    else result.push([minute, minute + 1])
+    if (last && minute - last.to < joinMinutes && minute - last.from < maxRawMinutes) last.to = minute + 1
+    else result.push({ from: minute, to: minute + 1 })
   }
   return result
 }
 
-async function rangeByMinute(api: PrometheusApi, query: string, from: Minute, to: Minute) {
+/** A query at the end of each minute. */
+async function byMinute(api: PrometheusApi, query: string, { from, to }: Range): Promise<Matrix> {
   const starts = Array.from({ length: Math.ceil((to - from) / maxPoints) }, (_, i) => from + i * maxPoints)
-  const chunks = await Promise.all(
-    starts.map(start => api.range(query, (start + 1) * 60, Math.min(start + maxPoints, to) * 60, 60)),
+  const chunks = starts.map(start =>
+    api.range(query, (start + 1) * 60, Math.min(start + maxPoints, to) * 60, 60),
   )
-  const all = new Map<string, Sample[]>()
-  for (const chunk of chunks) collect(all, chunk)
-  return all
+  return (await Promise.all(chunks)).flat()
 }
 
-function collect(all: Map<string, Sample[]>, matrix: Matrix, wanted = (_: Sample): boolean => true): void {
-  for (const { metric, values } of matrix) {
-    const { __name__: _, ...labels } = metric
-    const key = JSON.stringify(labels)
-    const samples = all.get(key) ?? []
-    for (const [seconds, value] of values) {
-      const sample = { timeMs: Math.round(seconds * 1000), value: Number(value.replace('Inf', 'Infinity')) }
-      if (wanted(sample)) samples.push(sample)
-    }
-    all.set(key, samples)
-  }
+function identity({ __name__: _, ...labels }: Record<string, string>) {
+  return { key: JSON.stringify(labels), labels }
 }
+
+const toNumber = (value: string): number => Number(value.replace('Inf', 'Infinity'))

@@ -1,7 +1,7 @@
-import { isBytesFault, type PhotoRecord, type ResultRecord } from '../photo.ts'
-import type { Key, Storage } from '../storage/index.ts'
-import type { Outcome } from '../telemetry/catalogue.ts'
-import { jobOf, type Queue } from './index.ts'
+import { isBytesFault, type PhotoRecord, type ResultRecord } from './photo.ts'
+import { jobOf, type Queue } from './queue/index.ts'
+import type { Key, Storage } from './storage/index.ts'
+import type { Outcome } from './telemetry/catalogue.ts'
 
 /** Photos handled at once: they share the queue's transactions. */
 const together = 64

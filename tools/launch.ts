@@ -6,6 +6,7 @@ import { mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { ConfigError, readConfig } from '@tintype/lib/config.ts'
+import { openLog } from '@tintype/lib/telemetry/log.ts'
 import { variables } from '@tintype/lib/variables.ts'
 import { type Endpoints, portVariable, type Service, type Supervised, supervise } from './supervise.ts'
 
@@ -18,7 +19,7 @@ const startOrder: Service[][] = [
   ],
   [{ name: 'slo', script: 'slo/main.ts', args: ['serve'] }],
 ]
-/** First nobody new comes in, then the work is finished; the log hears of it until the end. */
+/** First nobody new comes in, then the work is finished; the log takes what is said of it until the end. */
 const stopOrder = ['web', 'converter', 'slo', 'logs']
 
 type Config = ReturnType<typeof readConfig<typeof variables>>
@@ -62,17 +63,18 @@ async function launch(config: Config): Promise<void> {
   const endpoints: Endpoints = {}
   const endpointsFile = join(config.DATA_DIR, 'endpoints.json')
   const running: Supervised[] = []
+  const log = openLog('launcher', config, () => endpoints.logs)
   let stopping = false
   let published = false
 
   const hooks = {
+    log,
     /** A port that was any free one is kept from then on: those who know the address find the service again. */
     environment: () => {
       const ports = Object.entries(endpoints).map(([name, url]) => [portVariable(name), new URL(url).port])
       return { ...process.env, ...Object.fromEntries(ports) }
     },
     onReady: (ready: Endpoints) => void Object.assign(endpoints, ready),
-    say: (line: string) => console.error(`launcher: ${line}`),
   }
 
   async function stop(exitCode: number): Promise<void> {
@@ -82,7 +84,11 @@ async function launch(config: Config): Promise<void> {
     }
     stopping = true
     if (published) rmSync(endpointsFile, { force: true })
-    for (const name of stopOrder) await running.find(each => each.name === name)?.stop()
+    log.info('launcher.stopping')
+    for (const name of stopOrder) {
+      if (name === 'logs') await log.close()
+      await running.find(each => each.name === name)?.stop()
+    }
     process.exit(exitCode)
   }
   process.on('SIGINT', () => stop(0))
@@ -99,12 +105,13 @@ async function launch(config: Config): Promise<void> {
     }
   } catch (error) {
     if (stopping) return
-    hooks.say((error as Error).message)
+    console.error(`launcher: ${(error as Error).message}`)
     return stop(1)
   }
   if (stopping) return
   writeAtomically(endpointsFile, JSON.stringify(endpoints))
   published = true
+  log.info('launcher.ready')
   console.log(`Tintype is ready: ${endpoints.web}`)
 }
 

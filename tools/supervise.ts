@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import { createInterface } from 'node:readline'
 import { setTimeout } from 'node:timers/promises'
 import { pathToFileURL } from 'node:url'
+import type { Log } from '@tintype/lib/telemetry/log.ts'
 
 export type Service = { name: string; script: string; args: readonly string[] }
 export type Endpoints = Record<string, string>
@@ -25,8 +26,7 @@ export type Hooks = {
   /** Asked before each start, so that a process started again gets what is known by then: its own ports. */
   environment: () => NodeJS.ProcessEnv
   onReady: (endpoints: Endpoints) => void
-  /** Tells of each end and each new start. */
-  say: (line: string) => void
+  log: Log
 }
 
 /** A process that died is started again soon; one that dies again and again, less and less often. */
@@ -53,11 +53,11 @@ export function supervise(service: Service, hooks: Hooks): Supervised {
       if (stopping.signal.aborted) return
       const steady = performance.now() - since > steadyMs
       delayMs = steady ? firstDelayMs : Math.min(Math.max(delayMs * 2, firstDelayMs), maxDelayMs)
-      hooks.say(`${name} ended (${how}); starting it again in ${delayMs / 1000} s`)
+      hooks.log.warn('process.ended', { process: name, how, restartSeconds: delayMs / 1000 })
       await setTimeout(delayMs, undefined, stopping).catch(() => {})
       if (stopping.signal.aborted) return
       child = start(service, hooks)
-      if (await becomesReady(child, hooks)) hooks.say(`${name} is ready again`)
+      if (await becomesReady(child, hooks)) hooks.log.warn('process.restarted', { process: name })
     }
   }
 

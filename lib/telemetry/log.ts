@@ -30,8 +30,11 @@ export type Log = {
   close(): Promise<void>
 }
 
+/** The services, and the launcher that keeps them running. */
+type Teller = Service | 'launcher'
+
 export type LogOptions = {
-  service: Service
+  service: Teller
   /** [a-z0-9-]+, unique among the machines that ship to one log server. */
   instance: string
   level: Level
@@ -92,7 +95,7 @@ export const logVariables = [
  * `self`: the log server's own address, which it knows once it listens on any free port.
  */
 export function openLog(
-  service: Service,
+  service: Teller,
   config: {
     DATA_DIR: string
     HOST: string
@@ -128,7 +131,7 @@ const stderrTransport = () =>
 const complainEveryMs = 60_000
 
 function journalSink(options: {
-  service: Service
+  service: Teller
   instance: string
   folder: string
   destination: Destination

@@ -24,10 +24,11 @@ const format = (options: Intl.NumberFormatOptions) => new Intl.NumberFormat(lang
 const tenths = format({ minimumFractionDigits: 1, maximumFractionDigits: 1 })
 const whole = format({ maximumFractionDigits: 0 })
 
-/** A duration for people: `0.04 s` under a tenth, then tenths, whole seconds from ten, `2 min 5 s` from 100. */
+/** A duration for people: `0.04 s` under a second, then tenths, whole seconds from ten, `2 min 5 s` from 100. */
 export function duration(seconds: number): string {
   const [min, s] = language === 'ko' ? ['분', '초'] : [' min', ' s']
-  if (seconds < 0.1) return `${format({ maximumFractionDigits: 2 }).format(seconds)}${s}`
+  if (seconds < 0.995)
+    return `${format({ maximumFractionDigits: seconds < 0.01 ? 3 : 2 }).format(seconds)}${s}`
   if (seconds < 9.95) return `${tenths.format(seconds)}${s}`
   if (seconds < 99.5) return `${whole.format(seconds)}${s}`
   return `${whole.format(Math.floor(seconds / 60))}${min} ${whole.format(Math.floor(seconds % 60))}${s}`

@@ -19,7 +19,7 @@ export function journey(photo: Photo): Node[] {
     { class: 'story' },
     h('p', {}, `${words.lead(total, words.most[longest.stage])}${experience}`),
     // The list below says the same in words.
-    h('div', { class: 'bar', 'aria-hidden': 'true' }, ...stages.map(segment)),
+    h('div', { class: 'bar', 'aria-hidden': 'true' }, ...stages.map(stage => segment(stage, total))),
     h('dl', { class: 'stages' }, ...stages.map(row)),
     h('p', { class: 'soft small marks' }, ...marks(photo, memory.traceId)),
   )
@@ -28,9 +28,10 @@ export function journey(photo: Photo): Node[] {
 
 type StageTime = { stage: keyof typeof words.most; seconds: number | undefined }
 
-function segment({ stage, seconds = 0 }: StageTime): HTMLElement {
+function segment({ stage, seconds = 0 }: StageTime, total: number): HTMLElement {
   const element = h('span', { class: 'segment', 'data-stage': stage })
-  element.style.flexGrow = `${seconds}`
+  // In percent: flex factors that sum to less than 1 leave the bar unfilled.
+  element.style.flexGrow = `${(100 * seconds) / total}`
   return element
 }
 

@@ -23,6 +23,8 @@ export function ring(): Ring {
     show(kind, share, text) {
       element.dataset.kind = kind
       filled.style.strokeDashoffset = `${1 - Math.min(1, Math.max(0, share))}`
+      // A dash of no length still shows its seam.
+      filled.style.visibility = share > 0 ? 'visible' : 'hidden'
       middle.textContent = text
     },
   }

@@ -1,4 +1,5 @@
 import { h } from '@tintype/lib/page/browser/dom.ts'
+import type { Photo } from './api.ts'
 import { type Item, lookOf, nameOf } from './item.ts'
 import { journey } from './journey.ts'
 import { ring } from './ring.ts'
@@ -134,30 +135,45 @@ async function showPicture(
   const { photo } = item
   if (!photo) return
   const readyAt = performance.now()
-  const image = h('img', { src: `/photos/${photo.id}/thumbnail`, alt: '' })
-  try {
-    await image.decode()
-  } catch {
-    // No connection just now: the ring stays, and the browser loads the picture when the page is next opened.
-    return
-  }
+  const image = await load(`/photos/${photo.id}/thumbnail`, place)
+  if (!image) return
   actions.seen(item, (performance.now() - readyAt) / 1000)
   panel.id = `journey-${photo.id}`
-  const open = h(
-    'button',
-    {
-      class: 'open',
-      type: 'button',
-      'aria-expanded': 'false',
-      'aria-controls': panel.id,
-      'aria-label': words.openJourney(nameOf(item)),
-      click: () => {
-        panel.hidden = !panel.hidden
-        open.setAttribute('aria-expanded', `${!panel.hidden}`)
-        if (!panel.hidden) panel.replaceChildren(...journey(item.photo ?? photo))
-      },
+  place.replaceChildren(journeyButton(item, photo, panel, image))
+}
+
+/** A picture that did not come is asked for again, for about as long as a lost connection lasts. */
+const pictureTries = 60
+const pictureRetryMs = 2_000
+
+/** Undefined when it never came, or when its place is gone. */
+async function load(address: string, place: HTMLElement): Promise<HTMLImageElement | undefined> {
+  for (let attempt = 1; attempt <= pictureTries; attempt++) {
+    const image = h('img', { src: address, alt: '' })
+    const came = await image.decode().then(
+      () => true,
+      () => false,
+    )
+    if (came) return image
+    await new Promise(resolve => setTimeout(resolve, pictureRetryMs))
+    if (!place.isConnected) return undefined
+  }
+  return undefined
+}
+
+function journeyButton(item: Item, photo: Photo, panel: HTMLElement, image: HTMLElement): HTMLElement {
+  const attributes = {
+    class: 'open',
+    type: 'button',
+    'aria-expanded': 'false',
+    'aria-controls': panel.id,
+    'aria-label': words.openJourney(nameOf(item)),
+    click: () => {
+      panel.hidden = !panel.hidden
+      open.setAttribute('aria-expanded', `${!panel.hidden}`)
+      if (!panel.hidden) panel.replaceChildren(...journey(item.photo ?? photo))
     },
-    image,
-  )
-  place.replaceChildren(open)
+  }
+  const open = h('button', attributes, image)
+  return open
 }

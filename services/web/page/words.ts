@@ -67,7 +67,7 @@ const en = {
     store: 'storing',
     deliver: 'delivering',
   },
-  lead: (seconds: number, most: string) => `Most of ${duration(seconds)} went into ${most}.`,
+  lead: (seconds: number, most: string) => `${duration(seconds)} in all, the longest part of it ${most}.`,
   experience: (seconds: number) => `${duration(seconds)} from your click to the picture.`,
   notSeen: 'not seen here',
   trace: 'Trace',

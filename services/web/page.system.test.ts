@@ -57,6 +57,7 @@ describeWithParts('the upload page', ['chromium'], parts => {
   afterEach(async () => {
     await context.close()
     expect(complaints).toEqual([])
+    expect(web.child.exitCode, web.stderr()).toBeNull()
   })
 
   /** A tab with the page in it; what the browser complains of (policy, script) fails the test. */

@@ -52,7 +52,8 @@ export function live(listener: Listener): void {
 
   function check(): void {
     if (document.hidden) return
-    const flowing = source?.readyState === EventSource.OPEN
+    // A stream seems open for minutes after the network is gone; whether the server can be reached is found by asking.
+    const flowing = source?.readyState === EventSource.OPEN && navigator.onLine
     const now = performance.now()
     if (source?.readyState === EventSource.CLOSED && now - openedAt > reopenMs) open()
     else if (!flowing && now - readAt > pollMs) void read()

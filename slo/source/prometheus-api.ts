@@ -1,3 +1,6 @@
+import http from 'node:http'
+import https from 'node:https'
+import { text } from 'node:stream/consumers'
 import { SourceError } from './index.ts'
 
 export type Matrix = { metric: Record<string, string>; values: [seconds: number, value: string][] }[]
@@ -20,18 +23,11 @@ export function prometheusApi(url: string): PrometheusApi {
   const call = async (path: string, parameters: Record<string, string | number>) => {
     const body = new URLSearchParams(Object.entries(parameters).map(([name, value]) => [name, String(value)]))
     const address = `${url.replace(/\/+$/, '')}/api/v1/${path}`
-    const response = await fetch(address, {
-      method: 'POST',
-      // Compressing what goes over a fast network costs both sides more than sending it.
-      headers: { 'accept-encoding': 'identity' },
-      body,
-      signal: AbortSignal.timeout(timeoutMs),
-    }).catch(error => {
-      throw new SourceError(`Prometheus at ${url} is away: ${reason(error)}`, { cause: error })
+    const { status, text } = await post(address, body.toString()).catch(error => {
+      throw new SourceError(`Prometheus at ${url} is away: ${error.message || error.code}`, { cause: error })
     })
-    const answer = (await response.json().catch(() => {
-      throw new SourceError(`${address} answered ${response.status} and no JSON: is that a Prometheus?`)
-    })) as Answer
+    const answer = parse(text)
+    if (!answer) throw new SourceError(`${address} answered ${status} and no JSON: is that a Prometheus?`)
     if (answer.status !== 'success')
       throw new SourceError(`Prometheus at ${url} refused ${parameters.query ?? path}: ${answer.error}`)
     if (answer.warnings?.length)
@@ -46,5 +42,27 @@ export function prometheusApi(url: string): PrometheusApi {
   }
 }
 
-/** `fetch failed` says nothing; its cause does. */
-const reason = (error: Error): string => (error.cause as Error | undefined)?.message || error.message
+function parse(text: string): Answer | undefined {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return undefined
+  }
+}
+
+/** node:http rather than fetch: loading fetch alone takes a tenth of the time that a report may take. */
+function post(address: string, body: string): Promise<{ status: number; text: string }> {
+  const headers = { 'content-type': 'application/x-www-form-urlencoded' }
+  return new Promise((resolve, reject) => {
+    const send = address.startsWith('https:') ? https : http
+    const signal = AbortSignal.timeout(timeoutMs)
+    const request = send.request(address, { method: 'POST', headers, signal }, async response => {
+      try {
+        resolve({ status: response.statusCode ?? 0, text: await text(response) })
+      } catch (error) {
+        reject(error)
+      }
+    })
+    request.on('error', reject).end(body)
+  })
+}

@@ -3,8 +3,8 @@ import { type Minute, type Selector, type Slot, type Source, SourceError } from 
 import { type Matrix, type PrometheusApi, prometheusApi } from './prometheus-api.ts'
 import { formatSelector, matches } from './selector.ts'
 
-/** Prometheus answers at most 11,000 points a series. */
-const maxPoints = 10_000
+/** Prometheus answers at most 11,000 points a series; fewer keep the memory of an answer small. */
+const maxPoints = 2_500
 /** More is a label too many, and would be a gigabyte of answers; restarted pods of 90 days stay well below. */
 const maxSeries = 2_000
 /** Raw samples are fetched in pieces of at most a day; irregular minutes this close share a request. */
@@ -116,7 +116,7 @@ function addIrregular(irregular: Set<Minute>, values: Float64Array, from: Minute
 
 async function readLasts(api: PrometheusApi, text: string, range: Range): Promise<Map<string, Lasts>> {
   const all = new Map<string, Lasts>()
-  for (const { metric, values } of await byMinute(api, `last_over_time(${text}[${oneMinute}])`, range)) {
+  for await (const { metric, values } of byMinute(api, `last_over_time(${text}[${oneMinute}])`, range)) {
     const { key, labels } = identity(metric)
     const lasts = all.get(key) ?? { labels, values: new Float64Array(range.to - range.from).fill(Number.NaN) }
     // A NaN that was read is not a minute without a sample: it is looked at closely, as an infinity is.
@@ -129,8 +129,10 @@ async function readLasts(api: PrometheusApi, text: string, range: Range): Promis
 }
 
 async function readResets(api: PrometheusApi, text: string, range: Range): Promise<Minute[]> {
-  const matrix = await byMinute(api, `resets(${text}[2m]) > 0`, range)
-  return matrix.flatMap(({ values }) => values.map(([seconds]) => seconds / 60 - 1))
+  const minutes: Minute[] = []
+  for await (const { values } of byMinute(api, `resets(${text}[2m]) > 0`, range))
+    minutes.push(...values.map(([seconds]) => seconds / 60 - 1))
+  return minutes
 }
 
 async function readRaw(api: PrometheusApi, text: string, minutes: Set<Minute>) {
@@ -162,13 +164,14 @@ function spans(minutes: readonly Minute[]): Range[] {
   return result
 }
 
-/** A query at the end of each minute. */
-async function byMinute(api: PrometheusApi, query: string, { from, to }: Range): Promise<Matrix> {
-  const starts = Array.from({ length: Math.ceil((to - from) / maxPoints) }, (_, i) => from + i * maxPoints)
-  const chunks = starts.map(start =>
-    api.range(query, (start + 1) * 60, Math.min(start + maxPoints, to) * 60, 60),
-  )
-  return (await Promise.all(chunks)).flat()
+/** A query at the end of each minute, piece by piece: 90 days at once would be hundreds of megabytes. */
+async function* byMinute(
+  api: PrometheusApi,
+  query: string,
+  { from, to }: Range,
+): AsyncGenerator<Matrix[number]> {
+  for (let start = from; start < to; start += maxPoints)
+    yield* await api.range(query, (start + 1) * 60, Math.min(start + maxPoints, to) * 60, 60)
 }
 
 function identity({ __name__: _, ...labels }: Record<string, string>) {

@@ -7,6 +7,7 @@ import { SourceError } from './source/index.ts'
 /** A verb is a file under verbs/, loaded when it is asked for. */
 const verbs: Record<string, () => Promise<{ verb: Verb }>> = {
   budget: () => import('./verbs/budget.ts'),
+  diagnose: () => import('./verbs/diagnose.ts'),
   lint: () => import('./verbs/lint.ts'),
   backtest: () => import('./verbs/backtest.ts'),
   report: () => import('./verbs/report.ts'),

@@ -31,6 +31,8 @@ const nowSteps = 12
 /** How many windows of that length the baseline has at most, and without which there is none. */
 const maxBaselineWindows = 30
 const minBaselineWindows = 3
+/** How much must be read for one verdict. */
+export const baselineSteps = nowSteps * (maxBaselineWindows + 1)
 /** A cause that explains less than half is no name. */
 const named = 0.5
 /** From here a resource counts as used up, when it was not before. */

@@ -1,0 +1,79 @@
+import { openStore, recorderFile } from '../recorder/store.ts'
+import { SourceError } from '../source/index.ts'
+import { prometheusApi } from '../source/prometheus-api.ts'
+import { baselineSteps, diagnose, type Verdict } from './diagnose.ts'
+import { median } from './stages.ts'
+import type { Series } from './view.ts'
+
+const histogram = (name: string): string[] => [`${name}_sum`, `${name}_count`]
+
+/** What diagnosis looks at; nothing else is read. */
+export const metricsRead: readonly string[] = [
+  'up',
+  'tintype_build_info',
+  'tintype_photos_total',
+  'tintype_conversions_total',
+  'tintype_input_pixels_total',
+  'tintype_conversion_cpu_seconds_total',
+  'tintype_machine_pressure_seconds_total',
+  'tintype_probe_seconds',
+  'tintype_queue_depth',
+  'tintype_queue_oldest_seconds',
+  'tintype_slots',
+  'tintype_slots_busy',
+  'tintype_slot_oldest_seconds',
+  'tintype_event_lag_seconds',
+  'tintype_disk_free_bytes',
+  'tintype_disk_size_bytes',
+  'nodejs_eventloop_lag_p99_seconds',
+  'process_open_fds',
+  'process_max_fds',
+  ...histogram('tintype_stage_seconds'),
+  ...histogram('tintype_storage_seconds'),
+  ...histogram('tintype_client_wait_seconds'),
+  ...histogram('tintype_session_seconds'),
+]
+
+/** Names the stage and the cause at a time, from Prometheus or, without an address, from the recorder. */
+export async function diagnoseAt(
+  from: { prometheusUrl: string; dataDir: string; scrapeSeconds: number },
+  atMs: number,
+): Promise<Verdict> {
+  const spanMs = baselineSteps * from.scrapeSeconds * 1000
+  const series = await readSeries(from, atMs - spanMs, atMs)
+  return diagnose(series, atMs, stepOf(series) ?? from.scrapeSeconds * 1000)
+}
+
+async function readSeries(
+  { prometheusUrl, dataDir }: { prometheusUrl: string; dataDir: string },
+  fromMs: number,
+  toMs: number,
+): Promise<readonly Series[]> {
+  if (prometheusUrl === '') return readRecorder(dataDir, fromMs, toMs)
+  const seconds = Math.ceil((toMs - fromMs) / 1000)
+  const selector = `{__name__=~"${metricsRead.join('|')}"}[${seconds}s]`
+  const matrix = await prometheusApi(prometheusUrl).query(selector, toMs / 1000)
+  return matrix.map(({ metric: { __name__: name = '', ...labels }, values }) => ({
+    name,
+    labels,
+    points: values.map(([at, value]) => ({ at: at * 1000, value: Number(value) })),
+  }))
+}
+
+function readRecorder(dataDir: string, fromMs: number, toMs: number): readonly Series[] {
+  const store = openStore(recorderFile(dataDir))
+  if (!store) throw new SourceError(`nothing was recorded yet: there is no ${recorderFile(dataDir)}`)
+  try {
+    return store.read(metricsRead, fromMs, toMs)
+  } finally {
+    store.close()
+  }
+}
+
+/** The scrape interval as the samples show it: it may be another than ours. */
+function stepOf(series: readonly Series[]): number | undefined {
+  const gaps = series
+    .filter(({ name }) => name === 'up')
+    .flatMap(({ points }) => points.slice(1).map(({ at }, i) => at - (points[i]?.at ?? at)))
+  return gaps.length === 0 ? undefined : median(gaps)
+}

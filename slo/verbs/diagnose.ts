@@ -1,0 +1,81 @@
+import { type Context, openSource, readOptions, status, time, type Verb } from '../cli.ts'
+import { raiseDetail } from '../diagnose/detail.ts'
+import { examplesOf } from '../diagnose/examples.ts'
+import { type Incident, incidentNote, terminal } from '../diagnose/note.ts'
+import { diagnoseAt } from '../diagnose/read.ts'
+import { readObjectives } from '../objectives.ts'
+import { readRecorded } from '../recorded.ts'
+import { standing } from '../standing.ts'
+import { toMinute } from '../time.ts'
+
+const usage = `slo diagnose [--at TIME] [--prometheus URL] [--json | --note] [--detail]
+
+Why is it slow? Compares now with a baseline of its own, names the stage whose time grew and the resource that
+accounts for it. "unknown" is an answer.
+  --note    an incident note in Markdown, for a second person to join
+  --detail  raises the log level of the services of that stage for ten minutes
+Exit status: 0 healthy, 1 slow or unknown, 2 bad arguments or no data source.`
+
+const options = {
+  at: { type: 'string' },
+  prometheus: { type: 'string' },
+  objectives: { type: 'string' },
+  json: { type: 'boolean' },
+  note: { type: 'boolean' },
+  detail: { type: 'boolean' },
+} as const
+
+/** Without a time when it began, examples are looked for in this much before now. */
+const examplesMs = 5 * 60_000
+
+async function run(args: string[], context: Context): Promise<number> {
+  const given = readOptions(args, options)
+  const { dataDir, scrapeSeconds, nowMs, print } = context
+  const atMs = given.at === undefined ? nowMs : time('at', given.at, nowMs)
+  const prometheusUrl = given.prometheus ?? context.prometheusUrl
+  const verdict = await diagnoseAt({ prometheusUrl, dataDir, scrapeSeconds }, atMs)
+  const named = verdict.verdict !== 'healthy' && verdict.verdict !== 'unknown'
+  const since = verdict.since === null ? atMs - examplesMs : Date.parse(verdict.since)
+  const examples = named ? await examplesOf(dataDir, verdict.verdict, since, atMs) : []
+  if (given.detail && named) print(await raiseDetail(dataDir, verdict.verdict))
+  if (given.json)
+    print(JSON.stringify({ ...verdict, examples: examples.map(({ seconds: _, ...example }) => example) }))
+  else {
+    const incident: Incident = {
+      verdict,
+      examples,
+      atMs,
+      promises: given.note ? await promises(context, given, atMs) : [],
+    }
+    print(given.note ? incidentNote(incident) : terminal(incident))
+  }
+  return verdict.verdict === 'healthy' ? status.good : status.broken
+}
+
+/** What the incident cost so far, a line a promise. */
+async function promises(
+  context: Context,
+  given: { prometheus?: string; objectives?: string },
+  atMs: number,
+): Promise<string[]> {
+  const source = await openSource(given.prometheus ?? context.prometheusUrl, context.dataDir)
+  try {
+    const objectives = readObjectives(given.objectives)
+    const to = toMinute(atMs)
+    const from = to - Math.max(...objectives.map(({ windowMinutes }) => windowMinutes))
+    const recorded = await readRecorded(source, objectives, { from, to })
+    return (recorded?.objectives ?? []).map(({ objective, tally }) => {
+      const { budget, budgetLeft } = standing(objective, tally, {
+        from: Math.max(recorded?.start ?? from, to - objective.windowMinutes),
+        to,
+        nominalMinutes: objective.windowMinutes,
+      })
+      const unit = objective.method === 'Timeslices' ? 'minutes' : 'broken photos'
+      return `${objective.displayName}: ${Math.max(0, Math.floor(budgetLeft))} of ${Math.floor(budget)} ${unit} left`
+    })
+  } finally {
+    await source.close()
+  }
+}
+
+export const verb: Verb = { usage, run }

@@ -4,11 +4,12 @@ import { openPages } from '@tintype/lib/page/pages.ts'
 import type { Log } from '@tintype/lib/telemetry/log.ts'
 import type { Metrics } from '@tintype/lib/telemetry/metrics.ts'
 import type { Express } from 'express'
-import { readPlanned } from '../planned.ts'
+import { maxPlannedMinutes, readPlanned } from '../planned.ts'
 import type { Reader } from '../recorder/schema.ts'
 import type { Objective, Source } from '../source/index.ts'
+import { parseTime, timeFormat, toMinute } from '../time.ts'
 import { stagesOf } from './stages.ts'
-import { stateOf } from './state.ts'
+import { fitOf, stateOf } from './state.ts'
 import { readStatus } from './status.ts'
 import type { Watch } from './watch.ts'
 import { whatIf } from './what-if.ts'
@@ -54,6 +55,16 @@ export function createSloApp(options: {
     const outage = String(request.query.outage ?? '').slice(0, maxOutageLength)
     const answer = whatIf(objectives, outage)
     response.status('problem' in answer ? 400 : 200).json(answer)
+  })
+  app.get('/api/fits', (request, response) => {
+    const minutes = Number(request.query.minutes)
+    const at = parseTime(String(request.query.at ?? 'now'), Date.now())
+    if (!Number.isInteger(minutes) || minutes < 1 || minutes > maxPlannedMinutes || at === undefined)
+      throw new Problem(400, 'bad-maintenance', `minutes is 1 to ${maxPlannedMinutes}, at is ${timeFormat}.`)
+    const slices = watch.views().find(({ objective }) => objective.method === 'Timeslices')
+    if (!slices) throw new Problem(404, 'not-begun', 'Nothing is measured yet.')
+    const wanted = { from: toMinute(at), minutes }
+    response.json(fitOf(slices, readPlanned(dataDir), wanted))
   })
   app.get('/status.json', async (_request, response) => {
     response.set('Cache-Control', 'no-store').json(await readStatus(watch, source))

@@ -1,5 +1,6 @@
+import { fits } from '../budget.ts'
 import { toNumber } from '../fraction.ts'
-import type { ObjectiveState, State } from '../page/api.ts'
+import type { FitAnswer, ObjectiveState, State } from '../page/api.ts'
 import type { Planned } from '../planned.ts'
 import { judge } from '../sli.ts'
 import type { Minute, Slot } from '../source/index.ts'
@@ -76,4 +77,14 @@ function strip({ objective, known, at }: View, planned: readonly Planned[]): Obj
     good: minutes.map(slot => slot?.good ?? 0),
     bad: minutes.map(slot => (slot ? slot.total - slot.good : 0)),
   }
+}
+
+/** Whether a maintenance fits into what is left. */
+export function fitOf(
+  { objective, known }: View,
+  planned: readonly Planned[],
+  wanted: { from: Minute; minutes: number },
+): FitAnswer {
+  const { earliest, ...fit } = fits(objective, known.tally, planned, wanted)
+  return { ...fit, from: time(wanted.from), earliest: earliest === null ? null : time(earliest) }
 }

@@ -81,7 +81,7 @@ export function whatIfLanes(minutes: number, alerts: WhatIfAlert[]): HTMLElement
       ? [
           words.whatIfAfter(first.fires),
           ...(ended ? [words.whatIfClears(ended)] : []),
-          percent(budgetUsedAtFire ?? 0),
+          words.whatIfGone(budgetUsedAtFire ?? 0),
         ]
       : [words.whatIfNever]
     return {

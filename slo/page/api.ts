@@ -67,6 +67,15 @@ export type WhatIfAlert = {
   budgetUsedAtFire: number | null
 }
 
+/** `GET /api/fits?minutes=45&at=tomorrow+02:00`: what would be left of the budget, and when it would fit. */
+export type FitAnswer = {
+  fits: boolean
+  from: string
+  leftAfter: number
+  budgetMinutes: number
+  earliest: string | null
+}
+
 /** Reads JSON from slo. @throws when it does not answer. */
 export async function get<T>(path: string): Promise<T> {
   const response = await fetch(path, { signal: AbortSignal.timeout(10_000) })

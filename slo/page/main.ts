@@ -2,7 +2,7 @@ import { find, h } from '@tintype/lib/page/browser/dom.ts'
 import { translate } from '@tintype/lib/page/browser/language.ts'
 import { themeChoice } from '@tintype/lib/page/browser/theme.ts'
 import { alertHistory, whatIfLanes } from './alerts.ts'
-import { get, type ObjectiveState, type Stages, type State, type WhatIf } from './api.ts'
+import { type FitAnswer, get, type ObjectiveState, type Stages, type State, type WhatIf } from './api.ts'
 import { card, stateOf } from './cards.ts'
 import { table } from './parts.ts'
 import { stageLanes } from './stages.ts'
@@ -18,7 +18,6 @@ let zoom: Zoom = clamp({
   hours: zooms.find(hours => String(hours) === address.searchParams.get('hours')) ?? 24,
   until: Number(address.searchParams.get('until') ?? 0),
 })
-let state: State | undefined
 
 /** What is looked at is in the address, to be sent to a colleague. */
 function remember(changes: Record<string, string>): void {
@@ -36,11 +35,12 @@ function draw({ objectives, at, seenAt, planned }: State): void {
   find('#cards').replaceChildren(...objectives.map(card))
   drawDay(objectives)
   find('#alerts').replaceChildren(alertHistory(objectives))
-  const rows = planned.map(({ from, to, reason }) => [from.slice(0, 16).replace('T', ' '), clock(to), reason])
+  const rows = planned.map(({ from, to, reason }) => [shortTime(from), clock(to), reason])
   find('#planned').replaceChildren(
     rows.length > 0 ? table(words.plannedColumns, rows) : h('p', { class: 'soft small' }, words.noPlanned),
   )
-  answerFits()
+  for (const element of document.querySelectorAll<HTMLElement>('[data-measured]'))
+    element.hidden = objectives.length === 0
 }
 
 function lead(objectives: ObjectiveState[]): string {
@@ -86,16 +86,19 @@ function drawDay(objectives: ObjectiveState[]): void {
   find('#day').replaceChildren(dayStrips(objectives, zoom, show))
 }
 
-function answerFits(): void {
-  const slices = state?.objectives.find(({ unit }) => unit === 'minutes')
-  const minutes = find<HTMLInputElement>('#fits input').valueAsNumber
-  const left = (slices?.budgetLeft ?? Number.NaN) - minutes
-  find('#fits-answer').textContent = Number.isNaN(left)
-    ? ''
-    : left >= 0
-      ? words.fitsYes(left)
-      : words.fitsNo(-left)
+async function answerFits(): Promise<void> {
+  const form = new FormData(find<HTMLFormElement>('#fits'))
+  const query = new URLSearchParams({ minutes: String(form.get('minutes')), at: String(form.get('at')) })
+  const answer = await get<FitAnswer>(`/api/fits?${query}`)
+  find('#fits-answer').textContent =
+    answer.leftAfter === undefined
+      ? words.fitsUnclear
+      : answer.fits
+        ? words.fitsYes(answer.leftAfter)
+        : words.fitsNo(-answer.leftAfter, answer.earliest && shortTime(answer.earliest))
 }
+
+const shortTime = (time: string): string => time.slice(0, 16).replace('T', ' ')
 
 async function answerWhatIf(): Promise<void> {
   const outage = find<HTMLInputElement>('#whatif input').value
@@ -110,8 +113,7 @@ async function answerWhatIf(): Promise<void> {
 
 async function refresh(): Promise<void> {
   try {
-    state = await get<State>('/api/state')
-    draw(state)
+    draw(await get<State>('/api/state'))
   } catch {
     find('#notice').hidden = false
     find('#notice').textContent = words.away
@@ -126,8 +128,10 @@ async function refreshStages(): Promise<void> {
 
 translate(words)
 find('#theme').append(themeChoice())
-find('#fits').addEventListener('input', answerFits)
-find('#fits').addEventListener('submit', event => event.preventDefault())
+find('#fits').addEventListener('submit', event => {
+  event.preventDefault()
+  void answerFits()
+})
 find<HTMLInputElement>('#whatif input').value = address.searchParams.get('outage') ?? 'full 10m'
 find('#whatif').addEventListener('submit', event => {
   event.preventDefault()

@@ -10,7 +10,7 @@ const height = 84
 export function stageLanes({ times, stages }: Stages, into: HTMLElement): void {
   const seen = stages.filter(({ count }) => count > 0)
   into.replaceChildren(...(seen.length === 0 ? [h('p', { class: 'soft' }, words.noStages)] : []))
-  const colour = (name: string) => getComputedStyle(into).getPropertyValue(name).trim()
+  const colour = resolver(into)
   for (const { stage, p50, p95, p99, share } of seen) {
     const chart = h('div', { class: 'chart' })
     const last = p99.findLast(value => value !== null)
@@ -67,5 +67,15 @@ export function stageLanes({ times, stages }: Stages, into: HTMLElement): void {
       [times, p99, p95, p50],
       chart,
     )
+  }
+}
+
+/** A custom property is a light-dark() pair, which a canvas cannot read: an element that wears it can. */
+function resolver(into: HTMLElement): (name: string) => string {
+  const wearer = h('span', { hidden: true })
+  into.append(wearer)
+  return name => {
+    wearer.style.color = `var(${name})`
+    return getComputedStyle(wearer).color
   }
 }

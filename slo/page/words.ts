@@ -13,6 +13,9 @@ export const count = (value: number): string => number.format(Math.floor(value))
 export const percent = (value: number): string => percentage.format(Math.floor(value * 10_000) / 10_000)
 export const clock = (time: string | number): string => hourMinute.format(new Date(time))
 
+const wholePercentage = new Intl.NumberFormat(language, { style: 'percent' })
+const wholePercent = (value: number): string => wholePercentage.format(value)
+
 export const words = speak({
   en: {
     promises: 'Promises',
@@ -32,10 +35,14 @@ export const words = speak({
     whatIfAfter: (n: number) => `fires after ${n} min`,
     whatIfClears: (n: number) => `clears after ${n} min`,
     whatIfOutage: (n: number) => `the outage: ${n} min`,
-    fitsDoes: 'Do',
-    fitsMinutes: 'more minutes offline fit into what is left today?',
-    fitsYes: (left: number) => `Yes: ${count(left)} min would be left.`,
-    fitsNo: (over: number) => `No: ${count(Math.ceil(over))} min too many.`,
+    fitsMinutes: 'Minutes',
+    fitsAt: 'at (UTC)',
+    fitsButton: 'Does it fit?',
+    fitsYes: (left: number) => `Yes: ${count(left)} min of the budget would be left.`,
+    fitsNo: (over: number, earliest: string | null) =>
+      `No: ${count(Math.ceil(over))} min too many.${earliest ? ` It would fit from ${earliest}.` : ''}`,
+    fitsUnclear: 'Write the time as “tomorrow 02:00” or 2026-11-23T02:00Z.',
+    whatIfGone: (share: number) => `${percent(share)} of the budget gone by then`,
     utc: 'All times are UTC.',
     online: 'online',
     offline: 'offline',
@@ -75,7 +82,7 @@ export const words = speak({
     alertColumns: ['promise', 'alert', 'fired', 'ended', 'budget gone'],
     still: 'still fires',
     noStages: 'No photo came through in the last three hours.',
-    share: (value: number) => `${percent(value)} of the time`,
+    share: (value: number) => `${wholePercent(value)} of the time`,
     plannedColumns: ['from', 'to', 'for'],
     noPlanned: 'None is planned. “npm run slo -- budget --help” tells how to enter one.',
     incidents: 'What happened',
@@ -104,10 +111,14 @@ export const words = speak({
     whatIfAfter: (n: number) => `${n}분 뒤에 울림`,
     whatIfClears: (n: number) => `${n}분 뒤에 끝남`,
     whatIfOutage: (n: number) => `장애: ${n}분`,
-    fitsDoes: '오늘 남은 예산에',
-    fitsMinutes: '분의 중단이 더 들어갈까요?',
-    fitsYes: (left: number) => `예, ${count(left)}분이 남습니다.`,
-    fitsNo: (over: number) => `아니요, ${count(Math.ceil(over))}분이 넘칩니다.`,
+    fitsMinutes: '분',
+    fitsAt: '시각(UTC)',
+    fitsButton: '들어갈까요?',
+    fitsYes: (left: number) => `예, 예산 ${count(left)}분이 남습니다.`,
+    fitsNo: (over: number, earliest: string | null) =>
+      `아니요, ${count(Math.ceil(over))}분이 넘칩니다.${earliest ? ` ${earliest}부터는 들어갑니다.` : ''}`,
+    fitsUnclear: '시각은 “tomorrow 02:00”이나 2026-11-23T02:00Z처럼 씁니다.',
+    whatIfGone: (share: number) => `그때까지 예산의 ${percent(share)}`,
     utc: '모든 시각은 UTC입니다.',
     online: '온라인',
     offline: '오프라인',
@@ -147,7 +158,7 @@ export const words = speak({
     alertColumns: ['약속', '알림', '시작', '끝', '쓰인 예산'],
     still: '계속 울림',
     noStages: '지난 세 시간 동안 처리된 사진이 없습니다.',
-    share: (value: number) => `시간의 ${percent(value)}`,
+    share: (value: number) => `시간의 ${wholePercent(value)}`,
     plannedColumns: ['부터', '까지', '이유'],
     noPlanned: '예정된 것이 없습니다. 입력 방법은 “npm run slo -- budget --help”에 있습니다.',
     incidents: '있었던 일',

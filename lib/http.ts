@@ -188,6 +188,8 @@ export type Listening = {
   close(graceMs: number): Promise<void>
 }
 
+const idleCheckMs = 50
+
 /** Starts an app; port 0 is any free port. */
 export async function listen(app: Express, host: string, port: number): Promise<Listening> {
   const server = createServer(app)
@@ -203,8 +205,11 @@ export async function listen(app: Express, host: string, port: number): Promise<
       const closed = once(server, 'close')
       server.close()
       server.closeIdleConnections()
+      // A connection that was busy is kept alive when its answer is out: it would hold up the close until its time is over.
+      const idle = setInterval(() => server.closeIdleConnections(), idleCheckMs)
       const cut = setTimeout(() => server.closeAllConnections(), graceMs)
       await closed
+      clearInterval(idle)
       clearTimeout(cut)
     },
   }

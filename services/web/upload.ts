@@ -112,14 +112,21 @@ function openForm(request: Request) {
   }
 }
 
-/** Only the time spent waiting for the client counts: a slow disk of ours is not its fault. */
-async function* atLeastMinimalPace(chunks: AsyncIterator<Buffer>, pace: Pace): AsyncGenerator<Buffer, void> {
+/**
+ * Passes chunks on as long as they come fast enough. Only the time spent waiting for the client counts: a slow disk
+ * of ours is not its fault. @throws Problem 408.
+ */
+export async function* atLeastMinimalPace(
+  chunks: AsyncIterator<Buffer>,
+  pace: Pace,
+  now: () => number = () => performance.now(),
+): AsyncGenerator<Buffer, void> {
   let bytes = 0
   for (;;) {
-    const asked = performance.now()
+    const asked = now()
     const { done, value } = await chunks.next()
     if (done) return
-    pace.waitedMs += performance.now() - asked
+    pace.waitedMs += now() - asked
     bytes += value.length
     if (pace.waitedMs > stallMs && bytes < (pace.waitedMs / 1000) * minBytesPerSecond)
       throw new Problem(408, 'too-slow', `The photo came slower than ${minBytesPerSecond} bytes a second.`)

@@ -19,9 +19,9 @@ export function reader(db: DatabaseSync): Reader {
     'SELECT start, increases FROM hour WHERE series = ? AND max_gap = ? AND start > ? AND start < ?',
   )
   const aboveZero = db.prepare('SELECT above_zero_at AS at FROM counter WHERE series = ?')
-  // With min(at), SQLite takes the other columns from that same row: the first scrape of each target in each step.
+  // Numbers of JavaScript arrive as REAL, hence the cast. With min(at), SQLite takes the other columns from that same row: the first scrape of each target in each step.
   const scrapes = db.prepare(
-    'SELECT layout, min(at) AS at, numbers FROM scrape WHERE at > ? AND at <= ? GROUP BY target, at / ? ORDER BY at',
+    'SELECT layout, min(at) AS at, numbers FROM scrape WHERE at > ? AND at <= ? GROUP BY target, at / CAST(? AS INTEGER) ORDER BY at',
   )
   const layoutOf = db.prepare('SELECT series FROM layout WHERE id = ?')
 

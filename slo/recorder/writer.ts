@@ -93,7 +93,9 @@ function rollUps(db: DatabaseSync): (series: number, maxGaps: number[], at: numb
     const index = minute % minutesAnHour
     for (const maxGap of maxGaps) {
       const cells = decode(getHour.get(series, maxGap, minute - index)?.increases as Uint8Array | undefined)
-      cells[index] = (cells[index] || 0) + increase(last, { timeMs: at, value }, maxGap)
+      const grown = increase(last, { timeMs: at, value }, maxGap)
+      if (grown === 0 && !Number.isNaN(cells[index])) continue
+      cells[index] = (cells[index] || 0) + grown
       setHour.run(series, maxGap, minute - index, new Uint8Array(cells.buffer))
     }
     setCount.run(series, at, value)

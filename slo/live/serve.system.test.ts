@@ -1,0 +1,101 @@
+import { once } from 'node:events'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { type Started, temporaryFolder, until } from '../../test/support.ts'
+import { days, recordDay, startSlo } from '../test/day.ts'
+
+/** A person's phone and the outside that waits for a heartbeat, as one server. */
+const received: { status: string; groupLabels: { group: string }; text: string }[] = []
+let heartbeats = 0
+const phone = createServer(async (request, response) => {
+  if (request.url === '/heartbeat') heartbeats++
+  else received.push(JSON.parse(Buffer.concat(await request.toArray()).toString()))
+  response.end()
+})
+let dataDir: string
+let slo: Started
+
+const start = (): Promise<Started> => {
+  const address = `http://127.0.0.1:${(phone.address() as AddressInfo).port}`
+  return startSlo(dataDir, { ALERT_WEBHOOK_URL: `${address}/alerts`, HEARTBEAT_URL: `${address}/heartbeat` })
+}
+const said = () => received.map(({ status, groupLabels }) => `${groupLabels.group} ${status}`).sort()
+const tell = (alertname: string, status: 'firing' | 'resolved', labels: Record<string, string> = {}) =>
+  fetch(`${slo.endpoints.sloAdmin}/alerts`, {
+    method: 'POST',
+    headers: { 'Content-Type': 'application/json' },
+    body: JSON.stringify({
+      alerts: [
+        {
+          status,
+          labels: { alertname, severity: 'page', ...labels },
+          annotations: { summary: `${alertname} says Prometheus` },
+          startsAt: new Date().toISOString(),
+        },
+      ],
+    }),
+  })
+
+beforeAll(async () => {
+  phone.listen(0, '127.0.0.1')
+  await once(phone, 'listening')
+  dataDir = await temporaryFolder(afterAll)
+  recordDay(dataDir, days.burning as (typeof days)[string])
+  slo = await start()
+})
+afterAll(async () => {
+  await slo?.stop()
+  phone.closeAllConnections()
+  phone.close()
+})
+
+test('what burns when slo starts is told, once a promise, with what is left', async () => {
+  await until(() => received.length === 2)
+  expect(said()).toEqual(['availability firing', 'latency firing'])
+  const text = received.find(({ groupLabels }) => groupLabels.group === 'availability')?.text
+  expect(text).toMatch(
+    /^“Online 23 of every 24 hours” burns its budget since \d\d:\d\d UTC\. 3\d of 60 minutes of the budget are left, gone at \d\d:\d\d UTC at this rate\.$/,
+  )
+  await until(() => heartbeats === 1)
+})
+
+test('an alert of Prometheus’ own is passed on, and one that both see is said once', async () => {
+  await tell('DiskFull', 'firing')
+  await until(() => received.length === 3)
+  await tell('TintypeBurn', 'firing', { objective: 'availability', tier: 'page-fast' })
+  await tell('DiskFull', 'resolved')
+  await until(() => received.length === 4)
+  expect(said()).toEqual(['DiskFull firing', 'DiskFull resolved', 'availability firing', 'latency firing'])
+})
+
+test('after kill -9 nothing is said again', async () => {
+  await slo.stop('SIGKILL')
+  slo = await start()
+  await until(() => heartbeats === 2)
+  expect(received).toHaveLength(4)
+})
+
+test('downtime is planned on the administration port, and a slip is refused', async () => {
+  const plan = (body: object) =>
+    fetch(`${slo.endpoints.sloAdmin}/planned`, {
+      method: 'POST',
+      headers: { 'Content-Type': 'application/json' },
+      body: JSON.stringify(body),
+    })
+  const planned = await plan({ at: '2026-11-23T02:00Z', minutes: 45, reason: 'new disk' })
+  expect(planned.status).toBe(201)
+  expect((await plan({ at: 'soon', minutes: 45 })).status).toBe(400)
+  const state = (await (await fetch(`${slo.endpoints.slo}/api/state`)).json()) as { planned: unknown[] }
+  expect(state.planned).toMatchObject([{ from: '2026-11-23T02:00:00.000Z', to: '2026-11-23T02:45:00.000Z' }])
+  expect((await fetch(`${slo.endpoints.slo}/planned`)).status).toBe(404)
+})
+
+test('it exposes the probe’s metrics, and says what the public may know', async () => {
+  const metrics = await (await fetch(`${slo.endpoints.sloAdmin}/metrics`)).text()
+  expect(metrics).toContain('tintype_probe_attempts_total{outcome="success"} 0')
+  expect(await (await fetch(`${slo.endpoints.slo}/status.json`)).json()).toMatchObject({
+    online: false,
+    budgetMinutes: 60,
+  })
+})

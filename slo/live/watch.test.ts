@@ -1,0 +1,65 @@
+import { expect, test } from 'vitest'
+import { temporaryFolder } from '../../test/support.ts'
+import { openBook } from '../alerts/book.ts'
+import { readObjectives } from '../objectives.ts'
+import type { Minute, Objective, Slot, Source } from '../source/index.ts'
+import { createHistory } from './history.ts'
+import { viewOf } from './view.ts'
+import { silence } from './watch.ts'
+
+const begin = 29_454_240
+const objective = readObjectives().find(({ name }) => name === 'availability') as Objective
+
+/** A source that is well until it is away. */
+function source() {
+  const state = { away: false, asked: 0 }
+  const slots = async (_: unknown, from: Minute, to: Minute): Promise<Slot[]> => {
+    if (state.away) throw new Error('away')
+    state.asked += to - from
+    return Array.from({ length: to - from }, (_, i) => {
+      const known = from + i >= begin
+      return { start: from + i, good: known ? 4 : 0, total: known ? 4 : 0, unknown: !known }
+    })
+  }
+  const fake: Source = { slots, seenBefore: async () => false, close: async () => {} }
+  return { state, fake }
+}
+
+test('each minute asks for a few minutes, and what is known stays whole', async () => {
+  const { state, fake } = source()
+  const history = createHistory(objective, fake)
+  await history.refresh(begin + 100)
+  state.asked = 0
+  for (let now = begin + 101; now < begin + 5_000; now++) await history.refresh(now)
+  expect(state.asked / 4_899).toBeLessThan(12)
+  const { from, to, slots } = history.known()
+  expect(slots).toHaveLength(to - from)
+  expect(slots.every(({ start }, i) => start === from + i)).toBe(true)
+})
+
+test('while the source is away its minutes are unknown, so that what is known still alerts, and heal', async () => {
+  const { state, fake } = source()
+  const history = createHistory(objective, fake)
+  await history.refresh(begin + 100)
+  state.away = true
+  for (let now = begin + 101; now <= begin + 107; now++)
+    await expect(history.refresh(now)).rejects.toThrow('away')
+  const blind = viewOf(objective, history.known(), begin, begin + 107)
+  expect(blind.standing).toMatchObject({ bad: 7, unknown: 7 })
+  expect(blind.firings.map(({ tier }) => tier.name)).toEqual(['page-fast'])
+  state.away = false
+  await history.refresh(begin + 108)
+  expect(viewOf(objective, history.known(), begin, begin + 108).standing.bad).toBe(0)
+})
+
+test('no evaluation for three minutes pages, and so does a watchdog that fell silent', async () => {
+  const book = openBook(`${await temporaryFolder()}/alerts.sqlite`)
+  const now = begin * 60_000
+  expect(silence(now, now - 60_000, book)).toEqual([])
+  expect(silence(now, now - 200_000, book)).toMatchObject([{ name: 'monitoring-blind', severity: 'page' }])
+  book.note('watchdog', now - 60_000)
+  expect(silence(now, now, book)).toEqual([])
+  book.note('watchdog', now - 400_000)
+  expect(silence(now, now, book)).toMatchObject([{ name: 'watchdog-silent', severity: 'page' }])
+  book.close()
+})

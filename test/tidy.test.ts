@@ -131,6 +131,14 @@ describe('processes', () => {
   })
 })
 
+test('a signal to npm start reaches the launcher', () => {
+  const { start } = manifest('package.json').scripts
+  expect(
+    start,
+    'npm signals what it started: without exec a shell, which dies and leaves the launcher',
+  ).toMatch(/^exec /)
+})
+
 describe('names', () => {
   test('each metric that is named anywhere is in the catalogue', () => {
     const known = (name: string) =>
@@ -159,9 +167,7 @@ describe('names', () => {
   })
 
   test('README tells of each variable, and of no other', () => {
-    const rows = files('README.md').flatMap(file => places(file, /(?<=^\| `)[A-Z][A-Z_]+(?=`)/g))
-    if (rows.length === 0) return
-    const told = rows.map(({ match }) => match)
+    const told = places('README.md', /(?<=^\| `)[A-Z][A-Z_]+(?=`)/g).map(({ match }) => match)
     expect(told.toSorted()).toEqual(Object.keys(variables).toSorted())
   })
 })

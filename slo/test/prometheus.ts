@@ -22,7 +22,7 @@ export async function startPrometheus(
   // Blocks of two hours would each read the whole file again.
   await promisify(execFile)(
     parts.promtool,
-    ['tsdb', 'create-blocks-from', 'openmetrics', '--max-block-duration=32d', metrics, data],
+    ['tsdb', 'create-blocks-from', 'openmetrics', '--max-block-duration=768h', metrics, data],
     { maxBuffer: 2 ** 26 },
   ).catch(() =>
     promisify(execFile)(parts.promtool, ['tsdb', 'create-blocks-from', 'openmetrics', metrics, data], {

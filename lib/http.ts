@@ -11,7 +11,8 @@ import express, {
   type RequestHandler,
   type Response,
 } from 'express'
-import { type Level, type Log, levels } from './telemetry/log.ts'
+import { type Level, levels } from './telemetry/levels.ts'
+import type { Log } from './telemetry/log.ts'
 import type { Metrics } from './telemetry/metrics.ts'
 
 /** An expected answer that is no success: rendered as application/problem+json (RFC 9457). */

@@ -6,10 +6,8 @@ import { secret } from '../secrets.ts'
 import type { Service } from './catalogue.ts'
 import { isSession, maxPayloadBytes } from './entry.ts'
 import { openJournal } from './journal.ts'
+import { type Level, levels } from './levels.ts'
 import { type Destination, startShipping } from './ship.ts'
-
-export const levels = ['error', 'warn', 'info', 'debug'] as const
-export type Level = (typeof levels)[number]
 
 /** Facts of one event. Never file names, cookies, tokens or places. */
 export type Payload = Record<string, unknown>

@@ -10,6 +10,7 @@ const histogram = (name: string): string[] => [`${name}_sum`, `${name}_count`]
 /** What diagnosis looks at; nothing else is read. */
 export const metricsRead: readonly string[] = [
   'up',
+  'http_server_request_duration_seconds_count',
   'tintype_build_info',
   'tintype_photos_total',
   'tintype_conversions_total',

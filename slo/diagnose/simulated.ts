@@ -98,7 +98,7 @@ export function simulate(
     if (!world.metricsUp) continue
     const web = { job: 'web' }
     grow('tintype_photos_total', { ...web, outcome: 'accepted' }, arriving)
-    const receive = world.body + world.put.web + world.lag.web + 0.005
+    const receive = world.body + world.put.web + 0.005
     observe('tintype_stage_seconds', { ...web, stage: 'receive' }, arriving, receive)
     observe('tintype_client_wait_seconds', web, arriving, world.body)
     observe('tintype_storage_seconds', { ...web, operation: 'put' }, arriving, world.put.web)

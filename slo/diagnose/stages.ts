@@ -31,6 +31,21 @@ const atLeast = (...seconds: (number | null)[]): number | null => {
   return known.length === 0 ? null : Math.max(...known)
 }
 
+/** What a request that fails costs a person: the patience of the probe. */
+const failedSeconds = 5
+
+/** The share of uploads that end in an error of ours; refusals for load are the queue's. */
+function failed(view: View): number {
+  const rate = (status: RegExp) =>
+    view.rate('http_server_request_duration_seconds_count', {
+      http_route: '/photos',
+      http_request_method: 'POST',
+      http_response_status_code: status,
+    }) ?? 0
+  const errors = rate(/^5/) - (view.rate('tintype_photos_total', { outcome: 'shed' }) ?? 0)
+  return errors <= 0 ? 0 : errors / rate(/./)
+}
+
 const reach = (view: View): number =>
   (['dns', 'connect', 'tls'] as const)
     .map(phase => view.gauge('tintype_probe_seconds', { phase }) ?? 0)
@@ -39,13 +54,12 @@ const reach = (view: View): number =>
 export const readings: readonly Reading[] = [
   {
     stage: 'receive',
-    // Before web can measure anything, the request must reach it: only the probe knows that part.
+    // Before web can measure anything the request must reach it: only the probe knows that part. A blocked event
+    // loop delays requests before they are measured, and some come to nothing.
     seconds: view => {
-      const own = atLeast(
-        stageMean(view, 'receive'),
-        view.gauge('tintype_probe_seconds', { phase: 'processing' }),
-      )
-      return own === null ? null : own + reach(view)
+      const own = stageMean(view, 'receive') ?? view.gauge('tintype_probe_seconds', { phase: 'processing' })
+      const unseen = view.gauge('nodejs_eventloop_lag_p99_seconds', { job: 'web' }) ?? 0
+      return own === null ? null : own + unseen + reach(view) + failedSeconds * failed(view)
     },
     floorSeconds: 0.1,
     floorRatio: 1.5,

@@ -89,9 +89,15 @@ async function stream({ body }: Found, response: Response): Promise<boolean> {
     await pipeline(body, response)
     return true
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ERR_STREAM_PREMATURE_CLOSE') return false // the client left
+    if (clientLeft.has((error as NodeJS.ErrnoException).code ?? '')) return false
     throw error
+  } finally {
+    // A pipeline that cannot begin leaves its source open, and Node ends the process over a lost FileHandle.
+    body.destroy()
   }
 }
+
+/** While the bytes went out; before the first of them. */
+const clientLeft = new Set(['ERR_STREAM_PREMATURE_CLOSE', 'ERR_STREAM_UNABLE_TO_PIPE'])
 
 const text = (value: unknown): string | undefined => (typeof value === 'string' ? value : undefined)

@@ -1,3 +1,4 @@
+import type { Readable } from 'node:stream'
 import { describe, expect, test } from 'vitest'
 import { until } from '../../test/support.ts'
 import { png } from './test/images.ts'
@@ -80,6 +81,29 @@ describe('a photo', () => {
     expect((await person.call('GET', `${links.thumbnail}?size=321`)).status).toBe(404)
     const head = await person.call('HEAD', links.original)
     expect([head.status, head.headers.get('content-length')]).toEqual([200, String(png().length)])
+  })
+
+  test('whose person left before the first byte leaves no file open and is no error', async () => {
+    const { web, visitor, entries, url, sample } = await startWeb()
+    const person = visitor()
+    const photo = await view(await person.post(png(4, 4)))
+    const closed =
+      'http_server_request_duration_seconds_count{http_request_method="GET",http_route="/photos/:id/original",http_response_status_code="200",url_scheme="http"}'
+    const leaving = new AbortController()
+    const { promise: body, resolve } = Promise.withResolvers<Readable>()
+    const { get } = web.storage
+    web.storage.get = async (...asked) => {
+      const found = await get(...asked)
+      if (found === 'not-found') return found
+      leaving.abort()
+      await until(async () => (await sample(closed)) === 1, { what: 'the server to see it' })
+      resolve(found.body)
+      return found
+    }
+    const headers = { cookie: person.cookie() }
+    await fetch(url + photo.links.original, { headers, signal: leaving.signal }).catch(() => {})
+    await until(async () => (await body).closed)
+    expect(entries.filter(({ event }) => event === 'request.failed')).toEqual([])
   })
 
   test('is nobody else’s: 404 by every method', async () => {

@@ -25,6 +25,9 @@ export const recorded = {
   budgetLeftRatio: 'tintype:slo_budget_left:ratio',
 } as const
 
+/** A promise is kept by all processes together; dashboards choose every series, and these too, by job and instance. */
+const everywhere = { job: 'tintype', instance: 'all' } as const
+
 export const alertName = ({ name }: Pick<Objective, 'name'>): string =>
   `${name.replace(/(^|-)(.)/g, (_, _hyphen, letter: string) => letter.toUpperCase())}BudgetBurn`
 
@@ -50,7 +53,11 @@ function recordings(objective: Objective): RecordingRule[] {
   const allowed = complement(objective.target)
   const whole = method === 'Timeslices' ? String(windowMinutes) : sum(`${total}`)
   const budget = `${whole} * ${allowed.numerator} / ${allowed.denominator}`
-  const record = (metric: string, expr: string) => ({ record: metric, labels: { objective: name }, expr })
+  const record = (metric: string, expr: string) => ({
+    record: metric,
+    labels: { objective: name, ...everywhere },
+    expr,
+  })
   return [
     record(recorded.total, eachMinute(sli.total, sli)),
     record(recorded.good, `${eachMinute(sli.good, sli)}\nor on() 0 * ${total}`),

@@ -71,6 +71,6 @@ function toAlert({ labels, annotations = {}, startsAt }: NonNullable<Webhook['al
     severity: labels.severity === 'page' ? 'page' : 'ticket',
     since: Date.parse(startsAt),
     text: annotations.summary ?? annotations.description ?? labels.alertname ?? '',
-    runbook: annotations.runbook_url ?? '',
+    runbook: annotations.runbook ?? annotations.runbook_url ?? '',
   }
 }

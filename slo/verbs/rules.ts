@@ -3,7 +3,7 @@ import { type Context, readOptions, status, type Verb } from '../cli.ts'
 import { readObjectives } from '../objectives.ts'
 import { alertmanagerConfig, rules } from '../rules.ts'
 
-const defaultWebhook = 'http://127.0.0.1:8084/alerts'
+const defaultWebhook = 'http://127.0.0.1:9084/alerts'
 
 const usage = `slo rules [--alertmanager [--webhook URL] [--deadman URL]] [--json]
 

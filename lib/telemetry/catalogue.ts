@@ -178,6 +178,12 @@ export const metrics = {
     labels: { stream: 'open' },
     in: ['logs'],
   },
+  tintype_log_bytes_total: {
+    kind: 'counter',
+    help: 'Bytes that the log server’s journal grew by these entries.',
+    labels: { stream: 'open' },
+    in: ['logs'],
+  },
   tintype_log_lag_seconds: {
     kind: 'gauge',
     help: 'Age of the newest entry of a stream when it became durable at the log server.',

@@ -17,6 +17,13 @@ export function watchMachine(metrics: Metrics, folder: string): void {
         metrics.increment('tintype_machine_pressure_seconds_total', { resource }, by),
       )
     }
+  })
+  watchDisk(metrics, folder)
+}
+
+/** The room of the file system that `folder` is on, read at each scrape. */
+export function watchDisk(metrics: Metrics, folder: string): void {
+  metrics.onScrape(async () => {
     const disk = await statfs(folder)
     metrics.set('tintype_disk_free_bytes', {}, disk.bavail * disk.bsize)
     metrics.set('tintype_disk_size_bytes', {}, disk.blocks * disk.bsize)

@@ -69,6 +69,7 @@ function addIngest(app: Express, { journal, log, metrics, token }: Options): voi
     if (appended.appended > 0) {
       const labels = { stream: sourceOf(stream) }
       metrics.increment('tintype_log_entries_total', labels, appended.appended)
+      metrics.increment('tintype_log_bytes_total', labels, appended.bytes)
       metrics.set('tintype_log_lag_seconds', labels, Math.max(0, Date.now() - appended.newestMs) / 1000)
     }
     response.json({ acked: appended.acked })

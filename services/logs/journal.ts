@@ -11,8 +11,10 @@ const recoverBytes = 8 * 2 ** 20
 const maxOpenStreams = 256
 
 export type Appended =
-  /** Everything up to `acked` is durable; `appended` of the batch were new, the newest of `newestMs`. */
-  { acked: number; appended: number; newestMs: number } | { expected: number } | { malformed: string }
+  /** Everything up to `acked` is durable; `appended` of the batch were new, `bytes` in the file, the newest of `newestMs`. */
+  | { acked: number; appended: number; bytes: number; newestMs: number }
+  | { expected: number }
+  | { malformed: string }
 
 export type Batch = {
   body: Buffer
@@ -50,9 +52,10 @@ export function openJournal(folder: string): Journal {
     stream.open ??= await recover(folder, name)
     const mark = stream.open?.mark ?? 0
     const [first, last] = [lines[0]?.seq ?? 0, lines.at(-1)?.seq ?? 0]
-    if (last <= mark) return { acked: mark, appended: 0, newestMs: 0 }
+    if (last <= mark) return { acked: mark, appended: 0, bytes: 0, newestMs: 0 }
     if (first > mark + 1 && !batch.oldest) return { expected: mark + 1 }
     const fresh = first > mark ? lines : lines.slice(mark + 1 - first)
+    let bytes = 0
     for (const run of stamp(batch.body, fresh, batch.clock, stream.open?.effectiveMs ?? 0)) {
       if (stream.open?.day !== run.day) {
         const next = await create(folder, run.day, name)
@@ -60,10 +63,11 @@ export function openJournal(folder: string): Journal {
         stream.open = next
       }
       await write(stream.open, run.bytes)
+      bytes += run.bytes.length
       stream.open.mark = run.last
       stream.open.effectiveMs = run.effectiveMs
     }
-    return { acked: last, appended: fresh.length, newestMs: stream.open?.effectiveMs ?? 0 }
+    return { acked: last, appended: fresh.length, bytes, newestMs: stream.open?.effectiveMs ?? 0 }
   }
 
   const closeIdle = async () => {

@@ -2,6 +2,7 @@ import { adminApp, listen } from '@tintype/lib/http.ts'
 import type { Running } from '@tintype/lib/run.ts'
 import { secret } from '@tintype/lib/secrets.ts'
 import { openLog } from '@tintype/lib/telemetry/log.ts'
+import { watchDisk } from '@tintype/lib/telemetry/machine.ts'
 import { createMetrics } from '@tintype/lib/telemetry/metrics.ts'
 import { ownFolder } from '@tintype/lib/telemetry/own.ts'
 import { version } from '@tintype/lib/version.ts'
@@ -17,6 +18,7 @@ export async function serve(config: Config): Promise<Running> {
   const release = ownFolder(folders.streams)
   if (release === 'taken') throw new Error(`another log server owns ${folders.streams}`)
   const metrics = createMetrics('logs', version)
+  watchDisk(metrics, config.DATA_DIR)
   const journal = openJournal(folders.streams)
   const token = secret('INGEST_TOKEN', config.INGEST_TOKEN, config.DATA_DIR)
   let url: string | undefined

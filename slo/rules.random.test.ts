@@ -8,12 +8,12 @@ import { samplesSource } from './test/samples-source.ts'
 import { randomScenario, type Simulated, simulate } from './test/simulate.ts'
 
 /** All of them with TEST_FULL=1, in batches of this many. */
-const batch = 10
-const batches = process.env.TEST_FULL ? 20 : 1
+const batch = 5
+const batches = process.env.TEST_FULL ? 40 : 1
 
 const objectives = readObjectives()
 
-export async function timelinesOf(simulated: Simulated): Promise<Timeline[]> {
+async function timelinesOf(simulated: Simulated): Promise<Timeline[]> {
   const recorded = await readRecorded(samplesSource(simulated), objectives, {
     from: 0,
     to: simulated.minutes,
@@ -36,13 +36,17 @@ describe('the embedded evaluation', () => {
 
 describeWithParts('the generated rules in Prometheus', ['promtool'], ({ promtool }) => {
   const seeds = Array.from({ length: batches }, (_, i) => i * batch)
-  test.each(seeds)('fire and clear with the embedded evaluation, outages from %i', async first => {
-    const tests = await Promise.all(
-      Array.from({ length: batch }, async (_, i) => {
-        const simulated = simulate(randomScenario(first + i))
-        return promtoolTest(simulated, await timelinesOf(simulated))
-      }),
-    )
-    await runPromtool(promtool, await temporaryFolder(), objectives, tests)
-  })
+  test.each(seeds)(
+    'fire and clear with the embedded evaluation, outages from %i',
+    { timeout: 300_000 },
+    async first => {
+      const tests = await Promise.all(
+        Array.from({ length: batch }, async (_, i) => {
+          const simulated = simulate(randomScenario(first + i))
+          return promtoolTest(simulated, await timelinesOf(simulated))
+        }),
+      )
+      await runPromtool(promtool, await temporaryFolder(), objectives, tests)
+    },
+  )
 })

@@ -1,0 +1,65 @@
+/** `npm run reference`: writes docs/reference.md's tables from the code; a test fails when they differ. */
+import { readFileSync, writeFileSync } from 'node:fs'
+import { attributes, type Definition, metrics } from '../lib/telemetry/catalogue.ts'
+import { variables } from '../lib/variables.ts'
+
+const file = new URL('../docs/reference.md', import.meta.url)
+
+const cell = (text: unknown): string => String(text).replaceAll('|', '\\|')
+const code = (text: unknown): string => (text === '' ? '' : `\`${cell(text)}\``)
+
+function shownDefault(name: string, value: unknown): string {
+  if (name === 'CONVERTER_SLOTS') return 'cores'
+  if (name === 'THUMBNAILS') return code('320.jpg')
+  return value === null || value === undefined || Array.isArray(value) ? '' : code(value)
+}
+
+function variableTable(): string[] {
+  return [
+    '| variable | default | what it may be | meaning |',
+    '|---|---|---|---|',
+    ...Object.entries(variables).map(
+      ([name, { default: value, format, meaning }]) =>
+        `| ${code(name)} | ${shownDefault(name, value)} | ${cell(format)} | ${cell(meaning)} |`,
+    ),
+  ]
+}
+
+const labelText = (labels: Definition['labels']): string =>
+  Object.entries(labels)
+    .map(([label, values]) => `${code(label)}${values === 'open' ? '' : ` (${values.join(', ')})`}`)
+    .join('; ')
+
+function metricTable(): string[] {
+  return [
+    '| metric | kind | labels | of | meaning |',
+    '|---|---|---|---|---|',
+    ...Object.entries<Definition>(metrics).map(
+      ([name, { kind, labels, help, in: services }]) =>
+        `| ${code(name)} | ${kind} | ${labelText(labels)} | ${services.join(', ')} | ${cell(help)} |`,
+    ),
+  ]
+}
+
+const attributeTable = (): string[] => [
+  '| attribute | |',
+  '|---|---|',
+  ...Object.entries(attributes).map(([meaning, name]) => `| ${code(name)} | ${meaning} |`),
+]
+
+/** The file with the tables between its markers made anew. */
+export function withTables(text: string): string {
+  const tables: Record<string, string[]> = {
+    variables: variableTable(),
+    metrics: metricTable(),
+    attributes: attributeTable(),
+  }
+  return text.replaceAll(
+    /(<!-- (\w+) -->\n)[\s\S]*?(<!-- end -->)/g,
+    (_, begin: string, name: string, end: string) => `${begin}${(tables[name] ?? []).join('\n')}\n${end}`,
+  )
+}
+
+export const committed = (): string => readFileSync(file, 'utf8')
+
+if (import.meta.main) writeFileSync(file, withTables(committed()))

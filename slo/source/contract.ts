@@ -7,8 +7,7 @@ import type { Minute, Source } from './index.ts'
 /** Scenarios stand this far apart, so that none sees another’s counters. */
 const apartMinutes = 5 * 1440
 const scenarios = 8
-/** 2026-01-01. */
-const epochMinute = 29_454_240
+const epochMinute = Date.UTC(2026, 0, 1) / 60_000
 
 /** All scenarios one after the other, with one of awkward values: what a source is filled with. */
 export function contractData(): { series: Simulated['series']; parts: { from: Minute; part: Simulated }[] } {

@@ -51,14 +51,11 @@ async function run(args: string[], context: Context): Promise<number> {
     print(`planned ${planned.id}: ${toShort(planned.from)} to ${toShort(planned.to)} UTC, ${reason}`)
     return status.good
   }
-  return given.fits === undefined
-    ? tell(await left(given, context), given.json, context)
-    : tellFit(
-        await left(given, context),
-        { from: at, minutes: length('fits', given.fits) },
-        given.json,
-        context,
-      )
+  const minutes = given.fits === undefined ? undefined : length('fits', given.fits)
+  const now = await left(given, context)
+  return minutes === undefined
+    ? tell(now, given.json, context)
+    : tellFit(now, { from: at, minutes }, given.json, context)
 }
 
 function length(option: string, text: string): number {

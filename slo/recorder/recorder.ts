@@ -5,7 +5,8 @@ import type { Writer } from './schema.ts'
 
 export type Target = { job: string; url: URL }
 
-/** A scrape takes at most this long, or one interval if that is shorter. */
+/** A scrape takes at most one interval, within these bounds: a busy machine needs more than a fifth of a second. */
+const minScrapeMs = 1_000
 const maxScrapeMs = 10_000
 /** A service of ours exposes about 400 series, 60 kB; what is far beyond is a mistake and would fill the disk. */
 const maxBodyBytes = 16 * 1024 * 1024
@@ -22,6 +23,7 @@ export function startRecorder(options: {
   log: Log
 }): { stop(): Promise<void> } {
   const { targets, intervalMs, store, log } = options
+  const timeoutMs = Math.min(maxScrapeMs, Math.max(minScrapeMs, intervalMs))
   const stopping = new AbortController()
   const troubles = reportChanges(log)
 
@@ -31,11 +33,7 @@ export function startRecorder(options: {
       const at = Date.now()
       await Promise.all(
         targets.map(async target => {
-          const { samples, trouble } = await scrape(
-            target,
-            Math.min(maxScrapeMs, intervalMs),
-            stopping.signal,
-          )
+          const { samples, trouble } = await scrape(target, timeoutMs, stopping.signal)
           if (stopping.signal.aborted) return
           const { job, url } = target
           const kept = write(store, { job, instance: url.host, at, samples })

@@ -96,7 +96,12 @@ function rollUps(db: DatabaseSync): (series: number, maxGaps: number[], at: numb
       const grown = increase(last, { timeMs: at, value }, maxGap)
       if (grown === 0 && !Number.isNaN(cells[index])) continue
       cells[index] = (cells[index] || 0) + grown
-      setHour.run(series, maxGap, minute - index, new Uint8Array(cells.buffer))
+      setHour.run(
+        series,
+        maxGap,
+        minute - index,
+        new Uint8Array(cells.buffer, cells.byteOffset, cells.byteLength),
+      )
     }
     setCount.run(series, at, value)
   }

@@ -4,7 +4,6 @@ import {
   fdatasync,
   fsync,
   ftruncateSync,
-  mkdirSync,
   openSync,
   readdirSync,
   readSync,
@@ -165,7 +164,6 @@ function openFolder(
   for (let n = 1; n <= maxInstances; n++) {
     const source = `${service}.${n === 1 ? instance : `${instance}-${n}`}`
     const path = join(root, source)
-    mkdirSync(path, { recursive: true })
     const release = ownFolder(path)
     if (release === 'taken') continue
     const segments = findSegments(path, source)

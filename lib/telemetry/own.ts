@@ -1,5 +1,5 @@
-import { mkdirSync } from 'node:fs'
-import { join } from 'node:path'
+import { closeSync, fsyncSync, mkdirSync, openSync } from 'node:fs'
+import { dirname, join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 
 /**
@@ -9,7 +9,7 @@ import { DatabaseSync } from 'node:sqlite'
  * @throws Error when the folder cannot be written.
  */
 export function ownFolder(folder: string): (() => void) | 'taken' {
-  mkdirSync(folder, { recursive: true })
+  makeFolder(folder)
   const database = new DatabaseSync(join(folder, 'owner.lock'))
   try {
     database.exec('PRAGMA busy_timeout = 0; PRAGMA journal_mode = DELETE; BEGIN EXCLUSIVE')
@@ -19,5 +19,17 @@ export function ownFolder(folder: string): (() => void) | 'taken' {
     const sqliteBusy = 5
     if ((error as { errcode?: number }).errcode === sqliteBusy) return 'taken'
     throw new Error(`could not own the folder ${folder}`, { cause: error })
+  }
+}
+
+/** What is synced inside a folder is durable only when the folder's own name is. */
+function makeFolder(folder: string): void {
+  const first = mkdirSync(folder, { recursive: true })
+  if (first === undefined) return
+  for (let path = folder; path !== dirname(first); ) {
+    path = dirname(path)
+    const fd = openSync(path, 'r')
+    fsyncSync(fd)
+    closeSync(fd)
   }
 }

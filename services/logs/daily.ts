@@ -64,6 +64,7 @@ export async function publish({ streams, days }: Folders, day: string): Promise<
   writeFileSync(manifestDraft, `${JSON.stringify(manifest, null, 1)}\n`, { flush: true })
   faultPoint('publish.before-manifest')
   renameSync(manifestDraft, manifestFile(days, manifest))
+  faultPoint('publish.manifest-renamed')
   syncFolder(days)
   faultPoint('publish.done')
   return manifest

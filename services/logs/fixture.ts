@@ -29,11 +29,19 @@ export function writeJournal(folder: string, day: string, stream: string, text: 
   return file
 }
 
+const journalsIn = (folder: string): string[] =>
+  readdirSync(folder, { recursive: true, encoding: 'utf8' }).filter(name => name.endsWith('.ndjson'))
+
+/** Entries in a folder of journals, without parsing them. */
+export const countLines = (folder: string): number =>
+  journalsIn(folder).reduce(
+    (sum, name) => sum + readFileSync(join(folder, name), 'latin1').split('\n').length - 1,
+    0,
+  )
+
 /** Everything in a folder of journals: the file's name and its parsed entries. */
 export function readJournals(folder: string): Record<string, Record<string, unknown>[]> {
-  const names = readdirSync(folder, { recursive: true, encoding: 'utf8' }).filter(name =>
-    name.endsWith('.ndjson'),
-  )
+  const names = journalsIn(folder)
   return Object.fromEntries(
     names.sort().map(name => [name, parseLines(readFileSync(join(folder, name), 'utf8'))]),
   )

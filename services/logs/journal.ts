@@ -149,9 +149,8 @@ async function recover(folder: string, name: string): Promise<Open | undefined> 
     if (!handle) continue
     const found = await lastWholeLine(handle, name)
     await handle.truncate(found.size)
-    // What is acknowledged as already here must be as durable as what is appended.
+    // What is acknowledged as already here must be as durable as what is appended; its folders are, by `create`.
     await handle.datasync()
-    await syncFolders(folder, day)
     if (found.mark > 0) return { ...found, handle, day, torn: false }
     await handle.close()
   }

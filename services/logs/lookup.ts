@@ -14,6 +14,10 @@ const tableBytes = (buckets + 1) * 4
 /** A block covers lines of the day's file from byte `from` on. */
 export type Block = { from: number; keys: number }
 
+/** The size of an index of these blocks. */
+export const lookupBytes = (blocks: Block[]): number =>
+  blocks.reduce((sum, { keys }) => sum + tableBytes + keys * 4, 0)
+
 export type LookupWriter = {
   add(bytes: Buffer, start: number, end: number, offset: number): void
   close(): Block[]

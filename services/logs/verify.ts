@@ -1,9 +1,10 @@
 import { createHash, type Hash } from 'node:crypto'
-import { createReadStream } from 'node:fs'
-import { join } from 'node:path'
+import { createReadStream, existsSync, statSync } from 'node:fs'
+import { basename, join } from 'node:path'
 import { newline } from '@tintype/lib/telemetry/entry.ts'
 import { type Folders, hasNews } from './daily.ts'
-import { dayFile, type Manifest, newestManifests, type Range } from './manifest.ts'
+import { lookupBytes } from './lookup.ts'
+import { dayFile, indexFile, type Manifest, newestManifests, type Range } from './manifest.ts'
 import { streamFiles } from './merge.ts'
 import { type Entry, splitId, timeOf } from './timeline.ts'
 
@@ -49,12 +50,18 @@ async function check(folder: string, manifest: Manifest, before: Manifest[]): Pr
   const missing = new Map<string, Range[]>()
   let entries = 0
   let previous = ''
-  for await (const line of linesOf(dayFile(folder, manifest), hash)) {
-    entries++
-    const fault = checkLine(line, previous, lastOf, missing)
-    if (typeof fault === 'string') previous = fault
-    else if (faults.length < maxFaults) faults.push(`line ${entries}: ${fault.message}`)
-  }
+  const file = dayFile(folder, manifest)
+  if (!existsSync(file)) faults.push(`${basename(file)} is not there`)
+  else
+    for await (const line of linesOf(file, hash)) {
+      entries++
+      const fault = checkLine(line, previous, lastOf, missing)
+      if (typeof fault === 'string') previous = fault
+      else if (faults.length < maxFaults) faults.push(`line ${entries}: ${fault.message}`)
+    }
+  const index = statSync(indexFile(folder, manifest), { throwIfNoEntry: false })
+  if (index?.size !== lookupBytes(manifest.index))
+    faults.push('its index is damaged: timelines may lack entries')
   if (hash.digest('hex') !== manifest.sha256) faults.push('its sha256 is not the manifest’s')
   if (entries !== manifest.entries) faults.push(`${entries} entries, ${manifest.entries} in the manifest`)
   return {

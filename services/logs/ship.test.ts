@@ -1,0 +1,230 @@
+import { readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { networkInterfaces } from 'node:os'
+import { join } from 'node:path'
+import { listen } from '@tintype/lib/http.ts'
+import { createLog, type Log } from '@tintype/lib/telemetry/log.ts'
+import { createMetrics } from '@tintype/lib/telemetry/metrics.ts'
+import { expect, onTestFinished, test } from 'vitest'
+import { startProxy } from '../../test/proxy.ts'
+import { temporaryFolder, until } from '../../test/support.ts'
+import { createLogsApp } from './app.ts'
+import { countLines, lines, readJournals } from './fixture.ts'
+import { openJournal } from './journal.ts'
+
+const token = 'secret-of-the-shippers'
+
+/** A log server in this process, and what it keeps. */
+async function startServer(folder: string, { host = '127.0.0.1', port = 0, secret = token } = {}) {
+  const journal = openJournal(folder)
+  const quiet = createLog({ service: 'logs', instance: '0', level: 'error' })
+  const metrics = createMetrics('logs', '0')
+  const listening = await listen(createLogsApp({ journal, log: quiet, metrics, token: secret }), host, port)
+  let stopped = false
+  const stop = async () => {
+    if (stopped) return
+    stopped = true
+    listening.server.closeAllConnections()
+    await listening.close(0)
+    await journal.close()
+  }
+  onTestFinished(stop)
+  return { url: listening.url, port: Number(new URL(listening.url).port), metrics, stop }
+}
+
+function startLog(folder: string, url: () => string): Log {
+  const journal = { folder, destination: { url, token } }
+  const log = createLog({ service: 'web', instance: '0', level: 'info', journal })
+  onTestFinished(() => log.close())
+  return log
+}
+
+/** The `n` of every entry kept, stream by stream. */
+const kept = (folder: string) =>
+  Object.values(readJournals(folder))
+    .flat()
+    .map(({ payload }) => (payload as { n: number }).n)
+const upTo = (n: number) => Array.from({ length: n }, (_, i) => i + 1)
+const write = (log: Log, from: number, to: number) => {
+  for (let n = from; n <= to; n++) log.info('test.entry', { n, text: ' '.repeat(textLength) })
+}
+/** A segment of 4 MiB holds some 3,700 of such entries. */
+const textLength = 1_000
+const segments = (folder: string) =>
+  readdirSync(join(folder, 'web.0')).filter(name => name.endsWith('.ndjson'))
+
+test('entries come in order and once, and what is acknowledged is freed', async () => {
+  const [at, local] = [await temporaryFolder(), await temporaryFolder()]
+  const server = await startServer(at)
+  const log = startLog(local, () => server.url)
+  write(log, 1, 5_000)
+  await until(() => countLines(at) >= 5_000)
+  expect(kept(at)).toEqual(upTo(5_000))
+  expect(segments(local)).toHaveLength(1)
+  const counted = async () => (await server.metrics.render(undefined)).body
+  await expect.poll(counted).toContain('tintype_log_entries_total{stream="web.0"} 5000')
+  expect(await counted()).toMatch(/tintype_log_lag_seconds\{stream="web.0"\} \d/)
+})
+
+test('acknowledgements that are lost on the way double nothing', async () => {
+  const [at, local] = [await temporaryFolder(), await temporaryFolder()]
+  const server = await startServer(at)
+  const proxy = await startProxy(server.url)
+  proxy.dropAnswers(4)
+  const log = startLog(local, () => proxy.url)
+  write(log, 1, 2_500)
+  await until(() => countLines(at) >= 2_500, { what: '2,500 entries' })
+  expect(proxy.dropped()).toBe(4)
+  expect(kept(at)).toEqual(upTo(2_500))
+})
+
+test('entries wait for a server that is away, over a restart of their service too', async () => {
+  const [at, local] = [await temporaryFolder(), await temporaryFolder()]
+  const first = await startServer(at)
+  await first.stop()
+  const before = startLog(local, () => first.url)
+  write(before, 1, 300)
+  await before.close()
+  const after = startLog(local, () => first.url)
+  write(after, 301, 600)
+  await startServer(at, { port: first.port })
+  await until(() => countLines(at) >= 600)
+  expect(kept(at)).toEqual(upTo(600))
+  expect(Object.keys(readJournals(at))).toHaveLength(2)
+})
+
+test('a shipper that lost its folder begins a new epoch: its new entries are no duplicates', async () => {
+  const [at, local] = [await temporaryFolder(), await temporaryFolder()]
+  const server = await startServer(at)
+  const before = startLog(local, () => server.url)
+  write(before, 1, 100)
+  await until(() => countLines(at) >= 100)
+  await before.close()
+  rmSync(join(local, 'web.0'), { recursive: true })
+  // Epochs are seconds: the same one within the same second is what the folder would have prevented.
+  const second = Math.floor(Date.now() / 1000)
+  await until(() => Math.floor(Date.now() / 1000) > second)
+  write(
+    startLog(local, () => server.url),
+    101,
+    200,
+  )
+  await until(() => countLines(at) >= 200)
+  expect(kept(at)).toEqual(upTo(200))
+})
+
+test('a server that lost its folder takes what there still is, and the gap can be seen', async () => {
+  const [at, local] = [await temporaryFolder(), await temporaryFolder()]
+  const first = await startServer(at)
+  const log = startLog(local, () => first.url)
+  write(log, 1, 5_000)
+  await until(() => countLines(at) >= 5_000 && segments(local).length === 1)
+  await first.stop()
+  rmSync(at, { recursive: true })
+  await startServer(at, { port: first.port })
+  write(log, 5_001, 5_010)
+  await until(() => kept(at).at(-1) === 5_010)
+  // What the newest segment still held was sent again, older entries are gone; nothing is doubled or out of order.
+  const found = kept(at)
+  expect(found).toEqual(upTo(5_010).slice(-found.length))
+})
+
+test('damaged lines of a journal are replaced, never left out: invalid UTF-8, no JSON, ten megabytes', async () => {
+  const [at, local] = [await temporaryFolder(), await temporaryFolder()]
+  const stream = 'web.0.1700000000'
+  const good = (n: number) => lines(stream, n, n, '2026-11-22T12:00:00.000Z')
+  const damaged = Buffer.from(good(2))
+  damaged[damaged.indexOf('test.entry')] = 0xff
+  const notJson = good(3).replace('"level"', '"lev"el"')
+  const long = good(5).replace('test.entry', 'x'.repeat(10 * 2 ** 20))
+  rmSync(join(local, 'web.0'), { recursive: true, force: true })
+  const log = createLog({
+    service: 'web',
+    instance: '0',
+    level: 'info',
+    journal: { folder: local, destination: { url: () => undefined, token } },
+  })
+  log.info('makes.folder')
+  await log.close()
+  const bytes = [good(1), damaged, notJson, 'garbage\n', long, good(6)].map(each => Buffer.from(each))
+  writeFileSync(join(local, 'web.0', '1700000000.1.ndjson'), Buffer.concat(bytes))
+  const server = await startServer(at)
+  startLog(local, () => server.url).info('opens.journal')
+  await until(() => Object.values(readJournals(at)).flat().length >= 7)
+  const entries = Object.entries(readJournals(at)).find(([name]) => name.includes(stream))?.[1] ?? []
+  expect(entries.map(({ id }) => String(id).split('.')[3])).toEqual(['1', '2', '3', '4', '5', '6'])
+  expect(entries.map(({ payload }) => (payload as { event: string }).event)).toEqual([
+    'test.entry',
+    ...Array(4).fill('log.unreadable'),
+    'test.entry',
+  ])
+  expect(entries[4]?.payload).toMatchObject({ bytes: Buffer.byteLength(long) - 1 })
+})
+
+test('a stream cannot be forged: without the token nothing is taken', async () => {
+  const at = await temporaryFolder()
+  const { url } = await startServer(at)
+  const post = (headers: Record<string, string>, to = 'web.0.1700000000') =>
+    fetch(`${url}/streams/${to}`, {
+      method: 'POST',
+      headers,
+      body: lines('web.0.1700000000', 1, 1, Date.now()),
+    })
+  expect((await post({})).status).toBe(401)
+  expect((await post({ authorization: 'Bearer wrong' })).status).toBe(401)
+  expect((await post({ authorization: `Bearer ${token}` }, 'web.0.1700000001')).status).toBe(400)
+  expect((await post({ authorization: `Bearer ${token}` }, '..%2fweb.0.1')).status).toBe(400)
+  expect(readJournals(at)).toEqual({})
+  expect((await post({ authorization: `Bearer ${token}` })).status).toBe(200)
+})
+
+const outside = Object.values(networkInterfaces())
+  .flat()
+  .find(each => each?.family === 'IPv4' && !each.internal)?.address
+
+test.skipIf(!outside)(
+  'a server without a token takes entries from its own machine’s loopback alone',
+  async () => {
+    const at = await temporaryFolder()
+    const { port } = await startServer(at, { host: '0.0.0.0', secret: '' })
+    const post = (host: string) =>
+      fetch(`http://${host}:${port}/streams/web.0.1700000000`, {
+        method: 'POST',
+        body: lines('web.0.1700000000', 1, 1, Date.now()),
+      })
+    expect((await post(outside as string)).status).toBe(401)
+    expect((await post('127.0.0.1')).status).toBe(200)
+  },
+)
+
+test('a body that is too large is refused without being kept', async () => {
+  const at = await temporaryFolder()
+  const { url } = await startServer(at)
+  const response = await fetch(`${url}/streams/web.0.1700000000`, {
+    method: 'POST',
+    headers: { authorization: `Bearer ${token}` },
+    body: Buffer.alloc(3 * 2 ** 20, 'x'),
+  })
+  expect(response.status).toBe(413)
+  expect(readJournals(at)).toEqual({})
+})
+
+test('two processes of one service on one folder write two streams', async () => {
+  const [at, local] = [await temporaryFolder(), await temporaryFolder()]
+  const server = await startServer(at)
+  write(
+    startLog(local, () => server.url),
+    1,
+    10,
+  )
+  write(
+    startLog(local, () => server.url),
+    11,
+    20,
+  )
+  await until(() => countLines(at) >= 20)
+  expect(
+    Object.keys(readJournals(at))
+      .map(name => name.split('/')[1]?.split('.')[1])
+      .sort(),
+  ).toEqual(['0', '0-2'])
+})

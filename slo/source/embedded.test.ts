@@ -1,47 +1,38 @@
+import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { temporaryFolder } from '../../test/support.ts'
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe } from 'vitest'
 import { readObjectives } from '../objectives.ts'
-import type { Sample } from '../recorder/exposition.ts'
-import { createStore, recorderFile } from '../recorder/store.ts'
+import { createStore } from '../recorder/store.ts'
 import { contractData, sourceContract } from './contract.ts'
-import { openEmbedded } from './embedded.ts'
-import type { Source } from './index.ts'
+import { embeddedSource } from './embedded.ts'
 
-/** The contract's samples as scrapes: what one target exposed at one time. */
-function scrapes() {
-  const found = new Map<string, { job: string; instance: string; at: number; samples: Sample[] }>()
-  for (const { metric, labels, samples } of contractData().series) {
-    const { job = '', instance = '', ...own } = labels
-    const canonical = Object.entries(own)
-      .sort()
-      .map(([name, value]) => `${name}="${value}"`)
-      .join(',')
-    for (const { timeMs: at, value } of samples) {
-      const key = `${job} ${instance} ${at}`
-      const scrape = found.get(key) ?? { job, instance, at, samples: [] }
-      scrape.samples.push({ name: metric, labels: canonical, value })
-      found.set(key, scrape)
+describe('the embedded recorder as a source', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'tintype-'))
+  const store = createStore(
+    join(folder, 'recorder.sqlite'),
+    readObjectives().map(({ sli }) => sli),
+  )
+
+  beforeAll(() => {
+    const samples = contractData().series.flatMap(({ metric, labels, samples }) =>
+      samples.map(({ timeMs, value }) => ({
+        target: `${labels.job} ${labels.instance}`,
+        timeMs,
+        sample: { name: metric, labels: `outcome="${labels.outcome}"`, value },
+      })),
+    )
+    for (const [target, own] of Map.groupBy(samples, each => each.target)) {
+      const [job = '', instance = ''] = target.split(' ')
+      const scrapes = Map.groupBy(own, ({ timeMs }) => timeMs)
+      for (const [at, scrape] of [...scrapes].sort(([one], [other]) => one - other))
+        store.append({ job, instance, at, samples: scrape.map(({ sample }) => sample) })
     }
-  }
-  return [...found.values()].sort((one, other) => one.at - other.at)
-}
-
-describe('the embedded recorder', () => {
-  let source: Source
-  beforeAll(async () => {
-    const dataDir = await temporaryFolder(afterAll)
-    const slis = readObjectives().map(({ sli }) => sli)
-    const store = createStore(recorderFile(dataDir), slis)
-    for (const scrape of scrapes()) store.append(scrape)
-    store.close()
-    source = openEmbedded(dataDir)
   })
-  afterAll(() => source.close())
+  afterAll(() => {
+    store.close()
+    rmSync(folder, { recursive: true, force: true })
+  })
 
-  sourceContract(() => source)
-})
-
-test('where nothing was ever recorded, it says so', () => {
-  expect(() => openEmbedded(`${tmpdir()}/tintype-nowhere`)).toThrow('nothing was recorded yet')
+  sourceContract(() => embeddedSource(store))
 })

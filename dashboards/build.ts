@@ -36,7 +36,7 @@ export function build(spec: DashboardSpec): dashboard.Dashboard {
     .tags(['tintype'])
     .readonly()
     .refresh('30s')
-    .time({ from: 'now-3h', to: 'now' })
+    .time({ from: `now-${spec.hours ?? 3}h`, to: 'now' })
     .timezone('browser')
     .tooltip(dashboard.DashboardCursorSync.Crosshair)
     .link(
@@ -45,6 +45,8 @@ export function build(spec: DashboardSpec): dashboard.Dashboard {
         .tags(['tintype'])
         .keepTime(true),
     )
+  for (const page of pages)
+    builder.link(new dashboard.DashboardLinkBuilder(page.link).url(`$${page.name}`).targetBlank(true))
   for (const variable of variables(spec)) builder.withVariable(variable)
   for (const row of spec.rows) {
     builder.withRow(new dashboard.RowBuilder(row.title))
@@ -53,7 +55,13 @@ export function build(spec: DashboardSpec): dashboard.Dashboard {
   return builder.build()
 }
 
-function variables({ from, byVersion }: DashboardSpec) {
+/** Where our own pages are, as a person's browser reaches them: set once where Grafana is provisioned. */
+const pages = [
+  { name: 'promises', link: 'The promises, budgets and what-if', address: 'http://127.0.0.1:8084' },
+  { name: 'stories', link: 'One session’s story', address: 'http://127.0.0.1:8083' },
+] as const
+
+function variables({ from, byVersion, ago }: DashboardSpec) {
   const offers = (name: string, label: string, filter: string) =>
     new dashboard.QueryVariableBuilder(name)
       .label(label)
@@ -67,12 +75,29 @@ function variables({ from, byVersion }: DashboardSpec) {
       .current({ selected: true, text: 'All', value: '$__all' })
   const source = new dashboard.DatasourceVariableBuilder('datasource').label('Data source').type('prometheus')
   const version = byVersion ? [offers('version', 'Version', 'tintype_build_info')] : []
+  const compare = ago ? [choice('ago', 'Compare with', ago)] : []
+  const addresses = pages.map(({ name, address }) =>
+    new dashboard.TextBoxVariableBuilder(name)
+      .defaultValue(address)
+      .hide(dashboard.VariableHide.HideVariable),
+  )
   return [
     source,
     offers('job', 'Job', from),
-    offers('instance', 'Instance', 'tintype_build_info{job=~"$job"}'),
+    offers('instance', 'Instance', `${from.replace(/\{.*/, '')}{job=~"$job"}`),
     ...version,
+    ...compare,
+    ...addresses,
   ]
+}
+
+function choice(name: string, label: string, values: readonly [string, ...string[]]) {
+  const option = (value: string) => ({ selected: value === values[0], text: `${value} before`, value })
+  return new dashboard.CustomVariableBuilder(name)
+    .label(label)
+    .values(values.map(value => `${value} before : ${value}`).join(','))
+    .options(values.map(option))
+    .current(option(values[0]))
 }
 
 function buildPanel(spec: PanelSpec): AnyPanel {
@@ -83,15 +108,21 @@ function buildPanel(spec: PanelSpec): AnyPanel {
     .unit(spec.unit)
     .span(spec.width)
     .height(spec.height)
-    .noValue('no data')
+    .noValue(spec.nothing ?? 'no data')
   if (spec.min !== undefined) panel.min(spec.min)
   if (spec.max !== undefined) panel.max(spec.max)
   if (spec.decimals !== undefined) panel.decimals(spec.decimals)
   panel.thresholds(thresholds(spec.thresholds))
   if (spec.values) panel.mappings([valueMapping(spec.values)])
+  if (spec.lastDay)
+    panel
+      .timeFrom('24h')
+      .interval('1m')
+      .maxDataPoints(24 * 60)
   if (spec.links)
     panel.links(spec.links.map(({ title, url }) => new dashboard.DashboardLinkBuilder(title).url(url)))
-  const instant = spec.kind === 'bars' || spec.kind === 'table'
+  // The last value of a range would still be shown hours after its series has ended.
+  const instant = spec.kind !== 'timeseries' && spec.kind !== 'strip'
   for (const [index, query] of spec.queries.entries()) panel.withTarget(buildQuery(query, index, instant))
   return dress(panel, spec)
 }
@@ -140,7 +171,7 @@ function dress(panel: AnyPanel, spec: PanelSpec): AnyPanel {
 }
 
 function thresholds(given: readonly Threshold[] = []) {
-  const base = { value: null, color: given[0]?.means === 'good' ? colours.broken : colours.good }
+  const base = { value: null, color: given.at(-1)?.means === 'good' ? colours.broken : colours.good }
   const steps = given.map(({ above, means }) => ({ value: above, color: colours[means] }))
   return new dashboard.ThresholdsConfigBuilder()
     .mode(dashboard.ThresholdsMode.Absolute)

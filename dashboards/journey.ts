@@ -29,7 +29,7 @@ const lane = (stage: Stage): PanelSpec => ({
     legend: `p${q * 100}`,
     exemplars: q === 0.99,
   })),
-  links: [{ title: 'Stories of single sessions', url: '/timeline' }],
+  links: [{ title: 'One session’s story', url: '$stories' }],
 })
 
 const perStage = (window: string, offset = '') =>
@@ -44,6 +44,7 @@ export const journey: DashboardSpec = {
   title: 'Tintype · Journey',
   description: 'Where does a photo’s time go? The stages first, then the requests.',
   from: 'tintype_build_info{service=~"web|converter"}',
+  ago: ['1h', '1d', '7d'],
   rows: [
     {
       title: 'Which stage?',
@@ -71,14 +72,14 @@ export const journey: DashboardSpec = {
         {
           kind: 'bars',
           title: 'Which stage grew?',
-          description: 'Mean time of each stage now, against what it was an hour ago: 100 % is as before.',
+          description: 'Mean time of each stage now, against what it was before: 100 % is as it was.',
           unit: 'percentunit',
           width: 6,
           height: 8,
           min: 0,
           queries: [
             {
-              expr: `(${perStage('$__rate_interval')}) / (${perStage('$__rate_interval', ' offset 1h')})`,
+              expr: `(${perStage('$__rate_interval')}) / (${perStage('$__rate_interval', ' offset $ago')})`,
               legend: '{{stage}}',
             },
           ],

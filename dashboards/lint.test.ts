@@ -1,14 +1,38 @@
 import { readFileSync } from 'node:fs'
 import { describe, expect, test } from 'vitest'
+import { metrics } from '../lib/telemetry/catalogue.ts'
+import { createMetrics } from '../lib/telemetry/metrics.ts'
+import { recorded } from '../slo/rules.ts'
 import { dashboards } from './all.ts'
-import { type Dashboard, lint, rules } from './lint.ts'
+import { type Dashboard, lint, metricsOf, rules } from './lint.ts'
 import { fileOf, render } from './main.ts'
 
 const parsed = (index = 0): Dashboard => JSON.parse(render(dashboards[index] as never))
 
+/** What Node and Prometheus themselves expose, beside the catalogue and what slo's rules record. */
+const others = new Set(['ALERTS', ...Object.values(recorded)])
+const process = await createMetrics('web', 'test')
+  .render(undefined)
+  .then(
+    ({ body }) => new Set([...body.matchAll(/^((?:process|nodejs)_\w+)/gm)].map(([, name]) => name ?? '')),
+  )
+const isKnown = (name: string): boolean =>
+  name in metrics ||
+  name.replace(/_(bucket|sum|count)$/, '') in metrics ||
+  others.has(name) ||
+  process.has(name)
+
 describe.each(dashboards.map(spec => [spec.uid, spec] as const))('%s', (uid, spec) => {
   test('breaks no rule of the dashboard linter', () => {
     expect(lint(JSON.parse(render(spec)))).toEqual([])
+  })
+  test('reads only metrics that a process exposes or a rule records', () => {
+    const read = spec.rows
+      .flatMap(({ panels }) => panels)
+      .flatMap(({ title, queries }) =>
+        queries.flatMap(({ expr }) => metricsOf(expr).map(metric => [title, metric])),
+      )
+    expect(read.filter(([, metric = '']) => !isKnown(metric))).toEqual([])
   })
   test('is committed as the code makes it', () => {
     expect(readFileSync(fileOf(uid), 'utf8'), 'run npm run dashboards').toBe(render(spec))

@@ -40,7 +40,7 @@ const targets = (dashboard: Dashboard) =>
 export const fill = (expr: string, variables: Record<string, string> = {}): string =>
   expr
     .replaceAll('$__rate_interval', variables.rate_interval ?? '5m')
-    .replaceAll('$__range', variables.range ?? '1h')
+    .replaceAll('$ago', variables.ago ?? '1h')
     .replaceAll(/\$(job|instance|version)/g, (_, name) => variables[name] ?? '.+')
 
 function nodes(expr: string, names: readonly string[]): SyntaxNode[] {
@@ -50,6 +50,10 @@ function nodes(expr: string, names: readonly string[]): SyntaxNode[] {
 }
 
 const textOf = (expr: string, node: SyntaxNode) => expr.slice(node.from, node.to)
+
+/** The metrics that an expression reads. */
+export const metricsOf = (expr: string): string[] =>
+  nodes(fill(expr), ['VectorSelector']).map(selector => textOf(fill(expr), selector).replace(/\{.*$/s, ''))
 
 const templateRule =
   (name: string, label: string): Rule =>
@@ -73,11 +77,7 @@ const matcherRule =
     targets(dashboard).flatMap(({ expr, at }) => {
       const filled = fill(expr)
       return nodes(filled, ['VectorSelector'])
-        .filter(
-          selector =>
-            !textOf(filled, selector).includes(`${label}=~"`) &&
-            !textOf(filled, selector).startsWith('tintype:'),
-        )
+        .filter(selector => !textOf(filled, selector).includes(`${label}=~"`))
         .map(selector => `${at}: ${textOf(filled, selector)} must match ${label}=~"$${label}"`)
     })
 

@@ -24,12 +24,16 @@ export type PanelSpec = {
   min?: number
   max?: number
   stacked?: boolean
-  /** In the panel's unit, ascending; drawn as a line. The first colours what is below it. */
+  /** In the panel's unit, ascending; drawn as lines. Below them is broken where the last is good, else good. */
   thresholds?: readonly [Threshold, ...Threshold[]]
   /** Names of values: a binary series as words. */
   values?: Readonly<Record<string, { text: string; means: Threshold['means'] | 'unknown' }>>
   links?: readonly Link[]
   decimals?: number
+  /** A panel of its own time range, one point a minute: the day's strip. */
+  lastDay?: boolean
+  /** What is shown when there is nothing to show; by default `no data`. */
+  nothing?: string
 }
 
 export type Link = { title: string; url: string }
@@ -42,6 +46,10 @@ export type DashboardSpec = {
   from: string
   /** Also filter by version: a release is one version against another. */
   byVersion?: boolean
+  /** How long before now a panel compares with: offers `$ago`. */
+  ago?: readonly [string, ...string[]]
+  /** What is seen first; three hours by default. */
+  hours?: number
   rows: readonly { title: string; panels: readonly PanelSpec[] }[]
 }
 

@@ -93,7 +93,7 @@ function eachMinute(selector: Selector, { maxGapSeconds }: Sli): string {
 }
 
 /** The recorded minutes of a window: half a minute less holds as many of them, closed or open. */
-const window = (recordedSeries: string, minutes: number): string =>
+export const window = (recordedSeries: string, minutes: number): string =>
   `sum_over_time(${recordedSeries}[${minutes === 1 ? '' : `${toDuration(minutes - 1)}`}30s])`
 
 function alert(objective: Objective, tier: Tier): AlertRule {

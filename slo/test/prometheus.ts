@@ -1,10 +1,9 @@
 import { execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { writeFile } from 'node:fs/promises'
-import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
-import { until } from '../../test/support.ts'
+import { freePort, until } from '../../test/support.ts'
 import type { SimulatedSeries } from './simulate.ts'
 
 export type RunningPrometheus = { url: string; stop(): Promise<void> }
@@ -72,12 +71,3 @@ function openMetrics(series: readonly SimulatedSeries[]): string {
 
 const number = (value: number): string =>
   Number.isFinite(value) ? String(value) : value > 0 ? '+Inf' : 'NaN'
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as { port: number }
-  server.close()
-  await once(server, 'close')
-  return port
-}

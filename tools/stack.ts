@@ -1,0 +1,163 @@
+/** `npm run stack`: a real Prometheus and Alertmanager beside the running service, with the generated rules. */
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
+import { parseArgs } from 'node:util'
+import { readConfig } from '@tintype/lib/config.ts'
+import { pick } from '@tintype/lib/variables.ts'
+import { stringify } from 'yaml'
+import { readObjectives } from '../slo/objectives.ts'
+import { alertmanagerConfig, type RuleFile, rules } from '../slo/rules.ts'
+import { ruleYaml } from '../slo/verbs/rules.ts'
+import { part } from './parts.ts'
+import { prometheusConfig, targetsOf } from './stack/config.ts'
+
+const usage = `npm run stack [-- --prometheus-port PORT] [--alertmanager-port PORT] [--rules FILE]
+
+Starts Prometheus and Alertmanager beside the service that runs on DATA_DIR, until Ctrl-C. Prometheus scrapes every
+SCRAPE_SECONDS and keeps its data in DATA_DIR/stack.
+  --prometheus-port    default 9090
+  --alertmanager-port  default 9093
+  --rules              a rule file instead of those of slo/objectives
+
+slo reads from it when it is started with its address: PROMETHEUS_URL=http://127.0.0.1:9090 npm start`
+
+/** Prometheus replays its log before it answers: a month of it takes a while. */
+const readyMs = 120_000
+
+export type Stack = {
+  prometheus: string
+  alertmanager: string
+  /** Resolves with the name of the first that ends by itself. */
+  ended: Promise<string>
+  stop(): Promise<void>
+}
+
+/** @throws when a part is missing, ends at once or does not become ready. */
+export async function startStack(options: {
+  folder: string
+  endpoints: Readonly<Record<string, string>>
+  rules: RuleFile | string
+  scrapeSeconds: number
+  prometheusPort: number
+  alertmanagerPort: number
+}): Promise<Stack> {
+  const { folder, endpoints, scrapeSeconds } = options
+  const [prometheus, alertmanager] = [options.prometheusPort, options.alertmanagerPort].map(
+    port => `127.0.0.1:${port}`,
+  ) as [string, string]
+  mkdirSync(folder, { recursive: true })
+  const webhook = `${endpoints.sloAdmin}/alerts`
+  const files = {
+    'rules.yml': typeof options.rules === 'string' ? options.rules : ruleYaml(options.rules),
+    'alertmanager.yml': stringify(alertmanagerConfig({ webhook, deadman: webhook })),
+    'prometheus.yml': stringify(
+      prometheusConfig({ scrapeSeconds, targets: targetsOf(endpoints), alertmanager }),
+    ),
+  }
+  for (const [name, content] of Object.entries(files)) writeFileSync(join(folder, name), content)
+  const programs = [
+    start('alertmanager', folder, [
+      '--config.file=alertmanager.yml',
+      '--storage.path=alertmanager',
+      `--web.listen-address=${alertmanager}`,
+      // One alone: it shall not look for others.
+      '--cluster.listen-address=',
+    ]),
+    start('prometheus', folder, [
+      '--config.file=prometheus.yml',
+      '--storage.tsdb.path=prometheus',
+      `--web.listen-address=${prometheus}`,
+      '--storage.tsdb.retention.time=35d',
+      '--enable-feature=exemplar-storage',
+    ]),
+  ]
+  const stop = async () => void (await Promise.all(programs.map(each => each.stop())))
+  const ended = Promise.race(programs.map(each => each.ended))
+  const ready = [prometheus, alertmanager].map(address => isReady(`http://${address}/-/ready`))
+  const first = await Promise.race([ended, Promise.all(ready)])
+  if (typeof first === 'string' || first.includes(false)) {
+    await stop()
+    throw new Error(typeof first === 'string' ? `${first} ended` : 'Prometheus or Alertmanager is not ready')
+  }
+  return { prometheus: `http://${prometheus}`, alertmanager: `http://${alertmanager}`, ended, stop }
+}
+
+function start(name: 'prometheus' | 'alertmanager', folder: string, args: string[]) {
+  const program = part(name)
+  if (!program) throw new Error(`${name} is missing: npm run parts`)
+  const child: ChildProcess = spawn(program, [...args, '--log.level=warn'], {
+    cwd: folder,
+    stdio: ['ignore', 'inherit', 'inherit'],
+  })
+  const exited = once(child, 'exit')
+  return {
+    ended: exited.then(() => name),
+    async stop() {
+      child.kill('SIGTERM')
+      await exited
+    },
+  }
+}
+
+async function isReady(url: string): Promise<boolean> {
+  for (const deadline = Date.now() + readyMs; Date.now() < deadline; await delay(100)) {
+    const answer = await fetch(url).catch(() => undefined)
+    if (answer?.ok) return true
+  }
+  return false
+}
+
+async function main(): Promise<number> {
+  const { values } = parseArgs({
+    options: {
+      'prometheus-port': { type: 'string', default: '9090' },
+      'alertmanager-port': { type: 'string', default: '9093' },
+      rules: { type: 'string' },
+      help: { type: 'boolean', short: 'h' },
+    },
+  })
+  if (values.help) {
+    console.log(usage)
+    return 0
+  }
+  const config = readConfig(process.env, pick('DATA_DIR', 'SCRAPE_SECONDS'))
+  const endpoints = readEndpoints(config.DATA_DIR)
+  if (!endpoints) {
+    console.error(`no service runs on ${config.DATA_DIR}: npm start, then npm run stack`)
+    return 1
+  }
+  const stack = await startStack({
+    folder: join(config.DATA_DIR, 'stack'),
+    endpoints,
+    rules: values.rules ? readFileSync(values.rules, 'utf8') : rules(readObjectives()),
+    scrapeSeconds: config.SCRAPE_SECONDS,
+    prometheusPort: Number(values['prometheus-port']),
+    alertmanagerPort: Number(values['alertmanager-port']),
+  })
+  console.log(`Prometheus    ${stack.prometheus}\nAlertmanager  ${stack.alertmanager}`)
+  const asked = Promise.race([once(process, 'SIGINT'), once(process, 'SIGTERM')]).then(() => undefined)
+  const ended = await Promise.race([asked, stack.ended])
+  if (ended) console.error(`${ended} ended by itself`)
+  await stack.stop()
+  return ended ? 1 : 0
+}
+
+function readEndpoints(dataDir: string): Record<string, string> | undefined {
+  try {
+    return JSON.parse(readFileSync(join(dataDir, 'endpoints.json'), 'utf8'))
+  } catch {
+    return undefined
+  }
+}
+
+if (import.meta.main) {
+  try {
+    process.exitCode = await main()
+  } catch (error) {
+    console.error((error as Error).message)
+    process.exitCode = 1
+  }
+}

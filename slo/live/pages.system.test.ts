@@ -24,7 +24,7 @@ describeWithParts('the pages of slo', ['chromium'], ({ chromium: executablePath 
       running.push(started)
       urls[name] = started.endpoints.slo as string
     }
-  })
+  }, 120_000)
   afterAll(async () => {
     await browser?.close()
     await Promise.all(running.map(started => started.stop()))
@@ -100,7 +100,7 @@ describeWithParts('the pages of slo', ['chromium'], ({ chromium: executablePath 
     await korean.close()
   })
 
-  test.skipIf(!shots)('drawn', async () => {
+  test.skipIf(!shots)('drawn', { timeout: 600_000 }, async () => {
     mkdirSync(shots as string, { recursive: true })
     for (const [name, url] of Object.entries(urls))
       for (const path of ['', 'status'])

@@ -9,7 +9,7 @@ const minutesToCome = 10
 type Minute = { online: boolean | null; kept: number; broken: number }
 
 /**
- * Writes a day into a recorder's file, as scrapes of slo and converter every 30 s. It goes on as it ended for some
+ * Writes a day into a recorder's file, as scrapes of slo and converter each minute. It goes on as it ended for some
  * minutes to come, so that what a page says does not depend on how long the test takes.
  */
 export function recordDay(dataDir: string, minuteOf: (before: number) => Minute): void {
@@ -19,20 +19,18 @@ export function recordDay(dataDir: string, minuteOf: (before: number) => Minute)
   )
   const counts = { success: 0, failure: 0, kept: 0, broken: 0, slow: 0 }
   const end = Math.floor(Date.now() / 60_000) * 60_000
-  for (let before = minutesADay; before > -minutesToCome; before--) {
+  // Two minutes more than the day: a counter's first value counts nothing.
+  for (let before = minutesADay + 2; before > -minutesToCome; before--) {
     const { online, kept, broken } = minuteOf(Math.max(1, before))
-    for (const half of [0, 1]) {
-      if (half === 1) {
-        if (online !== null) counts[online ? 'success' : 'failure'] += 4
-        counts.kept += kept
-        counts.broken += broken
-        counts.slow += broken > 0 ? kept : 0
-      }
-      if (online === null) continue
-      const at = end - before * 60_000 + half * 30_000 + 15_000
-      store.append({ job: 'slo', instance: 'slo:1', at, samples: probeSamples(counts) })
-      store.append({ job: 'converter', instance: 'converter:1', at, samples: converterSamples(counts) })
-    }
+    if (online !== null) counts[online ? 'success' : 'failure'] += 4
+    counts.kept += kept
+    counts.broken += broken
+    counts.slow += broken > 0 ? kept : 0
+    if (online === null) continue
+    const at = end - before * 60_000 + 45_000
+    store.append({ job: 'slo', instance: 'slo:1', at, samples: probeSamples(counts) })
+    const samples = [...promiseSamples(counts), ...(before < stagesShown ? stageSamples(counts) : [])]
+    store.append({ job: 'converter', instance: 'converter:1', at, samples })
   }
   store.close()
 }
@@ -45,7 +43,15 @@ const probeSamples = ({ success, failure }: { success: number; failure: number }
 const times = { receive: 0.05, wait: 0.1, convert: 0.25, store: 0.025, deliver: 0.01 }
 const bounds = [0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120]
 
-function converterSamples({ kept, broken, slow }: { kept: number; broken: number; slow: number }): Sample[] {
+const promiseSamples = ({ kept, broken }: { kept: number; broken: number }): Sample[] => [
+  { name: 'tintype_promises_total', labels: 'outcome="kept"', value: kept },
+  { name: 'tintype_promises_total', labels: 'outcome="broken"', value: broken },
+]
+
+/** The page shows three hours of them. */
+const stagesShown = 200
+
+function stageSamples({ kept, broken, slow }: { kept: number; broken: number; slow: number }): Sample[] {
   const photos = kept + broken
   const stage = (name: string, seconds: number): Sample[] => {
     const late = name === 'wait' ? slow + broken : 0
@@ -64,11 +70,7 @@ function converterSamples({ kept, broken, slow }: { kept: number; broken: number
       .map(bucket)
       .concat({ name: 'tintype_stage_seconds_sum', labels: `stage="${name}"`, value: sum })
   }
-  return [
-    { name: 'tintype_promises_total', labels: 'outcome="kept"', value: kept },
-    { name: 'tintype_promises_total', labels: 'outcome="broken"', value: broken },
-    ...Object.entries(times).flatMap(([name, seconds]) => stage(name, seconds)),
-  ]
+  return Object.entries(times).flatMap(([name, seconds]) => stage(name, seconds))
 }
 
 /** slo as a process of its own, with a probe and scrapes that reach nobody: what it knows is what was recorded. */

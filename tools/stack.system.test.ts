@@ -1,0 +1,124 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { writeFileSync } from 'node:fs'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { join } from 'node:path'
+import { json } from 'node:stream/consumers'
+import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest'
+import { readObjectives } from '../slo/objectives.ts'
+import { rules } from '../slo/rules.ts'
+import { faster } from '../slo/test/faster.ts'
+import { ruleYaml } from '../slo/verbs/rules.ts'
+import { person } from '../test/client.ts'
+import { photo } from '../test/images.ts'
+import { startTintype, type Tintype } from '../test/service.ts'
+import { describeWithParts, freePort, temporaryFolder, until } from '../test/support.ts'
+
+/** A minute of the rules is six seconds of ours, their grid of ten seconds one scrape. */
+const times = 10
+
+type Message = {
+  status: string
+  groupLabels: { group: string }
+  alerts: { labels: Record<string, string> }[]
+}
+
+describeWithParts('npm run stack', ['prometheus', 'alertmanager'], () => {
+  let tintype: Tintype
+  let stack: ReturnType<typeof spawn>
+  let prometheus: string
+  let alertmanager: string
+  const messages: Message[] = []
+  const receiver = createServer(async (request, response) => {
+    messages.push((await json(request)) as Message)
+    response.end()
+  }).listen(0, '127.0.0.1')
+
+  beforeAll(async () => {
+    const folder = await temporaryFolder(afterAll)
+    const [prometheusPort, alertmanagerPort] = [await freePort(), await freePort()]
+    prometheus = `http://127.0.0.1:${prometheusPort}`
+    alertmanager = `http://127.0.0.1:${alertmanagerPort}`
+    tintype = await startTintype(folder, {
+      SCRAPE_SECONDS: '1',
+      // Short, and long enough that five photos are accepted although nobody converts.
+      PROMISE_SECONDS: '6',
+      PROMETHEUS_URL: prometheus,
+      ALERT_WEBHOOK_URL: `http://127.0.0.1:${(receiver.address() as AddressInfo).port}`,
+    })
+    const ruleFile = join(folder, 'faster.yml')
+    writeFileSync(ruleFile, ruleYaml(faster(rules(readObjectives()), times)))
+    const ports = [
+      '--prometheus-port',
+      String(prometheusPort),
+      '--alertmanager-port',
+      String(alertmanagerPort),
+    ]
+    stack = spawn(process.execPath, [join(import.meta.dirname, 'stack.ts'), ...ports, '--rules', ruleFile], {
+      env: { PATH: process.env.PATH, DATA_DIR: folder, SCRAPE_SECONDS: '1' },
+      stdio: ['ignore', 'ignore', 'inherit'],
+    })
+  }, 120_000)
+  afterAll(async () => {
+    if (stack?.exitCode === null) stack.kill('SIGTERM')
+    await tintype?.stop()
+    receiver.close()
+  })
+
+  const ask = async <T>(url: string): Promise<T | undefined> => {
+    const answer = await fetch(url).catch(() => undefined)
+    return answer?.ok ? ((await answer.json()) as T) : undefined
+  }
+  const value = async (query: string): Promise<number> => {
+    const answer = await ask<{ data: { result: { value: [number, string] }[] } }>(
+      `${prometheus}/api/v1/query?query=${encodeURIComponent(query)}`,
+    )
+    return Number(answer?.data.result[0]?.value[1])
+  }
+
+  test('an outage made by hand reaches a person through Prometheus, Alertmanager and the notifier', async () => {
+    // Zero before the outage: what a counter says first is not growth.
+    await until(async () => (await value('sum(tintype_promises_total{outcome="broken"})')) === 0, {
+      timeoutMs: 60_000,
+      what: 'a scrape',
+    })
+    const converter = tintype.process('converter')?.pid as number
+    const [someone, image] = [person(tintype.address), await photo(64, 64, 1)]
+    process.kill(converter, 'SIGSTOP')
+    onTestFinished(() => void process.kill(converter, 'SIGCONT'))
+    for (let i = 0; i < 5; i++) expect((await someone.upload(image)).status).toBe(202)
+
+    const message = await until(() => messages.find(({ groupLabels }) => groupLabels.group === 'latency'), {
+      timeoutMs: 80_000,
+      what: 'the page',
+    })
+    expect(message.status).toBe('firing')
+    expect(message.alerts.map(({ labels }) => labels.severity)).toContain('page')
+    const told = await ask<{ labels: Record<string, string> }[]>(`${alertmanager}/api/v2/alerts`)
+    expect(told?.map(({ labels }) => labels.alertname)).toEqual(
+      expect.arrayContaining(['LatencyBudgetBurn', 'Watchdog']),
+    )
+  })
+
+  test('it stops both with itself', async () => {
+    stack.kill('SIGTERM')
+    const [code] = await once(stack, 'exit')
+    expect(code).toBe(0)
+    expect(await ask(`${prometheus}/-/ready`)).toBeUndefined()
+    expect(await ask(`${alertmanager}/-/ready`)).toBeUndefined()
+  })
+})
+
+test('without a running service it says what to do', async () => {
+  const child = spawn(process.execPath, [join(import.meta.dirname, 'stack.ts')], {
+    env: { PATH: process.env.PATH, DATA_DIR: await temporaryFolder() },
+    stdio: ['ignore', 'ignore', 'pipe'],
+  })
+  let said = ''
+  child.stderr.on('data', chunk => {
+    said += chunk
+  })
+  expect((await once(child, 'close'))[0]).toBe(1)
+  expect(said).toMatch(/no service runs on .*npm start/)
+})

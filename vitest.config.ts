@@ -13,10 +13,7 @@ export default defineConfig({
         test: {
           ...shared,
           name: 'unit',
-          include: [
-            '{lib,services,slo,dashboards,bench,tools,loadtest,k8s}/**/*.test.ts',
-            'test/tidy.test.ts',
-          ],
+          include: ['{lib,services,slo,dashboards,bench,tools,loadtest,k8s,test}/**/*.test.ts'],
           exclude: ['**/node_modules/**', '**/*.system.test.ts'],
         },
       },

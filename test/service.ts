@@ -28,13 +28,17 @@ const anyPorts = Object.fromEntries(
   ]),
 )
 
-/** Starts everything on free ports; `stop` ends it. Throws with what it said when it does not become ready. */
+/**
+ * Starts everything on free ports, of this checkout or another; `stop` ends it.
+ * Throws with what it said when it does not become ready.
+ */
 export async function startTintype(
   dataDir: string,
   environment: Record<string, string> = {},
+  checkout = root,
 ): Promise<Tintype> {
-  const launcher = spawn(process.execPath, [join(root, 'tools/launch.ts')], {
-    cwd: root,
+  const launcher = spawn(process.execPath, [join(checkout, 'tools/launch.ts')], {
+    cwd: checkout,
     env: { PATH: process.env.PATH, DATA_DIR: dataDir, ...anyPorts, ...environment },
     stdio: ['ignore', 'pipe', 'pipe'],
   })

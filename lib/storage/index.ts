@@ -43,12 +43,15 @@ export type OpenOptions = {
 export const storageUrl = (given: string, dataDir: string): string =>
   given || `file:${join(dataDir, 'storage')}`
 
+/** Whose disk holds the photos. */
+export const folderOf = (url: string): string => url.slice('file:'.length)
+
 /**
  * Opens the storage that a URL names: `file:` and a folder (relative to the working folder, or absolute).
  * @throws Error naming the URL and what it may be.
  */
 export async function open(url: string, options: OpenOptions = {}): Promise<Storage> {
-  if (url.startsWith('file:')) return (await import('./fs.ts')).openFolder(url.slice('file:'.length), options)
+  if (url.startsWith('file:')) return (await import('./fs.ts')).openFolder(folderOf(url), options)
   throw new Error(`STORAGE_URL "${url}" must be file:FOLDER`)
 }
 

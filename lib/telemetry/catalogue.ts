@@ -75,6 +75,12 @@ export const metrics = {
     labels: { outcome: ['accepted', 'rejected', 'shed'] },
     in: ['web'],
   },
+  tintype_photos_not_stored_total: {
+    kind: 'counter',
+    help: 'Of the uploads shed, those that storage or queue could not take: a full disk, no descriptors. The others were too many.',
+    labels: {},
+    in: ['web'],
+  },
   tintype_photo_seconds: {
     kind: 'histogram',
     help: 'Last byte of the upload received to durable thumbnail: the promise’s own clock.',
@@ -204,21 +210,33 @@ export const metrics = {
   },
   tintype_disk_free_bytes: {
     kind: 'gauge',
-    help: 'Free for us on the file system of the data folder.',
+    help: 'Free for us on the fullest file system of those that hold data and photos.',
     labels: {},
     in: ['web', 'converter', 'logs'],
   },
   tintype_disk_size_bytes: {
     kind: 'gauge',
-    help: 'Size of the file system of the data folder.',
+    help: 'Size of the fullest file system of those that hold data and photos.',
     labels: {},
     in: ['web', 'converter', 'logs'],
   },
   tintype_disk_free_files: {
     kind: 'gauge',
-    help: 'Files (inodes) that the file system of the data folder can still take.',
+    help: 'Files (inodes) that the fullest file system can still take.',
     labels: {},
     in: ['web', 'converter', 'logs'],
+  },
+  tintype_descriptors_used_ratio: {
+    kind: 'gauge',
+    help: 'Share of the file descriptors that this process may open which are open; 1 when none can be opened.',
+    labels: {},
+    in: ['web', 'converter'],
+  },
+  tintype_clock_seconds: {
+    kind: 'gauge',
+    help: 'The clock of this machine at the scrape; against the sample’s own time it tells of skew.',
+    labels: {},
+    in: ['web', 'converter'],
   },
   tintype_build_info: {
     kind: 'gauge',

@@ -5,7 +5,7 @@ import { createMetrics } from './metrics.ts'
 
 test('between two scrapes the machine’s processor time grows, and the disk has a size and room', async () => {
   const metrics = createMetrics('web', 'test')
-  watchMachine(metrics, await temporaryFolder())
+  watchMachine(metrics, [await temporaryFolder()])
   await metrics.render(undefined)
   const burn = performance.now()
   while (performance.now() - burn < 50) Math.sqrt(burn)
@@ -18,6 +18,7 @@ test('between two scrapes the machine’s processor time grows, and the disk has
         ?.split(' ')[1],
     )
   expect(value('tintype_machine_cpu_seconds_total{mode="busy"}')).toBeGreaterThan(0)
+  expect(value('tintype_descriptors_used_ratio')).toBeGreaterThan(0)
   expect(value('tintype_disk_free_bytes')).toBeGreaterThan(0)
   expect(value('tintype_disk_size_bytes')).toBeGreaterThan(value('tintype_disk_free_bytes'))
 })

@@ -1,10 +1,14 @@
-import { readFile, statfs } from 'node:fs/promises'
+import type { StatsFs } from 'node:fs'
+import { readdir, readFile, statfs } from 'node:fs/promises'
 import { cpus } from 'node:os'
 import { pressures } from './catalogue.ts'
 import type { Metrics } from './metrics.ts'
 
-/** What this process shares with everyone on its machine, read at each scrape: processors, pressure, the disk of `folder`. */
-export function watchMachine(metrics: Metrics, folder: string): void {
+/**
+ * What this process shares with everyone on its machine, and what the machine lets it have, read at each scrape:
+ * processors, pressure, descriptors, the clock, and the room for what `folders` hold.
+ */
+export function watchMachine(metrics: Metrics, folders: readonly string[]): void {
   const grow = counterOf()
   metrics.onScrape(async () => {
     for (const [mode, seconds] of Object.entries(cpuSeconds()))
@@ -17,18 +21,37 @@ export function watchMachine(metrics: Metrics, folder: string): void {
         metrics.increment('tintype_machine_pressure_seconds_total', { resource }, by),
       )
     }
+    metrics.set('tintype_descriptors_used_ratio', {}, await descriptorsUsed())
+    metrics.set('tintype_clock_seconds', {}, Date.now() / 1000)
   })
-  watchDisk(metrics, folder)
+  watchDisk(metrics, folders)
 }
 
-/** The room of the file system that `folder` is on, read at each scrape. */
-export function watchDisk(metrics: Metrics, folder: string): void {
+/** The room of the fullest file system of those that `folders` are on, read at each scrape. */
+export function watchDisk(metrics: Metrics, folders: readonly string[]): void {
   metrics.onScrape(async () => {
-    const disk = await statfs(folder)
+    const disk = fullest(await Promise.all(folders.map(folder => statfs(folder))))
     metrics.set('tintype_disk_free_bytes', {}, disk.bavail * disk.bsize)
     metrics.set('tintype_disk_size_bytes', {}, disk.blocks * disk.bsize)
     metrics.set('tintype_disk_free_files', {}, disk.ffree)
   })
+}
+
+const fullest = (disks: StatsFs[]): StatsFs =>
+  disks.reduce((a, b) => (a.bavail * b.blocks <= b.bavail * a.blocks ? a : b))
+
+/** prom-client reads the limit only once, and neither number when no file can be opened any more: that is 1. */
+async function descriptorsUsed(): Promise<number> {
+  try {
+    const [open, limits] = await Promise.all([
+      readdir('/proc/self/fd'),
+      readFile('/proc/self/limits', 'utf8'),
+    ])
+    const limit = Number(/^Max open files +(\d+)/m.exec(limits)?.[1] ?? Number.POSITIVE_INFINITY)
+    return Math.min(1, open.length / limit)
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'EMFILE' ? 1 : 0
+  }
 }
 
 /** Turns totals since the machine's boot into counters since ours: a value that went back adds nothing. */

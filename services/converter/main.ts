@@ -2,7 +2,7 @@ import { readConfig } from '@tintype/lib/config.ts'
 import { adminApp, listen } from '@tintype/lib/http.ts'
 import { open as openQueue, queueUrl } from '@tintype/lib/queue/index.ts'
 import { type Running, run } from '@tintype/lib/run.ts'
-import { open as openStorage, storageUrl } from '@tintype/lib/storage/index.ts'
+import { folderOf, open as openStorage, storageUrl } from '@tintype/lib/storage/index.ts'
 import { openLog } from '@tintype/lib/telemetry/log.ts'
 import { watchMachine } from '@tintype/lib/telemetry/machine.ts'
 import { createMetrics } from '@tintype/lib/telemetry/metrics.ts'
@@ -52,7 +52,7 @@ async function start(): Promise<Running> {
       bounds: { deadlineMs: config.CONVERT_SECONDS * 1000, memoryBytes: config.CHILD_MEMORY_BYTES },
     },
   )
-  watchMachine(metrics, config.DATA_DIR)
+  watchMachine(metrics, [config.DATA_DIR, folderOf(at)])
   const ready = () => worker.missing()
   const admin = await listen(
     adminApp({ metrics, log, ready }),

@@ -18,7 +18,7 @@ export async function serve(config: Config): Promise<Running> {
   const release = ownFolder(folders.streams)
   if (release === 'taken') throw new Error(`another log server owns ${folders.streams}`)
   const metrics = createMetrics('logs', version)
-  watchDisk(metrics, config.DATA_DIR)
+  watchDisk(metrics, [config.DATA_DIR])
   const journal = openJournal(folders.streams)
   const token = secret('INGEST_TOKEN', config.INGEST_TOKEN, config.DATA_DIR)
   let url: string | undefined

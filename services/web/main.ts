@@ -3,7 +3,7 @@ import { adminApp, listen } from '@tintype/lib/http.ts'
 import { open as openQueue, queueUrl } from '@tintype/lib/queue/index.ts'
 import { type Running, run } from '@tintype/lib/run.ts'
 import { secret } from '@tintype/lib/secrets.ts'
-import { open as openStorage, storageUrl } from '@tintype/lib/storage/index.ts'
+import { folderOf, open as openStorage, storageUrl } from '@tintype/lib/storage/index.ts'
 import { logVariables, openLog } from '@tintype/lib/telemetry/log.ts'
 import { watchMachine } from '@tintype/lib/telemetry/machine.ts'
 import { createMetrics } from '@tintype/lib/telemetry/metrics.ts'
@@ -39,7 +39,8 @@ async function start(): Promise<Running> {
   const log = openLog('web', config)
   const metrics = createMetrics('web', version)
   const queue = await openQueue(queueUrl(config.QUEUE_URL, config.DATA_DIR))
-  const storage = await openStorage(storageUrl(config.STORAGE_URL, config.DATA_DIR), {
+  const at = storageUrl(config.STORAGE_URL, config.DATA_DIR)
+  const storage = await openStorage(at, {
     observe: observeStorage(metrics, log),
   })
   const draining = new AbortController()
@@ -61,7 +62,7 @@ async function start(): Promise<Running> {
     stopped: stopped.signal,
   })
   showQueue(web)
-  watchMachine(metrics, config.DATA_DIR)
+  watchMachine(metrics, [config.DATA_DIR, folderOf(at)])
   const listening = await serve(web, config.HOST, config.WEB_PORT)
   const admin = await listen(
     adminApp({ metrics, log, ready: readiness(web) }),

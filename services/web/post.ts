@@ -82,17 +82,20 @@ export function refused(web: Web): ErrorRequestHandler {
     if (problem === undefined) return next(error)
     const outcome = problem.status < 500 ? 'rejected' : 'shed'
     web.metrics.increment('tintype_photos_total', { outcome })
+    if (problem.type.endsWith(notStored)) web.metrics.increment('tintype_photos_not_stored_total', {})
     web.log.info(`photo.${outcome}`, { type: problem.type, status: problem.status }, session)
     dropRest(request)
     next(problem)
   }
 }
 
+const notStored = 'not-stored'
+
 /** Storage or queue cannot take it now: a full disk, no descriptors, an engine that is away. Undefined for a bug. */
 function ours(web: Web, error: unknown, session: string): Problem | undefined {
   if (!hasSystemCode(error)) return undefined
   web.log.error('photo.not-stored', { error: describe(error) }, session)
-  return new Problem(503, 'not-stored', 'The photo could not be stored just now. Try again in 10 s.', {
+  return new Problem(503, notStored, 'The photo could not be stored just now. Try again in 10 s.', {
     headers: { 'Retry-After': '10' },
   })
 }

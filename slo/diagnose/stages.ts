@@ -34,16 +34,19 @@ const atLeast = (...seconds: (number | null)[]): number | null => {
 /** What a request that fails costs a person: the patience of the probe. */
 const failedSeconds = 5
 
-/** The share of uploads that end in an error of ours; refusals for load are the queue's. */
-function failed(view: View): number {
+/** The shares of uploads that were refused for load, which is the queue's, and that ended in another error of ours. */
+function refused(view: View): { forLoad: number; failed: number } {
   const rate = (status: RegExp) =>
     view.rate('http_server_request_duration_seconds_count', {
       http_route: '/photos',
       http_request_method: 'POST',
       http_response_status_code: status,
     }) ?? 0
-  const errors = rate(/^5/) - (view.rate('tintype_photos_total', { outcome: 'shed' }) ?? 0)
-  return errors <= 0 ? 0 : errors / rate(/./)
+  const forLoad =
+    (view.rate('tintype_photos_total', { outcome: 'shed' }) ?? 0) -
+    (view.rate('tintype_photos_not_stored_total') ?? 0)
+  const share = (count: number) => (count <= 0 ? 0 : Math.min(1, count / rate(/./)))
+  return { forLoad: share(forLoad), failed: share(rate(/^5/) - forLoad) }
 }
 
 const reach = (view: View): number =>
@@ -59,7 +62,7 @@ export const readings: readonly Reading[] = [
     seconds: view => {
       const own = stageMean(view, 'receive') ?? view.gauge('tintype_probe_seconds', { phase: 'processing' })
       const unseen = view.gauge('nodejs_eventloop_lag_p99_seconds', { job: 'web' }) ?? 0
-      return own === null ? null : own + unseen + reach(view) + failedSeconds * failed(view)
+      return own === null ? null : own + unseen + reach(view) + failedSeconds * refused(view).failed
     },
     floorSeconds: 0.1,
     floorRatio: 1.5,
@@ -67,7 +70,10 @@ export const readings: readonly Reading[] = [
   },
   {
     stage: 'wait',
-    seconds: view => atLeast(stageMean(view, 'wait'), view.gauge('tintype_queue_oldest_seconds')),
+    seconds: view => {
+      const waited = atLeast(stageMean(view, 'wait'), view.gauge('tintype_queue_oldest_seconds'))
+      return waited === null ? null : waited + failedSeconds * refused(view).forLoad
+    },
     floorSeconds: 0.5,
     floorRatio: 2,
     metrics: ['tintype_stage_seconds', 'tintype_queue_oldest_seconds'],

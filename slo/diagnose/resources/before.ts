@@ -1,4 +1,4 @@
-import { diskFull, oldest, phase, type Resource, ratio, slotsBusy, storage, waiting } from './resource.ts'
+import { diskFull, oldest, phase, type Resource, slotsBusy, storage, waiting } from './resource.ts'
 
 /** A queue older than this with a free slot is nobody's work: the poll comes every second. */
 const stalledSeconds = 3
@@ -65,9 +65,8 @@ export const before: readonly Resource[] = [
     kind: 'exhausted',
     stage: 'receive',
     cause: 'descriptors',
-    metric: 'process_open_fds{job="web"}',
-    value: view =>
-      ratio(view.gauge('process_open_fds', { job: 'web' }), view.gauge('process_max_fds', { job: 'web' })),
+    metric: 'tintype_descriptors_used_ratio{job="web"}',
+    value: view => view.gauge('tintype_descriptors_used_ratio', { job: 'web' }),
     lever: 'raise the limit (ulimit -n) and find what is not closed',
   },
   diskFull('receive'),

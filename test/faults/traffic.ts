@@ -1,0 +1,58 @@
+import { type Person, person } from '../client.ts'
+
+/** People who upload at a steady rate, wait for the answer and look at their thumbnail. */
+export type Traffic = {
+  /** Photos a second from now on. */
+  rate: number
+  /** What is uploaded, one after the other. */
+  images: readonly Buffer[]
+  contentType: string
+  stop(): Promise<void>
+}
+
+/** Enough for the people of every drill, few enough for their pictures to fit into memory. */
+const maxUnderWay = 60
+const people = 6
+/** How long a person waits for the answer of an upload, as the page does. */
+const patienceSeconds = 30
+
+/** Open model: a slow service gets no fewer photos. What fails is the service's telemetry to tell, not ours. */
+export function startTraffic(address: string, images: readonly Buffer[], rate: number): Traffic {
+  const crowd = Array.from({ length: people }, () => person(address))
+  const stopping = new AbortController()
+  const underWay = new Set<Promise<void>>()
+  const traffic: Traffic = { rate, images, contentType: 'image/jpeg', stop }
+  let sent = 0
+
+  const next = () => {
+    if (stopping.signal.aborted) return
+    const someone = crowd[sent % people] as Person
+    const image = traffic.images[sent % traffic.images.length] as Buffer
+    sent++
+    if (traffic.rate > 0 && underWay.size < maxUnderWay) {
+      const visit = upload(someone, image, traffic.contentType, stopping.signal)
+        .catch(() => {})
+        .finally(() => underWay.delete(visit))
+      underWay.add(visit)
+    }
+    timer = setTimeout(next, 1000 / (traffic.rate || 1))
+  }
+  let timer = setTimeout(next)
+
+  async function stop(): Promise<void> {
+    clearTimeout(timer)
+    stopping.abort()
+    await Promise.all(underWay)
+  }
+  return traffic
+}
+
+async function upload(someone: Person, image: Buffer, type: string, signal: AbortSignal): Promise<void> {
+  const headers = { 'Content-Type': type, Prefer: `wait=${patienceSeconds}` }
+  const body = new Uint8Array(image)
+  const answer = await someone.request('/photos', { method: 'POST', headers, body, signal })
+  const { links } = (await answer.json()) as { links?: { thumbnail?: string } }
+  if (!answer.ok || !links?.thumbnail) return
+  const thumbnail = await someone.request(links.thumbnail, { signal })
+  await thumbnail.arrayBuffer()
+}

@@ -1,10 +1,14 @@
 import { timingSafeEqual } from 'node:crypto'
 import { createApp, finish, Problem } from '@tintype/lib/http.ts'
+import { openPages } from '@tintype/lib/page/pages.ts'
 import { isStream, maxBatchBytes, sourceOf } from '@tintype/lib/telemetry/entry.ts'
 import type { Log } from '@tintype/lib/telemetry/log.ts'
 import type { Metrics } from '@tintype/lib/telemetry/metrics.ts'
 import type { Express, Request } from 'express'
 import type { Appended, Journal } from './journal.ts'
+import type { Reader } from './read.ts'
+import type { Story } from './story.ts'
+import { isKey } from './timeline.ts'
 
 /** A shipper's batch, and room for what it says of lines that it could not read. */
 const maxBodyBytes = 2 * maxBatchBytes
@@ -18,14 +22,50 @@ type Options = {
   metrics: Metrics
   /** The shippers' secret; empty: only this machine may ship. */
   token: string
+  reader: Reader
 }
 
 /** Ingest, and what people read. */
-export function createLogsApp(options: Options): Express {
+export async function createLogsApp(options: Options): Promise<Express> {
   const app = createApp(options)
   addIngest(app, options)
+  await addReading(app, options.reader)
   finish(app, options)
   return app
+}
+
+async function addReading(app: Express, reader: Reader): Promise<void> {
+  const pages = await openPages(`${import.meta.dirname}/page`)
+  app.use(pages.assets)
+  app.get('/', pages.html('index.html'))
+
+  const story = async ({ key, day }: { key?: unknown; day?: unknown }): Promise<Story> => {
+    if (typeof key !== 'string' || !isKey(key))
+      throw new Problem(400, 'bad-key', 'key is a session, a photo or a trace, as entries carry it.')
+    if (day !== undefined && !/^\d{4}-\d\d-\d\d$/.test(String(day)))
+      throw new Problem(400, 'bad-day', 'day is a UTC day: YYYY-MM-DD.')
+    return notBusy(await reader.story(key, day === undefined ? undefined : String(day)))
+  }
+  app.get('/timeline.json', async (request, response) => {
+    response.set('Cache-Control', 'no-store').json(await story(request.query))
+  })
+  app.get('/timeline.ndjson', async (request, response) => {
+    const { key, entries } = await story(request.query)
+    response
+      .set({
+        'Content-Type': 'application/x-ndjson',
+        'Content-Disposition': `attachment; filename="${key}.ndjson"`,
+      })
+      .send(entries.map(entry => `${JSON.stringify(entry)}\n`).join(''))
+  })
+  app.get('/sizing.json', async (_request, response) => {
+    response.set('Cache-Control', 'no-store').json(notBusy(await reader.sizing()))
+  })
+}
+
+function notBusy<T>(answer: T | 'busy'): T {
+  if (answer === 'busy') throw busy('Too many look-ups at once.')
+  return answer
 }
 
 function addIngest(app: Express, { journal, log, metrics, token }: Options): void {
@@ -77,7 +117,7 @@ function addIngest(app: Express, { journal, log, metrics, token }: Options): voi
 }
 
 const busy = (detail: string): Problem =>
-  new Problem(503, 'busy', `${detail} Send the batch again.`, {
+  new Problem(503, 'busy', `${detail} Try again.`, {
     headers: { 'Retry-After': String(retryAfterSeconds) },
   })
 

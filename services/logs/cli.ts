@@ -5,6 +5,7 @@ import { type Folders, publish } from './daily.ts'
 import { waitForHeld, waitForShippersMs } from './held.ts'
 import { type Estimate, sizing } from './sizing.ts'
 import { dayMs, dayOf } from './stamp.ts'
+import { storyOf } from './story.ts'
 import { type Entry, isKey, serviceOf, timeline, timeOf } from './timeline.ts'
 import { isSound, verify } from './verify.ts'
 
@@ -50,11 +51,21 @@ export function showTimeline(folders: Folders, key: string | undefined, day?: st
       text: 'timeline needs --session, --photo or --trace: the id as entries carry it\n',
       code: 2,
     }
-  const found = timeline(folders, key, day)
-  const text = `${found.entries.map(line).join('\n')}${found.cut ? '\n… and more' : ''}`
-  return found.entries.length > 0
-    ? { data: found, text: `${text}\n`, code: 0 }
-    : { data: found, text: `No entry names ${key}.\n`, code: 2 }
+  const story = storyOf(timeline(folders, key, day))
+  if (story.entries.length === 0) return { data: story, text: `No entry names ${key}.\n`, code: 2 }
+  const gapBefore = new Map(story.gaps.map(({ fromMs, toMs }) => [toMs, toMs - fromMs]))
+  const lines = story.entries.flatMap(entry => {
+    const gapMs = gapBefore.get(Date.parse(timeOf(entry)))
+    gapBefore.delete(Date.parse(timeOf(entry)))
+    return gapMs === undefined ? [line(entry)] : [`    … ${(gapMs / 1000).toFixed(0)} s`, line(entry)]
+  })
+  const byPhoto = Map.groupBy(story.stages, ({ photo }) => photo)
+  for (const [photo, stages] of byPhoto)
+    lines.push(
+      `${photo}: ${stages.map(({ stage, fromMs, toMs }) => `${stage} ${((toMs - fromMs) / 1000).toFixed(3)} s`).join(' · ')}`,
+    )
+  if (story.cut) lines.push('… and more: choose a --day')
+  return { data: story, text: `${lines.join('\n')}\n`, code: 0 }
 }
 
 function line(entry: Entry): string {

@@ -10,6 +10,7 @@ import { createLogsApp } from './app.ts'
 import type { Config } from './config.ts'
 import { foldersIn } from './daily.ts'
 import { openJournal } from './journal.ts'
+import { openReader } from './read.ts'
 import { publishWhenDue } from './schedule.ts'
 
 /** The log server: takes entries, publishes each day when it is over, and shows them. */
@@ -24,7 +25,7 @@ export async function serve(config: Config): Promise<Running> {
   let url: string | undefined
   // Its own entries come in by the same door as all others.
   const log = openLog('logs', config, () => url)
-  const app = createLogsApp({ journal, log, metrics, token })
+  const app = await createLogsApp({ journal, log, metrics, token, reader: openReader(folders) })
   const listening = await listen(app, config.HOST, config.LOGS_PORT)
   url = listening.url
   const admin = await listen(

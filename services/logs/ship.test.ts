@@ -10,6 +10,7 @@ import { temporaryFolder, until } from '../../test/support.ts'
 import { createLogsApp } from './app.ts'
 import { countLines, lines, readJournals } from './fixture.ts'
 import { openJournal } from './journal.ts'
+import { openReader } from './read.ts'
 
 const token = 'secret-of-the-shippers'
 
@@ -18,7 +19,9 @@ async function startServer(folder: string, { host = '127.0.0.1', port = 0, secre
   const journal = openJournal(folder)
   const quiet = createLog({ service: 'logs', instance: '0', level: 'error' })
   const metrics = createMetrics('logs', '0')
-  const listening = await listen(createLogsApp({ journal, log: quiet, metrics, token: secret }), host, port)
+  const reader = openReader({ streams: folder, days: join(folder, 'days'), journals: folder })
+  const app = await createLogsApp({ journal, log: quiet, metrics, token: secret, reader })
+  const listening = await listen(app, host, port)
   let stopped = false
   const stop = async () => {
     if (stopped) return

@@ -1,0 +1,97 @@
+import { svg } from '@tintype/lib/page/browser/dom.ts'
+import { duration } from '@tintype/lib/page/browser/language.ts'
+import { type Entry, type Story, serviceOf, timeOf } from './api.ts'
+import { type Axis, axisOf } from './axis.ts'
+import { words } from './words.ts'
+
+const laneHeight = 28
+const photoHeight = 14
+const tickHeight = 24
+/** More photos than these are told by the entries only. */
+const maxPhotos = 24
+const minTickGap = 90
+
+/** Lanes of entries by service, bars of stages by photo, quiet times shaded; `select` is called with a clicked entry. */
+export function drawStory(story: Story, width: number, select: (entry: Entry) => void): SVGElement {
+  const labels = width < 600 ? 84 : 120
+  const photos = [...new Set(story.stages.map(({ photo }) => photo))].slice(0, maxPhotos)
+  const times = [...story.entries.map(timeOf), ...story.stages.map(({ fromMs }) => fromMs)]
+  const axis = axisOf(Math.min(...times), Math.max(...times), story.gaps, width - labels - 12)
+  const lanesBottom = story.services.length * laneHeight
+  const bottom = lanesBottom + photos.length * photoHeight
+  const laneOf = new Map(story.services.map((service, i) => [service, i * laneHeight + laneHeight / 2]))
+  return svg(
+    'svg',
+    { viewBox: `0 0 ${width} ${bottom + tickHeight}`, role: 'img', 'aria-label': words.chart },
+    ...story.services.map(service =>
+      svg('text', { x: 0, y: (laneOf.get(service) ?? 0) + 4 }, shorten(service, labels)),
+    ),
+    svg(
+      'g',
+      { transform: `translate(${labels} 0)` },
+      ...axis.gaps.flatMap(gap => [
+        svg(
+          'rect',
+          { class: 'gap', x: gap.x, y: 0, width: gap.width, height: bottom },
+          title(words.pause(duration((gap.toMs - gap.fromMs) / 1000))),
+        ),
+      ]),
+      ...[...laneOf.values()].map(y =>
+        svg('line', { class: 'lane', x1: 0, x2: axis.x(Math.max(...times)), y1: y, y2: y }),
+      ),
+      ...story.stages.flatMap(bar => {
+        const row = photos.indexOf(bar.photo)
+        const x = axis.x(bar.fromMs)
+        const seconds = (bar.toMs - bar.fromMs) / 1000
+        if (row < 0) return []
+        return svg(
+          'rect',
+          {
+            class: 'bar',
+            'data-stage': bar.stage,
+            x,
+            y: lanesBottom + row * photoHeight + 2,
+            width: Math.max(1.5, axis.x(bar.toMs) - x),
+            height: photoHeight - 4,
+          },
+          title(`${bar.stage} ${duration(seconds)}`),
+        )
+      }),
+      ...story.entries.map(entry =>
+        mark(entry, axis.x(timeOf(entry)), laneOf.get(serviceOf(entry)) ?? 0, select),
+      ),
+      ...ticks(axis).map(({ ms, x }) =>
+        svg(
+          'text',
+          { x, y: bottom + 18, 'text-anchor': x > width - labels - 60 ? 'end' : 'start' },
+          clock(ms),
+        ),
+      ),
+    ),
+  )
+}
+
+/** A shape for each level, so that colour is not needed to tell them apart. */
+function mark(entry: Entry, x: number, y: number, select: (entry: Entry) => void): SVGElement {
+  const { level, event } = entry.payload
+  const common = { class: 'mark', 'data-level': level, click: () => select(entry) }
+  const name = title(`${clock(timeOf(entry))} ${event}`)
+  if (level === 'warn') return svg('path', { ...common, d: `M${x} ${y - 7}l7 12h-14z` }, name)
+  if (level === 'error') return svg('path', { ...common, d: `M${x - 6} ${y - 6}h12v12h-12z` }, name)
+  return svg('circle', { ...common, cx: x, cy: y, r: level === 'debug' ? 3.5 : 5 }, name)
+}
+
+/** Those times that do not overlap. */
+function ticks({ ticks }: Axis): Axis['ticks'] {
+  let last = Number.NEGATIVE_INFINITY
+  return ticks.filter(({ x }) => {
+    if (x - last < minTickGap) return false
+    last = x
+    return true
+  })
+}
+
+const title = (text: string) => svg('title', {}, text)
+const shorten = (text: string, width: number) =>
+  text.length * 7 > width ? `${text.slice(0, width / 7 - 1)}…` : text
+export const clock = (ms: number): string => new Date(ms).toISOString().slice(11, 23)

@@ -1,0 +1,90 @@
+import { find, h } from '@tintype/lib/page/browser/dom.ts'
+import { duration, translate } from '@tintype/lib/page/browser/language.ts'
+import { themeChoice } from '@tintype/lib/page/browser/theme.ts'
+import { type Entry, getJson, type Sizing, type Story, timeOf } from './api.ts'
+import { drawStory } from './chart.ts'
+import { anchorOf, listEntries } from './entries.ts'
+import { showSizing } from './sizing.ts'
+import { words } from './words.ts'
+
+const lead = find('#lead')
+const chart = find('#chart')
+const tools = find('#tools')
+const entries = find('#entries')
+const input = find<HTMLInputElement>('#ask input')
+
+translate(words)
+find('#theme').append(themeChoice())
+input.placeholder = words.placeholder
+
+// A look-up is its address: it can be kept, sent and gone back from.
+const key = new URLSearchParams(location.search).get('key')?.trim() ?? ''
+input.value = key
+if (key) void search(key)
+else {
+  lead.textContent = words.hint
+  input.focus()
+}
+void getJson<Sizing>('/sizing.json').then(
+  sizing => showSizing(sizing, find('#forecast'), find('#days')),
+  error => find('#forecast').append(words.failed(error.message)),
+)
+
+async function search(key: string): Promise<void> {
+  lead.textContent = words.searching
+  document.title = `${key} · Tintype`
+  try {
+    show(await getJson<Story>(`/timeline.json?key=${encodeURIComponent(key)}`))
+  } catch (error) {
+    lead.textContent = words.failed((error as Error).message)
+  }
+}
+
+function show(story: Story): void {
+  lead.textContent = sentence(story)
+  if (story.entries.length === 0) return
+  const draw = () =>
+    chart.replaceChildren(drawStory(story, Math.max(320, chart.clientWidth), open), legend(story))
+  chart.hidden = false
+  new ResizeObserver(draw).observe(chart)
+  tools.hidden = false
+  tools.replaceChildren(
+    h(
+      'a',
+      { class: 'button', href: `/timeline.ndjson?key=${encodeURIComponent(story.key)}` },
+      words.download,
+    ),
+  )
+  entries.replaceChildren(...listEntries(story))
+}
+
+function sentence({ key, entries, services, stages, cut }: Story): string {
+  const [first, last] = [entries[0], entries.at(-1)]
+  if (!first || !last) return words.none(key)
+  const photos = new Set(stages.map(({ photo }) => photo)).size
+  const troubles = entries.filter(
+    ({ payload }) => payload.level === 'warn' || payload.level === 'error',
+  ).length
+  const took = duration((timeOf(last) - timeOf(first)) / 1000)
+  return [
+    words.found(entries.length, services.length, photos, took),
+    ...(troubles ? [words.troubles(troubles)] : []),
+    ...(cut ? [words.cut] : []),
+  ].join('')
+}
+
+function legend({ stages }: Story): HTMLElement {
+  const names = [...new Set(stages.map(({ stage }) => stage))]
+  return h(
+    'figcaption',
+    { class: 'row small soft' },
+    ...names.map(stage => h('span', {}, h('span', { class: 'swatch', 'data-stage': stage }), stage)),
+  )
+}
+
+function open(entry: Entry): void {
+  const details = find<HTMLDetailsElement>(`[id="${anchorOf(entry)}"]`)
+  details.open = true
+  details.scrollIntoView({ block: 'center' })
+  details.querySelector('summary')?.focus()
+}

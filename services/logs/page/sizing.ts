@@ -1,0 +1,91 @@
+import { h } from '@tintype/lib/page/browser/dom.ts'
+import { language } from '@tintype/lib/page/browser/language.ts'
+import type { Sizing } from './api.ts'
+import { words } from './words.ts'
+
+const number = new Intl.NumberFormat(language)
+const bytes = (value: number): string =>
+  new Intl.NumberFormat(language, {
+    notation: 'compact',
+    style: 'unit',
+    unit: 'byte',
+    unitDisplay: 'narrow',
+    maximumSignificantDigits: 3,
+  }).format(value)
+const barWidthRem = 14
+const topEvents = 12
+
+/** The forecast as a sentence, the days as bars by service, and the same as a table. */
+export function showSizing(sizing: Sizing, forecast: HTMLElement, into: HTMLElement): void {
+  forecast.textContent = sentence(sizing)
+  const newest = sizing.days.at(-1)
+  into.replaceChildren()
+  if (!newest) return
+  const largest = Math.max(...sizing.days.map(day => day.bytes))
+  const rows = sizing.days.map(day =>
+    h(
+      'tr',
+      {},
+      h('th', { scope: 'row' }, day.day),
+      h('td', {}, bars(day.services, largest)),
+      h('td', { class: 'number' }, bytes(day.bytes)),
+      h('td', { class: 'number' }, number.format(day.entries)),
+      h('td', { class: 'number' }, `${bytes(day.sessions.p50)}, ${bytes(day.sessions.p99)}`),
+    ),
+  )
+  const events = Object.entries(newest.events).slice(0, topEvents)
+  into.append(
+    h(
+      'div',
+      { class: 'wide' },
+      table([words.day, words.byService, words.size, words.entries, words.perSession], rows),
+    ),
+    h(
+      'details',
+      { class: 'small' },
+      h('summary', {}, words.byEvent(newest.day)),
+      table(
+        [words.event, words.size, words.entries],
+        events.map(([event, count]) =>
+          h(
+            'tr',
+            {},
+            h('td', {}, event),
+            h('td', { class: 'number' }, bytes(count.bytes)),
+            h('td', { class: 'number' }, number.format(count.entries)),
+          ),
+        ),
+      ),
+    ),
+  )
+}
+
+function sentence({ days, bytesPerDay, freeBytes, daysUntilFull, compressionRatio }: Sizing): string {
+  if (days.length === 0) return words.noDays
+  const each = (value: number | null) => (value === null ? words.overHorizon : number.format(value))
+  const { low, likely, high } = daysUntilFull
+  const until = low === high ? each(likely) : words.range(each(likely), each(low), each(high))
+  const first =
+    bytesPerDay === null ? words.noForecast : words.forecast(bytes(bytesPerDay), bytes(freeBytes), until)
+  return compressionRatio === null
+    ? first
+    : first + words.compresses(number.format(Math.round(compressionRatio * 10) / 10))
+}
+
+function bars(services: Sizing['days'][number]['services'], largest: number): HTMLElement {
+  const parts = Object.entries(services).map(([service, count]) => {
+    const bar = h('span', {
+      class: 'size',
+      'data-service': service,
+      title: `${service} ${bytes(count.bytes)}`,
+    })
+    bar.style.width = `${(barWidthRem * count.bytes) / largest}rem`
+    return bar
+  })
+  return h('span', { class: 'sizes' }, ...parts)
+}
+
+function table(columns: string[], rows: HTMLElement[]): HTMLElement {
+  const head = columns.map(column => h('th', { scope: 'col' }, column))
+  return h('table', {}, h('thead', {}, h('tr', {}, ...head)), h('tbody', {}, ...rows))
+}

@@ -1,0 +1,59 @@
+/** A thread of its own for one look-up: reading a day's files must not keep ingest waiting. */
+import { parentPort, Worker, workerData } from 'node:worker_threads'
+import type { Folders } from './daily.ts'
+import { type Sizing, sizing } from './sizing.ts'
+import { dayOf } from './stamp.ts'
+import { type Story, storyOf } from './story.ts'
+import { timeline } from './timeline.ts'
+
+type Question = { folders: Folders } & (
+  | { ask: 'timeline'; key: string; day: string | undefined }
+  | { ask: 'sizing' }
+)
+
+/** Look-ups at once; further ones wait for their turn. */
+const maxAtOnce = 2
+/** More is a page that is reloaded in anger. */
+const maxWaiting = 32
+
+/** Answers questions about the logs in threads; 'busy' when too many wait. */
+export function openReader(folders: Folders) {
+  const waiting: (() => void)[] = []
+  let running = 0
+
+  const ask = async (question: Question): Promise<unknown | 'busy'> => {
+    if (waiting.length >= maxWaiting) return 'busy'
+    if (running >= maxAtOnce) await new Promise<void>(resolve => waiting.push(resolve))
+    running++
+    try {
+      return await answerOf(question)
+    } finally {
+      running--
+      waiting.shift()?.()
+    }
+  }
+  return {
+    story: (key: string, day?: string) =>
+      ask({ folders, ask: 'timeline', key, day }) as Promise<Story | 'busy'>,
+    sizing: () => ask({ folders, ask: 'sizing' }) as Promise<Sizing | 'busy'>,
+  }
+}
+
+export type Reader = ReturnType<typeof openReader>
+
+function answerOf(question: Question): Promise<unknown> {
+  const { promise, resolve, reject } = Promise.withResolvers<unknown>()
+  const worker = new Worker(new URL(import.meta.url), { workerData: { question }, execArgv: [] })
+  worker.once('message', resolve)
+  worker.once('error', reject)
+  worker.once('exit', code => reject(new Error(`the look-up ended with ${code}`)))
+  return promise
+}
+
+const question = (workerData as { question?: Question } | null)?.question
+if (question)
+  parentPort?.postMessage(
+    question.ask === 'sizing'
+      ? sizing(question.folders.days, dayOf(Date.now()))
+      : storyOf(timeline(question.folders, question.key, question.day)),
+  )

@@ -9,7 +9,7 @@ const photoHeight = 14
 const tickHeight = 24
 /** More photos than these are told by the entries only. */
 const maxPhotos = 24
-const minTickGap = 90
+const tickWidth = 90
 
 /** Lanes of entries by service, bars of stages by photo, quiet times shaded; `select` is called with a clicked entry. */
 export function drawStory(story: Story, width: number, select: (entry: Entry) => void): SVGElement {
@@ -81,12 +81,13 @@ function mark(entry: Entry, x: number, y: number, select: (entry: Entry) => void
   return svg('circle', { ...common, cx: x, cy: y, r: level === 'debug' ? 3.5 : 5 }, name)
 }
 
-/** Those times that do not overlap. */
+/** Those times that do not overlap; the last one is written to its left. */
 function ticks({ ticks }: Axis): Axis['ticks'] {
-  let last = Number.NEGATIVE_INFINITY
-  return ticks.filter(({ x }) => {
-    if (x - last < minTickGap) return false
-    last = x
+  let free = Number.NEGATIVE_INFINITY
+  return ticks.filter(({ x }, i) => {
+    const needed = i > 0 && i === ticks.length - 1 ? free + tickWidth : free
+    if (x < needed) return false
+    free = x + tickWidth
     return true
   })
 }

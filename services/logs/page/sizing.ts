@@ -4,14 +4,13 @@ import type { Sizing } from './api.ts'
 import { words } from './words.ts'
 
 const number = new Intl.NumberFormat(language)
-const bytes = (value: number): string =>
-  new Intl.NumberFormat(language, {
-    notation: 'compact',
-    style: 'unit',
-    unit: 'byte',
-    unitDisplay: 'narrow',
-    maximumSignificantDigits: 3,
-  }).format(value)
+const units = ['B', 'kB', 'MB', 'GB', 'TB'] as const
+const short = new Intl.NumberFormat(language, { maximumSignificantDigits: 3 })
+/** In powers of ten, as disks are sold: Intl's own compact bytes say `77BB`. */
+function bytes(value: number): string {
+  const power = value < 1 ? 0 : Math.min(units.length - 1, Math.floor(Math.log10(value) / 3))
+  return `${short.format(value / 1000 ** power)} ${units[power]}`
+}
 const barWidthRem = 14
 const topEvents = 12
 

@@ -38,7 +38,7 @@ describe('the storage folder', () => {
        import { openFolder } from '${join(import.meta.dirname, 'fs.ts')}'
        const storage = await openFolder('${folder}/storage')
        const body = new Readable({ read() {} })
-       body.push('half')
+       body.push(Buffer.alloc(1024 * 1024))
        void storage.put('a', body)
        setInterval(() => {}, 1000)`,
     )
@@ -53,7 +53,7 @@ describe('the storage folder', () => {
       const sizes = await Promise.all(
         names.map(name => fs.stat(join(temporary, name)).then(stat => stat.size)),
       )
-      return sizes.filter(size => size === 4).length
+      return sizes.filter(size => size > 0).length
     }
     const victim = upload()
     const survivor = upload()

@@ -1,8 +1,11 @@
-import type { StatsFs } from 'node:fs'
 import { readdir, readFile, statfs } from 'node:fs/promises'
 import { cpus } from 'node:os'
 import { pressures } from './catalogue.ts'
 import type { Metrics } from './metrics.ts'
+
+type Disk = { bavail: number; blocks: number; bsize: number; ffree: number }
+
+const unknownDisk: Disk = { bavail: Number.NaN, blocks: Number.NaN, bsize: 1, ffree: Number.NaN }
 
 /**
  * What this process shares with everyone on its machine, and what the machine lets it have, read at each scrape:
@@ -30,14 +33,16 @@ export function watchMachine(metrics: Metrics, folders: readonly string[]): void
 /** The room of the fullest file system of those that `folders` are on, read at each scrape. */
 export function watchDisk(metrics: Metrics, folders: readonly string[]): void {
   metrics.onScrape(async () => {
-    const disk = fullest(await Promise.all(folders.map(folder => statfs(folder))))
+    // A folder that is gone has no size: not a number, which nobody can take for room.
+    const disks = await Promise.all(folders.map(folder => statfs(folder).catch(() => unknownDisk)))
+    const disk = fullest(disks)
     metrics.set('tintype_disk_free_bytes', {}, disk.bavail * disk.bsize)
     metrics.set('tintype_disk_size_bytes', {}, disk.blocks * disk.bsize)
     metrics.set('tintype_disk_free_files', {}, disk.ffree)
   })
 }
 
-const fullest = (disks: StatsFs[]): StatsFs =>
+const fullest = (disks: readonly Disk[]): Disk =>
   disks.reduce((a, b) => (a.bavail * b.blocks <= b.bavail * a.blocks ? a : b))
 
 /** prom-client reads the limit only once, and neither number when no file can be opened any more: that is 1. */

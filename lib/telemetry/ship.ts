@@ -15,7 +15,7 @@ export type Shipping = {
 }
 
 /** Entries are gathered this long, so that a busy service sends few batches. */
-const gatherMs = 20
+const gatherMs = 200
 const firstBackoffMs = 100
 const maxBackoffMs = 5_000
 /** How often an address that is not known yet is asked for. */

@@ -11,6 +11,7 @@ import { openBook } from './alerts/book.ts'
 import { createNotifier } from './alerts/notifier.ts'
 import { createAdmin } from './live/admin.ts'
 import { createSloApp } from './live/app.ts'
+import { openDiagnosis } from './live/diagnosis.ts'
 import { createHistory } from './live/history.ts'
 import { startStatus } from './live/status.ts'
 import { startWatch } from './live/watch.ts'
@@ -67,9 +68,18 @@ export async function serve(environment: NodeJS.ProcessEnv): Promise<Running> {
   let pages = ''
   const notifier = createNotifier({ book, webhook: config.ALERT_WEBHOOK_URL, pages: () => pages, log })
   const histories = objectives.map(objective => createHistory(objective, source))
-  const watch = startWatch({ histories, source, notifier, book, heartbeat: config.HEARTBEAT_URL, log })
+  const diagnosis = openDiagnosis(
+    {
+      DATA_DIR: dataDir,
+      SCRAPE_SECONDS: String(config.SCRAPE_SECONDS),
+      PROMETHEUS_URL: config.PROMETHEUS_URL,
+    },
+    log,
+  )
+  const heartbeat = config.HEARTBEAT_URL
+  const watch = startWatch({ histories, source, notifier, book, heartbeat, diagnosis, log })
 
-  const app = createSloApp({ metrics, log, watch, source, store, objectives, dataDir })
+  const app = createSloApp({ metrics, log, watch, diagnosis, source, store, objectives, dataDir })
   const listening = await listen(app, config.HOST, config.SLO_PORT)
   pages = listening.url
   const admin = await listen(

@@ -4,11 +4,12 @@ import type { Alert } from './notifier.ts'
 
 const clock = (minute: Minute): string => `${new Date(minute * 60_000).toISOString().slice(11, 16)} UTC`
 
-/** The alerts of one promise that fire now, each with what a person needs who was just woken. */
-export function alertsOf(view: View): Alert[] {
+/** The alerts of one promise that fire now, each with what a person needs who was just woken; `found` by diagnose. */
+export function alertsOf(view: View, found: string | null): Alert[] {
   const firing = view.firings.filter(({ clears }) => clears === null)
   if (firing.length === 0) return []
-  const text = describe(view, Math.min(...firing.map(({ fires }) => fires)))
+  const burning = describe(view, Math.min(...firing.map(({ fires }) => fires)))
+  const text = found ? `${burning} ${found}` : burning
   return firing.map(({ tier, fires }) => ({
     group: view.objective.name,
     name: tier.name,

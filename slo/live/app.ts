@@ -8,6 +8,7 @@ import { maxPlannedMinutes, readPlanned } from '../planned.ts'
 import type { Reader } from '../recorder/schema.ts'
 import type { Objective, Source } from '../source/index.ts'
 import { parseTime, timeFormat, toMinute } from '../time.ts'
+import type { Diagnosis } from './diagnosis.ts'
 import { stagesOf } from './stages.ts'
 import { fitOf, stateOf } from './state.ts'
 import { readStatus } from './status.ts'
@@ -24,12 +25,13 @@ export function createSloApp(options: {
   metrics: Metrics
   log: Log
   watch: Watch
+  diagnosis: Diagnosis
   source: Source
   store: Reader
   objectives: readonly Objective[]
   dataDir: string
 }): Express {
-  const { watch, source, store, objectives, dataDir, log } = options
+  const { watch, diagnosis, source, store, objectives, dataDir, log } = options
   const pages = openPages(fileURLToPath(new URL('../page', import.meta.url)), {
     vendor: {
       uplot: fileURLToPath(import.meta.resolve('uplot/dist/uPlot.esm.js')),
@@ -44,7 +46,10 @@ export function createSloApp(options: {
     response.set('Cache-Control', 'no-store')
     next()
   })
-  app.get('/api/state', (_request, response) => void response.json(stateOf(watch, readPlanned(dataDir))))
+  app.get(
+    '/api/state',
+    (_request, response) => void response.json(stateOf(watch, diagnosis, readPlanned(dataDir))),
+  )
   app.get('/api/stages', (request, response) => {
     const hours = Number(request.query.hours ?? 3)
     if (!(hours >= 1 && hours <= maxHours))

@@ -4,16 +4,19 @@ import type { FitAnswer, ObjectiveState, State } from '../page/api.ts'
 import type { Planned } from '../planned.ts'
 import { judge } from '../sli.ts'
 import type { Minute, Slot } from '../source/index.ts'
+import type { Diagnosis } from './diagnosis.ts'
 import type { View } from './view.ts'
 import type { Watch } from './watch.ts'
 
 /** The day strip is of one day, whatever the objective's window is. */
 const stripMinutes = 1440
 
-export function stateOf(watch: Watch, planned: readonly Planned[]): State {
+export function stateOf(watch: Watch, diagnosis: Diagnosis, planned: readonly Planned[]): State {
+  const found = diagnosis.found(Date.now())
   return {
     at: new Date().toISOString(),
     seenAt: new Date(watch.seenAt()).toISOString(),
+    diagnosis: found && { at: new Date(found.at).toISOString(), text: found.text },
     objectives: watch.views().map(view => objectiveState(view, planned)),
     planned: planned.map(({ id, from, to, reason }) => ({ id, from: time(from), to: time(to), reason })),
   }

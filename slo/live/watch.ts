@@ -6,6 +6,7 @@ import type { Alert, Notifier } from '../alerts/notifier.ts'
 import { alertsOf } from '../alerts/text.ts'
 import { startOf } from '../recorded.ts'
 import type { Minute, Source } from '../source/index.ts'
+import type { Diagnosis } from './diagnosis.ts'
 import type { History } from './history.ts'
 import { type View, viewOf } from './view.ts'
 
@@ -38,9 +39,10 @@ export function startWatch(options: {
   notifier: Notifier
   book: AlertBook
   heartbeat: URL | null
+  diagnosis: Diagnosis
   log: Log
 }): Watch {
-  const { histories, source, notifier, book, heartbeat, log } = options
+  const { histories, source, notifier, book, heartbeat, diagnosis, log } = options
   const stopping = new AbortController()
   let views: View[] = []
   let seenAt = Date.now()
@@ -66,7 +68,10 @@ export function startWatch(options: {
       begun === undefined || begun >= now
         ? []
         : histories.map(({ objective, known }) => viewOf(objective, known(), begun, now))
-    if (views.length > 0) own = views.flatMap(alertsOf)
+    // Its answer comes minutes before the long window lets the alert fire, or not at all: nothing waits for it.
+    if (views.some(burns)) diagnosis.look()
+    const found = diagnosis.found(Date.now())?.text ?? null
+    if (views.length > 0) own = views.flatMap(view => alertsOf(view, found))
     await tell()
     if (heartbeat && seen.every(Boolean)) await beat(heartbeat, log)
   }
@@ -102,6 +107,9 @@ export function startWatch(options: {
     },
   }
 }
+
+/** Begins to burn: in the short window of a tier already as fast as it alerts on. */
+const burns = ({ burns }: View): boolean => burns.some(({ tier, short }) => short >= tier.factor)
 
 async function refresh(history: History, now: Minute, log: Log): Promise<boolean> {
   try {

@@ -3,6 +3,8 @@ export type State = {
   at: string
   /** When measurements last could be read. */
   seenAt: string
+  /** What diagnose said while a budget burns. */
+  diagnosis: { at: string; text: string } | null
   objectives: ObjectiveState[]
   planned: { id: string; from: string; to: string; reason: string }[]
 }

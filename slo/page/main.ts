@@ -25,12 +25,14 @@ function remember(changes: Record<string, string>): void {
   history.replaceState(null, '', address)
 }
 
-function draw({ objectives, at, seenAt, planned }: State): void {
+function draw({ objectives, at, seenAt, diagnosis, planned }: State): void {
   const stale = Date.parse(at) - Date.parse(seenAt) > staleMs
   find('#lead').textContent = lead(objectives)
   const notice = find('#notice')
   notice.hidden = !stale
   notice.textContent = stale ? words.stale(clock(seenAt)) : ''
+  find('#diagnosis').hidden = diagnosis === null
+  find('#diagnosis').textContent = diagnosis ? `${clock(diagnosis.at)}: ${diagnosis.text}` : ''
   drawState(objectives, stale)
   find('#cards').replaceChildren(...objectives.map(card))
   drawDay(objectives)

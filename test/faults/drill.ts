@@ -12,8 +12,8 @@ export type Drill = {
   aside?: boolean
   /** No traffic but the probe's. */
   quiet?: boolean
-  /** Between the fault and the question; for what needs longer to show. */
-  seconds?: number
+  /** Between the fault and the question, in scrapes; for what needs longer to show. */
+  scrapes?: number
   /** Why it cannot be done on this machine; undefined when it can. */
   missing?(): string | undefined
   prepare(lab: Lab): Prepared | Promise<Prepared>

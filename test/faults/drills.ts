@@ -20,6 +20,8 @@ import { slowUploads } from './slow-uploads.ts'
 
 /** What a busy disk adds to each call that waits for it. */
 const slowDisk = 'fsync,fdatasync:delay_enter=600000'
+/** The same for what only storage does: the queue's file is never renamed. */
+const slowFolders = 'rename,mkdir:delay_enter=600000'
 
 export const drills: readonly Drill[] = [
   {
@@ -45,11 +47,11 @@ export const drills: readonly Drill[] = [
     prepare: lab => ({ inject: ({ pid }) => tamper(lab, pid('web'), slowDisk) }),
   },
   {
-    name: 'slow disk under converter',
+    name: 'slow thumbnail store',
     truth: { verdict: 'store', cause: 'disk-latency' },
     aside: true,
     missing: needsPart('strace'),
-    prepare: lab => ({ inject: ({ pid }) => tamper(lab, pid('converter'), slowDisk) }),
+    prepare: lab => ({ inject: ({ pid }) => tamper(lab, pid('converter'), slowFolders) }),
   },
   {
     name: 'storage full',
@@ -82,7 +84,7 @@ export const drills: readonly Drill[] = [
   {
     name: 'one slot hung',
     truth: { verdict: 'convert', cause: 'hung-slot' },
-    seconds: 30,
+    scrapes: 30,
     prepare: lab => ({
       inject: ({ children }) => repeat(lab, 500, () => freeze(lab, Math.min(...children()))),
     }),
@@ -137,7 +139,7 @@ export const drills: readonly Drill[] = [
     name: 'way to web slow',
     truth: { verdict: 'receive', cause: 'network' },
     aside: true,
-    seconds: 36,
+    scrapes: 36,
     async prepare(lab) {
       const port = await freePort()
       const line = await openLine(lab, () => `http://127.0.0.1:${port}`)
@@ -195,7 +197,7 @@ export const drills: readonly Drill[] = [
     missing: needsPart('strace'),
     prepare: lab => ({
       async inject({ tintype, traffic, pid }) {
-        await tamper(lab, pid('converter'), slowDisk)
+        await tamper(lab, pid('converter'), slowFolders)
         slowUploads(lab, tintype.address, traffic)
       },
     }),

@@ -65,7 +65,7 @@ async function* each(tell: (line: string) => void): AsyncGenerator<Finding> {
   for (const drill of chosen) {
     const why = drill.missing?.()
     if (why) tell(`- ${drill.name}: not done, ${why}`)
-    else yield await runDrill(drill, images, keep)
+    else yield await runDrill(drill, images, keep ? { keep } : {})
   }
 }
 

@@ -1,5 +1,5 @@
 # One image for every process: the command says which. The embedded default runs them all by the launcher.
-FROM node:26-bookworm-slim AS build
+FROM node:26.10.0-bookworm-slim AS build
 WORKDIR /app
 COPY package.json package-lock.json .npmrc ./
 COPY lib/package.json lib/
@@ -13,7 +13,7 @@ COPY services services
 COPY slo slo
 COPY tools tools
 
-FROM node:26-bookworm-slim
+FROM node:26.10.0-bookworm-slim
 ENV NODE_ENV=production DATA_DIR=/data HOST=0.0.0.0 ADMIN_HOST=0.0.0.0
 WORKDIR /app
 COPY --from=build /app /app

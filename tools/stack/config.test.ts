@@ -55,6 +55,17 @@ describe('compose.yaml', () => {
     for (const { image } of all) expect(image ?? 'built:here').toMatch(/:(v?\d+\.\d+\.\d+|here)$/)
   })
 
+  test('builds ours on a named version, without what is no part of it', () => {
+    expect([...read('Dockerfile').matchAll(/^FROM (\S+)/gm)].map(([, image]) => image)).toEqual(
+      expect.arrayContaining([expect.stringMatching(/^node:\d+\.\d+\.\d+-/)]),
+    )
+    const copied = [...read('Dockerfile').matchAll(/^COPY (?!--from)(.+) \S+$/gm)].flatMap(([, from = '']) =>
+      from.split(' '),
+    )
+    const ignored = read('.dockerignore').split('\n')
+    expect(copied.filter(from => !existsSync(join(root, from)) || ignored.includes(from))).toEqual([])
+  })
+
   test('publishes nothing beyond this machine', () => {
     for (const port of all.flatMap(({ ports = [] }) => ports)) expect(port).toMatch(/^127\.0\.0\.1:/)
   })

@@ -5,7 +5,6 @@ import { run } from '@tintype/lib/run.ts'
 import { type Answer, publishDay, showSizing, showTimeline, showVerify } from './cli.ts'
 import { used } from './config.ts'
 import { foldersIn } from './daily.ts'
-import { serve } from './serve.ts'
 
 const help = `npm run logs -- VERB [options]
 
@@ -68,6 +67,8 @@ async function answer(verb: string, given: Arguments): Promise<void> {
 const { verb, given } = parse()
 if (given.help || verb === undefined) process.stdout.write(help)
 else if (verb === 'serve') {
+  // Express and what it needs is loaded for the server alone: a publish has its memory for the merge.
+  const { serve } = await import('./serve.ts')
   let graceMs = 0
   await run(
     () => {

@@ -1,0 +1,51 @@
+/** One measurement in a process of its own, so that its CPU and memory are its own: prints one JSON line. */
+
+import { createLog } from '@tintype/lib/telemetry/log.ts'
+import { foldersIn, publish } from '@tintype/logs/daily.ts'
+import { timeline } from '@tintype/logs/timeline.ts'
+import { sessionNumber } from './lines.ts'
+
+const [what, folder = '', argument = ''] = process.argv.slice(2)
+
+async function measurePublish() {
+  const start = performance.now()
+  const manifest = await publish(foldersIn(folder), argument)
+  const seconds = (performance.now() - start) / 1000
+  const { user, system } = process.cpuUsage()
+  const rssMiB = process.resourceUsage().maxRSS / 1024
+  return { entries: manifest?.entries, seconds, cpuSeconds: (user + system) / 1e6, rssMiB }
+}
+
+function measureTimeline() {
+  const folders = foldersIn(folder)
+  return Array.from({ length: 20 }, (_, i) => {
+    const start = performance.now()
+    const { entries } = timeline(folders, sessionNumber(i * 1_000))
+    return { ms: performance.now() - start, entries: entries.length }
+  })
+}
+
+async function measureWrite() {
+  const entries = Number(argument)
+  const destination = { url: () => undefined, token: '' }
+  const log = createLog({ service: 'web', instance: '0', level: 'info', journal: { folder, destination } })
+  const write = (n: number) =>
+    log.info(
+      'photo.accepted',
+      { photo: '0123456789abcdefghijklmno', n, text: '.'.repeat(110) },
+      '0123456789abcdef',
+    )
+  for (let n = 0; n < entries / 10; n++) write(n)
+  const before = process.cpuUsage()
+  for (let n = 0; n < entries; n++) write(n)
+  const { user, system } = process.cpuUsage(before)
+  await log.close()
+  return { microseconds: (user + system) / entries }
+}
+
+const measurements: Record<string, () => unknown> = {
+  publish: measurePublish,
+  timeline: measureTimeline,
+  write: measureWrite,
+}
+console.log(JSON.stringify(await measurements[what ?? '']?.()))

@@ -40,8 +40,8 @@ export async function startWorker(
   let serviceSeconds = 0
   const alive = () => children.filter(child => child.isAlive()).length
 
-  metrics.set('tintype_slots', {}, slots)
   metrics.onScrape(() => {
+    metrics.set('tintype_slots', {}, alive())
     metrics.set('tintype_slots_busy', {}, begun.size)
     metrics.set(
       'tintype_slot_oldest_seconds',

@@ -7,6 +7,7 @@ import {
   freePort,
   freeze,
   kill,
+  killAtWork,
   limitDescriptors,
   mountDisk,
   openLine,
@@ -92,10 +93,7 @@ export const drills: readonly Drill[] = [
   {
     name: 'poison kills children',
     truth: { verdict: 'convert', cause: 'poison' },
-    aside: true,
-    prepare: lab => ({
-      inject: ({ children }) => repeat(lab, 250, () => kill(Math.max(...children()))),
-    }),
+    prepare: lab => ({ inject: ({ children }) => killAtWork(lab, children) }),
   },
   {
     name: 'memory ceiling too low',

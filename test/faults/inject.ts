@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
-import { closeSync, openSync, readdirSync, writeSync } from 'node:fs'
+import { closeSync, openSync, readdirSync, readFileSync, writeSync } from 'node:fs'
 import { mkdir } from 'node:fs/promises'
 import { connect, createServer, type Server, type Socket } from 'node:net'
 import { availableParallelism } from 'node:os'
@@ -40,6 +40,37 @@ export function stutter(lab: Lab, pid: number, stoppedMs: number): void {
 }
 
 export const kill = (pid: number): void => signal(pid, 'SIGKILL')
+
+/** Of processor time between two looks, from which a child is at a photo; and as old it is no longer starting. */
+const atWorkTicks = 2
+const startedMs = 3_000
+
+/** Kills each child that is at work on a photo, as the photo itself would. */
+export function killAtWork(lab: Lab, children: () => number[]): void {
+  const seen = new Map<number, { since: number; ticks: number }>()
+  repeat(lab, 50, () => {
+    for (const pid of children()) {
+      const ticks = processorTicks(pid)
+      const { since = Date.now(), ticks: before = ticks } = seen.get(pid) ?? {}
+      seen.set(pid, { since, ticks })
+      if (ticks - before >= atWorkTicks && Date.now() - since > startedMs) kill(pid)
+    }
+  })
+  for (const pid of children()) seen.set(pid, { since: 0, ticks: processorTicks(pid) })
+}
+
+/** In user mode, in hundredths of a second; 0 when it has ended. */
+function processorTicks(pid: number): number {
+  try {
+    return Number(
+      readFileSync(`/proc/${pid}/stat`, 'utf8')
+        .replace(/^.*\) /s, '')
+        .split(' ')[11],
+    )
+  } catch {
+    return 0
+  }
+}
 
 /** Makes a process's system calls slow or fail: `inject` as strace's option says it, on one path if given. */
 export async function tamper(lab: Lab, pid: number, inject: string, path?: string): Promise<void> {

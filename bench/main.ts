@@ -4,6 +4,7 @@ import { type Benchmark, machine, type Row, table } from './rows.ts'
 
 const benchmarks: Record<string, () => Promise<Benchmark>> = {
   pipeline: async () => (await import('./pipeline.ts')).pipeline,
+  telemetry: async () => (await import('./telemetry.ts')).telemetry,
   slo: async () => (await import('./slo.ts')).slo,
   logs: async () => (await import('./logs.ts')).logs,
 }

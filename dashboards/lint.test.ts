@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { describe, expect, test } from 'vitest'
-import { metrics } from '../lib/telemetry/catalogue.ts'
+import { metrics } from '../lib/telemetry/definitions.ts'
 import { createMetrics } from '../lib/telemetry/metrics.ts'
 import { recorded } from '../slo/rules.ts'
 import { dashboards } from './all.ts'

@@ -1,4 +1,4 @@
-import { type Definition, metrics } from '@tintype/lib/telemetry/catalogue.ts'
+import { type Definition, metrics } from '@tintype/lib/telemetry/definitions.ts'
 import { minimumShortSlots } from './burn-rate.ts'
 import type { Document, Finding, Path } from './document.ts'
 import { complement, multiply, toNumber } from './fraction.ts'

@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process'
-import { metrics } from '@tintype/lib/telemetry/catalogue.ts'
+import { metrics } from '@tintype/lib/telemetry/definitions.ts'
 import { variables } from '@tintype/lib/variables.ts'
 import { describe, expect, test } from 'vitest'
 import { files, importsOf, isTest, places, reachable, read, root, workspaceOf } from './tidy/sources.ts'
@@ -149,7 +149,7 @@ describe('names', () => {
         .flatMap(file => places(file, /(?<![\w-])tintype_[a-z_]+[a-z](?![\w*])/g))
         .filter(({ match }) => !known(match))
         .map(
-          ({ at, match }) => `${at}: ${match}; name it in lib/telemetry/catalogue.ts or mend the spelling`,
+          ({ at, match }) => `${at}: ${match}; name it in lib/telemetry/definitions.ts or mend the spelling`,
         ),
     )
   })

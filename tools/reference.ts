@@ -1,6 +1,7 @@
 /** `npm run reference`: writes docs/reference.md's tables from the code; a test fails when they differ. */
 import { readFileSync, writeFileSync } from 'node:fs'
-import { attributes, type Definition, metrics } from '../lib/telemetry/catalogue.ts'
+import { attributes } from '../lib/telemetry/catalogue.ts'
+import { type Definition, metrics } from '../lib/telemetry/definitions.ts'
 import { variables } from '../lib/variables.ts'
 
 const file = new URL('../docs/reference.md', import.meta.url)

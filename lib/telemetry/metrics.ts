@@ -1,5 +1,6 @@
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client'
-import { type Definition, type MetricName, metrics, type Service } from './catalogue.ts'
+import type { Service } from './catalogue.ts'
+import { type Definition, type MetricName, metrics } from './definitions.ts'
 
 type LabelValues<L> = {
   [K in keyof L]: L[K] extends readonly (infer V)[] ? V & string : string
@@ -38,7 +39,8 @@ export function createMetrics(service: Service, version: string): Metrics {
   }
   const instrument = (name: string): Counter | Gauge | Histogram => {
     const found = instruments.get(name)
-    if (!found) throw new Error(`metric ${name} is not of service ${service}; see lib/telemetry/catalogue.ts`)
+    if (!found)
+      throw new Error(`metric ${name} is not of service ${service}; see lib/telemetry/definitions.ts`)
     return found
   }
   const reads: (() => void | Promise<void>)[] = []

@@ -1,0 +1,230 @@
+import {
+  conversionOutcomes,
+  formats,
+  machineCpuModes,
+  outcomes,
+  pressures,
+  probePhases,
+  type Service,
+  services,
+  stages,
+  storageOperations,
+} from './catalogue.ts'
+
+/** A label's closed set of values, every combination of which is initialised to zero; or open (routes, streams). */
+type Labels = Readonly<Record<string, readonly string[] | 'open'>>
+
+export type Definition = {
+  kind: 'counter' | 'gauge' | 'histogram'
+  help: string
+  labels: Labels
+  /** Upper bounds in seconds; histograms only. */
+  buckets?: readonly number[]
+  /** The services that expose it. */
+  in: readonly Service[]
+}
+
+/** 60 is the promise's own bound: without it the latency objective cannot be read from the histogram. */
+export const photoBuckets = [0.05, 0.1, 0.25, 0.5, 1, 2, 5, 10, 20, 30, 45, 60, 90, 120, 300] as const
+const stageBuckets = [0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120] as const
+const storageBuckets = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5] as const
+/** The bounds that OpenTelemetry's HTTP metrics conventions advise. */
+const httpBuckets = [0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10] as const
+
+export const metrics = {
+  tintype_promises_total: {
+    kind: 'counter',
+    help: 'Accepted photos of a person, each once: thumbnail within the promise (kept), not (broken), or no promise after all (void).',
+    labels: { outcome: outcomes },
+    in: ['web', 'converter'],
+  },
+  tintype_photos_total: {
+    kind: 'counter',
+    help: 'Uploads by what became of them at the door.',
+    labels: { outcome: ['accepted', 'rejected', 'shed'] },
+    in: ['web'],
+  },
+  tintype_photos_not_stored_total: {
+    kind: 'counter',
+    help: 'Of the uploads shed, those that storage or queue could not take: a full disk, no descriptors. The others were too many.',
+    labels: {},
+    in: ['web'],
+  },
+  tintype_photo_seconds: {
+    kind: 'histogram',
+    help: 'Last byte of the upload received to durable thumbnail: the promise’s own clock.',
+    labels: {},
+    buckets: photoBuckets,
+    in: ['converter'],
+  },
+  tintype_stage_seconds: {
+    kind: 'histogram',
+    help: 'Time in each stage of a photo’s way.',
+    labels: { stage: stages },
+    buckets: stageBuckets,
+    in: ['web', 'converter'],
+  },
+  tintype_probe_attempts_total: {
+    kind: 'counter',
+    help: 'Journeys of the synthetic user, each once, after its retry.',
+    labels: { outcome: ['success', 'failure'] },
+    in: ['slo'],
+  },
+  tintype_probe_seconds: {
+    kind: 'gauge',
+    help: 'Phases of the synthetic user’s last journey.',
+    labels: { phase: probePhases },
+    in: ['slo'],
+  },
+  tintype_queue_depth: { kind: 'gauge', help: 'Photos waiting for a converter.', labels: {}, in: ['web'] },
+  tintype_queue_oldest_seconds: {
+    kind: 'gauge',
+    help: 'Age of the photo that waits longest.',
+    labels: {},
+    in: ['web'],
+  },
+  tintype_dead_letters: {
+    kind: 'gauge',
+    help: 'Photos given up after their last attempt, kept for replay.',
+    labels: {},
+    in: ['web'],
+  },
+  tintype_slots: {
+    kind: 'gauge',
+    help: 'Conversions this converter can do at once.',
+    labels: {},
+    in: ['converter'],
+  },
+  tintype_slots_busy: { kind: 'gauge', help: 'Conversions under way.', labels: {}, in: ['converter'] },
+  tintype_conversions_total: {
+    kind: 'counter',
+    help: 'Attempts by the converter’s children.',
+    labels: { outcome: conversionOutcomes, format: formats },
+    in: ['converter'],
+  },
+  tintype_slot_oldest_seconds: {
+    kind: 'gauge',
+    help: 'Age of the conversion that has been under way longest; 0 when none is.',
+    labels: {},
+    in: ['converter'],
+  },
+  tintype_input_pixels_total: {
+    kind: 'counter',
+    help: 'Pixels of the photos converted: how much work came.',
+    labels: {},
+    in: ['converter'],
+  },
+  tintype_conversion_cpu_seconds_total: {
+    kind: 'counter',
+    help: 'Processor time that the converter’s children spent on photos converted: what the work cost.',
+    labels: {},
+    in: ['converter'],
+  },
+  tintype_client_wait_seconds: {
+    kind: 'histogram',
+    help: 'Time of an upload in which web waited for the client’s next bytes: part of stage receive that is not ours.',
+    labels: {},
+    buckets: stageBuckets,
+    in: ['web'],
+  },
+  tintype_session_seconds: {
+    kind: 'histogram',
+    help: 'Time to recognise the session of a request.',
+    labels: {},
+    buckets: storageBuckets,
+    in: ['web'],
+  },
+  tintype_event_lag_seconds: {
+    kind: 'gauge',
+    help: 'How long web has not handed out the queue’s newest event; 0 when it is up to date.',
+    labels: {},
+    in: ['web'],
+  },
+  tintype_storage_seconds: {
+    kind: 'histogram',
+    help: 'Time of a storage operation.',
+    labels: { operation: storageOperations, adapter: ['fs'] },
+    buckets: storageBuckets,
+    in: ['web', 'converter', 'slo'],
+  },
+  tintype_log_entries_total: {
+    kind: 'counter',
+    help: 'Log entries made durable by the log server.',
+    labels: { stream: 'open' },
+    in: ['logs'],
+  },
+  tintype_log_bytes_total: {
+    kind: 'counter',
+    help: 'Bytes that the log server’s journal grew by these entries.',
+    labels: { stream: 'open' },
+    in: ['logs'],
+  },
+  tintype_log_lag_seconds: {
+    kind: 'gauge',
+    help: 'Age of the newest entry of a stream when it became durable at the log server.',
+    labels: { stream: 'open' },
+    in: ['logs'],
+  },
+  tintype_machine_cpu_seconds_total: {
+    kind: 'counter',
+    help: 'Processor time of the whole machine, all cores, everyone on it.',
+    labels: { mode: machineCpuModes },
+    in: ['web', 'converter'],
+  },
+  tintype_machine_pressure_seconds_total: {
+    kind: 'counter',
+    help: 'Time in which some task of the machine waited for a resource (Linux pressure stall information); 0 where the kernel does not tell.',
+    labels: { resource: pressures },
+    in: ['web', 'converter'],
+  },
+  tintype_disk_free_bytes: {
+    kind: 'gauge',
+    help: 'Free for us on the fullest file system of those that hold data and photos.',
+    labels: {},
+    in: ['web', 'converter', 'logs'],
+  },
+  tintype_disk_size_bytes: {
+    kind: 'gauge',
+    help: 'Size of the fullest file system of those that hold data and photos.',
+    labels: {},
+    in: ['web', 'converter', 'logs'],
+  },
+  tintype_disk_free_files: {
+    kind: 'gauge',
+    help: 'Files (inodes) that the fullest file system can still take.',
+    labels: {},
+    in: ['web', 'converter', 'logs'],
+  },
+  tintype_descriptors_used_ratio: {
+    kind: 'gauge',
+    help: 'Share of the file descriptors that this process may open which are open; 1 when none can be opened.',
+    labels: {},
+    in: ['web', 'converter'],
+  },
+  tintype_clock_seconds: {
+    kind: 'gauge',
+    help: 'The clock of this machine at the scrape; against the sample’s own time it tells of skew.',
+    labels: {},
+    in: ['web', 'converter'],
+  },
+  tintype_build_info: {
+    kind: 'gauge',
+    help: 'Always 1; the version is in the label.',
+    labels: { version: 'open', service: 'open' },
+    in: services,
+  },
+  http_server_request_duration_seconds: {
+    kind: 'histogram',
+    help: 'Duration of HTTP server requests (OpenTelemetry’s http.server.request.duration).',
+    labels: {
+      http_request_method: 'open',
+      http_route: 'open',
+      http_response_status_code: 'open',
+      url_scheme: 'open',
+    },
+    buckets: httpBuckets,
+    in: services,
+  },
+} as const satisfies Record<string, Definition>
+
+export type MetricName = keyof typeof metrics

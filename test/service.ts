@@ -29,15 +29,16 @@ const anyPorts = Object.fromEntries(
 )
 
 /**
- * Starts everything on free ports, of this checkout or another; `stop` ends it.
+ * Starts everything on free ports, of this checkout or another, `under` a command that becomes it; `stop` ends it.
  * Throws with what it said when it does not become ready.
  */
 export async function startTintype(
   dataDir: string,
   environment: Record<string, string> = {},
-  checkout = root,
+  { checkout = root, under = [] }: { checkout?: string; under?: readonly string[] } = {},
 ): Promise<Tintype> {
-  const launcher = spawn(process.execPath, [join(checkout, 'tools/launch.ts')], {
+  const [program = '', ...args] = [...under, process.execPath, join(checkout, 'tools/launch.ts')]
+  const launcher = spawn(program, args, {
     cwd: checkout,
     env: { PATH: process.env.PATH, DATA_DIR: dataDir, ...anyPorts, ...environment },
     stdio: ['ignore', 'pipe', 'pipe'],

@@ -52,17 +52,31 @@ function refused(view: View): { forLoad: number; failed: number } {
 const reach = (view: View): number =>
   (['dns', 'connect', 'tls'] as const)
     .map(phase => view.gauge('tintype_probe_seconds', { phase }) ?? 0)
-    .reduce((a, b) => a + b, 0)
+    .reduce((a, b) => a + b, 0) + onTheWay(view)
+
+/** A blocked event loop delays requests before they are measured. */
+const lag = (view: View): number => view.gauge('nodejs_eventloop_lag_p99_seconds', { job: 'web' }) ?? 0
+
+/** One journey of the probe is no mean: beside the mean of web's own uploads it may be off by as much. */
+const oneJourneySeconds = 0.5
+
+/** What the probe waited for its answer beyond what web spent on it: it was lost between the two. */
+export function onTheWay(view: View): number {
+  const answered = view.gauge('tintype_probe_seconds', { phase: 'processing' })
+  const own = stageMean(view, 'receive')
+  if (answered === null || own === null) return 0
+  const lost = answered - own - lag(view)
+  return lost > oneJourneySeconds ? lost : 0
+}
 
 export const readings: readonly Reading[] = [
   {
     stage: 'receive',
-    // Before web can measure anything the request must reach it: only the probe knows that part. A blocked event
-    // loop delays requests before they are measured, and some come to nothing.
+    // Before web can measure anything the request must reach it: only the probe knows that part. And some come to
+    // nothing.
     seconds: view => {
       const own = stageMean(view, 'receive') ?? view.gauge('tintype_probe_seconds', { phase: 'processing' })
-      const unseen = view.gauge('nodejs_eventloop_lag_p99_seconds', { job: 'web' }) ?? 0
-      return own === null ? null : own + unseen + reach(view) + failedSeconds * refused(view).failed
+      return own === null ? null : own + lag(view) + reach(view) + failedSeconds * refused(view).failed
     },
     floorSeconds: 0.1,
     floorRatio: 1.5,

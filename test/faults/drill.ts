@@ -27,6 +27,8 @@ export type Prepared = {
   environment?: Record<string, string>
   /** Which copy of the code runs; default: this one. */
   checkout?: string
+  /** What it is started under: a command that becomes it. */
+  under?: readonly string[]
   inject(running: Running): void | Promise<void>
 }
 

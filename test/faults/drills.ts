@@ -16,6 +16,7 @@ import {
   tamper,
 } from './inject.ts'
 import { needsPart, needsRoot } from './missing.ts'
+import { startNameServer } from './name-server.ts'
 import { badRelease } from './release.ts'
 import { slowUploads } from './slow-uploads.ts'
 
@@ -50,7 +51,6 @@ export const drills: readonly Drill[] = [
   {
     name: 'slow thumbnail store',
     truth: { verdict: 'store', cause: 'disk-latency' },
-    aside: true,
     missing: needsPart('strace'),
     prepare: lab => ({ inject: ({ pid }) => tamper(lab, pid('converter'), slowFolders) }),
   },
@@ -136,7 +136,6 @@ export const drills: readonly Drill[] = [
   {
     name: 'way to web slow',
     truth: { verdict: 'receive', cause: 'network' },
-    aside: true,
     scrapes: 36,
     async prepare(lab) {
       const port = await freePort()
@@ -150,6 +149,23 @@ export const drills: readonly Drill[] = [
     },
   },
   {
+    name: 'name server slow',
+    truth: { verdict: 'receive', cause: 'dns' },
+    aside: true,
+    missing: needsRoot,
+    scrapes: 36,
+    async prepare(lab) {
+      const [names, port] = [await startNameServer(lab), await freePort()]
+      return {
+        under: names.under,
+        environment: { WEB_PORT: String(port), PROBE_URL: `http://tintype.test:${port}` },
+        inject() {
+          names.delayMs = 2_000
+        },
+      }
+    },
+  },
+  {
     name: 'log server away',
     truth: { verdict: 'healthy', cause: 'dependency-away' },
     prepare: lab => ({ inject: ({ pid }) => freeze(lab, pid('logs')) }),
@@ -157,7 +173,6 @@ export const drills: readonly Drill[] = [
   {
     name: 'metrics away',
     truth: { verdict: 'unknown', cause: null },
-    aside: true,
     async prepare(lab) {
       const [web, converter] = [await freePort(), await freePort()]
       const line = await openLine(lab, () => `http://127.0.0.1:${web}`)
@@ -168,7 +183,7 @@ export const drills: readonly Drill[] = [
           SCRAPE_TARGETS: `web=${line.url}/metrics,converter=http://127.0.0.1:${converter}/metrics`,
         },
         inject() {
-          line.cut = true
+          line.cut()
         },
       }
     },

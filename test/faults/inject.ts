@@ -142,15 +142,19 @@ export type Line = {
   url: string
   /** Before the first byte of each connection. */
   delayMs: number
-  /** Connections are closed at once. */
-  cut: boolean
+  /** From now on every connection is closed, those that are open too. */
+  cut(): void
 }
 
 /** A TCP proxy on a free port in front of what `target` gives when a connection comes. */
 export async function openLine(lab: Lab, target: () => string): Promise<Line> {
   const sockets = new Set<Socket>()
+  let isCut = false
+  const closeAll = () => {
+    for (const socket of sockets) socket.destroy()
+  }
   const server: Server = createServer(near => {
-    if (line.cut) return void near.destroy()
+    if (isCut) return void near.destroy()
     const far = connect({ host: '127.0.0.1', port: Number(new URL(target()).port) })
     for (const socket of [near, far]) {
       sockets.add(socket)
@@ -169,9 +173,16 @@ export async function openLine(lab: Lab, target: () => string): Promise<Line> {
   const { port } = server.address() as { port: number }
   lab.onEnd(() => {
     server.close()
-    for (const socket of sockets) socket.destroy()
+    closeAll()
   })
-  const line: Line = { url: `http://127.0.0.1:${port}`, delayMs: 0, cut: false }
+  const line: Line = {
+    url: `http://127.0.0.1:${port}`,
+    delayMs: 0,
+    cut() {
+      isCut = true
+      closeAll()
+    },
+  }
   return line
 }
 

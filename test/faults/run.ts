@@ -34,12 +34,12 @@ export async function runDrill(
   const ends: (() => unknown)[] = [() => rm(folder, { recursive: true, force: true })]
   const lab: Lab = { folder, onEnd: end => void ends.push(end) }
   try {
-    const { environment, inject, checkout } = await drill.prepare(lab)
+    const { environment, inject, ...how } = await drill.prepare(lab)
     const dataDir = join(folder, 'data')
     const tintype = await startTintype(
       dataDir,
       { SCRAPE_SECONDS: String(scrapeSeconds), ...environment },
-      checkout,
+      how,
     )
     ends.push(() => tintype.stop())
     const traffic = startTraffic(tintype.address, images, drill.quiet ? 0 : photosASecond)

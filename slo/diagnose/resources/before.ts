@@ -1,3 +1,4 @@
+import { onTheWay } from '../stages.ts'
 import { diskFull, oldest, phase, type Resource, slotsBusy, storage, waiting } from './resource.ts'
 
 /** A queue older than this with a free slot is nobody's work: the poll comes every second. */
@@ -17,8 +18,11 @@ export const before: readonly Resource[] = [
     kind: 'part',
     stage: 'receive',
     cause: 'network',
-    metric: 'tintype_probe_seconds{phase="connect"}',
-    value: phase('connect'),
+    metric: 'tintype_probe_seconds{phase=~"connect|processing"}',
+    value: view => {
+      const connect = phase('connect')(view)
+      return connect === null ? null : connect + onTheWay(view)
+    },
     lever: 'look at the way to web: load balancer, loss, a full accept queue',
   },
   {

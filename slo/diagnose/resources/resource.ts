@@ -60,10 +60,16 @@ export const slotsBusy = (view: View) => ratio(view.total('tintype_slots_busy'),
 export const waiting = (view: View) => view.gauge('tintype_queue_depth')
 export const oldest = (view: View) => view.gauge('tintype_queue_oldest_seconds')
 
+/** Of whichever service has the fullest: their disks may be different ones. */
 const diskUsed = (view: View): number | null => {
-  const free = view.gauge('tintype_disk_free_bytes')
-  const size = view.gauge('tintype_disk_size_bytes')
-  return free === null || !size ? null : 1 - free / size
+  const used = view.values('tintype_disk_size_bytes', 'job').flatMap(job => {
+    const free = ratio(
+      view.gauge('tintype_disk_free_bytes', { job }),
+      view.gauge('tintype_disk_size_bytes', { job }),
+    )
+    return free === null ? [] : 1 - free
+  })
+  return used.length === 0 ? null : Math.max(...used)
 }
 
 export const diskFull = (stage: Diagnosed): Resource => ({

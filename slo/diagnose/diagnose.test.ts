@@ -61,6 +61,7 @@ const truths: [string, (world: World) => Partial<World>, string, string | null][
     'store',
     'disk-latency',
   ],
+  ['a converter whose clock is ahead', () => ({ skewSeconds: 12 }), 'wait', 'clock-skew'],
   ['events that stall', world => ({ eventLag: world.eventLag + 8 }), 'deliver', 'delivery'],
 ]
 

@@ -18,6 +18,8 @@ export type World = {
   converterUp: boolean
   logsUp: boolean
   metricsUp: boolean
+  /** Of the converter's clock against web's. */
+  skewSeconds: number
   crashes: number
   outOfMemory: number
 }
@@ -40,6 +42,7 @@ const calm = (): World => ({
   converterUp: true,
   logsUp: true,
   metricsUp: true,
+  skewSeconds: 0,
   crashes: 0,
   outOfMemory: 0,
 })
@@ -105,12 +108,13 @@ export function simulate(
     observe('tintype_stage_seconds', { ...web, stage: 'deliver' }, done, world.eventLag + 0.02)
     set('tintype_event_lag_seconds', web, world.eventLag * noise())
     set('nodejs_eventloop_lag_p99_seconds', web, world.lag.web * noise())
+    set('tintype_clock_seconds', web, at / 1000)
     set('tintype_queue_depth', web, Math.round(queued))
     set('tintype_queue_oldest_seconds', web, oldest)
     set('tintype_build_info', { ...web, version: world.version }, 1)
     if (!world.converterUp) continue
     const converter = { job: 'converter' }
-    observe('tintype_stage_seconds', { ...converter, stage: 'wait' }, done, oldest + 0.01)
+    observe('tintype_stage_seconds', { ...converter, stage: 'wait' }, done, oldest + 0.01 + world.skewSeconds)
     observe(
       'tintype_stage_seconds',
       { ...converter, stage: 'convert' },
@@ -129,6 +133,7 @@ export function simulate(
     grow('tintype_conversions_total', { ...converter, outcome: 'memory' }, done * world.outOfMemory * 2)
     grow('tintype_input_pixels_total', converter, done * world.pixels)
     grow('tintype_conversion_cpu_seconds_total', converter, done * cpu)
+    set('tintype_clock_seconds', converter, at / 1000 + world.skewSeconds)
     set('tintype_slots', converter, slots)
     set('tintype_slots_busy', converter, world.claims ? Math.min(slots, (done / seconds) * convert) : 0)
     set('tintype_slot_oldest_seconds', converter, Math.min(convert, 1))

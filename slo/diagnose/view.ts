@@ -18,6 +18,8 @@ export type View = {
   gauge(metric: string, labels?: Labels): number | null
   /** Mean of a gauge over time, summed over its series. */
   total(metric: string, labels?: Labels): number | null
+  /** Mean seconds by which a gauge that holds a clock is ahead of whoever read it. */
+  ahead(clock: string, labels?: Labels): number | null
   /** The last values of a gauge, one a series. */
   last(metric: string, labels?: Labels): number[]
   /** Mean of what a histogram observed: growth of its sum by growth of its count. */
@@ -55,6 +57,13 @@ export function view(select: ReturnType<typeof index>, fromMs: number, toMs: num
     rate,
     gauge: (metric, labels) => largest(means(metric, labels)),
     total: (metric, labels) => sum(means(metric, labels)),
+    ahead: (clock, labels) =>
+      largest(
+        select(clock, labels).flatMap(series => {
+          const seconds = within(series).map(({ at, value }) => value - at / 1000)
+          return seconds.length === 0 ? [] : [seconds.reduce((a, b) => a + b, 0) / seconds.length]
+        }),
+      ),
     last: (metric, labels) => select(metric, labels).flatMap(series => within(series).at(-1)?.value ?? []),
     mean(histogram, labels) {
       const [seconds, count] = [rate(`${histogram}_sum`, labels), rate(`${histogram}_count`, labels)]

@@ -1,4 +1,4 @@
-import { attempts, diskFull, type Resource, ratio, storage } from './resource.ts'
+import { attempts, clockSkew, diskFull, type Resource, ratio, storage } from './resource.ts'
 
 /** A conversion under way for so long is no conversion any more; the deadline ends it later. */
 const hungSeconds = 8
@@ -6,6 +6,7 @@ const hungSeconds = 8
 /** From the claim to the person: what bears on convert, store and deliver. */
 export const after: readonly Resource[] = [
   diskFull('store'),
+  clockSkew('deliver'),
   {
     kind: 'exhausted',
     stage: 'convert',

@@ -1,5 +1,5 @@
 import { onTheWay } from '../stages.ts'
-import { diskFull, oldest, phase, type Resource, slotsBusy, storage, waiting } from './resource.ts'
+import { clockSkew, diskFull, oldest, phase, type Resource, slotsBusy, storage, waiting } from './resource.ts'
 
 /** A queue older than this with a free slot is nobody's work: the poll comes every second. */
 const stalledSeconds = 3
@@ -97,6 +97,7 @@ export const before: readonly Resource[] = [
     lever:
       'converters are free and do not claim: restart them, then look at the queue’s file and its doorbell',
   },
+  clockSkew('wait'),
   {
     kind: 'factor',
     stage: 'wait',

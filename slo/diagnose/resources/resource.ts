@@ -80,3 +80,17 @@ export const diskFull = (stage: Diagnosed): Resource => ({
   value: diskUsed,
   lever: 'free space on the data disk or enlarge it; npm run logs -- sizing tells what grows',
 })
+
+/** How far the clocks of web and converter are apart: what one began and the other ended seems longer or shorter by it. */
+export const clockSkew = (stage: Diagnosed): Resource => ({
+  kind: 'part',
+  stage,
+  cause: 'clock-skew',
+  metric: 'tintype_clock_seconds - timestamp(tintype_clock_seconds)',
+  value(view) {
+    const web = view.ahead('tintype_clock_seconds', { job: 'web' })
+    const converter = view.ahead('tintype_clock_seconds', { job: 'converter' })
+    return web === null || converter === null ? null : Math.abs(converter - web)
+  },
+  lever: 'nothing is slow: set the clocks (chronyc tracking on each machine)',
+})

@@ -155,6 +155,7 @@ function dress(panel: AnyPanel, spec: PanelSpec): AnyPanel {
           .placement(common.LegendPlacement.Bottom)
           .showLegend(true),
       )
+    if (spec.softMax !== undefined) panel.axisSoftMax(spec.softMax)
     if (spec.stacked) panel.stacking(new common.StackingConfigBuilder().mode(StackingMode.Normal))
     if (spec.thresholds)
       panel.thresholdsStyle(

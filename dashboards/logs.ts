@@ -46,7 +46,7 @@ export const logs: DashboardSpec = {
         panel(
           'For how many days is there room?',
           'Free bytes of the log server’s disk, by what the last hour wrote, published days included. `npm run logs -- sizing` looks at whole days.',
-          'd',
+          'suffix: days',
           [
             {
               expr: `min(${ofServer('tintype_disk_free_bytes')}) / (${bytesPerDay()})`,
@@ -55,6 +55,7 @@ export const logs: DashboardSpec = {
           ],
           {
             kind: 'stat',
+            height: 4,
             decimals: 0,
             thresholds: [
               { above: 3, means: 'late' },
@@ -67,7 +68,7 @@ export const logs: DashboardSpec = {
           'Bytes on disk that a day at this rate makes, journal and published day.',
           'bytes',
           [{ expr: bytesPerDay(), legend: 'a day' }],
-          { kind: 'stat', decimals: 1 },
+          { kind: 'stat', height: 4, decimals: 1 },
         ),
         panel(
           'Does it grow?',
@@ -81,6 +82,7 @@ export const logs: DashboardSpec = {
           ],
           {
             kind: 'stat',
+            height: 4,
             decimals: 0,
             nothing: 'nothing to compare with',
             thresholds: [

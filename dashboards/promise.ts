@@ -69,6 +69,7 @@ const burns = (objective: Objective, more: string): PanelSpec =>
       `What to do then: ${objective.runbook}.`,
     unit: 'percentunit',
     min: 0,
+    softMax: 1.2,
     decimals: 0,
     queries: objective.tiers.map(tier => ({
       expr: nearness(objective, tier),
@@ -97,9 +98,9 @@ export const promise: DashboardSpec = {
           values: states,
         }),
         stat({
-          title: 'Minutes it may still be offline',
-          description: `Of ${allowedMinutes} minutes in any ${availability.windowMinutes / 60} hours. Below zero the promise is broken.`,
-          unit: 'm',
+          title: 'Downtime left',
+          description: `Minutes that it may still be offline, of ${allowedMinutes} in any ${availability.windowMinutes / 60} hours. Below zero the promise is broken.`,
+          unit: 'suffix: min',
           decimals: 0,
           queries: [{ expr: of(recorded.budgetLeft, availability), legend: 'left' }],
           thresholds: [
@@ -108,7 +109,7 @@ export const promise: DashboardSpec = {
           ],
         }),
         stat({
-          title: 'Are thumbnails in time?',
+          title: 'Thumbnails in time',
           description: `Photos kept of kept and broken, last 24 hours. The objective is ${toNumber(latency.target) * 100} %.`,
           unit: 'percentunit',
           decimals: 2,
@@ -122,7 +123,7 @@ export const promise: DashboardSpec = {
           thresholds: [{ above: toNumber(latency.target), means: 'good' }],
         }),
         stat({
-          title: 'Photos that may still be late',
+          title: 'Late photos left',
           description:
             'Of 100 photos one may be late: what is left of that for the photos of the last 24 hours. Below zero the promise is broken.',
           unit: 'none',
@@ -131,9 +132,9 @@ export const promise: DashboardSpec = {
           thresholds: [{ above: 0, means: 'good' }],
         }),
         stat({
-          title: 'How long will that do?',
+          title: 'That will do for',
           description: 'Minutes until each budget is gone if the last hour goes on like this.',
-          unit: 'm',
+          unit: 'suffix: min',
           decimals: 0,
           nothing: 'nothing is lost',
           queries: [availability, latency].map(objective => ({
@@ -146,7 +147,7 @@ export const promise: DashboardSpec = {
           ],
         }),
         stat({
-          title: 'Does an alert fire?',
+          title: 'Alerts firing',
           description:
             'Alerts of the promises that fire now; the strip below names them. What to do stands in docs/runbooks.',
           unit: 'none',
@@ -161,7 +162,7 @@ export const promise: DashboardSpec = {
             'Each minute of the last 24 hours: online, offline, or offline because nothing was measured; below it the alerts that fired.',
           unit: 'none',
           width: 24,
-          height: 6,
+          height: 4,
           lastDay: true,
           values: states,
           queries: [

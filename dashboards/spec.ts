@@ -23,6 +23,8 @@ export type PanelSpec = {
   queries: readonly Query[]
   min?: number
   max?: number
+  /** The axis reaches at least so far: a threshold stays in sight. */
+  softMax?: number
   stacked?: boolean
   /** In the panel's unit, ascending; drawn as lines. Below them is broken where the last is good, else good. */
   thresholds?: readonly [Threshold, ...Threshold[]]

@@ -1,13 +1,11 @@
-/** One measurement in a process of its own, so that its CPU and memory are its own: prints one JSON line. */
+/** One measurement in a process of its own, with no more loaded than it needs: prints one JSON line. */
 
-import { createLog } from '@tintype/lib/telemetry/log.ts'
-import { foldersIn, publish } from '@tintype/logs/daily.ts'
-import { timeline } from '@tintype/logs/timeline.ts'
 import { sessionNumber } from './lines.ts'
 
 const [what, folder = '', argument = ''] = process.argv.slice(2)
 
 async function measurePublish() {
+  const { foldersIn, publish } = await import('@tintype/logs/daily.ts')
   const start = performance.now()
   const manifest = await publish(foldersIn(folder), argument)
   const seconds = (performance.now() - start) / 1000
@@ -16,7 +14,9 @@ async function measurePublish() {
   return { entries: manifest?.entries, seconds, cpuSeconds: (user + system) / 1e6, rssMiB }
 }
 
-function measureTimeline() {
+async function measureTimeline() {
+  const { foldersIn } = await import('@tintype/logs/daily.ts')
+  const { timeline } = await import('@tintype/logs/timeline.ts')
   const folders = foldersIn(folder)
   return Array.from({ length: 20 }, (_, i) => {
     const start = performance.now()
@@ -26,6 +26,7 @@ function measureTimeline() {
 }
 
 async function measureWrite() {
+  const { createLog } = await import('@tintype/lib/telemetry/log.ts')
   const entries = Number(argument)
   const destination = { url: () => undefined, token: '' }
   const log = createLog({ service: 'web', instance: '0', level: 'info', journal: { folder, destination } })

@@ -47,19 +47,27 @@ export const manifestFile = (folder: string, of: { day: string; revision: number
   join(folder, fileName(of, 'manifest.json'))
 
 /** The newest revision of each published day, oldest day first. */
-export function newestManifests(folder: string): Manifest[] {
+export const newestManifests = (folder: string): Manifest[] =>
+  [...newestRevisions(folder)]
+    .sort(([a], [b]) => (a < b ? -1 : 1))
+    .map(([day, revision]) => read(folder, { day, revision }))
+
+export function newestManifest(folder: string, day: string): Manifest | undefined {
+  const revision = newestRevisions(folder).get(day)
+  return revision === undefined ? undefined : read(folder, { day, revision })
+}
+
+function newestRevisions(folder: string): Map<string, number> {
   const newest = new Map<string, number>()
   for (const name of list(folder)) {
     const [, day, revision] = /^(\d{4}-\d\d-\d\d)\.r(\d+)\.manifest\.json$/.exec(name) ?? []
     if (day) newest.set(day, Math.max(newest.get(day) ?? 0, Number(revision)))
   }
-  return [...newest]
-    .sort(([a], [b]) => (a < b ? -1 : 1))
-    .map(([day, revision]) => JSON.parse(readFileSync(manifestFile(folder, { day, revision }), 'utf8')))
+  return newest
 }
 
-export const newestManifest = (folder: string, day: string): Manifest | undefined =>
-  newestManifests(folder).find(manifest => manifest.day === day)
+const read = (folder: string, of: { day: string; revision: number }): Manifest =>
+  JSON.parse(readFileSync(manifestFile(folder, of), 'utf8'))
 
 /** Names in a folder; none when it is not there. */
 export function list(folder: string): string[] {

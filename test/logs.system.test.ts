@@ -1,0 +1,151 @@
+import { execFile } from 'node:child_process'
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
+import sharp from 'sharp'
+import { afterAll, expect, test } from 'vitest'
+import { person } from './client.ts'
+import { startTintype } from './service.ts'
+import { temporaryFolder, until } from './support.ts'
+
+/** The logs of a real upload: one day out of all services, detail on request, nothing personal. */
+
+type Entry = {
+  id: string
+  session: string | null
+  timestamp: string
+  payload: Record<string, unknown> & { event: string }
+}
+
+const dataDir = await temporaryFolder(afterAll)
+const tintype = await startTintype(dataDir, { PROBE_TOKEN: 'planted-probe-token', SCRAPE_SECONDS: '5' })
+afterAll(() => tintype.stop())
+
+const logs = async (...args: string[]) => {
+  const script = join(import.meta.dirname, '../services/logs/main.ts')
+  const { stdout } = await promisify(execFile)(process.execPath, [script, ...args, '--json'], {
+    env: { DATA_DIR: dataDir },
+    maxBuffer: 2 ** 26,
+  })
+  return JSON.parse(stdout)
+}
+
+const storyOf = async (photo: string): Promise<Entry[]> =>
+  (await logs('timeline', '--photo', photo).catch(() => ({ entries: [] }))).entries
+
+/** The photo's entries once its promise is among them: the last that is written. */
+const whole = (photo: string) =>
+  until(
+    async () => {
+      const entries = await storyOf(photo)
+      return entries.some(({ payload }) => payload.event === 'promise.kept') && entries
+    },
+    { timeoutMs: 30_000, what: `promise.kept of ${photo} in the logs` },
+  )
+
+const service = ({ id }: Entry) => id.split('.')[0]
+
+/** As a phone makes it: it says where and by whom it was taken. */
+const phonePhoto = () =>
+  sharp({ create: { width: 640, height: 480, channels: 3, background: '#7a6a5a' } })
+    .withExif({
+      IFD0: { Artist: 'planted artist', ImageDescription: 'planted description' },
+      IFD3: {
+        GPSLatitude: '52/1 31/1 1234/100',
+        GPSLatitudeRef: 'N',
+        GPSLongitude: '13/1 24/1 5678/100',
+        GPSLongitudeRef: 'E',
+      },
+    })
+    .jpeg()
+    .toBuffer()
+
+async function upload(someone: ReturnType<typeof person>): Promise<string> {
+  const form = new FormData()
+  form.set('photo', new File([await phonePhoto()], 'planted-name.jpg', { type: 'image/jpeg' }))
+  const response = await someone.upload(form, {
+    'Idempotency-Key': `planted-key-${crypto.randomUUID()}`,
+    Prefer: 'wait=60',
+  })
+  expect(response.status).toBe(201)
+  return ((await response.json()) as { id: string }).id
+}
+
+const raise = (change: Record<string, unknown>) =>
+  fetch(`${tintype.endpoints.webAdmin}/log-level`, {
+    method: 'PUT',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify(change),
+  })
+
+const raised = async () => {
+  const response = await fetch(`${tintype.endpoints.webAdmin}/log-level`)
+  return ((await response.json()) as { raised: unknown[] }).raised
+}
+
+const details = ['session.looked-up', 'storage.called', 'conversion.detail']
+
+test('one photo’s entries come from web and converter, with one session and one trace, in order', async () => {
+  const photo = await upload(person(tintype.address))
+  const entries = await whole(photo)
+  expect(new Set(entries.map(service))).toEqual(new Set(['web', 'converter']))
+  expect(entries.map(({ payload }) => payload.event)).toEqual(
+    expect.arrayContaining(['photo.accepted', 'conversion.attempted', 'photo.ready', 'promise.kept']),
+  )
+  expect(new Set(entries.map(({ session }) => session)).size).toBe(1)
+  expect(new Set(entries.map(({ payload }) => payload.trace)).size).toBe(1)
+  expect(entries.map(({ timestamp }) => timestamp)).toEqual(entries.map(({ timestamp }) => timestamp).sort())
+})
+
+test('detail raised for one session appears in every service for that session only, and falls back', async () => {
+  const [watched, other] = [person(tintype.address), person(tintype.address)]
+  const [known] = await whole(await upload(watched))
+  const session = known?.session ?? ''
+  await raise({ level: 'debug', session, forSeconds: 5 })
+  const photos = [await upload(watched), await upload(other)]
+  await until(async () => (await raised()).length === 0)
+  photos.push(await upload(watched))
+  const [seen = [], others = [], after = []] = await Promise.all(photos.map(whole))
+  const end = after.find(({ payload }) => payload.event === 'photo.accepted')?.timestamp ?? ''
+  const ofSession: Entry[] = (await logs('timeline', '--session', session)).entries
+  const shown = ofSession.filter(({ payload }) => details.includes(payload.event))
+  expect(new Set(shown.map(({ payload }) => payload.event))).toEqual(new Set(details))
+  expect(new Set(shown.map(service))).toEqual(new Set(['web', 'converter']))
+  expect(seen.some(({ payload }) => payload.event === 'conversion.detail')).toBe(true)
+  expect(others.filter(({ payload }) => details.includes(payload.event))).toEqual([])
+  expect(shown.filter(({ timestamp }) => timestamp > end)).toEqual([])
+})
+
+test('a published day is whole, and holds nothing personal and no secret', async () => {
+  const someone = person(tintype.address)
+  const photo = await upload(someone)
+  const [first] = await whole(photo)
+  await raise({ level: 'debug', forSeconds: 60 })
+  await someone.request(`/photos/${photo}/original`)
+  await someone.request(`/photos/${photo}`, { method: 'DELETE' })
+  await someone.request('/photos?planted=query', {
+    headers: { 'User-Agent': 'planted agent', Referer: 'http://planted/' },
+  })
+  await until(async () => (await storyOf(photo)).some(({ payload }) => payload.event === 'photo.deleted'))
+  const day = first?.timestamp.slice(0, 10) ?? ''
+  const { revision, entries } = await logs('publish', '--day', day)
+  const file = join(dataDir, 'logs', 'days', `${day}.r${revision}.ndjson`)
+  const text = readFileSync(file, 'utf8')
+  expect(text.split('\n').length - 1).toBe(entries)
+  const secrets = ['ingest_token', 'session_secret'].map(name =>
+    readFileSync(join(dataDir, 'secrets', name), 'utf8').trim(),
+  )
+  const cookie = decodeURIComponent(someone.cookie?.replace('session=', '') ?? '')
+  for (const planted of [
+    'planted',
+    ...secrets,
+    cookie,
+    cookie.split('.')[0] ?? cookie,
+    '1234/100',
+    '12.34',
+    'GPS',
+  ])
+    expect(text.includes(planted), planted).toBe(false)
+  const verdicts = await logs('verify', '--day', day)
+  expect(verdicts).toMatchObject([{ faults: [], missing: [] }])
+})

@@ -37,12 +37,14 @@ export async function startWorker(
   const attempts = rememberAttempts()
   /** When each slot's conversion under way began. */
   const begun = new Map<number, number>()
+  /** Slots that could not take another photo: converting, or waiting for the last one to be stored. */
+  const busy = new Set<number>()
   let serviceSeconds = 0
   const alive = () => children.filter(child => child.isAlive()).length
 
   metrics.onScrape(() => {
     metrics.set('tintype_slots', {}, alive())
-    metrics.set('tintype_slots_busy', {}, begun.size)
+    metrics.set('tintype_slots_busy', {}, busy.size)
     metrics.set(
       'tintype_slot_oldest_seconds',
       {},
@@ -64,9 +66,11 @@ export async function startWorker(
       const held = await claims.take()
       if (held === 'stopped' || stopping.signal.aborted) break
       held.begun = true
+      busy.add(slot)
       const start = performance.now()
       const settleIt = await convert(slot, held)
       await settling
+      busy.delete(slot)
       settling = settleIt().finally(() => claims.drop(held))
       noteService((performance.now() - start) / 1000)
     }

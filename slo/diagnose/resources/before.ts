@@ -109,6 +109,15 @@ export const before: readonly Resource[] = [
   {
     kind: 'factor',
     stage: 'wait',
+    blames: 'store',
+    cause: 'disk-latency',
+    metric: 'tintype_stage_seconds{stage="store"}',
+    value: view => view.mean('tintype_stage_seconds', { stage: 'store' }),
+    lever: 'photos wait because a slot is held until the one before is stored',
+  },
+  {
+    kind: 'factor',
+    stage: 'wait',
     blames: 'convert',
     cause: 'cpu',
     metric: 'tintype_stage_seconds{stage="convert"}',

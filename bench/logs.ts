@@ -6,10 +6,12 @@ import { promisify } from 'node:util'
 import { startScript } from '../test/support.ts'
 import { ingest } from './logs/ingest.ts'
 import { writeDay } from './logs/lines.ts'
+import { hasRsyslog, throughRsyslog } from './logs/rsyslog.ts'
+import { throughOurs } from './logs/survival.ts'
 import { type Options, quantile, type Row, row } from './rows.ts'
 
-const full = { entries: 5_000_000, batches: 100, writes: 200_000 }
-const small = { entries: 80_000, batches: 4, writes: 5_000 }
+const full = { entries: 5_000_000, batches: 100, writes: 200_000, shipped: 100_000, kills: 20 }
+const small = { entries: 80_000, batches: 4, writes: 5_000, shipped: 10_000, kills: 2 }
 const streams = 8
 const day = '2026-11-20'
 const token = 'bench'
@@ -45,6 +47,7 @@ export async function logs({ quick, tell }: Options): Promise<Row[]> {
       row('logs.timeline', Math.max(...timelines.map(({ ms }) => ms)), 'ms', '<= 200'),
       row('logs.timeline.entries', Math.max(...timelines.map(({ entries }) => entries)), 'entries'),
       row('logs.write', written.microseconds, 'µs CPU/entry', '<= 20'),
+      ...(await survivalRows(folder, sizes.shipped, sizes.kills, tell)),
     ]
   } finally {
     await rm(folder, { recursive: true })
@@ -69,6 +72,34 @@ async function ingestRows(folder: string, batches: number): Promise<Row[]> {
   } finally {
     await server.stop()
   }
+}
+
+/** Ours and a real shipper on as many entries, the receiver killed -9 while they come in. */
+async function survivalRows(
+  folder: string,
+  entries: number,
+  kills: number,
+  tell: Options['tell'],
+): Promise<Row[]> {
+  tell(`${entries} entries, the server killed ${kills} times`)
+  const ours = await throughOurs(join(folder, 'ours'), entries, kills)
+  const rows = [
+    row('logs.kills.rate', ours.entriesPerSecond, 'entries/s'),
+    row('logs.kills.lost', ours.lost, 'entries', '<= 0'),
+    row('logs.kills.doubled', ours.doubled, 'entries', '<= 0'),
+  ]
+  if (!hasRsyslog()) {
+    tell('no rsyslog to compare with: apt-get install rsyslog rsyslog-relp')
+    return rows
+  }
+  tell('the same through rsyslog')
+  const rsyslog = await throughRsyslog(join(folder, 'rsyslog'), entries, kills)
+  return [
+    ...rows,
+    row('logs.kills.rsyslog.rate', rsyslog.entriesPerSecond, 'entries/s'),
+    row('logs.kills.rsyslog.lost', rsyslog.lost, 'entries'),
+    row('logs.kills.rsyslog.doubled', rsyslog.doubled, 'entries'),
+  ]
 }
 
 async function child<T>(...args: string[]): Promise<T> {

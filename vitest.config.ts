@@ -6,6 +6,8 @@ const shared = { testTimeout: 30_000, hookTimeout: 60_000, pool: 'forks' as cons
 export default defineConfig({
   test: {
     globalSetup: './test/leaks.ts',
+    // Whole-process tests mostly wait: on two cores two files at a time take half as long as one.
+    maxWorkers: 2,
     // test/summary.ts reads the report.
     reporters: ['default', ['json', { outputFile: '.tmp/tests.json' }]],
     projects: [

@@ -3,7 +3,9 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
+import { services } from '@tintype/lib/telemetry/catalogue.ts'
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { compareWithCatalogue } from './catalogue.ts'
 import { type Person, type Photo, person } from './client.ts'
 import { photo } from './images.ts'
 import { journey } from './journey.ts'
@@ -54,6 +56,13 @@ test('each process is alive, ready and tells its metrics on its own port', async
       new RegExp(`tintype_build_info\\{.*service="${service}"`),
     )
     expect((await fetch(`${tintype.address}/metrics`)).status, 'never on the public port').toBe(404)
+  }
+})
+
+test('each process exposes the metrics of the catalogue, from zero, and no other', async () => {
+  for (const service of services) {
+    const flaws = await compareWithCatalogue(service, tintype.endpoints[`${service}Admin`] as string)
+    expect(flaws, service).toEqual([])
   }
 })
 

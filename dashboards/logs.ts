@@ -1,26 +1,8 @@
-import { type DashboardSpec, type PanelSpec, target } from './spec.ts'
+import { type DashboardSpec, lines, target } from './spec.ts'
 
 /** An entry stands twice on the disk: in the journal, and once its day is over in the published day. */
 const copies = 2
 const daySeconds = 86_400
-
-const panel = (
-  title: string,
-  description: string,
-  unit: string,
-  queries: PanelSpec['queries'],
-  more: Partial<PanelSpec> = {},
-): PanelSpec => ({
-  kind: 'timeseries',
-  title,
-  description,
-  unit,
-  width: 8,
-  height: 7,
-  min: 0,
-  queries,
-  ...more,
-})
 
 const by = (metric: string, group = 'by (stream) '): string =>
   `sum ${group}(rate(${metric}{${target}}[$__rate_interval]))`
@@ -43,7 +25,7 @@ export const logs: DashboardSpec = {
     {
       title: 'The log',
       panels: [
-        panel(
+        lines(
           'For how many days is there room?',
           'Free bytes of the log server’s disk, by what the last hour wrote, published days included. `npm run logs -- sizing` looks at whole days.',
           'suffix: days',
@@ -63,14 +45,14 @@ export const logs: DashboardSpec = {
             ],
           },
         ),
-        panel(
+        lines(
           'How much will it be a day?',
           'Bytes on disk that a day at this rate makes, journal and published day.',
           'bytes',
           [{ expr: bytesPerDay(), legend: 'a day' }],
           { kind: 'stat', height: 4, decimals: 1 },
         ),
-        panel(
+        lines(
           'Does it grow?',
           'What the last hour wrote against the same hour before: 100 % is as much.',
           'percentunit',
@@ -91,23 +73,23 @@ export const logs: DashboardSpec = {
             ],
           },
         ),
-        panel(
+        lines(
           'How far behind is each process?',
           'Age of a stream’s newest entry when it became durable at the log server. Seconds are normal; minutes mean that entries wait in the journal of that process.',
           's',
           [{ expr: `max by (stream) (tintype_log_lag_seconds{${target}})`, legend: '{{stream}}' }],
           { thresholds: [{ above: 60, means: 'late' }] },
         ),
-        panel(
+        lines(
           'How many entries arrive?',
           'Entries made durable, by the process that wrote them. A line that ends is a process that no longer logs, or no longer ships.',
           'eps',
           [{ expr: by('tintype_log_entries_total'), legend: '{{stream}}' }],
         ),
-        panel('How many bytes arrive?', 'What the journal grows by, by the process that wrote it.', 'Bps', [
+        lines('How many bytes arrive?', 'What the journal grows by, by the process that wrote it.', 'Bps', [
           { expr: by('tintype_log_bytes_total'), legend: '{{stream}}' },
         ]),
-        panel(
+        lines(
           'How large is an entry?',
           'Mean bytes of an entry. A jump is a payload that somebody made larger.',
           'bytes',
@@ -118,7 +100,7 @@ export const logs: DashboardSpec = {
             },
           ],
         ),
-        panel(
+        lines(
           'How are shippers answered?',
           '200 took a batch; 409 found a gap and asks again from there; 503 could not write: look at the disk.',
           'reqps',
@@ -129,7 +111,7 @@ export const logs: DashboardSpec = {
             },
           ],
         ),
-        panel(
+        lines(
           'How full is the disk?',
           'Used share of the file system that holds the log.',
           'percentunit',

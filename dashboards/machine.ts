@@ -1,22 +1,4 @@
-import { type DashboardSpec, type PanelSpec, target } from './spec.ts'
-
-const lines = (
-  title: string,
-  description: string,
-  unit: string,
-  queries: PanelSpec['queries'],
-  more: Partial<PanelSpec> = {},
-): PanelSpec => ({
-  kind: 'timeseries',
-  title,
-  description,
-  unit,
-  width: 8,
-  height: 7,
-  min: 0,
-  queries,
-  ...more,
-})
+import { type DashboardSpec, lines, target } from './spec.ts'
 
 const each = (expr: string) => [{ expr, legend: '{{job}} {{instance}}' }]
 

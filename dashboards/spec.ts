@@ -57,3 +57,22 @@ export type DashboardSpec = {
 
 /** Matchers that every selector of a dashboard carries. */
 export const target = 'job=~"$job", instance=~"$instance"'
+
+/** A panel of lines over time, a third of the width. */
+export const lines = (
+  title: string,
+  description: string,
+  unit: string,
+  queries: PanelSpec['queries'],
+  more: Partial<PanelSpec> = {},
+): PanelSpec => ({
+  kind: 'timeseries',
+  title,
+  description,
+  unit,
+  width: 8,
+  height: 7,
+  min: 0,
+  queries,
+  ...more,
+})

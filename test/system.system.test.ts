@@ -77,22 +77,32 @@ test('a converter killed under load costs nobody a photo', async () => {
   expect(tintype.stderr()).toMatch(/process\.ended.*"process":"converter","how":"SIGKILL"/)
 })
 
-test('the day’s one log tells each photo’s story once, across services', async () => {
-  const day = new Date().toISOString().slice(0, 10)
-  await promisify(execFile)(process.execPath, ['services/logs/main.ts', 'publish', '--day', day], {
+/** What the command of the log server prints. */
+async function logs(...words: string[]): Promise<string> {
+  const done = await promisify(execFile)(process.execPath, ['services/logs/main.ts', ...words], {
     env: environment(),
   })
+  return done.stdout
+}
+
+test('the day’s one log tells each photo’s story once, across services', async () => {
+  const day = new Date().toISOString().slice(0, 10)
   for (const { id } of acknowledged.slice(0, 3)) {
-    const { stdout } = await promisify(execFile)(
-      process.execPath,
-      ['services/logs/main.ts', 'timeline', '--photo', id, '--json'],
-      { env: environment() },
+    // An entry reaches the log server a moment after what it tells of: a later revision of the day has it.
+    const story = await until(
+      async () => {
+        await logs('publish', '--day', day)
+        const told = JSON.parse(await logs('timeline', '--photo', id, '--json')) as {
+          entries: { id: string; payload: { event: string } }[]
+        }
+        return told.entries.some(({ payload }) => payload.event === 'promise.kept') && told.entries
+      },
+      { timeoutMs: 30_000, what: `the whole story of ${id}` },
     )
-    const { entries } = JSON.parse(stdout) as { entries: { id: string; payload: { event: string } }[] }
-    const events = entries.map(({ payload }) => payload.event)
+    const events = story.map(({ payload }) => payload.event)
     expect(events[0]).toBe('photo.accepted')
     expect(events.filter(event => event === 'promise.kept')).toHaveLength(1)
-    expect(new Set(entries.map(entry => entry.id.split('.')[0]))).toEqual(new Set(['web', 'converter']))
+    expect(new Set(story.map(entry => entry.id.split('.')[0]))).toEqual(new Set(['web', 'converter']))
   }
 })
 

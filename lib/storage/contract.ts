@@ -137,6 +137,60 @@ export function storageContract(name: string, start: () => Promise<{ url: string
       expect((await storage.read(key)).toString()).toBe('before')
     })
 
+    test('of files stored together each is read to its end before the next is asked for', async () => {
+      const prefix = newPrefix()
+      const original = new Readable({ read() {} })
+      async function* files() {
+        yield { key: `${prefix}p/original`, body: original }
+        yield { key: `${prefix}p/photo.json`, body: bytes(`${original.readableEnded}`) }
+      }
+      const put = storage.putAll(files())
+      for (const chunk of [kibibyte, kibibyte, null]) original.push(chunk)
+      expect(await put).toBe('stored')
+      expect((await storage.read(`${prefix}p/original`)).length).toBe(2048)
+      expect((await storage.read(`${prefix}p/photo.json`)).toString()).toBe('true')
+    })
+
+    test('a reader finds a file only with those that were to be stored before it', async () => {
+      const prefix = newPrefix()
+      const put = async (photo: number) => {
+        const [first, last] = ['320.jpg', 'result.json'].map(file => `${prefix}${photo}/${file}`) as [
+          string,
+          string,
+        ]
+        let stored = false
+        const putting = storage
+          .putAll([first, last].map(key => ({ key, body: kibibyte })))
+          .then(() => (stored = true))
+        while (!stored)
+          if ((await storage.read(last)) !== 'not-found') expect(await storage.read(first)).toEqual(kibibyte)
+        await putting
+        expect(await storage.read(last)).toEqual(kibibyte)
+      }
+      await Promise.all(Array.from({ length: 20 }, (_, photo) => put(photo)))
+    })
+
+    test('files stored together end with the one that breaks off, throws or is too large', async () => {
+      const prefix = newPrefix()
+      const broken = new Readable({ read() {} })
+      setImmediate(() => broken.destroy(new Error('gone')))
+      const bad = (photo: string, body: Readable | Buffer, maxBytes = Number.POSITIVE_INFINITY) => [
+        { key: `${prefix}${photo}/original`, body, maxBytes },
+        { key: `${prefix}${photo}/photo.json`, body: kibibyte },
+      ]
+      await expect(storage.putAll(bad('broken', broken))).rejects.toThrow('broken/original')
+      expect(await storage.putAll(bad('large', kibibyte, 1023))).toBe('too-large')
+      async function* refused() {
+        yield { key: `${prefix}refused/original`, body: kibibyte }
+        throw new Error('refused after all')
+      }
+      await expect(storage.putAll(refused())).rejects.toMatchObject({
+        cause: { message: 'refused after all' },
+      })
+      for (const photo of ['broken', 'large', 'refused'])
+        expect(await storage.read(`${prefix}${photo}/photo.json`)).toBe('not-found')
+    })
+
     test('keys are listed in ascending order, after a key, and below their prefix alone', async () => {
       const segment = fc.constantFrom('a', 'a-', 'a.b', 'a0', 'A', 'b', '_')
       const keys = fc.uniqueArray(

@@ -15,24 +15,27 @@ export type Folders = {
 
 /**
  * Folders below a root. A folder's own entry is made durable by this process even when another one made it,
- * for that one may have died before its fsync; `known` keeps that to once a folder.
+ * for that one may have died before its fsync; `known` keeps that to once a folder, also of those being made.
  */
 export function openFolders(root: string, disk: Disk): Folders {
-  const known = new Set<string>([root])
+  const known = new Map<string, Promise<void>>()
   const sync = shareWaiting(folder => syncFolder(folder, disk))
-  const make = async (folder: string): Promise<void> => {
-    if (known.has(folder)) return
-    const parent = dirname(folder)
+  const make = (folder: string): Promise<void> => {
+    if (folder === root) return Promise.resolve()
+    const begun = known.get(folder)
+    if (begun) return begun
+    const making = makeBelow(dirname(folder), folder)
+    making.catch(() => known.get(folder) === making && known.delete(folder))
+    if (known.size >= maxKnown) known.clear()
+    known.set(folder, making)
+    return making
+  }
+  const makeBelow = async (parent: string, folder: string) => {
     await make(parent)
     await disk.mkdir(folder).catch(ignore('EEXIST'))
     await sync(parent)
-    if (known.size >= maxKnown) forget()
-    known.add(folder)
   }
-  const forget = () => {
-    known.clear()
-    known.add(root)
-  }
+  const forget = () => known.clear()
   return { make, sync, forget }
 }
 

@@ -83,6 +83,7 @@ describe('the storage folder', () => {
 /** What was promised of each key: its acknowledged value (null: none), and what is under way and may or may not be there. */
 function openLedger(storage: () => Storage) {
   const promised: Promised = new Map()
+  const ordered: Pair[] = []
   const entry = (key: string) => {
     const known = promised.get(key) ?? { acked: null, maybe: new Set<string | null>() }
     promised.set(key, known)
@@ -99,6 +100,10 @@ function openLedger(storage: () => Storage) {
   return {
     put: (key: string, value: string, ifAbsent = false) =>
       during([key], value, () => storage().put(key, body(value), { ifAbsent })),
+    putAll: (keys: Pair, value: string) => {
+      ordered.push(keys)
+      return during(keys, value, () => storage().putAll(keys.map(key => ({ key, body: body(value) }))))
+    },
     delete: (prefix: string) =>
       during(
         [...promised.keys()].filter(key => key.startsWith(prefix)),
@@ -108,21 +113,27 @@ function openLedger(storage: () => Storage) {
     /** The promises of this moment; given a folder, tells which it breaks. */
     now: () => {
       const then = structuredClone(promised)
-      return (folder: string) => brokenIn(folder, then)
+      return (folder: string) => brokenIn(folder, then, ordered)
     },
   }
 }
 
+/** Keys of files stored together: the second is never there without the first. */
+type Pair = [string, string]
 type Promised = Map<string, { acked: string | null; maybe: Set<string | null> }>
 
-async function brokenIn(folder: string, promised: Promised): Promise<string[]> {
-  const found = await openFolder(folder)
+async function brokenIn(folder: string, promised: Promised, ordered: Pair[]): Promise<string[]> {
+  const storage = await openFolder(folder)
   const bad: string[] = []
+  const found = new Map<string, string | null>()
   for (const [key, { acked, maybe }] of promised) {
-    const read = await found.read(key)
+    const read = await storage.read(key)
     const value = read === 'not-found' ? null : read.toString()
+    found.set(key, value)
     if (value !== acked && !maybe.has(value)) bad.push(`${key}: ${value} instead of ${acked}`)
   }
+  for (const keys of ordered)
+    if (found.get(keys[1]) !== null && found.get(keys[0]) === null) bad.push(`${keys[1]} without ${keys[0]}`)
   return bad
 }
 
@@ -164,6 +175,7 @@ describe('a power cut', () => {
     await ledger.put('status.json', 'new')
     await ledger.put('keys/one', 'first', true)
     await ledger.delete(`${photo}/`)
+    await ledger.putAll([`${photo}/original`, `${photo}/photo.json`], 'together')
   }
   const allAtOnce = async (ledger: Ledger) => {
     await Promise.all(['original', 'photo.json'].map(file => ledger.put(`${photo}/${file}`, file)))
@@ -174,6 +186,11 @@ describe('a power cut', () => {
     ])
     await Promise.all([ledger.delete(`${photo}/`), ledger.delete('photos/ab/owner/other/')])
     await ledger.put(`photos/ab/owner/again/original`, 'pixels')
+    const pairs = ['a', 'b'].map(
+      (id): Pair => [`photos/ab/${id}/photo/original`, `photos/ab/${id}/photo/photo.json`],
+    )
+    await Promise.all(pairs.map(pair => ledger.putAll(pair, 'together')))
+    await Promise.all([ledger.delete('photos/ab/a/photo/'), ledger.putAll(pairs[1] as Pair, 'again')])
   }
 
   for (const entriesAtOnce of [false, true]) {

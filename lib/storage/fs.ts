@@ -3,12 +3,15 @@ import { dirname, join, resolve } from 'node:path'
 import { Readable } from 'node:stream'
 import { type Disk, ignore, makeFolder } from '../disk.ts'
 import type { StorageOperation } from '../telemetry/catalogue.ts'
+import { type Draft, type Pause, withPause, writeDraft } from './draft.ts'
 import { type Folders, openFolders } from './folders.ts'
-import { checkKey, checkPrefix, type Key, type OpenOptions, type Storage } from './index.ts'
+import { checkKey, checkPrefix, type Key, type OpenOptions, type Put, type Storage } from './index.ts'
 import { sweep, writerName } from './temporary.ts'
 
 /** No key starts with a dot, so no key can name what is in here. */
 const temporaryFolder = '.tmp'
+
+type Answer = Awaited<ReturnType<Storage['put']>>
 
 /** A folder removed by another process between making it and using it: made again, this often. */
 const maxTries = 5
@@ -30,22 +33,12 @@ export async function openFolder(path: string, options: OpenOptions = {}, disk: 
   const at = (key: Key) => join(root, key)
 
   return {
-    put: async (key, body, { maxBytes = Number.POSITIVE_INFINITY, ifAbsent = false } = {}) =>
-      measured('put', checkKey(key), async pause => {
-        const file = newTemporary()
-        let renamed = false
-        try {
-          // Beside the fsync of the body, since each takes its turn of the disk; place makes what fails here again.
-          const makeRoom = () => folders.make(dirname(at(key))).catch(() => {})
-          const bytes = await writeDurably(disk, file, body, { maxBytes, pause, makeRoom })
-          if (bytes === 'too-large') return bytes
-          const placed = await place(disk, folders, file, at(key), ifAbsent)
-          renamed = placed === 'renamed'
-          return placed === 'exists' ? placed : { bytes }
-        } finally {
-          if (!renamed) await disk.rm(file, { force: true })
-        }
-      }),
+    put: async (key, body, options) => {
+      const [answer] = await store([{ key, body, ...options }])
+      return answer as Answer
+    },
+
+    putAll: async files => ((await store(files)).includes('too-large') ? 'too-large' : 'stored'),
 
     get: async (key, range) =>
       measured('get', checkKey(key), async () => {
@@ -94,6 +87,29 @@ export async function openFolder(path: string, options: OpenOptions = {}, disk: 
     close: async () => {},
   }
 
+  /** All files are written and fsynced, then named in their order, then their folder is fsynced, once. */
+  async function store(files: Iterable<Put> | AsyncIterable<Put>): Promise<Answer[]> {
+    return measured('put', '', async call => {
+      const drafts: (Draft & Place)[] = []
+      try {
+        for await (const { key, body, maxBytes, ifAbsent = false } of withPause(files, call)) {
+          call.key = checkKey(key)
+          const draft = await writeDraft(disk, newTemporary(), body, maxBytes, call)
+          if (draft === 'too-large') return [draft]
+          drafts.push({ ...draft, target: at(key), ifAbsent })
+          // Beside the fsync of the body, since each takes its turn of the disk; place makes what fails here again.
+          folders.make(dirname(at(key))).catch(() => {})
+        }
+        await Promise.all(drafts.map(({ synced }) => synced))
+        await place(disk, folders, drafts)
+        return drafts.map(({ placed, bytes }) => (placed === 'exists' ? placed : { bytes }))
+      } finally {
+        await Promise.allSettled(drafts.map(({ synced }) => synced))
+        for (const { placed, file } of drafts) if (placed !== 'renamed') await disk.rm(file, { force: true })
+      }
+    })
+  }
+
   async function* walk(prefix: Key, after: Key | undefined): AsyncIterable<Key> {
     const entries = await measured('list', prefix, () =>
       disk.readdir(at(prefix), { withFileTypes: true }).catch(ignore('ENOENT', 'ENOTDIR')),
@@ -123,68 +139,27 @@ export async function openFolder(path: string, options: OpenOptions = {}, disk: 
   }
 }
 
-/** A write to disk costs as much for one chunk of a socket (64 KiB) as for four; more would cost memory an upload. */
-const writeBytes = 256 * 1024
-
 /** Unique within the process, whatever it opens. */
 let temporaries = 0
 
-type Pause = { waitedMs: number }
+type Place = { target: string; ifAbsent: boolean; placed?: 'renamed' | 'linked' | 'exists' }
 
-/** Writes and fsyncs a new file. Waiting for a slow sender is not the storage's time: it is added to `pause`. */
-async function writeDurably(
-  disk: Disk,
-  file: string,
-  body: Readable | Buffer,
-  { maxBytes, pause, makeRoom }: { maxBytes: number; pause: Pause; makeRoom(): Promise<void> },
-): Promise<number | 'too-large'> {
-  // An error before the loop below listens would end the process; the loop meets it all the same.
-  if (body instanceof Readable) body.on('error', () => {})
-  const handle = await disk.open(file, 'wx')
-  try {
-    let bytes = 0
-    // The body is not destroyed when we stop early: the sender may still be owed an answer on its connection.
-    const chunks = body instanceof Readable ? body.iterator({ destroyOnReturn: false }) : [body]
-    let gathered: Buffer[] = []
-    let waitingSince = performance.now()
-    for await (const chunk of chunks) {
-      pause.waitedMs += performance.now() - waitingSince
-      bytes += chunk.length
-      if (bytes > maxBytes) return 'too-large'
-      gathered.push(chunk)
-      if (bytesOf(gathered) >= writeBytes) {
-        await writeAll(handle, gathered)
-        gathered = []
-      }
-      waitingSince = performance.now()
-    }
-    pause.waitedMs += performance.now() - waitingSince
-    await writeAll(handle, gathered)
-    await Promise.all([handle.sync(), makeRoom()])
-    return bytes
-  } finally {
-    await handle.close()
-  }
-}
-
-/** Gives a whole, fsynced file its name, durably. */
-async function place(
-  disk: Disk,
-  folders: Folders,
-  file: string,
-  target: string,
-  ifAbsent: boolean,
-): Promise<'renamed' | 'linked' | 'exists'> {
-  const folder = dirname(target)
+/** Gives whole, fsynced files their names, one after the other, durably. */
+async function place(disk: Disk, folders: Folders, drafts: ({ file: string } & Place)[]): Promise<void> {
+  const targets = [...new Set(drafts.map(({ target }) => dirname(target)))]
   for (let attempt = 1; ; attempt++) {
     try {
-      await folders.make(folder)
-      const placed = ifAbsent
-        ? await disk.link(file, target).then(() => 'linked' as const, ifExists)
-        : await disk.rename(file, target).then(() => 'renamed' as const)
-      // Also when it exists: its writer may have died before this fsync, and our caller builds on it.
-      await folders.sync(folder)
-      return placed
+      for (const folder of targets) await folders.make(folder)
+      for (const draft of drafts) {
+        const { file, target, ifAbsent, placed } = draft
+        if (placed === 'renamed') continue
+        draft.placed = ifAbsent
+          ? await disk.link(file, target).then(() => 'linked', ifExists)
+          : await disk.rename(file, target).then(() => 'renamed')
+      }
+      // Also of what exists: its writer may have died before this fsync, and our caller builds on it.
+      await Promise.all(targets.map(folders.sync))
+      return
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code !== 'ENOENT' || attempt === maxTries) throw error
       folders.forget()
@@ -199,27 +174,19 @@ const ifExists = (error: NodeJS.ErrnoException): 'exists' => {
 
 /** Times an operation and names the key in what it throws. */
 function measure({ observe }: OpenOptions) {
-  return async <T>(operation: StorageOperation, key: Key, run: (pause: Pause) => Promise<T>): Promise<T> => {
+  return async <T>(operation: StorageOperation, key: Key, run: (call: Call) => Promise<T>): Promise<T> => {
     const start = performance.now()
-    const pause = { waitedMs: 0 }
+    const call = { key, waitedMs: 0 }
     try {
-      return await run(pause)
+      return await run(call)
     } catch (error) {
-      throw new Error(`storage could not ${operation} "${key}": ${(error as Error).message}`, {
+      throw new Error(`storage could not ${operation} "${call.key}": ${(error as Error).message}`, {
         cause: error,
       })
     } finally {
-      observe?.(operation, 'fs', (performance.now() - start - pause.waitedMs) / 1000)
+      observe?.(operation, 'fs', (performance.now() - start - call.waitedMs) / 1000)
     }
   }
 }
 
-const bytesOf = (chunks: readonly Buffer[]): number => chunks.reduce((sum, { length }) => sum + length, 0)
-
-/** One call for several chunks; the system may take fewer bytes than it was given. */
-async function writeAll(handle: fs.FileHandle, chunks: readonly Buffer[]): Promise<void> {
-  const length = bytesOf(chunks)
-  if (length === 0) return
-  const { bytesWritten } = await handle.writev(chunks)
-  if (bytesWritten < length) await handle.writeFile(Buffer.concat(chunks).subarray(bytesWritten))
-}
+type Call = Pause & { key: Key }

@@ -7,6 +7,11 @@ export type Key = string
 
 export type Found = { body: Readable; bytes: number }
 
+/** A body to store under a key. `maxBytes` gives 'too-large', with the rest of the body left unread and not destroyed. */
+export type NewFile = { key: Key; body: Readable | Buffer; maxBytes?: number }
+/** `ifAbsent` gives 'exists' without touching what is there, which is durable then too. */
+export type Put = NewFile & { ifAbsent?: boolean }
+
 /**
  * What a photo is, on any storage. Expected outcomes are values; everything else is thrown with its key, the
  * system's error being its `cause` (`cause.code` is 'ENOSPC' when the disk is full).
@@ -15,14 +20,18 @@ export type Storage = {
   /**
    * Stores a body under a key; durable (file and folder) when it resolves, all or nothing for every reader.
    * A body that errors or is destroyed leaves nothing behind and throws.
-   * `maxBytes` gives 'too-large', with the rest of the body left unread and not destroyed;
-   * `ifAbsent` gives 'exists' without touching what is there, which is durable then too.
    */
   put(
     key: Key,
     body: Readable | Buffer,
-    options?: { maxBytes?: number; ifAbsent?: boolean },
+    options?: Pick<Put, 'maxBytes' | 'ifAbsent'>,
   ): Promise<{ bytes: number } | 'exists' | 'too-large'>
+  /**
+   * Stores several files of one folder for less than a put each. Readers, and whatever a kill leaves, have a file only
+   * with those before it; a power cut before it resolves may leave any of them. Each body is read to its end before
+   * the next file is asked for, and what throws there ends it; then, or when it is 'too-large', files may be left.
+   */
+  putAll(files: Iterable<NewFile> | AsyncIterable<NewFile>): Promise<'stored' | 'too-large'>
   /** A stream of the body; `range` is inclusive, in bytes, and clipped to it. The caller must consume or destroy it. */
   get(key: Key, range?: { start: number; end: number }): Promise<Found | 'not-found'>
   /** The whole body at once: small records, and originals for the converter's child. */

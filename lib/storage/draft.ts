@@ -1,0 +1,84 @@
+import type { FileHandle } from 'node:fs/promises'
+import { Readable } from 'node:stream'
+import type { Disk } from '../disk.ts'
+
+/** A write to disk costs as much for one chunk of a socket (64 KiB) as for four; more would cost memory an upload. */
+const writeBytes = 256 * 1024
+
+/** A whole new file under a temporary name; durable when `synced` resolves. */
+export type Draft = { file: string; bytes: number; synced: Promise<void> }
+
+/** Waiting for a slow sender is not the storage's time: it is added up here. */
+export type Pause = { waitedMs: number }
+
+/** Writes a file that does not exist yet; leaves none behind when it throws or gives 'too-large'. */
+export async function writeDraft(
+  disk: Disk,
+  file: string,
+  body: Readable | Buffer,
+  maxBytes: number | undefined,
+  pause: Pause,
+): Promise<Draft | 'too-large'> {
+  // An error before the loop below listens would end the process; the loop meets it all the same.
+  if (body instanceof Readable) body.on('error', () => {})
+  const handle = await disk.open(file, 'wx')
+  let bytes: number | 'too-large' = 'too-large'
+  try {
+    bytes = await write(handle, body, maxBytes, pause)
+  } finally {
+    if (bytes === 'too-large') {
+      await handle.close()
+      await disk.rm(file, { force: true })
+    }
+  }
+  if (bytes === 'too-large') return bytes
+  const synced = handle.sync().finally(() => handle.close())
+  synced.catch(() => {}) // who awaits it meets the error; until then it must not end the process
+  return { file, bytes, synced }
+}
+
+async function write(
+  handle: FileHandle,
+  body: Readable | Buffer,
+  maxBytes = Number.POSITIVE_INFINITY,
+  pause: Pause,
+) {
+  // The body is not destroyed when we stop early: the sender may still be owed an answer on its connection.
+  const chunks = body instanceof Readable ? body.iterator({ destroyOnReturn: false }) : [body]
+  let bytes = 0
+  let gathered: Buffer[] = []
+  for await (const chunk of withPause<Buffer>(chunks, pause)) {
+    bytes += chunk.length
+    if (bytes > maxBytes) return 'too-large'
+    gathered.push(chunk)
+    if (bytesOf(gathered) < writeBytes) continue
+    await writeAll(handle, gathered)
+    gathered = []
+  }
+  await writeAll(handle, gathered)
+  return bytes
+}
+
+/** Passes on what comes, and adds to `pause` the time spent waiting for it. */
+export async function* withPause<T>(
+  source: Iterable<T> | AsyncIterable<T>,
+  pause: Pause,
+): AsyncGenerator<T, void> {
+  let since = performance.now()
+  for await (const item of source) {
+    pause.waitedMs += performance.now() - since
+    yield item
+    since = performance.now()
+  }
+  pause.waitedMs += performance.now() - since
+}
+
+const bytesOf = (chunks: readonly Buffer[]): number => chunks.reduce((sum, { length }) => sum + length, 0)
+
+/** One call for several chunks; the system may take fewer bytes than it was given. */
+async function writeAll(handle: FileHandle, chunks: readonly Buffer[]): Promise<void> {
+  const length = bytesOf(chunks)
+  if (length === 0) return
+  const { bytesWritten } = await handle.writev(chunks)
+  if (bytesWritten < length) await handle.writeFile(Buffer.concat(chunks).subarray(bytesWritten))
+}

@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { describe, onTestFinished, type TestContext, test } from 'vitest'
-import { type PartName, part } from '../tools/parts.ts'
+import { type PartName, part, remedy } from '../tools/parts.ts'
 
 /** A folder of the test's own, removed when it ends; of a whole file's with `afterAll`. */
 export async function temporaryFolder(
@@ -100,7 +100,7 @@ export function describeWithParts<N extends PartName>(
     )
     return
   }
-  const reason = `${missing.join(', ')} missing: npm run parts`
+  const reason = `${missing.join(', ')} missing: ${remedy(missing)}`
   describe(title, () => {
     test.skipIf(process.env.CI !== 'true')(`needs parts (${reason})`, () => {
       throw new Error(reason)

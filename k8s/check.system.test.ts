@@ -1,0 +1,52 @@
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { describeWithParts } from '../test/support.ts'
+import { buildOverlay, type Checker, type Manifest, needed, startChecker } from './check.ts'
+
+// Its parts are built from source.
+describe.skipIf(!process.env.TEST_FULL)('with npm run test:full', () => {
+  describeWithParts('a real API server', needed, ({ kubectl }) => {
+    let checker: Checker
+    let manifests: Manifest[]
+    beforeAll(async () => {
+      manifests = buildOverlay(kubectl, join(import.meta.dirname, 'overlays/single'))
+      checker = await startChecker()
+    }, 240_000)
+    afterAll(() => checker?.stop())
+
+    const refusals = async (given: readonly Manifest[]) =>
+      (await checker.check(given)).flatMap(({ object, refused }) => (refused ? `${object}: ${refused}` : []))
+
+    test('takes each object of the overlay single, and the pod that it makes', async () => {
+      expect(await refusals(manifests)).toEqual([])
+    })
+
+    /** What the manifests' types let through, and what they do not. */
+    test.each([
+      ['Deployment', 'spec.template.spec.terminationGraceSeconds', 1, 'field not declared in schema'],
+      [
+        'Deployment',
+        'spec.template.spec.containers.0.resources.requests.memory',
+        '4Gi',
+        'must be less than or equal',
+      ],
+      ['Deployment', 'spec.template.spec.containers.0.volumeMounts.0.name', 'dat', 'not found'],
+      ['Deployment', 'spec.template.spec.securityContext.runAsNonRoot', false, 'violates PodSecurity'],
+      ['Service', 'spec.ports.0.port', 80_000, 'must be between 1 and 65535'],
+      ['ServiceMonitor', 'spec.endpoints.0.intervall', '15s', 'field not declared in schema'],
+      ['ServiceMonitor', 'spec.endpoints.0.interval', '15 s', 'should match'],
+      ['PrometheusRule', 'spec.groups.0.rules.0.expression', 'up', 'field not declared in schema'],
+    ])('refuses a %s with %s: %s', async (kind, path, value, why) => {
+      const [namespace, broken] = ['Namespace', kind].map(wanted =>
+        structuredClone(manifests.find(each => each.kind === wanted)),
+      ) as [Manifest, Manifest]
+      set(broken, path.split('.'), value)
+      expect((await refusals([namespace, broken])).join()).toContain(why)
+    })
+  })
+})
+
+function set(object: object, [key = '', ...rest]: string[], value: unknown): void {
+  if (rest.length === 0) Object.assign(object, { [key]: value })
+  else set((object as Record<string, object>)[key] as object, rest, value)
+}

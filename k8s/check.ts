@@ -1,0 +1,139 @@
+/** `npm run k8s:check`: a real API server is asked whether it would take each object of an overlay. */
+import { execFileSync } from 'node:child_process'
+import { join } from 'node:path'
+import { parseArgs } from 'node:util'
+import type { PodTemplateSpec } from 'kubernetes-types/core/v1.d.ts'
+import { parseAllDocuments } from 'yaml'
+import { part, remedy } from '../tools/parts.ts'
+import { type ApiServer, startApiServer } from './api-server.ts'
+
+const usage = `npm run k8s:check [-- FOLDER]
+
+Builds an overlay (k8s/overlays/single) with kustomize and asks an API server, started for this on this machine and
+stopped afterwards, whether it would take each object, by its dry run. Says each object; exit 1 when one is refused.`
+
+export const needed = ['kubectl', 'etcd', 'kube-apiserver', 'prometheus-operator-crds'] as const
+const kinds = ['servicemonitors', 'prometheusrules']
+
+export type Manifest = {
+  apiVersion: string
+  kind: string
+  metadata: { name: string; namespace?: string }
+  spec?: { template?: PodTemplateSpec }
+}
+export type Verdict = { object: string; refused?: string }
+export type Checker = { check(manifests: readonly Manifest[]): Promise<Verdict[]>; stop(): Promise<void> }
+
+/** @throws when a part is missing or does not start. */
+export async function startChecker(): Promise<Checker> {
+  const missing = needed.filter(name => !part(name))
+  if (missing.length > 0) throw new Error(`missing: ${missing.join(', ')}; ${remedy(missing)}`)
+  const programs = Object.fromEntries(needed.map(name => [name, part(name)])) as Record<
+    (typeof needed)[number],
+    string
+  >
+  const server = await startApiServer(programs)
+  try {
+    await install(server, programs['prometheus-operator-crds'])
+  } catch (error) {
+    await server.stop()
+    throw error
+  }
+  return { check: manifests => check(server, manifests), stop: server.stop }
+}
+
+/** The kinds of the Prometheus operator, and their schemas served. */
+async function install({ kubectl }: ApiServer, folder: string): Promise<void> {
+  const files = kinds.map(kind => `--filename=${join(folder, `monitoring.coreos.com_${kind}.yaml`)}`)
+  const established = kinds.map(kind => `crd/${kind}.monitoring.coreos.com`)
+  for (const args of [
+    ['apply', '--server-side', ...files],
+    ['wait', '--for=condition=Established', ...established],
+  ]) {
+    const { ok, text } = await kubectl(args)
+    if (!ok) throw new Error(text)
+  }
+}
+
+/** Whether an overlay's objects would be taken, and the pods that its workloads would make. */
+async function check(server: ApiServer, manifests: readonly Manifest[]): Promise<Verdict[]> {
+  const verdicts: Verdict[] = []
+  for (const each of [...manifests.filter(isNamespace), ...manifests.filter(other => !isNamespace(other))]) {
+    verdicts.push(await ask(server, each))
+    // Others live in it, and its labels decide about pods: a dry run alone would leave it out.
+    if (isNamespace(each)) await found(server, each)
+    const pod = podOf(each)
+    if (pod) verdicts.push(await ask(server, pod))
+  }
+  return verdicts
+}
+
+const isNamespace = ({ kind }: Manifest): boolean => kind === 'Namespace'
+
+async function found({ kubectl }: ApiServer, namespace: Manifest): Promise<void> {
+  await kubectl(['apply', '--server-side', '--filename=-'], namespace)
+  // Made by a controller where one runs; no pod is taken without.
+  await kubectl(['create', 'serviceaccount', 'default', `--namespace=${namespace.metadata.name}`])
+}
+
+/** A workload is taken whatever its pods are; pod security speaks when they are made. */
+function podOf({ kind, metadata, spec }: Manifest): Manifest | undefined {
+  if (!spec?.template?.spec) return undefined
+  const { template } = spec
+  return {
+    apiVersion: 'v1',
+    kind: 'Pod',
+    metadata: { ...template.metadata, ...metadata, name: `${metadata.name}-of-${kind.toLowerCase()}` },
+    spec: template.spec as object,
+  }
+}
+
+async function ask({ kubectl }: ApiServer, manifest: Manifest): Promise<Verdict> {
+  const { kind, metadata } = manifest
+  const object = `${kind} ${metadata.namespace ? `${metadata.namespace}/` : ''}${metadata.name}`
+  const { ok, text } = await kubectl(['apply', '--server-side', '--dry-run=server', '--filename=-'], manifest)
+  return ok ? { object } : { object, refused: text }
+}
+
+/** An overlay's objects, built by kustomize. */
+export function buildOverlay(kubectl: string, folder: string): Manifest[] {
+  const built = execFileSync(kubectl, ['kustomize', folder], { encoding: 'utf8' })
+  return parseAllDocuments(built).map(document => document.toJS())
+}
+
+async function main(): Promise<number> {
+  const { values, positionals } = parseArgs({
+    allowPositionals: true,
+    options: { help: { type: 'boolean', short: 'h' } },
+  })
+  if (values.help) {
+    console.log(usage)
+    return 0
+  }
+  // What it started ends with it, by the exit.
+  for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => process.exit(2))
+  const checker = await startChecker()
+  try {
+    const manifests = buildOverlay(
+      part('kubectl') as string,
+      positionals[0] ?? join(import.meta.dirname, 'overlays/single'),
+    )
+    const verdicts = await checker.check(manifests)
+    for (const { object, refused } of verdicts)
+      console.log(refused ? `refused  ${object}\n  ${refused}` : `taken    ${object}`)
+    const bad = verdicts.filter(({ refused }) => refused).length
+    console.log(`${verdicts.length - bad} taken, ${bad} refused`)
+    return bad > 0 ? 1 : 0
+  } finally {
+    await checker.stop()
+  }
+}
+
+if (import.meta.main) {
+  try {
+    process.exitCode = await main()
+  } catch (error) {
+    console.error((error as Error).message)
+    process.exitCode = 2
+  }
+}

@@ -12,6 +12,7 @@ COPY lib lib
 COPY services services
 COPY slo slo
 COPY tools tools
+COPY docs/runbooks docs/runbooks
 
 FROM node:26.10.0-bookworm-slim
 ENV NODE_ENV=production DATA_DIR=/data HOST=0.0.0.0 ADMIN_HOST=0.0.0.0

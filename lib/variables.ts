@@ -72,6 +72,7 @@ export const variables = {
     'an http(s) URL',
   ),
   LOGS_URL: text('', 'the log server; default: the one on this machine', 'an http(s) URL'),
+  SLO_URL: address('where people reach the pages of slo, for the links in alerts; default: this machine'),
   LOG_LEVEL: choice('info', levels, 'least severe entries written'),
   GRACE_SECONDS: seconds(20, 0, 600, 'how long a stop waits for what is under way'),
 } as const satisfies Record<string, Variable<unknown>>

@@ -38,6 +38,7 @@ const used = pick(
   'SCRAPE_TARGETS',
   'SLO_ADMIN_PORT',
   'SLO_PORT',
+  'SLO_URL',
   'STORAGE_URL',
   'WEB_ADMIN_PORT',
   'WEB_PORT',
@@ -65,7 +66,7 @@ export async function serve(environment: NodeJS.ProcessEnv): Promise<Running> {
   })
 
   const book = openBook(`${dataDir}/slo/alerts.sqlite`)
-  let pages = ''
+  let pages = config.SLO_URL?.href ?? reach(config.HOST, config.SLO_PORT)
   const notifier = createNotifier({ book, webhook: config.ALERT_WEBHOOK_URL, pages: () => pages, log })
   const histories = objectives.map(objective => createHistory(objective, source))
   const diagnosis = openDiagnosis(
@@ -81,7 +82,8 @@ export async function serve(environment: NodeJS.ProcessEnv): Promise<Running> {
 
   const app = createSloApp({ metrics, log, watch, diagnosis, source, store, objectives, dataDir })
   const listening = await listen(app, config.HOST, config.SLO_PORT)
-  pages = listening.url
+  // The port may have been any free one.
+  pages = config.SLO_URL?.href ?? reach(config.HOST, Number(new URL(listening.url).port))
   const admin = await listen(
     createAdmin({ metrics, log, watch, dataDir, ready: () => null }),
     config.ADMIN_HOST,

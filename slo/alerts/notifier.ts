@@ -13,6 +13,7 @@ export type Alert = {
   since: number
   /** What a person needs to know, in a sentence or three. */
   text: string
+  /** An address, or a path below the pages. */
   runbook: string
 }
 
@@ -135,6 +136,7 @@ function idempotencyKey({ group, status, severity, since, at }: Message): string
 export function payload({ group, status, severity, since, alerts, at }: Message, pages: string) {
   const labels = { alertname: 'Promise', group, severity }
   const text = alerts[0]?.text ?? ''
+  const runbooks = alerts.map(({ runbook }) => new URL(runbook, pages).href)
   const headline =
     status === 'firing' ? text : `Resolved: ${group}. It lasted ${minutes(at - since)}. Was: ${text}`
   return {
@@ -147,11 +149,11 @@ export function payload({ group, status, severity, since, alerts, at }: Message,
     commonLabels: labels,
     commonAnnotations: { summary: headline },
     externalURL: pages,
-    text: headline,
-    alerts: alerts.map(alert => ({
+    text: status === 'firing' ? `${headline} What to do: ${runbooks[0]}` : headline,
+    alerts: alerts.map((alert, i) => ({
       status,
       labels: { ...labels, alertname: alert.name, severity: alert.severity },
-      annotations: { summary: alert.text, runbook_url: alert.runbook },
+      annotations: { summary: alert.text, runbook_url: runbooks[i] },
       startsAt: new Date(alert.since).toISOString(),
       endsAt: status === 'resolved' ? new Date(at).toISOString() : '0001-01-01T00:00:00Z',
       generatorURL: pages,

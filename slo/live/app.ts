@@ -9,6 +9,7 @@ import type { Reader } from '../recorder/schema.ts'
 import type { Objective, Source } from '../source/index.ts'
 import { parseTime, timeFormat, toMinute } from '../time.ts'
 import type { Diagnosis } from './diagnosis.ts'
+import { runbook } from './runbooks.ts'
 import { stagesOf } from './stages.ts'
 import { fitOf, stateOf } from './state.ts'
 import { readStatus } from './status.ts'
@@ -42,6 +43,7 @@ export function createSloApp(options: {
   app.use(pages.assets)
   app.get('/', pages.html('index.html'))
   app.get('/status', pages.html('status.html'))
+  app.get('/docs/runbooks/:name', runbook)
   app.use('/api', (_request, response, next) => {
     response.set('Cache-Control', 'no-store')
     next()

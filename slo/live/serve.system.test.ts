@@ -55,8 +55,11 @@ test('what burns when slo starts is told, once a promise, with what is left', as
   expect(said()).toEqual(['availability firing', 'latency firing'])
   const text = received.find(({ groupLabels }) => groupLabels.group === 'availability')?.text
   expect(text).toMatch(
-    /^“Online 23 of every 24 hours” burns its budget since \d\d:\d\d UTC\. 3\d of 60 minutes of the budget are left, gone at \d\d:\d\d UTC at this rate\.$/,
+    /^“Online 23 of every 24 hours” burns its budget since \d\d:\d\d UTC\. 3\d of 60 minutes of the budget are left, gone at \d\d:\d\d UTC at this rate\. What to do: http:\S+$/,
   )
+  const runbook = await fetch(text?.match(/http:\S+$/)?.[0] as string)
+  expect(runbook.headers.get('content-type')).toBe('text/plain; charset=utf-8')
+  expect(await runbook.text()).toContain('# AvailabilityBudgetBurn')
   await until(() => heartbeats === 1)
 })
 

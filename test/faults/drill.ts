@@ -1,17 +1,23 @@
+import type { Cause } from '../../slo/diagnose/resources/resource.ts'
+import type { Diagnosed } from '../../slo/diagnose/stages.ts'
 import type { Tintype } from '../service.ts'
 import type { Traffic } from './traffic.ts'
 
-/** What diagnose should say. */
-export type Truth = { verdict: string; cause: string | null; also?: string }
+type Place = Diagnosed | 'healthy' | 'unknown'
+/** A verdict in words: where, why if that is known, and what else is slow. */
+export type Said = Place | `${Place} ${Cause}` | `${Place} ${Cause} also ${Diagnosed}`
 
 /** A fault, and what is true when it is there. */
 export type Drill = {
   name: string
-  truth: Truth
-  /** Was not looked at while diagnose was made: the score on these tells how it does on what it has never seen. */
-  aside?: boolean
+  /** The right answers, the best one first: a stage without a cause where nothing that is measured could tell it. */
+  truth: readonly Said[]
+  /** Diagnose was made without it: the score on these tells how it does on what it has never seen. */
+  kept?: true
+  /** It takes processors from whoever runs beside it. */
+  alone?: true
   /** No traffic but the probe's. */
-  quiet?: boolean
+  quiet?: true
   /** Between the fault and the question, in scrapes; for what needs longer to show. */
   scrapes?: number
   /** Why it cannot be done on this machine; undefined when it can. */
@@ -20,7 +26,7 @@ export type Drill = {
 }
 
 /** A place of its own, left as it was found. */
-export type Lab = { folder: string; onEnd(end: () => unknown): void }
+export type Lab = { folder: string; dataDir: string; onEnd(end: () => unknown): void }
 
 export type Prepared = {
   /** What the service is started with. */
@@ -29,6 +35,8 @@ export type Prepared = {
   checkout?: string
   /** What it is started under: a command that becomes it. */
   under?: readonly string[]
+  /** Where people come in; default: web itself. */
+  address?: string
   inject(running: Running): void | Promise<void>
 }
 

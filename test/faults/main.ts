@@ -1,84 +1,71 @@
 /** `npm run faults`: each fault is done to a fresh service, and what diagnose says is compared with the truth. */
-import { readdirSync, readFileSync } from 'node:fs'
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { parseArgs } from 'node:util'
 import { photo } from '../images.ts'
-import { drills } from './drills.ts'
-import { askDiagnose, type Finding, runDrill } from './run.ts'
-import { isNamed, report } from './score.ts'
+import { choose, inTurns, Misuse } from './choose.ts'
+import { askDiagnose, finding, type Recording, runDrill } from './run.ts'
+import { type Finding, isNamed, report, saidIn, score } from './score.ts'
 
-const usage = `npm run faults [-- --only NAME] [--keep FOLDER | --replay FOLDER] [--json] [--list]
+type Asked = ReturnType<typeof choose>
 
-  --only    drills whose name has this; several times for several
-  --keep    leaves what was recorded in a folder
-  --replay  asks diagnose again about recordings that were kept: for work on diagnose
-Exit status: 0 all named, 1 some not, 2 bad arguments.`
-
-const options = {
-  only: { type: 'string', multiple: true },
-  keep: { type: 'string' },
-  replay: { type: 'string' },
-  json: { type: 'boolean' },
-  list: { type: 'boolean' },
-} as const
-
-function read(): ReturnType<typeof parseArgs<{ options: typeof options }>>['values'] {
-  try {
-    return parseArgs({ options }).values
-  } catch (error) {
-    console.error(`${(error as Error).message}\n${usage}`)
-    process.exit(2)
-  }
+try {
+  const asked = choose(process.argv.slice(2))
+  if (asked.list) for (const line of list(asked)) console.log(line)
+  else await campaign(asked)
+} catch (error) {
+  if (!(error instanceof Misuse)) throw error
+  console.error(error.message)
+  process.exitCode = 2
 }
 
-const { only, keep, replay, json, list } = read()
-const chosen = drills.filter(({ name }) => !only || only.some(part => name.includes(part)))
-if (chosen.length === 0) {
-  console.error(`no drill has that in its name\n${usage}`)
-  process.exit(2)
+function list({ chosen }: Asked): string[] {
+  return chosen.map(({ name, truth, kept, missing }) => {
+    const notes = [kept && 'kept aside', missing?.()].filter(Boolean).map(note => `  (${note})`)
+    return `${name.padEnd(48)} ${truth.join(' | ')}${notes.join('')}`
+  })
 }
-if (list)
-  for (const { name, truth, aside, missing } of chosen)
-    console.log(
-      `${name.padEnd(38)} ${truth.verdict} ${truth.cause ?? ''}${aside ? '  (aside)' : ''}${missing?.() ? `  (${missing()})` : ''}`,
-    )
-else await campaign()
 
-async function campaign(): Promise<void> {
+async function campaign(asked: Asked): Promise<void> {
+  const { json, results, replay } = asked
+  const start = performance.now()
   const tell = (line: string): void => void (json || console.log(line))
   const findings: Finding[] = []
-  for await (const finding of replay ? again(replay) : each(tell)) {
-    findings.push(finding)
-    const { drill, found, seconds } = finding
-    tell(`${isNamed(finding) ? '✓' : '✗'} ${drill}: ${found.verdict} ${found.cause ?? ''} (${seconds} s)`)
+  for await (const each of replay ? again(replay, asked) : inject(asked, tell)) {
+    findings.push(each)
+    const minutes = ((performance.now() - start) / 60_000).toFixed(1)
+    const place = `${minutes} min, ${findings.length}/${asked.chosen.length}`
+    tell(`${isNamed(each) ? '✓' : '✗'} ${each.drill}: ${saidIn(each)} (${each.seconds} s; ${place})`)
+    if (results) writeFileSync(results, JSON.stringify({ ...score(findings), findings }, null, 2))
   }
-  console.log(
-    json
-      ? JSON.stringify({ named: findings.filter(isNamed).length, of: findings.length, findings })
-      : report(findings),
-  )
+  console.log(json ? JSON.stringify({ ...score(findings), findings }) : report(findings))
   process.exitCode = findings.every(isNamed) ? 0 : 1
 }
 
-async function* each(tell: (line: string) => void): AsyncGenerator<Finding> {
+async function* inject({ chosen, keep }: Asked, tell: (line: string) => void): AsyncGenerator<Finding> {
   const images = [await photo(4000, 3000, 1), await photo(4000, 3000, 2)]
-  for (const drill of chosen) {
-    const why = drill.missing?.()
-    if (why) tell(`- ${drill.name}: not done, ${why}`)
-    else yield await runDrill(drill, images, keep ? { keep } : {})
+  for (const { name, missing } of chosen) if (missing?.()) tell(`- ${name}: not done, ${missing()}`)
+  const possible = chosen.filter(({ missing }) => !missing?.())
+  for (const turn of inTurns(possible))
+    yield* await Promise.all(turn.map(drill => runDrill(drill, images, keep ? { keep } : {})))
+}
+
+/** @throws Misuse when the folder holds no recordings. */
+async function* again(folder: string, { chosen }: Asked): AsyncGenerator<Finding> {
+  const recordings = readdirSync(folder).filter(name => name.endsWith('.json'))
+  if (recordings.length === 0) throw new Misuse(`${folder} holds no recordings: make some with --keep`)
+  for (const name of recordings) {
+    const { drill, at } = readRecording(join(folder, name))
+    const known = chosen.find(each => each.name === drill)
+    if (known) yield finding(known, await askDiagnose(join(folder, name.replace(/\.json$/, '')), at), 0)
   }
 }
 
-async function* again(folder: string): AsyncGenerator<Finding> {
-  for (const name of readdirSync(folder)) {
-    const about = JSON.parse(readFileSync(join(folder, name, 'drill.json'), 'utf8')) as {
-      drill: string
-      at: string
-    }
-    const drill = chosen.find(each => each.name === about.drill)
-    if (!drill) continue
-    const { verdict, cause, also } = await askDiagnose(join(folder, name), about.at)
-    const found = { verdict, cause, ...(drill.truth.also && { also: also?.stage }) }
-    yield { drill: drill.name, aside: drill.aside ?? false, truth: drill.truth, found, seconds: 0 }
+function readRecording(file: string): Recording {
+  try {
+    const { drill, at } = JSON.parse(readFileSync(file, 'utf8')) as Partial<Recording>
+    if (drill && at) return { drill, at }
+  } catch {
+    // Said below.
   }
+  throw new Misuse(`${file} is no recording of a drill: --replay wants the folder that --keep filled`)
 }

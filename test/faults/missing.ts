@@ -1,8 +1,17 @@
 import { spawnSync } from 'node:child_process'
+import { existsSync } from 'node:fs'
+import { join } from 'node:path'
+import { processorGroups } from './inject/processes.ts'
 
 /** Why a drill cannot be done here; undefined when it can. */
 export const needsRoot = (): string | undefined =>
-  process.getuid?.() === 0 ? undefined : 'it mounts a disk of its own, which only root may'
+  process.getuid?.() === 0
+    ? undefined
+    : 'it needs a disk, a port or a group of processes that only root may make'
 
 export const needsPart = (command: string) => (): string | undefined =>
   spawnSync(command, ['--version']).error ? `${command} is missing: npm run parts` : undefined
+
+export const needsProcessorGroups = (): string | undefined =>
+  needsRoot() ??
+  (existsSync(join(processorGroups, 'cpu.shares')) ? undefined : `${processorGroups} is missing`)

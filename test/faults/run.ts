@@ -4,15 +4,15 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
 import { promisify } from 'node:util'
+import type { Verdict } from '../../slo/diagnose/diagnose.ts'
 import { childrenOf } from '../processes.ts'
 import { startTintype } from '../service.ts'
-import type { Drill, Lab, Truth } from './drill.ts'
+import type { Drill, Lab } from './drill.ts'
+import type { Finding } from './score.ts'
 import { startTraffic } from './traffic.ts'
 
-export type Finding = { drill: string; aside: boolean; truth: Truth; found: Truth; seconds: number }
-
 /** In scrapes: three windows of twelve, and a little for the first photos, which are slower. */
-const baselineScrapes = 45
+const baselineScrapes = 42
 /** Twelve scrapes, a few of which may fall into the fault's beginning; a probe's journey comes within 23 s. */
 const faultScrapes = 24
 /** Of 12 megapixels: a third of what two slots can do. */
@@ -31,18 +31,15 @@ export async function runDrill(
 ): Promise<Finding> {
   const start = performance.now()
   const folder = await mkdtemp(join(tmpdir(), 'tintype-drill-'))
+  const dataDir = join(folder, 'data')
   const ends: (() => unknown)[] = [() => rm(folder, { recursive: true, force: true })]
-  const lab: Lab = { folder, onEnd: end => void ends.push(end) }
+  const lab: Lab = { folder, dataDir, onEnd: end => void ends.push(end) }
   try {
-    const { environment, inject, ...how } = await drill.prepare(lab)
-    const dataDir = join(folder, 'data')
-    const tintype = await startTintype(
-      dataDir,
-      { SCRAPE_SECONDS: String(scrapeSeconds), ...environment },
-      how,
-    )
+    const { environment, inject, address, ...how } = await drill.prepare(lab)
+    const variables = { SCRAPE_SECONDS: String(scrapeSeconds), ...environment }
+    const tintype = await startTintype(dataDir, variables, how)
     ends.push(() => tintype.stop())
-    const traffic = startTraffic(tintype.address, images, drill.quiet ? 0 : photosASecond)
+    const traffic = startTraffic(address ?? tintype.address, images, drill.quiet ? 0 : photosASecond)
     ends.push(() => traffic.stop())
     await setTimeout(baselineScrapes * scrapeSeconds * 1000)
     await inject({
@@ -53,34 +50,40 @@ export async function runDrill(
     })
     await setTimeout((drill.scrapes ?? faultScrapes) * scrapeSeconds * 1000)
     const at = new Date().toISOString()
-    const { verdict, cause, also } = await askDiagnose(dataDir, at)
-    const found = { verdict, cause, ...(drill.truth.also && { also: also?.stage }) }
-    if (keep) await keepRecording(recordingOf(keep, drill), dataDir, { drill: drill.name, at })
-    const seconds = Math.round((performance.now() - start) / 1000)
-    return { drill: drill.name, aside: drill.aside ?? false, truth: drill.truth, found, seconds }
+    const verdict = await askDiagnose(dataDir, at)
+    if (keep) await keepRecording(keep, drill, dataDir, at)
+    return finding(drill, verdict, Math.round((performance.now() - start) / 1000))
   } finally {
     for (const end of ends.toReversed()) await end()
   }
 }
 
-type Answer = Truth & { also: { stage: string } | null }
+export const finding = (drill: Drill, verdict: Verdict, seconds: number): Finding => ({
+  drill: drill.name,
+  kept: drill.kept ?? false,
+  truth: drill.truth,
+  verdict,
+  seconds,
+})
 
 /** What a person would type. It exits 1 when something is slow: that is an answer too. */
-export async function askDiagnose(dataDir: string, at: string): Promise<Answer> {
+export async function askDiagnose(dataDir: string, at: string): Promise<Verdict> {
   const env = { PATH: process.env.PATH, DATA_DIR: dataDir, SCRAPE_SECONDS: '1' }
   const args = [join(root, 'slo/main.ts'), 'diagnose', '--json', '--at', at]
-  const { stdout } = await promisify(execFile)(process.execPath, args, { env }).catch(error => error)
-  return JSON.parse(stdout) as Answer
+  const { stdout, stderr } = await promisify(execFile)(process.execPath, args, { env }).catch(error => error)
+  if (!stdout) throw new Error(`diagnose gave no answer about ${dataDir}: ${stderr}`)
+  return JSON.parse(stdout) as Verdict
 }
 
-/** Where a drill's recording is kept. */
-export const recordingOf = (keep: string, { name }: Drill): string => join(keep, name.replaceAll(' ', '-'))
+/** A drill that was kept: what the recorder saw is in a folder, what the fault was beside it, where diagnose never looks. */
+export type Recording = { drill: string; at: string }
 
-async function keepRecording(
-  to: string,
-  dataDir: string,
-  about: { drill: string; at: string },
-): Promise<void> {
+export const recordingOf = (keep: string, { name }: Pick<Drill, 'name'>): string =>
+  join(keep, name.replaceAll(' ', '-'))
+
+async function keepRecording(keep: string, drill: Drill, dataDir: string, at: string): Promise<void> {
+  const to = recordingOf(keep, drill)
   await cp(join(dataDir, 'slo'), join(to, 'slo'), { recursive: true })
-  await writeFile(join(to, 'drill.json'), JSON.stringify(about))
+  const about: Recording = { drill: drill.name, at }
+  await writeFile(`${to}.json`, JSON.stringify(about))
 }

@@ -1,7 +1,14 @@
 import sharp from 'sharp'
+import { photo } from '../../images.ts'
 
 /** Decodes whole, whatever the thumbnail's size: 36 megabytes of pixels and the same again for the passes. */
 export const interlacedPng = (): Promise<Buffer> =>
   sharp({ create: { width: 5000, height: 4000, channels: 3, background: '#704214' } })
     .png({ progressive: true })
+    .toBuffer()
+
+/** As many pixels as the JPEGs of everyday, each of which costs several times as much to decode. */
+export const avif = async (): Promise<Buffer> =>
+  sharp(await photo(4000, 3000, 3))
+    .avif({ effort: 0 })
     .toBuffer()

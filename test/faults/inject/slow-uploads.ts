@@ -1,6 +1,6 @@
 import { request } from 'node:http'
-import type { Lab } from './drill.ts'
-import type { Traffic } from './traffic.ts'
+import type { Lab } from '../drill.ts'
+import type { Traffic } from '../traffic.ts'
 
 const pieces = 8
 const uploadSeconds = 5

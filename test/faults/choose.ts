@@ -1,0 +1,55 @@
+import { parseArgs } from 'node:util'
+import type { Drill } from './drill.ts'
+import { drills } from './drills/all.ts'
+
+const usage = `npm run faults [-- --only NAME] [--kept | --seen] [--results FILE] [--keep FOLDER | --replay FOLDER] [--json] [--list]
+
+  --only     drills whose name has this; several times for several
+  --kept     only drills that diagnose was not made with; --seen: only the others
+  --results  writes every answer with its evidence to a file, as JSON
+  --keep     leaves what was recorded in a folder
+  --replay   asks diagnose again about recordings that were kept: for work on diagnose
+Exit status: 0 all named, 1 some not, 2 bad arguments or no recordings.`
+
+const options = {
+  only: { type: 'string', multiple: true },
+  kept: { type: 'boolean' },
+  seen: { type: 'boolean' },
+  results: { type: 'string' },
+  keep: { type: 'string' },
+  replay: { type: 'string' },
+  json: { type: 'boolean' },
+  list: { type: 'boolean' },
+} as const
+
+export class Misuse extends Error {}
+
+function parse(args: string[]) {
+  try {
+    return parseArgs({ args, options }).values
+  } catch (error) {
+    throw new Misuse(`${(error as Error).message}\n${usage}`)
+  }
+}
+
+/** What the arguments ask for, and the drills that they choose. @throws Misuse */
+export function choose(args: string[]) {
+  const given = parse(args)
+  const { only, kept, seen } = given
+  const chosen = drills.filter(
+    drill =>
+      (!only || only.some(part => drill.name.includes(part))) &&
+      (!kept || drill.kept) &&
+      (!seen || !drill.kept),
+  )
+  if (chosen.length === 0) throw new Misuse(`no drill is that\n${usage}`)
+  return { ...given, chosen }
+}
+
+/** Two at once where neither takes the other's processors; those that take as long come together. */
+export function inTurns(chosen: readonly Drill[]): Drill[][] {
+  const together = chosen.filter(({ alone }) => !alone)
+  together.sort((a, b) => (b.scrapes ?? 0) - (a.scrapes ?? 0))
+  const pairs = together.flatMap((_, i) => (i % 2 === 0 ? [together.slice(i, i + 2)] : []))
+  return [...pairs, ...chosen.filter(({ alone }) => alone).map(drill => [drill])]
+}

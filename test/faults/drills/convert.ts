@@ -1,0 +1,143 @@
+import { join } from 'node:path'
+import { photo } from '../../images.ts'
+import type { Drill } from '../drill.ts'
+import { ownClock } from '../inject/clock.ts'
+import { interlacedPng } from '../inject/photos.ts'
+import {
+  eatProcessors,
+  freeze,
+  kill,
+  killTheLarge,
+  repeat,
+  slowFolders,
+  tamper,
+} from '../inject/processes.ts'
+import { loseEvents } from '../inject/queue.ts'
+import { releaseOf } from '../inject/release.ts'
+import { slowUploads } from '../inject/slow-uploads.ts'
+import { needsPart } from '../missing.ts'
+
+/** A clock that is wrong by more than the queue is ever long here, and less than a lease. */
+export const skewSeconds = 12
+
+export const convert: readonly Drill[] = [
+  {
+    name: 'no converter',
+    truth: ['wait no-workers'],
+    prepare: lab => ({
+      inject({ tintype, pid }) {
+        freeze(lab, tintype.pid) // or it would start another
+        kill(pid('converter'))
+      },
+    }),
+  },
+  {
+    name: 'queue stalled',
+    truth: ['wait queue-stalled'],
+    missing: needsPart('strace'),
+    prepare: lab => ({
+      inject: ({ pid }) =>
+        tamper(lab, pid('converter'), 'fcntl:error=EIO', join(lab.dataDir, 'queue/queue.sqlite-shm')),
+    }),
+  },
+  {
+    name: 'clock of the converter ahead',
+    truth: ['wait clock-skew'],
+    missing: needsPart('gcc'),
+    prepare(lab) {
+      const clock = ownClock(lab, 'services/converter/')
+      return { environment: clock.environment, inject: () => clock.setAhead(skewSeconds) }
+    },
+  },
+  {
+    name: 'one slot hung',
+    truth: ['convert hung-slot'],
+    scrapes: 30,
+    prepare: lab => ({
+      inject: ({ children }) => repeat(lab, 500, () => freeze(lab, Math.min(...children()))),
+    }),
+  },
+  {
+    name: 'poison kills children',
+    truth: ['convert poison'],
+    alone: true,
+    async prepare(lab) {
+      const poison = await interlacedPng()
+      return {
+        inject({ traffic, children }) {
+          traffic.images = [...traffic.images, poison]
+          killTheLarge(lab, children)
+        },
+      }
+    },
+  },
+  {
+    name: 'memory ceiling too low',
+    truth: ['convert memory'],
+    alone: true,
+    async prepare() {
+      const large = await interlacedPng()
+      return {
+        environment: { CHILD_MEMORY_BYTES: String(200 * 2 ** 20) },
+        inject({ traffic }) {
+          traffic.images = [large]
+        },
+      }
+    },
+  },
+  {
+    name: 'burst of huge photos',
+    truth: ['convert big-inputs'],
+    kept: true,
+    alone: true,
+    async prepare() {
+      const huge = await photo(9000, 7000, 5)
+      return {
+        inject({ traffic }) {
+          traffic.images = [huge]
+        },
+      }
+    },
+  },
+  {
+    name: 'another process eats the processors',
+    truth: ['convert cpu'],
+    alone: true,
+    prepare: lab => ({ inject: () => eatProcessors(lab) }),
+  },
+  {
+    name: 'bad release of the converter',
+    truth: ['convert release'],
+    alone: true,
+    prepare: releaseOf([
+      ['package.json', /"version": "[^"]+"/, '"version": "99.0.0"'],
+      [
+        'services/converter/child.ts',
+        'const conversion = await run(original)',
+        'for (let extra = 0; extra < 2; extra++) await run(original)\n    const conversion = await run(original)',
+      ],
+    ]),
+  },
+  {
+    name: 'slow thumbnail store',
+    truth: ['store disk-latency'],
+    missing: needsPart('strace'),
+    prepare: lab => ({ inject: ({ pid }) => tamper(lab, pid('converter'), slowFolders) }),
+  },
+  {
+    name: 'slow thumbnail store and slow uploads at once',
+    truth: ['receive slow-client also store'],
+    missing: needsPart('strace'),
+    prepare: lab => ({
+      async inject({ tintype, traffic, pid }) {
+        await tamper(lab, pid('converter'), slowFolders)
+        slowUploads(lab, tintype.address, traffic)
+      },
+    }),
+  },
+  {
+    name: 'events stalled',
+    truth: ['deliver delivery'],
+    prepare: lab => ({ inject: () => loseEvents(lab) }),
+  },
+]

@@ -1,0 +1,107 @@
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { pathToFileURL } from 'node:url'
+import type { Drill } from '../drill.ts'
+import { crowdedFolder, fill, mountDisk, ownCrowd } from '../inject/disk.ts'
+import { freePort, openLine } from '../inject/line.ts'
+import { byName } from '../inject/name-server.ts'
+import { limitDescriptors, slowDisk, stutter, tamper } from '../inject/processes.ts'
+import { slowUploads } from '../inject/slow-uploads.ts'
+import { needsPart, needsRoot } from '../missing.ts'
+
+/** The probe's journey comes each 15 s at most, and each of its requests may take five. */
+export const probeScrapes = 36
+
+export const receive: readonly Drill[] = [
+  {
+    name: 'event loop of web blocked',
+    truth: ['receive event-loop'],
+    prepare: lab => ({ inject: ({ pid }) => stutter(lab, pid('web'), { stoppedMs: 700, everyMs: 1_000 }) }),
+  },
+  {
+    name: 'web out of descriptors',
+    truth: ['receive descriptors'],
+    missing: needsPart('prlimit'),
+    prepare: () => ({ inject: ({ pid }) => limitDescriptors(pid('web')) }),
+  },
+  {
+    name: 'slow client uploads',
+    truth: ['receive slow-client'],
+    prepare: lab => ({ inject: ({ tintype, traffic }) => slowUploads(lab, tintype.address, traffic) }),
+  },
+  {
+    name: 'slow disk under web',
+    truth: ['receive disk-latency'],
+    missing: needsPart('strace'),
+    prepare: lab => ({ inject: ({ pid }) => tamper(lab, pid('web'), slowDisk) }),
+  },
+  {
+    name: 'storage full',
+    truth: ['receive disk-full'],
+    missing: needsRoot,
+    prepare(lab) {
+      const disk = mountDisk(lab, join(lab.folder, 'disk'), 2 ** 30)
+      return { environment: { STORAGE_URL: `file:${disk}` }, inject: () => fill(disk) }
+    },
+  },
+  {
+    name: 'session look-up slow',
+    // Ours is computed, not looked up: while it is slow, web does nothing else.
+    truth: ['receive session', 'receive event-loop'],
+    prepare(lab) {
+      const [preload, file] = [
+        join(import.meta.dirname, '../inject/slow-session.preload.ts'),
+        join(lab.folder, 'slow'),
+      ]
+      return {
+        environment: { NODE_OPTIONS: `--import ${pathToFileURL(preload).href}`, SLOW_SESSION: file },
+        inject: () => writeFileSync(file, ''),
+      }
+    },
+  },
+  {
+    name: 'far too many files in a folder',
+    // A list of so many names is sorted in web's event loop.
+    truth: ['receive file-count', 'receive event-loop'],
+    prepare(lab) {
+      const folder = crowdedFolder(lab)
+      return { inject: ({ tintype }) => ownCrowd(lab, folder, tintype.address) }
+    },
+  },
+  {
+    name: 'way to web slow',
+    truth: ['receive network'],
+    scrapes: probeScrapes,
+    async prepare(lab) {
+      const port = await freePort()
+      const line = await openLine(lab, () => `http://127.0.0.1:${port}`)
+      return {
+        environment: { WEB_PORT: String(port), PROBE_URL: line.url },
+        inject() {
+          line.delayMs = 1_500
+        },
+      }
+    },
+  },
+  {
+    name: 'name server slow',
+    truth: ['receive dns'],
+    kept: true,
+    missing: needsRoot,
+    scrapes: probeScrapes,
+    prepare: lab =>
+      byName(lab, names => {
+        names.delayMs = 2_000
+      }),
+  },
+  {
+    name: 'name server dead',
+    truth: ['receive dns'],
+    missing: needsRoot,
+    scrapes: probeScrapes,
+    prepare: lab =>
+      byName(lab, names => {
+        names.delayMs = Number.POSITIVE_INFINITY
+      }),
+  },
+]

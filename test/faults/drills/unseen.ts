@@ -1,0 +1,144 @@
+import { join } from 'node:path'
+import type { Drill } from '../drill.ts'
+import { ownClock } from '../inject/clock.ts'
+import { fill, mountDisk } from '../inject/disk.ts'
+import { freePort, openLine, scrapedByLine } from '../inject/line.ts'
+import { byName } from '../inject/name-server.ts'
+import { avif } from '../inject/photos.ts'
+import { kill, repeat, slowReads, stutter, tamper, throttle } from '../inject/processes.ts'
+import { holdLock } from '../inject/queue.ts'
+import { releaseOf } from '../inject/release.ts'
+import { needsPart, needsProcessorGroups, needsRoot } from '../missing.ts'
+import { skewSeconds } from './convert.ts'
+import { probeScrapes } from './receive.ts'
+
+/** Thought of by somebody who did not look at diagnose, and never shown to whoever works on it: a sceptic's list. */
+const faults: readonly Drill[] = [
+  {
+    name: 'another program holds the queue’s lock',
+    // Nothing measures the queue's own time: the stage is all that can be known.
+    truth: ['receive', 'wait', 'wait queue-stalled'],
+    prepare: lab => ({ inject: () => holdLock(lab, { heldMs: 2_000, everyMs: 2_500 }) }),
+  },
+  {
+    name: 'disk slow to read only',
+    truth: ['convert disk-latency', 'convert'],
+    missing: needsPart('strace'),
+    prepare: lab => ({
+      async inject({ children }) {
+        for (const child of children()) await tamper(lab, child, slowReads)
+      },
+    }),
+  },
+  {
+    name: 'narrow line from web',
+    truth: ['receive network', 'deliver network', 'deliver slow-client', 'deliver'],
+    scrapes: probeScrapes,
+    async prepare(lab) {
+      const port = await freePort()
+      const line = await openLine(lab, () => `http://127.0.0.1:${port}`)
+      return {
+        environment: { WEB_PORT: String(port), PROBE_URL: line.url },
+        address: line.url,
+        inject() {
+          line.bytesPerSecond = 400
+        },
+      }
+    },
+  },
+  {
+    name: 'web stops for 3 s in every 10',
+    truth: ['receive event-loop', 'receive'],
+    scrapes: 30,
+    prepare: lab => ({
+      inject: ({ pid }) => stutter(lab, pid('web'), { stoppedMs: 3_000, everyMs: 10_000 }),
+    }),
+  },
+  {
+    name: 'web gets a sixteenth of a processor',
+    truth: ['receive cpu', 'receive event-loop'],
+    missing: needsProcessorGroups,
+    prepare: lab => ({ inject: ({ pid }) => throttle(lab, pid('web'), 1 / 16) }),
+  },
+  {
+    name: 'web dies again and again',
+    truth: ['receive', 'receive dependency-away', 'unknown'],
+    alone: true,
+    scrapes: probeScrapes,
+    prepare: lab => ({ inject: ({ pid }) => repeat(lab, 5_000, () => kill(pid('web'))) }),
+  },
+  {
+    name: 'photos in a format that costs more',
+    // Neither larger nor a release: whoever names one of these guesses.
+    truth: ['convert', 'convert big-inputs'],
+    alone: true,
+    async prepare() {
+      const image = await avif()
+      return {
+        inject({ traffic }) {
+          traffic.images = [image]
+        },
+      }
+    },
+  },
+  {
+    name: 'settings ask for huge thumbnails',
+    // The same pixels cost more, which is what `release` says.
+    truth: ['convert release', 'convert'],
+    alone: true,
+    prepare: releaseOf([['lib/variables.ts', "thumbnails('320.jpg')", "thumbnails('320.jpg,3500.webp')"]]),
+  },
+  {
+    name: 'more photos than the slots can do',
+    truth: ['wait traffic'],
+    alone: true,
+    prepare: () => ({
+      inject({ traffic }) {
+        traffic.rate *= 12
+      },
+    }),
+  },
+  {
+    name: 'clock of the converter behind',
+    truth: ['wait clock-skew', 'deliver clock-skew'],
+    missing: needsPart('gcc'),
+    prepare(lab) {
+      const clock = ownClock(lab, 'services/converter/')
+      return { environment: clock.environment, inject: () => clock.setAhead(-skewSeconds) }
+    },
+  },
+  {
+    name: 'name server tells a wrong address',
+    truth: ['receive network', 'receive dns', 'receive', 'unknown'],
+    missing: needsRoot,
+    scrapes: probeScrapes,
+    prepare: lab =>
+      byName(lab, names => {
+        names.answer = '127.83.255.1'
+      }),
+  },
+  {
+    name: 'disk of the logs full',
+    truth: ['healthy', 'healthy disk-full', 'healthy dependency-away'],
+    missing: needsRoot,
+    prepare(lab) {
+      const disk = mountDisk(lab, join(lab.dataDir, 'logs/streams'), 8 * 2 ** 20)
+      return { inject: () => fill(disk) }
+    },
+  },
+  {
+    name: 'metrics of web slow to read',
+    truth: ['healthy'],
+    prepare: async lab => {
+      const { line, environment } = await scrapedByLine(lab)
+      return {
+        environment,
+        inject() {
+          line.bytesPerSecond = 120_000
+        },
+      }
+    },
+  },
+]
+
+export const unseen = faults.map((drill): Drill => ({ ...drill, kept: true }))

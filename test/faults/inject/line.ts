@@ -1,0 +1,99 @@
+import { once } from 'node:events'
+import { connect, createServer, type Server, type Socket } from 'node:net'
+import { pipeline } from 'node:stream'
+import { setTimeout as delay } from 'node:timers/promises'
+import type { Lab } from '../drill.ts'
+
+/** A line to an address that can be made slow or narrow, or cut. */
+export type Line = {
+  url: string
+  /** Before the first byte of each connection. */
+  delayMs: number
+  /** Of what comes back. */
+  bytesPerSecond: number
+  /** From now on every connection is closed, those that are open too. */
+  cut(): void
+}
+
+/** A TCP proxy on a free port in front of what `target` gives when a connection comes. */
+export async function openLine(lab: Lab, target: () => string): Promise<Line> {
+  const sockets = new Set<Socket>()
+  let isCut = false
+  const closeAll = () => {
+    for (const socket of sockets) socket.destroy()
+  }
+  const server: Server = createServer(near => {
+    if (isCut) return void near.destroy()
+    const far = connect({ host: '127.0.0.1', port: Number(new URL(target()).port) })
+    for (const socket of [near, far]) {
+      sockets.add(socket)
+      socket
+        .on('error', () => {})
+        .on('close', () => {
+          sockets.delete(socket)
+          near.destroy()
+          far.destroy()
+        })
+    }
+    setTimeout(() => {
+      near.pipe(far)
+      pipeline(
+        far,
+        source => narrowed(source, line),
+        near,
+        () => {},
+      )
+    }, line.delayMs)
+  })
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const { port } = server.address() as { port: number }
+  lab.onEnd(() => {
+    server.close()
+    closeAll()
+  })
+  const line: Line = {
+    url: `http://127.0.0.1:${port}`,
+    delayMs: 0,
+    bytesPerSecond: Number.POSITIVE_INFINITY,
+    cut() {
+      isCut = true
+      closeAll()
+    },
+  }
+  return line
+}
+
+const piecesASecond = 10
+
+async function* narrowed(source: AsyncIterable<Buffer>, line: Line): AsyncGenerator<Buffer> {
+  for await (const chunk of source)
+    for (let at = 0; at < chunk.length; ) {
+      const piece = chunk.subarray(at, at + Math.max(1, Math.round(line.bytesPerSecond / piecesASecond)))
+      at += piece.length
+      await delay((piece.length / line.bytesPerSecond) * 1000)
+      yield piece
+    }
+}
+
+/** A port that is free now. */
+export async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const { port } = server.address() as { port: number }
+  server.close()
+  await once(server, 'close')
+  return port
+}
+
+/** Web's metrics are read over a line. */
+export async function scrapedByLine(lab: Lab): Promise<{ line: Line; environment: Record<string, string> }> {
+  const [web, converter] = [await freePort(), await freePort()]
+  const line = await openLine(lab, () => `http://127.0.0.1:${web}`)
+  const environment = {
+    WEB_ADMIN_PORT: String(web),
+    CONVERTER_ADMIN_PORT: String(converter),
+    SCRAPE_TARGETS: `web=${line.url}/metrics,converter=http://127.0.0.1:${converter}/metrics`,
+  }
+  return { line, environment }
+}

@@ -1,0 +1,131 @@
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdirSync, readdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs'
+import { availableParallelism } from 'node:os'
+import { join } from 'node:path'
+import type { Lab } from '../drill.ts'
+
+/** Faults done to processes from outside: what runs does not know that it is tried. */
+
+/** A process that is gone already needs nothing. */
+function signal(pid: number, name: NodeJS.Signals): void {
+  try {
+    process.kill(pid, name)
+  } catch {
+    // It ended meanwhile.
+  }
+}
+
+/** Does it now and again each `everyMs` until the drill ends. */
+export function repeat(lab: Lab, everyMs: number, act: () => void): void {
+  act()
+  const timer = setInterval(act, everyMs)
+  lab.onEnd(() => clearInterval(timer))
+}
+
+/** Stops a process until the drill ends: it lives and does nothing. */
+export function freeze(lab: Lab, pid: number): void {
+  signal(pid, 'SIGSTOP')
+  lab.onEnd(() => signal(pid, 'SIGCONT'))
+}
+
+/** Stops a process for a part of every so often. */
+export function stutter(
+  lab: Lab,
+  pid: number,
+  { stoppedMs, everyMs }: { stoppedMs: number; everyMs: number },
+) {
+  repeat(lab, everyMs, () => {
+    signal(pid, 'SIGSTOP')
+    setTimeout(() => signal(pid, 'SIGCONT'), stoppedMs)
+  })
+}
+
+export const kill = (pid: number): void => signal(pid, 'SIGKILL')
+
+/** Far from a child at rest or at an everyday JPEG (90 MB), soon passed when an image decodes whole. */
+const largeBytes = 150 * 2 ** 20
+
+/** Kills each child that grows as with a photo that decodes whole: what that photo itself would do, were it poison. */
+export function killTheLarge(lab: Lab, children: () => number[]): void {
+  repeat(lab, 20, () => {
+    for (const pid of children()) if (residentBytes(pid) > largeBytes) kill(pid)
+  })
+}
+
+/** 0 when it has ended. */
+function residentBytes(pid: number): number {
+  try {
+    return Number(/^VmRSS:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1] ?? 0) * 1024
+  } catch {
+    return 0
+  }
+}
+
+/** What a busy disk adds to each call that waits for it. */
+export const slowDisk = 'fsync,fdatasync:delay_enter=600000'
+/** The same for what only storage does: the queue's file is never renamed. */
+export const slowFolders = 'rename,mkdir:delay_enter=600000'
+/** The same for what reads a file: its size is asked first. */
+export const slowReads = 'fstat,newfstatat,statx:delay_enter=600000'
+
+/** Makes a process's system calls slow or fail: `inject` as strace's option says it, on one path if given. */
+export async function tamper(lab: Lab, pid: number, inject: string, path?: string): Promise<void> {
+  const calls = inject.slice(0, inject.indexOf(':'))
+  const only = path ? ['-P', path] : []
+  const args = [
+    '-f',
+    '-p',
+    String(pid),
+    '-o',
+    '/dev/null',
+    ...only,
+    '-e',
+    `trace=${calls}`,
+    '-e',
+    `inject=${inject}`,
+  ]
+  const tracer = spawn('strace', args, { stdio: ['ignore', 'ignore', 'pipe'] })
+  lab.onEnd(() => end(tracer, 'SIGINT'))
+  await once(tracer.stderr, 'data') // says whom it attached to
+}
+
+/** Waits until the process is gone. */
+async function end(child: ChildProcess, name: NodeJS.Signals): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return
+  child.kill(name)
+  await once(child, 'exit')
+}
+
+/** Several for each processor: what is left for others is a fraction. */
+export function eatProcessors(lab: Lab): void {
+  for (let i = 0; i < 4 * availableParallelism(); i++) {
+    const eater = spawn(process.execPath, ['-e', 'for (;;);'], { stdio: 'ignore' })
+    lab.onEnd(() => end(eater, 'SIGKILL'))
+  }
+}
+
+/** Lowers how many files a process may hold open to what it holds now. */
+export function limitDescriptors(pid: number): void {
+  const limit = readdirSync(`/proc/${pid}/fd`).length
+  const { status, stderr } = spawnSync('prlimit', [`--pid=${pid}`, `--nofile=${limit}`])
+  if (status !== 0) throw new Error(`prlimit: ${stderr}`)
+}
+
+/** Where control groups of version 1 keep those for processor time. */
+export const processorGroups = '/sys/fs/cgroup/cpu'
+
+/** Leaves a process a share of one processor, as a limit in a cluster does. Root only, control groups 1. */
+export function throttle(lab: Lab, pid: number, share: number): void {
+  const group = join(processorGroups, `tintype-drill-${pid}`)
+  const periodMicros = 100_000
+  mkdirSync(group)
+  writeFileSync(join(group, 'cpu.cfs_period_us'), String(periodMicros))
+  writeFileSync(join(group, 'cpu.cfs_quota_us'), String(share * periodMicros))
+  writeFileSync(join(group, 'cgroup.procs'), String(pid))
+  lab.onEnd(() => {
+    for (const each of readFileSync(join(group, 'cgroup.procs'), 'utf8').split('\n').filter(Boolean))
+      writeFileSync(join(processorGroups, 'cgroup.procs'), each)
+    rmdirSync(group)
+  })
+}

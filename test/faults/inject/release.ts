@@ -1,0 +1,43 @@
+import { cpSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
+import { basename, join } from 'node:path'
+import type { Lab, Prepared } from '../drill.ts'
+
+const root = join(import.meta.dirname, '../../..')
+
+/** A file of the checkout, what stands there, and what shall. */
+export type Edit = [file: string, from: string | RegExp, to: string]
+
+/** A checkout of its own, which is edited under the running service; then the converter restarts with it. */
+export function releaseOf(edits: readonly Edit[]) {
+  return ({ folder }: Lab): Prepared => {
+    const checkout = join(folder, 'checkout')
+    for (const part of ['lib', 'services', 'slo', 'tools', 'package.json'])
+      cpSync(join(root, part), join(checkout, part), {
+        recursive: true,
+        filter: file => basename(file) !== 'node_modules',
+      })
+    linkModules(join(checkout, 'node_modules'), checkout)
+    return {
+      checkout,
+      inject({ pid }) {
+        for (const [file, from, to] of edits) edit(join(checkout, file), from, to)
+        process.kill(pid('converter'), 'SIGTERM')
+      },
+    }
+  }
+}
+
+function edit(file: string, from: string | RegExp, to: string): void {
+  const before = readFileSync(file, 'utf8')
+  const after = before.replace(from, to)
+  if (after === before) throw new Error(`${file} no longer has ${from}`)
+  writeFileSync(file, after)
+}
+
+/** Everything from npm as it is here; the workspaces from the checkout. */
+function linkModules(to: string, checkout: string): void {
+  mkdirSync(join(to, '@tintype'), { recursive: true })
+  for (const name of readdirSync(join(root, 'node_modules')))
+    if (name !== '@tintype') symlinkSync(join(root, 'node_modules', name), join(to, name))
+  symlinkSync(join(checkout, 'lib'), join(to, '@tintype/lib'))
+}

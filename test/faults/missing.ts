@@ -10,7 +10,9 @@ export const needsRoot = (): string | undefined =>
     : 'it needs a disk, a port or a group of processes that only root may make'
 
 export const needsPart = (command: string) => (): string | undefined =>
-  spawnSync(command, ['--version']).error ? `${command} is missing: npm run parts` : undefined
+  spawnSync(command, ['--version']).error
+    ? `${command} is missing: npm run parts, or the system’s packages`
+    : undefined
 
 export const needsProcessorGroups = (): string | undefined =>
   needsRoot() ??

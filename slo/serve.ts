@@ -69,18 +69,39 @@ export async function serve(environment: NodeJS.ProcessEnv): Promise<Running> {
   let pages = config.SLO_URL?.href ?? reach(config.HOST, config.SLO_PORT)
   const notifier = createNotifier({ book, webhook: config.ALERT_WEBHOOK_URL, pages: () => pages, log })
   const histories = objectives.map(objective => createHistory(objective, source))
+  const others = targets(config)
   const diagnosis = openDiagnosis(
     {
       DATA_DIR: dataDir,
       SCRAPE_SECONDS: String(config.SCRAPE_SECONDS),
       PROMETHEUS_URL: config.PROMETHEUS_URL,
     },
+    others,
     log,
   )
   const heartbeat = config.HEARTBEAT_URL
-  const watch = startWatch({ histories, source, notifier, book, heartbeat, diagnosis, log })
+  const watch = startWatch({
+    histories,
+    source,
+    notifier,
+    book,
+    heartbeat,
+    diagnosis,
+    pages: () => pages,
+    log,
+  })
 
-  const app = createSloApp({ metrics, log, watch, diagnosis, source, store, objectives, dataDir })
+  const app = createSloApp({
+    metrics,
+    log,
+    watch,
+    diagnosis,
+    source,
+    store,
+    objectives,
+    dataDir,
+    logs: config.LOGS_URL || reach(config.HOST, config.LOGS_PORT),
+  })
   const listening = await listen(app, config.HOST, config.SLO_PORT)
   // The port may have been any free one.
   pages = config.SLO_URL?.href ?? reach(config.HOST, Number(new URL(listening.url).port))
@@ -90,7 +111,7 @@ export async function serve(environment: NodeJS.ProcessEnv): Promise<Running> {
     config.SLO_ADMIN_PORT,
   )
   const recorder = startRecorder({
-    targets: targets(config, admin.url),
+    targets: config.SCRAPE_TARGETS.length > 0 ? others : [...others, own(config, admin.url)],
     intervalMs: config.SCRAPE_SECONDS * 1000,
     store,
     log,
@@ -121,20 +142,25 @@ export async function serve(environment: NodeJS.ProcessEnv): Promise<Running> {
   }
 }
 
-/** Those given, else this machine's services; its own address is known only once it listens. */
-function targets(config: Config, ownUrl: string): readonly Target[] {
+/** Those given, else this machine's other services. */
+function targets(config: Config): readonly Target[] {
   if (config.SCRAPE_TARGETS.length > 0) return config.SCRAPE_TARGETS
   const local = {
     web: config.WEB_ADMIN_PORT,
     converter: config.CONVERTER_ADMIN_PORT,
     logs: config.LOGS_ADMIN_PORT,
-    slo: Number(new URL(ownUrl).port),
   }
   return Object.entries(local).map(([job, port]) => ({
     job,
     url: new URL('/metrics', reach(config.ADMIN_HOST, port)),
   }))
 }
+
+/** Its own address is known only once it listens. */
+const own = ({ ADMIN_HOST }: Config, url: string): Target => ({
+  job: 'slo',
+  url: new URL('/metrics', reach(ADMIN_HOST, Number(new URL(url).port))),
+})
 
 /** An address to bind to that means "all" is reached on this machine's loopback. */
 function reach(host: string, port: number): string {

@@ -1,32 +1,41 @@
 import { readFileSync } from 'node:fs'
 import type { Diagnosed } from './stages.ts'
 
-/** Which service spends a stage's time. */
-const servicesOf: Record<Diagnosed, readonly ('webAdmin' | 'converterAdmin')[]> = {
-  receive: ['webAdmin'],
-  wait: ['webAdmin', 'converterAdmin'],
-  convert: ['converterAdmin'],
-  store: ['converterAdmin'],
-  deliver: ['webAdmin'],
+/** Which services spend a stage's time. */
+const servicesOf: Record<Diagnosed, readonly string[]> = {
+  receive: ['web'],
+  wait: ['web', 'converter'],
+  convert: ['converter'],
+  store: ['converter'],
+  deliver: ['web'],
 }
 
 /** Long enough to see some photos, short enough not to fill the disk. */
-const detailSeconds = 600
+export const detailSeconds = 600
+const answerMs = 5_000
 
-/**
- * Raises the log level of a stage's services for ten minutes; says what it did.
- * @throws when no service of DATA_DIR runs.
- */
-export async function raiseDetail(dataDir: string, stage: string): Promise<string> {
+/** The administration port of a service; several of one service are several. */
+export type AdminPort = { job: string; url: URL | string }
+
+/** Those of the services that run on a DATA_DIR. @throws when none run. */
+export function adminPorts(dataDir: string): AdminPort[] {
   const endpoints = JSON.parse(readFileSync(`${dataDir}/endpoints.json`, 'utf8')) as Record<string, string>
-  const names = servicesOf[stage as Diagnosed] ?? []
-  for (const name of names) {
-    const response = await fetch(`${endpoints[name]}/log-level`, {
+  return Object.entries(endpoints)
+    .filter(([name]) => name.endsWith('Admin'))
+    .map(([name, url]) => ({ job: name.slice(0, -'Admin'.length), url }))
+}
+
+/** Raises the log level of a stage's services for ten minutes; says what it did. @throws when one does not answer. */
+export async function raiseDetail(ports: readonly AdminPort[], stage: Diagnosed): Promise<string> {
+  const names = servicesOf[stage]
+  for (const { job, url } of ports.filter(port => names.includes(port.job))) {
+    const response = await fetch(new URL('/log-level', url), {
       method: 'PUT',
       headers: { 'Content-Type': 'application/json' },
       body: JSON.stringify({ level: 'debug', forSeconds: detailSeconds }),
+      signal: AbortSignal.timeout(answerMs),
     })
-    if (!response.ok) throw new Error(`${name} answered ${response.status} to PUT /log-level`)
+    if (!response.ok) throw new Error(`${job} answered ${response.status} to PUT /log-level`)
   }
-  return `detail is raised for ${detailSeconds / 60} minutes in ${names.join(', ').replaceAll('Admin', '')}`
+  return `detail is raised for ${detailSeconds / 60} minutes in ${names.join(', ')}`
 }

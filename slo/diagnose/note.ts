@@ -1,3 +1,5 @@
+import type { Objective } from '../source/index.ts'
+import type { Standing } from '../standing.ts'
 import type { Evidence, Verdict } from './diagnose.ts'
 import type { Example } from './examples.ts'
 
@@ -12,6 +14,12 @@ export type Incident = {
 const clock = (iso: string): string => `${iso.slice(0, 19).replace('T', ' ')} UTC`
 const number = (value: number | null): string =>
   value === null ? 'no data' : Math.abs(value) >= 100 ? value.toFixed(0) : value.toPrecision(3)
+
+/** What is left of a promise's budget. */
+export function promiseLine({ displayName, method }: Objective, { budget, budgetLeft }: Standing): string {
+  const unit = method === 'Timeslices' ? 'minutes' : 'broken photos'
+  return `${displayName}: ${Math.max(0, Math.floor(budgetLeft))} of ${Math.floor(budget)} ${unit} left`
+}
 
 /** The verdict in one sentence. */
 export function sentence({ verdict, cause, confidence, also }: Verdict): string {

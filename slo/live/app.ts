@@ -4,10 +4,13 @@ import { openPages } from '@tintype/lib/page/pages.ts'
 import type { Log } from '@tintype/lib/telemetry/log.ts'
 import type { Metrics } from '@tintype/lib/telemetry/metrics.ts'
 import type { Express } from 'express'
+import { incidentNote, promiseLine } from '../diagnose/note.ts'
+import type { State } from '../page/api.ts'
 import { maxPlannedMinutes, readPlanned } from '../planned.ts'
 import type { Reader } from '../recorder/schema.ts'
 import type { Objective, Source } from '../source/index.ts'
 import { parseTime, timeFormat, toMinute } from '../time.ts'
+import { addActions, isLocal } from './act.ts'
 import type { Diagnosis } from './diagnosis.ts'
 import { runbook } from './runbooks.ts'
 import { stagesOf } from './stages.ts'
@@ -21,7 +24,7 @@ const maxHours = 48
 /** Long descriptions are programs. */
 const maxOutageLength = 500
 
-/** The public side of slo: two pages and the JSON they are drawn from. It changes nothing. */
+/** The public side of slo: two pages and the JSON they are drawn from. It changes nothing for who comes from elsewhere. */
 export function createSloApp(options: {
   metrics: Metrics
   log: Log
@@ -31,8 +34,10 @@ export function createSloApp(options: {
   store: Reader
   objectives: readonly Objective[]
   dataDir: string
+  /** The log server's address. */
+  logs: string
 }): Express {
-  const { watch, diagnosis, source, store, objectives, dataDir, log } = options
+  const { watch, diagnosis, source, store, objectives, dataDir, log, logs } = options
   const pages = openPages(fileURLToPath(new URL('../page', import.meta.url)), {
     vendor: {
       uplot: fileURLToPath(import.meta.resolve('uplot/dist/uPlot.esm.js')),
@@ -48,10 +53,20 @@ export function createSloApp(options: {
     response.set('Cache-Control', 'no-store')
     next()
   })
-  app.get(
-    '/api/state',
-    (_request, response) => void response.json(stateOf(watch, diagnosis, readPlanned(dataDir))),
-  )
+  app.get('/api/state', (request, response) => {
+    const state = stateOf(watch, diagnosis, readPlanned(dataDir))
+    response.json({ ...state, logs, mayAct: isLocal(request) } satisfies State)
+  })
+  addActions(app, diagnosis)
+  app.get('/note', (_request, response) => {
+    const found = diagnosis.last()
+    if (!found) throw new Problem(404, 'no-note', 'Nothing was looked into since slo started.')
+    const promises = watch.views().map(({ objective, standing }) => promiseLine(objective, standing))
+    response
+      .set('Cache-Control', 'no-store')
+      .type('text')
+      .send(incidentNote({ ...found, atMs: found.at, promises }))
+  })
   app.get('/api/stages', (request, response) => {
     const hours = Number(request.query.hours ?? 3)
     if (!(hours >= 1 && hours <= maxHours))

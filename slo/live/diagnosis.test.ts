@@ -2,7 +2,7 @@ import type { Log } from '@tintype/lib/telemetry/log.ts'
 import { expect, test } from 'vitest'
 import { temporaryFolder, until } from '../../test/support.ts'
 import { createStore, recorderFile } from '../recorder/store.ts'
-import { openDiagnosis } from './diagnosis.ts'
+import { inShort, openDiagnosis } from './diagnosis.ts'
 
 function listening() {
   const events: string[] = []
@@ -14,18 +14,19 @@ test('a diagnosis is made beside everything else, and is forgotten when it is no
   const dataDir = await temporaryFolder()
   createStore(recorderFile(dataDir), []).close()
   const { log } = listening()
-  const diagnosis = openDiagnosis({ DATA_DIR: dataDir }, log)
-  diagnosis.look()
+  const diagnosis = openDiagnosis({ DATA_DIR: dataDir }, [], log)
+  void diagnosis.look()
   expect(diagnosis.found(Date.now())).toBeNull()
   const found = await until(() => diagnosis.found(Date.now()), { timeoutMs: 30_000 })
-  expect(found.text).toBe('Unknown: there is not enough data to say.')
+  expect(inShort(found, 'http://slo')).toBe('Unknown: there is not enough data to say. Note: http://slo/note')
   expect(diagnosis.found(Date.now() + 10 * 60_000)).toBeNull()
+  expect(diagnosis.last()).toBe(found)
 })
 
 test('a diagnosis that fails is said in the log and throws nothing', async () => {
   const { events, log } = listening()
-  const diagnosis = openDiagnosis({ DATA_DIR: await temporaryFolder() }, log)
-  diagnosis.look()
-  await until(() => events.includes('diagnosis.failed'), { timeoutMs: 30_000 })
+  const diagnosis = openDiagnosis({ DATA_DIR: await temporaryFolder() }, [], log)
+  await diagnosis.look()
+  expect(events).toEqual(['diagnosis.failed'])
   expect(diagnosis.found(Date.now())).toBeNull()
 })

@@ -3,17 +3,28 @@ import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { describe } from '@tintype/lib/http.ts'
 import type { Log } from '@tintype/lib/telemetry/log.ts'
+import { type AdminPort, detailSeconds, raiseDetail } from '../diagnose/detail.ts'
 import type { Verdict } from '../diagnose/diagnose.ts'
+import type { Example } from '../diagnose/examples.ts'
 import { sentence } from '../diagnose/note.ts'
+import { diagnosed } from '../diagnose/stages.ts'
 
-/** What diagnose said when a budget began to burn. */
-export type Found = { at: number; text: string }
+/** What diagnose said: when a budget began to burn, or when a person asked. */
+export type Found = { at: number; verdict: Verdict; examples: readonly Example[] }
+/** Which stage's services tell more until when, epoch milliseconds. */
+export type Detail = { stage: string; until: number }
 
 export type Diagnosis = {
-  /** Asks diagnose, unless it is being asked. Returns at once and never throws: no alert waits for an answer. */
-  look(): void
+  /** Asks diagnose, unless it is being asked. Resolves when it has answered, and never throws: no alert waits for it. */
+  look(): Promise<void>
   /** The last answer, while it is still about now. */
   found(nowMs: number): Found | null
+  /** The last answer, however old: its note is read after the incident too. */
+  last(): Found | null
+  /** Raises detail for the stage that was named; null when none was. @throws when its service does not answer. */
+  raise(): Promise<Detail | null>
+  /** What was raised, while it lasts. */
+  detail(nowMs: number): Detail | null
 }
 
 /** It is asked each minute while something burns; after that it is history. */
@@ -24,9 +35,14 @@ const timeoutMs = 30_000
 const program = fileURLToPath(new URL('../main.ts', import.meta.url))
 
 /** Runs `slo diagnose` as a process of its own: what it reads and computes holds up nothing here. */
-export function openDiagnosis(environment: Record<string, string>, log: Log): Diagnosis {
+export function openDiagnosis(
+  environment: Record<string, string>,
+  ports: readonly AdminPort[],
+  log: Log,
+): Diagnosis {
   let last: Found | null = null
-  let looking = false
+  let looking: Promise<void> | undefined
+  let detail: Detail | null = null
   async function ask(): Promise<void> {
     const asked = promisify(execFile)(process.execPath, [program, 'diagnose', '--json'], {
       env: environment,
@@ -34,27 +50,37 @@ export function openDiagnosis(environment: Record<string, string>, log: Log): Di
     })
     // It exits 1 when something is slow, and has said what.
     const { stdout } = await asked.catch(error => (error.code === 1 ? error : Promise.reject(error)))
-    const verdict = JSON.parse(stdout) as Verdict
-    last = {
-      at: Date.now(),
-      text: [sentence(verdict), verdict.lever && `Do: ${verdict.lever}.`].filter(Boolean).join(' '),
-    }
-    log.warn('diagnosis.made', {
-      verdict: verdict.verdict,
-      cause: verdict.cause,
-      confidence: verdict.confidence,
-    })
+    const { examples, ...verdict } = JSON.parse(stdout) as Verdict & { examples: Example[] }
+    last = { at: Date.now(), verdict, examples }
+    const { cause, confidence } = verdict
+    log.warn('diagnosis.made', { verdict: verdict.verdict, cause, confidence })
   }
+  const found = (nowMs: number) => (last && nowMs - last.at < validMs ? last : null)
   return {
     look() {
-      if (looking) return
-      looking = true
-      ask()
+      looking ??= ask()
         .catch(error => log.error('diagnosis.failed', { error: describe(error) }))
         .finally(() => {
-          looking = false
+          looking = undefined
         })
+      return looking
     },
-    found: nowMs => (last && nowMs - last.at < validMs ? last : null),
+    found,
+    last: () => last,
+    async raise() {
+      const stage = diagnosed.find(each => each === found(Date.now())?.verdict.verdict)
+      if (!stage) return null
+      await raiseDetail(ports, stage)
+      detail = { stage, until: Date.now() + detailSeconds * 1000 }
+      log.info('detail.raised', { stage, forSeconds: detailSeconds })
+      return detail
+    },
+    detail: nowMs => (detail && detail.until > nowMs ? detail : null),
   }
 }
+
+/** For an alert's text: the verdict, what to do, and where its note is. */
+export const inShort = ({ verdict }: Found, pages: string): string =>
+  [sentence(verdict), verdict.lever && `Do: ${verdict.lever}.`, `Note: ${pages}/note`]
+    .filter(Boolean)
+    .join(' ')

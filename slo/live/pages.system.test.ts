@@ -1,9 +1,22 @@
 import { mkdirSync } from 'node:fs'
+import { request } from 'node:http'
+import { adminApp, listen } from '@tintype/lib/http.ts'
+import { createLog, type Log } from '@tintype/lib/telemetry/log.ts'
+import { createMetrics } from '@tintype/lib/telemetry/metrics.ts'
 import { type Browser, chromium, type Page } from 'playwright-core'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { describeWithParts, type Started, temporaryFolder, until } from '../../test/support.ts'
 import { addPlanned } from '../planned.ts'
 import { days, minutesADay, recordDay, startSlo } from '../test/day.ts'
+
+/** As a client that sets what a browser would not let it, such as Host. */
+function statusOf(url: string, headers: Record<string, string>): Promise<number | undefined> {
+  const { promise, resolve, reject } = Promise.withResolvers<number | undefined>()
+  request(url, { method: 'POST', headers }, response => resolve(response.resume().statusCode))
+    .on('error', reject)
+    .end('{}')
+  return promise
+}
 
 /** With SHOTS=folder the pages are drawn there, to be looked at. */
 const shots = process.env.SHOTS
@@ -20,7 +33,10 @@ describeWithParts('the pages of slo', ['chromium'], ({ chromium: executablePath 
       if (day) recordDay(dataDir, day)
       const now = Math.floor(Date.now() / 60_000)
       if (name === 'broken') addPlanned(dataDir, { from: now - 345, to: now - 320, reason: 'new disk' })
-      const started = await startSlo(dataDir)
+      const started = await startSlo(
+        dataDir,
+        name === 'burning' ? { SCRAPE_TARGETS: await adminPorts() } : {},
+      )
       running.push(started)
       urls[name] = started.endpoints.slo as string
     }
@@ -29,6 +45,21 @@ describeWithParts('the pages of slo', ['chromium'], ({ chromium: executablePath 
     await browser?.close()
     await Promise.all(running.map(started => started.stop()))
   })
+
+  /** Of web and converter: all there is of them in this test. */
+  const levels: Record<string, Log> = {}
+  const adminPorts = async (): Promise<string> => {
+    const targets: string[] = []
+    for (const service of ['web', 'converter'] as const) {
+      const log = createLog({ service, instance: '0', level: 'info' })
+      const metrics = createMetrics(service, '0')
+      const { url, close } = await listen(adminApp({ metrics, log, ready: () => null }), '127.0.0.1', 0)
+      afterAll(() => close(0))
+      levels[service] = log
+      targets.push(`${service}=${url}/metrics`)
+    }
+    return targets.join()
+  }
 
   const open = async (address: string, options: Parameters<Browser['newPage']>[0] = {}): Promise<Page> => {
     const page = await browser.newPage(options)
@@ -85,6 +116,46 @@ describeWithParts('the pages of slo', ['chromium'], ({ chromium: executablePath 
     await page.press('#fits [name=at]', 'Enter')
     await until(async () => (await page.textContent('#fits-answer'))?.startsWith('Write the time'))
     await page.close()
+  })
+
+  test('what burns is looked into: stage, evidence, note; a button raises detail and says until when', async () => {
+    const page = await open(urls.burning as string, { locale: 'en' })
+    await until(async () => (await page.textContent('#verdict'))?.includes('Slow in wait'), {
+      timeoutMs: 60_000,
+      what: 'the verdict',
+    })
+    expect(await page.textContent('.stages-took [data-grew]')).toBe('')
+    expect(await page.textContent('#verdict')).toContain(
+      'no longer than before: receive, convert, store, deliver',
+    )
+    const note = await (await fetch(`${urls.burning}/note`)).text()
+    expect(note).toContain('**Slow in wait')
+    expect(note).toContain('Online 23 of every 24 hours: 3')
+    await page.click('text=More detail from wait')
+    await until(async () => (await page.textContent('#verdict output'))?.match(/wait until \d\d:\d\d/))
+    for (const service of ['web', 'converter'])
+      expect(levels[service]?.level().raised).toMatchObject([{ session: null, level: 'debug' }])
+    await page.close()
+  })
+
+  test('a good day has nothing to look into until somebody asks', async () => {
+    const page = await open(urls.well as string, { locale: 'en' })
+    expect(await page.textContent('#verdict')).toContain('Nobody asked yet')
+    await page.click('text=Look now')
+    await until(async () => (await page.textContent('#verdict'))?.includes('Look again'), {
+      timeoutMs: 60_000,
+    })
+    expect(await page.locator('text=More detail').count()).toBe(0)
+    await page.close()
+  })
+
+  test.each([
+    ['another site’s script', { 'Content-Type': 'application/json', Origin: 'http://elsewhere.test' }, 403],
+    ['another site’s form', { 'Content-Type': 'text/plain' }, 415],
+    ['a name that leads here', { 'Content-Type': 'application/json', Host: 'elsewhere.test' }, 403],
+    ['another machine', { 'Content-Type': 'application/json', 'X-Forwarded-For': '192.0.2.1' }, 403],
+  ])('%s raises no detail', async (_who, headers, status) => {
+    expect(await statusOf(`${urls.burning}/api/detail`, headers)).toBe(status)
   })
 
   test('the status page is one sentence, a day of cells and incidents in words, also in Korean', async () => {

@@ -11,12 +11,18 @@ import type { Watch } from './watch.ts'
 /** The day strip is of one day, whatever the objective's window is. */
 const stripMinutes = 1440
 
-export function stateOf(watch: Watch, diagnosis: Diagnosis, planned: readonly Planned[]): State {
-  const found = diagnosis.found(Date.now())
+export function stateOf(
+  watch: Watch,
+  diagnosis: Diagnosis,
+  planned: readonly Planned[],
+): Omit<State, 'logs' | 'mayAct'> {
+  const now = Date.now()
+  const [found, detail] = [diagnosis.found(now), diagnosis.detail(now)]
   return {
-    at: new Date().toISOString(),
+    at: new Date(now).toISOString(),
     seenAt: new Date(watch.seenAt()).toISOString(),
-    diagnosis: found && { at: new Date(found.at).toISOString(), text: found.text },
+    diagnosis: found && { ...found, at: new Date(found.at).toISOString() },
+    detail: detail && { ...detail, until: new Date(detail.until).toISOString() },
     objectives: watch.views().map(view => objectiveState(view, planned)),
     planned: planned.map(({ id, from, to, reason }) => ({ id, from: time(from), to: time(to), reason })),
   }

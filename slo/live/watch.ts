@@ -6,7 +6,7 @@ import type { Alert, Notifier } from '../alerts/notifier.ts'
 import { alertsOf } from '../alerts/text.ts'
 import { startOf } from '../recorded.ts'
 import type { Minute, Source } from '../source/index.ts'
-import type { Diagnosis } from './diagnosis.ts'
+import { type Diagnosis, inShort } from './diagnosis.ts'
 import type { History } from './history.ts'
 import { type View, viewOf } from './view.ts'
 
@@ -40,9 +40,11 @@ export function startWatch(options: {
   book: AlertBook
   heartbeat: URL | null
   diagnosis: Diagnosis
+  /** Where the pages are. */
+  pages: () => string
   log: Log
 }): Watch {
-  const { histories, source, notifier, book, heartbeat, diagnosis, log } = options
+  const { histories, source, notifier, book, heartbeat, diagnosis, pages, log } = options
   const stopping = new AbortController()
   let views: View[] = []
   let seenAt = Date.now()
@@ -69,9 +71,9 @@ export function startWatch(options: {
         ? []
         : histories.map(({ objective, known }) => viewOf(objective, known(), begun, now))
     // Its answer comes minutes before the long window lets the alert fire, or not at all: nothing waits for it.
-    if (views.some(burns)) diagnosis.look()
-    const found = diagnosis.found(Date.now())?.text ?? null
-    if (views.length > 0) own = views.flatMap(view => alertsOf(view, found))
+    if (views.some(burns)) void diagnosis.look()
+    const found = diagnosis.found(Date.now())
+    if (views.length > 0) own = views.flatMap(view => alertsOf(view, found && inShort(found, pages())))
     await tell()
     if (heartbeat && seen.every(Boolean)) await beat(heartbeat, log)
   }

@@ -3,10 +3,40 @@ export type State = {
   at: string
   /** When measurements last could be read. */
   seenAt: string
-  /** What diagnose said while a budget burns. */
-  diagnosis: { at: string; text: string } | null
+  /** What diagnose said while a budget burns, or when asked. */
+  diagnosis: Diagnosis | null
+  /** Whose services tell more until when. */
+  detail: { stage: string; until: string } | null
+  /** Whether the one who looks may ask diagnose and raise detail: only from the service's own machine. */
+  mayAct: boolean
+  /** The log server's pages. */
+  logs: string
   objectives: ObjectiveState[]
   planned: { id: string; from: string; to: string; reason: string }[]
+}
+
+export type Diagnosis = {
+  at: string
+  verdict: {
+    /** A stage, `healthy` or `unknown`. */
+    verdict: string
+    cause: string | null
+    confidence: number
+    since: string | null
+    evidence: {
+      metric: string
+      cause: string
+      baseline: number | null
+      now: number | null
+      explains: number
+    }[]
+    lever: string | null
+    also: { stage: string; share: number } | null
+    /** Seconds a photo spends there. */
+    stages: { stage: string; baseline: number | null; now: number | null; growth: number; share: number }[]
+    lacking: readonly string[]
+  }
+  examples: readonly { traceId: string; photo: string; session: string; seconds: number }[]
 }
 
 export type ObjectiveState = {
@@ -76,6 +106,13 @@ export type FitAnswer = {
   leftAfter: number
   budgetMinutes: number
   earliest: string | null
+}
+
+/** Asks slo to do something. @throws with what it says when it does not. */
+export async function post(path: string): Promise<void> {
+  const headers = { 'Content-Type': 'application/json' }
+  const response = await fetch(path, { method: 'POST', headers, body: '{}' })
+  if (!response.ok) throw new Error(((await response.json()) as { detail: string }).detail)
 }
 
 /** Reads JSON from slo. @throws when it does not answer. */

@@ -7,6 +7,7 @@ import { card, stateOf } from './cards.ts'
 import { table } from './parts.ts'
 import { stageLanes } from './stages.ts'
 import { clamp, dayStrips, type Zoom, zooms } from './strip.ts'
+import { showVerdict } from './verdict.ts'
 import { clock, words } from './words.ts'
 
 const refreshMs = 15_000
@@ -25,14 +26,14 @@ function remember(changes: Record<string, string>): void {
   history.replaceState(null, '', address)
 }
 
-function draw({ objectives, at, seenAt, diagnosis, planned }: State): void {
+function draw(state: State): void {
+  const { objectives, at, seenAt, planned } = state
   const stale = Date.parse(at) - Date.parse(seenAt) > staleMs
   find('#lead').textContent = lead(objectives)
   const notice = find('#notice')
   notice.hidden = !stale
   notice.textContent = stale ? words.stale(clock(seenAt)) : ''
-  find('#diagnosis').hidden = diagnosis === null
-  find('#diagnosis').textContent = diagnosis ? `${clock(diagnosis.at)}: ${diagnosis.text}` : ''
+  showVerdict(state, refresh)
   drawState(objectives, stale)
   find('#cards').replaceChildren(...objectives.map(card))
   drawDay(objectives)

@@ -66,9 +66,11 @@ function stageSamples({ kept, broken, slow }: { kept: number; broken: number; sl
             : Math.floor((photos - late) * 0.4 * (le >= seconds / 5 ? 1 : 0)),
     })
     const sum = (photos - late) * seconds * 0.7 + late * 20
-    return [...bounds, '+Inf' as const]
-      .map(bucket)
-      .concat({ name: 'tintype_stage_seconds_sum', labels: `stage="${name}"`, value: sum })
+    return [
+      ...[...bounds, '+Inf' as const].map(bucket),
+      { name: 'tintype_stage_seconds_sum', labels: `stage="${name}"`, value: sum },
+      { name: 'tintype_stage_seconds_count', labels: `stage="${name}"`, value: photos },
+    ]
   }
   return Object.entries(times).flatMap(([name, seconds]) => stage(name, seconds))
 }

@@ -1,8 +1,9 @@
 import { type Context, openSource, readOptions, status, time, type Verb } from '../cli.ts'
-import { raiseDetail } from '../diagnose/detail.ts'
+import { adminPorts, raiseDetail } from '../diagnose/detail.ts'
 import { examplesOf } from '../diagnose/examples.ts'
-import { type Incident, incidentNote, terminal } from '../diagnose/note.ts'
+import { type Incident, incidentNote, promiseLine, terminal } from '../diagnose/note.ts'
 import { diagnoseAt } from '../diagnose/read.ts'
+import { diagnosed } from '../diagnose/stages.ts'
 import { readObjectives } from '../objectives.ts'
 import { readRecorded } from '../recorded.ts'
 import { standing } from '../standing.ts'
@@ -34,12 +35,11 @@ async function run(args: string[], context: Context): Promise<number> {
   const atMs = given.at === undefined ? nowMs : time('at', given.at, nowMs)
   const prometheusUrl = given.prometheus ?? context.prometheusUrl
   const verdict = await diagnoseAt({ prometheusUrl, dataDir, scrapeSeconds }, atMs)
-  const named = verdict.verdict !== 'healthy' && verdict.verdict !== 'unknown'
+  const stage = diagnosed.find(each => each === verdict.verdict)
   const since = verdict.since === null ? atMs - examplesMs : Date.parse(verdict.since)
-  const examples = named ? await examplesOf(dataDir, verdict.verdict, since, atMs) : []
-  if (given.detail && named) print(await raiseDetail(dataDir, verdict.verdict))
-  if (given.json)
-    print(JSON.stringify({ ...verdict, examples: examples.map(({ seconds: _, ...example }) => example) }))
+  const examples = stage ? await examplesOf(dataDir, stage, since, atMs) : []
+  if (given.detail && stage) print(await raiseDetail(adminPorts(dataDir), stage))
+  if (given.json) print(JSON.stringify({ ...verdict, examples }))
   else {
     const incident: Incident = {
       verdict,
@@ -64,15 +64,16 @@ async function promises(
     const to = toMinute(atMs)
     const from = to - Math.max(...objectives.map(({ windowMinutes }) => windowMinutes))
     const recorded = await readRecorded(source, objectives, { from, to })
-    return (recorded?.objectives ?? []).map(({ objective, tally }) => {
-      const { budget, budgetLeft } = standing(objective, tally, {
-        from: Math.max(recorded?.start ?? from, to - objective.windowMinutes),
-        to,
-        nominalMinutes: objective.windowMinutes,
-      })
-      const unit = objective.method === 'Timeslices' ? 'minutes' : 'broken photos'
-      return `${objective.displayName}: ${Math.max(0, Math.floor(budgetLeft))} of ${Math.floor(budget)} ${unit} left`
-    })
+    return (recorded?.objectives ?? []).map(({ objective, tally }) =>
+      promiseLine(
+        objective,
+        standing(objective, tally, {
+          from: Math.max(recorded?.start ?? from, to - objective.windowMinutes),
+          to,
+          nominalMinutes: objective.windowMinutes,
+        }),
+      ),
+    )
   } finally {
     await source.close()
   }

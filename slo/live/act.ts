@@ -1,0 +1,47 @@
+import { isIP } from 'node:net'
+import { Problem } from '@tintype/lib/http.ts'
+import type { Express, Request, RequestHandler } from 'express'
+import type { Diagnosis } from './diagnosis.ts'
+
+/** What a proxy in front adds. */
+const proxied = ['forwarded', 'via', 'x-forwarded-for']
+
+/**
+ * Whether it comes from this machine, or through a tunnel to it (ssh -L, kubectl port-forward). The name that was asked
+ * for must be local too: else a page from elsewhere could have its own name lead here (DNS rebinding).
+ */
+export const isLocal = (request: Request): boolean =>
+  isLoopback(request.socket.remoteAddress ?? '') &&
+  isLoopback(request.hostname ?? '') &&
+  !proxied.some(name => name in request.headers)
+
+function isLoopback(host: string): boolean {
+  const address = host.replace(/^\[(.*)\]$/, '$1').replace(/^::ffff:/, '')
+  return host === 'localhost' || address === '::1' || (isIP(address) === 4 && address.startsWith('127.'))
+}
+
+/** Ours alone: another origin's form cannot send JSON, and its script says where it comes from. */
+const guard: RequestHandler = (request, _response, next) => {
+  if (!isLocal(request))
+    throw new Problem(403, 'not-local', 'Only from this machine: npm run slo -- diagnose --detail')
+  const { origin, host } = request.headers
+  if (origin !== undefined && origin !== `http://${host}`)
+    throw new Problem(403, 'other-origin', 'Only this service’s own page may ask.')
+  if (!request.is('application/json')) throw new Problem(415, 'not-json', 'Send application/json.')
+  next()
+}
+
+/** What the page's two buttons do. It is the public port: each is for those at this machine alone. */
+export function addActions(app: Express, diagnosis: Diagnosis): void {
+  app.post('/api/diagnosis', guard, async (_request, response) => {
+    await diagnosis.look()
+    response.status(204).end()
+  })
+  app.post('/api/detail', guard, async (_request, response) => {
+    const raised = await diagnosis.raise().catch(error => {
+      throw new Problem(502, 'not-raised', `The service did not answer: ${error.message}`)
+    })
+    if (!raised) throw new Problem(409, 'no-stage', 'No stage is named now.')
+    response.json({ ...raised, until: new Date(raised.until).toISOString() })
+  })
+}

@@ -1,0 +1,195 @@
+import { find, h } from '@tintype/lib/page/browser/dom.ts'
+import { duration } from '@tintype/lib/page/browser/language.ts'
+import { type Diagnosis, post, type State } from './api.ts'
+import { table } from './parts.ts'
+import { clock, wholePercent, words } from './words.ts'
+
+type Verdict = Diagnosis['verdict']
+
+/** From this share on, diagnose takes a resource for the cause. */
+const named = 0.5
+let drawn = ''
+
+/** What diagnose said, what it rests on, and what can be done; for who may not ask and has no answer, nothing. */
+export function showVerdict(state: State, refresh: () => Promise<void>): void {
+  const { diagnosis, detail, mayAct, objectives } = state
+  const section = find('#verdict')
+  section.hidden = !diagnosis && !(mayAct && objectives.length > 0)
+  // It is asked again each quarter of a minute: what is being read or pressed stays as it is.
+  const now = JSON.stringify([diagnosis, detail, mayAct])
+  if (now === drawn) return
+  drawn = now
+  find('#verdict-answer').replaceChildren(
+    h(
+      'article',
+      { class: 'sheet verdict', 'data-state': stateOf(diagnosis) },
+      ...(diagnosis ? answer(diagnosis, state) : [h('p', { class: 'soft' }, words.notAsked)]),
+      actions(state, refresh),
+    ),
+  )
+}
+
+function stateOf(diagnosis: Diagnosis | null): string {
+  if (!diagnosis || diagnosis.verdict.verdict === 'unknown') return 'unknown'
+  return diagnosis.verdict.verdict === 'healthy' ? 'kept' : 'late'
+}
+
+function answer({ at, verdict, examples }: Diagnosis, { logs }: State): HTMLElement[] {
+  const { lever, confidence, since, evidence, lacking } = verdict
+  const also = verdict.also?.stage === verdict.verdict ? null : verdict.also
+  const slow = isSlow(verdict)
+  const facts = [
+    words.seenAt(clock(at)),
+    ...(since ? [words.slowSince(clock(since))] : []),
+    ...(slow ? [words.sure(confidence)] : []),
+  ]
+  return [
+    h('p', { class: 'lead' }, ...sentence(verdict)),
+    h(
+      'p',
+      { class: 'small soft' },
+      `${facts.join(' · ')}${also ? `. ${words.also(also.stage, also.share)}` : ''}`,
+    ),
+    ...(lever
+      ? [h('p', { class: 'notice' }, h('strong', {}, words.toDo), ': ', h('span', { lang: 'en' }, lever))]
+      : []),
+    ...(slow ? [h('div', { class: 'wide small' }, stageTable(verdict))] : []),
+    ...(evidence.length > 0
+      ? [h('h3', {}, words.evidence), h('div', { class: 'wide small' }, evidenceTable(verdict))]
+      : []),
+    ...(slow ? part(words.ruledOut, ruledOut(verdict)) : []),
+    ...part(
+      words.lackingData,
+      lacking.map(metric => h('code', {}, metric)),
+    ),
+    ...part(
+      words.examples,
+      examples.map(example => exampleOf(example, logs)),
+    ),
+  ]
+}
+
+const isSlow = ({ verdict }: Verdict): boolean => verdict !== 'healthy' && verdict !== 'unknown'
+
+function sentence(found: Verdict): (HTMLElement | string)[] {
+  const { verdict, cause } = found
+  if (verdict === 'unknown') return [words.noVerdict]
+  if (!isSlow(found)) return [cause ? words.healthyBut(cause) : words.healthy]
+  const why = cause ? [` ${words.becauseOf} `, h('strong', {}, cause)] : [` ${words.unexplained}`]
+  return [`${words.slowIn} `, h('strong', {}, verdict), ',', ...why, '.']
+}
+
+/** The stages with a bar of how long each took before and takes now, all on one scale. */
+function stageTable({ stages }: Verdict): HTMLElement {
+  const longest = Math.max(0.001, ...stages.flatMap(({ baseline, now }) => [baseline ?? 0, now ?? 0]))
+  const bar = (seconds: number | null, grew: boolean) => {
+    const element = h('span', { class: 'took-bar', 'data-grew': grew })
+    element.style.width = `${((seconds ?? 0) / longest) * 100}%`
+    return h('span', { class: 'took' }, element)
+  }
+  const cells = (seconds: number | null, grew: boolean) =>
+    h('td', {}, seconds === null ? words.noData : duration(seconds), bar(seconds, grew))
+  const body = stages.map(({ stage, baseline, now, growth, share }) =>
+    h(
+      'tr',
+      {},
+      h('th', { scope: 'row' }, stage),
+      cells(baseline, false),
+      cells(now, growth > 0),
+      h('td', { class: 'number' }, growth > 0 ? wholePercent(share) : '–'),
+    ),
+  )
+  return h(
+    'table',
+    { class: 'stages-took' },
+    h('thead', {}, h('tr', {}, ...words.stageColumns.map(name => h('th', { scope: 'col' }, name)))),
+    h('tbody', {}, ...body),
+  )
+}
+
+const evidenceTable = ({ evidence }: Verdict): HTMLElement =>
+  table(
+    words.evidenceColumns,
+    evidence.map(({ cause, metric, baseline, now, explains }) => [
+      cause,
+      measured(baseline),
+      measured(now),
+      wholePercent(explains),
+      metric,
+    ]),
+  )
+
+const measured = (value: number | null): string =>
+  value === null ? words.noData : String(Number(value.toPrecision(3)))
+
+function ruledOut({ stages, evidence }: Verdict): string[] {
+  const same = stages.filter(({ growth, now }) => growth === 0 && now !== null).map(({ stage }) => stage)
+  const little = evidence.filter(({ explains }) => explains < named).map(({ cause }) => cause)
+  return [
+    ...(same.length > 0 ? [words.notSlower(same.join(', '))] : []),
+    ...(little.length > 0 ? [words.explainsLittle([...new Set(little)].join(', '))] : []),
+  ]
+}
+
+function exampleOf(
+  { photo, session, traceId, seconds }: Diagnosis['examples'][number],
+  logs: string,
+): HTMLElement {
+  const link = (text: string, key: string) => h('a', { href: `${logs}/?key=${key}` }, text)
+  return h(
+    'span',
+    {},
+    `${duration(seconds)}: `,
+    link(words.examplePhoto, photo),
+    ' · ',
+    link(words.exampleSession, session),
+    ' · ',
+    link(words.exampleTrace, traceId),
+  )
+}
+
+const part = (title: string, items: (HTMLElement | string)[]): HTMLElement[] =>
+  items.length === 0
+    ? []
+    : [h('h3', {}, title), h('ul', { class: 'small' }, ...items.map(item => h('li', {}, item)))]
+
+function actions({ diagnosis, detail, mayAct }: State, refresh: () => Promise<void>): HTMLElement {
+  const said = h('output', { class: 'small' }, detail ? words.raised(detail.stage, clock(detail.until)) : '')
+  const button = (text: string, path: string, primary = false) =>
+    h('button', { type: 'button', class: primary ? 'primary' : '', click: act(path, said, refresh) }, text)
+  const stage = diagnosis && isSlow(diagnosis.verdict) ? diagnosis.verdict.verdict : null
+  return h(
+    'div',
+    { class: 'row actions' },
+    ...(mayAct && stage && !detail ? [button(words.raise(stage), '/api/detail', true)] : []),
+    ...(mayAct ? [button(diagnosis ? words.lookAgain : words.look, '/api/diagnosis')] : []),
+    ...(diagnosis ? [h('a', { class: 'button quiet', href: '/note' }, words.note)] : []),
+    ...(stage && !mayAct
+      ? [
+          h(
+            'span',
+            { class: 'small soft' },
+            `${words.raiseThere} `,
+            h('code', {}, 'npm run slo -- diagnose --detail'),
+          ),
+        ]
+      : []),
+    said,
+  )
+}
+
+const act =
+  (path: string, said: HTMLElement, refresh: () => Promise<void>) =>
+  async ({ currentTarget }: Event): Promise<void> => {
+    const button = currentTarget as HTMLButtonElement
+    button.disabled = true
+    said.textContent = words.looking
+    try {
+      await post(path)
+      said.textContent = ''
+      await refresh()
+    } catch (error) {
+      said.textContent = (error as Error).message
+    }
+    button.disabled = false
+  }

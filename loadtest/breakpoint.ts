@@ -1,137 +1,134 @@
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { cpus, tmpdir } from 'node:os'
+import { execFile } from 'node:child_process'
+import { rmSync, writeFileSync } from 'node:fs'
+import { cpus } from 'node:os'
 import { join } from 'node:path'
-import { type Capacity, findCapacity, holds, type Step } from './capacity.ts'
+import { promisify } from 'node:util'
+import { startService } from '../tools/service.ts'
+import { type Capacity, findCapacity, judge, type Step } from './capacity.ts'
 import { type RunOptions, runK6 } from './k6.ts'
-import { profiles } from './profiles.ts'
-import { type CapacityReport, capacityMarkdown, capacitySvg } from './report.ts'
-import { watch } from './resources.ts'
-import { startService } from './service.ts'
+import { capacitySvg } from './picture.ts'
+import { steady } from './profiles.ts'
+import { type CapacityReport, capacityMarkdown, type Measured } from './report.ts'
+import { type Used, watch } from './resources.ts'
 import type { Target } from './target.ts'
 
-export type BreakpointOptions = Omit<RunOptions, 'stages' | 'name' | 'onStart'> & {
-  endpoints: Target['endpoints']
-  firstRate: number
+export type BreakpointOptions = Omit<RunOptions, 'stages' | 'name' | 'html' | 'onArrivals' | 'url'> & {
+  /** Undefined: services of its own, each in a new folder. */
+  target: Target | undefined
+  /** Today's traffic when nothing tells it. */
+  assumedRate: number
   scaling: boolean
   json: boolean
 }
 
-/** A queue left by one step would be charged to the next. */
-const drainTimeoutMs = 120_000
+const stepSeconds = 25
+/** Compilers, pools and connections are warm afterwards. */
+const warmUp = { rate: 4, seconds: 15 }
+const firstRate = 4
 const slotsCompared = [1, 2]
+const root = join(import.meta.dirname, '..')
+const run = promisify(execFile)
 
-/** Finds the capacity, with `scaling` also of services of its own, and writes capacity.md, .json and .svg. */
+/** Finds the capacity and writes capacity.md, .json and .svg. */
 export async function runBreakpoint(options: BreakpointOptions): Promise<number> {
-  if (!options.endpoints)
-    throw new Error(
-      'breakpoint reads the service’s resources: it needs a service of this machine, found by DATA_DIR',
-    )
-  const trafficNow = await uploadsASecond(options.endpoints.webAdmin)
-  const capacity = await measureCapacity(options, options.endpoints)
-  const scaling: CapacityReport['scaling'] = []
-  for (const slots of options.scaling ? slotsCompared : [])
-    scaling.push({ slots, capacity: await measureApart(options, slots) })
+  const { target, folder } = options
+  const today = await photosASecondToday()
+  const measured: Measured[] = []
+  if (target) measured.push({ slots: null, capacity: await search(options, target), left: null })
+  else
+    for (const slots of options.scaling ? slotsCompared : [cpus().length])
+      measured.push(await measureOwn(options, slots))
   const report: CapacityReport = {
     at: new Date().toISOString(),
-    url: options.url,
+    url: target?.url ?? null,
     machine: { cores: cpus().length, model: cpus()[0]?.model ?? 'unknown' },
-    capacity,
-    scaling,
-    trafficNow,
-    bytesAPhoto: bytesAPhoto(options),
+    traffic: { photosASecond: today ?? options.assumedRate, assumed: today === null },
+    measured,
   }
   const markdown = capacityMarkdown(report)
-  writeFileSync(join(options.folder, 'capacity.md'), markdown)
-  writeFileSync(join(options.folder, 'capacity.json'), `${JSON.stringify(report, null, 2)}\n`)
-  writeFileSync(join(options.folder, 'capacity.svg'), capacitySvg(capacity))
-  process.stdout.write(options.json ? `${JSON.stringify(report)}\n` : `${markdown}\n${options.folder}\n`)
+  writeFileSync(join(folder, 'capacity.md'), markdown)
+  writeFileSync(join(folder, 'capacity.json'), `${JSON.stringify(report, null, 2)}\n`)
+  writeFileSync(join(folder, 'capacity.svg'), capacitySvg(measured.at(-1)?.capacity as Capacity))
+  process.stdout.write(options.json ? `${JSON.stringify(report)}\n` : `${markdown}\n${folder}\n`)
   return 0
 }
 
-function measureCapacity(
-  options: BreakpointOptions,
-  endpoints: NonNullable<Target['endpoints']>,
-): Promise<Capacity> {
-  const measure = async (rate: number): Promise<Step> => {
-    await drained(endpoints.webAdmin)
-    let pid: number | undefined
-    const watching = watch(endpoints, () => pid)
-    const stages = (profiles.step as (typeof profiles)[string])(rate).stages
-    const arrivalsMs = stages.reduce((sum, { duration }) => sum + Number.parseFloat(duration) * 1000, 0)
-    let queue = watching.queue()
-    // The state when arrivals end: afterwards k6 only waits for the photos under way.
-    let utilisation: Step['utilisation'] | undefined
-    const atEnd = () => {
-      queue = watching.queue()
-      utilisation = watching.stop()
-    }
-    let timer: NodeJS.Timeout | undefined
-    const result = await runK6({
-      ...options,
-      stages,
-      name: `step-${rate}`,
-      onStart: started => {
-        pid = started
-        timer = setTimeout(atEnd, arrivalsMs)
-      },
-    })
-    clearTimeout(timer)
-    if (!utilisation) atEnd()
-    const step = {
-      rate,
-      result,
-      queue,
-      utilisation: utilisation as Step['utilisation'],
-      holds: holds(result, queue, options.objectives.keptTarget),
-    }
-    process.stderr.write(
-      `${rate}/s: ${step.holds ? 'holds' : 'does not hold'} (ready p95 ${result.readySeconds.p95.toFixed(2)} s, oldest ${queue.oldestSeconds.toFixed(1)} s)\n`,
-    )
-    return step
-  }
-  return findCapacity(measure, options.firstRate)
-}
-
-/** The same search on a service of its own with so many slots, in a folder of its own. */
-async function measureApart(options: BreakpointOptions, slots: number): Promise<Capacity> {
-  process.stderr.write(`a service of its own with ${slots} slot(s)\n`)
-  const dataDir = mkdtempSync(join(tmpdir(), 'tintype-load-'))
+/** A service with so many slots in a folder of its own, which is removed afterwards. */
+async function measureOwn(options: BreakpointOptions, slots: number): Promise<Measured> {
+  process.stderr.write(`a service of its own with ${slots} slot${slots === 1 ? '' : 's'}\n`)
+  const dataDir = join(options.folder, `data-${slots}`)
   const service = await startService(dataDir, { CONVERTER_SLOTS: String(slots) })
   try {
-    return await measureCapacity({ ...options, url: service.endpoints.web }, service.endpoints)
+    const { endpoints } = service
+    const capacity = await search(options, { url: endpoints.web ?? '', admin: endpoints })
+    return { slots, capacity, left: await leftBehind(dataDir, capacity.steps) }
   } finally {
     await service.stop()
     rmSync(dataDir, { recursive: true, force: true })
   }
 }
 
-async function drained(webAdmin: string): Promise<void> {
-  const deadline = Date.now() + drainTimeoutMs
-  while (Date.now() < deadline) {
-    if ((await gauge(webAdmin, 'tintype_queue_depth')) === 0) return
-    await new Promise(resolve => setTimeout(resolve, 500))
+async function search(options: BreakpointOptions, target: Target): Promise<Capacity> {
+  let nth = 0
+  const measure = async (rate: number, seconds = stepSeconds): Promise<Step> => {
+    let using: Promise<() => Promise<Used>> | undefined
+    let used: Promise<Used> | undefined
+    /** When arrivals end: afterwards k6 only waits for what is under way. */
+    const end = () => {
+      used ??= using?.then(stop => stop())
+      return used
+    }
+    let timer: NodeJS.Timeout | undefined
+    const result = await runK6({
+      ...options,
+      url: target.url,
+      stages: steady(rate, seconds),
+      name: `step-${++nth}`,
+      html: false,
+      onArrivals(pid) {
+        using = watch(target.admin ?? {}, pid)
+        using.catch(() => {}) // end() throws it
+        timer = setTimeout(() => end()?.catch(() => {}), seconds * 1000)
+      },
+    })
+    clearTimeout(timer)
+    const verdict = judge(result, seconds, options.objectives.keptTarget)
+    process.stderr.write(`${rate}/s: ${verdict.holds === 'yes' ? 'holds' : verdict.why}\n`)
+    return { ...verdict, rate, seconds, result, used: (await end()) as Used }
   }
-  throw new Error('the queue did not drain between two steps')
+  await measure(warmUp.rate, warmUp.seconds)
+  return findCapacity(measure, firstRate)
 }
 
-/** Over some seconds before the load begins. */
-async function uploadsASecond(webAdmin: string): Promise<number> {
-  const seconds = 5
-  const accepted = () => gauge(webAdmin, 'tintype_photos_total\\{outcome="accepted"\\}')
-  const before = await accepted()
-  await new Promise(resolve => setTimeout(resolve, seconds * 1000))
-  return ((await accepted()) - before) / seconds
+const dayOf = (ms: number) => new Date(ms).toISOString().slice(0, 10)
+
+/** Bytes on disk by photo: of storage as the file system counts them, of logs by their own sizing. */
+async function leftBehind(dataDir: string, steps: readonly Step[]): Promise<Measured['left']> {
+  const ofSteps = steps.reduce((sum, { result }) => sum + result.journeys - result.shed, 0)
+  const photos = ofSteps + warmUp.rate * warmUp.seconds
+  const { stdout } = await run('du', ['-sk', join(dataDir, 'storage')])
+  const logs = async (...args: string[]) => {
+    const script = join(root, 'services', 'logs', 'main.ts')
+    return (await run(process.execPath, [script, ...args, '--json'], { env: { DATA_DIR: dataDir } })).stdout
+  }
+  // The run may have gone over midnight; a day without entries is published as none.
+  for (const day of new Set([dayOf(Date.now() - 3_600_000), dayOf(Date.now())]))
+    await logs('publish', '--day', day).catch(() => '')
+  const { days } = JSON.parse(await logs('sizing')) as { days: { diskBytes: number }[] }
+  const logBytes = days.reduce((sum, { diskBytes }) => sum + diskBytes, 0)
+  return { photos, storageBytes: (Number.parseInt(stdout, 10) * 1024) / photos, logBytes: logBytes / photos }
 }
 
-async function gauge(admin: string, metric: string): Promise<number> {
-  const text = await (await fetch(`${admin}/metrics`)).text()
-  return Number(new RegExp(`^${metric} (\\S+)`, 'm').exec(text)?.[1] ?? Number.NaN)
-}
-
-/** The load's own mix of originals; entries of the log by the journey's five of some 300 bytes. */
-function bytesAPhoto({ photos }: BreakpointOptions): { storage: number; logs: number } {
-  const weights = photos.reduce((sum, { weight }) => sum + weight, 0)
-  const originals =
-    photos.reduce((sum, { file, weight }) => sum + readFileSync(file).length * weight, 0) / weights
-  return { storage: originals + 20_000, logs: 1_500 }
+/** From the report of the service that runs in DATA_DIR (or PROMETHEUS_URL); null when there is none. */
+async function photosASecondToday(): Promise<number | null> {
+  try {
+    // A promise broken is exit status 1, and a report all the same.
+    const { stdout } = await run(process.execPath, [join(root, 'slo', 'main.ts'), 'report', '--json']).catch(
+      error => error,
+    )
+    const { window, latency } = JSON.parse(stdout)
+    return (latency.kept + latency.broken) / (window.minutes * 60) || null
+  } catch {
+    return null
+  }
 }

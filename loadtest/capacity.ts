@@ -1,89 +1,128 @@
 import type { LoadResult } from './k6.ts'
-import type { QueueState, Utilisation } from './resources.ts'
+import type { Used, Utilisation } from './resources.ts'
+
+/**
+ * Both promises held and would go on holding; or they did not, or would not for long; or the generator could not make
+ * the rate, which says nothing about the service.
+ */
+export type Verdict = { holds: 'yes' | 'no' | 'void'; why: string }
 
 /** One constant rate, held and measured. */
-export type Step = {
-  rate: number
-  result: LoadResult
-  queue: QueueState
-  utilisation: Utilisation
-  holds: boolean
-}
+export type Step = Verdict & { rate: number; seconds: number; result: LoadResult; used: Used }
 
 export type Capacity = {
-  /** Photos a second: the highest rate seen to hold, and the lowest seen not to. */
-  knee: { low: number; high: number }
-  /** The middle of the bracket, and half its width as a share of it. */
-  rate: number
-  uncertainty: number
-  saturated: { resource: keyof Utilisation; at: number; utilisation: number }
+  /** Photos a second: the highest rate that held, and the lowest that did not; null when the generator gave out first. */
+  knee: { low: number; high: number | null }
+  /** Half of what lies between them, as a share; null with no upper end. */
+  uncertainty: number | null
+  /** Photos a second that steps over the capacity got done: a second estimate, from other data. Null without such a step. */
+  throughput: number | null
+  /** Null when nobody tells of the service's resources. */
+  saturated: { resource: keyof Utilisation; utilisation: number } | null
   steps: Step[]
 }
 
-/** A queue older than this when arrivals end grew through the step: an hour at that rate would break promises. */
-const grownQueueSeconds = 1.5
-const growth = 1.6
-/** Each bisection halves the bracket: three after a factor of 1.6 leave ± 3 %. */
-const bisections = 3
-const maxSteps = 16
+/**
+ * A step at 5 % over the capacity leaves work for 5 % of its time, and one well below it what was just under way (some
+ * 0.5 s of 25 s). More than this grew, and an hour of it would break promises.
+ */
+const grownShare = 0.08
+/** k6 rounds, and ends an arrival early. */
+const missedShare = 0.03
+const missedArrivals = 3
 
-/** Both promises held, and would go on holding: nobody shed, nobody late, no queue that grew. */
-export function holds(result: LoadResult, queue: QueueState, keptTarget: number): boolean {
-  return result.keptRatio >= keptTarget && result.shed === 0 && queue.oldestSeconds < grownQueueSeconds
+const percent = (share: number) => `${(share * 100).toFixed(1)} %`
+
+/** Why a run says nothing about the service, if so: the generator could not make its arrivals. */
+export function voidBecause({ asked, journeys, dropped }: LoadResult): string | undefined {
+  const missed = asked - journeys
+  if (dropped > 0) return `the generator dropped ${dropped} arrivals`
+  if (missed > missedArrivals && missed > asked * missedShare)
+    return `the generator began ${journeys} of ${asked} journeys`
 }
 
+/** What a step says of its rate. `keptTarget`: share of the photos that must be ready within the promise. */
+export function judge(result: LoadResult, seconds: number, keptTarget: number): Verdict {
+  const { shed, keptRatio, leftSeconds } = result
+  const nothing = voidBecause(result)
+  if (nothing) return { holds: 'void', why: nothing }
+  if (shed > 0) return { holds: 'no', why: `${shed} photos refused as too many` }
+  if (keptRatio < keptTarget) return { holds: 'no', why: `only ${percent(keptRatio)} within the promise` }
+  if (leftSeconds > seconds * grownShare)
+    return { holds: 'no', why: `the backlog grew: ${leftSeconds.toFixed(1)} s of work left at the end` }
+  return { holds: 'yes', why: '' }
+}
+
+const growth = 2
+/** The knee's two ends lie no further apart than this share: ± 5 %. */
+const precision = 0.1
+const maxSteps = 24
+
 /**
- * Finds the highest arrival rate at which the promises hold: multiplies the rate until they do not, then halves the bracket.
- * @throws Error when the generator dropped arrivals: then it is its own limit that was found, not the service's.
+ * Finds the highest arrival rate at which the promises hold: doubles the rate until they do not, then halves the
+ * bracket. A rate that does not hold is tried again and counts when it fails twice, and the highest that held must do
+ * so twice: other programs take power away and never add any, so a single failure may be theirs.
  */
 export async function findCapacity(
   measure: (rate: number) => Promise<Step>,
   firstRate: number,
 ): Promise<Capacity> {
   const steps: Step[] = []
-  const step = async (rate: number): Promise<Step> => {
-    const measured = await measure(Math.round(rate * 10) / 10)
-    if (measured.result.dropped > 0)
-      throw new Error(
-        `the generator dropped ${measured.result.dropped} arrivals at ${rate}/s: its limit, not the service's`,
-      )
-    steps.push(measured)
-    return measured
+  const once = async (rate: number): Promise<boolean> => {
+    const step = await measure(rate)
+    steps.push(step)
+    return step.holds === 'yes'
   }
+  const holds = async (rate: number) => (await once(rate)) || (await once(rate))
   let low = 0
   let high = firstRate
-  while ((await step(high)).holds && steps.length < maxSteps) {
+  while (steps.length < maxSteps && (await holds(high))) {
     low = high
     high *= growth
   }
-  for (let round = 0; round < bisections; round++) {
-    const middle = (low + high) / 2
-    if ((await step(middle)).holds) low = middle
+  while (steps.length < maxSteps && high - low > (precision * (high + low)) / 2) {
+    const middle = Number(((low + high) / 2).toPrecision(3))
+    if (await holds(middle)) low = middle
     else high = middle
   }
-  const rate = (low + high) / 2
+  if (low > 0 && !(await once(low)) && !(await once(low))) low = highestThatAlwaysHeld(steps)
+  const limited = steps.some(step => step.rate === high && step.holds === 'no')
   return {
-    knee: { low, high },
-    rate,
-    uncertainty: (high - low) / 2 / rate,
+    knee: { low, high: limited ? high : null },
+    uncertainty: limited ? (high - low) / (high + low) : null,
+    throughput: throughput(steps),
     saturated: mostUsed(steps, low),
     steps,
   }
 }
 
-/** Slots are busy because the machine is: they are named only when nothing physical is used up. */
-const usedUp = 0.8
-
-/** The resource with the least left at the highest rate that still held. */
-function mostUsed(steps: readonly Step[], low: number): Capacity['saturated'] {
-  const last = steps.filter(step => step.rate <= low + 0.05).sort((a, b) => b.rate - a.rate)[0] ?? steps[0]
-  if (!last) throw new Error('no step was measured')
-  const { generatorCpu, slots, ...physical } = last.utilisation
-  const sorted = (Object.entries(physical) as [keyof Utilisation, number | null][])
-    .map(([resource, utilisation]) => ({ resource, at: last.rate, utilisation: utilisation ?? 0 }))
-    .sort((a, b) => b.utilisation - a.utilisation)
-  const [first] = sorted
-  return first && (first.utilisation >= usedUp || first.utilisation > slots)
-    ? first
-    : { resource: 'slots', at: last.rate, utilisation: slots }
+function highestThatAlwaysHeld(steps: readonly Step[]): number {
+  const failed = Math.min(...steps.filter(({ holds }) => holds !== 'yes').map(({ rate }) => rate))
+  return Math.max(0, ...steps.filter(({ rate }) => rate < failed).map(({ rate }) => rate))
 }
+
+/** The median over the steps that left a backlog and finished it. */
+function throughput(steps: readonly Step[]): number | null {
+  const done = steps
+    .filter(({ holds, result }) => holds === 'no' && result.shed === 0 && result.keptRatio === 1)
+    .map(({ seconds, result }) => result.journeys / (seconds + result.leftSeconds))
+    .sort((a, b) => a - b)
+  return done[Math.floor((done.length - 1) / 2)] ?? null
+}
+
+/** Slots are busy because the machine is: they are named only when nothing physical is used up. */
+const usedUp = 0.85
+
+/** The resource with the least left at the highest rate that held. */
+function mostUsed(steps: readonly Step[], low: number): Capacity['saturated'] {
+  const at = steps.findLast(({ rate }) => rate === low) ?? (steps[0] as Step)
+  const sorted = (Object.entries(at.used.utilisation) as [keyof Utilisation, number | null][])
+    .flatMap(([resource, utilisation]) => (utilisation === null ? [] : { resource, utilisation }))
+    .sort((a, b) => b.utilisation - a.utilisation)
+  const physical = sorted.find(({ resource }) => resource !== 'slots')
+  return (physical && physical.utilisation >= usedUp ? physical : sorted[0]) ?? null
+}
+
+/** The last measurement of each rate, ascending: what the curves are drawn from. */
+export const byRate = (steps: readonly Step[]): Step[] =>
+  [...new Map(steps.map(step => [step.rate, step])).values()].sort((a, b) => a.rate - b.rate)

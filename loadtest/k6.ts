@@ -1,9 +1,9 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { readFileSync, writeFileSync } from 'node:fs'
+import { readFileSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { LoadPhoto } from './photos.ts'
-import type { Stage } from './profiles.ts'
+import { arrivalsOf, type Stage, secondsOf } from './profiles.ts'
 
 export type Objectives = { keptTarget: number; onlineTarget: number; promiseSeconds: number }
 
@@ -16,35 +16,57 @@ export type RunOptions = {
   /** Where settings, summary and k6's own HTML report are written. */
   folder: string
   name: string
+  /** k6's page of charts, drawn while it runs: that takes some CPU. */
+  html: boolean
   remoteWrite?: string | undefined
-  onStart?: (pid: number) => void
+  /** All users are made and arrivals begin now. */
+  onArrivals?: (pid: number) => void
 }
 
 export type LoadResult = {
-  /** Iterations that the generator could not start: above zero the run says nothing about the service. */
-  dropped: number
+  /** Arrivals that the profile asks for, and journeys that the generator began. */
+  asked: number
   journeys: number
+  /** Journeys that the generator could not start: above zero the run says nothing about the service. */
+  dropped: number
+  /** Of the journeys begun, those whose thumbnail came within the promise. */
   keptRatio: number
   shed: number
   readySeconds: { median: number; p95: number; p99: number; max: number }
+  /** From the end of arrivals until the last photo was done: how much work had piled up. */
+  leftSeconds: number
   /** Names of the thresholds that were crossed. */
   crossed: string[]
 }
 
-/** k6 reserves memory for each; arrivals beyond are dropped, which voids the run rather than flattering the service. */
-const maxUsers = 400
+/** Each of k6's users takes some 0.3 MB. Arrivals beyond are dropped, which voids the run instead of flattering the service. */
+const maxUsers = 2_000
+
+const pointsOfChart = 120
+/** k6 takes whole numbers only: rates go to it as arrivals in so many seconds. */
+const rateSeconds = 100
+
+/** One for each photo that may be under way: until the promise is over, but never more than arrivals. */
+const usersFor = (stages: readonly Stage[], promiseSeconds: number): number => {
+  const peak = Math.max(...stages.map(({ target }) => target))
+  return Math.ceil(Math.min(maxUsers, peak * promiseSeconds, arrivalsOf(stages)) + 5)
+}
 
 /** Runs one profile and reads k6's own summary. Throws when k6 itself fails; crossed thresholds are a result. */
 export async function runK6(options: RunOptions): Promise<LoadResult> {
-  const { folder, name, objectives } = options
+  const { folder, name, objectives, stages, remoteWrite } = options
   const summaryFile = join(folder, `${name}.summary.json`)
   const settingsFile = join(folder, `${name}.settings.json`)
   const settings = {
     url: options.url,
     promiseSeconds: objectives.promiseSeconds,
-    stages: options.stages,
-    maxUsers,
-    photos: options.photos,
+    timeUnit: `${rateSeconds}s`,
+    stages: stages.map(({ seconds, target }) => ({
+      duration: `${Math.round(seconds * 1000)}ms`,
+      target: Math.round(target * rateSeconds),
+    })),
+    users: usersFor(stages, objectives.promiseSeconds),
+    photos: options.photos.map(photo => ({ ...photo, bytes: statSync(photo.file).size })),
     summaryFile,
     thresholds: {
       promise_kept: [`rate>=${objectives.keptTarget}`],
@@ -54,39 +76,47 @@ export async function runK6(options: RunOptions): Promise<LoadResult> {
     },
   }
   writeFileSync(settingsFile, JSON.stringify(settings, null, 2))
-  const outputs = options.remoteWrite ? ['-o', 'experimental-prometheus-rw'] : []
-  const child = spawn(options.k6, ['run', '--quiet', ...outputs, join(import.meta.dirname, 'journey.ts')], {
+  const outputs = remoteWrite ? ['-o', 'experimental-prometheus-rw'] : []
+  const script = join(import.meta.dirname, 'journey.ts')
+  // Port 0: k6's own control server would otherwise keep a second run from starting.
+  const child = spawn(options.k6, ['run', '--quiet', '--address', '127.0.0.1:0', ...outputs, script], {
     stdio: ['ignore', 'inherit', 'pipe'],
     env: {
       ...process.env,
       SETTINGS: settingsFile,
       K6_NO_USAGE_REPORT: 'true',
-      K6_WEB_DASHBOARD: 'true',
-      K6_WEB_DASHBOARD_PORT: '-1',
-      K6_WEB_DASHBOARD_EXPORT: join(folder, `${name}.html`),
-      ...(options.remoteWrite && { K6_PROMETHEUS_RW_SERVER_URL: options.remoteWrite }),
+      ...(options.html && {
+        K6_WEB_DASHBOARD: 'true',
+        K6_WEB_DASHBOARD_PORT: '-1',
+        // It writes no report of a run that is over within a few periods (default: 10 s).
+        K6_WEB_DASHBOARD_PERIOD: `${Math.ceil(secondsOf(stages) / pointsOfChart)}s`,
+        K6_WEB_DASHBOARD_EXPORT: join(folder, `${name}.html`),
+      }),
+      ...(remoteWrite && { K6_PROMETHEUS_RW_SERVER_URL: remoteWrite }),
     },
   })
-  if (child.pid) options.onStart?.(child.pid)
   let stderr = ''
   child.stderr.on('data', chunk => {
+    if (String(chunk).includes('arrivals begin')) options.onArrivals?.(child.pid as number)
     stderr = (stderr + chunk).slice(-10_000)
   })
   const [code] = await once(child, 'exit')
   // 99: a threshold was crossed, which is a result.
   if (code !== 0 && code !== 99) throw new Error(`k6 ended with ${code}:\n${stderr}`)
-  return readSummary(summaryFile)
+  return readSummary(summaryFile, stages)
 }
 
 type Metric = { values: Record<string, number>; thresholds?: Record<string, { ok: boolean }> }
 
-function readSummary(file: string): LoadResult {
+function readSummary(file: string, stages: readonly Stage[]): LoadResult {
   const { metrics } = JSON.parse(readFileSync(file, 'utf8')) as { metrics: Record<string, Metric> }
   const value = (metric: string, statistic: string) => metrics[metric]?.values[statistic] ?? 0
+  const journeys = value('journeys', 'count')
   return {
+    asked: Math.floor(arrivalsOf(stages)),
+    journeys,
     dropped: value('dropped_iterations', 'count'),
-    journeys: value('iterations', 'count'),
-    keptRatio: value('promise_kept', 'rate'),
+    keptRatio: journeys === 0 ? 0 : value('promise_kept', 'passes') / journeys,
     shed: value('photos_shed', 'count'),
     readySeconds: {
       median: value('photo_ready_seconds', 'med'),
@@ -94,6 +124,7 @@ function readSummary(file: string): LoadResult {
       p99: value('photo_ready_seconds', 'p(99)'),
       max: value('photo_ready_seconds', 'max'),
     },
+    leftSeconds: Math.max(0, value('done_seconds', 'max') - secondsOf(stages)),
     crossed: Object.entries(metrics)
       .filter(([, metric]) => Object.values(metric.thresholds ?? {}).some(({ ok }) => !ok))
       .map(([metric]) => metric),

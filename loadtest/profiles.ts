@@ -2,50 +2,65 @@
  * How load arrives. Open model: people do not wait for one another, so arrivals go on however slow the service is
  * (a closed model slows down with it and hides the queue).
  */
-export type Stage = { duration: string; target: number }
-export type Profile = { meaning: string /** Arrivals a second. */; stages: readonly Stage[] }
+export type Stage = {
+  seconds: number /** Arrivals a second at its end, reached in a straight line. */
+  target: number
+}
+export type Profile = { meaning: string; stages: readonly Stage[] }
+
+/** A whole stage at one rate. */
+export const steady = (rate: number, seconds: number): Stage[] => [
+  { seconds: 0, target: rate },
+  { seconds, target: rate },
+]
 
 /** `rate` is today's traffic, in photos a second. */
 export const profiles: Record<string, (rate: number) => Profile> = {
-  smoke: () => ({
-    meaning: 'one photo a second: does it work at all?',
-    stages: [
-      { duration: '0s', target: 1 },
-      { duration: '15s', target: 1 },
-    ],
-  }),
+  smoke: () => ({ meaning: 'one photo a second: does it work at all?', stages: steady(1, 15) }),
   average: rate => ({
     meaning: 'today’s traffic',
     stages: [
-      { duration: '30s', target: rate },
-      { duration: '3m', target: rate },
+      { seconds: 30, target: rate },
+      { seconds: 180, target: rate },
     ],
   }),
   stress: rate => ({
     meaning: 'three times today’s traffic, held',
     stages: [
-      { duration: '1m', target: 3 * rate },
-      { duration: '4m', target: 3 * rate },
-      { duration: '30s', target: rate },
+      { seconds: 60, target: 3 * rate },
+      { seconds: 240, target: 3 * rate },
+      { seconds: 30, target: rate },
     ],
   }),
   spike: rate => ({
     meaning: 'ten times today’s traffic for half a minute',
     stages: [
-      { duration: '30s', target: rate },
-      { duration: '5s', target: 10 * rate },
-      { duration: '30s', target: 10 * rate },
-      { duration: '5s', target: rate },
-      { duration: '1m', target: rate },
+      { seconds: 30, target: rate },
+      { seconds: 5, target: 10 * rate },
+      { seconds: 30, target: 10 * rate },
+      { seconds: 5, target: rate },
+      { seconds: 60, target: rate },
     ],
   }),
-  soak: rate => ({ meaning: 'today’s traffic for an hour', stages: [{ duration: '60m', target: rate }] }),
-  /** One step of the search for the highest rate; capacity.ts chooses the rates. */
-  step: rate => ({
-    meaning: 'one constant rate',
-    stages: [
-      { duration: '0s', target: rate },
-      { duration: '20s', target: rate },
-    ],
-  }),
+  soak: rate => ({ meaning: 'today’s traffic for an hour', stages: steady(rate, 3_600) }),
+}
+
+export const secondsOf = (stages: readonly Stage[]): number =>
+  stages.reduce((sum, { seconds }) => sum + seconds, 0)
+
+/** The same shape in so many seconds altogether. */
+export function within(stages: readonly Stage[], total: number): Stage[] {
+  const factor = total / secondsOf(stages)
+  return stages.map(({ seconds, target }) => ({ seconds: seconds * factor, target }))
+}
+
+/** How many arrivals the stages make, the first one beginning at its own rate when it is instant, else at none. */
+export function arrivalsOf(stages: readonly Stage[]): number {
+  let rate = 0
+  let arrivals = 0
+  for (const { seconds, target } of stages) {
+    arrivals += ((rate + target) / 2) * seconds
+    rate = target
+  }
+  return arrivals
 }

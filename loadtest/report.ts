@@ -1,141 +1,183 @@
-import type { Capacity, Step } from './capacity.ts'
-import type { Utilisation } from './resources.ts'
+import { byRate, type Capacity, type Step } from './capacity.ts'
+import { cpuUsers, type Utilisation } from './resources.ts'
+
+/** One search. `slots` and what it `left` behind, in bytes a photo, are known of a service of its own only. */
+export type Measured = {
+  slots: number | null
+  capacity: Capacity
+  left: { photos: number; storageBytes: number; logBytes: number } | null
+}
 
 export type CapacityReport = {
   at: string
-  url: string
+  /** Null: services of its own. */
+  url: string | null
   machine: { cores: number; model: string }
-  /** The service as it runs, and, where asked for, the same with fewer and more slots. */
-  capacity: Capacity
-  scaling: { slots: number; capacity: Capacity }[]
-  /** Photos a second now, from the service's own counters; null when nobody asked. */
-  trafficNow: number | null
-  /** Mean bytes that one photo leaves behind. */
-  bytesAPhoto: { storage: number; logs: number }
+  /** Mean of the last day, from slo's report; `assumed` when there was none. */
+  traffic: { photosASecond: number; assumed: boolean }
+  /** The last one is what the report is about; those before it had less power. */
+  measured: Measured[]
+}
+
+export const resourceNames: Record<keyof Utilisation, string> = {
+  cpu: 'CPU',
+  slots: 'converter slots',
+  disk: 'disk',
+  eventLoop: 'web’s event loop',
+  memory: 'memory',
+  descriptors: 'file descriptors',
 }
 
 /** A day's traffic is not flat: the busiest hour has about twice the mean (a day of 24 h in which people sleep). */
 const peakFactor = 2
+/** Above this the machine was not the service's own, and the figure is too low. */
+const noisyShare = 0.1
 
-const percent = (share: number) => `${Math.round(share * 100)} %`
-const rate = (value: number) => `${value.toFixed(1)}/s`
+const percent = (share: number | null) => (share === null ? '–' : `${Math.round(share * 100)} %`)
+const rate = (value: number) => `${Number(value.toPrecision(3))}/s`
 
 /** The capacity report as Markdown: the answer first, then what it rests on. */
 export function capacityMarkdown(report: CapacityReport): string {
-  const { capacity, machine } = report
+  const { capacity, left } = report.measured.at(-1) as Measured
   const lines = [
     '# Capacity',
     '',
-    `**${rate(capacity.rate)} photos (± ${percent(capacity.uncertainty)}) is the most at which both promises hold**, on ${machine.cores} cores ` +
-      `(${machine.model}); measured ${report.at} at ${report.url}. ` +
-      `The resource that gave out first: **${capacity.saturated.resource}** (${percent(capacity.saturated.utilisation)} used at ${rate(capacity.saturated.at)}).`,
+    answer(report, capacity),
     '',
-    headroom(report),
+    ...confidence(capacity).map(line => `- ${line}`),
+    ...generator(capacity).map(line => `- ${line}`),
+    `- ${headroom(report, capacity)}`,
+    '',
+    '![Utilisation of each resource against the rate](capacity.svg)',
     '',
     '## What each rate cost',
     '',
-    '![Utilisation against the rate](capacity.svg)',
+    '| photos a second | holds | ready, p95 | work left | queue | CPU | slots | disk | event loop | memory | descriptors |',
+    '|---:|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|',
+    ...capacity.steps.toSorted((a, b) => a.rate - b.rate).map(stepRow),
     '',
-    '| photos a second | holds | kept | p95 ready | queue | cpu | of it the generator | slots | disk | web’s event loop | descriptors |',
-    '|---|---|---|---|---|---|---|---|---|---|---|',
-    ...byRate(capacity.steps).map(stepRow),
+    'Work left: seconds from the end of arrivals to the last thumbnail; queue: photos waiting at that end, and the age of the oldest. ',
+    'Event loop: p99 of web’s delay against 100 ms. Who used the CPU, in shares of the whole machine:',
+    '',
+    `| photos a second | ${cpuUsers.join(' | ')} |`,
+    `|---:|${cpuUsers.map(() => '---:|').join('')}`,
+    ...byRate(capacity.steps).map(
+      ({ rate: at, used }) => `| ${at} | ${cpuUsers.map(user => percent(used.cpuBy[user])).join(' | ')} |`,
+    ),
     ...scaling(report),
-    ...sizing(report),
+    ...(left ? sizing(report, capacity, left) : []),
   ]
   return `${lines.join('\n')}\n`
 }
 
-const byRate = (steps: readonly Step[]) => [...steps].sort((a, b) => a.rate - b.rate)
-
-function headroom({ trafficNow, capacity }: CapacityReport): string {
-  if (trafficNow === null || trafficNow === 0) return 'Headroom: there is no traffic now to compare with.'
-  return `Headroom: ${rate(trafficNow)} now, ${(capacity.rate / trafficNow).toFixed(1)} times that is possible.`
+function answer({ at, url, machine }: CapacityReport, { knee, uncertainty, saturated }: Capacity): string {
+  const above = knee.high === null ? '' : `; at ${rate(knee.high)} they did not (± ${percent(uncertainty)})`
+  const first = saturated
+    ? `First to give out: **${resourceNames[saturated.resource]}**, ${percent(saturated.utilisation)} used at ${rate(knee.low)}.`
+    : 'Which resource gave out first is not known: nobody tells of them from outside.'
+  const where = url ?? 'a service of its own'
+  return `**${rate(knee.low)}: the highest rate of photos at which both promises held**${above}. ${first}\n\nMeasured ${at} at ${where}, ${machine.cores} cores (${machine.model}).`
 }
 
-const stepRow = ({ rate: at, holds, result, queue, utilisation: used }: Step): string => {
+function confidence({ knee, steps, throughput }: Capacity): string[] {
+  const at = (wanted: number) => steps.filter(step => step.rate === wanted)
+  const held = at(knee.low).filter(({ holds }) => holds === 'yes').length
+  const lines = [`${rate(knee.low)} held ${held} of ${at(knee.low).length} times.`]
+  if (knee.high === null)
+    return [
+      ...lines,
+      'The generator gave out before the service: this is a lower bound. Load it from another machine.',
+    ]
+  const last = at(knee.high).findLast(({ holds }) => holds === 'no') as Step
+  const grew = last.result.leftSeconds / last.seconds
+  lines.push(
+    `${rate(knee.high)} failed ${at(knee.high).filter(({ holds }) => holds === 'no').length} of ${at(knee.high).length} times: ${last.why}.` +
+      (last.result.keptRatio === 1 && last.result.shed === 0
+        ? ` No promise was broken within these ${last.seconds} s; going on, the wait passes a minute after about ${Math.ceil(1 / grew)} minutes, and photos are refused before.`
+        : ''),
+  )
+  if (throughput !== null)
+    lines.push(
+      `Steps over the capacity got ${rate(throughput)} done (median): a second estimate, from other data.`,
+    )
+  return lines
+}
+
+function generator({ knee, saturated, steps }: Capacity): string[] {
+  const used = steps.findLast(({ rate: at }) => at === knee.low)?.used
+  if (!used || used.utilisation.cpu === null) return []
+  const { generator: own, others } = used.cpuBy
+  const lines = [
+    `The load generator runs on the same cores and took ${percent(own)} of them at ${rate(knee.low)}` +
+      (saturated?.resource === 'cpu'
+        ? `: it is part of what used them up. From another machine expect up to ${rate(knee.low / (1 - own))}.`
+        : '.'),
+  ]
+  if (others > noisyShare)
+    lines.push(
+      `**Other programs took ${percent(others)} of the machine: the figure is too low. Measure again when it is quiet.**`,
+    )
+  return lines
+}
+
+function headroom({ traffic }: CapacityReport, { knee }: Capacity): string {
+  const { photosASecond: now, assumed } = traffic
+  const said = assumed
+    ? `${rate(now)} assumed for today (no running service tells)`
+    : `${rate(now)} on the mean of the last day`
+  return `Headroom: ${said}, ${rate(now * peakFactor)} in a busy hour: ${(knee.low / now / peakFactor).toFixed(1)} times that is possible.`
+}
+
+const stepRow = ({ rate: at, holds, why, result, used: { utilisation: used, queue } }: Step): string => {
   const cells = [
-    rate(at),
-    holds ? 'yes' : '**no**',
-    percent(result.keptRatio),
+    at,
+    holds === 'yes' ? 'yes' : `**${holds}**: ${why}`,
     `${result.readySeconds.p95.toFixed(2)} s`,
+    `${result.leftSeconds.toFixed(1)} s`,
     `${queue.depth} (${queue.oldestSeconds.toFixed(1)} s)`,
-    ...[used.cpu, used.generatorCpu, used.slots].map(percent),
-    used.disk === null ? 'not told' : percent(used.disk),
-    ...[used.eventLoop, used.descriptors].map(percent),
+    ...[used.cpu, used.slots, used.disk, used.eventLoop, used.memory, used.descriptors].map(percent),
   ]
   return `| ${cells.join(' | ')} |`
 }
 
-function scaling({ scaling: measured }: CapacityReport): string[] {
-  if (measured.length === 0) return []
-  const base = measured[0]?.capacity.rate ?? 1
+function scaling({ measured }: CapacityReport): string[] {
+  if (measured.length < 2) return []
+  const base = measured[0]?.capacity.knee.low ?? 1
   return [
     '',
     '## What more power brings',
     '',
-    '| slots | photos a second | against one | gave out first |',
-    '|---|---|---|---|',
-    ...measured.map(
-      ({ slots, capacity }) =>
-        `| ${slots} | ${rate(capacity.rate)} ± ${percent(capacity.uncertainty)} | ${(capacity.rate / base).toFixed(2)} × | ${capacity.saturated.resource} |`,
-    ),
-  ]
-}
-
-function sizing({ capacity, machine, bytesAPhoto }: CapacityReport): string[] {
-  const perCore = capacity.knee.low / machine.cores
-  const gigabytes = (bytes: number) => `${(bytes / 1e9).toFixed(1)} GB`
-  return [
-    '',
-    '## Sizing',
-    '',
-    `Cores for a peak hour of ${peakFactor} times the day’s mean, at ${rate(perCore)} a core; storage and logs by what a photo left behind here.`,
-    '',
-    '| photos a day | cores | storage a day | logs a day |',
-    '|---|---|---|---|',
-    ...[1e4, 1e5, 1e6, 1e7].map(photos => {
-      const cores = Math.max(1, Math.ceil(((photos / 86_400) * peakFactor) / perCore))
-      return `| ${photos.toLocaleString('en')} | ${cores} | ${gigabytes(photos * bytesAPhoto.storage)} | ${gigabytes(photos * bytesAPhoto.logs)} |`
+    '| slots | photos a second | against one | first to give out |',
+    '|---:|---:|---:|---|',
+    ...measured.map(({ slots, capacity: { knee, uncertainty, saturated } }) => {
+      const first = saturated ? resourceNames[saturated.resource] : ''
+      return `| ${slots} | ${rate(knee.low)} ± ${percent(uncertainty)} | ${(knee.low / base).toFixed(2)} × | ${first} |`
     }),
   ]
 }
 
-const drawn: { resource: keyof Utilisation; colour: string; dash: string }[] = [
-  { resource: 'cpu', colour: '#2f2d2a', dash: '' },
-  { resource: 'slots', colour: '#d98e04', dash: '' },
-  { resource: 'disk', colour: '#5c7f9c', dash: '6 3' },
-  { resource: 'eventLoop', colour: '#6f8f72', dash: '2 3' },
-]
-
-/** Utilisation of each resource against the arrival rate, with the knee: an SVG that needs nothing else. */
-export function capacitySvg({ steps, knee }: Capacity): string {
-  const [width, height, left, bottom] = [720, 320, 50, 40]
-  const ordered = byRate(steps)
-  const highest = Math.max(...ordered.map(step => step.rate), 1)
-  const x = (at: number) => left + (at / highest) * (width - left - 20)
-  const y = (used: number) => height - bottom - used * (height - bottom - 30)
-  const line = ({ resource, colour, dash }: (typeof drawn)[number]) => {
-    const points = ordered.flatMap(step =>
-      step.utilisation[resource] === null ? [] : `${x(step.rate)},${y(Number(step.utilisation[resource]))}`,
-    )
-    return `<polyline points="${points.join(' ')}" fill="none" stroke="${colour}" stroke-width="2.5" stroke-dasharray="${dash}"/>`
-  }
-  const grid = [0, 0.5, 1].map(
-    used =>
-      `<line x1="${left}" x2="${width - 20}" y1="${y(used)}" y2="${y(used)}" stroke="#ddd8d0"/><text x="${left - 8}" y="${y(used) + 4}" text-anchor="end">${percent(used)}</text>`,
-  )
-  const legend = drawn.map(
-    ({ resource, colour }, i) =>
-      `<circle cx="${left + 10 + i * 110}" cy="14" r="5" fill="${colour}"/><text x="${left + 20 + i * 110}" y="18">${resource}</text>`,
-  )
-  return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${height}" font-family="system-ui, sans-serif" font-size="12" fill="#2f2d2a">
-<title>Utilisation against photos a second</title><rect width="${width}" height="${height}" fill="#faf8f5"/>
-<rect x="${x(knee.low)}" y="${y(1)}" width="${Math.max(2, x(knee.high) - x(knee.low))}" height="${y(0) - y(1)}" fill="#d98e04" opacity=".18"/>
-${grid.join('\n')}
-${drawn.map(line).join('\n')}
-${legend.join('\n')}
-${ordered.map(step => `<text x="${x(step.rate)}" y="${height - 20}" text-anchor="middle" font-size="10">${step.rate}</text>`).join('')}
-<text x="${width / 2}" y="${height - 4}" text-anchor="middle">photos a second (shaded: where the promises stop holding)</text>
-</svg>
-`
+function sizing(
+  { machine }: CapacityReport,
+  { knee, steps }: Capacity,
+  left: NonNullable<Measured['left']>,
+): string[] {
+  const generator = steps.findLast(({ rate: at }) => at === knee.low)?.used.cpuBy.generator ?? 0
+  const perCore = knee.low / machine.cores / (1 - generator)
+  const bytes = (count: number) =>
+    count < 1e9 ? `${(count / 1e6).toPrecision(3)} MB` : `${(count / 1e9).toPrecision(3)} GB`
+  return [
+    '',
+    '## Sizing',
+    '',
+    `A busy hour of ${peakFactor} times the day’s mean, at ${rate(perCore)} a core that the service has to itself. ` +
+      `One of the ${left.photos} photos of this run left ${bytes(left.storageBytes)} in storage and ${bytes(left.logBytes)} of logs ` +
+      '(journal, published day and index: `npm run logs -- sizing`).',
+    '',
+    '| photos a day | cores | storage a day | logs a day |',
+    '|---:|---:|---:|---:|',
+    ...[1e4, 1e5, 1e6, 1e7].map(photos => {
+      const cores = Math.ceil(((photos / 86_400) * peakFactor) / perCore)
+      return `| ${photos.toLocaleString('en')} | ${cores} | ${bytes(photos * left.storageBytes)} | ${bytes(photos * left.logBytes)} |`
+    }),
+  ]
 }

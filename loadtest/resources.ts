@@ -1,85 +1,133 @@
 import { readFileSync } from 'node:fs'
-import { cpus } from 'node:os'
+import { cpus, totalmem } from 'node:os'
 
-/** How much of each resource is used, 0 to 1 (1: nothing left), over one stretch of time. */
+/** How much of each resource is used, 0 to 1 (1: nothing left), over one stretch of time; null is not known. */
 export type Utilisation = {
-  cpu: number
-  /** The generator's own part of cpu, when it runs on this machine. */
-  generatorCpu: number
-  slots: number
-  /** Of the busiest disk, the time it had work; null where the kernel does not tell. */
+  cpu: number | null
+  slots: number | null
+  /** Of the busiest disk, the time it had work. */
   disk: number | null
   /** 99th percentile of web's event-loop delay against the 100 ms from which people notice. */
-  eventLoop: number
-  descriptors: number
+  eventLoop: number | null
+  memory: number | null
+  descriptors: number | null
 }
 
-export type QueueState = { depth: number; oldestSeconds: number }
+/** Shares of the whole machine's processor time; `others` is what nobody else accounts for. */
+export const cpuUsers = ['children', 'web', 'converter', 'logs', 'slo', 'generator', 'others'] as const
+export type CpuShares = Record<(typeof cpuUsers)[number], number>
+
+export type Used = {
+  utilisation: Utilisation
+  cpuBy: CpuShares
+  /** When it was last looked at. */
+  queue: { depth: number; oldestSeconds: number }
+}
+
+/** The administration addresses of a service on this machine; none when it is elsewhere. */
+export type Admin = Partial<Record<'webAdmin' | 'converterAdmin' | 'logsAdmin' | 'sloAdmin', string>>
 
 const sampleMs = 1_000
+/** A service at its limit answers late, and its counters are wanted all the same. */
+const scrapeMs = 10_000
 const noticedSeconds = 0.1
 /** Kernel ticks a second in /proc; fixed on Linux whatever the machine's own clock. */
 const ticksPerSecond = 100
 
-type Endpoints = { webAdmin: string; converterAdmin: string }
-
-/** Watches a local service until `stop`, which gives the means over the stretch and the queue at its end. */
-export function watch(endpoints: Endpoints, generatorPid: () => number | undefined) {
-  const rows: Omit<Utilisation, 'cpu' | 'generatorCpu' | 'disk'>[] = []
-  let queue: QueueState = { depth: 0, oldestSeconds: 0 }
-  const start = {
-    at: Date.now(),
-    cpu: cpuTimes(),
-    disk: diskBusyMs(),
-    generator: generatorTicks(generatorPid()),
-  }
-  let generator = 0
-  const timer = setInterval(async () => {
-    try {
-      const [web, converter] = await Promise.all([
-        scrape(endpoints.webAdmin),
-        scrape(endpoints.converterAdmin),
-      ])
-      generator = generatorTicks(generatorPid()) || generator
-      queue = { depth: web('tintype_queue_depth'), oldestSeconds: web('tintype_queue_oldest_seconds') }
-      rows.push({
-        slots: converter('tintype_slots_busy') / Math.max(1, converter('tintype_slots')),
-        eventLoop: web('nodejs_eventloop_lag_p99_seconds') / noticedSeconds,
-        descriptors: web('process_open_fds') / Math.max(1, web('process_max_fds')),
-      })
-    } catch {
-      // A service too busy to answer a scrape is what is being measured; the next one will tell.
+/** Watches this machine and the service on it; the function it gives ends that and tells what was used. */
+export async function watch(admin: Admin, generatorPid: number): Promise<() => Promise<Used>> {
+  const rows: Sample[] = []
+  const look = () => sample(admin).then(row => rows.push(row), ignoreLate)
+  const before = await counters(admin, generatorPid)
+  const timer = setInterval(look, sampleMs)
+  return async () => {
+    clearInterval(timer)
+    const after = await counters(admin, generatorPid)
+    const seconds = (after.atMs - before.atMs) / 1000
+    const mean = (read: (row: Sample) => number | undefined) => {
+      const known = rows.map(read).filter(value => value !== undefined)
+      return known.length === 0 ? null : Math.min(1, known.reduce((a, b) => a + b) / known.length)
     }
-  }, sampleMs)
-  return {
-    queue: () => queue,
-    stop(): Utilisation {
-      clearInterval(timer)
-      const seconds = (Date.now() - start.at) / 1000
-      const now = cpuTimes()
-      const mean = (read: (row: (typeof rows)[number]) => number) =>
-        rows.length === 0 ? 0 : Math.min(1, rows.reduce((sum, row) => sum + read(row), 0) / rows.length)
-      return {
-        cpu: 1 - (now.idle - start.cpu.idle) / Math.max(1, now.total - start.cpu.total),
-        generatorCpu: (generator - start.generator) / ticksPerSecond / seconds / cpus().length,
+    const busy = 1 - (after.idle - before.idle) / Math.max(1, after.total - before.total)
+    const disk =
+      after.diskMs === null || before.diskMs === null ? null : (after.diskMs - before.diskMs) / 1000 / seconds
+    return {
+      utilisation: {
+        cpu: admin.webAdmin ? busy : null,
         slots: mean(row => row.slots),
-        disk: start.disk === null ? null : Math.min(1, ((diskBusyMs() ?? 0) - start.disk) / 1000 / seconds),
+        disk: disk === null ? null : Math.min(1, disk),
         eventLoop: mean(row => row.eventLoop),
+        memory: mean(row => row.memory),
         descriptors: mean(row => row.descriptors),
-      }
+      },
+      cpuBy: shares(before.cpuSeconds, after.cpuSeconds, seconds, busy),
+      queue: rows.at(-1)?.queue ?? { depth: 0, oldestSeconds: 0 },
+    }
+  }
+}
+
+/** A scrape that a busy service misses is part of what is measured; the next one will tell. */
+const ignoreLate = () => 0
+
+type Sample = Awaited<ReturnType<typeof sample>>
+
+async function sample({ webAdmin, converterAdmin }: Admin) {
+  const [web, converter] = await Promise.all([scrape(webAdmin), scrape(converterAdmin)])
+  const eventLoop = web('nodejs_eventloop_lag_p99_seconds')
+  const slots = converter('tintype_slots')
+  return {
+    slots: slots ? (converter('tintype_slots_busy') ?? 0) / slots : undefined,
+    eventLoop: eventLoop === undefined ? undefined : eventLoop / noticedSeconds,
+    memory: webAdmin ? 1 - process.availableMemory() / totalmem() : undefined,
+    descriptors: web('tintype_descriptors_used_ratio'),
+    queue: {
+      depth: web('tintype_queue_depth') ?? 0,
+      oldestSeconds: web('tintype_queue_oldest_seconds') ?? 0,
     },
   }
 }
 
-async function scrape(admin: string): Promise<(metric: string) => number> {
-  const text = await (await fetch(`${admin}/metrics`, { signal: AbortSignal.timeout(sampleMs) })).text()
-  return metric => Number(new RegExp(`^${metric}(?:\\{[^}]*\\})? (\\S+)`, 'm').exec(text)?.[1] ?? 0)
+type CpuSeconds = Omit<CpuShares, 'others'>
+
+async function counters(admin: Admin, generatorPid: number) {
+  const [web, converter, logs, slo] = await Promise.all([
+    scrape(admin.webAdmin),
+    scrape(admin.converterAdmin),
+    scrape(admin.logsAdmin),
+    scrape(admin.sloAdmin),
+  ])
+  const times = cpus().map(cpu => cpu.times)
+  const cpuSeconds: CpuSeconds = {
+    children: converter('tintype_conversion_cpu_seconds_total') ?? 0,
+    web: web('process_cpu_seconds_total') ?? 0,
+    converter: converter('process_cpu_seconds_total') ?? 0,
+    logs: logs('process_cpu_seconds_total') ?? 0,
+    slo: slo('process_cpu_seconds_total') ?? 0,
+    generator: processSeconds(generatorPid),
+  }
+  return {
+    atMs: Date.now(),
+    idle: times.reduce((sum, time) => sum + time.idle, 0),
+    total: times.reduce((sum, time) => sum + Object.values(time).reduce((a, b) => a + b, 0), 0),
+    diskMs: diskBusyMs(),
+    cpuSeconds,
+  }
 }
 
-function cpuTimes(): { idle: number; total: number } {
-  const times = cpus().map(cpu => cpu.times)
-  const total = times.reduce((sum, time) => sum + Object.values(time).reduce((a, b) => a + b, 0), 0)
-  return { idle: times.reduce((sum, time) => sum + time.idle, 0), total }
+function shares(before: CpuSeconds, after: CpuSeconds, seconds: number, busy: number): CpuShares {
+  const share = (user: keyof CpuSeconds) => Math.max(0, after[user] - before[user]) / seconds / cpus().length
+  const known = Object.fromEntries(Object.keys(after).map(user => [user, share(user as keyof CpuSeconds)]))
+  const others = busy - Object.values(known).reduce((a, b) => a + b, 0)
+  return { ...known, others: Math.max(0, others) } as CpuShares
+}
+
+async function scrape(admin: string | undefined): Promise<(metric: string) => number | undefined> {
+  if (!admin) return () => undefined
+  const text = await (await fetch(`${admin}/metrics`, { signal: AbortSignal.timeout(scrapeMs) })).text()
+  return metric => {
+    const found = new RegExp(`^${metric}(?:\\{[^}]*\\})? (\\S+)`, 'm').exec(text)?.[1]
+    return found === undefined ? undefined : Number(found)
+  }
 }
 
 /** Milliseconds that the busiest whole disk had work (field 10 of /proc/diskstats). */
@@ -92,9 +140,9 @@ function diskBusyMs(): number | null {
   return busy.length === 0 ? null : Math.max(...busy)
 }
 
-function generatorTicks(pid: number | undefined): number {
-  const fields = pid === undefined ? undefined : read(`/proc/${pid}/stat`)?.split(') ')[1]?.split(' ')
-  return Number(fields?.[11] ?? 0) + Number(fields?.[12] ?? 0)
+function processSeconds(pid: number): number {
+  const fields = read(`/proc/${pid}/stat`)?.split(') ')[1]?.split(' ')
+  return (Number(fields?.[11] ?? 0) + Number(fields?.[12] ?? 0)) / ticksPerSecond
 }
 
 function read(file: string): string | undefined {

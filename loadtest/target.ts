@@ -2,8 +2,10 @@ import { lookup } from 'node:dns/promises'
 import { readFileSync } from 'node:fs'
 import { isIP } from 'node:net'
 import { join } from 'node:path'
+import type { Admin } from './resources.ts'
 
-export type Target = { url: string; endpoints?: { webAdmin: string; converterAdmin: string } }
+/** `admin` is known of the service that runs in DATA_DIR. */
+export type Target = { url: string; admin?: Admin }
 
 /**
  * The address that load goes to: the one given, else the running service of DATA_DIR.
@@ -14,25 +16,22 @@ export async function findTarget(
   dataDir: string,
   iOwnThis: boolean,
 ): Promise<Target> {
-  const target = given ? { url: given.replace(/\/$/, '') } : running(dataDir)
-  const { hostname } = new URL(target.url)
-  if (!(await isLoopback(hostname.replace(/^\[|\]$/g, ''))) && !iOwnThis)
-    throw new Error(
-      `${target.url} is not this machine; if the service is yours to load, say so with --i-own-this`,
-    )
-  return target
+  const here = running(dataDir)
+  const url = given?.replace(/\/$/, '') ?? here?.url
+  if (url === undefined)
+    throw new Error(`no running service in ${dataDir}; start one with npm start or give its address`)
+  const { hostname } = new URL(url)
+  if (!iOwnThis && !(await isLoopback(hostname.replace(/^\[|\]$/g, ''))))
+    throw new Error(`${url} is not this machine; if the service is yours to load, say so with --i-own-this`)
+  return url === here?.url ? here : { url }
 }
 
-function running(dataDir: string): Target {
-  const file = join(dataDir, 'endpoints.json')
+function running(dataDir: string): Target | undefined {
   try {
-    const endpoints = JSON.parse(readFileSync(file, 'utf8'))
-    return { url: endpoints.web, endpoints }
-  } catch (error) {
-    throw new Error(
-      `no running service in ${dataDir} (no ${file}); start one with npm start or give its address`,
-      { cause: error },
-    )
+    const endpoints = JSON.parse(readFileSync(join(dataDir, 'endpoints.json'), 'utf8'))
+    return { url: endpoints.web, admin: endpoints }
+  } catch {
+    return undefined
   }
 }
 

@@ -1,8 +1,4 @@
-import { spawn } from 'node:child_process'
-import { once } from 'node:events'
-import { readFileSync } from 'node:fs'
-import { join } from 'node:path'
-import { createInterface } from 'node:readline'
+import { startService } from '../tools/service.ts'
 import { childrenOf, type Process } from './processes.ts'
 
 /** The whole service under its launcher, as `npm start` runs it. */
@@ -20,58 +16,17 @@ export type Tintype = {
   stop(signal?: NodeJS.Signals): Promise<number | null>
 }
 
-const root = join(import.meta.dirname, '..')
-const anyPorts = Object.fromEntries(
-  ['WEB', 'WEB_ADMIN', 'CONVERTER_ADMIN', 'LOGS', 'LOGS_ADMIN', 'SLO', 'SLO_ADMIN'].map(name => [
-    `${name}_PORT`,
-    '0',
-  ]),
-)
-
-/**
- * Starts everything on free ports, of this checkout or another, `under` a command that becomes it; `stop` ends it.
- * Throws with what it said when it does not become ready.
- */
-export async function startTintype(
-  dataDir: string,
-  environment: Record<string, string> = {},
-  { checkout = root, under = [] }: { checkout?: string; under?: readonly string[] } = {},
-): Promise<Tintype> {
-  const [program = '', ...args] = [...under, process.execPath, join(checkout, 'tools/launch.ts')]
-  const launcher = spawn(program, args, {
-    cwd: checkout,
-    env: { PATH: process.env.PATH, DATA_DIR: dataDir, ...anyPorts, ...environment },
-    stdio: ['ignore', 'pipe', 'pipe'],
-  })
-  let stderr = ''
-  launcher.stderr.on('data', chunk => {
-    stderr += chunk
-  })
-  const exited = once(launcher, 'exit')
-  if (!(await saysReady(launcher.stdout))) {
-    await exited
-    throw new Error(`npm start ended:\n${stderr}`)
-  }
-  launcher.stdout.resume()
+/** As `startService`, with what tests look at. */
+export async function startTintype(...args: Parameters<typeof startService>): Promise<Tintype> {
+  const { launcher, endpoints, stderr, stop } = await startService(...args)
   const pid = launcher.pid as number
-  const endpoints = JSON.parse(readFileSync(join(dataDir, 'endpoints.json'), 'utf8'))
   return {
     pid,
-    dataDir,
-    address: endpoints.web,
+    dataDir: args[0],
+    address: endpoints.web ?? '',
     endpoints,
-    stderr: () => stderr,
+    stderr,
     process: service => childrenOf(pid).find(({ command }) => command.includes(`${service}/main.ts`)),
-    async stop(signal = 'SIGTERM') {
-      launcher.kill(signal)
-      const [code] = await exited
-      return code
-    },
+    stop,
   }
-}
-
-async function saysReady(stdout: NodeJS.ReadableStream): Promise<boolean> {
-  for await (const line of createInterface({ input: stdout }))
-    if (line.startsWith('Tintype is ready')) return true
-  return false
 }

@@ -14,7 +14,7 @@ svg { --paper: #faf8f5; --ink: #2f2d2a; --soft: #8d8780; --grid: #e4dfd7; --late
   --late: #f0b04a; --a: #ded9d2; --b: #a8a29a; --c: #7c766f; --d: #57524c; --generator: #7fa6c4; --others: #2f2b28 } }
 text { font: 14px system-ui, sans-serif; fill: var(--ink); font-variant-numeric: tabular-nums }
 .soft { fill: var(--soft) } .title { font-size: 34px; font-weight: 650 } .head { font-weight: 600 }
-.late { fill: var(--late); font-weight: 600 } .grid { stroke: var(--grid) } .end { text-anchor: end } .mid { text-anchor: middle }
+.late { fill: var(--late); font-weight: 600 } .cross { font-size: 22px; stroke: var(--paper); stroke-width: 5px; paint-order: stroke } .grid { stroke: var(--grid) } .end { text-anchor: end } .mid { text-anchor: middle }
 .line { fill: none; stroke: var(--soft); stroke-width: 1.75; stroke-linejoin: round } .first { stroke: var(--late); stroke-width: 4 }`
 
 /** Dashes tell the lines apart without colour. */
@@ -67,8 +67,9 @@ export function capacitySvg({ steps, knee, saturated }: Capacity): string {
 <text class="late mid" x="${x(knee.low)}" y="${top.from - 10}">promises stop holding: ${kneeText}</text>
 ${[...axes(top), band(top), ...curves(ordered, saturated?.resource, x, scale(top), plotRight + 12)].join('\n')}
 <text class="soft mid" x="${(size.left + plotRight) / 2}" y="${top.to + 44}">photos a second</text>
+<text class="soft" x="${plotRight + 12}" y="${top.to + 44}">● held  ✕ did not</text>
 <text class="head" x="${size.left}" y="${bottom.from - 14}">Who uses the CPU</text>
-${[...axes(bottom), ...stack(ordered, x, scale(bottom), plotRight + 12), band(bottom)].join('\n')}
+${[...axes(bottom), band(bottom), ...stack(ordered, x, scale(bottom), plotRight + 12)].join('\n')}
 <text class="soft mid" x="${(size.left + plotRight) / 2}" y="${bottom.to + 44}">photos a second</text>
 </svg>
 `
@@ -107,7 +108,7 @@ function curves(
     ...(known.find(({ resource }) => resource === first)?.points ?? []).map(point =>
       point.holds === 'yes'
         ? `<circle cx="${point.x}" cy="${point.y}" r="6" fill="var(--late)"/>`
-        : `<text class="late mid" x="${point.x}" y="${point.y + 6}" stroke="var(--paper)" stroke-width="4" paint-order="stroke" font-size="20">✕</text>`,
+        : `<text class="late mid cross" x="${point.x}" y="${point.y + 8}">✕</text>`,
     ),
     ...labels.map(({ text, y: at }) => {
       const own = first !== undefined && text === resourceNames[first]

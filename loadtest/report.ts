@@ -34,6 +34,12 @@ const peakFactor = 2
 const noisyShare = 0.1
 
 const percent = (share: number | null) => (share === null ? '–' : `${Math.round(share * 100)} %`)
+/** Three digits of kB, MB, GB or TB. */
+function bytes(count: number): string {
+  const power = Math.min(4, Math.max(1, Math.floor(Math.log10(count) / 3)))
+  const value = (count / 1_000 ** power).toLocaleString('en', { maximumSignificantDigits: 3 })
+  return `${value} ${['kB', 'MB', 'GB', 'TB'][power - 1]}`
+}
 const rate = (value: number) => `${Number(value.toPrecision(3))}/s`
 
 /** The capacity report as Markdown: the answer first, then what it rests on. */
@@ -163,8 +169,6 @@ function sizing(
 ): string[] {
   const generator = steps.findLast(({ rate: at }) => at === knee.low)?.used.cpuBy.generator ?? 0
   const perCore = knee.low / machine.cores / (1 - generator)
-  const bytes = (count: number) =>
-    count < 1e9 ? `${(count / 1e6).toPrecision(3)} MB` : `${(count / 1e9).toPrecision(3)} GB`
   return [
     '',
     '## Sizing',

@@ -23,6 +23,10 @@ export function newPhotoId(nowMs: number): PhotoId {
   return digits + Array.from(randomBytes(16), byte => alphabet[byte & 31]).join('')
 }
 
+/** When its upload began, epoch ms. */
+export const photoTime = (id: PhotoId): number =>
+  lastMs - [...id.slice(0, timeDigits)].reduce((time, digit) => time * 32 + alphabet.indexOf(digit), 0)
+
 export const isPhotoId = (value: string): boolean => /^[0-9a-hjkmnp-tv-z]{25}$/.test(value)
 
 export const ownerOf = (sessionId: string): Owner =>

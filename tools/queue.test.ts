@@ -71,9 +71,17 @@ test('after the loss of the queue, rebuild puts unfinished photos to work and re
     probe: [record({ probe: true }), ready(at(90)), null],
   } as const
   for (const [photo, result] of Object.values(photos)) {
+    await first.put(photo, 'original', 'pixels')
     await first.put(photo, 'photo.json', photo)
     if (result) await first.put(photo, 'result.json', result)
   }
+  const withoutThumbnail = record()
+  await first.put(withoutThumbnail, 'original', 'pixels')
+  await first.put(withoutThumbnail, 'photo.json', withoutThumbnail)
+  const thumbnail = { side: 320, format: 'jpg', width: 4, height: 3, bytes: 2 } as const
+  await first.put(withoutThumbnail, 'result.json', { ...ready(at(5)), thumbnails: [thumbnail] })
+  const withoutOriginal = record()
+  await first.put(withoutOriginal, 'photo.json', withoutOriginal)
   const torn = record()
   await first.storage.put(photoKey(owner, torn.id, 'photo.json'), Buffer.from('{"id":'))
   await first.queue.close()
@@ -81,14 +89,17 @@ test('after the loss of the queue, rebuild puts unfinished photos to work and re
 
   const rebuilt = await run(dataDir, 'rebuild', '--json')
   expect(JSON.parse(rebuilt.stdout)).toEqual({
-    requeued: 1,
+    requeued: 2,
     restored: 6,
     known: 0,
+    unfinished: 1,
     unreadable: [photoKey(owner, torn.id, 'photo.json')],
   })
   expect(rebuilt.code).toBe(1)
   const again = await run(dataDir, 'rebuild')
-  expect(again.stdout).toContain('put back to work 0, outcomes remembered 0, known already 7')
+  expect(again.stdout).toContain(
+    'put back to work 0, outcomes remembered 0, known already 8, never accepted 1',
+  )
 
   const { queue } = await opened(dataDir)
   const outcomes: Record<string, string> = {}
@@ -98,9 +109,9 @@ test('after the loss of the queue, rebuild puts unfinished photos to work and re
   )
   expect(outcomes).toEqual(Object.fromEntries(expected))
   const overdue = await queue.markOverdue(Date.now())
-  expect(overdue, 'only what is still owed is counted').toEqual([jobOf(photos.unfinished[0])])
-  const claim = await queue.claim('test', 5_000, new AbortController().signal)
-  expect(claim).toMatchObject({ job: jobOf(photos.unfinished[0]), attempt: 1 })
+  expect(overdue, 'only what is still owed is counted').toHaveLength(2)
+  expect(overdue).toEqual(expect.arrayContaining([photos.unfinished[0], withoutThumbnail].map(jobOf)))
+  expect(await queue.stats()).toMatchObject({ depth: 2 })
 })
 
 test('dead letters are listed and replayed, and their failed result is taken back', async () => {

@@ -65,9 +65,9 @@ async function replay(ports: Ports, ids: string[], all: boolean): Promise<Answer
 
 async function rebuildQueue({ storage, queue }: Ports): Promise<Answer> {
   const json = await rebuild(storage, queue)
-  const { requeued, restored, known, unreadable } = json
+  const { requeued, restored, known, unfinished, unreadable } = json
   const lines = [
-    `put back to work ${requeued}, outcomes remembered ${restored}, known already ${known}`,
+    `put back to work ${requeued}, outcomes remembered ${restored}, known already ${known}, never accepted ${unfinished}`,
     ...unreadable.map(key => `cannot be read: ${key}`),
   ]
   return { json, lines, failed: unreadable.length > 0 }

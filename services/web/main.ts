@@ -13,6 +13,7 @@ import { observeStorage } from './detail.ts'
 import { readiness, showQueue } from './health.ts'
 import { serve } from './server.ts'
 import { sweep } from './sweeper.ts'
+import { sweepUnfinished } from './unfinished.ts'
 import { openWeb } from './web.ts'
 
 const used = pick(
@@ -69,7 +70,7 @@ async function start(): Promise<Running> {
     config.ADMIN_HOST,
     config.WEB_ADMIN_PORT,
   )
-  const swept = sweep(web)
+  const swept = Promise.all([sweep(web), sweepUnfinished(web)])
   log.info('web.started', { version })
   return {
     endpoints: { web: listening.url, webAdmin: admin.url },

@@ -8,13 +8,15 @@ import {
   photoKey,
   photoPrefix,
 } from '@tintype/lib/photo.ts'
-import type { Key } from '@tintype/lib/storage/index.ts'
+import { filesOf } from '@tintype/lib/rebuild.ts'
+import type { Key, Storage } from '@tintype/lib/storage/index.ts'
 import { traceId, traceparent, withSpan } from '@tintype/lib/telemetry/trace.ts'
 import type { Request, Response } from 'express'
 import { assertSame, claimKey, findKey, type KeyRecord, keyOf, sameBody } from './idempotency.ts'
 import { enqueue, spanAttributes } from './promise.ts'
 import { visitorOf } from './session.ts'
 import { type Kind, sniff } from './sniff.ts'
+import { isFinishable } from './unfinished.ts'
 import { openUpload, type Received, type Upload } from './upload.ts'
 import { findPhoto } from './view.ts'
 import type { Web } from './web.ts'
@@ -72,7 +74,10 @@ async function receive(web: Web, arrival: Arrival, request: Request, response: R
   }
 }
 
-/** The original's bytes flow; photo.json is written beside the original's fsync; the job is last. */
+/**
+ * The original's bytes flow, photo.json is stored with it, the job is last. With an Idempotency-Key photo.json waits
+ * until the original is durable and the key is ours.
+ */
 async function store(
   web: Web,
   arrival: Arrival,
@@ -80,50 +85,40 @@ async function store(
   upload: Upload,
   confirm: () => Promise<void>,
 ): Promise<PhotoId> {
-  const { storage, limits } = web
-  const original = storage.put(photoKey(arrival.owner, arrival.photo, 'original'), upload.body, {
-    maxBytes: limits.maxUploadBytes,
-  })
-  try {
-    const received = await wholeBody(upload, original, limits.maxUploadBytes)
+  const { storage } = web
+  const { owner, photo, key } = arrival
+  const { maxUploadBytes: maxBytes } = web.limits
+  async function* files() {
+    yield { key: photoKey(owner, photo, 'original'), body: upload.body, maxBytes }
+    const received = await upload.received
     await confirm()
-    if (arrival.key !== undefined) {
-      await original
+    if (key === undefined) yield recordFile(recordOf(web, arrival, photo, kind, received))
+  }
+  try {
+    if ((await storage.putAll(files())) === 'too-large') throw tooLarge(maxBytes)
+    const received = await upload.received
+    const record = recordOf(web, arrival, photo, kind, received)
+    if (key !== undefined) {
       faultPoint('accept.original')
-      const { photo } = arrival
-      const winner = await claimKey(storage, arrival.key, keyRecord(photo, received))
+      const winner = await claimKey(storage, key, keyRecord(photo, received))
       faultPoint('accept.key')
       if (winner.photo !== photo) {
-        await storage.delete(photoPrefix(arrival.owner, photo))
+        await storage.delete(photoPrefix(owner, photo))
         return await join(web, arrival, winner, kind, received)
       }
+      await writeRecord(storage, record)
     }
-    const record = recordOf(web, arrival, arrival.photo, kind, received)
-    await Promise.all([original, writeRecord(web, record)])
     faultPoint('accept.recorded')
     await enqueue(web, record)
     faultPoint('accept.enqueued')
     observeReceive(web, arrival, received)
-    return record.id
+    return photo
   } catch (error) {
     upload.body.destroy()
-    await original.catch(() => {}) // its cause is the error, or it is the error
     await removeAll(web, arrival)
-    throw error
+    const { cause } = error as Error // storage says which body broke off; whoever sent it needs to know why
+    throw cause instanceof Problem ? cause : error
   }
-}
-
-/** Waits for the last byte, or for the storage to give up before it. */
-function wholeBody(
-  upload: Upload,
-  original: ReturnType<Web['storage']['put']>,
-  maxBytes: number,
-): Promise<Received> {
-  const stored = original.then(answer => {
-    if (answer !== 'too-large') return upload.received
-    throw tooLarge(maxBytes)
-  })
-  return Promise.race([upload.received, stored])
 }
 
 export const tooLarge = (maxBytes: number): Problem =>
@@ -148,12 +143,14 @@ async function join(
 ): Promise<PhotoId> {
   assertSame(received, known)
   const { storage } = web
-  const original = await storage.get(photoKey(arrival.owner, known.photo, 'original'), { start: 0, end: 0 })
-  if (original === 'not-found')
-    throw new Problem(410, 'deleted', 'The photo that this Idempotency-Key stands for was deleted.')
-  original.body.destroy()
-  await writeRecord(web, recordOf(web, arrival, known.photo, kind, received))
-  const photo = await findPhoto(storage, arrival.owner, known.photo)
+  const find = () => findPhoto(storage, arrival.owner, known.photo)
+  let photo = await find()
+  if (photo === 'not-found') {
+    if (!isFinishable(known.photo) || !(await filesOf(storage, arrival.owner, known.photo)).has('original'))
+      throw new Problem(410, 'deleted', 'The photo that this Idempotency-Key stands for was deleted.')
+    await writeRecord(storage, recordOf(web, arrival, known.photo, kind, received))
+    photo = await find()
+  }
   if (photo !== 'not-found' && !photo.result) await enqueue(web, photo.record)
   return known.photo
 }
@@ -183,11 +180,16 @@ function recordOf(
   }
 }
 
+const recordFile = (record: PhotoRecord) => ({
+  key: photoKey(record.owner, record.id, 'photo.json'),
+  body: Buffer.from(JSON.stringify(record)),
+})
+
 /** Whoever wrote photo.json first, with its clock, stands. */
-const writeRecord = (web: Web, record: PhotoRecord) =>
-  web.storage.put(photoKey(record.owner, record.id, 'photo.json'), Buffer.from(JSON.stringify(record)), {
-    ifAbsent: true,
-  })
+function writeRecord(storage: Storage, record: PhotoRecord) {
+  const { key, body } = recordFile(record)
+  return storage.put(key, body, { ifAbsent: true })
+}
 
 /** The stage ends when the original is durable: unlike the photo's own `receive`, a slow disk shows in it. */
 function observeReceive({ metrics }: Web, { startedAt }: Arrival, { clientSeconds }: Received): void {

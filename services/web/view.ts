@@ -12,6 +12,7 @@ import {
   type ThumbnailRecord,
   thumbnailFile,
 } from '@tintype/lib/photo.ts'
+import { filesOf } from '@tintype/lib/rebuild.ts'
 import type { Key, Storage } from '@tintype/lib/storage/index.ts'
 import type { Request } from 'express'
 import { enqueue } from './promise.ts'
@@ -58,12 +59,13 @@ export async function viewPhoto(web: Web, owner: Owner, id: PhotoId): Promise<Ph
   return photo === 'not-found' ? photo : describePhoto(web, photo)
 }
 
-export async function describePhoto(web: Web, photo: Photo): Promise<PhotoView> {
+async function describePhoto(web: Web, photo: Photo): Promise<PhotoView | 'not-found'> {
   if (photo.result) return settled(photo.record, photo.result)
   const { id, owner } = photo.record
   const state = await web.queue.state(id)
   if (state === 'queued' || state === 'converting') return pending(photo.record, state)
   if (state === 'unknown') {
+    if (!(await filesOf(web.storage, owner, id)).has('original')) return 'not-found'
     // Killed between photo.json and the queue, or the queue was lost: what storage promises is put to work again.
     await enqueue(web, photo.record)
     return pending(photo.record, 'queued')

@@ -10,7 +10,7 @@ import type { PhotoView } from './view.ts'
 
 type Service = Started & { url: string; admin: string; queue: Queue }
 
-/** Web as a process of its own; a converter was seen, but does nothing. */
+/** Web as a process of its own; a converter says every second that it is there, but does nothing. */
 async function startService(dataDir: string, more: Record<string, string> = {}): Promise<Service> {
   const started = await startScript('services/web/main.ts', {
     DATA_DIR: dataDir,
@@ -20,8 +20,11 @@ async function startService(dataDir: string, more: Record<string, string> = {}):
     ...more,
   })
   const queue = await openQueue(queueUrl('', dataDir))
-  await queue.announce({ id: 'test', slots: 4, serviceSeconds: 0.01 })
+  const announce = () => queue.announce({ id: 'test', slots: 4, serviceSeconds: 0.01 })
+  await announce()
+  const announcing = setInterval(announce, 1_000)
   onTestFinished(async () => {
+    clearInterval(announcing)
     await started.stop('SIGKILL')
     await queue.close()
   })

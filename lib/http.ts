@@ -117,6 +117,7 @@ const measure =
     const start = performance.now()
     // Asked for now: when a client has gone the request has no socket to tell it by, and asking would throw.
     const scheme = request.protocol
+    response.locals.startedAt = start
     response.locals.requestId = randomUUID()
     response.set('X-Request-Id', response.locals.requestId)
     response.once('close', () => {

@@ -1,6 +1,7 @@
 import { dirname, resolve } from 'node:path'
 import { Worker } from 'node:worker_threads'
 import { makeFolder } from '../disk.ts'
+import { type QueueOperation, queueOperations } from '../telemetry/catalogue.ts'
 import { type Doorbell, listenTo } from './doorbell.ts'
 import type { Engine, Limits } from './engine.ts'
 import type { Call, Method, Methods, Reply, ThreadData } from './engine-thread.ts'
@@ -17,11 +18,11 @@ const pageRows = 500
  * The queue in a SQLite file. `node:sqlite` is synchronous and a commit waits for the disk, so it runs in one worker
  * thread a process, which gathers what waits into one transaction: no fsync ever blocks the event loop.
  */
-export async function openSqlite(path: string, options: OpenOptions = {}): Promise<Queue> {
+export async function openSqlite(path: string, { observe, ...limits }: OpenOptions = {}): Promise<Queue> {
   const file = resolve(path)
   const bell = `${file}.bell`
   await makeFolder(dirname(file))
-  const engine = await startEngine({ file, bell, limits: { ...defaults, ...options } })
+  const engine = await startEngine({ file, bell, limits: { ...defaults, ...limits } }, observe)
   const doorbell = listenTo(bell)
   let closed = false
   const { call } = engine
@@ -92,10 +93,13 @@ const waitUntil = (doorbell: Doorbell, rings: number, at: number, signal: AbortS
 /** What an operation takes besides the engine, which stays in its thread. */
 type Arguments<F> = F extends (engine: Engine, ...rest: infer R) => unknown ? R : never
 
+const isObserved = (method: Method): method is Method & QueueOperation =>
+  (queueOperations as readonly string[]).includes(method)
+
 type Pending = { resolve(value: unknown): void; reject(error: Error): void }
 
 /** The engine's thread, as functions. @throws when the file cannot be opened. */
-async function startEngine(workerData: ThreadData) {
+async function startEngine(workerData: ThreadData, observe: OpenOptions['observe']) {
   // Without the process's own flags: no telemetry is loaded there.
   const thread = new Worker(new URL('./engine-thread.ts', import.meta.url), { workerData, execArgv: [] })
   const pending = new Map<number, Pending>()
@@ -123,7 +127,14 @@ async function startEngine(workerData: ThreadData) {
     const { promise, ...settle } = Promise.withResolvers<unknown>()
     const id = ++calls
     pending.set(id, settle)
+    const start = performance.now()
+    const tell = (failed: boolean) =>
+      isObserved(method) && observe?.(method, (performance.now() - start) / 1000, failed)
     thread.postMessage({ id, method, args } satisfies Call)
+    promise.then(
+      () => tell(false),
+      () => tell(true),
+    )
     return promise.catch(cause => {
       throw new Error(`queue could not ${method}: ${cause.message}`, { cause })
     }) as Promise<ReturnType<Methods[M]>>

@@ -177,14 +177,16 @@ function measure({ observe }: OpenOptions) {
   return async <T>(operation: StorageOperation, key: Key, run: (call: Call) => Promise<T>): Promise<T> => {
     const start = performance.now()
     const call = { key, waitedMs: 0 }
+    let failed = false
     try {
       return await run(call)
     } catch (error) {
+      failed = true
       throw new Error(`storage could not ${operation} "${call.key}": ${(error as Error).message}`, {
         cause: error,
       })
     } finally {
-      observe?.(operation, 'fs', (performance.now() - start - call.waitedMs) / 1000)
+      observe?.(operation, 'fs', (performance.now() - start - call.waitedMs) / 1000, failed)
     }
   }
 }

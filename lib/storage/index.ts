@@ -45,7 +45,7 @@ export type Storage = {
 
 export type OpenOptions = {
   /** Told of each operation's seconds, without those a put waited for its sender: `tintype_storage_seconds`. */
-  observe?: (operation: StorageOperation, adapter: 'fs', seconds: number) => void
+  observe?: (operation: StorageOperation, adapter: 'fs', seconds: number, failed: boolean) => void
 }
 
 /** Where photos are: what STORAGE_URL says, or else a folder in DATA_DIR. */

@@ -26,6 +26,18 @@ export type ConversionOutcome = (typeof conversionOutcomes)[number]
 export const storageOperations = ['put', 'get', 'list', 'delete'] as const
 export type StorageOperation = (typeof storageOperations)[number]
 
+/** The queue's calls that a photo or its person waits for. */
+export const queueOperations = [
+  'enqueue',
+  'claim',
+  'renew',
+  'complete',
+  'fail',
+  'stats',
+  'eventsAfter',
+] as const
+export type QueueOperation = (typeof queueOperations)[number]
+
 export const machineCpuModes = ['busy', 'idle'] as const
 export const pressures = ['cpu', 'memory', 'io'] as const
 

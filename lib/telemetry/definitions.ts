@@ -1,15 +1,15 @@
 import {
   conversionOutcomes,
   formats,
-  machineCpuModes,
   outcomes,
-  pressures,
   probePhases,
+  queueOperations,
   type Service,
   services,
   stages,
   storageOperations,
 } from './catalogue.ts'
+import { ofTheMachine } from './machine-definitions.ts'
 
 /** A label's closed set of values, every combination of which is initialised to zero; or open (routes, streams). */
 type Labels = Readonly<Record<string, readonly string[] | 'open'>>
@@ -76,6 +76,25 @@ export const metrics = {
     labels: { phase: probePhases },
     in: ['slo'],
   },
+  tintype_probe_lost_seconds: {
+    kind: 'gauge',
+    help: 'Of the last journey’s phase processing, what web’s Server-Timing does not account for: lost between the two; not a number without an answer.',
+    labels: {},
+    in: ['slo'],
+  },
+  tintype_queue_seconds: {
+    kind: 'histogram',
+    help: 'Time of a call to the queue, its failures included; waiting for work to come is not in it.',
+    labels: { operation: queueOperations },
+    buckets: storageBuckets,
+    in: ['web', 'converter'],
+  },
+  tintype_failed_calls_total: {
+    kind: 'counter',
+    help: 'Calls to storage and queue that ended in an error.',
+    labels: { of: ['storage', 'queue'] },
+    in: ['web', 'converter', 'slo'],
+  },
   tintype_queue_depth: { kind: 'gauge', help: 'Photos waiting for a converter.', labels: {}, in: ['web'] },
   tintype_queue_oldest_seconds: {
     kind: 'gauge',
@@ -111,13 +130,13 @@ export const metrics = {
   tintype_input_pixels_total: {
     kind: 'counter',
     help: 'Pixels of the photos converted: how much work came.',
-    labels: {},
+    labels: { format: formats },
     in: ['converter'],
   },
   tintype_conversion_cpu_seconds_total: {
     kind: 'counter',
     help: 'Processor time that the converter’s children spent on photos converted: what the work cost.',
-    labels: {},
+    labels: { format: formats },
     in: ['converter'],
   },
   tintype_client_wait_seconds: {
@@ -165,48 +184,7 @@ export const metrics = {
     labels: { stream: 'open' },
     in: ['logs'],
   },
-  tintype_machine_cpu_seconds_total: {
-    kind: 'counter',
-    help: 'Processor time of the whole machine, all cores, everyone on it.',
-    labels: { mode: machineCpuModes },
-    in: ['web', 'converter'],
-  },
-  tintype_machine_pressure_seconds_total: {
-    kind: 'counter',
-    help: 'Time in which some task of the machine waited for a resource (Linux pressure stall information); 0 where the kernel does not tell.',
-    labels: { resource: pressures },
-    in: ['web', 'converter'],
-  },
-  tintype_disk_free_bytes: {
-    kind: 'gauge',
-    help: 'Free for us on the fullest file system of those that hold data and photos.',
-    labels: {},
-    in: ['web', 'converter', 'logs'],
-  },
-  tintype_disk_size_bytes: {
-    kind: 'gauge',
-    help: 'Size of the fullest file system of those that hold data and photos.',
-    labels: {},
-    in: ['web', 'converter', 'logs'],
-  },
-  tintype_disk_free_files: {
-    kind: 'gauge',
-    help: 'Files (inodes) that the fullest file system can still take.',
-    labels: {},
-    in: ['web', 'converter', 'logs'],
-  },
-  tintype_descriptors_used_ratio: {
-    kind: 'gauge',
-    help: 'Share of the file descriptors that this process may open which are open; 1 when none can be opened.',
-    labels: {},
-    in: ['web', 'converter'],
-  },
-  tintype_clock_seconds: {
-    kind: 'gauge',
-    help: 'The clock of this machine at the scrape; against the sample’s own time it tells of skew.',
-    labels: {},
-    in: ['web', 'converter'],
-  },
+  ...ofTheMachine,
   tintype_build_info: {
     kind: 'gauge',
     help: 'Always 1; the version is in the label.',

@@ -24,6 +24,10 @@ export function watchMachine(metrics: Metrics, folders: readonly string[]): void
         metrics.increment('tintype_machine_pressure_seconds_total', { resource }, by),
       )
     }
+    grow('processor wait', await processorWaitSeconds(), by =>
+      metrics.increment('tintype_processor_wait_seconds_total', {}, by),
+    )
+    grow('oom kills', await oomKills(), by => metrics.increment('tintype_machine_oom_kills_total', {}, by))
     metrics.set('tintype_descriptors_used_ratio', {}, await descriptorsUsed())
     metrics.set('tintype_clock_seconds', {}, Date.now() / 1000)
   })
@@ -80,6 +84,13 @@ function cpuSeconds(): { busy: number; idle: number } {
 
 /** `some … total=MICROSECONDS` of /proc/pressure; 0 where there is none (not Linux, or not compiled in). */
 async function pressureSeconds(resource: (typeof pressures)[number]): Promise<number> {
-  const text = await readFile(`/proc/pressure/${resource}`, 'utf8').catch(() => '')
-  return Number(/^some .*total=(\d+)/m.exec(text)?.[1] ?? 0) / 1e6
+  return Number(/^some .*total=(\d+)/m.exec(await proc(`pressure/${resource}`))?.[1] ?? 0) / 1e6
 }
+
+const proc = (file: string): Promise<string> => readFile(`/proc/${file}`, 'utf8').catch(() => '')
+
+/** The second number, in nanoseconds; the file of a process is that of its first thread, which runs the event loop. */
+const processorWaitSeconds = async (): Promise<number> =>
+  Number((await proc('self/schedstat')).split(' ')[1] ?? 0) / 1e9
+
+const oomKills = async (): Promise<number> => Number(/^oom_kill (\d+)/m.exec(await proc('vmstat'))?.[1] ?? 0)

@@ -58,11 +58,14 @@ async function count(tools: Tools, job: Job, answer: Attempt, seconds: number): 
   const { metrics, storage } = tools
   metrics.observe('tintype_stage_seconds', { stage: 'convert' }, seconds, traceIdOf(job.traceparent))
   const { outcome } = answer
+  if (outcome === 'storage') metrics.increment('tintype_failed_calls_total', { of: 'storage' })
   if (outcome === 'gone' || outcome === 'storage') return
   if (outcome === 'ok') {
-    metrics.increment('tintype_conversions_total', { outcome, format: answer.format })
-    metrics.increment('tintype_input_pixels_total', {}, answer.pixels)
-    return metrics.increment('tintype_conversion_cpu_seconds_total', {}, answer.cpuSeconds)
+    const { format, pixels, readSeconds, cpuSeconds } = answer
+    metrics.increment('tintype_conversions_total', { outcome, format })
+    metrics.increment('tintype_input_pixels_total', { format }, pixels)
+    metrics.observe('tintype_storage_seconds', { operation: 'get', adapter: 'fs' }, readSeconds)
+    return metrics.increment('tintype_conversion_cpu_seconds_total', { format }, cpuSeconds)
   }
   // What a child that failed cannot say, web knew from the head.
   const record = await readRecord<PhotoRecord>(storage, job, 'photo.json').catch(() => 'not-found' as const)

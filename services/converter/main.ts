@@ -3,6 +3,7 @@ import { adminApp, listen } from '@tintype/lib/http.ts'
 import { open as openQueue, queueUrl } from '@tintype/lib/queue/index.ts'
 import { type Running, run } from '@tintype/lib/run.ts'
 import { folderOf, open as openStorage, storageUrl } from '@tintype/lib/storage/index.ts'
+import { observeQueue, observeStorage } from '@tintype/lib/telemetry/calls.ts'
 import { openLog } from '@tintype/lib/telemetry/log.ts'
 import { watchMachine } from '@tintype/lib/telemetry/machine.ts'
 import { createMetrics } from '@tintype/lib/telemetry/metrics.ts'
@@ -38,11 +39,10 @@ async function start(): Promise<Running> {
   const log = openLog('converter', config)
   const metrics = createMetrics('converter', version)
   const at = storageUrl(config.STORAGE_URL, config.DATA_DIR)
-  const queue = await openQueue(queueUrl(config.QUEUE_URL, config.DATA_DIR))
-  const storage = await openStorage(at, {
-    observe: (operation, adapter, seconds) =>
-      metrics.observe('tintype_storage_seconds', { operation, adapter }, seconds),
+  const queue = await openQueue(queueUrl(config.QUEUE_URL, config.DATA_DIR), {
+    observe: observeQueue(metrics),
   })
+  const storage = await openStorage(at, { observe: observeStorage(metrics) })
   const worker = await startWorker(
     { queue, storage, log, metrics },
     {

@@ -1,5 +1,6 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
 import type { OpenOptions } from '@tintype/lib/storage/index.ts'
+import { observeStorage as observe } from '@tintype/lib/telemetry/calls.ts'
 import type { Log } from '@tintype/lib/telemetry/log.ts'
 import type { Metrics } from '@tintype/lib/telemetry/metrics.ts'
 
@@ -15,8 +16,8 @@ export function withDetail(log: Log, session: string, run: () => void): void {
 /** What storage tells each operation's time: the metric always, the log for whom detail is raised. */
 export const observeStorage =
   (metrics: Metrics, log: Log): NonNullable<OpenOptions['observe']> =>
-  (operation, adapter, seconds) => {
-    metrics.observe('tintype_storage_seconds', { operation, adapter }, seconds)
+  (operation, adapter, seconds, failed) => {
+    observe(metrics)(operation, adapter, seconds, failed)
     const session = detailedSession.getStore()
     if (session !== undefined) log.debug('storage.called', { operation, seconds }, session)
   }

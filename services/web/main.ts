@@ -4,6 +4,7 @@ import { open as openQueue, queueUrl } from '@tintype/lib/queue/index.ts'
 import { type Running, run } from '@tintype/lib/run.ts'
 import { secret } from '@tintype/lib/secrets.ts'
 import { folderOf, open as openStorage, storageUrl } from '@tintype/lib/storage/index.ts'
+import { observeQueue } from '@tintype/lib/telemetry/calls.ts'
 import { logVariables, openLog } from '@tintype/lib/telemetry/log.ts'
 import { watchMachine } from '@tintype/lib/telemetry/machine.ts'
 import { createMetrics } from '@tintype/lib/telemetry/metrics.ts'
@@ -39,7 +40,9 @@ async function start(): Promise<Running> {
   graceMs = config.GRACE_SECONDS * 1000
   const log = openLog('web', config)
   const metrics = createMetrics('web', version)
-  const queue = await openQueue(queueUrl(config.QUEUE_URL, config.DATA_DIR))
+  const queue = await openQueue(queueUrl(config.QUEUE_URL, config.DATA_DIR), {
+    observe: observeQueue(metrics),
+  })
   const at = storageUrl(config.STORAGE_URL, config.DATA_DIR)
   const storage = await openStorage(at, {
     observe: observeStorage(metrics, log),

@@ -16,6 +16,8 @@ export type Visitor = { cookie: string | undefined }
 
 export type Journey = {
   phases: Record<ProbePhase, number>
+  /** Of the upload's `processing`, what the service does not account for; not a number without its word. */
+  lostSeconds: number
   /** Where the photo is, to be deleted; absent when none was accepted. */
   photo?: URL
   /** Absent on success. */
@@ -38,16 +40,17 @@ export type Walk = {
 export async function walk(walk: Walk): Promise<Journey> {
   const upload = await ask(walk, 'POST', new URL('/photos', walk.target), requestTimeoutMs)
   const phases = { ...upload.phases, thumbnail: 0 }
-  if ('failed' in upload) return { phases, failure: { step: 'upload', why: upload.failed } }
+  const lostSeconds = 'failed' in upload ? Number.NaN : phases.processing - ownSeconds(upload.answer)
+  if ('failed' in upload) return { phases, lostSeconds, failure: { step: 'upload', why: upload.failed } }
   const { status, headers, body } = upload.answer
   if ((status !== 201 && status !== 202) || !headers.location)
-    return { phases, failure: { step: 'upload', why: `answer ${status}: ${excerpt(body)}` } }
+    return { phases, lostSeconds, failure: { step: 'upload', why: `answer ${status}: ${excerpt(body)}` } }
 
   const photo = new URL(headers.location, walk.target)
   const begun = performance.now()
   const why = await awaitThumbnail(walk, photo)
   phases.thumbnail = (performance.now() - begun) / 1000
-  return { phases, photo, ...(why === null ? {} : { failure: { step: 'thumbnail', why } }) }
+  return { phases, lostSeconds, photo, ...(why === null ? {} : { failure: { step: 'thumbnail', why } }) }
 }
 
 /** Null when the thumbnail came in time, else why not. */
@@ -83,6 +86,10 @@ export async function tidyUpAll(walk: Walk): Promise<void> {
   const { photos } = JSON.parse(list.answer.body.toString()) as { photos: { id: string }[] }
   for (const { id } of photos) await tidyUp(walk, new URL(`/photos/${id}`, walk.target))
 }
+
+/** What the service says the answer took it, as Server-Timing has it. */
+const ownSeconds = ({ headers }: Answer): number =>
+  Number(/\bdur=([\d.]+)/.exec(String(headers['server-timing']))?.[1] ?? Number.NaN) / 1000
 
 type Outcome = { phases: RequestPhases } & ({ answer: Answer } | { failed: string })
 

@@ -79,9 +79,10 @@ export function untilNextStart(nowMs: number, random: number): number {
   return quarter - nowMs + jitterFromMs + random * (jitterToMs - jitterFromMs)
 }
 
-function count(metrics: Metrics, { phases, failure }: Journey): void {
+function count(metrics: Metrics, { phases, lostSeconds, failure }: Journey): void {
   for (const [phase, seconds] of Object.entries(phases))
     metrics.set('tintype_probe_seconds', { phase: phase as ProbePhase }, seconds)
+  metrics.set('tintype_probe_lost_seconds', {}, lostSeconds)
   metrics.increment('tintype_probe_attempts_total', { outcome: failure ? 'failure' : 'success' })
 }
 

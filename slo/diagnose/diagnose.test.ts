@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { diagnose } from './diagnose.ts'
-import { simulate, type World } from './simulated.ts'
+import { simulate } from './simulated.ts'
+import type { World } from './world.ts'
 
 const stepMs = 1_000
 const verdictOf = (incident: (world: World) => Partial<World>, seconds = { before: 240, during: 30 }) => {
@@ -8,61 +9,134 @@ const verdictOf = (incident: (world: World) => Partial<World>, seconds = { befor
   return diagnose(series, (seconds.before + seconds.during) * 1000, stepMs)
 }
 
-/** What a person does to the world, and what is the truth. Found by how the resources behave, not by a name. */
+const receive = 'receive'
+const wait = 'wait'
+const convert = 'convert'
+const store = 'store'
+const deliver = 'deliver'
+
+/** What a person does to the world, and what is the truth: each stage by each resource that bears on it. */
 const truths: [string, (world: World) => Partial<World>, string, string | null][] = [
   ['nothing happens', () => ({}), 'healthy', null],
   ['traffic doubles and all is well', world => ({ photosASecond: world.photosASecond * 2 }), 'healthy', null],
+  ['nobody comes', () => ({ photosASecond: 0 }), 'healthy', null],
+
+  ['a slow name server', ({ probe }) => ({ probe: { ...probe, dns: 2 } }), receive, 'dns'],
+  ['a dead name server', ({ probe }) => ({ probeDies: 'dns', probe: { ...probe, dns: 5 } }), receive, 'dns'],
+  ['a full accept queue', ({ probe }) => ({ probe: { ...probe, connect: 1 } }), receive, 'network'],
+  ['nobody listens', () => ({ probeDies: 'connect' }), receive, 'network'],
+  ['a slow handshake', ({ probe }) => ({ probe: { ...probe, tls: 1.5 } }), receive, 'tls'],
   [
-    'a slow name server',
-    world => ({ probe: { ...world.probe, dns: world.probe.dns + 2 } }),
-    'receive',
-    'dns',
+    'a handshake that fails',
+    ({ probe }) => ({ probe: { ...probe, tls: 0.1 }, probeDies: 'tls' }),
+    receive,
+    'tls',
   ],
-  [
-    'a full accept queue',
-    world => ({ probe: { ...world.probe, connect: world.probe.connect + 1 } }),
-    'receive',
-    'network',
-  ],
-  ['slow lines of the clients', world => ({ body: world.body + 6 }), 'receive', 'slow-client'],
+  ['a slow way to web', () => ({ lost: 1.5 }), receive, 'network'],
+  ['slow lines of the clients', world => ({ body: world.body + 6 }), receive, 'slow-client'],
+  ['a slow session look-up', () => ({ session: 0.8 }), receive, 'session'],
   [
     'a slow disk under web',
-    world => ({ put: { ...world.put, web: world.put.web + 0.9 } }),
-    'receive',
+    ({ put, queue }) => ({ put: { ...put, web: 0.9 }, queue: { ...queue, web: 0.5 } }),
+    receive,
     'disk-latency',
   ],
+  ['the queue locked for web', ({ queue }) => ({ queue: { ...queue, web: 1.2 } }), receive, 'queue-stalled'],
+  ['web’s event loop blocked', ({ lag }) => ({ lag: { ...lag, web: 0.8 } }), receive, 'event-loop'],
+  ['web short of processor', ({ lag }) => ({ starved: 0.8, lag: { ...lag, web: 0.8 } }), receive, 'cpu'],
+  ['web collects garbage', ({ lag }) => ({ garbage: 0.8, lag: { ...lag, web: 0.8 } }), receive, 'memory'],
   [
-    'web’s event loop blocked',
-    world => ({ lag: { ...world.lag, web: world.lag.web + 0.8 } }),
-    'receive',
-    'event-loop',
+    'web out of descriptors',
+    ({ failing }) => ({ descriptors: 1, failing: { ...failing, uploads: 1 } }),
+    receive,
+    'descriptors',
   ],
-  ['another process eats the processors', () => ({ stolen: 3 }), 'convert', 'cpu'],
-  ['photos six times as large', world => ({ pixels: world.pixels * 6 }), 'convert', 'big-inputs'],
   [
-    'a release that is twice as slow',
-    world => ({ cpuPerPixel: world.cpuPerPixel * 2, version: '2.0.0' }),
-    'convert',
-    'release',
+    'a full disk',
+    ({ failing }) => ({ disk: { free: 0, files: 1e6 }, failing: { ...failing, uploads: 1 } }),
+    receive,
+    'disk-full',
   ],
-  ['no converter lives', () => ({ converterUp: false }), 'wait', 'no-workers'],
-  ['nobody claims although slots are free', () => ({ claims: false }), 'wait', 'queue-stalled'],
+  [
+    'a disk without a file left',
+    ({ failing }) => ({ disk: { free: 5e9, files: 0 }, failing: { ...failing, uploads: 1 } }),
+    receive,
+    'file-count',
+  ],
+  [
+    'storage that answers web with errors',
+    ({ failing }) => ({ failing: { ...failing, uploads: 1 } }),
+    receive,
+    'dependency-away',
+  ],
+  ['web away', () => ({ webUp: false }), receive, 'dependency-away'],
+  [
+    'web restarting again and again',
+    ({ failing }) => ({ webStarted: 268, probeDies: 'connect', failing }),
+    receive,
+    'dependency-away',
+  ],
+
+  ['no converter lives', () => ({ converterUp: false }), wait, 'no-workers'],
+  ['children that do not start', () => ({ slots: 0 }), wait, 'no-workers'],
+  ['nobody claims although slots are free', () => ({ claims: false }), wait, 'queue-stalled'],
+  [
+    'the queue locked for converters',
+    ({ queue }) => ({ queue: { ...queue, converter: 2 } }),
+    wait,
+    'queue-stalled',
+  ],
   [
     'more photos than the slots can do',
     world => ({ photosASecond: world.photosASecond * 5 }),
-    'wait',
+    wait,
     'traffic',
   ],
-  ['a poison photo kills children again and again', () => ({ crashes: 0.6 }), 'convert', 'poison'],
-  ['a memory ceiling that is too low', () => ({ outOfMemory: 0.6 }), 'convert', 'memory'],
+  ['most of the slots gone', () => ({ slots: 0.25 }), wait, 'no-workers'],
+  ['a converter whose clock is ahead', () => ({ skewSeconds: 12 }), wait, 'clock-skew'],
+
+  ['another process eats the processors', () => ({ stolen: 3 }), convert, 'cpu'],
+  ['so much of it that photos wait', () => ({ stolen: 8 }), convert, 'cpu'],
+  ['photos six times as large', world => ({ pixels: world.pixels * 6 }), convert, 'big-inputs'],
+  [
+    'a format that costs more',
+    world => ({ format: 'avif', cpuPerPixel: world.cpuPerPixel * 4 }),
+    convert,
+    'big-inputs',
+  ],
+  [
+    'a release that is twice as slow',
+    world => ({ cpuPerPixel: world.cpuPerPixel * 2, version: '2.0.0' }),
+    convert,
+    'release',
+  ],
+  ['a poison photo kills children again and again', () => ({ crashes: 0.6 }), convert, 'poison'],
+  ['a memory ceiling that is too low', () => ({ outOfMemory: 0.6 }), convert, 'memory'],
+  ['one slot hung', () => ({ hung: 1 }), convert, 'hung-slot'],
+  ['originals slow to read', ({ get }) => ({ get: { ...get, converter: 0.8 } }), convert, 'disk-latency'],
+
   [
     'a slow store for thumbnails only',
-    world => ({ put: { ...world.put, converter: world.put.converter + 0.5 } }),
-    'store',
+    ({ put }) => ({ put: { ...put, converter: 0.5 } }),
+    store,
     'disk-latency',
   ],
-  ['a converter whose clock is ahead', () => ({ skewSeconds: 12 }), 'wait', 'clock-skew'],
-  ['events that stall', world => ({ eventLag: world.eventLag + 8 }), 'deliver', 'delivery'],
+  [
+    'so slow that photos wait',
+    ({ put, queue }) => ({ put: { ...put, converter: 1.2 }, queue: { ...queue, converter: 0.6 } }),
+    store,
+    'disk-latency',
+  ],
+  [
+    'storage that answers the converter with errors',
+    ({ failing }) => ({ failing: { ...failing, storage: 1 } }),
+    store,
+    'dependency-away',
+  ],
+
+  ['events that stall', world => ({ eventLag: world.eventLag + 8 }), deliver, 'delivery'],
+  ['thumbnails slow to read', ({ get }) => ({ get: { ...get, web: 2 } }), deliver, 'disk-latency'],
+  ['a folder with far too many files', () => ({ list: 3 }), deliver, 'file-count'],
 ]
 
 describe('one stage and one cause are named when', () => {
@@ -72,7 +146,10 @@ describe('one stage and one cause are named when', () => {
 })
 
 test('of two slow things the larger is named and the other mentioned', () => {
-  const { verdict, cause, also } = verdictOf(world => ({ eventLag: 9, put: { ...world.put, converter: 2 } }))
+  const { verdict, cause, also } = verdictOf(world => ({
+    eventLag: 9,
+    put: { ...world.put, converter: 0.15 },
+  }))
   expect({ verdict, cause, also: also?.stage }).toEqual({
     verdict: 'deliver',
     cause: 'delivery',

@@ -60,9 +60,6 @@ export function incidentNote({ verdict: found, examples, atMs, promises }: Incid
       ({ stage, baseline, now, share }) =>
         `| ${stage} | ${number(baseline)} | ${number(now)} | ${Math.round(share * 100)} % |`,
     ),
-    ...(found.lacking.length > 0
-      ? ['', `Not seen, and would have told more: ${found.lacking.join(', ')}.`]
-      : []),
     '',
     '## Do first',
     found.lever ??
@@ -110,7 +107,6 @@ export function terminal({ verdict: found, examples }: Incident): string {
       ({ session, seconds, photo }) =>
         `see: npm run logs -- timeline --session ${session}  (${photo}, ${seconds} s)`,
     ),
-    ...(found.lacking.length > 0 ? ['', `no data: ${found.lacking.join(', ')}`] : []),
   ]
   return lines.join('\n')
 }

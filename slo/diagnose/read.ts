@@ -2,39 +2,22 @@ import { openStore, recorderFile } from '../recorder/store.ts'
 import { SourceError } from '../source/index.ts'
 import { prometheusApi } from '../source/prometheus-api.ts'
 import { baselineSteps, diagnose, type Verdict } from './diagnose.ts'
-import { median } from './stages.ts'
+import { metricsOfResources } from './explain.ts'
+import { median, readings } from './stages.ts'
 import type { Series } from './view.ts'
 
-const histogram = (name: string): string[] => [`${name}_sum`, `${name}_count`]
-
-/** What diagnosis looks at; nothing else is read. */
+/** What diagnosis looks at, what its resources and stages read and what tells of nothing being slow; nothing else is read. */
 export const metricsRead: readonly string[] = [
-  'up',
-  'http_server_request_duration_seconds_count',
-  'tintype_build_info',
-  'tintype_photos_total',
-  'tintype_photos_not_stored_total',
-  'tintype_conversions_total',
-  'tintype_input_pixels_total',
-  'tintype_conversion_cpu_seconds_total',
-  'tintype_machine_pressure_seconds_total',
-  'tintype_probe_seconds',
-  'tintype_queue_depth',
-  'tintype_queue_oldest_seconds',
-  'tintype_slots',
-  'tintype_slots_busy',
-  'tintype_slot_oldest_seconds',
-  'tintype_event_lag_seconds',
-  'tintype_disk_free_bytes',
-  'tintype_disk_size_bytes',
-  'nodejs_eventloop_lag_p99_seconds',
-  'tintype_descriptors_used_ratio',
-  'tintype_clock_seconds',
-  ...histogram('tintype_stage_seconds'),
-  ...histogram('tintype_storage_seconds'),
-  ...histogram('tintype_client_wait_seconds'),
-  ...histogram('tintype_session_seconds'),
-]
+  ...new Set([
+    'up',
+    'tintype_photos_total',
+    'tintype_promises_total',
+    'tintype_probe_attempts_total',
+    'tintype_probe_seconds',
+    ...readings.flatMap(({ seconds, failing }) => [...seconds.reads, ...(failing?.reads ?? [])]),
+    ...metricsOfResources(),
+  ]),
+].sort()
 
 /** Names the stage and the cause at a time, from Prometheus or, without an address, from the recorder. */
 export async function diagnoseAt(

@@ -1,51 +1,40 @@
 import type { Series } from './view.ts'
+import { calm, type World } from './world.ts'
 
-/** A service as a few numbers, from which every metric follows: for the tests of diagnose. */
-export type World = {
-  photosASecond: number
-  pixels: number
-  cpuPerPixel: number
-  /** How many processes share a core with a conversion, 1 is none beside it. */
-  stolen: number
-  version: string
-  probe: { dns: number; connect: number; tls: number; processing: number }
-  body: number
-  put: { web: number; converter: number }
-  lag: { web: number }
-  eventLag: number
-  unexplained: number
-  claims: boolean
-  converterUp: boolean
-  logsUp: boolean
-  metricsUp: boolean
-  /** Of the converter's clock against web's. */
-  skewSeconds: number
-  crashes: number
-  outOfMemory: number
+type Labels = Record<string, string>
+
+/** The series that scrapes fill. */
+function openBook(stepMs: number) {
+  const series = new Map<string, Series & { points: { at: number; value: number }[] }>()
+  const totals = new Map<string, number>()
+  // Deterministic noise of a few percent, so that medians have something to be robust against.
+  let state = 7
+  const noise = () => {
+    state = (Math.imul(state, 1664525) + 1013904223) >>> 0
+    return 0.95 + (state / 2 ** 32) * 0.1
+  }
+  let at = 0
+  const set = (name: string, labels: Labels, value: number) => {
+    const key = name + JSON.stringify(labels)
+    if (!series.has(key)) series.set(key, { name, labels, points: [] })
+    series.get(key)?.points.push({ at, value })
+  }
+  const grow = (name: string, labels: Labels, by: number) => {
+    const key = name + JSON.stringify(labels)
+    totals.set(key, (totals.get(key) ?? 0) + by)
+    set(name, labels, totals.get(key) ?? 0)
+  }
+  const observe = (name: string, labels: Labels, count: number, mean: number) => {
+    grow(`${name}_count`, labels, count)
+    grow(`${name}_sum`, labels, count * mean * noise())
+  }
+  const next = () => {
+    at += stepMs
+    return at
+  }
+  return { series, noise, set, grow, observe, next }
 }
-
-const slots = 2
-
-const calm = (): World => ({
-  photosASecond: 8,
-  pixels: 12e6,
-  cpuPerPixel: 5e-9,
-  stolen: 1,
-  version: '1.0.0',
-  probe: { dns: 0.001, connect: 0.001, tls: 0, processing: 0.02 },
-  body: 0.01,
-  put: { web: 0.004, converter: 0.004 },
-  lag: { web: 0.012 },
-  eventLag: 0.01,
-  unexplained: 0,
-  claims: true,
-  converterUp: true,
-  logsUp: true,
-  metricsUp: true,
-  skewSeconds: 0,
-  crashes: 0,
-  outOfMemory: 0,
-})
+type Book = ReturnType<typeof openBook>
 
 /** Scrapes of a calm time, then of the time with the incident. */
 export function simulate(
@@ -53,90 +42,142 @@ export function simulate(
   stepMs: number,
   incident: (world: World) => Partial<World>,
 ): Series[] {
-  const series = new Map<string, Series & { points: { at: number; value: number }[] }>()
-  const totals = new Map<string, number>()
+  const book = openBook(stepMs)
   const world = calm()
-  let queued = 0
-  let oldest = 0
-  // Deterministic noise of a few percent, so that medians have something to be robust against.
-  let state = 7
-  const noise = () => {
-    state = (Math.imul(state, 1664525) + 1013904223) >>> 0
-    return 0.95 + (state / 2 ** 32) * 0.1
-  }
   const seconds = stepMs / 1000
-  for (let at = stepMs; at <= (before + during) * 1000; at += stepMs) {
+  let [queued, oldest] = [0, 0]
+  for (let at = book.next(); at <= (before + during) * 1000; at = book.next()) {
     if (at === (before + 1) * 1000) Object.assign(world, incident(world))
-    const set = (name: string, labels: Record<string, string>, value: number) => {
-      const key = name + JSON.stringify(labels)
-      if (!series.has(key)) series.set(key, { name, labels, points: [] })
-      series.get(key)?.points.push({ at, value })
-    }
-    const grow = (name: string, labels: Record<string, string>, by: number) => {
-      const key = name + JSON.stringify(labels)
-      totals.set(key, (totals.get(key) ?? 0) + by)
-      set(name, labels, totals.get(key) ?? 0)
-    }
-    const observe = (name: string, labels: Record<string, string>, count: number, mean: number) => {
-      grow(`${name}_count`, labels, count)
-      grow(`${name}_sum`, labels, count * mean * noise())
-    }
-    const arriving = world.photosASecond * seconds * noise()
-    const cpu = world.pixels * world.cpuPerPixel
-    const convert = cpu * world.stolen
-    const failing = world.crashes + world.outOfMemory
-    const able = world.claims && world.converterUp ? (slots / convert) * seconds * (1 - failing) : 0
-    const done = Math.min(queued + arriving, able)
+    const arriving = world.webUp
+      ? world.photosASecond * seconds * book.noise() * (1 - world.failing.uploads)
+      : 0
+    const convert = world.pixels * world.cpuPerPixel * world.stolen + world.get.converter
+    const holds = convert + world.put.converter
+    const bad = Math.min(0.9, world.crashes + world.outOfMemory + world.failing.storage)
+    const able =
+      world.claims && world.converterUp ? ((world.slots - world.hung) / holds) * seconds * (1 - bad) : 0
+    // One claim at a time is under way.
+    const done = Math.min(queued + arriving, able, seconds / world.queue.converter)
     queued += arriving - done
-    oldest = queued > 0.5 ? (able > 0 ? queued / (able / seconds) : oldest + seconds) : 0
-
-    for (const [job, up] of [
-      ['web', world.metricsUp],
-      ['converter', world.metricsUp && world.converterUp],
-      ['logs', world.logsUp],
-    ] as const)
-      set('up', { job }, up ? 1 : 0)
-    for (const [phase, value] of Object.entries(world.probe))
-      set('tintype_probe_seconds', { job: 'slo', phase }, value * noise())
-    if (!world.metricsUp) continue
-    const web = { job: 'web' }
-    grow('tintype_photos_total', { ...web, outcome: 'accepted' }, arriving)
-    const receive = world.body + world.put.web + 0.005
-    observe('tintype_stage_seconds', { ...web, stage: 'receive' }, arriving, receive)
-    observe('tintype_client_wait_seconds', web, arriving, world.body)
-    observe('tintype_storage_seconds', { ...web, operation: 'put' }, arriving, world.put.web)
-    observe('tintype_stage_seconds', { ...web, stage: 'deliver' }, done, world.eventLag + 0.02)
-    set('tintype_event_lag_seconds', web, world.eventLag * noise())
-    set('nodejs_eventloop_lag_p99_seconds', web, world.lag.web * noise())
-    set('tintype_clock_seconds', web, at / 1000)
-    set('tintype_queue_depth', web, Math.round(queued))
-    set('tintype_queue_oldest_seconds', web, oldest)
-    set('tintype_build_info', { ...web, version: world.version }, 1)
-    if (!world.converterUp) continue
-    const converter = { job: 'converter' }
-    observe('tintype_stage_seconds', { ...converter, stage: 'wait' }, done, oldest + 0.01 + world.skewSeconds)
-    observe(
-      'tintype_stage_seconds',
-      { ...converter, stage: 'convert' },
-      done,
-      failing > 0 ? convert / (1 - failing) + 0.5 : convert,
-    )
-    observe(
-      'tintype_stage_seconds',
-      { ...converter, stage: 'store' },
-      done,
-      world.put.converter + 0.002 + world.unexplained,
-    )
-    observe('tintype_storage_seconds', { ...converter, operation: 'put' }, done, world.put.converter)
-    grow('tintype_conversions_total', { ...converter, outcome: 'ok' }, done)
-    grow('tintype_conversions_total', { ...converter, outcome: 'crash' }, done * world.crashes * 2)
-    grow('tintype_conversions_total', { ...converter, outcome: 'memory' }, done * world.outOfMemory * 2)
-    grow('tintype_input_pixels_total', converter, done * world.pixels)
-    grow('tintype_conversion_cpu_seconds_total', converter, done * cpu)
-    set('tintype_clock_seconds', converter, at / 1000 + world.skewSeconds)
-    set('tintype_slots', converter, slots)
-    set('tintype_slots_busy', converter, world.claims ? Math.min(slots, (done / seconds) * convert) : 0)
-    set('tintype_slot_oldest_seconds', converter, Math.min(convert, 1))
+    oldest = queued > 0.5 ? (done > 0 ? queued / (done / seconds) : oldest + seconds) : 0
+    scrapeProbe(book, world, seconds)
+    if (world.metricsUp && world.webUp)
+      scrapeWeb(book, world, { at, seconds, arriving, done, queued, oldest })
+    if (world.metricsUp && world.converterUp)
+      scrapeConverter(book, world, { at, seconds, done, oldest, convert, holds })
   }
-  return [...series.values()]
+  return [...book.series.values()]
+}
+
+function scrapeProbe({ set, grow, noise }: Book, world: World, seconds: number): void {
+  for (const [job, up] of [
+    ['web', world.metricsUp && world.webUp],
+    ['converter', world.metricsUp && world.converterUp],
+    ['logs', world.logsUp],
+  ] as const)
+    set('up', { job }, up ? 1 : 0)
+  const slo = { job: 'slo' }
+  const phases = Object.entries({ ...world.probe, transfer: 0.001, thumbnail: 0.3 })
+  const died = world.webUp ? world.probeDies : 'connect'
+  const last = died ? phases.findIndex(([phase]) => phase === died) : phases.length
+  for (const [i, [phase, value]] of phases.entries())
+    set('tintype_probe_seconds', { ...slo, phase }, i <= last ? value * noise() : 0)
+  set('tintype_probe_lost_seconds', slo, died ? Number.NaN : world.lost * noise())
+  grow('tintype_probe_attempts_total', { ...slo, outcome: 'success' }, died ? 0 : seconds / 15)
+  grow('tintype_probe_attempts_total', { ...slo, outcome: 'failure' }, died ? seconds / 15 : 0)
+}
+
+/** What a process is let have, in seconds of a processor and of waiting for one. */
+function scrapeProcess({ set, grow }: Book, job: Labels, world: World, seconds: number): void {
+  const ran = 0.1 * seconds
+  grow('process_cpu_seconds_total', job, ran)
+  grow('tintype_processor_wait_seconds_total', job, (ran * world.starved) / (1 - world.starved))
+  grow('nodejs_gc_duration_seconds_sum', job, ran * world.garbage)
+  set('tintype_disk_free_bytes', job, world.disk.free)
+  set('tintype_disk_size_bytes', job, 10e9)
+  set('tintype_disk_free_files', job, world.disk.files)
+  set('tintype_descriptors_used_ratio', job, world.descriptors)
+}
+
+type Web = Record<'at' | 'seconds' | 'arriving' | 'done' | 'queued' | 'oldest', number>
+function scrapeWeb(book: Book, world: World, { at, seconds, arriving, done, queued, oldest }: Web): void {
+  const { set, grow, observe, noise } = book
+  const web = { job: 'web' }
+  scrapeProcess(book, web, world, seconds)
+  grow('tintype_photos_total', { ...web, outcome: 'accepted' }, arriving)
+  const post = { ...web, http_route: '/photos', http_request_method: 'POST' }
+  const uploads = world.photosASecond * seconds
+  grow('http_server_request_duration_seconds_count', { ...post, http_response_status_code: '202' }, arriving)
+  const { uploads: failed } = world.failing
+  grow(
+    'http_server_request_duration_seconds_count',
+    { ...post, http_response_status_code: '503' },
+    uploads * failed,
+  )
+  const get = { ...post, http_request_method: 'GET' }
+  observe('http_server_request_duration_seconds', get, seconds, world.list + 0.002)
+  const receive = world.body + world.put.web + world.queue.web + 0.005
+  observe('tintype_stage_seconds', { ...web, stage: 'receive' }, arriving, receive)
+  observe('tintype_client_wait_seconds', web, arriving, world.body)
+  observe('tintype_session_seconds', web, arriving, world.session)
+  for (const [operation, value] of Object.entries({
+    put: world.put.web,
+    get: world.get.web,
+    list: world.list,
+  }))
+    observe('tintype_storage_seconds', { ...web, operation }, uploads, value)
+  observe('tintype_queue_seconds', { ...web, operation: 'enqueue' }, arriving, world.queue.web)
+  grow('tintype_failed_calls_total', { ...web, of: 'storage' }, uploads * failed)
+  grow('tintype_failed_calls_total', { ...web, of: 'queue' }, arriving * world.failing.queue)
+  const deliver = world.eventLag + world.get.web + world.put.converter + world.queue.converter + 0.02
+  observe('tintype_stage_seconds', { ...web, stage: 'deliver' }, done, deliver)
+  set('tintype_event_lag_seconds', web, world.eventLag * noise())
+  set('nodejs_eventloop_lag_p99_seconds', web, world.lag.web * noise())
+  set('process_start_time_seconds', web, world.webStarted)
+  set('tintype_clock_seconds', web, at / 1000)
+  set('tintype_queue_depth', web, Math.round(queued))
+  set('tintype_queue_oldest_seconds', web, oldest)
+  set('tintype_build_info', { ...web, version: world.version }, 1)
+}
+
+type Converter = Record<'at' | 'seconds' | 'done' | 'oldest' | 'convert' | 'holds', number>
+function scrapeConverter(
+  book: Book,
+  world: World,
+  { at, seconds, done, oldest, convert, holds }: Converter,
+): void {
+  const { set, grow, observe, noise } = book
+  const converter = { job: 'converter' }
+  const { format } = world
+  const stage = (name: string, mean: number) =>
+    observe('tintype_stage_seconds', { ...converter, stage: name }, done, mean)
+  const claimed = world.claims ? done : 0
+  scrapeProcess(book, converter, world, seconds)
+  stage('wait', oldest + world.queue.converter + 0.01 + world.skewSeconds)
+  stage('convert', convert)
+  if (world.failing.storage < 1) stage('store', world.put.converter + 0.002 + world.unexplained)
+  observe('tintype_storage_seconds', { ...converter, operation: 'put' }, done, world.put.converter)
+  observe('tintype_storage_seconds', { ...converter, operation: 'get' }, done, world.get.converter)
+  grow('tintype_failed_calls_total', { ...converter, of: 'storage' }, done * 2 * world.failing.storage)
+  for (const operation of ['claim', 'complete'])
+    observe('tintype_queue_seconds', { ...converter, operation }, claimed, world.queue.converter)
+  grow('tintype_failed_calls_total', { ...converter, of: 'queue' }, claimed * world.failing.queue)
+  for (const [outcome, count] of Object.entries({
+    ok: 1,
+    crash: world.crashes * 2,
+    memory: world.outOfMemory * 2,
+  }))
+    grow('tintype_conversions_total', { ...converter, outcome, format }, done * count)
+  grow('tintype_input_pixels_total', { ...converter, format }, done * world.pixels)
+  grow(
+    'tintype_conversion_cpu_seconds_total',
+    { ...converter, format },
+    done * world.pixels * world.cpuPerPixel,
+  )
+  set('nodejs_eventloop_lag_p99_seconds', converter, world.lag.converter * noise())
+  set('tintype_clock_seconds', converter, at / 1000 + world.skewSeconds)
+  set('tintype_slots', converter, world.slots)
+  const busy = world.hung + Math.min(world.slots - world.hung, (done / seconds) * holds)
+  set('tintype_slots_busy', converter, world.claims ? busy : 0)
+  set('tintype_slot_oldest_seconds', converter, world.hung > 0 ? 12 : Math.min(convert, 1))
 }

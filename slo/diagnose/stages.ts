@@ -1,4 +1,5 @@
 import type { Stage } from '@tintype/lib/telemetry/catalogue.ts'
+import { either, gauge, largest, mean, minus, named, over, plus, rate, type Signal } from './signals.ts'
 import type { View } from './view.ts'
 
 /** The stages whose times add up to the person's; `experience` contains them all. */
@@ -11,109 +12,130 @@ export const diagnosed = [
 ] as const satisfies readonly Stage[]
 export type Diagnosed = (typeof diagnosed)[number]
 
-type Reading = {
+export type Reading = {
   stage: Diagnosed
-  /** Seconds a photo spends in the stage, those that are still in it included; null without data. */
-  seconds(view: View): number | null
+  /** What a photo spends in the stage, what is still in it included. */
+  seconds: Signal
+  /** Share of what came to the stage and ended there in an error of ours: no time tells of it. */
+  failing?: Signal
   /** Growth below this is not slow: no person notices, and noise reaches it. */
   floorSeconds: number
   /** Growth must also be this multiple of what the stage took before. */
   floorRatio: number
-  /** The metrics that would tell more, for the list of what was lacking. */
-  metrics: readonly string[]
 }
 
-const stageMean = (view: View, stage: Stage) => view.mean('tintype_stage_seconds', { stage })
-
-/** A mean is blind to what never finishes: the age of what is still in the stage is a lower bound. */
-const atLeast = (...seconds: (number | null)[]): number | null => {
-  const known = seconds.filter(each => each !== null)
-  return known.length === 0 ? null : Math.max(...known)
-}
-
-/** What a request that fails costs a person: the patience of the probe. */
-const failedSeconds = 5
-
-/** The shares of uploads that were refused for load, which is the queue's, and that ended in another error of ours. */
-function refused(view: View): { forLoad: number; failed: number } {
-  const rate = (status: RegExp) =>
-    view.rate('http_server_request_duration_seconds_count', {
-      http_route: '/photos',
-      http_request_method: 'POST',
-      http_response_status_code: status,
-    }) ?? 0
-  const forLoad =
-    (view.rate('tintype_photos_total', { outcome: 'shed' }) ?? 0) -
-    (view.rate('tintype_photos_not_stored_total') ?? 0)
-  const share = (count: number) => (count <= 0 ? 0 : Math.min(1, count / rate(/./)))
-  return { forLoad: share(forLoad), failed: share(rate(/^5/) - forLoad) }
-}
-
-const reach = (view: View): number =>
-  (['dns', 'connect', 'tls'] as const)
-    .map(phase => view.gauge('tintype_probe_seconds', { phase }) ?? 0)
-    .reduce((a, b) => a + b, 0) + onTheWay(view)
-
+const stage = (name: Stage): Signal => mean('tintype_stage_seconds', { stage: name })
+export const phase = (name: string): Signal => gauge('tintype_probe_seconds', { phase: name })
+export const session = mean('tintype_session_seconds')
 /** A blocked event loop delays requests before they are measured. */
-const lag = (view: View): number => view.gauge('nodejs_eventloop_lag_p99_seconds', { job: 'web' }) ?? 0
+export const loopOf = (job: string): Signal => gauge('nodejs_eventloop_lag_p99_seconds', { job })
 
-/** One journey of the probe is no mean: beside the mean of web's own uploads it may be off by as much. */
-const oneJourneySeconds = 0.5
+/** What the probe waited for its answer beyond what web, with its event loop, accounts for. */
+export const lost: Signal = minus(
+  either(
+    gauge('tintype_probe_lost_seconds'),
+    // Without an answer nobody said what it took: beyond what other uploads take then.
+    minus(phase('processing'), stage('receive'), session),
+  ),
+  loopOf('web'),
+)
 
-/** What the probe waited for its answer beyond what web spent on it: it was lost between the two. */
-export function onTheWay(view: View): number {
-  const answered = view.gauge('tintype_probe_seconds', { phase: 'processing' })
-  const own = stageMean(view, 'receive')
-  if (answered === null || own === null) return 0
-  const lost = answered - own - lag(view)
-  return lost > oneJourneySeconds ? lost : 0
+const posts = (status: RegExp) =>
+  rate('http_server_request_duration_seconds_count', {
+    http_route: '/photos',
+    http_request_method: 'POST',
+    http_response_status_code: status,
+  })
+const notStored = rate('tintype_photos_not_stored_total')
+/** Uploads refused for load, which is the queue's; the others that were not stored are our own errors. */
+const refusedForLoad = minus(rate('tintype_photos_total', { outcome: 'shed' }), notStored)
+const lookAtThumbnail = (status: RegExp) =>
+  rate('http_server_request_duration_seconds_count', {
+    http_route: '/photos/:id/thumbnail',
+    http_response_status_code: status,
+  })
+
+/** Attempts a second that came to an end, by how. */
+export const attempts = (outcome: RegExp = /.+/): Signal => rate('tintype_conversions_total', { outcome })
+
+/** Of the calls that a process made to storage or queue. */
+export const failedCalls = (of: 'storage' | 'queue', job: string): Signal =>
+  over(rate('tintype_failed_calls_total', { of, job }), rate(`tintype_${of}_seconds_count`, { job }))
+
+/** Of the probe's journeys; those that failed after the upload are another stage's. */
+const probeFailing: Signal = {
+  ...over(rate('tintype_probe_attempts_total', { outcome: 'failure' }), rate('tintype_probe_attempts_total')),
+  value(view) {
+    const failed = view.rate('tintype_probe_attempts_total', { outcome: 'failure' })
+    const all = view.rate('tintype_probe_attempts_total')
+    const reached = view.last('tintype_probe_seconds', { phase: 'thumbnail' })[0] ?? 0
+    return failed === null || !all ? null : reached > 0 ? 0 : failed / all
+  },
 }
 
 export const readings: readonly Reading[] = [
   {
     stage: 'receive',
-    // Before web can measure anything the request must reach it: only the probe knows that part. And some come to
-    // nothing.
-    seconds: view => {
-      const own = stageMean(view, 'receive') ?? view.gauge('tintype_probe_seconds', { phase: 'processing' })
-      return own === null ? null : own + lag(view) + reach(view) + failedSeconds * refused(view).failed
-    },
+    // Before web can measure anything the request must reach it: only the probe knows that part.
+    seconds: named(
+      'tintype_stage_seconds{stage="receive"}',
+      plus(
+        either(stage('receive'), phase('processing')),
+        session,
+        loopOf('web'),
+        phase('dns'),
+        phase('connect'),
+        phase('tls'),
+        phase('transfer'),
+        lost,
+      ),
+    ),
+    failing: largest(over(minus(posts(/^5../), refusedForLoad), posts(/.+/)), probeFailing),
     floorSeconds: 0.1,
     floorRatio: 1.5,
-    metrics: ['tintype_stage_seconds', 'tintype_probe_seconds'],
   },
   {
     stage: 'wait',
-    seconds: view => {
-      const waited = atLeast(stageMean(view, 'wait'), view.gauge('tintype_queue_oldest_seconds'))
-      return waited === null ? null : waited + failedSeconds * refused(view).forLoad
-    },
-    floorSeconds: 0.5,
+    seconds: largest(stage('wait'), gauge('tintype_queue_oldest_seconds')),
+    failing: over(refusedForLoad, posts(/.+/)),
+    floorSeconds: 0.3,
     floorRatio: 2,
-    metrics: ['tintype_stage_seconds', 'tintype_queue_oldest_seconds'],
   },
   {
     stage: 'convert',
-    seconds: view => atLeast(stageMean(view, 'convert'), view.gauge('tintype_slot_oldest_seconds')),
+    seconds: largest(stage('convert'), gauge('tintype_slot_oldest_seconds')),
+    failing: over(attempts(/^(crash|timeout|memory)$/), attempts()),
     floorSeconds: 0.03,
     floorRatio: 1.4,
-    metrics: ['tintype_stage_seconds', 'tintype_slot_oldest_seconds'],
   },
   {
     stage: 'store',
-    seconds: view => stageMean(view, 'store'),
+    seconds: stage('store'),
+    failing: failedCalls('storage', 'converter'),
     floorSeconds: 0.05,
     floorRatio: 2,
-    metrics: ['tintype_stage_seconds'],
   },
   {
     stage: 'deliver',
-    seconds: view => stageMean(view, 'deliver'),
+    seconds: plus(
+      largest(stage('deliver'), gauge('tintype_event_lag_seconds')),
+      mean('http_server_request_duration_seconds', { http_route: '/photos', http_request_method: 'GET' }),
+    ),
+    failing: over(lookAtThumbnail(/^5../), lookAtThumbnail(/.+/)),
     floorSeconds: 0.5,
     floorRatio: 2,
-    metrics: ['tintype_stage_seconds'],
   },
 ]
+
+/** What a failure costs a person: the patience of the probe. */
+const failedSeconds = 5
+
+/** Seconds of a stage, with what failed in it as the patience it cost; null without data. */
+export function secondsOf({ seconds, failing }: Reading, view: View): number | null {
+  const took = seconds.value(view)
+  const failed = Math.min(1, failing?.value(view) ?? 0) * failedSeconds
+  return took === null && failed === 0 ? null : (took ?? 0) + failed
+}
 
 export type Growth = {
   stage: Diagnosed
@@ -127,17 +149,25 @@ export type Growth = {
 
 /** Spread in medians of absolute deviations beyond which a window is unlike the baseline's. */
 const usualSpread = 4
+/** Fewer windows are no baseline. */
+export const minBaselineWindows = 3
+/** Without a baseline only this is slow: a sixth of the promise in one stage. */
+const slowAnywaySeconds = 10
 
 /** How much each stage grew against the median of the baseline's windows. */
 export function attribute(baseline: readonly View[], now: View): Growth[] {
-  const grown = readings.map(({ stage, seconds, floorSeconds, floorRatio }) => {
-    const before = baseline.map(seconds).filter(value => value !== null)
+  const grown = readings.map(reading => {
+    const { stage, floorSeconds, floorRatio } = reading
+    const before = baseline.map(window => secondsOf(reading, window)).filter(value => value !== null)
     const usual = before.length === 0 ? null : median(before)
-    const current = seconds(now)
-    if (usual === null || current === null) return { stage, baseline: usual, now: current, growth: 0 }
-    const spread = usualSpread * median(before.map(value => Math.abs(value - usual)))
-    const unusual = current - usual > Math.max(floorSeconds, spread) && current > usual * floorRatio
-    return { stage, baseline: usual, now: current, growth: unusual ? current - usual : 0 }
+    const current = secondsOf(reading, now)
+    const growth = (current ?? 0) - (usual ?? 0)
+    const spread = usual === null ? 0 : usualSpread * median(before.map(value => Math.abs(value - usual)))
+    const unusual =
+      before.length < minBaselineWindows
+        ? growth > slowAnywaySeconds
+        : growth > Math.max(floorSeconds, spread) && (current ?? 0) > (usual ?? 0) * floorRatio
+    return { stage, baseline: usual, now: current, growth: unusual ? growth : 0 }
   })
   const all = grown.reduce((sum, { growth }) => sum + growth, 0)
   return grown.map(each => ({ ...each, share: all === 0 ? 0 : each.growth / all }))

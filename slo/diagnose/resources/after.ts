@@ -1,98 +1,175 @@
-import { attempts, clockSkew, diskFull, type Resource, ratio, storage } from './resource.ts'
+import { gauge, minus, named, over, plus, rate, type Signal } from '../signals.ts'
+import { attempts } from '../stages.ts'
+import type { View } from '../view.ts'
+import { exhausted, factor, part, type Resource } from './resource.ts'
+import { clockSkew, eventLoop, failingQueue, slowDisk, slowQueue, storage, usedStorage } from './shared.ts'
 
 /** A conversion under way for so long is no conversion any more; the deadline ends it later. */
 const hungSeconds = 8
+/** One photo that fails is tried three times: with a fifth of the attempts it is no single photo's matter. */
+const limit = 0.2
 
-/** From the claim to the person: what bears on convert, store and deliver. */
-export const after: readonly Resource[] = [
-  diskFull('store'),
-  clockSkew('deliver'),
-  {
-    kind: 'exhausted',
-    stage: 'convert',
-    cause: 'hung-slot',
-    metric: 'tintype_slot_oldest_seconds',
-    value: view => {
-      const age = view.gauge('tintype_slot_oldest_seconds')
-      return age === null ? null : Math.min(1, age / hungSeconds)
+const pixels = 'tintype_input_pixels_total'
+const cost = 'tintype_conversion_cpu_seconds_total'
+const costOf = (view: View, format?: string) => view.rate(cost, format === undefined ? {} : { format }) ?? 0
+
+/** Processor seconds a second that the work of a window had cost at the baseline's prices; a format without one at today's. */
+function atOldPrices(before: readonly View[]): (view: View) => number {
+  const all = (metric: string, format: string) =>
+    before.reduce((sum, window) => sum + (window.rate(metric, { format }) ?? 0), 0)
+  const prices = new Map<string, number>()
+  const priceOf = (format: string) => {
+    const price = prices.get(format) ?? all(cost, format) / all(pixels, format)
+    prices.set(format, price)
+    return price
+  }
+  return view =>
+    view.values(pixels, 'format').reduce((sum, format) => {
+      const price = priceOf(format)
+      return (
+        sum + (Number.isFinite(price) ? (view.rate(pixels, { format }) ?? 0) * price : costOf(view, format))
+      )
+    }, 0)
+}
+
+const perPhoto = over(rate(cost), attempts(/^ok$/))
+
+/** The work a photo is, at old prices: more pixels, or formats that cost more. */
+const work = (before: readonly View[]): Signal => {
+  const priced = atOldPrices(before)
+  return {
+    ...perPhoto,
+    metric: pixels,
+    query: `sum by (format) (rate(${pixels}[$w])) / scalar(${attempts(/^ok$/).query})`,
+    value(view) {
+      const photos = attempts(/^ok$/).value(view)
+      return photos ? priced(view) / photos : null
     },
-    lever: 'the deadline ends it; npm run queue -- dead names the photo if it comes again',
+    reads: [...perPhoto.reads, pixels],
+  }
+}
+
+/** What the same work costs, against the baseline's prices. */
+const price = (before: readonly View[]): Signal => {
+  const priced = atOldPrices(before)
+  return {
+    ...over(rate(cost), rate(pixels)),
+    value(view) {
+      const usual = priced(view)
+      return usual > 0 ? costOf(view) / usual : null
+    },
+  }
+}
+
+/** Seconds a conversion takes for each second of a processor, its reading apart. */
+const wallPerCpu: Signal = named(
+  'tintype_stage_seconds{stage="convert"}',
+  over(
+    minus(
+      rate('tintype_stage_seconds_sum', { stage: 'convert' }),
+      rate('tintype_storage_seconds_sum', { operation: 'get', job: 'converter' }),
+    ),
+    rate(cost),
+  ),
+)
+
+const share = (outcome: string): Signal => over(attempts(new RegExp(`^${outcome}$`)), attempts())
+const age = gauge('tintype_slot_oldest_seconds')
+const tooOld: Signal = {
+  ...age,
+  query: `clamp_max(${age.query} / ${hungSeconds}, 1)`,
+  value(view) {
+    const seconds = age.value(view)
+    return seconds === null ? null : Math.min(1, seconds / hungSeconds)
   },
-  {
-    kind: 'exhausted',
-    stage: 'convert',
-    cause: 'poison',
-    metric: 'tintype_conversions_total{outcome=~"crash|timeout"}',
-    value: view => ratio(attempts(view, /^(crash|timeout)$/), attempts(view)),
-    lever: 'npm run queue -- dead names the photos; look at one apart from the service',
-  },
-  {
-    kind: 'exhausted',
-    stage: 'convert',
-    cause: 'memory',
-    metric: 'tintype_conversions_total{outcome="memory"}',
-    value: view => ratio(attempts(view, /^memory$/), attempts(view)),
-    lever: 'raise CHILD_MEMORY_BYTES, or lower the caps of the formats that decode whole',
-  },
-  {
-    kind: 'factor',
-    stage: 'convert',
-    cause: 'big-inputs',
-    metric: 'tintype_input_pixels_total',
-    value: view => ratio(view.rate('tintype_input_pixels_total'), attempts(view, /^ok$/)),
-    lever: 'nothing is broken: photos are larger; add slots, or lower MAX_PIXELS',
-  },
-  {
-    kind: 'factor',
-    stage: 'convert',
-    cause: 'release',
-    metric: 'tintype_conversion_cpu_seconds_total',
-    value: view =>
-      ratio(view.rate('tintype_conversion_cpu_seconds_total'), view.rate('tintype_input_pixels_total')),
-    lever: 'the same pixels cost more processor time: compare the versions, roll back',
-  },
-  {
-    kind: 'factor',
-    stage: 'convert',
-    cause: 'cpu',
-    metric: 'tintype_machine_pressure_seconds_total{resource="cpu"}',
-    value: view =>
-      ratio(
-        view.rate('tintype_stage_seconds_sum', { stage: 'convert' }),
-        view.rate('tintype_conversion_cpu_seconds_total'),
-      ),
-    lever: 'conversions wait for a processor: find who else uses it (top), or give them cores of their own',
-  },
-  {
-    kind: 'part',
-    stage: 'convert',
-    cause: 'disk-latency',
-    metric: 'tintype_storage_seconds{operation="get",job="converter"}',
-    value: storage('get', 'converter'),
-    lever: 'reading originals is slow: find who else uses the disk',
-  },
-  {
-    kind: 'part',
-    stage: 'store',
-    cause: 'disk-latency',
-    metric: 'tintype_storage_seconds{operation="put",job="converter"}',
-    value: storage('put', 'converter'),
-    lever: 'find who else writes to the disk (iostat, pressure), or move storage to a faster one',
-  },
-  {
-    kind: 'part',
-    stage: 'deliver',
-    cause: 'delivery',
-    metric: 'tintype_event_lag_seconds',
-    value: view => view.gauge('tintype_event_lag_seconds'),
-    lever: 'events do not reach web’s clients: restart web, then look at the queue’s doorbell',
-  },
-  {
-    kind: 'part',
-    stage: 'deliver',
-    cause: 'event-loop',
-    metric: 'nodejs_eventloop_lag_p99_seconds{job="web"}',
-    value: view => view.gauge('nodejs_eventloop_lag_p99_seconds', { job: 'web' }),
-    lever: 'profile web (node --cpu-prof): something computes where only waiting is allowed',
-  },
+}
+
+const convert: readonly Resource[] = [
+  exhausted(
+    'convert',
+    'hung-slot',
+    tooOld,
+    'the deadline ends it; npm run queue -- dead names the photo if it comes again',
+  ),
+  exhausted(
+    'convert',
+    'hung-slot',
+    share('timeout'),
+    'conversions reach the deadline: npm run queue -- dead names the photos',
+    { limit },
+  ),
+  exhausted(
+    'convert',
+    'memory',
+    over(
+      plus(attempts(/^memory$/), rate('tintype_machine_oom_kills_total', { job: 'converter' })),
+      attempts(),
+    ),
+    'raise CHILD_MEMORY_BYTES (or the machine’s memory), or lower the caps of the formats that decode whole',
+    { limit },
+  ),
+  exhausted(
+    'convert',
+    'poison',
+    share('crash'),
+    'npm run queue -- dead names the photos; look at one apart from the service',
+    { limit },
+  ),
+  factor(
+    'convert',
+    'big-inputs',
+    work,
+    'nothing is broken: photos are more work (larger, other formats); add slots, or lower MAX_PIXELS',
+  ),
+  factor(
+    'convert',
+    'release',
+    price,
+    'the same work costs more processor time: compare the versions, roll back',
+  ),
+  factor(
+    'convert',
+    'cpu',
+    wallPerCpu,
+    'conversions wait for a processor: find who else uses it (top), or give them cores of their own',
+  ),
+  slowDisk('convert', 'get', 'converter'),
 ]
+
+const store: readonly Resource[] = [
+  ...usedStorage('store', 'converter'),
+  slowDisk('store', 'put', 'converter'),
+  ...eventLoop('store', 'converter'),
+]
+
+const deliver: readonly Resource[] = [
+  ...usedStorage('deliver', 'web'),
+  failingQueue('deliver', 'converter'),
+  clockSkew('deliver'),
+  part(
+    'deliver',
+    'delivery',
+    gauge('tintype_event_lag_seconds'),
+    'events do not reach web’s clients: restart web, then look at the queue’s doorbell',
+  ),
+  // The result that names the thumbnails is written after them, and then the queue is told.
+  slowDisk('deliver', 'put', 'converter', ['store']),
+  slowQueue('deliver', 'complete', 'converter'),
+  slowQueue('deliver', 'eventsAfter', 'web'),
+  slowDisk('deliver', 'get', 'web'),
+  part(
+    'deliver',
+    'file-count',
+    storage('list', 'web'),
+    'folders hold very many files: find the session (find DATA_DIR/storage -size +1M -type d), remove what nobody needs',
+  ),
+  ...eventLoop('deliver', 'web'),
+]
+
+/** A photo also waits for a slot that is lost to another one: the time goes in `wait`, the cause is in `convert`. */
+const lostSlots = convert
+  .filter(({ kind }) => kind === 'exhausted')
+  .map((resource): Resource => ({ ...resource, stage: 'wait', blames: ['convert'] }))
+
+/** From the claim to the person. */
+export const after: readonly Resource[] = [...lostSlots, ...convert, ...store, ...deliver]

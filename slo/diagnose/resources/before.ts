@@ -1,127 +1,138 @@
-import { onTheWay } from '../stages.ts'
-import { clockSkew, diskFull, oldest, phase, type Resource, slotsBusy, storage, waiting } from './resource.ts'
+import { gauge, largest, mean, named, over, plus, rate, rest, type Signal, times, total } from '../signals.ts'
+import { lost, phase, session } from '../stages.ts'
+import type { View } from '../view.ts'
+import { exhausted, factor, part, type Resource } from './resource.ts'
+import { clockSkew, eventLoop, failingQueue, slowDisk, slowQueue, usedStorage } from './shared.ts'
 
-/** A queue older than this with a free slot is nobody's work: the poll comes every second. */
-const stalledSeconds = 3
+const look = {
+  dns: 'ask the name server: dig with its own address, then another one',
+  network: 'look at the way to web: load balancer, loss, a full accept queue',
+  tls: 'look at whoever ends TLS: its CPU, its certificate, its session resumption',
+}
+const phases = ['dns', 'connect', 'tls', 'processing', 'transfer', 'thumbnail']
 
-/** Until a converter has the photo: what bears on receive and wait. */
-export const before: readonly Resource[] = [
-  {
-    kind: 'part',
-    stage: 'receive',
-    cause: 'dns',
-    metric: 'tintype_probe_seconds{phase="dns"}',
-    value: phase('dns'),
-    lever: 'ask the name server: dig with its own address, then another one',
+/** 1 when the probe fails and its last journey came no further than this phase. */
+const diedIn = (name: string): Signal => ({
+  ...phase(name),
+  reads: ['tintype_probe_seconds', 'tintype_probe_attempts_total'],
+  value(view: View) {
+    const reached = (each: string) => (view.last('tintype_probe_seconds', { phase: each })[0] ?? 0) > 0
+    if (view.values('tintype_probe_seconds', 'phase').length === 0) return null
+    const failing = (view.rate('tintype_probe_attempts_total', { outcome: 'failure' }) ?? 0) > 0
+    return failing && reached(name) && !phases.slice(phases.indexOf(name) + 1).some(reached) ? 1 : 0
   },
-  {
-    kind: 'part',
-    stage: 'receive',
-    cause: 'network',
-    metric: 'tintype_probe_seconds{phase=~"connect|processing"}',
-    value: view => {
-      const connect = phase('connect')(view)
-      return connect === null ? null : connect + onTheWay(view)
+})
+
+const up = (job: string): Signal => rest(gauge('up', { job }))
+
+/** 1 when a process is younger than the window: it ended and was started again. */
+const restarted = (job: string): Signal => ({
+  ...named(`changes(process_start_time_seconds{job="${job}"})`, gauge('process_start_time_seconds', { job })),
+  query: `clamp_max(changes(process_start_time_seconds{job="${job}"}[$w]), 1)`,
+  value(view) {
+    const [started] = view.last('process_start_time_seconds', { job })
+    return started === undefined ? null : started * 1000 > view.fromMs ? 1 : 0
+  },
+})
+
+const receive: readonly Resource[] = [
+  exhausted(
+    'receive',
+    'dependency-away',
+    up('web'),
+    'web is away: start it; the launcher’s log says why it ended',
+    {
+      limit: 0.5,
     },
-    lever: 'look at the way to web: load balancer, loss, a full accept queue',
-  },
-  {
-    kind: 'part',
-    stage: 'receive',
-    cause: 'tls',
-    metric: 'tintype_probe_seconds{phase="tls"}',
-    value: phase('tls'),
-    lever: 'look at whoever ends TLS: its CPU, its session resumption',
-  },
-  {
-    kind: 'part',
-    stage: 'receive',
-    cause: 'slow-client',
-    metric: 'tintype_client_wait_seconds',
-    value: view => view.mean('tintype_client_wait_seconds'),
-    lever: 'nothing of ours is slow: people’s lines are; the promise starts after the upload',
-  },
-  {
-    kind: 'part',
-    stage: 'receive',
-    cause: 'session',
-    metric: 'tintype_session_seconds',
-    value: view => view.mean('tintype_session_seconds'),
-    lever: 'raise detail for one session and read its look-up times',
-  },
-  {
-    kind: 'part',
-    stage: 'receive',
-    cause: 'disk-latency',
-    metric: 'tintype_storage_seconds{operation="put",job="web"}',
-    value: storage('put', 'web'),
-    lever: 'find who else writes to the disk (iostat, pressure), or move storage to a faster one',
-  },
-  {
-    kind: 'part',
-    stage: 'receive',
-    cause: 'event-loop',
-    metric: 'nodejs_eventloop_lag_p99_seconds{job="web"}',
-    value: view => view.gauge('nodejs_eventloop_lag_p99_seconds', { job: 'web' }),
-    lever: 'profile web (node --cpu-prof): something computes where only waiting is allowed',
-  },
-  {
-    kind: 'exhausted',
-    stage: 'receive',
-    cause: 'descriptors',
-    metric: 'tintype_descriptors_used_ratio{job="web"}',
-    value: view => view.gauge('tintype_descriptors_used_ratio', { job: 'web' }),
-    lever: 'raise the limit (ulimit -n) and find what is not closed',
-  },
-  diskFull('receive'),
-  {
-    kind: 'exhausted',
-    stage: 'wait',
-    cause: 'no-workers',
-    metric: 'up{job="converter"}',
-    value: view => {
-      const up = view.gauge('up', { job: 'converter' })
-      return up === null ? null : 1 - up
-    },
-    lever: 'start converters; the launcher’s log says why they ended',
-  },
-  {
-    kind: 'exhausted',
-    stage: 'wait',
-    cause: 'queue-stalled',
-    metric: 'tintype_slots_busy',
-    value: view => {
-      const [busy, age] = [slotsBusy(view), oldest(view)]
-      return busy === null || age === null ? null : age > stalledSeconds && waiting(view) ? 1 - busy : 0
-    },
-    lever:
-      'converters are free and do not claim: restart them, then look at the queue’s file and its doorbell',
-  },
-  clockSkew('wait'),
-  {
-    kind: 'factor',
-    stage: 'wait',
-    cause: 'traffic',
-    metric: 'tintype_photos_total{outcome="accepted"}',
-    value: view => view.rate('tintype_photos_total', { outcome: 'accepted' }),
-    lever: 'add converters or slots; the capacity report says how many',
-  },
-  {
-    kind: 'factor',
-    stage: 'wait',
-    blames: 'store',
-    cause: 'disk-latency',
-    metric: 'tintype_stage_seconds{stage="store"}',
-    value: view => view.mean('tintype_stage_seconds', { stage: 'store' }),
-    lever: 'photos wait because a slot is held until the one before is stored',
-  },
-  {
-    kind: 'factor',
-    stage: 'wait',
-    blames: 'convert',
-    cause: 'cpu',
-    metric: 'tintype_stage_seconds{stage="convert"}',
-    value: view => view.mean('tintype_stage_seconds', { stage: 'convert' }),
-    lever: 'photos wait because each takes longer to convert',
-  },
+  ),
+  exhausted(
+    'receive',
+    'dependency-away',
+    restarted('web'),
+    'web ended and was started again: its log says why',
+  ),
+  ...usedStorage('receive', 'web'),
+  failingQueue('receive', 'web'),
+  exhausted('receive', 'dns', diedIn('dns'), look.dns),
+  exhausted('receive', 'network', diedIn('connect'), look.network),
+  exhausted('receive', 'tls', diedIn('tls'), look.tls),
+  part('receive', 'dns', phase('dns'), look.dns),
+  part(
+    'receive',
+    'network',
+    named('tintype_probe_lost_seconds', plus(lost, phase('connect'), phase('transfer'))),
+    look.network,
+  ),
+  part('receive', 'tls', phase('tls'), look.tls),
+  part(
+    'receive',
+    'slow-client',
+    mean('tintype_client_wait_seconds'),
+    'nothing of ours is slow: people’s lines are; the promise starts after the upload',
+  ),
+  part('receive', 'session', session, 'raise detail for one session and read its look-up times'),
+  slowDisk('receive', 'put', 'web'),
+  slowQueue('receive', 'enqueue', 'web'),
+  ...eventLoop('receive', 'web'),
 ]
+
+const busy: Signal = over(total('tintype_slots_busy'), total('tintype_slots'))
+const waited: Signal = largest(
+  mean('tintype_stage_seconds', { stage: 'wait' }),
+  gauge('tintype_queue_oldest_seconds'),
+)
+const slotTime: Signal = named(
+  'tintype_stage_seconds{stage=~"convert|store"}',
+  plus(
+    mean('tintype_stage_seconds', { stage: 'convert' }),
+    mean('tintype_stage_seconds', { stage: 'store' }),
+  ),
+)
+/** None at all is not infinite, but far beyond what any load explains. */
+const fewestSlots = 0.01
+const slots = total('tintype_slots')
+const perSlot: Signal = {
+  ...slots,
+  query: `1 / clamp_min(${slots.query}, ${fewestSlots})`,
+  value(view) {
+    const alive = slots.value(view)
+    return alive === null ? null : 1 / Math.max(alive, fewestSlots)
+  },
+}
+
+/** A queue grows by what comes, by how long each holds a slot, by slots that are gone, or because nobody looks. */
+const wait: readonly Resource[] = [
+  exhausted(
+    'wait',
+    'no-workers',
+    up('converter'),
+    'start converters; the launcher’s log says why they ended',
+    {
+      limit: 0.5,
+    },
+  ),
+  failingQueue('wait', 'converter'),
+  ...usedStorage('wait', 'converter', ['store']),
+  factor('wait', 'no-workers', perSlot, 'slots are lost: the converter’s log says why its children end'),
+  part(
+    'wait',
+    'queue-stalled',
+    named('tintype_slots_busy', times(waited, rest(busy))),
+    'converters are free and do not claim: restart them, then look at the queue’s file and its doorbell',
+  ),
+  slowQueue('wait', 'claim', 'converter'),
+  clockSkew('wait'),
+  factor(
+    'wait',
+    'traffic',
+    rate('tintype_photos_total', { outcome: /^(accepted|shed)$/ }),
+    'add converters or slots; the capacity report says how many',
+  ),
+  factor('wait', 'cpu', slotTime, 'photos wait because each holds its slot for longer', {
+    blames: ['convert', 'store'],
+  }),
+  ...eventLoop('wait', 'converter'),
+]
+
+/** Until a converter has the photo. */
+export const before: readonly Resource[] = [...receive, ...wait]

@@ -1,0 +1,82 @@
+/** A service as a few numbers, from which every metric follows: for the tests of diagnose. */
+export type World = {
+  photosASecond: number
+  pixels: number
+  cpuPerPixel: number
+  /** How many processes share a core with a conversion, 1 is none beside it. */
+  stolen: number
+  /** Share of the time in which web can run that it waits for a processor, or collects garbage. */
+  starved: number
+  garbage: number
+  format: string
+  version: string
+  probe: { dns: number; connect: number; tls: number; processing: number }
+  body: number
+  put: { web: number; converter: number }
+  get: { web: number; converter: number }
+  list: number
+  /** The queue's own calls. */
+  queue: { web: number; converter: number }
+  session: number
+  /** Between the probe and web. */
+  lost: number
+  /** Shares of what fails: uploads, calls of the converter to storage, and of both to the queue. */
+  failing: { uploads: number; storage: number; queue: number }
+  /** The phase in which the probe's journeys end, when they fail. */
+  probeDies: string | null
+  slots: number
+  hung: number
+  disk: { free: number; files: number }
+  descriptors: number
+  webUp: boolean
+  /** Epoch seconds. */
+  webStarted: number
+  lag: { web: number; converter: number }
+  eventLag: number
+  unexplained: number
+  claims: boolean
+  converterUp: boolean
+  logsUp: boolean
+  metricsUp: boolean
+  /** Of the converter's clock against web's. */
+  skewSeconds: number
+  crashes: number
+  outOfMemory: number
+}
+
+export const calm = (): World => ({
+  photosASecond: 8,
+  pixels: 12e6,
+  cpuPerPixel: 5e-9,
+  stolen: 1,
+  starved: 0.05,
+  garbage: 0.02,
+  format: 'jpeg',
+  version: '1.0.0',
+  probe: { dns: 0.001, connect: 0.001, tls: 0, processing: 0.02 },
+  body: 0.01,
+  put: { web: 0.004, converter: 0.004 },
+  get: { web: 0.002, converter: 0.002 },
+  list: 0.002,
+  queue: { web: 0.002, converter: 0.002 },
+  session: 0.0001,
+  lost: 0.002,
+  failing: { uploads: 0, storage: 0, queue: 0 },
+  probeDies: null,
+  slots: 2,
+  hung: 0,
+  disk: { free: 5e9, files: 1e6 },
+  descriptors: 0.05,
+  webUp: true,
+  webStarted: 0,
+  lag: { web: 0.012, converter: 0.012 },
+  eventLag: 0.01,
+  unexplained: 0,
+  claims: true,
+  converterUp: true,
+  logsUp: true,
+  metricsUp: true,
+  skewSeconds: 0,
+  crashes: 0,
+  outOfMemory: 0,
+})

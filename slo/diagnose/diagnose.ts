@@ -17,6 +17,8 @@ export type Verdict = {
   also: { stage: Diagnosed; cause: Cause | null; share: number } | null
   /** Each stage's time, and what data there was about it. */
   stages: (Growth & { had: string[]; lacked: string[] })[]
+  /** Of all stages: metrics that would have told more and were not there. */
+  lacking: string[]
   /** What else speaks against a name, in words. */
   remarks: string[]
 }
@@ -45,8 +47,10 @@ export function diagnose(series: readonly Series[], atMs: number, stepMs: number
   const before = comparable(windows, now)
   const stages = attribute(before, now)
   const owed = merge(stages.filter(({ growth }) => growth > 0).map(each => explain(each, now, before)))
+  const informed = stages.map(each => ({ ...each, ...dataOf(each.stage, now, before) }))
   const common = {
-    stages: stages.map(each => ({ ...each, ...dataOf(each.stage, now, before) })),
+    stages: informed,
+    lacking: [...new Set(informed.flatMap(({ lacked }) => lacked))],
     since: since(select, stages, windows, atMs, stepMs),
   }
   const [first, second] = owed
@@ -111,7 +115,7 @@ function atRest(
   now: View,
   windows: readonly View[],
   stages: readonly Growth[],
-): Omit<Verdict, 'stages' | 'since'> {
+): Omit<Verdict, 'stages' | 'lacking' | 'since'> {
   const rises = (metric: string, outcome: string) =>
     (now.rate(metric, { outcome }) ?? 0) > 0 &&
     !windows.some(each => (each.rate(metric, { outcome }) ?? 0) > 0)

@@ -1,5 +1,5 @@
 /** `npm run faults`: each fault is done to a fresh service, and what diagnose says is compared with the truth. */
-import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { photo } from '../images.ts'
 import { choose, inTurns, Misuse } from './choose.ts'
@@ -51,7 +51,8 @@ async function* inject({ chosen, keep }: Asked, tell: (line: string) => void): A
 
 /** @throws Misuse when the folder holds no recordings. */
 async function* again(folder: string, { chosen }: Asked): AsyncGenerator<Finding> {
-  const recordings = readdirSync(folder).filter(name => name.endsWith('.json'))
+  const files = existsSync(folder) ? readdirSync(folder) : []
+  const recordings = files.filter(name => name.endsWith('.json'))
   if (recordings.length === 0) throw new Misuse(`${folder} holds no recordings: make some with --keep`)
   for (const name of recordings) {
     const { drill, at } = readRecording(join(folder, name))

@@ -12,9 +12,9 @@ import type { Finding } from './score.ts'
 import { startTraffic } from './traffic.ts'
 
 /** In scrapes: three windows of twelve, and a little for the first photos, which are slower. */
-const baselineScrapes = 42
+export const baselineScrapes = 42
 /** Twelve scrapes, a few of which may fall into the fault's beginning; a probe's journey comes within 23 s. */
-const faultScrapes = 24
+export const faultScrapes = 24
 /** Of 12 megapixels: a third of what two slots can do. */
 const photosASecond = 1.5
 

@@ -63,9 +63,14 @@ export const receive: readonly Drill[] = [
     name: 'far too many files in a folder',
     // A list of so many names is sorted in web's event loop.
     truth: ['receive file-count', 'receive event-loop'],
-    prepare(lab) {
-      const folder = crowdedFolder(lab)
-      return { inject: ({ tintype }) => ownCrowd(lab, folder, tintype.address) }
+    missing: needsRoot,
+    async prepare(lab) {
+      const disk = mountDisk(lab, join(lab.folder, 'disk'), 2 ** 30)
+      const folder = await crowdedFolder(disk)
+      return {
+        environment: { STORAGE_URL: `file:${disk}` },
+        inject: ({ tintype }) => ownCrowd(lab, disk, folder, tintype.address),
+      }
     },
   },
   {

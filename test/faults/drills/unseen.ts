@@ -15,7 +15,7 @@ import { probeScrapes } from './receive.ts'
 /** Thought of by somebody who did not look at diagnose, and never shown to whoever works on it: a sceptic's list. */
 const faults: readonly Drill[] = [
   {
-    name: 'another program holds the queue’s lock',
+    name: 'another program holds the lock of the queue',
     // Nothing measures the queue's own time: the stage is all that can be known.
     truth: ['receive', 'wait', 'wait queue-stalled'],
     prepare: lab => ({ inject: () => holdLock(lab, { heldMs: 2_000, everyMs: 2_500 }) }),

@@ -1,7 +1,8 @@
-import { spawnSync } from 'node:child_process'
+import { execFile, spawnSync } from 'node:child_process'
 import { closeSync, mkdirSync, openSync, renameSync, writeSync } from 'node:fs'
 import { dirname, join } from 'node:path'
-import { newPhotoId, ownerOf, ownerPrefix } from '@tintype/lib/photo.ts'
+import { promisify } from 'node:util'
+import { ownerOf, ownerPrefix } from '@tintype/lib/photo.ts'
 import { person } from '../../client.ts'
 import type { Lab } from '../drill.ts'
 import { repeat } from './processes.ts'
@@ -30,21 +31,22 @@ export function fill(folder: string): void {
 /** Nobody has so many photos; a program that uploads without end has. */
 const crowdPhotos = 200_000
 
-/** A folder of photos that were uploaded without end, to be given to somebody later. */
-export function crowdedFolder({ dataDir }: Lab): string {
-  const folder = join(dataDir, 'crowded')
-  mkdirSync(folder, { recursive: true })
-  for (let i = 0; i < crowdPhotos; i++) mkdirSync(join(folder, newPhotoId(Date.now())))
+/** A folder of the disk with names of photos as after uploads without end, to be given to somebody later. */
+export async function crowdedFolder(disk: string): Promise<string> {
+  const folder = join(disk, 'crowded')
+  mkdirSync(folder)
+  const names = `seq -f %025.0f ${crowdPhotos} | xargs touch`
+  await promisify(execFile)('sh', ['-c', names], { cwd: folder })
   return folder
 }
 
-/** Somebody owns the folder from now on, and looks at their photos each second. */
-export async function ownCrowd(lab: Lab, folder: string, address: string): Promise<void> {
+/** Somebody owns the folder of this storage from now on, and a page of theirs that polls is open in some tabs. */
+export async function ownCrowd(lab: Lab, storage: string, folder: string, address: string): Promise<void> {
   const owner = person(address)
   await owner.request('/photos')
   const [, session = ''] = /^session=([0-9a-f]+)/.exec(owner.cookie ?? '') ?? []
-  const target = join(lab.dataDir, 'storage', ownerPrefix(ownerOf(session)))
+  const target = join(storage, ownerPrefix(ownerOf(session)))
   mkdirSync(dirname(target), { recursive: true })
   renameSync(folder, target)
-  repeat(lab, 1_000, () => void owner.request('/photos').catch(() => {}))
+  repeat(lab, 300, () => void owner.request('/photos').catch(() => {}))
 }

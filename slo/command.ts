@@ -16,7 +16,10 @@ const verbs: Record<string, () => Promise<{ verb: Verb }>> = {
 }
 
 /** One run of the command line: resolves with the exit status. */
-export async function main([name = '', ...args]: string[]): Promise<number> {
+export async function main(
+  environment: NodeJS.ProcessEnv,
+  [name = '', ...args]: readonly string[],
+): Promise<number> {
   const load = Object.hasOwn(verbs, name) ? verbs[name] : undefined
   if (!load) {
     const names = Object.keys(verbs).join(', ')
@@ -29,7 +32,7 @@ export async function main([name = '', ...args]: string[]): Promise<number> {
     return status.good
   }
   try {
-    return await verb.run(args, context())
+    return await verb.run(args, context(environment))
   } catch (error) {
     if (error instanceof UsageError) console.error(`${error.message}\n\n${verb.usage}`)
     else if (isExpected(error)) console.error(error.message)
@@ -41,10 +44,10 @@ export async function main([name = '', ...args]: string[]): Promise<number> {
 const isExpected = (error: unknown): error is Error =>
   error instanceof SourceError || error instanceof ObjectiveError || error instanceof ConfigError
 
-function context(): Context {
-  const config = readConfig(process.env, pick('DATA_DIR', 'PROMETHEUS_URL', 'SCRAPE_SECONDS'))
+function context(environment: NodeJS.ProcessEnv): Context {
+  const config = readConfig(environment, pick('DATA_DIR', 'PROMETHEUS_URL', 'SCRAPE_SECONDS'))
   return {
-    environment: process.env,
+    environment,
     dataDir: config.DATA_DIR,
     prometheusUrl: config.PROMETHEUS_URL,
     scrapeSeconds: config.SCRAPE_SECONDS,

@@ -56,6 +56,7 @@ const alert = (name: string, severity: 'page' | 'ticket', group = 'availability'
   severity,
   since: begin,
   text: `${group} burns`,
+  diagnosis: 'Slow in convert: cpu.',
   runbook: `https://runbooks/${name}`,
 })
 const page = alert('page-fast', 'page')
@@ -80,7 +81,9 @@ test('an outage is one page and one end, however many tiers burn', async () => {
     annotations: { summary: 'availability burns', runbook_url: 'https://runbooks/page-fast' },
     startsAt: '2026-11-22T12:00:00.000Z',
   })
-  expect(received[1]?.text).toBe('Resolved: availability. It lasted 40 min. Was: availability burns')
+  expect(received[1]?.text).toBe(
+    'Resolved: availability. It lasted 40 min. Was: availability burns Slow in convert: cpu. Runbook: https://runbooks/page-fast',
+  )
 })
 
 test('a ticket that becomes a page is said again; a page that becomes a ticket is not', async () => {

@@ -13,6 +13,8 @@ export type Alert = {
   since: number
   /** What a person needs to know, in a sentence or three. */
   text: string
+  /** What diagnose says of it, when it has said something. */
+  diagnosis: string | null
   /** An address, or a path below the pages. */
   runbook: string
 }
@@ -135,7 +137,7 @@ function idempotencyKey({ group, status, severity, since, at }: Message): string
 /** Alertmanager's webhook, version 4, so that a receiver serves both; `text` is what chat services read. */
 export function payload({ group, status, severity, since, alerts, at }: Message, pages: string) {
   const labels = { alertname: 'Promise', group, severity }
-  const text = alerts[0]?.text ?? ''
+  const text = [alerts[0]?.text, alerts[0]?.diagnosis].filter(Boolean).join(' ')
   const runbooks = alerts.map(({ runbook }) => new URL(runbook, pages).href)
   const headline =
     status === 'firing' ? text : `Resolved: ${group}. It lasted ${minutes(at - since)}. Was: ${text}`
@@ -153,7 +155,11 @@ export function payload({ group, status, severity, since, alerts, at }: Message,
     alerts: alerts.map((alert, i) => ({
       status,
       labels: { ...labels, alertname: alert.name, severity: alert.severity },
-      annotations: { summary: alert.text, runbook_url: runbooks[i] },
+      annotations: {
+        summary: alert.text,
+        ...(alert.diagnosis && { diagnosis: alert.diagnosis }),
+        runbook_url: runbooks[i],
+      },
       startsAt: new Date(alert.since).toISOString(),
       endsAt: status === 'resolved' ? new Date(at).toISOString() : '0001-01-01T00:00:00Z',
       generatorURL: pages,

@@ -4,18 +4,18 @@ import type { Alert } from './notifier.ts'
 
 const clock = (minute: Minute): string => `${new Date(minute * 60_000).toISOString().slice(11, 16)} UTC`
 
-/** The alerts of one promise that fire now, each with what a person needs who was just woken; `found` by diagnose. */
-export function alertsOf(view: View, found: string | null): Alert[] {
+/** The alerts of one promise that fire now, each with what a person needs who was just woken. */
+export function alertsOf(view: View): Alert[] {
   const firing = view.firings.filter(({ clears }) => clears === null)
   if (firing.length === 0) return []
-  const burning = describe(view, Math.min(...firing.map(({ fires }) => fires)))
-  const text = found ? `${burning} ${found}` : burning
+  const text = describe(view, Math.min(...firing.map(({ fires }) => fires)))
   return firing.map(({ tier, fires }) => ({
     group: view.objective.name,
     name: tier.name,
     severity: tier.severity,
     since: fires * 60_000,
     text,
+    diagnosis: null,
     runbook: view.objective.runbook,
   }))
 }

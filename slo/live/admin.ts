@@ -70,7 +70,8 @@ function toAlert({ labels, annotations = {}, startsAt }: NonNullable<Webhook['al
     name: labels.tier ?? labels.alertname ?? 'unnamed',
     severity: labels.severity === 'page' ? 'page' : 'ticket',
     since: Date.parse(startsAt),
-    text: annotations.summary ?? annotations.description ?? labels.alertname ?? '',
+    text: [annotations.summary ?? labels.alertname, annotations.description].filter(Boolean).join('. '),
+    diagnosis: null,
     runbook: annotations.runbook ?? annotations.runbook_url ?? '',
   }
 }

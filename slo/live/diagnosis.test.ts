@@ -1,8 +1,8 @@
 import type { Log } from '@tintype/lib/telemetry/log.ts'
 import { expect, test } from 'vitest'
-import { temporaryFolder, until } from '../../test/support.ts'
+import { temporaryFolder } from '../../test/support.ts'
 import { createStore, recorderFile } from '../recorder/store.ts'
-import { inShort, openDiagnosis } from './diagnosis.ts'
+import { type Found, inShort, openDiagnosis } from './diagnosis.ts'
 
 function listening() {
   const events: string[] = []
@@ -15,9 +15,10 @@ test('a diagnosis is made beside everything else, and is forgotten when it is no
   createStore(recorderFile(dataDir), []).close()
   const { log } = listening()
   const diagnosis = openDiagnosis({ DATA_DIR: dataDir }, [], log)
-  void diagnosis.look()
+  const looking = diagnosis.look(Date.now())
   expect(diagnosis.found(Date.now())).toBeNull()
-  const found = await until(() => diagnosis.found(Date.now()), { timeoutMs: 30_000 })
+  await looking
+  const found = diagnosis.found(Date.now()) as Found
   expect(inShort(found, 'http://slo')).toBe('Unknown: there is not enough data to say. Note: http://slo/note')
   expect(diagnosis.found(Date.now() + 10 * 60_000)).toBeNull()
   expect(diagnosis.last()).toBe(found)
@@ -26,7 +27,7 @@ test('a diagnosis is made beside everything else, and is forgotten when it is no
 test('a diagnosis that fails is said in the log and throws nothing', async () => {
   const { events, log } = listening()
   const diagnosis = openDiagnosis({ DATA_DIR: await temporaryFolder() }, [], log)
-  await diagnosis.look()
+  await diagnosis.look(Date.now())
   expect(events).toEqual(['diagnosis.failed'])
   expect(diagnosis.found(Date.now())).toBeNull()
 })

@@ -15,8 +15,8 @@ export type Found = { at: number; verdict: Verdict; examples: readonly Example[]
 export type Detail = { stage: string; until: number }
 
 export type Diagnosis = {
-  /** Asks diagnose, unless it is being asked. Resolves when it has answered, and never throws: no alert waits for it. */
-  look(): Promise<void>
+  /** Asks diagnose about this time, unless it is being asked; resolves with its answer or its failure, never throws. */
+  look(nowMs: number): Promise<void>
   /** The last answer, while it is still about now. */
   found(nowMs: number): Found | null
   /** The last answer, however old: its note is read after the incident too. */
@@ -43,22 +43,23 @@ export function openDiagnosis(
   let last: Found | null = null
   let looking: Promise<void> | undefined
   let detail: Detail | null = null
-  async function ask(): Promise<void> {
-    const asked = promisify(execFile)(process.execPath, [program, 'diagnose', '--json'], {
+  async function ask(nowMs: number): Promise<void> {
+    const at = String(nowMs / 1000)
+    const asked = promisify(execFile)(process.execPath, [program, 'diagnose', '--json', '--at', at], {
       env: environment,
       timeout: timeoutMs,
     })
     // It exits 1 when something is slow, and has said what.
     const { stdout } = await asked.catch(error => (error.code === 1 ? error : Promise.reject(error)))
     const { examples, ...verdict } = JSON.parse(stdout) as Verdict & { examples: Example[] }
-    last = { at: Date.now(), verdict, examples }
+    last = { at: nowMs, verdict, examples }
     const { cause, confidence } = verdict
     log.warn('diagnosis.made', { verdict: verdict.verdict, cause, confidence })
   }
   const found = (nowMs: number) => (last && nowMs - last.at < validMs ? last : null)
   return {
-    look() {
-      looking ??= ask()
+    look(nowMs) {
+      looking ??= ask(nowMs)
         .catch(error => log.error('diagnosis.failed', { error: describe(error) }))
         .finally(() => {
           looking = undefined

@@ -23,6 +23,7 @@ export function createHistory(objective: Objective, source: Source): History {
   // The window, and before it a day of alerts with the longest look back of theirs.
   const keep = windowMinutes + 1440 + Math.max(0, ...tiers.map(tier => tier.longMinutes))
   let known: Known = { from: 0, to: 0, slots: [], tally: tally(method, 0, []) }
+  let read = false
 
   /** `from` is not after the end of what is known. */
   const merge = (from: Minute, fetched: readonly Slot[]): void => {
@@ -36,13 +37,13 @@ export function createHistory(objective: Objective, source: Source): History {
   return {
     objective,
     async refresh(now) {
-      const isNew = known.slots.length === 0
       // A clock set back asks again for minutes that are known; they are then what the source says.
-      const from = isNew ? now - keep : Math.max(known.from, Math.min(known.to, now) - overlapMinutes)
+      const from = read ? Math.max(known.from, Math.min(known.to, now) - overlapMinutes) : now - keep
       try {
         merge(from, await source.slots(sli, from, now))
+        read = true
       } catch (error) {
-        const since = isNew ? now : Math.min(known.to, now)
+        const since = Math.min(known.to || now, now)
         merge(
           since,
           Array.from({ length: now - since }, (_, i) => ({

@@ -51,16 +51,16 @@ afterAll(async () => {
 })
 
 test('what burns when slo starts is told, once a promise, with what is left', async () => {
-  await until(() => received.length === 2)
+  await until(() => received.length === 2, { timeoutMs: 30_000 })
   expect(said()).toEqual(['availability firing', 'latency firing'])
   const text = received.find(({ groupLabels }) => groupLabels.group === 'availability')?.text
   expect(text).toMatch(
-    /^“Online 23 of every 24 hours” burns its budget since \d\d:\d\d UTC\. 3\d of 60 minutes of the budget are left, gone at \d\d:\d\d UTC at this rate\. What to do: http:\S+$/,
+    /^“Online 23 of every 24 hours” burns its budget since \d\d:\d\d UTC\. 3\d of 60 minutes of the budget are left, gone at \d\d:\d\d UTC at this rate\. .* What to do: http:\S+$/,
   )
   const runbook = await fetch(text?.match(/http:\S+$/)?.[0] as string)
   expect(runbook.headers.get('content-type')).toBe('text/plain; charset=utf-8')
   expect(await runbook.text()).toContain('# AvailabilityBudgetBurn')
-  await until(() => heartbeats === 1)
+  await until(() => heartbeats === 1, { timeoutMs: 30_000 })
 })
 
 test('an alert of Prometheus’ own is passed on, and one that both see is said once', async () => {
@@ -75,7 +75,7 @@ test('an alert of Prometheus’ own is passed on, and one that both see is said 
 test('after kill -9 nothing is said again', async () => {
   await slo.stop('SIGKILL')
   slo = await start()
-  await until(() => heartbeats === 2)
+  await until(() => heartbeats === 2, { timeoutMs: 30_000 })
   expect(received).toHaveLength(4)
 })
 

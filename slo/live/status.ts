@@ -1,6 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Storage } from '@tintype/lib/storage/index.ts'
 import type { Log } from '@tintype/lib/telemetry/log.ts'
+import { onChange } from '../on-change.ts'
 import { judge } from '../sli.ts'
 import type { Source } from '../source/index.ts'
 import type { View } from './view.ts'
@@ -52,14 +53,16 @@ export function startStatus(
   log: Log,
 ): { stop(): Promise<void> } {
   const stopping = new AbortController()
+  const say = onChange(why => why && log.error('status.not-written', { error: why }))
   const loop = async (): Promise<void> => {
     for (;;) {
       await delay(everyMs, undefined, { signal: stopping.signal })
       try {
         const status = await readStatus(watch, source)
         if (status) await storage.put('status.json', Buffer.from(JSON.stringify(status)))
+        say(null)
       } catch (error) {
-        log.error('status.not-written', { error: String(error) })
+        say(String(error))
       }
     }
   }

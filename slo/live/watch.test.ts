@@ -1,11 +1,13 @@
+import type { Log } from '@tintype/lib/telemetry/log.ts'
 import { expect, test } from 'vitest'
-import { temporaryFolder } from '../../test/support.ts'
+import { temporaryFolder, until } from '../../test/support.ts'
 import { openBook } from '../alerts/book.ts'
+import type { Alert } from '../alerts/notifier.ts'
 import { readObjectives } from '../objectives.ts'
 import type { Minute, Objective, Slot, Source } from '../source/index.ts'
 import { createHistory } from './history.ts'
 import { viewOf } from './view.ts'
-import { silence } from './watch.ts'
+import { silence, startWatch } from './watch.ts'
 
 const begin = 29_454_240
 const objective = readObjectives().find(({ name }) => name === 'availability') as Objective
@@ -50,6 +52,54 @@ test('while the source is away its minutes are unknown, so that what is known st
   state.away = false
   await history.refresh(begin + 108)
   expect(viewOf(objective, history.known(), begin, begin + 108).standing.bad).toBe(0)
+})
+
+test('a source that is away from the start is offline from then on, and whole once it is back', async () => {
+  const { state, fake } = source()
+  const history = createHistory(objective, fake)
+  state.away = true
+  for (let now = begin + 100; now <= begin + 107; now++)
+    await expect(history.refresh(now)).rejects.toThrow('away')
+  const blind = viewOf(objective, history.known(), begin, begin + 107)
+  expect(blind.standing).toMatchObject({ bad: 7, unknown: 7 })
+  expect(blind.firings.map(({ tier }) => tier.name)).toEqual(['page-fast'])
+  state.away = false
+  await history.refresh(begin + 108)
+  expect(viewOf(objective, history.known(), begin, begin + 108).standing).toMatchObject({ good: 108, bad: 0 })
+})
+
+test('away at a restart, it says so once, and what was told still fires', async () => {
+  const { state, fake } = source()
+  state.away = true
+  const book = openBook(`${await temporaryFolder()}/alerts.sqlite`)
+  const alert: Alert = {
+    group: 'availability',
+    name: 'page-fast',
+    severity: 'page',
+    since: 0,
+    text: 'burns',
+    diagnosis: null,
+    runbook: '',
+  }
+  book.tell('availability', { status: 'firing', severity: 'page', since: 0, at: 0, alerts: [alert] })
+  book.note('begun', begin)
+  const said: string[] = []
+  const told: (readonly Alert[])[] = []
+  const note = (event: string) => void said.push(event)
+  const watch = startWatch({
+    histories: [createHistory(objective, fake)],
+    source: fake,
+    notifier: { update: async firing => void told.push(firing) },
+    book,
+    heartbeat: null,
+    diagnosis: { look: async () => {}, found: () => null },
+    log: { error: note, info: note, warn: note } as unknown as Log,
+  })
+  await until(() => told.length > 0)
+  await watch.stop()
+  book.close()
+  expect(said).toEqual(['source.away'])
+  expect(told).toEqual([[alert]])
 })
 
 test('no evaluation for three minutes pages, and so does a watchdog that fell silent', async () => {

@@ -4,6 +4,7 @@ import type { Log } from '@tintype/lib/telemetry/log.ts'
 import type { AlertBook } from '../alerts/book.ts'
 import type { Alert, Notifier } from '../alerts/notifier.ts'
 import { alertsOf } from '../alerts/text.ts'
+import { onChange } from '../on-change.ts'
 import { startOf } from '../recorded.ts'
 import type { Minute, Source } from '../source/index.ts'
 import { type Diagnosis, inShort } from './diagnosis.ts'
@@ -17,6 +18,8 @@ const blindMs = 3 * 60_000
 /** Alertmanager repeats its Watchdog each minute (k8s and compose configure it so). */
 const watchdogMs = 5 * 60_000
 const heartbeatTimeoutMs = 5_000
+/** A verdict takes a second or two. */
+const verdictMs = 10_000
 /** The group of alerts about the monitoring itself. */
 const monitoring = 'monitoring'
 
@@ -50,32 +53,64 @@ export function startWatch(options: {
   let seenAt = Date.now()
   // Until the first evaluation, what was told still stands: a restart ends no alert.
   let own: Alert[] = book.told().flatMap(({ group, alerts }) => (group === monitoring ? [] : alerts))
-  let start: Minute | undefined
+  let begun: Minute | undefined
+  const sayAway = onChange(why => (why ? log.error('source.away', { error: why }) : log.info('source.back')))
 
   const tell = (): Promise<void> => {
     const now = Date.now()
-    return notifier.update(join([...own, ...reported(book), ...silence(now, seenAt, book)]), now)
+    const found = diagnosis.found(now)
+    const verdict = found && inShort(found, pages())
+    const ours = histories.map(({ objective }) => objective.name)
+    const promises = join([...own, ...reported(book)]).map(alert =>
+      ours.includes(alert.group) ? { ...alert, diagnosis: verdict } : alert,
+    )
+    return notifier.update([...promises, ...silence(now, seenAt, book)], now)
   }
 
   const evaluate = async (now: Minute): Promise<void> => {
-    const seen = await Promise.all(histories.map(history => refresh(history, now, log)))
-    if (seen.every(Boolean)) seenAt = Date.now()
-    start ??= await startOf(
+    const away = await refresh(now)
+    if (away === null) seenAt = Date.now()
+    sayAway(away)
+    const start = begun ?? book.noted<Minute>('begun')
+    views =
+      start === undefined || start >= now
+        ? []
+        : histories.map(({ objective, known }) => viewOf(objective, known(), start, now))
+    if (views.some(burns)) await look()
+    const firing = views.flatMap(alertsOf)
+    // What is not seen has not ended.
+    own = begun === undefined ? join([...firing, ...own]) : firing
+    await tell()
+    if (heartbeat && away === null) await beat(heartbeat, log)
+  }
+
+  /** Why the source did not answer, or null. Each history marks its own minutes, so all are asked. */
+  const refresh = async (now: Minute): Promise<string | null> => {
+    try {
+      const asked = await Promise.allSettled(histories.map(history => history.refresh(now)))
+      for (const each of asked) if (each.status === 'rejected') throw each.reason
+      begun ??= await begin()
+      return null
+    } catch (error) {
+      return describe(error)
+    }
+  }
+
+  /** When the promise began; noted for a start while the source is away: then no data is offline, too. */
+  const begin = async (): Promise<Minute | undefined> => {
+    const start = await startOf(
       source,
       histories.map(({ objective, known }) => ({ objective, slots: known().slots })),
       Math.min(...histories.map(({ known }) => known().from)),
     )
-    const begun = start
-    views =
-      begun === undefined || begun >= now
-        ? []
-        : histories.map(({ objective, known }) => viewOf(objective, known(), begun, now))
-    // Its answer comes minutes before the long window lets the alert fire, or not at all: nothing waits for it.
-    if (views.some(burns)) void diagnosis.look()
-    const found = diagnosis.found(Date.now())
-    if (views.length > 0) own = views.flatMap(view => alertsOf(view, found && inShort(found, pages())))
-    await tell()
-    if (heartbeat && seen.every(Boolean)) await beat(heartbeat, log)
+    if (start !== undefined) book.note('begun', start)
+    return start
+  }
+
+  /** A verdict belongs to the first message, which a person reads; but no page waits for one that does not come. */
+  const look = async (): Promise<void> => {
+    const stop = { signal: stopping.signal, ref: false }
+    await Promise.race([diagnosis.look(Date.now()), delay(verdictMs, undefined, stop).catch(() => {})])
   }
 
   const loop = async (): Promise<void> => {
@@ -113,16 +148,6 @@ export function startWatch(options: {
 /** Begins to burn: in the short window of a tier already as fast as it alerts on. */
 const burns = ({ burns }: View): boolean => burns.some(({ tier, short }) => short >= tier.factor)
 
-async function refresh(history: History, now: Minute, log: Log): Promise<boolean> {
-  try {
-    await history.refresh(now)
-    return true
-  } catch (error) {
-    log.error('source.away', { objective: history.objective.name, error: describe(error) })
-    return false
-  }
-}
-
 /** One of each group and name; our own text comes first and stays. */
 const join = (alerts: readonly Alert[]): Alert[] => [
   ...new Map(alerts.toReversed().map(alert => [keyOf(alert), alert])).values(),
@@ -141,6 +166,7 @@ export function silence(nowMs: number, seenAt: number, book: AlertBook): Alert[]
     severity: 'page',
     since,
     text,
+    diagnosis: null,
     runbook: `docs/runbooks/${name}.md`,
   })
   return [

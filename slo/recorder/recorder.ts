@@ -1,5 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Log } from '@tintype/lib/telemetry/log.ts'
+import { onChange } from '../on-change.ts'
 import { ExpositionError, parseExposition, type Sample } from './exposition.ts'
 import type { Writer } from './schema.ts'
 
@@ -22,22 +23,22 @@ export function startRecorder(options: {
   store: Writer
   log: Log
 }): { stop(): Promise<void> } {
-  const { targets, intervalMs, store, log } = options
+  const { intervalMs, store, log } = options
+  const targets = options.targets.map(target => ({ target, say: sayOf(log, target) }))
   const timeoutMs = Math.min(maxScrapeMs, Math.max(minScrapeMs, intervalMs))
   const stopping = new AbortController()
-  const troubles = reportChanges(log)
 
   const loop = async (): Promise<void> => {
     for (;;) {
       await delay(untilNextScrape(Date.now(), intervalMs), undefined, { signal: stopping.signal })
       const at = Date.now()
       await Promise.all(
-        targets.map(async target => {
+        targets.map(async ({ target, say }) => {
           const { samples, trouble } = await scrape(target, timeoutMs, stopping.signal)
           if (stopping.signal.aborted) return
           const { job, url } = target
           const kept = write(store, { job, instance: url.host, at, samples })
-          troubles(target, trouble ?? kept)
+          say(trouble ?? kept)
         }),
       )
       prune(store, log)
@@ -129,19 +130,10 @@ function bounded(samples: Sample[]): { samples: Sample[] | null; trouble: string
   }
 }
 
-/** Says what is wrong with a target once, when it begins, changes and ends; not every 15 s. */
-function reportChanges(log: Log): (target: Target, trouble: string | null) => void {
-  const known = new Map<Target, string>()
-  return (target, trouble) => {
-    const before = known.get(target)
-    if (trouble === (before ?? null)) return
-    const about = { job: target.job, instance: target.url.host }
-    if (trouble === null) {
-      known.delete(target)
-      log.info('scrape.recovered', about)
-    } else {
-      known.set(target, trouble)
-      log.warn('scrape.failed', { ...about, why: trouble })
-    }
-  }
-}
+/** Says what is wrong with a target, not every 15 s. */
+const sayOf = (log: Log, { job, url }: Target) =>
+  onChange(why => {
+    const about = { job, instance: url.host }
+    if (why === null) log.info('scrape.recovered', about)
+    else log.warn('scrape.failed', { ...about, why })
+  })

@@ -82,7 +82,7 @@ test('an outage is one page and one end, however many tiers burn', async () => {
     startsAt: '2026-11-22T12:00:00.000Z',
   })
   expect(received[1]?.text).toBe(
-    'Resolved: availability. It lasted 40 min. Was: availability burns Slow in convert: cpu. Runbook: https://runbooks/page-fast',
+    'Resolved: availability. It lasted 40 min. Was: availability burns Slow in convert: cpu.',
   )
 })
 

@@ -34,7 +34,7 @@ const guard: RequestHandler = (request, _response, next) => {
 /** What the page's two buttons do. It is the public port: each is for those at this machine alone. */
 export function addActions(app: Express, diagnosis: Diagnosis): void {
   app.post('/api/diagnosis', guard, async (_request, response) => {
-    await diagnosis.look()
+    await diagnosis.look(Date.now())
     response.status(204).end()
   })
   app.post('/api/detail', guard, async (_request, response) => {

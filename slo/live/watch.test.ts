@@ -5,6 +5,7 @@ import { openBook } from '../alerts/book.ts'
 import type { Alert } from '../alerts/notifier.ts'
 import { readObjectives } from '../objectives.ts'
 import type { Minute, Objective, Slot, Source } from '../source/index.ts'
+import type { Diagnosis } from './diagnosis.ts'
 import { createHistory } from './history.ts'
 import { viewOf } from './view.ts'
 import { silence, startWatch } from './watch.ts'
@@ -92,7 +93,8 @@ test('away at a restart, it says so once, and what was told still fires', async 
     notifier: { update: async firing => void told.push(firing) },
     book,
     heartbeat: null,
-    diagnosis: { look: async () => {}, found: () => null },
+    diagnosis: { look: async () => {}, found: () => null } as unknown as Diagnosis,
+    pages: () => 'http://slo',
     log: { error: note, info: note, warn: note } as unknown as Log,
   })
   await until(() => told.length > 0)

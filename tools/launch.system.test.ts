@@ -1,6 +1,8 @@
 import { execFile } from 'node:child_process'
+import { once } from 'node:events'
 import { existsSync } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
+import { request } from 'node:http'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -89,6 +91,23 @@ describe('npm start', () => {
     expect(await tintype.stop()).toBe(0)
     expect(ofFolder()).toEqual([])
     expect(existsSync(join(folder, 'endpoints.json'))).toBe(false)
+  })
+
+  test('ends everything at once at a second signal, whatever is under way', async () => {
+    const graceSeconds = 90
+    tintype = await startTintype(folder, { GRACE_SECONDS: `${graceSeconds}` })
+    remember()
+    const headers = { expect: '100-continue' }
+    const upload = request(`${tintype.address}/photos`, { method: 'POST', headers }).on('error', () => {})
+    upload.flushHeaders()
+    await once(upload, 'continue') // under way: the first signal waits for it
+    process.kill(tintype.pid, 'SIGINT')
+    await until(() => !existsSync(join(folder, 'endpoints.json')), { what: 'the begin of the stop' })
+    const second = Date.now()
+    expect(await tintype.stop('SIGINT')).toBe(1)
+    await until(() => ofFolder().length === 0, { what: 'the end of all services' })
+    expect(Date.now() - second).toBeLessThan(graceSeconds * 500)
+    upload.destroy()
   })
 
   test('takes its services with it when it is killed', async () => {

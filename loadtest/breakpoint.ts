@@ -56,6 +56,8 @@ export async function runBreakpoint(options: BreakpointOptions): Promise<number>
 /** A service with so many slots in a folder of its own, which is removed afterwards. */
 async function measureOwn(options: BreakpointOptions, slots: number): Promise<Measured> {
   process.stderr.write(`a service of its own with ${slots} slot${slots === 1 ? '' : 's'}\n`)
+  // Ctrl-C ends k6 and the service as well; what they throw ends this too, and the folder goes.
+  process.once('SIGINT', () => {})
   const dataDir = join(options.folder, `data-${slots}`)
   const service = await startService(dataDir, { CONVERTER_SLOTS: String(slots) })
   try {
@@ -93,7 +95,8 @@ async function search(options: BreakpointOptions, target: Target): Promise<Capac
     })
     clearTimeout(timer)
     const verdict = judge(result, seconds, options.objectives.keptTarget)
-    process.stderr.write(`${rate}/s: ${verdict.holds === 'yes' ? 'holds' : verdict.why}\n`)
+    const said = verdict.holds === 'yes' ? 'holds' : verdict.why
+    process.stderr.write(`${nth === 1 ? 'warm-up, ' : ''}${rate}/s: ${said}\n`)
     return { ...verdict, rate, seconds, result, used: (await end()) as Used }
   }
   await measure(warmUp.rate, warmUp.seconds)

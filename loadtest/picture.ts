@@ -44,7 +44,7 @@ export function capacitySvg({ steps, knee, saturated }: Capacity): string {
   const x = (rate: number) => Math.round(size.left + (rate / highest) * (plotRight - size.left))
   const scale = (panel: typeof top) => (share: number) =>
     Math.round(panel.to - Math.min(1, share) * (panel.to - panel.from))
-  const first = saturated ? `${resourceNames[saturated.resource]} gives out first` : ''
+  const first = saturated ? `${resourceNames[saturated.resource]} gives out first.` : ''
   const ticks = Array.from(
     { length: Math.floor(highest / tickStep(highest)) + 1 },
     (_, i) => i * tickStep(highest),
@@ -63,7 +63,7 @@ export function capacitySvg({ steps, knee, saturated }: Capacity): string {
 <title>${knee.low} photos a second; ${first}</title><style>${style}</style>
 <rect width="${size.width}" height="${size.height}" fill="var(--paper)"/>
 <text class="title" x="${size.left}" y="54">${knee.low} photos a second</text>
-<text x="${size.left}" y="82">is the highest rate at which both promises held. ${first}.</text>
+<text x="${size.left}" y="82">is the highest rate at which both promises held. ${first}</text>
 <text class="late mid" x="${x(knee.low)}" y="${top.from - 10}">promises stop holding: ${kneeText}</text>
 ${[...axes(top), band(top), ...curves(ordered, saturated?.resource, x, scale(top), plotRight + 12)].join('\n')}
 <text class="soft mid" x="${(size.left + plotRight) / 2}" y="${top.to + 44}">photos a second</text>

@@ -167,8 +167,9 @@ function sizing(
   { knee, steps }: Capacity,
   left: NonNullable<Measured['left']>,
 ): string[] {
-  const generator = steps.findLast(({ rate: at }) => at === knee.low)?.used.cpuBy.generator ?? 0
-  const perCore = knee.low / machine.cores / (1 - generator)
+  const cpuBy = steps.findLast(({ rate: at }) => at === knee.low)?.used.cpuBy
+  const elsewhere = cpuBy ? cpuBy.generator + cpuBy.others : 0
+  const perCore = knee.low / machine.cores / (1 - elsewhere)
   return [
     '',
     '## Sizing',

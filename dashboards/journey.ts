@@ -79,7 +79,7 @@ export const journey: DashboardSpec = {
           min: 0,
           queries: [
             {
-              expr: `(${perStage('$__rate_interval')}) / (${perStage('$__rate_interval', ' offset $ago')})`,
+              expr: `sort_desc((${perStage('$__rate_interval')}) / (${perStage('$__rate_interval', ' offset $ago')}))`,
               legend: '{{stage}}',
             },
           ],

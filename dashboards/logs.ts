@@ -86,9 +86,12 @@ export const logs: DashboardSpec = {
           'eps',
           [{ expr: by('tintype_log_entries_total'), legend: '{{stream}}' }],
         ),
-        lines('How many bytes arrive?', 'What the journal grows by, by the process that wrote it.', 'Bps', [
-          { expr: by('tintype_log_bytes_total'), legend: '{{stream}}' },
-        ]),
+        lines(
+          'How many bytes arrive?',
+          'What the journal grows by, by the process that wrote it.',
+          'binBps',
+          [{ expr: by('tintype_log_bytes_total'), legend: '{{stream}}' }],
+        ),
         lines(
           'How large is an entry?',
           'Mean bytes of an entry. A jump is a payload that somebody made larger.',

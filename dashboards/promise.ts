@@ -66,7 +66,8 @@ const burns = (objective: Objective, more: string): PanelSpec =>
     title: `Which alert is near: ${objective.displayName.toLowerCase()}?`,
     description:
       `How fast the budget goes, as a part of the speed at which each alert fires: at 100 % it fires.${more} ` +
-      `What to do then: ${objective.runbook}.`,
+      'What to do then: the runbook, by the link above.',
+    links: [{ title: 'Runbook', url: `$promises/${objective.runbook}` }],
     unit: 'percentunit',
     min: 0,
     softMax: 1.2,
@@ -133,23 +134,23 @@ export const promise: DashboardSpec = {
         }),
         stat({
           title: 'That will do for',
-          description: 'Minutes until each budget is gone if the last hour goes on like this.',
-          unit: 'suffix: min',
+          description: 'Until each budget is gone, if the last hour goes on like this.',
+          unit: 's',
           decimals: 0,
           nothing: 'nothing is lost',
           queries: [availability, latency].map(objective => ({
-            expr: lasts(objective),
+            expr: `60 * ${lasts(objective)}`,
             legend: objective.name,
           })),
           thresholds: [
-            { above: 60, means: 'late' },
-            { above: 24 * 60, means: 'good' },
+            { above: 3600, means: 'late' },
+            { above: 24 * 3600, means: 'good' },
           ],
         }),
         stat({
           title: 'Alerts firing',
           description:
-            'Alerts of the promises that fire now; the strip below names them. What to do stands in docs/runbooks.',
+            'Alerts of the promises that fire now; the strip below names them. What to do stands in the runbooks, by the links of the panels below.',
           unit: 'none',
           queries: [{ expr: `count(ALERTS{alertstate="firing", ${target}}) or vector(0)`, legend: 'firing' }],
           values: { 0: { text: 'none', means: 'good' } },

@@ -34,7 +34,7 @@ const expected: Record<string, { label: string; values: string[] }> = {
   'How many requests?': { label: 'http_route', values: ['/photos', '/photos/:id/thumbnail'] },
   'What became of conversions?': { label: 'outcome', values: ['ok', 'undecodable', 'timeout'] },
   'How fast is the storage?': { label: 'operation', values: ['put', 'get'] },
-  'How much CPU does each process use?': { label: 'job', values: ['web', 'converter', 'logs', 'slo'] },
+  'How much CPU?': { label: 'job', values: ['web', 'converter', 'logs', 'slo'] },
   'How many entries arrive?': { label: 'stream', values: ['web.0', 'converter.0'] },
   'How are shippers answered?': { label: 'http_response_status_code', values: ['200'] },
   'The day': { label: 'tier', values: ['page-fast'] },

@@ -1,4 +1,12 @@
+import { toNumber } from '../slo/fraction.ts'
+import { readObjectives } from '../slo/objectives.ts'
 import { type DashboardSpec, type PanelSpec, target } from './spec.ts'
+
+const inTime = Math.max(
+  ...readObjectives()
+    .filter(({ name }) => name === 'latency')
+    .map(({ target }) => toNumber(target)),
+)
 
 /** Adds the version of the process that a series comes from. */
 const ofVersion = `* on (job, instance) group_left (version) tintype_build_info{${target}, version=~"$version"}`
@@ -42,17 +50,17 @@ export const release: DashboardSpec = {
         ),
         panel(
           'Are promises kept by each version?',
-          'Kept of kept and broken, by the version that settled the photo.',
+          'Kept of kept and broken, by the version that settled the photo. The line is the objective.',
           'percentunit',
           `${rate(`tintype_promises_total{outcome="kept", ${target}}`)} / ${rate(`tintype_promises_total{outcome=~"kept|broken", ${target}}`)}`,
-          { max: 1 },
+          { max: 1, thresholds: [{ above: inTime, means: 'good' }] },
         ),
         panel(
-          'Does each version answer without errors?',
-          'Share of answers with a status of 500 and above.',
+          'How many answers are errors?',
+          'Share of each version’s answers with a status of 500 and above.',
           'percentunit',
           `(${rate(`http_server_request_duration_seconds_count{http_response_status_code=~"5..", ${target}}`)} or 0 * ${rate(`http_server_request_duration_seconds_count{${target}}`)}) / ${rate(`http_server_request_duration_seconds_count{${target}}`)}`,
-          { max: 1 },
+          { softMax: 0.05 },
         ),
         panel(
           'How long does each version take?',
@@ -61,16 +69,16 @@ export const release: DashboardSpec = {
           `${rate(`tintype_photo_seconds_sum{${target}}`)} / ${rate(`tintype_photo_seconds_count{${target}}`)}`,
         ),
         panel(
-          'What CPU does each version use?',
-          'Cores, all processes of a version together.',
-          'short',
-          rate(`process_cpu_seconds_total{${target}}`),
+          'What CPU does a conversion cost?',
+          'Seconds of a core for each attempt: comparable, however little traffic a canary gets.',
+          's',
+          `${rate(`tintype_conversion_cpu_seconds_total{${target}}`)} / ${rate(`tintype_conversions_total{${target}}`)}`,
         ),
         panel(
-          'What memory does each version use?',
-          'Resident set, all processes of a version together.',
+          'What memory does a process take?',
+          'Resident set, the mean of a version’s processes; the variable Job takes them apart.',
           'bytes',
-          `sum by (version) (process_resident_memory_bytes{${target}} ${ofVersion})`,
+          `avg by (version) (process_resident_memory_bytes{${target}} ${ofVersion})`,
         ),
       ],
     },

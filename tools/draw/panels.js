@@ -1,6 +1,6 @@
 // Runs in the browser, bundled by tools/draw-dashboards.ts: Grafana's own components, given dashboards and answers.
 import { createTheme, dateTime, FieldType, getDisplayProcessor, toDataFrame } from '@grafana/data'
-import { BigValue, PanelChrome, ThemeContext, TimeSeries } from '@grafana/ui'
+import { BarGauge, BigValue, PanelChrome, ThemeContext, TimeSeries } from '@grafana/ui'
 import { createElement as h } from 'react'
 import { createRoot } from 'react-dom/client'
 
@@ -106,7 +106,31 @@ const inside = {
         )
       }),
     ),
-  bargauge: (panel, width, height) => inside.stat(panel, width, height),
+  bargauge(panel, width, height) {
+    const field = {
+      type: FieldType.number,
+      config: { ...panel.fieldConfig.defaults, color: { mode: 'thresholds' } },
+    }
+    const display = getDisplayProcessor({ field, theme })
+    const all = answers[panel.id] ?? []
+    const most = Math.max(...all.map(({ values }) => Number(values.at(-1)[1])))
+    return all.map(({ name, values }) =>
+      h(BarGauge, {
+        key: name,
+        value: { ...display(Number(values.at(-1)[1])), title: name },
+        display,
+        field: { ...field.config, min: 0, max: most },
+        width,
+        height: height / all.length - gapPx,
+        theme,
+        orientation: 'horizontal',
+        displayMode: 'basic',
+        itemSpacing: gapPx,
+        showUnfilled: true,
+        text: { titleSize: 14, valueSize: 16 },
+      }),
+    )
+  },
 }
 
 const panels = dashboard.panels.map(panel => {

@@ -30,7 +30,7 @@ describe.skipIf(!process.env.TEST_FULL)('with npm run test:full', () => {
         '4Gi',
         'must be less than or equal',
       ],
-      ['Deployment', 'spec.template.spec.containers.0.volumeMounts.0.name', 'dat', 'not found'],
+      ['Deployment', 'spec.template.spec.containers.0.volumeMounts.0.name', 'dat', 'Not found'],
       ['Deployment', 'spec.template.spec.securityContext.runAsNonRoot', false, 'violates PodSecurity'],
       ['Service', 'spec.ports.0.port', 80_000, 'must be between 1 and 65535'],
       ['ServiceMonitor', 'spec.endpoints.0.intervall', '15s', 'field not declared in schema'],

@@ -112,14 +112,20 @@ const inside = {
       config: { ...panel.fieldConfig.defaults, color: { mode: 'thresholds' } },
     }
     const display = getDisplayProcessor({ field, theme })
-    const all = answers[panel.id] ?? []
-    const most = Math.max(...all.map(({ values }) => Number(values.at(-1)[1])))
-    return all.map(({ name, values }) =>
+    const last = ({ values }) => Number(values.at(-1)[1])
+    const all = (answers[panel.id] ?? []).toSorted((a, b) => last(b) - last(a))
+    // The widths of the longest: else each bar would have a scale of its own.
+    const alignmentFactors = {
+      title: all.map(({ name }) => name).sort((a, b) => b.length - a.length)[0],
+      text: '1000%',
+    }
+    return all.map(each =>
       h(BarGauge, {
-        key: name,
-        value: { ...display(Number(values.at(-1)[1])), title: name },
+        key: each.name,
+        value: { ...display(last(each)), title: each.name },
+        alignmentFactors,
         display,
-        field: { ...field.config, min: 0, max: most },
+        field: { ...field.config, min: 0, max: last(all[0]) },
         width,
         height: height / all.length - gapPx,
         theme,

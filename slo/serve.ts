@@ -8,7 +8,7 @@ import { logVariables, openLog } from '@tintype/lib/telemetry/log.ts'
 import { createMetrics } from '@tintype/lib/telemetry/metrics.ts'
 import { pick } from '@tintype/lib/variables.ts'
 import { version } from '@tintype/lib/version.ts'
-import { openBook } from './alerts/book.ts'
+import { bookFile, openBook } from './alerts/book.ts'
 import { createNotifier } from './alerts/notifier.ts'
 import { createAdmin } from './live/admin.ts'
 import { createSloApp } from './live/app.ts'
@@ -65,7 +65,7 @@ export async function serve(environment: NodeJS.ProcessEnv): Promise<Running> {
     observe: observeStorage(metrics),
   })
 
-  const book = openBook(`${dataDir}/slo/alerts.sqlite`)
+  const book = openBook(bookFile(dataDir))
   let pages = config.SLO_URL?.href ?? reach(config.HOST, config.SLO_PORT)
   const notifier = createNotifier({ book, webhook: config.ALERT_WEBHOOK_URL, pages: () => pages, log })
   const histories = objectives.map(objective => createHistory(objective, source))

@@ -1,4 +1,4 @@
-import { mkdirSync } from 'node:fs'
+import { existsSync, mkdirSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import type { Alert } from './notifier.ts'
@@ -31,6 +31,21 @@ export type AlertBook = {
   note(name: string, value: unknown): void
   noted<T>(name: string): T | undefined
   close(): void
+}
+
+/** Where the book of a DATA_DIR is. */
+export const bookFile = (dataDir: string): string => `${dataDir}/slo/alerts.sqlite`
+
+/** When the first of the alerts began of which a person was told, epoch milliseconds; null when none fires. */
+export function noticed(file: string): number | null {
+  if (!existsSync(file)) return null
+  const db = new DatabaseSync(file, { readOnly: true })
+  try {
+    const told = db.prepare('SELECT state FROM told').all() as { state: string }[]
+    return told.length === 0 ? null : Math.min(...told.map(({ state }) => (JSON.parse(state) as Told).since))
+  } finally {
+    db.close()
+  }
 }
 
 /** Opens the book; durable when a call returns. */

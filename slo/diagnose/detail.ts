@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs'
 import type { Diagnosed } from './stages.ts'
 
 /** Which services spend a stage's time. */
-const servicesOf: Record<Diagnosed, readonly string[]> = {
+export const servicesOf: Record<Diagnosed, readonly string[]> = {
   receive: ['web'],
   wait: ['web', 'converter'],
   convert: ['converter'],

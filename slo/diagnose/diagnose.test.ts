@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { diagnose } from './diagnose.ts'
+import { incidentNote } from './note.ts'
 import { simulate } from './simulated.ts'
 import type { World } from './world.ts'
 
@@ -155,6 +156,55 @@ test('of two slow things the larger is named and the other mentioned', () => {
     cause: 'delivery',
     also: 'store',
   })
+})
+
+test('without an earlier time only what threatens the promise is slow', () => {
+  const verdict = verdictOf(() => ({ claims: false }), { before: 5, during: 25 })
+  expect(verdict).toMatchObject({ verdict: 'wait', cause: 'queue-stalled' })
+  expect(verdict.remarks).toContain('there is next to no earlier time to compare with')
+})
+
+test('a morning’s first people are not slow beside a night of the probe’s small photo', () => {
+  const night = simulate({ before: 240, during: 30 }, stepMs, world => ({ ...world, photosASecond: 8 }), {
+    photosASecond: 1 / 15,
+    pixels: 3072,
+  })
+  expect(diagnose(night, 270_000, stepMs)).toMatchObject({ verdict: 'healthy' })
+})
+
+test('promises that break while no stage grows are unknown, not healthy', () => {
+  const broken = { name: 'tintype_promises_total', labels: { job: 'web', outcome: 'broken' } }
+  const points = [0, 100, 265].map(seconds => ({ at: seconds * 1000, value: seconds > 200 ? 3 : 0 }))
+  const series = [...simulate({ before: 240, during: 30 }, stepMs, () => ({})), { ...broken, points }]
+  expect(diagnose(series, 270_000, stepMs)).toMatchObject({
+    verdict: 'unknown',
+    remarks: ['promises break, but no stage’s time grew'],
+  })
+})
+
+test('each stage says what data it had and what it lacked', () => {
+  const { stages } = verdictOf(() => ({ converterUp: false }))
+  const convert = stages.find(({ stage }) => stage === 'convert')
+  expect(convert?.lacked).toContain('tintype_slot_oldest_seconds')
+  expect(stages.find(({ stage }) => stage === 'receive')).toMatchObject({ lacked: [] })
+})
+
+test('an incident’s note has what to check, whom to ask and what to add', () => {
+  const verdict = verdictOf(({ put }) => ({ put: { ...put, converter: 0.5 } }))
+  const note = incidentNote({
+    verdict,
+    examples: [],
+    atMs: 270_000,
+    promises: ['Latency: 5 of 9 broken photos left, 4 used'],
+    noticedMs: 260_000,
+    told: [{ what: 'storage.called put seconds', mean: 0.5, times: 30 }],
+  })
+  expect(note).toContain('because of disk-latency')
+  expect(note).toContain('00:04:20 UTC: noticed')
+  expect(note).toContain('sum(rate(tintype_storage_seconds_sum{operation="put",job="converter"}[12s]))')
+  expect(note).toContain('whoever runs the disks')
+  expect(note).toMatch(/an alert on .* half-way/)
+  expect(note).toContain('storage.called put seconds 0.500 (30 times)')
 })
 
 test('metrics that are away are unknown, not healthy', () => {

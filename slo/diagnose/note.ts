@@ -2,6 +2,8 @@ import type { Objective } from '../source/index.ts'
 import type { Standing } from '../standing.ts'
 import type { Evidence, Verdict } from './diagnose.ts'
 import type { Example } from './examples.ts'
+import type { Cause } from './resources/resource.ts'
+import type { Told } from './told.ts'
 
 export type Incident = {
   verdict: Verdict
@@ -9,7 +11,25 @@ export type Incident = {
   atMs: number
   /** What the promises say: a line each, from the report. */
   promises: readonly string[]
+  /** When the first alert that fires began; null when none does. */
+  noticedMs?: number | null
+  /** What raised detail added. */
+  told?: readonly Told[]
 }
+
+/** Who answers for what. */
+const answering: [string, readonly Cause[]][] = [
+  ['whoever runs the machines: who else is on them, their clocks', ['cpu', 'clock-skew']],
+  ['whoever runs the disks', ['disk-latency', 'disk-full', 'file-count']],
+  ['whoever runs network, names and certificates', ['network', 'dns', 'tls']],
+  [
+    'whoever made the last release',
+    ['release', 'event-loop', 'memory', 'descriptors', 'session', 'delivery'],
+  ],
+  ['whoever runs the service: queue and converters', ['queue-stalled', 'no-workers', 'dependency-away']],
+  ['whoever knows the person whose photos they are', ['poison', 'hung-slot', 'big-inputs', 'slow-client']],
+  ['whoever plans capacity, and whoever brought the traffic', ['traffic']],
+]
 
 const clock = (iso: string): string => `${iso.slice(0, 19).replace('T', ' ')} UTC`
 const number = (value: number | null): string =>
@@ -18,23 +38,27 @@ const number = (value: number | null): string =>
 /** What is left of a promise's budget. */
 export function promiseLine({ displayName, method }: Objective, { budget, budgetLeft }: Standing): string {
   const unit = method === 'Timeslices' ? 'minutes' : 'broken photos'
-  return `${displayName}: ${Math.max(0, Math.floor(budgetLeft))} of ${Math.floor(budget)} ${unit} left`
+  const [all, left] = [Math.floor(budget), Math.max(0, Math.floor(budgetLeft))]
+  return `${displayName}: ${left} of ${all} ${unit} left, ${all - left} used`
 }
 
 /** The verdict in one sentence. */
-export function sentence({ verdict, cause, confidence, also }: Verdict): string {
+export function sentence({ verdict, cause, confidence, also, remarks }: Verdict): string {
   if (verdict === 'healthy')
     return cause === null
       ? 'Healthy: no stage takes longer than it did.'
       : `Photos are not slow, but: ${cause}.`
-  if (verdict === 'unknown') return 'Unknown: there is not enough data to say.'
+  if (verdict === 'unknown') return `Unknown: there is not enough data to say (${remarks.join('; ')}).`
   const named = cause === null ? 'for a reason that no metric explains' : `because of ${cause}`
-  const second = also ? ` Also slower: ${also.stage} (${Math.round(also.share * 100)} % of the growth).` : ''
+  const second = also
+    ? ` Also slower: ${also.stage}${also.cause ? `, because of ${also.cause}` : ''} (${Math.round(also.share * 100)} % of the growth).`
+    : ''
   return `Slow in ${verdict}, ${named} (confidence ${Math.round(confidence * 100)} %).${second}`
 }
 
 /** An incident as Markdown that a second person can join without asking the first. */
-export function incidentNote({ verdict: found, examples, atMs, promises }: Incident): string {
+export function incidentNote(incident: Incident): string {
+  const { verdict: found, examples, atMs, promises, noticedMs = null, told = [] } = incident
   const at = clock(new Date(atMs).toISOString())
   const lines = [
     `# Incident, seen ${at}`,
@@ -43,6 +67,9 @@ export function incidentNote({ verdict: found, examples, atMs, promises }: Incid
     '',
     '## Timeline',
     `- ${found.since ? `${clock(found.since)}: ${found.verdict} left its baseline` : 'when it began is not known'}`,
+    noticedMs === null
+      ? '- no alert fires: a person noticed, or nobody yet'
+      : `- ${clock(new Date(noticedMs).toISOString())}: noticed, the first alert`,
     `- ${at}: this note`,
     '- …: what was done, by whom, what it changed',
     '',
@@ -54,12 +81,18 @@ export function incidentNote({ verdict: found, examples, atMs, promises }: Incid
     '|---|---|---|---|',
     ...found.evidence.map(row),
     '',
-    '| stage | before (s) | now (s) | of the growth |',
-    '|---|---|---|---|',
+    'To check it: each in PromQL, at the time of this note; with `offset`, before.',
+    ...found.evidence.map(({ query }) => `- \`${query}\``),
+    '',
+    '| stage | before (s) | now (s) | of the growth | had no data |',
+    '|---|---|---|---|---|',
     ...found.stages.map(
-      ({ stage, baseline, now, share }) =>
-        `| ${stage} | ${number(baseline)} | ${number(now)} | ${Math.round(share * 100)} % |`,
+      ({ stage, baseline, now, share, lacked }) =>
+        `| ${stage} | ${number(baseline)} | ${number(now)} | ${Math.round(share * 100)} % | ${lacked.map(code).join(', ')} |`,
     ),
+    ...(told.length > 0
+      ? ['', 'Raised detail says (means):', ...told.map(each => `- ${toldLine(each)}`)]
+      : []),
     '',
     '## Do first',
     found.lever ??
@@ -73,19 +106,35 @@ export function incidentNote({ verdict: found, examples, atMs, promises }: Incid
     ...(examples.length === 0 ? ['- no example trace was found'] : []),
     '',
     '## Who else needs to know',
-    '- whoever answers for the resource named above; whoever is on call next',
+    `- ${answering.find(([, causes]) => causes.some(cause => cause === found.cause))?.[0] ?? 'whoever knows the stage best: no resource was named'}`,
+    '- whoever is on call next',
     '',
     '## So that it is known at once next time',
-    '- what did we look for and not find? Add that metric, panel or alert.',
+    ...toAdd(found).map(line => `- ${line}`),
   ]
   return `${lines.join('\n')}\n`
 }
 
+/** What would have said it at once. */
+function toAdd({ cause, evidence: [best], verdict, stages }: Verdict): string[] {
+  const lacked = stages.find(({ stage }) => stage === verdict)?.lacked ?? []
+  const between = best && (best.now + (best.baseline ?? 0)) / 2
+  return [
+    ...(cause && best
+      ? [`an alert on \`${best.query}\` beyond ${number(between ?? null)}, half-way from what is usual`]
+      : ['a metric for what took the time: none that is read left its baseline']),
+    ...(lacked.length > 0 ? [`data for ${lacked.map(code).join(', ')}, which had none`] : []),
+  ]
+}
+
+const code = (metric: string): string => `\`${metric.replaceAll('|', '\\|')}\``
+const toldLine = ({ what, mean, times }: Told): string => `${what} ${number(mean)} (${times} times)`
+
 const row = ({ metric, baseline, now, explains }: Evidence): string =>
-  `| \`${metric.replaceAll('|', '\\|')}\` | ${number(baseline)} | ${number(now)} | ${Math.round(explains * 100)} % |`
+  `| ${code(metric)} | ${number(baseline)} | ${number(now)} | ${Math.round(explains * 100)} % |`
 
 /** For the terminal: the sentence, the stages as bars, the evidence, what to do. */
-export function terminal({ verdict: found, examples }: Incident): string {
+export function terminal({ verdict: found, examples, told = [] }: Incident): string {
   const longest = Math.max(...found.stages.map(({ now }) => now ?? 0), 0.001)
   const bar = (seconds: number | null) =>
     '█'.repeat(Math.round(((seconds ?? 0) / longest) * 30)).padEnd(30, '·')
@@ -102,6 +151,14 @@ export function terminal({ verdict: found, examples }: Incident): string {
       ({ cause, metric, baseline, now, explains }) =>
         `${cause.padEnd(15)} explains ${Math.round(explains * 100)} %: ${metric} ${number(baseline)} → ${number(now)}`,
     ),
+    ...found.evidence.slice(0, 1).map(({ query }) => `check: ${query}`),
+    ...told.map(each => `detail: ${toldLine(each)}`),
+    ...found.stages
+      .filter(({ lacked }) => lacked.length > 0)
+      .map(
+        ({ stage, had, lacked }) =>
+          `${stage}: ${had.length} of ${had.length + lacked.length} metrics had data; no data: ${lacked.join(', ')}`,
+      ),
     ...(found.lever ? ['', `do: ${found.lever}`] : []),
     ...examples.map(
       ({ session, seconds, photo }) =>

@@ -41,9 +41,10 @@ export function simulate(
   { before, during }: { before: number; during: number },
   stepMs: number,
   incident: (world: World) => Partial<World>,
+  usual: Partial<World> = {},
 ): Series[] {
   const book = openBook(stepMs)
-  const world = calm()
+  const world = { ...calm(), ...usual }
   const seconds = stepMs / 1000
   let [queued, oldest] = [0, 0]
   for (let at = book.next(); at <= (before + during) * 1000; at = book.next()) {

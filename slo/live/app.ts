@@ -4,6 +4,7 @@ import { openPages } from '@tintype/lib/page/pages.ts'
 import type { Log } from '@tintype/lib/telemetry/log.ts'
 import type { Metrics } from '@tintype/lib/telemetry/metrics.ts'
 import type { Express } from 'express'
+import { bookFile, noticed } from '../alerts/book.ts'
 import { incidentNote, promiseLine } from '../diagnose/note.ts'
 import type { State } from '../page/api.ts'
 import { maxPlannedMinutes, readPlanned } from '../planned.ts'
@@ -65,7 +66,7 @@ export function createSloApp(options: {
     response
       .set('Cache-Control', 'no-store')
       .type('text')
-      .send(incidentNote({ ...found, atMs: found.at, promises }))
+      .send(incidentNote({ ...found, atMs: found.at, promises, noticedMs: noticed(bookFile(dataDir)) }))
   })
   app.get('/api/stages', (request, response) => {
     const hours = Number(request.query.hours ?? 3)

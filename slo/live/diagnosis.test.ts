@@ -19,7 +19,9 @@ test('a diagnosis is made beside everything else, and is forgotten when it is no
   expect(diagnosis.found(Date.now())).toBeNull()
   await looking
   const found = diagnosis.found(Date.now()) as Found
-  expect(inShort(found, 'http://slo')).toBe('Unknown: there is not enough data to say. Note: http://slo/note')
+  expect(inShort(found, 'http://slo')).toBe(
+    'Unknown: there is not enough data to say (there is no earlier time to compare with; nothing was measured; no stage has data). Note: http://slo/note',
+  )
   expect(diagnosis.found(Date.now() + 10 * 60_000)).toBeNull()
   expect(diagnosis.last()).toBe(found)
 })

@@ -1,9 +1,11 @@
+import { bookFile, noticed } from '../alerts/book.ts'
 import { type Context, openSource, readOptions, status, time, type Verb } from '../cli.ts'
 import { adminPorts, raiseDetail } from '../diagnose/detail.ts'
 import { examplesOf } from '../diagnose/examples.ts'
 import { type Incident, incidentNote, promiseLine, terminal } from '../diagnose/note.ts'
 import { diagnoseAt } from '../diagnose/read.ts'
 import { diagnosed } from '../diagnose/stages.ts'
+import { toldOf } from '../diagnose/told.ts'
 import { readObjectives } from '../objectives.ts'
 import { readRecorded } from '../recorded.ts'
 import { standing } from '../standing.ts'
@@ -46,6 +48,8 @@ async function run(args: string[], context: Context): Promise<number> {
       examples,
       atMs,
       promises: given.note ? await promises(context, given, atMs) : [],
+      noticedMs: noticed(bookFile(dataDir)),
+      told: stage ? await toldOf(dataDir, stage, since, atMs) : [],
     }
     print(given.note ? incidentNote(incident) : terminal(incident))
   }

@@ -1,0 +1,38 @@
+import { existsSync, readdirSync } from 'node:fs'
+import { join } from 'node:path'
+import { linesWith } from '../witness/lines.ts'
+import { servicesOf } from './detail.ts'
+import type { Diagnosed } from './stages.ts'
+
+/** What services told of a stage while their detail was raised: a number they give again and again, and its mean. */
+export type Told = { what: string; mean: number; times: number }
+
+type Entry = { id: string; timestamp: string; payload: Record<string, unknown> }
+
+/** The numbers in the log's debug entries of a stage's services, the largest first; none while nobody raised detail. */
+export async function toldOf(
+  dataDir: string,
+  stage: Diagnosed,
+  sinceMs: number,
+  toMs: number,
+): Promise<Told[]> {
+  const sums = new Map<string, { sum: number; times: number }>()
+  const folder = join(dataDir, 'logs/streams', new Date(toMs).toISOString().slice(0, 10))
+  const names = existsSync(folder) ? readdirSync(folder) : []
+  const own = names.filter(name => servicesOf[stage].some(service => name.startsWith(`${service}.`)))
+  for (const name of own)
+    for await (const line of linesWith(join(folder, name), '"level":"debug"')) {
+      const { timestamp, payload } = JSON.parse(line) as Entry
+      const at = Date.parse(timestamp)
+      if (at < sinceMs || at > toMs) continue
+      const head = [payload.event, payload.operation].filter(Boolean).join(' ')
+      for (const [key, value] of Object.entries(payload)) {
+        if (typeof value !== 'number') continue
+        const { sum = 0, times = 0 } = sums.get(`${head} ${key}`) ?? {}
+        sums.set(`${head} ${key}`, { sum: sum + value, times: times + 1 })
+      }
+    }
+  return [...sums]
+    .map(([what, { sum, times }]) => ({ what, mean: sum / times, times }))
+    .sort((a, b) => b.mean - a.mean)
+}

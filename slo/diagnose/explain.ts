@@ -32,7 +32,7 @@ export function dataOf(stage: Diagnosed, now: View, before: readonly View[]) {
     ...resources.filter(each => each.stage === stage).map(each => signalOf(each, before)),
   ]
   const names = (has: boolean) => [
-    ...new Set(all.filter(({ value }) => (value(now) !== null) === has).map(({ metric }) => metric)),
+    ...new Set(all.filter(({ seen }) => seen(now) === has).map(({ metric }) => metric)),
   ]
   return { had: names(true), lacked: names(false) }
 }

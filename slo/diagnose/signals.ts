@@ -12,7 +12,15 @@ export type Signal = {
   reads: readonly string[]
   /** Null when there was no data, which is not zero. */
   value(view: View): number | null
+  /** Whether there were samples at all: a mean of nothing has no value, and lacks nothing. */
+  seen(view: View): boolean
 }
+
+/** Of one metric. */
+const read = (signal: Omit<Signal, 'seen'>): Signal => ({
+  ...signal,
+  seen: view => signal.value(view) !== null,
+})
 
 const selector = (name: string, labels: Labels): string => {
   const matchers = Object.entries(labels).map(([label, value]) =>
@@ -22,28 +30,31 @@ const selector = (name: string, labels: Labels): string => {
 }
 
 /** Mean over time of a gauge's largest series. */
-export const gauge = (name: string, labels: Labels = {}): Signal => ({
-  metric: selector(name, labels),
-  query: `max(avg_over_time(${selector(name, labels)}[$w]))`,
-  reads: [name],
-  value: view => view.gauge(name, labels),
-})
+export const gauge = (name: string, labels: Labels = {}): Signal =>
+  read({
+    metric: selector(name, labels),
+    query: `max(avg_over_time(${selector(name, labels)}[$w]))`,
+    reads: [name],
+    value: view => view.gauge(name, labels),
+  })
 
 /** The same, over all series together. */
-export const total = (name: string, labels: Labels = {}): Signal => ({
-  metric: selector(name, labels),
-  query: `sum(avg_over_time(${selector(name, labels)}[$w]))`,
-  reads: [name],
-  value: view => view.total(name, labels),
-})
+export const total = (name: string, labels: Labels = {}): Signal =>
+  read({
+    metric: selector(name, labels),
+    query: `sum(avg_over_time(${selector(name, labels)}[$w]))`,
+    reads: [name],
+    value: view => view.total(name, labels),
+  })
 
 /** Growth of counters a second. */
-export const rate = (name: string, labels: Labels = {}): Signal => ({
-  metric: selector(name, labels),
-  query: `sum(rate(${selector(name, labels)}[$w]))`,
-  reads: [name],
-  value: view => view.rate(name, labels),
-})
+export const rate = (name: string, labels: Labels = {}): Signal =>
+  read({
+    metric: selector(name, labels),
+    query: `sum(rate(${selector(name, labels)}[$w]))`,
+    reads: [name],
+    value: view => view.rate(name, labels),
+  })
 
 /** Mean of what a histogram observed. */
 export const mean = (name: string, labels: Labels = {}): Signal => ({
@@ -52,12 +63,13 @@ export const mean = (name: string, labels: Labels = {}): Signal => ({
 })
 
 /** How far a clock is ahead of whoever scraped it. */
-export const ahead = (name: string, labels: Labels): Signal => ({
-  metric: selector(name, labels),
-  query: `max(avg_over_time((${selector(name, labels)} - timestamp(${selector(name, labels)}))[$w:]))`,
-  reads: [name],
-  value: view => view.ahead(name, labels),
-})
+export const ahead = (name: string, labels: Labels): Signal =>
+  read({
+    metric: selector(name, labels),
+    query: `max(avg_over_time((${selector(name, labels)} - timestamp(${selector(name, labels)}))[$w:]))`,
+    reads: [name],
+    value: view => view.ahead(name, labels),
+  })
 
 /** A number from others; null when the first has no data, the rest count as 0 without. */
 export function combine(
@@ -70,6 +82,7 @@ export function combine(
     metric: first.metric,
     query: query(...all.map(each => each.query)),
     reads: all.flatMap(({ reads }) => reads),
+    seen: first.seen,
     value(view) {
       const value = first.value(view)
       if (value === null) return null
@@ -125,13 +138,16 @@ export const either = (one: Signal, other: Signal): Signal => ({
   query: `(${one.query}) or (${other.query})`,
   reads: [...one.reads, ...other.reads],
   value: view => one.value(view) ?? other.value(view),
+  seen: view => one.seen(view) || other.seen(view),
 })
 
 /** The larger of those that have data: a mean is blind to what never ends, an age is a lower bound. */
 export const largest = (...signals: [Signal, ...Signal[]]): Signal => ({
   metric: signals[0].metric,
-  query: `max(${signals.map(({ query }) => query).join(' or ')})`,
+  // `or` takes the first that is there, so the larger is put first.
+  query: signals.map(({ query }) => `(${query})`).reduce((a, b) => `(${a} > ${b} or ${b} or ${a})`),
   reads: signals.flatMap(({ reads }) => reads),
+  seen: view => signals.some(({ seen }) => seen(view)),
   value(view) {
     const known = signals.map(({ value }) => value(view)).filter(value => value !== null)
     return known.length === 0 ? null : Math.max(...known)

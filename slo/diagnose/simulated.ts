@@ -93,7 +93,7 @@ function scrapeProcess({ set, grow }: Book, job: Labels, world: World, seconds: 
   const ran = 0.1 * seconds
   grow('process_cpu_seconds_total', job, ran)
   grow('tintype_processor_wait_seconds_total', job, (ran * world.starved) / (1 - world.starved))
-  grow('nodejs_gc_duration_seconds_sum', job, ran * world.garbage)
+  grow('nodejs_gc_duration_seconds_sum', job, seconds * world.garbage)
   set('tintype_disk_free_bytes', job, world.disk.free)
   set('tintype_disk_size_bytes', job, 10e9)
   set('tintype_disk_free_files', job, world.disk.files)

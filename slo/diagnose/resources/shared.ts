@@ -85,7 +85,7 @@ export const eventLoop = (stage: Diagnosed, job: string): Resource[] => {
     taken(
       stage,
       'memory',
-      over(rate('nodejs_gc_duration_seconds_sum', { job }), ran),
+      rate('nodejs_gc_duration_seconds_sum', { job }),
       `${job} spends its time collecting garbage: raise its memory, then look for what it keeps`,
     ),
     part(

@@ -132,6 +132,12 @@ describeWithParts('slo on a real Prometheus', ['prometheus', 'promtool'], parts 
 describe('slo on the command line', () => {
   test.each([
     [['report', '--prometheus', 'http://127.0.0.1:9'], 'is away'],
+    [
+      ['report', '--prometheus', 'http://me:secret@127.0.0.1:9/prom'],
+      'Prometheus at http://127.0.0.1:9/prom is away',
+    ],
+    [['report', '--prometheus', 'http://[bad'], 'is no address of a Prometheus'],
+    [['report', '--objectives', 'nowhere'], 'nowhere:1:1: error: no OpenSLO document is there'],
     [['report', '--at', 'noonish'], 'is not a time in UTC'],
     [['report', '--frobnicate'], 'slo report ['],
     [['backtest', '--outage', 'bad weather'], 'is not a list like'],

@@ -56,7 +56,7 @@ export async function withSource<T>(
 /** Prometheus when there is an address, else the embedded recorder. */
 export async function openSource(prometheusUrl: string, dataDir: string): Promise<Source> {
   if (prometheusUrl === '') return (await import('./source/embedded.ts')).openEmbedded(dataDir)
-  if (!/^https?:\/\//.test(prometheusUrl))
+  if (!/^https?:$/.test(URL.parse(prometheusUrl)?.protocol ?? ''))
     throw new SourceError(
       `"${prometheusUrl}" is no address of a Prometheus: it starts with http:// or https://`,
     )

@@ -62,14 +62,27 @@ export function readObjectives(folder = objectivesFolder): Objective[] {
   return parsed.flatMap(each => ('objective' in each ? [each.objective] : []))
 }
 
-/** The OpenSLO files of a folder, in the order of their names; or the one file that was meant. */
-export const objectiveFiles = (path: string): string[] =>
-  statSync(path).isFile()
-    ? [path]
-    : readdirSync(path)
-        .filter(name => /\.ya?ml$/.test(name))
-        .sort()
-        .map(name => join(path, name))
+/**
+ * The OpenSLO files of a folder, in the order of their names; or the one file that was meant.
+ * @throws ObjectiveError when there is none.
+ */
+export function objectiveFiles(path: string): string[] {
+  const stats = statSync(path, { throwIfNoEntry: false })
+  if (stats?.isFile()) return [path]
+  const names = stats ? readdirSync(path).filter(name => /\.ya?ml$/.test(name)) : []
+  if (names.length === 0) throw new ObjectiveError([nothingAt(path)])
+  return names.sort().map(name => join(path, name))
+}
+
+const nothingAt = (path: string): Finding => ({
+  file: show(path),
+  line: 1,
+  column: 1,
+  severity: 'error',
+  rule: 'no-objectives',
+  message: 'no OpenSLO document is there',
+  mend: 'name a *.yaml file, or a folder of them',
+})
 
 /** As a person in the current folder would type it. */
 export const show = (path: string): string => relative('.', path) || path

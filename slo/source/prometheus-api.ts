@@ -18,18 +18,22 @@ const timeoutMs = 30_000
 
 /** Prometheus’ HTTP API. Each call @throws SourceError when it is away, refuses, or answers only in part. */
 export function prometheusApi(url: string): PrometheusApi {
+  const base = `${url.replace(/\/+$/, '')}/api/v1/`
+  // A password in an address is nobody's to read.
+  const shown = url.replace(/\/\/[^/]*@/, '//')
   const call = async (path: string, parameters: Record<string, string | number>) => {
     const body = new URLSearchParams(Object.entries(parameters).map(([name, value]) => [name, String(value)]))
-    const address = `${url.replace(/\/+$/, '')}/api/v1/${path}`
-    const { status, text } = await post(address, body.toString()).catch(error => {
-      throw new SourceError(`Prometheus at ${url} is away: ${error.message || error.code}`, { cause: error })
+    const { status, text } = await post(`${base}${path}`, body.toString()).catch(error => {
+      throw new SourceError(`Prometheus at ${shown} is away: ${error.message || error.code}`, {
+        cause: error,
+      })
     })
     const answer = parse(text)
-    if (!answer) throw new SourceError(`${address} answered ${status} and no JSON: is that a Prometheus?`)
+    if (!answer) throw new SourceError(`${shown} answered ${status} and no JSON: is that a Prometheus?`)
     if (answer.status !== 'success')
-      throw new SourceError(`Prometheus at ${url} refused ${parameters.query ?? path}: ${answer.error}`)
+      throw new SourceError(`Prometheus at ${shown} refused ${parameters.query ?? path}: ${answer.error}`)
     if (answer.warnings?.length)
-      throw new SourceError(`Prometheus at ${url} answered only in part: ${answer.warnings.join('; ')}`)
+      throw new SourceError(`Prometheus at ${shown} answered only in part: ${answer.warnings.join('; ')}`)
     return answer.data
   }
   return {

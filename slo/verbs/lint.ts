@@ -22,7 +22,7 @@ async function run(args: string[], context: Context): Promise<number> {
   if (format !== 'text' && format !== 'github')
     throw new UsageError(`--format is text or github, not "${format}"`)
   const paths = positionals.length > 0 ? positionals : [values.objectives ?? objectivesFolder]
-  const findings = lintFiles(paths.flatMap(filesOf))
+  const findings = lintFiles(paths.flatMap(objectiveFiles))
   if (values.json) context.print(JSON.stringify({ findings }))
   else if (findings.length === 0) context.print('no findings')
   else context.print(findings.map(format === 'github' ? forGithub : formatFinding).join('\n'))
@@ -34,14 +34,6 @@ function readArguments(args: string[]) {
     return parseArgs({ args, options, strict: true, allowPositionals: true })
   } catch (error) {
     throw new UsageError((error as Error).message)
-  }
-}
-
-function filesOf(path: string): string[] {
-  try {
-    return objectiveFiles(path)
-  } catch (error) {
-    throw new UsageError(`cannot read ${path}: ${(error as Error).message}`)
   }
 }
 

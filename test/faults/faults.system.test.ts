@@ -23,7 +23,7 @@ beforeAll(async () => {
   keep = await temporaryFolder(afterAll)
   const images = [await photo(2000, 1500, 1)]
   findings = await Promise.all(quick.map(drill => runDrill(drill, images, { keep, scrapeSeconds })))
-}, 120_000)
+}, 300_000)
 
 test.each(quick)('$name is named', ({ name, truth }) => {
   const finding = findings.find(({ drill }) => drill === name) as Finding

@@ -55,10 +55,10 @@ const faults: readonly Drill[] = [
     }),
   },
   {
-    name: 'web gets a sixteenth of a processor',
+    name: 'web gets almost no processor',
     truth: ['receive cpu', 'receive event-loop'],
     missing: needsProcessorGroups,
-    prepare: lab => ({ inject: ({ pid }) => throttle(lab, pid('web'), 1 / 16) }),
+    prepare: lab => ({ inject: ({ pid }) => throttle(lab, pid('web'), 1 / 32) }),
   },
   {
     name: 'web dies again and again',

@@ -40,7 +40,7 @@ export async function crowdedFolder(disk: string): Promise<string> {
   return folder
 }
 
-/** Somebody owns the folder of this storage from now on, and a page of theirs that polls is open in some tabs. */
+/** Somebody owns the folder of this storage from now on, and looks at their photos each second. */
 export async function ownCrowd(lab: Lab, storage: string, folder: string, address: string): Promise<void> {
   const owner = person(address)
   await owner.request('/photos')
@@ -48,5 +48,5 @@ export async function ownCrowd(lab: Lab, storage: string, folder: string, addres
   const target = join(storage, ownerPrefix(ownerOf(session)))
   mkdirSync(dirname(target), { recursive: true })
   renameSync(folder, target)
-  repeat(lab, 300, () => void owner.request('/photos').catch(() => {}))
+  repeat(lab, 1_000, () => void owner.request('/photos').catch(() => {}))
 }

@@ -56,9 +56,10 @@ const faults: readonly Drill[] = [
   },
   {
     name: 'web gets almost no processor',
+    // It needs a tenth at this traffic.
     truth: ['receive cpu', 'receive event-loop'],
     missing: needsProcessorGroups,
-    prepare: lab => ({ inject: ({ pid }) => throttle(lab, pid('web'), 1 / 32) }),
+    prepare: lab => ({ inject: ({ pid }) => throttle(lab, pid('web'), 1 / 12) }),
   },
   {
     name: 'web dies again and again',

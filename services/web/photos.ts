@@ -21,6 +21,8 @@ import { openUpload, type Received, type Upload } from './upload.ts'
 import { findPhoto } from './view.ts'
 import type { Web } from './web.ts'
 
+export type Accepted = { id: PhotoId; record?: PhotoRecord }
+
 /** One upload on its way to being accepted. */
 type Arrival = {
   photo: PhotoId
@@ -36,15 +38,15 @@ type Arrival = {
 
 /**
  * Takes an upload: when it resolves, original, photo.json and job are durable, and the photo is a promise.
- * Gives its id; with an Idempotency-Key that is known, the id of the photo it stands for.
+ * Gives its id, with an Idempotency-Key that is known that of the photo it stands for; and what is known of a new one.
  * @throws Problem, or what went wrong on our side; then nothing of the photo is left.
  */
-export async function acceptPhoto(web: Web, request: Request, response: Response): Promise<PhotoId> {
+export async function acceptPhoto(web: Web, request: Request, response: Response): Promise<Accepted> {
   const arrival = arrive(web, request, response)
   return withSpan('receive', {}, async span => {
-    const photo = await receive(web, arrival, request, response)
-    span.setAttributes(spanAttributes(photo, arrival.session))
-    return photo
+    const accepted = await receive(web, arrival, request, response)
+    span.setAttributes(spanAttributes(accepted.id, arrival.session))
+    return accepted
   })
 }
 
@@ -61,7 +63,7 @@ function arrive(web: Web, request: Request, response: Response): Arrival {
   }
 }
 
-async function receive(web: Web, arrival: Arrival, request: Request, response: Response): Promise<PhotoId> {
+async function receive(web: Web, arrival: Arrival, request: Request, response: Response): Promise<Accepted> {
   const known = await findKey(web.storage, arrival.key)
   if (known) return repeat(web, arrival, known, await openUpload(request, response, true))
   const ticket = await web.admission.admit()
@@ -84,7 +86,7 @@ async function store(
   kind: Kind,
   upload: Upload,
   confirm: () => Promise<void>,
-): Promise<PhotoId> {
+): Promise<Accepted> {
   const { storage } = web
   const { owner, photo, key } = arrival
   const { maxUploadBytes: maxBytes } = web.limits
@@ -112,7 +114,7 @@ async function store(
     await enqueue(web, record)
     faultPoint('accept.enqueued')
     observeReceive(web, arrival, received)
-    return photo
+    return { id: photo, record }
   } catch (error) {
     upload.body.destroy()
     await removeAll(web, arrival)
@@ -129,7 +131,7 @@ export const tooLarge = (maxBytes: number): Problem =>
   )
 
 /** A request whose key is known: the photo it stands for, finished if whoever began it did not live to. */
-async function repeat(web: Web, arrival: Arrival, known: KeyRecord, upload: Upload): Promise<PhotoId> {
+async function repeat(web: Web, arrival: Arrival, known: KeyRecord, upload: Upload): Promise<Accepted> {
   const kind = await sniff(upload.head, web.limits.maxPixels)
   return join(web, arrival, known, kind, await sameBody(upload, known))
 }
@@ -140,7 +142,7 @@ async function join(
   known: KeyRecord,
   kind: Kind,
   received: Received,
-): Promise<PhotoId> {
+): Promise<Accepted> {
   assertSame(received, known)
   const { storage } = web
   const find = () => findPhoto(storage, arrival.owner, known.photo)
@@ -152,7 +154,7 @@ async function join(
     photo = await find()
   }
   if (photo !== 'not-found' && !photo.result) await enqueue(web, photo.record)
-  return known.photo
+  return { id: known.photo }
 }
 
 const keyRecord = (photo: PhotoId, { sha256 = '', bytes }: Received): KeyRecord => ({ photo, sha256, bytes })

@@ -4,7 +4,7 @@ import { acceptPhoto, tooLarge } from './photos.ts'
 import { uploadRate } from './rate.ts'
 import { visitorOf } from './session.ts'
 import { dropRest } from './upload.ts'
-import type { PhotoView } from './view.ts'
+import { type PhotoView, pending } from './view.ts'
 import { preferredWait, settledWithin } from './wait.ts'
 import type { Web } from './web.ts'
 
@@ -32,8 +32,9 @@ export function refuseEarly(web: Web): RequestHandler {
 export function upload(web: Web): RequestHandler {
   return async (request, response) => {
     const { owner } = visitorOf(response)
-    const id = await acceptPhoto(web, request, response)
+    const { id, record } = await acceptPhoto(web, request, response)
     const seconds = preferredWait(request.get('prefer'))
+    if (record && seconds === 0) return answer(response, pending(record, 'queued'), false)
     if (seconds > 0) {
       response.set('Preference-Applied', `wait=${seconds}`)
       web.delivery.expect(id)

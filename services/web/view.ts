@@ -103,7 +103,7 @@ function common<S extends PhotoView['state']>(record: PhotoRecord, state: S) {
   }
 }
 
-function pending(record: PhotoRecord, state: 'queued' | 'converting'): PhotoView {
+export function pending(record: PhotoRecord, state: 'queued' | 'converting'): PhotoView {
   const late = Date.now() > Date.parse(record.promiseBy)
   return { ...common(record, state), ...(late && { kept: false }) }
 }

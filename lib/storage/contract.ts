@@ -1,3 +1,4 @@
+import { readFile } from 'node:fs/promises'
 import { Readable } from 'node:stream'
 import { buffer } from 'node:stream/consumers'
 import fc from 'fast-check'
@@ -56,6 +57,8 @@ export function storageContract(name: string, start: () => Promise<{ url: string
       const again = await open(url)
       expect(await bodyOf(again, `${prefix}a/b`)).toBe('hello')
       expect((await again.read(`${prefix}a/stream`)).toString()).toBe('hello')
+      const file = again.localFile(`${prefix}a/b`)
+      if (file !== null) expect(await readFile(file, 'utf8')).toBe('hello')
       expect(await bodyOf(again, `${prefix}a/b`, { start: 1, end: 3 })).toBe('ell')
       expect(await bodyOf(again, `${prefix}a/b`, { start: 3, end: 99 })).toBe('lo')
       expect(await bodyOf(again, `${prefix}a/b`, { start: 99, end: 100 })).toBe('')

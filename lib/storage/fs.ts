@@ -67,6 +67,8 @@ export async function openFolder(path: string, options: OpenOptions = {}, disk: 
         }
       }),
 
+    localFile: key => at(checkKey(key)),
+
     async *list(prefix, after) {
       yield* walk(checkPrefix(prefix), after)
     },

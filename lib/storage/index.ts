@@ -36,6 +36,8 @@ export type Storage = {
   get(key: Key, range?: { start: number; end: number }): Promise<Found | 'not-found'>
   /** The whole body at once: small records, and originals for the converter's child. */
   read(key: Key): Promise<Buffer | 'not-found'>
+  /** Where a body's file is or would be, to be read only; null when bodies are no files of this machine. */
+  localFile(key: Key): string | null
   /** Keys below a prefix that ends in `/`, ascending, after `after`. Lazy: reads no more than is asked for. */
   list(prefix: Key, after?: Key): AsyncIterable<Key>
   /** Removes a key, or all below a prefix that ends in `/`, at once and durably. What is absent is no error. */

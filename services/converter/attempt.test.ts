@@ -44,7 +44,7 @@ test('an attempt’s spans hang below the upload’s, and a second attempt is li
   }
   const job = await accept(tools, await photo(), { traceparent: `00-${requestTrace}-b7ad6b7169203331-01` })
   const attempts = rememberAttempts()
-  const detail = { header: 0, decode: 0, encode: 0 }
+  const detail = { header: 0, decode: 0, resize: 0, encode: 0 }
   const answers: Attempt[] = [
     { outcome: 'timeout', error: 'not done' },
     { outcome: 'ok', format: 'jpeg', pixels: 1, thumbnails: [], detail, readSeconds: 0, cpuSeconds: 0 },

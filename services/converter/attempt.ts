@@ -22,7 +22,7 @@ export async function tryPhoto(
     const start = performance.now()
     const answer = await child.convert({
       original: photoKey(job.owner, job.photo, 'original'),
-      measureResize: wantsDetail(tools.log, job),
+      detailed: wantsDetail(tools.log, job),
     })
     const convertSeconds = (performance.now() - start) / 1000
     if (answer.outcome === 'gone' && (await forgetDeleted(tools, job))) return 'deleted'

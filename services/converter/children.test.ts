@@ -10,7 +10,7 @@ import { type Child, startChild } from './children.ts'
 import { noise, plain } from './fixtures.ts'
 
 const bounds = { deadlineMs: 15_000, memoryBytes: 2 ** 30 }
-const request = (original: string) => ({ original, measureResize: false })
+const request = (original: string) => ({ original, detailed: false })
 let folder: string
 
 beforeAll(async () => {
@@ -48,7 +48,7 @@ test('a child converts one photo after the other', async () => {
 
 test('the resize’s share of the time is measured when asked for', async () => {
   const { convert } = await child()
-  expect(await convert({ original: 'photos/small', measureResize: true })).toMatchObject({
+  expect(await convert({ original: 'photos/small', detailed: true })).toMatchObject({
     detail: { decode: expect.any(Number), resize: expect.any(Number), encode: expect.any(Number) },
   })
 })

@@ -24,7 +24,7 @@ test.skipIf(!corpus)(
       if (!entry.isFile()) continue
       const file = join(entry.parentPath, entry.name)
       await storage.put('photos/odd', await readFile(file))
-      const { outcome } = await child.convert({ original: 'photos/odd', measureResize: false })
+      const { outcome } = await child.convert({ original: 'photos/odd', detailed: false })
       if (outcome !== 'ok' && outcome !== 'undecodable') wrong.push(`${file}: ${outcome}`)
     }
     expect(wrong).toEqual([])

@@ -2,7 +2,16 @@ import { gauge, minus, named, over, plus, rate, type Signal } from '../signals.t
 import { attempts } from '../stages.ts'
 import type { View } from '../view.ts'
 import { exhausted, factor, part, type Resource } from './resource.ts'
-import { clockSkew, eventLoop, failingQueue, slowDisk, slowQueue, storage, usedStorage } from './shared.ts'
+import {
+  clockSkew,
+  eventLoop,
+  failingQueue,
+  findWriter,
+  slowDisk,
+  slowQueue,
+  storage,
+  usedStorage,
+} from './shared.ts'
 
 /** A conversion under way for so long is no conversion any more; the deadline ends it later. */
 const hungSeconds = 8
@@ -136,9 +145,15 @@ const convert: readonly Resource[] = [
   slowDisk('convert', 'get', 'converter'),
 ]
 
+/** A photo is several writes, one after the other. */
+const writes: Signal = over(
+  rate('tintype_storage_seconds_sum', { operation: 'put', job: 'converter' }),
+  rate('tintype_stage_seconds_count', { stage: 'store' }),
+)
+
 const store: readonly Resource[] = [
   ...usedStorage('store', 'converter'),
-  slowDisk('store', 'put', 'converter'),
+  part('store', 'disk-latency', writes, findWriter),
   ...eventLoop('store', 'converter'),
 ]
 

@@ -16,7 +16,8 @@ const restartQueue =
 export const slowQueue = (stage: Diagnosed, operation: string, job: string): Resource =>
   part(stage, 'queue-stalled', queueCall(operation, job), restartQueue)
 
-const findWriter = 'find who else uses the disk (iostat, /proc/pressure/io), or move storage to a faster one'
+export const findWriter =
+  'find who else uses the disk (iostat, /proc/pressure/io), or move storage to a faster one'
 export const slowDisk = (
   stage: Diagnosed,
   operation: string,

@@ -71,7 +71,7 @@ const faults: readonly Drill[] = [
   {
     name: 'photos in a format that costs more',
     // Neither larger nor a release: whoever names one of these guesses.
-    truth: ['convert', 'convert big-inputs'],
+    truth: ['convert'],
     alone: true,
     async prepare() {
       const image = await avif()
@@ -87,6 +87,7 @@ const faults: readonly Drill[] = [
     // The same pixels cost more, which is what `release` says.
     truth: ['convert release', 'convert'],
     alone: true,
+    scrapes: probeScrapes, // it restarts first
     prepare: releaseOf([['lib/variables.ts', "thumbnails('320.jpg')", "thumbnails('320.jpg,3500.webp')"]]),
   },
   {

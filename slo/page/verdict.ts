@@ -2,7 +2,7 @@ import { find, h } from '@tintype/lib/page/browser/dom.ts'
 import { duration } from '@tintype/lib/page/browser/language.ts'
 import { type Diagnosis, post, type State } from './api.ts'
 import { table } from './parts.ts'
-import { clock, wholePercent, words } from './words.ts'
+import { clock, significant, wholePercent, words } from './words.ts'
 
 type Verdict = Diagnosis['verdict']
 
@@ -36,8 +36,15 @@ function stateOf(diagnosis: Diagnosis | null): string {
 
 function answer({ at, verdict, examples }: Diagnosis, { logs }: State): HTMLElement[] {
   const { lever, confidence, since, evidence, lacking } = verdict
-  const also = verdict.also?.stage === verdict.verdict ? null : verdict.also
   const slow = isSlow(verdict)
+  const [lost] = verdict.stages.toSorted((a, b) => b.growth - a.growth)
+  const more = [
+    // What is slow in one stage can keep photos waiting in another.
+    ...(slow && lost && lost.stage !== verdict.verdict ? [words.lostIn(lost.stage, lost.share)] : []),
+    ...(verdict.also && verdict.also.stage !== verdict.verdict
+      ? [words.also(verdict.also.stage, verdict.also.share)]
+      : []),
+  ]
   const facts = [
     words.seenAt(clock(at)),
     ...(since ? [words.slowSince(clock(since))] : []),
@@ -45,17 +52,13 @@ function answer({ at, verdict, examples }: Diagnosis, { logs }: State): HTMLElem
   ]
   return [
     h('p', { class: 'lead' }, ...sentence(verdict)),
-    h(
-      'p',
-      { class: 'small soft' },
-      `${facts.join(' · ')}${also ? `. ${words.also(also.stage, also.share)}` : ''}`,
-    ),
+    h('p', { class: 'small soft' }, [facts.join(' · '), ...more].join('. ')),
     ...(lever
       ? [h('p', { class: 'notice' }, h('strong', {}, words.toDo), ': ', h('span', { lang: 'en' }, lever))]
       : []),
     ...(slow ? [h('div', { class: 'wide small' }, stageTable(verdict))] : []),
     ...(evidence.length > 0
-      ? [h('h3', {}, words.evidence), h('div', { class: 'wide small' }, evidenceTable(verdict))]
+      ? [h('h3', {}, words.evidence), h('div', { class: 'wide small evidence' }, evidenceTable(verdict))]
       : []),
     ...(slow ? part(words.ruledOut, ruledOut(verdict)) : []),
     ...part(
@@ -119,11 +122,12 @@ const evidenceTable = ({ evidence }: Verdict): HTMLElement =>
     ]),
   )
 
-const measured = (value: number | null): string =>
-  value === null ? words.noData : String(Number(value.toPrecision(3)))
+const measured = (value: number | null): string => (value === null ? words.noData : significant(value))
 
-function ruledOut({ stages, evidence }: Verdict): string[] {
-  const same = stages.filter(({ growth, now }) => growth === 0 && now !== null).map(({ stage }) => stage)
+function ruledOut({ verdict, stages, evidence }: Verdict): string[] {
+  const same = stages
+    .filter(({ stage, growth, now }) => growth === 0 && now !== null && stage !== verdict)
+    .map(({ stage }) => stage)
   const little = evidence.filter(({ explains }) => explains < named).map(({ cause }) => cause)
   return [
     ...(same.length > 0 ? [words.notSlower(same.join(', '))] : []),

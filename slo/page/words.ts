@@ -14,6 +14,8 @@ export const percent = (value: number): string => percentage.format(Math.floor(v
 export const clock = (time: string | number): string => hourMinute.format(new Date(time))
 
 const wholePercentage = new Intl.NumberFormat(language, { style: 'percent' })
+const significantDigits = new Intl.NumberFormat(language, { maximumSignificantDigits: 3 })
+export const significant = (value: number): string => significantDigits.format(value)
 export const wholePercent = (value: number): string => wholePercentage.format(value)
 
 export const words = speak({
@@ -41,14 +43,14 @@ export const words = speak({
     sure: (confidence: number) => `${wholePercent(confidence)} sure`,
     seenAt: (time: string) => `seen ${time}`,
     slowSince: (time: string) => `since ${time}`,
-    also: (stage: string, share: number) =>
-      `Also slower: ${stage}, ${wholePercent(share)} of what was added.`,
+    lostIn: (stage: string, share: number) => `What it adds is lost in ${stage} (${wholePercent(share)})`,
+    also: (stage: string, share: number) => `Also slower: ${stage}, ${wholePercent(share)} of what was added`,
     toDo: 'Do first',
     stageColumns: ['stage', 'before', 'now', 'added'],
     evidence: 'Evidence',
     evidenceColumns: ['cause', 'before', 'now', 'explains', 'metric'],
     ruledOut: 'Ruled out',
-    notSlower: (stages: string) => `no longer than before: ${stages}`,
+    notSlower: (stages: string) => `as long as usual: ${stages}`,
     explainsLittle: (causes: string) => `explains too little: ${causes}`,
     lackingData: 'Data that was lacking',
     examples: 'Photos to look at',
@@ -149,13 +151,14 @@ export const words = speak({
     sure: (confidence: number) => `확신 ${wholePercent(confidence)}`,
     seenAt: (time: string) => `${time}에 봄`,
     slowSince: (time: string) => `${time}부터`,
-    also: (stage: string, share: number) => `함께 느려짐: ${stage}, 늘어난 시간의 ${wholePercent(share)}.`,
+    lostIn: (stage: string, share: number) => `시간이 늘어난 곳: ${stage} (${wholePercent(share)})`,
+    also: (stage: string, share: number) => `함께 느려짐: ${stage}, 늘어난 시간의 ${wholePercent(share)}`,
     toDo: '먼저 할 일',
     stageColumns: ['단계', '전', '지금', '늘어난 몫'],
     evidence: '근거',
     evidenceColumns: ['원인', '전', '지금', '설명하는 몫', '지표'],
     ruledOut: '아닌 것',
-    notSlower: (stages: string) => `전보다 길지 않음: ${stages}`,
+    notSlower: (stages: string) => `평소와 같음: ${stages}`,
     explainsLittle: (causes: string) => `설명하는 몫이 적음: ${causes}`,
     lackingData: '없던 자료',
     examples: '살펴볼 사진',

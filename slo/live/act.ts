@@ -1,6 +1,6 @@
 import { isIP } from 'node:net'
 import { Problem } from '@tintype/lib/http.ts'
-import type { Express, Request, RequestHandler } from 'express'
+import express, { type Express, type Request, type RequestHandler } from 'express'
 import type { Diagnosis } from './diagnosis.ts'
 
 /** What a proxy in front adds. */
@@ -37,11 +37,12 @@ export function addActions(app: Express, diagnosis: Diagnosis): void {
     await diagnosis.look(Date.now())
     response.status(204).end()
   })
-  app.post('/api/detail', guard, async (_request, response) => {
-    const raised = await diagnosis.raise().catch(error => {
+  app.post('/api/detail', guard, express.json({ limit: '1kb' }), async (request, response) => {
+    // The one that the person saw: the verdict may have changed since.
+    const raised = await diagnosis.raise(String(request.body?.stage)).catch(error => {
       throw new Problem(502, 'not-raised', `The service did not answer: ${error.message}`)
     })
-    if (!raised) throw new Problem(409, 'no-stage', 'No stage is named now.')
+    if (!raised) throw new Problem(400, 'no-stage', 'stage must be one that diagnose names.')
     response.json({ ...raised, until: new Date(raised.until).toISOString() })
   })
 }

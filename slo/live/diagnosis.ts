@@ -21,8 +21,8 @@ export type Diagnosis = {
   found(nowMs: number): Found | null
   /** The last answer, however old: its note is read after the incident too. */
   last(): Found | null
-  /** Raises detail for the stage that was named; null when none was. @throws when its service does not answer. */
-  raise(): Promise<Detail | null>
+  /** Raises detail for a stage; null when there is no such stage. @throws when its service does not answer. */
+  raise(stage: string): Promise<Detail | null>
   /** What was raised, while it lasts. */
   detail(nowMs: number): Detail | null
 }
@@ -56,7 +56,6 @@ export function openDiagnosis(
     const { cause, confidence } = verdict
     log.warn('diagnosis.made', { verdict: verdict.verdict, cause, confidence })
   }
-  const found = (nowMs: number) => (last && nowMs - last.at < validMs ? last : null)
   return {
     look(nowMs) {
       looking ??= ask(nowMs)
@@ -66,10 +65,10 @@ export function openDiagnosis(
         })
       return looking
     },
-    found,
+    found: nowMs => (last && nowMs - last.at < validMs ? last : null),
     last: () => last,
-    async raise() {
-      const stage = diagnosed.find(each => each === found(Date.now())?.verdict.verdict)
+    async raise(wanted) {
+      const stage = diagnosed.find(each => each === wanted)
       if (!stage) return null
       await raiseDetail(ports, stage)
       detail = { stage, until: Date.now() + detailSeconds * 1000 }

@@ -109,9 +109,9 @@ export type FitAnswer = {
 }
 
 /** Asks slo to do something. @throws with what it says when it does not. */
-export async function post(path: string): Promise<void> {
+export async function post(path: string, body: Record<string, string> = {}): Promise<void> {
   const headers = { 'Content-Type': 'application/json' }
-  const response = await fetch(path, { method: 'POST', headers, body: '{}' })
+  const response = await fetch(path, { method: 'POST', headers, body: JSON.stringify(body) })
   if (!response.ok) throw new Error(((await response.json()) as { detail: string }).detail)
 }
 

@@ -159,14 +159,15 @@ const part = (title: string, items: (HTMLElement | string)[]): HTMLElement[] =>
 
 function actions({ diagnosis, detail, mayAct }: State, refresh: () => Promise<void>): HTMLElement {
   const said = h('output', { class: 'small' }, detail ? words.raised(detail.stage, clock(detail.until)) : '')
-  const button = (text: string, path: string, primary = false) =>
-    h('button', { type: 'button', class: primary ? 'primary' : '', click: act(path, said, refresh) }, text)
+  const button = (text: string, click: EventListener, primary = false) =>
+    h('button', { type: 'button', class: primary ? 'primary' : '', click }, text)
+  const ask = (path: string, body = {}) => act(() => post(path, body), said, refresh)
   const stage = diagnosis && isSlow(diagnosis.verdict) ? diagnosis.verdict.verdict : null
   return h(
     'div',
     { class: 'row actions' },
-    ...(mayAct && stage && !detail ? [button(words.raise(stage), '/api/detail', true)] : []),
-    ...(mayAct ? [button(diagnosis ? words.lookAgain : words.look, '/api/diagnosis')] : []),
+    ...(mayAct && stage && !detail ? [button(words.raise(stage), ask('/api/detail', { stage }), true)] : []),
+    ...(mayAct ? [button(diagnosis ? words.lookAgain : words.look, ask('/api/diagnosis'))] : []),
     ...(diagnosis ? [h('a', { class: 'button quiet', href: '/note' }, words.note)] : []),
     ...(stage && !mayAct
       ? [
@@ -183,13 +184,13 @@ function actions({ diagnosis, detail, mayAct }: State, refresh: () => Promise<vo
 }
 
 const act =
-  (path: string, said: HTMLElement, refresh: () => Promise<void>) =>
+  (what: () => Promise<void>, said: HTMLElement, refresh: () => Promise<void>) =>
   async ({ currentTarget }: Event): Promise<void> => {
     const button = currentTarget as HTMLButtonElement
     button.disabled = true
     said.textContent = words.looking
     try {
-      await post(path)
+      await what()
       said.textContent = ''
       await refresh()
     } catch (error) {

@@ -35,6 +35,8 @@ export type Diagnosis = {
     /** Seconds a photo spends there. */
     stages: { stage: string; baseline: number | null; now: number | null; growth: number; share: number }[]
     lacking: readonly string[]
+    /** What speaks against a name. */
+    remarks: readonly string[]
   }
   examples: readonly { traceId: string; photo: string; session: string; seconds: number }[]
 }

@@ -35,7 +35,7 @@ function stateOf(diagnosis: Diagnosis | null): string {
 }
 
 function answer({ at, verdict, examples }: Diagnosis, { logs }: State): HTMLElement[] {
-  const { lever, confidence, since, evidence, lacking } = verdict
+  const { lever, confidence, since, evidence, lacking, remarks } = verdict
   const slow = isSlow(verdict)
   const [lost] = verdict.stages.toSorted((a, b) => b.growth - a.growth)
   const more = [
@@ -53,6 +53,7 @@ function answer({ at, verdict, examples }: Diagnosis, { logs }: State): HTMLElem
   return [
     h('p', { class: 'lead' }, ...sentence(verdict)),
     h('p', { class: 'small soft' }, [facts.join(' · '), ...more].join('. ')),
+    ...(remarks.length > 0 ? [h('p', { class: 'small', lang: 'en' }, remarks.join('; '))] : []),
     ...(lever
       ? [h('p', { class: 'notice' }, h('strong', {}, words.toDo), ': ', h('span', { lang: 'en' }, lever))]
       : []),

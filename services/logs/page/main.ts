@@ -18,6 +18,11 @@ find('#theme').append(themeChoice())
 input.placeholder = words.placeholder
 
 // A look-up is its address: it can be kept, sent and gone back from.
+// The page's security policy lets no form send itself.
+find('#ask').addEventListener('submit', event => {
+  event.preventDefault()
+  location.search = `?${new URLSearchParams({ key: input.value.trim() })}`
+})
 const key = new URLSearchParams(location.search).get('key')?.trim() ?? ''
 input.value = key
 if (key) void search(key)

@@ -16,6 +16,8 @@ export type View = {
   rate(metric: string, labels?: Labels): number | null
   /** Mean of a gauge over time, its largest series. */
   gauge(metric: string, labels?: Labels): number | null
+  /** The largest value that any series of a gauge had. */
+  peak(metric: string, labels?: Labels): number | null
   /** Mean of a gauge over time, summed over its series. */
   total(metric: string, labels?: Labels): number | null
   /** Mean seconds by which a gauge that holds a clock is ahead of whoever read it. */
@@ -56,6 +58,8 @@ export function view(select: ReturnType<typeof index>, fromMs: number, toMs: num
     toMs,
     rate,
     gauge: (metric, labels) => largest(means(metric, labels)),
+    peak: (metric, labels) =>
+      largest(select(metric, labels).flatMap(series => within(series).map(({ value }) => value))),
     total: (metric, labels) => sum(means(metric, labels)),
     ahead: (clock, labels) =>
       largest(

@@ -86,9 +86,10 @@ const share = (outcome: string): Signal => over(attempts(new RegExp(`^${outcome}
 const age = gauge('tintype_slot_oldest_seconds')
 const tooOld: Signal = {
   ...age,
-  query: `clamp_max(${age.query} / ${hungSeconds}, 1)`,
+  // Its largest: the deadline ends it and the next one begins young, so that a mean shows half of it.
+  query: `clamp_max(max(max_over_time(${age.metric}[$w])) / ${hungSeconds}, 1)`,
   value(view) {
-    const seconds = age.value(view)
+    const seconds = view.peak(age.metric)
     return seconds === null ? null : Math.min(1, seconds / hungSeconds)
   },
 }

@@ -1,12 +1,16 @@
 import { execFile } from 'node:child_process'
 import { mkdtemp, rm } from 'node:fs/promises'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { json } from 'node:stream/consumers'
 import { promisify } from 'node:util'
 import { services } from '@tintype/lib/telemetry/catalogue.ts'
-import { afterAll, beforeAll, expect, test } from 'vitest'
+import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest'
 import { compareWithCatalogue } from './catalogue.ts'
 import { type Person, type Photo, person } from './client.ts'
+import { fastTime } from './clock.ts'
 import { photo } from './images.ts'
 import { journey } from './journey.ts'
 import { startTintype, type Tintype } from './service.ts'
@@ -19,18 +23,46 @@ let image: Buffer
 /** Acknowledged photos that were not deleted, by the person they belong to. */
 const acknowledged: { someone: Person; id: string }[] = []
 
+/** A minute of slo is three seconds of ours. */
+const clock = { since: Date.now(), times: 20 }
+const sloNow = () => fastTime(Date.now(), clock.since, clock.times)
+
+type Message = {
+  status: string
+  groupLabels: { group: string }
+  commonLabels: { severity: string }
+  text: string
+}
+const messages: Message[] = []
+/** When slo last saw a process come back. */
+let undisturbed = clock.since
+const phone = createServer(async (request, response) => {
+  messages.push((await json(request)) as Message)
+  response.end()
+})
+
 beforeAll(async () => {
+  await new Promise<void>(resolve => phone.listen(0, '127.0.0.1', resolve))
   folder = await mkdtemp(join(tmpdir(), 'tintype-'))
   image = await photo(1600, 1200, 1)
-  tintype = await startTintype(folder, { SCRAPE_SECONDS: '1' })
-})
+  tintype = await startTintype(folder, settings())
+}, 120_000)
 afterAll(async () => {
-  await tintype.stop()
+  await tintype?.stop()
+  phone.close()
   await rm(folder, { recursive: true })
 })
 
+const settings = () => ({
+  ALERT_WEBHOOK_URL: `http://127.0.0.1:${(phone.address() as AddressInfo).port}`,
+  NODE_OPTIONS: `--import ${join(import.meta.dirname, 'clock.ts')}`,
+  CLOCK_SINCE: String(clock.since),
+  CLOCK_TIMES: String(clock.times),
+})
 const environment = () => ({ PATH: process.env.PATH, DATA_DIR: folder })
 const settleMs = 75_000
+/** Of slo’s clock: three windows to compare with, three minutes each, and the first scrapes. */
+const baselineMs = 11 * 60_000
 
 async function upload(someone: Person): Promise<void> {
   const answer = await someone.upload(image)
@@ -74,16 +106,17 @@ test('a converter killed under load costs nobody a photo', async () => {
     if (round === 2) process.kill(tintype.process('converter')?.pid as number, 'SIGKILL')
   }
   await expectAllReady()
+  undisturbed = sloNow()
   expect(tintype.stderr()).toMatch(/process\.ended.*"process":"converter","how":"SIGKILL"/)
 })
 
-/** What the command of the log server prints. */
-async function logs(...words: string[]): Promise<string> {
-  const done = await promisify(execFile)(process.execPath, ['services/logs/main.ts', ...words], {
-    env: environment(),
-  })
+/** What a command prints. */
+async function command(script: string, words: string[]): Promise<string> {
+  const done = await promisify(execFile)(process.execPath, [script, ...words], { env: environment() })
   return done.stdout
 }
+const logs = (...words: string[]) => command('services/logs/main.ts', words)
+const slo = (...words: string[]) => command('slo/main.ts', words)
 
 test('the day’s one log tells each photo’s story once, across services', async () => {
   const day = new Date().toISOString().slice(0, 10)
@@ -95,13 +128,18 @@ test('the day’s one log tells each photo’s story once, across services', asy
         const told = JSON.parse(await logs('timeline', '--photo', id, '--json')) as {
           entries: { id: string; payload: { event: string } }[]
         }
-        return told.entries.some(({ payload }) => payload.event === 'promise.kept') && told.entries
+        return (
+          ['photo.accepted', 'promise.kept'].every(event =>
+            told.entries.some(({ payload }) => payload.event === event),
+          ) && told.entries
+        )
       },
       { timeoutMs: 30_000, what: `the whole story of ${id}` },
     )
     const events = story.map(({ payload }) => payload.event)
-    expect(events[0]).toBe('photo.accepted')
-    expect(events.filter(event => event === 'promise.kept')).toHaveLength(1)
+    // Not in order: a converter may be at it before web has written its line.
+    for (const once of ['photo.accepted', 'promise.kept'])
+      expect(events.filter(event => event === once)).toHaveLength(1)
     expect(new Set(story.map(entry => entry.id.split('.')[0]))).toEqual(new Set(['web', 'converter']))
   }
 })
@@ -117,6 +155,50 @@ test('the probe finds the service online and the page is told', async () => {
   expect(status.online).not.toBe(false)
 })
 
+type State = {
+  diagnosis: { verdict: { verdict: string; cause: string } } | null
+  objectives: { name: string; bad: number; to: string; alerts: { tier: string; clears: string | null }[] }[]
+}
+const availability = async () => {
+  const state = (await (await fetch(`${tintype.endpoints.slo}/api/state`)).json()) as State
+  return { ...state, ...state.objectives.find(({ name }) => name === 'availability') }
+}
+const open = async () => ((await availability()).alerts ?? []).filter(({ clears }) => clears === null)
+const said = (status: string) =>
+  messages.find(each => each.status === status && each.groupLabels.group === 'availability')
+
+test('an outage wakes a person with what is lost and why, and its end is told', {
+  timeout: 240_000,
+}, async () => {
+  // What the tests before this did is over, and diagnosis has something to compare with.
+  await until(async () => (await open()).length === 0, { timeoutMs: 90_000, what: 'quiet' })
+  messages.length = 0
+  await until(() => sloNow() - undisturbed > baselineMs, { timeoutMs: 60_000, what: 'a baseline' })
+  const converter = tintype.process('converter')?.pid as number
+  process.kill(converter, 'SIGSTOP')
+  onTestFinished(() => void process.kill(converter, 'SIGCONT'))
+  const page = await until(() => said('firing'), { timeoutMs: 90_000, what: 'the page' })
+  const during = await availability()
+  process.kill(converter, 'SIGCONT')
+
+  expect(page.commonLabels.severity).toBe('page')
+  expect(page.text).toMatch(
+    /^“Online 23 of every 24 hours” burns its budget since \d\d:\d\d UTC\. \d\d of 60 minutes of the budget are left, gone at \d\d:\d\d UTC at this rate\. .*because of no-workers.* What to do: http:\S+$/,
+  )
+  expect(during.alerts).toContainEqual(expect.objectContaining({ tier: 'page-fast', clears: null }))
+  expect(during.diagnosis?.verdict).toMatchObject({ verdict: 'wait', cause: 'no-workers' })
+
+  await until(() => said('resolved'), { timeoutMs: 90_000, what: 'its end' })
+  const after = await availability()
+  expect(await open()).toEqual([])
+  const report = JSON.parse(await slo('report', '--json', '--at', after.to as string))
+  expect(report.availability).toMatchObject({
+    offline: after.bad,
+    budgetLeftMinutes: 60 - (after.bad as number),
+  })
+  expect(after.bad).toBeGreaterThanOrEqual(6)
+})
+
 test('stopped under load, it loses nothing that it has acknowledged', async () => {
   const someone = person(tintype.address)
   await someone.request('/photos')
@@ -130,6 +212,6 @@ test('stopped under load, it loses nothing that it has acknowledged', async () =
   stopped = true
   await load
   const { port } = new URL(tintype.address)
-  tintype = await startTintype(folder, { SCRAPE_SECONDS: '1', WEB_PORT: port })
+  tintype = await startTintype(folder, { ...settings(), WEB_PORT: port })
   await expectAllReady()
 })

@@ -174,12 +174,13 @@ test('an outage wakes a person with what is lost and why, and its end is told', 
   await until(async () => (await open()).length === 0, { timeoutMs: 90_000, what: 'quiet' })
   messages.length = 0
   await until(() => sloNow() - undisturbed > baselineMs, { timeoutMs: 60_000, what: 'a baseline' })
-  const converter = tintype.process('converter')?.pid as number
-  process.kill(converter, 'SIGSTOP')
-  onTestFinished(() => void process.kill(converter, 'SIGCONT'))
+  // Nobody starts the converter again while the launcher is halted.
+  process.kill(tintype.pid, 'SIGSTOP')
+  onTestFinished(() => void process.kill(tintype.pid, 'SIGCONT'))
+  process.kill(tintype.process('converter')?.pid as number, 'SIGKILL')
   const page = await until(() => said('firing'), { timeoutMs: 90_000, what: 'the page' })
   const during = await availability()
-  process.kill(converter, 'SIGCONT')
+  process.kill(tintype.pid, 'SIGCONT')
 
   expect(page.commonLabels.severity).toBe('page')
   expect(page.text).toMatch(

@@ -2,11 +2,12 @@ import { execFile } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
+import { chromium } from 'playwright-core'
 import sharp from 'sharp'
-import { afterAll, expect, test } from 'vitest'
+import { afterAll, expect, onTestFinished, test } from 'vitest'
 import { person } from './client.ts'
 import { startTintype } from './service.ts'
-import { temporaryFolder, until } from './support.ts'
+import { describeWithParts, temporaryFolder, until } from './support.ts'
 
 /** The logs of a real upload: one day out of all services, detail on request, nothing personal. */
 
@@ -148,4 +149,32 @@ test('a published day is whole, and holds nothing personal and no secret', async
     expect(text.includes(planted), planted).toBe(false)
   const verdicts = await logs('verify', '--day', day)
   expect(verdicts).toMatchObject([{ faults: [], missing: [] }])
+})
+
+describeWithParts('the timeline page', ['chromium'], ({ chromium: executablePath }) => {
+  test('tells one photo’s story: its stages as bars, its entries as marks and in words', async () => {
+    const photo = await upload(person(tintype.address))
+    await whole(photo)
+    const browser = await chromium.launch({ executablePath, args: ['--no-sandbox', '--disable-gpu'] })
+    onTestFinished(() => browser.close())
+    const page = await browser.newPage({ locale: 'en' })
+    const problems: string[] = []
+    page.on('pageerror', error => problems.push(String(error)))
+    page.on('console', message => message.type() === 'error' && problems.push(message.text()))
+    await page.goto(tintype.endpoints.logs as string)
+    await page.fill('#ask input', photo)
+    await page.press('#ask input', 'Enter')
+    await page.waitForSelector('#chart svg')
+    expect(page.url()).toContain(`key=${photo}`)
+    expect(await page.textContent('#lead')).toContain('of 2 processes')
+    const stages = await page
+      .locator('#chart .bar')
+      .evaluateAll(bars => bars.map(bar => bar.getAttribute('data-stage')))
+    expect(stages.sort()).toEqual(['convert', 'receive', 'store', 'wait'])
+    const [marks, entries] = [page.locator('#chart .mark'), page.locator('#entries details')]
+    expect(await marks.count()).toBe(await entries.count())
+    await marks.first().click()
+    expect(await entries.first().locator('pre').isVisible()).toBe(true)
+    expect(problems).toEqual([])
+  }, 60_000)
 })

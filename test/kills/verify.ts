@@ -1,5 +1,6 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { setTimeout } from 'node:timers/promises'
 import { open, queueUrl } from '@tintype/lib/queue/index.ts'
 import sharp from 'sharp'
 import { type Photo, person } from '../client.ts'
@@ -96,12 +97,21 @@ async function listOf(someone: Load['people'][number]): Promise<string[]> {
   return listed
 }
 
-/** The queue's own record: exactly one outcome for each photo. */
+/**
+ * The queue's own record: exactly one outcome for each photo. A converter killed between result and mark leaves a
+ * photo that is ready for its person and has its outcome when the next one takes it up.
+ */
 async function checkOutcomes(dataDir: string, acknowledged: Acknowledged[]): Promise<Finding[]> {
   const queue = await open(queueUrl('', dataDir))
-  const marked = (await Array.fromAsync(queue.outcomes())).map(({ photo }) => photo)
+  let marked: string[]
+  let missing: Acknowledged[]
+  const deadline = Date.now() + settleMs
+  do {
+    marked = (await Array.fromAsync(queue.outcomes())).map(({ photo }) => photo)
+    missing = acknowledged.filter(({ photo }) => !marked.includes(photo))
+    if (missing.length > 0) await setTimeout(100)
+  } while (missing.length > 0 && Date.now() < deadline)
   await queue.close()
-  const missing = acknowledged.filter(({ photo }) => !marked.includes(photo))
   return [
     ...repeated(marked).map(photo => ({ kind: 'duplicated', photo, what: 'two outcomes' }) as const),
     ...missing.map(({ photo }) => ({ kind: 'lost', photo, what: 'no outcome' }) as const),

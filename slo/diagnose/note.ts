@@ -127,6 +127,7 @@ function toAdd({ cause, evidence: [best], verdict, stages }: Verdict): string[] 
   ]
 }
 
+const seconds = (value: number | null): string => (value === null ? number(value) : `${number(value)} s`)
 const code = (metric: string): string => `\`${metric.replaceAll('|', '\\|')}\``
 const toldLine = ({ what, mean, times }: Told): string => `${what} ${number(mean)} (${times} times)`
 
@@ -144,7 +145,7 @@ export function terminal({ verdict: found, examples, told = [] }: Incident): str
     '',
     ...found.stages.map(
       ({ stage, baseline, now, growth }) =>
-        `${stage.padEnd(8)} ${bar(now)} ${number(now)} s, before ${number(baseline)} s${growth > 0 ? '  ◀ grew' : ''}`,
+        `${stage.padEnd(8)} ${bar(now)} ${seconds(now)}, before ${seconds(baseline)}${growth > 0 ? '  ◀ grew' : ''}`,
     ),
     '',
     ...found.evidence.map(

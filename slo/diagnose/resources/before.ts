@@ -23,7 +23,7 @@ const diedIn = (name: string): Signal => ({
   },
 })
 
-const up = (job: string): Signal => rest(gauge('up', { job }))
+const away = (job: string): Signal => named(`1 - up{job="${job}"}`, rest(gauge('up', { job })))
 
 /** 1 when a process is younger than the window: it ended and was started again. */
 const restarted = (job: string): Signal => ({
@@ -39,7 +39,7 @@ const receive: readonly Resource[] = [
   exhausted(
     'receive',
     'dependency-away',
-    up('web'),
+    away('web'),
     'web is away: start it; the launcher’s log says why it ended',
     {
       limit: 0.5,
@@ -105,7 +105,7 @@ const wait: readonly Resource[] = [
   exhausted(
     'wait',
     'no-workers',
-    up('converter'),
+    away('converter'),
     'start converters; the launcher’s log says why they ended',
     {
       limit: 0.5,

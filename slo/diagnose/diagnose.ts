@@ -126,7 +126,7 @@ function atRest(
     ...away.filter(job => job === 'web' || job === 'converter').map(job => `the metrics of ${job} are away`),
     ...(stages.every(({ now: seconds }) => seconds === null) ? ['no stage has data'] : []),
     ...(rises('tintype_promises_total', 'broken') ? ['promises break, but no stage’s time grew'] : []),
-    ...(rises('tintype_probe_attempts_total', 'failure')
+    ...(rises('tintype_probe_attempts_total', 'failure') || mostlyFails(now)
       ? ['the probe fails, but no stage’s time grew']
       : []),
   ]
@@ -143,6 +143,12 @@ function atRest(
   }))
   const lever = `photos are not slow, but ${away.join(', ')} is away: start it`
   return { ...nothing, verdict: 'healthy', confidence: 1, cause: 'dependency-away', evidence, lever }
+}
+
+/** Also when it did so all the time: used to it is not healthy. */
+function mostlyFails(view: View): boolean {
+  const ended = (outcome: string) => view.rate('tintype_probe_attempts_total', { outcome }) ?? 0
+  return ended('failure') > ended('success')
 }
 
 /** Starts of the windows before now that have data, the last ones first. */

@@ -27,14 +27,10 @@ export async function openLine(lab: Lab, target: () => string): Promise<Line> {
     const far = connect({ host: '127.0.0.1', port: Number(new URL(target()).port) })
     for (const socket of [near, far]) {
       sockets.add(socket)
-      socket
-        .on('error', () => {})
-        .on('close', () => {
-          sockets.delete(socket)
-          near.destroy()
-          far.destroy()
-        })
+      socket.on('error', () => {}).on('close', () => sockets.delete(socket))
     }
+    // Not the other way round: what web said before it closed is still under way.
+    near.on('close', () => far.destroy())
     setTimeout(() => {
       near.pipe(far)
       pipeline(

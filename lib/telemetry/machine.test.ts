@@ -1,3 +1,5 @@
+import { pbkdf2 } from 'node:crypto'
+import { promisify } from 'node:util'
 import { expect, test } from 'vitest'
 import { temporaryFolder } from '../../test/support.ts'
 import { watchMachine } from './machine.ts'
@@ -21,4 +23,14 @@ test('between two scrapes the machine’s processor time grows, and the disk has
   expect(value('tintype_descriptors_used_ratio')).toBeGreaterThan(0)
   expect(value('tintype_disk_free_bytes')).toBeGreaterThan(0)
   expect(value('tintype_disk_size_bytes')).toBeGreaterThan(value('tintype_disk_free_bytes'))
+})
+
+test('the metrics are there while all of Node’s threads for files wait for a slow disk', async () => {
+  const metrics = createMetrics('web', 'test')
+  watchMachine(metrics, [await temporaryFolder()])
+  const hold = () => promisify(pbkdf2)('', '', 2_000_000, 64, 'sha512')
+  const held = Promise.all(Array.from({ length: 8 }, hold)).then(() => 'threads')
+  const told = metrics.render(undefined).then(() => 'metrics')
+  expect(await Promise.race([told, held])).toBe('metrics')
+  await held
 })

@@ -1,8 +1,29 @@
-import { gauge, largest, mean, named, over, plus, rate, rest, type Signal, times, total } from '../signals.ts'
+import {
+  gauge,
+  largest,
+  mean,
+  minus,
+  named,
+  over,
+  plus,
+  rate,
+  rest,
+  type Signal,
+  times,
+  total,
+} from '../signals.ts'
 import { lost, phase, session } from '../stages.ts'
 import type { View } from '../view.ts'
 import { exhausted, factor, part, type Resource } from './resource.ts'
-import { clockSkew, eventLoop, failingQueue, slowDisk, slowQueue, usedStorage } from './shared.ts'
+import {
+  clockSkew,
+  clocksApart,
+  eventLoop,
+  failingQueue,
+  slowDisk,
+  slowQueue,
+  usedStorage,
+} from './shared.ts'
 
 const look = {
   dns: 'ask the name server: dig with its own address, then another one',
@@ -77,9 +98,10 @@ const receive: readonly Resource[] = [
 ]
 
 const busy: Signal = over(total('tintype_slots_busy'), total('tintype_slots'))
-const waited: Signal = largest(
-  mean('tintype_stage_seconds', { stage: 'wait' }),
-  gauge('tintype_queue_oldest_seconds'),
+/** What only seems so by the clocks is left out. */
+const waited: Signal = minus(
+  largest(mean('tintype_stage_seconds', { stage: 'wait' }), gauge('tintype_queue_oldest_seconds')),
+  clocksApart,
 )
 const slotTime: Signal = named(
   'tintype_stage_seconds{stage=~"convert|store"}',

@@ -98,23 +98,6 @@ export const eventLoop = (stage: Diagnosed, job: string): Resource[] => {
   ]
 }
 
-/** How far the clocks of web and converter are apart: what one began and the other ended seems that much longer. */
-export const clockSkew = (stage: Diagnosed): Resource => {
-  const difference = named(
-    'tintype_clock_seconds - timestamp(tintype_clock_seconds)',
-    minusEither(
-      ahead('tintype_clock_seconds', { job: 'converter' }),
-      ahead('tintype_clock_seconds', { job: 'web' }),
-    ),
-  )
-  return part(
-    stage,
-    'clock-skew',
-    difference,
-    'nothing is slow: set the clocks (chronyc tracking on each machine)',
-  )
-}
-
 /** Without direction; null unless both are there. */
 const minusEither = (one: Signal, other: Signal): Signal => ({
   ...one,
@@ -125,3 +108,15 @@ const minusEither = (one: Signal, other: Signal): Signal => ({
     return a === null || b === null ? null : Math.abs(a - b)
   },
 })
+
+/** How far the clocks of web and converter are apart: what one began and the other ended seems that much longer. */
+export const clocksApart: Signal = named(
+  'tintype_clock_seconds - timestamp(tintype_clock_seconds)',
+  minusEither(
+    ahead('tintype_clock_seconds', { job: 'converter' }),
+    ahead('tintype_clock_seconds', { job: 'web' }),
+  ),
+)
+
+export const clockSkew = (stage: Diagnosed): Resource =>
+  part(stage, 'clock-skew', clocksApart, 'nothing is slow: set the clocks (chronyc tracking on each machine)')

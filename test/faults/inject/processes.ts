@@ -121,7 +121,7 @@ export function throttle(lab: Lab, pid: number, share: number): void {
   const periodMicros = 100_000
   mkdirSync(group)
   writeFileSync(join(group, 'cpu.cfs_period_us'), String(periodMicros))
-  writeFileSync(join(group, 'cpu.cfs_quota_us'), String(share * periodMicros))
+  writeFileSync(join(group, 'cpu.cfs_quota_us'), String(Math.round(share * periodMicros)))
   writeFileSync(join(group, 'cgroup.procs'), String(pid))
   lab.onEnd(() => {
     for (const each of readFileSync(join(group, 'cgroup.procs'), 'utf8').split('\n').filter(Boolean))

@@ -28,10 +28,18 @@ export async function readRecorded(
     to,
     objectives: read.map(({ objective, slots: all }) => {
       const slots = all.slice(start - from)
-      return { objective, slots, tally: tally(objective.method, start, slots) }
+      const first = beginOf(objective, start, from)
+      return { objective, slots, tally: tally(objective.method, first, all.slice(first - from)) }
     }),
   }
 }
+
+/**
+ * From when an objective counts: only a minute without data needs to know whether the SLO had begun; an event is one,
+ * also before the first probe.
+ */
+export const beginOf = ({ method }: Objective, start: Minute, from: Minute): Minute =>
+  method === 'Timeslices' ? Math.max(start, from) : from
 
 type Read = { objective: Objective; slots: readonly Slot[] }
 

@@ -1,5 +1,6 @@
 import { backtest } from '../backtest.ts'
 import { burnRate } from '../burn-rate.ts'
+import { beginOf } from '../recorded.ts'
 import { bad, tally } from '../sli.ts'
 import type { Minute, Objective, Tier } from '../source/index.ts'
 import { type Standing, standing } from '../standing.ts'
@@ -23,10 +24,10 @@ export type Firing = { tier: Tier; fires: Minute; clears: Minute | null; budgetU
 
 const rateMinutes = 60
 
-/** `start` is when the promise began: what was before is no minute of it, and wakes nobody. */
+/** `start` is when the promise began: a minute before it is none of it, and wakes nobody. */
 export function viewOf(objective: Objective, all: Known, start: Minute, at: Minute): View {
   const { method, windowMinutes, tiers } = objective
-  const from = Math.max(all.from, start)
+  const from = beginOf(objective, start, all.from)
   const slots = all.slots.slice(from - all.from)
   const known: Known = { from, to: all.to, slots, tally: tally(method, from, slots) }
   const stand = (to: Minute) =>

@@ -77,7 +77,8 @@ describeWithParts('the upload page', ['chromium'], parts => {
   const picture = (name: string, tab = page) => row(name, tab).locator('.open img')
   const says = (name: string, text: string | RegExp) => row(name).getByText(text).waitFor()
   const choose = (...files: File[]) => page.setInputFiles('#choose', files)
-  const ready = (name: string) => picture(name).waitFor()
+  /** Within the promise, on a machine however busy. */
+  const ready = (name: string) => picture(name).waitFor({ timeout: 60_000 })
 
   /** Hands files to the page as a drop or a paste does. */
   const hand = (kind: 'drop' | 'paste', { name, mimeType, buffer }: File) =>

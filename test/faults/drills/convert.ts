@@ -113,8 +113,8 @@ export const convert: readonly Drill[] = [
       ['package.json', /"version": "[^"]+"/, '"version": "99.0.0"'],
       [
         'services/converter/child.ts',
-        'const conversion = await run(original)',
-        'for (let extra = 0; extra < 2; extra++) await run(original)\n    const conversion = await run(original)',
+        'return { ...(await run(file)), readSeconds }',
+        'for (let extra = 0; extra < 2; extra++) await run(file)\n  return { ...(await run(file)), readSeconds }',
       ],
     ]),
   },

@@ -2,10 +2,10 @@ import { execFile, spawn } from 'node:child_process'
 import { generateKeyPairSync, randomUUID } from 'node:crypto'
 import { once } from 'node:events'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
+import { freePort } from '../tools/free-port.ts'
 
 /** It takes 8 s alone, and a minute on a machine that is busy. */
 const readyMs = 180_000
@@ -130,13 +130,4 @@ async function whyNotReady(kubectl: ApiServer['kubectl']): Promise<string | unde
     last = text
   }
   return `the API server is not ready: ${last}`
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as { port: number }
-  server.close()
-  await once(server, 'close')
-  return port
 }

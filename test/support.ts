@@ -1,7 +1,6 @@
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtemp, rm } from 'node:fs/promises'
-import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
@@ -29,16 +28,6 @@ export async function until<T>(
     if (Date.now() > deadline) throw new Error(`${what} did not come true within ${timeoutMs} ms`)
     await new Promise(resolve => setTimeout(resolve, 20))
   }
-}
-
-/** A port that was free a moment ago: for programs that cannot say which one they took. */
-export async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as { port: number }
-  server.close()
-  await once(server, 'close')
-  return port
 }
 
 export type Started = {

@@ -13,7 +13,8 @@ import { ruleYaml } from '../slo/verbs/rules.ts'
 import { person } from '../test/client.ts'
 import { photo } from '../test/images.ts'
 import { startTintype, type Tintype } from '../test/service.ts'
-import { describeWithParts, freePort, temporaryFolder, until } from '../test/support.ts'
+import { describeWithParts, temporaryFolder, until } from '../test/support.ts'
+import { freePort } from './free-port.ts'
 
 /** A minute of the rules is six seconds of ours, their grid of ten seconds one scrape. */
 const times = 10

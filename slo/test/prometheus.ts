@@ -3,7 +3,8 @@ import { once } from 'node:events'
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
-import { freePort, until } from '../../test/support.ts'
+import { until } from '../../test/support.ts'
+import { freePort } from '../../tools/free-port.ts'
 import type { SimulatedSeries } from './simulate.ts'
 
 export type RunningPrometheus = { url: string; stop(): Promise<void> }

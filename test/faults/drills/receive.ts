@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import type { Drill } from '../drill.ts'
 import { crowdedFolder, fill, mountDisk, ownCrowd } from '../inject/disk.ts'
-import { freePort, openLine } from '../inject/line.ts'
+import { reachedByLine } from '../inject/line.ts'
 import { byName } from '../inject/name-server.ts'
 import { limitDescriptors, slowDisk, stutter, tamper } from '../inject/processes.ts'
 import { slowUploads } from '../inject/slow-uploads.ts'
@@ -78,10 +78,9 @@ export const receive: readonly Drill[] = [
     truth: ['receive network'],
     scrapes: probeScrapes,
     async prepare(lab) {
-      const port = await freePort()
-      const line = await openLine(lab, () => `http://127.0.0.1:${port}`)
+      const { line, environment } = await reachedByLine(lab)
       return {
-        environment: { WEB_PORT: String(port), PROBE_URL: line.url },
+        environment,
         inject() {
           line.delayMs = 1_500
         },

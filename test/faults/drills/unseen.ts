@@ -2,7 +2,7 @@ import { join } from 'node:path'
 import type { Drill } from '../drill.ts'
 import { ownClock } from '../inject/clock.ts'
 import { fill, mountDisk } from '../inject/disk.ts'
-import { freePort, openLine, scrapedByLine } from '../inject/line.ts'
+import { reachedByLine, scrapedByLine } from '../inject/line.ts'
 import { byName } from '../inject/name-server.ts'
 import { avif } from '../inject/photos.ts'
 import { kill, repeat, slowReads, stutter, tamper, throttle } from '../inject/processes.ts'
@@ -16,7 +16,6 @@ import { probeScrapes } from './receive.ts'
 const faults: readonly Drill[] = [
   {
     name: 'another program holds the lock of the queue',
-    // Nothing measures the queue's own time: the stage is all that can be known.
     truth: ['receive', 'wait', 'wait queue-stalled'],
     prepare: lab => ({ inject: () => holdLock(lab, { heldMs: 2_000, everyMs: 2_500 }) }),
   },
@@ -35,10 +34,9 @@ const faults: readonly Drill[] = [
     truth: ['receive network', 'deliver network', 'deliver slow-client', 'deliver'],
     scrapes: probeScrapes,
     async prepare(lab) {
-      const port = await freePort()
-      const line = await openLine(lab, () => `http://127.0.0.1:${port}`)
+      const { line, environment } = await reachedByLine(lab)
       return {
-        environment: { WEB_PORT: String(port), PROBE_URL: line.url },
+        environment,
         address: line.url,
         inject() {
           line.bytesPerSecond = 400

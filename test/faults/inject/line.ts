@@ -2,6 +2,7 @@ import { once } from 'node:events'
 import { connect, createServer, type Server, type Socket } from 'node:net'
 import { pipeline } from 'node:stream'
 import { setTimeout as delay } from 'node:timers/promises'
+import { freePort } from '../../../tools/free-port.ts'
 import type { Lab } from '../drill.ts'
 
 /** A line to an address that can be made slow or narrow, or cut. */
@@ -72,17 +73,14 @@ async function* narrowed(source: AsyncIterable<Buffer>, line: Line): AsyncGenera
     }
 }
 
-/** A port that is free now. */
-export async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as { port: number }
-  server.close()
-  await once(server, 'close')
-  return port
+/** The probe, and whoever takes `line.url`, comes to web over a line. */
+export async function reachedByLine(lab: Lab): Promise<{ line: Line; environment: Record<string, string> }> {
+  const port = await freePort()
+  const line = await openLine(lab, () => `http://127.0.0.1:${port}`)
+  return { line, environment: { WEB_PORT: String(port), PROBE_URL: line.url } }
 }
 
-/** Web's metrics are read over a line. */
+/** Web’s metrics are read over a line. */
 export async function scrapedByLine(lab: Lab): Promise<{ line: Line; environment: Record<string, string> }> {
   const [web, converter] = [await freePort(), await freePort()]
   const line = await openLine(lab, () => `http://127.0.0.1:${web}`)

@@ -2,8 +2,8 @@ import { createSocket } from 'node:dgram'
 import { once } from 'node:events'
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { freePort } from '../../../tools/free-port.ts'
 import type { Lab, Prepared } from '../drill.ts'
-import { freePort } from './line.ts'
 
 /** Loopback, and nobody else's; one each. resolv.conf has no port: it is 53, which root may bind to. */
 const network = '127.83.0'

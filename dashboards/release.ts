@@ -1,6 +1,6 @@
 import { toNumber } from '../slo/fraction.ts'
 import { readObjectives } from '../slo/objectives.ts'
-import { type DashboardSpec, type PanelSpec, target } from './spec.ts'
+import { type DashboardSpec, lines, type PanelSpec, target } from './spec.ts'
 
 const inTime = Math.max(
   ...readObjectives()
@@ -11,23 +11,14 @@ const inTime = Math.max(
 /** Adds the version of the process that a series comes from. */
 const ofVersion = `* on (job, instance) group_left (version) tintype_build_info{${target}, version=~"$version"}`
 
+/** A line a version. */
 const panel = (
   title: string,
   description: string,
   unit: string,
   expr: string,
   more: Partial<PanelSpec> = {},
-): PanelSpec => ({
-  kind: 'timeseries',
-  title,
-  description,
-  unit,
-  width: 8,
-  height: 8,
-  min: 0,
-  queries: [{ expr, legend: '{{version}}' }],
-  ...more,
-})
+): PanelSpec => lines(title, description, unit, [{ expr, legend: '{{version}}' }], { height: 8, ...more })
 
 const rate = (selector: string) => `sum by (version) (rate(${selector}[$__rate_interval]) ${ofVersion})`
 

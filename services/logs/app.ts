@@ -6,8 +6,8 @@ import type { Log } from '@tintype/lib/telemetry/log.ts'
 import type { Metrics } from '@tintype/lib/telemetry/metrics.ts'
 import type { Express, Request } from 'express'
 import type { Appended, Journal } from './journal.ts'
+import type { Story } from './page/api.ts'
 import type { Reader } from './read.ts'
-import type { Story } from './story.ts'
 import { isKey } from './timeline.ts'
 
 /** A shipper's batch, and room for what it says of lines that it could not read. */

@@ -3,10 +3,11 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { ownFolder } from '@tintype/lib/telemetry/own.ts'
 import { type Folders, publish } from './daily.ts'
 import { waitForHeld, waitForShippersMs } from './held.ts'
+import type { Entry } from './page/api.ts'
 import { type Estimate, sizing } from './sizing.ts'
 import { dayMs, dayOf } from './stamp.ts'
 import { storyOf } from './story.ts'
-import { type Entry, isKey, serviceOf, timeline, timeOf } from './timeline.ts'
+import { isKey, serviceOf, timeline, timeOf } from './timeline.ts'
 import { isSound, verify } from './verify.ts'
 
 /** What a verb of the command line found: for machines, for people, and as exit code. */

@@ -1,9 +1,10 @@
 /** A thread of its own for one look-up: reading a day's files must not keep ingest waiting. */
 import { parentPort, Worker, workerData } from 'node:worker_threads'
 import type { Folders } from './daily.ts'
+import type { Story } from './page/api.ts'
 import { type Sizing, sizing } from './sizing.ts'
 import { dayOf } from './stamp.ts'
-import { type Story, storyOf } from './story.ts'
+import { storyOf } from './story.ts'
 import { timeline } from './timeline.ts'
 
 type Question = { folders: Folders } & (

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
+import type { Entry } from './page/api.ts'
 import { storyOf } from './story.ts'
-import type { Entry } from './timeline.ts'
 
 const noon = Date.parse('2026-11-22T12:00:00.000Z')
 const entry = (id: string, ms: number, payload: Record<string, unknown>): Entry => ({

@@ -1,10 +1,6 @@
-import { type Entry, serviceOf, type Timeline, timeOf } from './timeline.ts'
-
-/** A stage of a photo's way, as the entries tell it; times are epoch milliseconds. */
-export type StageBar = { photo: string; stage: string; fromMs: number; toMs: number }
-/** A time in which nobody had anything to say. */
-export type Gap = { fromMs: number; toMs: number }
-export type Story = Timeline & { services: string[]; stages: StageBar[]; gaps: Gap[] }
+import type { Entry, StageBar, Story } from './page/api.ts'
+import type { Gap } from './page/axis.ts'
+import { serviceOf, type Timeline, timeOf } from './timeline.ts'
 
 /** A quiet time that is longer than a photo's usual way: the story has ended, and another begins. */
 const gapMs = 10_000

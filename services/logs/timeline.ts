@@ -5,23 +5,9 @@ import type { Folders } from './daily.ts'
 import { lookUp } from './lookup.ts'
 import { dayFile, indexFile, list, type Manifest, newestManifests } from './manifest.ts'
 import { streamFiles } from './merge.ts'
+import type { Entry, Story } from './page/api.ts'
 
-export type Entry = {
-  id: string
-  session: string | null
-  timestamp: string
-  payload: { event: string; level: string; [fact: string]: unknown }
-  received_at: string
-  effective_at?: string
-}
-
-export type Timeline = {
-  /** A session (16 hex digits), a photo's id or a trace's id. */
-  key: string
-  entries: Entry[]
-  /** There are more than could be shown. */
-  cut: boolean
-}
+export type Timeline = Pick<Story, 'key' | 'entries' | 'cut'>
 
 /** A timeline is read by a person, or drawn. */
 const maxEntries = 10_000

@@ -6,7 +6,8 @@ import { type Folders, hasNews } from './daily.ts'
 import { lookupBytes } from './lookup.ts'
 import { dayFile, indexFile, type Manifest, newestManifests, type Range } from './manifest.ts'
 import { streamFiles } from './merge.ts'
-import { type Entry, splitId, timeOf } from './timeline.ts'
+import type { Entry } from './page/api.ts'
+import { splitId, timeOf } from './timeline.ts'
 
 export type Verdict = {
   day: string

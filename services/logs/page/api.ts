@@ -8,10 +8,13 @@ export type Entry = {
   received_at: string
   effective_at?: string
 }
+/** A stage of a photo's way, as the entries tell it; times are epoch milliseconds. */
 export type StageBar = { photo: string; stage: string; fromMs: number; toMs: number }
 export type Story = {
+  /** A session (16 hex digits), a photo's id or a trace's id. */
   key: string
   entries: Entry[]
+  /** There are more than could be shown. */
   cut: boolean
   services: string[]
   stages: StageBar[]
@@ -41,7 +44,7 @@ export const serviceOf = (entry: Entry): string => entry.id.split('.').slice(0, 
 /** @throws Error with what the server says. */
 export async function getJson<T>(address: string): Promise<T> {
   const response = await fetch(address)
-  const answer = await response.json()
+  const answer = (await response.json()) as T & { detail?: string }
   if (!response.ok) throw new Error(answer.detail ?? response.statusText)
   return answer
 }

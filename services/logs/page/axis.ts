@@ -1,3 +1,4 @@
+/** A time in which nobody had anything to say. */
 export type Gap = { fromMs: number; toMs: number }
 export type Axis = {
   x(ms: number): number

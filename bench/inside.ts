@@ -1,4 +1,3 @@
-import { readFileSync } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -6,7 +5,7 @@ import { setTimeout } from 'node:timers/promises'
 import { type Person, person } from '../test/client.ts'
 import { childrenOf } from '../test/processes.ts'
 import { type Started, startScript } from '../test/support.ts'
-import { cpuSeconds } from './pipeline/cpu.ts'
+import { cpuSeconds, memoryMiB } from './pipeline/cpu.ts'
 import { type Picture, pictures } from './pipeline/photos.ts'
 import { type Options, quantile, type Row, row } from './rows.ts'
 
@@ -85,7 +84,7 @@ async function measure(
         used.reduce((a, b) => a + b, 0),
         'ms/photo',
       ),
-      row(name('web.memory'), peakMiB(web), 'MiB'),
+      row(name('web.memory'), memoryMiB(web.child.pid as number, 'VmHWM'), 'MiB'),
       row(name('kept'), 100 * kept, '%'),
       row(name('crash'), await awayAfterCrash(running, address, environment, design), 's'),
     ]
@@ -117,12 +116,6 @@ async function atRate(
     all.push(act(index).then(() => performance.now() - start))
   }
   return Promise.all(all)
-}
-
-/** The most that was resident at once. */
-function peakMiB({ child }: Started): number {
-  const [, kilobytes] = /^VmHWM:\s+(\d+) kB/m.exec(readFileSync(`/proc/${child.pid}/status`, 'utf8')) ?? []
-  return Number(kilobytes) / 1024
 }
 
 /** Seconds without web after a photo killed the process that decoded it, with a launcher that starts it again at once. */

@@ -1,10 +1,9 @@
-import { readFileSync } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { person } from '../test/client.ts'
 import { startTintype, type Tintype } from '../test/service.ts'
-import { cpuSeconds } from './pipeline/cpu.ts'
+import { cpuSeconds, memoryMiB } from './pipeline/cpu.ts'
 import { drained, type Picture, pictures, queueOf } from './pipeline/photos.ts'
 import { median, type Options, type Row, row } from './rows.ts'
 
@@ -65,7 +64,5 @@ async function cpuAPhoto(tintype: Tintype, images: readonly Picture[], count: nu
 }
 
 function residentMiB(tintype: Tintype, service: 'web' | 'converter'): number {
-  const pid = tintype.process(service)?.pid
-  const [, kilobytes] = /^VmRSS:\s+(\d+) kB/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8')) ?? []
-  return Number(kilobytes) / 1024
+  return memoryMiB(tintype.process(service)?.pid as number, 'VmRSS')
 }

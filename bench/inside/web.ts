@@ -11,6 +11,7 @@ import { createMetrics } from '@tintype/lib/telemetry/metrics.ts'
 import { pick } from '@tintype/lib/variables.ts'
 import { version } from '@tintype/lib/version.ts'
 import { rememberAttempts, tryPhoto } from '../../services/converter/attempt.ts'
+import { attempt } from '../../services/converter/child.ts'
 import type { Child } from '../../services/converter/children.ts'
 import { openClaims } from '../../services/converter/claims.ts'
 import { convert } from '../../services/converter/convert.ts'
@@ -30,12 +31,10 @@ const slots = availableParallelism()
 
 /** In place of the child process; nothing can be killed without killing web. */
 const here: Child = {
-  async convert({ original }) {
-    const bytes = await storage.read(original)
-    if (bytes === 'not-found') return { outcome: 'gone' }
-    const conversion = await convert(bytes, config.THUMBNAILS, config.MAX_PIXELS)
-    return { ...conversion, readSeconds: 0, cpuSeconds: 0 }
-  },
+  convert: ({ original, detailed }) =>
+    attempt(storage, original, detailed, input =>
+      convert(input, config.THUMBNAILS, config.MAX_PIXELS, detailed),
+    ),
   isAlive: () => true,
   kill() {},
 }

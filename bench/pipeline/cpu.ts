@@ -21,3 +21,10 @@ function own(pid: number): number {
     return 0
   }
 }
+
+/** Of a process: what is resident, or (VmHWM) the most that was at once. */
+export function memoryMiB(pid: number, field: 'VmRSS' | 'VmHWM'): number {
+  const status = readFileSync(`/proc/${pid}/status`, 'utf8')
+  const [, kilobytes] = new RegExp(`^${field}:\\s+(\\d+) kB`, 'm').exec(status) ?? []
+  return Number(kilobytes) / 1024
+}

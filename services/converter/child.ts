@@ -38,7 +38,8 @@ async function serve({ storageUrl, sizes, maxPixels }: Setup): Promise<void> {
 /** A vanished parent is no error: `disconnect` follows. */
 const answer = (message: Answer): void => void process.send?.(message, undefined, {}, () => {})
 
-async function attempt(
+/** Converts a photo by the quickest way that there is, and says what is wrong with one that cannot be. */
+export async function attempt(
   storage: Storage,
   key: Key,
   detailed: boolean,

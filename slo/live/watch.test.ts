@@ -6,7 +6,7 @@ import type { Alert } from '../alerts/notifier.ts'
 import { readObjectives } from '../objectives.ts'
 import type { Minute, Objective, Slot, Source } from '../source/index.ts'
 import type { Diagnosis } from './diagnosis.ts'
-import { createHistory } from './history.ts'
+import { createHistory, type History } from './history.ts'
 import { viewOf } from './view.ts'
 import { silence, startWatch } from './watch.ts'
 
@@ -40,16 +40,20 @@ test('each minute asks for a few minutes, and what is known stays whole', async 
   expect(slots.every(({ start }, i) => start === from + i)).toBe(true)
 })
 
+/** Each refresh from then on fails, and the seven minutes to come are offline and alert. */
+async function expectBlind(history: History, from: Minute): Promise<void> {
+  for (let now = from; now <= begin + 107; now++) await expect(history.refresh(now)).rejects.toThrow('away')
+  const blind = viewOf(objective, history.known(), begin, begin + 107)
+  expect(blind.standing).toMatchObject({ bad: 7, unknown: 7 })
+  expect(blind.firings.map(({ tier }) => tier.name)).toEqual(['page-fast'])
+}
+
 test('while the source is away its minutes are unknown, so that what is known still alerts, and heal', async () => {
   const { state, fake } = source()
   const history = createHistory(objective, fake)
   await history.refresh(begin + 100)
   state.away = true
-  for (let now = begin + 101; now <= begin + 107; now++)
-    await expect(history.refresh(now)).rejects.toThrow('away')
-  const blind = viewOf(objective, history.known(), begin, begin + 107)
-  expect(blind.standing).toMatchObject({ bad: 7, unknown: 7 })
-  expect(blind.firings.map(({ tier }) => tier.name)).toEqual(['page-fast'])
+  await expectBlind(history, begin + 101)
   state.away = false
   await history.refresh(begin + 108)
   expect(viewOf(objective, history.known(), begin, begin + 108).standing.bad).toBe(0)
@@ -59,11 +63,7 @@ test('a source that is away from the start is offline from then on, and whole on
   const { state, fake } = source()
   const history = createHistory(objective, fake)
   state.away = true
-  for (let now = begin + 100; now <= begin + 107; now++)
-    await expect(history.refresh(now)).rejects.toThrow('away')
-  const blind = viewOf(objective, history.known(), begin, begin + 107)
-  expect(blind.standing).toMatchObject({ bad: 7, unknown: 7 })
-  expect(blind.firings.map(({ tier }) => tier.name)).toEqual(['page-fast'])
+  await expectBlind(history, begin + 100)
   state.away = false
   await history.refresh(begin + 108)
   expect(viewOf(objective, history.known(), begin, begin + 108).standing).toMatchObject({ good: 108, bad: 0 })

@@ -2,6 +2,7 @@ import { ConfigError } from './config.ts'
 import { armFault } from './fault.ts'
 import { describe } from './http.ts'
 import { stopTracing } from './telemetry/trace.ts'
+import { ignoreTerminal } from './terminal.ts'
 
 export type Running = {
   /** Where it listens, by name: web, webAdmin, …; told to whoever started the process. */
@@ -15,10 +16,12 @@ const stopMarginMs = 5_000
 
 /**
  * The frame of every service's main.ts: start, print `{"ready":{…}}` on one line, stop gracefully on the first
- * SIGTERM or SIGINT, or when the launcher is gone, and at once on the second. Exits 2 on a bad environment.
+ * SIGTERM or SIGINT, or when the launcher is gone, and at once on the second. Exits 2 on a bad environment. Under a
+ * launcher the terminal's signals are not heard.
  */
 export async function run(start: () => Promise<Running>, graceMs: () => number): Promise<void> {
   const launched = process.connected
+  if (launched) ignoreTerminal()
   armFault(process.env.FAULT_POINT)
   try {
     const running = await start()
@@ -41,7 +44,7 @@ function stopOnSignal(running: Running, graceMs: number, launched: boolean): voi
     process.exit(0)
   }
   process.on('SIGTERM', stop)
-  process.on('SIGINT', stop)
+  if (!launched) process.on('SIGINT', stop)
   // The launcher's IPC channel closes however it ends, kill -9 included: nothing of ours runs on without it.
   process.on('disconnect', stop)
   if (launched && !process.connected) void stop()

@@ -7,7 +7,7 @@ import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { processes } from '../test/processes.ts'
+import { childrenOf, processes } from '../test/processes.ts'
 import { startTintype, type Tintype } from '../test/service.ts'
 import { temporaryFolder, until } from '../test/support.ts'
 
@@ -85,10 +85,15 @@ describe('npm start', () => {
     expect(tintype.stderr()).toMatch(/process\.ended.*"process":"web","how":"SIGKILL","restartSeconds":0\.2/)
   })
 
-  test('stops everything at SIGTERM and takes its addresses back', async () => {
+  test("stops all in order at a terminal's Ctrl-C, which every process gets, and takes its addresses back", async () => {
     remember()
     expect(existsSync(join(folder, 'endpoints.json'))).toBe(true)
-    expect(await tintype.stop()).toBe(0)
+    const said = tintype.stderr()
+    const children = childrenOf(tintype.process('converter')?.pid as number)
+    expect(children.length).toBeGreaterThan(0)
+    for (const { pid } of [...ofFolder(), ...children]) if (pid !== tintype.pid) process.kill(pid, 'SIGINT')
+    expect(await tintype.stop('SIGINT')).toBe(0)
+    expect(tintype.stderr()).toBe(said) // nobody ended before its turn
     expect(ofFolder()).toEqual([])
     expect(existsSync(join(folder, 'endpoints.json'))).toBe(false)
   })

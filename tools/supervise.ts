@@ -84,9 +84,6 @@ export function supervise(service: Service, hooks: Hooks): Supervised {
 function start({ script, args }: Service, { environment }: Hooks): ChildProcess {
   return spawn(process.execPath, ['--import', preload, `${root}/${script}`, ...args], {
     env: environment(),
-    // A process group of its own: Ctrl-C reaches the launcher alone, which stops its children in order. By the
-    // IPC channel they see when the launcher is gone (lib/run.ts).
-    detached: true,
     stdio: ['ignore', 'pipe', 'inherit', 'ipc'],
   })
 }

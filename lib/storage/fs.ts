@@ -94,9 +94,9 @@ export async function openFolder(path: string, options: OpenOptions = {}, disk: 
     return measured('put', '', async call => {
       const drafts: (Draft & Place)[] = []
       try {
-        for await (const { key, body, maxBytes, ifAbsent = false } of withPause(files, call)) {
+        for await (const { key, ifAbsent = false, ...file } of withPause(files, call)) {
           call.key = checkKey(key)
-          const draft = await writeDraft(disk, newTemporary(), body, maxBytes, call)
+          const draft = await writeDraft(disk, newTemporary(), file, call)
           if (draft === 'too-large') return [draft]
           drafts.push({ ...draft, target: at(key), ifAbsent })
           // Beside the fsync of the body, since each takes its turn of the disk; place makes what fails here again.

@@ -7,8 +7,11 @@ export type Key = string
 
 export type Found = { body: Readable; bytes: number }
 
-/** A body to store under a key. `maxBytes` gives 'too-large', with the rest of the body left unread and not destroyed. */
-export type NewFile = { key: Key; body: Readable | Buffer; maxBytes?: number }
+/**
+ * A body to store under a key. `maxBytes` gives 'too-large', with the rest of the body left unread and not destroyed.
+ * `disposable`: nobody else looks into its chunks, and their memory may be given back as soon as they are written.
+ */
+export type NewFile = { key: Key; body: Readable | Buffer; maxBytes?: number; disposable?: boolean }
 /** `ifAbsent` gives 'exists' without touching what is there, which is durable then too. */
 export type Put = NewFile & { ifAbsent?: boolean }
 

@@ -1,6 +1,8 @@
 import { closeSync, openSync, readSync, writeFileSync } from 'node:fs'
+import { setPriority } from 'node:os'
 import type { Size } from '@tintype/lib/photo.ts'
 import { type Key, open, type Storage } from '@tintype/lib/storage/index.ts'
+import { ignoreTerminal } from '@tintype/lib/terminal.ts'
 import sharp from 'sharp'
 import { type Conversion, convert } from './convert.ts'
 
@@ -19,10 +21,14 @@ export type Answer =
 
 /** When memory is short the kernel shall take this process, not the parent, the queue's owner or a neighbour. */
 const oomScoreAdjust = '800'
+/** Whoever asks how a photo is doing comes first. */
+const niceness = 5
 
 if (process.send) await serve(JSON.parse(process.argv[2] ?? '{}'))
 
 async function serve({ storageUrl, sizes, maxPixels }: Setup): Promise<void> {
+  ignoreTerminal()
+  setPriority(niceness)
   preferAsVictim()
   // Not process.exit: that waits for libvips' thread, which may be busy for a long time or for ever.
   process.on('disconnect', () => process.kill(process.pid, 'SIGKILL'))

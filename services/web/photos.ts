@@ -91,7 +91,8 @@ async function store(
   const { owner, photo, key } = arrival
   const { maxUploadBytes: maxBytes } = web.limits
   async function* files() {
-    yield { key: photoKey(owner, photo, 'original'), body: upload.body, maxBytes }
+    const { body, disposable } = upload
+    yield { key: photoKey(owner, photo, 'original'), body, maxBytes, disposable }
     const received = await upload.received
     await confirm()
     if (key === undefined) yield recordFile(recordOf(web, arrival, photo, kind, received))

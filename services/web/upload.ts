@@ -28,6 +28,8 @@ export type Upload = {
   /** The first bytes, at most `headBytes` and a chunk; also the first of `body`. */
   head: Buffer
   body: Readable
+  /** Each chunk of `body` has its memory for itself. */
+  disposable: boolean
   /** Resolves when `body` was read to its end and all of it was well-formed; rejects with the client's fault. */
   received: Promise<Received>
 }
@@ -47,7 +49,8 @@ type Source = { chunks: AsyncIterator<Buffer>; wellFormed: Promise<unknown> }
 export async function openUpload(request: Request, response: Response, digest: boolean): Promise<Upload> {
   if (request.headers.expect !== undefined) response.writeContinue()
   request.setTimeout(stallMs)
-  const source = request.is('multipart/form-data') ? await photoPart(request) : rawBody(request)
+  const disposable = !request.is('multipart/form-data') // a part's chunks are cut from the form's
+  const source = disposable ? rawBody(request) : await photoPart(request)
   const pace: Pace = { waitedMs: 0 }
   const paced = atLeastMinimalPace(source.chunks, pace)
   const head = await take(paced, headBytes)
@@ -58,7 +61,7 @@ export async function openUpload(request: Request, response: Response, digest: b
     objectMode: false,
   })
   received.promise.then(() => request.setTimeout(0)).catch(() => {})
-  return { head, body, received: received.promise }
+  return { head, body, disposable, received: received.promise }
 }
 
 const rawBody = (request: Request): Source => ({

@@ -27,6 +27,12 @@ export const ofTheMachine = {
     labels: {},
     in: ['web', 'converter'],
   },
+  tintype_event_loop_wait_seconds_total: {
+    kind: 'counter',
+    help: 'Half the square of each pause of the event loop: its rate is the seconds that whoever comes at any moment waits for the loop, in the mean.',
+    labels: {},
+    in: ['web', 'converter'],
+  },
   tintype_disk_free_bytes: {
     kind: 'gauge',
     help: 'Free for us on the fullest file system of those that hold data and photos.',

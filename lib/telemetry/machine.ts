@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { statfs } from 'node:fs/promises'
 import { cpus } from 'node:os'
-import { setTimeout } from 'node:timers/promises'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { pressures } from './catalogue.ts'
 import type { Metrics } from './metrics.ts'
 
@@ -35,6 +35,24 @@ export function watchMachine(metrics: Metrics, folders: readonly string[]): void
     metrics.set('tintype_clock_seconds', {}, Date.now() / 1000)
   })
   watchDisk(metrics, folders)
+  watchEventLoop(seconds => metrics.increment('tintype_event_loop_wait_seconds_total', {}, seconds ** 2 / 2))
+}
+
+/** How often the event loop is asked to come by; a pause shorter than this may go unseen, and nobody feels it. */
+const lookMs = 50
+
+/**
+ * Tells of each pause of the event loop, in seconds. Node's own lag, as prom-client shows it, begins anew with each
+ * scrape, also with one that was given up because of the pause.
+ */
+function watchEventLoop(tell: (seconds: number) => void): void {
+  let last = performance.now()
+  setInterval(() => {
+    const now = performance.now()
+    const late = now - last - lookMs
+    last = now
+    if (late > lookMs) tell(late / 1000)
+  }, lookMs).unref()
 }
 
 /** A scrape waits no longer for a disk; what it said last stands until it answers. */
@@ -56,7 +74,7 @@ export function watchDisk(metrics: Metrics, folders: readonly string[]): void {
     looking ??= look().finally(() => {
       looking = undefined
     })
-    await Promise.race([looking, setTimeout(diskAnswerMs, undefined, { ref: false })])
+    await Promise.race([looking, sleep(diskAnswerMs, undefined, { ref: false })])
   })
 }
 

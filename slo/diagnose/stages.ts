@@ -27,8 +27,12 @@ export type Reading = {
 const stage = (name: Stage): Signal => mean('tintype_stage_seconds', { stage: name })
 export const phase = (name: string): Signal => gauge('tintype_probe_seconds', { phase: name })
 export const session = mean('tintype_session_seconds')
-/** A blocked event loop delays requests before they are measured. */
-export const loopOf = (job: string): Signal => gauge('nodejs_eventloop_lag_p99_seconds', { job })
+/** A blocked event loop delays requests before they are measured: often and a little, or seldom and for long. */
+export const loopOf = (job: string): Signal =>
+  largest(
+    gauge('nodejs_eventloop_lag_p99_seconds', { job }),
+    rate('tintype_event_loop_wait_seconds_total', { job }),
+  )
 
 /** What the probe waited for its answer beyond what web, with its event loop, accounts for. */
 export const lost: Signal = minus(

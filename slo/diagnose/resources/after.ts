@@ -1,4 +1,4 @@
-import { gauge, minus, named, over, plus, rate, type Signal } from '../signals.ts'
+import { gauge, mean, minus, named, over, plus, rate, type Signal } from '../signals.ts'
 import { attempts } from '../stages.ts'
 import type { View } from '../view.ts'
 import { exhausted, factor, part, type Resource } from './resource.ts'
@@ -15,6 +15,8 @@ import {
 
 /** A conversion under way for so long is no conversion any more; the deadline ends it later. */
 const hungSeconds = 8
+/** Unless those that come to their end take nearly as long: then all are slow, and none is hung. */
+const hungTimes = 3
 /** One photo that fails is tried three times: with a fifth of the attempts it is no single photo's matter. */
 const limit = 0.2
 
@@ -84,13 +86,18 @@ const wallPerCpu: Signal = named(
 
 const share = (outcome: string): Signal => over(attempts(new RegExp(`^${outcome}$`)), attempts())
 const age = gauge('tintype_slot_oldest_seconds')
+const conversion = mean('tintype_stage_seconds', { stage: 'convert' })
 const tooOld: Signal = {
   ...age,
   // Its largest: the deadline ends it and the next one begins young, so that a mean shows half of it.
-  query: `clamp_max(max(max_over_time(${age.metric}[$w])) / ${hungSeconds}, 1)`,
+  query:
+    `clamp_max(max(max_over_time(${age.metric}[$w])) / ` +
+    `clamp_min(${hungTimes} * (${conversion.query} or vector(0)), ${hungSeconds}), 1)`,
+  reads: [...age.reads, ...conversion.reads],
   value(view) {
     const seconds = view.peak(age.metric)
-    return seconds === null ? null : Math.min(1, seconds / hungSeconds)
+    const usual = Math.max(hungSeconds, hungTimes * (conversion.value(view) ?? 0))
+    return seconds === null ? null : Math.min(1, seconds / usual)
   },
 }
 

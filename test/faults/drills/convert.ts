@@ -1,8 +1,8 @@
 import { join } from 'node:path'
 import { photo } from '../../images.ts'
 import type { Drill } from '../drill.ts'
-import { ownClock } from '../inject/clock.ts'
 import { interlacedPng } from '../inject/photos.ts'
+import { ownClock } from '../inject/preloaded.ts'
 import {
   eatProcessors,
   freeze,
@@ -46,7 +46,7 @@ export const convert: readonly Drill[] = [
     missing: needsPart('gcc'),
     prepare(lab) {
       const clock = ownClock(lab, 'services/converter/')
-      return { environment: clock.environment, inject: () => clock.setAhead(skewSeconds) }
+      return { environment: clock.environment, inject: () => clock.inject(skewSeconds) }
     },
   },
   {

@@ -1,11 +1,11 @@
 import { join } from 'node:path'
 import type { Drill } from '../drill.ts'
-import { ownClock } from '../inject/clock.ts'
 import { fill, mountDisk } from '../inject/disk.ts'
 import { reachedByLine, scrapedByLine } from '../inject/line.ts'
 import { byName } from '../inject/name-server.ts'
 import { avif } from '../inject/photos.ts'
-import { kill, repeat, slowReads, stutter, tamper, throttle } from '../inject/processes.ts'
+import { ownClock, slowReads } from '../inject/preloaded.ts'
+import { kill, repeat, stutter, throttle } from '../inject/processes.ts'
 import { holdLock } from '../inject/queue.ts'
 import { releaseOf } from '../inject/release.ts'
 import { needsPart, needsProcessorGroups, needsRoot } from '../missing.ts'
@@ -22,12 +22,8 @@ const faults: readonly Drill[] = [
   {
     name: 'disk slow to read only',
     truth: ['convert disk-latency', 'convert'],
-    missing: needsPart('strace'),
-    prepare: lab => ({
-      async inject({ children }) {
-        for (const child of children()) await tamper(lab, child, slowReads)
-      },
-    }),
+    missing: needsPart('gcc'),
+    prepare: lab => slowReads(lab, 900),
   },
   {
     name: 'narrow line from web',
@@ -47,7 +43,6 @@ const faults: readonly Drill[] = [
   {
     name: 'web stops for 3 s in every 10',
     truth: ['receive event-loop', 'receive'],
-    scrapes: 30,
     prepare: lab => ({
       inject: ({ pid }) => stutter(lab, pid('web'), { stoppedMs: 3_000, everyMs: 10_000 }),
     }),
@@ -104,7 +99,7 @@ const faults: readonly Drill[] = [
     missing: needsPart('gcc'),
     prepare(lab) {
       const clock = ownClock(lab, 'services/converter/')
-      return { environment: clock.environment, inject: () => clock.setAhead(-skewSeconds) }
+      return { environment: clock.environment, inject: () => clock.inject(-skewSeconds) }
     },
   },
   {

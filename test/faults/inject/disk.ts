@@ -29,7 +29,7 @@ export function fill(folder: string): void {
 }
 
 /** Nobody has so many photos; a program that uploads without end has. */
-const crowdPhotos = 200_000
+const crowdPhotos = 1_000_000
 
 /** A folder of the disk with names of photos as after uploads without end, to be given to somebody later. */
 export async function crowdedFolder(disk: string): Promise<string> {

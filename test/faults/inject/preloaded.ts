@@ -1,0 +1,37 @@
+import { spawnSync } from 'node:child_process'
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import type { Lab } from '../drill.ts'
+
+/** Compiles a file of this folder to what LD_PRELOAD takes; gives its path. Linux only. */
+function compile({ folder }: Lab, source: string): string {
+  const library = join(folder, source.replace(/c$/, 'so'))
+  const build = ['-shared', '-fPIC', '-O2', '-o', library, join(import.meta.dirname, source), '-ldl']
+  const { status, stderr } = spawnSync('gcc', build)
+  if (status !== 0) throw new Error(`gcc: ${stderr}`)
+  return library
+}
+
+/** What the service is started with, so that `inject` does something to it later. */
+type Prepared<Inject> = { environment: Record<string, string>; inject: Inject }
+
+/** A wall clock of its own for each process whose command holds `of`, as on another machine; timers stay true. */
+export function ownClock(lab: Lab, of: string): Prepared<(secondsAhead: number) => void> {
+  const file = join(lab.folder, 'clock-ahead')
+  // Written in place: the processes have mapped it.
+  const inject = (secondsAhead: number) =>
+    writeFileSync(file, new Uint8Array(Float64Array.of(secondsAhead).buffer), { flag: 'r+' })
+  writeFileSync(file, new Uint8Array(8))
+  return { environment: { LD_PRELOAD: compile(lab, 'clock.c'), CLOCK_AHEAD: file, CLOCK_OF: of }, inject }
+}
+
+/** A disk that takes so long for each original that is read. */
+export function slowReads(lab: Lab, milliseconds: number): Prepared<() => void> {
+  const file = join(lab.folder, 'slow-reads')
+  const environment = {
+    LD_PRELOAD: compile(lab, 'slow-reads.c'),
+    SLOW_READS: file,
+    SLOW_READS_MS: `${milliseconds}`,
+  }
+  return { environment, inject: () => writeFileSync(file, '') }
+}

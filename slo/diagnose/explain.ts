@@ -65,10 +65,13 @@ const unfloored = ({ baseline, now }: Growth): number => Math.max(0, (now ?? 0) 
 
 function weigh(resource: Resource, grown: Growth, now: View, before: readonly View[]) {
   const { kind, cause, lever, blames } = resource
-  const { metric, query, value } = signalOf(resource, before)
+  const { metric, query, value, seen } = signalOf(resource, before)
   const current = value(now)
   if (current === null) return undefined
-  const known = before.map(value).filter(each => each !== null)
+  // A part that did not happen while its stage did took no time of it; one that was not measured is not known.
+  const absent = (window: View) =>
+    kind === 'part' && seen(window) && secondsIn(grown.stage, window) !== null ? 0 : null
+  const known = before.map(window => value(window) ?? absent(window)).filter(each => each !== null)
   const baseline = known.length === 0 ? null : median(known)
   const raw = explained(resource, grown, baseline, current)
   return {

@@ -126,7 +126,7 @@ function scrapeWeb(book: Book, world: World, { at, seconds, arriving, done, queu
     get: world.get.web,
     list: world.list,
   }))
-    observe('tintype_storage_seconds', { ...web, operation }, uploads, value)
+    observe('tintype_storage_seconds', { ...web, operation }, value > 0 ? uploads : 0, value)
   observe('tintype_queue_seconds', { ...web, operation: 'enqueue' }, arriving, world.queue.web)
   grow('tintype_failed_calls_total', { ...web, of: 'storage' }, uploads * failed)
   grow('tintype_failed_calls_total', { ...web, of: 'queue' }, arriving * world.failing.queue)

@@ -157,7 +157,13 @@ test('the probe finds the service online and the page is told', async () => {
 
 type State = {
   diagnosis: { verdict: { verdict: string; cause: string } } | null
-  objectives: { name: string; bad: number; to: string; alerts: { tier: string; clears: string | null }[] }[]
+  objectives: {
+    name: string
+    bad: number
+    to: string
+    alerts: { tier: string; clears: string | null }[]
+    strip: { states: string }
+  }[]
 }
 const availability = async () => {
   const state = (await (await fetch(`${tintype.endpoints.slo}/api/state`)).json()) as State
@@ -188,6 +194,8 @@ test('an outage wakes a person with what is lost and why, and its end is told', 
   )
   expect(during.alerts).toContainEqual(expect.objectContaining({ tier: 'page-fast', clears: null }))
   expect(during.diagnosis?.verdict).toMatchObject({ verdict: 'wait', cause: 'no-workers' })
+  for (const { name, strip } of during.objectives)
+    expect(strip.states, `${name}: before the service was there, nothing was measured`).toMatch(/^\.+[ox]/)
 
   await until(() => said('resolved'), { timeoutMs: 90_000, what: 'its end' })
   const after = await availability()

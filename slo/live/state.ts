@@ -69,13 +69,14 @@ function objectiveState(view: View, planned: readonly Planned[]): ObjectiveState
   }
 }
 
-function strip({ objective, known, at }: View, planned: readonly Planned[]): ObjectiveState['strip'] {
+function strip({ objective, start, known, at }: View, planned: readonly Planned[]): ObjectiveState['strip'] {
   const first = at - stripMinutes
   const minutes = Array.from({ length: stripMinutes }, (_, i) => known.slots[first + i - known.from])
   const isPlanned = (minute: Minute) => planned.some(each => minute >= each.from && minute < each.to)
   const letter = (slot: Slot | undefined): string => {
     if (!slot) return '.'
     const { good, total, unknown } = judge(objective.method, slot)
+    if (unknown && slot.start < start) return '.'
     if (good === total && !unknown) return 'o'
     if (isPlanned(slot.start)) return 'p'
     return unknown ? 'u' : 'x'

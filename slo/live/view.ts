@@ -10,6 +10,8 @@ import type { Known } from './history.ts'
 export type View = {
   objective: Objective
   at: Minute
+  /** When the promise began. */
+  start: Minute
   known: Known
   standing: Standing
   /** When the budget is gone at the rate of the last hour; null when it is not used up within a window. */
@@ -46,6 +48,7 @@ export function viewOf(objective: Objective, all: Known, start: Minute, at: Minu
   return {
     objective,
     at,
+    start,
     known,
     standing: now,
     goneAt: leftMinutes < windowMinutes ? at + Math.max(0, Math.floor(leftMinutes)) : null,

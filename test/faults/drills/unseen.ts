@@ -49,10 +49,10 @@ const faults: readonly Drill[] = [
   },
   {
     name: 'web gets almost no processor',
-    // It needs a tenth at this traffic.
+    // It needs a twenty-fifth at this traffic.
     truth: ['receive cpu', 'receive event-loop'],
     missing: needsProcessorGroups,
-    prepare: lab => ({ inject: ({ pid }) => throttle(lab, pid('web'), 1 / 12) }),
+    prepare: lab => ({ inject: ({ pid }) => throttle(lab, pid('web'), 1 / 30) }),
   },
   {
     name: 'web dies again and again',

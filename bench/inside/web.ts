@@ -28,6 +28,8 @@ const storage = await openStorage(storageUrl(config.STORAGE_URL, config.DATA_DIR
 const tools = { queue, storage, log, metrics }
 const id = 'inside'
 const slots = availableParallelism()
+/** By which web predicts the wait of whoever comes next. */
+let serviceSeconds = 0
 
 /** In place of the child process; nothing can be killed without killing web. */
 const here: Child = {
@@ -39,20 +41,25 @@ const here: Child = {
   kill() {},
 }
 
+/** As the converter's worker does: the next photo is converted while the last one is being stored. */
 async function runSlot(): Promise<void> {
-  for (;;) {
+  for (let settling = Promise.resolve(); ; ) {
     const held = await claims.take()
     if (held === 'stopped') return
     held.begun = true
+    const start = performance.now()
     const verdict = await tryPhoto(tools, here, held, attempts)
-    if (verdict !== 'deleted') await settle(tools, held, verdict)
-    claims.drop(held)
+    await settling
+    const settled = verdict === 'deleted' ? Promise.resolve() : settle(tools, held, verdict)
+    settling = settled.finally(() => claims.drop(held))
+    const seconds = (performance.now() - start) / 1000
+    serviceSeconds = serviceSeconds === 0 ? seconds : serviceSeconds + 0.1 * (seconds - serviceSeconds)
   }
 }
 
 const claims = openClaims(queue, log, id)
 const attempts = rememberAttempts()
-const announce = () => queue.announce({ id, slots, serviceSeconds: 0 })
+const announce = () => queue.announce({ id, slots, serviceSeconds })
 await announce()
 setInterval(() => void announce(), 2_000)
 for (let slot = 0; slot < slots; slot++) void runSlot()

@@ -9,6 +9,7 @@ import { watchMachine } from '@tintype/lib/telemetry/machine.ts'
 import { createMetrics } from '@tintype/lib/telemetry/metrics.ts'
 import { pick } from '@tintype/lib/variables.ts'
 import { version } from '@tintype/lib/version.ts'
+import { startChild } from './children.ts'
 import { startWorker } from './worker.ts'
 
 const used = pick(
@@ -43,13 +44,14 @@ async function start(): Promise<Running> {
     observe: observeQueue(metrics),
   })
   const storage = await openStorage(at, { observe: observeStorage(metrics) })
+  const setup = { storageUrl: at, sizes: config.THUMBNAILS, maxPixels: config.MAX_PIXELS }
+  const bounds = { deadlineMs: config.CONVERT_SECONDS * 1000, memoryBytes: config.CHILD_MEMORY_BYTES }
   const worker = await startWorker(
     { queue, storage, log, metrics },
     {
       id: `converter.${config.INSTANCE}`,
       slots: config.CONVERTER_SLOTS,
-      setup: { storageUrl: at, sizes: config.THUMBNAILS, maxPixels: config.MAX_PIXELS },
-      bounds: { deadlineMs: config.CONVERT_SECONDS * 1000, memoryBytes: config.CHILD_MEMORY_BYTES },
+      startChild: () => startChild(setup, bounds),
     },
   )
   watchMachine(metrics, [config.DATA_DIR, folderOf(at)])

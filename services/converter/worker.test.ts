@@ -7,6 +7,7 @@ import { createLog, type Log } from '@tintype/lib/telemetry/log.ts'
 import { createMetrics } from '@tintype/lib/telemetry/metrics.ts'
 import { expect, onTestFinished, test } from 'vitest'
 import { temporaryFolder, until } from '../../test/support.ts'
+import { startChild } from './children.ts'
 import { accept, noise, outcomesOf, owner, photo, plain, resultOf } from './fixtures.ts'
 import { startWorker } from './worker.ts'
 
@@ -25,7 +26,12 @@ async function house(sizes: Size[] = [{ side: 64, format: 'jpg' }]) {
   const log = spy(events)
   const start = async (bounds = { deadlineMs: 15_000, memoryBytes: 2 ** 30 }) => {
     const setup = { storageUrl, sizes, maxPixels: 2 ** 28 }
-    const worker = await startWorker({ queue, storage, log, metrics }, { id: 'w', slots: 1, setup, bounds })
+    const tools = { queue, storage, log, metrics }
+    const worker = await startWorker(tools, {
+      id: 'w',
+      slots: 1,
+      startChild: () => startChild(setup, bounds),
+    })
     onTestFinished(() => worker.stop(0))
     return worker
   }

@@ -2,12 +2,12 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { faultPoint } from '@tintype/lib/fault.ts'
 import { describe } from '@tintype/lib/http.ts'
 import { rememberAttempts, tryPhoto } from './attempt.ts'
-import type { Setup } from './child.ts'
-import { type Bounds, type Child, startChild } from './children.ts'
+import type { Child } from './children.ts'
 import { type Held, openClaims } from './claims.ts'
 import { settle, settleEarlier, type Tools } from './settle.ts'
 
-export type WorkerOptions = { id: string; slots: number; setup: Setup; bounds: Bounds }
+/** `startChild`: a fresh child, for a slot that has none or a dead one. */
+export type WorkerOptions = { id: string; slots: number; startChild: () => Promise<Child> }
 
 export type Worker = {
   /** Why no photo can be converted now, or null. */
@@ -26,12 +26,9 @@ const newestWeight = 0.1
  * Converts photos, `slots` at once, each in a child process of its own.
  * @throws when the children do not start.
  */
-export async function startWorker(
-  tools: Tools,
-  { id, slots, setup, bounds }: WorkerOptions,
-): Promise<Worker> {
+export async function startWorker(tools: Tools, { id, slots, startChild }: WorkerOptions): Promise<Worker> {
   const { queue, log, metrics } = tools
-  const children = await Promise.all(Array.from({ length: slots }, () => startChild(setup, bounds)))
+  const children = await Promise.all(Array.from({ length: slots }, startChild))
   const stopping = new AbortController()
   const claims = openClaims(queue, log, id)
   const attempts = rememberAttempts()
@@ -103,7 +100,7 @@ export async function startWorker(
       const child = children[slot] as Child
       if (child.isAlive() || stopping.signal.aborted) return child
       try {
-        children[slot] = await startChild(setup, bounds)
+        children[slot] = await startChild()
       } catch (error) {
         log.error('child.failed', { error: describe(error) })
         await sleep(restartMs, undefined, stopping).catch(() => {})

@@ -38,7 +38,7 @@ export type Upload = {
 type Pace = { waitedMs: number }
 
 /** A photo's bytes, and what is known once the whole request was read. */
-type Source = { chunks: AsyncIterator<Buffer>; wellFormed: Promise<unknown> }
+type Source = Pick<Upload, 'disposable'> & { chunks: AsyncIterator<Buffer>; wellFormed: Promise<unknown> }
 
 /**
  * Opens the body of a request, raw or the `photo` part of a form. Reads only its head; the rest flows as `body`
@@ -49,8 +49,7 @@ type Source = { chunks: AsyncIterator<Buffer>; wellFormed: Promise<unknown> }
 export async function openUpload(request: Request, response: Response, digest: boolean): Promise<Upload> {
   if (request.headers.expect !== undefined) response.writeContinue()
   request.setTimeout(stallMs)
-  const disposable = !request.is('multipart/form-data') // a part's chunks are cut from the form's
-  const source = disposable ? rawBody(request) : await photoPart(request)
+  const source = request.is('multipart/form-data') ? await photoPart(request) : rawBody(request)
   const pace: Pace = { waitedMs: 0 }
   const paced = atLeastMinimalPace(source.chunks, pace)
   const head = await take(paced, headBytes)
@@ -61,12 +60,13 @@ export async function openUpload(request: Request, response: Response, digest: b
     objectMode: false,
   })
   received.promise.then(() => request.setTimeout(0)).catch(() => {})
-  return { head, body, disposable, received: received.promise }
+  return { head, body, disposable: source.disposable, received: received.promise }
 }
 
 const rawBody = (request: Request): Source => ({
   chunks: request.iterator({ destroyOnReturn: false }),
   wellFormed: Promise.resolve(),
+  disposable: true,
 })
 
 async function photoPart(request: Request): Promise<Source> {
@@ -89,7 +89,7 @@ async function photoPart(request: Request): Promise<Source> {
   const file = await Promise.race([found, absent])
   file.on('error', () => {}) // its reader may be gone by then
   wellFormed.catch(error => file.destroy(error))
-  return { chunks: partBytes(file), wellFormed }
+  return { chunks: partBytes(file), wellFormed, disposable: false } // they are cut from the form's own
 }
 
 async function* partBytes(file: Readable): AsyncGenerator<Buffer, void> {

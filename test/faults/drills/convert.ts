@@ -2,7 +2,7 @@ import { join } from 'node:path'
 import { photo } from '../../images.ts'
 import type { Drill } from '../drill.ts'
 import { interlacedPng } from '../inject/photos.ts'
-import { ownClock } from '../inject/preloaded.ts'
+import { wrongClock } from '../inject/preloaded.ts'
 import {
   eatProcessors,
   freeze,
@@ -44,10 +44,7 @@ export const convert: readonly Drill[] = [
     name: 'clock of the converter ahead',
     truth: ['wait clock-skew'],
     missing: needsPart('gcc'),
-    prepare(lab) {
-      const clock = ownClock(lab, 'services/converter/')
-      return { environment: clock.environment, inject: () => clock.inject(skewSeconds) }
-    },
+    prepare: lab => wrongClock(lab, 'services/converter/', skewSeconds),
   },
   {
     name: 'one slot hung',

@@ -4,7 +4,7 @@ import { fill, mountDisk } from '../inject/disk.ts'
 import { reachedByLine, scrapedByLine } from '../inject/line.ts'
 import { byName } from '../inject/name-server.ts'
 import { avif } from '../inject/photos.ts'
-import { ownClock, slowReads } from '../inject/preloaded.ts'
+import { slowReads, wrongClock } from '../inject/preloaded.ts'
 import { kill, repeat, stutter, throttle } from '../inject/processes.ts'
 import { holdLock } from '../inject/queue.ts'
 import { releaseOf } from '../inject/release.ts'
@@ -97,10 +97,7 @@ const faults: readonly Drill[] = [
     name: 'clock of the converter behind',
     truth: ['wait clock-skew', 'deliver clock-skew'],
     missing: needsPart('gcc'),
-    prepare(lab) {
-      const clock = ownClock(lab, 'services/converter/')
-      return { environment: clock.environment, inject: () => clock.inject(-skewSeconds) }
-    },
+    prepare: lab => wrongClock(lab, 'services/converter/', -skewSeconds),
   },
   {
     name: 'name server tells a wrong address',

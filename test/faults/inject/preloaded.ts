@@ -1,7 +1,7 @@
 import { spawnSync } from 'node:child_process'
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import type { Lab } from '../drill.ts'
+import type { Lab, Prepared } from '../drill.ts'
 
 /** Compiles a file of this folder to what LD_PRELOAD takes; gives its path. Linux only. */
 function compile({ folder }: Lab, source: string): string {
@@ -12,21 +12,19 @@ function compile({ folder }: Lab, source: string): string {
   return library
 }
 
-/** What the service is started with, so that `inject` does something to it later. */
-type Prepared<Inject> = { environment: Record<string, string>; inject: Inject }
-
 /** A wall clock of its own for each process whose command holds `of`, as on another machine; timers stay true. */
-export function ownClock(lab: Lab, of: string): Prepared<(secondsAhead: number) => void> {
+export function wrongClock(lab: Lab, of: string, secondsAhead: number): Prepared {
   const file = join(lab.folder, 'clock-ahead')
-  // Written in place: the processes have mapped it.
-  const inject = (secondsAhead: number) =>
-    writeFileSync(file, new Uint8Array(Float64Array.of(secondsAhead).buffer), { flag: 'r+' })
   writeFileSync(file, new Uint8Array(8))
-  return { environment: { LD_PRELOAD: compile(lab, 'clock.c'), CLOCK_AHEAD: file, CLOCK_OF: of }, inject }
+  return {
+    environment: { LD_PRELOAD: compile(lab, 'clock.c'), CLOCK_AHEAD: file, CLOCK_OF: of },
+    // Written in place: the processes have mapped it.
+    inject: () => writeFileSync(file, new Uint8Array(Float64Array.of(secondsAhead).buffer), { flag: 'r+' }),
+  }
 }
 
 /** A disk that takes so long for each original that is read. */
-export function slowReads(lab: Lab, milliseconds: number): Prepared<() => void> {
+export function slowReads(lab: Lab, milliseconds: number): Prepared {
   const file = join(lab.folder, 'slow-reads')
   const environment = {
     LD_PRELOAD: compile(lab, 'slow-reads.c'),

@@ -4,6 +4,7 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
+import type { Metrics } from '@tintype/lib/telemetry/metrics.ts'
 import { describe, onTestFinished, type TestContext, test } from 'vitest'
 import { type PartName, part, remedy } from '../tools/parts.ts'
 
@@ -28,6 +29,13 @@ export async function until<T>(
     if (Date.now() > deadline) throw new Error(`${what} did not come true within ${timeoutMs} ms`)
     await new Promise(resolve => setTimeout(resolve, 20))
   }
+}
+
+/** What a process tells of one series, named with its labels as it is exposed; not a number when it tells nothing. */
+export async function sampleIn(metrics: Pick<Metrics, 'render'>, series: string): Promise<number> {
+  const { body } = await metrics.render(undefined)
+  const line = body.split('\n').find(each => each.startsWith(`${series} `))
+  return Number(line?.slice(series.length + 1))
 }
 
 export type Started = {

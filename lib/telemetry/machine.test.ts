@@ -1,17 +1,9 @@
 import { pbkdf2 } from 'node:crypto'
 import { promisify } from 'node:util'
 import { expect, test } from 'vitest'
-import { temporaryFolder, until } from '../../test/support.ts'
+import { sampleIn, temporaryFolder, until } from '../../test/support.ts'
 import { watchMachine } from './machine.ts'
 import { createMetrics } from './metrics.ts'
-
-const readIn = (body: string) => (name: string) =>
-  Number(
-    body
-      .split('\n')
-      .find(line => line.startsWith(`${name} `))
-      ?.split(' ')[1],
-  )
 
 test('between two scrapes the machine’s processor time grows, and the disk has a size and room', async () => {
   const metrics = createMetrics('web', 'test')
@@ -19,18 +11,17 @@ test('between two scrapes the machine’s processor time grows, and the disk has
   await metrics.render(undefined)
   const burn = performance.now()
   while (performance.now() - burn < 50) Math.sqrt(burn)
-  const value = readIn((await metrics.render(undefined)).body)
-  expect(value('tintype_machine_cpu_seconds_total{mode="busy"}')).toBeGreaterThan(0)
-  expect(value('tintype_descriptors_used_ratio')).toBeGreaterThan(0)
-  expect(value('tintype_disk_free_bytes')).toBeGreaterThan(0)
-  expect(value('tintype_disk_size_bytes')).toBeGreaterThan(value('tintype_disk_free_bytes'))
+  const value = (series: string) => sampleIn(metrics, series)
+  expect(await value('tintype_machine_cpu_seconds_total{mode="busy"}')).toBeGreaterThan(0)
+  expect(await value('tintype_descriptors_used_ratio')).toBeGreaterThan(0)
+  expect(await value('tintype_disk_free_bytes')).toBeGreaterThan(0)
+  expect(await value('tintype_disk_size_bytes')).toBeGreaterThan(await value('tintype_disk_free_bytes'))
 })
 
 test('a pause of the event loop counts by half its square, however often it was scraped', async () => {
   const metrics = createMetrics('web', 'test')
   watchMachine(metrics, [await temporaryFolder()])
-  const waited = async () =>
-    readIn((await metrics.render(undefined)).body)('tintype_event_loop_wait_seconds_total')
+  const waited = () => sampleIn(metrics, 'tintype_event_loop_wait_seconds_total')
   const start = performance.now()
   while (performance.now() - start < 600) await null // nothing but what is at hand: no timer comes by
   await until(async () => (await waited()) > 0.5 ** 2 / 2, { what: 'the pause' })

@@ -6,7 +6,7 @@ import { open as openStorage } from '@tintype/lib/storage/index.ts'
 import { createLog, type Log } from '@tintype/lib/telemetry/log.ts'
 import { createMetrics } from '@tintype/lib/telemetry/metrics.ts'
 import { expect, onTestFinished, test } from 'vitest'
-import { temporaryFolder, until } from '../../test/support.ts'
+import { sampleIn, temporaryFolder, until } from '../../test/support.ts'
 import { startChild } from './children.ts'
 import { accept, noise, outcomesOf, owner, photo, plain, resultOf } from './fixtures.ts'
 import { startWorker } from './worker.ts'
@@ -45,12 +45,7 @@ async function house(sizes: Size[] = [{ side: 64, format: 'jpg' }]) {
         what: `the result of ${job.photo}`,
       },
     )
-  const metric = async (line: string) =>
-    Number(
-      (await metrics.render(undefined)).body.match(
-        new RegExp(`^${line.replace(/[{}]/g, '\\$&')} (.*)$`, 'm'),
-      )?.[1],
-    )
+  const metric = (series: string) => sampleIn(metrics, series)
   return { folder, queue, storage, log, events, start, settled, metric }
 }
 

@@ -6,7 +6,7 @@ import { open as openStorage, type Storage } from '@tintype/lib/storage/index.ts
 import type { Log } from '@tintype/lib/telemetry/log.ts'
 import { createMetrics } from '@tintype/lib/telemetry/metrics.ts'
 import { onTestFinished } from 'vitest'
-import { temporaryFolder } from '../../../test/support.ts'
+import { sampleIn, temporaryFolder } from '../../../test/support.ts'
 import { observeStorage } from '../detail.ts'
 import { openapi } from '../openapi.ts'
 import { serve } from '../server.ts'
@@ -84,11 +84,7 @@ export async function startWeb(given: Partial<Limits> = {}, { converter = true }
     queue,
     folder,
     visitor: () => visitor(listening.url),
-    async sample(name) {
-      const { body } = await metrics.render(undefined)
-      const line = body.split('\n').find(each => each.startsWith(`${name} `))
-      return Number(line?.split(' ')[1] ?? 0)
-    },
+    sample: async name => (await sampleIn(metrics, name)) || 0,
     drain: () => draining.abort(),
   }
 }

@@ -51,6 +51,12 @@ export const seconds = (fallback: number, min: number, max: number, meaning: str
   },
 })
 
+/** An age in days; 0 is for ever. */
+export const days = (fallback: number, meaning: string): Variable<number> => ({
+  ...integer(fallback, 0, 36_500, `${meaning}; 0 keeps it for ever`),
+  format: 'days, a whole number from 0 to 36500',
+})
+
 /** An http or https address; null when there is none. */
 export const address = (meaning: string): Variable<URL | null> => ({
   default: null,

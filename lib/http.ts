@@ -11,6 +11,7 @@ import express, {
   type RequestHandler,
   type Response,
 } from 'express'
+import { describeError } from './errors.ts'
 import { type Level, levels } from './telemetry/levels.ts'
 import type { Log } from './telemetry/log.ts'
 import type { Metrics } from './telemetry/metrics.ts'
@@ -87,7 +88,7 @@ export function finish(app: Express, { log }: { log: Log }): void {
       log.error('request.failed', {
         requestId: response.locals.requestId,
         method: request.method,
-        error: describe(error),
+        error: describeError(error),
       })
     }
     if (response.headersSent) response.destroy()
@@ -101,14 +102,6 @@ function fromFramework(error: { status?: number; expose?: boolean; message?: str
   return status < 500
     ? new Problem(status, 'bad-request', error.message ?? 'The request could not be read.')
     : new Problem(500, 'internal', 'Something went wrong on our side. The log says what; try again.')
-}
-
-/** An error with its causes, for the log. */
-export function describe(error: unknown): string {
-  if (!(error instanceof Error)) return String(error)
-  return error.cause === undefined
-    ? (error.stack ?? error.message)
-    : `${error.stack}\ncaused by: ${describe(error.cause)}`
 }
 
 const measure =

@@ -1,35 +1,31 @@
-import type { Format } from './telemetry/catalogue.ts'
+import type { variables } from './variables.ts'
 
-/**
- * The longest side of a photo that is decoded. JPEG, GIF and AVIF cannot say more; of PNG and TIFF libvips holds
- * some hundred whole rows (a PNG of 900,000 × 200 took 1.1 GiB, a TIFF of 90,000,000 × 2 took 8.6 GiB).
- */
-export const maxSide = 65_535
+type VariableName = keyof typeof variables
 
-/**
- * Formats, or kinds of them, that are decoded whole: the most pixels whose decode stays below 0.8 GiB and so,
- * with the process (0.1 GiB) and the file, below CHILD_MEMORY_BYTES' default of 1 GiB. Measured with sharp 0.35.5,
- * peak RSS in bytes a pixel of the worst kind: AVIF 24.4 (12 bits, 4:4:4, alpha), WebP 6.4 (lossless), GIF 5.7,
- * TIFF 3.4 (32-bit floats), interlaced PNG 8.7 (16 bits, alpha), progressive JPEG 7.8 (CMYK).
- * The rest streams: under 0.9.
- */
-const wholeDecodePixels = {
-  avif: 32_000_000,
-  webp: 120_000_000,
-  gif: 130_000_000,
-  tiff: 200_000_000,
-  'interlaced png': 90_000_000,
-  'progressive jpeg': 100_000_000,
-} as const
-
-/**
- * The most pixels that a photo of this format may have, never above `maxPixels`.
- * @param interlaced PNG and JPEG that are stored in passes, when known.
- */
-export function pixelLimit(format: Format, maxPixels: number, interlaced = false): number {
-  if (format === 'png' || format === 'jpeg') {
-    if (!interlaced) return maxPixels
-    return Math.min(maxPixels, wholeDecodePixels[format === 'png' ? 'interlaced png' : 'progressive jpeg'])
-  }
-  return Math.min(maxPixels, wholeDecodePixels[format])
+/** One bounded thing: what is bounded, who enforces it, and what happens at the limit. */
+export type Limit = {
+  what: string
+  /** The number, or the variable that sets it. */
+  value: number | VariableName
+  unit: string
+  owner: 'web' | 'converter' | 'logs' | 'slo' | 'every process' | 'queue' | 'storage'
+  /** What the one who reaches it sees. */
+  answer: string
 }
+
+/**
+ * Every bounded resource. `tintype_limit_reached_total{limit}` counts each time that one is reached; the reference
+ * prints the table; test/tidy.test.ts fails when no test names a limit. Limits of web hold for one web process.
+ */
+export const limits = {
+  photoAge: {
+    what: 'age of a photo',
+    value: 'KEEP_PHOTOS_DAYS',
+    unit: 'days, 0 is for ever',
+    owner: 'web',
+    answer: 'the photo is removed, as if its person had deleted it',
+  },
+} as const satisfies Record<string, Limit>
+
+export type LimitName = keyof typeof limits
+export const limitNames = Object.keys(limits) as LimitName[]

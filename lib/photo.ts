@@ -71,6 +71,11 @@ export type ResultRecord =
   | {
       state: 'ready'
       thumbnails: ThumbnailRecord[]
+      /** Of the upright photo; absent in a record of version 0.1. */
+      width?: number
+      height?: number
+      /** The file breaks off or has errors: the thumbnail shows what could be decoded. */
+      damaged?: true
       /** When the thumbnails were durable: the promise's clock stops. */
       durableAt: string
       stages: { wait: number; convert: number; store: number }

@@ -1,6 +1,6 @@
 import { ConfigError } from './config.ts'
+import { describeError } from './errors.ts'
 import { armFault } from './fault.ts'
-import { describe } from './http.ts'
 import { stopTracing } from './telemetry/trace.ts'
 import { ignoreTerminal } from './terminal.ts'
 
@@ -28,7 +28,7 @@ export async function run(start: () => Promise<Running>, graceMs: () => number):
     stopOnSignal(running, graceMs(), launched)
     process.stdout.write(`${JSON.stringify({ ready: running.endpoints })}\n`)
   } catch (error) {
-    process.stderr.write(`${error instanceof ConfigError ? error.message : describe(error)}\n`)
+    process.stderr.write(`${error instanceof ConfigError ? error.message : describeError(error)}\n`)
     process.exit(error instanceof ConfigError ? 2 : 1)
   }
 }

@@ -1,5 +1,5 @@
 import { availableParallelism } from 'node:os'
-import { address, choice, integer, pattern, port, seconds, text, type Variable } from './config.ts'
+import { address, choice, days, integer, pattern, port, seconds, text, type Variable } from './config.ts'
 import type { Size } from './photo.ts'
 import { levels } from './telemetry/levels.ts'
 
@@ -73,6 +73,13 @@ export const variables = {
   ),
   LOGS_URL: text('', 'the log server; default: the one on this machine', 'an http(s) URL'),
   SLO_URL: address('where people reach the pages of slo, for the links in alerts; default: this machine'),
+  KEEP_PHOTOS_DAYS: days(0, 'age at which a photo is removed'),
+  KEEP_KEYS_DAYS: days(1, 'age at which an Idempotency-Key is forgotten'),
+  KEEP_LOGS_DAYS: days(30, 'age at which shipped log segments and published days are removed'),
+  KEEP_REVISIONS_DAYS: days(1, 'age at which a superseded revision of a published day is removed'),
+  KEEP_TRACES_DAYS: days(7, 'age at which trace files in DATA_DIR are removed'),
+  KEEP_METRICS_DAYS: days(35, 'age at which samples of the embedded recorder are removed'),
+  KEEP_DEAD_LETTERS_DAYS: days(30, 'age at which a dead letter is removed from the queue'),
   LOG_LEVEL: choice('info', levels, 'least severe entries written'),
   GRACE_SECONDS: seconds(20, 0, 600, 'how long a stop waits for what is under way'),
 } as const satisfies Record<string, Variable<unknown>>

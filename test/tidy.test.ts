@@ -1,4 +1,5 @@
 import { execFileSync } from 'node:child_process'
+import { limitNames } from '@tintype/lib/limits.ts'
 import { metrics } from '@tintype/lib/telemetry/definitions.ts'
 import { variables } from '@tintype/lib/variables.ts'
 import { describe, expect, test } from 'vitest'
@@ -102,6 +103,20 @@ describe('imports', () => {
     const pixels = [...reachable(web)].filter(target => /^(sharp|@img|jimp|canvas)/.test(target))
     expect(pixels, 'web never touches pixels: move what decodes to services/converter').toEqual([])
     expect(manifest('services/web/package.json').dependencies).not.toHaveProperty('sharp')
+  })
+})
+
+describe('limits', () => {
+  test('each limit of lib/limits.ts is reached by a test', () => {
+    const tests = files('{lib,services,slo,tools,test}/**/*.test.ts').map(read).join('\n')
+    expectNone(
+      limitNames
+        .filter(name => !new RegExp(`limits?[.:=]\\s*['"]?${name}\\b`).test(tests))
+        .map(
+          name =>
+            `lib/limits.ts: no test reaches ${name}; write one that expects tintype_limit_reached_total{limit="${name}"} or reads limits.${name}`,
+        ),
+    )
   })
 })
 

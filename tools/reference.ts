@@ -1,5 +1,6 @@
 /** `npm run reference`: writes docs/reference.md's tables from the code; a test fails when they differ. */
 import { readFileSync, writeFileSync } from 'node:fs'
+import { type Limit, limits } from '../lib/limits.ts'
 import { attributes } from '../lib/telemetry/catalogue.ts'
 import { type Definition, metrics } from '../lib/telemetry/definitions.ts'
 import { variables } from '../lib/variables.ts'
@@ -48,12 +49,22 @@ const attributeTable = (): string[] => [
   ...Object.entries(attributes).map(([meaning, name]) => `| ${code(name)} | ${meaning} |`),
 ]
 
+const limitTable = (): string[] => [
+  '| limit | what is bounded | value | enforced by | at the limit |',
+  '|---|---|---|---|---|',
+  ...Object.entries<Limit>(limits).map(
+    ([name, { what, value, unit, owner, answer }]) =>
+      `| ${code(name)} | ${cell(what)} | ${typeof value === 'string' ? code(value) : value} ${cell(unit)} | ${owner} | ${cell(answer)} |`,
+  ),
+]
+
 /** The file with the tables between its markers made anew. */
 export function withTables(text: string): string {
   const tables: Record<string, string[]> = {
     variables: variableTable(),
     metrics: metricTable(),
     attributes: attributeTable(),
+    limits: limitTable(),
   }
   return text.replaceAll(
     /(<!-- (\w+) -->\n)[\s\S]*?(<!-- end -->)/g,

@@ -1,6 +1,6 @@
 import { join } from 'node:path'
 import type { FailureReason, Owner, PhotoId, PhotoRecord } from '../photo.ts'
-import type { Outcome, QueueOperation } from '../telemetry/catalogue.ts'
+import type { CallOutcome, Outcome, QueueOperation } from '../telemetry/catalogue.ts'
 
 /** One photo's work. Times are epoch milliseconds. */
 export type Job = {
@@ -121,8 +121,8 @@ export type OpenOptions = {
   maxAttempts?: number
   /** Waiting photos before enqueue answers 'full'. */
   maxDepth?: number
-  /** Told the time of each call that somebody waits for. */
-  observe?: (operation: QueueOperation, seconds: number, failed: boolean) => void
+  /** Called after each call that a photo or its person waits for. */
+  observe?: (operation: QueueOperation, seconds: number, outcome: CallOutcome) => void
 }
 
 /** Where the queue is: what QUEUE_URL says, or else a file in DATA_DIR. */

@@ -1,7 +1,7 @@
 import { dirname, resolve } from 'node:path'
 import { Worker } from 'node:worker_threads'
 import { makeFolder } from '../disk.ts'
-import { type QueueOperation, queueOperations } from '../telemetry/catalogue.ts'
+import { type CallOutcome, type QueueOperation, queueOperations } from '../telemetry/catalogue.ts'
 import { type Doorbell, listenTo } from './doorbell.ts'
 import type { Engine, Limits } from './engine.ts'
 import type { Call, Method, Methods, Reply, ThreadData } from './engine-thread.ts'
@@ -128,12 +128,12 @@ async function startEngine(workerData: ThreadData, observe: OpenOptions['observe
     const id = ++calls
     pending.set(id, settle)
     const start = performance.now()
-    const tell = (failed: boolean) =>
-      isObserved(method) && observe?.(method, (performance.now() - start) / 1000, failed)
+    const observed = (outcome: CallOutcome) =>
+      isObserved(method) && observe?.(method, (performance.now() - start) / 1000, outcome)
     thread.postMessage({ id, method, args } satisfies Call)
     promise.then(
-      () => tell(false),
-      () => tell(true),
+      answer => observed(answer === 'full' || answer === 'stale' ? 'refused' : 'ok'),
+      () => observed('ours'),
     )
     return promise.catch(cause => {
       throw new Error(`queue could not ${method}: ${cause.message}`, { cause })

@@ -11,8 +11,8 @@ export type Draft = { file: string; bytes: number; synced: Promise<void> }
 
 type Source = Omit<NewFile, 'key'>
 
-/** Waiting for a slow sender is not the storage's time: it is added up here. */
-export type Pause = { waitedMs: number }
+/** What the sender of a body did: `waitedMs` is time spent waiting for it, `broken` that it failed. */
+export type Pause = { waitedMs: number; broken: boolean }
 
 /** Writes a file that does not exist yet; leaves none behind when it throws or gives 'too-large'. */
 export async function writeDraft(
@@ -72,18 +72,34 @@ async function write(
   }
 }
 
-/** Passes on what comes, and adds to `pause` the time spent waiting for it. */
+/** Passes items on, adds the time spent waiting for each to `pause.waitedMs`, and sets `pause.broken` when the source throws. */
 export async function* withPause<T>(
   source: Iterable<T> | AsyncIterable<T>,
   pause: Pause,
 ): AsyncGenerator<T, void> {
-  let since = performance.now()
-  for await (const item of source) {
-    pause.waitedMs += performance.now() - since
-    yield item
-    since = performance.now()
+  const items = Symbol.asyncIterator in source ? source[Symbol.asyncIterator]() : source[Symbol.iterator]()
+  const next = async () => {
+    const since = performance.now()
+    try {
+      return await items.next()
+    } catch (error) {
+      pause.broken = true
+      throw error
+    } finally {
+      pause.waitedMs += performance.now() - since
+    }
   }
-  pause.waitedMs += performance.now() - since
+  let ended = false
+  try {
+    for (;;) {
+      const { done, value } = await next()
+      ended = done === true
+      if (ended) return
+      yield value
+    }
+  } finally {
+    if (!ended && !pause.broken) await items.return?.()
+  }
 }
 
 const bytesOf = (chunks: readonly Buffer[]): number => chunks.reduce((sum, { length }) => sum + length, 0)

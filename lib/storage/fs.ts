@@ -2,7 +2,7 @@ import * as fs from 'node:fs/promises'
 import { dirname, join, resolve } from 'node:path'
 import { Readable } from 'node:stream'
 import { type Disk, ignore, makeFolder } from '../disk.ts'
-import type { StorageOperation } from '../telemetry/catalogue.ts'
+import type { CallOutcome, StorageOperation } from '../telemetry/catalogue.ts'
 import { type Draft, type Pause, withPause, writeDraft } from './draft.ts'
 import { type Folders, openFolders } from './folders.ts'
 import { checkKey, checkPrefix, type Key, type OpenOptions, type Put, type Storage } from './index.ts'
@@ -97,13 +97,17 @@ export async function openFolder(path: string, options: OpenOptions = {}, disk: 
         for await (const { key, ifAbsent = false, ...file } of withPause(files, call)) {
           call.key = checkKey(key)
           const draft = await writeDraft(disk, newTemporary(), file, call)
-          if (draft === 'too-large') return [draft]
+          if (draft === 'too-large') {
+            call.refused = true
+            return [draft]
+          }
           drafts.push({ ...draft, target: at(key), ifAbsent })
           // Beside the fsync of the body, since each takes its turn of the disk; place makes what fails here again.
           folders.make(dirname(at(key))).catch(() => {})
         }
         await Promise.all(drafts.map(({ synced }) => synced))
         await place(disk, folders, drafts)
+        call.refused = drafts.some(({ placed }) => placed === 'exists')
         return drafts.map(({ placed, bytes }) => (placed === 'exists' ? placed : { bytes }))
       } finally {
         await Promise.allSettled(drafts.map(({ synced }) => synced))
@@ -178,19 +182,21 @@ const ifExists = (error: NodeJS.ErrnoException): 'exists' => {
 function measure({ observe }: OpenOptions) {
   return async <T>(operation: StorageOperation, key: Key, run: (call: Call) => Promise<T>): Promise<T> => {
     const start = performance.now()
-    const call = { key, waitedMs: 0 }
-    let failed = false
+    const call: Call = { key, waitedMs: 0, broken: false }
+    let outcome: CallOutcome = 'ours'
     try {
-      return await run(call)
+      const answer = await run(call)
+      outcome = call.refused ? 'refused' : 'ok'
+      return answer
     } catch (error) {
-      failed = true
+      if (call.broken) outcome = 'client'
       throw new Error(`storage could not ${operation} "${call.key}": ${(error as Error).message}`, {
         cause: error,
       })
     } finally {
-      observe?.(operation, 'fs', (performance.now() - start - call.waitedMs) / 1000, failed)
+      observe?.(operation, 'fs', (performance.now() - start - call.waitedMs) / 1000, outcome)
     }
   }
 }
 
-type Call = Pause & { key: Key }
+type Call = Pause & { key: Key; refused?: boolean }

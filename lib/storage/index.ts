@@ -1,6 +1,6 @@
 import { join } from 'node:path'
 import type { Readable } from 'node:stream'
-import type { StorageOperation } from '../telemetry/catalogue.ts'
+import type { CallOutcome, StorageOperation } from '../telemetry/catalogue.ts'
 
 /** `/`-separated segments of [A-Za-z0-9._-]; none is empty or starts with a dot. At most 1024 characters, a segment 255. */
 export type Key = string
@@ -49,8 +49,8 @@ export type Storage = {
 }
 
 export type OpenOptions = {
-  /** Told of each operation's seconds, without those a put waited for its sender: `tintype_storage_seconds`. */
-  observe?: (operation: StorageOperation, adapter: 'fs', seconds: number, failed: boolean) => void
+  /** Called after each operation; `seconds` leaves out the time that a put waited for its sender. */
+  observe?: (operation: StorageOperation, adapter: 'fs', seconds: number, outcome: CallOutcome) => void
 }
 
 /** Where photos are: what STORAGE_URL says, or else a folder in DATA_DIR. */

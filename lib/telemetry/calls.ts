@@ -2,18 +2,18 @@ import type { OpenOptions as QueueOptions } from '../queue/index.ts'
 import type { OpenOptions as StorageOptions } from '../storage/index.ts'
 import type { Metrics } from './metrics.ts'
 
-/** What storage tells of each of its calls, as metrics. */
+/** Counts and times each call to storage. */
 export const observeStorage =
   (metrics: Metrics): NonNullable<StorageOptions['observe']> =>
-  (operation, adapter, seconds, failed) => {
+  (operation, adapter, seconds, outcome) => {
     metrics.observe('tintype_storage_seconds', { operation, adapter }, seconds)
-    if (failed) metrics.increment('tintype_failed_calls_total', { of: 'storage' })
+    metrics.increment('tintype_calls_total', { of: 'storage', outcome })
   }
 
-/** What the queue tells of each of its calls, as metrics. */
+/** Counts and times each call to the queue. */
 export const observeQueue =
   (metrics: Metrics): NonNullable<QueueOptions['observe']> =>
-  (operation, seconds, failed) => {
+  (operation, seconds, outcome) => {
     metrics.observe('tintype_queue_seconds', { operation }, seconds)
-    if (failed) metrics.increment('tintype_failed_calls_total', { of: 'queue' })
+    metrics.increment('tintype_calls_total', { of: 'queue', outcome })
   }

@@ -38,6 +38,13 @@ export const queueOperations = [
 ] as const
 export type QueueOperation = (typeof queueOperations)[number]
 
+/**
+ * How a call to storage or queue ended. `client`: the sender of the body left, was too slow or sent rubbish.
+ * `refused`: an expected answer other than yes (full, stale, exists, too large). `ours`: everything else that failed.
+ */
+export const callOutcomes = ['ok', 'client', 'refused', 'ours'] as const
+export type CallOutcome = (typeof callOutcomes)[number]
+
 export const machineCpuModes = ['busy', 'idle'] as const
 export const pressures = ['cpu', 'memory', 'io'] as const
 

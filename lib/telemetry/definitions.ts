@@ -1,4 +1,6 @@
+import { limitNames } from '../limits.ts'
 import {
+  callOutcomes,
   conversionOutcomes,
   formats,
   outcomes,
@@ -89,11 +91,17 @@ export const metrics = {
     buckets: storageBuckets,
     in: ['web', 'converter'],
   },
-  tintype_failed_calls_total: {
+  tintype_calls_total: {
     kind: 'counter',
-    help: 'Calls to storage and queue that ended in an error.',
-    labels: { of: ['storage', 'queue'] },
+    help: 'Calls to storage and queue by how they ended: ok, client (the body’s sender left or was too slow), refused (full, stale, exists, too large), ours (any other failure).',
+    labels: { of: ['storage', 'queue'], outcome: callOutcomes },
     in: ['web', 'converter', 'slo'],
+  },
+  tintype_limit_reached_total: {
+    kind: 'counter',
+    help: 'Times that a limit was reached: requests refused, or for an age the items removed. lib/limits.ts names them.',
+    labels: { limit: limitNames },
+    in: services,
   },
   tintype_queue_depth: { kind: 'gauge', help: 'Photos waiting for a converter.', labels: {}, in: ['web'] },
   tintype_queue_oldest_seconds: {

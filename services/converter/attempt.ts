@@ -58,7 +58,7 @@ async function count(tools: Tools, job: Job, answer: Attempt, seconds: number): 
   const { metrics, storage } = tools
   metrics.observe('tintype_stage_seconds', { stage: 'convert' }, seconds, traceIdOf(job.traceparent))
   const { outcome } = answer
-  if (outcome === 'storage') metrics.increment('tintype_failed_calls_total', { of: 'storage' })
+  if (outcome === 'storage') metrics.increment('tintype_calls_total', { of: 'storage', outcome: 'ours' })
   if (outcome === 'gone' || outcome === 'storage') return
   if (outcome === 'ok') {
     const { format, pixels, readSeconds, cpuSeconds } = answer

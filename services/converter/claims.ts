@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { describe } from '@tintype/lib/http.ts'
+import { describeError } from '@tintype/lib/errors.ts'
 import type { Claim, Queue } from '@tintype/lib/queue/index.ts'
 import type { Log } from '@tintype/lib/telemetry/log.ts'
 
@@ -50,7 +50,7 @@ export function openClaims(queue: Queue, log: Log, worker: string): Claims {
         all.add(held)
         return held
       } catch (error) {
-        log.error('claim.failed', { error: describe(error) })
+        log.error('claim.failed', { error: describeError(error) })
         await sleep(retryMs, undefined, stopping).catch(() => {})
       }
     }
@@ -63,14 +63,16 @@ export function openClaims(queue: Queue, log: Log, worker: string): Claims {
       held.lost = true
       log.warn('lease.lost', { photo: held.claim.job.photo, attempt: held.claim.attempt })
     } catch (error) {
-      log.warn('renewal.failed', { photo: held.claim.job.photo, error: describe(error) })
+      log.warn('renewal.failed', { photo: held.claim.job.photo, error: describeError(error) })
     }
   }
 
   async function release(held: Held): Promise<void> {
     all.delete(held)
     held.lost = true
-    await queue.release(held.claim).catch(error => log.warn('release.failed', { error: describe(error) }))
+    await queue
+      .release(held.claim)
+      .catch(error => log.warn('release.failed', { error: describeError(error) }))
   }
 
   return {

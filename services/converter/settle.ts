@@ -1,5 +1,5 @@
+import { describeError } from '@tintype/lib/errors.ts'
 import { faultPoint } from '@tintype/lib/fault.ts'
-import { describe } from '@tintype/lib/http.ts'
 import {
   type FailureReason,
   type PhotoRecord,
@@ -86,7 +86,7 @@ async function settleBy({ metrics, log }: Tools, held: Held, run: () => Promise<
       span.setAttribute(attributes.outcome, marked)
     })
   } catch (error) {
-    log.error('settle.failed', { photo, error: describe(error) }, sessionOf(owner))
+    log.error('settle.failed', { photo, error: describeError(error) }, sessionOf(owner))
   }
 }
 
@@ -96,7 +96,7 @@ async function deliver(tools: Tools, held: Held, converted: Converted): Promise<
   try {
     result = await store(tools, job, converted)
   } catch (error) {
-    tools.log.error('storage.failed', { photo: job.photo, error: describe(error) }, sessionOf(job.owner))
+    tools.log.error('storage.failed', { photo: job.photo, error: describeError(error) }, sessionOf(job.owner))
     return refuse(tools, held, reasonFor('storage'))
   }
   return complete(tools, held, result)
@@ -157,7 +157,7 @@ async function refuse(tools: Tools, held: Held, given: FailureReason): Promise<M
       faultPoint('convert.refused')
     } catch (error) {
       // Tried again: a photo must not end without its reason in storage.
-      log.error('storage.failed', { photo: job.photo, error: describe(error) }, sessionOf(job.owner))
+      log.error('storage.failed', { photo: job.photo, error: describeError(error) }, sessionOf(job.owner))
       reason = reasonFor('storage')
     }
   }

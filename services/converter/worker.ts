@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
+import { describeError } from '@tintype/lib/errors.ts'
 import { faultPoint } from '@tintype/lib/fault.ts'
-import { describe } from '@tintype/lib/http.ts'
 import { rememberAttempts, tryPhoto } from './attempt.ts'
 import type { Child } from './children.ts'
 import { type Held, openClaims } from './claims.ts'
@@ -51,7 +51,7 @@ export async function startWorker(tools: Tools, { id, slots, startChild }: Worke
   const announce = (live: number) =>
     queue
       .announce({ id, slots: live, serviceSeconds })
-      .catch(error => log.warn('announce.failed', { error: describe(error) }))
+      .catch(error => log.warn('announce.failed', { error: describeError(error) }))
   const announcing = setInterval(() => announce(alive()), announceMs)
   await announce(slots)
 
@@ -87,7 +87,7 @@ export async function startWorker(tools: Tools, { id, slots, startChild }: Worke
       return async () => (verdict === 'deleted' ? undefined : settle(tools, held, verdict))
     } catch (error) {
       // Storage or queue failed us: the photo comes back when its lease is over.
-      log.error('attempt.failed', { photo: job.photo, error: describe(error) })
+      log.error('attempt.failed', { photo: job.photo, error: describeError(error) })
       return async () => {}
     } finally {
       begun.delete(slot)
@@ -102,7 +102,7 @@ export async function startWorker(tools: Tools, { id, slots, startChild }: Worke
       try {
         children[slot] = await startChild()
       } catch (error) {
-        log.error('child.failed', { error: describe(error) })
+        log.error('child.failed', { error: describeError(error) })
         await sleep(restartMs, undefined, stopping).catch(() => {})
       }
     }

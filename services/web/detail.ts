@@ -13,11 +13,11 @@ export function withDetail(log: Log, session: string, run: () => void): void {
   else run()
 }
 
-/** What storage tells each operation's time: the metric always, the log for whom detail is raised. */
+/** Metrics for each storage call; a log entry too for a session whose detail is raised. */
 export const observeStorage =
   (metrics: Metrics, log: Log): NonNullable<OpenOptions['observe']> =>
-  (operation, adapter, seconds, failed) => {
-    observe(metrics)(operation, adapter, seconds, failed)
+  (operation, adapter, seconds, outcome) => {
+    observe(metrics)(operation, adapter, seconds, outcome)
     const session = detailedSession.getStore()
-    if (session !== undefined) log.debug('storage.called', { operation, seconds }, session)
+    if (session !== undefined) log.debug('storage.called', { operation, seconds, outcome }, session)
   }

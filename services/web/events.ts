@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { describe } from '@tintype/lib/http.ts'
+import { describeError } from '@tintype/lib/errors.ts'
 import type { Owner } from '@tintype/lib/photo.ts'
 import type { Queue, QueueEvent } from '@tintype/lib/queue/index.ts'
 import type { Log } from '@tintype/lib/telemetry/log.ts'
@@ -29,7 +29,9 @@ export function openEvents(queue: Pick<Queue, 'events'>, log: Log, signal: Abort
   }
   const readOn = async () => {
     while (!signal.aborted) {
-      await read().catch(error => signal.aborted || log.error('events.failed', { error: describe(error) }))
+      await read().catch(
+        error => signal.aborted || log.error('events.failed', { error: describeError(error) }),
+      )
       await sleep(retryMs, undefined, { signal }).catch(() => {})
     }
   }

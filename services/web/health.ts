@@ -1,4 +1,4 @@
-import { describe } from '@tintype/lib/http.ts'
+import { describeError } from '@tintype/lib/errors.ts'
 import type { Web } from './web.ts'
 
 /** Storage or queue that takes longer to answer is not ready. */
@@ -16,7 +16,7 @@ export function showQueue({ queue, metrics, log, events }: Web): void {
       if ((events.seq() ?? lastEvent) >= lastEvent) upToDateAt = Date.now()
       metrics.set('tintype_event_lag_seconds', {}, (Date.now() - upToDateAt) / 1000)
     } catch (error) {
-      log.error('queue.unread', { error: describe(error) })
+      log.error('queue.unread', { error: describeError(error) })
     }
   })
 }

@@ -1,5 +1,6 @@
+import { describeError } from '@tintype/lib/errors.ts'
 import { faultPoint } from '@tintype/lib/fault.ts'
-import { describe, Problem } from '@tintype/lib/http.ts'
+import { Problem } from '@tintype/lib/http.ts'
 import {
   newPhotoId,
   type Owner,
@@ -204,6 +205,6 @@ async function removeAll({ storage, log }: Web, { owner, photo, session }: Arriv
   try {
     await storage.delete(photoPrefix(owner, photo))
   } catch (error) {
-    log.error('photo.leftover', { photo, error: describe(error) }, session)
+    log.error('photo.leftover', { photo, error: describeError(error) }, session)
   }
 }

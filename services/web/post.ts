@@ -1,4 +1,5 @@
-import { describe, Problem, sendProblem } from '@tintype/lib/http.ts'
+import { describeError } from '@tintype/lib/errors.ts'
+import { Problem, sendProblem } from '@tintype/lib/http.ts'
 import type { ErrorRequestHandler, Request, RequestHandler, Response } from 'express'
 import { acceptPhoto, tooLarge } from './photos.ts'
 import { uploadRate } from './rate.ts'
@@ -97,7 +98,7 @@ const notStored = 'not-stored'
 /** Storage or queue cannot take it now: a full disk, no descriptors, an engine that is away. Undefined for a bug. */
 function ours(web: Web, error: unknown, session: string): Problem | undefined {
   if (!hasSystemCode(error)) return undefined
-  web.log.error('photo.not-stored', { error: describe(error) }, session)
+  web.log.error('photo.not-stored', { error: describeError(error) }, session)
   return new Problem(503, notStored, 'The photo could not be stored just now. Try again in 10 s.', {
     headers: { 'Retry-After': '10' },
   })

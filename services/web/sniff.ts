@@ -1,5 +1,5 @@
 import { Problem } from '@tintype/lib/http.ts'
-import { maxSide, pixelLimit } from '@tintype/lib/limits.ts'
+import { maxSide, pixelLimit } from '@tintype/lib/pixels.ts'
 import type { Format } from '@tintype/lib/telemetry/catalogue.ts'
 import { fileTypeFromBuffer } from 'file-type'
 import { imageSize } from 'image-size'

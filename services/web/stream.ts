@@ -1,4 +1,5 @@
-import { describe, Problem } from '@tintype/lib/http.ts'
+import { describeError } from '@tintype/lib/errors.ts'
+import { Problem } from '@tintype/lib/http.ts'
 import type { Owner } from '@tintype/lib/photo.ts'
 import type { QueueEvent } from '@tintype/lib/queue/index.ts'
 import type { Request, RequestHandler, Response } from 'express'
@@ -47,7 +48,7 @@ export function eventStream(web: Web): RequestHandler {
       else open.set(owner, left)
     })
     stream(web, owner, request, response, ended.signal).catch(error => {
-      if (!ended.signal.aborted) web.log.error('events.failed', { error: describe(error) })
+      if (!ended.signal.aborted) web.log.error('events.failed', { error: describeError(error) })
       response.destroy()
     })
   }

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { describe } from '@tintype/lib/http.ts'
+import { describeError } from '@tintype/lib/errors.ts'
 import { countOutcome } from './promise.ts'
 import type { Web } from './web.ts'
 
@@ -13,7 +13,7 @@ export async function sweep(web: Web): Promise<void> {
     try {
       for (const job of await web.queue.markOverdue(Date.now())) countOutcome(web, job, 'broken')
     } catch (error) {
-      web.log.error('sweep.failed', { error: describe(error) })
+      web.log.error('sweep.failed', { error: describeError(error) })
     }
     await sleep(sweepMs, undefined, { signal }).catch(() => {})
   }

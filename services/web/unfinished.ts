@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { describe } from '@tintype/lib/http.ts'
+import { describeError } from '@tintype/lib/errors.ts'
 import { type Owner, type PhotoId, photoPrefix, photoTime, sessionOf } from '@tintype/lib/photo.ts'
 import type { Web } from './web.ts'
 
@@ -18,7 +18,7 @@ export async function sweepUnfinished(web: Web): Promise<void> {
     try {
       await removeUnfinished(web)
     } catch (error) {
-      web.log.error('sweep.failed', { error: describe(error) })
+      web.log.error('sweep.failed', { error: describeError(error) })
     }
     await sleep(sweepEveryMs, undefined, { signal }).catch(() => {})
   }

@@ -128,8 +128,8 @@ function scrapeWeb(book: Book, world: World, { at, seconds, arriving, done, queu
   }))
     observe('tintype_storage_seconds', { ...web, operation }, value > 0 ? uploads : 0, value)
   observe('tintype_queue_seconds', { ...web, operation: 'enqueue' }, arriving, world.queue.web)
-  grow('tintype_failed_calls_total', { ...web, of: 'storage' }, uploads * failed)
-  grow('tintype_failed_calls_total', { ...web, of: 'queue' }, arriving * world.failing.queue)
+  grow('tintype_calls_total', { ...web, of: 'storage', outcome: 'ours' }, uploads * failed)
+  grow('tintype_calls_total', { ...web, of: 'queue', outcome: 'ours' }, arriving * world.failing.queue)
   const deliver = world.eventLag + world.get.web + world.put.converter + world.queue.converter + 0.02
   observe('tintype_stage_seconds', { ...web, stage: 'deliver' }, done, deliver)
   set('tintype_event_lag_seconds', web, world.eventLag * noise())
@@ -159,10 +159,14 @@ function scrapeConverter(
   if (world.failing.storage < 1) stage('store', world.put.converter + 0.002 + world.unexplained)
   observe('tintype_storage_seconds', { ...converter, operation: 'put' }, done, world.put.converter)
   observe('tintype_storage_seconds', { ...converter, operation: 'get' }, done, world.get.converter)
-  grow('tintype_failed_calls_total', { ...converter, of: 'storage' }, done * 2 * world.failing.storage)
+  grow(
+    'tintype_calls_total',
+    { ...converter, of: 'storage', outcome: 'ours' },
+    done * 2 * world.failing.storage,
+  )
   for (const operation of ['claim', 'complete'])
     observe('tintype_queue_seconds', { ...converter, operation }, claimed, world.queue.converter)
-  grow('tintype_failed_calls_total', { ...converter, of: 'queue' }, claimed * world.failing.queue)
+  grow('tintype_calls_total', { ...converter, of: 'queue', outcome: 'ours' }, claimed * world.failing.queue)
   for (const [outcome, count] of Object.entries({
     ok: 1,
     crash: world.crashes * 2,

@@ -64,7 +64,10 @@ export const attempts = (outcome: RegExp = /.+/): Signal => rate('tintype_conver
 
 /** Of the calls that a process made to storage or queue. */
 export const failedCalls = (of: 'storage' | 'queue', job: string): Signal =>
-  over(rate('tintype_failed_calls_total', { of, job }), rate(`tintype_${of}_seconds_count`, { job }))
+  over(
+    rate('tintype_calls_total', { of, job, outcome: 'ours' }),
+    rate(`tintype_${of}_seconds_count`, { job }),
+  )
 
 /** Of the probe's journeys; those that failed after the upload are another stage's. */
 const probeFailing: Signal = {

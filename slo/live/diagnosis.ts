@@ -1,7 +1,7 @@
 import { execFile } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
-import { describe } from '@tintype/lib/http.ts'
+import { describeError } from '@tintype/lib/errors.ts'
 import type { Log } from '@tintype/lib/telemetry/log.ts'
 import { type AdminPort, detailSeconds, raiseDetail } from '../diagnose/detail.ts'
 import type { Verdict } from '../diagnose/diagnose.ts'
@@ -59,7 +59,7 @@ export function openDiagnosis(
   return {
     look(nowMs) {
       looking ??= ask(nowMs)
-        .catch(error => log.error('diagnosis.failed', { error: describe(error) }))
+        .catch(error => log.error('diagnosis.failed', { error: describeError(error) }))
         .finally(() => {
           looking = undefined
         })

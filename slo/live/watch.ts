@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises'
-import { describe } from '@tintype/lib/http.ts'
+import { describeError } from '@tintype/lib/errors.ts'
 import type { Log } from '@tintype/lib/telemetry/log.ts'
 import type { AlertBook } from '../alerts/book.ts'
 import type { Alert, Notifier } from '../alerts/notifier.ts'
@@ -92,7 +92,7 @@ export function startWatch(options: {
       begun ??= await begin()
       return null
     } catch (error) {
-      return describe(error)
+      return describeError(error)
     }
   }
 
@@ -119,7 +119,7 @@ export function startWatch(options: {
       const wait = first ? 0 : 60_000 - ((now - settleMs) % 60_000)
       await delay(wait, undefined, { signal: stopping.signal })
       await evaluate(Math.floor(Date.now() / 60_000)).catch(error =>
-        log.error('evaluation.failed', { error: describe(error) }),
+        log.error('evaluation.failed', { error: describeError(error) }),
       )
     }
   }

@@ -1,0 +1,13 @@
+/** An error with its stack and its causes, for the log. */
+export function describeError(error: unknown): string {
+  if (!(error instanceof Error)) return String(error)
+  const text = error.stack ?? error.message
+  return error.cause === undefined ? text : `${text}\ncaused by: ${describeError(error.cause)}`
+}
+
+/** The code of the system or the engine (`ENOSPC`, `ERR_SQLITE_ERROR`), from the error or its nearest cause that has one. */
+export function errorCode(error: unknown): string | undefined {
+  if (!(error instanceof Error)) return undefined
+  const { code } = error as NodeJS.ErrnoException
+  return typeof code === 'string' ? code : errorCode(error.cause)
+}

@@ -1,0 +1,35 @@
+import type { Format } from './telemetry/catalogue.ts'
+
+/**
+ * The longest side of a photo that is decoded. JPEG, GIF and AVIF cannot say more; of PNG and TIFF libvips holds
+ * some hundred whole rows (a PNG of 900,000 × 200 took 1.1 GiB, a TIFF of 90,000,000 × 2 took 8.6 GiB).
+ */
+export const maxSide = 65_535
+
+/**
+ * Formats, or kinds of them, that are decoded whole: the most pixels whose decode stays below 0.8 GiB and so,
+ * with the process (0.1 GiB) and the file, below CHILD_MEMORY_BYTES' default of 1 GiB. Measured with sharp 0.35.5,
+ * peak RSS in bytes a pixel of the worst kind: AVIF 24.4 (12 bits, 4:4:4, alpha), WebP 6.4 (lossless), GIF 5.7,
+ * TIFF 3.4 (32-bit floats), interlaced PNG 8.7 (16 bits, alpha), progressive JPEG 7.8 (CMYK).
+ * The rest streams: under 0.9.
+ */
+const wholeDecodePixels = {
+  avif: 32_000_000,
+  webp: 120_000_000,
+  gif: 130_000_000,
+  tiff: 200_000_000,
+  'interlaced png': 90_000_000,
+  'progressive jpeg': 100_000_000,
+} as const
+
+/**
+ * The most pixels that a photo of this format may have, never above `maxPixels`.
+ * @param interlaced PNG and JPEG that are stored in passes, when known.
+ */
+export function pixelLimit(format: Format, maxPixels: number, interlaced = false): number {
+  if (format === 'png' || format === 'jpeg') {
+    if (!interlaced) return maxPixels
+    return Math.min(maxPixels, wholeDecodePixels[format === 'png' ? 'interlaced png' : 'progressive jpeg'])
+  }
+  return Math.min(maxPixels, wholeDecodePixels[format])
+}

@@ -1,6 +1,6 @@
 import { availableParallelism } from 'node:os'
 import { address, choice, days, integer, pattern, port, seconds, text, type Variable } from './config.ts'
-import type { Size } from './photo.ts'
+import type { Size } from './photo/record.ts'
 import { levels } from './telemetry/levels.ts'
 
 /** Every variable of every process, once: each service picks its own from here. */

@@ -1,7 +1,7 @@
 import { execFile } from 'node:child_process'
 import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
-import { newPhotoId, type PhotoRecord, photoKey, type ResultRecord } from '@tintype/lib/photo.ts'
+import { newPhotoId, type PhotoRecord, photoKey, type ResultRecord } from '@tintype/lib/photo/record.ts'
 import { jobOf, open as openQueue, queueUrl } from '@tintype/lib/queue/index.ts'
 import { open as openStorage, storageUrl } from '@tintype/lib/storage/index.ts'
 import { expect, onTestFinished, test } from 'vitest'

@@ -1,8 +1,8 @@
 import { parseArgs } from 'node:util'
 import { ConfigError, readConfig } from '@tintype/lib/config.ts'
-import { isPhotoId, photoKey } from '@tintype/lib/photo.ts'
+import { rebuild } from '@tintype/lib/photo/rebuild.ts'
+import { isPhotoId, photoKey } from '@tintype/lib/photo/record.ts'
 import { open as openQueue, type Queue, queueUrl } from '@tintype/lib/queue/index.ts'
-import { rebuild } from '@tintype/lib/rebuild.ts'
 import { open as openStorage, type Storage, storageUrl } from '@tintype/lib/storage/index.ts'
 import { pick } from '@tintype/lib/variables.ts'
 

@@ -1,6 +1,6 @@
 import { linkSync, mkdirSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
-import { newPhotoId, ownerOf, photoKey } from '@tintype/lib/photo.ts'
+import { newPhotoId, ownerOf, photoKey } from '@tintype/lib/photo/record.ts'
 import { queueOf } from './photos.ts'
 
 /** A session's photos; 1,000,000 photos are 50,000 sessions. */

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, onTestFinished, test } from 'vitest'
 import { until } from '../../test/support.ts'
-import { type FailureReason, newPhotoId } from '../photo.ts'
+import { type FailureReason, newPhotoId } from '../photo/record.ts'
 import { openElsewhere } from './contract-process.ts'
 import { type Claim, type Job, type OpenOptions, open, type Queue, type QueueEvent } from './index.ts'
 

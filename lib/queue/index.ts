@@ -1,5 +1,5 @@
 import { join } from 'node:path'
-import type { FailureReason, Owner, PhotoId, PhotoRecord } from '../photo.ts'
+import type { FailureReason, Owner, PhotoId, PhotoRecord } from '../photo/record.ts'
 import type { CallOutcome, Outcome, QueueOperation } from '../telemetry/catalogue.ts'
 
 /** One photo's work. Times are epoch milliseconds. */

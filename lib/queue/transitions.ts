@@ -1,4 +1,4 @@
-import type { FailureReason, PhotoId } from '../photo.ts'
+import type { FailureReason, PhotoId } from '../photo/record.ts'
 import type { Outcome } from '../telemetry/catalogue.ts'
 import type { Engine } from './engine.ts'
 import type { Job, Marked, QueueEvent } from './index.ts'

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import { type FailureReason, isBytesFault, type PhotoId } from '../photo.ts'
+import { type FailureReason, isBytesFault, type PhotoId } from '../photo/record.ts'
 import type { Outcome } from '../telemetry/catalogue.ts'
 import type { Engine } from './engine.ts'
 import type { Claim, Job, Marked, Worker } from './index.ts'

@@ -1,4 +1,4 @@
-import { type PhotoRecord, photoKey, sessionOf } from '@tintype/lib/photo.ts'
+import { type PhotoRecord, photoKey, sessionOf } from '@tintype/lib/photo/record.ts'
 import type { Job } from '@tintype/lib/queue/index.ts'
 import { attributes } from '@tintype/lib/telemetry/catalogue.ts'
 import type { Log } from '@tintype/lib/telemetry/log.ts'

@@ -1,6 +1,6 @@
 import { closeSync, openSync, readSync, writeFileSync } from 'node:fs'
 import { setPriority } from 'node:os'
-import type { Size } from '@tintype/lib/photo.ts'
+import type { Size } from '@tintype/lib/photo/record.ts'
 import { type Key, open, type Storage } from '@tintype/lib/storage/index.ts'
 import { ignoreTerminal } from '@tintype/lib/terminal.ts'
 import sharp from 'sharp'

@@ -1,6 +1,6 @@
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import type { Size } from '@tintype/lib/photo.ts'
+import type { Size } from '@tintype/lib/photo/record.ts'
 import sharp, { type Sharp } from 'sharp'
 import { describe, expect, test } from 'vitest'
 import { temporaryFolder } from '../../test/support.ts'

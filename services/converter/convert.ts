@@ -1,4 +1,4 @@
-import type { FailureReason, Size } from '@tintype/lib/photo.ts'
+import type { FailureReason, Size } from '@tintype/lib/photo/record.ts'
 import { maxSide, pixelLimit } from '@tintype/lib/pixels.ts'
 import { type Format, formats } from '@tintype/lib/telemetry/catalogue.ts'
 import sharp, { type Metadata, type OutputInfo, type Sharp } from 'sharp'

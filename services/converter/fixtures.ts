@@ -1,5 +1,5 @@
 import { crc32 } from 'node:zlib'
-import { newPhotoId, type Owner, photoKey, type ResultRecord } from '@tintype/lib/photo.ts'
+import { newPhotoId, type Owner, photoKey, type ResultRecord } from '@tintype/lib/photo/record.ts'
 import type { Job, Queue } from '@tintype/lib/queue/index.ts'
 import type { Storage } from '@tintype/lib/storage/index.ts'
 import sharp, { type Sharp } from 'sharp'

@@ -1,7 +1,7 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { photoKey } from '@tintype/lib/photo.ts'
+import { photoKey } from '@tintype/lib/photo/record.ts'
 import { open as openQueue, queueUrl } from '@tintype/lib/queue/index.ts'
 import { open as openStorage, storageUrl } from '@tintype/lib/storage/index.ts'
 import { describe, expect, type TestContext, test } from 'vitest'

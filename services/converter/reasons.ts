@@ -1,4 +1,4 @@
-import type { FailureReason } from '@tintype/lib/photo.ts'
+import type { FailureReason } from '@tintype/lib/photo/record.ts'
 
 /** What a person is told when it was not the photo's bytes that were bad, or not for certain. */
 export const reasons = {

@@ -8,7 +8,7 @@ import {
   type ResultRecord,
   sessionOf,
   thumbnailFile,
-} from '@tintype/lib/photo.ts'
+} from '@tintype/lib/photo/record.ts'
 import type { Job, Marked, Queue } from '@tintype/lib/queue/index.ts'
 import type { Storage } from '@tintype/lib/storage/index.ts'
 import { attributes } from '@tintype/lib/telemetry/catalogue.ts'

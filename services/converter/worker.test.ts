@@ -1,6 +1,6 @@
 import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
-import { photoKey, photoPrefix, type Size, sessionOf } from '@tintype/lib/photo.ts'
+import { photoKey, photoPrefix, type Size, sessionOf } from '@tintype/lib/photo/record.ts'
 import { type Job, open as openQueue } from '@tintype/lib/queue/index.ts'
 import { open as openStorage } from '@tintype/lib/storage/index.ts'
 import { createLog, type Log } from '@tintype/lib/telemetry/log.ts'

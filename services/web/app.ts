@@ -1,6 +1,6 @@
 import { createApp, finish, Problem } from '@tintype/lib/http.ts'
 import { openPages } from '@tintype/lib/page/pages.ts'
-import { isPhotoId, photoPrefix } from '@tintype/lib/photo.ts'
+import { isPhotoId, photoPrefix } from '@tintype/lib/photo/record.ts'
 import { traceIdOf } from '@tintype/lib/telemetry/trace.ts'
 import express, { type Express, type RequestHandler } from 'express'
 import { maxExperienceSeconds } from './deliver.ts'

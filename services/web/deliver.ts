@@ -1,4 +1,4 @@
-import { type PhotoId, type PhotoRecord, sessionOf } from '@tintype/lib/photo.ts'
+import { type PhotoId, type PhotoRecord, sessionOf } from '@tintype/lib/photo/record.ts'
 import type { Metrics } from '@tintype/lib/telemetry/metrics.ts'
 import { recordSpan, traceIdOf } from '@tintype/lib/telemetry/trace.ts'
 import { remember } from './bounded.ts'

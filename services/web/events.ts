@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { describeError } from '@tintype/lib/errors.ts'
-import type { Owner } from '@tintype/lib/photo.ts'
+import type { Owner } from '@tintype/lib/photo/record.ts'
 import type { Queue, QueueEvent } from '@tintype/lib/queue/index.ts'
 import type { Log } from '@tintype/lib/telemetry/log.ts'
 

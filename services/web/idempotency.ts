@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import { Problem } from '@tintype/lib/http.ts'
-import type { Owner, PhotoId } from '@tintype/lib/photo.ts'
+import type { Owner, PhotoId } from '@tintype/lib/photo/record.ts'
 import type { Key, Storage } from '@tintype/lib/storage/index.ts'
 import type { Received, Upload } from './upload.ts'
 import { readJson } from './view.ts'

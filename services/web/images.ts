@@ -1,6 +1,6 @@
 import { pipeline } from 'node:stream/promises'
 import { Problem } from '@tintype/lib/http.ts'
-import { photoKey } from '@tintype/lib/photo.ts'
+import { photoKey } from '@tintype/lib/photo/record.ts'
 import type { Found } from '@tintype/lib/storage/index.ts'
 import type { Request, RequestHandler, Response } from 'express'
 import { visitorOf } from './session.ts'

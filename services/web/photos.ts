@@ -1,6 +1,7 @@
 import { describeError } from '@tintype/lib/errors.ts'
 import { faultPoint } from '@tintype/lib/fault.ts'
 import { Problem } from '@tintype/lib/http.ts'
+import { filesOf } from '@tintype/lib/photo/rebuild.ts'
 import {
   newPhotoId,
   type Owner,
@@ -8,8 +9,7 @@ import {
   type PhotoRecord,
   photoKey,
   photoPrefix,
-} from '@tintype/lib/photo.ts'
-import { filesOf } from '@tintype/lib/rebuild.ts'
+} from '@tintype/lib/photo/record.ts'
 import type { Key, Storage } from '@tintype/lib/storage/index.ts'
 import { traceId, traceparent, withSpan } from '@tintype/lib/telemetry/trace.ts'
 import type { Request, Response } from 'express'

@@ -1,5 +1,5 @@
 import { Problem } from '@tintype/lib/http.ts'
-import { type PhotoId, type PhotoRecord, sessionOf } from '@tintype/lib/photo.ts'
+import { type PhotoId, type PhotoRecord, sessionOf } from '@tintype/lib/photo/record.ts'
 import { type Job, jobOf, type Marked } from '@tintype/lib/queue/index.ts'
 import { attributes } from '@tintype/lib/telemetry/catalogue.ts'
 import type { Log } from '@tintype/lib/telemetry/log.ts'

@@ -1,4 +1,4 @@
-import { ownerOf, sessionOf } from '@tintype/lib/photo.ts'
+import { ownerOf, sessionOf } from '@tintype/lib/photo/record.ts'
 import { expect, test } from 'vitest'
 import { png } from './test/images.ts'
 import { startWeb } from './test/web.ts'

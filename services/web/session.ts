@@ -1,5 +1,5 @@
 import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto'
-import { type Owner, ownerOf, sessionOf } from '@tintype/lib/photo.ts'
+import { type Owner, ownerOf, sessionOf } from '@tintype/lib/photo/record.ts'
 import { withSession } from '@tintype/lib/telemetry/trace.ts'
 import { parseCookie, stringifySetCookie } from 'cookie'
 import type { RequestHandler, Response } from 'express'

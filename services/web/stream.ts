@@ -1,6 +1,6 @@
 import { describeError } from '@tintype/lib/errors.ts'
 import { Problem } from '@tintype/lib/http.ts'
-import type { Owner } from '@tintype/lib/photo.ts'
+import type { Owner } from '@tintype/lib/photo/record.ts'
 import type { QueueEvent } from '@tintype/lib/queue/index.ts'
 import type { Request, RequestHandler, Response } from 'express'
 import { visitorOf } from './session.ts'

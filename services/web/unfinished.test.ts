@@ -1,4 +1,4 @@
-import { newPhotoId, ownerOf, type PhotoRecord, photoKey } from '@tintype/lib/photo.ts'
+import { newPhotoId, ownerOf, type PhotoRecord, photoKey } from '@tintype/lib/photo/record.ts'
 import { jobOf } from '@tintype/lib/queue/index.ts'
 import { expect, test } from 'vitest'
 import { png } from './test/images.ts'

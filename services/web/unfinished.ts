@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { describeError } from '@tintype/lib/errors.ts'
-import { type Owner, type PhotoId, photoPrefix, photoTime, sessionOf } from '@tintype/lib/photo.ts'
+import { type Owner, type PhotoId, photoPrefix, photoTime, sessionOf } from '@tintype/lib/photo/record.ts'
 import type { Web } from './web.ts'
 
 /** A retry with its Idempotency-Key finishes an upload that was cut off, for so long. */

@@ -1,4 +1,5 @@
 import { Problem } from '@tintype/lib/http.ts'
+import { filesOf } from '@tintype/lib/photo/rebuild.ts'
 import {
   type FailureReason,
   isPhotoId,
@@ -11,8 +12,7 @@ import {
   type ResultRecord,
   type ThumbnailRecord,
   thumbnailFile,
-} from '@tintype/lib/photo.ts'
-import { filesOf } from '@tintype/lib/rebuild.ts'
+} from '@tintype/lib/photo/record.ts'
 import type { Key, Storage } from '@tintype/lib/storage/index.ts'
 import type { Request } from 'express'
 import { enqueue } from './promise.ts'

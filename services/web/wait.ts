@@ -1,4 +1,4 @@
-import type { Owner, PhotoId } from '@tintype/lib/photo.ts'
+import type { Owner, PhotoId } from '@tintype/lib/photo/record.ts'
 import { type PhotoView, viewPhoto } from './view.ts'
 import type { Web } from './web.ts'
 

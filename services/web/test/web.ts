@@ -1,6 +1,6 @@
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { type FailureReason, photoKey, type ResultRecord } from '@tintype/lib/photo.ts'
+import { type FailureReason, photoKey, type ResultRecord } from '@tintype/lib/photo/record.ts'
 import { open as openQueue, type Queue } from '@tintype/lib/queue/index.ts'
 import { open as openStorage, type Storage } from '@tintype/lib/storage/index.ts'
 import type { Log } from '@tintype/lib/telemetry/log.ts'

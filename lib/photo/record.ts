@@ -1,5 +1,5 @@
 import { createHash, randomBytes } from 'node:crypto'
-import type { Format } from './telemetry/catalogue.ts'
+import type { Format } from '../telemetry/catalogue.ts'
 
 /** Who a photo belongs to: the first 32 hex digits of the SHA-256 of the session cookie's id. */
 export type Owner = string

@@ -1,3 +1,6 @@
+import { jobOf, type Queue } from '../queue/index.ts'
+import type { Key, Storage } from '../storage/index.ts'
+import type { Outcome } from '../telemetry/catalogue.ts'
 import {
   isBytesFault,
   type Owner,
@@ -6,10 +9,7 @@ import {
   photoPrefix,
   type ResultRecord,
   thumbnailFile,
-} from './photo.ts'
-import { jobOf, type Queue } from './queue/index.ts'
-import type { Key, Storage } from './storage/index.ts'
-import type { Outcome } from './telemetry/catalogue.ts'
+} from './record.ts'
 
 /** Photos handled at once: they share the queue's transactions. */
 const together = 64

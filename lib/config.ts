@@ -57,6 +57,9 @@ export const days = (fallback: number, meaning: string): Variable<number> => ({
   format: 'days, a whole number from 0 to 36500',
 })
 
+/** An age in milliseconds; Infinity for 0 days. */
+export const daysMs = (count: number): number => (count === 0 ? Number.POSITIVE_INFINITY : count * 86_400_000)
+
 /** An http or https address; null when there is none. */
 export const address = (meaning: string): Variable<URL | null> => ({
   default: null,

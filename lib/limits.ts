@@ -25,6 +25,20 @@ export const limits = {
     owner: 'web',
     answer: 'the photo is removed, as if its person had deleted it',
   },
+  keyAge: {
+    what: 'age of an Idempotency-Key',
+    value: 'KEEP_KEYS_DAYS',
+    unit: 'days, 0 is for ever',
+    owner: 'web',
+    answer: 'the key is forgotten: a retry with it is a new photo',
+  },
+  deadLetterAge: {
+    what: 'age of a dead letter',
+    value: 'KEEP_DEAD_LETTERS_DAYS',
+    unit: 'days, 0 is for ever',
+    owner: 'web',
+    answer: 'the queue forgets it and it cannot be replayed; the photo stays failed',
+  },
 } as const satisfies Record<string, Limit>
 
 export type LimitName = keyof typeof limits

@@ -1,7 +1,8 @@
 import { parseArgs } from 'node:util'
 import { ConfigError, readConfig } from '@tintype/lib/config.ts'
+import { replay as replayPhoto } from '@tintype/lib/photo/finish.ts'
 import { rebuild } from '@tintype/lib/photo/rebuild.ts'
-import { isPhotoId, photoKey } from '@tintype/lib/photo/record.ts'
+import { isPhotoId } from '@tintype/lib/photo/record.ts'
 import { open as openQueue, type Queue, queueUrl } from '@tintype/lib/queue/index.ts'
 import { open as openStorage, type Storage, storageUrl } from '@tintype/lib/storage/index.ts'
 import { pick } from '@tintype/lib/variables.ts'
@@ -51,9 +52,7 @@ async function replay(ports: Ports, ids: string[], all: boolean): Promise<Answer
   const chosen = all ? letters : letters.filter(({ job }) => ids.includes(job.photo))
   const replayed: string[] = []
   for (const { job } of chosen) {
-    // First in storage, since that is the truth: killed in between, it is still a dead letter.
-    await ports.storage.delete(photoKey(job.owner, job.photo, 'result.json'))
-    if ((await ports.queue.replay(job.photo)) === 'queued') replayed.push(job.photo)
+    if ((await replayPhoto(ports, job)) === 'queued') replayed.push(job.photo)
   }
   const unknown = ids.filter(id => !replayed.includes(id))
   return {
@@ -64,13 +63,16 @@ async function replay(ports: Ports, ids: string[], all: boolean): Promise<Answer
 }
 
 async function rebuildQueue({ storage, queue }: Ports): Promise<Answer> {
-  const json = await rebuild(storage, queue)
-  const { requeued, restored, known, unfinished, unreadable } = json
+  // What was accepted and settled is not counted again.
+  const account = { accepted: () => {}, settled: () => {} }
+  const json = await rebuild({ storage, queue, account })
+  const { requeued, restored, known, unfinished, unreadable, failed } = json
   const lines = [
-    `put back to work ${requeued}, outcomes remembered ${restored}, known already ${known}, never accepted ${unfinished}`,
-    ...unreadable.map(key => `cannot be read: ${key}`),
+    `put back to work ${requeued}, outcomes remembered ${restored}, known already ${known}, never accepted ${unfinished}, older than 8 days ${json['too-old']}`,
+    ...unreadable.map(key => `damaged: ${key}`),
+    ...failed.map(({ key, error }) => `failed: ${key}: ${error}`),
   ]
-  return { json, lines, failed: unreadable.length > 0 }
+  return { json, lines, failed: unreadable.length + failed.length > 0 }
 }
 
 function parse(args: string[]) {

@@ -4,6 +4,7 @@
  */
 import { availableParallelism } from 'node:os'
 import { readConfig } from '@tintype/lib/config.ts'
+import { openAccount } from '@tintype/lib/photo/account.ts'
 import { open as openQueue, queueUrl } from '@tintype/lib/queue/index.ts'
 import { open as openStorage, storageUrl } from '@tintype/lib/storage/index.ts'
 import { createLog } from '@tintype/lib/telemetry/log.ts'
@@ -35,7 +36,7 @@ const here: Child = {
 }
 
 await startWorker(
-  { queue, storage, log, metrics },
+  { queue, storage, log, metrics, account: openAccount(metrics, log) },
   { id: 'inside', slots: availableParallelism(), startChild: async () => here },
 )
 // Not before there is a converter: web refuses photos without one.

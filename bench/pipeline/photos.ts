@@ -90,7 +90,6 @@ const jobOf = ({ id, owner }: PhotoRecord) => ({
   receivedAt: Date.now(),
   promiseBy: Date.now() + promiseMs,
   promise: true,
-  priority: 0,
 })
 
 export const queueOf = (dataDir: string): Promise<Queue> => openQueue(queueUrl('', dataDir))

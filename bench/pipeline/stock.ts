@@ -30,7 +30,7 @@ export async function stock(dataDir: string, count: number, tell: (line: string)
       if (folder === masters) writeFileSync(join(folder, file), file)
       else linkSync(join(masters, file), join(folder, file))
     }
-    const job = { photo, owner, receivedAt: past, promiseBy: past, promise: true, priority: 0 }
+    const job = { photo, owner, receivedAt: past, promiseBy: past, promise: true }
     rows.push(queue.restore(job, { outcome: 'kept' }))
     if (rows.length === batch || index === count - 1) {
       await Promise.all(rows)

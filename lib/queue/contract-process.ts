@@ -5,7 +5,7 @@ import { type OpenOptions, open, type Queue } from './index.ts'
 /** What a test asks of a queue in another process. */
 type Remote = Pick<
   Queue,
-  'enqueue' | 'renew' | 'complete' | 'fail' | 'release' | 'markOverdue' | 'stats' | 'announce'
+  'enqueue' | 'renew' | 'complete' | 'fail' | 'release' | 'mark' | 'stats' | 'announce'
 > & {
   claim(worker: string, leaseMs: number): ReturnType<Queue['claim']>
 }
@@ -54,7 +54,7 @@ if (process.send && import.meta.main) {
   const forever = new AbortController().signal
   process.on('message', async ({ id, method, args }: Request) => {
     const call = queue[method] as (...args: unknown[]) => Promise<unknown>
-    const answer = await call(...args, forever).then(
+    const answer = await call(...args, ...(method === 'claim' ? [forever] : [])).then(
       value => ({ id, value }),
       error => ({ id, error: String(error) }),
     )

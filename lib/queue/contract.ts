@@ -23,7 +23,6 @@ export const job = (more: Partial<Job> = {}): Job => ({
   receivedAt: Date.now(),
   promiseBy: Date.now() + 60_000,
   promise: true,
-  priority: 0,
   ...more,
 })
 
@@ -78,6 +77,10 @@ export function queueContract(name: string, start: () => Promise<Engine>): void 
   /** A claim if there is work within a moment. */
   const claimNow = (queue: Queue, lease = leaseMs, withinMs = 300) =>
     queue.claim('test', lease, AbortSignal.timeout(withinMs))
+  async function stateOf(queue: Queue, photo: string) {
+    const known = await queue.look(photo)
+    return known === 'unknown' ? known : known.state
+  }
   async function outcomeOf({ photo }: Job, queue: Queue) {
     return (await collect(queue.outcomes())).filter(each => each.photo === photo).map(each => each.outcome)
   }
@@ -128,7 +131,7 @@ export function queueContract(name: string, start: () => Promise<Engine>): void 
         await queue.enqueue(job())
         const claim = await claimed(queue)
         await engine.crash()
-        expect(await queue.complete(claim, Date.now())).toEqual({ marked: 'kept' })
+        expect(await queue.complete(claim, Date.now())).toEqual({ marked: 'kept', outcome: 'kept' })
       })
     })
 
@@ -144,7 +147,7 @@ export function queueContract(name: string, start: () => Promise<Engine>): void 
           await timeIs(Date.now() + 200)
         }
         expect(await other).toBe('aborted')
-        expect(await queue.complete(claim, Date.now())).toEqual({ marked: 'kept' })
+        expect(await queue.complete(claim, Date.now())).toEqual({ marked: 'kept', outcome: 'kept' })
       })
 
       test('a worker stopped past its lease is refused when it goes on', async () => {
@@ -163,8 +166,26 @@ export function queueContract(name: string, start: () => Promise<Engine>): void 
         ])
         worker.process.kill('SIGCONT')
         expect(await answers).toEqual(['stale', 'stale', 'stale', 'stale'])
-        expect(await queue.state(work.photo)).toBe('converting')
-        expect(await queue.complete(fresh, Date.now())).toEqual({ marked: 'kept' })
+        expect(await stateOf(queue, work.photo)).toBe('converting')
+        expect(await queue.complete(fresh, Date.now())).toEqual({ marked: 'kept', outcome: 'kept' })
+      })
+
+      test('an attempt whose worker was only suspended is given back, a limited number of times', async () => {
+        const queue = await opened({ maxAttempts: 3 })
+        const work = job()
+        await queue.enqueue(work)
+        for (let times = 0; times < 11; times++) {
+          const claim = await claimed(queue, 20)
+          expect(claim.attempt).toBe(1)
+          await timeIs(claim.leaseUntil + 1)
+          if (times % 2) await queue.lost(1) // also when the lease was taken back before
+          expect(await queue.renew(claim, leaseMs)).toBe('stale')
+          expect(await queue.renew(claim, leaseMs), 'once').toBe('stale')
+        }
+        const failing = await claimed(queue)
+        await queue.fail(failing, crash)
+        expect(await queue.renew(failing, leaseMs), 'a failure counts').toBe('stale')
+        expect((await claimed(queue)).attempt).toBe(failing.attempt + 1)
       })
 
       test('a lease that is over is refused even when nobody else took the job', async () => {
@@ -181,7 +202,7 @@ export function queueContract(name: string, start: () => Promise<Engine>): void 
         const work = job()
         await queue.enqueue(work)
         const claim = await claimed(queue)
-        expect(await queue.complete(claim, Date.now())).toEqual({ marked: 'kept' })
+        expect(await queue.complete(claim, Date.now())).toEqual({ marked: 'kept', outcome: 'kept' })
         expect(await queue.complete(claim, Date.now() + 90_000)).toBe('stale')
         expect(await queue.fail(claim, undecodable)).toBe('stale')
         expect(await outcomeOf(work, queue)).toEqual(['kept'])
@@ -261,7 +282,6 @@ export function queueContract(name: string, start: () => Promise<Engine>): void 
           detailUntil: Date.now() + 600_000,
           promiseBy: Date.now() + 12_345.678,
           promise: false,
-          priority: 7,
         })
         await queue.enqueue(work)
         expect((await claimed(queue)).job).toEqual(work)
@@ -269,12 +289,11 @@ export function queueContract(name: string, start: () => Promise<Engine>): void 
         expect(Object.keys((await claimed(queue)).job)).not.toContain('traceparent')
       })
 
-      test('jobs leave in the order in which they came, those of a lower priority number first', async () => {
+      test('jobs leave in the order in which they came', async () => {
         const queue = await opened()
-        const [a, b, c, d] = [job({ priority: 5 }), job(), job({ priority: 5 }), job()]
-        for (const each of [a, b, c, d]) await queue.enqueue(each)
-        const order = (await drain(queue)).map(claim => claim.job.photo)
-        expect(order).toEqual([b, d, a, c].map(each => each.photo))
+        const all = jobs(4)
+        for (const each of all) await queue.enqueue(each)
+        expect((await drain(queue)).map(claim => claim.job.photo)).toEqual(all.map(each => each.photo))
       })
     })
 
@@ -300,8 +319,8 @@ export function queueContract(name: string, start: () => Promise<Engine>): void 
         }
         const last = await claimed(queue)
         expect(Date.now()).toBeGreaterThanOrEqual(due)
-        expect(await queue.fail(last, crash)).toEqual({ next: 'dead', marked: 'broken' })
-        expect(await queue.state(work.photo)).toBe('dead')
+        expect(await queue.fail(last, crash)).toMatchObject({ next: 'dead', marked: 'broken' })
+        expect(await stateOf(queue, work.photo)).toBe('dead')
         expect(await queue.deadLetters(10)).toEqual([{ job: work, attempts: 3, reason: crash }])
         expect((await queue.stats()).dead).toBe(1)
 
@@ -309,7 +328,10 @@ export function queueContract(name: string, start: () => Promise<Engine>): void 
         expect(await queue.replay(work.photo)).toBe('unknown')
         const replayed = await claimed(queue)
         expect(replayed).toMatchObject({ job: work, attempt: 1 })
-        expect(await queue.complete(replayed, Date.now()), 'its outcome stays').toEqual({ marked: null })
+        expect(await queue.complete(replayed, Date.now()), 'its outcome stays').toEqual({
+          marked: null,
+          outcome: 'broken',
+        })
         expect(await outcomeOf(work, queue)).toEqual(['broken'])
         expect(await queue.deadLetters(10)).toEqual([])
       })
@@ -324,9 +346,13 @@ export function queueContract(name: string, start: () => Promise<Engine>): void 
           await timeIs(claim.leaseUntil)
         }
         expect(await claimNow(queue)).toBe('aborted')
-        expect(await queue.markOverdue(Date.now())).toEqual([work])
-        expect(await queue.markOverdue(Date.now())).toEqual([])
-        expect(await queue.state(work.photo)).toBe('dead')
+        expect(await queue.lost(10)).toEqual([work])
+        expect(await queue.endLost(work.photo, { state: 'dead', reason: crash })).toMatchObject({
+          marked: 'broken',
+        })
+        expect(await queue.endLost(work.photo, { state: 'dead', reason: crash })).toBe('stale')
+        expect(await queue.lost(10)).toEqual([])
+        expect(await stateOf(queue, work.photo)).toBe('dead')
         expect(await outcomeOf(work, queue)).toEqual(['broken'])
         expect(await queue.deadLetters(1)).toMatchObject([{ attempts: 3, reason: { code: 'crash' } }])
       })
@@ -335,16 +361,16 @@ export function queueContract(name: string, start: () => Promise<Engine>): void 
         const queue = await opened()
         const [inTime, late] = [job(), job({ promiseBy: Date.now() - 1 })]
         await queue.enqueue(inTime)
-        expect(await queue.fail(await claimed(queue), undecodable)).toEqual({
+        expect(await queue.fail(await claimed(queue), undecodable)).toMatchObject({
           next: 'failed',
           marked: 'void',
         })
         await queue.enqueue(late)
-        expect(await queue.fail(await claimed(queue), undecodable)).toEqual({
+        expect(await queue.fail(await claimed(queue), undecodable)).toMatchObject({
           next: 'failed',
           marked: 'broken',
         })
-        expect(await queue.state(inTime.photo)).toBe('done')
+        expect(await stateOf(queue, inTime.photo)).toBe('done')
         expect(await queue.deadLetters(10)).toEqual([])
       })
 
@@ -366,7 +392,7 @@ export function queueContract(name: string, start: () => Promise<Engine>): void 
         for (let i = 0; i < 20; i++) {
           const abort = new AbortController()
           const claim = queue.claim('test', leaseMs, abort.signal)
-          if (i % 2) await queue.state(work.photo)
+          if (i % 2) await queue.look(work.photo)
           abort.abort()
           const held = await claim
           if (held !== 'aborted') expect(await queue.release(held)).toBe('released')
@@ -385,7 +411,7 @@ export function queueContract(name: string, start: () => Promise<Engine>): void 
           [probe, 0, null],
         ] as const) {
           await queue.enqueue(each)
-          expect(await queue.complete(await claimed(queue), durableAt)).toEqual({ marked })
+          expect(await queue.complete(await claimed(queue), durableAt)).toEqual({ marked, outcome: marked })
         }
         expect(await outcomeOf(probe, queue)).toEqual([])
       })
@@ -397,12 +423,17 @@ export function queueContract(name: string, start: () => Promise<Engine>): void 
         const [inTime, probe] = [job(), job({ promise: false, promiseBy: Date.now() })]
         await Promise.all([...late, inTime, probe].map(each => queue.enqueue(each)))
         const held = await claimed(queue)
-        const sweeps = await Promise.all(
-          Array.from({ length: 10 }, (_, i) => (i % 2 ? queue : other.queue).markOverdue(Date.now())),
+        const over = await queue.overdue(1_000)
+        expect(over.map(({ job: { photo } }) => photo).sort()).toEqual(late.map(each => each.photo).sort())
+        expect(over.filter(({ tried }) => tried).map(({ job: { photo } }) => photo)).toEqual([held.job.photo])
+        const marks = await Promise.all(
+          over.flatMap(({ job: { photo } }) =>
+            Array.from({ length: 4 }, (_, i) => (i % 2 ? queue : other.queue).mark(photo, 'broken')),
+          ),
         )
-        const marked = sweeps.flat().map(each => each.photo)
-        expect(marked.sort()).toEqual(late.map(each => each.photo).sort())
-        expect(await queue.complete(held, Date.now()), 'it has its outcome').toEqual({ marked: null })
+        expect(marks.filter(marked => marked !== null)).toEqual(late.map(() => 'broken'))
+        expect(await queue.overdue(1_000)).toEqual([])
+        expect(await queue.complete(held, Date.now()), 'it has its outcome').toMatchObject({ marked: null })
       })
 
       test('a deleted photo is void, broken when its minute was over, and worked on no more', async () => {
@@ -412,12 +443,32 @@ export function queueContract(name: string, start: () => Promise<Engine>): void 
         const claim = await claimed(queue)
         await queue.enqueue(waiting)
         await queue.enqueue(late)
-        expect(await queue.cancel(waiting.photo)).toEqual({ marked: 'void' })
-        expect(await queue.cancel(waiting.photo)).toEqual({ marked: null })
-        expect(await queue.cancel(held.photo)).toEqual({ marked: 'void' })
-        expect(await queue.cancel(late.photo)).toEqual({ marked: 'broken' })
-        expect(await queue.cancel(job().photo)).toBe('unknown')
+        const { owner } = waiting
+        expect(await queue.remove(waiting.photo, owner)).toEqual({ marked: 'void' })
+        expect(await queue.remove(waiting.photo, owner)).toEqual({ marked: null })
+        expect(await queue.remove(held.photo, owner)).toEqual({ marked: 'void' })
+        expect(await queue.remove(late.photo, owner)).toEqual({ marked: 'broken' })
         expect(await queue.complete(claim, Date.now())).toBe('stale')
+        expect(await claimNow(queue)).toBe('aborted')
+      })
+
+      test('a tombstone refuses work for good, and is listed until it is buried', async () => {
+        const queue = await opened()
+        const [never, known] = [job(), job()]
+        const { owner } = never
+        await queue.enqueue(known)
+        expect(await queue.bar(known.photo, owner)).toBe('known')
+        expect(await queue.bar(never.photo, owner)).toBe('barred')
+        expect(await queue.enqueue(never)).toBe('deleted')
+        expect(await queue.remove(known.photo, owner)).toEqual({ marked: 'void' })
+        expect(await queue.enqueue(known)).toBe('deleted')
+        expect((await queue.tombstones(10)).map(({ photo }) => photo).sort()).toEqual(
+          [never.photo, known.photo].sort(),
+        )
+        await queue.bury(never.photo)
+        await queue.bury(known.photo)
+        expect(await queue.tombstones(10)).toEqual([])
+        expect(await queue.enqueue(known), 'also when it is buried').toBe('deleted')
         expect(await claimNow(queue)).toBe('aborted')
       })
 
@@ -428,8 +479,8 @@ export function queueContract(name: string, start: () => Promise<Engine>): void 
         expect(await queue.restore(kept, { outcome: 'broken' })).toBe('already')
         expect(await queue.restore(probe, { outcome: null })).toBe('restored')
         expect(await queue.enqueue(kept)).toBe('already')
-        expect(await queue.state(kept.photo)).toBe('done')
-        expect(await queue.markOverdue(Date.now())).toEqual([])
+        expect(await stateOf(queue, kept.photo)).toBe('done')
+        expect(await queue.overdue(10)).toEqual([])
         expect(await outcomeOf(kept, queue)).toEqual(['kept'])
       })
     })
@@ -460,7 +511,7 @@ export function queueContract(name: string, start: () => Promise<Engine>): void 
         await listener.stats() // the start of listening was asked for before this
         await queue.enqueue(work)
         await queue.complete(await claimed(queue), Date.now())
-        await queue.cancel(work.photo)
+        await queue.remove(work.photo, work.owner)
         const heard: QueueEvent[] = []
         for await (const event of listening) {
           heard.push(event)
@@ -476,6 +527,18 @@ export function queueContract(name: string, start: () => Promise<Engine>): void 
           if (rest.length === 2) again.abort()
         }
         expect(rest).toEqual(heard.slice(2))
+      })
+
+      test('a reader that comes back gets its own events only, and a reset when what it missed cannot be known', async () => {
+        const queue = await opened()
+        const [mine, other] = [job(), job({ owner: 'f'.repeat(32) })]
+        await queue.enqueue(mine)
+        await queue.enqueue(other)
+        const { lastEvent } = await queue.stats()
+        expect(await queue.eventsOf(mine.owner, lastEvent - 2)).toMatchObject([{ photo: mine.photo }])
+        expect(await queue.eventsOf(mine.owner, lastEvent)).toEqual([])
+        expect(await queue.eventsOf(mine.owner, lastEvent + 1), 'beyond the end').toBe('reset')
+        expect(await queue.eventsOf(mine.owner, 7), 'of an earlier queue').toBe('reset')
       })
 
       test('stats tell depth, age, leases and the live workers', async () => {

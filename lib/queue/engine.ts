@@ -1,27 +1,28 @@
-import type { DatabaseSync, StatementSync } from 'node:sqlite'
-import { schema } from './schema.ts'
+import type { OpenOptions } from './index.ts'
 
 export type Limits = { maxAttempts: number; maxDepth: number }
 
+export const limitsOf = ({ maxAttempts = 3, maxDepth = 10_000 }: OpenOptions): Limits => ({
+  maxAttempts,
+  maxDepth,
+})
+
+export type Value = string | number | null
+/** A prepared statement; parameters stand as `?`. SQLite answers at once, a server later: callers await. */
+export type Statement = {
+  get<R>(...values: Value[]): R | undefined | Promise<R | undefined>
+  all<R>(...values: Value[]): R[] | Promise<R[]>
+  run(...values: Value[]): { changes: number } | Promise<{ changes: number }>
+}
+
 /** What every operation works on; writes are called within a transaction, reads may be called outside one. */
 export type Engine = {
-  /** The prepared statement of a text; prepared once. */
-  sql(text: string): StatementSync
+  sql(text: string): Statement
   /** Epoch milliseconds. */
   clock(): number
   limits: Limits
   /** Photos waiting, counted at most once a transaction: 10,000 take 0.3 ms, and many enqueues share one. */
   depth: number | null
-}
-
-/** Makes the tables where they are missing; within a transaction of the caller's. */
-export function openEngine(db: DatabaseSync, limits: Limits, clock: () => number = Date.now): Engine {
-  db.exec(schema)
-  const prepared = new Map<string, StatementSync>()
-  const sql = (text: string) => {
-    const statement = prepared.get(text) ?? db.prepare(text)
-    prepared.set(text, statement)
-    return statement
-  }
-  return { sql, clock, limits, depth: null }
+  /** Appended to a SELECT whose rows are then changed: waits for other writers, or skips what they hold. Empty for SQLite, which has one writer. */
+  locks: { wait: string; skip: string }
 }

@@ -1,42 +1,52 @@
-import type { FailureReason, PhotoId } from '../photo/record.ts'
+import type { FailureReason, Owner, PhotoId } from '../photo/record.ts'
 import type { Outcome } from '../telemetry/catalogue.ts'
 import type { Engine } from './engine.ts'
-import type { Job, JobState, QueueEvent, Stats } from './index.ts'
+import type { Job, Look, QueueEvent, Stats } from './index.ts'
 import { type Row, toJob } from './schema.ts'
 
 /** A converter announces itself every 2 s; one that was silent for five of them is not counted on. */
 const workerLiveMs = 10_000
+/** A retry's backoff is shorter: what is due later than this was enqueued before the clock was set back, and is due now. */
+export const maxBackoffMs = 5_000
+/** Events that a reader who comes back is sent; one further behind starts anew. */
+const maxMissed = 1_000
 
 /** When there may be something to claim: now, later, or Infinity. */
-export function nextDue({ sql, clock }: Engine): number {
-  const ready = sql(`SELECT 1 FROM jobs WHERE state = 'queued' AND due_at <= ? LIMIT 1`).get(clock())
-  if (ready) return clock()
-  const { at } = sql(`SELECT min(at) AS at FROM (
+export async function nextDue({ sql, clock }: Engine): Promise<number> {
+  const now = clock()
+  const ready = await sql(
+    `SELECT 1 AS due FROM jobs WHERE state = 'queued' AND (due_at <= ? OR due_at > ?) LIMIT 1`,
+  ).get(now, now + maxBackoffMs)
+  if (ready) return now
+  const next = await sql(`SELECT min(at) AS at FROM (
     SELECT min(lease_until) AS at FROM jobs WHERE state = 'claimed'
-    UNION ALL SELECT min(due_at) FROM jobs WHERE state = 'queued')`).get() as { at: number | null }
-  return at ?? Number.POSITIVE_INFINITY
+    UNION ALL SELECT min(due_at) AS at FROM jobs WHERE state = 'queued') AS both`).get<{
+    at: number | null
+  }>()
+  return next?.at ?? Number.POSITIVE_INFINITY
 }
 
-export function state({ sql }: Engine, photo: PhotoId): JobState {
-  const row = sql('SELECT state FROM jobs WHERE photo = ?').get(photo) as Pick<Row, 'state'> | undefined
+export async function look({ sql }: Engine, photo: PhotoId): Promise<Look | 'unknown'> {
+  const row = await sql('SELECT state, outcome, durable_at FROM jobs WHERE photo = ?').get<Row>(photo)
   if (!row) return 'unknown'
-  return row.state === 'claimed' ? 'converting' : row.state
+  const state = row.state === 'claimed' ? 'converting' : row.state
+  return { state, outcome: row.outcome, durableAt: row.durable_at }
 }
 
-export function stats({ sql, clock }: Engine): Stats {
+export async function stats({ sql, clock }: Engine): Promise<Stats> {
   const now = clock()
   const secondsSince = (at: number) => Math.max(0, now - at) / 1000
-  const row = sql(`SELECT
+  const row = (await sql(`SELECT
     (SELECT count(*) FROM jobs WHERE state = 'queued') AS depth,
     (SELECT min(queued_at) FROM jobs WHERE state = 'queued') AS oldest,
     (SELECT count(*) FROM jobs WHERE state = 'claimed') AS claimed,
     (SELECT count(*) FROM jobs WHERE state = 'dead') AS dead,
     (SELECT max(seen_at) FROM workers) AS seen,
-    (SELECT seq FROM sqlite_sequence WHERE name = 'events') AS lastEvent,
-    total(slots) AS slots,
-    total(slots) FILTER (WHERE service_seconds > 0) AS measured,
-    total(slots / service_seconds) FILTER (WHERE service_seconds > 0) AS photosPerSecond
-    FROM workers WHERE seen_at > ?`).get(now - workerLiveMs) as StatsRow
+    (SELECT max(seq) FROM events) AS "lastEvent",
+    coalesce(sum(slots), 0) AS slots,
+    coalesce(sum(slots) FILTER (WHERE service_seconds > 0), 0) AS measured,
+    coalesce(sum(slots / service_seconds) FILTER (WHERE service_seconds > 0), 0) AS "photosPerSecond"
+    FROM workers WHERE seen_at BETWEEN ? AND ?`).get(now - workerLiveMs, now + workerLiveMs)) as StatsRow
   return {
     depth: row.depth,
     lastEvent: row.lastEvent ?? 0,
@@ -52,11 +62,11 @@ export function stats({ sql, clock }: Engine): Stats {
 type StatsRow = Record<'depth' | 'claimed' | 'dead' | 'slots' | 'measured' | 'photosPerSecond', number> &
   Record<'oldest' | 'seen' | 'lastEvent', number | null>
 
-export function deadLetters(
+export async function deadLetters(
   { sql }: Engine,
   limit: number,
-): { job: Job; attempts: number; reason: FailureReason }[] {
-  const rows = sql(`SELECT * FROM jobs WHERE state = 'dead' ORDER BY seq LIMIT ?`).all(limit) as Row[]
+): Promise<{ job: Job; attempts: number; reason: FailureReason }[]> {
+  const rows = await sql(`SELECT * FROM jobs WHERE state = 'dead' ORDER BY seq LIMIT ?`).all<Row>(limit)
   return rows.map(row => ({
     job: toJob(row),
     attempts: row.attempts,
@@ -64,18 +74,62 @@ export function deadLetters(
   }))
 }
 
-export const lastEvent = ({ sql }: Engine): number =>
-  Number(sql(`SELECT seq FROM sqlite_sequence WHERE name = 'events'`).get()?.seq ?? 0)
+export async function overdue(
+  { sql, clock }: Engine,
+  limit: number,
+): Promise<{ job: Job; tried: boolean }[]> {
+  const rows = await sql(`SELECT * FROM jobs
+    WHERE promise = 1 AND outcome IS NULL AND promise_by <= ? ORDER BY promise_by LIMIT ?`).all<Row>(
+    clock(),
+    limit,
+  )
+  return rows.map(row => ({ job: toJob(row), tried: row.attempts > 0 }))
+}
 
-export const eventsAfter = ({ sql }: Engine, seq: number, limit: number): QueueEvent[] =>
-  sql('SELECT * FROM events WHERE seq > ? ORDER BY seq LIMIT ?').all(seq, limit) as QueueEvent[]
+export async function lost({ sql }: Engine, limit: number): Promise<Job[]> {
+  const rows = await sql(`SELECT * FROM jobs WHERE state = 'lost' ORDER BY seq LIMIT ?`).all<Row>(limit)
+  return rows.map(toJob)
+}
 
-export const outcomesAfter = (
+export const tombstones = async (
+  { sql }: Engine,
+  limit: number,
+): Promise<{ photo: PhotoId; owner: Owner }[]> =>
+  sql(`SELECT photo, owner FROM jobs WHERE state = 'deleted' AND ended_at IS NULL ORDER BY seq LIMIT ?`).all(
+    limit,
+  )
+
+export const lastEvent = async ({ sql }: Engine): Promise<number> =>
+  (await sql('SELECT max(seq) AS seq FROM events').get<{ seq: number | null }>())?.seq ?? 0
+
+export const eventsAfter = async ({ sql }: Engine, seq: number, limit: number): Promise<QueueEvent[]> =>
+  sql('SELECT * FROM events WHERE seq > ? ORDER BY seq LIMIT ?').all(seq, limit)
+
+export async function eventsOf(
+  { sql }: Engine,
+  owner: Owner,
+  after: number,
+): Promise<QueueEvent[] | 'reset'> {
+  const range = await sql(
+    'SELECT (SELECT min(seq) FROM events) AS first, (SELECT max(seq) FROM events) AS last',
+  ).get<{
+    first: number | null
+    last: number | null
+  }>()
+  const { first, last } = range ?? {}
+  if (first == null || last == null || after > last || after < first - 1) return 'reset'
+  const events = await sql(
+    'SELECT * FROM events WHERE owner = ? AND seq > ? ORDER BY seq LIMIT ?',
+  ).all<QueueEvent>(owner, after, maxMissed + 1)
+  return events.length > maxMissed ? 'reset' : events
+}
+
+export const outcomesAfter = async (
   { sql }: Engine,
   seq: number,
   limit: number,
-): { seq: number; photo: PhotoId; outcome: Outcome }[] =>
+): Promise<{ seq: number; photo: PhotoId; outcome: Outcome }[]> =>
   sql(`SELECT seq, photo, outcome FROM jobs WHERE seq > ? AND outcome IS NOT NULL ORDER BY seq LIMIT ?`).all(
     seq,
     limit,
-  ) as { seq: number; photo: PhotoId; outcome: Outcome }[]
+  )

@@ -1,7 +1,10 @@
 import type { Job } from './index.ts'
 
+/** `PRAGMA user_version` of the file; version 0.1 of Tintype wrote 0. */
+export const schemaVersion = 1
+
 /**
- * One row a photo tells its whole story: waiting, leased, done or dead, and its outcome once it has one.
+ * One row a photo tells its whole story: waiting, leased, ended, and its outcome once it has one.
  * Each index is partial, so that finished photos, the great majority, are in none that claiming or counting reads.
  * Times are epoch milliseconds, REAL because callers compute them from fractions of seconds.
  */
@@ -13,23 +16,31 @@ CREATE TABLE IF NOT EXISTS jobs (
   received_at  REAL    NOT NULL,
   promise_by   REAL    NOT NULL,
   promise      INTEGER NOT NULL,
-  priority     INTEGER NOT NULL,
   traceparent  TEXT,
   detail_until REAL,
-  state        TEXT    NOT NULL CHECK (state IN ('queued', 'claimed', 'done', 'dead')),
+  state        TEXT    NOT NULL,           -- queued, claimed, lost, done, dead, deleted
   attempts     INTEGER NOT NULL DEFAULT 0,
-  queued_at    REAL,               -- queued: since when
-  due_at       REAL,               -- queued: not to be claimed before
-  worker       TEXT,               -- claimed: its holder, for people
-  token        TEXT,               -- claimed: what its holder must show
-  lease_until  REAL,               -- claimed: the holder's right ends
-  ended_at     REAL,               -- done, dead
-  reason       TEXT,               -- dead: why, JSON
-  outcome      TEXT CHECK (outcome IN ('kept', 'broken', 'void'))
+  waited_ms    REAL    NOT NULL DEFAULT 0, -- in the queue, before earlier claims
+  converted_ms REAL    NOT NULL DEFAULT 0, -- claimed, in earlier attempts
+  queued_at    REAL,                       -- queued: since when
+  due_at       REAL,                       -- queued: not to be claimed before; 0 is at once
+  worker       TEXT,                       -- claimed: its holder, for people
+  token        TEXT,                       -- claimed: what its holder must show
+  claimed_at   REAL,                       -- claimed: since when
+  lease_ms     REAL,                       -- claimed: length of the lease
+  lease_until  REAL,                       -- claimed: the holder's right ends
+  expired      TEXT,                       -- token of the last lease that ended by its time
+  forgiven     INTEGER NOT NULL DEFAULT 0, -- attempts given back, because their worker was only suspended
+  ended_at     REAL,                       -- done, dead, deleted and buried
+  durable_at   REAL,                       -- done: result.json was durable
+  reason       TEXT,                       -- dead: why, JSON
+  outcome      TEXT                        -- kept, broken, void
 ) STRICT;
-CREATE INDEX IF NOT EXISTS jobs_queued   ON jobs (priority, seq, due_at, queued_at) WHERE state = 'queued';
+CREATE INDEX IF NOT EXISTS jobs_queued   ON jobs (seq, due_at, queued_at) WHERE state = 'queued';
 CREATE INDEX IF NOT EXISTS jobs_claimed  ON jobs (lease_until) WHERE state = 'claimed';
+CREATE INDEX IF NOT EXISTS jobs_lost     ON jobs (seq) WHERE state = 'lost';
 CREATE INDEX IF NOT EXISTS jobs_dead     ON jobs (seq) WHERE state = 'dead';
+CREATE INDEX IF NOT EXISTS jobs_deleted  ON jobs (seq) WHERE state = 'deleted' AND ended_at IS NULL;
 CREATE INDEX IF NOT EXISTS jobs_promised ON jobs (promise_by) WHERE promise = 1 AND outcome IS NULL;
 CREATE INDEX IF NOT EXISTS jobs_ended    ON jobs (ended_at) WHERE ended_at IS NOT NULL;
 
@@ -39,6 +50,7 @@ CREATE TABLE IF NOT EXISTS events (
   owner TEXT NOT NULL,
   state TEXT NOT NULL
 ) STRICT;
+CREATE INDEX IF NOT EXISTS events_owner ON events (owner, seq);
 
 CREATE TABLE IF NOT EXISTS workers (
   id              TEXT PRIMARY KEY,
@@ -48,7 +60,13 @@ CREATE TABLE IF NOT EXISTS workers (
 ) STRICT;
 `
 
-/** A row of `jobs` as SQLite gives it. */
+/**
+ * The first event's number. It grows from queue to queue, so that a number given out by an earlier queue is below
+ * this one's first: 15 digits, and more than any queue counts before the next one is made.
+ */
+export const firstEvent = (now: number): number => Math.floor(now) * 100
+
+/** A row of `jobs`. */
 export type Row = {
   seq: number
   photo: string
@@ -56,12 +74,17 @@ export type Row = {
   received_at: number
   promise_by: number
   promise: 0 | 1
-  priority: number
   traceparent: string | null
   detail_until: number | null
-  state: 'queued' | 'claimed' | 'done' | 'dead'
+  state: 'queued' | 'claimed' | 'lost' | 'done' | 'dead' | 'deleted'
   attempts: number
+  waited_ms: number
+  converted_ms: number
   queued_at: number | null
+  token: string | null
+  forgiven: number
+  claimed_at: number | null
+  durable_at: number | null
   reason: string | null
   outcome: 'kept' | 'broken' | 'void' | null
 }
@@ -72,7 +95,6 @@ export const toJob = (row: Row): Job => ({
   receivedAt: row.received_at,
   promiseBy: row.promise_by,
   promise: row.promise === 1,
-  priority: row.priority,
   ...(row.traceparent === null ? {} : { traceparent: row.traceparent }),
   ...(row.detail_until === null ? {} : { detailUntil: row.detail_until }),
 })

@@ -7,10 +7,11 @@ import { DatabaseSync } from 'node:sqlite'
 import fc from 'fast-check'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { smallDisk, temporaryFolder } from '../../test/support.ts'
+import { errorCode } from '../errors.ts'
 import { crash, job, queueContract, undecodable } from './contract.ts'
-import { openEngine } from './engine.ts'
 import { type Claim, open, type Queue } from './index.ts'
 import * as reads from './reads.ts'
+import { openEngine } from './sqlite-file.ts'
 import * as writes from './writes.ts'
 
 queueContract('sqlite', async () => {
@@ -49,9 +50,11 @@ describe('the SQLite file', () => {
     onTestFinished(() => other.close())
     other.exec('BEGIN IMMEDIATE')
     const work = job()
-    await expect(queue.enqueue(work)).rejects.toThrow('queue could not enqueue: database is locked')
+    const refused = await queue.enqueue(work).catch(error => error)
+    expect(refused.message).toBe('queue could not enqueue: database is locked')
+    expect(errorCode(refused), 'web answers 503 by it').toBe('ERR_SQLITE_ERROR')
     other.exec('COMMIT')
-    expect(await queue.state(work.photo)).toBe('unknown')
+    expect(await queue.look(work.photo)).toBe('unknown')
     expect(await queue.enqueue(work)).toBe('queued')
   })
 
@@ -74,8 +77,8 @@ describe('the SQLite file', () => {
       )
     }
     await rm(join(folder, 'filler'))
-    for (const photo of acked) expect(await queue.state(photo)).toBe('queued')
-    for (const photo of failed) expect(await queue.state(photo)).toBe('unknown')
+    for (const photo of acked) expect(await queue.look(photo)).toMatchObject({ state: 'queued' })
+    for (const photo of failed) expect(await queue.look(photo)).toBe('unknown')
     expect(await queue.enqueue(job())).toBe('queued')
   })
 
@@ -131,132 +134,155 @@ describe('the engine', () => {
   }
   const day = 86_400_000
 
-  test('keeps an outcome and the knowledge of an id for a week, then lets them go', () => {
+  test('keeps an outcome and the knowledge of an id for a week, then lets them go', async () => {
     const { engine, time } = engineAt(1_000 * day)
     const [done, waiting] = [job({ promiseBy: time.now + 60_000 }), job({ promiseBy: time.now + 60_000 })]
-    writes.enqueue(engine, done)
-    const claim = writes.claim(engine, 'w', 5_000)
+    await writes.enqueue(engine, done)
+    const claim = await writes.claim(engine, 'w', 5_000)
     if ('nothingBefore' in claim) throw new Error('there is work')
-    writes.complete(engine, { photo: done.photo, token: claim.token }, time.now)
-    writes.enqueue(engine, waiting)
+    await writes.complete(engine, { photo: done.photo, token: claim.token }, time.now)
+    await writes.enqueue(engine, waiting)
 
     time.now += 7 * day
-    writes.purge(engine)
-    expect(writes.enqueue(engine, done)).toBe('already')
-    expect(reads.outcomesAfter(engine, 0, 10)).toMatchObject([{ photo: done.photo, outcome: 'kept' }])
+    await writes.purge(engine)
+    expect(await writes.enqueue(engine, done)).toBe('already')
+    expect(await reads.outcomesAfter(engine, 0, 10)).toMatchObject([{ photo: done.photo, outcome: 'kept' }])
     time.now += 2 * day
-    writes.purge(engine)
-    expect(reads.outcomesAfter(engine, 0, 10)).toEqual([])
-    expect(reads.state(engine, waiting.photo), 'work is never purged').toBe('queued')
+    await writes.purge(engine)
+    expect(await reads.outcomesAfter(engine, 0, 10)).toEqual([])
+    expect(await reads.look(engine, waiting.photo), 'work is never purged').toMatchObject({ state: 'queued' })
   })
 
-  test('keeps a bounded number of events and never uses a number twice', () => {
+  test('keeps a bounded number of events and never uses a number twice', async () => {
     const { engine, db } = engineAt(0)
     db.exec(`WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n LIMIT 51_000)
       INSERT INTO events (photo, owner, state) SELECT 'p', 'o', 'queued' FROM n`)
-    writes.purge(engine)
-    expect(reads.eventsAfter(engine, 0, 1)).toMatchObject([{ seq: 1_001 }])
+    await writes.purge(engine)
+    expect(await reads.eventsAfter(engine, 0, 1)).toMatchObject([{ seq: 1_001 }])
     db.exec('DELETE FROM events')
-    writes.enqueue(engine, job())
-    expect(reads.lastEvent(engine)).toBe(51_001)
+    await writes.enqueue(engine, job())
+    expect(await reads.lastEvent(engine)).toBe(51_001)
   })
 
-  test('no operation reads through the finished photos', () => {
+  test('no operation reads through the finished photos', async () => {
     const { engine, db } = engineAt(0)
     const texts = new Set<string>()
     const spied = { ...engine, sql: (text: string) => texts.add(text) && engine.sql(text) }
     const work = job()
-    writes.enqueue(spied, work)
-    const claim = writes.claim(spied, 'w', 1)
+    await writes.enqueue(spied, work)
+    const claim = await writes.claim(spied, 'w', 1)
     if ('nothingBefore' in claim) throw new Error('there is work')
     const held = { photo: work.photo, token: claim.token }
-    writes.renew(spied, held, 10)
-    writes.release(spied, held)
-    writes.cancel(spied, work.photo)
-    writes.markOverdue(spied, 0)
-    writes.replay(spied, work.photo)
-    writes.purge(spied)
-    for (const read of [reads.nextDue, reads.stats, reads.lastEvent]) read(spied)
-    reads.state(spied, work.photo)
-    reads.deadLetters(spied, 1)
-    reads.eventsAfter(spied, 0, 1)
+    await writes.renew(spied, held, 10)
+    await writes.release(spied, held)
+    await writes.renew(spied, held, 10)
+    await writes.remove(spied, work.photo, work.owner)
+    await writes.bury(spied, work.photo)
+    await writes.mark(spied, work.photo, 'broken')
+    await writes.endLost(spied, work.photo, { state: 'dead', reason: crash })
+    await writes.replay(spied, work.photo)
+    await writes.expireDead(spied, 0)
+    await writes.purge(spied)
+    for (const read of [reads.nextDue, reads.stats, reads.lastEvent]) await read(spied)
+    for (const read of [reads.overdue, reads.lost, reads.tombstones]) await read(spied, 1)
+    await reads.eventsOf(spied, work.owner, 0)
+    await reads.look(spied, work.photo)
+    await reads.deadLetters(spied, 1)
+    await reads.eventsAfter(spied, 0, 1)
     for (const text of texts) {
       const plan = db.prepare(`EXPLAIN QUERY PLAN ${text}`).all() as { detail: string }[]
       const scans = plan.map(({ detail }) => detail).filter(detail => /SCAN (jobs|events)/.test(detail))
       // A scan of a partial index sees only what waits, is leased or is dead.
       expect(
-        scans.filter(detail => !/INDEX jobs_(queued|claimed|dead|promised)/.test(detail)),
+        scans.filter(detail => !/INDEX jobs_(queued|claimed|lost|dead|deleted|promised)/.test(detail)),
         text,
       ).toEqual([])
     }
   })
 
-  test('whatever happens in whatever order: one lease at a time, one outcome a promise, nothing stranded', () => {
+  test('whatever happens in whatever order: one lease at a time, one outcome a promise, nothing stranded', async () => {
     const photo = fc.nat(3)
     const step = fc.oneof(
-      fc.record({ do: fc.constant('enqueue' as const), photo }),
-      fc.record({ do: fc.constant('cancel' as const), photo }),
+      fc.record({ do: fc.constantFrom('enqueue' as const, 'remove' as const, 'bar' as const), photo }),
       fc.record({ do: fc.constant('replay' as const), photo }),
       fc.record({ do: fc.constantFrom('claim' as const, 'sweep' as const) }),
       fc.record({
-        do: fc.constantFrom('complete' as const, 'fail' as const, 'refuse' as const, 'release' as const),
+        do: fc.constantFrom(
+          'complete' as const,
+          'fail' as const,
+          'refuse' as const,
+          'release' as const,
+          'renew' as const,
+        ),
         claim: fc.nat(20),
       }),
-      fc.record({ do: fc.constant('wait' as const), ms: fc.nat(20_000) }),
+      fc.record({ do: fc.constant('wait' as const), ms: fc.integer({ min: -5_000, max: 20_000 }) }),
     )
-    fc.assert(
-      fc.property(fc.array(step, { maxLength: 40 }), steps => {
-        const { engine, time, db } = engineAt(0, { maxAttempts: 2, maxDepth: 3 })
+    await fc.assert(
+      fc.asyncProperty(fc.array(step, { maxLength: 40 }), async steps => {
+        const { engine, time, db } = engineAt(1e9, { maxAttempts: 2, maxDepth: 3 })
         const claims: Claim[] = []
         const marks: Record<string, (string | null)[]> = {}
+        const deleted = new Set<string>()
         const note = (photo: string, answer: object | string) => {
           if (typeof answer === 'object' && 'marked' in answer && answer.marked)
             marks[photo] = [...(marks[photo] ?? []), answer.marked as string]
         }
-        /** A right is the newest claim of its photo, within its lease, and used once. */
-        const settle = (index: number, use: (held: { photo: string; token: string }) => object | string) => {
+        /** A right is the newest claim of its photo, used once. */
+        const settle = async (
+          index: number,
+          use: (held: { photo: string; token: string }) => Promise<object | string>,
+        ) => {
           const claim = claims[index % Math.max(1, claims.length)]
           if (!claim) return
           const { photo } = claim.job
           const newest = claims.filter(each => each.job.photo === photo).at(-1)
-          const answer = use({ photo, token: claim.token })
-          if (answer !== 'stale') {
-            expect(claim).toBe(newest)
-            expect(time.now).toBeLessThan(claim.leaseUntil)
-            claim.leaseUntil = 0
-          }
+          const answer = await use({ photo, token: claim.token })
+          if (answer === 'stale') return
+          expect(claim).toBe(newest)
+          expect(deleted.has(photo)).toBe(false)
           note(photo, answer)
         }
-        const sweep = () => {
-          for (const { photo } of writes.markOverdue(engine, time.now)) note(photo, { marked: 'broken' })
+        const sweep = async () => {
+          for (const { job } of await reads.overdue(engine, 10))
+            note(job.photo, { marked: await writes.mark(engine, job.photo, 'broken') })
+          for (const { photo } of await reads.lost(engine, 10))
+            note(photo, await writes.endLost(engine, photo, { state: 'dead', reason: crash }))
         }
         for (const step of steps) {
           engine.depth = null
           time.now++
-          if (step.do === 'enqueue')
-            writes.enqueue(engine, job({ photo: `${step.photo}`, promiseBy: time.now + 60_000 }))
-          if (step.do === 'cancel') note(`${step.photo}`, writes.cancel(engine, `${step.photo}`))
-          if (step.do === 'replay') writes.replay(engine, `${step.photo}`)
+          if (step.do === 'enqueue') {
+            const work = job({ photo: `${step.photo}`, promiseBy: time.now + 60_000 })
+            expect((await writes.enqueue(engine, work)) === 'deleted').toBe(deleted.has(work.photo))
+          }
+          if (step.do === 'remove') {
+            note(`${step.photo}`, await writes.remove(engine, `${step.photo}`, 'o'))
+            deleted.add(`${step.photo}`)
+          }
+          if (step.do === 'bar' && (await writes.bar(engine, `${step.photo}`, 'o')) === 'barred')
+            deleted.add(`${step.photo}`)
+          if (step.do === 'replay') await writes.replay(engine, `${step.photo}`)
           if (step.do === 'wait') time.now += step.ms
-          if (step.do === 'sweep') sweep()
+          if (step.do === 'sweep') await sweep()
           if (step.do === 'claim') {
-            const claim = writes.claim(engine, 'w', 5_000)
+            const claim = await writes.claim(engine, 'w', 5_000)
             if (!('token' in claim)) continue
-            const other = claims.find(
-              each => each.job.photo === claim.job.photo && each.leaseUntil > time.now,
-            )
-            expect(other, 'one lease at a time').toBe(undefined)
+            expect(deleted.has(claim.job.photo)).toBe(false)
             expect(claim.attempt).toBeLessThanOrEqual(2)
             claims.push(claim)
           }
-          if (step.do === 'complete') settle(step.claim, held => writes.complete(engine, held, time.now))
-          if (step.do === 'fail') settle(step.claim, held => writes.fail(engine, held, crash))
-          if (step.do === 'refuse') settle(step.claim, held => writes.fail(engine, held, undecodable))
-          if (step.do === 'release') settle(step.claim, held => writes.release(engine, held))
+          if (step.do === 'complete')
+            await settle(step.claim, held => writes.complete(engine, held, time.now))
+          if (step.do === 'fail') await settle(step.claim, held => writes.fail(engine, held, crash))
+          if (step.do === 'refuse') await settle(step.claim, held => writes.fail(engine, held, undecodable))
+          if (step.do === 'release') await settle(step.claim, held => writes.release(engine, held))
+          if (step.do === 'renew') await settle(step.claim, held => writes.renew(engine, held, 5_000))
         }
         time.now += 100_000
-        sweep()
-        const rows = db.prepare('SELECT photo, outcome FROM jobs').all() as {
+        await writes.claim(engine, 'w', 5_000)
+        await sweep()
+        const rows = db.prepare('SELECT photo, outcome FROM jobs WHERE promise = 1').all() as {
           photo: string
           outcome: string
         }[]
@@ -265,5 +291,54 @@ describe('the engine', () => {
       }),
       { numRuns: 300 },
     )
+  })
+
+  test('a clock set back by an hour leaves waiting work claimable, and a dead worker’s lease no longer than it is', async () => {
+    const { engine, time } = engineAt(1e12)
+    const [waiting, held, retried] = [job(), job(), job()]
+    await writes.enqueue(engine, held)
+    await writes.claim(engine, 'dead', 5_000)
+    await writes.enqueue(engine, retried)
+    const claim = await writes.claim(engine, 'w', 5_000)
+    if ('nothingBefore' in claim) throw new Error('there is work')
+    await writes.fail(engine, { photo: retried.photo, token: claim.token }, crash)
+    await writes.enqueue(engine, waiting)
+    time.now -= 3_600_000
+    const order: string[] = []
+    for (let n = 0; n < 2; n++) {
+      const next = await writes.claim(engine, 'w', 5_000)
+      if ('job' in next) order.push(next.job.photo)
+    }
+    expect(order).toEqual([retried.photo, waiting.photo])
+    time.now += 5_000
+    expect(await writes.claim(engine, 'w', 5_000)).toMatchObject({ job: { photo: held.photo }, attempt: 2 })
+  })
+
+  test('a file of version 0.1 keeps its photos, and one of a newer version is refused', async () => {
+    const db = new DatabaseSync(':memory:')
+    onTestFinished(() => db.close())
+    db.exec(`CREATE TABLE jobs (seq INTEGER PRIMARY KEY AUTOINCREMENT, photo TEXT NOT NULL UNIQUE, owner TEXT NOT NULL,
+        received_at REAL NOT NULL, promise_by REAL NOT NULL, promise INTEGER NOT NULL, priority INTEGER NOT NULL,
+        traceparent TEXT, detail_until REAL, state TEXT NOT NULL, attempts INTEGER NOT NULL DEFAULT 0,
+        queued_at REAL, due_at REAL, worker TEXT, token TEXT, lease_until REAL, ended_at REAL, reason TEXT,
+        outcome TEXT) STRICT;
+      CREATE INDEX jobs_queued ON jobs (priority, seq) WHERE state = 'queued';
+      CREATE TABLE events (seq INTEGER PRIMARY KEY AUTOINCREMENT, photo TEXT NOT NULL, owner TEXT NOT NULL, state TEXT NOT NULL) STRICT;
+      INSERT INTO jobs (photo, owner, received_at, promise_by, promise, priority, state, queued_at, due_at)
+        VALUES ('waiting', 'o', 1, 2, 1, 0, 'queued', 1, 1);
+      INSERT INTO jobs (photo, owner, received_at, promise_by, promise, priority, state, attempts, token, lease_until)
+        VALUES ('held', 'o', 1, 2, 1, 0, 'claimed', 1, 't', 500);
+      INSERT INTO jobs (photo, owner, received_at, promise_by, promise, priority, state, ended_at, outcome)
+        VALUES ('done', 'o', 1, 2, 1, 0, 'done', 1, 'kept');`)
+    const engine = openEngine(db, { maxAttempts: 3, maxDepth: 10 }, () => 1_000)
+    expect(await reads.look(engine, 'done')).toEqual({ state: 'done', outcome: 'kept', durableAt: null })
+    const photos: string[] = []
+    for (let n = 0; n < 2; n++) {
+      const claim = await writes.claim(engine, 'w', 10)
+      if ('job' in claim) photos.push(claim.job.photo)
+    }
+    expect(photos.sort()).toEqual(['held', 'waiting'])
+    db.exec('PRAGMA user_version = 99')
+    expect(() => openEngine(db, { maxAttempts: 3, maxDepth: 10 })).toThrow(/newer version/)
   })
 })

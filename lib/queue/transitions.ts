@@ -1,97 +1,124 @@
-import type { FailureReason, PhotoId } from '../photo/record.ts'
+import type { FailureReason, Owner, PhotoId } from '../photo/record.ts'
 import type { Outcome } from '../telemetry/catalogue.ts'
 import type { Engine } from './engine.ts'
-import type { Job, Marked, QueueEvent } from './index.ts'
+import type { Ended, Job, QueueEvent } from './index.ts'
 import type { Row } from './schema.ts'
 
 export type Held = { photo: PhotoId; token: string }
 
-const deathOfWorkers: FailureReason = {
-  code: 'crash',
-  detail: 'The converter stopped each time it worked on this photo. Export it anew, then upload it again.',
-}
-
-/** The photo's row. */
-export const find = ({ sql }: Engine, photo: PhotoId): Row | undefined =>
-  sql('SELECT * FROM jobs WHERE photo = ?').get(photo) as Row | undefined
+/** The photo's row, locked for the caller's change. */
+export const find = async ({ sql, locks }: Engine, photo: PhotoId): Promise<Row | undefined> =>
+  sql(`SELECT * FROM jobs WHERE photo = ? ${locks.wait}`).get(photo)
 
 /** The photo's row if its lease is still the caller's: an expired one is no right any more, also before it is given on. */
-export const findHeld = ({ sql, clock }: Engine, { photo, token }: Held): Row | undefined =>
-  sql(`SELECT * FROM jobs WHERE photo = ? AND state = 'claimed' AND token = ? AND lease_until > ?`).get(
-    photo,
-    token,
-    clock(),
-  ) as Row | undefined
+export const findHeld = async (
+  { sql, clock, locks }: Engine,
+  { photo, token }: Held,
+): Promise<Row | undefined> =>
+  sql(
+    `SELECT * FROM jobs WHERE photo = ? AND state = 'claimed' AND token = ? AND lease_until > ? ${locks.wait}`,
+  ).get(photo, token, clock())
 
 /** Adds a photo, or gives false when it is known. */
-export function insert(
+export async function insert(
   { sql, clock }: Engine,
   job: Job,
-  state: 'queued' | 'done',
-  outcome: Outcome | null,
-): boolean {
-  const queuedAt = state === 'queued' ? clock() : null
-  const { changes } = sql(`INSERT INTO jobs (photo, owner, received_at, promise_by, promise, priority,
+  state: 'queued' | 'done' | 'deleted',
+  { outcome = null, queuedAt = null }: { outcome?: Outcome | null; queuedAt?: number | null } = {},
+): Promise<boolean> {
+  const { changes } = await sql(`INSERT INTO jobs (photo, owner, received_at, promise_by, promise,
       traceparent, detail_until, state, queued_at, due_at, ended_at, outcome)
-    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (photo) DO NOTHING`).run(
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (photo) DO NOTHING`).run(
     job.photo,
     job.owner,
     job.receivedAt,
     job.promiseBy,
     job.promise ? 1 : 0,
-    job.priority,
     job.traceparent ?? null,
     job.detailUntil ?? null,
     state,
     queuedAt,
-    queuedAt,
+    state === 'queued' ? 0 : null,
     state === 'done' ? clock() : null,
     outcome,
   )
   return changes === 1
 }
 
+/** A row that refuses every enqueue of this photo. False when the photo is known. */
+export const insertTombstone = (engine: Engine, photo: PhotoId, owner: Owner): Promise<boolean> =>
+  insert(engine, { photo, owner, receivedAt: 0, promiseBy: 0, promise: false }, 'deleted')
+
 /** Back to work; in its old place in the line once `dueAt` has come. */
-export function requeue(engine: Engine, row: Row, dueAt: number, attempts: number): void {
+export async function requeue(
+  engine: Engine,
+  row: Row,
+  { dueAt = 0, attempts, expired = null }: { dueAt?: number; attempts: number; expired?: string | null },
+): Promise<void> {
   const { sql, clock } = engine
-  sql(`UPDATE jobs SET state = 'queued', queued_at = ?, due_at = ?, attempts = ?, worker = NULL, token = NULL,
-    lease_until = NULL, ended_at = NULL, reason = NULL WHERE seq = ?`).run(clock(), dueAt, attempts, row.seq)
-  emit(engine, row, 'queued')
+  const now = clock()
+  await sql(`UPDATE jobs SET state = 'queued', queued_at = ?, due_at = ?, attempts = ?, converted_ms = ?,
+    expired = ?, worker = NULL, token = NULL, claimed_at = NULL, lease_ms = NULL, lease_until = NULL,
+    ended_at = NULL, reason = NULL WHERE seq = ?`).run(
+    now,
+    dueAt,
+    Math.max(0, attempts),
+    row.converted_ms + since(now, row.claimed_at),
+    expired,
+    row.seq,
+  )
+  await emit(engine, row, 'queued')
 }
 
-/** Ends a photo's work. Unless it has its outcome or is no promise, it gets this one: then that is what is returned. */
-export function end(
+/** Milliseconds from a stamp to now; 0 for none, or one made before the clock was set back. */
+export const since = (now: number, stamp: number | null): number => Math.max(0, now - (stamp ?? now))
+
+/** Ends a photo's work. It gets this outcome unless it has one or is no promise. */
+export async function end(
   { sql, clock }: Engine,
   row: Row,
-  state: 'done' | 'dead',
+  state: 'lost' | 'done' | 'dead' | 'deleted',
   outcome: Outcome | null,
-  reason: FailureReason | null = null,
-): Marked {
+  { reason = null, durableAt = null }: { reason?: FailureReason | null; durableAt?: number | null } = {},
+): Promise<Ended> {
   const marked = row.promise && !row.outcome ? outcome : null
-  sql(`UPDATE jobs SET state = ?, ended_at = ?, reason = ?, outcome = coalesce(outcome, ?), queued_at = NULL,
-    due_at = NULL, worker = NULL, token = NULL, lease_until = NULL WHERE seq = ?`).run(
+  const ended = state === 'done' || state === 'dead'
+  await sql(`UPDATE jobs SET state = ?, ended_at = ?, durable_at = ?, reason = ?, outcome = coalesce(outcome, ?),
+    queued_at = NULL, due_at = NULL, expired = token, worker = NULL, token = NULL,
+    claimed_at = NULL, lease_ms = NULL, lease_until = NULL WHERE seq = ?`).run(
     state,
-    clock(),
+    ended ? clock() : null,
+    durableAt,
     reason && JSON.stringify(reason),
     marked,
     row.seq,
   )
-  return marked
+  return { marked, outcome: row.outcome ?? marked }
 }
 
-/** Takes back what dead workers held. A photo that outlived its last attempt is a dead letter; markOverdue gives its outcome. */
-export function expireLeases(engine: Engine): void {
-  const { sql, clock, limits } = engine
-  const expired = sql(`SELECT * FROM jobs WHERE state = 'claimed' AND lease_until <= ?`).all(clock()) as Row[]
+/**
+ * Takes back what dead workers held. A photo that outlived its last attempt is lost: a result must be stored before it ends.
+ * A lease that ends further ahead than it is long was given before the clock was set back: it begins anew.
+ */
+export async function expireLeases(engine: Engine): Promise<void> {
+  const { sql, clock, limits, locks } = engine
+  const now = clock()
+  await sql(`UPDATE jobs SET lease_until = ? + lease_ms, claimed_at = ?
+    WHERE state = 'claimed' AND lease_until > ? AND lease_until > ? + lease_ms`).run(now, now, now, now)
+  const expired = await sql(
+    `SELECT * FROM jobs WHERE state = 'claimed' AND lease_until <= ? ${locks.skip}`,
+  ).all<Row>(now)
   for (const row of expired) {
-    if (row.attempts < limits.maxAttempts) requeue(engine, row, clock(), row.attempts)
-    else {
-      end(engine, row, 'dead', null, deathOfWorkers)
-      emit(engine, row, 'failed')
-    }
+    if (row.attempts < limits.maxAttempts)
+      await requeue(engine, row, { attempts: row.attempts, expired: row.token })
+    else await end(engine, row, 'lost', null)
   }
 }
 
-export function emit({ sql }: Engine, { photo, owner }: Job | Row, state: QueueEvent['state']): void {
-  sql('INSERT INTO events (photo, owner, state) VALUES (?, ?, ?)').run(photo, owner, state)
+export async function emit(
+  { sql }: Engine,
+  { photo, owner }: Job | Row,
+  state: QueueEvent['state'],
+): Promise<void> {
+  await sql('INSERT INTO events (photo, owner, state) VALUES (?, ?, ?)').run(photo, owner, state)
 }

@@ -1,121 +1,189 @@
 import { randomBytes } from 'node:crypto'
-import { type FailureReason, isBytesFault, type PhotoId } from '../photo/record.ts'
+import { type FailureReason, isBytesFault, type Owner, type PhotoId } from '../photo/record.ts'
 import type { Outcome } from '../telemetry/catalogue.ts'
 import type { Engine } from './engine.ts'
-import type { Claim, Job, Marked, Worker } from './index.ts'
-import { nextDue } from './reads.ts'
+import { type Claim, type Ended, type Job, type Marked, retentionMs, type Worker } from './index.ts'
+import { maxBackoffMs, nextDue } from './reads.ts'
 import { type Row, toJob } from './schema.ts'
-import { emit, end, expireLeases, find, findHeld, type Held, insert, requeue } from './transitions.ts'
+import {
+  emit,
+  end,
+  expireLeases,
+  find,
+  findHeld,
+  type Held,
+  insert,
+  insertTombstone,
+  requeue,
+  since,
+} from './transitions.ts'
 
-/** The first retry comes after 0.5 to 1 s, the next after 1 to 2 s: three attempts leave most of the minute. */
+/** The first retry comes after 0.5 to 1 s, the next after 1 to 2 s, none after more than 4 s: three attempts leave most of the minute. */
 const firstBackoffMs = 500
-const maxBackoffMs = 2_000
-/** Outcomes, and which ids are known, are kept so long after a photo's end: a week is asked for. */
-const retentionMs = 8 * 86_400_000
+/** A photo that suspends its workers again and again is charged from then on. */
+const maxForgiven = 10
 /** A reader further behind than this has to look at storage anyway. */
 const maxEvents = 50_000
 /** Rows deleted in one transaction: a few milliseconds. */
 const purgeAtMost = 2_000
 
-export function enqueue(engine: Engine, job: Job): 'queued' | 'already' | 'full' {
-  if (find(engine, job.photo)) return 'already'
+export async function enqueue(
+  engine: Engine,
+  job: Job,
+  queuedAt = engine.clock(),
+): Promise<'queued' | 'already' | 'full' | 'deleted'> {
+  const known = await find(engine, job.photo)
+  if (known) return known.state === 'deleted' ? 'deleted' : 'already'
   const { sql, limits } = engine
-  engine.depth ??= Number(sql(`SELECT count(*) AS n FROM jobs WHERE state = 'queued'`).get()?.n)
+  engine.depth ??= Number(
+    (await sql(`SELECT count(*) AS n FROM jobs WHERE state = 'queued'`).get<{ n: number }>())?.n,
+  )
   if (engine.depth >= limits.maxDepth) return 'full'
-  insert(engine, job, 'queued', null)
-  emit(engine, job, 'queued')
+  if (!(await insert(engine, job, 'queued', { queuedAt }))) return enqueue(engine, job, queuedAt)
+  await emit(engine, job, 'queued')
   engine.depth++
   return 'queued'
 }
 
-export function claim(engine: Engine, worker: string, leaseMs: number): Claim | { nothingBefore: number } {
-  expireLeases(engine)
+export async function claim(
+  engine: Engine,
+  worker: string,
+  leaseMs: number,
+): Promise<Claim | { nothingBefore: number }> {
+  await expireLeases(engine)
   const now = engine.clock()
-  const row = engine
-    .sql(`SELECT * FROM jobs WHERE state = 'queued' AND due_at <= ? ORDER BY priority, seq LIMIT 1`)
-    .get(now) as Row | undefined
-  if (!row) return { nothingBefore: nextDue(engine) }
-  const lease = {
-    token: randomBytes(12).toString('hex'),
-    attempt: row.attempts + 1,
-    leaseUntil: now + leaseMs,
-  }
-  engine
-    .sql(`UPDATE jobs SET state = 'claimed', worker = ?, token = ?, attempts = ?, lease_until = ?,
-      queued_at = NULL, due_at = NULL WHERE seq = ?`)
-    .run(worker, lease.token, lease.attempt, lease.leaseUntil, row.seq)
-  emit(engine, row, 'converting')
+  const row = await engine
+    .sql(`SELECT * FROM jobs WHERE state = 'queued' AND (due_at <= ? OR due_at > ?)
+      ORDER BY seq LIMIT 1 ${engine.locks.skip}`)
+    .get<Row>(now, now + maxBackoffMs)
+  if (!row) return { nothingBefore: await nextDue(engine) }
+  const token = randomBytes(12).toString('hex')
+  const attempt = row.attempts + 1
+  const waitedMs = since(now, row.queued_at)
+  await engine
+    .sql(`UPDATE jobs SET state = 'claimed', worker = ?, token = ?, attempts = ?, waited_ms = ?, claimed_at = ?,
+      lease_ms = ?, lease_until = ?, queued_at = NULL, due_at = NULL WHERE seq = ?`)
+    .run(worker, token, attempt, row.waited_ms + waitedMs, now, leaseMs, now + leaseMs, row.seq)
+  await emit(engine, row, 'converting')
   return {
     job: toJob(row),
-    ...lease,
-    lastAttempt: lease.attempt >= engine.limits.maxAttempts,
-    waitedMs: now - (row.queued_at ?? now),
+    token,
+    attempt,
+    lastAttempt: attempt >= engine.limits.maxAttempts,
+    claimedAt: now,
+    leaseUntil: now + leaseMs,
+    waitedMs,
+    earlier: { waitedMs: row.waited_ms, convertedMs: row.converted_ms },
   }
 }
 
-export function renew(engine: Engine, held: Held, leaseMs: number): 'held' | 'stale' {
-  const row = findHeld(engine, held)
-  if (!row) return 'stale'
-  engine.sql('UPDATE jobs SET lease_until = ? WHERE seq = ?').run(engine.clock() + leaseMs, row.seq)
-  return 'held'
+export async function renew(engine: Engine, held: Held, leaseMs: number): Promise<'held' | 'stale'> {
+  const { sql, clock } = engine
+  const row = await findHeld(engine, held)
+  if (row) {
+    await sql('UPDATE jobs SET lease_ms = ?, lease_until = ? WHERE seq = ?').run(
+      leaseMs,
+      clock() + leaseMs,
+      row.seq,
+    )
+    return 'held'
+  }
+  await forgive(engine, held)
+  return 'stale'
 }
 
-export function complete(engine: Engine, held: Held, durableAt: number): { marked: Marked } | 'stale' {
-  const row = findHeld(engine, held)
-  if (!row) return 'stale'
-  const marked = end(engine, row, 'done', durableAt <= row.promise_by ? 'kept' : 'broken')
-  emit(engine, row, 'ready')
-  return { marked }
+/** The worker of a lease that ended by its time is alive: it was suspended, and its attempt does not count. */
+async function forgive(engine: Engine, { photo, token }: Held): Promise<void> {
+  await expireLeases(engine)
+  const { sql, locks } = engine
+  const row = await sql(`SELECT * FROM jobs WHERE photo = ? AND expired = ? AND forgiven < ?
+    AND state IN ('queued', 'claimed', 'lost') ${locks.wait}`).get<Row>(photo, token, maxForgiven)
+  if (!row) return
+  if (row.state === 'lost') await requeue(engine, row, { attempts: row.attempts })
+  await sql(
+    'UPDATE jobs SET attempts = attempts - 1, forgiven = forgiven + 1, expired = NULL WHERE seq = ?',
+  ).run(row.seq)
 }
 
-export function fail(
+export async function complete(engine: Engine, held: Held, durableAt: number): Promise<Ended | 'stale'> {
+  const row = await findHeld(engine, held)
+  if (!row) return 'stale'
+  await emit(engine, row, 'ready')
+  return end(engine, row, 'done', durableAt <= row.promise_by ? 'kept' : 'broken', { durableAt })
+}
+
+export async function fail(
   engine: Engine,
   held: Held,
   reason: FailureReason,
-): { next: 'retry'; at: number } | { next: 'failed' | 'dead'; marked: Marked } | 'stale' {
-  const row = findHeld(engine, held)
+): Promise<{ next: 'retry'; at: number } | ({ next: 'failed' | 'dead' } & Ended) | 'stale'> {
+  const row = await findHeld(engine, held)
   if (!row) return 'stale'
   if (isBytesFault(reason)) {
-    emit(engine, row, 'failed')
-    return { next: 'failed', marked: end(engine, row, 'done', voidIfInTime(engine, row)) }
+    await emit(engine, row, 'failed')
+    return { next: 'failed', ...(await end(engine, row, 'done', voidIfInTime(engine, row))) }
   }
   if (row.attempts < engine.limits.maxAttempts) {
     const at = engine.clock() + backoffMs(row.attempts)
-    requeue(engine, row, at, row.attempts)
+    await requeue(engine, row, { dueAt: at, attempts: row.attempts })
     return { next: 'retry', at }
   }
-  emit(engine, row, 'failed')
-  return { next: 'dead', marked: end(engine, row, 'dead', 'broken', reason) }
+  await emit(engine, row, 'failed')
+  return { next: 'dead', ...(await end(engine, row, 'dead', 'broken', { reason })) }
 }
 
-export function release(engine: Engine, held: Held): 'released' | 'stale' {
-  const row = findHeld(engine, held)
+export async function release(engine: Engine, held: Held): Promise<'released' | 'stale'> {
+  const row = await findHeld(engine, held)
   if (!row) return 'stale'
-  requeue(engine, row, engine.clock(), row.attempts - 1)
+  await requeue(engine, row, { attempts: row.attempts - 1 })
   return 'released'
 }
 
-export function cancel(engine: Engine, photo: PhotoId): { marked: Marked } | 'unknown' {
-  const row = find(engine, photo)
-  if (!row) return 'unknown'
-  emit(engine, row, 'deleted')
-  return { marked: end(engine, row, 'done', voidIfInTime(engine, row)) }
+export async function remove(engine: Engine, photo: PhotoId, owner: Owner): Promise<{ marked: Marked }> {
+  if (await insertTombstone(engine, photo, owner)) {
+    await emit(engine, { photo, owner } as Job, 'deleted')
+    return { marked: null }
+  }
+  const row = (await find(engine, photo)) as Row
+  if (row.state === 'deleted') return { marked: null }
+  await emit(engine, row, 'deleted')
+  const { marked } = await end(engine, row, 'deleted', voidIfInTime(engine, row))
+  return { marked }
 }
 
-export function markOverdue(engine: Engine, now: number): Job[] {
-  expireLeases(engine)
-  const rows = engine
-    .sql(`UPDATE jobs SET outcome = 'broken' WHERE seq IN (
-        SELECT seq FROM jobs WHERE promise = 1 AND outcome IS NULL AND promise_by <= ?
-        UNION ALL SELECT seq FROM jobs WHERE state = 'dead' AND promise = 1 AND outcome IS NULL)
-      RETURNING *`)
-    .all(now) as Row[]
-  for (const row of rows) emit(engine, row, 'overdue')
-  return rows.map(toJob)
+export const bar = async (engine: Engine, photo: PhotoId, owner: Owner): Promise<'barred' | 'known'> =>
+  (await insertTombstone(engine, photo, owner)) ? 'barred' : 'known'
+
+export async function bury({ sql, clock }: Engine, photo: PhotoId): Promise<void> {
+  await sql(`UPDATE jobs SET ended_at = ? WHERE photo = ? AND state = 'deleted'`).run(clock(), photo)
 }
 
-export function announce({ sql, clock }: Engine, { id, slots, serviceSeconds }: Worker): void {
-  sql(`INSERT INTO workers (id, slots, service_seconds, seen_at) VALUES (?, ?, ?, ?) ON CONFLICT (id)
+export async function mark(engine: Engine, photo: PhotoId, outcome: Outcome): Promise<Marked> {
+  const { changes } = await engine
+    .sql('UPDATE jobs SET outcome = ? WHERE photo = ? AND promise = 1 AND outcome IS NULL')
+    .run(outcome, photo)
+  if (changes === 0) return null
+  const row = (await find(engine, photo)) as Row
+  await emit(engine, row, 'overdue')
+  return outcome
+}
+
+export async function endLost(
+  engine: Engine,
+  photo: PhotoId,
+  as:
+    | { state: 'done'; durableAt: number; outcome: Outcome | null }
+    | { state: 'dead'; reason: FailureReason },
+): Promise<Ended | 'stale'> {
+  const row = await find(engine, photo)
+  if (row?.state !== 'lost') return 'stale'
+  await emit(engine, row, as.state === 'done' ? 'ready' : 'failed')
+  const outcome = as.state === 'done' ? as.outcome : 'broken'
+  return end(engine, row, as.state, outcome, as)
+}
+
+export async function announce({ sql, clock }: Engine, { id, slots, serviceSeconds }: Worker): Promise<void> {
+  await sql(`INSERT INTO workers (id, slots, service_seconds, seen_at) VALUES (?, ?, ?, ?) ON CONFLICT (id)
     DO UPDATE SET slots = excluded.slots, service_seconds = excluded.service_seconds, seen_at = excluded.seen_at`).run(
     id,
     slots,
@@ -124,31 +192,35 @@ export function announce({ sql, clock }: Engine, { id, slots, serviceSeconds }: 
   )
 }
 
-export function replay(engine: Engine, photo: PhotoId): 'queued' | 'unknown' {
-  const row = find(engine, photo)
+export async function replay(engine: Engine, photo: PhotoId): Promise<'queued' | 'unknown'> {
+  const row = await find(engine, photo)
   if (row?.state !== 'dead') return 'unknown'
-  requeue(engine, row, engine.clock(), 0)
+  await requeue(engine, row, { attempts: 0 })
   return 'queued'
 }
 
-export function restore(
+export async function restore(
   engine: Engine,
   job: Job,
   { outcome }: { outcome: Outcome | null },
-): 'restored' | 'already' {
-  return insert(engine, job, 'done', outcome) ? 'restored' : 'already'
+): Promise<'restored' | 'already'> {
+  return (await insert(engine, job, 'done', { outcome })) ? 'restored' : 'already'
 }
 
-/** Keeps the file bounded, a little at a time. */
-export function purge({ sql, clock }: Engine): void {
+export async function expireDead({ sql, clock }: Engine, ageMs: number): Promise<number> {
+  const { changes } = await sql(`DELETE FROM jobs WHERE seq IN (SELECT seq FROM jobs
+    WHERE state = 'dead' AND ended_at < ? LIMIT ?)`).run(clock() - ageMs, purgeAtMost)
+  return changes
+}
+
+/** Keeps the tables bounded, a little at a time. Dead letters have an age of their own. */
+export async function purge({ sql, clock }: Engine): Promise<void> {
   const endedBefore = clock() - retentionMs
-  sql('DELETE FROM jobs WHERE seq IN (SELECT seq FROM jobs WHERE ended_at < ? LIMIT ?)').run(
-    endedBefore,
-    purgeAtMost,
-  )
-  sql(`DELETE FROM events WHERE seq IN (SELECT seq FROM events
+  await sql(`DELETE FROM jobs WHERE seq IN (SELECT seq FROM jobs
+    WHERE ended_at < ? AND state <> 'dead' LIMIT ?)`).run(endedBefore, purgeAtMost)
+  await sql(`DELETE FROM events WHERE seq IN (SELECT seq FROM events
     WHERE seq <= (SELECT max(seq) FROM events) - ? LIMIT ?)`).run(maxEvents, purgeAtMost)
-  sql('DELETE FROM workers WHERE seen_at < ?').run(endedBefore)
+  await sql('DELETE FROM workers WHERE seen_at < ?').run(endedBefore)
 }
 
 /** Late is late: neither bad bytes nor a deletion undo a minute that is over. */
@@ -156,4 +228,4 @@ const voidIfInTime = ({ clock }: Engine, row: Row): Outcome => (clock() <= row.p
 
 /** Doubling, with jitter, which keeps photos that failed together from coming back together. */
 const backoffMs = (attempts: number): number =>
-  Math.min(firstBackoffMs * 2 ** (attempts - 1), maxBackoffMs) * (1 + Math.random())
+  Math.min(firstBackoffMs * 2 ** (attempts - 1), 2_000) * (1 + Math.random())

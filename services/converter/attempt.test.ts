@@ -2,6 +2,7 @@ import { join } from 'node:path'
 import { propagation, trace } from '@opentelemetry/api'
 import { W3CTraceContextPropagator } from '@opentelemetry/core'
 import { type ReadableSpan, TracerProvider } from '@opentelemetry/sdk-trace'
+import { openAccount } from '@tintype/lib/photo/account.ts'
 import { sessionOf } from '@tintype/lib/photo/record.ts'
 import { open as openQueue } from '@tintype/lib/queue/index.ts'
 import { open as openStorage } from '@tintype/lib/storage/index.ts'
@@ -36,11 +37,14 @@ test('an attempt’s spans hang below the upload’s, and a second attempt is li
   propagation.setGlobalPropagator(new W3CTraceContextPropagator())
   trace.setGlobalTracerProvider(new TracerProvider({ spanProcessors: [collect] }))
   const folder = await temporaryFolder()
+  const log = createLog({ service: 'converter', instance: '0', level: 'error' })
+  const metrics = createMetrics('converter', '0')
   const tools = {
     queue: await openQueue(`sqlite:${join(folder, 'queue.sqlite')}`),
     storage: await openStorage(`file:${folder}`),
-    log: createLog({ service: 'converter', instance: '0', level: 'error' }),
-    metrics: createMetrics('converter', '0'),
+    log,
+    metrics,
+    account: openAccount(metrics, log),
   }
   const job = await accept(tools, await photo(), { traceparent: `00-${requestTrace}-b7ad6b7169203331-01` })
   const attempts = rememberAttempts()
@@ -52,9 +56,9 @@ test('an attempt’s spans hang below the upload’s, and a second attempt is li
   for (const answer of answers) {
     const claim = await tools.queue.claim('w', 10_000, new AbortController().signal)
     if (claim === 'aborted') throw new Error('nothing claimed')
-    const held = { claim, claimedAt: Date.now(), begun: true, lost: false }
+    const held = { claim, begun: true, lost: false }
     const verdict = await tryPhoto(tools, childThatAnswers(answer), held, attempts)
-    if (verdict !== 'deleted') await settle(tools, held, verdict)
+    await settle(tools, held, verdict)
   }
   await tools.queue.close()
 

@@ -1,4 +1,6 @@
-import { type PhotoRecord, photoKey, sessionOf } from '@tintype/lib/photo/record.ts'
+import { readRecord } from '@tintype/lib/photo/find.ts'
+import { photoKey, sessionOf } from '@tintype/lib/photo/record.ts'
+import type { Stamps } from '@tintype/lib/photo/settle.ts'
 import type { Job } from '@tintype/lib/queue/index.ts'
 import { attributes } from '@tintype/lib/telemetry/catalogue.ts'
 import type { Log } from '@tintype/lib/telemetry/log.ts'
@@ -6,44 +8,42 @@ import { markFailed, recordSpan, traceIdOf, traceparentOf, withSpan } from '@tin
 import type { Attempt, Child } from './children.ts'
 import type { Held } from './claims.ts'
 import { reasonFor } from './reasons.ts'
-import { forgetDeleted, readRecord, spanOf, type Tools, type Verdict } from './settle.ts'
+import { spanOf, type Tools, type Verdict } from './settle.ts'
 
-/** Tries to convert a photo once; 'deleted' when the person took it back. Counts the attempt and tells its story. */
+/** Tries to convert a photo once. Counts, logs and traces the attempt. */
 export async function tryPhoto(
   tools: Tools,
   child: Child,
   held: Held,
   links: EarlierAttempts,
-): Promise<Verdict | 'deleted'> {
+): Promise<Verdict> {
   const { job, attempt } = held.claim
-  const waitSeconds = endWait(tools, held)
+  const begunAt = endWait(tools, held)
   return withSpan('convert', { ...spanOf(held), links: links.of(job.photo) }, async span => {
     links.add(job.photo, traceparentOf(span))
-    const start = performance.now()
     const answer = await child.convert({
       original: photoKey(job.owner, job.photo, 'original'),
       detailed: wantsDetail(tools.log, job),
     })
-    const convertSeconds = (performance.now() - start) / 1000
-    if (answer.outcome === 'gone' && (await forgetDeleted(tools, job))) return 'deleted'
-
+    const encodedAt = Math.max(begunAt, tools.queue.now())
+    const seconds = (encodedAt - begunAt) / 1000
     span.setAttribute(attributes.conversion, answer.outcome)
     if (answer.outcome !== 'ok') markFailed(span, answer.outcome)
-    await count(tools, job, answer, convertSeconds)
-    tell(tools.log, job, attempt, answer, convertSeconds)
-    return verdictOf(answer, { waitSeconds, convertSeconds })
+    await count(tools, job, answer, seconds)
+    tell(tools.log, job, attempt, answer, seconds)
+    return verdictOf(answer, { begunAt, encodedAt })
   })
 }
 
-/** The wait is over: in the queue, and then for a slot. Gives its seconds. */
-function endWait({ metrics }: Tools, held: Held): number {
-  const { job, waitedMs } = held.claim
-  const endTime = Date.now()
-  const startTime = held.claimedAt - waitedMs
-  const seconds = Math.max(0, endTime - startTime) / 1000
+/** The wait is over: in the queue, and then for a slot. Gives the stamp of its end. */
+function endWait({ metrics, queue }: Tools, held: Held): number {
+  const { job, claimedAt, waitedMs } = held.claim
+  const endTime = Math.max(claimedAt, queue.now())
+  const startTime = claimedAt - waitedMs
   recordSpan('wait', { ...spanOf(held), startTime, endTime })
+  const seconds = (endTime - startTime) / 1000
   metrics.observe('tintype_stage_seconds', { stage: 'wait' }, seconds, traceIdOf(job.traceparent))
-  return seconds
+  return endTime
 }
 
 /** Raised detail travels with the photo: this process's log joins in until the same time. */
@@ -68,8 +68,8 @@ async function count(tools: Tools, job: Job, answer: Attempt, seconds: number): 
     return metrics.increment('tintype_conversion_cpu_seconds_total', { format }, cpuSeconds)
   }
   // What a child that failed cannot say, web knew from the head.
-  const record = await readRecord<PhotoRecord>(storage, job, 'photo.json').catch(() => 'not-found' as const)
-  if (record !== 'not-found')
+  const record = await readRecord(storage, job.owner, job.photo).catch(() => 'not-found' as const)
+  if (typeof record !== 'string')
     metrics.increment('tintype_conversions_total', { outcome, format: record.format })
 }
 
@@ -83,8 +83,8 @@ function tell(log: Log, job: Job, attempt: number, answer: Attempt, seconds: num
     log.debug('conversion.detail', { photo, read: answer.readSeconds, ...answer.detail }, session)
 }
 
-function verdictOf(answer: Attempt, seconds: { waitSeconds: number; convertSeconds: number }): Verdict {
-  if (answer.outcome === 'ok') return { ...answer, ...seconds }
+function verdictOf(answer: Attempt, stamps: Stamps): Verdict {
+  if (answer.outcome === 'ok') return { outcome: 'ok', thumbnails: answer.thumbnails, stamps }
   if (answer.outcome === 'undecodable') return { outcome: 'failed', reason: answer.reason }
   return { outcome: 'failed', reason: reasonFor(answer.outcome === 'gone' ? 'storage' : answer.outcome) }
 }

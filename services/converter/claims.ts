@@ -6,8 +6,6 @@ import type { Log } from '@tintype/lib/telemetry/log.ts'
 /** A photo whose lease is ours until it is settled, given back or lost. */
 export type Held = {
   claim: Claim
-  /** Epoch ms. */
-  claimedAt: number
   /** False while it waits for a slot. */
   begun: boolean
   /** Somebody else may be at it by now: what comes of ours is refused by the queue. */
@@ -46,7 +44,7 @@ export function openClaims(queue: Queue, log: Log, worker: string): Claims {
       try {
         const claim = await queue.claim(worker, leaseMs, stopping.signal)
         if (claim === 'aborted') break
-        const held = { claim, claimedAt: Date.now(), begun: false, lost: false }
+        const held = { claim, begun: false, lost: false }
         all.add(held)
         return held
       } catch (error) {

@@ -128,8 +128,9 @@ export async function accept(
   const receivedAt = Date.now()
   const promiseBy = receivedAt + 60_000
   const id = newPhotoId(receivedAt)
-  const job = { photo: id, owner, receivedAt, promiseBy, promise: true, priority: 0, ...options }
-  const record = Buffer.from(JSON.stringify({ id, owner: job.owner, format: 'jpeg' }))
+  const job = { photo: id, owner, receivedAt, promiseBy, promise: true, ...options }
+  const times = { receivedAt: new Date(receivedAt), promiseBy: new Date(promiseBy) }
+  const record = Buffer.from(JSON.stringify({ id, owner: job.owner, format: 'jpeg', ...times }))
   await storage.put(photoKey(job.owner, id, 'original'), original)
   await storage.put(photoKey(job.owner, id, 'photo.json'), record)
   await queue.enqueue(job)
@@ -140,6 +141,12 @@ export async function accept(
 export async function resultOf(storage: Storage, { photo, owner }: Job): Promise<ResultRecord | undefined> {
   const bytes = await storage.read(photoKey(owner, photo, 'result.json'))
   return bytes === 'not-found' ? undefined : JSON.parse(bytes.toString())
+}
+
+/** What the queue says of a photo, in a word. */
+export async function stateOf(queue: Queue, { photo }: Job): Promise<string> {
+  const known = await queue.look(photo)
+  return known === 'unknown' ? known : known.state
 }
 
 /** Every outcome the queue remembers, by photo. */

@@ -7,7 +7,7 @@ import { open as openStorage, storageUrl } from '@tintype/lib/storage/index.ts'
 import { describe, expect, type TestContext, test } from 'vitest'
 import { childrenOf, processes } from '../../test/processes.ts'
 import { type Started, startScript, until } from '../../test/support.ts'
-import { accept, bombs, noise, outcomesOf, owner, photo, plain, resultOf } from './fixtures.ts'
+import { accept, bombs, noise, outcomesOf, owner, photo, plain, resultOf, stateOf } from './fixtures.ts'
 
 /** A queue, a storage and a converter on them that starts when told to, and is gone when the test ends. */
 async function house({ onTestFinished }: TestContext) {
@@ -45,7 +45,7 @@ describe.concurrent('killed anywhere, the photo is still served, and counted onc
     await startAndDie(`convert.${point}`)
     await start()
     const result = await until(
-      async () => (await queue.state(job.photo)) === 'done' && resultOf(storage, job),
+      async () => (await stateOf(queue, job)) === 'done' && resultOf(storage, job),
       // A dead converter's photo is another's within 10 s.
       { timeoutMs: 20_000 },
     )
@@ -60,7 +60,7 @@ describe.concurrent('killed anywhere, the photo is still served, and counted onc
     await startAndDie('convert.refused')
     expect(await resultOf(storage, job)).toMatchObject({ state: 'failed' })
     await start()
-    await until(async () => (await queue.state(job.photo)) === 'done')
+    await until(async () => (await stateOf(queue, job)) === 'done')
     expect(await outcomesOf(queue)).toEqual({ [job.photo]: 'void' })
   })
 
@@ -69,8 +69,9 @@ describe.concurrent('killed anywhere, the photo is still served, and counted onc
     const job = await accept({ queue, storage }, await photo())
     for (let attempt = 1; attempt <= 3; attempt++) await startAndDie('convert.claimed')
     await start()
-    await until(async () => (await queue.markOverdue(Date.now())).length === 1, { timeoutMs: 15_000 })
-    expect(await queue.state(job.photo)).toBe('dead')
+    await until(async () => (await queue.lost(10)).some(({ photo }) => photo === job.photo), {
+      timeoutMs: 15_000,
+    })
     const next = await accept({ queue, storage }, await photo())
     await until(() => resultOf(storage, next))
   })
@@ -122,7 +123,7 @@ test('asked to stop, it finishes what is under way first', async context => {
   const { queue, storage, start, get } = await house(context)
   const job = await accept({ queue, storage }, await noise(2_000, 1_500).jpeg().toBuffer())
   const { stop } = await start({ THUMBNAILS: '4000.avif' })
-  await until(async () => (await queue.state(job.photo)) === 'converting')
+  await until(async () => (await stateOf(queue, job)) === 'converting')
   const stopped = stop()
   await until(async () => (await get('/readyz')).text === 'stopping\n')
   expect(await stopped).toBe(0)

@@ -1,5 +1,6 @@
 import { readConfig } from '@tintype/lib/config.ts'
 import { adminApp, listen } from '@tintype/lib/http.ts'
+import { openAccount } from '@tintype/lib/photo/account.ts'
 import { open as openQueue, queueUrl } from '@tintype/lib/queue/index.ts'
 import { type Running, run } from '@tintype/lib/run.ts'
 import { folderOf, open as openStorage, storageUrl } from '@tintype/lib/storage/index.ts'
@@ -47,7 +48,7 @@ async function start(): Promise<Running> {
   const setup = { storageUrl: at, sizes: config.THUMBNAILS, maxPixels: config.MAX_PIXELS }
   const bounds = { deadlineMs: config.CONVERT_SECONDS * 1000, memoryBytes: config.CHILD_MEMORY_BYTES }
   const worker = await startWorker(
-    { queue, storage, log, metrics },
+    { queue, storage, log, metrics, account: openAccount(metrics, log) },
     {
       id: `converter.${config.INSTANCE}`,
       slots: config.CONVERTER_SLOTS,

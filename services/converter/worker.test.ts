@@ -1,5 +1,6 @@
 import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
+import { openAccount } from '@tintype/lib/photo/account.ts'
 import { photoKey, photoPrefix, type Size, sessionOf } from '@tintype/lib/photo/record.ts'
 import { type Job, open as openQueue } from '@tintype/lib/queue/index.ts'
 import { open as openStorage } from '@tintype/lib/storage/index.ts'
@@ -8,7 +9,7 @@ import { createMetrics } from '@tintype/lib/telemetry/metrics.ts'
 import { expect, onTestFinished, test } from 'vitest'
 import { sampleIn, temporaryFolder, until } from '../../test/support.ts'
 import { startChild } from './children.ts'
-import { accept, noise, outcomesOf, owner, photo, plain, resultOf } from './fixtures.ts'
+import { accept, noise, outcomesOf, owner, photo, plain, resultOf, stateOf } from './fixtures.ts'
 import { startWorker } from './worker.ts'
 
 /** Of a photo of noise this takes half a second and more. */
@@ -26,7 +27,7 @@ async function house(sizes: Size[] = [{ side: 64, format: 'jpg' }]) {
   const log = spy(events)
   const start = async (bounds = { deadlineMs: 15_000, memoryBytes: 2 ** 30 }) => {
     const setup = { storageUrl, sizes, maxPixels: 2 ** 28 }
-    const tools = { queue, storage, log, metrics }
+    const tools = { queue, storage, log, metrics, account: openAccount(metrics, log) }
     const worker = await startWorker(tools, {
       id: 'w',
       slots: 1,
@@ -38,7 +39,7 @@ async function house(sizes: Size[] = [{ side: 64, format: 'jpg' }]) {
   const settled = (job: Job) =>
     until(
       async () =>
-        ((await queue.state(job.photo)) === 'done' || (await queue.state(job.photo)) === 'dead') &&
+        ((await stateOf(queue, job)) === 'done' || (await stateOf(queue, job)) === 'dead') &&
         resultOf(storage, job),
       {
         timeoutMs: 25_000,
@@ -74,8 +75,8 @@ test('an accepted photo gets its thumbnail, its result and its outcome, once', a
   })
   expect(await storage.read(photoKey(owner, job.photo, '64.jpg'))).toBeInstanceOf(Buffer)
   expect(await outcomesOf(queue)).toEqual({ [job.photo]: 'kept' })
-  await until(() => events.includes('promise.kept'))
-  expect(events).toEqual(['conversion.attempted', 'photo.ready', 'promise.kept'])
+  await until(() => events.includes('photo.ready'))
+  expect(events).toEqual(['conversion.attempted', 'promise.kept', 'photo.ready'])
   expect(await metric('tintype_promises_total{outcome="kept"}')).toBe(1)
   expect(await metric('tintype_conversions_total{outcome="ok",format="jpeg"}')).toBe(1)
   expect(await metric('tintype_photo_seconds_count')).toBe(1)
@@ -115,19 +116,21 @@ test('a thumbnail that cannot be stored is tried again', async () => {
   expect(await settled(job)).toMatchObject({ state: 'ready' })
 })
 
-test('a photo that was deleted meanwhile leaves nothing behind', async () => {
-  const { queue, storage, start, settled } = await house(slow)
+test('a photo whose original is lost is our fault, and says so', async () => {
+  const { queue, storage, start, settled } = await house()
   const job = await accept({ queue, storage }, await photo())
-  await storage.delete(photoPrefix(owner, job.photo))
+  await storage.delete(photoKey(owner, job.photo, 'original'))
   await start()
-  await until(async () => (await queue.state(job.photo)) === 'done')
-  expect(await outcomesOf(queue)).toEqual({ [job.photo]: 'void' })
-  expect(await resultOf(storage, job)).toBeUndefined()
+  expect(await settled(job)).toMatchObject({ state: 'failed', reason: { code: 'storage' } })
+  expect(await outcomesOf(queue)).toEqual({ [job.photo]: 'broken' })
+})
 
-  // Deleted while it is converted: what is stored afterwards goes, too.
+test('a photo that is deleted while it is converted leaves nothing behind', async () => {
+  const { queue, storage, start, settled } = await house(slow)
+  await start()
   const late = await accept({ queue, storage }, await photo(1_200, 900))
-  await until(async () => (await queue.state(late.photo)) === 'converting')
-  await queue.cancel(late.photo)
+  await until(async () => (await stateOf(queue, late)) === 'converting')
+  await queue.remove(late.photo, owner)
   await storage.delete(photoPrefix(owner, late.photo))
   const after = await accept({ queue, storage }, await photo())
   await settled(after)
@@ -201,7 +204,7 @@ test('a stop lets a conversion finish, and hands the rest back uncharged', async
   const worker = await start()
   await until(async () => (await queue.stats()).claimed === 2)
   await worker.stop(10_000)
-  expect(await Promise.all(jobs.map(job => queue.state(job.photo)))).toEqual(['done', 'queued'])
+  expect(await Promise.all(jobs.map(job => stateOf(queue, job)))).toEqual(['done', 'queued'])
   const again = await queue.claim('next', 1_000, new AbortController().signal)
   expect(again).toMatchObject({ job: jobs[1], attempt: 1 })
 })
@@ -210,7 +213,7 @@ test('what does not finish within the grace time goes back uncharged, too', asyn
   const { queue, storage, start } = await house(slow)
   const job = await accept({ queue, storage }, await photo(1_200, 900))
   const worker = await start()
-  await until(async () => (await queue.state(job.photo)) === 'converting')
+  await until(async () => (await stateOf(queue, job)) === 'converting')
   await worker.stop(10)
   expect(await queue.claim('next', 1_000, new AbortController().signal)).toMatchObject({ job, attempt: 1 })
 })

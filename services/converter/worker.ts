@@ -83,8 +83,8 @@ export async function startWorker(tools: Tools, { id, slots, startChild }: Worke
       if (attempt > 1 && (await settleEarlier(tools, held))) return async () => {}
       const verdict = await tryPhoto(tools, await livingChild(slot), held, attempts)
       faultPoint('convert.converted')
-      if (verdict === 'deleted' || verdict.outcome === 'ok' || lastAttempt) attempts.forget(job.photo)
-      return async () => (verdict === 'deleted' ? undefined : settle(tools, held, verdict))
+      if (verdict.outcome === 'ok' || lastAttempt) attempts.forget(job.photo)
+      return () => settle(tools, held, verdict)
     } catch (error) {
       // Storage or queue failed us: the photo comes back when its lease is over.
       log.error('attempt.failed', { photo: job.photo, error: describeError(error) })

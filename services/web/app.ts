@@ -1,16 +1,17 @@
 import { createApp, finish, Problem } from '@tintype/lib/http.ts'
 import { openPages } from '@tintype/lib/page/pages.ts'
-import { isPhotoId, photoPrefix } from '@tintype/lib/photo/record.ts'
+import { findPhoto } from '@tintype/lib/photo/find.ts'
+import { isPhotoId } from '@tintype/lib/photo/record.ts'
+import { remove as removePhoto } from '@tintype/lib/photo/remove.ts'
 import { traceIdOf } from '@tintype/lib/telemetry/trace.ts'
 import express, { type Express, type RequestHandler } from 'express'
 import { maxExperienceSeconds } from './deliver.ts'
 import { original, thumbnail } from './images.ts'
 import { openapi } from './openapi.ts'
 import { refused, refuseEarly, upload } from './post.ts'
-import { countOutcome } from './promise.ts'
 import { sessions, visitorOf } from './session.ts'
 import { eventStream } from './stream.ts'
-import { findPhoto, listPhotos, notFound, photoIdOf, viewPhoto } from './view.ts'
+import { listPhotos, notFound, photoIdOf, viewPhoto } from './view.ts'
 import type { Web } from './web.ts'
 
 const photosPerPage = 50
@@ -67,19 +68,15 @@ const show =
     response.json(view)
   }
 
-/** No more work first, then no more bytes: a deletion cut short can be sent again. */
 const remove =
   (web: Web): RequestHandler =>
   async (request, response) => {
-    const { owner, session } = visitorOf(response)
-    const photo = await findPhoto(web.storage, owner, photoIdOf(request))
-    if (photo === 'not-found') throw notFound()
-    const { id, traceparent } = photo.record
-    const cancelled = await web.queue.cancel(id)
-    const marked = cancelled === 'unknown' ? null : cancelled.marked
-    countOutcome(web, { photo: id, owner, ...(traceparent !== undefined && { traceparent }) }, marked)
-    await web.storage.delete(photoPrefix(owner, id))
-    web.log.info('photo.deleted', { photo: id }, session)
+    const { owner } = visitorOf(response)
+    const id = photoIdOf(request)
+    if ((await viewPhoto(web, owner, id)) === 'not-found') throw notFound()
+    const photo = await findPhoto(web.storage, owner, id)
+    const traceparent = photo === 'not-found' ? undefined : photo.record.traceparent
+    await removePhoto(web.house, { owner, photo: id, traceparent })
     response.status(204).end()
   }
 

@@ -1,8 +1,8 @@
-import { type PhotoId, type PhotoRecord, sessionOf } from '@tintype/lib/photo/record.ts'
+import { spanAttributes } from '@tintype/lib/photo/account.ts'
+import type { PhotoId, PhotoRecord } from '@tintype/lib/photo/record.ts'
 import type { Metrics } from '@tintype/lib/telemetry/metrics.ts'
 import { recordSpan, traceIdOf } from '@tintype/lib/telemetry/trace.ts'
 import { remember } from './bounded.ts'
-import { spanAttributes } from './promise.ts'
 
 /** The browser's own clock may be anything; no person watches one photo longer. */
 export const maxExperienceSeconds = 3_600
@@ -35,7 +35,7 @@ export function openDelivery(metrics: Metrics): Delivery {
         parent: traceparent,
         startTime,
         endTime,
-        attributes: spanAttributes(id, sessionOf(owner)),
+        attributes: spanAttributes(id, owner),
       })
       const seconds = Math.max(0, endTime - startTime) / 1000
       metrics.observe('tintype_stage_seconds', { stage: 'deliver' }, seconds, traceIdOf(traceparent))

@@ -1,10 +1,11 @@
 import { pipeline } from 'node:stream/promises'
 import { Problem } from '@tintype/lib/http.ts'
+import { findPhoto, type Photo } from '@tintype/lib/photo/find.ts'
 import { photoKey } from '@tintype/lib/photo/record.ts'
 import type { Found } from '@tintype/lib/storage/index.ts'
 import type { Request, RequestHandler, Response } from 'express'
 import { visitorOf } from './session.ts'
-import { chooseThumbnail, findPhoto, notFound, type Photo, photoIdOf } from './view.ts'
+import { chooseThumbnail, notFound, photoIdOf } from './view.ts'
 import type { Web } from './web.ts'
 
 /** A photo's bytes never change; they are its person's alone. */

@@ -1,4 +1,4 @@
-import { readConfig } from '@tintype/lib/config.ts'
+import { daysMs, readConfig } from '@tintype/lib/config.ts'
 import { adminApp, listen } from '@tintype/lib/http.ts'
 import { open as openQueue, queueUrl } from '@tintype/lib/queue/index.ts'
 import { type Running, run } from '@tintype/lib/run.ts'
@@ -14,13 +14,15 @@ import { observeStorage } from './detail.ts'
 import { readiness, showQueue } from './health.ts'
 import { serve } from './server.ts'
 import { sweep } from './sweeper.ts'
-import { sweepUnfinished } from './unfinished.ts'
 import { openWeb } from './web.ts'
 
 const used = pick(
   ...logVariables,
   'ADMIN_HOST',
   'GRACE_SECONDS',
+  'KEEP_DEAD_LETTERS_DAYS',
+  'KEEP_KEYS_DAYS',
+  'KEEP_PHOTOS_DAYS',
   'MAX_PIXELS',
   'MAX_UPLOAD_BYTES',
   'PROBE_TOKEN',
@@ -60,6 +62,11 @@ async function start(): Promise<Running> {
       promiseSeconds: config.PROMISE_SECONDS,
       uploadsPerMinute: config.UPLOADS_PER_MINUTE,
     },
+    keep: {
+      photosMs: daysMs(config.KEEP_PHOTOS_DAYS),
+      keysMs: daysMs(config.KEEP_KEYS_DAYS),
+      deadLettersMs: daysMs(config.KEEP_DEAD_LETTERS_DAYS),
+    },
     probeToken: secret('PROBE_TOKEN', config.PROBE_TOKEN, config.DATA_DIR),
     sessionSecret: secret('SESSION_SECRET', config.SESSION_SECRET, config.DATA_DIR),
     draining: draining.signal,
@@ -73,7 +80,7 @@ async function start(): Promise<Running> {
     config.ADMIN_HOST,
     config.WEB_ADMIN_PORT,
   )
-  const swept = Promise.all([sweep(web), sweepUnfinished(web)])
+  const swept = sweep(web)
   log.info('web.started', { version })
   return {
     endpoints: { web: listening.url, webAdmin: admin.url },

@@ -1,4 +1,4 @@
-import { describeError } from '@tintype/lib/errors.ts'
+import { describeError, errorCode } from '@tintype/lib/errors.ts'
 import { Problem, sendProblem } from '@tintype/lib/http.ts'
 import type { ErrorRequestHandler, Request, RequestHandler, Response } from 'express'
 import { acceptPhoto, tooLarge } from './photos.ts'
@@ -33,9 +33,11 @@ export function refuseEarly(web: Web): RequestHandler {
 export function upload(web: Web): RequestHandler {
   return async (request, response) => {
     const { owner } = visitorOf(response)
-    const { id, record } = await acceptPhoto(web, request, response)
+    const accepted = await acceptPhoto(web, request, response)
+    const id = accepted.photo
     const seconds = preferredWait(request.get('prefer'))
-    if (record && seconds === 0) return answer(response, pending(record, 'queued'), false)
+    if ('record' in accepted && seconds === 0)
+      return answer(response, pending(accepted.record, 'queued'), false)
     if (seconds > 0) {
       response.set('Preference-Applied', `wait=${seconds}`)
       web.delivery.expect(id)
@@ -97,13 +99,9 @@ const notStored = 'not-stored'
 
 /** Storage or queue cannot take it now: a full disk, no descriptors, an engine that is away. Undefined for a bug. */
 function ours(web: Web, error: unknown, session: string): Problem | undefined {
-  if (!hasSystemCode(error)) return undefined
+  if (errorCode(error) === undefined) return undefined
   web.log.error('photo.not-stored', { error: describeError(error) }, session)
   return new Problem(503, notStored, 'The photo could not be stored just now. Try again in 10 s.', {
     headers: { 'Retry-After': '10' },
   })
 }
-
-const hasSystemCode = (error: unknown): boolean =>
-  error instanceof Error &&
-  (typeof (error as NodeJS.ErrnoException).code === 'string' || hasSystemCode(error.cause))

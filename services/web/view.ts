@@ -1,5 +1,5 @@
 import { Problem } from '@tintype/lib/http.ts'
-import { filesOf } from '@tintype/lib/photo/rebuild.ts'
+import { filesOf, findPhoto, type Photo } from '@tintype/lib/photo/find.ts'
 import {
   type FailureReason,
   isPhotoId,
@@ -7,15 +7,13 @@ import {
   ownerPrefix,
   type PhotoId,
   type PhotoRecord,
-  photoKey,
   photoPrefix,
-  type ResultRecord,
   type ThumbnailRecord,
   thumbnailFile,
 } from '@tintype/lib/photo/record.ts'
-import type { Key, Storage } from '@tintype/lib/storage/index.ts'
+import { outcomeOf, type Ready } from '@tintype/lib/photo/settle.ts'
+import type { Look } from '@tintype/lib/queue/index.ts'
 import type { Request } from 'express'
-import { enqueue } from './promise.ts'
 import type { Web } from './web.ts'
 
 /** A photo as its person sees it. Times are ISO 8601 in UTC, stages in seconds. */
@@ -31,59 +29,31 @@ export type PhotoView = {
   bytes: number
   width?: number
   height?: number
+  /** The file breaks off or has errors: the thumbnail shows what could be decoded. */
+  damaged?: true
   thumbnails?: (ThumbnailRecord & { href: string })[]
   stages: { receive: number; wait?: number; convert?: number; store?: number }
   links: { self: string; thumbnail: string; original: string }
 }
 
-/** What storage says of a photo; a result that is absent is still to come. */
-export type Photo = { record: PhotoRecord; result?: ResultRecord }
-
-export async function readJson<T>(storage: Storage, key: Key): Promise<T | 'not-found'> {
-  const bytes = await storage.read(key)
-  return bytes === 'not-found' ? bytes : (JSON.parse(bytes.toString()) as T)
-}
-
-/** The truth about a photo of this owner, from storage. */
-export async function findPhoto(storage: Storage, owner: Owner, id: PhotoId): Promise<Photo | 'not-found'> {
-  const [record, result] = await Promise.all([
-    readJson<PhotoRecord>(storage, photoKey(owner, id, 'photo.json')),
-    readJson<ResultRecord>(storage, photoKey(owner, id, 'result.json')),
-  ])
-  if (record === 'not-found') return 'not-found'
-  return result === 'not-found' ? { record } : { record, result }
-}
-
 export async function viewPhoto(web: Web, owner: Owner, id: PhotoId): Promise<PhotoView | 'not-found'> {
   const photo = await findPhoto(web.storage, owner, id)
-  return photo === 'not-found' ? photo : describePhoto(web, photo)
+  if (photo === 'not-found') return photo
+  const known = await web.queue.look(id)
+  if (known === 'unknown') return photo.result ? settled(photo, null) : unfinished(web, photo)
+  if (known.state === 'deleted') return 'not-found'
+  if (photo.result) return settled(photo, known)
+  if (known.state === 'queued' || known.state === 'converting') return pending(photo.record, known.state)
+  // Its result was stored before the queue ended it, and after our first look.
+  const again = await findPhoto(web.storage, owner, id)
+  if (again !== 'not-found' && again.result) return settled(again, known)
+  return pending(photo.record, 'converting')
 }
 
-async function describePhoto(web: Web, photo: Photo): Promise<PhotoView | 'not-found'> {
-  if (photo.result) return settled(photo.record, photo.result)
-  const { id, owner } = photo.record
-  const state = await web.queue.state(id)
-  if (state === 'queued' || state === 'converting') return pending(photo.record, state)
-  if (state === 'unknown') {
-    if (!(await filesOf(web.storage, owner, id)).has('original')) return 'not-found'
-    // Killed between photo.json and the queue, or the queue was lost: what storage promises is put to work again.
-    await enqueue(web, photo.record)
-    return pending(photo.record, 'queued')
-  }
-  const again = await findPhoto(web.storage, owner, id) // the result is stored before the queue hears of it
-  if (again !== 'not-found' && again.result) return settled(again.record, again.result)
-  return state === 'dead' ? settled(photo.record, lostConverter) : pending(photo.record, 'queued')
-}
-
-/** A photo that killed every converter that tried it has no result in storage: nobody lived to write one. */
-const lostConverter: ResultRecord = {
-  state: 'failed',
-  reason: {
-    code: 'crash',
-    detail:
-      'This photo stopped our converter each time it was tried. Save it again as JPEG or PNG, then try again.',
-  },
-  failedAt: '',
+/** The queue does not know it: its upload is not at its end, or the sweep will put it to work. */
+async function unfinished({ storage }: Web, { record }: Photo): Promise<PhotoView | 'not-found'> {
+  const files = await filesOf(storage, record.owner, record.id)
+  return files.has('original') ? pending(record, 'queued') : 'not-found'
 }
 
 function common<S extends PhotoView['state']>(record: PhotoRecord, state: S) {
@@ -108,22 +78,37 @@ export function pending(record: PhotoRecord, state: 'queued' | 'converting'): Ph
   return { ...common(record, state), ...(late && { kept: false }) }
 }
 
-function settled(record: PhotoRecord, result: ResultRecord): PhotoView {
+/** `known` is what the queue says; after its 8 days the result alone is left. */
+function settled({ record, result }: Photo, known: Look | null): PhotoView {
+  if (!result) return pending(record, 'queued')
   const view = common(record, result.state)
-  if (result.state === 'failed') {
-    const ours = result.reason.code !== 'undecodable' && result.reason.code !== 'over-limit'
-    const late = result.failedAt > record.promiseBy
-    return { ...view, reason: result.reason, ...((ours || late) && { kept: false }) }
-  }
+  const outcome =
+    (record.probe ? null : known?.outcome) ??
+    outcomeOf({ promise: true, promiseBy: Date.parse(record.promiseBy) }, result)
+  const kept = outcome === 'void' ? {} : { kept: outcome === 'kept' }
+  if (result.state === 'failed') return { ...view, ...kept, reason: result.reason }
+  const durableAt = Date.parse(result.durableAt)
+  const store = result.stages.store + ((known?.durableAt ?? durableAt) - durableAt) / 1000
+  const { width = record.width, height = record.height, damaged } = result
   return {
     ...view,
-    kept: result.durableAt <= record.promiseBy,
+    ...kept,
+    ...(width !== undefined && { width }),
+    ...(height !== undefined && { height }),
+    ...(damaged && { damaged }),
     thumbnails: result.thumbnails.map(thumbnail => ({
       ...thumbnail,
       href: thumbnailHref(view.id, thumbnail),
     })),
-    stages: { ...view.stages, ...result.stages },
+    stages: stagesOf(record, { ...result.stages, store }, known?.durableAt ?? durableAt),
   }
+}
+
+/** `receive` is what the other stages leave of the whole: first byte received to durable result. */
+function stagesOf({ receivedAt, receiveSeconds }: PhotoRecord, stages: Ready['stages'], durableAt: number) {
+  const seconds = (durableAt - Date.parse(receivedAt)) / 1000 + receiveSeconds
+  const receive = seconds - stages.wait - stages.convert - stages.store
+  return { receive: Math.round(Math.max(receiveSeconds, receive) * 1e6) / 1e6, ...stages }
 }
 
 const thumbnailHref = (id: PhotoId, { side, format }: ThumbnailRecord): string =>

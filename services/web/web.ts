@@ -1,3 +1,6 @@
+import { openAccount } from '@tintype/lib/photo/account.ts'
+import type { House } from '@tintype/lib/photo/find.ts'
+import type { Ages } from '@tintype/lib/photo/sweep.ts'
 import type { Queue } from '@tintype/lib/queue/index.ts'
 import type { Storage } from '@tintype/lib/storage/index.ts'
 import type { Log } from '@tintype/lib/telemetry/log.ts'
@@ -20,6 +23,8 @@ export type Given = {
   log: Log
   metrics: Metrics
   limits: Limits
+  /** Ages at which things are removed; Infinity keeps them. */
+  keep: Ages & { deadLettersMs: number }
   /** Whoever sends it in `Tintype-Probe` uploads a probe's photo. */
   probeToken: string
   sessionSecret: string
@@ -30,10 +35,11 @@ export type Given = {
 }
 
 /** What the routes of one web process share. */
-export type Web = Given & { admission: Admission; events: Events; delivery: Delivery }
+export type Web = Given & { house: House; admission: Admission; events: Events; delivery: Delivery }
 
 export const openWeb = (given: Given): Web => ({
   ...given,
+  house: { ...given, account: openAccount(given.metrics, given.log) },
   admission: openAdmission(given.queue, given.limits.promiseSeconds),
   events: openEvents(given.queue, given.log, given.stopped),
   delivery: openDelivery(given.metrics),

@@ -60,6 +60,7 @@ export async function startWeb(given: Partial<Limits> = {}, { converter = true }
     metrics,
     log,
     limits: { ...limits, ...given },
+    keep: { photosMs: Number.POSITIVE_INFINITY, keysMs: 86_400_000, deadLettersMs: 86_400_000 },
     probeToken: 'probe-token',
     sessionSecret: 'session-secret',
     draining: draining.signal,

@@ -1,14 +1,14 @@
-import { closeSync, futimesSync, openSync } from 'node:fs'
+import { closeSync, futimesSync, openSync, statSync } from 'node:fs'
 import { DatabaseSync } from 'node:sqlite'
 import { parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads'
-import { type Limits, openEngine } from './engine.ts'
+import type { Limits } from './engine.ts'
+import type { Method } from './port.ts'
 import * as reads from './reads.ts'
+import { openEngine } from './sqlite-file.ts'
 import * as writes from './writes.ts'
 
-export type Methods = typeof reads & Omit<typeof writes, 'purge'>
-export type Method = keyof Methods
 export type Call = { id: number; method: Method; args: unknown[] }
-export type Reply = { id: number; value?: unknown; error?: Error }
+export type Reply = { id: number; value?: unknown; error?: { message: string; code: string } }
 export type ThreadData = { file: string; bell: string; limits: Limits }
 
 /** Longer than any honest transaction here, shorter than a person's patience: then the engine counts as busy. */
@@ -32,29 +32,34 @@ const port = parentPort
 const { file, bell, limits } = workerData as ThreadData
 const bellFile = openSync(bell, 'a')
 const db = new DatabaseSync(file)
-whenFree(() => db.exec('PRAGMA journal_mode = WAL'))
-whenFree(() => db.exec('BEGIN IMMEDIATE'))
+const { ino } = statSync(file)
+await whenFree(() => db.exec('PRAGMA journal_mode = WAL'))
+await whenFree(() => db.exec('BEGIN IMMEDIATE'))
 const engine = openEngine(db, limits)
 db.exec('COMMIT')
-const operations: Methods = { ...reads, ...writes }
+const operations = { ...reads, ...writes } as unknown as Record<Method, (...args: unknown[]) => unknown>
 let synchronous = ''
 let purgedAt = 0
 
-port.on('message', (first: Call | 'close') => {
+// Operations await only what SQLite has answered already, so a batch ends before the next message is taken.
+port.on('message', async (first: Call | 'close') => {
   const batch = gather(first)
   const calls = batch.filter(call => call !== 'close')
-  const idle = calls.some(isClaim) && nothingToClaim()
+  const idle = calls.some(isClaim) && (await nothingToClaim())
   const isLight = (call: Call) => call.method in reads || (idle && isClaim(call))
-  port.postMessage([...commit(calls.filter(call => !isLight(call))), ...calls.filter(isLight).map(look)])
+  const replies = await commit(calls.filter(call => !isLight(call)))
+  for (const call of calls.filter(isLight)) replies.push(await answer(call, isClaim(call)))
+  port.postMessage(replies)
   if (calls.length < batch.length) close()
+  else endWithoutFile()
 })
 
 const isClaim = ({ method }: Call) => method === 'claim'
 
-/** Asked first, because a claim takes the write lock, and who finds no work must not take it from those who have some. */
-function nothingToClaim(): boolean {
+/** Asked first: a claim takes the write lock, which a worker that finds no work must not take from one that has some. */
+async function nothingToClaim(): Promise<boolean> {
   try {
-    return reads.nextDue(engine) > Date.now()
+    return (await reads.nextDue(engine)) > Date.now()
   } catch {
     return false // The claim itself meets the same error and reports it.
   }
@@ -71,37 +76,58 @@ function gather(first: Call | 'close'): (Call | 'close')[] {
   return calls
 }
 
-function commit(calls: Call[]): Reply[] {
+async function commit(calls: Call[]): Promise<Reply[]> {
   if (calls.length === 0) return []
   try {
+    assertFile()
     setSynchronous(calls.every(({ method }) => soft.has(method)) ? 'NORMAL' : 'FULL')
-    whenFree(() => db.exec('BEGIN IMMEDIATE'))
+    await whenFree(() => db.exec('BEGIN IMMEDIATE'))
     engine.depth = null
-    const replies = calls.map(run)
-    purgeNowAndThen()
+    const replies: Reply[] = []
+    for (const call of calls) replies.push({ id: call.id, value: await run(call) })
+    await purgeNowAndThen()
     db.exec('COMMIT')
     if (!calls.every(({ method }) => silent.has(method))) ring()
     return replies
   } catch (error) {
     rollback()
-    return calls.map(({ id }) => ({ id, error: error as Error }))
+    return calls.map(({ id }) => ({ id, error: asData(error) }))
   }
 }
 
 /** Without a transaction: a read, or a claim when there was nothing to claim. */
-function look(call: Call): Reply {
+async function answer(call: Call, nothing: boolean): Promise<Reply> {
   try {
-    return whenFree(() =>
-      isClaim(call) ? { id: call.id, value: { nothingBefore: reads.nextDue(engine) } } : run(call),
+    const value = await whenFree(async () =>
+      nothing ? { nothingBefore: await reads.nextDue(engine) } : run(call),
     )
+    return { id: call.id, value }
   } catch (error) {
-    return { id: call.id, error: error as Error }
+    return { id: call.id, error: asData(error) }
   }
 }
 
-function run({ id, method, args }: Call): Reply {
-  const operation = operations[method] as (...args: unknown[]) => unknown
-  return { id, value: operation(engine, ...args) }
+const run = ({ method, args }: Call): unknown => operations[method](engine, ...args)
+
+const asData = (error: unknown) => {
+  const { message, code } = error as NodeJS.ErrnoException
+  return { message, code: code ?? 'ERR_QUEUE' }
+}
+
+/**
+ * Once the file has been moved or removed, SQLite goes on writing to it where no other process looks.
+ * @throws Error with a code.
+ */
+function assertFile(): void {
+  if (isThere()) return
+  throw Object.assign(new Error('its file was moved or removed'), { code: 'ENOENT' })
+}
+
+const isThere = (): boolean => statSync(file, { throwIfNoEntry: false })?.ino === ino
+
+/** The next start opens what is there then. */
+function endWithoutFile(): void {
+  if (!isThere()) process.exit(1)
 }
 
 function setSynchronous(level: 'NORMAL' | 'FULL'): void {
@@ -110,13 +136,13 @@ function setSynchronous(level: 'NORMAL' | 'FULL'): void {
   synchronous = level
 }
 
-function purgeNowAndThen(): void {
+async function purgeNowAndThen(): Promise<void> {
   if (Date.now() - purgedAt < purgeEveryMs) return
-  writes.purge(engine)
+  await writes.purge(engine)
   purgedAt = Date.now()
 }
 
-/** After COMMIT, when it can be seen. A hint: who misses it looks once a second. */
+/** After COMMIT, when it can be seen. A hint: a reader that misses it looks once a second. */
 function ring(): void {
   try {
     futimesSync(bellFile, new Date(), new Date())
@@ -137,12 +163,12 @@ function close(): void {
 }
 
 /** @throws the engine's own error when another process holds the lock for longer than busyMs. */
-function whenFree<T>(attempt: () => T): T {
+async function whenFree<T>(attempt: () => T): Promise<Awaited<T>> {
   const deadline = performance.now() + busyMs
   const sleeper = new Int32Array(new SharedArrayBuffer(4))
   for (;;) {
     try {
-      return attempt()
+      return await attempt()
     } catch (error) {
       if (!isBusy(error) || performance.now() > deadline) throw error
       Atomics.wait(sleeper, 0, 0, busyStepMs)

@@ -1,0 +1,93 @@
+import type { Queue } from '../queue/index.ts'
+import type { Key, Storage } from '../storage/index.ts'
+import type { Log } from '../telemetry/log.ts'
+import type { Account } from './account.ts'
+import {
+  type Owner,
+  type PhotoId,
+  type PhotoRecord,
+  photoKey,
+  photoPrefix,
+  photoTime,
+  type ResultRecord,
+} from './record.ts'
+
+/** What the transitions of a photo work with. */
+export type House = { storage: Storage; queue: Queue; account: Account; log: Log }
+
+/** What storage says of a photo; a result that is absent is still to come. */
+export type Photo = { record: PhotoRecord; result?: ResultRecord }
+
+export const readRecord = (storage: Storage, owner: Owner, id: PhotoId) =>
+  readJson(storage, photoKey(owner, id, 'photo.json'), (record: PhotoRecord) => isRecordOf(record, owner, id))
+
+export const readResult = (storage: Storage, owner: Owner, id: PhotoId) =>
+  readJson(storage, photoKey(owner, id, 'result.json'), isResult)
+
+/** The truth about a photo of this owner. What is damaged of it is shown as a failed photo, which can be deleted. */
+export async function findPhoto(storage: Storage, owner: Owner, id: PhotoId): Promise<Photo | 'not-found'> {
+  const [record, result] = await Promise.all([readRecord(storage, owner, id), readResult(storage, owner, id)])
+  if (record === 'not-found') return 'not-found'
+  if (record === 'damaged') return { record: standIn(owner, id), result: damaged }
+  if (result === 'not-found') return { record }
+  return { record, result: result === 'damaged' ? damaged : result }
+}
+
+/** The names of a photo's files. */
+export async function filesOf(storage: Storage, owner: Owner, photo: PhotoId): Promise<Set<string>> {
+  const prefix = photoPrefix(owner, photo)
+  const files = new Set<string>()
+  for await (const key of storage.list(prefix)) files.add(key.slice(prefix.length))
+  return files
+}
+
+/** A small record; `damaged` when it is not what its writer wrote. */
+export async function readJson<T>(
+  storage: Storage,
+  key: Key,
+  isWhole: (value: T) => boolean,
+): Promise<T | 'not-found' | 'damaged'> {
+  const bytes = await storage.read(key)
+  if (bytes === 'not-found') return bytes
+  try {
+    const value = JSON.parse(bytes.toString()) as T
+    return isWhole(value) ? value : 'damaged'
+  } catch {
+    return 'damaged'
+  }
+}
+
+const isTime = (text: unknown): boolean => typeof text === 'string' && !Number.isNaN(Date.parse(text))
+
+const isRecordOf = (record: PhotoRecord, owner: Owner, id: PhotoId): boolean =>
+  record.id === id && record.owner === owner && isTime(record.receivedAt) && isTime(record.promiseBy)
+
+const isResult = (result: ResultRecord): boolean =>
+  result.state === 'ready'
+    ? Array.isArray(result.thumbnails) && isTime(result.durableAt)
+    : result.state === 'failed' && typeof result.reason?.code === 'string' && isTime(result.failedAt)
+
+const damaged: ResultRecord = {
+  state: 'failed',
+  reason: {
+    code: 'storage',
+    detail: 'Our record of this photo is damaged. That is our fault; delete the photo and upload it again.',
+  },
+  failedAt: new Date(0).toISOString(),
+}
+
+/** What is known without a record: the id holds the time. */
+function standIn(owner: Owner, id: PhotoId): PhotoRecord {
+  const receivedAt = new Date(photoTime(id)).toISOString()
+  return {
+    id,
+    owner,
+    format: 'jpeg',
+    contentType: 'application/octet-stream',
+    bytes: 0,
+    receivedAt,
+    promiseBy: receivedAt,
+    receiveSeconds: 0,
+    probe: false,
+  }
+}

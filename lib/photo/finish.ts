@@ -1,0 +1,53 @@
+import { type Job, jobOf, retentionMs } from '../queue/index.ts'
+import { filesOf, type House, readRecord, readResult } from './find.ts'
+import { type Owner, type PhotoId, photoKey, photoTime, thumbnailFile } from './record.ts'
+import { outcomeOf } from './settle.ts'
+
+export type Finished =
+  /** Put to work with the promise it was given. */
+  | 'requeued'
+  /** It has its result: the queue knows its outcome again, uncounted. */
+  | 'restored'
+  | 'known'
+  /** photo.json without its original, which a power cut before the 202 can leave. */
+  | 'unfinished'
+  | 'unreadable'
+  /** The queue keeps an id for 8 days: whether an older photo was once worked on cannot be known. */
+  | 'too-old'
+
+/** stored → queued, or → done when its result stands. For a photo that the queue does not know. */
+export async function finish(house: Omit<House, 'log'>, owner: Owner, photo: PhotoId): Promise<Finished> {
+  const { storage, queue, account } = house
+  const [record, result] = await Promise.all([
+    readRecord(storage, owner, photo),
+    readResult(storage, owner, photo),
+  ])
+  if (record === 'not-found') return 'unfinished'
+  if (record === 'damaged' || result === 'damaged') return 'unreadable'
+  const files = await filesOf(storage, owner, photo)
+  // Files stored together share one fsync of their folder: a power cut before it may keep result.json alone.
+  const whole =
+    result !== 'not-found' &&
+    (result.state === 'failed' || result.thumbnails.every(each => files.has(thumbnailFile(each))))
+  if (whole) {
+    const job = jobOf(record)
+    const answer = await queue.restore(job, { outcome: outcomeOf(job, result) })
+    return answer === 'already' ? 'known' : 'restored'
+  }
+  if (!files.has('original')) return 'unfinished'
+  if (Date.now() - photoTime(photo) > retentionMs) return 'too-old'
+  const answer = await queue.enqueue(jobOf(record))
+  if (answer === 'full') throw new Error('the queue is full: open it without a limit to rebuild it')
+  if (answer !== 'queued') return 'known'
+  account.accepted(record)
+  return 'requeued'
+}
+
+/** dead → queued. The failed result goes first: killed in between, the photo is still a dead letter. */
+export async function replay(
+  { storage, queue }: Pick<House, 'storage' | 'queue'>,
+  { owner, photo }: Pick<Job, 'owner' | 'photo'>,
+): Promise<'queued' | 'unknown'> {
+  await storage.delete(photoKey(owner, photo, 'result.json'))
+  return queue.replay(photo)
+}

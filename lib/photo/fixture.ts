@@ -1,0 +1,69 @@
+import { join } from 'node:path'
+import { onTestFinished } from 'vitest'
+import { temporaryFolder } from '../../test/support.ts'
+import { open as openQueue, type Queue } from '../queue/index.ts'
+import { open as openStorage, type Storage } from '../storage/index.ts'
+import type { Log } from '../telemetry/log.ts'
+import type { House } from './find.ts'
+import { newPhotoId, type Owner, type PhotoRecord, photoKey } from './record.ts'
+
+/** What tests of a photo's life share: a house on real files and a real queue, and what its account counted. */
+
+export const owner: Owner = 'ab'.repeat(16)
+
+export type Counted = { accepted: string[]; settled: [photo: string, outcome: string][]; errors: string[] }
+
+/** A log that writes nothing; errors are remembered. */
+export const silent = (errors: string[]): Log => {
+  const nothing = () => {}
+  return {
+    error: event => void errors.push(event),
+    warn: nothing,
+    info: nothing,
+    debug: nothing,
+    detailed: () => false,
+    setLevel: nothing,
+    level: () => ({ level: 'info', raised: [] }),
+    close: async () => {},
+  }
+}
+
+export function countingHouse(ports: { storage: Storage; queue: Queue }): House & { counted: Counted } {
+  const counted: Counted = { accepted: [], settled: [], errors: [] }
+  return {
+    ...ports,
+    counted,
+    log: silent(counted.errors),
+    account: {
+      accepted: ({ id }) => void counted.accepted.push(id),
+      settled: ({ photo }, marked) => void (marked && counted.settled.push([photo, marked])),
+    },
+  }
+}
+
+export async function openHouse(folder?: string) {
+  const at = folder ?? (await temporaryFolder())
+  const storage = await openStorage(`file:${join(at, 'storage')}`)
+  const queue = await openQueue(`sqlite:${join(at, 'queue.sqlite')}`)
+  onTestFinished(() => queue.close())
+  return { folder: at, ...countingHouse({ storage, queue }) }
+}
+
+export const record = (more: Partial<PhotoRecord> = {}): PhotoRecord => ({
+  id: newPhotoId(Date.now()),
+  owner,
+  format: 'jpeg',
+  contentType: 'image/jpeg',
+  bytes: 3,
+  receivedAt: new Date().toISOString(),
+  promiseBy: new Date(Date.now() + 60_000).toISOString(),
+  receiveSeconds: 0.1,
+  probe: false,
+  ...more,
+})
+
+export const putFile = (storage: Storage, photo: string, file: string, value: unknown = 'x') =>
+  storage.put(
+    photoKey(owner, photo, file),
+    Buffer.from(typeof value === 'string' ? value : JSON.stringify(value)),
+  )

@@ -1,0 +1,240 @@
+import type { Span } from '@opentelemetry/api'
+import { faultPoint } from '../fault.ts'
+import type { Claim, Job } from '../queue/index.ts'
+import type { Storage } from '../storage/index.ts'
+import type { Outcome } from '../telemetry/catalogue.ts'
+import { type House, readResult } from './find.ts'
+import {
+  type FailureReason,
+  isBytesFault,
+  photoKey,
+  photoPrefix,
+  type ResultRecord,
+  type Size,
+  type ThumbnailRecord,
+  thumbnailFile,
+} from './record.ts'
+
+export type Ready = Extract<ResultRecord, { state: 'ready' }>
+export type Made = Pick<Ready, 'width' | 'height' | 'damaged'> & {
+  thumbnails: (Size & { width: number; height: number; body: Buffer })[]
+}
+/** Consecutive stamps of an attempt, epoch ms by the queue's clock: the slot was free, the thumbnails were encoded. */
+export type Stamps = { begunAt: number; encodedAt: number }
+
+export type Settled =
+  /** Seconds of each stage, which add up from the job's enqueueing to the durable result. */
+  | { state: 'ready'; durableAt: number; stages: Ready['stages'] }
+  | { state: 'failed' | 'dead' | 'retry'; reason: FailureReason }
+  /** The lease was lost or the photo deleted: somebody else settles it, or nobody has to. */
+  | { state: 'stale' }
+
+const stale: Settled = { state: 'stale' }
+
+/**
+ * converting → ready. Thumbnails, then result.json if absent, then the queue. A result that another attempt stored
+ * first stands, and this attempt follows it.
+ */
+export async function ready(
+  house: House,
+  claim: Claim,
+  made: Made,
+  stamps: Stamps,
+  span?: Span,
+): Promise<Settled> {
+  const { storage, queue } = house
+  const { job } = claim
+  const { thumbnails, ...rest } = made
+  await Promise.all(
+    thumbnails.map(({ body, ...size }) =>
+      storage.put(photoKey(job.owner, job.photo, thumbnailFile(size)), body),
+    ),
+  )
+  faultPoint('convert.stored')
+  const now = Math.max(queue.now(), stamps.encodedAt)
+  const own: Ready = {
+    ...rest,
+    state: 'ready',
+    thumbnails: thumbnails.map(({ body, ...size }): ThumbnailRecord => ({ ...size, bytes: body.length })),
+    durableAt: new Date(now).toISOString(),
+    stages: stagesOf(claim, stamps, now),
+  }
+  const standing = await putResult(storage, job, own)
+  faultPoint('convert.result')
+  if (standing !== own) return follow(house, claim, standing, span)
+  const durableAt = Math.max(queue.now(), now)
+  return complete(house, claim, own, durableAt, span)
+}
+
+/** A claim whose photo has a result already ends by it; null when there is none. */
+export async function followEarlier(house: House, claim: Claim, span?: Span): Promise<Settled | null> {
+  const { owner, photo } = claim.job
+  const result = await readResult(house.storage, owner, photo)
+  return typeof result === 'string' ? null : follow(house, claim, result, span)
+}
+
+/**
+ * converting → failed, dead, or queued again. A reason is stored before the photo ends by it; while storage cannot,
+ * the photo does not end.
+ */
+export async function refuse(
+  house: House,
+  claim: Claim,
+  reason: FailureReason,
+  span?: Span,
+): Promise<Settled> {
+  const { job, lastAttempt } = claim
+  if (!lastAttempt && !isBytesFault(reason)) return (await fail(house, claim, reason, span)).settled
+  const own: ResultRecord = { state: 'failed', reason, failedAt: new Date(house.queue.now()).toISOString() }
+  const standing = await putResult(house.storage, job, own)
+  faultPoint('convert.refused')
+  return follow(house, claim, standing, span)
+}
+
+async function follow(house: House, claim: Claim, result: ResultRecord, span?: Span): Promise<Settled> {
+  if (result.state === 'ready') return complete(house, claim, result, Date.parse(result.durableAt), span)
+  const { settled, outcome } = await fail(house, claim, result.reason, span)
+  await agree(house, claim.job, result, outcome)
+  return settled
+}
+
+async function complete(
+  house: House,
+  claim: Claim,
+  result: Ready,
+  durableAt: number,
+  span?: Span,
+): Promise<Settled> {
+  const { queue, account } = house
+  const { job } = claim
+  const completed = await queue.complete(claim, durableAt)
+  faultPoint('convert.completed')
+  if (completed === 'stale') return clearDeleted(house, job)
+  account.settled(job, completed.marked, span)
+  await agree(house, job, result, completed.outcome)
+  const store = result.stages.store + (durableAt - Date.parse(result.durableAt)) / 1000
+  return { state: 'ready', durableAt, stages: { ...result.stages, store } }
+}
+
+async function fail(
+  house: House,
+  claim: Claim,
+  reason: FailureReason,
+  span?: Span,
+): Promise<{ settled: Settled; outcome: Outcome | null }> {
+  const failed = await house.queue.fail(claim, reason)
+  if (failed === 'stale') return { settled: await clearDeleted(house, claim.job), outcome: null }
+  if (failed.next === 'retry') return { settled: { state: 'retry', reason }, outcome: null }
+  house.account.settled(claim.job, failed.marked, span)
+  return { settled: { state: failed.next, reason }, outcome: failed.outcome }
+}
+
+/** result.json may not claim a minute that the queue counts as broken: after the queue's 8 days, or its loss, it alone is read. */
+async function agree(house: House, job: Job, result: ResultRecord, outcome: Outcome | null): Promise<void> {
+  if (outcome !== 'broken' || outcomeOf(job, result) === 'broken') return
+  const late = new Date(Math.max(house.queue.now(), job.promiseBy + 1)).toISOString()
+  const corrected = { ...result, [result.state === 'ready' ? 'durableAt' : 'failedAt']: late }
+  const key = photoKey(job.owner, job.photo, 'result.json')
+  await house.storage.put(key, Buffer.from(JSON.stringify(corrected)))
+  await clearDeleted(house, job)
+}
+
+/** The person deleted it meanwhile: what was stored since goes, too. */
+async function clearDeleted({ queue, storage }: House, { owner, photo }: Job): Promise<Settled> {
+  const known = await queue.look(photo)
+  if (known !== 'unknown' && known.state === 'deleted') await storage.delete(photoPrefix(owner, photo))
+  return stale
+}
+
+function stagesOf({ waitedMs, claimedAt, earlier }: Claim, { begunAt, encodedAt }: Stamps, now: number) {
+  return {
+    wait: (earlier.waitedMs + waitedMs + begunAt - claimedAt) / 1000,
+    convert: (earlier.convertedMs + encodedAt - begunAt) / 1000,
+    store: (now - encodedAt) / 1000,
+  }
+}
+
+/** Writes a result if there is none; gives the one that stands. A damaged one is replaced. */
+async function putResult<R extends ResultRecord>(
+  storage: Storage,
+  { owner, photo }: Job,
+  result: R,
+): Promise<R | ResultRecord> {
+  const key = photoKey(owner, photo, 'result.json')
+  const body = Buffer.from(JSON.stringify(result))
+  if ((await storage.put(key, body, { ifAbsent: true })) !== 'exists') return result
+  const standing = await readResult(storage, owner, photo)
+  if (typeof standing !== 'string') return standing
+  await storage.put(key, body)
+  return result
+}
+
+/** The outcome that a result gives to a promise; null for a probe's photo. */
+export function outcomeOf(
+  { promise, promiseBy }: Pick<Job, 'promise' | 'promiseBy'>,
+  result: ResultRecord,
+): Outcome | null {
+  if (!promise) return null
+  const inTime = Date.parse(result.state === 'ready' ? result.durableAt : result.failedAt) <= promiseBy
+  if (result.state === 'ready') return inTime ? 'kept' : 'broken'
+  return inTime && isBytesFault(result.reason) ? 'void' : 'broken'
+}
+
+/** Photos looked at in one pass: a pass a second. */
+const maxPass = 500
+/** A result that cannot be read by then is none: the promise is broken, and a late result follows the mark. */
+const readWithinMs = 2_000
+
+/** Promise over → outcome, from the result when one is durable, else broken. Each photo once over all processes. */
+export async function settleOverdue(house: House): Promise<void> {
+  const late = await house.queue.overdue(maxPass)
+  await Promise.all(
+    late.map(async ({ job, tried }) => {
+      const result = tried ? await readSoon(house.storage, job) : null
+      const marked = await house.queue.mark(
+        job.photo,
+        result ? (outcomeOf(job, result) ?? 'broken') : 'broken',
+      )
+      house.account.settled(job, marked)
+    }),
+  )
+}
+
+async function readSoon(storage: Storage, { owner, photo }: Job): Promise<ResultRecord | null> {
+  const { promise: late, resolve } = Promise.withResolvers<'not-found'>()
+  const timer = setTimeout(resolve, readWithinMs, 'not-found')
+  const result = await Promise.race([
+    readResult(storage, owner, photo).catch(() => 'not-found' as const),
+    late,
+  ])
+  clearTimeout(timer)
+  return typeof result === 'string' ? null : result
+}
+
+const diedOfIt: FailureReason = {
+  code: 'crash',
+  detail:
+    'This photo stopped our converter each time it was tried. Save it again as JPEG or PNG, then try again.',
+}
+
+/** lost → dead, or done when a converter had stored a result before it died. */
+export async function giveUp(house: House): Promise<void> {
+  for (const job of await house.queue.lost(maxPass)) {
+    const failedAt = new Date(house.queue.now()).toISOString()
+    const result = await putResult(house.storage, job, { state: 'failed', reason: diedOfIt, failedAt })
+    const outcome = outcomeOf(job, result)
+    const ended = await house.queue.endLost(
+      job.photo,
+      result.state === 'failed' && !isBytesFault(result.reason)
+        ? { state: 'dead', reason: result.reason }
+        : {
+            state: 'done',
+            outcome,
+            durableAt: Date.parse(result.state === 'ready' ? result.durableAt : failedAt),
+          },
+    )
+    if (ended === 'stale') continue
+    house.account.settled(job, ended.marked)
+    await agree(house, job, result, ended.outcome)
+  }
+}

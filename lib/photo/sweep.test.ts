@@ -1,0 +1,100 @@
+import { expect, test } from 'vitest'
+import { jobOf } from '../queue/index.ts'
+import { openHouse, owner, putFile, record } from './fixture.ts'
+import { newPhotoId } from './record.ts'
+import { buryTombstones, remove } from './remove.ts'
+import { sweepStorage } from './sweep.ts'
+
+const hour = 3_600_000
+const day = 24 * hour
+const forever = { photosMs: Number.POSITIVE_INFINITY, keysMs: Number.POSITIVE_INFINITY }
+const never = new AbortController().signal
+const ignore = () => {}
+
+async function house() {
+  const opened = await openHouse()
+  const { storage } = opened
+  const left = async (ageMs: number, ...files: string[]) => {
+    const id = newPhotoId(Date.now() - ageMs)
+    for (const file of files) await putFile(storage, id, file, file === 'photo.json' ? record({ id }) : 'x')
+    return id
+  }
+  const photos = async () => {
+    const found = new Set<string>()
+    for await (const key of storage.list('photos/')) found.add(key.split('/')[3] ?? '')
+    return [...found].sort()
+  }
+  return { ...opened, left, photos }
+}
+
+test('what a killed upload left is removed a day later, and nothing that anybody was told of', async () => {
+  const { left, photos, queue, ...rest } = await house()
+  await left(25 * hour, 'original')
+  await left(25 * hour, 'photo.json')
+  await left(400 * hour, 'original')
+  const kept = [
+    await left(23 * hour, 'original'), // perhaps still being uploaded, or retried
+    await left(25 * hour, 'original', 'photo.json'),
+    await left(25 * hour, 'photo.json'), // its original is lost, but the queue has it: that is a broken promise
+  ]
+  await queue.enqueue(jobOf(record({ id: kept[2] ?? '' })))
+  await sweepStorage({ queue, ...rest }, forever, ignore, never)
+  expect(await photos()).toEqual(kept.sort())
+})
+
+test('a photo that a crash left between storage and queue is put to work once; one that is too old never', async () => {
+  const { left, queue, counted, ...rest } = await house()
+  const stranded = await left(0, 'original', 'photo.json')
+  const old = await left(9 * day, 'original', 'photo.json')
+  for (let times = 0; times < 2; times++) await sweepStorage({ queue, ...rest }, forever, ignore, never)
+  expect(counted.accepted).toEqual([stranded])
+  expect(await queue.look(stranded)).toMatchObject({ state: 'queued' })
+  expect(await queue.look(old)).toBe('unknown')
+})
+
+test('photos and keys above their age go, each counted, and the others stay', async () => {
+  const { left, photos, storage, queue, ...rest } = await house()
+  await left(3 * day, 'original', 'photo.json', 'result.json')
+  const young = await left(1 * day, 'original', 'photo.json', 'result.json')
+  const key = async (name: string, ageMs: number) =>
+    storage.put(
+      `keys/ab/${owner}/${name}`,
+      Buffer.from(JSON.stringify({ photo: newPhotoId(Date.now() - ageMs) })),
+    )
+  await key('old', 2 * hour)
+  await key('new', 0)
+  const reached: string[] = []
+  await sweepStorage(
+    { storage, queue, ...rest },
+    { photosMs: 2 * day, keysMs: hour },
+    limit => reached.push(limit),
+    never,
+  )
+  expect(await photos()).toEqual([young])
+  expect(await Array.fromAsync(storage.list('keys/'))).toEqual([`keys/ab/${owner}/new`])
+  expect(reached.map(limit => `limit: ${limit}`)).toEqual(['limit: photoAge', 'limit: keyAge'])
+})
+
+test('one damaged photo does not end the walk', async () => {
+  const { left, storage, queue, counted, ...rest } = await house()
+  const damaged = newPhotoId(Date.now())
+  await putFile(storage, damaged, 'original')
+  await putFile(storage, damaged, 'photo.json', '{"id":')
+  const fine = await left(0, 'original', 'photo.json')
+  await sweepStorage({ storage, queue, counted, ...rest } as never, forever, ignore, never)
+  expect(counted.accepted).toEqual([fine])
+})
+
+test('a deletion cut short by a crash is finished, and the photo never comes back', async () => {
+  const { left, photos, queue, counted, ...rest } = await house()
+  const id = await left(0, 'original', 'photo.json')
+  await queue.enqueue(jobOf(record({ id })))
+  await queue.remove(id, owner) // and killed before storage heard of it
+  const all = { queue, counted, ...rest }
+  await sweepStorage(all, forever, ignore, never)
+  expect(await queue.look(id)).toMatchObject({ state: 'deleted' })
+  await buryTombstones(all)
+  expect(await photos()).toEqual([])
+  await remove(all, { owner, photo: id })
+  expect(counted.settled, 'its outcome was given by the call that died').toEqual([])
+})

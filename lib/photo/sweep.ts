@@ -1,0 +1,78 @@
+import { describeError } from '../errors.ts'
+import type { Key } from '../storage/index.ts'
+import { forgottenMs } from './accept.ts'
+import { type House, readJson } from './find.ts'
+import { finish } from './finish.ts'
+import { type Owner, type PhotoId, photoPrefix, photoTime, sessionOf } from './record.ts'
+import { remove } from './remove.ts'
+
+/** Ages at which photos and Idempotency-Keys are removed; Infinity keeps them. */
+export type Ages = { photosMs: number; keysMs: number }
+type Found = { owner: Owner; photo: PhotoId; files: Set<string> }
+
+/**
+ * One walk over storage, a folder at a time. Puts to work what a crash left between storage and queue; removes what
+ * nobody was told of, and photos and keys above their age, which `onExpired` counts. What fails is logged, and the walk
+ * goes on.
+ */
+export async function sweepStorage(
+  house: House,
+  ages: Ages,
+  onExpired: (limit: 'photoAge' | 'keyAge') => void,
+  signal: AbortSignal,
+): Promise<void> {
+  const attempt = async (key: Key, step: () => Promise<void>) => {
+    await step().catch(error => house.log.error('sweep.failed', { key, error: describeError(error) }))
+  }
+  for await (const found of photosOf(house)) {
+    if (signal.aborted) return
+    const { owner, photo, files } = found
+    if (Date.now() - photoTime(photo) > ages.photosMs)
+      await attempt(photo, () => remove(house, { owner, photo }).then(() => onExpired('photoAge')))
+    else if (!files.has('result.json')) await attempt(photo, () => tidy(house, found))
+  }
+  for await (const key of house.storage.list('keys/')) {
+    if (signal.aborted) return
+    await attempt(key, async () => {
+      const known = await readJson(
+        house.storage,
+        key,
+        ({ photo }: { photo: PhotoId }) => typeof photo === 'string',
+      )
+      if (
+        known === 'not-found' ||
+        (known !== 'damaged' && Date.now() - photoTime(known.photo) <= ages.keysMs)
+      )
+        return
+      await house.storage.delete(key)
+      onExpired('keyAge')
+    })
+  }
+}
+
+/** A photo without a result: at work, or what a kill or a power cut left. */
+async function tidy(house: House, { owner, photo, files }: Found): Promise<void> {
+  const known = await house.queue.look(photo)
+  if (known !== 'unknown' && known.state !== 'deleted') return
+  const session = sessionOf(owner)
+  if (files.has('original') && files.has('photo.json') && known === 'unknown') {
+    const answer = await finish(house, owner, photo)
+    if (answer !== 'known') house.log.info('photo.swept', { photo, answer }, session)
+  } else if (Date.now() - photoTime(photo) > forgottenMs) {
+    await house.storage.delete(photoPrefix(owner, photo))
+    house.log.info('photo.forgotten', { photo }, session)
+  }
+}
+
+async function* photosOf({ storage }: House): AsyncIterable<Found> {
+  let last: Found | undefined
+  for await (const key of storage.list('photos/')) {
+    const [, , owner = '', photo = '', file = ''] = key.split('/')
+    if (last?.photo === photo) last.files.add(file)
+    else {
+      if (last) yield last
+      last = { owner, photo, files: new Set([file]) }
+    }
+  }
+  if (last) yield last
+}

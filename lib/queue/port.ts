@@ -1,0 +1,127 @@
+import { type CallOutcome, type QueueOperation, queueOperations } from '../telemetry/catalogue.ts'
+import type { Doorbell } from './doorbell.ts'
+import type { Engine } from './engine.ts'
+import type { Claim, OpenOptions, Queue, QueueEvent } from './index.ts'
+import type * as reads from './reads.ts'
+import type * as writes from './writes.ts'
+
+export type Methods = typeof reads & Omit<typeof writes, 'purge'>
+export type Method = Exclude<keyof Methods, 'maxBackoffMs'>
+/** What an operation takes besides the engine. */
+type Arguments<F> = F extends (engine: Engine, ...rest: infer R) => unknown ? R : never
+type Answer<F> = F extends (...args: never) => Promise<infer T> ? T : never
+/** Runs an operation on the engine: in a transaction that is durable when it resolves. */
+export type Run = (method: Method, args: unknown[]) => Promise<unknown>
+
+/** A lost ring of the doorbell delays by no more than this. */
+const pollMs = 1_000
+/** Events and outcomes are read in pages: none holds up the engine. */
+const pageRows = 500
+
+/** The queue on an engine: waiting, paging and observing are the same for each. */
+export function queueOn(
+  run: Run,
+  doorbell: Doorbell,
+  { observe }: OpenOptions,
+  { now, close: closeEngine }: { now: () => number; close: () => Promise<void> },
+): Queue {
+  let closed = false
+  const unanswered = new Set<{ since: number }>()
+  const heldBy = ({ job, token }: Claim) => ({ photo: job.photo, token })
+
+  async function call<M extends Method>(
+    method: M,
+    ...args: Arguments<Methods[M]>
+  ): Promise<Answer<Methods[M]>> {
+    const asked = { since: performance.now() }
+    unanswered.add(asked)
+    let outcome: CallOutcome = 'ours'
+    try {
+      const answer = await run(method, args)
+      outcome = answer === 'full' || answer === 'stale' ? 'refused' : 'ok'
+      return answer as Answer<Methods[M]>
+    } catch (cause) {
+      throw new Error(`queue could not ${method}: ${(cause as Error).message}`, { cause })
+    } finally {
+      unanswered.delete(asked)
+      if (isObserved(method)) observe?.(method, (performance.now() - asked.since) / 1000, outcome)
+    }
+  }
+
+  async function* follow(start: Promise<number>, signal: AbortSignal): AsyncIterable<QueueEvent> {
+    let seen = await start
+    while (!signal.aborted && !closed) {
+      const rings = doorbell.rings()
+      const events = await call('eventsAfter', seen, pageRows)
+      yield* events
+      seen = events.at(-1)?.seq ?? seen
+      if (events.length < pageRows) await doorbell.wait(rings, pollMs, signal)
+    }
+  }
+
+  return {
+    enqueue: (job, queuedAt) => call('enqueue', job, queuedAt),
+    async claim(worker, leaseMs, signal) {
+      while (!signal.aborted && !closed) {
+        const rings = doorbell.rings()
+        const found = await call('claim', worker, leaseMs)
+        if ('nothingBefore' in found) {
+          const waitMs = Math.max(0, Math.min(pollMs, found.nothingBefore - now()))
+          await doorbell.wait(rings, waitMs, signal)
+        } else if (!signal.aborted) return found
+        else await call('release', heldBy(found))
+      }
+      return 'aborted'
+    },
+    renew: (claim, leaseMs) => call('renew', heldBy(claim), leaseMs),
+    complete: (claim, durableAt) => call('complete', heldBy(claim), durableAt),
+    fail: (claim, reason) => call('fail', heldBy(claim), reason),
+    release: claim => call('release', heldBy(claim)),
+    remove: (photo, owner) => call('remove', photo, owner),
+    bar: (photo, owner) => call('bar', photo, owner),
+    bury: photo => call('bury', photo),
+    tombstones: limit => call('tombstones', limit),
+    overdue: limit => call('overdue', limit),
+    mark: (photo, outcome) => call('mark', photo, outcome),
+    lost: limit => call('lost', limit),
+    endLost: (photo, as) => call('endLost', photo, as),
+    look: photo => call('look', photo),
+    announce: worker => call('announce', worker),
+    stats: () => call('stats'),
+    deadLetters: limit => call('deadLetters', limit),
+    expireDead: ageMs => call('expireDead', ageMs),
+    replay: photo => call('replay', photo),
+    restore: (job, settled) => call('restore', job, settled),
+    eventsOf: (owner, after) => call('eventsOf', owner, after),
+
+    events(after, signal) {
+      // Read now, not when the first event is asked for: what happens from this call on is heard.
+      const start = after === null ? call('lastEvent') : Promise.resolve(after)
+      start.catch(() => {}) // the reader below meets it
+      return follow(start, signal)
+    },
+    async *outcomes() {
+      for (let after = 0; ; ) {
+        const rows = await call('outcomesAfter', after, pageRows)
+        yield* rows.map(({ photo, outcome }) => ({ photo, outcome }))
+        const last = rows.at(-1)
+        if (!last) return
+        after = last.seq
+      }
+    },
+    now,
+    unansweredMs() {
+      const [oldest] = unanswered
+      return oldest ? performance.now() - oldest.since : 0
+    },
+    async close() {
+      if (closed) return
+      closed = true
+      doorbell.close()
+      await closeEngine()
+    },
+  }
+}
+
+const isObserved = (method: Method): method is Method & QueueOperation =>
+  (queueOperations as readonly string[]).includes(method)

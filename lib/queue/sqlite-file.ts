@@ -1,0 +1,50 @@
+import type { DatabaseSync, StatementSync } from 'node:sqlite'
+import type { Engine, Limits, Statement } from './engine.ts'
+import { firstEvent, schema, schemaVersion } from './schema.ts'
+
+/** Columns that version 0.1 of Tintype wrote and this one still has. */
+const kept =
+  'photo, owner, received_at, promise_by, promise, traceparent, detail_until, state, attempts, queued_at, due_at, ' +
+  'worker, token, lease_until, ended_at, reason, outcome'
+
+/**
+ * The engine on an open file; makes or migrates the tables, within a transaction of the caller's.
+ * @throws Error when a newer version of Tintype wrote the file.
+ */
+export function openEngine(db: DatabaseSync, limits: Limits, clock: () => number = Date.now): Engine {
+  migrate(db, clock())
+  const prepared = new Map<string, StatementSync>()
+  const sql = (text: string) => {
+    const statement = prepared.get(text) ?? db.prepare(text)
+    prepared.set(text, statement)
+    return statement as Statement
+  }
+  return { sql, clock, limits, depth: null, locks: { wait: '', skip: '' } }
+}
+
+function migrate(db: DatabaseSync, now: number): void {
+  const { user_version: version } = db.prepare('PRAGMA user_version').get() as { user_version: number }
+  if (version === schemaVersion) return
+  if (version > schemaVersion)
+    throw new Error(
+      `a newer version of Tintype wrote it (schema ${version}; this one knows ${schemaVersion})`,
+    )
+  const isOld = db.prepare(`SELECT 1 FROM sqlite_master WHERE name = 'jobs'`).get() !== undefined
+  if (isOld) {
+    const indexes = db
+      .prepare(`SELECT name FROM sqlite_master WHERE type = 'index' AND sql IS NOT NULL`)
+      .all()
+    for (const { name } of indexes) db.exec(`DROP INDEX ${name}`)
+    db.exec('ALTER TABLE jobs RENAME TO old_jobs')
+  }
+  db.exec(schema)
+  if (isOld) {
+    db.exec(`INSERT INTO jobs (seq, ${kept}) SELECT seq, ${kept} FROM old_jobs; DROP TABLE old_jobs`)
+    db.exec(
+      'UPDATE jobs SET claimed_at = lease_until, lease_ms = 0 WHERE claimed_at IS NULL AND lease_until IS NOT NULL',
+    )
+  }
+  db.exec(`DELETE FROM sqlite_sequence WHERE name = 'events';
+    INSERT INTO sqlite_sequence (name, seq) VALUES ('events', ${firstEvent(now)});
+    PRAGMA user_version = ${schemaVersion}`)
+}

@@ -102,9 +102,7 @@ export async function accept<R extends Received>(
     throw error
   }
   const record =
-    key === undefined
-      ? arrival.recordOf(photo, received)
-      : await recordStanding(house, arrival, received)
+    key === undefined ? arrival.recordOf(photo, received) : await recordStanding(house, arrival, received)
   return enqueue(house, arrival, record)
 }
 

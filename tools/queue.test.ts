@@ -126,7 +126,7 @@ test('dead letters are listed and replayed, and their failed result is taken bac
     await queue.enqueue(jobOf(photo))
     const claim = await queue.claim('test', 60_000, new AbortController().signal)
     if (claim === 'aborted') throw new Error('nobody aborted')
-    const answer = await queue.fail(claim, { code: 'timeout', detail: 'x' })
+    const answer = await queue.fail(claim, { code: 'timeout', detail: 'x' }, Date.now())
     expect(answer).toMatchObject({ next: 'dead', marked: 'broken' })
   }
   expect((await run(dataDir, 'dead')).stdout).toMatch(new RegExp(`${one.id}.* 1 attempts .*timeout`))

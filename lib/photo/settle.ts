@@ -16,6 +16,7 @@ import {
 } from './record.ts'
 
 export type Ready = Extract<ResultRecord, { state: 'ready' }>
+type Failed = Extract<ResultRecord, { state: 'failed' }>
 export type Made = Pick<Ready, 'width' | 'height' | 'damaged'> & {
   thumbnails: (Size & { width: number; height: number; body: Buffer })[]
 }
@@ -63,7 +64,9 @@ export async function ready(
   faultPoint('convert.result')
   if (standing !== own) return follow(house, claim, standing, span)
   const durableAt = Math.max(queue.now(), now)
-  return complete(house, claim, own, durableAt, span)
+  if (outcomeOf(job, own) !== 'kept' || durableAt <= job.promiseBy)
+    return complete(house, claim, own, durableAt, span)
+  return follow(house, claim, await admitLate(house, job, own), span)
 }
 
 /** A claim whose photo has a result already ends by it; null when there is none. */
@@ -84,18 +87,17 @@ export async function refuse(
   span?: Span,
 ): Promise<Settled> {
   const { job, lastAttempt } = claim
-  if (!lastAttempt && !isBytesFault(reason)) return (await fail(house, claim, reason, span)).settled
-  const own: ResultRecord = { state: 'failed', reason, failedAt: new Date(house.queue.now()).toISOString() }
+  const own: Failed = { state: 'failed', reason, failedAt: new Date(house.queue.now()).toISOString() }
+  if (!lastAttempt && !isBytesFault(reason)) return fail(house, claim, own, span)
   const standing = await putResult(house.storage, job, own)
   faultPoint('convert.refused')
   return follow(house, claim, standing, span)
 }
 
 async function follow(house: House, claim: Claim, result: ResultRecord, span?: Span): Promise<Settled> {
-  if (result.state === 'ready') return complete(house, claim, result, Date.parse(result.durableAt), span)
-  const { settled, outcome } = await fail(house, claim, result.reason, span)
-  await agree(house, claim.job, result, outcome)
-  return settled
+  return result.state === 'ready'
+    ? complete(house, claim, result, Date.parse(result.durableAt), span)
+    : fail(house, claim, result, span)
 }
 
 async function complete(
@@ -105,38 +107,43 @@ async function complete(
   durableAt: number,
   span?: Span,
 ): Promise<Settled> {
-  const { queue, account } = house
   const { job } = claim
-  const completed = await queue.complete(claim, durableAt)
+  const ended = await house.queue.complete(claim, durableAt)
   faultPoint('convert.completed')
-  if (completed === 'stale') return clearDeleted(house, job)
-  account.settled(job, completed.marked, span)
-  await agree(house, job, result, completed.outcome)
+  if (ended === 'stale') return clearDeleted(house, job)
+  if (ended === 'late') return follow(house, claim, await admitLate(house, job, result), span)
+  house.account.settled(job, ended.marked, span)
+  return { state: 'ready', durableAt, stages: withStore(result, durableAt).stages }
+}
+
+async function fail(house: House, claim: Claim, result: Failed, span?: Span): Promise<Settled> {
+  const { job } = claim
+  const { reason, failedAt } = result
+  const ended = await house.queue.fail(claim, reason, Date.parse(failedAt))
+  if (ended === 'stale') return clearDeleted(house, job)
+  if (ended === 'late') return follow(house, claim, await admitLate(house, job, result), span)
+  if (ended.next === 'retry') return { state: 'retry', reason }
+  house.account.settled(job, ended.marked, span)
+  return { state: ended.next, reason }
+}
+
+/**
+ * result.json may not claim a minute that the queue counts as broken: after the queue's 8 days, or its loss, it alone is
+ * read. It is corrected before the photo ends, so that a crash in between leaves the correction to the next attempt.
+ */
+async function admitLate<R extends ResultRecord>({ queue, storage }: House, job: Job, result: R): Promise<R> {
+  const now = Math.max(queue.now(), job.promiseBy + 1)
+  const late = new Date(now).toISOString()
+  const corrected: ResultRecord =
+    result.state === 'failed' ? { ...result, failedAt: late } : { ...withStore(result, now), durableAt: late }
+  await storage.put(photoKey(job.owner, job.photo, 'result.json'), Buffer.from(JSON.stringify(corrected)))
+  return corrected as R
+}
+
+/** The result with the end of stage `store` moved to another time. */
+export const withStore = (result: Ready, durableAt: number): Ready => {
   const store = result.stages.store + (durableAt - Date.parse(result.durableAt)) / 1000
-  return { state: 'ready', durableAt, stages: { ...result.stages, store } }
-}
-
-async function fail(
-  house: House,
-  claim: Claim,
-  reason: FailureReason,
-  span?: Span,
-): Promise<{ settled: Settled; outcome: Outcome | null }> {
-  const failed = await house.queue.fail(claim, reason)
-  if (failed === 'stale') return { settled: await clearDeleted(house, claim.job), outcome: null }
-  if (failed.next === 'retry') return { settled: { state: 'retry', reason }, outcome: null }
-  house.account.settled(claim.job, failed.marked, span)
-  return { settled: { state: failed.next, reason }, outcome: failed.outcome }
-}
-
-/** result.json may not claim a minute that the queue counts as broken: after the queue's 8 days, or its loss, it alone is read. */
-async function agree(house: House, job: Job, result: ResultRecord, outcome: Outcome | null): Promise<void> {
-  if (outcome !== 'broken' || outcomeOf(job, result) === 'broken') return
-  const late = new Date(Math.max(house.queue.now(), job.promiseBy + 1)).toISOString()
-  const corrected = { ...result, [result.state === 'ready' ? 'durableAt' : 'failedAt']: late }
-  const key = photoKey(job.owner, job.photo, 'result.json')
-  await house.storage.put(key, Buffer.from(JSON.stringify(corrected)))
-  await clearDeleted(house, job)
+  return { ...result, stages: { ...result.stages, store } }
 }
 
 /** The person deleted it meanwhile: what was stored since goes, too. */
@@ -221,20 +228,23 @@ const diedOfIt: FailureReason = {
 export async function giveUp(house: House): Promise<void> {
   for (const job of await house.queue.lost(maxPass)) {
     const failedAt = new Date(house.queue.now()).toISOString()
-    const result = await putResult(house.storage, job, { state: 'failed', reason: diedOfIt, failedAt })
-    const outcome = outcomeOf(job, result)
-    const ended = await house.queue.endLost(
-      job.photo,
-      result.state === 'failed' && !isBytesFault(result.reason)
-        ? { state: 'dead', reason: result.reason }
-        : {
-            state: 'done',
-            outcome,
-            durableAt: Date.parse(result.state === 'ready' ? result.durableAt : failedAt),
-          },
+    await endLost(
+      house,
+      job,
+      await putResult(house.storage, job, { state: 'failed', reason: diedOfIt, failedAt }),
     )
-    if (ended === 'stale') continue
-    house.account.settled(job, ended.marked)
-    await agree(house, job, result, ended.outcome)
   }
+}
+
+async function endLost(house: House, job: Job, result: ResultRecord): Promise<void> {
+  const dead = result.state === 'failed' && !isBytesFault(result.reason)
+  const durableAt = Date.parse(result.state === 'ready' ? result.durableAt : result.failedAt)
+  const ended = await house.queue.endLost(
+    job.photo,
+    dead
+      ? { state: 'dead', reason: result.reason }
+      : { state: 'done', outcome: outcomeOf(job, result), durableAt },
+  )
+  if (ended === 'late') return endLost(house, job, await admitLate(house, job, result))
+  if (ended !== 'stale') house.account.settled(job, ended.marked)
 }

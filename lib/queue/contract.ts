@@ -131,7 +131,7 @@ export function queueContract(name: string, start: () => Promise<Engine>): void 
         await queue.enqueue(job())
         const claim = await claimed(queue)
         await engine.crash()
-        expect(await queue.complete(claim, Date.now())).toEqual({ marked: 'kept', outcome: 'kept' })
+        expect(await queue.complete(claim, Date.now())).toEqual({ marked: 'kept' })
       })
     })
 
@@ -147,7 +147,7 @@ export function queueContract(name: string, start: () => Promise<Engine>): void 
           await timeIs(Date.now() + 200)
         }
         expect(await other).toBe('aborted')
-        expect(await queue.complete(claim, Date.now())).toEqual({ marked: 'kept', outcome: 'kept' })
+        expect(await queue.complete(claim, Date.now())).toEqual({ marked: 'kept' })
       })
 
       test('a worker stopped past its lease is refused when it goes on', async () => {
@@ -161,13 +161,13 @@ export function queueContract(name: string, start: () => Promise<Engine>): void 
         const answers = Promise.all([
           worker.queue.renew(stale, leaseMs),
           worker.queue.complete(stale, Date.now()),
-          worker.queue.fail(stale, undecodable),
+          worker.queue.fail(stale, undecodable, Date.now()),
           worker.queue.release(stale),
         ])
         worker.process.kill('SIGCONT')
         expect(await answers).toEqual(['stale', 'stale', 'stale', 'stale'])
         expect(await stateOf(queue, work.photo)).toBe('converting')
-        expect(await queue.complete(fresh, Date.now())).toEqual({ marked: 'kept', outcome: 'kept' })
+        expect(await queue.complete(fresh, Date.now())).toEqual({ marked: 'kept' })
       })
 
       test('an attempt whose worker was only suspended is given back, a limited number of times', async () => {
@@ -183,7 +183,7 @@ export function queueContract(name: string, start: () => Promise<Engine>): void 
           expect(await queue.renew(claim, leaseMs), 'once').toBe('stale')
         }
         const failing = await claimed(queue)
-        await queue.fail(failing, crash)
+        await queue.fail(failing, crash, Date.now())
         expect(await queue.renew(failing, leaseMs), 'a failure counts').toBe('stale')
         expect((await claimed(queue)).attempt).toBe(failing.attempt + 1)
       })
@@ -202,9 +202,9 @@ export function queueContract(name: string, start: () => Promise<Engine>): void 
         const work = job()
         await queue.enqueue(work)
         const claim = await claimed(queue)
-        expect(await queue.complete(claim, Date.now())).toEqual({ marked: 'kept', outcome: 'kept' })
+        expect(await queue.complete(claim, Date.now())).toEqual({ marked: 'kept' })
         expect(await queue.complete(claim, Date.now() + 90_000)).toBe('stale')
-        expect(await queue.fail(claim, undecodable)).toBe('stale')
+        expect(await queue.fail(claim, undecodable, Date.now())).toBe('stale')
         expect(await outcomeOf(work, queue)).toEqual(['kept'])
       })
 
@@ -311,15 +311,15 @@ export function queueContract(name: string, start: () => Promise<Engine>): void 
           expect(claim.attempt).toBe(attempt)
           expect(Date.now()).toBeGreaterThanOrEqual(due)
           const before = Date.now()
-          const answer = await queue.fail(claim, crash)
-          if (answer === 'stale' || answer.next !== 'retry') throw new Error(`it must be tried again`)
+          const answer = await queue.fail(claim, crash, Date.now())
+          if (typeof answer === 'string' || answer.next !== 'retry') throw new Error(`it must be tried again`)
           expect(answer.at - before).toBeGreaterThanOrEqual(least)
           expect(answer.at - Date.now()).toBeLessThanOrEqual(most)
           due = answer.at
         }
         const last = await claimed(queue)
         expect(Date.now()).toBeGreaterThanOrEqual(due)
-        expect(await queue.fail(last, crash)).toMatchObject({ next: 'dead', marked: 'broken' })
+        expect(await queue.fail(last, crash, Date.now())).toMatchObject({ next: 'dead', marked: 'broken' })
         expect(await stateOf(queue, work.photo)).toBe('dead')
         expect(await queue.deadLetters(10)).toEqual([{ job: work, attempts: 3, reason: crash }])
         expect((await queue.stats()).dead).toBe(1)
@@ -328,10 +328,7 @@ export function queueContract(name: string, start: () => Promise<Engine>): void 
         expect(await queue.replay(work.photo)).toBe('unknown')
         const replayed = await claimed(queue)
         expect(replayed).toMatchObject({ job: work, attempt: 1 })
-        expect(await queue.complete(replayed, Date.now()), 'its outcome stays').toEqual({
-          marked: null,
-          outcome: 'broken',
-        })
+        expect(await queue.complete(replayed, work.promiseBy + 1), 'its outcome stays').toEqual({ marked: null })
         expect(await outcomeOf(work, queue)).toEqual(['broken'])
         expect(await queue.deadLetters(10)).toEqual([])
       })
@@ -361,12 +358,12 @@ export function queueContract(name: string, start: () => Promise<Engine>): void 
         const queue = await opened()
         const [inTime, late] = [job(), job({ promiseBy: Date.now() - 1 })]
         await queue.enqueue(inTime)
-        expect(await queue.fail(await claimed(queue), undecodable)).toMatchObject({
+        expect(await queue.fail(await claimed(queue), undecodable, Date.now())).toMatchObject({
           next: 'failed',
           marked: 'void',
         })
         await queue.enqueue(late)
-        expect(await queue.fail(await claimed(queue), undecodable)).toMatchObject({
+        expect(await queue.fail(await claimed(queue), undecodable, Date.now())).toMatchObject({
           next: 'failed',
           marked: 'broken',
         })
@@ -411,7 +408,7 @@ export function queueContract(name: string, start: () => Promise<Engine>): void 
           [probe, 0, null],
         ] as const) {
           await queue.enqueue(each)
-          expect(await queue.complete(await claimed(queue), durableAt)).toEqual({ marked, outcome: marked })
+          expect(await queue.complete(await claimed(queue), durableAt)).toEqual({ marked })
         }
         expect(await outcomeOf(probe, queue)).toEqual([])
       })
@@ -434,6 +431,24 @@ export function queueContract(name: string, start: () => Promise<Engine>): void 
         expect(marks.filter(marked => marked !== null)).toEqual(late.map(() => 'broken'))
         expect(await queue.overdue(1_000)).toEqual([])
         expect(await queue.complete(held, Date.now()), 'it has its outcome').toMatchObject({ marked: null })
+      })
+
+      test('a result that claims a minute which was marked broken is corrected before the photo ends', async () => {
+        const queue = await opened()
+        const [ready, bad] = [job(), job()]
+        for (const work of [ready, bad]) {
+          await queue.enqueue(work)
+          expect(await queue.mark(work.photo, 'broken')).toBe('broken')
+        }
+        const first = await claimed(queue)
+        expect(await queue.complete(first, ready.promiseBy)).toBe('late')
+        expect(await queue.complete(first, ready.promiseBy + 1)).toEqual({ marked: null })
+        const second = await claimed(queue)
+        expect(await queue.fail(second, undecodable, bad.promiseBy)).toBe('late')
+        expect(await queue.fail(second, undecodable, bad.promiseBy + 1)).toEqual({
+          next: 'failed',
+          marked: null,
+        })
       })
 
       test('a deleted photo is void, broken when its minute was over, and worked on no more', async () => {

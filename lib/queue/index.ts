@@ -46,8 +46,11 @@ export type Claim = {
 /** The outcome that a call gave to a promise; null when it had one already or the photo is no promise. */
 export type Marked = Outcome | null
 
-/** How a photo's work ended: what this call gave, and the outcome that stands. */
-export type Ended = { marked: Marked; outcome: Outcome | null }
+/**
+ * How a call ended a photo's work. `late`: it did not, because the promise was marked broken while the result claims its
+ * minute; whoever holds the lease corrects the result first. `stale`: the lease is somebody else's.
+ */
+export type Ended = { marked: Marked } | 'late' | 'stale'
 
 /**
  * What the queue knows of a photo. `lost`: its last attempt ended with the death of its worker, and no result is
@@ -98,12 +101,16 @@ export type Queue = {
   /** `stale` also gives the attempt back: the caller was suspended past its lease and did not die, so the photo is not to blame. */
   renew(claim: Claim, leaseMs: number): Promise<'held' | 'stale'>
   /** Done: the outcome is kept when result.json was durable (epoch ms) by promiseBy, else broken. */
-  complete(claim: Claim, durableAt: number): Promise<Ended | 'stale'>
-  /** Bytes proved bad end at once (void, or broken when late); faults of ours are tried again with backoff, then dead and broken. */
+  complete(claim: Claim, durableAt: number): Promise<Ended>
+  /**
+   * Bytes proved bad end at once (void, or broken when `failedAt`, epoch ms, is late); faults of ours are tried again
+   * with backoff, then dead and broken.
+   */
   fail(
     claim: Claim,
     reason: FailureReason,
-  ): Promise<{ next: 'retry'; at: number } | ({ next: 'failed' | 'dead' } & Ended) | 'stale'>
+    failedAt: number,
+  ): Promise<{ next: 'retry'; at: number } | { next: 'failed' | 'dead'; marked: Marked } | 'late' | 'stale'>
   /** Hands an unfinished claim back, uncharged: draining. */
   release(claim: Claim): Promise<'released' | 'stale'>
   /** No more work, and a tombstone until `bury`; void, or broken when late, unless the photo has its outcome. */
@@ -126,7 +133,7 @@ export type Queue = {
     as:
       | { state: 'done'; durableAt: number; outcome: Outcome | null }
       | { state: 'dead'; reason: FailureReason },
-  ): Promise<Ended | 'stale'>
+  ): Promise<Ended>
   look(photo: PhotoId): Promise<Look | 'unknown'>
   announce(worker: Worker): Promise<void>
   stats(): Promise<Stats>

@@ -38,7 +38,7 @@ export function queueOn(
     let outcome: CallOutcome = 'ours'
     try {
       const answer = await run(method, args)
-      outcome = answer === 'full' || answer === 'stale' ? 'refused' : 'ok'
+      outcome = answer === 'full' || answer === 'late' || answer === 'stale' ? 'refused' : 'ok'
       return answer as Answer<Methods[M]>
     } catch (cause) {
       throw new Error(`queue could not ${method}: ${(cause as Error).message}`, { cause })
@@ -75,7 +75,7 @@ export function queueOn(
     },
     renew: (claim, leaseMs) => call('renew', heldBy(claim), leaseMs),
     complete: (claim, durableAt) => call('complete', heldBy(claim), durableAt),
-    fail: (claim, reason) => call('fail', heldBy(claim), reason),
+    fail: (claim, reason, failedAt) => call('fail', heldBy(claim), reason, failedAt),
     release: claim => call('release', heldBy(claim)),
     remove: (photo, owner) => call('remove', photo, owner),
     bar: (photo, owner) => call('bar', photo, owner),

@@ -274,8 +274,9 @@ describe('the engine', () => {
           }
           if (step.do === 'complete')
             await settle(step.claim, held => writes.complete(engine, held, time.now))
-          if (step.do === 'fail') await settle(step.claim, held => writes.fail(engine, held, crash))
-          if (step.do === 'refuse') await settle(step.claim, held => writes.fail(engine, held, undecodable))
+          if (step.do === 'fail') await settle(step.claim, held => writes.fail(engine, held, crash, time.now))
+          if (step.do === 'refuse')
+            await settle(step.claim, held => writes.fail(engine, held, undecodable, time.now))
           if (step.do === 'release') await settle(step.claim, held => writes.release(engine, held))
           if (step.do === 'renew') await settle(step.claim, held => writes.renew(engine, held, 5_000))
         }
@@ -301,7 +302,7 @@ describe('the engine', () => {
     await writes.enqueue(engine, retried)
     const claim = await writes.claim(engine, 'w', 5_000)
     if ('nothingBefore' in claim) throw new Error('there is work')
-    await writes.fail(engine, { photo: retried.photo, token: claim.token }, crash)
+    await writes.fail(engine, { photo: retried.photo, token: claim.token }, crash, time.now)
     await writes.enqueue(engine, waiting)
     time.now -= 3_600_000
     const order: string[] = []

@@ -1,7 +1,7 @@
 import type { FailureReason, Owner, PhotoId } from '../photo/record.ts'
 import type { Outcome } from '../telemetry/catalogue.ts'
 import type { Engine } from './engine.ts'
-import type { Ended, Job, QueueEvent } from './index.ts'
+import type { Job, Marked, QueueEvent } from './index.ts'
 import type { Row } from './schema.ts'
 
 export type Held = { photo: PhotoId; token: string }
@@ -80,7 +80,7 @@ export async function end(
   state: 'lost' | 'done' | 'dead' | 'deleted',
   outcome: Outcome | null,
   { reason = null, durableAt = null }: { reason?: FailureReason | null; durableAt?: number | null } = {},
-): Promise<Ended> {
+): Promise<{ marked: Marked }> {
   const marked = row.promise && !row.outcome ? outcome : null
   const ended = state === 'done' || state === 'dead'
   await sql(`UPDATE jobs SET state = ?, ended_at = ?, durable_at = ?, reason = ?, outcome = coalesce(outcome, ?),
@@ -93,7 +93,7 @@ export async function end(
     marked,
     row.seq,
   )
-  return { marked, outcome: row.outcome ?? marked }
+  return { marked }
 }
 
 /**

@@ -105,23 +105,32 @@ async function forgive(engine: Engine, { photo, token }: Held): Promise<void> {
   ).run(row.seq)
 }
 
-export async function complete(engine: Engine, held: Held, durableAt: number): Promise<Ended | 'stale'> {
+export async function complete(engine: Engine, held: Held, durableAt: number): Promise<Ended> {
   const row = await findHeld(engine, held)
   if (!row) return 'stale'
+  const outcome = durableAt <= row.promise_by ? 'kept' : 'broken'
+  if (isLate(row, outcome)) return 'late'
   await emit(engine, row, 'ready')
-  return end(engine, row, 'done', durableAt <= row.promise_by ? 'kept' : 'broken', { durableAt })
+  return end(engine, row, 'done', outcome, { durableAt })
 }
+
+/** The promise was marked broken, and a result says otherwise. */
+const isLate = (row: Row, outcome: Outcome | null): boolean =>
+  row.outcome === 'broken' && outcome !== 'broken' && outcome !== null
 
 export async function fail(
   engine: Engine,
   held: Held,
   reason: FailureReason,
-): Promise<{ next: 'retry'; at: number } | ({ next: 'failed' | 'dead' } & Ended) | 'stale'> {
+  failedAt: number,
+): Promise<{ next: 'retry'; at: number } | { next: 'failed' | 'dead'; marked: Marked } | 'late' | 'stale'> {
   const row = await findHeld(engine, held)
   if (!row) return 'stale'
   if (isBytesFault(reason)) {
+    const outcome = failedAt <= row.promise_by ? 'void' : 'broken'
+    if (isLate(row, outcome)) return 'late'
     await emit(engine, row, 'failed')
-    return { next: 'failed', ...(await end(engine, row, 'done', voidIfInTime(engine, row))) }
+    return { next: 'failed', ...(await end(engine, row, 'done', outcome)) }
   }
   if (row.attempts < engine.limits.maxAttempts) {
     const at = engine.clock() + backoffMs(row.attempts)
@@ -147,8 +156,7 @@ export async function remove(engine: Engine, photo: PhotoId, owner: Owner): Prom
   const row = (await find(engine, photo)) as Row
   if (row.state === 'deleted') return { marked: null }
   await emit(engine, row, 'deleted')
-  const { marked } = await end(engine, row, 'deleted', voidIfInTime(engine, row))
-  return { marked }
+  return end(engine, row, 'deleted', engine.clock() <= row.promise_by ? 'void' : 'broken')
 }
 
 export const bar = async (engine: Engine, photo: PhotoId, owner: Owner): Promise<'barred' | 'known'> =>
@@ -174,11 +182,12 @@ export async function endLost(
   as:
     | { state: 'done'; durableAt: number; outcome: Outcome | null }
     | { state: 'dead'; reason: FailureReason },
-): Promise<Ended | 'stale'> {
+): Promise<Ended> {
   const row = await find(engine, photo)
   if (row?.state !== 'lost') return 'stale'
-  await emit(engine, row, as.state === 'done' ? 'ready' : 'failed')
   const outcome = as.state === 'done' ? as.outcome : 'broken'
+  if (isLate(row, outcome)) return 'late'
+  await emit(engine, row, as.state === 'done' ? 'ready' : 'failed')
   return end(engine, row, as.state, outcome, as)
 }
 
@@ -222,9 +231,6 @@ export async function purge({ sql, clock }: Engine): Promise<void> {
     WHERE seq <= (SELECT max(seq) FROM events) - ? LIMIT ?)`).run(maxEvents, purgeAtMost)
   await sql('DELETE FROM workers WHERE seen_at < ?').run(endedBefore)
 }
-
-/** Late is late: neither bad bytes nor a deletion undo a minute that is over. */
-const voidIfInTime = ({ clock }: Engine, row: Row): Outcome => (clock() <= row.promise_by ? 'void' : 'broken')
 
 /** Doubling, with jitter, which keeps photos that failed together from coming back together. */
 const backoffMs = (attempts: number): number =>

@@ -11,7 +11,7 @@ import {
   type ThumbnailRecord,
   thumbnailFile,
 } from '@tintype/lib/photo/record.ts'
-import { outcomeOf, type Ready } from '@tintype/lib/photo/settle.ts'
+import { outcomeOf, type Ready, withStore } from '@tintype/lib/photo/settle.ts'
 import type { Look } from '@tintype/lib/queue/index.ts'
 import type { Request } from 'express'
 import type { Web } from './web.ts'
@@ -87,8 +87,7 @@ function settled({ record, result }: Photo, known: Look | null): PhotoView {
     outcomeOf({ promise: true, promiseBy: Date.parse(record.promiseBy) }, result)
   const kept = outcome === 'void' ? {} : { kept: outcome === 'kept' }
   if (result.state === 'failed') return { ...view, ...kept, reason: result.reason }
-  const durableAt = Date.parse(result.durableAt)
-  const store = result.stages.store + ((known?.durableAt ?? durableAt) - durableAt) / 1000
+  const durableAt = known?.durableAt ?? Date.parse(result.durableAt)
   const { width = record.width, height = record.height, damaged } = result
   return {
     ...view,
@@ -100,7 +99,7 @@ function settled({ record, result }: Photo, known: Look | null): PhotoView {
       ...thumbnail,
       href: thumbnailHref(view.id, thumbnail),
     })),
-    stages: stagesOf(record, { ...result.stages, store }, known?.durableAt ?? durableAt),
+    stages: stagesOf(record, withStore(result, durableAt).stages, durableAt),
   }
 }
 

@@ -155,7 +155,7 @@ export async function convertNext({ queue, storage }: Running, failure?: Failure
   const durableAt = new Date().toISOString()
   if (failure) {
     await write({ state: 'failed', reason: failure, failedAt: durableAt })
-    await queue.fail(claim, failure)
+    await queue.fail(claim, failure, Date.now())
     return photo
   }
   const bytes = png(4, 4)

@@ -54,7 +54,7 @@ export async function convert(
   const [size] = sizes
   if (typeof original === 'string' && size && sizes.length === 1 && isPlain(photo)) {
     const warnings: string[] = []
-    const thumbnail = await encode(shrink(photo.open('truncated'), size.side), size, warnings)
+    const thumbnail = await encode(shrink(photo.open('strict'), size.side), size, warnings)
     return { ...converted, ...(lacksPixels(warnings) && { damaged: true }), thumbnails: [thumbnail] }
   }
 
@@ -68,7 +68,7 @@ export async function convert(
   const done = { ...converted, ...(decoded.damaged && { damaged: true as const }), thumbnails }
   if (!detailed) return done
   const encodeSeconds = stopwatch()
-  await refused(() => decode(shrink(photo.open('none'), largest, 'nearest')))
+  await refused(() => decode(shrink(photo.open('tolerant'), largest, 'nearest')))
   const resize = Math.max(0, decodeSeconds - stopwatch())
   return { ...done, detail: { header: headerSeconds, decode: decodeSeconds, resize, encode: encodeSeconds } }
 }
@@ -84,12 +84,15 @@ async function decodePhoto(
   original: Buffer | string,
   side: number,
 ): Promise<(Pixels & { damaged: boolean }) | Undecodable> {
+  const { depth, space } = photo.header
   const read = async (input: Sharp, warnings: string[]) => {
-    const plain = photo.extraChannels > 0 ? await withoutExtraChannels(input) : input
-    return decode(shrink(plain, side), warnings)
+    const shrunk = shrink(photo.extraChannels > 0 ? await withoutExtraChannels(input) : input, side)
+    // Grey floats are light from 0 to 1, as RGB floats are; libvips takes them for 0 to 255.
+    const isLight = depth === 'float' && space === 'b-w'
+    return decode(isLight ? shrunk.removeAlpha().gamma(1, 2.2).linear(255) : shrunk, warnings)
   }
   const warnings: string[] = []
-  const whole = await refused(() => read(photo.open('truncated'), warnings))
+  const whole = await refused(() => read(photo.open('strict'), warnings))
   if (!('reason' in whole)) return { ...whole, damaged: lacksPixels(warnings) }
   if (typeof original === 'string') return whole
   const salvaged: string[] = []
@@ -98,13 +101,13 @@ async function decodePhoto(
   return { ...part, damaged: photo.format !== 'jpeg' || lacksPixels(salvaged, 1) }
 }
 
-/** Whether nearly nothing was decoded: a picture that is a twelfth of one helps no one. */
+/** Whether next to nothing was decoded: a thumbnail of less than a tenth of the photo helps no one. */
 function isBlank({ data, info: { width, height, channels } }: Pixels, format: Format): boolean {
   const fill = format === 'jpeg' || format === 'png' ? 128 : 0
   let filled = 0
   for (let at = 0; at < data.length; at += channels)
     if (data[at] === fill && data[at + 1] === fill && data[at + 2] === fill) filled++
-  return filled > (11 / 12) * width * height
+  return filled > 0.91 * width * height
 }
 
 /** The colours alone: libvips would take the last channel for the alpha of the others. */

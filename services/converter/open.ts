@@ -22,13 +22,11 @@ export type Photo = {
   /** A limit that was reached and changes what is shown. */
   limit?: LimitName
   /**
-   * Opens the page that is shown.
-   * @param failOn with `none` the decoder goes on behind an error, with `truncated` it stops there.
+   * Opens the page that is shown. A strict decode stops at an error, a tolerant one goes on behind it.
    * @param bytes in place of the photo's own.
    */
-  open(failOn: FailOn, bytes?: Buffer): Sharp
+  open(how: 'strict' | 'tolerant', bytes?: Buffer): Sharp
 }
-type FailOn = 'none' | 'truncated'
 
 /** libvips' own threads and cache would only fight the other slots and hold memory: one slot is one core. */
 sharp.concurrency(1)
@@ -57,14 +55,17 @@ export async function openPhoto(original: Buffer | string, maxPixels: number): P
   const extraChannels = Math.max(0, header.channels - (colours[header.space] ?? 3) - 1)
   const refusal = overLimit(header, format, extraChannels > 0, maxPixels)
   if (refusal) return refusal
-  const open: Photo['open'] = (failOn, bytes) => openPage(bytes ?? input, failOn, page)
+  // A TIFF that breaks off is an error to libvips, any other is truncated.
+  const strict = format === 'tiff' ? 'error' : 'truncated'
+  const open: Photo['open'] = (how, bytes) =>
+    openPage(bytes ?? input, how === 'strict' ? strict : 'none', page)
   return { header, format, extraChannels, ...(limit && { limit }), open }
 }
 
 const colours: Record<string, number> = { cmyk: 4, 'b-w': 1, grey16: 1 }
 
 /** Page 0 is left to the decoder: of an AVIF it takes the primary image. */
-const openPage = (input: Buffer | string, failOn: FailOn, page: number): Sharp =>
+const openPage = (input: Buffer | string, failOn: 'none' | 'truncated' | 'error', page: number): Sharp =>
   sharp(input, { failOn, limitInputPixels: false, ...(page > 0 && { page }) })
 
 /** An animated AVIF begins with its first frame as a still picture; libvips knows it by the still picture's brand. */
@@ -129,10 +130,9 @@ const notAnImage = `This file is not a photo that we can read: it must be ${form
 const unreadable =
   'The file is damaged or incomplete, or a kind of image that we do not read. Save or export it again, as JPEG or PNG.'
 const sentences: [RegExp, string][] = [
-  [/unsupported image format/, notAnImage],
   [/channel limit/, 'The photo has more channels than we read. Save it as plain RGB, then upload it again.'],
   [
-    /primary item/,
+    /primary item|'pitm' box/,
     'The file is an animation without a still picture. Save one of its frames as JPEG or PNG.',
   ],
 ]

@@ -1,8 +1,8 @@
 import type { Sharp } from 'sharp'
 import type { Photo } from './open.ts'
 
-/** 16 bytes for the last few that a scan may lack, then the marker that ends the image. */
-const endOfJpeg = Buffer.concat([Buffer.alloc(16), Buffer.from('ffd9', 'hex')])
+/** Zeros, which decode as blocks, for the last few bytes that a scan may lack; then the marker that ends the image. */
+const endOfJpeg = Buffer.concat([Buffer.alloc(256), Buffer.from('ffd9', 'hex')])
 
 /**
  * Opens a photo whose decode failed so that it decodes as far as its bytes go.
@@ -16,11 +16,11 @@ export async function salvage(
   side: number,
   warnings: readonly string[],
 ): Promise<Sharp> {
-  if (format === 'jpeg') return open('none', Buffer.concat([bytes, endOfJpeg]))
-  if (format === 'gif' || format === 'tiff') return open('none')
+  if (format === 'jpeg') return open('tolerant', Buffer.concat([bytes, endOfJpeg]))
+  if (format === 'gif' || format === 'tiff') return open('tolerant')
   const rows = Number(/error in tile 0 x (\d+)/.exec(warnings.join())?.[1])
   if (format !== 'png' || header.isProgressive || !(rows > 0)) throw new Error('nothing can be decoded')
-  // With `none`, libvips leaves the rows that a PNG lacks as they were in memory: another photo's pixels.
+  // Tolerant, libvips leaves the rows that a PNG lacks as they were in memory: another photo's pixels.
   const { width, height, orientation } = header
   const scale = Math.min(1, side / Math.max(width, height))
   const [across, down, whole] = [width, rows, height].map(each => Math.max(1, Math.round(each * scale))) as [
@@ -28,12 +28,12 @@ export async function salvage(
     number,
     number,
   ]
-  const small = open('truncated')
+  const small = open('strict')
     .extract({ left: 0, top: 0, width, height: rows })
     .resize(across, down, { fit: 'fill' })
     .extend({ bottom: whole - down, background: '#808080' })
     .withMetadata({ ...(orientation !== undefined && { orientation }) })
-  return open('truncated', await small.png().toBuffer())
+  return open('strict', await small.png().toBuffer())
 }
 
 /**

@@ -28,6 +28,7 @@ const formatsByType: Record<string, Format> = {
   'image/tiff': 'tiff',
 }
 
+export const tooManyPixels = 'too-many-pixels'
 const supported = 'JPEG, PNG, WebP, GIF, AVIF and TIFF'
 
 /**
@@ -55,7 +56,7 @@ function assertDecodable(format: Format, width: number, height: number, maxPixel
   if (width * height <= most && Math.max(width, height) <= maxSide) return
   throw new Problem(
     422,
-    'too-many-pixels',
+    tooManyPixels,
     `This photo has ${width} × ${height} pixels; the most we can take of its type is ${Math.floor(most / 1e6)} megapixels and ${maxSide} on a side. Make it smaller, then try again.`,
   )
 }

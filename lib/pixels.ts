@@ -10,7 +10,7 @@ export const maxSide = 65_535
  * Formats, or kinds of them, that are decoded whole: the most pixels whose decode stays below 0.8 GiB and so,
  * with the process (0.1 GiB) and the file, below CHILD_MEMORY_BYTES' default of 1 GiB. Measured with sharp 0.35.5,
  * peak RSS in bytes a pixel of the worst kind: AVIF 24.4 (12 bits, 4:4:4, alpha), WebP 6.4 (lossless), GIF 5.7,
- * TIFF 3.4 (32-bit floats), TIFF with extra channels 8.1 (5 channels), interlaced PNG 8.7 (16 bits, alpha), progressive JPEG 7.8 (CMYK).
+ * TIFF 3.4 (32-bit floats), interlaced PNG 8.7 (16 bits, alpha), progressive JPEG 7.8 (CMYK).
  * The rest streams: under 0.9.
  */
 const wholeDecodePixels = {
@@ -18,7 +18,6 @@ const wholeDecodePixels = {
   webp: 120_000_000,
   gif: 130_000_000,
   tiff: 200_000_000,
-  'extra channels': 80_000_000,
   'interlaced png': 90_000_000,
   'progressive jpeg': 100_000_000,
 } as const
@@ -26,15 +25,8 @@ const wholeDecodePixels = {
 /**
  * The most pixels that a photo of this format may have, never above `maxPixels`.
  * @param interlaced PNG and JPEG that are stored in passes, when known.
- * @param extraChannels TIFF whose channels are sorted in memory: 8 bytes a pixel.
  */
-export function pixelLimit(
-  format: Format,
-  maxPixels: number,
-  interlaced = false,
-  extraChannels = false,
-): number {
-  if (extraChannels) return Math.min(maxPixels, wholeDecodePixels['extra channels'])
+export function pixelLimit(format: Format, maxPixels: number, interlaced = false): number {
   if (format === 'png' || format === 'jpeg') {
     if (!interlaced) return maxPixels
     return Math.min(maxPixels, wholeDecodePixels[format === 'png' ? 'interlaced png' : 'progressive jpeg'])

@@ -54,7 +54,7 @@ export async function convert(
   const [size] = sizes
   if (typeof original === 'string' && size && sizes.length === 1 && isPlain(photo)) {
     const warnings: string[] = []
-    const thumbnail = await encode(shrink(photo.open('strict'), size.side), size, warnings)
+    const thumbnail = await encode(listen(shrink(photo.open('strict'), size.side), warnings), size)
     return { ...converted, ...(lacksPixels(warnings) && { damaged: true }), thumbnails: [thumbnail] }
   }
 
@@ -86,10 +86,10 @@ async function decodePhoto(
 ): Promise<(Pixels & { damaged: boolean }) | Undecodable> {
   const { depth, space } = photo.header
   const read = async (input: Sharp, warnings: string[]) => {
-    const shrunk = shrink(photo.extraChannels > 0 ? await withoutExtraChannels(input) : input, side)
+    const shrunk = shrink(photo.extraChannels ? await withoutExtraChannels(input) : input, side)
     // Grey floats are light from 0 to 1, as RGB floats are; libvips takes them for 0 to 255.
     const isLight = depth === 'float' && space === 'b-w'
-    return decode(isLight ? shrunk.removeAlpha().gamma(1, 2.2).linear(255) : shrunk, warnings)
+    return decode(listen(isLight ? shrunk.removeAlpha().gamma(1, 2.2).linear(255) : shrunk, warnings))
   }
   const warnings: string[] = []
   const whole = await refused(() => read(photo.open('strict'), warnings))
@@ -127,18 +127,18 @@ const shrink = (input: Sharp, side: number, kernel: 'lanczos3' | 'nearest' = 'la
     .resize(side, side, { ...box, kernel })
     .toColourspace('srgb')
 
-const decode = (shrunk: Sharp, warnings: string[] = []): Promise<Pixels> =>
-  shrunk
-    .on('warning', (warning: string) => warnings.push(warning))
-    .raw({ depth: 'uchar' })
-    .toBuffer({ resolveWithObject: true })
+/** Collects what libvips warns of while this is decoded. */
+const listen = (input: Sharp, warnings: string[]): Sharp =>
+  input.on('warning', (warning: string) => warnings.push(warning))
+
+const decode = (shrunk: Sharp): Promise<Pixels> =>
+  shrunk.raw({ depth: 'uchar' }).toBuffer({ resolveWithObject: true })
 
 const resized = ({ data, info: { width, height, channels } }: Pixels, { side }: Size): Sharp =>
   sharp(data, { raw: { width, height, channels } }).resize(side, side, box)
 
-async function encode(image: Sharp, size: Size, warnings: string[] = []): Promise<Thumbnail> {
-  const encoder = encoders[size.format](image).on('warning', (warning: string) => warnings.push(warning))
-  const { data: body, info } = await encoder.toBuffer({ resolveWithObject: true })
+async function encode(image: Sharp, size: Size): Promise<Thumbnail> {
+  const { data: body, info } = await encoders[size.format](image).toBuffer({ resolveWithObject: true })
   return { ...size, width: info.width, height: info.height, body }
 }
 

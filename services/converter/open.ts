@@ -17,14 +17,11 @@ export type Photo = {
   /** Of the page that is shown. */
   header: Metadata
   format: Format
-  /** How many channels there are beside colours and alpha. */
-  extraChannels: number
+  /** There are channels beside colours and alpha. */
+  extraChannels: boolean
   /** A limit that was reached and changes what is shown. */
   limit?: LimitName
-  /**
-   * Opens the page that is shown. A strict decode stops at an error, a tolerant one goes on behind it.
-   * @param bytes in place of the photo's own.
-   */
+  /** Opens the page that is shown, of these bytes or its own. A tolerant decode goes on behind an error. */
   open(how: 'strict' | 'tolerant', bytes?: Buffer): Sharp
 }
 
@@ -52,8 +49,9 @@ export async function openPhoto(original: Buffer | string, maxPixels: number): P
   const { header, page, limit } = largest
   const format = formatOf(header)
   if (!format) return undecodable(notAnImage, `${header.format} ${header.compression ?? ''}`)
-  const extraChannels = Math.max(0, header.channels - (colours[header.space] ?? 3) - 1)
-  const refusal = overLimit(header, format, extraChannels > 0, maxPixels)
+  const extraChannels = header.channels > (colours[header.space] ?? 3) + 1
+  const most = extraChannels ? Math.min(maxPixels, extraChannelPixels) : maxPixels
+  const refusal = overLimit(header, format, most)
   if (refusal) return refusal
   // A TIFF that breaks off is an error to libvips, any other is truncated.
   const strict = format === 'tiff' ? 'error' : 'truncated'
@@ -63,6 +61,8 @@ export async function openPhoto(original: Buffer | string, maxPixels: number): P
 }
 
 const colours: Record<string, number> = { cmyk: 4, 'b-w': 1, grey16: 1 }
+/** Their channels are sorted in memory: 8 bytes a pixel, below the 0.8 GiB that lib/pixels.ts explains. */
+const extraChannelPixels = 80_000_000
 
 /** Page 0 is left to the decoder: of an AVIF it takes the primary image. */
 const openPage = (input: Buffer | string, failOn: 'none' | 'truncated' | 'error', page: number): Sharp =>
@@ -102,10 +102,9 @@ function formatOf({ format, compression }: Metadata): Format | undefined {
 function overLimit(
   { width, height, isProgressive }: Metadata,
   format: Format,
-  extraChannels: boolean,
   maxPixels: number,
 ): Undecodable | undefined {
-  const limit = pixelLimit(format, maxPixels, isProgressive, extraChannels)
+  const limit = pixelLimit(format, maxPixels, isProgressive)
   if (width * height <= limit && Math.max(width, height) <= maxSide) return undefined
   const kind = `${isProgressive ? 'interlaced ' : ''}${format.toUpperCase()}`
   const detail =

@@ -23,11 +23,7 @@ export async function salvage(
   // Tolerant, libvips leaves the rows that a PNG lacks as they were in memory: another photo's pixels.
   const { width, height, orientation } = header
   const scale = Math.min(1, side / Math.max(width, height))
-  const [across, down, whole] = [width, rows, height].map(each => Math.max(1, Math.round(each * scale))) as [
-    number,
-    number,
-    number,
-  ]
+  const [across = 1, down = 1, whole = 1] = [width, rows, height].map(each => Math.ceil(each * scale))
   const small = open('strict')
     .extract({ left: 0, top: 0, width, height: rows })
     .resize(across, down, { fit: 'fill' })

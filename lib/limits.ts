@@ -39,6 +39,20 @@ export const limits = {
     owner: 'web',
     answer: 'the queue forgets it and it cannot be replayed; the photo stays failed',
   },
+  photoPixels: {
+    what: 'pixels of a photo, and less of a format that is decoded whole; each side 65,535',
+    value: 'MAX_PIXELS',
+    unit: 'pixels',
+    owner: 'converter',
+    answer: '422, or the photo fails as over-limit; its promise is void',
+  },
+  tiffPages: {
+    what: 'pages of a TIFF of which the largest is sought',
+    value: 100,
+    unit: 'pages',
+    owner: 'converter',
+    answer: 'the thumbnail shows the first page',
+  },
 } as const satisfies Record<string, Limit>
 
 export type LimitName = keyof typeof limits

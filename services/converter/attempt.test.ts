@@ -51,7 +51,17 @@ test('an attempt’s spans hang below the upload’s, and a second attempt is li
   const detail = { header: 0, decode: 0, resize: 0, encode: 0 }
   const answers: Attempt[] = [
     { outcome: 'timeout', error: 'not done' },
-    { outcome: 'ok', format: 'jpeg', pixels: 1, thumbnails: [], detail, readSeconds: 0, cpuSeconds: 0 },
+    {
+      outcome: 'ok',
+      format: 'jpeg',
+      pixels: 1,
+      width: 1,
+      height: 1,
+      thumbnails: [],
+      detail,
+      readSeconds: 0,
+      cpuSeconds: 0,
+    },
   ]
   for (const answer of answers) {
     const claim = await tools.queue.claim('w', 10_000, new AbortController().signal)

@@ -60,6 +60,8 @@ async function count(tools: Tools, job: Job, answer: Attempt, seconds: number): 
   const { outcome } = answer
   if (outcome === 'storage') metrics.increment('tintype_calls_total', { of: 'storage', outcome: 'ours' })
   if (outcome === 'gone' || outcome === 'storage') return
+  if ('limit' in answer && answer.limit)
+    metrics.increment('tintype_limit_reached_total', { limit: answer.limit })
   if (outcome === 'ok') {
     const { format, pixels, readSeconds, cpuSeconds } = answer
     metrics.increment('tintype_conversions_total', { outcome, format })
@@ -84,7 +86,10 @@ function tell(log: Log, job: Job, attempt: number, answer: Attempt, seconds: num
 }
 
 function verdictOf(answer: Attempt, stamps: Stamps): Verdict {
-  if (answer.outcome === 'ok') return { outcome: 'ok', thumbnails: answer.thumbnails, stamps }
+  if (answer.outcome === 'ok') {
+    const { thumbnails, width, height, damaged } = answer
+    return { outcome: 'ok', thumbnails, width, height, ...(damaged && { damaged }), stamps }
+  }
   if (answer.outcome === 'undecodable') return { outcome: 'failed', reason: answer.reason }
   return { outcome: 'failed', reason: reasonFor(answer.outcome === 'gone' ? 'storage' : answer.outcome) }
 }

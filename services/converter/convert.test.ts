@@ -59,7 +59,21 @@ describe('a photo held any way stands upright', () => {
   test.each([1, 2, 3, 4, 5, 6, 7, 8])('EXIF orientation %i', orientation =>
     expectUpright(heldBy(orientation).jpeg({ quality: 95 })),
   )
-  test.each(['png', 'webp', 'tiff'] as const)('in a %s, too', format => expectUpright(heldBy(6)[format]()))
+  test.each(
+    (['png', 'webp', 'tiff', 'avif'] as const).flatMap(format =>
+      [2, 3, 4, 5, 6, 7, 8].map(each => [format, each] as const),
+    ),
+  )('in a %s, too: %i', (format, orientation) =>
+    expectUpright(heldBy(orientation)[format](format === 'avif' ? { lossless: true } : {})),
+  )
+
+  test('its size is that of the upright picture', async () => {
+    for (const format of ['jpeg', 'png', 'webp', 'tiff', 'avif'] as const)
+      for (const orientation of [1, 6]) {
+        const original = await heldBy(orientation)[format]().toBuffer()
+        expect(await convert(original, [jpg], maxPixels)).toMatchObject({ width: 80, height: 48 })
+      }
+  })
 })
 
 describe('formats', () => {

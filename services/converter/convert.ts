@@ -1,7 +1,9 @@
-import type { FailureReason, Size } from '@tintype/lib/photo/record.ts'
-import { maxSide, pixelLimit } from '@tintype/lib/pixels.ts'
-import { type Format, formats } from '@tintype/lib/telemetry/catalogue.ts'
-import sharp, { type Metadata, type OutputInfo, type Sharp } from 'sharp'
+import type { LimitName } from '@tintype/lib/limits.ts'
+import type { Size } from '@tintype/lib/photo/record.ts'
+import type { Format } from '@tintype/lib/telemetry/catalogue.ts'
+import sharp, { type OutputInfo, type Sharp } from 'sharp'
+import { openPhoto, type Photo, refused, type Undecodable } from './open.ts'
+import { lacksPixels, salvage } from './salvage.ts'
 
 export type Thumbnail = Size & { width: number; height: number; body: Buffer }
 
@@ -9,34 +11,29 @@ export type Thumbnail = Size & { width: number; height: number; body: Buffer }
 export type Detail = { header: number; decode: number; resize: number; encode: number }
 
 export type Conversion =
-  | { outcome: 'ok'; format: Format; pixels: number; thumbnails: Thumbnail[]; detail?: Detail }
+  | {
+      outcome: 'ok'
+      format: Format
+      pixels: number
+      /** Of the upright photo. */
+      width: number
+      height: number
+      /** The thumbnails show what could be decoded. */
+      damaged?: true
+      limit?: LimitName
+      thumbnails: Thumbnail[]
+      detail?: Detail
+    }
   | Undecodable
-/** `error` is the decoder's own word, for the log. */
-type Undecodable = { outcome: 'undecodable'; reason: FailureReason; error?: string }
-
-/** libvips' own threads and cache would only fight the other slots and hold memory: one slot is one core. */
-sharp.concurrency(1)
-sharp.cache(false)
-
-/**
- * Only these loaders read a stranger's bytes. Not SVG (scripts, files, any size), and not the gain-map loader,
- * which takes 15 % longer for the same thumbnail: the plain JPEG in front of a gain map is what we serve.
- */
-const loaders = ['Jpeg', 'Png', 'Webp', 'Nsgif', 'Tiff', 'Heif'].flatMap(name => [
-  `VipsForeignLoad${name}Buffer`,
-  `VipsForeignLoad${name}File`,
-])
-sharp.block({ operation: ['VipsForeignLoad'] })
-sharp.unblock({ operation: loaders })
 
 const box = { fit: 'inside', withoutEnlargement: true } as const
 const white = '#ffffff'
 
 /**
  * Makes all thumbnails of a photo from one decode: upright by its EXIF orientation, in sRGB, without metadata,
- * first frame only, never larger than the original. No clock beyond the detail.
+ * its largest page, first frame only, never larger than the original. No clock beyond the detail.
  * @param original its bytes, or its file: libvips then reads some KiB at a time and one size is made in one pass, for a
- * tenth less CPU. What is wrong with a file its bytes must tell: it throws, and a disk's fault looks like the photo's.
+ * tenth less CPU. What is wrong with a file its bytes must tell: a disk's fault looks like the photo's.
  * @param detailed measures the steps, for which it decodes once more without resizing well.
  * @throws when the fault is ours (an encoder, no memory), never for what bytes are.
  */
@@ -47,44 +44,92 @@ export async function convert(
   detailed = false,
 ): Promise<Conversion> {
   const stopwatch = startStopwatch()
-  if (original.length === 0) return undecodable(damaged)
-  const input = sharp(original, { failOn: 'truncated', limitInputPixels: false })
-  const header = await refused(() => input.metadata())
-  if ('reason' in header) return header
-  const format = formatOf(header)
-  if (!format) return undecodable(notAnImage, `${header.format} ${header.compression ?? ''}`)
-  const refusal = overLimit(header, format, maxPixels)
-  if (refusal) return refusal
-  const converted = { outcome: 'ok', format, pixels: header.width * header.height } as const
+  const photo = await openPhoto(original, maxPixels)
+  if ('reason' in photo) return photo
+  const { header, format, limit } = photo
+  const { width, height } = header.autoOrient
+  const pixels = width * height
+  const converted = { outcome: 'ok', format, pixels, width, height, ...(limit && { limit }) } as const
 
   const [size] = sizes
-  if (typeof original === 'string' && size && sizes.length === 1)
-    return { ...converted, thumbnails: [await encode(shrink(input, size.side), size)] }
+  if (typeof original === 'string' && size && sizes.length === 1 && isPlain(photo)) {
+    const warnings: string[] = []
+    const thumbnail = await encode(listen(shrink(photo.open('strict'), size.side), warnings), size)
+    return { ...converted, ...(lacksPixels(warnings) && { damaged: true }), thumbnails: [thumbnail] }
+  }
 
   const headerSeconds = stopwatch()
   const largest = Math.max(...sizes.map(size => size.side))
-  const pixels = await refused(() => decode(shrink(input, largest)))
-  if ('reason' in pixels) return pixels
+  const decoded = await decodePhoto(photo, original, largest)
+  if ('reason' in decoded) return decoded
   const decodeSeconds = stopwatch()
   const thumbnails: Thumbnail[] = []
-  for (const size of sizes) thumbnails.push(await encode(resized(pixels, size), size))
-  if (!detailed) return { ...converted, thumbnails }
+  for (const size of sizes) thumbnails.push(await encode(resized(decoded, size), size))
+  const done = { ...converted, ...(decoded.damaged && { damaged: true as const }), thumbnails }
+  if (!detailed) return done
   const encodeSeconds = stopwatch()
-  await decode(shrink(input, largest, 'nearest'))
+  await refused(() => decode(shrink(photo.open('tolerant'), largest, 'nearest')))
   const resize = Math.max(0, decodeSeconds - stopwatch())
-  const detail = { header: headerSeconds, decode: decodeSeconds, resize, encode: encodeSeconds }
-  return { ...converted, thumbnails, detail }
+  return { ...done, detail: { header: headerSeconds, decode: decodeSeconds, resize, encode: encodeSeconds } }
+}
+
+/** In one pass and in two these come out the same: no alpha to flatten, no samples to round twice. */
+const isPlain = ({ header }: Photo): boolean => !header.hasAlpha && header.depth === 'uchar'
+
+type Pixels = { data: Buffer; info: OutputInfo }
+
+/** The photo's pixels; of a damaged one as far as its bytes go. */
+async function decodePhoto(
+  photo: Photo,
+  original: Buffer | string,
+  side: number,
+): Promise<(Pixels & { damaged: boolean }) | Undecodable> {
+  const { depth, space } = photo.header
+  const read = async (input: Sharp, warnings: string[]) => {
+    const shrunk = shrink(photo.extraChannels ? await withoutExtraChannels(input) : input, side)
+    // Grey floats are light from 0 to 1, as RGB floats are; libvips takes them for 0 to 255.
+    const isLight = depth === 'float' && space === 'b-w'
+    return decode(listen(isLight ? shrunk.removeAlpha().gamma(1, 2.2).linear(255) : shrunk, warnings))
+  }
+  const warnings: string[] = []
+  const whole = await refused(() => read(photo.open('strict'), warnings))
+  if (!('reason' in whole)) return { ...whole, damaged: lacksPixels(warnings) }
+  if (typeof original === 'string') return whole
+  const salvaged: string[] = []
+  const part = await refused(async () => read(await salvage(photo, original, side, warnings), salvaged))
+  if ('reason' in part || isBlank(part, photo.format)) return whole
+  return { ...part, damaged: photo.format !== 'jpeg' || lacksPixels(salvaged, 1) }
+}
+
+/** Whether next to nothing was decoded: a thumbnail of less than a tenth of the photo helps no one. */
+function isBlank({ data, info: { width, height, channels } }: Pixels, format: Format): boolean {
+  const fill = format === 'jpeg' || format === 'png' ? 128 : 0
+  let filled = 0
+  for (let at = 0; at < data.length; at += channels)
+    if (data[at] === fill && data[at + 1] === fill && data[at + 2] === fill) filled++
+  return filled > 0.91 * width * height
+}
+
+/** The colours alone: libvips would take the last channel for the alpha of the others. */
+async function withoutExtraChannels(input: Sharp): Promise<Sharp> {
+  const { data, info } = await decode(input.autoOrient().toColourspace('srgb'))
+  const { width, height, channels } = info
+  const colours = Buffer.alloc(width * height * 3)
+  for (let from = 0, to = 0; to < colours.length; from += channels, to += 3)
+    data.copy(colours, to, from, from + 3)
+  return sharp(colours, { raw: { width, height, channels: 3 } })
 }
 
 /** The resize belongs to the decode: libvips then reads JPEG and WebP at a fraction of their size. */
 const shrink = (input: Sharp, side: number, kernel: 'lanczos3' | 'nearest' = 'lanczos3'): Sharp =>
   input
-    .clone()
     .autoOrient()
     .resize(side, side, { ...box, kernel })
     .toColourspace('srgb')
 
-type Pixels = { data: Buffer; info: OutputInfo }
+/** Collects what libvips warns of while this is decoded. */
+const listen = (input: Sharp, warnings: string[]): Sharp =>
+  input.on('warning', (warning: string) => warnings.push(warning))
 
 const decode = (shrunk: Sharp): Promise<Pixels> =>
   shrunk.raw({ depth: 'uchar' }).toBuffer({ resolveWithObject: true })
@@ -103,47 +148,6 @@ const encoders: Record<Size['format'], (image: Sharp) => Sharp> = {
   png: image => image.png(),
   webp: image => image.webp({ effort: 4 }),
   avif: image => image.avif({ effort: 1 }),
-}
-
-function formatOf({ format, compression }: Metadata): Format | undefined {
-  if (format === 'heif') return compression === 'av1' ? 'avif' : undefined
-  return formats.find(known => known === format)
-}
-
-/** What libvips refuses is the bytes' fault, unless memory was short. */
-async function refused<T extends object>(step: () => Promise<T>): Promise<T | Undecodable> {
-  try {
-    return await step()
-  } catch (cause) {
-    const { message } = cause as Error
-    if (/out of memory|unable to allocate/i.test(message)) throw cause
-    return message.includes('unsupported image format')
-      ? undecodable(notAnImage, message)
-      : undecodable(damaged, message)
-  }
-}
-
-const notAnImage = `This file is not a photo that we can read: it must be ${formats.join(', ').toUpperCase()}.`
-const damaged = 'The file is damaged or incomplete and cannot be read as an image. Save or export it again.'
-
-const undecodable = (detail: string, error?: string): Undecodable => ({
-  outcome: 'undecodable',
-  reason: { code: 'undecodable', detail },
-  ...(error !== undefined && { error }),
-})
-
-function overLimit(
-  { width, height, isProgressive }: Metadata,
-  format: Format,
-  maxPixels: number,
-): Undecodable | undefined {
-  const limit = pixelLimit(format, maxPixels, isProgressive)
-  if (width * height <= limit && Math.max(width, height) <= maxSide) return undefined
-  const kind = `${isProgressive ? 'interlaced ' : ''}${format.toUpperCase()}`
-  const detail =
-    `The photo has ${width} × ${height} pixels; we convert ${kind} files up to ${Math.floor(limit / 1e6)} ` +
-    `megapixels and ${maxSide} pixels a side. Make it smaller or save it as a plain JPEG.`
-  return { outcome: 'undecodable', reason: { code: 'over-limit', detail } }
 }
 
 function startStopwatch(): () => number {

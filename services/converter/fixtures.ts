@@ -107,7 +107,8 @@ function claimPngSize(bytes: Buffer, width: number, height: number): void {
   bytes.writeUInt32BE(crc32(bytes.subarray(12, 29)), 29)
 }
 
-function writeTiffTag(bytes: Buffer, tag: number, value: number): void {
+/** Of the first directory of a little-endian TIFF. */
+export function writeTiffTag(bytes: Buffer, tag: number, value: number): void {
   const directory = bytes.readUInt32LE(4)
   for (let entry = directory + 2; ; entry += 12) {
     if (bytes.readUInt16LE(entry) !== tag) continue
@@ -115,6 +116,75 @@ function writeTiffTag(bytes: Buffer, tag: number, value: number): void {
     bytes.writeUInt32LE(value, entry + 8)
     return
   }
+}
+
+type Page = {
+  width: number
+  height: number
+  /** One pixel: its samples, all pixels being the same. */
+  pixel: number[]
+  bits?: 8 | 16 | 32
+  photometric?: number
+  /** What each channel beyond the colours is: 0 unknown, 2 alpha. */
+  extra?: number[]
+  orientation?: number
+}
+
+/** An uncompressed TIFF of one strip a page; samples of 32 bits are floats. Each directory stands behind its pixels. */
+export function tiff(pages: Page[], { bigEndian = false, big = false } = {}): Buffer {
+  const number = (value: number, bytes: number) => {
+    const hex = Buffer.from(value.toString(16).padStart(bytes * 2, '0'), 'hex')
+    return bigEndian ? hex : hex.reverse()
+  }
+  const offset = (value: number) => number(value, big ? 8 : 4)
+  const float = (value: number) => {
+    const bytes = Buffer.from(new Float32Array([value]).buffer)
+    return bigEndian ? bytes.reverse() : bytes
+  }
+  const magic = [Buffer.from(bigEndian ? 'MM' : 'II'), number(big ? 43 : 42, 2)]
+  const parts = big ? [...magic, number(8, 2), number(0, 2), offset(0)] : [...magic, offset(0)]
+  let length = Buffer.concat(parts).length
+  let pointer = parts.length - 1
+  for (const { width, height, pixel, bits = 8, photometric = 2, extra = [], orientation = 1 } of pages) {
+    const samples = pixel.map(value => (bits === 32 ? float(value) : number(value, bits / 8)))
+    const data = Buffer.alloc((width * height * pixel.length * bits) / 8, Buffer.concat(samples))
+    const fields = [
+      [256, width],
+      [257, height],
+      [258, ...pixel.map(() => bits)],
+      [259, 1],
+      [262, photometric],
+      [273, length],
+      [274, orientation],
+      [277, pixel.length],
+      [278, height],
+      [279, data.length],
+      ...(extra.length > 0 ? [[338, ...extra]] : []),
+      [339, ...pixel.map(() => (bits === 32 ? 3 : 1))],
+    ] as [number, ...number[]][]
+    length += data.length
+    const isLong = (tag: number) => tag === 273 || tag === 279
+    const values = fields.map(([tag, ...list]) =>
+      Buffer.concat(list.map(value => number(value, isLong(tag) ? 4 : 2))),
+    )
+    const fits = (value: Buffer) => value.length <= (big ? 8 : 4)
+    const far = values.map(value => (fits(value) ? Buffer.alloc(0) : value))
+    parts[pointer] = offset(length + Buffer.concat(far).length)
+    let farAt = length
+    const entries = fields.map(([tag, ...list], index) => {
+      const value = values[index] as Buffer
+      const held = fits(value)
+        ? Buffer.concat([value, Buffer.alloc((big ? 8 : 4) - value.length)])
+        : offset(farAt)
+      if (!fits(value)) farAt += value.length
+      return Buffer.concat([number(tag, 2), number(isLong(tag) ? 4 : 3, 2), offset(list.length), held])
+    })
+    const added = [data, ...far, number(fields.length, big ? 8 : 2), ...entries, offset(0)]
+    parts.push(...added)
+    pointer = parts.length - 1
+    length += Buffer.concat(added).length - data.length
+  }
+  return Buffer.concat(parts)
 }
 
 export const owner: Owner = 'ab'.repeat(16)

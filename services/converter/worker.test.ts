@@ -1,5 +1,6 @@
 import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
+import { limits } from '@tintype/lib/limits.ts'
 import { openAccount } from '@tintype/lib/photo/account.ts'
 import { photoKey, photoPrefix, type Size, sessionOf } from '@tintype/lib/photo/record.ts'
 import { type Job, open as openQueue } from '@tintype/lib/queue/index.ts'
@@ -9,7 +10,7 @@ import { createMetrics } from '@tintype/lib/telemetry/metrics.ts'
 import { expect, onTestFinished, test } from 'vitest'
 import { sampleIn, temporaryFolder, until } from '../../test/support.ts'
 import { startChild } from './children.ts'
-import { accept, noise, outcomesOf, owner, photo, plain, resultOf, stateOf } from './fixtures.ts'
+import { accept, bombs, noise, outcomesOf, owner, photo, plain, resultOf, stateOf, tiff } from './fixtures.ts'
 import { startWorker } from './worker.ts'
 
 /** Of a photo of noise this takes half a second and more. */
@@ -90,6 +91,34 @@ test('bytes that are no photo end at once, with a reason, and are no promise', a
   expect(await settled(job)).toMatchObject({ state: 'failed', reason: { code: 'undecodable' } })
   expect(await outcomesOf(queue)).toEqual({ [job.photo]: 'void' })
   expect(await metric('tintype_conversions_total{outcome="undecodable",format="jpeg"}')).toBe(1)
+})
+
+test('of a photo that breaks off the result says its size and that it is damaged; its promise is kept', async () => {
+  const { queue, storage, events, start, settled } = await house()
+  const whole = await photo()
+  const job = await accept({ queue, storage }, whole.subarray(0, whole.length / 2))
+  await start()
+  expect(await settled(job)).toMatchObject({ state: 'ready', width: 640, height: 480, damaged: true })
+  expect(events.filter(event => event === 'conversion.attempted')).toHaveLength(1)
+  expect(await outcomesOf(queue)).toEqual({ [job.photo]: 'kept' })
+})
+
+test('a limit that a photo reaches is counted', async () => {
+  const { queue, storage, start, settled, metric } = await house()
+  const pages = Array.from({ length: limits.tiffPages.value + 1 }, () => ({
+    width: 3,
+    height: 2,
+    pixel: [9, 9, 9],
+  }))
+  const [long, large] = await Promise.all([
+    accept({ queue, storage }, tiff(pages)),
+    accept({ queue, storage }, await (bombs.gif as () => Promise<Buffer>)()),
+  ])
+  await start()
+  expect(await settled(long)).toMatchObject({ state: 'ready', width: 3 })
+  expect(await settled(large)).toMatchObject({ reason: { code: 'over-limit' } })
+  for (const limit of ['tiffPages', 'photoPixels'])
+    expect(await metric(`tintype_limit_reached_total{limit="${limit}"}`)).toBe(1)
 })
 
 test('a photo that never ends is tried three times, then failed with its reason, and the next one is served', async () => {

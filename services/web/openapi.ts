@@ -104,8 +104,9 @@ const photo = object(
     kept: { type: 'boolean', description: 'absent while it is open, and for what was no promise after all' },
     format: { enum: formats },
     bytes: { type: 'integer' },
-    width: { type: 'integer' },
+    width: { type: 'integer', description: 'of the upright photo; absent while it is not known' },
     height: { type: 'integer' },
+    damaged: { const: true, description: 'the thumbnail shows what could be decoded' },
     thumbnails: {
       type: 'array',
       items: object({

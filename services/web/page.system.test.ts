@@ -170,6 +170,13 @@ describeWithParts('the upload page', ['chromium'], parts => {
     expect(await row('torn.jpg').locator('.text').textContent()).not.toBe('')
   })
 
+  test('a photo that breaks off is shown as far as it goes, and said to be damaged', async () => {
+    const { length } = harbour.buffer
+    await choose({ ...harbour, name: 'half.jpg', buffer: harbour.buffer.subarray(0, length / 2) })
+    await ready('half.jpg')
+    await says('half.jpg', /^ready in [\d.]+ s · The file is damaged/)
+  })
+
   test('a reload and a second tab show the same photos, and a deletion reaches both', async () => {
     await choose(harbour, pines)
     await Promise.all([ready('harbour.jpg'), ready('pines.png')])

@@ -4,6 +4,7 @@ import type { ErrorRequestHandler, Request, RequestHandler, Response } from 'exp
 import { acceptPhoto, tooLarge } from './photos.ts'
 import { uploadRate } from './rate.ts'
 import { visitorOf } from './session.ts'
+import { tooManyPixels } from './sniff.ts'
 import { dropRest } from './upload.ts'
 import { type PhotoView, pending } from './view.ts'
 import { preferredWait, settledWithin } from './wait.ts'
@@ -88,6 +89,8 @@ export function refused(web: Web): ErrorRequestHandler {
     if (problem === undefined) return next(error)
     const outcome = problem.status < 500 ? 'rejected' : 'shed'
     web.metrics.increment('tintype_photos_total', { outcome })
+    if (problem.type.endsWith(tooManyPixels))
+      web.metrics.increment('tintype_limit_reached_total', { limit: 'photoPixels' })
     if (problem.type.endsWith(notStored)) web.metrics.increment('tintype_photos_not_stored_total', {})
     web.log.info(`photo.${outcome}`, { type: problem.type, status: problem.status }, session)
     dropRest(request)

@@ -115,6 +115,7 @@ describe('a refused upload is told why', () => {
   test('422 when its head claims too many pixels', async () => {
     const running = await startWeb()
     await expectRefusal(running, await running.visitor().post(png(60_000, 60_000)), 422, 'too-many-pixels')
+    expect(await running.sample('tintype_limit_reached_total{limit="photoPixels"}')).toBe(1)
   })
 
   test('429 when too many come, by session, and another session is free', async () => {

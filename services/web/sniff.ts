@@ -28,6 +28,7 @@ const formatsByType: Record<string, Format> = {
   'image/tiff': 'tiff',
 }
 
+export const tooManyPixels = 'too-many-pixels'
 const supported = 'JPEG, PNG, WebP, GIF, AVIF and TIFF'
 
 /**
@@ -35,13 +36,18 @@ const supported = 'JPEG, PNG, WebP, GIF, AVIF and TIFF'
  * @throws Problem 415 when it is not a type we take, 422 when it has more than maxPixels.
  */
 export async function sniff(head: Buffer, maxPixels: number): Promise<Kind> {
-  const type = await fileTypeFromBuffer(head)
-  const mime = type?.mime === 'image/heif' && isAvif(head) ? 'image/avif' : type?.mime
-  const format = formatsByType[mime ?? '']
+  const mime = (await fileTypeFromBuffer(head))?.mime
+  const format = formatsByType[mime ?? ''] ?? formatByMagic(mime, head)
   if (format === undefined) throw unsupported(mime, head)
-  const size = dimensions(format === 'avif' ? head.subarray(0, avifHeadBytes) : head)
+  const size = measure(format, head)
   if (size) assertDecodable(format, size.width, size.height, maxPixels)
-  return { format, contentType: `image/${format}`, ...size }
+  return { format, contentType: `image/${format}`, ...(size && upright(size)) }
+}
+
+/** What file-type does not tell: brands mif1 and msf1 are any HEIF, and a TIFF's directory may stand behind its pixels. */
+function formatByMagic(mime: string | undefined, head: Buffer): Format | undefined {
+  if (mime?.startsWith('image/hei')) return head.subarray(8, 64).includes('avif') ? 'avif' : undefined
+  return mime === undefined && /^(II[*+]\0|MM\0[*+])/.test(head.toString('latin1', 0, 4)) ? 'tiff' : undefined
 }
 
 /** What the head does not tell (interlaced, progressive) the converter holds to its own, lower limit. */
@@ -50,21 +56,60 @@ function assertDecodable(format: Format, width: number, height: number, maxPixel
   if (width * height <= most && Math.max(width, height) <= maxSide) return
   throw new Problem(
     422,
-    'too-many-pixels',
+    tooManyPixels,
     `This photo has ${width} × ${height} pixels; the most we can take of its type is ${Math.floor(most / 1e6)} megapixels and ${maxSide} on a side. Make it smaller, then try again.`,
   )
 }
 
-/** Brand mif1 says only "some HEIF"; which codec it is stands among the compatible brands. */
-const isAvif = (head: Buffer): boolean => head.subarray(8, 64).includes('avif')
+/** As stored; the EXIF orientation is NaN while it cannot be known. */
+type Stored = { width: number; height: number; orientation: number }
 
-function dimensions(head: Buffer): { width: number; height: number } | undefined {
+function measure(format: Format, head: Buffer): Stored | undefined {
   try {
-    const { width, height } = imageSize(head)
-    return width > 0 && height > 0 ? { width, height } : undefined
+    const stored = format === 'tiff' ? measureTiff(head) : measureOther(format, head)
+    return stored.width > 0 && stored.height > 0 ? stored : undefined
   } catch {
     return undefined // not within the head
   }
+}
+
+function measureOther(format: Format, head: Buffer): Stored {
+  const {
+    width,
+    height,
+    orientation = 1,
+  } = imageSize(format === 'avif' ? head.subarray(0, avifHeadBytes) : head)
+  const rotation = format === 'avif' ? head.indexOf('irot') : -1
+  if (rotation > 0) return { width, height, orientation: (head[rotation + 4] ?? 0) % 2 === 1 ? 6 : 1 }
+  // A PNG or WebP with EXIF may have its orientation behind the head: the converter finds it.
+  const extended = head.toString('latin1', 12, 16) === 'VP8X' && ((head[20] ?? 0) & 8) > 0
+  const hasExif = format === 'webp' ? extended : format === 'png' && head.includes('eXIf')
+  return { width, height, orientation: hasExif ? Number.NaN : orientation }
+}
+
+/** By the first directory. @throws RangeError when it does not stand in the head. */
+function measureTiff(head: Buffer): Stored {
+  const little = head[0] === 0x49
+  const big = head[little ? 2 : 3] === 43
+  const view = new DataView(head.buffer, head.byteOffset, head.length)
+  const short = (at: number) => view.getUint16(at, little)
+  const long = (at: number) => view.getUint32(at, little)
+  const offset = (at: number) => (big ? Number(view.getBigUint64(at, little)) : long(at))
+  const readers: Record<number, (at: number) => number> = { 3: short, 4: long, 16: offset }
+  const start = offset(big ? 8 : 4)
+  const [first, entryBytes, valueAt] = big ? [start + 8, 20, 12] : [start + 2, 12, 8]
+  const end = first + entryBytes * (big ? offset(start) : short(start))
+  const tags = new Map<number, number>()
+  for (let at = first; at < end; at += entryBytes)
+    tags.set(short(at), readers[short(at + 2)]?.(at + valueAt) ?? 0)
+  const [width = 0, height = 0, orientation = 1] = [256, 257, 274].map(tag => tags.get(tag))
+  // Which of several pages is shown, the converter decides.
+  return { width, height, orientation: offset(end) === 0 ? orientation : Number.NaN }
+}
+
+function upright({ width, height, orientation }: Stored): { width: number; height: number } | undefined {
+  if (Number.isNaN(orientation)) return undefined
+  return orientation >= 5 ? { width: height, height: width } : { width, height }
 }
 
 function unsupported(mime: string | undefined, head: Buffer): Problem {

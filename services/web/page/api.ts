@@ -11,6 +11,7 @@ export type Photo = {
   acceptedAt: string
   promiseBy: string
   kept?: boolean
+  damaged?: true
   stages: Partial<Record<ServerStage, number>>
 }
 

@@ -82,10 +82,13 @@ function lookOfPhoto(photo: Photo): Look {
 function lookOfReady(photo: Photo): Look {
   const ring = { kind: 'still', share: 0, text: '' } as const
   const seconds = promiseSeconds(photo)
-  if (seconds === undefined) return { state: 'ready', text: words.readyUnknown, ring }
-  return photo.kept === false
-    ? { state: 'late', text: words.readyLate(seconds), ring }
-    : { state: 'ready', text: words.ready(seconds), ring }
+  const look = (state: 'ready' | 'late', text: string): Look => ({
+    state,
+    text: photo.damaged ? `${text} · ${words.damaged}` : text,
+    ring,
+  })
+  if (seconds === undefined) return look('ready', words.readyUnknown)
+  return photo.kept === false ? look('late', words.readyLate(seconds)) : look('ready', words.ready(seconds))
 }
 
 /** The promise's own time: from the last byte received to the durable thumbnail. */

@@ -39,6 +39,7 @@ const en = {
   ready: (seconds: number) => `ready in ${duration(seconds)}`,
   readyLate: (seconds: number) => `ready after ${duration(seconds)}: later than promised`,
   readyUnknown: 'ready',
+  damaged: 'The file is damaged: this is what could be read of it.',
   tooLarge: (bytes: number, most: number) =>
     `This photo has ${size(bytes)}; at most ${size(most)} can be taken. Export it smaller, then try again.`,
   folder: (name: string) => `${name} is a folder. Choose the photos inside it.`,
@@ -125,6 +126,7 @@ const ko: typeof en = {
   ready: seconds => `${duration(seconds)} 만에 완성`,
   readyLate: seconds => `${duration(seconds)} 걸림: 약속보다 늦었습니다`,
   readyUnknown: '완성',
+  damaged: '파일이 손상되어 읽을 수 있는 데까지만 보입니다.',
   tooLarge: (bytes, most) =>
     `이 사진은 ${size(bytes)}입니다. 최대 ${size(most)}까지 받을 수 있습니다. 더 작게 내보낸 뒤 다시 시도해 주세요.`,
   folder: name => `${name}은(는) 폴더입니다. 안에 있는 사진을 선택하세요.`,

@@ -71,23 +71,44 @@ export const heads = {
     ])
   },
   /** `copies`: how many images the file claims to hold. */
-  avif: (width: number, height: number, brand = 'avif', copies = 1): Buffer => {
+  avif: (width: number, height: number, brand = 'avif', copies = 1, quarterTurns = 0): Buffer => {
     const size = box('ispe', Buffer.alloc(4), be32(width), be32(height))
-    const sizes = box('ipco', ...Array.from({ length: copies }, () => size))
+    const turn = box('irot', Buffer.from([quarterTurns]))
+    const sizes = box('ipco', ...Array.from({ length: copies }, () => size), turn)
     return Buffer.concat([
       ftyp(brand, 'mif1', 'avif'),
       box('meta', Buffer.alloc(4), box('iprp', sizes)),
       Buffer.alloc(32),
     ])
   },
-  tiff: (width: number, height: number): Buffer => {
-    const entry = (tag: number, value: number) => Buffer.concat([be16(tag, 4), be32(1), be32(value)])
+  /** Its directory first, or behind as many bytes; `next` is where the second page's directory stands. */
+  tiff: (
+    width: number,
+    height: number,
+    { orientation = 1, at = 8, next = 0, bigEndian = true, big = false } = {},
+  ): Buffer => {
+    const value = (number: number, bytes: number) => {
+      const hex = Buffer.from(number.toString(16).padStart(bytes * 2, '0'), 'hex')
+      return bigEndian ? hex : hex.reverse()
+    }
+    const offset = (number: number) => value(number, big ? 8 : 4)
+    const entry = (tag: number, type: 3 | 4, number: number) => {
+      const held = Buffer.concat([value(number, type === 3 ? 2 : 4), Buffer.alloc(8)])
+      return Buffer.concat([value(tag, 2), value(type, 2), offset(1), held.subarray(0, big ? 8 : 4)])
+    }
+    const start = Buffer.concat([
+      Buffer.from(bigEndian ? 'MM' : 'II'),
+      ...(big ? [value(43, 2), value(8, 2), value(0, 2)] : [value(42, 2)]),
+      offset(big ? at + 8 : at),
+    ])
     return Buffer.concat([
-      Buffer.from('MM\0*'),
-      be32(8),
-      be16(2),
-      entry(256, width),
-      entry(257, height),
+      start,
+      Buffer.alloc(at - 8),
+      value(3, big ? 8 : 2),
+      entry(256, 4, width),
+      entry(257, 3, height),
+      entry(274, 3, orientation),
+      offset(next),
       Buffer.alloc(64),
     ])
   },

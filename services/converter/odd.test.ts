@@ -1,0 +1,302 @@
+import { limits } from '@tintype/lib/limits.ts'
+import type { Size } from '@tintype/lib/photo/record.ts'
+import { open, type Storage } from '@tintype/lib/storage/index.ts'
+import sharp from 'sharp'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { temporaryFolder } from '../../test/support.ts'
+import { type Child, startChild } from './children.ts'
+import { noise, plain, tiff, writeTiffTag } from './fixtures.ts'
+
+const png: Size = { side: 60, format: 'png' }
+const webp: Size = { side: 20, format: 'webp' }
+
+type Picture = { width: number; height: number; damaged?: true; shown: Buffer; thumbnail: string }
+
+const pixels = (body: Buffer): Promise<Buffer> =>
+  sharp(body).flatten({ background: '#ffffff' }).toColourspace('srgb').raw().toBuffer()
+
+let storage: Storage
+/** One makes one size from the photo's file, the other two from its bytes. */
+let children: Child[]
+
+beforeAll(async () => {
+  const storageUrl = `file:${await temporaryFolder(afterAll)}`
+  storage = await open(storageUrl)
+  const start = (sizes: Size[]) =>
+    startChild({ storageUrl, sizes, maxPixels: 2 ** 28 }, { deadlineMs: 15_000, memoryBytes: 2 ** 30 })
+  children = await Promise.all([start([png]), start([png, webp])])
+})
+afterAll(() => {
+  for (const child of children) child.kill()
+})
+
+async function convert(original: Buffer) {
+  await storage.put('photos/odd', original)
+  const request = { original: 'photos/odd', detailed: false }
+  return Promise.all(children.map(child => child.convert(request)))
+}
+
+/** What both children say, which must be the same. */
+async function answer(original: Buffer) {
+  const [one, two] = await convert(original)
+  if (one?.outcome !== 'ok' || two?.outcome !== 'ok') {
+    expect(one?.outcome).toBe(two?.outcome)
+    return one
+  }
+  const { width, height, damaged } = one
+  expect(two).toMatchObject({ width, height })
+  expect(two.damaged).toBe(damaged)
+  const shown = [one, two].map(({ thumbnails }) => pixels(Buffer.from(thumbnails[0]?.body ?? [])))
+  expect(await shown[0]).toEqual(await shown[1])
+  return one
+}
+
+async function picture(original: Buffer): Promise<Picture> {
+  const given = await answer(original)
+  if (given?.outcome !== 'ok') throw new Error(JSON.stringify(given))
+  const { width, height, damaged, thumbnails } = given
+  const { body, ...size } = thumbnails[0] as (typeof thumbnails)[0]
+  const shown = await pixels(Buffer.from(body))
+  return { width, height, ...(damaged && { damaged }), shown, thumbnail: `${size.width}x${size.height}` }
+}
+
+/** The colour in the middle. */
+const colour = ({ shown, thumbnail }: Picture): number[] => {
+  const [width, height] = thumbnail.split('x').map(Number) as [number, number]
+  const at = 3 * (width * Math.floor(height / 2) + Math.floor(width / 2))
+  return [...shown.subarray(at, at + 3)]
+}
+
+const reason = async (original: Buffer) => {
+  const given = await answer(original)
+  if (given?.outcome !== 'undecodable') throw new Error(`it is ${given?.outcome}`)
+  return given.reason
+}
+
+const share = (bytes: Buffer, part: number) => bytes.subarray(0, Math.floor(bytes.length * part))
+const behind = (bytes: Buffer, at: number, added: Buffer) =>
+  Buffer.concat([bytes.subarray(0, at), added, bytes.subarray(at)])
+const scanOf = (jpeg: Buffer) => jpeg.indexOf(Buffer.from([0xff, 0xda]))
+const jpeg = () => noise(300, 200).jpeg().toBuffer()
+const red = [208, 32, 32]
+
+describe('what is slightly broken is shown whole', () => {
+  test.each<[string, () => Promise<Buffer>, (bytes: Buffer) => Buffer]>([
+    ['JPEG without its end marker', jpeg, bytes => bytes.subarray(0, -2)],
+    ['JPEG a byte short', jpeg, bytes => bytes.subarray(0, -1)],
+    ['JPEG ten bytes short', jpeg, bytes => bytes.subarray(0, -10)],
+    [
+      'progressive JPEG ten bytes short',
+      () => noise(300, 200).jpeg({ progressive: true }).toBuffer(),
+      bytes => bytes.subarray(0, -10),
+    ],
+    ['JPEG with rubbish behind its end', jpeg, bytes => Buffer.concat([bytes, Buffer.alloc(1e5, 0xa5)])],
+    ['JPEG with rubbish between its markers', jpeg, bytes => behind(bytes, 2, Buffer.alloc(40, 0x55))],
+    ['JPEG with rubbish before its scan', jpeg, bytes => behind(bytes, scanOf(bytes), Buffer.alloc(9, 7))],
+    [
+      'JPEG whose scan claims to end at coefficient 0',
+      jpeg,
+      bytes => {
+        const scan = scanOf(bytes)
+        bytes[scan + 6 + 2 * (bytes[scan + 4] as number)] = 0
+        return bytes
+      },
+    ],
+    ['two JPEGs in one file', jpeg, bytes => Buffer.concat([bytes, bytes])],
+    [
+      'JPEG with an EXIF block that is none, twice',
+      jpeg,
+      bytes => behind(bytes, 2, Buffer.from('ffe1000a457869660000aaaaffe1000a457869660000aaaa', 'hex')),
+    ],
+    ['PNG without its end', () => noise(300, 200).png().toBuffer(), bytes => bytes.subarray(0, -12)],
+    ['GIF without its end', () => noise(300, 200).gif().toBuffer(), bytes => bytes.subarray(0, -1)],
+  ])('%s', async (_name, make, harm) => {
+    const whole = await make()
+    const [expected, given] = [await picture(whole), await picture(harm(Buffer.from(whole)))]
+    expect(given).toMatchObject({ width: 300, height: 200, thumbnail: '60x40' })
+    expect(given).not.toHaveProperty('damaged')
+    const differing = given.shown.filter((value, at) => Math.abs(value - (expected.shown[at] ?? 0)) > 8)
+    expect(differing.length).toBeLessThan(30) // the last block of 16 × 16
+  })
+})
+
+describe('of what breaks off as much is shown as there is', () => {
+  /** Red above, blue below. */
+  const striped = () =>
+    plain(300, 400, '#d02020').composite([
+      {
+        input: { create: { width: 300, height: 200, channels: 3, background: '#0000ff' } },
+        top: 200,
+        left: 0,
+      },
+    ])
+  const half = async (original: Buffer, fill: number) => {
+    const given = await picture(original)
+    expect(given).toMatchObject({ width: 300, height: 400, damaged: true, thumbnail: '45x60' })
+    expect(given.shown.subarray(0, 3)).toEqual(Buffer.from(red))
+    expect([...given.shown.subarray(-3)]).toEqual([fill, fill, fill])
+  }
+  const grainy = (jpeg: { progressive?: boolean } = {}) => noise(300, 400).jpeg(jpeg).toBuffer()
+
+  test('JPEG', async () => {
+    const given = await picture(share(await grainy(), 0.5))
+    expect(given).toMatchObject({ width: 300, height: 400, damaged: true })
+    expect([...given.shown.subarray(-3)]).toEqual([128, 128, 128])
+  })
+
+  test('progressive JPEG, of which all is there, but blurred', async () => {
+    expect(await picture(share(await grainy({ progressive: true }), 0.5))).toMatchObject({ damaged: true })
+  })
+
+  test('JPEG whose end marker came too early', async () => {
+    const cut = Buffer.concat([share(await grainy(), 0.5), Buffer.from('ffd9', 'hex')])
+    expect(await picture(cut)).toMatchObject({ damaged: true })
+  })
+
+  test('GIF: nothing, which is white', async () => {
+    const given = await picture(share(await noise(300, 400).gif().toBuffer(), 0.5))
+    expect(given).toMatchObject({ width: 300, height: 400, damaged: true })
+    expect([...given.shown.subarray(-3)]).toEqual([255, 255, 255])
+  })
+
+  test('TIFF', async () => {
+    const bytes = tiff([{ width: 300, height: 400, pixel: red }])
+    writeTiffTag(bytes, 273, 200_000)
+    await half(bytes, 0)
+  })
+
+  test('PNG, also on its side: grey, and nothing that was in memory before', async () => {
+    const poison = await plain(300, 400, '#ff00ff').png().toBuffer()
+    for (let times = 0; times < 5; times++) await convert(poison)
+    // Not compressed: what breaks off are rows.
+    const stored = striped().png({ compressionLevel: 0 })
+    await half(share(await stored.toBuffer(), 0.4), 128)
+    const turned = await picture(share(await stored.withMetadata({ orientation: 6 }).toBuffer(), 0.4))
+    expect(turned).toMatchObject({ width: 400, height: 300, damaged: true, thumbnail: '60x45' })
+    expect([...turned.shown.subarray(0, 3), ...turned.shown.subarray(-3)]).toEqual([128, 128, 128, ...red])
+  })
+})
+
+describe('what shows nothing is undecodable', () => {
+  test.each<[string, () => Promise<Buffer>]>([
+    ['JPEG cut in its header', async () => (await jpeg()).subarray(0, 300)],
+    ['JPEG cut at its scan', async () => share(await jpeg(), 0.05)],
+    ['PNG cut at its first row', async () => share(await noise(300, 200).png().toBuffer(), 0.03)],
+    [
+      'interlaced PNG that breaks off',
+      async () => share(await noise(300, 200).png({ progressive: true }).toBuffer(), 0.6),
+    ],
+    ['GIF cut in its palette', async () => (await noise(300, 200).gif().toBuffer()).subarray(0, 500)],
+    ['WebP that breaks off', async () => share(await noise(300, 200).webp().toBuffer(), 0.6)],
+    ['AVIF that breaks off', async () => share(await noise(300, 200).avif().toBuffer(), 0.6)],
+    ['TIFF without its directory', async () => share(await noise(300, 200).tiff().toBuffer(), 0.6)],
+  ])('%s', async (_name, make) => {
+    expect(await reason(await make())).toMatchObject({
+      code: 'undecodable',
+      detail: expect.stringMatching(/damaged or incomplete/),
+    })
+  })
+})
+
+describe('TIFF', () => {
+  const size = { width: 300, height: 200 }
+
+  test.each([
+    ['little-endian', {}],
+    ['big-endian', { bigEndian: true }],
+    ['BigTIFF', { big: true }],
+    ['big-endian BigTIFF', { big: true, bigEndian: true }],
+  ])('%s', async (_name, order) => {
+    expect(colour(await picture(tiff([{ ...size, pixel: red }], order)))).toEqual(red)
+  })
+
+  test('of several pages the largest is shown, of equal ones the first', async () => {
+    const green = [32, 160, 32]
+    const pages = [
+      { width: 30, height: 20, pixel: green },
+      { ...size, pixel: red },
+      { ...size, pixel: green },
+    ]
+    const given = await picture(tiff(pages))
+    expect(given).toMatchObject({ ...size, thumbnail: '60x40' })
+    expect(colour(given)).toEqual(red)
+  })
+
+  test('of more pages than are compared the first is shown', async () => {
+    const pages = Array.from({ length: limits.tiffPages.value }, () => ({ width: 3, height: 2, pixel: red }))
+    const last = { ...size, pixel: red }
+    expect(await answer(tiff([...pages.slice(1), last]))).toMatchObject(size)
+    expect(await answer(tiff([...pages, last]))).toMatchObject({ width: 3, height: 2, limit: 'tiffPages' })
+  })
+
+  test.each([
+    ['RGB with alpha and one more channel', { pixel: [...red, 255, 0], extra: [2, 0] }, red],
+    ['grey with two more channels', { pixel: [200, 0, 0], photometric: 1, extra: [0, 0] }, [200, 200, 200]],
+    ['CMYK with alpha', { pixel: [0, 255, 255, 0, 255], photometric: 5, extra: [2] }, [232, 0, 0]],
+    ['grey where 0 is white', { pixel: [16], photometric: 0 }, [239, 239, 239]],
+    ['16 bits with alpha', { pixel: [0x8080, 0, 0, 0xffff], bits: 16 as const, extra: [2] }, [128, 0, 0]],
+    ['floats', { pixel: [0.5, 0.5, 0.5], bits: 32 as const }, [188, 188, 188]],
+    ['floats with alpha', { pixel: [0.5, 0.5, 0.5, 1], bits: 32 as const, extra: [2] }, [188, 188, 188]],
+    [
+      'half transparent floats',
+      { pixel: [0.5, 0.5, 0.5, 0.5], bits: 32 as const, extra: [2] },
+      [221, 221, 221],
+    ],
+    ['grey floats', { pixel: [0.5], bits: 32 as const, photometric: 1 }, [186, 186, 186]],
+    [
+      'grey floats with alpha',
+      { pixel: [0.5, 1], bits: 32 as const, photometric: 1, extra: [2] },
+      [186, 186, 186],
+    ],
+  ])('%s', async (_name, page, expected) => {
+    const given = colour(await picture(tiff([{ ...size, ...page }])))
+    expect(given.map((value, at) => Math.abs(value - (expected[at] ?? 0)) <= 1)).toEqual([true, true, true])
+  })
+
+  test('with more channels than are read it says so', async () => {
+    const page = { ...size, pixel: [...red, 255, 0, 0], extra: [2, 0, 0] }
+    expect(await reason(tiff([page]))).toMatchObject({
+      code: 'undecodable',
+      detail: expect.stringMatching(/more channels/),
+    })
+  })
+
+  test('channels that are sorted in memory have a lower limit', async () => {
+    const page = { ...size, pixel: [...red, 255, 0], extra: [2, 0] }
+    const bytes = tiff([page])
+    writeTiffTag(bytes, 256, 60_000)
+    writeTiffTag(bytes, 257, 2_000)
+    expect(await reason(bytes)).toMatchObject({
+      code: 'over-limit',
+      detail: expect.stringMatching(/up to 80 megapixels/),
+    })
+  })
+})
+
+describe('an animation', () => {
+  const avif = async (patch: (bytes: Buffer) => void) => {
+    const bytes = await plain(300, 200, '#d02020').avif({ lossless: true }).toBuffer()
+    bytes.write('avis', 8)
+    patch(bytes)
+    return bytes
+  }
+
+  test('AVIF: its still picture is shown', async () => {
+    expect(colour(await picture(await avif(() => {})))).toEqual(red)
+  })
+
+  test('AVIF without a still picture says so', async () => {
+    const bytes = await avif(bytes => bytes.write('free', bytes.indexOf('pitm')))
+    expect(await reason(bytes)).toMatchObject({
+      code: 'undecodable',
+      detail: expect.stringMatching(/animation/),
+    })
+  })
+
+  test('GIF with a frame beyond its canvas: the size is that of what is shown', async () => {
+    const bytes = await noise(300, 200).gif().toBuffer()
+    bytes.writeUInt16LE(100, 6)
+    bytes.writeUInt16LE(80, 8)
+    expect(await picture(bytes)).toMatchObject({ width: 300, height: 200, thumbnail: '60x40' })
+  })
+})

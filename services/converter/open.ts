@@ -1,0 +1,143 @@
+import { type LimitName, limits } from '@tintype/lib/limits.ts'
+import type { FailureReason } from '@tintype/lib/photo/record.ts'
+import { maxSide, pixelLimit } from '@tintype/lib/pixels.ts'
+import { type Format, formats } from '@tintype/lib/telemetry/catalogue.ts'
+import sharp, { type Metadata, type Sharp } from 'sharp'
+
+/** `error` is the decoder's own word, for the log; `limit` the one that the photo is over. */
+export type Undecodable = {
+  outcome: 'undecodable'
+  reason: FailureReason
+  error?: string
+  limit?: LimitName
+}
+
+/** A photo whose headers are within the limits; no pixel of it is decoded yet. */
+export type Photo = {
+  /** Of the page that is shown. */
+  header: Metadata
+  format: Format
+  /** There are channels beside colours and alpha. */
+  extraChannels: boolean
+  /** A limit that was reached and changes what is shown. */
+  limit?: LimitName
+  /** Opens the page that is shown, of these bytes or its own. A tolerant decode goes on behind an error. */
+  open(how: 'strict' | 'tolerant', bytes?: Buffer): Sharp
+}
+
+/** libvips' own threads and cache would only fight the other slots and hold memory: one slot is one core. */
+sharp.concurrency(1)
+sharp.cache(false)
+
+/**
+ * Only these loaders read a stranger's bytes. Not SVG (scripts, files, any size), and not the gain-map loader,
+ * which takes 15 % longer for the same thumbnail: the plain JPEG in front of a gain map is what we serve.
+ */
+const loaders = ['Jpeg', 'Png', 'Webp', 'Nsgif', 'Tiff', 'Heif'].flatMap(name => [
+  `VipsForeignLoad${name}Buffer`,
+  `VipsForeignLoad${name}File`,
+])
+sharp.block({ operation: ['VipsForeignLoad'] })
+sharp.unblock({ operation: loaders })
+
+/** Reads the headers of a photo, given as its bytes or its file, and holds it to the limits. */
+export async function openPhoto(original: Buffer | string, maxPixels: number): Promise<Photo | Undecodable> {
+  if (original.length === 0) return undecodable(unreadable)
+  const input = typeof original === 'string' ? original : asStill(original)
+  const largest = await refused(() => largestPage(input))
+  if ('reason' in largest) return largest
+  const { header, page, limit } = largest
+  const format = formatOf(header)
+  if (!format) return undecodable(notAnImage, `${header.format} ${header.compression ?? ''}`)
+  const extraChannels = header.channels > (colours[header.space] ?? 3) + 1
+  const most = extraChannels ? Math.min(maxPixels, extraChannelPixels) : maxPixels
+  const refusal = overLimit(header, format, most)
+  if (refusal) return refusal
+  // A TIFF that breaks off is an error to libvips, any other is truncated.
+  const strict = format === 'tiff' ? 'error' : 'truncated'
+  const open: Photo['open'] = (how, bytes) =>
+    openPage(bytes ?? input, how === 'strict' ? strict : 'none', page)
+  return { header, format, extraChannels, ...(limit && { limit }), open }
+}
+
+const colours: Record<string, number> = { cmyk: 4, 'b-w': 1, grey16: 1 }
+/** Their channels are sorted in memory: 8 bytes a pixel, below the 0.8 GiB that lib/pixels.ts explains. */
+const extraChannelPixels = 80_000_000
+
+/** Page 0 is left to the decoder: of an AVIF it takes the primary image. */
+const openPage = (input: Buffer | string, failOn: 'none' | 'truncated' | 'error', page: number): Sharp =>
+  sharp(input, { failOn, limitInputPixels: false, ...(page > 0 && { page }) })
+
+/** An animated AVIF begins with its first frame as a still picture; libvips knows it by the still picture's brand. */
+const asStill = (bytes: Buffer): Buffer =>
+  bytes.toString('latin1', 4, 12) === 'ftypavis'
+    ? Buffer.concat([bytes.subarray(0, 8), Buffer.from('avif'), bytes.subarray(12)])
+    : bytes
+
+/** The header of the largest page of a TIFF, of equal ones the first; of another format that of its only picture. */
+async function largestPage(
+  input: Buffer | string,
+): Promise<{ header: Metadata; page: number; limit?: LimitName }> {
+  const first = await openPage(input, 'none', 0).metadata()
+  let largest = { header: first, page: 0 }
+  const { pages = 1 } = first
+  if (first.format !== 'tiff') return largest
+  if (pages > limits.tiffPages.value) return { ...largest, limit: 'tiffPages' }
+  for (let page = 1; page < pages; page++) {
+    // A page that cannot be read is no larger than the first.
+    const header = await openPage(input, 'none', page)
+      .metadata()
+      .catch(() => first)
+    if (header.width * header.height > largest.header.width * largest.header.height)
+      largest = { header, page }
+  }
+  return largest
+}
+
+function formatOf({ format, compression }: Metadata): Format | undefined {
+  if (format === 'heif') return compression === 'av1' ? 'avif' : undefined
+  return formats.find(known => known === format)
+}
+
+function overLimit(
+  { width, height, isProgressive }: Metadata,
+  format: Format,
+  maxPixels: number,
+): Undecodable | undefined {
+  const limit = pixelLimit(format, maxPixels, isProgressive)
+  if (width * height <= limit && Math.max(width, height) <= maxSide) return undefined
+  const kind = `${isProgressive ? 'interlaced ' : ''}${format.toUpperCase()}`
+  const detail =
+    `The photo has ${width} × ${height} pixels; we convert ${kind} files up to ${Math.floor(limit / 1e6)} ` +
+    `megapixels and ${maxSide} pixels a side. Make it smaller or save it as a plain JPEG.`
+  return { outcome: 'undecodable', reason: { code: 'over-limit', detail }, limit: 'photoPixels' }
+}
+
+/** What libvips refuses is the bytes' fault, unless memory was short. */
+export async function refused<T extends object>(step: () => Promise<T>): Promise<T | Undecodable> {
+  try {
+    return await step()
+  } catch (cause) {
+    const { message } = cause as Error
+    if (/out of memory|unable to allocate/i.test(message)) throw cause
+    const [, detail] = sentences.find(([word]) => word.test(message)) ?? []
+    return undecodable(detail ?? unreadable, message)
+  }
+}
+
+const notAnImage = `This file is not a photo that we can read: it must be ${formats.join(', ').toUpperCase()}.`
+const unreadable =
+  'The file is damaged or incomplete, or a kind of image that we do not read. Save or export it again, as JPEG or PNG.'
+const sentences: [RegExp, string][] = [
+  [/channel limit/, 'The photo has more channels than we read. Save it as plain RGB, then upload it again.'],
+  [
+    /primary item|'pitm' box/,
+    'The file is an animation without a still picture. Save one of its frames as JPEG or PNG.',
+  ],
+]
+
+const undecodable = (detail: string, error?: string): Undecodable => ({
+  outcome: 'undecodable',
+  reason: { code: 'undecodable', detail },
+  ...(error !== undefined && { error }),
+})

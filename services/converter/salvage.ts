@@ -1,0 +1,44 @@
+import type { Sharp } from 'sharp'
+import type { Photo } from './open.ts'
+
+/** Zeros, which decode as blocks, for the last few bytes that a scan may lack; then the marker that ends the image. */
+const endOfJpeg = Buffer.concat([Buffer.alloc(256), Buffer.from('ffd9', 'hex')])
+
+/**
+ * Opens a photo whose decode failed so that it decodes as far as its bytes go.
+ * @param side the longest that is needed.
+ * @param warnings of the decode that failed.
+ * @throws for what its decoder gives whole or not at all: WebP, AVIF, interlaced PNG.
+ */
+export async function salvage(
+  { format, header, open }: Photo,
+  bytes: Buffer,
+  side: number,
+  warnings: readonly string[],
+): Promise<Sharp> {
+  if (format === 'jpeg') return open('tolerant', Buffer.concat([bytes, endOfJpeg]))
+  if (format === 'gif' || format === 'tiff') return open('tolerant')
+  const rows = Number(/error in tile 0 x (\d+)/.exec(warnings.join())?.[1])
+  if (format !== 'png' || header.isProgressive || !(rows > 0)) throw new Error('nothing can be decoded')
+  // Tolerant, libvips leaves the rows that a PNG lacks as they were in memory: another photo's pixels.
+  const { width, height, orientation } = header
+  const scale = Math.min(1, side / Math.max(width, height))
+  const [across = 1, down = 1, whole = 1] = [width, rows, height].map(each => Math.ceil(each * scale))
+  const small = open('strict')
+    .extract({ left: 0, top: 0, width, height: rows })
+    .resize(across, down, { fit: 'fill' })
+    .extend({ bottom: whole - down, background: '#808080' })
+    .withMetadata({ ...(orientation !== undefined && { orientation }) })
+  return open('strict', await small.png().toBuffer())
+}
+
+/**
+ * Whether libjpeg made up pixels. Of a file's warnings it words the first and counts all.
+ * @param harmless how many warnings say nothing about pixels.
+ */
+export const lacksPixels = (warnings: readonly string[], harmless = Number.POSITIVE_INFINITY): boolean =>
+  warnings.some(
+    each =>
+      /premature end of data segment|bad Huffman code/.test(each) ||
+      Number(/^read gave (\d+) warnings/.exec(each)?.[1]) > harmless,
+  )

@@ -1,7 +1,12 @@
 import { join } from 'node:path'
+import { DatabaseSync } from 'node:sqlite'
 import { onTestFinished } from 'vitest'
 import { temporaryFolder } from '../../test/support.ts'
 import { open as openQueue, type Queue } from '../queue/index.ts'
+import { queueOn } from '../queue/port.ts'
+import * as reads from '../queue/reads.ts'
+import { openEngine } from '../queue/sqlite-file.ts'
+import * as writes from '../queue/writes.ts'
 import { open as openStorage, type Storage } from '../storage/index.ts'
 import type { Log } from '../telemetry/log.ts'
 import type { House } from './find.ts'
@@ -67,3 +72,40 @@ export const putFile = (storage: Storage, photo: string, file: string, value: un
     photoKey(owner, photo, file),
     Buffer.from(typeof value === 'string' ? value : JSON.stringify(value)),
   )
+
+/** SQLite's real engine in this process, one operation at a time, with a clock that the test sets. */
+export function openModelQueue(clock: () => number): Queue & { purge(): Promise<void> } {
+  const db = new DatabaseSync(':memory:')
+  const engine = openEngine(db, { maxAttempts: 3, maxDepth: 3 }, clock)
+  const operations = { ...reads, ...writes } as unknown as Record<string, (...args: unknown[]) => unknown>
+  let last: Promise<unknown> = Promise.resolve()
+  const inTurn = (step: () => unknown) => {
+    const next = last.then(async () => {
+      db.exec('BEGIN')
+      engine.depth = null
+      try {
+        const value = await step()
+        db.exec('COMMIT')
+        return value
+      } catch (error) {
+        db.exec('ROLLBACK')
+        throw error
+      }
+    })
+    last = next.catch(() => {})
+    return next
+  }
+  let nothingToClaim = () => {}
+  const bell = { rings: () => 0, wait: async () => nothingToClaim(), close: () => {} }
+  const run = (method: string, args: unknown[]) => inTurn(() => operations[method]?.(engine, ...args))
+  const queue = queueOn(run, bell, {}, { now: clock, close: async () => db.close() })
+  return {
+    ...queue,
+    claim(worker, lease) {
+      const abort = new AbortController()
+      nothingToClaim = () => abort.abort()
+      return queue.claim(worker, lease, abort.signal)
+    },
+    purge: async () => void (await inTurn(() => writes.purge(engine))),
+  }
+}

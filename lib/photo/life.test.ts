@@ -2,19 +2,14 @@ import { existsSync } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { DatabaseSync } from 'node:sqlite'
 import { Readable } from 'node:stream'
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import type { Claim, Queue } from '../queue/index.ts'
-import { queueOn } from '../queue/port.ts'
-import * as reads from '../queue/reads.ts'
-import { openEngine } from '../queue/sqlite-file.ts'
-import * as writes from '../queue/writes.ts'
+import type { Claim } from '../queue/index.ts'
 import { open as openStorage, type Storage } from '../storage/index.ts'
 import { accept, findKey, join as joinPhoto } from './accept.ts'
 import { findPhoto, type House } from './find.ts'
-import { countingHouse, owner, record } from './fixture.ts'
+import { countingHouse, openModelQueue, owner, record } from './fixture.ts'
 import { rebuild } from './rebuild.ts'
 import { isBytesFault, newPhotoId, photoPrefix } from './record.ts'
 import { buryTombstones, remove } from './remove.ts'
@@ -72,43 +67,6 @@ const actor: fc.Arbitrary<Actor> = fc.oneof(
   does(3, 'wait', { ms: fc.constantFrom(1_000, leaseMs + 1_000, minute) }),
   ...(['sweep', 'walk', 'rebuild', 'purge'] as const).map(name => does(2, name)),
 )
-
-/** SQLite's real engine in this process, one operation at a time, with a clock that the test sets. */
-function openModelQueue(clock: () => number): Queue & { purge(): Promise<void> } {
-  const db = new DatabaseSync(':memory:')
-  const engine = openEngine(db, { maxAttempts: 3, maxDepth: 3 }, clock)
-  const operations = { ...reads, ...writes } as unknown as Record<string, (...args: unknown[]) => unknown>
-  let last: Promise<unknown> = Promise.resolve()
-  const inTurn = (step: () => unknown) => {
-    const next = last.then(async () => {
-      db.exec('BEGIN')
-      engine.depth = null
-      try {
-        const value = await step()
-        db.exec('COMMIT')
-        return value
-      } catch (error) {
-        db.exec('ROLLBACK')
-        throw error
-      }
-    })
-    last = next.catch(() => {})
-    return next
-  }
-  let nothingToClaim = () => {}
-  const bell = { rings: () => 0, wait: async () => nothingToClaim(), close: () => {} }
-  const run = (method: string, args: unknown[]) => inTurn(() => operations[method]?.(engine, ...args))
-  const queue = queueOn(run, bell, {}, { now: clock, close: async () => db.close() })
-  return {
-    ...queue,
-    claim(worker, lease) {
-      const abort = new AbortController()
-      nothingToClaim = () => abort.abort()
-      return queue.claim(worker, lease, abort.signal)
-    },
-    purge: async () => void (await inTurn(() => writes.purge(engine))),
-  }
-}
 
 class Ended extends Error {}
 

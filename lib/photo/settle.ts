@@ -142,7 +142,7 @@ async function admitLate<R extends ResultRecord>({ queue, storage }: House, job:
 
 /** The result with the end of stage `store` moved to another time. */
 export const withStore = (result: Ready, durableAt: number): Ready => {
-  const store = result.stages.store + (durableAt - Date.parse(result.durableAt)) / 1000
+  const store = seconds(result.stages.store * 1000 + durableAt - Date.parse(result.durableAt))
   return { ...result, stages: { ...result.stages, store } }
 }
 
@@ -155,11 +155,14 @@ async function clearDeleted({ queue, storage }: House, { owner, photo }: Job): P
 
 function stagesOf({ waitedMs, claimedAt, earlier }: Claim, { begunAt, encodedAt }: Stamps, now: number) {
   return {
-    wait: (earlier.waitedMs + waitedMs + begunAt - claimedAt) / 1000,
-    convert: (earlier.convertedMs + encodedAt - begunAt) / 1000,
-    store: (now - encodedAt) / 1000,
+    wait: seconds(earlier.waitedMs + waitedMs + begunAt - claimedAt),
+    convert: seconds(earlier.convertedMs + encodedAt - begunAt),
+    store: seconds(now - encodedAt),
   }
 }
+
+/** To the microsecond: sums of fractions would end in 0.30000000000000004. */
+export const seconds = (ms: number): number => Math.round(ms * 1000) / 1e6
 
 /** Writes a result if there is none; gives the one that stands. A damaged one is replaced. */
 async function putResult<R extends ResultRecord>(

@@ -328,7 +328,9 @@ export function queueContract(name: string, start: () => Promise<Engine>): void 
         expect(await queue.replay(work.photo)).toBe('unknown')
         const replayed = await claimed(queue)
         expect(replayed).toMatchObject({ job: work, attempt: 1 })
-        expect(await queue.complete(replayed, work.promiseBy + 1), 'its outcome stays').toEqual({ marked: null })
+        expect(await queue.complete(replayed, work.promiseBy + 1), 'its outcome stays').toEqual({
+          marked: null,
+        })
         expect(await outcomeOf(work, queue)).toEqual(['broken'])
         expect(await queue.deadLetters(10)).toEqual([])
       })

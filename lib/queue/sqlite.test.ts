@@ -1,6 +1,6 @@
 import { spawnSync } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
-import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
@@ -80,6 +80,18 @@ describe('the SQLite file', () => {
     for (const photo of acked) expect(await queue.look(photo)).toMatchObject({ state: 'queued' })
     for (const photo of failed) expect(await queue.look(photo)).toBe('unknown')
     expect(await queue.enqueue(job())).toBe('queued')
+  })
+
+  test('a file that was moved away acknowledges nothing more, and its process is to start anew', async () => {
+    const file = join(await temporaryFolder(), 'queue.sqlite')
+    const died = Promise.withResolvers<Error>()
+    const queue = await open(`sqlite:${file}`, { onDeath: died.resolve })
+    onTestFinished(() => queue.close())
+    await rename(file, `${file}.away`)
+    const refused = await queue.enqueue(job()).catch(error => error)
+    expect(['ENOENT', 'ERR_QUEUE_CLOSED']).toContain(errorCode(refused))
+    expect((await died.promise).message).toContain('queue.sqlite')
+    await expect(queue.stats()).rejects.toThrow('its engine ended')
   })
 
   test('a file that is no database is refused with its name', async () => {

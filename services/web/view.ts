@@ -11,7 +11,7 @@ import {
   type ThumbnailRecord,
   thumbnailFile,
 } from '@tintype/lib/photo/record.ts'
-import { outcomeOf, type Ready, withStore } from '@tintype/lib/photo/settle.ts'
+import { outcomeOf, type Ready, seconds, withStore } from '@tintype/lib/photo/settle.ts'
 import type { Look } from '@tintype/lib/queue/index.ts'
 import type { Request } from 'express'
 import type { Web } from './web.ts'
@@ -105,9 +105,9 @@ function settled({ record, result }: Photo, known: Look | null): PhotoView {
 
 /** `receive` is what the other stages leave of the whole: first byte received to durable result. */
 function stagesOf({ receivedAt, receiveSeconds }: PhotoRecord, stages: Ready['stages'], durableAt: number) {
-  const seconds = (durableAt - Date.parse(receivedAt)) / 1000 + receiveSeconds
-  const receive = seconds - stages.wait - stages.convert - stages.store
-  return { receive: Math.round(Math.max(receiveSeconds, receive) * 1e6) / 1e6, ...stages }
+  const wholeMs = durableAt - Date.parse(receivedAt) + receiveSeconds * 1000
+  const receive = seconds(wholeMs - (stages.wait + stages.convert + stages.store) * 1000)
+  return { receive: Math.max(receiveSeconds, receive), ...stages }
 }
 
 const thumbnailHref = (id: PhotoId, { side, format }: ThumbnailRecord): string =>

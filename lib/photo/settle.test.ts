@@ -1,0 +1,195 @@
+import { Readable } from 'node:stream'
+import { expect, test } from 'vitest'
+import { temporaryFolder } from '../../test/support.ts'
+import { jobOf, type Queue } from '../queue/index.ts'
+import { open as openStorage } from '../storage/index.ts'
+import { type Accepted, accept, findKey, join, type Refused } from './accept.ts'
+import { findPhoto, type House } from './find.ts'
+import { countingHouse, openModelQueue, owner, putFile, record } from './fixture.ts'
+import { newPhotoId } from './record.ts'
+import { giveUp, ready, refuse, settleOverdue } from './settle.ts'
+
+const leaseMs = 5_000
+const never = new AbortController().signal
+const crash = { code: 'crash', detail: 'x' } as const
+const body = Buffer.from('small')
+const made = {
+  thumbnails: [{ side: 320, format: 'jpg' as const, width: 4, height: 3, body }],
+  width: 4,
+  height: 3,
+}
+
+async function house() {
+  const clock = { now: Date.now() }
+  const queue = openModelQueue(() => clock.now)
+  const storage = await openStorage(`file:${await temporaryFolder()}`)
+  const all = countingHouse({ storage, queue })
+  const upload = (house: House = all, key?: string): Promise<Accepted | Refused> => {
+    const name = key && `keys/ab/${owner}/${key}`
+    const received = { bytes: 6, sha256: 'hash' }
+    const arrival = {
+      photo: newPhotoId(clock.now),
+      owner,
+      key: name,
+      body: Readable.from([Buffer.from('pixels')]),
+      disposable: false,
+      maxBytes: 100,
+      received: Promise.resolve(received),
+      recordOf: (id: string) => record({ id }),
+      refusal: async () => null,
+    }
+    return findKey(house, owner, name).then(known =>
+      known ? join(house, arrival, known, received) : accept(house, arrival),
+    )
+  }
+  const accepted = async () => {
+    const answer = await upload()
+    if (typeof answer === 'string') throw new Error(answer)
+    return answer.photo
+  }
+  const claim = async () => {
+    const claim = await queue.claim('w', leaseMs, never)
+    if (claim === 'aborted') throw new Error('there is nothing to claim')
+    return claim
+  }
+  const end = () => ({ begunAt: clock.now, encodedAt: clock.now })
+  const truth = async (photo: string) => {
+    const found = await findPhoto(storage, owner, photo)
+    const known = await queue.look(photo)
+    return [found === 'not-found' ? found : found.result?.state, known === 'unknown' ? known : known.state]
+  }
+  return { ...all, queue, clock, upload, accepted, claim, end, truth }
+}
+
+const failing = (queue: Queue, method: keyof Queue): Queue =>
+  Object.assign(Object.create(queue) as Queue, {
+    [method]: () =>
+      Promise.reject(Object.assign(new Error('database is locked'), { code: 'ERR_SQLITE_ERROR' })),
+  })
+
+test('a converter that was suspended finds another’s result, and follows it instead of writing over it', async () => {
+  const all = await house()
+  const photo = await all.accepted()
+  const zombie = await all.claim()
+  all.clock.now += leaseMs + 1
+  expect(await refuse(all, { ...(await all.claim()), lastAttempt: true }, crash)).toMatchObject({
+    state: 'retry',
+  })
+  expect(await ready(all, zombie, made, all.end())).toEqual({ state: 'stale' })
+  expect(await all.truth(photo)).toEqual(['failed', 'queued'])
+})
+
+test('three suspensions during one conversion blame nobody: the photo is ready, and counted once', async () => {
+  const all = await house()
+  const photo = await all.accepted()
+  for (let times = 0; times < 3; times++) {
+    const suspended = await all.claim()
+    all.clock.now += 8_000
+    expect(await all.queue.renew(suspended, leaseMs)).toBe('stale')
+  }
+  const last = await all.claim()
+  expect(last).toMatchObject({ attempt: 1, lastAttempt: false })
+  expect(await ready(all, last, made, all.end())).toMatchObject({ state: 'ready' })
+  expect(await all.truth(photo)).toEqual(['ready', 'done'])
+  expect(all.counted.settled).toEqual([[photo, 'kept']])
+})
+
+test('a photo whose converters all died has a reason in storage, and a result that one of them left stands', async () => {
+  const all = await house()
+  const [dead, finished] = [await all.accepted(), await all.accepted()]
+  for (let attempt = 0; attempt < 3; attempt++) {
+    await all.claim()
+    await all.claim()
+    all.clock.now += leaseMs + 1
+  }
+  await all.queue.stats()
+  const durableAt = new Date(all.clock.now).toISOString()
+  await putFile(all.storage, finished, 'result.json', {
+    state: 'ready',
+    thumbnails: [],
+    durableAt,
+    stages: { wait: 0, convert: 0, store: 0 },
+  })
+  await all.queue.claim('w', leaseMs, never)
+  await giveUp(all)
+  expect(await all.truth(dead)).toEqual(['failed', 'dead'])
+  expect(await all.truth(finished)).toEqual(['ready', 'done'])
+  expect(all.counted.settled.toSorted()).toEqual(
+    [
+      [dead, 'broken'],
+      [finished, 'kept'],
+    ].toSorted(),
+  )
+})
+
+test('an overdue promise whose result was durable in time is kept; one without is broken', async () => {
+  const all = await house()
+  const [inTime, late] = [await all.accepted(), await all.accepted()]
+  await all.claim()
+  const durableAt = new Date(all.clock.now).toISOString()
+  const stages = { wait: 0, convert: 0, store: 0 }
+  await putFile(all.storage, inTime, 'result.json', { state: 'ready', thumbnails: [], durableAt, stages })
+  all.clock.now += 61_000
+  await settleOverdue(all)
+  await settleOverdue(all)
+  expect(Object.fromEntries(all.counted.settled)).toEqual({ [inTime]: 'kept', [late]: 'broken' })
+})
+
+test('an upload whose enqueue fails leaves nothing that blocks its retry, with a key and without', async () => {
+  const all = await house()
+  const away = { ...all, queue: failing(all.queue, 'enqueue') }
+  await expect(all.upload(away, 'key')).rejects.toThrow('locked')
+  await expect(all.upload(away)).rejects.toThrow('locked')
+  expect(typeof (await all.upload(all, 'key'))).toBe('object')
+  expect((await all.queue.stats()).depth).toBe(1)
+})
+
+test('a refused upload does not take the photo from another that joined it', async () => {
+  const all = await house()
+  let joined: Promise<Accepted | Refused> | undefined
+  // While the first upload asks the queue, a second one with its key is acknowledged; then the first is refused.
+  const queue = Object.assign(Object.create(all.queue) as Queue, {
+    enqueue: async () => {
+      joined = all.upload(all, 'key')
+      await joined
+      return 'full'
+    },
+  })
+  const first = await all.upload({ ...all, queue }, 'key')
+  const second = await joined
+  if (typeof second !== 'object') throw new Error('the second upload was not acknowledged')
+  expect(first).toMatchObject({ photo: second.photo })
+  expect(await all.truth(second.photo)).toEqual([undefined, 'queued'])
+  expect(await all.upload(all, 'key')).toMatchObject({ photo: second.photo })
+})
+
+test('an upload that a full queue refuses is withdrawn, and its key with it', async () => {
+  const all = await house()
+  for (let n = 0; n < 3; n++) await all.accepted()
+  expect(await all.upload(all, 'key')).toBe('full')
+  expect(await Array.fromAsync(all.storage.list('keys/'))).toEqual([])
+  expect(await all.queue.tombstones(10)).toEqual([])
+  await all.claim()
+  expect(await all.upload(all, 'key')).toMatchObject({ record: { owner } })
+})
+
+test('what is damaged of a photo is shown as failed through us, and keeps nothing else from being read', async () => {
+  const all = await house()
+  const [noRecord, noResult] = [await all.accepted(), await all.accepted()]
+  await putFile(all.storage, noRecord, 'photo.json', '{"id":')
+  await putFile(all.storage, noResult, 'result.json', '[]')
+  for (const photo of [noRecord, noResult])
+    expect(await findPhoto(all.storage, owner, photo)).toMatchObject({
+      record: { id: photo },
+      result: { state: 'failed', reason: { code: 'storage' } },
+    })
+})
+
+test('jobs come from records as they were promised', () => {
+  const given = record({ probe: true })
+  expect(jobOf(given)).toMatchObject({
+    photo: given.id,
+    promise: false,
+    promiseBy: Date.parse(given.promiseBy),
+  })
+})

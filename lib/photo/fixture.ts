@@ -74,9 +74,12 @@ export const putFile = (storage: Storage, photo: string, file: string, value: un
   )
 
 /** SQLite's real engine in this process, one operation at a time, with a clock that the test sets. */
-export function openModelQueue(clock: () => number): Queue & { purge(): Promise<void> } {
+export function openModelQueue(
+  clock: () => number,
+  limits = { maxAttempts: 3, maxDepth: 3 },
+): Queue & { purge(): Promise<void> } {
   const db = new DatabaseSync(':memory:')
-  const engine = openEngine(db, { maxAttempts: 3, maxDepth: 3 }, clock)
+  const engine = openEngine(db, limits, clock)
   const operations = { ...reads, ...writes } as unknown as Record<string, (...args: unknown[]) => unknown>
   let last: Promise<unknown> = Promise.resolve()
   const inTurn = (step: () => unknown) => {

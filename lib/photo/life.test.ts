@@ -34,7 +34,8 @@ type Fault = {
   at: number
   how: 'fails' | 'fails when done' | 'ends the process' | 'ends the process when done'
 }
-type Actor = { fault: Fault | null } & (
+/** `after`: turns that it lets pass first. */
+type Actor = { fault: Fault | null; after: number } & (
   | { does: 'upload'; key: string | null; probe: boolean; ageMs: number }
   | { does: 'convert'; ends: 'ready' | 'undecodable' | 'fails' }
   | { does: 'remove'; which: number }
@@ -54,7 +55,12 @@ const fault: fc.Arbitrary<Fault | null> = fc.oneof(
 )
 const does = <D extends Actor['does']>(weight: number, name: D, more: object = {}) => ({
   weight,
-  arbitrary: fc.record({ fault, does: fc.constant(name), ...more }) as fc.Arbitrary<Actor>,
+  arbitrary: fc.record({
+    fault,
+    after: fc.integer({ min: 0, max: name === 'upload' ? 6 : 25 }),
+    does: fc.constant(name),
+    ...more,
+  }) as fc.Arbitrary<Actor>,
 })
 const actor: fc.Arbitrary<Actor> = fc.oneof(
   does(4, 'upload', {
@@ -212,12 +218,12 @@ async function act(
   house: House,
   turns: Turns,
 ): Promise<void> {
-  await turns.run(async () => clock.now++)
+  for (let turn = 0; turn <= actor.after; turn++) await turns.run(async () => clock.now++)
   if (actor.does === 'upload') {
     const answer = await upload(house, actor, () => clock.now)
     if (typeof answer === 'object') world.acked.set(answer.photo, actor.key)
   } else if (actor.does === 'convert') {
-    for (let tries = 0; tries < 4; tries++) await convert(house, actor.ends)
+    for (let tries = 0; tries < 10; tries++) await convert(house, actor.ends)
   } else if (actor.does === 'remove') {
     const photo = [...world.acked.keys()][actor.which]
     if (photo === undefined) return
@@ -255,7 +261,7 @@ test('whatever happens in whatever order, no acknowledged photo is lost, and eve
   try {
     await fc.assert(
       fc.asyncProperty(
-        fc.array(actor, { minLength: 5, maxLength: 14 }),
+        fc.array(actor, { minLength: 8, maxLength: 16, size: 'max' }),
         fc.array(fc.nat(13), { minLength: 80, maxLength: 80 }),
         async (actors, order) => {
           const clock = { now: Date.now() }
@@ -340,7 +346,7 @@ async function expectRetries(world: World, house: House, actors: Actor[], clock:
     expect(new Set(earlier).size, 'one key, one photo').toBeLessThanOrEqual(1)
     const answer = await upload(
       house,
-      { does: 'upload', key, probe: false, ageMs: 0, fault: null },
+      { does: 'upload', key, probe: false, ageMs: 0, fault: null, after: 0 },
       () => clock.now,
     )
     const [photo] = earlier

@@ -1,18 +1,9 @@
 import { randomUUID } from 'node:crypto'
-import { once } from 'node:events'
-import { createServer, type Server, type ServerResponse } from 'node:http'
-import type { AddressInfo } from 'node:net'
-import type { Duplex } from 'node:stream'
+import type { ServerResponse } from 'node:http'
 import { trace } from '@opentelemetry/api'
-import express, {
-  type ErrorRequestHandler,
-  type Express,
-  type Request,
-  type RequestHandler,
-  type Response,
-} from 'express'
+import express, { type ErrorRequestHandler, type Express, type Request, type RequestHandler } from 'express'
 import { describeError } from './errors.ts'
-import { type Level, levels } from './telemetry/levels.ts'
+import type { LimitName } from './limits.ts'
 import type { Log } from './telemetry/log.ts'
 import type { Metrics } from './telemetry/metrics.ts'
 
@@ -23,33 +14,39 @@ export class Problem extends Error {
   readonly type: string
   readonly members: Record<string, unknown>
   readonly headers: Record<string, string>
-  /** `type` is what a program matches, `detail` what a person can act on. */
+  readonly limit: LimitName | undefined
+  /** `type` is what a program matches, `detail` what a person can act on, `limit` what was reached: it is counted. */
   constructor(
     status: number,
     type: string,
     detail: string,
-    more: { members?: Record<string, unknown>; headers?: Record<string, string> } = {},
+    more: { members?: Record<string, unknown>; headers?: Record<string, string>; limit?: LimitName } = {},
   ) {
     super(detail)
     this.status = status
     this.type = type
     this.members = more.members ?? {}
     this.headers = more.headers ?? {}
+    this.limit = more.limit
   }
 }
 
 const titles: Record<number, string> = {
   400: 'Bad request',
+  401: 'Not authorised',
+  403: 'Forbidden',
   404: 'Not found',
   408: 'Too slow',
   409: 'Conflict',
   410: 'Gone',
   413: 'Too large',
   415: 'Unsupported type',
+  417: 'Expectation failed',
   422: 'Cannot be processed',
   429: 'Too many requests',
   431: 'Headers too large',
   500: 'Internal error',
+  502: 'Bad gateway',
   503: 'Unavailable',
 }
 
@@ -64,26 +61,49 @@ const problemBody = (problem: Problem): string =>
     ...problem.members,
   })
 
-export function sendProblem(response: Response, problem: Problem): void {
-  response.status(problem.status).set(problem.headers).type(problemType).send(problemBody(problem))
+/** Belong to the answer that was going to be sent, and are wrong for a problem. */
+const ofTheAnswer = ['Content-Disposition', 'Content-Encoding', 'ETag', 'Last-Modified']
+
+/** Answers with a problem; what was set for another answer is taken back, above all that it may be kept. */
+export function sendProblem(response: ServerResponse, problem: Problem): void {
+  const body = problemBody(problem)
+  for (const name of ofTheAnswer) response.removeHeader(name)
+  const headers = {
+    'Cache-Control': 'no-store',
+    ...problem.headers,
+    'Content-Type': problemType,
+    'Content-Length': Buffer.byteLength(body),
+  }
+  response.writeHead(problem.status, headers).end(body)
+}
+
+/** A problem as a whole HTTP message, for a socket whose request could not be parsed. */
+export function problemMessage(problem: Problem): string {
+  const body = problemBody(problem)
+  return (
+    `HTTP/1.1 ${problem.status} ${titles[problem.status]}\r\nContent-Type: ${problemType}\r\n` +
+    `Content-Length: ${Buffer.byteLength(body)}\r\nConnection: close\r\n\r\n${body}`
+  )
 }
 
 /** The Express app every service builds on: no identifying header, request id, duration histogram. Add routes, then `finish`. */
-export function createApp(telemetry: { metrics: Metrics }): Express {
+export function createApp(telemetry: { metrics: Metrics; log: Log }): Express {
   const app = express()
   app.disable('x-powered-by')
   app.set('etag', false)
-  app.use(measure(telemetry.metrics))
+  app.use(measure(telemetry))
   return app
 }
 
 /** Last in an app: unknown paths are 404, every error is a problem, and what we did not expect is in the log. */
-export function finish(app: Express, { log }: { log: Log }): void {
+export function finish(app: Express, { metrics, log }: { metrics: Metrics; log: Log }): void {
   app.use((request: Request) => {
     throw new Problem(404, 'not-found', `There is nothing at ${request.path}.`)
   })
   const onError: ErrorRequestHandler = (error, request, response, _next) => {
+    if (hasLeft(request)) return void response.destroy()
     const problem = error instanceof Problem ? error : fromFramework(error)
+    if (problem.limit) metrics.increment('tintype_limit_reached_total', { limit: problem.limit })
     if (problem.status >= 500 && !(error instanceof Problem)) {
       log.error('request.failed', {
         requestId: response.locals.requestId,
@@ -97,6 +117,9 @@ export function finish(app: Express, { log }: { log: Log }): void {
   app.use(onError)
 }
 
+/** Whether the client went away, or was closed, before its whole request had come: nobody is to be answered. */
+export const hasLeft = (request: Request): boolean => request.destroyed && !request.complete
+
 function fromFramework(error: { status?: number; expose?: boolean; message?: string }): Problem {
   const status = error.status ?? 500
   return status < 500
@@ -104,140 +127,40 @@ function fromFramework(error: { status?: number; expose?: boolean; message?: str
     : new Problem(500, 'internal', 'Something went wrong on our side. The log says what; try again.')
 }
 
+/** Counts, times and logs requests. No label's value comes from the client: each would be a series for ever. */
 const measure =
-  (metrics: Metrics): RequestHandler =>
+  ({ metrics, log }: { metrics: Metrics; log: Log }): RequestHandler =>
   (request, response, next) => {
     const start = performance.now()
     // Asked for now: when a client has gone the request has no socket to tell it by, and asking would throw.
-    const scheme = request.protocol
-    response.locals.startedAt = start
-    response.locals.requestId = randomUUID()
-    response.set('X-Request-Id', response.locals.requestId)
+    const scheme = request.secure ? 'https' : 'http'
+    const requestId = randomUUID()
+    Object.assign(response.locals, { startedAt: start, requestId })
+    response.set('X-Request-Id', requestId)
+    let finished = false
+    response.once('finish', () => {
+      finished = true
+    })
     response.once('close', () => {
+      const method = knownMethods.has(request.method) ? request.method : '_OTHER'
+      const route = request.route?.path ?? ''
+      const seconds = (performance.now() - start) / 1000
+      // A reader that leaves is how an event stream ends.
+      const level = String(response.getHeader('Content-Type')).startsWith('text/event-stream')
+        ? 'debug'
+        : 'info'
+      if (!finished)
+        log[level]('request.aborted', { requestId, method, route, seconds }, response.locals.session)
       const labels = {
-        http_request_method: knownMethods.has(request.method) ? request.method : '_OTHER',
-        http_route: request.route ? `${request.baseUrl}${request.route.path}` : '',
-        http_response_status_code: String(response.statusCode),
+        http_request_method: method,
+        http_route: route,
+        http_response_status_code: finished ? String(response.statusCode) : 'aborted',
         url_scheme: scheme,
       }
       const traceId = trace.getActiveSpan()?.spanContext().traceId
-      metrics.observe(
-        'http_server_request_duration_seconds',
-        labels,
-        (performance.now() - start) / 1000,
-        traceId,
-      )
+      metrics.observe('http_server_request_duration_seconds', labels, seconds, traceId)
     })
     next()
   }
 
 const knownMethods = new Set(['GET', 'HEAD', 'POST', 'PUT', 'DELETE', 'OPTIONS', 'PATCH'])
-
-/** How long a log level may stay raised. */
-const maxRaiseSeconds = 86_400
-
-/** Metrics, health and administration, for a port of their own. `ready` gives what is missing, or null. */
-export function adminApp(options: {
-  metrics: Metrics
-  log: Log
-  ready: () => string | null | Promise<string | null>
-}): Express {
-  const { metrics, log, ready } = options
-  const app = express()
-  app.disable('x-powered-by')
-  app.get('/metrics', async (request, response) => {
-    const { contentType, body } = await metrics.render(request.get('accept'))
-    response.set('Content-Type', contentType).send(body)
-  })
-  app.get('/livez', (_request, response) => void response.type('text').send('ok\n'))
-  app.get('/readyz', async (_request, response) => {
-    const missing = await ready()
-    response
-      .status(missing === null ? 200 : 503)
-      .type('text')
-      .send(`${missing ?? 'ok'}\n`)
-  })
-  app.get('/log-level', (_request, response) => void response.json(log.level()))
-  app.put('/log-level', express.json({ limit: '4kb' }), (request, response) => {
-    log.setLevel(parseLevelChange(request.body))
-    response.json(log.level())
-  })
-  finish(app, { log })
-  return app
-}
-
-function parseLevelChange(body: unknown): { level: Level; session?: string; forSeconds: number } {
-  const { level, session, forSeconds = 600 } = (body ?? {}) as Record<string, unknown>
-  if (!levels.includes(level as Level))
-    throw new Problem(400, 'bad-log-level', `level must be one of ${levels.join(', ')}.`)
-  if (session !== undefined && !/^[0-9a-f]{16}$/.test(String(session)))
-    throw new Problem(400, 'bad-session', 'session must be the 16 hex digits that log entries carry.')
-  if (typeof forSeconds !== 'number' || !(forSeconds > 0 && forSeconds <= maxRaiseSeconds))
-    throw new Problem(400, 'bad-duration', `forSeconds must be a number above 0, up to ${maxRaiseSeconds}.`)
-  return { level: level as Level, forSeconds, ...(session === undefined ? {} : { session: String(session) }) }
-}
-
-export type Listening = {
-  url: string
-  server: Server /** Stops accepting, waits up to graceMs for requests in flight, then cuts. */
-  close(graceMs: number): Promise<void>
-}
-
-const idleCheckMs = 50
-
-/** Starts an app; port 0 is any free port. */
-export async function listen(app: Express, host: string, port: number): Promise<Listening> {
-  const server = createServer(app)
-  answerUnparsed(server)
-  server.listen(port, host)
-  await once(server, 'listening')
-  const { port: actual } = server.address() as AddressInfo
-  const url = `http://${host.includes(':') ? `[${host}]` : host}:${actual}`
-  return {
-    url,
-    server,
-    async close(graceMs) {
-      const closed = once(server, 'close')
-      server.close()
-      server.closeIdleConnections()
-      // A connection that was busy is kept alive when its answer is out: it would hold up the close until its time is over.
-      const idle = setInterval(() => server.closeIdleConnections(), idleCheckMs)
-      const cut = setTimeout(() => server.closeAllConnections(), graceMs)
-      await closed
-      clearInterval(idle)
-      clearTimeout(cut)
-    },
-  }
-}
-
-/** After an answer to a request that could not be parsed, how long the rest of what the client sends is dropped. */
-const lingerMs = 2_000
-
-/** What Node's parser refuses never reaches the app: it is answered as a problem on the bare socket. */
-function answerUnparsed(server: Server): void {
-  const exchanges = new WeakMap<Duplex, ServerResponse>()
-  server.prependListener('request', (request, response) => exchanges.set(request.socket, response))
-  server.on('clientError', (error: NodeJS.ErrnoException, socket) => {
-    const last = exchanges.get(socket)
-    const answered = last?.headersSent && !last.req.complete
-    const left = error.code === 'ECONNRESET' || error.code === 'HPE_INVALID_EOF_STATE' || !socket.writable
-    if (answered || left) return void socket.destroy()
-    const problem = unparsed(error.code)
-    const body = problemBody(problem)
-    socket.end(
-      `HTTP/1.1 ${problem.status} ${titles[problem.status]}\r\nContent-Type: ${problemType}\r\n` +
-        `Content-Length: ${Buffer.byteLength(body)}\r\nConnection: close\r\n\r\n${body}`,
-    )
-    // Closing with unread bytes resets the connection, and the client loses the answer.
-    socket.resume()
-    setTimeout(() => socket.destroy(), lingerMs).unref()
-  })
-}
-
-function unparsed(code: string | undefined): Problem {
-  if (code === 'HPE_HEADER_OVERFLOW')
-    return new Problem(431, 'headers-too-large', 'The request’s headers are over 16 KiB.')
-  if (code === 'ERR_HTTP_REQUEST_TIMEOUT')
-    return new Problem(408, 'too-slow', 'The request did not arrive in time.')
-  return new Problem(400, 'bad-request', 'This is not a well-formed HTTP request.')
-}

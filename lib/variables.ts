@@ -50,7 +50,7 @@ export const variables = {
     6_000,
     1,
     10_000_000,
-    'uploads of one session, or of one address without a session',
+    'uploads of one session, or of one address without a session; of one address in all three times as many',
   ),
   PROMISE_SECONDS: seconds(60, 0.1, 86_400, 'the promise: last byte received to durable thumbnail'),
   SCRAPE_SECONDS: seconds(15, 0.2, 300, 'how often metrics are read'),

@@ -1,5 +1,5 @@
 import { readConfig } from '@tintype/lib/config.ts'
-import { listen } from '@tintype/lib/http.ts'
+import { listen } from '@tintype/lib/http/listen.ts'
 import type { Running } from '@tintype/lib/run.ts'
 import { secret } from '@tintype/lib/secrets.ts'
 import { open as openStorage, storageUrl } from '@tintype/lib/storage/index.ts'
@@ -102,13 +102,14 @@ export async function serve(environment: NodeJS.ProcessEnv): Promise<Running> {
     dataDir,
     logs: config.LOGS_URL || reach(config.HOST, config.LOGS_PORT),
   })
-  const listening = await listen(app, config.HOST, config.SLO_PORT)
+  const listening = await listen(app, config.HOST, config.SLO_PORT, metrics)
   // The port may have been any free one.
   pages = config.SLO_URL?.href ?? reach(config.HOST, Number(new URL(listening.url).port))
   const admin = await listen(
     createAdmin({ metrics, log, watch, dataDir, ready: () => null }),
     config.ADMIN_HOST,
     config.SLO_ADMIN_PORT,
+    metrics,
   )
   const recorder = startRecorder({
     targets: config.SCRAPE_TARGETS.length > 0 ? others : [...others, own(config, admin.url)],

@@ -37,7 +37,7 @@ export function person(address: string, known?: string): Person {
     if (cookie) headers.set('Cookie', cookie)
     const signal = init.signal ?? AbortSignal.timeout(requestTimeoutMs)
     const response = await fetch(new URL(path, address), { redirect: 'manual', ...init, headers, signal })
-    const given = response.headers.getSetCookie().find(each => each.startsWith('session='))
+    const given = response.headers.getSetCookie().find(each => each.startsWith('tintype_session='))
     if (given) cookie = given.split(';')[0]
     return response
   }

@@ -47,7 +47,7 @@ async function uploadsPhoto(walk: Walk): Promise<void> {
   const { someone } = walk
   walk.image = await quadrantImage({ width: 1600, height: 1200, format: 'jpeg', orientation: 6 })
   await someone.request('/photos')
-  assert.match(someone.cookie ?? '', /^session=./, 'first contact sets the session cookie')
+  assert.match(someone.cookie ?? '', /^tintype_session=./, 'first contact sets the session cookie')
   const stream = await someone.events(AbortSignal.timeout(patienceMs))
   walk.ready = firstReady(stream)
   walk.ready.catch(() => {}) // looked at in the next step

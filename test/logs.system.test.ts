@@ -136,7 +136,7 @@ test('a published day is whole, and holds nothing personal and no secret', async
   const secrets = ['ingest_token', 'session_secret'].map(name =>
     readFileSync(join(dataDir, 'secrets', name), 'utf8').trim(),
   )
-  const cookie = decodeURIComponent(someone.cookie?.replace('session=', '') ?? '')
+  const cookie = decodeURIComponent(someone.cookie?.replace('tintype_session=', '') ?? '')
   for (const planted of [
     'planted',
     ...secrets,

@@ -4,6 +4,7 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
+import { limits } from '@tintype/lib/limits.ts'
 import type { Metrics } from '@tintype/lib/telemetry/metrics.ts'
 import { describe, onTestFinished, type TestContext, test } from 'vitest'
 import { type PartName, part, remedy } from '../tools/parts.ts'
@@ -15,6 +16,16 @@ export async function temporaryFolder(
   const folder = await mkdtemp(join(tmpdir(), 'tintype-'))
   whenDone(() => rm(folder, { recursive: true, force: true }))
   return folder
+}
+
+/** Lowers a limit until the test ends, so that it can be reached. Not for one that is read when its file is loaded. */
+export function lowerLimit(name: keyof typeof limits, value: number): void {
+  const limit = limits[name] as { value: unknown }
+  const before = limit.value
+  limit.value = value
+  onTestFinished(() => {
+    limit.value = before
+  })
 }
 
 /** Waits for a condition, never for a time: resolves with the first value that is neither false nor undefined. */

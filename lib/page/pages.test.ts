@@ -4,7 +4,7 @@ import { brotliDecompressSync, gunzipSync } from 'node:zlib'
 import express from 'express'
 import { expect, onTestFinished, test, vi } from 'vitest'
 import { temporaryFolder } from '../../test/support.ts'
-import { listen } from '../http.ts'
+import { listen } from '../http/listen.ts'
 import { openPages } from './pages.ts'
 
 async function serve() {

@@ -558,6 +558,17 @@ export function queueContract(name: string, start: () => Promise<Engine>): void 
         expect(await queue.eventsOf(mine.owner, 7), 'of an earlier queue').toBe('reset')
       })
 
+      test('a worker that restarts is counted on with its slots and its service time', async () => {
+        const queue = await opened()
+        await queue.announce({ id: 'a', slots: 0, serviceSeconds: 0 })
+        expect(await queue.stats()).toMatchObject({ liveSlots: 0, serviceSeconds: null })
+        await queue.announce({ id: 'a', slots: 3, serviceSeconds: 0.1 })
+        await queue.announce({ id: 'a', slots: 0, serviceSeconds: 0.2 })
+        expect(await queue.stats()).toMatchObject({ liveSlots: 3, serviceSeconds: 0.1 })
+        await queue.announce({ id: 'a', slots: 2, serviceSeconds: 0 })
+        expect(await queue.stats()).toMatchObject({ liveSlots: 2, serviceSeconds: 0.1 })
+      })
+
       test('stats tell depth, age, leases and the live workers', async () => {
         const queue = await opened()
         await Promise.all(jobs(3).map(each => queue.enqueue(each)))

@@ -135,6 +135,7 @@ export type Queue = {
       | { state: 'dead'; reason: FailureReason },
   ): Promise<Ended>
   look(photo: PhotoId): Promise<Look | 'unknown'>
+  /** One without slots says nothing, and a restarted one (service time 0) counts with what it measured before. */
   announce(worker: Worker): Promise<void>
   stats(): Promise<Stats>
   /** Dead letters, oldest first, with what killed them. */

@@ -191,9 +191,12 @@ export async function endLost(
   return end(engine, row, as.state, outcome, as)
 }
 
+/** A restart refuses nobody: no slots is no announcement, and what was measured before stands until it is again. */
 export async function announce({ sql, clock }: Engine, { id, slots, serviceSeconds }: Worker): Promise<void> {
+  if (slots === 0) return
   await sql(`INSERT INTO workers (id, slots, service_seconds, seen_at) VALUES (?, ?, ?, ?) ON CONFLICT (id)
-    DO UPDATE SET slots = excluded.slots, service_seconds = excluded.service_seconds, seen_at = excluded.seen_at`).run(
+    DO UPDATE SET slots = excluded.slots, seen_at = excluded.seen_at,
+      service_seconds = coalesce(nullif(excluded.service_seconds, 0), workers.service_seconds)`).run(
     id,
     slots,
     serviceSeconds,

@@ -92,7 +92,7 @@ function withoutSelfTest(routes: Set<string>, next: SpanProcessor): SpanProcesso
 
 async function assertRoute(routes: Set<string>): Promise<void> {
   const { default: express } = await import('express')
-  const { listen } = await import('../http.ts')
+  const { listen } = await import('../http/listen.ts')
   const app = express().get(selfTestPath, (_request, response) => void response.end())
   const { url, close } = await listen(app, '127.0.0.1', 0)
   await fetch(url + selfTestPath)

@@ -1,5 +1,6 @@
 import { readConfig } from '@tintype/lib/config.ts'
-import { adminApp, listen } from '@tintype/lib/http.ts'
+import { adminApp } from '@tintype/lib/http/admin.ts'
+import { listen } from '@tintype/lib/http/listen.ts'
 import { openAccount } from '@tintype/lib/photo/account.ts'
 import { open as openQueue, queueUrl } from '@tintype/lib/queue/index.ts'
 import { type Running, run } from '@tintype/lib/run.ts'
@@ -61,6 +62,7 @@ async function start(): Promise<Running> {
     adminApp({ metrics, log, ready }),
     config.ADMIN_HOST,
     config.CONVERTER_ADMIN_PORT,
+    metrics,
   )
   log.info('converter.started', { version, slots: config.CONVERTER_SLOTS })
   return {

@@ -1,4 +1,5 @@
 import { timingSafeEqual } from 'node:crypto'
+import { readBody } from '@tintype/lib/http/body.ts'
 import { createApp, finish, Problem } from '@tintype/lib/http.ts'
 import { openPages } from '@tintype/lib/page/pages.ts'
 import { isStream, maxBatchBytes, sourceOf } from '@tintype/lib/telemetry/entry.ts'
@@ -76,7 +77,7 @@ function addIngest(app: Express, { journal, log, metrics, token }: Options): voi
     const receivedMs = Date.now()
     const sentMs = Date.parse(request.get('tintype-clock') ?? '')
     const clock = { receivedMs, offsetMs: Number.isNaN(sentMs) ? 0 : receivedMs - sentMs }
-    const body = await readBody(request)
+    const body = await readBody(request, maxBodyBytes)
     try {
       const appended = await journal.append(stream, {
         body,
@@ -126,16 +127,4 @@ function isAuthorised(request: Request, token: string): boolean {
   const given = Buffer.from(request.get('authorization') ?? '')
   const wanted = Buffer.from(`Bearer ${token}`)
   return given.length === wanted.length && timingSafeEqual(given, wanted)
-}
-
-async function readBody(request: Request): Promise<Buffer> {
-  const chunks: Buffer[] = []
-  let bytes = 0
-  for await (const chunk of request) {
-    bytes += chunk.length
-    if (bytes > maxBodyBytes)
-      throw new Problem(413, 'too-large', `A batch has at most ${maxBodyBytes} bytes.`)
-    chunks.push(chunk)
-  }
-  return Buffer.concat(chunks, bytes)
 }

@@ -1,4 +1,5 @@
-import { adminApp, listen } from '@tintype/lib/http.ts'
+import { adminApp } from '@tintype/lib/http/admin.ts'
+import { listen } from '@tintype/lib/http/listen.ts'
 import type { Running } from '@tintype/lib/run.ts'
 import { secret } from '@tintype/lib/secrets.ts'
 import { openLog } from '@tintype/lib/telemetry/log.ts'
@@ -26,12 +27,13 @@ export async function serve(config: Config): Promise<Running> {
   // Its own entries come in by the same door as all others.
   const log = openLog('logs', config, () => url)
   const app = await createLogsApp({ journal, log, metrics, token, reader: openReader(folders) })
-  const listening = await listen(app, config.HOST, config.LOGS_PORT)
+  const listening = await listen(app, config.HOST, config.LOGS_PORT, metrics)
   url = listening.url
   const admin = await listen(
     adminApp({ metrics, log, ready: () => null }),
     config.ADMIN_HOST,
     config.LOGS_ADMIN_PORT,
+    metrics,
   )
   const stopping = new AbortController()
   publishWhenDue(folders, config.DATA_DIR, log, stopping.signal)

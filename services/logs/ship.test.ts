@@ -1,7 +1,7 @@
 import { readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { networkInterfaces } from 'node:os'
 import { join } from 'node:path'
-import { listen } from '@tintype/lib/http.ts'
+import { listen } from '@tintype/lib/http/listen.ts'
 import { createLog, type Log } from '@tintype/lib/telemetry/log.ts'
 import { createMetrics } from '@tintype/lib/telemetry/metrics.ts'
 import { expect, onTestFinished, test } from 'vitest'

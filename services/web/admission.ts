@@ -1,24 +1,19 @@
 import { Problem } from '@tintype/lib/http.ts'
+import { limits } from '@tintype/lib/limits.ts'
 import type { Queue, Stats } from '@tintype/lib/queue/index.ts'
 
 /** Older statistics are read again: at most four reads a second, however many uploads come. */
 const maxStatsAgeMs = 250
-/**
- * Photos are taken as long as the predicted wait is below this share of the promise: the mean conversion time it
- * is predicted by may double (a burst of huge photos, a slot lost) before an accepted photo is late.
- */
-const safety = 0.5
-/** A converter announces itself every 2 s; one restarting is back well within this. */
-const maxWorkerSilenceSeconds = 30
 /** Assumed until a converter has measured one: a 12-megapixel JPEG takes a tenth of it. */
 const unmeasuredServiceSeconds = 1
-/** Each upload in flight holds a socket and a file. */
-const maxUploads = 1_000
 const maxRetrySeconds = 60
 
-/** Held by an upload from before its body until its job is in the queue; counts as work ahead of whoever comes later. */
+/** Held by an upload from before its body until its job is in the queue. */
 export type Ticket = {
-  /** @throws Problem 503 when meanwhile the promise could not be kept any more. */
+  /**
+   * The body was received: from now on it is work ahead of others.
+   * @throws Problem 503 when meanwhile the promise could not be kept any more.
+   */
   confirm(): Promise<void>
   done(): void
 }
@@ -32,12 +27,19 @@ export type Admission = {
 export const predictedSeconds = (ahead: number, stats: Stats): number =>
   ((ahead + 1) * (stats.serviceSeconds ?? unmeasuredServiceSeconds)) / Math.max(1, stats.liveSlots)
 
+/**
+ * Takes a photo as long as its predicted time is below a share of the promise: below `predictedShare` the mean service
+ * time that it is predicted by may double (a burst of huge photos, a slot lost) before the photo is late. Work ahead is
+ * what is in the queue or about to be; an upload whose body is still to come may never be work, so that clients which
+ * stall close the door to nobody. Those admitted meanwhile are predicted again, with the larger `receivedShare`.
+ */
 export function openAdmission(
   queue: Pick<Queue, 'stats'>,
   promiseSeconds: number,
   now: () => number = () => performance.now(),
 ): Admission {
-  let uploads = 0
+  /** Received and not yet in the queue. */
+  let received = 0
   let finished = 0
   let snapshot = { stats: undefined as Stats | undefined, at: -Infinity, finished: 0 }
   let reading: Promise<void> | undefined
@@ -55,31 +57,34 @@ export function openAdmission(
     }
     return snapshot.stats as Stats
   }
-  /** `others`: uploads in flight beside the one that asks. */
-  const assertKeepable = (stats: Stats, others: number, limitSeconds: number) => {
-    if (stats.workerSeenSeconds === null || stats.workerSeenSeconds > maxWorkerSilenceSeconds)
-      throw busy('no-converter', 'Photos cannot be converted just now.', 10)
+  /** `others`: received uploads beside the one that asks. */
+  const assertKeepable = (stats: Stats, others: number, limit: 'predictedShare' | 'receivedShare') => {
+    if (stats.liveSlots === 0) throw busy('no-converter', 'Photos cannot be converted just now.', 10)
     const sinceSnapshot = finished - snapshot.finished
     const seconds = predictedSeconds(stats.depth + stats.claimed + sinceSnapshot + others, stats)
+    const limitSeconds = promiseSeconds * limits[limit].value
     if (seconds > limitSeconds)
-      throw busy('busy', 'So many photos are waiting that yours would be late.', seconds - limitSeconds)
+      throw busy(
+        'busy',
+        'So many photos are waiting that yours would be late.',
+        seconds - limitSeconds,
+        limit,
+      )
   }
 
   return {
     async admit() {
-      if (uploads >= maxUploads) throw busy('busy', 'Too many uploads at once.', 5)
-      uploads++ // before the read, so that those who read together see each other
-      try {
-        assertKeepable(await fresh(), uploads - 1, promiseSeconds * safety)
-      } catch (error) {
-        uploads--
-        throw error
-      }
+      assertKeepable(await fresh(), received, 'predictedShare')
+      let confirmed = false
       return {
-        // The others in flight were admitted behind this one; only what is enqueued stands before it.
-        confirm: async () => assertKeepable(await fresh(), 0, promiseSeconds),
-        done: () => {
-          uploads--
+        async confirm() {
+          assertKeepable(await fresh(), received, 'receivedShare')
+          received++ // in the same turn as the check, so that those who read together see each other
+          confirmed = true
+        },
+        done() {
+          if (!confirmed) return
+          received--
           finished++
         },
       }
@@ -87,9 +92,15 @@ export function openAdmission(
   }
 }
 
-function busy(type: string, what: string, seconds: number): Problem {
+function busy(
+  type: string,
+  what: string,
+  seconds: number,
+  limit?: 'predictedShare' | 'receivedShare',
+): Problem {
   const retrySeconds = Math.min(maxRetrySeconds, Math.max(1, Math.ceil(seconds)))
   return new Problem(503, type, `${what} Try again in ${retrySeconds} s.`, {
     headers: { 'Retry-After': String(retrySeconds) },
+    ...(limit && { limit }),
   })
 }

@@ -1,10 +1,11 @@
+import { json } from '@tintype/lib/http/body.ts'
 import { createApp, finish, Problem } from '@tintype/lib/http.ts'
 import { openPages } from '@tintype/lib/page/pages.ts'
 import { findPhoto } from '@tintype/lib/photo/find.ts'
 import { isPhotoId } from '@tintype/lib/photo/record.ts'
 import { remove as removePhoto } from '@tintype/lib/photo/remove.ts'
 import { traceIdOf } from '@tintype/lib/telemetry/trace.ts'
-import express, { type Express, type RequestHandler } from 'express'
+import type { Express, RequestHandler } from 'express'
 import { maxExperienceSeconds } from './deliver.ts'
 import { original, thumbnail } from './images.ts'
 import { openapi } from './openapi.ts'
@@ -32,7 +33,7 @@ export function createWebApp(web: Web): Express {
   app.get('/photos/:id/thumbnail', thumbnail(web))
   app.get('/photos/:id/original', original(web))
   app.get('/events', eventStream(web))
-  app.post('/experience', express.json({ limit: '1kb', type: () => true }), experience(web))
+  app.post('/experience', json('jsonBytes', 'any'), experience(web))
   app.get('/status.json', status(web))
   finish(app, web)
   return app

@@ -5,7 +5,7 @@ import { startWeb } from './test/web.ts'
 const count = 10_000
 const atOnce = 32
 
-test('ten thousand sessions and ten thousand paths leave the number of series where it was', async () => {
+test('ten thousand sessions, paths and schemes leave the number of series where it was', async () => {
   const { url, web } = await startWeb()
   // Of the catalogue: Node's own metrics gain a series when a kind of garbage collection happens first.
   const series = async () => {
@@ -14,19 +14,27 @@ test('ten thousand sessions and ten thousand paths leave the number of series wh
   }
   const agent = new Agent({ keepAlive: true, maxSockets: atOnce })
   /** Without a cookie each is somebody new; gives the cookie. */
-  const newcomer = (path: string, method = 'GET'): Promise<string> =>
+  const newcomer = (path: string, method = 'GET', scheme = 'https'): Promise<string> =>
     new Promise((resolve, reject) => {
       const answered = (answer: IncomingMessage) =>
         answer.resume().on('end', () => resolve(answer.headers['set-cookie']?.[0] ?? ''))
-      request(`${url}${path}`, { method, agent }, answered).on('error', reject).end()
+      request(`${url}${path}`, { method, agent, headers: { 'x-forwarded-proto': scheme } }, answered)
+        .on('error', reject)
+        .end()
     })
-  await Promise.all([newcomer('/photos/one'), newcomer('/one'), newcomer('/one', 'PROPFIND')])
+  for (const scheme of ['http', 'https'])
+    for (const [path, method] of [['/photos/one'], ['/one'], ['/one', 'PROPFIND']] as const)
+      await newcomer(path, method, scheme)
   const before = await series()
   expect(before).toBeGreaterThan(100)
 
   const cookies = await Promise.all(
     Array.from({ length: count }, (_, i) =>
-      newcomer(i % 10 === 0 ? `/nowhere-${i}` : `/photos/${i}`, i % 100 === 0 ? 'PROPFIND' : 'GET'),
+      newcomer(
+        i % 10 === 0 ? `/nowhere-${i}` : `/photos/${i}`,
+        i % 100 === 0 ? 'PROPFIND' : 'GET',
+        i % 3 === 0 ? 'https' : `x${i}`,
+      ),
     ),
   )
   agent.destroy()

@@ -23,12 +23,16 @@ export type Delivery = {
 }
 
 export function openDelivery(metrics: Metrics): Delivery {
-  const expected = new Map<PhotoId, true>()
+  /** Kept after the delivery, so that an event that comes late does not make the next look a second one. */
+  const deliveries = new Map<PhotoId, 'expected' | 'sent'>()
   const experienced = new Map<PhotoId, true>()
   return {
-    expect: photo => remember(expected, photo, true),
+    expect(photo) {
+      if (!deliveries.has(photo)) remember(metrics, deliveries, photo, 'expected')
+    },
     sent({ id, owner, traceparent }, durableAt) {
-      if (!expected.delete(id)) return
+      if (deliveries.get(id) !== 'expected') return
+      remember(metrics, deliveries, id, 'sent')
       const startTime = Date.parse(durableAt)
       const endTime = Date.now()
       recordSpan('deliver', {
@@ -42,7 +46,7 @@ export function openDelivery(metrics: Metrics): Delivery {
     },
     experienced(photo, seconds, traceId) {
       if (experienced.has(photo)) return false
-      remember(experienced, photo, true)
+      remember(metrics, experienced, photo, true)
       metrics.observe('tintype_stage_seconds', { stage: 'experience' }, seconds, traceId)
       return true
     },

@@ -18,7 +18,7 @@ export function thumbnail(web: Web): RequestHandler {
     const photo = await photoOf(web, request, response)
     const { record, result } = photo
     if (result === undefined) {
-      web.delivery.expect(record.id)
+      if (request.method === 'GET') web.delivery.expect(record.id)
       return void response.status(202).set({ 'Retry-After': '1', 'Cache-Control': 'no-store' }).end()
     }
     if (result.state === 'failed')
@@ -65,7 +65,7 @@ async function send(
 ): Promise<boolean> {
   const etag = `"${record.id}.${file}"`
   response.set({ ETag: etag, 'Cache-Control': immutable })
-  if (has(request, etag)) {
+  if (isHeld(request.get('if-none-match'), etag)) {
     response.status(304).end()
     return false
   }
@@ -75,9 +75,12 @@ async function send(
   return request.method === 'HEAD' ? skip(found, response) : stream(found, response)
 }
 
-/** Express's own `fresh` answers in full to whoever sends `Cache-Control: no-cache` too, as fetch does. */
-const has = (request: Request, etag: string): boolean =>
-  (request.get('if-none-match') ?? '').split(',').some(each => each.trim().replace(/^W\//, '') === etag)
+/**
+ * Whether If-None-Match names what is asked for: by `*` or in a list of tags, which may be weak and hold commas.
+ * Express's own `fresh` answers in full to a client that sends `Cache-Control: no-cache` too, as fetch does.
+ */
+const isHeld = (header: string | undefined, etag: string): boolean =>
+  header?.trim() === '*' || (header?.match(/"[^"]*"/g) ?? []).some(tag => tag === etag)
 
 function skip({ body }: Found, response: Response): false {
   body.destroy()

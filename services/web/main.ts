@@ -1,5 +1,6 @@
 import { daysMs, readConfig } from '@tintype/lib/config.ts'
-import { adminApp, listen } from '@tintype/lib/http.ts'
+import { adminApp } from '@tintype/lib/http/admin.ts'
+import { listen } from '@tintype/lib/http/listen.ts'
 import { open as openQueue, queueUrl } from '@tintype/lib/queue/index.ts'
 import { type Running, run } from '@tintype/lib/run.ts'
 import { secret } from '@tintype/lib/secrets.ts'
@@ -10,9 +11,9 @@ import { watchMachine } from '@tintype/lib/telemetry/machine.ts'
 import { createMetrics } from '@tintype/lib/telemetry/metrics.ts'
 import { pick } from '@tintype/lib/variables.ts'
 import { version } from '@tintype/lib/version.ts'
+import { createWebApp } from './app.ts'
 import { observeStorage } from './detail.ts'
 import { readiness, showQueue } from './health.ts'
-import { serve } from './server.ts'
 import { sweep } from './sweeper.ts'
 import { openWeb } from './web.ts'
 
@@ -74,11 +75,12 @@ async function start(): Promise<Running> {
   })
   showQueue(web)
   watchMachine(metrics, [config.DATA_DIR, folderOf(at)])
-  const listening = await serve(web, config.HOST, config.WEB_PORT)
+  const listening = await listen(createWebApp(web), config.HOST, config.WEB_PORT, metrics)
   const admin = await listen(
     adminApp({ metrics, log, ready: readiness(web) }),
     config.ADMIN_HOST,
     config.WEB_ADMIN_PORT,
+    metrics,
   )
   const swept = sweep(web)
   log.info('web.started', { version })

@@ -28,7 +28,7 @@ const problems = {
   413: 'too large',
   415: 'not a type that is taken',
   422: 'too many pixels; or, waited for, it could not be converted',
-  429: 'too many in this minute; see Retry-After',
+  429: 'too many in this minute, or at once; see Retry-After',
   503: 'the minute could not be kept, or the server stops; see Retry-After',
 } as const
 
@@ -62,7 +62,7 @@ const upload = {
     header(
       'Prefer',
       { type: 'string', examples: ['wait=60'] },
-      'wait so many seconds (60 at most) for the thumbnail',
+      'wait so many seconds (60 at most) for the thumbnail; Preference-Applied tells that it does',
     ),
     header('Idempotency-Key', { type: 'string', maxLength: 255 }, 'repeats answer the same photo'),
   ],
@@ -207,7 +207,7 @@ export const openapi = {
           required: true,
           ...content('application/json', object({ photo: ref('PhotoId'), seconds })),
         },
-        responses: { 204: { description: 'noted' }, ...refusals(400, 404, 413) },
+        responses: { 204: { description: 'noted' }, ...refusals(400, 404, 408, 413) },
       },
     },
     '/status.json': {

@@ -99,7 +99,7 @@ describe('a photo', () => {
     const person = visitor()
     const photo = await view(await person.post(png(4, 4)))
     const closed =
-      'http_server_request_duration_seconds_count{http_request_method="GET",http_route="/photos/:id/original",http_response_status_code="200",url_scheme="http"}'
+      'http_server_request_duration_seconds_count{http_request_method="GET",http_route="/photos/:id/original",http_response_status_code="aborted",url_scheme="http"}'
     const leaving = new AbortController()
     const { promise: body, resolve } = Promise.withResolvers<Readable>()
     const { get } = web.storage

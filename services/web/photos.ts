@@ -16,7 +16,7 @@ import type { Request, Response } from 'express'
 import { keyOf, sameBody } from './idempotency.ts'
 import { visitorOf } from './session.ts'
 import { type Kind, sniff } from './sniff.ts'
-import { openUpload, type Received, type Upload } from './upload.ts'
+import { openUpload, type Received, tooLarge, type Upload } from './upload.ts'
 import type { Web } from './web.ts'
 
 /**
@@ -37,15 +37,16 @@ export async function acceptPhoto(web: Web, request: Request, response: Response
 async function receive(web: Web, request: Request, response: Response, startedAt: number): Promise<Accepted> {
   const { owner } = visitorOf(response)
   const key = keyOf(owner, request.get('idempotency-key'))
+  const { maxUploadBytes: maxBytes } = web.limits
   const known = await findKey(web.house, owner, key)
   if (known) {
-    const upload = await openUpload(request, response, true)
+    const upload = await openUpload(request, maxBytes, true)
     const arrival = await arrive(web, request, response, upload, startedAt)
     return accepted(web, await repeat(web, arrival, upload, known))
   }
   const ticket = await web.admission.admit()
   try {
-    const upload = await openUpload(request, response, key !== undefined)
+    const upload = await openUpload(request, maxBytes, key !== undefined)
     const arrival = await arrive(web, request, response, upload, startedAt)
     const refusal = () =>
       ticket.confirm().then(
@@ -143,13 +144,6 @@ function accepted({ limits }: Web, answer: Accepted | Refused): Accepted {
     headers: { 'Retry-After': '60' },
   })
 }
-
-export const tooLarge = (maxBytes: number): Problem =>
-  new Problem(
-    413,
-    'too-large',
-    `A photo may have ${Math.floor(maxBytes / 2 ** 20)} MB at most. Make it smaller, then try again.`,
-  )
 
 /** Until when (epoch ms) the session's detail is raised. */
 function detailEnd(log: Log, session: string): number | undefined {

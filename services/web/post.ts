@@ -1,51 +1,85 @@
 import { describeError, errorCode } from '@tintype/lib/errors.ts'
-import { Problem, sendProblem } from '@tintype/lib/http.ts'
+import { tooSlow } from '@tintype/lib/http/connections.ts'
+import { hasLeft, Problem, sendProblem } from '@tintype/lib/http.ts'
+import { limits } from '@tintype/lib/limits.ts'
 import type { ErrorRequestHandler, Request, RequestHandler, Response } from 'express'
-import { acceptPhoto, tooLarge } from './photos.ts'
+import { countAtOnce } from './at-once.ts'
+import { acceptPhoto } from './photos.ts'
+import { preferredWait } from './prefer.ts'
 import { uploadRate } from './rate.ts'
 import { visitorOf } from './session.ts'
-import { tooManyPixels } from './sniff.ts'
-import { dropRest } from './upload.ts'
+import { unsupported } from './sniff.ts'
+import { maxBodyBytes, tooLarge } from './upload.ts'
 import { type PhotoView, pending } from './view.ts'
-import { preferredWait, settledWithin } from './wait.ts'
+import { settledWithin } from './wait.ts'
 import type { Web } from './web.ts'
-
-/** A form's boundaries and headers beside its photo. */
-const formOverheadBytes = 64 * 1024
 
 /** What can be refused before a byte of the body is taken. */
 export function refuseEarly(web: Web): RequestHandler {
-  const checkRate = uploadRate(web.limits.uploadsPerMinute)
+  const checkRate = uploadRate(web.limits.uploadsPerMinute, web.metrics)
   const { maxUploadBytes } = web.limits
   return (request, response, next) => {
     if (web.draining.aborted)
       throw new Problem(503, 'stopping', 'This server is about to restart. Try again in 5 s.', {
         headers: { 'Retry-After': '5' },
       })
-    const { owner, returning } = visitorOf(response)
-    checkRate(returning ? owner : (request.ip ?? ''))
-    const most = maxUploadBytes + (request.is('multipart/form-data') ? formOverheadBytes : 0)
-    if (Number(request.get('content-length') ?? 0) > most) throw tooLarge(maxUploadBytes)
+    const visitor = visitorOf(response)
+    checkRate(visitor, visitor.address)
+    if (request.headers.expect !== undefined) refuseDeclaredType(request)
+    if (Number(request.get('content-length') ?? 0) > maxBodyBytes(request, maxUploadBytes))
+      throw tooLarge(maxUploadBytes)
     next()
   }
 }
 
+/** What may hold a photo; the last is what curl and HTML forms say of any bytes. */
+const photoTypes = [
+  'image/*',
+  'multipart/form-data',
+  'application/octet-stream',
+  'application/x-www-form-urlencoded',
+]
+
+/** Only the bytes tell what a body is, but a client that asks before it sends them is answered by what it declares. */
+function refuseDeclaredType(request: Request): void {
+  const type = request.get('content-type')?.split(';')[0]?.trim().toLowerCase()
+  if (type === undefined) return
+  if (type === 'image/svg+xml' || !request.is(photoTypes)) throw unsupported(type, Buffer.alloc(0))
+}
+
 /** POST /photos: 202 once the photo is durable; with `Prefer: wait=N` what became of it within N seconds. */
 export function upload(web: Web): RequestHandler {
+  const enter = countAtOnce('uploads', 'visitorUploads', 'addressUploads')
+  let waits = 0
   return async (request, response) => {
-    const { owner } = visitorOf(response)
-    const accepted = await acceptPhoto(web, request, response)
+    const { owner, address } = visitorOf(response)
+    const leave = enter(owner, address)
+    if (typeof leave === 'string') throw tooManyAtOnce(leave)
+    const accepted = await acceptPhoto(web, request, response).finally(leave)
     const id = accepted.photo
-    const seconds = preferredWait(request.get('prefer'))
+    const wanted = preferredWait(request.get('prefer'))
+    const isFull = wanted > 0 && waits >= limits.waits.value
+    if (isFull) web.metrics.increment('tintype_limit_reached_total', { limit: 'waits' })
+    const seconds = isFull ? 0 : wanted
     if ('record' in accepted && seconds === 0)
       return answer(response, pending(accepted.record, 'queued'), false)
     if (seconds > 0) {
       response.set('Preference-Applied', `wait=${seconds}`)
       web.delivery.expect(id)
     }
-    const view = await settledWithin(web, owner, id, seconds, AbortSignal.any([gone(response), web.draining]))
+    waits++
+    const signal = AbortSignal.any([gone(response), web.draining])
+    const view = await settledWithin(web, owner, id, seconds, signal).finally(() => waits--)
     answer(response, view, seconds > 0)
   }
+}
+
+function tooManyAtOnce(limit: 'uploads' | 'visitorUploads' | 'addressUploads'): Problem {
+  const more = { limit, headers: { 'Retry-After': '5' } }
+  if (limit === 'uploads')
+    return new Problem(503, 'busy', 'Too many photos are being uploaded. Try again in 5 s.', more)
+  const detail = `You are uploading ${limits[limit].value} photos at once. Let some finish, or try again in 5 s.`
+  return new Problem(429, 'too-many-at-once', detail, more)
 }
 
 /** What became of a photo that was accepted: from here on nothing is a refusal. */
@@ -77,23 +111,21 @@ function gone(response: Response): AbortSignal {
   return controller.signal
 }
 
-/** Each upload that is not accepted: counted, logged, and answered so that a client still sending sees the answer. */
+/** Each upload that is not accepted: counted, logged, and answered. */
 export function refused(web: Web): ErrorRequestHandler {
   return (error, request: Request, response, next) => {
     const { session } = visitorOf(response)
-    if (request.destroyed && !request.complete) {
+    const left = hasLeft(request) && (response.statusCode === tooSlow.status ? tooSlow : 'aborted')
+    if (left === 'aborted') {
       web.log.info('photo.aborted', {}, session)
       return void response.destroy()
     }
-    const problem = error instanceof Problem ? error : ours(web, error, session)
+    const problem = left || (error instanceof Problem ? error : ours(web, error, session))
     if (problem === undefined) return next(error)
     const outcome = problem.status < 500 ? 'rejected' : 'shed'
     web.metrics.increment('tintype_photos_total', { outcome })
-    if (problem.type.endsWith(tooManyPixels))
-      web.metrics.increment('tintype_limit_reached_total', { limit: 'photoPixels' })
     if (problem.type.endsWith(notStored)) web.metrics.increment('tintype_photos_not_stored_total', {})
     web.log.info(`photo.${outcome}`, { type: problem.type, status: problem.status }, session)
-    dropRest(request)
     next(problem)
   }
 }

@@ -1,28 +1,48 @@
 import { Problem } from '@tintype/lib/http.ts'
+import { limits } from '@tintype/lib/limits.ts'
+import type { Metrics } from '@tintype/lib/telemetry/metrics.ts'
 import { remember } from './bounded.ts'
+import type { Visitor } from './session.ts'
+
+/**
+ * Limits uploads by token buckets that hold a minute's uploads and refill evenly. Each upload takes from the bucket of
+ * its session and from that of its address, which is larger: a new cookie for each upload gains nothing. A first
+ * contact has its address for a session. The check throws Problem 429 with Retry-After.
+ */
+export function uploadRate(perMinute: number, metrics: Metrics, now = () => performance.now()) {
+  const ofVisitor = openBuckets(perMinute, 'visitorRate', metrics, now)
+  const ofAddress = openBuckets(perMinute * limits.addressRate.value, 'addressRate', metrics, now)
+  return ({ owner, returning }: Pick<Visitor, 'owner' | 'returning'>, address: string): void => {
+    ofVisitor(returning ? owner : address)
+    ofAddress(address)
+  }
+}
 
 type Bucket = { tokens: number; at: number }
 
-/**
- * A token bucket for each visitor: `perMinute` uploads at once, refilled evenly.
- * Gives a check that throws Problem 429 with Retry-After.
- */
-export function uploadRate(perMinute: number, now: () => number = () => performance.now()) {
+function openBuckets(
+  perMinute: number,
+  limit: 'visitorRate' | 'addressRate',
+  metrics: Metrics,
+  now: () => number,
+) {
   const perMs = perMinute / 60_000
   const buckets = new Map<string, Bucket>()
-  return (visitor: string): void => {
-    const bucket = buckets.get(visitor) ?? { tokens: perMinute, at: now() }
-    const tokens = Math.min(perMinute, bucket.tokens + (now() - bucket.at) * perMs)
-    remember(buckets, visitor, { tokens: Math.max(0, tokens - 1), at: now() })
-    if (tokens >= 1) return
+  return (key: string): void => {
+    const at = now()
+    const bucket = buckets.get(key) ?? { tokens: perMinute, at }
+    const tokens = Math.min(perMinute, bucket.tokens + (at - bucket.at) * perMs)
+    if (tokens >= 1) {
+      remember(metrics, buckets, key, { tokens: tokens - 1, at })
+      return
+    }
     const retrySeconds = Math.ceil((1 - tokens) / perMs / 1000)
+    const whose = limit === 'addressRate' ? ' from one address' : ''
     throw new Problem(
       429,
       'too-many',
-      `More than ${perMinute} photos a minute. Try again in ${retrySeconds} s.`,
-      {
-        headers: { 'Retry-After': String(retrySeconds) },
-      },
+      `More than ${perMinute} photos a minute${whose}. Try again in ${retrySeconds} s.`,
+      { headers: { 'Retry-After': String(retrySeconds) }, limit },
     )
   }
 }

@@ -28,7 +28,6 @@ const formatsByType: Record<string, Format> = {
   'image/tiff': 'tiff',
 }
 
-export const tooManyPixels = 'too-many-pixels'
 const supported = 'JPEG, PNG, WebP, GIF, AVIF and TIFF'
 
 /**
@@ -56,8 +55,9 @@ function assertDecodable(format: Format, width: number, height: number, maxPixel
   if (width * height <= most && Math.max(width, height) <= maxSide) return
   throw new Problem(
     422,
-    tooManyPixels,
+    'too-many-pixels',
     `This photo has ${width} × ${height} pixels; the most we can take of its type is ${Math.floor(most / 1e6)} megapixels and ${maxSide} on a side. Make it smaller, then try again.`,
+    { limit: 'photoPixels' },
   )
 }
 
@@ -112,14 +112,15 @@ function upright({ width, height, orientation }: Stored): { width: number; heigh
   return orientation >= 5 ? { width: height, height: width } : { width, height }
 }
 
-function unsupported(mime: string | undefined, head: Buffer): Problem {
+/** The refusal of a type that is not taken; `head` may be empty. */
+export function unsupported(mime: string | undefined, head: Buffer): Problem {
   if (mime?.startsWith('image/hei'))
     return new Problem(
       415,
       'heic',
       'This is an iPhone HEIC photo. In Photos choose File > Export as JPEG, then try again.',
     )
-  if (/<svg[\s/>]/i.test(head.toString('latin1')))
+  if (mime === 'image/svg+xml' || /<svg[\s/>]/i.test(head.toString('latin1')))
     return new Problem(415, 'svg', 'This is an SVG drawing, not a photo. Export it as PNG, then try again.')
   const what = mime === undefined ? 'not an image that we know' : `of type ${mime}`
   return new Problem(415, 'unsupported-type', `This file is ${what}. We take ${supported}.`)

@@ -1,20 +1,16 @@
 import { describeError } from '@tintype/lib/errors.ts'
 import { Problem } from '@tintype/lib/http.ts'
+import { limits } from '@tintype/lib/limits.ts'
 import type { Owner } from '@tintype/lib/photo/record.ts'
 import type { QueueEvent } from '@tintype/lib/queue/index.ts'
 import type { Request, RequestHandler, Response } from 'express'
+import { countAtOnce } from './at-once.ts'
 import { visitorOf } from './session.ts'
 import { viewPhoto } from './view.ts'
 import type { Web } from './web.ts'
 
-/** Each open stream holds a socket and its listener. */
-const maxStreams = 2_000
-/** A person has a few tabs. */
-const maxStreamsOfOwner = 8
 /** Below the idle timeouts of proxies, which are 30 to 60 s. */
 const heartbeatMs = 15_000
-/** A reader this far behind is cut; it comes back with Last-Event-ID. */
-const maxBehindBytes = 256 * 1024
 /** What a browser waits before it comes back. */
 const retryMs = 1_000
 
@@ -23,29 +19,24 @@ const retryMs = 1_000
  * /photos/{id} gives it now, or its id and state `deleted`. Last-Event-ID resumes: what came after it is told again.
  */
 export function eventStream(web: Web): RequestHandler {
-  const open = new Map<Owner, number>()
-  let total = 0
+  const enter = countAtOnce('streams', 'visitorStreams', 'addressStreams')
   return (request, response) => {
-    const { owner } = visitorOf(response)
-    const own = open.get(owner) ?? 0
-    if (total >= maxStreams || own >= maxStreamsOfOwner)
-      throw new Problem(
-        503,
-        'too-many-streams',
-        'Too many event streams are open. Close a tab, then try again.',
-        {
-          headers: { 'Retry-After': '10' },
-        },
-      )
-    total++
-    open.set(owner, own + 1)
+    const { owner, address } = visitorOf(response)
+    response.set({
+      'Content-Type': 'text/event-stream',
+      'Cache-Control': 'no-store',
+      'X-Accel-Buffering': 'no',
+    })
+    if (request.method === 'HEAD') return void response.end()
+    const leave = enter(owner, address)
+    if (typeof leave === 'string') {
+      const detail = 'Too many event streams are open. Close a tab, then try again.'
+      throw new Problem(503, 'too-many-streams', detail, { limit: leave, headers: { 'Retry-After': '10' } })
+    }
     const ended = new AbortController()
     response.once('close', () => {
       ended.abort()
-      total--
-      const left = (open.get(owner) ?? 1) - 1
-      if (left === 0) open.delete(owner)
-      else open.set(owner, left)
+      leave()
     })
     stream(web, owner, request, response, ended.signal).catch(error => {
       if (!ended.signal.aborted) web.log.error('events.failed', { error: describeError(error) })
@@ -56,14 +47,9 @@ export function eventStream(web: Web): RequestHandler {
 
 async function stream(web: Web, owner: Owner, request: Request, response: Response, closed: AbortSignal) {
   const signal = AbortSignal.any([closed, web.draining])
-  response.set({
-    'Content-Type': 'text/event-stream',
-    'Cache-Control': 'no-store',
-    'X-Accel-Buffering': 'no',
-  })
   response.write(`retry: ${retryMs}\n\n`)
   const heartbeat = setInterval(() => response.write(':\n\n'), heartbeatMs)
-  const inbox = openInbox(web, owner, signal)
+  const inbox = openInbox(web, owner, signal, () => cut(web, response, 'streamEvents'))
   try {
     const sent = await tellMissed(web, owner, lastEventId(request), signal, response)
     for await (const event of inbox) if (event.seq > sent) await tell(web, response, event)
@@ -74,11 +60,17 @@ async function stream(web: Web, owner: Owner, request: Request, response: Respon
 }
 
 /** The owner's events from now on, until aborted; subscribed at once, not at the first read. */
-function openInbox({ events }: Web, owner: Owner, signal: AbortSignal): AsyncIterable<QueueEvent> {
+function openInbox(
+  { events }: Web,
+  owner: Owner,
+  signal: AbortSignal,
+  overflow: () => void,
+): AsyncIterable<QueueEvent> {
   const waiting: QueueEvent[] = []
   let wake = () => {}
   const unsubscribe = events.subscribe(owner, event => {
-    waiting.push(event)
+    if (waiting.length >= limits.streamEvents.value) overflow()
+    else waiting.push(event)
     wake()
   })
   signal.addEventListener('abort', () => {
@@ -127,5 +119,11 @@ async function tell(web: Web, response: Response, { seq, photo, owner, state }: 
   if (view !== 'not-found' && view.state === 'ready') web.delivery.expect(photo)
   const told = view === 'not-found' ? { id: photo, state: 'deleted' } : view
   response.write(`id: ${seq}\nevent: photo\ndata: ${JSON.stringify(told)}\n\n`)
-  if (response.writableLength > maxBehindBytes) response.destroy()
+  if (response.writableLength > limits.streamBacklog.value) cut(web, response, 'streamBacklog')
+}
+
+/** Ends the stream of a reader that is too far behind; it comes back with Last-Event-ID. */
+function cut({ metrics }: Web, response: Response, limit: 'streamEvents' | 'streamBacklog'): void {
+  metrics.increment('tintype_limit_reached_total', { limit })
+  response.destroy()
 }

@@ -2,18 +2,15 @@ import { createHash } from 'node:crypto'
 import { Readable } from 'node:stream'
 import { Busboy } from '@fastify/busboy'
 import { Problem } from '@tintype/lib/http.ts'
-import type { Request, Response } from 'express'
+import { limits } from '@tintype/lib/limits.ts'
+import type { Request } from 'express'
 import { headBytes } from './sniff.ts'
 
-/** A line that sends nothing for so long is dead. */
-const stallMs = 30_000
-/** Slower than any phone line: whoever stays below it after `stallMs` holds a connection rather than sends a photo. */
-const minBytesPerSecond = 1024
 /** A form has the photo and perhaps a few fields; each costs memory. */
-const multipartLimits = { files: 1, parts: 16, fields: 15, fieldSize: 1024, headerSize: 16 * 1024 }
-/** After an early answer, as much of the body is read and dropped, so that a client that only sends sees the answer. */
-const maxDroppedBytes = 64 * 1024 * 1024
-const maxDropMs = 30_000
+const parts = limits.formParts.value
+const multipartLimits = { files: 1, parts, fields: parts - 1, fieldSize: 1024, headerSize: 16 * 1024 }
+/** A form's boundaries and headers beside its photo. */
+const formOverheadBytes = 64 * 1024
 
 /** `receivedAt` (epoch ms) is when the last byte was read: the promise's clock starts. */
 export type Received = {
@@ -34,6 +31,18 @@ export type Upload = {
   received: Promise<Received>
 }
 
+export const tooLarge = (maxBytes: number): Problem =>
+  new Problem(
+    413,
+    'too-large',
+    `A photo may have ${Math.floor(maxBytes / 2 ** 20)} MB at most. Make it smaller, then try again.`,
+    { limit: 'uploadBytes' },
+  )
+
+/** Of a request whose photo may have `maxBytes`. */
+export const maxBodyBytes = (request: Request, maxBytes: number): number =>
+  maxBytes + (request.is('multipart/form-data') ? formOverheadBytes : 0)
+
 /** How long a body's reader has waited for its client. */
 type Pace = { waitedMs: number }
 
@@ -43,23 +52,22 @@ type Source = Pick<Upload, 'disposable'> & { chunks: AsyncIterator<Buffer>; well
 /**
  * Opens the body of a request, raw or the `photo` part of a form. Reads only its head; the rest flows as `body`
  * is read. Never destroys the request: an early answer must still reach the client.
+ * `maxBytes`: of a form the photo and what stands around it are held to it here, else by whoever reads `body`.
  * `digest`: whether `received` shall hold the SHA-256 of the photo.
- * @throws Problem 400 when it is empty or malformed.
+ * @throws Problem 400 when it is empty or malformed, 413.
  */
-export async function openUpload(request: Request, response: Response, digest: boolean): Promise<Upload> {
-  if (request.headers.expect !== undefined) response.writeContinue()
-  request.setTimeout(stallMs)
-  const source = request.is('multipart/form-data') ? await photoPart(request) : rawBody(request)
+export async function openUpload(request: Request, maxBytes: number, digest: boolean): Promise<Upload> {
+  const isForm = request.is('multipart/form-data')
+  const source = isForm ? await photoPart(request, maxBytes) : rawBody(request)
   const pace: Pace = { waitedMs: 0 }
-  const paced = atLeastMinimalPace(source.chunks, pace)
-  const head = await take(paced, headBytes)
+  const chunks = timed(source.chunks, pace)
+  const head = await take(chunks, headBytes)
   if (head.length === 0) throw new Problem(400, 'empty', 'The photo is empty: not one byte came.')
   const received = Promise.withResolvers<Received>()
   received.promise.catch(() => {}) // an upload refused by its head has nobody who waits for the rest
-  const body = Readable.from(replay(head, paced, pace, source.wellFormed, received, digest), {
+  const body = Readable.from(replay(head, chunks, pace, source.wellFormed, received, digest), {
     objectMode: false,
   })
-  received.promise.then(() => request.setTimeout(0)).catch(() => {})
   return { head, body, disposable: source.disposable, received: received.promise }
 }
 
@@ -69,16 +77,22 @@ const rawBody = (request: Request): Source => ({
   disposable: true,
 })
 
-async function photoPart(request: Request): Promise<Source> {
+async function photoPart(request: Request, maxBytes: number): Promise<Source> {
   const form = openForm(request)
   const wellFormed = new Promise((resolve, reject) => {
-    const refuse = (type: string, detail: string) => () => reject(new Problem(400, type, detail))
+    const refuse = (type: string, detail: string, limit?: 'formParts') => () =>
+      reject(new Problem(400, type, detail, limit && { limit }))
     form.on('finish', () => resolve(undefined))
     form.on('error', cause => reject(malformed(cause)))
     form.on('filesLimit', refuse('one-photo', 'Send one photo a request; this form has several.'))
     for (const limit of ['partsLimit', 'fieldsLimit'] as const)
-      form.on(limit, refuse('too-many-parts', `A form may have ${multipartLimits.parts} parts at most.`))
+      form.on(limit, refuse('too-many-parts', `A form may have ${parts} parts at most.`, 'formParts'))
     request.once('close', () => request.complete || reject(new Error('the client went away')))
+    let left = maxBodyBytes(request, maxBytes)
+    request.on('data', chunk => {
+      left -= chunk.length
+      if (left < 0) reject(tooLarge(maxBytes))
+    })
   })
   const found = new Promise<Readable>(resolve => form.once('file', (_name, file) => resolve(file)))
   const absent = wellFormed.then(() => {
@@ -115,24 +129,13 @@ function openForm(request: Request) {
   }
 }
 
-/**
- * Passes chunks on as long as they come fast enough. Only the time spent waiting for the client counts: a slow disk
- * of ours is not its fault. @throws Problem 408.
- */
-export async function* atLeastMinimalPace(
-  chunks: AsyncIterator<Buffer>,
-  pace: Pace,
-  now: () => number = () => performance.now(),
-): AsyncGenerator<Buffer, void> {
-  let bytes = 0
+/** Passes chunks on and adds up the time spent waiting for them. */
+async function* timed(chunks: AsyncIterator<Buffer>, pace: Pace): AsyncGenerator<Buffer, void> {
   for (;;) {
-    const asked = now()
+    const asked = performance.now()
     const { done, value } = await chunks.next()
     if (done) return
-    pace.waitedMs += now() - asked
-    bytes += value.length
-    if (pace.waitedMs > stallMs && bytes < (pace.waitedMs / 1000) * minBytesPerSecond)
-      throw new Problem(408, 'too-slow', `The photo came slower than ${minBytesPerSecond} bytes a second.`)
+    pace.waitedMs += performance.now() - asked
     yield value
   }
 }
@@ -177,18 +180,4 @@ async function* replay(
     received.reject(error)
     throw error
   }
-}
-
-/** Reads and drops what is left of a request that was answered early, up to a bound, then closes its connection. */
-export function dropRest(request: Request): void {
-  if (request.complete || request.destroyed) return
-  const close = () => request.socket.destroy()
-  const timer = setTimeout(close, maxDropMs)
-  request.unpipe().removeAllListeners('readable') // a reader that gave up would hold the flow
-  let dropped = 0
-  request.on('data', chunk => {
-    dropped += chunk.length
-    if (dropped > maxDroppedBytes) close()
-  })
-  request.once('close', () => clearTimeout(timer))
 }

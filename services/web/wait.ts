@@ -2,16 +2,8 @@ import type { Owner, PhotoId } from '@tintype/lib/photo/record.ts'
 import { type PhotoView, viewPhoto } from './view.ts'
 import type { Web } from './web.ts'
 
-/** No request waits longer, whatever it asks for. */
-const maxWaitSeconds = 60
 /** Events are only hints: storage is asked this often without one. */
 const pollMs = 1_000
-
-/** Seconds of `Prefer: wait=N` (RFC 7240), bounded; 0 when it is not asked for. */
-export function preferredWait(prefer: string | undefined): number {
-  const [, seconds] = /(?:^|[,;\s])wait\s*=\s*"?(\d{1,9})\b/i.exec(prefer ?? '') ?? []
-  return Math.min(maxWaitSeconds, Number(seconds ?? 0))
-}
 
 /** The photo as soon as it is ready or failed, or as it is when the time is over or the signal aborts. */
 export async function settledWithin(

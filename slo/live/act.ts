@@ -1,6 +1,7 @@
 import { isIP } from 'node:net'
+import { json } from '@tintype/lib/http/body.ts'
 import { Problem } from '@tintype/lib/http.ts'
-import express, { type Express, type Request, type RequestHandler } from 'express'
+import type { Express, Request, RequestHandler } from 'express'
 import type { Diagnosis } from './diagnosis.ts'
 
 /** What a proxy in front adds. */
@@ -37,7 +38,7 @@ export function addActions(app: Express, diagnosis: Diagnosis): void {
     await diagnosis.look(Date.now())
     response.status(204).end()
   })
-  app.post('/api/detail', guard, express.json({ limit: '1kb' }), async (request, response) => {
+  app.post('/api/detail', guard, json('jsonBytes'), async (request, response) => {
     // The one that the person saw: the verdict may have changed since.
     const raised = await diagnosis.raise(String(request.body?.stage)).catch(error => {
       throw new Problem(502, 'not-raised', `The service did not answer: ${error.message}`)

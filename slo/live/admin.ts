@@ -1,7 +1,9 @@
-import { adminApp, Problem } from '@tintype/lib/http.ts'
+import { adminApp } from '@tintype/lib/http/admin.ts'
+import { json } from '@tintype/lib/http/body.ts'
+import { Problem } from '@tintype/lib/http.ts'
 import type { Log } from '@tintype/lib/telemetry/log.ts'
 import type { Metrics } from '@tintype/lib/telemetry/metrics.ts'
-import express, { type Express } from 'express'
+import type { Express } from 'express'
 import type { Alert } from '../alerts/notifier.ts'
 import { addPlanned, readPlanned, removePlanned } from '../planned.ts'
 import type { Watch } from './watch.ts'
@@ -26,10 +28,11 @@ export function createAdmin(options: {
   dataDir: string
   ready: () => string | null
 }): Express {
-  const { watch, dataDir, log } = options
-  const app = express()
-  app.disable('x-powered-by')
-  app.post('/alerts', express.json({ limit: '1mb' }), (request, response) => {
+  return adminApp({ ...options, routes: app => addRoutes(app, options) })
+}
+
+function addRoutes(app: Express, { watch, dataDir, log }: { watch: Watch; dataDir: string; log: Log }): void {
+  app.post('/alerts', json('adminBytes'), (request, response) => {
     const { alerts = [] } = (request.body ?? {}) as Webhook
     const firing = alerts.filter(({ status }) => status === 'firing')
     if (firing.some(({ labels }) => labels.alertname === watchdog)) watch.heardWatchdog()
@@ -39,7 +42,7 @@ export function createAdmin(options: {
     response.status(204).end()
   })
   app.get('/planned', (_request, response) => void response.json(readPlanned(dataDir)))
-  app.post('/planned', express.json({ limit: '4kb' }), (request, response) => {
+  app.post('/planned', json('adminBytes'), (request, response) => {
     const { at, minutes, reason = '' } = (request.body ?? {}) as Record<string, unknown>
     const from = Math.floor(Date.parse(String(at)) / 60_000)
     try {
@@ -59,8 +62,6 @@ export function createAdmin(options: {
     removePlanned(dataDir, request.params.id)
     response.status(204).end()
   })
-  app.use(adminApp(options))
-  return app
 }
 
 /** The generated rules carry the objective's name and the tier, so both evaluators speak of one alert. */

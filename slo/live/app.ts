@@ -38,7 +38,7 @@ export function createSloApp(options: {
   /** The log server's address. */
   logs: string
 }): Express {
-  const { watch, diagnosis, source, store, objectives, dataDir, log, logs } = options
+  const { watch, diagnosis, source, store, objectives, dataDir, logs } = options
   const pages = openPages(fileURLToPath(new URL('../page', import.meta.url)), {
     vendor: {
       uplot: fileURLToPath(import.meta.resolve('uplot/dist/uPlot.esm.js')),
@@ -92,6 +92,6 @@ export function createSloApp(options: {
   app.get('/status.json', async (_request, response) => {
     response.set('Cache-Control', 'no-store').json(await readStatus(watch, source))
   })
-  finish(app, { log })
+  finish(app, options)
   return app
 }

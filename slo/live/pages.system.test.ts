@@ -1,6 +1,7 @@
 import { mkdirSync } from 'node:fs'
 import { request } from 'node:http'
-import { adminApp, listen } from '@tintype/lib/http.ts'
+import { adminApp } from '@tintype/lib/http/admin.ts'
+import { listen } from '@tintype/lib/http/listen.ts'
 import { createLog, type Log } from '@tintype/lib/telemetry/log.ts'
 import { createMetrics } from '@tintype/lib/telemetry/metrics.ts'
 import { type Browser, chromium, type Page } from 'playwright-core'

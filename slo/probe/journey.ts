@@ -120,7 +120,7 @@ async function askOnce(
 }
 
 function keepCookie(visitor: Visitor, given: string[] | undefined): void {
-  const session = given?.find(cookie => cookie.startsWith('session='))
+  const session = given?.find(cookie => cookie.startsWith('tintype_session='))
   if (session) visitor.cookie = session.split(';', 1)[0]
 }
 

@@ -25,7 +25,7 @@ async function service(
       photos.add(id)
       response.writeHead(202, {
         Location: `/photos/${id}`,
-        'Set-Cookie': 'session=abc.sig; HttpOnly; SameSite=Lax',
+        'Set-Cookie': 'tintype_session=abc.sig; HttpOnly; SameSite=Lax',
       })
       response.end('{}')
     } else if (method === 'DELETE') {
@@ -61,7 +61,7 @@ describe('a journey', () => {
       ['GET', undefined],
       ['DELETE', undefined],
     ])
-    expect(asked[1]?.cookie).toBe('session=abc.sig')
+    expect(asked[1]?.cookie).toBe('tintype_session=abc.sig')
   })
 
   test('times each phase, with a look-up of its own', async () => {

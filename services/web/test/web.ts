@@ -1,5 +1,6 @@
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { listen } from '@tintype/lib/http/listen.ts'
 import { type FailureReason, photoKey, type ResultRecord } from '@tintype/lib/photo/record.ts'
 import { open as openQueue, type Queue } from '@tintype/lib/queue/index.ts'
 import { open as openStorage, type Storage } from '@tintype/lib/storage/index.ts'
@@ -7,9 +8,9 @@ import type { Log } from '@tintype/lib/telemetry/log.ts'
 import { createMetrics } from '@tintype/lib/telemetry/metrics.ts'
 import { onTestFinished } from 'vitest'
 import { sampleIn, temporaryFolder } from '../../../test/support.ts'
+import { createWebApp } from '../app.ts'
 import { observeStorage } from '../detail.ts'
 import { openapi } from '../openapi.ts'
-import { serve } from '../server.ts'
 import { sweep } from '../sweeper.ts'
 import { type Limits, openWeb, type Web } from '../web.ts'
 import { png } from './images.ts'
@@ -66,7 +67,7 @@ export async function startWeb(given: Partial<Limits> = {}, { converter = true }
     draining: draining.signal,
     stopped: stopped.signal,
   })
-  const listening = await serve(web, '127.0.0.1', 0)
+  const listening = await listen(createWebApp(web), '127.0.0.1', 0, metrics)
   const swept = sweep(web)
   if (converter) await queue.announce({ id: 'test', slots: 2, serviceSeconds: 0.1 })
   onTestFinished(async () => {

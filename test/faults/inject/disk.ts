@@ -44,7 +44,7 @@ export async function crowdedFolder(disk: string): Promise<string> {
 export async function ownCrowd(lab: Lab, storage: string, folder: string, address: string): Promise<void> {
   const owner = person(address)
   await owner.request('/photos')
-  const [, session = ''] = /^session=([0-9a-f]+)/.exec(owner.cookie ?? '') ?? []
+  const [, session = ''] = /^tintype_session=([0-9a-f]+)/.exec(owner.cookie ?? '') ?? []
   const target = join(storage, ownerPrefix(ownerOf(session)))
   mkdirSync(dirname(target), { recursive: true })
   renameSync(folder, target)

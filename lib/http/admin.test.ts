@@ -1,0 +1,40 @@
+import { expect, onTestFinished, test } from 'vitest'
+import { sampleIn } from '../../test/support.ts'
+import { limits } from '../limits.ts'
+import { createMetrics } from '../telemetry/metrics.ts'
+import { adminApp } from './admin.ts'
+import { listen } from './listen.ts'
+
+test('the administration port answers HEAD, and refuses by problems that are counted', async () => {
+  const metrics = createMetrics('web', 'test')
+  const log = { level: () => ({}), setLevel: () => {}, error: () => {} } as never
+  const routes = (app: { get(path: string, handler: () => void): unknown }) =>
+    void app.get('/own', () => {
+      throw new RangeError('a route of one service')
+    })
+  const app = adminApp({ metrics, log, ready: () => 'queue', routes })
+  const { url, close } = await listen(app, '127.0.0.1', 0, metrics)
+  onTestFinished(() => close(0))
+  const status = async (path: string, init: RequestInit) => {
+    const answer = await fetch(url + path, init)
+    return [
+      answer.status,
+      answer.headers.get('content-type')?.split(';')[0],
+      (await answer.text()).length > 0,
+    ]
+  }
+  const head = { method: 'HEAD' }
+  expect((await status('/metrics', head)).slice(0, 1)).toEqual([200])
+  expect(await status('/livez', head)).toEqual([200, 'text/plain', false])
+  expect(await status('/readyz', head)).toEqual([503, 'text/plain', false])
+  expect(await status('/log-level', head)).toEqual([200, 'application/json', false])
+  const put = (body: string, type = 'application/json') =>
+    status('/log-level', { method: 'PUT', body, headers: { 'Content-Type': type } })
+  expect(await put('{"level":"debug"}')).toEqual([200, 'application/json', true])
+  const problem = 'application/problem+json'
+  expect(await put('{"level":"debug"}', 'text/plain')).toEqual([415, problem, true])
+  expect(await put('{"level":')).toEqual([400, problem, true])
+  expect(await put(JSON.stringify('x'.repeat(limits.adminBytes.value)))).toEqual([413, problem, true])
+  expect(await sampleIn(metrics, 'tintype_limit_reached_total{limit="adminBytes"}')).toBe(1)
+  expect(await status('/own', {})).toEqual([500, problem, true])
+})

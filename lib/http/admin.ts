@@ -1,0 +1,55 @@
+import express, { type Express } from 'express'
+import { finish, Problem } from '../http.ts'
+import { type Level, levels } from '../telemetry/levels.ts'
+import type { Log } from '../telemetry/log.ts'
+import type { Metrics } from '../telemetry/metrics.ts'
+import { json } from './body.ts'
+
+/** How long a log level may stay raised. */
+const maxRaiseSeconds = 86_400
+
+/**
+ * Metrics, health and administration, for a port of their own. `ready` gives what is missing, or null; `routes` adds
+ * what one service has beside these.
+ */
+export function adminApp(options: {
+  metrics: Metrics
+  log: Log
+  ready: () => string | null | Promise<string | null>
+  routes?: (app: Express) => void
+}): Express {
+  const { metrics, log, ready, routes } = options
+  const app = express()
+  app.disable('x-powered-by')
+  app.get('/metrics', async (request, response) => {
+    const { contentType, body } = await metrics.render(request.get('accept'))
+    response.set('Content-Type', contentType).send(body)
+  })
+  app.get('/livez', (_request, response) => void response.type('text').send('ok\n'))
+  app.get('/readyz', async (_request, response) => {
+    const missing = await ready()
+    response
+      .status(missing === null ? 200 : 503)
+      .type('text')
+      .send(`${missing ?? 'ok'}\n`)
+  })
+  app.get('/log-level', (_request, response) => void response.json(log.level()))
+  app.put('/log-level', json('adminBytes'), (request, response) => {
+    log.setLevel(parseLevelChange(request.body))
+    response.json(log.level())
+  })
+  routes?.(app)
+  finish(app, options)
+  return app
+}
+
+function parseLevelChange(body: unknown): { level: Level; session?: string; forSeconds: number } {
+  const { level, session, forSeconds = 600 } = (body ?? {}) as Record<string, unknown>
+  if (!levels.includes(level as Level))
+    throw new Problem(400, 'bad-log-level', `level must be one of ${levels.join(', ')}.`)
+  if (session !== undefined && !/^[0-9a-f]{16}$/.test(String(session)))
+    throw new Problem(400, 'bad-session', 'session must be the 16 hex digits that log entries carry.')
+  if (typeof forSeconds !== 'number' || !(forSeconds > 0 && forSeconds <= maxRaiseSeconds))
+    throw new Problem(400, 'bad-duration', `forSeconds must be a number above 0, up to ${maxRaiseSeconds}.`)
+  return { level: level as Level, forSeconds, ...(session === undefined ? {} : { session: String(session) }) }
+}

@@ -1,0 +1,374 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { Express, RequestHandler } from 'express'
+import { describe, expect, onTestFinished, test } from 'vitest'
+import { connectRaw, head } from '../../test/raw.ts'
+import { lowerLimit, sampleIn, until } from '../../test/support.ts'
+import { createApp, finish } from '../http.ts'
+import { type LimitName, limits } from '../limits.ts'
+import { createMetrics } from '../telemetry/metrics.ts'
+import { json } from './body.ts'
+import { listen } from './listen.ts'
+
+const stalledSeconds = 1
+
+/** An app of some routes that all take their time from the test, served with a short patience. */
+async function serve(routes: (app: Express) => void) {
+  lowerLimit('stalledSeconds', stalledSeconds)
+  const metrics = createMetrics('web', 'test')
+  const entries: { event: string; [fact: string]: unknown }[] = []
+  const write = (event: string, payload: object = {}) => void entries.push({ event, ...payload })
+  const log = { error: write, warn: write, info: write, debug: write } as never
+  const app = createApp({ metrics, log })
+  routes(app)
+  finish(app, { metrics, log })
+  const listening = await listen(app, '127.0.0.1', 0, metrics)
+  let closing: Promise<void> | undefined
+  const close = (graceMs: number) => {
+    closing ??= listening.close(graceMs)
+    return closing
+  }
+  onTestFinished(() => close(0))
+  return {
+    ...listening,
+    close,
+    entries,
+    connect: (bytes?: string) => connectRaw(listening.url, bytes),
+    reached: (limit: LimitName) => sampleIn(metrics, `tintype_limit_reached_total{limit="${limit}"}`),
+    requests: async (status: string) => {
+      const { body } = await metrics.render(undefined)
+      const lines = body
+        .split('\n')
+        .filter(line => line.startsWith('http_server_request_duration_seconds_count'))
+      return lines.filter(line => line.includes(`status_code="${status}"`)).length
+    },
+  }
+}
+
+const ok: RequestHandler = (_request, response) => void response.json({ ok: true })
+const megabyte = Buffer.alloc(1024 * 1024, 'x')
+const seconds = (count: number) => sleep(count * 1000)
+
+/** Writes as fast as the reader takes it, for ever. */
+const endless: RequestHandler = (_request, response) => {
+  const more = () => {
+    while (!response.destroyed && response.write(megabyte));
+  }
+  response.on('drain', more)
+  more()
+}
+
+describe('a client that owes bytes', () => {
+  const partial = `${head('POST', '/json', 'Content-Type: application/json', 'Content-Length: 900')}{"a":`
+
+  test('and sends nothing is told so and closed', async () => {
+    const { connect, reached, requests } = await serve(app => app.post('/json', json('jsonBytes'), ok))
+    const client = connect(partial)
+    expect(await client.answer()).toMatch(/^HTTP\/1.1 408 [\s\S]*problem\+json/)
+    await client.closed()
+    expect(await reached('stalledSeconds')).toBe(1)
+    await until(() => requests('408'))
+  })
+
+  test('is closed below the minimal pace, and above it goes on', async () => {
+    const read: RequestHandler = async (request, response) => {
+      let bytes = 0
+      for await (const chunk of request) bytes += chunk.length
+      response.json({ bytes })
+    }
+    const { connect, reached } = await serve(app => app.post('/body', read))
+    const perTick = Math.ceil(limits.bytesPerSecond.value / 20)
+    const [steady, drip] = [perTick * 3, 2].map(bytes => ({
+      bytes,
+      client: connect(head('POST', '/body', `Content-Length: ${bytes * 60}`)),
+    })) as [
+      { bytes: number; client: ReturnType<typeof connect> },
+      { bytes: number; client: ReturnType<typeof connect> },
+    ]
+    for (let tick = 0; tick < 60; tick++) {
+      for (const { client, bytes } of [steady, drip]) if (!client.isClosed()) client.send(Buffer.alloc(bytes))
+      await sleep(50)
+    }
+    expect(await steady.client.answer()).toMatch(/^HTTP\/1.1 200 /)
+    expect(await drip.client.answer()).toMatch(/^HTTP\/1.1 408 /)
+    expect(await reached('bytesPerSecond')).toBe(1)
+  })
+
+  test('is waited for while it is we who do not read', async () => {
+    const late: RequestHandler = async (request, response) => {
+      await seconds(3 * stalledSeconds)
+      let bytes = 0
+      for await (const chunk of request) bytes += chunk.length
+      response.json({ bytes })
+    }
+    const { connect } = await serve(app => app.post('/late', late))
+    const client = connect(head('POST', '/late', `Content-Length: ${megabyte.length}`)).send(megabyte)
+    const asking = connect(head('POST', '/late', 'Content-Length: 2', 'Expect: 100-continue'))
+    expect(await client.answer()).toMatch(/^HTTP\/1.1 200 /)
+    expect(await asking.answer()).toMatch(/^HTTP\/1.1 100 /)
+    expect(await asking.send('ab').answer(/200/)).toMatch(/200 OK/)
+  })
+
+  test('of a request that was already answered is closed', async () => {
+    const { connect } = await serve(app => app.get('/now', ok))
+    const client = connect(head('GET', '/now', 'Content-Length: 10'))
+    expect(await client.answer()).toMatch(/^HTTP\/1.1 200 /)
+    await client.closed()
+  })
+
+  test('late headers are refused', async () => {
+    lowerLimit('headerSeconds', 0.2)
+    const { connect, reached } = await serve(app => app.get('/', ok))
+    const silent = connect()
+    const slow = connect('GET / HTTP/1.1\r\nHos')
+    expect(await slow.answer()).toMatch(/^HTTP\/1.1 408 [\s\S]*problem\+json/)
+    await Promise.all([slow.closed(), silent.closed()])
+    expect(await reached('headerSeconds')).toBe(2)
+  })
+})
+
+describe('a client that is sent bytes', () => {
+  test('and takes none is closed, also when more is written each moment', async () => {
+    const pushing: RequestHandler = (_request, response) => {
+      const timer = setInterval(() => response.write(megabyte), 20)
+      response.once('close', () => clearInterval(timer))
+    }
+    const { connect, reached, requests, entries } = await serve(app =>
+      app.get('/a', endless).get('/b', pushing),
+    )
+    for (const path of ['/a', '/b']) {
+      const client = connect(head('GET', path))
+      await client.answer()
+      client.socket.pause()
+      await until(() => requests('aborted').then(count => count === (path === '/a' ? 1 : 2)))
+    }
+    expect((await reached('stalledSeconds')) + (await reached('bytesPerSecond'))).toBe(2)
+    expect(entries.filter(({ event }) => event === 'request.aborted')).toHaveLength(2)
+    expect(await requests('200')).toBe(0)
+  })
+
+  test('and takes none of an answer that the kernel took whole is closed', async () => {
+    const { connect, reached } = await serve(app =>
+      app.get('/', (_request, response) => void response.send(megabyte)),
+    )
+    const client = connect(head('GET', '/'))
+    client.socket.pause()
+    await until(async () => (await reached('stalledSeconds')) === 1)
+    client.socket.resume()
+    await client.closed()
+    expect(client.bytes()).toBeLessThan(megabyte.length)
+  })
+
+  test('and takes them slowly but steadily is served to the end', async () => {
+    const { connect } = await serve(app => app.get('/', endless))
+    const client = connect(head('GET', '/'))
+    client.socket.pause()
+    const timer = setInterval(() => client.socket.read(100_000), 100)
+    onTestFinished(() => clearInterval(timer))
+    await seconds(6 * stalledSeconds)
+    expect(client.isClosed()).toBe(false)
+  })
+
+  test('may be quiet for as long as nothing is written', async () => {
+    const stream: RequestHandler = (_request, response) => {
+      response.write(':\n\n')
+      const timer = setInterval(() => response.write(':\n\n'), stalledSeconds * 2_000)
+      response.once('close', () => clearInterval(timer))
+    }
+    const wait: RequestHandler = async (_request, response) => {
+      await seconds(4 * stalledSeconds)
+      response.json({})
+    }
+    const { connect } = await serve(app => app.get('/stream', stream).get('/wait', wait))
+    const [streaming, waiting] = [connect(head('GET', '/stream')), connect(head('GET', '/wait'))]
+    expect(await waiting.answer()).toMatch(/^HTTP\/1.1 200 /)
+    expect(streaming.isClosed()).toBe(false)
+  })
+})
+
+describe('a stop', () => {
+  test('waits for work and for progress, and for nothing else', async () => {
+    const work: RequestHandler = async (_request, response) => {
+      await seconds(2)
+      response.json({})
+    }
+    const served = await serve(app =>
+      app.post('/json', json('adminBytes'), ok).get('/work', work).get('/endless', endless),
+    )
+    lowerLimit('stalledSeconds', 50)
+    const { connect } = served
+    const idle = connect(head('GET', '/nothing'))
+    await idle.answer()
+    const half = Array.from({ length: 50 }, () =>
+      connect(`${head('POST', '/json', 'Content-Type: application/json', 'Content-Length: 9')}{"a":`),
+    )
+    const headers = connect('GET / HTTP/1.1\r\nHost')
+    const deaf = connect(head('GET', '/endless'))
+    await deaf.answer()
+    deaf.socket.pause()
+    const working = connect(head('GET', '/work'))
+    const sending = connect(head('POST', '/json', 'Content-Type: application/json', 'Content-Length: 30'))
+    for (let tick = 0; tick < 10; tick++) sending.send(' ') && (await sleep(20))
+    const start = performance.now()
+    const closed = served.close(20_000)
+    for (let tick = 0; tick < 18; tick++) sending.send(' ') && (await sleep(100))
+    sending.send('{}')
+    expect(await sending.answer()).toMatch(/^HTTP\/1.1 200 [\s\S]*Connection: close/)
+    expect(await working.answer()).toMatch(/^HTTP\/1.1 200 /)
+    for (const each of [idle, headers, ...half]) expect(each.isClosed()).toBe(true)
+    await closed
+    expect(performance.now() - start).toBeLessThan(4_000)
+  })
+
+  test('cuts all others quickly', async () => {
+    const served = await serve(app => app.post('/json', json('jsonBytes'), ok).get('/endless', endless))
+    const half = served.connect(
+      `${head('POST', '/json', 'Content-Type: application/json', 'Content-Length: 9')}{"a":`,
+    )
+    const deaf = served.connect(head('GET', '/endless'))
+    await deaf.answer()
+    deaf.socket.pause()
+    const start = performance.now()
+    await served.close(20_000)
+    expect(performance.now() - start).toBeLessThan(3_000)
+    await half.closed()
+  })
+
+  test('takes no longer than the grace time', async () => {
+    const served = await serve(app => app.get('/', async () => seconds(60).then(() => {})))
+    const client = served.connect(head('GET', '/'))
+    await sleep(100)
+    const start = performance.now()
+    await served.close(300)
+    expect(performance.now() - start).toBeLessThan(2_000)
+    await client.closed()
+  })
+})
+
+describe('the rest of a body that was answered early', () => {
+  test('is read, so that a client that only sends sees the answer, also one that wants to close', async () => {
+    const { connect } = await serve(app => app.post('/json', json('jsonBytes'), ok))
+    for (const [path, status] of [
+      ['/json', 413],
+      ['/nowhere', 404],
+    ] as const) {
+      for (const connection of ['keep-alive', 'close']) {
+        const length = 20 * megabyte.length
+        const client = connect(
+          head(
+            'POST',
+            path,
+            'Content-Type: application/json',
+            `Content-Length: ${length}`,
+            `Connection: ${connection}`,
+          ),
+        )
+        for (let n = 0; n < 20; n++) client.send(megabyte)
+        expect(await client.answer()).toMatch(new RegExp(`^HTTP/1.1 ${status} `))
+        if (connection === 'close') await client.closed()
+        else
+          expect(await client.send(head('GET', '/again')).answer(/again/)).toMatch(
+            /There is nothing at \/again/,
+          )
+      }
+    }
+  })
+
+  test.each([{ limit: 'restBytes' }, { limit: 'restSeconds' }] as const)(
+    'is bounded by $limit',
+    async ({ limit }) => {
+      if (limit === 'restSeconds') lowerLimit(limit, 0.5)
+      const { connect, reached } = await serve(app => app.post('/', ok))
+      const client = connect(head('POST', '/', 'Transfer-Encoding: chunked'))
+      const piece = limit === 'restBytes' ? megabyte : Buffer.alloc(10_000)
+      const more = () => {
+        if (client.socket.destroyed) return
+        client.socket.write(
+          Buffer.concat([Buffer.from(`${piece.length.toString(16)}\r\n`), piece, Buffer.from('\r\n')]),
+          () => (limit === 'restBytes' ? more() : setTimeout(more, 100)),
+        )
+      }
+      more()
+      await client.closed()
+      expect(client.text()).toMatch(/^HTTP\/1.1 200 /)
+      expect(await reached(limit)).toBe(1)
+    },
+  )
+})
+
+describe('what no app sees is a problem too', () => {
+  test.each([
+    ['GET / HTTP/1.1\r\n\r\n', 400],
+    [head('POST', '/', 'Content-Length: 1', 'Expect: the-unexpected'), 417],
+    ['nonsense\r\n\r\n', 400],
+    [head('GET', '/', `X: ${'x'.repeat(limits.headerBytes.value)}`), 431],
+  ])('%#', async (request, status) => {
+    const { connect, reached } = await serve(app => app.get('/', ok).post('/', ok))
+    const answer = await connect(request).answer(/\r\n\r\n[\s\S]/)
+    expect(answer).toMatch(new RegExp(`^HTTP/1.1 ${status} [\\s\\S]*problem\\+json[\\s\\S]*"detail":".{10}`))
+    expect(await reached('headerBytes')).toBe(status === 431 ? 1 : 0)
+  })
+})
+
+describe('Expect: 100-continue', () => {
+  test('is answered when the body is read, and not when the answer needs none', async () => {
+    const { connect } = await serve(app => app.post('/json', json('jsonBytes'), ok).get('/', ok))
+    const ask = (method: string, path: string, length: number) =>
+      connect(
+        head(
+          method,
+          path,
+          'Content-Type: application/json',
+          `Content-Length: ${length}`,
+          'Expect: 100-continue',
+        ),
+      )
+    const invited = ask('POST', '/json', 2)
+    await invited.answer()
+    expect(await invited.send('{}').answer(/ok/)).toMatch(/^HTTP\/1.1 100 Continue\r\n\r\nHTTP\/1.1 200 /)
+    expect(await invited.send(head('GET', '/')).answer(/ok[\s\S]*ok/)).toMatch(/200 OK[\s\S]*200 OK/)
+    for (const [method, path, length, status] of [
+      ['POST', '/json', 2_000, 413],
+      ['POST', '/nowhere', 2, 404],
+      ['GET', '/', 2, 200],
+    ] as const) {
+      const client = ask(method, path, length)
+      expect(await client.answer()).toMatch(new RegExp(`^HTTP/1.1 ${status} [\\s\\S]*Connection: close`))
+      await client.closed()
+    }
+  })
+})
+
+test('a JSON body is bounded, well-formed and named as such', async () => {
+  const { url, reached } = await serve(app =>
+    app.post('/json', json('jsonBytes'), (request, response) => void response.json(request.body ?? 'empty')),
+  )
+  const post = (body: string, type = 'application/json') =>
+    fetch(`${url}/json`, { method: 'POST', body, headers: { 'Content-Type': type } })
+  expect(await (await post('{"a":[1]}')).json()).toEqual({ a: [1] })
+  expect(await (await post('')).json()).toEqual('empty')
+  expect((await post('{')).status).toBe(400)
+  expect((await post('{}', 'text/plain')).status).toBe(415)
+  expect((await post(JSON.stringify('x'.repeat(limits.jsonBytes.value)))).status).toBe(413)
+  expect(await reached('jsonBytes')).toBe(1)
+})
+
+test('a problem keeps nothing of the answer that was going to be sent', async () => {
+  const { url } = await serve(app =>
+    app.get('/', (_request, response) => {
+      response.set({
+        ETag: '"x"',
+        'Cache-Control': 'max-age=1',
+        'Content-Length': '99',
+        'Content-Type': 'image/png',
+      })
+      throw new Error('the file is gone')
+    }),
+  )
+  const answer = await fetch(url)
+  expect([answer.status, answer.headers.get('etag'), answer.headers.get('cache-control')]).toEqual([
+    500,
+    null,
+    'no-store',
+  ])
+  expect(await answer.json()).toMatchObject({ status: 500 })
+})

@@ -1,0 +1,100 @@
+import { once } from 'node:events'
+import { createServer, type Server, type ServerResponse } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import type { Duplex } from 'node:stream'
+import type { Express } from 'express'
+import { Problem, problemMessage, sendProblem } from '../http.ts'
+import { type LimitName, limits } from '../limits.ts'
+import type { Metrics } from '../telemetry/metrics.ts'
+import { watchConnections } from './connections.ts'
+import { answerExpectations } from './expect.ts'
+
+export type Listening = {
+  url: string
+  server: Server
+  /** Stops accepting, waits up to graceMs for requests that are worked on or make progress, then cuts. */
+  close(graceMs: number): Promise<void>
+}
+
+/** Longer than the idle time of load balancers (60 s), which otherwise reuse a connection that is just being closed. */
+const keepAliveTimeout = 65_000
+/** How often Node looks for late headers. */
+const connectionsCheckingInterval = 5_000
+
+/** Starts an app; port 0 is any free port. A client that sends or takes nothing is closed (`stalledSeconds`). */
+export async function listen(
+  app: Express,
+  host: string,
+  port: number,
+  metrics?: Metrics,
+): Promise<Listening> {
+  const options = {
+    headersTimeout: limits.headerSeconds.value * 1000,
+    maxHeaderSize: limits.headerBytes.value,
+    requestTimeout: 0, // a large body takes as long as its line needs: connections.ts demands a pace instead
+    keepAliveTimeout,
+    connectionsCheckingInterval,
+    requireHostHeader: false, // Node's own refusal has no body
+  }
+  const server = createServer(options, (request, response) => {
+    if (request.headers.host === undefined && request.httpVersion === '1.1')
+      sendProblem(response, new Problem(400, 'bad-request', 'The request has no Host header.'))
+    else app(request, response)
+  })
+  const reached = (limit: LimitName) => metrics?.increment('tintype_limit_reached_total', { limit })
+  const connections = watchConnections(server, reached)
+  answerExpectations(server)
+  answerUnparsed(server, reached)
+  server.listen(port, host)
+  await once(server, 'listening')
+  const { port: actual } = server.address() as AddressInfo
+  const url = `http://${host.includes(':') ? `[${host}]` : host}:${actual}`
+  return {
+    url,
+    server,
+    async close(graceMs) {
+      const closed = once(server, 'close')
+      server.close()
+      connections.cutIdle()
+      const cut = setTimeout(() => server.closeAllConnections(), graceMs)
+      await closed
+      clearTimeout(cut)
+      connections.stop()
+    },
+  }
+}
+
+/** After an answer to a request that could not be parsed, how long the rest of what the client sends is dropped. */
+const lingerMs = 2_000
+
+/** What Node's parser refuses never reaches the app: it is answered as a problem on the bare socket. */
+function answerUnparsed(server: Server, reached: (limit: LimitName) => void): void {
+  const exchanges = new WeakMap<Duplex, ServerResponse>()
+  server.prependListener('request', (request, response) => exchanges.set(request.socket, response))
+  server.on('clientError', (error: NodeJS.ErrnoException, socket) => {
+    const last = exchanges.get(socket)
+    const answered = last?.headersSent && !last.req.complete
+    const left = error.code === 'ECONNRESET' || error.code === 'HPE_INVALID_EOF_STATE' || !socket.writable
+    if (answered || left) return void socket.destroy()
+    socket.end(problemMessage(unparsed(error.code, reached)))
+    // Closing with unread bytes resets the connection, and the client loses the answer.
+    socket.resume()
+    setTimeout(() => socket.destroy(), lingerMs).unref()
+  })
+}
+
+function unparsed(code: string | undefined, reached: (limit: LimitName) => void): Problem {
+  if (code === 'HPE_HEADER_OVERFLOW') {
+    reached('headerBytes')
+    return new Problem(
+      431,
+      'headers-too-large',
+      'The request’s headers are over 16 KiB; send fewer or shorter ones.',
+    )
+  }
+  if (code === 'ERR_HTTP_REQUEST_TIMEOUT') {
+    reached('headerSeconds')
+    return new Problem(408, 'too-slow', 'The request’s headers did not arrive in time; send it again.')
+  }
+  return new Problem(400, 'bad-request', 'This is not a well-formed HTTP request.')
+}

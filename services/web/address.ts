@@ -1,0 +1,36 @@
+import { isIP } from 'node:net'
+import type { Request } from 'express'
+import ipaddr from 'ipaddr.js'
+
+/** Only a proxy beside us may say who its client is; the names are ipaddr.js’s. */
+const trustedRanges = new Set(['loopback', 'linkLocal', 'private', 'uniqueLocal'])
+
+/**
+ * Who a request comes from: the nearest address of `X-Forwarded-For` that is no trusted proxy, in canonical form and
+ * without port; of IPv6 the /64, which one subscriber has for themselves. Express's `ip` is the header's raw text.
+ */
+export function clientAddress(request: Pick<Request, 'socket' | 'headers'>): string {
+  const forwarded = String(request.headers['x-forwarded-for'] ?? '').split(',')
+  let client: Address | undefined
+  for (const hop of [...forwarded, request.socket.remoteAddress ?? ''].reverse()) {
+    const address = parse(hop.trim())
+    if (!address) break
+    client = address
+    if (!trustedRanges.has(address.range())) break
+  }
+  return client === undefined ? '' : subscriber(client)
+}
+
+type Address = ReturnType<typeof ipaddr.process>
+
+/** `192.0.2.1`, `192.0.2.1:443`, `2001:db8::1`, `[2001:db8::1]` or `[2001:db8::1]:443`; mapped IPv4 is IPv4. */
+function parse(hop: string): Address | undefined {
+  const [, bracketed, dotted] = /^(?:\[([^\]]+)\]|([\d.]+))(?::\d+)?$/.exec(hop) ?? []
+  const address = bracketed ?? dotted ?? hop
+  return isIP(address) === 0 ? undefined : ipaddr.process(address)
+}
+
+const subscriber = (address: Address): string =>
+  address.kind() === 'ipv4'
+    ? address.toString()
+    : `${address.toNormalizedString().split(':').slice(0, 4).join(':')}::/64`

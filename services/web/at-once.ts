@@ -1,0 +1,25 @@
+import { type LimitName, limits } from '@tintype/lib/limits.ts'
+
+type CountedLimit = { [N in LimitName]: (typeof limits)[N]['value'] extends number ? N : never }[LimitName]
+
+/** Counts what is open at once: in total, of each session and of each address. */
+export function countAtOnce<L extends CountedLimit>(total: L, ofVisitor: L, ofAddress: L) {
+  const open = new Map<string, number>()
+  /** Takes a place: gives what frees it, or the limit that is reached. */
+  return (owner: string, address: string): (() => void) | L => {
+    const places = [
+      [total, total],
+      [ofVisitor, owner],
+      [ofAddress, address],
+    ] as const
+    for (const [limit, key] of places) if ((open.get(key) ?? 0) >= Number(limits[limit].value)) return limit
+    for (const [, key] of places) open.set(key, (open.get(key) ?? 0) + 1)
+    return () => {
+      for (const [, key] of places) {
+        const left = (open.get(key) ?? 1) - 1
+        if (left === 0) open.delete(key)
+        else open.set(key, left)
+      }
+    }
+  }
+}

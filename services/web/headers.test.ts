@@ -1,0 +1,179 @@
+import { describe, expect, test } from 'vitest'
+import { connectRaw, head } from '../../test/raw.ts'
+import { openapi } from './openapi.ts'
+import { png } from './test/images.ts'
+import { convertNext, type Running, startWeb } from './test/web.ts'
+import type { PhotoView } from './view.ts'
+
+async function readyPhoto(running: Running) {
+  const person = running.visitor()
+  const photo = (await (await person.post(png(4, 4))).json()) as PhotoView
+  await convertNext(running)
+  return { person, ...photo }
+}
+
+describe('HEAD', () => {
+  test('answers as GET does on every route, without a body, and holds nothing', async () => {
+    const running = await startWeb()
+    const { person, id } = await readyPhoto(running)
+    await running.storage.put('status.json', Buffer.from('{}'))
+    const paths = Object.entries(openapi.paths).filter(([, operations]) => 'get' in operations)
+    expect(paths.length).toBeGreaterThan(7)
+    for (const [template] of paths) {
+      const path = template.replace('{id}', id)
+      const raw = connectRaw(
+        running.url,
+        head('HEAD', path, `Cookie: ${person.cookie()}`, 'Connection: close'),
+      )
+      await raw.closed()
+      const [headers = '', body] = raw.text().split('\r\n\r\n')
+      expect(headers, path).toMatch(/^HTTP\/1.1 200 OK/)
+      expect(body, path).toBe('')
+      if (template === '/events') continue
+      const get = await person.call('GET', path)
+      const length = String((await get.arrayBuffer()).byteLength)
+      if (!get.headers.has('content-encoding'))
+        expect(headers, path).toMatch(new RegExp(`Content-Length: ${length}`, 'i'))
+    }
+    const events = (count: number) =>
+      Promise.all(
+        Array.from({ length: count }, () => person.call('HEAD', '/events').then(({ status }) => status)),
+      )
+    expect(new Set(await events(50))).toEqual(new Set([200]))
+    expect((await running.visitor().call('HEAD', `/photos/${id}`)).status).toBe(404)
+  })
+
+  test('of a thumbnail that is still to come is no wait for it', async () => {
+    const running = await startWeb()
+    const person = running.visitor()
+    const { links } = (await (await person.post(png(4, 4))).json()) as PhotoView
+    expect((await person.call('HEAD', links.thumbnail)).status).toBe(202)
+    await convertNext(running)
+    await (await person.call('GET', links.thumbnail)).arrayBuffer()
+    expect(await running.sample('tintype_stage_seconds_count{stage="deliver"}')).toBe(0)
+  })
+})
+
+describe('If-None-Match', () => {
+  test('takes the wildcard and lists, for GET and HEAD', async () => {
+    const running = await startWeb()
+    const { person, links } = await readyPhoto(running)
+    for (const path of [links.thumbnail, links.original]) {
+      const tag = (await person.call('HEAD', path)).headers.get('etag') ?? ''
+      const held = ['*', ' * ', tag, `W/${tag}`, `"a", ${tag}`, `"a,b",W/"c, d" , W/${tag}`, `"*",${tag}`]
+      const other = [
+        '',
+        '"*"',
+        '"a"',
+        tag.slice(1, -1),
+        `"x${tag.slice(1)}`,
+        `"a,${tag.slice(1, -1)},b"`,
+        'W/"a"',
+      ]
+      for (const method of ['GET', 'HEAD']) {
+        const status = async (header: string) => {
+          const answer = await person.call(method, path, {
+            headers: { 'if-none-match': header, 'cache-control': 'no-cache' },
+          })
+          await answer.arrayBuffer()
+          return answer.status
+        }
+        for (const header of held) expect(await status(header), `${method} ${header}`).toBe(304)
+        for (const header of other) expect(await status(header), `${method} ${header}`).toBe(200)
+      }
+    }
+  })
+
+  test('holds for no thumbnail that is not there', async () => {
+    const running = await startWeb()
+    const person = running.visitor()
+    const { links, id } = (await (await person.post(png(4, 4))).json()) as PhotoView
+    for (const header of ['*', `"${id}.320.png"`, `W/"${id}.320.jpg"`]) {
+      for (const method of ['GET', 'HEAD']) {
+        const headers = { 'if-none-match': header }
+        expect((await person.call(method, links.thumbnail, { headers })).status).toBe(202)
+        expect(
+          (await person.call(method, `${links.thumbnail.replace(id, id.replaceAll(/./g, '0'))}`, { headers }))
+            .status,
+        ).toBe(404)
+      }
+    }
+  })
+
+  test('a refusal is not to be kept', async () => {
+    const running = await startWeb()
+    const { person, links } = await readyPhoto(running)
+    for await (const key of running.storage.list('photos/'))
+      if (key.endsWith('.png')) await running.storage.delete(key)
+    const answer = await person.call('GET', links.thumbnail)
+    expect([answer.status, answer.headers.get('cache-control'), answer.headers.get('etag')]).toEqual([
+      404,
+      'no-store',
+      null,
+    ])
+  })
+})
+
+describe('Expect: 100-continue', () => {
+  const paths = [
+    '/photos',
+    '/photos/',
+    '/PHOTOS',
+    '/Photos?x=1',
+    '/photos/?',
+    'http://x/photos',
+    'HTTP://y:1/photos/?a=b',
+  ]
+  const ask = ({ url }: Running, path: string, ...headers: string[]) =>
+    connectRaw(url, head('POST', path, 'Expect: 100-continue', ...headers)).answer(/detail|continue/i)
+
+  test.each([
+    ['no converter is there', 503, ['Content-Length: 5000']],
+    ['it is too large', 413, ['Content-Length: 9000000']],
+    ['it is declared as no photo', 415, ['Content-Length: 5000', 'Content-Type: application/pdf']],
+    [
+      'it is declared as a drawing',
+      415,
+      ['Content-Length: 5000', 'Content-Type: image/SVG+xml; charset=utf-8'],
+    ],
+    ['too many came', 429, ['Content-Length: 5000']],
+  ])('is refused at once when %s, however the path is spelled', async (_why, status, headers) => {
+    const running = await startWeb(
+      { uploadsPerMinute: status === 429 ? 1 : 1_000 },
+      { converter: status !== 503 },
+    )
+    if (status === 429) await running.visitor().post(png(4, 4))
+    for (const path of paths)
+      expect(await ask(running, path, ...headers), path).toMatch(
+        new RegExp(`^HTTP/1.1 ${status} [\\s\\S]*problem\\+json`),
+      )
+  })
+
+  test.each([
+    [undefined],
+    ['image/jpeg'],
+    ['application/octet-stream'],
+    ['application/x-www-form-urlencoded'],
+  ])('invites what may be a photo: %s', async type => {
+    const running = await startWeb()
+    const bytes = png(4, 4)
+    for (const path of paths) {
+      const headers = [
+        `Content-Length: ${bytes.length}`,
+        'Expect: 100-Continue',
+        ...(type ? [`Content-Type: ${type}`] : []),
+      ]
+      const client = connectRaw(running.url, head('POST', path, ...headers))
+      expect(await client.answer()).toMatch(/^HTTP\/1.1 100 /)
+      expect(await client.send(bytes).answer(/202/)).toMatch(/HTTP\/1.1 202 /)
+    }
+  })
+
+  test('invites nothing where nothing is', async () => {
+    const running = await startWeb()
+    for (const path of ['/%70hotos', '/%2570hotos', '/photos%2f', '//photos', '/photos/x/y', '/'])
+      expect(await ask(running, path, 'Content-Length: 5000'), path).toMatch(/^HTTP\/1.1 404 /)
+    expect(await ask(running, '/experience', 'Content-Length: 5000')).toMatch(/^HTTP\/1.1 413 /)
+    expect(await ask(running, '/experience', 'Content-Length: 50')).toMatch(/^HTTP\/1.1 100 /)
+  })
+})

@@ -1,6 +1,7 @@
 /** `npm run dashboards`: writes each dashboard's JSON; with --check, fails when what is committed differs. */
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { parseArgs } from 'node:util'
+import { outliveEarlyReaders } from '@tintype/lib/terminal.ts'
 import { dashboards } from './all.ts'
 import { build } from './build.ts'
 
@@ -11,6 +12,7 @@ export const render = (spec: (typeof dashboards)[number]): string =>
 export const fileOf = (uid: string): URL => new URL(`${uid}.json`, folder)
 
 if (import.meta.main) {
+  outliveEarlyReaders()
   const { values } = parseArgs({
     options: { check: { type: 'boolean' }, help: { type: 'boolean', short: 'h' } },
   })

@@ -38,6 +38,12 @@ export const limits = {
     unit: 'days, 0 is for ever',
     owner: 'web',
     answer: 'the queue forgets it and it cannot be replayed; the photo stays failed',
+  unreadOutput: {
+    what: 'standard output or error that its reader has not taken',
+    value: 2 ** 20,
+    unit: 'bytes',
+    owner: 'every process',
+    answer: 'what is written further is dropped; the log has every entry all the same',
   },
   photoPixels: {
     what: 'pixels of a photo, and less of a format that is decoded whole; each side 65,535',
@@ -57,3 +63,9 @@ export const limits = {
 
 export type LimitName = keyof typeof limits
 export const limitNames = Object.keys(limits) as LimitName[]
+
+const reached = new Map<LimitName, number>()
+/** How often each limit was reached where no metrics are at hand; every registry of the process shows it. */
+export const limitsReached: ReadonlyMap<LimitName, number> = reached
+export const countLimit = (name: LimitName, by = 1): void =>
+  void reached.set(name, (reached.get(name) ?? 0) + by)

@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
 import { readConfig } from '@tintype/lib/config.ts'
+import { outliveEarlyReaders } from '@tintype/lib/terminal.ts'
 import { pick } from '@tintype/lib/variables.ts'
 import { stringify } from 'yaml'
 import { readObjectives } from '../slo/objectives.ts'
@@ -154,6 +155,7 @@ function readEndpoints(dataDir: string): Record<string, string> | undefined {
 }
 
 if (import.meta.main) {
+  outliveEarlyReaders()
   try {
     process.exitCode = await main()
   } catch (error) {

@@ -1,6 +1,7 @@
 import { type ChildProcess, fork } from 'node:child_process'
 import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
+import { plainEnvironment } from '@tintype/lib/environment.ts'
 import { handOnErrors } from '@tintype/lib/terminal.ts'
 import type { Answer, Request, Setup } from './child.ts'
 
@@ -22,15 +23,6 @@ const memoryCheckMs = 100
 /** Starting takes 0.3 s; on a machine that is starved, some more. */
 const startMs = 30_000
 
-/** All that a child gets of our environment: a photo that takes it over finds no secret there. */
-const passedOn = /^(PATH|TMPDIR|LANG|LC_\w+|LD_\w+|MALLOC_\w+|NODE_EXTRA_CA_CERTS|NODE_OPTIONS|VIPS_\w+)$/
-
-/** With more arenas, glibc keeps what decoders freed: RSS rises from photo to photo. */
-export const childEnvironment = (environment: NodeJS.ProcessEnv): NodeJS.ProcessEnv => ({
-  ...Object.fromEntries(Object.entries(environment).filter(([name]) => passedOn.test(name))),
-  MALLOC_ARENA_MAX: '2',
-})
-
 /**
  * Starts a child and waits until it is warm.
  * @throws when it ends or hangs before that.
@@ -38,12 +30,13 @@ export const childEnvironment = (environment: NodeJS.ProcessEnv): NodeJS.Process
 export async function startChild(
   setup: Setup,
   bounds: Bounds,
-  env: NodeJS.ProcessEnv = childEnvironment({}),
+  environment: NodeJS.ProcessEnv = {},
 ): Promise<Child> {
   const child = fork(`${import.meta.dirname}/child.ts`, [JSON.stringify(setup)], {
     // Not ours: the telemetry that --import loads costs 60 MB and 0.6 s.
     execArgv: [],
-    env,
+    // A photo that takes the child over finds no secret there. With more arenas, glibc keeps what decoders freed.
+    env: { ...plainEnvironment(environment), MALLOC_ARENA_MAX: '2' },
     serialization: 'advanced',
     stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
   })

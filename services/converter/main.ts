@@ -10,7 +10,7 @@ import { watchMachine } from '@tintype/lib/telemetry/machine.ts'
 import { createMetrics } from '@tintype/lib/telemetry/metrics.ts'
 import { pick } from '@tintype/lib/variables.ts'
 import { version } from '@tintype/lib/version.ts'
-import { childEnvironment, startChild } from './children.ts'
+import { startChild } from './children.ts'
 import { startWorker } from './worker.ts'
 
 const used = pick(
@@ -47,13 +47,12 @@ async function start(): Promise<Running> {
   const storage = await openStorage(at, { observe: observeStorage(metrics) })
   const setup = { storageUrl: at, sizes: config.THUMBNAILS, maxPixels: config.MAX_PIXELS }
   const bounds = { deadlineMs: config.CONVERT_SECONDS * 1000, memoryBytes: config.CHILD_MEMORY_BYTES }
-  const environment = childEnvironment(process.env)
   const worker = await startWorker(
     { queue, storage, log, metrics, account: openAccount(metrics, log) },
     {
       id: `converter.${config.INSTANCE}`,
       slots: config.CONVERTER_SLOTS,
-      startChild: () => startChild(setup, bounds, environment),
+      startChild: () => startChild(setup, bounds, process.env),
     },
   )
   watchMachine(metrics, [config.DATA_DIR, folderOf(at)])

@@ -136,27 +136,30 @@ const knownMethods = new Set(['GET', 'HEAD', 'POST', 'PUT', 'DELETE', 'OPTIONS',
 /** How long a log level may stay raised. */
 const maxRaiseSeconds = 86_400
 
-/** Metrics, health and administration, for a port of their own. `ready` gives what is missing, or null. */
+/**
+ * Metrics, health and administration, for a port of their own. `ready` gives what is missing, or null; `live` what
+ * stands still although it should move, beside what every process has: its event loop, which answers, and its log.
+ */
 export function adminApp(options: {
   metrics: Metrics
   log: Log
   ready: () => string | null | Promise<string | null>
+  live?: () => string | null
 }): Express {
-  const { metrics, log, ready } = options
+  const { metrics, log, ready, live } = options
   const app = express()
   app.disable('x-powered-by')
   app.get('/metrics', async (request, response) => {
     const { contentType, body } = await metrics.render(request.get('accept'))
     response.set('Content-Type', contentType).send(body)
   })
-  app.get('/livez', (_request, response) => void response.type('text').send('ok\n'))
-  app.get('/readyz', async (_request, response) => {
-    const missing = await ready()
+  const answer = (response: Response, wrong: string | null) =>
     response
-      .status(missing === null ? 200 : 503)
+      .status(wrong === null ? 200 : 503)
       .type('text')
-      .send(`${missing ?? 'ok'}\n`)
-  })
+      .send(`${wrong ?? 'ok'}\n`)
+  app.get('/livez', (_request, response) => void answer(response, log.stalled() ?? live?.() ?? null))
+  app.get('/readyz', async (_request, response) => void answer(response, await ready()))
   app.get('/log-level', (_request, response) => void response.json(log.level()))
   app.put('/log-level', express.json({ limit: '4kb' }), (request, response) => {
     log.setLevel(parseLevelChange(request.body))

@@ -38,6 +38,7 @@ export const limits = {
     unit: 'days, 0 is for ever',
     owner: 'web',
     answer: 'the queue forgets it and it cannot be replayed; the photo stays failed',
+  },
   unreadOutput: {
     what: 'standard output or error that its reader has not taken',
     value: 2 ** 20,

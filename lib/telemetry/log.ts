@@ -24,6 +24,8 @@ export type Log = {
   /** Raises or lowers the level for all, or for one session, for a time; falls back by itself. */
   setLevel(change: { level: Level; session?: string; forSeconds: number }): void
   level(): { level: Level; raised: { session: string | null; level: Level; until: string }[] }
+  /** That shipping stands still, and for how long; null while it moves, also while the log server is away. */
+  stalled(): string | null
   /** Ships what it can within a bound; the rest waits in the journal for the next start. */
   close(): Promise<void>
 }
@@ -70,6 +72,7 @@ export function createLog({ service, instance, level, journal }: LogOptions): Lo
     detailed: session => scope.effective(session) === 'debug',
     setLevel: scope.set,
     level: scope.describe,
+    stalled: () => sink?.stalled() ?? null,
     async close() {
       await sink?.close()
       logger.close()
@@ -133,7 +136,7 @@ function journalSink(options: {
   instance: string
   folder: string
   destination: Destination
-}): { transport: Transport; close(): Promise<void> } {
+}): { transport: Transport; stalled(): string | null; close(): Promise<void> } {
   const { service, instance, folder, destination } = options
   const complain = limited(complainEveryMs)
   const journal = openJournal(folder, service, instance, complain)
@@ -160,6 +163,7 @@ function journalSink(options: {
   })
   return {
     transport,
+    stalled: shipping.stalled,
     async close() {
       await shipping.stop()
       await journal.close()

@@ -56,9 +56,9 @@ async function start(): Promise<Running> {
     },
   )
   watchMachine(metrics, [config.DATA_DIR, folderOf(at)])
-  const ready = () => worker.missing()
+  const { missing: ready, stalled: live } = worker
   const admin = await listen(
-    adminApp({ metrics, log, ready }),
+    adminApp({ metrics, log, ready, live }),
     config.ADMIN_HOST,
     config.CONVERTER_ADMIN_PORT,
   )

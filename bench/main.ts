@@ -1,6 +1,5 @@
 /** `npm run bench -- [NAME …] [--json] [--photos DIR] [--quick]`: all benchmarks, or those that are named. */
 import { parseArgs } from 'node:util'
-import { outliveEarlyReaders } from '@tintype/lib/terminal.ts'
 import { type Benchmark, machine, type Row, table } from './rows.ts'
 
 const benchmarks: Record<string, () => Promise<Benchmark>> = {
@@ -17,7 +16,6 @@ const { values, positionals } = parseArgs({
 })
 const names = positionals.length > 0 ? positionals : Object.keys(benchmarks)
 const unknown = names.filter(name => !(name in benchmarks))
-outliveEarlyReaders()
 if (unknown.length > 0) {
   console.error(`no benchmark ${unknown.join(', ')}; there are ${Object.keys(benchmarks).join(', ')}`)
   process.exit(2)

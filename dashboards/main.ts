@@ -1,7 +1,6 @@
 /** `npm run dashboards`: writes each dashboard's JSON; with --check, fails when what is committed differs. */
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { parseArgs } from 'node:util'
-import { outliveEarlyReaders } from '@tintype/lib/terminal.ts'
 import { dashboards } from './all.ts'
 import { build } from './build.ts'
 
@@ -12,7 +11,6 @@ export const render = (spec: (typeof dashboards)[number]): string =>
 export const fileOf = (uid: string): URL => new URL(`${uid}.json`, folder)
 
 if (import.meta.main) {
-  outliveEarlyReaders()
   const { values } = parseArgs({
     options: { check: { type: 'boolean' }, help: { type: 'boolean', short: 'h' } },
   })

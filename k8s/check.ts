@@ -2,7 +2,6 @@
 import { execFileSync } from 'node:child_process'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
-import { outliveEarlyReaders } from '@tintype/lib/terminal.ts'
 import type { PodTemplateSpec } from 'kubernetes-types/core/v1.d.ts'
 import { parseAllDocuments } from 'yaml'
 import { part, remedy } from '../tools/parts.ts'
@@ -131,7 +130,6 @@ async function main(): Promise<number> {
 }
 
 if (import.meta.main) {
-  outliveEarlyReaders()
   try {
     process.exitCode = await main()
   } catch (error) {

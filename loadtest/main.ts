@@ -4,7 +4,6 @@ import { cpus } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { readConfig } from '../lib/config.ts'
-import { outliveEarlyReaders } from '../lib/terminal.ts'
 import { pick } from '../lib/variables.ts'
 import { part } from '../tools/parts.ts'
 import { runBreakpoint } from './breakpoint.ts'
@@ -105,7 +104,6 @@ function say(text: string, status: number): number {
   return status
 }
 
-outliveEarlyReaders()
 try {
   process.exitCode = await main()
 } catch (error) {

@@ -1,5 +1,4 @@
 import { ConfigError, readConfig } from '@tintype/lib/config.ts'
-import { outliveEarlyReaders } from '@tintype/lib/terminal.ts'
 import { pick } from '@tintype/lib/variables.ts'
 import { type Context, status, UsageError, type Verb } from './cli.ts'
 import { ObjectiveError } from './objectives.ts'
@@ -21,7 +20,6 @@ export async function main(
   environment: NodeJS.ProcessEnv,
   [name = '', ...args]: readonly string[],
 ): Promise<number> {
-  if (name !== 'serve') outliveEarlyReaders()
   const load = Object.hasOwn(verbs, name) ? verbs[name] : undefined
   if (!load) {
     const names = Object.keys(verbs).join(', ')

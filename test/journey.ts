@@ -4,7 +4,6 @@
  */
 import assert from 'node:assert/strict'
 import { parseArgs } from 'node:util'
-import { outliveEarlyReaders } from '@tintype/lib/terminal.ts'
 import { type Person, type Photo, person, type ServerEvent } from './client.ts'
 import { flawOfThumbnail, type ImageFormat, pngHead, quadrantImage } from './images.ts'
 
@@ -222,7 +221,6 @@ export async function journey(address: string, tell: (line: string) => void = ()
 }
 
 if (import.meta.main) {
-  outliveEarlyReaders()
   const { positionals } = parseArgs({ allowPositionals: true })
   const [address] = positionals
   if (!address || !URL.canParse(address)) {

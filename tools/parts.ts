@@ -1,7 +1,6 @@
 import { accessSync, constants } from 'node:fs'
 import { delimiter, join } from 'node:path'
 import { parseArgs } from 'node:util'
-import { outliveEarlyReaders } from '@tintype/lib/terminal.ts'
 import {
   cache,
   installDebian,
@@ -170,7 +169,6 @@ function install(all: boolean): number {
 }
 
 if (import.meta.main) {
-  outliveEarlyReaders()
   const { values } = parseArgs({ options: { all: { type: 'boolean' }, list: { type: 'boolean' } } })
   if (values.list) list()
   else process.exitCode = install(values.all ?? false)

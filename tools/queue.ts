@@ -5,7 +5,6 @@ import { rebuild } from '@tintype/lib/photo/rebuild.ts'
 import { isPhotoId } from '@tintype/lib/photo/record.ts'
 import { open as openQueue, type Queue, queueUrl } from '@tintype/lib/queue/index.ts'
 import { open as openStorage, type Storage, storageUrl } from '@tintype/lib/storage/index.ts'
-import { outliveEarlyReaders } from '@tintype/lib/terminal.ts'
 import { pick } from '@tintype/lib/variables.ts'
 
 /** `npm run queue -- <verb>`: looks at the queue and mends it; may run beside the service. */
@@ -121,7 +120,6 @@ async function main(args: string[]): Promise<number> {
   }
 }
 
-outliveEarlyReaders()
 try {
   process.exitCode = await main(process.argv.slice(2))
 } catch (error) {

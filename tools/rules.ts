@@ -2,7 +2,6 @@
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { parseArgs } from 'node:util'
-import { outliveEarlyReaders } from '@tintype/lib/terminal.ts'
 import { stringify } from 'yaml'
 import type { PrometheusRule } from '../k8s/kinds.ts'
 import { readObjectives } from '../slo/objectives.ts'
@@ -43,7 +42,6 @@ export function generated(): Record<string, string> {
 }
 
 if (import.meta.main) {
-  outliveEarlyReaders()
   const { values } = parseArgs({ options: { check: { type: 'boolean' } } })
   for (const [path, content] of Object.entries(generated())) {
     if (!values.check) {

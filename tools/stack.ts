@@ -7,7 +7,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
 import { readConfig } from '@tintype/lib/config.ts'
 import { plainEnvironment } from '@tintype/lib/environment.ts'
-import { handOnErrors, outliveEarlyReaders } from '@tintype/lib/terminal.ts'
+import { handOnErrors } from '@tintype/lib/terminal.ts'
 import { pick } from '@tintype/lib/variables.ts'
 import { stringify } from 'yaml'
 import { readObjectives } from '../slo/objectives.ts'
@@ -159,7 +159,6 @@ function readEndpoints(dataDir: string): Record<string, string> | undefined {
 }
 
 if (import.meta.main) {
-  outliveEarlyReaders()
   try {
     process.exitCode = await main()
   } catch (error) {

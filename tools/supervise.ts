@@ -38,7 +38,9 @@ const steadyMs = 30_000
 /** Far over the slowest start; a process that is not ready by then hangs, and is ended. */
 const startMs = 60_000
 /** A process whose /livez fails for a minute is ended, as the cluster does it (k8s/base/deployment.yaml). */
-const liveness = { everyMs: 10_000, timeoutMs: 5_000, failures: 6 }
+const aMinute = { everyMs: 10_000, failures: 6 }
+const livezMs = 5_000
+type Liveness = typeof aMinute
 
 const root = `${import.meta.dirname}/..`
 const preload = pathToFileURL(`${root}/lib/telemetry/preload.ts`).href
@@ -47,7 +49,7 @@ const preload = pathToFileURL(`${root}/lib/telemetry/preload.ts`).href
 type Started = { child: ChildProcess; ended: Promise<string> }
 
 /** Starts a service and, once it was ready, starts it again whenever it ends or no longer moves, until `stop` or `kill`. */
-export function supervise(service: Service, hooks: Hooks): Supervised {
+export function supervise(service: Service, hooks: Hooks, liveness: Liveness = aMinute): Supervised {
   const { name } = service
   const stopping = new AbortController()
   let current = start(service, hooks)
@@ -137,7 +139,7 @@ async function readyLine(child: ChildProcess): Promise<Endpoints | undefined> {
 
 async function whyNotLive(livez: string): Promise<string | null> {
   try {
-    const answer = await fetch(livez, { signal: AbortSignal.timeout(liveness.timeoutMs) })
+    const answer = await fetch(livez, { signal: AbortSignal.timeout(livezMs) })
     return answer.ok ? null : (await answer.text()).trim()
   } catch (error) {
     return String(error)

@@ -7,7 +7,7 @@ import { type Job, open as openQueue } from '@tintype/lib/queue/index.ts'
 import { open as openStorage } from '@tintype/lib/storage/index.ts'
 import { createLog, type Log } from '@tintype/lib/telemetry/log.ts'
 import { createMetrics } from '@tintype/lib/telemetry/metrics.ts'
-import { expect, onTestFinished, test } from 'vitest'
+import { expect, onTestFinished, test, vi } from 'vitest'
 import { sampleIn, temporaryFolder, until } from '../../test/support.ts'
 import { startChild } from './children.ts'
 import { accept, bombs, noise, outcomesOf, owner, photo, plain, resultOf, stateOf, tiff } from './fixtures.ts'
@@ -245,4 +245,26 @@ test('what does not finish within the grace time goes back uncharged, too', asyn
   await until(async () => (await stateOf(queue, job)) === 'converting')
   await worker.stop(10)
   expect(await queue.claim('next', 1_000, new AbortController().signal)).toMatchObject({ job, attempt: 1 })
+})
+
+test.each([
+  ['announce', /^the queue’s engine has not moved for \d+ s$/],
+  ['claim', /^the claim loop has not moved for \d+ s$/],
+] as const)('a queue that hangs in %s shows in what stands still', async (method, said) => {
+  const { queue, start } = await house()
+  const worker = await start()
+  expect(worker.stalled()).toBeNull()
+  const hung = Promise.withResolvers<void>()
+  const first = queue[method]
+  vi.spyOn(queue, method).mockImplementation(async (...given: unknown[]) => {
+    hung.resolve()
+    await new Promise(resolve => onTestFinished(() => resolve(undefined)))
+    return (first as (...given: unknown[]) => never)(...given)
+  })
+  await accept({ queue, storage: await openStorage(`file:${await temporaryFolder()}`) }, await photo())
+  await hung.promise
+  const { now } = performance
+  vi.spyOn(performance, 'now').mockImplementation(() => now.call(performance) + 61_000)
+  onTestFinished(() => void vi.restoreAllMocks())
+  await expect.poll(() => worker.stalled(), { timeout: 5_000 }).toMatch(said)
 })

@@ -2,7 +2,6 @@ import { parseArgs } from 'node:util'
 import { ConfigError, readConfig } from '@tintype/lib/config.ts'
 import { armFault } from '@tintype/lib/fault.ts'
 import { run } from '@tintype/lib/run.ts'
-import { outliveEarlyReaders } from '@tintype/lib/terminal.ts'
 import { type Answer, publishDay, showSizing, showTimeline, showVerify } from './cli.ts'
 import { used } from './config.ts'
 import { foldersIn } from './daily.ts'
@@ -66,7 +65,6 @@ async function answer(verb: string, given: Arguments): Promise<void> {
 }
 
 const { verb, given } = parse()
-if (verb !== 'serve') outliveEarlyReaders()
 if (given.help || verb === undefined) process.stdout.write(help)
 else if (verb === 'serve') {
   // Express and what it needs is loaded for the server alone: a publish has its memory for the merge.

@@ -1,5 +1,6 @@
 import { daysMs, readConfig } from '@tintype/lib/config.ts'
 import { adminApp, listen } from '@tintype/lib/http.ts'
+import { startPulse } from '@tintype/lib/pulse.ts'
 import { open as openQueue, queueUrl } from '@tintype/lib/queue/index.ts'
 import { type Running, run } from '@tintype/lib/run.ts'
 import { secret } from '@tintype/lib/secrets.ts'
@@ -36,6 +37,8 @@ const used = pick(
 )
 
 let graceMs = 0
+/** Each second a sweep asks the queue: it is answered within 5 s, be it that the queue is busy. */
+const stalledSeconds = 60
 
 async function start(): Promise<Running> {
   const config = readConfig(process.env, used)
@@ -74,13 +77,14 @@ async function start(): Promise<Running> {
   })
   showQueue(web)
   watchMachine(metrics, [config.DATA_DIR, folderOf(at)])
+  const sweeping = startPulse('the sweep of overdue promises', stalledSeconds)
   const listening = await serve(web, config.HOST, config.WEB_PORT)
   const admin = await listen(
-    adminApp({ metrics, log, ready: readiness(web) }),
+    adminApp({ metrics, log, ready: readiness(web), live: sweeping.stalled }),
     config.ADMIN_HOST,
     config.WEB_ADMIN_PORT,
   )
-  const swept = sweep(web)
+  const swept = sweep(web, sweeping.beat)
   log.info('web.started', { version })
   return {
     endpoints: { web: listening.url, webAdmin: admin.url },

@@ -25,6 +25,7 @@ export function createAdmin(options: {
   watch: Watch
   dataDir: string
   ready: () => string | null
+  live: () => string | null
 }): Express {
   const { watch, dataDir, log } = options
   const app = express()

@@ -1,7 +1,6 @@
 /** `npm run faults`: each fault is done to a fresh service, and what diagnose says is compared with the truth. */
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { outliveEarlyReaders } from '@tintype/lib/terminal.ts'
 import { photo } from '../images.ts'
 import { choose, inTurns, Misuse } from './choose.ts'
 import { askDiagnose, finding, type Recording, runDrill } from './run.ts'
@@ -9,7 +8,6 @@ import { type Finding, isNamed, report, saidIn, score } from './score.ts'
 
 type Asked = ReturnType<typeof choose>
 
-outliveEarlyReaders()
 try {
   const asked = choose(process.argv.slice(2))
   if (asked.list) for (const line of list(asked)) console.log(line)

@@ -1,6 +1,5 @@
 /** `npm run kills -- --trials N`: kills at random under load, and compares with the clients' ledger. */
 import { parseArgs } from 'node:util'
-import { outliveEarlyReaders } from '@tintype/lib/terminal.ts'
 import { campaign } from './campaign.ts'
 
 const { values } = parseArgs({
@@ -8,7 +7,6 @@ const { values } = parseArgs({
 })
 const trials = Number(values.trials)
 const seed = Number(values.seed ?? Math.floor(Math.random() * 1e9))
-outliveEarlyReaders()
 if (!Number.isInteger(trials) || trials < 1 || !Number.isInteger(seed)) {
   console.error('usage: npm run kills -- --trials N [--seed N]')
   process.exit(2)

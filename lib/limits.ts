@@ -39,6 +39,13 @@ export const limits = {
     owner: 'web',
     answer: 'the queue forgets it and it cannot be replayed; the photo stays failed',
   },
+  logStreams: {
+    what: 'streams of one day: a process that starts anew begins another',
+    value: 4_096,
+    unit: 'streams',
+    owner: 'logs',
+    answer: '503; the entries of further ones wait in their process’s journal',
+  },
   unreadOutput: {
     what: 'standard output or error that its reader has not taken',
     value: 2 ** 20,

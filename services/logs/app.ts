@@ -1,5 +1,6 @@
 import { timingSafeEqual } from 'node:crypto'
 import { createApp, finish, Problem } from '@tintype/lib/http.ts'
+import { limits } from '@tintype/lib/limits.ts'
 import { openPages } from '@tintype/lib/page/pages.ts'
 import { isStream, maxBatchBytes, sourceOf } from '@tintype/lib/telemetry/entry.ts'
 import type { Log } from '@tintype/lib/telemetry/log.ts'
@@ -102,6 +103,10 @@ function addIngest(app: Express, { journal, log, metrics, token }: Options): voi
     atOnce++
     const appended = await append(stream, request).finally(() => atOnce--)
     if ('malformed' in appended) throw new Problem(400, 'malformed', `Not a batch: ${appended.malformed}.`)
+    if ('full' in appended) {
+      metrics.increment('tintype_limit_reached_total', { limit: 'logStreams' })
+      throw busy(`${appended.full} has ${limits.logStreams.value} streams already.`)
+    }
     if ('expected' in appended)
       throw new Problem(409, 'gap', `Entries from ${appended.expected} on are missing.`, {
         members: appended,

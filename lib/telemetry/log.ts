@@ -2,9 +2,10 @@ import { join } from 'node:path'
 import { trace } from '@opentelemetry/api'
 import winston from 'winston'
 import Transport from 'winston-transport'
+import { countLimit, limits } from '../limits.ts'
 import { secret } from '../secrets.ts'
 import type { Service } from './catalogue.ts'
-import { isSession, maxPayloadBytes } from './entry.ts'
+import { isSession } from './entry.ts'
 import { openJournal } from './journal.ts'
 import { type Level, levels } from './levels.ts'
 import { type Destination, startShipping } from './ship.ts'
@@ -193,11 +194,9 @@ function renderPayload(event: string, level: Level, facts: Payload): string {
   } catch (error) {
     return JSON.stringify({ ...head, unserialisable: String(error) })
   }
-  if (
-    json.length <= maxPayloadBytes &&
-    (json.length * 3 <= maxPayloadBytes || Buffer.byteLength(json) <= maxPayloadBytes)
-  )
-    return json
+  const most = limits.logPayload.value
+  if (json.length <= most && (json.length * 3 <= most || Buffer.byteLength(json) <= most)) return json
+  countLimit('logPayload')
   return JSON.stringify({
     ...head,
     cutFromBytes: Buffer.byteLength(json),
@@ -223,8 +222,9 @@ function levelScope(configured: Level) {
     effective,
     set({ level, session, forSeconds }: { level: Level; session?: string; forSeconds: number }) {
       for (const key of raised.keys()) current(key)
-      if (raised.size < maxRaised || raised.has(session ?? null))
-        raised.set(session ?? null, { level, until: Date.now() + forSeconds * 1000 })
+      if (raised.size >= limits.raisedLevels.value && !raised.has(session ?? null))
+        return countLimit('raisedLevels')
+      raised.set(session ?? null, { level, until: Date.now() + forSeconds * 1000 })
     },
     describe: () => ({
       level: effective(),
@@ -234,6 +234,3 @@ function levelScope(configured: Level) {
     }),
   }
 }
-
-/** Sessions whose level is raised at once: each costs memory until its time is over. */
-const maxRaised = 1_000

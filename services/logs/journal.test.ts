@@ -86,7 +86,7 @@ test('a first line torn at midnight leaves the mark in the file of the day befor
 const refusals = {
   'the whole write': (handle: FileHandle) => vi.spyOn(handle, 'write').mockRejectedValueOnce(enospc()),
   'the rest of a short write': (handle: FileHandle) => {
-    const { write } = handle
+    const write: (bytes: Buffer) => Promise<unknown> = handle.write
     const spy = vi.spyOn(handle, 'write')
     spy.mockImplementationOnce(function (this: FileHandle, bytes: Buffer) {
       return write.call(this, bytes.subarray(0, 50))

@@ -8,6 +8,8 @@ import { expect, onTestFinished, test } from 'vitest'
 import { startProxy } from '../../test/proxy.ts'
 import { temporaryFolder, until } from '../../test/support.ts'
 import { createLogsApp } from './app.ts'
+import { openClock } from './clock.ts'
+import { foldersIn } from './daily.ts'
 import { countLines, lines, readJournals } from './fixture.ts'
 import { openJournal } from './journal.ts'
 import { openReader } from './read.ts'
@@ -19,8 +21,18 @@ async function startServer(folder: string, { host = '127.0.0.1', port = 0, secre
   const journal = openJournal(folder)
   const quiet = createLog({ service: 'logs', instance: '0', level: 'error' })
   const metrics = createMetrics('logs', '0')
-  const reader = openReader({ streams: folder, days: join(folder, 'days'), journals: folder })
-  const app = await createLogsApp({ journal, log: quiet, metrics, token: secret, reader })
+  const folders = { ...foldersIn(folder), streams: folder }
+  const app = await createLogsApp({
+    dataDir: folder,
+    folders,
+    journal,
+    log: quiet,
+    metrics,
+    token: secret,
+    clock: openClock(),
+    keep: { logsDays: 30, revisionsDays: 1 },
+    reader: openReader(folders),
+  })
   const listening = await listen(app, host, port)
   let stopped = false
   const stop = async () => {

@@ -54,7 +54,7 @@ test('a day’s size is counted by service, event and session, as its lines are'
   for (let n = 1; n <= 30; n++) ofOther += write('converter.0.17', n, other, 'photo.ready')
   write('converter.0.17', 31, null, 'converter.started')
   await publish(folders, day)
-  const { days, fullDays, compressionRatio } = sizing(folders.days, '2026-11-21')
+  const { days, fullDays, compressionRatio } = sizing(folders, '2026-11-21')
   expect(fullDays).toBe(1)
   expect(days[0]).toMatchObject({ entries: 41, bytes })
   expect(days[0]?.services.web).toEqual({ entries: 10, bytes: ofWeb })

@@ -1,7 +1,7 @@
 import { isUtf8 } from 'node:buffer'
+import { limits } from '@tintype/lib/limits.ts'
 import {
   matches,
-  maxBatchEntries,
   newline,
   type Scanned,
   scanEntry,
@@ -40,7 +40,7 @@ export function readBatch(body: Buffer, stream: string): Line[] | string {
     const previous = lines.at(-1)
     if (previous && scanned.seq !== previous.seq + 1)
       return `entry ${scanned.seq} follows entry ${previous.seq}`
-    if (lines.length === maxBatchEntries) return `a batch has at most ${maxBatchEntries} entries`
+    if (lines.length === limits.logBatchEntries.value) return `a batch has at most ${lines.length} entries`
     lines.push({ ...scanned, start, end })
     start = end + 1
   }

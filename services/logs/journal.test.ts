@@ -247,7 +247,7 @@ test.each([
     line(stream, 1, noon).replace('"n":1', '"n":[{}') + line(stream, 2, noon).replace('}}', '}]}}'),
   ],
   ['a seq that is 0', line(stream, 0, noon)],
-  ['1,001 entries', lines(stream, 1, 1001, noon)],
+  ['1,001 entries', lines(stream, 1, limits.logBatchEntries.value + 1, noon)],
   ['nothing', ''],
 ])('a batch with %s is refused whole', async (_what, body) => {
   const folder = await temporaryFolder()

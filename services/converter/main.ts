@@ -45,7 +45,12 @@ async function start(): Promise<Running> {
     observe: observeQueue(metrics),
   })
   const storage = await openStorage(at, { observe: observeStorage(metrics) })
-  const setup = { storageUrl: at, sizes: config.THUMBNAILS, maxPixels: config.MAX_PIXELS }
+  // A child gets no secret: what is no file of this machine is read here, and given to it as bytes.
+  const setup = {
+    storageUrl: at.startsWith('file:') ? at : null,
+    sizes: config.THUMBNAILS,
+    maxPixels: config.MAX_PIXELS,
+  }
   const bounds = { deadlineMs: config.CONVERT_SECONDS * 1000, memoryBytes: config.CHILD_MEMORY_BYTES }
   const worker = await startWorker(
     { queue, storage, log, metrics, account: openAccount(metrics, log) },

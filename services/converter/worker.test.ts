@@ -26,9 +26,10 @@ async function house(sizes: Size[] = [{ side: 64, format: 'jpg' }]) {
   const metrics = createMetrics('converter', '0')
   const events: string[] = []
   const log = spy(events)
-  const start = async (bounds = { deadlineMs: 15_000, memoryBytes: 2 ** 30 }) => {
-    const setup = { storageUrl, sizes, maxPixels: 2 ** 28 }
-    const tools = { queue, storage, log, metrics, account: openAccount(metrics, log) }
+  const start = async (bounds = { deadlineMs: 15_000, memoryBytes: 2 ** 30 }, areFiles = true) => {
+    const setup = { storageUrl: areFiles ? storageUrl : null, sizes, maxPixels: 2 ** 28 }
+    const given = areFiles ? storage : { ...storage, localFile: () => null }
+    const tools = { queue, storage: given, log, metrics, account: openAccount(metrics, log) }
     const worker = await startWorker(tools, {
       id: 'w',
       slots: 1,
@@ -143,6 +144,17 @@ test('a thumbnail that cannot be stored is tried again', async () => {
   await until(() => events.includes('storage.failed'))
   await storage.delete(`${photoKey(owner, job.photo, '64.jpg')}/`)
   expect(await settled(job)).toMatchObject({ state: 'ready' })
+})
+
+test('where photos are no files, a child gets the bytes, and no address', async () => {
+  const { queue, storage, start, settled, metric } = await house()
+  const job = await accept({ queue, storage }, await photo())
+  const lost = await accept({ queue, storage }, await photo())
+  await storage.delete(photoKey(owner, lost.photo, 'original'))
+  await start(undefined, false)
+  expect(await settled(job)).toMatchObject({ state: 'ready' })
+  expect(await settled(lost)).toMatchObject({ state: 'failed', reason: { code: 'storage' } })
+  expect(await metric('tintype_storage_seconds_count{operation="get",adapter="fs"}')).toBe(0)
 })
 
 test('a photo whose original is lost is our fault, and says so', async () => {

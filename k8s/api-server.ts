@@ -5,6 +5,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
+import { plainEnvironment } from '@tintype/lib/environment.ts'
 import { freePort } from '../tools/free-port.ts'
 
 /** It takes 8 s alone, and a minute on a machine that is busy. */
@@ -97,7 +98,10 @@ function writeFiles(folder: string, server: string): [key: string, tokens: strin
 
 function start(program: string, flags: Record<string, string | number>) {
   const args = Object.entries(flags).map(([name, value]) => `--${name}=${value}`)
-  const child = spawn(program, args, { stdio: ['ignore', 'ignore', 'pipe'] })
+  const child = spawn(program, args, {
+    env: plainEnvironment(process.env),
+    stdio: ['ignore', 'ignore', 'pipe'],
+  })
   let said = ''
   child.stderr.on('data', chunk => {
     said = `${said}${chunk}`.slice(-2000)

@@ -14,7 +14,7 @@ export async function makeFolder(folder: string, disk: Disk = fs): Promise<void>
   }
 }
 
-export async function syncFolder(folder: string, disk: Disk): Promise<void> {
+export async function syncFolder(folder: string, disk: Disk = fs): Promise<void> {
   const handle = await disk.open(folder, 'r')
   try {
     await handle.sync()

@@ -39,6 +39,87 @@ export const limits = {
     owner: 'web',
     answer: 'the queue forgets it and it cannot be replayed; the photo stays failed',
   },
+  logAge: {
+    what: 'age of a received log segment and of a published day',
+    value: 'KEEP_LOGS_DAYS',
+    unit: 'days, 0 is for ever',
+    owner: 'logs',
+    answer: 'it is removed; a stream’s last line stays, so that it goes on where it was',
+  },
+  revisionAge: {
+    what: 'age of a published day’s newer revision',
+    value: 'KEEP_REVISIONS_DAYS',
+    unit: 'days, 0 is for ever',
+    owner: 'logs',
+    answer: 'the revisions before it are removed',
+  },
+  streamAge: {
+    what: 'silence of a log stream whose process has begun another',
+    value: 30,
+    unit: 'days',
+    owner: 'logs',
+    answer: 'its last line, too, is removed',
+  },
+  logBatches: { what: 'log batches at once', value: 64, unit: 'batches', owner: 'logs', answer: '503' },
+  logBatchBytes: { what: 'a log batch', value: 2 ** 21, unit: 'bytes', owner: 'logs', answer: '413' },
+  logBatchEntries: { what: 'a log batch', value: 1_000, unit: 'entries', owner: 'logs', answer: '400' },
+  logStreams: {
+    what: 'log streams of a day; a process that starts anew begins another',
+    value: 4_096,
+    unit: 'streams',
+    owner: 'logs',
+    answer: '503; entries of further ones wait at their process',
+  },
+  lookUps: {
+    what: 'timelines and forecasts that wait for their turn',
+    value: 32,
+    unit: 'look-ups',
+    owner: 'logs',
+    answer: '503',
+  },
+  timelineEntries: {
+    what: 'a timeline',
+    value: 10_000,
+    unit: 'entries',
+    owner: 'logs',
+    answer: '`cut: true`',
+  },
+  timelineBytes: { what: 'a timeline', value: 2 ** 25, unit: 'bytes', owner: 'logs', answer: '`cut: true`' },
+  journalHeld: {
+    what: 'entries of a process that the log server has not taken',
+    value: 2 ** 30,
+    unit: 'bytes',
+    owner: 'every process',
+    answer: 'further entries are lost; `log.lost` tells how many when there is room again',
+  },
+  journals: {
+    what: 'processes of one service and INSTANCE on one DATA_DIR',
+    value: 32,
+    unit: 'processes',
+    owner: 'every process',
+    answer: 'entries of further ones go to standard error only, from warnings up',
+  },
+  logPayload: {
+    what: 'facts of a log entry',
+    value: 2 ** 16,
+    unit: 'bytes',
+    owner: 'every process',
+    answer: 'their first 1,024 characters are kept, and how many bytes there were',
+  },
+  raisedLevels: {
+    what: 'sessions whose log level is raised at once',
+    value: 1_000,
+    unit: 'sessions',
+    owner: 'every process',
+    answer: 'the level of further ones stays',
+  },
+  unreadOutput: {
+    what: 'standard output or error that its reader has not taken',
+    value: 2 ** 20,
+    unit: 'bytes',
+    owner: 'every process',
+    answer: 'what is written further is dropped; the log has every entry all the same',
+  },
   photoPixels: {
     what: 'pixels of a photo, and less of a format that is decoded whole; each side 65,535',
     value: 'MAX_PIXELS',
@@ -201,3 +282,9 @@ export const limits = {
 
 export type LimitName = keyof typeof limits
 export const limitNames = Object.keys(limits) as LimitName[]
+
+const reached = new Map<LimitName, number>()
+/** How often each limit was reached where no metrics are at hand; every registry of the process shows it. */
+export const limitsReached: ReadonlyMap<LimitName, number> = reached
+export const countLimit = (name: LimitName, by = 1): void =>
+  void reached.set(name, (reached.get(name) ?? 0) + by)

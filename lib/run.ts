@@ -2,7 +2,7 @@ import { ConfigError } from './config.ts'
 import { describeError } from './errors.ts'
 import { armFault } from './fault.ts'
 import { stopTracing } from './telemetry/trace.ts'
-import { ignoreTerminal } from './terminal.ts'
+import { ignoreTerminal, outliveReaders } from './terminal.ts'
 
 export type Running = {
   /** Where it listens, by name: web, webAdmin, …; told to whoever started the process. */
@@ -17,10 +17,11 @@ const stopMarginMs = 5_000
 /**
  * The frame of every service's main.ts: start, print `{"ready":{…}}` on one line, stop gracefully on the first
  * SIGTERM or SIGINT, or when the launcher is gone, and at once on the second. Exits 2 on a bad environment. Under a
- * launcher the terminal's signals are not heard.
+ * launcher the terminal's signals are not heard; nobody needs to read what it writes.
  */
 export async function run(start: () => Promise<Running>, graceMs: () => number): Promise<void> {
   const launched = process.connected
+  outliveReaders()
   if (launched) ignoreTerminal()
   armFault(process.env.FAULT_POINT)
   try {

@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { readFileSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { plainEnvironment } from '../lib/environment.ts'
 import type { LoadPhoto } from './photos.ts'
 import { arrivalsOf, type Stage, secondsOf } from './profiles.ts'
 
@@ -82,7 +83,9 @@ export async function runK6(options: RunOptions): Promise<LoadResult> {
   const child = spawn(options.k6, ['run', '--quiet', '--address', '127.0.0.1:0', ...outputs, script], {
     stdio: ['ignore', 'inherit', 'pipe'],
     env: {
-      ...process.env,
+      ...plainEnvironment(process.env),
+      // k6's own settings, such as where it writes to.
+      ...Object.fromEntries(Object.entries(process.env).filter(([name]) => name.startsWith('K6_'))),
       SETTINGS: settingsFile,
       K6_NO_USAGE_REPORT: 'true',
       ...(options.html && {

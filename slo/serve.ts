@@ -1,5 +1,6 @@
 import { readConfig } from '@tintype/lib/config.ts'
 import { listen } from '@tintype/lib/http/listen.ts'
+import { firstStalled } from '@tintype/lib/pulse.ts'
 import type { Running } from '@tintype/lib/run.ts'
 import { secret } from '@tintype/lib/secrets.ts'
 import { open as openStorage, storageUrl } from '@tintype/lib/storage/index.ts'
@@ -105,8 +106,9 @@ export async function serve(environment: NodeJS.ProcessEnv): Promise<Running> {
   const listening = await listen(app, config.HOST, config.SLO_PORT, metrics)
   // The port may have been any free one.
   pages = config.SLO_URL?.href ?? reach(config.HOST, Number(new URL(listening.url).port))
+  const live = () => firstStalled([watch, recorder])
   const admin = await listen(
-    createAdmin({ metrics, log, watch, dataDir, ready: () => null }),
+    createAdmin({ metrics, log, watch, dataDir, ready: () => null, live }),
     config.ADMIN_HOST,
     config.SLO_ADMIN_PORT,
     metrics,

@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs'
+import { outliveEarlyReaders } from '@tintype/lib/terminal.ts'
 
 /** Prints the numbers of the last test run's JSON report; no report, a failure or no test at all exits 1. */
 type Report = { numPassedTests: number; numFailedTests: number; numPendingTests: number; success: boolean }
@@ -14,6 +15,7 @@ function read(file: string): Report {
   }
 }
 
+outliveEarlyReaders()
 const report = read(new URL('../.tmp/tests.json', import.meta.url).pathname)
 const { numPassedTests: passed, numFailedTests: failed, numPendingTests: skipped } = report
 console.log(`tests: ${passed} passed, ${failed} failed, ${skipped} skipped`)

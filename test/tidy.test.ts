@@ -148,6 +148,26 @@ describe('processes', () => {
   })
 })
 
+test('each command outlives a reader that leaves', () => {
+  const scripts: Record<string, string> = manifest('package.json').scripts
+  expectNone(
+    Object.values(scripts)
+      .flatMap(script => /node (\S+\.ts)/.exec(script)?.[1] ?? [])
+      .filter(file => {
+        const loaded = [file, ...importsOf(file).map(({ target }) => target)]
+        const text = loaded
+          .filter(each => /\.ts$/.test(each) && each !== 'lib/terminal.ts')
+          .map(read)
+          .join()
+        return /console\.|process\.std/.test(text) && !/outlive(Early)?Readers\(\)/.test(text)
+      })
+      .map(
+        file =>
+          `${file}: an EPIPE would end it; call outliveEarlyReaders() first, or outliveReaders() if it is to run on`,
+      ),
+  )
+})
+
 test('a signal to npm start reaches the launcher', () => {
   const { start } = manifest('package.json').scripts
   expect(

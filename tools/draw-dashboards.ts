@@ -6,6 +6,7 @@ import { execFileSync } from 'node:child_process'
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
+import { plainEnvironment } from '@tintype/lib/environment.ts'
 import { chromium } from 'playwright-core'
 import { dashboards } from '../dashboards/all.ts'
 import { build } from '../dashboards/build.ts'
@@ -88,6 +89,7 @@ const { script, style } = bundle()
 mkdirSync(values.out, { recursive: true })
 const browser = await chromium.launch({
   executablePath,
+  env: plainEnvironment(process.env),
   args: process.getuid?.() === 0 ? ['--no-sandbox'] : [],
 })
 for (const spec of dashboards) {

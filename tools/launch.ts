@@ -7,6 +7,7 @@ import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { ConfigError, readConfig } from '@tintype/lib/config.ts'
 import { openLog } from '@tintype/lib/telemetry/log.ts'
+import { outliveReaders } from '@tintype/lib/terminal.ts'
 import { variables } from '@tintype/lib/variables.ts'
 import { type Endpoints, portVariable, type Service, type Supervised, supervise } from './supervise.ts'
 
@@ -121,6 +122,7 @@ function writeAtomically(file: string, text: string): void {
   renameSync(draft, file)
 }
 
+outliveReaders()
 const config = checkEnvironment()
 const problems = await checkPorts(config)
 if (problems.length > 0) {

@@ -14,7 +14,7 @@ export type Running = {
 }
 
 const root = join(import.meta.dirname, '..')
-const anyPorts = Object.fromEntries(
+export const anyPorts = Object.fromEntries(
   ['WEB', 'WEB_ADMIN', 'CONVERTER_ADMIN', 'LOGS', 'LOGS_ADMIN', 'SLO', 'SLO_ADMIN'].map(name => [
     `${name}_PORT`,
     '0',

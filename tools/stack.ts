@@ -6,6 +6,8 @@ import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
 import { readConfig } from '@tintype/lib/config.ts'
+import { plainEnvironment } from '@tintype/lib/environment.ts'
+import { handOnErrors } from '@tintype/lib/terminal.ts'
 import { pick } from '@tintype/lib/variables.ts'
 import { stringify } from 'yaml'
 import { readObjectives } from '../slo/objectives.ts'
@@ -90,8 +92,11 @@ function start(name: 'prometheus' | 'alertmanager', folder: string, args: string
   if (!program) throw new Error(`${name} is missing: npm run parts`)
   const child: ChildProcess = spawn(program, [...args, '--log.level=warn'], {
     cwd: folder,
-    stdio: ['ignore', 'inherit', 'inherit'],
+    env: plainEnvironment(process.env),
+    stdio: ['ignore', 'ignore', 'pipe'],
   })
+  // Not inherited: what is written in Go ends when its reader does.
+  handOnErrors(child)
   const exited = once(child, 'exit')
   return {
     ended: exited.then(() => name),

@@ -4,6 +4,7 @@ import { createInterface } from 'node:readline'
 import { setTimeout } from 'node:timers/promises'
 import { pathToFileURL } from 'node:url'
 import type { Log } from '@tintype/lib/telemetry/log.ts'
+import { handOnErrors } from '@tintype/lib/terminal.ts'
 
 export type Service = { name: string; script: string; args: readonly string[] }
 export type Endpoints = Record<string, string>
@@ -36,33 +37,61 @@ const maxDelayMs = 5_000
 const steadyMs = 30_000
 /** Far over the slowest start; a process that is not ready by then hangs, and is ended. */
 const startMs = 60_000
+/** A process whose /livez fails for a minute is ended, as the cluster does it (k8s/base/deployment.yaml). */
+const aMinute = { everyMs: 10_000, failures: 6 }
+const livezMs = 5_000
+type Liveness = typeof aMinute
 
 const root = `${import.meta.dirname}/..`
 const preload = pathToFileURL(`${root}/lib/telemetry/preload.ts`).href
 
-/** Starts a service and, once it was ready, starts it again whenever it ends, until `stop` or `kill`. */
-export function supervise(service: Service, hooks: Hooks): Supervised {
+/** `ended`: how, in words. */
+type Started = { child: ChildProcess; ended: Promise<string> }
+
+/** Starts a service and, once it was ready, starts it again whenever it ends or no longer moves, until `stop` or `kill`. */
+export function supervise(service: Service, hooks: Hooks, liveness: Liveness = aMinute): Supervised {
   const { name } = service
   const stopping = new AbortController()
-  let child = start(service, hooks)
+  let current = start(service, hooks)
+
+  async function becomesReady({ child }: Started): Promise<boolean> {
+    const endpoints = await readyLine(child)
+    if (!endpoints) return false
+    hooks.onReady(endpoints)
+    void endWhenStuck(child, `${endpoints[`${name}Admin`]}/livez`)
+    return true
+  }
 
   async function keepAlive(): Promise<void> {
     for (let delayMs = 0; ; ) {
       const since = performance.now()
-      const how = await end(child)
+      const how = await current.ended
       if (stopping.signal.aborted) return
       const steady = performance.now() - since > steadyMs
       delayMs = steady ? firstDelayMs : Math.min(Math.max(delayMs * 2, firstDelayMs), maxDelayMs)
       hooks.log.warn('process.ended', { process: name, how, restartSeconds: delayMs / 1000 })
       await setTimeout(delayMs, undefined, stopping).catch(() => {})
       if (stopping.signal.aborted) return
-      child = start(service, hooks)
-      if (await becomesReady(child, hooks)) hooks.log.warn('process.restarted', { process: name })
+      current = start(service, hooks)
+      if (await becomesReady(current)) hooks.log.warn('process.restarted', { process: name })
     }
   }
 
+  async function endWhenStuck(child: ChildProcess, livez: string): Promise<void> {
+    let failed = 0
+    let why: string | null = null
+    while (failed < liveness.failures) {
+      await setTimeout(liveness.everyMs, undefined, { ...stopping, ref: false }).catch(() => {})
+      if (stopping.signal.aborted || child !== current.child) return
+      why = await whyNotLive(livez)
+      failed = why === null ? 0 : failed + 1
+    }
+    hooks.log.error('process.stuck', { process: name, why })
+    child.kill('SIGKILL')
+  }
+
   async function firstStart(): Promise<void> {
-    if (!(await becomesReady(child, hooks))) throw new Error(`${name} did not start: ${await end(child)}`)
+    if (!(await becomesReady(current))) throw new Error(`${name} did not start: ${await current.ended}`)
     void keepAlive()
   }
 
@@ -71,45 +100,48 @@ export function supervise(service: Service, hooks: Hooks): Supervised {
     ready: firstStart(),
     async stop() {
       stopping.abort()
-      child.kill('SIGTERM')
-      await end(child)
+      current.child.kill('SIGTERM')
+      await current.ended
     },
     kill() {
       stopping.abort()
-      child.kill('SIGKILL')
+      current.child.kill('SIGKILL')
     },
   }
 }
 
-function start({ script, args }: Service, { environment }: Hooks): ChildProcess {
-  return spawn(process.execPath, ['--import', preload, `${root}/${script}`, ...args], {
+function start({ script, args }: Service, { environment }: Hooks): Started {
+  const child = spawn(process.execPath, ['--import', preload, `${root}/${script}`, ...args], {
     env: environment(),
-    stdio: ['ignore', 'pipe', 'inherit', 'ipc'],
+    stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
   })
+  handOnErrors(child)
+  // Not at 'exit': its last words may still be in the pipe then.
+  const ended = once(child, 'close').then(
+    () => child.signalCode ?? `exit code ${child.exitCode}`,
+    (error: Error) => error.message,
+  )
+  return { child, ended }
 }
 
-/** Resolves with true at the ready line (lib/run.ts), with false when the process ends without one. */
-async function becomesReady(child: ChildProcess, { onReady }: Hooks): Promise<boolean> {
+/** The addresses in the ready line (lib/run.ts); undefined when the process ends without one. */
+async function readyLine(child: ChildProcess): Promise<Endpoints | undefined> {
   const hangs = globalThis.setTimeout(() => child.kill('SIGKILL'), startMs)
   try {
-    for await (const line of createInterface({ input: child.stdout as NodeJS.ReadableStream })) {
-      if (!line.startsWith('{"ready":')) continue
-      onReady(JSON.parse(line).ready)
-      return true
-    }
-    return false
+    for await (const line of createInterface({ input: child.stdout as NodeJS.ReadableStream }))
+      if (line.startsWith('{"ready":')) return JSON.parse(line).ready
+    return undefined
   } finally {
     clearTimeout(hangs)
     child.stdout?.resume()
   }
 }
 
-/** How a process ended, in words; waits until it did. */
-async function end(child: ChildProcess): Promise<string> {
+async function whyNotLive(livez: string): Promise<string | null> {
   try {
-    if (child.exitCode === null && child.signalCode === null) await once(child, 'exit')
+    const answer = await fetch(livez, { signal: AbortSignal.timeout(livezMs) })
+    return answer.ok ? null : (await answer.text()).trim()
   } catch (error) {
-    return (error as Error).message
+    return String(error)
   }
-  return child.signalCode ?? `exit code ${child.exitCode}`
 }

@@ -1,4 +1,4 @@
-import express, { type Express } from 'express'
+import express, { type Express, type Response } from 'express'
 import { finish, Problem } from '../http.ts'
 import { type Level, levels } from '../telemetry/levels.ts'
 import type { Log } from '../telemetry/log.ts'
@@ -9,30 +9,31 @@ import { json } from './body.ts'
 const maxRaiseSeconds = 86_400
 
 /**
- * Metrics, health and administration, for a port of their own. `ready` gives what is missing, or null; `routes` adds
- * what one service has beside these.
+ * Metrics, health and administration, for a port of their own. `ready` gives what is missing, or null; `live` what
+ * stands still although it should move, beside what every process has: its event loop, which answers, and its log.
+ * `routes` adds what one service has beside these.
  */
 export function adminApp(options: {
   metrics: Metrics
   log: Log
   ready: () => string | null | Promise<string | null>
+  live?: () => string | null
   routes?: (app: Express) => void
 }): Express {
-  const { metrics, log, ready, routes } = options
+  const { metrics, log, ready, live, routes } = options
   const app = express()
   app.disable('x-powered-by')
   app.get('/metrics', async (request, response) => {
     const { contentType, body } = await metrics.render(request.get('accept'))
     response.set('Content-Type', contentType).send(body)
   })
-  app.get('/livez', (_request, response) => void response.type('text').send('ok\n'))
-  app.get('/readyz', async (_request, response) => {
-    const missing = await ready()
+  const answer = (response: Response, wrong: string | null) =>
     response
-      .status(missing === null ? 200 : 503)
+      .status(wrong === null ? 200 : 503)
       .type('text')
-      .send(`${missing ?? 'ok'}\n`)
-  })
+      .send(`${wrong ?? 'ok'}\n`)
+  app.get('/livez', (_request, response) => void answer(response, log.stalled() ?? live?.() ?? null))
+  app.get('/readyz', async (_request, response) => void answer(response, await ready()))
   app.get('/log-level', (_request, response) => void response.json(log.level()))
   app.put('/log-level', json('adminBytes'), (request, response) => {
     log.setLevel(parseLevelChange(request.body))

@@ -29,6 +29,7 @@ export const silent = (errors: string[]): Log => {
     detailed: () => false,
     setLevel: nothing,
     level: () => ({ level: 'info', raised: [] }),
+    stalled: () => null,
     close: async () => {},
   }
 }

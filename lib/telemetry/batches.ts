@@ -1,7 +1,8 @@
 import { isUtf8 } from 'node:buffer'
 import { createHash } from 'node:crypto'
 import { type FileHandle, open } from 'node:fs/promises'
-import { maxBatchBytes, maxBatchEntries, newline, scanEntry, streamPrefix } from './entry.ts'
+import { limits } from '../limits.ts'
+import { maxBatchBytes, newline, scanEntry, streamPrefix } from './entry.ts'
 import type { Journal, Segment } from './journal.ts'
 
 /** Whole lines of one stream whose sequence numbers run from `first` to `last` without a gap. */
@@ -55,7 +56,7 @@ export function readBatches(journal: Journal): Batches {
     const lines: Line[] = []
     for (const line of readLines(buffer.subarray(0, bytesRead), from.prefix, at.seq)) {
       const previous = lines.at(-1)
-      if (previous && (line.seq !== previous.seq + 1 || lines.length === maxBatchEntries)) break
+      if (previous && (line.seq !== previous.seq + 1 || lines.length === limits.logBatchEntries.value)) break
       if (line.seq > held) lines.push(line)
       else at = { position: start + line.end, seq: line.seq + 1 }
     }

@@ -1,14 +1,13 @@
+import { limits } from '../limits.ts'
+
 /**
  * One log entry is one JSON object on a line whose first four members are id, session, timestamp and payload,
  * always in this order. So shipper, server and merge find what they need by position, without parsing JSON.
  */
 
 export const newline = 0x0a
-/** Longer payloads are cut at the source: one entry never fills a batch. */
-export const maxPayloadBytes = 65_536
-/** A batch is at most this many entries and bytes; the server refuses more. */
-export const maxBatchEntries = 1_000
-export const maxBatchBytes = 2 ** 20
+/** What a shipper sends at once: half of what the server takes, for what it says of lines that it cannot read. */
+export const maxBatchBytes = limits.logBatchBytes.value / 2
 
 export const isSession = (text: string): boolean => /^[0-9a-f]{16}$/.test(text)
 /** `service.instance.epoch`: within it sequence numbers run from 1 without a gap. */

@@ -14,6 +14,7 @@ import {
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { faultPoint } from '../fault.ts'
+import { countLimit, limits } from '../limits.ts'
 import { wholeLines } from './entry.ts'
 import { ownFolder } from './own.ts'
 
@@ -21,10 +22,6 @@ import { ownFolder } from './own.ts'
 const syncWithinMs = 50
 /** The unit in which shipped entries are freed. */
 const segmentBytes = 4 * 2 ** 20
-/** A log server that is away for days must not fill the disk that photos need. */
-const maxHeldBytes = 2 ** 30
-/** Processes of one service on one data folder: each takes the next free instance. */
-const maxInstances = 32
 /** How long a folder that could not be opened is left alone. */
 const reopenAfterMs = 1_000
 /** More than the longest line. */
@@ -47,7 +44,8 @@ export type Journal = {
   close(): Promise<void>
 }
 
-type Writing = { segment: Segment; fd: number }
+/** `torn`: behind the segment's bytes there may be more, of a line that the disk did not take whole. */
+type Writing = { segment: Segment; fd: number; torn: boolean }
 type Folder = { path: string; fd: number; stream: string; epoch: number; release: () => void }
 
 const sync = promisify(fdatasync)
@@ -83,13 +81,16 @@ export function openJournal(
 
   const rotate = (into: Folder): Writing => {
     const held = segments.reduce((sum, segment) => sum + segment.bytes, 0)
-    if (held >= maxHeldBytes)
+    if (held >= limits.journalHeld.value) {
+      countLimit('journalHeld')
       throw new Error(`journal ${into.path} holds ${held} bytes that the log server has not taken`)
+    }
     const first = seq + 1
     const file = join(into.path, `${into.epoch}.${first}.ndjson`)
     const next = {
       segment: { file, stream: into.stream, epoch: into.epoch, first, bytes: 0 },
       fd: openSync(file, 'ax'),
+      torn: false,
     }
     const full = writing
     if (full) later(async () => sync(full.fd).finally(() => closeFile(full.fd)))
@@ -114,11 +115,9 @@ export function openJournal(
     append(render) {
       folder ??= open()
       if (!writing || writing.segment.bytes >= segmentBytes) writing = rotate(folder)
-      const { segment, fd } = writing
       const line = Buffer.from(render(`${folder.stream}.${seq + 1}`))
-      writeWhole(fd, line, segment.bytes)
+      writeWhole(writing, line)
       faultPoint('journal.written')
-      segment.bytes += line.length
       seq++
       syncSoon()
       listener()
@@ -144,15 +143,15 @@ export function openJournal(
   }
 }
 
-/** All of the line or nothing of it: what a full disk took of it is cut off again. */
-function writeWhole(fd: number, line: Buffer, at: number): void {
-  try {
-    const written = writeSync(fd, line)
-    if (written < line.length) throw new Error(`the disk took ${written} of ${line.length} bytes`)
-  } catch (error) {
-    ftruncateSync(fd, at)
-    throw error
-  }
+/** All of the line or nothing of it: what a full disk took of a line is cut off before the next one. */
+function writeWhole(writing: Writing, line: Buffer): void {
+  const { fd, segment } = writing
+  if (writing.torn) ftruncateSync(fd, segment.bytes)
+  writing.torn = true
+  const written = writeSync(fd, line)
+  if (written < line.length) throw new Error(`the disk took ${written} of ${line.length} bytes`)
+  writing.torn = false
+  segment.bytes += line.length
 }
 
 /** Takes the first instance that no living process owns, cuts torn tails, and begins a new epoch. */
@@ -161,7 +160,7 @@ function openFolder(
   service: string,
   instance: string,
 ): { folder: Folder; segments: Segment[] } {
-  for (let n = 1; n <= maxInstances; n++) {
+  for (let n = 1; n <= limits.journals.value; n++) {
     const source = `${service}.${n === 1 ? instance : `${instance}-${n}`}`
     const path = join(root, source)
     const release = ownFolder(path)
@@ -173,7 +172,8 @@ function openFolder(
     const folder = { path, fd: openSync(path, 'r'), stream: `${source}.${epoch}`, epoch, release }
     return { folder, segments }
   }
-  throw new Error(`all ${maxInstances} journals of ${service}.${instance} below ${root} are in use`)
+  countLimit('journals')
+  throw new Error(`all ${limits.journals.value} journals of ${service}.${instance} below ${root} are in use`)
 }
 
 function findSegments(path: string, source: string): Segment[] {

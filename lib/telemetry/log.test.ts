@@ -1,8 +1,12 @@
-import { readdirSync, readFileSync } from 'node:fs'
+import fs, { closeSync, ftruncateSync, mkdirSync, openSync, readdirSync, readFileSync } from 'node:fs'
+import { syncBuiltinESMExports } from 'node:module'
 import { join } from 'node:path'
-import { expect, test } from 'vitest'
-import { temporaryFolder } from '../../test/support.ts'
+import { expect, onTestFinished, test } from 'vitest'
+import { sampleIn, temporaryFolder } from '../../test/support.ts'
+import { limits } from '../limits.ts'
+import { openJournal } from './journal.ts'
 import { createLog, type Log } from './log.ts'
+import { createMetrics } from './metrics.ts'
 
 const session = '0123456789abcdef'
 
@@ -73,4 +77,94 @@ test('without a journal nothing is kept and nothing throws', async () => {
   const log = createLog({ service: 'web', instance: '0', level: 'error' })
   log.info('a')
   await log.close()
+})
+
+/** What happened in the meantime, as the process's metrics tell. */
+async function timesReached(limit: string): Promise<number> {
+  return sampleIn(metrics, `tintype_limit_reached_total{limit="${limit}"}`)
+}
+const metrics = createMetrics('web', '0')
+
+test('facts over their limit are cut, and counted', async () => {
+  const before = await timesReached('logPayload')
+  const { log, lines } = await logInFolder()
+  log.info('fits', { text: 'x'.repeat(limits.logPayload.value - 50) })
+  log.info('long', { text: 'x'.repeat(limits.logPayload.value) })
+  expect(lines().map(line => 'cutFromBytes' in JSON.parse(line).payload)).toEqual([false, true])
+  expect(await timesReached('logPayload')).toBe(before + 1)
+  await log.close()
+})
+
+test('more sessions than may be are not raised', async () => {
+  const { log } = await logInFolder()
+  const session = (n: number) => n.toString(16).padStart(16, '0')
+  for (let n = 0; n <= limits.raisedLevels.value; n++)
+    log.setLevel({ level: 'debug', session: session(n), forSeconds: 60 })
+  expect(log.detailed(session(0))).toBe(true)
+  expect(log.detailed(session(limits.raisedLevels.value))).toBe(false)
+  expect(await timesReached('raisedLevels')).toBe(1)
+  await log.close()
+})
+
+test('a journal that the log server has not taken for long takes no more: entries are lost, counted, and nothing throws', async () => {
+  const folder = await temporaryFolder()
+  mkdirSync(join(folder, 'web.0'))
+  // Sparse: it takes no room on the disk.
+  const held = openSync(join(folder, 'web.0', '1700000000.1.ndjson'), 'w')
+  ftruncateSync(held, limits.journalHeld.value)
+  closeSync(held)
+  const destination = { url: () => undefined, token: '' }
+  const log = createLog({ service: 'web', instance: '0', level: 'info', journal: { folder, destination } })
+  log.info('a')
+  log.info('b')
+  expect(readdirSync(join(folder, 'web.0')).filter(name => name.endsWith('.ndjson'))).toHaveLength(1)
+  expect(await timesReached('journalHeld')).toBe(2)
+  await log.close()
+})
+
+test('more processes of one instance than may be have no journal', async () => {
+  const folder = await temporaryFolder()
+  const append = () => {
+    const journal = openJournal(folder, 'web', '0', () => {})
+    onTestFinished(() => journal.close())
+    journal.append(id => `${id}\n`)
+  }
+  for (let n = 0; n < limits.journals.value; n++) append()
+  expect(append).toThrow('are in use')
+  expect(await timesReached('journals')).toBe(1)
+})
+
+/** What a faulty disk does to the next calls of a kind, one each. */
+function faulty<N extends 'writeSync' | 'ftruncateSync'>(
+  name: N,
+  ...faults: ((real: (typeof fs)[N]) => unknown)[]
+) {
+  const real = fs[name] as (...given: unknown[]) => unknown
+  const call = (...given: unknown[]) =>
+    faults.shift()?.(real.bind(undefined, ...given) as never) ?? real(...given)
+  fs[name] = call as never
+  syncBuiltinESMExports()
+  onTestFinished(() => {
+    fs[name] = real as never
+    syncBuiltinESMExports()
+  })
+}
+
+test('what a faulty disk took of half a line is cut off before the next one, or nothing is written', async () => {
+  const folder = await temporaryFolder()
+  const journal = openJournal(folder, 'web', '0', () => {})
+  onTestFinished(() => journal.close())
+  const append = () => journal.append(id => `{"id":"${id}"}\n`)
+  append()
+  const fail = () => {
+    throw new Error('EIO: i/o error')
+  }
+  const { writeSync } = fs
+  faulty('writeSync', () => writeSync(openSync(journal.segments()[0]?.file ?? '', 'a'), '{"id":"half'))
+  faulty('ftruncateSync', fail)
+  expect(append).toThrow('the disk took 11 of')
+  expect(append).toThrow('EIO')
+  append()
+  const lines = readFileSync(journal.segments()[0]?.file ?? '', 'utf8').split('\n')
+  expect(lines.map(line => line.split('.')[3])).toEqual(['1"}', '2"}', undefined])
 })

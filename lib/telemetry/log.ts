@@ -2,9 +2,10 @@ import { join } from 'node:path'
 import { trace } from '@opentelemetry/api'
 import winston from 'winston'
 import Transport from 'winston-transport'
+import { countLimit, limits } from '../limits.ts'
 import { secret } from '../secrets.ts'
 import type { Service } from './catalogue.ts'
-import { isSession, maxPayloadBytes } from './entry.ts'
+import { isSession } from './entry.ts'
 import { openJournal } from './journal.ts'
 import { type Level, levels } from './levels.ts'
 import { type Destination, startShipping } from './ship.ts'
@@ -24,6 +25,8 @@ export type Log = {
   /** Raises or lowers the level for all, or for one session, for a time; falls back by itself. */
   setLevel(change: { level: Level; session?: string; forSeconds: number }): void
   level(): { level: Level; raised: { session: string | null; level: Level; until: string }[] }
+  /** That shipping stands still, and for how long; null while it moves, also while the log server is away. */
+  stalled(): string | null
   /** Ships what it can within a bound; the rest waits in the journal for the next start. */
   close(): Promise<void>
 }
@@ -70,6 +73,7 @@ export function createLog({ service, instance, level, journal }: LogOptions): Lo
     detailed: session => scope.effective(session) === 'debug',
     setLevel: scope.set,
     level: scope.describe,
+    stalled: () => sink?.stalled() ?? null,
     async close() {
       await sink?.close()
       logger.close()
@@ -133,7 +137,7 @@ function journalSink(options: {
   instance: string
   folder: string
   destination: Destination
-}): { transport: Transport; close(): Promise<void> } {
+}): { transport: Transport; stalled(): string | null; close(): Promise<void> } {
   const { service, instance, folder, destination } = options
   const complain = limited(complainEveryMs)
   const journal = openJournal(folder, service, instance, complain)
@@ -160,6 +164,7 @@ function journalSink(options: {
   })
   return {
     transport,
+    stalled: shipping.stalled,
     async close() {
       await shipping.stop()
       await journal.close()
@@ -189,11 +194,9 @@ function renderPayload(event: string, level: Level, facts: Payload): string {
   } catch (error) {
     return JSON.stringify({ ...head, unserialisable: String(error) })
   }
-  if (
-    json.length <= maxPayloadBytes &&
-    (json.length * 3 <= maxPayloadBytes || Buffer.byteLength(json) <= maxPayloadBytes)
-  )
-    return json
+  const most = limits.logPayload.value
+  if (json.length <= most && (json.length * 3 <= most || Buffer.byteLength(json) <= most)) return json
+  countLimit('logPayload')
   return JSON.stringify({
     ...head,
     cutFromBytes: Buffer.byteLength(json),
@@ -219,8 +222,9 @@ function levelScope(configured: Level) {
     effective,
     set({ level, session, forSeconds }: { level: Level; session?: string; forSeconds: number }) {
       for (const key of raised.keys()) current(key)
-      if (raised.size < maxRaised || raised.has(session ?? null))
-        raised.set(session ?? null, { level, until: Date.now() + forSeconds * 1000 })
+      if (raised.size >= limits.raisedLevels.value && !raised.has(session ?? null))
+        return countLimit('raisedLevels')
+      raised.set(session ?? null, { level, until: Date.now() + forSeconds * 1000 })
     },
     describe: () => ({
       level: effective(),
@@ -230,6 +234,3 @@ function levelScope(configured: Level) {
     }),
   }
 }
-
-/** Sessions whose level is raised at once: each costs memory until its time is over. */
-const maxRaised = 1_000

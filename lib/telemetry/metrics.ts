@@ -1,4 +1,5 @@
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client'
+import { limitsReached } from '../limits.ts'
 import type { Service } from './catalogue.ts'
 import { type Definition, type MetricName, metrics } from './definitions.ts'
 
@@ -46,6 +47,14 @@ export function createMetrics(service: Service, version: string): Metrics {
   const reads: (() => void | Promise<void>)[] = []
   const build = instrument('tintype_build_info') as Gauge
   build.set({ version, service }, 1)
+  const shown = new Map(limitsReached)
+  reads.push(() => {
+    for (const [limit, total] of limitsReached) {
+      const counter = instrument('tintype_limit_reached_total') as Counter
+      counter.inc({ limit }, total - (shown.get(limit) ?? 0))
+      shown.set(limit, total)
+    }
+  })
 
   return {
     increment: (name, labels, by = 1) =>

@@ -1,5 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { faultPoint } from '../fault.ts'
+import { startPulse } from '../pulse.ts'
 import { type Batch, readBatches } from './batches.ts'
 import type { Journal } from './journal.ts'
 
@@ -10,6 +11,8 @@ export type Destination = {
 }
 
 export type Shipping = {
+  /** That it has not moved for too long: neither sent entries nor been refused. */
+  stalled(): string | null
   /** Ships what is left, as long as the log server takes it and no longer than a bound. */
   stop(): Promise<void>
 }
@@ -22,6 +25,8 @@ const maxBackoffMs = 5_000
 const unknownAddressMs = 200
 const answerTimeoutMs = 15_000
 const stopWithinMs = 2_000
+/** Far over an answer's timeout and a back-off: then it hangs, as on a disk that does not answer. */
+const stalledSeconds = 60
 
 /**
  * Sends the journal's entries to the log server in order, one batch under way at a time. Only the server's
@@ -37,6 +42,7 @@ export function startShipping(
   let appended = Promise.withResolvers<void>()
   signal.addEventListener('abort', () => appended.resolve())
   journal.onAppend(() => appended.resolve())
+  const pulse = startPulse('log shipping', stalledSeconds)
   const pause = (ms: number) => delay(ms, undefined, { signal, ref: false }).catch(() => {})
 
   const run = async () => {
@@ -44,11 +50,13 @@ export function startShipping(
     let failures = 0
     let rewound = false
     for (;;) {
+      pulse.beat()
       try {
         if (!signal.aborted) appended = Promise.withResolvers()
         const batch = await batches.next()
         if (batch === 'drained') {
           if (signal.aborted) return batches.close()
+          pulse.rest()
           await appended.promise
           await pause(gatherMs)
           continue
@@ -76,6 +84,7 @@ export function startShipping(
   }
   const running = run()
   return {
+    stalled: pulse.stalled,
     async stop() {
       stopping.abort()
       await Promise.race([running, delay(stopWithinMs, undefined, { ref: false })])

@@ -2,9 +2,11 @@ import { readRecord } from '@tintype/lib/photo/find.ts'
 import { photoKey, sessionOf } from '@tintype/lib/photo/record.ts'
 import type { Stamps } from '@tintype/lib/photo/settle.ts'
 import type { Job } from '@tintype/lib/queue/index.ts'
+import type { Storage } from '@tintype/lib/storage/index.ts'
 import { attributes } from '@tintype/lib/telemetry/catalogue.ts'
 import type { Log } from '@tintype/lib/telemetry/log.ts'
 import { markFailed, recordSpan, traceIdOf, traceparentOf, withSpan } from '@tintype/lib/telemetry/trace.ts'
+import type { Request } from './child.ts'
 import type { Attempt, Child } from './children.ts'
 import type { Held } from './claims.ts'
 import { reasonFor } from './reasons.ts'
@@ -21,10 +23,11 @@ export async function tryPhoto(
   const begunAt = endWait(tools, held)
   return withSpan('convert', { ...spanOf(held), links: links.of(job.photo) }, async span => {
     links.add(job.photo, traceparentOf(span))
-    const answer = await child.convert({
-      original: photoKey(job.owner, job.photo, 'original'),
-      detailed: wantsDetail(tools.log, job),
-    })
+    const request = await requestOf(tools.storage, job)
+    const answer =
+      'outcome' in request
+        ? request
+        : await child.convert({ ...request, detailed: wantsDetail(tools.log, job) })
     const encodedAt = Math.max(begunAt, tools.queue.now())
     const seconds = (encodedAt - begunAt) / 1000
     span.setAttribute(attributes.conversion, answer.outcome)
@@ -33,6 +36,20 @@ export async function tryPhoto(
     tell(tools.log, job, attempt, answer, seconds)
     return verdictOf(answer, { begunAt, encodedAt })
   })
+}
+
+const originalOf = ({ owner, photo }: Job) => photoKey(owner, photo, 'original')
+
+/** What a child needs of a photo: its key, and where photos are no files that it can read, its bytes; or why not. */
+async function requestOf(storage: Storage, job: Job): Promise<Omit<Request, 'detailed'> | Attempt> {
+  const original = originalOf(job)
+  if (storage.localFile(original) !== null) return { original }
+  try {
+    const body = await storage.read(original)
+    return body === 'not-found' ? { outcome: 'gone' } : { original, body }
+  } catch (error) {
+    return { outcome: 'storage', error: String(error) }
+  }
 }
 
 /** The wait is over: in the queue, and then for a slot. Gives the stamp of its end. */
@@ -58,7 +75,9 @@ async function count(tools: Tools, job: Job, answer: Attempt, seconds: number): 
   const { metrics, storage } = tools
   metrics.observe('tintype_stage_seconds', { stage: 'convert' }, seconds, traceIdOf(job.traceparent))
   const { outcome } = answer
-  if (outcome === 'storage') metrics.increment('tintype_calls_total', { of: 'storage', outcome: 'ours' })
+  // What a child could not read; what was read here is counted as any call.
+  if (outcome === 'storage' && storage.localFile(originalOf(job)) !== null)
+    metrics.increment('tintype_calls_total', { of: 'storage', outcome: 'ours' })
   if (outcome === 'gone' || outcome === 'storage') return
   if ('limit' in answer && answer.limit)
     metrics.increment('tintype_limit_reached_total', { limit: answer.limit })
@@ -66,7 +85,9 @@ async function count(tools: Tools, job: Job, answer: Attempt, seconds: number): 
     const { format, pixels, readSeconds, cpuSeconds } = answer
     metrics.increment('tintype_conversions_total', { outcome, format })
     metrics.increment('tintype_input_pixels_total', { format }, pixels)
-    metrics.observe('tintype_storage_seconds', { operation: 'get', adapter: 'fs' }, readSeconds)
+    // What the child has read; a photo that it was given as bytes is counted where they were read.
+    if (readSeconds > 0)
+      metrics.observe('tintype_storage_seconds', { operation: 'get', adapter: 'fs' }, readSeconds)
     return metrics.increment('tintype_conversion_cpu_seconds_total', { format }, cpuSeconds)
   }
   // What a child that failed cannot say, web knew from the head.

@@ -11,9 +11,9 @@ import { type Conversion, convert } from './convert.ts'
  * It loads no telemetry; the parent measures and counts.
  */
 
-/** The one argument, as JSON. */
-export type Setup = { storageUrl: string; sizes: readonly Size[]; maxPixels: number }
-export type Request = { original: Key; detailed: boolean }
+/** The one argument, as JSON. `storageUrl` is null where reading a photo takes a secret: then each comes as its bytes. */
+export type Setup = { storageUrl: string | null; sizes: readonly Size[]; maxPixels: number }
+export type Request = { original: Key; detailed: boolean; body?: Buffer }
 export type Answer =
   | (Conversion & { readSeconds: number; cpuSeconds: number })
   | { outcome: 'gone' }
@@ -32,11 +32,12 @@ async function serve({ storageUrl, sizes, maxPixels }: Setup): Promise<void> {
   preferAsVictim()
   // Not process.exit: that waits for libvips' thread, which may be busy for a long time or for ever.
   process.on('disconnect', () => process.kill(process.pid, 'SIGKILL'))
-  const storage = await open(storageUrl)
+  const storage = storageUrl === null ? null : await open(storageUrl)
   await warmUp(sizes, maxPixels)
-  process.on('message', async ({ original, detailed }: Request) => {
+  process.on('message', async ({ original, detailed, body }: Request) => {
     const run = (input: Buffer | string) => convert(input, sizes, maxPixels, detailed)
-    answer(await attempt(storage, original, detailed, run))
+    if (body) answer(await fromBytes(body, 0, process.cpuUsage(), run))
+    else if (storage) answer(await attempt(storage, original, detailed, run))
   })
   process.send?.('ready')
 }
@@ -64,7 +65,15 @@ export async function attempt(
     return { outcome: 'storage', error: String(error) }
   }
   if (original === 'not-found') return { outcome: 'gone' }
-  const readSeconds = (performance.now() - start) / 1000
+  return fromBytes(original, (performance.now() - start) / 1000, cpu, run)
+}
+
+async function fromBytes(
+  original: Buffer,
+  readSeconds: number,
+  cpu: NodeJS.CpuUsage,
+  run: (original: Buffer) => Promise<Conversion>,
+): Promise<Answer> {
   try {
     const conversion = await run(original)
     return { ...conversion, readSeconds, cpuSeconds: secondsSince(cpu) }

@@ -75,6 +75,20 @@ test('a child that dies is a crash, and so is the next photo given to it', async
   expect(await convert(request('photos/small'))).toMatchObject({ outcome: 'crash' })
 })
 
+test('a child without access to the storage converts what it is given as bytes', async () => {
+  const setup = { storageUrl: null, sizes: [{ side: 64, format: 'jpg' as const }], maxPixels: 2 ** 28 }
+  const { convert, kill } = await startChild(setup, bounds)
+  onTestFinished(kill)
+  const body = await noise(640, 480).jpeg().toBuffer()
+  expect(await convert({ ...request('photos/elsewhere'), body })).toMatchObject({
+    outcome: 'ok',
+    thumbnails: [{ side: 64, width: 64, height: 48 }],
+  })
+  expect(await convert({ ...request('photos/elsewhere'), body: Buffer.from('not a photo') })).toMatchObject({
+    outcome: 'undecodable',
+  })
+})
+
 test('a child that cannot start says so', async () => {
   await expect(
     startChild({ storageUrl: 'ftp://elsewhere', sizes: [], maxPixels: 1 }, bounds),

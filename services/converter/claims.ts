@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { describeError } from '@tintype/lib/errors.ts'
+import { startPulse } from '@tintype/lib/pulse.ts'
 import type { Claim, Queue } from '@tintype/lib/queue/index.ts'
 import type { Log } from '@tintype/lib/telemetry/log.ts'
 
@@ -13,6 +14,8 @@ export type Held = {
 }
 
 export type Claims = {
+  /** That a claim under way has not come back for too long. */
+  stalled(): string | null
   /** The next photo: at once while one is claimed ahead, else when there is work. */
   take(): Promise<Held | 'stopped'>
   /** Settled: the lease is renewed no longer. */
@@ -28,6 +31,9 @@ const leaseMs = 5_000
 /** Two renewals may fail, or come late on a busy machine, before the lease is over. */
 const renewMs = leaseMs / 3
 const retryMs = 1_000
+/** A claim comes back without a photo after so long, to show that the queue still answers. */
+const claimMs = 10_000
+const stalledSeconds = 60
 
 /**
  * Claims one photo more than there are slots at work, so that no slot waits for a commit: whichever is free first
@@ -36,14 +42,19 @@ const retryMs = 1_000
 export function openClaims(queue: Queue, log: Log, worker: string): Claims {
   const stopping = new AbortController()
   const all = new Set<Held>()
+  const pulse = startPulse('the claim loop', stalledSeconds)
   const renewing = setInterval(() => all.forEach(renew), renewMs)
   let next = claimOne()
 
   async function claimOne(): Promise<Held | 'stopped'> {
     while (!stopping.signal.aborted) {
+      pulse.beat()
       try {
-        const claim = await queue.claim(worker, leaseMs, stopping.signal)
+        const turn = AbortSignal.any([stopping.signal, AbortSignal.timeout(claimMs)])
+        const claim = await queue.claim(worker, leaseMs, turn)
+        if (claim === 'aborted' && turn.aborted) continue
         if (claim === 'aborted') break
+        pulse.rest()
         const held = { claim, begun: false, lost: false }
         all.add(held)
         return held
@@ -52,6 +63,7 @@ export function openClaims(queue: Queue, log: Log, worker: string): Claims {
         await sleep(retryMs, undefined, stopping).catch(() => {})
       }
     }
+    pulse.rest()
     return 'stopped'
   }
 
@@ -74,6 +86,7 @@ export function openClaims(queue: Queue, log: Log, worker: string): Claims {
   }
 
   return {
+    stalled: pulse.stalled,
     take() {
       const taken = next
       next = taken.then(claimOne)

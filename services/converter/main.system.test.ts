@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -86,6 +87,22 @@ test('no child outlives a converter that is killed, even in the midst of a conve
   await until(async () => (await get('/metrics')).text.includes('tintype_slots_busy 1'))
   child.kill('SIGKILL')
   await until(() => !processes().some(({ pid }) => children.includes(pid)))
+})
+
+test('a child that decodes strangers’ bytes has no secret in its environment or arguments', async context => {
+  const { start } = await house(context)
+  const planted = [
+    'INGEST_TOKEN',
+    'SESSION_SECRET',
+    'AWS_SECRET_ACCESS_KEY',
+    'DATABASE_PASSWORD',
+    'ANY_OTHER',
+  ]
+  const { child } = await start(Object.fromEntries(planted.map(name => [name, 'planted'])))
+  const [decoder] = childrenOf(child.pid as number)
+  const environment = readFileSync(`/proc/${decoder?.pid}/environ`, 'utf8')
+  expect(environment).toContain('MALLOC_ARENA_MAX=2')
+  expect(`${environment}${decoder?.command}`).not.toContain('planted')
 })
 
 test('bombs, oversized and hanging photos end failed with a reason each, and the service goes on', async context => {

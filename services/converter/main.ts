@@ -46,20 +46,25 @@ async function start(): Promise<Running> {
     observe: observeQueue(metrics),
   })
   const storage = await openStorage(at, { observe: observeStorage(metrics) })
-  const setup = { storageUrl: at, sizes: config.THUMBNAILS, maxPixels: config.MAX_PIXELS }
+  // A child gets no secret: what is no file of this machine is read here, and given to it as bytes.
+  const setup = {
+    storageUrl: at.startsWith('file:') ? at : null,
+    sizes: config.THUMBNAILS,
+    maxPixels: config.MAX_PIXELS,
+  }
   const bounds = { deadlineMs: config.CONVERT_SECONDS * 1000, memoryBytes: config.CHILD_MEMORY_BYTES }
   const worker = await startWorker(
     { queue, storage, log, metrics, account: openAccount(metrics, log) },
     {
       id: `converter.${config.INSTANCE}`,
       slots: config.CONVERTER_SLOTS,
-      startChild: () => startChild(setup, bounds),
+      startChild: () => startChild(setup, bounds, process.env),
     },
   )
   watchMachine(metrics, [config.DATA_DIR, folderOf(at)])
-  const ready = () => worker.missing()
+  const { missing: ready, stalled: live } = worker
   const admin = await listen(
-    adminApp({ metrics, log, ready }),
+    adminApp({ metrics, log, ready, live }),
     config.ADMIN_HOST,
     config.CONVERTER_ADMIN_PORT,
     metrics,

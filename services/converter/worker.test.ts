@@ -7,7 +7,7 @@ import { type Job, open as openQueue } from '@tintype/lib/queue/index.ts'
 import { open as openStorage } from '@tintype/lib/storage/index.ts'
 import { createLog, type Log } from '@tintype/lib/telemetry/log.ts'
 import { createMetrics } from '@tintype/lib/telemetry/metrics.ts'
-import { expect, onTestFinished, test } from 'vitest'
+import { expect, onTestFinished, test, vi } from 'vitest'
 import { sampleIn, temporaryFolder, until } from '../../test/support.ts'
 import { startChild } from './children.ts'
 import { accept, bombs, noise, outcomesOf, owner, photo, plain, resultOf, stateOf, tiff } from './fixtures.ts'
@@ -26,9 +26,10 @@ async function house(sizes: Size[] = [{ side: 64, format: 'jpg' }]) {
   const metrics = createMetrics('converter', '0')
   const events: string[] = []
   const log = spy(events)
-  const start = async (bounds = { deadlineMs: 15_000, memoryBytes: 2 ** 30 }) => {
-    const setup = { storageUrl, sizes, maxPixels: 2 ** 28 }
-    const tools = { queue, storage, log, metrics, account: openAccount(metrics, log) }
+  const start = async (bounds = { deadlineMs: 15_000, memoryBytes: 2 ** 30 }, areFiles = true) => {
+    const setup = { storageUrl: areFiles ? storageUrl : null, sizes, maxPixels: 2 ** 28 }
+    const given = areFiles ? storage : { ...storage, localFile: () => null }
+    const tools = { queue, storage: given, log, metrics, account: openAccount(metrics, log) }
     const worker = await startWorker(tools, {
       id: 'w',
       slots: 1,
@@ -145,6 +146,17 @@ test('a thumbnail that cannot be stored is tried again', async () => {
   expect(await settled(job)).toMatchObject({ state: 'ready' })
 })
 
+test('where photos are no files, a child gets the bytes, and no address', async () => {
+  const { queue, storage, start, settled, metric } = await house()
+  const job = await accept({ queue, storage }, await photo())
+  const lost = await accept({ queue, storage }, await photo())
+  await storage.delete(photoKey(owner, lost.photo, 'original'))
+  await start(undefined, false)
+  expect(await settled(job)).toMatchObject({ state: 'ready' })
+  expect(await settled(lost)).toMatchObject({ state: 'failed', reason: { code: 'storage' } })
+  expect(await metric('tintype_storage_seconds_count{operation="get",adapter="fs"}')).toBe(0)
+})
+
 test('a photo whose original is lost is our fault, and says so', async () => {
   const { queue, storage, start, settled } = await house()
   const job = await accept({ queue, storage }, await photo())
@@ -245,4 +257,26 @@ test('what does not finish within the grace time goes back uncharged, too', asyn
   await until(async () => (await stateOf(queue, job)) === 'converting')
   await worker.stop(10)
   expect(await queue.claim('next', 1_000, new AbortController().signal)).toMatchObject({ job, attempt: 1 })
+})
+
+test.each([
+  ['announce', /^the queue’s engine has not moved for \d+ s$/],
+  ['claim', /^the claim loop has not moved for \d+ s$/],
+] as const)('a queue that hangs in %s shows in what stands still', async (method, said) => {
+  const { queue, start } = await house()
+  const worker = await start()
+  expect(worker.stalled()).toBeNull()
+  const hung = Promise.withResolvers<void>()
+  const first = queue[method]
+  vi.spyOn(queue, method).mockImplementation(async (...given: unknown[]) => {
+    hung.resolve()
+    await new Promise(resolve => onTestFinished(() => resolve(undefined)))
+    return (first as (...given: unknown[]) => never)(...given)
+  })
+  await accept({ queue, storage: await openStorage(`file:${await temporaryFolder()}`) }, await photo())
+  await hung.promise
+  const { now } = performance
+  vi.spyOn(performance, 'now').mockImplementation(() => now.call(performance) + 61_000)
+  onTestFinished(() => void vi.restoreAllMocks())
+  await expect.poll(() => worker.stalled(), { timeout: 5_000 }).toMatch(said)
 })

@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { describeError } from '@tintype/lib/errors.ts'
 import { faultPoint } from '@tintype/lib/fault.ts'
+import { firstStalled, startPulse } from '@tintype/lib/pulse.ts'
 import { rememberAttempts, tryPhoto } from './attempt.ts'
 import type { Child } from './children.ts'
 import { type Held, openClaims } from './claims.ts'
@@ -12,11 +13,15 @@ export type WorkerOptions = { id: string; slots: number; startChild: () => Promi
 export type Worker = {
   /** Why no photo can be converted now, or null. */
   missing(): string | null
+  /** Which loop or thread has not moved for too long, or null. */
+  stalled(): string | null
   /** Claims no more, lets what is under way finish within the grace time, hands the rest back uncharged. */
   stop(graceMs: number): Promise<void>
 }
 
 const announceMs = 2_000
+/** The engine answers within 5 s, be it that it is busy. */
+const stalledSeconds = 60
 /** A child that does not start is tried again, not in a tight loop. */
 const restartMs = 1_000
 /** Weight of the newest photo in the mean service time: the last twenty or so count. */
@@ -48,10 +53,12 @@ export async function startWorker(tools: Tools, { id, slots, startChild }: Worke
       begun.size === 0 ? 0 : (performance.now() - Math.min(...begun.values())) / 1000,
     )
   })
+  const engine = startPulse('the queue’s engine', stalledSeconds)
   const announce = (live: number) =>
     queue
       .announce({ id, slots: live, serviceSeconds })
       .catch(error => log.warn('announce.failed', { error: describeError(error) }))
+      .finally(engine.beat)
   const announcing = setInterval(() => announce(alive()), announceMs)
   await announce(slots)
 
@@ -116,6 +123,7 @@ export async function startWorker(tools: Tools, { id, slots, startChild }: Worke
   const running = Promise.all(children.map((_, slot) => runSlot(slot)))
   return {
     missing: () => (stopping.signal.aborted ? 'stopping' : alive() === 0 ? 'no child to convert in' : null),
+    stalled: () => firstStalled([engine, claims]),
     async stop(graceMs) {
       stopping.abort()
       clearInterval(announcing)

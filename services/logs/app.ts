@@ -1,41 +1,45 @@
 import { timingSafeEqual } from 'node:crypto'
 import { readBody } from '@tintype/lib/http/body.ts'
 import { createApp, finish, Problem } from '@tintype/lib/http.ts'
+import { type LimitName, limits } from '@tintype/lib/limits.ts'
 import { openPages } from '@tintype/lib/page/pages.ts'
-import { isStream, maxBatchBytes, sourceOf } from '@tintype/lib/telemetry/entry.ts'
+import { isStream, sourceOf } from '@tintype/lib/telemetry/entry.ts'
 import type { Log } from '@tintype/lib/telemetry/log.ts'
 import type { Metrics } from '@tintype/lib/telemetry/metrics.ts'
 import type { Express, Request } from 'express'
+import type { ServerClock } from './clock.ts'
+import type { Folders } from './daily.ts'
 import type { Appended, Journal } from './journal.ts'
 import type { Story } from './page/api.ts'
 import type { Reader } from './read.ts'
 import { isKey } from './timeline.ts'
 
-/** A shipper's batch, and room for what it says of lines that it could not read. */
-const maxBodyBytes = 2 * maxBatchBytes
-/** With the bodies' limit this bounds the memory of ingest to 128 MiB. */
-const maxBatchesAtOnce = 64
 const retryAfterSeconds = 1
 
-type Options = {
+export type LogServer = {
+  dataDir: string
+  folders: Folders
   journal: Journal
   log: Log
   metrics: Metrics
   /** The shippers' secret; empty: only this machine may ship. */
   token: string
+  clock: ServerClock
+  /** Days after which something is removed; 0: never. */
+  keep: { logsDays: number; revisionsDays: number }
   reader: Reader
 }
 
 /** Ingest, and what people read. */
-export async function createLogsApp(options: Options): Promise<Express> {
-  const app = createApp(options)
-  addIngest(app, options)
-  await addReading(app, options.reader)
-  finish(app, options)
+export async function createLogsApp(server: LogServer): Promise<Express> {
+  const app = createApp(server)
+  addIngest(app, server)
+  await addReading(app, server)
+  finish(app, server)
   return app
 }
 
-async function addReading(app: Express, reader: Reader): Promise<void> {
+async function addReading(app: Express, { reader, keep, metrics }: LogServer): Promise<void> {
   const pages = await openPages(`${import.meta.dirname}/page`)
   app.use(pages.assets)
   app.get('/', pages.html('index.html'))
@@ -45,7 +49,11 @@ async function addReading(app: Express, reader: Reader): Promise<void> {
       throw new Problem(400, 'bad-key', 'key is a session, a photo or a trace, as entries carry it.')
     if (day !== undefined && !/^\d{4}-\d\d-\d\d$/.test(String(day)))
       throw new Problem(400, 'bad-day', 'day is a UTC day: YYYY-MM-DD.')
-    return notBusy(await reader.story(key, day === undefined ? undefined : String(day)))
+    return found(await reader.story(key, day === undefined ? undefined : String(day)))
+  }
+  function found<T>(answer: T | 'lookUps'): T {
+    if (answer === 'lookUps') throw busy(metrics, 'lookUps', 'Too many look-ups at once.')
+    return answer
   }
   app.get('/timeline.json', async (request, response) => {
     response.set('Cache-Control', 'no-store').json(await story(request.query))
@@ -60,28 +68,21 @@ async function addReading(app: Express, reader: Reader): Promise<void> {
       .send(entries.map(entry => `${JSON.stringify(entry)}\n`).join(''))
   })
   app.get('/sizing.json', async (_request, response) => {
-    response.set('Cache-Control', 'no-store').json(notBusy(await reader.sizing()))
+    response.set('Cache-Control', 'no-store').json({ ...found(await reader.sizing()), keep })
   })
 }
 
-function notBusy<T>(answer: T | 'busy'): T {
-  if (answer === 'busy') throw busy('Too many look-ups at once.')
-  return answer
-}
-
-function addIngest(app: Express, { journal, log, metrics, token }: Options): void {
+function addIngest(app: Express, { journal, log, metrics, token, clock }: LogServer): void {
   let atOnce = 0
   let refusing = false
 
   const append = async (stream: string, request: Request): Promise<Appended> => {
-    const receivedMs = Date.now()
-    const sentMs = Date.parse(request.get('tintype-clock') ?? '')
-    const clock = { receivedMs, offsetMs: Number.isNaN(sentMs) ? 0 : receivedMs - sentMs }
-    const body = await readBody(request, maxBodyBytes)
+    const received = clock.receive(Date.parse(request.get('tintype-clock') ?? ''), stream.startsWith('logs.'))
+    const body = await readBody(request, limits.logBatchBytes.value)
     try {
       const appended = await journal.append(stream, {
         body,
-        clock,
+        clock: received,
         oldest: request.get('tintype-oldest') === 'true',
       })
       refusing = false
@@ -90,7 +91,7 @@ function addIngest(app: Express, { journal, log, metrics, token }: Options): voi
       // Once, not for each batch that is tried again: this log is shipped here too.
       if (!refusing) log.error('ingest.refused', { stream, error: String(error) })
       refusing = true
-      throw busy('The log server’s disk does not take entries now.')
+      throw busy(metrics, undefined, 'The log server’s disk does not take entries now.')
     }
   }
 
@@ -99,10 +100,12 @@ function addIngest(app: Express, { journal, log, metrics, token }: Options): voi
     if (!isAuthorised(request, token))
       throw new Problem(401, 'not-authorised', 'Shipping logs needs the INGEST_TOKEN as bearer token.')
     if (!isStream(stream)) throw new Problem(400, 'bad-stream', 'A stream is named service.instance.epoch.')
-    if (atOnce >= maxBatchesAtOnce) throw busy('Too many batches at once.')
+    if (atOnce >= limits.logBatches.value) throw busy(metrics, 'logBatches', 'Too many batches at once.')
     atOnce++
     const appended = await append(stream, request).finally(() => atOnce--)
     if ('malformed' in appended) throw new Problem(400, 'malformed', `Not a batch: ${appended.malformed}.`)
+    if ('full' in appended)
+      throw busy(metrics, 'logStreams', `${appended.full} has too many streams already.`)
     if ('expected' in appended)
       throw new Problem(409, 'gap', `Entries from ${appended.expected} on are missing.`, {
         members: appended,
@@ -117,10 +120,13 @@ function addIngest(app: Express, { journal, log, metrics, token }: Options): voi
   })
 }
 
-const busy = (detail: string): Problem =>
-  new Problem(503, 'busy', `${detail} Try again.`, {
+/** The limit, if it was one, is counted. */
+function busy(metrics: Metrics, limit: LimitName | undefined, detail: string): Problem {
+  if (limit) metrics.increment('tintype_limit_reached_total', { limit })
+  return new Problem(503, 'busy', `${detail} Try again.`, {
     headers: { 'Retry-After': String(retryAfterSeconds) },
   })
+}
 
 function isAuthorised(request: Request, token: string): boolean {
   if (token === '') return /^(::ffff:)?127\.|^::1$/.test(request.socket.remoteAddress ?? '')

@@ -76,7 +76,7 @@ function line(entry: Entry): string {
 }
 
 export function showSizing(folders: Folders): Answer {
-  const found = sizing(folders.days, dayOf(Date.now()))
+  const found = sizing(folders, dayOf(Date.now()))
   if (found.days.length === 0) return { data: found, text: 'No day is published yet.\n', code: 2 }
   const largest = Math.max(...found.days.map(({ bytes }) => bytes))
   const rows = found.days.map(
@@ -101,7 +101,7 @@ export function showSizing(folders: Folders): Answer {
     `compresses ${found.compressionRatio?.toFixed(1)} to 1`,
     found.bytesPerDay === null
       ? 'No whole day yet: no forecast.'
-      : `${size(found.bytesPerDay)} on disk a day, growing by ${interval(found.growthPerDay, size)} a day; ${size(found.freeBytes)} free: full in ${interval(found.daysUntilFull, String)} days`,
+      : `${found.counted === 'disk' ? 'all on the disk, photos too' : 'logs alone'}: ${size(found.bytesPerDay)} a day, growing by ${interval(found.growthPerDay, size)} a day; ${size(found.freeBytes)} free: full in ${interval(found.daysUntilFull, String)} days`,
   ]
   return { data: found, text: `${text.join('\n')}\n`, code: 0 }
 }

@@ -2,5 +2,13 @@ import type { readConfig } from '@tintype/lib/config.ts'
 import { logVariables } from '@tintype/lib/telemetry/log.ts'
 import { pick } from '@tintype/lib/variables.ts'
 
-export const used = pick(...logVariables, 'ADMIN_HOST', 'LOGS_ADMIN_PORT', 'GRACE_SECONDS')
+const ages = ['KEEP_LOGS_DAYS', 'KEEP_REVISIONS_DAYS'] as const
+export const used = pick(
+  ...logVariables,
+  ...ages,
+  'ADMIN_HOST',
+  'GRACE_SECONDS',
+  'LOGS_ADMIN_PORT',
+  'STORAGE_URL',
+)
 export type Config = ReturnType<typeof readConfig<typeof used>>

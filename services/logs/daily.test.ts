@@ -1,5 +1,6 @@
 import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { limits } from '@tintype/lib/limits.ts'
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { temporaryFolder } from '../../test/support.ts'
@@ -148,6 +149,67 @@ test('verify names what is missing by stream and number, and sees every change t
     writeFileSync(file, bad)
     expect((await verify(into))[0]?.faults).not.toEqual([])
   }
+})
+
+test('a timeline is cut at so many entries, and at so many bytes', async () => {
+  const into = await folders()
+  const few = limits.timelineEntries.value + 1
+  const text = Array.from({ length: few }, (_, n) =>
+    stamped(line('web.0.17', n + 1, midnight + n, { session }), at(n)),
+  )
+  writeJournal(into.streams, day, 'web.0.17', text.join(''))
+  const story = timeline(into, session)
+  expect([story.entries.length, story.cut]).toEqual([few - 1, true])
+  const large = 'fedcba9876543210'
+  const payload = { text: 'x'.repeat(60_000) }
+  const count = Math.ceil(limits.timelineBytes.value / 60_000)
+  for (let n = 1; n <= count; n++)
+    writeJournal(
+      into.streams,
+      day,
+      'slo.0.17',
+      stamped(line('slo.0.17', n, midnight + n, { session: large, payload }), at(n)),
+    )
+  const { entries, cut } = timeline(into, large)
+  expect(cut).toBe(true)
+  expect(JSON.stringify(entries).length).toBeLessThan(limits.timelineBytes.value * 1.01)
+})
+
+test('days between which a clock went back are sound together, and what is doubled over days is named', async () => {
+  const into = await folders()
+  const [today, tomorrow] = [day, '2026-11-23']
+  const write = (of: string, numbers: number[], fromMs: number) => {
+    for (const n of numbers)
+      writeJournal(
+        into.streams,
+        of,
+        'web.0.17',
+        stamped(line('web.0.17', n, fromMs + n), new Date(fromMs + n).toISOString()),
+      )
+    return publish(into, of)
+  }
+  const dayMs = 86_400_000
+  await write(today, [1, 2, 5, 6], midnight)
+  await write(tomorrow, [3, 4], midnight + dayMs)
+  expect((await verify(into)).map(({ missing, faults }) => ({ missing, faults }))).toEqual([
+    { missing: [], faults: [] },
+    { missing: [], faults: [] },
+  ])
+  await write('2026-11-24', [6, 7, 9], midnight + 2 * dayMs)
+  const [first, , last] = await verify(into)
+  expect(last?.faults).toEqual(['line 1: web.0.17.6 is of another day, too'])
+  expect(last?.missing).toEqual([{ stream: 'web.0.17', ranges: [[8, 8]] }])
+  expect(first?.faults).toEqual(['line 4: web.0.17.6 is of another day, too'])
+})
+
+test('what a stream has before all that is published is not missing, unless it began later', async () => {
+  const into = await folders()
+  const late = `web.0.${Math.floor(midnight / 1000) + 60}`
+  for (const stream of ['web.0.17', late])
+    for (const n of [4, 5])
+      writeJournal(into.streams, day, stream, stamped(line(stream, n, midnight + 90_000 + n), at(90_000 + n)))
+  await publish(into, day)
+  expect((await verify(into))[0]?.missing).toEqual([{ stream: late, ranges: [[1, 3]] }])
 })
 
 test('the index finds exactly the lines that a search through all of them finds', async () => {

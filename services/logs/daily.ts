@@ -1,17 +1,10 @@
 import { createHash } from 'node:crypto'
-import {
-  closeSync,
-  fsyncSync,
-  mkdirSync,
-  openSync,
-  renameSync,
-  rmSync,
-  statSync,
-  writeFileSync,
-} from 'node:fs'
+import { mkdirSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { type FileHandle, open } from 'node:fs/promises'
 import { join } from 'node:path'
+import { syncFolder } from '@tintype/lib/disk.ts'
 import { faultPoint } from '@tintype/lib/fault.ts'
+import { folderOf, storageUrl } from '@tintype/lib/storage/index.ts'
 import { eachKey, writeLookup } from './lookup.ts'
 import {
   dayFile,
@@ -28,12 +21,23 @@ import { statistics } from './statistics.ts'
 /** Written at once; no line is longer. */
 const outBytes = 4 * 2 ** 20
 
-export type Folders = { streams: string; days: string; journals: string }
+export type Folders = {
+  streams: string
+  days: string
+  journals: string
+  /** How full the disk was, day by day. */
+  samples: string
+  /** Where the photos are: on the disk that fills up. */
+  photos: string
+}
 
-export const foldersIn = (dataDir: string): Folders => ({
+/** `storage`: STORAGE_URL. */
+export const foldersIn = (dataDir: string, storage = ''): Folders => ({
   streams: join(dataDir, 'logs', 'streams'),
   days: join(dataDir, 'logs', 'days'),
   journals: join(dataDir, 'logs', 'journal'),
+  samples: join(dataDir, 'logs', 'disk.json'),
+  photos: folderOf(storageUrl(storage, dataDir)),
 })
 
 /**
@@ -58,14 +62,14 @@ export async function publish({ streams, days }: Folders, day: string): Promise<
   renameSync(draft.file, dayFile(days, manifest))
   faultPoint('publish.renamed')
   renameSync(draft.index, indexFile(days, manifest))
-  syncFolder(days)
+  await syncFolder(days)
   // The manifest makes it a revision: it comes when all else is durable under its name.
   const manifestDraft = `${draft.file}.manifest`
   writeFileSync(manifestDraft, `${JSON.stringify(manifest, null, 1)}\n`, { flush: true })
   faultPoint('publish.before-manifest')
   renameSync(manifestDraft, manifestFile(days, manifest))
   faultPoint('publish.manifest-renamed')
-  syncFolder(days)
+  await syncFolder(days)
   faultPoint('publish.done')
   return manifest
 }
@@ -180,13 +184,4 @@ function addTo(parts: Map<string, StreamPart>, source: Source, bytes: number): v
   part.last = seq
   part.entries++
   part.bytes += bytes
-}
-
-function syncFolder(folder: string): void {
-  const fd = openSync(folder, 'r')
-  try {
-    fsyncSync(fd)
-  } finally {
-    closeSync(fd)
-  }
 }

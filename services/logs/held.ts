@@ -11,7 +11,7 @@ export type Held = { stream: string; from: number; to: number }
 
 /** A shipper that is alive sends within its longest back-off of 5 s. */
 export const waitForShippersMs = 10_000
-const lookEveryMs = 50
+const lookEveryMs = 200
 /** More than the longest line. */
 const tailBytes = 2 ** 21
 
@@ -44,11 +44,7 @@ function journalled(folder: string): Map<string, number> {
 
 /** The last entry of a stream that the server has. */
 function markOf(folder: string, stream: string): number {
-  for (const day of list(folder).sort().reverse()) {
-    const seq = lastEntry(join(folder, day, `${stream}.ndjson`), stream)
-    if (seq > 0) return seq
-  }
-  return 0
+  return Math.max(0, ...list(folder).map(day => lastEntry(join(folder, day, `${stream}.ndjson`), stream)))
 }
 
 /** The number of a file's last whole line; 0 when there is none, or no file. */

@@ -1,9 +1,11 @@
-import { appendFileSync, readFileSync, truncateSync } from 'node:fs'
-import { join } from 'node:path'
-import { expect, onTestFinished, test } from 'vitest'
-import { temporaryFolder } from '../../test/support.ts'
+import { appendFileSync, readdirSync, readFileSync, rmSync, truncateSync } from 'node:fs'
+import { type FileHandle, open } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
+import { limits } from '@tintype/lib/limits.ts'
+import { expect, onTestFinished, test, vi } from 'vitest'
+import { smallDisk, temporaryFolder } from '../../test/support.ts'
 import { line, lines, readJournals } from './fixture.ts'
-import { type Appended, type Journal, openJournal } from './journal.ts'
+import { type Appended, type Journal, marks, openJournal } from './journal.ts'
 
 const stream = 'web.0.1700000000'
 const noon = Date.parse('2026-11-22T12:00:00.000Z')
@@ -68,7 +70,6 @@ test('after a restart the mark is the last whole line, a torn tail and what foll
 
 test('a first line torn at midnight leaves the mark in the file of the day before', async () => {
   const folder = await temporaryFolder()
-  const midnight = Date.parse('2026-11-23T00:00:00.000Z')
   const first = await journalIn(folder)
   await first.send(line(stream, 1, midnight - 5) + line(stream, 2, midnight + 5), {
     receivedMs: midnight + 10,
@@ -79,6 +80,152 @@ test('a first line torn at midnight leaves the mark in the file of the day befor
   expect(await second.send(line(stream, 2, midnight + 5), { receivedMs: midnight + 20 })).toEqual(acked(2, 1))
   expect(Object.keys(readJournals(folder))).toHaveLength(2)
   expect(seqs(folder)).toEqual([1, 2])
+})
+
+/** What a disk does that refuses: all of a write, what is behind its first bytes, or the fsync. */
+const refusals = {
+  'the whole write': (handle: FileHandle) => vi.spyOn(handle, 'write').mockRejectedValueOnce(enospc()),
+  'the rest of a short write': (handle: FileHandle) => {
+    const write: (bytes: Buffer) => Promise<unknown> = handle.write
+    const spy = vi.spyOn(handle, 'write')
+    spy.mockImplementationOnce(function (this: FileHandle, bytes: Buffer) {
+      return write.call(this, bytes.subarray(0, 50))
+    } as never)
+    return spy.mockRejectedValueOnce(enospc())
+  },
+  'the fsync': (handle: FileHandle) => vi.spyOn(handle, 'datasync').mockRejectedValueOnce(enospc()),
+}
+const enospc = () => Object.assign(new Error('ENOSPC: no space left on device'), { code: 'ENOSPC' })
+
+/** The next call of any file handle of this process. */
+async function refuseOnce(what: keyof typeof refusals): Promise<void> {
+  const handle = await open('/dev/null')
+  const spy = refusals[what](Object.getPrototypeOf(handle))
+  onTestFinished(() => spy.mockRestore())
+  await handle.close()
+}
+
+const midnight = Date.parse('2026-11-23T00:00:00.000Z')
+
+test.each(Object.keys(refusals) as (keyof typeof refusals)[])(
+  'when the disk refuses %s of a day’s first entries, what came before is not asked for again',
+  async what => {
+    const folder = await temporaryFolder()
+    const { send } = await journalIn(folder)
+    await send(lines(stream, 1, 5, midnight - 10))
+    const ofTheNewDay = lines(stream, 6, 8, midnight + 10)
+    await refuseOnce(what)
+    await expect(send(ofTheNewDay, { receivedMs: midnight + 20 })).rejects.toThrow('ENOSPC')
+    // Also what its sender holds still, from the first entry on, is not taken again.
+    expect(await send(ofTheNewDay, { receivedMs: midnight + 30 })).toEqual(acked(8, 3))
+    expect(await send(lines(stream, 1, 5, midnight - 10), { oldest: true })).toEqual(acked(8, 0))
+    expect(seqs(folder)).toEqual([1, 2, 3, 4, 5, 6, 7, 8])
+  },
+)
+
+test('a batch that is refused in one day and comes again into another is kept once', async () => {
+  const folder = await temporaryFolder()
+  const { send } = await journalIn(folder)
+  await send(lines(stream, 1, 5, midnight - 10))
+  await refuseOnce('the fsync')
+  await expect(send(lines(stream, 6, 8, midnight - 5))).rejects.toThrow('ENOSPC')
+  const corrected = { offsetMs: 60_000, receivedMs: midnight + 60_000 }
+  expect(await send(lines(stream, 6, 8, midnight - 5), corrected)).toEqual(acked(8, 3))
+  expect(Object.keys(readJournals(folder))).toHaveLength(2)
+  expect(seqs(folder)).toEqual([1, 2, 3, 4, 5, 6, 7, 8])
+})
+
+test('on a disk that is full at midnight nothing is lost or doubled', async context => {
+  const folder = await smallDisk(context, 2 ** 16)
+  const { journal, send } = await journalIn(folder)
+  await send(lines(stream, 1, 5, midnight - 10))
+  const filler = join(folder, 'filler')
+  expect(() => appendFileSync(filler, Buffer.alloc(2 ** 16))).toThrow('ENOSPC')
+  const ofTheNewDay = lines(stream, 6, 8, midnight + 10)
+  await expect(send(ofTheNewDay, { receivedMs: midnight + 20 })).rejects.toThrow('ENOSPC')
+  rmSync(filler)
+  expect(await send(ofTheNewDay, { receivedMs: midnight + 30 })).toEqual(acked(8, 3))
+  expect(seqs(folder)).toEqual([1, 2, 3, 4, 5, 6, 7, 8])
+  await journal.close()
+})
+
+const dayOfLines = 86_400_000
+/** Where each entry is, by its number. */
+const days = (folder: string) =>
+  Object.fromEntries(
+    Object.entries(readJournals(folder)).map(([name, entries]) => [
+      dirname(name),
+      entries.map(({ id }) => Number(String(id).split('.')[3])),
+    ]),
+  )
+
+test('the server’s clock goes a day ahead and back: only what came meanwhile is of tomorrow', async () => {
+  const folder = await temporaryFolder()
+  const first = await journalIn(folder)
+  await first.send(lines(stream, 1, 2, noon))
+  await first.send(lines(stream, 3, 4, noon + 1_000), {
+    receivedMs: noon + dayOfLines + 1_000,
+    offsetMs: dayOfLines,
+  })
+  await first.send(lines(stream, 5, 6, noon + 2_000), { receivedMs: noon + 2_000 })
+  await first.journal.close()
+  // A server that starts anew finds the mark in the older file.
+  const { send } = await journalIn(folder)
+  expect(await send(lines(stream, 1, 7, noon + 3_000), { receivedMs: noon + 3_000 })).toEqual(acked(7, 1))
+  // When tomorrow comes, its file goes on, in order.
+  await send(lines(stream, 8, 8, noon + dayOfLines - 5), { receivedMs: noon + dayOfLines })
+  expect(days(folder)).toEqual({ '2026-11-22': [1, 2, 5, 6, 7], '2026-11-23': [3, 4, 8] })
+  const times = Object.values(readJournals(folder)).map(entries =>
+    entries.map(({ timestamp, effective_at }) => String(effective_at ?? timestamp)),
+  )
+  for (const each of times) expect(each).toEqual(each.toSorted())
+})
+
+test('a shipper’s clock goes a day ahead and back, or behind: its entries stay in the day of their receipt', async () => {
+  const folder = await temporaryFolder()
+  const { send } = await journalIn(folder)
+  await send(line(stream, 1, noon))
+  await send(line(stream, 2, noon + dayOfLines + 1_000), { receivedMs: noon + 1_000, offsetMs: -dayOfLines })
+  // Written before the step, sent after it.
+  await send(line(stream, 3, noon + 1_500) + line(stream, 4, noon + dayOfLines + 2_000), {
+    receivedMs: noon + 2_000,
+    offsetMs: -dayOfLines,
+  })
+  // Written while it was ahead, sent when it was right again.
+  await send(line(stream, 5, noon + dayOfLines + 2_500), { receivedMs: noon + 3_000 })
+  await send(line(stream, 6, noon - dayOfLines + 4_000), { receivedMs: noon + 4_000, offsetMs: dayOfLines })
+  expect(days(folder)).toEqual({ '2026-11-22': [1, 2, 3, 4, 5, 6] })
+})
+
+test('a file that is removed leaves its stream’s mark, and what is sent again is not taken again', async () => {
+  const folder = await temporaryFolder()
+  const { journal, send } = await journalIn(folder)
+  await send(lines(stream, 1, 5, midnight - 10))
+  await send(lines(stream, 6, 7, midnight + 10), { receivedMs: midnight + 20 })
+  await journal.forget(stream, '2026-11-22')
+  expect(readdirSync(folder).includes(marks)).toBe(false)
+  await journal.forget(stream, '2026-11-23')
+  expect(seqs(folder)).toEqual([7])
+  await journal.close()
+  const later = await journalIn(folder)
+  expect(await later.send(lines(stream, 1, 7, midnight - 10), { oldest: true })).toEqual(acked(7, 0))
+  expect(await later.send(line(stream, 9, midnight + 50), { receivedMs: midnight + 50 })).toEqual({
+    expected: 8,
+  })
+  expect(await later.send(line(stream, 8, midnight + 50), { receivedMs: midnight + 50 })).toEqual(acked(8, 1))
+  expect(days(folder)).toEqual({ marks: [7], '2026-11-23': [8] })
+})
+
+test('a day with too many streams takes no further one, and takes on from those it has', async () => {
+  const folder = await temporaryFolder()
+  const { send } = await journalIn(folder)
+  await send(lines(stream, 1, 2, noon))
+  for (let n = 1; n < limits.logStreams.value; n++)
+    appendFileSync(join(folder, '2026-11-22', `web.${n}.1700000000.ndjson`), '')
+  expect(await send(lines('web.x.1700000000', 1, 2, noon), { to: 'web.x.1700000000' })).toEqual({
+    full: '2026-11-22',
+  })
+  expect(await send(lines(stream, 3, 3, noon))).toEqual(acked(3, 1))
 })
 
 test.each([
@@ -100,7 +247,7 @@ test.each([
     line(stream, 1, noon).replace('"n":1', '"n":[{}') + line(stream, 2, noon).replace('}}', '}]}}'),
   ],
   ['a seq that is 0', line(stream, 0, noon)],
-  ['1,001 entries', lines(stream, 1, 1001, noon)],
+  ['1,001 entries', lines(stream, 1, limits.logBatchEntries.value + 1, noon)],
   ['nothing', ''],
 ])('a batch with %s is refused whole', async (_what, body) => {
   const folder = await temporaryFolder()

@@ -4,7 +4,7 @@ import { armFault } from '@tintype/lib/fault.ts'
 import { run } from '@tintype/lib/run.ts'
 import { type Answer, publishDay, showSizing, showTimeline, showVerify } from './cli.ts'
 import { used } from './config.ts'
-import { foldersIn } from './daily.ts'
+import { type Folders, foldersIn } from './daily.ts'
 
 const help = `npm run logs -- VERB [options]
 
@@ -28,12 +28,12 @@ type Arguments = {
   help?: boolean
 }
 
-const verbs: Record<string, (dataDir: string, given: Arguments) => Answer | Promise<Answer>> = {
-  publish: (dataDir, { day }) => publishDay(foldersIn(dataDir), day),
-  timeline: (dataDir, { session, photo, trace, day }) =>
-    showTimeline(foldersIn(dataDir), session ?? photo ?? trace, day),
-  sizing: dataDir => showSizing(foldersIn(dataDir)),
-  verify: (dataDir, { day }) => showVerify(foldersIn(dataDir), day),
+const verbs: Record<string, (folders: Folders, given: Arguments) => Answer | Promise<Answer>> = {
+  publish: (folders, { day }) => publishDay(folders, day),
+  timeline: (folders, { session, photo, trace, day }) =>
+    showTimeline(folders, session ?? photo ?? trace, day),
+  sizing: folders => showSizing(folders),
+  verify: (folders, { day }) => showVerify(folders, day),
 }
 
 function fail(message: string): never {
@@ -59,7 +59,8 @@ async function answer(verb: string, given: Arguments): Promise<void> {
   const action = verbs[verb] ?? fail(`There is no "${verb}".\n\n${help}`)
   if (given.day !== undefined && !/^\d{4}-\d\d-\d\d$/.test(given.day)) fail('--day is a UTC day: YYYY-MM-DD')
   armFault(process.env.FAULT_POINT)
-  const { data, text, code } = await action(readConfig(process.env, used).DATA_DIR, given)
+  const { DATA_DIR, STORAGE_URL } = readConfig(process.env, used)
+  const { data, text, code } = await action(foldersIn(DATA_DIR, STORAGE_URL), given)
   process.stdout.write(given.json ? `${JSON.stringify(data)}\n` : text)
   process.exitCode = code
 }

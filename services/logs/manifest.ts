@@ -57,7 +57,7 @@ export function newestManifest(folder: string, day: string): Manifest | undefine
   return revision === undefined ? undefined : read(folder, { day, revision })
 }
 
-function newestRevisions(folder: string): Map<string, number> {
+export function newestRevisions(folder: string): Map<string, number> {
   const newest = new Map<string, number>()
   for (const name of list(folder)) {
     const [, day, revision] = /^(\d{4}-\d\d-\d\d)\.r(\d+)\.manifest\.json$/.exec(name) ?? []
@@ -68,6 +68,8 @@ function newestRevisions(folder: string): Map<string, number> {
 
 const read = (folder: string, of: { day: string; revision: number }): Manifest =>
   JSON.parse(readFileSync(manifestFile(folder, of), 'utf8'))
+
+export const isDay = (name: string): boolean => /^\d{4}-\d\d-\d\d$/.test(name)
 
 /** Names in a folder; none when it is not there. */
 export function list(folder: string): string[] {

@@ -1,11 +1,12 @@
 import { closeSync, fdatasyncSync, fstatSync, openSync, readdirSync, readSync } from 'node:fs'
 import { join } from 'node:path'
+import { limits } from '@tintype/lib/limits.ts'
 import { isStream, newline, type Scanned, scanEntry, streamPrefix } from '@tintype/lib/telemetry/entry.ts'
 import { effectiveAt } from './stamp.ts'
 
-/** Read buffers of all streams together: what bounds the memory of a merge. */
+/** Read buffers of all streams together: with the limit of streams this bounds the memory of a merge. */
 const buffersBytes = 64 * 2 ** 20
-const minBufferBytes = 64 * 2 ** 10
+const minBufferBytes = buffersBytes / limits.logStreams.value
 const maxBufferBytes = 2 ** 20
 
 /** One stream's file of a day, and the line at which the merge stands. */

@@ -1,5 +1,6 @@
 /** A thread of its own for one look-up: reading a day's files must not keep ingest waiting. */
 import { parentPort, Worker, workerData } from 'node:worker_threads'
+import { limits } from '@tintype/lib/limits.ts'
 import type { Folders } from './daily.ts'
 import type { Story } from './page/api.ts'
 import { type Sizing, sizing } from './sizing.ts'
@@ -14,16 +15,14 @@ type Question = { folders: Folders } & (
 
 /** Look-ups at once; further ones wait for their turn. */
 const maxAtOnce = 2
-/** More is a page that is reloaded in anger. */
-const maxWaiting = 32
 
-/** Answers questions about the logs in threads; 'busy' when too many wait. */
+/** Answers questions about the logs in threads; 'lookUps' when too many wait. */
 export function openReader(folders: Folders) {
   const waiting: (() => void)[] = []
   let running = 0
 
-  const ask = async (question: Question): Promise<unknown | 'busy'> => {
-    if (waiting.length >= maxWaiting) return 'busy'
+  const ask = async (question: Question): Promise<unknown> => {
+    if (waiting.length >= limits.lookUps.value) return 'lookUps'
     if (running >= maxAtOnce) await new Promise<void>(resolve => waiting.push(resolve))
     running++
     try {
@@ -35,8 +34,8 @@ export function openReader(folders: Folders) {
   }
   return {
     story: (key: string, day?: string) =>
-      ask({ folders, ask: 'timeline', key, day }) as Promise<Story | 'busy'>,
-    sizing: () => ask({ folders, ask: 'sizing' }) as Promise<Sizing | 'busy'>,
+      ask({ folders, ask: 'timeline', key, day }) as Promise<Story | 'lookUps'>,
+    sizing: () => ask({ folders, ask: 'sizing' }) as Promise<Sizing | 'lookUps'>,
   }
 }
 
@@ -55,6 +54,6 @@ const question = (workerData as { question?: Question } | null)?.question
 if (question)
   parentPort?.postMessage(
     question.ask === 'sizing'
-      ? sizing(question.folders.days, dayOf(Date.now()))
+      ? sizing(question.folders, dayOf(Date.now()))
       : storyOf(timeline(question.folders, question.key, question.day)),
   )

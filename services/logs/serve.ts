@@ -8,15 +8,16 @@ import { createMetrics } from '@tintype/lib/telemetry/metrics.ts'
 import { ownFolder } from '@tintype/lib/telemetry/own.ts'
 import { version } from '@tintype/lib/version.ts'
 import { createLogsApp } from './app.ts'
+import { openClock } from './clock.ts'
 import type { Config } from './config.ts'
 import { foldersIn } from './daily.ts'
 import { openJournal } from './journal.ts'
 import { openReader } from './read.ts'
-import { publishWhenDue } from './schedule.ts'
+import { tendDays } from './schedule.ts'
 
 /** The log server: takes entries, publishes each day when it is over, and shows them. */
 export async function serve(config: Config): Promise<Running> {
-  const folders = foldersIn(config.DATA_DIR)
+  const folders = foldersIn(config.DATA_DIR, config.STORAGE_URL)
   const release = ownFolder(folders.streams)
   if (release === 'taken') throw new Error(`another log server owns ${folders.streams}`)
   const metrics = createMetrics('logs', version)
@@ -26,17 +27,28 @@ export async function serve(config: Config): Promise<Running> {
   let url: string | undefined
   // Its own entries come in by the same door as all others.
   const log = openLog('logs', config, () => url)
-  const app = await createLogsApp({ journal, log, metrics, token, reader: openReader(folders) })
+  const server = {
+    dataDir: config.DATA_DIR,
+    folders,
+    journal,
+    log,
+    metrics,
+    token,
+    clock: openClock(),
+    keep: { logsDays: config.KEEP_LOGS_DAYS, revisionsDays: config.KEEP_REVISIONS_DAYS },
+    reader: openReader(folders),
+  }
+  const app = await createLogsApp(server)
   const listening = await listen(app, config.HOST, config.LOGS_PORT, metrics)
   url = listening.url
+  const stopping = new AbortController()
+  tendDays(server, stopping.signal)
   const admin = await listen(
-    adminApp({ metrics, log, ready: () => null }),
+    adminApp({ metrics, log, ready: () => null, live: journal.stalled }),
     config.ADMIN_HOST,
     config.LOGS_ADMIN_PORT,
     metrics,
   )
-  const stopping = new AbortController()
-  publishWhenDue(folders, config.DATA_DIR, log, stopping.signal)
   log.info('logs.started', { version })
   return {
     endpoints: { logs: listening.url, logsAdmin: admin.url },

@@ -1,13 +1,17 @@
 import { readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { request } from 'node:http'
 import { networkInterfaces } from 'node:os'
 import { join } from 'node:path'
 import { listen } from '@tintype/lib/http/listen.ts'
+import { limits } from '@tintype/lib/limits.ts'
 import { createLog, type Log } from '@tintype/lib/telemetry/log.ts'
 import { createMetrics } from '@tintype/lib/telemetry/metrics.ts'
 import { expect, onTestFinished, test } from 'vitest'
 import { startProxy } from '../../test/proxy.ts'
-import { temporaryFolder, until } from '../../test/support.ts'
+import { sampleIn, temporaryFolder, until } from '../../test/support.ts'
 import { createLogsApp } from './app.ts'
+import { openClock } from './clock.ts'
+import { foldersIn } from './daily.ts'
 import { countLines, lines, readJournals } from './fixture.ts'
 import { openJournal } from './journal.ts'
 import { openReader } from './read.ts'
@@ -19,8 +23,18 @@ async function startServer(folder: string, { host = '127.0.0.1', port = 0, secre
   const journal = openJournal(folder)
   const quiet = createLog({ service: 'logs', instance: '0', level: 'error' })
   const metrics = createMetrics('logs', '0')
-  const reader = openReader({ streams: folder, days: join(folder, 'days'), journals: folder })
-  const app = await createLogsApp({ journal, log: quiet, metrics, token: secret, reader })
+  const folders = { ...foldersIn(folder), streams: folder }
+  const app = await createLogsApp({
+    dataDir: folder,
+    folders,
+    journal,
+    log: quiet,
+    metrics,
+    token: secret,
+    clock: openClock(),
+    keep: { logsDays: 30, revisionsDays: 1 },
+    reader: openReader(folders),
+  })
   const listening = await listen(app, host, port)
   let stopped = false
   const stop = async () => {
@@ -207,10 +221,48 @@ test('a body that is too large is refused without being kept', async () => {
   const response = await fetch(`${url}/streams/web.0.1700000000`, {
     method: 'POST',
     headers: { authorization: `Bearer ${token}` },
-    body: Buffer.alloc(3 * 2 ** 20, 'x'),
+    body: Buffer.alloc(limits.logBatchBytes.value + 1, 'x'),
   })
   expect(response.status).toBe(413)
   expect(readJournals(at)).toEqual({})
+})
+
+test('more batches at once than may be are told to come again', async () => {
+  const at = await temporaryFolder()
+  const { url, metrics } = await startServer(at)
+  const under = Array.from({ length: limits.logBatches.value }, (_, n) => {
+    const headers = { authorization: `Bearer ${token}`, 'content-length': '100' }
+    const upload = request(`${url}/streams/web.${n}.1700000000`, { method: 'POST', headers })
+    upload.on('error', () => {})
+    upload.write('{')
+    onTestFinished(() => void upload.destroy())
+    return upload
+  })
+  const one = () =>
+    fetch(`${url}/streams/slo.0.1700000000`, {
+      method: 'POST',
+      headers: { authorization: `Bearer ${token}` },
+      body: lines('slo.0.1700000000', 1, 1, Date.now()),
+    })
+  const refused = await until(async () => {
+    const response = await one()
+    return response.status === 503 && response
+  })
+  expect(refused.headers.get('retry-after')).toBe('1')
+  expect(await sampleIn(metrics, 'tintype_limit_reached_total{limit="logBatches"}')).toBe(1)
+  for (const each of under) each.end('x'.repeat(99))
+  await until(async () => (await one()).status === 200)
+})
+
+test('more look-ups than may wait are told to come again', async () => {
+  const at = await temporaryFolder()
+  const { url, metrics } = await startServer(at)
+  const look = () => fetch(`${url}/timeline.json?key=0123456789abcdef`).then(({ status }) => status)
+  const statuses = await Promise.all(Array.from({ length: limits.lookUps.value + 10 }, look))
+  expect(new Set(statuses)).toEqual(new Set([200, 503]))
+  const refused = statuses.filter(status => status === 503).length
+  expect(await sampleIn(metrics, 'tintype_limit_reached_total{limit="lookUps"}')).toBe(refused)
+  expect(await look()).toBe(200)
 })
 
 test('two processes of one service on one folder write two streams', async () => {

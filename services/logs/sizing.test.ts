@@ -1,8 +1,9 @@
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { expect, test } from 'vitest'
 import { temporaryFolder } from '../../test/support.ts'
 import { foldersIn, publish } from './daily.ts'
 import { line, session, stamped, writeJournal } from './fixture.ts'
-import { forecast, sizing } from './sizing.ts'
+import { forecast, sampleDisk, sizing } from './sizing.ts'
 
 /** The disk filled day by day, by hand. */
 function fullAfter(freeBytes: number, daily: (day: number) => number): number {
@@ -37,6 +38,38 @@ test('shrinking logs never fill the disk, and no day gives no forecast', () => {
   expect(forecast([], 1_000).daysUntilFull).toEqual({ low: null, likely: null, high: null })
 })
 
+test('the forecast is of all that fills the disk, photos too, once a whole day of it is known', async () => {
+  const folders = foldersIn(await temporaryFolder())
+  const day = (n: number) => `2026-11-${String(n).padStart(2, '0')}`
+  for (const n of [18, 19, 20]) {
+    const at = `${day(n)}T12:00:00.000Z`
+    writeJournal(folders.streams, day(n), 'web.0.17', stamped(line('web.0.17', n, at), at))
+    await publish(folders, day(n))
+  }
+  await sampleDisk(folders, Date.parse(`${day(17)}T12:00:00.000Z`))
+  const logs = sizing(folders, day(21))
+  expect(logs).toMatchObject({ counted: 'logs', fullDays: 3 })
+  expect(logs.bytesPerDay).toBeLessThan(10_000)
+  expect(logs.daysUntilFull.likely).toBeNull()
+  // 1 % of what is free comes each day, mostly photos; of the 16th nothing is known, and the 21st is not over.
+  const used = Number(Object.values(JSON.parse(readFileSync(folders.samples, 'utf8')))[0])
+  const daily = Math.round(logs.freeBytes / 100)
+  const samples = [17, 18, 19, 20, 21].map(n => [day(n), used + (n - 17) * daily])
+  writeFileSync(folders.samples, JSON.stringify(Object.fromEntries(samples)))
+  const all = sizing(folders, day(21))
+  expect(all).toMatchObject({ counted: 'disk', fullDays: 3, bytesPerDay: daily })
+  expect(all.daysUntilFull.likely).toBeGreaterThan(90)
+  expect(all.daysUntilFull.likely).toBeLessThan(110)
+})
+
+test('how full the disk is, is known of the last 90 days', async () => {
+  const folders = foldersIn(await temporaryFolder())
+  mkdirSync(folders.streams, { recursive: true })
+  for (let n = 0; n < 100; n++) await sampleDisk(folders, Date.parse('2026-01-01') + n * 86_400_000)
+  const days = Object.keys(JSON.parse(readFileSync(folders.samples, 'utf8')))
+  expect([days.length, days[0], days.at(-1)]).toEqual([90, '2026-01-11', '2026-04-10'])
+})
+
 test('a day’s size is counted by service, event and session, as its lines are', async () => {
   const folders = foldersIn(await temporaryFolder())
   const day = '2026-11-20'
@@ -54,7 +87,7 @@ test('a day’s size is counted by service, event and session, as its lines are'
   for (let n = 1; n <= 30; n++) ofOther += write('converter.0.17', n, other, 'photo.ready')
   write('converter.0.17', 31, null, 'converter.started')
   await publish(folders, day)
-  const { days, fullDays, compressionRatio } = sizing(folders.days, '2026-11-21')
+  const { days, fullDays, compressionRatio } = sizing(folders, '2026-11-21')
   expect(fullDays).toBe(1)
   expect(days[0]).toMatchObject({ entries: 41, bytes })
   expect(days[0]?.services.web).toEqual({ entries: 10, bytes: ofWeb })

@@ -1,8 +1,11 @@
-import { closeSync, openSync, readSync, statfsSync, statSync } from 'node:fs'
+import { closeSync, existsSync, openSync, readFileSync, readSync, statfsSync, statSync } from 'node:fs'
+import { rename, writeFile } from 'node:fs/promises'
 import { zstdCompressSync } from 'node:zlib'
 import { sourceOf } from '@tintype/lib/telemetry/entry.ts'
 import type { Count } from './counts.ts'
+import type { Folders } from './daily.ts'
 import { dayFile, indexFile, type Manifest, manifestFile, newestManifests } from './manifest.ts'
+import { dayMs, dayOf } from './stamp.ts'
 import type { SessionSizes } from './statistics.ts'
 
 export type DaySize = Count & {
@@ -21,7 +24,9 @@ export type Sizing = {
   days: DaySize[]
   /** Whole days before today, which growth is measured on. */
   fullDays: number
-  /** Bytes on disk a day: now, and how it changes from day to day. */
+  /** What `bytesPerDay` counts: all that came to the disk, photos too; or while no whole day of that is known, logs. */
+  counted: 'disk' | 'logs'
+  /** Bytes that come to the disk a day: now, and how it changes from day to day. */
   bytesPerDay: number | null
   growthPerDay: Estimate
   freeBytes: number
@@ -30,21 +35,20 @@ export type Sizing = {
   compressionRatio: number | null
 }
 
-/** Entries and bytes a day, and when the disk is full, from the manifests. `today`: a UTC day that is not whole yet. */
-export function sizing(folder: string, today: string): Sizing {
+/** Entries and bytes a day from the manifests, and when the disk is full. `today`: a UTC day that is not whole yet. */
+export function sizing({ days: folder, samples, photos }: Folders, today: string): Sizing {
   const manifests = newestManifests(folder)
   const days = manifests.map(manifest => daySize(folder, manifest))
-  const whole = days.filter(({ day }) => day < today)
-  const freeBytes = days.length > 0 ? free(folder) : 0
-  const forecasted = forecast(
-    whole.map(({ diskBytes }) => diskBytes),
-    freeBytes,
-  )
+  const logs = days.filter(({ day }) => day < today).map(({ diskBytes }) => diskBytes)
+  const all = grownBy(readSamples(samples), today)
+  const counted = all.length > 0 ? 'disk' : 'logs'
+  const freeBytes = roomOf(photos, folder).freeBytes
   const newest = manifests.at(-1)
   return {
     days,
-    fullDays: whole.length,
-    ...forecasted,
+    fullDays: (all.length > 0 ? all : logs).length,
+    counted,
+    ...forecast(all.length > 0 ? all : logs, freeBytes),
     freeBytes,
     compressionRatio: newest ? compressionRatio(dayFile(folder, newest)) : null,
   }
@@ -112,9 +116,35 @@ function daysToFill(freeBytes: number, daily: number, slope: number): number | n
   return null
 }
 
-function free(folder: string): number {
-  const { bavail, bsize } = statfsSync(folder)
-  return bavail * bsize
+/** Bytes in use on the disk at the last look of each day, oldest first. */
+type Samples = Record<string, number>
+/** What a forecast looks back on. */
+const maxSampledDays = 90
+
+const readSamples = (file: string): Samples =>
+  existsSync(file) ? JSON.parse(readFileSync(file, 'utf8')) : {}
+
+/** Notes how full the disk is now. */
+export async function sampleDisk({ samples: file, photos, streams }: Folders, nowMs: number): Promise<void> {
+  const all = { ...readSamples(file), [dayOf(nowMs)]: roomOf(photos, streams).usedBytes }
+  const newest = Object.entries(all).sort().slice(-maxSampledDays)
+  await writeFile(`${file}.draft`, JSON.stringify(Object.fromEntries(newest)), { flush: true })
+  await rename(`${file}.draft`, file)
+}
+
+/** By how much each whole day filled the disk, of the days whose day before is known too. */
+const grownBy = (samples: Samples, today: string): number[] =>
+  Object.entries(samples).flatMap(([day, bytes]) => {
+    const before = samples[dayOf(Date.parse(day) - dayMs)]
+    return before === undefined || day >= today ? [] : [bytes - before]
+  })
+
+/** Of the disk that the first of these folders is on that there is. */
+function roomOf(...folders: string[]): { usedBytes: number; freeBytes: number } {
+  const folder = folders.find(each => existsSync(each))
+  if (folder === undefined) return { usedBytes: 0, freeBytes: 0 }
+  const { blocks, bfree, bavail, bsize } = statfsSync(folder)
+  return { usedBytes: (blocks - bfree) * bsize, freeBytes: bavail * bsize }
 }
 
 const samples = 16

@@ -1,7 +1,7 @@
 import { isUtf8 } from 'node:buffer'
+import { limits } from '@tintype/lib/limits.ts'
 import {
   matches,
-  maxBatchEntries,
   newline,
   type Scanned,
   scanEntry,
@@ -24,8 +24,8 @@ export const toleratedSkewMs = 2_000
 export type Line = Scanned & { start: number; end: number }
 export type Clock = { receivedMs: number /** The server's clock less the shipper's. */; offsetMs: number }
 
-/** Bytes of one UTC day, ready to be appended. */
-export type Run = { day: string; bytes: Buffer; last: number; effectiveMs: number }
+/** The first `count` lines, ready to be appended to the file of their day; the last one's number and effective time. */
+export type Run = { bytes: Buffer; count: number; last: number; effectiveMs: number }
 
 /** The lines of a batch, or a sentence that says why it is none. */
 export function readBatch(body: Buffer, stream: string): Line[] | string {
@@ -40,7 +40,7 @@ export function readBatch(body: Buffer, stream: string): Line[] | string {
     const previous = lines.at(-1)
     if (previous && scanned.seq !== previous.seq + 1)
       return `entry ${scanned.seq} follows entry ${previous.seq}`
-    if (lines.length === maxBatchEntries) return `a batch has at most ${maxBatchEntries} entries`
+    if (lines.length === limits.logBatchEntries.value) return `a batch has at most ${lines.length} entries`
     lines.push({ ...scanned, start, end })
     start = end + 1
   }
@@ -58,47 +58,41 @@ function isJsonLines(body: Buffer, count: number): boolean {
 }
 
 /**
- * Lines as the journal keeps them, by day. An entry's effective time is its timestamp, corrected by the clock's
- * offset where that is not tolerated; never after its receipt, never before the entry that precedes it.
+ * When an entry counts as written, in a file whose last entry is of `afterMs`: its timestamp, corrected by the clock's
+ * offset where that is not tolerated; never after its receipt, and never before the entry that precedes it, unless
+ * that is of a day which the server's clock has stepped back from.
  */
-export function stamp(
-  body: Buffer,
-  lines: readonly Line[],
-  { receivedMs, offsetMs }: Clock,
-  afterMs: number,
-): Run[] {
-  const correctionMs = Math.abs(offsetMs) > toleratedSkewMs ? offsetMs : 0
-  const received = Buffer.concat([receivedOpen, iso(receivedMs)])
+export function effectiveMs(timestampMs: number, { receivedMs, offsetMs }: Clock, afterMs: number): number {
+  const latestMs = receivedMs + toleratedSkewMs
+  const correctedMs = timestampMs + (Math.abs(offsetMs) > toleratedSkewMs ? offsetMs : 0)
+  const ownMs = Math.min(correctedMs, latestMs)
+  return afterMs <= latestMs || dayOf(afterMs) === dayOf(ownMs) ? Math.max(ownMs, afterMs) : ownMs
+}
+
+/** Lines as the journal keeps them, as many as are of the first one's day. */
+export function stamp(body: Buffer, lines: readonly Line[], clock: Clock, afterMs: number): Run {
+  const received = Buffer.concat([receivedOpen, iso(clock.receivedMs)])
   const perLine = receivedOpen.length + effectiveOpen.length + 2 * isoLength + 2
   const out = Buffer.allocUnsafe(body.length + lines.length * perLine)
-  const runs: Run[] = []
-  let effectiveMs = afterMs
-  let runStart = 0
+  const run: Run = { bytes: out, count: 0, last: 0, effectiveMs: afterMs }
   let at = 0
-  let dayEndsMs = 0
+  let day = 0
   for (const { seq, start, end, timestampMs } of lines) {
-    const before = effectiveMs
-    effectiveMs = Math.max(before, Math.min(timestampMs + correctionMs, receivedMs + toleratedSkewMs))
-    if (effectiveMs >= dayEndsMs) {
-      runStart = at
-      dayEndsMs = (Math.floor(effectiveMs / dayMs) + 1) * dayMs
-      runs.push({ day: dayOf(effectiveMs), bytes: out, last: seq, effectiveMs })
-    }
+    const effective = effectiveMs(timestampMs, clock, run.effectiveMs)
+    if (run.count === 0) day = Math.floor(effective / dayMs)
+    if (Math.floor(effective / dayMs) !== day) break
     at += body.copy(out, at, start, end - 1)
     at += received.copy(out, at)
-    if (effectiveMs !== timestampMs) {
+    if (effective !== timestampMs) {
       out[at++] = 0x22
       at += effectiveOpen.copy(out, at)
-      at += iso(effectiveMs).copy(out, at)
+      at += iso(effective).copy(out, at)
     }
     at += tail.copy(out, at)
     out[at++] = newline
-    const run = runs.at(-1) as Run
-    run.bytes = out.subarray(runStart, at)
-    run.last = seq
-    run.effectiveMs = effectiveMs
+    Object.assign(run, { count: run.count + 1, last: seq, effectiveMs: effective })
   }
-  return runs
+  return { ...run, bytes: out.subarray(0, at) }
 }
 
 export const dayMs = 86_400_000

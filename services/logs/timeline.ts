@@ -1,16 +1,15 @@
 import { closeSync, openSync, readSync } from 'node:fs'
 import { join } from 'node:path'
+import { limits } from '@tintype/lib/limits.ts'
 import { isStream, newline, sourceOf } from '@tintype/lib/telemetry/entry.ts'
 import type { Folders } from './daily.ts'
 import { lookUp } from './lookup.ts'
-import { dayFile, indexFile, list, type Manifest, newestManifests } from './manifest.ts'
+import { dayFile, indexFile, isDay, list, type Manifest, newestManifests } from './manifest.ts'
 import { streamFiles } from './merge.ts'
 import type { Entry, Story } from './page/api.ts'
 
 export type Timeline = Pick<Story, 'key' | 'entries' | 'cut'>
 
-/** A timeline is read by a person, or drawn. */
-const maxEntries = 10_000
 const scanBytes = 2 ** 22
 
 export const isKey = (text: string): boolean => /^[0-9a-z]{8,64}$/.test(text)
@@ -21,16 +20,17 @@ export const isKey = (text: string): boolean => /^[0-9a-z]{8,64}$/.test(text)
  */
 export function timeline({ streams, days }: Folders, key: string, day?: string): Timeline {
   const manifests = new Map(newestManifests(days).map(manifest => [manifest.day, manifest]))
-  const known = new Set([
-    ...manifests.keys(),
-    ...list(streams).filter(name => /^\d{4}-\d\d-\d\d$/.test(name)),
-  ])
+  const known = new Set([...manifests.keys(), ...list(streams).filter(isDay)])
   const lines: Buffer[] = []
+  let bytes = 0
   for (const each of [...known].sort()) {
     if (day !== undefined && each !== day) continue
     const manifest = manifests.get(each)
     for (const line of ofDay(streams, days, each, manifest, key)) {
-      if (lines.length === maxEntries) return { key, entries: inOrder(lines), cut: true }
+      bytes += line.length
+      // A timeline is read by a person, or drawn.
+      if (lines.length === limits.timelineEntries.value || bytes > limits.timelineBytes.value)
+        return { key, entries: inOrder(lines), cut: true }
       lines.push(line)
     }
   }

@@ -1,10 +1,17 @@
 import { createHash, type Hash } from 'node:crypto'
 import { createReadStream, existsSync, statSync } from 'node:fs'
 import { basename, join } from 'node:path'
-import { newline } from '@tintype/lib/telemetry/entry.ts'
+import { epochOf, newline } from '@tintype/lib/telemetry/entry.ts'
 import { type Folders, hasNews } from './daily.ts'
 import { lookupBytes } from './lookup.ts'
-import { dayFile, indexFile, type Manifest, newestManifests, type Range } from './manifest.ts'
+import {
+  dayFile,
+  indexFile,
+  type Manifest,
+  newestManifests,
+  type Range,
+  type StreamPart,
+} from './manifest.ts'
 import { streamFiles } from './merge.ts'
 import type { Entry } from './page/api.ts'
 import { splitId, timeOf } from './timeline.ts'
@@ -26,16 +33,15 @@ const readBytes = 2 ** 20
 
 /**
  * Reads published days line by line, apart from the code that merged them, and compares with their manifests. An
- * entry is missing when its stream has a later one, on this day or the published days before.
+ * entry is missing when its stream has a later one and no other published day has it: clocks go back, too.
  */
 export async function verify({ streams, days }: Folders, day?: string): Promise<Verdict[]> {
   const manifests = newestManifests(days)
   const chosen = manifests.filter(manifest => day === undefined || manifest.day === day)
   const verdicts: Verdict[] = []
   for (const manifest of chosen) {
-    const before = manifests.filter(each => each.day < manifest.day)
     verdicts.push({
-      ...(await check(days, manifest, before)),
+      ...(await check(days, manifest, manifests)),
       late: hasNews(streamFiles(join(streams, manifest.day)), manifest),
     })
   }
@@ -44,10 +50,13 @@ export async function verify({ streams, days }: Folders, day?: string): Promise<
 
 export const isSound = ({ faults, missing }: Verdict): boolean => faults.length === 0 && missing.length === 0
 
-async function check(folder: string, manifest: Manifest, before: Manifest[]): Promise<Omit<Verdict, 'late'>> {
+async function check(folder: string, manifest: Manifest, all: Manifest[]): Promise<Omit<Verdict, 'late'>> {
   const hash = createHash('sha256')
   const faults: string[] = []
-  const lastOf = lastBefore(before)
+  const lastOf = new Map<string, number>()
+  const rest = all.filter(({ day }) => day !== manifest.day).flatMap(({ streams }) => streams)
+  const others = Map.groupBy(rest, ({ stream }) => stream)
+  const oldestMs = Date.parse(all[0]?.day ?? manifest.day)
   const missing = new Map<string, Range[]>()
   let entries = 0
   let previous = ''
@@ -56,7 +65,7 @@ async function check(folder: string, manifest: Manifest, before: Manifest[]): Pr
   else
     for await (const line of linesOf(file, hash)) {
       entries++
-      const fault = checkLine(line, previous, lastOf, missing)
+      const fault = checkLine(line, previous, { lastOf, missing, others, oldestMs })
       if (typeof fault === 'string') previous = fault
       else if (faults.length < maxFaults) faults.push(`line ${entries}: ${fault.message}`)
     }
@@ -90,12 +99,20 @@ async function* linesOf(file: string, hash: Hash): AsyncGenerator<string> {
   if (left.length > 0) yield left.toString()
 }
 
+type Known = {
+  /** The last entry of each stream so far. */
+  lastOf: Map<string, number>
+  missing: Map<string, Range[]>
+  /** What other published days have. */
+  others: Map<string, StreamPart[]>
+  oldestMs: number
+}
+
 /** Checks one line against what came before; gives its place in the order, or what is wrong. */
 function checkLine(
   line: string,
   previous: string,
-  lastOf: Map<string, number>,
-  missing: Map<string, Range[]>,
+  { lastOf, missing, others, oldestMs }: Known,
 ): string | { message: string } {
   let entry: Entry
   try {
@@ -106,16 +123,24 @@ function checkLine(
   if (Object.keys(entry).slice(0, 4).join() !== 'id,session,timestamp,payload')
     return { message: 'not an entry of the schema' }
   const { stream, seq } = splitId(entry.id)
-  const last = lastOf.get(stream) ?? 0
+  const parts = others.get(stream) ?? []
+  const last = lastOf.get(stream) ?? Math.max(0, ...parts.map(part => part.last).filter(each => each < seq))
   if (seq <= last) return { message: `${entry.id} comes after ${last} of its stream` }
-  if (seq > last + 1) missing.set(stream, [...(missing.get(stream) ?? []), [last + 1, seq - 1]])
+  if (parts.some(part => has(part, seq))) return { message: `${entry.id} is of another day, too` }
+  const ranges = missing.get(stream) ?? []
+  // What a stream has before all that is published may have been removed by age.
+  const from = last > 0 || epochOf(stream) * 1000 >= oldestMs ? last + 1 : seq
+  for (let each = from; each < seq; each++) {
+    if (parts.some(part => has(part, each))) continue
+    const newest = ranges.at(-1)
+    if (newest?.[1] === each - 1) newest[1] = each
+    else ranges.push([each, each])
+  }
+  if (ranges.length > 0) missing.set(stream, ranges)
   lastOf.set(stream, seq)
   const place = `${timeOf(entry)} ${stream} ${String(seq).padStart(16, '0')}`
   return place > previous ? place : { message: `${entry.id} is earlier than the line before` }
 }
 
-function lastBefore(manifests: Manifest[]): Map<string, number> {
-  const last = new Map<string, number>()
-  for (const { streams } of manifests) for (const { stream, last: seq } of streams) last.set(stream, seq)
-  return last
-}
+const has = ({ first, last, missing }: StreamPart, seq: number): boolean =>
+  first <= seq && seq <= last && !missing.some(([from, to]) => from <= seq && seq <= to)

@@ -1,6 +1,7 @@
 import { daysMs, readConfig } from '@tintype/lib/config.ts'
 import { adminApp } from '@tintype/lib/http/admin.ts'
 import { listen } from '@tintype/lib/http/listen.ts'
+import { startPulse } from '@tintype/lib/pulse.ts'
 import { open as openQueue, queueUrl } from '@tintype/lib/queue/index.ts'
 import { type Running, run } from '@tintype/lib/run.ts'
 import { secret } from '@tintype/lib/secrets.ts'
@@ -37,6 +38,8 @@ const used = pick(
 )
 
 let graceMs = 0
+/** Each second a sweep asks the queue: it is answered within 5 s, be it that the queue is busy. */
+const stalledSeconds = 60
 
 async function start(): Promise<Running> {
   const config = readConfig(process.env, used)
@@ -76,13 +79,14 @@ async function start(): Promise<Running> {
   showQueue(web)
   watchMachine(metrics, [config.DATA_DIR, folderOf(at)])
   const listening = await listen(createWebApp(web), config.HOST, config.WEB_PORT, metrics)
+  const sweeping = startPulse('the sweep of overdue promises', stalledSeconds)
   const admin = await listen(
-    adminApp({ metrics, log, ready: readiness(web) }),
+    adminApp({ metrics, log, ready: readiness(web), live: sweeping.stalled }),
     config.ADMIN_HOST,
     config.WEB_ADMIN_PORT,
     metrics,
   )
-  const swept = sweep(web)
+  const swept = sweep(web, sweeping.beat)
   log.info('web.started', { version })
   return {
     endpoints: { web: listening.url, webAdmin: admin.url },

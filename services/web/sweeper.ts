@@ -11,14 +11,17 @@ const deadLettersMs = 60_000
 /** A walk over a million photos' names takes a minute. */
 const storageMs = 3_600_000
 
-/** What web does without being asked, each by a clock of its own; several webs may do it at once. Resolves at the stop. */
-export async function sweep(web: Web): Promise<void> {
+/**
+ * What web does without being asked, each by a clock of its own; several webs may do it at once. Resolves at the stop.
+ * `moved` is called each second, for /livez.
+ */
+export async function sweep(web: Web, moved = () => {}): Promise<void> {
   const { house, keep, queue, metrics, stopped } = web
   const expired = (limit: 'photoAge' | 'keyAge' | 'deadLetterAge', by = 1) =>
     metrics.increment('tintype_limit_reached_total', { limit }, by)
   await Promise.all([
     // Each by itself: one that fails or waits for storage keeps no other from its turn.
-    every(web, promisesMs, () => settleOverdue(house)),
+    every(web, promisesMs, () => settleOverdue(house).finally(moved)),
     every(web, promisesMs, () => giveUp(house)),
     every(web, promisesMs, () => buryTombstones(house)),
     every(web, deadLettersMs, async () =>

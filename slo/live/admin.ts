@@ -27,6 +27,7 @@ export function createAdmin(options: {
   watch: Watch
   dataDir: string
   ready: () => string | null
+  live: () => string | null
 }): Express {
   return adminApp({ ...options, routes: app => addRoutes(app, options) })
 }

@@ -1,5 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { describeError } from '@tintype/lib/errors.ts'
+import { startPulse } from '@tintype/lib/pulse.ts'
 import type { Log } from '@tintype/lib/telemetry/log.ts'
 import type { AlertBook } from '../alerts/book.ts'
 import type { Alert, Notifier } from '../alerts/notifier.ts'
@@ -17,6 +18,8 @@ const settleMs = 2_000
 const blindMs = 3 * 60_000
 /** Alertmanager repeats its Watchdog each minute (k8s and compose configure it so). */
 const watchdogMs = 5 * 60_000
+/** The alert comes first: a process that is started again finds what it was told (alerts/book.ts). */
+const stalledSeconds = 5 * 60
 const heartbeatTimeoutMs = 5_000
 /** A verdict takes a second or two. */
 const verdictMs = 10_000
@@ -32,6 +35,8 @@ export type Watch = {
   report(told: readonly Alert[], firing: readonly Alert[]): void
   /** Alertmanager's own sign of life. */
   heardWatchdog(): void
+  /** That no evaluation has begun for too long, though one is due each minute. */
+  stalled(): string | null
   stop(): Promise<void>
 }
 
@@ -113,8 +118,10 @@ export function startWatch(options: {
     await Promise.race([diagnosis.look(Date.now()), delay(verdictMs, undefined, stop).catch(() => {})])
   }
 
+  const pulse = startPulse('the evaluation', stalledSeconds)
   const loop = async (): Promise<void> => {
     for (let first = true; ; first = false) {
+      pulse.beat()
       const now = Date.now()
       const wait = first ? 0 : 60_000 - ((now - settleMs) % 60_000)
       await delay(wait, undefined, { signal: stopping.signal })
@@ -128,6 +135,7 @@ export function startWatch(options: {
   const deadMansCheck = setInterval(() => void tell().catch(() => {}), blindMs / 6)
 
   return {
+    stalled: pulse.stalled,
     views: () => views,
     seenAt: () => seenAt,
     report(told, firing) {

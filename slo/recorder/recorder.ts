@@ -1,4 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises'
+import { startPulse } from '@tintype/lib/pulse.ts'
 import type { Log } from '@tintype/lib/telemetry/log.ts'
 import { onChange } from '../on-change.ts'
 import { ExpositionError, parseExposition, type Sample } from './exposition.ts'
@@ -15,6 +16,8 @@ const maxSeriesPerMetric = 2_000
 const maxSeriesPerTarget = 20_000
 /** The last scrape of a minute is just before its end, so that what happened in a minute is counted in it. */
 const beforeTheMinuteMs = 500
+/** Beyond an interval; a turn takes no longer than its slowest scrape. */
+const stalledSeconds = 60
 
 /** Scrapes every target at each interval into the store, all at once, aligned to the clock. */
 export function startRecorder(options: {
@@ -22,7 +25,8 @@ export function startRecorder(options: {
   intervalMs: number
   store: Writer
   log: Log
-}): { stop(): Promise<void> } {
+}): { stalled(): string | null; stop(): Promise<void> } {
+  const pulse = startPulse('the recorder', options.intervalMs / 1000 + stalledSeconds)
   const { intervalMs, store, log } = options
   const targets = options.targets.map(target => ({ target, say: sayOf(log, target) }))
   const timeoutMs = Math.min(maxScrapeMs, Math.max(minScrapeMs, intervalMs))
@@ -30,6 +34,7 @@ export function startRecorder(options: {
 
   const loop = async (): Promise<void> => {
     for (;;) {
+      pulse.beat()
       await delay(untilNextScrape(Date.now(), intervalMs), undefined, { signal: stopping.signal })
       const at = Date.now()
       await Promise.all(
@@ -46,6 +51,7 @@ export function startRecorder(options: {
   }
   const looping = loop().catch(error => stopping.signal.aborted || Promise.reject(error))
   return {
+    stalled: pulse.stalled,
     async stop() {
       stopping.abort()
       await looping

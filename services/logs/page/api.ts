@@ -31,11 +31,15 @@ export type Sizing = {
     events: Record<string, Count>
     sessions: { count: number; p50: number; p99: number; largest: { session: string; bytes: number }[] }
   }[]
+  /** What `bytesPerDay` counts: all that the disk takes, or logs alone. */
+  counted: 'disk' | 'logs'
   bytesPerDay: number | null
   growthPerDay: Estimate
   freeBytes: number
   daysUntilFull: Estimate
   compressionRatio: number | null
+  /** Days after which they are removed; 0: never. */
+  keep: { logsDays: number; revisionsDays: number }
 }
 
 export const timeOf = (entry: Entry): number => Date.parse(entry.effective_at ?? entry.timestamp)

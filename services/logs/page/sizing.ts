@@ -59,13 +59,31 @@ export function showSizing(sizing: Sizing, forecast: HTMLElement, into: HTMLElem
   )
 }
 
-function sentence({ days, bytesPerDay, freeBytes, daysUntilFull, compressionRatio }: Sizing): string {
+function sentence(sizing: Sizing): string {
+  return forecast(sizing) + words.kept(sizing.keep.logsDays, sizing.keep.revisionsDays)
+}
+
+function forecast({
+  days,
+  counted,
+  bytesPerDay,
+  freeBytes,
+  daysUntilFull,
+  compressionRatio,
+}: Sizing): string {
   if (days.length === 0) return words.noDays
   const each = (value: number | null) => (value === null ? words.overHorizon : number.format(value))
   const { low, likely, high } = daysUntilFull
   const until = low === high ? each(likely) : words.range(each(likely), each(low), each(high))
   const first =
-    bytesPerDay === null ? words.noForecast : words.forecast(bytes(bytesPerDay), bytes(freeBytes), until)
+    bytesPerDay === null
+      ? words.noForecast
+      : words.forecast(
+          counted === 'disk' ? words.disk : words.logsAlone,
+          bytes(bytesPerDay),
+          bytes(freeBytes),
+          until,
+        )
   return compressionRatio === null
     ? first
     : first + words.compresses(number.format(Math.round(compressionRatio * 10) / 10))

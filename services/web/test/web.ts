@@ -142,6 +142,7 @@ function memoryLog(entries: Entry[]): Log {
         until: new Date(until).toISOString(),
       })),
     }),
+    stalled: () => null,
     close: async () => {},
   }
 }

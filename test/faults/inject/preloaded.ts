@@ -4,9 +4,18 @@ import { join } from 'node:path'
 import type { Lab, Prepared } from '../drill.ts'
 
 /** Compiles a file of this folder to what LD_PRELOAD takes; gives its path. Linux only. */
-function compile({ folder }: Lab, source: string): string {
+function compile({ folder }: Lab, source: string, ...defines: string[]): string {
   const library = join(folder, source.replace(/c$/, 'so'))
-  const build = ['-shared', '-fPIC', '-O2', '-o', library, join(import.meta.dirname, source), '-ldl']
+  const build = [
+    '-shared',
+    '-fPIC',
+    '-O2',
+    ...defines,
+    '-o',
+    library,
+    join(import.meta.dirname, source),
+    '-ldl',
+  ]
   const { status, stderr } = spawnSync('gcc', build)
   if (status !== 0) throw new Error(`gcc: ${stderr}`)
   return library
@@ -26,10 +35,7 @@ export function wrongClock(lab: Lab, of: string, secondsAhead: number): Prepared
 /** A disk that takes so long for each original that is read. */
 export function slowReads(lab: Lab, milliseconds: number): Prepared {
   const file = join(lab.folder, 'slow-reads')
-  const environment = {
-    LD_PRELOAD: compile(lab, 'slow-reads.c'),
-    SLOW_READS: file,
-    SLOW_READS_MS: `${milliseconds}`,
-  }
-  return { environment, inject: () => writeFileSync(file, '') }
+  // Compiled in: a converter's child, which reads them, is given no variable that it does not need.
+  const library = compile(lab, 'slow-reads.c', `-DSLOW_READS="${file}"`, `-DSLOW_READS_MS=${milliseconds}`)
+  return { environment: { LD_PRELOAD: library }, inject: () => writeFileSync(file, '') }
 }

@@ -1,21 +1,20 @@
-/* A disk that is slow to read: whoever opens an original that was not opened last waits for $SLOW_READS_MS, while the
-   file $SLOW_READS is there. What was read once is in memory, as on a real disk. */
+/* A disk that is slow to read: whoever opens an original that was not opened last waits for SLOW_READS_MS, while the
+   file SLOW_READS is there. What was read once is in memory, as on a real disk. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <fcntl.h>
 #include <stdarg.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 static char last[4096];
 
 static void wait_for_disk(const char *path) {
-  const char *slow = getenv("SLOW_READS"), *ms = getenv("SLOW_READS_MS"), *end = strrchr(path, '/');
-  if (!slow || !ms || !end || strcmp(end, "/original") != 0 || access(slow, F_OK) != 0) return;
+  const char *end = strrchr(path, '/');
+  if (!end || strcmp(end, "/original") != 0 || access(SLOW_READS, F_OK) != 0) return;
   if (strcmp(path, last) == 0) return;
   strncpy(last, path, sizeof last - 1);
-  usleep(atoi(ms) * 1000);
+  usleep(SLOW_READS_MS * 1000);
 }
 
 #define SLOW(name)                                              \

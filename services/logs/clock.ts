@@ -1,0 +1,36 @@
+import { uptime } from 'node:os'
+import type { Clock } from './stamp.ts'
+
+/** Slewing, and what uptime leaves out of a second. */
+const toleratedMs = 2_000
+/** A clock that was put right stays so; one that is wrong for longer has an operator to see it. */
+const believedAfterSeconds = 24 * 3_600
+
+/**
+ * The log server's clock. After a step of the wall clock it may be right or wrong. `steady` is what the wall clock
+ * would show without its steps since the start: uptime counts a suspended machine's sleep too, and nothing steps it.
+ */
+export function openClock() {
+  const startedMs = Date.now() - uptime() * 1000
+  const steady = () => Math.round(startedMs + uptime() * 1000)
+  let wrong = false
+  let aheadSince: number | undefined
+  return {
+    /** When a batch came that was sent at `sentMs` by its shipper's clock. `own`: by this process, which cannot tell. */
+    receive(sentMs: number, own: boolean): Clock {
+      const [wallMs, steadyMs] = [Date.now(), steady()]
+      const isStepped = Math.abs(wallMs - steadyMs) > toleratedMs
+      if (!own) wrong = isStepped && Math.abs(sentMs - steadyMs) < Math.abs(sentMs - wallMs)
+      const receivedMs = wrong ? steadyMs : wallMs
+      return { receivedMs, offsetMs: Number.isNaN(sentMs) ? 0 : receivedMs - sentMs }
+    },
+    /** For what cannot be undone: a clock that went ahead counts only when it has stayed there for a day. */
+    believed(): number {
+      const [wallMs, steadyMs] = [Date.now(), steady()]
+      aheadSince = wallMs - steadyMs > toleratedMs ? (aheadSince ?? uptime()) : undefined
+      return aheadSince && uptime() - aheadSince < believedAfterSeconds ? steadyMs : wallMs
+    },
+  }
+}
+
+export type ServerClock = ReturnType<typeof openClock>

@@ -1,0 +1,44 @@
+import { writeFileSync } from 'node:fs'
+import { join, relative } from 'node:path'
+import type { Log } from '@tintype/lib/telemetry/log.ts'
+import { expect, onTestFinished, test } from 'vitest'
+import { temporaryFolder, until } from '../test/support.ts'
+import { supervise } from './supervise.ts'
+
+/** Lives, and answers /livez as told: 200 for its first so many answers, then 503 with the reason. */
+const stuckAfter = (answers: number) => `
+  import { createServer } from 'node:http'
+  let left = ${answers}
+  const server = createServer((request, response) => {
+    response.statusCode = left-- > 0 ? 200 : 503
+    response.end('the loop has not moved for 61 s')
+  })
+  server.listen(0, '127.0.0.1', () =>
+    console.log(JSON.stringify({ ready: { webAdmin: 'http://127.0.0.1:' + server.address().port } })))
+  process.on('disconnect', () => process.exit())
+  process.on('SIGTERM', () => process.exit())`
+
+test('a process that lives and no longer moves is ended and started again, with the reason in the log', async () => {
+  const file = join(await temporaryFolder(), 'service.mjs')
+  writeFileSync(file, stuckAfter(2))
+  const said: { event: string; facts: Record<string, unknown> }[] = []
+  const note = (event: string, facts: Record<string, unknown>) => void said.push({ event, facts })
+  const starts: unknown[] = []
+  const web = supervise(
+    { name: 'web', script: relative(join(import.meta.dirname, '..'), file), args: [] },
+    {
+      environment: () => ({ PATH: process.env.PATH, OTEL_SDK_DISABLED: 'true' }),
+      onReady: endpoints => void starts.push(endpoints),
+      log: { error: note, warn: note } as unknown as Log,
+    },
+    { everyMs: 20, failures: 3 },
+  )
+  onTestFinished(() => web.stop())
+  await web.ready
+  await until(() => starts.length > 1, { what: 'another start' })
+  expect(said[0]).toEqual({
+    event: 'process.stuck',
+    facts: { process: 'web', why: 'the loop has not moved for 61 s' },
+  })
+  expect(said[1]).toMatchObject({ event: 'process.ended', facts: { how: 'SIGKILL' } })
+})

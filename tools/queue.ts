@@ -1,5 +1,5 @@
-import { parseArgs } from 'node:util'
-import { ConfigError, readConfig } from '@tintype/lib/config.ts'
+import { readArguments, runCommand, UsageError } from '@tintype/lib/command-line.ts'
+import { readConfig } from '@tintype/lib/config.ts'
 import { replay as replayPhoto } from '@tintype/lib/photo/finish.ts'
 import { rebuild } from '@tintype/lib/photo/rebuild.ts'
 import { isPhotoId } from '@tintype/lib/photo/record.ts'
@@ -17,11 +17,11 @@ const usage = `npm run queue -- <verb> [--json]
                     and remembers the outcome of every finished one. Stop the service, move what is left of
                     the file away, rebuild, start.
 
-  Where: DATA_DIR, QUEUE_URL, STORAGE_URL, as for npm start.
-  Exit: 0 done, 1 something could not be, 2 bad arguments or environment.
-`
+Where: DATA_DIR, QUEUE_URL, STORAGE_URL, as for npm start.
+Example: npm run queue -- replay --all
+Exit status: 0 done, 1 something could not be, 2 bad arguments or no queue.`
 
-class UsageError extends Error {}
+const options = { json: { type: 'boolean' }, all: { type: 'boolean' } } as const
 
 /** What a verb has to say: an object for machines, lines for people. */
 type Answer = { json: unknown; lines: string[]; failed?: boolean }
@@ -75,25 +75,9 @@ async function rebuildQueue({ storage, queue }: Ports): Promise<Answer> {
   return { json, lines, failed: unreadable.length + failed.length > 0 }
 }
 
-function parse(args: string[]) {
-  try {
-    return parseArgs({
-      args,
-      allowPositionals: true,
-      options: { json: { type: 'boolean' }, help: { type: 'boolean' }, all: { type: 'boolean' } },
-    })
-  } catch (error) {
-    throw new UsageError((error as Error).message)
-  }
-}
-
 async function main(args: string[]): Promise<number> {
-  const { values, positionals } = parse(args)
+  const { values, positionals } = readArguments(args, options, true)
   const [verb, ...ids] = positionals
-  if (values.help) {
-    process.stdout.write(usage)
-    return 0
-  }
   const verbs: Record<string, (ports: Ports) => Promise<Answer>> = {
     stats,
     dead,
@@ -101,8 +85,9 @@ async function main(args: string[]): Promise<number> {
     replay: ports => replay(ports, ids, values.all ?? false),
   }
   const run = verbs[verb ?? '']
-  if (!run || (verb !== 'replay' && (ids.length > 0 || values.all)))
-    throw new UsageError(verb ? `not understood: ${args.join(' ')}` : 'a verb is missing')
+  if (!run) throw new UsageError(verb ? `there is no verb "${verb}"` : 'a verb is missing')
+  if (verb !== 'replay' && (ids.length > 0 || values.all))
+    throw new UsageError(`${verb} takes neither ids nor --all`)
 
   const config = readConfig(process.env, pick('DATA_DIR', 'QUEUE_URL', 'STORAGE_URL'))
   // Without a limit: what storage promises is put back, however much it is.
@@ -120,12 +105,5 @@ async function main(args: string[]): Promise<number> {
   }
 }
 
-try {
-  process.exitCode = await main(process.argv.slice(2))
-} catch (error) {
-  const expected = error instanceof UsageError || error instanceof ConfigError
-  process.stderr.write(
-    `${error instanceof UsageError ? `${error.message}\n\n${usage}` : (error as Error).message}\n`,
-  )
-  process.exitCode = expected ? 2 : 1
-}
+const args = process.argv.slice(2)
+process.exitCode = await runCommand(args, usage, () => main(args))

@@ -1,5 +1,6 @@
+import { readArguments } from '@tintype/lib/command-line.ts'
 import { bookFile, noticed } from '../alerts/book.ts'
-import { type Context, openSource, readOptions, status, time, type Verb } from '../cli.ts'
+import { type Context, openSource, status, time, type Verb } from '../cli.ts'
 import { adminPorts, raiseDetail } from '../diagnose/detail.ts'
 import { examplesOf } from '../diagnose/examples.ts'
 import { type Incident, incidentNote, promiseLine, terminal } from '../diagnose/note.ts'
@@ -17,6 +18,7 @@ Why is it slow? Compares now with a baseline of its own, names the stage whose t
 accounts for it. "unknown" is an answer.
   --note    an incident note in Markdown, for a second person to join
   --detail  raises the log level of the services of that stage for ten minutes
+Example: npm run slo -- diagnose --at "today 14:05" --note
 Exit status: 0 healthy, 1 slow or unknown, 2 bad arguments or no data source.`
 
 const options = {
@@ -32,7 +34,7 @@ const options = {
 const examplesMs = 5 * 60_000
 
 async function run(args: string[], context: Context): Promise<number> {
-  const given = readOptions(args, options)
+  const given = readArguments(args, options).values
   const { dataDir, scrapeSeconds, nowMs, print } = context
   const atMs = given.at === undefined ? nowMs : time('at', given.at, nowMs)
   const prometheusUrl = given.prometheus ?? context.prometheusUrl

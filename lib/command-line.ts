@@ -6,6 +6,12 @@ export class UsageError extends ExpectedError {
   override name = 'UsageError'
 }
 
+/** The first argument is none of a command's verbs. */
+export const noVerb = (given: string | undefined, verbs: object): UsageError =>
+  new UsageError(
+    `${given ? `there is no verb "${given}"` : 'a verb is missing'}: it is one of ${Object.keys(verbs).join(', ')}`,
+  )
+
 /** Reads a command's options and, where it takes some, its other arguments. @throws UsageError naming the wrong one. */
 export function readArguments<O extends ParseArgsOptionsConfig>(
   args: string[],

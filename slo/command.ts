@@ -1,4 +1,4 @@
-import { runCommand, UsageError } from '@tintype/lib/command-line.ts'
+import { noVerb, runCommand } from '@tintype/lib/command-line.ts'
 import { readConfig } from '@tintype/lib/config.ts'
 import { pick } from '@tintype/lib/variables.ts'
 import type { Context, Verb } from './cli.ts'
@@ -28,7 +28,7 @@ export async function main(
   const load = Object.hasOwn(verbs, name) ? verbs[name] : undefined
   if (!load)
     return runCommand([name], usage, () => {
-      throw new UsageError(name === '' ? 'a verb is missing' : `there is no verb "${name}"`)
+      throw noVerb(name, verbs)
     })
   const { verb } = await load()
   return runCommand(args, verb.usage, () => verb.run(args, context(environment)))

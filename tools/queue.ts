@@ -1,4 +1,4 @@
-import { readArguments, runCommand, UsageError } from '@tintype/lib/command-line.ts'
+import { noVerb, readArguments, runCommand, UsageError } from '@tintype/lib/command-line.ts'
 import { readConfig } from '@tintype/lib/config.ts'
 import { replay as replayPhoto } from '@tintype/lib/photo/finish.ts'
 import { rebuild } from '@tintype/lib/photo/rebuild.ts'
@@ -77,15 +77,15 @@ async function rebuildQueue({ storage, queue }: Ports): Promise<Answer> {
 
 async function main(args: string[]): Promise<number> {
   const { values, positionals } = readArguments(args, options, true)
-  const [verb, ...ids] = positionals
+  const [verb = '', ...ids] = positionals
   const verbs: Record<string, (ports: Ports) => Promise<Answer>> = {
     stats,
     dead,
     rebuild: rebuildQueue,
     replay: ports => replay(ports, ids, values.all ?? false),
   }
-  const run = verbs[verb ?? '']
-  if (!run) throw new UsageError(verb ? `there is no verb "${verb}"` : 'a verb is missing')
+  const run = Object.hasOwn(verbs, verb) ? verbs[verb] : undefined
+  if (!run) throw noVerb(verb, verbs)
   if (verb !== 'replay' && (ids.length > 0 || values.all))
     throw new UsageError(`${verb} takes neither ids nor --all`)
 

@@ -1,5 +1,6 @@
 import { mkdirSync } from 'node:fs'
 import { setTimeout as delay } from 'node:timers/promises'
+import { ExpectedError } from '@tintype/lib/errors.ts'
 import { ownFolder } from '@tintype/lib/telemetry/own.ts'
 import { type Folders, publish } from './daily.ts'
 import { waitForHeld, waitForShippersMs } from './held.ts'
@@ -41,7 +42,7 @@ async function own(folder: string): Promise<() => void> {
   for (const deadline = Date.now() + waitForPublishMs; ; await delay(100)) {
     const release = ownFolder(folder)
     if (release !== 'taken') return release
-    if (Date.now() > deadline) throw new Error('another publish is under way')
+    if (Date.now() > deadline) throw new ExpectedError('another publish is under way')
   }
 }
 

@@ -38,6 +38,19 @@ export const limits = {
     unit: 'days, 0 is for ever',
     owner: 'web',
     answer: 'the queue forgets it and it cannot be replayed; the photo stays failed',
+  alertMessages: {
+    what: 'messages under way to the webhook of alerts',
+    value: 1,
+    unit: 'message',
+    owner: 'slo',
+    answer: 'the newest state is sent next; what it replaced is not',
+  },
+  reportedAlerts: {
+    what: 'alerts that fire, as Alertmanager reported them',
+    value: 1_000,
+    unit: 'alerts',
+    owner: 'slo',
+    answer: 'the oldest is forgotten',
   },
   photoPixels: {
     what: 'pixels of a photo, and less of a format that is decoded whole; each side 65,535',

@@ -17,6 +17,7 @@ import { createHistory } from './live/history.ts'
 import { startStatus } from './live/status.ts'
 import { startWatch } from './live/watch.ts'
 import { readObjectives } from './objectives.ts'
+import { onChange } from './on-change.ts'
 import { startProbe } from './probe/probe.ts'
 import { startRecorder, type Target } from './recorder/recorder.ts'
 import { createStore, recorderFile } from './recorder/store.ts'
@@ -65,9 +66,18 @@ export async function serve(environment: NodeJS.ProcessEnv): Promise<Running> {
     observe: observeStorage(metrics),
   })
 
-  const book = openBook(bookFile(dataDir))
+  const book = openBook(
+    bookFile(dataDir),
+    onChange(why => why && log.error('alerts.not-written', { error: why })),
+  )
   let pages = config.SLO_URL?.href ?? reach(config.HOST, config.SLO_PORT)
-  const notifier = createNotifier({ book, webhook: config.ALERT_WEBHOOK_URL, pages: () => pages, log })
+  const notifier = createNotifier({
+    book,
+    webhook: config.ALERT_WEBHOOK_URL,
+    pages: () => pages,
+    metrics,
+    log,
+  })
   const histories = objectives.map(objective => createHistory(objective, source))
   const others = targets(config)
   const diagnosis = openDiagnosis(
@@ -85,6 +95,7 @@ export async function serve(environment: NodeJS.ProcessEnv): Promise<Running> {
     source,
     notifier,
     book,
+    metrics,
     heartbeat,
     diagnosis,
     pages: () => pages,
@@ -132,6 +143,7 @@ export async function serve(environment: NodeJS.ProcessEnv): Promise<Running> {
     async stop() {
       await probe.stop()
       await Promise.all([status.stop(), watch.stop(), recorder.stop()])
+      await notifier.stop()
       await Promise.all([listening.close(config.GRACE_SECONDS * 1000), admin.close(0)])
       log.info('slo.stopped')
       await Promise.all([storage.close(), log.close()])

@@ -48,32 +48,75 @@ export function noticed(file: string): number | null {
   }
 }
 
-/** Opens the book; durable when a call returns. */
-export function openBook(file: string): AlertBook {
+/**
+ * Opens the book. It is kept in memory and written through, durable when a call returns; no call throws. A row that could
+ * not be written (a full disk, a lock) is tried again later and `onTrouble` is told: the alerts go on meanwhile.
+ */
+export function openBook(file: string, onTrouble: (why: string | null) => void = () => {}): AlertBook {
+  const told = new Map<string, Told>()
+  const notes = new Map<string, unknown>()
+  const unwritten = new Map<string, (db: DatabaseSync) => void>()
+  let db: DatabaseSync | undefined
+  const write = (): void => {
+    try {
+      db ??= connect(file, told, notes)
+      for (const [row, save] of unwritten) {
+        save(db)
+        unwritten.delete(row)
+      }
+      onTrouble(null)
+    } catch (error) {
+      onTrouble((error as Error).message)
+    }
+  }
+  const save = (table: 'told' | 'note', name: string, value: unknown): void => {
+    unwritten.set(`${table} ${name}`, db =>
+      value === undefined
+        ? db.prepare(`DELETE FROM ${table} WHERE name = ?`).run(name)
+        : db.prepare(`INSERT OR REPLACE INTO ${table} VALUES (?, ?)`).run(name, JSON.stringify(value)),
+    )
+    write()
+  }
+  write()
+  return {
+    told() {
+      if (unwritten.size > 0) write()
+      return [...told.values()]
+    },
+    tell(group, { status, severity, since, at, alerts }) {
+      const now: Told | undefined =
+        status === 'resolved' ? undefined : { group, severity, since, toldAt: at, alerts }
+      if (now) told.set(group, now)
+      else told.delete(group)
+      save('told', group, now)
+    },
+    note(name, value) {
+      notes.set(name, value)
+      save('note', name, value)
+    },
+    noted: <T>(name: string) => notes.get(name) as T | undefined,
+    close: () => db?.close(),
+  }
+}
+
+/** Opens the file and reads what memory does not know better already. */
+function connect(file: string, told: Map<string, Told>, notes: Map<string, unknown>): DatabaseSync {
   mkdirSync(dirname(file), { recursive: true })
   const db = new DatabaseSync(file)
-  db.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;')
-  db.exec(`
-    CREATE TABLE IF NOT EXISTS told(name TEXT PRIMARY KEY, state TEXT NOT NULL);
-    CREATE TABLE IF NOT EXISTS note(name TEXT PRIMARY KEY, value TEXT NOT NULL);
-  `)
-  const all = db.prepare('SELECT state FROM told')
-  const put = db.prepare('INSERT OR REPLACE INTO told(name, state) VALUES (?, ?)')
-  const remove = db.prepare('DELETE FROM told WHERE name = ?')
-  const putNote = db.prepare('INSERT OR REPLACE INTO note(name, value) VALUES (?, ?)')
-  const getNote = db.prepare('SELECT value FROM note WHERE name = ?')
-  return {
-    told: () => all.all().map(({ state }) => JSON.parse(state as string) as Told),
-    tell(group, { status, severity, since, at, alerts }) {
-      const told: Told = { group, severity, since, toldAt: at, alerts }
-      if (status === 'resolved') remove.run(group)
-      else put.run(group, JSON.stringify(told))
-    },
-    note: (name, value) => void putNote.run(name, JSON.stringify(value)),
-    noted<T>(name: string) {
-      const value = getNote.get(name)?.value as string | undefined
-      return value === undefined ? undefined : (JSON.parse(value) as T)
-    },
-    close: () => db.close(),
+  try {
+    db.exec(`
+      PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;
+      CREATE TABLE IF NOT EXISTS told(name TEXT PRIMARY KEY, state TEXT NOT NULL);
+      CREATE TABLE IF NOT EXISTS note(name TEXT PRIMARY KEY, value TEXT NOT NULL);
+    `)
+    const rows = (query: string) => db.prepare(query).all() as { name: string; json: string }[]
+    for (const { name, json } of rows('SELECT name, state AS json FROM told'))
+      if (!told.has(name)) told.set(name, JSON.parse(json))
+    for (const { name, json } of rows('SELECT name, value AS json FROM note'))
+      if (!notes.has(name)) notes.set(name, JSON.parse(json))
+    return db
+  } catch (error) {
+    db.close()
+    throw error
   }
 }

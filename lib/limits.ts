@@ -38,6 +38,21 @@ export const limits = {
     unit: 'days, 0 is for ever',
     owner: 'web',
     answer: 'the queue forgets it and it cannot be replayed; the photo stays failed',
+  },
+  metricsAge: {
+    what: 'age of a minute of the embedded recorder, which budgets and alerts are computed from',
+    value: 'KEEP_METRICS_DAYS',
+    unit: 'days, 0 is for ever',
+    owner: 'slo',
+    answer: 'the minute is removed, the oldest first',
+  },
+  sampleAge: {
+    what: 'age of a single sample of the embedded recorder, which diagnosis and charts read',
+    value: 2,
+    unit: 'days',
+    owner: 'slo',
+    answer: 'the scrape is removed, the oldest first',
+  },
   alertMessages: {
     what: 'messages under way to the webhook of alerts',
     value: 1,

@@ -4,6 +4,7 @@ import type { Running } from '@tintype/lib/run.ts'
 import { secret } from '@tintype/lib/secrets.ts'
 import { open as openStorage, storageUrl } from '@tintype/lib/storage/index.ts'
 import { observeStorage } from '@tintype/lib/telemetry/calls.ts'
+import { lastMetricsFolder } from '@tintype/lib/telemetry/last-metrics.ts'
 import { logVariables, openLog } from '@tintype/lib/telemetry/log.ts'
 import { createMetrics } from '@tintype/lib/telemetry/metrics.ts'
 import { pick } from '@tintype/lib/variables.ts'
@@ -31,6 +32,7 @@ const used = pick(
   'CONVERTER_ADMIN_PORT',
   'GRACE_SECONDS',
   'HEARTBEAT_URL',
+  'KEEP_METRICS_DAYS',
   'LOGS_ADMIN_PORT',
   'PROBE_TOKEN',
   'PROBE_URL',
@@ -124,8 +126,11 @@ export async function serve(environment: NodeJS.ProcessEnv): Promise<Running> {
   )
   const recorder = startRecorder({
     targets: config.SCRAPE_TARGETS.length > 0 ? others : [...others, own(config, admin.url)],
+    lastMetrics: lastMetricsFolder(dataDir),
     intervalMs: config.SCRAPE_SECONDS * 1000,
+    keepDays: config.KEEP_METRICS_DAYS,
     store,
+    metrics,
     log,
   })
   const probe = startProbe({
@@ -157,7 +162,8 @@ export async function serve(environment: NodeJS.ProcessEnv): Promise<Running> {
 
 /** Those given, else this machine's other services. */
 function targets(config: Config): readonly Target[] {
-  if (config.SCRAPE_TARGETS.length > 0) return config.SCRAPE_TARGETS
+  if (config.SCRAPE_TARGETS.length > 0)
+    return config.SCRAPE_TARGETS.map(target => ({ ...target, instance: target.url.host }))
   const local = {
     web: config.WEB_ADMIN_PORT,
     converter: config.CONVERTER_ADMIN_PORT,
@@ -165,13 +171,15 @@ function targets(config: Config): readonly Target[] {
   }
   return Object.entries(local).map(([job, port]) => ({
     job,
+    instance: config.INSTANCE,
     url: new URL('/metrics', reach(config.ADMIN_HOST, port)),
   }))
 }
 
 /** Its own address is known only once it listens. */
-const own = ({ ADMIN_HOST }: Config, url: string): Target => ({
+const own = ({ ADMIN_HOST, INSTANCE }: Config, url: string): Target => ({
   job: 'slo',
+  instance: INSTANCE,
   url: new URL('/metrics', reach(ADMIN_HOST, Number(new URL(url).port))),
 })
 

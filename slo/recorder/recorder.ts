@@ -1,10 +1,15 @@
+import { readFileSync, rmSync, statSync } from 'node:fs'
+import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
+import { errorCode } from '@tintype/lib/errors.ts'
 import type { Log } from '@tintype/lib/telemetry/log.ts'
+import type { Metrics } from '@tintype/lib/telemetry/metrics.ts'
 import { onChange } from '../on-change.ts'
 import { ExpositionError, parseExposition, type Sample } from './exposition.ts'
 import type { Writer } from './schema.ts'
 
-export type Target = { job: string; url: URL }
+/** `job` and `instance` say which one it is, also when a restart moves it to another address. */
+export type Target = { job: string; instance: string; url: URL }
 
 /** A scrape takes at most one interval, within these bounds: a busy machine needs more than a fifth of a second. */
 const minScrapeMs = 1_000
@@ -16,14 +21,22 @@ const maxSeriesPerTarget = 20_000
 /** The last scrape of a minute is just before its end, so that what happened in a minute is counted in it. */
 const beforeTheMinuteMs = 500
 
-/** Scrapes every target at each interval into the store, all at once, aligned to the clock. */
+/** A stop does not wait longer for what was counted since the last scrape. */
+const lastScrapeMs = 1_000
+
+/** Scrapes every target at each interval into the store, all at once, aligned to the clock, and once more at the stop. */
 export function startRecorder(options: {
   targets: readonly Target[]
+  /** Where targets that stop leave what they counted. */
+  lastMetrics: string
   intervalMs: number
+  keepDays: number
   store: Writer
+  metrics: Pick<Metrics, 'increment'>
   log: Log
 }): { stop(): Promise<void> } {
   const { intervalMs, store, log } = options
+  const sayLast = onChange(why => why && log.warn('last-metrics.not-recorded', { why }))
   const targets = options.targets.map(target => ({ target, say: sayOf(log, target) }))
   const timeoutMs = Math.min(maxScrapeMs, Math.max(minScrapeMs, intervalMs))
   const stopping = new AbortController()
@@ -31,26 +44,56 @@ export function startRecorder(options: {
   const loop = async (): Promise<void> => {
     for (;;) {
       await delay(untilNextScrape(Date.now(), intervalMs), undefined, { signal: stopping.signal })
+      sayLast(recordLast(options))
       const at = Date.now()
       await Promise.all(
         targets.map(async ({ target, say }) => {
           const { samples, trouble } = await scrape(target, timeoutMs, stopping.signal)
           if (stopping.signal.aborted) return
-          const { job, url } = target
-          const kept = write(store, { job, instance: url.host, at, samples })
+          const kept = write(store, { ...target, at, samples })
           say(trouble ?? kept)
         }),
       )
-      prune(store, log)
+      prune(options)
     }
+  }
+  /** What was counted since the last scrape, of those that stopped before us and of those that still answer. */
+  const recordEnd = async (): Promise<void> => {
+    sayLast(recordLast(options))
+    const at = Date.now()
+    const scrapes = options.targets.map(async target => {
+      const { samples } = await scrape(target, lastScrapeMs, new AbortController().signal)
+      if (samples) write(store, { ...target, at, samples })
+    })
+    await Promise.all(scrapes)
   }
   const looping = loop().catch(error => stopping.signal.aborted || Promise.reject(error))
   return {
     async stop() {
       stopping.abort()
       await looping
+      await recordEnd()
     },
   }
+}
+
+/** Records what stopped targets left, each file once; says why one could not be. */
+function recordLast({ lastMetrics, targets, store }: Parameters<typeof startRecorder>[0]): string | null {
+  let trouble: string | null = null
+  for (const { job, instance } of targets) {
+    const file = join(lastMetrics, `${job}.${instance}.txt`)
+    try {
+      const at = Math.floor(statSync(file).mtimeMs)
+      const { samples } = bounded(parseExposition(readFileSync(file, 'utf8'), 'openmetrics'))
+      store.append({ job, instance, at, samples })
+      rmSync(file)
+    } catch (error) {
+      if (errorCode(error) === 'ENOENT') continue
+      trouble = `${file}: ${(error as Error).message}`
+      if (error instanceof ExpositionError) rmSync(file)
+    }
+  }
+  return trouble
 }
 
 /** Milliseconds until the next scrape; an interval shorter than a few seconds has no room before the minute. */
@@ -61,17 +104,18 @@ export function untilNextScrape(nowMs: number, intervalMs: number): number {
 
 function write(store: Writer, scrape: Parameters<Writer['append']>[0]): string | null {
   try {
-    return store.append(scrape) === 'kept'
-      ? null
-      : 'the clock stands before the last scrape: not recorded until it has passed it'
+    store.append(scrape)
+    return null
   } catch (error) {
     return `could not be recorded: ${(error as Error).message}`
   }
 }
 
-function prune(store: Writer, log: Log): void {
+function prune({ store, keepDays, metrics, log }: Parameters<typeof startRecorder>[0]): void {
   try {
-    store.prune(Date.now())
+    const { samples, minutes } = store.prune(Date.now(), keepDays)
+    metrics.increment('tintype_limit_reached_total', { limit: 'sampleAge' }, samples)
+    metrics.increment('tintype_limit_reached_total', { limit: 'metricsAge' }, minutes)
   } catch (error) {
     log.error('recorder.prune-failed', { error: String(error) })
   }
@@ -79,7 +123,7 @@ function prune(store: Writer, log: Log): void {
 
 /** What a target exposes, or null and why it cannot be believed; a metric with too many series is left out. */
 export async function scrape(
-  { url }: Target,
+  { url }: Pick<Target, 'url'>,
   timeoutMs: number,
   signal: AbortSignal,
 ): Promise<{ samples: Sample[] | null; trouble: string | null }> {
@@ -133,7 +177,7 @@ function bounded(samples: Sample[]): { samples: Sample[] | null; trouble: string
 /** Says what is wrong with a target, not every 15 s. */
 const sayOf = (log: Log, { job, url }: Target) =>
   onChange(why => {
-    const about = { job, instance: url.host }
+    const about = { job, address: url.host }
     if (why === null) log.info('scrape.recovered', about)
     else log.warn('scrape.failed', { ...about, why })
   })

@@ -115,7 +115,11 @@ const interval = ({ low, likely, high }: Estimate, show: (value: number) => stri
 export async function showVerify(folders: Folders, day?: string): Promise<Answer> {
   const verdicts = await verify(folders, day)
   if (verdicts.length === 0)
-    return { data: verdicts, text: `${day ?? 'No day'} is not published${day ? '' : ' yet'}.\n`, code: 2 }
+    return {
+      data: verdicts,
+      text: day ? `${day} is not published.\n` : 'No day is published yet.\n',
+      code: 2,
+    }
   const text = verdicts.flatMap(({ day, revision, entries, faults, missing, late }) => [
     `${day} revision ${revision}: ${count(entries, 'entry')}, ${faults.length + missing.length === 0 ? 'whole' : 'NOT whole'}`,
     ...faults.map(fault => `  ${fault}`),

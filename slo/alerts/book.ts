@@ -1,6 +1,7 @@
-import { existsSync, mkdirSync } from 'node:fs'
+import { mkdirSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
+import { openReadOnly } from '../read-only.ts'
 import type { Alert } from './notifier.ts'
 
 /** What a person was last told of a group that fires. */
@@ -38,13 +39,12 @@ export const bookFile = (dataDir: string): string => `${dataDir}/slo/alerts.sqli
 
 /** When the first of the alerts began of which a person was told, epoch milliseconds; null when none fires. */
 export function noticed(file: string): number | null {
-  if (!existsSync(file)) return null
-  const db = new DatabaseSync(file, { readOnly: true })
+  const db = openReadOnly(file)
   try {
-    const told = db.prepare('SELECT state FROM told').all() as { state: string }[]
+    const told = (db?.prepare('SELECT state FROM told').all() ?? []) as { state: string }[]
     return told.length === 0 ? null : Math.min(...told.map(({ state }) => (JSON.parse(state) as Told).since))
   } finally {
-    db.close()
+    db?.close()
   }
 }
 

@@ -202,9 +202,9 @@ test('a reader beside the writer sees what was committed, over the edge of an ho
     [1_000, 3],
   ])
   const reader = openStore(file)
-  expect([...(reader?.increases(kept, 75, noonMinute - 1, noonMinute + 1) ?? [])]).toEqual([0, 2])
-  expect(openStore(`${file}.absent`)).toBeUndefined()
-  reader?.close()
+  expect([...reader.increases(kept, 75, noonMinute - 1, noonMinute + 1)]).toEqual([0, 2])
+  expect(() => openStore(`${file}.absent`)).toThrow('nothing was recorded yet')
+  reader.close()
 })
 
 test('samples and minutes are kept for their time, and removed a little at a time; what nothing refers to is gone', async () => {

@@ -39,6 +39,20 @@ export const limits = {
     owner: 'web',
     answer: 'the queue forgets it and it cannot be replayed; the photo stays failed',
   },
+  traceAge: {
+    what: 'age of a trace file in DATA_DIR/traces',
+    value: 'KEEP_TRACES_DAYS',
+    unit: 'days since it was written to, 0 is for ever',
+    owner: 'every process',
+    answer: 'the file is removed by its process, or by slo when that is gone',
+  },
+  traceBytes: {
+    what: 'trace files of a process in DATA_DIR/traces',
+    value: 512,
+    unit: 'MiB, about 80,000 photos',
+    owner: 'every process',
+    answer: 'the oldest file is removed',
+  },
   metricsAge: {
     what: 'age of a minute of the embedded recorder, which budgets and alerts are computed from',
     value: 'KEEP_METRICS_DAYS',

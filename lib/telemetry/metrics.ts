@@ -1,6 +1,7 @@
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client'
 import type { Service } from './catalogue.ts'
 import { type Definition, type MetricName, metrics } from './definitions.ts'
+import { takeReached } from './reached.ts'
 
 type LabelValues<L> = {
   [K in keyof L]: L[K] extends readonly (infer V)[] ? V & string : string
@@ -43,7 +44,11 @@ export function createMetrics(service: Service, version: string): Metrics {
       throw new Error(`metric ${name} is not of service ${service}; see lib/telemetry/definitions.ts`)
     return found
   }
-  const reads: (() => void | Promise<void>)[] = []
+  const countReached = () => {
+    for (const [limit, by] of takeReached())
+      (instrument('tintype_limit_reached_total') as Counter).inc({ limit }, by)
+  }
+  const reads: (() => void | Promise<void>)[] = [countReached]
   const build = instrument('tintype_build_info') as Gauge
   build.set({ version, service }, 1)
 

@@ -3,29 +3,55 @@ import { join } from 'node:path'
 import { type ExportResult, ExportResultCode } from '@opentelemetry/core'
 import { JsonTraceSerializer } from '@opentelemetry/otlp-transformer'
 import type { SpanExporter } from '@opentelemetry/sdk-trace'
+import { errorCode } from '../errors.ts'
+import { limits } from '../limits.ts'
+import { removeOldTraces, traceFiles } from './old-traces.ts'
+import { limitReached } from './reached.ts'
 
-/** A file and its seven predecessors: 512 MiB a process, about 80,000 photos (measured: 6 KB of spans a photo). */
-const maxFileBytes = 64 * 1024 * 1024
-const maxFiles = 8
+const mebibyte = 1024 * 1024
+/** A full file makes room for the next: the oldest goes as a whole. */
+const filesOfAll = 8
 
 /**
- * An exporter that appends OTLP JSON, one export request a line, to FOLDER/NAME.jsonl; full files become
- * NAME.1.jsonl (newest) to NAME.7.jsonl. A disk that cannot take them costs the spans, never the service.
+ * An exporter that appends OTLP JSON, one export request a line, to FOLDER/NAME.jsonl; what is full or of another day
+ * becomes NAME.TIME.jsonl. A disk that cannot take them costs the spans, never the service.
  */
-export function openTraceFile(folder: string, name: string, fileBytes: number = maxFileBytes): SpanExporter {
+export function openTraceFile(
+  folder: string,
+  name: string,
+  keepDays: number,
+  allBytes: number = limits.traceBytes.value * mebibyte,
+): SpanExporter {
   mkdirSync(folder, { recursive: true })
-  const path = (generation: number) =>
-    join(folder, generation === 0 ? `${name}.jsonl` : `${name}.${generation}.jsonl`)
-  let file = openSync(path(0), 'a')
-  let size = fstatSync(file).size
+  const current = join(folder, `${name}.jsonl`)
+  let file = openSync(current, 'a')
+  const begun = fstatSync(file)
+  let size = begun.size
+  let day = dayOf(size > 0 ? begun.mtimeMs : Date.now())
+  let lastTime = 0
 
   const rotate = () => {
+    // Two in a millisecond are two files.
+    lastTime = Math.max(Date.now(), lastTime + 1)
+    renameIfThere(current, join(folder, `${name}.${lastTime}.jsonl`))
+    // Opened before the other is closed: when that fails, spans still have a file, and the next ones try again.
+    const next = openSync(current, 'a')
     closeSync(file)
-    rmSync(path(maxFiles - 1), { force: true })
-    for (let generation = maxFiles - 2; generation >= 0; generation--)
-      renameIfThere(path(generation), path(generation + 1))
-    file = openSync(path(0), 'a')
+    file = next
     size = 0
+    day = dayOf(Date.now())
+    removeBeyond()
+  }
+  const removeBeyond = () => {
+    limitReached('traceAge', removeOldTraces(folder, keepDays, `${name}.`))
+    const files = traceFiles(folder, `${name}.`)
+    let bytes = files.reduce((sum, each) => sum + each.bytes, 0)
+    for (const each of files) {
+      if (bytes <= allBytes - allBytes / filesOfAll) return
+      rmSync(each.file, { force: true })
+      bytes -= each.bytes
+      limitReached('traceBytes', 1)
+    }
   }
 
   return {
@@ -35,7 +61,8 @@ export function openTraceFile(folder: string, name: string, fileBytes: number = 
           JsonTraceSerializer.serializeRequest(spans) ?? Buffer.alloc(0),
           Buffer.from('\n'),
         ])
-        if (size > 0 && size + line.length > fileBytes) rotate()
+        const isFull = size + line.length > allBytes / filesOfAll
+        if (size > 0 && (isFull || dayOf(Date.now()) !== day)) rotate()
         writeSync(file, line)
         size += line.length
         done({ code: ExportResultCode.SUCCESS })
@@ -48,10 +75,13 @@ export function openTraceFile(folder: string, name: string, fileBytes: number = 
   }
 }
 
+/** slo removes what nobody wrote to for days. */
 function renameIfThere(from: string, to: string): void {
   try {
     renameSync(from, to)
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error
+    if (errorCode(error) !== 'ENOENT') throw error
   }
 }
+
+const dayOf = (ms: number): string => new Date(ms).toISOString().slice(0, 10)

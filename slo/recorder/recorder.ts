@@ -4,6 +4,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { errorCode } from '@tintype/lib/errors.ts'
 import type { Log } from '@tintype/lib/telemetry/log.ts'
 import type { Metrics } from '@tintype/lib/telemetry/metrics.ts'
+import { removeOldTraces } from '@tintype/lib/telemetry/old-traces.ts'
 import { onChange } from '../on-change.ts'
 import { ExpositionError, parseExposition, type Sample } from './exposition.ts'
 import type { Writer } from './schema.ts'
@@ -31,6 +32,8 @@ export function startRecorder(options: {
   lastMetrics: string
   intervalMs: number
   keepDays: number
+  /** Of processes that are gone: those that live remove their own. */
+  traces: { folder: string; keepDays: number }
   store: Writer
   metrics: Pick<Metrics, 'increment'>
   log: Log
@@ -111,11 +114,16 @@ function write(store: Writer, scrape: Parameters<Writer['append']>[0]): string |
   }
 }
 
-function prune({ store, keepDays, metrics, log }: Parameters<typeof startRecorder>[0]): void {
+function prune({ store, keepDays, traces, metrics, log }: Parameters<typeof startRecorder>[0]): void {
   try {
     const { samples, minutes } = store.prune(Date.now(), keepDays)
     metrics.increment('tintype_limit_reached_total', { limit: 'sampleAge' }, samples)
     metrics.increment('tintype_limit_reached_total', { limit: 'metricsAge' }, minutes)
+    metrics.increment(
+      'tintype_limit_reached_total',
+      { limit: 'traceAge' },
+      removeOldTraces(traces.folder, traces.keepDays),
+    )
   } catch (error) {
     log.error('recorder.prune-failed', { error: String(error) })
   }

@@ -10,6 +10,8 @@ export type Context = {
   dataDir: string
   prometheusUrl: string
   scrapeSeconds: number
+  /** Of the embedded recorder's minutes; 0 is for ever. */
+  keepDays: number
   nowMs: number
   print(text: string): void
 }

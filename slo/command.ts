@@ -35,12 +35,16 @@ export async function main(
 }
 
 function context(environment: NodeJS.ProcessEnv): Context {
-  const config = readConfig(environment, pick('DATA_DIR', 'PROMETHEUS_URL', 'SCRAPE_SECONDS'))
+  const config = readConfig(
+    environment,
+    pick('DATA_DIR', 'KEEP_METRICS_DAYS', 'PROMETHEUS_URL', 'SCRAPE_SECONDS'),
+  )
   return {
     environment,
     dataDir: config.DATA_DIR,
     prometheusUrl: config.PROMETHEUS_URL,
     scrapeSeconds: config.SCRAPE_SECONDS,
+    keepDays: config.KEEP_METRICS_DAYS,
     nowMs: Date.now(),
     print: text => console.log(text),
   }

@@ -115,6 +115,7 @@ export async function serve(environment: NodeJS.ProcessEnv): Promise<Running> {
     objectives,
     dataDir,
     logs: config.LOGS_URL || reach(config.HOST, config.LOGS_PORT),
+    keepDays: { minutes: config.KEEP_METRICS_DAYS, traces: config.KEEP_TRACES_DAYS },
   })
   const listening = await listen(app, config.HOST, config.SLO_PORT, metrics)
   // The port may have been any free one.

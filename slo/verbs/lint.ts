@@ -23,7 +23,9 @@ async function run(args: string[], context: Context): Promise<number> {
   if (format !== 'text' && format !== 'github')
     throw new UsageError(`--format is text or github, not "${format}"`)
   const paths = positionals.length > 0 ? positionals : [values.objectives ?? objectivesFolder]
-  const findings = lintFiles(paths.flatMap(objectiveFiles))
+  // How long a Prometheus keeps its samples is not known here.
+  const keepDays = context.prometheusUrl === '' ? context.keepDays : 0
+  const findings = lintFiles(paths.flatMap(objectiveFiles), keepDays)
   if (values.json) context.print(JSON.stringify({ findings }))
   else if (findings.length === 0) context.print('no findings')
   else context.print(findings.map(format === 'github' ? forGithub : formatFinding).join('\n'))
@@ -31,7 +33,7 @@ async function run(args: string[], context: Context): Promise<number> {
 }
 
 /** Every finding of these files, in their order; a name that is given twice is one, too. */
-export function lintFiles(files: readonly string[]): Finding[] {
+export function lintFiles(files: readonly string[], keepDays: number): Finding[] {
   const seen = new Map<string, string>()
   return files.flatMap(path => {
     const parsed = parseObjective(show(path), readFileSync(path, 'utf8'))
@@ -49,7 +51,7 @@ export function lintFiles(files: readonly string[]): Finding[] {
           ),
         ]
       : []
-    return [...twice, ...lint(document, objective)]
+    return [...twice, ...lint(document, objective, keepDays)]
   })
 }
 

@@ -1,4 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises'
+import { limits } from '@tintype/lib/limits.ts'
 import type { ProbePhase } from '@tintype/lib/telemetry/catalogue.ts'
 import type { Log } from '@tintype/lib/telemetry/log.ts'
 import type { Metrics } from '@tintype/lib/telemetry/metrics.ts'
@@ -8,8 +9,6 @@ const spacingMs = 15_000
 /** Journeys start within the first part of their quarter of the minute, so that a healthy one also ends in it. */
 const jitterFromMs = 1_000
 const jitterToMs = 9_000
-/** A journey takes at most about 95 s (three requests with their retries, and the promise): six or seven overlap. */
-const maxOverlap = 8
 /**
  * A visitor is kept for an hour. A new one each journey would leave 5,760 sessions a day in storage, and nobody
  * could find the photo of an upload that timed out; one for ever would never try a first visit.
@@ -50,7 +49,9 @@ export function startProbe(options: ProbeOptions): { stop(): Promise<void> } {
   const loop = async (): Promise<void> => {
     for (;;) {
       await delay(untilNextStart(Date.now(), Math.random()), undefined, { signal: stopping.signal })
-      if (underWay.size >= maxOverlap) {
+      // A journey takes at most about 95 s (three requests with their retries, and the promise): six or seven overlap.
+      if (underWay.size >= limits.probeJourneys.value) {
+        metrics.increment('tintype_limit_reached_total', { limit: 'probeJourneys' })
         log.warn('probe.skipped', { underWay: underWay.size })
         continue
       }

@@ -50,11 +50,33 @@ test('a target that is away is no samples and a word', async () => {
   expect((await scrape(target, 1_000, never)).trouble).toContain('ECONNREFUSED')
 })
 
-test('a metric of 10,000 series is left out and named, the rest is kept', async () => {
-  const many = Array.from({ length: 10_000 }, (_, n) => `paths_total{path="/${n}"} 1\n`).join('')
-  const { samples, trouble } = await scrape(await exposing(() => ({ body: many + kept(1) })), 5_000, never)
+const series = (metric: string, count: number) =>
+  Array.from({ length: count }, (_, n) => `${metric}{path="/${n}"} 1\n`).join('')
+
+test('a metric with too many series is left out and named, the rest is kept', async () => {
+  const many = limits.metricSeries.value + 1
+  const target = await exposing(() => ({ body: series('paths_total', many) + kept(1) }))
+  const { samples, trouble, limit } = await scrape(target, 5_000, never)
   expect(samples).toHaveLength(1)
-  expect(trouble).toBe('paths_total has 10000 series, more than 2000: not recorded')
+  expect(trouble).toBe('paths_total has 2001 series, more than 2000: not recorded')
+  expect(limit).toBe('metricSeries')
+})
+
+test('a process with too many series, or with too large an answer, is not recorded', async () => {
+  const metrics = 1 + limits.processSeries.value / limits.metricSeries.value
+  const many = Array.from({ length: metrics }, (_, n) => series(`m${n}`, limits.metricSeries.value)).join('')
+  const wide = await exposing(() => ({ body: many + kept(1) }))
+  expect(await scrape(wide, 5_000, never)).toMatchObject({ samples: null, limit: 'processSeries' })
+  const line = `# ${'x'.repeat(1024 * 1024)}\n`
+  const long = await exposing(() => ({ body: line.repeat(limits.scrapeBytes.value) + kept(1) }))
+  expect(await scrape(long, 5_000, never)).toMatchObject({ samples: null, limit: 'scrapeBytes' })
+})
+
+test('a limit that a scrape reaches is counted', async () => {
+  const body = series('paths_total', limits.metricSeries.value + 1) + kept(1)
+  const { recorder, metrics } = await recording(await exposing(() => ({ body })), 50)
+  await until(async () => (await sampleIn(metrics, 'tintype_limit_reached_total{limit="metricSeries"}')) > 0)
+  await recorder.stop()
 })
 
 async function recording(target: Target, intervalMs: number) {

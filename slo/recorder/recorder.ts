@@ -2,6 +2,7 @@ import { readFileSync, rmSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { errorCode } from '@tintype/lib/errors.ts'
+import { type LimitName, limits } from '@tintype/lib/limits.ts'
 import type { Log } from '@tintype/lib/telemetry/log.ts'
 import type { Metrics } from '@tintype/lib/telemetry/metrics.ts'
 import { removeOldTraces } from '@tintype/lib/telemetry/old-traces.ts'
@@ -15,10 +16,6 @@ export type Target = { job: string; instance: string; url: URL }
 /** A scrape takes at most one interval, within these bounds: a busy machine needs more than a fifth of a second. */
 const minScrapeMs = 1_000
 const maxScrapeMs = 10_000
-/** A service of ours exposes about 400 series, 60 kB; what is far beyond is a mistake and would fill the disk. */
-const maxBodyBytes = 16 * 1024 * 1024
-const maxSeriesPerMetric = 2_000
-const maxSeriesPerTarget = 20_000
 /** The last scrape of a minute is just before its end, so that what happened in a minute is counted in it. */
 const beforeTheMinuteMs = 500
 
@@ -38,7 +35,7 @@ export function startRecorder(options: {
   metrics: Pick<Metrics, 'increment'>
   log: Log
 }): { stop(): Promise<void> } {
-  const { intervalMs, store, log } = options
+  const { intervalMs, store, metrics, log } = options
   const sayLast = onChange(why => why && log.warn('last-metrics.not-recorded', { why }))
   const targets = options.targets.map(target => ({ target, say: sayOf(log, target) }))
   const timeoutMs = Math.min(maxScrapeMs, Math.max(minScrapeMs, intervalMs))
@@ -51,8 +48,9 @@ export function startRecorder(options: {
       const at = Date.now()
       await Promise.all(
         targets.map(async ({ target, say }) => {
-          const { samples, trouble } = await scrape(target, timeoutMs, stopping.signal)
+          const { samples, trouble, limit } = await scrape(target, timeoutMs, stopping.signal)
           if (stopping.signal.aborted) return
+          if (limit) metrics.increment('tintype_limit_reached_total', { limit })
           const kept = write(store, { ...target, at, samples })
           say(trouble ?? kept)
         }),
@@ -129,18 +127,25 @@ function prune({ store, keepDays, traces, metrics, log }: Parameters<typeof star
   }
 }
 
-/** What a target exposes, or null and why it cannot be believed; a metric with too many series is left out. */
+/** What a target exposes, or null and why it cannot be believed; `limit`: the one that was reached. */
+type Exposed = { samples: Sample[] | null; trouble: string | null; limit?: LimitName }
+
+/** Scrapes a target once; never throws. A metric with too many series is left out. */
 export async function scrape(
   { url }: Pick<Target, 'url'>,
   timeoutMs: number,
   signal: AbortSignal,
-): Promise<{ samples: Sample[] | null; trouble: string | null }> {
+): Promise<Exposed> {
   try {
     const response = await fetch(url, {
       headers: { Accept: 'application/openmetrics-text; version=1.0.0, text/plain; version=0.0.4; q=0.5' },
       signal: AbortSignal.any([signal, AbortSignal.timeout(timeoutMs)]),
     })
     const body = await readBounded(response)
+    if (body === null) {
+      const trouble = `more than ${limits.scrapeBytes.value} ${limits.scrapeBytes.unit}: not recorded`
+      return { samples: null, trouble, limit: 'scrapeBytes' }
+    }
     if (response.status !== 200) return { samples: null, trouble: `answered ${response.status}` }
     const openMetrics = response.headers.get('content-type')?.startsWith('application/openmetrics-text')
     return bounded(parseExposition(body, openMetrics ? 'openmetrics' : 'text'))
@@ -152,34 +157,33 @@ export async function scrape(
   }
 }
 
-async function readBounded(response: Response): Promise<string> {
+/** Null when it is too large. */
+async function readBounded(response: Response): Promise<string | null> {
   const chunks: Uint8Array[] = []
   let bytes = 0
   for await (const chunk of response.body ?? []) {
     bytes += chunk.length
-    if (bytes > maxBodyBytes) throw new ExpositionError(`more than ${maxBodyBytes} bytes`)
+    if (bytes > limits.scrapeBytes.value * 1024 * 1024) return null
     chunks.push(chunk)
   }
   return Buffer.concat(chunks).toString('utf8')
 }
 
 /** An unbounded label must not fill the disk, nor may half of a metric be taken for the whole. */
-function bounded(samples: Sample[]): { samples: Sample[] | null; trouble: string | null } {
+function bounded(samples: Sample[]): Exposed {
+  const [ofMetric, ofProcess] = [limits.metricSeries.value, limits.processSeries.value]
   const counts = new Map<string, number>()
   for (const { name } of samples) counts.set(name, (counts.get(name) ?? 0) + 1)
-  const tooMany = [...counts].filter(([, count]) => count > maxSeriesPerMetric)
+  const tooMany = [...counts].filter(([, count]) => count > ofMetric)
   const dropped = new Set(tooMany.map(([name]) => name))
   const kept = samples.filter(({ name }) => !dropped.has(name))
-  if (kept.length > maxSeriesPerTarget)
-    return {
-      samples: null,
-      trouble: `${samples.length} series, more than ${maxSeriesPerTarget}: none recorded`,
-    }
-  const words = tooMany.map(([name, count]) => `${name} has ${count} series`)
-  return {
-    samples: kept,
-    trouble: words.length > 0 ? `${words.join(', ')}, more than ${maxSeriesPerMetric}: not recorded` : null,
+  if (kept.length > ofProcess) {
+    const trouble = `${samples.length} series, more than ${ofProcess}: none recorded`
+    return { samples: null, trouble, limit: 'processSeries' }
   }
+  if (tooMany.length === 0) return { samples, trouble: null }
+  const words = tooMany.map(([name, count]) => `${name} has ${count} series`).join(', ')
+  return { samples: kept, trouble: `${words}, more than ${ofMetric}: not recorded`, limit: 'metricSeries' }
 }
 
 /** Says what is wrong with a target, not every 15 s. */

@@ -271,3 +271,9 @@ export const limits = {
 
 export type LimitName = keyof typeof limits
 export const limitNames = Object.keys(limits) as LimitName[]
+
+const reached = new Map<LimitName, number>()
+/** How often each limit was reached where no metrics are at hand; every registry of the process shows it. */
+export const limitsReached: ReadonlyMap<LimitName, number> = reached
+export const countLimit = (name: LimitName, by = 1): void =>
+  void reached.set(name, (reached.get(name) ?? 0) + by)

@@ -1,7 +1,7 @@
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client'
+import { limitsReached } from '../limits.ts'
 import type { Service } from './catalogue.ts'
 import { type Definition, type MetricName, metrics } from './definitions.ts'
-import { takeReached } from './reached.ts'
 
 type LabelValues<L> = {
   [K in keyof L]: L[K] extends readonly (infer V)[] ? V & string : string
@@ -44,13 +44,17 @@ export function createMetrics(service: Service, version: string): Metrics {
       throw new Error(`metric ${name} is not of service ${service}; see lib/telemetry/definitions.ts`)
     return found
   }
-  const countReached = () => {
-    for (const [limit, by] of takeReached())
-      (instrument('tintype_limit_reached_total') as Counter).inc({ limit }, by)
-  }
-  const reads: (() => void | Promise<void>)[] = [countReached]
+  const reads: (() => void | Promise<void>)[] = []
   const build = instrument('tintype_build_info') as Gauge
   build.set({ version, service }, 1)
+  const shown = new Map(limitsReached)
+  reads.push(() => {
+    for (const [limit, total] of limitsReached) {
+      const counter = instrument('tintype_limit_reached_total') as Counter
+      counter.inc({ limit }, total - (shown.get(limit) ?? 0))
+      shown.set(limit, total)
+    }
+  })
 
   return {
     increment: (name, labels, by = 1) =>

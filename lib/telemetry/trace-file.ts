@@ -4,9 +4,8 @@ import { type ExportResult, ExportResultCode } from '@opentelemetry/core'
 import { JsonTraceSerializer } from '@opentelemetry/otlp-transformer'
 import type { SpanExporter } from '@opentelemetry/sdk-trace'
 import { errorCode } from '../errors.ts'
-import { limits } from '../limits.ts'
+import { countLimit, limits } from '../limits.ts'
 import { removeOldTraces, traceFiles } from './old-traces.ts'
-import { limitReached } from './reached.ts'
 
 const mebibyte = 1024 * 1024
 /** A full file makes room for the next: the oldest goes as a whole. */
@@ -43,14 +42,14 @@ export function openTraceFile(
     removeBeyond()
   }
   const removeBeyond = () => {
-    limitReached('traceAge', removeOldTraces(folder, keepDays, `${name}.`))
+    countLimit('traceAge', removeOldTraces(folder, keepDays, `${name}.`))
     const files = traceFiles(folder, `${name}.`)
     let bytes = files.reduce((sum, each) => sum + each.bytes, 0)
     for (const each of files) {
       if (bytes <= allBytes - allBytes / filesOfAll) return
       rmSync(each.file, { force: true })
       bytes -= each.bytes
-      limitReached('traceBytes', 1)
+      countLimit('traceBytes')
     }
   }
 

@@ -4,7 +4,6 @@ import type { Running } from '@tintype/lib/run.ts'
 import { secret } from '@tintype/lib/secrets.ts'
 import { open as openStorage, storageUrl } from '@tintype/lib/storage/index.ts'
 import { observeStorage } from '@tintype/lib/telemetry/calls.ts'
-import { lastMetricsFolder } from '@tintype/lib/telemetry/last-metrics.ts'
 import { logVariables, openLog } from '@tintype/lib/telemetry/log.ts'
 import { createMetrics } from '@tintype/lib/telemetry/metrics.ts'
 import { pick } from '@tintype/lib/variables.ts'
@@ -58,6 +57,7 @@ export async function serve(environment: NodeJS.ProcessEnv): Promise<Running> {
   const config = readConfig(environment, used)
   const dataDir = config.DATA_DIR
   const objectives = readObjectives()
+  const keepDays = { minutes: config.KEEP_METRICS_DAYS, traces: config.KEEP_TRACES_DAYS }
   const log = openLog('slo', config)
   const metrics = createMetrics('slo', version)
   const store = createStore(
@@ -115,7 +115,7 @@ export async function serve(environment: NodeJS.ProcessEnv): Promise<Running> {
     objectives,
     dataDir,
     logs: config.LOGS_URL || reach(config.HOST, config.LOGS_PORT),
-    keepDays: { minutes: config.KEEP_METRICS_DAYS, traces: config.KEEP_TRACES_DAYS },
+    keepDays,
   })
   const listening = await listen(app, config.HOST, config.SLO_PORT, metrics)
   // The port may have been any free one.
@@ -128,10 +128,9 @@ export async function serve(environment: NodeJS.ProcessEnv): Promise<Running> {
   )
   const recorder = startRecorder({
     targets: config.SCRAPE_TARGETS.length > 0 ? others : [...others, own(config, admin.url)],
-    lastMetrics: lastMetricsFolder(dataDir),
+    dataDir,
     intervalMs: config.SCRAPE_SECONDS * 1000,
-    keepDays: config.KEEP_METRICS_DAYS,
-    traces: { folder: `${dataDir}/traces`, keepDays: config.KEEP_TRACES_DAYS },
+    keep: keepDays,
     store,
     metrics,
     log,
@@ -158,7 +157,6 @@ export async function serve(environment: NodeJS.ProcessEnv): Promise<Running> {
       // The embedded source reads the recorder's own file.
       if (config.PROMETHEUS_URL) await source.close()
       store.close()
-      book.close()
     },
   }
 }

@@ -49,7 +49,8 @@ test('a new day begins a new file, and a file that nobody wrote to for days is r
     writeFileSync(join(folder, name), '{}\n')
     utimesSync(join(folder, name), at, at)
   }
-  daysAgo('web.0.1.jsonl', 8)
+  daysAgo('web.0.1.jsonl', 6)
+  daysAgo('web.0.2.jsonl', 8)
   daysAgo('web.0.jsonl', 2)
   daysAgo('web.1.1.jsonl', 8)
   const metrics = createMetrics('web', '0')
@@ -57,7 +58,7 @@ test('a new day begins a new file, and a file that nobody wrote to for days is r
   await sendBatch(exporter)
   await exporter.shutdown()
   const files = readdirSync(folder).sort()
-  expect(files).toEqual([expect.stringMatching(/^web\.0\.\d{13}\.jsonl$/), 'web.0.jsonl', 'web.1.1.jsonl'])
+  expect(files).toEqual(['web.0.1.jsonl', 'web.0.2.jsonl', 'web.0.jsonl', 'web.1.1.jsonl'])
   expect(await sampleIn(metrics, 'tintype_limit_reached_total{limit="traceAge"}')).toBe(1)
 })
 

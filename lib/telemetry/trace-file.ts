@@ -1,56 +1,50 @@
-import { closeSync, fstatSync, mkdirSync, openSync, renameSync, rmSync, writeSync } from 'node:fs'
+import { closeSync, fstatSync, mkdirSync, openSync, renameSync, rmSync, statSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
 import { type ExportResult, ExportResultCode } from '@opentelemetry/core'
 import { JsonTraceSerializer } from '@opentelemetry/otlp-transformer'
 import type { SpanExporter } from '@opentelemetry/sdk-trace'
-import { errorCode } from '../errors.ts'
 import { countLimit, limits } from '../limits.ts'
-import { removeOldTraces, traceFiles } from './old-traces.ts'
 
-const mebibyte = 1024 * 1024
-/** A full file makes room for the next: the oldest goes as a whole. */
-const filesOfAll = 8
+const dayMs = 86_400_000
+/** A file and seven predecessors, or as many as there are days to keep. */
+const minFiles = 8
 
 /**
- * An exporter that appends OTLP JSON, one export request a line, to FOLDER/NAME.jsonl; what is full or of another day
- * becomes NAME.TIME.jsonl. A disk that cannot take them costs the spans, never the service.
+ * An exporter that appends OTLP JSON, one export request a line, to FOLDER/NAME.jsonl; what is full or of an earlier day
+ * becomes NAME.1.jsonl (newest), NAME.2.jsonl, …. A disk that cannot take them costs the spans, never the service.
  */
 export function openTraceFile(
   folder: string,
   name: string,
   keepDays: number,
-  allBytes: number = limits.traceBytes.value * mebibyte,
+  allBytes: number = limits.traceBytes.value * 1024 * 1024,
 ): SpanExporter {
   mkdirSync(folder, { recursive: true })
-  const current = join(folder, `${name}.jsonl`)
-  let file = openSync(current, 'a')
+  const path = (generation: number) =>
+    join(folder, generation === 0 ? `${name}.jsonl` : `${name}.${generation}.jsonl`)
+  const files = Math.max(minFiles, keepDays + 1)
+  let file = openSync(path(0), 'a')
   const begun = fstatSync(file)
   let size = begun.size
   let day = dayOf(size > 0 ? begun.mtimeMs : Date.now())
-  let lastTime = 0
 
   const rotate = () => {
-    // Two in a millisecond are two files.
-    lastTime = Math.max(Date.now(), lastTime + 1)
-    renameIfThere(current, join(folder, `${name}.${lastTime}.jsonl`))
+    for (let generation = files - 1; generation >= 0; generation--) {
+      const stats = statSync(path(generation), { throwIfNoEntry: false })
+      const isOld = stats && keepDays > 0 && Date.now() - stats.mtimeMs > keepDays * dayMs
+      if (!stats) continue
+      if (!isOld && generation < files - 1) renameSync(path(generation), path(generation + 1))
+      else {
+        rmSync(path(generation), { force: true })
+        countLimit(isOld ? 'traceAge' : 'traceBytes')
+      }
+    }
     // Opened before the other is closed: when that fails, spans still have a file, and the next ones try again.
-    const next = openSync(current, 'a')
+    const next = openSync(path(0), 'a')
     closeSync(file)
     file = next
     size = 0
     day = dayOf(Date.now())
-    removeBeyond()
-  }
-  const removeBeyond = () => {
-    countLimit('traceAge', removeOldTraces(folder, keepDays, `${name}.`))
-    const files = traceFiles(folder, `${name}.`)
-    let bytes = files.reduce((sum, each) => sum + each.bytes, 0)
-    for (const each of files) {
-      if (bytes <= allBytes - allBytes / filesOfAll) return
-      rmSync(each.file, { force: true })
-      bytes -= each.bytes
-      countLimit('traceBytes')
-    }
   }
 
   return {
@@ -60,8 +54,7 @@ export function openTraceFile(
           JsonTraceSerializer.serializeRequest(spans) ?? Buffer.alloc(0),
           Buffer.from('\n'),
         ])
-        const isFull = size + line.length > allBytes / filesOfAll
-        if (size > 0 && (isFull || dayOf(Date.now()) !== day)) rotate()
+        if (size > 0 && (size + line.length > allBytes / files || dayOf(Date.now()) !== day)) rotate()
         writeSync(file, line)
         size += line.length
         done({ code: ExportResultCode.SUCCESS })
@@ -74,13 +67,4 @@ export function openTraceFile(
   }
 }
 
-/** slo removes what nobody wrote to for days. */
-function renameIfThere(from: string, to: string): void {
-  try {
-    renameSync(from, to)
-  } catch (error) {
-    if (errorCode(error) !== 'ENOENT') throw error
-  }
-}
-
-const dayOf = (ms: number): string => new Date(ms).toISOString().slice(0, 10)
+const dayOf = (ms: number): number => Math.floor(ms / dayMs)

@@ -1,7 +1,5 @@
-import { mkdirSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
 import { dirname } from 'node:path'
-import { DatabaseSync } from 'node:sqlite'
-import { openReadOnly } from '../read-only.ts'
 import type { Alert } from './notifier.ts'
 
 /** What a person was last told of a group that fires. */
@@ -31,92 +29,66 @@ export type AlertBook = {
   /** Small facts by name: what Alertmanager reported, when the watchdog was last heard. */
   note(name: string, value: unknown): void
   noted<T>(name: string): T | undefined
-  close(): void
 }
 
 /** Where the book of a DATA_DIR is. */
-export const bookFile = (dataDir: string): string => `${dataDir}/slo/alerts.sqlite`
+export const bookFile = (dataDir: string): string => `${dataDir}/slo/alerts.json`
+
+type Pages = { told: [group: string, Told][]; notes: [name: string, unknown][] }
+
+const read = (file: string): Pages =>
+  existsSync(file) ? JSON.parse(readFileSync(file, 'utf8')) : { told: [], notes: [] }
 
 /** When the first of the alerts began of which a person was told, epoch milliseconds; null when none fires. */
 export function noticed(file: string): number | null {
-  const db = openReadOnly(file)
-  try {
-    const told = (db?.prepare('SELECT state FROM told').all() ?? []) as { state: string }[]
-    return told.length === 0 ? null : Math.min(...told.map(({ state }) => (JSON.parse(state) as Told).since))
-  } finally {
-    db?.close()
-  }
+  const { told } = read(file)
+  return told.length === 0 ? null : Math.min(...told.map(([, { since }]) => since))
 }
 
 /**
- * Opens the book. It is kept in memory and written through, durable when a call returns; no call throws. A row that could
- * not be written (a full disk, a lock) is tried again later and `onTrouble` is told: the alerts go on meanwhile.
+ * Opens the book. It is kept in memory and written with each change; no call throws. What could not be written (a full disk)
+ * or read is told to `onTrouble` and written again later: the alerts go on meanwhile.
  */
 export function openBook(file: string, onTrouble: (why: string | null) => void = () => {}): AlertBook {
-  const told = new Map<string, Told>()
-  const notes = new Map<string, unknown>()
-  const unwritten = new Map<string, (db: DatabaseSync) => void>()
-  let db: DatabaseSync | undefined
-  const write = (): void => {
+  let told = new Map<string, Told>()
+  let notes = new Map<string, unknown>()
+  let written = true
+  const attempt = (act: () => void): void => {
     try {
-      db ??= connect(file, told, notes)
-      for (const [row, save] of unwritten) {
-        save(db)
-        unwritten.delete(row)
-      }
+      act()
       onTrouble(null)
     } catch (error) {
       onTrouble((error as Error).message)
     }
   }
-  const save = (table: 'told' | 'note', name: string, value: unknown): void => {
-    unwritten.set(`${table} ${name}`, db =>
-      value === undefined
-        ? db.prepare(`DELETE FROM ${table} WHERE name = ?`).run(name)
-        : db.prepare(`INSERT OR REPLACE INTO ${table} VALUES (?, ?)`).run(name, JSON.stringify(value)),
-    )
-    write()
+  const write = (): void => {
+    written = false
+    attempt(() => {
+      mkdirSync(dirname(file), { recursive: true })
+      writeFileSync(`${file}.tmp`, JSON.stringify({ told: [...told], notes: [...notes] }), { flush: true })
+      renameSync(`${file}.tmp`, file)
+      written = true
+    })
   }
-  write()
+  attempt(() => {
+    const pages = read(file)
+    told = new Map(pages.told)
+    notes = new Map(pages.notes)
+  })
   return {
     told() {
-      if (unwritten.size > 0) write()
+      if (!written) write()
       return [...told.values()]
     },
     tell(group, { status, severity, since, at, alerts }) {
-      const now: Told | undefined =
-        status === 'resolved' ? undefined : { group, severity, since, toldAt: at, alerts }
-      if (now) told.set(group, now)
-      else told.delete(group)
-      save('told', group, now)
+      if (status === 'resolved') told.delete(group)
+      else told.set(group, { group, severity, since, toldAt: at, alerts })
+      write()
     },
     note(name, value) {
       notes.set(name, value)
-      save('note', name, value)
+      write()
     },
     noted: <T>(name: string) => notes.get(name) as T | undefined,
-    close: () => db?.close(),
-  }
-}
-
-/** Opens the file and reads what memory does not know better already. */
-function connect(file: string, told: Map<string, Told>, notes: Map<string, unknown>): DatabaseSync {
-  mkdirSync(dirname(file), { recursive: true })
-  const db = new DatabaseSync(file)
-  try {
-    db.exec(`
-      PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;
-      CREATE TABLE IF NOT EXISTS told(name TEXT PRIMARY KEY, state TEXT NOT NULL);
-      CREATE TABLE IF NOT EXISTS note(name TEXT PRIMARY KEY, value TEXT NOT NULL);
-    `)
-    const rows = (query: string) => db.prepare(query).all() as { name: string; json: string }[]
-    for (const { name, json } of rows('SELECT name, state AS json FROM told'))
-      if (!told.has(name)) told.set(name, JSON.parse(json))
-    for (const { name, json } of rows('SELECT name, value AS json FROM note'))
-      if (!notes.has(name)) notes.set(name, JSON.parse(json))
-    return db
-  } catch (error) {
-    db.close()
-    throw error
   }
 }

@@ -6,6 +6,7 @@ import type { Metrics } from '@tintype/lib/telemetry/metrics.ts'
 import type { AlertBook } from '../alerts/book.ts'
 import type { Alert, Notifier } from '../alerts/notifier.ts'
 import { alertsOf } from '../alerts/text.ts'
+import { repeat } from '../loop.ts'
 import { onChange } from '../on-change.ts'
 import { startOf } from '../recorded.ts'
 import type { Minute, Source } from '../source/index.ts'
@@ -52,7 +53,6 @@ export function startWatch(options: {
   log: Log
 }): Watch {
   const { histories, source, notifier, book, metrics, heartbeat, diagnosis, pages, log } = options
-  const stopping = new AbortController()
   let views: View[] = []
   const told = book.told().flatMap(({ alerts }) => alerts)
   const toldSince = (name: string) =>
@@ -75,10 +75,14 @@ export function startWatch(options: {
     )
     // Only a watchdog that spoke once can fall silent.
     const silent = book.noted('watchdog') === undefined ? null : watchdog.missingSince()
-    void notifier.update([...promises, ...silence(measured.missingSince(), silent)], now)
+    const missing = [
+      ...silence('monitoring-blind', measured.missingSince()),
+      ...silence('watchdog-silent', silent),
+    ]
+    void notifier.update([...promises, ...missing], now)
   }
 
-  const evaluate = async (now: Minute): Promise<void> => {
+  const evaluate = async (now: Minute, signal: AbortSignal): Promise<void> => {
     const away = await refresh(now)
     if (away === null) measured.came()
     sayAway(away)
@@ -87,7 +91,7 @@ export function startWatch(options: {
       start === undefined || start >= now
         ? []
         : histories.map(({ objective, known }) => viewOf(objective, known(), start, now))
-    if (views.some(burns)) await look()
+    if (views.some(burns)) await look(signal)
     const firing = views.flatMap(alertsOf)
     // What is not seen has not ended.
     own = begun === undefined ? join([...firing, ...own]) : firing
@@ -120,22 +124,20 @@ export function startWatch(options: {
   }
 
   /** A verdict belongs to the first message, which a person reads; but no page waits for one that does not come. */
-  const look = async (): Promise<void> => {
-    const stop = { signal: stopping.signal, ref: false }
-    await Promise.race([diagnosis.look(Date.now()), delay(verdictMs, undefined, stop).catch(() => {})])
+  const look = async (signal: AbortSignal): Promise<void> => {
+    const late = delay(verdictMs, undefined, { signal, ref: false }).catch(() => {})
+    await Promise.race([diagnosis.look(Date.now()), late])
   }
 
-  const loop = async (): Promise<void> => {
-    for (let first = true; ; first = false) {
-      const now = Date.now()
-      const wait = first ? 0 : 60_000 - ((now - settleMs) % 60_000)
-      await delay(wait, undefined, { signal: stopping.signal })
-      await evaluate(Math.floor(Date.now() / 60_000)).catch(error =>
-        log.error('evaluation.failed', { error: describeError(error) }),
-      )
-    }
-  }
-  const looping = loop().catch(() => {})
+  let evaluated = false
+  const loop = repeat(
+    () => (evaluated ? 60_000 - ((Date.now() - settleMs) % 60_000) : 0),
+    async signal => {
+      evaluated = true
+      await evaluate(Math.floor(Date.now() / 60_000), signal)
+    },
+    error => log.error('evaluation.failed', { error: describeError(error) }),
+  )
   // Apart from the loop: it must speak when the loop hangs.
   const deadMansCheck = setInterval(tell, blindMs / 6)
 
@@ -145,14 +147,9 @@ export function startWatch(options: {
     report(told, firing) {
       const spoken = new Set(told.map(keyOf))
       const all = [...reported(book).filter(alert => !spoken.has(keyOf(alert))), ...firing]
-      const kept = all.slice(-limits.reportedAlerts.value)
-      if (kept.length < all.length)
-        metrics.increment(
-          'tintype_limit_reached_total',
-          { limit: 'reportedAlerts' },
-          all.length - kept.length,
-        )
-      book.note('reported', kept)
+      const forgotten = Math.max(0, all.length - limits.reportedAlerts.value)
+      metrics.increment('tintype_limit_reached_total', { limit: 'reportedAlerts' }, forgotten)
+      book.note('reported', all.slice(forgotten))
       tell()
     },
     heardWatchdog() {
@@ -160,9 +157,8 @@ export function startWatch(options: {
       if (book.noted('watchdog') === undefined) book.note('watchdog', Date.now())
     },
     async stop() {
-      stopping.abort()
       clearInterval(deadMansCheck)
-      await looping
+      await loop.stop()
     },
   }
 }
@@ -179,33 +175,17 @@ const keyOf = ({ group, name }: Alert): string => `${group} ${name}`
 
 const reported = (book: AlertBook): Alert[] => book.noted<Alert[]>('reported') ?? []
 
-/** What fires when a sign of life is missing; each since when, or null. */
-export function silence(blindSince: number | null, watchdogSince: number | null): Alert[] {
-  const alert = (name: string, since: number | null, text: string): Alert[] =>
-    since === null
-      ? []
-      : [
-          {
-            group: monitoring,
-            name,
-            severity: 'page',
-            since,
-            text,
-            diagnosis: null,
-            runbook: `docs/runbooks/${name}.md`,
-          },
-        ]
+const silences = {
+  'monitoring-blind': 'Nobody knows whether the promises are kept: no measurement could be read.',
+  'watchdog-silent': 'Prometheus or Alertmanager is silent: alerts from there would not arrive.',
+}
+
+/** What fires when a sign of life is missing since a time. */
+export function silence(name: keyof typeof silences, since: number | null): Alert[] {
+  if (since === null) return []
+  const runbook = `docs/runbooks/${name}.md`
   return [
-    ...alert(
-      'monitoring-blind',
-      blindSince,
-      'Nobody knows whether the promises are kept: no measurement could be read.',
-    ),
-    ...alert(
-      'watchdog-silent',
-      watchdogSince,
-      'Prometheus or Alertmanager is silent: alerts from there would not arrive.',
-    ),
+    { group: monitoring, name, severity: 'page', since, text: silences[name], diagnosis: null, runbook },
   ]
 }
 

@@ -90,10 +90,9 @@ async function recording(target: Target, intervalMs: number) {
   const metrics = createMetrics('slo', '0')
   const recorder = startRecorder({
     targets: [target],
-    lastMetrics: lastMetricsFolder(folder),
+    dataDir: folder,
     intervalMs,
-    keepDays: 35,
-    traces: { folder: `${folder}/traces`, keepDays: 7 },
+    keep: { minutes: 35, traces: 7 },
     store,
     metrics,
     log,

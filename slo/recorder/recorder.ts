@@ -1,11 +1,11 @@
-import { readFileSync, rmSync, statSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs'
 import { join } from 'node:path'
-import { setTimeout as delay } from 'node:timers/promises'
 import { errorCode } from '@tintype/lib/errors.ts'
 import { type LimitName, limits } from '@tintype/lib/limits.ts'
+import { lastMetricsFolder } from '@tintype/lib/telemetry/last-metrics.ts'
 import type { Log } from '@tintype/lib/telemetry/log.ts'
 import type { Metrics } from '@tintype/lib/telemetry/metrics.ts'
-import { removeOldTraces } from '@tintype/lib/telemetry/old-traces.ts'
+import { type Loop, repeat } from '../loop.ts'
 import { onChange } from '../on-change.ts'
 import { ExpositionError, parseExposition, type Sample } from './exposition.ts'
 import type { Writer } from './schema.ts'
@@ -18,83 +18,85 @@ const minScrapeMs = 1_000
 const maxScrapeMs = 10_000
 /** The last scrape of a minute is just before its end, so that what happened in a minute is counted in it. */
 const beforeTheMinuteMs = 500
+const dayMs = 86_400_000
 
-/** A stop does not wait longer for what was counted since the last scrape. */
-const lastScrapeMs = 1_000
-
-/** Scrapes every target at each interval into the store, all at once, aligned to the clock, and once more at the stop. */
-export function startRecorder(options: {
+type Options = {
   targets: readonly Target[]
-  /** Where targets that stop leave what they counted. */
-  lastMetrics: string
+  /** Where targets that stop leave what they counted, and where traces are. */
+  dataDir: string
   intervalMs: number
-  keepDays: number
-  /** Of processes that are gone: those that live remove their own. */
-  traces: { folder: string; keepDays: number }
+  /** Days; 0 is for ever. */
+  keep: { minutes: number; traces: number }
   store: Writer
   metrics: Pick<Metrics, 'increment'>
   log: Log
-}): { stop(): Promise<void> } {
-  const { intervalMs, store, metrics, log } = options
-  const sayLast = onChange(why => why && log.warn('last-metrics.not-recorded', { why }))
-  const targets = options.targets.map(target => ({ target, say: sayOf(log, target) }))
-  const timeoutMs = Math.min(maxScrapeMs, Math.max(minScrapeMs, intervalMs))
-  const stopping = new AbortController()
+}
 
-  const loop = async (): Promise<void> => {
-    for (;;) {
-      await delay(untilNextScrape(Date.now(), intervalMs), undefined, { signal: stopping.signal })
-      sayLast(recordLast(options))
-      const at = Date.now()
-      await Promise.all(
-        targets.map(async ({ target, say }) => {
-          const { samples, trouble, limit } = await scrape(target, timeoutMs, stopping.signal)
-          if (stopping.signal.aborted) return
-          if (limit) metrics.increment('tintype_limit_reached_total', { limit })
-          const kept = write(store, { ...target, at, samples })
-          say(trouble ?? kept)
-        }),
-      )
-      prune(options)
-    }
-  }
-  /** What was counted since the last scrape, of those that stopped before us and of those that still answer. */
-  const recordEnd = async (): Promise<void> => {
-    sayLast(recordLast(options))
+/** Scrapes every target at each interval into the store, all at once, aligned to the clock, and once more at the stop. */
+export function startRecorder(options: Options): Loop {
+  const { targets, intervalMs, store, metrics, log } = options
+  const says = targets.map(target => sayOf(log, target))
+  const reached = (limit: LimitName, by = 1) =>
+    metrics.increment('tintype_limit_reached_total', { limit }, by)
+
+  const round = async (timeoutMs: number, signal: AbortSignal, isLast: boolean): Promise<void> => {
+    for (const target of targets) recordLeft(options, target)
     const at = Date.now()
-    const scrapes = options.targets.map(async target => {
-      const { samples } = await scrape(target, lastScrapeMs, new AbortController().signal)
-      if (samples) write(store, { ...target, at, samples })
+    const scrapes = targets.map(async (target, i) => {
+      const { samples, trouble, limit } = await scrape(target, timeoutMs, signal)
+      if (signal.aborted || (isLast && !samples)) return
+      if (limit) reached(limit)
+      const kept = write(store, { ...target, at, samples })
+      says[i]?.(trouble ?? kept)
     })
     await Promise.all(scrapes)
   }
-  const looping = loop().catch(error => stopping.signal.aborted || Promise.reject(error))
+  const turn = async (signal: AbortSignal): Promise<void> => {
+    await round(Math.min(maxScrapeMs, Math.max(minScrapeMs, intervalMs)), signal, false)
+    const { samples, minutes } = store.prune(Date.now(), options.keep.minutes)
+    reached('sampleAge', samples)
+    reached('metricsAge', minutes)
+    reached('traceAge', removeOldTraces(options))
+  }
+  const fail = (error: unknown) => log.error('recorder.failed', { error: String(error) })
+  const loop = repeat(() => untilNextScrape(Date.now(), intervalMs), turn, fail)
   return {
     async stop() {
-      stopping.abort()
-      await looping
-      await recordEnd()
+      await loop.stop()
+      // What was counted since the last scrape, of those that still answer and of those that stopped before.
+      await round(minScrapeMs, new AbortController().signal, true)
     },
   }
 }
 
-/** Records what stopped targets left, each file once; says why one could not be. */
-function recordLast({ lastMetrics, targets, store }: Parameters<typeof startRecorder>[0]): string | null {
-  let trouble: string | null = null
-  for (const { job, instance } of targets) {
-    const file = join(lastMetrics, `${job}.${instance}.txt`)
-    try {
-      const at = Math.floor(statSync(file).mtimeMs)
-      const { samples } = bounded(parseExposition(readFileSync(file, 'utf8'), 'openmetrics'))
-      store.append({ job, instance, at, samples })
-      rmSync(file)
-    } catch (error) {
-      if (errorCode(error) === 'ENOENT') continue
-      trouble = `${file}: ${(error as Error).message}`
-      if (error instanceof ExpositionError) rmSync(file)
-    }
+/** Records what a target that stopped left, once. */
+function recordLeft({ dataDir, store, log }: Options, { job, instance }: Target): void {
+  const file = join(lastMetricsFolder(dataDir), `${job}.${instance}.txt`)
+  try {
+    const at = Math.floor(statSync(file).mtimeMs)
+    const { samples } = bounded(parseExposition(readFileSync(file, 'utf8'), 'openmetrics'))
+    store.append({ job, instance, at, samples })
+    rmSync(file)
+  } catch (error) {
+    if (errorCode(error) === 'ENOENT') return
+    log.warn('last-metrics.not-recorded', { job, why: (error as Error).message })
+    if (error instanceof ExpositionError) rmSync(file)
   }
-  return trouble
+}
+
+/**
+ * Removes a trace file that nobody wrote to for so long, as of a process that is gone: one that lives begins a new file each
+ * day. One at a time, so that a clock that is far ahead for a moment does not cost all of them.
+ */
+function removeOldTraces({ dataDir, keep }: Options): number {
+  const folder = join(dataDir, 'traces')
+  const names = existsSync(folder) && keep.traces > 0 ? readdirSync(folder) : []
+  const old = names.find(name => {
+    const stats = statSync(join(folder, name), { throwIfNoEntry: false })
+    return stats && Date.now() - stats.mtimeMs > keep.traces * dayMs
+  })
+  if (old) rmSync(join(folder, old), { force: true })
+  return old ? 1 : 0
 }
 
 /** Milliseconds until the next scrape; an interval shorter than a few seconds has no room before the minute. */
@@ -109,21 +111,6 @@ function write(store: Writer, scrape: Parameters<Writer['append']>[0]): string |
     return null
   } catch (error) {
     return `could not be recorded: ${(error as Error).message}`
-  }
-}
-
-function prune({ store, keepDays, traces, metrics, log }: Parameters<typeof startRecorder>[0]): void {
-  try {
-    const { samples, minutes } = store.prune(Date.now(), keepDays)
-    metrics.increment('tintype_limit_reached_total', { limit: 'sampleAge' }, samples)
-    metrics.increment('tintype_limit_reached_total', { limit: 'metricsAge' }, minutes)
-    metrics.increment(
-      'tintype_limit_reached_total',
-      { limit: 'traceAge' },
-      removeOldTraces(traces.folder, traces.keepDays),
-    )
-  } catch (error) {
-    log.error('recorder.prune-failed', { error: String(error) })
   }
 }
 

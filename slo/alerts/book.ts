@@ -1,6 +1,6 @@
 import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
 import { dirname } from 'node:path'
-import type { Alert } from './notifier.ts'
+import type { Alert, Message } from './notifier.ts'
 
 /** What a person was last told of a group that fires. */
 export type Told = {
@@ -16,16 +16,7 @@ export type Told = {
 export type AlertBook = {
   told(): Told[]
   /** Notes a message as said; a resolved group is forgotten. */
-  tell(
-    group: string,
-    message: {
-      status: 'firing' | 'resolved'
-      severity: 'page' | 'ticket'
-      since: number
-      at: number
-      alerts: Alert[]
-    },
-  ): void
+  tell(message: Message): void
   /** Small facts by name: what Alertmanager reported, when the watchdog was last heard. */
   note(name: string, value: unknown): void
   noted<T>(name: string): T | undefined
@@ -80,7 +71,7 @@ export function openBook(file: string, onTrouble: (why: string | null) => void =
       if (!written) write()
       return [...told.values()]
     },
-    tell(group, { status, severity, since, at, alerts }) {
+    tell({ group, status, severity, since, at, alerts }) {
       if (status === 'resolved') told.delete(group)
       else told.set(group, { group, severity, since, toldAt: at, alerts })
       write()

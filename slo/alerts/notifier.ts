@@ -59,6 +59,7 @@ export function createNotifier(options: {
   let round = Promise.resolve()
 
   const sendGroup = async (group: string): Promise<void> => {
+    if (stopping.signal.aborted) return
     const before = book.told().find(each => each.group === group)
     const message = whatToSay(before, groups.get(group) ?? [], now)
     if (!message) return
@@ -67,8 +68,8 @@ export function createNotifier(options: {
       severity: message.severity,
       alerts: message.alerts.map(({ name }) => name),
     })
-    const taken = webhook === null || (await send(webhook, message, pages(), log, stopping.signal))
-    if (taken) book.tell(group, message)
+    const way = webhook && { webhook, pages: pages(), log, signal: stopping.signal }
+    if (way === null || (await send(message, way))) book.tell(message)
   }
 
   /** One group after the other: two at once would each find the same thing unsaid. */
@@ -103,11 +104,7 @@ export function createNotifier(options: {
   }
 }
 
-export type Message = Omit<Told, 'group' | 'toldAt'> & {
-  group: string
-  status: 'firing' | 'resolved'
-  at: number
-}
+export type Message = Omit<Told, 'toldAt'> & { status: 'firing' | 'resolved'; at: number }
 
 /** What a group has to say now, or null. A second tier of the same severity adds nothing to a person's night. */
 export function whatToSay(told: Told | undefined, firing: readonly Alert[], nowMs: number): Message | null {
@@ -115,48 +112,28 @@ export function whatToSay(told: Told | undefined, firing: readonly Alert[], nowM
   if (!first) return told ? { ...told, status: 'resolved', at: nowMs } : null
   const severity = firing.some(each => each.severity === 'page') ? 'page' : 'ticket'
   const since = Math.min(told?.since ?? Infinity, ...firing.map(each => each.since))
-  const message: Message = {
-    group: first.group,
-    status: 'firing',
-    severity,
-    since,
-    alerts: [...firing],
-    at: nowMs,
-  }
+  const alerts = [...firing]
+  const message: Message = { group: first.group, status: 'firing', severity, since, alerts, at: nowMs }
   const worse = told?.severity === 'ticket' && severity === 'page'
   // A distance: the clock may have been ahead when it was said.
   return !told || worse || Math.abs(nowMs - told.toldAt) >= repeatMs ? message : null
 }
 
-async function send(
-  webhook: URL,
-  message: Message,
-  pages: string,
-  log: Log,
-  signal: AbortSignal,
-): Promise<boolean> {
-  for (let attempt = 0; ; attempt++) {
-    const why = await post(webhook, message, pages, signal)
+type Way = { webhook: URL; pages: string; log: Log; signal: AbortSignal }
+
+async function send(message: Message, way: Way): Promise<boolean> {
+  const { group, status } = message
+  for (const again of [...retryAfterMs, null]) {
+    const why = await post(message, way)
     if (why === null) return true
-    signal.throwIfAborted()
-    const afterMs = retryAfterMs[attempt]
-    log.error('alert.not-delivered', {
-      group: message.group,
-      status: message.status,
-      why,
-      again: afterMs ?? null,
-    })
-    if (afterMs === undefined) return false
-    await delay(afterMs, undefined, { signal })
+    way.signal.throwIfAborted()
+    way.log.error('alert.not-delivered', { group, status, why, again })
+    if (again !== null) await delay(again, undefined, { signal: way.signal })
   }
+  return false
 }
 
-async function post(
-  webhook: URL,
-  message: Message,
-  pages: string,
-  signal: AbortSignal,
-): Promise<string | null> {
+async function post(message: Message, { webhook, pages, signal }: Way): Promise<string | null> {
   try {
     const response = await fetch(webhook, {
       method: 'POST',

@@ -112,7 +112,7 @@ test('away at a restart, it says so once, and what was told still fires', async 
     diagnosis: null,
     runbook: '',
   }
-  book.tell('availability', { status: 'firing', severity: 'page', since: 0, at: 0, alerts: [alert] })
+  book.tell({ group: 'availability', status: 'firing', severity: 'page', since: 0, at: 0, alerts: [alert] })
   book.note('begun', begin)
   const { watch, said, told } = watching(fake, book)
   await until(() => told.length > 0)

@@ -49,6 +49,6 @@ export async function runCommand(
 
 function sentence(error: unknown): string {
   if (error instanceof UsageError) return `${error.message}; --help tells what it takes`
-  const bySystem = error instanceof Error && /^E[A-Z0-9]+$/.test(errorCode(error) ?? '')
+  const bySystem = error instanceof Error && /^(E[A-Z0-9]+|ERR_SQLITE_ERROR)$/.test(errorCode(error) ?? '')
   return error instanceof ExpectedError || bySystem ? error.message : describeError(error)
 }

@@ -2,10 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 
 export type Loop = { stop(): Promise<void> }
 
-/**
- * Waits and acts again and again until it is stopped. What fails is told and tried again at the next turn: no failure ends
- * the loop. `waitMs` is asked before each turn.
- */
+/** Waits and acts again and again until it is stopped. What a turn throws is told, and does not end the loop. */
 export function repeat(
   waitMs: () => number,
   act: (signal: AbortSignal) => Promise<void>,
@@ -13,14 +10,12 @@ export function repeat(
 ): Loop {
   const stopping = new AbortController()
   const { signal } = stopping
+  const turn = async (): Promise<void> => {
+    await delay(waitMs(), undefined, { signal })
+    await act(signal)
+  }
   const loop = async (): Promise<void> => {
-    while (!signal.aborted)
-      try {
-        await delay(waitMs(), undefined, { signal })
-        await act(signal)
-      } catch (error) {
-        if (!signal.aborted) onError(error)
-      }
+    while (!signal.aborted) await turn().catch(error => signal.aborted || onError(error))
   }
   const looping = loop()
   return {

@@ -1,8 +1,8 @@
 import { chmodSync, closeSync, copyFileSync, existsSync, mkdtempSync, openSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { basename, join } from 'node:path'
+import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
-import { ExpectedError, errorCode } from '@tintype/lib/errors.ts'
+import { ExpectedError } from '@tintype/lib/errors.ts'
 
 /**
  * Opens a SQLite file to read, beside its writer or as a copy that nobody may write to; undefined when there is none.
@@ -14,37 +14,35 @@ export function openReadOnly(file: string): DatabaseSync | undefined {
     closeSync(openSync(file, 'r'))
     return tryOpen(file) ?? openCopy(file)
   } catch (error) {
-    if (errorCode(error) === 'ENOENT') return undefined
-    throw new ExpectedError(`${file} cannot be read: ${(error as Error).message}`, { cause: error })
+    const { code, path, message } = error as NodeJS.ErrnoException
+    if (code === 'ENOENT' && path === file) return undefined
+    throw new ExpectedError(`${file} cannot be read: ${message}`, { cause: error })
   }
 }
 
-/** SQLite opens a file with the first query. */
-function tryOpen(file: string): DatabaseSync | undefined {
-  const db = new DatabaseSync(file, { readOnly: true })
+/** Undefined when SQLite finds no -shm and can make none: CANTOPEN or READONLY, in any of their forms. */
+function tryOpen(file: string, readOnly = true): DatabaseSync | undefined {
+  const db = new DatabaseSync(file, { readOnly })
   try {
+    // The file is opened with the first query.
     db.prepare('SELECT 1 FROM sqlite_schema').get()
     return db
   } catch (error) {
     db.close()
-    // No -shm, and none can be made: CANTOPEN or READONLY, in any of their forms.
     if ([8, 14].includes(((error as { errcode?: number }).errcode ?? 0) % 256)) return undefined
     throw error
   }
 }
 
-/** Removed as soon as it is open: the process keeps what it has open. */
-function openCopy(file: string): DatabaseSync {
+/** The copy is removed as soon as it is open: the process keeps what it has open. */
+function openCopy(file: string): DatabaseSync | undefined {
   const folder = mkdtempSync(join(tmpdir(), 'tintype-'))
   try {
-    const copy = join(folder, basename(file))
     for (const end of ['', '-wal'].filter(each => existsSync(file + each))) {
-      copyFileSync(file + end, copy + end)
-      chmodSync(copy + end, 0o600)
+      copyFileSync(file + end, join(folder, `copy${end}`))
+      chmodSync(join(folder, `copy${end}`), 0o600)
     }
-    const db = new DatabaseSync(copy)
-    db.prepare('SELECT 1 FROM sqlite_schema').get()
-    return db
+    return tryOpen(join(folder, 'copy'), false)
   } finally {
     rmSync(folder, { recursive: true })
   }

@@ -29,10 +29,5 @@ export function createStore(file: string, slis: readonly Sli[]): Store {
 export function openStore(file: string): Reader {
   const db = openReadOnly(file)
   if (!db) throw new SourceError(`nothing was recorded yet: there is no ${file}`)
-  try {
-    return reader(db)
-  } catch (error) {
-    db.close()
-    throw new SourceError(`${file} holds no recording: ${(error as Error).message}`, { cause: error })
-  }
+  return reader(db)
 }

@@ -1,6 +1,6 @@
 import { execFile } from 'node:child_process'
 import { promisify } from 'node:util'
-import { afterAll, expect, test } from 'vitest'
+import { afterAll, expect, onTestFinished, test } from 'vitest'
 import { person } from '../test/client.ts'
 import { photo } from '../test/images.ts'
 import { startTintype, type Tintype } from '../test/service.ts'
@@ -32,6 +32,7 @@ test('a restart with other ports before the first scrape loses no outcome', asyn
   let sent = 0
   for (const count of [3, 2]) {
     const tintype = await startTintype(dataDir, { SCRAPE_SECONDS: '300' })
+    onTestFinished(async () => void (await tintype.stop('SIGKILL')))
     await sendPhotos(tintype, count)
     sent += count
     expect(await tintype.stop()).toBe(0)

@@ -27,7 +27,9 @@ async function witnesses(dataDir: string): Promise<unknown> {
   return JSON.parse(stdout).witnesses
 }
 
-test('a restart with other ports before the first scrape loses no outcome', async () => {
+test('a restart with other ports before the first scrape loses no outcome', {
+  timeout: 240_000,
+}, async () => {
   const dataDir = await temporaryFolder(afterAll)
   let sent = 0
   for (const count of [3, 2]) {

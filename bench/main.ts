@@ -1,5 +1,5 @@
-/** `npm run bench -- [NAME …] [--json] [--photos DIR] [--quick]`: all benchmarks, or those that are named. */
-import { parseArgs } from 'node:util'
+import { readArguments, runCommand, UsageError } from '@tintype/lib/command-line.ts'
+import { ExpectedError } from '@tintype/lib/errors.ts'
 import { type Benchmark, machine, type Row, table } from './rows.ts'
 
 const benchmarks: Record<string, () => Promise<Benchmark>> = {
@@ -10,23 +10,36 @@ const benchmarks: Record<string, () => Promise<Benchmark>> = {
   inside: async () => (await import('./inside.ts')).inside,
 }
 
-const { values, positionals } = parseArgs({
-  allowPositionals: true,
-  options: { json: { type: 'boolean' }, quick: { type: 'boolean' }, photos: { type: 'string' } },
-})
-const names = positionals.length > 0 ? positionals : Object.keys(benchmarks)
-const unknown = names.filter(name => !(name in benchmarks))
-if (unknown.length > 0) {
-  console.error(`no benchmark ${unknown.join(', ')}; there are ${Object.keys(benchmarks).join(', ')}`)
-  process.exit(2)
+const usage = `npm run bench [-- NAME …] [--json] [--photos FOLDER] [--quick]
+
+All benchmarks, or those that are named: ${Object.keys(benchmarks).join(', ')}. Numbers of one run are compared with each other.
+  --photos  converts the photos of a folder instead of made ones
+  --quick   small sizes: shows that a benchmark works, not what the service can
+Example: npm run bench -- pipeline logs
+Exit status: 0 every goal is met, 1 one is missed, 2 bad arguments or nothing was measured.`
+
+const options = {
+  json: { type: 'boolean' },
+  quick: { type: 'boolean', default: false },
+  photos: { type: 'string' },
+} as const
+
+async function main(args: string[]): Promise<number> {
+  const { values, positionals } = readArguments(args, options, true)
+  const { json, quick, photos } = values
+  const names = positionals.length > 0 ? positionals : Object.keys(benchmarks)
+  const unknown = names.find(name => !Object.hasOwn(benchmarks, name))
+  if (unknown !== undefined) throw new UsageError(`there is no benchmark "${unknown}"`)
+  const rows: Row[] = []
+  for (const name of names) {
+    const benchmark = await benchmarks[name]?.()
+    const tell = (line: string) => console.error(`${name}: ${line}`)
+    rows.push(...((await benchmark?.({ quick, tell, ...(photos && { photos }) })) ?? []))
+  }
+  if (rows.length === 0) throw new ExpectedError('nothing was measured')
+  console.log(json ? JSON.stringify({ machine: machine(), rows }) : table(rows))
+  return rows.every(({ met }) => met !== false) ? 0 : 1
 }
 
-const rows: Row[] = []
-for (const name of names) {
-  const benchmark = await benchmarks[name]?.()
-  const tell = (line: string) => console.error(`${name}: ${line}`)
-  const { quick = false, photos } = values
-  rows.push(...((await benchmark?.({ quick, tell, ...(photos && { photos }) })) ?? []))
-}
-console.log(values.json ? JSON.stringify({ machine: machine(), rows }) : table(rows))
-process.exitCode = rows.every(({ met }) => met !== false) ? 0 : 1
+const args = process.argv.slice(2)
+process.exitCode = await runCommand(args, usage, () => main(args))

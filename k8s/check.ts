@@ -1,7 +1,7 @@
-/** `npm run k8s:check`: a real API server is asked whether it would take each object of an overlay. */
 import { execFileSync } from 'node:child_process'
 import { join } from 'node:path'
-import { parseArgs } from 'node:util'
+import { readArguments, runCommand } from '@tintype/lib/command-line.ts'
+import { ExpectedError } from '@tintype/lib/errors.ts'
 import type { PodTemplateSpec } from 'kubernetes-types/core/v1.d.ts'
 import { parseAllDocuments } from 'yaml'
 import { part, remedy } from '../tools/parts.ts'
@@ -10,7 +10,9 @@ import { type ApiServer, startApiServer } from './api-server.ts'
 const usage = `npm run k8s:check [-- FOLDER]
 
 Builds an overlay (k8s/overlays/single) with kustomize and asks an API server, started for this on this machine and
-stopped afterwards, whether it would take each object, by its dry run. Says each object; exit 1 when one is refused.`
+stopped afterwards, whether it would take each object, by its dry run.
+Example: npm run k8s:check -- k8s/overlays/single
+Exit status: 0 all are taken, 1 one is refused, 2 bad arguments, a part is missing or there is no object.`
 
 export const needed = ['kubectl', 'etcd', 'kube-apiserver', 'prometheus-operator-crds'] as const
 const kinds = ['servicemonitors', 'prometheusrules']
@@ -27,7 +29,7 @@ export type Checker = { check(manifests: readonly Manifest[]): Promise<Verdict[]
 /** @throws when a part is missing or does not start. */
 export async function startChecker(): Promise<Checker> {
   const missing = needed.filter(name => !part(name))
-  if (missing.length > 0) throw new Error(`missing: ${missing.join(', ')}; ${remedy(missing)}`)
+  if (missing.length > 0) throw new ExpectedError(`missing: ${missing.join(', ')}; ${remedy(missing)}`)
   const programs = Object.fromEntries(needed.map(name => [name, part(name)])) as Record<
     (typeof needed)[number],
     string
@@ -101,15 +103,8 @@ export function buildOverlay(kubectl: string, folder: string): Manifest[] {
   return parseAllDocuments(built).map(document => document.toJS())
 }
 
-async function main(): Promise<number> {
-  const { values, positionals } = parseArgs({
-    allowPositionals: true,
-    options: { help: { type: 'boolean', short: 'h' } },
-  })
-  if (values.help) {
-    console.log(usage)
-    return 0
-  }
+async function main(args: string[]): Promise<number> {
+  const { positionals } = readArguments(args, {}, true)
   // What it started ends with it, by the exit.
   for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => process.exit(2))
   const checker = await startChecker()
@@ -119,6 +114,7 @@ async function main(): Promise<number> {
       positionals[0] ?? join(import.meta.dirname, 'overlays/single'),
     )
     const verdicts = await checker.check(manifests)
+    if (verdicts.length === 0) throw new ExpectedError('the overlay has no object: this says nothing')
     for (const { object, refused } of verdicts)
       console.log(refused ? `refused  ${object}\n  ${refused}` : `taken    ${object}`)
     const bad = verdicts.filter(({ refused }) => refused).length
@@ -130,10 +126,6 @@ async function main(): Promise<number> {
 }
 
 if (import.meta.main) {
-  try {
-    process.exitCode = await main()
-  } catch (error) {
-    console.error((error as Error).message)
-    process.exitCode = 2
-  }
+  const args = process.argv.slice(2)
+  process.exitCode = await runCommand(args, usage, () => main(args))
 }

@@ -1,3 +1,5 @@
+import { ExpectedError } from './errors.ts'
+
 /**
  * The environment, read once at start. Each process picks its variables from the one table in variables.ts;
  * all bad ones are reported together, each with what it may be.
@@ -89,7 +91,7 @@ export const choice = <T extends string>(
 
 type Values<V> = { readonly [K in keyof V]: V[K] extends Variable<infer T> ? T : never }
 
-export class ConfigError extends Error {
+export class ConfigError extends ExpectedError {
   override name = 'ConfigError'
 }
 

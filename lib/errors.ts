@@ -1,3 +1,8 @@
+/** An error whose message says all that a person needs, such as a wrong argument: shown without its stack. */
+export class ExpectedError extends Error {
+  override name = 'ExpectedError'
+}
+
 /** An error with its stack and its causes, for the log. */
 export function describeError(error: unknown): string {
   if (!(error instanceof Error)) return String(error)

@@ -77,8 +77,11 @@ export const variables = {
   KEEP_KEYS_DAYS: days(1, 'age at which an Idempotency-Key is forgotten'),
   KEEP_LOGS_DAYS: days(30, 'age at which shipped log segments and published days are removed'),
   KEEP_REVISIONS_DAYS: days(1, 'age at which a superseded revision of a published day is removed'),
-  KEEP_TRACES_DAYS: days(7, 'age at which trace files in DATA_DIR are removed'),
-  KEEP_METRICS_DAYS: days(35, 'age at which samples of the embedded recorder are removed'),
+  KEEP_TRACES_DAYS: days(7, 'age at which trace files in DATA_DIR are removed, since they were written to'),
+  KEEP_METRICS_DAYS: days(
+    35,
+    'age at which minutes of the embedded recorder are removed, which budgets are computed from',
+  ),
   KEEP_DEAD_LETTERS_DAYS: days(30, 'age at which a dead letter is removed from the queue'),
   LOG_LEVEL: choice('info', levels, 'least severe entries written'),
   GRACE_SECONDS: seconds(20, 0, 600, 'how long a stop waits for what is under way'),

@@ -3,6 +3,7 @@ import { rmSync, writeFileSync } from 'node:fs'
 import { cpus } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
+import { ExpectedError } from '../lib/errors.ts'
 import { startService } from '../tools/service.ts'
 import { type Capacity, findCapacity, judge, type Step } from './capacity.ts'
 import { type RunOptions, runK6 } from './k6.ts'
@@ -50,7 +51,10 @@ export async function runBreakpoint(options: BreakpointOptions): Promise<number>
   writeFileSync(join(folder, 'capacity.json'), `${JSON.stringify(report, null, 2)}\n`)
   writeFileSync(join(folder, 'capacity.svg'), capacitySvg(measured.at(-1)?.capacity as Capacity))
   process.stdout.write(options.json ? `${JSON.stringify(report)}\n` : `${markdown}\n${folder}\n`)
-  return 0
+  const { knee, steps } = (measured.at(-1) as Measured).capacity
+  if (steps.every(({ holds }) => holds === 'void'))
+    throw new ExpectedError(`void: ${steps[0]?.why}; this says nothing about the service`)
+  return knee.low > 0 ? 0 : 1
 }
 
 /** A service with so many slots in a folder of its own, which is removed afterwards. */

@@ -72,4 +72,8 @@ test('a shed or late photo or a backlog that grows does not hold, a dropped arri
   expect(holds({ leftSeconds: 2.5 })).toBe('no')
   expect(holds({ dropped: 1, keptRatio: 0 })).toBe('void')
   expect(holds({ journeys: 90 })).toBe('void')
+  expect(judge({ ...result, asked: 0, journeys: 0 }, seconds, 0.99)).toEqual({
+    holds: 'void',
+    why: 'no photo was tried',
+  })
 })

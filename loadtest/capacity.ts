@@ -33,9 +33,10 @@ const missedArrivals = 3
 
 const percent = (share: number) => `${(share * 100).toFixed(1)} %`
 
-/** Why a run says nothing about the service, if so: the generator could not make its arrivals. */
+/** Why a run says nothing about the service, if so: no photo was tried, or the generator could not make its arrivals. */
 export function voidBecause({ asked, journeys, dropped }: LoadResult): string | undefined {
   const missed = asked - journeys
+  if (journeys === 0) return 'no photo was tried'
   if (dropped > 0) return `the generator dropped ${dropped} arrivals`
   if (missed > missedArrivals && missed > asked * missedShare)
     return `the generator began ${journeys} of ${asked} journeys`

@@ -36,6 +36,12 @@ describeWithParts('npm run load, with the real k6', ['k6'], () => {
     rmSync(folder, { recursive: true })
   })
 
+  test('a run in which no photo was tried is no verdict', async () => {
+    const { status, stderr } = await load(service.dataDir, 'smoke', '--minutes', '0.001')
+    expect(stderr).toContain('no photo was tried')
+    expect(status).toBe(2)
+  })
+
   test('a service that answers nobody is a promise broken', async () => {
     const { status, stdout } = await load(
       service.dataDir,

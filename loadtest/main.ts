@@ -1,9 +1,9 @@
-/** `npm run load -- PROFILE [URL]`: k6 against a running service; `breakpoint` starts its own and writes the capacity report. */
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { cpus } from 'node:os'
 import { join } from 'node:path'
-import { parseArgs } from 'node:util'
+import { readArguments, runCommand, UsageError } from '../lib/command-line.ts'
 import { readConfig } from '../lib/config.ts'
+import { ExpectedError } from '../lib/errors.ts'
 import { pick } from '../lib/variables.ts'
 import { part } from '../tools/parts.ts'
 import { runBreakpoint } from './breakpoint.ts'
@@ -19,9 +19,10 @@ const reports = join(import.meta.dirname, '..', '.tmp', 'load')
 
 const names = [...Object.keys(profiles), 'breakpoint']
 
-const help = `npm run load -- PROFILE [URL] [options]
+const usage = `npm run load -- PROFILE [URL] [options]
 
-  ${names.join(', ')}
+k6 against a running service. PROFILE is one of ${names.join(', ')};
+breakpoint finds the capacity and writes a report.
   URL                 the service; default: the one running in DATA_DIR, and for breakpoint one of its own in a new
                       folder. Only this machine unless --i-own-this.
   --rate N            today's traffic, photos a second (default 2)
@@ -31,32 +32,31 @@ const help = `npm run load -- PROFILE [URL] [options]
   --i-own-this        the service at URL may be loaded although it is not on this machine
   --json              the result as JSON
 
-Exit status: 0 the promises held, 1 they did not, 2 bad arguments, or a run that says nothing (arrivals dropped by the generator).
-`
+Example: npm run load -- smoke --minutes 1
+Exit status: 0 the promises held, 1 they did not, 2 bad arguments, or a run that says nothing about the service: no photo
+was tried, or the generator dropped arrivals.`
 
-async function main(): Promise<number> {
-  const { values, positionals } = parseArgs({
-    allowPositionals: true,
-    options: {
-      rate: { type: 'string', default: '2' },
-      minutes: { type: 'string' },
-      scaling: { type: 'boolean', default: false },
-      'remote-write': { type: 'string' },
-      'i-own-this': { type: 'boolean', default: false },
-      json: { type: 'boolean', default: false },
-      help: { type: 'boolean', short: 'h' },
-    },
-  })
+const options = {
+  rate: { type: 'string', default: '2' },
+  minutes: { type: 'string' },
+  scaling: { type: 'boolean', default: false },
+  'remote-write': { type: 'string' },
+  'i-own-this': { type: 'boolean', default: false },
+  json: { type: 'boolean', default: false },
+} as const
+
+async function main(args: string[]): Promise<number> {
+  const { values, positionals } = readArguments(args, options, true)
   const [name, url] = positionals
-  if (values.help || !name) return say(help, values.help ? 0 : 2)
-  if (!names.includes(name)) return say(`unknown profile "${name}"; one of ${names.join(', ')}\n`, 2)
+  if (!name) throw new UsageError('a profile is missing')
+  if (!names.includes(name)) throw new UsageError(`unknown profile "${name}"`)
   const rate = Number(values.rate)
-  if (!(rate > 0 && rate <= 1000)) return say('--rate must be a number above 0, up to 1000\n', 2)
+  if (!(rate > 0 && rate <= 1000)) throw new UsageError('--rate must be a number above 0, up to 1000')
   const minutes = values.minutes === undefined ? undefined : Number(values.minutes)
   if (minutes !== undefined && !(minutes > 0 && minutes <= 10_000))
-    return say('--minutes must be a number above 0, up to 10000\n', 2)
+    throw new UsageError('--minutes must be a number above 0, up to 10000')
   const k6 = part('k6')
-  if (!k6) return say('k6 is missing; npm run parts installs it\n', 2)
+  if (!k6) throw new ExpectedError('k6 is missing; npm run parts installs it')
 
   const config = readConfig(process.env, pick('DATA_DIR', 'PROMISE_SECONDS'))
   const own = name === 'breakpoint' && url === undefined
@@ -80,33 +80,21 @@ async function main(): Promise<number> {
     html: true,
   })
   writeFileSync(join(folder, 'result.json'), `${JSON.stringify(result, null, 2)}\n`)
-  return say(
-    values.json ? `${JSON.stringify(result)}\n` : sentence(name, result, objectives, folder),
-    verdict(result),
-  )
+  if (values.json) console.log(JSON.stringify(result))
+  const nothing = voidBecause(result)
+  if (nothing) throw new ExpectedError(`void: ${nothing}; this says nothing about the service`)
+  if (!values.json) console.log(`${sentence(name, result, objectives)}\n${folder}`)
+  return result.crossed.length > 0 ? 1 : 0
 }
 
-const verdict = (result: LoadResult): number => (voidBecause(result) ? 2 : result.crossed.length > 0 ? 1 : 0)
-
-function sentence(name: string, result: LoadResult, { keptTarget }: Objectives, folder: string): string {
+function sentence(name: string, result: LoadResult, { keptTarget }: Objectives): string {
   const { journeys, keptRatio, shed, readySeconds: ready } = result
-  const nothing = voidBecause(result)
-  if (nothing) return `void: ${nothing}; this says nothing about the service.\n`
   return (
     `${name}: ${result.crossed.length === 0 ? 'the promises held' : `broken: ${result.crossed.join(', ')}`}. ` +
     `${(keptRatio * 100).toFixed(2)} % of ${journeys} photos within the promise (target ${(keptTarget * 100).toFixed(1)} %), ${shed} shed; ` +
-    `ready in ${ready.median.toFixed(2)} s (median), ${ready.p95.toFixed(2)} s (p95), ${ready.max.toFixed(2)} s (longest).\n${folder}\n`
+    `ready in ${ready.median.toFixed(2)} s (median), ${ready.p95.toFixed(2)} s (p95), ${ready.max.toFixed(2)} s (longest).`
   )
 }
 
-function say(text: string, status: number): number {
-  ;(status === 2 ? process.stderr : process.stdout).write(text)
-  return status
-}
-
-try {
-  process.exitCode = await main()
-} catch (error) {
-  process.stderr.write(`${(error as Error).message}\n`)
-  process.exitCode = 2
-}
+const args = process.argv.slice(2)
+process.exitCode = await runCommand(args, usage, () => main(args))

@@ -2,6 +2,8 @@ import { lookup } from 'node:dns/promises'
 import { readFileSync } from 'node:fs'
 import { isIP } from 'node:net'
 import { join } from 'node:path'
+import { UsageError } from '../lib/command-line.ts'
+import { ExpectedError } from '../lib/errors.ts'
 import type { Admin } from './resources.ts'
 
 /** `admin` is known of the service that runs in DATA_DIR. */
@@ -9,7 +11,7 @@ export type Target = { url: string; admin?: Admin }
 
 /**
  * The address that load goes to: the one given, else the running service of DATA_DIR.
- * @throws Error when it is not on this machine and `iOwnThis` is not said: load on somebody else's service is an attack.
+ * @throws ExpectedError when it is not on this machine and `iOwnThis` is not said: load on somebody else's service is an attack.
  */
 export async function findTarget(
   given: string | undefined,
@@ -19,10 +21,13 @@ export async function findTarget(
   const here = running(dataDir)
   const url = given?.replace(/\/$/, '') ?? here?.url
   if (url === undefined)
-    throw new Error(`no running service in ${dataDir}; start one with npm start or give its address`)
-  const { hostname } = new URL(url)
+    throw new ExpectedError(`no running service in ${dataDir}; start one with npm start or give its address`)
+  const hostname = URL.parse(url)?.hostname
+  if (!hostname) throw new UsageError(`"${url}" is no address`)
   if (!iOwnThis && !(await isLoopback(hostname.replace(/^\[|\]$/g, ''))))
-    throw new Error(`${url} is not this machine; if the service is yours to load, say so with --i-own-this`)
+    throw new ExpectedError(
+      `${url} is not this machine; if the service is yours to load, say so with --i-own-this`,
+    )
   return url === here?.url ? here : { url }
 }
 

@@ -139,11 +139,11 @@ describe('slo on the command line', () => {
     [['report', '--prometheus', 'http://[bad'], 'is no address of a Prometheus'],
     [['report', '--objectives', 'nowhere'], 'nowhere:1:1: error: no OpenSLO document is there'],
     [['report', '--at', 'noonish'], 'is not a time in UTC'],
-    [['report', '--frobnicate'], 'slo report ['],
+    [['report', '--frobnicate'], '--frobnicate'],
     [['backtest', '--outage', 'bad weather'], 'is not a list like'],
     [['backtest'], 'give --from and --to'],
     [['budget', '--fits', '2d'], 'longer than a day'],
-    [['sing'], 'VERB is one of'],
+    [['sing'], 'there is no verb "sing": it is one of budget'],
   ])('%s is exit status 2 and says why', async (args, why) => {
     const { code, err, out } = await slo(await folder(), ...args)
     expect({ code, out }).toEqual({ code: 2, out: '' })

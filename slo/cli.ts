@@ -1,4 +1,4 @@
-import { type ParseArgsOptionsConfig, parseArgs } from 'node:util'
+import { UsageError } from '@tintype/lib/command-line.ts'
 import { parseDuration } from './openslo.ts'
 import type { Minute } from './source/index.ts'
 import { type Source, SourceError } from './source/index.ts'
@@ -10,6 +10,8 @@ export type Context = {
   dataDir: string
   prometheusUrl: string
   scrapeSeconds: number
+  /** Of the embedded recorder's minutes; 0 is for ever. */
+  keepDays: number
   nowMs: number
   print(text: string): void
 }
@@ -18,20 +20,6 @@ export type Context = {
 export type Verb = { usage: string; run(args: string[], context: Context): Promise<number> }
 
 export const status = { good: 0, broken: 1, unusable: 2 } as const
-
-/** Bad arguments: exit status 2, with the usage. */
-export class UsageError extends Error {
-  override name = 'UsageError'
-}
-
-/** Reads a verb’s options; none of them stands alone. @throws UsageError */
-export function readOptions<T extends ParseArgsOptionsConfig>(args: string[], options: T) {
-  try {
-    return parseArgs({ args, options, strict: true, allowPositionals: false }).values
-  } catch (error) {
-    throw new UsageError((error as Error).message)
-  }
-}
 
 /** Options of every verb that reads a source. */
 export const sourceOptions = {

@@ -1,8 +1,7 @@
-import { ConfigError, readConfig } from '@tintype/lib/config.ts'
+import { noVerb, runCommand } from '@tintype/lib/command-line.ts'
+import { readConfig } from '@tintype/lib/config.ts'
 import { pick } from '@tintype/lib/variables.ts'
-import { type Context, status, UsageError, type Verb } from './cli.ts'
-import { ObjectiveError } from './objectives.ts'
-import { SourceError } from './source/index.ts'
+import type { Context, Verb } from './cli.ts'
 
 /** A verb is a file under verbs/, loaded when it is asked for. */
 const verbs: Record<string, () => Promise<{ verb: Verb }>> = {
@@ -15,42 +14,37 @@ const verbs: Record<string, () => Promise<{ verb: Verb }>> = {
   serve: () => import('./verbs/serve.ts'),
 }
 
+const usage = `npm run slo -- VERB [options]
+
+VERB is one of ${Object.keys(verbs).join(', ')}; npm run slo -- VERB --help tells more.
+Example: npm run slo -- report --window 24h
+Exit status: 0 good, 1 a promise broken or a lint error found, 2 bad arguments or no data source.`
+
 /** One run of the command line: resolves with the exit status. */
 export async function main(
   environment: NodeJS.ProcessEnv,
   [name = '', ...args]: readonly string[],
 ): Promise<number> {
   const load = Object.hasOwn(verbs, name) ? verbs[name] : undefined
-  if (!load) {
-    const names = Object.keys(verbs).join(', ')
-    console.error(`slo VERB [options], where VERB is one of ${names}; slo VERB --help tells more`)
-    return name === '--help' ? status.good : status.unusable
-  }
+  if (!load)
+    return runCommand([name], usage, () => {
+      throw noVerb(name, verbs)
+    })
   const { verb } = await load()
-  if (args.includes('--help')) {
-    console.log(verb.usage)
-    return status.good
-  }
-  try {
-    return await verb.run(args, context(environment))
-  } catch (error) {
-    if (error instanceof UsageError) console.error(`${error.message}\n\n${verb.usage}`)
-    else if (isExpected(error)) console.error(error.message)
-    else throw error
-    return status.unusable
-  }
+  return runCommand(args, verb.usage, () => verb.run(args, context(environment)))
 }
 
-const isExpected = (error: unknown): error is Error =>
-  error instanceof SourceError || error instanceof ObjectiveError || error instanceof ConfigError
-
 function context(environment: NodeJS.ProcessEnv): Context {
-  const config = readConfig(environment, pick('DATA_DIR', 'PROMETHEUS_URL', 'SCRAPE_SECONDS'))
+  const config = readConfig(
+    environment,
+    pick('DATA_DIR', 'KEEP_METRICS_DAYS', 'PROMETHEUS_URL', 'SCRAPE_SECONDS'),
+  )
   return {
     environment,
     dataDir: config.DATA_DIR,
     prometheusUrl: config.PROMETHEUS_URL,
     scrapeSeconds: config.SCRAPE_SECONDS,
+    keepDays: config.KEEP_METRICS_DAYS,
     nowMs: Date.now(),
     print: text => console.log(text),
   }

@@ -2,20 +2,24 @@ import { type Definition, metrics } from '@tintype/lib/telemetry/definitions.ts'
 import { minimumShortSlots } from './burn-rate.ts'
 import type { Document, Finding, Path } from './document.ts'
 import { complement, multiply, toNumber } from './fraction.ts'
-import { annotation, query, targetPath } from './openslo.ts'
+import { annotation, query, targetPath, windowPath } from './openslo.ts'
 import type { Matcher, Objective, Selector, Tier } from './source/index.ts'
 import { matches } from './source/selector.ts'
 import { round } from './standing.ts'
 import { toDuration } from './time.ts'
 
-/** What is allowed by the shape and wrong all the same: each finding with its place and the mend. */
-export function lint(document: Document, objective: Objective): Finding[] {
+/**
+ * What is allowed by the shape and wrong all the same: each finding with its place and the mend. `keepDays`: how long the
+ * source keeps minutes; 0 is for ever, or not ours to know.
+ */
+export function lint(document: Document, objective: Objective, keepDays = 0): Finding[] {
   return [
     ...lintSelector(document, query('good'), objective.sli.good),
     ...lintSelector(document, query('total'), objective.sli.total),
     ...lintTarget(document, objective),
     ...objective.tiers.flatMap(tier => lintTier(document, objective, tier)),
     ...lintTraffic(document, objective),
+    ...lintWindow(document, objective, keepDays),
   ]
 }
 
@@ -126,6 +130,13 @@ function lintTarget(document: Document, { method, target, windowMinutes }: Objec
       'warning',
     ),
   ]
+}
+
+function lintWindow(document: Document, { windowMinutes }: Objective, keepDays: number): Finding[] {
+  if (keepDays === 0 || windowMinutes <= keepDays * 1440) return []
+  const message = `the window is ${toDuration(windowMinutes)}, and the recorder keeps minutes for ${keepDays} days`
+  const mend = `KEEP_METRICS_DAYS=${Math.ceil(windowMinutes / 1440)} or more, or a shorter window`
+  return [document.finding(windowPath, 'window-not-kept', message, mend)]
 }
 
 function lintTier(document: Document, objective: Objective, tier: Tier): Finding[] {

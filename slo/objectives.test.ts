@@ -33,7 +33,7 @@ const annotated = (text: string, line: string) =>
 
 describe('an objective', () => {
   test('our own have no finding', () => {
-    expect(lintFiles(objectiveFiles(objectivesFolder))).toEqual([])
+    expect(lintFiles(objectiveFiles(objectivesFolder), 35)).toEqual([])
   })
 
   test('a third one is one YAML file and nothing else', async () => {
@@ -54,7 +54,7 @@ describe('an objective', () => {
     writeFileSync(join(folder, 'receive.yaml'), receive)
     const objectives = readObjectives(folder)
     expect(objectives.map(({ name }) => name)).toEqual(['availability', 'latency', 'receive'])
-    expect(lintFiles(objectiveFiles(folder))).toEqual([])
+    expect(lintFiles(objectiveFiles(folder), 35)).toEqual([])
     expect(rules(objectives).groups.map(({ name }) => name)).toContain('tintype-receive')
     expect(objectives.map(alertName)).toContain('ReceiveBudgetBurn')
   })
@@ -70,6 +70,21 @@ describe('an objective', () => {
     ['an empty file', '', '', 'shape'],
   ])('%s is an error with its place', (_, text, marker, rule) => {
     expect(findings(text)).toContain(`${place(text, marker)} ${rule}`)
+  })
+
+  test('a window longer than the recorder keeps its minutes is an error, unless a Prometheus keeps them', async () => {
+    const folder = await temporaryFolder()
+    const text = latency.replace('duration: 1d', 'duration: 36d')
+    writeFileSync(join(folder, 'latency.yaml'), text)
+    expect(lintFiles(objectiveFiles(folder), 35)).toMatchObject([
+      {
+        severity: 'error',
+        rule: 'window-not-kept',
+        message: 'the window is 36d, and the recorder keeps minutes for 35 days',
+      },
+    ])
+    expect(lintFiles(objectiveFiles(folder), 36)).toEqual([])
+    expect(lintFiles(objectiveFiles(folder), 0)).toEqual([])
   })
 
   test('every error of every file is reported at once', async () => {

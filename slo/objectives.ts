@@ -1,6 +1,7 @@
 import { readdirSync, readFileSync, statSync } from 'node:fs'
 import { join, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { ExpectedError } from '@tintype/lib/errors.ts'
 import { planTiers, type TierPlan, tiers } from './burn-rate.ts'
 import { type Document, type Finding, readDocument } from './document.ts'
 import { fraction, fromDecimal } from './fraction.ts'
@@ -28,7 +29,7 @@ const eventGapSeconds = 86_400
 const defaultMinimumBad = { page: 1, ticket: 1 }
 const defaultRunbook = 'docs/runbooks/budget-burn.md'
 
-export class ObjectiveError extends Error {
+export class ObjectiveError extends ExpectedError {
   override name = 'ObjectiveError'
   readonly findings: readonly Finding[]
   constructor(findings: readonly Finding[]) {

@@ -1,4 +1,4 @@
-import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Minute } from './source/index.ts'
 
@@ -13,7 +13,7 @@ const folderOf = (dataDir: string): string => join(dataDir, 'slo', 'planned')
 /** All planned downtime, earliest first. One file each, so that nobody's entry is lost to another's. */
 export function readPlanned(dataDir: string): Planned[] {
   const folder = folderOf(dataDir)
-  mkdirSync(folder, { recursive: true })
+  if (!existsSync(folder)) return []
   return readdirSync(folder)
     .filter(name => name.endsWith('.json'))
     .map(name => JSON.parse(readFileSync(join(folder, name), 'utf8')) as Planned)

@@ -91,11 +91,11 @@ export function reportText(report: Report): string {
 const barCells = 40
 
 function promiseText({ standing, burns, strip, doubtful }: Promised): string {
-  const { objective, span, broken } = standing
+  const { objective, span, broken, ratio } = standing
   const filled = Math.round(Math.min(1, Math.max(0, budgetLeftRatio(standing))) * barCells)
   const minutesACell = Math.max(1, Math.round((span.to - span.from) / cells))
   const lines = [
-    `${broken ? '✕' : '●'} ${objective.displayName}: ${broken ? 'broken' : 'kept'}`,
+    `${broken ? '✕' : ratio === null ? '○' : '●'} ${objective.displayName}: ${word(standing)}`,
     counts(standing),
     `budget  ${'█'.repeat(filled)}${'░'.repeat(barCells - filled)}  ${left(standing)}`,
     `${toShort(span.from)} ${strip} ${toShort(span.to)}`,
@@ -106,8 +106,12 @@ function promiseText({ standing, burns, strip, doubtful }: Promised): string {
   return lines.join('\n  ')
 }
 
+/** A promise that nobody was given is neither kept nor broken. */
+const word = ({ broken, ratio }: Standing): string =>
+  broken ? 'broken' : ratio === null ? 'nothing to count' : 'kept'
+
 function counts({ objective, good, bad, unknown, ratio }: Standing): string {
-  const percent = ratio === null ? 'nothing to count' : `${round(ratio * 100, 3)} %`
+  const percent = ratio === null ? 'no event' : `${round(ratio * 100, 3)} %`
   const target = round((objective.target.numerator / objective.target.denominator) * 100, 3)
   return objective.method === 'Timeslices'
     ? `${percent} of at least ${target} %: ${good} minutes online, ${bad} offline, ${unknown} of them without data`
@@ -139,7 +143,7 @@ function witnessText({ metrics, traces, logs, agree, disagreements }: Compared):
 export function reportMarkdown(report: Report): string {
   const rows = report.promises.map(({ standing }) => {
     const { objective, broken } = standing
-    return `| ${objective.displayName} | ${broken ? '**broken**' : 'kept'} | ${counts(standing)} | ${left(standing)} |`
+    return `| ${objective.displayName} | ${broken ? '**broken**' : word(standing)} | ${counts(standing)} | ${left(standing)} |`
   })
   const burns = report.promises.flatMap(({ standing, burns }) =>
     burns.map(

@@ -18,6 +18,7 @@ import { createHistory } from './live/history.ts'
 import { startStatus } from './live/status.ts'
 import { startWatch } from './live/watch.ts'
 import { readObjectives } from './objectives.ts'
+import { onChange } from './on-change.ts'
 import { startProbe } from './probe/probe.ts'
 import { startRecorder, type Target } from './recorder/recorder.ts'
 import { createStore, recorderFile } from './recorder/store.ts'
@@ -31,6 +32,8 @@ const used = pick(
   'CONVERTER_ADMIN_PORT',
   'GRACE_SECONDS',
   'HEARTBEAT_URL',
+  'KEEP_METRICS_DAYS',
+  'KEEP_TRACES_DAYS',
   'LOGS_ADMIN_PORT',
   'PROBE_TOKEN',
   'PROBE_URL',
@@ -55,6 +58,7 @@ export async function serve(environment: NodeJS.ProcessEnv): Promise<Running> {
   const config = readConfig(environment, used)
   const dataDir = config.DATA_DIR
   const objectives = readObjectives()
+  const keepDays = { minutes: config.KEEP_METRICS_DAYS, traces: config.KEEP_TRACES_DAYS }
   const log = openLog('slo', config)
   const metrics = createMetrics('slo', version)
   const store = createStore(
@@ -66,9 +70,18 @@ export async function serve(environment: NodeJS.ProcessEnv): Promise<Running> {
     observe: observeStorage(metrics),
   })
 
-  const book = openBook(bookFile(dataDir))
+  const book = openBook(
+    bookFile(dataDir),
+    onChange(why => why && log.error('alerts.not-written', { error: why })),
+  )
   let pages = config.SLO_URL?.href ?? reach(config.HOST, config.SLO_PORT)
-  const notifier = createNotifier({ book, webhook: config.ALERT_WEBHOOK_URL, pages: () => pages, log })
+  const notifier = createNotifier({
+    book,
+    webhook: config.ALERT_WEBHOOK_URL,
+    pages: () => pages,
+    metrics,
+    log,
+  })
   const histories = objectives.map(objective => createHistory(objective, source))
   const others = targets(config)
   const diagnosis = openDiagnosis(
@@ -86,6 +99,7 @@ export async function serve(environment: NodeJS.ProcessEnv): Promise<Running> {
     source,
     notifier,
     book,
+    metrics,
     heartbeat,
     diagnosis,
     pages: () => pages,
@@ -102,6 +116,7 @@ export async function serve(environment: NodeJS.ProcessEnv): Promise<Running> {
     objectives,
     dataDir,
     logs: config.LOGS_URL || reach(config.HOST, config.LOGS_PORT),
+    keepDays,
   })
   const listening = await listen(app, config.HOST, config.SLO_PORT, metrics)
   // The port may have been any free one.
@@ -115,8 +130,11 @@ export async function serve(environment: NodeJS.ProcessEnv): Promise<Running> {
   )
   const recorder = startRecorder({
     targets: config.SCRAPE_TARGETS.length > 0 ? others : [...others, own(config, admin.url)],
+    dataDir,
     intervalMs: config.SCRAPE_SECONDS * 1000,
+    keep: keepDays,
     store,
+    metrics,
     log,
   })
   const probe = startProbe({
@@ -134,20 +152,21 @@ export async function serve(environment: NodeJS.ProcessEnv): Promise<Running> {
     async stop() {
       await probe.stop()
       await Promise.all([status.stop(), watch.stop(), recorder.stop()])
+      await notifier.stop()
       await Promise.all([listening.close(config.GRACE_SECONDS * 1000), admin.close(0)])
       log.info('slo.stopped')
       await Promise.all([storage.close(), log.close()])
       // The embedded source reads the recorder's own file.
       if (config.PROMETHEUS_URL) await source.close()
       store.close()
-      book.close()
     },
   }
 }
 
 /** Those given, else this machine's other services. */
 function targets(config: Config): readonly Target[] {
-  if (config.SCRAPE_TARGETS.length > 0) return config.SCRAPE_TARGETS
+  if (config.SCRAPE_TARGETS.length > 0)
+    return config.SCRAPE_TARGETS.map(target => ({ ...target, instance: target.url.host }))
   const local = {
     web: config.WEB_ADMIN_PORT,
     converter: config.CONVERTER_ADMIN_PORT,
@@ -155,13 +174,15 @@ function targets(config: Config): readonly Target[] {
   }
   return Object.entries(local).map(([job, port]) => ({
     job,
+    instance: config.INSTANCE,
     url: new URL('/metrics', reach(config.ADMIN_HOST, port)),
   }))
 }
 
 /** Its own address is known only once it listens. */
-const own = ({ ADMIN_HOST }: Config, url: string): Target => ({
+const own = ({ ADMIN_HOST, INSTANCE }: Config, url: string): Target => ({
   job: 'slo',
+  instance: INSTANCE,
   url: new URL('/metrics', reach(ADMIN_HOST, Number(new URL(url).port))),
 })
 

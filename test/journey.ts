@@ -1,11 +1,14 @@
-/**
- * `npm run journey -- URL`: a person's whole journey against any address: local, scaled or remote. Needs nothing
- * of the service but its public HTTP, and leaves no photo behind. Exits 1 when a step fails.
- */
 import assert from 'node:assert/strict'
-import { parseArgs } from 'node:util'
+import { readArguments, runCommand, UsageError } from '@tintype/lib/command-line.ts'
 import { type Person, type Photo, person, type ServerEvent } from './client.ts'
 import { flawOfThumbnail, type ImageFormat, pngHead, quadrantImage } from './images.ts'
+
+const usage = `npm run journey -- URL
+
+A person's whole journey against any address: local, scaled or remote. Needs nothing of the service but its public
+HTTP, and leaves no photo behind.
+Example: npm run journey -- http://127.0.0.1:8080
+Exit status: 0 every step succeeded, 1 a step failed, 2 bad arguments.`
 
 /** Each step may use what those before it left. */
 type Walk = { address: string; someone: Person; image: Buffer; photo: Photo; ready: Promise<ServerEvent> }
@@ -220,14 +223,18 @@ export async function journey(address: string, tell: (line: string) => void = ()
   }
 }
 
+async function main(args: string[]): Promise<number> {
+  const [address, ...more] = readArguments(args, {}, true).positionals
+  if (!address || more.length > 0) throw new UsageError('it takes one address')
+  if (!/^https?:$/.test(URL.parse(address)?.protocol ?? ''))
+    throw new UsageError(`"${address}" is no http(s) address`)
+  return journey(address, console.log).then(
+    () => 0,
+    () => 1,
+  )
+}
+
 if (import.meta.main) {
-  const { positionals } = parseArgs({ allowPositionals: true })
-  const [address] = positionals
-  if (!address || !URL.canParse(address)) {
-    console.error('usage: npm run journey -- URL   (for example http://127.0.0.1:8080)')
-    process.exit(2)
-  }
-  await journey(address, console.log).catch(() => {
-    process.exitCode = 1
-  })
+  const args = process.argv.slice(2)
+  process.exitCode = await runCommand(args, usage, () => main(args))
 }

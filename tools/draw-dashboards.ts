@@ -1,12 +1,9 @@
-/**
- * `npm run draw -- --prometheus URL`: pictures of the dashboards, from a real Prometheus' answers, by Grafana's own
- * panel components. They are installed into .parts/grafana-ui (420 MB), never a dependency.
- */
 import { execFileSync } from 'node:child_process'
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { parseArgs } from 'node:util'
+import { readArguments, runCommand, UsageError } from '@tintype/lib/command-line.ts'
 import { plainEnvironment } from '@tintype/lib/environment.ts'
+import { ExpectedError } from '@tintype/lib/errors.ts'
 import { chromium } from 'playwright-core'
 import { dashboards } from '../dashboards/all.ts'
 import { build } from '../dashboards/build.ts'
@@ -21,19 +18,31 @@ const steps = 240
 const layout =
   'body{margin:8px;font:13px Inter,sans-serif} h2{font-size:15px;margin:6px 0} button{color:inherit} .nothing{font-size:22px;padding:12px}'
 
-const { values } = parseArgs({
-  options: {
-    prometheus: { type: 'string', default: 'http://127.0.0.1:9090' },
-    minutes: { type: 'string', default: '60' },
-    out: { type: 'string', default: join(root, '.tmp', 'dashboards') },
-  },
-})
-const to = Math.floor(Date.now() / 1000)
-const from = to - Number(values.minutes) * 60
+const usage = `npm run draw [-- --prometheus URL] [--minutes N] [--out FOLDER]
 
+Draws the dashboards from a real Prometheus' answers, by Grafana's own panel components. They are installed into
+.parts/grafana-ui (420 MB) at the first run.
+  --prometheus  default http://127.0.0.1:9090
+  --minutes     what is drawn, up to now (default 60)
+  --out         where the pictures go (default .tmp/dashboards)
+Example: npm run draw -- --minutes 30
+Exit status: 0 drawn, 2 bad arguments, or a part or Prometheus is missing.`
+
+const options = {
+  prometheus: { type: 'string', default: 'http://127.0.0.1:9090' },
+  minutes: { type: 'string', default: '60' },
+  out: { type: 'string', default: join(root, '.tmp', 'dashboards') },
+} as const
+
+/** Epoch seconds. */
+type Range = { from: number; to: number }
 type Answer = { metric: Record<string, string>; values: [seconds: number, value: string][] }
 
-async function ask(panel: PanelSpec): Promise<{ name: string; values: Answer['values'] }[]> {
+async function ask(
+  panel: PanelSpec,
+  prometheus: string,
+  { from, to }: Range,
+): Promise<{ name: string; values: Answer['values'] }[]> {
   const step = Math.max(5, Math.round((to - from) / steps))
   const instant = panel.kind !== 'timeseries' && panel.kind !== 'strip'
   const answers = await Promise.all(
@@ -44,7 +53,7 @@ async function ask(panel: PanelSpec): Promise<{ name: string; values: Answer['va
         end: String(to),
         step: String(panel.lastDay ? 60 : step),
       }
-      const answer = await fetch(`${values.prometheus}/api/v1/query_range?${new URLSearchParams(parameters)}`)
+      const answer = await fetch(`${prometheus}/api/v1/query_range?${new URLSearchParams(parameters)}`)
       const { data } = (await answer.json()) as { data: { result: Answer[] } }
       return data.result.map(({ metric, values }) => ({
         name: legend.replaceAll(/\{\{(\w+)\}\}/g, (_, label) => metric[label] ?? ''),
@@ -83,35 +92,47 @@ function bundle(): { script: string; style: string } {
   return { script: readFileSync(out, 'utf8'), style: existsSync(style) ? readFileSync(style, 'utf8') : '' }
 }
 
-const executablePath = part('chromium')
-if (!executablePath) throw new Error('chromium is missing: npm run parts')
-const { script, style } = bundle()
-mkdirSync(values.out, { recursive: true })
-const browser = await chromium.launch({
-  executablePath,
-  env: plainEnvironment(process.env),
-  args: process.getuid?.() === 0 ? ['--no-sandbox'] : [],
-})
-for (const spec of dashboards) {
-  const dashboard = build(spec)
-  const panels = spec.rows.flatMap(row => row.panels)
-  const answers = await Promise.all(panels.map(ask))
-  for (const mode of ['light', 'dark']) {
-    const page = await browser.newPage({ viewport: { width: 1264, height: 900 }, deviceScaleFactor: 1 })
-    page.on('pageerror', error => console.error(`${spec.uid}: ${error.message}`))
-    const given = JSON.stringify({ dashboard, answers, from, to, mode }).replaceAll('<', '\\u003c')
-    const html = `<!doctype html><meta charset="utf-8"><style>${style}${layout}</style><div id="root"></div><script>window.drawn=${given}</script>`
-    // An address of its own: Grafana's components want local storage.
-    await page.route('http://drawn.invalid/', route =>
-      route.fulfill({ contentType: 'text/html', body: html }),
-    )
-    await page.goto('http://drawn.invalid/')
-    await page.addScriptTag({ content: script })
-    await page.locator('#root > div').waitFor()
-    await page.waitForLoadState('networkidle')
-    await page.screenshot({ path: join(values.out, `${spec.uid}-${mode}.png`), fullPage: true })
-    await page.close()
+async function main(args: string[]): Promise<number> {
+  const {
+    values: { prometheus, minutes, out },
+  } = readArguments(args, options)
+  const to = Math.floor(Date.now() / 1000)
+  const from = to - Number(minutes) * 60
+  if (!(from < to)) throw new UsageError('--minutes must be a number above 0')
+  const executablePath = part('chromium')
+  if (!executablePath) throw new ExpectedError('chromium is missing: npm run parts')
+  const { script, style } = bundle()
+  mkdirSync(out, { recursive: true })
+  const browser = await chromium.launch({
+    executablePath,
+    env: plainEnvironment(process.env),
+    args: process.getuid?.() === 0 ? ['--no-sandbox'] : [],
+  })
+  for (const spec of dashboards) {
+    const dashboard = build(spec)
+    const panels = spec.rows.flatMap(row => row.panels)
+    const answers = await Promise.all(panels.map(panel => ask(panel, prometheus, { from, to })))
+    for (const mode of ['light', 'dark']) {
+      const page = await browser.newPage({ viewport: { width: 1264, height: 900 }, deviceScaleFactor: 1 })
+      page.on('pageerror', error => console.error(`${spec.uid}: ${error.message}`))
+      const given = JSON.stringify({ dashboard, answers, from, to, mode }).replaceAll('<', '\\u003c')
+      const html = `<!doctype html><meta charset="utf-8"><style>${style}${layout}</style><div id="root"></div><script>window.drawn=${given}</script>`
+      // An address of its own: Grafana's components want local storage.
+      await page.route('http://drawn.invalid/', route =>
+        route.fulfill({ contentType: 'text/html', body: html }),
+      )
+      await page.goto('http://drawn.invalid/')
+      await page.addScriptTag({ content: script })
+      await page.locator('#root > div').waitFor()
+      await page.waitForLoadState('networkidle')
+      await page.screenshot({ path: join(out, `${spec.uid}-${mode}.png`), fullPage: true })
+      await page.close()
+    }
   }
+  await browser.close()
+  console.log(`drawn into ${out}`)
+  return 0
 }
-await browser.close()
-console.log(`drawn into ${values.out}`)
+
+const args = process.argv.slice(2)
+process.exitCode = await runCommand(args, usage, () => main(args))

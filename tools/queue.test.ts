@@ -1,4 +1,5 @@
 import { execFile } from 'node:child_process'
+import { readdirSync } from 'node:fs'
 import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { newPhotoId, type PhotoRecord, photoKey, type ResultRecord } from '@tintype/lib/photo/record.ts'
@@ -141,12 +142,22 @@ test('dead letters are listed and replayed, and their failed result is taken bac
   expect(await run(dataDir, 'replay', one.id)).toMatchObject({ code: 1 })
 })
 
+test('a queue that is not there is said, and not made', async () => {
+  const dataDir = await temporaryFolder()
+  for (const verb of ['stats', 'dead']) {
+    const { code, stdout, stderr } = await run(dataDir, verb)
+    expect({ code, stdout }).toEqual({ code: 2, stdout: '' })
+    expect(stderr).toContain('there is no queue')
+  }
+  expect(readdirSync(dataDir)).toEqual([])
+})
+
 test('bad arguments are refused with what is understood', async () => {
   const dataDir = await temporaryFolder()
   for (const args of [[], ['what'], ['stats', 'more'], ['replay'], ['replay', 'x'], ['dead', '--none']]) {
     const { code, stderr } = await run(dataDir, ...args)
     expect({ args, code }).toEqual({ args, code: 2 })
-    expect(stderr).toContain('npm run queue -- <verb>')
+    expect(stderr).toContain('--help')
   }
   expect(await run(dataDir, '--help')).toMatchObject({ code: 0, stdout: expect.stringContaining('rebuild') })
 })

@@ -1,11 +1,16 @@
-import { parseArgs } from 'node:util'
-import { ConfigError, readConfig } from '@tintype/lib/config.ts'
+import { accessSync, constants, mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { dirname, join } from 'node:path'
+import { noVerb, readArguments, runCommand, UsageError } from '@tintype/lib/command-line.ts'
+import { readConfig } from '@tintype/lib/config.ts'
+import { ExpectedError } from '@tintype/lib/errors.ts'
 import { replay as replayPhoto } from '@tintype/lib/photo/finish.ts'
 import { rebuild } from '@tintype/lib/photo/rebuild.ts'
 import { isPhotoId } from '@tintype/lib/photo/record.ts'
 import { open as openQueue, type Queue, queueUrl } from '@tintype/lib/queue/index.ts'
 import { open as openStorage, type Storage, storageUrl } from '@tintype/lib/storage/index.ts'
 import { pick } from '@tintype/lib/variables.ts'
+import { openReadOnly } from '../slo/read-only.ts'
 
 /** `npm run queue -- <verb>`: looks at the queue and mends it; may run beside the service. */
 const usage = `npm run queue -- <verb> [--json]
@@ -17,11 +22,11 @@ const usage = `npm run queue -- <verb> [--json]
                     and remembers the outcome of every finished one. Stop the service, move what is left of
                     the file away, rebuild, start.
 
-  Where: DATA_DIR, QUEUE_URL, STORAGE_URL, as for npm start.
-  Exit: 0 done, 1 something could not be, 2 bad arguments or environment.
-`
+Where: DATA_DIR, QUEUE_URL, STORAGE_URL, as for npm start.
+Example: npm run queue -- replay --all
+Exit status: 0 done, 1 something could not be, 2 bad arguments or no queue.`
 
-class UsageError extends Error {}
+const options = { json: { type: 'boolean' }, all: { type: 'boolean' } } as const
 
 /** What a verb has to say: an object for machines, lines for people. */
 type Answer = { json: unknown; lines: string[]; failed?: boolean }
@@ -30,12 +35,12 @@ type Ports = { queue: Queue; storage: Storage }
 /** No more dead letters are listed or replayed at once. */
 const maxDead = 10_000
 
-async function stats({ queue }: Ports): Promise<Answer> {
+async function stats(queue: Queue): Promise<Answer> {
   const json = await queue.stats()
   return { json, lines: Object.entries(json).map(([name, value]) => `${name.padEnd(18)} ${value ?? '-'}`) }
 }
 
-async function dead({ queue }: Ports): Promise<Answer> {
+async function dead(queue: Queue): Promise<Answer> {
   const json = await queue.deadLetters(maxDead)
   const lines = json.map(
     ({ job, attempts, reason }) =>
@@ -43,6 +48,8 @@ async function dead({ queue }: Ports): Promise<Answer> {
   )
   return { json, lines: lines.length > 0 ? lines : ['no dead letters'] }
 }
+
+const reading: Record<string, (queue: Queue) => Promise<Answer>> = { stats, dead }
 
 async function replay(ports: Ports, ids: string[], all: boolean): Promise<Answer> {
   if (all === ids.length > 0) throw new UsageError('replay takes photo ids, or --all')
@@ -75,57 +82,73 @@ async function rebuildQueue({ storage, queue }: Ports): Promise<Answer> {
   return { json, lines, failed: unreadable.length + failed.length > 0 }
 }
 
-function parse(args: string[]) {
-  try {
-    return parseArgs({
-      args,
-      allowPositionals: true,
-      options: { json: { type: 'boolean' }, help: { type: 'boolean' }, all: { type: 'boolean' } },
-    })
-  } catch (error) {
-    throw new UsageError((error as Error).message)
-  }
-}
-
 async function main(args: string[]): Promise<number> {
-  const { values, positionals } = parse(args)
-  const [verb, ...ids] = positionals
-  if (values.help) {
-    process.stdout.write(usage)
-    return 0
-  }
-  const verbs: Record<string, (ports: Ports) => Promise<Answer>> = {
-    stats,
-    dead,
-    rebuild: rebuildQueue,
+  const { values, positionals } = readArguments(args, options, true)
+  const [verb = '', ...ids] = positionals
+  const changing: Record<string, (ports: Ports) => Promise<Answer>> = {
     replay: ports => replay(ports, ids, values.all ?? false),
+    rebuild: rebuildQueue,
   }
-  const run = verbs[verb ?? '']
-  if (!run || (verb !== 'replay' && (ids.length > 0 || values.all)))
-    throw new UsageError(verb ? `not understood: ${args.join(' ')}` : 'a verb is missing')
+  const verbs = { ...reading, ...changing }
+  if (!Object.hasOwn(verbs, verb)) throw noVerb(verb, verbs)
+  if (verb !== 'replay' && (ids.length > 0 || values.all))
+    throw new UsageError(`${verb} takes neither ids nor --all`)
 
   const config = readConfig(process.env, pick('DATA_DIR', 'QUEUE_URL', 'STORAGE_URL'))
+  const url = queueUrl(config.QUEUE_URL, config.DATA_DIR)
+  const change = changing[verb]
+  const { json, lines, failed } = change
+    ? await withPorts(url, storageUrl(config.STORAGE_URL, config.DATA_DIR), change)
+    : await withReadable(url, reading[verb] as (typeof reading)[string])
+  process.stdout.write(`${values.json ? JSON.stringify(json) : lines.join('\n')}\n`)
+  return failed ? 1 : 0
+}
+
+async function withPorts(
+  queueAt: string,
+  storageAt: string,
+  use: (ports: Ports) => Promise<Answer>,
+): Promise<Answer> {
   // Without a limit: what storage promises is put back, however much it is.
-  const queue = await openQueue(queueUrl(config.QUEUE_URL, config.DATA_DIR), {
-    maxDepth: Number.MAX_SAFE_INTEGER,
-  })
-  const storage = await openStorage(storageUrl(config.STORAGE_URL, config.DATA_DIR))
+  const queue = await openQueue(queueAt, { maxDepth: Number.MAX_SAFE_INTEGER })
+  const storage = await openStorage(storageAt)
   try {
-    const { json, lines, failed } = await run({ queue, storage })
-    process.stdout.write(`${values.json ? JSON.stringify(json) : lines.join('\n')}\n`)
-    return failed ? 1 : 0
+    return await use({ queue, storage })
   } finally {
     await queue.close()
     await storage.close()
   }
 }
 
-try {
-  process.exitCode = await main(process.argv.slice(2))
-} catch (error) {
-  const expected = error instanceof UsageError || error instanceof ConfigError
-  process.stderr.write(
-    `${error instanceof UsageError ? `${error.message}\n\n${usage}` : (error as Error).message}\n`,
-  )
-  process.exitCode = expected ? 2 : 1
+/** On a copy when the queue's file may only be read, since the engine opens it to write; a queue that is not there is not made. */
+async function withReadable(url: string, use: (queue: Queue) => Promise<Answer>): Promise<Answer> {
+  const file = url.startsWith('sqlite:') ? url.slice('sqlite:'.length) : undefined
+  const folder = mkdtempSync(join(tmpdir(), 'tintype-'))
+  try {
+    const copied = file !== undefined && !isWritable(file)
+    if (copied) copyTo(folder, file)
+    const queue = await openQueue(copied ? `sqlite:${join(folder, 'queue.sqlite')}` : url)
+    return await use(queue).finally(() => queue.close())
+  } finally {
+    rmSync(folder, { recursive: true })
+  }
 }
+
+function copyTo(folder: string, file: string): void {
+  const db = openReadOnly(file)
+  if (!db) throw new ExpectedError(`there is no queue: ${file} does not exist`)
+  db.prepare('VACUUM INTO ?').run(join(folder, 'queue.sqlite'))
+  db.close()
+}
+
+function isWritable(file: string): boolean {
+  try {
+    for (const each of [file, dirname(file)]) accessSync(each, constants.W_OK)
+    return true
+  } catch {
+    return false
+  }
+}
+
+const args = process.argv.slice(2)
+process.exitCode = await runCommand(args, usage, () => main(args))

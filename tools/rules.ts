@@ -1,12 +1,17 @@
-/** `npm run rules`: writes what is generated from slo/objectives for compose and k8s; --check compares only. */
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
-import { parseArgs } from 'node:util'
+import { readArguments, runCommand } from '@tintype/lib/command-line.ts'
 import { stringify } from 'yaml'
 import type { PrometheusRule } from '../k8s/kinds.ts'
 import { readObjectives } from '../slo/objectives.ts'
 import { alertmanagerConfig, rules } from '../slo/rules.ts'
 import { prometheusConfig } from './stack/config.ts'
+
+const usage = `npm run rules [-- --check]
+
+Writes the rules and configuration that compose and k8s need, from slo/objectives; --check compares only.
+Example: npm run rules -- --check
+Exit status: 0 done or equal, 1 a file differs, 2 bad arguments.`
 
 const root = join(import.meta.dirname, '..')
 const yaml = (content: object): string =>
@@ -41,15 +46,22 @@ export function generated(): Record<string, string> {
   }
 }
 
-if (import.meta.main) {
-  const { values } = parseArgs({ options: { check: { type: 'boolean' } } })
+function main(args: string[]): number {
+  const { values } = readArguments(args, { check: { type: 'boolean' } })
+  let status = 0
   for (const [path, content] of Object.entries(generated())) {
     if (!values.check) {
       mkdirSync(dirname(join(root, path)), { recursive: true })
       writeFileSync(join(root, path), content)
     } else if (readFileSync(join(root, path), 'utf8') !== content) {
       console.error(`${path} differs from slo/objectives; run npm run rules`)
-      process.exitCode = 1
+      status = 1
     }
   }
+  return status
+}
+
+if (import.meta.main) {
+  const args = process.argv.slice(2)
+  process.exitCode = await runCommand(args, usage, () => main(args))
 }

@@ -125,6 +125,6 @@ test('without a running service it says what to do', async () => {
   child.stderr.on('data', chunk => {
     said += chunk
   })
-  expect((await once(child, 'close'))[0]).toBe(1)
+  expect((await once(child, 'close'))[0]).toBe(2)
   expect(said).toMatch(/no service runs on .*npm start/)
 })

@@ -4,9 +4,10 @@ import { once } from 'node:events'
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
-import { parseArgs } from 'node:util'
+import { readArguments, runCommand } from '@tintype/lib/command-line.ts'
 import { readConfig } from '@tintype/lib/config.ts'
 import { plainEnvironment } from '@tintype/lib/environment.ts'
+import { ExpectedError } from '@tintype/lib/errors.ts'
 import { handOnErrors } from '@tintype/lib/terminal.ts'
 import { pick } from '@tintype/lib/variables.ts'
 import { stringify } from 'yaml'
@@ -24,7 +25,15 @@ SCRAPE_SECONDS and keeps its data in DATA_DIR/stack.
   --alertmanager-port  default 9093
   --rules              a rule file instead of those of slo/objectives
 
-slo reads from it when it is started with its address: PROMETHEUS_URL=http://127.0.0.1:9090 npm start`
+slo reads from it when it is started with its address: PROMETHEUS_URL=http://127.0.0.1:9090 npm start
+Example: npm run stack -- --prometheus-port 9190
+Exit status: 0 stopped, 1 one of the two ended by itself, 2 bad arguments, no service, or one did not start.`
+
+const options = {
+  'prometheus-port': { type: 'string', default: '9090' },
+  'alertmanager-port': { type: 'string', default: '9093' },
+  rules: { type: 'string' },
+} as const
 
 /** Prometheus replays its log before it answers: a month of it takes a while. */
 const readyMs = 120_000
@@ -82,14 +91,16 @@ export async function startStack(options: {
   const first = await Promise.race([ended, Promise.all(ready)])
   if (typeof first === 'string' || first.includes(false)) {
     await stop()
-    throw new Error(typeof first === 'string' ? `${first} ended` : 'Prometheus or Alertmanager is not ready')
+    throw new ExpectedError(
+      typeof first === 'string' ? `${first} ended` : 'Prometheus or Alertmanager is not ready',
+    )
   }
   return { prometheus: `http://${prometheus}`, alertmanager: `http://${alertmanager}`, ended, stop }
 }
 
 function start(name: 'prometheus' | 'alertmanager', folder: string, args: string[]) {
   const program = part(name)
-  if (!program) throw new Error(`${name} is missing: npm run parts`)
+  if (!program) throw new ExpectedError(`${name} is missing: npm run parts`)
   const child: ChildProcess = spawn(program, [...args, '--log.level=warn'], {
     cwd: folder,
     env: plainEnvironment(process.env),
@@ -115,25 +126,12 @@ async function isReady(url: string): Promise<boolean> {
   return false
 }
 
-async function main(): Promise<number> {
-  const { values } = parseArgs({
-    options: {
-      'prometheus-port': { type: 'string', default: '9090' },
-      'alertmanager-port': { type: 'string', default: '9093' },
-      rules: { type: 'string' },
-      help: { type: 'boolean', short: 'h' },
-    },
-  })
-  if (values.help) {
-    console.log(usage)
-    return 0
-  }
+async function main(args: string[]): Promise<number> {
+  const { values } = readArguments(args, options)
   const config = readConfig(process.env, pick('DATA_DIR', 'SCRAPE_SECONDS'))
   const endpoints = readEndpoints(config.DATA_DIR)
-  if (!endpoints) {
-    console.error(`no service runs on ${config.DATA_DIR}: npm start, then npm run stack`)
-    return 1
-  }
+  if (!endpoints)
+    throw new ExpectedError(`no service runs on ${config.DATA_DIR}: npm start, then npm run stack`)
   const stack = await startStack({
     folder: join(config.DATA_DIR, 'stack'),
     endpoints,
@@ -159,10 +157,6 @@ function readEndpoints(dataDir: string): Record<string, string> | undefined {
 }
 
 if (import.meta.main) {
-  try {
-    process.exitCode = await main()
-  } catch (error) {
-    console.error((error as Error).message)
-    process.exitCode = 1
-  }
+  const args = process.argv.slice(2)
+  process.exitCode = await runCommand(args, usage, () => main(args))
 }

@@ -25,7 +25,10 @@ const selfTestPath = '/telemetry-self-test'
  * @throws Error when an Express request gives no `http.route`: the instrumentation is not in place.
  */
 export async function startTracing(environment: NodeJS.ProcessEnv, service: string): Promise<void> {
-  const config = readConfig(environment, pick('DATA_DIR', 'INSTANCE', 'OTEL_EXPORTER_OTLP_ENDPOINT'))
+  const config = readConfig(
+    environment,
+    pick('DATA_DIR', 'INSTANCE', 'KEEP_TRACES_DAYS', 'OTEL_EXPORTER_OTLP_ENDPOINT'),
+  )
   // Unset, they default to OTLP: a connection refused every few seconds.
   process.env.OTEL_METRICS_EXPORTER = 'none'
   process.env.OTEL_LOGS_EXPORTER = 'none'
@@ -64,11 +67,20 @@ export async function startTracing(environment: NodeJS.ProcessEnv, service: stri
 }
 
 async function exporter(
-  config: { DATA_DIR: string; INSTANCE: string; OTEL_EXPORTER_OTLP_ENDPOINT: string },
+  config: {
+    DATA_DIR: string
+    INSTANCE: string
+    KEEP_TRACES_DAYS: number
+    OTEL_EXPORTER_OTLP_ENDPOINT: string
+  },
   service: string,
 ) {
   if (config.OTEL_EXPORTER_OTLP_ENDPOINT === '')
-    return openTraceFile(join(config.DATA_DIR, 'traces'), `${service}.${config.INSTANCE}`)
+    return openTraceFile(
+      join(config.DATA_DIR, 'traces'),
+      `${service}.${config.INSTANCE}`,
+      config.KEEP_TRACES_DAYS,
+    )
   const { OTLPTraceExporter } = await import('@opentelemetry/exporter-trace-otlp-http')
   return new OTLPTraceExporter() // reads the endpoint, headers and timeout by OpenTelemetry's own variables
 }

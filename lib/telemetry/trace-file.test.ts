@@ -1,15 +1,16 @@
-import { readdirSync, readFileSync } from 'node:fs'
+import { readdirSync, readFileSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { ExportResultCode } from '@opentelemetry/core'
-import { BatchSpanProcessor, TracerProvider } from '@opentelemetry/sdk-trace'
+import { BatchSpanProcessor, type SpanExporter, TracerProvider } from '@opentelemetry/sdk-trace'
 import { expect, test } from 'vitest'
-import { temporaryFolder } from '../../test/support.ts'
+import { sampleIn, temporaryFolder } from '../../test/support.ts'
+import { createMetrics } from './metrics.ts'
 import { openTraceFile } from './trace-file.ts'
 
 test('each line of a trace file is one OTLP request, and a span of it is found again', async () => {
   const folder = await temporaryFolder()
   const provider = new TracerProvider({
-    spanProcessors: [new BatchSpanProcessor({ exporter: openTraceFile(folder, 'web.0') })],
+    spanProcessors: [new BatchSpanProcessor({ exporter: openTraceFile(folder, 'web.0', 7) })],
   })
   const span = provider.getTracer('test').startSpan('receive')
   span.end()
@@ -22,16 +23,51 @@ test('each line of a trace file is one OTLP request, and a span of it is found a
   })
 })
 
-test('a full trace file becomes the first of at most seven predecessors', async () => {
+const sendBatch = (exporter: SpanExporter) =>
+  new Promise<void>((resolve, reject) =>
+    exporter.export([], ({ code, error }) => (code === ExportResultCode.SUCCESS ? resolve() : reject(error))),
+  )
+
+test('the trace files of a process take so much room: the oldest goes, and is counted', async () => {
   const folder = await temporaryFolder()
-  const exporter = openTraceFile(folder, 'web.0', 1)
-  for (let batch = 0; batch < 20; batch++) {
-    await new Promise<void>((resolve, reject) =>
-      exporter.export([], ({ code, error }) =>
-        code === ExportResultCode.SUCCESS ? resolve() : reject(error),
-      ),
-    )
-  }
+  const metrics = createMetrics('web', '0')
+  const before = await sampleIn(metrics, 'tintype_limit_reached_total{limit="traceBytes"}')
+  const exporter = openTraceFile(folder, 'web.0', 7, 800)
+  for (let batch = 0; batch < 200; batch++) await sendBatch(exporter)
   await exporter.shutdown()
-  expect(readdirSync(folder)).toHaveLength(8)
+  const files = readdirSync(folder)
+  expect(files).toContain('web.0.jsonl')
+  expect(files.length).toBeGreaterThan(5)
+  expect(files.reduce((sum, name) => sum + statSync(join(folder, name)).size, 0)).toBeLessThanOrEqual(800)
+  expect(await sampleIn(metrics, 'tintype_limit_reached_total{limit="traceBytes"}')).toBeGreaterThan(before)
+})
+
+test('a new day begins a new file, and a file that nobody wrote to for days is removed and counted', async () => {
+  const folder = await temporaryFolder()
+  const daysAgo = (name: string, days: number) => {
+    const at = Date.now() / 1000 - days * 86_400
+    writeFileSync(join(folder, name), '{}\n')
+    utimesSync(join(folder, name), at, at)
+  }
+  daysAgo('web.0.1.jsonl', 6)
+  daysAgo('web.0.2.jsonl', 8)
+  daysAgo('web.0.jsonl', 2)
+  daysAgo('web.1.1.jsonl', 8)
+  const metrics = createMetrics('web', '0')
+  const exporter = openTraceFile(folder, 'web.0', 7)
+  await sendBatch(exporter)
+  await exporter.shutdown()
+  const files = readdirSync(folder).sort()
+  expect(files).toEqual(['web.0.1.jsonl', 'web.0.2.jsonl', 'web.0.jsonl', 'web.1.1.jsonl'])
+  expect(await sampleIn(metrics, 'tintype_limit_reached_total{limit="traceAge"}')).toBe(1)
+})
+
+test('spans go on when the file was removed by another', async () => {
+  const folder = await temporaryFolder()
+  const exporter = openTraceFile(folder, 'web.0', 7, 8)
+  await sendBatch(exporter)
+  rmSync(join(folder, 'web.0.jsonl'))
+  await sendBatch(exporter)
+  await exporter.shutdown()
+  expect(statSync(join(folder, 'web.0.jsonl')).size).toBeGreaterThan(0)
 })

@@ -1,31 +1,50 @@
-import { closeSync, fstatSync, mkdirSync, openSync, renameSync, rmSync, writeSync } from 'node:fs'
+import { closeSync, fstatSync, mkdirSync, openSync, renameSync, rmSync, statSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
 import { type ExportResult, ExportResultCode } from '@opentelemetry/core'
 import { JsonTraceSerializer } from '@opentelemetry/otlp-transformer'
 import type { SpanExporter } from '@opentelemetry/sdk-trace'
+import { countLimit, limits } from '../limits.ts'
 
-/** A file and its seven predecessors: 512 MiB a process, about 80,000 photos (measured: 6 KB of spans a photo). */
-const maxFileBytes = 64 * 1024 * 1024
-const maxFiles = 8
+const dayMs = 86_400_000
+/** A file and seven predecessors, or as many as there are days to keep. */
+const minFiles = 8
 
 /**
- * An exporter that appends OTLP JSON, one export request a line, to FOLDER/NAME.jsonl; full files become
- * NAME.1.jsonl (newest) to NAME.7.jsonl. A disk that cannot take them costs the spans, never the service.
+ * An exporter that appends OTLP JSON, one export request a line, to FOLDER/NAME.jsonl; what is full or of an earlier day
+ * becomes NAME.1.jsonl (newest), NAME.2.jsonl, …. A disk that cannot take them costs the spans, never the service.
  */
-export function openTraceFile(folder: string, name: string, fileBytes: number = maxFileBytes): SpanExporter {
+export function openTraceFile(
+  folder: string,
+  name: string,
+  keepDays: number,
+  allBytes: number = limits.traceBytes.value * 1024 * 1024,
+): SpanExporter {
   mkdirSync(folder, { recursive: true })
   const path = (generation: number) =>
     join(folder, generation === 0 ? `${name}.jsonl` : `${name}.${generation}.jsonl`)
+  const files = Math.max(minFiles, keepDays + 1)
   let file = openSync(path(0), 'a')
-  let size = fstatSync(file).size
+  const begun = fstatSync(file)
+  let size = begun.size
+  let day = dayOf(size > 0 ? begun.mtimeMs : Date.now())
 
   const rotate = () => {
+    for (let generation = files - 1; generation >= 0; generation--) {
+      const stats = statSync(path(generation), { throwIfNoEntry: false })
+      const isOld = stats && keepDays > 0 && Date.now() - stats.mtimeMs > keepDays * dayMs
+      if (!stats) continue
+      if (!isOld && generation < files - 1) renameSync(path(generation), path(generation + 1))
+      else {
+        rmSync(path(generation), { force: true })
+        countLimit(isOld ? 'traceAge' : 'traceBytes')
+      }
+    }
+    // Opened before the other is closed: when that fails, spans still have a file, and the next ones try again.
+    const next = openSync(path(0), 'a')
     closeSync(file)
-    rmSync(path(maxFiles - 1), { force: true })
-    for (let generation = maxFiles - 2; generation >= 0; generation--)
-      renameIfThere(path(generation), path(generation + 1))
-    file = openSync(path(0), 'a')
+    file = next
     size = 0
+    day = dayOf(Date.now())
   }
 
   return {
@@ -35,7 +54,7 @@ export function openTraceFile(folder: string, name: string, fileBytes: number = 
           JsonTraceSerializer.serializeRequest(spans) ?? Buffer.alloc(0),
           Buffer.from('\n'),
         ])
-        if (size > 0 && size + line.length > fileBytes) rotate()
+        if (size > 0 && (size + line.length > allBytes / files || dayOf(Date.now()) !== day)) rotate()
         writeSync(file, line)
         size += line.length
         done({ code: ExportResultCode.SUCCESS })
@@ -48,10 +67,4 @@ export function openTraceFile(folder: string, name: string, fileBytes: number = 
   }
 }
 
-function renameIfThere(from: string, to: string): void {
-  try {
-    renameSync(from, to)
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error
-  }
-}
+const dayOf = (ms: number): number => Math.floor(ms / dayMs)

@@ -6,6 +6,7 @@ import { open as openQueue, queueUrl } from '@tintype/lib/queue/index.ts'
 import { type Running, run } from '@tintype/lib/run.ts'
 import { folderOf, open as openStorage, storageUrl } from '@tintype/lib/storage/index.ts'
 import { observeQueue, observeStorage } from '@tintype/lib/telemetry/calls.ts'
+import { leaveMetrics } from '@tintype/lib/telemetry/last-metrics.ts'
 import { openLog } from '@tintype/lib/telemetry/log.ts'
 import { watchMachine } from '@tintype/lib/telemetry/machine.ts'
 import { createMetrics } from '@tintype/lib/telemetry/metrics.ts'
@@ -75,6 +76,7 @@ async function start(): Promise<Running> {
     async stop() {
       log.info('converter.stopping')
       await worker.stop(graceMs)
+      await leaveMetrics(metrics, 'converter', config)
       await admin.close(0)
       await queue.close()
       await storage.close()

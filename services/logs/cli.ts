@@ -1,5 +1,6 @@
 import { mkdirSync } from 'node:fs'
 import { setTimeout as delay } from 'node:timers/promises'
+import { ExpectedError } from '@tintype/lib/errors.ts'
 import { ownFolder } from '@tintype/lib/telemetry/own.ts'
 import { type Folders, publish } from './daily.ts'
 import { waitForHeld, waitForShippersMs } from './held.ts'
@@ -41,7 +42,7 @@ async function own(folder: string): Promise<() => void> {
   for (const deadline = Date.now() + waitForPublishMs; ; await delay(100)) {
     const release = ownFolder(folder)
     if (release !== 'taken') return release
-    if (Date.now() > deadline) throw new Error('another publish is under way')
+    if (Date.now() > deadline) throw new ExpectedError('another publish is under way')
   }
 }
 
@@ -114,7 +115,11 @@ const interval = ({ low, likely, high }: Estimate, show: (value: number) => stri
 export async function showVerify(folders: Folders, day?: string): Promise<Answer> {
   const verdicts = await verify(folders, day)
   if (verdicts.length === 0)
-    return { data: verdicts, text: `${day ?? 'No day'} is not published${day ? '' : ' yet'}.\n`, code: 2 }
+    return {
+      data: verdicts,
+      text: day ? `${day} is not published.\n` : 'No day is published yet.\n',
+      code: 2,
+    }
   const text = verdicts.flatMap(({ day, revision, entries, faults, missing, late }) => [
     `${day} revision ${revision}: ${count(entries, 'entry')}, ${faults.length + missing.length === 0 ? 'whole' : 'NOT whole'}`,
     ...faults.map(fault => `  ${fault}`),

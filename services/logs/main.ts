@@ -1,12 +1,12 @@
-import { parseArgs } from 'node:util'
-import { ConfigError, readConfig } from '@tintype/lib/config.ts'
+import { noVerb, readArguments, runCommand, UsageError } from '@tintype/lib/command-line.ts'
+import { readConfig } from '@tintype/lib/config.ts'
 import { armFault } from '@tintype/lib/fault.ts'
 import { run } from '@tintype/lib/run.ts'
 import { type Answer, publishDay, showSizing, showTimeline, showVerify } from './cli.ts'
 import { used } from './config.ts'
 import { type Folders, foldersIn } from './daily.ts'
 
-const help = `npm run logs -- VERB [options]
+const usage = `npm run logs -- VERB [options]
 
   serve                     the log server: takes entries, publishes each day, shows them
   publish  [--day DAY]      publishes a day (default: yesterday, UTC); running it again changes nothing
@@ -15,18 +15,14 @@ const help = `npm run logs -- VERB [options]
   verify   [--day DAY]      proves published days against their manifests; says what is missing
 
   --json                    for machines
-  DATA_DIR (default ./data) says where everything is kept.
-Exit: 0 good, 1 something is missing or damaged, 2 bad arguments or nothing there.
-`
+DATA_DIR (default ./data) says where everything is kept.
+Example: npm run logs -- timeline --session 0123456789abcdef
+Exit status: 0 good, 1 something is missing or damaged, 2 bad arguments or nothing there.`
 
-type Arguments = {
-  day?: string
-  session?: string
-  photo?: string
-  trace?: string
-  json?: boolean
-  help?: boolean
-}
+const text = { type: 'string' } as const
+const options = { day: text, session: text, photo: text, trace: text, json: { type: 'boolean' } } as const
+
+type Arguments = ReturnType<typeof readArguments<typeof options>>['values']
 
 const verbs: Record<string, (folders: Folders, given: Arguments) => Answer | Promise<Answer>> = {
   publish: (folders, { day }) => publishDay(folders, day),
@@ -36,39 +32,24 @@ const verbs: Record<string, (folders: Folders, given: Arguments) => Answer | Pro
   verify: (folders, { day }) => showVerify(folders, day),
 }
 
-function fail(message: string): never {
-  process.stderr.write(`${message}\n`)
-  process.exit(2)
-}
-
-function parse(): { verb: string | undefined; given: Arguments } {
-  const text = { type: 'string' } as const
-  const flag = { type: 'boolean' } as const
-  try {
-    const { positionals, values } = parseArgs({
-      allowPositionals: true,
-      options: { day: text, session: text, photo: text, trace: text, json: flag, help: flag },
-    })
-    return { verb: positionals[0], given: values }
-  } catch (error) {
-    return fail(`${(error as Error).message}\n\n${help}`)
-  }
-}
-
-async function answer(verb: string, given: Arguments): Promise<void> {
-  const action = verbs[verb] ?? fail(`There is no "${verb}".\n\n${help}`)
-  if (given.day !== undefined && !/^\d{4}-\d\d-\d\d$/.test(given.day)) fail('--day is a UTC day: YYYY-MM-DD')
+async function main(args: string[]): Promise<number> {
+  const { values, positionals } = readArguments(args, options, true)
+  const [verb = '', ...more] = positionals
+  if (more.length > 0) throw new UsageError(`${verb} does not take "${more[0]}"`)
+  if (verb === 'serve') return start()
+  const action = Object.hasOwn(verbs, verb) ? verbs[verb] : undefined
+  if (!action) throw noVerb(verb, { serve: start, ...verbs })
+  if (values.day !== undefined && !/^\d{4}-\d\d-\d\d$/.test(values.day))
+    throw new UsageError('--day is a UTC day: YYYY-MM-DD')
   armFault(process.env.FAULT_POINT)
   const { DATA_DIR, STORAGE_URL } = readConfig(process.env, used)
-  const { data, text, code } = await action(foldersIn(DATA_DIR, STORAGE_URL), given)
-  process.stdout.write(given.json ? `${JSON.stringify(data)}\n` : text)
-  process.exitCode = code
+  const { data, text, code } = await action(foldersIn(DATA_DIR, STORAGE_URL), values)
+  process.stdout.write(values.json ? `${JSON.stringify(data)}\n` : text)
+  return code
 }
 
-const { verb, given } = parse()
-if (given.help || verb === undefined) process.stdout.write(help)
-else if (verb === 'serve') {
-  // Express and what it needs is loaded for the server alone: a publish has its memory for the merge.
+/** Express and what it needs is loaded for the server alone: a publish has its memory for the merge. */
+async function start(): Promise<number> {
   const { serve } = await import('./serve.ts')
   let graceMs = 0
   await run(
@@ -79,8 +60,8 @@ else if (verb === 'serve') {
     },
     () => graceMs,
   )
-} else {
-  await answer(verb, given).catch(error =>
-    fail(error instanceof ConfigError ? error.message : `could not ${verb}: ${error.message}`),
-  )
+  return 0
 }
+
+const args = process.argv.slice(2)
+process.exitCode = await runCommand(args, usage, () => main(args))

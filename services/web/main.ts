@@ -7,6 +7,7 @@ import { type Running, run } from '@tintype/lib/run.ts'
 import { secret } from '@tintype/lib/secrets.ts'
 import { folderOf, open as openStorage, storageUrl } from '@tintype/lib/storage/index.ts'
 import { observeQueue } from '@tintype/lib/telemetry/calls.ts'
+import { leaveMetrics } from '@tintype/lib/telemetry/last-metrics.ts'
 import { logVariables, openLog } from '@tintype/lib/telemetry/log.ts'
 import { watchMachine } from '@tintype/lib/telemetry/machine.ts'
 import { createMetrics } from '@tintype/lib/telemetry/metrics.ts'
@@ -96,6 +97,7 @@ async function start(): Promise<Running> {
       await listening.close(graceMs)
       stopped.abort()
       await swept
+      await leaveMetrics(metrics, 'web', config)
       await admin.close(0)
       await queue.close()
       await storage.close()

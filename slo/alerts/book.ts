@@ -1,7 +1,6 @@
-import { existsSync, mkdirSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
 import { dirname } from 'node:path'
-import { DatabaseSync } from 'node:sqlite'
-import type { Alert } from './notifier.ts'
+import type { Alert, Message } from './notifier.ts'
 
 /** What a person was last told of a group that fires. */
 export type Told = {
@@ -17,63 +16,70 @@ export type Told = {
 export type AlertBook = {
   told(): Told[]
   /** Notes a message as said; a resolved group is forgotten. */
-  tell(
-    group: string,
-    message: {
-      status: 'firing' | 'resolved'
-      severity: 'page' | 'ticket'
-      since: number
-      at: number
-      alerts: Alert[]
-    },
-  ): void
+  tell(message: Message): void
   /** Small facts by name: what Alertmanager reported, when the watchdog was last heard. */
   note(name: string, value: unknown): void
   noted<T>(name: string): T | undefined
-  close(): void
 }
 
 /** Where the book of a DATA_DIR is. */
-export const bookFile = (dataDir: string): string => `${dataDir}/slo/alerts.sqlite`
+export const bookFile = (dataDir: string): string => `${dataDir}/slo/alerts.json`
+
+type Pages = { told: [group: string, Told][]; notes: [name: string, unknown][] }
+
+const read = (file: string): Pages =>
+  existsSync(file) ? JSON.parse(readFileSync(file, 'utf8')) : { told: [], notes: [] }
 
 /** When the first of the alerts began of which a person was told, epoch milliseconds; null when none fires. */
 export function noticed(file: string): number | null {
-  if (!existsSync(file)) return null
-  const db = new DatabaseSync(file, { readOnly: true })
-  try {
-    const told = db.prepare('SELECT state FROM told').all() as { state: string }[]
-    return told.length === 0 ? null : Math.min(...told.map(({ state }) => (JSON.parse(state) as Told).since))
-  } finally {
-    db.close()
-  }
+  const { told } = read(file)
+  return told.length === 0 ? null : Math.min(...told.map(([, { since }]) => since))
 }
 
-/** Opens the book; durable when a call returns. */
-export function openBook(file: string): AlertBook {
-  mkdirSync(dirname(file), { recursive: true })
-  const db = new DatabaseSync(file)
-  db.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;')
-  db.exec(`
-    CREATE TABLE IF NOT EXISTS told(name TEXT PRIMARY KEY, state TEXT NOT NULL);
-    CREATE TABLE IF NOT EXISTS note(name TEXT PRIMARY KEY, value TEXT NOT NULL);
-  `)
-  const all = db.prepare('SELECT state FROM told')
-  const put = db.prepare('INSERT OR REPLACE INTO told(name, state) VALUES (?, ?)')
-  const remove = db.prepare('DELETE FROM told WHERE name = ?')
-  const putNote = db.prepare('INSERT OR REPLACE INTO note(name, value) VALUES (?, ?)')
-  const getNote = db.prepare('SELECT value FROM note WHERE name = ?')
+/**
+ * Opens the book. It is kept in memory and written with each change; no call throws. What could not be written (a full disk)
+ * or read is told to `onTrouble` and written again later: the alerts go on meanwhile.
+ */
+export function openBook(file: string, onTrouble: (why: string | null) => void = () => {}): AlertBook {
+  let told = new Map<string, Told>()
+  let notes = new Map<string, unknown>()
+  let written = true
+  const attempt = (act: () => void): void => {
+    try {
+      act()
+      onTrouble(null)
+    } catch (error) {
+      onTrouble((error as Error).message)
+    }
+  }
+  const write = (): void => {
+    written = false
+    attempt(() => {
+      mkdirSync(dirname(file), { recursive: true })
+      writeFileSync(`${file}.tmp`, JSON.stringify({ told: [...told], notes: [...notes] }), { flush: true })
+      renameSync(`${file}.tmp`, file)
+      written = true
+    })
+  }
+  attempt(() => {
+    const pages = read(file)
+    told = new Map(pages.told)
+    notes = new Map(pages.notes)
+  })
   return {
-    told: () => all.all().map(({ state }) => JSON.parse(state as string) as Told),
-    tell(group, { status, severity, since, at, alerts }) {
-      const told: Told = { group, severity, since, toldAt: at, alerts }
-      if (status === 'resolved') remove.run(group)
-      else put.run(group, JSON.stringify(told))
+    told() {
+      if (!written) write()
+      return [...told.values()]
     },
-    note: (name, value) => void putNote.run(name, JSON.stringify(value)),
-    noted<T>(name: string) {
-      const value = getNote.get(name)?.value as string | undefined
-      return value === undefined ? undefined : (JSON.parse(value) as T)
+    tell({ group, status, severity, since, at, alerts }) {
+      if (status === 'resolved') told.delete(group)
+      else told.set(group, { group, severity, since, toldAt: at, alerts })
+      write()
     },
-    close: () => db.close(),
+    note(name, value) {
+      notes.set(name, value)
+      write()
+    },
+    noted: <T>(name: string) => notes.get(name) as T | undefined,
   }
 }

@@ -1,20 +1,23 @@
 import { once } from 'node:events'
+import { mkdirSync, rmdirSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { createLog } from '@tintype/lib/telemetry/log.ts'
+import { createMetrics } from '@tintype/lib/telemetry/metrics.ts'
 import { expect, onTestFinished, test } from 'vitest'
-import { temporaryFolder } from '../../test/support.ts'
+import { sampleIn, temporaryFolder, until } from '../../test/support.ts'
 import { openBook } from './book.ts'
 import { type Alert, createNotifier, type payload } from './notifier.ts'
 
 type Received = ReturnType<typeof payload> & { key: string | undefined }
 
-/** A person's phone: takes what it is sent, unless told to refuse. */
+/** A person's phone: takes what it is sent, unless told to refuse, or to hang until it is released. */
 async function phone() {
   const received: Received[] = []
-  const state = { refuse: 0, asked: 0 }
+  const state = { refuse: 0, asked: 0, hang: undefined as Promise<void> | undefined }
   const server = createServer(async (request, response) => {
     state.asked++
+    await state.hang
     const body = Buffer.concat(await request.toArray()).toString()
     if (state.refuse > 0) {
       state.refuse--
@@ -30,20 +33,23 @@ async function phone() {
     server.close()
   })
   const webhook = new URL(`http://127.0.0.1:${(server.address() as AddressInfo).port}`)
-  const file = `${await temporaryFolder()}/alerts.sqlite`
+  const file = `${await temporaryFolder()}/alerts.json`
   const log = {
     ...createLog({ service: 'slo', instance: '0', level: 'error' }),
     error: () => {},
     warn: () => {},
   }
+  const metrics = createMetrics('slo', '0')
   const start = () => {
     const book = openBook(file)
-    return { book, ...createNotifier({ book, webhook, pages: () => 'http://slo/', log }) }
+    return { book, ...createNotifier({ book, webhook, pages: () => 'http://slo/', metrics, log }) }
   }
   return {
     received,
     state,
     start,
+    file,
+    metrics,
     said: () => received.map(({ status, commonLabels }) => [status, commonLabels.severity]),
   }
 }
@@ -110,11 +116,9 @@ test('a restart in the middle of an outage says nothing twice, and its end once'
   const { start, said } = await phone()
   const first = start()
   await first.update([page], begin)
-  first.book.close()
   const second = start()
   await second.update([page], begin + minute)
   await second.update([], begin + 2 * minute)
-  second.book.close()
   await start().update([], begin + 3 * minute)
   expect(said()).toEqual([
     ['firing', 'page'],
@@ -144,4 +148,72 @@ test('updates that come together say a thing once', async () => {
   const { update } = start()
   await Promise.all([update([page], begin), update([page], begin), update([page], begin)])
   expect(said()).toHaveLength(1)
+})
+
+test('while the webhook hangs nothing queues up: one message is under way, and the newest state is sent next', async () => {
+  const { start, said, state, metrics } = await phone()
+  const { update } = start()
+  const hang = Promise.withResolvers<void>()
+  state.hang = hang.promise
+  const first = update([ticket], begin)
+  await until(() => state.asked === 1)
+  for (let i = 1; i <= 100; i++) void update(i === 100 ? [page] : [], begin + i * minute)
+  expect(state.asked).toBe(1)
+  expect(await sampleIn(metrics, 'tintype_limit_reached_total{limit="alertMessages"}')).toBe(100)
+  hang.resolve()
+  await first
+  expect(said()).toEqual([
+    ['firing', 'ticket'],
+    ['firing', 'page'],
+  ])
+})
+
+test('a stop does not wait for a webhook that hangs, and the next start says what was not taken', async () => {
+  const { start, said, state } = await phone()
+  const { update, stop } = start()
+  state.hang = new Promise(() => {})
+  void update([page], begin)
+  await until(() => state.asked === 1)
+  await stop()
+  state.hang = undefined
+  await start().update([page], begin + minute)
+  expect(said()).toEqual([['firing', 'page']])
+})
+
+test('a book that cannot be written silences nothing, says nothing twice, and is written once it can', async () => {
+  const { start, said, file } = await phone()
+  const { update } = start()
+  mkdirSync(`${file}.tmp`)
+  await update([page], begin)
+  await update([page], begin + minute)
+  expect(said()).toEqual([['firing', 'page']])
+  rmdirSync(`${file}.tmp`)
+  await update([page, alert('page-fast', 'page', 'latency')], begin + 2 * minute)
+  await start().update([page], begin + 3 * minute)
+  expect(said()).toEqual([
+    ['firing', 'page'],
+    ['firing', 'page'],
+    ['resolved', 'page'],
+  ])
+})
+
+test('a book that is damaged is no reason to be silent', async () => {
+  const { start, said, file } = await phone()
+  writeFileSync(file, 'no book')
+  await start().update([page], begin)
+  expect(said()).toEqual([['firing', 'page']])
+})
+
+test('what another program reports cannot keep a message from being sent', async () => {
+  const { start, said } = await phone()
+  await start().update([{ ...page, runbook: 'http://[no address' }], begin)
+  expect(said()).toEqual([['firing', 'page']])
+})
+
+test('a clock that was ahead when an alert was said does not delay its repetition', async () => {
+  const { start, said } = await phone()
+  const { update } = start()
+  await update([page], begin + 24 * 60 * minute)
+  await update([page], begin)
+  expect(said()).toHaveLength(2)
 })

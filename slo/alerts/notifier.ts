@@ -1,6 +1,8 @@
 import { createHash } from 'node:crypto'
 import { setTimeout as delay } from 'node:timers/promises'
+import { describeError } from '@tintype/lib/errors.ts'
 import type { Log } from '@tintype/lib/telemetry/log.ts'
+import type { Metrics } from '@tintype/lib/telemetry/metrics.ts'
 import type { AlertBook, Told } from './book.ts'
 
 /** An alert that fires now. `group` is what one message is about: an objective, or the monitoring itself. */
@@ -26,8 +28,13 @@ const webhookTimeoutMs = 10_000
 const retryAfterMs = [1_000, 4_000]
 
 export type Notifier = {
-  /** Tells what changed. The whole of what fires now, from everywhere: what is missing has ended. */
+  /**
+   * Sends what changed. `firing` is the whole of what fires now: what is missing has ended. Never rejects. While a
+   * message is under way a newer update replaces one that waits; resolves when the newest is sent or given up.
+   */
   update(firing: readonly Alert[], nowMs: number): Promise<void>
+  /** Gives up what is under way: the next start sends it again. */
+  stop(): Promise<void>
 }
 
 /**
@@ -40,41 +47,64 @@ export function createNotifier(options: {
   webhook: URL | null
   /** Where the pages are, for the message's links. */
   pages: () => string
+  metrics: Pick<Metrics, 'increment'>
   log: Log
 }): Notifier {
-  const { book, webhook, pages, log } = options
-  let before = Promise.resolve()
+  const { book, webhook, pages, metrics, log } = options
+  const stopping = new AbortController()
+  let groups = new Map<string, readonly Alert[]>()
+  let now = 0
+  let changed = false
+  let sending = false
+  let round = Promise.resolve()
 
-  const updateNow = async (firing: readonly Alert[], nowMs: number): Promise<void> => {
-    const told = Map.groupBy(book.told(), ({ group }) => group)
-    const groups = Map.groupBy(firing, ({ group }) => group)
-    for (const group of new Set([...told.keys(), ...groups.keys()])) {
-      const message = whatToSay(told.get(group)?.[0], groups.get(group) ?? [], nowMs)
-      if (!message) continue
-      log[message.status === 'firing' ? 'warn' : 'info'](`alert.${message.status}`, {
-        group,
-        severity: message.severity,
-        alerts: message.alerts.map(({ name }) => name),
-      })
-      const taken = webhook === null || (await send(webhook, message, pages(), log))
-      if (taken) book.tell(group, message)
+  const sendGroup = async (group: string): Promise<void> => {
+    if (stopping.signal.aborted) return
+    const before = book.told().find(each => each.group === group)
+    const message = whatToSay(before, groups.get(group) ?? [], now)
+    if (!message) return
+    log[message.status === 'firing' ? 'warn' : 'info'](`alert.${message.status}`, {
+      group,
+      severity: message.severity,
+      alerts: message.alerts.map(({ name }) => name),
+    })
+    const way = webhook && { webhook, pages: pages(), log, signal: stopping.signal }
+    if (way === null || (await send(message, way))) book.tell(message)
+  }
+
+  /** One group after the other: two at once would each find the same thing unsaid. */
+  const sendAll = async (): Promise<void> => {
+    sending = true
+    try {
+      while (changed && !stopping.signal.aborted) {
+        changed = false
+        for (const group of new Set([...book.told().map(each => each.group), ...groups.keys()]))
+          await sendGroup(group).catch(error => {
+            if (!stopping.signal.aborted) log.error('alert.failed', { group, error: describeError(error) })
+          })
+      }
+    } finally {
+      sending = false
     }
   }
 
   return {
     update(firing, nowMs) {
-      // One at a time: two updates under way would each find the same thing unsaid.
-      before = before.then(() => updateNow(firing, nowMs))
-      return before
+      groups = Map.groupBy(firing, ({ group }) => group)
+      now = nowMs
+      changed = true
+      if (sending) metrics.increment('tintype_limit_reached_total', { limit: 'alertMessages' })
+      else round = sendAll()
+      return round
+    },
+    async stop() {
+      stopping.abort()
+      await round
     },
   }
 }
 
-export type Message = Omit<Told, 'group' | 'toldAt'> & {
-  group: string
-  status: 'firing' | 'resolved'
-  at: number
-}
+export type Message = Omit<Told, 'toldAt'> & { status: 'firing' | 'resolved'; at: number }
 
 /** What a group has to say now, or null. A second tier of the same severity adds nothing to a person's night. */
 export function whatToSay(told: Told | undefined, firing: readonly Alert[], nowMs: number): Message | null {
@@ -82,41 +112,34 @@ export function whatToSay(told: Told | undefined, firing: readonly Alert[], nowM
   if (!first) return told ? { ...told, status: 'resolved', at: nowMs } : null
   const severity = firing.some(each => each.severity === 'page') ? 'page' : 'ticket'
   const since = Math.min(told?.since ?? Infinity, ...firing.map(each => each.since))
-  const message: Message = {
-    group: first.group,
-    status: 'firing',
-    severity,
-    since,
-    alerts: [...firing],
-    at: nowMs,
-  }
+  const alerts = [...firing]
+  const message: Message = { group: first.group, status: 'firing', severity, since, alerts, at: nowMs }
   const worse = told?.severity === 'ticket' && severity === 'page'
-  return !told || worse || nowMs - told.toldAt >= repeatMs ? message : null
+  // A distance: the clock may have been ahead when it was said.
+  return !told || worse || Math.abs(nowMs - told.toldAt) >= repeatMs ? message : null
 }
 
-async function send(webhook: URL, message: Message, pages: string, log: Log): Promise<boolean> {
-  for (let attempt = 0; ; attempt++) {
-    const why = await post(webhook, message, pages)
+type Way = { webhook: URL; pages: string; log: Log; signal: AbortSignal }
+
+async function send(message: Message, way: Way): Promise<boolean> {
+  const { group, status } = message
+  for (const again of [...retryAfterMs, null]) {
+    const why = await post(message, way)
     if (why === null) return true
-    const afterMs = retryAfterMs[attempt]
-    log.error('alert.not-delivered', {
-      group: message.group,
-      status: message.status,
-      why,
-      again: afterMs ?? null,
-    })
-    if (afterMs === undefined) return false
-    await delay(afterMs)
+    way.signal.throwIfAborted()
+    way.log.error('alert.not-delivered', { group, status, why, again })
+    if (again !== null) await delay(again, undefined, { signal: way.signal })
   }
+  return false
 }
 
-async function post(webhook: URL, message: Message, pages: string): Promise<string | null> {
+async function post(message: Message, { webhook, pages, signal }: Way): Promise<string | null> {
   try {
     const response = await fetch(webhook, {
       method: 'POST',
       headers: { 'Content-Type': 'application/json', 'Idempotency-Key': idempotencyKey(message) },
       body: JSON.stringify(payload(message, pages)),
-      signal: AbortSignal.timeout(webhookTimeoutMs),
+      signal: AbortSignal.any([signal, AbortSignal.timeout(webhookTimeoutMs)]),
     })
     await response.body?.cancel()
     return response.ok ? null : `answer ${response.status}`
@@ -138,7 +161,8 @@ function idempotencyKey({ group, status, severity, since, at }: Message): string
 export function payload({ group, status, severity, since, alerts, at }: Message, pages: string) {
   const labels = { alertname: 'Promise', group, severity }
   const text = [alerts[0]?.text, alerts[0]?.diagnosis].filter(Boolean).join(' ')
-  const runbooks = alerts.map(({ runbook }) => new URL(runbook, pages).href)
+  // Alertmanager's annotations are free text: one that is no address must not keep the message from being sent.
+  const runbooks = alerts.map(({ runbook }) => URL.parse(runbook, pages)?.href ?? runbook)
   const headline =
     status === 'firing' ? text : `Resolved: ${group}. It lasted ${minutes(at - since)}. Was: ${text}`
   return {

@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'vitest'
+import { simulate } from '../test/incident.ts'
+import type { World } from '../test/world.ts'
 import { diagnose } from './diagnose.ts'
 import { incidentNote } from './note.ts'
-import { simulate } from './simulated.ts'
-import type { World } from './world.ts'
 
 const stepMs = 1_000
 const verdictOf = (incident: (world: World) => Partial<World>, seconds = { before: 240, during: 30 }) => {

@@ -1,5 +1,4 @@
 import { openStore, recorderFile } from '../recorder/store.ts'
-import { SourceError } from '../source/index.ts'
 import { prometheusApi } from '../source/prometheus-api.ts'
 import { baselineSteps, diagnose, type Verdict } from './diagnose.ts'
 import { metricsOfResources } from './explain.ts'
@@ -47,7 +46,6 @@ async function readSeries(
 
 function readRecorder(dataDir: string, fromMs: number, toMs: number): readonly Series[] {
   const store = openStore(recorderFile(dataDir))
-  if (!store) throw new SourceError(`nothing was recorded yet: there is no ${recorderFile(dataDir)}`)
   try {
     return store.read(metricsRead, fromMs, toMs)
   } finally {

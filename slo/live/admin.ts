@@ -71,7 +71,7 @@ function toAlert({ labels, annotations = {}, startsAt }: NonNullable<Webhook['al
     group: labels.objective ?? labels.group ?? labels.alertname ?? 'unnamed',
     name: labels.tier ?? labels.alertname ?? 'unnamed',
     severity: labels.severity === 'page' ? 'page' : 'ticket',
-    since: Date.parse(startsAt),
+    since: Date.parse(startsAt) || Date.now(),
     text: [annotations.summary ?? labels.alertname, annotations.description].filter(Boolean).join('. '),
     diagnosis: null,
     runbook: annotations.runbook ?? annotations.runbook_url ?? '',

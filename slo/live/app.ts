@@ -37,8 +37,9 @@ export function createSloApp(options: {
   dataDir: string
   /** The log server's address. */
   logs: string
+  keepDays: State['keepDays']
 }): Express {
-  const { watch, diagnosis, source, store, objectives, dataDir, logs } = options
+  const { watch, diagnosis, source, store, objectives, dataDir, logs, keepDays } = options
   const pages = openPages(fileURLToPath(new URL('../page', import.meta.url)), {
     vendor: {
       uplot: fileURLToPath(import.meta.resolve('uplot/dist/uPlot.esm.js')),
@@ -56,7 +57,7 @@ export function createSloApp(options: {
   })
   app.get('/api/state', (request, response) => {
     const state = stateOf(watch, diagnosis, readPlanned(dataDir))
-    response.json({ ...state, logs, mayAct: isLocal(request) } satisfies State)
+    response.json({ ...state, logs, keepDays, mayAct: isLocal(request) } satisfies State)
   })
   addActions(app, diagnosis)
   app.get('/note', (_request, response) => {

@@ -48,6 +48,7 @@ export function openDiagnosis(
     const asked = promisify(execFile)(process.execPath, [program, 'diagnose', '--json', '--at', at], {
       env: environment,
       timeout: timeoutMs,
+      killSignal: 'SIGKILL',
     })
     // It exits 1 when something is slow, and has said what.
     const { stdout } = await asked.catch(error => (error.code === 1 ? error : Promise.reject(error)))
@@ -65,7 +66,7 @@ export function openDiagnosis(
         })
       return looking
     },
-    found: nowMs => (last && nowMs - last.at < validMs ? last : null),
+    found: nowMs => (last && Math.abs(nowMs - last.at) < validMs ? last : null),
     last: () => last,
     async raise(wanted) {
       const stage = diagnosed.find(each => each === wanted)

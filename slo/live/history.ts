@@ -37,8 +37,10 @@ export function createHistory(objective: Objective, source: Source): History {
   return {
     objective,
     async refresh(now) {
-      // A clock set back asks again for minutes that are known; they are then what the source says.
-      const from = read ? Math.max(known.from, Math.min(known.to, now) - overlapMinutes) : now - keep
+      // A clock set back asks again for minutes that are known; all of them are forgotten when it was far ahead.
+      if (now <= known.from) known = { from: 0, to: 0, slots: [], tally: tally(method, 0, []) }
+      const overlap = Math.max(known.from, Math.min(known.to, now) - overlapMinutes)
+      const from = read && known.to > 0 ? Math.max(overlap, now - keep) : now - keep
       try {
         merge(from, await source.slots(sli, from, now))
         read = true

@@ -15,7 +15,7 @@ export function stateOf(
   watch: Watch,
   diagnosis: Diagnosis,
   planned: readonly Planned[],
-): Omit<State, 'logs' | 'mayAct'> {
+): Omit<State, 'logs' | 'keepDays' | 'mayAct'> {
   const now = Date.now()
   const [found, detail] = [diagnosis.found(now), diagnosis.detail(now)]
   return {

@@ -1,6 +1,6 @@
-import { setTimeout as delay } from 'node:timers/promises'
 import type { Storage } from '@tintype/lib/storage/index.ts'
 import type { Log } from '@tintype/lib/telemetry/log.ts'
+import { type Loop, repeat } from '../loop.ts'
 import { onChange } from '../on-change.ts'
 import { judge } from '../sli.ts'
 import type { Source } from '../source/index.ts'
@@ -46,31 +46,16 @@ async function isOnline({ objective }: View, source: Source): Promise<boolean> {
 }
 
 /** Writes `status.json` into storage each 15 s. */
-export function startStatus(
-  watch: Watch,
-  source: Source,
-  storage: Storage,
-  log: Log,
-): { stop(): Promise<void> } {
-  const stopping = new AbortController()
+export function startStatus(watch: Watch, source: Source, storage: Storage, log: Log): Loop {
   const say = onChange(why => why && log.error('status.not-written', { error: why }))
-  const loop = async (): Promise<void> => {
-    for (;;) {
-      await delay(everyMs, undefined, { signal: stopping.signal })
-      try {
-        const status = await readStatus(watch, source)
-        if (status) await storage.put('status.json', Buffer.from(JSON.stringify(status)))
-        say(null)
-      } catch (error) {
-        say(String(error))
-      }
-    }
+  const write = async (): Promise<void> => {
+    const status = await readStatus(watch, source)
+    if (status) await storage.put('status.json', Buffer.from(JSON.stringify(status)))
+    say(null)
   }
-  const looping = loop().catch(() => {})
-  return {
-    async stop() {
-      stopping.abort()
-      await looping
-    },
-  }
+  return repeat(
+    () => everyMs,
+    write,
+    error => say(String(error)),
+  )
 }

@@ -1,15 +1,19 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { describeError } from '@tintype/lib/errors.ts'
+import { limits } from '@tintype/lib/limits.ts'
 import { startPulse } from '@tintype/lib/pulse.ts'
 import type { Log } from '@tintype/lib/telemetry/log.ts'
+import type { Metrics } from '@tintype/lib/telemetry/metrics.ts'
 import type { AlertBook } from '../alerts/book.ts'
 import type { Alert, Notifier } from '../alerts/notifier.ts'
 import { alertsOf } from '../alerts/text.ts'
+import { repeat } from '../loop.ts'
 import { onChange } from '../on-change.ts'
 import { startOf } from '../recorded.ts'
 import type { Minute, Source } from '../source/index.ts'
 import { type Diagnosis, inShort } from './diagnosis.ts'
 import type { History } from './history.ts'
+import { expectSign } from './sign.ts'
 import { type View, viewOf } from './view.ts'
 
 /** After the full minute, so that its last scrape is in. */
@@ -46,22 +50,27 @@ export function startWatch(options: {
   source: Source
   notifier: Notifier
   book: AlertBook
+  metrics: Pick<Metrics, 'increment'>
   heartbeat: URL | null
   diagnosis: Diagnosis
   /** Where the pages are. */
   pages: () => string
   log: Log
 }): Watch {
-  const { histories, source, notifier, book, heartbeat, diagnosis, pages, log } = options
-  const stopping = new AbortController()
+  const { histories, source, notifier, book, metrics, heartbeat, diagnosis, pages, log } = options
   let views: View[] = []
-  let seenAt = Date.now()
+  const told = book.told().flatMap(({ alerts }) => alerts)
+  const toldSince = (name: string) =>
+    told.find(alert => alert.group === monitoring && alert.name === name)?.since ?? null
+  const measured = expectSign(blindMs, toldSince('monitoring-blind'))
+  const watchdog = expectSign(watchdogMs, toldSince('watchdog-silent'))
   // Until the first evaluation, what was told still stands: a restart ends no alert.
-  let own: Alert[] = book.told().flatMap(({ group, alerts }) => (group === monitoring ? [] : alerts))
+  let own: Alert[] = told.filter(({ group }) => group !== monitoring)
   let begun: Minute | undefined
   const sayAway = onChange(why => (why ? log.error('source.away', { error: why }) : log.info('source.back')))
 
-  const tell = (): Promise<void> => {
+  /** Waits for nobody: a webhook that hangs must not keep the next minute from being evaluated. */
+  const tell = (): void => {
     const now = Date.now()
     const found = diagnosis.found(now)
     const verdict = found && inShort(found, pages())
@@ -69,23 +78,29 @@ export function startWatch(options: {
     const promises = join([...own, ...reported(book)]).map(alert =>
       ours.includes(alert.group) ? { ...alert, diagnosis: verdict } : alert,
     )
-    return notifier.update([...promises, ...silence(now, seenAt, book)], now)
+    // Only a watchdog that spoke once can fall silent.
+    const silent = book.noted('watchdog') === undefined ? null : watchdog.missingSince()
+    const missing = [
+      ...silence('monitoring-blind', measured.missingSince()),
+      ...silence('watchdog-silent', silent),
+    ]
+    void notifier.update([...promises, ...missing], now)
   }
 
-  const evaluate = async (now: Minute): Promise<void> => {
+  const evaluate = async (now: Minute, signal: AbortSignal): Promise<void> => {
     const away = await refresh(now)
-    if (away === null) seenAt = Date.now()
+    if (away === null) measured.came()
     sayAway(away)
     const start = begun ?? book.noted<Minute>('begun')
     views =
       start === undefined || start >= now
         ? []
         : histories.map(({ objective, known }) => viewOf(objective, known(), start, now))
-    if (views.some(burns)) await look()
+    if (views.some(burns)) await look(signal)
     const firing = views.flatMap(alertsOf)
     // What is not seen has not ended.
     own = begun === undefined ? join([...firing, ...own]) : firing
-    await tell()
+    tell()
     if (heartbeat && away === null) await beat(heartbeat, log)
   }
 
@@ -94,7 +109,8 @@ export function startWatch(options: {
     try {
       const asked = await Promise.allSettled(histories.map(history => history.refresh(now)))
       for (const each of asked) if (each.status === 'rejected') throw each.reason
-      begun ??= await begin()
+      // In the future: it was noted while the clock was ahead.
+      if (begun === undefined || begun >= now) begun = await begin()
       return null
     } catch (error) {
       return describeError(error)
@@ -113,42 +129,46 @@ export function startWatch(options: {
   }
 
   /** A verdict belongs to the first message, which a person reads; but no page waits for one that does not come. */
-  const look = async (): Promise<void> => {
-    const stop = { signal: stopping.signal, ref: false }
-    await Promise.race([diagnosis.look(Date.now()), delay(verdictMs, undefined, stop).catch(() => {})])
+  const look = async (signal: AbortSignal): Promise<void> => {
+    const late = delay(verdictMs, undefined, { signal, ref: false }).catch(() => {})
+    await Promise.race([diagnosis.look(Date.now()), late])
   }
 
   const pulse = startPulse('the evaluation', stalledSeconds)
-  const loop = async (): Promise<void> => {
-    for (let first = true; ; first = false) {
+  let evaluated = false
+  const loop = repeat(
+    () => {
       pulse.beat()
-      const now = Date.now()
-      const wait = first ? 0 : 60_000 - ((now - settleMs) % 60_000)
-      await delay(wait, undefined, { signal: stopping.signal })
-      await evaluate(Math.floor(Date.now() / 60_000)).catch(error =>
-        log.error('evaluation.failed', { error: describeError(error) }),
-      )
-    }
-  }
-  const looping = loop().catch(() => {})
+      return evaluated ? 60_000 - ((Date.now() - settleMs) % 60_000) : 0
+    },
+    async signal => {
+      evaluated = true
+      await evaluate(Math.floor(Date.now() / 60_000), signal)
+    },
+    error => log.error('evaluation.failed', { error: describeError(error) }),
+  )
   // Apart from the loop: it must speak when the loop hangs.
-  const deadMansCheck = setInterval(() => void tell().catch(() => {}), blindMs / 6)
+  const deadMansCheck = setInterval(tell, blindMs / 6)
 
   return {
     stalled: pulse.stalled,
     views: () => views,
-    seenAt: () => seenAt,
+    seenAt: measured.lastAt,
     report(told, firing) {
       const spoken = new Set(told.map(keyOf))
-      const others = reported(book).filter(alert => !spoken.has(keyOf(alert)))
-      book.note('reported', [...others, ...firing])
-      void tell()
+      const all = [...reported(book).filter(alert => !spoken.has(keyOf(alert))), ...firing]
+      const forgotten = Math.max(0, all.length - limits.reportedAlerts.value)
+      metrics.increment('tintype_limit_reached_total', { limit: 'reportedAlerts' }, forgotten)
+      book.note('reported', all.slice(forgotten))
+      tell()
     },
-    heardWatchdog: () => book.note('watchdog', Date.now()),
+    heardWatchdog() {
+      watchdog.came()
+      if (book.noted('watchdog') === undefined) book.note('watchdog', Date.now())
+    },
     async stop() {
-      stopping.abort()
       clearInterval(deadMansCheck)
-      await looping
+      await loop.stop()
     },
   }
 }
@@ -165,37 +185,17 @@ const keyOf = ({ group, name }: Alert): string => `${group} ${name}`
 
 const reported = (book: AlertBook): Alert[] => book.noted<Alert[]>('reported') ?? []
 
-/** What fires when those who should speak do not. */
-export function silence(nowMs: number, seenAt: number, book: AlertBook): Alert[] {
-  const watchdog = book.noted<number>('watchdog')
-  const alert = (name: string, since: number, text: string): Alert => ({
-    group: monitoring,
-    name,
-    severity: 'page',
-    since,
-    text,
-    diagnosis: null,
-    runbook: `docs/runbooks/${name}.md`,
-  })
+const silences = {
+  'monitoring-blind': 'Nobody knows whether the promises are kept: no measurement could be read.',
+  'watchdog-silent': 'Prometheus or Alertmanager is silent: alerts from there would not arrive.',
+}
+
+/** What fires when a sign of life is missing since a time. */
+export function silence(name: keyof typeof silences, since: number | null): Alert[] {
+  if (since === null) return []
+  const runbook = `docs/runbooks/${name}.md`
   return [
-    ...(nowMs - seenAt > blindMs
-      ? [
-          alert(
-            'monitoring-blind',
-            seenAt,
-            'Nobody knows whether the promises are kept: no measurement could be read.',
-          ),
-        ]
-      : []),
-    ...(watchdog !== undefined && nowMs - watchdog > watchdogMs
-      ? [
-          alert(
-            'watchdog-silent',
-            watchdog,
-            'Prometheus or Alertmanager is silent: alerts from there would not arrive.',
-          ),
-        ]
-      : []),
+    { group: monitoring, name, severity: 'page', since, text: silences[name], diagnosis: null, runbook },
   ]
 }
 

@@ -12,6 +12,8 @@ export type State = {
   /** The log server's pages. */
   logs: string
   objectives: ObjectiveState[]
+  /** Days after which minutes and traces are removed; 0 is never. */
+  keepDays: { minutes: number; traces: number }
   planned: { id: string; from: string; to: string; reason: string }[]
 }
 

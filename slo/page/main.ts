@@ -33,6 +33,7 @@ function draw(state: State): void {
   const notice = find('#notice')
   notice.hidden = !stale
   notice.textContent = stale ? words.stale(clock(seenAt)) : ''
+  find('#kept').textContent = words.keptFor(state.keepDays.minutes, state.keepDays.traces)
   showVerdict(state, refresh)
   drawState(objectives, stale)
   find('#cards').replaceChildren(...objectives.map(card))

@@ -78,6 +78,8 @@ export const words = speak({
     fitsUnclear: 'Write the time as “tomorrow 02:00” or 2026-11-23T02:00Z.',
     whatIfGone: (share: number) => `${percent(share)} of the budget gone by then`,
     utc: 'All times are UTC.',
+    keptFor: (minutes: number, traces: number) =>
+      `Minutes are kept ${minutes ? `for ${minutes} days` : 'for ever'}, traces ${traces ? `for ${traces} days` : 'for ever'}.`,
     online: 'online',
     offline: 'offline',
     unknown: 'not known',
@@ -186,6 +188,8 @@ export const words = speak({
     fitsUnclear: '시각은 “tomorrow 02:00”이나 2026-11-23T02:00Z처럼 씁니다.',
     whatIfGone: (share: number) => `그때까지 예산의 ${percent(share)}`,
     utc: '모든 시각은 UTC입니다.',
+    keptFor: (minutes: number, traces: number) =>
+      `분 단위 기록은 ${minutes ? `${minutes}일 동안` : '영구히'}, 추적은 ${traces ? `${traces}일 동안` : '영구히'} 보관합니다.`,
     online: '온라인',
     offline: '오프라인',
     unknown: '알 수 없음',

@@ -1,15 +1,14 @@
-import { setTimeout as delay } from 'node:timers/promises'
+import { limits } from '@tintype/lib/limits.ts'
 import type { ProbePhase } from '@tintype/lib/telemetry/catalogue.ts'
 import type { Log } from '@tintype/lib/telemetry/log.ts'
 import type { Metrics } from '@tintype/lib/telemetry/metrics.ts'
+import { type Loop, repeat } from '../loop.ts'
 import { type Journey, tidyUp, tidyUpAll, type Visitor, type Walk, walk } from './journey.ts'
 
 const spacingMs = 15_000
 /** Journeys start within the first part of their quarter of the minute, so that a healthy one also ends in it. */
 const jitterFromMs = 1_000
 const jitterToMs = 9_000
-/** A journey takes at most about 95 s (three requests with their retries, and the promise): six or seven overlap. */
-const maxOverlap = 8
 /**
  * A visitor is kept for an hour. A new one each journey would leave 5,760 sessions a day in storage, and nobody
  * could find the photo of an upload that timed out; one for ever would never try a first visit.
@@ -30,15 +29,14 @@ export type ProbeOptions = {
  * The synthetic user: four journeys a minute, one in each quarter at a random moment. A minute missed is not made
  * up for. Each journey is counted once, in the minute in which it ends.
  */
-export function startProbe(options: ProbeOptions): { stop(): Promise<void> } {
+export function startProbe(options: ProbeOptions): Loop {
   const { target, token, promiseSeconds, metrics, log } = options
-  const stopping = new AbortController()
   const underWay = new Set<Promise<void>>()
   const visitors = visitorsByTheHour()
 
-  const one = async (): Promise<void> => {
+  const one = async (signal: AbortSignal): Promise<void> => {
     const { visitor, retired } = visitors.now()
-    const way: Walk = { target, token, promiseSeconds, visitor, signal: stopping.signal }
+    const way: Walk = { target, token, promiseSeconds, visitor, signal }
     const journey = await walk(way)
     count(metrics, journey)
     if (journey.failure) log.warn('probe.failed', { ...journey.failure, phases: journey.phases })
@@ -47,25 +45,24 @@ export function startProbe(options: ProbeOptions): { stop(): Promise<void> } {
     if (retired) await tidyUpAll({ ...way, visitor: retired })
   }
 
-  const loop = async (): Promise<void> => {
-    for (;;) {
-      await delay(untilNextStart(Date.now(), Math.random()), undefined, { signal: stopping.signal })
-      if (underWay.size >= maxOverlap) {
-        log.warn('probe.skipped', { underWay: underWay.size })
-        continue
-      }
-      const journey = one()
-        .catch(error => stopping.signal.aborted || log.error('probe.broken', { error: String(error) }))
-        .then(() => void underWay.delete(journey))
-      underWay.add(journey)
+  const start = async (signal: AbortSignal): Promise<void> => {
+    // A journey takes at most about 95 s (three requests with their retries, and the promise): six or seven overlap.
+    if (underWay.size >= limits.probeJourneys.value) {
+      metrics.increment('tintype_limit_reached_total', { limit: 'probeJourneys' })
+      log.warn('probe.skipped', { underWay: underWay.size })
+      return
     }
+    const journey = one(signal)
+      .catch(error => signal.aborted || fail(error))
+      .then(() => void underWay.delete(journey))
+    underWay.add(journey)
   }
-  const looping = loop().catch(() => {})
+  const fail = (error: unknown) => log.error('probe.broken', { error: String(error) })
+  const loop = repeat(() => untilNextStart(Date.now(), Math.random()), start, fail)
 
   return {
     async stop() {
-      stopping.abort()
-      await Promise.all([looping, ...underWay])
+      await Promise.all([loop.stop(), ...underWay])
       const signal = AbortSignal.timeout(tidyUpMs)
       for (const visitor of visitors.all())
         await tidyUpAll({ target, token, promiseSeconds, visitor, signal }).catch(() => {})

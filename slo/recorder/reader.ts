@@ -18,7 +18,9 @@ export function reader(db: DatabaseSync): Reader {
   const hours = db.prepare(
     'SELECT start, increases FROM hour WHERE series = ? AND max_gap = ? AND start > ? AND start < ?',
   )
-  const aboveZero = db.prepare('SELECT above_zero_at AS at FROM counter WHERE series = ?')
+  const seenBefore = db.prepare(
+    'SELECT 1 FROM counter JOIN hour USING (series) WHERE series = ?1 AND above_zero_at <= ?2 * 60000 AND start < ?2 LIMIT 1',
+  )
   // Numbers of JavaScript arrive as REAL, hence the cast. With min(at), SQLite takes the other columns from that same row: the first scrape of each target in each step.
   const scrapes = db.prepare(
     'SELECT layout, min(at) AS at, numbers FROM scrape WHERE at > ? AND at <= ? GROUP BY target, at / CAST(? AS INTEGER) ORDER BY at',
@@ -56,10 +58,7 @@ export function reader(db: DatabaseSync): Reader {
     },
 
     aboveZeroBy: (selector, minute) =>
-      selected(selector).some(series => {
-        const at = aboveZero.get(series)?.at as number | null | undefined
-        return at !== null && at !== undefined && at <= minute * 60_000
-      }),
+      selected(selector).some(series => seenBefore.get(series, minute) !== undefined),
 
     close: () => db.close(),
   }

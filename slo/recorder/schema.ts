@@ -9,6 +9,7 @@ import type { Sample } from './exposition.ts'
  */
 export const schema = `
   CREATE TABLE IF NOT EXISTS target(id INTEGER PRIMARY KEY, job TEXT, instance TEXT, UNIQUE(job, instance));
+  CREATE TABLE IF NOT EXISTS process(target INTEGER PRIMARY KEY, started REAL, at INTEGER);
   CREATE TABLE IF NOT EXISTS series(id INTEGER PRIMARY KEY, name TEXT, labels TEXT, UNIQUE(name, labels));
   CREATE TABLE IF NOT EXISTS layout(id INTEGER PRIMARY KEY, series TEXT UNIQUE);
   CREATE TABLE IF NOT EXISTS scrape(target INTEGER, at INTEGER, layout INTEGER, numbers BLOB, UNIQUE(target, at));
@@ -40,16 +41,16 @@ export type Reader = {
   read(names: readonly string[], fromMs: number, toMs: number, stepMs?: number): Series[]
   /** Increases in each minute of [from, to), summed over the counters a selector means; NaN where none had a sample. */
   increases(selector: Selector, maxGapSeconds: number, from: Minute, to: Minute): Float64Array
-  /** Whether a counter that the selector means was above zero at or before the start of a minute. */
+  /** Whether a counter that the selector means was above zero at or before the start of a minute, and it is still kept. */
   aboveZeroBy(selector: Selector, minute: Minute): boolean
   close(): void
 }
 
 export type Writer = {
-  /** `out-of-order`: not later than the target's last scrape; nothing was kept. */
-  append(scrape: Scrape): 'kept' | 'out-of-order'
-  /** Drops what is older than its time. */
-  prune(nowMs: number): void
+  /** A scrape with a time before the target's last one says that the clock was set back: what stands later goes. */
+  append(scrape: Scrape): void
+  /** Removes a little of what is too old; says how many rows. `keepDays`: of the minutes, 0 is for ever. */
+  prune(nowMs: number, keepDays: number): { samples: number; minutes: number }
 }
 
 /** An hour's increases as stored; 60 minutes without a sample when there is no row. */

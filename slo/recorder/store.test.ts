@@ -14,8 +14,15 @@ const noonMinute = noon / minute
 async function recorded(points: [atMs: number, value: number | null][]) {
   const file = `${await temporaryFolder()}/recorder.sqlite`
   const store = createStore(file, [sli])
-  const answers = points.map(([at, value]) => store.append(scrapeOf(noon + at, value)))
-  return { file, store, answers }
+  for (const [at, value] of points) store.append(scrapeOf(noon + at, value))
+  return { file, store }
+}
+
+/** As `scrapeOf`, of a process that started at a time after noon. */
+const processOf = (startedMs: number, at: number, value: number) => {
+  const scrape = scrapeOf(at, value)
+  const start = { name: 'process_start_time_seconds', labels: '', value: (noon + startedMs) / 1000 }
+  return { ...scrape, samples: [...(scrape.samples ?? []), start] }
 }
 
 const scrapeOf = (at: number, value: number | null, instance = 'a:1') => ({
@@ -83,15 +90,55 @@ test('NaN and infinite counts are as if they had not been', async () => {
   expect(minutesOf(store, 1)).toEqual([1])
 })
 
-test('a clock set back, or the same moment twice, changes nothing that is recorded', async () => {
-  const { store, answers } = await recorded([
-    [31_000, 7],
-    [31_000, 70],
-    [1_000, 700],
-    [46_000, 8],
+test('a clock that was ahead for a scrape, or the same moment twice, loses no count and holds nothing up', async () => {
+  const { store } = await recorded([
+    [1_000, 7],
+    [3_600_000, 8],
+    [31_000, 10],
+    [31_000, 11],
+    [46_000, 12],
   ])
-  expect(answers).toEqual(['kept', 'out-of-order', 'out-of-order', 'kept'])
+  expect(minutesOf(store, 1)).toEqual([4])
+  // Of an hour, one minute has what a scrape with a wrong time had: here nothing, since the gap was too long.
+  expect(minutesOf(store, 61).slice(1)).toEqual([...Array(58).fill(null), 0, null])
+  const [series] = store.read([kept.metric], noon, noon + 7_200_000)
+  expect(series?.points.map(({ at, value }) => [at - noon, value])).toEqual([
+    [1_000, 7],
+    [31_000, 11],
+    [46_000, 12],
+  ])
+})
+
+test('what a process counted before it was first scraped counts, and after a restart all that the new one has', async () => {
+  const { store } = await recorded([])
+  store.append(processOf(0, noon + 15_000, 20))
+  store.append(processOf(0, noon + 30_000, 22))
+  store.append(scrapeOf(noon + 45_000, null))
+  store.append(processOf(45_000, noon + 60_000, 30))
+  expect(minutesOf(store, 1)).toEqual([20 + 2 + 30])
+})
+
+test('what a process counted long before the recorder saw it does not count', async () => {
+  const { store } = await recorded([])
+  store.append(processOf(-3_600_000, noon + 15_000, 5_000))
+  store.append(processOf(-3_600_000, noon + 30_000, 5_001))
   expect(minutesOf(store, 1)).toEqual([1])
+})
+
+test('a series born in a running process counts from zero, a counter that is only now rolled up does not', async () => {
+  const { store, file } = await recorded([])
+  const scrape = processOf(0, noon + 15_000, 7)
+  store.append({ ...scrape, samples: scrape.samples.slice(1) })
+  store.append(processOf(0, noon + 30_000, 3))
+  expect(minutesOf(store, 1)).toEqual([3])
+  store.close()
+  const without = createStore(`${file}.2`, [])
+  without.append(processOf(0, noon + 15_000, 5_000))
+  without.close()
+  const again = createStore(`${file}.2`, [sli])
+  again.append(processOf(0, noon + 30_000, 5_001))
+  again.append(processOf(0, noon + 45_000, 5_002))
+  expect(minutesOf(again, 1)).toEqual([1])
 })
 
 test('a series given twice in one scrape counts once', async () => {
@@ -155,30 +202,35 @@ test('a reader beside the writer sees what was committed, over the edge of an ho
     [1_000, 3],
   ])
   const reader = openStore(file)
-  expect([...(reader?.increases(kept, 75, noonMinute - 1, noonMinute + 1) ?? [])]).toEqual([0, 2])
-  expect(openStore(`${file}.absent`)).toBeUndefined()
-  reader?.close()
+  expect([...reader.increases(kept, 75, noonMinute - 1, noonMinute + 1)]).toEqual([0, 2])
+  expect(() => openStore(`${file}.absent`)).toThrow('nothing was recorded yet')
+  reader.close()
 })
 
-test('samples are kept two days and minutes for more than a year; what nothing refers to is gone', async () => {
+test('samples and minutes are kept for their time, and removed a little at a time; what nothing refers to is gone', async () => {
   const { store } = await recorded([
     [1_000, 1],
     [16_000, 2],
   ])
   const day = 1440 * minute
-  store.append({
-    job: 'web',
-    instance: 'a:1',
-    at: noon + 3 * day,
-    samples: [{ name: 'route_once_seen', labels: '', value: 1 }],
-  })
-  store.prune(noon + 3 * day)
+  const lastRoute = { job: 'web', instance: 'a:1', at: noon + 3 * day }
+  store.append({ ...lastRoute, samples: [{ name: 'route_once_seen', labels: '', value: 1 }] })
+  expect(store.prune(noon + 3 * day, 35)).toEqual({ samples: 2, minutes: 0 })
   expect(store.read([kept.metric], 0, noon + 4 * day)).toEqual([])
   expect(store.read(['route_once_seen'], 0, noon + 4 * day)).toHaveLength(1)
-  expect(minutesOf(store, 1)).toEqual([1])
-  store.prune(noon + 403 * day)
-  store.prune(noon + 403 * day + 2 * 3_600_000)
+  expect(minutesOf(store, 1)).toEqual([2 - 1])
+  expect(store.prune(noon + 1000 * day, 0)).toMatchObject({ minutes: 0 })
+  expect(store.prune(noon + 36 * day, 35)).toMatchObject({ minutes: 60 })
   expect(minutesOf(store, 1)).toEqual([null])
+  expect(store.aboveZeroBy(kept, noonMinute + 9 * 1440)).toBe(false)
+})
+
+test('a clock that is years ahead for a moment costs the oldest minutes only', async () => {
+  const { store } = await recorded([])
+  for (let hour = 0; hour < 1_000; hour++) store.append(scrapeOf(noon + hour * 3_600_000, hour))
+  const year = 365 * 1440 * minute
+  expect(store.prune(noon + 10 * year, 35).minutes).toBeLessThan(1_000 * 60)
+  expect([...store.increases(kept, 75, noonMinute + 999 * 60 - 1, noonMinute + 999 * 60)]).toEqual([0])
 })
 
 test('a scrape of 400 series costs under a kilobyte, or the disk fills', async () => {

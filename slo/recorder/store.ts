@@ -1,7 +1,8 @@
-import { existsSync, mkdirSync } from 'node:fs'
+import { mkdirSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
-import type { Sli } from '../source/index.ts'
+import { openReadOnly } from '../read-only.ts'
+import { type Sli, SourceError } from '../source/index.ts'
 import { reader } from './reader.ts'
 import { type Reader, schema, type Writer } from './schema.ts'
 import { writer } from './writer.ts'
@@ -24,6 +25,9 @@ export function createStore(file: string, slis: readonly Sli[]): Store {
   return { ...reader(db), ...writer(db, slis) }
 }
 
-/** Opens it to read, beside the writer; undefined when nothing was ever recorded. */
-export const openStore = (file: string): Reader | undefined =>
-  existsSync(file) ? reader(new DatabaseSync(file, { readOnly: true })) : undefined
+/** Opens it to read, beside the writer. @throws ExpectedError when nothing was ever recorded, or it cannot be read. */
+export function openStore(file: string): Reader {
+  const db = openReadOnly(file)
+  if (!db) throw new SourceError(`nothing was recorded yet: there is no ${file}`)
+  return reader(db)
+}

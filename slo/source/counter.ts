@@ -17,7 +17,8 @@ export const isCounterValue = (value: number): boolean => Number.isFinite(value)
 
 /**
  * How much a counter grew up to `sample`. A value that fell is a restart, counted from zero; a first value counts
- * nothing (what it counted happened at an unknown time), which is why every series is born at zero.
+ * nothing (what it counted happened at an unknown time), which is why every series is born at zero. The embedded recorder
+ * knows more (`births` in recorder/writer.ts): when the process started, and when it last had no such series.
  */
 export function increase(previous: Sample | undefined, sample: Sample, maxGapSeconds: number): number {
   if (!previous || cell(sample.timeMs) - cell(previous.timeMs) > maxGapSeconds) return 0

@@ -1,13 +1,9 @@
 import type { Reader } from '../recorder/schema.ts'
 import { openStore, recorderFile } from '../recorder/store.ts'
-import { type Slot, type Source, SourceError } from './index.ts'
+import type { Slot, Source } from './index.ts'
 
-/** The source over the recorder's file, read beside its writer. @throws SourceError when nothing was ever recorded. */
-export function openEmbedded(dataDir: string): Source {
-  const store = openStore(recorderFile(dataDir))
-  if (!store) throw new SourceError(`nothing was recorded yet: there is no ${recorderFile(dataDir)}`)
-  return embeddedSource(store)
-}
+/** The source over the recorder's file, read beside its writer. @throws ExpectedError when nothing was ever recorded, or it cannot be read. */
+export const openEmbedded = (dataDir: string): Source => embeddedSource(openStore(recorderFile(dataDir)))
 
 /** The source over an open recorder's file; closing it closes the file. */
 export const embeddedSource = (store: Reader): Source => ({

@@ -1,3 +1,4 @@
+import { ExpectedError } from '@tintype/lib/errors.ts'
 import type { Fraction } from '../fraction.ts'
 
 /** Whole minutes since the Unix epoch. The slot `minute` holds the samples of (minute, minute + 1] × 60 s. */
@@ -28,7 +29,7 @@ export type Source = {
 }
 
 /** The source is away, or does not understand: exit status 2, never a wrong number. */
-export class SourceError extends Error {
+export class SourceError extends ExpectedError {
   override name = 'SourceError'
 }
 

@@ -1,15 +1,6 @@
+import { readArguments, UsageError } from '@tintype/lib/command-line.ts'
 import { backtest, type Timeline } from '../backtest.ts'
-import {
-  type Context,
-  minute,
-  readOptions,
-  sinceMinute,
-  sourceOptions,
-  status,
-  UsageError,
-  type Verb,
-  withSource,
-} from '../cli.ts'
+import { type Context, minute, sinceMinute, sourceOptions, status, type Verb, withSource } from '../cli.ts'
 import { readObjectives } from '../objectives.ts'
 import { outageFormat, outageMinutes, outageTally, parseOutage } from '../outage.ts'
 import { longestMinutes, readRecorded } from '../recorded.ts'
@@ -22,6 +13,7 @@ slo backtest --outage "full 10m" [--at TIME] [--json]
 When each burn alert would have fired and cleared, and what part of the budget was gone.
   --outage  ${outageFormat}
   --at      when the described outage begins (default: now)
+Example: npm run slo -- backtest --from 2026-11-22 --to 2026-11-23
 Exit status: 0 done, 2 bad arguments or no data.`
 
 const options = {
@@ -39,7 +31,7 @@ const warmUp = 2
 type Result = { from: Minute; to: Minute; timelines: Timeline[] }
 
 async function run(args: string[], context: Context): Promise<number> {
-  const given = readOptions(args, options)
+  const given = readArguments(args, options).values
   const objectives = readObjectives(given.objectives)
   const result =
     given.outage === undefined

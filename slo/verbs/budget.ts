@@ -1,15 +1,6 @@
+import { readArguments, UsageError } from '@tintype/lib/command-line.ts'
 import { fits } from '../budget.ts'
-import {
-  type Context,
-  duration,
-  minute,
-  readOptions,
-  sourceOptions,
-  status,
-  UsageError,
-  type Verb,
-  withSource,
-} from '../cli.ts'
+import { type Context, duration, minute, sourceOptions, status, type Verb, withSource } from '../cli.ts'
 import { readObjectives } from '../objectives.ts'
 import { addPlanned, readPlanned, removePlanned } from '../planned.ts'
 import { readRecorded } from '../recorded.ts'
@@ -24,6 +15,7 @@ slo budget --cancel ID
 How many minutes may still be offline, and which downtime is planned. Planned downtime is inside the budget.
   --fits    whether a maintenance of this length fits, and else when it would
   --plan    announce one; --cancel takes it back
+Example: npm run slo -- budget --fits 45m --at "tomorrow 02:00"
 Exit status: 0 good, 1 it does not fit, 2 bad arguments or no data.`
 
 const options = {
@@ -36,7 +28,7 @@ const options = {
 } as const
 
 async function run(args: string[], context: Context): Promise<number> {
-  const given = readOptions(args, options)
+  const given = readArguments(args, options).values
   const { dataDir, nowMs, print } = context
   if (given.cancel !== undefined) {
     removePlanned(dataDir, given.cancel)

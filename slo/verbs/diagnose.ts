@@ -1,5 +1,6 @@
+import { readArguments } from '@tintype/lib/command-line.ts'
 import { bookFile, noticed } from '../alerts/book.ts'
-import { type Context, openSource, readOptions, status, time, type Verb } from '../cli.ts'
+import { type Context, status, time, type Verb, withSource } from '../cli.ts'
 import { adminPorts, raiseDetail } from '../diagnose/detail.ts'
 import { examplesOf } from '../diagnose/examples.ts'
 import { type Incident, incidentNote, promiseLine, terminal } from '../diagnose/note.ts'
@@ -8,7 +9,7 @@ import { diagnosed } from '../diagnose/stages.ts'
 import { toldOf } from '../diagnose/told.ts'
 import { readObjectives } from '../objectives.ts'
 import { readRecorded } from '../recorded.ts'
-import { standing } from '../standing.ts'
+import { promised } from '../report.ts'
 import { toMinute } from '../time.ts'
 
 const usage = `slo diagnose [--at TIME] [--prometheus URL] [--json | --note] [--detail]
@@ -17,6 +18,7 @@ Why is it slow? Compares now with a baseline of its own, names the stage whose t
 accounts for it. "unknown" is an answer.
   --note    an incident note in Markdown, for a second person to join
   --detail  raises the log level of the services of that stage for ten minutes
+Example: npm run slo -- diagnose --at "today 14:05" --note
 Exit status: 0 healthy, 1 slow or unknown, 2 bad arguments or no data source.`
 
 const options = {
@@ -32,7 +34,7 @@ const options = {
 const examplesMs = 5 * 60_000
 
 async function run(args: string[], context: Context): Promise<number> {
-  const given = readOptions(args, options)
+  const given = readArguments(args, options).values
   const { dataDir, scrapeSeconds, nowMs, print } = context
   const atMs = given.at === undefined ? nowMs : time('at', given.at, nowMs)
   const prometheusUrl = given.prometheus ?? context.prometheusUrl
@@ -62,25 +64,14 @@ async function promises(
   given: { prometheus?: string; objectives?: string },
   atMs: number,
 ): Promise<string[]> {
-  const source = await openSource(given.prometheus ?? context.prometheusUrl, context.dataDir)
-  try {
-    const objectives = readObjectives(given.objectives)
-    const to = toMinute(atMs)
-    const from = to - Math.max(...objectives.map(({ windowMinutes }) => windowMinutes))
-    const recorded = await readRecorded(source, objectives, { from, to })
-    return (recorded?.objectives ?? []).map(({ objective, tally }) =>
-      promiseLine(
-        objective,
-        standing(objective, tally, {
-          from: Math.max(recorded?.start ?? from, to - objective.windowMinutes),
-          to,
-          nominalMinutes: objective.windowMinutes,
-        }),
-      ),
-    )
-  } finally {
-    await source.close()
-  }
+  const objectives = readObjectives(given.objectives)
+  const to = toMinute(atMs)
+  const from = to - Math.max(...objectives.map(({ windowMinutes }) => windowMinutes))
+  const recorded = await withSource(given.prometheus, context, source =>
+    readRecorded(source, objectives, { from, to }),
+  )
+  if (!recorded) return []
+  return promised(recorded, undefined).map(({ standing }) => promiseLine(standing.objective, standing))
 }
 
 export const verb: Verb = { usage, run }

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs'
-import { parseArgs } from 'node:util'
-import { type Context, status, UsageError, type Verb } from '../cli.ts'
+import { readArguments, UsageError } from '@tintype/lib/command-line.ts'
+import { type Context, status, type Verb } from '../cli.ts'
 import type { Finding } from '../document.ts'
 import { lint } from '../lint.ts'
 import { formatFinding, objectiveFiles, objectivesFolder, parseObjective, show } from '../objectives.ts'
@@ -8,6 +8,7 @@ import { formatFinding, objectiveFiles, objectivesFolder, parseObjective, show }
 const usage = `slo lint [PATH…] [--format text | github] [--json]
 
 Checks objectives (default: slo/objectives) and their burn alerts. PATH is an OpenSLO file or a folder of them.
+Example: npm run slo -- lint slo/objectives --format github
 Exit status: 0 no error (warnings may be), 1 an error found, 2 bad arguments.`
 
 const options = {
@@ -17,28 +18,22 @@ const options = {
 } as const
 
 async function run(args: string[], context: Context): Promise<number> {
-  const { values, positionals } = readArguments(args)
+  const { values, positionals } = readArguments(args, options, true)
   const format = values.format ?? 'text'
   if (format !== 'text' && format !== 'github')
     throw new UsageError(`--format is text or github, not "${format}"`)
   const paths = positionals.length > 0 ? positionals : [values.objectives ?? objectivesFolder]
-  const findings = lintFiles(paths.flatMap(objectiveFiles))
+  // How long a Prometheus keeps its samples is not known here.
+  const keepDays = context.prometheusUrl === '' ? context.keepDays : 0
+  const findings = lintFiles(paths.flatMap(objectiveFiles), keepDays)
   if (values.json) context.print(JSON.stringify({ findings }))
   else if (findings.length === 0) context.print('no findings')
   else context.print(findings.map(format === 'github' ? forGithub : formatFinding).join('\n'))
   return findings.some(({ severity }) => severity === 'error') ? status.broken : status.good
 }
 
-function readArguments(args: string[]) {
-  try {
-    return parseArgs({ args, options, strict: true, allowPositionals: true })
-  } catch (error) {
-    throw new UsageError((error as Error).message)
-  }
-}
-
 /** Every finding of these files, in their order; a name that is given twice is one, too. */
-export function lintFiles(files: readonly string[]): Finding[] {
+export function lintFiles(files: readonly string[], keepDays: number): Finding[] {
   const seen = new Map<string, string>()
   return files.flatMap(path => {
     const parsed = parseObjective(show(path), readFileSync(path, 'utf8'))
@@ -56,7 +51,7 @@ export function lintFiles(files: readonly string[]): Finding[] {
           ),
         ]
       : []
-    return [...twice, ...lint(document, objective)]
+    return [...twice, ...lint(document, objective, keepDays)]
   })
 }
 

@@ -1,13 +1,12 @@
 import { join } from 'node:path'
+import { readArguments, UsageError } from '@tintype/lib/command-line.ts'
 import {
   type Context,
   duration,
   minute,
-  readOptions,
   sinceMinute,
   sourceOptions,
   status,
-  UsageError,
   type Verb,
   withSource,
 } from '../cli.ts'
@@ -30,6 +29,7 @@ How the promises stand over the whole UTC minutes before --at (default: now).
   --since       start of the SLO (default: the first probe seen)
   --prometheus  read from there (default: PROMETHEUS_URL, else the embedded recorder)
   --objectives  folder of OpenSLO documents (default: slo/objectives)
+Example: npm run slo -- report --window 24h --since 2026-11-22
 Exit status: 0 all kept, 1 one is broken, 2 bad arguments or no data.`
 
 const options = {
@@ -41,7 +41,7 @@ const options = {
 } as const
 
 async function run(args: string[], context: Context): Promise<number> {
-  const given = readOptions(args, options)
+  const given = readArguments(args, options).values
   const to = minute('at', given.at ?? 'now', context.nowMs)
   const since = sinceMinute(given.since, context.nowMs)
   if (since !== undefined && since >= to) throw new UsageError('--since must be before --at')

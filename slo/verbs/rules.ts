@@ -1,5 +1,6 @@
+import { readArguments } from '@tintype/lib/command-line.ts'
 import { stringify } from 'yaml'
-import { type Context, readOptions, status, type Verb } from '../cli.ts'
+import { type Context, status, type Verb } from '../cli.ts'
 import { readObjectives } from '../objectives.ts'
 import { alertmanagerConfig, rules } from '../rules.ts'
 
@@ -11,7 +12,9 @@ Prints the objectives as Prometheus recording and alerting rules (Prometheus 2.4
   --alertmanager  print Alertmanager’s routes instead
   --webhook       where pages and tickets go (default: ${defaultWebhook})
   --deadman       where the always-firing Watchdog goes (default: the webhook)
-  --objectives    folder of OpenSLO documents (default: slo/objectives)`
+  --objectives    folder of OpenSLO documents (default: slo/objectives)
+Example: npm run -s slo -- rules > rules.yml
+Exit status: 0 printed, 2 bad arguments.`
 
 const options = {
   json: { type: 'boolean' },
@@ -22,7 +25,7 @@ const options = {
 } as const
 
 async function run(args: string[], context: Context): Promise<number> {
-  const given = readOptions(args, options)
+  const given = readArguments(args, options).values
   const webhook = given.webhook ?? defaultWebhook
   const file = given.alertmanager
     ? alertmanagerConfig({ webhook, deadman: given.deadman ?? webhook })

@@ -1,18 +1,21 @@
+import { readArguments } from '@tintype/lib/command-line.ts'
 import { readConfig } from '@tintype/lib/config.ts'
 import { run } from '@tintype/lib/run.ts'
 import { pick } from '@tintype/lib/variables.ts'
-import { readOptions, status, type Verb } from '../cli.ts'
+import { status, type Verb } from '../cli.ts'
 import { serve } from '../serve.ts'
 
 const usage = `slo serve
 
 Keeps watch until it is stopped: probes, records, evaluates each minute, tells who is to be told, and shows the
-pages at SLO_PORT. Configured by the environment (README).`
+pages at SLO_PORT. Configured by the environment (README).
+Example: PROMETHEUS_URL=http://127.0.0.1:9090 npm run slo -- serve
+Exit status: 0 stopped, 1 it could not start, 2 bad environment.`
 
 export const verb: Verb = {
   usage,
   async run(args, { environment }) {
-    readOptions(args, {})
+    readArguments(args, {})
     const { GRACE_SECONDS } = readConfig(environment, pick('GRACE_SECONDS'))
     await run(
       () => serve(environment),

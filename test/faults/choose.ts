@@ -1,15 +1,18 @@
-import { parseArgs } from 'node:util'
+import { readArguments, UsageError } from '@tintype/lib/command-line.ts'
 import type { Drill } from './drill.ts'
 import { drills } from './drills/all.ts'
 
-const usage = `npm run faults [-- --only NAME] [--kept | --seen] [--results FILE] [--keep FOLDER | --replay FOLDER] [--json] [--list]
+export const usage = `npm run faults [-- --only NAME] [--kept | --seen] [--results FILE] [--keep FOLDER | --replay FOLDER] [--json] [--list]
 
+Injects each fault into a fresh service, and compares what diagnose says with the truth.
   --only     drills whose name has this; several times for several
   --kept     only drills that diagnose was not made with; --seen: only the others
   --results  writes every answer with its evidence to a file, as JSON
   --keep     leaves what was recorded in a folder
   --replay   asks diagnose again about recordings that were kept: for work on diagnose
-Exit status: 0 all named, 1 some not, 2 bad arguments or no recordings.`
+  --list     the drills, with what is true in each
+Example: npm run faults -- --only disk --only memory
+Exit status: 0 all named, 1 some not, 2 bad arguments, no recordings, or no drill could be done.`
 
 const options = {
   only: { type: 'string', multiple: true },
@@ -22,19 +25,9 @@ const options = {
   list: { type: 'boolean' },
 } as const
 
-export class Misuse extends Error {}
-
-function parse(args: string[]) {
-  try {
-    return parseArgs({ args, options }).values
-  } catch (error) {
-    throw new Misuse(`${(error as Error).message}\n${usage}`)
-  }
-}
-
-/** What the arguments ask for, and the drills that they choose. @throws Misuse */
+/** What the arguments ask for, and the drills that they choose. @throws UsageError */
 export function choose(args: string[]) {
-  const given = parse(args)
+  const given = readArguments(args, options).values
   const { only, kept, seen } = given
   const chosen = drills.filter(
     drill =>
@@ -42,7 +35,7 @@ export function choose(args: string[]) {
       (!kept || drill.kept) &&
       (!seen || !drill.kept),
   )
-  if (chosen.length === 0) throw new Misuse(`no drill is that\n${usage}`)
+  if (chosen.length === 0) throw new UsageError('no drill is chosen')
   return { ...given, chosen }
 }
 

@@ -1,22 +1,21 @@
-/** `npm run faults`: each fault is done to a fresh service, and what diagnose says is compared with the truth. */
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { runCommand } from '@tintype/lib/command-line.ts'
+import { ExpectedError } from '@tintype/lib/errors.ts'
 import { photo } from '../images.ts'
-import { choose, inTurns, Misuse } from './choose.ts'
+import { choose, inTurns, usage } from './choose.ts'
 import { askDiagnose, finding, type Recording, runDrill } from './run.ts'
 import { type Finding, isNamed, report, saidIn, score } from './score.ts'
 
 type Asked = ReturnType<typeof choose>
 
-try {
-  const asked = choose(process.argv.slice(2))
-  if (asked.list) for (const line of list(asked)) console.log(line)
-  else await campaign(asked)
-} catch (error) {
-  if (!(error instanceof Misuse)) throw error
-  console.error(error.message)
-  process.exitCode = 2
-}
+const args = process.argv.slice(2)
+process.exitCode = await runCommand(args, usage, () => {
+  const asked = choose(args)
+  if (!asked.list) return campaign(asked)
+  for (const line of list(asked)) console.log(line)
+  return 0
+})
 
 function list({ chosen }: Asked): string[] {
   return chosen.map(({ name, truth, kept, missing }) => {
@@ -25,23 +24,34 @@ function list({ chosen }: Asked): string[] {
   })
 }
 
-async function campaign(asked: Asked): Promise<void> {
+async function campaign(asked: Asked): Promise<number> {
   const { json, results, replay } = asked
   const start = performance.now()
   const tell = (line: string): void => void (json || console.log(line))
   const findings: Finding[] = []
-  for await (const each of replay ? again(replay, asked) : inject(asked, tell)) {
+  let failed = 0
+  /** A fault that could not be made says nothing about diagnose; the campaign is not whole then. */
+  const onFailure = (line: string): void => {
+    failed++
+    console.error(line)
+  }
+  for await (const each of replay ? again(replay, asked) : inject(asked, tell, onFailure)) {
     findings.push(each)
     const minutes = ((performance.now() - start) / 60_000).toFixed(1)
     const place = `${minutes} min, ${findings.length}/${asked.chosen.length}`
     tell(`${isNamed(each) ? '✓' : '✗'} ${each.drill}: ${saidIn(each)} (${each.seconds} s; ${place})`)
     if (results) writeFileSync(results, JSON.stringify({ ...score(findings), findings }, null, 2))
   }
+  if (findings.length === 0) throw new ExpectedError('no drill could be done: this says nothing')
   console.log(json ? JSON.stringify({ ...score(findings), findings }) : report(findings))
-  if (!findings.every(isNamed)) process.exitCode = 1
+  return failed === 0 && findings.every(isNamed) ? 0 : 1
 }
 
-async function* inject({ chosen, keep }: Asked, tell: (line: string) => void): AsyncGenerator<Finding> {
+async function* inject(
+  { chosen, keep }: Asked,
+  tell: (line: string) => void,
+  onFailure: (line: string) => void,
+): AsyncGenerator<Finding> {
   const images = [await photo(4000, 3000, 1), await photo(4000, 3000, 2)]
   for (const { name, missing } of chosen) if (missing?.()) tell(`- ${name}: not done, ${missing()}`)
   const possible = chosen.filter(({ missing }) => !missing?.())
@@ -49,22 +59,16 @@ async function* inject({ chosen, keep }: Asked, tell: (line: string) => void): A
     const done = await Promise.allSettled(turn.map(drill => runDrill(drill, images, keep ? { keep } : {})))
     for (const [i, each] of done.entries()) {
       if (each.status === 'fulfilled') yield each.value
-      else failed(`! ${turn[i]?.name}: could not be done: ${each.reason}`)
+      else onFailure(`! ${turn[i]?.name}: could not be done: ${each.reason}`)
     }
   }
 }
 
-/** A fault that could not be made says nothing about diagnose; the campaign is not whole then. */
-function failed(line: string): void {
-  console.error(line)
-  process.exitCode = 1
-}
-
-/** @throws Misuse when the folder holds no recordings. */
+/** @throws ExpectedError when the folder holds no recordings. */
 async function* again(folder: string, { chosen }: Asked): AsyncGenerator<Finding> {
   const files = existsSync(folder) ? readdirSync(folder) : []
   const recordings = files.filter(name => name.endsWith('.json'))
-  if (recordings.length === 0) throw new Misuse(`${folder} holds no recordings: make some with --keep`)
+  if (recordings.length === 0) throw new ExpectedError(`${folder} holds no recordings: make some with --keep`)
   for (const name of recordings) {
     const { drill, at } = readRecording(join(folder, name))
     const known = chosen.find(each => each.name === drill)
@@ -79,5 +83,5 @@ function readRecording(file: string): Recording {
   } catch {
     // Said below.
   }
-  throw new Misuse(`${file} is no recording of a drill: --replay wants the folder that --keep filled`)
+  throw new ExpectedError(`${file} is no recording of a drill: --replay wants the folder that --keep filled`)
 }

@@ -1,4 +1,4 @@
-import type { Series } from './view.ts'
+import type { Series } from '../diagnose/view.ts'
 import { calm, type World } from './world.ts'
 
 type Labels = Record<string, string>

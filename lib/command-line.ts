@@ -1,0 +1,54 @@
+import { type ParseArgsOptionsConfig, parseArgs } from 'node:util'
+import { describeError, ExpectedError, errorCode } from './errors.ts'
+
+/** Arguments that a command does not take: its message is followed by a hint at --help. */
+export class UsageError extends ExpectedError {
+  override name = 'UsageError'
+}
+
+/** The first argument is none of a command's verbs. */
+export const noVerb = (given: string | undefined, verbs: object): UsageError =>
+  new UsageError(
+    `${given ? `there is no verb "${given}"` : 'a verb is missing'}: it is one of ${Object.keys(verbs).join(', ')}`,
+  )
+
+/** Reads a command's options and, where it takes some, its other arguments. @throws UsageError naming the wrong one. */
+export function readArguments<O extends ParseArgsOptionsConfig>(
+  args: string[],
+  options: O,
+  allowPositionals = false,
+) {
+  try {
+    return parseArgs({ args, options, strict: true, allowPositionals })
+  } catch (error) {
+    // Node's second sentence explains how to pass a file whose name starts with a hyphen.
+    throw new UsageError((error as Error).message.split('. ')[0])
+  }
+}
+
+/**
+ * Runs a command and resolves with its exit status: 0 after --help, which prints the usage; 2 when it throws. Only what
+ * nobody foresaw is shown with its stack.
+ */
+export async function runCommand(
+  args: readonly string[],
+  usage: string,
+  run: () => Promise<number> | number,
+): Promise<number> {
+  if (args.includes('--help') || args.includes('-h')) {
+    process.stdout.write(`${usage.trim()}\n`)
+    return 0
+  }
+  try {
+    return await run()
+  } catch (error) {
+    process.stderr.write(`${sentence(error)}\n`)
+    return 2
+  }
+}
+
+function sentence(error: unknown): string {
+  if (error instanceof UsageError) return `${error.message}; --help tells what it takes`
+  const bySystem = error instanceof Error && /^(E[A-Z0-9]+|ERR_SQLITE_ERROR)$/.test(errorCode(error) ?? '')
+  return error instanceof ExpectedError || bySystem ? error.message : describeError(error)
+}

@@ -1,0 +1,35 @@
+import { once } from 'node:events'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { limits } from '@tintype/lib/limits.ts'
+import { createLog } from '@tintype/lib/telemetry/log.ts'
+import { createMetrics } from '@tintype/lib/telemetry/metrics.ts'
+import { expect, onTestFinished, test, vi } from 'vitest'
+import { sampleIn, until } from '../../test/support.ts'
+import { startProbe } from './probe.ts'
+
+/** The pauses between journeys are a thousandth of what they are; the time limits of requests stay. */
+vi.mock('node:timers/promises', async original => {
+  const real = await original<typeof import('node:timers/promises')>()
+  return {
+    ...real,
+    setTimeout: (ms: number, ...rest: unknown[]) => real.setTimeout(ms / 1000, ...(rest as [])),
+  }
+})
+
+test('of a service that answers nobody so many journeys are under way at most; the next is left out and counted', async () => {
+  let asked = 0
+  const server = createServer(() => void asked++).listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  onTestFinished(() => {
+    server.closeAllConnections()
+    server.close()
+  })
+  const metrics = createMetrics('slo', '0')
+  const log = { ...createLog({ service: 'slo', instance: '0', level: 'error' }), warn: () => {} }
+  const target = new URL(`http://127.0.0.1:${(server.address() as AddressInfo).port}`)
+  const probe = startProbe({ target, token: 'secret', promiseSeconds: 60, metrics, log })
+  await until(async () => (await sampleIn(metrics, 'tintype_limit_reached_total{limit="probeJourneys"}')) > 0)
+  expect(asked).toBe(limits.probeJourneys.value)
+  await probe.stop()
+})

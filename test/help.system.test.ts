@@ -1,0 +1,51 @@
+import { execFile } from 'node:child_process'
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { describe, expect, test } from 'vitest'
+import { temporaryFolder } from './support.ts'
+
+const root = join(import.meta.dirname, '..')
+const { scripts } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as {
+  scripts: Record<string, string>
+}
+/** Other programs, and the tests themselves. */
+const foreign = /^(test|lint|check|format)\b/
+const verbs: Record<string, string[]> = {
+  slo: ['backtest', 'budget', 'diagnose', 'lint', 'report', 'rules', 'serve'],
+}
+const commands = Object.entries(scripts)
+  .filter(([name]) => !foreign.test(name) || name === 'k8s:check')
+  .map(([name, script]) => ({ name, file: /\S+\.ts/.exec(script)?.[0] ?? '' }))
+
+type Ended = { code: unknown; out: string; err: string }
+
+async function run(file: string, ...args: string[]): Promise<Ended> {
+  const env = { PATH: process.env.PATH, DATA_DIR: await temporaryFolder() }
+  return new Promise(resolve => {
+    execFile(process.execPath, [file, ...args], { cwd: root, env }, (error, out, err) =>
+      resolve({ code: error?.code ?? 0, out, err }),
+    )
+  })
+}
+
+describe.each(commands)('npm run $name', ({ name, file }) => {
+  test('--help says how to call it, with an example and the exit status', async () => {
+    for (const verb of [[], ...(verbs[name] ?? []).map(each => [each])]) {
+      const { code, out, err } = await run(file, ...verb, '--help')
+      expect({ verb, code, err }).toEqual({ verb, code: 0, err: '' })
+      const command = name === 'start' ? 'npm start' : `npm run (-s )?${name}`
+      expect(out).toMatch(new RegExp(`^Example: .*${command}`, 'm'))
+      expect(out).toMatch(/^Exit status: 0 /m)
+    }
+  })
+
+  test('an option that it does not have is named, with a hint at --help and without a stack', async () => {
+    for (const verb of verbs[name] ?? [undefined]) {
+      const { code, out, err } = await run(file, ...(verb ? [verb] : []), '--frobnicate')
+      expect({ verb, code, out }).toEqual({ verb, code: 2, out: '' })
+      expect(err).toContain('--frobnicate')
+      expect(err).toContain('--help')
+      expect(err).not.toMatch(/^\s+at /m)
+    }
+  })
+})

@@ -3,7 +3,7 @@ import { listen } from '@tintype/lib/http.ts'
 import type { Running } from '@tintype/lib/run.ts'
 import { secret } from '@tintype/lib/secrets.ts'
 import { open as openStorage, storageUrl } from '@tintype/lib/storage/index.ts'
-import { observeStorage } from '@tintype/lib/telemetry/calls.ts'
+import { countLimit, observeStorage } from '@tintype/lib/telemetry/calls.ts'
 import { logVariables, openLog } from '@tintype/lib/telemetry/log.ts'
 import { createMetrics } from '@tintype/lib/telemetry/metrics.ts'
 import { pick } from '@tintype/lib/variables.ts'
@@ -63,6 +63,7 @@ export async function serve(environment: NodeJS.ProcessEnv): Promise<Running> {
   const source = config.PROMETHEUS_URL ? openPrometheus(config.PROMETHEUS_URL) : embeddedSource(store)
   const storage = await openStorage(storageUrl(config.STORAGE_URL, dataDir), {
     observe: observeStorage(metrics),
+    reached: countLimit(metrics),
   })
 
   const book = openBook(bookFile(dataDir))

@@ -1,6 +1,10 @@
 import { join } from 'node:path'
 import type { Readable } from 'node:stream'
-import type { CallOutcome, StorageOperation } from '../telemetry/catalogue.ts'
+import { ConfigError } from '../config.ts'
+import type { LimitName } from '../limits.ts'
+import type { CallOutcome, StorageAdapter, StorageOperation } from '../telemetry/catalogue.ts'
+import { storageAddress, storageUrlFormat } from './address.ts'
+import type { Ages, Lifecycle } from './lifecycle.ts'
 
 /** `/`-separated segments of [A-Za-z0-9._-]; none is empty or starts with a dot. At most 1024 characters, a segment 255. */
 export type Key = string
@@ -20,8 +24,10 @@ export type Put = NewFile & { ifAbsent?: boolean }
  * system's error being its `cause` (`cause.code` is 'ENOSPC' when the disk is full).
  */
 export type Storage = {
+  readonly adapter: StorageAdapter
   /**
-   * Stores a body under a key; durable (file and folder) when it resolves, all or nothing for every reader.
+   * Stores a body under a key; durable (file and folder, or as the S3 server promises) when it resolves, all or
+   * nothing for every reader.
    * A body that errors or is destroyed leaves nothing behind and throws.
    */
   put(
@@ -41,45 +47,69 @@ export type Storage = {
   read(key: Key): Promise<Buffer | 'not-found'>
   /** Where a body's file is or would be, to be read only; null when bodies are no files of this machine. */
   localFile(key: Key): string | null
-  /** Keys below a prefix that ends in `/`, ascending, after `after`. Lazy: reads no more than is asked for. */
+  /**
+   * Keys below a prefix that ends in `/`, ascending, after `after`. Lazy: reads no more than is asked for.
+   * Where a sibling's name goes on from a folder's name with `-` or `.`, SeaweedFS has the folder first.
+   */
   list(prefix: Key, after?: Key): AsyncIterable<Key>
-  /** Removes a key, or all below a prefix that ends in `/`, at once and durably. What is absent is no error. */
+  /**
+   * Removes a key, or all below a prefix that ends in `/`, durably: a folder at once, a bucket's keys a page at a time.
+   * What is absent is no error.
+   */
   delete(keyOrPrefix: Key): Promise<void>
   close(): Promise<void>
 }
 
 export type OpenOptions = {
   /** Called after each operation; `seconds` leaves out the time that a put waited for its sender. */
-  observe?: (operation: StorageOperation, adapter: 'fs', seconds: number, outcome: CallOutcome) => void
+  observe?: (
+    operation: StorageOperation,
+    adapter: StorageAdapter,
+    seconds: number,
+    outcome: CallOutcome,
+  ) => void
+  /** Called each time that a limit of lib/limits.ts is reached. */
+  reached?: (limit: LimitName) => void
 }
 
 /** Where photos are: what STORAGE_URL says, or else a folder in DATA_DIR. */
 export const storageUrl = (given: string, dataDir: string): string =>
   given || `file:${join(dataDir, 'storage')}`
 
-/** Whose disk holds the photos. */
-export const folderOf = (url: string): string => url.slice('file:'.length)
+/** The folders of this machine that hold the photos, whose disks may fill up: none when they are in a bucket. */
+export function foldersOf(url: string): string[] {
+  const address = storageAddress(url)
+  return address && 'folder' in address ? [address.folder] : []
+}
 
 /**
- * Opens the storage that a URL names: `file:` and a folder (relative to the working folder, or absolute).
- * @throws Error naming the URL and what it may be.
+ * Opens the storage that a URL names: `file:` and a folder (relative to the working folder, or absolute), or a bucket
+ * of any S3.
+ * @throws ConfigError when the URL or the installation is wrong; Error when the storage does not work.
  */
 export async function open(url: string, options: OpenOptions = {}): Promise<Storage> {
-  if (url.startsWith('file:')) return (await import('./fs.ts')).openFolder(folderOf(url), options)
-  throw new Error(`STORAGE_URL "${url}" must be file:FOLDER`)
+  const address = addressOf(url)
+  if ('folder' in address) return (await import('./fs.ts')).openFolder(address.folder, options)
+  const { openBucket } = await import('./s3.ts').catch(ifMissing('@aws-sdk/client-s3'))
+  return openBucket(address, options)
 }
 
-const isSegment = (segment: string): boolean => /^[A-Za-z0-9_-][A-Za-z0-9._-]{0,254}$/.test(segment)
-
-/** @throws Error when it is no key: what comes from outside can name nothing but keys. */
-export function checkKey(key: Key): Key {
-  if (key.length > 1024 || !key.split('/').every(isSegment)) throw new Error(`"${key}" is not a storage key`)
-  return key
+/** The rules by which a bucket removes what is old; null for a folder, which has none. */
+export async function openLifecycle(url: string, ages: Ages): Promise<Lifecycle | null> {
+  const address = addressOf(url)
+  if ('folder' in address) return null
+  const { lifecycleOf } = await import('./lifecycle.ts').catch(ifMissing('@aws-sdk/client-s3'))
+  return lifecycleOf(address, ages)
 }
 
-/** @throws Error when it is no key followed by `/`. */
-export function checkPrefix(prefix: Key): Key {
-  if (!prefix.endsWith('/')) throw new Error(`storage prefix "${prefix}" must end in /`)
-  checkKey(prefix.slice(0, -1))
-  return prefix
+function addressOf(url: string) {
+  const address = storageAddress(url)
+  if (!address) throw new ConfigError(`STORAGE_URL must be ${storageUrlFormat}`)
+  return address
+}
+
+/** Names an optional dependency that is not installed. */
+const ifMissing = (name: string) => (error: NodeJS.ErrnoException) => {
+  if (error.code !== 'ERR_MODULE_NOT_FOUND') throw error
+  throw new ConfigError(`STORAGE_URL needs the package ${name}, which is not installed: npm install ${name}`)
 }

@@ -1,3 +1,4 @@
+import type { LimitName } from '../limits.ts'
 import type { OpenOptions as QueueOptions } from '../queue/index.ts'
 import type { OpenOptions as StorageOptions } from '../storage/index.ts'
 import type { Metrics } from './metrics.ts'
@@ -17,3 +18,9 @@ export const observeQueue =
     metrics.observe('tintype_queue_seconds', { operation }, seconds)
     metrics.increment('tintype_calls_total', { of: 'queue', outcome })
   }
+
+/** Counts each time that a limit is reached. */
+export const countLimit =
+  (metrics: Metrics) =>
+  (limit: LimitName): void =>
+    metrics.increment('tintype_limit_reached_total', { limit })

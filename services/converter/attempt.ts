@@ -64,7 +64,7 @@ async function count(tools: Tools, job: Job, answer: Attempt, seconds: number): 
     const { format, pixels, readSeconds, cpuSeconds } = answer
     metrics.increment('tintype_conversions_total', { outcome, format })
     metrics.increment('tintype_input_pixels_total', { format }, pixels)
-    metrics.observe('tintype_storage_seconds', { operation: 'get', adapter: 'fs' }, readSeconds)
+    metrics.observe('tintype_storage_seconds', { operation: 'get', adapter: storage.adapter }, readSeconds)
     return metrics.increment('tintype_conversion_cpu_seconds_total', { format }, cpuSeconds)
   }
   // What a child that failed cannot say, web knew from the head.

@@ -3,8 +3,8 @@ import { adminApp, listen } from '@tintype/lib/http.ts'
 import { openAccount } from '@tintype/lib/photo/account.ts'
 import { open as openQueue, queueUrl } from '@tintype/lib/queue/index.ts'
 import { type Running, run } from '@tintype/lib/run.ts'
-import { folderOf, open as openStorage, storageUrl } from '@tintype/lib/storage/index.ts'
-import { observeQueue, observeStorage } from '@tintype/lib/telemetry/calls.ts'
+import { foldersOf, open as openStorage, storageUrl } from '@tintype/lib/storage/index.ts'
+import { countLimit, observeQueue, observeStorage } from '@tintype/lib/telemetry/calls.ts'
 import { openLog } from '@tintype/lib/telemetry/log.ts'
 import { watchMachine } from '@tintype/lib/telemetry/machine.ts'
 import { createMetrics } from '@tintype/lib/telemetry/metrics.ts'
@@ -44,7 +44,10 @@ async function start(): Promise<Running> {
   const queue = await openQueue(queueUrl(config.QUEUE_URL, config.DATA_DIR), {
     observe: observeQueue(metrics),
   })
-  const storage = await openStorage(at, { observe: observeStorage(metrics) })
+  const storage = await openStorage(at, {
+    observe: observeStorage(metrics),
+    reached: countLimit(metrics),
+  })
   const setup = { storageUrl: at, sizes: config.THUMBNAILS, maxPixels: config.MAX_PIXELS }
   const bounds = { deadlineMs: config.CONVERT_SECONDS * 1000, memoryBytes: config.CHILD_MEMORY_BYTES }
   const worker = await startWorker(
@@ -55,7 +58,7 @@ async function start(): Promise<Running> {
       startChild: () => startChild(setup, bounds),
     },
   )
-  watchMachine(metrics, [config.DATA_DIR, folderOf(at)])
+  watchMachine(metrics, [config.DATA_DIR, ...foldersOf(at)])
   const ready = () => worker.missing()
   const admin = await listen(
     adminApp({ metrics, log, ready }),

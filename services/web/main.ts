@@ -3,8 +3,8 @@ import { adminApp, listen } from '@tintype/lib/http.ts'
 import { open as openQueue, queueUrl } from '@tintype/lib/queue/index.ts'
 import { type Running, run } from '@tintype/lib/run.ts'
 import { secret } from '@tintype/lib/secrets.ts'
-import { folderOf, open as openStorage, storageUrl } from '@tintype/lib/storage/index.ts'
-import { observeQueue } from '@tintype/lib/telemetry/calls.ts'
+import { foldersOf, open as openStorage, storageUrl } from '@tintype/lib/storage/index.ts'
+import { countLimit, observeQueue } from '@tintype/lib/telemetry/calls.ts'
 import { logVariables, openLog } from '@tintype/lib/telemetry/log.ts'
 import { watchMachine } from '@tintype/lib/telemetry/machine.ts'
 import { createMetrics } from '@tintype/lib/telemetry/metrics.ts'
@@ -48,6 +48,7 @@ async function start(): Promise<Running> {
   const at = storageUrl(config.STORAGE_URL, config.DATA_DIR)
   const storage = await openStorage(at, {
     observe: observeStorage(metrics, log),
+    reached: countLimit(metrics),
   })
   const draining = new AbortController()
   const stopped = new AbortController()
@@ -73,7 +74,7 @@ async function start(): Promise<Running> {
     stopped: stopped.signal,
   })
   showQueue(web)
-  watchMachine(metrics, [config.DATA_DIR, folderOf(at)])
+  watchMachine(metrics, [config.DATA_DIR, ...foldersOf(at)])
   const listening = await serve(web, config.HOST, config.WEB_PORT)
   const admin = await listen(
     adminApp({ metrics, log, ready: readiness(web) }),

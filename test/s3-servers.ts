@@ -44,6 +44,8 @@ export async function startSeaweed(program: string): Promise<S3Server> {
     '-ip.bind=127.0.0.1',
     `-dir=${folder}`,
     '-master.telemetry=false',
+    // By default it waits 10 to 20 s for other masters when it is started again.
+    '-master.electionTimeout=1s',
     '-master.volumeSizeLimitMB=256',
     '-volume.max=20',
     '-filer',

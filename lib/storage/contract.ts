@@ -42,7 +42,7 @@ async function bodyOf(storage: Storage, key: string, range?: { start: number; en
 const beforeSlash = ['a-', 'a.b']
 
 /** Where a server is not what S3 promises; neither matters to the keys and bodies of photos. */
-type Faults = {
+export type Faults = {
   /** Lists folder by folder, so that names with `beforeSlash` come elsewhere. */
   foldersFirst?: boolean
   /** Of uploads in parts that end at the same moment, several may find the key absent. */

@@ -52,9 +52,9 @@ export async function connect(address: S3Address, { reached }: OpenOptions = {})
       if ('Body' in answer) body = answer.Body as Readable
       return answer
     } catch (error) {
-      if (!late.signal.aborted) throw withCode(error as Error)
+      if (!late.signal.aborted && (error as Error).name !== 'TimeoutError') throw withCode(error as Error)
       reached?.('storageCall')
-      throw timeout(limits.storageCall.value * 1000, error)
+      throw timeout(error)
     } finally {
       clearTimeout(timer)
       // The connection is taken until the body was read.
@@ -78,7 +78,7 @@ async function* bytesOf(body: Readable): AsyncGenerator<Buffer, void> {
   const chunks = body.iterator()
   try {
     for (;;) {
-      const timer = setTimeout(() => body.destroy(timeout(attemptMs)), attemptMs)
+      const timer = setTimeout(() => body.destroy(timeout()), attemptMs)
       const { done, value } = await chunks.next().finally(() => clearTimeout(timer))
       if (done) return
       yield value
@@ -90,8 +90,8 @@ async function* bytesOf(body: Readable): AsyncGenerator<Buffer, void> {
   }
 }
 
-const timeout = (ms: number, cause?: unknown): Error =>
-  Object.assign(new Error(`no answer within ${ms} ms`, { cause }), { code: 'TimeoutError' })
+const timeout = (cause?: unknown): Error =>
+  Object.assign(new Error('the S3 server did not answer in time', { cause }), { code: 'TimeoutError' })
 
 /** S3's errors have their code as their name. */
 function withCode(error: NodeJS.ErrnoException, otherwise?: string): Error {

@@ -1,7 +1,7 @@
 import { availableParallelism } from 'node:os'
 import { address, choice, days, integer, pattern, port, seconds, text, type Variable } from './config.ts'
 import type { Size } from './photo/record.ts'
-import { storageAddress, storageUrlFormat } from './storage/address.ts'
+import { storageAddress, storageUrlFormat } from './storage/index.ts'
 import { levels } from './telemetry/levels.ts'
 
 /** Every variable of every process, once: each service picks its own from here. */

@@ -3,8 +3,6 @@ import type { Readable } from 'node:stream'
 import { ConfigError } from '../config.ts'
 import type { LimitName } from '../limits.ts'
 import type { CallOutcome, StorageAdapter, StorageOperation } from '../telemetry/catalogue.ts'
-import { storageAddress, storageUrlFormat } from './address.ts'
-import type { Ages, Lifecycle } from './lifecycle.ts'
 
 /** `/`-separated segments of [A-Za-z0-9._-]; none is empty or starts with a dot. At most 1024 characters, a segment 255. */
 export type Key = string
@@ -21,7 +19,8 @@ export type Put = NewFile & { ifAbsent?: boolean }
 
 /**
  * What a photo is, on any storage. Expected outcomes are values; everything else is thrown with its key, the
- * system's error being its `cause` (`cause.code` is 'ENOSPC' when the disk is full).
+ * system's error being its `cause` (`cause.code` is 'ENOSPC' when the disk is full, 'TimeoutError' or what S3 calls it
+ * when a bucket's server fails).
  */
 export type Storage = {
   readonly adapter: StorageAdapter
@@ -72,6 +71,76 @@ export type OpenOptions = {
   reached?: (limit: LimitName) => void
 }
 
+/** Days after which a bucket removes photos and Idempotency-Keys by itself; 0 is never. */
+export type Ages = { photos: number; keys: number }
+
+export type Lifecycle = {
+  /** Our rules that the bucket has, and those that it should have, each in words. */
+  compare(): Promise<{ present: string[]; wanted: string[] }>
+  /** Puts the rules for these ages in the place of our old ones; those of others stay. */
+  write(): Promise<void>
+  close(): void
+}
+
+/** What STORAGE_URL may be. Credentials are never in it: a URL ends up in logs and in `ps`. */
+export const storageUrlFormat =
+  'file:FOLDER, or s3://BUCKET, which takes endpoint=URL, region=NAME, prefix=KEY and pathStyle=true or false as ' +
+  'its query; credentials come from the environment'
+
+export type S3Address = {
+  bucket: string
+  /** Unset for AWS itself. */
+  endpoint?: string
+  /** Unset: what the AWS SDK finds in its environment, else us-east-1. */
+  region?: string
+  /** Empty, or ends in `/`. */
+  prefix: string
+  /** The bucket in the path rather than in the host name: the default with an endpoint, whose DNS seldom knows buckets. */
+  pathStyle: boolean
+}
+
+/** Where photos are; undefined when the URL is not of the format. */
+export function storageAddress(url: string): { folder: string } | S3Address | undefined {
+  return /^file:./.test(url) ? { folder: url.slice('file:'.length) } : s3Address(url)
+}
+
+function s3Address(url: string): S3Address | undefined {
+  const { protocol, hostname, host, username, pathname, hash, searchParams } = URL.parse(url) ?? {}
+  if (protocol !== 's3:' || !hostname || !searchParams) return undefined
+  const {
+    endpoint,
+    region,
+    prefix,
+    pathStyle = String(endpoint !== undefined),
+    ...others
+  } = Object.fromEntries(searchParams)
+  const good =
+    /^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$/.test(hostname) &&
+    host === hostname &&
+    !username &&
+    !hash &&
+    /^\/?$/.test(pathname ?? '') &&
+    Object.keys(others).length === 0 &&
+    (endpoint === undefined || isEndpoint(endpoint)) &&
+    (region === undefined || /^[a-z0-9-]+$/.test(region)) &&
+    (prefix === undefined || isKey(prefix)) &&
+    /^(true|false)$/.test(pathStyle)
+  return good
+    ? {
+        bucket: hostname,
+        ...(endpoint && { endpoint }),
+        ...(region && { region }),
+        prefix: prefix === undefined ? '' : `${prefix}/`,
+        pathStyle: pathStyle === 'true',
+      }
+    : undefined
+}
+
+function isEndpoint(text: string): boolean {
+  const { protocol = '', username, search, hash } = URL.parse(text) ?? {}
+  return /^https?:$/.test(protocol) && !username && !search && !hash
+}
+
 /** Where photos are: what STORAGE_URL says, or else a folder in DATA_DIR. */
 export const storageUrl = (given: string, dataDir: string): string =>
   given || `file:${join(dataDir, 'storage')}`
@@ -112,4 +181,21 @@ function addressOf(url: string) {
 const ifMissing = (name: string) => (error: NodeJS.ErrnoException) => {
   if (error.code !== 'ERR_MODULE_NOT_FOUND') throw error
   throw new ConfigError(`STORAGE_URL needs the package ${name}, which is not installed: npm install ${name}`)
+}
+
+const isSegment = (segment: string): boolean => /^[A-Za-z0-9_-][A-Za-z0-9._-]{0,254}$/.test(segment)
+
+const isKey = (text: Key): boolean => text.length <= 1024 && text.split('/').every(isSegment)
+
+/** @throws Error when it is no key: what comes from outside can name nothing but keys. */
+export function checkKey(key: Key): Key {
+  if (!isKey(key)) throw new Error(`"${key}" is not a storage key`)
+  return key
+}
+
+/** @throws Error when it is no key followed by `/`. */
+export function checkPrefix(prefix: Key): Key {
+  if (!prefix.endsWith('/')) throw new Error(`storage prefix "${prefix}" must end in /`)
+  checkKey(prefix.slice(0, -1))
+  return prefix
 }

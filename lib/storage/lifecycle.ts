@@ -3,19 +3,8 @@ import {
   type LifecycleRule,
   PutBucketLifecycleConfigurationCommand,
 } from '@aws-sdk/client-s3'
-import type { S3Address } from './address.ts'
+import type { Ages, Lifecycle, S3Address } from './index.ts'
 import { connect, isCode } from './s3-client.ts'
-
-/** Days after which a bucket removes photos and Idempotency-Keys by itself; 0 is never. */
-export type Ages = { photos: number; keys: number }
-
-export type Lifecycle = {
-  /** Our rules that the bucket has, and those that it should have, each in words. */
-  compare(): Promise<{ present: string[]; wanted: string[] }>
-  /** Puts the rules for these ages in the place of our old ones; those of others stay. */
-  write(): Promise<void>
-  close(): void
-}
 
 /** An upload that a kill cut off leaves its parts, which cost room and which no listing shows. */
 const abortAfterDays = 1

@@ -7,10 +7,16 @@ import {
   ListObjectsV2Command,
   PutObjectCommand,
 } from '@aws-sdk/client-s3'
-import type { S3Address } from './address.ts'
 import { withPause } from './body.ts'
-import type { Key, OpenOptions, Put, Storage } from './index.ts'
-import { checkKey, checkPrefix } from './key.ts'
+import {
+  checkKey,
+  checkPrefix,
+  type Key,
+  type OpenOptions,
+  type Put,
+  type S3Address,
+  type Storage,
+} from './index.ts'
 import { measure } from './measure.ts'
 import { type Bucket, connect, isCode } from './s3-client.ts'
 import { upload } from './s3-upload.ts'

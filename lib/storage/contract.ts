@@ -217,7 +217,7 @@ export function storageContract(
       const body = randomBytes(2 ** 20)
       await storage.put(key, body)
       for (let i = 0; i < 3; i++) {
-        const found = await Promise.all(Array.from({ length: 100 }, () => storage.get(key)))
+        const found = await Promise.all(Array.from({ length: 150 }, () => storage.get(key)))
         for (const each of found as Found[]) {
           if (i === 1) await each.body.iterator().next()
           each.body.destroy()

@@ -71,74 +71,41 @@ export type OpenOptions = {
   reached?: (limit: LimitName) => void
 }
 
-/** Days after which a bucket removes photos and Idempotency-Keys by itself; 0 is never. */
-export type Ages = { photos: number; keys: number }
-
-export type Lifecycle = {
-  /** Our rules that the bucket has, and those that it should have, each in words. */
-  compare(): Promise<{ present: string[]; wanted: string[] }>
-  /** Puts the rules for these ages in the place of our old ones; those of others stay. */
-  write(): Promise<void>
-  close(): void
-}
-
 /** What STORAGE_URL may be. Credentials are never in it: a URL ends up in logs and in `ps`. */
 export const storageUrlFormat =
   'file:FOLDER, or s3://BUCKET, which takes endpoint=URL, region=NAME, prefix=KEY and pathStyle=true or false as ' +
   'its query; credentials come from the environment'
 
+/** `endpoint` is AWS when unset, `region` what the SDK finds. `prefix` is empty or ends in `/`. */
 export type S3Address = {
   bucket: string
-  /** Unset for AWS itself. */
   endpoint?: string
-  /** Unset: what the AWS SDK finds in its environment, else us-east-1. */
   region?: string
-  /** Empty, or ends in `/`. */
   prefix: string
-  /** The bucket in the path rather than in the host name: the default with an endpoint, whose DNS seldom knows buckets. */
   pathStyle: boolean
 }
 
 /** Where photos are; undefined when the URL is not of the format. */
 export function storageAddress(url: string): { folder: string } | S3Address | undefined {
-  return /^file:./.test(url) ? { folder: url.slice('file:'.length) } : s3Address(url)
+  if (/^file:./.test(url)) return { folder: url.slice('file:'.length) }
+  const [, bucket, rest = ''] = /^s3:\/\/([a-z0-9][a-z0-9.-]{1,61}[a-z0-9])\/?(?:\?([^#]*))?$/.exec(url) ?? []
+  const query = Object.fromEntries(new URLSearchParams(rest))
+  if (!bucket || !Object.entries(query).every(([name, value]) => s3Query[name]?.(value))) return undefined
+  const { endpoint, region, prefix, pathStyle = String(endpoint !== undefined) } = query
+  return {
+    bucket,
+    ...(endpoint && { endpoint }),
+    ...(region && { region }),
+    prefix: prefix ? `${prefix}/` : '',
+    pathStyle: pathStyle === 'true',
+  }
 }
 
-function s3Address(url: string): S3Address | undefined {
-  const { protocol, hostname, host, username, pathname, hash, searchParams } = URL.parse(url) ?? {}
-  if (protocol !== 's3:' || !hostname || !searchParams) return undefined
-  const {
-    endpoint,
-    region,
-    prefix,
-    pathStyle = String(endpoint !== undefined),
-    ...others
-  } = Object.fromEntries(searchParams)
-  const good =
-    /^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$/.test(hostname) &&
-    host === hostname &&
-    !username &&
-    !hash &&
-    /^\/?$/.test(pathname ?? '') &&
-    Object.keys(others).length === 0 &&
-    (endpoint === undefined || isEndpoint(endpoint)) &&
-    (region === undefined || /^[a-z0-9-]+$/.test(region)) &&
-    (prefix === undefined || isKey(prefix)) &&
-    /^(true|false)$/.test(pathStyle)
-  return good
-    ? {
-        bucket: hostname,
-        ...(endpoint && { endpoint }),
-        ...(region && { region }),
-        prefix: prefix === undefined ? '' : `${prefix}/`,
-        pathStyle: pathStyle === 'true',
-      }
-    : undefined
-}
-
-function isEndpoint(text: string): boolean {
-  const { protocol = '', username, search, hash } = URL.parse(text) ?? {}
-  return /^https?:$/.test(protocol) && !username && !search && !hash
+const s3Query: Record<string, (value: string) => boolean> = {
+  endpoint: value => /^https?:\/\/[^@?#]+$/.test(value) && URL.canParse(value),
+  region: value => /^[a-z0-9-]+$/.test(value),
+  prefix: value => isKey(value),
+  pathStyle: value => /^(true|false)$/.test(value),
 }
 
 /** Where photos are: what STORAGE_URL says, or else a folder in DATA_DIR. */
@@ -157,24 +124,11 @@ export function foldersOf(url: string): string[] {
  * @throws ConfigError when the URL or the installation is wrong; Error when the storage does not work.
  */
 export async function open(url: string, options: OpenOptions = {}): Promise<Storage> {
-  const address = addressOf(url)
+  const address = storageAddress(url)
+  if (!address) throw new ConfigError(`STORAGE_URL must be ${storageUrlFormat}`)
   if ('folder' in address) return (await import('./fs.ts')).openFolder(address.folder, options)
   const { openBucket } = await import('./s3.ts').catch(ifMissing('@aws-sdk/client-s3'))
   return openBucket(address, options)
-}
-
-/** The rules by which a bucket removes what is old; null for a folder, which has none. */
-export async function openLifecycle(url: string, ages: Ages): Promise<Lifecycle | null> {
-  const address = addressOf(url)
-  if ('folder' in address) return null
-  const { lifecycleOf } = await import('./lifecycle.ts').catch(ifMissing('@aws-sdk/client-s3'))
-  return lifecycleOf(address, ages)
-}
-
-function addressOf(url: string) {
-  const address = storageAddress(url)
-  if (!address) throw new ConfigError(`STORAGE_URL must be ${storageUrlFormat}`)
-  return address
 }
 
 /** Names an optional dependency that is not installed. */

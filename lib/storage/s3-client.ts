@@ -57,7 +57,7 @@ export async function connect(address: S3Address, { reached }: OpenOptions = {})
     } finally {
       clearTimeout(timer)
       // The connection is taken until the body was read.
-      if (body) body.once('close', () => underWay--).on('error', () => {})
+      if (body && !body.closed) body.once('close', () => underWay--).on('error', () => {})
       else underWay--
     }
   }

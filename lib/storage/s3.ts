@@ -1,12 +1,6 @@
 import { Readable } from 'node:stream'
-import {
-  DeleteObjectCommand,
-  DeleteObjectsCommand,
-  GetObjectCommand,
-  HeadObjectCommand,
-  ListObjectsV2Command,
-  PutObjectCommand,
-} from '@aws-sdk/client-s3'
+import * as s3 from '@aws-sdk/client-s3'
+import { ignore } from '../disk.ts'
 import { withPause } from './body.ts'
 import {
   checkKey,
@@ -35,7 +29,7 @@ export async function openBucket(address: S3Address, options: OpenOptions = {}):
   await check(bucket, address)
 
   async function get(key: Key, Range?: string) {
-    const { Body, ContentLength } = await send(new GetObjectCommand({ ...at(key), Range }))
+    const { Body, ContentLength } = await send(new s3.GetObjectCommand({ ...at(key), Range }))
     return { body: Body as Readable, bytes: ContentLength as number }
   }
 
@@ -99,7 +93,7 @@ export async function openBucket(address: S3Address, options: OpenOptions = {}):
 
     delete: async key =>
       measured('delete', key.endsWith('/') ? checkPrefix(key) : checkKey(key), async () => {
-        if (!key.endsWith('/')) return void (await send(new DeleteObjectCommand(at(key))))
+        if (!key.endsWith('/')) return void (await send(new s3.DeleteObjectCommand(at(key))))
         for await (const page of pages(key)) await deleteAll(page)
       }),
 
@@ -111,7 +105,7 @@ export async function openBucket(address: S3Address, options: OpenOptions = {}):
     let ContinuationToken: string | undefined
     do {
       const query = { Bucket, Prefix: prefix + below, StartAfter, ContinuationToken }
-      const page = await each(() => send(new ListObjectsV2Command(query)))
+      const page = await each(() => send(new s3.ListObjectsV2Command(query)))
       yield (page.Contents ?? []).map(({ Key = '' }) => Key.slice(prefix.length))
       ContinuationToken = page.NextContinuationToken
     } while (ContinuationToken !== undefined)
@@ -121,7 +115,7 @@ export async function openBucket(address: S3Address, options: OpenOptions = {}):
   async function deleteAll(keys: Key[]): Promise<void> {
     if (keys.length === 0) return
     const Delete = { Quiet: true, Objects: keys.map(key => ({ Key: prefix + key })) }
-    const { Errors = [] } = await send(new DeleteObjectsCommand({ Bucket, Delete }))
+    const { Errors = [] } = await send(new s3.DeleteObjectsCommand({ Bucket, Delete }))
     const [failed] = Errors
     if (failed) throw Object.assign(new Error(`${failed.Key}: ${failed.Message}`), { code: failed.Code })
   }
@@ -139,38 +133,29 @@ function ifNoSuchKey(error: unknown): 'not-found' {
   throw error
 }
 
-/** No key of ours starts with a dot. */
-const checkedKey = '.tintype'
-
 /** Tries what the storage needs of its bucket, so that a start fails rather than the first photo. */
 async function check({ Bucket, prefix, send }: Bucket, { endpoint = 'AWS' }: S3Address): Promise<void> {
-  const Key = prefix + checkedKey
-  const put = (condition: { IfNoneMatch?: '*' }) =>
-    send(new PutObjectCommand({ Bucket, Key, Body: Buffer.from('checked at each start\n'), ...condition }))
-  const steps: [what: string, run: () => Promise<unknown>][] = [
+  // No key of ours starts with a dot.
+  const [Key, Body] = [`${prefix}.tintype`, Buffer.from('checked at each start\n')]
+  const ignored = () => {
+    throw new Error('it ignores If-None-Match: two uploads with one Idempotency-Key would be two photos')
+  }
+  const steps = {
     // First, since SeaweedFS makes a bucket that is written to.
-    ['list', () => send(new ListObjectsV2Command({ Bucket, Prefix: prefix, MaxKeys: 1 }))],
-    ['write', () => put({})],
-    ['write conditionally', () => put({ IfNoneMatch: '*' }).then(isIgnored, ifRefused)],
-    ['read', () => send(new HeadObjectCommand({ Bucket, Key }))],
-  ]
-  for (const [what, run] of steps)
-    try {
-      await run()
-    } catch (cause) {
-      throw new Error(
-        `cannot ${what} the bucket "${Bucket}" of STORAGE_URL at ${endpoint}: ${(cause as Error).message}`,
-        { cause },
-      )
-    }
-}
-
-function isIgnored(): never {
-  throw new Error(
-    'the server ignores If-None-Match; two uploads with one Idempotency-Key would be two photos',
-  )
-}
-
-function ifRefused(error: unknown): void {
-  if (!isCode(error, 'PreconditionFailed', 'ConditionalRequestConflict')) throw error
+    list: () => send(new s3.ListObjectsV2Command({ Bucket, Prefix: prefix, MaxKeys: 1 })),
+    write: () => send(new s3.PutObjectCommand({ Bucket, Key, Body })),
+    'write conditionally': () =>
+      send(new s3.PutObjectCommand({ Bucket, Key, Body, IfNoneMatch: '*' })).then(
+        ignored,
+        ignore('PreconditionFailed', 'ConditionalRequestConflict'),
+      ),
+    read: () => send(new s3.HeadObjectCommand({ Bucket, Key })),
+  }
+  for (const [what, step] of Object.entries<() => Promise<unknown>>(steps))
+    await step().catch(cause => {
+      const why = `${cause.message}${cause.code ? ` (${cause.code})` : ''}`
+      throw new Error(`cannot ${what} the bucket "${Bucket}" of STORAGE_URL at ${endpoint}: ${why}`, {
+        cause,
+      })
+    })
 }

@@ -20,7 +20,7 @@ export type Put = NewFile & { ifAbsent?: boolean }
 /**
  * What a photo is, on any storage. Expected outcomes are values; everything else is thrown with its key, the
  * system's error being its `cause` (`cause.code` is 'ENOSPC' when the disk is full, 'TimeoutError' or what S3 calls it
- * when a bucket's server fails).
+ * when a bucket's server fails). A bucket's server may still do later what it did not answer in time.
  */
 export type Storage = {
   readonly adapter: StorageAdapter

@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { Readable } from 'node:stream'
 import { buffer } from 'node:stream/consumers'
 import { ListMultipartUploadsCommand, ListObjectsV2Command } from '@aws-sdk/client-s3'
-import { expect, onTestFinished, test } from 'vitest'
+import { expect, onTestFinished, test, vi } from 'vitest'
 import { startProxy } from '../../../test/proxy.ts'
 import { bucket, type S3Server, s3Environment } from '../../../test/s3-servers.ts'
 import { temporaryFolder } from '../../../test/support.ts'
@@ -35,6 +35,8 @@ const streamed = (body: Buffer) => {
 /** The storage contract on an S3 server, and what a folder has not: a network, a bucket, a server that may be away. */
 export function bucketContract(name: string, start: () => Promise<S3Server>, faults?: Faults): void {
   Object.assign(process.env, s3Environment)
+  // Each call is a request: on a busy machine a test of hundreds takes its time.
+  vi.setConfig({ testTimeout: 120_000 })
   let started: S3Server
   const server = () => started
   storageContract(

@@ -9,7 +9,9 @@ import { startTintype } from './service.ts'
 import { describeWithParts, temporaryFolder, until } from './support.ts'
 
 describeWithParts('the whole service with its photos in a bucket', ['seaweedfs'], ({ seaweedfs }) => {
-  test('is the same for a person; while the bucket is away it says when to come back', async () => {
+  test('is the same for a person; while the bucket is away it says when to come back', {
+    timeout: 240_000,
+  }, async () => {
     const bucket = await startSeaweed(seaweedfs)
     onTestFinished(() => bucket.stop())
     const dataDir = await temporaryFolder()

@@ -95,6 +95,9 @@ export class ConfigError extends ExpectedError {
   override name = 'ConfigError'
 }
 
+/** What is reported ends up in a log: a URL's user and password do not. */
+const withoutPassword = (given = ''): string => given.replace(/\/\/[^/@]*@/, '//…@')
+
 /**
  * Reads the variables from an environment. An empty variable counts as unset.
  * @throws ConfigError naming every bad variable, its value and what it may be.
@@ -108,7 +111,8 @@ export function readConfig<V extends Record<string, Variable<unknown>>>(
   for (const [name, variable] of Object.entries(variables)) {
     const given = environment[name]
     const value = given === undefined || given === '' ? variable.default : variable.parse(given)
-    if (value === undefined) bad.push(`  ${name}="${given}" must be ${variable.format} (${variable.meaning})`)
+    if (value === undefined)
+      bad.push(`  ${name}="${withoutPassword(given)}" must be ${variable.format} (${variable.meaning})`)
     values[name] = value
   }
   if (bad.length > 0) throw new ConfigError(`bad environment:\n${bad.join('\n')}`)

@@ -348,6 +348,20 @@ export const limits = {
     owner: 'web',
     answer: 'the oldest is forgotten: its rate starts full, its delivery is not measured',
   },
+  storageCall: {
+    what: 'time of one request to S3, its three tries together',
+    value: 10,
+    unit: 'seconds',
+    owner: 'storage',
+    answer: 'the call fails with code TimeoutError; web answers an upload with 503 and Retry-After',
+  },
+  storageConnections: {
+    what: 'connections of one process to S3',
+    value: 256,
+    unit: 'connections',
+    owner: 'storage',
+    answer: 'the request waits for one that is free, as part of its time',
+  },
 } as const satisfies Record<string, Limit>
 
 export type LimitName = keyof typeof limits

@@ -1,6 +1,7 @@
 import { availableParallelism } from 'node:os'
 import { address, choice, days, integer, pattern, port, seconds, text, type Variable } from './config.ts'
 import type { Size } from './photo/record.ts'
+import { storageAddress, storageUrlFormat } from './storage/index.ts'
 import { levels } from './telemetry/levels.ts'
 
 /** Every variable of every process, once: each service picks its own from here. */
@@ -64,7 +65,7 @@ export const variables = {
   INGEST_TOKEN: text('', 'the log shippers’ secret; made at the first start when unset'),
   SESSION_SECRET: text('', 'signs session cookies; made at the first start when unset'),
   QUEUE_URL: text('', 'where the queue is; default: a SQLite file in DATA_DIR', 'sqlite:FILE'),
-  STORAGE_URL: text('', 'where photos are; default: a folder in DATA_DIR', 'file:FOLDER'),
+  STORAGE_URL: storageLocation(),
   PROMETHEUS_URL: text('', 'Prometheus to read from instead of the embedded recorder', 'an http(s) URL'),
   OTEL_EXPORTER_OTLP_ENDPOINT: text(
     '',
@@ -109,6 +110,15 @@ function thumbnails(fallback: string): Variable<readonly Size[]> {
     meaning: 'thumbnails made of each photo; the first is the default one',
     format: `up to ${maxSizes} of SIDE.jpg, SIDE.png, SIDE.webp or SIDE.avif, separated by commas, SIDE from 1 to 8192 pixels`,
     parse,
+  }
+}
+
+function storageLocation(): Variable<string> {
+  return {
+    default: '',
+    meaning: 'where photos are; default: a folder in DATA_DIR',
+    format: storageUrlFormat,
+    parse: given => (storageAddress(given) ? given : undefined),
   }
 }
 

@@ -4,8 +4,11 @@ import { onTestFinished } from 'vitest'
 
 export type Proxy = {
   url: string
-  /** Lets so many answers be cut off from now on: the server has done its work, the client never hears of it. */
-  dropAnswers(count: number): void
+  /**
+   * Lets so many answers be cut off from now on, `after` so many more: the server has done its work, the client never
+   * hears of it.
+   */
+  dropAnswers(count: number, after?: number): void
   /** Answers cut off so far. */
   dropped(): number
 }
@@ -14,6 +17,7 @@ export type Proxy = {
 export async function startProxy(target: string): Promise<Proxy> {
   const { hostname, port } = new URL(target)
   let toDrop = 0
+  let toPass = 0
   let dropped = 0
   const sockets = new Set<Socket>()
   const server = createServer(client => {
@@ -21,15 +25,14 @@ export async function startProxy(target: string): Promise<Proxy> {
     for (const socket of [client, upstream]) {
       sockets.add(socket)
       socket.on('error', () => {})
-      socket.on('close', () => {
-        client.destroy()
-        upstream.destroy()
-        sockets.delete(socket)
-      })
+      socket.on('close', () => sockets.delete(socket))
     }
     client.pipe(upstream)
+    client.on('close', () => upstream.destroy())
+    // Not destroyed: what the server said before it closed is still on its way.
+    upstream.on('close', () => client.end())
     upstream.on('data', answer => {
-      if (toDrop === 0) return void client.write(answer)
+      if (toDrop === 0 || toPass-- > 0) return void client.write(answer)
       toDrop--
       dropped++
       client.destroy()
@@ -42,8 +45,9 @@ export async function startProxy(target: string): Promise<Proxy> {
   })
   return {
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
-    dropAnswers(count) {
+    dropAnswers(count, after = 0) {
       toDrop = count
+      toPass = after
     },
     dropped: () => dropped,
   }

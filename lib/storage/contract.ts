@@ -1,14 +1,28 @@
+import { randomBytes } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
 import { Readable } from 'node:stream'
 import { buffer } from 'node:stream/consumers'
 import fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { until } from '../../test/support.ts'
-import type { StorageOperation } from '../telemetry/catalogue.ts'
-import { type OpenOptions, open, type Storage } from './index.ts'
+import type { CallOutcome, StorageOperation } from '../telemetry/catalogue.ts'
+import { type Found, type OpenOptions, open, type Storage } from './index.ts'
 
 const bytes = (text: string) => Buffer.from(text)
 const kibibyte = Buffer.alloc(1024, 'x')
+
+/** In chunks as a socket gives them, and odd ones. */
+function chunked(body: Buffer): Readable {
+  const lengths = [65_536, 65_536, 1, 99_991]
+  let [from, chunk] = [0, 0]
+  return new Readable({
+    read() {
+      const to = from + (lengths[chunk++ % lengths.length] as number)
+      this.push(from < body.length ? Buffer.from(body.subarray(from, to)) : null)
+      from = to
+    },
+  })
+}
 
 async function keysOf(keys: AsyncIterable<string>): Promise<string[]> {
   const all: string[] = []
@@ -24,13 +38,31 @@ async function bodyOf(storage: Storage, key: string, range?: { start: number; en
   return body.toString()
 }
 
+/** A name that goes on from a sibling folder's name with one of these sorts before that folder's keys. */
+const beforeSlash = ['a-', 'a.b']
+
+/** Where a server is not what S3 promises; neither matters to the keys and bodies of photos. */
+export type Faults = {
+  /** Lists folder by folder, so that names with `beforeSlash` come elsewhere. */
+  foldersFirst?: boolean
+  /** Of uploads in parts that end at the same moment, several may find the key absent. */
+  racingParts?: boolean
+}
+
 /** What every storage adapter must do. `start` gives the URL of an empty one. */
-export function storageContract(name: string, start: () => Promise<{ url: string; stop(): Promise<void> }>) {
+export function storageContract(
+  name: string,
+  start: () => Promise<{ url: string; stop(): Promise<void> }>,
+  { foldersFirst = false, racingParts = false }: Faults = {},
+) {
   let url: string
   let stop: () => Promise<void>
   let storage: Storage
-  const observed: [operation: StorageOperation, seconds: number][] = []
-  const observe: OpenOptions['observe'] = (operation, _, seconds) => observed.push([operation, seconds])
+  const observed: [operation: StorageOperation, seconds: number, outcome: CallOutcome][] = []
+  const observe: OpenOptions['observe'] = (operation, adapter, seconds, outcome) => {
+    expect(adapter).toBe(storage.adapter)
+    observed.push([operation, seconds, outcome])
+  }
   /** Each test keeps to a prefix of its own. */
   let tests = 0
   const newPrefix = () => `test${++tests}/`
@@ -62,6 +94,8 @@ export function storageContract(name: string, start: () => Promise<{ url: string
       expect(await bodyOf(again, `${prefix}a/b`, { start: 1, end: 3 })).toBe('ell')
       expect(await bodyOf(again, `${prefix}a/b`, { start: 3, end: 99 })).toBe('lo')
       expect(await bodyOf(again, `${prefix}a/b`, { start: 99, end: 100 })).toBe('')
+      expect(await bodyOf(again, `${prefix}a/b`, { start: 3, end: 2 })).toBe('')
+      expect(await bodyOf(again, `${prefix}none`, { start: 3, end: 2 })).toBe('not-found')
       expect(await bodyOf(again, `${prefix}empty`)).toBe('')
       await again.close()
     })
@@ -140,6 +174,72 @@ export function storageContract(name: string, start: () => Promise<{ url: string
       expect((await storage.read(key)).toString()).toBe('before')
     })
 
+    test('a body of many megabytes in uneven chunks is got as it was put, also beside others', async () => {
+      const prefix = newPrefix()
+      const mebibytes = 2 ** 20
+      // Around the size of a part of an S3 upload, and in several.
+      const lengths = [5 * mebibytes - 1, 5 * mebibytes, 5 * mebibytes + 1, 12 * mebibytes]
+      await Promise.all(
+        lengths.map(async length => {
+          const body = randomBytes(length)
+          expect(await storage.put(`${prefix}${length}`, chunked(body))).toEqual({ bytes: length })
+          expect(body.equals((await storage.read(`${prefix}${length}`)) as Buffer)).toBe(true)
+          const range = { start: 5 * mebibytes - 3, end: 5 * mebibytes - 2 }
+          const found = await storage.get(`${prefix}${length}`, range)
+          expect(await buffer((found as Found).body)).toEqual(body.subarray(range.start, range.end + 1))
+        }),
+      )
+    })
+
+    test('a body of many megabytes keeps to ifAbsent and maxBytes too', async () => {
+      const prefix = newPrefix()
+      const body = (digit = 0) => chunked(Buffer.alloc(6 * 2 ** 20, `${digit}`))
+      if (!racingParts) {
+        const answers = await Promise.all(
+          [0, 1, 2].map(each => storage.put(`${prefix}a`, body(each), { ifAbsent: true })),
+        )
+        expect(answers.filter(answer => answer === 'exists')).toHaveLength(2)
+        const winner = answers.findIndex(answer => answer !== 'exists')
+        expect((await storage.read(`${prefix}a`)).toString().slice(-1)).toBe(`${winner}`)
+      }
+      await storage.put(`${prefix}a`, body(8))
+      expect(await storage.put(`${prefix}a`, body(9), { ifAbsent: true })).toBe('exists')
+      expect((await storage.read(`${prefix}a`)).toString().slice(-1)).toBe('8')
+      const tooLarge = body()
+      expect(await storage.put(`${prefix}b`, tooLarge, { maxBytes: 5.5 * 2 ** 20 })).toBe('too-large')
+      expect(tooLarge.destroyed).toBe(false)
+      expect(tooLarge.read()).not.toBe(null)
+      expect(await keysOf(storage.list(prefix))).toEqual([`${prefix}a`])
+    })
+
+    test('bodies that nobody reads to their end cost the next nothing', async () => {
+      const key = `${newPrefix()}a`
+      const body = randomBytes(2 ** 20)
+      await storage.put(key, body)
+      for (let i = 0; i < 3; i++) {
+        const found = await Promise.all(Array.from({ length: 150 }, () => storage.get(key)))
+        for (const each of found as Found[]) {
+          if (i === 1) await each.body.iterator().next()
+          each.body.destroy()
+        }
+      }
+      expect(await storage.read(key)).toEqual(body)
+    })
+
+    test('the memory of disposable chunks is given back once they are stored, and no other', async () => {
+      const prefix = newPrefix()
+      const chunks = () => Array.from({ length: 9 }, (_, index) => Buffer.alloc(100_000, `${index}`))
+      const [kept, disposed] = [chunks(), chunks()]
+      await storage.putAll([
+        { key: `${prefix}kept`, body: Readable.from(kept) },
+        { key: `${prefix}disposed`, body: Readable.from(disposed), disposable: true },
+      ])
+      expect(await storage.read(`${prefix}kept`)).toEqual(Buffer.concat(chunks()))
+      expect(await storage.read(`${prefix}disposed`)).toEqual(Buffer.concat(chunks()))
+      expect(kept).toEqual(chunks())
+      expect(disposed.map(({ length }) => length)).toEqual(Array(9).fill(0))
+    })
+
     test('of files stored together each is read to its end before the next is asked for', async () => {
       const prefix = newPrefix()
       const original = new Readable({ read() {} })
@@ -195,7 +295,7 @@ export function storageContract(name: string, start: () => Promise<{ url: string
     })
 
     test('keys are listed in ascending order, after a key, and below their prefix alone', async () => {
-      const segment = fc.constantFrom('a', 'a-', 'a.b', 'a0', 'A', 'b', '_')
+      const segment = fc.constantFrom('a', 'a0', 'A', 'b', '_', ...(foldersFirst ? [] : beforeSlash))
       const keys = fc.uniqueArray(
         fc.array(segment, { minLength: 1, maxLength: 3 }).map(path => `${path.join('/')}/x.y`),
         { minLength: 1, maxLength: 12 },
@@ -208,13 +308,25 @@ export function storageContract(name: string, start: () => Promise<{ url: string
           all.sort()
           expect(await keysOf(storage.list(prefix))).toEqual(all)
           const after = all[pick % all.length] as string
-          for (const from of [after, after.slice(0, -1), `${after}0`, after.slice(0, prefix.length + 1)])
+          const folder = after.slice(0, prefix.length + 1)
+          for (const from of [after, after.slice(0, -1), `${after}0`, ...(foldersFirst ? [] : [folder])])
             expect(await keysOf(storage.list(prefix, from))).toEqual(all.filter(key => key > from))
           const inner = after.slice(0, after.indexOf('/', prefix.length) + 1)
           expect(await keysOf(storage.list(inner))).toEqual(all.filter(key => key.startsWith(inner)))
         }),
         { numRuns: 25 },
       )
+    })
+
+    test('a prefix of over a thousand keys is listed whole, and deleted', async () => {
+      const prefix = newPrefix()
+      const keys = Array.from({ length: 1_050 }, (_, i) => `${prefix}${10_000 + i}`)
+      for (let i = 0; i < keys.length; i += 100)
+        await Promise.all(keys.slice(i, i + 100).map(key => storage.put(key, bytes('x'))))
+      expect(await keysOf(storage.list(prefix))).toEqual(keys)
+      expect(await keysOf(storage.list(prefix, keys[1_020]))).toEqual(keys.slice(1_021))
+      await storage.delete(prefix)
+      expect(await keysOf(storage.list(prefix))).toEqual([])
     })
 
     test('the first keys of many are listed without looking at all', async () => {
@@ -240,6 +352,15 @@ export function storageContract(name: string, start: () => Promise<{ url: string
       expect(await keysOf(storage.list(prefix))).toEqual([`${prefix}p10/a`])
       await storage.put(`${prefix}p1/a`, bytes('again'))
       expect((await storage.read(`${prefix}p1/a`)).toString()).toBe('again')
+    })
+
+    test('a key is no prefix, and a prefix is no key', async () => {
+      const prefix = newPrefix()
+      for (const key of ['file', 'folder/file']) await storage.put(prefix + key, bytes('x'))
+      await storage.delete(`${prefix}file/`)
+      await storage.delete(`${prefix}folder`)
+      expect(await keysOf(storage.list(prefix))).toEqual([`${prefix}file`, `${prefix}folder/file`])
+      expect(await keysOf(storage.list(`${prefix}file/`))).toEqual([])
     })
 
     test('puts beside deletes that empty the folders above them all succeed', async () => {
@@ -293,8 +414,32 @@ export function storageContract(name: string, start: () => Promise<{ url: string
       await until(() => Date.now() > sent)
       slow.push(null)
       await put
-      expect(observed).toMatchObject([['put', expect.any(Number)]])
+      expect(observed).toMatchObject([['put', expect.any(Number), 'ok']])
       expect(observed[0]?.[1]).toBeLessThan(0.4)
+    })
+
+    test('a call is told once, with how it ended', async () => {
+      const prefix = newPrefix()
+      const outcomes = async (run: () => Promise<unknown>) => {
+        observed.length = 0
+        await run().catch(() => {})
+        return observed.map(([operation, , outcome]) => `${operation} ${outcome}`)
+      }
+      const put = (options: object, body: Buffer | Readable = bytes('x')) =>
+        outcomes(() => storage.put(`${prefix}a/b`, body, options))
+      expect(await put({})).toEqual(['put ok'])
+      expect(await put({ ifAbsent: true })).toEqual(['put refused'])
+      expect(await put({ maxBytes: 0 })).toEqual(['put refused'])
+      const broken = new Readable({
+        read() {
+          this.destroy(new Error('gone'))
+        },
+      })
+      expect(await put({}, broken)).toEqual(['put client'])
+      expect(await outcomes(() => storage.read(`${prefix}a/b`))).toEqual(['get ok'])
+      expect(await outcomes(() => storage.get(`${prefix}none`))).toEqual(['get ok'])
+      expect(await outcomes(() => keysOf(storage.list(`${prefix}a/`)))).toEqual(['list ok'])
+      expect(await outcomes(() => storage.delete(prefix))).toEqual(['delete ok'])
     })
   })
 }

@@ -64,20 +64,6 @@ describe('the storage folder', () => {
     expect(await fs.readdir(temporary)).toEqual([expect.stringMatching(`^${survivor.pid}-`)])
   })
 
-  test('gives the memory of disposable chunks back once they are written, and no other', async () => {
-    const storage = await openFolder(await temporaryFolder())
-    const chunks = () => Array.from({ length: 9 }, (_, index) => Buffer.alloc(100_000, `${index}`))
-    const [kept, disposed] = [chunks(), chunks()]
-    await storage.putAll([
-      { key: 'a/kept', body: Readable.from(kept) },
-      { key: 'a/disposed', body: Readable.from(disposed), disposable: true },
-    ])
-    expect(await storage.read('a/kept')).toEqual(Buffer.concat(chunks()))
-    expect(await storage.read('a/disposed')).toEqual(Buffer.concat(chunks()))
-    expect(kept).toEqual(chunks())
-    expect(disposed.map(({ length }) => length)).toEqual(Array(9).fill(0))
-  })
-
   test('a full disk is an error with its cause, leaves nothing behind, and passes when there is room', async context => {
     const folder = await smallDisk(context, 1_000_000)
     const storage = await openFolder(folder)

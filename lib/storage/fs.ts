@@ -2,10 +2,11 @@ import * as fs from 'node:fs/promises'
 import { dirname, join, resolve } from 'node:path'
 import { Readable } from 'node:stream'
 import { type Disk, ignore, makeFolder } from '../disk.ts'
-import type { CallOutcome, StorageOperation } from '../telemetry/catalogue.ts'
-import { type Draft, type Pause, withPause, writeDraft } from './draft.ts'
+import { withPause } from './body.ts'
+import { type Draft, writeDraft } from './draft.ts'
 import { type Folders, openFolders } from './folders.ts'
 import { checkKey, checkPrefix, type Key, type OpenOptions, type Put, type Storage } from './index.ts'
+import { measure } from './measure.ts'
 import { sweep, writerName } from './temporary.ts'
 
 /** No key starts with a dot, so no key can name what is in here. */
@@ -27,12 +28,14 @@ export async function openFolder(path: string, options: OpenOptions = {}, disk: 
   await disk.mkdir(temporary).catch(ignore('EEXIST'))
   await sweep(temporary, disk)
   const folders = openFolders(root, disk)
-  const measured = measure(options)
+  const measured = measure('fs', options)
   const writer = writerName('self') ?? `${process.pid}`
   const newTemporary = () => join(temporary, `${writer}.${++temporaries}`)
   const at = (key: Key) => join(root, key)
 
   return {
+    adapter: 'fs',
+
     put: async (key, body, options) => {
       const [answer] = await store([{ key, body, ...options }])
       return answer as Answer
@@ -75,13 +78,15 @@ export async function openFolder(path: string, options: OpenOptions = {}, disk: 
 
     delete: async key =>
       measured('delete', key.endsWith('/') ? checkPrefix(key) : checkKey(key), async () => {
-        // Renamed first: gone at once for every reader, and what a kill leaves of it is swept at the next start.
+        const isPrefix = key.endsWith('/')
+        // A folder is renamed first: gone at once for every reader, and what a kill leaves is swept at the next start.
         const trash = newTemporary()
-        const gone = await disk
-          .rename(at(key).replace(/\/$/, ''), trash)
-          .then(() => true, ignore('ENOENT', 'ENOTDIR'))
+        const gone = await (isPrefix ? disk.rename(at(key), trash) : disk.rm(at(key))).then(
+          () => true,
+          ignore('ENOENT', 'ENOTDIR', 'ERR_FS_EISDIR'),
+        )
         if (!gone) return
-        await disk.rm(trash, { recursive: true, force: true })
+        if (isPrefix) await disk.rm(trash, { recursive: true, force: true })
         await syncNearest(dirname(at(key)))
         await prune(dirname(at(key)))
       }),
@@ -177,26 +182,3 @@ const ifExists = (error: NodeJS.ErrnoException): 'exists' => {
   ignore('EEXIST')(error)
   return 'exists'
 }
-
-/** Times an operation and names the key in what it throws. */
-function measure({ observe }: OpenOptions) {
-  return async <T>(operation: StorageOperation, key: Key, run: (call: Call) => Promise<T>): Promise<T> => {
-    const start = performance.now()
-    const call: Call = { key, waitedMs: 0, broken: false }
-    let outcome: CallOutcome = 'ours'
-    try {
-      const answer = await run(call)
-      outcome = call.refused ? 'refused' : 'ok'
-      return answer
-    } catch (error) {
-      if (call.broken) outcome = 'client'
-      throw new Error(`storage could not ${operation} "${call.key}": ${(error as Error).message}`, {
-        cause: error,
-      })
-    } finally {
-      observe?.(operation, 'fs', (performance.now() - start - call.waitedMs) / 1000, outcome)
-    }
-  }
-}
-
-type Call = Pause & { key: Key; refused?: boolean }

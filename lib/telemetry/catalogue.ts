@@ -26,6 +26,9 @@ export type ConversionOutcome = (typeof conversionOutcomes)[number]
 export const storageOperations = ['put', 'get', 'list', 'delete'] as const
 export type StorageOperation = (typeof storageOperations)[number]
 
+export const storageAdapters = ['fs', 's3'] as const
+export type StorageAdapter = (typeof storageAdapters)[number]
+
 /** The queue's calls that a photo or its person waits for. */
 export const queueOperations = [
   'enqueue',

@@ -9,6 +9,7 @@ import {
   type Service,
   services,
   stages,
+  storageAdapters,
   storageOperations,
 } from './catalogue.ts'
 import { ofTheMachine } from './machine-definitions.ts'
@@ -170,7 +171,7 @@ export const metrics = {
   tintype_storage_seconds: {
     kind: 'histogram',
     help: 'Time of a storage operation.',
-    labels: { operation: storageOperations, adapter: ['fs'] },
+    labels: { operation: storageOperations, adapter: storageAdapters },
     buckets: storageBuckets,
     in: ['web', 'converter', 'slo'],
   },

@@ -87,7 +87,7 @@ async function count(tools: Tools, job: Job, answer: Attempt, seconds: number): 
     metrics.increment('tintype_input_pixels_total', { format }, pixels)
     // What the child has read; a photo that it was given as bytes is counted where they were read.
     if (readSeconds > 0)
-      metrics.observe('tintype_storage_seconds', { operation: 'get', adapter: 'fs' }, readSeconds)
+      metrics.observe('tintype_storage_seconds', { operation: 'get', adapter: storage.adapter }, readSeconds)
     return metrics.increment('tintype_conversion_cpu_seconds_total', { format }, cpuSeconds)
   }
   // What a child that failed cannot say, web knew from the head.

@@ -4,7 +4,7 @@ import { listen } from '@tintype/lib/http/listen.ts'
 import { openAccount } from '@tintype/lib/photo/account.ts'
 import { open as openQueue, queueUrl } from '@tintype/lib/queue/index.ts'
 import { type Running, run } from '@tintype/lib/run.ts'
-import { folderOf, open as openStorage, storageUrl } from '@tintype/lib/storage/index.ts'
+import { foldersOf, open as openStorage, storageUrl } from '@tintype/lib/storage/index.ts'
 import { observeQueue, observeStorage } from '@tintype/lib/telemetry/calls.ts'
 import { leaveMetrics } from '@tintype/lib/telemetry/last-metrics.ts'
 import { openLog } from '@tintype/lib/telemetry/log.ts'
@@ -46,7 +46,9 @@ async function start(): Promise<Running> {
   const queue = await openQueue(queueUrl(config.QUEUE_URL, config.DATA_DIR), {
     observe: observeQueue(metrics),
   })
-  const storage = await openStorage(at, { observe: observeStorage(metrics) })
+  const storage = await openStorage(at, {
+    observe: observeStorage(metrics),
+  })
   // A child gets no secret: what is no file of this machine is read here, and given to it as bytes.
   const setup = {
     storageUrl: at.startsWith('file:') ? at : null,
@@ -62,7 +64,7 @@ async function start(): Promise<Running> {
       startChild: () => startChild(setup, bounds, process.env),
     },
   )
-  watchMachine(metrics, [config.DATA_DIR, folderOf(at)])
+  watchMachine(metrics, [config.DATA_DIR, ...foldersOf(at)])
   const { missing: ready, stalled: live } = worker
   const admin = await listen(
     adminApp({ metrics, log, ready, live }),

@@ -4,7 +4,7 @@ import { type FileHandle, open } from 'node:fs/promises'
 import { join } from 'node:path'
 import { syncFolder } from '@tintype/lib/disk.ts'
 import { faultPoint } from '@tintype/lib/fault.ts'
-import { folderOf, storageUrl } from '@tintype/lib/storage/index.ts'
+import { foldersOf, storageUrl } from '@tintype/lib/storage/index.ts'
 import { eachKey, writeLookup } from './lookup.ts'
 import {
   dayFile,
@@ -27,7 +27,7 @@ export type Folders = {
   journals: string
   /** How full the disk was, day by day. */
   samples: string
-  /** Where the photos are: on the disk that fills up. */
+  /** The disk that fills up: where the photos are, or the logs when photos are in a bucket. */
   photos: string
 }
 
@@ -37,7 +37,7 @@ export const foldersIn = (dataDir: string, storage = ''): Folders => ({
   days: join(dataDir, 'logs', 'days'),
   journals: join(dataDir, 'logs', 'journal'),
   samples: join(dataDir, 'logs', 'disk.json'),
-  photos: folderOf(storageUrl(storage, dataDir)),
+  photos: foldersOf(storageUrl(storage, dataDir))[0] ?? dataDir,
 })
 
 /**

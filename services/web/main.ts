@@ -5,7 +5,7 @@ import { startPulse } from '@tintype/lib/pulse.ts'
 import { open as openQueue, queueUrl } from '@tintype/lib/queue/index.ts'
 import { type Running, run } from '@tintype/lib/run.ts'
 import { secret } from '@tintype/lib/secrets.ts'
-import { folderOf, open as openStorage, storageUrl } from '@tintype/lib/storage/index.ts'
+import { foldersOf, open as openStorage, storageUrl } from '@tintype/lib/storage/index.ts'
 import { observeQueue } from '@tintype/lib/telemetry/calls.ts'
 import { leaveMetrics } from '@tintype/lib/telemetry/last-metrics.ts'
 import { logVariables, openLog } from '@tintype/lib/telemetry/log.ts'
@@ -78,7 +78,7 @@ async function start(): Promise<Running> {
     stopped: stopped.signal,
   })
   showQueue(web)
-  watchMachine(metrics, [config.DATA_DIR, folderOf(at)])
+  watchMachine(metrics, [config.DATA_DIR, ...foldersOf(at)])
   const listening = await listen(createWebApp(web), config.HOST, config.WEB_PORT, metrics)
   const sweeping = startPulse('the sweep of overdue promises', stalledSeconds)
   const admin = await listen(

@@ -1,0 +1,27 @@
+import type { CallOutcome, StorageAdapter, StorageOperation } from '../telemetry/catalogue.ts'
+import type { Pause } from './body.ts'
+import type { Key, OpenOptions } from './index.ts'
+
+/** A call under way: `key` is the one it is at, `refused` that its answer is an expected other than yes. */
+export type Call = Pause & { key: Key; refused?: boolean }
+
+/** Times each operation of an adapter, tells how it ended, and names the key in what it throws. */
+export function measure(adapter: StorageAdapter, { observe }: OpenOptions) {
+  return async <T>(operation: StorageOperation, key: Key, run: (call: Call) => Promise<T>): Promise<T> => {
+    const start = performance.now()
+    const call: Call = { key, waitedMs: 0, broken: false }
+    let outcome: CallOutcome = 'ours'
+    try {
+      const answer = await run(call)
+      outcome = call.refused ? 'refused' : 'ok'
+      return answer
+    } catch (error) {
+      if (call.broken) outcome = 'client'
+      throw new Error(`storage could not ${operation} "${call.key}": ${(error as Error).message}`, {
+        cause: error,
+      })
+    } finally {
+      observe?.(operation, adapter, (performance.now() - start - call.waitedMs) / 1000, outcome)
+    }
+  }
+}

@@ -1,0 +1,101 @@
+import { Agent as HttpAgent } from 'node:http'
+import { Agent as HttpsAgent } from 'node:https'
+import type { Readable } from 'node:stream'
+import { S3Client } from '@aws-sdk/client-s3'
+import { countLimit, limits } from '../limits.ts'
+
+/** One try of a request, so that a connection that died unseen costs no more than this before the next try. */
+const attemptMs = 4_000
+const connectMs = 1_000
+const maxAttempts = 3
+
+export type Bucket = {
+  /** For the input of each command. */
+  Bucket: string
+  prefix: string
+  /** Sends a command within the time of a call; what it throws has a `code`. */
+  send: S3Client['send']
+  /** The bytes of an answer's body; throws when none come for the time of an attempt. */
+  bytesOf(body: Readable): AsyncGenerator<Buffer, void>
+  close(): void
+}
+
+/** A client of one bucket. Credentials are what the SDK finds in the environment. */
+export async function connect(address: S3Address): Promise<Bucket> {
+  const connections = { keepAlive: true, maxSockets: limits.storageConnections.value }
+  const agents = { httpAgent: new HttpAgent(connections), httpsAgent: new HttpsAgent(connections) }
+  const client = new S3Client({
+    ...(address.endpoint && { endpoint: address.endpoint }),
+    region: address.region ?? (await regionOfEnvironment()),
+    forcePathStyle: address.pathStyle,
+    maxAttempts,
+    requestHandler: {
+      ...agents,
+      connectionTimeout: connectMs,
+      requestTimeout: attemptMs,
+      throwOnRequestTimeout: true,
+    },
+    // It would have the body wait for the server's word, at the cost of a round trip for each part.
+    expectContinueHeader: false,
+  })
+  let underWay = 0
+
+  async function send(command: Parameters<S3Client['send']>[0]) {
+    if (++underWay > limits.storageConnections.value) countLimit('storageConnections')
+    const late = new AbortController()
+    const timer = setTimeout(() => late.abort(), limits.storageCall.value * 1000)
+    let body: Readable | undefined
+    try {
+      const answer = await client.send(command, { abortSignal: late.signal })
+      if ('Body' in answer) body = answer.Body as Readable
+      return answer
+    } catch (error) {
+      if (!late.signal.aborted && (error as Error).name !== 'TimeoutError') throw withCode(error as Error)
+      countLimit('storageCall')
+      throw timeout(error)
+    } finally {
+      clearTimeout(timer)
+      // The connection is taken until the body was read.
+      if (body && !body.closed) body.once('close', () => underWay--).on('error', () => {})
+      else underWay--
+    }
+  }
+
+  return {
+    Bucket: address.bucket,
+    prefix: address.prefix,
+    send: send as S3Client['send'],
+    bytesOf,
+    close: () => client.destroy(),
+  }
+}
+
+const regionOfEnvironment = (): Promise<string> => new S3Client({}).config.region().catch(() => 'us-east-1')
+
+async function* bytesOf(body: Readable): AsyncGenerator<Buffer, void> {
+  const chunks = body.iterator()
+  try {
+    for (;;) {
+      const timer = setTimeout(() => body.destroy(timeout()), attemptMs)
+      const { done, value } = await chunks.next().finally(() => clearTimeout(timer))
+      if (done) return
+      yield value
+    }
+  } catch (error) {
+    throw withCode(error as Error, 'IncompleteBody')
+  } finally {
+    body.destroy()
+  }
+}
+
+const timeout = (cause?: unknown): Error =>
+  Object.assign(new Error('the S3 server did not answer in time', { cause }), { code: 'TimeoutError' })
+
+/** S3's errors have their code as their name. */
+function withCode(error: NodeJS.ErrnoException, otherwise?: string): Error {
+  const code = error.code ?? (error.name === 'Error' ? otherwise : error.name)
+  return typeof code === 'string' ? Object.assign(error, { code }) : error
+}
+
+export const isCode = (error: unknown, ...codes: string[]): boolean =>
+  codes.includes((error as NodeJS.ErrnoException).code ?? '')

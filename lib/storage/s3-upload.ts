@@ -1,0 +1,145 @@
+import { randomUUID } from 'node:crypto'
+import * as s3 from '@aws-sdk/client-s3'
+import { ignore } from '../disk.ts'
+import { chunksOf, giveBack } from './body.ts'
+import type { Put } from './index.ts'
+import type { Call } from './measure.ts'
+import { type Bucket, isCode } from './s3-client.ts'
+
+/** The least that S3 takes for a part that is not the last. It takes 10,000 of them: bodies of up to 48 GiB. */
+const partBytes = 5 * 2 ** 20
+
+/**
+ * Memory of parts that is free again. As garbage it had V8 search the whole heap for every third upload, which was two
+ * thirds of the processor time of storing a photo (measured). Its pages are only taken as far as bodies reach.
+ */
+const spare: Buffer[] = []
+const maxSpare = 8
+
+/** Only of a request that succeeded: one that failed may not have let go of it. */
+function release(part: Buffer): void {
+  if (spare.length < maxSpare) spare.push(Buffer.from(part.buffer))
+}
+
+type Answer = { bytes: number } | 'exists' | 'too-large'
+type Parts = AsyncGenerator<Buffer, Exclude<Answer, 'exists'>>
+/** What each request says of a file; `token` tells our write from another's. */
+type Target = { Bucket: string; Key: string; token: string; condition: { IfNoneMatch?: '*' } }
+
+/** Stores a body: at once when it is known or short, else in parts, of which two are in memory at a time. */
+export async function upload(bucket: Bucket, file: Put, call: Call): Promise<Answer> {
+  const { key, body, maxBytes = Number.POSITIVE_INFINITY, ifAbsent } = file
+  const condition = ifAbsent ? ({ IfNoneMatch: '*' } as const) : {}
+  const target = { Bucket: bucket.Bucket, Key: bucket.prefix + key, token: randomUUID(), condition }
+  if (Buffer.isBuffer(body)) return body.length > maxBytes ? 'too-large' : putWhole(bucket, target, body)
+  const parts = partsOf(chunksOf(body, call), file)
+  try {
+    const first = await parts.next()
+    if (first.done) return first.value
+    if (first.value.length === partBytes) return await putParts(bucket, target, first.value, parts, call)
+    const answer = await putWhole(bucket, target, first.value)
+    release(first.value)
+    return answer
+  } finally {
+    // Lets go of the body, so that its rest can be read.
+    await parts.return('too-large')
+  }
+}
+
+/** Cuts a body into parts; gives its length, or 'too-large' at the chunk that passes the limit. */
+async function* partsOf(
+  chunks: AsyncIterable<Buffer>,
+  { maxBytes = Number.POSITIVE_INFINITY, disposable }: Put,
+): Parts {
+  const newPart = () => spare.pop() ?? Buffer.allocUnsafeSlow(partBytes)
+  let [part, filled, bytes] = [newPart(), 0, 0]
+  for await (const chunk of chunks) {
+    bytes += chunk.length
+    if (bytes > maxBytes) return 'too-large'
+    for (let copied = 0; copied < chunk.length; ) {
+      const count = chunk.copy(part, filled, copied)
+      copied += count
+      filled += count
+      if (filled < partBytes) continue
+      yield part
+      ;[part, filled] = [newPart(), 0]
+    }
+    if (disposable) giveBack(chunk)
+  }
+  if (filled > 0 || bytes === 0) yield part.subarray(0, filled)
+  return { bytes }
+}
+
+async function putWhole(bucket: Bucket, { condition, token, ...target }: Target, Body: Buffer) {
+  const Metadata = { [tokenName]: token }
+  const put = () => bucket.send(new s3.PutObjectCommand({ ...target, ...condition, Body, Metadata }))
+  return (await isStored(bucket, target, token, put)) ? { bytes: Body.length } : 'exists'
+}
+
+async function putParts(
+  bucket: Bucket,
+  { condition, token, ...target }: Target,
+  first: Buffer,
+  parts: Parts,
+  call: Call,
+): Promise<Answer> {
+  const Metadata = { [tokenName]: token }
+  const begin = new s3.CreateMultipartUploadCommand({ ...target, Metadata, ChecksumAlgorithm: 'CRC32' })
+  const { UploadId } = await bucket.send(begin)
+  const Parts: s3.CompletedPart[] = []
+  const send = async (PartNumber: number, Body: Buffer) => {
+    const part = new s3.UploadPartCommand({ ...target, UploadId, PartNumber, Body })
+    const { ETag, ChecksumCRC32 } = await bucket.send(part)
+    Parts.push({ PartNumber, ETag, ChecksumCRC32 })
+    release(Body)
+  }
+  const MultipartUpload = { Parts }
+  const complete = () =>
+    bucket.send(new s3.CompleteMultipartUploadCommand({ ...target, ...condition, UploadId, MultipartUpload }))
+  let sending = Promise.resolve()
+  let next: Awaited<ReturnType<Parts['next']>> = { value: first }
+  let answer: Answer | undefined
+  try {
+    for (let number = 1; !next.done; number++) {
+      await sending
+      sending = send(number, next.value)
+      sending.catch(() => {}) // thrown where it is awaited; until then it must not end the process
+      next = await parts.next()
+    }
+    await sending
+    const { value } = next
+    answer = value === 'too-large' || (await isStored(bucket, target, token, complete)) ? value : 'exists'
+    return answer
+  } finally {
+    if (typeof answer !== 'object') {
+      await sending.catch(() => {})
+      const abort = bucket.send(new s3.AbortMultipartUploadCommand({ ...target, UploadId })).catch(() => {})
+      // A server that failed just now is not waited for once more; its lifecycle removes the parts.
+      if (answer || call.broken) await abort
+    }
+  }
+}
+
+const tokenName = 'tintype-write'
+
+/**
+ * Sends the request that makes an object visible; false when one of another's is there. When its answer is lost, the
+ * next try finds our own, or the upload ended: then the token decides.
+ */
+async function isStored(
+  { send }: Bucket,
+  target: { Bucket: string; Key: string },
+  token: string,
+  request: () => Promise<unknown>,
+): Promise<boolean> {
+  try {
+    await request()
+    return true
+  } catch (error) {
+    if (!isCode(error, 'PreconditionFailed', 'NoSuchUpload')) throw error
+    const found = await send(new s3.HeadObjectCommand(target)).catch(ignore('NotFound'))
+    if (found?.Metadata?.[tokenName] === token) return true
+    if (isCode(error, 'NoSuchUpload')) throw error
+    return false
+  }
+}

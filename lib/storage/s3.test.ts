@@ -1,0 +1,106 @@
+import { execFile } from 'node:child_process'
+import { once } from 'node:events'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { promisify } from 'node:util'
+import { expect, onTestFinished, test } from 'vitest'
+import { s3Environment } from '../../test/s3-servers.ts'
+import { errorCode } from '../errors.ts'
+import { type LimitName, limits, limitsReached } from '../limits.ts'
+import { foldersOf, open } from './index.ts'
+
+Object.assign(process.env, s3Environment)
+
+/** Answers as an empty bucket does, until it falls silent. */
+async function startBucket({ ignoresConditions = false } = {}) {
+  let silent = false
+  const server = createServer((request, response) => {
+    if (silent) return
+    if (request.headers['if-none-match'] && !ignoresConditions) {
+      response.statusCode = 412
+      response.end('<Error><Code>PreconditionFailed</Code></Error>')
+    } else response.end(request.url?.includes('list-type') ? '<ListBucketResult/>' : '')
+  }).listen(0, '127.0.0.1')
+  onTestFinished(() => {
+    server.closeAllConnections()
+    server.close()
+  })
+  await once(server, 'listening')
+  const url = `s3://photos?endpoint=http://127.0.0.1:${(server.address() as AddressInfo).port}`
+  return {
+    url,
+    fallSilent() {
+      silent = true
+    },
+  }
+}
+
+test('a server that ignores If-None-Match is refused', async () => {
+  const { url } = await startBucket({ ignoresConditions: true })
+  await expect(open(url)).rejects.toThrow(/^cannot write conditionally the bucket .*ignores If-None-Match/)
+})
+
+test('a server that falls silent costs no call more than its limit; connections over theirs are counted', async () => {
+  const { url, fallSilent } = await startBucket()
+  const storage = await open(url)
+  const reached = (limit: LimitName) => limitsReached.get(limit) ?? 0
+  const before = { connections: reached('storageConnections'), calls: reached('storageCall') }
+  onTestFinished(() => storage.close())
+  fallSilent()
+  const since = performance.now()
+  const calls = Array.from({ length: limits.storageConnections.value + 1 }, () => storage.read('a'))
+  for (const call of await Promise.allSettled(calls))
+    expect(errorCode((call as PromiseRejectedResult).reason)).toBe('TimeoutError')
+  expect((performance.now() - since) / 1000).toBeLessThan(limits.storageCall.value + 3)
+  expect(reached('storageConnections')).toBe(before.connections + 1)
+  expect(reached('storageCall')).toBe(before.calls + calls.length)
+})
+
+test('without its package the SDK is named, with what to type', async () => {
+  const hook = `import { registerHooks } from 'node:module'
+    registerHooks({ resolve(name, context, next) {
+      if (name.startsWith('@aws-sdk/')) throw Object.assign(new Error('not there'), { code: 'ERR_MODULE_NOT_FOUND' })
+      return next(name, context)
+    } })`
+  const script = `const { open } = await import('${import.meta.dirname}/index.ts')
+    await open('s3://photos').catch(error => console.log(error.name + ': ' + error.message))`
+  const preload = `data:text/javascript,${encodeURIComponent(hook)}`
+  const args = ['--import', preload, '--input-type=module', '--eval', script]
+  const { stdout } = await promisify(execFile)(process.execPath, args)
+  expect(stdout).toBe(
+    'ConfigError: STORAGE_URL needs the package @aws-sdk/client-s3, which is not installed: npm install @aws-sdk/client-s3\n',
+  )
+})
+
+test('a server that is not there is an error with the code of the connection', async () => {
+  const error = await open('s3://photos?endpoint=http://127.0.0.1:1').catch(each => each)
+  expect(errorCode(error)).toBe('ECONNREFUSED')
+  expect(error.message).toContain('cannot list the bucket "photos" of STORAGE_URL at http://127.0.0.1:1')
+})
+
+test('a URL that is none is refused without a word of what it holds', async () => {
+  for (const url of [
+    's3:photos',
+    's3://',
+    's3://Photos!',
+    's3://key:hush@photos',
+    's3://photos:99',
+    's3://photos/prefix?hush',
+    's3://photos?secret=hush',
+    's3://photos?endpoint=hush',
+    's3://photos?endpoint=http://key:hush@127.0.0.1',
+    's3://photos?region=EU hush',
+    's3://photos?prefix=/hush',
+    's3://photos?pathStyle=hush',
+    'hush://photos',
+  ]) {
+    const error = await open(url).catch(each => each)
+    expect(error.message, url).toMatch(/^STORAGE_URL must be file:FOLDER, or s3:/)
+    expect(error.message).not.toContain('hush')
+  }
+})
+
+test('only photos in a folder need room on a disk of this machine', () => {
+  expect(foldersOf('file:data/storage')).toEqual(['data/storage'])
+  expect(foldersOf('s3://photos?endpoint=http://127.0.0.1:1')).toEqual([])
+})

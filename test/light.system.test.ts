@@ -1,0 +1,66 @@
+import { fork } from 'node:child_process'
+import { once } from 'node:events'
+import { readFile, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { pathToFileURL } from 'node:url'
+import { expect, onTestFinished, test } from 'vitest'
+import { s3Environment } from './s3-servers.ts'
+import { startTintype } from './service.ts'
+import { temporaryFolder } from './support.ts'
+
+/** What is only for the outgrown form. */
+const heavy = /node_modules\/(@aws-sdk|@aws|@smithy|pg)\//
+
+/** A module for --import that writes down each module that its process loads. */
+async function startList() {
+  const folder = await temporaryFolder()
+  const [hook, list] = [join(folder, 'hook.mjs'), join(folder, 'list')]
+  await writeFile(
+    hook,
+    `import { appendFileSync } from 'node:fs'
+     import { registerHooks } from 'node:module'
+     registerHooks({ load(url, context, next) {
+       appendFileSync(${JSON.stringify(list)}, process.argv[1] + ' ' + url + '\\n')
+       return next(url, context)
+     } })`,
+  )
+  const loadedBy = async (script: string) => {
+    const lines = (await readFile(list, 'utf8'))
+      .split('\n')
+      .filter(line => line.split(' ')[0]?.endsWith(script))
+    return lines.map(line => line.split(' ')[1] as string)
+  }
+  return { hook: pathToFileURL(hook).href, loadedBy }
+}
+
+test('npm start loads nothing of the outgrown form', async () => {
+  const { hook, loadedBy } = await startList()
+  const tintype = await startTintype(await temporaryFolder(), { NODE_OPTIONS: `--import ${hook}` })
+  onTestFinished(async () => void (await tintype.stop()))
+  for (const script of ['launch.ts', 'web/main.ts', 'converter/main.ts', 'logs/main.ts', 'slo/main.ts']) {
+    const modules = await loadedBy(script)
+    expect(modules.length, script).toBeGreaterThan(10)
+    expect(
+      modules.filter(each => heavy.test(each)),
+      script,
+    ).toEqual([])
+  }
+})
+
+test('a converter’s child loads the SDK for a bucket only', async () => {
+  const { hook, loadedBy } = await startList()
+  const child = async (storageUrl: string) => {
+    const setup = JSON.stringify({ storageUrl, sizes: [{ side: 64, format: 'jpg' }], maxPixels: 1e6 })
+    const script = join(import.meta.dirname, '../services/converter/child.ts')
+    const started = fork(script, [setup], {
+      env: { PATH: process.env.PATH, ...s3Environment },
+      execArgv: ['--import', hook],
+      stdio: ['ignore', 'ignore', 'ignore', 'ipc'],
+    })
+    onTestFinished(() => void started.kill('SIGKILL'))
+    await Promise.race([once(started, 'message'), once(started, 'exit')])
+    return (await loadedBy('child.ts')).filter(each => heavy.test(each)).length
+  }
+  expect(await child(`file:${await temporaryFolder()}`)).toBe(0)
+  expect(await child('s3://photos?endpoint=http://127.0.0.1:1&region=us-east-1')).toBeGreaterThan(10)
+})

@@ -1,0 +1,83 @@
+import { execFile } from 'node:child_process'
+import { join } from 'node:path'
+import {
+  GetBucketLifecycleConfigurationCommand,
+  PutBucketLifecycleConfigurationCommand,
+} from '@aws-sdk/client-s3'
+import { expect, onTestFinished, test } from 'vitest'
+import { bucket, s3Environment, startSeaweed, startVersity } from '../test/s3-servers.ts'
+import { describeWithParts } from '../test/support.ts'
+
+type Ran = { code: number; stdout: string; stderr: string }
+
+const run = (environment: Record<string, string>, ...args: string[]): Promise<Ran> =>
+  new Promise(resolve => {
+    const env = { PATH: process.env.PATH, ...s3Environment, ...environment }
+    execFile(
+      process.execPath,
+      [join(import.meta.dirname, 'storage.ts'), ...args],
+      { env },
+      (error, stdout, stderr) => resolve({ code: error ? Number(error.code) : 0, stdout, stderr }),
+    )
+  })
+
+describeWithParts('the lifecycle of a bucket', ['seaweedfs'], ({ seaweedfs }) => {
+  test('is shown, written and kept in step with the ages; the rules of others stay', async () => {
+    const server = await startSeaweed(seaweedfs)
+    onTestFinished(() => server.stop())
+    const theirs = {
+      ID: 'theirs',
+      Status: 'Enabled' as const,
+      Filter: { Prefix: 'else/' },
+      Expiration: { Days: 9 },
+    }
+    const LifecycleConfiguration = { Rules: [theirs] }
+    await server.client.send(
+      new PutBucketLifecycleConfigurationCommand({ Bucket: bucket, LifecycleConfiguration }),
+    )
+    const lifecycle = async (keepPhotosDays: string, ...args: string[]) => {
+      const environment = { STORAGE_URL: `${server.url}&prefix=here`, KEEP_PHOTOS_DAYS: keepPhotosDays }
+      const { code, stdout, stderr } = await run(environment, 'lifecycle', '--json', ...args)
+      return { code, ...JSON.parse(stdout || `{"error":${JSON.stringify(stderr)}}`) }
+    }
+    const keys = 'here/keys/: objects are removed after 1 days'
+    const parts = 'here/: parts of unfinished uploads are removed after 1 days'
+    const photos = (days: number) => `here/photos/: objects are removed after ${days} days`
+    expect(await lifecycle('0')).toEqual({ code: 1, equal: false, present: [], wanted: [keys, parts] })
+    const written = {
+      code: 0,
+      equal: true,
+      present: [photos(30), keys, parts],
+      wanted: [photos(30), keys, parts],
+    }
+    expect(await lifecycle('30', '--write')).toEqual(written)
+    expect(await lifecycle('30')).toEqual(written)
+    expect(await lifecycle('31')).toMatchObject({ code: 1, equal: false, wanted: [photos(31), keys, parts] })
+    expect(await lifecycle('0', '--write')).toMatchObject({ code: 0, present: [keys, parts] })
+    const { Rules } = await server.client.send(new GetBucketLifecycleConfigurationCommand({ Bucket: bucket }))
+    expect(Rules?.[0]).toMatchObject(theirs)
+    expect(Rules).toHaveLength(3)
+  })
+})
+
+describeWithParts('a server without lifecycle rules', ['versitygw'], ({ versitygw }) => {
+  test('is named as the reason', async () => {
+    const server = await startVersity(versitygw)
+    onTestFinished(() => server.stop())
+    const { code, stderr } = await run({ STORAGE_URL: server.url }, 'lifecycle', '--write')
+    expect({ code, stderr }).toEqual({ code: 1, stderr: expect.stringContaining('knows no lifecycle rules') })
+  })
+})
+
+test('a folder has no rules, and what is not understood is said with the usage', async () => {
+  expect(await run({}, 'lifecycle')).toMatchObject({
+    code: 2,
+    stderr: expect.stringContaining('only a bucket has'),
+  })
+  expect(await run({}, '--help')).toMatchObject({ code: 0, stdout: expect.stringContaining('--write') })
+  for (const args of [[], ['other'], ['lifecycle', 'x'], ['lifecycle', '--wrong']])
+    expect(await run({}, ...args)).toMatchObject({
+      code: 2,
+      stderr: expect.stringContaining('npm run storage'),
+    })
+})

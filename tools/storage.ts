@@ -1,0 +1,138 @@
+import { parseArgs } from 'node:util'
+import {
+  GetBucketLifecycleConfigurationCommand,
+  type LifecycleRule,
+  PutBucketLifecycleConfigurationCommand,
+  S3Client,
+} from '@aws-sdk/client-s3'
+import { ConfigError, readConfig } from '@tintype/lib/config.ts'
+import { type S3Address, storageAddress, storageUrl } from '@tintype/lib/storage/index.ts'
+import { pick } from '@tintype/lib/variables.ts'
+
+/** `npm run storage -- lifecycle`: the ages of what is in a bucket. */
+const usage = `npm run storage -- lifecycle [--write] [--json]
+
+  Shows the rules by which the bucket of STORAGE_URL removes old photos, old Idempotency-Keys and the parts of
+  uploads that were cut off, beside those that KEEP_PHOTOS_DAYS and KEEP_KEYS_DAYS ask for.
+  --write   puts these in the place of our old ones; rules of others stay
+
+  Exit: 0 the bucket has the rules, 1 it has not, or its server knows none, 2 bad arguments or environment.
+`
+
+class UsageError extends Error {}
+
+/** An upload that a kill cut off leaves its parts, which cost room and which no listing shows. */
+const abortAfterDays = 1
+
+/** The rules for these ages in days; 0 is for ever. `names`: of all that are ours, also of those not wanted now. */
+function rulesFor({ prefix }: S3Address, ages: { photos: number; keys: number }) {
+  const rule = (what: string, Prefix: string, action: Partial<LifecycleRule>) => ({
+    ID: `tintype ${prefix}${what}`,
+    Status: 'Enabled' as const,
+    Filter: { Prefix },
+    ...action,
+  })
+  const expiring = Object.entries(ages).map(([what, Days]) =>
+    rule(what, `${prefix}${what}/`, { Expiration: { Days } }),
+  )
+  const aborting = rule('uploads', prefix, {
+    AbortIncompleteMultipartUpload: { DaysAfterInitiation: abortAfterDays },
+  })
+  return {
+    wanted: [...expiring.filter(({ Expiration }) => Expiration?.Days), aborting],
+    names: new Set<string | undefined>([...expiring, aborting].map(({ ID }) => ID)),
+  }
+}
+
+const inWords = ({ Filter, Status, Expiration, AbortIncompleteMultipartUpload }: LifecycleRule): string =>
+  [
+    `${Filter?.Prefix || 'the whole bucket'}:`,
+    ...(Expiration ? [`objects are removed after ${Expiration.Days} days`] : []),
+    ...(AbortIncompleteMultipartUpload
+      ? [
+          `parts of unfinished uploads are removed after ${AbortIncompleteMultipartUpload.DaysAfterInitiation} days`,
+        ]
+      : []),
+    ...(Status === 'Enabled' ? [] : ['(disabled)']),
+  ].join(' ')
+
+async function lifecycle(write: boolean, json: boolean): Promise<number> {
+  const config = readConfig(
+    process.env,
+    pick('DATA_DIR', 'STORAGE_URL', 'KEEP_PHOTOS_DAYS', 'KEEP_KEYS_DAYS'),
+  )
+  const address = storageAddress(storageUrl(config.STORAGE_URL, config.DATA_DIR))
+  if (!address || 'folder' in address)
+    throw new ConfigError('STORAGE_URL names a folder, which has no rules: only a bucket has')
+  const ages = { photos: config.KEEP_PHOTOS_DAYS, keys: config.KEEP_KEYS_DAYS }
+  const { wanted, names } = rulesFor(address, ages)
+  const { bucket: Bucket, endpoint, pathStyle: forcePathStyle } = address
+  const region = address.region ?? process.env.AWS_REGION ?? 'us-east-1'
+  const client = new S3Client({ ...(endpoint && { endpoint }), region, forcePathStyle })
+  const rules = async () => {
+    try {
+      const { Rules = [] } = await client.send(new GetBucketLifecycleConfigurationCommand({ Bucket }))
+      return Rules
+    } catch (error) {
+      if ((error as Error).name === 'NoSuchLifecycleConfiguration') return []
+      throw error
+    }
+  }
+  if (write) {
+    const Rules = [...(await rules()).filter(({ ID }) => !names.has(ID)), ...wanted]
+    await client.send(
+      new PutBucketLifecycleConfigurationCommand({ Bucket, LifecycleConfiguration: { Rules } }),
+    )
+  }
+  const present = (await rules()).filter(({ ID }) => names.has(ID)).map(inWords)
+  return show(present, wanted.map(inWords), json)
+}
+
+/** Gives the exit status. */
+function show(present: string[], wanted: string[], json: boolean): number {
+  const equal = present.toSorted().join('\n') === wanted.toSorted().join('\n')
+  const lines = [
+    ...present.map(rule => `is      ${rule}`),
+    ...(equal ? [] : wanted.map(rule => `wanted  ${rule}`)),
+    ...(equal ? [] : ['to write these: npm run storage -- lifecycle --write']),
+  ]
+  process.stdout.write(`${json ? JSON.stringify({ present, wanted, equal }) : lines.join('\n')}\n`)
+  return equal ? 0 : 1
+}
+
+function parse(args: string[]) {
+  try {
+    return parseArgs({
+      args,
+      allowPositionals: true,
+      options: { json: { type: 'boolean' }, help: { type: 'boolean' }, write: { type: 'boolean' } },
+    })
+  } catch (error) {
+    throw new UsageError((error as Error).message)
+  }
+}
+
+async function main(args: string[]): Promise<number> {
+  const { values, positionals } = parse(args)
+  if (values.help) {
+    process.stdout.write(usage)
+    return 0
+  }
+  if (positionals.join() !== 'lifecycle')
+    throw new UsageError(positionals.length > 0 ? `not understood: ${args.join(' ')}` : 'a verb is missing')
+  return lifecycle(values.write ?? false, values.json ?? false)
+}
+
+try {
+  process.exitCode = await main(process.argv.slice(2))
+} catch (error) {
+  const { name, message } = error as Error
+  process.stderr.write(
+    error instanceof UsageError
+      ? `${message}\n\n${usage}`
+      : name === 'NotImplemented'
+        ? 'the S3 server of STORAGE_URL knows no lifecycle rules: remove what is old by other means\n'
+        : `${message}\n`,
+  )
+  process.exitCode = error instanceof UsageError || error instanceof ConfigError ? 2 : 1
+}

@@ -1,5 +1,6 @@
 import { type ParseArgsOptionsConfig, parseArgs } from 'node:util'
 import { describeError, ExpectedError, errorCode } from './errors.ts'
+import { outliveEarlyReaders } from './terminal.ts'
 
 /** Arguments that a command does not take: its message is followed by a hint at --help. */
 export class UsageError extends ExpectedError {
@@ -27,14 +28,15 @@ export function readArguments<O extends ParseArgsOptionsConfig>(
 }
 
 /**
- * Runs a command and resolves with its exit status: 0 after --help, which prints the usage; 2 when it throws. Only what
- * nobody foresaw is shown with its stack.
+ * Runs a command and resolves with its exit status: 0 after --help, which prints the usage; 2 when it throws. Only an
+ * unforeseen error is shown with its stack.
  */
 export async function runCommand(
   args: readonly string[],
   usage: string,
   run: () => Promise<number> | number,
 ): Promise<number> {
+  outliveEarlyReaders()
   if (args.includes('--help') || args.includes('-h')) {
     process.stdout.write(`${usage.trim()}\n`)
     return 0

@@ -10,10 +10,11 @@ import { open as openStorage, type Storage } from '../storage/index.ts'
 import { accept, findKey, join as joinPhoto } from './accept.ts'
 import { findPhoto, type House } from './find.ts'
 import { countingHouse, openModelQueue, owner, record } from './fixture.ts'
+import { giveUp, settleOverdue } from './overdue.ts'
 import { rebuild } from './rebuild.ts'
 import { isBytesFault, newPhotoId, photoPrefix } from './record.ts'
 import { buryTombstones, remove } from './remove.ts'
-import { followEarlier, giveUp, outcomeOf, ready, refuse, settleOverdue } from './settle.ts'
+import { followEarlier, outcomeOf, ready, refuse } from './settle.ts'
 import { sweepStorage } from './sweep.ts'
 
 /**

@@ -6,8 +6,9 @@ import { open as openStorage } from '../storage/index.ts'
 import { type Accepted, accept, findKey, join, type Refused } from './accept.ts'
 import { findPhoto, type House } from './find.ts'
 import { countingHouse, openModelQueue, owner, putFile, record } from './fixture.ts'
+import { giveUp, settleOverdue } from './overdue.ts'
 import { newPhotoId } from './record.ts'
-import { giveUp, ready, refuse, settleOverdue } from './settle.ts'
+import { ready, refuse } from './settle.ts'
 
 const leaseMs = 5_000
 const never = new AbortController().signal

@@ -131,7 +131,11 @@ async function fail(house: House, claim: Claim, result: Failed, span?: Span): Pr
  * result.json may not claim a minute that the queue counts as broken: after the queue's 8 days, or its loss, it alone is
  * read. It is corrected before the photo ends, so that a crash in between leaves the correction to the next attempt.
  */
-async function admitLate<R extends ResultRecord>({ queue, storage }: House, job: Job, result: R): Promise<R> {
+export async function admitLate<R extends ResultRecord>(
+  { queue, storage }: House,
+  job: Job,
+  result: R,
+): Promise<R> {
   const now = Math.max(queue.now(), job.promiseBy + 1)
   const late = new Date(now).toISOString()
   const corrected: ResultRecord =
@@ -165,7 +169,7 @@ function stagesOf({ waitedMs, claimedAt, earlier }: Claim, { begunAt, encodedAt 
 export const seconds = (ms: number): number => Math.round(ms * 1000) / 1e6
 
 /** Writes a result if there is none; gives the one that stands. A damaged one is replaced. */
-async function putResult<R extends ResultRecord>(
+export async function putResult<R extends ResultRecord>(
   storage: Storage,
   { owner, photo }: Job,
   result: R,
@@ -188,66 +192,4 @@ export function outcomeOf(
   const inTime = Date.parse(result.state === 'ready' ? result.durableAt : result.failedAt) <= promiseBy
   if (result.state === 'ready') return inTime ? 'kept' : 'broken'
   return inTime && isBytesFault(result.reason) ? 'void' : 'broken'
-}
-
-/** Photos looked at in one pass: a pass a second. */
-const maxPass = 500
-/** A result that cannot be read by then is none: the promise is broken, and a late result follows the mark. */
-const readWithinMs = 2_000
-
-/** Promise over → outcome, from the result when one is durable, else broken. Each photo once over all processes. */
-export async function settleOverdue(house: House): Promise<void> {
-  const late = await house.queue.overdue(maxPass)
-  await Promise.all(
-    late.map(async ({ job, tried }) => {
-      const result = tried ? await readSoon(house.storage, job) : null
-      const marked = await house.queue.mark(
-        job.photo,
-        result ? (outcomeOf(job, result) ?? 'broken') : 'broken',
-      )
-      house.account.settled(job, marked)
-    }),
-  )
-}
-
-async function readSoon(storage: Storage, { owner, photo }: Job): Promise<ResultRecord | null> {
-  const { promise: late, resolve } = Promise.withResolvers<'not-found'>()
-  const timer = setTimeout(resolve, readWithinMs, 'not-found')
-  const result = await Promise.race([
-    readResult(storage, owner, photo).catch(() => 'not-found' as const),
-    late,
-  ])
-  clearTimeout(timer)
-  return typeof result === 'string' ? null : result
-}
-
-const diedOfIt: FailureReason = {
-  code: 'crash',
-  detail:
-    'This photo stopped our converter each time it was tried. Save it again as JPEG or PNG, then try again.',
-}
-
-/** lost → dead, or done when a converter had stored a result before it died. */
-export async function giveUp(house: House): Promise<void> {
-  for (const job of await house.queue.lost(maxPass)) {
-    const failedAt = new Date(house.queue.now()).toISOString()
-    await endLost(
-      house,
-      job,
-      await putResult(house.storage, job, { state: 'failed', reason: diedOfIt, failedAt }),
-    )
-  }
-}
-
-async function endLost(house: House, job: Job, result: ResultRecord): Promise<void> {
-  const dead = result.state === 'failed' && !isBytesFault(result.reason)
-  const durableAt = Date.parse(result.state === 'ready' ? result.durableAt : result.failedAt)
-  const ended = await house.queue.endLost(
-    job.photo,
-    dead
-      ? { state: 'dead', reason: result.reason }
-      : { state: 'done', outcome: outcomeOf(job, result), durableAt },
-  )
-  if (ended === 'late') return endLost(house, job, await admitLate(house, job, result))
-  if (ended !== 'stale') house.account.settled(job, ended.marked)
 }

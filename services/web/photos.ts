@@ -26,28 +26,31 @@ import type { Web } from './web.ts'
  */
 export async function acceptPhoto(web: Web, request: Request, response: Response): Promise<Accepted> {
   const { owner } = visitorOf(response)
+  // Of the request: the photo's later stages hang beside `receive`, not below it.
+  const begun: Begun = { startedAt: Date.now(), traceparent: traceparent() }
   return withSpan('receive', {}, async span => {
-    const startedAt = Date.now()
-    const accepted = await receive(web, request, response, startedAt)
+    const accepted = await receive(web, request, response, begun)
     span.setAttributes(spanAttributes(accepted.photo, owner))
     return accepted
   })
 }
 
-async function receive(web: Web, request: Request, response: Response, startedAt: number): Promise<Accepted> {
+type Begun = { startedAt: number; traceparent: string | undefined }
+
+async function receive(web: Web, request: Request, response: Response, begun: Begun): Promise<Accepted> {
   const { owner } = visitorOf(response)
   const key = keyOf(owner, request.get('idempotency-key'))
   const { maxUploadBytes: maxBytes } = web.limits
   const known = await findKey(web.house, owner, key)
   if (known) {
     const upload = await openUpload(request, maxBytes, true)
-    const arrival = await arrive(web, request, response, upload, startedAt)
+    const arrival = await arrive(web, request, response, upload, begun)
     return accepted(web, await repeat(web, arrival, upload, known))
   }
   const ticket = await web.admission.admit()
   try {
     const upload = await openUpload(request, maxBytes, key !== undefined)
-    const arrival = await arrive(web, request, response, upload, startedAt)
+    const arrival = await arrive(web, request, response, upload, begun)
     const refusal = () =>
       ticket.confirm().then(
         () => null,
@@ -57,7 +60,7 @@ async function receive(web: Web, request: Request, response: Response, startedAt
       throw ours(cause)
     })
     if (typeof answer === 'object' && 'record' in answer)
-      observeReceive(web, (answer.queuedAt - startedAt) / 1000, await upload.received)
+      observeReceive(web, (answer.queuedAt - begun.startedAt) / 1000, await upload.received)
     return accepted(web, answer)
   } finally {
     ticket.done()
@@ -78,21 +81,20 @@ async function arrive(
   request: Request,
   response: Response,
   upload: Upload,
-  startedAt: number,
+  begun: Begun,
 ): Promise<Arrival<Received>> {
   const { owner, session } = visitorOf(response)
   const { limits, log, probeToken } = web
   const kind = await sniff(upload.head, limits.maxPixels)
   const about = {
-    startedAt,
+    ...begun,
     owner,
     kind,
     promiseSeconds: limits.promiseSeconds,
     probe: request.get('tintype-probe') === probeToken,
-    traceparent: traceparent(),
   }
   return {
-    photo: newPhotoId(startedAt),
+    photo: newPhotoId(begun.startedAt),
     owner,
     body: upload.body,
     disposable: upload.disposable,
@@ -107,12 +109,7 @@ async function arrive(
 function recordOf(
   id: PhotoId,
   { bytes, receivedAt }: Received,
-  about: Pick<PhotoRecord, 'owner' | 'probe'> & {
-    kind: Kind
-    startedAt: number
-    promiseSeconds: number
-    traceparent: string | undefined
-  },
+  about: Pick<PhotoRecord, 'owner' | 'probe'> & Begun & { kind: Kind; promiseSeconds: number },
 ): PhotoRecord {
   const { owner, probe, kind, startedAt, promiseSeconds } = about
   return {

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { describeError } from '@tintype/lib/errors.ts'
+import { giveUp, settleOverdue } from '@tintype/lib/photo/overdue.ts'
 import { buryTombstones } from '@tintype/lib/photo/remove.ts'
-import { giveUp, settleOverdue } from '@tintype/lib/photo/settle.ts'
 import { sweepStorage } from '@tintype/lib/photo/sweep.ts'
 import type { Web } from './web.ts'
 

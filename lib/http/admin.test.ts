@@ -7,13 +7,13 @@ import { listen } from './listen.ts'
 
 test('the administration port answers HEAD, and refuses by problems that are counted', async () => {
   const metrics = createMetrics('web', 'test')
-  const log = { level: () => ({}), setLevel: () => {}, error: () => {} } as never
+  const log = { level: () => ({}), setLevel: () => {}, error: () => {}, stalled: () => null } as never
   const routes = (app: { get(path: string, handler: () => void): unknown }) =>
     void app.get('/own', () => {
       throw new RangeError('a route of one service')
     })
   const app = adminApp({ metrics, log, ready: () => 'queue', routes })
-  const { url, close } = await listen(app, '127.0.0.1', 0, metrics)
+  const { url, close } = await listen(app, '127.0.0.1', 0)
   onTestFinished(() => close(0))
   const status = async (path: string, init: RequestInit) => {
     const answer = await fetch(url + path, init)

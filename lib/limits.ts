@@ -25,57 +25,42 @@ const of =
   })
 const all = of('every process')
 const web = of('web')
+const logs = of('logs')
+const slo = of('slo')
+const days = 'days, 0 is for ever'
 
 /**
  * Every bounded resource. `tintype_limit_reached_total{limit}` counts each time that one is reached; the reference
  * prints the table; test/tidy.test.ts fails when no test names a limit. Limits of web hold for one web process.
  */
 export const limits = {
-  photoAge: {
-    what: 'age of a photo',
-    value: 'KEEP_PHOTOS_DAYS',
-    unit: 'days, 0 is for ever',
-    owner: 'web',
-    answer: 'the photo is removed, as if its person had deleted it',
-  },
-  keyAge: {
-    what: 'age of an Idempotency-Key',
-    value: 'KEEP_KEYS_DAYS',
-    unit: 'days, 0 is for ever',
-    owner: 'web',
-    answer: 'the key is forgotten: a retry with it is a new photo',
-  },
+  photoAge: web('KEEP_PHOTOS_DAYS', days, 'age of a photo', 'removed, as if its person had deleted it'),
+  keyAge: web('KEEP_KEYS_DAYS', days, 'age of an Idempotency-Key', 'forgotten: a retry is a new photo'),
   deadLetterAge: {
     what: 'age of a dead letter',
     value: 'KEEP_DEAD_LETTERS_DAYS',
-    unit: 'days, 0 is for ever',
+    unit: days,
     owner: 'web',
     answer: 'the queue forgets it and it cannot be replayed; the photo stays failed',
   },
   logAge: {
     what: 'age of a received log segment and of a published day',
     value: 'KEEP_LOGS_DAYS',
-    unit: 'days, 0 is for ever',
+    unit: days,
     owner: 'logs',
     answer: 'it is removed; a stream’s last line stays, so that it goes on where it was',
   },
   revisionAge: {
     what: 'age of a published day’s newer revision',
     value: 'KEEP_REVISIONS_DAYS',
-    unit: 'days, 0 is for ever',
+    unit: days,
     owner: 'logs',
     answer: 'the revisions before it are removed',
   },
-  streamAge: {
-    what: 'silence of a log stream whose process has begun another',
-    value: 30,
-    unit: 'days',
-    owner: 'logs',
-    answer: 'its last line, too, is removed',
-  },
-  logBatches: { what: 'log batches at once', value: 64, unit: 'batches', owner: 'logs', answer: '503' },
-  logBatchBytes: { what: 'a log batch', value: 2 ** 21, unit: 'bytes', owner: 'logs', answer: '413' },
-  logBatchEntries: { what: 'a log batch', value: 1_000, unit: 'entries', owner: 'logs', answer: '400' },
+  streamAge: logs(30, 'days', 'silence of a stream whose process began another', 'its last line is removed'),
+  logBatches: logs(64, 'batches', 'log batches at once', '503'),
+  logBatchBytes: logs(2 ** 21, 'bytes', 'a log batch', '413'),
+  logBatchEntries: logs(1_000, 'entries', 'a log batch', '400'),
   logStreams: {
     what: 'log streams of a day; a process that starts anew begins another',
     value: 4_096,
@@ -83,21 +68,9 @@ export const limits = {
     owner: 'logs',
     answer: '503; entries of further ones wait at their process',
   },
-  lookUps: {
-    what: 'timelines and forecasts that wait for their turn',
-    value: 32,
-    unit: 'look-ups',
-    owner: 'logs',
-    answer: '503',
-  },
-  timelineEntries: {
-    what: 'a timeline',
-    value: 10_000,
-    unit: 'entries',
-    owner: 'logs',
-    answer: '`cut: true`',
-  },
-  timelineBytes: { what: 'a timeline', value: 2 ** 25, unit: 'bytes', owner: 'logs', answer: '`cut: true`' },
+  lookUps: logs(32, 'look-ups', 'timelines and forecasts that wait for their turn', '503'),
+  timelineEntries: logs(10_000, 'entries', 'a timeline', '`cut: true`'),
+  timelineBytes: logs(2 ** 25, 'bytes', 'a timeline', '`cut: true`'),
   journalHeld: {
     what: 'entries of a process that the log server has not taken',
     value: 2 ** 30,
@@ -119,13 +92,7 @@ export const limits = {
     owner: 'every process',
     answer: 'their first 1,024 characters are kept, and how many bytes there were',
   },
-  raisedLevels: {
-    what: 'sessions whose log level is raised at once',
-    value: 1_000,
-    unit: 'sessions',
-    owner: 'every process',
-    answer: 'the level of further ones stays',
-  },
+  raisedLevels: all(1_000, 'sessions', 'sessions whose log level is raised', 'the level of others stays'),
   unreadOutput: {
     what: 'standard output or error that its reader has not taken',
     value: 2 ** 20,
@@ -150,7 +117,7 @@ export const limits = {
   metricsAge: {
     what: 'age of a minute of the embedded recorder, which budgets and alerts are computed from',
     value: 'KEEP_METRICS_DAYS',
-    unit: 'days, 0 is for ever',
+    unit: days,
     owner: 'slo',
     answer: 'the minute is removed, the oldest first',
   },
@@ -196,13 +163,7 @@ export const limits = {
     owner: 'slo',
     answer: 'the newest state is sent next; what it replaced is not',
   },
-  reportedAlerts: {
-    what: 'alerts that fire, as Alertmanager reported them',
-    value: 1_000,
-    unit: 'alerts',
-    owner: 'slo',
-    answer: 'the oldest is forgotten',
-  },
+  reportedAlerts: slo(1_000, 'alerts', 'firing alerts that Alertmanager reported', 'the oldest is forgotten'),
   photoPixels: {
     what: 'pixels of a photo, and less of a format that is decoded whole; each side 65,535',
     value: 'MAX_PIXELS',

@@ -3,7 +3,7 @@ import type { ServerResponse } from 'node:http'
 import { trace } from '@opentelemetry/api'
 import express, { type ErrorRequestHandler, type Express, type Request, type RequestHandler } from 'express'
 import { describeError } from './errors.ts'
-import type { LimitName } from './limits.ts'
+import { countLimit, type LimitName } from './limits.ts'
 import type { Log } from './telemetry/log.ts'
 import type { Metrics } from './telemetry/metrics.ts'
 
@@ -96,14 +96,14 @@ export function createApp(telemetry: { metrics: Metrics; log: Log }): Express {
 }
 
 /** Last in an app: unknown paths are 404, every error is a problem, and what we did not expect is in the log. */
-export function finish(app: Express, { metrics, log }: { metrics: Metrics; log: Log }): void {
+export function finish(app: Express, { log }: { log: Log }): void {
   app.use((request: Request) => {
     throw new Problem(404, 'not-found', `There is nothing at ${request.path}.`)
   })
   const onError: ErrorRequestHandler = (error, request, response, _next) => {
     if (hasLeft(request)) return void response.destroy()
     const problem = error instanceof Problem ? error : fromFramework(error)
-    if (problem.limit) metrics.increment('tintype_limit_reached_total', { limit: problem.limit })
+    if (problem.limit) countLimit(problem.limit)
     if (problem.status >= 500 && !(error instanceof Problem)) {
       log.error('request.failed', {
         requestId: response.locals.requestId,

@@ -118,7 +118,7 @@ export async function serve(environment: NodeJS.ProcessEnv): Promise<Running> {
     logs: config.LOGS_URL || reach(config.HOST, config.LOGS_PORT),
     keepDays,
   })
-  const listening = await listen(app, config.HOST, config.SLO_PORT, metrics)
+  const listening = await listen(app, config.HOST, config.SLO_PORT)
   // The port may have been any free one.
   pages = config.SLO_URL?.href ?? reach(config.HOST, Number(new URL(listening.url).port))
   const live = () => firstStalled([watch, recorder])
@@ -126,7 +126,6 @@ export async function serve(environment: NodeJS.ProcessEnv): Promise<Running> {
     createAdmin({ metrics, log, watch, dataDir, ready: () => null, live }),
     config.ADMIN_HOST,
     config.SLO_ADMIN_PORT,
-    metrics,
   )
   const recorder = startRecorder({
     targets: config.SCRAPE_TARGETS.length > 0 ? others : [...others, own(config, admin.url)],

@@ -13,7 +13,7 @@ test('the administration port answers HEAD, and refuses by problems that are cou
       throw new RangeError('a route of one service')
     })
   const app = adminApp({ metrics, log, ready: () => 'queue', routes })
-  const { url, close } = await listen(app, '127.0.0.1', 0, metrics)
+  const { url, close } = await listen(app, '127.0.0.1', 0)
   onTestFinished(() => close(0))
   const status = async (path: string, init: RequestInit) => {
     const answer = await fetch(url + path, init)

@@ -1,7 +1,7 @@
 import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import { Problem, sendProblem } from '../http.ts'
-import { type LimitName, limits } from '../limits.ts'
+import { countLimit, limits } from '../limits.ts'
 import { isInvited } from './expect.ts'
 import { outputOf, readUnacknowledged, type Unacknowledged } from './output.ts'
 import { dropRest } from './rest.ts'
@@ -39,7 +39,7 @@ const farewellMs = 2_000
  * Closes connections whose client stalls: sends none of a body that is awaited, takes none of an answer that is written,
  * or does so below the minimal pace. A connection on which we are at work has no deadline here.
  */
-export function watchConnections(server: Server, reached: (limit: LimitName) => void) {
+export function watchConnections(server: Server) {
   const checkMs = (limits.stalledSeconds.value * 1000) / checksPerStall
   const stalledMs = (checksPerStall - 0.5) * checkMs // checks are not punctual to the millisecond
   const connections = new Map<Socket, Connection>()
@@ -66,7 +66,7 @@ export function watchConnections(server: Server, reached: (limit: LimitName) => 
     connection.answers++
     response.once('close', () => connection.answers--)
     // Before Node's own listener, which may close the connection.
-    response.prependOnceListener('finish', () => request.complete || dropRest(request, reached))
+    response.prependOnceListener('finish', () => request.complete || dropRest(request))
   })
 
   async function check(): Promise<void> {
@@ -90,7 +90,7 @@ export function watchConnections(server: Server, reached: (limit: LimitName) => 
     const limit = quietMs >= stalledMs ? 'stalledSeconds' : isSlow(window) ? 'bytesPerSecond' : undefined
     if (window.ms >= stalledMs) connection.window = newWindow()
     if (limit === undefined) return
-    reached(limit)
+    countLimit(limit)
     connections.delete(connection.socket)
     end(connection)
   }

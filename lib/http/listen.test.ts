@@ -20,8 +20,8 @@ async function serve(routes: (app: Express) => void) {
   const log = { error: write, warn: write, info: write, debug: write } as never
   const app = createApp({ metrics, log })
   routes(app)
-  finish(app, { metrics, log })
-  const listening = await listen(app, '127.0.0.1', 0, metrics)
+  finish(app, { log })
+  const listening = await listen(app, '127.0.0.1', 0)
   let closing: Promise<void> | undefined
   const close = (graceMs: number) => {
     closing ??= listening.close(graceMs)

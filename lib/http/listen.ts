@@ -4,8 +4,7 @@ import type { AddressInfo } from 'node:net'
 import type { Duplex } from 'node:stream'
 import type { Express } from 'express'
 import { Problem, problemMessage, sendProblem } from '../http.ts'
-import { type LimitName, limits } from '../limits.ts'
-import type { Metrics } from '../telemetry/metrics.ts'
+import { countLimit, limits } from '../limits.ts'
 import { watchConnections } from './connections.ts'
 import { answerExpectations } from './expect.ts'
 
@@ -22,12 +21,7 @@ const keepAliveTimeout = 65_000
 const connectionsCheckingInterval = 5_000
 
 /** Starts an app; port 0 is any free port. A client that sends or takes nothing is closed (`stalledSeconds`). */
-export async function listen(
-  app: Express,
-  host: string,
-  port: number,
-  metrics?: Metrics,
-): Promise<Listening> {
+export async function listen(app: Express, host: string, port: number): Promise<Listening> {
   const options = {
     headersTimeout: limits.headerSeconds.value * 1000,
     maxHeaderSize: limits.headerBytes.value,
@@ -41,10 +35,9 @@ export async function listen(
       sendProblem(response, new Problem(400, 'bad-request', 'The request has no Host header.'))
     else app(request, response)
   })
-  const reached = (limit: LimitName) => metrics?.increment('tintype_limit_reached_total', { limit })
-  const connections = watchConnections(server, reached)
+  const connections = watchConnections(server)
   answerExpectations(server)
-  answerUnparsed(server, reached)
+  answerUnparsed(server)
   server.listen(port, host)
   await once(server, 'listening')
   const { port: actual } = server.address() as AddressInfo
@@ -68,7 +61,7 @@ export async function listen(
 const lingerMs = 2_000
 
 /** What Node's parser refuses never reaches the app: it is answered as a problem on the bare socket. */
-function answerUnparsed(server: Server, reached: (limit: LimitName) => void): void {
+function answerUnparsed(server: Server): void {
   const exchanges = new WeakMap<Duplex, ServerResponse>()
   server.prependListener('request', (request, response) => exchanges.set(request.socket, response))
   server.on('clientError', (error: NodeJS.ErrnoException, socket) => {
@@ -76,16 +69,16 @@ function answerUnparsed(server: Server, reached: (limit: LimitName) => void): vo
     const answered = last?.headersSent && !last.req.complete
     const left = error.code === 'ECONNRESET' || error.code === 'HPE_INVALID_EOF_STATE' || !socket.writable
     if (answered || left) return void socket.destroy()
-    socket.end(problemMessage(unparsed(error.code, reached)))
+    socket.end(problemMessage(unparsed(error.code)))
     // Closing with unread bytes resets the connection, and the client loses the answer.
     socket.resume()
     setTimeout(() => socket.destroy(), lingerMs).unref()
   })
 }
 
-function unparsed(code: string | undefined, reached: (limit: LimitName) => void): Problem {
+function unparsed(code: string | undefined): Problem {
   if (code === 'HPE_HEADER_OVERFLOW') {
-    reached('headerBytes')
+    countLimit('headerBytes')
     return new Problem(
       431,
       'headers-too-large',
@@ -93,7 +86,7 @@ function unparsed(code: string | undefined, reached: (limit: LimitName) => void)
     )
   }
   if (code === 'ERR_HTTP_REQUEST_TIMEOUT') {
-    reached('headerSeconds')
+    countLimit('headerSeconds')
     return new Problem(408, 'too-slow', 'The request’s headers did not arrive in time; send it again.')
   }
   return new Problem(400, 'bad-request', 'This is not a well-formed HTTP request.')

@@ -1,5 +1,5 @@
 import type { IncomingMessage } from 'node:http'
-import { type LimitName, limits } from '../limits.ts'
+import { countLimit, limits } from '../limits.ts'
 
 const checkMs = 250
 
@@ -7,7 +7,7 @@ const checkMs = 250
  * Reads and drops what is left of a request that was answered early, up to a bound: a client that only sends sees the
  * answer, where closing with unread bytes would reset the connection. Call it before Node closes the connection.
  */
-export function dropRest(request: IncomingMessage, reached: (limit: LimitName) => void): void {
+export function dropRest(request: IncomingMessage): void {
   const { socket } = request
   const start = { bytes: socket.bytesRead, at: performance.now() }
   let closing = false
@@ -21,7 +21,7 @@ export function dropRest(request: IncomingMessage, reached: (limit: LimitName) =
         ? 'restBytes'
         : performance.now() - start.at > limits.restSeconds.value * 1000 && 'restSeconds'
     if (!limit) return
-    reached(limit)
+    countLimit(limit)
     socket.destroy()
   }, checkMs).unref()
   // Node forgets a request once it is answered, and whoever still reads it would wait for ever.

@@ -29,7 +29,8 @@ export async function sweepStorage(
     const { owner, photo, files } = found
     if (Date.now() - photoTime(photo) > ages.photosMs)
       await attempt(photo, () => remove(house, { owner, photo }).then(() => onExpired('photoAge')))
-    else if (!files.has('result.json')) await attempt(photo, () => tidy(house, found))
+    else if (!files.has('result.json') || !files.has('photo.json'))
+      await attempt(photo, () => tidy(house, found))
   }
   for await (const key of house.storage.list('keys/')) {
     if (signal.aborted) return
@@ -50,15 +51,16 @@ export async function sweepStorage(
   }
 }
 
-/** A photo without a result: at work, or what a kill or a power cut left. */
+/** A photo without a result or a record: at work, or what a kill or a power cut left. */
 async function tidy(house: House, { owner, photo, files }: Found): Promise<void> {
   const known = await house.queue.look(photo)
   if (known !== 'unknown' && known.state !== 'deleted') return
   const session = sessionOf(owner)
-  if (files.has('original') && files.has('photo.json') && known === 'unknown') {
+  if (known === 'unknown' && files.has('original') && files.has('photo.json')) {
     const answer = await finish(house, owner, photo)
     if (answer !== 'known') house.log.info('photo.swept', { photo, answer }, session)
-  } else if (Date.now() - photoTime(photo) > forgottenMs) {
+  } else if (known !== 'unknown' || Date.now() - photoTime(photo) > forgottenMs) {
+    // Of a deleted photo: what a converter stored after its deletion, before it died.
     await house.storage.delete(photoPrefix(owner, photo))
     house.log.info('photo.forgotten', { photo }, session)
   }

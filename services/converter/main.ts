@@ -70,7 +70,6 @@ async function start(): Promise<Running> {
     adminApp({ metrics, log, ready, live }),
     config.ADMIN_HOST,
     config.CONVERTER_ADMIN_PORT,
-    metrics,
   )
   log.info('converter.started', { version, slots: config.CONVERTER_SLOTS })
   return {

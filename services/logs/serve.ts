@@ -39,7 +39,7 @@ export async function serve(config: Config): Promise<Running> {
     reader: openReader(folders),
   }
   const app = await createLogsApp(server)
-  const listening = await listen(app, config.HOST, config.LOGS_PORT, metrics)
+  const listening = await listen(app, config.HOST, config.LOGS_PORT)
   url = listening.url
   const stopping = new AbortController()
   tendDays(server, stopping.signal)
@@ -47,7 +47,6 @@ export async function serve(config: Config): Promise<Running> {
     adminApp({ metrics, log, ready: () => null, live: journal.stalled }),
     config.ADMIN_HOST,
     config.LOGS_ADMIN_PORT,
-    metrics,
   )
   log.info('logs.started', { version })
   return {

@@ -1,7 +1,6 @@
 import { Problem } from '@tintype/lib/http.ts'
 import { limits } from '@tintype/lib/limits.ts'
 import type { Stats } from '@tintype/lib/queue/index.ts'
-import { createMetrics } from '@tintype/lib/telemetry/metrics.ts'
 import { describe, expect, test } from 'vitest'
 import { openAdmission, predictedSeconds, type Ticket } from './admission.ts'
 import { uploadRate } from './rate.ts'
@@ -80,7 +79,7 @@ describe('the rate of uploads', () => {
   const someone = (owner: string, returning = true) => ({ owner, returning }) as never
   const start = (perMinute: number) => {
     const clock = { now: 0 }
-    return { clock, check: uploadRate(perMinute, createMetrics('web', 'test'), () => clock.now) }
+    return { clock, check: uploadRate(perMinute, () => clock.now) }
   }
 
   test('is limited a visitor, refilled evenly, and forgotten visitors start full', () => {

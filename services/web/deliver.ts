@@ -28,11 +28,11 @@ export function openDelivery(metrics: Metrics): Delivery {
   const experienced = new Map<PhotoId, true>()
   return {
     expect(photo) {
-      if (!deliveries.has(photo)) remember(metrics, deliveries, photo, 'expected')
+      if (!deliveries.has(photo)) remember(deliveries, photo, 'expected')
     },
     sent({ id, owner, traceparent }, durableAt) {
       if (deliveries.get(id) !== 'expected') return
-      remember(metrics, deliveries, id, 'sent')
+      remember(deliveries, id, 'sent')
       const startTime = Date.parse(durableAt)
       const endTime = Date.now()
       recordSpan('deliver', {
@@ -46,7 +46,7 @@ export function openDelivery(metrics: Metrics): Delivery {
     },
     experienced(photo, seconds, traceId) {
       if (experienced.has(photo)) return false
-      remember(metrics, experienced, photo, true)
+      remember(experienced, photo, true)
       metrics.observe('tintype_stage_seconds', { stage: 'experience' }, seconds, traceId)
       return true
     },

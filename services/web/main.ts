@@ -79,13 +79,12 @@ async function start(): Promise<Running> {
   })
   showQueue(web)
   watchMachine(metrics, [config.DATA_DIR, ...foldersOf(at)])
-  const listening = await listen(createWebApp(web), config.HOST, config.WEB_PORT, metrics)
+  const listening = await listen(createWebApp(web), config.HOST, config.WEB_PORT)
   const sweeping = startPulse('the sweep of overdue promises', stalledSeconds)
   const admin = await listen(
     adminApp({ metrics, log, ready: readiness(web), live: sweeping.stalled }),
     config.ADMIN_HOST,
     config.WEB_ADMIN_PORT,
-    metrics,
   )
   const swept = sweep(web, sweeping.beat)
   log.info('web.started', { version })

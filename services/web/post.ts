@@ -1,7 +1,7 @@
 import { describeError, errorCode } from '@tintype/lib/errors.ts'
 import { tooSlow } from '@tintype/lib/http/connections.ts'
 import { hasLeft, Problem, sendProblem } from '@tintype/lib/http.ts'
-import { limits } from '@tintype/lib/limits.ts'
+import { countLimit, limits } from '@tintype/lib/limits.ts'
 import type { ErrorRequestHandler, Request, RequestHandler, Response } from 'express'
 import { countAtOnce } from './at-once.ts'
 import { acceptPhoto } from './photos.ts'
@@ -16,7 +16,7 @@ import type { Web } from './web.ts'
 
 /** What can be refused before a byte of the body is taken. */
 export function refuseEarly(web: Web): RequestHandler {
-  const checkRate = uploadRate(web.limits.uploadsPerMinute, web.metrics)
+  const checkRate = uploadRate(web.limits.uploadsPerMinute)
   const { maxUploadBytes } = web.limits
   return (request, response, next) => {
     if (web.draining.aborted)
@@ -59,7 +59,7 @@ export function upload(web: Web): RequestHandler {
     const id = accepted.photo
     const wanted = preferredWait(request.get('prefer'))
     const isFull = wanted > 0 && waits >= limits.waits.value
-    if (isFull) web.metrics.increment('tintype_limit_reached_total', { limit: 'waits' })
+    if (isFull) countLimit('waits')
     const seconds = isFull ? 0 : wanted
     if ('record' in accepted && seconds === 0)
       return answer(response, pending(accepted.record, 'queued'), false)

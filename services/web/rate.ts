@@ -1,6 +1,5 @@
 import { Problem } from '@tintype/lib/http.ts'
 import { limits } from '@tintype/lib/limits.ts'
-import type { Metrics } from '@tintype/lib/telemetry/metrics.ts'
 import { remember } from './bounded.ts'
 import type { Visitor } from './session.ts'
 
@@ -9,9 +8,9 @@ import type { Visitor } from './session.ts'
  * its session and from that of its address, which is larger: a new cookie for each upload gains nothing. A first
  * contact has its address for a session. The check throws Problem 429 with Retry-After.
  */
-export function uploadRate(perMinute: number, metrics: Metrics, now = () => performance.now()) {
-  const ofVisitor = openBuckets(perMinute, 'visitorRate', metrics, now)
-  const ofAddress = openBuckets(perMinute * limits.addressRate.value, 'addressRate', metrics, now)
+export function uploadRate(perMinute: number, now = () => performance.now()) {
+  const ofVisitor = openBuckets(perMinute, 'visitorRate', now)
+  const ofAddress = openBuckets(perMinute * limits.addressRate.value, 'addressRate', now)
   return ({ owner, returning }: Pick<Visitor, 'owner' | 'returning'>, address: string): void => {
     ofVisitor(returning ? owner : address)
     ofAddress(address)
@@ -20,12 +19,7 @@ export function uploadRate(perMinute: number, metrics: Metrics, now = () => perf
 
 type Bucket = { tokens: number; at: number }
 
-function openBuckets(
-  perMinute: number,
-  limit: 'visitorRate' | 'addressRate',
-  metrics: Metrics,
-  now: () => number,
-) {
+function openBuckets(perMinute: number, limit: 'visitorRate' | 'addressRate', now: () => number) {
   const perMs = perMinute / 60_000
   const buckets = new Map<string, Bucket>()
   return (key: string): void => {
@@ -33,7 +27,7 @@ function openBuckets(
     const bucket = buckets.get(key) ?? { tokens: perMinute, at }
     const tokens = Math.min(perMinute, bucket.tokens + (at - bucket.at) * perMs)
     if (tokens >= 1) {
-      remember(metrics, buckets, key, { tokens: tokens - 1, at })
+      remember(buckets, key, { tokens: tokens - 1, at })
       return
     }
     const retrySeconds = Math.ceil((1 - tokens) / perMs / 1000)

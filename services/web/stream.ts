@@ -1,6 +1,6 @@
 import { describeError } from '@tintype/lib/errors.ts'
 import { Problem } from '@tintype/lib/http.ts'
-import { limits } from '@tintype/lib/limits.ts'
+import { countLimit, limits } from '@tintype/lib/limits.ts'
 import type { Owner } from '@tintype/lib/photo/record.ts'
 import type { QueueEvent } from '@tintype/lib/queue/index.ts'
 import type { Request, RequestHandler, Response } from 'express'
@@ -49,7 +49,7 @@ async function stream(web: Web, owner: Owner, request: Request, response: Respon
   const signal = AbortSignal.any([closed, web.draining])
   response.write(`retry: ${retryMs}\n\n`)
   const heartbeat = setInterval(() => response.write(':\n\n'), heartbeatMs)
-  const inbox = openInbox(web, owner, signal, () => cut(web, response, 'streamEvents'))
+  const inbox = openInbox(web, owner, signal, () => cut(response, 'streamEvents'))
   try {
     const sent = await tellMissed(web, owner, lastEventId(request), signal, response)
     for await (const event of inbox) if (event.seq > sent) await tell(web, response, event)
@@ -119,11 +119,11 @@ async function tell(web: Web, response: Response, { seq, photo, owner, state }: 
   if (view !== 'not-found' && view.state === 'ready') web.delivery.expect(photo)
   const told = view === 'not-found' ? { id: photo, state: 'deleted' } : view
   response.write(`id: ${seq}\nevent: photo\ndata: ${JSON.stringify(told)}\n\n`)
-  if (response.writableLength > limits.streamBacklog.value) cut(web, response, 'streamBacklog')
+  if (response.writableLength > limits.streamBacklog.value) cut(response, 'streamBacklog')
 }
 
 /** Ends the stream of a reader that is too far behind; it comes back with Last-Event-ID. */
-function cut({ metrics }: Web, response: Response, limit: 'streamEvents' | 'streamBacklog'): void {
-  metrics.increment('tintype_limit_reached_total', { limit })
+function cut(response: Response, limit: 'streamEvents' | 'streamBacklog'): void {
+  countLimit(limit)
   response.destroy()
 }

@@ -67,7 +67,7 @@ export async function startWeb(given: Partial<Limits> = {}, { converter = true }
     draining: draining.signal,
     stopped: stopped.signal,
   })
-  const listening = await listen(createWebApp(web), '127.0.0.1', 0, metrics)
+  const listening = await listen(createWebApp(web), '127.0.0.1', 0)
   const swept = sweep(web)
   if (converter) await queue.announce({ id: 'test', slots: 2, serviceSeconds: 0.1 })
   onTestFinished(async () => {

@@ -1,5 +1,6 @@
 import { type ParseArgsOptionsConfig, parseArgs } from 'node:util'
 import { describeError, ExpectedError, errorCode } from './errors.ts'
+import { outliveEarlyReaders } from './terminal.ts'
 
 /** Arguments that a command does not take: its message is followed by a hint at --help. */
 export class UsageError extends ExpectedError {
@@ -35,6 +36,7 @@ export async function runCommand(
   usage: string,
   run: () => Promise<number> | number,
 ): Promise<number> {
+  outliveEarlyReaders()
   if (args.includes('--help') || args.includes('-h')) {
     process.stdout.write(`${usage.trim()}\n`)
     return 0

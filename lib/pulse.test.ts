@@ -18,8 +18,9 @@ function ahead(seconds: number): void {
 
 async function livez(log: Log, live?: () => string | null): Promise<{ status: number; text: string }> {
   const ready = () => null
-  const app = adminApp({ metrics: createMetrics('web', '0'), log, ready, ...(live && { live }) })
-  const { url, close } = await listen(app, '127.0.0.1', 0)
+  const metrics = createMetrics('web', '0')
+  const app = adminApp({ metrics, log, ready, ...(live && { live }) })
+  const { url, close } = await listen(app, '127.0.0.1', 0, metrics)
   const response = await fetch(`${url}/livez`)
   const text = await response.text()
   await close(0)

@@ -12,11 +12,14 @@ function ignore(...signals: NodeJS.Signals[]): void {
   for (const signal of signals) process.on(signal, () => {})
 }
 
+let runsOn = false
+
 /**
  * For a process that runs on whoever reads it: when standard output or error is closed, full or stopped, or the
  * terminal is gone, what is written there is lost and nothing else.
  */
 export function outliveReaders(): void {
+  runsOn = true
   ignore('SIGHUP')
   for (const stream of [process.stdout, process.stderr]) {
     // Without a listener an error of a stream ends the process.
@@ -40,7 +43,7 @@ export function outliveReaders(): void {
 export function outliveEarlyReaders(): void {
   for (const stream of [process.stdout, process.stderr])
     stream.on('error', (error: NodeJS.ErrnoException) => {
-      if (!['EPIPE', 'EIO', 'ECONNRESET'].includes(error.code ?? '')) throw error
+      if (!runsOn && !['EPIPE', 'EIO', 'ECONNRESET'].includes(error.code ?? '')) throw error
     })
 }
 

@@ -7,6 +7,7 @@ import {
 } from '@aws-sdk/client-s3'
 import { ConfigError, readConfig } from '@tintype/lib/config.ts'
 import { type S3Address, storageAddress, storageUrl } from '@tintype/lib/storage/index.ts'
+import { outliveEarlyReaders } from '@tintype/lib/terminal.ts'
 import { pick } from '@tintype/lib/variables.ts'
 
 /** `npm run storage -- lifecycle`: the ages of what is in a bucket. */
@@ -123,6 +124,7 @@ async function main(args: string[]): Promise<number> {
   return lifecycle(values.write ?? false, values.json ?? false)
 }
 
+outliveEarlyReaders()
 try {
   process.exitCode = await main(process.argv.slice(2))
 } catch (error) {

@@ -30,7 +30,8 @@ async function house(dataDir: string) {
       oldest,
     })
   const remove = (nowMs = today, ages = keep) => removeAged({ folders, journal, keep: ages, metrics }, nowMs)
-  const counted = (limit: string) => sampleIn(metrics, `tintype_limit_reached_total{limit="${limit}"}`)
+  const counted = ({ limit }: { limit: string }) =>
+    sampleIn(metrics, `tintype_limit_reached_total{limit="${limit}"}`)
   return { folders, journal, send, remove, counted }
 }
 
@@ -52,12 +53,12 @@ test('received segments and published days go when they are over for KEEP_LOGS_D
   expect(list(folders.days).map(name => name.slice(0, 10))).toEqual(
     [30, 29, 28].flatMap(days => Array(3).fill(dayOf(ago(days)))),
   )
-  expect(await counted('logAge')).toBe(6)
+  expect(await counted({ limit: 'logAge' })).toBe(6)
   const verdicts = await verify(folders)
   expect(verdicts).toHaveLength(3)
   expect(verdicts.every(isSound)).toBe(true)
   await remove()
-  expect(await counted('logAge')).toBe(6)
+  expect(await counted({ limit: 'logAge' })).toBe(6)
 })
 
 test('0 keeps for ever', async () => {
@@ -101,7 +102,7 @@ test('a mark goes when its stream was silent for 30 days and its process has beg
   expect(list(join(folders.streams, marks)).sort()).toEqual([lately, alone].map(each => `${each}.ndjson`))
   await remove()
   expect(list(join(folders.streams, marks))).toEqual([`${alone}.ndjson`])
-  expect(await counted('streamAge')).toBe(2)
+  expect(await counted({ limit: 'streamAge' })).toBe(2)
 })
 
 test('a superseded revision goes KEEP_REVISIONS_DAYS after the newer one was published, with its manifest and index', async () => {
@@ -118,7 +119,7 @@ test('a superseded revision goes KEEP_REVISIONS_DAYS after the newer one was pub
   await remove()
   expect(list(folders.days).every(name => name.startsWith(`${day}.r3.`))).toBe(true)
   expect(list(folders.days)).toHaveLength(3)
-  expect(await counted('revisionAge')).toBe(2)
+  expect(await counted({ limit: 'revisionAge' })).toBe(2)
   expect((await verify(folders)).every(isSound)).toBe(true)
 })
 

@@ -49,11 +49,11 @@ async function addReading(app: Express, { reader, keep, metrics }: LogServer): P
       throw new Problem(400, 'bad-key', 'key is a session, a photo or a trace, as entries carry it.')
     if (day !== undefined && !/^\d{4}-\d\d-\d\d$/.test(String(day)))
       throw new Problem(400, 'bad-day', 'day is a UTC day: YYYY-MM-DD.')
-    return found(await reader.story(key, day === undefined ? undefined : String(day)))
-  }
-  function found<T>(answer: T | 'lookUps'): T {
-    if (answer === 'lookUps') throw busy(metrics, 'lookUps', 'Too many look-ups at once.')
-    return answer
+    const found = notBusy(await reader.story(key, day === undefined ? undefined : String(day)))
+    const isLong = found.entries.length === limits.timelineEntries.value
+    const limit = isLong ? 'timelineEntries' : 'timelineBytes'
+    if (found.cut) metrics.increment('tintype_limit_reached_total', { limit })
+    return found
   }
   app.get('/timeline.json', async (request, response) => {
     response.set('Cache-Control', 'no-store').json(await story(request.query))
@@ -68,8 +68,13 @@ async function addReading(app: Express, { reader, keep, metrics }: LogServer): P
       .send(entries.map(entry => `${JSON.stringify(entry)}\n`).join(''))
   })
   app.get('/sizing.json', async (_request, response) => {
-    response.set('Cache-Control', 'no-store').json({ ...found(await reader.sizing()), keep })
+    response.set('Cache-Control', 'no-store').json({ ...notBusy(await reader.sizing()), keep })
   })
+}
+
+function notBusy<T>(answer: T | 'lookUps'): T {
+  if (answer === 'lookUps') throw busy('Too many look-ups at once.', 'lookUps')
+  return answer
 }
 
 function addIngest(app: Express, { journal, log, metrics, token, clock }: LogServer): void {
@@ -91,7 +96,7 @@ function addIngest(app: Express, { journal, log, metrics, token, clock }: LogSer
       // Once, not for each batch that is tried again: this log is shipped here too.
       if (!refusing) log.error('ingest.refused', { stream, error: String(error) })
       refusing = true
-      throw busy(metrics, undefined, 'The log server’s disk does not take entries now.')
+      throw busy('The log server’s disk does not take entries now.')
     }
   }
 
@@ -100,12 +105,11 @@ function addIngest(app: Express, { journal, log, metrics, token, clock }: LogSer
     if (!isAuthorised(request, token))
       throw new Problem(401, 'not-authorised', 'Shipping logs needs the INGEST_TOKEN as bearer token.')
     if (!isStream(stream)) throw new Problem(400, 'bad-stream', 'A stream is named service.instance.epoch.')
-    if (atOnce >= limits.logBatches.value) throw busy(metrics, 'logBatches', 'Too many batches at once.')
+    if (atOnce >= limits.logBatches.value) throw busy('Too many batches at once.', 'logBatches')
     atOnce++
     const appended = await append(stream, request).finally(() => atOnce--)
     if ('malformed' in appended) throw new Problem(400, 'malformed', `Not a batch: ${appended.malformed}.`)
-    if ('full' in appended)
-      throw busy(metrics, 'logStreams', `${appended.full} has too many streams already.`)
+    if ('full' in appended) throw busy(`${appended.full} has too many streams already.`, 'logStreams')
     if ('expected' in appended)
       throw new Problem(409, 'gap', `Entries from ${appended.expected} on are missing.`, {
         members: appended,
@@ -120,12 +124,9 @@ function addIngest(app: Express, { journal, log, metrics, token, clock }: LogSer
   })
 }
 
-/** The limit, if it was one, is counted. */
-function busy(metrics: Metrics, limit: LimitName | undefined, detail: string): Problem {
-  if (limit) metrics.increment('tintype_limit_reached_total', { limit })
-  return new Problem(503, 'busy', `${detail} Try again.`, {
-    headers: { 'Retry-After': String(retryAfterSeconds) },
-  })
+const busy = (detail: string, limit?: LimitName): Problem => {
+  const headers = { 'Retry-After': String(retryAfterSeconds) }
+  return new Problem(503, 'busy', `${detail} Try again.`, { headers, ...(limit && { limit }) })
 }
 
 function isAuthorised(request: Request, token: string): boolean {

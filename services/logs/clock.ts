@@ -12,13 +12,13 @@ const believedAfterSeconds = 24 * 3_600
  */
 export function openClock() {
   const startedMs = Date.now() - uptime() * 1000
-  const steady = () => Math.round(startedMs + uptime() * 1000)
+  const clocks = () => ({ wallMs: Date.now(), steadyMs: Math.round(startedMs + uptime() * 1000) })
   let wrong = false
   let aheadSince: number | undefined
   return {
     /** When a batch came that was sent at `sentMs` by its shipper's clock. `own`: by this process, which cannot tell. */
     receive(sentMs: number, own: boolean): Clock {
-      const [wallMs, steadyMs] = [Date.now(), steady()]
+      const { wallMs, steadyMs } = clocks()
       const isStepped = Math.abs(wallMs - steadyMs) > toleratedMs
       if (!own) wrong = isStepped && Math.abs(sentMs - steadyMs) < Math.abs(sentMs - wallMs)
       const receivedMs = wrong ? steadyMs : wallMs
@@ -26,7 +26,7 @@ export function openClock() {
     },
     /** For what cannot be undone: a clock that went ahead counts only when it has stayed there for a day. */
     believed(): number {
-      const [wallMs, steadyMs] = [Date.now(), steady()]
+      const { wallMs, steadyMs } = clocks()
       aheadSince = wallMs - steadyMs > toleratedMs ? (aheadSince ?? uptime()) : undefined
       return aheadSince && uptime() - aheadSince < believedAfterSeconds ? steadyMs : wallMs
     },

@@ -27,17 +27,9 @@ export async function serve(config: Config): Promise<Running> {
   let url: string | undefined
   // Its own entries come in by the same door as all others.
   const log = openLog('logs', config, () => url)
-  const server = {
-    dataDir: config.DATA_DIR,
-    folders,
-    journal,
-    log,
-    metrics,
-    token,
-    clock: openClock(),
-    keep: { logsDays: config.KEEP_LOGS_DAYS, revisionsDays: config.KEEP_REVISIONS_DAYS },
-    reader: openReader(folders),
-  }
+  const { DATA_DIR: dataDir, KEEP_LOGS_DAYS: logsDays, KEEP_REVISIONS_DAYS: revisionsDays } = config
+  const [clock, reader, keep] = [openClock(), openReader(folders), { logsDays, revisionsDays }]
+  const server = { dataDir, folders, journal, log, metrics, token, clock, keep, reader }
   const app = await createLogsApp(server)
   const listening = await listen(app, config.HOST, config.LOGS_PORT)
   url = listening.url

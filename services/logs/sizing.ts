@@ -41,14 +41,14 @@ export function sizing({ days: folder, samples, photos }: Folders, today: string
   const days = manifests.map(manifest => daySize(folder, manifest))
   const logs = days.filter(({ day }) => day < today).map(({ diskBytes }) => diskBytes)
   const all = grownBy(readSamples(samples), today)
-  const counted = all.length > 0 ? 'disk' : 'logs'
+  const grown = all.length > 0 ? all : logs
   const freeBytes = roomOf(photos, folder).freeBytes
   const newest = manifests.at(-1)
   return {
     days,
-    fullDays: (all.length > 0 ? all : logs).length,
-    counted,
-    ...forecast(all.length > 0 ? all : logs, freeBytes),
+    fullDays: grown.length,
+    counted: grown === all ? 'disk' : 'logs',
+    ...forecast(grown, freeBytes),
     freeBytes,
     compressionRatio: newest ? compressionRatio(dayFile(folder, newest)) : null,
   }

@@ -1,5 +1,5 @@
 import { isUtf8 } from 'node:buffer'
-import { limits } from '@tintype/lib/limits.ts'
+import { countLimit, limits } from '@tintype/lib/limits.ts'
 import {
   matches,
   newline,
@@ -40,7 +40,10 @@ export function readBatch(body: Buffer, stream: string): Line[] | string {
     const previous = lines.at(-1)
     if (previous && scanned.seq !== previous.seq + 1)
       return `entry ${scanned.seq} follows entry ${previous.seq}`
-    if (lines.length === limits.logBatchEntries.value) return `a batch has at most ${lines.length} entries`
+    if (lines.length === limits.logBatchEntries.value) {
+      countLimit('logBatchEntries')
+      return `a batch has at most ${lines.length} entries`
+    }
     lines.push({ ...scanned, start, end })
     start = end + 1
   }

@@ -53,21 +53,15 @@ export const isSound = ({ faults, missing }: Verdict): boolean => faults.length 
 async function check(folder: string, manifest: Manifest, all: Manifest[]): Promise<Omit<Verdict, 'late'>> {
   const hash = createHash('sha256')
   const faults: string[] = []
-  const lastOf = new Map<string, number>()
-  const rest = all.filter(({ day }) => day !== manifest.day).flatMap(({ streams }) => streams)
-  const others = Map.groupBy(rest, ({ stream }) => stream)
-  const oldestMs = Date.parse(all[0]?.day ?? manifest.day)
-  const missing = new Map<string, Range[]>()
+  const { checkLine, missing } = lineChecker(manifest, all)
   let entries = 0
-  let previous = ''
   const file = dayFile(folder, manifest)
   if (!existsSync(file)) faults.push(`${basename(file)} is not there`)
   else
     for await (const line of linesOf(file, hash)) {
       entries++
-      const fault = checkLine(line, previous, { lastOf, missing, others, oldestMs })
-      if (typeof fault === 'string') previous = fault
-      else if (faults.length < maxFaults) faults.push(`line ${entries}: ${fault.message}`)
+      const fault = checkLine(line)
+      if (fault && faults.length < maxFaults) faults.push(`line ${entries}: ${fault}`)
     }
   const index = statSync(indexFile(folder, manifest), { throwIfNoEntry: false })
   if (index?.size !== lookupBytes(manifest.index))
@@ -99,47 +93,54 @@ async function* linesOf(file: string, hash: Hash): AsyncGenerator<string> {
   if (left.length > 0) yield left.toString()
 }
 
-type Known = {
-  /** The last entry of each stream so far. */
-  lastOf: Map<string, number>
-  missing: Map<string, Range[]>
-  /** What other published days have. */
-  others: Map<string, StreamPart[]>
-  oldestMs: number
-}
+/** Checks the lines of a day, one after the other; `checkLine` gives what is wrong with one. */
+function lineChecker(manifest: Manifest, all: Manifest[]) {
+  const lastOf = new Map<string, number>()
+  const missing = new Map<string, Range[]>()
+  const others = Map.groupBy(
+    all.filter(({ day }) => day !== manifest.day).flatMap(({ streams }) => streams),
+    ({ stream }) => stream,
+  )
+  const oldestMs = Date.parse(all[0]?.day ?? manifest.day)
+  let previous = ''
 
-/** Checks one line against what came before; gives its place in the order, or what is wrong. */
-function checkLine(
-  line: string,
-  previous: string,
-  { lastOf, missing, others, oldestMs }: Known,
-): string | { message: string } {
-  let entry: Entry
-  try {
-    entry = JSON.parse(line)
-  } catch {
-    return { message: 'not JSON' }
+  /** Notes what is missing of a stream before an entry, and gives what is wrong with its number. */
+  const checkNumber = (stream: string, seq: number): string | undefined => {
+    const parts = others.get(stream) ?? []
+    const last = lastOf.get(stream) ?? Math.max(0, ...parts.map(part => part.last).filter(each => each < seq))
+    if (seq <= last) return `comes after ${last} of its stream`
+    if (parts.some(part => has(part, seq))) return 'is of another day, too'
+    const ranges = missing.get(stream) ?? []
+    // What a stream has before all that is published may have been removed by age.
+    const from = last > 0 || epochOf(stream) * 1000 >= oldestMs ? last + 1 : seq
+    for (let each = from; each < seq; each++) {
+      if (parts.some(part => has(part, each))) continue
+      const newest = ranges.at(-1)
+      if (newest?.[1] === each - 1) newest[1] = each
+      else ranges.push([each, each])
+    }
+    if (ranges.length > 0) missing.set(stream, ranges)
+    lastOf.set(stream, seq)
+    return undefined
   }
-  if (Object.keys(entry).slice(0, 4).join() !== 'id,session,timestamp,payload')
-    return { message: 'not an entry of the schema' }
-  const { stream, seq } = splitId(entry.id)
-  const parts = others.get(stream) ?? []
-  const last = lastOf.get(stream) ?? Math.max(0, ...parts.map(part => part.last).filter(each => each < seq))
-  if (seq <= last) return { message: `${entry.id} comes after ${last} of its stream` }
-  if (parts.some(part => has(part, seq))) return { message: `${entry.id} is of another day, too` }
-  const ranges = missing.get(stream) ?? []
-  // What a stream has before all that is published may have been removed by age.
-  const from = last > 0 || epochOf(stream) * 1000 >= oldestMs ? last + 1 : seq
-  for (let each = from; each < seq; each++) {
-    if (parts.some(part => has(part, each))) continue
-    const newest = ranges.at(-1)
-    if (newest?.[1] === each - 1) newest[1] = each
-    else ranges.push([each, each])
+  const checkLine = (line: string): string | undefined => {
+    let entry: Entry
+    try {
+      entry = JSON.parse(line)
+    } catch {
+      return 'not JSON'
+    }
+    if (Object.keys(entry).slice(0, 4).join() !== 'id,session,timestamp,payload')
+      return 'not an entry of the schema'
+    const { stream, seq } = splitId(entry.id)
+    const wrong = checkNumber(stream, seq)
+    if (wrong) return `${entry.id} ${wrong}`
+    const place = `${timeOf(entry)} ${stream} ${String(seq).padStart(16, '0')}`
+    if (place <= previous) return `${entry.id} is earlier than the line before`
+    previous = place
+    return undefined
   }
-  if (ranges.length > 0) missing.set(stream, ranges)
-  lastOf.set(stream, seq)
-  const place = `${timeOf(entry)} ${stream} ${String(seq).padStart(16, '0')}`
-  return place > previous ? place : { message: `${entry.id} is earlier than the line before` }
+  return { missing, checkLine }
 }
 
 const has = ({ first, last, missing }: StreamPart, seq: number): boolean =>

@@ -16,7 +16,8 @@ const topEvents = 12
 
 /** The forecast as a sentence, the days as bars by service, and the same as a table. */
 export function showSizing(sizing: Sizing, forecast: HTMLElement, into: HTMLElement): void {
-  forecast.textContent = sentence(sizing)
+  const { logsDays, revisionsDays } = sizing.keep
+  forecast.textContent = sentence(sizing) + words.kept(logsDays, revisionsDays)
   const newest = sizing.days.at(-1)
   into.replaceChildren()
   if (!newest) return
@@ -59,34 +60,17 @@ export function showSizing(sizing: Sizing, forecast: HTMLElement, into: HTMLElem
   )
 }
 
-function sentence(sizing: Sizing): string {
-  return forecast(sizing) + words.kept(sizing.keep.logsDays, sizing.keep.revisionsDays)
-}
-
-function forecast({
-  days,
-  counted,
-  bytesPerDay,
-  freeBytes,
-  daysUntilFull,
-  compressionRatio,
-}: Sizing): string {
+function sentence({ days, counted, bytesPerDay, freeBytes, ...sizing }: Sizing): string {
   if (days.length === 0) return words.noDays
   const each = (value: number | null) => (value === null ? words.overHorizon : number.format(value))
-  const { low, likely, high } = daysUntilFull
+  const { low, likely, high } = sizing.daysUntilFull
   const until = low === high ? each(likely) : words.range(each(likely), each(low), each(high))
   const first =
     bytesPerDay === null
       ? words.noForecast
-      : words.forecast(
-          counted === 'disk' ? words.disk : words.logsAlone,
-          bytes(bytesPerDay),
-          bytes(freeBytes),
-          until,
-        )
-  return compressionRatio === null
-    ? first
-    : first + words.compresses(number.format(Math.round(compressionRatio * 10) / 10))
+      : words.forecast(counted, bytes(bytesPerDay), bytes(freeBytes), until)
+  const ratio = sizing.compressionRatio
+  return ratio === null ? first : first + words.compresses(number.format(Math.round(ratio * 10) / 10))
 }
 
 function bars(services: Sizing['days'][number]['services'], largest: number): HTMLElement {

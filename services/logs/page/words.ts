@@ -26,10 +26,8 @@ export const words = speak({
     chart: 'The story on one time axis; the entries below say the same in words',
     sizing: 'How large the logs are',
     noDays: 'No day is published yet; a day is published by itself after midnight UTC.',
-    disk: 'Photos, logs and all else on the disk',
-    logsAlone: 'Logs alone',
-    forecast: (what: string, daily: string, free: string, days: string) =>
-      `${what} grow by ${daily} a day; ${free} free: full in ${days} days.`,
+    forecast: (what: 'disk' | 'logs', daily: string, free: string, days: string) =>
+      `${what === 'disk' ? 'All on the disk, photos too, grows' : 'Logs alone grow'} by ${daily} a day; ${free} free: full in ${days} days.`,
     kept: (logs: number, revisions: number) =>
       ` Logs are kept ${forDays(logs)}, a revision that a newer one replaced ${forDays(revisions)}.`,
     noForecast: 'No whole day yet, so no forecast.',
@@ -67,10 +65,8 @@ export const words = speak({
     chart: '하나의 시간 축에 그린 이야기; 아래 기록이 같은 내용을 글로 보여 줍니다',
     sizing: '로그의 크기',
     noDays: '아직 발행된 날이 없습니다. 하루는 UTC 자정이 지나면 저절로 발행됩니다.',
-    disk: '사진과 로그 등 디스크 전체',
-    logsAlone: '로그만',
-    forecast: (what: string, daily: string, free: string, days: string) =>
-      `${what}: 하루에 ${daily}씩 늘고 남은 공간은 ${free}: ${days}일 뒤에 가득 찹니다.`,
+    forecast: (what: 'disk' | 'logs', daily: string, free: string, days: string) =>
+      `${what === 'disk' ? '사진을 포함한 디스크 전체' : '로그만'}: 하루에 ${daily}씩 늘고 남은 공간은 ${free}: ${days}일 뒤에 가득 찹니다.`,
     kept: (logs: number, revisions: number) =>
       ` 로그는 ${logs ? `${logs}일 동안` : '영구히'}, 새 판으로 대체된 판은 ${revisions ? `${revisions}일 동안` : '영구히'} 보관합니다.`,
     noForecast: '아직 온전한 하루가 없어 예측할 수 없습니다.',

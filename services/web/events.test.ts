@@ -12,6 +12,7 @@ async function listen(person: Visitor, lastEventId?: string) {
   const headers: Record<string, string> = lastEventId === undefined ? {} : { 'last-event-id': lastEventId }
   const response = await person.call('GET', '/events', { headers, signal: controller.signal })
   const told: Told[] = []
+  const resets: string[] = []
   const read = async () => {
     let text = ''
     for await (const chunk of response.body?.pipeThrough(new TextDecoderStream()) ?? []) {
@@ -21,6 +22,8 @@ async function listen(person: Visitor, lastEventId?: string) {
       for (const block of whole) {
         const [, id, data] = /^id: (\d+)\nevent: photo\ndata: (.*)$/.exec(block) ?? []
         if (id && data) told.push({ id, data: JSON.parse(data) })
+        const [, reset] = /^id: (\d+)\nevent: reset\n/.exec(block) ?? []
+        if (reset) resets.push(reset)
       }
     }
   }
@@ -28,6 +31,7 @@ async function listen(person: Visitor, lastEventId?: string) {
   return {
     response,
     told,
+    resets: () => resets,
     states: () => told.map(({ data }) => data.state),
     ended,
     close: () => controller.abort(),
@@ -84,10 +88,29 @@ test('Last-Event-ID holds over a restart of web: events are the queue’s own', 
   const person = await beginSession(running)
   const { id } = await upload(person)
   await convertNext(running)
-  const fresh = await listen(person, '0') // nothing was handed out in this process for this id
+  const { lastEvent } = await running.queue.stats()
+  const fresh = await listen(person, String(lastEvent - 3)) // queued, converting, ready
   await until(() => fresh.states().includes('ready'))
   expect(fresh.told.every(({ data }) => data.id === id)).toBe(true)
   fresh.close()
+})
+
+test('Last-Event-ID that this queue cannot know is answered by a reset, after which the stream goes on', async () => {
+  const running = await startWeb()
+  const person = await beginSession(running)
+  await upload(person)
+  const { lastEvent } = await running.queue.stats()
+  for (const lost of ['7', String(lastEvent + 1_000), '9'.repeat(30), 'of another program']) {
+    const stream = await listen(person, lost)
+    await until(() => stream.resets().length === 1)
+    expect(stream.resets(), lost).toEqual([String(lastEvent)])
+    stream.close()
+  }
+  const stream = await listen(person, '7')
+  await until(() => stream.resets().length === 1)
+  await convertNext(running)
+  await until(() => stream.states().includes('ready'))
+  stream.close()
 })
 
 test('a session has a few streams at most, and a closed one frees its place', async () => {

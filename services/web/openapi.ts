@@ -192,7 +192,8 @@ export const openapi = {
     '/events': {
       get: {
         summary: 'Server-sent events of this session',
-        description: '`photo`: data is the photo as GET /photos/{id} gives it now, or {id, state: deleted}.',
+        description:
+          '`photo`: data is the photo as GET /photos/{id} gives it now, or {id, state: deleted}. `reset`: what was missed is not known; read GET /photos anew.',
         parameters: [header('Last-Event-ID', { type: 'string' }, 'resumes after it')],
         responses: {
           200: { description: 'events', ...content('text/event-stream', { type: 'string' }) },

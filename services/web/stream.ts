@@ -16,7 +16,7 @@ const retryMs = 1_000
 
 /**
  * GET /events: server-sent events of this session's photos only: each `photo` holds the photo as GET
- * /photos/{id} gives it now, or its id and state `deleted`. Last-Event-ID resumes: what came after it is told again.
+ * /photos/{id} gives it now, or its id and state `deleted`. Last-Event-ID resumes: what came after it is sent, or `reset`.
  */
 export function eventStream(web: Web): RequestHandler {
   const enter = countAtOnce('streams', 'visitorStreams', 'addressStreams')
@@ -51,8 +51,8 @@ async function stream(web: Web, owner: Owner, request: Request, response: Respon
   const heartbeat = setInterval(() => response.write(':\n\n'), heartbeatMs)
   const inbox = openInbox(web, owner, signal, () => cut(response, 'streamEvents'))
   try {
-    const sent = await tellMissed(web, owner, lastEventId(request), signal, response)
-    for await (const event of inbox) if (event.seq > sent) await tell(web, response, event)
+    const sent = await sendMissed(web, owner, request, response)
+    for await (const event of inbox) if (!sent.delete(event.seq)) await send(web, response, event)
   } finally {
     clearInterval(heartbeat)
     response.end()
@@ -88,37 +88,33 @@ function openInbox(
   })()
 }
 
-function lastEventId(request: Request): number | null {
-  const given = request.get('last-event-id') ?? ''
-  return /^\d{1,15}$/.test(given) ? Number(given) : null
-}
-
 /**
- * Tells what came after the last event that the reader saw, from the queue itself, until the process's own reading
- * (`web.events`) is reached. Gives the last event that needs no telling any more.
+ * Sends what came after the last event that the reader saw; a `reset`, upon which it reads its list anew, when the queue
+ * cannot know that. Gives the numbers that it sent: the inbox holds some of them too.
  */
-async function tellMissed(
+async function sendMissed(
   web: Web,
   owner: Owner,
-  after: number | null,
-  signal: AbortSignal,
+  request: Request,
   response: Response,
-): Promise<number> {
-  const reached = (seq: number) => seq >= (web.events.seq() ?? Number.POSITIVE_INFINITY)
-  if (after === null) return 0
-  if (reached(after)) return after
-  for await (const event of web.queue.events(after, signal)) {
-    if (event.owner === owner) await tell(web, response, event)
-    if (reached(event.seq)) return event.seq
+): Promise<Set<number>> {
+  const given = request.get('last-event-id')
+  if (given === undefined || given === '') return new Set()
+  const missed = /^\d{1,15}$/.test(given) ? await web.queue.eventsOf(owner, Number(given)) : 'reset'
+  if (missed === 'reset') {
+    const { lastEvent } = await web.queue.stats()
+    response.write(`id: ${lastEvent}\nevent: reset\ndata: {}\n\n`)
+    return new Set()
   }
-  return after
+  for (const event of missed) await send(web, response, event)
+  return new Set(missed.map(({ seq }) => seq))
 }
 
-async function tell(web: Web, response: Response, { seq, photo, owner, state }: QueueEvent): Promise<void> {
+async function send(web: Web, response: Response, { seq, photo, owner, state }: QueueEvent): Promise<void> {
   const view = state === 'deleted' ? 'not-found' : await viewPhoto(web, owner, photo)
   if (view !== 'not-found' && view.state === 'ready') web.delivery.expect(photo)
-  const told = view === 'not-found' ? { id: photo, state: 'deleted' } : view
-  response.write(`id: ${seq}\nevent: photo\ndata: ${JSON.stringify(told)}\n\n`)
+  const sent = view === 'not-found' ? { id: photo, state: 'deleted' } : view
+  response.write(`id: ${seq}\nevent: photo\ndata: ${JSON.stringify(sent)}\n\n`)
   if (response.writableLength > limits.streamBacklog.value) cut(response, 'streamBacklog')
 }
 

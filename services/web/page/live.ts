@@ -43,6 +43,7 @@ export function live(listener: Listener): void {
     // The list is read after the stream is open, so nothing falls between the two.
     source.onopen = () => void read()
     source.onerror = () => void read()
+    source.addEventListener('reset', () => void read())
     source.addEventListener('photo', ({ data }) => {
       const told: Photo | { id: string; state: 'deleted' } = JSON.parse(data)
       if (told.state === 'deleted') listener.deleted(told.id)

@@ -20,7 +20,7 @@ async function livez(log: Log, live?: () => string | null): Promise<{ status: nu
   const ready = () => null
   const metrics = createMetrics('web', '0')
   const app = adminApp({ metrics, log, ready, ...(live && { live }) })
-  const { url, close } = await listen(app, '127.0.0.1', 0, metrics)
+  const { url, close } = await listen(app, '127.0.0.1', 0)
   const response = await fetch(`${url}/livez`)
   const text = await response.text()
   await close(0)

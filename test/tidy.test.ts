@@ -116,7 +116,10 @@ describe('limits', () => {
     expectNone(
       limitNames
         .filter(
-          name => !new RegExp(`(limits?[.:=]|'(?=[a-z]+[A-Z])|[Ll]imit\\(|reached\\([^)]*?)\\s*['"]?${name}\\b`).test(tests),
+          name =>
+            !new RegExp(
+              `(limits?[.:=]|'(?=[a-z]+[A-Z])|[Ll]imit\\(|reached\\([^)]*?)\\s*['"]?${name}\\b`,
+            ).test(tests),
         )
         .map(
           name =>

@@ -202,7 +202,7 @@ export const metrics = {
   },
   http_server_request_duration_seconds: {
     kind: 'histogram',
-    help: 'Duration of HTTP server requests (OpenTelemetry’s http.server.request.duration).',
+    help: 'Duration of HTTP server requests (OpenTelemetry’s http.server.request.duration); status `aborted`: the client left before the whole answer.',
     labels: {
       http_request_method: 'open',
       http_route: 'open',

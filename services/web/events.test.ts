@@ -145,7 +145,7 @@ test('delivery is measured once, for those who were there for it', async () => {
   const stream = await listen(person)
   const watched = await upload(person)
   await convertNext(running)
-  await until(() => stream.states().includes('ready'))
+  await until(() => stream.told.some(({ data }) => data.id === watched.id && data.state === 'ready'))
   for (let n = 0; n < 2; n++) await (await person.call('GET', watched.links.thumbnail)).arrayBuffer()
   await until(async () => (await delivered()) === 1)
   stream.close()

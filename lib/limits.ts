@@ -75,7 +75,7 @@ export const limits = {
   lookUps: row('logs', 32, 'look-ups', 'timelines and forecasts that wait for their turn', '503'),
   timelineEntries: row('logs', 10_000, 'entries', 'a timeline', '`cut: true`'),
   timelineBytes: row('logs', 2 ** 25, 'bytes', 'a timeline', '`cut: true`'),
-  metricsAge: row('slo', 'KEEP_METRICS_DAYS', 'days, 0 is for ever', 'age of a minute of the embedded recorder, which budgets and alerts are read', 'the minute is removed, the oldest first'),
+  metricsAge: row('slo', 'KEEP_METRICS_DAYS', 'days, 0 is for ever', 'age of a minute of the embedded recorder, of which budgets and alerts are made', 'the minute is removed, the oldest first'),
   sampleAge: row('slo', 2, 'days', 'age of a single sample of the embedded recorder, which diagnosis and charts read', 'the scrape is removed, the oldest first'),
   scrapeBytes: row('slo', 16, 'MiB a scrape', 'metrics of one process, as it exposes them (ours take 60 kB)', 'the scrape is not recorded, and the log says so'),
   metricSeries: row('slo', 2_000, 'series', 'series of one metric of a process: more is an unbounded label', 'the metric is not recorded, and the log names it'),

@@ -19,7 +19,12 @@ const photosPerPage = 50
 
 /** Every route of the public port. @throws when the page cannot be read. */
 export function createWebApp(web: Web): Express {
-  const pages = openPages(`${import.meta.dirname}/page`, { values: { ...web.limits } })
+  const pages = openPages(`${import.meta.dirname}/page`, {
+    values: {
+      ...web.limits,
+      keepPhotosDays: Number.isFinite(web.keep.photosMs) ? web.keep.photosMs / 86_400_000 : 0,
+    },
+  })
   const app = createApp(web)
   app.set('trust proxy', 'loopback, linklocal, uniquelocal') // only a proxy beside us may say who the client is
   app.use(pages.assets) // before the session: what everybody may keep carries no cookie

@@ -218,6 +218,37 @@ describe('a photo', () => {
   })
 })
 
+describe('a damaged record', () => {
+  test('is a failed photo in the list, by itself and in the events, and can be deleted', async () => {
+    const running = await startWeb()
+    const person = running.visitor()
+    const [noRecord, noResult, fine] = await Promise.all(
+      [0, 1, 2].map(async () => view(await person.post(png()))),
+    )
+    for (let n = 0; n < 3; n++) await convertNext(running)
+    const spoil = async (photo: PhotoView | undefined, file: string) => {
+      const key = (await keysOf(running)).find(each => each.endsWith(`${photo?.id}/${file}`)) as string
+      await running.storage.put(key, Buffer.from('{"state":'))
+    }
+    await spoil(noRecord, 'photo.json')
+    await spoil(noResult, 'result.json')
+    const list = (await (await person.call('GET', '/photos')).json()) as { photos: PhotoView[] }
+    expect(Object.fromEntries(list.photos.map(({ id, state }) => [id, state]))).toEqual({
+      [noRecord?.id ?? '']: 'failed',
+      [noResult?.id ?? '']: 'failed',
+      [fine?.id ?? '']: 'ready',
+    })
+    for (const photo of [noRecord, noResult]) {
+      const self = `/photos/${photo?.id}`
+      expect((await view(await person.call('GET', self))).reason?.code).toBe('storage')
+      expect((await person.call('GET', `${self}/thumbnail`)).status).toBe(410)
+      expect((await person.call('DELETE', self)).status).toBe(204)
+    }
+    const left = (await (await person.call('GET', '/photos')).json()) as { photos: PhotoView[] }
+    expect(left.photos.map(({ id }) => id)).toEqual([fine?.id])
+  })
+})
+
 describe('Prefer: wait', () => {
   test('answers 201 as soon as the thumbnail is ready', async () => {
     const running = await startWeb()

@@ -7,10 +7,11 @@ import { showStatus } from './status.ts'
 import { takeFiles } from './take.ts'
 import { words } from './words.ts'
 
-const { maxUploadBytes, promiseSeconds } = document.body.dataset
+const { maxUploadBytes, promiseSeconds, keepPhotosDays } = document.body.dataset
 
 translate(words)
 find('#drop-limits').textContent = words.limits(Number(maxUploadBytes), Number(promiseSeconds))
+find('#keeping').textContent = words.keeping(Number(keepPhotosDays))
 find('#theme').append(themeChoice())
 showStatus(find('#status'))
 showInterrupted()

@@ -19,7 +19,8 @@ const en = {
   photos: 'Your photos',
   empty: 'No photos yet. What you send is shown here, and you can watch its minute run.',
   older: 'Show older photos',
-  keeping: 'Only this browser can see the photos it sent.',
+  keeping: (days: number) =>
+    `Only this browser can see the photos it sent.${days > 0 ? ` Photos are removed after ${days === 1 ? 'a day' : `${days} days`}.` : ''}`,
   offline: 'No connection. Nothing is lost: what is under way goes on when the connection is back.',
   online: 'online',
   down: 'offline',
@@ -106,7 +107,8 @@ const ko: typeof en = {
   photos: '내 사진',
   empty: '아직 사진이 없습니다. 보낸 사진이 여기에 나타나고, 1분이 흐르는 것을 볼 수 있습니다.',
   older: '이전 사진 보기',
-  keeping: '보낸 사진은 이 브라우저에서만 볼 수 있습니다.',
+  keeping: (days: number) =>
+    `보낸 사진은 이 브라우저에서만 볼 수 있습니다.${days > 0 ? ` 사진은 ${days}일 후에 삭제됩니다.` : ''}`,
   offline: '연결이 끊겼습니다. 잃는 것은 없습니다. 연결되면 이어서 진행합니다.',
   online: '온라인',
   down: '오프라인',

@@ -1,5 +1,5 @@
 import { ConfigError } from './config.ts'
-import { describeError } from './errors.ts'
+import { describeError, ExpectedError } from './errors.ts'
 import { armFault } from './fault.ts'
 import { stopTracing } from './telemetry/trace.ts'
 import { ignoreTerminal, outliveReaders } from './terminal.ts'
@@ -29,7 +29,7 @@ export async function run(start: () => Promise<Running>, graceMs: () => number):
     stopOnSignal(running, graceMs(), launched)
     process.stdout.write(`${JSON.stringify({ ready: running.endpoints })}\n`)
   } catch (error) {
-    process.stderr.write(`${error instanceof ConfigError ? error.message : describeError(error)}\n`)
+    process.stderr.write(`${error instanceof ExpectedError ? error.message : describeError(error)}\n`)
     process.exit(error instanceof ConfigError ? 2 : 1)
   }
 }

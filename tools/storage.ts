@@ -1,13 +1,12 @@
-import { parseArgs } from 'node:util'
 import {
   GetBucketLifecycleConfigurationCommand,
   type LifecycleRule,
   PutBucketLifecycleConfigurationCommand,
   S3Client,
 } from '@aws-sdk/client-s3'
+import { noVerb, readArguments, runCommand } from '@tintype/lib/command-line.ts'
 import { ConfigError, readConfig } from '@tintype/lib/config.ts'
 import { type S3Address, storageAddress, storageUrl } from '@tintype/lib/storage/index.ts'
-import { outliveEarlyReaders } from '@tintype/lib/terminal.ts'
 import { pick } from '@tintype/lib/variables.ts'
 
 /** `npm run storage -- lifecycle`: the ages of what is in a bucket. */
@@ -17,10 +16,11 @@ const usage = `npm run storage -- lifecycle [--write] [--json]
   uploads that were cut off, beside those that KEEP_PHOTOS_DAYS and KEEP_KEYS_DAYS ask for.
   --write   puts these in the place of our old ones; rules of others stay
 
-  Exit: 0 the bucket has the rules, 1 it has not, or its server knows none, 2 bad arguments or environment.
-`
+Where: STORAGE_URL, KEEP_PHOTOS_DAYS, KEEP_KEYS_DAYS, as for npm start.
+Example: KEEP_PHOTOS_DAYS=30 npm run storage -- lifecycle --write
+Exit status: 0 the bucket has the rules, 1 it has not, or its server knows none, 2 bad arguments or no bucket.`
 
-class UsageError extends Error {}
+const options = { json: { type: 'boolean' }, write: { type: 'boolean' } } as const
 
 /** An upload that a kill cut off leaves its parts, which cost room and which no listing shows. */
 const abortAfterDays = 1
@@ -101,40 +101,19 @@ function show(present: string[], wanted: string[], json: boolean): number {
   return equal ? 0 : 1
 }
 
-function parse(args: string[]) {
+async function main(): Promise<number> {
+  const { values, positionals } = readArguments(args, options, true)
+  if (positionals.join() !== 'lifecycle') throw noVerb(positionals.join(' '), { lifecycle })
   try {
-    return parseArgs({
-      args,
-      allowPositionals: true,
-      options: { json: { type: 'boolean' }, help: { type: 'boolean' }, write: { type: 'boolean' } },
-    })
+    return await lifecycle(values.write ?? false, values.json ?? false)
   } catch (error) {
-    throw new UsageError((error as Error).message)
+    if ((error as Error).name !== 'NotImplemented') throw error
+    process.stderr.write(
+      'the S3 server of STORAGE_URL knows no lifecycle rules: remove what is old by other means\n',
+    )
+    return 1
   }
 }
 
-async function main(args: string[]): Promise<number> {
-  const { values, positionals } = parse(args)
-  if (values.help) {
-    process.stdout.write(usage)
-    return 0
-  }
-  if (positionals.join() !== 'lifecycle')
-    throw new UsageError(positionals.length > 0 ? `not understood: ${args.join(' ')}` : 'a verb is missing')
-  return lifecycle(values.write ?? false, values.json ?? false)
-}
-
-outliveEarlyReaders()
-try {
-  process.exitCode = await main(process.argv.slice(2))
-} catch (error) {
-  const { name, message } = error as Error
-  process.stderr.write(
-    error instanceof UsageError
-      ? `${message}\n\n${usage}`
-      : name === 'NotImplemented'
-        ? 'the S3 server of STORAGE_URL knows no lifecycle rules: remove what is old by other means\n'
-        : `${message}\n`,
-  )
-  process.exitCode = error instanceof UsageError || error instanceof ConfigError ? 2 : 1
-}
+const args = process.argv.slice(2)
+process.exitCode = await runCommand(args, usage, main)

@@ -1,7 +1,7 @@
 import { Agent as HttpAgent } from 'node:http'
 import { Agent as HttpsAgent } from 'node:https'
 import type { Readable } from 'node:stream'
-import { S3Client } from '@aws-sdk/client-s3'
+import { S3Client, type ServiceOutputTypes } from '@aws-sdk/client-s3'
 import { countLimit, limits } from '../limits.ts'
 import type { S3Address } from './index.ts'
 
@@ -9,6 +9,8 @@ import type { S3Address } from './index.ts'
 const attemptMs = 4_000
 const connectMs = 1_000
 const maxAttempts = 3
+
+type Command = Parameters<S3Client['send']>[0]
 
 export type Bucket = {
   /** For the input of each command. */
@@ -41,13 +43,21 @@ export async function connect(address: S3Address): Promise<Bucket> {
   })
   let underWay = 0
 
-  async function send(command: Parameters<S3Client['send']>[0]) {
+  /** The SDK takes a conflict for final. AWS asks for another try, and with versitygw it is two requests in one folder. */
+  function sendAgain(command: Command, abortSignal: AbortSignal, tries = 1): Promise<ServiceOutputTypes> {
+    return client.send(command, { abortSignal }).catch(error => {
+      if (error.$metadata?.httpStatusCode !== 409 || tries === maxAttempts) throw error
+      return sendAgain(command, abortSignal, tries + 1)
+    })
+  }
+
+  async function send(command: Command) {
     if (++underWay > limits.storageConnections.value) countLimit('storageConnections')
     const late = new AbortController()
     const timer = setTimeout(() => late.abort(), limits.storageCall.value * 1000)
     let body: Readable | undefined
     try {
-      const answer = await client.send(command, { abortSignal: late.signal })
+      const answer = await sendAgain(command, late.signal)
       if ('Body' in answer) body = answer.Body as Readable
       return answer
     } catch (error) {

@@ -14,8 +14,15 @@ Object.assign(process.env, s3Environment)
 /** Answers as an empty bucket does, until it falls silent. */
 async function startBucket({ ignoresConditions = false } = {}) {
   let silent = false
+  let conflicts = 0
   const server = createServer((request, response) => {
     if (silent) return
+    if (conflicts > 0) {
+      conflicts--
+      response.statusCode = 409
+      response.end('<Error><Code>OperationAborted</Code></Error>')
+      return
+    }
     if (request.headers['if-none-match'] && !ignoresConditions) {
       response.statusCode = 412
       response.end('<Error><Code>PreconditionFailed</Code></Error>')
@@ -32,12 +39,25 @@ async function startBucket({ ignoresConditions = false } = {}) {
     fallSilent() {
       silent = true
     },
+    conflict(times: number) {
+      conflicts = times
+    },
   }
 }
 
 test('a server that ignores If-None-Match is refused', async () => {
   const { url } = await startBucket({ ignoresConditions: true })
   await expect(open(url)).rejects.toThrow(/^cannot write conditionally the bucket .*ignores If-None-Match/)
+})
+
+test('a conflict with another request is tried again, not for ever', async () => {
+  const { url, conflict } = await startBucket()
+  const storage = await open(url)
+  onTestFinished(() => storage.close())
+  conflict(2)
+  expect(await storage.put('a', Buffer.from('x'))).toEqual({ bytes: 1 })
+  conflict(99)
+  expect(errorCode(await storage.put('a', Buffer.from('x')).catch(error => error))).toBe('OperationAborted')
 })
 
 test('a server that falls silent costs no call more than its limit; connections over theirs are counted', async () => {

@@ -1,6 +1,7 @@
 import { Readable } from 'node:stream'
 import * as s3 from '@aws-sdk/client-s3'
 import { ignore } from '../disk.ts'
+import { ExpectedError } from '../errors.ts'
 import { withPause } from './body.ts'
 import {
   checkKey,
@@ -154,7 +155,7 @@ async function check({ Bucket, prefix, send }: Bucket, { endpoint = 'AWS' }: S3A
   for (const [what, step] of Object.entries<() => Promise<unknown>>(steps))
     await step().catch(cause => {
       const why = `${cause.message}${cause.code ? ` (${cause.code})` : ''}`
-      throw new Error(`cannot ${what} the bucket "${Bucket}" of STORAGE_URL at ${endpoint}: ${why}`, {
+      throw new ExpectedError(`cannot ${what} the bucket "${Bucket}" of STORAGE_URL at ${endpoint}: ${why}`, {
         cause,
       })
     })

@@ -23,6 +23,10 @@ export type Engine = {
   limits: Limits
   /** Photos waiting, counted at most once a transaction: 10,000 take 0.3 ms, and many enqueues share one. */
   depth: number | null
+  /** `clock()` of the last look for expired leases: within the same millisecond there can be no more. */
+  sweptAt: number | null
+  /** Whether this transaction wrote an event: its commit rings the doorbell. */
+  hasNews: boolean
   /** Appended to a SELECT whose rows are then changed: waits for other writers, or skips what they hold. Empty for SQLite, which has one writer. */
   locks: { wait: string; skip: string }
 }

@@ -19,7 +19,7 @@ export function openEngine(db: DatabaseSync, limits: Limits, clock: () => number
     prepared.set(text, statement)
     return statement as Statement
   }
-  return { sql, clock, limits, depth: null, locks: { wait: '', skip: '' } }
+  return { sql, clock, limits, depth: null, sweptAt: null, hasNews: false, locks: { wait: '', skip: '' } }
 }
 
 function migrate(db: DatabaseSync, now: number): void {

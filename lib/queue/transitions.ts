@@ -57,18 +57,23 @@ export async function requeue(
 ): Promise<void> {
   const { sql, clock } = engine
   const now = clock()
-  await sql(`UPDATE jobs SET state = 'queued', queued_at = ?, due_at = ?, attempts = ?, converted_ms = ?,
+  const queued =
+    sql(`UPDATE jobs SET state = 'queued', queued_at = ?, due_at = ?, attempts = ?, converted_ms = ?,
     expired = ?, worker = NULL, token = NULL, claimed_at = NULL, lease_ms = NULL, lease_until = NULL,
     ended_at = NULL, reason = NULL WHERE seq = ?`).run(
-    now,
-    dueAt,
-    Math.max(0, attempts),
-    row.converted_ms + since(now, row.claimed_at),
-    expired,
-    row.seq,
-  )
-  await emit(engine, row, 'queued')
+      now,
+      dueAt,
+      Math.max(0, attempts),
+      row.converted_ms + since(now, row.claimed_at),
+      expired,
+      row.seq,
+    )
+  await both(queued, emit(engine, row, 'queued'))
 }
+
+/** Statements that do not need each other's answer go to the server together. Gives the first one's answer. */
+export const both = async <T>(first: T, second: unknown): Promise<Awaited<T>> =>
+  (await Promise.all([first, second]))[0]
 
 /** Milliseconds from a stamp to now; 0 for none, or one made before the clock was set back. */
 export const since = (now: number, stamp: number | null): number => Math.max(0, now - (stamp ?? now))
@@ -103,8 +108,15 @@ export async function end(
 export async function expireLeases(engine: Engine): Promise<void> {
   const { sql, clock, limits, locks } = engine
   const now = clock()
-  await sql(`UPDATE jobs SET lease_until = ? + lease_ms, claimed_at = ?
-    WHERE state = 'claimed' AND lease_until > ? AND lease_until > ? + lease_ms`).run(now, now, now, now)
+  if (engine.sweptAt === now) return
+  engine.sweptAt = now
+  await sql(`UPDATE jobs SET lease_until = ? + lease_ms, claimed_at = ? WHERE seq IN (SELECT seq FROM jobs
+    WHERE state = 'claimed' AND lease_until > ? AND lease_until > ? + lease_ms ${locks.skip})`).run(
+    now,
+    now,
+    now,
+    now,
+  )
   const expired = await sql(
     `SELECT * FROM jobs WHERE state = 'claimed' AND lease_until <= ? ${locks.skip}`,
   ).all<Row>(now)
@@ -116,9 +128,10 @@ export async function expireLeases(engine: Engine): Promise<void> {
 }
 
 export async function emit(
-  { sql }: Engine,
+  engine: Engine,
   { photo, owner }: Job | Row,
   state: QueueEvent['state'],
 ): Promise<void> {
-  await sql('INSERT INTO events (photo, owner, state) VALUES (?, ?, ?)').run(photo, owner, state)
+  engine.hasNews = true
+  await engine.sql('INSERT INTO events (photo, owner, state) VALUES (?, ?, ?)').run(photo, owner, state)
 }

@@ -3,9 +3,10 @@ import { type FailureReason, isBytesFault, type Owner, type PhotoId } from '../p
 import type { Outcome } from '../telemetry/catalogue.ts'
 import type { Engine } from './engine.ts'
 import { type Claim, type Ended, type Job, type Marked, retentionMs, type Worker } from './index.ts'
-import { maxBackoffMs, nextDue } from './reads.ts'
+import { countQueued, maxBackoffMs, nextDue } from './reads.ts'
 import { type Row, toJob } from './schema.ts'
 import {
+  both,
   emit,
   end,
   expireLeases,
@@ -32,17 +33,19 @@ export async function enqueue(
   job: Job,
   queuedAt = engine.clock(),
 ): Promise<'queued' | 'already' | 'full' | 'deleted'> {
+  engine.depth ??= await countQueued(engine)
+  const hasRoom = engine.depth < engine.limits.maxDepth
+  if (hasRoom) {
+    engine.depth++ // before the insert: a server runs several enqueues of a transaction at once
+    if (await insert(engine, job, 'queued', { queuedAt })) {
+      await emit(engine, job, 'queued')
+      return 'queued'
+    }
+    engine.depth--
+  }
   const known = await find(engine, job.photo)
   if (known) return known.state === 'deleted' ? 'deleted' : 'already'
-  const { sql, limits } = engine
-  engine.depth ??= Number(
-    (await sql(`SELECT count(*) AS n FROM jobs WHERE state = 'queued'`).get<{ n: number }>())?.n,
-  )
-  if (engine.depth >= limits.maxDepth) return 'full'
-  if (!(await insert(engine, job, 'queued', { queuedAt }))) return enqueue(engine, job, queuedAt)
-  await emit(engine, job, 'queued')
-  engine.depth++
-  return 'queued'
+  return hasRoom ? enqueue(engine, job, queuedAt) : 'full'
 }
 
 export async function claim(
@@ -60,11 +63,11 @@ export async function claim(
   const token = randomBytes(12).toString('hex')
   const attempt = row.attempts + 1
   const waitedMs = since(now, row.queued_at)
-  await engine
+  const updated = engine
     .sql(`UPDATE jobs SET state = 'claimed', worker = ?, token = ?, attempts = ?, waited_ms = ?, claimed_at = ?,
       lease_ms = ?, lease_until = ?, queued_at = NULL, due_at = NULL WHERE seq = ?`)
     .run(worker, token, attempt, row.waited_ms + waitedMs, now, leaseMs, now + leaseMs, row.seq)
-  await emit(engine, row, 'converting')
+  await both(updated, emit(engine, row, 'converting'))
   return {
     job: toJob(row),
     token,
@@ -110,8 +113,7 @@ export async function complete(engine: Engine, held: Held, durableAt: number): P
   if (!row) return 'stale'
   const outcome = durableAt <= row.promise_by ? 'kept' : 'broken'
   if (isLate(row, outcome)) return 'late'
-  await emit(engine, row, 'ready')
-  return end(engine, row, 'done', outcome, { durableAt })
+  return both(end(engine, row, 'done', outcome, { durableAt }), emit(engine, row, 'ready'))
 }
 
 /** The promise was marked broken, and a result says otherwise. */
@@ -129,16 +131,18 @@ export async function fail(
   if (isBytesFault(reason)) {
     const outcome = failedAt <= row.promise_by ? 'void' : 'broken'
     if (isLate(row, outcome)) return 'late'
-    await emit(engine, row, 'failed')
-    return { next: 'failed', ...(await end(engine, row, 'done', outcome)) }
+    return {
+      next: 'failed',
+      ...(await both(end(engine, row, 'done', outcome), emit(engine, row, 'failed'))),
+    }
   }
   if (row.attempts < engine.limits.maxAttempts) {
     const at = engine.clock() + backoffMs(row.attempts)
     await requeue(engine, row, { dueAt: at, attempts: row.attempts })
     return { next: 'retry', at }
   }
-  await emit(engine, row, 'failed')
-  return { next: 'dead', ...(await end(engine, row, 'dead', 'broken', { reason })) }
+  const ended = end(engine, row, 'dead', 'broken', { reason })
+  return { next: 'dead', ...(await both(ended, emit(engine, row, 'failed'))) }
 }
 
 export async function release(engine: Engine, held: Held): Promise<'released' | 'stale'> {
@@ -155,8 +159,8 @@ export async function remove(engine: Engine, photo: PhotoId, owner: Owner): Prom
   }
   const row = (await find(engine, photo)) as Row
   if (row.state === 'deleted') return { marked: null }
-  await emit(engine, row, 'deleted')
-  return end(engine, row, 'deleted', engine.clock() <= row.promise_by ? 'void' : 'broken')
+  const outcome = engine.clock() <= row.promise_by ? 'void' : 'broken'
+  return both(end(engine, row, 'deleted', outcome), emit(engine, row, 'deleted'))
 }
 
 export const bar = async (engine: Engine, photo: PhotoId, owner: Owner): Promise<'barred' | 'known'> =>
@@ -187,8 +191,8 @@ export async function endLost(
   if (row?.state !== 'lost') return 'stale'
   const outcome = as.state === 'done' ? as.outcome : 'broken'
   if (isLate(row, outcome)) return 'late'
-  await emit(engine, row, as.state === 'done' ? 'ready' : 'failed')
-  return end(engine, row, as.state, outcome, as)
+  const event = as.state === 'done' ? 'ready' : 'failed'
+  return both(end(engine, row, as.state, outcome, as), emit(engine, row, event))
 }
 
 /** A restart refuses nobody: no slots is no announcement, and what was measured before stands until it is again. */
@@ -219,20 +223,21 @@ export async function restore(
   return (await insert(engine, job, 'done', { outcome })) ? 'restored' : 'already'
 }
 
-export async function expireDead({ sql, clock }: Engine, ageMs: number): Promise<number> {
+export async function expireDead({ sql, clock, locks }: Engine, ageMs: number): Promise<number> {
   const { changes } = await sql(`DELETE FROM jobs WHERE seq IN (SELECT seq FROM jobs
-    WHERE state = 'dead' AND ended_at < ? LIMIT ?)`).run(clock() - ageMs, purgeAtMost)
+    WHERE state = 'dead' AND ended_at < ? LIMIT ? ${locks.skip})`).run(clock() - ageMs, purgeAtMost)
   return changes
 }
 
 /** Keeps the tables bounded, a little at a time. Dead letters have an age of their own. */
-export async function purge({ sql, clock }: Engine): Promise<void> {
+export async function purge({ sql, clock, locks }: Engine): Promise<{ more: boolean }> {
   const endedBefore = clock() - retentionMs
-  await sql(`DELETE FROM jobs WHERE seq IN (SELECT seq FROM jobs
-    WHERE ended_at < ? AND state <> 'dead' LIMIT ?)`).run(endedBefore, purgeAtMost)
-  await sql(`DELETE FROM events WHERE seq IN (SELECT seq FROM events
-    WHERE seq <= (SELECT max(seq) FROM events) - ? LIMIT ?)`).run(maxEvents, purgeAtMost)
+  const jobs = await sql(`DELETE FROM jobs WHERE seq IN (SELECT seq FROM jobs
+    WHERE ended_at < ? AND state <> 'dead' LIMIT ? ${locks.skip})`).run(endedBefore, purgeAtMost)
+  const events = await sql(`DELETE FROM events WHERE seq IN (SELECT seq FROM events
+    WHERE seq <= (SELECT max(seq) FROM events) - ? LIMIT ? ${locks.skip})`).run(maxEvents, purgeAtMost)
   await sql('DELETE FROM workers WHERE seen_at < ?').run(endedBefore)
+  return { more: Math.max(jobs.changes, events.changes) >= purgeAtMost }
 }
 
 /** Doubling, with jitter, which keeps photos that failed together from coming back together. */

@@ -1,5 +1,8 @@
 import { join } from 'node:path'
+import { ConfigError } from '../config.ts'
+import type { LimitName } from '../limits.ts'
 import type { FailureReason, Owner, PhotoId, PhotoRecord } from '../photo/record.ts'
+import { queueAddress, queueUrlFormat } from '../queue-url.ts'
 import type { CallOutcome, Outcome, QueueOperation } from '../telemetry/catalogue.ts'
 
 /** One photo's work. Times are epoch milliseconds. */
@@ -163,13 +166,20 @@ export type Queue = {
 export const retentionMs = 8 * 86_400_000
 
 export type OpenOptions = {
+  /** Take a server whose settings may lose acknowledged photos in a crash. */
+  acceptLoss?: boolean
   /** Attempts before a photo is a dead letter. */
   maxAttempts?: number
   /** Waiting photos before enqueue answers 'full'. */
   maxDepth?: number
   /** Called after each call that a photo or its person waits for. */
   observe?: (operation: QueueOperation, seconds: number, outcome: CallOutcome) => void
-  /** The engine cannot go on. Default: an uncaught error ends the process, and the launcher starts it again. */
+  /** Called each time that a limit of lib/limits.ts is reached. */
+  reached?: (limit: LimitName) => void
+  /**
+   * The engine cannot go on. Default: an uncaught error ends the process, and the launcher starts it again. A server that is
+   * away is no such death: it comes back.
+   */
   onDeath?: (error: Error) => void
 }
 
@@ -178,11 +188,19 @@ export const queueUrl = (given: string, dataDir: string): string =>
   given || `sqlite:${join(dataDir, 'queue', 'queue.sqlite')}`
 
 /**
- * Opens the queue that a URL names: `sqlite:` and a file.
- * @throws Error naming the URL and what it may be.
+ * Opens the queue that a URL names: a SQLite file or a PostgreSQL database.
+ * @throws ConfigError when the URL, the installation or the server's settings are wrong; Error when the queue does not work.
  */
 export async function open(url: string, options: OpenOptions = {}): Promise<Queue> {
-  if (url.startsWith('sqlite:'))
-    return (await import('./sqlite.ts')).openSqlite(url.slice('sqlite:'.length), options)
-  throw new Error(`QUEUE_URL "${url}" must be sqlite:FILE`)
+  const address = queueAddress(url)
+  if (!address) throw new ConfigError(`QUEUE_URL must be ${queueUrlFormat}`)
+  if ('file' in address) return (await import('./sqlite.ts')).openSqlite(address.file, options)
+  const { openPostgres } = await import('./postgres.ts').catch(ifMissing('pg'))
+  return openPostgres(address, options)
+}
+
+/** Names an optional dependency that is not installed. */
+const ifMissing = (name: string) => (error: NodeJS.ErrnoException) => {
+  if (error.code !== 'ERR_MODULE_NOT_FOUND') throw error
+  throw new ConfigError(`QUEUE_URL needs the package ${name}, which is not installed: npm install ${name}`)
 }

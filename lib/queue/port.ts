@@ -6,7 +6,7 @@ import type { Claim, OpenOptions, Queue } from './index.ts'
 import type * as reads from './reads.ts'
 import type * as writes from './writes.ts'
 
-export type Methods = typeof reads & Omit<typeof writes, 'purge'>
+export type Methods = typeof reads & Omit<typeof writes, 'claimAll' | 'purge'>
 export type Method = Exclude<keyof Methods, 'maxBackoffMs'>
 /** What an operation takes besides the engine. */
 type Arguments<F> = F extends (engine: Engine, ...rest: infer R) => unknown ? R : never

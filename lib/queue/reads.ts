@@ -22,7 +22,7 @@ export async function nextDue({ sql, clock }: Engine): Promise<number> {
   if (ready) return now
   const next = await sql(`SELECT min(at) AS at FROM (
     SELECT min(lease_until) AS at FROM jobs WHERE state = 'claimed'
-    UNION ALL SELECT min(due_at) AS at FROM jobs WHERE state = 'queued') AS both`).get<{
+    UNION ALL SELECT min(due_at) AS at FROM jobs WHERE state = 'queued') AS next`).get<{
     at: number | null
   }>()
   return next?.at ?? Number.POSITIVE_INFINITY

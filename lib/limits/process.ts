@@ -121,4 +121,11 @@ export const ofEveryProcess = {
     owner: 'storage',
     answer: 'the request waits for one that is free, as part of its time',
   },
+  queueAnswer: {
+    what: 'time that PostgreSQL has to answer',
+    value: 3,
+    unit: 'seconds',
+    owner: 'queue',
+    answer: 'the call fails with ETIMEDOUT; web answers 503',
+  },
 } as const satisfies Record<string, Limit>

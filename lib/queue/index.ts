@@ -1,8 +1,6 @@
 import { join } from 'node:path'
-import { ConfigError } from '../config.ts'
-import type { LimitName } from '../limits.ts'
+import { ConfigError, ifMissing } from '../config.ts'
 import type { FailureReason, Owner, PhotoId, PhotoRecord } from '../photo/record.ts'
-import { queueAddress, queueUrlFormat } from '../queue-url.ts'
 import type { CallOutcome, Outcome, QueueOperation } from '../telemetry/catalogue.ts'
 
 /** One photo's work. Times are epoch milliseconds. */
@@ -174,13 +172,40 @@ export type OpenOptions = {
   maxDepth?: number
   /** Called after each call that a photo or its person waits for. */
   observe?: (operation: QueueOperation, seconds: number, outcome: CallOutcome) => void
-  /** Called each time that a limit of lib/limits.ts is reached. */
-  reached?: (limit: LimitName) => void
   /**
    * The engine cannot go on. Default: an uncaught error ends the process, and the launcher starts it again. A server that is
    * away is no such death: it comes back.
    */
   onDeath?: (error: Error) => void
+}
+
+/** What QUEUE_URL may be. */
+export const queueUrlFormat =
+  'sqlite:FILE, or postgres://USER:PASSWORD@HOST:PORT/DATABASE, which takes search_path=SCHEMA (default tintype), ' +
+  'sslmode and what else the package pg knows as its query'
+
+export type PostgresAddress = {
+  /** As pg reads it. */
+  connectionString: string
+  /** The schema that holds the queue's tables: one queue each. */
+  schema: string
+  /** For messages: no user, no password. */
+  name: string
+}
+
+/** Where the queue is; undefined when the URL is not of the format. */
+export function queueAddress(url: string): { file: string } | PostgresAddress | undefined {
+  return url.startsWith('sqlite:') ? { file: url.slice('sqlite:'.length) } : postgresAddress(url)
+}
+
+function postgresAddress(url: string): PostgresAddress | undefined {
+  const parsed = URL.parse(url)
+  if (!parsed || !/^postgres(ql)?:$/.test(parsed.protocol)) return undefined
+  const schema = parsed.searchParams.get('search_path') ?? 'tintype'
+  if (!/^[A-Za-z_]\w{0,62}$/.test(schema)) return undefined
+  parsed.searchParams.delete('search_path')
+  const name = `postgres://${parsed.host}${parsed.pathname}?search_path=${schema}`
+  return { connectionString: parsed.href, schema, name }
 }
 
 /** Where the queue is: what QUEUE_URL says, or else a file in DATA_DIR. */
@@ -195,12 +220,6 @@ export async function open(url: string, options: OpenOptions = {}): Promise<Queu
   const address = queueAddress(url)
   if (!address) throw new ConfigError(`QUEUE_URL must be ${queueUrlFormat}`)
   if ('file' in address) return (await import('./sqlite.ts')).openSqlite(address.file, options)
-  const { openPostgres } = await import('./postgres.ts').catch(ifMissing('pg'))
+  const { openPostgres } = await import('./postgres.ts').catch(ifMissing('QUEUE_URL', 'pg'))
   return openPostgres(address, options)
-}
-
-/** Names an optional dependency that is not installed. */
-const ifMissing = (name: string) => (error: NodeJS.ErrnoException) => {
-  if (error.code !== 'ERR_MODULE_NOT_FOUND') throw error
-  throw new ConfigError(`QUEUE_URL needs the package ${name}, which is not installed: npm install ${name}`)
 }

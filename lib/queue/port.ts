@@ -17,14 +17,14 @@ export type Run = (method: Method, args: unknown[]) => Promise<unknown>
 /** A worker that found nothing although there was something: others hold it, and may give it back. */
 const missMs = 5
 
-type OfEngine = Pick<EventSource, 'numbersEarly'> & { now: () => number; close: () => Promise<void> }
+type OfEngine = Partial<Pick<EventSource, 'numbersEarly'>> & { now: () => number; close: () => Promise<void> }
 
 /** The queue on an engine: waiting, paging and observing are the same for each. */
 export function queueOn(
   run: Run,
   doorbell: Doorbell,
   { observe }: OpenOptions,
-  { now, numbersEarly, close: closeEngine }: OfEngine,
+  { now, numbersEarly = false, close: closeEngine }: OfEngine,
 ): Queue {
   const closing = new AbortController()
   const unanswered = new Set<{ since: number }>()

@@ -1,8 +1,8 @@
 import pg from 'pg'
 import { ConfigError } from '../config.ts'
-import type { PostgresAddress } from '../queue-url.ts'
+import { countLimit } from '../limits.ts'
 import { type Engine, limitsOf, type NewEvent, type Statement, type Value } from './engine.ts'
-import type { OpenOptions, Queue } from './index.ts'
+import type { OpenOptions, PostgresAddress, Queue } from './index.ts'
 import { type Method, queueOn, type Run } from './port.ts'
 import { openBell } from './postgres-bell.ts'
 import { openClock } from './postgres-clock.ts'
@@ -106,7 +106,7 @@ async function openOn(
   const purging = setInterval(() => purge().catch(() => {}), purgeEveryMs)
   const counted: Run = (method, args) =>
     call(method, args).catch(error => {
-      if (error.code === noAnswer) options.reached?.('queueAnswer')
+      if (error.code === noAnswer) countLimit('queueAnswer')
       throw error
     })
   return queueOn(counted, doorbell, options, {

@@ -18,7 +18,6 @@ export async function openSqlite(path: string, options: OpenOptions = {}): Promi
   const { run, close } = startEngine({ file, bell, limits: limitsOf(options) }, options.onDeath ?? endProcess)
   const queue = queueOn(run, listenTo(bell), options, {
     now: Date.now,
-    numbersEarly: false,
     close,
   })
   await queue.stats() // the file is open, or this throws

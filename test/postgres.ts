@@ -56,6 +56,7 @@ export async function startPostgres(program: string, settings: string[] = []): P
     "unix_socket_directories = ''",
     `port = ${port}`,
     'max_connections = 200',
+    'recovery_init_sync_method = syncfs', // or each start after a crash opens every file
     ...settings,
   ]
   const file = join(folder, 'postgresql.conf')

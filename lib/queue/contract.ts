@@ -87,7 +87,9 @@ export function queueContract(name: string, start: () => Promise<Engine>): void 
 
   describe(`queue ${name}`, () => {
     describe('work is never lost', () => {
-      test('each acknowledged enqueue survives SIGKILL of its producer and of the engine, and no id is stranded', async () => {
+      test('each acknowledged enqueue survives SIGKILL of its producer and of the engine, and no id is stranded', {
+        timeout: 120_000,
+      }, async () => {
         const queue = await opened()
         for (const killAfter of [1, 40, 90]) {
           const producer = await elsewhere()

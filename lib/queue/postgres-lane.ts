@@ -3,12 +3,12 @@ import type { Engine, NewEvent } from './engine.ts'
 import type { Method } from './port.ts'
 import { serverNow } from './postgres-clock.ts'
 import { type Link, noAnswer } from './postgres-link.ts'
+import type { Ask } from './postgres-statement.ts'
 import { countQueued } from './reads.ts'
 import { insertEvents } from './transitions.ts'
 
 export type Write = { method: Method | 'purge'; args: unknown[] }
 type Waiting = Write & Pick<PromiseWithResolvers<unknown>, 'resolve' | 'reject'>
-export type Ask = (query: { name: string; text: string; values: unknown[] }) => Promise<pg.QueryResult>
 
 /** One transaction after the other on a connection of its own. */
 export type Lane = {

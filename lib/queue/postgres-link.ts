@@ -26,8 +26,10 @@ export const noAnswer = 'ETIMEDOUT'
 
 export function openLink({ settings, prepare, exclusive }: LinkOptions): Link {
   let current: Connection | undefined
+  let closed = false
   return {
     async use(work, withinMs = answerMs) {
+      if (closed) throw Object.assign(new Error('closed'), { code: 'ERR_QUEUE_CLOSED' })
       if (!current?.isUsable()) current = connect(settings, prepare)
       const mine = current
       const timer = setTimeout(() => mine.cut(notWithin(withinMs)), withinMs)
@@ -41,6 +43,7 @@ export function openLink({ settings, prepare, exclusive }: LinkOptions): Link {
       }
     },
     async close() {
+      closed = true
       await current?.close()
     },
   }

@@ -208,6 +208,23 @@ describeWithParts('PostgreSQL', ['postgres'], ({ postgres }) => {
       expect(performance.now() - start).toBeLessThan(5_000)
     })
 
+    test('lets finished photos and old events go, as many as there are', async () => {
+      const url = server.newUrl()
+      await (await open(url)).close()
+      const other = await client(url)
+      const ended = (days: number) => `extract(epoch FROM now() - interval '${days} days') * 1000`
+      await other.query(`INSERT INTO jobs (photo, owner, received_at, promise_by, promise, state, ended_at, outcome)
+        SELECT 'p' || n, 'o', 1, 2, 1, 'done', CASE WHEN n <= 5000 THEN ${ended(9)} ELSE ${ended(7)} END, 'kept'
+        FROM generate_series(1, 5010) n`)
+      await other.query(
+        `INSERT INTO events (photo, owner, state) SELECT 'p', 'o', 'queued' FROM generate_series(1, 53000)`,
+      )
+      await opened(url)
+      const count = async (table: string) =>
+        (await other.query(`SELECT count(*)::int AS n FROM ${table}`)).rows[0].n
+      await until(async () => (await count('jobs')) === 10 && (await count('events')) === 50_000)
+    })
+
     test('no operation reads through the finished photos', async () => {
       const url = server.newUrl()
       const queue = await opened(url)

@@ -1,8 +1,9 @@
+import { randomBytes } from 'node:crypto'
 import type { FailureReason, Owner, PhotoId } from '../photo/record.ts'
 import type { Outcome } from '../telemetry/catalogue.ts'
 import type { Engine, NewEvent } from './engine.ts'
-import type { Job, Marked, QueueEvent } from './index.ts'
-import type { Row } from './schema.ts'
+import type { Claim, Job, Marked, QueueEvent } from './index.ts'
+import { type Row, toJob } from './schema.ts'
 
 export type Held = { photo: PhotoId; token: string }
 
@@ -48,6 +49,31 @@ export async function insert(
 /** A row that refuses every enqueue of this photo. False when the photo is known. */
 export const insertTombstone = (engine: Engine, photo: PhotoId, owner: Owner): Promise<boolean> =>
   insert(engine, { photo, owner, receivedAt: 0, promiseBy: 0, promise: false }, 'deleted')
+
+export type ClaimRequest = { worker: string; leaseMs: number }
+
+/** Gives a photo that waits to a worker. */
+export function lease(engine: Engine, row: Row, { worker, leaseMs }: ClaimRequest): Claim {
+  const now = engine.clock()
+  const token = randomBytes(12).toString('hex')
+  const attempt = row.attempts + 1
+  const waitedMs = since(now, row.queued_at)
+  engine
+    .sql(`UPDATE jobs SET state = 'claimed', worker = ?, token = ?, attempts = ?, waited_ms = ?, claimed_at = ?,
+      lease_ms = ?, lease_until = ?, queued_at = NULL, due_at = NULL WHERE seq = ?`)
+    .send(worker, token, attempt, row.waited_ms + waitedMs, now, leaseMs, now + leaseMs, row.seq)
+  emit(engine, row, 'converting')
+  return {
+    job: toJob(row),
+    token,
+    attempt,
+    lastAttempt: attempt >= engine.limits.maxAttempts,
+    claimedAt: now,
+    leaseUntil: now + leaseMs,
+    waitedMs,
+    earlier: { waitedMs: row.waited_ms, convertedMs: row.converted_ms },
+  }
+}
 
 /** Back to work; in its old place in the line once `dueAt` has come. */
 export function requeue(

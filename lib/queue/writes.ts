@@ -1,11 +1,11 @@
-import { randomBytes } from 'node:crypto'
 import { type FailureReason, isBytesFault, type Owner, type PhotoId } from '../photo/record.ts'
 import type { Outcome } from '../telemetry/catalogue.ts'
 import type { Engine } from './engine.ts'
 import { type Claim, type Ended, type Job, type Marked, retentionMs, type Worker } from './index.ts'
 import { countQueued, maxBackoffMs, nextDue } from './reads.ts'
-import { type Row, toJob } from './schema.ts'
+import type { Row } from './schema.ts'
 import {
+  type ClaimRequest,
   emit,
   end,
   expireLeases,
@@ -14,8 +14,8 @@ import {
   type Held,
   insert,
   insertTombstone,
+  lease,
   requeue,
-  since,
 } from './transitions.ts'
 
 /** The first retry comes after 0.5 to 1 s, the next after 1 to 2 s, none after more than 4 s: three attempts leave most of the minute. */
@@ -47,7 +47,6 @@ export async function enqueue(
   return hasRoom ? enqueue(engine, job, queuedAt) : 'full'
 }
 
-type ClaimRequest = { worker: string; leaseMs: number }
 type Claimed = Claim | { nothingBefore: number }
 
 export const claim = async (engine: Engine, worker: string, leaseMs: number): Promise<Claimed> =>
@@ -67,28 +66,6 @@ export async function claimAll(engine: Engine, requests: ClaimRequest[]): Promis
     const row = rows[i]
     return row ? lease(engine, row, request) : { nothingBefore }
   })
-}
-
-function lease(engine: Engine, row: Row, { worker, leaseMs }: ClaimRequest): Claim {
-  const now = engine.clock()
-  const token = randomBytes(12).toString('hex')
-  const attempt = row.attempts + 1
-  const waitedMs = since(now, row.queued_at)
-  engine
-    .sql(`UPDATE jobs SET state = 'claimed', worker = ?, token = ?, attempts = ?, waited_ms = ?, claimed_at = ?,
-      lease_ms = ?, lease_until = ?, queued_at = NULL, due_at = NULL WHERE seq = ?`)
-    .send(worker, token, attempt, row.waited_ms + waitedMs, now, leaseMs, now + leaseMs, row.seq)
-  emit(engine, row, 'converting')
-  return {
-    job: toJob(row),
-    token,
-    attempt,
-    lastAttempt: attempt >= engine.limits.maxAttempts,
-    claimedAt: now,
-    leaseUntil: now + leaseMs,
-    waitedMs,
-    earlier: { waitedMs: row.waited_ms, convertedMs: row.converted_ms },
-  }
 }
 
 export async function renew(engine: Engine, held: Held, leaseMs: number): Promise<'held' | 'stale'> {

@@ -7,6 +7,7 @@ const benchmarks: Record<string, () => Promise<Benchmark>> = {
   telemetry: async () => (await import('./telemetry.ts')).telemetry,
   slo: async () => (await import('./slo.ts')).slo,
   logs: async () => (await import('./logs.ts')).logs,
+  queue: async () => (await import('./queue.ts')).queue,
   inside: async () => (await import('./inside.ts')).inside,
 }
 

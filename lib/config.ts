@@ -89,14 +89,29 @@ export const choice = <T extends string>(
   parse: given => choices.find(each => each === given),
 })
 
+/** False by default. */
+export const flag = (meaning: string): Variable<boolean> => ({
+  default: false,
+  meaning,
+  format: 'true or false',
+  parse: given => (given === 'true' ? true : given === 'false' ? false : undefined),
+})
+
 type Values<V> = { readonly [K in keyof V]: V[K] extends Variable<infer T> ? T : never }
 
 export class ConfigError extends ExpectedError {
   override name = 'ConfigError'
 }
 
-/** What is reported ends up in a log: a URL's user and password do not. */
-const withoutPassword = (given = ''): string => given.replace(/\/\/[^/@]*@/, '//…@')
+/** Names an optional dependency that is not installed, for an adapter's `import()`. */
+export const ifMissing = (variable: string, name: string) => (error: NodeJS.ErrnoException) => {
+  if (error.code !== 'ERR_MODULE_NOT_FOUND') throw error
+  throw new ConfigError(`${variable} needs the package ${name}, which is not installed: npm install ${name}`)
+}
+
+/** What is reported ends up in a log: a URL's user and password do not, also when it is malformed. */
+const withoutPassword = (given = ''): string =>
+  given.replace(/\/\/.*@/, '//…@').replace(/(password=)[^&]*/gi, '$1…')
 
 /**
  * Reads the variables from an environment. An empty variable counts as unset.

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto'
 import type { ServerResponse } from 'node:http'
 import { trace } from '@opentelemetry/api'
 import express, { type ErrorRequestHandler, type Express, type Request, type RequestHandler } from 'express'
-import { describeError } from './errors.ts'
+import { describeError, errorCode } from './errors.ts'
 import { countLimit, type LimitName } from './limits.ts'
 import type { Log } from './telemetry/log.ts'
 import type { Metrics } from './telemetry/metrics.ts'
@@ -122,9 +122,14 @@ export const hasLeft = (request: Request): boolean => request.destroyed && !requ
 
 function fromFramework(error: { status?: number; expose?: boolean; message?: string }): Problem {
   const status = error.status ?? 500
-  return status < 500
-    ? new Problem(status, 'bad-request', error.message ?? 'The request could not be read.')
-    : new Problem(500, 'internal', 'Something went wrong on our side. The log says what; try again.')
+  if (status < 500)
+    return new Problem(status, 'bad-request', error.message ?? 'The request could not be read.')
+  // Of the system, the queue or storage: it may work again soon.
+  if (errorCode(error) !== undefined)
+    return new Problem(503, 'unavailable', 'This server misses something that it needs. Try again in 5 s.', {
+      headers: { 'Retry-After': '5' },
+    })
+  return new Problem(500, 'internal', 'Something went wrong on our side. The log says what; try again.')
 }
 
 /** Counts, times and logs requests. No label's value comes from the client: each would be a series for ever. */

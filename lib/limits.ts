@@ -48,6 +48,7 @@ export const limits = {
   remembered: row('web', 10_000, 'entries', 'sessions, addresses and photos that web remembers for rates and delivery times, of each kind', 'the oldest is forgotten: its rate starts full, its delivery is not measured'),
   photoPixels: row('converter', 'MAX_PIXELS', 'pixels', 'pixels of a photo, and less of a format that is decoded whole; each side 65,535', '422, or the photo fails as over-limit; its promise is void'),
   tiffPages: row('converter', 100, 'pages', 'pages of a TIFF of which the largest is sought', 'the thumbnail shows the first page'),
+  queueAnswer: row('queue', 3, 'seconds', 'time that PostgreSQL has to answer', 'the call fails with ETIMEDOUT; web answers 503'),
   storageCall: row('storage', 10, 'seconds', 'time of one request to S3, its three tries together', 'the call fails with code TimeoutError; web answers an upload with 503 and Retry-After'),
   storageConnections: row('storage', 256, 'connections', 'connections of one process to S3', 'the request waits for one that is free, as part of its time'),
   journalHeld: row('every process', 2 ** 30, 'bytes', 'entries of a process that the log server has not taken', 'further entries are lost; `log.lost` tells how many when there is room again'),

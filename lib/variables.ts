@@ -1,6 +1,18 @@
 import { availableParallelism } from 'node:os'
-import { address, choice, days, integer, pattern, port, seconds, text, type Variable } from './config.ts'
+import {
+  address,
+  choice,
+  days,
+  flag,
+  integer,
+  pattern,
+  port,
+  seconds,
+  text,
+  type Variable,
+} from './config.ts'
 import type { Size } from './photo/record.ts'
+import { queueAddress, queueUrlFormat } from './queue/index.ts'
 import { storageAddress, storageUrlFormat } from './storage/index.ts'
 import { levels } from './telemetry/levels.ts'
 
@@ -64,8 +76,9 @@ export const variables = {
   PROBE_TOKEN: text('', 'the probe’s secret; made at the first start when unset'),
   INGEST_TOKEN: text('', 'the log shippers’ secret; made at the first start when unset'),
   SESSION_SECRET: text('', 'signs session cookies; made at the first start when unset'),
-  QUEUE_URL: text('', 'where the queue is; default: a SQLite file in DATA_DIR', 'sqlite:FILE'),
-  STORAGE_URL: storageLocation(),
+  QUEUE_URL: place('where the queue is; default: a SQLite file in DATA_DIR', queueUrlFormat, queueAddress),
+  QUEUE_ACCEPT_LOSS: flag('takes a PostgreSQL whose settings may lose acknowledged photos in a crash'),
+  STORAGE_URL: place('where photos are; default: a folder in DATA_DIR', storageUrlFormat, storageAddress),
   PROMETHEUS_URL: text('', 'Prometheus to read from instead of the embedded recorder', 'an http(s) URL'),
   OTEL_EXPORTER_OTLP_ENDPOINT: text(
     '',
@@ -113,13 +126,9 @@ function thumbnails(fallback: string): Variable<readonly Size[]> {
   }
 }
 
-function storageLocation(): Variable<string> {
-  return {
-    default: '',
-    meaning: 'where photos are; default: a folder in DATA_DIR',
-    format: storageUrlFormat,
-    parse: given => (storageAddress(given) ? given : undefined),
-  }
+/** The URL of an adapter; empty for the default one. */
+function place(meaning: string, format: string, address: (url: string) => unknown): Variable<string> {
+  return { default: '', meaning, format, parse: given => (address(given) ? given : undefined) }
 }
 
 /** `job=url` of each metrics endpoint; empty means those of this machine's own services. */

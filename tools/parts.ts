@@ -1,4 +1,4 @@
-import { accessSync, constants } from 'node:fs'
+import { accessSync, constants, globSync } from 'node:fs'
 import { delimiter, join } from 'node:path'
 import { readArguments, runCommand } from '@tintype/lib/command-line.ts'
 import {
@@ -37,12 +37,7 @@ const prometheus3 = 'github.com/prometheus/prometheus/cmd'
 
 const parts = [
   { name: 'chromium', command: 'chromium', source: debian('chromium'), use: 'the pages, seen by a browser' },
-  {
-    name: 'redis-server',
-    command: 'redis-server',
-    source: debian('redis-server'),
-    use: 'the outgrown queue',
-  },
+  { name: 'postgres', command: 'postgres', source: debian('postgresql'), use: 'the queue on a server' },
   { name: 'prometheus', command: 'prometheus', source: debian('prometheus'), use: 'rules, dashboards, slo' },
   {
     name: 'promtool',
@@ -123,8 +118,11 @@ const parts = [
 
 export type PartName = (typeof parts)[number]['name']
 
-/** Debian keeps servers where a user's PATH does not look. */
-const systemFolders = ['/usr/local/sbin', '/usr/sbin', '/sbin']
+/** Debian keeps servers where a user's PATH does not look: PostgreSQL by its version, the newest of which counts. */
+const postgresFolders = globSync('/usr/lib/postgresql/*/bin').toSorted((a, b) =>
+  b.localeCompare(a, 'en', { numeric: true }),
+)
+const systemFolders = [...postgresFolders, '/usr/local/sbin', '/usr/sbin', '/sbin']
 
 /** The path of a part's program: the pinned one in .parts/, else the machine's own; undefined when there is none. */
 export function part(name: PartName): string | undefined {

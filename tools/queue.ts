@@ -18,11 +18,11 @@ const usage = `npm run queue -- <verb> [--json]
   stats             what waits, what is under way, dead letters, live converters
   dead              the dead letters, oldest first: photos given up after their last attempt
   replay ID...      puts dead letters back to work; --all: every one
-  rebuild           after the loss of the queue's file: puts every unfinished photo of storage back to work
-                    and remembers the outcome of every finished one. Stop the service, move what is left of
-                    the file away, rebuild, start.
+  rebuild           after the loss of the queue: puts every unfinished photo of storage back to work and
+                    remembers the outcome of every finished one. Stop the service, move what is left of the
+                    queue's file away (of PostgreSQL's, drop its schema), rebuild, start.
 
-Where: DATA_DIR, QUEUE_URL, STORAGE_URL, as for npm start.
+Where: DATA_DIR, QUEUE_URL, QUEUE_ACCEPT_LOSS, STORAGE_URL, as for npm start.
 Example: npm run queue -- replay --all
 Exit status: 0 done, 1 something could not be, 2 bad arguments or no queue.`
 
@@ -30,6 +30,7 @@ const options = { json: { type: 'boolean' }, all: { type: 'boolean' } } as const
 
 /** What a verb has to say: an object for machines, lines for people. */
 type Answer = { json: unknown; lines: string[]; failed?: boolean }
+type QueueAt = { url: string; acceptLoss: boolean }
 type Ports = { queue: Queue; storage: Storage }
 
 /** No more dead letters are listed or replayed at once. */
@@ -94,23 +95,23 @@ async function main(args: string[]): Promise<number> {
   if (verb !== 'replay' && (ids.length > 0 || values.all))
     throw new UsageError(`${verb} takes neither ids nor --all`)
 
-  const config = readConfig(process.env, pick('DATA_DIR', 'QUEUE_URL', 'STORAGE_URL'))
-  const url = queueUrl(config.QUEUE_URL, config.DATA_DIR)
+  const config = readConfig(process.env, pick('DATA_DIR', 'QUEUE_ACCEPT_LOSS', 'QUEUE_URL', 'STORAGE_URL'))
+  const queueAt = { url: queueUrl(config.QUEUE_URL, config.DATA_DIR), acceptLoss: config.QUEUE_ACCEPT_LOSS }
   const change = changing[verb]
   const { json, lines, failed } = change
-    ? await withPorts(url, storageUrl(config.STORAGE_URL, config.DATA_DIR), change)
-    : await withReadable(url, reading[verb] as (typeof reading)[string])
+    ? await withPorts(queueAt, storageUrl(config.STORAGE_URL, config.DATA_DIR), change)
+    : await withReadable(queueAt, reading[verb] as (typeof reading)[string])
   process.stdout.write(`${values.json ? JSON.stringify(json) : lines.join('\n')}\n`)
   return failed ? 1 : 0
 }
 
 async function withPorts(
-  queueAt: string,
+  { url, acceptLoss }: QueueAt,
   storageAt: string,
   use: (ports: Ports) => Promise<Answer>,
 ): Promise<Answer> {
   // Without a limit: what storage promises is put back, however much it is.
-  const queue = await openQueue(queueAt, { maxDepth: Number.MAX_SAFE_INTEGER })
+  const queue = await openQueue(url, { acceptLoss, maxDepth: Number.MAX_SAFE_INTEGER })
   const storage = await openStorage(storageAt)
   try {
     return await use({ queue, storage })
@@ -121,13 +122,16 @@ async function withPorts(
 }
 
 /** On a copy when the queue's file may only be read, since the engine opens it to write; a queue that is not there is not made. */
-async function withReadable(url: string, use: (queue: Queue) => Promise<Answer>): Promise<Answer> {
+async function withReadable(
+  { url, acceptLoss }: QueueAt,
+  use: (queue: Queue) => Promise<Answer>,
+): Promise<Answer> {
   const file = url.startsWith('sqlite:') ? url.slice('sqlite:'.length) : undefined
   const folder = mkdtempSync(join(tmpdir(), 'tintype-'))
   try {
     const copied = file !== undefined && !isWritable(file)
     if (copied) copyTo(folder, file)
-    const queue = await openQueue(copied ? `sqlite:${join(folder, 'queue.sqlite')}` : url)
+    const queue = await openQueue(copied ? `sqlite:${join(folder, 'queue.sqlite')}` : url, { acceptLoss })
     return await use(queue).finally(() => queue.close())
   } finally {
     rmSync(folder, { recursive: true })

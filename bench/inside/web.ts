@@ -18,11 +18,13 @@ import { startWorker } from '../../services/converter/worker.ts'
 
 const config = readConfig(
   process.env,
-  pick('DATA_DIR', 'MAX_PIXELS', 'QUEUE_URL', 'STORAGE_URL', 'THUMBNAILS'),
+  pick('DATA_DIR', 'MAX_PIXELS', 'QUEUE_ACCEPT_LOSS', 'QUEUE_URL', 'STORAGE_URL', 'THUMBNAILS'),
 )
 const log = createLog({ service: 'converter', instance: '0', level: 'error' })
 const metrics = createMetrics('converter', version)
-const queue = await openQueue(queueUrl(config.QUEUE_URL, config.DATA_DIR))
+const queue = await openQueue(queueUrl(config.QUEUE_URL, config.DATA_DIR), {
+  acceptLoss: config.QUEUE_ACCEPT_LOSS,
+})
 const storage = await openStorage(storageUrl(config.STORAGE_URL, config.DATA_DIR))
 
 /** In place of the child process; nothing can be killed without killing web. */

@@ -87,7 +87,9 @@ export function queueContract(name: string, start: () => Promise<Engine>): void 
 
   describe(`queue ${name}`, () => {
     describe('work is never lost', () => {
-      test('each acknowledged enqueue survives SIGKILL of its producer and of the engine, and no id is stranded', async () => {
+      test('each acknowledged enqueue survives SIGKILL of its producer and of the engine, and no id is stranded', {
+        timeout: 120_000,
+      }, async () => {
         const queue = await opened()
         for (const killAfter of [1, 40, 90]) {
           const producer = await elsewhere()
@@ -220,7 +222,9 @@ export function queueContract(name: string, start: () => Promise<Engine>): void 
         await queue.complete(claim, Date.now())
       })
 
-      test('many workers in two processes take 10,000 jobs, each of them once', async () => {
+      test('many workers in two processes take 10,000 jobs, each of them once', {
+        timeout: 120_000,
+      }, async () => {
         const queue = await opened({ maxDepth: 20_000 })
         const worker = await elsewhere()
         const all = jobs(10_000)
@@ -435,6 +439,31 @@ export function queueContract(name: string, start: () => Promise<Engine>): void 
         expect(await queue.complete(held, Date.now()), 'it has its outcome').toMatchObject({ marked: null })
       })
 
+      test('completed, marked and removed at once over three queues, a promise is marked once', async () => {
+        const [one, two, three] = [await opened(), await opened(), await opened()]
+        const all = jobs(100)
+        await Promise.all(all.map(each => one.enqueue(each)))
+        const claims = await Promise.all(all.map(() => claimed(one)))
+        const answers = await Promise.all(
+          claims.map(claim =>
+            Promise.all([
+              one.complete(claim, Date.now()),
+              two.mark(claim.job.photo, 'broken'),
+              three.remove(claim.job.photo, claim.job.owner),
+            ]),
+          ),
+        )
+        const marks = new Map<string, unknown>()
+        for (const [i, [completed, marked, removed]] of answers.entries()) {
+          const all = [typeof completed === 'object' && completed.marked, marked, removed.marked]
+          expect(all.filter(Boolean)).toHaveLength(1)
+          marks.set(claims[i]?.job.photo ?? '', all.find(Boolean))
+        }
+        const outcomes = await collect(one.outcomes())
+        expect(outcomes).toHaveLength(all.length)
+        for (const { photo, outcome } of outcomes) expect(marks.get(photo)).toBe(outcome)
+      })
+
       test('a result that claims a minute which was marked broken is corrected before the photo ends', async () => {
         const queue = await opened()
         const [ready, bad] = [job(), job()]
@@ -544,6 +573,36 @@ export function queueContract(name: string, start: () => Promise<Engine>): void 
           if (rest.length === 2) again.abort()
         }
         expect(rest).toEqual(heard.slice(2))
+      })
+
+      test('no event is left out, however many processes write at once', async () => {
+        const listener = await opened()
+        const writers = [await opened(), (await elsewhere()).queue, (await elsewhere()).queue]
+        const stop = new AbortController()
+        const written: string[] = []
+        const write = async (queue: Pick<Queue, 'enqueue'>) => {
+          while (!stop.signal.aborted && written.length < 2_000) {
+            const work = job()
+            await queue.enqueue(work)
+            written.push(work.photo)
+          }
+        }
+        const writing = writers.flatMap(queue => Array.from({ length: 8 }, () => write(queue)))
+        await until(() => written.length > 200)
+        const listening = listener.events(null, stop.signal)
+        await listener.stats() // the start of listening was asked for before this
+        const before = written.length + writing.length // those under way may have been written by then
+        await Promise.all(writing)
+        const due = new Set(written.slice(before))
+        let seen = 0
+        for await (const { seq, photo } of listening) {
+          expect(seq).toBeGreaterThan(seen)
+          seen = seq
+          due.delete(photo)
+          if (due.size === 0) break
+        }
+        stop.abort()
+        expect(before).toBeLessThan(written.length)
       })
 
       test('a reader that comes back gets its own events only, and a reset when what it missed cannot be known', async () => {

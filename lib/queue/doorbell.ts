@@ -8,19 +8,16 @@ export type Doorbell = {
   close(): void
 }
 
-/**
- * Hears the touches of a file. Watching the database's own `-wal` file instead would wake before the commit is visible.
- * A system out of watches is no error: the waiting time ends the wait.
- */
-export function listenTo(file: string): Doorbell {
+/** A doorbell of this process, rung by `ring`. */
+export function openDoorbell(): Doorbell & { ring(): void } {
   let rings = 0
   const waiting = new Set<() => void>()
   const ring = () => {
     rings++
     for (const wake of waiting) wake()
   }
-  const watcher = tryWatch(file, ring)
   return {
+    ring,
     rings: () => rings,
     wait: (since, timeoutMs, signal) =>
       new Promise(resolve => {
@@ -35,9 +32,22 @@ export function listenTo(file: string): Doorbell {
         waiting.add(wake)
         signal.addEventListener('abort', wake)
       }),
+    close: ring,
+  }
+}
+
+/**
+ * Hears the touches of a file. Watching the database's own `-wal` file instead would wake before the commit is visible.
+ * A system out of watches is no error: the waiting time ends the wait.
+ */
+export function listenTo(file: string): Doorbell {
+  const doorbell = openDoorbell()
+  const watcher = tryWatch(file, doorbell.ring)
+  return {
+    ...doorbell,
     close() {
       watcher?.close()
-      ring()
+      doorbell.close()
     },
   }
 }

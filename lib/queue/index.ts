@@ -1,4 +1,5 @@
 import { join } from 'node:path'
+import { ConfigError, ifMissing } from '../config.ts'
 import type { FailureReason, Owner, PhotoId, PhotoRecord } from '../photo/record.ts'
 import type { CallOutcome, Outcome, QueueOperation } from '../telemetry/catalogue.ts'
 
@@ -163,14 +164,48 @@ export type Queue = {
 export const retentionMs = 8 * 86_400_000
 
 export type OpenOptions = {
+  /** Take a server whose settings may lose acknowledged photos in a crash. */
+  acceptLoss?: boolean
   /** Attempts before a photo is a dead letter. */
   maxAttempts?: number
   /** Waiting photos before enqueue answers 'full'. */
   maxDepth?: number
   /** Called after each call that a photo or its person waits for. */
   observe?: (operation: QueueOperation, seconds: number, outcome: CallOutcome) => void
-  /** The engine cannot go on. Default: an uncaught error ends the process, and the launcher starts it again. */
+  /**
+   * The engine cannot go on. Default: an uncaught error ends the process, and the launcher starts it again. A server that is
+   * away is no such death: it comes back.
+   */
   onDeath?: (error: Error) => void
+}
+
+/** What QUEUE_URL may be. */
+export const queueUrlFormat =
+  'sqlite:FILE, or postgres://USER:PASSWORD@HOST:PORT/DATABASE, which takes search_path=SCHEMA (default tintype), ' +
+  'sslmode and what else the package pg knows as its query'
+
+export type PostgresAddress = {
+  /** As pg reads it. */
+  connectionString: string
+  /** The schema that holds the queue's tables: one queue each. */
+  schema: string
+  /** For messages: no user, no password. */
+  name: string
+}
+
+/** Where the queue is; undefined when the URL is not of the format. */
+export function queueAddress(url: string): { file: string } | PostgresAddress | undefined {
+  return url.startsWith('sqlite:') ? { file: url.slice('sqlite:'.length) } : postgresAddress(url)
+}
+
+function postgresAddress(url: string): PostgresAddress | undefined {
+  const parsed = URL.parse(url)
+  if (!parsed || !/^postgres(ql)?:$/.test(parsed.protocol)) return undefined
+  const schema = parsed.searchParams.get('search_path') ?? 'tintype'
+  if (!/^[A-Za-z_]\w{0,62}$/.test(schema)) return undefined
+  parsed.searchParams.delete('search_path')
+  const name = `postgres://${parsed.host}${parsed.pathname}?search_path=${schema}`
+  return { connectionString: parsed.href, schema, name }
 }
 
 /** Where the queue is: what QUEUE_URL says, or else a file in DATA_DIR. */
@@ -178,11 +213,13 @@ export const queueUrl = (given: string, dataDir: string): string =>
   given || `sqlite:${join(dataDir, 'queue', 'queue.sqlite')}`
 
 /**
- * Opens the queue that a URL names: `sqlite:` and a file.
- * @throws Error naming the URL and what it may be.
+ * Opens the queue that a URL names: a SQLite file or a PostgreSQL database.
+ * @throws ConfigError when the URL, the installation or the server's settings are wrong; Error when the queue does not work.
  */
 export async function open(url: string, options: OpenOptions = {}): Promise<Queue> {
-  if (url.startsWith('sqlite:'))
-    return (await import('./sqlite.ts')).openSqlite(url.slice('sqlite:'.length), options)
-  throw new Error(`QUEUE_URL "${url}" must be sqlite:FILE`)
+  const address = queueAddress(url)
+  if (!address) throw new ConfigError(`QUEUE_URL must be ${queueUrlFormat}`)
+  if ('file' in address) return (await import('./sqlite.ts')).openSqlite(address.file, options)
+  const { openPostgres } = await import('./postgres.ts').catch(ifMissing('QUEUE_URL', 'pg'))
+  return openPostgres(address, options)
 }

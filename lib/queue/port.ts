@@ -1,11 +1,12 @@
 import { type CallOutcome, type QueueOperation, queueOperations } from '../telemetry/catalogue.ts'
 import type { Doorbell } from './doorbell.ts'
 import type { Engine } from './engine.ts'
-import type { Claim, OpenOptions, Queue, QueueEvent } from './index.ts'
+import { type EventSource, follow, pageRows, pollMs } from './follow.ts'
+import type { Claim, OpenOptions, Queue } from './index.ts'
 import type * as reads from './reads.ts'
 import type * as writes from './writes.ts'
 
-export type Methods = typeof reads & Omit<typeof writes, 'purge'>
+export type Methods = typeof reads & Omit<typeof writes, 'claimAll' | 'purge'>
 export type Method = Exclude<keyof Methods, 'maxBackoffMs'>
 /** What an operation takes besides the engine. */
 type Arguments<F> = F extends (engine: Engine, ...rest: infer R) => unknown ? R : never
@@ -13,19 +14,19 @@ type Answer<F> = F extends (...args: never) => Promise<infer T> ? T : never
 /** Runs an operation on the engine: in a transaction that is durable when it resolves. */
 export type Run = (method: Method, args: unknown[]) => Promise<unknown>
 
-/** A lost ring of the doorbell delays by no more than this. */
-const pollMs = 1_000
-/** Events and outcomes are read in pages: none holds up the engine. */
-const pageRows = 500
+/** A worker that found nothing although there was something: others hold it, and may give it back. */
+const missMs = 5
+
+type OfEngine = Partial<Pick<EventSource, 'numbersEarly'>> & { now: () => number; close: () => Promise<void> }
 
 /** The queue on an engine: waiting, paging and observing are the same for each. */
 export function queueOn(
   run: Run,
   doorbell: Doorbell,
   { observe }: OpenOptions,
-  { now, close: closeEngine }: { now: () => number; close: () => Promise<void> },
+  { now, numbersEarly = false, close: closeEngine }: OfEngine,
 ): Queue {
-  let closed = false
+  const closing = new AbortController()
   const unanswered = new Set<{ since: number }>()
   const heldBy = ({ job, token }: Claim) => ({ photo: job.photo, token })
 
@@ -48,25 +49,20 @@ export function queueOn(
     }
   }
 
-  async function* follow(start: Promise<number>, signal: AbortSignal): AsyncIterable<QueueEvent> {
-    let seen = await start
-    while (!signal.aborted && !closed) {
-      const rings = doorbell.rings()
-      const events = await call('eventsAfter', seen, pageRows)
-      yield* events
-      seen = events.at(-1)?.seq ?? seen
-      if (events.length < pageRows) await doorbell.wait(rings, pollMs, signal)
-    }
+  const events: EventSource = {
+    page: (after, limit) => call('eventsAfter', after, limit),
+    doorbell,
+    numbersEarly,
   }
 
   return {
     enqueue: (job, queuedAt) => call('enqueue', job, queuedAt),
     async claim(worker, leaseMs, signal) {
-      while (!signal.aborted && !closed) {
+      while (!signal.aborted && !closing.signal.aborted) {
         const rings = doorbell.rings()
         const found = await call('claim', worker, leaseMs)
         if ('nothingBefore' in found) {
-          const waitMs = Math.max(0, Math.min(pollMs, found.nothingBefore - now()))
+          const waitMs = Math.max(missMs, Math.min(pollMs, found.nothingBefore - now()))
           await doorbell.wait(rings, waitMs, signal)
         } else if (!signal.aborted) return found
         else await call('release', heldBy(found))
@@ -98,7 +94,10 @@ export function queueOn(
       // Read now, not when the first event is asked for: what happens from this call on is heard.
       const start = after === null ? call('lastEvent') : Promise.resolve(after)
       start.catch(() => {}) // the reader below meets it
-      return follow(start, signal)
+      const until = AbortSignal.any([signal, closing.signal])
+      return (async function* () {
+        yield* follow(events, await start, until)
+      })()
     },
     async *outcomes() {
       for (let after = 0; ; ) {
@@ -115,8 +114,8 @@ export function queueOn(
       return oldest ? performance.now() - oldest.since : 0
     },
     async close() {
-      if (closed) return
-      closed = true
+      if (closing.signal.aborted) return
+      closing.abort()
       doorbell.close()
       await closeEngine()
     },

@@ -8,6 +8,8 @@ import { type Row, toJob } from './schema.ts'
 const workerLiveMs = 10_000
 /** A retry's backoff is shorter: what is due later than this was enqueued before the clock was set back, and is due now. */
 export const maxBackoffMs = 5_000
+/** Events that were committed while an older one's transaction was under way: 0.2 s of them at full speed. */
+const maxInFlight = 1_000
 /** Events that a reader who comes back is sent; one further behind starts anew. */
 const maxMissed = 1_000
 
@@ -20,10 +22,15 @@ export async function nextDue({ sql, clock }: Engine): Promise<number> {
   if (ready) return now
   const next = await sql(`SELECT min(at) AS at FROM (
     SELECT min(lease_until) AS at FROM jobs WHERE state = 'claimed'
-    UNION ALL SELECT min(due_at) AS at FROM jobs WHERE state = 'queued') AS both`).get<{
+    UNION ALL SELECT min(due_at) AS at FROM jobs WHERE state = 'queued') AS next`).get<{
     at: number | null
   }>()
   return next?.at ?? Number.POSITIVE_INFINITY
+}
+
+export async function countQueued({ sql }: Engine): Promise<number> {
+  const row = await sql(`SELECT count(*) AS n FROM jobs WHERE state = 'queued'`).get<{ n: number }>()
+  return row?.n ?? 0
 }
 
 export async function look({ sql }: Engine, photo: PhotoId): Promise<Look | 'unknown'> {
@@ -99,8 +106,17 @@ export const tombstones = async (
     limit,
   )
 
-export const lastEvent = async ({ sql }: Engine): Promise<number> =>
-  (await sql('SELECT max(seq) AS seq FROM events').get<{ seq: number | null }>())?.seq ?? 0
+/**
+ * The last event below which no number is missing. A server numbers events before their transactions commit, so the
+ * newest ones may have others below them that are still to come.
+ */
+export async function lastEvent({ sql }: Engine): Promise<number> {
+  const newest = await sql(
+    'SELECT seq FROM events WHERE seq > (SELECT max(seq) FROM events) - ? ORDER BY seq DESC',
+  ).all<{ seq: number }>(maxInFlight)
+  const lowestHole = newest.findLastIndex(({ seq }, i) => i > 0 && seq !== (newest[i - 1]?.seq ?? 0) - 1)
+  return newest[Math.max(0, lowestHole)]?.seq ?? 0
+}
 
 export const eventsAfter = async ({ sql }: Engine, seq: number, limit: number): Promise<QueueEvent[]> =>
   sql('SELECT * FROM events WHERE seq > ? ORDER BY seq LIMIT ?').all(seq, limit)

@@ -1,7 +1,10 @@
 import type { Job } from './index.ts'
 
-/** `PRAGMA user_version` of the file; version 0.1 of Tintype wrote 0. */
+/** `PRAGMA user_version` of a SQLite file, where version 0.1 of Tintype wrote 0; the table `schema_version` elsewhere. */
 export const schemaVersion = 1
+
+export const newerSchema = (version: number): Error =>
+  new Error(`a newer version of Tintype wrote it (schema ${version}; this one knows ${schemaVersion})`)
 
 /**
  * One row a photo tells its whole story: waiting, leased, ended, and its outcome once it has one.

@@ -1,6 +1,7 @@
-import type { DatabaseSync, StatementSync } from 'node:sqlite'
-import type { Engine, Limits, Statement } from './engine.ts'
-import { firstEvent, schema, schemaVersion } from './schema.ts'
+import type { DatabaseSync } from 'node:sqlite'
+import type { Engine, Limits, NewEvent, Statement } from './engine.ts'
+import { firstEvent, newerSchema, schema, schemaVersion } from './schema.ts'
+import { insertEvents } from './transitions.ts'
 
 /** Columns that version 0.1 of Tintype wrote and this one still has. */
 const kept =
@@ -13,22 +14,34 @@ const kept =
  */
 export function openEngine(db: DatabaseSync, limits: Limits, clock: () => number = Date.now): Engine {
   migrate(db, clock())
-  const prepared = new Map<string, StatementSync>()
+  const prepared = new Map<string, Statement>()
   const sql = (text: string) => {
-    const statement = prepared.get(text) ?? db.prepare(text)
+    const statement = prepared.get(text) ?? prepare(db, text)
     prepared.set(text, statement)
-    return statement as Statement
+    return statement
   }
-  return { sql, clock, limits, depth: null, locks: { wait: '', skip: '' } }
+  const emit = (event: NewEvent) => insertEvents({ sql }, [event])
+  return {
+    sql,
+    clock,
+    limits,
+    emit,
+    depth: null,
+    sweptAt: null,
+    hasNews: false,
+    locks: { wait: '', skip: '' },
+  }
+}
+
+function prepare(db: DatabaseSync, text: string): Statement {
+  const statement = db.prepare(text)
+  return Object.assign(statement, { send: statement.run }) as Statement
 }
 
 function migrate(db: DatabaseSync, now: number): void {
   const { user_version: version } = db.prepare('PRAGMA user_version').get() as { user_version: number }
   if (version === schemaVersion) return
-  if (version > schemaVersion)
-    throw new Error(
-      `a newer version of Tintype wrote it (schema ${version}; this one knows ${schemaVersion})`,
-    )
+  if (version > schemaVersion) throw newerSchema(version)
   const isOld = db.prepare(`SELECT 1 FROM sqlite_master WHERE name = 'jobs'`).get() !== undefined
   if (isOld) {
     const indexes = db

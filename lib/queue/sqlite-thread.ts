@@ -19,13 +19,13 @@ const busyStepMs = 0.5
 const maxBatch = 500
 /** How often old rows are looked for. */
 const purgeEveryMs = 10_000
+/** While there are more than one purge takes. */
+const purgeMoreMs = 500
 /**
  * What a power cut may undo, since the holder of a lease is gone then too: a transaction of these alone is not
  * fsynced. The log keeps its order, so the next fsynced one makes them durable as well.
  */
 const soft = new Set<Method>(['claim', 'renew', 'announce'])
-/** What nobody waits for: no ring. */
-const silent = new Set<Method>(['renew', 'announce'])
 
 if (!parentPort) throw new Error('the queue engine runs in a worker thread')
 const port = parentPort
@@ -39,7 +39,7 @@ const engine = openEngine(db, limits)
 db.exec('COMMIT')
 const operations = { ...reads, ...writes } as unknown as Record<Method, (...args: unknown[]) => unknown>
 let synchronous = ''
-let purgedAt = 0
+let purgeAt = 0
 
 // Operations await only what SQLite has answered already, so a batch ends before the next message is taken.
 port.on('message', async (first: Call | 'close') => {
@@ -82,12 +82,12 @@ async function commit(calls: Call[]): Promise<Reply[]> {
     assertFile()
     setSynchronous(calls.every(({ method }) => soft.has(method)) ? 'NORMAL' : 'FULL')
     await whenFree(() => db.exec('BEGIN IMMEDIATE'))
-    engine.depth = null
+    Object.assign(engine, { depth: null, sweptAt: null, hasNews: false })
     const replies: Reply[] = []
     for (const call of calls) replies.push({ id: call.id, value: await run(call) })
     await purgeNowAndThen()
     db.exec('COMMIT')
-    if (!calls.every(({ method }) => silent.has(method))) ring()
+    if (engine.hasNews) ring()
     return replies
   } catch (error) {
     rollback()
@@ -137,9 +137,9 @@ function setSynchronous(level: 'NORMAL' | 'FULL'): void {
 }
 
 async function purgeNowAndThen(): Promise<void> {
-  if (Date.now() - purgedAt < purgeEveryMs) return
-  await writes.purge(engine)
-  purgedAt = Date.now()
+  if (Date.now() < purgeAt) return
+  const { more } = await writes.purge(engine)
+  purgeAt = Date.now() + (more ? purgeMoreMs : purgeEveryMs)
 }
 
 /** After COMMIT, when it can be seen. A hint: a reader that misses it looks once a second. */

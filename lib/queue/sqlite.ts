@@ -16,7 +16,10 @@ export async function openSqlite(path: string, options: OpenOptions = {}): Promi
   const bell = `${file}.bell`
   await makeFolder(dirname(file))
   const { run, close } = startEngine({ file, bell, limits: limitsOf(options) }, options.onDeath ?? endProcess)
-  const queue = queueOn(run, listenTo(bell), options, { now: Date.now, close })
+  const queue = queueOn(run, listenTo(bell), options, {
+    now: Date.now,
+    close,
+  })
   await queue.stats() // the file is open, or this throws
   return queue
 }

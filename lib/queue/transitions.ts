@@ -1,8 +1,9 @@
+import { randomBytes } from 'node:crypto'
 import type { FailureReason, Owner, PhotoId } from '../photo/record.ts'
 import type { Outcome } from '../telemetry/catalogue.ts'
-import type { Engine } from './engine.ts'
-import type { Job, Marked, QueueEvent } from './index.ts'
-import type { Row } from './schema.ts'
+import type { Engine, NewEvent } from './engine.ts'
+import type { Claim, Job, Marked, QueueEvent } from './index.ts'
+import { type Row, toJob } from './schema.ts'
 
 export type Held = { photo: PhotoId; token: string }
 
@@ -49,17 +50,42 @@ export async function insert(
 export const insertTombstone = (engine: Engine, photo: PhotoId, owner: Owner): Promise<boolean> =>
   insert(engine, { photo, owner, receivedAt: 0, promiseBy: 0, promise: false }, 'deleted')
 
+export type ClaimRequest = { worker: string; leaseMs: number }
+
+/** Gives a photo that waits to a worker. */
+export function lease(engine: Engine, row: Row, { worker, leaseMs }: ClaimRequest): Claim {
+  const now = engine.clock()
+  const token = randomBytes(12).toString('hex')
+  const attempt = row.attempts + 1
+  const waitedMs = since(now, row.queued_at)
+  engine
+    .sql(`UPDATE jobs SET state = 'claimed', worker = ?, token = ?, attempts = ?, waited_ms = ?, claimed_at = ?,
+      lease_ms = ?, lease_until = ?, queued_at = NULL, due_at = NULL WHERE seq = ?`)
+    .send(worker, token, attempt, row.waited_ms + waitedMs, now, leaseMs, now + leaseMs, row.seq)
+  emit(engine, row, 'converting')
+  return {
+    job: toJob(row),
+    token,
+    attempt,
+    lastAttempt: attempt >= engine.limits.maxAttempts,
+    claimedAt: now,
+    leaseUntil: now + leaseMs,
+    waitedMs,
+    earlier: { waitedMs: row.waited_ms, convertedMs: row.converted_ms },
+  }
+}
+
 /** Back to work; in its old place in the line once `dueAt` has come. */
-export async function requeue(
+export function requeue(
   engine: Engine,
   row: Row,
   { dueAt = 0, attempts, expired = null }: { dueAt?: number; attempts: number; expired?: string | null },
-): Promise<void> {
+): void {
   const { sql, clock } = engine
   const now = clock()
-  await sql(`UPDATE jobs SET state = 'queued', queued_at = ?, due_at = ?, attempts = ?, converted_ms = ?,
+  sql(`UPDATE jobs SET state = 'queued', queued_at = ?, due_at = ?, attempts = ?, converted_ms = ?,
     expired = ?, worker = NULL, token = NULL, claimed_at = NULL, lease_ms = NULL, lease_until = NULL,
-    ended_at = NULL, reason = NULL WHERE seq = ?`).run(
+    ended_at = NULL, reason = NULL WHERE seq = ?`).send(
     now,
     dueAt,
     Math.max(0, attempts),
@@ -67,25 +93,25 @@ export async function requeue(
     expired,
     row.seq,
   )
-  await emit(engine, row, 'queued')
+  emit(engine, row, 'queued')
 }
 
 /** Milliseconds from a stamp to now; 0 for none, or one made before the clock was set back. */
 export const since = (now: number, stamp: number | null): number => Math.max(0, now - (stamp ?? now))
 
 /** Ends a photo's work. It gets this outcome unless it has one or is no promise. */
-export async function end(
+export function end(
   { sql, clock }: Engine,
   row: Row,
   state: 'lost' | 'done' | 'dead' | 'deleted',
   outcome: Outcome | null,
   { reason = null, durableAt = null }: { reason?: FailureReason | null; durableAt?: number | null } = {},
-): Promise<{ marked: Marked }> {
+): { marked: Marked } {
   const marked = row.promise && !row.outcome ? outcome : null
   const ended = state === 'done' || state === 'dead'
-  await sql(`UPDATE jobs SET state = ?, ended_at = ?, durable_at = ?, reason = ?, outcome = coalesce(outcome, ?),
+  sql(`UPDATE jobs SET state = ?, ended_at = ?, durable_at = ?, reason = ?, outcome = coalesce(outcome, ?),
     queued_at = NULL, due_at = NULL, expired = token, worker = NULL, token = NULL,
-    claimed_at = NULL, lease_ms = NULL, lease_until = NULL WHERE seq = ?`).run(
+    claimed_at = NULL, lease_ms = NULL, lease_until = NULL WHERE seq = ?`).send(
     state,
     ended ? clock() : null,
     durableAt,
@@ -99,26 +125,40 @@ export async function end(
 /**
  * Takes back what dead workers held. A photo that outlived its last attempt is lost: a result must be stored before it ends.
  * A lease that ends further ahead than it is long was given before the clock was set back: it begins anew.
+ * Gives whether there was any.
  */
-export async function expireLeases(engine: Engine): Promise<void> {
+export async function expireLeases(engine: Engine): Promise<boolean> {
   const { sql, clock, limits, locks } = engine
   const now = clock()
-  await sql(`UPDATE jobs SET lease_until = ? + lease_ms, claimed_at = ?
-    WHERE state = 'claimed' AND lease_until > ? AND lease_until > ? + lease_ms`).run(now, now, now, now)
+  if (engine.sweptAt === now) return false
+  engine.sweptAt = now
+  sql(`UPDATE jobs SET lease_until = ? + lease_ms, claimed_at = ? WHERE seq IN (SELECT seq FROM jobs
+    WHERE state = 'claimed' AND lease_until > ? AND lease_until > ? + lease_ms ${locks.skip})`).send(
+    now,
+    now,
+    now,
+    now,
+  )
   const expired = await sql(
     `SELECT * FROM jobs WHERE state = 'claimed' AND lease_until <= ? ${locks.skip}`,
   ).all<Row>(now)
   for (const row of expired) {
     if (row.attempts < limits.maxAttempts)
-      await requeue(engine, row, { attempts: row.attempts, expired: row.token })
-    else await end(engine, row, 'lost', null)
+      requeue(engine, row, { attempts: row.attempts, expired: row.token })
+    else end(engine, row, 'lost', null)
   }
+  return expired.length > 0
 }
 
-export async function emit(
-  { sql }: Engine,
-  { photo, owner }: Job | Row,
-  state: QueueEvent['state'],
-): Promise<void> {
-  await sql('INSERT INTO events (photo, owner, state) VALUES (?, ?, ?)').run(photo, owner, state)
+export function emit(engine: Engine, { photo, owner }: Job | Row, state: QueueEvent['state']): void {
+  engine.hasNews = true
+  engine.emit({ photo, owner, state })
+}
+
+/** Writes events, in order. */
+export function insertEvents({ sql }: Pick<Engine, 'sql'>, events: NewEvent[]): void {
+  const values = events.map(() => '(?, ?, ?)').join(', ')
+  sql(`INSERT INTO events (photo, owner, state) VALUES ${values}`).send(
+    ...events.flatMap(({ photo, owner, state }) => [photo, owner, state]),
+  )
 }

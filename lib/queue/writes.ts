@@ -1,11 +1,11 @@
-import { randomBytes } from 'node:crypto'
 import { type FailureReason, isBytesFault, type Owner, type PhotoId } from '../photo/record.ts'
 import type { Outcome } from '../telemetry/catalogue.ts'
 import type { Engine } from './engine.ts'
 import { type Claim, type Ended, type Job, type Marked, retentionMs, type Worker } from './index.ts'
-import { maxBackoffMs, nextDue } from './reads.ts'
-import { type Row, toJob } from './schema.ts'
+import { countQueued, maxBackoffMs, nextDue } from './reads.ts'
+import type { Row } from './schema.ts'
 import {
+  type ClaimRequest,
   emit,
   end,
   expireLeases,
@@ -14,8 +14,8 @@ import {
   type Held,
   insert,
   insertTombstone,
+  lease,
   requeue,
-  since,
 } from './transitions.ts'
 
 /** The first retry comes after 0.5 to 1 s, the next after 1 to 2 s, none after more than 4 s: three attempts leave most of the minute. */
@@ -32,56 +32,47 @@ export async function enqueue(
   job: Job,
   queuedAt = engine.clock(),
 ): Promise<'queued' | 'already' | 'full' | 'deleted'> {
+  engine.depth ??= await countQueued(engine)
+  const hasRoom = engine.depth < engine.limits.maxDepth
+  if (hasRoom) {
+    engine.depth++ // before the insert: a server runs several enqueues of a transaction at once
+    if (await insert(engine, job, 'queued', { queuedAt })) {
+      emit(engine, job, 'queued')
+      return 'queued'
+    }
+    engine.depth--
+  }
   const known = await find(engine, job.photo)
   if (known) return known.state === 'deleted' ? 'deleted' : 'already'
-  const { sql, limits } = engine
-  engine.depth ??= Number(
-    (await sql(`SELECT count(*) AS n FROM jobs WHERE state = 'queued'`).get<{ n: number }>())?.n,
-  )
-  if (engine.depth >= limits.maxDepth) return 'full'
-  if (!(await insert(engine, job, 'queued', { queuedAt }))) return enqueue(engine, job, queuedAt)
-  await emit(engine, job, 'queued')
-  engine.depth++
-  return 'queued'
+  return hasRoom ? enqueue(engine, job, queuedAt) : 'full'
 }
 
-export async function claim(
-  engine: Engine,
-  worker: string,
-  leaseMs: number,
-): Promise<Claim | { nothingBefore: number }> {
-  await expireLeases(engine)
-  const now = engine.clock()
-  const row = await engine
-    .sql(`SELECT * FROM jobs WHERE state = 'queued' AND (due_at <= ? OR due_at > ?)
-      ORDER BY seq LIMIT 1 ${engine.locks.skip}`)
-    .get<Row>(now, now + maxBackoffMs)
-  if (!row) return { nothingBefore: await nextDue(engine) }
-  const token = randomBytes(12).toString('hex')
-  const attempt = row.attempts + 1
-  const waitedMs = since(now, row.queued_at)
-  await engine
-    .sql(`UPDATE jobs SET state = 'claimed', worker = ?, token = ?, attempts = ?, waited_ms = ?, claimed_at = ?,
-      lease_ms = ?, lease_until = ?, queued_at = NULL, due_at = NULL WHERE seq = ?`)
-    .run(worker, token, attempt, row.waited_ms + waitedMs, now, leaseMs, now + leaseMs, row.seq)
-  await emit(engine, row, 'converting')
-  return {
-    job: toJob(row),
-    token,
-    attempt,
-    lastAttempt: attempt >= engine.limits.maxAttempts,
-    claimedAt: now,
-    leaseUntil: now + leaseMs,
-    waitedMs,
-    earlier: { waitedMs: row.waited_ms, convertedMs: row.converted_ms },
-  }
+type Claimed = Claim | { nothingBefore: number }
+
+export const claim = async (engine: Engine, worker: string, leaseMs: number): Promise<Claimed> =>
+  (await claimAll(engine, [{ worker, leaseMs }]))[0] as Claimed
+
+/** The photos that are first in the line, one for each request as long as there are any. */
+export async function claimAll(engine: Engine, requests: ClaimRequest[]): Promise<Claimed[]> {
+  const { sql, clock, locks } = engine
+  const now = clock()
+  const next = () =>
+    sql(`SELECT * FROM jobs WHERE state = 'queued' AND (due_at <= ? OR due_at > ?)
+      ORDER BY seq LIMIT ? ${locks.skip}`).all<Row>(now, now + maxBackoffMs, requests.length)
+  const [anyExpired, first] = await Promise.all([expireLeases(engine), next()])
+  const rows = anyExpired ? await next() : first
+  const nothingBefore = rows.length < requests.length ? await nextDue(engine) : now
+  return requests.map((request, i) => {
+    const row = rows[i]
+    return row ? lease(engine, row, request) : { nothingBefore }
+  })
 }
 
 export async function renew(engine: Engine, held: Held, leaseMs: number): Promise<'held' | 'stale'> {
   const { sql, clock } = engine
   const row = await findHeld(engine, held)
   if (row) {
-    await sql('UPDATE jobs SET lease_ms = ?, lease_until = ? WHERE seq = ?').run(
+    sql('UPDATE jobs SET lease_ms = ?, lease_until = ? WHERE seq = ?').send(
       leaseMs,
       clock() + leaseMs,
       row.seq,
@@ -99,10 +90,10 @@ async function forgive(engine: Engine, { photo, token }: Held): Promise<void> {
   const row = await sql(`SELECT * FROM jobs WHERE photo = ? AND expired = ? AND forgiven < ?
     AND state IN ('queued', 'claimed', 'lost') ${locks.wait}`).get<Row>(photo, token, maxForgiven)
   if (!row) return
-  if (row.state === 'lost') await requeue(engine, row, { attempts: row.attempts })
-  await sql(
-    'UPDATE jobs SET attempts = attempts - 1, forgiven = forgiven + 1, expired = NULL WHERE seq = ?',
-  ).run(row.seq)
+  if (row.state === 'lost') requeue(engine, row, { attempts: row.attempts })
+  sql('UPDATE jobs SET attempts = attempts - 1, forgiven = forgiven + 1, expired = NULL WHERE seq = ?').send(
+    row.seq,
+  )
 }
 
 export async function complete(engine: Engine, held: Held, durableAt: number): Promise<Ended> {
@@ -110,7 +101,7 @@ export async function complete(engine: Engine, held: Held, durableAt: number): P
   if (!row) return 'stale'
   const outcome = durableAt <= row.promise_by ? 'kept' : 'broken'
   if (isLate(row, outcome)) return 'late'
-  await emit(engine, row, 'ready')
+  emit(engine, row, 'ready')
   return end(engine, row, 'done', outcome, { durableAt })
 }
 
@@ -129,33 +120,33 @@ export async function fail(
   if (isBytesFault(reason)) {
     const outcome = failedAt <= row.promise_by ? 'void' : 'broken'
     if (isLate(row, outcome)) return 'late'
-    await emit(engine, row, 'failed')
-    return { next: 'failed', ...(await end(engine, row, 'done', outcome)) }
+    emit(engine, row, 'failed')
+    return { next: 'failed', ...end(engine, row, 'done', outcome) }
   }
   if (row.attempts < engine.limits.maxAttempts) {
     const at = engine.clock() + backoffMs(row.attempts)
-    await requeue(engine, row, { dueAt: at, attempts: row.attempts })
+    requeue(engine, row, { dueAt: at, attempts: row.attempts })
     return { next: 'retry', at }
   }
-  await emit(engine, row, 'failed')
-  return { next: 'dead', ...(await end(engine, row, 'dead', 'broken', { reason })) }
+  emit(engine, row, 'failed')
+  return { next: 'dead', ...end(engine, row, 'dead', 'broken', { reason }) }
 }
 
 export async function release(engine: Engine, held: Held): Promise<'released' | 'stale'> {
   const row = await findHeld(engine, held)
   if (!row) return 'stale'
-  await requeue(engine, row, { attempts: row.attempts - 1 })
+  requeue(engine, row, { attempts: row.attempts - 1 })
   return 'released'
 }
 
 export async function remove(engine: Engine, photo: PhotoId, owner: Owner): Promise<{ marked: Marked }> {
   if (await insertTombstone(engine, photo, owner)) {
-    await emit(engine, { photo, owner } as Job, 'deleted')
+    emit(engine, { photo, owner } as Job, 'deleted')
     return { marked: null }
   }
   const row = (await find(engine, photo)) as Row
   if (row.state === 'deleted') return { marked: null }
-  await emit(engine, row, 'deleted')
+  emit(engine, row, 'deleted')
   return end(engine, row, 'deleted', engine.clock() <= row.promise_by ? 'void' : 'broken')
 }
 
@@ -163,7 +154,7 @@ export const bar = async (engine: Engine, photo: PhotoId, owner: Owner): Promise
   (await insertTombstone(engine, photo, owner)) ? 'barred' : 'known'
 
 export async function bury({ sql, clock }: Engine, photo: PhotoId): Promise<void> {
-  await sql(`UPDATE jobs SET ended_at = ? WHERE photo = ? AND state = 'deleted'`).run(clock(), photo)
+  sql(`UPDATE jobs SET ended_at = ? WHERE photo = ? AND state = 'deleted'`).send(clock(), photo)
 }
 
 export async function mark(engine: Engine, photo: PhotoId, outcome: Outcome): Promise<Marked> {
@@ -172,7 +163,7 @@ export async function mark(engine: Engine, photo: PhotoId, outcome: Outcome): Pr
     .run(outcome, photo)
   if (changes === 0) return null
   const row = (await find(engine, photo)) as Row
-  await emit(engine, row, 'overdue')
+  emit(engine, row, 'overdue')
   return outcome
 }
 
@@ -187,16 +178,16 @@ export async function endLost(
   if (row?.state !== 'lost') return 'stale'
   const outcome = as.state === 'done' ? as.outcome : 'broken'
   if (isLate(row, outcome)) return 'late'
-  await emit(engine, row, as.state === 'done' ? 'ready' : 'failed')
+  emit(engine, row, as.state === 'done' ? 'ready' : 'failed')
   return end(engine, row, as.state, outcome, as)
 }
 
 /** A restart refuses nobody: no slots is no announcement, and what was measured before stands until it is again. */
 export async function announce({ sql, clock }: Engine, { id, slots, serviceSeconds }: Worker): Promise<void> {
   if (slots === 0) return
-  await sql(`INSERT INTO workers (id, slots, service_seconds, seen_at) VALUES (?, ?, ?, ?) ON CONFLICT (id)
+  sql(`INSERT INTO workers (id, slots, service_seconds, seen_at) VALUES (?, ?, ?, ?) ON CONFLICT (id)
     DO UPDATE SET slots = excluded.slots, seen_at = excluded.seen_at,
-      service_seconds = coalesce(nullif(excluded.service_seconds, 0), workers.service_seconds)`).run(
+      service_seconds = coalesce(nullif(excluded.service_seconds, 0), workers.service_seconds)`).send(
     id,
     slots,
     serviceSeconds,
@@ -207,7 +198,7 @@ export async function announce({ sql, clock }: Engine, { id, slots, serviceSecon
 export async function replay(engine: Engine, photo: PhotoId): Promise<'queued' | 'unknown'> {
   const row = await find(engine, photo)
   if (row?.state !== 'dead') return 'unknown'
-  await requeue(engine, row, { attempts: 0 })
+  requeue(engine, row, { attempts: 0 })
   return 'queued'
 }
 
@@ -219,20 +210,21 @@ export async function restore(
   return (await insert(engine, job, 'done', { outcome })) ? 'restored' : 'already'
 }
 
-export async function expireDead({ sql, clock }: Engine, ageMs: number): Promise<number> {
+export async function expireDead({ sql, clock, locks }: Engine, ageMs: number): Promise<number> {
   const { changes } = await sql(`DELETE FROM jobs WHERE seq IN (SELECT seq FROM jobs
-    WHERE state = 'dead' AND ended_at < ? LIMIT ?)`).run(clock() - ageMs, purgeAtMost)
+    WHERE state = 'dead' AND ended_at < ? LIMIT ? ${locks.skip})`).run(clock() - ageMs, purgeAtMost)
   return changes
 }
 
 /** Keeps the tables bounded, a little at a time. Dead letters have an age of their own. */
-export async function purge({ sql, clock }: Engine): Promise<void> {
+export async function purge({ sql, clock, locks }: Engine): Promise<{ more: boolean }> {
   const endedBefore = clock() - retentionMs
-  await sql(`DELETE FROM jobs WHERE seq IN (SELECT seq FROM jobs
-    WHERE ended_at < ? AND state <> 'dead' LIMIT ?)`).run(endedBefore, purgeAtMost)
-  await sql(`DELETE FROM events WHERE seq IN (SELECT seq FROM events
-    WHERE seq <= (SELECT max(seq) FROM events) - ? LIMIT ?)`).run(maxEvents, purgeAtMost)
-  await sql('DELETE FROM workers WHERE seen_at < ?').run(endedBefore)
+  const jobs = await sql(`DELETE FROM jobs WHERE seq IN (SELECT seq FROM jobs
+    WHERE ended_at < ? AND state <> 'dead' LIMIT ? ${locks.skip})`).run(endedBefore, purgeAtMost)
+  const events = await sql(`DELETE FROM events WHERE seq IN (SELECT seq FROM events
+    WHERE seq <= (SELECT max(seq) FROM events) - ? LIMIT ? ${locks.skip})`).run(maxEvents, purgeAtMost)
+  sql('DELETE FROM workers WHERE seen_at < ?').send(endedBefore)
+  return { more: Math.max(jobs.changes, events.changes) >= purgeAtMost }
 }
 
 /** Doubling, with jitter, which keeps photos that failed together from coming back together. */

@@ -1,6 +1,6 @@
 import { join } from 'node:path'
 import type { Readable } from 'node:stream'
-import { ConfigError } from '../config.ts'
+import { ConfigError, ifMissing } from '../config.ts'
 import type { CallOutcome, StorageAdapter, StorageOperation } from '../telemetry/catalogue.ts'
 
 /** `/`-separated segments of [A-Za-z0-9._-]; none is empty or starts with a dot. At most 1024 characters, a segment 255. */
@@ -124,14 +124,8 @@ export async function open(url: string, options: OpenOptions = {}): Promise<Stor
   const address = storageAddress(url)
   if (!address) throw new ConfigError(`STORAGE_URL must be ${storageUrlFormat}`)
   if ('folder' in address) return (await import('./fs.ts')).openFolder(address.folder, options)
-  const { openBucket } = await import('./s3.ts').catch(ifMissing('@aws-sdk/client-s3'))
+  const { openBucket } = await import('./s3.ts').catch(ifMissing('STORAGE_URL', '@aws-sdk/client-s3'))
   return openBucket(address, options)
-}
-
-/** Names an optional dependency that is not installed. */
-const ifMissing = (name: string) => (error: NodeJS.ErrnoException) => {
-  if (error.code !== 'ERR_MODULE_NOT_FOUND') throw error
-  throw new ConfigError(`STORAGE_URL needs the package ${name}, which is not installed: npm install ${name}`)
 }
 
 const isSegment = (segment: string): boolean => /^[A-Za-z0-9_-][A-Za-z0-9._-]{0,254}$/.test(segment)

@@ -30,6 +30,7 @@ const used = pick(
   'LOGS_URL',
   'LOG_LEVEL',
   'MAX_PIXELS',
+  'QUEUE_ACCEPT_LOSS',
   'QUEUE_URL',
   'STORAGE_URL',
   'THUMBNAILS',
@@ -45,6 +46,7 @@ async function start(): Promise<Running> {
   const at = storageUrl(config.STORAGE_URL, config.DATA_DIR)
   const queue = await openQueue(queueUrl(config.QUEUE_URL, config.DATA_DIR), {
     observe: observeQueue(metrics),
+    acceptLoss: config.QUEUE_ACCEPT_LOSS,
   })
   const storage = await openStorage(at, {
     observe: observeStorage(metrics),

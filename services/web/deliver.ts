@@ -22,7 +22,7 @@ export type Delivery = {
   experienced(photo: PhotoId, seconds: number, traceId: string | undefined): boolean
 }
 
-export function openDelivery(metrics: Metrics): Delivery {
+export function openDelivery(metrics: Metrics, now: () => number): Delivery {
   /** Kept after the delivery, so that an event that comes late does not make the next look a second one. */
   const deliveries = new Map<PhotoId, 'expected' | 'sent'>()
   const experienced = new Map<PhotoId, true>()
@@ -34,7 +34,7 @@ export function openDelivery(metrics: Metrics): Delivery {
       if (deliveries.get(id) !== 'expected') return
       remember(deliveries, id, 'sent')
       const startTime = Date.parse(durableAt)
-      const endTime = Date.now()
+      const endTime = now()
       recordSpan('deliver', {
         parent: traceparent,
         startTime,

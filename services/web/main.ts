@@ -30,6 +30,7 @@ const used = pick(
   'MAX_UPLOAD_BYTES',
   'PROBE_TOKEN',
   'PROMISE_SECONDS',
+  'QUEUE_ACCEPT_LOSS',
   'QUEUE_URL',
   'SESSION_SECRET',
   'STORAGE_URL',
@@ -49,6 +50,7 @@ async function start(): Promise<Running> {
   const metrics = createMetrics('web', version)
   const queue = await openQueue(queueUrl(config.QUEUE_URL, config.DATA_DIR), {
     observe: observeQueue(metrics),
+    acceptLoss: config.QUEUE_ACCEPT_LOSS,
   })
   const at = storageUrl(config.STORAGE_URL, config.DATA_DIR)
   const storage = await openStorage(at, {

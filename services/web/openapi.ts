@@ -29,7 +29,7 @@ const problems = {
   415: 'not a type that is taken',
   422: 'too many pixels; or, waited for, it could not be converted',
   429: 'too many in this minute, or at once; see Retry-After',
-  503: 'the minute could not be kept, or the server stops; see Retry-After',
+  503: 'the minute could not be kept, the server stops, or misses something that it needs; see Retry-After',
 } as const
 
 const refusals = (...statuses: (keyof typeof problems)[]) =>
@@ -90,7 +90,7 @@ const thumbnail = {
     200: image('the thumbnail; it never changes'),
     202: { description: 'still being made; see Retry-After' },
     304: { description: 'as you have it' },
-    ...refusals(404, 410),
+    ...refusals(404, 410, 503),
   },
 }
 
@@ -146,9 +146,9 @@ const photoPath = {
   parameters: [idParameter],
   get: {
     summary: 'A photo and its state',
-    responses: { 200: json('the photo', ref('Photo')), ...refusals(404) },
+    responses: { 200: json('the photo', ref('Photo')), ...refusals(404, 503) },
   },
-  delete: { summary: 'Delete a photo', responses: { 204: { description: 'gone' }, ...refusals(404) } },
+  delete: { summary: 'Delete a photo', responses: { 204: { description: 'gone' }, ...refusals(404, 503) } },
 }
 
 export const openapi = {
@@ -176,7 +176,7 @@ export const openapi = {
             '`next` is the address of the next page or null',
             object({ photos: { type: 'array', items: ref('Photo') }, next: { type: ['string', 'null'] } }),
           ),
-          ...refusals(400),
+          ...refusals(400, 503),
         },
       },
     },
@@ -186,7 +186,7 @@ export const openapi = {
       parameters: [idParameter],
       get: {
         summary: 'The photo as it was uploaded',
-        responses: { 200: image('its bytes'), 304: { description: 'as you have it' }, ...refusals(404) },
+        responses: { 200: image('its bytes'), 304: { description: 'as you have it' }, ...refusals(404, 503) },
       },
     },
     '/events': {
@@ -208,7 +208,7 @@ export const openapi = {
           required: true,
           ...content('application/json', object({ photo: ref('PhotoId'), seconds })),
         },
-        responses: { 204: { description: 'noted' }, ...refusals(400, 404, 408, 413) },
+        responses: { 204: { description: 'noted' }, ...refusals(400, 404, 408, 413, 503) },
       },
     },
     '/status.json': {

@@ -27,7 +27,7 @@ import type { Web } from './web.ts'
 export async function acceptPhoto(web: Web, request: Request, response: Response): Promise<Accepted> {
   const { owner } = visitorOf(response)
   // Of the request: the photo's later stages hang beside `receive`, not below it.
-  const begun: Begun = { startedAt: Date.now(), traceparent: traceparent() }
+  const begun: Begun = { startedAt: web.queue.now(), traceparent: traceparent() }
   return withSpan('receive', {}, async span => {
     const accepted = await receive(web, request, response, begun)
     span.setAttributes(spanAttributes(accepted.photo, owner))
@@ -43,13 +43,13 @@ async function receive(web: Web, request: Request, response: Response, begun: Be
   const { maxUploadBytes: maxBytes } = web.limits
   const known = await findKey(web.house, owner, key)
   if (known) {
-    const upload = await openUpload(request, maxBytes, true)
+    const upload = await openUpload(request, maxBytes, true, web.queue.now)
     const arrival = await arrive(web, request, response, upload, begun)
     return accepted(web, await repeat(web, arrival, upload, known))
   }
   const ticket = await web.admission.admit()
   try {
-    const upload = await openUpload(request, maxBytes, key !== undefined)
+    const upload = await openUpload(request, maxBytes, key !== undefined, web.queue.now)
     const arrival = await arrive(web, request, response, upload, begun)
     const refusal = () =>
       ticket.confirm().then(

@@ -53,10 +53,15 @@ type Source = Pick<Upload, 'disposable'> & { chunks: AsyncIterator<Buffer>; well
  * Opens the body of a request, raw or the `photo` part of a form. Reads only its head; the rest flows as `body`
  * is read. Never destroys the request: an early answer must still reach the client.
  * `maxBytes`: of a form the photo and what stands around it are held to it here, else by whoever reads `body`.
- * `digest`: whether `received` shall hold the SHA-256 of the photo.
+ * `digest`: whether `received` shall hold the SHA-256 of the photo. `now`: the clock of the photo's stages.
  * @throws Problem 400 when it is empty or malformed, 413.
  */
-export async function openUpload(request: Request, maxBytes: number, digest: boolean): Promise<Upload> {
+export async function openUpload(
+  request: Request,
+  maxBytes: number,
+  digest: boolean,
+  now: () => number,
+): Promise<Upload> {
   const isForm = request.is('multipart/form-data')
   const source = isForm ? await photoPart(request, maxBytes) : rawBody(request)
   const pace: Pace = { waitedMs: 0 }
@@ -65,7 +70,7 @@ export async function openUpload(request: Request, maxBytes: number, digest: boo
   if (head.length === 0) throw new Problem(400, 'empty', 'The photo is empty: not one byte came.')
   const received = Promise.withResolvers<Received>()
   received.promise.catch(() => {}) // an upload refused by its head has nobody who waits for the rest
-  const body = Readable.from(replay(head, chunks, pace, source.wellFormed, received, digest), {
+  const body = Readable.from(replay(head, chunks, pace, source.wellFormed, received, digest, now), {
     objectMode: false,
   })
   return { head, body, disposable: source.disposable, received: received.promise }
@@ -158,6 +163,7 @@ async function* replay(
   wellFormed: Promise<unknown>,
   received: PromiseWithResolvers<Received>,
   digest: boolean,
+  now: () => number,
 ): AsyncGenerator<Buffer, void> {
   const hash = digest ? createHash('sha256') : undefined
   let bytes = 0
@@ -172,7 +178,7 @@ async function* replay(
     await wellFormed
     received.resolve({
       bytes,
-      receivedAt: Date.now(),
+      receivedAt: now(),
       clientSeconds: pace.waitedMs / 1000,
       ...(hash && { sha256: hash.digest('hex') }),
     })

@@ -42,5 +42,5 @@ export const openWeb = (given: Given): Web => ({
   house: { ...given, account: openAccount(given.metrics, given.log) },
   admission: openAdmission(given.queue, given.limits.promiseSeconds),
   events: openEvents(given.queue, given.log, given.stopped),
-  delivery: openDelivery(given.metrics),
+  delivery: openDelivery(given.metrics, given.queue.now),
 })

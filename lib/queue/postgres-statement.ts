@@ -1,0 +1,30 @@
+import pg from 'pg'
+import type { Statement, Value } from './engine.ts'
+
+export type Ask = (query: { name: string; text: string; values: unknown[] }) => Promise<pg.QueryResult>
+
+/** Each text once, with its parameters numbered, as a statement that a connection prepares at its first use. */
+const statements = new Map<string, { name: string; text: string }>()
+
+export function statement(ask: Ask, given: string): Statement {
+  let known = statements.get(given)
+  if (!known) {
+    let count = 0
+    known = { name: `q${statements.size}`, text: given.replaceAll('?', () => `$${++count}`) }
+    statements.set(given, known)
+  }
+  const run = (values: Value[]) => ask({ ...known, values })
+  return {
+    get: async (...values) => (await run(values)).rows[0],
+    all: async (...values) => (await run(values)).rows,
+    run: async (...values) => ({ changes: (await run(values)).rowCount ?? 0 }),
+    send: (...values) => void run(values),
+  }
+}
+
+/** BIGINT, which pg gives as text: no number here exceeds 2^53. */
+const bigint = 20
+
+/** For `types` of a connection of ours: a process's other connections keep pg's own. */
+export const parserOf = ((oid: number, format?: 'text') =>
+  oid === bigint ? Number : pg.types.getTypeParser(oid, format)) as typeof pg.types.getTypeParser

@@ -1,0 +1,283 @@
+import { spawnSync } from 'node:child_process'
+import { chown, readFile, stat, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import pg from 'pg'
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
+import { type Postgres, startPostgres } from '../../test/postgres.ts'
+import { describeWithParts, temporaryFolder, until } from '../../test/support.ts'
+import { ConfigError } from '../config.ts'
+import { describeError, errorCode } from '../errors.ts'
+import { job, queueContract } from './contract.ts'
+import { type OpenOptions, open, type Queue, type QueueEvent } from './index.ts'
+
+describeWithParts('PostgreSQL', ['postgres'], ({ postgres }) => {
+  queueContract('postgres', async () => {
+    const server = await startPostgres(postgres)
+    return {
+      newUrl: server.newUrl,
+      crash: async () => {
+        await server.kill()
+        await server.start()
+      },
+      stop: server.stop,
+    }
+  })
+
+  describe('the queue on a server', () => {
+    let server: Postgres
+    beforeAll(async () => {
+      server = await startPostgres(postgres)
+    })
+    afterAll(() => server.stop())
+
+    async function opened(url: string, options: OpenOptions = {}): Promise<Queue> {
+      const queue = await open(url, options)
+      onTestFinished(() => queue.close())
+      return queue
+    }
+    const schemaOf = (url: string) => new URL(url).searchParams.get('search_path') ?? ''
+    /** A connection of the test's own, in the queue's schema. */
+    async function client(url: string): Promise<pg.Client> {
+      const other = new pg.Client({ connectionString: url.replace(/\?.*/, '') })
+      await other.connect()
+      onTestFinished(() => other.end())
+      await other.query(`SET search_path TO "${schemaOf(url)}"`)
+      return other
+    }
+    const refusal = (url: string, options?: OpenOptions): Promise<Error> =>
+      open(url, options).then(
+        async queue => {
+          await queue.close()
+          throw new Error('it was opened')
+        },
+        error => error,
+      )
+
+    test('many processes that start at once on an empty database make one schema', async () => {
+      const url = server.newUrl()
+      const queues = await Promise.all(Array.from({ length: 6 }, () => opened(url)))
+      const work = job()
+      expect(await queues[0]?.enqueue(work)).toBe('queued')
+      expect(await queues[5]?.enqueue(work)).toBe('already')
+    })
+
+    test('without search_path the schema is tintype', async () => {
+      await opened(server.newUrl().replace(/\?.*/, ''))
+      const found = await (await client(server.newUrl())).query(`SELECT to_regclass('tintype.jobs') AS jobs`)
+      expect(found.rows[0].jobs).toBe('tintype.jobs')
+    })
+
+    test('a queue of a newer version is refused', async () => {
+      const url = server.newUrl()
+      await opened(url)
+      await (await client(url)).query('UPDATE schema_version SET version = 99')
+      expect((await refusal(url)).message).toMatch(/q_\w+": a newer version of Tintype wrote it \(schema 99;/)
+    })
+
+    for (const setting of ['fsync', 'full_page_writes', 'synchronous_commit'])
+      test(`a server with ${setting} = off is refused in one sentence, unless the loss is accepted`, async () => {
+        const url = server.newUrl()
+        const admin = await client(url)
+        await admin.query(`ALTER SYSTEM SET ${setting} = off`)
+        await admin.query('SELECT pg_reload_conf()')
+        onTestFinished(async () => {
+          await admin.query(`ALTER SYSTEM RESET ${setting}`)
+          await admin.query('SELECT pg_reload_conf()')
+          await until(async () => (await admin.query(`SHOW ${setting}`)).rows[0][setting] === 'on')
+        })
+        await until(async () => (await admin.query(`SHOW ${setting}`)).rows[0][setting] === 'off')
+        const error = await refusal(url)
+        expect(error).toBeInstanceOf(ConfigError)
+        expect(error.message).toContain(
+          `the server runs with ${setting} = off, so that a crash may lose acknowledged photos: `,
+        )
+        expect(error.message).not.toContain('\n')
+        const queue = await opened(url, { acceptLoss: true })
+        expect(await queue.enqueue(job())).toBe('queued')
+      })
+
+    test('a standby is refused: it takes no writes', async () => {
+      const own = await startPostgres(postgres)
+      onTestFinished(own.stop)
+      const url = own.newUrl()
+      await (await open(url)).close()
+      await own.kill()
+      await writeFile(join(own.folder, 'standby.signal'), '')
+      await own.start()
+      expect((await refusal(url)).message).toContain('a standby, which takes no writes')
+    })
+
+    test('no error tells the password', async () => {
+      const password = 's3cret/wi@th#signs'
+      const admin = await client(server.newUrl())
+      await admin.query(`CREATE ROLE somebody LOGIN PASSWORD 'another'`)
+      const rules = join(server.folder, 'pg_hba.conf')
+      const trusting = await readFile(rules, 'utf8')
+      await writeFile(rules, `host all somebody 127.0.0.1/32 scram-sha-256\n${trusting}`)
+      await admin.query('SELECT pg_reload_conf()')
+      const address = `127.0.0.1:${server.port}/postgres`
+      const urls = [
+        `postgres://somebody:${encodeURIComponent(password)}@${address}`,
+        `postgres://somebody@${address}?password=${encodeURIComponent(password)}`,
+        `postgress://somebody:${password}@${address}`,
+        `postgres://somebody:${password}@${address}`,
+        `postgres://somebody:${encodeURIComponent(password)}@${address}?search_path=no,schema`,
+      ]
+      for (const url of urls) {
+        const told = describeError(await refusal(url))
+        for (const secret of [password, encodeURIComponent(password), 's3cret', 'signs'])
+          expect(told).not.toContain(secret)
+      }
+      expect((await refusal(urls[0] as string)).message).toContain('password authentication failed')
+    })
+
+    test('TLS is as the URL asks for: refused by a server without it, and for a certificate that nobody vouches for', async context => {
+      const url = server.newUrl()
+      expect((await refusal(`${url}&sslmode=verify-full`)).message).toContain('does not support SSL')
+      const [key, certificate] = [join(server.folder, 'server.key'), join(server.folder, 'server.crt')]
+      const request = ['req', '-x509', '-newkey', 'rsa:2048', '-nodes', '-subj', '/CN=127.0.0.1']
+      const { error } = spawnSync('openssl', [...request, '-keyout', key, '-out', certificate])
+      if (error) return context.skip('openssl is not installed')
+      const { uid, gid } = await stat(server.folder)
+      for (const file of [key, certificate]) await chown(file, uid, gid)
+      const admin = await client(url)
+      await admin.query('ALTER SYSTEM SET ssl = on')
+      await admin.query('SELECT pg_reload_conf()')
+      expect(errorCode(await refusal(`${url}&sslmode=verify-full`))).toBe('DEPTH_ZERO_SELF_SIGNED_CERT')
+      const queue = await opened(`${url}&sslmode=no-verify`)
+      expect(await queue.enqueue(job())).toBe('queued')
+      const { rows } = await admin.query('SELECT count(*)::int AS encrypted FROM pg_stat_ssl WHERE ssl')
+      expect(rows[0].encrypted).toBeGreaterThan(2)
+    })
+
+    test('the clock is the server’s: a process whose own is wrong works by it', async () => {
+      const [real, offMs] = [Date.now, 3_600_000]
+      Date.now = () => real() + offMs
+      onTestFinished(() => {
+        Date.now = real
+      })
+      const queue = await opened(server.newUrl())
+      expect(Math.abs(queue.now() - real())).toBeLessThan(100)
+      await queue.enqueue(job({ promiseBy: real() + 10_000 }))
+      const claim = await queue.claim('w', 5_000, new AbortController().signal)
+      if (claim === 'aborted') throw new Error('there is work')
+      expect(Math.abs(claim.claimedAt - real())).toBeLessThan(1_000)
+      expect(await queue.overdue(1)).toEqual([])
+      expect(await queue.complete(claim, queue.now())).toEqual({ marked: 'kept' })
+    })
+
+    test('an event that commits late is heard in its place, by who listened before and by who begins meanwhile', async () => {
+      const url = server.newUrl()
+      const queue = await opened(url)
+      await queue.enqueue(job())
+      const other = await client(url)
+      const write = (photo: string) =>
+        other.query(`INSERT INTO events (photo, owner, state) VALUES ('${photo}', 'o', 'queued')`)
+      const stop = new AbortController()
+      onTestFinished(() => stop.abort())
+      const listen = () => {
+        const heard: QueueEvent[] = []
+        const listening = queue.events(null, stop.signal)
+        const done = (async () => {
+          for await (const event of listening) heard.push(event)
+        })()
+        return { heard, done }
+      }
+      const before = listen()
+      await queue.stats()
+      await other.query('BEGIN')
+      await write('late')
+      const next = job()
+      await queue.enqueue(next)
+      const meanwhile = listen()
+      await queue.stats()
+      await queue.stats()
+      await other.query('COMMIT')
+      for (const { heard } of [before, meanwhile]) {
+        await until(() => heard.length === 2)
+        expect(heard.map(({ photo }) => photo)).toEqual(['late', next.photo])
+      }
+
+      await other.query('BEGIN')
+      await write('never')
+      await other.query('ROLLBACK')
+      const start = performance.now()
+      await queue.enqueue(job())
+      await until(() => before.heard.length === 3)
+      expect(performance.now() - start, 'whether it still comes').toBeGreaterThan(900)
+      expect(performance.now() - start).toBeLessThan(5_000)
+    })
+
+    test('lets finished photos and old events go, as many as there are', async () => {
+      const url = server.newUrl()
+      await (await open(url)).close()
+      const other = await client(url)
+      const ended = (days: number) => `extract(epoch FROM now() - interval '${days} days') * 1000`
+      await other.query(`INSERT INTO jobs (photo, owner, received_at, promise_by, promise, state, ended_at, outcome)
+        SELECT 'p' || n, 'o', 1, 2, 1, 'done', CASE WHEN n <= 5000 THEN ${ended(9)} ELSE ${ended(7)} END, 'kept'
+        FROM generate_series(1, 5010) n`)
+      await other.query(
+        `INSERT INTO events (photo, owner, state) SELECT 'p', 'o', 'queued' FROM generate_series(1, 53000)`,
+      )
+      await opened(url)
+      const count = async (table: string) =>
+        (await other.query(`SELECT count(*)::int AS n FROM ${table}`)).rows[0].n
+      await until(async () => (await count('jobs')) === 10 && (await count('events')) === 50_000)
+    })
+
+    test('no operation reads through the finished photos', async () => {
+      const url = server.newUrl()
+      const queue = await opened(url)
+      const other = await client(url)
+      await other.query(`INSERT INTO jobs (photo, owner, received_at, promise_by, promise, state, ended_at, outcome)
+        SELECT 'p' || n, 'o', 1, 2, 1, 'done', extract(epoch FROM now()) * 1000, 'kept' FROM generate_series(1, 50000) n`)
+      await other.query('ANALYZE jobs')
+      const scanned = async () => {
+        await other.query('SELECT pg_stat_clear_snapshot()')
+        const { rows } = await other.query(
+          `SELECT seq_tup_read + coalesce(idx_tup_fetch, 0) +
+          (SELECT sum(idx_tup_read) FROM pg_stat_user_indexes WHERE relname = 'jobs' AND schemaname = $1) AS read
+          FROM pg_stat_user_tables WHERE relname = 'jobs' AND schemaname = $1`,
+          [schemaOf(url)],
+        )
+        return Number(rows[0].read)
+      }
+      const before = await scanned()
+      for (let n = 0; n < 20; n++) {
+        const work = job()
+        await queue.enqueue(work)
+        const claim = await queue.claim('w', 5_000, new AbortController().signal)
+        if (claim === 'aborted') throw new Error('there is work')
+        await queue.renew(claim, 5_000)
+        await queue.complete(claim, Date.now())
+        await queue.look(work.photo)
+        await queue.remove(work.photo, work.owner)
+        for (const read of [queue.overdue, queue.lost, queue.tombstones, queue.deadLetters]) await read(5)
+        await queue.stats()
+        await queue.bury(work.photo)
+        await queue.expireDead(0)
+      }
+      await queue.close() // its connections report what they read
+      const read = await until(async () => (await scanned()) - before)
+      expect(read).toBeLessThan(10_000)
+    })
+
+    test('the package is loaded only for such a queue, and named when it is missing', async () => {
+      const folder = await temporaryFolder()
+      const script = (url: string) => `
+        import { registerHooks } from 'node:module'
+        registerHooks({ resolve(name, context, next) {
+          if (name === 'pg') throw Object.assign(new Error('Cannot find package'), { code: 'ERR_MODULE_NOT_FOUND' })
+          return next(name, context)
+        } })
+        const { open } = await import('${new URL('./index.ts', import.meta.url)}')
+        await open('${url}').then(queue => queue.close(), error => console.log(error.message))`
+      const run = (url: string) =>
+        spawnSync(process.execPath, ['--input-type=module', '-e', script(url)], { encoding: 'utf8' })
+      expect(run(`sqlite:${folder}/queue.sqlite`)).toMatchObject({ status: 0, stdout: '' })
+      expect(run(server.newUrl()).stdout).toMatch(
+        /^QUEUE_URL needs the package pg, which is not installed: npm install pg\n$/,
+      )
+    })
+  })
+})

@@ -1,0 +1,54 @@
+import { expect, onTestFinished, test } from 'vitest'
+import { person } from './client.ts'
+import { photo } from './images.ts'
+import { journey } from './journey.ts'
+import { startPostgres } from './postgres.ts'
+import { startTintype } from './service.ts'
+import { describeWithParts, temporaryFolder, until } from './support.ts'
+
+describeWithParts('the service with its queue in PostgreSQL', ['postgres'], ({ postgres }) => {
+  test('serves a journey; refuses at once while the server is away; goes on within 2 s, with nothing lost', async () => {
+    const server = await startPostgres(postgres)
+    onTestFinished(server.stop)
+    const tintype = await startTintype(await temporaryFolder(), { QUEUE_URL: server.newUrl() })
+    onTestFinished(async () => void (await tintype.stop()))
+    await journey(tintype.address)
+
+    const someone = person(tintype.address)
+    const image = await photo(400, 300, 1)
+    const accept = async (): Promise<string> => {
+      const answer = await someone.upload(image)
+      expect(answer.status).toBe(202)
+      return ((await answer.json()) as { id: string }).id
+    }
+    const accepted = [await accept(), await accept()]
+    const services = (['web', 'converter'] as const).map(name => tintype.process(name)?.pid)
+    await server.kill()
+    const took: number[] = []
+    for (let n = 0; n < 20; n++) {
+      const start = performance.now()
+      const answer = await (n % 2 ? someone.upload(image) : someone.request(`/photos/${accepted[0]}`))
+      took.push(performance.now() - start)
+      expect([answer.status, Number(answer.headers.get('retry-after'))]).toEqual([503, n % 2 ? 10 : 5])
+      await answer.body?.cancel()
+    }
+    // Most of them: a machine busy with other tests delays some.
+    expect(took.toSorted((a, b) => a - b)[took.length >> 1]).toBeLessThan(100)
+
+    await server.start()
+    const start = performance.now()
+    await until(async () => {
+      const answer = await someone.upload(image)
+      if (answer.status === 202) accepted.push(((await answer.json()) as { id: string }).id)
+      else await answer.body?.cancel()
+      return answer.status === 202
+    })
+    expect(performance.now() - start).toBeLessThan(2_000)
+    for (const id of accepted) expect((await someone.settled(id, 60_000)).state).toBe('ready')
+    expect(
+      (['web', 'converter'] as const).map(name => tintype.process(name)?.pid),
+      'none had to be started again',
+    ).toEqual(services)
+    expect(tintype.stderr()).not.toContain('Warning')
+  })
+})

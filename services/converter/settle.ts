@@ -26,7 +26,8 @@ export type Verdict =
 
 /** Ends an attempt. Never throws: a photo that could not be settled comes back when its lease is over. */
 export async function settle(tools: Tools, held: Held, verdict: Verdict): Promise<void> {
-  if (held.lost) return
+  // Thumbnails count whoever holds the lease now: the next attempt follows their result. A failure is for the holder to tell.
+  if (held.lost && verdict.outcome === 'failed') return
   const { claim } = held
   await inStore(tools, held, async span => {
     if (verdict.outcome === 'failed') return refuse(tools, claim, verdict.reason, span)

@@ -83,11 +83,12 @@ export async function startWorker(tools: Tools, { id, slots, startChild }: Worke
 
   /** Gives what is left to do, which needs no slot. */
   async function convert(slot: number, held: Held): Promise<() => Promise<void>> {
-    const { job, attempt, lastAttempt } = held.claim
+    const { job, attempt, lastAttempt, earlier } = held.claim
     begun.set(slot, performance.now())
     try {
       faultPoint('convert.claimed')
-      if (attempt > 1 && (await settleEarlier(tools, held))) return async () => {}
+      if ((attempt > 1 || earlier.convertedMs > 0) && (await settleEarlier(tools, held)))
+        return async () => {}
       const verdict = await tryPhoto(tools, await livingChild(slot), held, attempts)
       faultPoint('convert.converted')
       if (verdict.outcome === 'ok' || lastAttempt) attempts.forget(job.photo)

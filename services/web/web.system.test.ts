@@ -40,7 +40,7 @@ async function filesOf(folder: string): Promise<string[]> {
   return entries.filter(entry => entry.isFile()).map(entry => join(entry.parentPath, entry.name))
 }
 
-/** Sends half of a photo and gives what sends the rest. */
+/** Sends half of a photo, then a byte now and then, and gives what sends the rest. */
 async function halfSent(url: string, storage: string) {
   const bytes = png(8, 8, 400_000)
   const { hostname, port } = new URL(url)
@@ -55,7 +55,16 @@ async function halfSent(url: string, storage: string) {
   await until(async () => (await filesOf(`${storage}/.tmp`)).length > 0, {
     what: 'the upload to be under way',
   })
-  return { finish: () => socket.write(bytes.subarray(200_000)), heard: () => heard }
+  let sent = 200_000
+  const dripping = setInterval(() => socket.write(bytes.subarray(sent, ++sent)), 200)
+  onTestFinished(() => clearInterval(dripping))
+  return {
+    finish() {
+      clearInterval(dripping)
+      socket.write(bytes.subarray(sent))
+    },
+    heard: () => heard,
+  }
 }
 
 const refusesConnections = (url: string): Promise<boolean> =>

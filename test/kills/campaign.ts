@@ -92,7 +92,7 @@ async function cutPower(tintype: Tintype): Promise<Tintype> {
   for (const pid of everything) process.kill(pid, 'SIGKILL')
   await tintype.stop('SIGKILL')
   while (processes().some(({ pid }) => everything.includes(pid))) await setTimeout(10)
-  return startTintype(tintype.dataDir, portsOf(tintype))
+  return startTintype(tintype.dataDir, { WEB_PORT: new URL(tintype.address).port })
 }
 
 /** The last to be killed may be on its way back: the longest pause between two starts is 5 s. */
@@ -109,6 +109,3 @@ async function answers(address: string): Promise<void> {
 
 const descendants = (pid: number): ReturnType<typeof childrenOf> =>
   childrenOf(pid).flatMap(child => [child, ...descendants(child.pid)])
-
-const portsOf = ({ endpoints }: Tintype): Record<string, string> =>
-  Object.fromEntries(Object.entries(endpoints).map(([name, url]) => [portVariable(name), new URL(url).port]))

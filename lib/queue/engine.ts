@@ -33,6 +33,10 @@ export type Engine = {
   emit(event: NewEvent): void
   /** Whether this transaction has events: its commit rings the doorbell. */
   hasNews: boolean
-  /** Appended to a SELECT whose rows are then changed: waits for other writers, or skips what they hold. Empty for SQLite, which has one writer. */
-  locks: { wait: string; skip: string }
 }
+
+/**
+ * A SELECT whose rows are then changed locks them, `FOR UPDATE`: it waits for other writers, or skips what they hold.
+ * SQLite has one writer and no such words.
+ */
+export const withoutLocks = (text: string): string => text.replaceAll(/ FOR UPDATE( SKIP LOCKED)?/g, '')

@@ -3,7 +3,7 @@ import type { Engine, NewEvent } from './engine.ts'
 import type { Method } from './port.ts'
 import { serverNow } from './postgres-clock.ts'
 import { type Link, noAnswer } from './postgres-link.ts'
-import type { Ask } from './postgres-statement.ts'
+import { type Ask, inFewSizes } from './postgres-statement.ts'
 import { countQueued } from './reads.ts'
 import { insertEvents } from './transitions.ts'
 
@@ -38,15 +38,6 @@ const countMs = 100
 const maxTries = 3
 /** A crash of the server may undo these alone: the lease is renewed, or the worker announced, again soon. */
 const soft = new Set<Write['method']>(['renew', 'announce'])
-
-/** In statements of few different sizes, since each is prepared. */
-function insertAll(engine: Engine, events: NewEvent[]): void {
-  for (let start = 0; start < events.length; ) {
-    const size = Math.min(32, 2 ** Math.floor(Math.log2(events.length - start)))
-    insertEvents(engine, events.slice(start, start + size))
-    start += size
-  }
-}
 
 /** Group commit: what comes while a transaction is under way shares the next one. */
 export function openLane({ link, runAll, engineOn, heard, ring }: LaneOptions): Lane {
@@ -102,7 +93,7 @@ export function openLane({ link, runAll, engineOn, heard, ring }: LaneOptions): 
       heard(now)
       Object.assign(engine, { depth, clock: () => Math.floor(now) })
       const answers = await runAll(engine, writes)
-      insertAll(engine, events)
+      for (const some of inFewSizes(events)) insertEvents(engine, some)
       await Promise.all([...asked, client.query('COMMIT')])
       counted = { depth: engine.depth ?? 0, at: isCounted ? counted.at : performance.now() }
       return { answers, hasNews: engine.hasNews }

@@ -1,6 +1,7 @@
 import type { Engine } from './engine.ts'
 import type { Method } from './port.ts'
 import type { Write } from './postgres-lane.ts'
+import { inFewSizes } from './postgres-statement.ts'
 import * as reads from './reads.ts'
 import * as writes from './writes.ts'
 
@@ -41,8 +42,7 @@ export async function runUnnamed(engine: Engine, calls: Write[]): Promise<unknow
   const answers = new Map<Write, unknown>()
   const isClaim = ({ method }: Write) => method === 'claim'
   for (const call of calls.filter(call => !isClaim(call))) answers.set(call, await run(engine, call))
-  const claims = calls.filter(isClaim)
-  if (claims.length > 0) {
+  for (const claims of inFewSizes(calls.filter(isClaim))) {
     const requests = claims.map(({ args }) => ({ worker: args[0] as string, leaseMs: args[1] as number }))
     for (const [i, answer] of (await writes.claimAll(engine, requests)).entries())
       answers.set(claims[i] as Write, answer)

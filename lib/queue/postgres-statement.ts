@@ -22,6 +22,15 @@ export function statement(ask: Ask, given: string): Statement {
   }
 }
 
+/** In parts of 1, 2, 4 … 32: a statement whose text has the number of rows is prepared for few of them. */
+export function* inFewSizes<T>(all: T[]): Generator<T[]> {
+  for (let start = 0; start < all.length; ) {
+    const size = Math.min(32, 2 ** Math.floor(Math.log2(all.length - start)))
+    yield all.slice(start, start + size)
+    start += size
+  }
+}
+
 /** BIGINT, which pg gives as text: no number here exceeds 2^53. */
 const bigint = 20
 

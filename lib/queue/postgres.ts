@@ -48,7 +48,7 @@ async function openOn(address: PostgresAddress, options: OpenOptions, links: Lin
   const read = (write: Write) =>
     reading.use(client =>
       run(
-        engineOn(limits, [], query => client.query(query), clock.now, { wait: '', skip: '' }),
+        engineOn(limits, [], query => client.query(query), clock.now),
         write,
       ),
     )
@@ -96,13 +96,7 @@ function connection(
   return { settings, prepare }
 }
 
-const engineOn = (
-  limits: Limits,
-  events: NewEvent[],
-  ask: Ask,
-  clock: () => number,
-  locks: Engine['locks'],
-): Engine => ({
+const engineOn = (limits: Limits, events: NewEvent[], ask: Ask, clock: () => number): Engine => ({
   sql: text => statement(ask, text),
   emit: event => events.push(event),
   clock,
@@ -110,7 +104,6 @@ const engineOn = (
   depth: null,
   sweptAt: null,
   hasNews: false,
-  locks,
 })
 
 /** Operations that change rows which they do not name. */
@@ -122,14 +115,13 @@ function openLanes(
   { now, heard }: ServerClock,
   ring: () => void,
 ) {
-  const locks = { wait: 'FOR UPDATE', skip: 'FOR UPDATE SKIP LOCKED' }
   const lane = (link: Link, runAll: typeof runNamed): Lane =>
     openLane({
       link,
       runAll,
       heard,
       ring,
-      engineOn: (events, ask) => engineOn(limits, events, ask, now, locks),
+      engineOn: (events, ask) => engineOn(limits, events, ask, now),
     })
   // All enqueues of a process in one lane, where they count each other: only other processes may overfill the queue.
   const enqueues = lane(links.enqueues, runNamed)

@@ -1,5 +1,5 @@
 import type { DatabaseSync } from 'node:sqlite'
-import type { Engine, Limits, NewEvent, Statement } from './engine.ts'
+import { type Engine, type Limits, type NewEvent, type Statement, withoutLocks } from './engine.ts'
 import { firstEvent, newerSchema, schema, schemaVersion } from './schema.ts'
 import { insertEvents } from './transitions.ts'
 
@@ -29,12 +29,11 @@ export function openEngine(db: DatabaseSync, limits: Limits, clock: () => number
     depth: null,
     sweptAt: null,
     hasNews: false,
-    locks: { wait: '', skip: '' },
   }
 }
 
 function prepare(db: DatabaseSync, text: string): Statement {
-  const statement = db.prepare(text)
+  const statement = db.prepare(withoutLocks(text))
   return Object.assign(statement, { send: statement.run }) as Statement
 }
 

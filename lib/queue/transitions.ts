@@ -8,16 +8,13 @@ import { type Row, toJob } from './schema.ts'
 export type Held = { photo: PhotoId; token: string }
 
 /** The photo's row, locked for the caller's change. */
-export const find = async ({ sql, locks }: Engine, photo: PhotoId): Promise<Row | undefined> =>
-  sql(`SELECT * FROM jobs WHERE photo = ? ${locks.wait}`).get(photo)
+export const find = async ({ sql }: Engine, photo: PhotoId): Promise<Row | undefined> =>
+  sql(`SELECT * FROM jobs WHERE photo = ? FOR UPDATE`).get(photo)
 
 /** The photo's row if its lease is still the caller's: an expired one is no right any more, also before it is given on. */
-export const findHeld = async (
-  { sql, clock, locks }: Engine,
-  { photo, token }: Held,
-): Promise<Row | undefined> =>
+export const findHeld = async ({ sql, clock }: Engine, { photo, token }: Held): Promise<Row | undefined> =>
   sql(
-    `SELECT * FROM jobs WHERE photo = ? AND state = 'claimed' AND token = ? AND lease_until > ? ${locks.wait}`,
+    `SELECT * FROM jobs WHERE photo = ? AND state = 'claimed' AND token = ? AND lease_until > ? FOR UPDATE`,
   ).get(photo, token, clock())
 
 /** Adds a photo, or gives false when it is known. */
@@ -128,19 +125,19 @@ export function end(
  * Gives whether there was any.
  */
 export async function expireLeases(engine: Engine): Promise<boolean> {
-  const { sql, clock, limits, locks } = engine
+  const { sql, clock, limits } = engine
   const now = clock()
   if (engine.sweptAt === now) return false
   engine.sweptAt = now
   sql(`UPDATE jobs SET lease_until = ? + lease_ms, claimed_at = ? WHERE seq IN (SELECT seq FROM jobs
-    WHERE state = 'claimed' AND lease_until > ? AND lease_until > ? + lease_ms ${locks.skip})`).send(
+    WHERE state = 'claimed' AND lease_until > ? AND lease_until > ? + lease_ms FOR UPDATE SKIP LOCKED)`).send(
     now,
     now,
     now,
     now,
   )
   const expired = await sql(
-    `SELECT * FROM jobs WHERE state = 'claimed' AND lease_until <= ? ${locks.skip}`,
+    `SELECT * FROM jobs WHERE state = 'claimed' AND lease_until <= ? FOR UPDATE SKIP LOCKED`,
   ).all<Row>(now)
   for (const row of expired) {
     if (row.attempts < limits.maxAttempts)
@@ -157,7 +154,7 @@ export function emit(engine: Engine, { photo, owner }: Job | Row, state: QueueEv
 
 /** Writes events, in order. */
 export function insertEvents({ sql }: Pick<Engine, 'sql'>, events: NewEvent[]): void {
-  const values = events.map(() => '(?, ?, ?)').join(', ')
+  const values = '(?, ?, ?), '.repeat(events.length).slice(0, -2)
   sql(`INSERT INTO events (photo, owner, state) VALUES ${values}`).send(
     ...events.flatMap(({ photo, owner, state }) => [photo, owner, state]),
   )

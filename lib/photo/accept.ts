@@ -196,7 +196,7 @@ async function withdraw(house: House, { owner, photo, key }: Arrival): Promise<'
   return 'withdrawn'
 }
 
-/** Removes what nobody was told of. What cannot be removed now is removed by the sweep. */
+/** Removes an upload that was never acknowledged. What cannot be removed now, the sweep removes. */
 async function discard<T>({ storage, log }: House, owner: Owner, photo: PhotoId, answer: T): Promise<T> {
   await storage
     .delete(photoPrefix(owner, photo))

@@ -1,7 +1,7 @@
-import { join } from 'node:path'
+import { basename } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { describeWithParts } from '../test/support.ts'
-import { buildOverlay, type Checker, type Manifest, needed, startChecker } from './check.ts'
+import { buildOverlay, type Checker, type Manifest, needed, overlays, startChecker } from './check.ts'
 
 // Its parts are built from source.
 describe.skipIf(!process.env.TEST_FULL)('with npm run test:full', () => {
@@ -9,7 +9,8 @@ describe.skipIf(!process.env.TEST_FULL)('with npm run test:full', () => {
     let checker: Checker
     let manifests: Manifest[]
     beforeAll(async () => {
-      manifests = buildOverlay(kubectl, join(import.meta.dirname, 'overlays/single'))
+      const scaled = overlays.find(each => basename(each) === 'scaled') as string
+      manifests = buildOverlay(kubectl, scaled)
       checker = await startChecker()
     }, 240_000)
     afterAll(() => checker?.stop())
@@ -17,8 +18,10 @@ describe.skipIf(!process.env.TEST_FULL)('with npm run test:full', () => {
     const refusals = async (given: readonly Manifest[]) =>
       (await checker.check(given)).flatMap(({ object, refused }) => (refused ? `${object}: ${refused}` : []))
 
-    test('takes each object of the overlay single, and the pod that it makes', async () => {
-      expect(await refusals(manifests)).toEqual([])
+    test.each(
+      overlays.map(folder => [basename(folder), folder]),
+    )('takes each object of the overlay %s, and each pod that its workloads make', async (_, folder) => {
+      expect(await refusals(buildOverlay(kubectl, folder))).toEqual([])
     })
 
     /** What the manifests' types let through, and what they do not. */
@@ -36,6 +39,11 @@ describe.skipIf(!process.env.TEST_FULL)('with npm run test:full', () => {
       ['ServiceMonitor', 'spec.endpoints.0.intervall', '15s', 'field not declared in schema'],
       ['ServiceMonitor', 'spec.endpoints.0.interval', '15 s', 'should match'],
       ['PrometheusRule', 'spec.groups.0.rules.0.expression', 'up', 'field not declared in schema'],
+      ['AlertmanagerConfig', 'spec.route.groupWait', '30 s', 'should match'],
+      ['ScaledObject', 'spec.maxReplicas', 40, 'field not declared in schema'],
+      ['NetworkPolicy', 'spec.policyTypes.0', 'Inbound', 'supported values'],
+      ['PodDisruptionBudget', 'spec.minAvailable', 1, 'mutually exclusive'],
+      ['HorizontalPodAutoscaler', 'spec.minReplicas', -1, 'must be greater than or equal'],
     ])('refuses a %s with %s: %s', async (kind, path, value, why) => {
       const [namespace, broken] = ['Namespace', kind].map(wanted =>
         structuredClone(manifests.find(each => each.kind === wanted)),

@@ -1,4 +1,5 @@
 import { execFileSync } from 'node:child_process'
+import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { readArguments, runCommand } from '@tintype/lib/command-line.ts'
 import { ExpectedError } from '@tintype/lib/errors.ts'
@@ -7,15 +8,36 @@ import { parseAllDocuments } from 'yaml'
 import { part, remedy } from '../tools/parts.ts'
 import { type ApiServer, startApiServer } from './api-server.ts'
 
-const usage = `npm run k8s:check [-- FOLDER]
+const usage = `npm run k8s:check [-- FOLDER …]
 
-Builds an overlay (k8s/overlays/single) with kustomize and asks an API server, started for this on this machine and
-stopped afterwards, whether it would take each object, by its dry run.
+Builds overlays (by default each in k8s/overlays) with kustomize and asks an API server, started for this on this
+machine and stopped afterwards, whether it would take each object, by its dry run.
 Example: npm run k8s:check -- k8s/overlays/single
 Exit status: 0 all are taken, 1 one is refused, 2 bad arguments, a part is missing or there is no object.`
 
-export const needed = ['kubectl', 'etcd', 'kube-apiserver', 'prometheus-operator-crds'] as const
-const kinds = ['servicemonitors', 'prometheusrules']
+export const needed = ['kubectl', 'etcd', 'kube-apiserver', 'prometheus-operator-crds', 'keda-crds'] as const
+/** The kinds of others that our overlays use: the part that has each one's schema, its file there, and its name. */
+const kinds = [
+  {
+    part: 'prometheus-operator-crds',
+    file: 'monitoring.coreos.com_servicemonitors',
+    name: 'servicemonitors.monitoring.coreos.com',
+  },
+  {
+    part: 'prometheus-operator-crds',
+    file: 'monitoring.coreos.com_prometheusrules',
+    name: 'prometheusrules.monitoring.coreos.com',
+  },
+  {
+    part: 'prometheus-operator-crds',
+    file: 'monitoring.coreos.com_alertmanagerconfigs',
+    name: 'alertmanagerconfigs.monitoring.coreos.com',
+  },
+  { part: 'keda-crds', file: 'keda.sh_scaledobjects', name: 'scaledobjects.keda.sh' },
+] as const
+
+const overlaysFolder = join(import.meta.dirname, 'overlays')
+export const overlays = readdirSync(overlaysFolder).map(name => join(overlaysFolder, name))
 
 export type Manifest = {
   apiVersion: string
@@ -36,7 +58,7 @@ export async function startChecker(): Promise<Checker> {
   >
   const server = await startApiServer(programs)
   try {
-    await install(server, programs['prometheus-operator-crds'])
+    await install(server, programs)
   } catch (error) {
     await server.stop()
     throw error
@@ -44,10 +66,13 @@ export async function startChecker(): Promise<Checker> {
   return { check: manifests => check(server, manifests), stop: server.stop }
 }
 
-/** The kinds of the Prometheus operator, and their schemas served. */
-async function install({ kubectl }: ApiServer, folder: string): Promise<void> {
-  const files = kinds.map(kind => `--filename=${join(folder, `monitoring.coreos.com_${kind}.yaml`)}`)
-  const established = kinds.map(kind => `crd/${kind}.monitoring.coreos.com`)
+/** The kinds of the Prometheus operator and of KEDA, and their schemas served. */
+async function install(
+  { kubectl }: ApiServer,
+  folders: Record<(typeof kinds)[number]['part'], string>,
+): Promise<void> {
+  const files = kinds.map(({ part, file }) => `--filename=${join(folders[part], `${file}.yaml`)}`)
+  const established = kinds.map(({ name }) => `crd/${name}`)
   for (const args of [
     ['apply', '--server-side', ...files],
     ['wait', '--for=condition=Established', ...established],
@@ -60,17 +85,23 @@ async function install({ kubectl }: ApiServer, folder: string): Promise<void> {
 /** Whether an overlay's objects would be taken, and the pods that its workloads would make. */
 async function check(server: ApiServer, manifests: readonly Manifest[]): Promise<Verdict[]> {
   const verdicts: Verdict[] = []
-  for (const each of [...manifests.filter(isNamespace), ...manifests.filter(other => !isNamespace(other))]) {
+  // Others live in them, and their labels decide about pods: a dry run alone would leave them out.
+  for (const namespace of namespacesOf(manifests)) await found(server, namespace)
+  for (const each of manifests) {
     verdicts.push(await ask(server, each))
-    // Others live in it, and its labels decide about pods: a dry run alone would leave it out.
-    if (isNamespace(each)) await found(server, each)
     const pod = podOf(each)
     if (pod) verdicts.push(await ask(server, pod))
   }
   return verdicts
 }
 
-const isNamespace = ({ kind }: Manifest): boolean => kind === 'Namespace'
+/** Those of the overlay, and those that it expects in the cluster. */
+function namespacesOf(manifests: readonly Manifest[]): Manifest[] {
+  const own = manifests.filter(({ kind }) => kind === 'Namespace')
+  const named = new Set(manifests.flatMap(({ metadata }) => metadata.namespace ?? []))
+  for (const { metadata } of own) named.delete(metadata.name)
+  return [...own, ...[...named].map(name => ({ apiVersion: 'v1', kind: 'Namespace', metadata: { name } }))]
+}
 
 async function found({ kubectl }: ApiServer, namespace: Manifest): Promise<void> {
   await kubectl(['apply', '--server-side', '--filename=-'], namespace)
@@ -109,17 +140,17 @@ async function main(args: string[]): Promise<number> {
   for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => process.exit(2))
   const checker = await startChecker()
   try {
-    const manifests = buildOverlay(
-      part('kubectl') as string,
-      positionals[0] ?? join(import.meta.dirname, 'overlays/single'),
-    )
-    const verdicts = await checker.check(manifests)
-    if (verdicts.length === 0) throw new ExpectedError('the overlay has no object: this says nothing')
-    for (const { object, refused } of verdicts)
-      console.log(refused ? `refused  ${object}\n  ${refused}` : `taken    ${object}`)
-    const bad = verdicts.filter(({ refused }) => refused).length
-    console.log(`${verdicts.length - bad} taken, ${bad} refused`)
-    return bad > 0 ? 1 : 0
+    let refusals = 0
+    for (const folder of positionals.length > 0 ? positionals : overlays) {
+      const verdicts = await checker.check(buildOverlay(part('kubectl') as string, folder))
+      if (verdicts.length === 0) throw new ExpectedError(`${folder} has no object: this says nothing`)
+      for (const { object, refused } of verdicts)
+        console.log(refused ? `refused  ${object}\n  ${refused}` : `taken    ${object}`)
+      const bad = verdicts.filter(({ refused }) => refused).length
+      console.log(`${folder}: ${verdicts.length - bad} taken, ${bad} refused`)
+      refusals += bad
+    }
+    return refusals > 0 ? 1 : 0
   } finally {
     await checker.stop()
   }

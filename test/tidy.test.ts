@@ -202,7 +202,8 @@ describe('names', () => {
 
   test('each variable in k8s and compose is one that a process reads', () => {
     /** Read by Node, libc or the images beside ours. */
-    const foreign = /^(NODE_ENV|NODE_OPTIONS|MALLOC_ARENA_MAX|UV_THREADPOOL_SIZE|GF_\w+)$/
+    const foreign =
+      /^(NODE_ENV|NODE_OPTIONS|MALLOC_ARENA_MAX|UV_THREADPOOL_SIZE|GF_\w+|AWS_\w+|PGDATA|POSTGRES_\w+|ROOT_\w+_KEY)$/
     expectNone(
       files('{k8s/**/*.{yaml,env},compose.yaml,Dockerfile}')
         .flatMap(file =>

@@ -112,7 +112,17 @@ const parts = [
       module: 'github.com/prometheus-operator/prometheus-operator@v0.85.0',
       folder: 'example/prometheus-operator-crd',
     },
-    use: 'ServiceMonitor and PrometheusRule, tried',
+    use: 'ServiceMonitor, PrometheusRule and AlertmanagerConfig, tried',
+  },
+  {
+    name: 'keda-crds',
+    command: 'keda-crd',
+    source: {
+      from: 'go-folder',
+      module: 'github.com/kedacore/keda/v2@v2.21.0',
+      folder: 'config/crd/bases',
+    },
+    use: 'ScaledObject, tried',
   },
 ] as const satisfies readonly Part[]
 

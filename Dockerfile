@@ -1,4 +1,5 @@
-# One image for every process: the command says which. The embedded default runs them all by the launcher.
+# One image for every process: the argument says which (web, converter, logs, slo, all), by default all by the launcher.
+#   docker buildx build --platform linux/amd64,linux/arm64 --tag tintype:0.1.0 .
 FROM node:26.10.0-bookworm-slim AS build
 WORKDIR /app
 COPY package.json package-lock.json .npmrc ./
@@ -7,7 +8,8 @@ COPY services/web/package.json services/web/
 COPY services/converter/package.json services/converter/
 COPY services/logs/package.json services/logs/
 COPY slo/package.json slo/
-RUN npm ci --omit=dev
+# Optional dependencies are the clients of PostgreSQL and S3, and Node as a package, which the image has already.
+RUN npm ci --omit=dev && rm -rf node_modules/node-linux-* node_modules/.bin/node
 COPY lib lib
 COPY services services
 COPY slo slo
@@ -21,5 +23,6 @@ COPY --from=build /app /app
 RUN mkdir /data && chown node:node /data
 USER 1000:1000
 VOLUME /data
-EXPOSE 8080 8084
-CMD ["node", "tools/launch.ts"]
+EXPOSE 8080 8083 8084 9081 9082 9083 9084
+ENTRYPOINT ["sh", "tools/container.sh"]
+CMD ["all"]

@@ -43,7 +43,7 @@ export type Manifest = {
   apiVersion: string
   kind: string
   metadata: { name: string; namespace?: string }
-  spec?: { template?: PodTemplateSpec }
+  spec?: { template?: PodTemplateSpec; volumeClaimTemplates?: { metadata: { name: string } }[] }
 }
 export type Verdict = { object: string; refused?: string }
 export type Checker = { check(manifests: readonly Manifest[]): Promise<Verdict[]>; stop(): Promise<void> }
@@ -111,13 +111,17 @@ async function found({ kubectl }: ApiServer, namespace: Manifest): Promise<void>
 
 /** A workload is taken whatever its pods are; pod security speaks when they are made. */
 function podOf({ kind, metadata, spec }: Manifest): Manifest | undefined {
-  if (!spec?.template?.spec) return undefined
-  const { template } = spec
+  const { template, volumeClaimTemplates = [] } = spec ?? {}
+  if (!template?.spec) return undefined
+  const claimed = volumeClaimTemplates.map(({ metadata: { name } }) => ({
+    name,
+    persistentVolumeClaim: { claimName: name },
+  }))
   return {
     apiVersion: 'v1',
     kind: 'Pod',
     metadata: { ...template.metadata, ...metadata, name: `${metadata.name}-of-${kind.toLowerCase()}` },
-    spec: template.spec as object,
+    spec: { ...template.spec, volumes: [...(template.spec.volumes ?? []), ...claimed] } as object,
   }
 }
 

@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { parseAllDocuments } from 'yaml'
+import { randomNumbers } from '../test/images.ts'
 import { createAutoscaler, type Metric, type Scaling, syncSeconds } from './autoscaler.ts'
 
 /** The ScaledObject as it is committed. */
@@ -103,7 +104,7 @@ test('a slow rise and fall is followed up once and down once', () => {
 })
 
 test.each([1, 2, 3, 4, 5])('noise of a third around a steady load moves few pods (seed %i)', seed => {
-  const random = generator(seed)
+  const random = randomNumbers(seed)
   const noise = Array.from({ length: 1_000 }, () => 0.67 + 0.66 * random())
   const run = simulate(second => 200 * (noise[Math.floor(second / 10)] ?? 1), { from: 15 })
   const steady = last(run.pods, 90 * minutes)
@@ -134,17 +135,6 @@ test('without the pause before it shrinks it would follow each burst', () => {
   const bursts: Load = second => (second % 240 < 20 ? 400 : 100)
   expect(simulate(bursts, { of: hasty, from: 8 }).turns).toBeGreaterThan(simulate(bursts, { from: 8 }).turns)
 })
-
-/** Numbers from 0 to 1, the same ones for the same seed (mulberry32). */
-function generator(seed: number): () => number {
-  let state = seed
-  return () => {
-    state = (state + 0x6d2b79f5) | 0
-    let t = Math.imul(state ^ (state >>> 15), 1 | state)
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t
-    return ((t ^ (t >>> 14)) >>> 0) / 4294967296
-  }
-}
 
 function readScaling(): Scaling {
   const text = readFileSync(join(import.meta.dirname, 'scaled/autoscaling.yaml'), 'utf8')

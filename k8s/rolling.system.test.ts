@@ -16,6 +16,7 @@ const faster = 5
 const pod = parse(readFileSync(join(import.meta.dirname, 'scaled/web.yaml'), 'utf8')).spec.template.spec
 const preStopMs = (pod.containers[0].lifecycle.preStop.sleep.seconds * 1000) / faster
 const settings = readFileSync(join(import.meta.dirname, 'scaled/tintype.env'), 'utf8')
+const { periodSeconds, timeoutSeconds, failureThreshold } = pod.containers[0].readinessProbe
 const graceSeconds = /GRACE_SECONDS=(\d+)/.exec(settings)?.[1] as string
 /** When the last node and the Ingress have learnt that an endpoint is gone: late, but before preStop is over. */
 const removedAfterMs = preStopMs / 2
@@ -61,7 +62,7 @@ describeWithParts('restarting one process after the other behind HAProxy', ['hap
     const traffic = await startTraffic(proxy.url)
     for (const web of webs) {
       const removed = delay(removedAfterMs).then(() => proxy.tell(`set server web/${web.name} state maint`))
-      if (preStop) await delay(preStopMs)
+      if (preStop) await Promise.all([delay(preStopMs), removed])
       expect(await web.running.stop()).toBe(0)
       await removed
       await web.start()
@@ -99,7 +100,7 @@ describeWithParts('restarting one process after the other behind HAProxy', ['hap
     const config = join(folder, 'haproxy.cfg')
     const servers = webs.map(
       ({ name, port, admin }) =>
-        `  server ${name} 127.0.0.1:${port} check port ${admin} inter 500ms fall 2 rise 1`,
+        `  server ${name} 127.0.0.1:${port} check port ${admin} inter ${(periodSeconds * 1000) / faster}ms fall ${failureThreshold} rise 1`,
     )
     await writeFile(
       config,
@@ -108,7 +109,8 @@ describeWithParts('restarting one process after the other behind HAProxy', ['hap
 defaults
   mode http
   retries 0
-  timeout connect 2s
+  timeout check ${timeoutSeconds}s
+  timeout connect 5s
   timeout client 120s
   timeout server 120s
 frontend people
@@ -173,7 +175,8 @@ async function startTraffic(url: string) {
   }
   const page = async () => {
     const response = await fetch(url)
-    await response.arrayBuffer()
+    const text = await response.text()
+    if (response.status !== 200) throw new Error(`${response.status}: ${text}`)
     return response.status
   }
   const people: [string, () => Promise<number>][] = [

@@ -164,8 +164,7 @@ export async function serve(environment: NodeJS.ProcessEnv): Promise<Running> {
 
 /** Those given, else this machine's other services. */
 function targets(config: Config): readonly Target[] {
-  if (config.SCRAPE_TARGETS.length > 0)
-    return config.SCRAPE_TARGETS.map(target => ({ ...target, instance: target.url.host }))
+  if (config.SCRAPE_TARGETS.length > 0) return config.SCRAPE_TARGETS
   const local = {
     web: config.WEB_ADMIN_PORT,
     converter: config.CONVERTER_ADMIN_PORT,

@@ -75,13 +75,14 @@ export function person(address: string, known?: string): Person {
       const response = await request('/events', { headers, signal })
       if (response.status !== 200 || !response.body)
         throw new Error(`GET /events answered ${response.status}`)
-      return parseEvents(response.body)
+      // Taken at once: fetch cancels a body that nobody reads when its response is collected as garbage.
+      return parseEvents(response.body.values())
     },
   }
 }
 
 /** Server-sent events of which each field stands once: what the service sends. */
-async function* parseEvents(body: ReadableStream<Uint8Array>): AsyncGenerator<ServerEvent> {
+async function* parseEvents(body: AsyncIterable<Uint8Array>): AsyncGenerator<ServerEvent> {
   const decoder = new TextDecoder()
   let text = ''
   for await (const chunk of body) {

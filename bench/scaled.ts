@@ -12,7 +12,7 @@ import { part, remedy } from '../tools/parts.ts'
 import { backlog, drained, type Picture, pictures } from './pipeline/photos.ts'
 import { median, type Options, quantile, type Row, row } from './rows.ts'
 
-const full = { rounds: 3, uploads: 100, samples: 40, waits: 200 }
+const full = { rounds: 3, uploads: 60, samples: 20, waits: 200 }
 const small = { rounds: 1, uploads: 10, samples: 5, waits: 20 }
 const uploaders = 4
 const converters = 4

@@ -1,7 +1,9 @@
+import { execFile } from 'node:child_process'
 import { existsSync, readdirSync } from 'node:fs'
 import { chmod, mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { promisify } from 'node:util'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { type Photo, person, type ServerEvent } from './client.ts'
 import { photo, randomNumbers } from './images.ts'
@@ -16,6 +18,8 @@ import { describeWithParts, until } from './support.ts'
 /** How often each process is killed. */
 const rounds = process.env.TEST_FULL ? 5 : 1
 const startMs = 120_000
+/** Diagnosis looks at the last twelve scrapes. */
+const scrapes = { SCRAPE_SECONDS: '1' }
 /** A killed process is started again after 0.2 s; on a busy machine a start takes its time. */
 const backMs = 60_000
 
@@ -25,7 +29,7 @@ describeWithParts('npm run scaled', ['haproxy', 'postgres', 'seaweedfs'], () => 
   beforeAll(async () => {
     folder = await mkdtemp(join(tmpdir(), 'tintype-scaled-'))
     await chmod(folder, 0o755) // PostgreSQL's user enters it
-    scaled = await startScaled(folder)
+    scaled = await startScaled(folder, scrapes)
   }, startMs)
   afterAll(async () => {
     await scaled?.stop()
@@ -101,6 +105,26 @@ describeWithParts('npm run scaled', ['haproxy', 'postgres', 'seaweedfs'], () => 
     await until(() => scaled.named('web-1') && scaled.named('web-1')?.pid !== victim, { timeoutMs: backMs })
   })
 
+  test('diagnose names the one of several that is away', async () => {
+    const frozen = scaled.named('converter-3')?.pid as number
+    process.kill(frozen, 'SIGSTOP')
+    const replicas = async () => {
+      const main = join(import.meta.dirname, '../slo/main.ts')
+      const env = { PATH: process.env.PATH, DATA_DIR: folder, ...scrapes }
+      const asked = promisify(execFile)(process.execPath, [main, 'diagnose', '--json'], { env })
+      const { stdout } = await asked.catch(error => error) // 1 when something is slow
+      return (JSON.parse(stdout) as { replicas: string[] }).replicas
+    }
+    const named = await until(
+      async () => {
+        const found = await replicas()
+        return found.includes('converter 3 is away') && found
+      },
+      { timeoutMs: 45_000, what: 'its name' },
+    ).finally(() => process.kill(frozen, 'SIGCONT'))
+    expect(named.filter(each => each.endsWith('away'))).toEqual(['converter 3 is away'])
+  })
+
   test('kill -9 of each process in turn, under load: nothing lost, nothing twice, the day’s log whole', {
     timeout: 300_000 * rounds,
   }, async () => {
@@ -142,7 +166,7 @@ describeWithParts('npm run scaled', ['haproxy', 'postgres', 'seaweedfs'], () => 
     const left = () => processes().filter(({ pid }) => all.includes(pid))
     await until(() => left().length === 0, { timeoutMs: 40_000, what: 'the end of all processes' })
 
-    scaled = await startScaled(folder)
+    scaled = await startScaled(folder, scrapes)
     const back = person(scaled.address, someone.cookie)
     expect((await back.photo(id)).state).toBe('ready')
     const again = below(scaled.pid)

@@ -44,6 +44,12 @@ async function front(program: string, ...answers: RequestListener[]) {
   return { url: `http://127.0.0.1:${port}`, webs }
 }
 
+test('the containers’ configuration is the same (npx vitest run tools/scaled -u writes it)', async () => {
+  const webs = [0, 1, 2].map(n => ({ web: `http://web-${n}:8080`, admin: `http://web-${n}:9081` }))
+  const config = haproxyConfig({ host: '*', port: 8080, adminPort: 8405 }, webs, 20)
+  await expect(config).toMatchFileSnapshot('haproxy.cfg')
+})
+
 describeWithParts('HAProxy before the webs', ['haproxy'], ({ haproxy }) => {
   test('says who the client is, behind what the client itself says', async () => {
     const { url } = await front(haproxy, (request, response) =>

@@ -13,7 +13,11 @@ const problem = JSON.stringify({
   detail: 'No web is ready; try again in a few seconds.',
 })
 
-const hostOf = (url: string): string => new URL(url).host
+function serverLine({ web, admin }: Backend, n: number): string {
+  const [serves, checked] = [new URL(web), new URL(admin)]
+  const elsewhere = checked.hostname === serves.hostname ? '' : `addr ${checked.hostname} `
+  return `  server web-${n} ${serves.host} check ${elsewhere}port ${checked.port}`
+}
 
 /** Its times are longer than those of web, so that web decides (lib/limits.ts). */
 export const haproxyConfig = (front: Front, webs: readonly Backend[], graceSeconds: number): string => `
@@ -45,7 +49,7 @@ backend webs
   option httpchk GET /readyz
   http-check expect status 200
   default-server inter 500ms fall 2 rise 1
-${webs.map(({ web, admin }, n) => `  server web-${n} ${hostOf(web)} check addr ${new URL(admin).hostname} port ${new URL(admin).port}`).join('\n')}
+${webs.map(serverLine).join('\n')}
 frontend admin
   bind 127.0.0.1:${front.adminPort}
   monitor-uri /livez
@@ -63,7 +67,7 @@ export function haproxy(
   mkdirSync(folder, { recursive: true })
   const file = join(folder, 'haproxy.cfg')
   writeFileSync(file, haproxyConfig(front, webs, graceSeconds))
-  const here = front.host.replace('0.0.0.0', '127.0.0.1').replace(/^::$/, '[::1]')
+  const here = front.host.replace('0.0.0.0', '127.0.0.1').replace('[::]', '[::1]')
   const endpoints = {
     web: `http://${here}:${front.port}`,
     haproxyAdmin: `http://127.0.0.1:${front.adminPort}`,

@@ -176,11 +176,12 @@ test('each command outlives a reader that leaves', () => {
 })
 
 test('a signal to npm start reaches the launcher', () => {
-  const { start } = manifest('package.json').scripts
-  expect(
-    start,
-    'npm signals what it started: without exec a shell, which dies and leaves the launcher',
-  ).toMatch(/^exec /)
+  const { start, scaled } = manifest('package.json').scripts
+  for (const script of [start, scaled])
+    expect(
+      script,
+      'npm signals what it started: without exec a shell, which dies and leaves the launcher',
+    ).toMatch(/^exec /)
 })
 
 describe('names', () => {
@@ -202,7 +203,7 @@ describe('names', () => {
 
   test('each variable in k8s and compose is one that a process reads', () => {
     /** Read by Node, libc or the images beside ours. */
-    const foreign = /^(NODE_ENV|NODE_OPTIONS|MALLOC_ARENA_MAX|UV_THREADPOOL_SIZE|GF_\w+)$/
+    const foreign = /^((AWS|POSTGRES)_\w+|NODE_ENV|NODE_OPTIONS|MALLOC_ARENA_MAX|UV_THREADPOOL_SIZE|GF_\w+)$/
     expectNone(
       files('{k8s/**/*.{yaml,env},compose.yaml,Dockerfile}')
         .flatMap(file =>

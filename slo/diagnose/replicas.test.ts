@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest'
+import { adminPortsIn } from './detail.ts'
 import { oddReplicas } from './replicas.ts'
 import { index, type Series, view } from './view.ts'
 
@@ -40,4 +41,10 @@ test('one that takes over twice what the others take is named with its stage', (
   ])
   expect(odd(...converters(0.3, 0.35, 0.5, 0.4))).toEqual([])
   expect(odd(...converters(0.01, 0.01, 0.03)), 'nobody notices that').toEqual([])
+})
+
+test('detail is raised at each of several processes, once', () => {
+  const web = (n: number) => ({ web: `http://127.0.0.1:${n}`, webAdmin: `http://127.0.0.1:9${n}` })
+  const ports = adminPortsIn({ ...web(1), web: 'http://127.0.0.1:80', webs: [web(1), web(2)] })
+  expect(ports).toEqual([1, 2].map(n => ({ job: 'web', url: `http://127.0.0.1:9${n}` })))
 })

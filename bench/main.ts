@@ -8,6 +8,7 @@ const benchmarks: Record<string, () => Promise<Benchmark>> = {
   slo: async () => (await import('./slo.ts')).slo,
   logs: async () => (await import('./logs.ts')).logs,
   queue: async () => (await import('./queue.ts')).queue,
+  scaled: async () => (await import('./scaled.ts')).scaled,
   inside: async () => (await import('./inside.ts')).inside,
 }
 

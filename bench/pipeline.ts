@@ -5,6 +5,7 @@ import { constants, setPriority, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
 import type { Queue } from '@tintype/lib/queue/index.ts'
+import { storageUrl } from '@tintype/lib/storage/index.ts'
 import { type Person, type Photo, person } from '../test/client.ts'
 import { startTintype, type Tintype } from '../test/service.ts'
 import { cpuSeconds } from './pipeline/cpu.ts'
@@ -68,7 +69,7 @@ async function drain({ tintype, queue, raw, photos, sizes, someone, tell }: Benc
   const speeds: number[] = []
   const costs: number[] = []
   for (let round = 1; round <= sizes.rounds; round++) {
-    const work = await backlog(tintype.dataDir, photos, sizes.backlog)
+    const work = await backlog(storageUrl('', tintype.dataDir), photos, sizes.backlog)
     settleDisk()
     const yardstick = await raw.convert(work.files)
     const start = performance.now()
@@ -140,7 +141,7 @@ async function status({ tintype, queue, photos, sizes, someone, tell }: Bench): 
   const idle: number[] = []
   const busy: number[] = []
   for (let round = 1; round <= sizes.rounds; round++) {
-    const work = await backlog(tintype.dataDir, photos, sizes.backlog)
+    const work = await backlog(storageUrl('', tintype.dataDir), photos, sizes.backlog)
     settleDisk()
     // The person's own machine is another one: its clock must not wait for our converters.
     prefer(constants.priority.PRIORITY_HIGHEST)

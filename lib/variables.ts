@@ -131,17 +131,18 @@ function place(meaning: string, format: string, address: (url: string) => unknow
   return { default: '', meaning, format, parse: given => (address(given) ? given : undefined) }
 }
 
-/** `job=url` of each metrics endpoint; empty means those of this machine's own services. */
-function scrapeTargets(): Variable<readonly { job: string; url: URL }[]> {
+/** Each metrics endpoint; empty means those of this machine's own services. */
+function scrapeTargets(): Variable<readonly { job: string; instance: string; url: URL }[]> {
   return {
     default: [],
     meaning: 'metrics endpoints to record; default: those of the services on this machine',
-    format: 'a list of JOB=URL, separated by commas',
+    format: 'a list of JOB=URL or JOB.INSTANCE=URL, separated by commas',
     parse(given) {
       const targets = given.split(',').map(item => {
-        const [, job, address] = /^([a-z0-9_-]+)=(https?:.+)$/.exec(item.trim()) ?? []
+        const [, job, instance, address] =
+          /^([a-z0-9_-]+)(?:\.([a-z0-9-]+))?=(https?:.+)$/.exec(item.trim()) ?? []
         const url = URL.parse(address ?? '')
-        return job && url ? { job, url } : undefined
+        return job && url ? { job, instance: instance ?? url.host, url } : undefined
       })
       const known = targets.filter(target => target !== undefined)
       return known.length === targets.length ? known : undefined

@@ -1,4 +1,5 @@
-import { readConfig } from '@tintype/lib/config.ts'
+import { join } from 'node:path'
+import { ConfigError, readConfig } from '@tintype/lib/config.ts'
 import { listen } from '@tintype/lib/http/listen.ts'
 import { firstStalled } from '@tintype/lib/pulse.ts'
 import type { Running } from '@tintype/lib/run.ts'
@@ -7,6 +8,7 @@ import { open as openStorage, storageUrl } from '@tintype/lib/storage/index.ts'
 import { observeStorage } from '@tintype/lib/telemetry/calls.ts'
 import { logVariables, openLog } from '@tintype/lib/telemetry/log.ts'
 import { createMetrics } from '@tintype/lib/telemetry/metrics.ts'
+import { ownFolder } from '@tintype/lib/telemetry/own.ts'
 import { pick } from '@tintype/lib/variables.ts'
 import { version } from '@tintype/lib/version.ts'
 import { bookFile, openBook } from './alerts/book.ts'
@@ -57,6 +59,11 @@ type Config = ReturnType<typeof readConfig<typeof used>>
 export async function serve(environment: NodeJS.ProcessEnv): Promise<Running> {
   const config = readConfig(environment, used)
   const dataDir = config.DATA_DIR
+  const folder = join(dataDir, 'slo')
+  const release = ownFolder(folder)
+  // Two would probe twice as often, send each alert twice and write one file of what was recorded.
+  if (release === 'taken')
+    throw new ConfigError(`another slo owns ${folder}: stop it first, or give this one a DATA_DIR of its own`)
   const objectives = readObjectives()
   const keepDays = { minutes: config.KEEP_METRICS_DAYS, traces: config.KEEP_TRACES_DAYS }
   const log = openLog('slo', config)
@@ -158,14 +165,14 @@ export async function serve(environment: NodeJS.ProcessEnv): Promise<Running> {
       // The embedded source reads the recorder's own file.
       if (config.PROMETHEUS_URL) await source.close()
       store.close()
+      release()
     },
   }
 }
 
 /** Those given, else this machine's other services. */
 function targets(config: Config): readonly Target[] {
-  if (config.SCRAPE_TARGETS.length > 0)
-    return config.SCRAPE_TARGETS.map(target => ({ ...target, instance: target.url.host }))
+  if (config.SCRAPE_TARGETS.length > 0) return config.SCRAPE_TARGETS
   const local = {
     web: config.WEB_ADMIN_PORT,
     converter: config.CONVERTER_ADMIN_PORT,

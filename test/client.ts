@@ -22,7 +22,7 @@ export type Person = {
   /** Waits until a photo is ready or failed. */
   settled(id: string, timeoutMs: number): Promise<Photo>
   /** Opens the stream of events; from then on none is missed. Ends with the signal. */
-  events(signal: AbortSignal): Promise<AsyncIterable<ServerEvent>>
+  events(signal: AbortSignal, lastEventId?: string): Promise<AsyncIterable<ServerEvent>>
   readonly cookie: string | undefined
 }
 
@@ -67,17 +67,22 @@ export function person(address: string, known?: string): Person {
         if (Date.now() > deadline) throw new Error(`photo ${id} is still ${now.state} after ${timeoutMs} ms`)
       }
     },
-    async events(signal) {
-      const response = await request('/events', { headers: { Accept: 'text/event-stream' }, signal })
+    async events(signal, lastEventId) {
+      const headers = {
+        Accept: 'text/event-stream',
+        ...(lastEventId !== undefined && { 'Last-Event-ID': lastEventId }),
+      }
+      const response = await request('/events', { headers, signal })
       if (response.status !== 200 || !response.body)
         throw new Error(`GET /events answered ${response.status}`)
-      return parseEvents(response.body)
+      // Taken at once: fetch cancels a body that nobody reads when its response is collected as garbage.
+      return parseEvents(response.body.values())
     },
   }
 }
 
 /** Server-sent events of which each field stands once: what the service sends. */
-async function* parseEvents(body: ReadableStream<Uint8Array>): AsyncGenerator<ServerEvent> {
+async function* parseEvents(body: AsyncIterable<Uint8Array>): AsyncGenerator<ServerEvent> {
   const decoder = new TextDecoder()
   let text = ''
   for await (const chunk of body) {

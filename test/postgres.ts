@@ -1,10 +1,11 @@
-import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
+import { type ChildProcess, spawn } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
 import { once } from 'node:events'
 import { chown, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
-import { dirname, join } from 'node:path'
+import { join } from 'node:path'
 import { freePort } from '../tools/free-port.ts'
+import { makeDatabase, postgresUser } from '../tools/scaled/postgres.ts'
 import { childrenOf, processes } from './processes.ts'
 import { until } from './support.ts'
 
@@ -22,13 +23,6 @@ export type Postgres = {
   stop(): Promise<void>
 }
 
-/** It refuses to run as root: then as the user that Debian's package made. */
-function owner(): { uid?: number; gid?: number } {
-  if (process.getuid?.() !== 0) return {}
-  const id = (flag: string) => Number(execFileSync('id', [flag, 'postgres'], { encoding: 'utf8' }))
-  return { uid: id('-u'), gid: id('-g') }
-}
-
 function send(signal: NodeJS.Signals, pids: number[]): void {
   for (const pid of pids) {
     try {
@@ -44,12 +38,11 @@ function send(signal: NodeJS.Signals, pids: number[]): void {
  * @param program its `postgres`; `initdb` lies beside it. @param settings lines for postgresql.conf.
  */
 export async function startPostgres(program: string, settings: string[] = []): Promise<Postgres> {
-  const who = owner()
+  const who = postgresUser()
   const root = await mkdtemp(join(tmpdir(), 'tintype-postgres-'))
   const folder = join(root, 'data')
   if (who.uid !== undefined && who.gid !== undefined) await chown(root, who.uid, who.gid)
-  const initdb = ['-D', folder, '-U', 'tintype', '--auth=trust', '-E', 'UTF8', '--locale=C', '--no-sync']
-  execFileSync(join(dirname(program), 'initdb'), initdb, { ...who, cwd: root, stdio: 'ignore' })
+  makeDatabase(program, folder, who, ['--auth=trust', '--no-sync'])
   const port = await freePort()
   const lines = [
     "listen_addresses = '127.0.0.1'",

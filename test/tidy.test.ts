@@ -176,11 +176,12 @@ test('each command outlives a reader that leaves', () => {
 })
 
 test('a signal to npm start reaches the launcher', () => {
-  const { start } = manifest('package.json').scripts
-  expect(
-    start,
-    'npm signals what it started: without exec a shell, which dies and leaves the launcher',
-  ).toMatch(/^exec /)
+  const { start, scaled } = manifest('package.json').scripts
+  for (const script of [start, scaled])
+    expect(
+      script,
+      'npm signals what it started: without exec a shell, which dies and leaves the launcher',
+    ).toMatch(/^exec /)
 })
 
 describe('names', () => {

@@ -71,6 +71,19 @@ describe('npm start', () => {
     for (const { pid } of ofFolder()) known.add(pid)
   }
 
+  test('has one slo: another one on its DATA_DIR refuses in a sentence', async () => {
+    const env = { PATH: process.env.PATH, DATA_DIR: folder, SLO_PORT: '0', SLO_ADMIN_PORT: '0' }
+    const second = execFile(process.execPath, [join(import.meta.dirname, '../slo/main.ts'), 'serve'], { env })
+    let stderr = ''
+    second.stderr?.on('data', chunk => {
+      stderr += chunk
+    })
+    const [code] = await once(second, 'close')
+    expect(stderr).toMatch(/^another slo owns .*: stop it first, or give this one a DATA_DIR of its own\n$/)
+    expect(code).toBe(2)
+    expect(tintype.process('slo')).toBeDefined()
+  })
+
   test('starts a killed service again, on the port it had', async () => {
     const killed = tintype.process('web')?.pid as number
     process.kill(killed, 'SIGKILL')

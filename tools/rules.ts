@@ -36,10 +36,10 @@ export function generated(namespace = 'tintype'): Record<string, string> {
       prometheusConfig({
         scrapeSeconds: 15,
         targets: {
-          web: 'tintype:9081',
-          converter: 'tintype:9082',
-          logs: 'tintype:9083',
-          slo: 'tintype:9084',
+          web: ['tintype:9081'],
+          converter: ['tintype:9082'],
+          logs: ['tintype:9083'],
+          slo: ['tintype:9084'],
         },
         alertmanager: 'alertmanager:9093',
       }),

@@ -28,9 +28,13 @@ export const anyPorts = Object.fromEntries(
 export async function startService(
   dataDir: string,
   environment: Record<string, string> = {},
-  { checkout = root, under = [] }: { checkout?: string; under?: readonly string[] } = {},
+  {
+    checkout = root,
+    under = [],
+    launcher: script = 'tools/launch.ts',
+  }: { checkout?: string; under?: readonly string[]; launcher?: string } = {},
 ): Promise<Running> {
-  const [program = '', ...args] = [...under, process.execPath, join(checkout, 'tools/launch.ts')]
+  const [program = '', ...args] = [...under, process.execPath, join(checkout, script)]
   const launcher = spawn(program, args, {
     cwd: checkout,
     env: { PATH: process.env.PATH, DATA_DIR: dataDir, ...anyPorts, ...environment },
@@ -43,7 +47,7 @@ export async function startService(
   const exited = once(launcher, 'exit')
   if (!(await saysReady(launcher.stdout))) {
     await exited
-    throw new Error(`npm start ended:\n${stderr}`)
+    throw new Error(`${script} ended:\n${stderr}`)
   }
   launcher.stdout.resume()
   return {

@@ -1,13 +1,35 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { closeSync, openSync } from 'node:fs'
+import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { setTimeout } from 'node:timers/promises'
 import { pathToFileURL } from 'node:url'
 import type { Log } from '@tintype/lib/telemetry/log.ts'
 import { handOnErrors } from '@tintype/lib/terminal.ts'
 
-export type Service = { name: string; script: string; args: readonly string[] }
 export type Endpoints = Record<string, string>
+
+export type Service = {
+  name: string
+  args: readonly string[]
+  /** What differs from the environment that all of them get. */
+  environment?: NodeJS.ProcessEnv
+} & (Script | Program)
+
+/** One of ours: it prints a ready line (lib/run.ts) and ends when its IPC channel closes. */
+type Script = { script: string }
+
+/** Somebody else's: the kernel kills it when the launcher is gone. */
+export type Program = {
+  program: string
+  /** It runs in this folder; what it says goes to `output.log` there. */
+  folder: string
+  user?: { uid?: number; gid?: number }
+  stopSignal: NodeJS.Signals
+  /** Its addresses as soon as it can be used. */
+  answers(): Promise<Endpoints | undefined>
+}
 
 /** `webAdmin` is at WEB_ADMIN_PORT. */
 export const portVariable = (endpoint: string): string =>
@@ -25,8 +47,8 @@ export type Supervised = {
 
 export type Hooks = {
   /** Asked before each start, so that a process started again gets what is known by then: its own ports. */
-  environment: () => NodeJS.ProcessEnv
-  onReady: (endpoints: Endpoints) => void
+  environment: (service: Service) => NodeJS.ProcessEnv
+  onReady: (endpoints: Endpoints, service: Service) => void
   log: Log
 }
 
@@ -37,6 +59,8 @@ const maxDelayMs = 5_000
 const steadyMs = 30_000
 /** Far over the slowest start; a process that is not ready by then hangs, and is ended. */
 const startMs = 60_000
+/** How often a program is asked whether it can be used. */
+const askMs = 100
 /** A process whose /livez fails for a minute is ended, as the cluster does it (k8s/base/deployment.yaml). */
 const aMinute = { everyMs: 10_000, failures: 6 }
 const livezMs = 5_000
@@ -55,10 +79,13 @@ export function supervise(service: Service, hooks: Hooks, liveness: Liveness = a
   let current = start(service, hooks)
 
   async function becomesReady({ child }: Started): Promise<boolean> {
-    const endpoints = await readyLine(child)
+    const hangs = globalThis.setTimeout(() => child.kill('SIGKILL'), startMs)
+    const endpoints = await ('script' in service ? readyLine(child) : answer(child, service))
+    clearTimeout(hangs)
     if (!endpoints) return false
-    hooks.onReady(endpoints)
-    void endWhenStuck(child, `${endpoints[`${name}Admin`]}/livez`)
+    hooks.onReady(endpoints, service)
+    const admin = Object.entries(endpoints).find(([each]) => each.endsWith('Admin'))?.[1]
+    if (admin) void endWhenStuck(child, `${admin}/livez`)
     return true
   }
 
@@ -91,7 +118,8 @@ export function supervise(service: Service, hooks: Hooks, liveness: Liveness = a
   }
 
   async function firstStart(): Promise<void> {
-    if (!(await becomesReady(current))) throw new Error(`${name} did not start: ${await current.ended}`)
+    const log = 'folder' in service ? `; it says why in ${outputOf(service)}` : ''
+    if (!(await becomesReady(current))) throw new Error(`${name} did not start: ${await current.ended}${log}`)
     void keepAlive()
   }
 
@@ -100,7 +128,7 @@ export function supervise(service: Service, hooks: Hooks, liveness: Liveness = a
     ready: firstStart(),
     async stop() {
       stopping.abort()
-      current.child.kill('SIGTERM')
+      current.child.kill('script' in service ? 'SIGTERM' : service.stopSignal)
       await current.ended
     },
     kill() {
@@ -110,12 +138,9 @@ export function supervise(service: Service, hooks: Hooks, liveness: Liveness = a
   }
 }
 
-function start({ script, args }: Service, { environment }: Hooks): Started {
-  const child = spawn(process.execPath, ['--import', preload, `${root}/${script}`, ...args], {
-    env: environment(),
-    stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
-  })
-  handOnErrors(child)
+function start(service: Service, { environment }: Hooks): Started {
+  const env = environment(service)
+  const child = 'script' in service ? startScript(service, env) : startProgram(service, env)
   // Not at 'exit': its last words may still be in the pipe then.
   const ended = once(child, 'close').then(
     () => child.signalCode ?? `exit code ${child.exitCode}`,
@@ -124,17 +149,49 @@ function start({ script, args }: Service, { environment }: Hooks): Started {
   return { child, ended }
 }
 
-/** The addresses in the ready line (lib/run.ts); undefined when the process ends without one. */
+function startScript({ script, args }: Service & Script, env: NodeJS.ProcessEnv): ChildProcess {
+  const child = spawn(process.execPath, ['--import', preload, `${root}/${script}`, ...args], {
+    env,
+    stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
+  })
+  handOnErrors(child)
+  return child
+}
+
+/** It has a session of its own, so that the terminal's Ctrl-C does not end it before those who use it. */
+function startProgram({ program, args, folder, user }: Service & Program, env: NodeJS.ProcessEnv) {
+  const output = openSync(outputOf({ folder }), 'a')
+  const child = spawn('setpriv', ['--pdeathsig', 'KILL', program, ...args], {
+    ...user,
+    cwd: folder,
+    detached: true,
+    env,
+    stdio: ['ignore', output, output],
+  })
+  closeSync(output)
+  return child
+}
+
+const outputOf = ({ folder }: Pick<Program, 'folder'>): string => join(folder, 'output.log')
+
+/** The addresses in the ready line; undefined when the process ends without one. */
 async function readyLine(child: ChildProcess): Promise<Endpoints | undefined> {
-  const hangs = globalThis.setTimeout(() => child.kill('SIGKILL'), startMs)
   try {
     for await (const line of createInterface({ input: child.stdout as NodeJS.ReadableStream }))
       if (line.startsWith('{"ready":')) return JSON.parse(line).ready
     return undefined
   } finally {
-    clearTimeout(hangs)
     child.stdout?.resume()
   }
+}
+
+async function answer(child: ChildProcess, { answers }: Program): Promise<Endpoints | undefined> {
+  while (child.exitCode === null && child.signalCode === null) {
+    const endpoints = await answers()
+    if (endpoints) return endpoints
+    await setTimeout(askMs)
+  }
+  return undefined
 }
 
 async function whyNotLive(livez: string): Promise<string | null> {

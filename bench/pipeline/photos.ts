@@ -2,7 +2,7 @@ import { readdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { newPhotoId, type Owner, ownerOf, type PhotoRecord, photoKey } from '@tintype/lib/photo/record.ts'
 import { open as openQueue, type Queue, queueUrl } from '@tintype/lib/queue/index.ts'
-import { open as openStorage, storageUrl } from '@tintype/lib/storage/index.ts'
+import { open as openStorage } from '@tintype/lib/storage/index.ts'
 import { formats } from '@tintype/lib/telemetry/catalogue.ts'
 import sharp from 'sharp'
 import { photo, quadrantImage } from '../../test/images.ts'
@@ -49,9 +49,9 @@ async function describe(file: string): Promise<Picture | undefined> {
   }
 }
 
-/** Writes photos as web would have accepted them; what it gives puts all of them to work at once. */
-export async function backlog(dataDir: string, photos: readonly Picture[], count: number) {
-  const storage = await openStorage(storageUrl('', dataDir))
+/** Writes photos into a storage as web would have accepted them; what it gives puts all of them to work at once. */
+export async function backlog(at: string, photos: readonly Picture[], count: number) {
+  const storage = await openStorage(at)
   const owner: Owner = ownerOf('bench')
   const chosen = Array.from({ length: count }, (_, index) => photos[index % photos.length] as Picture)
   const records = chosen.map(picture => ({ picture, record: recordOf(owner, picture) }))

@@ -18,11 +18,20 @@ const answerMs = 5_000
 export type AdminPort = { job: string; url: URL | string }
 
 /** Those of the services that run on a DATA_DIR. @throws when none run. */
-export function adminPorts(dataDir: string): AdminPort[] {
-  const endpoints = JSON.parse(readFileSync(`${dataDir}/endpoints.json`, 'utf8')) as Record<string, string>
-  return Object.entries(endpoints)
+export const adminPorts = (dataDir: string): AdminPort[] =>
+  adminPortsIn(JSON.parse(readFileSync(`${dataDir}/endpoints.json`, 'utf8')))
+
+/** DATA_DIR/endpoints.json: of several processes the first stands among the names, and all in `webs` and `converters`. */
+export type Endpoints = Readonly<Record<string, string | Record<string, string>[]>>
+
+export function adminPortsIn(endpoints: Endpoints): AdminPort[] {
+  const found = Object.entries(endpoints)
+    .flatMap(([name, value]) =>
+      typeof value === 'string' ? [[name, value] as const] : value.flatMap(each => Object.entries(each)),
+    )
     .filter(([name]) => name.endsWith('Admin'))
     .map(([name, url]) => ({ job: name.slice(0, -'Admin'.length), url }))
+  return [...new Map(found.map(port => [port.url, port])).values()]
 }
 
 /** Raises the log level of a stage's services for ten minutes; says what it did. @throws when one does not answer. */

@@ -1,4 +1,5 @@
 import { dataOf, type Evidence, type Explained, explain, round, secondsIn, type Weighed } from './explain.ts'
+import { oddReplicas } from './replicas.ts'
 import type { Cause } from './resources/resource.ts'
 import { attribute, type Diagnosed, type Growth, minBaselineWindows } from './stages.ts'
 import { index, type Series, type View, view } from './view.ts'
@@ -21,6 +22,8 @@ export type Verdict = {
   lacking: string[]
   /** What else speaks against a name, in words. */
   remarks: string[]
+  /** Processes unlike the others of their service, in words. */
+  replicas: string[]
 }
 
 /** How long now is, in scrapes; short enough to see an incident's start, long enough for a mean. */
@@ -52,6 +55,7 @@ export function diagnose(series: readonly Series[], atMs: number, stepMs: number
     stages: informed,
     lacking: [...new Set(informed.flatMap(({ lacked }) => lacked))],
     since: since(select, stages, windows, atMs, stepMs),
+    replicas: oddReplicas(now),
   }
   const [first, second] = owed
   if (!first) return { ...common, ...atRest(now, windows, stages) }
@@ -115,7 +119,7 @@ function atRest(
   now: View,
   windows: readonly View[],
   stages: readonly Growth[],
-): Omit<Verdict, 'stages' | 'lacking' | 'since'> {
+): Omit<Verdict, 'stages' | 'lacking' | 'since' | 'replicas'> {
   const rises = (metric: string, outcome: string) =>
     (now.rate(metric, { outcome }) ?? 0) > 0 &&
     !windows.some(each => (each.rate(metric, { outcome }) ?? 0) > 0)

@@ -43,7 +43,11 @@ export function promiseLine({ displayName, method }: Objective, { budget, budget
 }
 
 /** The verdict in one sentence. */
-export function sentence({ verdict, cause, confidence, also, remarks }: Verdict): string {
+export function sentence(found: Verdict): string {
+  return [ofAll(found), ...found.replicas.map(each => `${each}.`)].join(' ')
+}
+
+function ofAll({ verdict, cause, confidence, also, remarks }: Verdict): string {
   if (verdict === 'healthy')
     return cause === null
       ? 'Healthy: no stage takes longer than it did.'

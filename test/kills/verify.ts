@@ -14,7 +14,12 @@ export type Verdict = { acknowledged: number; ready: number; failed: number; fin
 const settleMs = 75_000
 
 /** Compares what the service says and holds with the ledger that the clients wrote. */
-export async function verify(tintype: Tintype, ledger: string, load: Load): Promise<Verdict> {
+export async function verify(
+  tintype: Pick<Tintype, 'address' | 'dataDir'>,
+  ledger: string,
+  load: Load,
+  queue = queueUrl('', tintype.dataDir),
+): Promise<Verdict> {
   const acknowledged = readLedger(ledger)
   const findings: Finding[] = []
   const states = { ready: 0, failed: 0 }
@@ -24,7 +29,7 @@ export async function verify(tintype: Tintype, ledger: string, load: Load): Prom
     else states[found.state]++
   }
   findings.push(...(await checkLists(load, acknowledged)))
-  findings.push(...(await checkOutcomes(tintype.dataDir, acknowledged)))
+  findings.push(...(await checkOutcomes(queue, acknowledged)))
   findings.push(...checkLog(tintype.dataDir))
   return { acknowledged: acknowledged.length, ...states, findings }
 }
@@ -37,7 +42,7 @@ export const readLedger = (file: string): Acknowledged[] =>
 
 /** One photo as its person would check it: settled, the original's bytes, a thumbnail that decodes. */
 async function look(
-  { address }: Tintype,
+  { address }: Pick<Tintype, 'address'>,
   { photo, cookie, sha256: sent }: Acknowledged,
 ): Promise<Finding | { state: 'ready' | 'failed' }> {
   const owner = person(address, cookie)
@@ -101,8 +106,8 @@ async function listOf(someone: Load['people'][number]): Promise<string[]> {
  * The queue's own record: exactly one outcome for each photo. A converter killed between result and mark leaves a
  * photo that is ready for its person and has its outcome when the next one takes it up.
  */
-async function checkOutcomes(dataDir: string, acknowledged: Acknowledged[]): Promise<Finding[]> {
-  const queue = await open(queueUrl('', dataDir))
+async function checkOutcomes(url: string, acknowledged: Acknowledged[]): Promise<Finding[]> {
+  const queue = await open(url)
   let marked: string[]
   let missing: Acknowledged[]
   const deadline = Date.now() + settleMs

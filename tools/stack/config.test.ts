@@ -1,8 +1,13 @@
 import { execFileSync } from 'node:child_process'
 import { copyFileSync, existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { readConfig } from '@tintype/lib/config.ts'
+import { queueAddress } from '@tintype/lib/queue/index.ts'
+import { storageAddress } from '@tintype/lib/storage/index.ts'
+import { variables } from '@tintype/lib/variables.ts'
 import { describe, expect, test } from 'vitest'
 import { parse } from 'yaml'
+import { processNames } from '../../test/scaled.ts'
 import { describeWithParts, temporaryFolder } from '../../test/support.ts'
 import { generated } from '../rules.ts'
 
@@ -30,9 +35,19 @@ describeWithParts('the generated configuration', ['promtool', 'amtool'], ({ prom
   })
 })
 
+type Container = {
+  image?: string
+  ports?: string[]
+  volumes?: string[]
+  command?: string[]
+  profiles?: string[]
+  environment?: Record<string, string>
+  depends_on?: string[] | Record<string, unknown>
+}
+
 describe('compose.yaml', () => {
-  const { services, volumes: named } = parse(read('compose.yaml')) as {
-    services: Record<string, { image?: string; ports?: string[]; volumes?: string[]; command?: string[] }>
+  const { services, volumes: named } = parse(read('compose.yaml'), { merge: true }) as {
+    services: Record<string, Container>
     volumes: Record<string, unknown>
   }
   const all = Object.values(services)
@@ -52,7 +67,7 @@ describe('compose.yaml', () => {
   })
 
   test('names each image with its version', () => {
-    for (const { image } of all) expect(image ?? 'built:here').toMatch(/:(v?\d+\.\d+\.\d+|here)$/)
+    for (const { image } of all) expect(image ?? 'built:here').toMatch(/:(v?\d+\.\d+(\.\d+)?|here)$/)
   })
 
   test('builds ours on a named version, without what is no part of it', () => {
@@ -64,6 +79,25 @@ describe('compose.yaml', () => {
     )
     const ignored = read('.dockerignore').split('\n')
     expect(copied.filter(from => !existsSync(join(root, from)) || ignored.includes(from))).toEqual([])
+  })
+
+  test('has, as its profile scaled, what npm run scaled starts, each with an INSTANCE and variables of its own', () => {
+    const scaled = Object.entries(services).filter(([, { profiles = [] }]) => profiles.includes('scaled'))
+    const names = scaled.map(([name]) => name)
+    expect(names.toSorted()).toEqual([...processNames, 'bucket'].toSorted())
+    for (const [name, { command = [], depends_on = {}, environment = {} }] of scaled) {
+      const needed = Array.isArray(depends_on) ? depends_on : Object.keys(depends_on)
+      expect(needed.filter(each => !names.includes(each))).toEqual([])
+      const script = command.find(each => /\.ts$/.test(each) && !each.includes('preload'))
+      if (script) expect(existsSync(join(root, script))).toBe(true)
+      expect(environment.INSTANCE).toBe(/-(\d)$/.exec(name)?.[1])
+      const theirs = /^(AWS|POSTGRES)_/
+      expect(Object.keys(environment).filter(each => !theirs.test(each) && !(each in variables))).toEqual([])
+    }
+    const { STORAGE_URL, QUEUE_URL, SCRAPE_TARGETS } = readConfig(services.slo?.environment ?? {}, variables)
+    expect([storageAddress(STORAGE_URL), queueAddress(QUEUE_URL)]).not.toContain(undefined)
+    for (const { job, instance, url } of SCRAPE_TARGETS.filter(({ job }) => job !== 'slo'))
+      expect(names).toContain(url.hostname === job ? job : `${job}-${instance}`)
   })
 
   test('publishes nothing beyond this machine', () => {

@@ -1,8 +1,10 @@
+import { adminPortsIn, type Endpoints } from '../../slo/diagnose/detail.ts'
+
 /** Prometheus' configuration: npm run stack's own, and compose's. */
 export function prometheusConfig(options: {
   scrapeSeconds: number
   /** `host:port` of each administration port, by job. */
-  targets: Readonly<Record<string, string>>
+  targets: Readonly<Record<string, readonly string[]>>
   alertmanager: string
 }) {
   const { scrapeSeconds, targets, alertmanager } = options
@@ -10,17 +12,18 @@ export function prometheusConfig(options: {
     global: { scrape_interval: `${Math.round(scrapeSeconds * 1000)}ms`, evaluation_interval: '1m' },
     rule_files: ['rules.yml'],
     alerting: { alertmanagers: [{ static_configs: [{ targets: [alertmanager] }] }] },
-    scrape_configs: Object.entries(targets).map(([job, address]) => ({
+    scrape_configs: Object.entries(targets).map(([job, addresses]) => ({
       job_name: job,
-      static_configs: [{ targets: [address] }],
+      static_configs: [{ targets: addresses }],
     })),
   }
 }
 
 /** The administration ports among the service's endpoints, by job: `webAdmin` is job `web`. */
-export const targetsOf = (endpoints: Readonly<Record<string, string>>): Record<string, string> =>
+export const targetsOf = (endpoints: Endpoints): Record<string, string[]> =>
   Object.fromEntries(
-    Object.entries(endpoints)
-      .filter(([name]) => name.endsWith('Admin'))
-      .map(([name, url]) => [name.replace(/Admin$/, ''), new URL(url).host]),
+    [...Map.groupBy(adminPortsIn(endpoints), ({ job }) => job)].map(([job, ports]) => [
+      job,
+      ports.map(({ url }) => new URL(url).host),
+    ]),
   )

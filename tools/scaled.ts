@@ -1,0 +1,152 @@
+import { randomBytes } from 'node:crypto'
+import { writeFileSync } from 'node:fs'
+import { join, resolve } from 'node:path'
+import { readArguments, runCommand } from '@tintype/lib/command-line.ts'
+import { ExpectedError } from '@tintype/lib/errors.ts'
+import { secret } from '@tintype/lib/secrets.ts'
+import { outliveReaders } from '@tintype/lib/terminal.ts'
+import { freePort } from './free-port.ts'
+import { type Config, launch, type Plan, type Started } from './launcher.ts'
+import { type PartName, part, remedy } from './parts.ts'
+import { haproxy } from './scaled/haproxy.ts'
+import { postgres } from './scaled/postgres.ts'
+import { seaweedfs, seaweedPorts } from './scaled/seaweedfs.ts'
+import type { Endpoints, Service } from './supervise.ts'
+
+const [webs, converters] = [3, 4]
+
+const usage = `npm run scaled
+
+The form for many machines, on this one: HAProxy on WEB_PORT, ${webs} webs, ${converters} converters (CONVERTER_SLOTS=1 each unless set),
+one log server, one slo, PostgreSQL and SeaweedFS. Takes the variables of npm start, but sets QUEUE_URL and STORAGE_URL
+itself; DATA_DIR/secrets/scaled.env has them for other commands. Starts again what dies; Ctrl-C stops all in order.
+Needs Linux and: npm run parts
+Example: DATA_DIR=/srv/tintype npm run scaled
+Exit status: 0 stopped, 1 it did not start, 2 bad arguments or environment, or a part is missing.`
+
+const partNames = ['haproxy', 'postgres', 'seaweedfs'] as const satisfies readonly PartName[]
+const bucket = 'photos'
+const range = (count: number): number[] => Array.from({ length: count }, (_, n) => n)
+const webNames = range(webs).map(n => `web-${n}`)
+const converterNames = range(converters).map(n => `converter-${n}`)
+
+/** The paths of the parts. @throws ExpectedError naming those that are missing. */
+function findParts(): Record<(typeof partNames)[number], string> {
+  const missing = partNames.filter(name => !part(name))
+  if (missing.length > 0) throw new ExpectedError(`${missing.join(', ')} missing: ${remedy(missing)}`)
+  return Object.fromEntries(partNames.map(name => [name, part(name)])) as ReturnType<typeof findParts>
+}
+
+function planOf(parts: ReturnType<typeof findParts>): Plan {
+  /** What each process of ours needs to find queue and storage. */
+  let engines: Record<string, string> = {}
+  const portOr = (wanted: number): number | Promise<number> => wanted || freePort()
+
+  async function startEngines(config: Config): Promise<Service[]> {
+    const folder = resolve(config.DATA_DIR)
+    const password = secret('POSTGRES_PASSWORD', '', folder)
+    const keys = { accessKeyId: 'tintype', secretAccessKey: randomBytes(24).toString('hex') }
+    const [port, ports] = [await freePort(), await seaweedPorts()]
+    engines = {
+      QUEUE_URL: `postgres://tintype:${password}@127.0.0.1:${port}/postgres`,
+      STORAGE_URL: `s3://${bucket}?endpoint=http://127.0.0.1:${ports['s3.port']}&region=us-east-1`,
+      AWS_ACCESS_KEY_ID: keys.accessKeyId,
+      AWS_SECRET_ACCESS_KEY: keys.secretAccessKey,
+      AWS_SESSION_TOKEN: '',
+      AWS_PROFILE: '',
+      AWS_EC2_METADATA_DISABLED: 'true',
+    }
+    const lines = Object.entries(engines).map(([name, value]) => `${name}='${value}'\n`)
+    writeFileSync(join(folder, 'secrets', 'scaled.env'), lines.join(''), { mode: 0o600 })
+    return [
+      postgres(parts.postgres, join(folder, 'postgres'), port, password),
+      seaweedfs(parts.seaweedfs, join(folder, 'seaweedfs'), ports, keys, bucket),
+    ]
+  }
+
+  /** The first of several has the port that was asked for, the others any. */
+  const several = (
+    names: string[],
+    script: string,
+    environmentOf: (n: number) => Record<string, string>,
+  ): Service[] =>
+    names.map((name, n) => ({
+      name,
+      script,
+      args: [],
+      environment: { ...engines, INSTANCE: String(n), ...environmentOf(n) },
+    }))
+
+  const startOurs = (config: Config): Service[] => [
+    ...several(webNames, 'services/web/main.ts', n => ({
+      // Behind HAProxy: not to be reached from outside.
+      HOST: '127.0.0.1',
+      WEB_PORT: '0',
+      WEB_ADMIN_PORT: String(n === 0 ? config.WEB_ADMIN_PORT : 0),
+    })),
+    ...several(converterNames, 'services/converter/main.ts', n => ({
+      CONVERTER_ADMIN_PORT: String(n === 0 ? config.CONVERTER_ADMIN_PORT : 0),
+      CONVERTER_SLOTS: process.env.CONVERTER_SLOTS || '1',
+    })),
+  ]
+
+  async function startFront(started: Started, config: Config): Promise<Service[]> {
+    const front = {
+      host: config.HOST.includes(':') ? `[${config.HOST}]` : config.HOST,
+      port: await portOr(config.WEB_PORT),
+      adminPort: await freePort(),
+    }
+    const behind = webNames.map(name => {
+      const { web = '', webAdmin = '' } = started.get(name) ?? {}
+      return { web, admin: webAdmin }
+    })
+    return [haproxy(parts.haproxy, resolve(config.DATA_DIR, 'haproxy'), front, behind, config.GRACE_SECONDS)]
+  }
+
+  async function startSlo(started: Started, config: Config): Promise<Service[]> {
+    const adminPort = await portOr(config.SLO_ADMIN_PORT)
+    const host = new URL(started.get('logs')?.logsAdmin ?? '').hostname
+    const targets = [
+      ...webNames.map((name, n) => `web.${n}=${started.get(name)?.webAdmin}/metrics`),
+      ...converterNames.map((name, n) => `converter.${n}=${started.get(name)?.converterAdmin}/metrics`),
+      `logs.0=${started.get('logs')?.logsAdmin}/metrics`,
+      `slo.0=http://${host}:${adminPort}/metrics`,
+    ]
+    const environment = {
+      ...engines,
+      INSTANCE: '0',
+      SLO_ADMIN_PORT: String(adminPort),
+      SCRAPE_TARGETS: process.env.SCRAPE_TARGETS || targets.join(),
+    }
+    return [{ name: 'slo', script: 'slo/main.ts', args: ['serve'], environment }]
+  }
+
+  return {
+    rows: [
+      // First the one that makes this launcher the owner of DATA_DIR.
+      () => [
+        { name: 'logs', script: 'services/logs/main.ts', args: ['serve'], environment: { INSTANCE: '0' } },
+      ],
+      (_started, config) => startEngines(config),
+      (_started, config) => startOurs(config),
+      startFront,
+      startSlo,
+    ],
+    stopOrder: [['haproxy', ...webNames], converterNames, ['slo'], ['logs'], ['postgres', 'seaweedfs']],
+    publish(started) {
+      const of = (names: string[]): Endpoints[] => names.map(name => started.get(name) ?? {})
+      // Of several, the first has the names of npm start; `web` is HAProxy’s.
+      const names = [...webNames.slice(0, 1), ...converterNames.slice(0, 1), 'logs', 'slo', 'haproxy']
+      const addresses: Endpoints = Object.assign({}, ...of(names))
+      for (const [name, url] of Object.entries(addresses)) console.log(`${name.padEnd(16)} ${url}`)
+      return { ...addresses, web: addresses.web ?? '', webs: of(webNames), converters: of(converterNames) }
+    },
+  }
+}
+
+outliveReaders()
+const args = process.argv.slice(2)
+process.exitCode = await runCommand(args, usage, () => {
+  readArguments(args, {})
+  return launch(planOf(findParts()))
+})

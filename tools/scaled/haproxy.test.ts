@@ -1,0 +1,96 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { writeFileSync } from 'node:fs'
+import { createServer, type RequestListener } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { join } from 'node:path'
+import { expect, onTestFinished, test } from 'vitest'
+import { clientAddress } from '../../services/web/address.ts'
+import { describeWithParts, temporaryFolder, until } from '../../test/support.ts'
+import { freePort } from '../free-port.ts'
+import { haproxyConfig } from './haproxy.ts'
+
+async function backend(answer: RequestListener) {
+  const server = createServer((request, response) => {
+    if (request.url === '/readyz') response.end('ok')
+    else answer(request, response)
+  }).listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const stop = () => {
+    server.closeAllConnections()
+    server.close()
+  }
+  onTestFinished(stop)
+  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+  return { web: url, admin: url, stop }
+}
+
+async function front(program: string, ...answers: RequestListener[]) {
+  const webs = await Promise.all(answers.map(backend))
+  const [port, adminPort] = [await freePort(), await freePort()]
+  const file = join(await temporaryFolder(), 'haproxy.cfg')
+  writeFileSync(file, haproxyConfig({ host: '127.0.0.1', port, adminPort }, webs, 1))
+  const child: ChildProcess = spawn(program, ['-db', '-f', file], { stdio: 'ignore' })
+  onTestFinished(async () => {
+    child.kill('SIGKILL')
+    await once(child, 'exit')
+  })
+  await until(() =>
+    fetch(`http://127.0.0.1:${adminPort}/livez`).then(
+      ({ ok }) => ok,
+      () => false,
+    ),
+  )
+  return { url: `http://127.0.0.1:${port}`, webs }
+}
+
+test('the containers’ configuration is the same (npx vitest run tools/scaled -u writes it)', async () => {
+  const webs = [0, 1, 2].map(n => ({ web: `http://web-${n}:8080`, admin: `http://web-${n}:9081` }))
+  const config = haproxyConfig({ host: '*', port: 8080, adminPort: 8405 }, webs, 20)
+  await expect(config).toMatchFileSnapshot('haproxy.cfg')
+})
+
+describeWithParts('HAProxy before the webs', ['haproxy'], ({ haproxy }) => {
+  test('says who the client is, behind what the client itself says', async () => {
+    const { url } = await front(haproxy, (request, response) =>
+      response.end(`${request.headers['x-forwarded-for']} is ${clientAddress(request as never)}`),
+    )
+    const headers = { 'X-Forwarded-For': '198.51.100.7' }
+    expect(await (await fetch(url, { headers })).text()).toBe('198.51.100.7, 127.0.0.1 is 198.51.100.7')
+    const spoofed = { 'X-Forwarded-For': '198.51.100.7, 203.0.113.9' }
+    expect(await (await fetch(url, { headers: spoofed })).text()).toMatch(/ is 203\.0\.113\.9$/)
+  })
+
+  test('sends a GET that broke off to another web, and a POST to nobody a second time', async () => {
+    let posts = 0
+    const breaks: RequestListener = request => {
+      if (request.method === 'POST') posts++
+      request.socket.destroy()
+    }
+    const { url } = await front(haproxy, breaks, (request, response) => {
+      if (request.method === 'POST') posts++
+      response.end('whole')
+    })
+    for (let n = 0; n < 6; n++) expect(await (await fetch(url)).text()).toBe('whole')
+    let broken = 0
+    for (let n = 0; n < 6; n++)
+      // HAProxy closes a connection that had an answer before, instead of 502: its client knows what may be sent again.
+      await fetch(url, { method: 'POST', body: 'x' }).then(
+        ({ status }) => (broken += Number(status === 502)),
+        () => broken++,
+      )
+    expect({ posts, broken }).toEqual({ posts: 6, broken: 3 })
+  })
+
+  test('answers 503 with Retry-After while no web is ready', async () => {
+    const { url, webs } = await front(haproxy, (_request, response) => response.end('whole'))
+    webs[0]?.stop()
+    const answer = await until(async () => {
+      const answer = await fetch(url)
+      return answer.status === 503 && answer
+    })
+    expect(answer.headers.get('retry-after')).toBe('5')
+    expect(answer.headers.get('content-type')).toBe('application/problem+json')
+    expect(await answer.json()).toMatchObject({ status: 503, type: '/problems/unavailable' })
+  })
+})

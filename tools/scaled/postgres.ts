@@ -1,0 +1,69 @@
+import { execFile, execFileSync, spawnSync } from 'node:child_process'
+import { chownSync, existsSync, mkdirSync, realpathSync, rmSync, writeFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { ExpectedError } from '@tintype/lib/errors.ts'
+import type { Endpoints, Service } from '../supervise.ts'
+
+type User = { uid?: number; gid?: number }
+
+/** PostgreSQL refuses to run as root: then it runs as the user that Debian's package made. */
+export function postgresUser(): User {
+  if (process.getuid?.() !== 0) return {}
+  const id = (flag: string) => Number(execFileSync('id', [flag, 'postgres'], { encoding: 'utf8' }))
+  return { uid: id('-u'), gid: id('-g') }
+}
+
+/** Another program of the same version; what is on the PATH may be a link. */
+const beside = (program: string, name: string): string => join(dirname(realpathSync(program)), name)
+
+/** Makes the database's files. `options`: for `initdb`. */
+export function makeDatabase(program: string, folder: string, user: User, options: string[]): void {
+  const initdb = ['-D', folder, '-U', 'tintype', '-E', 'UTF8', '--locale=C', ...options]
+  execFileSync(beside(program, 'initdb'), initdb, { ...user, cwd: dirname(folder), stdio: 'ignore' })
+}
+
+/**
+ * PostgreSQL on a loopback port, its files in `folder`, made at the first start.
+ * @throws ExpectedError when its user cannot reach the folder.
+ */
+export function postgres(program: string, folder: string, port: number, password: string): Service {
+  const user = postgresUser()
+  const data = join(folder, 'data')
+  mkdirSync(folder, { recursive: true })
+  if (user.uid !== undefined && user.gid !== undefined) chownSync(folder, user.uid, user.gid)
+  if (spawnSync('test', ['-w', folder], user).status !== 0)
+    throw new ExpectedError(
+      `PostgreSQL runs as the user postgres, who cannot reach ${folder}: choose a DATA_DIR that every user may enter, such as /srv/tintype`,
+    )
+  // Written last: without it the making was cut off.
+  const made = join(folder, 'made')
+  if (!existsSync(made)) {
+    rmSync(data, { recursive: true, force: true })
+    const passwordFile = join(folder, 'password')
+    writeFileSync(passwordFile, password, { mode: 0o600 })
+    if (user.uid !== undefined && user.gid !== undefined) chownSync(passwordFile, user.uid, user.gid)
+    makeDatabase(program, data, user, ['--auth=scram-sha-256', `--pwfile=${passwordFile}`])
+    rmSync(passwordFile)
+    writeFileSync(made, '')
+  }
+  const settings = {
+    port,
+    listen_addresses: '127.0.0.1',
+    unix_socket_directories: '',
+    max_connections: 200,
+  }
+  return {
+    name: 'postgres',
+    program,
+    args: ['-D', data, ...Object.entries(settings).flatMap(([name, value]) => ['-c', `${name}=${value}`])],
+    folder,
+    user,
+    // Not SIGTERM, which would wait for connections to be closed.
+    stopSignal: 'SIGINT',
+    answers: () =>
+      new Promise<Endpoints | undefined>(resolve => {
+        const asked = ['-q', '-h', '127.0.0.1', '-p', String(port)]
+        execFile(beside(program, 'pg_isready'), asked, error => resolve(error ? undefined : {}))
+      }),
+  }
+}

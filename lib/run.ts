@@ -24,8 +24,12 @@ export async function run(start: () => Promise<Running>, graceMs: () => number):
   outliveReaders()
   if (launched) ignoreTerminal()
   armFault(process.env.FAULT_POINT)
+  // As PID 1 of a container a process gets no signal that it has no handler for. Nothing is under way yet.
+  const leave = () => process.exit(0)
+  process.on('SIGTERM', leave)
   try {
     const running = await start()
+    process.off('SIGTERM', leave)
     stopOnSignal(running, graceMs(), launched)
     process.stdout.write(`${JSON.stringify({ ready: running.endpoints })}\n`)
   } catch (error) {

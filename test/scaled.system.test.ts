@@ -18,8 +18,8 @@ import { describeWithParts, until } from './support.ts'
 /** How often each process is killed. */
 const rounds = process.env.TEST_FULL ? 5 : 1
 const startMs = 120_000
-/** Diagnosis looks at the last twelve scrapes. */
-const scrapes = { SCRAPE_SECONDS: '1' }
+/** Diagnosis looks at the last twelve scrapes; what a killed launcher leaves behind ends within the grace time. */
+const settings = { SCRAPE_SECONDS: '1', GRACE_SECONDS: '5' }
 /** A killed process is started again after 0.2 s; on a busy machine a start takes its time. */
 const backMs = 60_000
 
@@ -29,7 +29,7 @@ describeWithParts('npm run scaled', ['haproxy', 'postgres', 'seaweedfs'], () => 
   beforeAll(async () => {
     folder = await mkdtemp(join(tmpdir(), 'tintype-scaled-'))
     await chmod(folder, 0o755) // PostgreSQL's user enters it
-    scaled = await startScaled(folder, scrapes)
+    scaled = await startScaled(folder, settings)
   }, startMs)
   afterAll(async () => {
     await scaled?.stop()
@@ -110,7 +110,7 @@ describeWithParts('npm run scaled', ['haproxy', 'postgres', 'seaweedfs'], () => 
     process.kill(frozen, 'SIGSTOP')
     const replicas = async () => {
       const main = join(import.meta.dirname, '../slo/main.ts')
-      const env = { PATH: process.env.PATH, DATA_DIR: folder, ...scrapes }
+      const env = { PATH: process.env.PATH, DATA_DIR: folder, ...settings }
       const asked = promisify(execFile)(process.execPath, [main, 'diagnose', '--json'], { env })
       const { stdout } = await asked.catch(error => error) // 1 when something is slow
       return (JSON.parse(stdout) as { replicas: string[] }).replicas
@@ -166,7 +166,7 @@ describeWithParts('npm run scaled', ['haproxy', 'postgres', 'seaweedfs'], () => 
     const left = () => processes().filter(({ pid }) => all.includes(pid))
     await until(() => left().length === 0, { timeoutMs: 40_000, what: 'the end of all processes' })
 
-    scaled = await startScaled(folder, scrapes)
+    scaled = await startScaled(folder, settings)
     const back = person(scaled.address, someone.cookie)
     expect((await back.photo(id)).state).toBe('ready')
     const again = below(scaled.pid)

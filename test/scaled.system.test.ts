@@ -125,55 +125,63 @@ describeWithParts('npm run scaled', ['haproxy', 'postgres', 'seaweedfs'], () => 
     expect(named.filter(each => each.endsWith('away'))).toEqual(['converter 3 is away'])
   })
 
-  test('kill -9 of each process in turn, under load: nothing lost, nothing twice, the day’s log whole', {
-    timeout: 300_000 * rounds,
-  }, async () => {
-    const images = await Promise.all([400, 800, 1600].map(width => photo(width, width * 0.75, width)))
-    const ledger = join(folder, 'ledger.ndjson')
-    const load = await startLoad(scaled.address, images, ledger, randomNumbers(7))
-    const acknowledged = () => (existsSync(ledger) ? readLedger(ledger).length : 0)
-    const more = async (what: string) => {
-      const before = acknowledged()
-      await until(() => acknowledged() > before, { timeoutMs: backMs, what })
-    }
-    for (let round = 1; round <= rounds; round++)
-      for (const name of processNames) {
-        await more(`an upload before ${name} is killed`)
-        const { pid } = await until(() => scaled.named(name), { timeoutMs: backMs, what: name })
-        process.kill(pid, 'SIGKILL')
-        await until(() => scaled.named(name) && scaled.named(name)?.pid !== pid, {
-          timeoutMs: backMs,
-          what: `the return of ${name}`,
-        })
-        await more(`an upload after ${name} was killed`)
+  test.runIf(process.env.TEST_FULL)(
+    'kill -9 of each process in turn, under load: nothing lost, nothing twice, the day’s log whole',
+    {
+      timeout: 300_000 * rounds,
+    },
+    async () => {
+      const images = await Promise.all([400, 800, 1600].map(width => photo(width, width * 0.75, width)))
+      const ledger = join(folder, 'ledger.ndjson')
+      const load = await startLoad(scaled.address, images, ledger, randomNumbers(7))
+      const acknowledged = () => (existsSync(ledger) ? readLedger(ledger).length : 0)
+      const more = async (what: string) => {
+        const before = acknowledged()
+        await until(() => acknowledged() > before, { timeoutMs: backMs, what })
       }
-    await load.stop()
-    Object.assign(process.env, scaled.engines) // S3's keys, for those who look into its queue and storage
-    const { findings, ...counts } = await verify(scaled, ledger, load, scaled.engines.QUEUE_URL)
-    expect(findings).toEqual([])
-    expect(counts.acknowledged).toBeGreaterThanOrEqual(2 * processNames.length)
-    await expectWholeLog(folder)
-  })
+      for (let round = 1; round <= rounds; round++)
+        for (const name of processNames) {
+          await more(`an upload before ${name} is killed`)
+          const { pid } = await until(() => scaled.named(name), { timeoutMs: backMs, what: name })
+          process.kill(pid, 'SIGKILL')
+          await until(() => scaled.named(name) && scaled.named(name)?.pid !== pid, {
+            timeoutMs: backMs,
+            what: `the return of ${name}`,
+          })
+          await more(`an upload after ${name} was killed`)
+        }
+      await load.stop()
+      Object.assign(process.env, scaled.engines) // S3's keys, for those who look into its queue and storage
+      const { findings, ...counts } = await verify(scaled, ledger, load, scaled.engines.QUEUE_URL)
+      expect(findings).toEqual([])
+      expect(counts.acknowledged).toBeGreaterThanOrEqual(2 * processNames.length)
+      await expectWholeLog(folder)
+    },
+  )
 
-  test('is gone with a launcher that is killed, and on its return has every photo', {
-    timeout: 2 * startMs,
-  }, async () => {
-    const someone = person(scaled.address)
-    const id = await idOf(await someone.upload(await photo(400, 300, 3), { Prefer: 'wait=60' }))
-    const all = below(scaled.pid)
-    expect(all.length).toBeGreaterThan(processNames.length)
-    await scaled.stop('SIGKILL')
-    const left = () => processes().filter(({ pid }) => all.includes(pid))
-    await until(() => left().length === 0, { timeoutMs: 40_000, what: 'the end of all processes' })
+  test.runIf(process.env.TEST_FULL)(
+    'is gone with a launcher that is killed, and on its return has every photo',
+    {
+      timeout: 2 * startMs,
+    },
+    async () => {
+      const someone = person(scaled.address)
+      const id = await idOf(await someone.upload(await photo(400, 300, 3), { Prefer: 'wait=60' }))
+      const all = below(scaled.pid)
+      expect(all.length).toBeGreaterThan(processNames.length)
+      await scaled.stop('SIGKILL')
+      const left = () => processes().filter(({ pid }) => all.includes(pid))
+      await until(() => left().length === 0, { timeoutMs: 40_000, what: 'the end of all processes' })
 
-    scaled = await startScaled(folder, settings)
-    const back = person(scaled.address, someone.cookie)
-    expect((await back.photo(id)).state).toBe('ready')
-    const again = below(scaled.pid)
-    expect(await scaled.stop('SIGINT')).toBe(0)
-    expect(processes().filter(({ pid }) => again.includes(pid))).toEqual([])
-    expect(existsSync(join(folder, 'endpoints.json'))).toBe(false)
-  })
+      scaled = await startScaled(folder, settings)
+      const back = person(scaled.address, someone.cookie)
+      expect((await back.photo(id)).state).toBe('ready')
+      const again = below(scaled.pid)
+      expect(await scaled.stop('SIGINT')).toBe(0)
+      expect(processes().filter(({ pid }) => again.includes(pid))).toEqual([])
+      expect(existsSync(join(folder, 'endpoints.json'))).toBe(false)
+    },
+  )
 })
 
 const below = (pid: number): number[] => childrenOf(pid).flatMap(child => [child.pid, ...below(child.pid)])

@@ -29,7 +29,7 @@ type Connection = {
 const checksPerStall = 5
 /** At a stop: how often connections are looked at, and how long one without progress is waited for. */
 const stopCheckMs = 100
-const stopStalledMs = 2_500
+const stopStalledMs = 1_500
 /** The answer to a body that stalls. */
 export const tooSlow = new Problem(408, 'too-slow', 'The request came too slowly; send it again.')
 /** How long a client that was told that it is too slow has to take that answer. */

@@ -1,3 +1,4 @@
+import { closeSync, openSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
 import { Worker } from 'node:worker_threads'
 import { makeFolder } from '../disk.ts'
@@ -15,6 +16,8 @@ export async function openSqlite(path: string, options: OpenOptions = {}): Promi
   const file = resolve(path)
   const bell = `${file}.bell`
   await makeFolder(dirname(file))
+  // Watched below, before the engine's thread would have made it: a file that is not there cannot be watched.
+  closeSync(openSync(bell, 'a'))
   const { run, close } = startEngine({ file, bell, limits: limitsOf(options) }, options.onDeath ?? endProcess)
   const queue = queueOn(run, listenTo(bell), options, {
     now: Date.now,

@@ -44,6 +44,22 @@ describe('the SQLite file', () => {
     expect(performance.now() - enqueued).toBeLessThan(3_000)
   })
 
+  test('the first to open a folder hears the bell, which is not there yet', async () => {
+    const file = join(await temporaryFolder(), 'queue.sqlite')
+    const [first, other] = [await opened(file), await opened(file)]
+    const delays: number[] = []
+    for (let times = 0; times < 4; times++) {
+      const claim = first.claim('w', 30_000, new AbortController().signal)
+      await first.stats() // answered after the claim found nothing
+      await other.enqueue(job())
+      const enqueued = performance.now()
+      await claim
+      delays.push(performance.now() - enqueued)
+    }
+    // Without the bell each would wait for what is left of the poll's second.
+    expect(Math.min(...delays)).toBeLessThan(300)
+  })
+
   test('an engine that another process keeps busy is an error, and nothing is acknowledged', async () => {
     const file = join(await temporaryFolder(), 'queue.sqlite')
     const queue = await opened(file)

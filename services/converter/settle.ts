@@ -36,7 +36,7 @@ export async function settle(tools: Tools, held: Held, verdict: Verdict): Promis
       return await ready(tools, claim, made, stamps, span)
     } catch (error) {
       logFailure(tools, held, 'storage.failed', error)
-      return refuse(tools, claim, reasonFor('storage'), span)
+      return held.lost ? null : refuse(tools, claim, reasonFor('storage'), span)
     }
   })
 }

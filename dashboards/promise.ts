@@ -1,7 +1,7 @@
-import { complement, toNumber } from '../slo/fraction.ts'
-import { readObjectives } from '../slo/objectives.ts'
-import { recorded, window } from '../slo/rules.ts'
-import type { Objective, Tier } from '../slo/source/index.ts'
+import { recorded, window } from '../slo/alerts/rules.ts'
+import { complement, toNumber } from '../slo/math/fraction.ts'
+import { readObjectives } from '../slo/objectives/objectives.ts'
+import type { Objective, Tier } from '../slo/sources/index.ts'
 import { type DashboardSpec, type PanelSpec, target } from './spec.ts'
 
 const objectives = readObjectives()

@@ -1,5 +1,5 @@
-import { toNumber } from '../slo/fraction.ts'
-import { readObjectives } from '../slo/objectives.ts'
+import { toNumber } from '../slo/math/fraction.ts'
+import { readObjectives } from '../slo/objectives/objectives.ts'
 import { type DashboardSpec, lines, type PanelSpec, target } from './spec.ts'
 
 const inTime = Math.max(

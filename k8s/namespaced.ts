@@ -1,5 +1,5 @@
 import { parser } from '@prometheus-io/lezer-promql'
-import type { Rule, RuleFile } from '../slo/rules.ts'
+import type { Rule, RuleFile } from '../slo/alerts/rules.ts'
 
 /**
  * The rules for a Prometheus that watches several namespaces: each selector reads this one only, and what is recorded or

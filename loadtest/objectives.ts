@@ -1,5 +1,5 @@
-import { toNumber } from '../slo/fraction.ts'
-import { readObjectives } from '../slo/objectives.ts'
+import { toNumber } from '../slo/math/fraction.ts'
+import { readObjectives } from '../slo/objectives/objectives.ts'
 import type { Objectives } from './k6.ts'
 
 /** The two promises in the numbers that a load run is judged by, from slo/objectives. */

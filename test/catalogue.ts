@@ -1,7 +1,7 @@
 import type { services } from '@tintype/lib/telemetry/catalogue.ts'
 import { type Definition, metrics } from '@tintype/lib/telemetry/definitions.ts'
 import { combinations } from '@tintype/lib/telemetry/metrics.ts'
-import { labelsOf, parseExposition } from '../slo/recorder/exposition.ts'
+import { labelsOf, parseExposition } from '../slo/sources/recorder/exposition.ts'
 
 type Service = (typeof services)[number]
 

@@ -10,7 +10,7 @@ import { isPhotoId } from '@tintype/lib/photo/record.ts'
 import { open as openQueue, type Queue, queueUrl } from '@tintype/lib/queue/index.ts'
 import { open as openStorage, type Storage, storageUrl } from '@tintype/lib/storage/index.ts'
 import { pick } from '@tintype/lib/variables.ts'
-import { openReadOnly } from '../slo/read-only.ts'
+import { openReadOnly } from '../slo/sources/recorder/read-only.ts'
 
 /** `npm run queue -- <verb>`: looks at the queue and mends it; may run beside the service. */
 const usage = `npm run queue -- <verb> [--json]

@@ -4,8 +4,8 @@ import { readArguments, runCommand } from '@tintype/lib/command-line.ts'
 import { stringify } from 'yaml'
 import type { PrometheusRule } from '../k8s/kinds.ts'
 import { inNamespace } from '../k8s/namespaced.ts'
-import { readObjectives } from '../slo/objectives.ts'
-import { alertmanagerConfig, rules } from '../slo/rules.ts'
+import { alertmanagerConfig, rules } from '../slo/alerts/rules.ts'
+import { readObjectives } from '../slo/objectives/objectives.ts'
 import { prometheusConfig } from './stack/config.ts'
 
 const usage = `npm run rules [-- --check] [--namespace NAME]
@@ -30,8 +30,8 @@ export function generated(namespace = 'tintype'): Record<string, string> {
     spec: inNamespace(file, namespace),
   }
   return {
-    'slo/generated/rules.yml': yaml(file),
-    'slo/generated/alertmanager.yml': yaml(alertmanagerConfig({ webhook, deadman: webhook })),
+    'slo/tintype/generated/rules.yml': yaml(file),
+    'slo/tintype/generated/alertmanager.yml': yaml(alertmanagerConfig({ webhook, deadman: webhook })),
     'tools/stack/prometheus.yml': yaml(
       prometheusConfig({
         scrapeSeconds: 15,

@@ -1,9 +1,9 @@
 import { describe, expect, test } from 'vitest'
 import { connectRaw, head } from '../../test/raw.ts'
 import { openapi } from './openapi.ts'
+import type { PhotoView } from './show/view.ts'
 import { png } from './test/images.ts'
 import { convertNext, type Running, startWeb } from './test/web.ts'
-import type { PhotoView } from './view.ts'
 
 async function readyPhoto(running: Running) {
   const person = running.visitor()

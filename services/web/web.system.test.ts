@@ -4,9 +4,9 @@ import { join } from 'node:path'
 import { open as openQueue, type Queue, queueUrl } from '@tintype/lib/queue/index.ts'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { type Started, smallDisk, startScript, temporaryFolder, until } from '../../test/support.ts'
+import type { PhotoView } from './show/view.ts'
 import { png } from './test/images.ts'
 import { slowly } from './test/web.ts'
-import type { PhotoView } from './view.ts'
 
 type Service = Started & { url: string; admin: string; queue: Queue }
 

@@ -5,9 +5,9 @@ import type { Queue } from '@tintype/lib/queue/index.ts'
 import type { Storage } from '@tintype/lib/storage/index.ts'
 import type { Log } from '@tintype/lib/telemetry/log.ts'
 import type { Metrics } from '@tintype/lib/telemetry/metrics.ts'
-import { type Admission, openAdmission } from './admission.ts'
-import { type Delivery, openDelivery } from './deliver.ts'
-import { type Events, openEvents } from './events.ts'
+import { type Admission, openAdmission } from './accept/admission.ts'
+import { type Events, openEvents } from './events/events.ts'
+import { type Delivery, openDelivery } from './show/deliver.ts'
 
 export type Limits = {
   maxUploadBytes: number

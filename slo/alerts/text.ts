@@ -1,5 +1,5 @@
-import type { View } from '../live/view.ts'
-import type { Minute } from '../source/index.ts'
+import type { View } from '../serve/view.ts'
+import type { Minute } from '../sources/index.ts'
 import type { Alert } from './notifier.ts'
 
 const clock = (minute: Minute): string => `${new Date(minute * 60_000).toISOString().slice(11, 16)} UTC`

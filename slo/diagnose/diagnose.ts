@@ -1,6 +1,6 @@
 import { dataOf, type Evidence, type Explained, explain, round, secondsIn, type Weighed } from './explain.ts'
 import { oddReplicas } from './replicas.ts'
-import type { Cause } from './resources/resource.ts'
+import type { Cause } from './resource.ts'
 import { attribute, type Diagnosed, type Growth, minBaselineWindows } from './stages.ts'
 import { index, type Series, type View, view } from './view.ts'
 

@@ -1,7 +1,7 @@
 import { join } from 'node:path'
 import { attributes } from '@tintype/lib/telemetry/catalogue.ts'
-import { linesWith } from '../witness/lines.ts'
-import { attributeOf, filesSince, type Span, spansOf } from '../witness/otlp.ts'
+import { linesWith } from '../tintype/witness/lines.ts'
+import { attributeOf, filesSince, type Span, spansOf } from '../tintype/witness/otlp.ts'
 
 /** A photo that was slow there: where to look first. */
 export type Example = { traceId: string; photo: string; session: string; seconds: number }

@@ -1,5 +1,5 @@
-import { resources } from './resources/all.ts'
-import type { Cause, Resource } from './resources/resource.ts'
+import { resources } from '../tintype/resources/all.ts'
+import type { Cause, Resource } from './resource.ts'
 import type { Signal } from './signals.ts'
 import { attribute, type Diagnosed, type Growth, median, readings, secondsOf } from './stages.ts'
 import type { View } from './view.ts'

@@ -1,8 +1,8 @@
-import type { Objective } from '../source/index.ts'
-import type { Standing } from '../standing.ts'
+import type { Standing } from '../math/standing.ts'
+import type { Objective } from '../sources/index.ts'
 import type { Evidence, Verdict } from './diagnose.ts'
 import type { Example } from './examples.ts'
-import type { Cause } from './resources/resource.ts'
+import type { Cause } from './resource.ts'
 import type { Told } from './told.ts'
 
 export type Incident = {

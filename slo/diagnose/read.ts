@@ -1,5 +1,5 @@
-import { openStore, recorderFile } from '../recorder/store.ts'
-import { prometheusApi } from '../source/prometheus-api.ts'
+import { prometheusApi } from '../sources/prometheus-api.ts'
+import { openStore, recorderFile } from '../sources/recorder/store.ts'
 import { baselineSteps, diagnose, type Verdict } from './diagnose.ts'
 import { metricsOfResources } from './explain.ts'
 import { median, readings } from './stages.ts'

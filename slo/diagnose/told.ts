@@ -1,6 +1,6 @@
 import { existsSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
-import { linesWith } from '../witness/lines.ts'
+import { linesWith } from '../tintype/witness/lines.ts'
 import { servicesOf } from './detail.ts'
 import type { Diagnosed } from './stages.ts'
 

@@ -7,7 +7,7 @@ import { join } from 'node:path'
 import { getCACertificates, setDefaultCACertificates } from 'node:tls'
 import { expect, onTestFinished, test } from 'vitest'
 import { temporaryFolder } from '../../test/support.ts'
-import { walk } from './journey.ts'
+import { walk } from '../tintype/journey.ts'
 import { timedRequest } from './request.ts'
 
 const openssl = spawnSync('openssl', ['version']).status === 0

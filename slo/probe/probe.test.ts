@@ -2,8 +2,8 @@ import { once } from 'node:events'
 import { createServer, type RequestListener, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { describe, expect, onTestFinished, test } from 'vitest'
-import { tidyUp, tidyUpAll, type Visitor, walk } from './journey.ts'
-import { isPicture, picture } from './picture.ts'
+import { tidyUp, tidyUpAll, type Visitor, walk } from '../tintype/journey.ts'
+import { isPicture, picture } from '../tintype/picture.ts'
 import { untilNextStart } from './probe.ts'
 
 /** A service as the wire shows it: what it holds, what it was asked, and a way to misbehave. */

@@ -2,8 +2,8 @@ import { limits } from '@tintype/lib/limits.ts'
 import type { ProbePhase } from '@tintype/lib/telemetry/catalogue.ts'
 import type { Log } from '@tintype/lib/telemetry/log.ts'
 import type { Metrics } from '@tintype/lib/telemetry/metrics.ts'
-import { type Loop, repeat } from '../loop.ts'
-import { type Journey, tidyUp, tidyUpAll, type Visitor, type Walk, walk } from './journey.ts'
+import { type Loop, repeat } from '../serve/loop.ts'
+import { type Journey, tidyUp, tidyUpAll, type Visitor, type Walk, walk } from '../tintype/journey.ts'
 
 const spacingMs = 15_000
 /** Journeys start within the first part of their quarter of the minute, so that a healthy one also ends in it. */

@@ -1,7 +1,7 @@
 import { type Started, startScript } from '../../test/support.ts'
-import { readObjectives } from '../objectives.ts'
-import type { Sample } from '../recorder/exposition.ts'
-import { createStore, recorderFile } from '../recorder/store.ts'
+import { readObjectives } from '../objectives/objectives.ts'
+import type { Sample } from '../sources/recorder/exposition.ts'
+import { createStore, recorderFile } from '../sources/recorder/store.ts'
 
 export const minutesADay = 1440
 const minutesToCome = 10

@@ -1,4 +1,4 @@
-import type { RuleFile } from '../rules.ts'
+import type { RuleFile } from '../alerts/rules.ts'
 
 const unitMs: Record<string, number> = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 }
 const duration = /(?<!\w)(?:\d+(?:ms|[smhd]))+(?!\w)/g

@@ -1,6 +1,6 @@
-import { increases } from '../source/counter.ts'
-import type { Selector, Source } from '../source/index.ts'
-import { matches } from '../source/selector.ts'
+import { increases } from '../sources/counter.ts'
+import type { Selector, Source } from '../sources/index.ts'
+import { matches } from '../sources/selector.ts'
 import type { Simulated } from './simulate.ts'
 
 /** The contract’s reference: slots straight from samples. */

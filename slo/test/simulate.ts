@@ -1,4 +1,4 @@
-import type { Sample } from '../source/counter.ts'
+import type { Sample } from '../sources/counter.ts'
 
 /** Counters as a scraper saw them: times in whole seconds from 0, which is a midnight. */
 export type Simulated = { name: string; minutes: number; series: SimulatedSeries[] }

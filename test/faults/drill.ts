@@ -1,4 +1,4 @@
-import type { Cause } from '../../slo/diagnose/resources/resource.ts'
+import type { Cause } from '../../slo/diagnose/resource.ts'
 import type { Diagnosed } from '../../slo/diagnose/stages.ts'
 import type { Tintype } from '../service.ts'
 import type { Traffic } from './traffic.ts'

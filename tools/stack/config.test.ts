@@ -22,8 +22,8 @@ describeWithParts('the generated configuration', ['promtool', 'amtool'], ({ prom
   test('is what Prometheus and Alertmanager take', async () => {
     const folder = await temporaryFolder()
     for (const file of [
-      'slo/generated/rules.yml',
-      'slo/generated/alertmanager.yml',
+      'slo/tintype/generated/rules.yml',
+      'slo/tintype/generated/alertmanager.yml',
       'tools/stack/prometheus.yml',
     ])
       copyFileSync(join(root, file), join(folder, file.replace(/.*\//, '')))

@@ -1,0 +1,56 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { expect, test } from 'vitest'
+import { until } from '../../../test/support.ts'
+import type { PhotoView } from '../show/view.ts'
+import { png } from '../test/images.ts'
+import { convertNext, startWeb } from '../test/web.ts'
+
+/** How long the converter of this test takes a photo: 20 a second, whatever the machine. */
+const serviceSeconds = 0.05
+
+test('of three times what can be converted, what is accepted is kept and the rest is shed', async () => {
+  const running = await startWeb({ promiseSeconds: 4 }, { converter: false })
+  const announce = (seconds: number) =>
+    running.queue.announce({ id: 'test', slots: 1, serviceSeconds: seconds })
+  await announce(serviceSeconds)
+  let converting = true
+  const converter = (async () => {
+    let mean = serviceSeconds
+    while (converting || (await running.queue.stats()).depth > 0) {
+      if ((await running.queue.stats()).depth === 0) await sleep(10)
+      else {
+        const start = performance.now()
+        await Promise.all([convertNext(running), sleep(serviceSeconds * 1000)])
+        mean += 0.1 * ((performance.now() - start) / 1000 - mean)
+      }
+      await announce(mean)
+    }
+  })()
+
+  const person = running.visitor()
+  await person.call('GET', '/photos')
+  const answers: Promise<Response>[] = []
+  for (let n = 0; n < 240; n++) {
+    answers.push(person.post(png()))
+    await sleep(1000 / 60)
+  }
+  const accepted: string[] = []
+  let shed = 0
+  for (const answer of await Promise.all(answers)) {
+    if (answer.status === 202) accepted.push(((await answer.json()) as PhotoView).id)
+    else if (answer.status === 503 && Number(answer.headers.get('retry-after')) >= 1) shed++
+  }
+  expect(accepted.length + shed).toBe(240)
+  expect(shed).toBeGreaterThan(0)
+  expect(accepted.length).toBeGreaterThan(20)
+
+  converting = false
+  await converter
+  const outcomes = new Map<string, string>()
+  await until(async () => {
+    for await (const { photo, outcome } of running.queue.outcomes()) outcomes.set(photo, outcome)
+    return outcomes.size === accepted.length
+  })
+  expect(accepted.filter(id => outcomes.get(id) !== 'kept')).toEqual([])
+  expect(await running.sample('tintype_photos_total{outcome="shed"}')).toBe(shed)
+})

@@ -1,0 +1,142 @@
+import { describeError, errorCode } from '@tintype/lib/errors.ts'
+import { tooSlow } from '@tintype/lib/http/connections.ts'
+import { hasLeft, Problem, sendProblem } from '@tintype/lib/http.ts'
+import { countLimit, limits } from '@tintype/lib/limits.ts'
+import type { ErrorRequestHandler, Request, RequestHandler, Response } from 'express'
+import { acceptPhoto } from '../show/photos.ts'
+import { type PhotoView, pending } from '../show/view.ts'
+import { countAtOnce } from '../visitors/at-once.ts'
+import { uploadRate } from '../visitors/rate.ts'
+import { visitorOf } from '../visitors/session.ts'
+import type { Web } from '../web.ts'
+import { preferredWait } from './prefer.ts'
+import { unsupported } from './sniff.ts'
+import { maxBodyBytes, tooLarge } from './upload.ts'
+import { settledWithin } from './wait.ts'
+
+/** What can be refused before a byte of the body is taken. */
+export function refuseEarly(web: Web): RequestHandler {
+  const checkRate = uploadRate(web.limits.uploadsPerMinute)
+  const { maxUploadBytes } = web.limits
+  return (request, response, next) => {
+    if (web.draining.aborted)
+      throw new Problem(503, 'stopping', 'This server is about to restart. Try again in 5 s.', {
+        headers: { 'Retry-After': '5' },
+      })
+    const visitor = visitorOf(response)
+    checkRate(visitor, visitor.address)
+    if (request.headers.expect !== undefined) refuseDeclaredType(request)
+    if (Number(request.get('content-length') ?? 0) > maxBodyBytes(request, maxUploadBytes))
+      throw tooLarge(maxUploadBytes)
+    next()
+  }
+}
+
+/** What may hold a photo; the last is what curl and HTML forms say of any bytes. */
+const photoTypes = [
+  'image/*',
+  'multipart/form-data',
+  'application/octet-stream',
+  'application/x-www-form-urlencoded',
+]
+
+/** Only the bytes tell what a body is, but a client that asks before it sends them is answered by what it declares. */
+function refuseDeclaredType(request: Request): void {
+  const type = request.get('content-type')?.split(';')[0]?.trim().toLowerCase()
+  if (type === undefined) return
+  if (type === 'image/svg+xml' || !request.is(photoTypes)) throw unsupported(type, Buffer.alloc(0))
+}
+
+/** POST /photos: 202 once the photo is durable; with `Prefer: wait=N` what became of it within N seconds. */
+export function upload(web: Web): RequestHandler {
+  const enter = countAtOnce('uploads', 'visitorUploads', 'addressUploads')
+  let waits = 0
+  return async (request, response) => {
+    const { owner, address } = visitorOf(response)
+    const leave = enter(owner, address)
+    if (typeof leave === 'string') throw tooManyAtOnce(leave)
+    const accepted = await acceptPhoto(web, request, response).finally(leave)
+    const id = accepted.photo
+    const wanted = preferredWait(request.get('prefer'))
+    const isFull = wanted > 0 && waits >= limits.waits.value
+    if (isFull) countLimit('waits')
+    const seconds = isFull ? 0 : wanted
+    if ('record' in accepted && seconds === 0)
+      return answer(response, pending(accepted.record, 'queued'), false)
+    if (seconds > 0) {
+      response.set('Preference-Applied', `wait=${seconds}`)
+      web.delivery.expect(id)
+    }
+    waits++
+    const signal = AbortSignal.any([gone(response), web.draining])
+    const view = await settledWithin(web, owner, id, seconds, signal).finally(() => waits--)
+    answer(response, view, seconds > 0)
+  }
+}
+
+function tooManyAtOnce(limit: 'uploads' | 'visitorUploads' | 'addressUploads'): Problem {
+  const more = { limit, headers: { 'Retry-After': '5' } }
+  if (limit === 'uploads')
+    return new Problem(503, 'busy', 'Too many photos are being uploaded. Try again in 5 s.', more)
+  const detail = `You are uploading ${limits[limit].value} photos at once. Let some finish, or try again in 5 s.`
+  return new Problem(429, 'too-many-at-once', detail, more)
+}
+
+/** What became of a photo that was accepted: from here on nothing is a refusal. */
+function answer(response: Response, view: PhotoView | 'not-found', waited: boolean): void {
+  const problem = waited || view === 'not-found' ? problemOf(view) : undefined
+  if (problem) sendProblem(response, problem)
+  else if (view !== 'not-found')
+    response
+      .status(waited && view.state === 'ready' ? 201 : 202)
+      .set('Location', view.links.self)
+      // Tells the time that was lost on the way: the browser shows it, the probe takes it off its own.
+      .set('Server-Timing', `app;dur=${Math.round(performance.now() - response.locals.startedAt)}`)
+      .json(view)
+}
+
+function problemOf(view: PhotoView | 'not-found'): Problem | undefined {
+  if (view === 'not-found') return new Problem(410, 'deleted', 'This photo was deleted meanwhile.')
+  if (!view.reason) return undefined
+  const { code, detail } = view.reason
+  return new Problem(422, `photo-${code}`, detail, {
+    headers: { Location: view.links.self },
+    members: { photo: view.links.self, reason: view.reason },
+  })
+}
+
+function gone(response: Response): AbortSignal {
+  const controller = new AbortController()
+  response.once('close', () => controller.abort())
+  return controller.signal
+}
+
+/** Each upload that is not accepted: counted, logged, and answered. */
+export function refused(web: Web): ErrorRequestHandler {
+  return (error, request: Request, response, next) => {
+    const { session } = visitorOf(response)
+    const left = hasLeft(request) && (response.statusCode === tooSlow.status ? tooSlow : 'aborted')
+    if (left === 'aborted') {
+      web.log.info('photo.aborted', {}, session)
+      return void response.destroy()
+    }
+    const problem = left || (error instanceof Problem ? error : ours(web, error, session))
+    if (problem === undefined) return next(error)
+    const outcome = problem.status < 500 ? 'rejected' : 'shed'
+    web.metrics.increment('tintype_photos_total', { outcome })
+    if (problem.type.endsWith(notStored)) web.metrics.increment('tintype_photos_not_stored_total', {})
+    web.log.info(`photo.${outcome}`, { type: problem.type, status: problem.status }, session)
+    next(problem)
+  }
+}
+
+const notStored = 'not-stored'
+
+/** Storage or queue cannot take it now: a full disk, no descriptors, an engine that is away. Undefined for a bug. */
+function ours(web: Web, error: unknown, session: string): Problem | undefined {
+  if (errorCode(error) === undefined) return undefined
+  web.log.error('photo.not-stored', { error: describeError(error) }, session)
+  return new Problem(503, notStored, 'The photo could not be stored just now. Try again in 10 s.', {
+    headers: { 'Retry-After': '10' },
+  })
+}

@@ -1,0 +1,48 @@
+import type { Owner, PhotoId } from '@tintype/lib/photo/record.ts'
+import { type PhotoView, viewPhoto } from '../show/view.ts'
+import type { Web } from '../web.ts'
+
+/** Events are only hints: storage is asked this often without one. */
+const pollMs = 1_000
+
+/** The photo as soon as it is ready or failed, or as it is when the time is over or the signal aborts. */
+export async function settledWithin(
+  web: Web,
+  owner: Owner,
+  id: PhotoId,
+  seconds: number,
+  signal: AbortSignal,
+): Promise<PhotoView | 'not-found'> {
+  const deadline = performance.now() + seconds * 1000
+  for (;;) {
+    const hint = nextHint(web, owner, id, signal) // before the look, so that nothing falls between
+    try {
+      const view = await viewPhoto(web, owner, id)
+      const over = view === 'not-found' || view.state === 'ready' || view.state === 'failed'
+      const leftMs = deadline - performance.now()
+      if (over || leftMs <= 0 || signal.aborted) return view
+      await hint.within(Math.min(pollMs, leftMs))
+    } finally {
+      hint.cancel()
+    }
+  }
+}
+
+function nextHint({ events }: Web, owner: Owner, id: PhotoId, signal: AbortSignal) {
+  const { promise, resolve } = Promise.withResolvers<void>()
+  const unsubscribe = events.subscribe(owner, event => event.photo === id && resolve())
+  const stop = () => resolve()
+  signal.addEventListener('abort', stop)
+  let timer: NodeJS.Timeout | undefined
+  return {
+    within(ms: number) {
+      timer = setTimeout(resolve, ms)
+      return promise
+    },
+    cancel() {
+      clearTimeout(timer)
+      signal.removeEventListener('abort', stop)
+      unsubscribe()
+    },
+  }
+}

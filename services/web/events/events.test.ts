@@ -1,0 +1,180 @@
+import { expect, test } from 'vitest'
+import { until } from '../../../test/support.ts'
+import type { PhotoView } from '../show/view.ts'
+import { png } from '../test/images.ts'
+import { convertNext, type Running, startWeb, type Visitor } from '../test/web.ts'
+
+type Told = { id: string; data: PhotoView | { id: string; state: 'deleted' } }
+
+/** What a person's event stream tells, until the test ends it. */
+async function listen(person: Visitor, lastEventId?: string) {
+  const controller = new AbortController()
+  const headers: Record<string, string> = lastEventId === undefined ? {} : { 'last-event-id': lastEventId }
+  const response = await person.call('GET', '/events', { headers, signal: controller.signal })
+  const told: Told[] = []
+  const resets: string[] = []
+  const read = async () => {
+    let text = ''
+    for await (const chunk of response.body?.pipeThrough(new TextDecoderStream()) ?? []) {
+      text += chunk
+      const whole = text.split('\n\n')
+      text = whole.pop() ?? ''
+      for (const block of whole) {
+        const [, id, data] = /^id: (\d+)\nevent: photo\ndata: (.*)$/.exec(block) ?? []
+        if (id && data) told.push({ id, data: JSON.parse(data) })
+        const [, reset] = /^id: (\d+)\nevent: reset\n/.exec(block) ?? []
+        if (reset) resets.push(reset)
+      }
+    }
+  }
+  const ended = read().catch(() => {})
+  return {
+    response,
+    told,
+    resets: () => resets,
+    states: () => told.map(({ data }) => data.state),
+    ended,
+    close: () => controller.abort(),
+  }
+}
+
+const upload = async (person: Visitor) => (await (await person.post(png())).json()) as PhotoView
+
+async function beginSession(running: Running): Promise<Visitor> {
+  const person = running.visitor()
+  await person.call('GET', '/photos')
+  return person
+}
+
+test('a session hears of its own photos, each with all there is to know', async () => {
+  const running = await startWeb()
+  const [person, other] = [await beginSession(running), await beginSession(running)]
+  const [stream, others] = [await listen(person), await listen(other)]
+  expect(stream.response.headers.get('content-type')).toMatch(/^text\/event-stream/)
+  const { id, links } = await upload(person)
+  await convertNext(running)
+  await until(() => stream.states().includes('ready'))
+  expect(stream.told.at(-1)?.data).toEqual(await (await person.call('GET', links.self)).json())
+  await person.call('DELETE', links.self)
+  await until(() => stream.told.at(-1)?.data.state === 'deleted')
+  expect(stream.told.at(-1)?.data).toEqual({ id, state: 'deleted' })
+  expect(others.told).toEqual([])
+  stream.close()
+  others.close()
+})
+
+test('Last-Event-ID tells what was missed, once each, and goes on live', async () => {
+  const running = await startWeb()
+  const person = await beginSession(running)
+  const before = await listen(person)
+  await upload(person)
+  await until(() => before.told.length === 1)
+  before.close()
+  await convertNext(running)
+  await upload(person)
+  const after = await listen(person, before.told[0]?.id)
+  await until(() => after.told.length >= 3)
+  await convertNext(running)
+  await until(() => after.told.length >= 5)
+  const ids = after.told.map(({ id }) => Number(id))
+  expect(ids).toEqual([...new Set(ids)].toSorted((a, b) => a - b))
+  expect(Math.min(...ids)).toBeGreaterThan(Number(before.told[0]?.id))
+  expect(after.states().filter(state => state === 'ready').length).toBeGreaterThanOrEqual(2)
+  after.close()
+})
+
+test('Last-Event-ID holds over a restart of web: events are the queue’s own', async () => {
+  const running = await startWeb()
+  const person = await beginSession(running)
+  const { id } = await upload(person)
+  await convertNext(running)
+  const { lastEvent } = await running.queue.stats()
+  const fresh = await listen(person, String(lastEvent - 3)) // queued, converting, ready
+  await until(() => fresh.states().includes('ready'))
+  expect(fresh.told.every(({ data }) => data.id === id)).toBe(true)
+  fresh.close()
+})
+
+test('Last-Event-ID that this queue cannot know is answered by a reset, after which the stream goes on', async () => {
+  const running = await startWeb()
+  const person = await beginSession(running)
+  await upload(person)
+  const { lastEvent } = await running.queue.stats()
+  for (const lost of ['7', String(lastEvent + 1_000), '9'.repeat(30), 'of another program']) {
+    const stream = await listen(person, lost)
+    await until(() => stream.resets().length === 1)
+    expect(stream.resets(), lost).toEqual([String(lastEvent)])
+    stream.close()
+  }
+  const stream = await listen(person, '7')
+  await until(() => stream.resets().length === 1)
+  await convertNext(running)
+  await until(() => stream.states().includes('ready'))
+  stream.close()
+})
+
+test('a session has a few streams at most, and a closed one frees its place', async () => {
+  const running = await startWeb()
+  const person = await beginSession(running)
+  const streams = []
+  for (let n = 0; n < 8; n++) streams.push(await listen(person))
+  expect((await person.call('GET', '/events')).status).toBe(503)
+  streams[0]?.close()
+  const again = await until(async () => {
+    const stream = await listen(person)
+    return stream.response.status === 200 && stream
+  })
+  for (const stream of [...streams, again]) stream.close()
+})
+
+test('streams end when the server stops', async () => {
+  const running = await startWeb()
+  const stream = await listen(await beginSession(running))
+  running.drain()
+  await stream.ended
+})
+
+test('delivery is measured once, for those who were there for it', async () => {
+  const running = await startWeb()
+  const person = await beginSession(running)
+  const delivered = () => running.sample('tintype_stage_seconds_count{stage="deliver"}')
+  const unwatched = await upload(person)
+  await convertNext(running)
+  await (await person.call('GET', unwatched.links.thumbnail)).arrayBuffer()
+  expect(await delivered()).toBe(0)
+  const stream = await listen(person)
+  const watched = await upload(person)
+  await convertNext(running)
+  await until(() => stream.told.some(({ data }) => data.id === watched.id && data.state === 'ready'))
+  for (let n = 0; n < 2; n++) await (await person.call('GET', watched.links.thumbnail)).arrayBuffer()
+  await until(async () => (await delivered()) === 1)
+  stream.close()
+})
+
+test('the browser’s own timing is taken once a photo, within bounds', async () => {
+  const running = await startWeb()
+  const person = await beginSession(running)
+  const { id } = await upload(person)
+  const post = async (body: unknown) =>
+    (await person.call('POST', '/experience', { body: JSON.stringify(body) })).status
+  expect(await post({ photo: id, seconds: 1.5 })).toBe(204)
+  expect(await post({ photo: id, seconds: 2.5 })).toBe(204)
+  expect(await running.sample('tintype_stage_seconds_sum{stage="experience"}')).toBe(1.5)
+  for (const seconds of [-1, 3_601, '1', null]) expect(await post({ photo: id, seconds })).toBe(400)
+  expect(await post({ photo: '../x', seconds: 1 })).toBe(404)
+  expect(await post('x'.repeat(2_000))).toBe(413)
+})
+
+test('the status is what slo wrote, or not known', async () => {
+  const running = await startWeb()
+  expect((await running.visitor().call('GET', '/status.json')).status).toBe(404)
+  const status = {
+    online: true,
+    budgetLeftMinutes: 57,
+    budgetMinutes: 60,
+    keptRatio: 1,
+    at: '2026-11-22T17:00:00Z',
+  }
+  await running.storage.put('status.json', Buffer.from(JSON.stringify(status)))
+  expect(await (await running.visitor().call('GET', '/status.json')).json()).toEqual(status)
+})

@@ -1,0 +1,107 @@
+import { pipeline } from 'node:stream/promises'
+import { Problem } from '@tintype/lib/http.ts'
+import { findPhoto, type Photo } from '@tintype/lib/photo/find.ts'
+import { photoKey } from '@tintype/lib/photo/record.ts'
+import type { Found } from '@tintype/lib/storage/index.ts'
+import type { Request, RequestHandler, Response } from 'express'
+import { visitorOf } from '../visitors/session.ts'
+import type { Web } from '../web.ts'
+import { chooseThumbnail, notFound, photoIdOf } from './view.ts'
+
+/** A photo's bytes never change; they are its person's alone. */
+const immutable = 'private, max-age=31536000, immutable'
+const contentTypes = { jpg: 'image/jpeg', png: 'image/png', webp: 'image/webp', avif: 'image/avif' }
+
+/** GET /photos/{id}/thumbnail: the bytes; 202 while they are made, 410 when that failed. */
+export function thumbnail(web: Web): RequestHandler {
+  return async (request, response) => {
+    const photo = await photoOf(web, request, response)
+    const { record, result } = photo
+    if (result === undefined) {
+      if (request.method === 'GET') web.delivery.expect(record.id)
+      return void response.status(202).set({ 'Retry-After': '1', 'Cache-Control': 'no-store' }).end()
+    }
+    if (result.state === 'failed')
+      throw new Problem(410, `photo-${result.reason.code}`, result.reason.detail, {
+        members: { reason: result.reason },
+      })
+    const chosen = chooseThumbnail(result.thumbnails, text(request.query.size), text(request.query.format))
+    if (!chosen) {
+      const made = result.thumbnails.map(({ side, format }) => `size=${side}&format=${format}`).join(', ')
+      throw new Problem(404, 'no-such-thumbnail', `Of this photo there are: ${made}.`)
+    }
+    response.set('Content-Type', contentTypes[chosen.format])
+    const sent = await send(web, request, response, photo, chosen.file)
+    if (sent) web.delivery.sent(record, result.durableAt)
+  }
+}
+
+/** GET /photos/{id}/original: the bytes as they came, for download. */
+export function original(web: Web): RequestHandler {
+  return async (request, response) => {
+    const photo = await photoOf(web, request, response)
+    const { id, format, contentType } = photo.record
+    response.set({
+      'Content-Type': contentType,
+      'Content-Disposition': `attachment; filename="${id}.${format === 'jpeg' ? 'jpg' : format}"`,
+    })
+    await send(web, request, response, photo, 'original')
+  }
+}
+
+async function photoOf(web: Web, request: Request, response: Response): Promise<Photo> {
+  const photo = await findPhoto(web.storage, visitorOf(response).owner, photoIdOf(request))
+  if (photo === 'not-found') throw notFound()
+  return photo
+}
+
+/** Sends a file of a photo, or that it did not change; true when all its bytes went out. */
+async function send(
+  { storage }: Web,
+  request: Request,
+  response: Response,
+  { record }: Photo,
+  file: string,
+): Promise<boolean> {
+  const etag = `"${record.id}.${file}"`
+  response.set({ ETag: etag, 'Cache-Control': immutable })
+  if (isHeld(request.get('if-none-match'), etag)) {
+    response.status(304).end()
+    return false
+  }
+  const found = await storage.get(photoKey(record.owner, record.id, file))
+  if (found === 'not-found') throw notFound() // deleted meanwhile
+  response.set('Content-Length', String(found.bytes))
+  return request.method === 'HEAD' ? skip(found, response) : stream(found, response)
+}
+
+/**
+ * Whether If-None-Match names what is asked for: by `*` or in a list of tags, which may be weak and hold commas.
+ * Express's own `fresh` answers in full to a client that sends `Cache-Control: no-cache` too, as fetch does.
+ */
+const isHeld = (header: string | undefined, etag: string): boolean =>
+  header?.trim() === '*' || (header?.match(/"[^"]*"/g) ?? []).some(tag => tag === etag)
+
+function skip({ body }: Found, response: Response): false {
+  body.destroy()
+  response.end()
+  return false
+}
+
+async function stream({ body }: Found, response: Response): Promise<boolean> {
+  try {
+    await pipeline(body, response)
+    return true
+  } catch (error) {
+    if (clientLeft.has((error as NodeJS.ErrnoException).code ?? '')) return false
+    throw error
+  } finally {
+    // A pipeline that cannot begin leaves its source open, and Node ends the process over a lost FileHandle.
+    body.destroy()
+  }
+}
+
+/** While the bytes went out; before the first of them. */
+const clientLeft = new Set(['ERR_STREAM_PREMATURE_CLOSE', 'ERR_STREAM_UNABLE_TO_PIPE'])
+
+const text = (value: unknown): string | undefined => (typeof value === 'string' ? value : undefined)

@@ -1,0 +1,160 @@
+import { Problem } from '@tintype/lib/http.ts'
+import { filesOf, findPhoto, type Photo } from '@tintype/lib/photo/find.ts'
+import {
+  type FailureReason,
+  isPhotoId,
+  type Owner,
+  ownerPrefix,
+  type PhotoId,
+  type PhotoRecord,
+  photoPrefix,
+  type ThumbnailRecord,
+  thumbnailFile,
+} from '@tintype/lib/photo/record.ts'
+import { outcomeOf, type Ready, seconds, withStore } from '@tintype/lib/photo/settle.ts'
+import type { Look } from '@tintype/lib/queue/index.ts'
+import type { Request } from 'express'
+import type { Web } from '../web.ts'
+
+/** A photo as its person sees it. Times are ISO 8601 in UTC, stages in seconds. */
+export type PhotoView = {
+  id: PhotoId
+  state: 'queued' | 'converting' | 'ready' | 'failed'
+  reason?: FailureReason
+  acceptedAt: string
+  promiseBy: string
+  /** Absent while nobody can know, and for what was no promise after all. */
+  kept?: boolean
+  format: string
+  bytes: number
+  width?: number
+  height?: number
+  /** The file breaks off or has errors: the thumbnail shows what could be decoded. */
+  damaged?: true
+  thumbnails?: (ThumbnailRecord & { href: string })[]
+  stages: { receive: number; wait?: number; convert?: number; store?: number }
+  links: { self: string; thumbnail: string; original: string }
+}
+
+export async function viewPhoto(web: Web, owner: Owner, id: PhotoId): Promise<PhotoView | 'not-found'> {
+  const photo = await findPhoto(web.storage, owner, id)
+  if (photo === 'not-found') return photo
+  const known = await web.queue.look(id)
+  if (known === 'unknown') return photo.result ? settled(photo, null) : unfinished(web, photo)
+  if (known.state === 'deleted') return 'not-found'
+  if (photo.result) return settled(photo, known)
+  if (known.state === 'queued' || known.state === 'converting') return pending(photo.record, known.state)
+  // Its result was stored before the queue ended it, and after our first look.
+  const again = await findPhoto(web.storage, owner, id)
+  if (again !== 'not-found' && again.result) return settled(again, known)
+  return pending(photo.record, 'converting')
+}
+
+/** The queue does not know it: its upload is not at its end, or the sweep will put it to work. */
+async function unfinished({ storage }: Web, { record }: Photo): Promise<PhotoView | 'not-found'> {
+  const files = await filesOf(storage, record.owner, record.id)
+  return files.has('original') ? pending(record, 'queued') : 'not-found'
+}
+
+function common<S extends PhotoView['state']>(record: PhotoRecord, state: S) {
+  const { id, receivedAt: acceptedAt, promiseBy, format, bytes, width, height, receiveSeconds } = record
+  const self = `/photos/${id}`
+  return {
+    id,
+    state,
+    acceptedAt,
+    promiseBy,
+    format,
+    bytes,
+    ...(width !== undefined && { width }),
+    ...(height !== undefined && { height }),
+    stages: { receive: receiveSeconds },
+    links: { self, thumbnail: `${self}/thumbnail`, original: `${self}/original` },
+  }
+}
+
+export function pending(record: PhotoRecord, state: 'queued' | 'converting'): PhotoView {
+  const late = Date.now() > Date.parse(record.promiseBy)
+  return { ...common(record, state), ...(late && { kept: false }) }
+}
+
+/** `known` is what the queue says; after its 8 days the result alone is left. */
+function settled({ record, result }: Photo, known: Look | null): PhotoView {
+  if (!result) return pending(record, 'queued')
+  const view = common(record, result.state)
+  const outcome =
+    (record.probe ? null : known?.outcome) ??
+    outcomeOf({ promise: true, promiseBy: Date.parse(record.promiseBy) }, result)
+  const kept = outcome === 'void' ? {} : { kept: outcome === 'kept' }
+  if (result.state === 'failed') return { ...view, ...kept, reason: result.reason }
+  const durableAt = known?.durableAt ?? Date.parse(result.durableAt)
+  const { width = record.width, height = record.height, damaged } = result
+  return {
+    ...view,
+    ...kept,
+    ...(width !== undefined && { width }),
+    ...(height !== undefined && { height }),
+    ...(damaged && { damaged }),
+    thumbnails: result.thumbnails.map(thumbnail => ({
+      ...thumbnail,
+      href: thumbnailHref(view.id, thumbnail),
+    })),
+    stages: stagesOf(record, withStore(result, durableAt).stages, durableAt),
+  }
+}
+
+/** `receive` is what the other stages leave of the whole: first byte received to durable result. */
+function stagesOf({ receivedAt, receiveSeconds }: PhotoRecord, stages: Ready['stages'], durableAt: number) {
+  const wholeMs = durableAt - Date.parse(receivedAt) + receiveSeconds * 1000
+  const receive = seconds(wholeMs - (stages.wait + stages.convert + stages.store) * 1000)
+  return { receive: Math.max(receiveSeconds, receive), ...stages }
+}
+
+const thumbnailHref = (id: PhotoId, { side, format }: ThumbnailRecord): string =>
+  `/photos/${id}/thumbnail?size=${side}&format=${format}`
+
+/** The thumbnail asked for, or the first; undefined when none of that size and format was made. */
+export const chooseThumbnail = (
+  thumbnails: ThumbnailRecord[],
+  size: string | undefined,
+  format: string | undefined,
+): (ThumbnailRecord & { file: string }) | undefined => {
+  const found = thumbnails.find(
+    each =>
+      (size === undefined || String(each.side) === size) && (format === undefined || each.format === format),
+  )
+  return found && { ...found, file: thumbnailFile(found) }
+}
+
+/** A session's photos, newest first, after a photo; `next` is the last one's id when there may be more. */
+export async function listPhotos(
+  web: Web,
+  owner: Owner,
+  after: PhotoId | undefined,
+  limit: number,
+): Promise<{ photos: PhotoView[]; next: PhotoId | null }> {
+  const prefix = ownerPrefix(owner)
+  const start = after === undefined ? undefined : `${photoPrefix(owner, after)}zzz` // behind each of its files
+  const ids: PhotoId[] = []
+  for await (const key of web.storage.list(prefix, start)) {
+    const id = key.slice(prefix.length).split('/')[0] as PhotoId
+    if (id === ids.at(-1)) continue
+    if (ids.length === limit) return { photos: await viewAll(web, owner, ids), next: ids.at(-1) ?? null }
+    ids.push(id)
+  }
+  return { photos: await viewAll(web, owner, ids), next: null }
+}
+
+async function viewAll(web: Web, owner: Owner, ids: PhotoId[]): Promise<PhotoView[]> {
+  const views = await Promise.all(ids.map(id => viewPhoto(web, owner, id)))
+  return views.filter(view => view !== 'not-found') // being uploaded, or just deleted
+}
+
+export const notFound = (): Problem => new Problem(404, 'no-such-photo', 'You have no photo here.')
+
+/** @throws Problem 404 when the path holds no photo's id: it never becomes a storage key. */
+export function photoIdOf(request: Request): PhotoId {
+  const { id } = request.params
+  if (typeof id !== 'string' || !isPhotoId(id)) throw notFound()
+  return id
+}

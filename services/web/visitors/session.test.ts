@@ -1,0 +1,96 @@
+import { ownerOf, sessionOf } from '@tintype/lib/photo/record.ts'
+import { expect, test } from 'vitest'
+import { png } from '../test/images.ts'
+import { startWeb } from '../test/web.ts'
+
+const cookieOf = (response: Response) => response.headers.get('set-cookie') ?? ''
+
+test('first contact sets the session cookie, 128 random bits and signed', async () => {
+  const { url } = await startWeb()
+  const first = cookieOf(await fetch(`${url}/photos`))
+  expect(first).toMatch(
+    /^tintype_session=[0-9a-f]{32}\.[\w-]{43}; Max-Age=34560000; Path=\/; HttpOnly; SameSite=Lax$/,
+  )
+  expect(cookieOf(await fetch(`${url}/photos`))).not.toBe(first)
+  const returning = await fetch(`${url}/photos`, { headers: { cookie: first.split(';')[0] ?? '' } })
+  expect(cookieOf(returning)).toBe('')
+})
+
+test('a session that we did not issue is replaced by a new one', async () => {
+  const { url } = await startWeb()
+  const [value = ''] = cookieOf(await fetch(`${url}/photos`)).split(';')
+  const id = value.slice('tintype_session='.length, 'tintype_session='.length + 32)
+  const forged = [
+    value.replace(/.$/, last => (last === 'A' ? 'B' : 'A')),
+    value.replace(id, 'f'.repeat(32)),
+    `tintype_session=${id}`,
+    'tintype_session=',
+    `${value}${value}`,
+  ]
+  for (const cookie of forged) {
+    const answer = cookieOf(await fetch(`${url}/photos`, { headers: { cookie } }))
+    expect(answer, cookie).toMatch(/^tintype_session=/)
+    expect(answer).not.toContain(id)
+  }
+})
+
+test('of several cookies with our name the one that we issued counts, wherever it stands', async () => {
+  const { url } = await startWeb()
+  const [ours = ''] = cookieOf(await fetch(`${url}/photos`)).split(';')
+  const others = [
+    'tintype_session=other',
+    `tintype_session=${'0'.repeat(32)}.${'x'.repeat(43)}`,
+    'session=1',
+    'a="b',
+  ]
+  for (const cookie of [
+    [...others, ours],
+    [ours, ...others],
+    ['x=1', ours, ...others],
+  ]) {
+    const answer = await fetch(`${url}/photos`, { headers: { cookie: cookie.join('; ') } })
+    expect(cookieOf(answer), cookie.join()).toBe('')
+  }
+  const quoted = ours.replace('=', '="').concat('"')
+  expect(cookieOf(await fetch(`${url}/photos`, { headers: { cookie: quoted } }))).toBe('')
+  for (const cookie of [others.join('; '), `x${ours}`, `x=${ours}`, `x="; ${ours}x`])
+    expect(cookieOf(await fetch(`${url}/photos`, { headers: { cookie } })), cookie).toMatch(
+      /^tintype_session=/,
+    )
+})
+
+test('the cookie is Secure when a proxy beside us was asked by https', async () => {
+  const { url } = await startWeb()
+  const headers = { 'x-forwarded-proto': 'https' }
+  expect(cookieOf(await fetch(`${url}/photos`, { headers }))).toContain('; Secure;')
+})
+
+test('what everybody may keep carries no cookie; the page does', async () => {
+  const { url } = await startWeb()
+  const page = await fetch(url)
+  expect(cookieOf(page)).toMatch(/^tintype_session=/)
+  expect(page.headers.get('content-security-policy')).toContain("script-src 'self'")
+  const [asset] = /\/assets\/[^"]+/.exec(await page.text()) ?? []
+  const file = await fetch(url + asset)
+  expect([file.status, cookieOf(file)]).toEqual([200, ''])
+})
+
+test('a raised session is logged in detail, takes it along with its photos, and others are not', async () => {
+  const running = await startWeb()
+  const [person, other] = [running.visitor(), running.visitor()]
+  for (const each of [person, other]) await each.call('GET', '/photos')
+  const session = sessionOf(ownerOf(person.cookie().slice('tintype_session='.length).split('.')[0] ?? ''))
+  running.web.log.setLevel({ level: 'debug', session, forSeconds: 60 })
+  running.entries.length = 0
+  for (const each of [person, other]) expect((await each.post(png())).status).toBe(202)
+  const detail = running.entries.filter(
+    each => each.event === 'storage.called' || each.event === 'session.looked-up',
+  )
+  expect(new Set(detail.map(each => each.session))).toEqual(new Set([session]))
+  expect(detail.filter(each => each.operation === 'put')).toHaveLength(1)
+  expect(detail.every(each => Number(each.seconds) >= 0)).toBe(true)
+  const claims = [await running.queue.claim('a', 1_000, AbortSignal.timeout(1_000))]
+  claims.push(await running.queue.claim('a', 1_000, AbortSignal.timeout(1_000)))
+  const until = claims.map(claim => claim !== 'aborted' && claim.job.detailUntil)
+  expect(until).toEqual([expect.any(Number), undefined])
+})

@@ -1,0 +1,70 @@
+import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto'
+import { type Owner, ownerOf, sessionOf } from '@tintype/lib/photo/record.ts'
+import { withSession } from '@tintype/lib/telemetry/trace.ts'
+import { stringifySetCookie } from 'cookie'
+import type { RequestHandler, Response } from 'express'
+import { withDetail } from '../detail.ts'
+import type { Given } from '../web.ts'
+import { clientAddress } from './address.ts'
+
+const cookieName = 'tintype_session'
+/** 400 days: the longest that browsers keep a cookie. */
+const maxAgeSeconds = 400 * 86_400
+
+/** Whose request it is: set by `sessions` for each route behind it. */
+export type Visitor = {
+  owner: Owner
+  /** sessionOf(owner): how logs and traces name it. */
+  session: string
+  /** False on first contact, or when the cookie was not one of ours. */
+  returning: boolean
+  /** Of the client: see clientAddress. */
+  address: string
+}
+
+export const visitorOf = (response: Response): Visitor => response.locals.visitor
+
+/**
+ * Recognises the session cookie, or begins a new session when there is none that we issued. The cookie carries
+ * its own proof (id.HMAC): there is no session store to look up, to grow or to be slow.
+ */
+export function sessions({ sessionSecret: secret, log, metrics }: Given): RequestHandler {
+  return (request, response, next) => {
+    const start = performance.now()
+    const known = issuedSession(request.headers.cookie ?? '', secret)
+    const id = known ?? randomBytes(16).toString('hex')
+    if (known === undefined) response.append('Set-Cookie', setCookie(id, secret, request.secure))
+    const owner = ownerOf(id)
+    const session = sessionOf(owner)
+    const returning = known !== undefined
+    response.locals.visitor = { owner, session, returning, address: clientAddress(request) } satisfies Visitor
+    response.locals.session = session
+    const seconds = (performance.now() - start) / 1000
+    metrics.observe('tintype_session_seconds', {}, seconds)
+    log.debug('session.looked-up', { returning, seconds }, session)
+    withSession(session, () => withDetail(log, session, next))
+  }
+}
+
+const sign = (id: string, secret: string): string =>
+  createHmac('sha256', secret).update(id).digest('base64url')
+
+/** The session that a Cookie header proves. A browser sends each cookie of our name that any path or domain has set. */
+function issuedSession(header: string, secret: string): string | undefined {
+  for (const [, id = '', signature = ''] of header.matchAll(issuedCookie))
+    if (timingSafeEqual(Buffer.from(signature), Buffer.from(sign(id, secret)))) return id
+  return undefined
+}
+
+const issuedCookie = new RegExp(`(?<=^|;)\\s*${cookieName}="?([0-9a-f]{32})\\.([\\w-]{43})"?\\s*(?=;|$)`, 'g')
+
+const setCookie = (id: string, secret: string, secure: boolean): string =>
+  stringifySetCookie({
+    name: cookieName,
+    value: `${id}.${sign(id, secret)}`,
+    httpOnly: true,
+    sameSite: 'lax',
+    path: '/',
+    maxAge: maxAgeSeconds,
+    secure,
+  })

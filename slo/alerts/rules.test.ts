@@ -1,0 +1,131 @@
+import { execFileSync } from 'node:child_process'
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { expect, test } from 'vitest'
+import { stringify } from 'yaml'
+import { describeWithParts, temporaryFolder } from '../../test/support.ts'
+import { ruleYaml } from '../cli/rules.ts'
+import { backtest, type Timeline } from '../math/backtest.ts'
+import { readObjectives } from '../objectives/objectives.ts'
+import { readRecorded } from '../sources/recorded.ts'
+import { promtoolTest, runPromtool } from '../test/promtool.ts'
+import { samplesSource } from '../test/samples-source.ts'
+import { type Scenario, type Simulated, simulate } from '../test/simulate.ts'
+import { alertmanagerConfig, rules } from './rules.ts'
+
+const objectives = readObjectives()
+const golden = fileURLToPath(new URL('rules.golden.yaml', import.meta.url))
+
+test('the generated rules are the committed ones (vitest -u writes them)', async () => {
+  await expect(`${ruleYaml(rules(objectives))}\n`).toMatchFileSnapshot(golden)
+})
+
+async function timelinesOf(simulated: Simulated): Promise<Timeline[]> {
+  const recorded = await readRecorded(samplesSource(simulated), objectives, {
+    from: 0,
+    to: simulated.minutes,
+  })
+  return (recorded?.objectives ?? []).flatMap(({ objective, tally }) =>
+    backtest(objective, tally, 0, simulated.minutes),
+  )
+}
+
+const begin = 30
+
+/** Everything well but an outage of `length` minutes after half an hour, in which a share of minutes or promises is bad. */
+const scenario = (name: string, length: number, change: Partial<Scenario>): Scenario => ({
+  name,
+  minutes: begin + length + 45,
+  phase: 7,
+  seed: 1,
+  outages: [],
+  lateness: [],
+  photosAMinute: 60,
+  blind: [],
+  probeAway: [],
+  restarts: [],
+  counting: [{ process: 'converter', from: 0, to: Number.POSITIVE_INFINITY, zeroed: true }],
+  ...change,
+})
+const trouble = (length: number, flap = 0) => [
+  { from: begin * 60, to: (begin + length) * 60, share: 1, flap },
+]
+
+const table: [Scenario, Record<string, number[]>][] = [
+  [scenario('3 minutes offline are silent', 3, { outages: trouble(3) }), {}],
+  [
+    scenario('10 minutes offline page fast alone', 10, { outages: trouble(10) }),
+    { 'availability page-fast': [36, 44] },
+  ],
+  [
+    scenario('everything late, with half an hour of history', 6, { lateness: trouble(6) }),
+    {
+      'latency page-fast': [32],
+      'latency page-slow': [32],
+      'latency ticket-fast': [31],
+      'latency ticket-slow': [31],
+    },
+  ],
+  [
+    scenario('2 minutes up, 2 down is one page', 60, { outages: trouble(60, 120) }),
+    { 'availability page-fast': [40] },
+  ],
+  [
+    scenario('a probe that is away is offline', 10, {
+      probeAway: [{ from: begin * 60 + 1, to: (begin + 10) * 60 }],
+    }),
+    { 'availability page-fast': [36, 44] },
+  ],
+]
+
+test.each(table.map(([outage, expected]) => ({ outage, expected })))(
+  '$outage.name',
+  async ({ outage, expected }) => {
+    const timelines = await timelinesOf(simulate(outage))
+    for (const [key, times] of Object.entries(expected)) {
+      const [objective, tier] = key.split(' ')
+      const firings =
+        timelines.find(each => each.objective === objective && each.tier === tier)?.firings ?? []
+      expect(firings.flatMap(({ fires, clears }) => [fires, clears]).slice(0, times.length)).toEqual(times)
+      expect(firings).toHaveLength(1)
+    }
+    if (Object.keys(expected).length === 0)
+      expect(timelines.every(({ firings }) => firings.length === 0)).toBe(true)
+  },
+)
+
+describeWithParts('Prometheus', ['promtool'], ({ promtool }) => {
+  test('accepts the generated rules', () => {
+    expect(execFileSync(promtool, ['check', 'rules', golden], { encoding: 'utf8' })).toContain('SUCCESS')
+  })
+
+  test('fires and clears them in the minutes of the embedded evaluation', { timeout: 120_000 }, async () => {
+    const tests = await Promise.all(
+      table.map(async ([outage]) => {
+        const simulated = simulate(outage)
+        return promtoolTest(simulated, await timelinesOf(simulated))
+      }),
+    )
+    await runPromtool(promtool, await temporaryFolder(), objectives, tests)
+  })
+
+  test('says so when a minute is wrong', { timeout: 120_000 }, async () => {
+    const simulated = simulate((table[1] as [Scenario, unknown])[0])
+    const late = (await timelinesOf(simulated)).map(timeline => ({
+      ...timeline,
+      firings: timeline.firings.map(({ fires, clears }) => ({ fires: fires + 1, clears })),
+    }))
+    const run = runPromtool(promtool, await temporaryFolder(), objectives, [promtoolTest(simulated, late)])
+    await expect(run).rejects.toThrow(/FAILED/)
+  })
+})
+
+describeWithParts('Alertmanager', ['amtool'], ({ amtool }) => {
+  test('accepts the generated routes', async () => {
+    const file = join(await temporaryFolder(), 'alertmanager.yml')
+    const webhook = 'http://127.0.0.1:8084/alerts'
+    writeFileSync(file, stringify(alertmanagerConfig({ webhook, deadman: webhook })))
+    expect(execFileSync(amtool, ['check-config', file], { encoding: 'utf8' })).toContain('SUCCESS')
+  })
+})

@@ -1,0 +1,179 @@
+import { execFile } from 'node:child_process'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { describeWithParts } from '../../test/support.ts'
+import { type RunningPrometheus, startPrometheus } from '../test/prometheus.ts'
+import { type Scenario, simulate } from '../test/simulate.ts'
+
+type Ended = { code: number; out: string; err: string }
+
+const folders: string[] = []
+afterAll(() => Promise.all(folders.map(folder => rm(folder, { recursive: true, force: true }))))
+
+/** A DATA_DIR of nobody’s. */
+async function folder(): Promise<string> {
+  const made = await mkdtemp(join(tmpdir(), 'tintype-'))
+  folders.push(made)
+  return made
+}
+
+const slo = (dataDir: string, ...args: string[]): Promise<Ended> =>
+  new Promise(resolve => {
+    const env = { PATH: process.env.PATH, DATA_DIR: dataDir }
+    execFile(process.execPath, ['slo/main.ts', ...args], { env }, (error, out, err) =>
+      resolve({ code: typeof error?.code === 'number' ? error.code : 0, out, err }),
+    )
+  })
+
+/** Six hours from the epoch: 20 minutes offline from minute 100, every promise late from 200 to 210, a restart. */
+const day: Scenario = {
+  name: 'a day',
+  minutes: 360,
+  phase: 7,
+  seed: 4,
+  outages: [{ from: 6000, to: 7200, share: 1, flap: 0 }],
+  lateness: [{ from: 12_000, to: 12_600, share: 1, flap: 0 }],
+  photosAMinute: 40,
+  blind: [{ from: 18_000, to: 18_300 }],
+  probeAway: [],
+  restarts: [{ process: 'converter', at: 9000, down: 60 }],
+  counting: ['web', 'converter'].map(process => ({
+    process,
+    from: 0,
+    to: Number.POSITIVE_INFINITY,
+    zeroed: true,
+  })),
+}
+
+describeWithParts('slo on a real Prometheus', ['prometheus', 'promtool'], parts => {
+  let running: RunningPrometheus
+  let data: string
+  beforeAll(async () => {
+    data = await folder()
+    const begin = { timeMs: Date.UTC(2026, 0, 1) }
+    const series = simulate(day).series.map(each => ({
+      ...each,
+      samples: each.samples.map(({ timeMs, value }) => ({ timeMs: timeMs + begin.timeMs, value })),
+    }))
+    running = await startPrometheus(parts, data, series)
+  })
+  afterAll(() => running?.stop())
+
+  test('report: minutes, promises and budget, capped at the first probe seen', async () => {
+    const { code, out } = await slo(
+      data,
+      'report',
+      '--json',
+      '--prometheus',
+      running.url,
+      '--at',
+      '2026-01-01T06:00:30Z',
+    )
+    const report = JSON.parse(out)
+    expect(report.window).toEqual({ from: '2026-01-01T00:00:00Z', to: '2026-01-01T06:00:00Z', minutes: 360 })
+    // 20 minutes of failures and 5 in which nobody looked.
+    expect(report.availability).toMatchObject({
+      online: 335,
+      offline: 25,
+      unknown: 5,
+      budgetMinutes: 60,
+      budgetLeftMinutes: 35,
+    })
+    expect(report.latency.kept + report.latency.broken).toBeGreaterThan(13_000)
+    expect(report.witnesses).toMatchObject({ traces: null, logs: null, agree: false })
+    expect(code).toBe(report.latency.budgetLeft < 0 ? 1 : 0)
+  })
+
+  test('report: a promise that is broken is exit status 1', async () => {
+    const { code, out } = await slo(
+      data,
+      'report',
+      '--prometheus',
+      running.url,
+      '--at',
+      '2026-01-01T02:00Z',
+      '--window',
+      '1h',
+    )
+    expect(out).toContain('✕ Online 23 of every 24 hours: broken')
+    expect(code).toBe(1)
+  })
+
+  test('backtest: the page of the outage and of the late promises, and when they end', async () => {
+    const { out } = await slo(
+      data,
+      'backtest',
+      '--json',
+      '--prometheus',
+      running.url,
+      '--from',
+      '2026-01-01',
+      '--to',
+      '2026-01-01T06:00Z',
+    )
+    const of = (objective: string) =>
+      JSON.parse(out).alerts.find(
+        (each: Record<string, string>) => each.objective === objective && each.tier === 'page-fast',
+      )
+    const minute = (text: string) => (Date.parse(text) - Date.UTC(2026, 0, 1)) / 60_000
+    expect(of('availability').fires.map(minute)).toEqual([106])
+    expect(of('availability').clears.map(minute)).toEqual([124])
+    expect(of('latency').fires.map(minute)).toEqual([202])
+  })
+
+  test('before anything was counted there is nothing to report: exit status 2', async () => {
+    const { code, err } = await slo(data, 'report', '--prometheus', running.url, '--at', '2025-12-01')
+    expect({ code, err }).toEqual({ code: 2, err: expect.stringContaining('no probe was ever seen') })
+  })
+})
+
+describe('slo on the command line', () => {
+  test.each([
+    [['report', '--prometheus', 'http://127.0.0.1:9'], 'is away'],
+    [
+      ['report', '--prometheus', 'http://me:secret@127.0.0.1:9/prom'],
+      'Prometheus at http://127.0.0.1:9/prom is away',
+    ],
+    [['report', '--prometheus', 'http://[bad'], 'is no address of a Prometheus'],
+    [['report', '--objectives', 'nowhere'], 'nowhere:1:1: error: no OpenSLO document is there'],
+    [['report', '--at', 'noonish'], 'is not a time in UTC'],
+    [['report', '--frobnicate'], '--frobnicate'],
+    [['backtest', '--outage', 'bad weather'], 'is not a list like'],
+    [['backtest'], 'give --from and --to'],
+    [['budget', '--fits', '2d'], 'longer than a day'],
+    [['sing'], 'there is no verb "sing": it is one of budget'],
+  ])('%s is exit status 2 and says why', async (args, why) => {
+    const { code, err, out } = await slo(await folder(), ...args)
+    expect({ code, out }).toEqual({ code: 2, out: '' })
+    expect(err).toContain(why)
+  })
+
+  test('a described outage: 10 minutes page fast alone', async () => {
+    const { code, out } = await slo(
+      await folder(),
+      'backtest',
+      '--json',
+      '--outage',
+      'full 10m',
+      '--at',
+      '2026-11-22T12:00Z',
+    )
+    const fired = JSON.parse(out).alerts.filter((each: { fires: string[] }) => each.fires.length > 0)
+    expect(fired).toEqual([
+      {
+        objective: 'availability',
+        tier: 'page-fast',
+        fires: ['2026-11-22T12:06:00Z'],
+        clears: ['2026-11-22T12:14:00Z'],
+        budgetUsedAtFire: 0.1,
+      },
+    ])
+    expect(code).toBe(0)
+  })
+
+  test('lint of our own objectives is good', async () => {
+    expect(await slo(await folder(), 'lint')).toMatchObject({ code: 0, out: 'no findings\n' })
+  })
+})

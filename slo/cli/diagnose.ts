@@ -1,0 +1,77 @@
+import { readArguments } from '@tintype/lib/command-line.ts'
+import { bookFile, noticed } from '../alerts/book.ts'
+import { adminPorts, raiseDetail } from '../diagnose/detail.ts'
+import { examplesOf } from '../diagnose/examples.ts'
+import { type Incident, incidentNote, promiseLine, terminal } from '../diagnose/note.ts'
+import { diagnoseAt } from '../diagnose/read.ts'
+import { diagnosed } from '../diagnose/stages.ts'
+import { toldOf } from '../diagnose/told.ts'
+import { promised } from '../math/report.ts'
+import { toMinute } from '../math/time.ts'
+import { readObjectives } from '../objectives/objectives.ts'
+import { readRecorded } from '../sources/recorded.ts'
+import { type Context, status, time, type Verb, withSource } from './context.ts'
+
+const usage = `slo diagnose [--at TIME] [--prometheus URL] [--json | --note] [--detail]
+
+Why is it slow? Compares now with a baseline of its own, names the stage whose time grew and the resource that
+accounts for it. "unknown" is an answer.
+  --note    an incident note in Markdown, for a second person to join
+  --detail  raises the log level of the services of that stage for ten minutes
+Example: npm run slo -- diagnose --at "today 14:05" --note
+Exit status: 0 healthy, 1 slow or unknown, 2 bad arguments or no data source.`
+
+const options = {
+  at: { type: 'string' },
+  prometheus: { type: 'string' },
+  objectives: { type: 'string' },
+  json: { type: 'boolean' },
+  note: { type: 'boolean' },
+  detail: { type: 'boolean' },
+} as const
+
+/** Without a time when it began, examples are looked for in this much before now. */
+const examplesMs = 5 * 60_000
+
+async function run(args: string[], context: Context): Promise<number> {
+  const given = readArguments(args, options).values
+  const { dataDir, scrapeSeconds, nowMs, print } = context
+  const atMs = given.at === undefined ? nowMs : time('at', given.at, nowMs)
+  const prometheusUrl = given.prometheus ?? context.prometheusUrl
+  const verdict = await diagnoseAt({ prometheusUrl, dataDir, scrapeSeconds }, atMs)
+  const stage = diagnosed.find(each => each === verdict.verdict)
+  const since = verdict.since === null ? atMs - examplesMs : Date.parse(verdict.since)
+  const examples = stage ? await examplesOf(dataDir, stage, since, atMs) : []
+  if (given.detail && stage) print(await raiseDetail(adminPorts(dataDir), stage))
+  if (given.json) print(JSON.stringify({ ...verdict, examples }))
+  else {
+    const incident: Incident = {
+      verdict,
+      examples,
+      atMs,
+      promises: given.note ? await promises(context, given, atMs) : [],
+      noticedMs: noticed(bookFile(dataDir)),
+      told: stage ? await toldOf(dataDir, stage, since, atMs) : [],
+    }
+    print(given.note ? incidentNote(incident) : terminal(incident))
+  }
+  return verdict.verdict === 'healthy' ? status.good : status.broken
+}
+
+/** What the incident cost so far, a line a promise. */
+async function promises(
+  context: Context,
+  given: { prometheus?: string; objectives?: string },
+  atMs: number,
+): Promise<string[]> {
+  const objectives = readObjectives(given.objectives)
+  const to = toMinute(atMs)
+  const from = to - Math.max(...objectives.map(({ windowMinutes }) => windowMinutes))
+  const recorded = await withSource(given.prometheus, context, source =>
+    readRecorded(source, objectives, { from, to }),
+  )
+  if (!recorded) return []
+  return promised(recorded, undefined).map(({ standing }) => promiseLine(standing.objective, standing))
+}
+
+export const verb: Verb = { usage, run }

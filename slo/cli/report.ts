@@ -1,0 +1,108 @@
+import { join } from 'node:path'
+import { readArguments, UsageError } from '@tintype/lib/command-line.ts'
+import { readPlanned } from '../math/planned.ts'
+import { promised, type Report, reportJson, reportMarkdown, reportText, spanOf } from '../math/report.ts'
+import { judge } from '../math/sli.ts'
+import type { Span } from '../math/standing.ts'
+import { toIso } from '../math/time.ts'
+import { readObjectives } from '../objectives/objectives.ts'
+import { SourceError } from '../sources/index.ts'
+import { longestMinutes, type Recorded, readRecorded } from '../sources/recorded.ts'
+import { compare } from '../tintype/witness/compare.ts'
+import { logWitness } from '../tintype/witness/logs.ts'
+import { traceWitness } from '../tintype/witness/traces.ts'
+import {
+  type Context,
+  duration,
+  minute,
+  sinceMinute,
+  sourceOptions,
+  status,
+  type Verb,
+  withSource,
+} from './context.ts'
+
+const usage = `slo report [--at TIME] [--window 24h] [--since TIME] [--prometheus URL] [--json | --markdown]
+
+How the promises stand over the whole UTC minutes before --at (default: now).
+  --window      length of the window (default: each objective’s own)
+  --since       start of the SLO (default: the first probe seen)
+  --prometheus  read from there (default: PROMETHEUS_URL, else the embedded recorder)
+  --objectives  folder of OpenSLO documents (default: slo/objectives)
+Example: npm run slo -- report --window 24h --since 2026-11-22
+Exit status: 0 all kept, 1 one is broken, 2 bad arguments or no data.`
+
+const options = {
+  ...sourceOptions,
+  markdown: { type: 'boolean' },
+  at: { type: 'string' },
+  since: { type: 'string' },
+  window: { type: 'string' },
+} as const
+
+async function run(args: string[], context: Context): Promise<number> {
+  const given = readArguments(args, options).values
+  const to = minute('at', given.at ?? 'now', context.nowMs)
+  const since = sinceMinute(given.since, context.nowMs)
+  if (since !== undefined && since >= to) throw new UsageError('--since must be before --at')
+  const windowMinutes = given.window === undefined ? undefined : duration('window', given.window)
+  const objectives = readObjectives(given.objectives)
+  const longest = Math.max(
+    windowMinutes ?? Math.max(...objectives.map(each => each.windowMinutes)),
+    longestMinutes(objectives),
+  )
+  const recorded = await withSource(given.prometheus, context, source =>
+    readRecorded(source, objectives, { from: to - longest, to, since }),
+  )
+  if (!recorded)
+    throw new SourceError(`nothing was counted before ${toIso(to)}: no probe was ever seen there`)
+  const report = await toReport(recorded, windowMinutes, context)
+  context.print(
+    given.json
+      ? JSON.stringify(reportJson(report))
+      : given.markdown
+        ? reportMarkdown(report)
+        : reportText(report),
+  )
+  return report.promises.some(({ standing }) => standing.broken) ? status.broken : status.good
+}
+
+async function toReport(
+  recorded: Recorded,
+  windowMinutes: number | undefined,
+  context: Context,
+): Promise<Report> {
+  const promises = promised(recorded, windowMinutes)
+  const first = recorded.objectives[0]?.objective.windowMinutes ?? 0
+  const span = spanOf(recorded, windowMinutes ?? first)
+  return {
+    span,
+    promises,
+    witnesses: await hear(promises, span, context),
+    planned: planned(recorded, span, context),
+  }
+}
+
+async function hear(promises: Report['promises'], span: Span, { dataDir, scrapeSeconds }: Context) {
+  const counted = promises.find(({ standing }) => standing.objective.name === 'latency')?.standing
+  const [fromMs, toMs] = [span.from * 60_000, span.to * 60_000]
+  const [traces, logs] = await Promise.all([
+    traceWitness(join(dataDir, 'traces')).promises(fromMs, toMs),
+    logWitness(join(dataDir, 'logs')).promises(fromMs, toMs),
+  ])
+  const metrics = { kept: counted?.good ?? 0, broken: counted?.bad ?? 0 }
+  return compare({ metrics, traces, logs, fromMs, toMs, scrapeMs: scrapeSeconds * 1000 })
+}
+
+/** Planned minutes of the window, and how many of them were offline. */
+function planned({ objectives }: Recorded, { from, to }: Span, { dataDir }: Context): Report['planned'] {
+  const announced = readPlanned(dataDir)
+  const isPlanned = (at: number) => announced.some(each => at >= each.from && at < each.to)
+  const slots = objectives
+    .filter(({ objective }) => objective.method === 'Timeslices')
+    .flatMap(({ slots }) => slots)
+    .filter(({ start }) => start >= from && start < to && isPlanned(start))
+  return { minutes: slots.length, offline: slots.filter(slot => judge('Timeslices', slot).good === 0).length }
+}
+
+export const verb: Verb = { usage, run }

@@ -1,0 +1,26 @@
+import { readArguments } from '@tintype/lib/command-line.ts'
+import { readConfig } from '@tintype/lib/config.ts'
+import { run } from '@tintype/lib/run.ts'
+import { pick } from '@tintype/lib/variables.ts'
+import { serve } from '../serve/serve.ts'
+import { status, type Verb } from './context.ts'
+
+const usage = `slo serve
+
+Keeps watch until it is stopped: probes, records, evaluates each minute, tells who is to be told, and shows the
+pages at SLO_PORT. Configured by the environment (README).
+Example: PROMETHEUS_URL=http://127.0.0.1:9090 npm run slo -- serve
+Exit status: 0 stopped, 1 it could not start, 2 bad environment.`
+
+export const verb: Verb = {
+  usage,
+  async run(args, { environment }) {
+    readArguments(args, {})
+    const { GRACE_SECONDS } = readConfig(environment, pick('GRACE_SECONDS'))
+    await run(
+      () => serve(environment),
+      () => GRACE_SECONDS * 1000,
+    )
+    return status.good
+  },
+}

@@ -1,0 +1,52 @@
+import type { Minute, Objective, Tier, TierName } from '../sources/index.ts'
+import { type AlertState, step } from './alert.ts'
+import { fires } from './burn-rate.ts'
+import type { Tally } from './sli.ts'
+import { round, standing } from './standing.ts'
+
+/** One time an alert fired; `clears` is null while it still does. */
+export type Firing = { fires: Minute; clears: Minute | null }
+
+export type Timeline = {
+  objective: string
+  tier: TierName
+  firings: Firing[]
+  /** The part of the window’s budget that was gone when it first fired; null when it never did. */
+  budgetUsedAtFire: number | null
+}
+
+/**
+ * What the alerts of an objective do over recorded minutes: evaluated at the end of every minute from the tally’s
+ * start, told as far as it falls into [from, to].
+ */
+export function backtest(objective: Objective, tally: Tally, from: Minute, to: Minute): Timeline[] {
+  return objective.tiers.map(tier => {
+    const firings = replay(tier, tally, to).filter(({ clears }) => clears === null || clears > from)
+    const first = firings[0]
+    return {
+      objective: objective.name,
+      tier: tier.name,
+      firings,
+      budgetUsedAtFire: first ? budgetUsed(objective, tally, first.fires) : null,
+    }
+  })
+}
+
+function replay(tier: Tier, tally: Tally, to: Minute): Firing[] {
+  const firings: Firing[] = []
+  let state: AlertState = 'inactive'
+  for (let at = tally.from + 1; at <= Math.min(to, tally.to); at++) {
+    const next: AlertState = step(state, fires(tier, tally, at), at, tier.shortMinutes)
+    const last = firings.at(-1)
+    if (state === 'inactive' && next !== 'inactive') firings.push({ fires: at, clears: null })
+    if (state !== 'inactive' && next === 'inactive' && last) last.clears = at
+    state = next
+  }
+  return firings
+}
+
+function budgetUsed(objective: Objective, tally: Tally, at: Minute): number {
+  const nominalMinutes = objective.windowMinutes
+  const { bad, budget } = standing(objective, tally, { from: at - nominalMinutes, to: at, nominalMinutes })
+  return round(bad / budget, 4)
+}

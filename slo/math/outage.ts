@@ -1,0 +1,73 @@
+import { parseDuration } from '../objectives/openslo.ts'
+import type { Minute, Objective, Slot } from '../sources/index.ts'
+import { type Tally, tally } from './sli.ts'
+
+/** A stretch of an outage: which part of the minutes is offline and of the promises broken, in percent. */
+export type Phase = { minutes: number; offlinePercent: number; brokenPercent: number; photos: boolean }
+
+export const outageFormat = `a list like "full 10m" or "50% 1h, ok 5m, late 20% 30m" or "30x(full 2m, ok 2m)":
+  full D        the front door is dead: every minute offline, and no promises are made
+  N% D          N % of the minutes offline and N % of the promises broken
+  offline N% D  N % of the minutes offline, promises kept
+  late N% D     N % of the promises broken, every minute online
+  ok D          all well`
+
+/** More steps than this is a program, not a description. */
+const maxPhases = 1_000
+/** Two weeks: longer than any alert’s window of a day’s objective. */
+const maxMinutes = 20_160
+
+/** Photos a minute of the traffic that is assumed: any share in whole percent is a whole number of them. */
+const photosAMinute = 100
+
+/** Undefined when it is no description. */
+export function parseOutage(text: string): Phase[] | undefined {
+  const repeated = text.replace(/(\d{1,3})x\(([^()]*)\)/g, (_, times, inside) =>
+    Array(Number(times)).fill(inside).join(','),
+  )
+  const phases = repeated.split(',').map(parsePhase)
+  const known = phases.filter(phase => phase !== undefined)
+  const minutes = known.reduce((sum, phase) => sum + phase.minutes, 0)
+  return known.length === phases.length && known.length <= maxPhases && minutes <= maxMinutes
+    ? known
+    : undefined
+}
+
+function parsePhase(text: string): Phase | undefined {
+  const [, kind, percentText, length] =
+    /^\s*(full|ok|(?:late |offline )?(\d{1,3})%)\s+(\w+)\s*$/.exec(text) ?? []
+  const minutes = parseDuration(length)
+  const percent = Number(percentText ?? (kind === 'full' ? 100 : 0))
+  if (!kind || minutes === undefined || percent > 100) return undefined
+  return {
+    minutes,
+    offlinePercent: kind.startsWith('late') ? 0 : percent,
+    brokenPercent: kind.startsWith('offline') || kind === 'full' ? 0 : percent,
+    photos: kind !== 'full',
+  }
+}
+
+export const outageMinutes = (phases: readonly Phase[]): number =>
+  phases.reduce((sum, { minutes }) => sum + minutes, 0)
+
+/** The outage beginning at a minute, after a good window and followed by one in which every alert clears. */
+export function outageTally(objective: Objective, phases: readonly Phase[], begin: Minute): Tally {
+  const well = (minutes: number): Phase => ({ minutes, offlinePercent: 0, brokenPercent: 0, photos: true })
+  const after = 2 * Math.max(...objective.tiers.map(({ longMinutes }) => longMinutes))
+  const from = begin - objective.windowMinutes
+  const slots: Slot[] = []
+  for (const phase of [well(objective.windowMinutes), ...phases, well(after)])
+    for (let i = 0; i < phase.minutes; i++) slots.push(slot(objective, phase, from + slots.length, i))
+  return tally(objective.method, from, slots)
+}
+
+function slot({ method }: Objective, phase: Phase, start: Minute, i: number): Slot {
+  const { offlinePercent, brokenPercent, photos } = phase
+  if (method === 'Timeslices') return { start, good: 1 - spread(offlinePercent, i), total: 1, unknown: false }
+  const total = photos ? photosAMinute : 0
+  return { start, good: total - (total * brokenPercent) / 100, total, unknown: !photos }
+}
+
+/** 1 in as many of the minutes as the percentage says, evenly, in integers. */
+const spread = (percent: number, i: number): number =>
+  Math.floor(((i + 1) * percent) / 100) - Math.floor((i * percent) / 100)

@@ -1,0 +1,163 @@
+import type { Minute, Objective } from '../sources/index.ts'
+import type { Recorded } from '../sources/recorded.ts'
+import type { Compared } from '../tintype/witness/compare.ts'
+import { burnRate } from './burn-rate.ts'
+import { type bad, unknown } from './sli.ts'
+import { budgetLeftRatio, round, type Span, type Standing, standing, standingJson } from './standing.ts'
+import { toDuration, toIso, toShort } from './time.ts'
+
+/** Everything a report says, before it is drawn. */
+export type Report = {
+  span: Span
+  promises: Promised[]
+  witnesses: Compared
+  planned: { minutes: number; offline: number }
+}
+type Promised = { standing: Standing; burns: Burn[]; strip: string; doubtful: number }
+type Burn = { tier: string; rate: number; factor: number; longMinutes: number }
+
+/** How a window is judged: its own length for each objective, or the one that was asked for. */
+export const spanOf = ({ start, to }: Recorded, nominalMinutes: number): Span => ({
+  from: Math.max(start, to - nominalMinutes),
+  to,
+  nominalMinutes,
+})
+
+export function promised(recorded: Recorded, windowMinutes: number | undefined): Promised[] {
+  return recorded.objectives.map(({ objective, slots, tally }) => {
+    const span = spanOf(recorded, windowMinutes ?? objective.windowMinutes)
+    return {
+      standing: standing(objective, tally, span),
+      burns: objective.tiers.map(({ name, longMinutes, factor }) => ({
+        tier: name,
+        rate: burnRate(objective, tally, recorded.to, longMinutes),
+        factor,
+        longMinutes,
+      })),
+      strip: strip(span, objective, tally),
+      doubtful: slots.filter(({ start, good, total }) => start >= span.from && good > total).length,
+    }
+  })
+}
+
+/** As many cells as fit a terminal beside their two times. */
+const cells = 72
+const shades = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█']
+
+/** The window’s minutes in one line: `·` all good, higher is more bad, `?` no data at all. */
+function strip(span: Span, objective: Objective, tally: Parameters<typeof bad>[0]): string {
+  const width = Math.min(cells, span.to - span.from)
+  return Array.from({ length: width }, (_, i) => {
+    const at = (cell: number): Minute => span.from + Math.round((cell * (span.to - span.from)) / width)
+    const [from, to] = [at(i), at(i + 1)]
+    if (objective.method === 'Timeslices' && unknown(tally, from, to) === to - from) return '?'
+    const part = standing(objective, tally, { from, to, nominalMinutes: to - from })
+    const share = part.ratio === null ? 0 : 1 - part.ratio
+    return share === 0 ? '·' : shades[Math.min(shades.length - 1, Math.floor(share * shades.length))]
+  }).join('')
+}
+
+export function reportJson({ span, promises, witnesses, planned }: Report): unknown {
+  const window = (each: Span) => ({
+    from: toIso(each.from),
+    to: toIso(each.to),
+    minutes: each.to - each.from,
+  })
+  return {
+    window: window(span),
+    ...Object.fromEntries(
+      promises.map(({ standing, doubtful }) => [
+        standing.objective.name,
+        {
+          ...standingJson(standing),
+          ...(standing.span.from === span.from ? {} : { window: window(standing.span) }),
+          ...(doubtful === 0 ? {} : { doubtfulMinutes: doubtful }),
+        },
+      ]),
+    ),
+    ...(planned.minutes === 0 ? {} : { planned }),
+    witnesses,
+  }
+}
+
+export function reportText(report: Report): string {
+  const { span } = report
+  const title = `Tintype’s promises from ${toShort(span.from)} to ${toShort(span.to)} UTC, ${span.to - span.from} minutes`
+  return [title, ...report.promises.map(promiseText), plannedText(report), witnessText(report.witnesses)]
+    .filter(text => text !== '')
+    .join('\n\n')
+}
+
+const barCells = 40
+
+function promiseText({ standing, burns, strip, doubtful }: Promised): string {
+  const { objective, span, broken, ratio } = standing
+  const filled = Math.round(Math.min(1, Math.max(0, budgetLeftRatio(standing))) * barCells)
+  const minutesACell = Math.max(1, Math.round((span.to - span.from) / cells))
+  const lines = [
+    `${broken ? '✕' : ratio === null ? '○' : '●'} ${objective.displayName}: ${word(standing)}`,
+    counts(standing),
+    `budget  ${'█'.repeat(filled)}${'░'.repeat(barCells - filled)}  ${left(standing)}`,
+    `${toShort(span.from)} ${strip} ${toShort(span.to)}`,
+    `        one cell is ${toDuration(minutesACell)}: · all good, ▁ to █ bad${objective.method === 'Timeslices' ? ', ? no data' : ''}`,
+    `burn    ${burns.map(each => `${each.tier} ${each.rate.toFixed(1)} of ${round(each.factor, 2)} (${toDuration(each.longMinutes)})`).join(' · ')}`,
+    ...(doubtful === 0 ? [] : [`doubt   ${doubtful} minutes counted more good than all: taken as no data`]),
+  ]
+  return lines.join('\n  ')
+}
+
+/** A promise that nobody was given is neither kept nor broken. */
+const word = ({ broken, ratio }: Standing): string =>
+  broken ? 'broken' : ratio === null ? 'nothing to count' : 'kept'
+
+function counts({ objective, good, bad, unknown, ratio }: Standing): string {
+  const percent = ratio === null ? 'no event' : `${round(ratio * 100, 3)} %`
+  const target = round((objective.target.numerator / objective.target.denominator) * 100, 3)
+  return objective.method === 'Timeslices'
+    ? `${percent} of at least ${target} %: ${good} minutes online, ${bad} offline, ${unknown} of them without data`
+    : `${percent} of at least ${target} %: ${good} kept, ${bad} broken`
+}
+
+const left = (standing: Standing): string =>
+  standing.objective.method === 'Timeslices'
+    ? `${round(standing.budgetLeft, 1)} of ${round(standing.budget, 1)} minutes left`
+    : `${round(budgetLeftRatio(standing) * 100, 1)} % left, ${Math.max(0, Math.floor(standing.budgetLeft))} more may break`
+
+const plannedText = ({ planned }: Report): string =>
+  planned.minutes === 0
+    ? ''
+    : `planned downtime: ${planned.minutes} minutes, ${planned.offline} of the offline minutes fell into it`
+
+function witnessText({ metrics, traces, logs, agree, disagreements }: Compared): string {
+  const say = (name: string, count: typeof traces) =>
+    `${name} ${count === null ? 'no data' : `${count.kept} kept, ${count.broken} broken`}`
+  return [
+    `witnesses: ${say('metrics', metrics)} · ${say('traces', traces)} · ${say('logs', logs)}: ${agree ? 'they agree' : 'no agreement'}`,
+    ...disagreements.map(
+      ({ witness, says, photos }) =>
+        `  ${witness} ${says}${photos.length > 0 ? `: ${photos.join(' ')}` : ''}`,
+    ),
+  ].join('\n')
+}
+
+export function reportMarkdown(report: Report): string {
+  const rows = report.promises.map(({ standing }) => {
+    const { objective, broken } = standing
+    return `| ${objective.displayName} | ${broken ? '**broken**' : word(standing)} | ${counts(standing)} | ${left(standing)} |`
+  })
+  const burns = report.promises.flatMap(({ standing, burns }) =>
+    burns.map(
+      ({ tier, rate, factor, longMinutes }) =>
+        `| ${standing.objective.name} | ${tier} | ${toDuration(longMinutes)} | ${rate.toFixed(2)} | ${round(factor, 2)} |`,
+    ),
+  )
+  return [
+    `# Promises from ${toIso(report.span.from)} to ${toIso(report.span.to)}`,
+    ['| promise | state | counted | budget |', '|---|---|---|---|', ...rows].join('\n'),
+    ['| objective | tier | long window | burn | fires at |', '|---|---|---|---:|---:|', ...burns].join('\n'),
+    plannedText(report),
+    witnessText(report.witnesses),
+  ]
+    .filter(text => text !== '')
+    .join('\n\n')
+}

@@ -1,0 +1,50 @@
+import type { Minute, Objective, Slot } from '../sources/index.ts'
+
+/**
+ * Slots as the objective counts them. Timeslices: a minute is one good of one when all that was counted in it
+ * was good and there was something, else bad: no data is offline. Occurrences: its events. More good than
+ * total is no measurement and counts as no data.
+ */
+export function judge(method: Objective['method'], slot: Slot): Slot {
+  const { start } = slot
+  const unknown = slot.unknown || slot.total === 0 || slot.good > slot.total
+  if (method === 'Occurrences') return unknown ? { start, good: 0, total: 0, unknown } : slot
+  return { start, good: !unknown && slot.good === slot.total ? 1 : 0, total: 1, unknown }
+}
+
+/** Running sums over judged slots, so that any window is two subtractions. Outside of them nothing is counted. */
+export type Tally = {
+  from: Minute
+  to: Minute
+  bad: Float64Array
+  total: Float64Array
+  unknown: Float64Array
+}
+
+/** Sums an objective’s slots, which must be without holes: [from, from + slots.length). */
+export function tally(method: Objective['method'], from: Minute, slots: readonly Slot[]): Tally {
+  const sums = (): Float64Array => new Float64Array(slots.length + 1)
+  const result = { from, to: from + slots.length, bad: sums(), total: sums(), unknown: sums() }
+  slots.forEach((slot, i) => {
+    const { good, total, unknown } = judge(method, slot)
+    result.bad[i + 1] = (result.bad[i] ?? 0) + total - good
+    result.total[i + 1] = (result.total[i] ?? 0) + total
+    result.unknown[i + 1] = (result.unknown[i] ?? 0) + (unknown ? 1 : 0)
+  })
+  return result
+}
+
+const between =
+  (sum: 'bad' | 'total' | 'unknown') =>
+  (tally: Tally, from: Minute, to: Minute): number => {
+    const at = (minute: Minute): number =>
+      tally[sum][Math.min(Math.max(minute, tally.from), tally.to) - tally.from] ?? 0
+    return at(to) - at(from)
+  }
+
+/** Bad slots or events of the minutes [from, to). */
+export const bad = between('bad')
+/** All slots or events of the minutes [from, to). */
+export const total = between('total')
+/** Minutes of [from, to) in which nothing was counted. */
+export const unknown = between('unknown')

@@ -1,0 +1,72 @@
+import type { Minute, Objective } from '../sources/index.ts'
+import { complement, reaches, toNumber } from './fraction.ts'
+import { bad, type Tally, total, unknown } from './sli.ts'
+
+/** The minutes [from, to) that are judged, of a window that would be `nominalMinutes` long had the SLO always been. */
+export type Span = { from: Minute; to: Minute; nominalMinutes: number }
+
+/** How a promise stands: slots for Timeslices, events for Occurrences. */
+export type Standing = {
+  objective: Objective
+  span: Span
+  good: number
+  bad: number
+  /** Minutes in which nothing was counted; of Timeslices they are a part of the bad. */
+  unknown: number
+  /** Null when there was nothing to count. */
+  ratio: number | null
+  /** How many may be bad: of the nominal window’s slots, or of the events that were. */
+  budget: number
+  budgetLeft: number
+  broken: boolean
+}
+
+export function standing(objective: Objective, tally: Tally, span: Span): Standing {
+  const { from, to, nominalMinutes } = span
+  const [badCount, totalCount] = [bad(tally, from, to), total(tally, from, to)]
+  const whole = objective.method === 'Timeslices' ? nominalMinutes : totalCount
+  const allowed = complement(objective.target)
+  const budget = (whole * allowed.numerator) / allowed.denominator
+  return {
+    objective,
+    span,
+    good: totalCount - badCount,
+    bad: badCount,
+    unknown: unknown(tally, from, to),
+    ratio: totalCount === 0 ? null : (totalCount - badCount) / totalCount,
+    budget,
+    budgetLeft: budget - badCount,
+    broken: badCount > 0 && reaches(badCount, whole, allowed) && badCount > budget,
+  }
+}
+
+/** The budget’s part that is left, 1 when nothing is gone; below 0 the promise is broken. */
+export const budgetLeftRatio = ({ budget, budgetLeft }: Standing): number =>
+  budget === 0 ? 1 : budgetLeft / budget
+
+/** Rounded for people and JSON; never -0. */
+export const round = (value: number, digits: number): number => Number(value.toFixed(digits)) + 0
+
+/** The standing as the report’s JSON has it. */
+export function standingJson(standing: Standing): Record<string, number | null> {
+  const { objective, good, bad, unknown, ratio, budget, budgetLeft } = standing
+  const target = round(toNumber(objective.target), 6)
+  const rounded = ratio === null ? null : round(ratio, 5)
+  return objective.method === 'Timeslices'
+    ? {
+        objective: target,
+        online: good,
+        offline: bad,
+        unknown,
+        ratio: rounded,
+        budgetMinutes: round(budget, 3),
+        budgetLeftMinutes: round(budgetLeft, 3),
+      }
+    : {
+        objective: target,
+        kept: good,
+        broken: bad,
+        ratio: rounded,
+        budgetLeft: round(budgetLeftRatio(standing), 3),
+      }
+}

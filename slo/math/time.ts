@@ -1,0 +1,35 @@
+import type { Minute } from '../sources/index.ts'
+
+export const toMinute = (ms: number): Minute => Math.floor(ms / 60_000)
+export const toIso = (minute: Minute): string => new Date(minute * 60_000).toISOString().replace('.000', '')
+
+/** `11-22 14:05`, in UTC, for people. */
+export const toShort = (minute: Minute): string => toIso(minute).slice(5, 16).replace('T', ' ')
+
+/** 90 as `1h30m`, 43200 as `30d`. */
+export function toDuration(minutes: number): string {
+  const units = [
+    ['d', Math.floor(minutes / 1440)],
+    ['h', Math.floor(minutes / 60) % 24],
+    ['m', minutes % 60],
+  ] as const
+  const text = units.filter(([, count]) => count > 0).map(([unit, count]) => `${count}${unit}`)
+  return text.join('') || '0m'
+}
+
+export const timeFormat =
+  'a time in UTC: 2026-11-22T14:05Z, "today 14:05", "tomorrow 02:00", epoch seconds, or now'
+
+/** Epoch milliseconds; undefined when it is no time. A time without a zone is UTC. */
+export function parseTime(text: string, nowMs: number): number | undefined {
+  if (text === 'now') return nowMs
+  if (/^\d{9,10}(\.\d+)?$/.test(text)) return Number(text) * 1000
+  const [, day, clock] = /^(today|tomorrow) (\d{2}:\d{2})$/.exec(text) ?? []
+  const date = new Date(nowMs + (day === 'tomorrow' ? 86_400_000 : 0)).toISOString().slice(0, 10)
+  const iso = day ? `${date}T${clock}` : text
+  if (!/^\d{4}-\d{2}-\d{2}(T\d{2}:\d{2}(:\d{2}(\.\d+)?)?(Z|[+-]\d{2}:\d{2})?)?$/.test(iso)) return undefined
+  const ms = Date.parse(
+    /T.*(Z|[+-]\d{2}:\d{2})$/.test(iso) ? iso : `${iso}${iso.includes('T') ? '' : 'T00:00'}Z`,
+  )
+  return Number.isNaN(ms) ? undefined : ms
+}

@@ -1,0 +1,177 @@
+import { copyFileSync, readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { describe, expect, test } from 'vitest'
+import { temporaryFolder } from '../../test/support.ts'
+import { alertName, rules } from '../alerts/rules.ts'
+import { lintFiles } from '../cli/lint.ts'
+import { lint } from './lint.ts'
+import {
+  ObjectiveError,
+  objectiveFiles,
+  objectivesFolder,
+  parseObjective,
+  readObjectives,
+} from './objectives.ts'
+
+const latency = readFileSync(join(objectivesFolder, 'latency.yaml'), 'utf8')
+const availability = readFileSync(join(objectivesFolder, 'availability.yaml'), 'utf8')
+
+function findings(text: string): string[] {
+  const parsed = parseObjective('x.yaml', text)
+  const all = 'findings' in parsed ? parsed.findings : lint(parsed.document, parsed.objective)
+  return all.map(({ line, column, rule }) => `${line}:${column} ${rule}`)
+}
+
+/** Where a text begins to say something, as line:column. */
+function place(text: string, marker: string): string {
+  const before = text.slice(0, text.indexOf(marker)).split('\n')
+  return `${before.length}:${(before.at(-1)?.length ?? 0) + 1}`
+}
+
+const annotated = (text: string, line: string) =>
+  text.replace('  annotations:\n', `  annotations:\n    tintype.dev/${line}\n`)
+
+describe('an objective', () => {
+  test('our own have no finding', () => {
+    expect(lintFiles(objectiveFiles(objectivesFolder), 35)).toEqual([])
+  })
+
+  test('a third one is one YAML file and nothing else', async () => {
+    const folder = await temporaryFolder()
+    for (const file of objectiveFiles(objectivesFolder))
+      copyFileSync(file, join(folder, file.split('/').at(-1) ?? ''))
+    const receive = latency
+      .replace('name: latency', 'name: receive')
+      .replace('    tintype.dev/runbook: docs/runbooks/latency-budget-burn.md\n', '')
+      .replace(
+        'tintype_promises_total{outcome="kept"}',
+        String.raw`tintype_stage_seconds_bucket{stage="receive",le=~"5(\\.0)?"}`,
+      )
+      .replace(
+        'tintype_promises_total{outcome=~"kept|broken"}',
+        'tintype_stage_seconds_count{stage="receive"}',
+      )
+    writeFileSync(join(folder, 'receive.yaml'), receive)
+    const objectives = readObjectives(folder)
+    expect(objectives.map(({ name }) => name)).toEqual(['availability', 'latency', 'receive'])
+    expect(lintFiles(objectiveFiles(folder), 35)).toEqual([])
+    expect(rules(objectives).groups.map(({ name }) => name)).toContain('tintype-receive')
+    expect(objectives.map(alertName)).toContain('ReceiveBudgetBurn')
+  })
+
+  test.each([
+    ['a target of 100', latency.replace('target: 0.99', 'target: 100'), '100', 'shape'],
+    ['no target', latency.replace(/ {6}target: 0.99\n/, ''), 'displayName: Promises kept', 'shape'],
+    ['another kind', latency.replace('kind: SLO', 'kind: SLI'), 'SLI', 'shape'],
+    ['a misspelt key', latency.replace('budgetingMethod', 'budgetMethod'), 'Occurrences', 'shape'],
+    ['a window of two years', latency.replace('duration: 1d', 'duration: 104w'), '104w', 'shape'],
+    ['a function of a counter', latency.replace('query: tintype', 'query: rate(tintype'), 'rate(', 'shape'],
+    ['broken YAML', latency.replace('kind: SLO', 'kind: [SLO'), 'metadata', 'yaml'],
+    ['an empty file', '', '', 'shape'],
+  ])('%s is an error with its place', (_, text, marker, rule) => {
+    expect(findings(text)).toContain(`${place(text, marker)} ${rule}`)
+  })
+
+  test('a window longer than the recorder keeps its minutes is an error, unless a Prometheus keeps them', async () => {
+    const folder = await temporaryFolder()
+    const text = latency.replace('duration: 1d', 'duration: 36d')
+    writeFileSync(join(folder, 'latency.yaml'), text)
+    expect(lintFiles(objectiveFiles(folder), 35)).toMatchObject([
+      {
+        severity: 'error',
+        rule: 'window-not-kept',
+        message: 'the window is 36d, and the recorder keeps minutes for 35 days',
+      },
+    ])
+    expect(lintFiles(objectiveFiles(folder), 36)).toEqual([])
+    expect(lintFiles(objectiveFiles(folder), 0)).toEqual([])
+  })
+
+  test('every error of every file is reported at once', async () => {
+    const folder = await temporaryFolder()
+    writeFileSync(join(folder, 'a.yaml'), latency.replace('target: 0.99', 'target: 2'))
+    writeFileSync(join(folder, 'b.yaml'), availability.replace('Timeslices', 'Timeslice'))
+    expect(() => readObjectives(folder)).toThrow(ObjectiveError)
+    expect(() => readObjectives(folder)).toThrow(
+      /a\.yaml:\d+:15: error:.*\n.*b\.yaml:\d+:\d+: error: .*Timeslice/,
+    )
+  })
+})
+
+describe('the lint', () => {
+  const bucket = (le: string) =>
+    latency
+      .replace('tintype_promises_total{outcome="kept"}', `tintype_photo_seconds_bucket${le}`)
+      .replace('tintype_promises_total{outcome=~"kept|broken"}', 'tintype_photo_seconds_count')
+  test.each([
+    [
+      'a factor that everything bad does not reach',
+      latency.replace('target: 0.99', 'target: 0.8'),
+      '0.8',
+      'factor-unreachable',
+    ],
+    [
+      'a tier that fires after its budget',
+      annotated(latency, 'tiers: "ticket-slow 6h/30m 101%"'),
+      '"ticket-slow',
+      'share-over-one',
+    ],
+    [
+      'a long window as long as the objective',
+      annotated(latency, 'tiers: "ticket-slow 1d/2h 30%"'),
+      '"ticket-slow',
+      'long-window',
+    ],
+    [
+      'a short window of one slot',
+      annotated(latency, 'tiers: "page-fast 15m/1m 10%"'),
+      '"page-fast',
+      'short-window',
+    ],
+    ['too little traffic for a tier', annotated(latency, 'events-per-day: "143"'), '"143"', 'too-few-events'],
+    ['a missing bucket', bucket('{le="55"}'), 'tintype_photo_seconds_bucket', 'missing-bucket'],
+    ['no bucket at all', bucket(''), 'tintype_photo_seconds_bucket', 'missing-bucket'],
+    [
+      'a bucket that one Prometheus writes otherwise',
+      bucket('{le="60"}'),
+      'tintype_photo_seconds_bucket',
+      'bucket-text',
+    ],
+    [
+      'an unknown metric',
+      latency.replaceAll('tintype_promises', 'tintype_promise'),
+      'tintype_promise_total',
+      'unknown-metric',
+    ],
+    [
+      'a gauge',
+      latency.replace('tintype_promises_total{outcome="kept"}', 'tintype_queue_depth'),
+      'tintype_queue_depth',
+      'no-counter',
+    ],
+    [
+      'a label value that never is',
+      latency.replace('outcome="kept"', 'outcome="keep"'),
+      'tintype_promises_total{outcome="keep"}',
+      'unknown-label',
+    ],
+    [
+      'a target whose budget is no whole minutes',
+      availability.replace('0.9583333333333334', '0.9583'),
+      '0.9583\n',
+      'inexact-target',
+    ],
+    [
+      'a target that one minute breaks',
+      availability.replace('0.9583333333333334', '0.99999'),
+      '0.99999',
+      'no-budget',
+    ],
+  ])('finds %s', (_, text, marker, rule) => {
+    expect(findings(text)).toContain(`${place(text, marker)} ${rule}`)
+  })
+
+  test('accepts the bucket as both versions of Prometheus write it', () => {
+    expect(findings(bucket(String.raw`{le=~"60(\\.0)?"}`))).toEqual([])
+  })
+})

@@ -1,0 +1,98 @@
+import { fileURLToPath } from 'node:url'
+import { createApp, finish, Problem } from '@tintype/lib/http.ts'
+import { openPages } from '@tintype/lib/page/pages.ts'
+import type { Log } from '@tintype/lib/telemetry/log.ts'
+import type { Metrics } from '@tintype/lib/telemetry/metrics.ts'
+import type { Express } from 'express'
+import { bookFile, noticed } from '../alerts/book.ts'
+import { incidentNote, promiseLine } from '../diagnose/note.ts'
+import { maxPlannedMinutes, readPlanned } from '../math/planned.ts'
+import { parseTime, timeFormat, toMinute } from '../math/time.ts'
+import type { State } from '../page/api.ts'
+import type { Objective, Source } from '../sources/index.ts'
+import type { Reader } from '../sources/recorder/schema.ts'
+import { addActions, isLocal } from './act.ts'
+import type { Diagnosis } from './diagnosis.ts'
+import { runbook } from './runbooks.ts'
+import { stagesOf } from './stages.ts'
+import { fitOf, stateOf } from './state.ts'
+import { readStatus } from './status.ts'
+import type { Watch } from './watch.ts'
+import { whatIf } from './what-if.ts'
+
+/** The recorder keeps all series for two days. */
+const maxHours = 48
+/** Long descriptions are programs. */
+const maxOutageLength = 500
+
+/** The public side of slo: two pages and the JSON they are drawn from. It changes nothing for who comes from elsewhere. */
+export function createSloApp(options: {
+  metrics: Metrics
+  log: Log
+  watch: Watch
+  diagnosis: Diagnosis
+  source: Source
+  store: Reader
+  objectives: readonly Objective[]
+  dataDir: string
+  /** The log server's address. */
+  logs: string
+  keepDays: State['keepDays']
+}): Express {
+  const { watch, diagnosis, source, store, objectives, dataDir, logs, keepDays } = options
+  const pages = openPages(fileURLToPath(new URL('../page', import.meta.url)), {
+    vendor: {
+      uplot: fileURLToPath(import.meta.resolve('uplot/dist/uPlot.esm.js')),
+      'uplot.css': fileURLToPath(import.meta.resolve('uplot/dist/uPlot.min.css')),
+    },
+  })
+  const app = createApp(options)
+  app.use(pages.assets)
+  app.get('/', pages.html('index.html'))
+  app.get('/status', pages.html('status.html'))
+  app.get('/docs/runbooks/:name', runbook)
+  app.use('/api', (_request, response, next) => {
+    response.set('Cache-Control', 'no-store')
+    next()
+  })
+  app.get('/api/state', (request, response) => {
+    const state = stateOf(watch, diagnosis, readPlanned(dataDir))
+    response.json({ ...state, logs, keepDays, mayAct: isLocal(request) } satisfies State)
+  })
+  addActions(app, diagnosis)
+  app.get('/note', (_request, response) => {
+    const found = diagnosis.last()
+    if (!found) throw new Problem(404, 'no-note', 'Nothing was looked into since slo started.')
+    const promises = watch.views().map(({ objective, standing }) => promiseLine(objective, standing))
+    response
+      .set('Cache-Control', 'no-store')
+      .type('text')
+      .send(incidentNote({ ...found, atMs: found.at, promises, noticedMs: noticed(bookFile(dataDir)) }))
+  })
+  app.get('/api/stages', (request, response) => {
+    const hours = Number(request.query.hours ?? 3)
+    if (!(hours >= 1 && hours <= maxHours))
+      throw new Problem(400, 'bad-hours', `hours must be a number from 1 to ${maxHours}.`)
+    response.json(stagesOf(store, hours, Date.now()))
+  })
+  app.get('/api/what-if', (request, response) => {
+    const outage = String(request.query.outage ?? '').slice(0, maxOutageLength)
+    const answer = whatIf(objectives, outage)
+    response.status('problem' in answer ? 400 : 200).json(answer)
+  })
+  app.get('/api/fits', (request, response) => {
+    const minutes = Number(request.query.minutes)
+    const at = parseTime(String(request.query.at ?? 'now'), Date.now())
+    if (!Number.isInteger(minutes) || minutes < 1 || minutes > maxPlannedMinutes || at === undefined)
+      throw new Problem(400, 'bad-maintenance', `minutes is 1 to ${maxPlannedMinutes}, at is ${timeFormat}.`)
+    const slices = watch.views().find(({ objective }) => objective.method === 'Timeslices')
+    if (!slices) throw new Problem(404, 'not-begun', 'Nothing is measured yet.')
+    const wanted = { from: toMinute(at), minutes }
+    response.json(fitOf(slices, readPlanned(dataDir), wanted))
+  })
+  app.get('/status.json', async (_request, response) => {
+    response.set('Cache-Control', 'no-store').json(await readStatus(watch, source))
+  })
+  finish(app, options)
+  return app
+}

@@ -1,0 +1,196 @@
+import { mkdirSync } from 'node:fs'
+import { request } from 'node:http'
+import { adminApp } from '@tintype/lib/http/admin.ts'
+import { listen } from '@tintype/lib/http/listen.ts'
+import { createLog, type Log } from '@tintype/lib/telemetry/log.ts'
+import { createMetrics } from '@tintype/lib/telemetry/metrics.ts'
+import { type Browser, chromium, type Page } from 'playwright-core'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { describeWithParts, type Started, temporaryFolder, until } from '../../test/support.ts'
+import { addPlanned } from '../math/planned.ts'
+import { days, minutesADay, recordDay, startSlo } from '../test/day.ts'
+
+/** As a client that sets what a browser would not let it, such as Host. */
+function statusOf(url: string, headers: Record<string, string>): Promise<number | undefined> {
+  const { promise, resolve, reject } = Promise.withResolvers<number | undefined>()
+  request(url, { method: 'POST', headers }, response => resolve(response.resume().statusCode))
+    .on('error', reject)
+    .end('{}')
+  return promise
+}
+
+/** With SHOTS=folder the pages are drawn there, to be looked at. */
+const shots = process.env.SHOTS
+describeWithParts('the pages of slo', ['chromium'], ({ chromium: executablePath }) => {
+  let browser: Browser
+  const running: Started[] = []
+  const urls: Record<string, string> = {}
+
+  beforeAll(async () => {
+    browser = await chromium.launch({ executablePath, args: ['--no-sandbox', '--disable-gpu'] })
+    for (const name of ['well', 'burning', ...(shots ? ['broken', 'empty'] : [])]) {
+      const dataDir = await temporaryFolder(afterAll)
+      const day = days[name]
+      if (day) recordDay(dataDir, day)
+      const now = Math.floor(Date.now() / 60_000)
+      if (name === 'broken') addPlanned(dataDir, { from: now - 345, to: now - 320, reason: 'new disk' })
+      const started = await startSlo(
+        dataDir,
+        name === 'burning' ? { SCRAPE_TARGETS: await adminPorts() } : {},
+      )
+      running.push(started)
+      urls[name] = started.endpoints.slo as string
+    }
+  }, 120_000)
+  afterAll(async () => {
+    await browser?.close()
+    await Promise.all(running.map(started => started.stop()))
+  })
+
+  /** Of web and converter: all there is of them in this test. */
+  const levels: Record<string, Log> = {}
+  const adminPorts = async (): Promise<string> => {
+    const targets: string[] = []
+    for (const service of ['web', 'converter'] as const) {
+      const log = createLog({ service, instance: '0', level: 'info' })
+      const metrics = createMetrics(service, '0')
+      const { url, close } = await listen(adminApp({ metrics, log, ready: () => null }), '127.0.0.1', 0)
+      afterAll(() => close(0))
+      levels[service] = log
+      targets.push(`${service}=${url}/metrics`)
+    }
+    return targets.join()
+  }
+
+  const open = async (address: string, options: Parameters<Browser['newPage']>[0] = {}): Promise<Page> => {
+    const page = await browser.newPage(options)
+    const problems: string[] = []
+    page.on('pageerror', error => problems.push(String(error)))
+    page.on('console', message => message.type() === 'error' && problems.push(message.text()))
+    await page.goto(address)
+    await page.waitForSelector('html[data-ready]')
+    expect(problems).toEqual([])
+    return page
+  }
+
+  test('a good day says so, with what is left of each budget', async () => {
+    const page = await open(urls.well as string, { locale: 'en' })
+    expect(await page.textContent('#lead')).toBe('Both promises are kept.')
+    expect(await page.textContent('.card:first-child .left')).toBe('58 minutes of budget left of 60')
+    expect(await page.textContent('#alerts')).toBe('No alert fired.')
+    expect(await page.locator('.stages canvas').count()).toBe(5)
+    await page.close()
+  })
+
+  test('a burning budget names the promises, the alerts and when it is gone', async () => {
+    const page = await open(urls.burning as string, { locale: 'en' })
+    expect(await page.textContent('#lead')).toContain('Burning now: Online 23 of every 24 hours')
+    expect(await page.textContent('.card:first-child')).toMatch(
+      /gone at \d\d:\d\d at the rate of the last hour/,
+    )
+    expect(await page.locator('.tiers .state').count()).toBeGreaterThanOrEqual(2)
+    expect(await page.textContent('#alerts')).toContain('availability page-fast')
+    await page.close()
+  })
+
+  test('what if: the address holds the outage, and the backtest answers', async () => {
+    const page = await open(`${urls.well}/?outage=full+10m`, { locale: 'en' })
+    await until(async () => (await page.textContent('#whatif-answer'))?.includes('fires after 6 min'))
+    await page.fill('#whatif input', 'nonsense')
+    await page.press('#whatif input', 'Enter')
+    await until(async () => (await page.textContent('#whatif-answer'))?.includes('full D'))
+    expect(page.url()).toContain('outage=nonsense')
+    await page.close()
+  })
+
+  test('a maintenance fits or does not', async () => {
+    const page = await open(urls.well as string, { locale: 'en' })
+    const ask = async (minutes: number, answer: string) => {
+      await page.fill('#fits [name=minutes]', String(minutes))
+      await page.fill('#fits [name=at]', 'now')
+      await page.press('#fits [name=at]', 'Enter')
+      await until(async () => (await page.textContent('#fits-answer'))?.startsWith(answer))
+    }
+    await ask(45, 'Yes: 13 min of the budget would be left.')
+    await ask(60, 'No: 2 min too many. It would fit from 20')
+    await page.fill('#fits [name=at]', 'soon')
+    await page.press('#fits [name=at]', 'Enter')
+    await until(async () => (await page.textContent('#fits-answer'))?.startsWith('Write the time'))
+    await page.close()
+  })
+
+  test('what burns is looked into: stage, evidence, note; a button raises detail and says until when', async () => {
+    const page = await open(urls.burning as string, { locale: 'en' })
+    await until(async () => (await page.textContent('#verdict'))?.includes('Slow in wait'), {
+      timeoutMs: 60_000,
+      what: 'the verdict',
+    })
+    expect(await page.textContent('.stages-took [data-grew]')).toBe('')
+    expect(await page.textContent('#verdict')).toMatch(/as long as usual: .*convert, store, deliver/)
+    const note = await (await fetch(`${urls.burning}/note`)).text()
+    expect(note).toContain('**Slow in wait')
+    expect(note).toContain('Online 23 of every 24 hours: 3')
+    await page.click('text=More detail from wait')
+    await until(async () => (await page.textContent('#verdict output'))?.match(/wait until \d\d:\d\d/))
+    for (const service of ['web', 'converter'])
+      expect(levels[service]?.level().raised).toMatchObject([{ session: null, level: 'debug' }])
+    await page.close()
+  })
+
+  test('a good day has nothing to look into until somebody asks', async () => {
+    const page = await open(urls.well as string, { locale: 'en' })
+    expect(await page.textContent('#verdict')).toContain('Nobody asked yet')
+    await page.click('text=Look now')
+    await until(async () => (await page.textContent('#verdict'))?.includes('Look again'), {
+      timeoutMs: 60_000,
+    })
+    expect(await page.locator('text=More detail').count()).toBe(0)
+    await page.close()
+  })
+
+  test.each([
+    ['another site’s script', { 'Content-Type': 'application/json', Origin: 'http://elsewhere.test' }, 403],
+    ['another site’s form', { 'Content-Type': 'text/plain' }, 415],
+    ['a name that leads here', { 'Content-Type': 'application/json', Host: 'elsewhere.test' }, 403],
+    ['another machine', { 'Content-Type': 'application/json', 'X-Forwarded-For': '192.0.2.1' }, 403],
+  ])('%s raises no detail', async (_who, headers, status) => {
+    expect(await statusOf(`${urls.burning}/api/detail`, headers)).toBe(status)
+  })
+
+  test('the status page is one sentence, a day of cells and incidents in words, also in Korean', async () => {
+    const page = await open(`${urls.burning}/status`, { locale: 'en' })
+    expect(await page.textContent('#lead')).toMatch(
+      /^Offline\. In the last 24 hours 2\d minutes offline of the 60 allowed; 99\.\d+ ?% of/,
+    )
+    expect(await page.locator('.hour i').count()).toBe(minutesADay)
+    expect(await page.locator('.incidents li').count()).toBe(3)
+    await page.close()
+    const korean = await open(`${urls.burning}/status?lang=ko`)
+    expect(await korean.textContent('#lead')).toContain('오프라인입니다')
+    await korean.close()
+  })
+
+  test.skipIf(!shots)('drawn', { timeout: 600_000 }, async () => {
+    mkdirSync(shots as string, { recursive: true })
+    for (const [name, url] of Object.entries(urls))
+      for (const path of ['', 'status'])
+        for (const [width, colorScheme] of [
+          [360, 'dark'],
+          [1024, 'light'],
+          [1024, 'dark'],
+          [2560, 'light'],
+        ] as const) {
+          if (name !== 'burning' && width !== 1024) continue
+          const page = await open(`${url}/${path}`, {
+            viewport: { width, height: 900 },
+            colorScheme,
+            locale: 'en',
+          })
+          await page.screenshot({
+            path: `${shots}/${name}-${path || 'slo'}-${width}-${colorScheme}.png`,
+            fullPage: true,
+          })
+          await page.close()
+        }
+  })
+})

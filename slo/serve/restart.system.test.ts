@@ -1,0 +1,44 @@
+import { execFile } from 'node:child_process'
+import { promisify } from 'node:util'
+import { afterAll, expect, onTestFinished, test } from 'vitest'
+import { person } from '../../test/client.ts'
+import { photo } from '../../test/images.ts'
+import { startTintype, type Tintype } from '../../test/service.ts'
+import { temporaryFolder } from '../../test/support.ts'
+
+const hour = 3_600_000
+
+async function sendPhotos({ address }: Tintype, count: number): Promise<void> {
+  const [someone, image] = [person(address), await photo(64, 64, 1)]
+  for (let i = 0; i < count; i++) {
+    const { id } = (await (await someone.upload(image)).json()) as { id: string }
+    expect((await someone.settled(id, 60_000)).state).toBe('ready')
+  }
+}
+
+async function witnesses(dataDir: string): Promise<unknown> {
+  const times = [-hour, hour].map(ms => new Date(Date.now() + ms).toISOString())
+  const args = ['report', '--json', '--since', times[0] ?? '', '--at', times[1] ?? '', '--window', '2h']
+  const asked = promisify(execFile)(process.execPath, ['slo/main.ts', ...args], {
+    env: { PATH: process.env.PATH, DATA_DIR: dataDir },
+  })
+  // No probe's minutes: the promise to be online is broken, which is exit status 1.
+  const { stdout } = await asked.catch(error => error)
+  return JSON.parse(stdout).witnesses
+}
+
+test('a restart with other ports before the first scrape loses no outcome', {
+  timeout: 240_000,
+}, async () => {
+  const dataDir = await temporaryFolder(afterAll)
+  let sent = 0
+  for (const count of [3, 2]) {
+    const tintype = await startTintype(dataDir, { SCRAPE_SECONDS: '300' })
+    onTestFinished(async () => void (await tintype.stop('SIGKILL')))
+    await sendPhotos(tintype, count)
+    sent += count
+    expect(await tintype.stop()).toBe(0)
+    const all = { kept: sent, broken: 0 }
+    expect(await witnesses(dataDir)).toMatchObject({ metrics: all, traces: all, logs: all, agree: true })
+  }
+})

@@ -1,0 +1,100 @@
+import { fits } from '../math/budget.ts'
+import { toNumber } from '../math/fraction.ts'
+import type { Planned } from '../math/planned.ts'
+import { judge } from '../math/sli.ts'
+import type { FitAnswer, ObjectiveState, State } from '../page/api.ts'
+import type { Minute, Slot } from '../sources/index.ts'
+import type { Diagnosis } from './diagnosis.ts'
+import type { View } from './view.ts'
+import type { Watch } from './watch.ts'
+
+/** The day strip is of one day, whatever the objective's window is. */
+const stripMinutes = 1440
+
+export function stateOf(
+  watch: Watch,
+  diagnosis: Diagnosis,
+  planned: readonly Planned[],
+): Omit<State, 'logs' | 'keepDays' | 'mayAct'> {
+  const now = Date.now()
+  const [found, detail] = [diagnosis.found(now), diagnosis.detail(now)]
+  return {
+    at: new Date(now).toISOString(),
+    seenAt: new Date(watch.seenAt()).toISOString(),
+    diagnosis: found && { ...found, at: new Date(found.at).toISOString() },
+    detail: detail && { ...detail, until: new Date(detail.until).toISOString() },
+    objectives: watch.views().map(view => objectiveState(view, planned)),
+    planned: planned.map(({ id, from, to, reason }) => ({ id, from: time(from), to: time(to), reason })),
+  }
+}
+
+const time = (minute: Minute): string => new Date(minute * 60_000).toISOString()
+
+function objectiveState(view: View, planned: readonly Planned[]): ObjectiveState {
+  const { objective, standing, firings, burns, goneAt } = view
+  return {
+    name: objective.name,
+    displayName: objective.displayName,
+    description: objective.description,
+    unit: objective.method === 'Timeslices' ? 'minutes' : 'photos',
+    target: toNumber(objective.target),
+    windowMinutes: objective.windowMinutes,
+    from: time(standing.span.from),
+    to: time(standing.span.to),
+    good: standing.good,
+    bad: standing.bad,
+    unknown: standing.unknown,
+    budget: standing.budget,
+    budgetLeft: standing.budgetLeft,
+    goneAt: goneAt === null ? null : time(goneAt),
+    tiers: burns.map(({ tier, long, short }) => ({
+      name: tier.name,
+      severity: tier.severity,
+      longMinutes: tier.longMinutes,
+      shortMinutes: tier.shortMinutes,
+      factor: tier.factor,
+      burnLong: long,
+      burnShort: short,
+      firing: firings.some(firing => firing.tier === tier && firing.clears === null),
+    })),
+    alerts: firings.map(({ tier, fires, clears, budgetUsed }) => ({
+      tier: tier.name,
+      severity: tier.severity,
+      fires: time(fires),
+      clears: clears === null ? null : time(clears),
+      budgetUsedAtFire: budgetUsed,
+    })),
+    runbook: objective.runbook,
+    strip: strip(view, planned),
+  }
+}
+
+function strip({ objective, start, known, at }: View, planned: readonly Planned[]): ObjectiveState['strip'] {
+  const first = at - stripMinutes
+  const minutes = Array.from({ length: stripMinutes }, (_, i) => known.slots[first + i - known.from])
+  const isPlanned = (minute: Minute) => planned.some(each => minute >= each.from && minute < each.to)
+  const letter = (slot: Slot | undefined): string => {
+    if (!slot) return '.'
+    const { good, total, unknown } = judge(objective.method, slot)
+    if (unknown && slot.start < start) return '.'
+    if (good === total && !unknown) return 'o'
+    if (isPlanned(slot.start)) return 'p'
+    return unknown ? 'u' : 'x'
+  }
+  return {
+    from: time(first),
+    states: minutes.map(letter).join(''),
+    good: minutes.map(slot => slot?.good ?? 0),
+    bad: minutes.map(slot => (slot ? slot.total - slot.good : 0)),
+  }
+}
+
+/** Whether a maintenance fits into what is left. */
+export function fitOf(
+  { objective, known }: View,
+  planned: readonly Planned[],
+  wanted: { from: Minute; minutes: number },
+): FitAnswer {
+  const { earliest, ...fit } = fits(objective, known.tally, planned, wanted)
+  return { ...fit, from: time(wanted.from), earliest: earliest === null ? null : time(earliest) }
+}

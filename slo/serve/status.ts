@@ -1,0 +1,61 @@
+import type { Storage } from '@tintype/lib/storage/index.ts'
+import type { Log } from '@tintype/lib/telemetry/log.ts'
+import { judge } from '../math/sli.ts'
+import type { Source } from '../sources/index.ts'
+import { type Loop, repeat } from './loop.ts'
+import { onChange } from './on-change.ts'
+import type { View } from './view.ts'
+import type { Watch } from './watch.ts'
+
+const everyMs = 15_000
+
+/** What anybody may know: web shows it on its page, read from storage. */
+export type Status = {
+  online: boolean
+  budgetLeftMinutes: number
+  budgetMinutes: number
+  /** Null when no photo was promised in the window. */
+  keptRatio: number | null
+  at: string
+}
+
+/**
+ * The state now; null before the promise began, and while the source is away: who reads an old status knows that
+ * it is old.
+ */
+export async function readStatus(watch: Watch, source: Source): Promise<Status | null> {
+  const slices = watch.views().find(({ objective }) => objective.method === 'Timeslices')
+  const events = watch.views().find(({ objective }) => objective.method === 'Occurrences')
+  if (!slices) return null
+  const { standing } = slices
+  return {
+    online: await isOnline(slices, source),
+    budgetLeftMinutes: Math.max(0, standing.budgetLeft),
+    budgetMinutes: standing.budget,
+    keptRatio: events?.standing.ratio ?? null,
+    at: new Date().toISOString(),
+  }
+}
+
+/** The minute that runs, as far as it is known; before its first journey has ended, the one before. */
+async function isOnline({ objective }: View, source: Source): Promise<boolean> {
+  const minute = Math.floor(Date.now() / 60_000)
+  const [before, now] = await source.slots(objective.sli, minute - 1, minute + 1)
+  const latest = now && now.total > 0 ? now : before
+  return latest !== undefined && judge(objective.method, latest).good === 1
+}
+
+/** Writes `status.json` into storage each 15 s. */
+export function startStatus(watch: Watch, source: Source, storage: Storage, log: Log): Loop {
+  const say = onChange(why => why && log.error('status.not-written', { error: why }))
+  const write = async (): Promise<void> => {
+    const status = await readStatus(watch, source)
+    if (status) await storage.put('status.json', Buffer.from(JSON.stringify(status)))
+    say(null)
+  }
+  return repeat(
+    () => everyMs,
+    write,
+    error => say(String(error)),
+  )
+}

@@ -1,0 +1,64 @@
+import { mkdtemp, rm } from 'node:fs/promises'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { describeWithParts } from '../../test/support.ts'
+import { readObjectives } from '../objectives/objectives.ts'
+import { type RunningPrometheus, startPrometheus } from '../test/prometheus.ts'
+import { contractData, sourceContract } from './contract.ts'
+import { openPrometheus } from './prometheus.ts'
+
+describeWithParts('Prometheus as a source', ['prometheus', 'promtool'], parts => {
+  let folder: string
+  let running: RunningPrometheus
+  beforeAll(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'tintype-'))
+    running = await startPrometheus(parts, folder, contractData().series)
+  })
+  afterAll(async () => {
+    await running?.stop()
+    await rm(folder, { recursive: true, force: true })
+  })
+  sourceContract(() => openPrometheus(running.url))
+})
+
+describe('a Prometheus that is none', () => {
+  const sli = readObjectives()[0]?.sli as never
+
+  async function answering(status: number, body: string): Promise<string> {
+    const server = createServer((_, response) => response.writeHead(status).end(body)).listen(0, '127.0.0.1')
+    await new Promise(resolve => server.once('listening', resolve))
+    afterAll(() => void server.close())
+    return `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+  }
+
+  test('away says so, with its address and why', async () => {
+    const slots = openPrometheus('http://127.0.0.1:9').slots(sli, 0, 10)
+    await expect(slots).rejects.toThrow(/Prometheus at http:\/\/127.0.0.1:9 is away: /)
+  })
+
+  test('a web page is no answer', async () => {
+    const url = await answering(200, '<html>')
+    await expect(openPrometheus(url).slots(sli, 0, 10)).rejects.toThrow(/no JSON: is that a Prometheus\?/)
+  })
+
+  test('a refusal is handed on in its own words', async () => {
+    const url = await answering(
+      422,
+      '{"status":"error","error":"query processing would load too many samples"}',
+    )
+    await expect(openPrometheus(url).slots(sli, 0, 10)).rejects.toThrow(/would load too many samples/)
+  })
+
+  test('an answer in part is no answer', async () => {
+    const url = await answering(200, '{"status":"success","data":[],"warnings":["store away"]}')
+    await expect(openPrometheus(url).slots(sli, 0, 10)).rejects.toThrow(/only in part: store away/)
+  })
+
+  test('10,000 series in one metric are refused with their number', async () => {
+    const url = await answering(200, JSON.stringify({ status: 'success', data: Array(10_000).fill({}) }))
+    await expect(openPrometheus(url).slots(sli, 0, 10)).rejects.toThrow(/has 10000 series, more than 2000/)
+  })
+})

@@ -1,0 +1,162 @@
+import { once } from 'node:events'
+import { mkdirSync, readdirSync, utimesSync, writeFileSync } from 'node:fs'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { limits } from '@tintype/lib/limits.ts'
+import { lastMetricsFolder, leaveMetrics } from '@tintype/lib/telemetry/last-metrics.ts'
+import { createLog } from '@tintype/lib/telemetry/log.ts'
+import { createMetrics } from '@tintype/lib/telemetry/metrics.ts'
+import { expect, onTestFinished, test } from 'vitest'
+import { sampleIn, temporaryFolder, until } from '../../../test/support.ts'
+import { scrape, startRecorder, type Target, untilNextScrape } from './recorder.ts'
+import { createStore } from './store.ts'
+
+const never = new AbortController().signal
+
+async function exposing(answer: () => { status?: number; type?: string; body: string }) {
+  const server = createServer((_, response) => {
+    const { status = 200, type = 'application/openmetrics-text; version=1.0.0', body } = answer()
+    response.writeHead(status, { 'Content-Type': type }).end(body)
+  }).listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const close = () => {
+    server.closeAllConnections()
+    server.close()
+  }
+  onTestFinished(close)
+  return {
+    job: 'web',
+    instance: '0',
+    url: new URL(`http://127.0.0.1:${(server.address() as AddressInfo).port}/metrics`),
+    close,
+  }
+}
+
+const kept = (value: number) => `tintype_promises_total{outcome="kept"} ${value}\n# EOF\n`
+
+test.each([
+  ['an error', { status: 500, body: 'no' }, 'answered 500'],
+  ['half an answer', { body: 'a 1\n' }, 'torn'],
+  ['something else', { type: 'text/html', body: '<html>' }, 'cannot be read'],
+])('%s is no samples and a word', async (_, answer, word) => {
+  const { samples, trouble } = await scrape(await exposing(() => answer), 1_000, never)
+  expect(samples).toBeNull()
+  expect(trouble).toContain(word)
+})
+
+test('a target that is away is no samples and a word', async () => {
+  const target = await exposing(() => ({ body: kept(1) }))
+  target.close()
+  expect((await scrape(target, 1_000, never)).trouble).toContain('ECONNREFUSED')
+})
+
+const series = (metric: string, count: number) =>
+  Array.from({ length: count }, (_, n) => `${metric}{path="/${n}"} 1\n`).join('')
+
+test('a metric with too many series is left out and named, the rest is kept', async () => {
+  const many = limits.metricSeries.value + 1
+  const target = await exposing(() => ({ body: series('paths_total', many) + kept(1) }))
+  const { samples, trouble, limit } = await scrape(target, 5_000, never)
+  expect(samples).toHaveLength(1)
+  expect(trouble).toBe('paths_total has 2001 series, more than 2000: not recorded')
+  expect(limit).toBe('metricSeries')
+})
+
+test('a process with too many series, or with too large an answer, is not recorded', async () => {
+  const metrics = 1 + limits.processSeries.value / limits.metricSeries.value
+  const many = Array.from({ length: metrics }, (_, n) => series(`m${n}`, limits.metricSeries.value)).join('')
+  const wide = await exposing(() => ({ body: many + kept(1) }))
+  expect(await scrape(wide, 5_000, never)).toMatchObject({ samples: null, limit: 'processSeries' })
+  const line = `# ${'x'.repeat(1024 * 1024)}\n`
+  const long = await exposing(() => ({ body: line.repeat(limits.scrapeBytes.value) + kept(1) }))
+  expect(await scrape(long, 5_000, never)).toMatchObject({ samples: null, limit: 'scrapeBytes' })
+})
+
+test('a limit that a scrape reaches is counted', async () => {
+  const body = series('paths_total', limits.metricSeries.value + 1) + kept(1)
+  const { recorder, metrics } = await recording(await exposing(() => ({ body })), 50)
+  await until(async () => (await sampleIn(metrics, 'tintype_limit_reached_total{limit="metricSeries"}')) > 0)
+  await recorder.stop()
+})
+
+async function recording(target: Target, intervalMs: number) {
+  const folder = await temporaryFolder()
+  const store = createStore(`${folder}/recorder.sqlite`, [])
+  const said: string[] = []
+  const log = {
+    ...createLog({ service: 'slo', instance: '0', level: 'error' }),
+    warn: (event: string) => void said.push(event),
+  }
+  const metrics = createMetrics('slo', '0')
+  const recorder = startRecorder({
+    targets: [target],
+    dataDir: folder,
+    intervalMs,
+    keep: { minutes: 35, traces: 7 },
+    store,
+    metrics,
+    log,
+  })
+  const points = (name: string) =>
+    store.read([name], 0, Date.now()).find(({ labels }) => (labels.outcome ?? 'kept') === 'kept')?.points ??
+    []
+  return { folder, store, said, metrics, recorder, points }
+}
+
+const neverMs = 300_000
+
+test('records at each interval, and says once that a target is away', async () => {
+  let count = 0
+  const target = await exposing(() => ({ body: kept(count++) }))
+  const { said, recorder, points } = await recording(target, 50)
+  await until(() => points('tintype_promises_total').length >= 3)
+  target.close()
+  await until(() => points('up').filter(({ value }) => value === 0).length >= 3)
+  await recorder.stop()
+  expect(said).toEqual(['scrape.failed'])
+})
+
+test('a stop records what was counted since the last scrape, of targets that answer and of those that stopped before', async () => {
+  const target = await exposing(() => ({ body: kept(5) }))
+  const alive = await recording(target, neverMs)
+  await alive.recorder.stop()
+  expect(alive.points('tintype_promises_total')).toMatchObject([{ value: 5 }])
+
+  target.close()
+  const stopped = await recording(target, neverMs)
+  const web = createMetrics('web', '1')
+  web.increment('tintype_promises_total', { outcome: 'kept' }, 7)
+  await leaveMetrics(web, 'web', { DATA_DIR: stopped.folder, INSTANCE: '0' })
+  await stopped.recorder.stop()
+  expect(stopped.points('tintype_promises_total')).toMatchObject([{ value: 7 }])
+  expect(stopped.points('up')).toMatchObject([{ value: 1 }])
+  expect(readdirSync(lastMetricsFolder(stopped.folder))).toEqual([])
+})
+
+test('what is too old is removed with the scrapes, and counted', async () => {
+  const target = await exposing(() => ({ body: kept(1) }))
+  const { folder, recorder, store, metrics } = await recording(target, 50)
+  const at = Date.now() - (limits.sampleAge.value + 1) * 86_400_000
+  store.append({ job: 'web', instance: 'old', at, samples: [] })
+  mkdirSync(`${folder}/traces`)
+  for (const [name, days] of [
+    ['old', 8],
+    ['new', 6],
+  ] as const) {
+    writeFileSync(`${folder}/traces/web.${name}.jsonl`, '{}\n')
+    const writtenAt = Date.now() / 1000 - days * 86_400
+    utimesSync(`${folder}/traces/web.${name}.jsonl`, writtenAt, writtenAt)
+  }
+  await until(async () => (await sampleIn(metrics, 'tintype_limit_reached_total{limit="sampleAge"}')) === 1)
+  expect(await sampleIn(metrics, 'tintype_limit_reached_total{limit="metricsAge"}')).toBe(0)
+  await until(async () => (await sampleIn(metrics, 'tintype_limit_reached_total{limit="traceAge"}')) === 1)
+  await recorder.stop()
+  expect(readdirSync(`${folder}/traces`)).toEqual(['web.new.jsonl'])
+})
+
+test('scrapes stand on the clock, the last of a minute just before its end', () => {
+  const noon = Date.UTC(2026, 10, 22, 12)
+  expect(noon + 100 + untilNextScrape(noon + 100, 15_000)).toBe(noon + 14_500)
+  expect(noon + 59_500 + untilNextScrape(noon + 59_500, 15_000)).toBe(noon + 74_500)
+  expect(untilNextScrape(noon, 1_000)).toBe(1_000)
+})

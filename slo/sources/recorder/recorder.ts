@@ -1,0 +1,191 @@
+import { existsSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs'
+import { join } from 'node:path'
+import { errorCode } from '@tintype/lib/errors.ts'
+import { type LimitName, limits } from '@tintype/lib/limits.ts'
+import { type Pulse, startPulse } from '@tintype/lib/pulse.ts'
+import { lastMetricsFolder } from '@tintype/lib/telemetry/last-metrics.ts'
+import type { Log } from '@tintype/lib/telemetry/log.ts'
+import type { Metrics } from '@tintype/lib/telemetry/metrics.ts'
+import { type Loop, repeat } from '../../serve/loop.ts'
+import { onChange } from '../../serve/on-change.ts'
+import { ExpositionError, parseExposition, type Sample } from './exposition.ts'
+import type { Writer } from './schema.ts'
+
+/** `job` and `instance` say which one it is, also when a restart moves it to another address. */
+export type Target = { job: string; instance: string; url: URL }
+
+/** A scrape takes at most one interval, within these bounds: a busy machine needs more than a fifth of a second. */
+const minScrapeMs = 1_000
+const maxScrapeMs = 10_000
+/** The last scrape of a minute is just before its end, so that what happened in a minute is counted in it. */
+const beforeTheMinuteMs = 500
+/** Beyond an interval; a turn takes no longer than its slowest scrape. */
+const stalledSeconds = 60
+const dayMs = 86_400_000
+
+type Options = {
+  targets: readonly Target[]
+  /** Where targets that stop leave what they counted, and where traces are. */
+  dataDir: string
+  intervalMs: number
+  /** Days; 0 is for ever. */
+  keep: { minutes: number; traces: number }
+  store: Writer
+  metrics: Pick<Metrics, 'increment'>
+  log: Log
+}
+
+/** Scrapes every target at each interval into the store, all at once, aligned to the clock, and once more at the stop. */
+export function startRecorder(options: Options): Loop & Pick<Pulse, 'stalled'> {
+  const { targets, intervalMs, store, metrics, log } = options
+  const says = targets.map(target => sayOf(log, target))
+  const reached = (limit: LimitName, by = 1) =>
+    metrics.increment('tintype_limit_reached_total', { limit }, by)
+
+  const round = async (timeoutMs: number, signal: AbortSignal, isLast: boolean): Promise<void> => {
+    for (const target of targets) recordLeft(options, target)
+    const at = Date.now()
+    const scrapes = targets.map(async (target, i) => {
+      const { samples, trouble, limit } = await scrape(target, timeoutMs, signal)
+      if (signal.aborted || (isLast && !samples)) return
+      if (limit) reached(limit)
+      const kept = write(store, { ...target, at, samples })
+      says[i]?.(trouble ?? kept)
+    })
+    await Promise.all(scrapes)
+  }
+  const turn = async (signal: AbortSignal): Promise<void> => {
+    await round(Math.min(maxScrapeMs, Math.max(minScrapeMs, intervalMs)), signal, false)
+    const { samples, minutes } = store.prune(Date.now(), options.keep.minutes)
+    reached('sampleAge', samples)
+    reached('metricsAge', minutes)
+    reached('traceAge', removeOldTraces(options))
+  }
+  const fail = (error: unknown) => log.error('recorder.failed', { error: String(error) })
+  const pulse = startPulse('the recorder', intervalMs / 1000 + stalledSeconds)
+  const wait = () => {
+    pulse.beat()
+    return untilNextScrape(Date.now(), intervalMs)
+  }
+  const loop = repeat(wait, turn, fail)
+  return {
+    stalled: pulse.stalled,
+    async stop() {
+      await loop.stop()
+      // What was counted since the last scrape, of those that still answer and of those that stopped before.
+      await round(minScrapeMs, new AbortController().signal, true)
+    },
+  }
+}
+
+/** Records what a target that stopped left, once. */
+function recordLeft({ dataDir, store, log }: Options, { job, instance }: Target): void {
+  const file = join(lastMetricsFolder(dataDir), `${job}.${instance}.txt`)
+  try {
+    const at = Math.floor(statSync(file).mtimeMs)
+    const { samples } = bounded(parseExposition(readFileSync(file, 'utf8'), 'openmetrics'))
+    store.append({ job, instance, at, samples })
+    rmSync(file)
+  } catch (error) {
+    if (errorCode(error) === 'ENOENT') return
+    log.warn('last-metrics.not-recorded', { job, why: (error as Error).message })
+    if (error instanceof ExpositionError) rmSync(file)
+  }
+}
+
+/**
+ * Removes a trace file that nobody wrote to for so long, as of a process that is gone: one that lives begins a new file each
+ * day. One at a time, so that a clock that is far ahead for a moment does not cost all of them.
+ */
+function removeOldTraces({ dataDir, keep }: Options): number {
+  const folder = join(dataDir, 'traces')
+  const names = existsSync(folder) && keep.traces > 0 ? readdirSync(folder) : []
+  const old = names.find(name => {
+    const stats = statSync(join(folder, name), { throwIfNoEntry: false })
+    return stats && Date.now() - stats.mtimeMs > keep.traces * dayMs
+  })
+  if (old) rmSync(join(folder, old), { force: true })
+  return old ? 1 : 0
+}
+
+/** Milliseconds until the next scrape; an interval shorter than a few seconds has no room before the minute. */
+export function untilNextScrape(nowMs: number, intervalMs: number): number {
+  const early = intervalMs >= 5 * beforeTheMinuteMs ? beforeTheMinuteMs : 0
+  return intervalMs - ((nowMs + early) % intervalMs)
+}
+
+function write(store: Writer, scrape: Parameters<Writer['append']>[0]): string | null {
+  try {
+    store.append(scrape)
+    return null
+  } catch (error) {
+    return `could not be recorded: ${(error as Error).message}`
+  }
+}
+
+/** What a target exposes, or null and why it cannot be believed; `limit`: the one that was reached. */
+type Exposed = { samples: Sample[] | null; trouble: string | null; limit?: LimitName }
+
+/** Scrapes a target once; never throws. A metric with too many series is left out. */
+export async function scrape(
+  { url }: Pick<Target, 'url'>,
+  timeoutMs: number,
+  signal: AbortSignal,
+): Promise<Exposed> {
+  try {
+    const response = await fetch(url, {
+      headers: { Accept: 'application/openmetrics-text; version=1.0.0, text/plain; version=0.0.4; q=0.5' },
+      signal: AbortSignal.any([signal, AbortSignal.timeout(timeoutMs)]),
+    })
+    const body = await readBounded(response)
+    if (body === null) {
+      const trouble = `more than ${limits.scrapeBytes.value} ${limits.scrapeBytes.unit}: not recorded`
+      return { samples: null, trouble, limit: 'scrapeBytes' }
+    }
+    if (response.status !== 200) return { samples: null, trouble: `answered ${response.status}` }
+    const openMetrics = response.headers.get('content-type')?.startsWith('application/openmetrics-text')
+    return bounded(parseExposition(body, openMetrics ? 'openmetrics' : 'text'))
+  } catch (error) {
+    const { name, message, cause } = error as Error
+    if (error instanceof ExpositionError) return { samples: null, trouble: `cannot be read: ${message}` }
+    const why = name === 'TimeoutError' ? `no answer within ${timeoutMs} ms` : message
+    return { samples: null, trouble: cause instanceof Error ? `${why}: ${cause.message}` : why }
+  }
+}
+
+/** Null when it is too large. */
+async function readBounded(response: Response): Promise<string | null> {
+  const chunks: Uint8Array[] = []
+  let bytes = 0
+  for await (const chunk of response.body ?? []) {
+    bytes += chunk.length
+    if (bytes > limits.scrapeBytes.value * 1024 * 1024) return null
+    chunks.push(chunk)
+  }
+  return Buffer.concat(chunks).toString('utf8')
+}
+
+/** An unbounded label must not fill the disk, nor may half of a metric be taken for the whole. */
+function bounded(samples: Sample[]): Exposed {
+  const [ofMetric, ofProcess] = [limits.metricSeries.value, limits.processSeries.value]
+  const counts = new Map<string, number>()
+  for (const { name } of samples) counts.set(name, (counts.get(name) ?? 0) + 1)
+  const tooMany = [...counts].filter(([, count]) => count > ofMetric)
+  const dropped = new Set(tooMany.map(([name]) => name))
+  const kept = samples.filter(({ name }) => !dropped.has(name))
+  if (kept.length > ofProcess) {
+    const trouble = `${samples.length} series, more than ${ofProcess}: none recorded`
+    return { samples: null, trouble, limit: 'processSeries' }
+  }
+  if (tooMany.length === 0) return { samples, trouble: null }
+  const words = tooMany.map(([name, count]) => `${name} has ${count} series`).join(', ')
+  return { samples: kept, trouble: `${words}, more than ${ofMetric}: not recorded`, limit: 'metricSeries' }
+}
+
+/** Says what is wrong with a target, not every 15 s. */
+const sayOf = (log: Log, { job, url }: Target) =>
+  onChange(why => {
+    const about = { job, address: url.host }
+    if (why === null) log.info('scrape.recovered', about)
+    else log.warn('scrape.failed', { ...about, why })
+  })

@@ -1,0 +1,259 @@
+import { statSync } from 'node:fs'
+import { expect, test } from 'vitest'
+import { temporaryFolder } from '../../../test/support.ts'
+import type { Selector, Sli } from '../index.ts'
+import type { Reader } from './schema.ts'
+import { createStore, openStore } from './store.ts'
+
+const kept = selecting('kept')
+const sli: Sli = { good: kept, total: selecting('kept|broken'), maxGapSeconds: 75 }
+const minute = 60_000
+const noon = Date.UTC(2026, 10, 22, 12)
+const noonMinute = noon / minute
+
+async function recorded(points: [atMs: number, value: number | null][]) {
+  const file = `${await temporaryFolder()}/recorder.sqlite`
+  const store = createStore(file, [sli])
+  for (const [at, value] of points) store.append(scrapeOf(noon + at, value))
+  return { file, store }
+}
+
+/** As `scrapeOf`, of a process that started at a time after noon. */
+const processOf = (startedMs: number, at: number, value: number) => {
+  const scrape = scrapeOf(at, value)
+  const start = { name: 'process_start_time_seconds', labels: '', value: (noon + startedMs) / 1000 }
+  return { ...scrape, samples: [...(scrape.samples ?? []), start] }
+}
+
+const scrapeOf = (at: number, value: number | null, instance = 'a:1') => ({
+  job: 'web',
+  instance,
+  at,
+  samples: value === null ? null : [{ name: kept.metric, labels: 'outcome="kept"', value }],
+})
+
+/** Increases of each minute since noon, null for no sample. */
+const minutesOf = (store: Reader, count: number) =>
+  Array.from(store.increases(kept, 75, noonMinute, noonMinute + count), value =>
+    Number.isNaN(value) ? null : value,
+  )
+
+function selecting(outcomes: string): Selector {
+  return {
+    metric: 'tintype_promises_total',
+    matchers: [{ label: 'outcome', operator: '=~', value: outcomes }],
+  }
+}
+
+test('an increase counts in the minute of the sample that shows it, a sample on the full minute in the old one', async () => {
+  const { store } = await recorded([
+    [1_000, 10],
+    [59_500, 13],
+    [60_000, 14],
+    [60_001, 19],
+  ])
+  expect(minutesOf(store, 2)).toEqual([4, 5])
+})
+
+test('the first value of a series is no increase: it may be days old', async () => {
+  const { store } = await recorded([[1_000, 5_000]])
+  expect(minutesOf(store, 1)).toEqual([0])
+})
+
+test('a value below the last is a restart from zero', async () => {
+  const { store } = await recorded([
+    [1_000, 100],
+    [16_000, 3],
+    [31_000, 4],
+  ])
+  expect(minutesOf(store, 1)).toEqual([4])
+})
+
+test('minutes without a sample are known from minutes without an increase, and an increase over a gap is nobody’s', async () => {
+  const { store } = await recorded([
+    [1_000, 7],
+    [61_000, null],
+    [76_000, 9],
+    [121_000, null],
+    [241_000, 12],
+  ])
+  expect(minutesOf(store, 5)).toEqual([0, 2, null, null, 0])
+})
+
+test('NaN and infinite counts are as if they had not been', async () => {
+  const { store } = await recorded([
+    [1_000, 7],
+    [16_000, Number.NaN],
+    [31_000, Infinity],
+    [46_000, 8],
+  ])
+  expect(minutesOf(store, 1)).toEqual([1])
+})
+
+test('a clock that was ahead for a scrape, or the same moment twice, loses no count and holds nothing up', async () => {
+  const { store } = await recorded([
+    [1_000, 7],
+    [3_600_000, 8],
+    [31_000, 10],
+    [31_000, 11],
+    [46_000, 12],
+  ])
+  expect(minutesOf(store, 1)).toEqual([4])
+  // Of an hour, one minute has what a scrape with a wrong time had: here nothing, since the gap was too long.
+  expect(minutesOf(store, 61).slice(1)).toEqual([...Array(58).fill(null), 0, null])
+  const [series] = store.read([kept.metric], noon, noon + 7_200_000)
+  expect(series?.points.map(({ at, value }) => [at - noon, value])).toEqual([
+    [1_000, 7],
+    [31_000, 11],
+    [46_000, 12],
+  ])
+})
+
+test('what a process counted before it was first scraped counts, and after a restart all that the new one has', async () => {
+  const { store } = await recorded([])
+  store.append(processOf(0, noon + 15_000, 20))
+  store.append(processOf(0, noon + 30_000, 22))
+  store.append(scrapeOf(noon + 45_000, null))
+  store.append(processOf(45_000, noon + 60_000, 30))
+  expect(minutesOf(store, 1)).toEqual([20 + 2 + 30])
+})
+
+test('what a process counted long before the recorder saw it does not count', async () => {
+  const { store } = await recorded([])
+  store.append(processOf(-3_600_000, noon + 15_000, 5_000))
+  store.append(processOf(-3_600_000, noon + 30_000, 5_001))
+  expect(minutesOf(store, 1)).toEqual([1])
+})
+
+test('a series born in a running process counts from zero, a counter that is only now rolled up does not', async () => {
+  const { store, file } = await recorded([])
+  const scrape = processOf(0, noon + 15_000, 7)
+  store.append({ ...scrape, samples: scrape.samples.slice(1) })
+  store.append(processOf(0, noon + 30_000, 3))
+  expect(minutesOf(store, 1)).toEqual([3])
+  store.close()
+  const without = createStore(`${file}.2`, [])
+  without.append(processOf(0, noon + 15_000, 5_000))
+  without.close()
+  const again = createStore(`${file}.2`, [sli])
+  again.append(processOf(0, noon + 30_000, 5_001))
+  again.append(processOf(0, noon + 45_000, 5_002))
+  expect(minutesOf(again, 1)).toEqual([1])
+})
+
+test('a series given twice in one scrape counts once', async () => {
+  const { store } = await recorded([[1_000, 1]])
+  const twice = scrapeOf(noon + 16_000, 5)
+  store.append({ ...twice, samples: [...(twice.samples ?? []), ...(scrapeOf(0, 50).samples ?? [])] })
+  expect(minutesOf(store, 1)).toEqual([4])
+})
+
+test('a recorder started anew goes on where the last one stopped', async () => {
+  const { store, file } = await recorded([[1_000, 10]])
+  store.close()
+  const again = createStore(file, [sli])
+  again.append(scrapeOf(noon + 16_000, 15))
+  expect(minutesOf(again, 1)).toEqual([5])
+})
+
+test('two instances are two series: each keeps its own last value, and they add up', async () => {
+  const { store } = await recorded([[1_000, 10]])
+  store.append(scrapeOf(noon + 2_000, 100, 'b:1'))
+  store.append(scrapeOf(noon + 16_000, 11))
+  store.append(scrapeOf(noon + 17_000, 102, 'b:1'))
+  expect(minutesOf(store, 1)).toEqual([3])
+})
+
+test('samples are read back by metric, with the labels of their target', async () => {
+  const { store } = await recorded([
+    [1_000, 10],
+    [16_000, null],
+  ])
+  expect(store.read([kept.metric, 'up'], noon, noon + minute)).toEqual([
+    {
+      name: kept.metric,
+      labels: { instance: 'a:1', job: 'web', outcome: 'kept' },
+      points: [{ at: noon + 1_000, value: 10 }],
+    },
+    {
+      name: 'up',
+      labels: { instance: 'a:1', job: 'web' },
+      points: [
+        { at: noon + 1_000, value: 1 },
+        { at: noon + 16_000, value: 0 },
+      ],
+    },
+  ])
+})
+
+test('with a step, one sample of each is read', async () => {
+  const { store } = await recorded([
+    [1_000, 10],
+    [16_000, 11],
+    [61_000, 12],
+  ])
+  const [series] = store.read([kept.metric], noon, noon + 2 * minute, minute)
+  expect(series?.points.map(({ value }) => value)).toEqual([10, 12])
+})
+
+test('a reader beside the writer sees what was committed, over the edge of an hour', async () => {
+  const { file } = await recorded([
+    [-1_000, 1],
+    [1_000, 3],
+  ])
+  const reader = openStore(file)
+  expect([...reader.increases(kept, 75, noonMinute - 1, noonMinute + 1)]).toEqual([0, 2])
+  expect(() => openStore(`${file}.absent`)).toThrow('nothing was recorded yet')
+  reader.close()
+})
+
+test('samples and minutes are kept for their time, and removed a little at a time; what nothing refers to is gone', async () => {
+  const { store } = await recorded([
+    [1_000, 1],
+    [16_000, 2],
+  ])
+  const day = 1440 * minute
+  const lastRoute = { job: 'web', instance: 'a:1', at: noon + 3 * day }
+  store.append({ ...lastRoute, samples: [{ name: 'route_once_seen', labels: '', value: 1 }] })
+  expect(store.prune(noon + 3 * day, 35)).toEqual({ samples: 2, minutes: 0 })
+  expect(store.read([kept.metric], 0, noon + 4 * day)).toEqual([])
+  expect(store.read(['route_once_seen'], 0, noon + 4 * day)).toHaveLength(1)
+  expect(minutesOf(store, 1)).toEqual([2 - 1])
+  expect(store.prune(noon + 1000 * day, 0)).toMatchObject({ minutes: 0 })
+  expect(store.prune(noon + 36 * day, 35)).toMatchObject({ minutes: 60 })
+  expect(minutesOf(store, 1)).toEqual([null])
+  expect(store.aboveZeroBy(kept, noonMinute + 9 * 1440)).toBe(false)
+})
+
+test('a clock that is years ahead for a moment costs the oldest minutes only', async () => {
+  const { store } = await recorded([])
+  for (let hour = 0; hour < 1_000; hour++) store.append(scrapeOf(noon + hour * 3_600_000, hour))
+  const year = 365 * 1440 * minute
+  expect(store.prune(noon + 10 * year, 35).minutes).toBeLessThan(1_000 * 60)
+  expect([...store.increases(kept, 75, noonMinute + 999 * 60 - 1, noonMinute + 999 * 60)]).toEqual([0])
+})
+
+test('a scrape of 400 series costs under a kilobyte, or the disk fills', async () => {
+  const { store, file } = await recorded([])
+  for (let i = 0; i < 1_000; i++) {
+    const samples = Array.from({ length: 400 }, (_, n) => ({
+      name: `m${n}`,
+      labels: '',
+      value: n < 200 ? 0 : i * n,
+    }))
+    store.append({ job: 'web', instance: 'a:1', at: noon + i * 15_000, samples })
+  }
+  store.close()
+  expect(statSync(file).size / 1_000).toBeLessThan(1_200)
+})
+
+test('the first sight of a counter above zero is remembered for good', async () => {
+  const { store } = await recorded([
+    [1_000, 0],
+    [61_000, 2],
+    [76_000, 0],
+  ])
+  expect(store.aboveZeroBy(kept, noonMinute + 1)).toBe(false)
+  expect(store.aboveZeroBy(kept, noonMinute + 2)).toBe(true)
+  expect(store.aboveZeroBy(selecting('broken'), noonMinute + 9)).toBe(false)
+})

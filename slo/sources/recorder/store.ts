@@ -1,0 +1,33 @@
+import { mkdirSync } from 'node:fs'
+import { dirname } from 'node:path'
+import { DatabaseSync } from 'node:sqlite'
+import { type Sli, SourceError } from '../index.ts'
+import { openReadOnly } from './read-only.ts'
+import { reader } from './reader.ts'
+import { type Reader, schema, type Writer } from './schema.ts'
+import { writer } from './writer.ts'
+
+export type Store = Reader & Writer
+
+/** Where the recorder's file is. */
+export const recorderFile = (dataDir: string): string => `${dataDir}/slo/recorder.sqlite`
+
+/**
+ * Opens the recorder's file to write; there is one writer, the slo service. The counters of `slis` are rolled up.
+ * @throws when it cannot be opened.
+ */
+export function createStore(file: string, slis: readonly Sli[]): Store {
+  mkdirSync(dirname(file), { recursive: true })
+  const db = new DatabaseSync(file)
+  // NORMAL: what a power cut may take is the last seconds of measurements, and a minute without data is offline.
+  db.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA busy_timeout = 2000;')
+  db.exec(schema)
+  return { ...reader(db), ...writer(db, slis) }
+}
+
+/** Opens it to read, beside the writer. @throws ExpectedError when nothing was ever recorded, or it cannot be read. */
+export function openStore(file: string): Reader {
+  const db = openReadOnly(file)
+  if (!db) throw new SourceError(`nothing was recorded yet: there is no ${file}`)
+  return reader(db)
+}

@@ -1,0 +1,192 @@
+import type { DatabaseSync } from 'node:sqlite'
+import { deflateRawSync } from 'node:zlib'
+import { limits } from '@tintype/lib/limits.ts'
+import { increase, isCounterValue, minuteOf, type Sample } from '../counter.ts'
+import type { Sli } from '../index.ts'
+import { labelsOf, type Sample as Scraped, withLabels } from './exposition.ts'
+import { decode, gapsOf, memo, minutesAnHour, type Scrape, type Writer } from './schema.ts'
+
+const hourMs = 3_600_000
+const dayMs = 24 * hourMs
+/** Removed at once, so that the event loop is not held, and a clock that is ahead for minutes costs days of the oldest. */
+const pruneRows = 500
+
+/** The writing half of the recorder's file: appends scrapes, rolls counters up, prunes. */
+export function writer(db: DatabaseSync, slis: readonly Sli[]): Writer {
+  const ids = identities(db)
+  const removeLater = db.prepare('DELETE FROM scrape WHERE target = ? AND at >= ?')
+  const insert = db.prepare('INSERT INTO scrape(target, at, layout, numbers) VALUES (?, ?, ?, ?)')
+  const counters = rollUps(db)
+  const birthOf = births(db)
+  const newestSeries = db.prepare('SELECT max(id) AS id FROM series')
+  const gaps = memo((name: string, labels: string) => gapsOf(slis, name, labelsOf(labels)))
+
+  const append = ({ job, instance, at, samples }: Scrape): void => {
+    const target = ids.target(job, instance)
+    // Left there, each counter would seem to fall once that time comes.
+    removeLater.run(target, at)
+    const { anew, zero, newborn } = birthOf(target, samples ?? [], at)
+    const known = Number(newestSeries.get()?.id ?? 0)
+    const values = new Map<number, number>()
+    for (const { name, labels, value } of [
+      { name: 'up', labels: '', value: samples ? 1 : 0 },
+      ...(samples ?? []),
+    ]) {
+      const series = ids.series(name, labels, job, instance)
+      // A series given twice in one scrape: the first is believed, as Prometheus does.
+      if (values.has(series)) continue
+      values.set(series, value)
+      const maxGaps = gaps(name, labels)
+      // What is no counter's value is as if the sample had not been.
+      if (maxGaps.length > 0 && isCounterValue(value)) {
+        const last = (anew ? undefined : counters.last(series)) ?? (series > known ? newborn : zero)
+        counters.add(series, maxGaps, last, { timeMs: at, value })
+      }
+    }
+    const numbers = deflateRawSync(new Uint8Array(Float64Array.from(values.values()).buffer), { level: 1 })
+    insert.run(target, at, ids.layout([...values.keys()]), numbers)
+  }
+
+  const pruneScrapes = db.prepare(
+    'DELETE FROM scrape WHERE rowid IN (SELECT rowid FROM scrape WHERE at < ? ORDER BY at LIMIT ?)',
+  )
+  const pruneHours = db.prepare(
+    `DELETE FROM hour WHERE (series, max_gap, start) IN
+      (SELECT series, max_gap, start FROM hour WHERE start < ? ORDER BY start LIMIT ?)`,
+  )
+  const forgetUnseen = [
+    'DELETE FROM counter WHERE at < ? AND series NOT IN (SELECT series FROM hour)',
+    'DELETE FROM process WHERE at < ?',
+  ].map(query => db.prepare(query))
+  let lastSweep = 0
+  return {
+    append(scrape) {
+      try {
+        transaction(db, () => append(scrape))
+      } catch (error) {
+        // Series ids of a rolled-back transaction must be discarded, or later rows would point to missing series.
+        ids.forget()
+        throw error
+      }
+    },
+    prune(nowMs, keepDays) {
+      const keepMs = keepDays === 0 ? Infinity : keepDays * dayMs
+      const samplesFrom = nowMs - Math.min(limits.sampleAge.value * dayMs, keepMs)
+      const samples = Number(pruneScrapes.run(samplesFrom, pruneRows).changes)
+      if (Math.abs(nowMs - lastSweep) < hourMs) return { samples, minutes: 0 }
+      lastSweep = nowMs
+      const minutes = Number(pruneHours.run(minuteOf(nowMs - keepMs) - minutesAnHour, pruneRows).changes)
+      for (const each of forgetUnseen) each.run(nowMs - keepMs)
+      db.exec(removeOrphans)
+      ids.forget()
+      gaps.forget()
+      return { samples, minutes: minutes * minutesAnHour }
+    },
+  }
+}
+
+/** Targets, layouts and series that nothing refers to any more: routes and streams come and go. */
+const removeOrphans = `
+  DELETE FROM target WHERE id NOT IN (SELECT target FROM scrape UNION SELECT target FROM process);
+  DELETE FROM layout WHERE id NOT IN (SELECT layout FROM scrape);
+  DELETE FROM series WHERE id NOT IN (SELECT series FROM counter)
+    AND id NOT IN (SELECT value FROM layout, json_each('[' || layout.series || ']'));
+`
+
+/**
+ * Where a series without a sample of this process began: at `zero`, or at `newborn` when the recorder never saw the
+ * series. `anew`: what the recorder has is of an earlier process.
+ */
+type Birth = { anew: boolean; zero?: Sample; newborn?: Sample }
+
+/**
+ * A process counts from zero at its start, and a series that it did not have at its last scrape from zero since then.
+ * Without a start time nothing is known of the first value of a series.
+ */
+function births(db: DatabaseSync): (target: number, samples: Scraped[], at: number) => Birth {
+  const lastOf = db.prepare('SELECT started, at FROM process WHERE target = ?')
+  const set = db.prepare('INSERT OR REPLACE INTO process(target, started, at) VALUES (?, ?, ?)')
+  return (target, samples, at) => {
+    const started = samples.find(({ name }) => name === 'process_start_time_seconds')?.value
+    if (started === undefined || !isCounterValue(started)) return { anew: false }
+    const last = lastOf.get(target) as { started: number; at: number } | undefined
+    set.run(target, started, at)
+    if (last?.started === started) return { anew: false, newborn: { timeMs: last.at, value: 0 } }
+    const zero = { timeMs: Math.min(at, started * 1000), value: 0 }
+    return { anew: last !== undefined, zero, newborn: zero }
+  }
+}
+
+/** The last sample of each counter; `add` adds its increase since then to the minute of the sample. */
+function rollUps(db: DatabaseSync) {
+  const lastCount = db.prepare('SELECT at AS timeMs, value FROM counter WHERE series = ?')
+  const setCount = db.prepare(
+    `INSERT INTO counter(series, at, value, above_zero_at) VALUES (?1, ?2, ?3, iif(?3 > 0, ?2, NULL))
+     ON CONFLICT(series) DO UPDATE SET at = ?2, value = ?3,
+       above_zero_at = coalesce(min(above_zero_at, excluded.above_zero_at), above_zero_at, excluded.above_zero_at)`,
+  )
+  const getHour = db.prepare('SELECT increases FROM hour WHERE series = ? AND max_gap = ? AND start = ?')
+  const setHour = db.prepare(
+    'INSERT OR REPLACE INTO hour(series, max_gap, start, increases) VALUES (?, ?, ?, ?)',
+  )
+  return {
+    last: (series: number) => lastCount.get(series) as Sample | undefined,
+    add(series: number, maxGaps: number[], last: Sample | undefined, sample: Sample): void {
+      const minute = minuteOf(sample.timeMs)
+      const index = minute % minutesAnHour
+      for (const maxGap of maxGaps) {
+        const cells = decode(getHour.get(series, maxGap, minute - index)?.increases as Uint8Array | undefined)
+        const grown = increase(last, sample, maxGap)
+        if (grown === 0 && !Number.isNaN(cells[index])) continue
+        cells[index] = (cells[index] || 0) + grown
+        setHour.run(
+          series,
+          maxGap,
+          minute - index,
+          new Uint8Array(cells.buffer, cells.byteOffset, cells.byteLength),
+        )
+      }
+      setCount.run(series, sample.timeMs, sample.value)
+    },
+  }
+}
+
+/** Numbers for targets, series and layouts, made at first sight and remembered. */
+function identities(db: DatabaseSync) {
+  const numbered = (table: string, columns: string) => {
+    const names = columns.split(',')
+    const where = names.map(name => `${name} = ?`).join(' AND ')
+    const find = db.prepare(`SELECT id FROM ${table} WHERE ${where}`)
+    const add = db.prepare(`INSERT INTO ${table}(${columns}) VALUES (${names.map(() => '?').join(',')})`)
+    return (...values: string[]): number =>
+      (find.get(...values)?.id as number | undefined) ?? Number(add.run(...values).lastInsertRowid)
+  }
+  const addSeries = numbered('series', 'name,labels')
+  const target = memo(numbered('target', 'job,instance'))
+  const series = memo((name: string, labels: string, job: string, instance: string) =>
+    addSeries(name, withLabels(labels, { job, instance })),
+  )
+  const layout = memo(numbered('layout', 'series'))
+  return {
+    target,
+    series,
+    layout: (ids: number[]) => layout(ids.join(',')),
+    forget() {
+      for (const known of [target, series, layout]) known.forget()
+    },
+  }
+}
+
+/** Begins anew also when the last one could not be rolled back: else nothing would ever be recorded again. */
+function transaction(db: DatabaseSync, act: () => void): void {
+  if (db.isTransaction) db.exec('ROLLBACK')
+  db.exec('BEGIN IMMEDIATE')
+  try {
+    act()
+    db.exec('COMMIT')
+  } catch (error) {
+    // A failed COMMIT has often rolled back by itself.
+    if (db.isTransaction) db.exec('ROLLBACK')
+    throw error
+  }
+}

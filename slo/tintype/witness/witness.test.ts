@@ -1,0 +1,143 @@
+import { mkdir, writeFile } from 'node:fs/promises'
+import { attributes } from '@tintype/lib/telemetry/catalogue.ts'
+import { describe, expect, test } from 'vitest'
+import { temporaryFolder } from '../../../test/support.ts'
+import { compare, type Measured } from './compare.ts'
+import type { Testimony } from './index.ts'
+import { linesWith } from './lines.ts'
+import { logWitness } from './logs.ts'
+import { traceWitness } from './traces.ts'
+
+const noon = Date.UTC(2026, 10, 22, 12)
+const hour = 3_600_000
+
+const span = (photo: string, outcome: string, at: number) => ({
+  name: 'store',
+  endTimeUnixNano: `${at}000000`,
+  attributes: [
+    { key: attributes.photo, value: { stringValue: photo } },
+    { key: attributes.outcome, value: { stringValue: outcome } },
+  ],
+})
+const exported = (...spans: object[]) =>
+  `${JSON.stringify({ resourceSpans: [{ scopeSpans: [{ spans }] }] })}\n`
+
+test('traces tell of each photo whose outcome a span carries, in the window', async () => {
+  const folder = await temporaryFolder()
+  await writeFile(
+    `${folder}/converter.0.jsonl`,
+    exported(
+      span('a', 'kept', noon),
+      { name: 'convert', endTimeUnixNano: `${noon}000000` },
+      span('b', 'broken', noon + 1),
+    ) + exported(span('late', 'kept', noon + hour)),
+  )
+  const testimony = await traceWitness(folder).promises(noon, noon + hour)
+  expect([...(testimony?.photos ?? [])]).toEqual([
+    ['a', { outcome: 'kept', at: noon }],
+    ['b', { outcome: 'broken', at: noon + 1 }],
+  ])
+})
+
+const entry = (seq: number, event: string, photo: string, at = noon, epoch = 1) =>
+  `${JSON.stringify({
+    id: `converter.0.${epoch}.${seq}`,
+    session: null,
+    timestamp: new Date(at).toISOString(),
+    payload: { event, level: 'info', photo },
+  })}\n`
+
+test('logs tell from the streams while the day runs, and from the newest published day after', async () => {
+  const folder = await temporaryFolder()
+  await mkdir(`${folder}/streams/2026-11-22`, { recursive: true })
+  await mkdir(`${folder}/days`)
+  const received =
+    entry(1, 'photo.accepted', 'a') + entry(2, 'promise.kept', 'a') + entry(1, 'promise.broken', 'b', noon, 2)
+  await writeFile(`${folder}/streams/2026-11-22/converter.0.ndjson`, received)
+  await writeFile(`${folder}/days/2026-11-22.r2.ndjson`, entry(2, 'promise.kept', 'a'))
+  await writeFile(`${folder}/days/2026-11-22.r10.ndjson`, received)
+  for (const now of [noon + hour, noon + 24 * hour]) {
+    const testimony = await logWitness(folder, () => now).promises(noon, noon + hour)
+    expect([...(testimony?.photos.keys() ?? [])]).toEqual(['a', 'b'])
+    expect(testimony?.restarts).toBe(1)
+  }
+})
+
+test('a witness without data is no witness', async () => {
+  const folder = await temporaryFolder()
+  expect(await traceWitness(`${folder}/traces`).promises(noon, noon + hour)).toBeNull()
+  expect(await logWitness(`${folder}/logs`).promises(noon, noon + hour)).toBeNull()
+})
+
+test('lines that hold a text are found over the edges of chunks, a torn last one is not', async () => {
+  const file = `${await temporaryFolder()}/log`
+  const filler = `${'x'.repeat(1_000)}\n`.repeat(700)
+  await writeFile(file, `needle 1\n${filler}a needle 2 needle\n${filler}needle 3\n\nneedle torn`)
+  expect(await Array.fromAsync(linesWith(file, 'needle'))).toEqual([
+    'needle 1',
+    'a needle 2 needle',
+    'needle 3',
+  ])
+})
+
+describe('compared', () => {
+  const testimony = (count: number, restarts = 0): Testimony => ({
+    photos: new Map(
+      Array.from({ length: count }, (_, i) => [`p${i}`, { outcome: 'kept', at: noon + 60_000 + i * 10_000 }]),
+    ),
+    restarts,
+  })
+  const measured = (changes: Partial<Measured> = {}): Measured => ({
+    metrics: { kept: 50, broken: 0 },
+    traces: testimony(50),
+    logs: testimony(50),
+    fromMs: noon,
+    toMs: noon + hour,
+    scrapeMs: 15_000,
+    ...changes,
+  })
+
+  test('three that say the same agree', () => {
+    expect(compare(measured())).toMatchObject({ agree: true, bound: 0, disagreements: [] })
+  })
+
+  test('a photo taken out of one is named', () => {
+    const logs = testimony(50)
+    logs.photos.delete('p7')
+    expect(compare(measured({ logs }))).toMatchObject({
+      agree: false,
+      logs: { kept: 49, broken: 0 },
+      disagreements: [{ witness: 'logs', says: 'lack photos that the traces have: 1', photos: ['p7'] }],
+    })
+    const traces = testimony(50)
+    traces.photos.delete('p8')
+    expect(compare(measured({ traces })).disagreements).toMatchObject([{ witness: 'traces', photos: ['p8'] }])
+  })
+
+  test('a photo that is kept in one and broken in the other is named', () => {
+    const logs = testimony(50)
+    logs.photos.set('p3', { outcome: 'broken', at: noon + 90_000 })
+    expect(compare(measured({ logs })).disagreements[0]?.photos).toEqual(['p3'])
+  })
+
+  test('counters may lack one scrape a restart, and no more', () => {
+    const [traces, logs] = [testimony(50), testimony(50, 1)]
+    const lacking = (kept: number) => compare(measured({ traces, logs, metrics: { kept, broken: 0 } }))
+    expect(lacking(48)).toMatchObject({ agree: true, bound: 2 })
+    expect(lacking(47)).toMatchObject({
+      agree: false,
+      disagreements: [{ witness: 'metrics', says: 'count 47 kept, the others 50, which is beyond 2' }],
+    })
+  })
+
+  test('photos within a scrape of the ends may be on either side', () => {
+    const traces = testimony(50)
+    traces.photos.set('edge', { outcome: 'kept', at: noon + 1_000 })
+    expect(compare(measured({ traces }))).toMatchObject({ agree: true, bound: 1 })
+  })
+
+  test('one alone has nobody to agree with', () => {
+    const alone = compare(measured({ traces: null, logs: null }))
+    expect(alone).toMatchObject({ agree: false, traces: null, logs: null, disagreements: [] })
+  })
+})

@@ -214,12 +214,6 @@ describe('names', () => {
         .map(({ at, match }) => `${at}: ${match}; name it in lib/variables.ts or mend the spelling`),
     )
   })
-
-  test('README tells of each variable, and of no other', () => {
-    // A row's first cell may name several: | `HOST`, `ADMIN_HOST` | …
-    const told = places('README.md', /(?<=^\| [^|]*`)[A-Z][A-Z_]+(?=`)/g).map(({ match }) => match)
-    expect(told.toSorted()).toEqual(Object.keys(variables).toSorted())
-  })
 })
 
 describe('files', () => {

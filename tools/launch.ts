@@ -5,7 +5,7 @@ import { launch, type Plan } from './launcher.ts'
 const usage = `npm start
 
 The whole service on one machine: checks every variable and port, starts each service, starts again what dies, and
-stops all in order at Ctrl-C; a second Ctrl-C stops at once. README.md lists the variables.
+stops all in order at Ctrl-C; a second Ctrl-C stops at once. docs/reference.md lists the variables.
 Example: DATA_DIR=/srv/tintype WEB_PORT=80 npm start
 Exit status: 0 stopped, 1 it did not start, 2 bad arguments or environment.`
 

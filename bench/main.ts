@@ -3,6 +3,7 @@ import { ExpectedError } from '@tintype/lib/errors.ts'
 import { type Benchmark, machine, type Row, table } from './rows.ts'
 
 const benchmarks: Record<string, () => Promise<Benchmark>> = {
+  floor: async () => (await import('./floor.ts')).floor,
   pipeline: async () => (await import('./pipeline.ts')).pipeline,
   telemetry: async () => (await import('./telemetry.ts')).telemetry,
   slo: async () => (await import('./slo.ts')).slo,

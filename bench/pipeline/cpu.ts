@@ -28,3 +28,14 @@ export function memoryMiB(pid: number, field: 'VmRSS' | 'VmHWM'): number {
   const [, kilobytes] = new RegExp(`^${field}:\\s+(\\d+) kB`, 'm').exec(status) ?? []
   return Number(kilobytes) / 1024
 }
+
+/** Proportional memory (PSS) of a process and all below it: a page that n processes share counts 1/n in each. */
+export function pssMiB(pid: number): number {
+  const below = childrenOf(pid).reduce((sum, child) => sum + pssMiB(child.pid), 0)
+  try {
+    const [, kilobytes] = /^Pss:\s+(\d+) kB/m.exec(readFileSync(`/proc/${pid}/smaps_rollup`, 'utf8')) ?? []
+    return below + Number(kilobytes) / 1024
+  } catch {
+    return below
+  }
+}

@@ -1,0 +1,100 @@
+/**
+ * The floor: the least that a durable thumbnail service does. An HTTP server streams each body to a file, a forked
+ * process converts it with sharp, and the same fsyncs as Tintype's make it durable. It has no queue that survives,
+ * no telemetry, no log, no limits. Each goal of `npm run bench -- floor` is a ratio to it.
+ */
+import { type ChildProcess, fork } from 'node:child_process'
+import { randomBytes } from 'node:crypto'
+import { createWriteStream } from 'node:fs'
+import { mkdir, open, rename, writeFile } from 'node:fs/promises'
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { availableParallelism } from 'node:os'
+import { join } from 'node:path'
+import { pipeline } from 'node:stream/promises'
+
+/** A folder of a photo, and what is called when its thumbnail is durable. */
+type Job = { folder: string; done: () => void }
+
+const record = Buffer.alloc(600, 'x')
+
+async function syncFolder(folder: string): Promise<void> {
+  const handle = await open(folder)
+  await handle.sync()
+  await handle.close()
+}
+
+/** A file under its final name with its bytes on disk; the folder's entry is not. */
+async function put(file: string, body: Buffer | IncomingMessage): Promise<void> {
+  const draft = `${file}.draft`
+  if (Buffer.isBuffer(body)) await writeFile(draft, body, { flush: true })
+  else await pipeline(body, createWriteStream(draft, { flush: true }))
+  await rename(draft, file)
+}
+
+/** One child a core, each with one photo at a time. */
+function startChildren(count: number) {
+  const waiting: Job[] = []
+  const idle: ChildProcess[] = Array.from({ length: count }, () => fork(import.meta.filename, ['child']))
+  const give = () => {
+    if (idle.length === 0 || waiting.length === 0) return
+    const [child, job] = [idle.pop() as ChildProcess, waiting.shift() as Job]
+    child.once('message', async (thumbnail: Uint8Array) => {
+      idle.push(child)
+      give()
+      await Promise.all([
+        put(join(job.folder, '320.jpg'), Buffer.from(thumbnail)),
+        put(join(job.folder, 'result.json'), record),
+      ])
+      await syncFolder(job.folder)
+      job.done()
+    })
+    child.send(join(job.folder, 'original'))
+  }
+  return (job: Job) => {
+    waiting.push(job)
+    give()
+  }
+}
+
+async function serve(folder: string): Promise<void> {
+  const convert = startChildren(availableParallelism())
+  const accept = async (request: IncomingMessage, response: ServerResponse) => {
+    const id = randomBytes(12).toString('hex')
+    const photo = join(folder, id.slice(0, 2), id)
+    await mkdir(photo, { recursive: true })
+    await Promise.all([put(join(photo, 'original'), request), put(join(photo, 'photo.json'), record)])
+    await syncFolder(photo)
+    const ready = new Promise<void>(done => convert({ folder: photo, done }))
+    if (request.headers.prefer) await ready
+    response.writeHead(request.headers.prefer ? 201 : 202, { 'Content-Type': 'application/json' })
+    response.end(JSON.stringify({ id, state: 'queued', links: { self: `/photos/${id}` } }))
+  }
+  const server = createServer((request, response) => {
+    accept(request, response).catch(error => response.writeHead(500).end(String(error)))
+  })
+  server.listen(0, '127.0.0.1', () => process.send?.((server.address() as AddressInfo).port))
+}
+
+async function child(): Promise<void> {
+  const { default: sharp } = await import('sharp')
+  sharp.concurrency(1)
+  sharp.cache(false)
+  process.on('message', async (file: string) => {
+    const thumbnail = await sharp(file, { failOn: 'truncated' })
+      .autoOrient()
+      .resize(320, 320, { fit: 'inside', withoutEnlargement: true })
+      .toColourspace('srgb')
+      .flatten({ background: '#ffffff' })
+      .jpeg()
+      .toBuffer()
+    process.send?.(thumbnail)
+  })
+}
+
+const [, , role = '', folder = ''] = process.argv
+if (role === 'child') await child()
+if (role === 'serve') {
+  process.on('disconnect', () => process.exit())
+  await serve(folder)
+}

@@ -1,3 +1,4 @@
+import { flushCompileCache } from 'node:module'
 import { ConfigError } from './config.ts'
 import { describeError, ExpectedError } from './errors.ts'
 import { armFault } from './fault.ts'
@@ -32,6 +33,8 @@ export async function run(start: () => Promise<Running>, graceMs: () => number):
     process.off('SIGTERM', leave)
     stopOnSignal(running, graceMs(), launched)
     process.stdout.write(`${JSON.stringify({ ready: running.endpoints })}\n`)
+    // The next start finds all that was loaded compiled, and its types stripped.
+    flushCompileCache()
   } catch (error) {
     process.stderr.write(`${error instanceof ExpectedError ? error.message : describeError(error)}\n`)
     process.exit(error instanceof ConfigError ? 2 : 1)

@@ -1,7 +1,8 @@
 import { createHash } from 'node:crypto'
-import { readdirSync, readFileSync } from 'node:fs'
+import { mkdirSync, readdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
 import { stripTypeScriptTypes } from 'node:module'
-import { basename, extname } from 'node:path'
+import { basename, extname, join } from 'node:path'
+import { deserialize, serialize } from 'node:v8'
 import { brotliCompressSync, gzipSync } from 'node:zlib'
 import { type Request, type RequestHandler, type Response, Router } from 'express'
 
@@ -48,7 +49,8 @@ const contentSecurityPolicy = [
 
 /**
  * Reads a folder of `.html`, `.css`, `.svg` and browser `.ts`, strips the types, compresses, and serves all from memory.
- * Synchronous, a quarter of a second for 25 files, most of it brotli: for the start of a process, before it listens.
+ * Synchronous: a quarter of a second for 25 files, most of it brotli, and 17 MiB for Node's type stripping. So the result
+ * is kept below node_modules, and the next process that opens the same files reads it there.
  *
  * In HTML `{assets}` stands for the hashed address: `{assets}/page/main.ts` is a file of the folder, `{assets}/lib/style.css`
  * one of the design system (lib/page/browser), `{assets}/vendor/x.css` one of `vendor`. Modules import each other
@@ -62,8 +64,29 @@ export function openPages(folder: string, { vendor = {}, values = {} }: PagesOpt
     ...Object.values(vendor).map(file => ({ path: `vendor/${basename(file)}`, bytes: readFileSync(file) })),
   ]
   const base = `/assets/${versionOf(files)}`
-  const assets = new Map(files.map(file => [file.path, compress(compile(file, base, vendor, values))]))
+  const assets = kept(versionOf([...files, { path: JSON.stringify(values), bytes: ownSource() }]), () =>
+    files.map(file => [file.path, compress(compile(file, base, vendor, values))] as const),
+  )
   return { assets: assetRouter(base, assets), html: name => htmlHandler(name, assets.get(`page/${name}`)) }
+}
+
+const cache = `${import.meta.dirname}/../../node_modules/.cache/pages`
+const ownSource = () => readFileSync(import.meta.filename)
+
+/** What was compiled from the same sources before, else compiles it. A cache that cannot be written costs only time. */
+function kept(version: string, make: () => (readonly [string, Asset])[]): Map<string, Asset> {
+  const file = join(cache, version)
+  try {
+    return new Map(deserialize(readFileSync(file)))
+  } catch {
+    const made = make()
+    try {
+      mkdirSync(cache, { recursive: true })
+      writeFileSync(`${file}.${process.pid}`, serialize(made))
+      renameSync(`${file}.${process.pid}`, file)
+    } catch {}
+    return new Map(made)
+  }
 }
 
 function read(folder: string, as: string): File[] {

@@ -1,4 +1,5 @@
 import { closeSync, openSync, readSync, writeFileSync } from 'node:fs'
+import { flushCompileCache } from 'node:module'
 import { setPriority } from 'node:os'
 import type { Size } from '@tintype/lib/photo/record.ts'
 import { type Key, open, type Storage } from '@tintype/lib/storage/index.ts'
@@ -40,6 +41,7 @@ async function serve({ storageUrl, sizes, maxPixels }: Setup): Promise<void> {
     else if (storage) answer(await attempt(storage, original, detailed, run))
   })
   process.send?.('ready')
+  flushCompileCache()
 }
 
 /** A vanished parent is no error: `disconnect` follows. */

@@ -17,7 +17,7 @@ COPY tools tools
 COPY docs/runbooks docs/runbooks
 
 FROM node:26.10.0-bookworm-slim
-ENV NODE_ENV=production DATA_DIR=/data HOST=0.0.0.0 ADMIN_HOST=0.0.0.0
+ENV NODE_ENV=production NODE_OPTIONS=--max-semi-space-size=2 DATA_DIR=/data HOST=0.0.0.0 ADMIN_HOST=0.0.0.0
 WORKDIR /app
 COPY --from=build /app /app
 RUN mkdir /data && chown node:node /data

@@ -69,6 +69,8 @@ type Liveness = typeof aMinute
 const root = `${import.meta.dirname}/..`
 /** Compiled code and stripped types: without it each process loads what strips types, 17 MiB, and starts later. */
 const compileCache = `${root}/node_modules/.cache/node`
+/** 2 MiB for young objects, not 16: 15 MiB less a process, and the CPU of a photo is the same. */
+const smallHeap = '--max-semi-space-size=2'
 const preload = pathToFileURL(`${root}/lib/telemetry/preload.ts`).href
 
 /** `ended`: how, in words. */
@@ -152,7 +154,7 @@ function start(service: Service, { environment }: Hooks): Started {
 }
 
 function startScript({ script, args }: Service & Script, env: NodeJS.ProcessEnv): ChildProcess {
-  const child = spawn(process.execPath, ['--import', preload, `${root}/${script}`, ...args], {
+  const child = spawn(process.execPath, [smallHeap, '--import', preload, `${root}/${script}`, ...args], {
     env: { NODE_COMPILE_CACHE: compileCache, ...env },
     stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
   })

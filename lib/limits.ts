@@ -39,6 +39,7 @@ export const limits = {
   addressRate: row('web', 3, '× `UPLOADS_PER_MINUTE`', 'uploads of one address (IPv6: /64), over all its sessions', '429'),
   predictedShare: row('web', 0.5, '× `PROMISE_SECONDS`', 'predicted time to the thumbnail, before the body is taken', '503'),
   receivedShare: row('web', 0.65, '× `PROMISE_SECONDS`', 'predicted time to the thumbnail, after the body was received', '503'),
+  discards: row('web', 100, 'removals', 'removals at once of uploads that were not accepted', 'the files of further ones stay until the sweep removes them a day later'),
   waits: row('web', 1_000, 'answers', 'answers at once that wait for the thumbnail (`Prefer: wait`)', '202 without waiting'),
   streams: row('web', 2_000, 'streams', 'event streams', '503'),
   visitorStreams: row('web', 8, 'streams', 'event streams of one session', '503'),

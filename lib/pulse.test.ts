@@ -16,10 +16,10 @@ function ahead(seconds: number): void {
   onTestFinished(() => spy.mockRestore())
 }
 
-async function livez(log: Log, live?: () => string | null): Promise<{ status: number; text: string }> {
-  const ready = () => null
+async function livez(log: Log, stalled?: () => string | null): Promise<{ status: number; text: string }> {
+  const notReady = () => null
   const metrics = createMetrics('web', '0')
-  const app = adminApp({ metrics, log, ready, ...(live && { live }) })
+  const app = adminApp({ metrics, log, notReady, ...(stalled && { stalled }) })
   const { url, close } = await listen(app, '127.0.0.1', 0)
   const response = await fetch(`${url}/livez`)
   const text = await response.text()

@@ -24,6 +24,12 @@ describeWithParts('the service with its queue in PostgreSQL', ['postgres'], ({ p
     const accepted = [await accept(), await accept()]
     const services = (['web', 'converter'] as const).map(name => tintype.process(name)?.pid)
     await server.kill()
+    const readiness = async () => {
+      const answer = await fetch(`${tintype.endpoints.webAdmin}/readyz`)
+      return { status: answer.status, body: await answer.json() }
+    }
+    const whileAway = { ready: true, dependencies: { queue: 'away', storage: 'ok' } }
+    expect(await readiness()).toEqual({ status: 200, body: whileAway })
     const took: number[] = []
     for (let n = 0; n < 20; n++) {
       const start = performance.now()
@@ -44,6 +50,7 @@ describeWithParts('the service with its queue in PostgreSQL', ['postgres'], ({ p
       return answer.status === 202
     })
     expect(performance.now() - start).toBeLessThan(2_000)
+    expect(await readiness()).toMatchObject({ body: { dependencies: { queue: 'ok' } } })
     for (const id of accepted) expect((await someone.settled(id, 60_000)).state).toBe('ready')
     expect(
       (['web', 'converter'] as const).map(name => tintype.process(name)?.pid),

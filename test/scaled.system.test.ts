@@ -77,6 +77,33 @@ describeWithParts('npm run scaled', ['haproxy', 'postgres', 'seaweedfs'], () => 
     for (const each of atEach) expect((await each.request(`/photos/${gone}`)).status).toBe(404)
   })
 
+  test('while PostgreSQL does not answer each web stays in HAProxy and answers by itself', async () => {
+    const { pid = 0 } = scaled.named('postgres') ?? {}
+    const all = [pid, ...below(pid)]
+    const image = await photo(400, 300, 4)
+    const someone = person(scaled.address)
+    await someone.request('/photos')
+    const away = async ({ webAdmin }: Record<string, string>) => {
+      const { ready, dependencies } = (await (await fetch(`${webAdmin}/readyz`)).json()) as Readiness
+      return ready && dependencies.queue === 'away'
+    }
+    for (const each of all) process.kill(each, 'SIGSTOP')
+    try {
+      // HAProxy takes out a web after two failed checks: each has failed that often when they are asked the third time.
+      for (let checks = 0; checks < 3; checks++)
+        expect(await Promise.all(scaled.webs.map(away))).toEqual([true, true, true])
+      const answers = await Promise.all(scaled.webs.map(() => someone.upload(image)))
+      for (const answer of answers) {
+        expect([answer.status, answer.headers.get('retry-after')]).toEqual([503, '10'])
+        expect(await answer.json()).toMatchObject({ type: '/problems/not-stored' })
+      }
+      expect((await fetch(scaled.address)).status).toBe(200)
+    } finally {
+      for (const each of all) process.kill(each, 'SIGCONT')
+    }
+    await until(async () => (await someone.upload(image)).status === 202)
+  })
+
   test('events reach the browser from each web, and resume on another when theirs is killed', async () => {
     const someone = person(scaled.address)
     await someone.request('/photos')
@@ -183,6 +210,8 @@ describeWithParts('npm run scaled', ['haproxy', 'postgres', 'seaweedfs'], () => 
     },
   )
 })
+
+type Readiness = { ready: boolean; dependencies: Record<string, string> }
 
 const below = (pid: number): number[] => childrenOf(pid).flatMap(child => [child.pid, ...below(child.pid)])
 

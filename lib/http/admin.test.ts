@@ -12,7 +12,7 @@ test('the administration port answers HEAD, and refuses by problems that are cou
     void app.get('/own', () => {
       throw new RangeError('a route of one service')
     })
-  const app = adminApp({ metrics, log, ready: () => 'queue', routes })
+  const app = adminApp({ metrics, log, notReady: () => 'draining', routes })
   const { url, close } = await listen(app, '127.0.0.1', 0)
   onTestFinished(() => close(0))
   const status = async (path: string, init: RequestInit) => {
@@ -26,7 +26,7 @@ test('the administration port answers HEAD, and refuses by problems that are cou
   const head = { method: 'HEAD' }
   expect((await status('/metrics', head)).slice(0, 1)).toEqual([200])
   expect(await status('/livez', head)).toEqual([200, 'text/plain', false])
-  expect(await status('/readyz', head)).toEqual([503, 'text/plain', false])
+  expect(await status('/readyz', head)).toEqual([503, 'application/json', false])
   expect(await status('/log-level', head)).toEqual([200, 'application/json', false])
   const put = (body: string, type = 'application/json') =>
     status('/log-level', { method: 'PUT', body, headers: { 'Content-Type': type } })

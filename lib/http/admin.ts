@@ -1,4 +1,4 @@
-import express, { type Express, type Response } from 'express'
+import express, { type Express } from 'express'
 import { finish, Problem } from '../http.ts'
 import { type Level, levels } from '../telemetry/levels.ts'
 import type { Log } from '../telemetry/log.ts'
@@ -9,31 +9,40 @@ import { json } from './body.ts'
 const maxRaiseSeconds = 86_400
 
 /**
- * Metrics, health and administration, for a port of their own. `ready` gives what is missing, or null; `live` what
- * stands still although it should move, beside what every process has: its event loop, which answers, and its log.
- * `routes` adds what one service has beside these.
+ * Metrics, health and administration, for a port of their own.
+ * `notReady`: why this process must get no requests, or null. `dependencies`: the state of what it shares with other
+ * processes; /readyz shows it and does not fail by it. `stalled`: which loop does not move, or null; the event loop
+ * and the log of every process are checked here. `routes` adds the routes of one service.
  */
 export function adminApp(options: {
   metrics: Metrics
   log: Log
-  ready: () => string | null | Promise<string | null>
-  live?: () => string | null
+  notReady: () => string | null
+  dependencies?: () => Promise<Record<string, string>>
+  stalled?: () => string | null
   routes?: (app: Express) => void
 }): Express {
-  const { metrics, log, ready, live, routes } = options
+  const { metrics, log, notReady, dependencies, stalled, routes } = options
   const app = express()
   app.disable('x-powered-by')
   app.get('/metrics', async (request, response) => {
     const { contentType, body } = await metrics.render(request.get('accept'))
     response.set('Content-Type', contentType).send(body)
   })
-  const answer = (response: Response, wrong: string | null) =>
+  app.get('/livez', (_request, response) => {
+    const wrong = log.stalled() ?? stalled?.() ?? null
     response
       .status(wrong === null ? 200 : 503)
       .type('text')
       .send(`${wrong ?? 'ok'}\n`)
-  app.get('/livez', (_request, response) => void answer(response, log.stalled() ?? live?.() ?? null))
-  app.get('/readyz', async (_request, response) => void answer(response, await ready()))
+  })
+  app.get('/readyz', async (_request, response) => {
+    const reason = notReady()
+    const shared = dependencies && { dependencies: await dependencies() }
+    response
+      .status(reason === null ? 200 : 503)
+      .json({ ready: reason === null, ...(reason !== null && { reason }), ...shared })
+  })
   app.get('/log-level', (_request, response) => void response.json(log.level()))
   app.put('/log-level', json('adminBytes'), (request, response) => {
     log.setLevel(parseLevelChange(request.body))

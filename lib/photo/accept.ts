@@ -1,5 +1,7 @@
 import type { Readable } from 'node:stream'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { faultPoint } from '../fault.ts'
+import { countLimit, limits } from '../limits.ts'
 import { jobOf } from '../queue/index.ts'
 import type { Key } from '../storage/index.ts'
 import { filesOf, findPhoto, type House, readJson } from './find.ts'
@@ -75,35 +77,32 @@ async function leadsToPhoto({ queue, storage }: House, owner: Owner, { photo }: 
 
 /**
  * absent → stored → queued. Original, key, photo.json, then the job: when it resolves with a photo, all are durable
- * and the photo is a promise. A refusal, or an error, leaves nothing that a retry would meet.
+ * and the photo is a promise. A refusal, or an error before the key was sent, leaves nothing that a retry would meet.
  */
 export async function accept<R extends Received>(
   house: House,
   arrival: Arrival<R>,
 ): Promise<Accepted | Refused> {
   const { owner, photo, key } = arrival
-  let received: R
-  try {
-    const stored = await store(house, arrival)
-    if (stored === 'too-large') return await discard(house, owner, photo, stored)
-    received = stored
-    if (key !== undefined) {
-      faultPoint('accept.original')
-      const winner = await claimKey(house, owner, key, keyRecordOf(photo, received))
-      faultPoint('accept.key')
-      if (winner.photo !== photo) {
-        await discard(house, owner, photo, null)
-        return await join(house, arrival, winner, received)
-      }
-    }
-  } catch (error) {
+  const received = await store(house, arrival).catch(async error => {
     arrival.body.destroy()
-    await discard(house, owner, photo, null)
+    await discard(house, owner, photo)
     throw error
+  })
+  if (received === 'too-large') {
+    await discard(house, owner, photo)
+    return received
   }
-  const record =
-    key === undefined ? arrival.recordOf(photo, received) : await recordStanding(house, arrival, received)
-  return enqueue(house, arrival, record)
+  if (key === undefined) return enqueue(house, arrival, arrival.recordOf(photo, received))
+  faultPoint('accept.original')
+  // When this throws, the key may stand all the same, and another upload may have joined: nothing is removed.
+  const winner = await claimKey(house, owner, key, keyRecordOf(photo, received))
+  faultPoint('accept.key')
+  if (winner.photo !== photo) {
+    await discard(house, owner, photo)
+    return join(house, arrival, winner, received)
+  }
+  return enqueue(house, arrival, await recordStanding(house, arrival, received))
 }
 
 /** The original; without a key photo.json is stored with it, for one fsync of their folder. */
@@ -169,7 +168,7 @@ async function enqueue(house: House, arrival: Arrival, record: PhotoRecord): Pro
     answer = await queue.enqueue(job, queuedAt)
   } catch (error) {
     // With a key a concurrent upload may have joined and been acknowledged: what is stored stays for the retry.
-    if (key === undefined) await discard(house, owner, photo, null)
+    if (key === undefined) await discard(house, owner, photo)
     throw error
   }
   faultPoint('accept.enqueued')
@@ -191,17 +190,26 @@ async function withdraw(house: House, { owner, photo, key }: Arrival): Promise<'
       await storage.put(key, Buffer.from(JSON.stringify(known)), { ifAbsent: true })
     return 'joined'
   }
-  await discard(house, owner, photo, null)
+  await storage.delete(photoPrefix(owner, photo))
   await queue.bury(photo)
   return 'withdrawn'
 }
 
-/** Removes an upload that was never acknowledged. What cannot be removed now, the sweep removes. */
-async function discard<T>({ storage, log }: House, owner: Owner, photo: PhotoId, answer: T): Promise<T> {
-  await storage
+const discardMs = 500
+let discarding = 0
+
+/**
+ * Removes an upload that was never acknowledged; the sweep removes what is left. It goes on behind the answer after
+ * `discardMs`: storage that failed just now would delay the answer by a second deadline.
+ */
+async function discard({ storage, log }: House, owner: Owner, photo: PhotoId): Promise<void> {
+  if (discarding >= limits.discards.value) return countLimit('discards')
+  discarding++
+  const removal = storage
     .delete(photoPrefix(owner, photo))
     .catch(error => log.error('photo.leftover', { photo, error: String(error) }))
-  return answer
+    .finally(() => discarding--)
+  await Promise.race([removal, sleep(discardMs, undefined, { ref: false })])
 }
 
 /**

@@ -48,6 +48,10 @@ export type QueueOperation = (typeof queueOperations)[number]
 export const callOutcomes = ['ok', 'client', 'refused', 'ours'] as const
 export type CallOutcome = (typeof callOutcomes)[number]
 
+/** What all webs share. */
+export const dependencies = ['queue', 'storage'] as const
+export type Dependency = (typeof dependencies)[number]
+
 export const machineCpuModes = ['busy', 'idle'] as const
 export const pressures = ['cpu', 'memory', 'io'] as const
 

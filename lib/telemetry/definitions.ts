@@ -2,6 +2,7 @@ import { limitNames } from '../limits.ts'
 import {
   callOutcomes,
   conversionOutcomes,
+  dependencies,
   formats,
   outcomes,
   probePhases,
@@ -95,8 +96,14 @@ export const metrics = {
   tintype_calls_total: {
     kind: 'counter',
     help: 'Calls to storage and queue by how they ended: ok, client (the body’s sender left or was too slow), refused (full, stale, exists, too large), ours (any other failure).',
-    labels: { of: ['storage', 'queue'], outcome: callOutcomes },
+    labels: { of: dependencies, outcome: callOutcomes },
     in: ['web', 'converter', 'slo'],
+  },
+  tintype_dependency_up: {
+    kind: 'gauge',
+    help: '1 when queue or storage answered this web within 2 s at the last scrape or /readyz, 0 when it is away.',
+    labels: { dependency: dependencies },
+    in: ['web'],
   },
   tintype_limit_reached_total: {
     kind: 'counter',

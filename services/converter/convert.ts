@@ -73,8 +73,9 @@ export async function convert(
   return { ...done, detail: { header: headerSeconds, decode: decodeSeconds, resize, encode: encodeSeconds } }
 }
 
-/** In one pass and in two these come out the same: no alpha to flatten, no samples to round twice. */
-const isPlain = ({ header }: Photo): boolean => !header.hasAlpha && header.depth === 'uchar'
+/** In one pass and in two these come out the same: no alpha to flatten, no samples to round twice. Of a TIFF tiles may be missing. */
+const isPlain = ({ header, format }: Photo): boolean =>
+  !header.hasAlpha && header.depth === 'uchar' && format !== 'tiff'
 
 type Pixels = { data: Buffer; info: OutputInfo }
 
@@ -92,7 +93,10 @@ async function decodePhoto(
     return decode(listen(isLight ? shrunk.removeAlpha().gamma(1, 2.2).linear(255) : shrunk, warnings))
   }
   const warnings: string[] = []
-  const whole = await refused(() => read(photo.open('strict'), warnings))
+  const strictly = (how: 'unwarned' | 'strict') => refused(() => read(photo.open(how), warnings))
+  let whole = await strictly(photo.format === 'tiff' ? 'unwarned' : 'strict')
+  if ('reason' in whole && /^Warning treated as error/.test(whole.error ?? ''))
+    whole = await strictly('strict')
   if (!('reason' in whole)) return { ...whole, damaged: lacksPixels(warnings) }
   if (typeof original === 'string') return whole
   const salvaged: string[] = []

@@ -109,13 +109,23 @@ function claimPngSize(bytes: Buffer, width: number, height: number): void {
 
 /** Of the first directory of a little-endian TIFF. */
 export function writeTiffTag(bytes: Buffer, tag: number, value: number): void {
-  const directory = bytes.readUInt32LE(4)
-  for (let entry = directory + 2; ; entry += 12) {
-    if (bytes.readUInt16LE(entry) !== tag) continue
-    bytes.writeUInt16LE(4, entry + 2)
-    bytes.writeUInt32LE(value, entry + 8)
-    return
-  }
+  const entry = tiffEntry(bytes, tag)
+  bytes.writeUInt16LE(4, entry + 2)
+  bytes.writeUInt32LE(value, entry + 8)
+}
+
+/** A little-endian TIFF in tiles, of which those from the `first` on lie beyond its end. */
+export function withoutTiles(bytes: Buffer, first: number): Buffer {
+  const entry = tiffEntry(bytes, 324)
+  const [count, offsets] = [bytes.readUInt32LE(entry + 4), bytes.readUInt32LE(entry + 8)]
+  for (let tile = first; tile < count; tile++) bytes.writeUInt32LE(bytes.length, offsets + tile * 4)
+  return bytes
+}
+
+function tiffEntry(bytes: Buffer, tag: number): number {
+  let entry = bytes.readUInt32LE(4) + 2
+  while (bytes.readUInt16LE(entry) !== tag) entry += 12
+  return entry
 }
 
 type Page = {

@@ -133,7 +133,7 @@ test('its metrics are there from the start', async context => {
   expect(text).toContain('tintype_slots_busy 0')
   expect(text).toContain('tintype_conversions_total{outcome="memory",format="avif"} 0')
   expect(text).toContain('tintype_promises_total{outcome="kept"} 0')
-  expect(await get('/readyz')).toEqual({ status: 200, text: 'ok\n' })
+  expect(await get('/readyz')).toEqual({ status: 200, text: '{"ready":true}' })
 })
 
 test('asked to stop, it finishes what is under way first', async context => {
@@ -142,7 +142,7 @@ test('asked to stop, it finishes what is under way first', async context => {
   const { stop } = await start({ THUMBNAILS: '4000.avif' })
   await until(async () => (await stateOf(queue, job)) === 'converting')
   const stopped = stop()
-  await until(async () => (await get('/readyz')).text === 'stopping\n')
+  await until(async () => (await get('/readyz')).text.includes('"stopping"'))
   expect(await stopped).toBe(0)
   expect(await resultOf(storage, job)).toMatchObject({ state: 'ready' })
 })

@@ -67,9 +67,8 @@ async function start(): Promise<Running> {
     },
   )
   watchMachine(metrics, [config.DATA_DIR, ...foldersOf(at)])
-  const { missing: ready, stalled: live } = worker
   const admin = await listen(
-    adminApp({ metrics, log, ready, live }),
+    adminApp({ metrics, log, notReady: worker.missing, stalled: worker.stalled }),
     config.ADMIN_HOST,
     config.CONVERTER_ADMIN_PORT,
   )

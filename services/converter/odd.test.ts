@@ -5,7 +5,7 @@ import sharp from 'sharp'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { temporaryFolder } from '../../test/support.ts'
 import { type Child, startChild } from './children.ts'
-import { noise, plain, tiff, writeTiffTag } from './fixtures.ts'
+import { noise, plain, tiff, withoutTiles, writeTiffTag } from './fixtures.ts'
 
 const png: Size = { side: 60, format: 'png' }
 const webp: Size = { side: 20, format: 'webp' }
@@ -163,6 +163,11 @@ describe('of what breaks off as much is shown as there is', () => {
     const bytes = tiff([{ width: 300, height: 400, pixel: red }])
     writeTiffTag(bytes, 273, 200_000)
     await half(bytes, 0)
+  })
+
+  test.each(['none', 'deflate'] as const)('TIFF in tiles (%s)', async compression => {
+    const tiled = striped().removeAlpha().tiff({ compression, tile: true, tileWidth: 16, tileHeight: 16 })
+    await half(withoutTiles(await tiled.toBuffer(), 19 * 12), 0)
   })
 
   test('PNG, also on its side: grey, and nothing that was in memory before', async () => {

@@ -2,7 +2,7 @@ import { type LimitName, limits } from '@tintype/lib/limits.ts'
 import type { FailureReason } from '@tintype/lib/photo/record.ts'
 import { maxSide, pixelLimit } from '@tintype/lib/pixels.ts'
 import { type Format, formats } from '@tintype/lib/telemetry/catalogue.ts'
-import sharp, { type Metadata, type Sharp } from 'sharp'
+import sharp, { type Metadata, type Sharp, type SharpOptions } from 'sharp'
 
 /** `error` is the decoder's own word, for the log; `limit` the one that the photo is over. */
 export type Undecodable = {
@@ -11,6 +11,9 @@ export type Undecodable = {
   error?: string
   limit?: LimitName
 }
+
+/** `unwarned` fails on each warning too: the only way in which libvips tells that tiles of a TIFF are missing. */
+type Strictness = 'unwarned' | 'strict' | 'tolerant'
 
 /** A photo whose headers are within the limits; no pixel of it is decoded yet. */
 export type Photo = {
@@ -22,7 +25,7 @@ export type Photo = {
   /** A limit that was reached and changes what is shown. */
   limit?: LimitName
   /** Opens the page that is shown, of these bytes or its own. A tolerant decode goes on behind an error. */
-  open(how: 'strict' | 'tolerant', bytes?: Buffer): Sharp
+  open(how: Strictness, bytes?: Buffer): Sharp
 }
 
 /** libvips' own threads and cache would only fight the other slots and hold memory: one slot is one core. */
@@ -55,8 +58,8 @@ export async function openPhoto(original: Buffer | string, maxPixels: number): P
   if (refusal) return refusal
   // A TIFF that breaks off is an error to libvips, any other is truncated.
   const strict = format === 'tiff' ? 'error' : 'truncated'
-  const open: Photo['open'] = (how, bytes) =>
-    openPage(bytes ?? input, how === 'strict' ? strict : 'none', page)
+  const failOn = { unwarned: 'warning', strict, tolerant: 'none' } as const
+  const open: Photo['open'] = (how, bytes) => openPage(bytes ?? input, failOn[how], page)
   return { header, format, extraChannels, ...(limit && { limit }), open }
 }
 
@@ -65,7 +68,7 @@ const colours: Record<string, number> = { cmyk: 4, 'b-w': 1, grey16: 1 }
 const extraChannelPixels = 80_000_000
 
 /** Page 0 is left to the decoder: of an AVIF it takes the primary image. */
-const openPage = (input: Buffer | string, failOn: 'none' | 'truncated' | 'error', page: number): Sharp =>
+const openPage = (input: Buffer | string, failOn: NonNullable<SharpOptions['failOn']>, page: number): Sharp =>
   sharp(input, { failOn, limitInputPixels: false, ...(page > 0 && { page }) })
 
 /** An animated AVIF begins with its first frame as a still picture; libvips knows it by the still picture's brand. */

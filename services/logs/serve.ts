@@ -36,7 +36,7 @@ export async function serve(config: Config): Promise<Running> {
   const stopping = new AbortController()
   tendDays(server, stopping.signal)
   const admin = await listen(
-    adminApp({ metrics, log, ready: () => null, live: journal.stalled }),
+    adminApp({ metrics, log, notReady: () => null, stalled: journal.stalled }),
     config.ADMIN_HOST,
     config.LOGS_ADMIN_PORT,
   )

@@ -1,45 +1,66 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import { describeError } from '@tintype/lib/errors.ts'
+import type { Dependency } from '@tintype/lib/telemetry/catalogue.ts'
 import type { Web } from './web.ts'
 
-/** Storage or queue that takes longer to answer is not ready. */
+/** A dependency that takes longer to answer is away. */
 const answerWithinMs = 2_000
 
-/** The queue's gauges, read at each scrape; when it does not answer they keep their last values and the log says so. */
-export function showQueue({ queue, metrics, log, events }: Web): void {
-  let upToDateAt = Date.now()
-  metrics.onScrape(async () => {
-    try {
-      const { depth, oldestSeconds, dead, lastEvent } = await within(queue.stats())
-      metrics.set('tintype_queue_depth', {}, depth)
-      metrics.set('tintype_queue_oldest_seconds', {}, oldestSeconds)
-      metrics.set('tintype_dead_letters', {}, dead)
-      if ((events.seq() ?? lastEvent) >= lastEvent) upToDateAt = Date.now()
-      metrics.set('tintype_event_lag_seconds', {}, (Date.now() - upToDateAt) / 1000)
-    } catch (error) {
-      log.error('queue.unread', { error: describeError(error) })
-    }
+type State = 'ok' | 'away'
+
+/**
+ * Asks queue and storage at each scrape and whenever the returned function is called; sets the queue's gauges and
+ * `tintype_dependency_up`. While the queue is away its gauges keep their last values.
+ */
+export function watchDependencies(web: Web): () => Promise<Record<Dependency, State>> {
+  const queue = watch(web, 'queue', queueGauges(web))
+  const storage = watch(web, 'storage', () => web.storage.read('status.json'))
+  web.metrics.onScrape(async () => {
+    void storage() // a scrape waits for no disk
+    await queue()
   })
+  return async () => {
+    const [queueState, storageState] = await Promise.all([queue(), storage()])
+    return { queue: queueState, storage: storageState }
+  }
 }
 
-/** What is missing to take photos, or null. */
-export const readiness =
-  ({ storage, queue, draining }: Web) =>
-  async (): Promise<string | null> => {
-    if (draining.aborted) return 'draining'
-    const [stored, queued] = await Promise.allSettled([
-      within(storage.read('status.json')),
-      within(queue.stats()),
-    ])
-    if (stored.status === 'rejected') return 'storage does not answer'
-    if (queued.status === 'rejected') return 'queue does not answer'
-    return null
+/** One call is under way at a time: each call that a dependency does not answer holds a thread or a connection. */
+function watch({ metrics, log }: Web, dependency: Dependency, call: () => Promise<unknown>) {
+  let state: State = 'ok' // it answered when it was opened
+  let underWay: Promise<void> | undefined
+  const set = (now: State, error?: unknown) => {
+    metrics.set('tintype_dependency_up', { dependency }, Number(now === 'ok'))
+    if (now === state) return
+    state = now
+    if (now === 'away') log.error('dependency.away', { dependency, error: describeError(error) })
+    else log.info('dependency.back', { dependency })
   }
+  set('ok')
+  return async (): Promise<State> => {
+    underWay ??= call()
+      .then(
+        () => set('ok'),
+        error => set('away', error),
+      )
+      .finally(() => {
+        underWay = undefined
+      })
+    const late = sleep(answerWithinMs, 'late', { ref: false })
+    if ((await Promise.race([underWay, late])) === 'late')
+      set('away', new Error(`no answer within ${answerWithinMs} ms`))
+    return state
+  }
+}
 
-async function within<T>(answer: Promise<T>): Promise<T> {
-  const late = Promise.withResolvers<never>()
-  const timer = setTimeout(
-    () => late.reject(new Error(`no answer within ${answerWithinMs} ms`)),
-    answerWithinMs,
-  )
-  return Promise.race([answer, late.promise]).finally(() => clearTimeout(timer))
+function queueGauges({ queue, metrics, events }: Web): () => Promise<void> {
+  let upToDateAt = Date.now()
+  return async () => {
+    const { depth, oldestSeconds, dead, lastEvent } = await queue.stats()
+    metrics.set('tintype_queue_depth', {}, depth)
+    metrics.set('tintype_queue_oldest_seconds', {}, oldestSeconds)
+    metrics.set('tintype_dead_letters', {}, dead)
+    if ((events.seq() ?? lastEvent) >= lastEvent) upToDateAt = Date.now()
+    metrics.set('tintype_event_lag_seconds', {}, (Date.now() - upToDateAt) / 1000)
+  }
 }

@@ -15,7 +15,7 @@ import { pick } from '@tintype/lib/variables.ts'
 import { version } from '@tintype/lib/version.ts'
 import { createWebApp } from './app.ts'
 import { observeStorage } from './detail.ts'
-import { readiness, showQueue } from './health.ts'
+import { watchDependencies } from './health.ts'
 import { sweep } from './sweeper.ts'
 import { openWeb } from './web.ts'
 
@@ -79,12 +79,18 @@ async function start(): Promise<Running> {
     draining: draining.signal,
     stopped: stopped.signal,
   })
-  showQueue(web)
+  const dependencies = watchDependencies(web)
   watchMachine(metrics, [config.DATA_DIR, ...foldersOf(at)])
   const listening = await listen(createWebApp(web), config.HOST, config.WEB_PORT)
   const sweeping = startPulse('the sweep of overdue promises', stalledSeconds)
   const admin = await listen(
-    adminApp({ metrics, log, ready: readiness(web), live: sweeping.stalled }),
+    adminApp({
+      metrics,
+      log,
+      notReady: () => (draining.signal.aborted ? 'draining' : null),
+      dependencies,
+      stalled: sweeping.stalled,
+    }),
     config.ADMIN_HOST,
     config.WEB_ADMIN_PORT,
   )

@@ -3,7 +3,9 @@ import { connect } from 'node:net'
 import { join } from 'node:path'
 import { open as openQueue, type Queue, queueUrl } from '@tintype/lib/queue/index.ts'
 import { describe, expect, onTestFinished, test } from 'vitest'
+import { s3Environment } from '../../test/s3-servers.ts'
 import { type Started, smallDisk, startScript, temporaryFolder, until } from '../../test/support.ts'
+import { freePort } from '../../tools/free-port.ts'
 import type { PhotoView } from './show/view.ts'
 import { png } from './test/images.ts'
 import { slowly } from './test/web.ts'
@@ -137,6 +139,17 @@ describe('kill -9', () => {
       expect(((await list.json()) as { photos: PhotoView[] }).photos).toMatchObject([{ id: ids[0] }])
     },
   )
+})
+
+test('it does not become ready before queue and storage have answered', async () => {
+  const unreachable = await freePort()
+  for (const [name, url] of [
+    ['QUEUE_URL', `postgres://tintype@127.0.0.1:${unreachable}/postgres`],
+    ['STORAGE_URL', `s3://photos?endpoint=http://127.0.0.1:${unreachable}&region=here`],
+  ] as const)
+    await expect(startService(await temporaryFolder(), { [name]: url, ...s3Environment })).rejects.toThrow(
+      /ended before it was ready:[\s\S]*ECONNREFUSED/,
+    )
 })
 
 test('a full disk is told as 503, logged, and leaves room for what fits', async context => {

@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs'
+import { ExpectedError, errorCode } from '@tintype/lib/errors.ts'
 import type { Diagnosed } from './stages.ts'
 
 /** Which services spend a stage's time. */
@@ -34,17 +35,34 @@ export function adminPortsIn(endpoints: Endpoints): AdminPort[] {
   return [...new Map(found.map(port => [port.url, port])).values()]
 }
 
-/** Raises the log level of a stage's services for ten minutes; says what it did. @throws when one does not answer. */
+/**
+ * Raises the log level of each process of a stage's services for ten minutes. Says how many took it and which did not.
+ * @throws when none did.
+ */
 export async function raiseDetail(ports: readonly AdminPort[], stage: Diagnosed): Promise<string> {
   const names = servicesOf[stage]
-  for (const { job, url } of ports.filter(port => names.includes(port.job))) {
-    const response = await fetch(new URL('/log-level', url), {
-      method: 'PUT',
-      headers: { 'Content-Type': 'application/json' },
-      body: JSON.stringify({ level: 'debug', forSeconds: detailSeconds }),
-      signal: AbortSignal.timeout(answerMs),
-    })
-    if (!response.ok) throw new Error(`${job} answered ${response.status} to PUT /log-level`)
-  }
-  return `detail is raised for ${detailSeconds / 60} minutes in ${names.join(', ')}`
+  const asked = ports.filter(port => names.includes(port.job))
+  const answers = await Promise.all(
+    asked.map(({ job, url }) =>
+      raise(url).then(
+        () => null,
+        error => `${job} at ${url} (${errorCode(error) ?? error.message})`,
+      ),
+    ),
+  )
+  const failed = answers.filter(each => each !== null)
+  const missing = failed.length > 0 ? `; no answer from ${failed.join(', ')}` : ''
+  const raised = `in ${asked.length - failed.length} of ${asked.length} processes of ${names.join(' and ')}${missing}`
+  if (failed.length === asked.length) throw new ExpectedError(`detail was raised ${raised}`)
+  return `detail is raised for ${detailSeconds / 60} minutes ${raised}`
+}
+
+async function raise(url: URL | string): Promise<void> {
+  const response = await fetch(new URL('/log-level', url), {
+    method: 'PUT',
+    headers: { 'Content-Type': 'application/json' },
+    body: JSON.stringify({ level: 'debug', forSeconds: detailSeconds }),
+    signal: AbortSignal.timeout(answerMs),
+  })
+  if (!response.ok) throw new Error(`it answered ${response.status} to PUT /log-level`)
 }

@@ -26,8 +26,8 @@ export function createAdmin(options: {
   log: Log
   watch: Watch
   dataDir: string
-  ready: () => string | null
-  live: () => string | null
+  notReady: () => string | null
+  stalled: () => string | null
 }): Express {
   return adminApp({ ...options, routes: app => addRoutes(app, options) })
 }

@@ -54,7 +54,7 @@ describeWithParts('the pages of slo', ['chromium'], ({ chromium: executablePath 
     for (const service of ['web', 'converter'] as const) {
       const log = createLog({ service, instance: '0', level: 'info' })
       const metrics = createMetrics(service, '0')
-      const { url, close } = await listen(adminApp({ metrics, log, ready: () => null }), '127.0.0.1', 0)
+      const { url, close } = await listen(adminApp({ metrics, log, notReady: () => null }), '127.0.0.1', 0)
       afterAll(() => close(0))
       levels[service] = log
       targets.push(`${service}=${url}/metrics`)

@@ -128,9 +128,9 @@ export async function serve(environment: NodeJS.ProcessEnv): Promise<Running> {
   const listening = await listen(app, config.HOST, config.SLO_PORT)
   // The port may have been any free one.
   pages = config.SLO_URL?.href ?? reach(config.HOST, Number(new URL(listening.url).port))
-  const live = () => firstStalled([watch, recorder])
+  const stalled = () => firstStalled([watch, recorder])
   const admin = await listen(
-    createAdmin({ metrics, log, watch, dataDir, ready: () => null, live }),
+    createAdmin({ metrics, log, watch, dataDir, notReady: () => null, stalled }),
     config.ADMIN_HOST,
     config.SLO_ADMIN_PORT,
   )

@@ -1,7 +1,7 @@
 import { readdir } from 'node:fs/promises'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { LimitName } from '@tintype/lib/limits.ts'
-import { describe, expect, test } from 'vitest'
+import { describe, expect, test, vi } from 'vitest'
 import { connectRaw, head, type Raw } from '../../../test/raw.ts'
 import { lowerLimit, until } from '../../../test/support.ts'
 import { png } from '../test/images.ts'
@@ -83,6 +83,26 @@ describe('uploads at once', () => {
     expect(await problemOf(await from('198.51.100.1:6000'))).toEqual([429, 'too-many-at-once', true])
     expect(await reached(running, 'addressUploads')).toBe(1)
     expect((await from('198.51.100.2')).status).toBe(202)
+  })
+
+  test('that storage does not take are answered before their clean-up ends, of which few are under way', async () => {
+    lowerLimit('discards', 1)
+    const running = await startWeb()
+    const hung = Promise.withResolvers<void>()
+    const full = Object.assign(new Error('no space'), { code: 'ENOSPC' })
+    vi.spyOn(running.storage, 'putAll').mockRejectedValue(full)
+    const removals = vi.spyOn(running.storage, 'delete').mockReturnValue(hung.promise)
+    const person = await someone(running)
+    const refuse = async () =>
+      expect(await problemOf(await person.post(photo))).toEqual([503, 'not-stored', true])
+    await refuse()
+    expect(await reached(running, 'discards')).toBe(0)
+    await refuse()
+    expect([removals.mock.calls.length, await reached(running, 'discards')]).toEqual([1, 1])
+    hung.resolve()
+    await hung.promise
+    await refuse()
+    expect(removals.mock.calls.length).toBe(2)
   })
 
   test('that stall are closed, told why, and counted as rejected', async () => {

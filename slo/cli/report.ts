@@ -98,11 +98,10 @@ async function hear(promises: Report['promises'], span: Span, { dataDir, scrapeS
 function planned({ objectives }: Recorded, { from, to }: Span, { dataDir }: Context): Report['planned'] {
   const announced = readPlanned(dataDir)
   const isPlanned = (at: number) => announced.some(each => at >= each.from && at < each.to)
-  const slots = objectives
-    .filter(({ objective }) => objective.method === 'Timeslices')
-    .flatMap(({ slots }) => slots)
-    .filter(({ start }) => start >= from && start < to && isPlanned(start))
-  return { minutes: slots.length, offline: slots.filter(slot => judge('Timeslices', slot).good === 0).length }
+  const first = objectives.find(({ objective }) => objective.method === 'Timeslices')
+  const slots = (first?.slots ?? []).filter(({ start }) => start >= from && start < to && isPlanned(start))
+  const offline = slots.filter(slot => first && judge(first.objective, slot).good === 0)
+  return { minutes: slots.length, offline: offline.length }
 }
 
 export const verb: Verb = { usage, run }

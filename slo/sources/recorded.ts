@@ -29,7 +29,7 @@ export async function readRecorded(
     objectives: read.map(({ objective, slots: all }) => {
       const slots = all.slice(start - from)
       const first = beginOf(objective, start, from)
-      return { objective, slots, tally: tally(objective.method, first, all.slice(first - from)) }
+      return { objective, slots, tally: tally(objective, first, all.slice(first - from)) }
     }),
   }
 }

@@ -34,7 +34,7 @@ const longPlanMinutes = 14 * 1440
 
 /** What an objective says of its tiers; the rest follows from it. */
 export type TierPlan = Pick<Tier, 'name' | 'longMinutes' | 'shortMinutes' | 'share'>
-type Promised = Pick<Objective, 'method' | 'target' | 'windowMinutes' | 'minimumBad'>
+type Planning = Pick<Objective, 'method' | 'target' | 'windowMinutes' | 'minimumBad'>
 
 /**
  * The windows for any objective window: for one day 15m/2m, 1h/5m, 3h/15m and 6h/30m. The short window is a
@@ -57,17 +57,17 @@ export function planTiers(windowMinutes: number): TierPlan[] {
 }
 
 /** The burn alerts of an objective, with factor = share × window ÷ long window. */
-export function tiers(promised: Promised, plans = planTiers(promised.windowMinutes)): Tier[] {
+export function tiers(objective: Planning, plans = planTiers(objective.windowMinutes)): Tier[] {
   return plans.map(each => {
     const severity = each.name.startsWith('page') ? 'page' : 'ticket'
-    const factor = multiply(each.share, fraction(promised.windowMinutes, each.longMinutes))
+    const factor = multiply(each.share, fraction(objective.windowMinutes, each.longMinutes))
     return {
       ...each,
       severity,
       factor: toNumber(factor),
-      threshold: multiply(factor, complement(promised.target)),
-      of: promised.method === 'Timeslices' ? 'nominal' : 'events',
-      minimumBad: promised.minimumBad[severity],
+      threshold: multiply(factor, complement(objective.target)),
+      of: objective.method === 'Timeslices' ? 'nominal' : 'events',
+      minimumBad: objective.minimumBad[severity],
     }
   })
 }

@@ -126,12 +126,12 @@ function toObjectives(file: string, document: Document): Objective[] {
   const count = countObjectives(document)
   return Array.from({ length: count }, (_, index) => {
     const target = fromDecimal(number(objectivePath(index, 'target')) ?? 0)
-    const promised = { method, target, windowMinutes, minimumBad }
+    const planning = { method, target, windowMinutes, minimumBad }
     const title = text(objectivePath(index, 'displayName'))
     const name = [text(['metadata', 'name']), ...(count > 1 ? [slug(title) || `${index + 1}`] : [])].join('-')
     const displayName = text(['metadata', 'displayName'])
     return {
-      ...promised,
+      ...planning,
       id: name,
       name,
       service: text(['spec', 'service']) ?? '',
@@ -144,7 +144,7 @@ function toObjectives(file: string, document: Document): Objective[] {
       sli: sliOf(document, index, method),
       groupBy: text(annotation('group-by')) ?? null,
       group: null,
-      tiers: tiers(promised, writtenTiers(document) ?? planTiers(windowMinutes)),
+      tiers: tiers(planning, writtenTiers(document) ?? planTiers(windowMinutes)),
       runbook: text(annotation('runbook')) ?? '',
       file,
     }

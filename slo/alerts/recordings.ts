@@ -16,24 +16,22 @@ export const recorded = {
   budgetLeftRatio: 'slo:budget_left:ratio',
 } as const
 
-/**
- * The labels of all that is recorded of an objective, and of its alerts. `job` and `instance`: all processes together
- * keep an objective, and dashboards choose every series by them. `selectors` tell it from another service of this name.
- */
-export const labelsOf = ({ name, service }: Objective, { selectors }: Scope): Record<string, string> => ({
+/** What tells the series of an objective from all others; a group adds its own label. */
+const identity = ({ name, service }: Objective, { selectors }: Scope): Record<string, string> => ({
   objective: name,
   service,
-  job: service,
-  instance: 'all',
   ...selectors,
 })
 
-/** A recorded series of an objective. */
-export const series = (metric: string, objective: Objective, scope: Scope): string => {
-  const { job: _, instance: __, ...own } = labelsOf(objective, scope)
-  const labels = { ...own, ...scope.selectors }
-  return `${metric}{${Object.entries(labels).map(([label, value]) => `${label}=${JSON.stringify(value)}`)}}`
+/** Dashboards choose every series by these two; an objective is one of all processes together. */
+const labelsOf = (objective: Objective, scope: Scope): Record<string, string> => {
+  const labels = { job: objective.service, instance: 'all', ...identity(objective, scope) }
+  return Object.fromEntries(Object.entries(labels).filter(([label]) => label !== objective.groupBy))
 }
+
+/** A recorded series of an objective. */
+export const series = (metric: string, objective: Objective, scope: Scope): string =>
+  `${metric}{${Object.entries(identity(objective, scope)).map(([label, value]) => `${label}=${JSON.stringify(value)}`)}}`
 
 /** The recorded minutes of a window: half a minute less holds as many of them, closed or open. */
 export const window = (recordedSeries: string, minutes: number): string =>

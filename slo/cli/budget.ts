@@ -72,7 +72,7 @@ async function left(given: Given, context: Context) {
     throw new SourceError(
       'nothing was counted of an objective with time slices: there is no budget in minutes',
     )
-  const span = spanOf(recorded, found.objective)
+  const span = spanOf(recorded, found)
   return {
     ...found,
     standing: standing(found.objective, found.tally, span),

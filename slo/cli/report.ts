@@ -71,7 +71,7 @@ async function toReport(
   const promises = promised(recorded, windowMinutes)
   const [first] = recorded.objectives
   if (!first) throw new SourceError('no value was ever seen of a label by which an objective is grouped')
-  const span = spanOf(recorded, first.objective, windowMinutes)
+  const span = spanOf(recorded, first, windowMinutes)
   return {
     span,
     promises,

@@ -18,17 +18,23 @@ type Promised = { standing: Standing; burns: Burn[]; strip: string; doubtful: nu
 type Burn = { tier: string; rate: number; factor: number; longMinutes: number }
 
 /** How a window is judged: each objective’s own, or one of the length that was asked for. */
-export function spanOf({ start, to }: Recorded, objective: Objective, windowMinutes?: number): Span {
+export function spanOf(
+  { start, to }: Recorded,
+  { objective, tally }: Recorded['objectives'][number],
+  windowMinutes?: number,
+): Span {
   const { from, minutes } = windowAt(
     windowMinutes === undefined ? objective : { windowMinutes, calendar: null },
     to,
   )
-  return { from: Math.max(start, from), to, nominalMinutes: minutes }
+  const begin = objective.method === 'Timeslices' ? tally.from : start
+  return { from: Math.max(begin, from), to, nominalMinutes: minutes }
 }
 
 export function promised(recorded: Recorded, windowMinutes: number | undefined): Promised[] {
-  return recorded.objectives.map(({ objective, slots, tally }) => {
-    const span = spanOf(recorded, objective, windowMinutes)
+  return recorded.objectives.map(each => {
+    const { objective, slots, tally } = each
+    const span = spanOf(recorded, each, windowMinutes)
     return {
       standing: standing(objective, tally, span),
       burns: objective.tiers.map(({ name, longMinutes, factor }) => ({

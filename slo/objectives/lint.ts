@@ -23,6 +23,7 @@ export function lint(document: Document, objectives: readonly Objective[], readi
   return [
     ...lintSli(document, first.sli, reading),
     ...lintNames(document),
+    ...lintGroup(document, first),
     ...objectives.flatMap((objective, index) => [
       ...lintTarget(document, objective, index),
       ...objective.tiers.flatMap(tier => lintTier(document, objective, tier, index)),
@@ -30,6 +31,16 @@ export function lint(document: Document, objectives: readonly Objective[], readi
     ...lintTraffic(document, first),
     ...lintWindow(document, first, reading),
   ]
+}
+
+/** What the generated rules and alerts are labelled with themselves. */
+const ownLabels = ['objective', 'service', 'tier', 'severity', 'alertname']
+
+function lintGroup(document: Document, { groupBy }: Objective): Finding[] {
+  if (groupBy === null || !ownLabels.includes(groupBy)) return []
+  const message = `the rules use the label ${groupBy} themselves`
+  const fix = `group by another label; relabel ${groupBy} when it is scraped`
+  return [document.finding(annotation('group-by'), 'own-label', message, fix)]
 }
 
 function lintNames(document: Document): Finding[] {

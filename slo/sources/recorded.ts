@@ -27,10 +27,8 @@ export async function readRecorded(
   const start = since === undefined ? await startOf(source, read, from) : Math.max(since, from)
   if (start === undefined || start >= to) return undefined
   const all = read.map(async ({ objective, slots }) => {
-    // A group begins with its own first minute: another one may have been there for long.
-    const own =
-      objective.group === null ? start : ((await startOf(source, [{ objective, slots }], from)) ?? to)
-    const first = beginOf(objective, Math.max(start, own), from)
+    const own = since === undefined ? await startOf(source, [{ objective, slots }], from) : undefined
+    const first = beginOf(objective, own ?? start, from)
     return {
       objective,
       slots: slots.slice(start - from),

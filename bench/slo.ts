@@ -166,7 +166,7 @@ function tickMs(days: number): number {
     unknown: false,
   }))
   const objectives = readObjectives()
-  const tallies = objectives.map(({ method }) => tally(method, 0, slots))
+  const tallies = objectives.map(objective => tally(objective, 0, slots))
   const ticks = Array.from({ length: 101 }, (_, i) => {
     const begin = performance.now()
     for (const [index, { tiers }] of objectives.entries())

@@ -6,10 +6,10 @@ import type { ConfigMap, Container, PodSpec, Secret, Service } from 'kubernetes-
 import type { Ingress, NetworkPolicy } from 'kubernetes-types/networking/v1.d.ts'
 import { describe, expect, test } from 'vitest'
 import { variables } from '../lib/variables.ts'
+import { withMatchers } from '../slo/sources/promql.ts'
 import { describeWithParts } from '../test/support.ts'
 import { buildOverlay, type Manifest, overlays } from './check.ts'
 import type { AlertmanagerConfig, PrometheusRule, ScaledObject } from './kinds.ts'
-import { selecting } from './namespaced.ts'
 
 const root = join(import.meta.dirname, '..')
 
@@ -149,7 +149,8 @@ describeWithParts('each overlay', ['kubectl'], ({ kubectl }) => {
       test('each selector in a rule names the namespace, and each alert carries one', () => {
         for (const { spec } of ofKind<PrometheusRule>('PrometheusRule'))
           for (const { expr, alert, labels } of spec.groups.flatMap(({ rules }) => rules)) {
-            const selectors = selecting(expr, 'counted').split('namespace="counted"').length - 1
+            const selectors =
+              withMatchers(expr, { namespace: 'counted' }).split('namespace="counted"').length - 1
             expect(expr.split('namespace="tintype"').length - 1, expr).toBe(selectors)
             if (alert) expect(labels?.namespace).toMatch(/^(tintype|monitoring)$/)
           }
@@ -273,19 +274,6 @@ test('a key that Kubernetes does not know is found', { timeout: 60_000 }, () => 
   }
   const deployment = { apiVersion: 'apps/v1', kind: 'Deployment', metadata: { name: 'any' }, spec }
   expect(unknownKeys([deployment as unknown as Manifest])).toContain('terminationGraceSeconds')
-})
-
-test.each([
-  ['up', 'up{namespace="n"}'],
-  ['up{}', 'up{namespace="n"}'],
-  ['a{x="}"} / on(y) b', 'a{x="}",namespace="n"} / on(y) b{namespace="n"}'],
-  [
-    'sum by (z) (rate({__name__="c"}[5m] offset 1m))',
-    'sum by (z) (rate({__name__="c",namespace="n"}[5m] offset 1m))',
-  ],
-  ['vector(1)', 'vector(1)'],
-])('%s of a namespace is %s', (expr, expected) => {
-  expect(selecting(expr, 'n')).toBe(expected)
 })
 
 /** Each manifest as a literal of its kind: the compiler refuses what the type does not have. Gives its complaints. */

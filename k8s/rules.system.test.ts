@@ -72,11 +72,11 @@ describeWithParts('the rules as the cluster has them', ['promtool'], ({ promtool
         values: `0+${step * (i === 0 ? 1 : 100)}x60`,
       }))
     const recorded = (objective: string, value: number) => ({
-      expr: `tintype:slo_total:increase1m{objective="${objective}"}`,
+      expr: `slo:total:increase1m{objective="${objective}"}`,
       eval_time: '8m',
       exp_samples: [
         {
-          labels: `tintype:slo_total:increase1m{objective="${objective}", job="tintype", instance="all", namespace="tintype"}`,
+          labels: `slo:total:increase1m{objective="${objective}", service="tintype", job="tintype", instance="all", namespace="tintype"}`,
           value,
         },
       ],

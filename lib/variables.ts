@@ -66,7 +66,7 @@ export const variables = {
     'uploads of one session, or of one address without a session; of one address in all three times as many',
   ),
   PROMISE_SECONDS: seconds(60, 0.1, 86_400, 'the promise: last byte received to durable thumbnail'),
-  SCRAPE_SECONDS: seconds(15, 0.2, 300, 'how often metrics are read'),
+  SCRAPE_SECONDS: seconds(15, 0.2, 60, 'how often metrics are read'),
   SCRAPE_TARGETS: scrapeTargets(),
   PROBE_URL: address('what the probe tries; default: web on this machine'),
   ALERT_WEBHOOK_URL: address(

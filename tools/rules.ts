@@ -3,14 +3,13 @@ import { dirname, join } from 'node:path'
 import { readArguments, runCommand } from '@tintype/lib/command-line.ts'
 import { stringify } from 'yaml'
 import type { PrometheusRule } from '../k8s/kinds.ts'
-import { inNamespace } from '../k8s/namespaced.ts'
 import { alertmanagerConfig, rules } from '../slo/alerts/rules.ts'
-import { readObjectives } from '../slo/objectives/objectives.ts'
+import { readDirectory } from '../slo/directory.ts'
 import { prometheusConfig } from './stack/config.ts'
 
 const usage = `npm run rules [-- --check] [--namespace NAME]
 
-Writes the rules and configuration that compose and k8s need, from slo/objectives; --check compares only.
+Writes the rules and configuration that compose and k8s need, from slo/tintype; --check compares only.
   --namespace   the namespace that the rules of k8s select (default: tintype)
 Example: npm run rules -- --check
 Exit status: 0 done or equal, 1 a file differs, 2 bad arguments.`
@@ -21,16 +20,16 @@ const yaml = (content: object): string =>
 
 /** Each generated file by its path from the root. */
 export function generated(namespace = 'tintype'): Record<string, string> {
-  const file = rules(readObjectives())
+  const { objectives, service } = readDirectory()
   const webhook = 'http://tintype:9084/alerts'
   const prometheusRule: PrometheusRule = {
     apiVersion: 'monitoring.coreos.com/v1',
     kind: 'PrometheusRule',
     metadata: { name: 'tintype' },
-    spec: inNamespace(file, namespace),
+    spec: rules(objectives, { ...service, selectors: { ...service.selectors, namespace } }),
   }
   return {
-    'slo/tintype/generated/rules.yml': yaml(file),
+    'slo/tintype/generated/rules.yml': yaml(rules(objectives, service)),
     'slo/tintype/generated/alertmanager.yml': yaml(alertmanagerConfig({ webhook, deadman: webhook })),
     'tools/stack/prometheus.yml': yaml(
       prometheusConfig({
@@ -56,7 +55,7 @@ function main(args: string[]): number {
       mkdirSync(dirname(join(root, path)), { recursive: true })
       writeFileSync(join(root, path), content)
     } else if (readFileSync(join(root, path), 'utf8') !== content) {
-      console.error(`${path} differs from slo/objectives; run npm run rules`)
+      console.error(`${path} differs from slo/tintype; run npm run rules`)
       status = 1
     }
   }

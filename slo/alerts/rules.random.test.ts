@@ -3,6 +3,7 @@ import { describeWithParts, temporaryFolder } from '../../test/support.ts'
 import { backtest, type Timeline } from '../math/backtest.ts'
 import { readObjectives } from '../objectives/objectives.ts'
 import { readRecorded } from '../sources/recorded.ts'
+import { countedKinds } from '../test/kinds.ts'
 import { promtoolTest, runPromtool } from '../test/promtool.ts'
 import { samplesSource } from '../test/samples-source.ts'
 import { randomScenario, type Simulated, simulate } from '../test/simulate.ts'
@@ -10,7 +11,7 @@ import { randomScenario, type Simulated, simulate } from '../test/simulate.ts'
 /** All 200 with TEST_FULL=1; promtool takes four seconds for each. */
 const [batch, batches] = process.env.TEST_FULL ? [5, 40] : [3, 1]
 
-const objectives = readObjectives()
+const objectives = [...readObjectives(), ...countedKinds]
 
 async function timelinesOf(simulated: Simulated): Promise<Timeline[]> {
   const recorded = await readRecorded(samplesSource(simulated), objectives, {

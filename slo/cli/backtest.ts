@@ -4,7 +4,7 @@ import { outageFormat, outageMinutes, outageTally, parseOutage } from '../math/o
 import { toDuration, toIso, toShort } from '../math/time.ts'
 import { readObjectives } from '../objectives/objectives.ts'
 import { type Minute, type Objective, SourceError } from '../sources/index.ts'
-import { longestMinutes, readRecorded } from '../sources/recorded.ts'
+import { longestMinutes, lookBackMinutes, readRecorded } from '../sources/recorded.ts'
 import { type Context, minute, sinceMinute, sourceOptions, status, type Verb, withSource } from './context.ts'
 
 const usage = `slo backtest --from TIME --to TIME [--since TIME] [--prometheus URL] [--json]
@@ -13,7 +13,7 @@ slo backtest --outage "full 10m" [--at TIME] [--json]
 When each burn alert would have fired and cleared, and what part of the budget was gone.
   --outage  ${outageFormat}
   --at      when the described outage begins (default: now)
-Example: npm run slo -- backtest --from 2026-11-22 --to 2026-11-23
+Example: slo backtest --from 2026-11-22 --to 2026-11-23
 Exit status: 0 done, 2 bad arguments or no data.`
 
 const options = {
@@ -48,12 +48,11 @@ async function recordedResult(objectives: Objective[], given: Given, context: Co
   const [from, to] = [minute('from', given.from, context.nowMs), minute('to', given.to, context.nowMs)]
   if (from >= to) throw new UsageError('--from must be before --to')
   const since = sinceMinute(given.since, context.nowMs)
-  const before = Math.max(...objectives.map(each => each.windowMinutes), warmUp * longestMinutes(objectives))
+  const before = Math.max(lookBackMinutes(objectives), warmUp * longestMinutes(objectives))
   const recorded = await withSource(given.prometheus, context, source =>
     readRecorded(source, objectives, { from: from - before, to, since }),
   )
-  if (!recorded)
-    throw new SourceError(`nothing was counted before ${toIso(to)}: no probe was ever seen there`)
+  if (!recorded) throw new SourceError(`nothing was counted before ${toIso(to)}`)
   const timelines = recorded.objectives.flatMap(({ objective, tally }) =>
     backtest(objective, tally, from, to),
   )

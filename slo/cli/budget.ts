@@ -1,11 +1,12 @@
 import { readArguments, UsageError } from '@tintype/lib/command-line.ts'
 import { fits } from '../math/budget.ts'
 import { addPlanned, readPlanned, removePlanned } from '../math/planned.ts'
+import { spanOf } from '../math/report.ts'
 import { round, standing } from '../math/standing.ts'
 import { toDuration, toIso, toShort } from '../math/time.ts'
 import { readObjectives } from '../objectives/objectives.ts'
 import { SourceError } from '../sources/index.ts'
-import { readRecorded } from '../sources/recorded.ts'
+import { lookBackMinutes, readRecorded } from '../sources/recorded.ts'
 import { type Context, duration, minute, sourceOptions, status, type Verb, withSource } from './context.ts'
 
 const usage = `slo budget [--fits 45m [--at "tomorrow 02:00"]] [--prometheus URL] [--json]
@@ -15,7 +16,7 @@ slo budget --cancel ID
 How many minutes may still be offline, and which downtime is planned. Planned downtime is inside the budget.
   --fits    whether a maintenance of this length fits, and else when it would
   --plan    announce one; --cancel takes it back
-Example: npm run slo -- budget --fits 45m --at "tomorrow 02:00"
+Example: slo budget --fits 45m --at "tomorrow 02:00"
 Exit status: 0 good, 1 it does not fit, 2 bad arguments or no data.`
 
 const options = {
@@ -63,13 +64,15 @@ type Left = Awaited<ReturnType<typeof left>>
 async function left(given: Given, context: Context) {
   const now = minute('at', 'now', context.nowMs)
   const objectives = readObjectives(given.objectives).filter(({ method }) => method === 'Timeslices')
-  const windowMinutes = objectives[0]?.windowMinutes ?? 0
   const recorded = await withSource(given.prometheus, context, source =>
-    readRecorded(source, objectives.slice(0, 1), { from: now - windowMinutes, to: now }),
+    readRecorded(source, objectives.slice(0, 1), { from: now - lookBackMinutes(objectives), to: now }),
   )
   const found = recorded?.objectives[0]
-  if (!recorded || !found) throw new SourceError('no probe was ever seen: there is no budget yet')
-  const span = { from: recorded.start, to: now, nominalMinutes: windowMinutes }
+  if (!recorded || !found)
+    throw new SourceError(
+      'nothing was counted of an objective with time slices: there is no budget in minutes',
+    )
+  const span = spanOf(recorded, found)
   return {
     ...found,
     standing: standing(found.objective, found.tally, span),

@@ -1,14 +1,8 @@
-import { readFileSync } from 'node:fs'
 import { readArguments, UsageError } from '@tintype/lib/command-line.ts'
+import { metrics } from '@tintype/lib/telemetry/definitions.ts'
 import type { Finding } from '../objectives/document.ts'
-import { lint } from '../objectives/lint.ts'
-import {
-  formatFinding,
-  objectiveFiles,
-  objectivesFolder,
-  parseObjective,
-  show,
-} from '../objectives/objectives.ts'
+import { lint, type Reading } from '../objectives/lint.ts'
+import { formatFinding, objectiveFiles, objectivesFolder, parseFiles } from '../objectives/objectives.ts'
 import { type Context, status, type Verb } from './context.ts'
 
 const usage = `slo lint [PATH…] [--format text | github] [--json]
@@ -29,37 +23,24 @@ async function run(args: string[], context: Context): Promise<number> {
   if (format !== 'text' && format !== 'github')
     throw new UsageError(`--format is text or github, not "${format}"`)
   const paths = positionals.length > 0 ? positionals : [values.objectives ?? objectivesFolder]
-  // How long a Prometheus keeps its samples is not known here.
-  const keepDays = context.prometheusUrl === '' ? context.keepDays : 0
-  const findings = lintFiles(paths.flatMap(objectiveFiles), keepDays)
+  const source = context.prometheusUrl === '' ? 'recorder' : 'prometheus'
+  const findings = lintFiles(paths.flatMap(objectiveFiles), {
+    source,
+    keepDays: context.keepDays,
+    catalogue: metrics,
+  })
   if (values.json) context.print(JSON.stringify({ findings }))
   else if (findings.length === 0) context.print('no findings')
   else context.print(findings.map(format === 'github' ? forGithub : formatFinding).join('\n'))
   return findings.some(({ severity }) => severity === 'error') ? status.broken : status.good
 }
 
-/** Every finding of these files, in their order; a name that is given twice is one, too. */
-export function lintFiles(files: readonly string[], keepDays: number): Finding[] {
-  const seen = new Map<string, string>()
-  return files.flatMap(path => {
-    const parsed = parseObjective(show(path), readFileSync(path, 'utf8'))
-    if ('findings' in parsed) return parsed.findings
-    const { document, objective } = parsed
-    const first = seen.get(objective.name)
-    seen.set(objective.name, objective.file)
-    const twice = first
-      ? [
-          document.finding(
-            ['metadata', 'name'],
-            'name-twice',
-            `${first} has the name ${objective.name} already`,
-            'choose another',
-          ),
-        ]
-      : []
-    return [...twice, ...lint(document, objective, keepDays)]
-  })
-}
+/** Every finding of these files, in their order. */
+export const lintFiles = (files: readonly string[], reading: Reading): Finding[] =>
+  parseFiles(files).flatMap(({ document, objectives, findings }) => [
+    ...findings,
+    ...lint(document, objectives, reading),
+  ])
 
 /** An annotation of GitHub Actions; its own escapes keep the text in one line. */
 const forGithub = ({ file, line, column, severity, rule, message, mend }: Finding): string =>

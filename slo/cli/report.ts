@@ -7,7 +7,7 @@ import type { Span } from '../math/standing.ts'
 import { toIso } from '../math/time.ts'
 import { readObjectives } from '../objectives/objectives.ts'
 import { SourceError } from '../sources/index.ts'
-import { longestMinutes, type Recorded, readRecorded } from '../sources/recorded.ts'
+import { lookBackMinutes, type Recorded, readRecorded } from '../sources/recorded.ts'
 import { compare } from '../tintype/witness/compare.ts'
 import { logWitness } from '../tintype/witness/logs.ts'
 import { traceWitness } from '../tintype/witness/traces.ts'
@@ -24,13 +24,13 @@ import {
 
 const usage = `slo report [--at TIME] [--window 24h] [--since TIME] [--prometheus URL] [--json | --markdown]
 
-How the promises stand over the whole UTC minutes before --at (default: now).
+How the objectives stand over the whole UTC minutes before --at (default: now).
   --window      length of the window (default: each objective’s own)
-  --since       start of the SLO (default: the first probe seen)
+  --since       start of the SLO (default: the first minute in which anything was counted)
   --prometheus  read from there (default: PROMETHEUS_URL, else the embedded recorder)
   --objectives  folder of OpenSLO documents (default: slo/objectives)
-Example: npm run slo -- report --window 24h --since 2026-11-22
-Exit status: 0 all kept, 1 one is broken, 2 bad arguments or no data.`
+Example: slo report --window 24h --since 2026-11-22
+Exit status: 0 all are kept, 1 one is broken, 2 bad arguments or no data.`
 
 const options = {
   ...sourceOptions,
@@ -47,15 +47,11 @@ async function run(args: string[], context: Context): Promise<number> {
   if (since !== undefined && since >= to) throw new UsageError('--since must be before --at')
   const windowMinutes = given.window === undefined ? undefined : duration('window', given.window)
   const objectives = readObjectives(given.objectives)
-  const longest = Math.max(
-    windowMinutes ?? Math.max(...objectives.map(each => each.windowMinutes)),
-    longestMinutes(objectives),
-  )
+  const longest = Math.max(windowMinutes ?? 0, lookBackMinutes(objectives))
   const recorded = await withSource(given.prometheus, context, source =>
     readRecorded(source, objectives, { from: to - longest, to, since }),
   )
-  if (!recorded)
-    throw new SourceError(`nothing was counted before ${toIso(to)}: no probe was ever seen there`)
+  if (!recorded) throw new SourceError(`nothing was counted before ${toIso(to)}`)
   const report = await toReport(recorded, windowMinutes, context)
   context.print(
     given.json
@@ -73,8 +69,9 @@ async function toReport(
   context: Context,
 ): Promise<Report> {
   const promises = promised(recorded, windowMinutes)
-  const first = recorded.objectives[0]?.objective.windowMinutes ?? 0
-  const span = spanOf(recorded, windowMinutes ?? first)
+  const [first] = recorded.objectives
+  if (!first) throw new SourceError('no value was ever seen of a label by which an objective is grouped')
+  const span = spanOf(recorded, first, windowMinutes)
   return {
     span,
     promises,
@@ -98,11 +95,10 @@ async function hear(promises: Report['promises'], span: Span, { dataDir, scrapeS
 function planned({ objectives }: Recorded, { from, to }: Span, { dataDir }: Context): Report['planned'] {
   const announced = readPlanned(dataDir)
   const isPlanned = (at: number) => announced.some(each => at >= each.from && at < each.to)
-  const slots = objectives
-    .filter(({ objective }) => objective.method === 'Timeslices')
-    .flatMap(({ slots }) => slots)
-    .filter(({ start }) => start >= from && start < to && isPlanned(start))
-  return { minutes: slots.length, offline: slots.filter(slot => judge('Timeslices', slot).good === 0).length }
+  const first = objectives.find(({ objective }) => objective.method === 'Timeslices')
+  const slots = (first?.slots ?? []).filter(({ start }) => start >= from && start < to && isPlanned(start))
+  const offline = slots.filter(slot => first && judge(first.objective, slot).good === 0)
+  return { minutes: slots.length, offline: offline.length }
 }
 
 export const verb: Verb = { usage, run }

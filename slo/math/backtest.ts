@@ -2,7 +2,7 @@ import type { Minute, Objective, Tier, TierName } from '../sources/index.ts'
 import { type AlertState, step } from './alert.ts'
 import { fires } from './burn-rate.ts'
 import type { Tally } from './sli.ts'
-import { round, standing } from './standing.ts'
+import { round, spanAt, standing } from './standing.ts'
 
 /** One time an alert fired; `clears` is null while it still does. */
 export type Firing = { fires: Minute; clears: Minute | null }
@@ -24,7 +24,7 @@ export function backtest(objective: Objective, tally: Tally, from: Minute, to: M
     const firings = replay(tier, tally, to).filter(({ clears }) => clears === null || clears > from)
     const first = firings[0]
     return {
-      objective: objective.name,
+      objective: objective.id,
       tier: tier.name,
       firings,
       budgetUsedAtFire: first ? budgetUsed(objective, tally, first.fires) : null,
@@ -46,7 +46,6 @@ function replay(tier: Tier, tally: Tally, to: Minute): Firing[] {
 }
 
 function budgetUsed(objective: Objective, tally: Tally, at: Minute): number {
-  const nominalMinutes = objective.windowMinutes
-  const { bad, budget } = standing(objective, tally, { from: at - nominalMinutes, to: at, nominalMinutes })
+  const { bad, budget } = standing(objective, tally, spanAt(objective, at))
   return round(bad / budget, 4)
 }

@@ -9,7 +9,7 @@ const availability = readObjectives()[0] as Objective
 /** A day that ends at minute 1440, offline in its first so many minutes. */
 const day = (offline: number) =>
   tally(
-    'Timeslices',
+    availability,
     0,
     Array.from(
       { length: 1440 },

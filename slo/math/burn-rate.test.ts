@@ -87,10 +87,26 @@ describe('the tiers of any window', () => {
         expect(longMinutes).toBeLessThan(windowMinutes)
         expect(longMinutes).toBeGreaterThan(derived[i - 1]?.longMinutes ?? 0)
         expect(threshold.numerator).toBeLessThan(threshold.denominator)
-        expect(factor).toBeGreaterThan(1)
+        expect(factor).toBeGreaterThanOrEqual(1)
+        expect(shortMinutes).toBeLessThanOrEqual(30)
       }
     },
   )
+})
+
+test('28 and 30 days have the factors of the SRE workbook', () => {
+  for (const days of [28, 30]) {
+    const plans = planTiers(days * 1440)
+    const derived = tiers({
+      method: 'Occurrences',
+      target: fraction(999, 1000),
+      windowMinutes: days * 1440,
+      minimumBad: { page: 1, ticket: 1 },
+    })
+    expect(plans).toHaveLength(4)
+    expect(derived.map(({ factor }) => Math.round(factor * 10) / 10)).toEqual([14.4, 6, 3, 1])
+  }
+  expect(planTiers(30 * 1440).map(({ longMinutes }) => longMinutes)).toEqual([60, 360, 1440, 4320])
 })
 
 test('a decimal target is the fraction that was meant', () => {

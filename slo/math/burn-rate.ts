@@ -6,47 +6,68 @@ import { bad, total } from './sli.ts'
 /** Fewer slots than this and one bad slot is the whole window. */
 export const minimumShortSlots = 2
 
+/** Longer, and an alert would stay firing for hours after everything is well. */
+export const maxShortMinutes = 30
+
+type Share = { name: TierName; part: number; share: Fraction }
+const row = (name: TierName, part: number, percent: number): Share => ({
+  name,
+  part,
+  share: fraction(percent, 100),
+})
+
 /** Long window as a part of the whole, and the part of the budget that may be gone when the tier fires. */
-const plan: readonly { name: TierName; part: number; share: Fraction }[] = [
-  { name: 'page-fast', part: 96, share: fraction(10, 100) },
-  { name: 'page-slow', part: 24, share: fraction(20, 100) },
-  { name: 'ticket-fast', part: 8, share: fraction(30, 100) },
-  { name: 'ticket-slow', part: 4, share: fraction(30, 100) },
+const shortPlan: readonly Share[] = [
+  row('page-fast', 96, 10),
+  row('page-slow', 24, 20),
+  row('ticket-fast', 8, 30),
+  row('ticket-slow', 4, 30),
 ]
+/** SRE workbook, chapter 5, table 5-8: of 30 days 1 h, 6 h, 1 d and 3 d, which are factors of 14.4, 6, 3 and 1. */
+const longPlan: readonly Share[] = [
+  row('page-fast', 720, 2),
+  row('page-slow', 120, 5),
+  row('ticket-fast', 30, 10),
+  row('ticket-slow', 10, 10),
+]
+const longPlanMinutes = 14 * 1440
 
 /** What an objective says of its tiers; the rest follows from it. */
 export type TierPlan = Pick<Tier, 'name' | 'longMinutes' | 'shortMinutes' | 'share'>
-type Promised = Pick<Objective, 'method' | 'target' | 'windowMinutes' | 'minimumBad'>
+type Planning = Pick<Objective, 'method' | 'target' | 'windowMinutes' | 'minimumBad'>
 
 /**
  * The windows for any objective window: for one day 15m/2m, 1h/5m, 3h/15m and 6h/30m. The short window is a
- * twelfth of the long one (SRE workbook, ch. 5). A tier whose long window would be that of another is left out.
+ * twelfth of the long one (SRE workbook, ch. 5), and at most half an hour. A tier whose long window would be that of
+ * another is left out.
  */
 export function planTiers(windowMinutes: number): TierPlan[] {
+  const plan = windowMinutes < longPlanMinutes ? shortPlan : longPlan
   const plans = plan.map(({ name, part, share }) => {
-    const longMinutes = Math.max(2 * minimumShortSlots, Math.round(windowMinutes / part))
+    const longMinutes = Math.max(2 * minimumShortSlots, Math.floor(windowMinutes / part))
+    const twelfth = Math.round(longMinutes / 12)
     return {
       name,
       share,
       longMinutes,
-      shortMinutes: Math.max(minimumShortSlots, Math.round(longMinutes / 12)),
+      shortMinutes: Math.min(maxShortMinutes, Math.max(minimumShortSlots, twelfth)),
     }
   })
   return plans.filter((each, i) => each.longMinutes !== plans[i - 1]?.longMinutes)
 }
 
 /** The burn alerts of an objective, with factor = share × window ÷ long window. */
-export function tiers(promised: Promised, plans = planTiers(promised.windowMinutes)): Tier[] {
+export function tiers(objective: Planning, plans = planTiers(objective.windowMinutes)): Tier[] {
   return plans.map(each => {
     const severity = each.name.startsWith('page') ? 'page' : 'ticket'
-    const factor = multiply(each.share, fraction(promised.windowMinutes, each.longMinutes))
+    const factor = multiply(each.share, fraction(objective.windowMinutes, each.longMinutes))
     return {
       ...each,
       severity,
       factor: toNumber(factor),
-      threshold: multiply(factor, complement(promised.target)),
-      of: promised.method === 'Timeslices' ? 'nominal' : 'events',
-      minimumBad: promised.minimumBad[severity],
+      threshold: multiply(factor, complement(objective.target)),
+      of: objective.method === 'Timeslices' ? 'nominal' : 'events',
+      minimumBad: objective.minimumBad[severity],
     }
   })
 }

@@ -2,14 +2,14 @@ import { parseDuration } from '../objectives/openslo.ts'
 import type { Minute, Objective, Slot } from '../sources/index.ts'
 import { type Tally, tally } from './sli.ts'
 
-/** A stretch of an outage: which part of the minutes is offline and of the promises broken, in percent. */
-export type Phase = { minutes: number; offlinePercent: number; brokenPercent: number; photos: boolean }
+/** A stretch of an outage: which part of the minutes is offline and of the events bad, in percent. */
+export type Phase = { minutes: number; offlinePercent: number; badPercent: number; events: boolean }
 
 export const outageFormat = `a list like "full 10m" or "50% 1h, ok 5m, late 20% 30m" or "30x(full 2m, ok 2m)":
-  full D        the front door is dead: every minute offline, and no promises are made
-  N% D          N % of the minutes offline and N % of the promises broken
-  offline N% D  N % of the minutes offline, promises kept
-  late N% D     N % of the promises broken, every minute online
+  full D        nothing answers: every minute offline, and no events
+  N% D          N % of the minutes offline and N % of the events bad
+  offline N% D  N % of the minutes offline, every event good
+  late N% D     N % of the events bad, every minute online
   ok D          all well`
 
 /** More steps than this is a program, not a description. */
@@ -17,8 +17,8 @@ const maxPhases = 1_000
 /** Two weeks: longer than any alert’s window of a day’s objective. */
 const maxMinutes = 20_160
 
-/** Photos a minute of the traffic that is assumed: any share in whole percent is a whole number of them. */
-const photosAMinute = 100
+/** Events a minute of the traffic that is assumed: any share in whole percent is a whole number of them. */
+const eventsAMinute = 100
 
 /** Undefined when it is no description. */
 export function parseOutage(text: string): Phase[] | undefined {
@@ -42,8 +42,8 @@ function parsePhase(text: string): Phase | undefined {
   return {
     minutes,
     offlinePercent: kind.startsWith('late') ? 0 : percent,
-    brokenPercent: kind.startsWith('offline') || kind === 'full' ? 0 : percent,
-    photos: kind !== 'full',
+    badPercent: kind.startsWith('offline') || kind === 'full' ? 0 : percent,
+    events: kind !== 'full',
   }
 }
 
@@ -52,20 +52,20 @@ export const outageMinutes = (phases: readonly Phase[]): number =>
 
 /** The outage beginning at a minute, after a good window and followed by one in which every alert clears. */
 export function outageTally(objective: Objective, phases: readonly Phase[], begin: Minute): Tally {
-  const well = (minutes: number): Phase => ({ minutes, offlinePercent: 0, brokenPercent: 0, photos: true })
+  const well = (minutes: number): Phase => ({ minutes, offlinePercent: 0, badPercent: 0, events: true })
   const after = 2 * Math.max(...objective.tiers.map(({ longMinutes }) => longMinutes))
   const from = begin - objective.windowMinutes
   const slots: Slot[] = []
   for (const phase of [well(objective.windowMinutes), ...phases, well(after)])
     for (let i = 0; i < phase.minutes; i++) slots.push(slot(objective, phase, from + slots.length, i))
-  return tally(objective.method, from, slots)
+  return tally(objective, from, slots)
 }
 
 function slot({ method }: Objective, phase: Phase, start: Minute, i: number): Slot {
-  const { offlinePercent, brokenPercent, photos } = phase
+  const { offlinePercent, badPercent, events } = phase
   if (method === 'Timeslices') return { start, good: 1 - spread(offlinePercent, i), total: 1, unknown: false }
-  const total = photos ? photosAMinute : 0
-  return { start, good: total - (total * brokenPercent) / 100, total, unknown: !photos }
+  const total = events ? eventsAMinute : 0
+  return { start, good: total - (total * badPercent) / 100, total, unknown: !events }
 }
 
 /** 1 in as many of the minutes as the percentage says, evenly, in integers. */

@@ -2,9 +2,10 @@ import type { Minute, Objective } from '../sources/index.ts'
 import type { Recorded } from '../sources/recorded.ts'
 import type { Compared } from '../tintype/witness/compare.ts'
 import { burnRate } from './burn-rate.ts'
-import { type bad, unknown } from './sli.ts'
+import { type bad, isDoubtful, unknown } from './sli.ts'
 import { budgetLeftRatio, round, type Span, type Standing, standing, standingJson } from './standing.ts'
 import { toDuration, toIso, toShort } from './time.ts'
+import { windowAt } from './window.ts'
 
 /** Everything a report says, before it is drawn. */
 export type Report = {
@@ -16,16 +17,24 @@ export type Report = {
 type Promised = { standing: Standing; burns: Burn[]; strip: string; doubtful: number }
 type Burn = { tier: string; rate: number; factor: number; longMinutes: number }
 
-/** How a window is judged: its own length for each objective, or the one that was asked for. */
-export const spanOf = ({ start, to }: Recorded, nominalMinutes: number): Span => ({
-  from: Math.max(start, to - nominalMinutes),
-  to,
-  nominalMinutes,
-})
+/** How a window is judged: each objective’s own, or one of the length that was asked for. */
+export function spanOf(
+  { start, to }: Recorded,
+  { objective, tally }: Recorded['objectives'][number],
+  windowMinutes?: number,
+): Span {
+  const { from, minutes } = windowAt(
+    windowMinutes === undefined ? objective : { windowMinutes, calendar: null },
+    to,
+  )
+  const begin = objective.method === 'Timeslices' ? tally.from : start
+  return { from: Math.max(begin, from), to, nominalMinutes: minutes }
+}
 
 export function promised(recorded: Recorded, windowMinutes: number | undefined): Promised[] {
-  return recorded.objectives.map(({ objective, slots, tally }) => {
-    const span = spanOf(recorded, windowMinutes ?? objective.windowMinutes)
+  return recorded.objectives.map(each => {
+    const { objective, slots, tally } = each
+    const span = spanOf(recorded, each, windowMinutes)
     return {
       standing: standing(objective, tally, span),
       burns: objective.tiers.map(({ name, longMinutes, factor }) => ({
@@ -35,7 +44,7 @@ export function promised(recorded: Recorded, windowMinutes: number | undefined):
         longMinutes,
       })),
       strip: strip(span, objective, tally),
-      doubtful: slots.filter(({ start, good, total }) => start >= span.from && good > total).length,
+      doubtful: slots.filter(slot => slot.start >= span.from && isDoubtful(slot)).length,
     }
   })
 }
@@ -67,7 +76,7 @@ export function reportJson({ span, promises, witnesses, planned }: Report): unkn
     window: window(span),
     ...Object.fromEntries(
       promises.map(({ standing, doubtful }) => [
-        standing.objective.name,
+        standing.objective.id,
         {
           ...standingJson(standing),
           ...(standing.span.from === span.from ? {} : { window: window(standing.span) }),
@@ -82,7 +91,8 @@ export function reportJson({ span, promises, witnesses, planned }: Report): unkn
 
 export function reportText(report: Report): string {
   const { span } = report
-  const title = `Tintype’s promises from ${toShort(span.from)} to ${toShort(span.to)} UTC, ${span.to - span.from} minutes`
+  const service = report.promises[0]?.standing.objective.service ?? ''
+  const title = `Objectives of ${service} from ${toShort(span.from)} to ${toShort(span.to)} UTC, ${span.to - span.from} minutes`
   return [title, ...report.promises.map(promiseText), plannedText(report), witnessText(report.witnesses)]
     .filter(text => text !== '')
     .join('\n\n')
@@ -101,27 +111,29 @@ function promiseText({ standing, burns, strip, doubtful }: Promised): string {
     `${toShort(span.from)} ${strip} ${toShort(span.to)}`,
     `        one cell is ${toDuration(minutesACell)}: · all good, ▁ to █ bad${objective.method === 'Timeslices' ? ', ? no data' : ''}`,
     `burn    ${burns.map(each => `${each.tier} ${each.rate.toFixed(1)} of ${round(each.factor, 2)} (${toDuration(each.longMinutes)})`).join(' · ')}`,
-    ...(doubtful === 0 ? [] : [`doubt   ${doubtful} minutes counted more good than all: taken as no data`]),
+    ...(doubtful === 0
+      ? []
+      : [`doubt   ${doubtful} minutes counted more of a part than of all: taken as no data`]),
   ]
   return lines.join('\n  ')
 }
 
-/** A promise that nobody was given is neither kept nor broken. */
+/** Without events an objective is neither kept nor broken. */
 const word = ({ broken, ratio }: Standing): string =>
   broken ? 'broken' : ratio === null ? 'nothing to count' : 'kept'
 
 function counts({ objective, good, bad, unknown, ratio }: Standing): string {
-  const percent = ratio === null ? 'no event' : `${round(ratio * 100, 3)} %`
+  const percent = ratio === null ? `no ${objective.unit}` : `${round(ratio * 100, 3)} %`
   const target = round((objective.target.numerator / objective.target.denominator) * 100, 3)
   return objective.method === 'Timeslices'
     ? `${percent} of at least ${target} %: ${good} minutes online, ${bad} offline, ${unknown} of them without data`
-    : `${percent} of at least ${target} %: ${good} kept, ${bad} broken`
+    : `${percent} of at least ${target} %: ${good} ${objective.unit} good, ${bad} bad`
 }
 
 const left = (standing: Standing): string =>
   standing.objective.method === 'Timeslices'
     ? `${round(standing.budgetLeft, 1)} of ${round(standing.budget, 1)} minutes left`
-    : `${round(budgetLeftRatio(standing) * 100, 1)} % left, ${Math.max(0, Math.floor(standing.budgetLeft))} more may break`
+    : `${round(budgetLeftRatio(standing) * 100, 1)} % left, ${Math.max(0, Math.floor(standing.budgetLeft))} more ${standing.objective.unit} may be bad`
 
 const plannedText = ({ planned }: Report): string =>
   planned.minutes === 0
@@ -148,12 +160,12 @@ export function reportMarkdown(report: Report): string {
   const burns = report.promises.flatMap(({ standing, burns }) =>
     burns.map(
       ({ tier, rate, factor, longMinutes }) =>
-        `| ${standing.objective.name} | ${tier} | ${toDuration(longMinutes)} | ${rate.toFixed(2)} | ${round(factor, 2)} |`,
+        `| ${standing.objective.id} | ${tier} | ${toDuration(longMinutes)} | ${rate.toFixed(2)} | ${round(factor, 2)} |`,
     ),
   )
   return [
-    `# Promises from ${toIso(report.span.from)} to ${toIso(report.span.to)}`,
-    ['| promise | state | counted | budget |', '|---|---|---|---|', ...rows].join('\n'),
+    `# Objectives from ${toIso(report.span.from)} to ${toIso(report.span.to)}`,
+    ['| objective | state | counted | budget |', '|---|---|---|---|', ...rows].join('\n'),
     ['| objective | tier | long window | burn | fires at |', '|---|---|---|---:|---:|', ...burns].join('\n'),
     plannedText(report),
     witnessText(report.witnesses),

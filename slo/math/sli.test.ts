@@ -30,14 +30,14 @@ const samples = fc.array(
 const sum = (counts: Float64Array): number => counts.reduce((all, each) => all + each, 0)
 const ratio = (objective: Objective, of: readonly Slot[]): number | null => {
   const span = { from: 0, to: of.length, nominalMinutes: of.length }
-  return standing(objective, tally(objective.method, 0, of), span).ratio
+  return standing(objective, tally(objective, 0, of), span).ratio
 }
 
 describe('slots', () => {
   test('a slot is counted once, however the windows are cut', () => {
     fc.assert(
-      fc.property(methods, slots, fc.nat(200), ({ method }, given, cut) => {
-        const sums = tally(method, 0, given)
+      fc.property(methods, slots, fc.nat(200), (objective, given, cut) => {
+        const sums = tally(objective, 0, given)
         const at = Math.min(cut, given.length)
         expect(bad(sums, 0, at) + bad(sums, at, given.length)).toBe(bad(sums, 0, given.length))
         expect(total(sums, 0, at) + total(sums, at, given.length)).toBe(total(sums, 0, given.length))
@@ -48,7 +48,7 @@ describe('slots', () => {
   test('budget used in two half windows sums to the whole', () => {
     fc.assert(
       fc.property(methods, slots, (objective, given) => {
-        const sums = tally(objective.method, 0, given)
+        const sums = tally(objective, 0, given)
         const used = (from: number, to: number) =>
           standing(objective, sums, { from, to, nominalMinutes: 1440 }).bad
         const half = Math.floor(given.length / 2)
@@ -69,7 +69,7 @@ describe('slots', () => {
   })
 
   test('0 of 0 is no ratio, no burn and no broken promise', () => {
-    const sums = tally('Occurrences', 0, [{ start: 0, good: 0, total: 0, unknown: true }])
+    const sums = tally(latency, 0, [{ start: 0, good: 0, total: 0, unknown: true }])
     const result = standing(latency, sums, { from: 0, to: 1, nominalMinutes: 1440 })
     expect(result).toMatchObject({ ratio: null, broken: false, budgetLeft: 0 })
     expect(latency.tiers.some(tier => fires(tier, sums, 1))).toBe(false)
@@ -77,12 +77,12 @@ describe('slots', () => {
 
   test('a minute without data is offline and unknown; more good than all is no data', () => {
     const slot = { start: 0, good: 0, total: 0, unknown: true }
-    expect(judge('Timeslices', slot)).toEqual({ start: 0, good: 0, total: 1, unknown: true })
-    expect(judge('Timeslices', { ...slot, good: 5, total: 4, unknown: false })).toMatchObject({
+    expect(judge(availability, slot)).toEqual({ start: 0, good: 0, total: 1, unknown: true })
+    expect(judge(availability, { ...slot, good: 5, total: 4, unknown: false })).toMatchObject({
       good: 0,
       unknown: true,
     })
-    expect(judge('Occurrences', { ...slot, good: 5, total: 4, unknown: false })).toMatchObject({
+    expect(judge(latency, { ...slot, good: 5, total: 4, unknown: false })).toMatchObject({
       total: 0,
       unknown: true,
     })
@@ -95,7 +95,7 @@ describe('slots', () => {
         (_, start): Slot => ({ start, good: start < offline ? 3 : 4, total: 4, unknown: false }),
       )
     const of = (offline: number) =>
-      standing(availability, tally('Timeslices', 0, day(offline)), {
+      standing(availability, tally(availability, 0, day(offline)), {
         from: 0,
         to: 1440,
         nominalMinutes: 1440,

@@ -1,16 +1,22 @@
 import type { Minute, Objective, Slot } from '../sources/index.ts'
+import { reaches } from './fraction.ts'
+
+type Judging = Pick<Objective, 'method' | 'sliceTarget'>
 
 /**
- * Slots as the objective counts them. Timeslices: a minute is one good of one when all that was counted in it
- * was good and there was something, else bad: no data is offline. Occurrences: its events. More good than
- * total is no measurement and counts as no data.
+ * Slots as the objective counts them. Timeslices: a minute is one good of one when something was counted in it and
+ * enough of that was good, else bad: no data is offline. Occurrences: its events. A part that is larger than the total
+ * is no measurement and counts as no data.
  */
-export function judge(method: Objective['method'], slot: Slot): Slot {
-  const { start } = slot
-  const unknown = slot.unknown || slot.total === 0 || slot.good > slot.total
+export function judge({ method, sliceTarget }: Judging, slot: Slot): Slot {
+  const { start, good, total } = slot
+  const unknown = slot.unknown || total === 0 || isDoubtful(slot)
   if (method === 'Occurrences') return unknown ? { start, good: 0, total: 0, unknown } : slot
-  return { start, good: !unknown && slot.good === slot.total ? 1 : 0, total: 1, unknown }
+  return { start, good: !unknown && reaches(good, total, sliceTarget) ? 1 : 0, total: 1, unknown }
 }
+
+/** More good events, or more bad ones, than events. */
+export const isDoubtful = ({ good, total }: Slot): boolean => good > total || good < 0
 
 /** Running sums over judged slots, so that any window is two subtractions. Outside of them nothing is counted. */
 export type Tally = {
@@ -22,11 +28,11 @@ export type Tally = {
 }
 
 /** Sums an objective’s slots, which must be without holes: [from, from + slots.length). */
-export function tally(method: Objective['method'], from: Minute, slots: readonly Slot[]): Tally {
+export function tally(objective: Judging, from: Minute, slots: readonly Slot[]): Tally {
   const sums = (): Float64Array => new Float64Array(slots.length + 1)
   const result = { from, to: from + slots.length, bad: sums(), total: sums(), unknown: sums() }
   slots.forEach((slot, i) => {
-    const { good, total, unknown } = judge(method, slot)
+    const { good, total, unknown } = judge(objective, slot)
     result.bad[i + 1] = (result.bad[i] ?? 0) + total - good
     result.total[i + 1] = (result.total[i] ?? 0) + total
     result.unknown[i + 1] = (result.unknown[i] ?? 0) + (unknown ? 1 : 0)

@@ -1,11 +1,18 @@
 import type { Minute, Objective } from '../sources/index.ts'
 import { complement, reaches, toNumber } from './fraction.ts'
 import { bad, type Tally, total, unknown } from './sli.ts'
+import { windowAt } from './window.ts'
 
 /** The minutes [from, to) that are judged, of a window that would be `nominalMinutes` long had the SLO always been. */
 export type Span = { from: Minute; to: Minute; nominalMinutes: number }
 
-/** How a promise stands: slots for Timeslices, events for Occurrences. */
+/** The objective’s own window up to `at`. */
+export function spanAt(objective: Objective, at: Minute): Span {
+  const { from, minutes } = windowAt(objective, at)
+  return { from, to: at, nominalMinutes: minutes }
+}
+
+/** How an objective stands: slots for Timeslices, events for Occurrences. */
 export type Standing = {
   objective: Objective
   span: Span

@@ -1,4 +1,13 @@
-import { isMap, isScalar, isSeq, LineCounter, type Node, parseDocument } from 'yaml'
+import {
+  isMap,
+  isScalar,
+  isSeq,
+  LineCounter,
+  type Node,
+  parseAllDocuments,
+  parseDocument,
+  type Document as Yaml,
+} from 'yaml'
 
 /** Something wrong at a place of a file, and what to write instead. */
 export type Finding = {
@@ -26,7 +35,19 @@ export type Document = {
 
 export function readDocument(file: string, text: string): Document {
   const lineCounter = new LineCounter()
-  const document = parseDocument(text, { lineCounter, prettyErrors: false })
+  return placed(file, lineCounter, parseDocument(text, { lineCounter, prettyErrors: false }))
+}
+
+/** The documents of a file, which `---` parts; one that is empty when nothing is in it. */
+export function readDocuments(file: string, text: string): Document[] {
+  const lineCounter = new LineCounter()
+  const documents = [...parseAllDocuments(text, { lineCounter, prettyErrors: false })]
+  return documents.length === 0
+    ? [readDocument(file, text)]
+    : documents.map(each => placed(file, lineCounter, each))
+}
+
+function placed(file: string, lineCounter: LineCounter, document: Yaml): Document {
   const at = (offset: number) => {
     const { line, col } = lineCounter.linePos(offset)
     return { file, line: Math.max(line, 1), column: Math.max(col, 1) }

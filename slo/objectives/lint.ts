@@ -1,129 +1,91 @@
-import { type Definition, metrics } from '@tintype/lib/telemetry/definitions.ts'
-import { minimumShortSlots } from '../math/burn-rate.ts'
+import { maxShortMinutes, minimumShortSlots } from '../math/burn-rate.ts'
 import { complement, multiply, toNumber } from '../math/fraction.ts'
 import { round } from '../math/standing.ts'
 import { toDuration } from '../math/time.ts'
-import type { Matcher, Objective, Selector, Tier } from '../sources/index.ts'
-import { matches } from '../sources/selector.ts'
-import type { Document, Finding, Path } from './document.ts'
-import { annotation, query, targetPath, windowPath } from './openslo.ts'
+import { longestWindowMinutes } from '../math/window.ts'
+import type { Objective, Tier } from '../sources/index.ts'
+import type { Document, Finding } from './document.ts'
+import { type Catalogue, lintSli } from './lint-metrics.ts'
+import { annotation, countObjectives, objectivePath, windowKey, windowPath } from './openslo.ts'
 
-/**
- * What is allowed by the shape and wrong all the same: each finding with its place and the mend. `keepDays`: how long the
- * source keeps minutes; 0 is for ever, or not ours to know.
- */
-export function lint(document: Document, objective: Objective, keepDays = 0): Finding[] {
+export type Reading = {
+  source: 'recorder' | 'prometheus'
+  /** How long the embedded recorder keeps minutes; 0 is for ever. */
+  keepDays: number
+  /** The metrics that the service exposes; undefined when that is not known. */
+  catalogue?: Catalogue | undefined
+}
+
+/** What is allowed by the shape and wrong all the same: each finding with its place and the fix. */
+export function lint(document: Document, objectives: readonly Objective[], reading: Reading): Finding[] {
+  const [first] = objectives
+  if (!first) return []
   return [
-    ...lintSelector(document, query('good'), objective.sli.good),
-    ...lintSelector(document, query('total'), objective.sli.total),
-    ...lintTarget(document, objective),
-    ...objective.tiers.flatMap(tier => lintTier(document, objective, tier)),
-    ...lintTraffic(document, objective),
-    ...lintWindow(document, objective, keepDays),
+    ...lintSli(document, first.sli, reading),
+    ...lintNames(document),
+    ...lintGroup(document, first),
+    ...objectives.flatMap((objective, index) => [
+      ...lintTarget(document, objective, index),
+      ...objective.tiers.flatMap(tier => lintTier(document, objective, tier, index)),
+    ]),
+    ...lintTraffic(document, first),
+    ...lintWindow(document, first, reading),
   ]
 }
 
-function lintSelector(document: Document, path: Path, { metric, matchers }: Selector): Finding[] {
-  const [, base = metric, part] = /^(.*?)(_bucket|_count|_sum)?$/.exec(metric) ?? []
-  const catalogue: Record<string, Definition> = metrics
-  const definition = catalogue[metric] ?? catalogue[base]
-  if (!definition)
-    return [
-      document.finding(
-        path,
-        'unknown-metric',
-        `no service exposes ${metric}`,
-        'take a name from the catalogue',
-      ),
-    ]
-  if (definition.kind === 'gauge' || (definition.kind === 'histogram' && !part))
-    return [
-      document.finding(
-        path,
-        'no-counter',
-        `${metric} is a ${definition.kind}, which has no increase`,
-        'count events in a counter, or take _bucket and _count of a histogram',
-      ),
-    ]
-  const labels = matchers
-    .filter(({ label }) => label !== 'le')
-    .flatMap(each => lintLabel(document, path, metric, definition, each))
-  return part === '_bucket' ? [...labels, ...lintBucket(document, path, definition, matchers)] : labels
+/** What the generated rules and alerts are labelled with themselves. */
+const ownLabels = ['objective', 'service', 'tier', 'severity', 'alertname']
+
+function lintGroup(document: Document, { groupBy }: Objective): Finding[] {
+  if (groupBy === null || !ownLabels.includes(groupBy)) return []
+  const message = `the rules use the label ${groupBy} themselves`
+  const fix = `group by another label; relabel ${groupBy} when it is scraped`
+  return [document.finding(annotation('group-by'), 'own-label', message, fix)]
 }
 
-/** Prometheus adds these to every series it scrapes. */
-const targetLabels = ['job', 'instance']
-
-function lintLabel(document: Document, path: Path, metric: string, definition: Definition, matcher: Matcher) {
-  const values = definition.labels[matcher.label]
-  if (values === 'open' || targetLabels.includes(matcher.label)) return []
-  const some = values?.some(value => matches({ matchers: [matcher] }, { [matcher.label]: value }))
-  if (some) return []
-  const message = values
-    ? `${metric} never has ${matcher.label}${matcher.operator}"${matcher.value}"`
-    : `${metric} has no label ${matcher.label}`
-  const known = values ? values.join(', ') : Object.keys(definition.labels).join(', ') || 'none'
-  return [document.finding(path, 'unknown-label', message, `it may be ${known}`)]
+function lintNames(document: Document): Finding[] {
+  const count = countObjectives(document)
+  if (count === 1) return []
+  return Array.from({ length: count }, (_, index) => objectivePath(index, 'displayName')).flatMap(
+    (path, index) =>
+      document.get(path) === undefined
+        ? [
+            document.finding(
+              path,
+              'name-by-order',
+              `the name of this objective ends in its place, ${index + 1}`,
+              'give it a displayName, so that its name does not change with the order',
+              'warning',
+            ),
+          ]
+        : [],
+  )
 }
 
-function lintBucket(
+function lintTarget(
   document: Document,
-  path: Path,
-  { buckets = [] }: Definition,
-  matchers: readonly Matcher[],
-) {
-  const le = matchers.find(({ label }) => label === 'le')
-  const pattern = (bound: number) => `le=~"${bound}(\\\\.0)?"`
-  if (!le)
-    return [
-      document.finding(
-        path,
-        'missing-bucket',
-        'a _bucket without le counts every event many times',
-        `write ${pattern(60)}`,
-      ),
-    ]
-  const chosen = buckets.find(bound => matches({ matchers: [le] }, { le: String(bound) }))
-  if (chosen === undefined)
-    return [
-      document.finding(
-        path,
-        'missing-bucket',
-        `there is no bucket le${le.operator}"${le.value}"`,
-        `the bounds are ${buckets.join(', ')}; add one in lib/telemetry/catalogue.ts, or take one of these`,
-      ),
-    ]
-  const both = [String(chosen), `${chosen}.0`].every(text => matches({ matchers: [le] }, { le: text }))
-  return both || !Number.isInteger(chosen)
-    ? []
-    : [
-        document.finding(
-          path,
-          'bucket-text',
-          `Prometheus 3 writes le="${chosen}.0", version 2 le="${chosen}"`,
-          `write ${pattern(chosen)}`,
-        ),
-      ]
-}
-
-function lintTarget(document: Document, { method, target, windowMinutes }: Objective): Finding[] {
+  { method, target, windowMinutes, calendar }: Objective,
+  index: number,
+): Finding[] {
   if (method !== 'Timeslices') return []
+  const path = objectivePath(index, 'target')
   const { numerator, denominator } = complement(target)
   const budget = (windowMinutes * numerator) / denominator
   if (budget < 1)
     return [
       document.finding(
-        targetPath,
+        path,
         'no-budget',
-        `the budget is ${round(budget, 3)} minutes: a single bad one breaks the promise`,
+        `the budget is ${round(budget, 3)} minutes: a single bad one breaks the objective`,
         'lower the target, or lengthen the window',
       ),
     ]
-  if (Number.isInteger(budget)) return []
+  // Months have no one length.
+  if (Number.isInteger(budget) || calendar) return []
   const exact = (windowMinutes - Math.round(budget)) / windowMinutes
   return [
     document.finding(
-      targetPath,
+      path,
       'inexact-target',
       `the budget is ${round(budget, 4)} minutes, and minutes are whole`,
       `${exact} gives ${Math.round(budget)}`,
@@ -132,22 +94,35 @@ function lintTarget(document: Document, { method, target, windowMinutes }: Objec
   ]
 }
 
-function lintWindow(document: Document, { windowMinutes }: Objective, keepDays: number): Finding[] {
-  if (keepDays === 0 || windowMinutes <= keepDays * 1440) return []
-  const message = `the window is ${toDuration(windowMinutes)}, and the recorder keeps minutes for ${keepDays} days`
-  const mend = `KEEP_METRICS_DAYS=${Math.ceil(windowMinutes / 1440)} or more, or a shorter window`
-  return [document.finding(windowPath, 'window-not-kept', message, mend)]
+function lintWindow(document: Document, objective: Objective, reading: Reading): Finding[] {
+  const inRules = objective.calendar
+    ? [
+        document.finding(
+          windowKey('isRolling'),
+          'calendar-in-rules',
+          'a file of Prometheus rules has no calendar window: it records no budget for this objective, and its burn alerts are those of a rolling window of the same length',
+          'read the budget in slo report or slo serve',
+          'warning',
+        ),
+      ]
+    : []
+  const keepDays = reading.source === 'recorder' ? reading.keepDays : 0
+  const needed = Math.ceil(longestWindowMinutes(objective) / 1440)
+  if (keepDays === 0 || needed <= keepDays) return inRules
+  const message = `the window is ${toDuration(objective.windowMinutes)}, and the recorder keeps minutes for ${keepDays} days`
+  const fix = `KEEP_METRICS_DAYS=${needed} or more, or a shorter window`
+  return [...inRules, document.finding(windowPath, 'window-not-kept', message, fix)]
 }
 
-function lintTier(document: Document, objective: Objective, tier: Tier): Finding[] {
+function lintTier(document: Document, objective: Objective, tier: Tier, index: number): Finding[] {
   const { target, windowMinutes } = objective
   const { longMinutes, shortMinutes, factor } = tier
   const written = document.get(annotation('tiers')) !== undefined
-  const path = written ? annotation('tiers') : targetPath
+  const path = written ? annotation('tiers') : objectivePath(index, 'target')
   const windows = `${toDuration(longMinutes)}/${toDuration(shortMinutes)}`
   const most = 1 / toNumber(complement(target))
-  const finding = (rule: string, wrong: boolean, message: string, mend: string) =>
-    wrong ? [document.finding(path, rule, `${tier.name} ${windows}: ${message}`, mend)] : []
+  const finding = (rule: string, wrong: boolean, message: string, fix: string, severity?: 'warning') =>
+    wrong ? [document.finding(path, rule, `${tier.name} ${windows}: ${message}`, fix, severity)] : []
   return [
     ...finding(
       'factor-unreachable',
@@ -172,6 +147,13 @@ function lintTier(document: Document, objective: Objective, tier: Tier): Finding
       shortMinutes < minimumShortSlots || shortMinutes >= longMinutes,
       'the short window holds fewer than 2 slots, or is as long as the long one',
       `${toDuration(Math.max(minimumShortSlots, Math.round(longMinutes / 12)))}, a twelfth of the long one`,
+    ),
+    ...finding(
+      'slow-to-clear',
+      shortMinutes > maxShortMinutes,
+      `it fires for up to ${toDuration(2 * shortMinutes)} after everything is well`,
+      `a short window of ${toDuration(maxShortMinutes)} or less`,
+      'warning',
     ),
   ]
 }

@@ -1,5 +1,6 @@
 import { copyFileSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { metrics } from '@tintype/lib/telemetry/definitions.ts'
 import { describe, expect, test } from 'vitest'
 import { temporaryFolder } from '../../test/support.ts'
 import { alertName, rules } from '../alerts/rules.ts'
@@ -9,16 +10,20 @@ import {
   ObjectiveError,
   objectiveFiles,
   objectivesFolder,
-  parseObjective,
+  parseObjectives,
   readObjectives,
 } from './objectives.ts'
 
 const latency = readFileSync(join(objectivesFolder, 'latency.yaml'), 'utf8')
 const availability = readFileSync(join(objectivesFolder, 'availability.yaml'), 'utf8')
 
+const recorder = (keepDays: number) => ({ source: 'recorder', keepDays, catalogue: metrics }) as const
+
 function findings(text: string): string[] {
-  const parsed = parseObjective('x.yaml', text)
-  const all = 'findings' in parsed ? parsed.findings : lint(parsed.document, parsed.objective)
+  const all = parseObjectives('x.yaml', text).flatMap(({ document, objectives, findings }) => [
+    ...findings,
+    ...lint(document, objectives, recorder(0)),
+  ])
   return all.map(({ line, column, rule }) => `${line}:${column} ${rule}`)
 }
 
@@ -29,11 +34,11 @@ function place(text: string, marker: string): string {
 }
 
 const annotated = (text: string, line: string) =>
-  text.replace('  annotations:\n', `  annotations:\n    tintype.dev/${line}\n`)
+  text.replace('  annotations:\n', `  annotations:\n    slo/${line}\n`)
 
 describe('an objective', () => {
   test('our own have no finding', () => {
-    expect(lintFiles(objectiveFiles(objectivesFolder), 35)).toEqual([])
+    expect(lintFiles(objectiveFiles(objectivesFolder), recorder(35))).toEqual([])
   })
 
   test('a third one is one YAML file and nothing else', async () => {
@@ -42,7 +47,7 @@ describe('an objective', () => {
       copyFileSync(file, join(folder, file.split('/').at(-1) ?? ''))
     const receive = latency
       .replace('name: latency', 'name: receive')
-      .replace('    tintype.dev/runbook: docs/runbooks/latency-budget-burn.md\n', '')
+      .replace('    slo/runbook: docs/runbooks/latency-budget-burn.md\n', '')
       .replace(
         'tintype_promises_total{outcome="kept"}',
         String.raw`tintype_stage_seconds_bucket{stage="receive",le=~"5(\\.0)?"}`,
@@ -54,7 +59,7 @@ describe('an objective', () => {
     writeFileSync(join(folder, 'receive.yaml'), receive)
     const objectives = readObjectives(folder)
     expect(objectives.map(({ name }) => name)).toEqual(['availability', 'latency', 'receive'])
-    expect(lintFiles(objectiveFiles(folder), 35)).toEqual([])
+    expect(lintFiles(objectiveFiles(folder), recorder(35))).toEqual([])
     expect(rules(objectives).groups.map(({ name }) => name)).toContain('tintype-receive')
     expect(objectives.map(alertName)).toContain('ReceiveBudgetBurn')
   })
@@ -76,15 +81,15 @@ describe('an objective', () => {
     const folder = await temporaryFolder()
     const text = latency.replace('duration: 1d', 'duration: 36d')
     writeFileSync(join(folder, 'latency.yaml'), text)
-    expect(lintFiles(objectiveFiles(folder), 35)).toMatchObject([
+    expect(lintFiles(objectiveFiles(folder), recorder(35))).toMatchObject([
       {
         severity: 'error',
         rule: 'window-not-kept',
         message: 'the window is 36d, and the recorder keeps minutes for 35 days',
       },
     ])
-    expect(lintFiles(objectiveFiles(folder), 36)).toEqual([])
-    expect(lintFiles(objectiveFiles(folder), 0)).toEqual([])
+    expect(lintFiles(objectiveFiles(folder), recorder(36))).toEqual([])
+    expect(lintFiles(objectiveFiles(folder), recorder(0))).toEqual([])
   })
 
   test('every error of every file is reported at once', async () => {

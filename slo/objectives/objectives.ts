@@ -4,18 +4,23 @@ import { fileURLToPath } from 'node:url'
 import { ExpectedError } from '@tintype/lib/errors.ts'
 import { planTiers, type TierPlan, tiers } from '../math/burn-rate.ts'
 import { fraction, fromDecimal } from '../math/fraction.ts'
-import type { Objective, TierName } from '../sources/index.ts'
-import { parseSelector } from '../sources/selector.ts'
-import { type Document, type Finding, readDocument } from './document.ts'
+import type { Calendar, Objective, Sli, ThresholdOperator, TierName } from '../sources/index.ts'
+import { counterOf } from '../sources/promql.ts'
+import { type Document, type Finding, type Path, readDocuments } from './document.ts'
 import {
   annotation,
   checkShape,
+  countedPart,
+  countObjectives,
   methodPath,
+  objectivePath,
+  type Part,
+  parseCalendar,
   parseDuration,
   parseMinimumBad,
   parseTiers,
   query,
-  targetPath,
+  windowKey,
   windowPath,
 } from './openslo.ts'
 
@@ -25,9 +30,10 @@ export const objectivesFolder = fileURLToPath(new URL('../tintype/objectives/', 
 const sliceGapSeconds = 120
 /** A day: events are counted when they are seen, however long nobody looked; after a day a counter is new. */
 const eventGapSeconds = 86_400
+/** Ten minutes: Prometheus computes an expression anew for each step of the gap, and reads no samples of it. */
+const computedGapSeconds = 600
 
 const defaultMinimumBad = { page: 1, ticket: 1 }
-const defaultRunbook = 'docs/runbooks/budget-burn.md'
 
 export class ObjectiveError extends ExpectedError {
   override name = 'ObjectiveError'
@@ -41,15 +47,37 @@ export class ObjectiveError extends ExpectedError {
 export const formatFinding = ({ file, line, column, severity, rule, message, mend }: Finding): string =>
   `${file}:${line}:${column}: ${severity}: ${message}; ${mend} (${rule})`
 
-/** One OpenSLO document: the objective, or everything that is wrong with it. */
-export type Parsed =
-  | { document: Document; objective: Objective }
-  | { document: Document; findings: Finding[] }
+/** One OpenSLO document: its objectives, or everything that is wrong with it. */
+export type Parsed = { document: Document; objectives: Objective[]; findings: Finding[] }
 
-export function parseObjective(file: string, text: string): Parsed {
-  const document = readDocument(file, text)
-  const findings = checkShape(document)
-  return findings.length > 0 ? { document, findings } : { document, objective: toObjective(file, document) }
+/** The documents of a file. An objective's id is its name until the whole directory is known. */
+export const parseObjectives = (file: string, text: string): Parsed[] =>
+  readDocuments(file, text).map(document => {
+    const findings = checkShape(document)
+    return { document, findings, objectives: findings.length > 0 ? [] : toObjectives(file, document) }
+  })
+
+/** Every document of these files, with an id for each objective, and what is wrong among them. */
+export function parseFiles(files: readonly string[]): Parsed[] {
+  const all = files.flatMap(path => parseObjectives(show(path), readFileSync(path, 'utf8')))
+  const services = Map.groupBy(
+    all.flatMap(({ objectives }) => objectives),
+    ({ name }) => name,
+  )
+  const seen = new Map<string, string>()
+  return all.map(({ document, objectives, findings }) => {
+    const named = objectives.map(objective => {
+      const shared = services.get(objective.name)?.some(({ service }) => service !== objective.service)
+      return { ...objective, id: shared ? `${objective.service}/${objective.name}` : objective.name }
+    })
+    const twice = named.flatMap(({ id, name, file }) => {
+      const first = seen.get(id)
+      seen.set(id, file)
+      const message = `${first} has the name ${name} already, for the same service`
+      return first ? [document.finding(['metadata', 'name'], 'name-twice', message, 'choose another')] : []
+    })
+    return { document, objectives: named, findings: [...findings, ...twice] }
+  })
 }
 
 /**
@@ -57,10 +85,10 @@ export function parseObjective(file: string, text: string): Parsed {
  * @throws ObjectiveError with every error of every file, each as file:line:column.
  */
 export function readObjectives(folder = objectivesFolder): Objective[] {
-  const parsed = objectiveFiles(folder).map(path => parseObjective(show(path), readFileSync(path, 'utf8')))
-  const findings = parsed.flatMap(each => ('findings' in each ? each.findings : []))
+  const parsed = parseFiles(objectiveFiles(folder))
+  const findings = parsed.flatMap(each => each.findings)
   if (findings.length > 0) throw new ObjectiveError(findings)
-  return parsed.flatMap(each => ('objective' in each ? [each.objective] : []))
+  return parsed.flatMap(each => each.objectives)
 }
 
 /**
@@ -88,35 +116,77 @@ const nothingAt = (path: string): Finding => ({
 /** As a person in the current folder would type it. */
 export const show = (path: string): string => relative('.', path) || path
 
-function toObjective(file: string, document: Document): Objective {
-  const text = (path: readonly (string | number)[]) => document.get(path) as string | undefined
-  const selector = (part: 'good' | 'total') => {
-    const parsed = parseSelector(text(query(part)) ?? '')
-    if (!parsed) throw new Error(`${file}: ${part} passed the check of its shape and cannot be read`)
-    return parsed
-  }
+function toObjectives(file: string, document: Document): Objective[] {
+  const text = (path: Path) => document.get(path) as string | undefined
+  const number = (path: Path) => document.get(path) as number | undefined
   const method = text(methodPath) as Objective['method']
-  const promised = {
-    method,
-    target: fromDecimal(document.get(targetPath) as number),
-    windowMinutes: parseDuration(text(windowPath)) ?? 0,
-    minimumBad: parseMinimumBad(text(annotation('minimum-bad'))) ?? defaultMinimumBad,
-  }
-  const name = text(['metadata', 'name']) ?? ''
+  const calendar = calendarOf(document)
+  const windowMinutes = parseDuration(text(windowPath)) ?? parseCalendar(text(windowPath))?.minutes ?? 0
+  const minimumBad = parseMinimumBad(text(annotation('minimum-bad'))) ?? defaultMinimumBad
+  const count = countObjectives(document)
+  return Array.from({ length: count }, (_, index) => {
+    const target = fromDecimal(number(objectivePath(index, 'target')) ?? 0)
+    const planning = { method, target, windowMinutes, minimumBad }
+    const title = text(objectivePath(index, 'displayName'))
+    const name = [text(['metadata', 'name']), ...(count > 1 ? [slug(title) || `${index + 1}`] : [])].join('-')
+    const displayName = text(['metadata', 'displayName'])
+    return {
+      ...planning,
+      id: name,
+      name,
+      service: text(['spec', 'service']) ?? '',
+      displayName:
+        (count > 1 && title ? [displayName, title].filter(Boolean).join(': ') : displayName) ?? name,
+      description: text(['spec', 'description']) ?? '',
+      unit: method === 'Timeslices' ? 'minutes' : (text(annotation('unit')) ?? 'events'),
+      sliceTarget: fromDecimal(number(objectivePath(index, 'timeSliceTarget')) ?? 1),
+      calendar,
+      sli: sliOf(document, index, method),
+      groupBy: text(annotation('group-by')) ?? null,
+      group: null,
+      tiers: tiers(planning, writtenTiers(document) ?? planTiers(windowMinutes)),
+      runbook: text(annotation('runbook')) ?? '',
+      file,
+    }
+  })
+}
+
+/** `Fast enough (99 %)` as `fast-enough-99`. */
+export const slug = (title = ''): string =>
+  title
+    .toLowerCase()
+    .replaceAll(/[^a-z0-9]+/g, '-')
+    .replaceAll(/^-|-$/g, '')
+
+function sliOf(document: Document, index: number, method: Objective['method']): Sli {
+  const counted = countedPart(document)
+  const promql = (part: Part) => String(document.get(query(part))).trim()
+  if (counted === undefined)
+    return {
+      kind: 'threshold',
+      gauge: promql('gauge'),
+      operator: document.get(objectivePath(index, 'op')) as ThresholdOperator,
+      value: document.get(objectivePath(index, 'value')) as number,
+    }
+  const [part, total] = [counterOf(promql(counted)), counterOf(promql('total'))]
+  const isRead = part.selector && total.selector
+  const eventGap = isRead ? eventGapSeconds : computedGapSeconds
   return {
-    ...promised,
-    name,
-    displayName: text(['metadata', 'displayName']) ?? name,
-    description: text(['spec', 'description']) ?? '',
-    runbook: text(annotation('runbook')) ?? defaultRunbook,
-    sli: {
-      good: selector('good'),
-      total: selector('total'),
-      maxGapSeconds: method === 'Timeslices' ? sliceGapSeconds : eventGapSeconds,
-    },
-    tiers: tiers(promised, writtenTiers(document) ?? planTiers(promised.windowMinutes)),
-    file,
+    kind: 'ratio',
+    counts: counted,
+    part,
+    total,
+    maxGapSeconds: method === 'Timeslices' ? sliceGapSeconds : eventGap,
   }
+}
+
+function calendarOf(document: Document): Calendar | null {
+  if (document.get(windowKey('isRolling')) !== false) return null
+  const { count = 1, unit = 'd' } = parseCalendar(document.get(windowPath)) ?? {}
+  const [startTime, timeZone] = ['startTime', 'timeZone'].map(key =>
+    String(document.get(windowKey(`calendar.${key}`))),
+  ) as [string, string]
+  return { count, unit, startTime, timeZone }
 }
 
 const writtenTiers = (document: Document): TierPlan[] | undefined =>

@@ -1,4 +1,5 @@
 import { type Tally, tally } from '../math/sli.ts'
+import { longestWindowMinutes } from '../math/window.ts'
 import type { Minute, Objective, Slot, Source } from '../sources/index.ts'
 
 /** Minutes asked for again each time: what was scraped or written late is then still counted. */
@@ -19,10 +20,10 @@ export type History = {
 }
 
 export function createHistory(objective: Objective, source: Source): History {
-  const { sli, method, windowMinutes, tiers } = objective
+  const { sli, tiers } = objective
   // The window, and before it a day of alerts with the longest look back of theirs.
-  const keep = windowMinutes + 1440 + Math.max(0, ...tiers.map(tier => tier.longMinutes))
-  let known: Known = { from: 0, to: 0, slots: [], tally: tally(method, 0, []) }
+  const keep = longestWindowMinutes(objective) + 1440 + Math.max(0, ...tiers.map(tier => tier.longMinutes))
+  let known: Known = { from: 0, to: 0, slots: [], tally: tally(objective, 0, []) }
   let read = false
 
   /** `from` is not after the end of what is known. */
@@ -31,14 +32,14 @@ export function createHistory(objective: Objective, source: Source): History {
     const slots = [...older, ...fetched].slice(-keep)
     const to = from + fetched.length
     const first = to - slots.length
-    known = { from: first, to, slots, tally: tally(method, first, slots) }
+    known = { from: first, to, slots, tally: tally(objective, first, slots) }
   }
 
   return {
     objective,
     async refresh(now) {
       // A clock set back asks again for minutes that are known; all of them are forgotten when it was far ahead.
-      if (now <= known.from) known = { from: 0, to: 0, slots: [], tally: tally(method, 0, []) }
+      if (now <= known.from) known = { from: 0, to: 0, slots: [], tally: tally(objective, 0, []) }
       const overlap = Math.max(known.from, Math.min(known.to, now) - overlapMinutes)
       const from = read && known.to > 0 ? Math.max(overlap, now - keep) : now - keep
       try {

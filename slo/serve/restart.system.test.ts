@@ -33,7 +33,7 @@ test('a restart with other ports before the first scrape loses no outcome', {
   const dataDir = await temporaryFolder(afterAll)
   let sent = 0
   for (const count of [3, 2]) {
-    const tintype = await startTintype(dataDir, { SCRAPE_SECONDS: '300' })
+    const tintype = await startTintype(dataDir, { SCRAPE_SECONDS: '60' })
     onTestFinished(async () => void (await tintype.stop('SIGKILL')))
     await sendPhotos(tintype, count)
     sent += count

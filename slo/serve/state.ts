@@ -33,7 +33,7 @@ const time = (minute: Minute): string => new Date(minute * 60_000).toISOString()
 function objectiveState(view: View, planned: readonly Planned[]): ObjectiveState {
   const { objective, standing, firings, burns, goneAt } = view
   return {
-    name: objective.name,
+    name: objective.id,
     displayName: objective.displayName,
     description: objective.description,
     unit: objective.method === 'Timeslices' ? 'minutes' : 'photos',
@@ -75,7 +75,7 @@ function strip({ objective, start, known, at }: View, planned: readonly Planned[
   const isPlanned = (minute: Minute) => planned.some(each => minute >= each.from && minute < each.to)
   const letter = (slot: Slot | undefined): string => {
     if (!slot) return '.'
-    const { good, total, unknown } = judge(objective.method, slot)
+    const { good, total, unknown } = judge(objective, slot)
     if (unknown && slot.start < start) return '.'
     if (good === total && !unknown) return 'o'
     if (isPlanned(slot.start)) return 'p'

@@ -42,7 +42,7 @@ async function isOnline({ objective }: View, source: Source): Promise<boolean> {
   const minute = Math.floor(Date.now() / 60_000)
   const [before, now] = await source.slots(objective.sli, minute - 1, minute + 1)
   const latest = now && now.total > 0 ? now : before
-  return latest !== undefined && judge(objective.method, latest).good === 1
+  return latest !== undefined && judge(objective, latest).good === 1
 }
 
 /** Writes `status.json` into storage each 15 s. */

@@ -1,7 +1,7 @@
 import { backtest } from '../math/backtest.ts'
 import { burnRate } from '../math/burn-rate.ts'
 import { bad, tally } from '../math/sli.ts'
-import { type Standing, standing } from '../math/standing.ts'
+import { type Standing, spanAt, standing } from '../math/standing.ts'
 import type { Minute, Objective, Tier } from '../sources/index.ts'
 import { beginOf } from '../sources/recorded.ts'
 import type { Known } from './history.ts'
@@ -28,16 +28,14 @@ const rateMinutes = 60
 
 /** `start` is when the promise began: a minute before it is none of it, and wakes nobody. */
 export function viewOf(objective: Objective, all: Known, start: Minute, at: Minute): View {
-  const { method, windowMinutes, tiers } = objective
+  const { windowMinutes, tiers } = objective
   const from = beginOf(objective, start, all.from)
   const slots = all.slots.slice(from - all.from)
-  const known: Known = { from, to: all.to, slots, tally: tally(method, from, slots) }
-  const stand = (to: Minute) =>
-    standing(objective, known.tally, {
-      from: Math.max(from, to - windowMinutes),
-      to,
-      nominalMinutes: windowMinutes,
-    })
+  const known: Known = { from, to: all.to, slots, tally: tally(objective, from, slots) }
+  const stand = (to: Minute) => {
+    const span = spanAt(objective, to)
+    return standing(objective, known.tally, { ...span, from: Math.max(from, span.from) })
+  }
   const now = stand(at)
   const lost = bad(known.tally, at - rateMinutes, at)
   const leftMinutes = lost === 0 ? Infinity : (now.budgetLeft / lost) * rateMinutes

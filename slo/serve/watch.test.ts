@@ -27,7 +27,12 @@ function source() {
       return { start: from + i, good: known ? 4 : 0, total: known ? 4 : 0, unknown: !known }
     })
   }
-  const fake: Source = { slots, seenBefore: async () => false, close: async () => {} }
+  const fake: Source = {
+    slots,
+    labelValues: async () => [],
+    seenBefore: async () => false,
+    close: async () => {},
+  }
   return { state, fake }
 }
 

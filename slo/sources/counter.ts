@@ -1,4 +1,4 @@
-import type { Minute } from './index.ts'
+import type { Minute, RatioSli, Slot } from './index.ts'
 
 export type Sample = { timeMs: number; value: number }
 
@@ -14,6 +14,14 @@ export const minuteOf = (timeMs: number): Minute => Math.ceil(timeMs / 60_000) -
 
 /** NaN, infinities and negatives are no counter’s value; the sample is treated as never taken. */
 export const isCounterValue = (value: number): boolean => Number.isFinite(value) && value >= 0
+
+/** A minute in which so much of the part and of the total was counted. */
+export const ratioSlot = (counts: RatioSli['counts'], start: Minute, part: number, total: number): Slot => ({
+  start,
+  good: counts === 'good' ? part : total - part,
+  total,
+  unknown: total === 0,
+})
 
 /**
  * How much a counter grew up to `sample`. A value that fell is a restart, counted from zero; a first value counts

@@ -1,4 +1,5 @@
-import type { Slot, Source } from './index.ts'
+import { ratioSlot } from './counter.ts'
+import { type RatioSli, type Selector, type Sli, type Slot, type Source, SourceError } from './index.ts'
 import type { Reader } from './recorder/schema.ts'
 import { openStore, recorderFile } from './recorder/store.ts'
 
@@ -7,14 +8,26 @@ export const openEmbedded = (dataDir: string): Source => embeddedSource(openStor
 
 /** The source over an open recorder's file; closing it closes the file. */
 export const embeddedSource = (store: Reader): Source => ({
-  async slots({ good, total, maxGapSeconds }, from, to) {
-    const goods = store.increases(good, maxGapSeconds, from, to)
+  async slots(sli, from, to) {
+    const { part, total } = recordedSelectors(sli)
+    const { counts, maxGapSeconds } = sli as RatioSli
+    const parts = store.increases(part, maxGapSeconds, from, to)
     const totals = store.increases(total, maxGapSeconds, from, to)
-    return Array.from(totals, (count, i): Slot => {
-      const counted = count || 0
-      return { start: from + i, good: goods[i] || 0, total: counted, unknown: counted === 0 }
-    })
+    return Array.from(totals, (count, i): Slot => ratioSlot(counts, from + i, parts[i] || 0, count || 0))
   },
-  seenBefore: async ({ total }, minute) => store.aboveZeroBy(total, minute),
+  seenBefore: async (sli, minute) => store.aboveZeroBy(recordedSelectors(sli).total, minute),
+  labelValues: async (sli, label) => store.labelValues(recordedSelectors(sli).total, label).sort(),
   close: async () => store.close(),
 })
+
+/** @throws SourceError for an indicator that the recorder does not roll up. */
+function recordedSelectors(sli: Sli): { part: Selector; total: Selector } {
+  const computed = sli.kind === 'threshold' ? sli.gauge : computedOf(sli)
+  if (sli.kind === 'ratio' && sli.part.selector && sli.total.selector)
+    return { part: sli.part.selector, total: sli.total.selector }
+  throw new SourceError(
+    `the embedded recorder reads counters as name{label="value"}, and their sum; ${computed} needs a Prometheus (PROMETHEUS_URL)`,
+  )
+}
+
+const computedOf = ({ part, total }: RatioSli): string => (part.selector ? total : part).promql

@@ -11,20 +11,39 @@ export type Matcher = { label: string; operator: '=' | '!=' | '=~' | '!~'; value
 /** A Prometheus instant vector selector of one counter: `name{label="value"}`. */
 export type Selector = { metric: string; matchers: readonly Matcher[] }
 
-/** Two counters, good a part of total, each the sum of its series’ increases. */
-export type Sli = {
-  good: Selector
-  total: Selector
+/** An expression with a counter in each series; how much all of them grow together is what happened. */
+export type Counter = {
+  promql: string
+  /** The selector, when the expression is one or a sum of one: resets are then found series by series. */
+  selector: Selector | null
+}
+
+export const thresholdOperators = { lt: '<', lte: '<=', gt: '>', gte: '>=' } as const
+export type ThresholdOperator = keyof typeof thresholdOperators
+
+/** Events counted by `total`, of which `part` counts those that are good or those that are bad. */
+export type RatioSli = {
+  kind: 'ratio'
+  counts: 'good' | 'bad'
+  part: Counter
+  total: Counter
   /** An increase between two samples further apart than this is not counted: its minute cannot be told. */
   maxGapSeconds: number
 }
+
+/** Readings of a gauge, one each `gridSeconds` and series; good are those that compare with `value`. NaN is no reading. */
+export type ThresholdSli = { kind: 'threshold'; gauge: string; operator: ThresholdOperator; value: number }
+
+export type Sli = RatioSli | ThresholdSli
 
 /** Where slots come from: Prometheus or the embedded recorder. Both give the same slots for the same samples. */
 export type Source = {
   /** One slot for every minute of [from, to), in order; a minute without data has 0 of 0 and is unknown. */
   slots(sli: Sli, from: Minute, to: Minute): Promise<Slot[]>
-  /** Whether `sli.total` had a value above zero at or before the start of `minute`. */
+  /** Whether anything was counted at or before the start of `minute`. */
   seenBefore(sli: Sli, minute: Minute): Promise<boolean>
+  /** Values of a label among the series counted in [from, to), sorted; series without it are left out. */
+  labelValues(sli: Sli, label: string, from: Minute, to: Minute): Promise<string[]>
   close(): Promise<void>
 }
 
@@ -33,24 +52,46 @@ export class SourceError extends ExpectedError {
   override name = 'SourceError'
 }
 
-/** A promise in numbers, read from an OpenSLO document. */
+/** An objective in numbers: one entry of `spec.objectives` of an OpenSLO document, or one group of it. */
 export type Objective = {
+  /** Unique in a directory: the name, `service/name` when two services share it, and a group's `id{label="value"}`. */
+  id: string
+  /** `metadata.name`; with several entries each has its own displayName behind it. */
   name: string
+  /** `spec.service`. */
+  service: string
   displayName: string
   description: string
+  /** What is counted, in the plural: minutes of Timeslices, else the annotation slo/unit or "events". */
+  unit: string
   /** Timeslices: minutes that are good or not. Occurrences: events that are good or not. */
   method: 'Timeslices' | 'Occurrences'
   target: Fraction
+  /** Timeslices: a minute is good when at least this part of what it counted was; 1 of 1 for Occurrences. */
+  sliceTarget: Fraction
+  /** Length of the window; of a calendar window its nominal length, as 30 days for a month. See math/window.ts. */
   windowMinutes: number
+  /** Null: the window rolls. */
+  calendar: Calendar | null
   sli: Sli
-  /** Bad events in the long window below which a tier stays silent: one broken photo of a quiet night is no page. */
+  /** A budget for each value of this label; null: one for all. */
+  groupBy: string | null
+  /** The value, of one group; null until the groups are known (sources/groups.ts). */
+  group: string | null
+  /** Bad events in the long window below which a tier stays silent: one bad event of a quiet night is no page. */
   minimumBad: { page: number; ticket: number }
   tiers: readonly Tier[]
-  /** What to do when it burns: a path in this repository. */
+  /** What to do when it burns: an address, or a path beside the service's code; empty when there is none. */
   runbook: string
   /** The file it was read from. */
   file: string
 }
+
+export const calendarUnits = { d: 'days', w: 'weeks', M: 'months' } as const
+export type CalendarUnit = keyof typeof calendarUnits
+
+/** Windows that follow each other: the first begins at `startTime` on the clocks of `timeZone`. */
+export type Calendar = { count: number; unit: CalendarUnit; startTime: string; timeZone: string }
 
 export const tierNames = ['page-fast', 'page-slow', 'ticket-fast', 'ticket-slow'] as const
 export type TierName = (typeof tierNames)[number]

@@ -1,5 +1,7 @@
 import { text } from 'node:stream/consumers'
+import { countLimit, limits } from '@tintype/lib/limits.ts'
 import { SourceError } from './index.ts'
+import { type Scope, scoped, unscoped, withMatchers } from './promql.ts'
 
 export type Matrix = { metric: Record<string, string>; values: [seconds: number, value: string][] }[]
 
@@ -9,42 +11,69 @@ export type PrometheusApi = {
   range(query: string, fromSeconds: number, toSeconds: number, stepSeconds: number): Promise<Matrix>
   /** How many series a selector has between two times. */
   series(selector: string, fromSeconds: number, toSeconds: number): Promise<number>
+  /** Values of a label among the series of these selectors between two times, sorted. */
+  labelValues(
+    label: string,
+    selectors: readonly string[],
+    fromSeconds: number,
+    toSeconds: number,
+  ): Promise<string[]>
 }
 
-type Answer = { status: string; error?: string; warnings?: string[]; data: { result: Matrix } & Matrix }
+type Answer<T> = { status: string; error?: string; warnings?: string[]; data: T }
 
-/** Longer than Prometheus’ own limit for a query would be waiting for nobody. */
-const timeoutMs = 30_000
-
-/** Prometheus’ HTTP API. Each call @throws SourceError when it is away, refuses, or answers only in part. */
-export function prometheusApi(url: string): PrometheusApi {
+/**
+ * Prometheus’ HTTP API. Every expression is narrowed to the scope. Each call @throws SourceError when Prometheus is
+ * away, refuses, answers only in part, with more than `limits.readSeries` series or not within `limits.readSeconds`.
+ */
+export function prometheusApi(url: string, scope: Scope = unscoped): PrometheusApi {
   const base = `${url.replace(/\/+$/, '')}/api/v1/`
   // A password in an address is nobody's to read.
   const shown = url.replace(/\/\/[^/]*@/, '//')
-  const call = async (path: string, parameters: Record<string, string | number>) => {
-    const body = new URLSearchParams(Object.entries(parameters).map(([name, value]) => [name, String(value)]))
-    const { status, text } = await post(`${base}${path}`, body.toString()).catch(error => {
-      throw new SourceError(`Prometheus at ${shown} is away: ${error.message || error.code}`, {
-        cause: error,
-      })
+  const fail = (what: string, cause?: unknown): never => {
+    throw new SourceError(`Prometheus at ${shown} ${what}`, cause === undefined ? {} : { cause })
+  }
+  const call = async <T>(path: string, what: string, parameters: URLSearchParams): Promise<T> => {
+    const isGet = path.startsWith('label/')
+    const address = `${base}${path}${isGet ? `?${parameters}` : ''}`
+    const { status, text } = await send(address, isGet ? null : `${parameters}`).catch(error => {
+      if (error.name !== 'TimeoutError') return fail(`is away: ${error.message || error.code}`, error)
+      countLimit('readSeconds')
+      return fail(`did not answer within ${limits.readSeconds.value} s: ${what}`, error)
     })
-    const answer = parse(text)
+    const answer = parse<T>(text)
     if (!answer) throw new SourceError(`${shown} answered ${status} and no JSON: is that a Prometheus?`)
-    if (answer.status !== 'success')
-      throw new SourceError(`Prometheus at ${shown} refused ${parameters.query ?? path}: ${answer.error}`)
-    if (answer.warnings?.length)
-      throw new SourceError(`Prometheus at ${shown} answered only in part: ${answer.warnings.join('; ')}`)
+    if (answer.status !== 'success') fail(`refused ${what}: ${answer.error}`)
+    if (answer.warnings?.length) fail(`answered only in part: ${answer.warnings.join('; ')}`)
     return answer.data
   }
+  const evaluate = async (path: string, promql: string, times: Record<string, number>): Promise<Matrix> => {
+    const query = scoped(promql, scope)
+    const limit = limits.readSeries.value + 1
+    const parameters = parametersOf({ query, ...times, timeout: `${limits.readSeconds.value}s` })
+    const { result } = await call<{ result: Matrix }>(path, query, parameters)
+    if (result.length < limit) return result
+    countLimit('readSeries')
+    return fail(`has ${result.length} series, more than ${limits.readSeries.value}, for ${query}`)
+  }
+  const match = (selectors: readonly string[], start: number, end: number): URLSearchParams => {
+    const narrowed = selectors.map(each => ['match[]', withMatchers(each, scope.selectors)])
+    return new URLSearchParams([...narrowed, ...parametersOf({ start, end })])
+  }
   return {
-    query: async (query, time) => (await call('query', { query, time })).result,
-    range: async (query, start, end, step) => (await call('query_range', { query, start, end, step })).result,
+    query: (query, time) => evaluate('query', query, { time }),
+    range: (query, start, end, step) => evaluate('query_range', query, { start, end, step }),
     series: async (selector, start, end) =>
-      (await call('series', { 'match[]': selector, start, end })).length,
+      (await call<unknown[]>('series', selector, match([selector], start, end))).length,
+    labelValues: async (label, selectors, start, end) =>
+      (await call<string[]>(`label/${label}/values`, label, match(selectors, start, end))).sort(),
   }
 }
 
-function parse(text: string): Answer | undefined {
+const parametersOf = (parameters: Record<string, string | number>): URLSearchParams =>
+  new URLSearchParams(Object.entries(parameters).map(([name, value]) => [name, String(value)]))
+
+function parse<T>(text: string): Answer<T> | undefined {
   try {
     return JSON.parse(text)
   } catch {
@@ -52,19 +81,27 @@ function parse(text: string): Answer | undefined {
   }
 }
 
-/** node:http rather than fetch, and no TLS without need: loading either takes a tenth of the time that a report may take. */
-async function post(address: string, body: string): Promise<{ status: number; text: string }> {
+/**
+ * One request, POST when there is a body. node:http rather than fetch, and no TLS without need: loading either takes a
+ * tenth of the time that a report may take.
+ */
+async function send(address: string, body: string | null): Promise<{ status: number; text: string }> {
   const headers = { 'content-type': 'application/x-www-form-urlencoded' }
-  const { request: send } = await (address.startsWith('https:') ? import('node:https') : import('node:http'))
+  const { request: open } = await (address.startsWith('https:') ? import('node:https') : import('node:http'))
   return new Promise((resolve, reject) => {
-    const signal = AbortSignal.timeout(timeoutMs)
-    const request = send(address, { method: 'POST', headers, signal }, async response => {
-      try {
-        resolve({ status: response.statusCode ?? 0, text: await text(response) })
-      } catch (error) {
-        reject(error)
-      }
-    })
-    request.on('error', reject).end(body)
+    const signal = AbortSignal.timeout(limits.readSeconds.value * 1000)
+    const fail = (error: Error) => reject(signal.aborted ? signal.reason : error)
+    const request = open(
+      address,
+      { method: body === null ? 'GET' : 'POST', headers, signal },
+      async response => {
+        try {
+          resolve({ status: response.statusCode ?? 0, text: await text(response) })
+        } catch (error) {
+          fail(error as Error)
+        }
+      },
+    )
+    request.on('error', fail).end(body ?? undefined)
   })
 }

@@ -1,12 +1,22 @@
-import { increase, isCounterValue, minuteOf, ordered, type Sample } from './counter.ts'
-import { type Minute, type Selector, type Slot, type Source, SourceError } from './index.ts'
+import { countLimit, limits } from '@tintype/lib/limits.ts'
+import { increase, isCounterValue, minuteOf, ordered, ratioSlot, type Sample } from './counter.ts'
+import {
+  type Counter,
+  type Minute,
+  type RatioSli,
+  type Sli,
+  type Slot,
+  type Source,
+  SourceError,
+  type ThresholdSli,
+} from './index.ts'
 import { type Matrix, type PrometheusApi, prometheusApi } from './prometheus-api.ts'
-import { formatSelector, matches } from './selector.ts'
+import { formatSelector, type Scope, selectorsOf, unscoped } from './promql.ts'
+import { over, readings } from './ranges.ts'
+import { matches } from './selector.ts'
 
 /** Prometheus answers at most 11,000 points a series; fewer keep the memory of an answer small. */
 const maxPoints = 2_500
-/** More is a label too many, and would be a gigabyte of answers; restarted pods of 90 days stay well below. */
-const maxSeries = 2_000
 /** Raw samples are fetched in pieces of at most a day; irregular minutes this close share a request. */
 const maxRawMinutes = 1_440
 const joinMinutes = 30
@@ -20,25 +30,61 @@ type Lasts = { labels: Record<string, string>; values: Float64Array }
 type Range = { from: Minute; to: Minute }
 
 /** The source over Prometheus’ HTTP API, version 2 or 3. */
-export function openPrometheus(url: string): Source {
-  const api = prometheusApi(url)
+export function openPrometheus(url: string, scope: Scope = unscoped): Source {
+  const reading: Reading = { api: prometheusApi(url, scope), replicaLabels: scope.replicaLabels }
+  const { api } = reading
   return {
-    async slots({ good, total, maxGapSeconds }, from, to) {
+    async slots(sli, from, to) {
       if (to <= from) return []
-      const range = { from: from - Math.ceil(maxGapSeconds / 60) - 1, to }
-      const totals = await readIncreases(api, total, maxGapSeconds, range)
-      const goods =
-        good.metric === total.metric
-          ? totals.filter(({ labels }) => matches(good, labels))
-          : await readIncreases(api, good, maxGapSeconds, range)
-      return toSlots(sum(goods, range), sum(totals, range), range).slice(from - range.from)
+      return sli.kind === 'ratio'
+        ? ratioSlots(reading, sli, { from, to })
+        : thresholdSlots(api, sli, { from, to })
     },
-    async seenBefore({ total }, minute) {
-      const query = `max(max_over_time(${formatSelector(total)}[${seenDays}d])) > 0`
+    async seenBefore(sli, minute) {
+      const query =
+        sli.kind === 'ratio'
+          ? `max(max_over_time(${over(sli.total, `${seenDays}d`, 3600)})) > 0`
+          : `count(count_over_time((${sli.gauge})[${seenDays}d:1h]))`
       return (await api.query(query, minute * 60)).length > 0
     },
+    labelValues: (sli, label, from, to) =>
+      api.labelValues(label, selectorsOf(totalOf(sli)), from * 60, to * 60),
     close: async () => {},
   }
+}
+
+type Reading = { api: PrometheusApi; replicaLabels: readonly string[] }
+
+const totalOf = (sli: Sli): string => (sli.kind === 'ratio' ? sli.total.promql : sli.gauge)
+
+async function ratioSlots(reading: Reading, sli: RatioSli, { from, to }: Range): Promise<Slot[]> {
+  const { counts, part, total, maxGapSeconds } = sli
+  const range = { from: from - Math.ceil(maxGapSeconds / 60) - 1, to }
+  const totals = await readIncreases(reading, total, maxGapSeconds, range)
+  const known = part.selector && part.selector.metric === total.selector?.metric ? part.selector : undefined
+  const parts = known
+    ? totals.filter(({ labels }) => matches(known, labels))
+    : await readIncreases(reading, part, maxGapSeconds, range)
+  const [partSums, totalSums] = [sum(parts, range), sum(totals, range)]
+  return Array.from(totalSums, (count, i) =>
+    ratioSlot(counts, range.from + i, partSums[i] ?? 0, count),
+  ).slice(from - range.from)
+}
+
+async function thresholdSlots(api: PrometheusApi, sli: ThresholdSli, range: Range): Promise<Slot[]> {
+  const slots = Array.from({ length: range.to - range.from }, (_, i): Slot => {
+    return { start: range.from + i, good: 0, total: 0, unknown: true }
+  })
+  for (const isGood of [true, false])
+    for await (const { values } of byMinute(api, `sum(${readings(sli, isGood)})`, range))
+      for (const [seconds, value] of values) {
+        const slot = slots[seconds / 60 - 1 - range.from]
+        if (!slot) continue
+        slot.total += Number(value)
+        slot.good += isGood ? Number(value) : 0
+        slot.unknown = false
+      }
+  return slots
 }
 
 type Increases = { labels: Record<string, string>; counts: Float64Array }
@@ -50,28 +96,35 @@ function sum(series: readonly Increases[], { from, to }: Range): Float64Array {
   return sums
 }
 
-const toSlots = (goods: Float64Array, totals: Float64Array, { from }: Range): Slot[] =>
-  Array.from(totals, (total, i) => ({ start: from + i, good: goods[i] ?? 0, total, unknown: total === 0 }))
-
 /**
  * What each series grew in each minute. All samples would be four times the bytes that are needed: the last of
  * each minute says how much was counted in it, except where a counter was reset or a series appeared. Those
  * minutes are fetched whole.
  */
 async function readIncreases(
-  api: PrometheusApi,
-  selector: Selector,
+  reading: Reading,
+  counter: Counter,
   maxGapSeconds: number,
   range: Range,
 ): Promise<Increases[]> {
-  const text = formatSelector(selector)
-  const known = await api.series(text, range.from * 60, range.to * 60)
-  if (known > maxSeries)
-    throw new SourceError(`${text} has ${known} series, more than ${maxSeries}: a label of it is unbounded`)
-  const [lasts, resets] = await Promise.all([readLasts(api, text, range), readResets(api, text, range)])
+  const { api } = reading
+  if (counter.selector) {
+    const text = formatSelector(counter.selector)
+    const known = await api.series(text, range.from * 60, range.to * 60)
+    if (known > limits.readSeries.value) {
+      countLimit('readSeries')
+      throw new SourceError(
+        `${text} has ${known} series, more than ${limits.readSeries.value}: a label of it is unbounded`,
+      )
+    }
+  }
+  const [lasts, resets] = await Promise.all([
+    readLasts(reading, counter, range),
+    readResets(api, counter, range),
+  ])
   const irregular = new Set(resets)
   for (const { values } of lasts.values()) addIrregular(irregular, values, range.from)
-  const raw = await readRaw(api, text, irregular)
+  const raw = await readRaw(reading, counter, irregular)
   return [...lasts].map(([key, { labels, values }]) => ({
     labels,
     counts: countsOf(values, raw.get(key) ?? new Map(), irregular, maxGapSeconds, range),
@@ -114,10 +167,18 @@ function addIrregular(irregular: Set<Minute>, values: Float64Array, from: Minute
   })
 }
 
-async function readLasts(api: PrometheusApi, text: string, range: Range): Promise<Map<string, Lasts>> {
+async function readLasts(
+  { api, replicaLabels }: Reading,
+  counter: Counter,
+  range: Range,
+): Promise<Map<string, Lasts>> {
   const all = new Map<string, Lasts>()
-  for await (const { metric, values } of byMinute(api, `last_over_time(${text}[${oneMinute}])`, range)) {
-    const { key, labels } = identity(metric)
+  for await (const { metric, values } of byMinute(
+    api,
+    `last_over_time(${over(counter, oneMinute)})`,
+    range,
+  )) {
+    const { key, labels } = identity(metric, replicaLabels)
     const lasts = all.get(key) ?? { labels, values: new Float64Array(range.to - range.from).fill(Number.NaN) }
     // A NaN that was read is not a minute without a sample: it is looked at closely, as an infinity is.
     for (const [seconds, value] of values)
@@ -128,18 +189,18 @@ async function readLasts(api: PrometheusApi, text: string, range: Range): Promis
   return all
 }
 
-async function readResets(api: PrometheusApi, text: string, range: Range): Promise<Minute[]> {
+async function readResets(api: PrometheusApi, counter: Counter, range: Range): Promise<Minute[]> {
   const minutes: Minute[] = []
-  for await (const { values } of byMinute(api, `resets(${text}[2m]) > 0`, range))
+  for await (const { values } of byMinute(api, `resets(${over(counter, '2m')}) > 0`, range))
     minutes.push(...values.map(([seconds]) => seconds / 60 - 1))
   return minutes
 }
 
-async function readRaw(api: PrometheusApi, text: string, minutes: Set<Minute>) {
+async function readRaw({ api, replicaLabels }: Reading, counter: Counter, minutes: Set<Minute>) {
   const all = new Map<string, Map<Minute, Sample[]>>()
   for (const { from, to } of spans([...minutes].sort((a, b) => a - b))) {
-    for (const { metric, values } of await api.query(`${text}[${(to - from) * 60}s]`, to * 60)) {
-      const { key } = identity(metric)
+    for (const { metric, values } of await api.query(over(counter, `${(to - from) * 60}s`), to * 60)) {
+      const { key } = identity(metric, replicaLabels)
       const byMinute = all.get(key) ?? new Map<Minute, Sample[]>()
       for (const [seconds, value] of values) {
         const sample = { timeMs: Math.round(seconds * 1000), value: toNumber(value) }
@@ -174,7 +235,9 @@ async function* byMinute(
     yield* await api.range(query, (start + 1) * 60, Math.min(start + maxPoints, to) * 60, 60)
 }
 
-function identity({ __name__: _, ...labels }: Record<string, string>) {
+/** A series without its name and without what tells the copies of a pair apart: these are one series. */
+function identity({ __name__: _, ...labels }: Record<string, string>, replicaLabels: readonly string[]) {
+  for (const label of replicaLabels) delete labels[label]
   return { key: JSON.stringify(labels), labels }
 }
 

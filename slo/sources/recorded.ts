@@ -1,49 +1,53 @@
 import { type Tally, tally } from '../math/sli.ts'
+import { longestWindowMinutes } from '../math/window.ts'
+import { grouped } from './groups.ts'
 import type { Minute, Objective, Slot, Source } from './index.ts'
 
 /** What a source holds of the objectives from the start of the SLO, or from the first minute asked for. */
 export type Recorded = {
-  /** The first minute that counts; before it there was no promise. */
+  /** The first minute that counts; before it there was no objective. */
   start: Minute
   to: Minute
   objectives: { objective: Objective; slots: Slot[]; tally: Tally }[]
 }
 
 /**
- * Reads the minutes [from, to) of all objectives. The SLO starts with `since`, else with the first probe seen
- * (the first Timeslices objective), else with the first event of any; undefined when nothing was ever counted.
+ * Reads the minutes [from, to) of all objectives. The SLO starts with `since`, else with the first minute of
+ * a Timeslices objective, else with the first event of any; undefined when nothing was ever counted.
  */
 export async function readRecorded(
   source: Source,
   objectives: readonly Objective[],
   { from, to, since }: { from: Minute; to: Minute; since?: Minute | undefined },
 ): Promise<Recorded | undefined> {
+  const known = await grouped(source, objectives, from, to)
   const read = await Promise.all(
-    objectives.map(async objective => ({ objective, slots: await source.slots(objective.sli, from, to) })),
+    known.map(async objective => ({ objective, slots: await source.slots(objective.sli, from, to) })),
   )
   const start = since === undefined ? await startOf(source, read, from) : Math.max(since, from)
   if (start === undefined || start >= to) return undefined
-  return {
-    start,
-    to,
-    objectives: read.map(({ objective, slots: all }) => {
-      const slots = all.slice(start - from)
-      const first = beginOf(objective, start, from)
-      return { objective, slots, tally: tally(objective.method, first, all.slice(first - from)) }
-    }),
-  }
+  const all = read.map(async ({ objective, slots }) => {
+    const own = since === undefined ? await startOf(source, [{ objective, slots }], from) : undefined
+    const first = beginOf(objective, own ?? start, from)
+    return {
+      objective,
+      slots: slots.slice(start - from),
+      tally: tally(objective, first, slots.slice(first - from)),
+    }
+  })
+  return { start, to, objectives: await Promise.all(all) }
 }
 
 /**
  * From when an objective counts: only a minute without data needs to know whether the SLO had begun; an event is one,
- * also before the first probe.
+ * also before that.
  */
 export const beginOf = ({ method }: Objective, start: Minute, from: Minute): Minute =>
   method === 'Timeslices' ? Math.max(start, from) : from
 
 type Read = { objective: Objective; slots: readonly Slot[] }
 
-/** When the promise began, of what was read from `from` on. */
+/** When the SLO began, of what was read from `from` on. */
 export async function startOf(
   source: Source,
   read: readonly Read[],
@@ -59,6 +63,10 @@ export async function startOf(
 }
 
 const rank = ({ objective }: Read): number => (objective.method === 'Timeslices' ? 0 : 1)
+
+/** How far back the windows and the alerts of these objectives look. */
+export const lookBackMinutes = (objectives: readonly Objective[]): number =>
+  Math.max(longestMinutes(objectives), ...objectives.map(longestWindowMinutes))
 
 /** The longest burn window: what must be known before the first minute that is judged. */
 export const longestMinutes = (objectives: readonly Objective[]): number =>

@@ -86,7 +86,7 @@ export async function startSlo(dataDir: string, environment: Record<string, stri
       LOGS_PORT: '0',
       GRACE_SECONDS: '1',
       PROBE_URL: 'http://127.0.0.1:9',
-      SCRAPE_SECONDS: '300',
+      SCRAPE_SECONDS: '60',
       SCRAPE_TARGETS: 'nobody=http://127.0.0.1:9/metrics',
       ...environment,
       ...environment,

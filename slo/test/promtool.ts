@@ -18,12 +18,12 @@ export const promtoolTest = ({ name, minutes, series }: Simulated, timelines: re
     .map(each => ({ series: identity(each), values: values(each) })),
   promql_expr_test: [
     ...interesting(timelines, minutes).map(minute => ({
-      expr: 'count by (objective, tier) (ALERTS{alertstate="firing", tier!=""})',
+      expr: 'count by (objective, tier, job) (ALERTS{alertstate="firing", tier!=""})',
       eval_time: `${minute}m`,
       exp_samples: timelines.flatMap(timeline => (firing(timeline, minute) ? [sample(timeline, 1)] : [])),
     })),
     {
-      expr: `sum by (objective, tier) (count_over_time(ALERTS{alertstate="firing", tier!=""}[${minutes}m]))`,
+      expr: `sum by (objective, tier, job) (count_over_time(ALERTS{alertstate="firing", tier!=""}[${minutes}m]))`,
       eval_time: `${minutes}m`,
       exp_samples: timelines.flatMap(timeline => {
         const count = Array.from({ length: minutes + 1 }, (_, i) => i).filter(i => firing(timeline, i)).length
@@ -38,10 +38,11 @@ export type PromtoolTest = ReturnType<typeof promtoolTest>
 const firing = ({ firings }: Timeline, minute: number): boolean =>
   firings.some(({ fires, clears }) => minute >= fires && (clears === null || minute < clears))
 
-const sample = ({ objective, tier }: Timeline, value: number) => ({
-  labels: `{objective="${objective}", tier="${tier}"}`,
-  value,
-})
+/** Alerts of groups have the group's own label; these tests group by job. */
+function sample({ objective, tier }: Timeline, value: number) {
+  const [, name, job = 'tintype'] = /^([^{]*)(?:\{job="(.*)"\})?$/.exec(objective) ?? []
+  return { labels: `{objective="${name}", job="${job}", tier="${tier}"}`, value }
+}
 
 /** The minutes at which something fires or clears, and those before. */
 const interesting = (timelines: readonly Timeline[], minutes: number): number[] =>

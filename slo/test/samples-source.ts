@@ -1,31 +1,31 @@
-import { increases } from '../sources/counter.ts'
-import type { Selector, Source } from '../sources/index.ts'
+import { increases, ratioSlot } from '../sources/counter.ts'
+import type { Counter, Selector, Sli, Source } from '../sources/index.ts'
 import { matches } from '../sources/selector.ts'
 import type { Simulated } from './simulate.ts'
 
 /** The contract’s reference: slots straight from samples. */
 export function samplesSource({ series }: Simulated): Source {
-  const of = (selector: Selector) =>
-    series.filter(({ metric, labels }) => metric === selector.metric && matches(selector, labels))
+  const of = ({ selector }: Counter) =>
+    series.filter(
+      ({ metric, labels }) => metric === selector?.metric && matches(selector as Selector, labels),
+    )
+  const totalOf = (sli: Sli): Counter => (sli.kind === 'ratio' ? sli.total : { promql: '', selector: null })
   return {
-    async slots({ good, total, maxGapSeconds }, from, to) {
-      const sum = (selector: Selector, i: number) =>
-        grown.get(selector)?.reduce((all, each) => all + (each[i] ?? 0), 0) ?? 0
-      const grown = new Map(
-        [good, total].map(selector => [
-          selector,
-          of(selector).map(({ samples }) => increases(samples, maxGapSeconds, from, to)),
-        ]),
-      )
-      return Array.from({ length: to - from }, (_, i) => {
-        const all = sum(total, i)
-        return { start: from + i, good: sum(good, i), total: all, unknown: all === 0 }
-      })
+    async slots(sli, from, to) {
+      if (sli.kind !== 'ratio') throw new Error('samples are of counters')
+      const grown = (counter: Counter) =>
+        of(counter)
+          .map(({ samples }) => increases(samples, sli.maxGapSeconds, from, to))
+          .reduce((all, each) => all.map((count, i) => count + (each[i] ?? 0)), new Float64Array(to - from))
+      const [parts, totals] = [grown(sli.part), grown(sli.total)]
+      return Array.from(totals, (total, i) => ratioSlot(sli.counts, from + i, parts[i] ?? 0, total))
     },
-    seenBefore: async ({ total }, minute) =>
-      of(total).some(({ samples }) =>
+    seenBefore: async (sli, minute) =>
+      of(totalOf(sli)).some(({ samples }) =>
         samples.some(({ timeMs, value }) => timeMs <= minute * 60_000 && value > 0),
       ),
+    labelValues: async (sli, label) =>
+      [...new Set(of(totalOf(sli)).flatMap(({ labels }) => labels[label] ?? []))].sort(),
     close: async () => {},
   }
 }

@@ -60,6 +60,14 @@ export function reader(db: DatabaseSync): Reader {
     aboveZeroBy: (selector, minute) =>
       selected(selector).some(series => seenBefore.get(series, minute) !== undefined),
 
+    labelValues: (selector, label) => [
+      ...new Set(
+        named(selector.metric).flatMap(({ labels }) =>
+          matches(selector, labels) && labels[label] ? [labels[label]] : [],
+        ),
+      ),
+    ],
+
     close: () => db.close(),
   }
 }

@@ -43,6 +43,8 @@ export type Reader = {
   increases(selector: Selector, maxGapSeconds: number, from: Minute, to: Minute): Float64Array
   /** Whether a counter that the selector means was above zero at or before the start of a minute, and it is still kept. */
   aboveZeroBy(selector: Selector, minute: Minute): boolean
+  /** Values of a label among the series that the selector means. */
+  labelValues(selector: Selector, label: string): string[]
   close(): void
 }
 
@@ -66,7 +68,10 @@ export const decode = (blob: Uint8Array | undefined): Float64Array =>
 export const gapsOf = (slis: readonly Sli[], name: string, labels: Record<string, string>): number[] => [
   ...new Set(
     slis
-      .filter(({ good, total }) => [good, total].some(each => each.metric === name && matches(each, labels)))
+      .filter(sli => sli.kind === 'ratio')
+      .filter(({ part, total }) =>
+        [part.selector, total.selector].some(each => each?.metric === name && matches(each, labels)),
+      )
       .map(({ maxGapSeconds }) => maxGapSeconds),
   ),
 ]

@@ -6,7 +6,14 @@ import type { Reader } from './schema.ts'
 import { createStore, openStore } from './store.ts'
 
 const kept = selecting('kept')
-const sli: Sli = { good: kept, total: selecting('kept|broken'), maxGapSeconds: 75 }
+const counter = (selector: Selector) => ({ promql: '', selector })
+const sli: Sli = {
+  kind: 'ratio',
+  counts: 'good',
+  part: counter(kept),
+  total: counter(selecting('kept|broken')),
+  maxGapSeconds: 75,
+}
 const minute = 60_000
 const noon = Date.UTC(2026, 10, 22, 12)
 const noonMinute = noon / minute

@@ -1,0 +1,119 @@
+import { complement } from '../math/fraction.ts'
+import { toDuration } from '../math/time.ts'
+import { gridSeconds } from '../sources/counter.ts'
+import type { Counter, Objective, RatioSli } from '../sources/index.ts'
+import { type Scope, scoped } from '../sources/promql.ts'
+import { over, readings } from '../sources/ranges.ts'
+
+export type RecordingRule = { record: string; labels: Record<string, string>; expr: string }
+
+/** What the rules record each minute, by objective. */
+export const recorded = {
+  good: 'slo:good:increase1m',
+  total: 'slo:total:increase1m',
+  bad: 'slo:bad:count1m',
+  budgetLeft: 'slo:budget_left:count',
+  budgetLeftRatio: 'slo:budget_left:ratio',
+} as const
+
+/** What tells the series of an objective from all others; a group adds its own label. */
+const identity = ({ name, service }: Objective, { selectors }: Scope): Record<string, string> => ({
+  objective: name,
+  service,
+  ...selectors,
+})
+
+/** Dashboards choose every series by these two; an objective is one of all processes together. */
+const labelsOf = (objective: Objective, scope: Scope): Record<string, string> => {
+  const labels = { job: objective.service, instance: 'all', ...identity(objective, scope) }
+  return Object.fromEntries(Object.entries(labels).filter(([label]) => label !== objective.groupBy))
+}
+
+/** A recorded series of an objective. */
+export const series = (metric: string, objective: Objective, scope: Scope): string =>
+  `${metric}{${Object.entries(identity(objective, scope)).map(([label, value]) => `${label}=${JSON.stringify(value)}`)}}`
+
+/** The recorded minutes of a window: half a minute less holds as many of them, closed or open. */
+export const window = (recordedSeries: string, minutes: number): string =>
+  `sum_over_time(${recordedSeries}[${minutes === 1 ? '' : `${toDuration(minutes - 1)}`}30s])`
+
+/** A calendar window has no length that an expression could look back: its budget is not recorded. */
+export function recordings(objective: Objective, scope: Scope): RecordingRule[] {
+  const { method, sliceTarget, windowMinutes, calendar, target } = objective
+  const [good, total, bad] = [recorded.good, recorded.total, recorded.bad].map(each =>
+    series(each, objective, scope),
+  ) as [string, string, string]
+  const allowed = complement(target)
+  const whole =
+    method === 'Timeslices'
+      ? `${windowMinutes}`
+      : `(${window(good, windowMinutes)} + ${window(bad, windowMinutes)})`
+  const budget = `${whole} * ${allowed.numerator} / ${allowed.denominator}`
+  const record = (metric: string, expr: string) => ({
+    record: metric,
+    labels: labelsOf(objective, scope),
+    expr,
+  })
+  return [
+    record(recorded.total, scoped(totalEachMinute(objective), scope)),
+    // More of the part than of the total is no measurement, and is not recorded.
+    record(recorded.good, goodEachMinute(objective, total, scope)),
+    record(
+      recorded.bad,
+      method === 'Timeslices'
+        ? // A minute is bad when too little in it was good, and, once the SLO has begun, when there was nothing in it.
+          `(${good} * ${sliceTarget.denominator} < bool ${sliceTarget.numerator} * ${total}) and ${total} > 0\n` +
+            `or 0 * (${total} > 0 or last_over_time(${bad}[1d])) + 1`
+        : `${total} - ${good}`,
+    ),
+    ...(calendar
+      ? []
+      : [
+          record(recorded.budgetLeft, `${budget} - ${window(bad, windowMinutes)}`),
+          record(recorded.budgetLeftRatio, `1 - ${window(bad, windowMinutes)} / (${budget})`),
+        ]),
+  ]
+}
+
+const grouping = ({ groupBy }: Objective): string => (groupBy ? ` by (${groupBy})` : '')
+const on = ({ groupBy }: Objective): string => `on(${groupBy ?? ''})`
+
+function totalEachMinute(objective: Objective): string {
+  const { sli } = objective
+  if (sli.kind === 'ratio') return eachMinute(objective, sli.total, sli)
+  const [good, bad] = [true, false].map(isGood => `sum${grouping(objective)}(${readings(sli, isGood)})`)
+  return wholeMinute(
+    `(${good} or ${on(objective)} 0 * ${bad}) + ${on(objective)} (${bad} or ${on(objective)} 0 * ${good})`,
+  )
+}
+
+function goodEachMinute(objective: Objective, total: string, scope: Scope): string {
+  const { sli } = objective
+  const part =
+    sli.kind === 'ratio'
+      ? eachMinute(objective, sli.part, sli)
+      : wholeMinute(`sum${grouping(objective)}(${readings(sli, true)})`)
+  const known = `(${scoped(part, scope)}\nor ${on(objective)} 0 * ${total})`
+  return sli.kind === 'ratio' && sli.counts === 'bad'
+    ? `${total} - ${on(objective)} ${known} >= 0`
+    : `${known} <= ${on(objective)} ${total}`
+}
+
+/** The outer [1m:1m] holds one whole UTC minute, whenever the group is evaluated. */
+const wholeMinute = (expr: string): string => `last_over_time((\n  ${expr}\n)[1m:1m])`
+
+/**
+ * What the series of a counter grew in the last whole UTC minute, exactly: `increase` extrapolates. The grid
+ * walks the minute in steps; a fallen value counts from zero; a first value counts nothing; NaN and infinite
+ * growth is dropped.
+ * Ranges that end on a sample are closed in Prometheus 2 and open in 3: 55 s hold the same steps in both.
+ */
+function eachMinute(objective: Objective, counter: Counter, { maxGapSeconds }: RatioSli): string {
+  // An expression is computed on the grid, so half a step less holds the same steps in both versions.
+  const gap = counter.selector ? toDuration(maxGapSeconds / 60) : `${maxGapSeconds - gridSeconds / 2}s`
+  const now = `last_over_time(${over(counter, gap)})`
+  const before = `last_over_time(${over(counter, gap)} offset ${gridSeconds}s)`
+  return wholeMinute(
+    `sum${grouping(objective)}(\n    sum_over_time((${now} - (${before} <= ${now} or 0 * ${before}))[55s:${gridSeconds}s]) >= 0 < +Inf\n  )`,
+  )
+}

@@ -1,0 +1,38 @@
+import { countLimit, limits } from '@tintype/lib/limits.ts'
+import type { Counter, Minute, Objective, Sli, Source } from './index.ts'
+import { counterOf, withMatchers } from './promql.ts'
+
+/** The objectives with each that is grouped replaced by one for each value of its label, seen in [from, to). */
+export async function grouped(
+  source: Pick<Source, 'labelValues'>,
+  objectives: readonly Objective[],
+  from: Minute,
+  to: Minute,
+): Promise<Objective[]> {
+  const all = objectives.map(async objective => {
+    const { groupBy, group, sli } = objective
+    if (groupBy === null || group !== null) return [objective]
+    const values = await source.labelValues(sli, groupBy, from, to)
+    const most = limits.objectiveGroups.value
+    countLimit('objectiveGroups', Math.max(0, values.length - most))
+    return values.slice(0, most).map(value => groupOf(objective, groupBy, value))
+  })
+  return (await Promise.all(all)).flat()
+}
+
+export function groupOf(objective: Objective, label: string, value: string): Objective {
+  const narrowed = (promql: string) => withMatchers(promql, { [label]: value })
+  const counter = ({ promql }: Counter): Counter => counterOf(narrowed(promql))
+  const { sli } = objective
+  const ofGroup: Sli =
+    sli.kind === 'ratio'
+      ? { ...sli, part: counter(sli.part), total: counter(sli.total) }
+      : { ...sli, gauge: narrowed(sli.gauge) }
+  return {
+    ...objective,
+    id: `${objective.id}{${label}=${JSON.stringify(value)}}`,
+    displayName: `${objective.displayName} (${value})`,
+    group: value,
+    sli: ofGroup,
+  }
+}

@@ -1,0 +1,157 @@
+import { parser } from '@prometheus-io/lezer-promql'
+import type { Counter, Matcher, Selector } from './index.ts'
+
+type Node = ReturnType<typeof parser.parse>['topNode']
+
+/** What every read of a Prometheus that several services share is limited to. */
+export type Scope = {
+  /** Matchers added to every selector: label to value. */
+  selectors: Readonly<Record<string, string>>
+  /** Labels that tell the copies of a highly available pair apart; of series that differ in nothing else one counts. */
+  replicaLabels: readonly string[]
+}
+export const unscoped: Scope = { selectors: {}, replicaLabels: [] }
+
+/** The nodes of a kind, in the order of the text. */
+function nodes(promql: string, ...names: string[]): Node[] {
+  const found: Node[] = []
+  parser.parse(promql).iterate({ enter: ({ name, node }) => void (names.includes(name) && found.push(node)) })
+  return found
+}
+
+/** What cannot be read of a text that is no PromQL, from its first wrong character on. */
+export function promqlError(promql: string): string | undefined {
+  const [wrong] = nodes(promql, '⚠')
+  if (!wrong && promql.trim() !== '') return undefined
+  return promql.slice(wrong?.from).trim() || 'its end'
+}
+
+/** The functions that an expression calls. */
+export const functionsOf = (promql: string): string[] =>
+  nodes(promql, 'FunctionIdentifier').map(({ from, to }) => promql.slice(from, to))
+
+/** The selectors of an expression, each as it is written. */
+export const selectorsOf = (promql: string): string[] =>
+  nodes(promql, 'VectorSelector').map(({ from, to }) => promql.slice(from, to))
+
+/** Puts texts into a text: each before what stood at its place. */
+const insert = (text: string, added: { at: number; text: string }[]): string =>
+  added
+    .toSorted((one, other) => one.at - other.at)
+    .reduceRight((all, each) => all.slice(0, each.at) + each.text + all.slice(each.at), text)
+
+/** The expression with a matcher for each of these values in every selector. */
+export const withMatchers = (promql: string, values: Readonly<Record<string, string>>): string =>
+  insert(
+    promql,
+    Object.keys(values).length === 0
+      ? []
+      : nodes(promql, 'VectorSelector').map(selector => {
+          const text = Object.entries(values).map(([label, value]) => `${label}=${JSON.stringify(value)}`)
+          const braces = selector.getChild('LabelMatchers')
+          if (!braces) return { at: selector.to, text: `{${text}}` }
+          const separated = braces.firstChild && !/,\s*}$/.test(promql.slice(braces.from, braces.to))
+          return { at: braces.to - 1, text: `${separated ? ',' : ''}${text}` }
+        }),
+  )
+
+/** The expression within a scope: its selectors are narrowed, and copies of a series are one. */
+export function scoped(promql: string, { selectors, replicaLabels }: Scope): string {
+  const narrowed = withMatchers(promql, selectors)
+  if (replicaLabels.length === 0) return narrowed
+  const wrapped = nodes(narrowed, 'VectorSelector').flatMap(selector => {
+    const vector = instantVector(selector, narrowed)
+    return vector
+      ? [
+          { at: vector.from, text: `max without (${replicaLabels}) (` },
+          { at: vector.to, text: ')' },
+        ]
+      : []
+  })
+  return insert(narrowed, wrapped)
+}
+
+/** Read from the text: the grammar’s tree puts `b @ end()` of `a - b @ end()` around both. */
+const modifiers = /(\s*(offset\s+-?\w+|@\s*(start\(\s*\)|end\(\s*\)|-?[\d.]+)))+/iy
+
+/** The instant vector that a selector is or that a function makes of its range; undefined for a range alone. */
+function instantVector(selector: Node, promql: string): { from: number; to: number } | undefined {
+  if (selector.parent?.name !== 'MatrixSelector') {
+    modifiers.lastIndex = selector.to
+    return { from: selector.from, to: selector.to + (modifiers.exec(promql)?.[0].length ?? 0) }
+  }
+  let node: Node | null = selector.parent
+  while (node && node.name !== 'FunctionCall') node = node.parent
+  return node ?? undefined
+}
+
+/** A counter as it is written: a sum of a selector counts what its series count. */
+export function counterOf(promql: string): Counter {
+  let node = parser.parse(promql).topNode.firstChild
+  while (node?.name === 'LineComment') node = node.nextSibling
+  for (;;) {
+    const inner: Node | null | undefined = node && within(node, promql)
+    if (!inner) break
+    node = inner
+  }
+  return {
+    promql,
+    selector:
+      node?.name === 'VectorSelector' ? (parseSelector(promql.slice(node.from, node.to)) ?? null) : null,
+  }
+}
+
+/** The only operand of a sum or of parentheses. */
+function within(node: Node, promql: string): Node | null | undefined {
+  if (node.name === 'ParenExpr') return node.firstChild
+  if (node.name !== 'AggregateExpr' || !/^sum\b/.test(promql.slice(node.from, node.to))) return undefined
+  return node.getChild('FunctionCallBody')?.firstChild
+}
+
+/** Reads `name{label="value", …}`; undefined when it is anything else, such as a function of it. */
+export function parseSelector(text: string): Selector | undefined {
+  if (promqlError(text) !== undefined) return undefined
+  const node = nodes(text, 'PromQL')[0]?.firstChild
+  const name = node?.getChild('Identifier')
+  if (node?.name !== 'VectorSelector' || !name || node.nextSibling) return undefined
+  const written = node.getChild('LabelMatchers')?.getChildren('UnquotedLabelMatcher') ?? []
+  const matchers = written.map((matcher): Matcher | undefined => {
+    const [label, operator, quoted] = ['LabelName', 'MatchOp', 'StringLiteral'].map(part => {
+      const { from = 0, to = 0 } = matcher.getChild(part) ?? {}
+      return text.slice(from, to)
+    }) as [string, Matcher['operator'], string]
+    const value = unquote(quoted)
+    if (value === undefined || (operator.endsWith('~') && !isPattern(value))) return undefined
+    return { label, operator, value }
+  })
+  const known = matchers.filter(each => each !== undefined)
+  return known.length === matchers.length
+    ? { metric: text.slice(name.from, name.to), matchers: known }
+    : undefined
+}
+
+export const formatSelector = ({ metric, matchers }: Selector): string =>
+  matchers.length === 0
+    ? metric
+    : `${metric}{${matchers.map(each => `${each.label}${each.operator}${JSON.stringify(each.value)}`).join(',')}}`
+
+function isPattern(value: string): boolean {
+  try {
+    return new RegExp(`^(?:${value})$`, 's') !== undefined
+  } catch {
+    return false
+  }
+}
+
+/** Undefined for an escape that only Go has. */
+function unquote(quoted: string): string | undefined {
+  if (quoted.startsWith('`')) return quoted.slice(1, -1)
+  const inside = quoted.slice(1, -1)
+  try {
+    return JSON.parse(
+      `"${quoted.startsWith("'") ? inside.replaceAll("\\'", "'").replaceAll('"', '\\"') : inside}"`,
+    )
+  } catch {
+    return undefined
+  }
+}

@@ -10,7 +10,6 @@ import { logVariables, openLog } from '@tintype/lib/telemetry/log.ts'
 import { createMetrics } from '@tintype/lib/telemetry/metrics.ts'
 import { ownFolder } from '@tintype/lib/telemetry/own.ts'
 import { pick } from '@tintype/lib/variables.ts'
-import { version } from '@tintype/lib/version.ts'
 import { bookFile, openBook } from '../alerts/book.ts'
 import { createNotifier } from '../alerts/notifier.ts'
 import { readObjectives } from '../objectives/objectives.ts'
@@ -47,6 +46,7 @@ const used = pick(
   'SLO_PORT',
   'SLO_URL',
   'STORAGE_URL',
+  'VERSION',
   'WEB_ADMIN_PORT',
   'WEB_PORT',
 )
@@ -67,7 +67,7 @@ export async function serve(environment: NodeJS.ProcessEnv): Promise<Running> {
   const objectives = readObjectives()
   const keepDays = { minutes: config.KEEP_METRICS_DAYS, traces: config.KEEP_TRACES_DAYS }
   const log = openLog('slo', config)
-  const metrics = createMetrics('slo', version)
+  const metrics = createMetrics('slo', config.VERSION)
   const store = createStore(
     recorderFile(dataDir),
     objectives.map(({ sli }) => sli),
@@ -151,7 +151,7 @@ export async function serve(environment: NodeJS.ProcessEnv): Promise<Running> {
     log,
   })
   const status = startStatus(watch, source, storage, log)
-  log.info('slo.started', { version })
+  log.info('slo.started', { version: config.VERSION })
 
   return {
     endpoints: { slo: listening.url, sloAdmin: admin.url },

@@ -75,6 +75,11 @@ export const variables = {
   PROMISE_SECONDS: seconds(60, 0.1, 86_400, 'the promise: last byte received to durable thumbnail'),
   SCRAPE_SECONDS: seconds(15, 0.2, 300, 'how often metrics are read'),
   SCRAPE_TARGETS: scrapeTargets(),
+  TARGETS_FILE: text(
+    '',
+    'a file that names the metrics endpoints, read before each scrape; the launcher writes it. SCRAPE_TARGETS goes before it',
+    'a file in Prometheus’ file_sd format, JSON, with the labels job and instance',
+  ),
   PROBE_URL: address('what the probe tries; default: web on this machine'),
   ALERT_WEBHOOK_URL: address(
     'who is told of alerts, in Alertmanager’s webhook format; default: only the log',

@@ -82,7 +82,7 @@ async function start(): Promise<Running> {
   })
   showQueue(web)
   watchMachine(metrics, [config.DATA_DIR, ...foldersOf(at)])
-  const listening = await listen(createWebApp(web), config.HOST, config.WEB_PORT)
+  const listening = await listen(createWebApp(web), config.HOST, config.WEB_PORT, process.connected)
   const sweeping = startPulse('the sweep of overdue promises', stalledSeconds)
   const admin = await listen(
     adminApp({ metrics, log, ready: readiness(web), live: sweeping.stalled }),

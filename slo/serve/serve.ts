@@ -18,6 +18,7 @@ import { embeddedSource } from '../sources/embedded.ts'
 import { openPrometheus } from '../sources/prometheus.ts'
 import { startRecorder, type Target } from '../sources/recorder/recorder.ts'
 import { createStore, recorderFile } from '../sources/recorder/store.ts'
+import { readTargets } from '../sources/recorder/targets.ts'
 import { createAdmin } from './admin.ts'
 import { createSloApp } from './app.ts'
 import { openDiagnosis } from './diagnosis.ts'
@@ -45,6 +46,7 @@ const used = pick(
   'SLO_ADMIN_PORT',
   'SLO_PORT',
   'SLO_URL',
+  'TARGETS_FILE',
   'STORAGE_URL',
   'VERSION',
   'WEB_ADMIN_PORT',
@@ -90,7 +92,7 @@ export async function serve(environment: NodeJS.ProcessEnv): Promise<Running> {
     log,
   })
   const histories = objectives.map(objective => createHistory(objective, source))
-  const others = targets(config)
+  const others = readTargets(config.TARGETS_FILE, config.SCRAPE_TARGETS) ?? targets(config)
   const diagnosis = openDiagnosis(
     {
       DATA_DIR: dataDir,
@@ -135,7 +137,9 @@ export async function serve(environment: NodeJS.ProcessEnv): Promise<Running> {
     config.SLO_ADMIN_PORT,
   )
   const recorder = startRecorder({
-    targets: config.SCRAPE_TARGETS.length > 0 ? others : [...others, own(config, admin.url)],
+    targets: () =>
+      readTargets(config.TARGETS_FILE, config.SCRAPE_TARGETS) ??
+      (config.SCRAPE_TARGETS.length > 0 ? others : [...others, own(config, admin.url)]),
     dataDir,
     intervalMs: config.SCRAPE_SECONDS * 1000,
     keep: keepDays,

@@ -15,6 +15,7 @@ import type { Size } from './photo/record.ts'
 import { queueAddress, queueUrlFormat } from './queue/index.ts'
 import { storageAddress, storageUrlFormat } from './storage/index.ts'
 import { levels } from './telemetry/levels.ts'
+import { version } from './version.ts'
 
 /** Every variable of every process, once: each service picks its own from here. */
 export const variables = {
@@ -23,6 +24,12 @@ export const variables = {
     /^[a-z0-9-]+$/,
     'which one of several of a service this is; part of its log stream’s name',
     'lower-case letters, digits and hyphens',
+  ),
+  VERSION: pattern(
+    version,
+    /^[\w.+-]{1,64}$/,
+    'how this build calls itself: in tintype_build_info, traces and jobs. npm run release sets it',
+    'letters, digits, dots, plus and minus signs, underscores',
   ),
   DATA_DIR: text('./data', 'where everything durable is kept', 'a folder'),
   HOST: text('127.0.0.1', 'address that the public ports bind to', 'an IP address or host name'),
@@ -68,6 +75,11 @@ export const variables = {
   PROMISE_SECONDS: seconds(60, 0.1, 86_400, 'the promise: last byte received to durable thumbnail'),
   SCRAPE_SECONDS: seconds(15, 0.2, 60, 'how often metrics are read'),
   SCRAPE_TARGETS: scrapeTargets(),
+  TARGETS_FILE: text(
+    '',
+    'a file that names the metrics endpoints, read before each scrape; the launcher writes it. SCRAPE_TARGETS goes before it',
+    'a file in Prometheus’ file_sd format, JSON, with the labels job and instance',
+  ),
   PROBE_URL: address('what the probe tries; default: web on this machine'),
   ALERT_WEBHOOK_URL: address(
     'who is told of alerts, in Alertmanager’s webhook format; default: only the log',

@@ -19,7 +19,7 @@ const plan: Plan = {
     () => [{ name: 'slo', script: 'slo/main.ts', args: ['serve'] }],
   ],
   // First nobody new comes in, then the work is finished; the log takes what is said of it until the end.
-  stopOrder: [['web'], ['converter'], ['slo'], ['logs']],
+  stopOrder: [['haproxy', 'web'], ['converter'], ['slo'], ['logs']],
 }
 
 outliveReaders()

@@ -1,18 +1,24 @@
-import { mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
-import { join } from 'node:path'
+import { tmpdir } from 'node:os'
+import { join, resolve } from 'node:path'
 import { readConfig } from '@tintype/lib/config.ts'
 import { openLog } from '@tintype/lib/telemetry/log.ts'
 import { variables } from '@tintype/lib/variables.ts'
-import { type Endpoints, portVariable, type Service, type Supervised, supervise } from './supervise.ts'
+import { type Fleet, openFleet } from './fleet.ts'
+import { openReleases } from './release/launched.ts'
+import type { Fronting } from './scaled/front.ts'
+import { type Endpoints, portVariable, type Service } from './supervise.ts'
 
 export type Plan = {
   /** Those of one row start together, and are made when those of the rows before it are ready. */
-  rows: ((started: Started, config: Config) => Service[] | Promise<Service[]>)[]
+  rows: ((started: Started, config: Config, socketFolder: string) => Service[] | Promise<Service[]>)[]
   /** By name. Those of one row stop together. */
   stopOrder: readonly string[][]
   /** What DATA_DIR/endpoints.json says; default: the address of everything. */
   publish?: (started: Started) => { web?: string }
+  /** HAProxy, when the plan has one. A release puts one in front of a plan that has none. */
+  front?: () => Fronting
 }
 
 /** The addresses of each process that is ready, by its name. */
@@ -39,46 +45,64 @@ async function checkPorts(config: Config): Promise<string[]> {
 }
 
 function whyNotFree(host: string, port: number): Promise<string | undefined> {
-  const { promise, resolve } = Promise.withResolvers<string | undefined>()
+  const answer = Promise.withResolvers<string | undefined>()
   const server = createServer()
-  server.once('error', (error: NodeJS.ErrnoException) => resolve(`${error.code} on ${host}`))
-  server.listen(port, host, () => server.close(() => resolve(undefined)))
-  return promise
+  server.once('error', (error: NodeJS.ErrnoException) => answer.resolve(`${error.code} on ${host}`))
+  server.listen(port, host, () => server.close(() => answer.resolve(undefined)))
+  return answer.promise
 }
 
 async function run(config: Config, plan: Plan): Promise<void> {
-  const ready = new Map<string, Endpoints>()
-  const endpoints = (): Endpoints => Object.assign({}, ...ready.values())
   const endpointsFile = join(config.DATA_DIR, 'endpoints.json')
-  const running: Supervised[] = []
+  const control = controlOf(config.DATA_DIR)
   const log = openLog('launcher', config, () => endpoints().logs)
   let stopping = false
   let published = false
 
-  const hooks = {
-    log,
-    /** A port that was any free one is kept from then on: those who know the address find the service again. */
-    environment: ({ name, environment }: Service) => ({
-      ...process.env,
-      ...ports(endpoints()),
-      ...environment,
-      ...ports(ready.get(name) ?? {}),
-    }),
-    onReady: (endpoints: Endpoints, { name }: Service) => void ready.set(name, endpoints),
+  const fleet: Fleet = openFleet(
+    {
+      log,
+      /** A port that was any free one is kept from then on: those who know the address find the service again. */
+      environment: ({ name, environment }: Service) => ({
+        ...process.env,
+        TARGETS_FILE: resolve(config.DATA_DIR, 'targets.json'),
+        ...ports(endpoints()),
+        ...environment,
+        ...ports(fleet.ready.get(name) ?? {}),
+      }),
+    },
+    { root: resolve(import.meta.dirname, '..'), version: config.VERSION },
+    () => publish(),
+  )
+  /** HAProxy’s address is the service's, whatever the webs behind it say. */
+  const endpoints = (): Endpoints => Object.assign({}, ...fleet.ready.values(), fleet.ready.get('haproxy'))
+
+  function publish(): { web?: string } {
+    const addresses = plan.publish?.(fleet.ready) ?? endpoints()
+    writeAtomically(
+      resolve(config.DATA_DIR, 'targets.json'),
+      JSON.stringify(targetsOf(fleet, config.INSTANCE)),
+    )
+    if (published) writeAtomically(endpointsFile, JSON.stringify(addresses))
+    return addresses
   }
 
   async function stop(exitCode: number): Promise<void> {
     if (stopping) {
-      for (const each of running) each.kill()
+      fleet.kill()
       process.exit(1)
     }
     stopping = true
+    rmSync(control.file, { force: true })
     if (published) rmSync(endpointsFile, { force: true })
+    published = false
     log.info('launcher.stopping')
     for (const row of plan.stopOrder) {
       if (row.includes('logs')) await log.close()
-      await Promise.all(running.filter(({ name }) => row.includes(name)).map(each => each.stop()))
+      const members = [...fleet.members.values()].filter(({ role }) => row.includes(role))
+      await Promise.all(members.map(({ supervised }) => supervised.stop()))
     }
+    rmSync(control.folder, { recursive: true, force: true })
     process.exit(exitCode)
   }
   process.on('SIGINT', () => stop(0))
@@ -86,26 +110,46 @@ async function run(config: Config, plan: Plan): Promise<void> {
 
   try {
     for (const row of plan.rows) {
-      const services = await row(ready, config)
+      const services = await row(fleet.ready, config, control.folder)
       if (stopping) return
-      const started = services.map(service => supervise(service, hooks))
-      running.push(...started)
-      await Promise.all(started.map(each => each.ready))
+      await Promise.all(services.map(fleet.start))
       // Left by a launcher that was killed. Not before logs is ready, which holds the folder's lock.
       rmSync(endpointsFile, { force: true })
     }
+    await openReleases({ fleet, config, log, socketFolder: control.folder, front: plan.front?.() })
+    writeAtomically(
+      control.file,
+      JSON.stringify({ pid: process.pid, socket: join(control.folder, 'launcher.sock') }),
+    )
   } catch (error) {
     if (stopping) return
     console.error(`launcher: ${(error as Error).message}`)
     return stop(1)
   }
   if (stopping) return
-  const addresses = plan.publish?.(ready) ?? endpoints()
-  writeAtomically(endpointsFile, JSON.stringify(addresses))
   published = true
+  const addresses = publish()
+  if (plan.publish)
+    for (const [name, url] of Object.entries(addresses))
+      if (typeof url === 'string') console.log(`${name.padEnd(16)} ${url}`)
   log.info('launcher.ready')
   console.log(`Tintype is ready: ${addresses.web}`)
 }
+
+/** Where a release finds the launcher. The socket lies in a folder of its own, because a socket's path must be short. */
+function controlOf(dataDir: string): { file: string; folder: string } {
+  return { file: join(dataDir, 'launcher.json'), folder: mkdtempSync(join(tmpdir(), 'tintype-')) }
+}
+
+/** What is to be scraped, in the format of Prometheus' file_sd. */
+const targetsOf = ({ ready, members }: Fleet, instance: string): object[] =>
+  [...members.values()].flatMap(({ role, service }) => {
+    const job = role.replace(/-\d+$/, '')
+    const admin = ready.get(service.name)?.[`${job}Admin`]
+    if (!admin || !('script' in service)) return []
+    const labels = { job, instance: service.environment?.INSTANCE ?? instance }
+    return [{ targets: [new URL(admin).host], labels }]
+  })
 
 const ports = (endpoints: Endpoints): Endpoints =>
   Object.fromEntries(Object.entries(endpoints).map(([name, url]) => [portVariable(name), new URL(url).port]))

@@ -5,10 +5,11 @@ import { readArguments, runCommand } from '@tintype/lib/command-line.ts'
 import { ExpectedError } from '@tintype/lib/errors.ts'
 import { secret } from '@tintype/lib/secrets.ts'
 import { outliveReaders } from '@tintype/lib/terminal.ts'
+import { backendOf } from './fleet.ts'
 import { freePort } from './free-port.ts'
 import { type Config, launch, type Plan, type Started } from './launcher.ts'
 import { type PartName, part, remedy } from './parts.ts'
-import { haproxy } from './scaled/haproxy.ts'
+import { type Fronting, openFront } from './scaled/front.ts'
 import { postgres } from './scaled/postgres.ts'
 import { seaweedfs, seaweedPorts } from './scaled/seaweedfs.ts'
 import type { Endpoints, Service } from './supervise.ts'
@@ -38,6 +39,7 @@ function findParts(): Record<(typeof partNames)[number], string> {
 }
 
 function planOf(parts: ReturnType<typeof findParts>): Plan {
+  let fronting = undefined as unknown as Fronting
   /** What each process of ours needs to find queue and storage. */
   let engines: Record<string, string> = {}
   const portOr = (wanted: number): number | Promise<number> => wanted || freePort()
@@ -90,35 +92,21 @@ function planOf(parts: ReturnType<typeof findParts>): Plan {
     })),
   ]
 
-  async function startFront(started: Started, config: Config): Promise<Service[]> {
+  async function startFront(started: Started, config: Config, socketFolder: string): Promise<Service[]> {
     const front = {
       host: config.HOST.includes(':') ? `[${config.HOST}]` : config.HOST,
       port: await portOr(config.WEB_PORT),
       adminPort: await freePort(),
     }
-    const behind = webNames.map(name => {
-      const { web = '', webAdmin = '' } = started.get(name) ?? {}
-      return { web, admin: webAdmin }
+    fronting = openFront({
+      program: parts.haproxy,
+      folder: resolve(config.DATA_DIR, 'haproxy'),
+      socketFolder,
+      front,
+      webs: webNames.map(name => backendOf(name, started.get(name) ?? {})),
+      graceSeconds: config.GRACE_SECONDS,
     })
-    return [haproxy(parts.haproxy, resolve(config.DATA_DIR, 'haproxy'), front, behind, config.GRACE_SECONDS)]
-  }
-
-  async function startSlo(started: Started, config: Config): Promise<Service[]> {
-    const adminPort = await portOr(config.SLO_ADMIN_PORT)
-    const host = new URL(started.get('logs')?.logsAdmin ?? '').hostname
-    const targets = [
-      ...webNames.map((name, n) => `web.${n}=${started.get(name)?.webAdmin}/metrics`),
-      ...converterNames.map((name, n) => `converter.${n}=${started.get(name)?.converterAdmin}/metrics`),
-      `logs.0=${started.get('logs')?.logsAdmin}/metrics`,
-      `slo.0=http://${host}:${adminPort}/metrics`,
-    ]
-    const environment = {
-      ...engines,
-      INSTANCE: '0',
-      SLO_ADMIN_PORT: String(adminPort),
-      SCRAPE_TARGETS: process.env.SCRAPE_TARGETS || targets.join(),
-    }
-    return [{ name: 'slo', script: 'slo/main.ts', args: ['serve'], environment }]
+    return [fronting.service]
   }
 
   return {
@@ -130,16 +118,19 @@ function planOf(parts: ReturnType<typeof findParts>): Plan {
       (_started, config) => startEngines(config),
       (_started, config) => startOurs(config),
       startFront,
-      startSlo,
+      () => [
+        { name: 'slo', script: 'slo/main.ts', args: ['serve'], environment: { ...engines, INSTANCE: '0' } },
+      ],
     ],
     stopOrder: [['haproxy', ...webNames], converterNames, ['slo'], ['logs'], ['postgres', 'seaweedfs']],
+    front: () => fronting,
     publish(started) {
-      const of = (names: string[]): Endpoints[] => names.map(name => started.get(name) ?? {})
+      const all = [...started].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, endpoints]) => endpoints)
+      const [webs, converters] = [all.filter(each => each.webAdmin), all.filter(each => each.converterAdmin)]
       // Of several, the first has the names of npm start; `web` is HAProxy’s.
-      const names = [...webNames.slice(0, 1), ...converterNames.slice(0, 1), 'logs', 'slo', 'haproxy']
-      const addresses: Endpoints = Object.assign({}, ...of(names))
-      for (const [name, url] of Object.entries(addresses)) console.log(`${name.padEnd(16)} ${url}`)
-      return { ...addresses, web: addresses.web ?? '', webs: of(webNames), converters: of(converterNames) }
+      const others = ['logs', 'slo', 'haproxy'].map(name => started.get(name))
+      const addresses: Endpoints = Object.assign({}, webs[0], converters[0], ...others)
+      return { ...addresses, web: addresses.web ?? '', webs, converters }
     },
   }
 }

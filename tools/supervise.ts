@@ -18,7 +18,11 @@ export type Service = {
 } & (Script | Program)
 
 /** One of ours: it prints a ready line (lib/run.ts) and ends when its IPC channel closes. */
-type Script = { script: string }
+type Script = {
+  script: string
+  /** The checkout that it is run from, when that is not the launcher's own. */
+  root?: string
+}
 
 /** Somebody else's: the kernel kills it when the launcher is gone. */
 export type Program = {
@@ -37,6 +41,9 @@ export const portVariable = (endpoint: string): string =>
 
 export type Supervised = {
   name: string
+  pid(): number | undefined
+  /** How often it ended by itself. */
+  deaths(): number
   /** Ready for the first time. Rejects when it ends before: that needs a person. */
   ready: Promise<void>
   /** Asks the process to finish what is under way; resolves when it is gone. */
@@ -71,7 +78,6 @@ const root = `${import.meta.dirname}/..`
 const compileCache = `${root}/node_modules/.cache/node`
 /** 2 MiB for young objects, not 16: 15 MiB less a process, and the CPU of a photo is the same. */
 const smallHeap = '--max-semi-space-size=2'
-const preload = pathToFileURL(`${root}/lib/telemetry/preload.ts`).href
 
 /** `ended`: how, in words. */
 type Started = { child: ChildProcess; ended: Promise<string> }
@@ -81,6 +87,7 @@ export function supervise(service: Service, hooks: Hooks, liveness: Liveness = a
   const { name } = service
   const stopping = new AbortController()
   let current = start(service, hooks)
+  let deaths = 0
 
   async function becomesReady({ child }: Started): Promise<boolean> {
     const hangs = globalThis.setTimeout(() => child.kill('SIGKILL'), startMs)
@@ -98,6 +105,7 @@ export function supervise(service: Service, hooks: Hooks, liveness: Liveness = a
       const since = performance.now()
       const how = await current.ended
       if (stopping.signal.aborted) return
+      deaths++
       const steady = performance.now() - since > steadyMs
       delayMs = steady ? firstDelayMs : Math.min(Math.max(delayMs * 2, firstDelayMs), maxDelayMs)
       hooks.log.warn('process.ended', { process: name, how, restartSeconds: delayMs / 1000 })
@@ -129,6 +137,8 @@ export function supervise(service: Service, hooks: Hooks, liveness: Liveness = a
 
   return {
     name,
+    pid: () => current.child.pid,
+    deaths: () => deaths,
     ready: firstStart(),
     async stop() {
       stopping.abort()
@@ -153,8 +163,12 @@ function start(service: Service, { environment }: Hooks): Started {
   return { child, ended }
 }
 
-function startScript({ script, args }: Service & Script, env: NodeJS.ProcessEnv): ChildProcess {
-  const child = spawn(process.execPath, [smallHeap, '--import', preload, `${root}/${script}`, ...args], {
+function startScript(
+  { script, args, root: from = root }: Service & Script,
+  env: NodeJS.ProcessEnv,
+): ChildProcess {
+  const preload = pathToFileURL(`${from}/lib/telemetry/preload.ts`).href
+  const child = spawn(process.execPath, [smallHeap, '--import', preload, `${from}/${script}`, ...args], {
     env: { NODE_COMPILE_CACHE: compileCache, ...env },
     stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
   })

@@ -20,8 +20,11 @@ const keepAliveTimeout = 65_000
 /** How often Node looks for late headers. */
 const connectionsCheckingInterval = 5_000
 
-/** Starts an app; port 0 is any free port. A client that sends or takes nothing is closed (`stalledSeconds`). */
-export async function listen(app: Express, host: string, port: number): Promise<Listening> {
+/**
+ * Starts an app; port 0 is any free port. A client that sends or takes nothing is closed (`stalledSeconds`).
+ * `shared`: another process of this user may listen on the port too, so that it can take it over.
+ */
+export async function listen(app: Express, host: string, port: number, shared = false): Promise<Listening> {
   const options = {
     headersTimeout: limits.headerSeconds.value * 1000,
     maxHeaderSize: limits.headerBytes.value,
@@ -38,7 +41,7 @@ export async function listen(app: Express, host: string, port: number): Promise<
   const connections = watchConnections(server)
   answerExpectations(server)
   answerUnparsed(server)
-  server.listen(port, host)
+  server.listen({ port, host, reusePort: shared })
   await once(server, 'listening')
   const { port: actual } = server.address() as AddressInfo
   const url = `http://${host.includes(':') ? `[${host}]` : host}:${actual}`

@@ -77,7 +77,7 @@ export const putFile = (storage: Storage, photo: string, file: string, value: un
 /** SQLite's real engine in this process, one operation at a time, with a clock that the test sets. */
 export function openModelQueue(
   clock: () => number,
-  limits = { maxAttempts: 3, maxDepth: 3 },
+  limits = { maxAttempts: 3, maxDepth: 3, version: '' },
 ): Queue & { purge(): Promise<void> } {
   const db = new DatabaseSync(':memory:')
   const engine = openEngine(db, limits, clock)

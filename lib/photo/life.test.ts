@@ -267,7 +267,7 @@ test('whatever happens in whatever order, no acknowledged photo is lost, and eve
         async (actors, order) => {
           const clock = { now: Date.now() }
           const storage = await openStorage(`file:${join(base, String(runs++))}`)
-          const queue = openModelQueue(() => clock.now, { maxAttempts: 2, maxDepth: 3 })
+          const queue = openModelQueue(() => clock.now, { maxAttempts: 2, maxDepth: 3, version: '' })
           const house = countingHouse({ storage, queue })
           const world: World = { storage, queue, acked: new Map(), removed: new Set() }
           const turns = takeTurns(order)

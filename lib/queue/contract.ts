@@ -9,6 +9,8 @@ export type Engine = {
   newUrl(): string
   /** The engine dies as by SIGKILL and comes back; no-op where it lives within its users' processes. */
   crash(): Promise<void>
+  /** Runs a statement of SQL on a queue, beside those who use it. */
+  run(url: string, sql: string): Promise<void>
   stop(): Promise<void>
 }
 
@@ -86,6 +88,68 @@ export function queueContract(name: string, start: () => Promise<Engine>): void 
   }
 
   describe(`queue ${name}`, () => {
+    describe('two versions on one queue', () => {
+      const two = () => Promise.all([opened({ version: 'old' }), opened({ version: 'new' })] as const)
+      const announced = (queue: Queue, id: string) => queue.announce({ id, slots: 1, serviceSeconds: 1 })
+
+      test('a job is claimed by a converter of the version whose web accepted it, while one is live', async () => {
+        const [older, newer] = await two()
+        await announced(older, 'a')
+        await announced(newer, 'b')
+        const [first, second] = jobs(2) as [Job, Job]
+        await newer.enqueue(first)
+        await older.enqueue(second)
+        expect(await claimNow(older)).toMatchObject({ job: { photo: second.photo } })
+        expect(await claimNow(older)).toBe('aborted')
+        expect(await claimNow(newer)).toMatchObject({ job: { photo: first.photo } })
+      })
+
+      test('a job of a version that no live converter has goes to any', async () => {
+        const [older, newer] = await two()
+        await announced(newer, 'b')
+        const each = job()
+        await older.enqueue(each)
+        expect(await claimNow(newer)).toMatchObject({ job: { photo: each.photo } })
+      })
+
+      test('a job of a version goes to another one when its last converter was silent for 10 s, not before', {
+        timeout: 30_000,
+      }, async () => {
+        const [older, newer] = await two()
+        await announced(older, 'a')
+        const silentSince = Date.now()
+        await announced(newer, 'b')
+        const each = job()
+        await older.enqueue(each)
+        const claim = await claimed(newer)
+        expect(claim.job.photo).toBe(each.photo)
+        expect(Date.now() - silentSince).toBeGreaterThan(9_900)
+        expect(Date.now() - silentSince).toBeLessThan(12_000)
+      })
+
+      test('a broken promise is counted by its own version, and by another one 10 s later', async () => {
+        const [older, newer] = await two()
+        await announced(older, 'a')
+        const [late, tooLate] = [job({ promiseBy: Date.now() - 1 }), job({ promiseBy: Date.now() - 10_001 })]
+        await older.enqueue(late)
+        await older.enqueue(tooLate)
+        const photos = async (queue: Queue) => (await queue.overdue(9)).map(each => each.job.photo)
+        expect(await photos(newer)).toEqual([tooLate.photo])
+        expect(await photos(older)).toEqual([tooLate.photo, late.photo])
+      })
+
+      test('a job in a newer format is left for those who know it', async () => {
+        const queue = await opened()
+        const [newer, known] = jobs(2) as [Job, Job]
+        await queue.enqueue(newer)
+        await engine.run(url, `UPDATE jobs SET format = 2`)
+        await queue.enqueue(known)
+        expect(await claimNow(queue)).toMatchObject({ job: { photo: known.photo } })
+        expect(await claimNow(queue)).toBe('aborted')
+        expect(await stateOf(queue, newer.photo)).toBe('queued')
+      })
+    })
+
     describe('work is never lost', () => {
       test('each acknowledged enqueue survives SIGKILL of its producer and of the engine, and no id is stranded', {
         timeout: 120_000,

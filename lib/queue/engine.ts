@@ -1,10 +1,12 @@
 import type { OpenOptions, QueueEvent } from './index.ts'
 
-export type Limits = { maxAttempts: number; maxDepth: number }
+/** What a process tells its engine. `version`: the one whose jobs it adds, takes and settles. */
+export type Limits = { maxAttempts: number; maxDepth: number; version: string }
 
-export const limitsOf = ({ maxAttempts = 3, maxDepth = 10_000 }: OpenOptions): Limits => ({
+export const limitsOf = ({ maxAttempts = 3, maxDepth = 10_000, version = '' }: OpenOptions): Limits => ({
   maxAttempts,
   maxDepth,
+  version,
 })
 
 export type NewEvent = Omit<QueueEvent, 'seq'>

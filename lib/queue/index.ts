@@ -170,6 +170,11 @@ export type OpenOptions = {
   maxAttempts?: number
   /** Waiting photos before enqueue answers 'full'. */
   maxDepth?: number
+  /**
+   * Of Tintype, as the process calls itself. Its jobs carry it; it claims and settles only those of its own version, and
+   * those of versions that no live converter has.
+   */
+  version?: string
   /** Called after each call that a photo or its person waits for. */
   observe?: (operation: QueueOperation, seconds: number, outcome: CallOutcome) => void
   /**

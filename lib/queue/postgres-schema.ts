@@ -1,7 +1,7 @@
 import type pg from 'pg'
 import { ConfigError } from '../config.ts'
 import { serverNow } from './postgres-clock.ts'
-import { firstEvent, newerSchema, schema, schemaVersion } from './schema.ts'
+import { expansions, firstEvent, newerSchema, schema, schemaVersion } from './schema.ts'
 
 /** The shared tables in this server's words. */
 const tables = schema
@@ -36,7 +36,19 @@ export async function migrate(client: pg.Client, place: string): Promise<void> {
       CREATE TABLE schema_version AS SELECT ${schemaVersion} AS version`)
   const { version } = (await client.query('SELECT version FROM schema_version')).rows[0]
   if (version > schemaVersion) throw newerSchema(version)
+  await expand(client, place)
   await client.query('COMMIT')
+}
+
+/** Adds what the release before did not know. Asked first: ALTER TABLE waits for every statement on the table. */
+async function expand(client: pg.Client, place: string): Promise<void> {
+  const { rows } = await client.query(
+    'SELECT table_name AS table, column_name AS column FROM information_schema.columns WHERE table_schema = $1',
+    [place],
+  )
+  for (const { table, column, type } of expansions)
+    if (!rows.some(row => row.table === table && row.column === column))
+      await client.query(`ALTER TABLE "${place}".${table} ADD COLUMN ${column} ${type}`)
 }
 
 /**

@@ -19,6 +19,13 @@ describeWithParts('PostgreSQL', ['postgres'], ({ postgres }) => {
         await server.kill()
         await server.start()
       },
+      async run(url, sql) {
+        const { searchParams } = new URL(url)
+        const other = new pg.Client({ connectionString: url.replace(/\?.*/, '') })
+        await other.connect()
+        await other.query(`SET search_path TO "${searchParams.get('search_path')}"; ${sql}`)
+        await other.end()
+      },
       stop: server.stop,
     }
   })

@@ -2,7 +2,7 @@ import type { FailureReason, Owner, PhotoId } from '../photo/record.ts'
 import type { Outcome } from '../telemetry/catalogue.ts'
 import type { Engine } from './engine.ts'
 import type { Job, Look, QueueEvent, Stats } from './index.ts'
-import { type Row, toJob } from './schema.ts'
+import { jobFormat, type Row, toJob } from './schema.ts'
 
 /** A converter announces itself every 2 s; one that was silent for five of them is not counted on. */
 const workerLiveMs = 10_000
@@ -13,18 +13,29 @@ const maxInFlight = 1_000
 /** Events that a reader who comes back is sent; one further behind starts anew. */
 const maxMissed = 1_000
 
+/** Of this process's version, or of one that no live converter has. Takes `oursOf`. */
+export const ours =
+  '(version = ? OR version NOT IN (SELECT version FROM workers WHERE seen_at BETWEEN ? AND ?))'
+export const oursOf = ({ limits, clock }: Engine): [string, number, number] => {
+  const now = clock()
+  return [limits.version, now - workerLiveMs, now + workerLiveMs]
+}
+/** A job that this process may claim, if it is due. Takes `oursOf`. */
+export const waitsForUs = `state = 'queued' AND format <= ${jobFormat} AND ${ours}`
+
 /** When there may be something to claim: now, later, or Infinity. */
-export async function nextDue({ sql, clock }: Engine): Promise<number> {
+export async function nextDue(engine: Engine): Promise<number> {
+  const { sql, clock } = engine
   const now = clock()
   const ready = await sql(
-    `SELECT 1 AS due FROM jobs WHERE state = 'queued' AND (due_at <= ? OR due_at > ?) LIMIT 1`,
-  ).get(now, now + maxBackoffMs)
+    `SELECT 1 AS due FROM jobs WHERE ${waitsForUs} AND (due_at <= ? OR due_at > ?) LIMIT 1`,
+  ).get(...oursOf(engine), now, now + maxBackoffMs)
   if (ready) return now
   const next = await sql(`SELECT min(at) AS at FROM (
     SELECT min(lease_until) AS at FROM jobs WHERE state = 'claimed'
-    UNION ALL SELECT min(due_at) AS at FROM jobs WHERE state = 'queued') AS next`).get<{
+    UNION ALL SELECT min(due_at) AS at FROM jobs WHERE ${waitsForUs}) AS next`).get<{
     at: number | null
-  }>()
+  }>(...oursOf(engine))
   return next?.at ?? Number.POSITIVE_INFINITY
 }
 
@@ -81,20 +92,20 @@ export async function deadLetters(
   }))
 }
 
-export async function overdue(
-  { sql, clock }: Engine,
-  limit: number,
-): Promise<{ job: Job; tried: boolean }[]> {
-  const rows = await sql(`SELECT * FROM jobs
-    WHERE promise = 1 AND outcome IS NULL AND promise_by <= ? ORDER BY promise_by LIMIT ?`).all<Row>(
-    clock(),
-    limit,
-  )
+/** Another version's web counts its own broken promises; when it is gone, they are ours 10 s later. */
+export async function overdue(engine: Engine, limit: number): Promise<{ job: Job; tried: boolean }[]> {
+  const now = engine.clock()
+  const rows = await engine
+    .sql(`SELECT * FROM jobs WHERE promise = 1 AND outcome IS NULL AND promise_by <= ? AND (promise_by <= ? OR ${ours})
+    ORDER BY promise_by LIMIT ?`)
+    .all<Row>(now, now - workerLiveMs, ...oursOf(engine), limit)
   return rows.map(row => ({ job: toJob(row), tried: row.attempts > 0 }))
 }
 
-export async function lost({ sql }: Engine, limit: number): Promise<Job[]> {
-  const rows = await sql(`SELECT * FROM jobs WHERE state = 'lost' ORDER BY seq LIMIT ?`).all<Row>(limit)
+export async function lost(engine: Engine, limit: number): Promise<Job[]> {
+  const rows = await engine
+    .sql(`SELECT * FROM jobs WHERE state = 'lost' AND ${ours} ORDER BY seq LIMIT ?`)
+    .all<Row>(...oursOf(engine), limit)
   return rows.map(toJob)
 }
 

@@ -1,7 +1,21 @@
 import type { Job } from './index.ts'
 
-/** `PRAGMA user_version` of a SQLite file, where version 0.1 of Tintype wrote 0; the table `schema_version` elsewhere. */
+/**
+ * `PRAGMA user_version` of a SQLite file, where version 0.1 of Tintype wrote 0; the table `schema_version` elsewhere. A schema
+ * changes in two releases. The first expands: it adds columns with a default (`expansions`) and leaves this number, so that
+ * the release before it goes on working beside it. A later one contracts, and raises this number.
+ */
 export const schemaVersion = 1
+
+/** The newest format of a job that this version can work on. A job in a newer one is left for those who know it. */
+export const jobFormat = 1
+
+/** Columns that were added since `schemaVersion`. Each has a default, because the release before does not write it. */
+export const expansions = [
+  { table: 'jobs', column: 'version', type: `TEXT NOT NULL DEFAULT ''` },
+  { table: 'jobs', column: 'format', type: 'INTEGER NOT NULL DEFAULT 1' },
+  { table: 'workers', column: 'version', type: `TEXT NOT NULL DEFAULT ''` },
+] as const
 
 export const newerSchema = (version: number): Error =>
   new Error(`a newer version of Tintype wrote it (schema ${version}; this one knows ${schemaVersion})`)
@@ -37,7 +51,9 @@ CREATE TABLE IF NOT EXISTS jobs (
   ended_at     REAL,                       -- done, dead, deleted and buried
   durable_at   REAL,                       -- done: result.json was durable
   reason       TEXT,                       -- dead: why, JSON
-  outcome      TEXT                        -- kept, broken, void
+  outcome      TEXT,                       -- kept, broken, void
+  version      TEXT    NOT NULL DEFAULT '', -- of the web that accepted it
+  format       INTEGER NOT NULL DEFAULT 1   -- of this row
 ) STRICT;
 CREATE INDEX IF NOT EXISTS jobs_queued   ON jobs (seq, due_at, queued_at) WHERE state = 'queued';
 CREATE INDEX IF NOT EXISTS jobs_claimed  ON jobs (lease_until) WHERE state = 'claimed';
@@ -59,7 +75,8 @@ CREATE TABLE IF NOT EXISTS workers (
   id              TEXT PRIMARY KEY,
   slots           INTEGER NOT NULL,
   service_seconds REAL    NOT NULL,
-  seen_at         REAL    NOT NULL
+  seen_at         REAL    NOT NULL,
+  version         TEXT    NOT NULL DEFAULT ''
 ) STRICT;
 `
 

@@ -1,6 +1,6 @@
 import type { DatabaseSync } from 'node:sqlite'
 import { type Engine, type Limits, type NewEvent, type Statement, withoutLocks } from './engine.ts'
-import { firstEvent, newerSchema, schema, schemaVersion } from './schema.ts'
+import { expansions, firstEvent, newerSchema, schema, schemaVersion } from './schema.ts'
 import { insertEvents } from './transitions.ts'
 
 /** Columns that version 0.1 of Tintype wrote and this one still has. */
@@ -39,7 +39,10 @@ function prepare(db: DatabaseSync, text: string): Statement {
 
 function migrate(db: DatabaseSync, now: number): void {
   const { user_version: version } = db.prepare('PRAGMA user_version').get() as { user_version: number }
-  if (version === schemaVersion) return
+  if (version === schemaVersion) {
+    expand(db)
+    return
+  }
   if (version > schemaVersion) throw newerSchema(version)
   const isOld = db.prepare(`SELECT 1 FROM sqlite_master WHERE name = 'jobs'`).get() !== undefined
   if (isOld) {
@@ -59,4 +62,12 @@ function migrate(db: DatabaseSync, now: number): void {
   db.exec(`DELETE FROM sqlite_sequence WHERE name = 'events';
     INSERT INTO sqlite_sequence (name, seq) VALUES ('events', ${firstEvent(now)});
     PRAGMA user_version = ${schemaVersion}`)
+}
+
+/** Adds what the release before did not know. */
+function expand(db: DatabaseSync): void {
+  for (const { table, column, type } of expansions) {
+    const known = db.prepare('SELECT 1 FROM pragma_table_info(?) WHERE name = ?').get(table, column)
+    if (!known) db.exec(`ALTER TABLE ${table} ADD COLUMN ${column} ${type}`)
+  }
 }

@@ -20,6 +20,11 @@ queueContract('sqlite', async () => {
   return {
     newUrl: () => `sqlite:${join(folder, randomUUID(), 'queue.sqlite')}`,
     crash: async () => {},
+    async run(url, sql) {
+      const db = new DatabaseSync(url.slice('sqlite:'.length))
+      db.exec(sql)
+      db.close()
+    },
     stop: () => rm(folder, { recursive: true, force: true }),
   }
 })
@@ -155,7 +160,7 @@ describe('the SQLite file', () => {
 })
 
 describe('the engine', () => {
-  function engineAt(start: number, limits = { maxAttempts: 3, maxDepth: 1e6 }) {
+  function engineAt(start: number, limits = { maxAttempts: 3, maxDepth: 1e6, version: '' }) {
     const time = { now: start }
     const db = new DatabaseSync(':memory:')
     onTestFinished(() => db.close())
@@ -249,7 +254,7 @@ describe('the engine', () => {
     )
     await fc.assert(
       fc.asyncProperty(fc.array(step, { maxLength: 40 }), async steps => {
-        const { engine, time, db } = engineAt(1e9, { maxAttempts: 2, maxDepth: 3 })
+        const { engine, time, db } = engineAt(1e9, { maxAttempts: 2, maxDepth: 3, version: '' })
         const claims: Claim[] = []
         const marks: Record<string, (string | null)[]> = {}
         const deleted = new Set<string>()
@@ -360,7 +365,7 @@ describe('the engine', () => {
         VALUES ('held', 'o', 1, 2, 1, 0, 'claimed', 1, 't', 500);
       INSERT INTO jobs (photo, owner, received_at, promise_by, promise, priority, state, ended_at, outcome)
         VALUES ('done', 'o', 1, 2, 1, 0, 'done', 1, 'kept');`)
-    const engine = openEngine(db, { maxAttempts: 3, maxDepth: 10 }, () => 1_000)
+    const engine = openEngine(db, { maxAttempts: 3, maxDepth: 10, version: '' }, () => 1_000)
     expect(await reads.look(engine, 'done')).toEqual({ state: 'done', outcome: 'kept', durableAt: null })
     const photos: string[] = []
     for (let n = 0; n < 2; n++) {
@@ -369,6 +374,6 @@ describe('the engine', () => {
     }
     expect(photos.sort()).toEqual(['held', 'waiting'])
     db.exec('PRAGMA user_version = 99')
-    expect(() => openEngine(db, { maxAttempts: 3, maxDepth: 10 })).toThrow(/newer version/)
+    expect(() => openEngine(db, { maxAttempts: 3, maxDepth: 10, version: '' })).toThrow(/newer version/)
   })
 })

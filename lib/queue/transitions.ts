@@ -3,7 +3,7 @@ import type { FailureReason, Owner, PhotoId } from '../photo/record.ts'
 import type { Outcome } from '../telemetry/catalogue.ts'
 import type { Engine, NewEvent } from './engine.ts'
 import type { Claim, Job, Marked, QueueEvent } from './index.ts'
-import { type Row, toJob } from './schema.ts'
+import { jobFormat, type Row, toJob } from './schema.ts'
 
 export type Held = { photo: PhotoId; token: string }
 
@@ -19,14 +19,14 @@ export const findHeld = async ({ sql, clock }: Engine, { photo, token }: Held): 
 
 /** Adds a photo, or gives false when it is known. */
 export async function insert(
-  { sql, clock }: Engine,
+  { sql, clock, limits }: Engine,
   job: Job,
   state: 'queued' | 'done' | 'deleted',
   { outcome = null, queuedAt = null }: { outcome?: Outcome | null; queuedAt?: number | null } = {},
 ): Promise<boolean> {
   const { changes } = await sql(`INSERT INTO jobs (photo, owner, received_at, promise_by, promise,
-      traceparent, detail_until, state, queued_at, due_at, ended_at, outcome)
-    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (photo) DO NOTHING`).run(
+      traceparent, detail_until, state, queued_at, due_at, ended_at, outcome, version, format)
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ${jobFormat}) ON CONFLICT (photo) DO NOTHING`).run(
     job.photo,
     job.owner,
     job.receivedAt,
@@ -39,6 +39,7 @@ export async function insert(
     state === 'queued' ? 0 : null,
     state === 'done' ? clock() : null,
     outcome,
+    limits.version,
   )
   return changes === 1
 }

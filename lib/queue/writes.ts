@@ -2,7 +2,7 @@ import { type FailureReason, isBytesFault, type Owner, type PhotoId } from '../p
 import type { Outcome } from '../telemetry/catalogue.ts'
 import type { Engine } from './engine.ts'
 import { type Claim, type Ended, type Job, type Marked, retentionMs, type Worker } from './index.ts'
-import { countQueued, maxBackoffMs, nextDue } from './reads.ts'
+import { countQueued, maxBackoffMs, nextDue, oursOf, waitsForUs } from './reads.ts'
 import type { Row } from './schema.ts'
 import {
   type ClaimRequest,
@@ -56,9 +56,9 @@ export const claim = async (engine: Engine, worker: string, leaseMs: number): Pr
 export async function claimAll(engine: Engine, requests: ClaimRequest[]): Promise<Claimed[]> {
   const now = engine.clock()
   // With the number as a parameter SQLite takes seven times as long.
-  const text = `SELECT * FROM jobs WHERE state = 'queued' AND (due_at <= ? OR due_at > ?)
+  const text = `SELECT * FROM jobs WHERE ${waitsForUs} AND (due_at <= ? OR due_at > ?)
     ORDER BY seq LIMIT ${requests.length} FOR UPDATE SKIP LOCKED`
-  const next = () => engine.sql(text).all<Row>(now, now + maxBackoffMs)
+  const next = () => engine.sql(text).all<Row>(...oursOf(engine), now, now + maxBackoffMs)
   const [anyExpired, first] = await Promise.all([expireLeases(engine), next()])
   const rows = anyExpired ? await next() : first
   const nothingBefore = rows.length < requests.length ? await nextDue(engine) : now
@@ -183,15 +183,19 @@ export async function endLost(
 }
 
 /** A restart refuses nobody: no slots is no announcement, and what was measured before stands until it is again. */
-export async function announce({ sql, clock }: Engine, { id, slots, serviceSeconds }: Worker): Promise<void> {
+export async function announce(
+  { sql, clock, limits }: Engine,
+  { id, slots, serviceSeconds }: Worker,
+): Promise<void> {
   if (slots === 0) return
-  sql(`INSERT INTO workers (id, slots, service_seconds, seen_at) VALUES (?, ?, ?, ?) ON CONFLICT (id)
-    DO UPDATE SET slots = excluded.slots, seen_at = excluded.seen_at,
+  sql(`INSERT INTO workers (id, slots, service_seconds, seen_at, version) VALUES (?, ?, ?, ?, ?) ON CONFLICT (id)
+    DO UPDATE SET slots = excluded.slots, seen_at = excluded.seen_at, version = excluded.version,
       service_seconds = coalesce(nullif(excluded.service_seconds, 0), workers.service_seconds)`).send(
     id,
     slots,
     serviceSeconds,
     clock(),
+    limits.version,
   )
 }
 

@@ -7,7 +7,6 @@ import { BatchSpanProcessor, type ReadableSpan, type SpanProcessor } from '@open
 import { ATTR_HTTP_ROUTE, ATTR_SERVICE_NAME, ATTR_SERVICE_VERSION } from '@opentelemetry/semantic-conventions'
 import { readConfig } from '../config.ts'
 import { pick } from '../variables.ts'
-import { version } from '../version.ts'
 import { onTracingStop } from './trace.ts'
 import { openTraceFile } from './trace-file.ts'
 
@@ -27,7 +26,7 @@ const selfTestPath = '/telemetry-self-test'
 export async function startTracing(environment: NodeJS.ProcessEnv, service: string): Promise<void> {
   const config = readConfig(
     environment,
-    pick('DATA_DIR', 'INSTANCE', 'KEEP_TRACES_DAYS', 'OTEL_EXPORTER_OTLP_ENDPOINT'),
+    pick('DATA_DIR', 'INSTANCE', 'KEEP_TRACES_DAYS', 'OTEL_EXPORTER_OTLP_ENDPOINT', 'VERSION'),
   )
   // Unset, they default to OTLP: a connection refused every few seconds.
   process.env.OTEL_METRICS_EXPORTER = 'none'
@@ -36,7 +35,7 @@ export async function startTracing(environment: NodeJS.ProcessEnv, service: stri
   const sdk = new NodeSDK({
     resource: resourceFromAttributes({
       [ATTR_SERVICE_NAME]: service,
-      [ATTR_SERVICE_VERSION]: version,
+      [ATTR_SERVICE_VERSION]: config.VERSION,
       'service.instance.id': config.INSTANCE,
     }),
     autoDetectResources: false,

@@ -11,7 +11,6 @@ import { openLog } from '@tintype/lib/telemetry/log.ts'
 import { watchMachine } from '@tintype/lib/telemetry/machine.ts'
 import { createMetrics } from '@tintype/lib/telemetry/metrics.ts'
 import { pick } from '@tintype/lib/variables.ts'
-import { version } from '@tintype/lib/version.ts'
 import { startChild } from './children.ts'
 import { startWorker } from './worker.ts'
 
@@ -34,6 +33,7 @@ const used = pick(
   'QUEUE_URL',
   'STORAGE_URL',
   'THUMBNAILS',
+  'VERSION',
 )
 
 let graceMs = 0
@@ -42,11 +42,12 @@ async function start(): Promise<Running> {
   const config = readConfig(process.env, used)
   graceMs = config.GRACE_SECONDS * 1000
   const log = openLog('converter', config)
-  const metrics = createMetrics('converter', version)
+  const metrics = createMetrics('converter', config.VERSION)
   const at = storageUrl(config.STORAGE_URL, config.DATA_DIR)
   const queue = await openQueue(queueUrl(config.QUEUE_URL, config.DATA_DIR), {
     observe: observeQueue(metrics),
     acceptLoss: config.QUEUE_ACCEPT_LOSS,
+    version: config.VERSION,
   })
   const storage = await openStorage(at, {
     observe: observeStorage(metrics),
@@ -72,7 +73,7 @@ async function start(): Promise<Running> {
     config.ADMIN_HOST,
     config.CONVERTER_ADMIN_PORT,
   )
-  log.info('converter.started', { version, slots: config.CONVERTER_SLOTS })
+  log.info('converter.started', { version: config.VERSION, slots: config.CONVERTER_SLOTS })
   return {
     endpoints: { converterAdmin: admin.url },
     async stop() {

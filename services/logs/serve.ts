@@ -6,7 +6,6 @@ import { openLog } from '@tintype/lib/telemetry/log.ts'
 import { watchDisk } from '@tintype/lib/telemetry/machine.ts'
 import { createMetrics } from '@tintype/lib/telemetry/metrics.ts'
 import { ownFolder } from '@tintype/lib/telemetry/own.ts'
-import { version } from '@tintype/lib/version.ts'
 import { createLogsApp } from './app.ts'
 import { openClock } from './clock.ts'
 import type { Config } from './config.ts'
@@ -20,7 +19,7 @@ export async function serve(config: Config): Promise<Running> {
   const folders = foldersIn(config.DATA_DIR, config.STORAGE_URL)
   const release = ownFolder(folders.streams)
   if (release === 'taken') throw new Error(`another log server owns ${folders.streams}`)
-  const metrics = createMetrics('logs', version)
+  const metrics = createMetrics('logs', config.VERSION)
   watchDisk(metrics, [config.DATA_DIR])
   const journal = openJournal(folders.streams)
   const token = secret('INGEST_TOKEN', config.INGEST_TOKEN, config.DATA_DIR)
@@ -40,7 +39,7 @@ export async function serve(config: Config): Promise<Running> {
     config.ADMIN_HOST,
     config.LOGS_ADMIN_PORT,
   )
-  log.info('logs.started', { version })
+  log.info('logs.started', { version: config.VERSION })
   return {
     endpoints: { logs: listening.url, logsAdmin: admin.url },
     async stop() {

@@ -12,7 +12,6 @@ import { logVariables, openLog } from '@tintype/lib/telemetry/log.ts'
 import { watchMachine } from '@tintype/lib/telemetry/machine.ts'
 import { createMetrics } from '@tintype/lib/telemetry/metrics.ts'
 import { pick } from '@tintype/lib/variables.ts'
-import { version } from '@tintype/lib/version.ts'
 import { createWebApp } from './app.ts'
 import { observeStorage } from './detail.ts'
 import { watchDependencies } from './health.ts'
@@ -35,6 +34,7 @@ const used = pick(
   'SESSION_SECRET',
   'STORAGE_URL',
   'UPLOADS_PER_MINUTE',
+  'VERSION',
   'WEB_ADMIN_PORT',
   'WEB_PORT',
 )
@@ -47,10 +47,11 @@ async function start(): Promise<Running> {
   const config = readConfig(process.env, used)
   graceMs = config.GRACE_SECONDS * 1000
   const log = openLog('web', config)
-  const metrics = createMetrics('web', version)
+  const metrics = createMetrics('web', config.VERSION)
   const queue = await openQueue(queueUrl(config.QUEUE_URL, config.DATA_DIR), {
     observe: observeQueue(metrics),
     acceptLoss: config.QUEUE_ACCEPT_LOSS,
+    version: config.VERSION,
   })
   const at = storageUrl(config.STORAGE_URL, config.DATA_DIR)
   const storage = await openStorage(at, {
@@ -81,7 +82,7 @@ async function start(): Promise<Running> {
   })
   const dependencies = watchDependencies(web)
   watchMachine(metrics, [config.DATA_DIR, ...foldersOf(at)])
-  const listening = await listen(createWebApp(web), config.HOST, config.WEB_PORT)
+  const listening = await listen(createWebApp(web), config.HOST, config.WEB_PORT, process.connected)
   const sweeping = startPulse('the sweep of overdue promises', stalledSeconds)
   const admin = await listen(
     adminApp({
@@ -95,7 +96,7 @@ async function start(): Promise<Running> {
     config.WEB_ADMIN_PORT,
   )
   const swept = sweep(web, sweeping.beat)
-  log.info('web.started', { version })
+  log.info('web.started', { version: config.VERSION })
   return {
     endpoints: { web: listening.url, webAdmin: admin.url },
     async stop() {

@@ -10,7 +10,6 @@ import { logVariables, openLog } from '@tintype/lib/telemetry/log.ts'
 import { createMetrics } from '@tintype/lib/telemetry/metrics.ts'
 import { ownFolder } from '@tintype/lib/telemetry/own.ts'
 import { pick } from '@tintype/lib/variables.ts'
-import { version } from '@tintype/lib/version.ts'
 import { bookFile, openBook } from '../alerts/book.ts'
 import { createNotifier } from '../alerts/notifier.ts'
 import { readObjectives } from '../objectives/objectives.ts'
@@ -19,6 +18,7 @@ import { embeddedSource } from '../sources/embedded.ts'
 import { openPrometheus } from '../sources/prometheus.ts'
 import { startRecorder, type Target } from '../sources/recorder/recorder.ts'
 import { createStore, recorderFile } from '../sources/recorder/store.ts'
+import { readTargets } from '../sources/recorder/targets.ts'
 import { createAdmin } from './admin.ts'
 import { createSloApp } from './app.ts'
 import { openDiagnosis } from './diagnosis.ts'
@@ -46,7 +46,9 @@ const used = pick(
   'SLO_ADMIN_PORT',
   'SLO_PORT',
   'SLO_URL',
+  'TARGETS_FILE',
   'STORAGE_URL',
+  'VERSION',
   'WEB_ADMIN_PORT',
   'WEB_PORT',
 )
@@ -67,7 +69,7 @@ export async function serve(environment: NodeJS.ProcessEnv): Promise<Running> {
   const objectives = readObjectives()
   const keepDays = { minutes: config.KEEP_METRICS_DAYS, traces: config.KEEP_TRACES_DAYS }
   const log = openLog('slo', config)
-  const metrics = createMetrics('slo', version)
+  const metrics = createMetrics('slo', config.VERSION)
   const store = createStore(
     recorderFile(dataDir),
     objectives.map(({ sli }) => sli),
@@ -90,7 +92,7 @@ export async function serve(environment: NodeJS.ProcessEnv): Promise<Running> {
     log,
   })
   const histories = objectives.map(objective => createHistory(objective, source))
-  const others = targets(config)
+  const others = readTargets(config.TARGETS_FILE, config.SCRAPE_TARGETS) ?? targets(config)
   const diagnosis = openDiagnosis(
     {
       DATA_DIR: dataDir,
@@ -135,7 +137,9 @@ export async function serve(environment: NodeJS.ProcessEnv): Promise<Running> {
     config.SLO_ADMIN_PORT,
   )
   const recorder = startRecorder({
-    targets: config.SCRAPE_TARGETS.length > 0 ? others : [...others, own(config, admin.url)],
+    targets: () =>
+      readTargets(config.TARGETS_FILE, config.SCRAPE_TARGETS) ??
+      (config.SCRAPE_TARGETS.length > 0 ? others : [...others, own(config, admin.url)]),
     dataDir,
     intervalMs: config.SCRAPE_SECONDS * 1000,
     keep: keepDays,
@@ -151,7 +155,7 @@ export async function serve(environment: NodeJS.ProcessEnv): Promise<Running> {
     log,
   })
   const status = startStatus(watch, source, storage, log)
-  log.info('slo.started', { version })
+  log.info('slo.started', { version: config.VERSION })
 
   return {
     endpoints: { slo: listening.url, sloAdmin: admin.url },

@@ -22,14 +22,14 @@ async function backend(answer: RequestListener) {
   }
   onTestFinished(stop)
   const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
-  return { web: url, admin: url, stop }
+  return { name: `web-${url.split(':')[2]}`, web: url, admin: url, stop }
 }
 
 async function front(program: string, ...answers: RequestListener[]) {
   const webs = await Promise.all(answers.map(backend))
   const [port, adminPort] = [await freePort(), await freePort()]
   const file = join(await temporaryFolder(), 'haproxy.cfg')
-  writeFileSync(file, haproxyConfig({ host: '127.0.0.1', port, adminPort }, webs, 1))
+  writeFileSync(file, haproxyConfig({ host: '127.0.0.1', port, adminPort }, { blue: webs, green: [] }, 1))
   const child: ChildProcess = spawn(program, ['-db', '-f', file], { stdio: 'ignore' })
   onTestFinished(async () => {
     child.kill('SIGKILL')
@@ -45,8 +45,12 @@ async function front(program: string, ...answers: RequestListener[]) {
 }
 
 test('the containers’ configuration is the same (npx vitest run tools/scaled -u writes it)', async () => {
-  const webs = [0, 1, 2].map(n => ({ web: `http://web-${n}:8080`, admin: `http://web-${n}:9081` }))
-  const config = haproxyConfig({ host: '*', port: 8080, adminPort: 8405 }, webs, 20)
+  const webs = [0, 1, 2].map(n => ({
+    name: `web-${n}`,
+    web: `http://web-${n}:8080`,
+    admin: `http://web-${n}:9081`,
+  }))
+  const config = haproxyConfig({ host: '*', port: 8080, adminPort: 8405 }, { blue: webs, green: [] }, 20)
   await expect(config).toMatchFileSnapshot('haproxy.cfg')
 })
 

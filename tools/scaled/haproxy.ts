@@ -1,10 +1,11 @@
-import { mkdirSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
-import type { Service } from '../supervise.ts'
-
 /** One web: where it serves, and where it says whether it is ready. */
-export type Backend = { web: string; admin: string }
+export type Backend = { name: string; web: string; admin: string }
 export type Front = { host: string; port: number; adminPort: number }
+/** Two versions stand side by side while a release runs; otherwise the webs of one of the two serve everybody. */
+export const colors = ['blue', 'green'] as const
+export type Color = (typeof colors)[number]
+/** Where HAProxy takes commands, and the file of green's share: the persons of a hundred that go there. */
+export type Control = { socket: string; shareFile: string }
 
 const problem = JSON.stringify({
   type: '/problems/unavailable',
@@ -13,16 +14,50 @@ const problem = JSON.stringify({
   detail: 'No web is ready; try again in a few seconds.',
 })
 
-function serverLine({ web, admin }: Backend, n: number): string {
+/** How HAProxy reaches a web, and asks whether it is ready. */
+export function serverOf({ web, admin }: Backend): string {
   const [serves, checked] = [new URL(web), new URL(admin)]
   const elsewhere = checked.hostname === serves.hostname ? '' : `addr ${checked.hostname} `
-  return `  server web-${n} ${serves.host} check ${elsewhere}port ${checked.port}`
+  return `${serves.host} check ${elsewhere}port ${checked.port}`
 }
 
+export const checks = 'inter 500ms fall 2 rise 1'
+
+/**
+ * A person has a number from 0 to 99: that of their cookie, else one that their session gives, else any. Those below the
+ * share go to green. The number lasts, so a person changes the version once, when the share passes it.
+ */
+const choice = ({ shareFile }: Control): string => `
+  acl numbered req.cook(tintype_number) -m reg ^[0-9]{1,2}$
+  acl known req.cook(tintype_session) -m found
+  http-request set-var(txn.share) str(green),map_str_int(${shareFile},0)
+  http-request set-var(txn.number) req.cook(tintype_number) if numbered
+  http-request set-var(txn.number) req.cook(tintype_session),djb2(1),mod(100) if !numbered known
+  http-request set-var(txn.number) rand(100) if !numbered !known
+  http-request set-var(txn.new) bool(true) if !numbered
+  http-response add-header Set-Cookie "tintype_number=%[var(txn.number)]; Path=/; Max-Age=86400; HttpOnly; SameSite=Lax" if { var(txn.new) -m bool } { var(txn.share) -m int 1:99 } !{ res.hdr(cache-control) -m sub immutable }
+  acl for-green var(txn.number),sub(txn.share) lt 0
+  use_backend green if { var(txn.share) -m int 100 }
+  use_backend green if for-green { nbsrv(green) gt 0 }
+  # A version whose webs are all away leaves its customers to the other one, if that has customers at all.
+  use_backend green if { nbsrv(blue) eq 0 } { var(txn.share) -m int gt 0 }`
+
+const backend = (name: string, webs: readonly Backend[]): string => `backend ${name}
+  balance roundrobin
+  option httpchk GET /readyz
+  http-check expect status 200
+  default-server ${checks}
+${webs.map(each => `  server ${each.name} ${serverOf(each)}\n`).join('')}`
+
 /** Its times are longer than those of web, so that web decides (lib/limits.ts). */
-export const haproxyConfig = (front: Front, webs: readonly Backend[], graceSeconds: number): string => `
+export const haproxyConfig = (
+  front: Front,
+  webs: Record<Color, readonly Backend[]>,
+  graceSeconds: number,
+  control?: Control,
+): string => `
 global
-  maxconn 8000
+  maxconn 8000${control ? `\n  stats socket ${control.socket} mode 600 level admin` : ''}
   hard-stop-after ${graceSeconds}s
   # Web answers headers over 16 KiB itself.
   tune.bufsize 32768
@@ -43,46 +78,10 @@ frontend public
   option forwardfor
   # A request that a web may have begun is sent to another one only when it changes nothing.
   http-request disable-l7-retry unless { method GET HEAD }
-  default_backend webs
-backend webs
-  balance roundrobin
-  option httpchk GET /readyz
-  http-check expect status 200
-  default-server inter 500ms fall 2 rise 1
-${webs.map(serverLine).join('\n')}
-frontend admin
+${control ? choice(control) : ''}
+  default_backend blue
+${backend('blue', webs.blue)}${control ? backend('green', webs.green) : ''}frontend admin
   bind 127.0.0.1:${front.adminPort}
   monitor-uri /livez
   http-request use-service prometheus-exporter if { path /metrics }
 `
-
-/** HAProxy in front of the webs. */
-export function haproxy(
-  program: string,
-  folder: string,
-  front: Front,
-  webs: readonly Backend[],
-  graceSeconds: number,
-): Service {
-  mkdirSync(folder, { recursive: true })
-  const file = join(folder, 'haproxy.cfg')
-  writeFileSync(file, haproxyConfig(front, webs, graceSeconds))
-  const here = front.host.replace('0.0.0.0', '127.0.0.1').replace('[::]', '[::1]')
-  const endpoints = {
-    web: `http://${here}:${front.port}`,
-    haproxyAdmin: `http://127.0.0.1:${front.adminPort}`,
-  }
-  return {
-    name: 'haproxy',
-    program,
-    args: ['-db', '-f', file],
-    folder,
-    // It lets requests end.
-    stopSignal: 'SIGUSR1',
-    answers: () =>
-      fetch(`${endpoints.haproxyAdmin}/livez`).then(
-        ({ ok }) => (ok ? endpoints : undefined),
-        () => undefined,
-      ),
-  }
-}

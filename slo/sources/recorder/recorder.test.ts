@@ -89,7 +89,7 @@ async function recording(target: Target, intervalMs: number) {
   }
   const metrics = createMetrics('slo', '0')
   const recorder = startRecorder({
-    targets: [target],
+    targets: () => [target],
     dataDir: folder,
     intervalMs,
     keep: { minutes: 35, traces: 7 },

@@ -24,7 +24,8 @@ const stalledSeconds = 60
 const dayMs = 86_400_000
 
 type Options = {
-  targets: readonly Target[]
+  /** Asked before each scrape: processes come and go. */
+  targets: () => readonly Target[]
   /** Where targets that stop leave what they counted, and where traces are. */
   dataDir: string
   intervalMs: number
@@ -37,20 +38,26 @@ type Options = {
 
 /** Scrapes every target at each interval into the store, all at once, aligned to the clock, and once more at the stop. */
 export function startRecorder(options: Options): Loop & Pick<Pulse, 'stalled'> {
-  const { targets, intervalMs, store, metrics, log } = options
-  const says = targets.map(target => sayOf(log, target))
+  const { intervalMs, store, metrics, log } = options
+  /** Every target that there was, also when it is gone: what it counted last it leaves behind. */
+  const known = new Map<string, { target: Target; say: ReturnType<typeof sayOf> }>()
   const reached = (limit: LimitName, by = 1) =>
     metrics.increment('tintype_limit_reached_total', { limit }, by)
 
   const round = async (timeoutMs: number, signal: AbortSignal, isLast: boolean): Promise<void> => {
-    for (const target of targets) recordLeft(options, target)
+    const targets = options.targets()
+    for (const target of targets) {
+      const key = `${target.job}.${target.instance}`
+      if (!known.has(key)) known.set(key, { target, say: sayOf(log, target) })
+    }
+    for (const { target } of known.values()) recordLeft(options, target)
     const at = Date.now()
-    const scrapes = targets.map(async (target, i) => {
+    const scrapes = targets.map(async target => {
       const { samples, trouble, limit } = await scrape(target, timeoutMs, signal)
       if (signal.aborted || (isLast && !samples)) return
       if (limit) reached(limit)
       const kept = write(store, { ...target, at, samples })
-      says[i]?.(trouble ?? kept)
+      known.get(`${target.job}.${target.instance}`)?.say(trouble ?? kept)
     })
     await Promise.all(scrapes)
   }

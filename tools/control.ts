@@ -1,0 +1,72 @@
+import { once } from 'node:events'
+import { connect, createServer, type Socket } from 'node:net'
+import { createInterface } from 'node:readline'
+import { describeError } from '@tintype/lib/errors.ts'
+
+/** What a launcher does for a command of another process; each takes and gives JSON. */
+export type Actions = Record<string, (request: never) => Promise<unknown>>
+
+/**
+ * The launcher's side: one JSON object a line, `{do, …}`, answered by `{answer}` or `{error}`. `left` is called when a
+ * connection that did more than ask for the status is gone, however that happened.
+ */
+export async function openControl(file: string, actions: Actions, left: () => Promise<void>) {
+  let holder: Socket | undefined
+  const server = createServer(async socket => {
+    socket.on('error', () => {})
+    socket.on('close', async () => {
+      if (socket !== holder) return
+      await left()
+      holder = undefined
+    })
+    for await (const line of createInterface({ input: socket })) {
+      const reply = await answer(socket, line).catch(error => ({ error: describeError(error) }))
+      if (socket.writable) socket.write(`${JSON.stringify(reply)}\n`)
+    }
+  })
+  async function answer(socket: Socket, line: string) {
+    const { do: name, ...request } = JSON.parse(line) as { do: string }
+    const action = actions[name]
+    if (!action) throw new Error(`there is no action ${name}`)
+    if (name !== 'status') holder ??= socket
+    if (name !== 'status' && holder !== socket) throw new Error('another release is under way')
+    return { answer: (await action(request as never)) ?? null }
+  }
+  server.listen(file)
+  await once(server, 'listening')
+}
+
+export type Controlled = {
+  /** @throws Error with what the launcher said. */
+  ask<T>(action: string, request?: object): Promise<T>
+  /** Resolves when the launcher is gone. */
+  gone: Promise<void>
+  close(): void
+}
+
+/** The other side. @throws when nothing listens there. */
+export async function control(file: string): Promise<Controlled> {
+  const socket = connect(file)
+  await once(socket, 'connect')
+  const waiting: PromiseWithResolvers<unknown>[] = []
+  const gone = once(socket, 'close').then(() => {
+    for (const { reject } of waiting.splice(0)) reject(new Error('the launcher has ended'))
+  })
+  socket.on('error', () => {})
+  createInterface({ input: socket }).on('line', line => {
+    const { answer, error } = JSON.parse(line)
+    const next = waiting.shift()
+    if (error) next?.reject(new Error(error))
+    else next?.resolve(answer)
+  })
+  return {
+    ask<T>(action: string, request = {}) {
+      const answer = Promise.withResolvers<unknown>()
+      waiting.push(answer)
+      socket.write(`${JSON.stringify({ do: action, ...request })}\n`)
+      return answer.promise as Promise<T>
+    },
+    gone,
+    close: () => void socket.destroy(),
+  }
+}

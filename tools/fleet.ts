@@ -1,0 +1,107 @@
+import type { Backend, Color } from './scaled/haproxy.ts'
+import type { Endpoints, Hooks, Service, Supervised } from './supervise.ts'
+import { supervise } from './supervise.ts'
+
+/** One process of the launcher's. Of a web or converter there may be two, one of each version. */
+export type Member = {
+  /** What it is called in the plan: `web`, `converter-3`. Its own name says the colour too, when a release started it. */
+  role: string
+  color: Color
+  version: string
+  root: string
+  service: Service
+  supervised: Supervised
+}
+
+/** Which build a process is started from, and how that build calls itself. */
+export type Build = { root: string; version: string }
+
+export type Fleet = ReturnType<typeof openFleet>
+
+/** All processes of a launcher, by name. `changed` is called when one came or went. */
+export function openFleet(hooks: Omit<Hooks, 'onReady'>, first: Build, changed: () => void) {
+  const members = new Map<string, Member>()
+  const ready = new Map<string, Endpoints>()
+  const withReady: Hooks = {
+    ...hooks,
+    onReady(endpoints, { name }) {
+      ready.set(name, endpoints)
+      changed()
+    },
+  }
+
+  async function start(service: Service, as: Pick<Member, 'role' | 'color'> & Build): Promise<Endpoints> {
+    const supervised = supervise(service, withReady)
+    members.set(service.name, { ...as, service, supervised })
+    try {
+      await supervised.ready
+    } catch (error) {
+      members.delete(service.name)
+      throw error
+    }
+    return ready.get(service.name) ?? {}
+  }
+
+  async function stop(name: string): Promise<void> {
+    const member = members.get(name)
+    if (!member) return
+    await member.supervised.stop()
+    members.delete(name)
+    ready.delete(name)
+    changed()
+  }
+
+  return {
+    members,
+    ready,
+    start: (service: Service) => start(service, { role: service.name, color: 'blue', ...first }),
+    stop,
+
+    /** A second process of a role, of another build or colour, on ports of its own. */
+    twin(role: string, color: Color, build: Build): Promise<Endpoints> {
+      const like = [...members.values()].find(each => each.role === role && each.color !== color)
+      const of = like ?? members.get(role)
+      if (!of || !('script' in of.service)) throw new Error(`nothing called ${role} runs`)
+      const name = `${role}-${color}`
+      const instance = `${(of.service.environment?.INSTANCE ?? '0').replace(/-(blue|green)$/, '')}-${color}`
+      const environment = {
+        ...of.service.environment,
+        // Behind HAProxy: not to be reached from outside.
+        HOST: '127.0.0.1',
+        INSTANCE: instance,
+        VERSION: build.version,
+        WEB_PORT: '0',
+        WEB_ADMIN_PORT: '0',
+        CONVERTER_ADMIN_PORT: '0',
+      }
+      return start({ ...of.service, name, root: build.root, environment }, { role, color, ...build })
+    },
+
+    /** One of which there is only one: the other build takes its place, and its ports; the old one comes back if it does not start. */
+    async replace(role: string, build: Build): Promise<void> {
+      const old = members.get(role)
+      if (!old || !('script' in old.service)) return
+      const { service } = old
+      const asNow = { ...service.environment, VERSION: build.version, ...hooks.environment(service) }
+      await old.supervised.stop()
+      try {
+        const environment = { ...service.environment, VERSION: build.version }
+        await start({ ...service, root: build.root, environment }, { ...old, ...build })
+      } catch (error) {
+        await start({ ...service, environment: { ...asNow, VERSION: old.version } }, old)
+        throw error
+      }
+    },
+
+    kill(): void {
+      for (const { supervised } of members.values()) supervised.kill()
+    },
+  }
+}
+
+/** How HAProxy reaches a web of the fleet. */
+export const backendOf = (name: string, { web = '', webAdmin = '' }: Endpoints): Backend => ({
+  name,
+  web,
+  admin: webAdmin,
+})

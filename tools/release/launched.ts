@@ -1,0 +1,145 @@
+import { join, resolve } from 'node:path'
+import { ExpectedError } from '@tintype/lib/errors.ts'
+import type { Log } from '@tintype/lib/telemetry/log.ts'
+import { openControl } from '../control.ts'
+import { type Build, backendOf, type Fleet } from '../fleet.ts'
+import { freePort } from '../free-port.ts'
+import type { Config } from '../launcher.ts'
+import { part, remedy } from '../parts.ts'
+import { type Fronting, openFront } from '../scaled/front.ts'
+import type { Color } from '../scaled/haproxy.ts'
+
+/** What a release is told of the running service. */
+export type Status = {
+  serving: Color
+  members: {
+    name: string
+    role: string
+    color: Color
+    version: string
+    root: string
+    pid: number | undefined
+    deaths: number
+    endpoints: Record<string, string>
+  }[]
+}
+
+type Options = {
+  fleet: Fleet
+  config: Config
+  log: Log
+  socketFolder: string
+  front: Fronting | undefined
+}
+
+const other = (color: Color): Color => (color === 'blue' ? 'green' : 'blue')
+
+/**
+ * The launcher's part of a release: it starts and stops processes and gives HAProxy its share, for a command that says which.
+ * When the command is gone without having said `keep`, however it ended, the old version has all customers again, and what
+ * was started for the command is stopped.
+ */
+export async function openReleases({ fleet, config, log, socketFolder, front: given }: Options) {
+  let front = given
+  let underWay = false
+  const { members } = fleet
+  const serving = (): Color => front?.serving() ?? 'blue'
+  const of = (color: Color) =>
+    [...members.values()].filter(each => each.color === color && isOfTwo(each.role))
+
+  async function stopAll(color: Color): Promise<void> {
+    const names = of(color).map(({ service }) => service.name)
+    const webs = names.filter(name => fleet.ready.get(name)?.webAdmin)
+    await Promise.all(webs.map(fleet.stop))
+    for (const name of webs) await front?.remove(color, name)
+    await Promise.all(names.map(fleet.stop))
+  }
+
+  async function back(): Promise<void> {
+    if (!underWay) return
+    underWay = false
+    await front?.share(serving() === 'green' ? 100 : 0, false)
+    await stopAll(other(serving()))
+  }
+
+  /** HAProxy takes the port over from the one web: both listen on it until the web has finished what it had begun. */
+  async function putInFront(): Promise<Fronting> {
+    const program = part('haproxy')
+    const old = members.get('web')
+    if (!program) throw new ExpectedError(`haproxy missing: ${remedy(['haproxy'])}`)
+    if (!old) throw new ExpectedError('no web runs')
+    const behind = await fleet.twin('web', 'blue', old)
+    const { hostname, port } = new URL(fleet.ready.get('web')?.web ?? '')
+    const made = openFront({
+      program,
+      folder: resolve(config.DATA_DIR, 'haproxy'),
+      socketFolder,
+      front: {
+        host: config.HOST.includes(':') ? `[${config.HOST}]` : config.HOST || hostname,
+        port: Number(port),
+        adminPort: await freePort(),
+      },
+      webs: [backendOf('web-blue', behind)],
+      graceSeconds: config.GRACE_SECONDS,
+    })
+    try {
+      await fleet.start(made.service)
+    } catch (error) {
+      await fleet.stop('web-blue')
+      throw error
+    }
+    await fleet.stop('web')
+    return made
+  }
+
+  const actions = {
+    status: async (): Promise<Status> => ({
+      serving: serving(),
+      members: [...members.values()].map(({ service, supervised, ...member }) => ({
+        ...member,
+        name: service.name,
+        pid: supervised.pid(),
+        deaths: supervised.deaths(),
+        endpoints: fleet.ready.get(service.name) ?? {},
+      })),
+    }),
+    /** HAProxy stands before the webs. */
+    async front() {
+      front ??= await putInFront()
+    },
+    /** The other version's processes, converters first, as many as there are; the webs have no customers yet. */
+    async begin(build: Build) {
+      if (!front) throw new Error('no HAProxy stands before the webs')
+      underWay = true
+      const color = other(serving())
+      const roles = [...new Set(of(serving()).map(({ role }) => role))]
+      for (const role of roles.toSorted()) if (!role.startsWith('web')) await fleet.twin(role, color, build)
+      for (const role of roles.filter(each => each.startsWith('web'))) {
+        const endpoints = await fleet.twin(role, color, build)
+        await front.add(color, backendOf(`${role}-${color}`, endpoints))
+      }
+    },
+    /** The new version's customers of a hundred. */
+    async share({ percent }: { percent: number }) {
+      await front?.share(serving() === 'blue' ? percent : 100 - percent, false)
+      log.info('release.share', { percent })
+    },
+    back,
+    /** The new version has everybody, and the old one ends: its webs when their requests are answered, then its converters. */
+    async keep(build: Build) {
+      if (!underWay) throw new Error('no release is under way')
+      const old = serving()
+      await front?.share(old === 'blue' ? 100 : 0, true)
+      underWay = false
+      await stopAll(old)
+      for (const role of ['logs', 'slo']) await fleet.replace(role, build)
+    },
+  }
+  await openControl(join(socketFolder, 'launcher.sock'), actions, async () => {
+    if (underWay) log.warn('release.abandoned', { why: 'its command has ended' })
+    await back()
+  })
+}
+
+/** Of logs and slo there is only one; the engines are no version's. */
+const isOfTwo = (role: string): boolean => /^(web|converter)/.test(role)

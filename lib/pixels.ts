@@ -8,28 +8,30 @@ export const maxSide = 65_535
 
 /**
  * Formats, or kinds of them, that are decoded whole: the most pixels whose decode stays below 0.8 GiB and so,
- * with the process (0.1 GiB) and the file, below CHILD_MEMORY_BYTES' default of 1 GiB. Measured with sharp 0.35.5,
- * peak RSS in bytes a pixel of the worst kind: AVIF 24.4 (12 bits, 4:4:4, alpha), WebP 6.4 (lossless), GIF 5.7,
- * TIFF 3.4 (32-bit floats), interlaced PNG 8.7 (16 bits, alpha), progressive JPEG 7.8 (CMYK).
- * The rest streams: under 0.9.
+ * with the process (0.1 GiB) and the file, below CHILD_MEMORY_BYTES' default of 1 GiB. Measured with sharp 0.35.5 and
+ * libheif-js 1.23.2, peak RSS in bytes a pixel of the worst kind: AVIF 24.4 (12 bits, 4:4:4, alpha), HEIC 16.7
+ * (8 bits, 4:4:4) and 31.5 (12 bits, 4:4:4, alpha), WebP 6.4 (lossless), GIF 5.7, TIFF 3.4 (32-bit floats),
+ * interlaced PNG 8.7 (16 bits, alpha), progressive JPEG 7.8 (CMYK). The rest streams: under 0.9.
  */
-const wholeDecodePixels = {
+const wholeDecodePixels: Partial<Record<Format, number>> = {
   avif: 32_000_000,
+  heic: 50_000_000,
   webp: 120_000_000,
   gif: 130_000_000,
   tiff: 200_000_000,
-  'interlaced png': 90_000_000,
-  'progressive jpeg': 100_000_000,
-} as const
+}
+const costlyKinds: Partial<Record<Format, number>> = {
+  heic: 26_000_000,
+  png: 90_000_000,
+  jpeg: 100_000_000,
+}
 
 /**
  * The most pixels that a photo of this format may have, never above `maxPixels`.
- * @param interlaced PNG and JPEG that are stored in passes, when known.
+ * @param costly what is known of its kind: PNG and JPEG stored in passes, HEIC with alpha or more than 8 bits.
  */
-export function pixelLimit(format: Format, maxPixels: number, interlaced = false): number {
-  if (format === 'png' || format === 'jpeg') {
-    if (!interlaced) return maxPixels
-    return Math.min(maxPixels, wholeDecodePixels[format === 'png' ? 'interlaced png' : 'progressive jpeg'])
-  }
-  return Math.min(maxPixels, wholeDecodePixels[format])
-}
+export const pixelLimit = (format: Format, maxPixels: number, costly = false): number =>
+  Math.min(
+    maxPixels,
+    (costly ? costlyKinds : wholeDecodePixels)[format] ?? wholeDecodePixels[format] ?? maxPixels,
+  )

@@ -17,7 +17,7 @@ export type Outcome = (typeof outcomes)[number]
 export const probePhases = ['dns', 'connect', 'tls', 'processing', 'transfer', 'thumbnail'] as const
 export type ProbePhase = (typeof probePhases)[number]
 
-export const formats = ['jpeg', 'png', 'webp', 'gif', 'avif', 'tiff'] as const
+export const formats = ['jpeg', 'png', 'webp', 'gif', 'avif', 'tiff', 'heic'] as const
 export type Format = (typeof formats)[number]
 
 export const conversionOutcomes = ['ok', 'undecodable', 'timeout', 'memory', 'crash'] as const

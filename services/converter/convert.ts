@@ -44,7 +44,8 @@ export async function convert(
   detailed = false,
 ): Promise<Conversion> {
   const stopwatch = startStopwatch()
-  const photo = await openPhoto(original, maxPixels)
+  const largest = Math.max(...sizes.map(size => size.side))
+  const photo = await openPhoto(original, maxPixels, largest)
   if ('reason' in photo) return photo
   const { header, format, limit } = photo
   const { width, height } = header.autoOrient
@@ -54,12 +55,11 @@ export async function convert(
   const [size] = sizes
   if (typeof original === 'string' && size && sizes.length === 1 && isPlain(photo)) {
     const warnings: string[] = []
-    const thumbnail = await encode(listen(shrink(photo.open('strict'), size.side), warnings), size)
+    const thumbnail = await encode(listen(shrink(await photo.open('strict'), size.side), warnings), size)
     return { ...converted, ...(lacksPixels(warnings) && { damaged: true }), thumbnails: [thumbnail] }
   }
 
   const headerSeconds = stopwatch()
-  const largest = Math.max(...sizes.map(size => size.side))
   const decoded = await decodePhoto(photo, original, largest)
   if ('reason' in decoded) return decoded
   const decodeSeconds = stopwatch()
@@ -68,7 +68,7 @@ export async function convert(
   const done = { ...converted, ...(decoded.damaged && { damaged: true as const }), thumbnails }
   if (!detailed) return done
   const encodeSeconds = stopwatch()
-  await refused(() => decode(shrink(photo.open('tolerant'), largest, 'nearest')))
+  await refused(async () => decode(shrink(await photo.open('tolerant'), largest, 'nearest')))
   const resize = Math.max(0, decodeSeconds - stopwatch())
   return { ...done, detail: { header: headerSeconds, decode: decodeSeconds, resize, encode: encodeSeconds } }
 }
@@ -93,7 +93,7 @@ async function decodePhoto(
     return decode(listen(isLight ? shrunk.removeAlpha().gamma(1, 2.2).linear(255) : shrunk, warnings))
   }
   const warnings: string[] = []
-  const strictly = (how: 'unwarned' | 'strict') => refused(() => read(photo.open(how), warnings))
+  const strictly = (how: 'unwarned' | 'strict') => refused(async () => read(await photo.open(how), warnings))
   let whole = await strictly(photo.format === 'tiff' ? 'unwarned' : 'strict')
   if ('reason' in whole && /^Warning treated as error/.test(whole.error ?? ''))
     whole = await strictly('strict')

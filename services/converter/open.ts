@@ -1,8 +1,10 @@
+import { readFile } from 'node:fs/promises'
 import { type LimitName, limits } from '@tintype/lib/limits.ts'
 import type { FailureReason } from '@tintype/lib/photo/record.ts'
 import { maxSide, pixelLimit } from '@tintype/lib/pixels.ts'
 import { type Format, formats } from '@tintype/lib/telemetry/catalogue.ts'
 import sharp, { type Metadata, type Sharp, type SharpOptions } from 'sharp'
+import { openHeic } from './heic.ts'
 
 /** `error` is the decoder's own word, for the log; `limit` the one that the photo is over. */
 export type Undecodable = {
@@ -25,7 +27,7 @@ export type Photo = {
   /** A limit that was reached and changes what is shown. */
   limit?: LimitName
   /** Opens the page that is shown, of these bytes or its own. A tolerant decode goes on behind an error. */
-  open(how: Strictness, bytes?: Buffer): Sharp
+  open(how: Strictness, bytes?: Buffer): Promise<Sharp>
 }
 
 /** libvips' own threads and cache would only fight the other slots and hold memory: one slot is one core. */
@@ -35,6 +37,7 @@ sharp.cache(false)
 /**
  * Only these loaders read a stranger's bytes. Not SVG (scripts, files, any size), and not the gain-map loader,
  * which takes 15 % longer for the same thumbnail: the plain JPEG in front of a gain map is what we serve.
+ * `Heif` reads AVIF, and of HEIC the header: the build of libvips in sharp has no decoder for HEVC.
  */
 const loaders = ['Jpeg', 'Png', 'Webp', 'Nsgif', 'Tiff', 'Heif'].flatMap(name => [
   `VipsForeignLoad${name}Buffer`,
@@ -43,8 +46,15 @@ const loaders = ['Jpeg', 'Png', 'Webp', 'Nsgif', 'Tiff', 'Heif'].flatMap(name =>
 sharp.block({ operation: ['VipsForeignLoad'] })
 sharp.unblock({ operation: loaders })
 
-/** Reads the headers of a photo, given as its bytes or its file, and holds it to the limits. */
-export async function openPhoto(original: Buffer | string, maxPixels: number): Promise<Photo | Undecodable> {
+/**
+ * Reads the headers of a photo, given as its bytes or its file, and holds it to the limits.
+ * @param side the longest that is needed of it, in pixels.
+ */
+export async function openPhoto(
+  original: Buffer | string,
+  maxPixels: number,
+  side: number,
+): Promise<Photo | Undecodable> {
   if (original.length === 0) return undecodable(unreadable)
   const input = typeof original === 'string' ? original : asStill(original)
   const largest = await refused(() => largestPage(input))
@@ -59,7 +69,17 @@ export async function openPhoto(original: Buffer | string, maxPixels: number): P
   // A TIFF that breaks off is an error to libvips, any other is truncated.
   const strict = format === 'tiff' ? 'error' : 'truncated'
   const failOn = { unwarned: 'warning', strict, tolerant: 'none' } as const
-  const open: Photo['open'] = (how, bytes) => openPage(bytes ?? input, failOn[how], page)
+  const open: Photo['open'] = async (how, bytes = input as Buffer) => {
+    if (format !== 'heic') return openPage(bytes, failOn[how], page)
+    const { icc } = header
+    const all = typeof bytes === 'string' ? await readFile(bytes) : bytes
+    return openHeic(all, {
+      side,
+      icc,
+      tolerant: how === 'tolerant',
+      maxPixels: pixelLimit(format, most, isCostly(header)),
+    })
+  }
   return { header, format, extraChannels, ...(limit && { limit }), open }
 }
 
@@ -71,11 +91,13 @@ const extraChannelPixels = 80_000_000
 const openPage = (input: Buffer | string, failOn: NonNullable<SharpOptions['failOn']>, page: number): Sharp =>
   sharp(input, { failOn, limitInputPixels: false, ...(page > 0 && { page }) })
 
-/** An animated AVIF begins with its first frame as a still picture; libvips knows it by the still picture's brand. */
-const asStill = (bytes: Buffer): Buffer =>
-  bytes.toString('latin1', 4, 12) === 'ftypavis'
-    ? Buffer.concat([bytes.subarray(0, 8), Buffer.from('avif'), bytes.subarray(12)])
-    : bytes
+/** Brands of animations that libvips does not know; their still picture it knows by the still picture's brand. */
+const stillBrands: Record<string, string> = { ftypavis: 'avif', ftyphevx: 'heic' }
+
+function asStill(bytes: Buffer): Buffer {
+  const brand = stillBrands[bytes.toString('latin1', 4, 12)]
+  return brand ? Buffer.concat([bytes.subarray(0, 8), Buffer.from(brand), bytes.subarray(12)]) : bytes
+}
 
 /** The header of the largest page of a TIFF, of equal ones the first; of another format that of its only picture. */
 async function largestPage(
@@ -98,18 +120,21 @@ async function largestPage(
 }
 
 function formatOf({ format, compression }: Metadata): Format | undefined {
-  if (format === 'heif') return compression === 'av1' ? 'avif' : undefined
+  if (format === 'heif') return compression === 'av1' ? 'avif' : compression === 'hevc' ? 'heic' : undefined
   return formats.find(known => known === format)
 }
 
-function overLimit(
-  { width, height, isProgressive }: Metadata,
-  format: Format,
-  maxPixels: number,
-): Undecodable | undefined {
-  const limit = pixelLimit(format, maxPixels, isProgressive)
+/** Of the kind that takes more memory than the rest of its format: see pixelLimit. */
+const isCostly = ({ format, isProgressive, hasAlpha, depth }: Metadata): boolean =>
+  format === 'heif' ? hasAlpha || depth !== 'uchar' : isProgressive
+
+function overLimit(header: Metadata, format: Format, maxPixels: number): Undecodable | undefined {
+  const { width, height, isProgressive } = header
+  const costly = isCostly(header)
+  const limit = pixelLimit(format, maxPixels, costly)
   if (width * height <= limit && Math.max(width, height) <= maxSide) return undefined
-  const kind = `${isProgressive ? 'interlaced ' : ''}${format.toUpperCase()}`
+  const which = isProgressive ? 'interlaced ' : costly ? 'deep or transparent ' : ''
+  const kind = `${which}${format.toUpperCase()}`
   const detail =
     `The photo has ${width} × ${height} pixels; we convert ${kind} files up to ${Math.floor(limit / 1e6)} ` +
     `megapixels and ${maxSide} pixels a side. Make it smaller or save it as a plain JPEG.`

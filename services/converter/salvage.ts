@@ -17,14 +17,14 @@ export async function salvage(
   warnings: readonly string[],
 ): Promise<Sharp> {
   if (format === 'jpeg') return open('tolerant', Buffer.concat([bytes, endOfJpeg]))
-  if (format === 'gif' || format === 'tiff') return open('tolerant')
+  if (format === 'gif' || format === 'tiff' || format === 'heic') return open('tolerant')
   const rows = Number(/error in tile 0 x (\d+)/.exec(warnings.join())?.[1])
   if (format !== 'png' || header.isProgressive || !(rows > 0)) throw new Error('nothing can be decoded')
   // Tolerant, libvips leaves the rows that a PNG lacks as they were in memory: another photo's pixels.
   const { width, height, orientation } = header
   const scale = Math.min(1, side / Math.max(width, height))
   const [across = 1, down = 1, whole = 1] = [width, rows, height].map(each => Math.ceil(each * scale))
-  const small = open('strict')
+  const small = (await open('strict'))
     .extract({ left: 0, top: 0, width, height: rows })
     .resize(across, down, { fit: 'fill' })
     .extend({ bottom: whole - down, background: '#808080' })

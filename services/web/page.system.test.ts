@@ -143,18 +143,13 @@ describeWithParts('the upload page', ['chromium'], parts => {
   })
 
   test('what cannot be taken says why and what to do', async () => {
-    const heic = Buffer.concat([
-      Buffer.from([0, 0, 0, 24]),
-      Buffer.from('ftypheic\0\0\0\0mif1heic'),
-      Buffer.alloc(99),
-    ])
     const uploads: string[] = []
     page.on('request', request => request.method() === 'POST' && uploads.push(request.url()))
     await choose(
-      { name: 'scan.heic', mimeType: '', buffer: heic },
+      { name: 'drawing.svg', mimeType: '', buffer: Buffer.from('<svg/>') },
       { name: 'notes.txt', mimeType: 'text/plain', buffer: Buffer.from('no photo') },
     )
-    await says('scan.heic', 'In Photos choose File > Export as JPEG, then try again.')
+    await says('drawing.svg', 'Export it as PNG, then try again.')
     await says('notes.txt', /We take/)
     await choose({ name: 'huge.jpg', mimeType: 'image/jpeg', buffer: Buffer.alloc(3_000_000) })
     await says(

@@ -3,12 +3,10 @@ import { maxSide, pixelLimit } from '@tintype/lib/pixels.ts'
 import type { Format } from '@tintype/lib/telemetry/catalogue.ts'
 import { fileTypeFromBuffer } from 'file-type'
 import { imageSize } from 'image-size'
+import { measureHeif } from './heif.ts'
 
 /** How much of the body's start is read before it is judged; a JPEG's size stands behind its metadata. */
 export const headBytes = 64 * 1024
-
-/** AVIF's boxes stand at the very start, and searching them costs the square of their number: 64 KiB took 0.1 s. */
-const avifHeadBytes = 16 * 1024
 
 export type Kind = {
   format: Format
@@ -24,11 +22,13 @@ const formatsByType: Record<string, Format> = {
   'image/apng': 'png',
   'image/webp': 'webp',
   'image/gif': 'gif',
-  'image/avif': 'avif',
   'image/tiff': 'tiff',
 }
 
-const supported = 'JPEG, PNG, WebP, GIF, AVIF and TIFF'
+/** Major brands of ISO/IEC 23008-12 and of AVIF; mif1 and msf1 are any HEIF. */
+const heifBrand = /^ftyp(avi[fs]|he[iv][cx]|he[iv][ms]|m[is]f1)/
+
+const supported = 'JPEG, HEIC, PNG, WebP, GIF, AVIF and TIFF'
 
 /**
  * The type and size of a photo by its first bytes; what the client says of it is not looked at.
@@ -36,18 +36,23 @@ const supported = 'JPEG, PNG, WebP, GIF, AVIF and TIFF'
  */
 export async function sniff(head: Buffer, maxPixels: number): Promise<Kind> {
   const mime = (await fileTypeFromBuffer(head))?.mime
-  const format = formatsByType[mime ?? ''] ?? formatByMagic(mime, head)
+  const format = heifFormat(head) ?? formatsByType[mime ?? ''] ?? tiffByMagic(mime, head)
   if (format === undefined) throw unsupported(mime, head)
   const size = measure(format, head)
   if (size) assertDecodable(format, size.width, size.height, maxPixels)
   return { format, contentType: `image/${format}`, ...(size && upright(size)) }
 }
 
-/** What file-type does not tell: brands mif1 and msf1 are any HEIF, and a TIFF's directory may stand behind its pixels. */
-function formatByMagic(mime: string | undefined, head: Buffer): Format | undefined {
-  if (mime?.startsWith('image/hei')) return head.subarray(8, 64).includes('avif') ? 'avif' : undefined
-  return mime === undefined && /^(II[*+]\0|MM\0[*+])/.test(head.toString('latin1', 0, 4)) ? 'tiff' : undefined
+/** AVIF names its brand among the compatible ones; every other HEIF is for the converter to try. */
+function heifFormat(head: Buffer): Format | undefined {
+  if (!heifBrand.test(head.toString('latin1', 4, 12))) return undefined
+  const brands = head.toString('latin1', 8, head.readUInt32BE(0))
+  return /avi[fs]/.test(brands) ? 'avif' : 'heic'
 }
+
+/** A TIFF whose directory stands behind its pixels, which file-type does not know. */
+const tiffByMagic = (mime: string | undefined, head: Buffer): Format | undefined =>
+  mime === undefined && /^(II[*+]\0|MM\0[*+])/.test(head.toString('latin1', 0, 4)) ? 'tiff' : undefined
 
 /** What the head does not tell (interlaced, progressive) the converter holds to its own, lower limit. */
 function assertDecodable(format: Format, width: number, height: number, maxPixels: number): void {
@@ -66,25 +71,25 @@ type Stored = { width: number; height: number; orientation: number }
 
 function measure(format: Format, head: Buffer): Stored | undefined {
   try {
-    const stored = format === 'tiff' ? measureTiff(head) : measureOther(format, head)
+    const stored = (measurers[format] ?? measureOther)(head, format)
     return stored.width > 0 && stored.height > 0 ? stored : undefined
   } catch {
     return undefined // not within the head
   }
 }
 
-function measureOther(format: Format, head: Buffer): Stored {
-  const {
-    width,
-    height,
-    orientation = 1,
-  } = imageSize(format === 'avif' ? head.subarray(0, avifHeadBytes) : head)
-  const rotation = format === 'avif' ? head.indexOf('irot') : -1
-  if (rotation > 0) return { width, height, orientation: (head[rotation + 4] ?? 0) % 2 === 1 ? 6 : 1 }
+function measureOther(head: Buffer, format: Format): Stored {
+  const { width, height, orientation = 1 } = imageSize(head)
   // A PNG or WebP with EXIF may have its orientation behind the head: the converter finds it.
   const extended = head.toString('latin1', 12, 16) === 'VP8X' && ((head[20] ?? 0) & 8) > 0
   const hasExif = format === 'webp' ? extended : format === 'png' && head.includes('eXIf')
   return { width, height, orientation: hasExif ? Number.NaN : orientation }
+}
+
+/** EXIF's orientation does not turn a HEIF: its own boxes do. */
+function measureBoxes(head: Buffer): Stored {
+  const { width, height, turned, cropped } = measureHeif(head)
+  return { width, height, orientation: cropped ? Number.NaN : turned ? 6 : 1 }
 }
 
 /** By the first directory. @throws RangeError when it does not stand in the head. */
@@ -107,6 +112,12 @@ function measureTiff(head: Buffer): Stored {
   return { width, height, orientation: offset(end) === 0 ? orientation : Number.NaN }
 }
 
+const measurers: Partial<Record<Format, (head: Buffer) => Stored>> = {
+  tiff: measureTiff,
+  avif: measureBoxes,
+  heic: measureBoxes,
+}
+
 function upright({ width, height, orientation }: Stored): { width: number; height: number } | undefined {
   if (Number.isNaN(orientation)) return undefined
   return orientation >= 5 ? { width: height, height: width } : { width, height }
@@ -114,12 +125,6 @@ function upright({ width, height, orientation }: Stored): { width: number; heigh
 
 /** The refusal of a type that is not taken; `head` may be empty. */
 export function unsupported(mime: string | undefined, head: Buffer): Problem {
-  if (mime?.startsWith('image/hei'))
-    return new Problem(
-      415,
-      'heic',
-      'This is an iPhone HEIC photo. In Photos choose File > Export as JPEG, then try again.',
-    )
   if (mime === 'image/svg+xml' || /<svg[\s/>]/i.test(head.toString('latin1')))
     return new Problem(415, 'svg', 'This is an SVG drawing, not a photo. Export it as PNG, then try again.')
   const what = mime === undefined ? 'not an image that we know' : `of type ${mime}`

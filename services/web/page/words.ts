@@ -7,7 +7,7 @@ const day = new Intl.DateTimeFormat(language, { month: 'short', day: 'numeric' }
 const time = (at: Date): string =>
   at.toDateString() === new Date().toDateString() ? clock.format(at) : `${day.format(at)} ${clock.format(at)}`
 
-const types = 'JPEG PNG WebP GIF AVIF TIFF'
+const types = 'JPEG HEIC PNG WebP GIF AVIF TIFF'
 const whole = (seconds: number): number => Math.max(0, Math.floor(seconds))
 const ahead = (seconds: number): number => Math.max(1, Math.ceil(seconds))
 
@@ -81,7 +81,6 @@ const en = {
 
 /** By the problem's type and the failure's code; what is not here is shown in the service's own words. */
 const koProblems: Record<string, string> = {
-  heic: '아이폰 HEIC 사진입니다. 사진 앱에서 파일 > 내보내기로 JPEG로 저장한 뒤 다시 시도해 주세요.',
   svg: 'SVG 그림은 사진이 아닙니다. PNG로 내보낸 뒤 다시 시도해 주세요.',
   'unsupported-type': `지원하지 않는 파일입니다. ${types} 사진을 보내 주세요.`,
   'too-large': '사진이 너무 큽니다. 더 작게 만든 뒤 다시 시도해 주세요.',

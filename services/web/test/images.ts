@@ -70,14 +70,21 @@ export const heads = {
       Buffer.alloc(32),
     ])
   },
-  /** `copies`: how many images the file claims to hold. */
-  avif: (width: number, height: number, brand = 'avif', copies = 1, quarterTurns = 0): Buffer => {
-    const size = box('ispe', Buffer.alloc(4), be32(width), be32(height))
-    const turn = box('irot', Buffer.from([quarterTurns]))
-    const sizes = box('ipco', ...Array.from({ length: copies }, () => size), turn)
+  /** `copies`: how many more images the file claims to hold, before the primary one. */
+  avif: (width: number, height: number, brand = 'avif', copies = 0, quarterTurns = 0): Buffer => {
+    const other = box('ispe', Buffer.alloc(4), be32(9), be32(9))
+    const own = [
+      box('ispe', Buffer.alloc(4), be32(width), be32(height)),
+      box('irot', Buffer.from([quarterTurns])),
+    ]
+    const sizes = box('ipco', ...Array.from({ length: copies }, () => other), ...own)
+    // Wide: the primary image's properties are counted beyond 127.
+    const places = Buffer.concat([be16(1), Buffer.from([2]), be16(0x8000 + copies + 1, 0x8000 + copies + 2)])
+    const ipma = box('ipma', be32(1), be32(1), places)
+    const meta = [box('pitm', be32(0), be16(1)), box('iprp', sizes, ipma)]
     return Buffer.concat([
       ftyp(brand, 'mif1', 'avif'),
-      box('meta', Buffer.alloc(4), box('iprp', sizes)),
+      box('meta', Buffer.alloc(4), ...meta),
       Buffer.alloc(32),
     ])
   },
@@ -112,5 +119,4 @@ export const heads = {
       Buffer.alloc(64),
     ])
   },
-  heic: (): Buffer => Buffer.concat([ftyp('heic', 'mif1', 'heic'), Buffer.alloc(64)]),
 }

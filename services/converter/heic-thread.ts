@@ -1,0 +1,118 @@
+import { parentPort, workerData } from 'node:worker_threads'
+import libheif from 'libheif-js/libheif-wasm/libheif.js'
+import type { Nclx } from './nclx.ts'
+
+/**
+ * The thread that decodes one HEIC by libheif, compiled to WebAssembly, and ends. Its memory is new, so nothing of
+ * another photo is in it, and goes with the thread; a decoder that never ends leaves the child's own loop free.
+ */
+
+export type Work = { bytes: Uint8Array; tolerant: boolean; maxPixels: number }
+/** Upright, 8 bits a channel, rows without a gap. */
+export type Decoded = {
+  pixels: Uint8Array
+  width: number
+  height: number
+  channels: 3 | 4
+  premultiplied: boolean
+  nclx?: Nclx
+}
+
+/** Of the enumerations heif_colorspace, heif_chroma, heif_channel and heif_suberror_code. */
+const [rgb, interleavedRgb, interleavedRgba, interleaved] = [1, 10, 11, 10]
+const profilesDiffer = 152
+/** Of tiles that are missing, the share that leaves nothing to be shown. */
+const mostMissing = 0.91
+
+const { bytes, tolerant, maxPixels } = workerData as Work
+const quiet = () => {}
+// The types say `default`; the CommonJS module is the function itself.
+const heif = (libheif as unknown as typeof libheif.default)({ print: quiet, printErr: quiet })
+/** For the struct heif_error {code, subcode, message}, which a C function returns behind its first argument. */
+const error = heif._malloc(12)
+/** For what else a call gives back. */
+const out = heif._malloc(4)
+const word = (address: number): number => heif.HEAPU32[address / 4]
+
+const decoded = decode()
+parentPort?.postMessage(decoded, [decoded.pixels.buffer as ArrayBuffer])
+
+function decode(): Decoded {
+  const context = heif._heif_context_alloc()
+  heif._heif_context_set_maximum_image_size_limit(context, Math.ceil(Math.sqrt(maxPixels)))
+  const file = heif._malloc(bytes.length)
+  heif.HEAPU8.set(bytes, file)
+  heif._heif_context_read_from_memory_without_copy(error, context, file, bytes.length, 0)
+  check()
+  heif._heif_context_get_primary_image_handle(error, context, out)
+  check()
+  const photo = word(out)
+  const nclx = nclxOf(photo)
+  const channels = heif._heif_image_handle_has_alpha_channel(photo) ? 4 : 3
+  heif._heif_decode_image(error, photo, out, rgb, channels === 4 ? interleavedRgba : interleavedRgb, 0)
+  check()
+  const image = word(out)
+  const damaged = warningsOf(image)
+  if (damaged.length > 0 && !tolerant) throw new Error(damaged.join('; '))
+  const width = heif._heif_image_get_primary_width(image)
+  const height = heif._heif_image_get_primary_height(image)
+  const pixels = pixelsOf(image, width * channels, height)
+  if (damaged.length > 0) paintMissing(pixels, channels)
+  const premultiplied = heif._heif_image_handle_is_premultiplied_alpha(photo) === 1
+  return { pixels, width, height, channels, premultiplied, ...(nclx && { nclx }) }
+}
+
+/** @throws what libheif says of the photo. */
+function check(): void {
+  if (word(error) !== 0) throw new Error(`libheif: ${message()}`)
+}
+
+function message(): string {
+  const start = word(error + 8)
+  return Buffer.from(heif.HEAPU8.subarray(start, heif.HEAPU8.indexOf(0, start))).toString()
+}
+
+/** What the decoder could not find or read. That two colour profiles differ is no damage. */
+function warningsOf(image: number): string[] {
+  const count = heif._heif_image_get_decoding_warnings(image, 0, 0, 0)
+  const warnings = Array.from({ length: count }, (_, index) => {
+    heif._heif_image_get_decoding_warnings(image, index, error, 1)
+    return { code: word(error + 4), text: message() }
+  })
+  return warnings.filter(({ code }) => code !== profilesDiffer).map(({ text }) => text)
+}
+
+function pixelsOf(image: number, rowBytes: number, rows: number): Uint8Array {
+  const plane = heif._heif_image_get_plane_readonly2(image, interleaved, out)
+  const stride = word(out)
+  const pixels = new Uint8Array(rowBytes * rows)
+  for (let row = 0; row < rows; row++) {
+    const start = plane + row * stride
+    pixels.set(heif.HEAPU8.subarray(start, start + rowBytes), row * rowBytes)
+  }
+  return pixels
+}
+
+/** Makes grey what no tile covers: its luma and chroma are 0, a green that has neither red nor blue. */
+function paintMissing(pixels: Uint8Array, channels: number): void {
+  const last = pixels.length - channels
+  const [red, green = 0, blue] = pixels.subarray(last)
+  if (red !== 0 || blue !== 0 || green < 64) return
+  let missing = 0
+  for (let at = 0; at <= last; at += channels) {
+    if (pixels[at] !== 0 || pixels[at + 1] !== green || pixels[at + 2] !== 0) continue
+    pixels.fill(128, at, at + 3)
+    missing++
+  }
+  if (missing * channels > mostMissing * pixels.length)
+    throw new Error('libheif: nearly all tiles are missing')
+}
+
+/** struct heif_color_profile_nclx: version, primaries, transfer, matrix, range, then 8 floats. */
+function nclxOf(photo: number): Nclx | undefined {
+  heif._heif_image_handle_get_nclx_color_profile(error, photo, out)
+  if (word(error) !== 0) return undefined
+  const start = word(out)
+  const primaries = [...heif.HEAPF32.subarray(start / 4 + 5, start / 4 + 13)]
+  return { primaries, transfer: word(start + 8) }
+}

@@ -1,0 +1,162 @@
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { Size } from '@tintype/lib/photo/record.ts'
+import { open } from '@tintype/lib/storage/index.ts'
+import sharp from 'sharp'
+import { describe, expect, onTestFinished, test } from 'vitest'
+import { type HeicOptions, heic, quadrantHeic } from '../../test/heif.ts'
+import { flawOfThumbnail } from '../../test/images.ts'
+import { temporaryFolder } from '../../test/support.ts'
+import { startChild } from './children.ts'
+import { convert } from './convert.ts'
+import { noise, plain } from './fixtures.ts'
+
+const png: Size = { side: 64, format: 'png' }
+const attempt = (original: Buffer) => convert(original, [png], 2 ** 28)
+
+async function converted(original: Buffer) {
+  const conversion = await attempt(original)
+  if (conversion.outcome !== 'ok') throw new Error(JSON.stringify(conversion))
+  const { thumbnails, ...rest } = conversion
+  return { ...rest, body: thumbnails[0]?.body as Buffer }
+}
+
+/** The mean of each channel of the thumbnail. */
+async function meanOf(options: HeicOptions): Promise<number[]> {
+  const { channels } = await sharp((await converted(heic(options))).body).stats()
+  return channels.map(({ mean }) => mean)
+}
+const near = (values: readonly number[], expected: readonly number[], by = 2) =>
+  expect(values.map((value, index) => Math.abs(value - (expected[index] ?? 0)) <= by)).toEqual(
+    expected.map(() => true),
+  )
+const red = [208, 32, 32] as const
+
+describe('a HEIC stands upright by its own boxes, and its EXIF orientation does not turn it once more', () => {
+  test.each([0, 1, 2, 3].flatMap(turns => [false, true].map(mirrored => [turns, mirrored] as const)))(
+    'turned by %i quarters, mirrored: %s',
+    async (turns, mirrored) => {
+      const size = turns % 2 === 0 ? { width: 256, height: 128 } : { width: 128, height: 256 }
+      const shown = turns % 2 === 0 ? { width: 64, height: 32 } : { width: 32, height: 64 }
+      const { body, ...rest } = await converted(quadrantHeic(turns, mirrored, { exifOrientation: 6 }))
+      expect(rest).toEqual({ outcome: 'ok', format: 'heic', pixels: 128 * 256, ...size })
+      expect(await flawOfThumbnail(body, shown)).toBeUndefined()
+    },
+  )
+})
+
+describe('colours become sRGB', () => {
+  test('without a profile, and of 10 bits', async () => {
+    near(await meanOf({}), red)
+    near(await meanOf({ shown: ['red of 10 bits'] }), red)
+    near(await meanOf({ shown: ['grey'] }), [128, 128, 128])
+  })
+
+  /** By the matrices of CSS Color 4. */
+  const displayP3Red = [227, 0, 8]
+
+  test('from Display P3, by an ICC profile or by nclx numbers', async () => {
+    const { icc } = await sharp(await plain(8, 8).withIccProfile('p3').png().toBuffer()).metadata()
+    near(await meanOf({ icc: icc as Buffer }), displayP3Red, 8)
+    near(await meanOf({ nclx: { primaries: 12, transfer: 13 } }), displayP3Red)
+  })
+
+  /** 128 of 255 by each curve is so much light; sRGB's value for it. */
+  test.each([
+    ['BT.709', 1, 1, 128],
+    ['linear', 9, 8, 188],
+    ['PQ', 9, 16, 180],
+    ['HLG', 9, 18, 137],
+  ])('from the curve of %s', async (_name, primaries, transfer, expected) => {
+    near(await meanOf({ shown: ['grey'], nclx: { primaries, transfer } }), [expected, expected, expected], 3)
+  })
+
+  test('transparency is kept', async () => {
+    near(await meanOf({ transparent: true }), [...red, 128])
+  })
+})
+
+test('of a burst the primary image is shown', async () => {
+  near(await meanOf({ before: ['green', 'blue'] }), red)
+})
+
+test.each(['heic', 'heix', 'heim', 'heis', 'hevc', 'hevx', 'hevm', 'hevs', 'mif1', 'msf1'])(
+  'the brand %s is read',
+  async brand => {
+    expect(await converted(heic({ brand }))).toMatchObject({ format: 'heic', width: 128, height: 64 })
+  },
+)
+
+describe('a HEIC that breaks off', () => {
+  const whole = quadrantHeic()
+
+  test('is shown as far as its tiles go, and is damaged; the rest is grey', async () => {
+    const { body, damaged, width, height } = await converted(whole.subarray(0, -20))
+    expect({ damaged, width, height }).toEqual({ damaged: true, width: 256, height: 128 })
+    const pixels = await sharp(body).raw().toBuffer()
+    near([...pixels.subarray(0, 3), ...pixels.subarray(-3)], [...red, 128, 128, 128])
+  })
+
+  test('before its first tile ends, or in its boxes, is undecodable', async () => {
+    for (const bytes of [heic().subarray(0, -20), whole.subarray(0, -130), whole.subarray(0, 400)])
+      expect(await attempt(bytes)).toMatchObject({
+        outcome: 'undecodable',
+        reason: { code: 'undecodable', detail: expect.stringMatching(/damaged or incomplete/) },
+      })
+  })
+})
+
+test('a HEIC in which any byte is wrong is shown or undecodable', async () => {
+  const whole = quadrantHeic()
+  for (let at = 300; at < whole.length; at += 61) {
+    const bytes = Buffer.from(whole)
+    bytes[at] = (bytes[at] ?? 0) ^ 0xff
+    expect(['ok', 'undecodable']).toContain((await attempt(bytes)).outcome)
+  }
+})
+
+describe('limits', () => {
+  test('a HEIC that claims too many pixels is refused by its boxes, a deep or transparent one earlier', async () => {
+    const grid = { shown: ['red', 'red', 'red', 'red'] } as const
+    const refusal = async (options: HeicOptions) => {
+      const conversion = await attempt(heic({ ...options, width: 9_000, height: 4_000 }))
+      return conversion.outcome === 'undecodable' ? conversion.reason : conversion.outcome
+    }
+    const before = process.resourceUsage().maxRSS
+    expect(await refusal({ shown: [...grid.shown], transparent: true })).toMatchObject({
+      code: 'over-limit',
+      detail: expect.stringMatching(/transparent HEIC files up to 26 megapixels/),
+    })
+    const claim = heic({ shown: [...grid.shown], width: 60_000, height: 60_000 })
+    expect(await attempt(claim)).toMatchObject({
+      reason: { code: 'over-limit', detail: expect.stringMatching(/HEIC files up to 50 megapixels/) },
+    })
+    expect(process.resourceUsage().maxRSS - before).toBeLessThan(50_000)
+  })
+})
+
+test('libheif is loaded when the first HEIC comes, and only in a thread of the child', async () => {
+  const folder = await temporaryFolder()
+  const storage = await open(`file:${folder}`)
+  await storage.put('photos/jpeg', await noise(64, 48).jpeg().toBuffer())
+  await storage.put('photos/heic', heic())
+  const list = join(folder, 'loaded')
+  const hook = `
+    import { appendFileSync } from 'node:fs'
+    import { registerHooks } from 'node:module'
+    import { isMainThread } from 'node:worker_threads'
+    registerHooks({ load(url, context, next) {
+      appendFileSync(${JSON.stringify(list)}, isMainThread + ' ' + url + '\\n')
+      return next(url, context)
+    } })`
+  const NODE_OPTIONS = `--import=data:text/javascript,${encodeURIComponent(hook)}`
+  const setup = { storageUrl: `file:${folder}`, sizes: [png], maxPixels: 2 ** 28 }
+  const child = await startChild(setup, { deadlineMs: 15_000, memoryBytes: 2 ** 30 }, { NODE_OPTIONS })
+  onTestFinished(() => child.kill())
+  const loaded = async () => (await readFile(list, 'utf8')).split('\n').filter(line => /libheif/.test(line))
+  expect(await child.convert({ original: 'photos/jpeg', detailed: false })).toMatchObject({ outcome: 'ok' })
+  expect(await readFile(list, 'utf8')).toMatch(/true .*convert\.ts/)
+  expect(await loaded()).toEqual([])
+  expect(await child.convert({ original: 'photos/heic', detailed: false })).toMatchObject({ outcome: 'ok' })
+  expect(await loaded()).toEqual([expect.stringMatching(/^false .*libheif\.js$/)])
+})

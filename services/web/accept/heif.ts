@@ -1,0 +1,63 @@
+/** The boxes that hold the size of a HEIF photo (AVIF, HEIC): ISO/IEC 23008-12 and 14496-12. */
+
+/** Of the primary image as it is stored; `turned` by a quarter; `cropped` where the size shown is smaller. */
+export type HeifSize = { width: number; height: number; turned: boolean; cropped: boolean }
+
+type Box = { type: string; body: Buffer }
+
+/** @throws RangeError when the head does not hold it. */
+export function measureHeif(head: Buffer): HeifSize {
+  const meta = inside([...boxes(head)], 'meta').subarray(4)
+  const parts = [...boxes(meta)]
+  const properties = [...boxes(inside(parts, 'iprp'))]
+  const all = [...boxes(inside(properties, 'ipco'))]
+  const own = indexesOf(idIn(inside(parts, 'pitm'), 4), inside(properties, 'ipma')).map(
+    index => all[index - 1],
+  )
+  const find = (type: string) => own.find(box => box?.type === type)?.body
+  const size = find('ispe') ?? Buffer.alloc(0)
+  return {
+    width: size.readUInt32BE(4),
+    height: size.readUInt32BE(8),
+    turned: ((find('irot')?.[0] ?? 0) & 1) === 1,
+    cropped: find('clap') !== undefined,
+  }
+}
+
+/** What stands one after the other; the last may be cut by the head's end. */
+function* boxes(bytes: Buffer): Generator<Box> {
+  for (let at = 0; at + 8 <= bytes.length; ) {
+    const size = bytes.readUInt32BE(at)
+    const end = size === 0 ? bytes.length : at + size
+    // A size of 1 says that 64 bits follow; only data is that large, and it stands behind the boxes sought.
+    if (end < at + 8) return
+    yield { type: bytes.toString('latin1', at + 4, at + 8), body: bytes.subarray(at + 8, end) }
+    at = end
+  }
+}
+
+/** The content of the first box of a type; empty when there is none. */
+const inside = (among: Box[], type: string): Buffer =>
+  among.find(box => box.type === type)?.body ?? Buffer.alloc(0)
+
+/** Version 0 of a box has item ids of 16 bits. */
+const idIn = (box: Buffer, at: number): number => (box[0] === 0 ? box.readUInt16BE(at) : box.readUInt32BE(at))
+
+/** Which properties an item has, counted from 1, by the box that associates them. */
+function indexesOf(item: number, ipma: Buffer): number[] {
+  const idBytes = ipma[0] === 0 ? 2 : 4
+  const wide = ((ipma[3] ?? 0) & 1) === 1
+  const bytes = wide ? 2 : 1
+  let at = 8
+  for (let left = ipma.readUInt32BE(4); left > 0; left--) {
+    const id = idIn(ipma, at)
+    const count = ipma.readUInt8(at + idBytes)
+    at += idBytes + 1
+    if (id === item)
+      return Array.from({ length: count }, (_, each) =>
+        wide ? ipma.readUInt16BE(at + each * 2) & 0x7fff : ipma.readUInt8(at + each) & 0x7f,
+      )
+    at += count * bytes
+  }
+  return []
+}

@@ -1,0 +1,186 @@
+/**
+ * HEIC files put together box by box (ISO/IEC 23008-12) from tiles of 128 × 64 pixels in one colour each, which
+ * pillow-heif 1.5 encoded once: what a phone's photo has (grid, turn, profile, burst), in some hundred bytes.
+ */
+
+/** Each one's samples, and of which kind they are. */
+const tiles = {
+  red: ['8', 'AAAAICgBrwY4Wvz9N/jGT///rRH6H+mnEqvEJj7vJ1avN6mA'],
+  green: ['8', 'AAAAHygBrwY4Wvz9N/FYH///KQx//9kfKq8QmPu8nVq83qY='],
+  blue: ['8', 'AAAAICgBrwY4Wvz9N/sF7/kf5P13//pAKqvEJj7vJ1avN6mA'],
+  white: ['8', 'AAAAFygBrwY4W4jl4r/sMD1VmsJC+TeoY0W4'],
+  'red of 10 bits': ['10', 'AAAAICgBrwY4Wvz9N/jL7///rGz6H+m6KqvEJj7vJ1avN6mA'],
+  grey: ['grey', 'AAAADSgBrgxwdxkRJPxYZrA='],
+} as const
+export type Tile = keyof typeof tiles
+
+/** The decoder's configuration for each kind: the body of its hvcC box. */
+const configurations = {
+  8: 'AQNwAAAAkAAAAAAAHvAA/P34+AAADwNgAAEAGEABDAH//wNwAAADAJAAAAMAAAMAHroCQGEAAQArQgEBA3AAAAMAkAAAAwAAAwAeoBAgQWW6kkprm4CGgwIAAAMAMgAAAwACEGIAAQAHRAHBcrAiQA==',
+  10: 'AQQIAAAAnbgAAAAAHvAA/P36+gAADwNgAAEAF0ABDAH//wQIAAADAJ24AAADAAAeugJAYQABACpCAQEECAAAAwCduAAAAwAAHqAQIEE2W6kkprm4CGgwIAAAAwMgAAADACFiAAEAB0QBwXKwIkA=',
+  grey: 'AQQIAAAAn/gAAAAAHvAA/Pz4+AAADwNgAAEAF0ABDAH//wQIAAADAJ/4AAADAAAeugJAYQABACdCAQEECAAAAwCf+AAAAwAAHsBAgQWW6kkprmwIAAADAMgAAAMACEBiAAEAB0QBwXKwIkA=',
+} as const
+const tileWidth = 128
+const tileHeight = 64
+
+export type HeicOptions = {
+  brand?: string
+  /** Of the primary image, row by row; one alone is no grid. */
+  shown?: Tile[]
+  columns?: number
+  /** Counter-clockwise (irot). */
+  quarterTurns?: number
+  /** Left and right are exchanged after the turn (imir). */
+  mirrored?: boolean
+  /** Of the camera, as an EXIF block says it: a reader of HEIC ignores it. */
+  exifOrientation?: number
+  icc?: Buffer
+  /** Code points of ITU-T H.273. */
+  nclx?: { primaries: number; transfer: number }
+  /** Opacity: the whole picture is half transparent. */
+  transparent?: boolean
+  /** Pictures of their own that stand before the primary one, as in a burst. */
+  before?: Tile[]
+  /** What the file claims. */
+  width?: number
+  height?: number
+}
+
+const u8 = (...values: number[]) => Buffer.from(values)
+const u16 = (...values: number[]) => Buffer.from(values.flatMap(value => [value >> 8, value & 255]))
+const u32 = (...values: number[]) => Buffer.concat(values.map(value => u16(value >>> 16, value & 0xffff)))
+const box = (type: string, ...content: (Buffer | string)[]): Buffer => {
+  const body = Buffer.concat(
+    content.map(each => (typeof each === 'string' ? Buffer.from(each, 'latin1') : each)),
+  )
+  return Buffer.concat([u32(body.length + 8), Buffer.from(type), body])
+}
+
+type Item = {
+  id: number
+  type: string
+  data: Buffer
+  properties: Buffer[]
+  hidden?: boolean
+  refers?: [string, number[]]
+}
+
+export function heic(options: HeicOptions = {}): Buffer {
+  const { brand = 'heic', shown = ['red'], columns = shown.length > 1 ? 2 : 1, before = [] } = options
+  const rows = Math.ceil(shown.length / columns)
+  const items: Item[] = []
+  const add = (item: Omit<Item, 'id'>): number => items.push({ id: items.length + 1, ...item })
+  const picture = (tile: Tile, more: Partial<Item> = {}) => {
+    const [kind, data] = tiles[tile]
+    const properties = [size(tileWidth, tileHeight), box('hvcC', Buffer.from(configurations[kind], 'base64'))]
+    return add({
+      type: 'hvc1',
+      data: Buffer.from(data, 'base64'),
+      ...more,
+      properties: [...properties, ...(more.properties ?? [])],
+    })
+  }
+  const look = [
+    ...(options.icc ? [box('colr', 'prof', options.icc)] : []),
+    ...(options.nclx
+      ? [box('colr', 'nclx', u16(options.nclx.primaries, options.nclx.transfer, 6), u8(0x80))]
+      : []),
+    ...(options.quarterTurns ? [box('irot', u8(options.quarterTurns))] : []),
+    ...(options.mirrored ? [box('imir', u8(1))] : []),
+  ]
+  for (const tile of before) picture(tile)
+  const { width = columns * tileWidth, height = rows * tileHeight } = options
+  const [alone] = shown
+  let primary: number
+  if (shown.length === 1 && alone) primary = picture(alone, { properties: look })
+  else {
+    const parts = shown.map(tile => picture(tile, { hidden: true }))
+    const grid = Buffer.concat([u8(0, 1, rows - 1, columns - 1), u32(width, height)])
+    primary = add({
+      type: 'grid',
+      data: grid,
+      properties: [size(width, height), ...look],
+      refers: ['dimg', parts],
+    })
+  }
+  if (options.transparent) {
+    const role = box('auxC', u32(0), 'urn:mpeg:hevc:2015:auxid:1\0')
+    picture('grey', { hidden: true, properties: [role], refers: ['auxl', [primary]] })
+  }
+  if (options.exifOrientation) {
+    const directory = Buffer.concat([u16(1, 0x112, 3), u32(1), u16(options.exifOrientation, 0), u32(0)])
+    const data = Buffer.concat([u32(0), Buffer.from('MM\0*'), u32(8), directory])
+    add({ type: 'Exif', data, properties: [], hidden: true, refers: ['cdsc', [primary]] })
+  }
+  return file(brand, primary, items)
+}
+
+const size = (width: number, height: number) => box('ispe', u32(0, width, height))
+
+function file(brand: string, primary: number, items: Item[]): Buffer {
+  const start = box('ftyp', brand, u32(0), 'mif1heic')
+  const properties = items.flatMap(item => item.properties)
+  let next = 1
+  const associations = items.map(({ id, properties }) =>
+    Buffer.concat([u16(id), u8(properties.length, ...properties.map(() => next++))]),
+  )
+  const meta = (offset: number) => {
+    let at = offset
+    const places = stored.map(({ id, data }) => {
+      at += data.length
+      return Buffer.concat([u16(id, 0, 1), u32(at - data.length, data.length)])
+    })
+    return box(
+      'meta',
+      u32(0),
+      box('hdlr', u32(0, 0), 'pict', Buffer.alloc(13)),
+      box('pitm', u32(0), u16(primary)),
+      box('iloc', u32(0), u8(0x44, 0), u16(items.length), ...places),
+      box(
+        'iinf',
+        u32(0),
+        u16(items.length),
+        ...items.map(({ id, type, hidden }) =>
+          box('infe', u8(2, 0, 0, hidden ? 1 : 0), u16(id, 0), `${type}\0`),
+        ),
+      ),
+      box(
+        'iref',
+        u32(0),
+        ...items.flatMap(({ id, refers }) =>
+          refers ? [box(refers[0], u16(id, refers[1].length, ...refers[1]))] : [],
+        ),
+      ),
+      box('iprp', box('ipco', ...properties), box('ipma', u32(0, items.length), ...associations)),
+    )
+  }
+  // Hidden items stand last, as the tiles do in a phone's file: cut short, it lacks tiles.
+  const stored = items.toSorted((one, two) => Number(one.hidden ?? false) - Number(two.hidden ?? false))
+  const offset = start.length + meta(0).length + 8
+  return Buffer.concat([start, meta(offset), box('mdat', ...stored.map(({ data }) => data))])
+}
+
+const arrangements: [unturned: Tile[], mirrored: Tile[]][] = [
+  [
+    ['red', 'green', 'blue', 'white'],
+    ['green', 'red', 'white', 'blue'],
+  ],
+  [
+    ['blue', 'red', 'white', 'green'],
+    ['white', 'green', 'blue', 'red'],
+  ],
+  [
+    ['white', 'blue', 'green', 'red'],
+    ['blue', 'white', 'red', 'green'],
+  ],
+  [
+    ['green', 'white', 'red', 'blue'],
+    ['red', 'blue', 'green', 'white'],
+  ],
+]
+
+/** A grid that, turned as it says, shows the quadrants of test/images.ts upright; a camera held in another way. */
+export function quadrantHeic(quarterTurns = 0, mirrored = false, more: HeicOptions = {}): Buffer {
+  const shown = arrangements[quarterTurns]?.[mirrored ? 1 : 0]
+  return heic({ ...(shown && { shown }), quarterTurns, mirrored, ...more })
+}

@@ -1,4 +1,4 @@
-import type { Series } from '../diagnose/view.ts'
+import type { Series } from '../diagnose/evaluate.ts'
 import { calm, type World } from './world.ts'
 
 type Labels = Record<string, string>
@@ -28,11 +28,22 @@ function openBook(stepMs: number) {
     grow(`${name}_count`, labels, count)
     grow(`${name}_sum`, labels, count * mean * noise())
   }
+  /** Of all kinds of storage or queue one is called; the series of the others are there, at zero. */
+  const observeOne = (
+    [name, labels]: [string, Labels],
+    adapters: readonly string[],
+    used: string,
+    count: number,
+    mean: number,
+  ) => {
+    for (const adapter of adapters)
+      observe(name, { ...labels, adapter }, adapter === used ? count : 0, adapter === used ? mean : 0)
+  }
   const next = () => {
     at += stepMs
     return at
   }
-  return { series, noise, set, grow, observe, next }
+  return { series, noise, set, grow, observe, observeOne, next }
 }
 type Book = ReturnType<typeof openBook>
 
@@ -100,6 +111,20 @@ function scrapeProcess({ set, grow }: Book, job: Labels, world: World, seconds: 
   set('tintype_descriptors_used_ratio', job, world.descriptors)
 }
 
+/** The calls of a process to storage and queue. */
+const calls = ({ observeOne }: Book, job: Labels, world: World) => ({
+  store: (operation: string, count: number, mean: number) =>
+    observeOne(['tintype_storage_seconds', { ...job, operation }], ['fs', 's3'], world.storage, count, mean),
+  ask: (operation: string, count: number, mean: number) =>
+    observeOne(
+      ['tintype_queue_seconds', { ...job, operation }],
+      ['sqlite', 'postgres'],
+      world.engine,
+      count,
+      mean,
+    ),
+})
+
 type Web = Record<'at' | 'seconds' | 'arriving' | 'done' | 'queued' | 'oldest', number>
 function scrapeWeb(book: Book, world: World, { at, seconds, arriving, done, queued, oldest }: Web): void {
   const { set, grow, observe, noise } = book
@@ -115,6 +140,7 @@ function scrapeWeb(book: Book, world: World, { at, seconds, arriving, done, queu
     { ...post, http_response_status_code: '503' },
     uploads * failed,
   )
+  const { store, ask } = calls(book, web, world)
   const get = { ...post, http_request_method: 'GET' }
   observe('http_server_request_duration_seconds', get, seconds, world.list + 0.002)
   const receive = world.body + world.put.web + world.queue.web + 0.005
@@ -126,20 +152,24 @@ function scrapeWeb(book: Book, world: World, { at, seconds, arriving, done, queu
     get: world.get.web,
     list: world.list,
   }))
-    observe('tintype_storage_seconds', { ...web, operation }, value > 0 ? uploads : 0, value)
-  observe('tintype_queue_seconds', { ...web, operation: 'enqueue' }, arriving, world.queue.web)
+    store(operation, value > 0 ? uploads : 0, value)
+  ask('enqueue', arriving, world.queue.web)
+  ask('eventsAfter', done, world.queue.web)
   grow('tintype_calls_total', { ...web, of: 'storage', outcome: 'ours' }, uploads * failed)
   grow('tintype_calls_total', { ...web, of: 'queue', outcome: 'ours' }, arriving * world.failing.queue)
   const deliver = world.eventLag + world.get.web + world.put.converter + world.queue.converter + 0.02
   observe('tintype_stage_seconds', { ...web, stage: 'deliver' }, done, deliver)
   set('tintype_event_lag_seconds', web, world.eventLag * noise())
   set('nodejs_eventloop_lag_p99_seconds', web, world.lag.web * noise())
-  set('process_start_time_seconds', web, world.webStarted)
+  set('process_start_time_seconds', web, startedAt(world, at))
   set('tintype_clock_seconds', web, at / 1000)
   set('tintype_queue_depth', web, Math.round(queued))
   set('tintype_queue_oldest_seconds', web, oldest)
   set('tintype_build_info', { ...web, version: world.version }, 1)
 }
+
+const startedAt = ({ webRestartsEverySeconds: every }: World, at: number): number =>
+  every === 0 ? 0 : Math.floor(at / 1000 / every) * every
 
 type Converter = Record<'at' | 'seconds' | 'done' | 'oldest' | 'convert' | 'holds', number>
 function scrapeConverter(
@@ -157,20 +187,21 @@ function scrapeConverter(
   stage('wait', oldest + world.queue.converter + 0.01 + world.skewSeconds)
   stage('convert', convert)
   if (world.failing.storage < 1) stage('store', world.put.converter + 0.002 + world.unexplained)
-  observe('tintype_storage_seconds', { ...converter, operation: 'put' }, done, world.put.converter)
-  observe('tintype_storage_seconds', { ...converter, operation: 'get' }, done, world.get.converter)
+  const { store, ask } = calls(book, converter, world)
+  store('put', done, world.put.converter)
+  store('get', done, world.get.converter)
   grow(
     'tintype_calls_total',
     { ...converter, of: 'storage', outcome: 'ours' },
     done * 2 * world.failing.storage,
   )
-  for (const operation of ['claim', 'complete'])
-    observe('tintype_queue_seconds', { ...converter, operation }, claimed, world.queue.converter)
+  for (const operation of ['claim', 'complete']) ask(operation, claimed, world.queue.converter)
   grow('tintype_calls_total', { ...converter, of: 'queue', outcome: 'ours' }, claimed * world.failing.queue)
   for (const [outcome, count] of Object.entries({
     ok: 1,
     crash: world.crashes * 2,
     memory: world.outOfMemory * 2,
+    timeout: 0,
   }))
     grow('tintype_conversions_total', { ...converter, outcome, format }, done * count)
   grow('tintype_input_pixels_total', { ...converter, format }, done * world.pixels)

@@ -12,6 +12,8 @@ export type World = {
   version: string
   probe: { dns: number; connect: number; tls: number; processing: number }
   body: number
+  storage: 'fs' | 's3'
+  engine: 'sqlite' | 'postgres'
   put: { web: number; converter: number }
   get: { web: number; converter: number }
   /** Seconds of each list of names in storage; 0: nobody asked for one. */
@@ -30,8 +32,8 @@ export type World = {
   disk: { free: number; files: number }
   descriptors: number
   webUp: boolean
-  /** Epoch seconds. */
-  webStarted: number
+  /** 0: it does not. */
+  webRestartsEverySeconds: number
   lag: { web: number; converter: number }
   eventLag: number
   unexplained: number
@@ -56,6 +58,8 @@ export const calm = (): World => ({
   version: '1.0.0',
   probe: { dns: 0.001, connect: 0.001, tls: 0, processing: 0.02 },
   body: 0.01,
+  storage: 'fs',
+  engine: 'sqlite',
   put: { web: 0.004, converter: 0.004 },
   get: { web: 0.002, converter: 0.002 },
   list: 0,
@@ -69,7 +73,7 @@ export const calm = (): World => ({
   disk: { free: 5e9, files: 1e6 },
   descriptors: 0.05,
   webUp: true,
-  webStarted: 0,
+  webRestartsEverySeconds: 0,
   lag: { web: 0.012, converter: 0.012 },
   eventLag: 0.01,
   unexplained: 0,

@@ -1,5 +1,6 @@
 import { parser } from '@prometheus-io/lezer-promql'
-import type { Matcher } from '../sources/index.ts'
+import type { Selector } from '../sources/index.ts'
+import { parseSelector, promqlError } from '../sources/promql.ts'
 
 type SyntaxNode = ReturnType<typeof parser.parse>['topNode']
 
@@ -24,7 +25,7 @@ const operators = ['+', '-', '*', '/', '>', '<', '>=', '<=', '==', '!=', 'or', '
 /** PromQL as the subset that slo evaluates; `text` is the source, the same for equal nodes. */
 export type Expression = { text: string } & (
   | { kind: 'number'; value: number }
-  | { kind: 'selector'; metric: string; matchers: readonly Matcher[] }
+  | ({ kind: 'selector' } & Selector)
   | { kind: 'range'; name: (typeof rangeFunctions)[number]; of: Selecting; range: Range }
   | { kind: 'call'; name: (typeof functions)[number]; of: readonly Expression[] }
   | { kind: 'aggregate'; name: (typeof aggregates)[number]; by: readonly string[]; of: Expression }
@@ -55,8 +56,10 @@ export function checkExpression(text: string): { at: number; message: string } |
 /** @throws ExpressionError */
 export function parseExpression(text: string): Expression {
   const parsed = text.replaceAll(/\$[wb]\b/g, name => placeholders[name as Range])
-  const reader = readerOf(parsed, text)
-  return reader(parser.parse(parsed).topNode)
+  const wrong = promqlError(parsed)
+  if (wrong !== undefined)
+    throw new ExpressionError(parsed.length - wrong.length, 'from here on this is no PromQL')
+  return readerOf(parsed, text)(parser.parse(parsed).topNode)
 }
 
 function readerOf(text: string, shown: string): (node: SyntaxNode) => Expression {
@@ -78,20 +81,16 @@ function readerOf(text: string, shown: string): (node: SyntaxNode) => Expression
   })
 
   function content(node: SyntaxNode) {
-    const [first, ...others] = children(node).filter(({ name }) => name !== 'LineComment')
-    if (node.type.isError) return fail(node, 'this is no PromQL')
+    const [first, second] = children(node).filter(({ name }) => name !== 'LineComment')
     switch (node.name) {
       case 'PromQL':
       case 'ParenExpr':
-        return first && others.length === 0
-          ? read(first)
-          : fail(others[0] ?? node, first ? 'this is no PromQL' : 'the expression is empty')
+        return read(first as SyntaxNode)
       case 'NumberDurationLiteral':
         return { kind: 'number', value: number(node) } as const
       case 'UnaryExpr': {
-        const [of] = others
-        if (of?.name !== 'NumberDurationLiteral') return fail(node, 'a sign stands before numbers only')
-        return { kind: 'number', value: textOf(node).startsWith('-') ? -number(of) : number(of) } as const
+        if (second?.name !== 'NumberDurationLiteral') return fail(node, 'a sign stands before numbers only')
+        return { kind: 'number', value: Number(textOf(node)) } as const
       }
       case 'VectorSelector':
         return selector(node)
@@ -112,39 +111,10 @@ function readerOf(text: string, shown: string): (node: SyntaxNode) => Expression
   }
 
   function selector(node: SyntaxNode): Omit<Selecting, 'text'> {
-    const name = node.getChild('Identifier') ?? fail(node, 'a selector begins with the name of its metric')
-    const matchers = children(node.getChild('LabelMatchers') ?? node).flatMap(each => {
-      if (each.type.isError) return fail(each, 'this is no PromQL')
-      if (each.name === 'Identifier') return []
-      const [label, operator, value] = children(each)
-      if (each.name !== 'UnquotedLabelMatcher' || !label || !operator || !value)
-        return fail(each, 'a matcher is label="value"')
-      const matcher = {
-        label: textOf(label),
-        operator: textOf(operator) as Matcher['operator'],
-        value: unquote(value),
-      }
-      if (matcher.operator.endsWith('~')) checkPattern(value, matcher.value)
-      return [matcher]
-    })
-    return { kind: 'selector', metric: textOf(name), matchers }
-  }
-
-  function unquote(node: SyntaxNode): string {
-    const quoted = textOf(node)
-    try {
-      return quoted.startsWith('"') ? JSON.parse(quoted) : quoted.slice(1, -1)
-    } catch {
-      return fail(node, `${quoted} has an escape that is none`)
-    }
-  }
-
-  function checkPattern(node: SyntaxNode, pattern: string): void {
-    try {
-      new RegExp(pattern)
-    } catch {
-      fail(node, `${textOf(node)} is no regular expression`)
-    }
+    const selector = parseSelector(textOf(node))
+    return selector
+      ? { kind: 'selector', ...selector }
+      : fail(node, `${textOf(node)} is not the name of a metric with matchers label="value"`)
   }
 
   function call(node: SyntaxNode) {

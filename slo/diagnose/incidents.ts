@@ -43,7 +43,7 @@ export function burningOf({ start, to, objectives }: Recorded): Burning {
   }
   return {
     incidents: incidents.map(each => ({ fromMs: each.from * 60_000, toMs: each.to * 60_000 })),
-    now: burnsAt(to).map(({ objective }) => objective.name),
+    now: burnsAt(to).map(({ objective }) => objective.id),
   }
 }
 

@@ -1,5 +1,5 @@
 import type { ResourceReading, Service, StageReading } from '../directory.ts'
-import { formatSelector } from '../sources/selector.ts'
+import { formatSelector } from '../sources/promql.ts'
 import { type Expression, parseExpression, selectorsOf } from './expression.ts'
 
 /** service.yaml with its expressions parsed: what diagnosis knows of a service. */

@@ -1,7 +1,5 @@
-import { countLimit, limits } from '@tintype/lib/limits.ts'
 import type { Directory, Service } from '../directory.ts'
 import { openEmbedded } from '../sources/embedded.ts'
-import { SourceError } from '../sources/index.ts'
 import { openPrometheus } from '../sources/prometheus.ts'
 import { prometheusApi } from '../sources/prometheus-api.ts'
 import { openStore, recorderFile } from '../sources/recorder/store.ts'
@@ -27,7 +25,8 @@ export async function diagnoseAt(
   const model = modelOf(service)
   const spans = spansRead(atMs, from.scrapeSeconds * 1000, days)
   const series = await readSeries(service, metricsRead(model), from, spans)
-  const source = from.prometheusUrl === '' ? openEmbedded(from.dataDir) : openPrometheus(from.prometheusUrl)
+  const source =
+    from.prometheusUrl === '' ? openEmbedded(from.dataDir) : openPrometheus(from.prometheusUrl, service)
   try {
     const burning = await readBurning(source, objectives, atMs, days)
     const stepMs = stepOf(series) ?? from.scrapeSeconds * 1000
@@ -39,15 +38,16 @@ export async function diagnoseAt(
 
 /** The series of some metrics over some stretches of time, within the service's selectors. */
 async function readSeries(
-  { selectors, replicaLabels }: Service,
+  service: Service,
   metrics: readonly string[],
   { prometheusUrl, dataDir }: Where,
   spans: readonly Span[],
 ): Promise<readonly Series[]> {
+  const { selectors, replicaLabels } = service
   const parts =
     prometheusUrl === ''
       ? readRecorder(dataDir, metrics, spans)
-      : await readPrometheus(prometheusUrl, metrics, selectors, spans)
+      : await readPrometheus(prometheusUrl, metrics, service, spans)
   const matchers = Object.entries(selectors).map(([label, value]) => ({
     label,
     operator: '=' as const,
@@ -72,41 +72,33 @@ async function readSeries(
       joined.set(key, known)
     }
   }
-  checkCount(joined.size)
   return [...joined.values()]
 }
 
-/** @throws SourceError */
-function checkCount(series: number): void {
-  const most = limits.diagnosedSeries.value
-  if (series <= most) return
-  countLimit('diagnosedSeries')
-  throw new SourceError(
-    `diagnosis would read ${series} series, more than ${most}: narrow the selectors in service.yaml`,
-  )
-}
+/** Some metrics at once: each answer is limited to `limits.readSeries` series. */
+const metricsAtOnce = 10
 
 async function readPrometheus(
   url: string,
   metrics: readonly string[],
-  selectors: Service['selectors'],
+  { selectors, replicaLabels }: Service,
   spans: readonly Span[],
 ): Promise<(readonly Series[])[]> {
-  const api = prometheusApi(url)
-  const scope = Object.entries(selectors).map(([label, value]) => `,${label}=${JSON.stringify(value)}`)
-  const selector = `{__name__=~"${metrics.join('|')}"${scope.join('')}}`
-  const { fromMs, toMs } = spans.at(-1) as Span
-  checkCount(await api.series(selector, fromMs / 1000, toMs / 1000))
-  return Promise.all(
-    spans.map(async ({ fromMs, toMs }) => {
-      const matrix = await api.query(`${selector}[${Math.ceil((toMs - fromMs) / 1000)}s]`, toMs / 1000)
-      return matrix.map(({ metric: { __name__: name = '', ...labels }, values }) => ({
-        name,
-        labels,
-        points: values.map(([at, value]) => ({ at: Math.round(at * 1000), value: Number(value) })),
-      }))
-    }),
-  )
+  const api = prometheusApi(url, { selectors, replicaLabels })
+  const read = async (metrics: readonly string[], { fromMs, toMs }: Span): Promise<Series[]> => {
+    const range = `[${Math.ceil((toMs - fromMs) / 1000)}s]`
+    const matrix = await api.query(`{__name__=~"${metrics.join('|')}"}${range}`, toMs / 1000)
+    return matrix.map(({ metric: { __name__: name = '', ...labels }, values }) => ({
+      name,
+      labels,
+      points: values.map(([at, value]) => ({ at: Math.round(at * 1000), value: Number(value) })),
+    }))
+  }
+  const parts: Series[][] = []
+  for (const span of spans)
+    for (let i = 0; i < metrics.length; i += metricsAtOnce)
+      parts.push(await read(metrics.slice(i, i + metricsAtOnce), span))
+  return parts
 }
 
 function readRecorder(

@@ -32,6 +32,8 @@ export type World = {
   disk: { free: number; files: number }
   descriptors: number
   webUp: boolean
+  /** Epoch seconds. */
+  webStarted: number
   /** 0: it does not. */
   webRestartsEverySeconds: number
   lag: { web: number; converter: number }
@@ -73,6 +75,7 @@ export const calm = (): World => ({
   disk: { free: 5e9, files: 1e6 },
   descriptors: 0.05,
   webUp: true,
+  webStarted: 0,
   webRestartsEverySeconds: 0,
   lag: { web: 0.012, converter: 0.012 },
   eventLag: 0.01,

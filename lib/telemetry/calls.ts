@@ -11,9 +11,10 @@ export const observeStorage =
   }
 
 /** Counts and times each call to the queue. */
-export const observeQueue =
-  (metrics: Metrics): NonNullable<QueueOptions['observe']> =>
-  (operation, seconds, outcome) => {
-    metrics.observe('tintype_queue_seconds', { operation }, seconds)
+export const observeQueue = (metrics: Metrics, url: string): NonNullable<QueueOptions['observe']> => {
+  const adapter = url.startsWith('sqlite:') ? 'sqlite' : 'postgres'
+  return (operation, seconds, outcome) => {
+    metrics.observe('tintype_queue_seconds', { operation, adapter }, seconds)
     metrics.increment('tintype_calls_total', { of: 'queue', outcome })
   }
+}

@@ -29,6 +29,8 @@ export type StorageOperation = (typeof storageOperations)[number]
 export const storageAdapters = ['fs', 's3'] as const
 export type StorageAdapter = (typeof storageAdapters)[number]
 
+export const queueAdapters = ['sqlite', 'postgres'] as const
+
 /** The queue's calls that a photo or its person waits for. */
 export const queueOperations = [
   'enqueue',

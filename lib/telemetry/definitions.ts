@@ -6,6 +6,7 @@ import {
   formats,
   outcomes,
   probePhases,
+  queueAdapters,
   queueOperations,
   type Service,
   services,
@@ -89,7 +90,7 @@ export const metrics = {
   tintype_queue_seconds: {
     kind: 'histogram',
     help: 'Time of a call to the queue, its failures included; waiting for work to come is not in it.',
-    labels: { operation: queueOperations },
+    labels: { operation: queueOperations, adapter: queueAdapters },
     buckets: storageBuckets,
     in: ['web', 'converter'],
   },
@@ -140,6 +141,12 @@ export const metrics = {
   tintype_slot_oldest_seconds: {
     kind: 'gauge',
     help: 'Age of the conversion that has been under way longest; 0 when none is.',
+    labels: {},
+    in: ['converter'],
+  },
+  tintype_conversion_deadline_seconds: {
+    kind: 'gauge',
+    help: 'How long one attempt at a photo may take before it is killed (CONVERT_SECONDS).',
     labels: {},
     in: ['converter'],
   },

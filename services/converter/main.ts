@@ -44,8 +44,9 @@ async function start(): Promise<Running> {
   const log = openLog('converter', config)
   const metrics = createMetrics('converter', config.VERSION)
   const at = storageUrl(config.STORAGE_URL, config.DATA_DIR)
-  const queue = await openQueue(queueUrl(config.QUEUE_URL, config.DATA_DIR), {
-    observe: observeQueue(metrics),
+  const queueAt = queueUrl(config.QUEUE_URL, config.DATA_DIR)
+  const queue = await openQueue(queueAt, {
+    observe: observeQueue(metrics, queueAt),
     acceptLoss: config.QUEUE_ACCEPT_LOSS,
     version: config.VERSION,
   })
@@ -58,6 +59,7 @@ async function start(): Promise<Running> {
     sizes: config.THUMBNAILS,
     maxPixels: config.MAX_PIXELS,
   }
+  metrics.set('tintype_conversion_deadline_seconds', {}, config.CONVERT_SECONDS)
   const bounds = { deadlineMs: config.CONVERT_SECONDS * 1000, memoryBytes: config.CHILD_MEMORY_BYTES }
   const worker = await startWorker(
     { queue, storage, log, metrics, account: openAccount(metrics, log) },

@@ -48,8 +48,9 @@ async function start(): Promise<Running> {
   graceMs = config.GRACE_SECONDS * 1000
   const log = openLog('web', config)
   const metrics = createMetrics('web', config.VERSION)
-  const queue = await openQueue(queueUrl(config.QUEUE_URL, config.DATA_DIR), {
-    observe: observeQueue(metrics),
+  const queueAt = queueUrl(config.QUEUE_URL, config.DATA_DIR)
+  const queue = await openQueue(queueAt, {
+    observe: observeQueue(metrics, queueAt),
     acceptLoss: config.QUEUE_ACCEPT_LOSS,
     version: config.VERSION,
   })

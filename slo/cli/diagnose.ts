@@ -1,11 +1,10 @@
 import { readArguments } from '@tintype/lib/command-line.ts'
 import { bookFile, noticed } from '../alerts/book.ts'
 import { adminPorts, raiseDetail } from '../diagnose/detail.ts'
-import { examplesOf } from '../diagnose/examples.ts'
+import { openExamples } from '../diagnose/examples.ts'
 import { type Incident, incidentNote, promiseLine, terminal } from '../diagnose/note.ts'
 import { diagnoseAt } from '../diagnose/read.ts'
-import { diagnosed } from '../diagnose/stages.ts'
-import { toldOf } from '../diagnose/told.ts'
+import { readDirectory } from '../directory.ts'
 import { promised } from '../math/report.ts'
 import { toMinute } from '../math/time.ts'
 import { readObjectives } from '../objectives/objectives.ts'
@@ -38,11 +37,13 @@ async function run(args: string[], context: Context): Promise<number> {
   const { dataDir, scrapeSeconds, nowMs, print } = context
   const atMs = given.at === undefined ? nowMs : time('at', given.at, nowMs)
   const prometheusUrl = given.prometheus ?? context.prometheusUrl
-  const verdict = await diagnoseAt({ prometheusUrl, dataDir, scrapeSeconds }, atMs)
-  const stage = diagnosed.find(each => each === verdict.verdict)
+  const directory = readDirectory()
+  const verdict = await diagnoseAt(directory, { prometheusUrl, dataDir, scrapeSeconds }, atMs)
+  const stage = directory.service.stages.find(({ name }) => name === verdict.verdict)
+  const { examplesOf, toldOf } = await openExamples(directory)
   const since = verdict.since === null ? atMs - examplesMs : Date.parse(verdict.since)
-  const examples = stage ? await examplesOf(dataDir, stage, since, atMs) : []
-  if (given.detail && stage) print(await raiseDetail(adminPorts(dataDir), stage))
+  const examples = stage ? await examplesOf(dataDir, stage.name, since, atMs) : []
+  if (given.detail && stage) print(await raiseDetail(adminPorts(dataDir), stage.jobs))
   if (given.json) print(JSON.stringify({ ...verdict, examples }))
   else {
     const incident: Incident = {
@@ -51,7 +52,7 @@ async function run(args: string[], context: Context): Promise<number> {
       atMs,
       promises: given.note ? await promises(context, given, atMs) : [],
       noticedMs: noticed(bookFile(dataDir)),
-      told: stage ? await toldOf(dataDir, stage, since, atMs) : [],
+      told: stage ? await toldOf(dataDir, stage.jobs, since, atMs) : [],
     }
     print(given.note ? incidentNote(incident) : terminal(incident))
   }

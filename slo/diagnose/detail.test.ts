@@ -16,11 +16,11 @@ test('detail is raised in each process that answers, and those that do not are n
   const up = { job: 'converter', url: `http://127.0.0.1:${(server.address() as AddressInfo).port}` }
   const down = { job: 'converter', url: `http://127.0.0.1:${await freePort()}` }
   const missing = `no answer from converter at ${down.url} (ECONNREFUSED)`
-  expect(await raiseDetail([down, up, { job: 'web', url: down.url }, up], 'convert')).toBe(
+  expect(await raiseDetail([down, up, { job: 'web', url: down.url }, up], ['converter'])).toBe(
     `detail is raised for 10 minutes in 2 of 3 processes of converter; ${missing}`,
   )
   expect(raised).toBe(2)
-  await expect(raiseDetail([down], 'convert')).rejects.toThrow(
+  await expect(raiseDetail([down], ['converter'])).rejects.toThrow(
     `detail was raised in 0 of 1 processes of converter; ${missing}`,
   )
 })

@@ -1,15 +1,5 @@
 import { readFileSync } from 'node:fs'
 import { ExpectedError, errorCode } from '@tintype/lib/errors.ts'
-import type { Diagnosed } from './stages.ts'
-
-/** Which services spend a stage's time. */
-export const servicesOf: Record<Diagnosed, readonly string[]> = {
-  receive: ['web'],
-  wait: ['web', 'converter'],
-  convert: ['converter'],
-  store: ['converter'],
-  deliver: ['web'],
-}
 
 /** Long enough to see some photos, short enough not to fill the disk. */
 export const detailSeconds = 600
@@ -36,12 +26,11 @@ export function adminPortsIn(endpoints: Endpoints): AdminPort[] {
 }
 
 /**
- * Raises the log level of each process of a stage's services for ten minutes. Says how many took it and which did not.
+ * Raises the log level of each process of some jobs for ten minutes. Says how many took it and which did not.
  * @throws when none did.
  */
-export async function raiseDetail(ports: readonly AdminPort[], stage: Diagnosed): Promise<string> {
-  const names = servicesOf[stage]
-  const asked = ports.filter(port => names.includes(port.job))
+export async function raiseDetail(ports: readonly AdminPort[], jobs: readonly string[]): Promise<string> {
+  const asked = ports.filter(port => jobs.includes(port.job))
   const answers = await Promise.all(
     asked.map(({ job, url }) =>
       raise(url).then(
@@ -52,7 +41,7 @@ export async function raiseDetail(ports: readonly AdminPort[], stage: Diagnosed)
   )
   const failed = answers.filter(each => each !== null)
   const missing = failed.length > 0 ? `; no answer from ${failed.join(', ')}` : ''
-  const raised = `in ${asked.length - failed.length} of ${asked.length} processes of ${names.join(' and ')}${missing}`
+  const raised = `in ${asked.length - failed.length} of ${asked.length} processes of ${jobs.join(' and ')}${missing}`
   if (failed.length === asked.length) throw new ExpectedError(`detail was raised ${raised}`)
   return `detail is raised for ${detailSeconds / 60} minutes ${raised}`
 }

@@ -1,34 +1,22 @@
 import { join } from 'node:path'
-import { attributes } from '@tintype/lib/telemetry/catalogue.ts'
-import { linesWith } from '../tintype/witness/lines.ts'
-import { attributeOf, filesSince, type Span, spansOf } from '../tintype/witness/otlp.ts'
+import { pathToFileURL } from 'node:url'
+import type { Directory } from '../directory.ts'
 
-/** A photo that was slow there: where to look first. */
+/** A unit of work that was slow in a stage: where to look first. */
 export type Example = { traceId: string; photo: string; session: string; seconds: number }
+/** What processes logged of a stage while their detail was raised: a number they give again and again, and its mean. */
+export type Told = { what: string; mean: number; times: number }
 
-const shown = 3
-
-/** The slowest photos of a stage since a time, of the OTLP JSON lines in DATA_DIR/traces; none when traces go elsewhere. */
-export async function examplesOf(
-  dataDir: string,
-  stage: string,
-  sinceMs: number,
-  toMs: number,
-): Promise<Example[]> {
-  const slowest: Example[] = []
-  for (const file of filesSince(join(dataDir, 'traces'), sinceMs))
-    for await (const line of linesWith(file, `"name":"${stage}"`))
-      for (const span of spansOf(line)) {
-        const example = exampleOf(span, stage, sinceMs, toMs)
-        if (example) slowest.push(example)
-        if (slowest.length > shown) slowest.sort((a, b) => b.seconds - a.seconds).pop()
-      }
-  return slowest.sort((a, b) => b.seconds - a.seconds)
+/** What the module `examples` of a directory exports. */
+export type Examples = {
+  /** The slowest of a stage between two times, epoch milliseconds. */
+  examplesOf(dataDir: string, stage: string, sinceMs: number, toMs: number): Promise<Example[]>
+  /** The numbers in the debug entries of some jobs, the largest first. */
+  toldOf(dataDir: string, jobs: readonly string[], sinceMs: number, toMs: number): Promise<Told[]>
 }
 
-function exampleOf(span: Span, stage: string, sinceMs: number, toMs: number): Example | undefined {
-  const [photo, session] = [attributeOf(span, attributes.photo), attributeOf(span, attributes.session)]
-  const [start, end] = [Number(span.startTimeUnixNano) / 1e6, Number(span.endTimeUnixNano) / 1e6]
-  if (span.name !== stage || !photo || !session || end < sinceMs || end > toMs) return undefined
-  return { traceId: span.traceId, photo, session, seconds: Math.round(end - start) / 1000 }
-}
+const none: Examples = { examplesOf: async () => [], toldOf: async () => [] }
+
+/** The directory's module, else one that finds nothing. */
+export const openExamples = async ({ folder, service }: Directory): Promise<Examples> =>
+  service.examples === '' ? none : await import(pathToFileURL(join(folder, service.examples)).href)

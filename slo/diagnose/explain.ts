@@ -1,47 +1,53 @@
-import { resources } from '../tintype/resources/all.ts'
-import type { Cause, Resource } from './resource.ts'
-import type { Signal } from './signals.ts'
-import { attribute, type Diagnosed, type Growth, median, readings, secondsOf } from './stages.ts'
-import type { View } from './view.ts'
+import { numberIn, type Span, valueIn, type Window } from './evaluate.ts'
+import { attribute, type Baseline, type Grown, median, secondsIn } from './growth.ts'
+import { type Model, nameOf, type Resource, type Stage } from './model.ts'
 
 export type Evidence = {
   metric: string
   /** PromQL that gives `now`; with `offset` what was before. */
   query: string
-  cause: Cause
+  cause: string
   baseline: number | null
   now: number
   /** 0 to 1, of the stage's growth. */
   explains: number
 }
 
-/** A stage that grew, as the one to which its time is owed, and what of it the resources explain, the most first. */
-export type Explained = { stage: Diagnosed; share: number; evidence: Weighed[] }
-export type Weighed = Evidence & { lever: string; blames?: readonly Diagnosed[] }
+/** A stage that grew, as the one that its time is attributed to, and what of it the resources explain, the most first. */
+export type Explained = { stage: string; share: number; evidence: Weighed[] }
+export type Weighed = Evidence & { action: string; blames: readonly string[] | undefined }
 
-/** From here a resource counts as used up, when it was not before. */
+/** From here a resource counts as used up, when its row says nothing else. */
 const usedUp = 0.95
 
-export const signalOf = ({ signal }: Resource, before: readonly View[]): Signal =>
-  typeof signal === 'function' ? signal(before) : signal
-
 /** What a stage had to look at, and what it lacked: the metrics of its time and of its resources. */
-export function dataOf(stage: Diagnosed, now: View, before: readonly View[]) {
+export function dataOf({ stages, resources }: Model, name: string, now: Window) {
   const all = [
-    ...readings.filter(each => each.stage === stage).map(({ seconds }) => seconds),
-    ...resources.filter(each => each.stage === stage).map(each => signalOf(each, before)),
+    ...stages
+      .filter(each => each.name === name)
+      .map(({ seconds }) => ({ metric: nameOf(seconds), expression: seconds })),
+    ...resources.filter(({ stage }) => stage === name),
   ]
   const names = (has: boolean) => [
-    ...new Set(all.filter(({ seen }) => seen(now) === has).map(({ metric }) => metric)),
+    ...new Set(
+      all
+        .filter(({ expression }) => (valueIn(expression, now) !== undefined) === has)
+        .map(({ metric }) => metric),
+    ),
   ]
-  return { had: names(true), lacked: names(false) }
+  const had = names(true)
+  return { had, lacked: names(false).filter(metric => !had.includes(metric)) }
 }
 
 /** Which resources of a grown stage left their baseline; one that blames another stage leads there. */
-export function explain(grown: Growth, now: View, before: readonly View[]): Explained {
-  const weighed = resources
-    .filter(({ stage }) => stage === grown.stage)
-    .flatMap(resource => weigh(resource, grown, now, before) ?? [])
+export function explain(
+  model: Model,
+  grown: Grown,
+  now: Window,
+  baseline: Baseline,
+  led: readonly string[] = [],
+): Explained {
+  const weighed = weighAll(model, grown, now)
   const left = weighed.reduce(
     (left, { kind, explains }) => (kind === 'taken' ? left * (1 - explains) : left),
     1,
@@ -52,67 +58,94 @@ export function explain(grown: Growth, now: View, before: readonly View[]): Expl
     .sort((a, b) => b.explains - a.explains || b.raw - a.raw)
     .map(({ kind: _, raw: __, ...each }) => each)
   const [best] = evidence
-  if (!best?.blames) return { stage: grown.stage, share: grown.share, evidence }
-  const growths = attribute(before, now).filter(({ stage }) => best.blames?.includes(stage))
-  const blamed = growths.toSorted((a, b) => b.growth - a.growth)[0] as Growth
-  const there = blamed.growth > 0 ? blamed : { ...blamed, growth: unfloored(blamed) }
-  const found = explain(there, now, before)
+  if (!best?.blames || led.includes(grown.stage)) return { stage: grown.stage, share: grown.share, evidence }
+  const growths = attribute(model, baseline, now).filter(({ stage }) => best.blames?.includes(stage))
+  const [blamed] = growths.toSorted((a, b) => b.growth - a.growth)
+  if (!blamed) return { stage: grown.stage, share: grown.share, evidence }
+  // What it grew by, also within what is usual.
+  const least = Math.max(0, (blamed.now ?? 0) - (blamed.baseline ?? 0))
+  const there = blamed.growth > 0 ? blamed : { ...blamed, growth: least, before: grown.before }
+  const found = explain(model, there, now, baseline, [...led, grown.stage])
   return { stage: found.stage, share: grown.share, evidence: [...found.evidence, ...evidence] }
 }
 
-/** What it grew by, also within what is usual. */
-const unfloored = ({ baseline, now }: Growth): number => Math.max(0, (now ?? 0) - (baseline ?? 0))
+/** The resources at their limit, of any stage: what needs no baseline to be named. */
+export const atLimit = (
+  model: Model,
+  now: Window,
+  before: readonly Window[],
+): (Weighed & { stage: string })[] =>
+  model.stages.flatMap(({ name: stage }) =>
+    weighAll(model, { stage, baseline: null, now: null, growth: 0, share: 0, before, since: [] }, now)
+      .filter(({ kind, explains, blames }) => kind === 'exhausted' && explains === 1 && !blames)
+      .map(({ kind: _, raw: __, ...each }) => ({ ...each, stage })),
+  )
 
-function weigh(resource: Resource, grown: Growth, now: View, before: readonly View[]) {
-  const { kind, cause, lever, blames } = resource
-  const { metric, query, value, seen } = signalOf(resource, before)
-  const current = value(now)
+function weighAll(model: Model, grown: Grown, now: Window) {
+  const spans = grown.before
+  const [stage] = model.stages.filter(({ name }) => name === grown.stage)
+  const [compared, before] = [against(now, spans), grown.before.map(window => against(window, spans))]
+  return model.resources
+    .filter(resource => resource.stage === grown.stage)
+    .flatMap(resource => weigh(resource, stage as Stage, grown, compared, before) ?? [])
+}
+
+/** The window with a baseline; what it knows stays, but for what depends on the baseline. */
+function against(window: Window, baseline: readonly Span[]): Window {
+  const known = [...window.known].filter(([text]) => !text.includes('$b'))
+  return { ...window, baseline, known: new Map(known) }
+}
+
+function weigh(resource: Resource, stage: Stage, grown: Grown, now: Window, before: readonly Window[]) {
+  const { kind, cause, action, blames, expression, metric, query } = resource
+  const current = numberIn(expression, now)
   if (current === null) return undefined
-  // A part that did not happen while its stage did took no time of it; one that was not measured is not known.
-  const absent = (window: View) =>
-    kind === 'part' && seen(window) && secondsIn(grown.stage, window) !== null ? 0 : null
-  const known = before.map(window => value(window) ?? absent(window)).filter(each => each !== null)
+  // An operation without calls in a window took 0 s of it while the stage did its work; a missing metric is unknown.
+  const absent = (window: Window) =>
+    kind === 'part' && valueIn(expression, window) !== undefined && secondsIn(stage, window, 0) !== null
+      ? 0
+      : null
+  const known = before
+    .map(window => numberIn(expression, window) ?? absent(window))
+    .filter(each => each !== null)
   const baseline = known.length === 0 ? null : median(known)
-  const raw = explained(resource, grown, baseline, current)
+  const raw = explained(resource, stage, grown, baseline, current)
   return {
     kind,
     raw: kind === 'exhausted' ? raw * Number.MAX_VALUE : raw,
-    ...{ metric, query, cause, baseline, now: current, explains: clamp(raw), lever },
-    ...(blames && { blames }),
+    ...{ metric, query, cause, baseline, now: current, explains: clamp(raw), action, blames },
   }
 }
 
 /** How many times what is needed to explain the growth; below 0 when it went the other way. */
 function explained(
   { kind, limit = usedUp }: Resource,
-  grown: Growth,
+  { queues }: Stage,
+  grown: Grown,
   baseline: number | null,
   now: number,
 ): number {
-  if (kind === 'exhausted') return now >= limit && (baseline ?? 0) < limit ? 1 : 0
+  if (kind === 'exhausted') return now >= limit && leftOf(baseline, limit, now) ? 1 : 0
   if (kind === 'part') return grown.growth > 0 ? (now - (baseline ?? 0)) / grown.growth : 0
   if (baseline === null) return 0
   if (kind === 'taken') return now - baseline
+  // A queue grows without bound when the load passes what its workers can do; what doubled the load explains that.
   const growth = Math.log((grown.now ?? 0) / Math.max(grown.baseline ?? 0, 1e-6))
-  return now > baseline && baseline > 0 && growth > 0
-    ? Math.log(now / baseline) / Math.min(growth, utilisationGrowth(grown))
-    : 0
+  const asked = Math.min(growth, queues ? Math.log(2) : Number.POSITIVE_INFINITY)
+  return now > baseline && baseline > 0 && growth > 0 ? Math.log(now / baseline) / asked : 0
 }
 
-/**
- * Waiting grows without bound when the load passes what the slots can do: its logarithm says nothing then. What doubled the load
- * explains it, hence at most a doubling is asked of a factor of `wait`.
- */
-const utilisationGrowth = ({ stage }: Growth): number =>
-  stage === 'wait' ? Math.log(2) : Number.POSITIVE_INFINITY
+/** A level that was over its limit before, too, does harm only when at least half of what was left is gone. */
+const leftOf = (baseline: number | null, limit: number, now: number): boolean =>
+  baseline === null || baseline < limit || (baseline < 1 && now - baseline >= (1 - baseline) / 2)
 
-/** The names of every metric that is read. */
-export const metricsOfResources = (): string[] => resources.flatMap(resource => signalOf(resource, []).reads)
+/** A cause that explains less than half is no name. */
+export const enough = 0.5
 
-/** Seconds of a stage in a window. */
-export const secondsIn = (stage: Diagnosed, view: View): number | null => {
-  const reading = readings.find(each => each.stage === stage)
-  return reading ? secondsOf(reading, view) : null
+/** What explains a stage: of its own, not what led to it from another. */
+export function named({ evidence }: Pick<Explained, 'evidence'>): Weighed | undefined {
+  const best = evidence.find(({ blames }) => blames === undefined)
+  return best && best.explains >= enough ? best : undefined
 }
 
 const clamp = (value: number): number => Math.min(1, Math.max(0, value))

@@ -1,9 +1,7 @@
 import type { Standing } from '../math/standing.ts'
 import type { Objective } from '../sources/index.ts'
 import type { Evidence, Verdict } from './diagnose.ts'
-import type { Example } from './examples.ts'
-import type { Cause } from './resource.ts'
-import type { Told } from './told.ts'
+import type { Example, Told } from './examples.ts'
 
 export type Incident = {
   verdict: Verdict
@@ -18,7 +16,7 @@ export type Incident = {
 }
 
 /** Who answers for what. */
-const answering: [string, readonly Cause[]][] = [
+const answering: [string, readonly string[]][] = [
   ['whoever runs the machines: who else is on them, their clocks', ['cpu', 'clock-skew']],
   ['whoever runs the disks', ['disk-latency', 'disk-full', 'file-count']],
   ['whoever runs network, names and certificates', ['network', 'dns', 'tls']],

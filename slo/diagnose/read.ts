@@ -1,53 +1,114 @@
+import type { Directory, Service } from '../directory.ts'
+import { openEmbedded } from '../sources/embedded.ts'
+import { openPrometheus } from '../sources/prometheus.ts'
 import { prometheusApi } from '../sources/prometheus-api.ts'
 import { openStore, recorderFile } from '../sources/recorder/store.ts'
-import { baselineSteps, diagnose, type Verdict } from './diagnose.ts'
-import { metricsOfResources } from './explain.ts'
-import { median, readings } from './stages.ts'
-import type { Series } from './view.ts'
+import { matches } from '../sources/selector.ts'
+import { spansRead } from './baseline.ts'
+import { diagnose, type Verdict } from './diagnose.ts'
+import type { Series, Span } from './evaluate.ts'
+import { median } from './growth.ts'
+import { readBurning } from './incidents.ts'
+import { metricsRead, modelOf, upMetric } from './model.ts'
 
-/** What diagnosis looks at, what its resources and stages read and what tells of nothing being slow; nothing else is read. */
-export const metricsRead: readonly string[] = [
-  ...new Set([
-    'up',
-    'tintype_photos_total',
-    'tintype_promises_total',
-    'tintype_probe_attempts_total',
-    'tintype_probe_seconds',
-    ...readings.flatMap(({ seconds, failing }) => [...seconds.reads, ...(failing?.reads ?? [])]),
-    ...metricsOfResources(),
-  ]),
-].sort()
+type Where = { prometheusUrl: string; dataDir: string; scrapeSeconds: number }
+
+/** How many earlier days are looked at; the recorder keeps samples of two. */
+const days = 3
 
 /** Names the stage and the cause at a time, from Prometheus or, without an address, from the recorder. */
 export async function diagnoseAt(
-  from: { prometheusUrl: string; dataDir: string; scrapeSeconds: number },
+  { service, objectives }: Directory,
+  from: Where,
   atMs: number,
 ): Promise<Verdict> {
-  const spanMs = baselineSteps * from.scrapeSeconds * 1000
-  const series = await readSeries(from, atMs - spanMs, atMs)
-  return diagnose(series, atMs, stepOf(series) ?? from.scrapeSeconds * 1000)
+  const model = modelOf(service)
+  const spans = spansRead(atMs, from.scrapeSeconds * 1000, days)
+  const series = await readSeries(service, metricsRead(model), from, spans)
+  const source =
+    from.prometheusUrl === '' ? openEmbedded(from.dataDir) : openPrometheus(from.prometheusUrl, service)
+  try {
+    const burning = await readBurning(source, objectives, atMs, days)
+    const stepMs = stepOf(series) ?? from.scrapeSeconds * 1000
+    return diagnose(model, series, { atMs, stepMs, days, burning })
+  } finally {
+    await source.close()
+  }
 }
 
+/** The series of some metrics over some stretches of time, within the service's selectors. */
 async function readSeries(
-  { prometheusUrl, dataDir }: { prometheusUrl: string; dataDir: string },
-  fromMs: number,
-  toMs: number,
+  service: Service,
+  metrics: readonly string[],
+  { prometheusUrl, dataDir }: Where,
+  spans: readonly Span[],
 ): Promise<readonly Series[]> {
-  if (prometheusUrl === '') return readRecorder(dataDir, fromMs, toMs)
-  const seconds = Math.ceil((toMs - fromMs) / 1000)
-  const selector = `{__name__=~"${metricsRead.join('|')}"}[${seconds}s]`
-  const matrix = await prometheusApi(prometheusUrl).query(selector, toMs / 1000)
-  return matrix.map(({ metric: { __name__: name = '', ...labels }, values }) => ({
-    name,
-    labels,
-    points: values.map(([at, value]) => ({ at: at * 1000, value: Number(value) })),
+  const { selectors, replicaLabels } = service
+  const parts =
+    prometheusUrl === ''
+      ? readRecorder(dataDir, metrics, spans)
+      : await readPrometheus(prometheusUrl, metrics, service, spans)
+  const matchers = Object.entries(selectors).map(([label, value]) => ({
+    label,
+    operator: '=' as const,
+    value,
   }))
+  const joined = new Map<string, Series & { points: Series['points'][number][] }>()
+  for (const part of parts) {
+    const once = new Set<string>()
+    for (const { name, labels: all, points } of part) {
+      if (!matches({ matchers }, all)) continue
+      const labels = Object.fromEntries(
+        Object.entries(all)
+          .filter(([label]) => !replicaLabels.includes(label))
+          .sort(([a], [b]) => (a < b ? -1 : 1)),
+      )
+      const key = name + JSON.stringify(labels)
+      // Of a pair of Prometheus servers the first is read.
+      if (once.has(key)) continue
+      once.add(key)
+      const known = joined.get(key) ?? { name, labels, points: [] }
+      for (const point of points) known.points.push(point)
+      joined.set(key, known)
+    }
+  }
+  return [...joined.values()]
 }
 
-function readRecorder(dataDir: string, fromMs: number, toMs: number): readonly Series[] {
+/** Some metrics at once: each answer is limited to `limits.readSeries` series. */
+const metricsAtOnce = 10
+
+async function readPrometheus(
+  url: string,
+  metrics: readonly string[],
+  { selectors, replicaLabels }: Service,
+  spans: readonly Span[],
+): Promise<(readonly Series[])[]> {
+  const api = prometheusApi(url, { selectors, replicaLabels })
+  const read = async (metrics: readonly string[], { fromMs, toMs }: Span): Promise<Series[]> => {
+    const range = `[${Math.ceil((toMs - fromMs) / 1000)}s]`
+    const matrix = await api.query(`{__name__=~"${metrics.join('|')}"}${range}`, toMs / 1000)
+    return matrix.map(({ metric: { __name__: name = '', ...labels }, values }) => ({
+      name,
+      labels,
+      points: values.map(([at, value]) => ({ at: Math.round(at * 1000), value: Number(value) })),
+    }))
+  }
+  const parts: Series[][] = []
+  for (const span of spans)
+    for (let i = 0; i < metrics.length; i += metricsAtOnce)
+      parts.push(await read(metrics.slice(i, i + metricsAtOnce), span))
+  return parts
+}
+
+function readRecorder(
+  dataDir: string,
+  metrics: readonly string[],
+  spans: readonly Span[],
+): (readonly Series[])[] {
   const store = openStore(recorderFile(dataDir))
   try {
-    return store.read(metricsRead, fromMs, toMs)
+    return spans.map(({ fromMs, toMs }) => store.read(metrics, fromMs, toMs))
   } finally {
     store.close()
   }
@@ -56,7 +117,7 @@ function readRecorder(dataDir: string, fromMs: number, toMs: number): readonly S
 /** The scrape interval as the samples show it: it may be another than ours. */
 function stepOf(series: readonly Series[]): number | undefined {
   const gaps = series
-    .filter(({ name }) => name === 'up')
+    .filter(({ name }) => name === upMetric)
     .flatMap(({ points }) => points.slice(1).map(({ at }, i) => at - (points[i]?.at ?? at)))
   return gaps.length === 0 ? undefined : median(gaps)
 }

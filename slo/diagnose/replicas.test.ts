@@ -1,7 +1,9 @@
 import { expect, test } from 'vitest'
+import { readDirectory } from '../directory.ts'
 import { adminPortsIn } from './detail.ts'
+import { type Series, samplesOf, windowOf } from './evaluate.ts'
+import { modelOf } from './model.ts'
 import { oddReplicas } from './replicas.ts'
-import { index, type Series, view } from './view.ts'
 
 const times = [0, 1, 2, 3].map(n => n * 15_000)
 
@@ -24,7 +26,11 @@ const recorded = (processes: Process[]): Series[] =>
     return [series('up', {}, () => Number(up)), ...took]
   })
 
-const odd = (...processes: Process[]) => oddReplicas(view(index(recorded(processes)), 0, 45_000))
+const model = modelOf(readDirectory().service)
+const odd = (...processes: Process[]) =>
+  oddReplicas(model, windowOf(samplesOf(recorded(processes)), { fromMs: 0, toMs: 45_000 })).map(
+    ({ text }) => text,
+  )
 const converters = (...seconds: number[]) =>
   seconds.map((each, n) => ({ job: 'converter', instance: String(n), stage: 'convert', seconds: each }))
 
@@ -37,7 +43,7 @@ test('one of several that is away is named, and one alone is not: that is its se
 
 test('one that takes over twice what the others take is named with its stage', () => {
   expect(odd(...converters(0.3, 0.3, 1.2, 0.4))).toEqual([
-    'converter 2 is slow in convert: 1.20 s a photo, the others 0.30 s',
+    'converter 2 is slow in convert: 1.20 s, the others 0.30 s',
   ])
   expect(odd(...converters(0.3, 0.35, 0.5, 0.4))).toEqual([])
   expect(odd(...converters(0.01, 0.01, 0.03)), 'nobody notices that').toEqual([])

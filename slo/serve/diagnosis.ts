@@ -7,7 +7,7 @@ import { type AdminPort, detailSeconds, raiseDetail } from '../diagnose/detail.t
 import type { Verdict } from '../diagnose/diagnose.ts'
 import type { Example } from '../diagnose/examples.ts'
 import { sentence } from '../diagnose/note.ts'
-import { diagnosed } from '../diagnose/stages.ts'
+import { type Directory, readDirectory } from '../directory.ts'
 
 /** What diagnose said: when a budget began to burn, or when a person asked. */
 export type Found = { at: number; verdict: Verdict; examples: readonly Example[] }
@@ -39,6 +39,7 @@ export function openDiagnosis(
   environment: Record<string, string>,
   ports: readonly AdminPort[],
   log: Log,
+  { service }: Directory = readDirectory(),
 ): Diagnosis {
   let last: Found | null = null
   let looking: Promise<void> | undefined
@@ -69,11 +70,11 @@ export function openDiagnosis(
     found: nowMs => (last && Math.abs(nowMs - last.at) < validMs ? last : null),
     last: () => last,
     async raise(wanted) {
-      const stage = diagnosed.find(each => each === wanted)
+      const stage = service.stages.find(({ name }) => name === wanted)
       if (!stage) return null
-      await raiseDetail(ports, stage)
-      detail = { stage, until: Date.now() + detailSeconds * 1000 }
-      log.info('detail.raised', { stage, forSeconds: detailSeconds })
+      await raiseDetail(ports, stage.jobs)
+      detail = { stage: stage.name, until: Date.now() + detailSeconds * 1000 }
+      log.info('detail.raised', { stage: stage.name, forSeconds: detailSeconds })
       return detail
     },
     detail: nowMs => (detail && detail.until > nowMs ? detail : null),

@@ -1,10 +1,10 @@
-import type { Series } from '../diagnose/view.ts'
+import type { Series } from '../diagnose/evaluate.ts'
 import { calm, type World } from './world.ts'
 
 type Labels = Record<string, string>
 
 /** The series that scrapes fill. */
-function openBook(stepMs: number) {
+function openBook(stepMs: number, startMs: number) {
   const series = new Map<string, Series & { points: { at: number; value: number }[] }>()
   const totals = new Map<string, number>()
   // Deterministic noise of a few percent, so that medians have something to be robust against.
@@ -13,7 +13,18 @@ function openBook(stepMs: number) {
     state = (Math.imul(state, 1664525) + 1013904223) >>> 0
     return 0.95 + (state / 2 ** 32) * 0.1
   }
-  let at = 0
+  let at = startMs
+  /** By how much the number of photos differs from its mean: a deviation of its root. */
+  const chance = (mean: number) =>
+    Math.max(0, 1 + ((noise() + noise() + noise() - 3) * 40) / 3 / Math.sqrt(mean))
+  /** By how much the mean size of so many photos differs from what is usual: most are small, some very large. */
+  const sizes = (count: number) => {
+    const all = Array.from(
+      { length: Math.max(1, Math.min(30, count)) },
+      () => ((noise() - 0.95) * 10) ** 3 * 4,
+    )
+    return all.reduce((a, b) => a + b, 0) / all.length
+  }
   const set = (name: string, labels: Labels, value: number) => {
     const key = name + JSON.stringify(labels)
     if (!series.has(key)) series.set(key, { name, labels, points: [] })
@@ -28,55 +39,104 @@ function openBook(stepMs: number) {
     grow(`${name}_count`, labels, count)
     grow(`${name}_sum`, labels, count * mean * noise())
   }
+  /** Of all kinds of storage or queue one is called; the series of the others are there, at zero. */
+  const observeOne = (
+    [name, labels]: [string, Labels],
+    adapters: readonly string[],
+    used: string,
+    count: number,
+    mean: number,
+  ) => {
+    for (const adapter of adapters)
+      observe(name, { ...labels, adapter }, adapter === used ? count : 0, adapter === used ? mean : 0)
+  }
   const next = () => {
     at += stepMs
     return at
   }
-  return { series, noise, set, grow, observe, next }
+  return { series, noise, chance, sizes, set, grow, observe, observeOne, next }
 }
 type Book = ReturnType<typeof openBook>
 
 /** Scrapes of a calm time, then of the time with the incident. */
-export function simulate(
+export const simulate = (
   { before, during }: { before: number; during: number },
   stepMs: number,
   incident: (world: World) => Partial<World>,
   usual: Partial<World> = {},
-): Series[] {
-  const book = openBook(stepMs)
-  const world = { ...calm(), ...usual }
+): Series[] =>
+  live({
+    seconds: before + during,
+    stepMs,
+    world: second => (second > before ? { ...usual, ...incident({ ...calm(), ...usual }) } : usual),
+  })
+
+export type Life = {
+  seconds: number
+  stepMs: number
+  /** Epoch milliseconds of the first second. */
+  startMs?: number
+  /** What is not calm at a second. */
+  world: (second: number) => Partial<World>
+  /** Several converters: in what each differs from the world at a second. */
+  converters?: readonly ((second: number) => Partial<World>)[]
+  /** Photos come by chance and differ in size: few of them make means that jump. */
+  byChance?: boolean
+}
+
+type Flow = Record<'at' | 'seconds' | 'arriving' | 'done' | 'queued' | 'oldest', number>
+const promiseSeconds = 60
+
+/** What scrapes of a service see while it lives. */
+export function live({ seconds: length, stepMs, startMs = 0, world, converters, byChance }: Life): Series[] {
+  const book = openBook(stepMs, startMs)
   const seconds = stepMs / 1000
+  const parts = converters ?? [() => ({})]
   let [queued, oldest] = [0, 0]
-  for (let at = book.next(); at <= (before + during) * 1000; at = book.next()) {
-    if (at === (before + 1) * 1000) Object.assign(world, incident(world))
-    const arriving = world.webUp
-      ? world.photosASecond * seconds * book.noise() * (1 - world.failing.uploads)
-      : 0
-    const convert = world.pixels * world.cpuPerPixel * world.stolen + world.get.converter
-    const holds = convert + world.put.converter
-    const bad = Math.min(0.9, world.crashes + world.outOfMemory + world.failing.storage)
-    const able =
-      world.claims && world.converterUp ? ((world.slots - world.hung) / holds) * seconds * (1 - bad) : 0
+  for (let at = book.next(); at <= startMs + length * 1000; at = book.next()) {
+    const second = (at - startMs) / 1000
+    const now = { ...calm(), ...world(second) }
+    if (byChance) now.pixels *= book.sizes(now.photosASecond * seconds)
+    const coming = now.photosASecond * seconds * (byChance ? book.chance(now.photosASecond * seconds) : 1)
+    const arriving = now.webUp ? coming * book.noise() * (1 - now.failing.uploads) : 0
+    const each = parts.map((differs, i) => {
+      const own = { ...now, ...differs(second) }
+      const convert = own.pixels * own.cpuPerPixel * own.stolen + own.get.converter
+      const holds = convert + own.put.converter
+      const bad = Math.min(0.9, own.crashes + own.outOfMemory + own.failing.storage)
+      const free = own.claims && own.converterUp ? own.slots - own.hung : 0
+      const labels = { job: 'converter', ...(converters && { instance: 'abcdefgh'[i] as string }) }
+      return { own, labels, convert, holds, able: Math.max(0, (free / holds) * seconds * (1 - bad)) }
+    })
+    const able = each.reduce((sum, one) => sum + one.able, 0)
     // One claim at a time is under way.
-    const done = Math.min(queued + arriving, able, seconds / world.queue.converter)
+    const done = Math.min(queued + arriving, able, seconds / now.queue.converter)
     queued += arriving - done
     oldest = queued > 0.5 ? (done > 0 ? queued / (done / seconds) : oldest + seconds) : 0
-    scrapeProbe(book, world, seconds)
-    if (world.metricsUp && world.webUp)
-      scrapeWeb(book, world, { at, seconds, arriving, done, queued, oldest })
-    if (world.metricsUp && world.converterUp)
-      scrapeConverter(book, world, { at, seconds, done, oldest, convert, holds })
+    const flow = { at, seconds, arriving, done, queued, oldest }
+    scrapeProbe(
+      book,
+      now,
+      each.map(({ own, labels }) => ({ labels, up: own.converterUp })),
+      flow,
+    )
+    if (now.metricsUp && now.webUp) scrapeWeb(book, now, flow)
+    for (const { own, labels, able: part, ...took } of each)
+      if (own.metricsUp && own.converterUp)
+        scrapeConverter(book, own, labels, { ...flow, ...took, done: able === 0 ? 0 : (done * part) / able })
   }
   return [...book.series.values()]
 }
 
-function scrapeProbe({ set, grow, noise }: Book, world: World, seconds: number): void {
-  for (const [job, up] of [
-    ['web', world.metricsUp && world.webUp],
-    ['converter', world.metricsUp && world.converterUp],
-    ['logs', world.logsUp],
-  ] as const)
-    set('up', { job }, up ? 1 : 0)
+function scrapeProbe(
+  { set, grow, noise }: Book,
+  world: World,
+  converters: readonly { labels: Labels; up: boolean }[],
+  { seconds, arriving, done, oldest }: Flow,
+): void {
+  set('up', { job: 'web' }, world.metricsUp && world.webUp ? 1 : 0)
+  for (const { labels, up } of converters) set('up', labels, world.metricsUp && up ? 1 : 0)
+  set('up', { job: 'logs' }, world.logsUp ? 1 : 0)
   const slo = { job: 'slo' }
   const phases = Object.entries({ ...world.probe, transfer: 0.001, thumbnail: 0.3 })
   const died = world.webUp ? world.probeDies : 'connect'
@@ -84,8 +144,12 @@ function scrapeProbe({ set, grow, noise }: Book, world: World, seconds: number):
   for (const [i, [phase, value]] of phases.entries())
     set('tintype_probe_seconds', { ...slo, phase }, i <= last ? value * noise() : 0)
   set('tintype_probe_lost_seconds', slo, died ? Number.NaN : world.lost * noise())
-  grow('tintype_probe_attempts_total', { ...slo, outcome: 'success' }, died ? 0 : seconds / 15)
-  grow('tintype_probe_attempts_total', { ...slo, outcome: 'failure' }, died ? seconds / 15 : 0)
+  const isLate = oldest > promiseSeconds
+  const fails = died || isLate || world.failing.uploads > 0.5 ? 1 : 0
+  grow('tintype_probe_attempts_total', { ...slo, outcome: 'success' }, (1 - fails) * (seconds / 15))
+  grow('tintype_probe_attempts_total', { ...slo, outcome: 'failure' }, fails * (seconds / 15))
+  grow('tintype_promises_total', { ...slo, outcome: 'kept' }, isLate ? 0 : Math.round(done))
+  grow('tintype_promises_total', { ...slo, outcome: 'broken' }, isLate ? Math.round(arriving) : 0)
 }
 
 /** What a process is let have, in seconds of a processor and of waiting for one. */
@@ -100,12 +164,25 @@ function scrapeProcess({ set, grow }: Book, job: Labels, world: World, seconds: 
   set('tintype_descriptors_used_ratio', job, world.descriptors)
 }
 
-type Web = Record<'at' | 'seconds' | 'arriving' | 'done' | 'queued' | 'oldest', number>
-function scrapeWeb(book: Book, world: World, { at, seconds, arriving, done, queued, oldest }: Web): void {
+/** The calls of a process to storage and queue. */
+const calls = ({ observeOne }: Book, job: Labels, world: World) => ({
+  store: (operation: string, count: number, mean: number) =>
+    observeOne(['tintype_storage_seconds', { ...job, operation }], ['fs', 's3'], world.storage, count, mean),
+  ask: (operation: string, count: number, mean: number) =>
+    observeOne(
+      ['tintype_queue_seconds', { ...job, operation }],
+      ['sqlite', 'postgres'],
+      world.engine,
+      count,
+      mean,
+    ),
+})
+
+function scrapeWeb(book: Book, world: World, { at, seconds, arriving, done, queued, oldest }: Flow): void {
   const { set, grow, observe, noise } = book
   const web = { job: 'web' }
   scrapeProcess(book, web, world, seconds)
-  grow('tintype_photos_total', { ...web, outcome: 'accepted' }, arriving)
+  grow('tintype_photos_total', { ...web, outcome: 'accepted' }, arriving + seconds / 15)
   const post = { ...web, http_route: '/photos', http_request_method: 'POST' }
   const uploads = world.photosASecond * seconds
   grow('http_server_request_duration_seconds_count', { ...post, http_response_status_code: '202' }, arriving)
@@ -115,6 +192,7 @@ function scrapeWeb(book: Book, world: World, { at, seconds, arriving, done, queu
     { ...post, http_response_status_code: '503' },
     uploads * failed,
   )
+  const { store, ask } = calls(book, web, world)
   const get = { ...post, http_request_method: 'GET' }
   observe('http_server_request_duration_seconds', get, seconds, world.list + 0.002)
   const receive = world.body + world.put.web + world.queue.web + 0.005
@@ -126,29 +204,32 @@ function scrapeWeb(book: Book, world: World, { at, seconds, arriving, done, queu
     get: world.get.web,
     list: world.list,
   }))
-    observe('tintype_storage_seconds', { ...web, operation }, value > 0 ? uploads : 0, value)
-  observe('tintype_queue_seconds', { ...web, operation: 'enqueue' }, arriving, world.queue.web)
+    store(operation, value > 0 ? uploads : 0, value)
+  ask('enqueue', arriving, world.queue.web)
+  ask('eventsAfter', done, world.queue.web)
   grow('tintype_calls_total', { ...web, of: 'storage', outcome: 'ours' }, uploads * failed)
   grow('tintype_calls_total', { ...web, of: 'queue', outcome: 'ours' }, arriving * world.failing.queue)
   const deliver = world.eventLag + world.get.web + world.put.converter + world.queue.converter + 0.02
   observe('tintype_stage_seconds', { ...web, stage: 'deliver' }, done, deliver)
   set('tintype_event_lag_seconds', web, world.eventLag * noise())
   set('nodejs_eventloop_lag_p99_seconds', web, world.lag.web * noise())
-  set('process_start_time_seconds', web, world.webStarted)
+  set('process_start_time_seconds', web, startedAt(world, at))
   set('tintype_clock_seconds', web, at / 1000)
   set('tintype_queue_depth', web, Math.round(queued))
   set('tintype_queue_oldest_seconds', web, oldest)
   set('tintype_build_info', { ...web, version: world.version }, 1)
 }
 
-type Converter = Record<'at' | 'seconds' | 'done' | 'oldest' | 'convert' | 'holds', number>
+const startedAt = ({ webRestartsEverySeconds: every, webStarted }: World, at: number): number =>
+  every === 0 ? webStarted : Math.floor(at / 1000 / every) * every
+
 function scrapeConverter(
   book: Book,
   world: World,
-  { at, seconds, done, oldest, convert, holds }: Converter,
+  converter: Labels,
+  { at, seconds, done, oldest, convert, holds }: Flow & Record<'convert' | 'holds', number>,
 ): void {
   const { set, grow, observe, noise } = book
-  const converter = { job: 'converter' }
   const { format } = world
   const stage = (name: string, mean: number) =>
     observe('tintype_stage_seconds', { ...converter, stage: name }, done, mean)
@@ -157,20 +238,21 @@ function scrapeConverter(
   stage('wait', oldest + world.queue.converter + 0.01 + world.skewSeconds)
   stage('convert', convert)
   if (world.failing.storage < 1) stage('store', world.put.converter + 0.002 + world.unexplained)
-  observe('tintype_storage_seconds', { ...converter, operation: 'put' }, done, world.put.converter)
-  observe('tintype_storage_seconds', { ...converter, operation: 'get' }, done, world.get.converter)
+  const { store, ask } = calls(book, converter, world)
+  store('put', done, world.put.converter)
+  store('get', done, world.get.converter)
   grow(
     'tintype_calls_total',
     { ...converter, of: 'storage', outcome: 'ours' },
     done * 2 * world.failing.storage,
   )
-  for (const operation of ['claim', 'complete'])
-    observe('tintype_queue_seconds', { ...converter, operation }, claimed, world.queue.converter)
+  for (const operation of ['claim', 'complete']) ask(operation, claimed, world.queue.converter)
   grow('tintype_calls_total', { ...converter, of: 'queue', outcome: 'ours' }, claimed * world.failing.queue)
   for (const [outcome, count] of Object.entries({
     ok: 1,
     crash: world.crashes * 2,
     memory: world.outOfMemory * 2,
+    timeout: 0,
   }))
     grow('tintype_conversions_total', { ...converter, outcome, format }, done * count)
   grow('tintype_input_pixels_total', { ...converter, format }, done * world.pixels)

@@ -12,6 +12,8 @@ export type World = {
   version: string
   probe: { dns: number; connect: number; tls: number; processing: number }
   body: number
+  storage: 'fs' | 's3'
+  engine: 'sqlite' | 'postgres'
   put: { web: number; converter: number }
   get: { web: number; converter: number }
   /** Seconds of each list of names in storage; 0: nobody asked for one. */
@@ -32,6 +34,8 @@ export type World = {
   webUp: boolean
   /** Epoch seconds. */
   webStarted: number
+  /** 0: it does not. */
+  webRestartsEverySeconds: number
   lag: { web: number; converter: number }
   eventLag: number
   unexplained: number
@@ -56,6 +60,8 @@ export const calm = (): World => ({
   version: '1.0.0',
   probe: { dns: 0.001, connect: 0.001, tls: 0, processing: 0.02 },
   body: 0.01,
+  storage: 'fs',
+  engine: 'sqlite',
   put: { web: 0.004, converter: 0.004 },
   get: { web: 0.002, converter: 0.002 },
   list: 0,
@@ -70,6 +76,7 @@ export const calm = (): World => ({
   descriptors: 0.05,
   webUp: true,
   webStarted: 0,
+  webRestartsEverySeconds: 0,
   lag: { web: 0.012, converter: 0.012 },
   eventLag: 0.01,
   unexplained: 0,

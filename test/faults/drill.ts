@@ -1,11 +1,8 @@
-import type { Cause } from '../../slo/diagnose/resource.ts'
-import type { Diagnosed } from '../../slo/diagnose/stages.ts'
 import type { Tintype } from '../service.ts'
 import type { Traffic } from './traffic.ts'
 
-type Place = Diagnosed | 'healthy' | 'unknown'
 /** A verdict in words: where, why if that is known, and what else is slow. */
-export type Said = Place | `${Place} ${Cause}` | `${Place} ${Cause} also ${Diagnosed}`
+export type Said = string
 
 /** A fault, and what is true when it is there. */
 export type Drill = {

@@ -1,7 +1,8 @@
 import { readFileSync } from 'node:fs'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { diagnose } from '../../slo/diagnose/diagnose.ts'
-import { metricsRead } from '../../slo/diagnose/read.ts'
+import { metricsRead, modelOf } from '../../slo/diagnose/model.ts'
+import { readDirectory } from '../../slo/directory.ts'
 import { openStore, recorderFile } from '../../slo/sources/recorder/store.ts'
 import { photo } from '../images.ts'
 import { temporaryFolder } from '../support.ts'
@@ -35,10 +36,11 @@ test('a drill fails when diagnose is blind to what the fault does', () => {
   const folder = recordingOf(keep, drill)
   const at = Date.parse(JSON.parse(readFileSync(`${folder}.json`, 'utf8')).at)
   const store = openStore(recorderFile(folder))
-  const blinded = metricsRead.filter(name => name !== 'up')
+  const model = modelOf(readDirectory().service)
+  const blinded = metricsRead(model).filter(name => name !== 'up')
   const series = store?.read(blinded, at - 60_000, at) ?? []
   store?.close()
-  const verdict = diagnose(series, at, scrapeSeconds * 1000)
+  const verdict = diagnose(model, series, { atMs: at, stepMs: scrapeSeconds * 1000 })
   const finding = findings.find(each => each.drill === drill.name) as Finding
   expect(isNamed({ ...finding, verdict })).toBe(false)
 })

@@ -2,7 +2,7 @@ import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { temporaryFolder } from '../../test/support.ts'
-import { toldOf } from './told.ts'
+import { toldOf } from './log-details.ts'
 
 const at = Date.parse('2026-11-22T12:00:00.000Z')
 const line = (seconds: number, payload: object) =>
@@ -20,7 +20,7 @@ test('raised detail is the mean of each number that the stage’s services told 
     detail(-100, 7) + detail(1, 0.2) + info + detail(2, 0.4),
   )
   await writeFile(join(folder, 'web.0.1.ndjson'), detail(1, 5))
-  const told = await toldOf(dataDir, 'convert', at, at + 10_000)
+  const told = await toldOf(dataDir, ['converter'], at, at + 10_000)
   expect(told).toEqual([{ what: 'conversion.detail decode', mean: expect.closeTo(0.3), times: 2 }])
-  expect(await toldOf(dataDir, 'convert', at + 86_400_000, at + 86_410_000)).toEqual([])
+  expect(await toldOf(dataDir, ['converter'], at + 86_400_000, at + 86_410_000)).toEqual([])
 })

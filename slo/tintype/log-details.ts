@@ -1,25 +1,21 @@
 import { existsSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
-import { linesWith } from '../tintype/witness/lines.ts'
-import { servicesOf } from './detail.ts'
-import type { Diagnosed } from './stages.ts'
-
-/** What services told of a stage while their detail was raised: a number they give again and again, and its mean. */
-export type Told = { what: string; mean: number; times: number }
+import type { Told } from '../diagnose/examples.ts'
+import { linesWith } from './witness/lines.ts'
 
 type Entry = { id: string; timestamp: string; payload: Record<string, unknown> }
 
-/** The numbers in the log's debug entries of a stage's services, the largest first; none while nobody raised detail. */
+/** The numbers in the debug entries of some services' logs, the largest first; none while nobody raised detail. */
 export async function toldOf(
   dataDir: string,
-  stage: Diagnosed,
+  jobs: readonly string[],
   sinceMs: number,
   toMs: number,
 ): Promise<Told[]> {
   const sums = new Map<string, { sum: number; times: number }>()
   const folder = join(dataDir, 'logs/streams', new Date(toMs).toISOString().slice(0, 10))
   const names = existsSync(folder) ? readdirSync(folder) : []
-  const own = names.filter(name => servicesOf[stage].some(service => name.startsWith(`${service}.`)))
+  const own = names.filter(name => jobs.some(job => name.startsWith(`${job}.`)))
   for (const name of own)
     for await (const line of linesWith(join(folder, name), '"level":"debug"')) {
       const { timestamp, payload } = JSON.parse(line) as Entry

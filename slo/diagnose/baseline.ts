@@ -1,0 +1,89 @@
+import { numberIn, type Series, type Span, type Window, windowOf } from './evaluate.ts'
+import { parseExpression } from './expression.ts'
+import { type Baseline, minBaselineWindows } from './growth.ts'
+import type { Burning } from './incidents.ts'
+import { type Model, upMetric } from './model.ts'
+
+/** How long now is, in scrapes; short enough to see an incident's start, long enough for a mean. */
+export const nowSteps = 12
+/** How many windows of that length before now are read: six hours at 15 s. */
+const maxWindows = 120
+/** Windows of the same hour of an earlier day. */
+const dayWindows = 10
+const dayMs = 86_400_000
+/** The stretches of time of which samples are needed: around the same time of earlier days, and up to now. */
+export function spansRead(atMs: number, stepMs: number, days: number): Span[] {
+  const length = nowSteps * stepMs
+  const earlier = Array.from({ length: days }, (_, i) => atMs - (days - i) * dayMs)
+  return [
+    ...earlier.map(middle => ({
+      fromMs: middle - ((dayWindows + 2) / 2) * length,
+      toMs: middle + (dayWindows / 2) * length,
+    })),
+    { fromMs: atMs - (maxWindows + 2) * length, toMs: atMs },
+  ].filter(({ toMs }, i, all) => i === all.length - 1 || toMs <= atMs - (maxWindows + 2) * length)
+}
+
+export const firstOf = (series: readonly Series[]): number =>
+  series.reduce((first, { points }) => Math.min(first, points[0]?.at ?? first), Number.POSITIVE_INFINITY)
+
+/** The windows to compare with: before now, of the recorded time, in which no budget burned. */
+export function baselineOf(
+  model: Model,
+  now: Window,
+  spans: readonly Span[],
+  firstMs: number,
+  burning: Burning = { incidents: [], now: [] },
+): Baseline {
+  const length = now.toMs - now.fromMs
+  const cut = ({ fromMs, toMs }: Span): Window[] => {
+    const windows: Window[] = []
+    for (let start = Math.min(toMs, now.fromMs) - length; start >= Math.max(fromMs, firstMs); start -= length)
+      windows.unshift(windowOf(now.samples, { fromMs: start, toMs: start + length }))
+    return windows.filter(hasData)
+  }
+  const all = { earlier: spans.slice(0, -1).flatMap(cut), before: cut(spans.at(-1) as Span) }
+  const history = all.before.length
+  const [earlier, before] = [comparable(model, all.earlier, now), comparable(model, all.before, now)]
+  // What is slow takes a while to break a promise.
+  const isQuiet = ({ fromMs, toMs }: Span) =>
+    !burning.incidents.some(each => toMs > each.fromMs - length && fromMs < each.toMs)
+  const [quietEarlier, quiet] = [earlier.filter(isQuiet), before.filter(isQuiet)]
+  if (quietEarlier.length + quiet.length >= minBaselineWindows)
+    return {
+      windows: [...quietEarlier, ...quiet],
+      earlierDays: quietEarlier.length,
+      isQuiet: burning.now.length > 0,
+      history,
+    }
+  // Of a service younger than its incident the first windows are the best there are.
+  return { windows: before.slice(0, minBaselineWindows), earlierDays: 0, isQuiet: false, history }
+}
+
+const targets = parseExpression(`max(last_over_time(${upMetric}[$w]))`)
+const hasData = (window: Window): boolean => numberIn(targets, window) !== null
+
+/** Work in a window of which a mean can be taken, beside less of it now. */
+const someWork = 10
+
+/** A night of almost no work says nothing of how long a day's takes. */
+function comparable(model: Model, windows: readonly Window[], now: Window): readonly Window[] {
+  const { traffic } = model
+  if (!traffic) return windows
+  const workIn = (window: Window) => ((numberIn(traffic, window) ?? 0) * (window.toMs - window.fromMs)) / 1000
+  const least = Math.min(someWork, workIn(now) / 2)
+  const alike = windows.filter(window => workIn(window) > 1 && workIn(window) >= least)
+  return workIn(now) > 1 && alike.length > 0 ? alike : windows
+}
+
+/** From when on a service that has just started can be compared with itself. */
+export function youth(
+  { history }: Baseline,
+  series: readonly Series[],
+  atMs: number,
+  length: number,
+): string[] {
+  if (history >= minBaselineWindows || series.length === 0) return []
+  const fromMs = firstOf(series) + (minBaselineWindows + 1) * length
+  return fromMs > atMs ? [`a comparison is possible from ${new Date(fromMs).toISOString()} on`] : []
+}

@@ -1,0 +1,101 @@
+import { numberIn, type Window } from './evaluate.ts'
+import type { Model, Stage } from './model.ts'
+
+export type Growth = {
+  stage: string
+  baseline: number | null
+  now: number | null
+  /** Seconds more than before; 0 when it is within what is usual. */
+  growth: number
+  /** Of the growth of all stages. */
+  share: number
+}
+/** With the windows that it was compared with, oldest first, and those since, which are as slow as now. */
+export type Grown = Growth & { before: readonly Window[]; since: readonly Window[] }
+
+/** What a verdict compares now with: windows in the order of time, those of the same hour of earlier days first. */
+export type Baseline = {
+  windows: readonly Window[]
+  earlierDays: number
+  /** Nobody was let down then: whatever now differs in is of the incident. */
+  isQuiet: boolean
+  /** How many windows there were before now, of whatever kind. */
+  history: number
+}
+
+/** Spread in medians of absolute deviations beyond which a value is unlike the baseline's. */
+const usualSpread = 4
+/** Fewer windows are no baseline. */
+export const minBaselineWindows = 3
+/** Without a baseline a stage in which so much fails is slow. */
+const failingAnyway = 0.5
+/** Of the windows since a stage became slow, so many must be slow: one photo of luck ends nothing. */
+const lasting = 0.9
+
+/** Seconds of a stage in a window, each failure charged as what it costs; null without data. */
+export function secondsIn(stage: Stage, window: Window, failedSeconds: number): number | null {
+  const took = numberIn(stage.seconds, window)
+  const failed = failingIn(stage, window) * failedSeconds
+  return took === null && failed === 0 ? null : (took ?? 0) + failed
+}
+
+const failingIn = ({ failing }: Stage, window: Window): number =>
+  Math.min(1, failing ? (numberIn(failing, window) ?? 0) : 0)
+
+/** How much each stage grew against the median of the baseline's windows. */
+export function attribute(model: Model, baseline: Baseline, now: Window): Grown[] {
+  const grown = model.stages.map(stage => growthOf(model, stage, baseline, now))
+  const all = grown.reduce((sum, { growth }) => sum + growth, 0)
+  return grown.map(each => ({ ...each, share: all === 0 ? 0 : each.growth / all }))
+}
+
+function growthOf(model: Model, stage: Stage, baseline: Baseline, now: Window): Omit<Grown, 'share'> {
+  const secondsOf = (window: Window) => secondsIn(stage, window, model.failedSeconds)
+  const current = secondsOf(now)
+  const known = baseline.windows.flatMap((window, i) => {
+    const seconds = secondsOf(window)
+    return seconds === null ? [] : [{ window, seconds, isEarlier: i < baseline.earlierDays }]
+  })
+  const seconds = known.map(each => each.seconds)
+  const found = (at: number, isSlow: boolean): Omit<Grown, 'share'> => {
+    const usual = at === 0 ? null : median(seconds.slice(0, at))
+    const growth = isSlow ? (current ?? 0) - (usual ?? 0) : 0
+    const windows = known.map(({ window }) => window)
+    return {
+      ...{ stage: stage.name, baseline: usual, now: current, growth },
+      before: windows.slice(0, at),
+      since: windows.slice(at),
+    }
+  }
+  if (current === null) return found(known.length, false)
+  if (known.length < minBaselineWindows) {
+    const isSlow = current - (median(seconds) || 0) > model.slowSeconds
+    return found(known.length, isSlow || failingIn(stage, now) >= failingAnyway)
+  }
+  const earlier = known.filter(({ isEarlier }) => isEarlier).map(each => each.seconds)
+  const isUsual = earlier.length >= minBaselineWindows && current <= slowFrom(stage, earlier)
+  if (isUsual && !baseline.isQuiet) return found(known.length, false)
+  const first = baseline.isQuiet ? 0 : earlier.length
+  for (let at = Math.min(first + minBaselineWindows, known.length); at <= known.length; at++) {
+    const limit = slowFrom(stage, seconds.slice(0, at))
+    const since = [...seconds.slice(at), current]
+    const slow = since.filter(each => each > limit)
+    if (current > limit && slow.length >= since.length * lasting) return found(at, true)
+  }
+  return found(known.length, false)
+}
+
+/** Seconds above which a stage is slow, to whom these were usual. */
+function slowFrom({ floorSeconds, floorRatio }: Stage, before: readonly number[]): number {
+  const usual = median(before)
+  const spread = usualSpread * median(before.map(value => Math.abs(value - usual)))
+  return Math.max(usual + Math.max(floorSeconds, spread), usual * floorRatio)
+}
+
+/** Not a number of none. */
+export function median(values: readonly number[]): number {
+  const sorted = values.toSorted((a, b) => a - b)
+  const middle = sorted.length >> 1
+  const upper = sorted[middle] ?? Number.NaN
+  return sorted.length % 2 === 1 ? upper : ((sorted[middle - 1] ?? Number.NaN) + upper) / 2
+}

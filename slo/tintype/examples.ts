@@ -1,0 +1,34 @@
+import { join } from 'node:path'
+import { attributes } from '@tintype/lib/telemetry/catalogue.ts'
+import type { Example } from '../diagnose/examples.ts'
+import { linesWith } from './witness/lines.ts'
+import { attributeOf, filesSince, type Span, spansOf } from './witness/otlp.ts'
+
+export { toldOf } from './log-details.ts'
+
+const shown = 3
+
+/** The slowest photos of a stage since a time, of the OTLP JSON lines in DATA_DIR/traces; none when traces go elsewhere. */
+export async function examplesOf(
+  dataDir: string,
+  stage: string,
+  sinceMs: number,
+  toMs: number,
+): Promise<Example[]> {
+  const slowest: Example[] = []
+  for (const file of filesSince(join(dataDir, 'traces'), sinceMs))
+    for await (const line of linesWith(file, `"name":"${stage}"`))
+      for (const span of spansOf(line)) {
+        const example = exampleOf(span, stage, sinceMs, toMs)
+        if (example) slowest.push(example)
+        if (slowest.length > shown) slowest.sort((a, b) => b.seconds - a.seconds).pop()
+      }
+  return slowest.sort((a, b) => b.seconds - a.seconds)
+}
+
+function exampleOf(span: Span, stage: string, sinceMs: number, toMs: number): Example | undefined {
+  const [photo, session] = [attributeOf(span, attributes.photo), attributeOf(span, attributes.session)]
+  const [start, end] = [Number(span.startTimeUnixNano) / 1e6, Number(span.endTimeUnixNano) / 1e6]
+  if (span.name !== stage || !photo || !session || end < sinceMs || end > toMs) return undefined
+  return { traceId: span.traceId, photo, session, seconds: Math.round(end - start) / 1000 }
+}

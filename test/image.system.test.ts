@@ -68,7 +68,7 @@ test('neither tests nor what only a developer needs are in it', () => {
       '.git/HEAD',
     ].filter(path => !isIgnored(path)),
   ).toEqual([])
-  expect(['lib/run.ts', 'docs/runbooks/watchdog.md', 'tools/launch.ts', '.npmrc'].filter(isIgnored)).toEqual(
+  expect(['lib/run.ts', 'docs/runbooks/slo-watchdog.md', 'tools/launch.ts', '.npmrc'].filter(isIgnored)).toEqual(
     [],
   )
 })

@@ -101,7 +101,7 @@ describeWithParts('npm run stack', ['prometheus', 'alertmanager'], () => {
       async () => {
         const told = await ask<{ labels: Record<string, string> }[]>(`${alertmanager}/api/v2/alerts`)
         const names = told?.map(({ labels }) => labels.alertname)
-        return ['LatencyBudgetBurn', 'Watchdog'].every(name => names?.includes(name))
+        return ['LatencyBudgetBurn', 'SloWatchdog'].every(name => names?.includes(name))
       },
       { timeoutMs: 60_000, what: 'Alertmanager’s own alerts' },
     )

@@ -5,6 +5,7 @@ import type { Log } from '@tintype/lib/telemetry/log.ts'
 import type { Metrics } from '@tintype/lib/telemetry/metrics.ts'
 import type { Express } from 'express'
 import type { Alert } from '../alerts/notifier.ts'
+import { watchdogName } from '../alerts/rules.ts'
 import { addPlanned, readPlanned, removePlanned } from '../math/planned.ts'
 import type { Watch } from './watch.ts'
 
@@ -17,8 +18,6 @@ type Webhook = {
     startsAt: string
   }[]
 }
-
-const watchdog = 'Watchdog'
 
 /** Administration of slo: what every service has, Alertmanager's door, and planned downtime. Never public. */
 export function createAdmin(options: {
@@ -36,10 +35,10 @@ function addRoutes(app: Express, { watch, dataDir, log }: { watch: Watch; dataDi
   app.post('/alerts', json('adminBytes'), (request, response) => {
     const { alerts = [] } = (request.body ?? {}) as Webhook
     const firing = alerts.filter(({ status }) => status === 'firing')
-    if (firing.some(({ labels }) => labels.alertname === watchdog)) watch.heardWatchdog()
-    const known = alerts.filter(({ labels }) => labels.alertname !== watchdog).map(toAlert)
+    if (firing.some(({ labels }) => labels.alertname === watchdogName)) watch.heardWatchdog()
+    const known = alerts.filter(({ labels }) => labels.alertname !== watchdogName).map(toAlert)
     if (known.length > 0)
-      watch.report(known, firing.filter(({ labels }) => labels.alertname !== watchdog).map(toAlert))
+      watch.report(known, firing.filter(({ labels }) => labels.alertname !== watchdogName).map(toAlert))
     response.status(204).end()
   })
   app.get('/planned', (_request, response) => void response.json(readPlanned(dataDir)))
@@ -74,6 +73,6 @@ function toAlert({ labels, annotations = {}, startsAt }: NonNullable<Webhook['al
     since: Date.parse(startsAt) || Date.now(),
     text: [annotations.summary ?? labels.alertname, annotations.description].filter(Boolean).join('. '),
     diagnosis: null,
-    runbook: annotations.runbook ?? annotations.runbook_url ?? '',
+    runbook: annotations.runbook_url ?? '',
   }
 }

@@ -87,7 +87,6 @@ export const limits = {
   objectiveGroups: row('slo', 100, 'values', 'values of the label by which an objective is grouped, in the order of their names', 'further values have no budget; a group of rules with more fails in Prometheus'),
   probeJourneys: row('slo', 8, 'journeys', 'journeys of the synthetic user under way; one takes at most 95 s', 'the next journey is left out, and the log says so'),
   alertMessages: row('slo', 1, 'message', 'messages under way to the webhook of alerts', 'the newest state is sent next; what it replaced is not'),
-  reportedAlerts: row('slo', 1_000, 'alerts', 'alerts that fire, as Alertmanager reported them', 'the oldest is forgotten'),
 } as const satisfies Record<string, Limit>
 
 export type LimitName = keyof typeof limits

@@ -59,6 +59,7 @@ describeWithParts('each query of the dashboards', ['prometheus', 'alertmanager']
       rules: faster(rules(readObjectives()), times),
       scrapeSeconds: 1,
       prometheusPort: await freePort(),
+      webhook: null,
       alertmanagerPort: await freePort(),
     })
     await until(async () => (await ask('tintype_promises_total')).length > 0, { timeoutMs: 30_000 })

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import { linkSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, linkSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 
 /**
@@ -10,6 +10,8 @@ export function secret(name: string, given: string, dataDir: string): string {
   if (given) return given
   const folder = join(dataDir, 'secrets')
   const file = join(folder, name.toLowerCase())
+  // Only the first start writes: a later one must work on a full disk.
+  if (existsSync(file)) return readFileSync(file, 'utf8').trim()
   mkdirSync(folder, { recursive: true, mode: 0o700 })
   const draft = `${file}.${process.pid}.tmp`
   writeFileSync(draft, randomBytes(32).toString('hex'), { mode: 0o600, flush: true })

@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { writeFileSync } from 'node:fs'
-import { createServer } from 'node:http'
+import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { json } from 'node:stream/consumers'
@@ -9,20 +9,24 @@ import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest'
 import { rules } from '../slo/alerts/rules.ts'
 import { ruleYaml } from '../slo/cli/rules.ts'
 import { readObjectives } from '../slo/objectives/objectives.ts'
+import { startSlo } from '../slo/test/day.ts'
 import { faster } from '../slo/test/faster.ts'
 import { person } from '../test/client.ts'
 import { photo } from '../test/images.ts'
 import { startTintype, type Tintype } from '../test/service.ts'
-import { describeWithParts, temporaryFolder, until } from '../test/support.ts'
+import { describeWithParts, type Started, temporaryFolder, until } from '../test/support.ts'
 import { freePort } from './free-port.ts'
 
 /** A minute of the rules is six seconds of ours, their grid of ten seconds one scrape. */
 const times = 10
 
+const addressOf = (server: Server): string => `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+
 type Message = {
   status: string
-  groupLabels: { group: string }
-  alerts: { labels: Record<string, string> }[]
+  groupLabels: Record<string, string>
+  commonLabels: Record<string, string>
+  alerts: { labels: Record<string, string>; annotations: Record<string, string> }[]
 }
 
 describeWithParts('npm run stack', ['prometheus', 'alertmanager'], () => {
@@ -30,7 +34,13 @@ describeWithParts('npm run stack', ['prometheus', 'alertmanager'], () => {
   let stack: ReturnType<typeof spawn>
   let prometheus: string
   let alertmanager: string
+  let second: Started
+  let secondHeartbeats = 0
   const messages: Message[] = []
+  const heartbeat = createServer((_, response) => {
+    secondHeartbeats++
+    response.end()
+  }).listen(0, '127.0.0.1')
   const receiver = createServer(async (request, response) => {
     messages.push((await json(request)) as Message)
     response.end()
@@ -41,15 +51,13 @@ describeWithParts('npm run stack', ['prometheus', 'alertmanager'], () => {
     const [prometheusPort, alertmanagerPort] = [await freePort(), await freePort()]
     prometheus = `http://127.0.0.1:${prometheusPort}`
     alertmanager = `http://127.0.0.1:${alertmanagerPort}`
-    tintype = await startTintype(folder, {
-      SCRAPE_SECONDS: '1',
-      // Short, and long enough that five photos are accepted although nobody converts.
-      PROMISE_SECONDS: '6',
-      PROMETHEUS_URL: prometheus,
-      ALERT_WEBHOOK_URL: `http://127.0.0.1:${(receiver.address() as AddressInfo).port}`,
-    })
+    const webhook = { ALERT_WEBHOOK_URL: addressOf(receiver) }
+    const read = { SCRAPE_SECONDS: '1', PROMETHEUS_URL: prometheus, ...webhook }
+    // Short, and long enough that five photos are accepted although nobody converts.
+    tintype = await startTintype(folder, { PROMISE_SECONDS: '6', ...read })
+    second = await startSlo(await temporaryFolder(afterAll), { ...read, HEARTBEAT_URL: addressOf(heartbeat) })
     const ruleFile = join(folder, 'faster.yml')
-    writeFileSync(ruleFile, ruleYaml(faster(rules(readObjectives()), times)))
+    writeFileSync(ruleFile, ruleYaml(faster(rules(readObjectives(), tintype.endpoints.slo), times)))
     const ports = [
       '--prometheus-port',
       String(prometheusPort),
@@ -57,14 +65,15 @@ describeWithParts('npm run stack', ['prometheus', 'alertmanager'], () => {
       String(alertmanagerPort),
     ]
     stack = spawn(process.execPath, [join(import.meta.dirname, 'stack.ts'), ...ports, '--rules', ruleFile], {
-      env: { PATH: process.env.PATH, DATA_DIR: folder, SCRAPE_SECONDS: '1' },
+      env: { PATH: process.env.PATH, DATA_DIR: folder, SCRAPE_SECONDS: '1', ...webhook },
       stdio: ['ignore', 'ignore', 'inherit'],
     })
   }, 120_000)
   afterAll(async () => {
     if (stack?.exitCode === null) stack.kill('SIGTERM')
-    await tintype?.stop()
+    await Promise.all([tintype?.stop(), second?.stop()])
     receiver.close()
+    heartbeat.close()
   })
 
   const ask = async <T>(url: string): Promise<T | undefined> => {
@@ -78,11 +87,17 @@ describeWithParts('npm run stack', ['prometheus', 'alertmanager'], () => {
     return Number(answer?.data.result[0]?.value[1])
   }
 
-  test('an outage made by hand reaches a person through Prometheus, Alertmanager and the notifier', async () => {
+  test('an outage made by hand is one message, from Alertmanager, though two slo watch; its link shows what was found', {
+    timeout: 300_000,
+  }, async () => {
     // Zero before the outage: what a counter says first is not growth.
     await until(async () => (await value('sum(tintype_promises_total{outcome="broken"})')) === 0, {
       timeoutMs: 60_000,
       what: 'a scrape',
+    })
+    await until(async () => (await value('ALERTS{alertname="SloWatchdog"}')) === 1, {
+      timeoutMs: 60_000,
+      what: 'SloWatchdog',
     })
     const converter = tintype.process('converter')?.pid as number
     const [someone, image] = [person(tintype.address), await photo(64, 64, 1)]
@@ -90,21 +105,33 @@ describeWithParts('npm run stack', ['prometheus', 'alertmanager'], () => {
     onTestFinished(() => void process.kill(converter, 'SIGCONT'))
     for (let i = 0; i < 5; i++) expect((await someone.upload(image)).status).toBe(202)
 
-    const message = await until(() => messages.find(({ groupLabels }) => groupLabels.group === 'latency'), {
-      timeoutMs: 80_000,
-      what: 'the page',
-    })
+    const message = await until(
+      () => messages.find(({ commonLabels }) => commonLabels.objective === 'latency'),
+      {
+        timeoutMs: 80_000,
+        what: 'the page',
+      },
+    )
     expect(message.status).toBe('firing')
-    expect(message.alerts.map(({ labels }) => labels.severity)).toContain('page')
-    // slo tells what it sees in Prometheus by itself, perhaps before Alertmanager does.
+    expect(message.groupLabels).toEqual({ objective: 'latency', severity: 'page' })
+    const { runbook_url: runbook, dashboard_url: dashboard } = message.alerts[0]?.annotations ?? {}
+    expect(await (await fetch(runbook as string)).text()).toContain('# LatencyBudgetBurn')
+    expect(dashboard).toMatch(new RegExp(`^${tintype.endpoints.slo}/\\?at=1\\d{9}$`))
+    // Both have evaluated what burns by the end of the next minute, and have sent nothing.
+    const [slo, heartbeats] = [tintype.endpoints.slo as string, secondHeartbeats]
     await until(
       async () => {
-        const told = await ask<{ labels: Record<string, string> }[]>(`${alertmanager}/api/v2/alerts`)
-        const names = told?.map(({ labels }) => labels.alertname)
-        return ['LatencyBudgetBurn', 'Watchdog'].every(name => names?.includes(name))
+        const state = await ask<{ objectives: { name: string; tiers: { firing: boolean }[] }[] }>(
+          `${slo}/api/state`,
+        )
+        const latency = state?.objectives.find(({ name }) => name === 'latency')
+        return latency?.tiers.some(({ firing }) => firing) && secondHeartbeats > heartbeats + 1
       },
-      { timeoutMs: 60_000, what: 'Alertmanager’s own alerts' },
+      { timeoutMs: 150_000, what: 'slo’s own evaluation' },
     )
+    const pages = messages.filter(({ commonLabels }) => commonLabels.objective === 'latency')
+    expect(pages).toHaveLength(1)
+    expect(messages.filter(({ groupLabels }) => groupLabels.group !== undefined)).toEqual([])
   })
 
   test('it stops both with itself', async () => {

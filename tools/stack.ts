@@ -20,14 +20,15 @@ import { prometheusConfig, targetsOf } from './stack/config.ts'
 const usage = `npm run stack [-- --prometheus-port PORT] [--alertmanager-port PORT] [--rules FILE]
 
 Starts Prometheus and Alertmanager beside the service that runs on DATA_DIR, until Ctrl-C. Prometheus scrapes every
-SCRAPE_SECONDS and keeps its data in DATA_DIR/stack.
+SCRAPE_SECONDS and keeps its data in DATA_DIR/stack. Alertmanager notifies ALERT_WEBHOOK_URL, and slo no longer does;
+without the variable no Alertmanager is started, and slo goes on notifying.
   --prometheus-port    default 9090
   --alertmanager-port  default 9093
   --rules              a rule file instead of those of slo/objectives
 
 slo reads from it when it is started with its address: PROMETHEUS_URL=http://127.0.0.1:9090 npm start
 Example: npm run stack -- --prometheus-port 9190
-Exit status: 0 stopped, 1 one of the two ended by itself, 2 bad arguments, no service, or one did not start.`
+Exit status: 0 stopped, 1 one of them ended by itself, 2 bad arguments, no service, or one did not start.`
 
 const options = {
   'prometheus-port': { type: 'string', default: '9090' },
@@ -40,7 +41,8 @@ const readyMs = 120_000
 
 export type Stack = {
   prometheus: string
-  alertmanager: string
+  /** Null without somebody to notify. */
+  alertmanager: string | null
   /** Resolves with the name of the first that ends by itself. */
   ended: Promise<string>
   stop(): Promise<void>
@@ -54,29 +56,37 @@ export async function startStack(options: {
   scrapeSeconds: number
   prometheusPort: number
   alertmanagerPort: number
+  /** Whom Alertmanager notifies. */
+  webhook: URL | null
 }): Promise<Stack> {
-  const { folder, endpoints, scrapeSeconds } = options
-  const [prometheus, alertmanager] = [options.prometheusPort, options.alertmanagerPort].map(
-    port => `127.0.0.1:${port}`,
-  ) as [string, string]
+  const { folder, endpoints, scrapeSeconds, webhook } = options
+  const prometheus = `127.0.0.1:${options.prometheusPort}`
+  const alertmanager = webhook && `127.0.0.1:${options.alertmanagerPort}`
   mkdirSync(folder, { recursive: true })
-  const webhook = `${endpoints.sloAdmin}/alerts`
   const files = {
     'rules.yml': typeof options.rules === 'string' ? options.rules : ruleYaml(options.rules),
-    'alertmanager.yml': stringify(alertmanagerConfig({ webhook, deadman: webhook })),
+    ...(webhook && {
+      'alertmanager.yml': stringify(
+        alertmanagerConfig({ webhook: webhook.href, deadman: `${endpoints.sloAdmin}/alerts` }),
+      ),
+    }),
     'prometheus.yml': stringify(
       prometheusConfig({ scrapeSeconds, targets: targetsOf(endpoints), alertmanager }),
     ),
   }
   for (const [name, content] of Object.entries(files)) writeFileSync(join(folder, name), content)
   const programs = [
-    start('alertmanager', folder, [
-      '--config.file=alertmanager.yml',
-      '--storage.path=alertmanager',
-      `--web.listen-address=${alertmanager}`,
-      // One alone: it shall not look for others.
-      '--cluster.listen-address=',
-    ]),
+    ...(alertmanager
+      ? [
+          start('alertmanager', folder, [
+            '--config.file=alertmanager.yml',
+            '--storage.path=alertmanager',
+            `--web.listen-address=${alertmanager}`,
+            // One alone: without this it looks for others.
+            '--cluster.listen-address=',
+          ]),
+        ]
+      : []),
     start('prometheus', folder, [
       '--config.file=prometheus.yml',
       '--storage.tsdb.path=prometheus',
@@ -87,7 +97,8 @@ export async function startStack(options: {
   ]
   const stop = async () => void (await Promise.all(programs.map(each => each.stop())))
   const ended = Promise.race(programs.map(each => each.ended))
-  const ready = [prometheus, alertmanager].map(address => isReady(`http://${address}/-/ready`))
+  const addresses = [prometheus, ...(alertmanager ? [alertmanager] : [])]
+  const ready = addresses.map(address => isReady(`http://${address}/-/ready`))
   const first = await Promise.race([ended, Promise.all(ready)])
   if (typeof first === 'string' || first.includes(false)) {
     await stop()
@@ -95,7 +106,12 @@ export async function startStack(options: {
       typeof first === 'string' ? `${first} ended` : 'Prometheus or Alertmanager is not ready',
     )
   }
-  return { prometheus: `http://${prometheus}`, alertmanager: `http://${alertmanager}`, ended, stop }
+  return {
+    prometheus: `http://${prometheus}`,
+    alertmanager: alertmanager && `http://${alertmanager}`,
+    ended,
+    stop,
+  }
 }
 
 function start(name: 'prometheus' | 'alertmanager', folder: string, args: string[]) {
@@ -128,19 +144,21 @@ async function isReady(url: string): Promise<boolean> {
 
 async function main(args: string[]): Promise<number> {
   const { values } = readArguments(args, options)
-  const config = readConfig(process.env, pick('DATA_DIR', 'SCRAPE_SECONDS'))
+  const config = readConfig(process.env, pick('ALERT_WEBHOOK_URL', 'DATA_DIR', 'SCRAPE_SECONDS'))
   const endpoints = readEndpoints(config.DATA_DIR)
   if (!endpoints)
     throw new ExpectedError(`no service runs on ${config.DATA_DIR}: npm start, then npm run stack`)
   const stack = await startStack({
     folder: join(config.DATA_DIR, 'stack'),
     endpoints,
-    rules: values.rules ? readFileSync(values.rules, 'utf8') : rules(readObjectives()),
+    rules: values.rules ? readFileSync(values.rules, 'utf8') : rules(readObjectives(), endpoints.slo),
     scrapeSeconds: config.SCRAPE_SECONDS,
     prometheusPort: Number(values['prometheus-port']),
     alertmanagerPort: Number(values['alertmanager-port']),
+    webhook: config.ALERT_WEBHOOK_URL,
   })
-  console.log(`Prometheus    ${stack.prometheus}\nAlertmanager  ${stack.alertmanager}`)
+  const notified = stack.alertmanager ?? 'not started: ALERT_WEBHOOK_URL says whom it would notify'
+  console.log(`Prometheus    ${stack.prometheus}\nAlertmanager  ${notified}`)
   const asked = Promise.race([once(process, 'SIGINT'), once(process, 'SIGTERM')]).then(() => undefined)
   const ended = await Promise.race([asked, stack.ended])
   if (ended) console.error(`${ended} ended by itself`)

@@ -12,7 +12,7 @@ export function ownFolder(folder: string): (() => void) | 'taken' {
   makeFolder(folder)
   const database = new DatabaseSync(join(folder, 'owner.lock'))
   try {
-    database.exec('PRAGMA busy_timeout = 0; PRAGMA journal_mode = DELETE; BEGIN EXCLUSIVE')
+    database.exec('PRAGMA busy_timeout = 0; PRAGMA journal_mode = MEMORY; BEGIN EXCLUSIVE')
     return () => database.close()
   } catch (error) {
     database.close()

@@ -1,18 +1,30 @@
+import { execFileSync } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdirSync, rmdirSync, writeFileSync } from 'node:fs'
+import {
+  appendFileSync,
+  closeSync,
+  constants,
+  existsSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { createLog } from '@tintype/lib/telemetry/log.ts'
 import { createMetrics } from '@tintype/lib/telemetry/metrics.ts'
 import { expect, onTestFinished, test } from 'vitest'
-import { sampleIn, temporaryFolder, until } from '../../test/support.ts'
-import { openBook } from './book.ts'
+import { sampleIn, smallDisk, temporaryFolder, until } from '../../test/support.ts'
+import { openAlertStore } from './alert-store.ts'
 import { type Alert, createNotifier, type payload } from './notifier.ts'
 
 type Received = ReturnType<typeof payload> & { key: string | undefined }
 
 /** A person's phone: takes what it is sent, unless told to refuse, or to hang until it is released. */
-async function phone() {
+async function phone(folder?: string) {
   const received: Received[] = []
   const state = { refuse: 0, asked: 0, hang: undefined as Promise<void> | undefined }
   const server = createServer(async (request, response) => {
@@ -33,22 +45,28 @@ async function phone() {
     server.close()
   })
   const webhook = new URL(`http://127.0.0.1:${(server.address() as AddressInfo).port}`)
-  const file = `${await temporaryFolder()}/alerts.json`
+  const file = `${folder ?? (await temporaryFolder())}/alerts.json`
   const log = {
     ...createLog({ service: 'slo', instance: '0', level: 'error' }),
     error: () => {},
     warn: () => {},
   }
   const metrics = createMetrics('slo', '0')
+  const troubles: (string | null)[] = []
   const start = () => {
-    const book = openBook(file)
-    return { book, ...createNotifier({ book, webhook, pages: () => 'http://slo/', metrics, log }) }
+    const alertStore = openAlertStore(file, why => void troubles.push(why))
+    const labels = { namespace: 'photos' }
+    return {
+      alertStore,
+      ...createNotifier({ alertStore, webhook, pages: () => 'http://slo/', labels, metrics, log }),
+    }
   }
   return {
     received,
     state,
     start,
     file,
+    troubles,
     metrics,
     said: () => received.map(({ status, commonLabels }) => [status, commonLabels.severity]),
   }
@@ -83,8 +101,12 @@ test('an outage is one page and one end, however many tiers burn', async () => {
     ['resolved', 'page'],
   ])
   expect(received[0]?.alerts[0]).toMatchObject({
-    labels: { alertname: 'page-fast', group: 'availability' },
-    annotations: { summary: 'availability burns', runbook_url: 'https://runbooks/page-fast' },
+    labels: { alertname: 'page-fast', group: 'availability', namespace: 'photos' },
+    annotations: {
+      summary: 'availability burns',
+      runbook_url: 'https://runbooks/page-fast',
+      dashboard_url: `http://slo/?at=${begin / 1000}`,
+    },
     startsAt: '2026-11-22T12:00:00.000Z',
   })
   expect(received[1]?.text).toBe(
@@ -92,7 +114,7 @@ test('an outage is one page and one end, however many tiers burn', async () => {
   )
 })
 
-test('a ticket that becomes a page is said again; a page that becomes a ticket is not', async () => {
+test('a ticket that becomes a page is sent again; a page that becomes a ticket is not', async () => {
   const { start, said } = await phone()
   const { update } = start()
   await update([ticket], begin)
@@ -104,7 +126,7 @@ test('a ticket that becomes a page is said again; a page that becomes a ticket i
   ])
 })
 
-test('what still fires is said again after four hours', async () => {
+test('what still fires is sent again after four hours', async () => {
   const { start, said, received } = await phone()
   const { update } = start()
   for (let at = begin; at < begin + 9 * 60 * minute; at += minute) await update([page], at)
@@ -112,13 +134,15 @@ test('what still fires is said again after four hours', async () => {
   expect(new Set(received.map(({ key }) => key)).size).toBe(3)
 })
 
-test('a restart in the middle of an outage says nothing twice, and its end once', async () => {
+test('a restart in the middle of an outage sends nothing twice, and its end once', async () => {
   const { start, said } = await phone()
   const first = start()
   await first.update([page], begin)
+  await first.stop()
   const second = start()
   await second.update([page], begin + minute)
   await second.update([], begin + 2 * minute)
+  await second.stop()
   await start().update([], begin + 3 * minute)
   expect(said()).toEqual([
     ['firing', 'page'],
@@ -143,7 +167,7 @@ test('a message that is not taken is tried again, and with the next evaluation o
   expect(said()).toEqual([['firing', 'page']])
 })
 
-test('updates that come together say a thing once', async () => {
+test('updates that come together are one message', async () => {
   const { start, said } = await phone()
   const { update } = start()
   await Promise.all([update([page], begin), update([page], begin), update([page], begin)])
@@ -168,7 +192,7 @@ test('while the webhook hangs nothing queues up: one message is under way, and t
   ])
 })
 
-test('a stop does not wait for a webhook that hangs, and the next start says what was not taken', async () => {
+test('a stop does not wait for a webhook that hangs, and the next start sends what was not taken', async () => {
   const { start, said, state } = await phone()
   const { update, stop } = start()
   state.hang = new Promise(() => {})
@@ -180,37 +204,88 @@ test('a stop does not wait for a webhook that hangs, and the next start says wha
   expect(said()).toEqual([['firing', 'page']])
 })
 
-test('a book that cannot be written silences nothing, says nothing twice, and is written once it can', async () => {
-  const { start, said, file } = await phone()
-  const { update } = start()
-  mkdirSync(`${file}.tmp`)
+test('a disk that is really full, also at a restart: the alert is sent, not twice, and stored once there is room', async context => {
+  const disk = await smallDisk(context, 2 ** 16)
+  const filler = `${disk}/filler`
+  const fill = () => {
+    for (;;) appendFileSync(filler, Buffer.alloc(2 ** 12))
+  }
+  expect(fill).toThrow('ENOSPC')
+  const { start, said, file, troubles } = await phone(disk)
+  const { update, alertStore } = start()
   await update([page], begin)
+  await until(() => troubles.some(why => why?.includes('ENOSPC')))
   await update([page], begin + minute)
   expect(said()).toEqual([['firing', 'page']])
-  rmdirSync(`${file}.tmp`)
-  await update([page, alert('page-fast', 'page', 'latency')], begin + 2 * minute)
-  await start().update([page], begin + 3 * minute)
+  rmSync(filler)
+  await update([page], begin + 2 * minute)
+  await alertStore.flush()
+  expect(troubles.at(-1)).toBeNull()
+  expect(fill).toThrow('ENOSPC')
+  const again = start()
+  await again.update([page], begin + 3 * minute)
+  await again.update([], begin + 4 * minute)
   expect(said()).toEqual([
-    ['firing', 'page'],
     ['firing', 'page'],
     ['resolved', 'page'],
   ])
+  expect(readFileSync(file, 'utf8')).toContain('page-fast')
 })
 
-test('a book that is damaged is no reason to be silent', async () => {
-  const { start, said, file } = await phone()
-  writeFileSync(file, 'no book')
-  await start().update([page], begin)
+test.each<[string, (folder: string) => void]>([
+  ['a folder that cannot be made', folder => writeFileSync(folder, '')],
+  ['a store that cannot be read', folder => mkdirSync(`${folder}/alerts.json`, { recursive: true })],
+  [
+    'a device that refuses',
+    folder => {
+      mkdirSync(folder)
+      symlinkSync('/dev/full', `${folder}/alerts.json.tmp`)
+    },
+  ],
+  [
+    'a store that is damaged',
+    folder => {
+      mkdirSync(folder)
+      writeFileSync(`${folder}/alerts.json`, '{"sent": [["availability", 5]], "facts": 1}')
+    },
+  ],
+])('%s silences nothing, and nothing is sent twice', async (_, damage) => {
+  const folder = `${await temporaryFolder()}/slo`
+  damage(folder)
+  const { start, said, troubles } = await phone(folder)
+  const { update, stop } = start()
+  await update([page], begin)
+  await update([page], begin + minute)
+  await stop()
   expect(said()).toEqual([['firing', 'page']])
+  expect(troubles.some(why => why !== null)).toBe(true)
 })
 
-test('what another program reports cannot keep a message from being sent', async () => {
+test('sending does not wait for the store: a disk that hangs keeps neither a message nor the stop', async () => {
+  const folder = await temporaryFolder()
+  const { start, said, file } = await phone(folder)
+  // A pipe that nobody reads: its open never returns.
+  execFileSync('mkfifo', [`${file}.tmp`])
+  onTestFinished(() => {
+    if (existsSync(`${file}.tmp`)) closeSync(openSync(`${file}.tmp`, constants.O_RDWR | constants.O_NONBLOCK))
+  })
+  const { update, stop } = start()
+  await update([page], begin)
+  await update([], begin + minute)
+  expect(said()).toEqual([
+    ['firing', 'page'],
+    ['resolved', 'page'],
+  ])
+  await stop()
+})
+
+test('a runbook that is no address does not keep a message from being sent', async () => {
   const { start, said } = await phone()
   await start().update([{ ...page, runbook: 'http://[no address' }], begin)
   expect(said()).toEqual([['firing', 'page']])
 })
 
-test('a clock that was ahead when an alert was said does not delay its repetition', async () => {
+test('a clock that was ahead when an alert was sent does not delay its repetition', async () => {
   const { start, said } = await phone()
   const { update } = start()
   await update([page], begin + 24 * 60 * minute)

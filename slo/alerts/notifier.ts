@@ -3,7 +3,8 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { describeError } from '@tintype/lib/errors.ts'
 import type { Log } from '@tintype/lib/telemetry/log.ts'
 import type { Metrics } from '@tintype/lib/telemetry/metrics.ts'
-import type { AlertBook, Told } from './book.ts'
+import type { AlertStore, Sent } from './alert-store.ts'
+import { runbookUrl } from './rules.ts'
 
 /** An alert that fires now. `group` is what one message is about: an objective, or the monitoring itself. */
 export type Alert = {
@@ -21,7 +22,7 @@ export type Alert = {
   runbook: string
 }
 
-/** While an alert fires it is said again after this, as Alertmanager's default has it. */
+/** While an alert fires it is sent again after this, as Alertmanager's default has it. */
 const repeatMs = 4 * 3_600_000
 const webhookTimeoutMs = 10_000
 /** A message that was not taken is tried again at once, then after these; after the last, with the next evaluation. */
@@ -39,18 +40,20 @@ export type Notifier = {
 
 /**
  * Turns what fires into messages for a person: one message a group when it begins, when it becomes a page, every
- * four hours, and when all of it has ended. What was said is in the book, so a restart says nothing twice; a kill
- * between the receiver's answer and the book's commit does, and the message's Idempotency-Key is then the same.
+ * four hours, and when all of it has ended. What was sent is in the alert store, so a restart sends nothing twice; a kill
+ * between the receiver's answer and the store's write does, and the message's Idempotency-Key is then the same.
  */
 export function createNotifier(options: {
-  book: AlertBook
+  alertStore: AlertStore
   webhook: URL | null
   /** Where the pages are, for the message's links. */
   pages: () => string
+  /** On each alert beside its own, such as the namespace. */
+  labels?: Readonly<Record<string, string>>
   metrics: Pick<Metrics, 'increment'>
   log: Log
 }): Notifier {
-  const { book, webhook, pages, metrics, log } = options
+  const { alertStore, webhook, pages, labels = {}, metrics, log } = options
   const stopping = new AbortController()
   let groups = new Map<string, readonly Alert[]>()
   let now = 0
@@ -60,25 +63,25 @@ export function createNotifier(options: {
 
   const sendGroup = async (group: string): Promise<void> => {
     if (stopping.signal.aborted) return
-    const before = book.told().find(each => each.group === group)
-    const message = whatToSay(before, groups.get(group) ?? [], now)
+    const before = alertStore.sent().find(each => each.group === group)
+    const message = nextMessage(before, groups.get(group) ?? [], now)
     if (!message) return
     log[message.status === 'firing' ? 'warn' : 'info'](`alert.${message.status}`, {
       group,
       severity: message.severity,
       alerts: message.alerts.map(({ name }) => name),
     })
-    const way = webhook && { webhook, pages: pages(), log, signal: stopping.signal }
-    if (way === null || (await send(message, way))) book.tell(message)
+    const delivery = webhook && { webhook, pages: pages(), labels, log, signal: stopping.signal }
+    if (delivery === null || (await send(message, delivery))) alertStore.record(message)
   }
 
-  /** One group after the other: two at once would each find the same thing unsaid. */
+  /** One group after the other: two rounds at once would each find the same group unsent. */
   const sendAll = async (): Promise<void> => {
     sending = true
     try {
       while (changed && !stopping.signal.aborted) {
         changed = false
-        for (const group of new Set([...book.told().map(each => each.group), ...groups.keys()]))
+        for (const group of new Set([...alertStore.sent().map(each => each.group), ...groups.keys()]))
           await sendGroup(group).catch(error => {
             if (!stopping.signal.aborted) log.error('alert.failed', { group, error: describeError(error) })
           })
@@ -100,45 +103,52 @@ export function createNotifier(options: {
     async stop() {
       stopping.abort()
       await round
+      await alertStore.flush()
     },
   }
 }
 
-export type Message = Omit<Told, 'toldAt'> & { status: 'firing' | 'resolved'; at: number }
+export type Message = Omit<Sent, 'sentAt'> & { status: 'firing' | 'resolved'; at: number }
 
-/** What a group has to say now, or null. A second tier of the same severity adds nothing to a person's night. */
-export function whatToSay(told: Told | undefined, firing: readonly Alert[], nowMs: number): Message | null {
+/** The message that a group is due now, or null. A second tier of the same severity is none. */
+export function nextMessage(sent: Sent | undefined, firing: readonly Alert[], nowMs: number): Message | null {
   const first = firing[0]
-  if (!first) return told ? { ...told, status: 'resolved', at: nowMs } : null
+  if (!first) return sent ? { ...sent, status: 'resolved', at: nowMs } : null
   const severity = firing.some(each => each.severity === 'page') ? 'page' : 'ticket'
-  const since = Math.min(told?.since ?? Infinity, ...firing.map(each => each.since))
+  const since = Math.min(sent?.since ?? Infinity, ...firing.map(each => each.since))
   const alerts = [...firing]
   const message: Message = { group: first.group, status: 'firing', severity, since, alerts, at: nowMs }
-  const worse = told?.severity === 'ticket' && severity === 'page'
-  // A distance: the clock may have been ahead when it was said.
-  return !told || worse || Math.abs(nowMs - told.toldAt) >= repeatMs ? message : null
+  const worse = sent?.severity === 'ticket' && severity === 'page'
+  // A distance: the clock may have been ahead when it was sent.
+  return !sent || worse || Math.abs(nowMs - sent.sentAt) >= repeatMs ? message : null
 }
 
-type Way = { webhook: URL; pages: string; log: Log; signal: AbortSignal }
+type Delivery = {
+  webhook: URL
+  pages: string
+  labels: Readonly<Record<string, string>>
+  log: Log
+  signal: AbortSignal
+}
 
-async function send(message: Message, way: Way): Promise<boolean> {
+async function send(message: Message, delivery: Delivery): Promise<boolean> {
   const { group, status } = message
   for (const again of [...retryAfterMs, null]) {
-    const why = await post(message, way)
+    const why = await post(message, delivery)
     if (why === null) return true
-    way.signal.throwIfAborted()
-    way.log.error('alert.not-delivered', { group, status, why, again })
-    if (again !== null) await delay(again, undefined, { signal: way.signal })
+    delivery.signal.throwIfAborted()
+    delivery.log.error('alert.not-delivered', { group, status, why, again })
+    if (again !== null) await delay(again, undefined, { signal: delivery.signal })
   }
   return false
 }
 
-async function post(message: Message, { webhook, pages, signal }: Way): Promise<string | null> {
+async function post(message: Message, { webhook, pages, labels, signal }: Delivery): Promise<string | null> {
   try {
     const response = await fetch(webhook, {
       method: 'POST',
       headers: { 'Content-Type': 'application/json', 'Idempotency-Key': idempotencyKey(message) },
-      body: JSON.stringify(payload(message, pages)),
+      body: JSON.stringify(payload(message, pages, labels)),
       signal: AbortSignal.any([signal, AbortSignal.timeout(webhookTimeoutMs)]),
     })
     await response.body?.cancel()
@@ -148,21 +158,25 @@ async function post(message: Message, { webhook, pages, signal }: Way): Promise<
   }
 }
 
-/** The same for the same message however often it is sent: what changed, and since when. */
+/** The same for the same message however often it is sent, and of two processes that saw it begin in the same minute. */
 function idempotencyKey({ group, status, severity, since, at }: Message): string {
   const repeat = status === 'firing' ? Math.floor((at - since) / repeatMs) : 0
   return createHash('sha256')
-    .update([group, status, severity, since, repeat].join(' '))
+    .update([group, status, severity, Math.floor(since / 60_000), repeat].join(' '))
     .digest('hex')
     .slice(0, 32)
 }
 
 /** Alertmanager's webhook, version 4, so that a receiver serves both; `text` is what chat services read. */
-export function payload({ group, status, severity, since, alerts, at }: Message, pages: string) {
-  const labels = { alertname: 'Promise', group, severity }
+export function payload(
+  { group, status, severity, since, alerts, at }: Message,
+  pages: string,
+  more: Readonly<Record<string, string>> = {},
+) {
+  const labels = { ...more, alertname: 'Promise', group, severity }
   const text = [alerts[0]?.text, alerts[0]?.diagnosis].filter(Boolean).join(' ')
-  // Alertmanager's annotations are free text: one that is no address must not keep the message from being sent.
-  const runbooks = alerts.map(({ runbook }) => URL.parse(runbook, pages)?.href ?? runbook)
+  const dashboard = dashboardUrl(since, pages)
+  const runbooks = alerts.map(({ runbook }) => runbookUrl(runbook, pages))
   const headline =
     status === 'firing' ? text : `Resolved: ${group}. It lasted ${minutes(at - since)}. Was: ${text}`
   return {
@@ -170,12 +184,12 @@ export function payload({ group, status, severity, since, alerts, at }: Message,
     groupKey: `{group="${group}"}`,
     truncatedAlerts: 0,
     status,
-    receiver: 'tintype',
+    receiver: 'slo',
     groupLabels: { group },
     commonLabels: labels,
-    commonAnnotations: { summary: headline },
+    commonAnnotations: { summary: headline, dashboard_url: dashboard },
     externalURL: pages,
-    text: status === 'firing' ? `${headline} What to do: ${runbooks[0]}` : headline,
+    text: status === 'firing' ? `${headline} Page: ${dashboard} What to do: ${runbooks[0]}` : headline,
     alerts: alerts.map((alert, i) => ({
       status,
       labels: { ...labels, alertname: alert.name, severity: alert.severity },
@@ -183,13 +197,18 @@ export function payload({ group, status, severity, since, alerts, at }: Message,
         summary: alert.text,
         ...(alert.diagnosis && { diagnosis: alert.diagnosis }),
         runbook_url: runbooks[i],
+        dashboard_url: dashboardUrl(alert.since, pages),
       },
       startsAt: new Date(alert.since).toISOString(),
       endsAt: status === 'resolved' ? new Date(at).toISOString() : '0001-01-01T00:00:00Z',
-      generatorURL: pages,
+      generatorURL: dashboard,
       fingerprint: createHash('sha256').update(`${group} ${alert.name}`).digest('hex').slice(0, 16),
     })),
   }
 }
+
+/** The pages as they were at a time. */
+const dashboardUrl = (atMs: number, pages: string): string =>
+  new URL(`?at=${Math.floor(atMs / 1000)}`, pages).href
 
 const minutes = (ms: number): string => `${Math.max(1, Math.round(ms / 60_000))} min`

@@ -20,6 +20,9 @@ export type AlertRule = {
 type Group = { name: string; interval: string; limit?: number; rules: Rule[] }
 export type RuleFile = { groups: Group[] }
 
+/** Where `npm start` has the pages of slo: the links in alerts begin with it unless another address is given. */
+export const defaultPages = 'http://localhost:8084/'
+
 export const alertName = ({ name }: Pick<Objective, 'name'>): string =>
   `${name.replace(/(^|-)(.)/g, (_, _hyphen, letter: string) => letter.toUpperCase())}BudgetBurn`
 
@@ -27,19 +30,23 @@ export const alertName = ({ name }: Pick<Objective, 'name'>): string =>
  * The objectives as Prometheus rules (2.42 or later: `keep_firing_for`), which fire and clear in the same minute
  * as `fires` and `step` do on the same samples.
  */
-export const rules = (objectives: readonly Objective[], scope: Scope = unscoped): RuleFile => ({
+export const rules = (
+  objectives: readonly Objective[],
+  scope: Scope = unscoped,
+  pages = defaultPages,
+): RuleFile => ({
   groups: [
     ...objectives.map(objective => ({
       name: `${objective.service}-${objective.name}`,
       interval: '1m',
       ...(objective.groupBy ? { limit: limits.objectiveGroups.value } : {}),
-      rules: [...recordings(objective, scope), ...objective.tiers.map(tier => alert(objective, tier, scope))],
+      rules: [...recordings(objective, scope), ...objective.tiers.map(tier => alert(objective, tier, scope, pages))],
     })),
-    { name: `${objectives[0]?.service}-watchdog`, interval: '1m', rules: [watchdog(scope)] },
+    { name: `${objectives[0]?.service}-watchdog`, interval: '1m', rules: [watchdog(scope, pages)] },
   ],
 })
 
-function alert(objective: Objective, tier: Tier, scope: Scope): AlertRule {
+function alert(objective: Objective, tier: Tier, scope: Scope, pages: string): AlertRule {
   return {
     alert: alertName(objective),
     expr: [tier.longMinutes, tier.shortMinutes]
@@ -47,7 +54,7 @@ function alert(objective: Objective, tier: Tier, scope: Scope): AlertRule {
       .join('\nand\n'),
     keep_firing_for: toDuration(tier.shortMinutes),
     labels: { tier: tier.name, severity: tier.severity, ...scope.selectors },
-    annotations: annotations(objective, tier, scope),
+    annotations: annotations(objective, tier, scope, pages),
   }
 }
 
@@ -62,14 +69,30 @@ function condition(objective: Objective, tier: Tier, minutes: number, scope: Sco
   return `(${bad} >= ${least}) * ${denominator} >= ${numerator} * ${whole}`
 }
 
-function annotations(objective: Objective, tier: Tier, scope: Scope): Record<string, string> {
+function annotations(
+  objective: Objective,
+  tier: Tier,
+  scope: Scope,
+  pages: string,
+): Record<string, string> {
   const { displayName, runbook, groupBy } = objective
   const group = groupBy ? ` of {{ $labels.${groupBy} }}` : ''
   return {
     summary: `${displayName}${group}: the budget burns (${tier.name})`,
-    description: `${objective.calendar ? burns(objective, tier, scope) : left(objective, tier, scope)}. Why: slo diagnose.`,
-    ...(runbook && { runbook }),
+    description: `${objective.calendar ? burns(objective, tier, scope) : left(objective, tier, scope)}. Why: the dashboard, which shows what slo found at that time.`,
+    ...(runbook && { runbook_url: runbookUrl(runbook, pages) }),
+    dashboard_url: `${new URL('?at=', pages).href}${ask(began(objective, tier, scope), '{{ . | first | value | printf "%.0f" }}')}`,
   }
+}
+
+/** A runbook that is a path is served by the pages. Annotations are free text: what is no address stays as it is. */
+export const runbookUrl = (runbook: string, pages: string): string =>
+  URL.parse(runbook, pages)?.href ?? runbook
+
+/** Epoch seconds at which an alert began, so that its link does not change with each evaluation; at first, now. */
+function began(objective: Objective, { name }: Tier, scope: Scope): string {
+  const state = of('ALERTS_FOR_STATE', objective, scope)
+  return `max(${state.replace('{', `{alertname="${alertName(objective)}",tier="${name}",`)}) or vector(time())`
 }
 
 /** For a calendar window, of which no rule knows what is left. */
@@ -107,18 +130,21 @@ function ask(promql: string, show: string): string {
   return `{{ with query ${query} }}${show}{{ else }}?{{ end }}`
 }
 
-/** Fires always: whoever stops hearing it knows that nobody watches. */
-const watchdog = ({ selectors }: Scope): AlertRule => ({
-  alert: 'Watchdog',
+/** Not `Watchdog`: kube-prometheus has an alert of that name, which other routes and inhibitions mean. */
+export const watchdogName = 'SloWatchdog'
+
+/** Fires always: a dead-man's switch that stops receiving it knows that alerts of this Prometheus do not arrive. */
+const watchdog = ({ selectors }: Scope, pages: string): AlertRule => ({
+  alert: watchdogName,
   expr: 'vector(1)',
   labels: { severity: 'watchdog', ...selectors },
   annotations: {
-    summary: 'Alerting works. When this stops coming, nobody watches the promises.',
-    runbook: 'docs/runbooks/watchdog.md',
+    summary: 'Alerting works: this fires always. When it stops arriving, no alert of Prometheus arrives.',
+    runbook_url: runbookUrl('docs/runbooks/slo-watchdog.md', pages),
   },
 })
 
-/** Alertmanager’s routes: pages at once, tickets in calm, and the Watchdog to the dead-man’s check. */
+/** Alertmanager’s routes: pages at once, tickets in calm, and SloWatchdog to the dead-man’s check. */
 export const alertmanagerConfig = ({ webhook, deadman }: { webhook: string; deadman: string }) => ({
   route: {
     receiver: 'ticket',
@@ -128,7 +154,7 @@ export const alertmanagerConfig = ({ webhook, deadman }: { webhook: string; dead
     repeat_interval: '12h',
     routes: [
       {
-        matchers: ['alertname="Watchdog"'],
+        matchers: [`alertname="${watchdogName}"`],
         receiver: 'deadman',
         group_wait: '0s',
         group_interval: '1m',

@@ -1,10 +1,22 @@
+import type { Standing } from '../math/standing.ts'
 import type { View } from '../serve/view.ts'
-import type { Minute } from '../sources/index.ts'
+import type { Minute, Objective } from '../sources/index.ts'
 import type { Alert } from './notifier.ts'
 
 const clock = (minute: Minute): string => `${new Date(minute * 60_000).toISOString().slice(11, 16)} UTC`
 
-/** The alerts of one promise that fire now, each with what a person needs who was just woken. */
+/** What a budget is counted in. */
+export const unitOf = ({ method }: Pick<Objective, 'method'>): string =>
+  method === 'Timeslices' ? 'minutes' : 'bad events'
+
+/** What is left of a budget and what was used, also beyond it. */
+export function budgetLine({ objective, budget, bad }: Standing): string {
+  const [all, used] = [Math.floor(budget), Math.ceil(bad)]
+  const beyond = used > all ? `: ${used - all} beyond the budget` : ''
+  return `${objective.displayName}: ${Math.max(0, all - used)} of ${all} ${unitOf(objective)} left, ${used} used${beyond}`
+}
+
+/** The alerts of one objective that fire now, each with what the person on call needs first. */
 export function alertsOf(view: View): Alert[] {
   const firing = view.firings.filter(({ clears }) => clears === null)
   if (firing.length === 0) return []
@@ -21,9 +33,13 @@ export function alertsOf(view: View): Alert[] {
 }
 
 function describe({ objective, standing: { budget, budgetLeft }, goneAt }: View, since: Minute): string {
-  const unit = objective.method === 'Timeslices' ? 'minutes' : 'broken photos'
-  const left = `${Math.floor(budgetLeft)} of ${Math.floor(budget)} ${unit} of the budget are left`
-  const gone = budgetLeft <= 0 ? 'The budget is used up' : left
+  const unit = unitOf(objective)
+  const all = Math.floor(budget)
+  const left = `${Math.floor(budgetLeft)} of ${all} ${unit} of the budget are left`
+  const gone =
+    budgetLeft <= 0
+      ? `The budget of ${all} ${unit} is used up, and ${Math.ceil(-budgetLeft)} beyond it`
+      : left
   const when = budgetLeft > 0 && goneAt !== null ? `, gone at ${clock(goneAt)} at this rate` : ''
   return `“${objective.displayName}” burns its budget since ${clock(since)}. ${gone}${when}.`
 }

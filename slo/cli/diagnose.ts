@@ -1,8 +1,9 @@
 import { readArguments } from '@tintype/lib/command-line.ts'
-import { bookFile, noticed } from '../alerts/book.ts'
+import { alertStoreFile, firstAlert, readSent } from '../alerts/alert-store.ts'
+import { budgetLine } from '../alerts/text.ts'
 import { adminPorts, raiseDetail } from '../diagnose/detail.ts'
 import { openExamples } from '../diagnose/examples.ts'
-import { type Incident, incidentNote, promiseLine, terminal } from '../diagnose/note.ts'
+import { type Incident, incidentNote, terminal } from '../diagnose/note.ts'
 import { diagnoseAt } from '../diagnose/read.ts'
 import { readDirectory } from '../directory.ts'
 import { promised } from '../math/report.ts'
@@ -51,7 +52,7 @@ async function run(args: string[], context: Context): Promise<number> {
       examples,
       atMs,
       promises: given.note ? await promises(context, given, atMs) : [],
-      noticedMs: noticed(bookFile(dataDir)),
+      firstAlertMs: firstAlert(readSent(alertStoreFile(dataDir))),
       told: stage ? await toldOf(dataDir, stage.jobs, since, atMs) : [],
     }
     print(given.note ? incidentNote(incident) : terminal(incident))
@@ -72,7 +73,7 @@ async function promises(
     readRecorded(source, objectives, { from, to }),
   )
   if (!recorded) return []
-  return promised(recorded, undefined).map(({ standing }) => promiseLine(standing.objective, standing))
+  return promised(recorded, undefined).map(({ standing }) => budgetLine(standing))
 }
 
 export const verb: Verb = { usage, run }

@@ -1,17 +1,19 @@
 import { readArguments } from '@tintype/lib/command-line.ts'
 import { stringify } from 'yaml'
-import { alertmanagerConfig, rules } from '../alerts/rules.ts'
+import { alertmanagerConfig, defaultPages, rules } from '../alerts/rules.ts'
 import { readObjectives } from '../objectives/objectives.ts'
+import { unscoped } from '../sources/promql.ts'
 import { type Context, status, type Verb } from './context.ts'
 
 const defaultWebhook = 'http://127.0.0.1:9084/alerts'
 
-const usage = `slo rules [--alertmanager [--webhook URL] [--deadman URL]] [--json]
+const usage = `slo rules [--alertmanager [--webhook URL] [--deadman URL]] [--pages URL] [--json]
 
 Prints the objectives as Prometheus recording and alerting rules (Prometheus 2.42 or later, or 3).
   --alertmanager  print Alertmanager’s routes instead
   --webhook       where pages and tickets go (default: ${defaultWebhook})
-  --deadman       where the always-firing Watchdog goes (default: the webhook)
+  --deadman       where the always-firing SloWatchdog goes (default: the webhook)
+  --pages         where people reach the pages of slo, for the links in alerts (default: ${defaultPages})
   --objectives    folder of OpenSLO documents (default: slo/objectives)
 Example: npm run -s slo -- rules > rules.yml
 Exit status: 0 printed, 2 bad arguments.`
@@ -22,6 +24,7 @@ const options = {
   alertmanager: { type: 'boolean' },
   webhook: { type: 'string' },
   deadman: { type: 'string' },
+  pages: { type: 'string', default: defaultPages },
 } as const
 
 async function run(args: string[], context: Context): Promise<number> {
@@ -29,7 +32,7 @@ async function run(args: string[], context: Context): Promise<number> {
   const webhook = given.webhook ?? defaultWebhook
   const file = given.alertmanager
     ? alertmanagerConfig({ webhook, deadman: given.deadman ?? webhook })
-    : rules(readObjectives(given.objectives))
+    : rules(readObjectives(given.objectives), unscoped, given.pages)
   context.print(given.json ? JSON.stringify(file) : ruleYaml(file))
   return status.good
 }

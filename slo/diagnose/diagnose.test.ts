@@ -200,11 +200,11 @@ test('an incident’s note has what to check, whom to ask and what to add', () =
     examples: [],
     atMs: 270_000,
     promises: ['Latency: 5 of 9 broken photos left, 4 used'],
-    noticedMs: 260_000,
+    firstAlertMs: 260_000,
     told: [{ what: 'storage.called put seconds', mean: 0.5, times: 30 }],
   })
   expect(note).toContain('because of disk-latency')
-  expect(note).toContain('00:04:20 UTC: noticed')
+  expect(note).toContain('00:04:20 UTC: the first alert')
   expect(note).toContain(
     'sum(rate(tintype_storage_seconds_sum{adapter!="s3",operation="put",job="converter"}[12s]))',
   )

@@ -1,5 +1,3 @@
-import type { Standing } from '../math/standing.ts'
-import type { Objective } from '../sources/index.ts'
 import type { Evidence, Verdict } from './diagnose.ts'
 import type { Example, Told } from './examples.ts'
 
@@ -7,10 +5,10 @@ export type Incident = {
   verdict: Verdict
   examples: readonly Example[]
   atMs: number
-  /** What the promises say: a line each, from the report. */
+  /** What is left of each budget: a line each. */
   promises: readonly string[]
   /** When the first alert that fires began; null when none does. */
-  noticedMs?: number | null
+  firstAlertMs?: number | null
   /** What raised detail added. */
   told?: readonly Told[]
 }
@@ -33,13 +31,6 @@ const clock = (iso: string): string => `${iso.slice(0, 19).replace('T', ' ')} UT
 const number = (value: number | null): string =>
   value === null ? 'no data' : Math.abs(value) >= 100 ? value.toFixed(0) : value.toPrecision(3)
 
-/** What is left of a promise's budget. */
-export function promiseLine({ displayName, method }: Objective, { budget, budgetLeft }: Standing): string {
-  const unit = method === 'Timeslices' ? 'minutes' : 'broken photos'
-  const [all, left] = [Math.floor(budget), Math.max(0, Math.floor(budgetLeft))]
-  return `${displayName}: ${left} of ${all} ${unit} left, ${all - left} used`
-}
-
 /** The verdict in one sentence. */
 export function sentence(found: Verdict): string {
   return [ofAll(found), ...found.replicas.map(each => `${each}.`)].join(' ')
@@ -60,7 +51,7 @@ function ofAll({ verdict, cause, confidence, also, remarks }: Verdict): string {
 
 /** An incident as Markdown that a second person can join without asking the first. */
 export function incidentNote(incident: Incident): string {
-  const { verdict: found, examples, atMs, promises, noticedMs = null, told = [] } = incident
+  const { verdict: found, examples, atMs, promises, firstAlertMs = null, told = [] } = incident
   const at = clock(new Date(atMs).toISOString())
   const lines = [
     `# Incident, seen ${at}`,
@@ -69,9 +60,9 @@ export function incidentNote(incident: Incident): string {
     '',
     '## Timeline',
     `- ${found.since ? `${clock(found.since)}: ${found.verdict} left its baseline` : 'when it began is not known'}`,
-    noticedMs === null
-      ? '- no alert fires: a person noticed, or nobody yet'
-      : `- ${clock(new Date(noticedMs).toISOString())}: noticed, the first alert`,
+    firstAlertMs === null
+      ? '- no alert fires'
+      : `- ${clock(new Date(firstAlertMs).toISOString())}: the first alert`,
     `- ${at}: this note`,
     '- …: what was done, by whom, what it changed',
     '',

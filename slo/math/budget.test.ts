@@ -1,3 +1,4 @@
+import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { readObjectives } from '../objectives/objectives.ts'
 import type { Objective, Slot } from '../sources/index.ts'
@@ -54,5 +55,85 @@ describe('a maintenance', () => {
       leftAfter: 0,
     })
     expect(fits(availability, day(0), planned, { from: 1500, minutes: 31 }).fits).toBe(false)
+  })
+
+  test('counts what is announced after it: the two would be in one window', () => {
+    const planned = [{ id: '1', from: 2000, to: 2050, reason: 'move' }]
+    expect(fits(availability, day(0), planned, { from: 1500, minutes: 10 })).toMatchObject({
+      fits: true,
+      leftAfter: 0,
+    })
+    expect(fits(availability, day(0), planned, { from: 1500, minutes: 11 })).toMatchObject({
+      fits: false,
+      leftAfter: -1,
+      // One of its minutes would be among the announced ones.
+      earliest: 1990,
+    })
+    // Inside of what is announced already it costs nothing more.
+    expect(fits(availability, day(0), planned, { from: 2010, minutes: 30 })).toMatchObject({ leftAfter: 10 })
+  })
+
+  test('answers as counting each minute by hand does', () => {
+    const window = 40
+    const objective = { ...availability, windowMinutes: window, target: { numerator: 3, denominator: 4 } }
+    const random = fc.record({
+      offline: fc.array(fc.boolean(), { minLength: 60, maxLength: 60 }),
+      planned: fc.array(
+        fc.record({ from: fc.integer({ min: 40, max: 140 }), length: fc.integer({ min: 1, max: 9 }) }),
+        {
+          maxLength: 4,
+        },
+      ),
+      from: fc.integer({ min: 60, max: 80 }),
+      minutes: fc.integer({ min: 1, max: 12 }),
+    })
+    fc.assert(
+      fc.property(random, ({ offline, planned, from, minutes }) => {
+        const slots = offline.map(
+          (off, start): Slot => ({ start, good: off ? 0 : 1, total: 1, unknown: false }),
+        )
+        const announced = planned.map(({ from, length }) => ({ id: '', from, to: from + length, reason: '' }))
+        const left = (start: number): number => {
+          const isOffline = (minute: number) =>
+            offline[minute] ||
+            (minute >= start && minute < start + minutes) ||
+            (minute >= 60 && announced.some(each => minute >= each.from && minute < each.to))
+          const lost = (end: number) =>
+            Array.from({ length: window }, (_, i) => end - 1 - i).filter(isOffline).length
+          const ends = Array.from({ length: window - minutes + 1 }, (_, i) => start + minutes + i)
+          return 10 - Math.max(...ends.map(lost))
+        }
+        const earliest =
+          Array.from({ length: window }, (_, i) => from + i).find(start => left(start) >= 0) ?? null
+        expect(fits(objective, tally('Timeslices', 0, slots), announced, { from, minutes })).toEqual({
+          fits: left(from) >= 0,
+          leftAfter: left(from),
+          budgetMinutes: 10,
+          earliest,
+        })
+      }),
+    )
+  })
+
+  test('of 90 days with a thousand outages and announcements is looked at in a moment', () => {
+    const window = 90 * 1440
+    const objective = {
+      ...availability,
+      windowMinutes: window,
+      target: { numerator: 999, denominator: 1000 },
+    }
+    const slots = Array.from(
+      { length: window },
+      (_, start): Slot => ({ start, good: start % 130 === 0 ? 0 : 4, total: 4, unknown: false }),
+    )
+    const planned = Array.from({ length: 1000 }, (_, i) => {
+      const from = window + i * 100
+      return { id: String(i), from, to: from + 1, reason: '' }
+    })
+    const began = performance.now()
+    expect(fits(objective, tally('Timeslices', 0, slots), planned, { from: window, minutes: 45 }).fits).toBe(
+      false,
+    )
+    expect(performance.now() - began).toBeLessThan(1_000)
   })
 })

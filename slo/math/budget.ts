@@ -5,7 +5,7 @@ import { bad, type Tally } from './sli.ts'
 
 export type Fit = {
   fits: boolean
-  /** What would be left of the budget when the maintenance is over, in minutes. */
+  /** The least that would be left of the budget, in minutes, from the end of the maintenance until it leaves the window. */
   leftAfter: number
   budgetMinutes: number
   /** The first start from `from` on at which it fits; null when there is none within a window. */
@@ -15,38 +15,63 @@ export type Fit = {
 type Maintenance = { from: Minute; minutes: number }
 
 /**
- * Whether a maintenance fits into what is left: at its end, what was offline within the window, what else is
- * planned until then, and the maintenance itself. Nothing unforeseen is assumed.
+ * Whether a maintenance fits into what is left: beside what was offline, and what is announced before and after it, at each
+ * minute whose window it is in. Nothing unforeseen is assumed. Linear in the window.
  */
 export function fits(
-  objective: Objective,
+  { windowMinutes, target }: Objective,
   tally: Tally,
   planned: readonly Planned[],
   { from, minutes }: Maintenance,
 ): Fit {
-  const { windowMinutes, target } = objective
   const budgetMinutes = windowMinutes * toNumber(complement(target))
-  const leftAfter = (start: Minute): number => {
+  const first = from - windowMinutes
+  const offline = offlineSums(tally, planned, first, from + 2 * windowMinutes + minutes)
+  const between = (begin: Minute, end: Minute): number =>
+    (offline[end - first] as number) - (offline[begin - first] as number)
+  const worst = slidingMaximum(end => between(end - windowMinutes, end))
+  let [left, earliest]: [number | undefined, Minute | null] = [undefined, null]
+  for (let start = from; start < from + windowMinutes && earliest === null; start++) {
     const end = start + minutes
-    const begin = end - windowMinutes
-    return (
-      budgetMinutes - bad(tally, begin, end) - announced(planned, Math.max(begin, tally.to), start) - minutes
-    )
+    // While it runs each minute adds to what is lost, and while it leaves the window each minute takes away: neither is the worst.
+    const lost = worst(end, Math.max(end, start + windowMinutes)) + minutes - between(start, end)
+    left ??= budgetMinutes - lost
+    if (lost <= budgetMinutes) earliest = start
   }
-  const starts = Array.from({ length: windowMinutes }, (_, i) => from + i)
-  const left = leftAfter(from)
-  return {
-    fits: left >= 0,
-    leftAfter: left,
-    budgetMinutes,
-    earliest: starts.find(start => leftAfter(start) >= 0) ?? null,
-  }
+  const leftAfter = left ?? 0
+  return { fits: leftAfter >= 0, leftAfter, budgetMinutes, earliest }
 }
 
-/** Minutes of [from, to) that others have announced, each once. */
-function announced(planned: readonly Planned[], from: Minute, to: Minute): number {
-  let count = 0
-  for (let minute = from; minute < to; minute++)
-    if (planned.some(each => minute >= each.from && minute < each.to)) count++
-  return count
+/** Running sums over the minutes [from, to) that were offline or, as far as they are to come, are announced; each once. */
+function offlineSums(tally: Tally, planned: readonly Planned[], from: Minute, to: Minute): Float64Array {
+  const announced = new Int32Array(to - from + 1)
+  const inside = (minute: Minute): number => Math.min(Math.max(minute, from, tally.to), to) - from
+  for (const each of planned) {
+    announced[inside(each.from)] = (announced[inside(each.from)] as number) + 1
+    announced[inside(each.to)] = (announced[inside(each.to)] as number) - 1
+  }
+  const sums = new Float64Array(to - from + 1)
+  let atOnce = 0
+  for (let i = 0; i < to - from; i++) {
+    atOnce += announced[i] as number
+    const isOffline = bad(tally, from + i, from + i + 1) > 0 || atOnce > 0
+    sums[i + 1] = (sums[i] as number) + (isOffline ? 1 : 0)
+  }
+  return sums
+}
+
+/** The largest value in [begin, end], where neither bound ever goes back: each value is looked at once. */
+function slidingMaximum(valueAt: (minute: Minute) => number): (begin: Minute, end: Minute) => number {
+  const falling: { minute: Minute; value: number }[] = []
+  let head = 0
+  let next: Minute | undefined
+  return (begin, end) => {
+    for (next ??= begin; next <= end; next++) {
+      const value = valueAt(next)
+      while (falling.length > head && (falling.at(-1)?.value as number) <= value) falling.pop()
+      falling.push({ minute: next, value })
+    }
+    while ((falling[head]?.minute as Minute) < begin) head++
+    return falling[head]?.value as number
+  }
 }

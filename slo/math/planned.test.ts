@@ -1,5 +1,7 @@
+import { utimesSync, writeFileSync } from 'node:fs'
+import { limitsReached } from '@tintype/lib/limits.ts'
 import { expect, test } from 'vitest'
-import { temporaryFolder } from '../../test/support.ts'
+import { lowerLimit, temporaryFolder } from '../../test/support.ts'
 import { addPlanned, readPlanned, removePlanned } from './planned.ts'
 
 test('planned downtime is kept in order, once for the same minutes, and can be taken back', async () => {
@@ -21,4 +23,25 @@ test('a downtime that ends before it begins, or lasts for days, is refused', asy
   expect(() => addPlanned(folder, { from: 10, to: 10, reason: '' })).toThrow('not 0')
   expect(() => addPlanned(folder, { from: 10, to: 9000, reason: '' })).toThrow(RangeError)
   expect(readPlanned(folder)).toEqual([])
+})
+
+test('of too many the oldest is removed', async () => {
+  lowerLimit('plannedDowntimes', 2)
+  const folder = await temporaryFolder()
+  for (const from of [300, 100, 200]) addPlanned(folder, { from, to: from + 1, reason: '' })
+  expect(readPlanned(folder).map(({ from }) => from)).toEqual([200, 300])
+  expect(limitsReached.get('plannedDowntimes')).toBe(1)
+})
+
+test('what another process enters is seen, also when nothing had changed for long', async () => {
+  const folder = await temporaryFolder()
+  addPlanned(folder, { from: 100, to: 110, reason: '' })
+  const long = new Date(Date.now() - 3_600_000)
+  utimesSync(`${folder}/slo/planned`, long, long)
+  expect(readPlanned(folder)).toHaveLength(1)
+  writeFileSync(
+    `${folder}/slo/planned/200-201.json`,
+    JSON.stringify({ id: '200-201', from: 200, to: 201, reason: '' }),
+  )
+  expect(readPlanned(folder)).toHaveLength(2)
 })

@@ -4,23 +4,14 @@ import { Problem } from '@tintype/lib/http.ts'
 import type { Log } from '@tintype/lib/telemetry/log.ts'
 import type { Metrics } from '@tintype/lib/telemetry/metrics.ts'
 import type { Express } from 'express'
-import type { Alert } from '../alerts/notifier.ts'
+import { watchdogName } from '../alerts/rules.ts'
 import { addPlanned, readPlanned, removePlanned } from '../math/planned.ts'
 import type { Watch } from './watch.ts'
 
 /** What is read of Alertmanager's webhook, version 4. */
-type Webhook = {
-  alerts?: {
-    status: 'firing' | 'resolved'
-    labels: Record<string, string>
-    annotations?: Record<string, string>
-    startsAt: string
-  }[]
-}
+type Webhook = { alerts?: ({ status?: string; labels?: { alertname?: string } } | null)[] }
 
-const watchdog = 'Watchdog'
-
-/** Administration of slo: what every service has, Alertmanager's door, and planned downtime. Never public. */
+/** Administration of slo: what every service has, where Alertmanager sends SloWatchdog, and planned downtime. Never public. */
 export function createAdmin(options: {
   metrics: Metrics
   log: Log
@@ -35,11 +26,8 @@ export function createAdmin(options: {
 function addRoutes(app: Express, { watch, dataDir, log }: { watch: Watch; dataDir: string; log: Log }): void {
   app.post('/alerts', json('adminBytes'), (request, response) => {
     const { alerts = [] } = (request.body ?? {}) as Webhook
-    const firing = alerts.filter(({ status }) => status === 'firing')
-    if (firing.some(({ labels }) => labels.alertname === watchdog)) watch.heardWatchdog()
-    const known = alerts.filter(({ labels }) => labels.alertname !== watchdog).map(toAlert)
-    if (known.length > 0)
-      watch.report(known, firing.filter(({ labels }) => labels.alertname !== watchdog).map(toAlert))
+    if (alerts.some(alert => alert?.status === 'firing' && alert.labels?.alertname === watchdogName))
+      watch.receiveWatchdog()
     response.status(204).end()
   })
   app.get('/planned', (_request, response) => void response.json(readPlanned(dataDir)))
@@ -63,17 +51,4 @@ function addRoutes(app: Express, { watch, dataDir, log }: { watch: Watch; dataDi
     removePlanned(dataDir, request.params.id)
     response.status(204).end()
   })
-}
-
-/** The generated rules carry the objective's name and the tier, so both evaluators speak of one alert. */
-function toAlert({ labels, annotations = {}, startsAt }: NonNullable<Webhook['alerts']>[number]): Alert {
-  return {
-    group: labels.objective ?? labels.group ?? labels.alertname ?? 'unnamed',
-    name: labels.tier ?? labels.alertname ?? 'unnamed',
-    severity: labels.severity === 'page' ? 'page' : 'ticket',
-    since: Date.parse(startsAt) || Date.now(),
-    text: [annotations.summary ?? labels.alertname, annotations.description].filter(Boolean).join('. '),
-    diagnosis: null,
-    runbook: annotations.runbook ?? annotations.runbook_url ?? '',
-  }
 }

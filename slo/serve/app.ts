@@ -4,8 +4,9 @@ import { openPages } from '@tintype/lib/page/pages.ts'
 import type { Log } from '@tintype/lib/telemetry/log.ts'
 import type { Metrics } from '@tintype/lib/telemetry/metrics.ts'
 import type { Express } from 'express'
-import { bookFile, noticed } from '../alerts/book.ts'
-import { incidentNote, promiseLine } from '../diagnose/note.ts'
+import { firstAlert, type Sent } from '../alerts/alert-store.ts'
+import { budgetLine } from '../alerts/text.ts'
+import { incidentNote } from '../diagnose/note.ts'
 import { maxPlannedMinutes, readPlanned } from '../math/planned.ts'
 import { parseTime, timeFormat, toMinute } from '../math/time.ts'
 import type { State } from '../page/api.ts'
@@ -35,11 +36,12 @@ export function createSloApp(options: {
   store: Reader
   objectives: readonly Objective[]
   dataDir: string
+  sent: () => readonly Sent[]
   /** The log server's address. */
   logs: string
   keepDays: State['keepDays']
 }): Express {
-  const { watch, diagnosis, source, store, objectives, dataDir, logs, keepDays } = options
+  const { watch, diagnosis, source, store, objectives, dataDir, sent, logs, keepDays } = options
   const pages = openPages(fileURLToPath(new URL('../page', import.meta.url)), {
     vendor: {
       uplot: fileURLToPath(import.meta.resolve('uplot/dist/uPlot.esm.js')),
@@ -63,11 +65,11 @@ export function createSloApp(options: {
   app.get('/note', (_request, response) => {
     const found = diagnosis.last()
     if (!found) throw new Problem(404, 'no-note', 'Nothing was looked into since slo started.')
-    const promises = watch.views().map(({ objective, standing }) => promiseLine(objective, standing))
+    const promises = watch.views().map(({ standing }) => budgetLine(standing))
     response
       .set('Cache-Control', 'no-store')
       .type('text')
-      .send(incidentNote({ ...found, atMs: found.at, promises, noticedMs: noticed(bookFile(dataDir)) }))
+      .send(incidentNote({ ...found, atMs: found.at, promises, firstAlertMs: firstAlert(sent()) }))
   })
   app.get('/api/stages', (request, response) => {
     const hours = Number(request.query.hours ?? 3)

@@ -8,12 +8,12 @@ const overlapMinutes = 10
 /** The known minutes of an objective, without holes: [from, to). */
 export type Known = { from: Minute; to: Minute; slots: readonly Slot[]; tally: Tally }
 
-/** An objective and all its recent minutes, in memory, so that one tick asks for a few minutes and no more. */
+/** An objective and all its recent minutes, in memory, so that one evaluation asks for a few minutes only. */
 export type History = {
   objective: Objective
   /**
    * Brings it up to the start of `now`. When the source is away, the missing minutes are unknown, so that what is
-   * known still alerts, and the error is thrown.
+   * known still alerts, and the error is thrown; they are asked for again once the source is back, however many they are.
    */
   refresh(now: Minute): Promise<void>
   known(): Known
@@ -23,8 +23,10 @@ export function createHistory(objective: Objective, source: Source): History {
   const { sli, tiers } = objective
   // The window, and before it a day of alerts with the longest look back of theirs.
   const keep = longestWindowMinutes(objective) + 1440 + Math.max(0, ...tiers.map(tier => tier.longMinutes))
-  let known: Known = { from: 0, to: 0, slots: [], tally: tally(objective, 0, []) }
-  let read = false
+  const nothing: Known = { from: 0, to: 0, slots: [], tally: tally(objective, 0, []) }
+  let known = nothing
+  /** The first minute that the source was not there to tell. */
+  let missedFrom: Minute | null = null
 
   /** `from` is not after the end of what is known. */
   const merge = (from: Minute, fetched: readonly Slot[]): void => {
@@ -39,23 +41,24 @@ export function createHistory(objective: Objective, source: Source): History {
     objective,
     async refresh(now) {
       // A clock set back asks again for minutes that are known; all of them are forgotten when it was far ahead.
-      if (now <= known.from) known = { from: 0, to: 0, slots: [], tally: tally(objective, 0, []) }
+      if (now <= known.from) [known, missedFrom] = [nothing, null]
       const overlap = Math.max(known.from, Math.min(known.to, now) - overlapMinutes)
-      const from = read && known.to > 0 ? Math.max(overlap, now - keep) : now - keep
+      const from =
+        known.to === 0 ? now - keep : Math.max(Math.min(overlap, missedFrom ?? overlap), now - keep)
       try {
         merge(from, await source.slots(sli, from, now))
-        read = true
+        missedFrom = null
       } catch (error) {
         const since = Math.min(known.to || now, now)
-        merge(
-          since,
-          Array.from({ length: now - since }, (_, i) => ({
-            start: since + i,
-            good: 0,
-            total: 0,
-            unknown: true,
-          })),
-        )
+        // Nothing was ever read: all that is kept is missing.
+        missedFrom ??= known.to === 0 ? now - keep : since
+        const unknown = (_: unknown, i: number): Slot => ({
+          start: since + i,
+          good: 0,
+          total: 0,
+          unknown: true,
+        })
+        merge(since, Array.from({ length: now - since }, unknown))
         throw error
       }
     },

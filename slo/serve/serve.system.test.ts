@@ -1,8 +1,10 @@
 import { once } from 'node:events'
+import { appendFileSync, readFileSync } from 'node:fs'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { afterAll, beforeAll, expect, test } from 'vitest'
-import { type Started, temporaryFolder, until } from '../../test/support.ts'
+import { join } from 'node:path'
+import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest'
+import { type Started, smallDisk, temporaryFolder, until } from '../../test/support.ts'
 import { days, recordDay, startSlo } from '../test/day.ts'
 
 /** A person's phone and the outside that waits for a heartbeat, as one server. */
@@ -16,26 +18,12 @@ const phone = createServer(async (request, response) => {
 let dataDir: string
 let slo: Started
 
-const start = (): Promise<Started> => {
+const start = (folder = dataDir): Promise<Started> => {
   const address = `http://127.0.0.1:${(phone.address() as AddressInfo).port}`
-  return startSlo(dataDir, { ALERT_WEBHOOK_URL: `${address}/alerts`, HEARTBEAT_URL: `${address}/heartbeat` })
+  return startSlo(folder, { ALERT_WEBHOOK_URL: `${address}/alerts`, HEARTBEAT_URL: `${address}/heartbeat` })
 }
-const said = () => received.map(({ status, groupLabels }) => `${groupLabels.group} ${status}`).sort()
-const tell = (alertname: string, status: 'firing' | 'resolved', labels: Record<string, string> = {}) =>
-  fetch(`${slo.endpoints.sloAdmin}/alerts`, {
-    method: 'POST',
-    headers: { 'Content-Type': 'application/json' },
-    body: JSON.stringify({
-      alerts: [
-        {
-          status,
-          labels: { alertname, severity: 'page', ...labels },
-          annotations: { summary: `${alertname} says Prometheus` },
-          startsAt: new Date().toISOString(),
-        },
-      ],
-    }),
-  })
+const sent = (messages = received) =>
+  messages.map(({ status, groupLabels }) => `${groupLabels.group} ${status}`).sort()
 
 beforeAll(async () => {
   phone.listen(0, '127.0.0.1')
@@ -50,9 +38,9 @@ afterAll(async () => {
   phone.close()
 })
 
-test('what burns when slo starts is told, once a promise, with what is left', async () => {
+test('what burns when slo starts is sent, once an objective, with what is left', async () => {
   await until(() => received.length === 2, { timeoutMs: 30_000 })
-  expect(said()).toEqual(['availability firing', 'latency firing'])
+  expect(sent()).toEqual(['availability firing', 'latency firing'])
   const text = received.find(({ groupLabels }) => groupLabels.group === 'availability')?.text
   expect(text).toMatch(
     /^“Online 23 of every 24 hours” burns its budget since \d\d:\d\d UTC\. 3\d of 60 minutes of the budget are left, gone at \d\d:\d\d UTC at this rate\. .* What to do: http:\S+$/,
@@ -63,20 +51,39 @@ test('what burns when slo starts is told, once a promise, with what is left', as
   await until(() => heartbeats === 1, { timeoutMs: 30_000 })
 })
 
-test('an alert of Prometheus’ own is passed on, and one that both see is said once', async () => {
-  await tell('DiskFull', 'firing')
-  await until(() => received.length === 3)
-  await tell('TintypeBurn', 'firing', { objective: 'availability', tier: 'page-fast' })
-  await tell('DiskFull', 'resolved')
-  await until(() => received.length === 4)
-  expect(said()).toEqual(['DiskFull firing', 'DiskFull resolved', 'availability firing', 'latency firing'])
+test('what Alertmanager sends to slo is not sent a second time', async () => {
+  const answer = await fetch(`${slo.endpoints.sloAdmin}/alerts`, {
+    method: 'POST',
+    headers: { 'Content-Type': 'application/json' },
+    body: JSON.stringify({
+      alerts: [{ status: 'firing', labels: { alertname: 'DiskFull', severity: 'page' } }, 7],
+    }),
+  })
+  expect(answer.status).toBe(204)
 })
 
-test('after kill -9 nothing is said again', async () => {
+test('after kill -9 nothing is sent again', async () => {
+  await until(() => readFileSync(join(dataDir, 'slo/alerts.json'), 'utf8').match(/"availability".*"latency"/))
   await slo.stop('SIGKILL')
   slo = await start()
   await until(() => heartbeats === 2, { timeoutMs: 30_000 })
-  expect(received).toHaveLength(4)
+  expect(sent()).toEqual(['availability firing', 'latency firing'])
+})
+
+test('started again on a disk that is full, slo alerts all the same', async context => {
+  const disk = await smallDisk(context, 2 ** 25)
+  // Its secrets and its lock are made at the first start, without which there is none.
+  expect(await (await startSlo(disk)).stop()).toBe(0)
+  recordDay(disk, days.burning as (typeof days)[string])
+  expect(() => {
+    for (;;) appendFileSync(join(disk, 'filler'), Buffer.alloc(2 ** 16))
+  }).toThrow('ENOSPC')
+  const before = received.length
+  const full = await start(disk)
+  onTestFinished(async () => void (await full.stop()))
+  await until(() => received.length >= before + 2, { timeoutMs: 30_000, what: 'two messages' })
+  expect(sent(received.slice(before))).toEqual(['availability firing', 'latency firing'])
+  expect(full.stderr()).toContain('alerts.not-written')
 })
 
 test('downtime is planned on the administration port, and a slip is refused', async () => {

@@ -10,8 +10,10 @@ import { logVariables, openLog } from '@tintype/lib/telemetry/log.ts'
 import { createMetrics } from '@tintype/lib/telemetry/metrics.ts'
 import { ownFolder } from '@tintype/lib/telemetry/own.ts'
 import { pick } from '@tintype/lib/variables.ts'
-import { bookFile, openBook } from '../alerts/book.ts'
+import { alertStoreFile, openAlertStore } from '../alerts/alert-store.ts'
+import { hasAlertmanager } from '../alerts/alertmanager.ts'
 import { createNotifier } from '../alerts/notifier.ts'
+import { readDirectory } from '../directory.ts'
 import { readObjectives } from '../objectives/objectives.ts'
 import { startProbe } from '../probe/probe.ts'
 import { embeddedSource } from '../sources/embedded.ts'
@@ -63,7 +65,7 @@ export async function serve(environment: NodeJS.ProcessEnv): Promise<Running> {
   const dataDir = config.DATA_DIR
   const folder = join(dataDir, 'slo')
   const release = ownFolder(folder)
-  // Two would probe twice as often, send each alert twice and write one file of what was recorded.
+  // Two would probe twice as often, send each alert twice and write to one recorder's file.
   if (release === 'taken')
     throw new ConfigError(`another slo owns ${folder}: stop it first, or give this one a DATA_DIR of its own`)
   const objectives = readObjectives()
@@ -79,15 +81,17 @@ export async function serve(environment: NodeJS.ProcessEnv): Promise<Running> {
     observe: observeStorage(metrics),
   })
 
-  const book = openBook(
-    bookFile(dataDir),
+  const alertStore = openAlertStore(
+    alertStoreFile(dataDir),
     onChange(why => why && log.error('alerts.not-written', { error: why })),
   )
   let pages = config.SLO_URL?.href ?? reach(config.HOST, config.SLO_PORT)
+  const { namespace } = readDirectory().service.selectors
   const notifier = createNotifier({
-    book,
+    alertStore,
     webhook: config.ALERT_WEBHOOK_URL,
     pages: () => pages,
+    labels: namespace === undefined ? {} : { namespace },
     metrics,
     log,
   })
@@ -107,8 +111,8 @@ export async function serve(environment: NodeJS.ProcessEnv): Promise<Running> {
     histories,
     source,
     notifier,
-    book,
-    metrics,
+    alertStore,
+    hasAlertmanager: config.PROMETHEUS_URL ? () => hasAlertmanager(config.PROMETHEUS_URL) : null,
     heartbeat,
     diagnosis,
     pages: () => pages,
@@ -124,6 +128,7 @@ export async function serve(environment: NodeJS.ProcessEnv): Promise<Running> {
     store,
     objectives,
     dataDir,
+    sent: alertStore.sent,
     logs: config.LOGS_URL || reach(config.HOST, config.LOGS_PORT),
     keepDays,
   })

@@ -1,12 +1,12 @@
 /**
- * A sign of life that must come every `limitMs`, by a clock that nobody sets and that stands still while the machine sleeps:
- * neither a step of the clock nor a pause of the whole machine is a missing sign. `missing`: since when it was said to be
- * missing before a restart, which stands until the sign comes.
+ * A sign of life that is due every `limitMs`, by the monotonic clock, which stands still while the machine sleeps: neither a
+ * step of the wall clock nor a pause of the whole machine is a missing sign. `missing`: since when it was missing before a
+ * restart; it stays so until the sign comes.
  */
 export function expectSign(limitMs: number, missing: number | null = null, clock = () => performance.now()) {
   let cameAt = clock()
   let since = missing
-  /** When it last came, or was first waited for; epoch milliseconds by the clock as it stands now. */
+  /** When it last came, or began to be expected; epoch milliseconds by the wall clock as it is now. */
   const lastAt = (): number => Date.now() - (clock() - cameAt)
   return {
     lastAt,

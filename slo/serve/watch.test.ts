@@ -1,9 +1,7 @@
-import { limits } from '@tintype/lib/limits.ts'
 import type { Log } from '@tintype/lib/telemetry/log.ts'
-import { createMetrics } from '@tintype/lib/telemetry/metrics.ts'
 import { expect, test } from 'vitest'
-import { sampleIn, temporaryFolder, until } from '../../test/support.ts'
-import { type AlertBook, openBook } from '../alerts/book.ts'
+import { temporaryFolder, until } from '../../test/support.ts'
+import { type AlertStore, openAlertStore } from '../alerts/alert-store.ts'
 import type { Alert } from '../alerts/notifier.ts'
 import { readObjectives } from '../objectives/objectives.ts'
 import type { Minute, Objective, Slot, Source } from '../sources/index.ts'
@@ -75,6 +73,24 @@ test('while the source is away its minutes are unknown, so that what is known st
   expect(viewOf(objective, history.known(), begin, begin + 108).standing.bad).toBe(0)
 })
 
+test('a source that was away for hours is asked again for all of them, and then for a few minutes only', async () => {
+  const { state, fake } = source()
+  const history = createHistory(objective, fake)
+  await history.refresh(begin + 100)
+  state.away = true
+  for (let now = begin + 101; now <= begin + 400; now++) await expect(history.refresh(now)).rejects.toThrow()
+  expect(viewOf(objective, history.known(), begin, begin + 400).standing).toMatchObject({ unknown: 300 })
+  state.away = false
+  await history.refresh(begin + 401)
+  expect(viewOf(objective, history.known(), begin, begin + 401).standing).toMatchObject({
+    good: 401,
+    unknown: 0,
+  })
+  state.asked = 0
+  await history.refresh(begin + 402)
+  expect(state.asked).toBeLessThan(12)
+})
+
 test('a source that is away from the start is offline from then on, and whole once it is back', async () => {
   const { state, fake } = source()
   const history = createHistory(objective, fake)
@@ -85,58 +101,118 @@ test('a source that is away from the start is offline from then on, and whole on
   expect(viewOf(objective, history.known(), begin, begin + 108).standing).toMatchObject({ good: 108, bad: 0 })
 })
 
-function watching(fake: Source, book: AlertBook) {
-  const said: string[] = []
-  const told: (readonly Alert[])[] = []
-  const note = (event: string) => void said.push(event)
-  const metrics = createMetrics('slo', '0')
+function watching(
+  fake: Source,
+  alertStore: AlertStore,
+  hasAlertmanager: (() => Promise<boolean>) | null = null,
+) {
+  const logged: string[] = []
+  const updates: (readonly Alert[])[] = []
+  const note = (event: string) => void logged.push(event)
   const watch = startWatch({
     histories: [createHistory(objective, fake)],
     source: fake,
-    notifier: { update: async firing => void told.push(firing), stop: async () => {} },
-    book,
-    metrics,
+    notifier: { update: async firing => void updates.push(firing), stop: async () => {} },
+    alertStore,
+    hasAlertmanager,
     heartbeat: null,
     diagnosis: { look: async () => {}, found: () => null } as unknown as Diagnosis,
     pages: () => 'http://slo',
     log: { error: note, info: note, warn: note } as unknown as Log,
   })
-  return { watch, said, told, metrics }
+  return { watch, logged, updates }
 }
 
-test('away at a restart, it says so once, and what was told still fires', async () => {
-  const { state, fake } = source()
-  state.away = true
-  const book = openBook(`${await temporaryFolder()}/alerts.json`)
-  const alert: Alert = {
+const newStore = async (): Promise<AlertStore> => openAlertStore(`${await temporaryFolder()}/alerts.json`)
+const burning: Alert = {
+  group: 'availability',
+  name: 'page-fast',
+  severity: 'page',
+  since: 0,
+  text: 'burns',
+  diagnosis: null,
+  runbook: '',
+}
+const sentBefore = async (): Promise<AlertStore> => {
+  const store = await newStore()
+  store.record({
     group: 'availability',
-    name: 'page-fast',
+    status: 'firing',
     severity: 'page',
     since: 0,
-    text: 'burns',
-    diagnosis: null,
-    runbook: '',
-  }
-  book.tell({ group: 'availability', status: 'firing', severity: 'page', since: 0, at: 0, alerts: [alert] })
-  book.note('begun', begin)
-  const { watch, said, told } = watching(fake, book)
-  await until(() => told.length > 0)
+    at: 0,
+    alerts: [burning],
+  })
+  store.set('begun', begin)
+  return store
+}
+
+test('away at a restart, it logs so once, and what was sent still fires', async () => {
+  const { state, fake } = source()
+  state.away = true
+  const { watch, logged, updates } = watching(fake, await sentBefore())
+  await until(() => updates.length > 0)
   await watch.stop()
-  expect(said).toEqual(['source.away'])
-  expect(told).toEqual([[alert]])
+  expect(logged).toEqual(['source.away'])
+  expect(updates).toEqual([[burning]])
 })
 
-test('the alerts that Alertmanager reports are so many at most; the oldest is forgotten', async () => {
-  const book = openBook(`${await temporaryFolder()}/alerts.json`)
-  const { watch, metrics } = watching(source().fake, book)
-  const many = Array.from(
-    { length: limits.reportedAlerts.value + 3 },
-    (_, n) => ({ group: 'g', name: `${n}` }) as Alert,
-  )
-  watch.report(many, many)
-  expect(book.noted<Alert[]>('reported')?.[0]?.name).toBe('3')
-  expect(await sampleIn(metrics, 'tintype_limit_reached_total{limit="reportedAlerts"}')).toBe(3)
+/** A source in which the last twenty minutes are offline. */
+const offline = (): Source => ({
+  slots: async (_, from, to) => {
+    const now = Math.floor(Date.now() / 60_000)
+    return Array.from({ length: to - from }, (_, i) => {
+      const good = from + i < now - 20 ? 4 : 0
+      return { start: from + i, good, total: 4, unknown: false }
+    })
+  },
+  seenBefore: async () => true,
+  close: async () => {},
+})
+
+test.each<[string, (() => Promise<boolean>) | null, boolean]>([
+  ['without Prometheus', null, true],
+  ['with a Prometheus that has no Alertmanager', async () => false, true],
+  ['with an Alertmanager', async () => true, false],
+  ['while Prometheus has only begun to answer', () => Promise.reject(new Error('not yet')), false],
+])('%s, whether slo sends the alert of an objective is %s', async (_, hasAlertmanager, sends) => {
+  const { watch, updates } = watching(offline(), await newStore(), hasAlertmanager)
+  await until(() => updates.length > 0)
   await watch.stop()
+  expect(updates[0]?.map(({ group }) => group)).toEqual(sends ? expect.arrayContaining(['availability']) : [])
+})
+
+test('slo sends in the place of an Alertmanager whose SloWatchdog does not arrive, and ends what it began', async () => {
+  const store = await newStore()
+  store.set('watchdog', 1)
+  store.record({
+    group: 'monitoring',
+    status: 'firing',
+    severity: 'page',
+    since: 1,
+    at: 1,
+    alerts: [{ ...burning, group: 'monitoring', name: 'watchdog-silent', since: 1 }],
+  })
+  const { watch, updates } = watching(offline(), store, async () => true)
+  await until(() => updates.length > 0)
+  expect(updates[0]?.map(({ group }) => group)).toEqual(
+    expect.arrayContaining(['availability', 'monitoring']),
+  )
+  store.record({
+    group: 'availability',
+    status: 'firing',
+    severity: 'page',
+    since: 0,
+    at: 0,
+    alerts: [burning],
+  })
+  watch.receiveWatchdog()
+  await watch.stop()
+  const again = watching(offline(), store, async () => true)
+  again.watch.receiveWatchdog()
+  await until(() => again.updates.length > 0)
+  await again.watch.stop()
+  expect(new Set(again.updates[0]?.map(({ group }) => group))).toEqual(new Set(['availability']))
 })
 
 test('no evaluation for three minutes pages, and so does a watchdog that fell silent', () => {

@@ -1,10 +1,8 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { describeError } from '@tintype/lib/errors.ts'
-import { limits } from '@tintype/lib/limits.ts'
 import { startPulse } from '@tintype/lib/pulse.ts'
 import type { Log } from '@tintype/lib/telemetry/log.ts'
-import type { Metrics } from '@tintype/lib/telemetry/metrics.ts'
-import type { AlertBook } from '../alerts/book.ts'
+import type { AlertStore } from '../alerts/alert-store.ts'
 import type { Alert, Notifier } from '../alerts/notifier.ts'
 import { alertsOf } from '../alerts/text.ts'
 import type { Minute, Source } from '../sources/index.ts'
@@ -18,11 +16,11 @@ import { type View, viewOf } from './view.ts'
 
 /** After the full minute, so that its last scrape is in. */
 const settleMs = 2_000
-/** No evaluation for this long, and somebody must look: three were missed. */
+/** Three evaluations without a measurement page by themselves. */
 const blindMs = 3 * 60_000
-/** Alertmanager repeats its Watchdog each minute (k8s and compose configure it so). */
+/** Alertmanager repeats SloWatchdog each minute (`slo rules --alertmanager` configures it so). */
 const watchdogMs = 5 * 60_000
-/** The alert comes first: a process that is started again finds what it was told (alerts/book.ts). */
+/** Longer than `blindMs`, so that the alert is sent before the launcher ends the process. */
 const stalledSeconds = 5 * 60
 const heartbeatTimeoutMs = 5_000
 /** A verdict takes a second or two. */
@@ -35,72 +33,91 @@ export type Watch = {
   views(): readonly View[]
   /** When the source last answered, epoch milliseconds. */
   seenAt(): number
-  /** What Alertmanager says of some alerts, and which of them fire; joined with our own by group and name. */
-  report(told: readonly Alert[], firing: readonly Alert[]): void
-  /** Alertmanager's own sign of life. */
-  heardWatchdog(): void
+  /** SloWatchdog came in from Alertmanager. */
+  receiveWatchdog(): void
   /** That no evaluation has begun for too long, though one is due each minute. */
   stalled(): string | null
   stop(): Promise<void>
 }
 
-/** Evaluates every promise each minute, tells the notifier, and watches that it does. */
+/**
+ * Evaluates every objective each minute, updates the notifier, and watches that it does. Where Alertmanager notifies, alerts
+ * of objectives are its own, and slo sends only what Alertmanager cannot: that no measurement can be read, or that
+ * Alertmanager itself is silent; while it is, slo sends the alerts of objectives too.
+ */
 export function startWatch(options: {
   histories: readonly History[]
   source: Source
   notifier: Notifier
-  book: AlertBook
-  metrics: Pick<Metrics, 'increment'>
+  alertStore: AlertStore
+  /** Whether Prometheus has an Alertmanager that notifies; null where slo alone does. */
+  hasAlertmanager: (() => Promise<boolean>) | null
   heartbeat: URL | null
   diagnosis: Diagnosis
   /** Where the pages are. */
   pages: () => string
   log: Log
 }): Watch {
-  const { histories, source, notifier, book, metrics, heartbeat, diagnosis, pages, log } = options
+  const { histories, source, notifier, alertStore, heartbeat, diagnosis, pages, log } = options
   let views: View[] = []
-  const told = book.told().flatMap(({ alerts }) => alerts)
-  const toldSince = (name: string) =>
-    told.find(alert => alert.group === monitoring && alert.name === name)?.since ?? null
-  const measured = expectSign(blindMs, toldSince('monitoring-blind'))
-  const watchdog = expectSign(watchdogMs, toldSince('watchdog-silent'))
-  // Until the first evaluation, what was told still stands: a restart ends no alert.
-  let own: Alert[] = told.filter(({ group }) => group !== monitoring)
+  const sent = alertStore.sent().flatMap(({ alerts }) => alerts)
+  const sentSince = (name: string) =>
+    sent.find(alert => alert.group === monitoring && alert.name === name)?.since ?? null
+  const measured = expectSign(blindMs, sentSince('monitoring-blind'))
+  const watchdog = expectSign(watchdogMs, sentSince('watchdog-silent'))
+  // Until the first evaluation what was sent still fires: a restart ends no alert.
+  let own: Alert[] = sent.filter(({ group }) => group !== monitoring)
   let begun: Minute | undefined
-  const sayAway = onChange(why => (why ? log.error('source.away', { error: why }) : log.info('source.back')))
+  let alertmanager = options.hasAlertmanager !== null
+  const logAway = onChange(why => (why ? log.error('source.away', { error: why }) : log.info('source.back')))
+  const logSender = onChange(who => log.warn('alerts.sender', { sender: who ?? 'slo' }))
 
-  /** Waits for nobody: a webhook that hangs must not keep the next minute from being evaluated. */
-  const tell = (): void => {
+  /** Never waits: a webhook that hangs must not delay the next evaluation. */
+  const notify = (): void => {
     const now = Date.now()
     const found = diagnosis.found(now)
     const verdict = found && inShort(found, pages())
-    const ours = histories.map(({ objective }) => objective.name)
-    const promises = join([...own, ...reported(book)]).map(alert =>
-      ours.includes(alert.group) ? { ...alert, diagnosis: verdict } : alert,
-    )
-    // Only a watchdog that spoke once can fall silent.
-    const silent = book.noted('watchdog') === undefined ? null : watchdog.missingSince()
+    // SloWatchdog can fall silent only where it is routed to slo.
+    const silent = alertStore.get('watchdog') === undefined ? null : watchdog.missingSince()
+    const sends = !alertmanager || silent !== null
+    logSender(sends ? null : 'Alertmanager')
+    // What slo began to send it also ends.
+    const begunHere = new Set(alertStore.sent().map(({ group }) => group))
+    const alerts = own
+      .filter(({ group }) => sends || begunHere.has(group))
+      .map(alert => ({ ...alert, diagnosis: verdict }))
     const missing = [
       ...silence('monitoring-blind', measured.missingSince()),
       ...silence('watchdog-silent', silent),
     ]
-    void notifier.update([...promises, ...missing], now)
+    void notifier.update([...alerts, ...missing], now)
+  }
+
+  /** A Prometheus that does not answer or has just started is asked again in a minute, for `watchdogMs`. */
+  const reached = expectSign(watchdogMs)
+  const askForAlertmanager = async (): Promise<void> => {
+    try {
+      alertmanager = (await options.hasAlertmanager?.()) ?? false
+      reached.came()
+    } catch {
+      if (reached.missingSince() !== null) alertmanager = false
+    }
   }
 
   const evaluate = async (now: Minute, signal: AbortSignal): Promise<void> => {
-    const away = await refresh(now)
+    const [away] = await Promise.all([refresh(now), askForAlertmanager()])
     if (away === null) measured.came()
-    sayAway(away)
-    const start = begun ?? book.noted<Minute>('begun')
+    logAway(away)
+    const start = begun ?? alertStore.get<Minute>('begun')
     views =
       start === undefined || start >= now
         ? []
         : histories.map(({ objective, known }) => viewOf(objective, known(), start, now))
     if (views.some(burns)) await look(signal)
     const firing = views.flatMap(alertsOf)
-    // What is not seen has not ended.
+    // Until the source was read once, an alert that is not seen has not ended.
     own = begun === undefined ? join([...firing, ...own]) : firing
-    tell()
+    notify()
     if (heartbeat && away === null) await beat(heartbeat, log)
   }
 
@@ -109,7 +126,7 @@ export function startWatch(options: {
     try {
       const asked = await Promise.allSettled(histories.map(history => history.refresh(now)))
       for (const each of asked) if (each.status === 'rejected') throw each.reason
-      // In the future: it was noted while the clock was ahead.
+      // In the future: it was set while the clock was ahead.
       if (begun === undefined || begun >= now) begun = await begin()
       return null
     } catch (error) {
@@ -117,18 +134,18 @@ export function startWatch(options: {
     }
   }
 
-  /** When the promise began; noted for a start while the source is away: then no data is offline, too. */
+  /** When the objectives began; stored for a start while the source is away: then no data is offline, too. */
   const begin = async (): Promise<Minute | undefined> => {
     const start = await startOf(
       source,
       histories.map(({ objective, known }) => ({ objective, slots: known().slots })),
       Math.min(...histories.map(({ known }) => known().from)),
     )
-    if (start !== undefined) book.note('begun', start)
+    if (start !== undefined) alertStore.set('begun', start)
     return start
   }
 
-  /** A verdict belongs to the first message, which a person reads; but no page waits for one that does not come. */
+  /** The first message carries a verdict if there is one in time; no page waits longer for it. */
   const look = async (signal: AbortSignal): Promise<void> => {
     const late = delay(verdictMs, undefined, { signal, ref: false }).catch(() => {})
     await Promise.race([diagnosis.look(Date.now()), late])
@@ -147,24 +164,16 @@ export function startWatch(options: {
     },
     error => log.error('evaluation.failed', { error: describeError(error) }),
   )
-  // Apart from the loop: it must speak when the loop hangs.
-  const deadMansCheck = setInterval(tell, blindMs / 6)
+  // Apart from the loop: it must send when the loop hangs.
+  const deadMansCheck = setInterval(notify, blindMs / 6)
 
   return {
     stalled: pulse.stalled,
     views: () => views,
     seenAt: measured.lastAt,
-    report(told, firing) {
-      const spoken = new Set(told.map(keyOf))
-      const all = [...reported(book).filter(alert => !spoken.has(keyOf(alert))), ...firing]
-      const forgotten = Math.max(0, all.length - limits.reportedAlerts.value)
-      metrics.increment('tintype_limit_reached_total', { limit: 'reportedAlerts' }, forgotten)
-      book.note('reported', all.slice(forgotten))
-      tell()
-    },
-    heardWatchdog() {
+    receiveWatchdog() {
       watchdog.came()
-      if (book.noted('watchdog') === undefined) book.note('watchdog', Date.now())
+      if (alertStore.get('watchdog') === undefined) alertStore.set('watchdog', Date.now())
     },
     async stop() {
       clearInterval(deadMansCheck)
@@ -176,18 +185,18 @@ export function startWatch(options: {
 /** Begins to burn: in the short window of a tier already as fast as it alerts on. */
 const burns = ({ burns }: View): boolean => burns.some(({ tier, short }) => short >= tier.factor)
 
-/** One of each group and name; our own text comes first and stays. */
+/** One of each group and name: the first. */
 const join = (alerts: readonly Alert[]): Alert[] => [
   ...new Map(alerts.toReversed().map(alert => [keyOf(alert), alert])).values(),
 ]
 
 const keyOf = ({ group, name }: Alert): string => `${group} ${name}`
 
-const reported = (book: AlertBook): Alert[] => book.noted<Alert[]>('reported') ?? []
-
 const silences = {
-  'monitoring-blind': 'Nobody knows whether the promises are kept: no measurement could be read.',
-  'watchdog-silent': 'Prometheus or Alertmanager is silent: alerts from there would not arrive.',
+  'monitoring-blind':
+    'No measurement could be read for three minutes: whether objectives are met is not known.',
+  'watchdog-silent':
+    'SloWatchdog does not arrive: Prometheus or Alertmanager is down, or its way to slo. slo sends the alerts of objectives itself until it arrives.',
 }
 
 /** What fires when a sign of life is missing since a time. */
@@ -203,6 +212,7 @@ async function beat(url: URL, log: Log): Promise<void> {
   try {
     const response = await fetch(url, { signal: AbortSignal.timeout(heartbeatTimeoutMs) })
     await response.body?.cancel()
+    if (!response.ok) throw new Error(`answer ${response.status}`)
   } catch (error) {
     log.warn('heartbeat.failed', { error: String(error) })
   }

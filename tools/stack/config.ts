@@ -5,13 +5,15 @@ export function prometheusConfig(options: {
   scrapeSeconds: number
   /** `host:port` of each administration port, by job. */
   targets: Readonly<Record<string, readonly string[]>>
-  alertmanager: string
+  alertmanager: string | null
 }) {
   const { scrapeSeconds, targets, alertmanager } = options
   return {
     global: { scrape_interval: `${Math.round(scrapeSeconds * 1000)}ms`, evaluation_interval: '1m' },
     rule_files: ['rules.yml'],
-    alerting: { alertmanagers: [{ static_configs: [{ targets: [alertmanager] }] }] },
+    ...(alertmanager && {
+      alerting: { alertmanagers: [{ static_configs: [{ targets: [alertmanager] }] }] },
+    }),
     scrape_configs: Object.entries(targets).map(([job, addresses]) => ({
       job_name: job,
       static_configs: [{ targets: addresses }],

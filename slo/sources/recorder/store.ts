@@ -18,11 +18,31 @@ export const recorderFile = (dataDir: string): string => `${dataDir}/slo/recorde
  */
 export function createStore(file: string, slis: readonly Sli[]): Store {
   mkdirSync(dirname(file), { recursive: true })
-  const db = new DatabaseSync(file)
-  // NORMAL: what a power cut may take is the last seconds of measurements, and a minute without data is offline.
-  db.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA busy_timeout = 2000;')
-  db.exec(schema)
+  const db = openToWrite(file, 'NORMAL') ?? (openToWrite(file, 'EXCLUSIVE') as DatabaseSync)
   return { ...reader(db), ...writer(db, slis) }
+}
+
+const sqliteIoError = 10
+
+/**
+ * A full disk has no room for the -shm file, through which others read beside the writer: undefined then. EXCLUSIVE needs
+ * none, so that slo starts and alerts; until its next start only its own pages show what is recorded.
+ */
+function openToWrite(file: string, locking: 'NORMAL' | 'EXCLUSIVE'): DatabaseSync | undefined {
+  const db = new DatabaseSync(file)
+  try {
+    // NORMAL: what a power cut may take is the last seconds of measurements, and a minute without data is offline.
+    db.exec(
+      `PRAGMA locking_mode = ${locking}; PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA busy_timeout = 2000;`,
+    )
+    db.exec(schema)
+    return db
+  } catch (error) {
+    db.close()
+    const code = ((error as { errcode?: number }).errcode ?? 0) % 256
+    if (locking === 'NORMAL' && code === sqliteIoError) return undefined
+    throw error
+  }
 }
 
 /** Opens it to read, beside the writer. @throws ExpectedError when nothing was ever recorded, or it cannot be read. */

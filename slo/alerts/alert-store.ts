@@ -1,0 +1,131 @@
+import { readFileSync } from 'node:fs'
+import { mkdir, open, rename } from 'node:fs/promises'
+import { dirname } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
+import { describeError, errorCode } from '@tintype/lib/errors.ts'
+import type { Alert, Message } from './notifier.ts'
+
+/** What was last sent about a group that fires. */
+export type Sent = {
+  group: string
+  severity: 'page' | 'ticket'
+  /** When the first alert of the group began, epoch milliseconds. */
+  since: number
+  sentAt: number
+  alerts: Alert[]
+}
+
+/**
+ * What was sent, so that a restart sends nothing twice. It is kept in memory and written behind: no call waits for the
+ * disk, throws or rejects.
+ */
+export type AlertStore = {
+  sent(): Sent[]
+  /** Records a message as sent; a resolved group is removed. */
+  record(message: Message): void
+  /** Facts by name that must survive a restart. */
+  get<T>(name: string): T | undefined
+  set(name: string, value: unknown): void
+  /** Resolves when all is written, when it cannot be, or after a few seconds. */
+  flush(): Promise<void>
+}
+
+/** Where the store of a DATA_DIR is. */
+export const alertStoreFile = (dataDir: string): string => `${dataDir}/slo/alerts.json`
+
+/** A disk that hangs must not keep the process from ending. */
+const flushMs = 2_000
+
+type Content = { sent: [group: string, Sent][]; facts: [name: string, unknown][] }
+
+/** @throws when the file is there and cannot be read, or is not ours. */
+function read(file: string): Content {
+  try {
+    const { sent, facts } = JSON.parse(readFileSync(file, 'utf8')) as Content
+    if (!sent.every(([, { alerts }]) => Array.isArray(alerts)) || !Array.isArray(facts))
+      throw new TypeError(`${file} is not a store of alerts`)
+    return { sent, facts }
+  } catch (error) {
+    if (errorCode(error) === 'ENOENT') return { sent: [], facts: [] }
+    throw error
+  }
+}
+
+/** When the first of the alerts began that fire as far as was sent, epoch milliseconds; null when none does. */
+export function firstAlert(sent: readonly Pick<Sent, 'since'>[]): number | null {
+  return sent.length === 0 ? null : Math.min(...sent.map(({ since }) => since))
+}
+
+/** What another process sent. */
+export const readSent = (file: string): Sent[] => read(file).sent.map(([, each]) => each)
+
+/**
+ * What could not be read or written (a full disk, a folder that is read-only) is reported to `onTrouble`, null when it
+ * is over. The next call tries to write again; what was damaged is replaced.
+ */
+export function openAlertStore(file: string, onTrouble: (why: string | null) => void = () => {}): AlertStore {
+  const { sent, facts } = load(file, onTrouble)
+  let written = true
+  let writing: Promise<void> | undefined
+
+  const writeAll = async (): Promise<void> => {
+    while (!written) {
+      written = true
+      try {
+        await replace(file, JSON.stringify({ sent: [...sent], facts: [...facts] } satisfies Content))
+        onTrouble(null)
+      } catch (error) {
+        written = false
+        return onTrouble(describeError(error))
+      }
+    }
+  }
+  const write = (): void => {
+    written = false
+    writing ??= writeAll().finally(() => {
+      writing = undefined
+    })
+  }
+  return {
+    sent() {
+      if (!written) write()
+      return [...sent.values()]
+    },
+    record({ group, status, severity, since, at, alerts }) {
+      if (status === 'resolved') sent.delete(group)
+      else sent.set(group, { group, severity, since, sentAt: at, alerts })
+      write()
+    },
+    get: <T>(name: string) => facts.get(name) as T | undefined,
+    set(name, value) {
+      facts.set(name, value)
+      write()
+    },
+    async flush() {
+      if (!written) write()
+      await Promise.race([writing, delay(flushMs, undefined, { ref: false })])
+    },
+  }
+}
+
+function load(file: string, onTrouble: (why: string) => void) {
+  let content: Content = { sent: [], facts: [] }
+  try {
+    content = read(file)
+  } catch (error) {
+    onTrouble(describeError(error))
+  }
+  return { sent: new Map(content.sent), facts: new Map(content.facts) }
+}
+
+async function replace(file: string, text: string): Promise<void> {
+  await mkdir(dirname(file), { recursive: true })
+  const draft = await open(`${file}.tmp`, 'w')
+  try {
+    await draft.writeFile(text)
+    await draft.sync()
+  } finally {
+    await draft.close()
+  }
+  await rename(`${file}.tmp`, file)
+}

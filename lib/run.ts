@@ -25,13 +25,15 @@ export async function run(start: () => Promise<Running>, graceMs: () => number):
   outliveReaders()
   if (launched) ignoreTerminal()
   armFault(process.env.FAULT_POINT)
-  // As PID 1 of a container a process gets no signal that it has no handler for. Nothing is under way yet.
-  const leave = () => process.exit(0)
-  process.on('SIGTERM', leave)
+  // While it starts nothing is under way. Without handlers PID 1 of a container would ignore these signals.
+  let stop: () => unknown = () => process.exit(0)
+  process.on('SIGTERM', () => stop())
+  if (!launched) process.on('SIGINT', () => stop())
+  // The launcher's IPC channel closes however it ends, kill -9 included: no service runs on without it.
+  process.on('disconnect', () => stop())
   try {
     const running = await start()
-    process.off('SIGTERM', leave)
-    stopOnSignal(running, graceMs(), launched)
+    stop = stopOnce(running, graceMs())
     process.stdout.write(`${JSON.stringify({ ready: running.endpoints })}\n`)
     // The next start finds all that was loaded compiled, and its types stripped.
     flushCompileCache()
@@ -41,9 +43,10 @@ export async function run(start: () => Promise<Running>, graceMs: () => number):
   }
 }
 
-function stopOnSignal(running: Running, graceMs: number, launched: boolean): void {
+/** Stops gracefully the first time that it is called, at once the second. */
+function stopOnce(running: Running, graceMs: number): () => Promise<void> {
   let stopping = false
-  const stop = async () => {
+  return async () => {
     if (stopping) process.exit(1)
     stopping = true
     setTimeout(() => process.exit(1), graceMs + stopMarginMs).unref()
@@ -51,9 +54,4 @@ function stopOnSignal(running: Running, graceMs: number, launched: boolean): voi
     await stopTracing()
     process.exit(0)
   }
-  process.on('SIGTERM', stop)
-  if (!launched) process.on('SIGINT', stop)
-  // The launcher's IPC channel closes however it ends, kill -9 included: nothing of ours runs on without it.
-  process.on('disconnect', stop)
-  if (launched && !process.connected) void stop()
 }

@@ -86,8 +86,6 @@ export type Stats = {
   liveSlots: number
   /** Mean over the live slots that have measured (above 0); null when none has. */
   serviceSeconds: number | null
-  /** Seconds since any worker was seen; null when none ever was. */
-  workerSeenSeconds: number | null
 }
 
 /**

@@ -1,10 +1,9 @@
-import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { type Postgres, startPostgres } from '../../test/postgres.ts'
 import { describeWithParts, until } from '../../test/support.ts'
 import { errorCode } from '../errors.ts'
 import { limits, limitsReached } from '../limits.ts'
-import { job } from './contract.ts'
-import { type OpenOptions, open, type Queue } from './index.ts'
+import { job, opened } from './contract.ts'
 
 const never = new AbortController().signal
 const kills = process.env.TEST_FULL ? 20 : 3
@@ -16,11 +15,6 @@ describeWithParts('PostgreSQL away', ['postgres'], ({ postgres }) => {
   })
   afterAll(() => server.stop())
 
-  async function opened(url: string, options: OpenOptions = {}): Promise<Queue> {
-    const queue = await open(url, options)
-    onTestFinished(() => queue.close())
-    return queue
-  }
   /** Milliseconds until it works again. */
   async function recovery(work: () => Promise<unknown>): Promise<number> {
     const start = performance.now()

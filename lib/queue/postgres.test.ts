@@ -7,8 +7,8 @@ import { type Postgres, startPostgres } from '../../test/postgres.ts'
 import { describeWithParts, temporaryFolder, until } from '../../test/support.ts'
 import { ConfigError } from '../config.ts'
 import { describeError, errorCode } from '../errors.ts'
-import { job, queueContract } from './contract.ts'
-import { type OpenOptions, open, type Queue, type QueueEvent } from './index.ts'
+import { job, opened, queueContract } from './contract.ts'
+import { type OpenOptions, open, type QueueEvent } from './index.ts'
 
 describeWithParts('PostgreSQL', ['postgres'], ({ postgres }) => {
   queueContract('postgres', async () => {
@@ -37,11 +37,6 @@ describeWithParts('PostgreSQL', ['postgres'], ({ postgres }) => {
     })
     afterAll(() => server.stop())
 
-    async function opened(url: string, options: OpenOptions = {}): Promise<Queue> {
-      const queue = await open(url, options)
-      onTestFinished(() => queue.close())
-      return queue
-    }
     const schemaOf = (url: string) => new URL(url).searchParams.get('search_path') ?? ''
     /** A connection of the test's own, in the queue's schema. */
     async function client(url: string): Promise<pg.Client> {

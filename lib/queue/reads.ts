@@ -53,13 +53,11 @@ export async function look({ sql }: Engine, photo: PhotoId): Promise<Look | 'unk
 
 export async function stats({ sql, clock }: Engine): Promise<Stats> {
   const now = clock()
-  const secondsSince = (at: number) => Math.max(0, now - at) / 1000
   const row = (await sql(`SELECT
     (SELECT count(*) FROM jobs WHERE state = 'queued') AS depth,
     (SELECT min(queued_at) FROM jobs WHERE state = 'queued') AS oldest,
     (SELECT count(*) FROM jobs WHERE state = 'claimed') AS claimed,
     (SELECT count(*) FROM jobs WHERE state = 'dead') AS dead,
-    (SELECT max(seen_at) FROM workers) AS seen,
     (SELECT max(seq) FROM events) AS "lastEvent",
     coalesce(sum(slots), 0) AS slots,
     coalesce(sum(slots) FILTER (WHERE service_seconds > 0), 0) AS measured,
@@ -68,17 +66,16 @@ export async function stats({ sql, clock }: Engine): Promise<Stats> {
   return {
     depth: row.depth,
     lastEvent: row.lastEvent ?? 0,
-    oldestSeconds: row.oldest === null ? 0 : secondsSince(row.oldest),
+    oldestSeconds: row.oldest === null ? 0 : Math.max(0, now - row.oldest) / 1000,
     claimed: row.claimed,
     dead: row.dead,
     liveSlots: row.slots,
     serviceSeconds: row.measured > 0 ? row.measured / row.photosPerSecond : null,
-    workerSeenSeconds: row.seen === null ? null : secondsSince(row.seen),
   }
 }
 
 type StatsRow = Record<'depth' | 'claimed' | 'dead' | 'slots' | 'measured' | 'photosPerSecond', number> &
-  Record<'oldest' | 'seen' | 'lastEvent', number | null>
+  Record<'oldest' | 'lastEvent', number | null>
 
 export async function deadLetters(
   { sql }: Engine,

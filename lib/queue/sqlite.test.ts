@@ -8,7 +8,7 @@ import fc from 'fast-check'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { smallDisk, temporaryFolder } from '../../test/support.ts'
 import { errorCode } from '../errors.ts'
-import { crash, job, queueContract, undecodable } from './contract.ts'
+import { crash, job, opened, queueContract, undecodable } from './contract.ts'
 import { withoutLocks } from './engine.ts'
 import { type Claim, open, type Queue } from './index.ts'
 import * as reads from './reads.ts'
@@ -29,18 +29,14 @@ queueContract('sqlite', async () => {
   }
 })
 
-async function opened(file: string): Promise<Queue> {
-  const queue = await open(`sqlite:${file}`)
-  onTestFinished(() => queue.close())
-  return queue
-}
+const openFile = (file: string): Promise<Queue> => opened(`sqlite:${file}`)
 
 describe('the SQLite file', () => {
   test('a lost doorbell delays by no more than the poll', async () => {
     const file = join(await temporaryFolder(), 'queue.sqlite')
-    const waiting = await opened(file)
+    const waiting = await openFile(file)
     await rm(`${file}.bell`)
-    const other = await opened(file) // rings a bell that nobody hears
+    const other = await openFile(file) // rings a bell that nobody hears
     const claim = waiting.claim('test', 30_000, new AbortController().signal)
     await waiting.stats()
     await other.enqueue(job())
@@ -51,7 +47,7 @@ describe('the SQLite file', () => {
 
   test('the first to open a folder hears the bell, which is not there yet', async () => {
     const file = join(await temporaryFolder(), 'queue.sqlite')
-    const [first, other] = [await opened(file), await opened(file)]
+    const [first, other] = [await openFile(file), await openFile(file)]
     const delays: number[] = []
     for (let times = 0; times < 4; times++) {
       const claim = first.claim('w', 30_000, new AbortController().signal)
@@ -67,7 +63,7 @@ describe('the SQLite file', () => {
 
   test('an engine that another process keeps busy is an error, and nothing is acknowledged', async () => {
     const file = join(await temporaryFolder(), 'queue.sqlite')
-    const queue = await opened(file)
+    const queue = await openFile(file)
     const other = new DatabaseSync(file)
     onTestFinished(() => other.close())
     other.exec('BEGIN IMMEDIATE')
@@ -82,7 +78,7 @@ describe('the SQLite file', () => {
 
   test('a full disk is an error, nothing is acknowledged, and it goes on when there is room', async context => {
     const folder = await smallDisk(context, 2_000_000)
-    const queue = await opened(join(folder, 'queue.sqlite'))
+    const queue = await openFile(join(folder, 'queue.sqlite'))
     const first = job()
     expect(await queue.enqueue(first)).toBe('queued')
     await writeFile(join(folder, 'filler'), Buffer.alloc(2_000_000)).catch(() => {})

@@ -11,7 +11,7 @@ import { eventStream } from './events/stream.ts'
 import { openapi } from './openapi.ts'
 import { maxExperienceSeconds } from './show/deliver.ts'
 import { original, thumbnail } from './show/images.ts'
-import { listPhotos, notFound, photoIdOf, viewPhoto } from './show/view.ts'
+import { listPhotos, notFound, photoIdOf, viewOf, viewPhoto } from './show/view.ts'
 import { sessions, visitorOf } from './visitors/session.ts'
 import type { Web } from './web.ts'
 
@@ -79,10 +79,9 @@ const remove =
   async (request, response) => {
     const { owner } = visitorOf(response)
     const id = photoIdOf(request)
-    if ((await viewPhoto(web, owner, id)) === 'not-found') throw notFound()
     const photo = await findPhoto(web.storage, owner, id)
-    const traceparent = photo === 'not-found' ? undefined : photo.record.traceparent
-    await removePhoto(web.house, { owner, photo: id, traceparent })
+    if (photo === 'not-found' || (await viewOf(web, photo)) === 'not-found') throw notFound()
+    await removePhoto(web.house, { owner, photo: id, traceparent: photo.record.traceparent })
     response.status(204).end()
   }
 

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { Storage } from '@tintype/lib/storage/index.ts'
 import type { Log } from '@tintype/lib/telemetry/log.ts'
 import { judge } from '../math/sli.ts'
@@ -8,6 +9,7 @@ import type { View } from './view.ts'
 import type { Watch } from './watch.ts'
 
 const everyMs = 15_000
+const writtenWithinMs = 10_000
 
 /** What anybody may know: web shows it on its page, read from storage. */
 export type Status = {
@@ -45,12 +47,22 @@ async function isOnline({ objective }: View, source: Source): Promise<boolean> {
   return latest !== undefined && judge(objective, latest).good === 1
 }
 
-/** Writes `status.json` into storage each 15 s. */
+/**
+ * Writes `status.json` into storage each 15 s. One write is under way at a time: each one that a disk does not answer
+ * holds a thread.
+ */
 export function startStatus(watch: Watch, source: Source, storage: Storage, log: Log): Loop {
   const say = onChange(why => why && log.error('status.not-written', { error: why }))
+  let underWay: Promise<unknown> | undefined
   const write = async (): Promise<void> => {
     const status = await readStatus(watch, source)
-    if (status) await storage.put('status.json', Buffer.from(JSON.stringify(status)))
+    if (status)
+      underWay ??= storage.put('status.json', Buffer.from(JSON.stringify(status))).finally(() => {
+        underWay = undefined
+      })
+    const late = sleep(writtenWithinMs, 'late', { ref: false })
+    if ((await Promise.race([underWay, late])) === 'late')
+      throw new Error(`storage did not answer within ${writtenWithinMs} ms`)
     say(null)
   }
   return repeat(

@@ -13,7 +13,6 @@ const idle: Stats = {
   dead: 0,
   liveSlots: 2,
   serviceSeconds: 0.5,
-  workerSeenSeconds: 1,
 }
 const admission = (stats: Partial<Stats> = {}) =>
   openAdmission({ stats: async () => ({ ...idle, ...stats }) }, 60)

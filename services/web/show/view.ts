@@ -38,7 +38,11 @@ export type PhotoView = {
 
 export async function viewPhoto(web: Web, owner: Owner, id: PhotoId): Promise<PhotoView | 'not-found'> {
   const photo = await findPhoto(web.storage, owner, id)
-  if (photo === 'not-found') return photo
+  return photo === 'not-found' ? photo : viewOf(web, photo)
+}
+
+export async function viewOf(web: Web, photo: Photo): Promise<PhotoView | 'not-found'> {
+  const { owner, id } = photo.record
   const known = await web.queue.look(id)
   if (known === 'unknown') return photo.result ? settled(photo, null) : unfinished(web, photo)
   if (known.state === 'deleted') return 'not-found'

@@ -57,7 +57,10 @@ describeWithParts('npm run stack', ['prometheus', 'alertmanager'], () => {
     tintype = await startTintype(folder, { PROMISE_SECONDS: '6', ...read })
     second = await startSlo(await temporaryFolder(afterAll), { ...read, HEARTBEAT_URL: addressOf(heartbeat) })
     const ruleFile = join(folder, 'faster.yml')
-    writeFileSync(ruleFile, ruleYaml(faster(rules(readObjectives(), tintype.endpoints.slo), times)))
+    writeFileSync(
+      ruleFile,
+      ruleYaml(faster(rules(readObjectives(), undefined, tintype.endpoints.slo), times)),
+    )
     const ports = [
       '--prometheus-port',
       String(prometheusPort),

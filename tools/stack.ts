@@ -151,7 +151,9 @@ async function main(args: string[]): Promise<number> {
   const stack = await startStack({
     folder: join(config.DATA_DIR, 'stack'),
     endpoints,
-    rules: values.rules ? readFileSync(values.rules, 'utf8') : rules(readObjectives(), endpoints.slo),
+    rules: values.rules
+      ? readFileSync(values.rules, 'utf8')
+      : rules(readObjectives(), undefined, endpoints.slo),
     scrapeSeconds: config.SCRAPE_SECONDS,
     prometheusPort: Number(values['prometheus-port']),
     alertmanagerPort: Number(values['alertmanager-port']),

@@ -92,7 +92,7 @@ export function queueContract(name: string, start: () => Promise<Engine>): void 
 
   describe(`queue ${name}`, () => {
     describe('two versions on one queue', () => {
-      const two = () => Promise.all([opened({ version: 'old' }), opened({ version: 'new' })] as const)
+      const two = () => Promise.all([openQueue({ version: 'old' }), openQueue({ version: 'new' })] as const)
       const announced = (queue: Queue, id: string) => queue.announce({ id, slots: 1, serviceSeconds: 1 })
 
       test('a job is claimed by a converter of the version whose web accepted it, while one is live', async () => {
@@ -142,7 +142,7 @@ export function queueContract(name: string, start: () => Promise<Engine>): void 
       })
 
       test('a job in a newer format is left for those who know it', async () => {
-        const queue = await opened()
+        const queue = await openQueue()
         const [newer, known] = jobs(2) as [Job, Job]
         await queue.enqueue(newer)
         await engine.run(url, `UPDATE jobs SET format = 2`)

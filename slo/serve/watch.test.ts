@@ -167,6 +167,7 @@ const offline = (): Source => ({
     })
   },
   seenBefore: async () => true,
+  labelValues: async () => [],
   close: async () => {},
 })
 

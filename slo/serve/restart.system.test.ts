@@ -4,7 +4,7 @@ import { afterAll, expect, onTestFinished, test } from 'vitest'
 import { person } from '../../test/client.ts'
 import { photo } from '../../test/images.ts'
 import { startTintype, type Tintype } from '../../test/service.ts'
-import { temporaryFolder } from '../../test/support.ts'
+import { startScript, temporaryFolder } from '../../test/support.ts'
 
 const hour = 3_600_000
 
@@ -26,6 +26,18 @@ async function witnesses(dataDir: string): Promise<unknown> {
   const { stdout } = await asked.catch(error => error)
   return JSON.parse(stdout).witnesses
 }
+
+test('a second slo on one DATA_DIR ends at once and says why', async () => {
+  const dataDir = await temporaryFolder(afterAll)
+  const first = await startScript('slo/main.ts', { DATA_DIR: dataDir, SLO_PORT: '0', SLO_ADMIN_PORT: '0' }, [
+    'serve',
+  ])
+  onTestFinished(async () => void (await first.stop()))
+  const second = startScript('slo/main.ts', { DATA_DIR: dataDir, SLO_PORT: '0', SLO_ADMIN_PORT: '0' }, [
+    'serve',
+  ])
+  await expect(second).rejects.toThrow(/another slo owns .*: stop it first/)
+})
 
 test('a restart with other ports before the first scrape loses no outcome', {
   timeout: 240_000,

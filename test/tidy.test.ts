@@ -110,6 +110,16 @@ describe('imports', () => {
   })
 })
 
+test('the converter decodes in its children only', () => {
+  const decoders = [...reachable(['services/converter/main.ts'])].filter(target =>
+    /^(sharp|libheif)/.test(target),
+  )
+  expect(
+    decoders,
+    'main.ts and worker.ts touch no stranger’s bytes: move what decodes behind child.ts',
+  ).toEqual([])
+})
+
 describe('limits', () => {
   test('each limit of lib/limits.ts is reached by a test', () => {
     const tests = files('{lib,services,slo,tools,test}/**/*.test.ts').map(read).join('\n')

@@ -54,7 +54,7 @@ export async function convert(
 
   const [size] = sizes
   if (typeof original === 'string' && size && sizes.length === 1 && isPlain(photo)) {
-    const warnings: string[] = []
+    const { warnings } = photo
     const thumbnail = await encode(listen(shrink(await photo.open('strict'), size.side), warnings), size)
     return { ...converted, ...(lacksPixels(warnings) && { damaged: true }), thumbnails: [thumbnail] }
   }
@@ -85,6 +85,7 @@ async function decodePhoto(
   original: Buffer | string,
   side: number,
 ): Promise<(Pixels & { damaged: boolean }) | Undecodable> {
+  const { warnings } = photo
   const { depth, space } = photo.header
   const read = async (input: Sharp, warnings: string[]) => {
     const shrunk = shrink(photo.extraChannels ? await withoutExtraChannels(input) : input, side)
@@ -92,7 +93,6 @@ async function decodePhoto(
     const isLight = depth === 'float' && space === 'b-w'
     return decode(listen(isLight ? shrunk.removeAlpha().gamma(1, 2.2).linear(255) : shrunk, warnings))
   }
-  const warnings: string[] = []
   const strictly = (how: 'unwarned' | 'strict') => refused(async () => read(await photo.open(how), warnings))
   let whole = await strictly(photo.format === 'tiff' ? 'unwarned' : 'strict')
   if ('reason' in whole && /^Warning treated as error/.test(whole.error ?? ''))

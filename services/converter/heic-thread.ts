@@ -7,7 +7,7 @@ import type { Nclx } from './nclx.ts'
  * another photo is in it, and goes with the thread; a decoder that never ends leaves the child's own loop free.
  */
 
-export type Work = { bytes: Uint8Array; tolerant: boolean; maxPixels: number }
+export type Work = { bytes: Uint8Array; maxPixels: number }
 /** Upright, 8 bits a channel, rows without a gap. */
 export type Decoded = {
   pixels: Uint8Array
@@ -16,6 +16,8 @@ export type Decoded = {
   channels: 3 | 4
   premultiplied: boolean
   nclx?: Nclx
+  /** Of tiles that the file lacks, for example. */
+  warnings: string[]
 }
 
 /** Of the enumerations heif_colorspace, heif_chroma, heif_channel and heif_suberror_code. */
@@ -24,7 +26,7 @@ const profilesDiffer = 152
 /** Of tiles that are missing, the share that leaves nothing to be shown. */
 const mostMissing = 0.91
 
-const { bytes, tolerant, maxPixels } = workerData as Work
+const { bytes, maxPixels } = workerData as Work
 const quiet = () => {}
 // The types say `default`; the CommonJS module is the function itself.
 const heif = (libheif as unknown as typeof libheif.default)({ print: quiet, printErr: quiet })
@@ -52,14 +54,13 @@ function decode(): Decoded {
   heif._heif_decode_image(error, photo, out, rgb, channels === 4 ? interleavedRgba : interleavedRgb, 0)
   check()
   const image = word(out)
-  const damaged = warningsOf(image)
-  if (damaged.length > 0 && !tolerant) throw new Error(damaged.join('; '))
+  const warnings = warningsOf(image)
   const width = heif._heif_image_get_primary_width(image)
   const height = heif._heif_image_get_primary_height(image)
   const pixels = pixelsOf(image, width * channels, height)
-  if (damaged.length > 0) paintMissing(pixels, channels)
+  if (warnings.length > 0) paintMissing(pixels, channels)
   const premultiplied = heif._heif_image_handle_is_premultiplied_alpha(photo) === 1
-  return { pixels, width, height, channels, premultiplied, ...(nclx && { nclx }) }
+  return { pixels, width, height, channels, premultiplied, warnings, ...(nclx && { nclx }) }
 }
 
 /** @throws what libheif says of the photo. */
@@ -79,7 +80,7 @@ function warningsOf(image: number): string[] {
     heif._heif_image_get_decoding_warnings(image, index, error, 1)
     return { code: word(error + 4), text: message() }
   })
-  return warnings.filter(({ code }) => code !== profilesDiffer).map(({ text }) => text)
+  return warnings.filter(({ code }) => code !== profilesDiffer).map(({ text }) => `libheif: ${text}`)
 }
 
 function pixelsOf(image: number, rowBytes: number, rows: number): Uint8Array {

@@ -6,20 +6,18 @@ import { profileOf } from './nclx.ts'
 
 /**
  * Opens the primary image of a HEIC, decoded and no longer than `side`: libvips has no decoder for HEVC.
+ * Tiles that the file lacks are grey, and among the warnings.
  * @param icc its colour profile; without one its nclx numbers count.
- * @param tolerant shows in grey what is missing of a file that breaks off.
- * @throws what libheif says of the bytes.
+ * @throws what libheif says of bytes of which nothing can be shown.
  */
 export async function openHeic(
   bytes: Uint8Array,
-  {
-    side,
-    icc,
-    tolerant,
-    maxPixels,
-  }: { side: number; icc?: Buffer | undefined; tolerant: boolean; maxPixels: number },
+  icc: Buffer | undefined,
+  { side, maxPixels }: { side: number; maxPixels: number },
+  warnings: string[],
 ): Promise<Sharp> {
-  const { pixels, nclx, ...raw } = await decode({ bytes, tolerant, maxPixels })
+  const { pixels, nclx, warnings: added, ...raw } = await decode({ bytes, maxPixels })
+  warnings.push(...added)
   const small = sharp(pixels, { raw }).resize(side, side, { fit: 'inside', withoutEnlargement: true })
   const profile = icc ?? (nclx && profileOf(nclx))
   if (!profile) return small

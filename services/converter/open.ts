@@ -26,6 +26,8 @@ export type Photo = {
   extraChannels: boolean
   /** A limit that was reached and changes what is shown. */
   limit?: LimitName
+  /** What its decoder warned of so far. */
+  warnings: string[]
   /** Opens the page that is shown, of these bytes or its own. A tolerant decode goes on behind an error. */
   open(how: Strictness, bytes?: Buffer): Promise<Sharp>
 }
@@ -69,18 +71,14 @@ export async function openPhoto(
   // A TIFF that breaks off is an error to libvips, any other is truncated.
   const strict = format === 'tiff' ? 'error' : 'truncated'
   const failOn = { unwarned: 'warning', strict, tolerant: 'none' } as const
-  const open: Photo['open'] = async (how, bytes = input as Buffer) => {
-    if (format !== 'heic') return openPage(bytes, failOn[how], page)
-    const { icc } = header
-    const all = typeof bytes === 'string' ? await readFile(bytes) : bytes
-    return openHeic(all, {
-      side,
-      icc,
-      tolerant: how === 'tolerant',
-      maxPixels: pixelLimit(format, most, isCostly(header)),
-    })
+  const warnings: string[] = []
+  const bounds = { side, maxPixels: pixelLimit(format, most, isCostly(header)) }
+  const open: Photo['open'] = async (how, bytes) => {
+    if (format !== 'heic') return openPage(bytes ?? input, failOn[how], page)
+    const whole = typeof input === 'string' ? await readFile(input) : input
+    return openHeic(whole, header.icc, bounds, warnings)
   }
-  return { header, format, extraChannels, ...(limit && { limit }), open }
+  return { header, format, extraChannels, ...(limit && { limit }), warnings, open }
 }
 
 const colours: Record<string, number> = { cmyk: 4, 'b-w': 1, grey16: 1 }

@@ -8,7 +8,7 @@ const endOfJpeg = Buffer.concat([Buffer.alloc(256), Buffer.from('ffd9', 'hex')])
  * Opens a photo whose decode failed so that it decodes as far as its bytes go.
  * @param side the longest that is needed.
  * @param warnings of the decode that failed.
- * @throws for what its decoder gives whole or not at all: WebP, AVIF, interlaced PNG.
+ * @throws for what its decoder gives whole or not at all (WebP, AVIF, interlaced PNG), and for HEIC, whose first decode is tolerant.
  */
 export async function salvage(
   { format, header, open }: Photo,
@@ -17,7 +17,7 @@ export async function salvage(
   warnings: readonly string[],
 ): Promise<Sharp> {
   if (format === 'jpeg') return open('tolerant', Buffer.concat([bytes, endOfJpeg]))
-  if (format === 'gif' || format === 'tiff' || format === 'heic') return open('tolerant')
+  if (format === 'gif' || format === 'tiff') return open('tolerant')
   const rows = Number(/error in tile 0 x (\d+)/.exec(warnings.join())?.[1])
   if (format !== 'png' || header.isProgressive || !(rows > 0)) throw new Error('nothing can be decoded')
   // Tolerant, libvips leaves the rows that a PNG lacks as they were in memory: another photo's pixels.
@@ -33,12 +33,12 @@ export async function salvage(
 }
 
 /**
- * Whether libjpeg made up pixels. Of a file's warnings it words the first and counts all.
+ * Whether libjpeg made up pixels, or libheif left some out. Of a file's warnings libjpeg words the first and counts all.
  * @param harmless how many warnings say nothing about pixels.
  */
 export const lacksPixels = (warnings: readonly string[], harmless = Number.POSITIVE_INFINITY): boolean =>
   warnings.some(
     each =>
-      /premature end of data segment|bad Huffman code/.test(each) ||
+      /^libheif: |premature end of data segment|bad Huffman code/.test(each) ||
       Number(/^read gave (\d+) warnings/.exec(each)?.[1]) > harmless,
   )

@@ -20,7 +20,14 @@ export const isTest = (file: string): boolean =>
 /** `lib`, `slo`, `services/web`, …: what has a package.json of its own; '' for the rest. */
 export const workspaceOf = (file: string): string => /^(lib|slo|services\/[^/]+)\//.exec(file)?.[1] ?? ''
 
-export type Import = { file: string; line: number; specifier: string; dynamic: boolean; target: string }
+export type Import = {
+  file: string
+  line: number
+  specifier: string
+  dynamic: boolean
+  isType: boolean
+  target: string
+}
 
 /**
  * Every import of a file. `target` is a file from the root for ours (relative or @tintype/…), else the name of an
@@ -34,7 +41,8 @@ export function importsOf(file: string): Import[] {
     )) {
       if (!keyword || !specifier || /^\s*(\*|\/\/)/.test(text)) continue
       const target = resolve(file, specifier)
-      found.push({ file, line: index + 1, specifier, dynamic: parenthesis === '(', target })
+      const isType = /^(import|export) type /.test(text)
+      found.push({ file, line: index + 1, specifier, dynamic: parenthesis === '(', isType, target })
     }
   }
   return found
@@ -53,7 +61,7 @@ export function reachable(from: string[]): Set<string> {
   const seen = new Set(from)
   for (const file of seen) {
     if (!file.endsWith('.ts')) continue
-    for (const { target } of importsOf(file)) seen.add(target)
+    for (const { target, isType } of importsOf(file)) if (!isType) seen.add(target)
   }
   return seen
 }

@@ -1,7 +1,7 @@
 import { complement } from '../math/fraction.ts'
 import { toDuration } from '../math/time.ts'
 import { gridSeconds } from '../sources/counter.ts'
-import type { Counter, Objective, RatioSli } from '../sources/index.ts'
+import type { Counter, Objective, RatioSli, ThresholdSli } from '../sources/index.ts'
 import { type Scope, scoped } from '../sources/promql.ts'
 import { over, readings } from '../sources/ranges.ts'
 
@@ -81,22 +81,27 @@ const on = ({ groupBy }: Objective): string => `on(${groupBy ?? ''})`
 function totalEachMinute(objective: Objective): string {
   const { sli } = objective
   if (sli.kind === 'ratio') return eachMinute(objective, sli.total, sli)
-  const [good, bad] = [true, false].map(isGood => `sum${grouping(objective)}(${readings(sli, isGood)})`)
   return wholeMinute(
-    `(${good} or ${on(objective)} 0 * ${bad}) + ${on(objective)} (${bad} or ${on(objective)} 0 * ${good})`,
+    `(${readingsOf(objective, sli, true)}) + ${on(objective)} (${readingsOf(objective, sli, false)})`,
   )
 }
 
 function goodEachMinute(objective: Objective, total: string, scope: Scope): string {
   const { sli } = objective
-  const part =
-    sli.kind === 'ratio'
-      ? eachMinute(objective, sli.part, sli)
-      : wholeMinute(`sum${grouping(objective)}(${readings(sli, true)})`)
-  const known = `(${scoped(part, scope)}\nor ${on(objective)} 0 * ${total})`
-  return sli.kind === 'ratio' && sli.counts === 'bad'
+  if (sli.kind === 'threshold')
+    return `${scoped(wholeMinute(readingsOf(objective, sli, true)), scope)} <= ${on(objective)} ${total}`
+  const known = `(${scoped(eachMinute(objective, sli.part, sli), scope)}\nor ${on(objective)} 0 * ${total})`
+  return sli.counts === 'bad'
     ? `${total} - ${on(objective)} ${known} >= 0`
     : `${known} <= ${on(objective)} ${total}`
+}
+
+/** Readings of a minute that compare with the value, or that do not: 0 when all are of the other kind. */
+function readingsOf(objective: Objective, sli: ThresholdSli, isGood: boolean): string {
+  const [these, others] = [isGood, !isGood].map(each => `sum${grouping(objective)}(${readings(sli, each)})`)
+  // Prometheus 2 would take the minute before, when a group is evaluated at a full minute and nothing is read in it.
+  const none = objective.groupBy ? '' : ' or vector(0)'
+  return `${these} or ${on(objective)} 0 * ${others}${none}`
 }
 
 /** The outer [1m:1m] holds one whole UTC minute, whenever the group is evaluated. */

@@ -5,6 +5,7 @@ import { describe, expect, test } from 'vitest'
 import { temporaryFolder } from '../../test/support.ts'
 import { alertName, rules } from '../alerts/rules.ts'
 import { lintFiles } from '../cli/lint.ts'
+import { openSlo } from '../test/kinds.ts'
 import { lint } from './lint.ts'
 import {
   ObjectiveError,
@@ -73,6 +74,30 @@ describe('an objective', () => {
     ['a function of a counter', latency.replace('query: tintype', 'query: rate(tintype'), 'rate(', 'shape'],
     ['broken YAML', latency.replace('kind: SLO', 'kind: [SLO'), 'metadata', 'yaml'],
     ['an empty file', '', '', 'shape'],
+    ['good and bad', latency.replace('        total:', '        bad: {}\n        total:'), '{}', 'shape'],
+    [
+      'a value without a threshold',
+      latency.replace('target: 0.99', 'target: 0.99\n      value: 3'),
+      '3\n',
+      'shape',
+    ],
+    ['slices of Occurrences', `${latency}      timeSliceTarget: 0.9\n`, '0.9\n', 'shape'],
+    [
+      'a slice target above 1',
+      availability.replace('timeSliceTarget: 1', 'timeSliceTarget: 1.1'),
+      '1.1',
+      'shape',
+    ],
+    ['a month that rolls', latency.replace('duration: 1d', 'duration: 1M'), '1M', 'shape'],
+    [
+      'a calendar without a start',
+      latency.replace('isRolling: true', 'isRolling: false'),
+      'duration: 1d',
+      'shape',
+    ],
+    ['no service', latency.replace('  service: tintype\n', ''), 'description', 'shape'],
+    ['a grouping that is no label', annotated(latency, 'group-by: a b'), 'a b', 'shape'],
+    ['a misspelt annotation', annotated(latency, 'tier: x'), 'x\n', 'shape'],
   ])('%s is an error with its place', (_, text, marker, rule) => {
     expect(findings(text)).toContain(`${place(text, marker)} ${rule}`)
   })
@@ -90,6 +115,65 @@ describe('an objective', () => {
     ])
     expect(lintFiles(objectiveFiles(folder), recorder(36))).toEqual([])
     expect(lintFiles(objectiveFiles(folder), recorder(0))).toEqual([])
+  })
+
+  test('several documents and several entries are objectives of their own, with places in the file', () => {
+    const two = availability.replace(
+      /( {2}objectives:\n)[^]*$/,
+      `$1    - { displayName: Most, target: 0.9 }\n    - { displayName: "Nearly all (99 %)", target: 0.99 }\n    - { target: 0.95 }\n`,
+    )
+    const text = `${latency}---\n${two}`
+    const parsed = parseObjectives('x.yaml', text)
+    expect(parsed.flatMap(({ objectives }) => objectives.map(({ name }) => name))).toEqual([
+      'latency',
+      'availability-most',
+      'availability-nearly-all-99',
+      'availability-3',
+    ])
+    expect(parsed[1]?.objectives[1]?.displayName).toBe('Online 23 of every 24 hours: Nearly all (99 %)')
+    expect(findings(text)).toContain(`${place(text, '{ target: 0.95')} name-by-order`)
+  })
+
+  test('two services may have objectives of one name; one service may not', async () => {
+    const folder = await temporaryFolder()
+    writeFileSync(join(folder, 'a.yaml'), latency)
+    writeFileSync(join(folder, 'b.yaml'), latency.replace('service: tintype', 'service: other'))
+    writeFileSync(join(folder, 'c.yaml'), availability)
+    const objectives = readObjectives(folder)
+    expect(objectives.map(({ id }) => id)).toEqual(['tintype/latency', 'other/latency', 'availability'])
+    expect(rules(objectives).groups.map(({ name }) => name)).toContain('other-latency')
+    writeFileSync(join(folder, 'd.yaml'), latency)
+    expect(() => readObjectives(folder)).toThrow(
+      /d\.yaml:4:9: error: .*a\.yaml has the name latency already, for the same service/,
+    )
+  })
+
+  test('a calendar window, a part that is bad and a threshold are read', () => {
+    const month = latency
+      .replace('duration: 1d', 'duration: 1M')
+      .replace(
+        'isRolling: true',
+        'isRolling: false\n      calendar: { startTime: 2026-01-01 00:00:00, timeZone: Europe/Berlin }',
+      )
+      .replace('good:', 'bad:')
+    const [objective] = parseObjectives('x.yaml', month)[0]?.objectives ?? []
+    expect(objective).toMatchObject({
+      windowMinutes: 43_200,
+      calendar: { count: 1, unit: 'M', startTime: '2026-01-01 00:00:00', timeZone: 'Europe/Berlin' },
+      sli: { kind: 'ratio', counts: 'bad' },
+    })
+    expect(findings(month)).toEqual([`${place(month, 'false\n')} calendar-in-rules`])
+    const text = openSlo(
+      'fast',
+      { thresholdMetric: { metricSource: { type: 'Prometheus', spec: { query: 'p99_seconds' } } } },
+      { method: 'Timeslices', op: 'lte', value: 0.5, timeSliceTarget: 0.9, target: 0.95 },
+    )
+    const [threshold] = parseObjectives('x.yaml', text)[0]?.objectives ?? []
+    expect(threshold).toMatchObject({
+      sliceTarget: { numerator: 9, denominator: 10 },
+      sli: { kind: 'threshold', gauge: 'p99_seconds', operator: 'lte', value: 0.5 },
+    })
+    expect(findings(text).map(each => each.split(' ')[1])).toEqual(['needs-prometheus'])
   })
 
   test('every error of every file is reported at once', async () => {
@@ -134,6 +218,33 @@ describe('the lint', () => {
       'short-window',
     ],
     ['too little traffic for a tier', annotated(latency, 'events-per-day: "143"'), '"143"', 'too-few-events'],
+    [
+      'a tier that clears late',
+      annotated(latency, 'tiers: "ticket-slow 6h/90m 30%"'),
+      '"ticket-slow',
+      'slow-to-clear',
+    ],
+    [
+      'an expression that the recorder cannot read',
+      latency.replace('query: tintype_promises_total{outcome="kept"}', 'query: max(tintype_promises_total)'),
+      'max(',
+      'needs-prometheus',
+    ],
+    [
+      'an increase of an increase',
+      latency.replace(
+        'query: tintype_promises_total{outcome="kept"}',
+        'query: sum(rate(tintype_promises_total[5m]))',
+      ),
+      'sum(rate',
+      'no-counter',
+    ],
+    [
+      'a grouping by a label of the rules',
+      annotated(latency, 'group-by: service'),
+      'service\n    slo',
+      'own-label',
+    ],
     ['a missing bucket', bucket('{le="55"}'), 'tintype_photo_seconds_bucket', 'missing-bucket'],
     ['no bucket at all', bucket(''), 'tintype_photo_seconds_bucket', 'missing-bucket'],
     [

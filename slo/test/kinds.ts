@@ -71,9 +71,9 @@ export const computedKinds = parse(
     { thresholdMetric: metric('sum(rate(tintype_promises_total{outcome="broken"}[2m]))') },
     {
       ...slices,
-      op: 'lt',
-      value: 0.05,
-      target: 0.95,
+      op: 'lte',
+      value: 0.001,
+      target: 0.99,
     },
   ),
 )

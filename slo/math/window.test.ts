@@ -1,0 +1,47 @@
+import { describe, expect, test } from 'vitest'
+import type { Calendar } from '../sources/index.ts'
+import { isStartTime, isTimeZone, longestWindowMinutes, nominalMinutes, windowAt } from './window.ts'
+
+const minute = (iso: string) => Date.parse(`${iso}Z`) / 60_000
+const objective = (calendar: Calendar) => ({ windowMinutes: nominalMinutes(calendar), calendar })
+const berlin = (unit: Calendar['unit'], startTime = '2026-01-01 00:00:00', count = 1) =>
+  objective({ unit, count, startTime, timeZone: 'Europe/Berlin' })
+
+describe('the window', () => {
+  test('that rolls ends where it is looked at', () => {
+    expect(windowAt({ windowMinutes: 60, calendar: null }, 1000)).toEqual({ from: 940, minutes: 60 })
+  })
+
+  test.each([
+    ['a day', berlin('d'), '2026-07-10T12:00', '2026-07-09T22:00', 1440],
+    ['the last minute of a day', berlin('d'), '2026-07-09T22:00', '2026-07-08T22:00', 1440],
+    ['the first minute of a day', berlin('d'), '2026-07-09T22:01', '2026-07-09T22:00', 1440],
+    ['a day of which the clocks take an hour', berlin('d'), '2026-03-29T12:00', '2026-03-28T23:00', 1380],
+    ['a day to which they give one', berlin('d'), '2026-10-25T12:00', '2026-10-24T22:00', 1500],
+    ['a week from Monday', berlin('w', '2026-01-05'), '2026-01-18T12:00', '2026-01-11T23:00', 10_080],
+    ['February', berlin('M'), '2026-02-10T00:00', '2026-01-31T23:00', 28 * 1440],
+    ['March, with its change of clocks', berlin('M'), '2026-03-10T00:00', '2026-02-28T23:00', 31 * 1440 - 60],
+    [
+      'months from the 31st',
+      berlin('M', '2026-01-31 00:00:00'),
+      '2026-03-05T00:00',
+      '2026-02-27T23:00',
+      31 * 1440 - 60,
+    ],
+    ['a window before the first', berlin('M'), '2025-12-10T00:00', '2025-11-30T23:00', 31 * 1440],
+    ['two weeks', berlin('w', '2026-01-05 08:30:00', 2), '2026-01-20T12:00', '2026-01-19T07:30', 20_160],
+  ])('of the calendar: %s', (_, each, at, from, minutes) => {
+    expect(windowAt(each, minute(at))).toEqual({ from: minute(from), minutes })
+    expect(longestWindowMinutes(each)).toBeGreaterThanOrEqual(minutes)
+  })
+})
+
+test('times and time zones that are none are known', () => {
+  expect(['2026-01-31', '2026-01-31 12:30', '2026-01-31 12:30:00'].map(isStartTime)).toEqual([
+    true,
+    true,
+    true,
+  ])
+  expect(['2026-02-30 00:00:00', 'today', 7].map(isStartTime)).toEqual([false, false, false])
+  expect(['UTC', 'America/New_York', 'Mars/Base'].map(isTimeZone)).toEqual([true, true, false])
+})

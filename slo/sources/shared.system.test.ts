@@ -1,0 +1,149 @@
+import { mkdtemp, rm } from 'node:fs/promises'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { limits, limitsReached } from '@tintype/lib/limits.ts'
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
+import { describeWithParts } from '../../test/support.ts'
+import { parseObjectives } from '../objectives/objectives.ts'
+import { openSlo } from '../test/kinds.ts'
+import { type RunningPrometheus, startPrometheus } from '../test/prometheus.ts'
+import type { Objective } from './index.ts'
+import { openPrometheus } from './prometheus.ts'
+import { readRecorded } from './recorded.ts'
+
+const begin = Date.UTC(2026, 0, 1) / 60_000
+const minutes = 30
+
+/** A counter that grows by so many a minute, read every 15 s, with one reset. */
+const series = (labels: Record<string, string>, perMinute: number, offsetMs = 0) => ({
+  metric: 'http_requests_total',
+  labels: { job: 'api', ...labels },
+  samples: Array.from({ length: minutes * 4 }, (_, i) => ({
+    timeMs: begin * 60_000 + i * 15_000 + 2_000 + offsetMs,
+    value: ((i >= 50 ? i - 49 : i) * perMinute) / 4,
+  })),
+})
+
+const metric = (query: string) => ({ metricSource: { type: 'Prometheus', spec: { query } } })
+function objective(total: string, more: Record<string, unknown> = {}): Objective {
+  const good = total.replace('http_requests_total', 'http_requests_total{code="200"}')
+  const ratioMetric = { counter: true, good: metric(good), total: metric(total) }
+  const [parsed] = parseObjectives('x.yaml', openSlo('answers', { ratioMetric }, { target: 0.9, ...more }))
+  return parsed?.objectives[0] as Objective
+}
+
+describeWithParts('a Prometheus that others share', ['prometheus', 'promtool'], parts => {
+  let folder: string
+  let running: RunningPrometheus
+  beforeAll(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'slo-'))
+    running = await startPrometheus(parts, folder, [
+      // A pair of servers scrapes the namespace "ours", the second 7 s later than the first.
+      ...['a', 'b'].flatMap((replica, i) => [
+        series({ namespace: 'ours', replica, code: '200', route: '/' }, 8, i * 7_000),
+        series({ namespace: 'ours', replica, code: '500', route: '/x' }, 4, i * 7_000),
+      ]),
+      series({ namespace: 'theirs', replica: 'a', code: '500', route: '/theirs' }, 4_000),
+    ])
+  })
+  afterAll(async () => {
+    await running?.stop()
+    await rm(folder, { recursive: true, force: true })
+  })
+  const source = () =>
+    openPrometheus(running.url, { selectors: { namespace: 'ours' }, replicaLabels: ['replica'] })
+
+  test.each(['http_requests_total', 'sum(http_requests_total)', 'sum by (code) (http_requests_total) + 0'])(
+    '%s counts ours alone, and each event once',
+    async total => {
+      const slots = await source().slots(objective(total).sli, begin + 1, begin + minutes)
+      // The minute of the reset lacks what was counted between the last sample and the restart.
+      const whole = slots.filter(({ start }) => start !== begin + 12)
+      expect(new Set(whole.map(({ good, total }) => `${good} of ${total}`))).toEqual(new Set(['8 of 12']))
+    },
+  )
+
+  test('a group is a value of the label in ours', async () => {
+    const grouped = objective('http_requests_total', { groupBy: 'route' })
+    const recorded = await readRecorded(source(), [grouped], { from: begin, to: begin + minutes })
+    expect(recorded?.objectives.map(({ objective }) => objective.id)).toEqual([
+      'answers{route="/"}',
+      'answers{route="/x"}',
+    ])
+  })
+
+  test('a threshold is compared in each minute, and a minute without the gauge is unknown', async () => {
+    const text = openSlo(
+      'busy',
+      { thresholdMetric: metric('sum(http_requests_total)') },
+      {
+        method: 'Timeslices',
+        op: 'gte',
+        value: 120,
+        timeSliceTarget: 0.5,
+        target: 0.9,
+      },
+    )
+    const { sli } = parseObjectives('x.yaml', text)[0]?.objectives[0] as Objective
+    const slots = await source().slots(sli, begin - 1, begin + minutes)
+    expect(slots[0]).toEqual({ start: begin - 1, good: 0, total: 0, unknown: true })
+    expect(slots[5]).toMatchObject({ good: 0, total: 6, unknown: false })
+    expect(slots[12]).toMatchObject({ good: 6, total: 6 })
+  })
+
+  test('an expression that gives more series than a read may have is refused with its number', async () => {
+    const many = 'http_requests_total * on() group_right() label_replace(vector(1), "x", "$1", "", "") + 0'
+    await expect(source().slots(objective(many).sli, begin, begin + 5)).rejects.toThrow(/refused/)
+  })
+})
+
+describe('a read of Prometheus', () => {
+  async function answering(body: string | null): Promise<string> {
+    const server = createServer((_, response) => void (body && response.end(body))).listen(0, '127.0.0.1')
+    await new Promise(resolve => server.once('listening', resolve))
+    onTestFinished(() => {
+      server.closeAllConnections()
+      server.close()
+    })
+    return `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+  }
+  const computed = objective('sum(http_requests_total) + 0').sli
+
+  test('of more series than readSeries is refused, and counted', async () => {
+    const before = limitsReached.get('readSeries') ?? 0
+    const result = Array(limits.readSeries.value + 1).fill({ metric: {}, values: [] })
+    const url = await answering(JSON.stringify({ status: 'success', data: { result } }))
+    await expect(openPrometheus(url).slots(computed, 0, 10)).rejects.toThrow(
+      `has ${limits.readSeries.value + 1} series, more than ${limits.readSeries.value}, for last_over_time`,
+    )
+    expect(limitsReached.get('readSeries')).toBeGreaterThan(before)
+  })
+
+  test('that takes longer than readSeconds fails, and is counted', async () => {
+    const value = limits.readSeconds.value
+    Object.assign(limits.readSeconds, { value: 0.2 })
+    onTestFinished(() => void Object.assign(limits.readSeconds, { value }))
+    const before = limitsReached.get('readSeconds') ?? 0
+    await expect(openPrometheus(await answering(null)).slots(computed, 0, 10)).rejects.toThrow(
+      /did not answer within 0.2 s: last_over_time/,
+    )
+    expect(limitsReached.get('readSeconds')).toBeGreaterThan(before)
+  })
+
+  test('of more values of a label than objectiveGroups makes budgets of the first', async () => {
+    const before = limitsReached.get('objectiveGroups') ?? 0
+    const values = Array.from({ length: limits.objectiveGroups.value + 5 }, (_, i) => `r${1000 + i}`)
+    const source = {
+      labelValues: async () => values,
+      slots: async () => [{ start: 0, good: 1, total: 1, unknown: false }],
+      seenBefore: async () => false,
+      close: async () => {},
+    }
+    const objectives = [objective('http_requests_total', { groupBy: 'route' })]
+    const recorded = await readRecorded(source, objectives, { from: 0, to: 1 })
+    expect(recorded?.objectives).toHaveLength(limits.objectiveGroups.value)
+    expect(limitsReached.get('objectiveGroups')).toBe(before + 5)
+  })
+})

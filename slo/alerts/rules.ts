@@ -40,7 +40,10 @@ export const rules = (
       name: `${objective.service}-${objective.name}`,
       interval: '1m',
       ...(objective.groupBy ? { limit: limits.objectiveGroups.value } : {}),
-      rules: [...recordings(objective, scope), ...objective.tiers.map(tier => alert(objective, tier, scope, pages))],
+      rules: [
+        ...recordings(objective, scope),
+        ...objective.tiers.map(tier => alert(objective, tier, scope, pages)),
+      ],
     })),
     { name: `${objectives[0]?.service}-watchdog`, interval: '1m', rules: [watchdog(scope, pages)] },
   ],
@@ -69,12 +72,7 @@ function condition(objective: Objective, tier: Tier, minutes: number, scope: Sco
   return `(${bad} >= ${least}) * ${denominator} >= ${numerator} * ${whole}`
 }
 
-function annotations(
-  objective: Objective,
-  tier: Tier,
-  scope: Scope,
-  pages: string,
-): Record<string, string> {
+function annotations(objective: Objective, tier: Tier, scope: Scope, pages: string): Record<string, string> {
   const { displayName, runbook, groupBy } = objective
   const group = groupBy ? ` of {{ $labels.${groupBy} }}` : ''
   return {

@@ -105,7 +105,7 @@ describe('a maintenance', () => {
         }
         const earliest =
           Array.from({ length: window }, (_, i) => from + i).find(start => left(start) >= 0) ?? null
-        expect(fits(objective, tally('Timeslices', 0, slots), announced, { from, minutes })).toEqual({
+        expect(fits(objective, tally(objective, 0, slots), announced, { from, minutes })).toEqual({
           fits: left(from) >= 0,
           leftAfter: left(from),
           budgetMinutes: 10,
@@ -131,7 +131,7 @@ describe('a maintenance', () => {
       return { id: String(i), from, to: from + 1, reason: '' }
     })
     const began = performance.now()
-    expect(fits(objective, tally('Timeslices', 0, slots), planned, { from: window, minutes: 45 }).fits).toBe(
+    expect(fits(objective, tally(objective, 0, slots), planned, { from: window, minutes: 45 }).fits).toBe(
       false,
     )
     expect(performance.now() - began).toBeLessThan(1_000)

@@ -8,7 +8,7 @@ import { json } from 'node:stream/consumers'
 import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest'
 import { rules } from '../slo/alerts/rules.ts'
 import { ruleYaml } from '../slo/cli/rules.ts'
-import { readObjectives } from '../slo/objectives/objectives.ts'
+import { readDirectory } from '../slo/directory.ts'
 import { startSlo } from '../slo/test/day.ts'
 import { faster } from '../slo/test/faster.ts'
 import { person } from '../test/client.ts'
@@ -56,11 +56,9 @@ describeWithParts('npm run stack', ['prometheus', 'alertmanager'], () => {
     // Short, and long enough that five photos are accepted although nobody converts.
     tintype = await startTintype(folder, { PROMISE_SECONDS: '6', ...read })
     second = await startSlo(await temporaryFolder(afterAll), { ...read, HEARTBEAT_URL: addressOf(heartbeat) })
+    const { objectives, service } = readDirectory()
     const ruleFile = join(folder, 'faster.yml')
-    writeFileSync(
-      ruleFile,
-      ruleYaml(faster(rules(readObjectives(), undefined, tintype.endpoints.slo), times)),
-    )
+    writeFileSync(ruleFile, ruleYaml(faster(rules(objectives, service, tintype.endpoints.slo), times)))
     const ports = [
       '--prometheus-port',
       String(prometheusPort),

@@ -13,7 +13,7 @@ import { pick } from '@tintype/lib/variables.ts'
 import { stringify } from 'yaml'
 import { alertmanagerConfig, type RuleFile, rules } from '../slo/alerts/rules.ts'
 import { ruleYaml } from '../slo/cli/rules.ts'
-import { readObjectives } from '../slo/objectives/objectives.ts'
+import { readDirectory } from '../slo/directory.ts'
 import { part } from './parts.ts'
 import { prometheusConfig, targetsOf } from './stack/config.ts'
 
@@ -148,12 +148,11 @@ async function main(args: string[]): Promise<number> {
   const endpoints = readEndpoints(config.DATA_DIR)
   if (!endpoints)
     throw new ExpectedError(`no service runs on ${config.DATA_DIR}: npm start, then npm run stack`)
+  const { objectives, service } = readDirectory()
   const stack = await startStack({
     folder: join(config.DATA_DIR, 'stack'),
     endpoints,
-    rules: values.rules
-      ? readFileSync(values.rules, 'utf8')
-      : rules(readObjectives(), undefined, endpoints.slo),
+    rules: values.rules ? readFileSync(values.rules, 'utf8') : rules(objectives, service, endpoints.slo),
     scrapeSeconds: config.SCRAPE_SECONDS,
     prometheusPort: Number(values['prometheus-port']),
     alertmanagerPort: Number(values['alertmanager-port']),

@@ -55,6 +55,7 @@ async function phone(folder?: string) {
   const troubles: (string | null)[] = []
   const start = () => {
     const alertStore = openAlertStore(file, why => void troubles.push(why))
+    onTestFinished(() => alertStore.flush())
     const labels = { namespace: 'photos' }
     return {
       alertStore,

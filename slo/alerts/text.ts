@@ -6,14 +6,13 @@ import type { Alert } from './notifier.ts'
 const clock = (minute: Minute): string => `${new Date(minute * 60_000).toISOString().slice(11, 16)} UTC`
 
 /** What a budget is counted in. */
-export const unitOf = ({ method }: Pick<Objective, 'method'>): string =>
-  method === 'Timeslices' ? 'minutes' : 'bad events'
+const lossesOf = ({ method, unit }: Objective): string => (method === 'Timeslices' ? unit : `bad ${unit}`)
 
 /** What is left of a budget and what was used, also beyond it. */
 export function budgetLine({ objective, budget, bad }: Standing): string {
   const [all, used] = [Math.floor(budget), Math.ceil(bad)]
   const beyond = used > all ? `: ${used - all} beyond the budget` : ''
-  return `${objective.displayName}: ${Math.max(0, all - used)} of ${all} ${unitOf(objective)} left, ${used} used${beyond}`
+  return `${objective.displayName}: ${Math.max(0, all - used)} of ${all} ${lossesOf(objective)} left, ${used} used${beyond}`
 }
 
 /** The alerts of one objective that fire now, each with what the person on call needs first. */
@@ -22,7 +21,7 @@ export function alertsOf(view: View): Alert[] {
   if (firing.length === 0) return []
   const text = describe(view, Math.min(...firing.map(({ fires }) => fires)))
   return firing.map(({ tier, fires }) => ({
-    group: view.objective.name,
+    group: view.objective.id,
     name: tier.name,
     severity: tier.severity,
     since: fires * 60_000,
@@ -33,7 +32,7 @@ export function alertsOf(view: View): Alert[] {
 }
 
 function describe({ objective, standing: { budget, budgetLeft }, goneAt }: View, since: Minute): string {
-  const unit = unitOf(objective)
+  const unit = lossesOf(objective)
   const all = Math.floor(budget)
   const left = `${Math.floor(budgetLeft)} of ${all} ${unit} of the budget are left`
   const gone =

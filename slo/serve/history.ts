@@ -1,5 +1,6 @@
 import { type Tally, tally } from '../math/sli.ts'
 import { longestWindowMinutes } from '../math/window.ts'
+import { grouped } from '../sources/groups.ts'
 import type { Minute, Objective, Slot, Source } from '../sources/index.ts'
 
 /** Minutes asked for again each time: what was scraped or written late is then still counted. */
@@ -63,5 +64,36 @@ export function createHistory(objective: Objective, source: Source): History {
       }
     },
     known: () => known,
+  }
+}
+
+/** The histories of all objectives, one for each group of those that are grouped. */
+export type Histories = {
+  all(): readonly History[]
+  /** Brings all up to the start of `now`. @throws when the source did not answer for any of them. */
+  refresh(now: Minute): Promise<void>
+}
+
+/** Groups that begin later are found in so many minutes. */
+const groupMinutes = 60
+
+export function createHistories(objectives: readonly Objective[], source: Source): Histories {
+  const histories = new Map<string, History>()
+  const longest = Math.max(...objectives.map(longestWindowMinutes))
+  const add = (found: readonly Objective[]): void => {
+    for (const each of found) if (!histories.has(each.id)) histories.set(each.id, createHistory(each, source))
+  }
+  return {
+    all: () => [...histories.values()],
+    async refresh(now) {
+      add(objectives.filter(({ groupBy }) => groupBy === null))
+      const isNew = histories.size < objectives.length
+      const groups = objectives.some(({ groupBy }) => groupBy !== null)
+        ? grouped(source, objectives, now - (isNew ? longest : groupMinutes), now).then(add)
+        : undefined
+      const lookedFor = await Promise.allSettled([groups])
+      const asked = await Promise.allSettled([...histories.values()].map(each => each.refresh(now)))
+      for (const each of [...lookedFor, ...asked]) if (each.status === 'rejected') throw each.reason
+    },
   }
 }

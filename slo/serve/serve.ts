@@ -24,7 +24,7 @@ import { readTargets } from '../sources/recorder/targets.ts'
 import { createAdmin } from './admin.ts'
 import { createSloApp } from './app.ts'
 import { openDiagnosis } from './diagnosis.ts'
-import { createHistory } from './history.ts'
+import { createHistories } from './history.ts'
 import { onChange } from './on-change.ts'
 import { startStatus } from './status.ts'
 import { startWatch } from './watch.ts'
@@ -95,7 +95,6 @@ export async function serve(environment: NodeJS.ProcessEnv): Promise<Running> {
     metrics,
     log,
   })
-  const histories = objectives.map(objective => createHistory(objective, source))
   const others = readTargets(config.TARGETS_FILE, config.SCRAPE_TARGETS) ?? targets(config)
   const diagnosis = openDiagnosis(
     {
@@ -108,7 +107,7 @@ export async function serve(environment: NodeJS.ProcessEnv): Promise<Running> {
   )
   const heartbeat = config.HEARTBEAT_URL
   const watch = startWatch({
-    histories,
+    histories: createHistories(objectives, source),
     source,
     notifier,
     alertStore,

@@ -1,12 +1,12 @@
 import type { Log } from '@tintype/lib/telemetry/log.ts'
-import { expect, test } from 'vitest'
+import { expect, onTestFinished, test } from 'vitest'
 import { temporaryFolder, until } from '../../test/support.ts'
 import { type AlertStore, openAlertStore } from '../alerts/alert-store.ts'
 import type { Alert } from '../alerts/notifier.ts'
 import { readObjectives } from '../objectives/objectives.ts'
 import type { Minute, Objective, Slot, Source } from '../sources/index.ts'
 import type { Diagnosis } from './diagnosis.ts'
-import { createHistory, type History } from './history.ts'
+import { createHistories, createHistory, type History } from './history.ts'
 import { expectSign } from './sign.ts'
 import { viewOf } from './view.ts'
 import { silence, startWatch } from './watch.ts'
@@ -110,7 +110,7 @@ function watching(
   const updates: (readonly Alert[])[] = []
   const note = (event: string) => void logged.push(event)
   const watch = startWatch({
-    histories: [createHistory(objective, fake)],
+    histories: createHistories([objective], fake),
     source: fake,
     notifier: { update: async firing => void updates.push(firing), stop: async () => {} },
     alertStore,
@@ -123,7 +123,11 @@ function watching(
   return { watch, logged, updates }
 }
 
-const newStore = async (): Promise<AlertStore> => openAlertStore(`${await temporaryFolder()}/alerts.json`)
+async function newStore(): Promise<AlertStore> {
+  const store = openAlertStore(`${await temporaryFolder()}/alerts.json`)
+  onTestFinished(() => store.flush())
+  return store
+}
 const burning: Alert = {
   group: 'availability',
   name: 'page-fast',
@@ -214,6 +218,32 @@ test('slo sends in the place of an Alertmanager whose SloWatchdog does not arriv
   await until(() => again.updates.length > 0)
   await again.watch.stop()
   expect(new Set(again.updates[0]?.map(({ group }) => group))).toEqual(new Set(['availability']))
+})
+
+test('a grouped objective has a history for each group, also of one that begins later', async () => {
+  const values = ['a', 'b']
+  const asked: string[] = []
+  const fake: Source = {
+    ...source().fake,
+    slots: async (sli, from, to) => {
+      if (sli.kind === 'ratio') asked.push(sli.total.promql)
+      return Array.from({ length: to - from }, (_, i) => ({
+        start: from + i,
+        good: 1,
+        total: 1,
+        unknown: false,
+      }))
+    },
+    labelValues: async () => values,
+  }
+  const histories = createHistories([objective, { ...objective, id: 'by-city', groupBy: 'city' }], fake)
+  await histories.refresh(begin + 100)
+  const ids = () => histories.all().map(({ objective }) => objective.id)
+  expect(ids()).toEqual([objective.id, 'by-city{city="a"}', 'by-city{city="b"}'])
+  expect(asked.at(-1)).toContain('city="b"')
+  values.push('c')
+  await histories.refresh(begin + 101)
+  expect(ids()).toContain('by-city{city="c"}')
 })
 
 test('no evaluation for three minutes pages, and so does a watchdog that fell silent', () => {

@@ -8,7 +8,7 @@ import { alertsOf } from '../alerts/text.ts'
 import type { Minute, Source } from '../sources/index.ts'
 import { startOf } from '../sources/recorded.ts'
 import { type Diagnosis, inShort } from './diagnosis.ts'
-import type { History } from './history.ts'
+import type { Histories } from './history.ts'
 import { repeat } from './loop.ts'
 import { onChange } from './on-change.ts'
 import { expectSign } from './sign.ts'
@@ -46,7 +46,7 @@ export type Watch = {
  * Alertmanager itself is silent; while it is, slo sends the alerts of objectives too.
  */
 export function startWatch(options: {
-  histories: readonly History[]
+  histories: Histories
   source: Source
   notifier: Notifier
   alertStore: AlertStore
@@ -112,7 +112,7 @@ export function startWatch(options: {
     views =
       start === undefined || start >= now
         ? []
-        : histories.map(({ objective, known }) => viewOf(objective, known(), start, now))
+        : histories.all().map(({ objective, known }) => viewOf(objective, known(), start, now))
     if (views.some(burns)) await look(signal)
     const firing = views.flatMap(alertsOf)
     // Until the source was read once, an alert that is not seen has not ended.
@@ -121,11 +121,10 @@ export function startWatch(options: {
     if (heartbeat && away === null) await beat(heartbeat, log)
   }
 
-  /** Why the source did not answer, or null. Each history marks its own minutes, so all are asked. */
+  /** Why the source did not answer, or null. */
   const refresh = async (now: Minute): Promise<string | null> => {
     try {
-      const asked = await Promise.allSettled(histories.map(history => history.refresh(now)))
-      for (const each of asked) if (each.status === 'rejected') throw each.reason
+      await histories.refresh(now)
       // In the future: it was set while the clock was ahead.
       if (begun === undefined || begun >= now) begun = await begin()
       return null
@@ -138,8 +137,8 @@ export function startWatch(options: {
   const begin = async (): Promise<Minute | undefined> => {
     const start = await startOf(
       source,
-      histories.map(({ objective, known }) => ({ objective, slots: known().slots })),
-      Math.min(...histories.map(({ known }) => known().from)),
+      histories.all().map(({ objective, known }) => ({ objective, slots: known().slots })),
+      Math.min(...histories.all().map(({ known }) => known().from)),
     )
     if (start !== undefined) alertStore.set('begun', start)
     return start

@@ -126,7 +126,7 @@ function script(source: string, base: string, vendor: Vendor): string {
 }
 
 /** Node's own stripping, without its ExperimentalWarning; every other warning still shows. */
-function stripTypes(source: string): string {
+export function stripTypes(source: string): string {
   const emit = process.emitWarning
   process.emitWarning = ((warning: string | Error, ...rest: []) => {
     if (!String(warning).includes('stripTypeScriptTypes')) emit(warning, ...rest)

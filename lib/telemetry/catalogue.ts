@@ -14,7 +14,9 @@ export type Stage = (typeof stages)[number]
 export const outcomes = ['kept', 'broken', 'void'] as const
 export type Outcome = (typeof outcomes)[number]
 
-export const probePhases = ['dns', 'connect', 'tls', 'processing', 'transfer', 'thumbnail'] as const
+/** Phases of an HTTP request, as its client sees them. */
+export const requestPhases = ['dns', 'connect', 'tls', 'processing', 'transfer'] as const
+export const probePhases = [...requestPhases, 'thumbnail'] as const
 export type ProbePhase = (typeof probePhases)[number]
 
 export const formats = ['jpeg', 'png', 'webp', 'gif', 'avif', 'tiff', 'heic'] as const

@@ -8,6 +8,7 @@ import {
   probePhases,
   queueAdapters,
   queueOperations,
+  requestPhases,
   type Service,
   services,
   stages,
@@ -27,6 +28,8 @@ export type Definition = {
   buckets?: readonly number[]
   /** The services that expose it. */
   in: readonly Service[]
+  /** Only those of its processes that ask for it: of two ways to probe one is in use. */
+  optional?: true
 }
 
 /** 60 is the promise's own bound: without it the latency objective cannot be read from the histogram. */
@@ -69,23 +72,40 @@ export const metrics = {
     buckets: stageBuckets,
     in: ['web', 'converter'],
   },
+  slo_probe_attempts_total: {
+    kind: 'counter',
+    help: 'Attempts of the probe that walks the steps of a service.yaml, each once, after its retry.',
+    labels: { outcome: ['success', 'failure'] },
+    in: ['slo'],
+    optional: true,
+  },
+  slo_probe_seconds: {
+    kind: 'gauge',
+    help: 'Phases of the last attempt of that probe, all its steps together.',
+    labels: { phase: requestPhases },
+    in: ['slo'],
+    optional: true,
+  },
   tintype_probe_attempts_total: {
     kind: 'counter',
     help: 'Journeys of the synthetic user, each once, after its retry.',
     labels: { outcome: ['success', 'failure'] },
     in: ['slo'],
+    optional: true,
   },
   tintype_probe_seconds: {
     kind: 'gauge',
     help: 'Phases of the synthetic user’s last journey.',
     labels: { phase: probePhases },
     in: ['slo'],
+    optional: true,
   },
   tintype_probe_lost_seconds: {
     kind: 'gauge',
     help: 'Of the last journey’s phase processing, what web’s Server-Timing does not account for: lost between the two; not a number without an answer.',
     labels: {},
     in: ['slo'],
+    optional: true,
   },
   tintype_queue_seconds: {
     kind: 'histogram',

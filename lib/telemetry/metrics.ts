@@ -24,9 +24,14 @@ export type Metrics = {
 
 /**
  * The metrics one service exposes: those of the catalogue that name it, every combination of closed label
- * sets at zero (a series born inside an incident loses its first increments), and Node's process metrics.
+ * sets at zero (a series born inside an incident loses its first increments), and Node's process metrics. Optional
+ * ones only when they are named.
  */
-export function createMetrics(service: Service, version: string): Metrics {
+export function createMetrics(
+  service: Service,
+  version: string,
+  optional: readonly MetricName[] = [],
+): Metrics {
   const registry = new Registry()
   // One rendering only: prom-client's toggling of the content type renames counters in place.
   registry.setContentType(Registry.OPENMETRICS_CONTENT_TYPE as never)
@@ -34,6 +39,7 @@ export function createMetrics(service: Service, version: string): Metrics {
   const instruments = new Map<string, Counter | Gauge | Histogram>()
   for (const [name, definition] of Object.entries<Definition>(metrics)) {
     if (!definition.in.includes(service)) continue
+    if (definition.optional && !optional.includes(name as MetricName)) continue
     const instrument = createInstrument(name, definition, registry)
     for (const labels of combinations(definition.labels)) zero(instrument, labels)
     instruments.set(name, instrument)

@@ -2,7 +2,6 @@ import { readArguments, UsageError } from '@tintype/lib/command-line.ts'
 import { backtest, type Timeline } from '../math/backtest.ts'
 import { outageFormat, outageMinutes, outageTally, parseOutage } from '../math/outage.ts'
 import { toDuration, toIso, toShort } from '../math/time.ts'
-import { readObjectives } from '../objectives/objectives.ts'
 import { type Minute, type Objective, SourceError } from '../sources/index.ts'
 import { longestMinutes, lookBackMinutes, readRecorded } from '../sources/recorded.ts'
 import { type Context, minute, sinceMinute, sourceOptions, status, type Verb, withSource } from './context.ts'
@@ -32,7 +31,7 @@ type Result = { from: Minute; to: Minute; timelines: Timeline[] }
 
 async function run(args: string[], context: Context): Promise<number> {
   const given = readArguments(args, options).values
-  const objectives = readObjectives(given.objectives)
+  const objectives = [...context.directory().objectives]
   const result =
     given.outage === undefined
       ? await recordedResult(objectives, given, context)

@@ -4,7 +4,6 @@ import { addPlanned, readPlanned, removePlanned } from '../math/planned.ts'
 import { spanOf } from '../math/report.ts'
 import { round, standing } from '../math/standing.ts'
 import { toDuration, toIso, toShort } from '../math/time.ts'
-import { readObjectives } from '../objectives/objectives.ts'
 import { SourceError } from '../sources/index.ts'
 import { lookBackMinutes, readRecorded } from '../sources/recorded.ts'
 import { type Context, duration, minute, sourceOptions, status, type Verb, withSource } from './context.ts'
@@ -57,13 +56,13 @@ function length(option: string, text: string): number {
   return minutes
 }
 
-type Given = { prometheus?: string; objectives?: string }
+type Given = { prometheus?: string }
 type Left = Awaited<ReturnType<typeof left>>
 
 /** The first Timeslices objective up to now. */
 async function left(given: Given, context: Context) {
   const now = minute('at', 'now', context.nowMs)
-  const objectives = readObjectives(given.objectives).filter(({ method }) => method === 'Timeslices')
+  const objectives = context.directory().objectives.filter(({ method }) => method === 'Timeslices')
   const recorded = await withSource(given.prometheus, context, source =>
     readRecorded(source, objectives.slice(0, 1), { from: now - lookBackMinutes(objectives), to: now }),
   )

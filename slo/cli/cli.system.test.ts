@@ -137,7 +137,7 @@ describe('slo on the command line', () => {
       'Prometheus at http://127.0.0.1:9/prom is away',
     ],
     [['report', '--prometheus', 'http://[bad'], 'is no address of a Prometheus'],
-    [['report', '--objectives', 'nowhere'], 'nowhere:1:1: error: no OpenSLO document is there'],
+    [['report', '--config', 'nowhere'], 'nowhere/objectives:1:1: error: no OpenSLO document is there'],
     [['report', '--at', 'noonish'], 'is not a time in UTC'],
     [['report', '--frobnicate'], '--frobnicate'],
     [['backtest', '--outage', 'bad weather'], 'is not a list like'],

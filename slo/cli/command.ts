@@ -1,6 +1,7 @@
-import { noVerb, runCommand } from '@tintype/lib/command-line.ts'
+import { noVerb, runCommand, UsageError } from '@tintype/lib/command-line.ts'
 import { readConfig } from '@tintype/lib/config.ts'
 import { pick } from '@tintype/lib/variables.ts'
+import { type Directory, defaultFolder, readDirectory } from '../directory.ts'
 import type { Context, Verb } from './context.ts'
 
 /** A verb is a file under verbs/, loaded when it is asked for. */
@@ -14,10 +15,11 @@ const verbs: Record<string, () => Promise<{ verb: Verb }>> = {
   serve: () => import('./serve.ts'),
 }
 
-const usage = `npm run slo -- VERB [options]
+const usage = `slo VERB [--config DIR] [options]
 
-VERB is one of ${Object.keys(verbs).join(', ')}; npm run slo -- VERB --help tells more.
-Example: npm run slo -- report --window 24h
+VERB is one of ${Object.keys(verbs).join(', ')}; slo VERB --help tells more.
+  --config  the directory that describes the service: service.yaml and objectives/ (default: ${defaultFolder})
+Example: slo report --window 24h
 Exit status: 0 good, 1 a promise broken or a lint error found, 2 bad arguments or no data source.`
 
 /** One run of the command line: resolves with the exit status. */
@@ -31,19 +33,34 @@ export async function main(
       throw noVerb(name, verbs)
     })
   const { verb } = await load()
-  return runCommand(args, verb.usage, () => verb.run(args, context(environment)))
+  return runCommand(args, verb.usage, () => {
+    const { folder, rest } = takeConfig(args)
+    return verb.run(rest, context(environment, folder))
+  })
 }
 
-function context(environment: NodeJS.ProcessEnv): Context {
-  const config = readConfig(
-    environment,
-    pick('DATA_DIR', 'KEEP_METRICS_DAYS', 'PROMETHEUS_URL', 'SCRAPE_SECONDS'),
-  )
+/** Every verb takes `--config DIR`; the verb reads the other arguments. @throws UsageError */
+function takeConfig(args: readonly string[]): { folder: string; rest: string[] } {
+  const at = args.findIndex(each => each === '--config' || each.startsWith('--config='))
+  if (at < 0) return { folder: defaultFolder, rest: [...args] }
+  const isOne = args[at] !== '--config'
+  const folder = isOne ? args[at]?.slice('--config='.length) : args[at + 1]
+  if (!folder) throw new UsageError('--config is followed by a directory')
+  return { folder, rest: args.toSpliced(at, isOne ? 1 : 2) }
+}
+
+function context(environment: NodeJS.ProcessEnv, folder: string): Context {
+  const config = readConfig(environment, pick('DATA_DIR', 'KEEP_METRICS_DAYS'))
+  let read: Directory | undefined
+  const directory = () => {
+    read ??= readDirectory(folder, environment)
+    return read
+  }
   return {
     environment,
+    folder,
+    directory,
     dataDir: config.DATA_DIR,
-    prometheusUrl: config.PROMETHEUS_URL,
-    scrapeSeconds: config.SCRAPE_SECONDS,
     keepDays: config.KEEP_METRICS_DAYS,
     nowMs: Date.now(),
     print: text => console.log(text),

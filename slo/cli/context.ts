@@ -1,15 +1,19 @@
 import { UsageError } from '@tintype/lib/command-line.ts'
+import type { Directory } from '../directory.ts'
 import { parseTime, timeFormat, toMinute } from '../math/time.ts'
 import { parseDuration } from '../objectives/openslo.ts'
 import type { Minute } from '../sources/index.ts'
 import { type Source, SourceError } from '../sources/index.ts'
+import type { Scope } from '../sources/promql.ts'
 
 /** What main.ts read from the environment, and where a verb writes. */
 export type Context = {
   environment: Record<string, string | undefined>
+  /** Of `--config`. */
+  folder: string
+  /** What that folder says. @throws ObjectiveError with every error in it. */
+  directory(): Directory
   dataDir: string
-  prometheusUrl: string
-  scrapeSeconds: number
   /** Of the embedded recorder's minutes; 0 is for ever. */
   keepDays: number
   nowMs: number
@@ -25,15 +29,15 @@ export const status = { good: 0, broken: 1, unusable: 2 } as const
 export const sourceOptions = {
   json: { type: 'boolean' },
   prometheus: { type: 'string' },
-  objectives: { type: 'string' },
 } as const
 
 export async function withSource<T>(
   given: string | undefined,
-  { prometheusUrl, dataDir }: Context,
+  { directory, dataDir }: Context,
   use: (source: Source) => Promise<T>,
 ): Promise<T> {
-  const source = await openSource(given ?? prometheusUrl, dataDir)
+  const { service } = directory()
+  const source = await openSource(given ?? service.prometheus, dataDir, service)
   try {
     return await use(source)
   } finally {
@@ -42,13 +46,13 @@ export async function withSource<T>(
 }
 
 /** Prometheus when there is an address, else the embedded recorder. */
-export async function openSource(prometheusUrl: string, dataDir: string): Promise<Source> {
+export async function openSource(prometheusUrl: string, dataDir: string, scope?: Scope): Promise<Source> {
   if (prometheusUrl === '') return (await import('../sources/embedded.ts')).openEmbedded(dataDir)
   if (!/^https?:$/.test(URL.parse(prometheusUrl)?.protocol ?? ''))
     throw new SourceError(
       `"${prometheusUrl}" is no address of a Prometheus: it starts with http:// or https://`,
     )
-  return (await import('../sources/prometheus.ts')).openPrometheus(prometheusUrl)
+  return (await import('../sources/prometheus.ts')).openPrometheus(prometheusUrl, scope)
 }
 
 /** An option’s time in epoch milliseconds. @throws UsageError */

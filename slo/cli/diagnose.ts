@@ -5,10 +5,8 @@ import { adminPorts, raiseDetail } from '../diagnose/detail.ts'
 import { openExamples } from '../diagnose/examples.ts'
 import { type Incident, incidentNote, terminal } from '../diagnose/note.ts'
 import { diagnoseAt } from '../diagnose/read.ts'
-import { readDirectory } from '../directory.ts'
 import { promised } from '../math/report.ts'
 import { toMinute } from '../math/time.ts'
-import { readObjectives } from '../objectives/objectives.ts'
 import { readRecorded } from '../sources/recorded.ts'
 import { type Context, status, time, type Verb, withSource } from './context.ts'
 
@@ -24,7 +22,6 @@ Exit status: 0 healthy, 1 slow or unknown, 2 bad arguments or no data source.`
 const options = {
   at: { type: 'string' },
   prometheus: { type: 'string' },
-  objectives: { type: 'string' },
   json: { type: 'boolean' },
   note: { type: 'boolean' },
   detail: { type: 'boolean' },
@@ -35,10 +32,11 @@ const examplesMs = 5 * 60_000
 
 async function run(args: string[], context: Context): Promise<number> {
   const given = readArguments(args, options).values
-  const { dataDir, scrapeSeconds, nowMs, print } = context
+  const { dataDir, nowMs, print } = context
+  const { prometheus, scrapeSeconds } = context.directory().service
   const atMs = given.at === undefined ? nowMs : time('at', given.at, nowMs)
-  const prometheusUrl = given.prometheus ?? context.prometheusUrl
-  const directory = readDirectory()
+  const prometheusUrl = given.prometheus ?? prometheus
+  const directory = context.directory()
   const verdict = await diagnoseAt(directory, { prometheusUrl, dataDir, scrapeSeconds }, atMs)
   const stage = directory.service.stages.find(({ name }) => name === verdict.verdict)
   const { examplesOf, toldOf } = await openExamples(directory)
@@ -61,12 +59,8 @@ async function run(args: string[], context: Context): Promise<number> {
 }
 
 /** What the incident cost so far, a line a promise. */
-async function promises(
-  context: Context,
-  given: { prometheus?: string; objectives?: string },
-  atMs: number,
-): Promise<string[]> {
-  const objectives = readObjectives(given.objectives)
+async function promises(context: Context, given: { prometheus?: string }, atMs: number): Promise<string[]> {
+  const objectives = context.directory().objectives
   const to = toMinute(atMs)
   const from = to - Math.max(...objectives.map(({ windowMinutes }) => windowMinutes))
   const recorded = await withSource(given.prometheus, context, source =>

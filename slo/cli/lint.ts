@@ -1,20 +1,21 @@
+import { join } from 'node:path'
 import { readArguments, UsageError } from '@tintype/lib/command-line.ts'
-import { metrics } from '@tintype/lib/telemetry/definitions.ts'
+import { loadModule, readServiceFile } from '../directory.ts'
 import type { Finding } from '../objectives/document.ts'
 import { lint, type Reading } from '../objectives/lint.ts'
-import { formatFinding, objectiveFiles, objectivesFolder, parseFiles } from '../objectives/objectives.ts'
+import { formatFinding, objectiveFiles, parseFiles } from '../objectives/objectives.ts'
 import { type Context, status, type Verb } from './context.ts'
 
-const usage = `slo lint [PATH…] [--format text | github] [--json]
+const usage = `slo lint [PATH…] [--config DIR] [--format text | github] [--json]
 
-Checks objectives (default: slo/objectives) and their burn alerts. PATH is an OpenSLO file or a folder of them.
-Example: npm run slo -- lint slo/objectives --format github
+Checks DIR/service.yaml, and the objectives of DIR/objectives with their burn alerts. PATH is an OpenSLO file or a
+folder of them, checked instead.
+Example: slo lint --config slo/examples/prometheus --format github
 Exit status: 0 no error (warnings may be), 1 an error found, 2 bad arguments.`
 
 const options = {
   json: { type: 'boolean' },
   format: { type: 'string' },
-  objectives: { type: 'string' },
 } as const
 
 async function run(args: string[], context: Context): Promise<number> {
@@ -22,13 +23,17 @@ async function run(args: string[], context: Context): Promise<number> {
   const format = values.format ?? 'text'
   if (format !== 'text' && format !== 'github')
     throw new UsageError(`--format is text or github, not "${format}"`)
-  const paths = positionals.length > 0 ? positionals : [values.objectives ?? objectivesFolder]
-  const source = context.prometheusUrl === '' ? 'recorder' : 'prometheus'
-  const findings = lintFiles(paths.flatMap(objectiveFiles), {
-    source,
-    keepDays: context.keepDays,
-    catalogue: metrics,
-  })
+  const { findings: ofService, ...service } = readServiceFile(context.folder, context.environment)
+  const paths = positionals.length > 0 ? positionals : [join(context.folder, 'objectives')]
+  const catalogue = await loadModule<{ metrics: Reading['catalogue'] }>(context.folder, service.metrics)
+  const findings = [
+    ...ofService,
+    ...lintFiles(paths.flatMap(objectiveFiles), {
+      source: service.prometheus === '' ? 'recorder' : 'prometheus',
+      keepDays: context.keepDays,
+      catalogue: catalogue?.metrics,
+    }),
+  ]
   if (values.json) context.print(JSON.stringify({ findings }))
   else if (findings.length === 0) context.print('no findings')
   else context.print(findings.map(format === 'github' ? forGithub : formatFinding).join('\n'))

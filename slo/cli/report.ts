@@ -1,16 +1,12 @@
-import { join } from 'node:path'
 import { readArguments, UsageError } from '@tintype/lib/command-line.ts'
+import { loadModule, type WitnessModule } from '../directory.ts'
 import { readPlanned } from '../math/planned.ts'
 import { promised, type Report, reportJson, reportMarkdown, reportText, spanOf } from '../math/report.ts'
 import { judge } from '../math/sli.ts'
 import type { Span } from '../math/standing.ts'
 import { toIso } from '../math/time.ts'
-import { readObjectives } from '../objectives/objectives.ts'
 import { SourceError } from '../sources/index.ts'
 import { lookBackMinutes, type Recorded, readRecorded } from '../sources/recorded.ts'
-import { compare } from '../tintype/witness/compare.ts'
-import { logWitness } from '../tintype/witness/logs.ts'
-import { traceWitness } from '../tintype/witness/traces.ts'
 import {
   type Context,
   duration,
@@ -28,7 +24,6 @@ How the objectives stand over the whole UTC minutes before --at (default: now).
   --window      length of the window (default: each objective’s own)
   --since       start of the SLO (default: the first minute in which anything was counted)
   --prometheus  read from there (default: PROMETHEUS_URL, else the embedded recorder)
-  --objectives  folder of OpenSLO documents (default: slo/objectives)
 Example: slo report --window 24h --since 2026-11-22
 Exit status: 0 all are kept, 1 one is broken, 2 bad arguments or no data.`
 
@@ -46,7 +41,7 @@ async function run(args: string[], context: Context): Promise<number> {
   const since = sinceMinute(given.since, context.nowMs)
   if (since !== undefined && since >= to) throw new UsageError('--since must be before --at')
   const windowMinutes = given.window === undefined ? undefined : duration('window', given.window)
-  const objectives = readObjectives(given.objectives)
+  const objectives = context.directory().objectives
   const longest = Math.max(windowMinutes ?? 0, lookBackMinutes(objectives))
   const recorded = await withSource(given.prometheus, context, source =>
     readRecorded(source, objectives, { from: to - longest, to, since }),
@@ -80,15 +75,18 @@ async function toReport(
   }
 }
 
-async function hear(promises: Report['promises'], span: Span, { dataDir, scrapeSeconds }: Context) {
-  const counted = promises.find(({ standing }) => standing.objective.name === 'latency')?.standing
-  const [fromMs, toMs] = [span.from * 60_000, span.to * 60_000]
-  const [traces, logs] = await Promise.all([
-    traceWitness(join(dataDir, 'traces')).promises(fromMs, toMs),
-    logWitness(join(dataDir, 'logs')).promises(fromMs, toMs),
-  ])
-  const metrics = { kept: counted?.good ?? 0, broken: counted?.bad ?? 0 }
-  return compare({ metrics, traces, logs, fromMs, toMs, scrapeMs: scrapeSeconds * 1000 })
+/** What the directory's witnesses say; null when it has none. */
+async function hear(promises: Report['promises'], span: Span, { directory, dataDir }: Context) {
+  const { folder, service } = directory()
+  const module = await loadModule<WitnessModule>(folder, service.witnesses)
+  if (!module) return null
+  return module.compareWitnesses({
+    counted: name => promises.find(({ standing }) => standing.objective.name === name)?.standing,
+    dataDir,
+    fromMs: span.from * 60_000,
+    toMs: span.to * 60_000,
+    scrapeMs: service.scrapeSeconds * 1000,
+  })
 }
 
 /** Planned minutes of the window, and how many of them were offline. */

@@ -5,20 +5,20 @@ import { pick } from '@tintype/lib/variables.ts'
 import { serve } from '../serve/serve.ts'
 import { status, type Verb } from './context.ts'
 
-const usage = `slo serve
+const usage = `slo serve [--config DIR]
 
 Keeps watch until it is stopped: probes, records, evaluates each minute, tells who is to be told, and shows the
 pages at SLO_PORT. Configured by the environment (README).
-Example: PROMETHEUS_URL=http://127.0.0.1:9090 npm run slo -- serve
+Example: PROMETHEUS_URL=http://127.0.0.1:9090 slo serve --config slo/examples/prometheus
 Exit status: 0 stopped, 1 it could not start, 2 bad environment.`
 
 export const verb: Verb = {
   usage,
-  async run(args, { environment }) {
+  async run(args, { directory, environment }) {
     readArguments(args, {})
     const { GRACE_SECONDS } = readConfig(environment, pick('GRACE_SECONDS'))
     await run(
-      () => serve(environment),
+      async () => serve(directory(), environment),
       () => GRACE_SECONDS * 1000,
     )
     return status.good

@@ -1,6 +1,6 @@
+import type { Compared } from '../directory.ts'
 import type { Minute, Objective } from '../sources/index.ts'
 import type { Recorded } from '../sources/recorded.ts'
-import type { Compared } from '../tintype/witness/compare.ts'
 import { burnRate } from './burn-rate.ts'
 import { type bad, isDoubtful, unknown } from './sli.ts'
 import { budgetLeftRatio, round, type Span, type Standing, standing, standingJson } from './standing.ts'
@@ -11,7 +11,8 @@ import { windowAt } from './window.ts'
 export type Report = {
   span: Span
   promises: Promised[]
-  witnesses: Compared
+  /** Null when the directory names none. */
+  witnesses: Compared | null
   planned: { minutes: number; offline: number }
 }
 type Promised = { standing: Standing; burns: Burn[]; strip: string; doubtful: number }
@@ -85,9 +86,11 @@ export function reportJson({ span, promises, witnesses, planned }: Report): unkn
       ]),
     ),
     ...(planned.minutes === 0 ? {} : { planned }),
-    witnesses,
+    ...(witnesses && { witnesses: witnessJson(witnesses) }),
   }
 }
+
+const witnessJson = ({ counts, ...compared }: Compared) => ({ ...counts, ...compared })
 
 export function reportText(report: Report): string {
   const { span } = report
@@ -140,14 +143,15 @@ const plannedText = ({ planned }: Report): string =>
     ? ''
     : `planned downtime: ${planned.minutes} minutes, ${planned.offline} of the offline minutes fell into it`
 
-function witnessText({ metrics, traces, logs, agree, disagreements }: Compared): string {
-  const say = (name: string, count: typeof traces) =>
+function witnessText(compared: Compared | null): string {
+  if (!compared) return ''
+  const { agree, disagreements, counts } = compared
+  const say = ([name, count]: [string, Compared['counts'][string]]) =>
     `${name} ${count === null ? 'no data' : `${count.kept} kept, ${count.broken} broken`}`
   return [
-    `witnesses: ${say('metrics', metrics)} · ${say('traces', traces)} · ${say('logs', logs)}: ${agree ? 'they agree' : 'no agreement'}`,
+    `witnesses: ${Object.entries(counts).map(say).join(' · ')}: ${agree ? 'they agree' : 'no agreement'}`,
     ...disagreements.map(
-      ({ witness, says, photos }) =>
-        `  ${witness} ${says}${photos.length > 0 ? `: ${photos.join(' ')}` : ''}`,
+      ({ witness, says, ids }) => `  ${witness} ${says}${ids.length > 0 ? `: ${ids.join(' ')}` : ''}`,
     ),
   ].join('\n')
 }

@@ -1,7 +1,8 @@
 import { h, svg } from '@tintype/lib/page/browser/dom.ts'
 import type { ObjectiveState, WhatIfAlert } from './api.ts'
+import { clock, percent } from './format.ts'
 import { asTable } from './parts.ts'
-import { clock, percent, words } from './words.ts'
+import { say, words } from './words.ts'
 
 type Lane = { name: string; bars: { from: number; to: number; title: string }[]; said: string }
 
@@ -61,7 +62,7 @@ export function alertHistory(objectives: ObjectiveState[]): HTMLElement {
     asTable(
       words.alertColumns,
       fired.map(each => [
-        each.objective.displayName,
+        say(each.objective.displayName),
         each.tier,
         clock(each.fires),
         each.clears ? clock(each.clears) : words.still,
@@ -71,28 +72,32 @@ export function alertHistory(objectives: ObjectiveState[]): HTMLElement {
   )
 }
 
-/** When each alert would fire and clear in a described outage. */
+/** When each alert would fire and clear in a described outage; those that would not are only named. */
 export function whatIfLanes(minutes: number, alerts: WhatIfAlert[]): HTMLElement {
   const last = Math.max(minutes, ...alerts.flatMap(({ firings }) => firings.map(({ clears }) => clears ?? 0)))
-  const all = alerts.map(({ objective, tier, firings, budgetUsedAtFire }) => {
+  const nameOf = ({ objective, tier }: WhatIfAlert) => `${objective} ${tier}`
+  const fired = alerts.flatMap(alert => {
+    const { firings, budgetUsedAtFire } = alert
     const [first] = firings
+    if (!first) return []
     const ended = firings.at(-1)?.clears
-    const parts = first
-      ? [
-          words.whatIfAfter(first.fires),
-          ...(ended ? [words.whatIfClears(ended)] : []),
-          words.whatIfGone(budgetUsedAtFire ?? 0),
-        ]
-      : [words.whatIfNever]
-    return {
-      name: `${objective} ${tier}`,
-      bars: firings.map(({ fires, clears }) => ({
-        from: fires,
-        to: clears ?? last,
-        title: words.whatIfAfter(fires),
-      })),
-      said: parts.join(' · '),
-    }
+    const bars = firings.map(({ fires, clears }) => ({
+      from: fires,
+      to: clears ?? last,
+      title: words.whatIfAfter(fires),
+    }))
+    const said = [
+      words.whatIfAfter(first.fires),
+      ...(ended ? [words.whatIfClears(ended)] : []),
+      words.whatIfGone(budgetUsedAtFire ?? 0),
+    ].join(' · ')
+    return [{ name: nameOf(alert), bars, said }]
   })
-  return lanes(all, Math.max(1, last), { to: minutes, title: words.whatIfOutage(minutes) })
+  const silent = alerts.filter(({ firings }) => firings.length === 0).map(nameOf)
+  return h(
+    'div',
+    {},
+    lanes(fired, Math.max(1, last), { to: minutes, title: words.whatIfOutage(minutes) }),
+    silent.length === 0 ? '' : h('p', { class: 'small soft' }, `${words.whatIfNever}: ${silent.join(', ')}`),
+  )
 }

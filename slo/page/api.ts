@@ -9,8 +9,14 @@ export type State = {
   detail: { stage: string; until: string } | null
   /** Whether the one who looks may ask diagnose and raise detail: only from the service's own machine. */
   mayAct: boolean
-  /** The log server's pages. */
+  /** The log server's pages; empty when there is none. */
   logs: string
+  /** What a person types before a verb: `slo`. */
+  program: string
+  /** By language: texts of the directory (units, names of objectives and stages) in that language. */
+  words: Readonly<Record<string, Readonly<Record<string, string>>>>
+  /** False until the first whole minute was evaluated. */
+  begun: boolean
   objectives: ObjectiveState[]
   /** Days after which minutes and traces are removed; 0 is never. */
   keepDays: { minutes: number; traces: number }
@@ -34,20 +40,24 @@ export type Diagnosis = {
     }[]
     lever: string | null
     also: { stage: string; share: number } | null
-    /** Seconds a photo spends there. */
+    /** Seconds that one unit of work spends there. */
     stages: { stage: string; baseline: number | null; now: number | null; growth: number; share: number }[]
     lacking: readonly string[]
     /** What speaks against a name. */
     remarks: readonly string[]
   }
-  examples: readonly { traceId: string; photo: string; session: string; seconds: number }[]
+  /** `seconds`, and keys by which the log server finds the work: traceId, session, … */
+  examples: readonly Readonly<Record<string, string | number>>[]
 }
 
 export type ObjectiveState = {
   name: string
   displayName: string
   description: string
-  unit: 'minutes' | 'photos'
+  /** Of minutes that are online or not, or of events that are good or not. */
+  kind: 'minutes' | 'events'
+  /** What is counted, in the plural. */
+  unit: string
   target: number
   windowMinutes: number
   /** The window, capped at the start of the promise. */

@@ -1,33 +1,34 @@
 import { h } from '@tintype/lib/page/browser/dom.ts'
 import { language } from '@tintype/lib/page/browser/language.ts'
 import type { ObjectiveState } from './api.ts'
-import { clock, count, words } from './words.ts'
+import { clock, count } from './format.ts'
+import { say, words } from './words.ts'
 
 const tenths = new Intl.NumberFormat(language, { maximumFractionDigits: 1 })
 
-/** How a promise stands in a word of the design system. */
-export function stateOf({ budgetLeft, tiers }: ObjectiveState): 'kept' | 'late' | 'broken' {
+/** How a promise stands in a word of the design system; `none`: nothing was counted yet. */
+export function stateOf({
+  budgetLeft,
+  tiers,
+  good,
+  bad,
+}: ObjectiveState): 'none' | 'kept' | 'late' | 'broken' {
+  if (good + bad === 0) return 'none'
   if (budgetLeft < 0) return 'broken'
   return tiers.some(({ firing }) => firing) ? 'late' : 'kept'
 }
 
 /** A promise: what is left of its budget, until when, and the four tiers against their thresholds. */
 export function card(objective: ObjectiveState): HTMLElement {
-  const { displayName, description, unit, budget, budgetLeft, goneAt, tiers } = objective
+  const { displayName, description, budget, budgetLeft, goneAt, tiers } = objective
   const left = Math.max(0, budgetLeft)
-  const isMinutes = unit === 'minutes'
+  const name = say(displayName)
   return h(
     'article',
     { class: 'sheet card', 'data-state': stateOf(objective) },
-    h('h2', { title: description }, displayName),
-    h(
-      'p',
-      { class: 'left' },
-      h('strong', {}, count(left)),
-      ` ${isMinutes ? words.leftMinutes : words.leftPhotos} `,
-      h('span', { class: 'soft' }, words.of(budget)),
-    ),
-    meter(budget === 0 ? 1 : left / budget, displayName),
+    h('h2', { title: description }, name),
+    leftOf(objective),
+    meter(budget === 0 ? 1 : left / budget, name),
     h('p', { class: 'small' }, countsOf(objective)),
     h(
       'p',
@@ -38,10 +39,22 @@ export function card(objective: ObjectiveState): HTMLElement {
   )
 }
 
-function countsOf({ good, bad, unknown, target, unit }: ObjectiveState): string {
+/** A budget in events is a share of those that were counted: there is none before the first. */
+function leftOf({ kind, unit, budget, budgetLeft, good, bad }: ObjectiveState): HTMLElement {
+  if (kind === 'events' && good + bad === 0) return h('p', { class: 'left' }, h('strong', {}, '–'))
+  return h(
+    'p',
+    { class: 'left' },
+    h('strong', {}, count(Math.max(0, budgetLeft))),
+    ` ${kind === 'minutes' ? words.leftMinutes : words.leftEvents(say(unit))} `,
+    h('span', { class: 'soft' }, words.of(budget)),
+  )
+}
+
+export function countsOf({ good, bad, unknown, target, kind, unit }: ObjectiveState): string {
   if (good + bad === 0) return words.nothingCounted
   const counted =
-    unit === 'minutes' ? words.minutesCounted(good, bad, unknown) : words.photosCounted(good, bad)
+    kind === 'minutes' ? words.minutesCounted(good, bad, unknown) : words.eventsCounted(good, bad, say(unit))
   return `${words.ratio(good / (good + bad), target)} · ${counted}`
 }
 
@@ -79,4 +92,19 @@ function tierRow(tier: ObjectiveState['tiers'][number]): HTMLElement[] {
       firing ? h('span', { class: 'state', 'data-state': 'late' }, words.fires) : '',
     ),
   ]
+}
+
+/** After the first whole minute and the evaluation that follows it. */
+export const firstNumbers = (at: string): number => (Math.floor(Date.parse(at) / 60_000) + 2) * 60_000
+
+/** Of the present minute, when one of the promises is about minutes; else how the promises stand. */
+export function presentState(objectives: readonly ObjectiveState[]): { state: string; text: string } {
+  const last = objectives.find(({ kind }) => kind === 'minutes')?.strip.states.at(-1)
+  if (last === 'o') return { state: 'online', text: words.online }
+  if (last)
+    return last === '.' ? { state: 'unknown', text: words.unknown } : { state: 'broken', text: words.offline }
+  const worst = (['broken', 'late', 'kept'] as const).find(state =>
+    objectives.some(each => stateOf(each) === state),
+  )
+  return worst ? { state: worst, text: words.states[worst] } : { state: 'unknown', text: words.unknown }
 }

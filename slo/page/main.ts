@@ -3,12 +3,13 @@ import { translate } from '@tintype/lib/page/browser/language.ts'
 import { themeChoice } from '@tintype/lib/page/browser/theme.ts'
 import { alertHistory, whatIfLanes } from './alerts.ts'
 import { type FitAnswer, get, type ObjectiveState, type Stages, type State, type WhatIf } from './api.ts'
-import { card, stateOf } from './cards.ts'
+import { card, firstNumbers, presentState, stateOf } from './cards.ts'
+import { clock } from './format.ts'
 import { table } from './parts.ts'
 import { stageLanes } from './stages.ts'
 import { clamp, dayStrips, type Zoom, zooms } from './strip.ts'
 import { showVerdict } from './verdict.ts'
-import { clock, words } from './words.ts'
+import { learn, say, words } from './words.ts'
 
 const refreshMs = 15_000
 /** Evaluated each minute; after three it is no longer known. */
@@ -27,44 +28,43 @@ function remember(changes: Record<string, string>): void {
 }
 
 function draw(state: State): void {
-  const { objectives, at, seenAt, planned } = state
+  const { objectives, at, seenAt, planned, begun } = state
+  learn(state)
   const stale = Date.parse(at) - Date.parse(seenAt) > staleMs
-  find('#lead').textContent = lead(objectives)
+  find('#lead').textContent = begun ? lead(objectives) : words.waiting(clock(firstNumbers(at)))
   const notice = find('#notice')
   notice.hidden = !stale
   notice.textContent = stale ? words.stale(clock(seenAt)) : ''
   find('#kept').textContent = words.keptFor(state.keepDays.minutes, state.keepDays.traces)
   showVerdict(state, refresh)
-  drawState(objectives, stale)
+  drawState(objectives, stale || !begun)
   find('#cards').replaceChildren(...objectives.map(card))
   drawDay(objectives)
   find('#alerts').replaceChildren(alertHistory(objectives))
   const rows = planned.map(({ from, to, reason }) => [shortTime(from), clock(to), reason])
   find('#planned').replaceChildren(
-    rows.length > 0 ? table(words.plannedColumns, rows) : h('p', { class: 'soft small' }, words.noPlanned),
+    rows.length > 0
+      ? table(words.plannedColumns, rows)
+      : h('p', { class: 'soft small' }, words.noPlanned(state.program)),
   )
-  for (const element of document.querySelectorAll<HTMLElement>('[data-measured]'))
-    element.hidden = objectives.length === 0
 }
 
 function lead(objectives: ObjectiveState[]): string {
-  if (objectives.length === 0) return words.waiting
   const named = (wanted: string) =>
     objectives
       .filter(each => stateOf(each) === wanted)
-      .map(each => each.displayName)
+      .map(each => say(each.displayName))
       .join(', ')
   const [broken, burning] = [named('broken'), named('late')]
-  if (!broken && !burning) return words.bothKept
+  if (!broken && !burning) return words.allKept(objectives.length)
   return [broken && words.broken(broken), burning && words.burning(burning)].filter(Boolean).join(' ')
 }
 
 function drawState(objectives: ObjectiveState[], stale: boolean): void {
   const element = find('#state')
-  const last = objectives.find(({ unit }) => unit === 'minutes')?.strip.states.at(-1)
-  const online = last === 'o'
-  element.dataset.state = stale || !last ? 'unknown' : online ? 'online' : 'broken'
-  element.textContent = stale || !last ? words.unknown : online ? words.online : words.offline
+  const now = presentState(objectives)
+  element.dataset.state = stale ? 'unknown' : now.state
+  element.textContent = stale ? words.unknown : now.text
 }
 
 function drawDay(objectives: ObjectiveState[]): void {
@@ -127,7 +127,9 @@ async function refresh(): Promise<void> {
 }
 
 async function refreshStages(): Promise<void> {
-  stageLanes(await get<Stages>('/api/stages?hours=3'), find('#stages'))
+  const stages = await get<Stages>('/api/stages?hours=3')
+  find('#stages-section').hidden = stages.stages.length === 0
+  stageLanes(stages, find('#stages'))
 }
 
 translate(words)

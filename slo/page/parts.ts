@@ -1,13 +1,14 @@
 import { h } from '@tintype/lib/page/browser/dom.ts'
 import type { ObjectiveState } from './api.ts'
-import { clock, words } from './words.ts'
+import { clock } from './format.ts'
+import { words } from './words.ts'
 
 const minuteMs = 60_000
 
 /** The words of a strip's letters. */
-export const cellWords = ({ unit }: Pick<ObjectiveState, 'unit'>): Record<string, string> => ({
-  o: unit === 'minutes' ? words.onlineCell : words.keptCell,
-  x: unit === 'minutes' ? words.offline : words.brokenCell,
+export const cellWords = ({ kind }: Pick<ObjectiveState, 'kind'>): Record<string, string> => ({
+  o: kind === 'minutes' ? words.onlineCell : words.keptCell,
+  x: kind === 'minutes' ? words.offline : words.brokenCell,
   u: words.noData,
   p: words.plannedCell,
   '.': words.before,

@@ -2,7 +2,7 @@ import { h } from '@tintype/lib/page/browser/dom.ts'
 import { duration } from '@tintype/lib/page/browser/language.ts'
 import uPlot from 'uplot'
 import type { Stages } from './api.ts'
-import { words } from './words.ts'
+import { say, words } from './words.ts'
 
 const height = 84
 
@@ -18,7 +18,7 @@ export function stageLanes({ times, stages }: Stages, into: HTMLElement): void {
       h(
         'div',
         { class: 'lane' },
-        h('h3', {}, stage),
+        h('h3', {}, say(stage)),
         h(
           'p',
           { class: 'small soft' },

@@ -2,37 +2,68 @@ import { find, h } from '@tintype/lib/page/browser/dom.ts'
 import { translate } from '@tintype/lib/page/browser/language.ts'
 import { themeChoice } from '@tintype/lib/page/browser/theme.ts'
 import { get, type ObjectiveState, type State } from './api.ts'
-import { cellWords, clockOf, runs } from './parts.ts'
+import { countsOf, firstNumbers, presentState, stateOf } from './cards.ts'
+import { clock, percent } from './format.ts'
+import { cellWords, clockOf, runs, table } from './parts.ts'
 import { legend } from './strip.ts'
-import { clock, words } from './words.ts'
+import { learn, say, words } from './words.ts'
 
 const refreshMs = 15_000
 const staleMs = 180_000
 const hoursShown = 24
+/** The others stand in the table. */
+const maxInLead = 2
 
-function draw({ objectives, at, seenAt }: State): void {
-  const minutes = objectives.find(({ unit }) => unit === 'minutes')
-  const photos = objectives.find(({ unit }) => unit === 'photos')
+function draw(state: State): void {
+  const { objectives, at, seenAt, begun } = state
+  learn(state)
   const stale = Date.parse(at) - Date.parse(seenAt) > staleMs
   find('#notice').hidden = !stale
   find('#notice').textContent = stale ? words.stale(clock(seenAt)) : ''
-  const online = minutes?.strip.states.at(-1) === 'o'
-  find('#state').dataset.state = stale || !minutes ? 'unknown' : online ? 'online' : 'broken'
-  find('#state').textContent = stale || !minutes ? words.unknown : online ? words.online : words.offline
-  if (!minutes) {
-    find('#lead').textContent = words.waiting
-    return
-  }
-  find('#lead').textContent = words.leadStatus(online, minutes.bad, minutes.budget) + aboutPhotos(photos)
-  find('#hours').replaceChildren(hours(minutes))
-  find('#legend').replaceChildren(legend([minutes]))
-  find('#incidents').replaceChildren(incidents(minutes))
+  const now = presentState(objectives)
+  find('#state').dataset.state = stale || !begun ? 'unknown' : now.state
+  find('#state').textContent = stale || !begun ? words.unknown : now.text
+  find('#lead').textContent = begun ? lead(objectives) : words.waiting(clock(firstNumbers(at)))
+  const shown = objectives.find(({ kind }) => kind === 'minutes') ?? objectives[0]
+  if (!shown) return
+  find('#hours').replaceChildren(h('h2', {}, say(shown.displayName)), hours(shown))
+  find('#legend').replaceChildren(legend([shown]))
+  find('#incidents').replaceChildren(incidents(shown))
+  find('#promises').replaceChildren(standings(objectives))
 }
 
-function aboutPhotos(photos: ObjectiveState | undefined): string {
-  const all = photos ? photos.good + photos.bad : 0
-  return photos && all > 0 ? words.leadPhotos(photos.good / all, all) : words.leadNoPhotos
+/** Online or not, what is lost of the budget, and each promise about events. */
+function lead(objectives: ObjectiveState[]): string {
+  const minutes = objectives.find(({ kind }) => kind === 'minutes')
+  const online = minutes?.strip.states.at(-1) === 'o'
+  const parts = [
+    ...(minutes ? [words.leadStatus(online, minutes.bad, minutes.budget, minutes.windowMinutes)] : []),
+    ...objectives
+      .filter(({ kind }) => kind === 'events')
+      .slice(0, maxInLead)
+      .map(({ displayName, good, bad, unit }) =>
+        good + bad === 0
+          ? words.leadNoEvents(say(displayName))
+          : words.leadEvents(say(displayName), good / (good + bad), good + bad, say(unit)),
+      ),
+  ]
+  return `${parts.join('; ')}.`
 }
+
+/** Every promise in a row. */
+const standings = (objectives: ObjectiveState[]): HTMLElement =>
+  table(
+    words.stateColumns,
+    objectives.map(objective => {
+      const { displayName, budget, budgetLeft } = objective
+      return [
+        say(displayName),
+        words.states[stateOf(objective)],
+        countsOf(objective),
+        budget === 0 ? '' : percent(Math.max(0, budgetLeft / budget)),
+      ]
+    }),
+  )
 
 /** The last day as 24 rows of 60 minutes, the newest hour below. */
 function hours(objective: ObjectiveState): HTMLElement {

@@ -1,7 +1,8 @@
 import { h, svg } from '@tintype/lib/page/browser/dom.ts'
 import type { ObjectiveState } from './api.ts'
+import { clock } from './format.ts'
 import { asTable, cellWords, clockOf, runs, timeOf } from './parts.ts'
-import { clock, words } from './words.ts'
+import { say, words } from './words.ts'
 
 /** What part of the strip is shown: the hours that end `until` minutes before its end. */
 export type Zoom = { hours: number; until: number }
@@ -14,7 +15,7 @@ export function dayStrips(objectives: ObjectiveState[], zoom: Zoom, move: (zoom:
   const length = zoom.hours * 60
   const from = minutesADay - zoom.until - length
   const first = objectives[0]
-  if (!first) return h('p', { class: 'soft' }, words.waiting)
+  if (!first) return h('div')
   const centre = (event: MouseEvent) => {
     const { left, width } = (event.currentTarget as Element).getBoundingClientRect()
     const minute = from + ((event.clientX - left) / width) * length
@@ -28,7 +29,7 @@ export function dayStrips(objectives: ObjectiveState[], zoom: Zoom, move: (zoom:
     'div',
     { class: 'strips' },
     ...objectives.flatMap(objective => [
-      h('p', { class: 'small' }, objective.displayName),
+      h('p', { class: 'small' }, say(objective.displayName)),
       strip(objective, from, length, centre),
     ]),
     h('div', { class: 'ticks small soft', 'aria-hidden': 'true' }, ...ticks),
@@ -41,7 +42,7 @@ export function dayStrips(objectives: ObjectiveState[], zoom: Zoom, move: (zoom:
           .map(({ letter, from, to }) => [
             clockOf(objective.strip, from),
             clockOf(objective.strip, to),
-            `${objective.displayName}: ${cellWords(objective)[letter]}`,
+            `${say(objective.displayName)}: ${cellWords(objective)[letter]}`,
           ]),
       ),
     ),
@@ -68,7 +69,7 @@ function strip(
       viewBox: `0 0 ${length} 10`,
       preserveAspectRatio: 'none',
       role: 'img',
-      'aria-label': objective.displayName,
+      'aria-label': say(objective.displayName),
       click,
     },
     ...shown.map(run =>

@@ -1,8 +1,9 @@
 import { find, h } from '@tintype/lib/page/browser/dom.ts'
 import { duration } from '@tintype/lib/page/browser/language.ts'
 import { type Diagnosis, post, type State } from './api.ts'
+import { clock, significant, wholePercent } from './format.ts'
 import { table } from './parts.ts'
-import { clock, significant, wholePercent, words } from './words.ts'
+import { say, words } from './words.ts'
 
 type Verdict = Diagnosis['verdict']
 
@@ -12,9 +13,9 @@ let drawn = ''
 
 /** What diagnose said, what it rests on, and what can be done; for who may not ask and has no answer, nothing. */
 export function showVerdict(state: State, refresh: () => Promise<void>): void {
-  const { diagnosis, detail, mayAct, objectives } = state
+  const { diagnosis, detail, mayAct, begun } = state
   const section = find('#verdict')
-  section.hidden = !diagnosis && !(mayAct && objectives.length > 0)
+  section.hidden = !diagnosis && !(mayAct && begun)
   // It is asked again each quarter of a minute: what is being read or pressed stays as it is.
   const now = JSON.stringify([diagnosis, detail, mayAct])
   if (now === drawn) return
@@ -39,10 +40,10 @@ function answer({ at, verdict, examples }: Diagnosis, { logs }: State): HTMLElem
   const slow = isSlow(verdict)
   const [lost] = verdict.stages.toSorted((a, b) => b.growth - a.growth)
   const more = [
-    // What is slow in one stage can keep photos waiting in another.
-    ...(slow && lost && lost.stage !== verdict.verdict ? [words.lostIn(lost.stage, lost.share)] : []),
+    // What is slow in one stage can keep the work waiting in another.
+    ...(slow && lost && lost.stage !== verdict.verdict ? [words.lostIn(say(lost.stage), lost.share)] : []),
     ...(verdict.also && verdict.also.stage !== verdict.verdict
-      ? [words.also(verdict.also.stage, verdict.also.share)]
+      ? [words.also(say(verdict.also.stage), verdict.also.share)]
       : []),
   ]
   const facts = [
@@ -62,10 +63,16 @@ function answer({ at, verdict, examples }: Diagnosis, { logs }: State): HTMLElem
       ? [h('h3', {}, words.evidence), h('div', { class: 'wide small evidence' }, evidenceTable(verdict))]
       : []),
     ...(slow ? part(words.ruledOut, ruledOut(verdict)) : []),
-    ...part(
-      words.lackingData,
-      lacking.map(metric => h('code', {}, metric)),
-    ),
+    ...(lacking.length > 0
+      ? [
+          h(
+            'details',
+            { class: 'small' },
+            h('summary', {}, `${words.lackingData}: ${lacking.length}`),
+            h('ul', {}, ...lacking.map(metric => h('li', {}, h('code', {}, metric)))),
+          ),
+        ]
+      : []),
     ...part(
       words.examples,
       examples.map(example => exampleOf(example, logs)),
@@ -80,7 +87,7 @@ function sentence(found: Verdict): (HTMLElement | string)[] {
   if (verdict === 'unknown') return [words.noVerdict]
   if (!isSlow(found)) return [cause ? words.healthyBut(cause) : words.healthy]
   const why = cause ? [` ${words.becauseOf} `, h('strong', {}, cause)] : [` ${words.unexplained}`]
-  return [`${words.slowIn} `, h('strong', {}, verdict), ',', ...why, '.']
+  return [`${words.slowIn} `, h('strong', {}, say(verdict)), ',', ...why, '.']
 }
 
 /** The stages with a bar of how long each took before and takes now, all on one scale. */
@@ -97,7 +104,7 @@ function stageTable({ stages }: Verdict): HTMLElement {
     h(
       'tr',
       {},
-      h('th', { scope: 'row' }, stage),
+      h('th', { scope: 'row' }, say(stage)),
       cells(baseline, false),
       cells(now, growth > 0),
       h('td', { class: 'number' }, growth > 0 ? wholePercent(share) : '–'),
@@ -128,7 +135,7 @@ const measured = (value: number | null): string => (value === null ? words.noDat
 function ruledOut({ verdict, stages, evidence }: Verdict): string[] {
   const same = stages
     .filter(({ stage, growth, now }) => growth === 0 && now !== null && stage !== verdict)
-    .map(({ stage }) => stage)
+    .map(({ stage }) => say(stage))
   const little = evidence.filter(({ explains }) => explains < named).map(({ cause }) => cause)
   return [
     ...(same.length > 0 ? [words.notSlower(same.join(', '))] : []),
@@ -136,20 +143,18 @@ function ruledOut({ verdict, stages, evidence }: Verdict): string[] {
   ]
 }
 
-function exampleOf(
-  { photo, session, traceId, seconds }: Diagnosis['examples'][number],
-  logs: string,
-): HTMLElement {
-  const link = (text: string, key: string) => h('a', { href: `${logs}/?key=${key}` }, text)
+/** Each key by which the log server finds the work is a link to it. */
+function exampleOf({ seconds, ...keys }: Diagnosis['examples'][number], logs: string): HTMLElement {
+  const links = Object.entries(keys).map(([name, key]) =>
+    logs === ''
+      ? h('span', {}, `${say(name)} `, h('code', {}, String(key)))
+      : h('a', { href: `${logs}/?key=${key}` }, say(name)),
+  )
   return h(
     'span',
     {},
-    `${duration(seconds)}: `,
-    link(words.examplePhoto, photo),
-    ' · ',
-    link(words.exampleSession, session),
-    ' · ',
-    link(words.exampleTrace, traceId),
+    `${duration(Number(seconds))}: `,
+    ...links.flatMap((link, i) => (i === 0 ? [link] : [' · ', link])),
   )
 }
 
@@ -158,8 +163,12 @@ const part = (title: string, items: (HTMLElement | string)[]): HTMLElement[] =>
     ? []
     : [h('h3', {}, title), h('ul', { class: 'small' }, ...items.map(item => h('li', {}, item)))]
 
-function actions({ diagnosis, detail, mayAct }: State, refresh: () => Promise<void>): HTMLElement {
-  const said = h('output', { class: 'small' }, detail ? words.raised(detail.stage, clock(detail.until)) : '')
+function actions({ diagnosis, detail, mayAct, program }: State, refresh: () => Promise<void>): HTMLElement {
+  const said = h(
+    'output',
+    { class: 'small' },
+    detail ? words.raised(say(detail.stage), clock(detail.until)) : '',
+  )
   const button = (text: string, click: EventListener, primary = false) =>
     h('button', { type: 'button', class: primary ? 'primary' : '', click }, text)
   const ask = (path: string, body = {}) => act(() => post(path, body), said, refresh)
@@ -167,7 +176,9 @@ function actions({ diagnosis, detail, mayAct }: State, refresh: () => Promise<vo
   return h(
     'div',
     { class: 'row actions' },
-    ...(mayAct && stage && !detail ? [button(words.raise(stage), ask('/api/detail', { stage }), true)] : []),
+    ...(mayAct && stage && !detail
+      ? [button(words.raise(say(stage)), ask('/api/detail', { stage }), true)]
+      : []),
     ...(mayAct ? [button(diagnosis ? words.lookAgain : words.look, ask('/api/diagnosis'))] : []),
     ...(diagnosis ? [h('a', { class: 'button quiet', href: '/note' }, words.note)] : []),
     ...(stage && !mayAct
@@ -176,7 +187,7 @@ function actions({ diagnosis, detail, mayAct }: State, refresh: () => Promise<vo
             'span',
             { class: 'small soft' },
             `${words.raiseThere} `,
-            h('code', {}, 'npm run slo -- diagnose --detail'),
+            h('code', {}, `${program} diagnose --detail`),
           ),
         ]
       : []),

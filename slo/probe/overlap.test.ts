@@ -6,6 +6,7 @@ import { createLog } from '@tintype/lib/telemetry/log.ts'
 import { createMetrics } from '@tintype/lib/telemetry/metrics.ts'
 import { expect, onTestFinished, test, vi } from 'vitest'
 import { sampleIn, until } from '../../test/support.ts'
+import { names, openProbe } from '../tintype/probe.ts'
 import { startProbe } from './probe.ts'
 
 /** The pauses between journeys are a thousandth of what they are; the time limits of requests stay. */
@@ -25,10 +26,12 @@ test('of a service that answers nobody so many journeys are under way at most; t
     server.closeAllConnections()
     server.close()
   })
-  const metrics = createMetrics('slo', '0')
+  const metrics = createMetrics('slo', '0', [names.attempts, names.seconds, ...names.others])
   const log = { ...createLog({ service: 'slo', instance: '0', level: 'error' }), warn: () => {} }
-  const target = new URL(`http://127.0.0.1:${(server.address() as AddressInfo).port}`)
-  const probe = startProbe({ target, token: 'secret', promiseSeconds: 60, metrics, log })
+  const target = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+  const environment = { PROBE_URL: target, PROBE_TOKEN: 'secret' }
+  const options = { environment, dataDir: '', metrics, log }
+  const probe = startProbe(openProbe(options), names, options)
   await until(async () => (await sampleIn(metrics, 'tintype_limit_reached_total{limit="probeJourneys"}')) > 0)
   expect(asked).toBe(limits.probeJourneys.value)
   await probe.stop()

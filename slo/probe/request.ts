@@ -11,16 +11,21 @@ export type RequestPhases = {
   transfer: number
 }
 
+export const noPhases: RequestPhases = { dns: 0, connect: 0, tls: 0, processing: 0, transfer: 0 }
+
 export type Answer = { status: number; headers: IncomingHttpHeaders; body: Buffer }
+
+/** The beginning of a body, for a message. */
+export const excerpt = (body: Buffer): string => body.toString('utf8', 0, 200)
 
 /** The request ended: with an answer, or with why there was none. The phase it died in has its time until then. */
 export type Timed = { phases: RequestPhases } & ({ answer: Answer } | { failed: string })
 
-/** A thumbnail or a problem document; what is larger is no answer of ours. */
+/** What is larger is not read: the attempt fails. */
 const maxAnswerBytes = 4 * 1024 * 1024
 
 export type Asked = {
-  method: 'GET' | 'POST' | 'DELETE'
+  method: string
   url: URL
   headers: Record<string, string>
   body?: Buffer
@@ -99,7 +104,7 @@ type Clock = {
 }
 
 function startClock(): Clock {
-  const phases: RequestPhases = { dns: 0, connect: 0, tls: 0, processing: 0, transfer: 0 }
+  const phases = { ...noPhases }
   let current: keyof RequestPhases | null = null
   let since = performance.now()
   return {

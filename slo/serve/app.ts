@@ -7,15 +7,15 @@ import type { Express } from 'express'
 import { firstAlert, type Sent } from '../alerts/alert-store.ts'
 import { budgetLine } from '../alerts/text.ts'
 import { incidentNote } from '../diagnose/note.ts'
+import { type Directory, program } from '../directory.ts'
 import { maxPlannedMinutes, readPlanned } from '../math/planned.ts'
 import { parseTime, timeFormat, toMinute } from '../math/time.ts'
 import type { State } from '../page/api.ts'
-import type { Objective, Source } from '../sources/index.ts'
-import type { Reader } from '../sources/recorder/schema.ts'
+import type { Source } from '../sources/index.ts'
 import { addActions, isLocal } from './act.ts'
 import type { Diagnosis } from './diagnosis.ts'
-import { runbook } from './runbooks.ts'
-import { stagesOf } from './stages.ts'
+import { runbooks } from './runbooks.ts'
+import { type HistogramReader, stagesOf } from './stages.ts'
 import { fitOf, stateOf } from './state.ts'
 import { readStatus } from './status.ts'
 import type { Watch } from './watch.ts'
@@ -33,33 +33,35 @@ export function createSloApp(options: {
   watch: Watch
   diagnosis: Diagnosis
   source: Source
-  store: Reader
-  objectives: readonly Objective[]
+  histograms: HistogramReader
+  directory: Directory
   dataDir: string
   sent: () => readonly Sent[]
-  /** The log server's address. */
+  /** The log server's address; empty when there is none. */
   logs: string
   keepDays: State['keepDays']
 }): Express {
-  const { watch, diagnosis, source, store, objectives, dataDir, sent, logs, keepDays } = options
+  const { watch, diagnosis, source, histograms, directory, dataDir, sent, logs, keepDays } = options
   const pages = openPages(fileURLToPath(new URL('../page', import.meta.url)), {
     vendor: {
       uplot: fileURLToPath(import.meta.resolve('uplot/dist/uPlot.esm.js')),
       'uplot.css': fileURLToPath(import.meta.resolve('uplot/dist/uPlot.min.css')),
     },
+    values: { title: directory.service.displayName, program },
   })
   const app = createApp(options)
   app.use(pages.assets)
   app.get('/', pages.html('index.html'))
   app.get('/status', pages.html('status.html'))
-  app.get('/docs/runbooks/:name', runbook)
+  app.get('/docs/runbooks/:name', runbooks(directory))
   app.use('/api', (_request, response, next) => {
     response.set('Cache-Control', 'no-store')
     next()
   })
   app.get('/api/state', (request, response) => {
-    const state = stateOf(watch, diagnosis, readPlanned(dataDir))
-    response.json({ ...state, logs, keepDays, mayAct: isLocal(request) } satisfies State)
+    const state = stateOf(watch, diagnosis, readPlanned(dataDir), directory.objectives)
+    const { words } = directory.service
+    response.json({ ...state, logs, keepDays, program, words, mayAct: isLocal(request) } satisfies State)
   })
   addActions(app, diagnosis)
   app.get('/note', (_request, response) => {
@@ -71,15 +73,15 @@ export function createSloApp(options: {
       .type('text')
       .send(incidentNote({ ...found, atMs: found.at, promises, firstAlertMs: firstAlert(sent()) }))
   })
-  app.get('/api/stages', (request, response) => {
+  app.get('/api/stages', async (request, response) => {
     const hours = Number(request.query.hours ?? 3)
     if (!(hours >= 1 && hours <= maxHours))
       throw new Problem(400, 'bad-hours', `hours must be a number from 1 to ${maxHours}.`)
-    response.json(stagesOf(store, hours, Date.now()))
+    response.json(await stagesOf(directory.service, histograms, hours, Date.now()))
   })
   app.get('/api/what-if', (request, response) => {
     const outage = String(request.query.outage ?? '').slice(0, maxOutageLength)
-    const answer = whatIf(objectives, outage)
+    const answer = whatIf(directory.objectives, outage)
     response.status('problem' in answer ? 400 : 200).json(answer)
   })
   app.get('/api/fits', (request, response) => {

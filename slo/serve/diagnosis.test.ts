@@ -1,6 +1,7 @@
 import type { Log } from '@tintype/lib/telemetry/log.ts'
 import { expect, test } from 'vitest'
 import { temporaryFolder } from '../../test/support.ts'
+import { readDirectory } from '../directory.ts'
 import { createStore, recorderFile } from '../sources/recorder/store.ts'
 import { type Found, inShort, openDiagnosis } from './diagnosis.ts'
 
@@ -14,7 +15,7 @@ test('a diagnosis is made beside everything else, and is forgotten when it is no
   const dataDir = await temporaryFolder()
   createStore(recorderFile(dataDir), []).close()
   const { log } = listening()
-  const diagnosis = openDiagnosis({ DATA_DIR: dataDir }, [], log)
+  const diagnosis = openDiagnosis(readDirectory(), dataDir, [], log)
   const looking = diagnosis.look(Date.now())
   expect(diagnosis.found(Date.now())).toBeNull()
   await looking
@@ -28,7 +29,7 @@ test('a diagnosis is made beside everything else, and is forgotten when it is no
 
 test('a diagnosis that fails is said in the log and throws nothing', async () => {
   const { events, log } = listening()
-  const diagnosis = openDiagnosis({ DATA_DIR: await temporaryFolder() }, [], log)
+  const diagnosis = openDiagnosis(readDirectory(), await temporaryFolder(), [], log)
   await diagnosis.look(Date.now())
   expect(events).toEqual(['diagnosis.failed'])
   expect(diagnosis.found(Date.now())).toBeNull()

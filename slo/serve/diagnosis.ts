@@ -1,4 +1,5 @@
 import { execFile } from 'node:child_process'
+import { extname } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { describeError } from '@tintype/lib/errors.ts'
@@ -7,7 +8,7 @@ import { type AdminPort, detailSeconds, raiseDetail } from '../diagnose/detail.t
 import type { Verdict } from '../diagnose/diagnose.ts'
 import type { Example } from '../diagnose/examples.ts'
 import { sentence } from '../diagnose/note.ts'
-import { type Directory, readDirectory } from '../directory.ts'
+import type { Directory } from '../directory.ts'
 
 /** What diagnose said: when a budget began to burn, or when a person asked. */
 export type Found = { at: number; verdict: Verdict; examples: readonly Example[] }
@@ -32,25 +33,35 @@ const validMs = 5 * 60_000
 /** A verdict takes a second or two; one that takes so long helps nobody. */
 const timeoutMs = 30_000
 
-const program = fileURLToPath(new URL('../main.ts', import.meta.url))
+/** The packed slo is JavaScript. */
+const program = fileURLToPath(new URL(`../main${extname(import.meta.url)}`, import.meta.url))
 
 /** Runs `slo diagnose` as a process of its own: what it reads and computes holds up nothing here. */
 export function openDiagnosis(
-  environment: Record<string, string>,
+  { folder, service }: Directory,
+  dataDir: string,
   ports: readonly AdminPort[],
   log: Log,
-  { service }: Directory = readDirectory(),
 ): Diagnosis {
+  const environment = {
+    DATA_DIR: dataDir,
+    SCRAPE_SECONDS: String(service.scrapeSeconds),
+    PROMETHEUS_URL: service.prometheus,
+  }
   let last: Found | null = null
   let looking: Promise<void> | undefined
   let detail: Detail | null = null
   async function ask(nowMs: number): Promise<void> {
     const at = String(nowMs / 1000)
-    const asked = promisify(execFile)(process.execPath, [program, 'diagnose', '--json', '--at', at], {
-      env: environment,
-      timeout: timeoutMs,
-      killSignal: 'SIGKILL',
-    })
+    const asked = promisify(execFile)(
+      process.execPath,
+      [program, 'diagnose', '--config', folder, '--json', '--at', at],
+      {
+        env: environment,
+        timeout: timeoutMs,
+        killSignal: 'SIGKILL',
+      },
+    )
     // It exits 1 when something is slow, and has said what.
     const { stdout } = await asked.catch(error => (error.code === 1 ? error : Promise.reject(error)))
     const { examples, ...verdict } = JSON.parse(stdout) as Verdict & { examples: Example[] }

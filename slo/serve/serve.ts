@@ -3,19 +3,16 @@ import { ConfigError, readConfig } from '@tintype/lib/config.ts'
 import { listen } from '@tintype/lib/http/listen.ts'
 import { firstStalled } from '@tintype/lib/pulse.ts'
 import type { Running } from '@tintype/lib/run.ts'
-import { secret } from '@tintype/lib/secrets.ts'
-import { open as openStorage, storageUrl } from '@tintype/lib/storage/index.ts'
-import { observeStorage } from '@tintype/lib/telemetry/calls.ts'
-import { logVariables, openLog } from '@tintype/lib/telemetry/log.ts'
+import { createLog, logVariables, openLog } from '@tintype/lib/telemetry/log.ts'
 import { createMetrics } from '@tintype/lib/telemetry/metrics.ts'
 import { ownFolder } from '@tintype/lib/telemetry/own.ts'
 import { pick } from '@tintype/lib/variables.ts'
 import { alertStoreFile, openAlertStore } from '../alerts/alert-store.ts'
 import { hasAlertmanager } from '../alerts/alertmanager.ts'
 import { createNotifier } from '../alerts/notifier.ts'
-import { readDirectory } from '../directory.ts'
-import { readObjectives } from '../objectives/objectives.ts'
-import { startProbe } from '../probe/probe.ts'
+import { asHost } from '../directory/expand.ts'
+import type { Directory } from '../directory.ts'
+import { probeOf, startProbe } from '../probe/probe.ts'
 import { embeddedSource } from '../sources/embedded.ts'
 import { openPrometheus } from '../sources/prometheus.ts'
 import { startRecorder, type Target } from '../sources/recorder/recorder.ts'
@@ -26,24 +23,19 @@ import { createSloApp } from './app.ts'
 import { openDiagnosis } from './diagnosis.ts'
 import { createHistories } from './history.ts'
 import { onChange } from './on-change.ts'
+import { histogramsOfPrometheus, histogramsOfRecorder } from './stages.ts'
 import { startStatus } from './status.ts'
+import { targetsOf } from './targets.ts'
 import { startWatch } from './watch.ts'
 
 const used = pick(
   ...logVariables,
   'ADMIN_HOST',
   'ALERT_WEBHOOK_URL',
-  'CONVERTER_ADMIN_PORT',
   'GRACE_SECONDS',
   'HEARTBEAT_URL',
   'KEEP_METRICS_DAYS',
   'KEEP_TRACES_DAYS',
-  'LOGS_ADMIN_PORT',
-  'PROBE_TOKEN',
-  'PROBE_URL',
-  'PROMETHEUS_URL',
-  'PROMISE_SECONDS',
-  'SCRAPE_SECONDS',
   'SCRAPE_TARGETS',
   'SLO_ADMIN_PORT',
   'SLO_PORT',
@@ -51,42 +43,52 @@ const used = pick(
   'TARGETS_FILE',
   'STORAGE_URL',
   'VERSION',
-  'WEB_ADMIN_PORT',
-  'WEB_PORT',
 )
 type Config = ReturnType<typeof readConfig<typeof used>>
 
 /**
  * The service that keeps watch: probes, records, evaluates, alerts, and shows it.
- * @throws ConfigError on a bad environment, ObjectiveError on bad objectives.
+ * @throws ConfigError on a bad environment.
  */
-export async function serve(environment: NodeJS.ProcessEnv): Promise<Running> {
+export async function serve(directory: Directory, environment: NodeJS.ProcessEnv): Promise<Running> {
+  const { objectives, service } = directory
   const config = readConfig(environment, used)
+  const { SCRAPE_TARGETS, TARGETS_FILE } = config
+  const targets = () => readTargets(TARGETS_FILE, SCRAPE_TARGETS)
+  const others = targets() ?? targetsOf(SCRAPE_TARGETS, service, environment)
+  if (service.prometheus === '' && others.length === 0)
+    throw new ConfigError(
+      'nothing to read from: give prometheus or targets in service.yaml, or PROMETHEUS_URL or SCRAPE_TARGETS',
+    )
   const dataDir = config.DATA_DIR
   const folder = join(dataDir, 'slo')
   const release = ownFolder(folder)
   // Two would probe twice as often, send each alert twice and write to one recorder's file.
   if (release === 'taken')
     throw new ConfigError(`another slo owns ${folder}: stop it first, or give this one a DATA_DIR of its own`)
-  const objectives = readObjectives()
   const keepDays = { minutes: config.KEEP_METRICS_DAYS, traces: config.KEEP_TRACES_DAYS }
-  const log = openLog('slo', config)
-  const metrics = createMetrics('slo', config.VERSION)
+  const log = service.logServer
+    ? openLog('slo', config)
+    : createLog({ service: 'slo', instance: config.INSTANCE, level: config.LOG_LEVEL })
+  const prober = await probeOf(directory)
+  const { names } = prober ?? {}
+  const metrics = createMetrics(
+    'slo',
+    config.VERSION,
+    names ? [names.attempts, names.seconds, ...names.others] : [],
+  )
   const store = createStore(
     recorderFile(dataDir),
     objectives.map(({ sli }) => sli),
   )
-  const source = config.PROMETHEUS_URL ? openPrometheus(config.PROMETHEUS_URL) : embeddedSource(store)
-  const storage = await openStorage(storageUrl(config.STORAGE_URL, dataDir), {
-    observe: observeStorage(metrics),
-  })
+  const source = service.prometheus ? openPrometheus(service.prometheus, service) : embeddedSource(store)
 
   const alertStore = openAlertStore(
     alertStoreFile(dataDir),
     onChange(why => why && log.error('alerts.not-written', { error: why })),
   )
   let pages = config.SLO_URL?.href ?? reach(config.HOST, config.SLO_PORT)
-  const { namespace } = readDirectory().service.selectors
+  const { namespace } = service.selectors
   const notifier = createNotifier({
     alertStore,
     webhook: config.ALERT_WEBHOOK_URL,
@@ -95,24 +97,14 @@ export async function serve(environment: NodeJS.ProcessEnv): Promise<Running> {
     metrics,
     log,
   })
-  const others = readTargets(config.TARGETS_FILE, config.SCRAPE_TARGETS) ?? targets(config)
-  const diagnosis = openDiagnosis(
-    {
-      DATA_DIR: dataDir,
-      SCRAPE_SECONDS: String(config.SCRAPE_SECONDS),
-      PROMETHEUS_URL: config.PROMETHEUS_URL,
-    },
-    others,
-    log,
-  )
-  const heartbeat = config.HEARTBEAT_URL
+  const diagnosis = openDiagnosis(directory, dataDir, others, log)
   const watch = startWatch({
     histories: createHistories(objectives, source),
     source,
     notifier,
     alertStore,
-    hasAlertmanager: config.PROMETHEUS_URL ? () => hasAlertmanager(config.PROMETHEUS_URL) : null,
-    heartbeat,
+    hasAlertmanager: service.prometheus ? () => hasAlertmanager(service.prometheus) : null,
+    heartbeat: config.HEARTBEAT_URL,
     diagnosis,
     pages: () => pages,
     log,
@@ -124,73 +116,63 @@ export async function serve(environment: NodeJS.ProcessEnv): Promise<Running> {
     watch,
     diagnosis,
     source,
-    store,
-    objectives,
+    histograms: service.prometheus
+      ? histogramsOfPrometheus(service.prometheus, service)
+      : histogramsOfRecorder(store),
+    directory,
     dataDir,
     sent: alertStore.sent,
-    logs: config.LOGS_URL || reach(config.HOST, config.LOGS_PORT),
+    logs: service.logServer ? config.LOGS_URL || reach(config.HOST, config.LOGS_PORT) : '',
     keepDays,
   })
   const listening = await listen(app, config.HOST, config.SLO_PORT)
   // The port may have been any free one.
   pages = config.SLO_URL?.href ?? reach(config.HOST, Number(new URL(listening.url).port))
-  const stalled = () => firstStalled([watch, recorder])
+  const stalled = () => firstStalled([watch, ...(recorder ? [recorder] : [])])
   const admin = await listen(
     createAdmin({ metrics, log, watch, dataDir, notReady: () => null, stalled }),
     config.ADMIN_HOST,
     config.SLO_ADMIN_PORT,
   )
-  const recorder = startRecorder({
-    targets: () =>
-      readTargets(config.TARGETS_FILE, config.SCRAPE_TARGETS) ??
-      (config.SCRAPE_TARGETS.length > 0 ? others : [...others, own(config, admin.url)]),
-    dataDir,
-    intervalMs: config.SCRAPE_SECONDS * 1000,
-    keep: keepDays,
-    store,
+  const recorder =
+    others.length === 0
+      ? undefined
+      : startRecorder({
+          targets: () =>
+            targets() ?? (SCRAPE_TARGETS.length > 0 ? others : [...others, own(config, admin.url)]),
+          dataDir,
+          intervalMs: service.scrapeSeconds * 1000,
+          keep: keepDays,
+          store,
+          metrics,
+          log,
+        })
+  const given = { environment, dataDir, metrics, log }
+  const probe = prober && startProbe(prober.openProbe(given), prober.names, given)
+  const status = await startStatus({
+    watch,
+    source,
     metrics,
     log,
+    ...{ file: service.statusFile, storageUrl: config.STORAGE_URL, dataDir },
   })
-  const probe = startProbe({
-    target: config.PROBE_URL ?? new URL(reach(config.HOST, config.WEB_PORT)),
-    token: secret('PROBE_TOKEN', config.PROBE_TOKEN, dataDir),
-    promiseSeconds: config.PROMISE_SECONDS,
-    metrics,
-    log,
-  })
-  const status = startStatus(watch, source, storage, log)
   log.info('slo.started', { version: config.VERSION })
 
   return {
     endpoints: { slo: listening.url, sloAdmin: admin.url },
     async stop() {
-      await probe.stop()
-      await Promise.all([status.stop(), watch.stop(), recorder.stop()])
+      await probe?.stop()
+      await Promise.all([status?.stop(), watch.stop(), recorder?.stop()])
       await notifier.stop()
       await Promise.all([listening.close(config.GRACE_SECONDS * 1000), admin.close(0)])
       log.info('slo.stopped')
-      await Promise.all([storage.close(), log.close()])
+      await log.close()
       // The embedded source reads the recorder's own file.
-      if (config.PROMETHEUS_URL) await source.close()
+      if (service.prometheus) await source.close()
       store.close()
       release()
     },
   }
-}
-
-/** Those given, else this machine's other services. */
-function targets(config: Config): readonly Target[] {
-  if (config.SCRAPE_TARGETS.length > 0) return config.SCRAPE_TARGETS
-  const local = {
-    web: config.WEB_ADMIN_PORT,
-    converter: config.CONVERTER_ADMIN_PORT,
-    logs: config.LOGS_ADMIN_PORT,
-  }
-  return Object.entries(local).map(([job, port]) => ({
-    job,
-    instance: config.INSTANCE,
-    url: new URL('/metrics', reach(config.ADMIN_HOST, port)),
-  }))
 }
 
 /** Its own address is known only once it listens. */
@@ -200,8 +182,4 @@ const own = ({ ADMIN_HOST, INSTANCE }: Config, url: string): Target => ({
   url: new URL('/metrics', reach(ADMIN_HOST, Number(new URL(url).port))),
 })
 
-/** An address to bind to that means "all" is reached on this machine's loopback. */
-function reach(host: string, port: number): string {
-  const here = host === '0.0.0.0' ? '127.0.0.1' : host === '::' ? '::1' : host
-  return `http://${here.includes(':') ? `[${here}]` : here}:${port}`
-}
+const reach = (host: string, port: number): string => `http://${asHost(host)}:${port}`

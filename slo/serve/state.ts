@@ -1,11 +1,12 @@
 import { fits } from '../math/budget.ts'
 import { toNumber } from '../math/fraction.ts'
 import type { Planned } from '../math/planned.ts'
-import { judge } from '../math/sli.ts'
+import { judge, tally } from '../math/sli.ts'
+import { toMinute } from '../math/time.ts'
 import type { FitAnswer, ObjectiveState, State } from '../page/api.ts'
-import type { Minute, Slot } from '../sources/index.ts'
+import type { Minute, Objective, Slot } from '../sources/index.ts'
 import type { Diagnosis } from './diagnosis.ts'
-import type { View } from './view.ts'
+import { type View, viewOf } from './view.ts'
 import type { Watch } from './watch.ts'
 
 /** The day strip is of one day, whatever the objective's window is. */
@@ -15,17 +16,29 @@ export function stateOf(
   watch: Watch,
   diagnosis: Diagnosis,
   planned: readonly Planned[],
-): Omit<State, 'logs' | 'keepDays' | 'mayAct'> {
+  objectives: readonly Objective[],
+): Omit<State, 'logs' | 'keepDays' | 'mayAct' | 'program' | 'words'> {
   const now = Date.now()
+  const views = watch.views()
   const [found, detail] = [diagnosis.found(now), diagnosis.detail(now)]
   return {
     at: new Date(now).toISOString(),
     seenAt: new Date(watch.seenAt()).toISOString(),
     diagnosis: found && { ...found, at: new Date(found.at).toISOString() },
     detail: detail && { ...detail, until: new Date(detail.until).toISOString() },
-    objectives: watch.views().map(view => objectiveState(view, planned)),
+    begun: views.length > 0,
+    objectives: (views.length > 0 ? views : objectives.map(each => unseen(each, now))).map(view =>
+      objectiveState(view, planned),
+    ),
     planned: planned.map(({ id, from, to, reason }) => ({ id, from: time(from), to: time(to), reason })),
   }
+}
+
+/** Of a promise of which no minute was evaluated yet: its whole budget. */
+function unseen(objective: Objective, nowMs: number): View {
+  const at = toMinute(nowMs)
+  const known = { from: at, to: at, slots: [], tally: tally(objective, at, []) }
+  return viewOf(objective, known, at, at)
 }
 
 const time = (minute: Minute): string => new Date(minute * 60_000).toISOString()
@@ -36,7 +49,8 @@ function objectiveState(view: View, planned: readonly Planned[]): ObjectiveState
     name: objective.id,
     displayName: objective.displayName,
     description: objective.description,
-    unit: objective.method === 'Timeslices' ? 'minutes' : 'photos',
+    kind: objective.method === 'Timeslices' ? 'minutes' : 'events',
+    unit: objective.unit,
     target: toNumber(objective.target),
     windowMinutes: objective.windowMinutes,
     from: time(standing.span.from),

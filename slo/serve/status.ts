@@ -1,6 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { Storage } from '@tintype/lib/storage/index.ts'
+import { open as openStorage, storageUrl } from '@tintype/lib/storage/index.ts'
+import { observeStorage } from '@tintype/lib/telemetry/calls.ts'
 import type { Log } from '@tintype/lib/telemetry/log.ts'
+import type { Metrics } from '@tintype/lib/telemetry/metrics.ts'
 import { judge } from '../math/sli.ts'
 import type { Source } from '../sources/index.ts'
 import { type Loop, repeat } from './loop.ts'
@@ -16,7 +18,7 @@ export type Status = {
   online: boolean
   budgetLeftMinutes: number
   budgetMinutes: number
-  /** Null when no photo was promised in the window. */
+  /** Null when no event was counted in the window. */
   keptRatio: number | null
   at: string
 }
@@ -48,16 +50,29 @@ async function isOnline({ objective }: View, source: Source): Promise<boolean> {
 }
 
 /**
- * Writes `status.json` into storage each 15 s. One write is under way at a time: each one that a disk does not answer
- * holds a thread.
+ * Writes the status into storage each 15 s; undefined when the directory names no file for it. One write is under way at
+ * a time: each one that a disk does not answer holds a thread.
  */
-export function startStatus(watch: Watch, source: Source, storage: Storage, log: Log): Loop {
+export async function startStatus(options: {
+  watch: Watch
+  source: Source
+  metrics: Metrics
+  log: Log
+  file: string
+  storageUrl: string
+  dataDir: string
+}): Promise<Loop | undefined> {
+  const { watch, source, metrics, log, file, dataDir } = options
+  if (file === '') return undefined
+  const storage = await openStorage(storageUrl(options.storageUrl, dataDir), {
+    observe: observeStorage(metrics),
+  })
   const say = onChange(why => why && log.error('status.not-written', { error: why }))
   let underWay: Promise<unknown> | undefined
   const write = async (): Promise<void> => {
     const status = await readStatus(watch, source)
     if (status)
-      underWay ??= storage.put('status.json', Buffer.from(JSON.stringify(status))).finally(() => {
+      underWay ??= storage.put(file, Buffer.from(JSON.stringify(status))).finally(() => {
         underWay = undefined
       })
     const late = sleep(writtenWithinMs, 'late', { ref: false })
@@ -65,9 +80,15 @@ export function startStatus(watch: Watch, source: Source, storage: Storage, log:
       throw new Error(`storage did not answer within ${writtenWithinMs} ms`)
     say(null)
   }
-  return repeat(
+  const loop = repeat(
     () => everyMs,
     write,
     error => say(String(error)),
   )
+  return {
+    async stop() {
+      await loop.stop()
+      await storage.close()
+    },
+  }
 }

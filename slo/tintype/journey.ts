@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import type { ProbePhase } from '@tintype/lib/telemetry/catalogue.ts'
-import { type Answer, type RequestPhases, timedRequest } from '../probe/request.ts'
+import { type Answer, excerpt, type Timed, timedRequest } from '../probe/request.ts'
 import { isPicture, picture } from './picture.ts'
 
 /** Each HTTP request of a journey has this long, as CONTRACT says; so has a person's patience with a page. */
@@ -91,8 +91,6 @@ export async function tidyUpAll(walk: Walk): Promise<void> {
 const ownSeconds = ({ headers }: Answer): number =>
   Number(/\bdur=([\d.]+)/.exec(String(headers['server-timing']))?.[1] ?? Number.NaN) / 1000
 
-type Outcome = { phases: RequestPhases } & ({ answer: Answer } | { failed: string })
-
 /** A request with its one retry; connection failures, timeouts and 5xx are failures, other answers are answers. */
 async function ask(walk: Walk, method: 'GET' | 'POST' | 'DELETE', url: URL, timeoutMs: number) {
   const first = await askOnce(walk, method, url, timeoutMs)
@@ -107,7 +105,7 @@ async function askOnce(
   method: 'GET' | 'POST' | 'DELETE',
   url: URL,
   timeoutMs: number,
-): Promise<Outcome> {
+): Promise<Timed> {
   const upload = method === 'POST' && { 'Content-Type': 'image/jpeg', 'Tintype-Probe': token }
   const headers = { ...(visitor.cookie && { Cookie: visitor.cookie }), ...upload }
   const body = upload ? { body: picture } : {}
@@ -123,5 +121,3 @@ function keepCookie(visitor: Visitor, given: string[] | undefined): void {
   const session = given?.find(cookie => cookie.startsWith('tintype_session='))
   if (session) visitor.cookie = session.split(';', 1)[0]
 }
-
-const excerpt = (body: Buffer): string => body.toString('utf8', 0, 200)

@@ -1,25 +1,8 @@
-import type { Seen, Testimony } from './index.ts'
+import type { Compared } from '../../directory.ts'
+import type { Seen, Testimony } from './testimony.ts'
 
-export type Count = { kept: number; broken: number }
-
-export type Disagreement = {
-  witness: 'metrics' | 'traces' | 'logs'
-  /** What it says beside the others, in a sentence. */
-  says: string
-  /** The photos it lacks, or tells of otherwise than the other one; empty when it only counts. */
-  photos: string[]
-}
-
-export type Compared = {
-  metrics: Count
-  traces: Count | null
-  logs: Count | null
-  /** True only when at least two have data and no two differ beyond the bound. */
-  agree: boolean
-  /** How far the metrics may be from the others, in photos. */
-  bound: number
-  disagreements: Disagreement[]
-}
+type Disagreement = Compared['disagreements'][number]
+type Count = { kept: number; broken: number }
 
 /** How many photos a report names; their number is always given. */
 const maxNamed = 100
@@ -46,12 +29,12 @@ export function compare({ metrics, traces, logs, fromMs, toMs, scrapeMs }: Measu
   const restarts = Math.max(0, ...named.map(each => each.restarts))
   const bound = outcomes.filter(atEnds).length + restarts * busiest(outcomes, scrapeMs)
 
-  const counts = { traces: count(traces), logs: count(logs) }
+  const counts = { metrics, traces: count(traces), logs: count(logs) }
   const disagreements = [
     ...(traces && logs ? differences(traces, logs, atEnds) : []),
     ...(most ? metricsBeyond(metrics, count(most) as Count, bound) : []),
   ]
-  return { metrics, ...counts, agree: named.length > 0 && disagreements.length === 0, bound, disagreements }
+  return { counts, agree: named.length > 0 && disagreements.length === 0, bound, disagreements }
 }
 
 function count(testimony: Testimony | null): Count | null {
@@ -89,13 +72,13 @@ function differences(traces: Testimony, logs: Testimony, atEnds: (seen: Seen) =>
     disagreement('traces', 'lack photos that the logs have', beyond(logs, traces, absent)),
     disagreement('logs', 'lack photos that the traces have', beyond(traces, logs, absent)),
     disagreement('traces', 'give photos another outcome than the logs', beyond(traces, logs, otherwise)),
-  ].filter(({ photos }) => photos.length > 0)
+  ].filter(({ ids }) => ids.length > 0)
 }
 
-const disagreement = (witness: 'traces' | 'logs', says: string, photos: string[]): Disagreement => ({
+const disagreement = (witness: 'traces' | 'logs', says: string, ids: string[]): Disagreement => ({
   witness,
-  says: `${says}: ${photos.length}`,
-  photos: photos.sort().slice(0, maxNamed),
+  says: `${says}: ${ids.length}`,
+  ids: ids.sort().slice(0, maxNamed),
 })
 
 function metricsBeyond(metrics: Count, others: Count, bound: number): Disagreement[] {
@@ -104,6 +87,6 @@ function metricsBeyond(metrics: Count, others: Count, bound: number): Disagreeme
     .map(outcome => ({
       witness: 'metrics',
       says: `count ${metrics[outcome]} ${outcome}, the others ${others[outcome]}, which is beyond ${bound}`,
-      photos: [],
+      ids: [],
     }))
 }

@@ -1,17 +1,22 @@
-import type { Outcome } from '@tintype/lib/telemetry/catalogue.ts'
+import { join } from 'node:path'
+import type { WitnessModule } from '../../directory.ts'
+import { compare } from './compare.ts'
+import { logWitness } from './logs.ts'
+import { traceWitness } from './traces.ts'
 
-export type Seen = {
-  outcome: Outcome
-  /** Epoch milliseconds. */
-  at: number
+/** Traces and logs of DATA_DIR beside the metrics of the objective `latency`. */
+export const compareWitnesses: WitnessModule['compareWitnesses'] = async ({
+  counted,
+  dataDir,
+  fromMs,
+  toMs,
+  scrapeMs,
+}) => {
+  const latency = counted('latency')
+  const [traces, logs] = await Promise.all([
+    traceWitness(join(dataDir, 'traces')).promises(fromMs, toMs),
+    logWitness(join(dataDir, 'logs')).promises(fromMs, toMs),
+  ])
+  const metrics = { kept: latency?.good ?? 0, broken: latency?.bad ?? 0 }
+  return compare({ metrics, traces, logs, fromMs, toMs, scrapeMs })
 }
-
-/** What one store of telemetry knows of promises: each photo once. */
-export type Testimony = {
-  photos: Map<string, Seen>
-  /** Restarts of counting processes within the window, as far as this store can tell. */
-  restarts: number
-}
-
-/** A store that counts promises on its own; null when it has no data at all. */
-export type Witness = { promises(fromMs: number, toMs: number): Promise<Testimony | null> }

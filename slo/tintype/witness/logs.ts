@@ -1,8 +1,8 @@
 import { existsSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Outcome } from '@tintype/lib/telemetry/catalogue.ts'
-import type { Seen, Witness } from './index.ts'
 import { linesWith } from './lines.ts'
+import type { Seen, Witness } from './testimony.ts'
 
 const dayMs = 86_400_000
 /** An entry's day is that of its effective time, which a skewed clock may put beside its timestamp's. */

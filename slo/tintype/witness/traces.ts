@@ -1,7 +1,7 @@
 import { attributes, type Outcome } from '@tintype/lib/telemetry/catalogue.ts'
-import type { Seen, Witness } from './index.ts'
 import { linesWith } from './lines.ts'
 import { attributeOf, filesSince, spansOf } from './otlp.ts'
+import type { Seen, Witness } from './testimony.ts'
 
 /** The witness over the OTLP JSON lines of a folder: the span of whoever marked a photo carries its outcome. */
 export const traceWitness = (folder: string): Witness => ({

@@ -3,9 +3,9 @@ import { attributes } from '@tintype/lib/telemetry/catalogue.ts'
 import { describe, expect, test } from 'vitest'
 import { temporaryFolder } from '../../../test/support.ts'
 import { compare, type Measured } from './compare.ts'
-import type { Testimony } from './index.ts'
 import { linesWith } from './lines.ts'
 import { logWitness } from './logs.ts'
+import type { Testimony } from './testimony.ts'
 import { traceWitness } from './traces.ts'
 
 const noon = Date.UTC(2026, 10, 22, 12)
@@ -106,18 +106,18 @@ describe('compared', () => {
     logs.photos.delete('p7')
     expect(compare(measured({ logs }))).toMatchObject({
       agree: false,
-      logs: { kept: 49, broken: 0 },
-      disagreements: [{ witness: 'logs', says: 'lack photos that the traces have: 1', photos: ['p7'] }],
+      counts: { logs: { kept: 49, broken: 0 } },
+      disagreements: [{ witness: 'logs', says: 'lack photos that the traces have: 1', ids: ['p7'] }],
     })
     const traces = testimony(50)
     traces.photos.delete('p8')
-    expect(compare(measured({ traces })).disagreements).toMatchObject([{ witness: 'traces', photos: ['p8'] }])
+    expect(compare(measured({ traces })).disagreements).toMatchObject([{ witness: 'traces', ids: ['p8'] }])
   })
 
   test('a photo that is kept in one and broken in the other is named', () => {
     const logs = testimony(50)
     logs.photos.set('p3', { outcome: 'broken', at: noon + 90_000 })
-    expect(compare(measured({ logs })).disagreements[0]?.photos).toEqual(['p3'])
+    expect(compare(measured({ logs })).disagreements[0]?.ids).toEqual(['p3'])
   })
 
   test('counters may lack one scrape a restart, and no more', () => {
@@ -138,6 +138,6 @@ describe('compared', () => {
 
   test('one alone has nobody to agree with', () => {
     const alone = compare(measured({ traces: null, logs: null }))
-    expect(alone).toMatchObject({ agree: false, traces: null, logs: null, disagreements: [] })
+    expect(alone).toMatchObject({ agree: false, counts: { traces: null, logs: null }, disagreements: [] })
   })
 })

@@ -1,0 +1,90 @@
+import { mkdirSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { expect, test } from 'vitest'
+import { temporaryFolder } from '../../test/support.ts'
+import { readDirectory, tintypeFolder } from '../directory.ts'
+import { asHost, expand } from './expand.ts'
+import { parseService } from './service.ts'
+
+const said = (text: string) =>
+  parseService('service.yaml', text).findings.map(
+    ({ line, column, message, mend }) => `${line}:${column} ${message}; ${mend}`,
+  )
+
+test('a service of one line has every default', () => {
+  const { service, findings } = parseService('service.yaml', 'service: shop')
+  expect(findings).toEqual([])
+  expect(service).toMatchObject({
+    displayName: 'shop',
+    prometheus: '',
+    scrapeSeconds: 15,
+    stages: [],
+    targets: [],
+  })
+  expect(service.probe).toBeUndefined()
+})
+
+test('every error is said at once, each with its place and what may stand there', () => {
+  const text = `service: The Shop
+scrapeSeconds: 300
+selector: { job: shop }
+stages:
+  - name: pay
+    second: 1
+targets:
+  - { url: ftp://x }
+probe:
+  - { name: look, url: http://x, expect: { status: [20] }, capture: { id: { header: x } } }
+witnesses: 3
+`
+  expect(said(text)).toEqual([
+    '1:10 service is "The Shop"; it must be a name of small letters, digits and hyphens, at most 63',
+    '2:16 scrapeSeconds is 300; it must be a number from 1 to 60',
+    expect.stringMatching(
+      /^3:18 selector\.job means nothing here; it may be service, displayName, .*selectors/,
+    ),
+    expect.stringMatching(/^6:13 stages\[0\]\.second means nothing here; it may be name, seconds, failing, /),
+    expect.stringMatching(/^8:12 targets\[0\]\.url is "ftp:\/\/x"; it must be an address/),
+    expect.stringMatching(
+      /^10:53 probe\[0\]\.expect\.status\[0\] is 20; it must be a number from 100 to 599/,
+    ),
+    '11:12 witnesses is 3; it must be a file beside service.yaml, as in probe.ts',
+    expect.stringMatching(/^8:5 targets\[0\]\.job is missing/),
+    '5:5 stages[0].seconds is missing; it must be text',
+    expect.stringMatching(/probe\[0\]\.capture\.id\.matches is missing; it must be a regular expression/),
+  ])
+})
+
+test.each([
+  ['', '1:1 service is missing; it must be a name of small letters, digits and hyphens, at most 63'],
+  ['service: [shop', '1:15 Flow sequence'],
+  ['service: shop\nprobe:\n', '2:7 probe is null; it must be'],
+])('%j is an error', (text, start) => {
+  expect(said(text)[0]).toMatch(new RegExp(`^${start.replaceAll('[', '\\[')}`))
+})
+
+test('errors of service.yaml and of the objectives come together', async () => {
+  const folder = await temporaryFolder()
+  writeFileSync(join(folder, 'service.yaml'), 'service: Shop\n')
+  mkdirSync(join(folder, 'objectives'))
+  writeFileSync(join(folder, 'objectives', 'x.yaml'), 'kind: SLO\n')
+  expect(() => readDirectory(folder)).toThrow(
+    /service\.yaml:1:10: error: service is "Shop"(.|\n)*x\.yaml:1:1: error/,
+  )
+})
+
+test('the environment overrides Prometheus and the scrape interval, within its bounds', () => {
+  const { service } = readDirectory(tintypeFolder, { PROMETHEUS_URL: 'http://p', SCRAPE_SECONDS: '5' })
+  expect(service).toMatchObject({ prometheus: 'http://p', scrapeSeconds: 5 })
+  expect(() => readDirectory(tintypeFolder, { SCRAPE_SECONDS: '61' })).toThrow('SCRAPE_SECONDS="61" must be')
+})
+
+test('a variable has a value, a default, or is missed', () => {
+  expect(expand('http://${HOST:-localhost}:${PORT:-80}/', { PORT: '8080' })).toBe('http://localhost:8080/')
+  expect(expand('${A:-}', { A: '' })).toBe('')
+  expect(() => expand('${A}', { A: '' })).toThrow('A is not set, and "${A}" needs it')
+})
+
+test('an address to bind to is one to reach it at', () => {
+  expect(['0.0.0.0', '::', '::1', 'shop'].map(asHost)).toEqual(['127.0.0.1', '[::1]', '[::1]', 'shop'])
+})

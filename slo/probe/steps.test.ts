@@ -1,0 +1,126 @@
+import { once } from 'node:events'
+import { createServer, type RequestListener } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { expect, onTestFinished, test } from 'vitest'
+import { parseService } from '../directory/service.ts'
+import type { ProbeStep } from '../directory.ts'
+import { stepProbe } from './steps.ts'
+
+/** A shop that knows who is logged in, and what it was asked. */
+async function shop(answer?: RequestListener) {
+  const asked: string[] = []
+  const listener: RequestListener = async (request, response) => {
+    const body = Buffer.concat(await request.toArray()).toString()
+    asked.push([request.method, request.url, request.headers.cookie, body].filter(Boolean).join(' '))
+    if (answer) return answer(request, response)
+    if (request.url === '/login') response.writeHead(200, { 'Set-Cookie': 'sid=s3cret; HttpOnly' }).end()
+    else if (request.url === '/orders')
+      response.writeHead(201, { 'Content-Type': 'application/json' }).end('{"order":{"id":42}}')
+    else response.writeHead(200).end('order 42 is paid')
+  }
+  const server = createServer(listener).listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  onTestFinished(() => {
+    server.closeAllConnections()
+    server.close()
+  })
+  return {
+    asked,
+    environment: { SHOP: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, PASSWORD: 'x' },
+  }
+}
+
+function steps(yaml: string): readonly ProbeStep[] {
+  const { service, findings } = parseService('service.yaml', `service: shop\nprobe:\n${yaml}`)
+  expect(findings).toEqual([])
+  return service.probe as readonly ProbeStep[]
+}
+
+const walk = (yaml: string, environment: Record<string, string>, signal = new AbortController().signal) =>
+  stepProbe(steps(yaml), environment).attempt(signal)
+
+const order = String.raw`
+  - name: login
+    method: POST
+    url: ${'$'}{SHOP}/login
+    body: password=${'$'}{PASSWORD}
+    capture: { session: { header: Set-Cookie, matches: '^[^;]+' } }
+  - name: order
+    method: POST
+    url: ${'$'}{SHOP}/orders
+    headers: { Cookie: "${'$'}{session}" }
+    expect: { status: [201], headers: { content-type: json } }
+    capture: { id: { matches: '"id":(\d+)' } }
+  - name: paid
+    url: ${'$'}{SHOP}/orders/${'$'}{id}
+    headers: { Cookie: "${'$'}{session}" }
+    expect: { body: "order ${'$'}{id}", matches: paid$ }
+`
+
+test('steps hand on what they captured, and each phase has its time', async () => {
+  const { asked, environment } = await shop()
+  const { failure, phases } = await walk(order, environment)
+  expect(failure).toBeUndefined()
+  expect(asked).toEqual(['POST /login password=x', 'POST /orders sid=s3cret', 'GET /orders/42 sid=s3cret'])
+  expect(phases).toMatchObject({ dns: 0, tls: 0 })
+  expect(phases.processing).toBeGreaterThan(0)
+})
+
+test.each([
+  ['another status', '{ status: [204] }', 'answer 200: hello'],
+  ['a body without the text', '{ body: paid }', 'the body lacks "paid": hello'],
+  ['a body that does not match', '{ matches: ^paid }', 'the body does not match ^paid: hello'],
+  [
+    'a header without the text',
+    '{ headers: { Content-Type: json } }',
+    'the header Content-Type is "text/plain"',
+  ],
+])('%s is a failure that says so', async (_, expected, why) => {
+  const { environment } = await shop((_, response) =>
+    response.writeHead(200, { 'Content-Type': 'text/plain' }).end('hello'),
+  )
+  const { failure } = await walk(`  - { name: look, url: "\${SHOP}", expect: ${expected} }`, environment)
+  expect(failure).toEqual({ step: 'look', why })
+})
+
+test('what is to be captured and is not there is a failure, and later steps are not walked', async () => {
+  const { asked, environment } = await shop((_, response) => response.end('{}'))
+  const { failure } = await walk(order, environment)
+  expect(failure).toEqual({ step: 'login', why: 'nothing to capture as session: ^[^;]+ does not match' })
+  expect(asked).toHaveLength(1)
+})
+
+test('a failed GET is tried once more; a POST that may have been taken is not', async () => {
+  const busy: RequestListener = (_, response) => response.writeHead(503).end('busy')
+  const get = await shop(busy)
+  const { failure } = await walk('  - { name: look, url: "${SHOP}" }', get.environment)
+  expect(failure).toEqual({ step: 'look', why: 'answer 503: busy' })
+  expect(get.asked).toHaveLength(2)
+  const post = await shop(busy)
+  await walk('  - { name: order, method: POST, url: "${SHOP}" }', post.environment)
+  expect(post.asked).toHaveLength(1)
+})
+
+test('an answer that does not come is cut at the step’s own timeout', async () => {
+  const { environment } = await shop(() => {})
+  const { failure } = await walk(
+    '  - { name: order, method: POST, url: "${SHOP}", timeoutSeconds: 0.2 }',
+    environment,
+  )
+  expect(failure?.why).toBe('no answer within 200 ms')
+})
+
+test('what neither the environment nor an earlier step gives is said at the start', () => {
+  expect(() => walk('  - { name: look, url: "${SHOP}" }', {})).toThrow(
+    'SHOP is not set, and "${SHOP}" needs it',
+  )
+  expect(() => walk('  - { name: look, url: "http://x/${id}" }', {})).toThrow('id is not set')
+})
+
+test('a stop ends it without an outcome', async () => {
+  const stopping = new AbortController()
+  const { environment } = await shop(() => stopping.abort())
+  await expect(walk('  - { name: look, url: "${SHOP}" }', environment, stopping.signal)).rejects.toThrow(
+    'aborted',
+  )
+})

@@ -1,0 +1,1 @@
+export { metrics } from '@tintype/lib/telemetry/definitions.ts'

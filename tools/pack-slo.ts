@@ -1,0 +1,150 @@
+import { execFileSync } from 'node:child_process'
+import { cpSync, globSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { dirname, join, relative } from 'node:path'
+import { readArguments, runCommand } from '@tintype/lib/command-line.ts'
+import { stripTypes } from '@tintype/lib/page/pages.ts'
+import { files, importsOf } from '../test/tidy/sources.ts'
+
+const usage = `npm run pack-slo [-- --to FOLDER]
+
+Writes @tintype/slo as a tarball that npm installs anywhere: JavaScript, for Node strips no types below node_modules,
+with what it needs of lib, the pages, the examples and type declarations.
+  --to  the folder that the tarball is written to (default: .tmp)
+Example: npm run pack-slo && npm install --global .tmp/tintype-slo-*.tgz
+Exit status: 0 written, 1 it could not be, 2 bad arguments.`
+
+const root = join(import.meta.dirname, '..')
+const read = (file: string) => readFileSync(join(root, file), 'utf8')
+
+/** Modules that others import, each with its types. */
+const published = files('slo/{math,objectives}/*.ts').filter(file => !file.endsWith('.test.ts'))
+/** Copied as they are: pages are stripped of their types when they are served, examples are read. */
+const asTheyAre = [
+  'slo/page',
+  'lib/page/browser',
+  'slo/examples',
+  ...['budget-burn', 'monitoring-blind', 'watchdog', 'watchdog-silent'].map(
+    name => `docs/runbooks/${name}.md`,
+  ),
+  'LICENSE',
+]
+
+/** What these load, but for the directory of Tintype, the queue's adapters, and what runs in a browser. */
+function loadedBy(...entries: readonly string[]): string[] {
+  const found = new Set(entries)
+  for (const file of found)
+    for (const { target, dynamic } of importsOf(file)) {
+      const isAdapter = dynamic && target.startsWith('lib/queue/')
+      if (target.endsWith('.ts') && !isAdapter && !/^slo\/(tintype|page)\//.test(target)) found.add(target)
+    }
+  return [...found].sort()
+}
+
+function compile(all: readonly string[], into: string): void {
+  declare(into)
+  for (const file of all) write(into, file.replace(/ts$/, 'js'), stripTypes(read(file)))
+}
+
+/** Declarations of what is published, and of what these name. */
+function declare(into: string): void {
+  const config = join(into, 'tsconfig.json')
+  const compilerOptions = {
+    noEmit: false,
+    declaration: true,
+    emitDeclarationOnly: true,
+    rootDir: root,
+    outDir: into,
+  }
+  const project = { extends: join(root, 'tsconfig.json'), compilerOptions, include: [] }
+  writeFileSync(
+    config,
+    JSON.stringify({ ...project, files: loadedBy(...published).map(file => join(root, file)) }),
+  )
+  execFileSync(join(root, 'node_modules/.bin/tsc'), ['-p', config], { stdio: 'inherit' })
+  rmSync(config)
+  for (const file of globSync('**/*.d.ts', { cwd: into }))
+    write(into, file, readFileSync(join(into, file), 'utf8'))
+}
+
+function write(into: string, file: string, text: string): void {
+  mkdirSync(dirname(join(into, file)), { recursive: true })
+  writeFileSync(join(into, file), javascriptImports(file, text))
+}
+
+/** Of the packed slo all files are JavaScript, and `@tintype/lib/x.ts` is one beside it. */
+const javascriptImports = (file: string, text: string): string =>
+  text
+    .replaceAll(/(['"])@tintype\/(lib|slo)\/([^'"]+\.ts)\1/g, (_, quote, workspace, path) => {
+      const target = relative(dirname(file), `${workspace}/${path}`)
+      return `${quote}${target.startsWith('.') ? target : `./${target}`}${quote}`
+    })
+    .replaceAll(/((?:from|import)\s*\(?\s*['"]\.[^'"]+)\.ts(?=['"])/g, '$1.js')
+
+/** Versions of the npm packages that the sources import; what the product has as optional stays so. */
+function dependencies(all: readonly string[]) {
+  const [slo, lib] = ['slo', 'lib'].map(name => JSON.parse(read(`${name}/package.json`)))
+  const known = { ...lib.dependencies, ...slo.dependencies }
+  const imported = new Set([...all.flatMap(importsOf).map(({ target }) => target), 'uplot'])
+  const pick = (from: Record<string, string>) =>
+    Object.fromEntries(
+      Object.entries(from)
+        .filter(([name]) => imported.has(name))
+        .sort(),
+    )
+  const optional = pick(lib.optionalDependencies)
+  return {
+    dependencies: pick(known),
+    peerDependencies: optional,
+    peerDependenciesMeta: Object.fromEntries(Object.keys(optional).map(name => [name, { optional: true }])),
+  }
+}
+
+function manifest(all: readonly string[]): object {
+  const { version, license } = JSON.parse(read('package.json'))
+  const subpath = (folder: string) => ({ types: `./slo/${folder}/*.d.ts`, default: `./slo/${folder}/*.js` })
+  return {
+    name: '@tintype/slo',
+    version,
+    license,
+    description: JSON.parse(read('slo/package.json')).description,
+    keywords: ['slo', 'sli', 'error-budget', 'burn-rate', 'openslo', 'prometheus', 'alerting', 'sre'],
+    type: 'module',
+    engines: { node: '>=24' },
+    bin: { slo: 'slo/main.js' },
+    exports: { './math/*': subpath('math'), './objectives/*': subpath('objectives') },
+    ...dependencies(all),
+  }
+}
+
+/** Writes the tarball and resolves with its path. */
+export function pack(to: string): string {
+  mkdirSync(to, { recursive: true })
+  // Below the root: the compiler looks for packages in the folders above.
+  mkdirSync(join(root, '.tmp'), { recursive: true })
+  const into = mkdtempSync(join(root, '.tmp', 'pack-slo-'))
+  try {
+    const all = loadedBy('slo/main.ts', ...published)
+    compile(all, into)
+    for (const path of asTheyAre)
+      cpSync(join(root, path), join(into, path), {
+        recursive: true,
+        filter: each => !/\.test\.ts$/.test(each),
+      })
+    cpSync(join(root, 'slo/README.md'), join(into, 'README.md'))
+    writeFileSync(join(into, 'package.json'), JSON.stringify(manifest(all), null, 2))
+    const options = { cwd: into, encoding: 'utf8' } as const
+    const [packed] = JSON.parse(execFileSync('npm', ['pack', '--json', '--pack-destination', to], options))
+    return join(to, packed.filename)
+  } finally {
+    rmSync(into, { recursive: true })
+  }
+}
+
+if (import.meta.main) {
+  const args = process.argv.slice(2)
+  process.exitCode = await runCommand(args, usage, () => {
+    const { values } = readArguments(args, { to: { type: 'string' } })
+    console.log(pack(values.to ?? join(root, '.tmp')))
+    return 0
+  })
+}

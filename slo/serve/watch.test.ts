@@ -170,6 +170,7 @@ const offline = (): Source => ({
       return { start: from + i, good, total: 4, unknown: false }
     })
   },
+  labelValues: async () => [],
   seenBefore: async () => true,
   labelValues: async () => [],
   close: async () => {},

@@ -170,7 +170,6 @@ const offline = (): Source => ({
       return { start: from + i, good, total: 4, unknown: false }
     })
   },
-  labelValues: async () => [],
   seenBefore: async () => true,
   labelValues: async () => [],
   close: async () => {},

@@ -2,12 +2,20 @@ import { type Tally, tally } from '../math/sli.ts'
 import { longestWindowMinutes } from '../math/window.ts'
 import { grouped } from '../sources/groups.ts'
 import type { Minute, Objective, Slot, Source } from '../sources/index.ts'
+import { startOf } from '../sources/recorded.ts'
 
 /** Minutes asked for again each time: what was scraped or written late is then still counted. */
 const overlapMinutes = 10
 
 /** The known minutes of an objective, without holes: [from, to). */
-export type Known = { from: Minute; to: Minute; slots: readonly Slot[]; tally: Tally }
+export type Known = {
+  from: Minute
+  to: Minute
+  slots: readonly Slot[]
+  tally: Tally
+  /** The first minute in which the objective itself was counted; undefined when it never was. */
+  begun?: Minute | undefined
+}
 
 /** An objective and all its recent minutes, in memory, so that one evaluation asks for a few minutes only. */
 export type History = {
@@ -26,6 +34,7 @@ export function createHistory(objective: Objective, source: Source): History {
   const keep = longestWindowMinutes(objective) + 1440 + Math.max(0, ...tiers.map(tier => tier.longMinutes))
   const nothing: Known = { from: 0, to: 0, slots: [], tally: tally(objective, 0, []) }
   let known = nothing
+  let begun: Minute | undefined
   /** The first minute that the source was not there to tell. */
   let missedFrom: Minute | null = null
 
@@ -42,13 +51,14 @@ export function createHistory(objective: Objective, source: Source): History {
     objective,
     async refresh(now) {
       // A clock set back asks again for minutes that are known; all of them are forgotten when it was far ahead.
-      if (now <= known.from) [known, missedFrom] = [nothing, null]
+      if (now <= known.from) [known, missedFrom, begun] = [nothing, null, undefined]
       const overlap = Math.max(known.from, Math.min(known.to, now) - overlapMinutes)
       const from =
         known.to === 0 ? now - keep : Math.max(Math.min(overlap, missedFrom ?? overlap), now - keep)
       try {
         merge(from, await source.slots(sli, from, now))
         missedFrom = null
+        begun ??= await startOf(source, [{ objective, slots: known.slots }], known.from)
       } catch (error) {
         const since = Math.min(known.to || now, now)
         // Nothing was ever read: all that is kept is missing.
@@ -63,7 +73,7 @@ export function createHistory(objective: Objective, source: Source): History {
         throw error
       }
     },
-    known: () => known,
+    known: () => ({ ...known, begun }),
   }
 }
 

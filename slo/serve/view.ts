@@ -26,10 +26,10 @@ export type Firing = { tier: Tier; fires: Minute; clears: Minute | null; budgetU
 
 const rateMinutes = 60
 
-/** `start` is when the promise began: a minute before it is none of it, and wakes nobody. */
+/** `start` is when the SLO began; an objective with a first minute of its own begins with that. Earlier minutes do not count. */
 export function viewOf(objective: Objective, all: Known, start: Minute, at: Minute): View {
   const { windowMinutes, tiers } = objective
-  const from = beginOf(objective, start, all.from)
+  const from = beginOf(objective, all.begun ?? start, all.from)
   const slots = all.slots.slice(from - all.from)
   const known: Known = { from, to: all.to, slots, tally: tally(objective, from, slots) }
   const stand = (to: Minute) => {

@@ -5,7 +5,7 @@ import { adminPorts, raiseDetail } from '../diagnose/detail.ts'
 import { openExamples } from '../diagnose/examples.ts'
 import { type Incident, incidentNote, terminal } from '../diagnose/note.ts'
 import { diagnoseAt } from '../diagnose/read.ts'
-import { promised } from '../math/report.ts'
+import { judgeAll } from '../math/report.ts'
 import { toMinute } from '../math/time.ts'
 import { readRecorded } from '../sources/recorded.ts'
 import { type Context, status, time, type Verb, withSource } from './context.ts'
@@ -67,7 +67,7 @@ async function promises(context: Context, given: { prometheus?: string }, atMs: 
     readRecorded(source, objectives, { from, to }),
   )
   if (!recorded) return []
-  return promised(recorded, undefined).map(({ standing }) => budgetLine(standing))
+  return judgeAll(recorded, undefined).map(({ standing }) => budgetLine(standing))
 }
 
 export const verb: Verb = { usage, run }

@@ -1,7 +1,7 @@
 import { readArguments, UsageError } from '@tintype/lib/command-line.ts'
 import { loadModule, type WitnessModule } from '../directory.ts'
 import { readPlanned } from '../math/planned.ts'
-import { promised, type Report, reportJson, reportMarkdown, reportText, spanOf } from '../math/report.ts'
+import { judgeAll, type Report, reportJson, reportMarkdown, reportText, spanOf } from '../math/report.ts'
 import { judge } from '../math/sli.ts'
 import type { Span } from '../math/standing.ts'
 import { toIso } from '../math/time.ts'
@@ -55,7 +55,7 @@ async function run(args: string[], context: Context): Promise<number> {
         ? reportMarkdown(report)
         : reportText(report),
   )
-  return report.promises.some(({ standing }) => standing.broken) ? status.broken : status.good
+  return report.objectives.some(({ standing }) => standing.broken) ? status.broken : status.good
 }
 
 async function toReport(
@@ -63,25 +63,25 @@ async function toReport(
   windowMinutes: number | undefined,
   context: Context,
 ): Promise<Report> {
-  const promises = promised(recorded, windowMinutes)
+  const objectives = judgeAll(recorded, windowMinutes)
   const [first] = recorded.objectives
   if (!first) throw new SourceError('no value was ever seen of a label by which an objective is grouped')
   const span = spanOf(recorded, first, windowMinutes)
   return {
     span,
-    promises,
-    witnesses: await hear(promises, span, context),
+    objectives,
+    witnesses: await compareWitnesses(objectives, span, context),
     planned: planned(recorded, span, context),
   }
 }
 
-/** What the directory's witnesses say; null when it has none. */
-async function hear(promises: Report['promises'], span: Span, { directory, dataDir }: Context) {
+/** Null when the directory names no witnesses. */
+async function compareWitnesses(objectives: Report['objectives'], span: Span, { directory, dataDir }: Context) {
   const { folder, service } = directory()
   const module = await loadModule<WitnessModule>(folder, service.witnesses)
   if (!module) return null
   return module.compareWitnesses({
-    counted: name => promises.find(({ standing }) => standing.objective.name === name)?.standing,
+    counted: name => objectives.find(({ standing }) => standing.objective.name === name)?.standing,
     dataDir,
     fromMs: span.from * 60_000,
     toMs: span.to * 60_000,

@@ -10,12 +10,12 @@ import { windowAt } from './window.ts'
 /** Everything a report says, before it is drawn. */
 export type Report = {
   span: Span
-  promises: Promised[]
+  objectives: Judged[]
   /** Null when the directory names none. */
   witnesses: Compared | null
   planned: { minutes: number; offline: number }
 }
-type Promised = { standing: Standing; burns: Burn[]; strip: string; doubtful: number }
+export type Judged = { standing: Standing; burns: Burn[]; strip: string; doubtful: number }
 type Burn = { tier: string; rate: number; factor: number; longMinutes: number }
 
 /** How a window is judged: each objective’s own, or one of the length that was asked for. */
@@ -32,7 +32,7 @@ export function spanOf(
   return { from: Math.max(begin, from), to, nominalMinutes: minutes }
 }
 
-export function promised(recorded: Recorded, windowMinutes: number | undefined): Promised[] {
+export function judgeAll(recorded: Recorded, windowMinutes: number | undefined): Judged[] {
   return recorded.objectives.map(each => {
     const { objective, slots, tally } = each
     const span = spanOf(recorded, each, windowMinutes)
@@ -67,7 +67,7 @@ function strip(span: Span, objective: Objective, tally: Parameters<typeof bad>[0
   }).join('')
 }
 
-export function reportJson({ span, promises, witnesses, planned }: Report): unknown {
+export function reportJson({ span, objectives, witnesses, planned }: Report): unknown {
   const window = (each: Span) => ({
     from: toIso(each.from),
     to: toIso(each.to),
@@ -76,7 +76,7 @@ export function reportJson({ span, promises, witnesses, planned }: Report): unkn
   return {
     window: window(span),
     ...Object.fromEntries(
-      promises.map(({ standing, doubtful }) => [
+      objectives.map(({ standing, doubtful }) => [
         standing.objective.id,
         {
           ...standingJson(standing),
@@ -94,16 +94,16 @@ const witnessJson = ({ counts, ...compared }: Compared) => ({ ...counts, ...comp
 
 export function reportText(report: Report): string {
   const { span } = report
-  const service = report.promises[0]?.standing.objective.service ?? ''
+  const service = report.objectives[0]?.standing.objective.service ?? ''
   const title = `Objectives of ${service} from ${toShort(span.from)} to ${toShort(span.to)} UTC, ${span.to - span.from} minutes`
-  return [title, ...report.promises.map(promiseText), plannedText(report), witnessText(report.witnesses)]
+  return [title, ...report.objectives.map(objectiveText), plannedText(report), witnessText(report.witnesses)]
     .filter(text => text !== '')
     .join('\n\n')
 }
 
 const barCells = 40
 
-function promiseText({ standing, burns, strip, doubtful }: Promised): string {
+function objectiveText({ standing, burns, strip, doubtful }: Judged): string {
   const { objective, span, broken, ratio } = standing
   const filled = Math.round(Math.min(1, Math.max(0, budgetLeftRatio(standing))) * barCells)
   const minutesACell = Math.max(1, Math.round((span.to - span.from) / cells))
@@ -157,11 +157,11 @@ function witnessText(compared: Compared | null): string {
 }
 
 export function reportMarkdown(report: Report): string {
-  const rows = report.promises.map(({ standing }) => {
+  const rows = report.objectives.map(({ standing }) => {
     const { objective, broken } = standing
     return `| ${objective.displayName} | ${broken ? '**broken**' : word(standing)} | ${counts(standing)} | ${left(standing)} |`
   })
-  const burns = report.promises.flatMap(({ standing, burns }) =>
+  const burns = report.objectives.flatMap(({ standing, burns }) =>
     burns.map(
       ({ tier, rate, factor, longMinutes }) =>
         `| ${standing.objective.id} | ${tier} | ${toDuration(longMinutes)} | ${rate.toFixed(2)} | ${round(factor, 2)} |`,

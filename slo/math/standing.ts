@@ -47,7 +47,7 @@ export function standing(objective: Objective, tally: Tally, span: Span): Standi
   }
 }
 
-/** The budget’s part that is left, 1 when nothing is gone; below 0 the promise is broken. */
+/** The budget’s part that is left, 1 when nothing is gone; below 0 the objective is broken. */
 export const budgetLeftRatio = ({ budget, budgetLeft }: Standing): number =>
   budget === 0 ? 1 : budgetLeft / budget
 

@@ -144,7 +144,6 @@ export async function serve(directory: Directory, environment: NodeJS.ProcessEnv
           intervalMs: service.scrapeSeconds * 1000,
           keep: keepDays,
           store,
-          metrics,
           log,
         })
   const given = { environment, dataDir, metrics, log }

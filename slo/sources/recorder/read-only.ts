@@ -36,7 +36,7 @@ function tryOpen(file: string, readOnly = true): DatabaseSync | undefined {
 
 /** The copy is removed as soon as it is open: the process keeps what it has open. */
 function openCopy(file: string): DatabaseSync | undefined {
-  const folder = mkdtempSync(join(tmpdir(), 'tintype-'))
+  const folder = mkdtempSync(join(tmpdir(), 'slo-recorder-'))
   try {
     for (const end of ['', '-wal'].filter(each => existsSync(file + each))) {
       copyFileSync(file + end, join(folder, `copy${end}`))

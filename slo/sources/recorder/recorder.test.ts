@@ -94,7 +94,6 @@ async function recording(target: Target, intervalMs: number) {
     intervalMs,
     keep: { minutes: 35, traces: 7 },
     store,
-    metrics,
     log,
   })
   const points = (name: string) =>

@@ -1,11 +1,10 @@
 import { existsSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { errorCode } from '@tintype/lib/errors.ts'
-import { type LimitName, limits } from '@tintype/lib/limits.ts'
+import { countLimit, type LimitName, limits } from '@tintype/lib/limits.ts'
 import { type Pulse, startPulse } from '@tintype/lib/pulse.ts'
 import { lastMetricsFolder } from '@tintype/lib/telemetry/last-metrics.ts'
 import type { Log } from '@tintype/lib/telemetry/log.ts'
-import type { Metrics } from '@tintype/lib/telemetry/metrics.ts'
 import { type Loop, repeat } from '../../serve/loop.ts'
 import { onChange } from '../../serve/on-change.ts'
 import { ExpositionError, parseExposition, type Sample } from './exposition.ts'
@@ -32,17 +31,14 @@ type Options = {
   /** Days; 0 is for ever. */
   keep: { minutes: number; traces: number }
   store: Writer
-  metrics: Pick<Metrics, 'increment'>
   log: Log
 }
 
 /** Scrapes every target at each interval into the store, all at once, aligned to the clock, and once more at the stop. */
 export function startRecorder(options: Options): Loop & Pick<Pulse, 'stalled'> {
-  const { intervalMs, store, metrics, log } = options
+  const { intervalMs, store, log } = options
   /** Every target that there was, also when it is gone: what it counted last it leaves behind. */
   const known = new Map<string, { target: Target; say: ReturnType<typeof sayOf> }>()
-  const reached = (limit: LimitName, by = 1) =>
-    metrics.increment('tintype_limit_reached_total', { limit }, by)
 
   const round = async (timeoutMs: number, signal: AbortSignal, isLast: boolean): Promise<void> => {
     const targets = options.targets()
@@ -55,7 +51,7 @@ export function startRecorder(options: Options): Loop & Pick<Pulse, 'stalled'> {
     const scrapes = targets.map(async target => {
       const { samples, trouble, limit } = await scrape(target, timeoutMs, signal)
       if (signal.aborted || (isLast && !samples)) return
-      if (limit) reached(limit)
+      if (limit) countLimit(limit)
       const kept = write(store, { ...target, at, samples })
       known.get(`${target.job}.${target.instance}`)?.say(trouble ?? kept)
     })
@@ -64,9 +60,9 @@ export function startRecorder(options: Options): Loop & Pick<Pulse, 'stalled'> {
   const turn = async (signal: AbortSignal): Promise<void> => {
     await round(Math.min(maxScrapeMs, Math.max(minScrapeMs, intervalMs)), signal, false)
     const { samples, minutes } = store.prune(Date.now(), options.keep.minutes)
-    reached('sampleAge', samples)
-    reached('metricsAge', minutes)
-    reached('traceAge', removeOldTraces(options))
+    countLimit('sampleAge', samples)
+    countLimit('metricsAge', minutes)
+    countLimit('traceAge', removeOldTraces(options))
   }
   const fail = (error: unknown) => log.error('recorder.failed', { error: String(error) })
   const pulse = startPulse('the recorder', intervalMs / 1000 + stalledSeconds)

@@ -43,7 +43,9 @@ witnesses: 3
     expect.stringMatching(
       /^3:18 selector\.job means nothing here; it may be service, displayName, .*selectors/,
     ),
-    expect.stringMatching(/^6:13 stages\[0\]\.second means nothing here; it may be name, seconds, failing, /),
+    expect.stringMatching(
+      /^6:13 stages\[0\]\.second means nothing here; it may be name, jobs, seconds, failing, /,
+    ),
     expect.stringMatching(/^8:12 targets\[0\]\.url is "ftp:\/\/x"; it must be an address/),
     expect.stringMatching(
       /^10:53 probe\[0\]\.expect\.status\[0\] is 20; it must be a number from 100 to 599/,
@@ -61,6 +63,23 @@ test.each([
   ['service: shop\nprobe:\n', '2:7 probe is null; it must be'],
 ])('%j is an error', (text, start) => {
   expect(said(text)[0]).toMatch(new RegExp(`^${start.replaceAll('[', '\\[')}`))
+})
+
+test.each([
+  ['no PromQL', 'traffic: sum(rate(x[5m])', /^2:10 .*/],
+  ['a name that is not given', 'stages: [{ name: pay, seconds: $mean(x) }]', /^2:10 \$mean is no expression/],
+  [
+    'a resource of no stage',
+    'resources: [{ stage: pay, cause: x, kind: part, query: x, action: x }]',
+    /^2:13 resources\[0\] names the stage "pay", which is not there; it may be none/,
+  ],
+  [
+    'a row without a cause',
+    'stages: [{ name: pay, seconds: x }]\nresources: [{ for: [{ stage: pay }], kind: part, query: x, action: x }]',
+    /^3:13 resources\[0\]\.cause is missing/,
+  ],
+])('%s is an error with its place', (_, line, expected) => {
+  expect(said(`service: shop\n${line}\n`)).toEqual([expect.stringMatching(expected)])
 })
 
 test('errors of service.yaml and of the objectives come together', async () => {

@@ -13,7 +13,7 @@ import {
 import { attribute, type Baseline, type Grown, type Growth, minBaselineWindows, secondsIn } from './growth.ts'
 import type { Burning } from './incidents.ts'
 import type { Model } from './model.ts'
-import { oddReplicas, startsIn } from './replicas.ts'
+import { type OddReplica, oddReplicas, startsIn } from './replicas.ts'
 import { atRest } from './rest.ts'
 
 export type { Evidence }
@@ -68,7 +68,7 @@ export function diagnose(
   const replicas = oddReplicas(model, now)
   const sinceMs = sinceOf(model, grown, samples, now, stepMs)
   const said =
-    slowest(explained, baseline) ?? atRest(model, now, baseline, grown, replicas, burning?.now ?? [])
+    slowest(explained, baseline, replicas) ?? atRest(model, now, baseline, grown, replicas, burning?.now ?? [])
   return {
     ...said,
     evidence: said.evidence.slice(0, maxEvidence).map(each => shown(each, now, baseline)),
@@ -82,14 +82,19 @@ export function diagnose(
 }
 
 /** The stage that grew most, with its cause. */
-function slowest([first, second]: readonly Explained[], { windows }: Baseline): Said | undefined {
+function slowest(
+  [first, second]: readonly Explained[],
+  { windows }: Baseline,
+  replicas: readonly OddReplica[],
+): Said | undefined {
   if (!first) return undefined
-  const best = named(first)
+  const odd = replicas.find(({ slow }) => slow?.stage === first.stage)?.slow
+  const best = named(first) ?? (odd && named(odd))
   return {
     verdict: first.stage,
     cause: best?.cause ?? null,
     confidence: round(first.share * (best?.explains ?? enough)),
-    evidence: first.evidence,
+    evidence: best && !first.evidence.includes(best) ? [best, ...first.evidence] : first.evidence,
     lever: best?.action ?? null,
     also: second
       ? { stage: second.stage, cause: named(second)?.cause ?? null, share: round(second.share) }

@@ -1,4 +1,4 @@
-import { numberIn, type Window } from './evaluate.ts'
+import { numberIn, type Window, windowOf } from './evaluate.ts'
 import type { Model, Stage } from './model.ts'
 
 export type Growth = {
@@ -29,6 +29,8 @@ const usualSpread = 4
 export const minBaselineWindows = 3
 /** Without a baseline a stage in which so much fails is slow. */
 const failingAnyway = 0.5
+/** So many windows have seen what chance does: while nobody is let down only what is beyond them all is slow. */
+const manyWindows = 20
 /** Of the windows since a stage became slow, so many must be slow: one photo of luck ends nothing. */
 const lasting = 0.9
 
@@ -75,14 +77,23 @@ function growthOf(model: Model, stage: Stage, baseline: Baseline, now: Window): 
   const earlier = known.filter(({ isEarlier }) => isEarlier).map(each => each.seconds)
   const isUsual = earlier.length >= minBaselineWindows && current <= slowFrom(stage, earlier)
   if (isUsual && !baseline.isQuiet) return found(known.length, false)
+  // While nobody was let down, one large photo among few is no slowness: both halves of now must be slow.
+  const halves = baseline.isQuiet ? [] : halvesOf(now).map(half => secondsOf(half) ?? 0)
   const first = baseline.isQuiet ? 0 : earlier.length
   for (let at = Math.min(first + minBaselineWindows, known.length); at <= known.length; at++) {
-    const limit = slowFrom(stage, seconds.slice(0, at))
+    const before = seconds.slice(0, at)
+    const most = baseline.isQuiet || at < manyWindows ? 0 : Math.max(...before)
+    const limit = Math.max(slowFrom(stage, before), most)
     const since = [...seconds.slice(at), current]
     const slow = since.filter(each => each > limit)
-    if (current > limit && slow.length >= since.length * lasting) return found(at, true)
+    if (Math.min(current, ...halves) > limit && slow.length >= since.length * lasting) return found(at, true)
   }
   return found(known.length, false)
+}
+
+function halvesOf({ samples, fromMs, toMs }: Window): Window[] {
+  const middle = (fromMs + toMs) / 2
+  return [windowOf(samples, { fromMs, toMs: middle }), windowOf(samples, { fromMs: middle, toMs })]
 }
 
 /** Seconds above which a stage is slow, to whom these were usual. */

@@ -4,11 +4,11 @@ import { calm, type World } from './world.ts'
 type Labels = Record<string, string>
 
 /** The series that scrapes fill. */
-function openBook(stepMs: number, startMs: number) {
+function openBook(stepMs: number, startMs: number, seed: number) {
   const series = new Map<string, Series & { points: { at: number; value: number }[] }>()
   const totals = new Map<string, number>()
   // Deterministic noise of a few percent, so that medians have something to be robust against.
-  let state = 7
+  let state = seed
   const noise = () => {
     state = (Math.imul(state, 1664525) + 1013904223) >>> 0
     return 0.95 + (state / 2 ** 32) * 0.1
@@ -82,14 +82,15 @@ export type Life = {
   converters?: readonly ((second: number) => Partial<World>)[]
   /** Photos come by chance and differ in size: few of them make means that jump. */
   byChance?: boolean
+  seed?: number
 }
 
 type Flow = Record<'at' | 'seconds' | 'arriving' | 'done' | 'queued' | 'oldest', number>
 const promiseSeconds = 60
 
 /** What scrapes of a service see while it lives. */
-export function live({ seconds: length, stepMs, startMs = 0, world, converters, byChance }: Life): Series[] {
-  const book = openBook(stepMs, startMs)
+export function live({ seconds: length, stepMs, startMs = 0, world, converters, byChance, seed = 7 }: Life): Series[] {
+  const book = openBook(stepMs, startMs, seed)
   const seconds = stepMs / 1000
   const parts = converters ?? [() => ({})]
   let [queued, oldest] = [0, 0]
@@ -112,7 +113,9 @@ export function live({ seconds: length, stepMs, startMs = 0, world, converters, 
     // One claim at a time is under way.
     const done = Math.min(queued + arriving, able, seconds / now.queue.converter)
     queued += arriving - done
-    oldest = queued > 0.5 ? (done > 0 ? queued / (done / seconds) : oldest + seconds) : 0
+    const busy = Math.min(0.95, done / able)
+    const jam = byChance && able > 0 ? ((each[0]?.holds ?? 0) * busy ** 2) / (1 - busy) : 0
+    oldest = jam * book.chance(4) + (queued > 0.5 ? (done > 0 ? queued / (done / seconds) : oldest + seconds) : 0)
     const flow = { at, seconds, arriving, done, queued, oldest }
     scrapeProbe(
       book,

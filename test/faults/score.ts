@@ -8,6 +8,8 @@ export type Finding = {
   /** Diagnose's whole answer, with its evidence. */
   verdict: Pick<Verdict, 'verdict' | 'cause' | 'also'> & Partial<Verdict>
   seconds: number
+  /** The process that must be named. */
+  instance?: string
 }
 
 /** A verdict in the words of a drill's truth; what else is slow counts where two things are. */

@@ -41,7 +41,7 @@ export function showSizing(sizing: Sizing, forecast: HTMLElement, into: HTMLElem
   into.append(
     h(
       'div',
-      { class: 'wide', tabindex: 0, role: 'region', 'aria-label': words.sizing },
+      { class: 'wide', tabindex: 0, role: 'group', 'aria-label': words.byService },
       table(columns, rows),
     ),
   )

@@ -5,6 +5,7 @@ import { parse } from 'yaml'
 import type { Directory } from '../slo/directory.ts'
 import { toNumber } from '../slo/math/fraction.ts'
 import type { Objective } from '../slo/sources/index.ts'
+import { unscoped } from '../slo/sources/promql.ts'
 import { objectivesDashboard } from './objectives.ts'
 import { resourcesDashboard, stagesDashboard } from './readings.ts'
 import { type DashboardSpec, kinds, lines, type PanelSpec, type Threshold } from './spec.ts'
@@ -19,14 +20,11 @@ const sloPage = { name: 'slo', title: 'SLO page', address: 'http://127.0.0.1:808
  */
 export function dashboardsOf(directory: Directory): DashboardSpec[] {
   const { folder, objectives, service } = directory
-  const ofService = (
-    name: string,
-    spec: Omit<DashboardSpec, 'uid' | 'title' | 'matchers'>,
-  ): DashboardSpec => ({
+  const ofService = (name: string, spec: Omit<DashboardSpec, 'uid' | 'title' | 'scope'>): DashboardSpec => ({
     ...spec,
     uid: `${service.service}-${name}`,
     title: `${service.service.charAt(0).toUpperCase()}${service.service.slice(1)} · ${name.charAt(0).toUpperCase()}${name.slice(1)}`,
-    matchers: service.selectors,
+    scope: service,
     pages: [sloPage, ...(spec.pages ?? [])],
   })
   const files = existsSync(join(folder, 'dashboards'))
@@ -34,7 +32,7 @@ export function dashboardsOf(directory: Directory): DashboardSpec[] {
     : []
   return [
     // Recorded series have the labels that their rules give them, not those of what the rules read.
-    { ...ofService('objectives', objectivesDashboard(objectives)), matchers: {} },
+    { ...ofService('objectives', objectivesDashboard(objectives, service)), scope: unscoped },
     ...(service.stages.length > 0 ? [ofService('stages', stagesDashboard(service))] : []),
     ...(service.resources.length > 0 ? [ofService('resources', resourcesDashboard(service))] : []),
     ...files
@@ -45,7 +43,7 @@ export function dashboardsOf(directory: Directory): DashboardSpec[] {
   ]
 }
 
-type Written = Omit<DashboardSpec, 'uid' | 'title' | 'matchers'>
+type Written = Omit<DashboardSpec, 'uid' | 'title' | 'scope'>
 
 function readDashboard(file: string, objectives: readonly Objective[]): Written {
   const spec = readYaml(file)
@@ -78,7 +76,7 @@ function readYaml(file: string): Written {
 function withTarget(file: string, threshold: Threshold, objectives: readonly Objective[]): Threshold {
   const { above }: { above: number | string } = threshold
   if (typeof above === 'number') return threshold
-  const objective = objectives.find(({ name }) => name === above)
+  const objective = objectives.find(({ id }) => id === above)
   if (!objective) throw new ExpectedError(`${file}: a threshold is at objective ${above}, which is not there`)
   return { ...threshold, above: toNumber(objective.target) }
 }

@@ -23,10 +23,11 @@ describeWithParts('dashboards of another service', ['prometheus', 'alertmanager'
       folder: await temporaryFolder(afterAll),
       // A Prometheus that scrapes itself, and a target that is down.
       endpoints: { itselfAdmin: `http://127.0.0.1:${prometheusPort}`, sloAdmin: 'http://127.0.0.1:9' },
-      rules: faster(rules(directory.objectives), 10),
+      rules: faster(rules(directory.objectives, directory.service), 10),
       scrapeSeconds: 1,
       prometheusPort,
       alertmanagerPort: await freePort(),
+      webhook: null,
     })
     driven = drive()
   }, 60_000)

@@ -11,7 +11,7 @@ import * as prometheus from '@grafana/grafana-foundation-sdk/prometheus'
 import * as stat from '@grafana/grafana-foundation-sdk/stat'
 import * as statetimeline from '@grafana/grafana-foundation-sdk/statetimeline'
 import * as timeseries from '@grafana/grafana-foundation-sdk/timeseries'
-import { checkExpression, metricsOf, withMatchers } from './promql.ts'
+import { expressionFor, metricsOf } from './promql.ts'
 import type { DashboardSpec, PanelSpec, Query, Threshold } from './spec.ts'
 
 const datasource = { type: 'prometheus', uid: '$datasource' }
@@ -36,14 +36,16 @@ const everywhere = [
 ] as const
 
 const ofVariables = (names: readonly string[]) => names.map(name => `${name}=~"$${name}"`)
-const fixed = ({ matchers }: DashboardSpec) =>
-  Object.entries(matchers).map(([label, value]) => `${label}=${JSON.stringify(value)}`)
+const fixed = ({ scope: { selectors } }: DashboardSpec) =>
+  Object.entries(selectors).map(([label, value]) => `${label}=${JSON.stringify(value)}`)
 
 /** Query of a panel as Grafana sends it, but for the variables. */
-export const expressionOf = (spec: DashboardSpec, { expr }: Query): string => {
-  checkExpression(expr)
-  return withMatchers(expr, [...fixed(spec), ...ofVariables(everywhere.map(({ name }) => name))].join(', '))
-}
+export const expressionOf = ({ scope }: DashboardSpec, { expr }: Query): string =>
+  expressionFor(
+    expr,
+    scope,
+    everywhere.map(({ name }) => name),
+  )
 
 /**
  * A specification as Grafana's dashboard JSON.

@@ -1,10 +1,12 @@
-import { type AlertRule, recorded, rules, window } from '../slo/alerts/rules.ts'
+import { recorded, series, window } from '../slo/alerts/recordings.ts'
+import { alertName } from '../slo/alerts/rules.ts'
 import { complement, toNumber } from '../slo/math/fraction.ts'
 import { toDuration } from '../slo/math/time.ts'
 import type { Objective, Tier } from '../slo/sources/index.ts'
+import type { Scope } from '../slo/sources/promql.ts'
 import { type DashboardSpec, lines, type PanelSpec, type Query } from './spec.ts'
 
-/** The objective's recorded series and its alerts; the labels are those that the rules give them. */
+/** What the rules record of an objective, and its alerts. */
 type Recorded = {
   objective: Objective
   good: string
@@ -13,15 +15,12 @@ type Recorded = {
   budgetLeft: string
   budgetLeftRatio: string
   firing: string
+  /** Of a line: the objective, or its group. */
+  legend: string
 }
 
-function recordedOf(objective: Objective): Recorded {
-  const all = rules([objective]).groups.flatMap(group => group.rules)
-  const labels = all.find(rule => 'record' in rule)?.labels ?? {}
-  const matchers = Object.entries(labels).map(([label, value]) => `${label}=${JSON.stringify(value)}`)
-  const isTier = (rule: unknown): rule is AlertRule => (rule as AlertRule).labels?.tier !== undefined
-  const names = [...new Set(all.filter(isTier).map(({ alert }) => alert))].join('|')
-  const of = (metric: string) => `${metric}{${matchers.join(', ')}}`
+function recordedOf(objective: Objective, scope: Scope): Recorded {
+  const of = (metric: string) => series(metric, objective, scope)
   return {
     objective,
     good: of(recorded.good),
@@ -29,9 +28,13 @@ function recordedOf(objective: Objective): Recorded {
     bad: of(recorded.bad),
     budgetLeft: of(recorded.budgetLeft),
     budgetLeftRatio: of(recorded.budgetLeftRatio),
-    firing: `ALERTS{${[`alertname=~"${names}"`, 'alertstate="firing"', ...matchers].join(', ')}}`,
+    firing: of('ALERTS').replace('{', `{alertname="${alertName(objective)}",alertstate="firing",`),
+    legend: objective.groupBy ? `${objective.id} {{${objective.groupBy}}}` : objective.id,
   }
 }
+
+/** Rules cannot look back over a calendar window: its budget is on slo's page only. */
+const hasBudget = ({ objective }: Recorded): boolean => objective.calendar === null
 
 const isSlices = ({ objective }: Recorded): boolean => objective.method === 'Timeslices'
 
@@ -56,18 +59,18 @@ const stat = (panel: Omit<PanelSpec, 'kind' | 'width' | 'height'>): PanelSpec =>
 })
 
 /** Minutes, or events of those that came, which the objective allows to be bad. */
-function budgetPanel({ objective, budgetLeft }: Recorded): PanelSpec {
-  const { name, windowMinutes, target, method } = objective
+function budgetPanel({ objective, budgetLeft, legend }: Recorded): PanelSpec {
+  const { id, unit, windowMinutes, target, method } = objective
   const allowed = windowMinutes * toNumber(complement(target))
   const slices = method === 'Timeslices'
   return stat({
-    title: `Error budget remaining: ${name}`,
+    title: `Error budget remaining: ${id}`,
     description: slices
       ? `Minutes that may still be offline, of ${+allowed.toFixed(1)} in any ${toDuration(windowMinutes)}.`
-      : `Events that may still be bad, by the objective of ${percent(objective)} and the events of the last ${toDuration(windowMinutes)}.`,
+      : `Bad ${unit} that are still allowed, by the objective of ${percent(objective)} and the ${unit} of the last ${toDuration(windowMinutes)}.`,
     unit: slices ? 'suffix: min' : 'none',
     decimals: 0,
-    queries: [{ expr: slices ? budgetLeft : `floor(${budgetLeft})`, legend: 'left' }],
+    queries: [{ expr: slices ? budgetLeft : `floor(${budgetLeft})`, legend }],
     thresholds: slices
       ? [
           { above: 0, means: 'late' },
@@ -78,40 +81,43 @@ function budgetPanel({ objective, budgetLeft }: Recorded): PanelSpec {
 }
 
 function indicator(series: Recorded): PanelSpec {
-  const { objective, good, total } = series
-  const { name, windowMinutes, target } = objective
+  const { objective, good, bad, legend } = series
+  const { id, unit, windowMinutes, target } = objective
   if (isSlices(series))
     return stat({
-      title: `Current status: ${name}`,
+      title: `Current status: ${id}`,
       description: 'The last whole minute; a minute without data counts as offline.',
       unit: 'none',
-      queries: [{ expr: stateOf(series), legend: 'now' }],
+      queries: [{ expr: stateOf(series), legend }],
       values: states,
     })
   return stat({
-    title: `SLI: ${name}`,
-    description: `Good events of all in the last ${toDuration(windowMinutes)}, with an objective of ${percent(objective)}.`,
+    title: `SLI: ${id}`,
+    description: `Good ${unit} of all in the last ${toDuration(windowMinutes)}, with an objective of ${percent(objective)}.`,
     unit: 'percentunit',
     decimals: 2,
-    nothing: 'no events yet',
+    nothing: `no ${unit} yet`,
     queries: [
-      { expr: `${window(good, windowMinutes)} / (${window(total, windowMinutes)} > 0)`, legend: 'good' },
+      {
+        expr: `${window(good, windowMinutes)} / (${window(good, windowMinutes)} + ${window(bad, windowMinutes)} > 0)`,
+        legend,
+      },
     ],
     thresholds: [{ above: toNumber(target), means: 'good' }],
   })
 }
 
 /** Nothing where nothing was bad. */
-const exhaustion = ({ objective, budgetLeft, bad }: Recorded): Query => ({
+const exhaustion = ({ budgetLeft, bad, legend }: Recorded): Query => ({
   expr: `3600 * clamp_min(${budgetLeft}, 0) / (${window(bad, 60)} > 0)`,
-  legend: objective.name,
+  legend,
 })
 
 /** The burn of both windows of a tier as a part of what fires it: 1 is the alert. */
-function nearness({ bad, total }: Recorded, tier: Tier): string {
+function nearness({ good, bad }: Recorded, tier: Tier): string {
   const part = (minutes: number) => {
     const { numerator, denominator } = tier.threshold
-    const whole = tier.of === 'nominal' ? minutes : `(${window(total, minutes)} > 0)`
+    const whole = tier.of === 'nominal' ? minutes : `(${window(good, minutes)} + ${window(bad, minutes)} > 0)`
     const burn = `${window(bad, minutes)} * ${denominator} / (${numerator} * ${whole})`
     return tier.of === 'nominal' ? `(${burn})` : `(${burn} or 0 * ${window(bad, minutes)})`
   }
@@ -126,7 +132,7 @@ const runbook = (address: string) => ({
 
 const burns = (series: Recorded): PanelSpec =>
   lines({
-    title: `Burn rate against the alert thresholds: ${series.objective.name}`,
+    title: `Burn rate against the alert thresholds: ${series.objective.id}`,
     description: 'Burn rate as a part of the rate at which each alert fires, so that 100 % is the alert.',
     ...(series.objective.runbook ? { links: [runbook(series.objective.runbook)] } : {}),
     unit: 'percentunit',
@@ -135,30 +141,31 @@ const burns = (series: Recorded): PanelSpec =>
     decimals: 0,
     queries: series.objective.tiers.map(tier => ({
       expr: nearness(series, tier),
-      legend: `${tier.name}: ${toDuration(tier.longMinutes)} at ${+tier.factor.toFixed(1)}×`,
+      legend: `${series.objective.groupBy ? `{{${series.objective.groupBy}}} ` : ''}${tier.name}: ${toDuration(tier.longMinutes)} at ${+tier.factor.toFixed(1)}×`,
     })),
     thresholds: [{ above: 1, means: 'late' }],
   })
 
 const events = ({ objective, good, bad }: Recorded): PanelSpec =>
   lines({
-    title: `Good and bad events: ${objective.name}`,
-    description: 'Events of the objective in each minute.',
+    title: `Good and bad ${objective.unit}: ${objective.id}`,
+    description: `What the objective counted in each minute.`,
     unit: 'none',
     decimals: 0,
     min: 0,
     stacked: 'sum',
     queries: [
-      { expr: good, legend: 'good' },
-      { expr: bad, legend: 'bad' },
+      { expr: `sum(${good})`, legend: 'good' },
+      { expr: `sum(${bad})`, legend: 'bad' },
     ],
   })
 
 /** Every objective: its state, what is left of its budget, and how near each of its alerts is. */
 export function objectivesDashboard(
   objectives: readonly Objective[],
+  scope: Scope,
 ): Pick<DashboardSpec, 'description' | 'hours' | 'rows'> {
-  const all = objectives.map(recordedOf)
+  const all = objectives.map(objective => recordedOf(objective, scope))
   const alerts = all.map(({ firing }) => firing).join(' or ')
   return {
     description: 'Are the objectives met, how much of each error budget is left, and which alert is near?',
@@ -167,14 +174,14 @@ export function objectivesDashboard(
       {
         title: 'Now',
         panels: [
-          ...all.flatMap(series => [indicator(series), budgetPanel(series)]),
+          ...all.flatMap(series => [indicator(series), ...(hasBudget(series) ? [budgetPanel(series)] : [])]),
           stat({
             title: 'Time until the error budget is exhausted',
             description: 'Until each budget is gone if the last hour goes on.',
             unit: 's',
             decimals: 0,
             nothing: 'nothing lost in the last hour',
-            queries: all.map(exhaustion),
+            queries: all.filter(hasBudget).map(exhaustion),
             thresholds: [
               { above: 3600, means: 'late' },
               { above: 24 * 3600, means: 'good' },
@@ -203,9 +210,7 @@ export function objectivesDashboard(
             lastDay: true,
             values: states,
             queries: [
-              ...all
-                .filter(isSlices)
-                .map(series => ({ expr: stateOf(series), legend: series.objective.name })),
+              ...all.filter(isSlices).map(series => ({ expr: stateOf(series), legend: series.legend })),
               {
                 expr: `${firing} * max by (objective, tier) (${alerts})`,
                 legend: '{{objective}}, {{tier}}',
@@ -223,10 +228,9 @@ export function objectivesDashboard(
             unit: 'percentunit',
             decimals: 0,
             max: 1,
-            queries: all.map(({ objective, budgetLeftRatio }) => ({
-              expr: budgetLeftRatio,
-              legend: objective.name,
-            })),
+            queries: all
+              .filter(hasBudget)
+              .map(({ budgetLeftRatio, legend }) => ({ expr: budgetLeftRatio, legend })),
             thresholds: [{ above: 0, means: 'good' }],
           }),
           ...all.filter(series => !isSlices(series)).map(events),

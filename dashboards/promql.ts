@@ -1,42 +1,30 @@
-import { parser } from '@prometheus-io/lezer-promql'
+import { promqlError, type Scope, scoped, selectorsOf, withMatchers } from '../slo/sources/promql.ts'
 
-type SyntaxNode = ReturnType<typeof parser.parse>['topNode']
-
-/** Grafana's variables inside brackets, as durations of the same length, so that positions stay. */
+/** Grafana's variables inside brackets are no durations: these stand in their place while PromQL is parsed. */
+const standIns: Readonly<Record<string, string>> = { $__rate_interval: '987654321s', $ago: '987654322s' }
 const parsable = (expr: string): string =>
-  expr.replaceAll(/\$(__rate_interval|ago)/g, name => `${'0'.repeat(name.length - 2)}1m`)
+  expr.replaceAll(/\$(__rate_interval|ago)/g, name => standIns[name] ?? name)
+const shown = (expr: string): string =>
+  Object.entries(standIns).reduce((text, [name, standIn]) => text.replaceAll(standIn, () => name), expr)
 
-function nodes(expr: string, name: string): SyntaxNode[] {
-  const found: SyntaxNode[] = []
-  parser.parse(parsable(expr)).iterate({ enter: node => void (node.name === name && found.push(node.node)) })
-  return found
-}
+const fixedWindow = /\b(?:rate|irate|increase)\([^[()]*\[(?!\$__rate_interval\])[^\]]*\]/
 
-const rates = /\b(?:rate|irate|increase)\([^[()]*\[(?!\$__rate_interval\])[^\]]*\]/
-
-/** @throws when it is no PromQL, or a rate has a window that does not follow the dashboard's resolution. */
-export function checkExpression(expr: string): void {
-  if (nodes(expr, '⚠').length > 0) throw new Error(`not PromQL: ${expr}`)
-  const fixed = rates.exec(expr)
+/**
+ * The expression within a scope and with the dashboard's variables in every selector.
+ * @throws when it is no PromQL, or a rate has a window that does not follow the dashboard's resolution
+ */
+export function expressionFor(expr: string, scope: Scope, variables: readonly string[]): string {
+  const wrong = promqlError(parsable(expr))
+  if (wrong !== undefined) throw new Error(`not PromQL from "${shown(wrong)}" on: ${expr}`)
+  const fixed = fixedWindow.exec(expr)
   if (fixed) throw new Error(`${fixed[0]} must use [$__rate_interval]: ${expr}`)
+  const values = Object.fromEntries(variables.map(name => [name, `$${name}`]))
+  return shown(scoped(withMatchers(parsable(expr), values, '=~'), scope))
 }
-
-/** The expression with these matchers in every selector. */
-export const withMatchers = (expr: string, matchers: string): string =>
-  nodes(expr, 'VectorSelector').reduceRight((text, selector) => {
-    const braces = selector.getChild('LabelMatchers')
-    const [at, added] = !braces
-      ? [selector.to, `{${matchers}}`]
-      : [braces.to - 1, braces.firstChild ? `, ${matchers}` : matchers]
-    return text.slice(0, at) + added + text.slice(at)
-  }, expr)
 
 /** Names of the metrics that an expression reads. */
 export const metricsOf = (expr: string): string[] =>
-  nodes(expr, 'VectorSelector').flatMap(selector => {
-    const name = selector.getChild('Identifier')
-    return name ? [expr.slice(name.from, name.to)] : []
-  })
+  selectorsOf(parsable(expr)).flatMap(selector => /^[\w:]+/.exec(selector) ?? [])
 
 /** Values for the variables of an expression, to ask Prometheus without Grafana; labels match everything. */
 export const fill = (expr: string, { interval = '5m', ago = '1h' } = {}): string =>

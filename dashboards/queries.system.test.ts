@@ -4,7 +4,6 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { rules } from '../slo/alerts/rules.ts'
 import { readDirectory } from '../slo/directory.ts'
-import { readObjectives } from '../slo/objectives/objectives.ts'
 import { faster } from '../slo/test/faster.ts'
 import { type Person, person } from '../test/client.ts'
 import { photo } from '../test/images.ts'
@@ -35,7 +34,8 @@ const expected: Record<string, { label: string; values: string[] }> = {
   'Log shipping answers by status': { label: 'http_response_status_code', values: ['200'] },
   'Status and alerts, minute by minute': { label: 'tier', values: ['page-fast'] },
 }
-const dashboards = dashboardsOf(readDirectory())
+const directory = readDirectory()
+const dashboards = dashboardsOf(directory)
 
 describeWithParts('each query of the dashboards', ['prometheus', 'alertmanager'], () => {
   let folder: string
@@ -52,7 +52,7 @@ describeWithParts('each query of the dashboards', ['prometheus', 'alertmanager']
     stack = await startStack({
       folder: join(folder, 'stack'),
       endpoints: tintype.endpoints,
-      rules: faster(rules(readObjectives()), times),
+      rules: faster(rules(directory.objectives, directory.service), times),
       scrapeSeconds: 1,
       prometheusPort: await freePort(),
       webhook: null,

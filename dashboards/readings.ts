@@ -2,8 +2,9 @@ import type { ResourceReading, Service } from '../slo/directory.ts'
 import { metricsOf } from './promql.ts'
 import { type DashboardSpec, lines, type PanelSpec, type Query } from './spec.ts'
 
-/** Expressions of service.yaml are over `$w`, the window that diagnosis looks at. */
-const shown = (expr: string): string => expr.replaceAll('$w', '$__rate_interval')
+/** Expressions of service.yaml are over `$w`, the window that diagnosis looks at, and `$b`, that of its baseline. */
+const shown = (expr: string): string =>
+  expr.replaceAll('[$b]', '[$__rate_interval] offset $ago').replaceAll('$w', '$__rate_interval')
 
 /** The same expression at another time. A subquery, because an expression that has an offset takes no second one. */
 const before = (expr: string): string => `last_over_time((${expr})[30s:15s] offset $ago)`
@@ -88,10 +89,10 @@ export function stagesDashboard({
   }
 }
 
-const looks: Record<ResourceReading['kind'], { noun: string; unit: string; max?: number; what: string }> = {
+const looks: Record<ResourceReading['kind'], { noun: string; unit: string; what: string }> = {
   part: { noun: '', unit: 's', what: 'Seconds of the stage that this takes' },
   factor: { noun: ' factor', unit: 'short', what: 'A factor of the time of the stage' },
-  exhausted: { noun: ' saturation', unit: 'percentunit', max: 1, what: 'The part of it that is used up' },
+  exhausted: { noun: ' saturation', unit: 'percentunit', what: 'The part of it that is used up' },
   taken: { noun: ' share', unit: 'percentunit', what: 'The part of the time of the process that this takes' },
 }
 
@@ -105,9 +106,9 @@ const words = (cause: string): string =>
 function resourcePanel(stage: string, readings: readonly ResourceReading[]): PanelSpec[] {
   const [first] = readings
   if (!first) return []
-  const { noun, unit, max, what } = looks[first.kind]
+  const { noun, unit, what } = looks[first.kind]
   const queries = readings.map(({ query }) => shown(query))
-  const metrics = queries.map(expr => metricsOf(expr)[0] ?? first.cause)
+  const metrics = readings.map(({ metric, query }) => metric ?? metricsOf(shown(query))[0] ?? first.cause)
   const isAlone = (metric: string) => metrics.indexOf(metric) === metrics.lastIndexOf(metric)
   const limit = Math.min(...readings.map(({ limit = 1 }) => limit))
   return [
@@ -118,7 +119,10 @@ function resourcePanel(stage: string, readings: readonly ResourceReading[]): Pan
       width: 6,
       height: 6,
       min: 0,
-      ...(max === undefined ? {} : { max, thresholds: [{ above: limit, means: 'late' as const }] }),
+      nothing: 'not measured here',
+      ...(first.kind === 'exhausted'
+        ? { softMax: 1, thresholds: [{ above: limit, means: 'late' as const }] }
+        : {}),
       queries: queries.map((expr, i) => {
         const metric = metrics[i] as string
         return { expr, legend: isAlone(metric) ? metric : `${metric} (${i + 1})` }
@@ -128,10 +132,12 @@ function resourcePanel(stage: string, readings: readonly ResourceReading[]): Pan
 }
 
 /** Every reading of diagnosis, by the stage whose time it explains. */
-export function resourcesDashboard({ resources }: Service): Pick<DashboardSpec, 'description' | 'rows'> {
+export function resourcesDashboard({
+  resources,
+}: Service): Pick<DashboardSpec, 'description' | 'ago' | 'rows'> {
   const rows = [...Map.groupBy(resources, ({ stage }) => stage)].map(([stage, ofStage]) => {
     const panels = [...Map.groupBy(ofStage, ({ cause, kind }) => `${cause} ${kind}`).values()]
     return { title: `Stage ${stage}`, panels: panels.flatMap(readings => resourcePanel(stage, readings)) }
   })
-  return { description: 'What diagnosis reads, stage by stage: which resource is short?', rows }
+  return { description: 'What diagnosis reads, stage by stage: which resource is short?', ago: ages, rows }
 }

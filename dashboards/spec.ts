@@ -1,3 +1,5 @@
+import type { Scope } from '../slo/sources/promql.ts'
+
 /** A dashboard without Grafana's words; build.ts turns it into Grafana's JSON. */
 
 export type Query = {
@@ -48,8 +50,8 @@ export type DashboardSpec = {
   uid: string
   title: string
   description: string
-  /** Matchers that every selector carries beside those of the variables: `selectors` of service.yaml. */
-  matchers: Readonly<Record<string, string>>
+  /** What every query is limited to, beside the variables: `selectors` and `replicaLabels` of service.yaml. */
+  scope: Scope
   /** Labels that are variables, beside those of every dashboard, by the metric that offers their values. */
   labels?: Readonly<Record<string, string>>
   /** How long before now a panel compares with; offers `$ago`. */

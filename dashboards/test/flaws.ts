@@ -36,8 +36,11 @@ export async function flawsOf(
   )
 }
 
+/** Only the outgrown form has these engines; on one machine no series carries their name. */
+const ofOtherEngine = /adapter="(s3|postgres)"/
+
 function flawsOfSeries({ min, max, values }: PanelSpec, { legend, expr }: Query, series: Series[]): string[] {
-  if (series.length === 0) return [`no data from ${expr}`]
+  if (series.length === 0) return ofOtherEngine.test(expr) ? [] : [`no data from ${expr}`]
   const labels = [...legend.matchAll(/\{\{(\w+)\}\}/g)].map(([, label]) => label as string)
   const states = Object.keys(values ?? {}).length
   return series.flatMap(({ metric, value: [, text] }) => {

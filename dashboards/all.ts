@@ -1,8 +1,84 @@
-import { journey } from './journey.ts'
-import { logs } from './logs.ts'
-import { machine } from './machine.ts'
-import { promise } from './promise.ts'
-import { release } from './release.ts'
-import type { DashboardSpec } from './spec.ts'
+import { existsSync, globSync, readFileSync } from 'node:fs'
+import { basename, join } from 'node:path'
+import { ExpectedError } from '@tintype/lib/errors.ts'
+import { parse } from 'yaml'
+import type { Directory } from '../slo/directory.ts'
+import { toNumber } from '../slo/math/fraction.ts'
+import type { Objective } from '../slo/sources/index.ts'
+import { unscoped } from '../slo/sources/promql.ts'
+import { objectivesDashboard } from './objectives.ts'
+import { resourcesDashboard, stagesDashboard } from './readings.ts'
+import { type DashboardSpec, kinds, lines, type PanelSpec, type Threshold } from './spec.ts'
 
-export const dashboards: readonly DashboardSpec[] = [promise, journey, machine, logs, release]
+/** The page of `slo serve`, as a person's browser reaches it. */
+const sloPage = { name: 'slo', title: 'SLO page', address: 'http://127.0.0.1:8084' }
+
+/**
+ * The dashboards of a directory: objectives, stages and resources as far as there are any, and those that stand in its
+ * folder dashboards/ as YAML, whose form is DashboardSpec.
+ * @throws ExpectedError with file and panel when a YAML file lacks something
+ */
+export function dashboardsOf(directory: Directory): DashboardSpec[] {
+  const { folder, objectives, service } = directory
+  const ofService = (name: string, spec: Omit<DashboardSpec, 'uid' | 'title' | 'scope'>): DashboardSpec => ({
+    ...spec,
+    uid: `${service.service}-${name}`,
+    title: `${service.service.charAt(0).toUpperCase()}${service.service.slice(1)} · ${name.charAt(0).toUpperCase()}${name.slice(1)}`,
+    scope: service,
+    pages: [sloPage, ...(spec.pages ?? [])],
+  })
+  const files = existsSync(join(folder, 'dashboards'))
+    ? globSync('*.yaml', { cwd: join(folder, 'dashboards') })
+    : []
+  return [
+    // Recorded series have the labels that their rules give them, not those of what the rules read.
+    { ...ofService('objectives', objectivesDashboard(objectives, service)), scope: unscoped },
+    ...(service.stages.length > 0 ? [ofService('stages', stagesDashboard(service))] : []),
+    ...(service.resources.length > 0 ? [ofService('resources', resourcesDashboard(service))] : []),
+    ...files
+      .toSorted()
+      .map(file =>
+        ofService(basename(file, '.yaml'), readDashboard(join(folder, 'dashboards', file), objectives)),
+      ),
+  ]
+}
+
+type Written = Omit<DashboardSpec, 'uid' | 'title' | 'scope'>
+
+function readDashboard(file: string, objectives: readonly Objective[]): Written {
+  const spec = readYaml(file)
+  const rows = (spec.rows ?? []).map(row => ({
+    ...row,
+    panels: (row.panels ?? []).map(panel => {
+      const missing = (['title', 'description', 'unit'] as const).filter(name => !panel[name])
+      if (missing.length > 0)
+        throw new ExpectedError(`${file}: panel "${panel.title}" has no ${missing.join(', no ')}`)
+      if (!panel.queries?.length) throw new ExpectedError(`${file}: panel "${panel.title}" has no query`)
+      if (panel.kind && !kinds.includes(panel.kind))
+        throw new ExpectedError(`${file}: panel "${panel.title}": kind must be one of ${kinds.join(', ')}`)
+      const thresholds = panel.thresholds?.map(each => withTarget(file, each, objectives))
+      return lines({ ...{ width: 8, min: 0 }, ...panel, ...(thresholds ? { thresholds } : {}) })
+    }),
+  }))
+  if (rows.length === 0) throw new ExpectedError(`${file}: has no rows`)
+  return { ...spec, rows }
+}
+
+function readYaml(file: string): Written {
+  try {
+    return parse(readFileSync(file, 'utf8'))
+  } catch (error) {
+    throw new ExpectedError(`${file}: ${(error as Error).message}`, { cause: error })
+  }
+}
+
+/** A threshold that names an objective is at its target. */
+function withTarget(file: string, threshold: Threshold, objectives: readonly Objective[]): Threshold {
+  const { above }: { above: number | string } = threshold
+  if (typeof above === 'number') return threshold
+  const objective = objectives.find(({ id }) => id === above)
+  if (!objective) throw new ExpectedError(`${file}: a threshold is at objective ${above}, which is not there`)
+  return { ...threshold, above: toNumber(objective.target) }
+}
+
+export const allPanels = ({ rows }: DashboardSpec): PanelSpec[] => rows.flatMap(({ panels }) => panels)

@@ -10,13 +10,13 @@ import * as dashboard from '@grafana/grafana-foundation-sdk/dashboard'
 import * as prometheus from '@grafana/grafana-foundation-sdk/prometheus'
 import * as stat from '@grafana/grafana-foundation-sdk/stat'
 import * as statetimeline from '@grafana/grafana-foundation-sdk/statetimeline'
-import * as table from '@grafana/grafana-foundation-sdk/table'
 import * as timeseries from '@grafana/grafana-foundation-sdk/timeseries'
+import { expressionFor, metricsOf } from './promql.ts'
 import type { DashboardSpec, PanelSpec, Query, Threshold } from './spec.ts'
 
 const datasource = { type: 'prometheus', uid: '$datasource' }
 
-/** The colours of the pages: amber is late, red only a broken promise. */
+/** The colours of the pages: amber is late, red only a broken objective. */
 const colours = { good: '#6f8f72', late: '#d98e04', broken: '#c0392b', unknown: '#8a8580' } as const
 
 const builders = {
@@ -24,83 +24,110 @@ const builders = {
   stat: () => new stat.PanelBuilder(),
   bars: () => new bargauge.PanelBuilder(),
   strip: () => new statetimeline.PanelBuilder(),
-  table: () => new table.PanelBuilder(),
 }
 type AnyPanel = ReturnType<(typeof builders)[keyof typeof builders]>
 
-/** A specification as Grafana's dashboard JSON. */
+/** Labels that are variables of every dashboard. A Prometheus of one cluster has neither `cluster` nor `namespace`: All matches series without them. */
+const everywhere = [
+  { name: 'cluster', label: 'Cluster', all: '.*' },
+  { name: 'namespace', label: 'Namespace', all: '.*' },
+  { name: 'job', label: 'Job', all: '.+' },
+  { name: 'instance', label: 'Instance', all: '.+' },
+] as const
+
+const ofVariables = (names: readonly string[]) => names.map(name => `${name}=~"$${name}"`)
+const fixed = ({ scope: { selectors } }: DashboardSpec) =>
+  Object.entries(selectors).map(([label, value]) => `${label}=${JSON.stringify(value)}`)
+
+/** Query of a panel as Grafana sends it, but for the variables. */
+export const expressionOf = ({ scope }: DashboardSpec, { expr }: Query): string =>
+  expressionFor(
+    expr,
+    scope,
+    everywhere.map(({ name }) => name),
+  )
+
+/**
+ * A specification as Grafana's dashboard JSON.
+ * @throws with the panel's title when an expression is no PromQL
+ */
 export function build(spec: DashboardSpec): dashboard.Dashboard {
+  const [service = spec.title] = spec.title.split(' · ')
   const builder = new dashboard.DashboardBuilder(spec.title)
     .uid(spec.uid)
     .description(spec.description)
-    .tags(['tintype'])
+    .tags([service])
     .readonly()
     .refresh('30s')
     .time({ from: `now-${spec.hours ?? 3}h`, to: 'now' })
     .timezone('browser')
     .tooltip(dashboard.DashboardCursorSync.Crosshair)
     .link(
-      new dashboard.DashboardLinkBuilder('Tintype')
+      new dashboard.DashboardLinkBuilder(service)
         .type(dashboard.DashboardLinkType.Dashboards)
-        .tags(['tintype'])
+        .tags([service])
         .keepTime(true),
     )
-  for (const page of pages)
-    builder.link(new dashboard.DashboardLinkBuilder(page.link).url(`$${page.name}`).targetBlank(true))
+  for (const page of spec.pages ?? [])
+    builder.link(new dashboard.DashboardLinkBuilder(page.title).url(`$${page.name}`).targetBlank(true))
   for (const variable of variables(spec)) builder.withVariable(variable)
   for (const row of spec.rows) {
     builder.withRow(new dashboard.RowBuilder(row.title))
-    for (const panel of row.panels) builder.withPanel(buildPanel(panel))
+    for (const panel of row.panels) builder.withPanel(buildPanel(spec, panel))
   }
   return builder.build()
 }
 
-/** Where our own pages are, as a person's browser reaches them: set once where Grafana is provisioned. */
-const pages = [
-  { name: 'promises', link: 'The promises, budgets and what-if', address: 'http://127.0.0.1:8084' },
-  { name: 'stories', link: 'One session’s story', address: 'http://127.0.0.1:8083' },
-] as const
+/** What a variable offers is read from the metrics of the dashboard, as far as the variables before it choose. */
+export function variableQueries(
+  spec: DashboardSpec,
+): { name: string; label: string; all: string; query: string }[] {
+  const queries = spec.rows.flatMap(({ panels }) => panels.flatMap(panel => panel.queries))
+  const read = `__name__=~"${[...new Set(queries.flatMap(({ expr }) => metricsOf(expr)))].sort().join('|')}"`
+  const own = Object.entries(spec.labels ?? {}).map(([name, metric]) => {
+    const label = name.charAt(0).toUpperCase() + name.slice(1)
+    return { name, label, all: '.+', query: `label_values(${metric}, ${name})` }
+  })
+  const shared = everywhere.map((variable, i) => {
+    const before = ofVariables(everywhere.slice(0, i).map(({ name }) => name))
+    const query = `label_values({${[read, ...fixed(spec), ...before].join(', ')}}, ${variable.name})`
+    return { ...variable, query }
+  })
+  return [...shared, ...own]
+}
 
-function variables({ from, byVersion, ago }: DashboardSpec) {
-  const offers = (name: string, label: string, filter: string) =>
+function variables(spec: DashboardSpec) {
+  const offers = variableQueries(spec).map(({ name, label, all, query }) =>
     new dashboard.QueryVariableBuilder(name)
       .label(label)
-      .query(`label_values(${filter}, ${name})`)
+      .query(query)
       .datasource(datasource)
       .refresh(dashboard.VariableRefresh.OnTimeRangeChanged)
       .sort(dashboard.VariableSort.AlphabeticalAsc)
       .multi(true)
       .includeAll(true)
-      .allValue('.+')
-      .current({ selected: true, text: 'All', value: '$__all' })
+      .allValue(all)
+      .current({ selected: true, text: 'All', value: '$__all' }),
+  )
   const source = new dashboard.DatasourceVariableBuilder('datasource').label('Data source').type('prometheus')
-  const version = byVersion ? [offers('version', 'Version', 'tintype_build_info')] : []
-  const compare = ago ? [choice('ago', 'Compare with', ago)] : []
-  const addresses = pages.map(({ name, address }) =>
+  const addresses = (spec.pages ?? []).map(({ name, address }) =>
     new dashboard.TextBoxVariableBuilder(name)
       .defaultValue(address)
       .hide(dashboard.VariableHide.HideVariable),
   )
-  return [
-    source,
-    offers('job', 'Job', from),
-    offers('instance', 'Instance', `${from.replace(/\{.*/, '')}{job=~"$job"}`),
-    ...version,
-    ...compare,
-    ...addresses,
-  ]
+  return [source, ...offers, ...(spec.ago ? [compareWith(spec.ago)] : []), ...addresses]
 }
 
-function choice(name: string, label: string, values: readonly [string, ...string[]]) {
+function compareWith(values: readonly string[]) {
   const option = (value: string) => ({ selected: value === values[0], text: `${value} before`, value })
-  return new dashboard.CustomVariableBuilder(name)
-    .label(label)
+  return new dashboard.CustomVariableBuilder('ago')
+    .label('Compare with')
     .values(values.map(value => `${value} before : ${value}`).join(','))
     .options(values.map(option))
-    .current(option(values[0]))
+    .current(option(values[0] as string))
 }
 
-function buildPanel(spec: PanelSpec): AnyPanel {
+function buildPanel(dashboardSpec: DashboardSpec, spec: PanelSpec): AnyPanel {
   const panel = builders[spec.kind]()
     .title(spec.title)
     .description(spec.description)
@@ -109,7 +136,8 @@ function buildPanel(spec: PanelSpec): AnyPanel {
     .span(spec.width)
     .height(spec.height)
     .noValue(spec.nothing ?? 'no data')
-  if (spec.min !== undefined) panel.min(spec.min)
+  // YAML says null where a panel shall have none.
+  if (typeof spec.min === 'number') panel.min(spec.min)
   if (spec.max !== undefined) panel.max(spec.max)
   if (spec.decimals !== undefined) panel.decimals(spec.decimals)
   panel.thresholds(thresholds(spec.thresholds))
@@ -121,23 +149,33 @@ function buildPanel(spec: PanelSpec): AnyPanel {
       .maxDataPoints(24 * 60)
   if (spec.links)
     panel.links(spec.links.map(({ title, url }) => new dashboard.DashboardLinkBuilder(title).url(url)))
-  // The last value of a range would still be shown hours after its series has ended.
+  // Over a range, the last value would still be shown hours after its series has ended.
   const instant = spec.kind !== 'timeseries' && spec.kind !== 'strip'
-  for (const [index, query] of spec.queries.entries()) panel.withTarget(buildQuery(query, index, instant))
+  for (const [index, query] of spec.queries.entries()) {
+    try {
+      panel.withTarget(buildQuery(query, expressionOf(dashboardSpec, query), index, instant))
+    } catch (cause) {
+      throw new Error(`panel "${spec.title}": ${(cause as Error).message}`, { cause })
+    }
+  }
   return dress(panel, spec)
 }
 
-function buildQuery({ expr, legend, exemplars }: Query, index: number, instant: boolean) {
+/** A to Z, then A1 to Z1: as Grafana names queries. */
+const refId = (index: number): string =>
+  String.fromCharCode('A'.charCodeAt(0) + (index % 26)) + (index < 26 ? '' : Math.floor(index / 26))
+
+function buildQuery({ legend, exemplars }: Query, expr: string, index: number, instant: boolean) {
   const query = new prometheus.DataqueryBuilder()
     .expr(expr)
     .legendFormat(legend)
     .datasource(datasource)
-    .refId(String.fromCharCode('A'.charCodeAt(0) + index))
+    .refId(refId(index))
     .exemplar(exemplars ?? false)
   return instant ? query.instant() : query.range()
 }
 
-/** What only one kind of panel knows. */
+/** Options that only one kind of panel has. */
 function dress(panel: AnyPanel, spec: PanelSpec): AnyPanel {
   if (panel instanceof timeseries.PanelBuilder) {
     panel
@@ -156,7 +194,10 @@ function dress(panel: AnyPanel, spec: PanelSpec): AnyPanel {
           .showLegend(true),
       )
     if (spec.softMax !== undefined) panel.axisSoftMax(spec.softMax)
-    if (spec.stacked) panel.stacking(new common.StackingConfigBuilder().mode(StackingMode.Normal))
+    if (spec.stacked) {
+      const mode = spec.stacked === 'share' ? StackingMode.Percent : StackingMode.Normal
+      panel.stacking(new common.StackingConfigBuilder().mode(mode))
+    }
     if (spec.thresholds)
       panel.thresholdsStyle(
         new common.GraphThresholdsStyleConfigBuilder().mode(GraphThresholdsStyleMode.Dashed),
@@ -171,9 +212,9 @@ function dress(panel: AnyPanel, spec: PanelSpec): AnyPanel {
   return panel
 }
 
-function thresholds(given: readonly Threshold[] = []) {
-  const base = { value: null, color: given.at(-1)?.means === 'good' ? colours.broken : colours.good }
-  const steps = given.map(({ above, means }) => ({ value: above, color: colours[means] }))
+function thresholds(above: readonly Threshold[] = []) {
+  const base = { value: null, color: above.at(-1)?.means === 'good' ? colours.broken : colours.good }
+  const steps = above.map(({ above: value, means }) => ({ value, color: colours[means] }))
   return new dashboard.ThresholdsConfigBuilder()
     .mode(dashboard.ThresholdsMode.Absolute)
     .steps([base, ...steps])

@@ -1,30 +1,50 @@
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { join, relative, resolve } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import { readArguments, runCommand } from '@tintype/lib/command-line.ts'
-import { dashboards } from './all.ts'
+import { readDirectory, tintypeFolder } from '../slo/directory.ts'
+import { dashboardsOf } from './all.ts'
 import { build } from './build.ts'
+import type { DashboardSpec } from './spec.ts'
 
-const usage = `npm run dashboards [-- --check]
+const usage = `npm run dashboards [-- --config DIR] [--out DIR] [--check]
 
-Writes dashboards/generated/*.json from code; --check compares only.
-Example: npm run dashboards -- --check
-Exit status: 0 done or equal, 1 a file differs, 2 bad arguments.`
+Writes Grafana dashboards as JSON: objectives, stages and resources of a directory of objectives and service.yaml, and
+the dashboards that its folder dashboards/ holds as YAML.
+  --config  the directory (default slo/tintype)
+  --out     where the JSON goes (default dashboards/generated for slo/tintype, else DIR/generated/dashboards)
+  --check   writes nothing; fails when a file differs
+Example: npm run dashboards -- --config slo/examples/prometheus --out /var/lib/grafana/dashboards
+Exit status: 0 done or equal, 1 a file differs, 2 bad arguments or an error in the directory.`
 
-const folder = new URL('./generated/', import.meta.url)
+const options = {
+  config: { type: 'string', default: tintypeFolder },
+  out: { type: 'string' },
+  check: { type: 'boolean' },
+} as const
 
-export const render = (spec: (typeof dashboards)[number]): string =>
-  `${JSON.stringify(build(spec), null, 2)}\n`
-export const fileOf = (uid: string): URL => new URL(`${uid}.json`, folder)
+export const generatedFolder = fileURLToPath(new URL('./generated/', import.meta.url))
+
+export const render = (spec: DashboardSpec): string => `${JSON.stringify(build(spec), null, 2)}\n`
 
 function main(args: string[]): number {
-  if (readArguments(args, { check: { type: 'boolean' } }).values.check) {
-    const stale = dashboards.filter(spec => read(fileOf(spec.uid)) !== render(spec))
-    for (const { uid } of stale)
-      process.stderr.write(`dashboards/generated/${uid}.json differs from the code; run npm run dashboards\n`)
+  const { values } = readArguments(args, options)
+  const config = resolve(values.config)
+  const ofTintype = config === resolve(tintypeFolder)
+  const out = resolve(values.out ?? (ofTintype ? generatedFolder : join(config, 'generated', 'dashboards')))
+  const files = dashboardsOf(readDirectory(config)).map(spec => ({
+    path: join(out, `${spec.uid}.json`),
+    json: render(spec),
+  }))
+  if (values.check) {
+    const stale = files.filter(({ path, json }) => read(path) !== json)
+    for (const { path } of stale)
+      process.stderr.write(`${relative('', path)} differs from its directory; run npm run dashboards\n`)
     return stale.length > 0 ? 1 : 0
   }
-  mkdirSync(folder, { recursive: true })
-  for (const spec of dashboards) writeFileSync(fileOf(spec.uid), render(spec))
-  process.stdout.write(`wrote ${dashboards.length} dashboards to dashboards/generated/\n`)
+  mkdirSync(out, { recursive: true })
+  for (const { path, json } of files) writeFileSync(path, json)
+  process.stdout.write(`wrote ${files.length} dashboards to ${relative('', out) || '.'}\n`)
   return 0
 }
 
@@ -33,7 +53,7 @@ if (import.meta.main) {
   process.exitCode = await runCommand(args, usage, () => main(args))
 }
 
-function read(file: URL): string | undefined {
+function read(file: string): string | undefined {
   try {
     return readFileSync(file, 'utf8')
   } catch {

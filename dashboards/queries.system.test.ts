@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { rules } from '../slo/alerts/rules.ts'
-import { readObjectives } from '../slo/objectives/objectives.ts'
+import { readDirectory } from '../slo/directory.ts'
 import { faster } from '../slo/test/faster.ts'
 import { type Person, person } from '../test/client.ts'
 import { photo } from '../test/images.ts'
@@ -11,35 +11,31 @@ import { startTintype, type Tintype } from '../test/service.ts'
 import { describeWithParts, temporaryFolder, until } from '../test/support.ts'
 import { freePort } from '../tools/free-port.ts'
 import { type Stack, startStack } from '../tools/stack.ts'
-import { dashboards } from './all.ts'
-import { fill } from './lint.ts'
-import type { PanelSpec, Query } from './spec.ts'
+import { allPanels, dashboardsOf } from './all.ts'
+import { ask as askPrometheus, emptyVariables, filled, flawsOf } from './test/flaws.ts'
 
 /** A minute of the rules is six seconds of ours, their grid of ten seconds one scrape. */
 const times = 10
-/** What Grafana would fill in, had it looked for an hour: as much as this test has. */
-const variables = { rate_interval: '20s', ago: '5s' }
 /** Every panel has data by then, on a machine that is busy with other tests. */
 const filledMs = 100_000
 
-type Series = { metric: Record<string, string>; value: [seconds: number, value: string] }
-
 /** What must be among the values of a label, beside having any: a panel that shows only half is wrong too. */
 const expected: Record<string, { label: string; values: string[] }> = {
-  'Which stage takes the time?': {
-    label: 'stage',
-    values: ['receive', 'wait', 'convert', 'store', 'deliver'],
-  },
-  'Which stage grew?': { label: 'stage', values: ['receive', 'wait', 'convert', 'store', 'deliver'] },
-  'What became of uploads?': { label: 'outcome', values: ['accepted', 'rejected', 'shed'] },
-  'How many requests?': { label: 'http_route', values: ['/photos', '/photos/:id/thumbnail'] },
-  'What became of conversions?': { label: 'outcome', values: ['ok', 'undecodable', 'timeout'] },
-  'How fast is the storage?': { label: 'operation', values: ['put', 'get'] },
-  'How much CPU?': { label: 'job', values: ['web', 'converter', 'logs', 'slo'] },
-  'How many entries arrive?': { label: 'stream', values: ['web.0', 'converter.0'] },
-  'How are shippers answered?': { label: 'http_response_status_code', values: ['200'] },
-  'The day': { label: 'tier', values: ['page-fast'] },
+  'Uploads by outcome': { label: 'outcome', values: ['accepted', 'rejected', 'shed'] },
+  'Request rate by route': { label: 'http_route', values: ['/photos', '/photos/:id/thumbnail'] },
+  'Probe duration by phase': { label: 'phase', values: ['dns', 'connect', 'processing', 'thumbnail'] },
+  'Conversions by outcome': { label: 'outcome', values: ['ok', 'undecodable', 'timeout'] },
+  'Storage latency p95 by operation': { label: 'operation', values: ['put', 'get'] },
+  'Queue call latency p95 by operation': { label: 'operation', values: ['enqueue', 'claim', 'complete'] },
+  'Pressure stall (PSI) by resource': { label: 'resource', values: ['cpu', 'memory', 'io'] },
+  'CPU usage by process': { label: 'job', values: ['web', 'converter', 'logs', 'slo'] },
+  'CPU run queue wait by process': { label: 'job', values: ['web', 'converter'] },
+  'Log entries by stream': { label: 'stream', values: ['web.0', 'converter.0'] },
+  'Log shipping answers by status': { label: 'http_response_status_code', values: ['200'] },
+  'Status and alerts, minute by minute': { label: 'tier', values: ['page-fast'] },
 }
+const directory = readDirectory()
+const dashboards = dashboardsOf(directory)
 
 describeWithParts('each query of the dashboards', ['prometheus', 'alertmanager'], () => {
   let folder: string
@@ -56,7 +52,7 @@ describeWithParts('each query of the dashboards', ['prometheus', 'alertmanager']
     stack = await startStack({
       folder: join(folder, 'stack'),
       endpoints: tintype.endpoints,
-      rules: faster(rules(readObjectives()), times),
+      rules: faster(rules(directory.objectives, directory.service), times),
       scrapeSeconds: 1,
       prometheusPort: await freePort(),
       webhook: null,
@@ -73,15 +69,7 @@ describeWithParts('each query of the dashboards', ['prometheus', 'alertmanager']
     await tintype?.stop()
   }, 60_000)
 
-  async function ask(query: string): Promise<Series[]> {
-    const answer = await fetch(`${stack.prometheus}/api/v1/query`, {
-      method: 'POST',
-      body: new URLSearchParams({ query }),
-    })
-    const { data, error } = (await answer.json()) as { data: { result: Series[] }; error?: string }
-    if (error) throw new Error(`${error}: ${query}`)
-    return data.result
-  }
+  const ask = (query: string) => askPrometheus(stack.prometheus, query)
 
   /** Photos are taken while nobody converts: their promises break. */
   async function outage(): Promise<void> {
@@ -117,38 +105,31 @@ describeWithParts('each query of the dashboards', ['prometheus', 'alertmanager']
   }
 
   describe.each(dashboards.map(spec => [spec.title, spec] as const))('%s', (_title, spec) => {
-    const panels = spec.rows.flatMap(row => row.panels)
+    const panels = allPanels(spec)
 
     test('returns what the panel says, in every panel', { timeout: filledMs + 20_000 }, async () => {
       let flaws: string[] = []
       await until(
         async () => {
-          flaws = (await Promise.all(panels.map(flawsOf))).flat()
+          const found = panels.map(panel => flawsOf(stack.prometheus, spec, panel, expected[panel.title]))
+          flaws = (await Promise.all(found)).flat()
           return flaws.length === 0
         },
         { timeoutMs: filledMs },
       ).catch(() => {})
-      expect(flaws).toEqual([])
+      expect([...flaws, ...(await emptyVariables(stack.prometheus, spec))]).toEqual([])
     })
   })
 
-  async function flawsOf(panel: PanelSpec): Promise<string[]> {
-    const answers = await Promise.all(panel.queries.map(query => ask(fill(query.expr, variables))))
-    const flaws = answers.flatMap((series, i) => flawsOfSeries(panel, panel.queries[i] as Query, series))
-    const { label = '', values = [] } = expected[panel.title] ?? {}
-    const there = new Set(answers.flat().map(({ metric }) => metric[label]))
-    const missing = values.filter(value => !there.has(value))
-    return [...flaws, ...missing.map(value => `${label}="${value}" is missing`)].map(
-      flaw => `${panel.title}: ${flaw}`,
-    )
-  }
-
   test('their exemplars are photos whose traces are there', async () => {
-    const query = dashboards
-      .flatMap(({ rows }) => rows.flatMap(({ panels }) => panels.flatMap(({ queries }) => queries)))
-      .filter(({ exemplars }) => exemplars)
-    expect(query.length).toBeGreaterThan(0)
-    const found = (await Promise.all(query.map(({ expr }) => exemplarsOf(expr)))).flat()
+    const queries = dashboards.flatMap(spec =>
+      allPanels(spec)
+        .flatMap(panel => panel.queries)
+        .filter(({ exemplars }) => exemplars)
+        .map(query => filled(spec, query)),
+    )
+    expect(queries.length).toBeGreaterThan(0)
+    const found = (await Promise.all(queries.map(exemplarsOf))).flat()
     expect(found.length).toBeGreaterThan(0)
     await until(
       () => {
@@ -159,9 +140,9 @@ describeWithParts('each query of the dashboards', ['prometheus', 'alertmanager']
     )
   })
 
-  async function exemplarsOf(expr: string): Promise<string[]> {
+  async function exemplarsOf(query: string): Promise<string[]> {
     const now = Date.now() / 1000
-    const parameters = { query: fill(expr, variables), start: String(now - 600), end: String(now) }
+    const parameters = { query, start: String(now - 600), end: String(now) }
     const answer = await fetch(
       `${stack.prometheus}/api/v1/query_exemplars?${new URLSearchParams(parameters)}`,
     )
@@ -176,23 +157,3 @@ const tracesIn = (folder: string): Set<string> =>
       .flatMap(file => [...readFileSync(join(folder, file), 'utf8').matchAll(/"traceId":"(\w+)"/g)])
       .map(([, traceId]) => traceId as string),
   )
-
-/** Whether a query's answer can be drawn as its panel says: data, every label of the legend, plausible values. */
-function flawsOfSeries({ min, max, values }: PanelSpec, { legend, expr }: Query, series: Series[]): string[] {
-  if (series.length === 0) return [`no data from ${expr}`]
-  const labels = [...legend.matchAll(/\{\{(\w+)\}\}/g)].map(([, label]) => label as string)
-  return series.flatMap(({ metric, value: [, text] }) => {
-    const value = Number(text)
-    const name = JSON.stringify(metric)
-    return [
-      ...labels.filter(label => !(label in metric)).map(label => `no label ${label} in ${name}`),
-      ...(Number.isFinite(value) ? [] : [`${text} of ${name} from ${expr}`]),
-      ...(min !== undefined && value < min ? [`${text} of ${name} is below ${min}`] : []),
-      // Sums of doubles that are one in the end.
-      ...(max !== undefined && value > max + 1e-9 ? [`${text} of ${name} is above ${max}`] : []),
-      ...(values && max === undefined && !(text in values) && !expr.startsWith('count')
-        ? [`${text} has no word`]
-        : []),
-    ]
-  })
-}

@@ -1,20 +1,25 @@
-/** What a dashboard says, without Grafana's words: build.ts turns it into Grafana's JSON. */
+import type { Scope } from '../slo/sources/promql.ts'
+
+/** A dashboard without Grafana's words; build.ts turns it into Grafana's JSON. */
 
 export type Query = {
-  /** PromQL; write `{{target}}` for the job and instance matchers that every selector carries. */
+  /** PromQL. build.ts adds the matchers of namespace, cluster, job and instance to every selector. */
   expr: string
   legend: string
   /** Shows the traces behind the buckets as points. */
   exemplars?: boolean
 }
 
-export type Threshold = { above: number; means: 'good' | 'late' | 'broken' }
+export type Meaning = 'good' | 'late' | 'broken' | 'unknown'
+export type Threshold = { above: number; means: Meaning }
+
+export const kinds = ['timeseries', 'stat', 'bars', 'strip'] as const
 
 export type PanelSpec = {
-  kind: 'timeseries' | 'stat' | 'bars' | 'strip' | 'table'
-  /** A question or a noun a person knows. */
+  kind: (typeof kinds)[number]
+  /** The term that an SRE would search for. */
   title: string
-  /** What it shows, what is normal, and what to do when it is not. */
+  /** One sentence. */
   description: string
   unit: string
   /** Of 24 columns, and in rows of 30 px. */
@@ -23,18 +28,19 @@ export type PanelSpec = {
   queries: readonly Query[]
   min?: number
   max?: number
-  /** The axis reaches at least so far: a threshold stays in sight. */
+  /** The axis reaches at least this far, so that a threshold stays in sight. */
   softMax?: number
-  stacked?: boolean
+  /** `share`: each line as its part of the sum. */
+  stacked?: 'sum' | 'share'
   /** In the panel's unit, ascending; drawn as lines. Below them is broken where the last is good, else good. */
-  thresholds?: readonly [Threshold, ...Threshold[]]
-  /** Names of values: a binary series as words. */
-  values?: Readonly<Record<string, { text: string; means: Threshold['means'] | 'unknown' }>>
+  thresholds?: readonly Threshold[]
+  /** Words for values. */
+  values?: Readonly<Record<string, { text: string; means: Meaning }>>
   links?: readonly Link[]
   decimals?: number
-  /** A panel of its own time range, one point a minute: the day's strip. */
+  /** A panel with a time range of its own: the last 24 hours, one point a minute. */
   lastDay?: boolean
-  /** What is shown when there is nothing to show; by default `no data`. */
+  /** What is shown when there is no data; `no data` by default. */
   nothing?: string
 }
 
@@ -44,35 +50,27 @@ export type DashboardSpec = {
   uid: string
   title: string
   description: string
-  /** The services whose metrics it shows: what the job variable offers. */
-  from: string
-  /** Also filter by version: a release is one version against another. */
-  byVersion?: boolean
-  /** How long before now a panel compares with: offers `$ago`. */
-  ago?: readonly [string, ...string[]]
-  /** What is seen first; three hours by default. */
+  /** What every query is limited to, beside the variables: `selectors` and `replicaLabels` of service.yaml. */
+  scope: Scope
+  /** Labels that are variables, beside those of every dashboard, by the metric that offers their values. */
+  labels?: Readonly<Record<string, string>>
+  /** How long before now a panel compares with; offers `$ago`. */
+  ago?: readonly string[]
+  /** Addresses of pages that panels link to, each a variable that is set where Grafana is provisioned. */
+  pages?: readonly Page[]
+  /** Time range at first sight; three hours by default. */
   hours?: number
   rows: readonly { title: string; panels: readonly PanelSpec[] }[]
 }
 
-/** Matchers that every selector of a dashboard carries. */
-export const target = 'job=~"$job", instance=~"$instance"'
+export type Page = { name: string; title: string; address: string }
 
-/** A panel of lines over time, a third of the width. */
+/** Half a row: a panel of lines over time. */
 export const lines = (
-  title: string,
-  description: string,
-  unit: string,
-  queries: PanelSpec['queries'],
-  more: Partial<PanelSpec> = {},
+  panel: Omit<PanelSpec, 'kind' | 'width' | 'height'> & Partial<PanelSpec>,
 ): PanelSpec => ({
   kind: 'timeseries',
-  title,
-  description,
-  unit,
-  width: 8,
+  width: 12,
   height: 7,
-  min: 0,
-  queries,
-  ...more,
+  ...panel,
 })

@@ -5,10 +5,11 @@ import { readArguments, runCommand, UsageError } from '@tintype/lib/command-line
 import { plainEnvironment } from '@tintype/lib/environment.ts'
 import { ExpectedError } from '@tintype/lib/errors.ts'
 import { chromium } from 'playwright-core'
-import { dashboards } from '../dashboards/all.ts'
-import { build } from '../dashboards/build.ts'
-import { fill } from '../dashboards/lint.ts'
-import type { PanelSpec } from '../dashboards/spec.ts'
+import { allPanels, dashboardsOf } from '../dashboards/all.ts'
+import { build, expressionOf } from '../dashboards/build.ts'
+import { fill } from '../dashboards/promql.ts'
+import type { DashboardSpec, PanelSpec } from '../dashboards/spec.ts'
+import { readDirectory } from '../slo/directory.ts'
 import { part } from './parts.ts'
 
 const root = join(import.meta.dirname, '..')
@@ -39,6 +40,7 @@ type Range = { from: number; to: number }
 type Answer = { metric: Record<string, string>; values: [seconds: number, value: string][] }
 
 async function ask(
+  spec: DashboardSpec,
   panel: PanelSpec,
   prometheus: string,
   { from, to }: Range,
@@ -46,9 +48,9 @@ async function ask(
   const step = Math.max(5, Math.round((to - from) / steps))
   const instant = panel.kind !== 'timeseries' && panel.kind !== 'strip'
   const answers = await Promise.all(
-    panel.queries.map(async ({ expr, legend }) => {
+    panel.queries.map(async query => {
       const parameters = {
-        query: fill(expr, { rate_interval: '1m', ago: '5m' }),
+        query: fill(expressionOf(spec, query), { interval: '1m', ago: '5m' }),
         start: String(instant ? to : from),
         end: String(to),
         step: String(panel.lastDay ? 60 : step),
@@ -56,7 +58,7 @@ async function ask(
       const answer = await fetch(`${prometheus}/api/v1/query_range?${new URLSearchParams(parameters)}`)
       const { data } = (await answer.json()) as { data: { result: Answer[] } }
       return data.result.map(({ metric, values }) => ({
-        name: legend.replaceAll(/\{\{(\w+)\}\}/g, (_, label) => metric[label] ?? ''),
+        name: query.legend.replaceAll(/\{\{(\w+)\}\}/g, (_, label) => metric[label] ?? ''),
         values,
       }))
     }),
@@ -108,10 +110,10 @@ async function main(args: string[]): Promise<number> {
     env: plainEnvironment(process.env),
     args: process.getuid?.() === 0 ? ['--no-sandbox'] : [],
   })
-  for (const spec of dashboards) {
+  for (const spec of dashboardsOf(readDirectory())) {
     const dashboard = build(spec)
-    const panels = spec.rows.flatMap(row => row.panels)
-    const answers = await Promise.all(panels.map(panel => ask(panel, prometheus, { from, to })))
+    const panels = allPanels(spec)
+    const answers = await Promise.all(panels.map(panel => ask(spec, panel, prometheus, { from, to })))
     for (const mode of ['light', 'dark']) {
       const page = await browser.newPage({ viewport: { width: 1264, height: 900 }, deviceScaleFactor: 1 })
       page.on('pageerror', error => console.error(`${spec.uid}: ${error.message}`))

@@ -43,7 +43,7 @@ const encoded = async (url: string, encoding: string) => {
 
 test('a page names its files by a hash of their contents, and they are kept for ever', async () => {
   const { html, main } = await serve()
-  expect(html).toMatch(/href="\/assets\/[\w-]{12}\/lib\/style\.css"/)
+  expect(html).toMatch(/href="assets\/[\w-]{12}\/lib\/style\.css"/)
   const { headers } = await fetch(main)
   expect(headers.get('cache-control')).toBe('public, max-age=31536000, immutable')
   expect(headers.get('content-type')).toBe('text/javascript; charset=utf-8')

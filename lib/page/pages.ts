@@ -63,11 +63,11 @@ export function openPages(folder: string, { vendor = {}, values = {} }: PagesOpt
     ...read(`${import.meta.dirname}/browser`, 'lib'),
     ...Object.values(vendor).map(file => ({ path: `vendor/${basename(file)}`, bytes: readFileSync(file) })),
   ]
-  const base = `/assets/${versionOf(files)}`
+  const version = versionOf(files)
   const assets = kept(versionOf([...files, { path: JSON.stringify(values), bytes: ownSource() }]), () =>
-    files.map(file => [file.path, compress(compile(file, base, vendor, values))] as const),
+    files.map(file => [file.path, compress(compile(file, version, vendor, values))] as const),
   )
-  return { assets: assetRouter(base, assets), html: name => htmlHandler(name, assets.get(`page/${name}`)) }
+  return { assets: assetRouter(version, assets), html: name => htmlHandler(name, assets.get(`page/${name}`)) }
 }
 
 const cache = `${import.meta.dirname}/../../node_modules/.cache/pages`
@@ -101,11 +101,12 @@ function versionOf(files: File[]): string {
   return hash.digest('base64url').slice(0, 12)
 }
 
-function compile(file: File, base: string, vendor: Vendor, values: Record<string, string | number>): File {
+function compile(file: File, version: string, vendor: Vendor, values: Record<string, string | number>): File {
   const { path, bytes } = file
+  // Relative to the page, as all its addresses are: a proxy may serve it under a prefix.
   if (extname(path) === '.html')
-    return { path, bytes: Buffer.from(fillIn(file, { ...values, assets: base })) }
-  if (extname(path) === '.ts') return { path, bytes: Buffer.from(script(bytes.toString(), base, vendor)) }
+    return { path, bytes: Buffer.from(fillIn(file, { ...values, assets: `assets/${version}` })) }
+  if (extname(path) === '.ts') return { path, bytes: Buffer.from(script(bytes.toString(), vendor)) }
   return file
 }
 
@@ -117,11 +118,11 @@ function fillIn({ path, bytes }: File, values: Record<string, string | number>):
   })
 }
 
-function script(source: string, base: string, vendor: Vendor): string {
+function script(source: string, vendor: Vendor): string {
   return stripTypes(source).replaceAll(/(?<=\b(?:from|import)\s*)'([^.'/][^']*)'/g, (whole, name: string) => {
-    if (name.startsWith('@tintype/lib/page/browser/')) return `'${base}/lib/${basename(name)}'`
+    if (name.startsWith('@tintype/lib/page/browser/')) return `'../lib/${basename(name)}'`
     const file = vendor[name]
-    return file === undefined ? whole : `'${base}/vendor/${basename(file)}'`
+    return file === undefined ? whole : `'../vendor/${basename(file)}'`
   })
 }
 
@@ -144,14 +145,14 @@ function compress({ path, bytes }: File): Asset {
   return { type: types[extname(path)] ?? '', etag, body }
 }
 
-function assetRouter(base: string, assets: Map<string, Asset>): Router {
+function assetRouter(current: string, assets: Map<string, Asset>): Router {
   const router = Router()
   router.get('/assets/:version/:group/:file', (request, response, next) => {
     const { version, group, file } = request.params
     const asset = assets.get(`${group}/${file}`)
     if (!asset || file.endsWith('.html')) return next()
     // During a release one version's page may ask the other version for its files: better ours than none, but not kept.
-    const ours = `/assets/${version}` === base
+    const ours = version === current
     response.set('Cache-Control', ours ? 'public, max-age=31536000, immutable' : 'no-store')
     send(request, response, asset)
   })

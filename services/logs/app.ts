@@ -2,6 +2,7 @@ import { timingSafeEqual } from 'node:crypto'
 import { readBody } from '@tintype/lib/http/body.ts'
 import { createApp, finish, Problem } from '@tintype/lib/http.ts'
 import { type LimitName, limits } from '@tintype/lib/limits.ts'
+import { type OtherPages, otherPages } from '@tintype/lib/page/navigation.ts'
 import { openPages } from '@tintype/lib/page/pages.ts'
 import { isStream, sourceOf } from '@tintype/lib/telemetry/entry.ts'
 import type { Log } from '@tintype/lib/telemetry/log.ts'
@@ -16,8 +17,7 @@ import { isKey } from './timeline.ts'
 
 const retryAfterSeconds = 1
 
-export type LogServer = {
-  dataDir: string
+export type LogServer = OtherPages & {
   folders: Folders
   journal: Journal
   log: Log
@@ -34,13 +34,15 @@ export type LogServer = {
 export async function createLogsApp(server: LogServer): Promise<Express> {
   const app = createApp(server)
   addIngest(app, server)
-  await addReading(app, server)
+  addReading(app, server)
   finish(app, server)
   return app
 }
 
-async function addReading(app: Express, { reader, keep, metrics }: LogServer): Promise<void> {
-  const pages = await openPages(`${import.meta.dirname}/page`)
+function addReading(app: Express, server: LogServer): void {
+  const { reader, keep, metrics } = server
+  const pages = openPages(`${import.meta.dirname}/page`)
+  app.get('/pages.json', otherPages(server))
   app.use(pages.assets)
   app.get('/', pages.html('index.html'))
 
@@ -66,6 +68,9 @@ async function addReading(app: Express, { reader, keep, metrics }: LogServer): P
         'Content-Disposition': `attachment; filename="${key}.ndjson"`,
       })
       .send(entries.map(entry => `${JSON.stringify(entry)}\n`).join(''))
+  })
+  app.get('/recent.json', async (_request, response) => {
+    response.set('Cache-Control', 'no-store').json(notBusy(await reader.recent()))
   })
   app.get('/sizing.json', async (_request, response) => {
     response.set('Cache-Control', 'no-store').json({ ...notBusy(await reader.sizing()), keep })

@@ -2,7 +2,8 @@
 import { parentPort, Worker, workerData } from 'node:worker_threads'
 import { limits } from '@tintype/lib/limits.ts'
 import type { Folders } from './daily.ts'
-import type { Story } from './page/api.ts'
+import type { Recent, Story } from './page/api.ts'
+import { recent } from './recent.ts'
 import { type Sizing, sizing } from './sizing.ts'
 import { dayOf } from './stamp.ts'
 import { storyOf } from './story.ts'
@@ -10,7 +11,7 @@ import { timeline } from './timeline.ts'
 
 type Question = { folders: Folders } & (
   | { ask: 'timeline'; key: string; day: string | undefined }
-  | { ask: 'sizing' }
+  | { ask: 'sizing' | 'recent' }
 )
 
 /** Look-ups at once; further ones wait for their turn. */
@@ -35,6 +36,7 @@ export function openReader(folders: Folders) {
   return {
     story: (key: string, day?: string) =>
       ask({ folders, ask: 'timeline', key, day }) as Promise<Story | 'lookUps'>,
+    recent: () => ask({ folders, ask: 'recent' }) as Promise<Recent | 'lookUps'>,
     sizing: () => ask({ folders, ask: 'sizing' }) as Promise<Sizing | 'lookUps'>,
   }
 }
@@ -51,9 +53,10 @@ function answerOf(question: Question): Promise<unknown> {
 }
 
 const question = (workerData as { question?: Question } | null)?.question
-if (question)
-  parentPort?.postMessage(
-    question.ask === 'sizing'
-      ? sizing(question.folders, dayOf(Date.now()))
-      : storyOf(timeline(question.folders, question.key, question.day)),
-  )
+if (question) parentPort?.postMessage(answer(question))
+
+function answer(question: Question): Recent | Sizing | Story {
+  if (question.ask === 'timeline') return storyOf(timeline(question.folders, question.key, question.day))
+  if (question.ask === 'recent') return recent(question.folders)
+  return sizing(question.folders, dayOf(Date.now()))
+}

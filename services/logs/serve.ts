@@ -28,7 +28,18 @@ export async function serve(config: Config): Promise<Running> {
   const log = openLog('logs', config, () => url)
   const { DATA_DIR: dataDir, KEEP_LOGS_DAYS: logsDays, KEEP_REVISIONS_DAYS: revisionsDays } = config
   const [clock, reader, keep] = [openClock(), openReader(folders), { logsDays, revisionsDays }]
-  const server = { dataDir, folders, journal, log, metrics, token, clock, keep, reader }
+  const server = {
+    dataDir,
+    sloUrl: config.SLO_URL,
+    folders,
+    journal,
+    log,
+    metrics,
+    token,
+    clock,
+    keep,
+    reader,
+  }
   const app = await createLogsApp(server)
   const listening = await listen(app, config.HOST, config.LOGS_PORT)
   url = listening.url

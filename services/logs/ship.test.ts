@@ -26,6 +26,7 @@ async function startServer(folder: string, { host = '127.0.0.1', port = 0, secre
   const folders = { ...foldersIn(folder), streams: folder }
   const app = await createLogsApp({
     dataDir: folder,
+    sloUrl: null,
     folders,
     journal,
     log: quiet,

@@ -1,10 +1,12 @@
 import { closeSync, existsSync, openSync, readFileSync, readSync, statfsSync, statSync } from 'node:fs'
 import { rename, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import { zstdCompressSync } from 'node:zlib'
 import { sourceOf } from '@tintype/lib/telemetry/entry.ts'
 import type { Count } from './counts.ts'
 import type { Folders } from './daily.ts'
 import { dayFile, indexFile, type Manifest, manifestFile, newestManifests } from './manifest.ts'
+import { streamFiles } from './merge.ts'
 import { dayMs, dayOf } from './stamp.ts'
 import type { SessionSizes } from './statistics.ts'
 
@@ -22,6 +24,8 @@ export type Estimate = { low: number | null; likely: number | null; high: number
 
 export type Sizing = {
   days: DaySize[]
+  /** What came of today so far, from its first entry on; null when there is none. */
+  today: { day: string; bytes: number; services: Record<string, { bytes: number }>; fromMs: number } | null
   /** Whole days before today, which growth is measured on. */
   fullDays: number
   /** What `bytesPerDay` counts: all that came to the disk, photos too; or while no whole day of that is known, logs. */
@@ -36,7 +40,7 @@ export type Sizing = {
 }
 
 /** Entries and bytes a day from the manifests, and when the disk is full. `today`: a UTC day that is not whole yet. */
-export function sizing({ days: folder, samples, photos }: Folders, today: string): Sizing {
+export function sizing({ days: folder, samples, photos, streams }: Folders, today: string): Sizing {
   const manifests = newestManifests(folder)
   const days = manifests.map(manifest => daySize(folder, manifest))
   const logs = days.filter(({ day }) => day < today).map(({ diskBytes }) => diskBytes)
@@ -46,6 +50,7 @@ export function sizing({ days: folder, samples, photos }: Folders, today: string
   const newest = manifests.at(-1)
   return {
     days,
+    today: sizeSoFar(streams, today),
     fullDays: grown.length,
     counted: grown === all ? 'disk' : 'logs',
     ...forecast(grown, freeBytes),
@@ -66,6 +71,38 @@ function daySize(folder: string, manifest: Manifest): DaySize {
   for (const file of [dayFile, indexFile, manifestFile]) diskBytes += statSync(file(folder, manifest)).size
   const { day, entries, bytes, events, sessions } = manifest
   return { day, entries, bytes, diskBytes, services, events, sessions }
+}
+
+/** The journals of a day that is not over: their bytes are known, their entries are not counted. */
+function sizeSoFar(streams: string, day: string): Sizing['today'] {
+  const services: Record<string, { bytes: number }> = {}
+  let bytes = 0
+  let fromMs = Number.POSITIVE_INFINITY
+  for (const { stream, file } of streamFiles(join(streams, day))) {
+    const { size } = statSync(file)
+    const first = firstTimeIn(file)
+    if (Number.isNaN(first)) continue
+    const [service = stream] = sourceOf(stream).split('.')
+    services[service] = { bytes: (services[service]?.bytes ?? 0) + size }
+    bytes += size
+    fromMs = Math.min(fromMs, first)
+  }
+  return bytes === 0 ? null : { day, bytes, services, fromMs }
+}
+
+/** Longer than the members of an entry that stand before its payload. */
+const headBytes = 512
+
+/** Epoch milliseconds; NaN when the file has no entry. */
+function firstTimeIn(file: string): number {
+  const fd = openSync(file, 'r')
+  try {
+    const bytes = Buffer.alloc(headBytes)
+    const head = bytes.toString('latin1', 0, readSync(fd, bytes, 0, headBytes, 0))
+    return Date.parse(/"timestamp":"([^"]+)"/.exec(head)?.[1] ?? '')
+  } finally {
+    closeSync(fd)
+  }
 }
 
 /** The median of the slopes between all pairs of days (Theil-Sen: one odd day does not bend it), with its spread. */

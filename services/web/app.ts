@@ -1,5 +1,6 @@
 import { json } from '@tintype/lib/http/body.ts'
 import { createApp, finish, Problem } from '@tintype/lib/http.ts'
+import { otherPages } from '@tintype/lib/page/navigation.ts'
 import { openPages } from '@tintype/lib/page/pages.ts'
 import { findPhoto } from '@tintype/lib/photo/find.ts'
 import { isPhotoId } from '@tintype/lib/photo/record.ts'
@@ -27,6 +28,7 @@ export function createWebApp(web: Web): Express {
   })
   const app = createApp(web)
   app.set('trust proxy', 'loopback, linklocal, uniquelocal') // only a proxy beside us may say who the client is
+  app.get('/pages.json', otherPages(web.otherPages))
   app.use(pages.assets) // before the session: what everybody may keep carries no cookie
   app.use(securityHeaders, sessions(web))
   app.get('/', pages.html('index.html'))

@@ -32,6 +32,7 @@ const used = pick(
   'QUEUE_ACCEPT_LOSS',
   'QUEUE_URL',
   'SESSION_SECRET',
+  'SLO_URL',
   'STORAGE_URL',
   'UPLOADS_PER_MINUTE',
   'VERSION',
@@ -78,6 +79,7 @@ async function start(): Promise<Running> {
     },
     probeToken: secret('PROBE_TOKEN', config.PROBE_TOKEN, config.DATA_DIR),
     sessionSecret: secret('SESSION_SECRET', config.SESSION_SECRET, config.DATA_DIR),
+    otherPages: { dataDir: config.DATA_DIR, sloUrl: config.SLO_URL },
     draining: draining.signal,
     stopped: stopped.signal,
   })

@@ -217,6 +217,12 @@ export const openapi = {
         responses: { 200: json('as last computed', ref('Status')), ...refusals(404) },
       },
     },
+    '/pages.json': {
+      get: {
+        summary: 'Addresses of the other pages that this browser can reach',
+        responses: { 200: json('by the page’s name', { type: 'object' }) },
+      },
+    },
     '/openapi.json': {
       get: { summary: 'This document', responses: { 200: json('OpenAPI 3.1', { type: 'object' }) } },
     },

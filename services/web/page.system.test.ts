@@ -4,6 +4,7 @@ import { open as openStorage, storageUrl } from '@tintype/lib/storage/index.ts'
 import { formats } from '@tintype/lib/telemetry/catalogue.ts'
 import { type Browser, type BrowserContext, chromium, type Page } from 'playwright-core'
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest'
+import { barriers } from '../../test/accessible.ts'
 import { photo, quadrantImage } from '../../test/images.ts'
 import { describeWithParts, type Started, startScript, until } from '../../test/support.ts'
 
@@ -297,6 +298,70 @@ describeWithParts('the upload page', ['chromium'], parts => {
     expect(await page.locator('main').ariaSnapshot()).toContain('heading "harbour.jpg" [level=3]')
   })
 
+  test('several photos have one progress together, and what could not be taken is counted', async () => {
+    const nothing = { name: 'notes.txt', mimeType: 'text/plain', buffer: Buffer.from('no photo') }
+    await choose(harbour)
+    await ready('harbour.jpg')
+    expect(await page.locator('#overall').isVisible()).toBe(false)
+    await choose(pines, { ...harbour, name: 'again.jpg' }, nothing)
+    await page.getByText('2 of 3 photos are ready; 1 could not be taken').waitFor({ timeout: 60_000 })
+    const bar = await page
+      .getByRole('progressbar')
+      .evaluate(each => Number(Reflect.get(each, 'value')) / Number(Reflect.get(each, 'max')))
+    expect(bar).toBe(1)
+  })
+
+  test('the photos of a dropped folder are taken, those of inner folders too, and other files are left out', async () => {
+    await page.evaluate(`{
+      const bytes = Uint8Array.from(atob('${harbour.buffer.toString('base64')}'), each => each.charCodeAt(0))
+      const file = (name, type) => ({ isDirectory: false, file: done => done(new File([bytes], name, { type })) })
+      const folder = (name, entries) => ({
+        isDirectory: true,
+        name,
+        createReader: () => ({ readEntries: done => done(entries.splice(0)) }),
+      })
+      const trip = folder('trip', [file('day.jpg', 'image/jpeg'), file('route.gpx', ''), folder('night', [file('night.jpg', 'image/jpeg')])])
+      const drop = new Event('drop', { bubbles: true, cancelable: true })
+      drop.dataTransfer = { types: ['Files'], items: [{ getAsFile: () => new File([], 'trip'), webkitGetAsEntry: () => trip }] }
+      document.body.dispatchEvent(drop)
+    }`)
+    await Promise.all([ready('day.jpg'), ready('night.jpg')])
+    await page
+      .locator('#taken')
+      .getByText('2 photos of the folder trip; 1 other file was left out.')
+      .waitFor()
+    expect(await page.locator('li.photo').count()).toBe(2)
+  })
+
+  test('a phone offers its camera, a computer does not', async () => {
+    expect(await page.getByText('Take a photo').isVisible()).toBe(false)
+    const phone = await browser.newContext({ locale: 'en-GB', hasTouch: true, isMobile: true })
+    const tab = await open(phone)
+    expect(await tab.getByText('Take a photo').isVisible()).toBe(true)
+    await phone.close()
+  })
+
+  test('the language is switched on the page and stays', async () => {
+    await page.getByLabel('Language').selectOption('ko')
+    await page.getByText('사진 선택').waitFor()
+    await page.reload()
+    await page.getByText('사진 선택').waitFor()
+    expect(await page.locator('nav a').allTextContents()).toEqual(['올리기'])
+  })
+
+  test('no state of the page has a barrier, at the width of a small phone', async () => {
+    await page.setViewportSize({ width: 320, height: 700 })
+    expect(await barriers(page), 'empty').toEqual([])
+    await choose(harbour, { name: 'notes.txt', mimeType: 'text/plain', buffer: Buffer.from('no photo') })
+    await ready('harbour.jpg')
+    await picture('harbour.jpg').click()
+    await row('harbour.jpg').locator('dd').first().waitFor()
+    expect(await barriers(page), 'a journey and a refusal').toEqual([])
+    await context.setOffline(true)
+    await page.getByText('No connection.').waitFor()
+    expect(await barriers(page), 'offline').toEqual([])
+  })
+
   test('nothing is cut off from a phone’s width to a wide screen, in English and in Korean', async () => {
     await choose(harbour)
     await ready('harbour.jpg')
@@ -304,7 +369,7 @@ describeWithParts('the upload page', ['chromium'], parts => {
       await page.goto(`${web.endpoints.web}/?lang=${language}`)
       await ready('harbour.jpg')
       await picture('harbour.jpg').click()
-      for (const width of [360, 1024, 2560]) {
+      for (const width of [320, 1024, 3840]) {
         await page.setViewportSize({ width, height: 900 })
         expect(await page.evaluate('document.documentElement.scrollWidth'), `${language} ${width}`).toBe(
           width,
@@ -326,7 +391,11 @@ describeWithParts('the upload page', ['chromium'], parts => {
       )
     await write(new Date())
     await page.reload()
-    await page.getByText('online · 57 of 60 minutes left today').waitFor()
+    await page.getByText('online · 57 of 60 minutes left today').click()
+    await page.getByText('57 of them are left.').waitFor()
+    expect(await barriers(page)).toEqual([])
+    await page.keyboard.press('Escape')
+    await page.getByText('57 of them are left.').waitFor({ state: 'hidden' })
     await write(new Date(Date.now() - 4 * 60_000))
     await page.reload()
     await page.getByText(/^not known since \d/).waitFor()

@@ -1,3 +1,4 @@
+import type { OtherPages } from '@tintype/lib/page/navigation.ts'
 import { openAccount } from '@tintype/lib/photo/account.ts'
 import type { House } from '@tintype/lib/photo/find.ts'
 import type { Ages } from '@tintype/lib/photo/sweep.ts'
@@ -28,6 +29,8 @@ export type Given = {
   /** Whoever sends it in `Tintype-Probe` uploads a probe's photo. */
   probeToken: string
   sessionSecret: string
+  /** What the page's navigation is made from. */
+  otherPages: OtherPages
   /** A stop has begun: no new uploads, event streams end. */
   draining: AbortSignal
   /** Nothing is under way any more. */

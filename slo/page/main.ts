@@ -1,6 +1,6 @@
+import { choices } from '@tintype/lib/page/browser/choices.ts'
 import { find, h } from '@tintype/lib/page/browser/dom.ts'
 import { translate } from '@tintype/lib/page/browser/language.ts'
-import { themeChoice } from '@tintype/lib/page/browser/theme.ts'
 import { alertHistory, whatIfLanes } from './alerts.ts'
 import { type FitAnswer, get, type ObjectiveState, type Stages, type State, type WhatIf } from './api.ts'
 import { card, firstNumbers, presentState, stateOf } from './cards.ts'
@@ -133,7 +133,7 @@ async function refreshStages(): Promise<void> {
 }
 
 translate(words)
-find('#theme').append(themeChoice())
+find('#choices').append(choices())
 find('#fits').addEventListener('submit', event => {
   event.preventDefault()
   void answerFits()

@@ -1,6 +1,6 @@
+import { choices } from '@tintype/lib/page/browser/choices.ts'
 import { find, h } from '@tintype/lib/page/browser/dom.ts'
 import { translate } from '@tintype/lib/page/browser/language.ts'
-import { themeChoice } from '@tintype/lib/page/browser/theme.ts'
 import { get, type ObjectiveState, type State } from './api.ts'
 import { countsOf, firstNumbers, presentState, stateOf } from './cards.ts'
 import { clock, percent } from './format.ts'
@@ -112,7 +112,7 @@ async function refresh(): Promise<void> {
 }
 
 translate(words)
-find('#theme').append(themeChoice())
+find('#choices').append(choices())
 await refresh()
 document.documentElement.dataset.ready = 'true'
 setInterval(() => void refresh(), refreshMs)

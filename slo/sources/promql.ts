@@ -41,13 +41,19 @@ const insert = (text: string, added: { at: number; text: string }[]): string =>
     .reduceRight((all, each) => all.slice(0, each.at) + each.text + all.slice(each.at), text)
 
 /** The expression with a matcher for each of these values in every selector. */
-export const withMatchers = (promql: string, values: Readonly<Record<string, string>>): string =>
+export const withMatchers = (
+  promql: string,
+  values: Readonly<Record<string, string>>,
+  operator: '=' | '=~' = '=',
+): string =>
   insert(
     promql,
     Object.keys(values).length === 0
       ? []
       : nodes(promql, 'VectorSelector').map(selector => {
-          const text = Object.entries(values).map(([label, value]) => `${label}=${JSON.stringify(value)}`)
+          const text = Object.entries(values).map(
+            ([label, value]) => `${label}${operator}${JSON.stringify(value)}`,
+          )
           const braces = selector.getChild('LabelMatchers')
           if (!braces) return { at: selector.to, text: `{${text}}` }
           const separated = braces.firstChild && !/,\s*}$/.test(promql.slice(braces.from, braces.to))

@@ -7,6 +7,7 @@ import { storageAddress } from '@tintype/lib/storage/index.ts'
 import { variables } from '@tintype/lib/variables.ts'
 import { describe, expect, test } from 'vitest'
 import { parse } from 'yaml'
+import { type Line, readBatch, stamp } from '../../services/logs/stamp.ts'
 import { processNames } from '../../test/scaled.ts'
 import { describeWithParts, temporaryFolder } from '../../test/support.ts'
 import { generated } from '../rules.ts'
@@ -35,6 +36,42 @@ describeWithParts('the generated configuration', ['promtool', 'amtool'], ({ prom
   })
 })
 
+test('Alloy gives an entry of a published day the time by which the day is sorted', () => {
+  const alloy = read('tools/stack/config.alloy')
+  const [, members = ''] = /stage\.json \{\s+expressions = \{ time = "([^"]+)" \}/.exec(alloy) ?? []
+  expect(alloy).toMatch(/stage\.timestamp \{\s+source = "time"\s+format = "RFC3339Nano"/)
+  // loki.source.file → loki.process → loki.write: an entry cannot pass beside the stage.
+  expect([...alloy.matchAll(/forward_to = \[(.*)\]/g)].map(([, to]) => to)).toEqual([
+    'loki.process.days.receiver',
+    'loki.write.local.receiver',
+  ])
+  const received = Date.UTC(2026, 10, 22, 12)
+  const stream = 'web.0.1'
+  const body = Buffer.from(
+    [received - 60_000, received + 3_600_000]
+      .map(ms => new Date(ms).toISOString())
+      .map(
+        (timestamp, i) =>
+          `{"id":"${stream}.${i + 1}","session":null,"timestamp":"${timestamp}","payload":{"event":"x"}}\n`,
+      )
+      .join(''),
+  )
+  const { bytes } = stamp(body, readBatch(body, stream) as Line[], { receivedMs: received, offsetMs: 0 }, 0)
+  const times = bytes
+    .toString()
+    .trim()
+    .split('\n')
+    .map(line => JSON.parse(line))
+    .map(entry =>
+      members
+        .split(' || ')
+        .map(name => entry[name])
+        .find(Boolean),
+    )
+  // The second is ahead of its receipt, so that the log server corrects it.
+  expect(times).toEqual(['2026-11-22T11:59:00.000Z', '2026-11-22T12:00:02.000Z'])
+})
+
 type Container = {
   image?: string
   ports?: string[]
@@ -61,9 +98,10 @@ describe('compose.yaml', () => {
   })
 
   test('gives each program its configuration where it looks for it', () => {
+    const ofTheImage = '/etc/loki/local-config.yaml'
     for (const { command = [], volumes = [] } of all)
       for (const file of command.flatMap(each => /config\.file=(.*)/.exec(each)?.[1] ?? []))
-        expect(volumes.map(volume => volume.split(':')[1])).toContain(file)
+        expect([...volumes.map(volume => volume.split(':')[1]), ofTheImage]).toContain(file)
   })
 
   test('names each image with its version', () => {

@@ -1,8 +1,9 @@
 export type Language = 'en' | 'ko'
 
-/** `?lang=` if given, else the browser's first language that we speak, else English. */
+/** `?lang=`, else what was chosen on this page before, else the browser's first language that we speak, else English. */
 export const language: Language = (() => {
-  const wanted = [new URLSearchParams(location.search).get('lang') ?? '', ...navigator.languages]
+  const asked = new URLSearchParams(location.search).get('lang')
+  const wanted = [asked ?? '', localStorage.getItem('language') ?? '', ...navigator.languages]
   const known = wanted.map(each => each.slice(0, 2)).find(each => each === 'en' || each === 'ko')
   return known === 'ko' ? 'ko' : 'en'
 })()

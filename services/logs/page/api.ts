@@ -20,6 +20,29 @@ export type Story = {
   stages: StageBar[]
   gaps: Gap[]
 }
+export type PhotoOfRecent = {
+  photo: string
+  session: string
+  atMs: number
+  late: boolean
+  /** Upload to thumbnail, when it is ready. */
+  seconds?: number
+  /** Why it failed. */
+  reason?: string
+}
+/** What `GET /recent.json` answers; times are epoch milliseconds. */
+export type Recent = {
+  /** Entries since then were looked at; 0: there is none. */
+  fromMs: number
+  photos: number
+  /** Newest first. */
+  sessions: { session: string; atMs: number; photos: number; failed: number; late: number }[]
+  failed: PhotoOfRecent[]
+  late: PhotoOfRecent[]
+  slowest: PhotoOfRecent[]
+  /** Warnings and errors, newest first. */
+  troubles: Entry[]
+}
 type Count = { entries: number; bytes: number }
 type Estimate = { low: number | null; likely: number | null; high: number | null }
 export type Sizing = {
@@ -31,6 +54,8 @@ export type Sizing = {
     events: Record<string, Count>
     sessions: { count: number; p50: number; p99: number; largest: { session: string; bytes: number }[] }
   }[]
+  /** The day that is not over; null when nothing was logged yet. */
+  today: { day: string; bytes: number; services: Record<string, { bytes: number }>; fromMs: number } | null
   /** What `bytesPerDay` counts: all that the disk takes, or logs alone. */
   counted: 'disk' | 'logs'
   bytesPerDay: number | null

@@ -2,7 +2,7 @@ import { svg } from '@tintype/lib/page/browser/dom.ts'
 import { duration } from '@tintype/lib/page/browser/language.ts'
 import { type Entry, type Story, serviceOf, timeOf } from './api.ts'
 import { type Axis, axisOf } from './axis.ts'
-import { words } from './words.ts'
+import { stageName, words } from './words.ts'
 
 const laneHeight = 28
 const photoHeight = 14
@@ -54,7 +54,7 @@ export function drawStory(story: Story, width: number, select: (entry: Entry) =>
             width: Math.max(1.5, axis.x(bar.toMs) - x),
             height: photoHeight - 4,
           },
-          title(`${bar.stage} ${duration(seconds)}`),
+          title(`${stageName(bar.stage)} ${duration(seconds)}`),
         )
       }),
       ...story.entries.map(entry =>

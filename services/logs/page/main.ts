@@ -1,11 +1,13 @@
+import { choices } from '@tintype/lib/page/browser/choices.ts'
 import { find, h } from '@tintype/lib/page/browser/dom.ts'
 import { duration, translate } from '@tintype/lib/page/browser/language.ts'
-import { themeChoice } from '@tintype/lib/page/browser/theme.ts'
+import { showNavigation } from '@tintype/lib/page/browser/navigation.ts'
 import { type Entry, getJson, type Sizing, type Story, timeOf } from './api.ts'
 import { drawStory } from './chart.ts'
 import { anchorOf, listEntries } from './entries.ts'
+import { showRecent } from './recent.ts'
 import { showSizing } from './sizing.ts'
-import { words } from './words.ts'
+import { stageName, words } from './words.ts'
 
 const lead = find('#lead')
 const chart = find('#chart')
@@ -14,8 +16,9 @@ const entries = find('#entries')
 const input = find<HTMLInputElement>('#ask input')
 
 translate(words)
-find('#theme').append(themeChoice())
+find('#choices').append(choices())
 input.placeholder = words.placeholder
+void showNavigation('logs')
 
 // A look-up is its address: it can be kept, sent and gone back from.
 // The page's security policy lets no form send itself.
@@ -26,11 +29,9 @@ find('#ask').addEventListener('submit', event => {
 const key = new URLSearchParams(location.search).get('key')?.trim() ?? ''
 input.value = key
 if (key) void search(key)
-else {
-  lead.textContent = words.hint
-  input.focus()
-}
-void getJson<Sizing>('/sizing.json').then(
+else input.focus()
+showRecent({ lead: key ? undefined : lead, into: find('#recent'), keys: find('#keys') })
+void getJson<Sizing>('sizing.json').then(
   sizing => showSizing(sizing, find('#forecast'), find('#days')),
   error => find('#forecast').append(words.failed(error.message)),
 )
@@ -39,7 +40,7 @@ async function search(key: string): Promise<void> {
   lead.textContent = words.searching
   document.title = `${key} · Tintype`
   try {
-    show(await getJson<Story>(`/timeline.json?key=${encodeURIComponent(key)}`))
+    show(await getJson<Story>(`timeline.json?key=${encodeURIComponent(key)}`))
   } catch (error) {
     lead.textContent = words.failed((error as Error).message)
   }
@@ -54,13 +55,22 @@ function show(story: Story): void {
   new ResizeObserver(draw).observe(chart)
   tools.hidden = false
   tools.replaceChildren(
-    h(
-      'a',
-      { class: 'button', href: `/timeline.ndjson?key=${encodeURIComponent(story.key)}` },
-      words.download,
-    ),
+    h('a', { class: 'button', href: `timeline.ndjson?key=${encodeURIComponent(story.key)}` }, words.download),
   )
   entries.replaceChildren(...listEntries(story))
+  linkPhotos(story)
+}
+
+/** More are found among the entries. */
+const maxPhotosLinked = 40
+
+/** From a session to each of its photos. */
+function linkPhotos({ key, entries }: Story): void {
+  const ids = entries.flatMap(({ payload: { photo } }) => (typeof photo === 'string' ? photo : []))
+  const photos = [...new Set(ids)].filter(id => id !== key).slice(0, maxPhotosLinked)
+  if (photos.length === 0) return
+  const links = photos.map(id => h('a', { class: 'mono small', href: `?key=${id}` }, id))
+  tools.append(h('span', { class: 'soft' }, words.itsPhotos), ...links)
 }
 
 function sentence({ key, entries, services, stages, cut }: Story): string {
@@ -83,7 +93,9 @@ function legend({ stages }: Story): HTMLElement {
   return h(
     'figcaption',
     { class: 'row small soft' },
-    ...names.map(stage => h('span', {}, h('span', { class: 'swatch', 'data-stage': stage }), stage)),
+    ...names.map(stage =>
+      h('span', {}, h('span', { class: 'swatch', 'data-stage': stage }), stageName(stage)),
+    ),
   )
 }
 

@@ -1,5 +1,5 @@
 import { h } from '@tintype/lib/page/browser/dom.ts'
-import { language } from '@tintype/lib/page/browser/language.ts'
+import { duration, language } from '@tintype/lib/page/browser/language.ts'
 import type { Sizing } from './api.ts'
 import { words } from './words.ts'
 
@@ -17,12 +17,14 @@ const topEvents = 12
 /** The forecast as a sentence, the days as bars by service, and the same as a table. */
 export function showSizing(sizing: Sizing, forecast: HTMLElement, into: HTMLElement): void {
   const { logsDays, revisionsDays } = sizing.keep
-  forecast.textContent = sentence(sizing) + words.kept(logsDays, revisionsDays)
+  forecast.textContent =
+    `${sentenceOfToday(sizing)} ${sentence(sizing)}${words.kept(logsDays, revisionsDays)}`.trim()
   const newest = sizing.days.at(-1)
   into.replaceChildren()
-  if (!newest) return
-  const largest = Math.max(...sizing.days.map(day => day.bytes))
-  const rows = sizing.days.map(day =>
+  const { today } = sizing
+  const largest = Math.max(today?.bytes ?? 0, ...sizing.days.map(day => day.bytes))
+  const soFar = today ? [rowOfToday(today, largest)] : []
+  const whole = sizing.days.map(day =>
     h(
       'tr',
       {},
@@ -33,13 +35,19 @@ export function showSizing(sizing: Sizing, forecast: HTMLElement, into: HTMLElem
       h('td', { class: 'number' }, `${bytes(day.sessions.p50)}, ${bytes(day.sessions.p99)}`),
     ),
   )
-  const events = Object.entries(newest.events).slice(0, topEvents)
+  const rows = [...whole, ...soFar]
+  if (rows.length === 0) return
+  const columns = [words.day, words.byService, words.size, words.entries, words.perSession]
   into.append(
     h(
       'div',
-      { class: 'wide' },
-      table([words.day, words.byService, words.size, words.entries, words.perSession], rows),
+      { class: 'wide', tabindex: 0, role: 'group', 'aria-label': words.byService },
+      table(columns, rows),
     ),
+  )
+  if (!newest) return
+  const events = Object.entries(newest.events).slice(0, topEvents)
+  into.append(
     h(
       'details',
       { class: 'small' },
@@ -60,8 +68,31 @@ export function showSizing(sizing: Sizing, forecast: HTMLElement, into: HTMLElem
   )
 }
 
+/** Entries and sessions are counted when the day is published. */
+const rowOfToday = ({ day, bytes: all, services }: NonNullable<Sizing['today']>, largest: number) =>
+  h(
+    'tr',
+    {},
+    h('th', { scope: 'row' }, words.today(day)),
+    h('td', {}, bars(services, largest)),
+    h('td', { class: 'number' }, bytes(all)),
+    h('td', { class: 'number' }, '–'),
+    h('td', { class: 'number' }, '–'),
+  )
+
+/** Before that, the start of the processes is most of what was logged. */
+const rateAfterMs = 600_000
+const dayMs = 86_400_000
+
+function sentenceOfToday({ today }: Sizing): string {
+  if (!today) return ''
+  const tookMs = Math.max(1_000, Date.now() - today.fromMs)
+  const rate = tookMs < rateAfterMs ? words.tooEarly : words.perDay(bytes((today.bytes * dayMs) / tookMs))
+  return words.soFar(bytes(today.bytes), duration(tookMs / 1000)) + rate
+}
+
 function sentence({ days, counted, bytesPerDay, freeBytes, ...sizing }: Sizing): string {
-  if (days.length === 0) return words.noDays
+  if (days.length === 0) return words.noDays.trim()
   const each = (value: number | null) => (value === null ? words.overHorizon : number.format(value))
   const { low, likely, high } = sizing.daysUntilFull
   const until = low === high ? each(likely) : words.range(each(likely), each(low), each(high))
@@ -73,7 +104,7 @@ function sentence({ days, counted, bytesPerDay, freeBytes, ...sizing }: Sizing):
   return ratio === null ? first : first + words.compresses(number.format(Math.round(ratio * 10) / 10))
 }
 
-function bars(services: Sizing['days'][number]['services'], largest: number): HTMLElement {
+function bars(services: Record<string, { bytes: number }>, largest: number): HTMLElement {
   const parts = Object.entries(services).map(([service, count]) => {
     const bar = h('span', {
       class: 'size',

@@ -9,7 +9,32 @@ export const words = speak({
     keyLabel: 'A session, a photo or a trace',
     placeholder: 'session, photo or trace',
     search: 'Search',
-    hint: 'Search for a session, a photo or a trace to follow its story across the services.',
+    nothingYet:
+      'Nothing is logged yet. As soon as a photo is uploaded, its session stands here and leads to its story.',
+    recentPhotos: (photos: number, from: string) =>
+      `${photos === 0 ? 'No photo' : photos === 1 ? '1 photo' : `${photos} photos`} since ${from}.`,
+    allWell: 'Nothing unusual.',
+    someFailed: (count: number) => `${count} failed.`,
+    someLate: (count: number) => `${count} ${count === 1 ? 'was' : 'were'} late.`,
+    someTroubles: (count: number) =>
+      `${count} ${count === 1 ? 'warning or error' : 'warnings or errors'} among the newest entries.`,
+    sessions: 'Newest sessions',
+    failedPhotos: 'Failed photos',
+    latePhotos: 'Late photos',
+    slowestPhotos: 'Slowest photos',
+    troublesOf: 'Warnings and errors',
+    photos: (count: number) => (count === 1 ? '1 photo' : `${count} photos`),
+    countFailed: (count: number) => `${count} failed`,
+    countLate: (count: number) => `${count} late`,
+    sessionOption: (photos: number, at: string) =>
+      `session, ${photos === 1 ? '1 photo' : `${photos} photos`}, ${at}`,
+    photoOption: (at: string) => `photo, ${at}`,
+    soFar: (size: string, took: string) => `Today so far ${size} in ${took}`,
+    perDay: (daily: string) => `; a day at this rate is ${daily}, and as much again once it is published.`,
+    tooEarly: '; a rate is told after ten minutes.',
+    today: (day: string) => `${day}, so far`,
+    itsPhotos: 'Photos',
+    stages: { receive: 'receive', wait: 'wait', convert: 'convert', store: 'store' },
     searching: 'Searching…',
     none: (key: string) =>
       `No entry names ${key}. What was logged in the last seconds may still be on its way.`,
@@ -25,7 +50,8 @@ export const words = speak({
     corrected: 'the clock of its machine was wrong; its place is corrected',
     chart: 'The story on one time axis; the entries below say the same in words',
     sizing: 'How large the logs are',
-    noDays: 'No day is published yet; a day is published by itself after midnight UTC.',
+    noDays:
+      ' No day is published yet: that happens by itself after midnight UTC, and then growth is forecast.',
     forecast: (what: 'disk' | 'logs', daily: string, free: string, days: string) =>
       `${what === 'disk' ? 'All on the disk, photos too, grows' : 'Logs alone grow'} by ${daily} a day; ${free} free: full in ${days} days.`,
     kept: (logs: number, revisions: number) =>
@@ -49,7 +75,29 @@ export const words = speak({
     keyLabel: '세션, 사진 또는 추적',
     placeholder: '세션, 사진 또는 추적',
     search: '찾기',
-    hint: '세션, 사진 또는 추적을 찾아 서비스 전체에서 일어난 일을 따라가세요.',
+    nothingYet:
+      '아직 기록이 없습니다. 사진을 올리면 그 세션이 여기에 나타나고, 눌러서 전체 과정을 볼 수 있습니다.',
+    recentPhotos: (photos: number, from: string) => `${from} 이후 사진 ${photos}장.`,
+    allWell: '특이 사항이 없습니다.',
+    someFailed: (count: number) => `${count}장 실패.`,
+    someLate: (count: number) => `${count}장 지연.`,
+    someTroubles: (count: number) => `최근 기록 중 경고나 오류 ${count}건.`,
+    sessions: '최근 세션',
+    failedPhotos: '실패한 사진',
+    latePhotos: '늦은 사진',
+    slowestPhotos: '가장 느린 사진',
+    troublesOf: '경고와 오류',
+    photos: (count: number) => `사진 ${count}장`,
+    countFailed: (count: number) => `실패 ${count}장`,
+    countLate: (count: number) => `지연 ${count}장`,
+    sessionOption: (photos: number, at: string) => `세션, 사진 ${photos}장, ${at}`,
+    photoOption: (at: string) => `사진, ${at}`,
+    soFar: (size: string, took: string) => `오늘 지금까지 ${took} 동안 ${size}`,
+    perDay: (daily: string) => `, 이 속도라면 하루에 ${daily}이고, 발행되면 그만큼 더 늘어납니다.`,
+    tooEarly: '. 증가 속도는 10분이 지나면 표시됩니다.',
+    today: (day: string) => `${day} (진행 중)`,
+    itsPhotos: '사진',
+    stages: { receive: '받기', wait: '대기', convert: '변환', store: '저장' },
     searching: '찾는 중…',
     none: (key: string) => `${key}에 대한 기록이 없습니다. 몇 초 전의 기록은 아직 오는 중일 수 있습니다.`,
     failed: (why: string) => `로그 서버가 제대로 답하지 않았습니다: ${why}`,
@@ -64,7 +112,7 @@ export const words = speak({
     corrected: '기기의 시계가 틀려서 자리를 바로잡았습니다',
     chart: '하나의 시간 축에 그린 이야기; 아래 기록이 같은 내용을 글로 보여 줍니다',
     sizing: '로그의 크기',
-    noDays: '아직 발행된 날이 없습니다. 하루는 UTC 자정이 지나면 저절로 발행됩니다.',
+    noDays: ' 아직 발행된 날이 없습니다. UTC 자정이 지나면 저절로 발행되고, 그때부터 증가를 예측합니다.',
     forecast: (what: 'disk' | 'logs', daily: string, free: string, days: string) =>
       `${what === 'disk' ? '사진을 포함한 디스크 전체' : '로그만'}: 하루에 ${daily}씩 늘고 남은 공간은 ${free}: ${days}일 뒤에 가득 찹니다.`,
     kept: (logs: number, revisions: number) =>
@@ -83,3 +131,5 @@ export const words = speak({
     keeping: '기록에는 파일 이름, 쿠키, 장소가 없습니다.',
   },
 })
+
+export const stageName = (stage: string): string => words.stages[stage as keyof typeof words.stages] ?? stage

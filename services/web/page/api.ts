@@ -48,15 +48,17 @@ async function request(address: string, init: RequestInit = {}): Promise<Respons
 }
 
 /** A page of this session's photos, newest first. @throws when the server does not answer it. */
-export async function listPhotos(address = '/photos'): Promise<{ photos: Photo[]; next: string | null }> {
+export async function listPhotos(address = 'photos'): Promise<{ photos: Photo[]; next: string | null }> {
   const response = await request(address, { cache: 'no-store' })
   if (!response.ok) throw new Error(`GET ${address}: ${response.status}`)
-  return response.json()
+  const { photos, next }: { photos: Photo[]; next: string | null } = await response.json()
+  // Relative to the page, which a proxy may serve under a prefix.
+  return { photos, next: next?.replace(/^\//, '') ?? null }
 }
 
 /** @throws when it was not deleted; one that is already gone counts as deleted. */
 export async function deletePhoto(id: string): Promise<void> {
-  const response = await request(`/photos/${id}`, { method: 'DELETE' })
+  const response = await request(`photos/${id}`, { method: 'DELETE' })
   if (!response.ok && response.status !== 404) throw new Error(`DELETE: ${response.status}`)
 }
 
@@ -64,14 +66,14 @@ export async function deletePhoto(id: string): Promise<void> {
 export async function reportExperience(photo: string, seconds: number): Promise<void> {
   const body = JSON.stringify({ photo, seconds })
   const headers = { 'Content-Type': 'application/json' }
-  await request('/experience', { method: 'POST', headers, body }).catch(() => {})
+  await request('experience', { method: 'POST', headers, body }).catch(() => {})
 }
 
 export type Status = { online: boolean; budgetLeftMinutes: number; budgetMinutes: number; at: string }
 
 /** What slo last said of the service; undefined when it has said nothing yet or cannot be asked. */
 export async function readStatus(): Promise<Status | undefined> {
-  const response = await request('/status.json', { cache: 'no-store' }).catch(() => undefined)
+  const response = await request('status.json', { cache: 'no-store' }).catch(() => undefined)
   return response?.ok ? response.json() : undefined
 }
 
@@ -90,7 +92,7 @@ export function sendPhoto(
 ): Promise<Answer> {
   return new Promise(resolve => {
     const xhr = new XMLHttpRequest()
-    xhr.open('POST', '/photos')
+    xhr.open('POST', 'photos')
     xhr.responseType = 'json'
     xhr.setRequestHeader('Content-Type', file.type || 'application/octet-stream')
     for (const [name, value] of Object.entries(headers)) xhr.setRequestHeader(name, value)

@@ -1,5 +1,6 @@
 import { h } from '@tintype/lib/page/browser/dom.ts'
 import { duration } from '@tintype/lib/page/browser/language.ts'
+import { pageAddresses } from '@tintype/lib/page/browser/navigation.ts'
 import { type Photo, serverStages } from './api.ts'
 import { recall } from './memory.ts'
 import { words } from './words.ts'
@@ -23,7 +24,8 @@ export function journey(photo: Photo): Node[] {
     h('dl', { class: 'stages' }, ...stages.map(row)),
     h('p', { class: 'soft small marks' }, ...marks(photo, memory.traceId)),
   )
-  return [h('img', { src: `/photos/${photo.id}/thumbnail`, alt: '' }), story]
+  void linkStory(photo, story)
+  return [h('img', { src: `photos/${photo.id}/thumbnail`, alt: '' }), story]
 }
 
 type StageTime = { stage: keyof typeof words.most; seconds: number | undefined }
@@ -40,9 +42,15 @@ function row({ stage, seconds }: StageTime): HTMLElement {
   return h('div', {}, h('dt', { 'data-stage': stage }, words[stage]), h('dd', {}, text))
 }
 
+/** To the log entries of this photo, where the log server's page can be reached. */
+async function linkStory({ id }: Photo, into: HTMLElement): Promise<void> {
+  const { logs } = await pageAddresses()
+  if (logs) into.append(h('p', { class: 'small' }, h('a', { href: `${logs}?key=${id}` }, words.story)))
+}
+
 /** What to name when asking for help, and the way to what was sent. */
 const marks = ({ id }: Photo, traceId: string | undefined): (Node | string)[] => [
   ...[`${words.photo} `, h('code', {}, id), ' · '],
   ...(traceId ? [`${words.trace} `, h('code', {}, traceId), ' · '] : []),
-  h('a', { href: `/photos/${id}/original`, target: '_blank', rel: 'noopener' }, words.original),
+  h('a', { href: `photos/${id}/original`, target: '_blank', rel: 'noopener' }, words.original),
 ]

@@ -2,6 +2,7 @@ import { find } from '@tintype/lib/page/browser/dom.ts'
 import { deletePhoto, listPhotos, type Photo, reportExperience } from './api.ts'
 import { finished, type Item, lookOf, nameOf, underWay } from './item.ts'
 import { forget, keepUnsent, remember, type Unsent, unsent } from './memory.ts'
+import { showProgress } from './progress.ts'
 import type { Actions } from './row.ts'
 import { drop, insert, items, update, withPhoto } from './rows.ts'
 import { say } from './say.ts'
@@ -134,6 +135,7 @@ function changed(): void {
       .filter(({ state }) => state.is !== 'refused')
       .map(({ key, name, size, lastModified }) => ({ key, name, size, lastModified })),
   )
+  showProgress(items())
   find('#empty').hidden = !listed || items().length > 0
   find('#older').hidden = older === null
 }
@@ -157,7 +159,7 @@ export async function refresh(): Promise<void> {
 }
 
 async function showOlder(): Promise<void> {
-  const { photos, next } = await listPhotos(older ?? '/photos')
+  const { photos, next } = await listPhotos(older ?? 'photos')
   older = next
   for (const photo of photos) told(photo)
   changed()

@@ -39,7 +39,7 @@ export function live(listener: Listener): void {
   function open(): void {
     source?.close()
     openedAt = performance.now()
-    source = new EventSource('/events')
+    source = new EventSource('events')
     // The list is read after the stream is open, so nothing falls between the two.
     source.onopen = () => void read()
     source.onerror = () => void read()

@@ -1,6 +1,7 @@
+import { choices } from '@tintype/lib/page/browser/choices.ts'
 import { find } from '@tintype/lib/page/browser/dom.ts'
 import { translate } from '@tintype/lib/page/browser/language.ts'
-import { themeChoice } from '@tintype/lib/page/browser/theme.ts'
+import { showNavigation } from '@tintype/lib/page/browser/navigation.ts'
 import { add, deleted, refresh, showInterrupted, told, unfinished } from './list.ts'
 import { live } from './live.ts'
 import { showStatus } from './status.ts'
@@ -12,8 +13,9 @@ const { maxUploadBytes, promiseSeconds, keepPhotosDays } = document.body.dataset
 translate(words)
 find('#drop-limits').textContent = words.limits(Number(maxUploadBytes), Number(promiseSeconds))
 find('#keeping').textContent = words.keeping(Number(keepPhotosDays))
-find('#theme').append(themeChoice())
-showStatus(find('#status'))
+find('#choices').append(choices())
+void showNavigation('upload')
+const status = showStatus()
 showInterrupted()
 takeFiles(add)
 live({
@@ -21,7 +23,5 @@ live({
   deleted,
   refresh,
   unfinished,
-  connected: yes => {
-    find('#offline').hidden = yes
-  },
+  connected: status.connected,
 })

@@ -93,7 +93,7 @@ function download(item: Item): HTMLElement {
     'a',
     {
       class: 'button',
-      href: `/photos/${item.photo?.id}/thumbnail`,
+      href: `photos/${item.photo?.id}/thumbnail`,
       download: file,
       'aria-label': words.label(words.download, nameOf(item)),
     },
@@ -135,7 +135,7 @@ async function showPicture(
   const { photo } = item
   if (!photo) return
   const readyAt = performance.now()
-  const image = await load(`/photos/${photo.id}/thumbnail`, place)
+  const image = await load(`photos/${photo.id}/thumbnail`, place)
   if (!image) return
   actions.seen(item, (performance.now() - readyAt) / 1000)
   panel.id = `journey-${photo.id}`

@@ -1,3 +1,5 @@
+import { find, h } from '@tintype/lib/page/browser/dom.ts'
+import { pageAddresses } from '@tintype/lib/page/browser/navigation.ts'
 import { readStatus, type Status, serverNow } from './api.ts'
 import { words } from './words.ts'
 
@@ -5,15 +7,24 @@ import { words } from './words.ts'
 const staleMs = 180_000
 const readEveryMs = 30_000
 
-/** Keeps the header's words about the service: online or not, and what is left of today's allowed downtime. */
-export function showStatus(element: HTMLElement): void {
+type Shown = { state: 'good' | 'late' | 'broken' | 'unknown'; lead: string; short: string; budget: string }
+
+/**
+ * Keeps the page's first sentence (is the service online?) and the header's budget, which explains itself when it is
+ * opened. `connected`: whether this browser reaches the service at all.
+ */
+export function showStatus(): { connected(yes: boolean): void } {
   let last: Status | undefined
+  let reached = true
   const show = () => {
-    if (!last) return
-    const { state, text } = describe(last, serverNow())
-    element.hidden = false
-    element.dataset.state = state
-    element.textContent = text
+    const shown = describe(last, reached)
+    find('#state').textContent = shown.lead
+    find('#state').dataset.state = shown.state
+    find('#budget').hidden = shown.short === ''
+    const summary = find('#status')
+    summary.dataset.state = shown.state
+    summary.textContent = shown.short
+    find('#budget p').textContent = shown.budget
   }
   const read = async () => {
     last = (await readStatus()) ?? last
@@ -21,13 +32,41 @@ export function showStatus(element: HTMLElement): void {
   }
   setInterval(read, readEveryMs)
   void read()
+  show()
+  void linkStatusPage()
+  closeOnEscape(find<HTMLDetailsElement>('#budget'))
+  return {
+    connected(yes) {
+      if (reached === yes) return
+      reached = yes
+      show()
+    },
+  }
 }
 
-function describe(status: Status, nowMs: number): { state: string; text: string } {
+function closeOnEscape(details: HTMLDetailsElement): void {
+  addEventListener('keydown', ({ key }) => {
+    if (key !== 'Escape' || !details.open) return
+    details.open = false
+    details.querySelector('summary')?.focus()
+  })
+}
+
+async function linkStatusPage(): Promise<void> {
+  const { status } = await pageAddresses()
+  if (status) find('#budget .sheet').append(h('a', { href: status }, words.statusPage))
+}
+
+function describe(status: Status | undefined, reached: boolean): Shown {
+  const left = status ? Math.max(0, Math.floor(status.budgetLeftMinutes)) : 0
+  const of = status ? Math.round(status.budgetMinutes) : 0
+  const budget = status ? words.budgetMeans(left, of, new Date(status.at)) : ''
+  if (!reached) return { state: 'late', lead: words.offline, short: '', budget }
+  if (!status) return { state: 'unknown', lead: words.notMeasured, short: '', budget }
   const at = new Date(status.at)
-  if (nowMs - at.getTime() > staleMs) return { state: 'unknown', text: words.unknownSince(at) }
-  const left = Math.max(0, Math.floor(status.budgetLeftMinutes))
-  const budget = Math.round(status.budgetMinutes)
-  const text = `${status.online ? words.online : words.down} · ${words.budget(left, budget)}`
-  return { state: status.online ? (left > 0 ? 'good' : 'late') : 'broken', text }
+  if (serverNow() - at.getTime() > staleMs)
+    return { state: 'unknown', lead: words.stale, short: words.unknownSince(at), budget }
+  const short = `${status.online ? words.online : words.down} · ${words.budget(left, of)}`
+  if (!status.online) return { state: 'broken', lead: words.downLead, short, budget }
+  return { state: left > 0 ? 'good' : 'late', lead: words.onlineLead, short, budget }
 }

@@ -2,14 +2,14 @@ import { find } from '@tintype/lib/page/browser/dom.ts'
 import { say } from './say.ts'
 import { words } from './words.ts'
 
-/** Takes photos from the chooser, from a drop anywhere on the page and from the clipboard. */
+/** Takes photos from the chooser, a camera, a drop anywhere on the page (folders too) and the clipboard. */
 export function takeFiles(add: (files: File[]) => void): void {
-  const chooser = find<HTMLInputElement>('#choose')
-  chooser.addEventListener('change', () => {
-    add([...(chooser.files ?? [])])
-    // So that the same file can be chosen again.
-    chooser.value = ''
-  })
+  for (const chooser of [find<HTMLInputElement>('#choose'), find<HTMLInputElement>('#camera')])
+    chooser.addEventListener('change', () => {
+      add([...(chooser.files ?? [])])
+      // So that the same file can be chosen again.
+      chooser.value = ''
+    })
   addEventListener('paste', ({ clipboardData }) => add([...(clipboardData?.files ?? [])]))
   takeDrops(add)
 }
@@ -29,15 +29,51 @@ function takeDrops(add: (files: File[]) => void): void {
     if (!carriesFiles(event)) return
     event.preventDefault()
     delete place.dataset.over
-    add(filesOf(event.dataTransfer?.items))
+    // The list of what was dropped is empty as soon as this function waits for anything.
+    const dropped = [...(event.dataTransfer?.items ?? [])].map(item => ({
+      file: item.getAsFile(),
+      folder: folderOf(item.webkitGetAsEntry()),
+    }))
+    add(dropped.flatMap(({ file, folder }) => (file && !folder ? file : [])))
+    for (const { folder } of dropped) if (folder) void addFolder(folder, add)
   })
 }
 
-/** A dropped folder looks like a file that cannot be read: it is named instead. */
-function filesOf(items: DataTransferItemList | undefined): File[] {
-  return [...(items ?? [])].flatMap(item => {
-    const entry = item.webkitGetAsEntry()
-    if (entry?.isDirectory) say(words.folder(entry.name))
-    return entry?.isDirectory ? [] : (item.getAsFile() ?? [])
-  })
+const folderOf = (entry: FileSystemEntry | null) =>
+  entry?.isDirectory ? (entry as FileSystemDirectoryEntry) : undefined
+
+/** More at once is a mistake rather than a wish, and each is a row. */
+const maxOfFolder = 500
+
+/** The photos of a folder and of those inside it; what is no photo is left out and counted. */
+async function addFolder(folder: FileSystemDirectoryEntry, add: (files: File[]) => void): Promise<void> {
+  const files = await filesIn(folder)
+  const accepted = find<HTMLInputElement>('#choose').accept.split(',')
+  const photos = files.filter(({ type }) => accepted.includes(type)).slice(0, maxOfFolder)
+  const text = words.folder(folder.name, photos.length, files.length - photos.length)
+  find('#taken').textContent = text
+  say(text)
+  add(photos)
+}
+
+async function filesIn(folder: FileSystemDirectoryEntry): Promise<File[]> {
+  const reader = folder.createReader()
+  const files: File[] = []
+  // A reader gives a hundred entries at a time, and none when there are no more.
+  for (;;) {
+    const entries = await new Promise<FileSystemEntry[]>(resolve =>
+      reader.readEntries(resolve, () => resolve([])),
+    )
+    if (entries.length === 0 || files.length > 2 * maxOfFolder) return files
+    for (const entry of entries) {
+      const inner = folderOf(entry)
+      if (inner) files.push(...(await filesIn(inner)))
+      else {
+        const file = await new Promise<File | undefined>(resolve =>
+          (entry as FileSystemFileEntry).file(resolve, () => resolve(undefined)),
+        )
+        if (file) files.push(file)
+      }
+    }
+  }
 }

@@ -21,7 +21,17 @@ const en = {
   older: 'Show older photos',
   keeping: (days: number) =>
     `Only this browser can see the photos it sent.${days > 0 ? ` Photos are removed after ${days === 1 ? 'a day' : `${days} days`}.` : ''}`,
+  camera: 'Take a photo',
   offline: 'No connection. Nothing is lost: what is under way goes on when the connection is back.',
+  onlineLead: 'Online: photos that you send now are made into thumbnails.',
+  downLead: 'Offline at the moment. Photos that cannot be sent now are tried again.',
+  notMeasured: 'You can send photos. Whether the service keeps its promise has not been measured yet.',
+  stale: 'You can send photos. Whether the service keeps its promise is not known at the moment.',
+  budgetMeans: (left: number, of: number, at: Date) =>
+    `The service promises to be offline for at most ${of} minutes in any 24 hours; ${left} of them are left. A synthetic user tries it all the time, last at ${time(at)}.`,
+  statusPage: 'The last 24 hours, minute by minute',
+  overall: (ready: number, of: number, failed: number) =>
+    `${ready} of ${of} photos are ready${failed > 0 ? `; ${failed} could not be taken` : ''}`,
   online: 'online',
   down: 'offline',
   budget: (left: number, of: number) => `${left} of ${of} minutes left today`,
@@ -43,7 +53,8 @@ const en = {
   damaged: 'The file is damaged: this is what could be read of it.',
   tooLarge: (bytes: number, most: number) =>
     `This photo has ${size(bytes)}; at most ${size(most)} can be taken. Export it smaller, then try again.`,
-  folder: (name: string) => `${name} is a folder. Choose the photos inside it.`,
+  folder: (name: string, photos: number, others: number) =>
+    `${photos} ${photos === 1 ? 'photo' : 'photos'} of the folder ${name}${others > 0 ? `; ${others} other ${others === 1 ? 'file was' : 'files were'} left out` : ''}.`,
   cancel: 'Cancel',
   remove: 'Remove',
   again: 'Try again',
@@ -72,6 +83,7 @@ const en = {
   lead: (seconds: number, most: string) => `${duration(seconds)} in all, the longest part of it ${most}.`,
   experience: (seconds: number) => `${duration(seconds)} from your click to the picture.`,
   notSeen: 'not seen here',
+  story: 'Its story in the logs',
   trace: 'Trace',
   photo: 'Photo',
   /** The service words its refusals in English. */
@@ -108,7 +120,17 @@ const ko: typeof en = {
   older: '이전 사진 보기',
   keeping: (days: number) =>
     `보낸 사진은 이 브라우저에서만 볼 수 있습니다.${days > 0 ? ` 사진은 ${days}일 후에 삭제됩니다.` : ''}`,
+  camera: '사진 찍기',
   offline: '연결이 끊겼습니다. 잃는 것은 없습니다. 연결되면 이어서 진행합니다.',
+  onlineLead: '온라인: 지금 보내는 사진은 바로 섬네일로 만들어집니다.',
+  downLead: '지금은 오프라인입니다. 보내지 못한 사진은 다시 시도합니다.',
+  notMeasured: '사진을 보낼 수 있습니다. 약속을 지키는지는 아직 측정되지 않았습니다.',
+  stale: '사진을 보낼 수 있습니다. 약속을 지키는지는 지금 알 수 없습니다.',
+  budgetMeans: (left, of, at) =>
+    `24시간 중 오프라인을 최대 ${of}분까지로 약속하며, ${left}분이 남았습니다. 가상 사용자가 계속 확인하고 있으며 마지막 확인은 ${time(at)}입니다.`,
+  statusPage: '지난 24시간을 1분 단위로 보기',
+  overall: (ready, of, failed) =>
+    `사진 ${of}장 중 ${ready}장 완성${failed > 0 ? `, ${failed}장은 받을 수 없음` : ''}`,
   online: '온라인',
   down: '오프라인',
   budget: (left, of) => `오늘 ${of}분 중 ${left}분 남음`,
@@ -130,7 +152,8 @@ const ko: typeof en = {
   damaged: '파일이 손상되어 읽을 수 있는 데까지만 보입니다.',
   tooLarge: (bytes, most) =>
     `이 사진은 ${size(bytes)}입니다. 최대 ${size(most)}까지 받을 수 있습니다. 더 작게 내보낸 뒤 다시 시도해 주세요.`,
-  folder: name => `${name}은(는) 폴더입니다. 안에 있는 사진을 선택하세요.`,
+  folder: (name, photos, others) =>
+    `${name} 폴더의 사진 ${photos}장${others > 0 ? `, 다른 파일 ${others}개는 제외` : ''}.`,
   cancel: '취소',
   remove: '지우기',
   again: '다시 시도',
@@ -153,6 +176,7 @@ const ko: typeof en = {
   lead: (seconds, most) => `${duration(seconds)} 중 가장 오래 걸린 단계: ${most}`,
   experience: seconds => `클릭부터 사진까지 ${duration(seconds)}.`,
   notSeen: '여기서는 보지 못함',
+  story: '로그에서 전체 과정 보기',
   trace: '추적',
   photo: '사진',
   problem: ({ type, detail }) => koProblems[type.split('/').at(-1) ?? ''] ?? detail,

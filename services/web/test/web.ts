@@ -64,6 +64,7 @@ export async function startWeb(given: Partial<Limits> = {}, { converter = true }
     keep: { photosMs: Number.POSITIVE_INFINITY, keysMs: 86_400_000, deadLettersMs: 86_400_000 },
     probeToken: 'probe-token',
     sessionSecret: 'session-secret',
+    otherPages: { dataDir: folder, sloUrl: null },
     draining: draining.signal,
     stopped: stopped.signal,
   })

@@ -1,0 +1,132 @@
+import { cpSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { describe, expect, test } from 'vitest'
+import { parse } from 'yaml'
+import { metrics } from '../lib/telemetry/definitions.ts'
+import { createMetrics } from '../lib/telemetry/metrics.ts'
+import { alertName, recorded } from '../slo/alerts/rules.ts'
+import { readDirectory } from '../slo/directory.ts'
+import { toNumber } from '../slo/math/fraction.ts'
+import { temporaryFolder } from '../test/support.ts'
+import { allPanels, dashboardsOf } from './all.ts'
+import { build, expressionOf } from './build.ts'
+import { generatedFolder, render } from './main.ts'
+import { metricsOf } from './promql.ts'
+import { anotherFolder, directories } from './test/directories.ts'
+
+const [tintype, another] = directories.map(dashboardsOf) as [Specs, Specs]
+type Specs = ReturnType<typeof dashboardsOf>
+
+describe.each([...tintype, ...another].map(spec => [spec.uid, spec] as const))('%s', (_uid, spec) => {
+  const panels = allPanels(spec)
+  const expressions = panels.flatMap(({ queries }) => queries.map(query => expressionOf(spec, query)))
+
+  // Grafana's dashboard-linter cannot be had as a package. What its other rules ask for, build.ts and all.ts give or refuse.
+  test('has a variable for each label and uses it in every selector', () => {
+    for (const expr of expressions)
+      for (const selector of expr.match(/\{[^{}]*\}/g) ?? [])
+        for (const label of ['cluster', 'namespace', 'job', 'instance'])
+          expect(selector).toContain(`${label}=~"$${label}"`)
+    for (const expr of expressions) expect(expr.match(/\{[^{}]*\}/g)).toHaveLength(metricsOf(expr).length)
+  })
+  test('reads counters by their rate', () => {
+    const counters = /(?<!\b(?:rate|increase|irate)\()\b\w+_(total|sum|count|bucket)\{/
+    expect(expressions.filter(expr => counters.test(expr))).toEqual([])
+  })
+  test('has different titles and descriptions of one sentence', () => {
+    expect(new Set(panels.map(({ title }) => title)).size).toBe(panels.length)
+    for (const { description } of panels) expect(description).toMatch(/^.+\.$/)
+    expect(
+      panels
+        .filter(
+          ({ description, nothing }) => nothing !== 'not measured here' && /[.?!] [A-Z]/.test(description),
+        )
+        .map(({ title }) => title),
+    ).toEqual([])
+  })
+  test('gives each query of a panel an id of its own', () => {
+    for (const { targets = [] } of build(spec).panels as { targets?: { refId: string }[] }[])
+      expect(new Set(targets.map(({ refId }) => refId)).size).toBe(targets.length)
+  })
+})
+
+test('the files of Tintype are committed as its directory makes them, and the cluster gets each', () => {
+  const files = tintype.map(({ uid }) => `${uid}.json`).toSorted()
+  expect(readdirSync(generatedFolder).toSorted()).toEqual(files)
+  for (const spec of tintype)
+    expect(readFileSync(join(generatedFolder, `${spec.uid}.json`), 'utf8'), 'run npm run dashboards').toBe(
+      render(spec),
+    )
+  const { configMapGenerator } = parse(
+    readFileSync(join(generatedFolder, '..', 'kustomization.yaml'), 'utf8'),
+  )
+  expect(configMapGenerator.flatMap((map: { files: string[] }) => map.files).toSorted()).toEqual(
+    files.map(file => `generated/${file}`),
+  )
+})
+
+test('Tintype’s dashboards read only metrics that a process exposes or a rule records', async () => {
+  const { body } = await createMetrics('web', 'test').render(undefined)
+  const known = new Set([
+    ...[...Object.keys(metrics), ...[...body.matchAll(/^# TYPE (\w+)/gm)].map(([, name]) => name)].flatMap(
+      name => ['', '_bucket', '_sum', '_count'].map(end => name + end),
+    ),
+    ...Object.values(recorded),
+    'ALERTS',
+    'up',
+  ])
+  const read = tintype
+    .flatMap(spec => allPanels(spec))
+    .flatMap(({ queries }) => queries.flatMap(({ expr }) => metricsOf(expr)))
+  expect(read.filter(name => !known.has(name))).toEqual([])
+})
+
+test('only alerts of these objectives count, also when every job is chosen', () => {
+  for (const [i, spec] of [tintype[0], another[0]].entries()) {
+    const selectors = render(spec as Specs[number]).match(/ALERTS\{[^}]*\}/g) ?? []
+    const names = directories[i]?.objectives.map(alertName) ?? []
+    expect(selectors.length).toBeGreaterThan(0)
+    for (const selector of selectors)
+      expect(names.map(name => `alertname=\\"${name}\\"`).some(name => selector.includes(name))).toBe(true)
+  }
+})
+
+describe('another service', () => {
+  test('gets dashboards without a word of Tintype', () => {
+    expect(another.map(({ uid }) => uid)).toEqual(
+      ['objectives', 'stages', 'resources', 'storage'].map(name => `prometheus-${name}`),
+    )
+    expect(another.map(render).join('\n')).not.toMatch(/tintype|availability|latency|photo/)
+  })
+  test('keeps its own selectors, links its own runbook and takes thresholds from its objectives', () => {
+    const json = another.map(render).join('\n')
+    expect(json).toContain(
+      'prometheus_tsdb_head_series{cluster=~\\"$cluster\\",namespace=~\\"$namespace\\",job=~\\"$job\\",instance=~\\"$instance\\",job=\\"itself\\"}',
+    )
+    expect(json).toContain('"url": "https://runbooks.example/requests"')
+    const [objective] = directories[1]?.objectives ?? []
+    expect(json).toContain(`"value": ${toNumber(objective?.target as never)}`)
+  })
+  test.each([
+    ['has no unit', / *unit: short\n/, '', /storage\.yaml: panel "Active series" has no unit/],
+    [
+      'has a query that is not PromQL',
+      'prometheus_tsdb_head_series',
+      'sum(',
+      /panel "Active series": not PromQL/,
+    ],
+    ['has a rate of a fixed window', /\$__rate_interval/, '5m', /must use \[\$__rate_interval\]/],
+    [
+      'names an objective that is not there',
+      'above: requests',
+      'above: elsewhere',
+      /objective elsewhere, which is not there/,
+    ],
+  ])('is told by file and panel when a panel %s', async (_name, from, to, said) => {
+    const folder = await temporaryFolder()
+    cpSync(anotherFolder, folder, { recursive: true })
+    const file = join(folder, 'dashboards', 'storage.yaml')
+    writeFileSync(file, readFileSync(file, 'utf8').replace(from, to))
+    expect(() => dashboardsOf(readDirectory(folder)).map(build)).toThrow(said)
+  })
+})

@@ -1,0 +1,242 @@
+import { recorded, series, window } from '../slo/alerts/recordings.ts'
+import { alertName } from '../slo/alerts/rules.ts'
+import { complement, toNumber } from '../slo/math/fraction.ts'
+import { toDuration } from '../slo/math/time.ts'
+import type { Objective, Tier } from '../slo/sources/index.ts'
+import type { Scope } from '../slo/sources/promql.ts'
+import { type DashboardSpec, lines, type PanelSpec, type Query } from './spec.ts'
+
+/** What the rules record of an objective, and its alerts. */
+type Recorded = {
+  objective: Objective
+  good: string
+  total: string
+  bad: string
+  budgetLeft: string
+  budgetLeftRatio: string
+  firing: string
+  /** Of a line: the objective, or its group. */
+  legend: string
+}
+
+function recordedOf(objective: Objective, scope: Scope): Recorded {
+  const of = (metric: string) => series(metric, objective, scope)
+  return {
+    objective,
+    good: of(recorded.good),
+    total: of(recorded.total),
+    bad: of(recorded.bad),
+    budgetLeft: of(recorded.budgetLeft),
+    budgetLeftRatio: of(recorded.budgetLeftRatio),
+    firing: of('ALERTS').replace('{', `{alertname="${alertName(objective)}",alertstate="firing",`),
+    legend: objective.groupBy ? `${objective.id} {{${objective.groupBy}}}` : objective.id,
+  }
+}
+
+/** Rules cannot look back over a calendar window: its budget is on slo's page only. */
+const hasBudget = ({ objective }: Recorded): boolean => objective.calendar === null
+
+const isSlices = ({ objective }: Recorded): boolean => objective.method === 'Timeslices'
+
+/** 1 online, 0 offline, 2 offline because nothing was measured in that minute. */
+const stateOf = ({ bad, total }: Recorded): string => `2 * (${bad} unless ${total} > 0) or 1 - ${bad}`
+/** Above the values of the state: the strip shows both. */
+const firing = 3
+const states = {
+  0: { text: 'offline', means: 'broken' },
+  1: { text: 'online', means: 'good' },
+  2: { text: 'no data', means: 'unknown' },
+  [firing]: { text: 'firing', means: 'late' },
+} as const
+
+const percent = (objective: Objective): string => `${+(toNumber(objective.target) * 100).toFixed(3)} %`
+
+const stat = (panel: Omit<PanelSpec, 'kind' | 'width' | 'height'>): PanelSpec => ({
+  kind: 'stat',
+  width: 4,
+  height: 4,
+  ...panel,
+})
+
+/** Minutes, or events of those that came, which the objective allows to be bad. */
+function budgetPanel({ objective, budgetLeft, legend }: Recorded): PanelSpec {
+  const { id, unit, windowMinutes, target, method } = objective
+  const allowed = windowMinutes * toNumber(complement(target))
+  const slices = method === 'Timeslices'
+  return stat({
+    title: `Error budget remaining: ${id}`,
+    description: slices
+      ? `Minutes that may still be offline, of ${+allowed.toFixed(1)} in any ${toDuration(windowMinutes)}.`
+      : `Bad ${unit} that are still allowed, by the objective of ${percent(objective)} and the ${unit} of the last ${toDuration(windowMinutes)}.`,
+    unit: slices ? 'suffix: min' : 'none',
+    decimals: 0,
+    queries: [{ expr: slices ? budgetLeft : `floor(${budgetLeft})`, legend }],
+    thresholds: slices
+      ? [
+          { above: 0, means: 'late' },
+          { above: allowed / 4, means: 'good' },
+        ]
+      : [{ above: 0, means: 'good' }],
+  })
+}
+
+function indicator(series: Recorded): PanelSpec {
+  const { objective, good, bad, legend } = series
+  const { id, unit, windowMinutes, target } = objective
+  if (isSlices(series))
+    return stat({
+      title: `Current status: ${id}`,
+      description: 'The last whole minute; a minute without data counts as offline.',
+      unit: 'none',
+      queries: [{ expr: stateOf(series), legend }],
+      values: states,
+    })
+  return stat({
+    title: `SLI: ${id}`,
+    description: `Good ${unit} of all in the last ${toDuration(windowMinutes)}, with an objective of ${percent(objective)}.`,
+    unit: 'percentunit',
+    decimals: 2,
+    nothing: `no ${unit} yet`,
+    queries: [
+      {
+        expr: `${window(good, windowMinutes)} / (${window(good, windowMinutes)} + ${window(bad, windowMinutes)} > 0)`,
+        legend,
+      },
+    ],
+    thresholds: [{ above: toNumber(target), means: 'good' }],
+  })
+}
+
+/** Nothing where nothing was bad. */
+const exhaustion = ({ budgetLeft, bad, legend }: Recorded): Query => ({
+  expr: `3600 * clamp_min(${budgetLeft}, 0) / (${window(bad, 60)} > 0)`,
+  legend,
+})
+
+/** The burn of both windows of a tier as a part of what fires it: 1 is the alert. */
+function nearness({ good, bad }: Recorded, tier: Tier): string {
+  const part = (minutes: number) => {
+    const { numerator, denominator } = tier.threshold
+    const whole = tier.of === 'nominal' ? minutes : `(${window(good, minutes)} + ${window(bad, minutes)} > 0)`
+    const burn = `${window(bad, minutes)} * ${denominator} / (${numerator} * ${whole})`
+    return tier.of === 'nominal' ? `(${burn})` : `(${burn} or 0 * ${window(bad, minutes)})`
+  }
+  const [long, short] = [part(tier.longMinutes), part(tier.shortMinutes)]
+  return `(${long} <= ${short} or ${short}) * (${window(bad, tier.longMinutes)} >= bool ${tier.minimumBad})`
+}
+
+const runbook = (address: string) => ({
+  title: 'Runbook',
+  url: /^https?:/.test(address) ? address : `$slo/${address}`,
+})
+
+const burns = (series: Recorded): PanelSpec =>
+  lines({
+    title: `Burn rate against the alert thresholds: ${series.objective.id}`,
+    description: 'Burn rate as a part of the rate at which each alert fires, so that 100 % is the alert.',
+    ...(series.objective.runbook ? { links: [runbook(series.objective.runbook)] } : {}),
+    unit: 'percentunit',
+    min: 0,
+    softMax: 1.2,
+    decimals: 0,
+    queries: series.objective.tiers.map(tier => ({
+      expr: nearness(series, tier),
+      legend: `${series.objective.groupBy ? `{{${series.objective.groupBy}}} ` : ''}${tier.name}: ${toDuration(tier.longMinutes)} at ${+tier.factor.toFixed(1)}×`,
+    })),
+    thresholds: [{ above: 1, means: 'late' }],
+  })
+
+const events = ({ objective, good, bad }: Recorded): PanelSpec =>
+  lines({
+    title: `Good and bad ${objective.unit}: ${objective.id}`,
+    description: `What the objective counted in each minute.`,
+    unit: 'none',
+    decimals: 0,
+    min: 0,
+    stacked: 'sum',
+    queries: [
+      { expr: `sum(${good})`, legend: 'good' },
+      { expr: `sum(${bad})`, legend: 'bad' },
+    ],
+  })
+
+/** Every objective: its state, what is left of its budget, and how near each of its alerts is. */
+export function objectivesDashboard(
+  objectives: readonly Objective[],
+  scope: Scope,
+): Pick<DashboardSpec, 'description' | 'hours' | 'rows'> {
+  const all = objectives.map(objective => recordedOf(objective, scope))
+  const alerts = all.map(({ firing }) => firing).join(' or ')
+  return {
+    description: 'Are the objectives met, how much of each error budget is left, and which alert is near?',
+    hours: 24,
+    rows: [
+      {
+        title: 'Now',
+        panels: [
+          ...all.flatMap(series => [indicator(series), ...(hasBudget(series) ? [budgetPanel(series)] : [])]),
+          stat({
+            title: 'Time until the error budget is exhausted',
+            description: 'Until each budget is gone if the last hour goes on.',
+            unit: 's',
+            decimals: 0,
+            nothing: 'nothing lost in the last hour',
+            queries: all.filter(hasBudget).map(exhaustion),
+            thresholds: [
+              { above: 3600, means: 'late' },
+              { above: 24 * 3600, means: 'good' },
+            ],
+          }),
+          stat({
+            title: 'Alerts firing',
+            description: 'Burn rate alerts of these objectives that fire now.',
+            unit: 'none',
+            queries: [{ expr: `count(${alerts}) or vector(0)`, legend: 'firing' }],
+            values: { 0: { text: 'none', means: 'good' } },
+            thresholds: [{ above: 1, means: 'late' }],
+          }),
+        ],
+      },
+      {
+        title: 'The last 24 hours',
+        panels: [
+          {
+            kind: 'strip',
+            title: 'Status and alerts, minute by minute',
+            description: 'Each minute of the last 24 hours and below it the alerts that fired.',
+            unit: 'none',
+            width: 24,
+            height: 4,
+            lastDay: true,
+            values: states,
+            queries: [
+              ...all.filter(isSlices).map(series => ({ expr: stateOf(series), legend: series.legend })),
+              {
+                expr: `${firing} * max by (objective, tier) (${alerts})`,
+                legend: '{{objective}}, {{tier}}',
+              },
+            ],
+          },
+        ],
+      },
+      {
+        title: 'Over time',
+        panels: [
+          lines({
+            title: 'Error budget remaining',
+            description: '100 % is the whole budget, and below zero the objective is missed.',
+            unit: 'percentunit',
+            decimals: 0,
+            max: 1,
+            queries: all
+              .filter(hasBudget)
+              .map(({ budgetLeftRatio, legend }) => ({ expr: budgetLeftRatio, legend })),
+            thresholds: [{ above: 0, means: 'good' }],
+          }),
+          ...all.filter(series => !isSlices(series)).map(events),
+          ...all.map(burns),
+        ],
+      },
+    ],
+  }
+}

@@ -1,0 +1,143 @@
+import type { ResourceReading, Service } from '../slo/directory.ts'
+import { metricsOf } from './promql.ts'
+import { type DashboardSpec, lines, type PanelSpec, type Query } from './spec.ts'
+
+/** Expressions of service.yaml are over `$w`, the window that diagnosis looks at, and `$b`, that of its baseline. */
+const shown = (expr: string): string =>
+  expr.replaceAll('[$b]', '[$__rate_interval] offset $ago').replaceAll('$w', '$__rate_interval')
+
+/** The same expression at another time. A subquery, because an expression that has an offset takes no second one. */
+const before = (expr: string): string => `last_over_time((${expr})[30s:15s] offset $ago)`
+
+const ages = ['1h', '1d', '7d'] as const
+
+/** The stages of the work: which takes the time, which grew, in which it fails. */
+export function stagesDashboard({
+  stages,
+  traffic,
+}: Service): Pick<DashboardSpec, 'description' | 'ago' | 'rows'> {
+  const each = (expr: (seconds: string) => string): Query[] =>
+    stages.map(({ name, seconds }) => ({ expr: expr(shown(seconds)), legend: name }))
+  const failing = stages.flatMap(({ name, failing }) =>
+    failing ? [{ expr: shown(failing), legend: name }] : [],
+  )
+  const across: PanelSpec[] = [
+    lines({
+      title: 'Share of time by stage',
+      description: 'The part of each stage in the time of one unit of work.',
+      unit: 's',
+      min: 0,
+      stacked: 'share',
+      queries: each(seconds => seconds),
+    }),
+    {
+      kind: 'bars',
+      title: 'Stage time compared with before',
+      description: 'Time of each stage as a part of what it was at the time chosen above.',
+      unit: 'percentunit',
+      width: 12,
+      height: 7,
+      min: 0,
+      nothing: 'nothing to compare with',
+      queries: each(seconds => `(${seconds}) / (${before(seconds)} > 0)`),
+      thresholds: [
+        { above: 1.5, means: 'late' },
+        { above: 3, means: 'broken' },
+      ],
+    },
+  ]
+  if (failing.length > 0)
+    across.push(
+      lines({
+        title: 'Error rate by stage',
+        description: 'Share of the work that ends in each stage by an error of the service.',
+        unit: 'percentunit',
+        min: 0,
+        max: 1,
+        queries: failing,
+      }),
+    )
+  if (traffic)
+    across.push(
+      lines({
+        title: 'Traffic',
+        description: 'Work that users bring.',
+        unit: 'reqps',
+        min: 0,
+        queries: [{ expr: shown(traffic), legend: 'traffic' }],
+      }),
+    )
+  return {
+    description: 'Which stage of the work takes the time, which grew, and in which does it fail?',
+    ago: ages,
+    rows: [
+      { title: 'All stages', panels: across },
+      {
+        title: 'Time of each stage',
+        panels: stages.map(({ name, seconds }) =>
+          lines({
+            title: `Stage time: ${name}`,
+            description: 'Mean seconds of one unit of work, work that is unfinished included.',
+            unit: 's',
+            min: 0,
+            width: 8,
+            queries: [{ expr: shown(seconds), legend: name }],
+          }),
+        ),
+      },
+    ],
+  }
+}
+
+const looks: Record<ResourceReading['kind'], { noun: string; unit: string; what: string }> = {
+  part: { noun: '', unit: 's', what: 'Seconds of the stage that this takes' },
+  factor: { noun: ' factor', unit: 'short', what: 'A factor of the time of the stage' },
+  exhausted: { noun: ' saturation', unit: 'percentunit', what: 'The part of it that is used up' },
+  taken: { noun: ' share', unit: 'percentunit', what: 'The part of the time of the process that this takes' },
+}
+
+/** `disk-latency` is `Disk latency`, `cpu` is `CPU`. */
+const words = (cause: string): string =>
+  cause.length <= 3
+    ? cause.toUpperCase()
+    : cause.charAt(0).toUpperCase() + cause.slice(1).replaceAll('-', ' ')
+
+/** Readings of one cause and kind are lines of one panel. */
+function resourcePanel(stage: string, readings: readonly ResourceReading[]): PanelSpec[] {
+  const [first] = readings
+  if (!first) return []
+  const { noun, unit, what } = looks[first.kind]
+  const queries = readings.map(({ query }) => shown(query))
+  const metrics = readings.map(({ metric, query }) => metric ?? metricsOf(shown(query))[0] ?? first.cause)
+  const isAlone = (metric: string) => metrics.indexOf(metric) === metrics.lastIndexOf(metric)
+  const limit = Math.min(...readings.map(({ limit = 1 }) => limit))
+  return [
+    lines({
+      title: `${words(first.cause)}${noun}: ${stage}`,
+      description: `${what}; when diagnosis names ${first.cause}: ${first.action}.`,
+      unit,
+      width: 6,
+      height: 6,
+      min: 0,
+      nothing: 'not measured here',
+      ...(first.kind === 'exhausted'
+        ? { softMax: 1, thresholds: [{ above: limit, means: 'late' as const }] }
+        : {}),
+      queries: queries.map((expr, i) => {
+        const metric = metrics[i] as string
+        return { expr, legend: isAlone(metric) ? metric : `${metric} (${i + 1})` }
+      }),
+    }),
+  ]
+}
+
+/** Every reading of diagnosis, by the stage whose time it explains. */
+export function resourcesDashboard({
+  resources,
+}: Service): Pick<DashboardSpec, 'description' | 'ago' | 'rows'> {
+  const rows = [...Map.groupBy(resources, ({ stage }) => stage)].map(([stage, ofStage]) => {
+    const panels = [...Map.groupBy(ofStage, ({ cause, kind }) => `${cause} ${kind}`).values()]
+    return { title: `Stage ${stage}`, panels: panels.flatMap(readings => resourcePanel(stage, readings)) }
+  })
+  return { description: 'What diagnosis reads, stage by stage: which resource is short?', ago: ages, rows }
+}

@@ -1,0 +1,42 @@
+import { find, h } from './dom.ts'
+import { language, speak } from './language.ts'
+
+const names = ['upload', 'status', 'promises', 'logs'] as const
+export type PageName = (typeof names)[number]
+
+const words = speak({
+  en: { pages: 'Pages', upload: 'Upload', status: 'Status', promises: 'Promises', logs: 'Logs' },
+  ko: { pages: '페이지', upload: '올리기', status: '상태', promises: '약속', logs: '로그' },
+})
+
+let known: Promise<Partial<Record<PageName, string>>> | undefined
+
+/** Where the other pages are, as far as this browser can reach them; asked once. */
+export const pageAddresses = (): Promise<Partial<Record<PageName, string>>> => {
+  known ??= fetch('pages.json').then(
+    response => (response.ok ? response.json() : {}),
+    () => ({}),
+  )
+  return known
+}
+
+/** Fills the masthead's `<nav>` with the pages that can be reached, in one order on every page. */
+export async function showNavigation(current: PageName): Promise<void> {
+  const nav = find('.masthead nav')
+  nav.setAttribute('aria-label', words.pages)
+  const draw = (addresses: Partial<Record<PageName, string>>) => {
+    const links = names.flatMap(name => {
+      const address = name === current ? location.pathname : addresses[name]
+      if (address === undefined) return []
+      const href = name === current ? address : `${address}${chosen(address)}`
+      return h('a', { href, 'aria-current': name === current && 'page' }, words[name])
+    })
+    nav.replaceChildren(...links)
+  }
+  draw({})
+  draw(await pageAddresses())
+}
+
+/** A choice of language is kept by origin: another page on another port learns of it by its address. */
+const chosen = (address: string): string =>
+  localStorage.getItem('language') && !address.includes('?') ? `?lang=${language}` : ''

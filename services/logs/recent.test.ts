@@ -1,0 +1,87 @@
+import { appendFileSync, mkdirSync } from 'node:fs'
+import { join } from 'node:path'
+import { expect, test } from 'vitest'
+import { temporaryFolder } from '../../test/support.ts'
+import { foldersIn } from './daily.ts'
+import { recent } from './recent.ts'
+import { sizing } from './sizing.ts'
+import { dayOf } from './stamp.ts'
+
+const noon = Date.UTC(2026, 10, 22, 12)
+const [one, other, probe] = ['1111111111111111', '2222222222222222', '3333333333333333'] as const
+
+type Given = { event: string; session?: string; photo?: string; level?: string; [fact: string]: unknown }
+
+async function logged(...entries: Given[]) {
+  const folders = foldersIn(await temporaryFolder())
+  const day = join(folders.streams, dayOf(noon))
+  mkdirSync(day, { recursive: true })
+  for (const [i, { session = null, ...payload }] of entries.entries()) {
+    const timestamp = new Date(noon + i * 1_000).toISOString()
+    const entry = { id: `web.0.1.${i + 1}`, session, timestamp, payload: { level: 'info', ...payload } }
+    appendFileSync(join(day, 'web.0.1.ndjson'), `${JSON.stringify({ ...entry, received_at: timestamp })}\n`)
+  }
+  return folders
+}
+
+test('nothing logged is nothing recent', async () => {
+  expect(recent(foldersIn(await temporaryFolder()))).toEqual({
+    fromMs: 0,
+    photos: 0,
+    sessions: [],
+    failed: [],
+    late: [],
+    slowest: [],
+    troubles: [],
+  })
+})
+
+test('the newest session of a person stands first, and what is unusual beside it', async () => {
+  const found = recent(
+    await logged(
+      { event: 'photo.accepted', session: one, photo: 'aaaaaaaa' },
+      { event: 'photo.ready', session: one, photo: 'aaaaaaaa', seconds: 0.5 },
+      { event: 'photo.accepted', session: other, photo: 'bbbbbbbb' },
+      { event: 'photo.accepted', session: other, photo: 'cccccccc' },
+      { event: 'promise.broken', session: other, photo: 'bbbbbbbb' },
+      { event: 'photo.ready', session: other, photo: 'bbbbbbbb', seconds: 70 },
+      { event: 'photo.failed', session: other, photo: 'cccccccc', reason: 'undecodable' },
+      { event: 'photo.accepted', session: probe, photo: 'dddddddd', probe: true },
+      { event: 'photo.ready', session: probe, photo: 'dddddddd', seconds: 99 },
+      { event: 'lease.lost', level: 'warn' },
+    ),
+  )
+  expect(found.fromMs).toBe(noon)
+  expect(found.photos).toBe(3)
+  expect(found.sessions).toEqual([
+    { session: other, atMs: noon + 6_000, photos: 2, failed: 1, late: 1 },
+    { session: one, atMs: noon + 1_000, photos: 1, failed: 0, late: 0 },
+  ])
+  expect(found.failed).toMatchObject([{ photo: 'cccccccc', reason: 'undecodable' }])
+  expect(found.late).toMatchObject([{ photo: 'bbbbbbbb', late: true, seconds: 70 }])
+  expect(found.slowest.map(({ photo }) => photo)).toEqual(['bbbbbbbb', 'aaaaaaaa'])
+  expect(found.troubles.map(({ payload }) => payload.event)).toEqual(['lease.lost'])
+})
+
+test('of much, only the end is read, and it is said since when', async () => {
+  const many = Array.from({ length: 6_000 }, (_, i) => ({
+    event: 'photo.accepted',
+    session: one,
+    photo: `photo${i}`,
+  }))
+  const { fromMs, photos } = recent(await logged(...many))
+  expect(fromMs).toBeGreaterThan(noon)
+  expect(photos).toBe((noon + many.length * 1_000 - fromMs) / 1_000)
+})
+
+test('a day that is not over has its bytes so far, by service', async () => {
+  const folders = await logged(
+    { event: 'web.started' },
+    { event: 'photo.accepted', session: one, photo: 'aaaaaaaa' },
+  )
+  const { today, days } = sizing(folders, dayOf(noon))
+  expect(days).toEqual([])
+  expect(today?.fromMs).toBe(noon)
+  expect(today?.services.web?.bytes).toBe(today?.bytes)
+  expect(today?.bytes).toBeGreaterThan(200)
+})

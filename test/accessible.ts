@@ -1,0 +1,33 @@
+import { readFileSync } from 'node:fs'
+import { createRequire } from 'node:module'
+import type { Page } from 'playwright-core'
+
+const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8')
+const tags = ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice']
+
+type Violation = { id: string; help: string; nodes: { target: string[] }[] }
+
+/**
+ * What keeps somebody from using the page as it stands now, in light and in dark: violations of axe, and content beside
+ * the screen. Empty when all is well.
+ */
+export async function barriers(page: Page): Promise<string[]> {
+  await page.evaluate(axe)
+  const found: string[] = []
+  for (const colorScheme of ['light', 'dark'] as const) {
+    await page.emulateMedia({ colorScheme })
+    const { violations } = (await page.evaluate(`axe.run({ runOnly: ${JSON.stringify(tags)} })`)) as {
+      violations: Violation[]
+    }
+    found.push(
+      ...violations.map(
+        ({ id, help, nodes }) =>
+          `${colorScheme}: ${id}: ${help}: ${nodes.map(({ target }) => target.join(' ')).join(', ')}`,
+      ),
+    )
+  }
+  const beside = await page.evaluate(
+    'document.documentElement.scrollWidth - document.documentElement.clientWidth',
+  )
+  return Number(beside) > 0 ? [...found, `scrolls sideways by ${beside} px`] : found
+}

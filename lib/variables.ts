@@ -82,9 +82,11 @@ export const variables = {
   ),
   PROBE_URL: address('what the probe tries; default: web on this machine'),
   ALERT_WEBHOOK_URL: address(
-    'who is told of alerts, in Alertmanager’s webhook format; default: only the log',
+    'where slo sends alerts, in Alertmanager’s webhook format; default: only the log. Where Prometheus has an Alertmanager, only alerts about the monitoring itself',
   ),
-  HEARTBEAT_URL: address('asked after each evaluation; who is not asked for minutes shall call a person'),
+  HEARTBEAT_URL: address(
+    'pinged after each evaluation that could read measurements; point it at a dead-man’s switch outside, which pages when the pings stop',
+  ),
   PROBE_TOKEN: text('', 'the probe’s secret; made at the first start when unset'),
   INGEST_TOKEN: text('', 'the log shippers’ secret; made at the first start when unset'),
   SESSION_SECRET: text('', 'signs session cookies; made at the first start when unset'),

@@ -21,7 +21,6 @@ const yaml = (content: object): string =>
 /** Each generated file by its path from the root. */
 export function generated(namespace = 'tintype'): Record<string, string> {
   const { objectives, service } = readDirectory()
-  const webhook = 'http://tintype:9084/alerts'
   const prometheusRule: PrometheusRule = {
     apiVersion: 'monitoring.coreos.com/v1',
     kind: 'PrometheusRule',
@@ -30,7 +29,12 @@ export function generated(namespace = 'tintype'): Record<string, string> {
   }
   return {
     'slo/tintype/generated/rules.yml': yaml(rules(objectives, service)),
-    'slo/tintype/generated/alertmanager.yml': yaml(alertmanagerConfig({ webhook, deadman: webhook })),
+    'slo/tintype/generated/alertmanager.yml': yaml(
+      alertmanagerConfig({
+        webhook: '/etc/alertmanager/alert_webhook_url',
+        deadman: 'http://watch:9084/alerts',
+      }),
+    ),
     'tools/stack/prometheus.yml': yaml(
       prometheusConfig({
         scrapeSeconds: 15,
@@ -38,7 +42,7 @@ export function generated(namespace = 'tintype'): Record<string, string> {
           web: ['tintype:9081'],
           converter: ['tintype:9082'],
           logs: ['tintype:9083'],
-          slo: ['tintype:9084'],
+          slo: ['tintype:9084', 'watch:9084'],
         },
         alertmanager: 'alertmanager:9093',
       }),

@@ -169,8 +169,11 @@ export const alertmanagerConfig = ({ webhook, deadman }: { webhook: string; dead
     },
   ],
   receivers: [
-    { name: 'page', webhook_configs: [{ url: webhook, send_resolved: true }] },
-    { name: 'ticket', webhook_configs: [{ url: webhook, send_resolved: true }] },
-    { name: 'deadman', webhook_configs: [{ url: deadman, send_resolved: false }] },
+    { name: 'page', webhook_configs: [{ ...target(webhook), send_resolved: true }] },
+    { name: 'ticket', webhook_configs: [{ ...target(webhook), send_resolved: true }] },
+    { name: 'deadman', webhook_configs: [{ ...target(deadman), send_resolved: false }] },
   ],
 })
+
+/** A path is a file that holds the address, so that a secret need not stand in the configuration. */
+const target = (webhook: string) => (webhook.startsWith('/') ? { url_file: webhook } : { url: webhook })

@@ -1,7 +1,12 @@
 import { readArguments, UsageError } from '@tintype/lib/command-line.ts'
 import { backtest, type Timeline } from '../math/backtest.ts'
 import { outageFormat, outageMinutes, outageTally, parseOutage } from '../math/outage.ts'
+<<<<<<< HEAD
 import { toDuration, toIso, toShort } from '../math/time.ts'
+=======
+import { toDuration, toIso, toMinute, toShort } from '../math/time.ts'
+import { readObjectives } from '../objectives/objectives.ts'
+>>>>>>> alerts
 import { type Minute, type Objective, SourceError } from '../sources/index.ts'
 import { longestMinutes, lookBackMinutes, readRecorded } from '../sources/recorded.ts'
 import { type Context, minute, sinceMinute, sourceOptions, status, type Verb, withSource } from './context.ts'
@@ -44,8 +49,10 @@ type Given = { from?: string; to?: string; since?: string; prometheus?: string }
 
 async function recordedResult(objectives: Objective[], given: Given, context: Context): Promise<Result> {
   if (!given.from || !given.to) throw new UsageError('give --from and --to, or --outage')
-  const [from, to] = [minute('from', given.from, context.nowMs), minute('to', given.to, context.nowMs)]
-  if (from >= to) throw new UsageError('--from must be before --to')
+  const from = minute('from', given.from, context.nowMs)
+  // A minute that is to come has no data, and would be replayed as an outage.
+  const to = Math.min(minute('to', given.to, context.nowMs), toMinute(context.nowMs))
+  if (from >= to) throw new UsageError('--from must be before --to, and in the past')
   const since = sinceMinute(given.since, context.nowMs)
   const before = Math.max(lookBackMinutes(objectives), warmUp * longestMinutes(objectives))
   const recorded = await withSource(given.prometheus, context, source =>

@@ -115,6 +115,29 @@ describe('a maintenance', () => {
     )
   })
 
+  test('of a calendar window counts to its end, and what is after it is in the next one’s budget', () => {
+    const calendar = { count: 1, unit: 'd', startTime: '1970-01-01 00:00:00', timeZone: 'UTC' } as const
+    const daily = { ...availability, calendar }
+    const planned = [{ id: '1', from: 2880, to: 2920, reason: 'move' }]
+    // Minute 2880 is the midnight after: 30 minutes before it, and 30 beside the announced 40.
+    expect(fits(daily, day(0), planned, { from: 2850, minutes: 30 })).toMatchObject({
+      fits: true,
+      leftAfter: 30,
+    })
+    expect(fits(daily, day(0), planned, { from: 2850, minutes: 80 })).toMatchObject({
+      fits: true,
+      leftAfter: 10,
+    })
+    expect(fits(daily, day(0), planned, { from: 2850, minutes: 91 })).toMatchObject({
+      fits: false,
+      leftAfter: -1,
+    })
+    expect(fits(daily, day(0), [], { from: 2810, minutes: 71 })).toMatchObject({
+      fits: false,
+      earliest: 2820,
+    })
+  })
+
   test('of 90 days with a thousand outages and announcements is looked at in a moment', () => {
     const window = 90 * 1440
     const objective = {

@@ -2,6 +2,7 @@ import type { Minute, Objective } from '../sources/index.ts'
 import { complement, toNumber } from './fraction.ts'
 import type { Planned } from './planned.ts'
 import { bad, type Tally } from './sli.ts'
+import { longestWindowMinutes, windowAt } from './window.ts'
 
 export type Fit = {
   fits: boolean
@@ -19,27 +20,58 @@ type Maintenance = { from: Minute; minutes: number }
  * minute whose window it is in. Nothing unforeseen is assumed. Linear in the window.
  */
 export function fits(
-  { windowMinutes, target }: Objective,
+  objective: Objective,
   tally: Tally,
   planned: readonly Planned[],
   { from, minutes }: Maintenance,
 ): Fit {
-  const budgetMinutes = windowMinutes * toNumber(complement(target))
-  const first = from - windowMinutes
-  const offline = offlineSums(tally, planned, first, from + 2 * windowMinutes + minutes)
+  const allowed = toNumber(complement(objective.target))
+  const longest = longestWindowMinutes(objective)
+  const first = from - longest
+  const offline = offlineSums(tally, planned, first, from + 3 * longest + minutes)
   const between = (begin: Minute, end: Minute): number =>
     (offline[end - first] as number) - (offline[begin - first] as number)
-  const worst = slidingMaximum(end => between(end - windowMinutes, end))
-  let [left, earliest]: [number | undefined, Minute | null] = [undefined, null]
-  for (let start = from; start < from + windowMinutes && earliest === null; start++) {
-    const end = start + minutes
-    // While it runs each minute adds to what is lost, and while it leaves the window each minute takes away: neither is the worst.
-    const lost = worst(end, Math.max(end, start + windowMinutes)) + minutes - between(start, end)
-    left ??= budgetMinutes - lost
-    if (lost <= budgetMinutes) earliest = start
+  const windowOf = windows(objective)
+  /** By how much more is lost at a minute than its window allows, without the maintenance. */
+  const excess = (at: Minute): number => {
+    const window = windowOf(at)
+    return between(window.from, at) - window.minutes * allowed
   }
-  const leftAfter = left ?? 0
-  return { fits: leftAfter >= 0, leftAfter, budgetMinutes, earliest }
+  const worst = slidingMaximum(excess)
+  const added = (begin: Minute, end: Minute): number => end - begin - between(begin, end)
+  /** While it runs each minute adds to what is lost, and while it leaves the window each takes away: neither is the worst. */
+  const excessWith = (start: Minute): number => {
+    const [end, inWindow] = [start + minutes, lastAt(objective, start, windowOf)]
+    if (end <= inWindow) return worst(end, inWindow) + added(start, end)
+    const rest = worst(end, Math.max(end, lastAt(objective, inWindow, windowOf))) + added(inWindow, end)
+    return Math.max(excess(inWindow) + added(start, inWindow), rest)
+  }
+  const leftAfter = 0 - excessWith(from)
+  let earliest = leftAfter >= 0 ? from : null
+  for (let start = from + 1; start < from + longest && earliest === null; start++)
+    if (excessWith(start) <= 0) earliest = start
+  return { fits: leftAfter >= 0, leftAfter, budgetMinutes: windowOf(from + 1).minutes * allowed, earliest }
+}
+
+/** The window up to a minute; of a calendar the one that was asked for last is found again at once. */
+function windows(objective: Objective): (at: Minute) => { from: Minute; minutes: number } {
+  let last = windowAt(objective, 1)
+  return at => {
+    if (objective.calendar === null) return windowAt(objective, at)
+    if (at <= last.from || at > last.from + last.minutes) last = windowAt(objective, at)
+    return last
+  }
+}
+
+/** The last minute whose window holds the one that begins at `start`. */
+function lastAt(
+  { calendar, windowMinutes }: Objective,
+  start: Minute,
+  windowOf: ReturnType<typeof windows>,
+): Minute {
+  if (calendar === null) return start + windowMinutes
+  const { from, minutes } = windowOf(start + 1)
+  return from + minutes
 }
 
 /** Running sums over the minutes [from, to) that were offline or, as far as they are to come, are announced; each once. */

@@ -22,9 +22,11 @@ const eventsAMinute = 100
 
 /** Undefined when it is no description. */
 export function parseOutage(text: string): Phase[] | undefined {
-  const repeated = text.replace(/(\d{1,3})x\(([^()]*)\)/g, (_, times, inside) =>
-    Array(Number(times)).fill(inside).join(','),
-  )
+  let steps = 0
+  const repeated = text.replace(/(\d{1,3})x\(([^()]*)\)/g, (_, times: string, inside: string) => {
+    steps += Number(times) * inside.split(',').length
+    return steps > maxPhases ? '' : Array(Number(times)).fill(inside).join(',')
+  })
   const phases = repeated.split(',').map(parsePhase)
   const known = phases.filter(phase => phase !== undefined)
   const minutes = known.reduce((sum, phase) => sum + phase.minutes, 0)

@@ -105,7 +105,7 @@ export type Stages = {
 type Series = (number | null)[]
 
 /** `GET /api/what-if?outage=full+10m`: minutes after the outage's begin. */
-export type WhatIf = { minutes: number; alerts: WhatIfAlert[] } | { problem: string }
+export type WhatIf = { minutes: number; alerts: WhatIfAlert[] } | { detail: string }
 export type WhatIfAlert = {
   objective: string
   tier: string
@@ -132,6 +132,6 @@ export async function post(path: string, body: Record<string, string> = {}): Pro
 /** Reads JSON from slo. @throws when it does not answer. */
 export async function get<T>(path: string): Promise<T> {
   const response = await fetch(path, { signal: AbortSignal.timeout(10_000) })
-  if (!response.ok && response.status !== 400) throw new Error(`${path}: ${response.status}`)
+  if (!response.ok && ![400, 503].includes(response.status)) throw new Error(`${path}: ${response.status}`)
   return response.json() as Promise<T>
 }

@@ -109,8 +109,8 @@ async function answerWhatIf(): Promise<void> {
   remember({ outage })
   const answer = await get<WhatIf>(`/api/what-if?outage=${encodeURIComponent(outage)}`)
   find('#whatif-answer').replaceChildren(
-    'problem' in answer
-      ? h('pre', { class: 'small soft' }, answer.problem)
+    'detail' in answer
+      ? h('pre', { class: 'small soft' }, answer.detail)
       : whatIfLanes(answer.minutes, answer.alerts),
   )
 }

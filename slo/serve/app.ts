@@ -3,7 +3,7 @@ import { createApp, finish, Problem } from '@tintype/lib/http.ts'
 import { openPages } from '@tintype/lib/page/pages.ts'
 import type { Log } from '@tintype/lib/telemetry/log.ts'
 import type { Metrics } from '@tintype/lib/telemetry/metrics.ts'
-import type { Express } from 'express'
+import type { Express, RequestHandler } from 'express'
 import { firstAlert, type Sent } from '../alerts/alert-store.ts'
 import { budgetLine } from '../alerts/text.ts'
 import { incidentNote } from '../diagnose/note.ts'
@@ -14,6 +14,7 @@ import type { State } from '../page/api.ts'
 import type { Source } from '../sources/index.ts'
 import { addActions, isLocal } from './act.ts'
 import type { Diagnosis } from './diagnosis.ts'
+import { createPublicWork } from './public-work.ts'
 import { runbooks } from './runbooks.ts'
 import { type HistogramReader, stagesOf } from './stages.ts'
 import { fitOf, stateOf } from './state.ts'
@@ -79,12 +80,13 @@ export function createSloApp(options: {
       throw new Problem(400, 'bad-hours', `hours must be a number from 1 to ${maxHours}.`)
     response.json(await stagesOf(directory.service, histograms, hours, Date.now()))
   })
-  app.get('/api/what-if', (request, response) => {
+  const bounded = createPublicWork()
+  const answerWhatIf: RequestHandler = (request, response) => {
     const outage = String(request.query.outage ?? '').slice(0, maxOutageLength)
-    const answer = whatIf(directory.objectives, outage)
-    response.status('problem' in answer ? 400 : 200).json(answer)
-  })
-  app.get('/api/fits', (request, response) => {
+    response.json(whatIf(directory.objectives, outage))
+  }
+  app.get('/api/what-if', bounded(answerWhatIf))
+  const answerFits: RequestHandler = (request, response) => {
     const minutes = Number(request.query.minutes)
     const at = parseTime(String(request.query.at ?? 'now'), Date.now())
     if (!Number.isInteger(minutes) || minutes < 1 || minutes > maxPlannedMinutes || at === undefined)
@@ -93,7 +95,8 @@ export function createSloApp(options: {
     if (!slices) throw new Problem(404, 'not-begun', 'Nothing is measured yet.')
     const wanted = { from: toMinute(at), minutes }
     response.json(fitOf(slices, readPlanned(dataDir), wanted))
-  })
+  }
+  app.get('/api/fits', bounded(answerFits))
   app.get('/status.json', async (_request, response) => {
     response.set('Cache-Control', 'no-store').json(await readStatus(watch, source))
   })

@@ -101,6 +101,22 @@ test('downtime is planned on the administration port, and a slip is refused', as
   expect((await fetch(`${slo.endpoints.slo}/planned`)).status).toBe(404)
 })
 
+test('a public request that cannot be answered, or asks for too much, is told so as a problem', async () => {
+  const ask = (path: string) => fetch(`${slo.endpoints.slo}/api/${path}`)
+  for (const path of [
+    'what-if?outage=nonsense',
+    `what-if?outage=${encodeURIComponent('999x(ok 1m,'.repeat(60))}`,
+    'fits?minutes=0',
+  ]) {
+    const answer = await ask(path)
+    expect([answer.status, answer.headers.get('content-type')]).toEqual([400, 'application/problem+json'])
+  }
+  const flood = Array.from({ length: 200 }, () => ask('what-if?outage=full+10d').then(({ status }) => status))
+  const statuses = await Promise.all(flood)
+  expect(statuses.filter(status => status !== 200 && status !== 503)).toEqual([])
+  expect(statuses).toContain(503)
+})
+
 test('it exposes the probe’s metrics, and says what the public may know', async () => {
   const metrics = await (await fetch(`${slo.endpoints.sloAdmin}/metrics`)).text()
   expect(metrics).toContain('tintype_probe_attempts_total{outcome="success"} 0')

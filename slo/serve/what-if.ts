@@ -1,3 +1,4 @@
+import { Problem } from '@tintype/lib/http.ts'
 import { backtest } from '../math/backtest.ts'
 import { outageFormat, outageMinutes, outageTally, parseOutage } from '../math/outage.ts'
 import type { WhatIf } from '../page/api.ts'
@@ -7,7 +8,7 @@ import { longestMinutes } from '../sources/recorded.ts'
 /** What each alert would do in a described outage: the backtest, in minutes after its begin. */
 export function whatIf(objectives: readonly Objective[], outage: string): WhatIf {
   const phases = parseOutage(outage)
-  if (!phases) return { problem: outageFormat }
+  if (!phases) throw new Problem(400, 'bad-outage', `outage is ${outageFormat}`)
   // Any minute will do: a described outage knows no calendar.
   const begin = 0
   const length = outageMinutes(phases)

@@ -7,7 +7,7 @@ import { until } from '../../test/support.ts'
 import { freePort } from '../../tools/free-port.ts'
 import type { SimulatedSeries } from './simulate.ts'
 
-export type RunningPrometheus = { url: string; stop(): Promise<void> }
+export type RunningPrometheus = { url: string; pid: number; stop(): Promise<void> }
 
 /** A real Prometheus that holds these samples and scrapes nothing. */
 export async function startPrometheus(
@@ -51,6 +51,7 @@ export async function startPrometheus(
   await until(ready, { timeoutMs: 30_000, what: 'Prometheus’ readiness' })
   return {
     url,
+    pid: child.pid as number,
     async stop() {
       child.kill('SIGKILL')
       await exited

@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process'
-import { copyFileSync, existsSync, readFileSync } from 'node:fs'
+import { copyFileSync, existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { readConfig } from '@tintype/lib/config.ts'
 import { queueAddress } from '@tintype/lib/queue/index.ts'
@@ -32,6 +32,12 @@ describeWithParts('the generated configuration', ['promtool', 'amtool'], ({ prom
       execFileSync(tool, args, { cwd: folder, encoding: 'utf8' })
     expect(run(promtool, 'check', 'config', 'prometheus.yml')).toContain('1 rule files found')
     expect(run(promtool, 'check', 'rules', '--lint-fatal', 'rules.yml')).toMatch(/SUCCESS: \d+ rules found/)
+    // url_file came with Alertmanager 0.26, and Debian's amtool is older.
+    const routes = readFileSync(join(folder, 'alertmanager.yml'), 'utf8')
+    writeFileSync(
+      join(folder, 'alertmanager.yml'),
+      routes.replaceAll(/url_file: .*/g, 'url: http://somebody/'),
+    )
     expect(run(amtool, 'check-config', 'alertmanager.yml')).toContain('SUCCESS')
   })
 })
@@ -76,6 +82,7 @@ type Container = {
   image?: string
   ports?: string[]
   volumes?: string[]
+  configs?: { source: string; target: string }[]
   command?: string[]
   profiles?: string[]
   environment?: Record<string, string>
@@ -136,6 +143,28 @@ describe('compose.yaml', () => {
     expect([storageAddress(STORAGE_URL), queueAddress(QUEUE_URL)]).not.toContain(undefined)
     for (const { job, instance, url } of SCRAPE_TARGETS.filter(({ job }) => job !== 'slo'))
       expect(names).toContain(url.hostname === job ? job : `${job}-${instance}`)
+  })
+
+  test('has what watches outside of what it watches: the probe, the dead-man’s check, the pages, and whom Alertmanager notifies', () => {
+    const { tintype, watch, alertmanager } = services as Record<
+      'tintype' | 'watch' | 'alertmanager',
+      Container
+    >
+    expect(new URL(watch.environment?.PROBE_URL ?? '').hostname).toBe('tintype')
+    const shared = (each: Container) => (each.volumes ?? []).map(volume => volume.split(':')[0])
+    expect(shared(watch).filter(volume => shared(tintype).includes(volume))).toEqual([])
+    for (const token of ['PROBE_TOKEN', 'INGEST_TOKEN'])
+      expect(watch.environment?.[token]).toBe(tintype.environment?.[token])
+    // Only one of the two slo is told whom to notify while Alertmanager is silent.
+    expect(tintype.environment).not.toHaveProperty('ALERT_WEBHOOK_URL')
+    const { receivers } = parse(read('slo/tintype/generated/alertmanager.yml'))
+    const [page, ticket, deadman] = receivers.map(
+      (each: { webhook_configs: object[] }) => each.webhook_configs[0],
+    )
+    expect(new URL(deadman.url).host).toBe('watch:9084')
+    const written = (alertmanager.configs ?? []).map(({ target }) => target)
+    expect(written).toEqual([page.url_file])
+    expect(written).toEqual([ticket.url_file])
   })
 
   test('publishes nothing beyond this machine', () => {

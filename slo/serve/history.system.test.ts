@@ -1,0 +1,45 @@
+import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest'
+import { describeWithParts, temporaryFolder } from '../../test/support.ts'
+import { readObjectives } from '../objectives/objectives.ts'
+import { contractData } from '../sources/contract.ts'
+import { openPrometheus } from '../sources/prometheus.ts'
+import { type RunningPrometheus, startPrometheus } from '../test/prometheus.ts'
+import { createHistories } from './history.ts'
+
+/** How long Prometheus is stopped, and how often slo asks meanwhile: each time takes the 30 s that a call may. */
+const [awayMinutes, asks] = process.env.TEST_FULL ? [60, 15] : [60, 1]
+
+describeWithParts('a real Prometheus that is stopped for an hour', ['prometheus', 'promtool'], parts => {
+  let running: RunningPrometheus
+  beforeAll(async () => {
+    running = await startPrometheus(parts, await temporaryFolder(afterAll), contractData().series)
+  })
+  afterAll(async () => await running?.stop())
+
+  test('is asked for that hour when it is back, so that page and report agree', {
+    timeout: 60_000 + asks * 40_000,
+  }, async () => {
+    const scenario = contractData().parts[0] as { from: number; part: { minutes: number } }
+    const end = scenario.from + scenario.part.minutes
+    const [objectives, source] = [readObjectives(), openPrometheus(running.url)]
+    const histories = createHistories(objectives, source)
+    await histories.refresh(end - awayMinutes)
+    process.kill(running.pid, 'SIGSTOP')
+    onTestFinished(() => void process.kill(running.pid, 'SIGCONT'))
+    for (let ask = 1; ask <= asks; ask++)
+      await expect(
+        histories.refresh(end - awayMinutes + Math.floor((ask * (awayMinutes - 1)) / asks)),
+      ).rejects.toThrow('did not answer')
+    const blind = histories.all().map(({ known }) => known().slots.slice(1 - awayMinutes))
+    expect(blind.flat().every(({ unknown }) => unknown)).toBe(true)
+
+    process.kill(running.pid, 'SIGCONT')
+    await histories.refresh(end)
+    for (const { objective, known } of histories.all()) {
+      const { from, to, slots } = known()
+      expect(to).toBe(end)
+      expect(slots).toEqual(await source.slots(objective.sli, from, to))
+      expect(slots.slice(-awayMinutes).some(({ unknown }) => !unknown)).toBe(true)
+    }
+  })
+})

@@ -1,0 +1,48 @@
+import { Problem } from '@tintype/lib/http.ts'
+import type { Request, RequestHandler, Response } from 'express'
+import { expect, test } from 'vitest'
+import { parseOutage } from '../math/outage.ts'
+import { createPublicWork } from './public-work.ts'
+
+test('what the public port computes gets a tenth of the time, whoever asks; then it is refused with Retry-After', () => {
+  let now = 0
+  let computed = 0
+  const bounded = createPublicWork(() => now)
+  const handlers = [1, 2].map(() =>
+    bounded((() => {
+      now += 200
+      computed += 200
+    }) as RequestHandler),
+  )
+  let refused = 0
+  for (let i = 0; now < 600_000; i++)
+    try {
+      handlers[i % 2]?.({} as Request, {} as Response, () => {})
+    } catch (error) {
+      expect(error).toMatchObject({ status: 503, limit: 'publicWork', headers: { 'Retry-After': '5' } })
+      refused++
+      now += 10
+    }
+  expect(refused).toBeGreaterThan(1_000)
+  expect(computed / now).toBeLessThan(0.11)
+  now += 60_000
+  expect(() => handlers[0]?.({} as Request, {} as Response, () => {})).not.toThrow()
+})
+
+test('a handler that fails is charged, too', () => {
+  let now = 0
+  const failing = createPublicWork(() => now)(() => {
+    now += 5_000
+    throw new Problem(400, 'bad', 'bad')
+  })
+  const call = () => failing({} as Request, {} as Response, () => {})
+  expect(call).toThrow('bad')
+  expect(call).toThrow('Try again')
+})
+
+test('an outage that is a program in disguise is refused before it is written out', () => {
+  const began = performance.now()
+  for (let i = 0; i < 100; i++) expect(parseOutage(Array(35).fill('999x(ok 1m)').join(','))).toBeUndefined()
+  expect(performance.now() - began).toBeLessThan(200)
+  expect(parseOutage('30x(full 2m, ok 2m)')).toHaveLength(60)
+})

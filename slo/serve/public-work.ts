@@ -1,0 +1,32 @@
+import { Problem } from '@tintype/lib/http.ts'
+import { limits } from '@tintype/lib/limits.ts'
+import type { RequestHandler } from 'express'
+
+/** What may be saved up, so that a person who tries several things is not refused. */
+const burstMs = 3_000
+
+/**
+ * Runs handlers that compute, as long as they together keep to their share of the time: who asks without end must not hold
+ * the process that evaluates and alerts. One request is short by the bounds of its input.
+ */
+export function createPublicWork(
+  clock = () => performance.now(),
+): (handler: RequestHandler) => RequestHandler {
+  let leftMs = burstMs
+  let filledAt = clock()
+  return handler => (request, response, next) => {
+    const began = clock()
+    leftMs = Math.min(burstMs, leftMs + ((began - filledAt) * limits.publicWork.value) / 1000)
+    filledAt = began
+    if (leftMs <= 0)
+      throw new Problem(503, 'busy', 'Too much was asked for in the last seconds. Try again in 5 s.', {
+        limit: 'publicWork',
+        headers: { 'Retry-After': '5' },
+      })
+    try {
+      handler(request, response, next)
+    } finally {
+      leftMs -= clock() - began
+    }
+  }
+}

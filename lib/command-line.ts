@@ -1,6 +1,7 @@
 import { type ParseArgsOptionsConfig, parseArgs } from 'node:util'
 import { describeError, ExpectedError, errorCode } from './errors.ts'
 import { outliveEarlyReaders } from './terminal.ts'
+import { version } from './version.ts'
 
 /** Arguments that a command does not take: its message is followed by a hint at --help. */
 export class UsageError extends ExpectedError {
@@ -28,8 +29,8 @@ export function readArguments<O extends ParseArgsOptionsConfig>(
 }
 
 /**
- * Runs a command and resolves with its exit status: 0 after --help, which prints the usage; 2 when it throws. Only an
- * unforeseen error is shown with its stack.
+ * Runs a command and resolves with its exit status: 0 after --help, which prints the usage, and after --version; 2 when
+ * it throws. Only an unforeseen error is shown with its stack.
  */
 export async function runCommand(
   args: readonly string[],
@@ -37,8 +38,9 @@ export async function runCommand(
   run: () => Promise<number> | number,
 ): Promise<number> {
   outliveEarlyReaders()
-  if (args.includes('--help') || args.includes('-h')) {
-    process.stdout.write(`${usage.trim()}\n`)
+  const asked = args.find(each => /^(--help|-h|--version)$/.test(each))
+  if (asked) {
+    process.stdout.write(`${asked === '--version' ? version : usage.trim()}\n`)
     return 0
   }
   try {

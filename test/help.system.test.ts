@@ -2,6 +2,7 @@ import { execFile } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
+import { version } from '../lib/version.ts'
 import { temporaryFolder } from './support.ts'
 
 const root = join(import.meta.dirname, '..')
@@ -37,6 +38,10 @@ describe.each(commands)('npm run $name', ({ name, file }) => {
       expect(out).toMatch(new RegExp(`^Example: .*${command}`, 'm'))
       expect(out).toMatch(/^Exit status: 0 /m)
     }
+  })
+
+  test('--version says which one it is', async () => {
+    expect(await run(file, '--version')).toEqual({ code: 0, out: `${version}\n`, err: '' })
   })
 
   test('an option that it does not have is named, with a hint at --help and without a stack', async () => {

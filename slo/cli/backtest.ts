@@ -1,12 +1,7 @@
 import { readArguments, UsageError } from '@tintype/lib/command-line.ts'
 import { backtest, type Timeline } from '../math/backtest.ts'
 import { outageFormat, outageMinutes, outageTally, parseOutage } from '../math/outage.ts'
-<<<<<<< HEAD
-import { toDuration, toIso, toShort } from '../math/time.ts'
-=======
 import { toDuration, toIso, toMinute, toShort } from '../math/time.ts'
-import { readObjectives } from '../objectives/objectives.ts'
->>>>>>> alerts
 import { type Minute, type Objective, SourceError } from '../sources/index.ts'
 import { longestMinutes, lookBackMinutes, readRecorded } from '../sources/recorded.ts'
 import { type Context, minute, sinceMinute, sourceOptions, status, type Verb, withSource } from './context.ts'

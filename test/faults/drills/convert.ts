@@ -2,16 +2,8 @@ import { join } from 'node:path'
 import { photo } from '../../images.ts'
 import type { Drill } from '../drill.ts'
 import { interlacedPng } from '../inject/photos.ts'
-import { wrongClock } from '../inject/preloaded.ts'
-import {
-  eatProcessors,
-  freeze,
-  kill,
-  killTheLarge,
-  repeat,
-  slowFolders,
-  tamper,
-} from '../inject/processes.ts'
+import { slowWhile, wrongClock } from '../inject/preloaded.ts'
+import { eatProcessors, freeze, kill, killTheLarge, repeat, tamper } from '../inject/processes.ts'
 import { loseEvents } from '../inject/queue.ts'
 import { releaseOf } from '../inject/release.ts'
 import { slowUploads } from '../inject/slow-uploads.ts'
@@ -88,11 +80,15 @@ export const convert: readonly Drill[] = [
     truth: ['convert big-inputs'],
     kept: true,
     alone: true,
-    async prepare() {
+    async prepare(lab) {
       const huge = await photo(9000, 7000, 5)
       return {
         inject({ traffic }) {
+          const { images } = traffic
           traffic.images = [huge]
+          lab.onEnd(() => {
+            traffic.images = images
+          })
         },
       }
     },
@@ -119,20 +115,22 @@ export const convert: readonly Drill[] = [
   {
     name: 'slow thumbnail store',
     truth: ['store disk-latency'],
-    missing: needsPart('strace'),
-    prepare: lab => ({ inject: ({ pid }) => tamper(lab, pid('converter'), slowFolders) }),
+    prepare: lab => slowWhile(lab, 'slow-store'),
   },
   {
     name: 'slow thumbnail store and slow uploads at once',
     // The waiting that slow storing causes is its own: it takes two thirds of the time.
     truth: ['store disk-latency also receive'],
-    missing: needsPart('strace'),
-    prepare: lab => ({
-      async inject({ tintype, traffic, pid }) {
-        await tamper(lab, pid('converter'), slowFolders)
-        slowUploads(lab, tintype.address, traffic)
-      },
-    }),
+    prepare(lab) {
+      const store = slowWhile(lab, 'slow-store')
+      return {
+        ...store,
+        inject(running) {
+          store.inject(running)
+          slowUploads(lab, running.tintype.address, running.traffic)
+        },
+      }
+    },
   },
   {
     name: 'events stalled',

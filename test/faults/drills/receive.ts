@@ -1,10 +1,9 @@
-import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { pathToFileURL } from 'node:url'
 import type { Drill } from '../drill.ts'
 import { crowdedFolder, fill, mountDisk, ownCrowd } from '../inject/disk.ts'
 import { reachedByLine } from '../inject/line.ts'
 import { byName } from '../inject/name-server.ts'
+import { slowWhile } from '../inject/preloaded.ts'
 import { limitDescriptors, slowDisk, stutter, tamper } from '../inject/processes.ts'
 import { slowUploads } from '../inject/slow-uploads.ts'
 import { needsPart, needsRoot } from '../missing.ts'
@@ -48,16 +47,7 @@ export const receive: readonly Drill[] = [
     name: 'session look-up slow',
     // Ours is computed, not looked up: while it is slow, web does nothing else.
     truth: ['receive session', 'receive event-loop'],
-    prepare(lab) {
-      const [preload, file] = [
-        join(import.meta.dirname, '../inject/slow-session.preload.ts'),
-        join(lab.folder, 'slow'),
-      ]
-      return {
-        environment: { NODE_OPTIONS: `--import ${pathToFileURL(preload).href}`, SLOW_SESSION: file },
-        inject: () => writeFileSync(file, ''),
-      }
-    },
+    prepare: lab => slowWhile(lab, 'slow-session'),
   },
   {
     name: 'far too many files in a folder',
@@ -83,6 +73,9 @@ export const receive: readonly Drill[] = [
         environment,
         inject() {
           line.delayMs = 1_500
+          lab.onEnd(() => {
+            line.delayMs = 0
+          })
         },
       }
     },

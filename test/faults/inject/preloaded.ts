@@ -1,7 +1,21 @@
 import { spawnSync } from 'node:child_process'
-import { writeFileSync } from 'node:fs'
+import { rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { pathToFileURL } from 'node:url'
 import type { Lab, Prepared } from '../drill.ts'
+
+/** A module of this folder in every process of the service: something of its own is slow while the file SLOW_WHILE exists. */
+export function slowWhile(lab: Lab, preload: 'slow-session' | 'slow-store'): Prepared {
+  const file = join(lab.folder, preload)
+  const module = pathToFileURL(join(import.meta.dirname, `${preload}.preload.ts`)).href
+  return {
+    environment: { NODE_OPTIONS: `--import ${module}`, SLOW_WHILE: file },
+    inject() {
+      writeFileSync(file, '')
+      lab.onEnd(() => rmSync(file, { force: true }))
+    },
+  }
+}
 
 /** Compiles a file of this folder to what LD_PRELOAD takes; gives its path. Linux only. */
 function compile({ folder }: Lab, source: string, ...defines: string[]): string {

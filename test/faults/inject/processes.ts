@@ -64,8 +64,6 @@ function residentBytes(pid: number): number {
 
 /** What a busy disk adds to each call that waits for it. */
 export const slowDisk = 'fsync,fdatasync:delay_enter=600000'
-/** The same for what only storage does: the queue's file is never renamed. */
-export const slowFolders = 'rename,mkdir:delay_enter=600000'
 
 /** Makes a process's system calls slow or fail: `inject` as strace's option says it, on one path if given. */
 export async function tamper(lab: Lab, pid: number, inject: string, path?: string): Promise<void> {

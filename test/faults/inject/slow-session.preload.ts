@@ -9,7 +9,7 @@ const sleeper = new Int32Array(new SharedArrayBuffer(4))
 if (process.argv[1]?.endsWith('services/web/main.ts')) {
   const { createHmac } = crypto
   crypto.createHmac = (...args) => {
-    if (existsSync(process.env.SLOW_SESSION ?? '')) Atomics.wait(sleeper, 0, 0, lookUpMs)
+    if (existsSync(process.env.SLOW_WHILE ?? '')) Atomics.wait(sleeper, 0, 0, lookUpMs)
     return createHmac(...args)
   }
   syncBuiltinESMExports()

@@ -7,14 +7,18 @@ const uploadSeconds = 5
 
 /** From now on every photo comes over a slow line: in pieces, for some seconds. */
 export function slowUploads(lab: Lab, address: string, traffic: Traffic): void {
-  const everyMs = 1000 / traffic.rate
+  const { rate } = traffic
+  const everyMs = 1000 / rate
   traffic.rate = 0
   let sent = 0
   const timer = setInterval(() => {
     const image = traffic.images[sent++ % traffic.images.length] as Buffer
     send(address, image)
   }, everyMs)
-  lab.onEnd(() => clearInterval(timer))
+  lab.onEnd(() => {
+    clearInterval(timer)
+    traffic.rate = rate
+  })
 }
 
 function send(address: string, image: Buffer): void {

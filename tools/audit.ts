@@ -1,0 +1,48 @@
+import { execFile } from 'node:child_process'
+import { readArguments, runCommand } from '@tintype/lib/command-line.ts'
+import { ExpectedError } from '@tintype/lib/errors.ts'
+
+const usage = `npm run audit [-- --registry URL]
+
+Asks npm's registry whether advisories are known against the packages in package-lock.json, and lists them.
+--registry URL   another registry than npm's configured one
+Example: npm run audit
+Exit status: 0 none is known, 1 some are, 2 bad arguments or the registry has no advisories (not available here).`
+
+type Advisory = { title: string; url: string }
+type Report = {
+  message?: string
+  vulnerabilities?: Record<string, { severity: string; via: (string | Advisory)[] }>
+}
+
+async function main(args: string[]): Promise<number> {
+  const { registry } = readArguments(args, { registry: { type: 'string' } }).values
+  const { vulnerabilities, message } = await audit(registry)
+  if (!vulnerabilities)
+    throw new ExpectedError(`not available here: ${message ?? 'npm audit gave no report'}`)
+  // A package that only depends on another one named here has no advisory of its own.
+  const advisories = Object.entries(vulnerabilities).flatMap(([name, { severity, via }]) =>
+    via.flatMap(each =>
+      typeof each === 'string' ? [] : [`${name} (${severity}): ${each.title} ${each.url}`],
+    ),
+  )
+  console.log(advisories.join('\n') || 'no advisory is known against these packages')
+  return advisories.length > 0 ? 1 : 0
+}
+
+/** npm exits with 1 for advisories and for errors: its report tells them apart. */
+const audit = (registry: string | undefined): Promise<Report> =>
+  new Promise(resolve => {
+    const args = ['audit', '--json', ...(registry ? [`--registry=${registry}`] : [])]
+    const options = { cwd: `${import.meta.dirname}/..`, timeout: 60_000, maxBuffer: 2 ** 26 }
+    execFile('npm', args, options, (error, output) => {
+      try {
+        resolve(JSON.parse(output))
+      } catch {
+        resolve({ message: error?.message ?? 'npm audit gave no report' })
+      }
+    })
+  })
+
+const args = process.argv.slice(2)
+process.exitCode = await runCommand(args, usage, () => main(args))

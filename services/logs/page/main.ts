@@ -4,7 +4,7 @@ import { themeChoice } from '@tintype/lib/page/browser/theme.ts'
 import { type Entry, getJson, type Sizing, type Story, timeOf } from './api.ts'
 import { drawStory } from './chart.ts'
 import { anchorOf, listEntries } from './entries.ts'
-import { showSizing } from './sizing.ts'
+import { showSizing } from './show-sizing.ts'
 import { words } from './words.ts'
 
 const lead = find('#lead')

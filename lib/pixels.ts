@@ -1,4 +1,4 @@
-import type { Format } from './telemetry/catalogue.ts'
+import type { Format } from './photo/record.ts'
 
 /**
  * The longest side of a photo that is decoded. JPEG, GIF and AVIF cannot say more; of PNG and TIFF libvips holds

@@ -12,8 +12,8 @@ import {
   type Variable,
 } from './config.ts'
 import type { Size } from './photo/record.ts'
-import { queueAddress, queueUrlFormat } from './queue/index.ts'
-import { storageAddress, storageUrlFormat } from './storage/index.ts'
+import { queueAddress, queueUrlFormat } from './queue/queue-url.ts'
+import { storageAddress, storageUrlFormat } from './storage/storage-url.ts'
 import { levels } from './telemetry/levels.ts'
 import { version } from './version.ts'
 

@@ -1,5 +1,5 @@
-import type { services } from '@tintype/lib/telemetry/catalogue.ts'
-import { type Definition, metrics } from '@tintype/lib/telemetry/definitions.ts'
+import type { Definition, services } from '@tintype/lib/telemetry/catalogue.ts'
+import { metrics } from '@tintype/lib/telemetry/definitions.ts'
 import { combinations } from '@tintype/lib/telemetry/metrics.ts'
 import { labelsOf, parseExposition } from '../slo/sources/recorder/exposition.ts'
 

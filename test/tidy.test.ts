@@ -3,13 +3,24 @@ import { limitNames } from '@tintype/lib/limits.ts'
 import { metrics } from '@tintype/lib/telemetry/definitions.ts'
 import { variables } from '@tintype/lib/variables.ts'
 import { describe, expect, test } from 'vitest'
-import { files, importsOf, isTest, places, reachable, read, root, workspaceOf } from './tidy/sources.ts'
+import {
+  files,
+  importCycles,
+  importsOf,
+  isTest,
+  places,
+  reachable,
+  read,
+  root,
+  workspaceOf,
+} from './tidy/sources.ts'
 
 /** Every violation as `file:line: what is wrong; how to mend it`. */
 const expectNone = (violations: string[]) => expect(violations.join('\n')).toBe('')
 
 const sources = files('{lib,services,slo,dashboards,tools,bench,test,loadtest}/**/*.ts')
 const products = sources.filter(file => !isTest(file))
+const shared = products.filter(file => /^(lib|services)\//.test(file))
 const ofWorkspaces = products.filter(file => workspaceOf(file) !== '')
 const packages = files('{.,lib,slo,services/*}/package.json')
 const manifest = (file: string) => JSON.parse(read(file))
@@ -83,23 +94,33 @@ describe('imports', () => {
 
   test('only a port names its adapters, and loads them when opened', () => {
     const port = /^lib\/(storage|queue)\//
+    const noAdapter = /\/(index|key|queue|storage|\w+-url)\.ts$/
     expectNone([
       ...[...products, ...files('bench/**/*.ts')]
         .filter(file => !port.test(file))
         .flatMap(importsOf)
-        .filter(({ target }) => port.test(target) && !target.endsWith('/index.ts'))
+        .filter(({ target }) => port.test(target) && !/\/(index|\w+-url)\.ts$/.test(target))
         .map(
           ({ file, line, target }) =>
             `${file}:${line}: imports ${target}; import its port's index.ts and open a URL`,
         ),
       ...['lib/storage/index.ts', 'lib/queue/index.ts']
         .flatMap(importsOf)
-        .filter(({ target, dynamic }) => port.test(target) && !dynamic)
+        .filter(({ target, dynamic }) => port.test(target) && !noAdapter.test(target) && !dynamic)
         .map(
           ({ file, line, target }) =>
             `${file}:${line}: imports ${target} at once; use await import() in open()`,
         ),
     ])
+  })
+
+  test('lib and the services have no import cycle, also none by types', () => {
+    expectNone(
+      importCycles(shared).map(
+        cycle =>
+          `${cycle.toSorted().join(', ')}: import each other; move what they share to a file that imports none of them`,
+      ),
+    )
   })
 
   test('web reaches no image library', () => {
@@ -228,6 +249,16 @@ describe('names', () => {
 
 describe('files', () => {
   const maxLines = 250
+
+  test('no two files of lib and the services share a name', () => {
+    const everywhere = ['main.ts', 'app.ts', 'index.ts', 'words.ts', 'api.ts']
+    const byName = Map.groupBy(shared, file => file.slice(file.lastIndexOf('/') + 1))
+    expectNone(
+      [...byName]
+        .filter(([name, of]) => of.length > 1 && !everywhere.includes(name))
+        .map(([, of]) => `${of.join(', ')}: name each after what only it exports`),
+    )
+  })
 
   test(`no file of the product is over ${maxLines} lines`, () => {
     expectNone(

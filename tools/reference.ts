@@ -1,8 +1,9 @@
 import { readFileSync, writeFileSync } from 'node:fs'
 import { readArguments, runCommand } from '../lib/command-line.ts'
 import { type Limit, limits } from '../lib/limits.ts'
+import type { Definition } from '../lib/telemetry/catalogue.ts'
 import { attributes } from '../lib/telemetry/catalogue.ts'
-import { type Definition, metrics } from '../lib/telemetry/definitions.ts'
+import { metrics } from '../lib/telemetry/definitions.ts'
 import { variables } from '../lib/variables.ts'
 
 const usage = `npm run reference

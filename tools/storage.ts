@@ -6,7 +6,7 @@ import {
 } from '@aws-sdk/client-s3'
 import { noVerb, readArguments, runCommand } from '@tintype/lib/command-line.ts'
 import { ConfigError, readConfig } from '@tintype/lib/config.ts'
-import { type S3Address, storageAddress, storageUrl } from '@tintype/lib/storage/index.ts'
+import { type S3Address, storageAddress, storageUrl } from '@tintype/lib/storage/storage-url.ts'
 import { pick } from '@tintype/lib/variables.ts'
 
 /** `npm run storage -- lifecycle`: the ages of what is in a bucket. */

@@ -1,9 +1,15 @@
 import { readdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { newPhotoId, type Owner, ownerOf, type PhotoRecord, photoKey } from '@tintype/lib/photo/record.ts'
+import {
+  formats,
+  newPhotoId,
+  type Owner,
+  ownerOf,
+  type PhotoRecord,
+  photoKey,
+} from '@tintype/lib/photo/record.ts'
 import { open as openQueue, type Queue, queueUrl } from '@tintype/lib/queue/index.ts'
 import { open as openStorage } from '@tintype/lib/storage/index.ts'
-import { formats } from '@tintype/lib/telemetry/catalogue.ts'
 import sharp from 'sharp'
 import { photo, quadrantImage } from '../../test/images.ts'
 

@@ -3,7 +3,7 @@ import { finish, Problem } from '../http.ts'
 import { type Level, levels } from '../telemetry/levels.ts'
 import type { Log } from '../telemetry/log.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
-import { json } from './body.ts'
+import { json } from './request-body.ts'
 
 /** How long a log level may stay raised. */
 const maxRaiseSeconds = 86_400

@@ -6,8 +6,8 @@ import { lowerLimit, sampleIn, until } from '../../test/support.ts'
 import { createApp, finish } from '../http.ts'
 import { type LimitName, limits } from '../limits.ts'
 import { createMetrics } from '../telemetry/metrics.ts'
-import { json } from './body.ts'
 import { listen } from './listen.ts'
+import { json } from './request-body.ts'
 
 const stalledSeconds = 1
 

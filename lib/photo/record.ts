@@ -1,5 +1,4 @@
 import { createHash, randomBytes } from 'node:crypto'
-import type { Format } from '../telemetry/catalogue.ts'
 
 /** Who a photo belongs to: the first 32 hex digits of the SHA-256 of the session cookie's id. */
 export type Owner = string
@@ -40,6 +39,14 @@ export const ownerPrefix = (owner: Owner): string => `photos/${owner.slice(0, 2)
 export const photoPrefix = (owner: Owner, photo: PhotoId): string => `${ownerPrefix(owner)}${photo}/`
 export const photoKey = (owner: Owner, photo: PhotoId, file: string): string =>
   photoPrefix(owner, photo) + file
+
+/** Formats that are taken. */
+export const formats = ['jpeg', 'png', 'webp', 'gif', 'avif', 'tiff', 'heic'] as const
+export type Format = (typeof formats)[number]
+
+/** What became of a promise: kept, not kept, or no promise after all. */
+export const outcomes = ['kept', 'broken', 'void'] as const
+export type Outcome = (typeof outcomes)[number]
 
 /** `photo.json`, written at accept: the promise. Times are ISO 8601 in UTC. */
 export type PhotoRecord = {

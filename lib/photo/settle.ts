@@ -2,8 +2,8 @@ import type { Span } from '@opentelemetry/api'
 import { faultPoint } from '../fault.ts'
 import type { Claim, Job } from '../queue/index.ts'
 import type { Storage } from '../storage/index.ts'
-import type { Outcome } from '../telemetry/catalogue.ts'
 import { type House, readResult } from './find.ts'
+import type { Outcome } from './record.ts'
 import {
   type FailureReason,
   isBytesFault,

@@ -1,4 +1,4 @@
-import type { OpenOptions, QueueEvent } from './index.ts'
+import type { OpenOptions, QueueEvent } from './queue.ts'
 
 /** What a process tells its engine. `version`: the one whose jobs it adds, takes and settles. */
 export type Limits = { maxAttempts: number; maxDepth: number; version: string }

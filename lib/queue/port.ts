@@ -2,7 +2,7 @@ import { type CallOutcome, type QueueOperation, queueOperations } from '../telem
 import type { Doorbell } from './doorbell.ts'
 import type { Engine } from './engine.ts'
 import { type EventSource, follow, pageRows, pollMs } from './follow.ts'
-import type { Claim, OpenOptions, Queue } from './index.ts'
+import type { Claim, OpenOptions, Queue } from './queue.ts'
 import type * as reads from './reads.ts'
 import type * as writes from './writes.ts'
 

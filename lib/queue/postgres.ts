@@ -2,7 +2,6 @@ import type pg from 'pg'
 import { ConfigError } from '../config.ts'
 import { countLimit } from '../limits.ts'
 import { type Engine, type Limits, limitsOf, type NewEvent } from './engine.ts'
-import type { OpenOptions, PostgresAddress, Queue } from './index.ts'
 import { queueOn, type Run } from './port.ts'
 import { openBell } from './postgres-bell.ts'
 import { openClock, type ServerClock } from './postgres-clock.ts'
@@ -11,6 +10,8 @@ import { type Link, noAnswer, openLink } from './postgres-link.ts'
 import { isRead, run, runNamed, runUnnamed } from './postgres-run.ts'
 import { assertKeeps, migrate, type Standing, session, standing } from './postgres-schema.ts'
 import { type Ask, parserOf, statement } from './postgres-statement.ts'
+import type { OpenOptions, Queue } from './queue.ts'
+import type { PostgresAddress } from './queue-url.ts'
 
 /** A migration may have to write a table anew. */
 const migrationMs = 60_000

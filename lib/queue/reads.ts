@@ -1,7 +1,6 @@
-import type { FailureReason, Owner, PhotoId } from '../photo/record.ts'
-import type { Outcome } from '../telemetry/catalogue.ts'
+import type { FailureReason, Outcome, Owner, PhotoId } from '../photo/record.ts'
 import type { Engine } from './engine.ts'
-import type { Job, Look, QueueEvent, Stats } from './index.ts'
+import type { Job, Look, QueueEvent, Stats } from './queue.ts'
 import { jobFormat, type Row, toJob } from './schema.ts'
 
 /** A converter announces itself every 2 s; one that was silent for five of them is not counted on. */

@@ -1,4 +1,4 @@
-import type { Job } from './index.ts'
+import type { Job } from './queue.ts'
 
 /**
  * `PRAGMA user_version` of a SQLite file, where version 0.1 of Tintype wrote 0; the table `schema_version` elsewhere. A schema

@@ -4,8 +4,8 @@ import { Worker } from 'node:worker_threads'
 import { makeFolder } from '../disk.ts'
 import { listenTo } from './doorbell.ts'
 import { limitsOf } from './engine.ts'
-import type { OpenOptions, Queue } from './index.ts'
 import { queueOn, type Run } from './port.ts'
+import type { OpenOptions, Queue } from './queue.ts'
 import type { Call, Reply, ThreadData } from './sqlite-thread.ts'
 
 /**

@@ -1,8 +1,7 @@
 import { randomBytes } from 'node:crypto'
-import type { FailureReason, Owner, PhotoId } from '../photo/record.ts'
-import type { Outcome } from '../telemetry/catalogue.ts'
+import type { FailureReason, Outcome, Owner, PhotoId } from '../photo/record.ts'
 import type { Engine, NewEvent } from './engine.ts'
-import type { Claim, Job, Marked, QueueEvent } from './index.ts'
+import type { Claim, Job, Marked, QueueEvent } from './queue.ts'
 import { jobFormat, type Row, toJob } from './schema.ts'
 
 export type Held = { photo: PhotoId; token: string }

@@ -1,7 +1,7 @@
+import type { Outcome } from '../photo/record.ts'
 import { type FailureReason, isBytesFault, type Owner, type PhotoId } from '../photo/record.ts'
-import type { Outcome } from '../telemetry/catalogue.ts'
 import type { Engine } from './engine.ts'
-import { type Claim, type Ended, type Job, type Marked, retentionMs, type Worker } from './index.ts'
+import { type Claim, type Ended, type Job, type Marked, retentionMs, type Worker } from './queue.ts'
 import { countQueued, maxBackoffMs, nextDue, oursOf, waitsForUs } from './reads.ts'
 import type { Row } from './schema.ts'
 import {

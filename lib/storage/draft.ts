@@ -1,7 +1,7 @@
 import type { FileHandle } from 'node:fs/promises'
 import type { Disk } from '../disk.ts'
-import { chunksOf, giveBack, type Pause } from './body.ts'
-import type { NewFile } from './index.ts'
+import { chunksOf, giveBack, type Pause } from './chunks.ts'
+import type { NewFile } from './storage.ts'
 
 /** A write to disk costs as much for one chunk of a socket (64 KiB) as for four; more would cost memory an upload. */
 const writeBytes = 256 * 1024

@@ -10,7 +10,7 @@ import type { Disk } from '../disk.ts'
 import { storageContract } from './contract.ts'
 import { openFolder } from './fs.ts'
 import type { Storage } from './index.ts'
-import { openPoweredDisk } from './power-cut.ts'
+import { openPoweredDisk } from './test/power-cut.ts'
 
 storageContract('fs', async () => {
   const folder = await fs.mkdtemp(join(tmpdir(), 'tintype-storage-'))

@@ -1,6 +1,7 @@
 import type { CallOutcome, StorageAdapter, StorageOperation } from '../telemetry/catalogue.ts'
-import type { Pause } from './body.ts'
-import type { Key, OpenOptions } from './index.ts'
+import type { Pause } from './chunks.ts'
+import type { Key } from './key.ts'
+import type { OpenOptions } from './storage.ts'
 
 /** A call under way: `key` is the one it is at, `refused` that its answer is an expected other than yes. */
 export type Call = Pause & { key: Key; refused?: boolean }

@@ -3,7 +3,7 @@ import { Agent as HttpsAgent } from 'node:https'
 import type { Readable } from 'node:stream'
 import { S3Client, type ServiceOutputTypes } from '@aws-sdk/client-s3'
 import { countLimit, limits } from '../limits.ts'
-import type { S3Address } from './index.ts'
+import type { S3Address } from './storage-url.ts'
 
 /** One try of a request, so that a connection that died unseen costs no more than this before the next try. */
 const attemptMs = 4_000

@@ -1,10 +1,10 @@
 import { randomUUID } from 'node:crypto'
 import * as s3 from '@aws-sdk/client-s3'
 import { ignore } from '../disk.ts'
-import { chunksOf, giveBack } from './body.ts'
-import type { Put } from './index.ts'
+import { chunksOf, giveBack } from './chunks.ts'
 import type { Call } from './measure.ts'
 import { type Bucket, isCode } from './s3-client.ts'
+import type { Put } from './storage.ts'
 
 /** The least that S3 takes for a part that is not the last. It takes 10,000 of them: bodies of up to 48 GiB. */
 const partBytes = 5 * 2 ** 20

@@ -2,19 +2,13 @@ import { Readable } from 'node:stream'
 import * as s3 from '@aws-sdk/client-s3'
 import { ignore } from '../disk.ts'
 import { ExpectedError } from '../errors.ts'
-import { withPause } from './body.ts'
-import {
-  checkKey,
-  checkPrefix,
-  type Key,
-  type OpenOptions,
-  type Put,
-  type S3Address,
-  type Storage,
-} from './index.ts'
+import { withPause } from './chunks.ts'
+import { checkKey, checkPrefix, type Key } from './key.ts'
 import { measure } from './measure.ts'
 import { type Bucket, connect, isCode } from './s3-client.ts'
 import { upload } from './s3-upload.ts'
+import type { OpenOptions, Put, Storage } from './storage.ts'
+import type { S3Address } from './storage-url.ts'
 
 type Answer = Awaited<ReturnType<Storage['put']>>
 

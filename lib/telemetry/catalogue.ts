@@ -1,7 +1,7 @@
 /**
- * Every stage, outcome, label value and span attribute, once; definitions.ts has every metric. Services, rules,
- * dashboards, diagnosis and tests take the names from here; one typed anywhere else is a bug that
- * test/tidy.test.ts finds.
+ * Every stage, label value and span attribute, once; definitions.ts has every metric, lib/photo/record.ts the formats
+ * of photos and the outcomes of promises. Services, rules, dashboards, diagnosis and tests take the names from here; one
+ * typed anywhere else is a bug that test/tidy.test.ts finds.
  */
 
 export const services = ['web', 'converter', 'logs', 'slo'] as const
@@ -11,16 +11,10 @@ export type Service = (typeof services)[number]
 export const stages = ['receive', 'wait', 'convert', 'store', 'deliver', 'experience'] as const
 export type Stage = (typeof stages)[number]
 
-export const outcomes = ['kept', 'broken', 'void'] as const
-export type Outcome = (typeof outcomes)[number]
-
 /** Phases of an HTTP request, as its client sees them. */
 export const requestPhases = ['dns', 'connect', 'tls', 'processing', 'transfer'] as const
 export const probePhases = [...requestPhases, 'thumbnail'] as const
 export type ProbePhase = (typeof probePhases)[number]
-
-export const formats = ['jpeg', 'png', 'webp', 'gif', 'avif', 'tiff', 'heic'] as const
-export type Format = (typeof formats)[number]
 
 export const conversionOutcomes = ['ok', 'undecodable', 'timeout', 'memory', 'crash'] as const
 export type ConversionOutcome = (typeof conversionOutcomes)[number]
@@ -72,3 +66,18 @@ export const attributes = {
   bytes: 'tintype.photo.bytes',
   format: 'tintype.photo.format',
 } as const
+
+/** A label's closed set of values, every combination of which is initialised to zero; or open (routes, streams). */
+type Labels = Readonly<Record<string, readonly string[] | 'open'>>
+
+export type Definition = {
+  kind: 'counter' | 'gauge' | 'histogram'
+  help: string
+  labels: Labels
+  /** Upper bounds in seconds; histograms only. */
+  buckets?: readonly number[]
+  /** The services that expose it. */
+  in: readonly Service[]
+  /** Only those of its processes that ask for it: of two ways to probe one is in use. */
+  optional?: true
+}

@@ -1,36 +1,20 @@
 import { limitNames } from '../limits.ts'
+import { formats, outcomes } from '../photo/record.ts'
 import {
   callOutcomes,
   conversionOutcomes,
+  type Definition,
   dependencies,
-  formats,
-  outcomes,
   probePhases,
   queueAdapters,
   queueOperations,
   requestPhases,
-  type Service,
   services,
   stages,
   storageAdapters,
   storageOperations,
 } from './catalogue.ts'
 import { ofTheMachine } from './machine-definitions.ts'
-
-/** A label's closed set of values, every combination of which is initialised to zero; or open (routes, streams). */
-type Labels = Readonly<Record<string, readonly string[] | 'open'>>
-
-export type Definition = {
-  kind: 'counter' | 'gauge' | 'histogram'
-  help: string
-  labels: Labels
-  /** Upper bounds in seconds; histograms only. */
-  buckets?: readonly number[]
-  /** The services that expose it. */
-  in: readonly Service[]
-  /** Only those of its processes that ask for it: of two ways to probe one is in use. */
-  optional?: true
-}
 
 /** 60 is the promise's own bound: without it the latency objective cannot be read from the histogram. */
 export const photoBuckets = [0.05, 0.1, 0.25, 0.5, 1, 2, 5, 10, 20, 30, 45, 60, 90, 120, 300] as const

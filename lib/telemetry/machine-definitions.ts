@@ -1,5 +1,5 @@
+import type { Definition } from './catalogue.ts'
 import { machineCpuModes, pressures } from './catalogue.ts'
-import type { Definition } from './definitions.ts'
 
 /** What machine.ts reads at each scrape: what a process shares with others, and what it is let have. */
 export const ofTheMachine = {

@@ -1,7 +1,7 @@
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client'
 import { limitsReached } from '../limits.ts'
-import type { Service } from './catalogue.ts'
-import { type Definition, type MetricName, metrics } from './definitions.ts'
+import type { Definition, Service } from './catalogue.ts'
+import { type MetricName, metrics } from './definitions.ts'
 
 type LabelValues<L> = {
   [K in keyof L]: L[K] extends readonly (infer V)[] ? V & string : string

@@ -14,7 +14,7 @@ import { temporaryFolder } from '../../test/support.ts'
 import { rememberAttempts, tryPhoto } from './attempt.ts'
 import type { Attempt, Child } from './children.ts'
 import { accept, owner, photo } from './fixtures.ts'
-import { settle } from './settle.ts'
+import { settle } from './settle-attempt.ts'
 
 const requestTrace = '0af7651916cd43dd8448eb211c80319c'
 

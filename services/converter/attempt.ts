@@ -10,7 +10,7 @@ import type { Request } from './child.ts'
 import type { Attempt, Child } from './children.ts'
 import type { Held } from './claims.ts'
 import { reasonFor } from './reasons.ts'
-import { spanOf, type Tools, type Verdict } from './settle.ts'
+import { spanOf, type Tools, type Verdict } from './settle-attempt.ts'
 
 /** Tries to convert a photo once. Counts, logs and traces the attempt. */
 export async function tryPhoto(

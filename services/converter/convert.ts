@@ -1,6 +1,5 @@
 import type { LimitName } from '@tintype/lib/limits.ts'
-import type { Size } from '@tintype/lib/photo/record.ts'
-import type { Format } from '@tintype/lib/telemetry/catalogue.ts'
+import type { Format, Size } from '@tintype/lib/photo/record.ts'
 import sharp, { type OutputInfo, type Sharp } from 'sharp'
 import { openPhoto, type Photo, refused, type Undecodable } from './open.ts'
 import { lacksPixels, salvage } from './salvage.ts'

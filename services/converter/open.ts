@@ -1,8 +1,8 @@
 import { readFile } from 'node:fs/promises'
 import { type LimitName, limits } from '@tintype/lib/limits.ts'
 import type { FailureReason } from '@tintype/lib/photo/record.ts'
+import { type Format, formats } from '@tintype/lib/photo/record.ts'
 import { maxSide, pixelLimit } from '@tintype/lib/pixels.ts'
-import { type Format, formats } from '@tintype/lib/telemetry/catalogue.ts'
 import sharp, { type Metadata, type Sharp, type SharpOptions } from 'sharp'
 import { openHeic } from './heic.ts'
 

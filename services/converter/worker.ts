@@ -5,7 +5,7 @@ import { firstStalled, startPulse } from '@tintype/lib/pulse.ts'
 import { rememberAttempts, tryPhoto } from './attempt.ts'
 import type { Child } from './children.ts'
 import { type Held, openClaims } from './claims.ts'
-import { settle, settleEarlier, type Tools } from './settle.ts'
+import { settle, settleEarlier, type Tools } from './settle-attempt.ts'
 
 /** `startChild`: a fresh child, for a slot that has none or a dead one. */
 export type WorkerOptions = { id: string; slots: number; startChild: () => Promise<Child> }

@@ -7,10 +7,10 @@ import { sampleIn, startScript, temporaryFolder, until } from '../../test/suppor
 import { removeAged } from './ages.ts'
 import { foldersIn, publish } from './daily.ts'
 import { line, lines, readJournals, stamped, writeJournal } from './fixture.ts'
-import { marks, openJournal } from './journal.ts'
 import { dayFile, list, manifestFile } from './manifest.ts'
 import { due } from './schedule.ts'
 import { dayMs, dayOf } from './stamp.ts'
+import { marks, openJournal } from './streams.ts'
 import { isSound, verify } from './verify.ts'
 
 const today = Date.parse('2026-11-25T12:00:00.000Z')

@@ -6,10 +6,10 @@ import { ignore } from '@tintype/lib/disk.ts'
 import { type LimitName, limits } from '@tintype/lib/limits.ts'
 import { epochOf, sourceOf } from '@tintype/lib/telemetry/entry.ts'
 import type { LogServer } from './app.ts'
-import { marks } from './journal.ts'
 import { isDay, list, manifestFile, newestRevisions } from './manifest.ts'
 import { streamFiles } from './merge.ts'
 import { dayMs } from './stamp.ts'
+import { marks } from './streams.ts'
 
 type Keeping = Pick<LogServer, 'folders' | 'journal' | 'keep' | 'metrics'>
 

@@ -1,5 +1,5 @@
 import { timingSafeEqual } from 'node:crypto'
-import { readBody } from '@tintype/lib/http/body.ts'
+import { readBody } from '@tintype/lib/http/request-body.ts'
 import { createApp, finish, Problem } from '@tintype/lib/http.ts'
 import { type LimitName, limits } from '@tintype/lib/limits.ts'
 import { type OtherPages, otherPages } from '@tintype/lib/page/navigation.ts'
@@ -10,9 +10,9 @@ import type { Metrics } from '@tintype/lib/telemetry/metrics.ts'
 import type { Express, Request } from 'express'
 import type { ServerClock } from './clock.ts'
 import type { Folders } from './daily.ts'
-import type { Appended, Journal } from './journal.ts'
 import type { Story } from './page/api.ts'
 import type { Reader } from './read.ts'
+import type { Appended, Journal } from './streams.ts'
 import { isKey } from './timeline.ts'
 
 const retryAfterSeconds = 1

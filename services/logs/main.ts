@@ -3,8 +3,8 @@ import { readConfig } from '@tintype/lib/config.ts'
 import { armFault } from '@tintype/lib/fault.ts'
 import { run } from '@tintype/lib/run.ts'
 import { type Answer, publishDay, showSizing, showTimeline, showVerify } from './cli.ts'
-import { used } from './config.ts'
 import { type Folders, foldersIn } from './daily.ts'
+import { used } from './settings.ts'
 
 const usage = `npm run logs -- VERB [options]
 

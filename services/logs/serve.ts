@@ -8,11 +8,11 @@ import { createMetrics } from '@tintype/lib/telemetry/metrics.ts'
 import { ownFolder } from '@tintype/lib/telemetry/own.ts'
 import { createLogsApp } from './app.ts'
 import { openClock } from './clock.ts'
-import type { Config } from './config.ts'
 import { foldersIn } from './daily.ts'
-import { openJournal } from './journal.ts'
 import { openReader } from './read.ts'
 import { tendDays } from './schedule.ts'
+import type { Config } from './settings.ts'
+import { openJournal } from './streams.ts'
 
 /** The log server: takes entries, publishes each day when it is over, and shows them. */
 export async function serve(config: Config): Promise<Running> {

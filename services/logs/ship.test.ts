@@ -13,8 +13,8 @@ import { createLogsApp } from './app.ts'
 import { openClock } from './clock.ts'
 import { foldersIn } from './daily.ts'
 import { countLines, lines, readJournals } from './fixture.ts'
-import { openJournal } from './journal.ts'
 import { openReader } from './read.ts'
+import { openJournal } from './streams.ts'
 
 const token = 'secret-of-the-shippers'
 

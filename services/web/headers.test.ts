@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { connectRaw, head } from '../../test/raw.ts'
 import { openapi } from './openapi.ts'
-import type { PhotoView } from './show/view.ts'
+import type { PhotoView } from './show/photo-view.ts'
 import { png } from './test/images.ts'
 import { convertNext, type Running, startWeb } from './test/web.ts'
 

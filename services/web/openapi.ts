@@ -1,4 +1,4 @@
-import { formats } from '@tintype/lib/telemetry/catalogue.ts'
+import { formats } from '@tintype/lib/photo/record.ts'
 import { version } from '@tintype/lib/version.ts'
 
 /** GET /openapi.json. Each answer that a test sees is looked up here: what is not told of fails the test. */

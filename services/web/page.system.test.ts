@@ -1,7 +1,7 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
+import { formats } from '@tintype/lib/photo/record.ts'
 import { open as openStorage, storageUrl } from '@tintype/lib/storage/index.ts'
-import { formats } from '@tintype/lib/telemetry/catalogue.ts'
 import { type Browser, type BrowserContext, chromium, type Page } from 'playwright-core'
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest'
 import { barriers } from '../../test/accessible.ts'

@@ -6,7 +6,7 @@ import { describe, expect, onTestFinished, test } from 'vitest'
 import { s3Environment } from '../../test/s3-servers.ts'
 import { type Started, smallDisk, startScript, temporaryFolder, until } from '../../test/support.ts'
 import { freePort } from '../../tools/free-port.ts'
-import type { PhotoView } from './show/view.ts'
+import type { PhotoView } from './show/photo-view.ts'
 import { png } from './test/images.ts'
 import { slowly } from './test/web.ts'
 

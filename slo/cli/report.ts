@@ -76,7 +76,11 @@ async function toReport(
 }
 
 /** Null when the directory names no witnesses. */
-async function compareWitnesses(objectives: Report['objectives'], span: Span, { directory, dataDir }: Context) {
+async function compareWitnesses(
+  objectives: Report['objectives'],
+  span: Span,
+  { directory, dataDir }: Context,
+) {
   const { folder, service } = directory()
   const module = await loadModule<WitnessModule>(folder, service.witnesses)
   if (!module) return null

@@ -68,7 +68,8 @@ export function diagnose(
   const replicas = oddReplicas(model, now)
   const sinceMs = sinceOf(model, grown, samples, now, stepMs)
   const said =
-    slowest(explained, baseline, replicas) ?? atRest(model, now, baseline, grown, replicas, burning?.now ?? [])
+    slowest(explained, baseline, replicas) ??
+    atRest(model, now, baseline, grown, replicas, burning?.now ?? [])
   return {
     ...said,
     evidence: said.evidence.slice(0, maxEvidence).map(each => shown(each, now, baseline)),

@@ -1,4 +1,4 @@
-import type { Definition } from '@tintype/lib/telemetry/definitions.ts'
+import type { Definition } from '@tintype/lib/telemetry/catalogue.ts'
 import type { Counter, Matcher, Selector, Sli } from '../sources/index.ts'
 import { functionsOf } from '../sources/promql.ts'
 import { matches } from '../sources/selector.ts'

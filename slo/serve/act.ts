@@ -1,5 +1,5 @@
 import { isIP } from 'node:net'
-import { json } from '@tintype/lib/http/body.ts'
+import { json } from '@tintype/lib/http/request-body.ts'
 import { Problem } from '@tintype/lib/http.ts'
 import type { Express, Request, RequestHandler } from 'express'
 import type { Diagnosis } from './diagnosis.ts'

@@ -1,5 +1,5 @@
 import { adminApp } from '@tintype/lib/http/admin.ts'
-import { json } from '@tintype/lib/http/body.ts'
+import { json } from '@tintype/lib/http/request-body.ts'
 import { Problem } from '@tintype/lib/http.ts'
 import type { Log } from '@tintype/lib/telemetry/log.ts'
 import type { Metrics } from '@tintype/lib/telemetry/metrics.ts'

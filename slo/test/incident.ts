@@ -89,7 +89,15 @@ type Flow = Record<'at' | 'seconds' | 'arriving' | 'done' | 'queued' | 'oldest',
 const promiseSeconds = 60
 
 /** What scrapes of a service see while it lives. */
-export function live({ seconds: length, stepMs, startMs = 0, world, converters, byChance, seed = 7 }: Life): Series[] {
+export function live({
+  seconds: length,
+  stepMs,
+  startMs = 0,
+  world,
+  converters,
+  byChance,
+  seed = 7,
+}: Life): Series[] {
   const book = openBook(stepMs, startMs, seed)
   const seconds = stepMs / 1000
   const parts = converters ?? [() => ({})]
@@ -115,7 +123,8 @@ export function live({ seconds: length, stepMs, startMs = 0, world, converters, 
     queued += arriving - done
     const busy = Math.min(0.95, done / able)
     const jam = byChance && able > 0 ? ((each[0]?.holds ?? 0) * busy ** 2) / (1 - busy) : 0
-    oldest = jam * book.chance(4) + (queued > 0.5 ? (done > 0 ? queued / (done / seconds) : oldest + seconds) : 0)
+    oldest =
+      jam * book.chance(4) + (queued > 0.5 ? (done > 0 ? queued / (done / seconds) : oldest + seconds) : 0)
     const flow = { at, seconds, arriving, done, queued, oldest }
     scrapeProbe(
       book,

@@ -50,4 +50,3 @@ const sourceOf = (series: readonly Series[]) =>
         samples: points.map(({ at, value }) => ({ timeMs: at, value })),
       })),
   })
-

@@ -66,6 +66,27 @@ export function reachable(from: string[]): Set<string> {
   return seen
 }
 
+/** Groups of files each of which imports every other of its group, directly or not (Tarjan's algorithm). */
+export function importCycles(among: readonly string[]): string[][] {
+  const targets = new Map(among.map(file => [file, importsOf(file).map(({ target }) => target)]))
+  const [cycles, path, order, lowest] = [[] as string[][], [] as string[], new Map(), new Map()]
+  const visit = (file: string): void => {
+    order.set(file, order.size)
+    lowest.set(file, order.get(file))
+    path.push(file)
+    for (const target of targets.get(file) ?? []) {
+      if (!targets.has(target)) continue
+      if (!order.has(target)) visit(target)
+      if (path.includes(target)) lowest.set(file, Math.min(lowest.get(file), lowest.get(target)))
+    }
+    if (lowest.get(file) !== order.get(file)) return
+    const cycle = path.splice(path.indexOf(file))
+    if (cycle.length > 1) cycles.push(cycle)
+  }
+  for (const file of among) if (!order.has(file)) visit(file)
+  return cycles
+}
+
 /** Every place where a pattern stands, for messages: `file:line`. */
 export function places(file: string, pattern: RegExp): { at: string; match: string }[] {
   return read(file)

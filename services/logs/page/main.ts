@@ -6,7 +6,7 @@ import { type Entry, getJson, type Sizing, type Story, timeOf } from './api.ts'
 import { drawStory } from './chart.ts'
 import { anchorOf, listEntries } from './entries.ts'
 import { showRecent } from './recent.ts'
-import { showSizing } from './sizing.ts'
+import { showSizing } from './show-sizing.ts'
 import { stageName, words } from './words.ts'
 
 const lead = find('#lead')

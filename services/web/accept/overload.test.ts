@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { expect, test } from 'vitest'
 import { until } from '../../../test/support.ts'
-import type { PhotoView } from '../show/view.ts'
+import type { PhotoView } from '../show/photo-view.ts'
 import { png } from '../test/images.ts'
 import { convertNext, startWeb } from '../test/web.ts'
 

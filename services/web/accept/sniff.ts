@@ -1,6 +1,6 @@
 import { Problem } from '@tintype/lib/http.ts'
+import type { Format } from '@tintype/lib/photo/record.ts'
 import { maxSide, pixelLimit } from '@tintype/lib/pixels.ts'
-import type { Format } from '@tintype/lib/telemetry/catalogue.ts'
 import { fileTypeFromBuffer } from 'file-type'
 import { imageSize } from 'image-size'
 import { measureHeif } from './heif.ts'

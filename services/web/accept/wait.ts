@@ -1,5 +1,5 @@
 import type { Owner, PhotoId } from '@tintype/lib/photo/record.ts'
-import { type PhotoView, viewPhoto } from '../show/view.ts'
+import { type PhotoView, viewPhoto } from '../show/photo-view.ts'
 import type { Web } from '../web.ts'
 
 /** Events are only hints: storage is asked this often without one. */

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import { until } from '../../../test/support.ts'
-import type { PhotoView } from '../show/view.ts'
+import type { PhotoView } from '../show/photo-view.ts'
 import { png } from '../test/images.ts'
 import { convertNext, type Running, startWeb, type Visitor } from '../test/web.ts'
 

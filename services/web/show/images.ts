@@ -6,7 +6,7 @@ import type { Found } from '@tintype/lib/storage/index.ts'
 import type { Request, RequestHandler, Response } from 'express'
 import { visitorOf } from '../visitors/session.ts'
 import type { Web } from '../web.ts'
-import { chooseThumbnail, notFound, photoIdOf } from './view.ts'
+import { chooseThumbnail, notFound, photoIdOf } from './photo-view.ts'
 
 /** A photo's bytes never change; they are its person's alone. */
 const immutable = 'private, max-age=31536000, immutable'

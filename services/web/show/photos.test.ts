@@ -4,7 +4,7 @@ import { describe, expect, test } from 'vitest'
 import { until } from '../../../test/support.ts'
 import { png } from '../test/images.ts'
 import { convertNext, keysOf, type Running, slowly, startWeb } from '../test/web.ts'
-import type { PhotoView } from './view.ts'
+import type { PhotoView } from './photo-view.ts'
 
 const view = async (response: Response) => (await response.json()) as PhotoView
 const problem = async (response: Response) => {

@@ -1,6 +1,6 @@
 import { existsSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
-import type { Outcome } from '@tintype/lib/telemetry/catalogue.ts'
+import type { Outcome } from '@tintype/lib/photo/record.ts'
 import { linesWith } from './lines.ts'
 import type { Seen, Witness } from './testimony.ts'
 

@@ -1,4 +1,4 @@
-import type { Outcome } from '@tintype/lib/telemetry/catalogue.ts'
+import type { Outcome } from '@tintype/lib/photo/record.ts'
 
 export type Seen = {
   outcome: Outcome

@@ -1,4 +1,5 @@
-import { attributes, type Outcome } from '@tintype/lib/telemetry/catalogue.ts'
+import type { Outcome } from '@tintype/lib/photo/record.ts'
+import { attributes } from '@tintype/lib/telemetry/catalogue.ts'
 import { linesWith } from './lines.ts'
 import { attributeOf, filesSince, spansOf } from './otlp.ts'
 import type { Seen, Witness } from './testimony.ts'

@@ -133,7 +133,11 @@ const aside: readonly SimulatedDrill[] = [
     truth: ['convert release'],
     minutes: since([3, 15, 90]),
     life: {
-      world: from(180, { cpuPerPixel: usual.cpuPerPixel * 2, version: '2.0.0', webRestartsEverySeconds: 180 * 60 }),
+      world: from(180, {
+        cpuPerPixel: usual.cpuPerPixel * 2,
+        version: '2.0.0',
+        webRestartsEverySeconds: 180 * 60,
+      }),
     },
   },
   {
@@ -143,12 +147,7 @@ const aside: readonly SimulatedDrill[] = [
     instance: 'd',
     life: {
       world: () => ({ photosASecond: 4 }),
-      converters: [
-        () => ({}),
-        () => ({}),
-        () => ({}),
-        from(180, { get: { ...usual.get, converter: 0.4 } }),
-      ],
+      converters: [() => ({}), () => ({}), () => ({}), from(180, { get: { ...usual.get, converter: 0.4 } })],
     },
   },
   {
@@ -170,7 +169,10 @@ const aside: readonly SimulatedDrill[] = [
     truth: ['healthy'],
     minutes: eachHalfHour,
     life: {
-      world: second => ({ ...dayOf(1.5, 5)(second), ...(second > 42_000 && second < 47_000 ? { photosASecond: 9 } : {}) }),
+      world: second => ({
+        ...dayOf(1.5, 5)(second),
+        ...(second > 42_000 && second < 47_000 ? { photosASecond: 9 } : {}),
+      }),
       byChance: true,
     },
   },

@@ -2,7 +2,7 @@ import { mkdirSync, writeFileSync } from 'node:fs'
 import type { FileHandle } from 'node:fs/promises'
 import * as fs from 'node:fs/promises'
 import { dirname, join, relative } from 'node:path'
-import type { Disk } from '../disk.ts'
+import type { Disk } from '../../disk.ts'
 
 /** What is on the platter: a file's content as of its last fsync, a folder's entries as of its last. */
 type File = { durable: Buffer }

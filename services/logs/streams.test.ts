@@ -5,7 +5,7 @@ import { limits } from '@tintype/lib/limits.ts'
 import { expect, onTestFinished, test, vi } from 'vitest'
 import { smallDisk, temporaryFolder } from '../../test/support.ts'
 import { line, lines, readJournals } from './fixture.ts'
-import { type Appended, type Journal, marks, openJournal } from './journal.ts'
+import { type Appended, type Journal, marks, openJournal } from './streams.ts'
 
 const stream = 'web.0.1700000000'
 const noon = Date.parse('2026-11-22T12:00:00.000Z')

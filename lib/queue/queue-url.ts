@@ -1,0 +1,34 @@
+import { join } from 'node:path'
+
+/** What QUEUE_URL may be. */
+export const queueUrlFormat =
+  'sqlite:FILE, or postgres://USER:PASSWORD@HOST:PORT/DATABASE, which takes search_path=SCHEMA (default tintype), ' +
+  'sslmode and what else the package pg knows as its query'
+
+export type PostgresAddress = {
+  /** As pg reads it. */
+  connectionString: string
+  /** The schema that holds the queue's tables: one queue each. */
+  schema: string
+  /** For messages: no user, no password. */
+  name: string
+}
+
+/** Where the queue is; undefined when the URL is not of the format. */
+export function queueAddress(url: string): { file: string } | PostgresAddress | undefined {
+  return url.startsWith('sqlite:') ? { file: url.slice('sqlite:'.length) } : postgresAddress(url)
+}
+
+function postgresAddress(url: string): PostgresAddress | undefined {
+  const parsed = URL.parse(url)
+  if (!parsed || !/^postgres(ql)?:$/.test(parsed.protocol)) return undefined
+  const schema = parsed.searchParams.get('search_path') ?? 'tintype'
+  if (!/^[A-Za-z_]\w{0,62}$/.test(schema)) return undefined
+  parsed.searchParams.delete('search_path')
+  const name = `postgres://${parsed.host}${parsed.pathname}?search_path=${schema}`
+  return { connectionString: parsed.href, schema, name }
+}
+
+/** Where the queue is: what QUEUE_URL says, or else a file in DATA_DIR. */
+export const queueUrl = (given: string, dataDir: string): string =>
+  given || `sqlite:${join(dataDir, 'queue', 'queue.sqlite')}`

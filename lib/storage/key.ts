@@ -1,0 +1,19 @@
+/** `/`-separated segments of [A-Za-z0-9._-]; none is empty or starts with a dot. At most 1024 characters, a segment 255. */
+export type Key = string
+
+const isSegment = (segment: string): boolean => /^[A-Za-z0-9_-][A-Za-z0-9._-]{0,254}$/.test(segment)
+
+export const isKey = (text: Key): boolean => text.length <= 1024 && text.split('/').every(isSegment)
+
+/** @throws Error when it is no key: what comes from outside can name nothing but keys. */
+export function checkKey(key: Key): Key {
+  if (!isKey(key)) throw new Error(`"${key}" is not a storage key`)
+  return key
+}
+
+/** @throws Error when it is no key followed by `/`. */
+export function checkPrefix(prefix: Key): Key {
+  if (!prefix.endsWith('/')) throw new Error(`storage prefix "${prefix}" must end in /`)
+  checkKey(prefix.slice(0, -1))
+  return prefix
+}

@@ -1,0 +1,49 @@
+import { join } from 'node:path'
+import { isKey } from './key.ts'
+
+/** What STORAGE_URL may be. Credentials are never in it: a URL ends up in logs and in `ps`. */
+export const storageUrlFormat =
+  'file:FOLDER, or s3://BUCKET, which takes endpoint=URL, region=NAME, prefix=KEY and pathStyle=true or false as ' +
+  'its query; credentials come from the environment'
+
+/** `endpoint` is AWS when unset, `region` what the SDK finds. `prefix` is empty or ends in `/`. */
+export type S3Address = {
+  bucket: string
+  endpoint?: string
+  region?: string
+  prefix: string
+  pathStyle: boolean
+}
+
+/** Where photos are; undefined when the URL is not of the format. */
+export function storageAddress(url: string): { folder: string } | S3Address | undefined {
+  if (/^file:./.test(url)) return { folder: url.slice('file:'.length) }
+  const [, bucket, rest = ''] = /^s3:\/\/([a-z0-9][a-z0-9.-]{1,61}[a-z0-9])\/?(?:\?([^#]*))?$/.exec(url) ?? []
+  const query = Object.fromEntries(new URLSearchParams(rest))
+  if (!bucket || !Object.entries(query).every(([name, value]) => s3Query[name]?.(value))) return undefined
+  const { endpoint, region, prefix, pathStyle = String(endpoint !== undefined) } = query
+  return {
+    bucket,
+    ...(endpoint && { endpoint }),
+    ...(region && { region }),
+    prefix: prefix ? `${prefix}/` : '',
+    pathStyle: pathStyle === 'true',
+  }
+}
+
+const s3Query: Record<string, (value: string) => boolean> = {
+  endpoint: value => /^https?:\/\/[^@?#]+$/.test(value) && URL.canParse(value),
+  region: value => /^[a-z0-9-]+$/.test(value),
+  prefix: value => isKey(value),
+  pathStyle: value => /^(true|false)$/.test(value),
+}
+
+/** Where photos are: what STORAGE_URL says, or else a folder in DATA_DIR. */
+export const storageUrl = (given: string, dataDir: string): string =>
+  given || `file:${join(dataDir, 'storage')}`
+
+/** The folders of this machine that hold the photos, whose disks may fill up: none when they are in a bucket. */
+export function foldersOf(url: string): string[] {
+  const address = storageAddress(url)
+  return address && 'folder' in address ? [address.folder] : []
+}

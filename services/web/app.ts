@@ -1,6 +1,6 @@
 import { json } from '@tintype/lib/http/request-body.ts'
 import { createApp, finish, Problem } from '@tintype/lib/http.ts'
-import { otherPages } from '@tintype/lib/page/navigation.ts'
+import { otherPages } from '@tintype/lib/page/other-pages.ts'
 import { openPages } from '@tintype/lib/page/pages.ts'
 import { findPhoto } from '@tintype/lib/photo/find.ts'
 import { isPhotoId } from '@tintype/lib/photo/record.ts'

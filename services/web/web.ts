@@ -1,4 +1,4 @@
-import type { OtherPages } from '@tintype/lib/page/navigation.ts'
+import type { OtherPages } from '@tintype/lib/page/other-pages.ts'
 import { openAccount } from '@tintype/lib/photo/account.ts'
 import type { House } from '@tintype/lib/photo/find.ts'
 import type { Ages } from '@tintype/lib/photo/sweep.ts'

@@ -119,7 +119,7 @@ describe('an objective', () => {
 
   test('several documents and several entries are objectives of their own, with places in the file', () => {
     const two = availability.replace(
-      /( {2}objectives:\n)[^]*$/,
+      /( {2}objectives:\n)[\s\S]*$/,
       `$1    - { displayName: Most, target: 0.9 }\n    - { displayName: "Nearly all (99 %)", target: 0.99 }\n    - { target: 0.95 }\n`,
     )
     const text = `${latency}---\n${two}`

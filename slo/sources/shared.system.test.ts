@@ -86,7 +86,8 @@ describeWithParts('a Prometheus that others share', ['prometheus', 'promtool'], 
         target: 0.9,
       },
     )
-    const { sli } = parseObjectives('x.yaml', text)[0]?.objectives[0] as Objective
+    const [objective] = parseObjectives('x.yaml', text)[0]?.objectives ?? []
+    const { sli } = objective as Objective
     const slots = await source().slots(sli, begin - 1, begin + minutes)
     expect(slots[0]).toEqual({ start: begin - 1, good: 0, total: 0, unknown: true })
     expect(slots[5]).toMatchObject({ good: 0, total: 6, unknown: false })

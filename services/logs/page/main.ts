@@ -5,7 +5,7 @@ import { showNavigation } from '@tintype/lib/page/browser/navigation.ts'
 import { type Entry, getJson, type Sizing, type Story, timeOf } from './api.ts'
 import { drawStory } from './chart.ts'
 import { anchorOf, listEntries } from './entries.ts'
-import { showRecent } from './recent.ts'
+import { showRecent } from './show-recent.ts'
 import { showSizing } from './show-sizing.ts'
 import { stageName, words } from './words.ts'
 

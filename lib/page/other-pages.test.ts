@@ -4,7 +4,7 @@ import express from 'express'
 import { expect, onTestFinished, test } from 'vitest'
 import { temporaryFolder } from '../../test/support.ts'
 import { listen } from '../http/listen.ts'
-import { otherPages } from './navigation.ts'
+import { otherPages } from './other-pages.ts'
 
 /** What a browser that came by this host is told. */
 async function pagesFor(

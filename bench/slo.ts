@@ -2,9 +2,9 @@ import { spawnSync } from 'node:child_process'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { readDirectory } from '@tintype/slo/directory.ts'
 import { fires } from '@tintype/slo/math/burn-rate.ts'
 import { tally } from '@tintype/slo/math/sli.ts'
-import { readObjectives } from '@tintype/slo/objectives/objectives.ts'
 import { createStore, recorderFile } from '@tintype/slo/sources/recorder/store.ts'
 import { startPrometheus } from '@tintype/slo/test/prometheus.ts'
 import type { SimulatedSeries } from '@tintype/slo/test/simulate.ts'
@@ -142,7 +142,7 @@ function month(days: number): SimulatedSeries[] {
 function record(folder: string, series: SimulatedSeries[]): void {
   const store = createStore(
     recorderFile(folder),
-    readObjectives().map(({ sli }) => sli),
+    readDirectory().objectives.map(({ sli }) => sli),
   )
   const targets = Map.groupBy(series, ({ labels }) => labels.job ?? '')
   for (let i = 0; i < (series[0]?.samples.length ?? 0); i++)
@@ -165,7 +165,7 @@ function tickMs(days: number): number {
     total: 4,
     unknown: false,
   }))
-  const objectives = readObjectives()
+  const objectives = readDirectory().objectives
   const tallies = objectives.map(objective => tally(objective, 0, slots))
   const ticks = Array.from({ length: 101 }, (_, i) => {
     const begin = performance.now()

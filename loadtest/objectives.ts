@@ -1,10 +1,10 @@
+import { readDirectory } from '../slo/directory.ts'
 import { toNumber } from '../slo/math/fraction.ts'
-import { readObjectives } from '../slo/objectives/objectives.ts'
 import type { Objectives } from './k6.ts'
 
 /** The two promises in the numbers that a load run is judged by, from slo/objectives. */
 export function loadObjectives(promiseSeconds: number): Objectives {
-  const targets = new Map(readObjectives().map(({ name, target }) => [name, toNumber(target)]))
+  const targets = new Map(readDirectory().objectives.map(({ name, target }) => [name, toNumber(target)]))
   const of = (name: string): number => {
     const target = targets.get(name)
     if (target === undefined) throw new Error(`slo/objectives has no objective named ${name}`)

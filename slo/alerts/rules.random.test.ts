@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { describeWithParts, temporaryFolder } from '../../test/support.ts'
+import { readDirectory } from '../directory.ts'
 import { backtest, type Timeline } from '../math/backtest.ts'
-import { readObjectives } from '../objectives/objectives.ts'
 import { readRecorded } from '../sources/recorded.ts'
 import { countedKinds } from '../test/kinds.ts'
 import { promtoolTest, runPromtool } from '../test/promtool.ts'
@@ -11,7 +11,7 @@ import { randomScenario, type Simulated, simulate } from '../test/simulate.ts'
 /** All 200 with TEST_FULL=1; promtool takes four seconds for each. */
 const [batch, batches] = process.env.TEST_FULL ? [5, 40] : [3, 1]
 
-const objectives = [...readObjectives(), ...countedKinds]
+const objectives = [...readDirectory().objectives, ...countedKinds]
 
 async function timelinesOf(simulated: Simulated): Promise<Timeline[]> {
   const recorded = await readRecorded(samplesSource(simulated), objectives, {

@@ -6,15 +6,15 @@ import { expect, test } from 'vitest'
 import { stringify } from 'yaml'
 import { describeWithParts, temporaryFolder } from '../../test/support.ts'
 import { ruleYaml } from '../cli/rules.ts'
+import { readDirectory } from '../directory.ts'
 import { backtest, type Timeline } from '../math/backtest.ts'
-import { readObjectives } from '../objectives/objectives.ts'
 import { readRecorded } from '../sources/recorded.ts'
 import { promtoolTest, runPromtool } from '../test/promtool.ts'
 import { samplesSource } from '../test/samples-source.ts'
 import { type Scenario, type Simulated, simulate } from '../test/simulate.ts'
 import { alertmanagerConfig, rules } from './rules.ts'
 
-const objectives = readObjectives()
+const objectives = readDirectory().objectives
 const golden = fileURLToPath(new URL('rules.golden.yaml', import.meta.url))
 
 test('the generated rules are the committed ones (vitest -u writes them)', async () => {

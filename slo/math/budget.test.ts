@@ -1,11 +1,11 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { readObjectives } from '../objectives/objectives.ts'
+import { readDirectory } from '../directory.ts'
 import type { Objective, Slot } from '../sources/index.ts'
 import { fits } from './budget.ts'
 import { tally } from './sli.ts'
 
-const availability = readObjectives()[0] as Objective
+const availability = readDirectory().objectives[0] as Objective
 
 /** A day that ends at minute 1440, offline in its first so many minutes. */
 const day = (offline: number) =>

@@ -1,12 +1,12 @@
 import { describe, expect, test } from 'vitest'
-import { readObjectives } from '../objectives/objectives.ts'
+import { readDirectory } from '../directory.ts'
 import type { Objective, TierName } from '../sources/index.ts'
 import { backtest } from './backtest.ts'
 import { planTiers, tiers } from './burn-rate.ts'
 import { fraction, fromDecimal } from './fraction.ts'
 import { outageTally, parseOutage } from './outage.ts'
 
-const objectives = readObjectives()
+const objectives = readDirectory().objectives
 const objective = (name: string) => objectives.find(each => each.name === name) as Objective
 
 /** Minutes after the beginning at which each tier fires and clears. */

@@ -1,13 +1,13 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { readObjectives } from '../objectives/objectives.ts'
+import { readDirectory } from '../directory.ts'
 import { increases, type Sample } from '../sources/counter.ts'
 import type { Objective, Slot } from '../sources/index.ts'
 import { fires } from './burn-rate.ts'
 import { bad, judge, tally, total } from './sli.ts'
 import { standing } from './standing.ts'
 
-const [availability, latency] = readObjectives() as [Objective, Objective]
+const [availability, latency] = readDirectory().objectives as [Objective, Objective]
 const methods = fc.constantFrom(availability, latency)
 
 const slots = fc

@@ -5,16 +5,12 @@ import { describe, expect, test } from 'vitest'
 import { temporaryFolder } from '../../test/support.ts'
 import { alertName, rules } from '../alerts/rules.ts'
 import { lintFiles } from '../cli/lint.ts'
+import { tintypeFolder } from '../directory.ts'
 import { openSlo } from '../test/kinds.ts'
 import { lint } from './lint.ts'
-import {
-  ObjectiveError,
-  objectiveFiles,
-  objectivesFolder,
-  parseObjectives,
-  readObjectives,
-} from './objectives.ts'
+import { ObjectiveError, objectiveFiles, parseObjectives, readObjectives } from './objectives.ts'
 
+const objectivesFolder = join(tintypeFolder, 'objectives')
 const latency = readFileSync(join(objectivesFolder, 'latency.yaml'), 'utf8')
 const availability = readFileSync(join(objectivesFolder, 'availability.yaml'), 'utf8')
 

@@ -1,6 +1,5 @@
 import { readdirSync, readFileSync, statSync } from 'node:fs'
 import { join, relative } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { ExpectedError } from '@tintype/lib/errors.ts'
 import { planTiers, type TierPlan, tiers } from '../math/burn-rate.ts'
 import { fraction, fromDecimal } from '../math/fraction.ts'
@@ -23,8 +22,6 @@ import {
   windowKey,
   windowPath,
 } from './openslo.ts'
-
-export const objectivesFolder = fileURLToPath(new URL('../tintype/objectives/', import.meta.url))
 
 /** Two minutes: adjacent minutes always join, and what happened in a longer gap is not blamed on the minute after it. */
 const sliceGapSeconds = 120
@@ -84,7 +81,7 @@ export function parseFiles(files: readonly string[]): Parsed[] {
  * Reads every `*.yaml` of a folder, in the order of their names.
  * @throws ObjectiveError with every error of every file, each as file:line:column.
  */
-export function readObjectives(folder = objectivesFolder): Objective[] {
+export function readObjectives(folder: string): Objective[] {
   const parsed = parseFiles(objectiveFiles(folder))
   const findings = parsed.flatMap(each => each.findings)
   if (findings.length > 0) throw new ObjectiveError(findings)

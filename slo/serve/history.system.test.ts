@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest'
 import { describeWithParts, temporaryFolder } from '../../test/support.ts'
-import { readObjectives } from '../objectives/objectives.ts'
+import { readDirectory } from '../directory.ts'
 import { contractData } from '../sources/contract.ts'
 import { openPrometheus } from '../sources/prometheus.ts'
 import { type RunningPrometheus, startPrometheus } from '../test/prometheus.ts'
@@ -21,7 +21,7 @@ describeWithParts('a real Prometheus that is stopped for an hour', ['prometheus'
   }, async () => {
     const scenario = contractData().parts[0] as { from: number; part: { minutes: number } }
     const end = scenario.from + scenario.part.minutes
-    const [objectives, source] = [readObjectives(), openPrometheus(running.url)]
+    const [objectives, source] = [readDirectory().objectives, openPrometheus(running.url)]
     const histories = createHistories(objectives, source)
     await histories.refresh(end - awayMinutes)
     process.kill(running.pid, 'SIGSTOP')

@@ -3,7 +3,7 @@ import { expect, onTestFinished, test } from 'vitest'
 import { temporaryFolder, until } from '../../test/support.ts'
 import { type AlertStore, openAlertStore } from '../alerts/alert-store.ts'
 import type { Alert } from '../alerts/notifier.ts'
-import { readObjectives } from '../objectives/objectives.ts'
+import { readDirectory } from '../directory.ts'
 import type { Minute, Objective, Slot, Source } from '../sources/index.ts'
 import type { Diagnosis } from './diagnosis.ts'
 import { createHistories, createHistory, type History } from './history.ts'
@@ -12,7 +12,7 @@ import { viewOf } from './view.ts'
 import { silence, startWatch } from './watch.ts'
 
 const begin = 29_454_240
-const objective = readObjectives().find(({ name }) => name === 'availability') as Objective
+const objective = readDirectory().objectives.find(({ name }) => name === 'availability') as Objective
 
 /** A source that is well until it is away. */
 function source() {

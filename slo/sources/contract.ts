@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { readObjectives } from '../objectives/objectives.ts'
+import { readDirectory } from '../directory.ts'
 import { samplesSource } from '../test/samples-source.ts'
 import { randomScenario, type Simulated, simulate } from '../test/simulate.ts'
 import type { Minute, Source } from './index.ts'
@@ -54,7 +54,7 @@ function join(parts: { part: Simulated }[]): Simulated['series'] {
 
 /** What holds of every source that was filled with `contractData()`: the same slots as from the samples. */
 export function sourceContract(open: () => Source): void {
-  const objectives = readObjectives()
+  const objectives = readDirectory().objectives
   const { parts } = contractData()
 
   for (const { from, part } of parts) {

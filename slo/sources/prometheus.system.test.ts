@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { describeWithParts } from '../../test/support.ts'
-import { readObjectives } from '../objectives/objectives.ts'
+import { readDirectory } from '../directory.ts'
 import { type RunningPrometheus, startPrometheus } from '../test/prometheus.ts'
 import { contractData, sourceContract } from './contract.ts'
 import { openPrometheus } from './prometheus.ts'
@@ -25,7 +25,7 @@ describeWithParts('Prometheus as a source', ['prometheus', 'promtool'], parts =>
 })
 
 describe('a Prometheus that is none', () => {
-  const sli = readObjectives()[0]?.sli as never
+  const sli = readDirectory().objectives[0]?.sli as never
 
   async function answering(status: number, body: string): Promise<string> {
     const server = createServer((_, response) => response.writeHead(status).end(body)).listen(0, '127.0.0.1')

@@ -86,15 +86,14 @@ describeWithParts('a Prometheus that others share', ['prometheus', 'promtool'], 
         target: 0.9,
       },
     )
-    const [objective] = parseObjectives('x.yaml', text)[0]?.objectives ?? []
-    const { sli } = objective as Objective
-    const slots = await source().slots(sli, begin - 1, begin + minutes)
+    const busy = parseObjectives('x.yaml', text)[0]?.objectives[0] as Objective
+    const slots = await source().slots(busy.sli, begin - 1, begin + minutes)
     expect(slots[0]).toEqual({ start: begin - 1, good: 0, total: 0, unknown: true })
     expect(slots[5]).toMatchObject({ good: 0, total: 6, unknown: false })
     expect(slots[12]).toMatchObject({ good: 6, total: 6 })
   })
 
-  test('an expression that gives more series than a read may have is refused with its number', async () => {
+  test('an expression that Prometheus refuses is no number, and says why', async () => {
     const many = 'http_requests_total * on() group_right() label_replace(vector(1), "x", "$1", "", "") + 0'
     await expect(source().slots(objective(many).sli, begin, begin + 5)).rejects.toThrow(/refused/)
   })

@@ -1,5 +1,5 @@
 import { type Started, startScript } from '../../test/support.ts'
-import { readObjectives } from '../objectives/objectives.ts'
+import { readDirectory } from '../directory.ts'
 import type { Sample } from '../sources/recorder/exposition.ts'
 import { createStore, recorderFile } from '../sources/recorder/store.ts'
 
@@ -15,7 +15,7 @@ type Minute = { online: boolean | null; kept: number; broken: number }
 export function recordDay(dataDir: string, minuteOf: (before: number) => Minute): void {
   const store = createStore(
     recorderFile(dataDir),
-    readObjectives().map(({ sli }) => sli),
+    readDirectory().objectives.map(({ sli }) => sli),
   )
   const counts = { success: 0, failure: 0, kept: 0, broken: 0, slow: 0 }
   const end = Math.floor(Date.now() / 60_000) * 60_000

@@ -1,13 +1,19 @@
 import type { Document, Finding, Path } from '../objectives/document.ts'
 
 /** What may stand at a place of a document. */
-export type Rule = { mayBe: string; holds: (value: unknown) => boolean; required?: boolean }
+export type Rule = {
+  mayBe: string
+  holds: (value: unknown) => boolean
+  /** Where what it stands in is there; `always`: also when that is missing. */
+  required?: true | 'always'
+}
 
 /** Rules by place: `stages[].name`, `selectors.*` is any key. */
 export type Shape = Readonly<Record<string, Rule>>
 
 export const text: Rule = { mayBe: 'text', holds: value => typeof value === 'string' }
 export const required = (rule: Rule): Rule => ({ ...rule, required: true })
+export const always = (rule: Rule): Rule => ({ ...rule, required: 'always' })
 export const matching = (pattern: RegExp, mayBe: string): Rule => ({
   mayBe,
   holds: value => typeof value === 'string' && pattern.test(value),
@@ -58,6 +64,8 @@ function missing(document: Document, leaves: readonly Leaf[], shape: Shape): Fin
     const parts = partsOf(place)
     const depth = parts.length - 1
     const parents = new Map<string, Path>()
+    const first = parts.slice(0, -1).map(part => (part === '[]' ? 0 : part))
+    if (rule.required === 'always') parents.set(JSON.stringify(first), first)
     for (const path of [[], ...leaves.map(({ path }) => path)])
       if (fits(path.slice(0, depth), parts.slice(0, -1)))
         parents.set(JSON.stringify(path.slice(0, depth)), path.slice(0, depth))

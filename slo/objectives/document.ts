@@ -1,7 +1,5 @@
 import {
-  isMap,
   isScalar,
-  isSeq,
   LineCounter,
   type Node,
   parseAllDocuments,
@@ -25,8 +23,8 @@ export type Path = readonly (string | number)[]
 /** A YAML document that knows where each of its values stands. */
 export type Document = {
   get(path: Path): unknown
-  /** The paths of all scalars and empty collections. */
-  leaves(): Path[]
+  /** All of it, as JavaScript has it. */
+  value(): unknown
   /** A finding at a path, or at the nearest thing that is there. */
   finding(path: Path, rule: string, message: string, mend: string, severity?: Finding['severity']): Finding
   /** What is no YAML at all. */
@@ -62,7 +60,7 @@ function placed(file: string, lineCounter: LineCounter, document: Yaml): Documen
       const node = nodeAt(path)
       return isScalar(node) ? node.value : node
     },
-    leaves: () => leavesOf(document.contents, []),
+    value: () => document.toJS(),
     finding: (path, rule, message, mend, severity = 'error') => ({
       ...at(offsetOf(path)),
       severity,
@@ -78,12 +76,4 @@ function placed(file: string, lineCounter: LineCounter, document: Yaml): Documen
       mend: 'write it as YAML 1.2; indentation is by spaces',
     })),
   }
-}
-
-function leavesOf(node: unknown, path: Path): Path[] {
-  if (isMap(node) && node.items.length > 0)
-    return node.items.flatMap(({ key, value }) => leavesOf(value, [...path, String(key)]))
-  if (isSeq(node) && node.items.length > 0)
-    return node.items.flatMap((item, i) => leavesOf(item, [...path, i]))
-  return [path]
 }

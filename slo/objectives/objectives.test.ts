@@ -70,7 +70,15 @@ describe('an objective', () => {
     ['a function of a counter', latency.replace('query: tintype', 'query: rate(tintype'), 'rate(', 'shape'],
     ['broken YAML', latency.replace('kind: SLO', 'kind: [SLO'), 'metadata', 'yaml'],
     ['an empty file', '', '', 'shape'],
-    ['good and bad', latency.replace('        total:', '        bad: {}\n        total:'), '{}', 'shape'],
+    [
+      'good and bad',
+      latency.replace(
+        '        total:',
+        '        bad: { metricSource: { spec: { query: up } } }\n        total:',
+      ),
+      'up } }',
+      'shape',
+    ],
     [
       'a value without a threshold',
       latency.replace('target: 0.99', 'target: 0.99\n      value: 3'),

@@ -8,7 +8,7 @@ import { counterOf } from '../sources/promql.ts'
 import { type Document, type Finding, type Path, readDocuments } from './document.ts'
 import {
   annotation,
-  checkShape,
+  checkDocument,
   countedPart,
   countObjectives,
   methodPath,
@@ -50,7 +50,7 @@ export type Parsed = { document: Document; objectives: Objective[]; findings: Fi
 /** The documents of a file. An objective's id is its name until the whole directory is known. */
 export const parseObjectives = (file: string, text: string): Parsed[] =>
   readDocuments(file, text).map(document => {
-    const findings = checkShape(document)
+    const findings = checkDocument(document)
     return { document, findings, objectives: findings.length > 0 ? [] : toObjectives(file, document) }
   })
 

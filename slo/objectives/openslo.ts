@@ -1,24 +1,23 @@
+import {
+  always,
+  checkShape,
+  matching,
+  oneOf,
+  type Rule,
+  required,
+  type Shape,
+  text,
+} from '../directory/shape.ts'
 import { isStartTime, isTimeZone, nominalMinutes } from '../math/window.ts'
 import { type CalendarUnit, calendarUnits, thresholdOperators } from '../sources/index.ts'
 import { promqlError } from '../sources/promql.ts'
 import type { Document, Finding, Path } from './document.ts'
 
-type Rule = { required?: boolean; mayBe: string; holds: (value: unknown) => boolean }
-
-const text: Rule = { mayBe: 'text', holds: value => typeof value === 'string' }
-const exactly = (...values: unknown[]): Rule => ({
-  mayBe: values.join(' or '),
-  holds: value => values.includes(value),
-})
-const required = (rule: Rule): Rule => ({ ...rule, required: true })
-const matching = (pattern: RegExp, mayBe: string): Rule => ({
-  mayBe,
-  holds: value => typeof value === 'string' && pattern.test(value),
-})
-const parsed = (parse: (value: unknown) => unknown, mayBe: string): Rule => ({
-  mayBe,
-  holds: value => parse(value) !== undefined,
-})
+const rule = (mayBe: string, holds: Rule['holds']): Rule => ({ mayBe, holds })
+const parsed = (parse: (value: unknown) => unknown, mayBe: string): Rule =>
+  rule(mayBe, value => parse(value) !== undefined)
+/** A key that OpenSLO has, and that would change nothing here. */
+const leftOut = (why: string): Rule => rule(`left out: ${why}`, () => false)
 const name = matching(
   /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/,
   'a name of small letters, digits and hyphens, at most 63',
@@ -31,23 +30,22 @@ const calendar = parsed(
   value => within(parseCalendar(value)?.minutes),
   'a duration of the calendar, at most 90 days: days, weeks or months, as in 1d, 1w or 1M',
 )
-const part = (mayBe: string, most: (value: number) => boolean): Rule => ({
-  mayBe,
-  holds: value => typeof value === 'number' && value > 0 && most(value),
-})
+const part = (most: (value: number) => boolean, mayBe: string): Rule =>
+  rule(mayBe, value => typeof value === 'number' && value > 0 && most(value))
 const target = part(
-  'a number above 0 and below 1; 99 % is 0.99, 23 of 24 is 0.9583333333333334',
   value => value < 1,
+  'a number above 0 and below 1; 99 % is 0.99, 23 of 24 is 0.9583333333333334',
 )
 const sliceTarget = part(
-  'a number above 0, at most 1: the part of a minute that must be good',
   value => value <= 1,
+  'a number above 0, at most 1: the part of a minute that must be good',
 )
-const promql: Rule = {
-  mayBe: 'a PromQL expression',
-  holds: value => typeof value === 'string' && promqlError(value) === undefined,
-}
-const number: Rule = { mayBe: 'a number', holds: value => Number.isFinite(value) }
+const promql = rule(
+  'a PromQL expression',
+  value => typeof value === 'string' && promqlError(value) === undefined,
+)
+const yes = rule('true', value => value === true)
+const either = rule('true or false', value => typeof value === 'boolean')
 
 export const annotation = (key: string): Path => ['metadata', 'annotations', `slo/${key}`]
 const indicator: Path = ['spec', 'indicator', 'spec']
@@ -62,10 +60,12 @@ const metric = (which: Part): Path =>
 export const query = (which: Part): Path => [...metric(which), 'metricSource', 'spec', 'query']
 export const windowKey = (key: string): Path => [...window, ...key.split('.')]
 
+type Written = { spec?: { objectives?: unknown } } | null
+
 /** How many entries `spec.objectives` has; at least one is looked for. */
-export const countObjectives = (document: Document): number => {
-  const indexes = document.leaves().flatMap(leaf => (leaf[1] === 'objectives' ? [Number(leaf[2] ?? 0)] : []))
-  return 1 + Math.max(0, ...indexes)
+export function countObjectives(document: Document): number {
+  const objectives = (document.value() as Written)?.spec?.objectives
+  return Array.isArray(objectives) ? Math.max(1, objectives.length) : 1
 }
 
 const hasPart = (document: Document, which: Part): boolean =>
@@ -79,132 +79,102 @@ export const countedPart = (document: Document): 'good' | 'bad' | undefined =>
       ? 'bad'
       : 'good'
 
-const source = (which: Part): [Path, Rule][] => [
-  [[...metric(which), 'metricSource', 'metricSourceRef'], text],
-  [[...metric(which), 'metricSource', 'type'], exactly('Prometheus')],
-  [query(which), required(promql)],
-]
+const source = (place: string): Shape => ({
+  [`${place}.metricSource.metricSourceRef`]: text,
+  [`${place}.metricSource.type`]: oneOf('Prometheus'),
+  [`${place}.metricSource.spec.query`]: always(promql),
+})
+
+/** What an objective is compared with: only the readings of a threshold. */
+const compared = (isThreshold: boolean): Shape => {
+  const none = leftOut('only a thresholdMetric is compared')
+  return {
+    'spec.objectives[].op': isThreshold ? required(oneOf(...Object.keys(thresholdOperators))) : none,
+    'spec.objectives[].value': isThreshold ? required(rule('a number', Number.isFinite)) : none,
+  }
+}
+
+const sliced = (isSliced: boolean): Shape => {
+  const none = leftOut('Occurrences have no time slices; budgetingMethod: Timeslices has them')
+  return {
+    'spec.objectives[].timeSliceTarget': isSliced ? sliceTarget : none,
+    'spec.objectives[].timeSliceWindow': isSliced ? oneOf('1m') : none,
+  }
+}
+
+const windowed = (isRolling: boolean): Shape => {
+  const none = leftOut('a rolling window has no calendar; isRolling: false has one')
+  return {
+    'spec.timeWindow[].duration': always(isRolling ? rolling : calendar),
+    'spec.timeWindow[].isRolling': always(either),
+    'spec.timeWindow[].calendar.startTime': isRolling
+      ? none
+      : always(rule('a time like 2026-01-01 00:00:00', isStartTime)),
+    'spec.timeWindow[].calendar.timeZone': isRolling
+      ? none
+      : always(rule('a time zone like Europe/Berlin or UTC', isTimeZone)),
+  }
+}
 
 /** The part of OpenSLO v1 that is understood, as far as it may stand in this document. */
-function rulesOf(document: Document): [Path, Rule][] {
+function shapeOf(document: Document): Shape {
   const counted = countedPart(document)
-  const slices = document.get(methodPath) !== 'Occurrences'
-  const isRolling = document.get(windowKey('isRolling')) !== false
-  const entry = (index: number): [Path, Rule][] => [
-    [objectivePath(index, 'displayName'), text],
-    [objectivePath(index, 'target'), required(target)],
-    ...(slices
-      ? ([
-          [objectivePath(index, 'timeSliceTarget'), sliceTarget],
-          [objectivePath(index, 'timeSliceWindow'), exactly('1m')],
-        ] as [Path, Rule][])
-      : []),
+  return {
+    apiVersion: always(oneOf('openslo/v1')),
+    kind: always(oneOf('SLO')),
+    'metadata.name': always(name),
+    'metadata.displayName': text,
+    'metadata.annotations.slo/runbook': text,
+    'metadata.annotations.slo/unit': text,
+    'metadata.annotations.slo/group-by': matching(/^[a-zA-Z_]\w*$/, 'the name of a label'),
+    'metadata.annotations.slo/minimum-bad': parsed(
+      parseMinimumBad,
+      '"page N, ticket N", whole numbers from 1',
+    ),
+    'metadata.annotations.slo/tiers': parsed(
+      parseTiers,
+      'a list like "page-fast 15m/2m 10%, ticket-slow 6h/30m 30%": tier, long/short window, share of budget',
+    ),
+    'metadata.annotations.slo/events-per-day': rule('a whole number, in quotes', value =>
+      /^\d+$/.test(String(value)),
+    ),
+    'spec.description': text,
+    'spec.service': always(name),
+    'spec.indicator.metadata.name': name,
+    'spec.indicator.metadata.displayName': text,
+    'spec.indicator.spec.description': text,
     ...(counted === undefined
-      ? ([
-          [objectivePath(index, 'op'), required(exactly(...Object.keys(thresholdOperators)))],
-          [objectivePath(index, 'value'), required(number)],
-        ] as [Path, Rule][])
-      : []),
-  ]
-  return [
-    [['apiVersion'], required(exactly('openslo/v1'))],
-    [['kind'], required(exactly('SLO'))],
-    [['metadata', 'name'], required(name)],
-    [['metadata', 'displayName'], text],
-    [annotation('runbook'), text],
-    [annotation('unit'), text],
-    [annotation('group-by'), matching(/^[a-zA-Z_]\w*$/, 'the name of a label')],
-    [annotation('minimum-bad'), parsed(parseMinimumBad, '"page N, ticket N", whole numbers from 1')],
-    [
-      annotation('tiers'),
-      parsed(
-        parseTiers,
-        'a list like "page-fast 15m/2m 10%, ticket-slow 6h/30m 30%": tier, long/short window, share of budget',
-      ),
-    ],
-    [
-      annotation('events-per-day'),
-      { mayBe: 'a whole number, in quotes', holds: value => /^\d+$/.test(String(value)) },
-    ],
-    [['spec', 'description'], text],
-    [['spec', 'service'], required(name)],
-    [['spec', 'indicator', 'metadata', 'name'], name],
-    [['spec', 'indicator', 'metadata', 'displayName'], text],
-    [[...indicator, 'description'], text],
-    ...(counted === undefined
-      ? source('gauge')
-      : ([
-          [[...indicator, 'ratioMetric', 'counter'], required(exactly(true))],
-          ...source(counted),
-          ...source('total'),
-        ] as [Path, Rule][])),
-    [windowPath, required(isRolling ? rolling : calendar)],
-    [windowKey('isRolling'), required(exactly(true, false))],
-    ...(isRolling
-      ? []
-      : ([
-          [
-            windowKey('calendar.startTime'),
-            required({ mayBe: 'a time like 2026-01-01 00:00:00', holds: isStartTime }),
-          ],
-          [
-            windowKey('calendar.timeZone'),
-            required({ mayBe: 'a time zone like Europe/Berlin or UTC', holds: isTimeZone }),
-          ],
-        ] as [Path, Rule][])),
-    [methodPath, required(exactly('Timeslices', 'Occurrences'))],
-    ...Array.from({ length: countObjectives(document) }, (_, i) => entry(i)).flat(),
-  ]
+      ? source('spec.indicator.spec.thresholdMetric')
+      : {
+          'spec.indicator.spec.ratioMetric.counter': always(yes),
+          ...source(`spec.indicator.spec.ratioMetric.${counted}`),
+          ...source('spec.indicator.spec.ratioMetric.total'),
+        }),
+    ...windowed(document.get(windowKey('isRolling')) !== false),
+    'spec.budgetingMethod': always(oneOf('Timeslices', 'Occurrences')),
+    'spec.objectives[].displayName': text,
+    'spec.objectives[].target': always(target),
+    ...compared(counted === undefined),
+    ...sliced(document.get(methodPath) !== 'Occurrences'),
+  }
 }
 
-/** What others may put there without our understanding it. */
-const open: Path[] = [
-  ['metadata', 'labels'],
-  ['metadata', 'annotations'],
-]
+type Metadata = { labels?: object; annotations?: Record<string, unknown> }
+
+/** Labels and the annotations of others may stand there without our understanding them. */
+function withoutForeign(written: unknown): unknown {
+  const { metadata, ...rest } = (written ?? {}) as { metadata?: Metadata }
+  if (typeof metadata !== 'object' || metadata === null) return written
+  const { labels: _, annotations, ...own } = metadata
+  const ours = Object.entries(annotations ?? {}).filter(([key]) => key.startsWith('slo/'))
+  return { metadata: { ...own, annotations: Object.fromEntries(ours) }, ...rest }
+}
 
 /** Everything in a document that is not of the shape, each with its place and what it may be. */
-export function checkShape(document: Document): Finding[] {
-  if (document.syntax.length > 0) return document.syntax
-  const rules = rulesOf(document)
-  const wrong = rules.flatMap(([path, rule]) => {
-    const value = document.get(path)
-    if (value === undefined && !rule.required) return []
-    if (value !== undefined && rule.holds(value)) return []
-    const message = value === undefined ? `${show(path)} is missing` : `${show(path)} is ${quote(value)}`
-    return [document.finding(path, 'shape', message, `it must be ${rule.mayBe}`)]
-  })
-  const known = (leaf: Path): boolean =>
-    leaf.length === 0 ||
-    rules.some(([path]) => startsWith(path, leaf)) ||
-    (open.some(path => startsWith(leaf, path)) && !String(leaf[2]).startsWith('slo/'))
-  const unknown = document.leaves().filter(leaf => !known(leaf))
-  return [
-    ...wrong,
-    ...unknown.map(path =>
-      document.finding(path, 'shape', `${show(path)} means nothing here`, whyUnknown(path)),
-    ),
-  ]
-}
-
-const startsWith = (path: Path, start: Path): boolean => start.every((part, i) => path[i] === part)
-const show = (path: Path): string => path.join('.')
-const quote = (value: unknown): string =>
-  typeof value === 'object' && value !== null ? 'a collection' : JSON.stringify(value)
-
-/** Why a key that OpenSLO has cannot stand in this document. */
-const reasons: Record<string, string> = {
-  good: 'a ratio counts good or bad beside total: keep one of them',
-  bad: 'a ratio counts good or bad beside total: keep one of them',
-  ratioMetric: 'an indicator is a ratioMetric or a thresholdMetric: keep one of them',
-  op: 'only a thresholdMetric is compared: remove it',
-  value: 'only a thresholdMetric is compared: remove it',
-  timeSliceTarget: 'Occurrences have no time slices: remove it, or take budgetingMethod: Timeslices',
-  timeSliceWindow: 'Occurrences have no time slices: remove it, or take budgetingMethod: Timeslices',
-  calendar: 'a rolling window has no calendar: remove it, or write isRolling: false',
-}
-const whyUnknown = (path: Path): string =>
-  path.map(key => reasons[String(key)]).find(each => each !== undefined) ?? 'remove it, or correct its name'
+export const checkDocument = (document: Document): Finding[] =>
+  document.syntax.length > 0
+    ? document.syntax
+    : checkShape(document, withoutForeign(document.value()), shapeOf(document))
 
 const minutesOf: Record<string, number> = { m: 1, h: 60, d: 1440, w: 10_080 }
 

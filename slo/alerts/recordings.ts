@@ -17,7 +17,7 @@ export const recorded = {
 } as const
 
 /** What tells the series of an objective from all others; a group adds its own label. */
-const identity = ({ name, service }: Objective, { selectors }: Scope): Record<string, string> => ({
+export const identity = ({ name, service }: Objective, { selectors }: Scope): Record<string, string> => ({
   objective: name,
   service,
   ...selectors,

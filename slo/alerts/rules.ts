@@ -4,7 +4,7 @@ import { round } from '../math/standing.ts'
 import { toDuration } from '../math/time.ts'
 import type { Objective, Tier } from '../sources/index.ts'
 import { type Scope, unscoped } from '../sources/promql.ts'
-import { type RecordingRule, recorded, recordings, series, window } from './recordings.ts'
+import { identity, type RecordingRule, recorded, recordings, series, window } from './recordings.ts'
 
 export { recorded, window } from './recordings.ts'
 
@@ -56,7 +56,7 @@ function alert(objective: Objective, tier: Tier, scope: Scope, pages: string): A
       .map(minutes => condition(objective, tier, minutes, scope))
       .join('\nand\n'),
     keep_firing_for: toDuration(tier.shortMinutes),
-    labels: { tier: tier.name, severity: tier.severity, ...scope.selectors },
+    labels: { ...identity(objective, scope), tier: tier.name, severity: tier.severity },
     annotations: annotations(objective, tier, scope, pages),
   }
 }

@@ -2,8 +2,8 @@ import { parseObjectives } from '../objectives/objectives.ts'
 import type { Objective } from '../sources/index.ts'
 
 const promises = (outcome: string) => `tintype_promises_total{outcome=~"${outcome}"}`
-const metric = (query: string) => ({ metricSource: { type: 'Prometheus', spec: { query } } })
-const ratio = (part: Record<string, string>, total: string) => ({
+export const metric = (query: string) => ({ metricSource: { type: 'Prometheus', spec: { query } } })
+export const ratio = (part: Record<string, string>, total: string) => ({
   ratioMetric: {
     counter: true,
     ...Object.fromEntries(Object.entries(part).map(([name, query]) => [name, metric(query)])),
@@ -15,16 +15,23 @@ const ratio = (part: Record<string, string>, total: string) => ({
 export const openSlo = (
   name: string,
   indicator: object,
-  { window = '1d', method = 'Occurrences', groupBy, ...objective }: Record<string, unknown>,
+  {
+    window = '1d',
+    method = 'Occurrences',
+    service = 'tintype',
+    groupBy,
+    calendar,
+    ...objective
+  }: Record<string, unknown>,
 ): string =>
   JSON.stringify({
     apiVersion: 'openslo/v1',
     kind: 'SLO',
     metadata: { name, ...(groupBy ? { annotations: { 'slo/group-by': groupBy } } : {}) },
     spec: {
-      service: 'tintype',
+      service,
       indicator: { spec: indicator },
-      timeWindow: [{ duration: window, isRolling: true }],
+      timeWindow: [{ duration: window, isRolling: !calendar, ...(calendar ? { calendar } : {}) }],
       budgetingMethod: method,
       objectives: [objective],
     },

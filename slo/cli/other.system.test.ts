@@ -1,0 +1,139 @@
+import { execFile, execFileSync } from 'node:child_process'
+import { mkdirSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { describeWithParts, temporaryFolder } from '../../test/support.ts'
+import { metric, openSlo, ratio } from '../test/kinds.ts'
+import { type RunningPrometheus, startPrometheus } from '../test/prometheus.ts'
+
+/** In Berlin a day begins at 23:00 UTC. */
+const midnight = Date.UTC(2026, 0, 9, 23) / 60_000
+const begin = midnight - 120
+const minutes = 240
+
+/** Requests by route and code, 60 a minute each; those of /buy fail from one hour after midnight for ten minutes. */
+const requests = (route: string, code: string, namespace = 'shop') => {
+  let count = 0
+  return {
+    metric: 'http_requests_total',
+    labels: { job: 'api', namespace, route, code },
+    samples: Array.from({ length: minutes * 4 }, (_, i) => {
+      const minute = Math.floor(i / 4)
+      const fails = route === '/buy' && minute >= 180 && minute < 190
+      count += (code === '500') === fails ? 15 : 0
+      return { timeMs: begin * 60_000 + i * 15_000 + 7_000, value: count }
+    }),
+  }
+}
+
+const all = 'http_requests_total'
+const failed = 'http_requests_total{code="500"}'
+const berlin = { startTime: '2026-01-01 00:00:00', timeZone: 'Europe/Berlin' }
+const documents = [
+  openSlo('availability', ratio({ bad: failed }, all), {
+    service: 'api',
+    method: 'Timeslices',
+    timeSliceTarget: 0.6,
+    target: 0.95,
+  }),
+  openSlo('availability', ratio({ bad: `sum(${failed})` }, `sum by (route) (${all})`), {
+    service: 'billing',
+    target: 0.9,
+    calendar: berlin,
+  }),
+  openSlo('routes', ratio({ bad: failed }, all), { service: 'api', target: 0.99, groupBy: 'route' }),
+  openSlo(
+    'quiet',
+    { thresholdMetric: metric(`sum(rate(${failed}[1m]))`) },
+    {
+      service: 'api',
+      method: 'Timeslices',
+      op: 'lt',
+      value: 0.1,
+      target: 0.9,
+      window: '1w',
+      calendar: berlin,
+    },
+  ),
+]
+
+describeWithParts('slo for another service', ['prometheus', 'promtool'], parts => {
+  let folder: string
+  let running: RunningPrometheus
+  beforeAll(async () => {
+    folder = await temporaryFolder(afterAll)
+    const series = [
+      ...['/', '/buy'].flatMap(route => ['200', '500'].map(code => requests(route, code))),
+      requests('/', '500', 'other'),
+      requests('/buy', '500', 'other'),
+    ]
+    running = await startPrometheus(parts, folder, series)
+    mkdirSync(join(folder, 'config', 'objectives'), { recursive: true })
+    writeFileSync(
+      join(folder, 'config', 'service.yaml'),
+      `service: shop\nprometheus: ${running.url}\nselectors: { namespace: shop }\n`,
+    )
+    writeFileSync(join(folder, 'config', 'objectives', 'all.yaml'), documents.join('\n---\n'))
+  })
+  afterAll(() => running?.stop())
+
+  const slo = (...args: string[]): Promise<{ code: number; out: string; err: string }> =>
+    new Promise(resolve => {
+      const env = { PATH: process.env.PATH, DATA_DIR: folder }
+      const all = ['slo/main.ts', ...args, '--config', join(folder, 'config')]
+      execFile(process.execPath, all, { env }, (error, out, err) =>
+        resolve({ code: typeof error?.code === 'number' ? error.code : 0, out, err }),
+      )
+    })
+  const at = ['--at', new Date((midnight + 90) * 60_000).toISOString()]
+
+  test('report: each objective by its name, with its service when two share it, and each group', async () => {
+    const { out, code } = await slo('report', '--json', ...at)
+    const report = JSON.parse(out)
+    expect(Object.keys(report)).toEqual([
+      'window',
+      'api/availability',
+      'billing/availability',
+      'routes{route="/"}',
+      'routes{route="/buy"}',
+      'quiet',
+    ])
+    // Half of the requests fail for ten minutes; a first minute counts nothing but its growth.
+    expect(report['api/availability']).toMatchObject({ online: 200, offline: 10, budgetMinutes: 72 })
+    expect(report['billing/availability']).toMatchObject({
+      window: { from: '2026-01-09T23:00:00Z', minutes: 90 },
+      broken: 600,
+      kept: 10_200,
+    })
+    expect(report['routes{route="/"}']).toMatchObject({ broken: 0, ratio: 1 })
+    expect(report['routes{route="/buy"}']).toMatchObject({ kept: 11_985, broken: 600, budgetLeft: -3.768 })
+    // A week of this calendar begins on Thursday, and a rate of a minute ends a minute late.
+    expect(report.quiet).toMatchObject({ offline: 11, budgetMinutes: 1008 })
+    // The budget of one route is gone.
+    expect(code).toBe(1)
+  })
+
+  test('report: the text speaks of the objective alone', async () => {
+    const { out } = await slo('report', ...at)
+    expect(out).toContain('600 bad')
+    expect(out).not.toMatch(/tintype|photo|promise|witness/i)
+  })
+
+  test('rules: Prometheus accepts them, and lint says what they cannot express', async () => {
+    const file = join(folder, 'rules.yml')
+    writeFileSync(file, (await slo('rules')).out)
+    expect(execFileSync(parts.promtool, ['check', 'rules', file], { encoding: 'utf8' })).toContain('SUCCESS')
+    const { out, code } = await slo('lint')
+    expect(out.match(/calendar-in-rules/g)).toHaveLength(2)
+    expect(code).toBe(0)
+  })
+
+  test('backtest: the group that failed fires alone', async () => {
+    const from = new Date(midnight * 60_000).toISOString()
+    const { out } = await slo('backtest', '--json', '--from', from, '--to', at[1] ?? '')
+    const fired = JSON.parse(out).alerts.filter(({ fires }: { fires: string[] }) => fires.length > 0)
+    const routes = fired.filter(({ objective }: { objective: string }) => objective.startsWith('routes'))
+    expect(routes.length).toBeGreaterThan(0)
+    for (const { objective } of routes) expect(objective).toBe('routes{route="/buy"}')
+  })
+})

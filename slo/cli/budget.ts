@@ -4,7 +4,7 @@ import { addPlanned, readPlanned, removePlanned } from '../math/planned.ts'
 import { spanOf } from '../math/report.ts'
 import { round, standing } from '../math/standing.ts'
 import { toDuration, toIso, toShort } from '../math/time.ts'
-import { SourceError } from '../sources/index.ts'
+import { type Objective, SourceError } from '../sources/index.ts'
 import { lookBackMinutes, readRecorded } from '../sources/recorded.ts'
 import { type Context, duration, minute, sourceOptions, status, type Verb, withSource } from './context.ts'
 
@@ -13,13 +13,15 @@ slo budget --plan 45m --at "tomorrow 02:00" --reason TEXT
 slo budget --cancel ID
 
 How many minutes may still be offline, and which downtime is planned. Planned downtime is inside the budget.
-  --fits    whether a maintenance of this length fits, and else when it would
-  --plan    announce one; --cancel takes it back
+  --objective  which of those with time slices, or which group of one (default: the first)
+  --fits       whether a maintenance of this length fits, and else when it would
+  --plan       announce one; --cancel takes it back
 Example: slo budget --fits 45m --at "tomorrow 02:00"
 Exit status: 0 good, 1 it does not fit, 2 bad arguments or no data.`
 
 const options = {
   ...sourceOptions,
+  objective: { type: 'string' },
   fits: { type: 'string' },
   plan: { type: 'string' },
   reason: { type: 'string' },
@@ -56,17 +58,26 @@ function length(option: string, text: string): number {
   return minutes
 }
 
-type Given = { prometheus?: string }
+type Given = { prometheus?: string; objective?: string }
 type Left = Awaited<ReturnType<typeof left>>
 
-/** The first Timeslices objective up to now. */
+/** The objective up to now. */
 async function left(given: Given, context: Context) {
   const now = minute('at', 'now', context.nowMs)
-  const objectives = context.directory().objectives.filter(({ method }) => method === 'Timeslices')
+  const slices = context.directory().objectives.filter(({ method }) => method === 'Timeslices')
+  const isWanted = ({ id }: Objective) =>
+    given.objective === undefined || given.objective.split('{')[0] === id
+  const objectives = slices.filter(isWanted)
+  if (objectives.length === 0)
+    throw new UsageError(
+      `budgets in minutes have: ${slices.map(({ id }) => id).join(', ') || 'no objective'}`,
+    )
   const recorded = await withSource(given.prometheus, context, source =>
     readRecorded(source, objectives.slice(0, 1), { from: now - lookBackMinutes(objectives), to: now }),
   )
-  const found = recorded?.objectives[0]
+  const found = recorded?.objectives.find(
+    ({ objective }) => !given.objective?.includes('{') || objective.id === given.objective,
+  )
   if (!recorded || !found)
     throw new SourceError(
       'nothing was counted of an objective with time slices: there is no budget in minutes',

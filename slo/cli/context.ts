@@ -1,7 +1,6 @@
 import { UsageError } from '@tintype/lib/command-line.ts'
 import type { Directory } from '../directory.ts'
-import { parseTime, timeFormat, toMinute } from '../math/time.ts'
-import { parseDuration } from '../objectives/openslo.ts'
+import { parseDuration, parseTime, timeFormat, toMinute } from '../math/time.ts'
 import type { Minute } from '../sources/index.ts'
 import { type Source, SourceError } from '../sources/index.ts'
 import type { Scope } from '../sources/promql.ts'

@@ -80,7 +80,8 @@ describeWithParts('slo for another service', ['prometheus', 'promtool'], parts =
   const slo = (...args: string[]): Promise<{ code: number; out: string; err: string }> =>
     new Promise(resolve => {
       const env = { PATH: process.env.PATH, DATA_DIR: folder }
-      const all = ['slo/main.ts', ...args, '--config', join(folder, 'config')]
+      const own = args.includes('--config') ? [] : ['--config', join(folder, 'config')]
+      const all = ['slo/main.ts', ...args, ...own]
       execFile(process.execPath, all, { env }, (error, out, err) =>
         resolve({ code: typeof error?.code === 'number' ? error.code : 0, out, err }),
       )
@@ -135,5 +136,23 @@ describeWithParts('slo for another service', ['prometheus', 'promtool'], parts =
     const routes = fired.filter(({ objective }: { objective: string }) => objective.startsWith('routes'))
     expect(routes.length).toBeGreaterThan(0)
     for (const { objective } of routes) expect(objective).toBe('routes{route="/buy"}')
+  })
+
+  test('budget: says which objectives have one in minutes', async () => {
+    expect(await slo('budget', '--objective', 'routes')).toMatchObject({
+      code: 2,
+      err: expect.stringContaining('budgets in minutes have: api/availability, quiet'),
+    })
+  })
+
+  test('without a Prometheus, lint and serve refuse what the recorder cannot read', async () => {
+    const config = join(folder, 'embedded')
+    mkdirSync(join(config, 'objectives'), { recursive: true })
+    const targets = 'targets: [{ job: api, url: http://127.0.0.1:9/metrics }]'
+    writeFileSync(join(config, 'service.yaml'), `service: shop\n${targets}\n`)
+    writeFileSync(join(config, 'objectives', 'quiet.yaml'), documents[3] ?? '')
+    const ask = (verb: string) => slo(verb, '--config', config)
+    expect(await ask('lint')).toMatchObject({ code: 1, out: expect.stringContaining('needs-prometheus') })
+    expect(await ask('serve')).toMatchObject({ code: 1, err: expect.stringContaining('needs a Prometheus') })
   })
 })

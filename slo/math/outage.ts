@@ -1,6 +1,6 @@
-import { parseDuration } from '../objectives/openslo.ts'
 import type { Minute, Objective, Slot } from '../sources/index.ts'
 import { type Tally, tally } from './sli.ts'
+import { parseDuration } from './time.ts'
 
 /** A stretch of an outage: which part of the minutes is offline and of the events bad, in percent. */
 export type Phase = { minutes: number; offlinePercent: number; badPercent: number; events: boolean }

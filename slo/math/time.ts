@@ -33,3 +33,11 @@ export function parseTime(text: string, nowMs: number): number | undefined {
   )
   return Number.isNaN(ms) ? undefined : ms
 }
+
+const minutesOf: Record<string, number> = { m: 1, h: 60, d: 1440, w: 10_080 }
+
+/** `15m`, `24h`, `30d`, `4w` in minutes. */
+export function parseDuration(value: unknown): number | undefined {
+  const [, digits, unit = ''] = /^([1-9]\d{0,5})([mhdw])$/.exec(String(value)) ?? []
+  return digits === undefined ? undefined : Number(digits) * (minutesOf[unit] ?? Number.NaN)
+}

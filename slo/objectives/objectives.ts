@@ -3,6 +3,7 @@ import { join, relative } from 'node:path'
 import { ExpectedError } from '@tintype/lib/errors.ts'
 import { planTiers, type TierPlan, tiers } from '../math/burn-rate.ts'
 import { fraction, fromDecimal } from '../math/fraction.ts'
+import { parseDuration } from '../math/time.ts'
 import type { Calendar, Objective, Sli, ThresholdOperator, TierName } from '../sources/index.ts'
 import { counterOf } from '../sources/promql.ts'
 import { type Document, type Finding, type Path, readDocuments } from './document.ts'
@@ -15,7 +16,6 @@ import {
   objectivePath,
   type Part,
   parseCalendar,
-  parseDuration,
   parseMinimumBad,
   parseTiers,
   query,

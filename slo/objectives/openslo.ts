@@ -8,6 +8,7 @@ import {
   type Shape,
   text,
 } from '../directory/shape.ts'
+import { parseDuration } from '../math/time.ts'
 import { isStartTime, isTimeZone, nominalMinutes } from '../math/window.ts'
 import { type CalendarUnit, calendarUnits, thresholdOperators } from '../sources/index.ts'
 import { promqlError } from '../sources/promql.ts'
@@ -175,14 +176,6 @@ export const checkDocument = (document: Document): Finding[] =>
   document.syntax.length > 0
     ? document.syntax
     : checkShape(document, withoutForeign(document.value()), shapeOf(document))
-
-const minutesOf: Record<string, number> = { m: 1, h: 60, d: 1440, w: 10_080 }
-
-/** `15m`, `24h`, `30d`, `4w` in minutes. */
-export function parseDuration(value: unknown): number | undefined {
-  const [, digits, unit = ''] = /^([1-9]\d{0,5})([mhdw])$/.exec(String(value)) ?? []
-  return digits === undefined ? undefined : Number(digits) * (minutesOf[unit] ?? Number.NaN)
-}
 
 /** `1d`, `2w`, `1M` of a calendar, with their nominal length. */
 export function parseCalendar(

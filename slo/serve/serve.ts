@@ -13,7 +13,7 @@ import { createNotifier } from '../alerts/notifier.ts'
 import { asHost } from '../directory/expand.ts'
 import type { Directory } from '../directory.ts'
 import { probeOf, startProbe } from '../probe/probe.ts'
-import { embeddedSource } from '../sources/embedded.ts'
+import { checkRecorded, embeddedSource } from '../sources/embedded.ts'
 import { openPrometheus } from '../sources/prometheus.ts'
 import { startRecorder, type Target } from '../sources/recorder/recorder.ts'
 import { createStore, recorderFile } from '../sources/recorder/store.ts'
@@ -60,6 +60,7 @@ export async function serve(directory: Directory, environment: NodeJS.ProcessEnv
     throw new ConfigError(
       'nothing to read from: give prometheus or targets in service.yaml, or PROMETHEUS_URL or SCRAPE_TARGETS',
     )
+  if (!service.prometheus) checkRecorded(objectives.map(({ sli }) => sli))
   const dataDir = config.DATA_DIR
   const folder = join(dataDir, 'slo')
   const release = ownFolder(folder)

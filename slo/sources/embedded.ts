@@ -20,7 +20,11 @@ export const embeddedSource = (store: Reader): Source => ({
   close: async () => store.close(),
 })
 
-/** @throws SourceError for an indicator that the recorder does not roll up. */
+/** @throws SourceError for an indicator that the recorder cannot read. */
+export function checkRecorded(slis: readonly Sli[]): void {
+  for (const sli of slis) recordedSelectors(sli)
+}
+
 function recordedSelectors(sli: Sli): { part: Selector; total: Selector } {
   const computed = sli.kind === 'threshold' ? sli.gauge : computedOf(sli)
   if (sli.kind === 'ratio' && sli.part.selector && sli.total.selector)

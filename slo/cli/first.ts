@@ -64,7 +64,7 @@ scrapeSeconds: 15
 # A synthetic user, four times a minute: it sees what the service's own metrics cannot, as that nobody reaches it. Its
 # counter slo_probe_attempts_total is on slo's administration port, which Prometheus has to scrape.
 # probe:
-#   - name: front page
+#   - name: front-page
 #     url: https://shop.example/
 #     expect: { status: [200], body: Welcome }
 #     timeoutSeconds: 5

@@ -9,13 +9,14 @@ import { freePort } from '../../../tools/free-port.ts'
 
 export type Program = { url: string; process: ChildProcess; stop(): Promise<void> }
 
-/** A program that listens on a free port and answers `ready` when it is. */
+/** A program that listens on the given port, else on a free one, and answers `ready` when it is. */
 export async function startProgram(
   command: string,
   args: (port: number) => string[],
   ready: string,
+  given?: number,
 ): Promise<Program> {
-  const port = await freePort()
+  const port = given ?? (await freePort())
   const child = spawn(command, args(port), { stdio: 'ignore' })
   const exited = once(child, 'exit')
   const url = `http://127.0.0.1:${port}`
@@ -40,6 +41,7 @@ export async function startServer(
   parts: { prometheus: string; promtool: string },
   folder: string,
   { config = {}, rules, history }: { config?: object; rules?: object; history?: string },
+  port?: number,
 ): Promise<Program> {
   mkdirSync(folder, { recursive: true })
   const [file, data, metrics] = ['prometheus.yml', 'data', 'metrics.txt'].map(name => join(folder, name))
@@ -58,6 +60,7 @@ export async function startServer(
       `--storage.tsdb.path=${data}`,
     ],
     '/-/ready',
+    port,
   )
 }
 

@@ -23,7 +23,7 @@ const asTheyAre = [
   'slo/page',
   'lib/page/browser',
   'slo/examples',
-  ...['budget-burn', 'monitoring-blind', 'watchdog', 'watchdog-silent'].map(
+  ...['budget-burn', 'monitoring-blind', 'slo-watchdog', 'watchdog-silent'].map(
     name => `docs/runbooks/${name}.md`,
   ),
   'LICENSE',

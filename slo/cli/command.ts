@@ -8,6 +8,7 @@ import type { Context, Verb } from './context.ts'
 const verbs: Record<string, () => Promise<{ verb: Verb }>> = {
   budget: () => import('./budget.ts'),
   diagnose: () => import('./diagnose.ts'),
+  init: () => import('./init.ts'),
   lint: () => import('./lint.ts'),
   backtest: () => import('./backtest.ts'),
   report: () => import('./report.ts'),

@@ -29,7 +29,8 @@ async function run(args: string[], context: Context): Promise<number> {
   const findings = [
     ...ofService,
     ...lintFiles(paths.flatMap(objectiveFiles), {
-      source: service.prometheus === '' ? 'recorder' : 'prometheus',
+      // Of a service.yaml with errors it is not known where samples are.
+      source: service.prometheus === '' && ofService.length === 0 ? 'recorder' : 'prometheus',
       keepDays: context.keepDays,
       catalogue: catalogue?.metrics,
     }),

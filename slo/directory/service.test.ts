@@ -1,4 +1,4 @@
-import { mkdirSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { temporaryFolder } from '../../test/support.ts'
@@ -102,6 +102,13 @@ test('a variable has a value, a default, or is missed', () => {
   expect(expand('http://${HOST:-localhost}:${PORT:-80}/', { PORT: '8080' })).toBe('http://localhost:8080/')
   expect(expand('${A:-}', { A: '' })).toBe('')
   expect(() => expand('${A}', { A: '' })).toThrow('A is not set, and "${A}" needs it')
+})
+
+test('the README of slo tells of each key of service.yaml', () => {
+  const readme = readFileSync(join(import.meta.dirname, '..', 'README.md'), 'utf8')
+  const keys = /it may be (.*)$/.exec(said('service: shop\nno: 1')[0] ?? '')?.[1]?.split(', ') ?? []
+  expect(keys.length).toBeGreaterThan(20)
+  expect(keys.filter(key => !readme.includes(`\`${key}\``))).toEqual([])
 })
 
 test('an address to bind to is one to reach it at', () => {

@@ -1,0 +1,92 @@
+import { type ChildProcess, execFile, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdirSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
+import { stringify } from 'yaml'
+import { until } from '../../../test/support.ts'
+import { freePort } from '../../../tools/free-port.ts'
+
+export type Program = { url: string; process: ChildProcess; stop(): Promise<void> }
+
+/** A program that listens on the given port, else on a free one, and answers `ready` when it is. */
+export async function startProgram(
+  command: string,
+  args: (port: number) => string[],
+  ready: string,
+  given?: number,
+): Promise<Program> {
+  const port = given ?? (await freePort())
+  const child = spawn(command, args(port), { stdio: 'ignore' })
+  const exited = once(child, 'exit')
+  const url = `http://127.0.0.1:${port}`
+  const answers = () =>
+    fetch(url + ready).then(
+      ({ ok }) => ok,
+      () => false,
+    )
+  await until(answers, { timeoutMs: 30_000, what: `an answer of ${command}` })
+  return {
+    url,
+    process: child,
+    async stop() {
+      child.kill('SIGKILL')
+      await exited
+    },
+  }
+}
+
+/** A Prometheus of this configuration, with rules and with samples in its past. */
+export async function startServer(
+  parts: { prometheus: string; promtool: string },
+  folder: string,
+  { config = {}, rules, history }: { config?: object; rules?: object; history?: string },
+  port?: number,
+): Promise<Program> {
+  mkdirSync(folder, { recursive: true })
+  const [file, data, metrics] = ['prometheus.yml', 'data', 'metrics.txt'].map(name => join(folder, name))
+  writeFileSync(file as string, stringify({ ...config, ...(rules && { rule_files: ['rules.yml'] }) }))
+  if (rules) writeFileSync(join(folder, 'rules.yml'), stringify(rules))
+  if (history !== undefined) {
+    writeFileSync(metrics as string, history)
+    const args = ['tsdb', 'create-blocks-from', 'openmetrics', metrics as string, data as string]
+    await promisify(execFile)(parts.promtool, args, { maxBuffer: 2 ** 26 })
+  }
+  return startProgram(
+    parts.prometheus,
+    port => [
+      `--config.file=${file}`,
+      `--web.listen-address=127.0.0.1:${port}`,
+      `--storage.tsdb.path=${data}`,
+    ],
+    '/-/ready',
+    port,
+  )
+}
+
+export type Ended = { code: number; out: string; err: string }
+
+/** Runs `slo`. */
+export const slo = (environment: Record<string, string>, ...args: string[]): Promise<Ended> =>
+  new Promise(resolve => {
+    const env = { PATH: process.env.PATH, ...environment }
+    execFile(process.execPath, ['slo/main.ts', ...args], { env }, (error, out, err) =>
+      resolve({ code: typeof error?.code === 'number' ? error.code : 0, out, err }),
+    )
+  })
+
+/** Values of a series, each 15 s of the last minutes before now, as OpenMetrics. */
+export const recordedSeries = (
+  name: string,
+  minutes: number,
+  value: (minute: number) => number | null,
+): string[] => {
+  const end = Math.floor(Date.now() / 60_000) * 60
+  return Array.from({ length: minutes * 4 }, (_, i) => ({
+    at: end - minutes * 60 + 5 + i * 15,
+    minute: i >> 2,
+  }))
+    .map(({ at, minute }) => ({ at, value: value(minute) }))
+    .filter(each => each.value !== null)
+    .map(({ at, value }) => `${name} ${value} ${at}`)
+}

@@ -195,14 +195,16 @@ test('each stage says what data it had and what it lacked', () => {
 
 test('an incident’s note has what to check, whom to ask and what to add', () => {
   const verdict = verdictOf(({ put }) => ({ put: { ...put, converter: 0.5 } }))
-  const note = incidentNote({
+  const incident = {
     verdict,
-    examples: [],
+    examples: [{ seconds: 3, photo: 'p1', session: 's1', traceId: 't1' }],
     atMs: 270_000,
-    promises: ['Latency: 5 of 9 broken photos left, 4 used'],
+    budgets: ['Latency: 5 of 9 broken photos left, 4 used'],
     firstAlertMs: 260_000,
     told: [{ what: 'storage.called put seconds', mean: 0.5, times: 30 }],
-  })
+  }
+  const note = incidentNote(incident, readDirectory().service)
+  expect(note).toContain('3 s: npm run logs -- timeline --session s1  # photo p1, session s1, traceId t1')
   expect(note).toContain('because of disk-latency')
   expect(note).toContain('00:04:20 UTC: the first alert')
   expect(note).toContain(

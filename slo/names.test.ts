@@ -10,7 +10,8 @@ const rooms = [
   'slo/math/**/*.ts',
   'slo/sources/**/*.ts',
   'slo/alerts/{rules,recordings}.ts',
-  'slo/cli/{backtest,budget,lint,report,rules}.ts',
+  'slo/diagnose/**/*.ts',
+  'slo/cli/{backtest,diagnose,budget,lint,report,rules}.ts',
 ]
 
 const { objectives, service } = readDirectory()

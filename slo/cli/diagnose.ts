@@ -16,7 +16,7 @@ Why is it slow? Compares now with a baseline of its own, names the stage whose t
 accounts for it. "unknown" is an answer.
   --note    an incident note in Markdown, for a second person to join
   --detail  raises the log level of the services of that stage for ten minutes
-Example: npm run slo -- diagnose --at "today 14:05" --note
+Example: slo diagnose --at "today 14:05" --note
 Exit status: 0 healthy, 1 slow or unknown, 2 bad arguments or no data source.`
 
 const options = {
@@ -49,17 +49,18 @@ async function run(args: string[], context: Context): Promise<number> {
       verdict,
       examples,
       atMs,
-      promises: given.note ? await promises(context, given, atMs) : [],
+      budgets: given.note ? await budgets(context, given, atMs) : [],
       firstAlertMs: firstAlert(readSent(alertStoreFile(dataDir))),
       told: stage ? await toldOf(dataDir, stage.jobs, since, atMs) : [],
     }
-    print(given.note ? incidentNote(incident) : terminal(incident))
+    const { service } = directory
+    print(given.note ? incidentNote(incident, service) : terminal(incident, service))
   }
   return verdict.verdict === 'healthy' ? status.good : status.broken
 }
 
-/** What the incident cost so far, a line a promise. */
-async function promises(context: Context, given: { prometheus?: string }, atMs: number): Promise<string[]> {
+/** What is left of each budget, a line each. */
+async function budgets(context: Context, given: { prometheus?: string }, atMs: number): Promise<string[]> {
   const objectives = context.directory().objectives
   const to = toMinute(atMs)
   const from = to - Math.max(...objectives.map(({ windowMinutes }) => windowMinutes))

@@ -45,7 +45,7 @@ export function baselineOf(
   const all = { earlier: spans.slice(0, -1).flatMap(cut), before: cut(spans.at(-1) as Span) }
   const history = all.before.length
   const [earlier, before] = [comparable(model, all.earlier, now), comparable(model, all.before, now)]
-  // What is slow takes a while to break a promise.
+  // A stage is slow for a while before a budget burns for it.
   const isQuiet = ({ fromMs, toMs }: Span) =>
     !burning.incidents.some(each => toMs > each.fromMs - length && fromMs < each.toMs)
   const [quietEarlier, quiet] = [earlier.filter(isQuiet), before.filter(isQuiet)]

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { ExpectedError, errorCode } from '@tintype/lib/errors.ts'
 
-/** Long enough to see some photos, short enough not to fill the disk. */
+/** Long enough to see some work, short enough not to fill the disk. */
 export const detailSeconds = 600
 const answerMs = 5_000
 

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { readDirectory } from '../directory.ts'
 import { simulate } from '../test/incident.ts'
-import type { World } from '../test/world.ts'
+import { calm, type World } from '../test/world.ts'
 import { diagnose as diagnoseWith, type Verdict } from './diagnose.ts'
 import type { Series } from './evaluate.ts'
 import { modelOf } from './model.ts'
@@ -11,8 +11,12 @@ const stepMs = 1_000
 const model = modelOf(readDirectory().service)
 const diagnose = (series: readonly Series[], atMs: number, stepMs: number, burning: string[] = []): Verdict =>
   diagnoseWith(model, series, { atMs, stepMs, burning: { incidents: [], now: burning } })
-const verdictOf = (incident: (world: World) => Partial<World>, seconds = { before: 240, during: 30 }) => {
-  const series = simulate(seconds, stepMs, incident)
+const verdictOf = (
+  incident: (world: World) => Partial<World>,
+  seconds = { before: 240, during: 30 },
+  usual: Partial<World> = {},
+) => {
+  const series = simulate(seconds, stepMs, incident, usual)
   return diagnose(series, (seconds.before + seconds.during) * 1000, stepMs)
 }
 
@@ -141,6 +145,31 @@ const truths: [string, (world: World) => Partial<World>, string, string | null][
     'dependency-away',
   ],
 
+  [
+    'an S3 that is slow to store',
+    ({ put }) => ({ storage: 's3', put: { ...put, converter: 0.5 } }),
+    store,
+    'network',
+  ],
+  [
+    'an S3 that is slow to read',
+    ({ get }) => ({ storage: 's3', get: { ...get, converter: 0.8 } }),
+    convert,
+    'network',
+  ],
+  [
+    'an S3 that answers the converter with errors',
+    ({ failing }) => ({ storage: 's3', failing: { ...failing, storage: 1 } }),
+    store,
+    'dependency-away',
+  ],
+  [
+    'a PostgreSQL as slow as the disk, which is another',
+    ({ put, queue }) => ({ engine: 'postgres', put: { ...put, web: 0.5 }, queue: { ...queue, web: 0.9 } }),
+    receive,
+    'queue-stalled',
+  ],
+
   ['events that stall', world => ({ eventLag: world.eventLag + 8 }), deliver, 'delivery'],
   ['thumbnails slow to read', ({ get }) => ({ get: { ...get, web: 2 } }), deliver, 'disk-latency'],
   ['a folder with far too many files', () => ({ list: 3 }), deliver, 'file-count'],
@@ -148,8 +177,16 @@ const truths: [string, (world: World) => Partial<World>, string, string | null][
 
 describe('one stage and one cause are named when', () => {
   test.each(truths)('%s', (_, incident, verdict, cause) => {
-    expect(verdictOf(incident)).toMatchObject({ verdict, cause })
+    const { storage, engine } = { ...calm(), ...incident(calm()) }
+    expect(verdictOf(incident, undefined, { storage, engine })).toMatchObject({ verdict, cause })
   })
+})
+
+test('what to do about a slow S3 speaks of S3, and about a slow disk of the disk', () => {
+  const actionOf = (storage: World['storage']) =>
+    verdictOf(({ put }) => ({ storage, put: { ...put, converter: 0.5 } }), undefined, { storage }).lever
+  expect(actionOf('s3')).toContain('S3')
+  expect(actionOf('fs')).toContain('disk')
 })
 
 test('of two slow things the larger is named and the other mentioned', () => {
@@ -195,14 +232,16 @@ test('each stage says what data it had and what it lacked', () => {
 
 test('an incident’s note has what to check, whom to ask and what to add', () => {
   const verdict = verdictOf(({ put }) => ({ put: { ...put, converter: 0.5 } }))
-  const note = incidentNote({
+  const incident = {
     verdict,
-    examples: [],
+    examples: [{ seconds: 3, photo: 'p1', session: 's1', traceId: 't1' }],
     atMs: 270_000,
-    promises: ['Latency: 5 of 9 broken photos left, 4 used'],
+    budgets: ['Latency: 5 of 9 broken photos left, 4 used'],
     firstAlertMs: 260_000,
     told: [{ what: 'storage.called put seconds', mean: 0.5, times: 30 }],
-  })
+  }
+  const note = incidentNote(incident, readDirectory().service)
+  expect(note).toContain('3 s: npm run logs -- timeline --session s1  # photo p1, session s1, traceId t1')
   expect(note).toContain('because of disk-latency')
   expect(note).toContain('00:04:20 UTC: the first alert')
   expect(note).toContain(

@@ -2,8 +2,8 @@ import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import type { Directory } from '../directory.ts'
 
-/** A unit of work that was slow in a stage: where to look first. */
-export type Example = { traceId: string; photo: string; session: string; seconds: number }
+/** A unit of work that was slow in a stage: where to look first. Its other keys say which one it is. */
+export type Example = { seconds: number } & Readonly<Record<string, string | number>>
 /** What processes logged of a stage while their detail was raised: a number they give again and again, and its mean. */
 export type Told = { what: string; mean: number; times: number }
 

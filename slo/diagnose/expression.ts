@@ -1,6 +1,6 @@
 import { parser } from '@prometheus-io/lezer-promql'
 import type { Selector } from '../sources/index.ts'
-import { parseSelector, promqlError } from '../sources/promql.ts'
+import { parseSelector } from '../sources/promql.ts'
 
 type SyntaxNode = ReturnType<typeof parser.parse>['topNode']
 
@@ -56,10 +56,15 @@ export function checkExpression(text: string): { at: number; message: string } |
 /** @throws ExpressionError */
 export function parseExpression(text: string): Expression {
   const parsed = text.replaceAll(/\$[wb]\b/g, name => placeholders[name as Range])
-  const wrong = promqlError(parsed)
-  if (wrong !== undefined)
-    throw new ExpressionError(parsed.length - wrong.length, 'from here on this is no PromQL')
-  return readerOf(parsed, text)(parser.parse(parsed).topNode)
+  const tree = parser.parse(parsed)
+  let wrong = parsed.trim() === '' ? 0 : undefined
+  tree.iterate({
+    enter({ type, from }) {
+      if (type.isError) wrong ??= from
+    },
+  })
+  if (wrong !== undefined) throw new ExpressionError(wrong, 'from here on this is no PromQL')
+  return readerOf(parsed, text)(tree.topNode)
 }
 
 function readerOf(text: string, shown: string): (node: SyntaxNode) => Expression {

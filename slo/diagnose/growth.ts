@@ -31,7 +31,7 @@ export const minBaselineWindows = 3
 const failingAnyway = 0.5
 /** So many windows have seen what chance does: while nobody is let down only what is beyond them all is slow. */
 const manyWindows = 20
-/** Of the windows since a stage became slow, so many must be slow: one photo of luck ends nothing. */
+/** Of the windows since a stage became slow, so many must be slow: one lucky event ends nothing. */
 const lasting = 0.9
 
 /** Seconds of a stage in a window, each failure charged as what it costs; null without data. */
@@ -77,7 +77,7 @@ function growthOf(model: Model, stage: Stage, baseline: Baseline, now: Window): 
   const earlier = known.filter(({ isEarlier }) => isEarlier).map(each => each.seconds)
   const isUsual = earlier.length >= minBaselineWindows && current <= slowFrom(stage, earlier)
   if (isUsual && !baseline.isQuiet) return found(known.length, false)
-  // While nobody was let down, one large photo among few is no slowness: both halves of now must be slow.
+  // While nobody was let down, one large piece of work among few is no slowness: both halves of now must be slow.
   const halves = baseline.isQuiet ? [] : halvesOf(now).map(half => secondsOf(half) ?? 0)
   const first = baseline.isQuiet ? 0 : earlier.length
   for (let at = Math.min(first + minBaselineWindows, known.length); at <= known.length; at++) {

@@ -1,3 +1,4 @@
+import type { Service } from '../directory.ts'
 import type { Evidence, Verdict } from './diagnose.ts'
 import type { Example, Told } from './examples.ts'
 
@@ -6,26 +7,12 @@ export type Incident = {
   examples: readonly Example[]
   atMs: number
   /** What is left of each budget: a line each. */
-  promises: readonly string[]
+  budgets: readonly string[]
   /** When the first alert that fires began; null when none does. */
   firstAlertMs?: number | null
   /** What raised detail added. */
   told?: readonly Told[]
 }
-
-/** Who answers for what. */
-const answering: [string, readonly string[]][] = [
-  ['whoever runs the machines: who else is on them, their clocks', ['cpu', 'clock-skew']],
-  ['whoever runs the disks', ['disk-latency', 'disk-full', 'file-count']],
-  ['whoever runs network, names and certificates', ['network', 'dns', 'tls']],
-  [
-    'whoever made the last release',
-    ['release', 'event-loop', 'memory', 'descriptors', 'session', 'delivery'],
-  ],
-  ['whoever runs the service: queue and converters', ['queue-stalled', 'no-workers', 'dependency-away']],
-  ['whoever knows the person whose photos they are', ['poison', 'hung-slot', 'big-inputs', 'slow-client']],
-  ['whoever plans capacity, and whoever brought the traffic', ['traffic']],
-]
 
 const clock = (iso: string): string => `${iso.slice(0, 19).replace('T', ' ')} UTC`
 const number = (value: number | null): string =>
@@ -38,9 +25,7 @@ export function sentence(found: Verdict): string {
 
 function ofAll({ verdict, cause, confidence, also, remarks }: Verdict): string {
   if (verdict === 'healthy')
-    return cause === null
-      ? 'Healthy: no stage takes longer than it did.'
-      : `Photos are not slow, but: ${cause}.`
+    return cause === null ? 'Healthy: no stage takes longer than it did.' : `No stage is slow, but: ${cause}.`
   if (verdict === 'unknown') return `Unknown: there is not enough data to say (${remarks.join('; ')}).`
   const named = cause === null ? 'for a reason that no metric explains' : `because of ${cause}`
   const second = also
@@ -50,8 +35,8 @@ function ofAll({ verdict, cause, confidence, also, remarks }: Verdict): string {
 }
 
 /** An incident as Markdown that a second person can join without asking the first. */
-export function incidentNote(incident: Incident): string {
-  const { verdict: found, examples, atMs, promises, firstAlertMs = null, told = [] } = incident
+export function incidentNote(incident: Incident, service: Pick<Service, 'answering' | 'look'>): string {
+  const { verdict: found, examples, atMs, budgets, firstAlertMs = null, told = [] } = incident
   const at = clock(new Date(atMs).toISOString())
   const lines = [
     `# Incident, seen ${at}`,
@@ -63,11 +48,12 @@ export function incidentNote(incident: Incident): string {
     firstAlertMs === null
       ? '- no alert fires'
       : `- ${clock(new Date(firstAlertMs).toISOString())}: the first alert`,
+    ...found.context.map(each => `- ${each}`),
     `- ${at}: this note`,
     '- …: what was done, by whom, what it changed',
     '',
-    '## Promises',
-    ...promises.map(line => `- ${line}`),
+    '## Budgets',
+    ...budgets.map(line => `- ${line}`),
     '',
     '## Evidence',
     '| metric | before | now | explains |',
@@ -88,24 +74,30 @@ export function incidentNote(incident: Incident): string {
       : []),
     '',
     '## Do first',
-    found.lever ??
-      'Raise detail for the stage (npm run slo -- diagnose --detail) and look again in two minutes.',
+    found.lever ?? 'Raise detail for the stage (slo diagnose --detail) and look again in two minutes.',
     '',
     '## Look at',
-    ...examples.map(
-      ({ traceId, photo, session, seconds }) =>
-        `- photo ${photo}, ${seconds} s: npm run logs -- timeline --session ${session} (trace ${traceId})`,
-    ),
-    ...(examples.length === 0 ? ['- no example trace was found'] : []),
+    ...examples.map(example => `- ${exampleLine(example, service)}`),
+    ...(examples.length === 0 ? ['- no example was found'] : []),
     '',
     '## Who else needs to know',
-    `- ${answering.find(([, causes]) => causes.some(cause => cause === found.cause))?.[0] ?? 'whoever knows the stage best: no resource was named'}`,
+    `- ${answerer(found.cause, service) ?? 'whoever knows the stage best: no resource was named'}`,
     '- whoever is on call next',
     '',
     '## So that it is known at once next time',
     ...toAdd(found).map(line => `- ${line}`),
   ]
   return `${lines.join('\n')}\n`
+}
+
+const answerer = (cause: string | null, { answering }: Pick<Service, 'answering'>): string | undefined =>
+  Object.entries(answering).find(([, causes]) => causes.some(each => each === cause))?.[0]
+
+function exampleLine(example: Example, { look }: Pick<Service, 'look'>): string {
+  const { seconds, ...keys } = example
+  const names = Object.entries(keys).map(([key, value]) => `${key} ${value}`)
+  const command = look.replaceAll(/\$(\w+)/g, (_, key) => String(example[key] ?? ''))
+  return `${seconds} s: ${[command, names.join(', ')].filter(Boolean).join('  # ')}`
 }
 
 /** What would have said it at once. */
@@ -128,13 +120,17 @@ const row = ({ metric, baseline, now, explains }: Evidence): string =>
   `| ${code(metric)} | ${number(baseline)} | ${number(now)} | ${Math.round(explains * 100)} % |`
 
 /** For the terminal: the sentence, the stages as bars, the evidence, what to do. */
-export function terminal({ verdict: found, examples, told = [] }: Incident): string {
+export function terminal(
+  { verdict: found, examples, told = [] }: Incident,
+  service: Pick<Service, 'look'>,
+): string {
   const longest = Math.max(...found.stages.map(({ now }) => now ?? 0), 0.001)
   const bar = (seconds: number | null) =>
     '█'.repeat(Math.round(((seconds ?? 0) / longest) * 30)).padEnd(30, '·')
   const lines = [
     sentence(found),
     ...(found.since ? [`since ${clock(found.since)}`] : []),
+    ...found.context,
     '',
     ...found.stages.map(
       ({ stage, baseline, now, growth }) =>
@@ -154,10 +150,7 @@ export function terminal({ verdict: found, examples, told = [] }: Incident): str
           `${stage}: ${had.length} of ${had.length + lacked.length} metrics had data; no data: ${lacked.join(', ')}`,
       ),
     ...(found.lever ? ['', `do: ${found.lever}`] : []),
-    ...examples.map(
-      ({ session, seconds, photo }) =>
-        `see: npm run logs -- timeline --session ${session}  (${photo}, ${seconds} s)`,
-    ),
+    ...examples.map(example => `see ${exampleLine(example, service)}`),
   ]
   return lines.join('\n')
 }

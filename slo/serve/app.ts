@@ -68,11 +68,16 @@ export function createSloApp(options: {
   app.get('/note', (_request, response) => {
     const found = diagnosis.last()
     if (!found) throw new Problem(404, 'no-note', 'Nothing was looked into since slo started.')
-    const promises = watch.views().map(({ standing }) => budgetLine(standing))
+    const budgets = watch.views().map(({ standing }) => budgetLine(standing))
     response
       .set('Cache-Control', 'no-store')
       .type('text')
-      .send(incidentNote({ ...found, atMs: found.at, promises, firstAlertMs: firstAlert(sent()) }))
+      .send(
+        incidentNote(
+          { ...found, atMs: found.at, budgets, firstAlertMs: firstAlert(sent()) },
+          directory.service,
+        ),
+      )
   })
   app.get('/api/stages', async (request, response) => {
     const hours = Number(request.query.hours ?? 3)

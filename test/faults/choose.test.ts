@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest'
 import { choose, inTurns } from './choose.ts'
 import { drills } from './drills/all.ts'
+import { simulated } from './drills/simulated.ts'
 import { baselineScrapes, faultScrapes } from './run.ts'
 
 const names = (those: readonly { name: string }[]) => those.map(({ name }) => name).toSorted()
@@ -10,6 +11,12 @@ test('the drills are those seen and those kept aside, a third or more', () => {
   expect(names([...seen, ...kept])).toEqual(names(drills))
   expect(new Set(names(drills)).size).toBe(drills.length)
   expect(kept.length).toBeGreaterThanOrEqual(drills.length / 3)
+})
+
+test('each drill has one right answer, or several and a reason; a third of the simulated ones is kept aside', () => {
+  for (const { name, truth, why } of [...drills, ...simulated])
+    expect(truth.length === 1 || why, name).toBeTruthy()
+  expect(simulated.filter(({ kept }) => kept).length).toBeGreaterThanOrEqual(simulated.length / 3)
 })
 
 test('every drill gets its turn, at most two at once, and alone who takes the processors', () => {

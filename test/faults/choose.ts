@@ -1,12 +1,15 @@
 import { readArguments, UsageError } from '@tintype/lib/command-line.ts'
 import type { Drill } from './drill.ts'
 import { drills } from './drills/all.ts'
+import { simulated } from './drills/simulated.ts'
 
-export const usage = `npm run faults [-- --only NAME] [--kept | --seen] [--results FILE] [--keep FOLDER | --replay FOLDER] [--json] [--list]
+export const usage = `npm run faults [-- --only NAME] [--kept | --seen] [--simulated] [--results FILE] [--keep FOLDER | --replay FOLDER] [--json] [--list]
 
-Injects each fault into a fresh service, and compares what diagnose says with the truth.
+Injects each fault into a fresh service, and compares what diagnose says with the truth; then asks it about services
+that live for hours on a simulated clock.
   --only     drills whose name has this; several times for several
   --kept     only drills that diagnose was not made with; --seen: only the others
+  --simulated  only those on a simulated clock: two minutes
   --results  writes every answer with its evidence to a file, as JSON
   --keep     leaves what was recorded in a folder
   --replay   asks diagnose again about recordings that were kept: for work on diagnose
@@ -18,6 +21,7 @@ const options = {
   only: { type: 'string', multiple: true },
   kept: { type: 'boolean' },
   seen: { type: 'boolean' },
+  simulated: { type: 'boolean' },
   results: { type: 'string' },
   keep: { type: 'string' },
   replay: { type: 'string' },
@@ -29,14 +33,12 @@ const options = {
 export function choose(args: string[]) {
   const given = readArguments(args, options).values
   const { only, kept, seen } = given
-  const chosen = drills.filter(
-    drill =>
-      (!only || only.some(part => drill.name.includes(part))) &&
-      (!kept || drill.kept) &&
-      (!seen || !drill.kept),
-  )
-  if (chosen.length === 0) throw new UsageError('no drill is chosen')
-  return { ...given, chosen }
+  const isWanted = (drill: { name: string; kept?: true }) =>
+    (!only || only.some(part => drill.name.includes(part))) && (!kept || drill.kept) && (!seen || !drill.kept)
+  const chosen = given.simulated ? [] : drills.filter(isWanted)
+  const lives = given.replay || given.keep ? [] : simulated.filter(isWanted)
+  if (chosen.length + lives.length === 0) throw new UsageError('no drill is chosen')
+  return { ...given, chosen, lives }
 }
 
 /** Two at once where neither takes the other's processors; those that take as long come together. */

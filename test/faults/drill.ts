@@ -7,8 +7,9 @@ export type Said = string
 /** A fault, and what is true when it is there. */
 export type Drill = {
   name: string
-  /** The right answers, the best one first: a stage without a cause where nothing that is measured could tell it. */
+  /** The right answer; several only with a reason, the best one first. */
   truth: readonly Said[]
+  why?: string
   /** Diagnose was made without it: the score on these tells how it does on what it has never seen. */
   kept?: true
   /** It takes processors from whoever runs beside it. */

@@ -5,7 +5,8 @@ import { ExpectedError } from '@tintype/lib/errors.ts'
 import { photo } from '../images.ts'
 import { choose, inTurns, usage } from './choose.ts'
 import { askDiagnose, finding, type Recording, runDrill } from './run.ts'
-import { type Finding, isNamed, report, saidIn, score } from './score.ts'
+import { type Finding, gradeOf, isNamed, report, saidIn, scores, worst } from './score.ts'
+import { runSimulated } from './simulated.ts'
 
 type Asked = ReturnType<typeof choose>
 
@@ -17,9 +18,10 @@ process.exitCode = await runCommand(args, usage, () => {
   return 0
 })
 
-function list({ chosen }: Asked): string[] {
-  return chosen.map(({ name, truth, kept, missing }) => {
-    const notes = [kept && 'kept aside', missing?.()].filter(Boolean).map(note => `  (${note})`)
+function list({ chosen, lives }: Asked): string[] {
+  return [...chosen, ...lives.map(each => ({ ...each, missing: undefined }))].map(each => {
+    const { name, truth, kept, missing, why } = each
+    const notes = [kept && 'kept aside', why, missing?.()].filter(Boolean).map(note => `  (${note})`)
     return `${name.padEnd(48)} ${truth.join(' | ')}${notes.join('')}`
   })
 }
@@ -38,21 +40,23 @@ async function campaign(asked: Asked): Promise<number> {
   for await (const each of replay ? again(replay, asked) : inject(asked, tell, onFailure)) {
     findings.push(each)
     const minutes = ((performance.now() - start) / 60_000).toFixed(1)
-    const place = `${minutes} min, ${findings.length}/${asked.chosen.length}`
-    tell(`${isNamed(each) ? '✓' : '✗'} ${each.drill}: ${saidIn(each)} (${each.seconds} s; ${place})`)
-    if (results) writeFileSync(results, JSON.stringify({ ...score(findings), findings }, null, 2))
+    const place = `${minutes} min`
+    tell(
+      `${{ right: '✓', abstained: '?', wrong: '✗' }[gradeOf(each)]} ${each.drill}: ${saidIn(each)} (${each.seconds.toFixed(1)} s; ${place})`,
+    )
+    if (results) writeFileSync(results, JSON.stringify({ ...scores(findings), findings }, null, 2))
   }
   if (findings.length === 0) throw new ExpectedError('no drill could be done: this says nothing')
-  console.log(json ? JSON.stringify({ ...score(findings), findings }) : report(findings))
+  console.log(json ? JSON.stringify({ ...scores(findings), findings }) : report(findings))
   return failed === 0 && findings.every(isNamed) ? 0 : 1
 }
 
 async function* inject(
-  { chosen, keep }: Asked,
+  { chosen, lives, keep }: Asked,
   tell: (line: string) => void,
   onFailure: (line: string) => void,
 ): AsyncGenerator<Finding> {
-  const images = [await photo(4000, 3000, 1), await photo(4000, 3000, 2)]
+  const images = chosen.length > 0 ? [await photo(4000, 3000, 1), await photo(4000, 3000, 2)] : []
   for (const { name, missing } of chosen) if (missing?.()) tell(`- ${name}: not done, ${missing()}`)
   const possible = chosen.filter(({ missing }) => !missing?.())
   for (const turn of inTurns(possible)) {
@@ -62,6 +66,7 @@ async function* inject(
       else onFailure(`! ${turn[i]?.name}: could not be done: ${each.reason}`)
     }
   }
+  for (const life of lives) yield worst(await runSimulated(life))
 }
 
 /** @throws ExpectedError when the folder holds no recordings. */

@@ -18,25 +18,62 @@ export function saidIn({ truth, verdict: { verdict, cause, also } }: Finding): s
   return also && truth.some(each => each.includes(' also ')) ? `${one} also ${also.stage}` : one
 }
 
-export const isNamed = (finding: Finding): boolean => finding.truth.some(each => each === saidIn(finding))
+export type Grade = 'right' | 'abstained' | 'wrong'
 
-export const score = (findings: readonly Finding[]): { named: number; of: number } => ({
-  named: findings.filter(isNamed).length,
+/** An answer that names nothing is no wrong name: `unknown`, or the right stage without its cause. */
+export function gradeOf(finding: Finding): Grade {
+  const { truth, instance, verdict } = finding
+  const isNamed = !instance || (verdict.replicas ?? []).some(each => each.split(' ').includes(instance))
+  if (truth.includes(saidIn(finding))) return isNamed ? 'right' : 'wrong'
+  const isStage = truth.some(each => each.split(' ')[0] === verdict.verdict)
+  return verdict.verdict === 'unknown' || (isStage && verdict.cause === null && verdict.verdict !== 'healthy')
+    ? 'abstained'
+    : 'wrong'
+}
+
+/** Of a drill that was asked several times the answer that counts. */
+export const worst = (findings: readonly Finding[]): Finding =>
+  findings.reduce((a, b) => (badness[gradeOf(b)] > badness[gradeOf(a)] ? b : a))
+
+const badness = { right: 0, abstained: 1, wrong: 2 }
+
+export const isNamed = (finding: Finding): boolean => gradeOf(finding) === 'right'
+
+type Score = Record<Grade, number> & { of: number }
+
+export function score(findings: readonly Finding[]): Score {
+  const count = (grade: Grade) => findings.filter(each => gradeOf(each) === grade).length
+  return {
+    right: count('right'),
+    abstained: count('abstained'),
+    wrong: count('wrong'),
+    of: findings.length,
+  }
+}
+
+/** The scores of a campaign: of all drills, of those that diagnose was made with, and of those set aside. */
+export const scores = (findings: readonly Finding[]) => ({
+  named: score(findings).right,
   of: findings.length,
+  known: score(findings.filter(({ kept }) => !kept)),
+  aside: score(findings.filter(({ kept }) => kept)),
 })
 
-/** What was true against what was said, one line a pair, the wrong ones marked; the score, and that of those kept aside. */
+/** What was true against what was said, one line a pair, those that are not right marked; then the scores. */
 export function report(findings: readonly Finding[]): string {
   const said = ({ truth }: Finding) => (truth[0] as Said).padEnd(32)
   const pairs = Map.groupBy(findings, finding => `${said(finding)} ${saidIn(finding)}`)
-  const line = (those: readonly Finding[]) => `${score(those).named}/${those.length}`
-  const [kept, seen] = [findings.filter(each => each.kept), findings.filter(each => !each.kept)]
+  const line = ({ right, abstained, wrong, of }: Score) =>
+    `${right} right, ${abstained} abstained, ${wrong} wrong of ${of}`
+  const { named, of, known, aside } = scores(findings)
   return [
     `${'truth'.padEnd(32)} said`,
     ...[...pairs].map(([pair, of]) => {
-      const wrong = of.filter(each => !isNamed(each)).map(({ drill }) => drill)
-      return `${pair}${of.length > 1 ? ` × ${of.length}` : ''}${wrong.length > 0 ? `   ✗ ${wrong.join(', ')}` : ''}`
+      const not = of.filter(each => !isNamed(each)).map(each => `${each.drill} (${gradeOf(each)})`)
+      return `${pair}${of.length > 1 ? ` × ${of.length}` : ''}${not.length > 0 ? `   ✗ ${not.join(', ')}` : ''}`
     }),
-    `named ${line(findings)}: ${line(seen)} of those that diagnose was made with, ${line(kept)} of those kept aside`,
+    `known: ${line(known)}`,
+    `aside: ${line(aside)}`,
+    `named ${named}/${of}`,
   ].join('\n')
 }

@@ -1,0 +1,59 @@
+import { describe, expect, test } from 'vitest'
+import { type Series, samplesOf, valueIn, windowOf } from './evaluate.ts'
+import { checkExpression, parseExpression } from './expression.ts'
+
+const seconds = (...values: number[]) => values.map((value, i) => ({ at: (i + 1) * 1000, value }))
+const series: Series[] = [
+  { name: 'calls_total', labels: { job: 'a' }, points: seconds(0, 2, 4, 1, 3) },
+  { name: 'calls_total', labels: { job: 'b' }, points: seconds(0, 0, 0, 0, 0) },
+  { name: 'size', labels: { job: 'a' }, points: seconds(1, 2, 9, 4, Number.NaN) },
+  { name: 'size', labels: { job: 'b' }, points: seconds(5, 5, 5, 5, 5) },
+]
+const samples = samplesOf(series)
+/** The samples at 2, 3, 4 and 5 s; the baseline is the first. */
+const window = windowOf(samples, { fromMs: 1000, toMs: 5000 }, [{ fromMs: 0, toMs: 1000 }])
+const evaluated = (text: string) => valueIn(parseExpression(text), window)
+
+describe('an expression has the value that PromQL gives it', () => {
+  test.each<[string, number | undefined]>([
+    ['sum(increase(calls_total[$w]))', 7],
+    ['sum(rate(calls_total{job="a"}[$w]))', 7 / 4],
+    ['max(size)', 5],
+    ['size{job=~"a|c"}', 4],
+    ['sum(avg_over_time(size[$w]))', 10],
+    ['max(max_over_time(size{job!="b"}[$w]))', 9],
+    ['min(last_over_time(size[$w]))', 4],
+    ['max(changes(size[$w]))', 2],
+    ['max(avg_over_time(size{job="a"}[$b]))', 1],
+    ['count(size > 4)', 1],
+    ['max(size > bool 4)', 1],
+    ['max(timestamp(size{job="b"}))', 5],
+    ['sum by (job) (increase(calls_total[$w])) / sum by (job) (size)', 7 / 4],
+    ['max(size) / 2 + 1', 3.5],
+    ['abs(clamp_min(-3, -2)) * clamp_max(7, 6)', 12],
+    ['max(absent_metric) or vector(0)', 0],
+    ['scalar(size)', Number.NaN],
+    ['2 * (1 + 2) - 1', 5],
+  ])('%s', (text, value) => expect(evaluated(text)).toBe(value))
+})
+
+test('no data is unknown, which is neither 0 nor a mean of no calls', () => {
+  expect(evaluated('sum(rate(absent_metric[$w])) / 2')).toBeUndefined()
+  expect(evaluated('sum(rate(calls_total{job="b"}[$w])) / sum(rate(calls_total{job="b"}[$w]))')).toBeNaN()
+})
+
+describe('what slo cannot evaluate is said with its place', () => {
+  test.each<[string, number, string]>([
+    ['rate(calls_total[5m])', 0, '[$w]'],
+    ['sum(rate(calls_total[$w])', 25, 'no PromQL'],
+    ['1 + quantile_over_time(0.9, size[$w])', 4, 'the function quantile_over_time'],
+    ['sum without (job) (size)', 4, 'by labels'],
+    ['size * on (job) size', 7, 'without on'],
+    ['size offset 5m', 0, 'OffsetExpr'],
+    ['topk(1, size)', 0, 'the aggregation topk'],
+    ['', 0, 'no PromQL'],
+    ['clamp_min(size)', 0, 'two values'],
+  ])('%s', (text, at, message) => {
+    expect(checkExpression(text)).toMatchObject({ at, message: expect.stringContaining(message) })
+  })
+})

@@ -1,0 +1,102 @@
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { describeWithParts, temporaryFolder } from '../../test/support.ts'
+import { readDirectory } from '../directory.ts'
+import { createStore, recorderFile } from '../sources/recorder/store.ts'
+import { live } from '../test/incident.ts'
+import { type RunningPrometheus, startPrometheus } from '../test/prometheus.ts'
+import { calm } from '../test/world.ts'
+import { numberIn, type Series, samplesOf, windowOf } from './evaluate.ts'
+import { modelOf } from './model.ts'
+import { diagnoseAt } from './read.ts'
+
+const [stepMs, hour] = [15_000, 3_600_000]
+const startMs = Date.UTC(2026, 10, 20)
+const atMs = startMs + 3 * hour
+const windowMs = 180_000
+const { put } = calm()
+
+/** Two hours of calm, then a store that is slow for one. */
+const series = live({
+  seconds: (3 * hour) / 1000,
+  ...{ stepMs, startMs },
+  world: second => (second > 7200 ? { put: { ...put, converter: 1.2 } } : {}),
+  converters: [() => ({}), () => ({})],
+})
+
+/** What a recorder that scraped these series has. */
+function record(dataDir: string, all: readonly Series[]): void {
+  const { objectives } = readDirectory()
+  const store = createStore(
+    recorderFile(dataDir),
+    objectives.map(({ sli }) => sli),
+  )
+  const targets = Map.groupBy(all, ({ labels }) => `${labels.job} ${labels.instance ?? '0'}`)
+  for (let at = startMs + stepMs; at <= atMs; at += stepMs)
+    for (const [target, of] of targets) {
+      const [job, instance] = target.split(' ') as [string, string]
+      const samples = of.flatMap(({ name, labels: { job: _, instance: __, ...labels }, points }) => {
+        const value = points[(at - startMs) / stepMs - 1]?.value
+        const text = Object.entries(labels).map(([label, value]) => `${label}=${JSON.stringify(value)}`)
+        return value === undefined || name === 'up' ? [] : [{ name, labels: text.join(','), value }]
+      })
+      store.append({ job, instance, at, samples })
+    }
+  store.close()
+}
+
+describeWithParts('diagnosis from either source', ['prometheus', 'promtool'], parts => {
+  const directory = readDirectory()
+  let prometheus: RunningPrometheus
+  beforeAll(async () => {
+    const simulated = series.map(({ name, labels, points }) => ({
+      metric: name,
+      labels: { instance: '0', ...labels },
+      samples: points.map(({ at, value }) => ({ timeMs: at, value })),
+    }))
+    prometheus = await startPrometheus(parts, await temporaryFolder(afterAll), simulated)
+  }, 120_000)
+  afterAll(() => prometheus?.stop())
+
+  test('the same samples give the same verdict, from Prometheus and from the recorder', async () => {
+    const dataDir = await temporaryFolder()
+    record(dataDir, series)
+    const [one, other] = await Promise.all(
+      [prometheus.url, ''].map(prometheusUrl =>
+        diagnoseAt(directory, { prometheusUrl, dataDir, scrapeSeconds: 15 }, atMs),
+      ),
+    )
+    expect(one).toEqual(other)
+    expect(one).toMatchObject({ verdict: 'store', cause: 'disk-latency' })
+  }, 120_000)
+
+  test('each expression of service.yaml has in slo the value that Prometheus gives it', async () => {
+    const window = windowOf(samplesOf(series), { fromMs: atMs - windowMs, toMs: atMs })
+    const { stages, resources } = modelOf(directory.service)
+    const expressions = [
+      ...stages.flatMap(({ seconds, failing }) => [seconds, failing ?? seconds]),
+      ...resources.map(({ expression }) => expression),
+    ].filter(({ text }) => !text.includes('$b'))
+    for (const expression of new Set(expressions)) {
+      const ours = numberIn(expression, window)
+      const theirs = await askPrometheus(prometheus.url, expression.text)
+      if (ours === null) expect(theirs, expression.text).toBeNull()
+      // Prometheus extrapolates a rate to the window's ends.
+      else
+        expect(Math.abs(ours - (theirs ?? Number.NaN)), expression.text).toBeLessThan(
+          0.1 * Math.abs(ours) + 0.01,
+        )
+    }
+  }, 120_000)
+})
+
+type Answer = { data: { result: { value: [number, string] }[] }; error?: string }
+
+async function askPrometheus(url: string, text: string): Promise<number | null> {
+  const query = text.replaceAll('$w', `${windowMs / 1000}s`)
+  const parameters = new URLSearchParams({ query, time: String(atMs / 1000) })
+  const answer = (await (await fetch(`${url}/api/v1/query?${parameters}`)).json()) as Answer
+  const { data, error } = answer
+  if (error) throw new Error(`${error} in ${query}`)
+  const value = Number(data.result[0]?.value[1])
+  return Number.isFinite(value) ? value : null
+}

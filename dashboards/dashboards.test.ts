@@ -14,41 +14,45 @@ import { generatedFolder, render } from './main.ts'
 import { metricsOf } from './promql.ts'
 import { anotherFolder, directories } from './test/directories.ts'
 
-const [tintype, another] = directories.map(dashboardsOf) as [Specs, Specs]
+const [tintype, another, example] = directories.map(dashboardsOf) as [Specs, Specs, Specs]
 type Specs = ReturnType<typeof dashboardsOf>
 
-describe.each([...tintype, ...another].map(spec => [spec.uid, spec] as const))('%s', (_uid, spec) => {
-  const panels = allPanels(spec)
-  const expressions = panels.flatMap(({ queries }) => queries.map(query => expressionOf(spec, query)))
+describe.each([...tintype, ...another, ...example].map(spec => [spec.uid, spec] as const))(
+  '%s',
+  (_uid, spec) => {
+    const panels = allPanels(spec)
+    const expressions = panels.flatMap(({ queries }) => queries.map(query => expressionOf(spec, query)))
 
-  // Grafana's dashboard-linter cannot be had as a package. What its other rules ask for, build.ts and all.ts give or refuse.
-  test('has a variable for each label and uses it in every selector', () => {
-    for (const expr of expressions)
-      for (const selector of expr.match(/\{[^{}]*\}/g) ?? [])
-        for (const label of ['cluster', 'namespace', 'job', 'instance'])
-          expect(selector).toContain(`${label}=~"$${label}"`)
-    for (const expr of expressions) expect(expr.match(/\{[^{}]*\}/g)).toHaveLength(metricsOf(expr).length)
-  })
-  test('reads counters by their rate', () => {
-    const counters = /(?<!\b(?:rate|increase|irate)\()\b\w+_(total|sum|count|bucket)\{/
-    expect(expressions.filter(expr => counters.test(expr))).toEqual([])
-  })
-  test('has different titles and descriptions of one sentence', () => {
-    expect(new Set(panels.map(({ title }) => title)).size).toBe(panels.length)
-    for (const { description } of panels) expect(description).toMatch(/^.+\.$/)
-    expect(
-      panels
-        .filter(
-          ({ description, nothing }) => nothing !== 'not measured here' && /[.?!] [A-Z]/.test(description),
-        )
-        .map(({ title }) => title),
-    ).toEqual([])
-  })
-  test('gives each query of a panel an id of its own', () => {
-    for (const { targets = [] } of build(spec).panels as { targets?: { refId: string }[] }[])
-      expect(new Set(targets.map(({ refId }) => refId)).size).toBe(targets.length)
-  })
-})
+    // Grafana's dashboard-linter cannot be had as a package. What its other rules ask for, build.ts and all.ts give or refuse.
+    test('has a variable for each label and uses it in every selector', () => {
+      for (const expr of expressions)
+        for (const selector of expr.match(/\{[^{}]*\}/g) ?? [])
+          for (const label of ['cluster', 'namespace', 'job', 'instance'])
+            expect(selector).toContain(`${label}=~"$${label}"`)
+      for (const expr of expressions) expect(expr.match(/\{[^{}]*\}/g)).toHaveLength(metricsOf(expr).length)
+    })
+    test('reads counters by their rate', () => {
+      const counters = /(?<!\b(?:rate|increase|irate)\()\b\w+_(total|sum|count|bucket)\{/
+      expect(expressions.filter(expr => counters.test(expr))).toEqual([])
+    })
+    test('has different titles and descriptions of one sentence', () => {
+      for (const { panels } of spec.rows)
+        expect(new Set(panels.map(({ title }) => title)).size).toBe(panels.length)
+      for (const { description } of panels) expect(description).toMatch(/^.+\.$/)
+      expect(
+        panels
+          .filter(
+            ({ description, nothing }) => nothing !== 'not measured here' && /[.?!] [A-Z]/.test(description),
+          )
+          .map(({ title }) => title),
+      ).toEqual([])
+    })
+    test('gives each query of a panel an id of its own', () => {
+      for (const { targets = [] } of build(spec).panels as { targets?: { refId: string }[] }[])
+        expect(new Set(targets.map(({ refId }) => refId)).size).toBe(targets.length)
+    })
+  },
+)
 
 test('the files of Tintype are committed as its directory makes them, and the cluster gets each', () => {
   const files = tintype.map(({ uid }) => `${uid}.json`).toSorted()

@@ -53,18 +53,18 @@ const percent = (objective: Objective): string => `${+(toNumber(objective.target
 
 const stat = (panel: Omit<PanelSpec, 'kind' | 'width' | 'height'>): PanelSpec => ({
   kind: 'stat',
-  width: 4,
-  height: 4,
+  width: 5,
+  height: 7,
   ...panel,
 })
 
 /** Minutes, or events of those that came, which the objective allows to be bad. */
 function budgetPanel({ objective, budgetLeft, legend }: Recorded): PanelSpec {
-  const { id, unit, windowMinutes, target, method } = objective
+  const { unit, windowMinutes, target, method } = objective
   const allowed = windowMinutes * toNumber(complement(target))
   const slices = method === 'Timeslices'
   return stat({
-    title: `Error budget remaining: ${id}`,
+    title: 'Error budget remaining',
     description: slices
       ? `Minutes that may still be offline, of ${+allowed.toFixed(1)} in any ${toDuration(windowMinutes)}.`
       : `Bad ${unit} that are still allowed, by the objective of ${percent(objective)} and the ${unit} of the last ${toDuration(windowMinutes)}.`,
@@ -82,17 +82,17 @@ function budgetPanel({ objective, budgetLeft, legend }: Recorded): PanelSpec {
 
 function indicator(series: Recorded): PanelSpec {
   const { objective, good, bad, legend } = series
-  const { id, unit, windowMinutes, target } = objective
+  const { unit, windowMinutes, target } = objective
   if (isSlices(series))
     return stat({
-      title: `Current status: ${id}`,
+      title: 'Current status',
       description: 'The last whole minute; a minute without data counts as offline.',
       unit: 'none',
       queries: [{ expr: stateOf(series), legend }],
       values: states,
     })
   return stat({
-    title: `SLI: ${id}`,
+    title: 'SLI',
     description: `Good ${unit} of all in the last ${toDuration(windowMinutes)}, with an objective of ${percent(objective)}.`,
     unit: 'percentunit',
     decimals: 2,
@@ -132,7 +132,7 @@ const runbook = (address: string) => ({
 
 const burns = (series: Recorded): PanelSpec =>
   lines({
-    title: `Burn rate against the alert thresholds: ${series.objective.id}`,
+    title: 'Burn rate against the alert thresholds',
     description: 'Burn rate as a part of the rate at which each alert fires, so that 100 % is the alert.',
     ...(series.objective.runbook ? { links: [runbook(series.objective.runbook)] } : {}),
     unit: 'percentunit',
@@ -148,7 +148,7 @@ const burns = (series: Recorded): PanelSpec =>
 
 const events = ({ objective, good, bad }: Recorded): PanelSpec =>
   lines({
-    title: `Good and bad ${objective.unit}: ${objective.id}`,
+    title: `Good and bad ${objective.unit}`,
     description: `What the objective counted in each minute.`,
     unit: 'none',
     decimals: 0,
@@ -171,72 +171,71 @@ export function objectivesDashboard(
     description: 'Are the objectives met, how much of each error budget is left, and which alert is near?',
     hours: 24,
     rows: [
-      {
-        title: 'Now',
-        panels: [
-          ...all.flatMap(series => [indicator(series), ...(hasBudget(series) ? [budgetPanel(series)] : [])]),
-          stat({
-            title: 'Time until the error budget is exhausted',
-            description: 'Until each budget is gone if the last hour goes on.',
-            unit: 's',
-            decimals: 0,
-            nothing: 'nothing lost in the last hour',
-            queries: all.filter(hasBudget).map(exhaustion),
-            thresholds: [
-              { above: 3600, means: 'late' },
-              { above: 24 * 3600, means: 'good' },
-            ],
-          }),
-          stat({
-            title: 'Alerts firing',
-            description: 'Burn rate alerts of these objectives that fire now.',
-            unit: 'none',
-            queries: [{ expr: `count(${alerts}) or vector(0)`, legend: 'firing' }],
-            values: { 0: { text: 'none', means: 'good' } },
-            thresholds: [{ above: 1, means: 'late' }],
-          }),
-        ],
-      },
-      {
-        title: 'The last 24 hours',
-        panels: [
-          {
-            kind: 'strip',
-            title: 'Status and alerts, minute by minute',
-            description: 'Each minute of the last 24 hours and below it the alerts that fired.',
-            unit: 'none',
-            width: 24,
-            height: 4,
-            lastDay: true,
-            values: states,
-            queries: [
-              ...all.filter(isSlices).map(series => ({ expr: stateOf(series), legend: series.legend })),
-              {
-                expr: `${firing} * max by (objective, tier) (${alerts})`,
-                legend: '{{objective}}, {{tier}}',
-              },
-            ],
-          },
-        ],
-      },
-      {
-        title: 'Over time',
-        panels: [
-          lines({
-            title: 'Error budget remaining',
-            description: '100 % is the whole budget, and below zero the objective is missed.',
-            unit: 'percentunit',
-            decimals: 0,
-            max: 1,
-            queries: all
-              .filter(hasBudget)
-              .map(({ budgetLeftRatio, legend }) => ({ expr: budgetLeftRatio, legend })),
-            thresholds: [{ above: 0, means: 'good' }],
-          }),
-          ...all.filter(series => !isSlices(series)).map(events),
-          ...all.map(burns),
-        ],
-      },
+      { title: 'All objectives', panels: [...together(all, alerts), minuteByMinute(all, alerts)] },
+      ...all.map(series => ({ title: rowTitle(series.objective), panels: alone(series) })),
     ],
   }
 }
+
+const rowTitle = ({ id, displayName }: Objective): string =>
+  id === displayName ? id : `${id}: ${displayName}`
+
+/** A row of 24 columns: state, budget, burn rates and, of events, how many came. */
+function alone(series: Recorded): PanelSpec[] {
+  const stats = [indicator(series), ...(hasBudget(series) ? [budgetPanel(series)] : [])]
+  const charts = [burns(series), ...(isSlices(series) ? [] : [events(series)])]
+  const width = Math.floor((24 - stats.reduce((sum, { width }) => sum + width, 0)) / charts.length)
+  return [...stats, ...charts.map(chart => ({ ...chart, width }))]
+}
+
+function together(all: readonly Recorded[], alerts: string): PanelSpec[] {
+  const budgeted = all.filter(hasBudget)
+  const panels = [
+    stat({
+      title: 'Time to exhaustion',
+      description: 'Until each error budget is exhausted if the last hour goes on.',
+      unit: 's',
+      decimals: 0,
+      nothing: 'nothing lost in the last hour',
+      queries: budgeted.map(exhaustion),
+      thresholds: [
+        { above: 3600, means: 'late' },
+        { above: 24 * 3600, means: 'good' },
+      ],
+    }),
+    stat({
+      title: 'Alerts firing',
+      description: 'Burn rate alerts of these objectives that fire now.',
+      unit: 'none',
+      queries: [{ expr: `count(${alerts}) or vector(0)`, legend: 'firing' }],
+      values: { 0: { text: 'none', means: 'good' } },
+      thresholds: [{ above: 1, means: 'late' }],
+    }),
+    lines({
+      title: 'Error budget remaining over time',
+      description: '100 % is the whole budget, and below zero the objective is missed.',
+      unit: 'percentunit',
+      decimals: 0,
+      max: 1,
+      width: 14,
+      queries: budgeted.map(({ budgetLeftRatio, legend }) => ({ expr: budgetLeftRatio, legend })),
+      thresholds: [{ above: 0, means: 'good' }],
+    }),
+  ]
+  return panels.filter(({ queries }) => queries.length > 0)
+}
+
+const minuteByMinute = (all: readonly Recorded[], alerts: string): PanelSpec => ({
+  kind: 'strip',
+  title: 'Status and alerts, minute by minute',
+  description: 'Each minute of the last 24 hours and below it the alerts that fired.',
+  unit: 'none',
+  width: 24,
+  height: 4,
+  lastDay: true,
+  values: states,
+  queries: [
+    ...all.filter(isSlices).map(series => ({ expr: stateOf(series), legend: series.legend })),
+    { expr: `${firing} * max by (objective, tier) (${alerts})`, legend: '{{objective}}, {{tier}}' },
+  ],
+})

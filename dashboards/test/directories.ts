@@ -1,7 +1,11 @@
 import { fileURLToPath } from 'node:url'
-import { type Directory, readDirectory } from '../../slo/directory.ts'
+import { type Directory, readDirectory, tintypeFolder } from '../../slo/directory.ts'
 
 export const anotherFolder = fileURLToPath(new URL('another/', import.meta.url))
 
-/** Tintype's own directory, and one of another service. */
-export const directories: readonly Directory[] = [readDirectory(), readDirectory(anotherFolder)]
+const example = fileURLToPath(new URL('../../slo/examples/prometheus/', import.meta.url))
+
+/** Tintype's own directory, one of another service, and the example. */
+export const directories: readonly Directory[] = [tintypeFolder, anotherFolder, example].map(folder =>
+  readDirectory(folder),
+)

@@ -4,16 +4,16 @@ import express from 'express'
 import { expect, onTestFinished, test } from 'vitest'
 import { temporaryFolder } from '../../test/support.ts'
 import { listen } from '../http/listen.ts'
-import { otherPages } from './other-pages.ts'
+import { type OtherPages, otherPages } from './other-pages.ts'
 
 /** What a browser that came by this host is told. */
 async function pagesFor(
   host: string,
-  { endpoints, sloUrl = null }: { endpoints?: Record<string, string>; sloUrl?: URL | null },
+  { endpoints, sloUrl = null, own = {} }: { endpoints?: Record<string, string> } & Partial<OtherPages>,
 ): Promise<unknown> {
   const dataDir = await temporaryFolder()
   if (endpoints) writeFileSync(join(dataDir, 'endpoints.json'), JSON.stringify(endpoints))
-  const app = express().set('trust proxy', true).get('/pages.json', otherPages({ dataDir, sloUrl }))
+  const app = express().set('trust proxy', true).get('/pages.json', otherPages({ dataDir, sloUrl, own }))
   const { url, close } = await listen(app, '127.0.0.1', 0)
   onTestFinished(() => close(0))
   return (await fetch(`${url}/pages.json`, { headers: { 'X-Forwarded-Host': host } })).json()
@@ -45,6 +45,8 @@ test('a browser elsewhere reaches what listens on every address, and SLO_URL wit
   )
 })
 
-test('a process that runs alone knows no other page', async () => {
+test('a process that runs alone knows its own pages', async () => {
   expect(await pagesFor('127.0.0.1', {})).toEqual({})
+  const own = { status: 'status', promises: '.' }
+  expect(await pagesFor('slo.example', { own })).toEqual(own)
 })

@@ -2,7 +2,12 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { RequestHandler } from 'express'
 
-export type OtherPages = { dataDir: string; sloUrl: URL | null }
+export type OtherPages = {
+  dataDir: string
+  sloUrl: URL | null
+  /** Pages of this process, relative to each other. */
+  own?: Readonly<Record<string, string>>
+}
 
 const isLoopback = (host: string): boolean => /^(localhost|127\..*|\[?::1\]?|.*\.localhost)$/.test(host)
 const isAny = (host: string): boolean => /^(0\.0\.0\.0|\[?::\]?)$/.test(host)
@@ -12,7 +17,7 @@ const isAny = (host: string): boolean => /^(0\.0\.0\.0|\[?::\]?)$/.test(host)
  * those of the processes that the launcher has started beside this one; one that listens on loopback only is named to
  * browsers of this machine alone.
  */
-export function otherPages({ dataDir, sloUrl }: OtherPages): RequestHandler {
+export function otherPages({ dataDir, sloUrl, own }: OtherPages): RequestHandler {
   return (request, response) => {
     const { web, logs, slo } = endpointsIn(dataDir)
     const promises = sloUrl?.href ?? slo
@@ -26,7 +31,7 @@ export function otherPages({ dataDir, sloUrl }: OtherPages): RequestHandler {
       const url = address === undefined ? undefined : fromBrowser(address, request.hostname)
       return url ? [[name, url]] : []
     })
-    response.set('Cache-Control', 'no-store').json(Object.fromEntries(reached))
+    response.set('Cache-Control', 'no-store').json({ ...Object.fromEntries(reached), ...own })
   }
 }
 

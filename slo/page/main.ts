@@ -1,6 +1,7 @@
 import { choices } from '@tintype/lib/page/browser/choices.ts'
 import { find, h } from '@tintype/lib/page/browser/dom.ts'
 import { translate } from '@tintype/lib/page/browser/language.ts'
+import { showNavigation } from '@tintype/lib/page/browser/navigation.ts'
 import { alertHistory, whatIfLanes } from './alerts.ts'
 import { type FitAnswer, get, type ObjectiveState, type Stages, type State, type WhatIf } from './api.ts'
 import { card, firstNumbers, presentState, stateOf } from './cards.ts'
@@ -93,7 +94,7 @@ function drawDay(objectives: ObjectiveState[]): void {
 async function answerFits(): Promise<void> {
   const form = new FormData(find<HTMLFormElement>('#fits'))
   const query = new URLSearchParams({ minutes: String(form.get('minutes')), at: String(form.get('at')) })
-  const answer = await get<FitAnswer>(`/api/fits?${query}`)
+  const answer = await get<FitAnswer>(`api/fits?${query}`)
   find('#fits-answer').textContent =
     answer.leftAfter === undefined
       ? words.fitsUnclear
@@ -107,7 +108,7 @@ const shortTime = (time: string): string => time.slice(0, 16).replace('T', ' ')
 async function answerWhatIf(): Promise<void> {
   const outage = find<HTMLInputElement>('#whatif input').value
   remember({ outage })
-  const answer = await get<WhatIf>(`/api/what-if?outage=${encodeURIComponent(outage)}`)
+  const answer = await get<WhatIf>(`api/what-if?outage=${encodeURIComponent(outage)}`)
   find('#whatif-answer').replaceChildren(
     'detail' in answer
       ? h('pre', { class: 'small soft' }, answer.detail)
@@ -117,7 +118,7 @@ async function answerWhatIf(): Promise<void> {
 
 async function refresh(): Promise<void> {
   try {
-    draw(await get<State>('/api/state'))
+    draw(await get<State>('api/state'))
   } catch {
     find('#notice').hidden = false
     find('#notice').textContent = words.away
@@ -127,13 +128,14 @@ async function refresh(): Promise<void> {
 }
 
 async function refreshStages(): Promise<void> {
-  const stages = await get<Stages>('/api/stages?hours=3')
+  const stages = await get<Stages>('api/stages?hours=3')
   find('#stages-section').hidden = stages.stages.length === 0
   stageLanes(stages, find('#stages'))
 }
 
 translate(words)
 find('#choices').append(choices())
+void showNavigation('promises')
 find('#fits').addEventListener('submit', event => {
   event.preventDefault()
   void answerFits()

@@ -1,6 +1,7 @@
 import { choices } from '@tintype/lib/page/browser/choices.ts'
 import { find, h } from '@tintype/lib/page/browser/dom.ts'
 import { translate } from '@tintype/lib/page/browser/language.ts'
+import { showNavigation } from '@tintype/lib/page/browser/navigation.ts'
 import { get, type ObjectiveState, type State } from './api.ts'
 import { countsOf, firstNumbers, presentState, stateOf } from './cards.ts'
 import { clock, percent } from './format.ts'
@@ -102,7 +103,7 @@ function incidents(objective: ObjectiveState): HTMLElement {
 
 async function refresh(): Promise<void> {
   try {
-    draw(await get<State>('/api/state'))
+    draw(await get<State>('api/state'))
   } catch {
     find('#notice').hidden = false
     find('#notice').textContent = words.away
@@ -113,6 +114,7 @@ async function refresh(): Promise<void> {
 
 translate(words)
 find('#choices').append(choices())
+void showNavigation('status')
 await refresh()
 document.documentElement.dataset.ready = 'true'
 setInterval(() => void refresh(), refreshMs)

@@ -177,10 +177,10 @@ function actions({ diagnosis, detail, mayAct, program }: State, refresh: () => P
     'div',
     { class: 'row actions' },
     ...(mayAct && stage && !detail
-      ? [button(words.raise(say(stage)), ask('/api/detail', { stage }), true)]
+      ? [button(words.raise(say(stage)), ask('api/detail', { stage }), true)]
       : []),
-    ...(mayAct ? [button(diagnosis ? words.lookAgain : words.look, ask('/api/diagnosis'))] : []),
-    ...(diagnosis ? [h('a', { class: 'button quiet', href: '/note' }, words.note)] : []),
+    ...(mayAct ? [button(diagnosis ? words.lookAgain : words.look, ask('api/diagnosis'))] : []),
+    ...(diagnosis ? [h('a', { class: 'button quiet', href: 'note' }, words.note)] : []),
     ...(stage && !mayAct
       ? [
           h(

@@ -1,5 +1,6 @@
 import { fileURLToPath } from 'node:url'
 import { createApp, finish, Problem } from '@tintype/lib/http.ts'
+import { otherPages } from '@tintype/lib/page/other-pages.ts'
 import { openPages } from '@tintype/lib/page/pages.ts'
 import type { Log } from '@tintype/lib/telemetry/log.ts'
 import type { Metrics } from '@tintype/lib/telemetry/metrics.ts'
@@ -51,6 +52,7 @@ export function createSloApp(options: {
     values: { title: directory.service.displayName, program },
   })
   const app = createApp(options)
+  app.get('/pages.json', otherPages({ dataDir, sloUrl: null, own: { status: 'status', promises: '.' } }))
   app.use(pages.assets)
   app.get('/', pages.html('index.html'))
   app.get('/status', pages.html('status.html'))

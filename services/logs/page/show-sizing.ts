@@ -118,6 +118,7 @@ function bars(services: Record<string, { bytes: number }>, largest: number): HTM
 }
 
 function table(columns: string[], rows: HTMLElement[]): HTMLElement {
-  const head = columns.map(column => h('th', { scope: 'col' }, column))
+  const isNumber = (i: number) => rows[0]?.children[i]?.className === 'number'
+  const head = columns.map((column, i) => h('th', { scope: 'col', class: isNumber(i) && 'number' }, column))
   return h('table', {}, h('thead', {}, h('tr', {}, ...head)), h('tbody', {}, ...rows))
 }

@@ -12,6 +12,9 @@ import type { Color } from '../scaled/haproxy.ts'
 /** What a release is told of the running service. */
 export type Status = {
   serving: Color
+  /** Where slo reads what was recorded, and how often that is. */
+  prometheusUrl: string
+  scrapeSeconds: number
   members: {
     name: string
     role: string
@@ -95,6 +98,8 @@ export async function openReleases({ fleet, config, log, socketFolder, front: gi
   const actions = {
     status: async (): Promise<Status> => ({
       serving: serving(),
+      prometheusUrl: config.PROMETHEUS_URL,
+      scrapeSeconds: config.SCRAPE_SECONDS,
       members: [...members.values()].map(({ service, supervised, ...member }) => ({
         ...member,
         name: service.name,
@@ -140,6 +145,10 @@ export async function openReleases({ fleet, config, log, socketFolder, front: gi
     await back()
   })
 }
+
+/** The processes of the version that a release brings. */
+export const broughtBy = ({ members, serving }: Status): Status['members'] =>
+  members.filter(({ role, color }) => color !== serving && isOfTwo(role))
 
 /** Of logs and slo there is only one; the engines are no version's. */
 const isOfTwo = (role: string): boolean => /^(web|converter)/.test(role)

@@ -65,15 +65,18 @@ export function count(
   versions: Pair<string>,
   spans: Pair<readonly Span[]>,
 ): Counted {
-  const versionOf = new Map<string, { version: string; at: number }>()
-  for (const { name, labels, points } of series)
-    if (name === releases.buildInfo && points.length > 0)
-      versionOf.set(instanceOf(labels), { version: labels.version ?? '', at: points.at(-1)?.at ?? 0 })
-  const isOf = (which: keyof typeof versions) => (each: Series) =>
-    versionOf.get(instanceOf(each.labels))?.version === versions[which]
+  const known = lives(series, releases.buildInfo)
+  /** What the instances of a version told while they were of it: a place may have been another version's before. */
+  const of = (which: keyof typeof versions): Series[] =>
+    series.flatMap(each => {
+      const life = known.get(instanceOf(each.labels))
+      if (life?.version !== versions[which]) return []
+      return [{ ...each, points: each.points.filter(({ at }) => at >= life.from) }]
+    })
+  const all = { old: of('old'), new: of('new') }
   const both = <T>(of: (all: Series[], which: keyof typeof versions) => T): Pair<T> => ({
-    old: of(series.filter(isOf('old')), 'old'),
-    new: of(series.filter(isOf('new')), 'new'),
+    old: of(all.old, 'old'),
+    new: of(all.new, 'new'),
   })
   const sum = (
     all: readonly Series[],
@@ -108,11 +111,23 @@ export function count(
         }
       return { what, process, stage, ...times(each, both, sum) }
     }),
-    memory: memoryOf(series, releases, isOf, spans),
-    seen: [...versionOf]
+    memory: memoryOf(all, releases, spans.new),
+    seen: [...known]
       .filter(([, { version }]) => version === versions.new)
-      .map(([instance, { at }]) => ({ instance, at })),
+      .map(([instance, { to }]) => ({ instance, at: to })),
   }
+}
+
+/** Which version each instance is now, and since when. */
+function lives(series: readonly Series[], buildInfo: string) {
+  const found = new Map<string, { version: string } & Span>()
+  for (const { name, labels, points } of series) {
+    if (name !== buildInfo || points.length === 0) continue
+    const life = { version: labels.version ?? '', from: points[0]?.at ?? 0, to: points.at(-1)?.at ?? 0 }
+    const instance = instanceOf(labels)
+    if (life.to > (found.get(instance)?.to ?? 0)) found.set(instance, life)
+  }
+  return found
 }
 
 type Timed = Extract<Releases['compare'][number], { seconds: string }>
@@ -173,14 +188,9 @@ export function grown(
   return total
 }
 
-function memoryOf(
-  series: readonly Series[],
-  { memory }: Releases,
-  isOf: (which: 'old' | 'new') => (each: Series) => boolean,
-  { new: spans }: Pair<readonly Span[]>,
-): Memory[] {
+function memoryOf(all: Pair<Series[]>, { memory }: Releases, spans: readonly Span[]): Memory[] {
   const inSpans = ({ at }: { at: number }) => spans.some(({ from, to }) => at > from && at <= to)
-  const of = (which: 'old' | 'new') => series.filter(each => each.name === memory && isOf(which)(each))
+  const of = (which: 'old' | 'new') => all[which].filter(({ name }) => name === memory)
   return of('new').map(({ labels, points }) => ({
     instance: instanceOf(labels),
     process: labels.job ?? '',

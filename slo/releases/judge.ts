@@ -73,7 +73,7 @@ export function openJudge() {
 
 export type Judge = ReturnType<typeof openJudge>
 
-function hardStops({ promises, seen }: Counted, given: Circumstances): Reason[] {
+function hardStops({ promises, compared, seen }: Counted, given: Circumstances): Reason[] {
   const { nowMs, staleSeconds, died, journeys, dayTotals } = given
   const reasons: Reason[] = died.map(name => ({ what: `${name} ended by itself`, process: name, stage: '' }))
   for (const { instance, at } of seen)
@@ -100,8 +100,7 @@ function hardStops({ promises, seen }: Counted, given: Circumstances): Reason[] 
     if (counts.new.bad >= fewestBroken && counts.new.bad > allowed)
       reasons.push({
         what: `${objective.displayName}: the new version broke ${counts.new.bad}, more than a tenth of the day's budget (${allowed.toFixed(1)})`,
-        process: '',
-        stage: '',
+        ...worst(compared),
       })
   }
   return reasons

@@ -1,4 +1,5 @@
 import { join, resolve } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
 import { ExpectedError } from '@tintype/lib/errors.ts'
 import type { Log } from '@tintype/lib/telemetry/log.ts'
 import { openControl } from '../control.ts'
@@ -35,6 +36,8 @@ type Options = {
   front: Fronting | undefined
 }
 
+const reachedMs = 1_000
+
 const other = (color: Color): Color => (color === 'blue' ? 'green' : 'blue')
 
 /**
@@ -51,6 +54,8 @@ export async function openReleases({ fleet, config, log, socketFolder, front: gi
     [...members.values()].filter(each => each.color === color && isOfTwo(each.role))
 
   async function stopAll(color: Color): Promise<void> {
+    // What HAProxy had given to one of them a moment ago has reached it by then.
+    await delay(reachedMs)
     const names = of(color).map(({ service }) => service.name)
     const webs = names.filter(name => fleet.ready.get(name)?.webAdmin)
     await Promise.all(webs.map(fleet.stop))

@@ -130,7 +130,9 @@ async function systemTest(given: Release, [web = '']: string[]): Promise<void> {
       ),
     ])
   } catch (error) {
-    throw new Refused(`the system test failed at the new version: ${(error as Error).message}.`)
+    throw new Refused(
+      `the system test failed at the new version: ${(error as Error).message.replaceAll(/\s*\n\s*/g, ' ')}.`,
+    )
   }
   note(given, `system test passed at the new version (${((performance.now() - start) / 1000).toFixed(1)} s)`)
 }

@@ -84,11 +84,7 @@ function hardStops({ promises, compared, seen }: Counted, given: Circumstances):
         stage: '',
       })
   if (journeys.failedInARow >= 2)
-    reasons.push({
-      what: `the synthetic user fails: ${journeys.why}`,
-      process: 'web',
-      stage: stageOf(journeys.why),
-    })
+    reasons.push({ what: `the synthetic user fails: ${journeys.why}`, ...placeOf(journeys.why) })
   if (journeys.offlineMinutes > offlineMinutes)
     reasons.push({
       what: `${journeys.offlineMinutes} minutes offline, more than ${offlineMinutes}`,
@@ -110,7 +106,11 @@ function hardStops({ promises, compared, seen }: Counted, given: Circumstances):
 const allowedOf = ({ target }: Objective): number =>
   (target.denominator - target.numerator) / target.denominator
 
-const stageOf = (why = ''): string => (/thumbnail|picture/.test(why) ? 'convert' : 'receive')
+/** Where it was lost, by what a synthetic user saw: a picture is the converter's, an answer is web's. */
+export const placeOf = (why = ''): Pick<Reason, 'process' | 'stage'> =>
+  /thumbnail|picture|upright|photo-crash|photo-timeout|photo-memory/.test(why)
+    ? { process: 'converter', stage: 'convert' }
+    : { process: 'web', stage: 'receive' }
 
 /** A time must also have grown by so much that a person minds; a share of failures always matters. */
 function matters({ seconds }: Compared): boolean {

@@ -155,7 +155,6 @@ export type ProbeStep = {
   timeoutSeconds: number
 }
 
-<<<<<<< HEAD
 /** What a module named by `witnesses` exports. */
 export type WitnessModule = {
   compareWitnesses(given: {
@@ -166,19 +165,6 @@ export type WitnessModule = {
     toMs: number
     scrapeMs: number
   }): Promise<Compared>
-=======
-const defaults = {
-  selectors: {},
-  replicaLabels: [],
-  scrapeSeconds: 15,
-  stages: [],
-  resources: [],
-  traffic: '',
-  examples: '',
-  witnesses: '',
-  probe: undefined,
-  releases: undefined,
->>>>>>> 0dc25f8 (Release: rolling, blue-green and canary behind HAProxy, judged by slo; the judge with exact tests)
 }
 
 /** What stores of telemetry that count on their own say beside the metrics. */

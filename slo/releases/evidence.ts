@@ -1,7 +1,8 @@
-import type { Series } from '../diagnose/view.ts'
+import type { Series } from '../diagnose/evaluate.ts'
 import type { Releases } from '../directory.ts'
 import type { Objective, Selector } from '../sources/index.ts'
-import { matches, parseSelector } from '../sources/selector.ts'
+import { parseSelector } from '../sources/promql.ts'
+import { matches } from '../sources/selector.ts'
 import type { Counts } from './exact.ts'
 
 /** A time over which both versions are counted, epoch milliseconds. */
@@ -37,7 +38,7 @@ export const metricsOf = (
   ...new Set([
     buildInfo,
     memory,
-    ...objectives.flatMap(({ sli }) => [sli.good.metric, sli.total.metric]),
+    ...countedOf(objectives).flatMap(({ part, total }) => [part.metric, total.metric]),
     ...compare.flatMap(each =>
       'seconds' in each
         ? ['bucket', 'sum', 'count'].map(part => `${selector(each.seconds).metric}_${part}`)
@@ -45,6 +46,23 @@ export const metricsOf = (
     ),
   ]),
 ]
+
+/** Objectives whose events each instance counts itself. What is computed, or a minute of the probe, is no version's. */
+export const countedOf = (objectives: readonly Objective[]) =>
+  objectives.flatMap(objective => {
+    const { sli, method } = objective
+    if (method !== 'Occurrences' || sli.kind !== 'ratio' || !sli.part.selector || !sli.total.selector)
+      return []
+    const { part, total, counts } = sli
+    return [
+      {
+        objective,
+        part: part.selector as Selector,
+        total: total.selector as Selector,
+        isBad: counts === 'bad',
+      },
+    ]
+  })
 
 function selector(text: string): Selector {
   const parsed = parseSelector(text)
@@ -88,15 +106,13 @@ export function count(
       .reduce((total, each) => total + grown(each.points, spans[which], which === 'new'), 0)
 
   return {
-    promises: objectives
-      .filter(({ method }) => method === 'Occurrences')
-      .map(objective => ({
-        objective,
-        counts: both((all, which) => {
-          const total = sum(all, objective.sli.total, which)
-          return { bad: Math.max(0, total - sum(all, objective.sli.good, which)), total }
-        }),
-      })),
+    promises: countedOf(objectives).map(({ objective, part, total, isBad }) => ({
+      objective,
+      counts: both((all, which) => {
+        const [some, events] = [sum(all, part, which), sum(all, total, which)]
+        return { bad: isBad ? some : Math.max(0, events - some), total: events }
+      }),
+    })),
     compared: releases.compare.map(each => {
       const { what, process, stage } = each
       if ('bad' in each)

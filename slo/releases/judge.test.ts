@@ -96,7 +96,10 @@ describe('a step', () => {
     expect(why(judge(good, journeys({ offlineMinutes: 7 })))[0]).toMatch(/7 minutes offline/)
     expect(judge(good, journeys({ offlineMinutes: 6 }))).toEqual({ verdict: 'good' })
     expect(judge(good, journeys({ failedInARow: 1 }))).toMatchObject({ verdict: 'waiting' })
-    const wrong = judge(good, journeys({ failedInARow: 2, why: 'the picture is wrong' }))
+    const wrong = judge(
+      good,
+      journeys({ failedInARow: 2, failure: { what: 'a picture', process: 'converter', stage: 'convert' } }),
+    )
     expect(wrong).toMatchObject({ verdict: 'bad', reasons: [{ stage: 'convert' }] })
   })
 

@@ -18,7 +18,7 @@ export type Circumstances = {
   /** Of the new version, that ended by themselves. */
   died: readonly string[]
   /** Of the synthetic user at the new version: how many in a row failed last, how many succeeded, minutes in which one failed. */
-  journeys: { failedInARow: number; good: number; offlineMinutes: number; why?: string }
+  journeys: { failedInARow: number; good: number; offlineMinutes: number; failure?: Reason | undefined }
   /** Events of each objective in the last 24 hours, both versions together. */
   dayTotals: readonly number[]
 }
@@ -83,14 +83,12 @@ function hardStops({ promises, compared, seen }: Counted, given: Circumstances):
         process: instance.split('.')[0] ?? '',
         stage: '',
       })
-  if (journeys.failedInARow >= 2)
-    reasons.push({ what: `the synthetic user fails: ${journeys.why}`, ...placeOf(journeys.why) })
-  if (journeys.offlineMinutes > offlineMinutes)
-    reasons.push({
-      what: `${journeys.offlineMinutes} minutes offline, more than ${offlineMinutes}`,
-      process: 'web',
-      stage: '',
-    })
+  const { process, stage, what: how } = journeys.failure ?? { process: '', stage: '', what: '' }
+  if (journeys.failedInARow >= 2) reasons.push({ what: `the synthetic user fails: ${how}`, process, stage })
+  if (journeys.offlineMinutes > offlineMinutes) {
+    const what = `${journeys.offlineMinutes} minutes offline, more than ${offlineMinutes}: ${how}`
+    reasons.push({ what, process, stage })
+  }
   for (const [i, { objective, counts }] of promises.entries()) {
     const allowed = budgetShare * allowedOf(objective) * (dayTotals[i] ?? 0)
     if (counts.new.bad >= fewestBroken && counts.new.bad > allowed)
@@ -105,12 +103,6 @@ function hardStops({ promises, compared, seen }: Counted, given: Circumstances):
 /** The share of bad events that an objective allows. */
 const allowedOf = ({ target }: Objective): number =>
   (target.denominator - target.numerator) / target.denominator
-
-/** Where it was lost, by what a synthetic user saw: a picture is the converter's, an answer is web's. */
-export const placeOf = (why = ''): Pick<Reason, 'process' | 'stage'> =>
-  /thumbnail|picture|upright|photo-crash|photo-timeout|photo-memory/.test(why)
-    ? { process: 'converter', stage: 'convert' }
-    : { process: 'web', stage: 'receive' }
 
 /** A time must also have grown by so much that a person minds; a share of failures always matters. */
 function matters({ seconds }: Compared): boolean {

@@ -36,7 +36,7 @@ export const drills: readonly Drill[] = [
         "shrink(photo.open('strict'), size.side).negate()",
       ],
     ],
-    named: /thumbnail|picture|lies wrong/,
+    named: /\[converter, stage convert\]/,
   },
   {
     name: 'metrics away',

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { readArguments, runCommand, UsageError } from '@tintype/lib/command-line.ts'
 import { ExpectedError } from '@tintype/lib/errors.ts'
-import { part, remedy } from '../../tools/parts.ts'
+import { type PartName, part, remedy } from '../../tools/parts.ts'
 import { startTintype } from '../service.ts'
 import { isRight, runDrill } from './campaign.ts'
 import { drills } from './drills.ts'
@@ -19,16 +19,18 @@ Exit status: 0 all ended as they must, 1 one did not, 2 bad arguments or a part 
 
 async function main(args: string[]): Promise<number> {
   const { positionals, values } = readArguments(args, { out: { type: 'string' } }, true)
-  const unknown = positionals.find(each => !drills.some(({ name }) => name === each))
+  const names: readonly string[] = positionals
+  const unknown = names.find(each => !drills.some(({ name }) => name === each))
   if (unknown) throw new UsageError(`there is no drill "${unknown}"`)
-  const missing = (['k6', 'haproxy'] as const).filter(each => !part(each))
+  const needed: readonly PartName[] = ['k6', 'haproxy']
+  const missing = needed.filter(each => !part(each))
   const k6 = part('k6')
   if (!k6 || missing.length > 0) throw new ExpectedError(`${missing.join(', ')} missing: ${remedy(missing)}`)
   const folder = mkdtempSync(join(tmpdir(), 'tintype-releases-'))
   const service = await startTintype(join(folder, 'data'), { SCRAPE_SECONDS: '1', GRACE_SECONDS: '10' })
   let text = ''
   let right = 0
-  const chosen = drills.filter(({ name }) => positionals.length === 0 || positionals.includes(name))
+  const chosen = drills.filter(({ name }) => names.length === 0 || names.includes(name))
   try {
     for (const drill of chosen) {
       console.log(`\n== ${drill.name}`)

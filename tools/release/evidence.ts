@@ -1,7 +1,14 @@
 import { openSource } from '../../slo/cli/context.ts'
 import { readSeries } from '../../slo/diagnose/read.ts'
 import { type Directory, readDirectory } from '../../slo/directory.ts'
-import { type Counted, count, metricsOf, type Pair, type Span } from '../../slo/releases/evidence.ts'
+import {
+  type Counted,
+  count,
+  countedOf,
+  metricsOf,
+  type Pair,
+  type Span,
+} from '../../slo/releases/evidence.ts'
 
 export type Evidence = {
   directory: Directory
@@ -30,15 +37,14 @@ export function openEvidence(
     directory,
     async count(spans) {
       const begin = Math.min(Date.now(), ...spans.old.map(({ from }) => from))
-      const series = await readSeries(from, begin - beforeMs, Date.now(), names)
+      const series = await readSeries(service, names, from, [{ fromMs: begin - beforeMs, toMs: Date.now() }])
       return count(series, releases, objectives, versions, spans)
     },
     async dayTotals() {
-      const source = await openSource(from.prometheusUrl, from.dataDir)
+      const source = await openSource(from.prometheusUrl, from.dataDir, service)
       const now = Math.floor(Date.now() / 60_000)
-      const events = objectives.filter(({ method }) => method === 'Occurrences')
-      const totals = events.map(async ({ sli }) =>
-        (await source.slots(sli, now - dayMinutes, now)).reduce((sum, { total }) => sum + total, 0),
+      const totals = countedOf(objectives).map(async ({ objective }) =>
+        (await source.slots(objective.sli, now - dayMinutes, now)).reduce((sum, { total }) => sum + total, 0),
       )
       return Promise.all(totals).finally(() => source.close())
     },

@@ -8,7 +8,7 @@ import { type Evidence, openEvidence } from './evidence.ts'
 import { broughtBy, type Status } from './launched.ts'
 import type { Pace, Step } from './plan.ts'
 import type { Outcome, Record } from './record.ts'
-import { startUser, type User } from './user.ts'
+import { placeOf, startUser, type User } from './user.ts'
 
 export type Release = {
   launcher: Controlled
@@ -130,9 +130,8 @@ async function systemTest(given: Release, [web = '']: string[]): Promise<void> {
       ),
     ])
   } catch (error) {
-    throw new Refused(
-      `the system test failed at the new version: ${(error as Error).message.replaceAll(/\s*\n\s*/g, ' ')}.`,
-    )
+    const what = `the system test failed at the new version: ${(error as Error).message.replaceAll(/\s*\n\s*/g, ' ')}`
+    throw new Refused(`${sentence({ what, ...placeOf(what) })}.`)
   }
   note(given, `system test passed at the new version (${((performance.now() - start) / 1000).toFixed(1)} s)`)
 }
@@ -159,15 +158,15 @@ async function judged(given: Judged): Promise<void> {
   const begun = Date.now()
   const dayTotals = await evidence.dayTotals()
   const staleSeconds = 3 * scrapeSeconds + 5
-  let shown = { line: '', at: 0 }
+  let shown = { verdict: '', at: 0 }
   for (;;) {
     const nowMs = Date.now()
     const all = [...spans, { from: begun, to: nowMs }]
     const counted = await evidence.count({ old: [...oldSpans, ...all], new: all })
     const brought = broughtBy(await status())
     const died = brought.filter(each => each.deaths > 0).map(({ name }) => name)
-    const { failedInARow, good, offlineMinutes, why } = user
-    const journeys = { failedInARow, good, offlineMinutes, ...(why !== undefined && { why }) }
+    const { failedInARow, good, offlineMinutes, failure } = user
+    const journeys = { failedInARow, good, offlineMinutes, failure }
     const away = nowMs - begun > staleSeconds * 1000 && counted.seen.length < brought.length
     const verdict: Verdict = away
       ? {
@@ -182,12 +181,12 @@ async function judged(given: Judged): Promise<void> {
       : judge(counted, { nowMs, staleSeconds, died, journeys, dayTotals })
     const seconds = Math.round((nowMs - begun) / 1000)
     const line = progress(counted.promises, verdict, journeys)
-    if (line !== shown.line && (nowMs - shown.at > progressMs || verdict.verdict !== 'waiting')) {
+    if (nowMs - shown.at > progressMs || verdict.verdict !== shown.verdict) {
       const next = Math.max(0, pace.stepSeconds - seconds)
       tell(
         `  ${String(seconds).padStart(4)} s  ${step.percent} %  ${line} · next step in ${next} s at the earliest`,
       )
-      shown = { line, at: nowMs }
+      shown = { verdict: verdict.verdict, at: nowMs }
     }
     if (verdict.verdict === 'bad') throw new Refused(`${verdict.reasons.map(sentence).join('; ')}.`)
     if (verdict.verdict === 'good' && seconds >= pace.stepSeconds) {

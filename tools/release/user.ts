@@ -1,5 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import sharp from 'sharp'
+import type { Reason } from '../../slo/releases/judge.ts'
 import { person } from '../../test/client.ts'
 import { flawOfThumbnail, quadrantImage } from '../../test/images.ts'
 
@@ -9,7 +10,7 @@ export type User = {
   good: number
   /** Minutes in which a journey failed. */
   offlineMinutes: number
-  why?: string
+  failure?: Reason
   stop(): Promise<void>
 }
 
@@ -30,7 +31,7 @@ export async function startUser(webs: readonly string[], probeToken: string): Pr
         user.good++
         user.failedInARow = 0
       } else {
-        user.why = why
+        user.failure = { what: why, ...placeOf(why) }
         user.failedInARow++
         user.offlineMinutes = offline.add(Math.floor(Date.now() / 60_000)).size
       }
@@ -44,6 +45,12 @@ export async function startUser(webs: readonly string[], probeToken: string): Pr
   }
   return user
 }
+
+/** Where it was lost, by what a person saw: a picture is the converter's, an answer is web's. */
+export const placeOf = (why: string): Pick<Reason, 'process' | 'stage'> =>
+  /thumbnail|picture|upright|photo-(crash|timeout|memory)/.test(why)
+    ? { process: 'converter', stage: 'convert' }
+    : { process: 'web', stage: 'receive' }
 
 /** What went wrong, in words; undefined when nothing did. */
 async function journey(web: string, image: Buffer, probeToken: string): Promise<string | undefined> {

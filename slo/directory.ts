@@ -74,7 +74,29 @@ export type Service = {
   logServer: boolean
   /** Module or list of HTTP steps of the synthetic user; undefined when nobody probes, or another program does. */
   probe: string | readonly ProbeStep[] | undefined
+  /** How two versions are compared while a release runs; undefined when slo judges no releases of this service. */
+  releases: Releases | undefined
 }
+
+export type Releases = {
+  /** Metric whose label `version` says which version an instance is. */
+  buildInfo: string
+  /** Metric of the bytes that a process takes. */
+  memory: string
+  /** Beside the objectives. */
+  compare: readonly Comparison[]
+}
+
+/** Selectors: of events that went wrong and of all, or of a histogram without its suffix. */
+export type Comparison = { what: string; process: string; stage: string } & (
+  | { bad: string; total: string }
+  | {
+      seconds: string
+      /** The mean must grow to this multiple, and by this much. */
+      floorRatio: number
+      floorSeconds: number
+    }
+)
 
 /** A stage of the work and what it takes. */
 export type StageReading = {

@@ -37,7 +37,7 @@ export async function diagnoseAt(
 }
 
 /** The series of some metrics over some stretches of time, within the service's selectors. */
-async function readSeries(
+export async function readSeries(
   service: Service,
   metrics: readonly string[],
   { prometheusUrl, dataDir }: Where,

@@ -78,6 +78,16 @@ const shape: Shape = {
   runbooks: matching(/^[\w./-]+$/, 'a folder beside service.yaml'),
   logServer: flag,
   probe: module,
+  'releases.buildInfo': required(text),
+  'releases.memory': required(text),
+  'releases.compare[].what': required(text),
+  'releases.compare[].process': required(text),
+  'releases.compare[].stage': required(name),
+  'releases.compare[].bad': selector,
+  'releases.compare[].total': selector,
+  'releases.compare[].seconds': selector,
+  'releases.compare[].floorRatio': number(1, 1_000),
+  'releases.compare[].floorSeconds': number(0, 3_600),
   'probe[].name': required(name),
   'probe[].method': oneOf('GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE'),
   'probe[].url': required(url),
@@ -117,6 +127,7 @@ const defaults = {
   runbooks: 'runbooks',
   logServer: false,
   probe: undefined,
+  releases: undefined,
 }
 const stageDefaults = { jobs: [], floorSeconds: 0.05, floorRatio: 1.5 }
 const stepDefaults = { method: 'GET' as const, headers: {}, body: '', capture: {}, timeoutSeconds: 5 }

@@ -1,4 +1,5 @@
 import { join, resolve } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
 import { ExpectedError } from '@tintype/lib/errors.ts'
 import type { Log } from '@tintype/lib/telemetry/log.ts'
 import { openControl } from '../control.ts'
@@ -12,6 +13,9 @@ import type { Color } from '../scaled/haproxy.ts'
 /** What a release is told of the running service. */
 export type Status = {
   serving: Color
+  /** Where slo reads what was recorded, and how often that is. */
+  prometheusUrl: string
+  scrapeSeconds: number
   members: {
     name: string
     role: string
@@ -32,6 +36,8 @@ type Options = {
   front: Fronting | undefined
 }
 
+const reachedMs = 1_000
+
 const other = (color: Color): Color => (color === 'blue' ? 'green' : 'blue')
 
 /**
@@ -48,6 +54,8 @@ export async function openReleases({ fleet, config, log, socketFolder, front: gi
     [...members.values()].filter(each => each.color === color && isOfTwo(each.role))
 
   async function stopAll(color: Color): Promise<void> {
+    // What HAProxy had given to one of them a moment ago has reached it by then.
+    await delay(reachedMs)
     const names = of(color).map(({ service }) => service.name)
     const webs = names.filter(name => fleet.ready.get(name)?.webAdmin)
     await Promise.all(webs.map(fleet.stop))
@@ -95,6 +103,8 @@ export async function openReleases({ fleet, config, log, socketFolder, front: gi
   const actions = {
     status: async (): Promise<Status> => ({
       serving: serving(),
+      prometheusUrl: config.PROMETHEUS_URL,
+      scrapeSeconds: config.SCRAPE_SECONDS,
       members: [...members.values()].map(({ service, supervised, ...member }) => ({
         ...member,
         name: service.name,
@@ -140,6 +150,10 @@ export async function openReleases({ fleet, config, log, socketFolder, front: gi
     await back()
   })
 }
+
+/** The processes of the version that a release brings. */
+export const broughtBy = ({ members, serving }: Status): Status['members'] =>
+  members.filter(({ role, color }) => color !== serving && isOfTwo(role))
 
 /** Of logs and slo there is only one; the engines are no version's. */
 const isOfTwo = (role: string): boolean => /^(web|converter)/.test(role)

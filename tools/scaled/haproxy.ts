@@ -36,6 +36,7 @@ const choice = ({ shareFile }: Control): string => `
   http-request set-var(txn.number) rand(100) if !numbered !known
   http-request set-var(txn.new) bool(true) if !numbered
   http-response add-header Set-Cookie "tintype_number=%[var(txn.number)]; Path=/; Max-Age=86400; HttpOnly; SameSite=Lax" if { var(txn.new) -m bool } { var(txn.share) -m int 1:99 } !{ res.hdr(cache-control) -m sub immutable }
+  http-response set-header Tintype-Served-By %b/%s
   acl for-green var(txn.number),sub(txn.share) lt 0
   use_backend green if { var(txn.share) -m int 100 }
   use_backend green if for-green { nbsrv(green) gt 0 }

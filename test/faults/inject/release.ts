@@ -10,21 +10,30 @@ export type Edit = [file: string, from: string | RegExp, to: string]
 /** A checkout of its own, which is edited under the running service; then the converter restarts with it. */
 export function releaseOf(edits: readonly Edit[]) {
   return ({ folder }: Lab): Prepared => {
-    const checkout = join(folder, 'checkout')
-    for (const part of ['lib', 'services', 'slo', 'tools', 'package.json'])
-      cpSync(join(root, part), join(checkout, part), {
-        recursive: true,
-        filter: file => basename(file) !== 'node_modules',
-      })
-    linkModules(join(checkout, 'node_modules'), checkout)
+    const checkout = copyCheckout(join(folder, 'checkout'))
     return {
       checkout,
       inject({ pid }) {
-        for (const [file, from, to] of edits) edit(join(checkout, file), from, to)
+        apply(edits, checkout)
         process.kill(pid('converter'), 'SIGTERM')
       },
     }
   }
+}
+
+/** What runs, of this checkout, in a folder of its own; gives the folder. */
+export function copyCheckout(checkout: string): string {
+  for (const part of ['lib', 'services', 'slo', 'tools', 'package.json'])
+    cpSync(join(root, part), join(checkout, part), {
+      recursive: true,
+      filter: file => basename(file) !== 'node_modules',
+    })
+  linkModules(join(checkout, 'node_modules'), checkout)
+  return checkout
+}
+
+export function apply(edits: readonly Edit[], checkout: string): void {
+  for (const [file, from, to] of edits) edit(join(checkout, file), from, to)
 }
 
 function edit(file: string, from: string | RegExp, to: string): void {

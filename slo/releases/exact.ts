@@ -1,0 +1,72 @@
+/** Events of one version, and how many of them went wrong. */
+export type Counts = { bad: number; total: number }
+
+/** ln(n!), by Stirling's series from 10 on: exact to 1e-10, which no p value here needs. */
+function logFactorial(n: number): number {
+  if (n < 10) return Math.log([1, 1, 2, 6, 24, 120, 720, 5040, 40320, 362880][n] as number)
+  return (
+    n * Math.log(n) -
+    n +
+    Math.log(2 * Math.PI * n) / 2 +
+    1 / (12 * n) -
+    1 / (360 * n ** 3) +
+    1 / (1260 * n ** 5)
+  )
+}
+const logChoose = (n: number, k: number): number => logFactorial(n) - logFactorial(k) - logFactorial(n - k)
+
+/**
+ * Fisher's exact test, one-sided: if both versions were the same, how likely the new one would have at least so many of
+ * the bad events that both have together. Fits numbers however small.
+ */
+export function fisher(old: Counts, other: Counts): number {
+  const [bad, total] = [old.bad + other.bad, old.total + other.total]
+  const most = Math.min(bad, other.total)
+  const all = logChoose(total, bad)
+  let p = 0
+  for (let k = Math.max(other.bad, bad - old.total); k <= most; k++)
+    p += Math.exp(logChoose(other.total, k) + logChoose(old.total, bad - k) - all)
+  return Math.min(1, p)
+}
+
+/** The largest share of bad events with which so few would still be seen in `risk` of all cases (Clopper and Pearson). */
+export function upperBound({ bad, total }: Counts, risk: number): number {
+  if (total === 0) return 1
+  let [low, high] = [bad / total, 1]
+  for (let i = 0; i < 50; i++) {
+    const share = (low + high) / 2
+    if (atMost(bad, total, share) > risk) low = share
+    else high = share
+  }
+  return high
+}
+
+/** Chance of at most `bad` of `total` when each is bad with this share. */
+function atMost(bad: number, total: number, share: number): number {
+  let p = 0
+  for (let k = 0; k <= bad; k++)
+    p += Math.exp(logChoose(total, k) + k * Math.log(share) + (total - k) * Math.log1p(-share))
+  return p
+}
+
+/**
+ * Kendall's test for a rising trend: the chance that values without any order would rise as steadily. 1 for fewer than 10,
+ * for which its normal approximation is no good.
+ */
+export function risingChance(values: readonly number[]): number {
+  const n = values.length
+  if (n < 10) return 1
+  let rises = 0
+  for (let i = 0; i < n; i++)
+    for (let j = i + 1; j < n; j++) rises += Math.sign((values[j] as number) - (values[i] as number))
+  return tail((rises - 1) / Math.sqrt((n * (n - 1) * (2 * n + 5)) / 18))
+}
+
+/** Chance of more than z in a normal distribution (Abramowitz and Stegun 26.2.17, error below 1e-7). */
+function tail(z: number): number {
+  if (z < 0) return 1 - tail(-z)
+  const t = 1 / (1 + 0.2316419 * z)
+  const poly =
+    t * (0.31938153 + t * (-0.356563782 + t * (1.781477937 + t * (-1.821255978 + t * 1.330274429))))
+  return (Math.exp((-z * z) / 2) / Math.sqrt(2 * Math.PI)) * poly
+}

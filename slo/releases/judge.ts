@@ -1,0 +1,160 @@
+import type { Objective } from '../sources/index.ts'
+import type { Compared, Counted, Memory } from './evidence.ts'
+import { type Counts, fisher, risingChance, upperBound } from './exact.ts'
+
+/** What the new version did, as a person reads it; `process` and `stage` name where. */
+export type Reason = { what: string; process: string; stage: string }
+export type Verdict =
+  | { verdict: 'good' }
+  | { verdict: 'bad'; reasons: Reason[] }
+  /** `missing`: what must be seen before the step is good. */
+  | { verdict: 'waiting'; missing: string }
+
+/** What is known beside the counters. */
+export type Circumstances = {
+  nowMs: number
+  /** Samples older than this say that an instance's metrics are away, seconds. */
+  staleSeconds: number
+  /** Of the new version, that ended by themselves. */
+  died: readonly string[]
+  /** Of the synthetic user at the new version: how many in a row failed last, how many succeeded, minutes in which one failed. */
+  journeys: { failedInARow: number; good: number; offlineMinutes: number; failure?: Reason | undefined }
+  /** Events of each objective in the last 24 hours, both versions together. */
+  dayTotals: readonly number[]
+}
+
+/** A good version is called bad with at most this chance, over a whole release. */
+const falseAlarm = 0.01
+/** A version that breaks more than its promise allows, and more than the old one, is called good in a look with at most this chance. */
+const missed = 0.05
+/** A comparison is looked at when the new version's events have doubled: 12 looks are 20 to 40,000 events. */
+const looks = { first: 20, most: 12 }
+/** A mean of fewer says nothing. */
+const fewestTimes = 30
+const goodJourneys = 3
+/** The release's own budget, a tenth of the day's. */
+const offlineMinutes = 6
+const budgetShare = 0.1
+const fewestBroken = 3
+/** Memory that is still rising and is a multiple of what the old version takes. */
+const leakRatio = 2
+
+/** Judges one release, look by look. The state is only how often each comparison was looked at: that bounds its errors. */
+export function openJudge() {
+  const next = new Map<string, number>()
+
+  /** Whether the new version is worse, by Fisher's exact test at a level that all looks of all comparisons share. */
+  function isWorse(key: string, comparisons: number, { old, new: other }: Compared['counts']): boolean {
+    const due = next.get(key) ?? looks.first
+    if (other.total < due) return false
+    next.set(key, Math.max(due, other.total) * 2)
+    return fisher(old, other) <= falseAlarm / (comparisons * looks.most)
+  }
+
+  return (counted: Counted, circumstances: Circumstances): Verdict => {
+    const { promises, compared, memory } = counted
+    const comparisons = promises.length + compared.length + memory.length
+    const reasons = [
+      ...hardStops(counted, circumstances),
+      ...promises
+        .filter(({ objective, counts }) => isWorse(objective.name, comparisons, counts))
+        .map(({ objective, counts }) => ({
+          what: `${objective.displayName}: broke ${share(counts.new)}, the old version ${share(counts.old)}`,
+          ...worst(compared),
+        })),
+      ...compared.filter(each => isWorse(each.what, comparisons, each.counts) && matters(each)).map(reasonOf),
+      ...memory.filter(each => leaks(each, falseAlarm / comparisons)).map(leakOf),
+    ]
+    if (reasons.length > 0) return { verdict: 'bad', reasons }
+    const missing = missingFor(counted, circumstances)
+    return missing ? { verdict: 'waiting', missing } : { verdict: 'good' }
+  }
+}
+
+export type Judge = ReturnType<typeof openJudge>
+
+function hardStops({ promises, compared, seen }: Counted, given: Circumstances): Reason[] {
+  const { nowMs, staleSeconds, died, journeys, dayTotals } = given
+  const reasons: Reason[] = died.map(name => ({ what: `${name} ended by itself`, process: name, stage: '' }))
+  for (const { instance, at } of seen)
+    if (nowMs - at > staleSeconds * 1000)
+      reasons.push({
+        what: `the metrics of ${instance} are away for ${Math.round((nowMs - at) / 1000)} s`,
+        process: instance.split('.')[0] ?? '',
+        stage: '',
+      })
+  const { process, stage, what: how } = journeys.failure ?? { process: '', stage: '', what: '' }
+  if (journeys.failedInARow >= 2) reasons.push({ what: `the synthetic user fails: ${how}`, process, stage })
+  if (journeys.offlineMinutes > offlineMinutes) {
+    const what = `${journeys.offlineMinutes} minutes offline, more than ${offlineMinutes}: ${how}`
+    reasons.push({ what, process, stage })
+  }
+  for (const [i, { objective, counts }] of promises.entries()) {
+    const allowed = budgetShare * allowedOf(objective) * (dayTotals[i] ?? 0)
+    if (counts.new.bad >= fewestBroken && counts.new.bad > allowed)
+      reasons.push({
+        what: `${objective.displayName}: the new version broke ${counts.new.bad}, more than a tenth of the day's budget (${allowed.toFixed(1)})`,
+        ...worst(compared),
+      })
+  }
+  return reasons
+}
+
+/** The share of bad events that an objective allows. */
+const allowedOf = ({ target }: Objective): number =>
+  (target.denominator - target.numerator) / target.denominator
+
+/** A time must also have grown by so much that a person minds; a share of failures always matters. */
+function matters({ seconds }: Compared): boolean {
+  if (!seconds) return true
+  return seconds.new >= seconds.old * seconds.floorRatio && seconds.new - seconds.old >= seconds.floorSeconds
+}
+
+const reasonOf = ({ what, process, stage, counts, seconds }: Compared): Reason => ({
+  what: seconds
+    ? `${what}: ${seconds.new.toFixed(3)} s, the old version ${seconds.old.toFixed(3)} s`
+    : `${what}: ${share(counts.new)}, the old version ${share(counts.old)}`,
+  process,
+  stage,
+})
+
+/** Where the comparison is most against the new version: the likely place of a broken promise. */
+function worst(compared: readonly Compared[]): { process: string; stage: string } {
+  const [{ process, stage } = { process: '', stage: '' }] = compared
+    .filter(each => matters(each) && each.counts.new.total > 0)
+    .toSorted((a, b) => fisher(a.counts.old, a.counts.new) - fisher(b.counts.old, b.counts.new))
+  return { process, stage }
+}
+
+const share = ({ bad, total }: Counts): string => `${bad} of ${total}`
+
+const leaks = ({ bytes, oldMost }: Memory, level: number): boolean =>
+  oldMost > 0 && (bytes.at(-1) ?? 0) > leakRatio * oldMost && risingChance(bytes.slice(-30)) <= level
+
+const leakOf = ({ instance, process, bytes, oldMost }: Memory): Reason => ({
+  what: `memory of ${instance} rises and is ${mebibytes(bytes.at(-1) ?? 0)}, the old version ${mebibytes(oldMost)}`,
+  process,
+  stage: 'memory',
+})
+
+const mebibytes = (bytes: number): string => `${Math.round(bytes / 2 ** 20)} MiB`
+
+/** What is not known yet. Without events nothing is: no traffic is never good. */
+function missingFor({ promises, compared, seen }: Counted, { journeys }: Circumstances): string | undefined {
+  if (seen.length === 0) return 'the metrics of the new version'
+  if (journeys.good < goodJourneys)
+    return `${goodJourneys - journeys.good} more journeys of the synthetic user`
+  if (journeys.failedInARow > 0) return 'a journey after the one that failed'
+  for (const { objective, counts } of promises) {
+    const allowed = allowedOf(objective)
+    const most = Math.max(allowed, counts.old.total > 0 ? counts.old.bad / counts.old.total + allowed : 0)
+    if (upperBound(counts.new, missed) > most)
+      return `${objective.displayName}: ${counts.new.total} events of the new version, about ${needed(counts.new.bad, most)} needed`
+  }
+  const few = compared.find(({ counts, seconds }) => seconds && counts.new.total < fewestTimes)
+  return few && `${few.what}: ${few.counts.new.total} events of the new version, ${fewestTimes} needed`
+}
+
+/** About how many events it takes until so few bad ones are within the allowed share: three for none, as 0.95^(1/share). */
+const needed = (bad: number, allowed: number): number =>
+  Math.ceil((bad + 2 * Math.sqrt(bad) - Math.log(missed)) / allowed)

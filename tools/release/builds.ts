@@ -1,0 +1,103 @@
+import { execFileSync } from 'node:child_process'
+import { createHash } from 'node:crypto'
+import { cpSync, existsSync, globSync, mkdirSync, readFileSync, renameSync, rmSync } from 'node:fs'
+import { join, resolve } from 'node:path'
+import { UsageError } from '@tintype/lib/command-line.ts'
+import { ExpectedError } from '@tintype/lib/errors.ts'
+import type { Build } from '../fleet.ts'
+import { cache } from '../parts/install.ts'
+
+const root = join(import.meta.dirname, '../..')
+
+/** What a version is named by: a folder with a checkout, or a commit of this repository. */
+export type Named = { folder: string } | { commit: string }
+
+const git = (folder: string, ...args: string[]): string | undefined => {
+  try {
+    return execFileSync('git', ['-C', folder, ...args], {
+      encoding: 'utf8',
+      stdio: ['ignore', 'pipe', 'ignore'],
+    })
+  } catch {
+    return undefined
+  }
+}
+
+/** @throws UsageError when it is neither. */
+export function named(option: string, given: string): Named {
+  if (existsSync(given)) {
+    if (existsSync(join(given, 'services/web/main.ts'))) return { folder: resolve(given) }
+    throw new UsageError(`--${option} "${given}" is a folder, but no checkout of Tintype`)
+  }
+  const commit = git(
+    root,
+    'rev-parse',
+    '--verify',
+    '--quiet',
+    '--end-of-options',
+    `${given}^{commit}`,
+  )?.trim()
+  if (commit) return { commit }
+  throw new UsageError(`--${option} "${given}" is neither a folder nor a git ref of this repository`)
+}
+
+/** Whether a running build is the one that was named. */
+export const isBuild = (running: Build, it: Named): boolean =>
+  'folder' in it
+    ? resolve(running.root) === it.folder || contentOf(running.root) === contentOf(it.folder)
+    : running.version.endsWith(`+${it.commit.slice(0, 12)}`) ||
+      git(running.root, 'rev-parse', 'HEAD')?.trim() === it.commit
+
+/** What a version is called before it was made ready. */
+export const nameOf = (it: Named): string => ('folder' in it ? it.folder : `commit ${it.commit.slice(0, 12)}`)
+
+/**
+ * A build that can be started. A commit is laid out in the cache of parts, once, and gets the packages of its own lock.
+ * `git archive` rather than `git worktree`: a cache that was deleted leaves nothing behind in the repository.
+ */
+export function buildOf(it: Named): Build {
+  const folder = 'folder' in it ? it.folder : checkout(it.commit)
+  if (!existsSync(join(folder, 'node_modules/@tintype/lib')))
+    throw new ExpectedError(`${folder} has no packages yet: npm ci --prefix ${folder}`)
+  const { version } = JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8'))
+  const id = 'folder' in it ? contentOf(folder) : it.commit.slice(0, 12)
+  return { root: folder, version: `${version}+${id}` }
+}
+
+function checkout(commit: string): string {
+  const folder = join(cache, 'releases', commit)
+  if (existsSync(folder)) return folder
+  const draft = `${folder}.tmp`
+  rmSync(draft, { recursive: true, force: true })
+  mkdirSync(draft, { recursive: true })
+  const archive = execFileSync('git', ['-C', root, 'archive', '--format=tar', commit], { maxBuffer: 2 ** 30 })
+  execFileSync('tar', ['-x', '-C', draft], { input: archive })
+  install(draft)
+  renameSync(draft, folder)
+  return folder
+}
+
+/** The packages are copied from here when the lock is the same; that is a matter of a second instead of a minute. */
+function install(folder: string): void {
+  const lock = (of: string) => readFileSync(join(of, 'package-lock.json'), 'utf8')
+  if (lock(folder) === lock(root)) {
+    const copy = {
+      recursive: true,
+      verbatimSymlinks: true,
+      filter: (file: string) => !file.includes('/.cache'),
+    }
+    for (const each of globSync('{.,lib,slo,services/*}/node_modules', { cwd: root }))
+      cpSync(join(root, each), join(folder, each), copy)
+  } else execFileSync('npm', ['ci', '--no-audit', '--no-fund'], { cwd: folder, stdio: 'inherit' })
+}
+
+/** Ten digits that change with any file that is run. */
+function contentOf(folder: string): string {
+  const hash = createHash('sha256')
+  const files = globSync(['package-lock.json', '{lib,services,slo}/**/*.{ts,yaml,html,css,json}'], {
+    cwd: folder,
+    exclude: path => path.endsWith('node_modules') || path.endsWith('.test.ts'),
+  })
+  for (const file of files.toSorted()) hash.update(`${file}\0`).update(readFileSync(join(folder, file)))
+  return hash.digest('hex').slice(0, 10)
+}

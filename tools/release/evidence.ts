@@ -1,0 +1,52 @@
+import { openSource } from '../../slo/cli/context.ts'
+import { readSeries } from '../../slo/diagnose/read.ts'
+import { type Directory, readDirectory } from '../../slo/directory.ts'
+import {
+  type Counted,
+  count,
+  countedOf,
+  metricsOf,
+  type Pair,
+  type Span,
+} from '../../slo/releases/evidence.ts'
+
+export type Evidence = {
+  directory: Directory
+  /** What both versions did in the spans. */
+  count(spans: Pair<readonly Span[]>): Promise<Counted>
+  /** Events of each objective of events in the 24 hours before now. */
+  dayTotals(): Promise<number[]>
+}
+
+const dayMinutes = 1_440
+/** A sample before the first span, to count from. */
+const beforeMs = 120_000
+
+/** Reads what slo recorded, from Prometheus or its own file, as `slo report` does. */
+export function openEvidence(
+  from: { prometheusUrl: string; dataDir: string; scrapeSeconds: number },
+  versions: Pair<string>,
+): Evidence {
+  const directory = readDirectory()
+  const { objectives, service } = directory
+  const { releases } = service
+  if (!releases)
+    throw new Error('service.yaml has no releases: slo does not know how to compare two versions')
+  const names = metricsOf(releases, objectives)
+  return {
+    directory,
+    async count(spans) {
+      const begin = Math.min(Date.now(), ...spans.old.map(({ from }) => from))
+      const series = await readSeries(service, names, from, [{ fromMs: begin - beforeMs, toMs: Date.now() }])
+      return count(series, releases, objectives, versions, spans)
+    },
+    async dayTotals() {
+      const source = await openSource(from.prometheusUrl, from.dataDir, service)
+      const now = Math.floor(Date.now() / 60_000)
+      const totals = countedOf(objectives).map(async ({ objective }) =>
+        (await source.slots(objective.sli, now - dayMinutes, now)).reduce((sum, { total }) => sum + total, 0),
+      )
+      return Promise.all(totals).finally(() => source.close())
+    },
+  }
+}

@@ -1,0 +1,45 @@
+export const strategies = ['rolling', 'blue-green', 'canary'] as const
+export type Strategy = (typeof strategies)[number]
+
+/** Customers of a hundred that the new version has from this step on, and what the step is for. */
+export type Step = { percent: number; why: string }
+
+const everybody = 'everybody; the old version stands by, and has them all back at the first bad sign'
+
+/** The steps of a release. Each is judged; only a good one is followed by the next. */
+export const stepsOf: Record<Strategy, readonly Step[]> = {
+  rolling: [
+    { percent: 5, why: 'a small share of the customers first' },
+    { percent: 20, why: 'a fifth' },
+    { percent: 50, why: 'half of them' },
+    { percent: 100, why: everybody },
+  ],
+  'blue-green': [{ percent: 100, why: everybody }],
+  canary: [
+    { percent: 10, why: 'the canary: a tenth of the customers' },
+    { percent: 100, why: everybody },
+  ],
+}
+
+export type Pace = { stepSeconds: number; patienceSeconds: number }
+
+/** What will happen, in words, before anything does. */
+export const planText = (
+  strategy: Strategy,
+  steps: readonly Step[],
+  from: string,
+  to: string,
+  pace: Pace,
+): string =>
+  [
+    `Plan: ${strategy} release of ${to}, in place of ${from}`,
+    '1. HAProxy stands before the webs (npm run scaled has it already; npm start gets it, on the same port).',
+    `2. The processes of ${to} start beside those of ${from}, on the same queue and storage: as many converters and webs.`,
+    '3. The system test walks through the new version, before it has any customer.',
+    ...steps.map(
+      ({ percent, why }, i) =>
+        `${i + 4}. ${String(percent).padStart(3)} % of the customers, by session: ${why}. The system test again; then judged for at least ${pace.stepSeconds} s, at most ${pace.patienceSeconds} s.`,
+    ),
+    `${steps.length + 4}. The processes of ${from} finish what they have and end; logs and slo are replaced, one after the other.`,
+    'Back to the old version at once when a step is bad or stays inconclusive, at Ctrl-C, and when this command is killed.',
+  ].join('\n')

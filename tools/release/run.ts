@@ -1,0 +1,236 @@
+import { setTimeout as delay } from 'node:timers/promises'
+import type { Pair, Span } from '../../slo/releases/evidence.ts'
+import { type Judge, openJudge, type Reason, type Verdict } from '../../slo/releases/judge.ts'
+import { journey } from '../../test/journey.ts'
+import type { Controlled } from '../control.ts'
+import type { Build } from '../fleet.ts'
+import { type Evidence, openEvidence } from './evidence.ts'
+import { broughtBy, type Status } from './launched.ts'
+import type { Pace, Step } from './plan.ts'
+import type { Outcome, Record } from './record.ts'
+import { placeOf, startUser, type User } from './user.ts'
+
+export type Release = {
+  launcher: Controlled
+  steps: readonly Step[]
+  to: Build
+  /** What the running version calls itself. */
+  oldVersion: string
+  pace: Pace
+  dataDir: string
+  probeToken: string
+  record: Record
+  /** Shown to whoever watches. */
+  tell(line: string): void
+  /** Aborted by Ctrl-C. */
+  signal: AbortSignal
+}
+
+/** A reason to go back to the old version. */
+class Refused extends Error {
+  outcome: Outcome
+  constructor(message: string, outcome: Outcome = 'rolled back') {
+    super(message)
+    this.outcome = outcome
+  }
+}
+
+const lookMs = 1_000
+/** A line of progress each so often, unless something changed. */
+const progressMs = 5_000
+const beforeMs = 600_000
+
+/** Brings the new version to everybody, or goes back. Resolves with how it ended; leaves the launcher as it ended. */
+export async function release(given: Release): Promise<Outcome> {
+  const { launcher, record, tell, signal } = given
+  let user: User | undefined
+  try {
+    signal.throwIfAborted()
+    const { versions, webs, evidence, status } = await begin(given)
+    await systemTest(given, webs)
+    user = await startUser(webs, given.probeToken)
+    const judge = openJudge()
+    const spans: Span[] = []
+    // When everybody changes at once, the old version is judged by what it did just before.
+    const before = { from: Date.now() - beforeMs, to: Date.now() }
+    const oldSpans = given.steps[0]?.percent === 100 ? [before] : []
+    for (const [i, step] of given.steps.entries()) {
+      if (i > 0) await systemTest(given, webs)
+      await launcher.ask('share', { percent: step.percent })
+      note(given, `${step.percent} % of the customers on ${versions.new}: ${step.why}`)
+      await judged({ ...given, versions, evidence, status, judge, spans, oldSpans, step, user })
+    }
+    await user.stop()
+    await launcher.ask('keep', given.to)
+    note(given, `everybody is on ${versions.new}; the processes of ${versions.old} have ended`)
+    record.close('released', `${versions.new} serves everybody.`)
+    tell(`Released: ${versions.new} serves everybody. Record: ${record.file}`)
+    return 'released'
+  } catch (error) {
+    const { outcome } = error instanceof Refused ? error : { outcome: 'rolled back' as const }
+    const why = signal.aborted ? 'Ctrl-C' : (error as Error).message
+    await launcher.ask('back').catch(() => {})
+    await user?.stop()
+    record.close(signal.aborted ? 'interrupted' : outcome, `${why} Everybody is on ${given.oldVersion}.`)
+    tell(
+      `${signal.aborted ? 'Interrupted' : outcome === 'inconclusive' ? 'Inconclusive' : 'Rolled back'}: ${why}`,
+    )
+    tell(`Everybody is on ${given.oldVersion}. Record: ${record.file}`)
+    return signal.aborted ? 'interrupted' : outcome
+  }
+}
+
+function note({ record, tell }: Release, line: string): void {
+  record.note(line)
+  tell(line)
+}
+
+/** HAProxy stands in front, and the new version's processes are ready. */
+async function begin(given: Release) {
+  const { launcher, to, dataDir, oldVersion } = given
+  await launcher.ask('front')
+  note(given, `starting ${to.version} from ${to.root}`)
+  try {
+    await launcher.ask('begin', to)
+  } catch (error) {
+    throw new Refused(`it does not start: ${(error as Error).message.replace(/^Error: |\n[\s\S]*/g, '')}.`)
+  }
+  const status = async () => launcher.ask<Status>('status')
+  const now = await status()
+  const { prometheusUrl, scrapeSeconds } = now
+  const webs = broughtBy(now).filter(({ role }) => role.startsWith('web'))
+  const versions: Pair<string> = {
+    old: oldVersion,
+    new: await versionOf(webs[0]?.endpoints.webAdmin, to.version),
+  }
+  if (versions.old === versions.new)
+    throw new Refused(`both versions call themselves ${versions.old}: nobody could tell them apart.`)
+  const evidence = openEvidence({ prometheusUrl, scrapeSeconds, dataDir }, versions)
+  return { versions, evidence, status, webs: webs.map(({ endpoints }) => endpoints.web ?? '') }
+}
+
+/** As its metrics say; a build older than the variable VERSION names its package's version. */
+async function versionOf(admin: string | undefined, expected: string): Promise<string> {
+  const metrics = await fetch(`${admin}/metrics`).then(
+    answer => answer.text(),
+    () => '',
+  )
+  return /^tintype_build_info\{[^}]*version="([^"]*)"/m.exec(metrics)?.[1] ?? expected
+}
+
+/** A person's whole journey at the new version, which HAProxy does not show to anybody yet. */
+async function systemTest(given: Release, [web = '']: string[]): Promise<void> {
+  const { signal } = given
+  const start = performance.now()
+  try {
+    await Promise.race([
+      journey(web),
+      new Promise((_, reject) =>
+        signal.addEventListener('abort', () => reject(signal.reason), { once: true }),
+      ),
+    ])
+  } catch (error) {
+    const what = `the system test failed at the new version: ${(error as Error).message.replaceAll(/\s*\n\s*/g, ' ')}`
+    throw new Refused(`${sentence({ what, ...placeOf(what) })}.`)
+  }
+  note(given, `system test passed at the new version (${((performance.now() - start) / 1000).toFixed(1)} s)`)
+}
+
+type Judged = Release & {
+  versions: Pair<string>
+  evidence: Evidence
+  status: () => Promise<Status>
+  judge: Judge
+  /** Those of the steps before; the system test's own events are in none. */
+  spans: Span[]
+  /** Further ones, in which only the old version is counted. */
+  oldSpans: Span[]
+  step: Step
+  user: User
+}
+
+/** Waits until the step is good. @throws Refused when it is bad, or not known when patience ends. */
+async function judged(given: Judged): Promise<void> {
+  const { evidence, status, judge, spans, oldSpans, step, user, pace, signal, tell } = given
+  const { scrapeSeconds } = await status()
+  // What the system test did is counted by the next scrape.
+  await delay(scrapeSeconds * 1000 + lookMs, undefined, { signal })
+  const begun = Date.now()
+  const dayTotals = await evidence.dayTotals()
+  const staleSeconds = 3 * scrapeSeconds + 5
+  let shown = { verdict: '', at: 0 }
+  for (;;) {
+    const nowMs = Date.now()
+    const all = [...spans, { from: begun, to: nowMs }]
+    const counted = await evidence.count({ old: [...oldSpans, ...all], new: all })
+    const brought = broughtBy(await status())
+    const died = brought.filter(each => each.deaths > 0).map(({ name }) => name)
+    const { failedInARow, good, offlineMinutes, failure } = user
+    const journeys = { failedInARow, good, offlineMinutes, failure }
+    const away = nowMs - begun > staleSeconds * 1000 && counted.seen.length < brought.length
+    const verdict: Verdict = away
+      ? {
+          verdict: 'bad',
+          reasons: [
+            await missingMetrics(
+              given,
+              counted.seen.map(({ instance }) => instance),
+            ),
+          ],
+        }
+      : judge(counted, { nowMs, staleSeconds, died, journeys, dayTotals })
+    const seconds = Math.round((nowMs - begun) / 1000)
+    const line = progress(counted.promises, verdict, journeys)
+    if (nowMs - shown.at > progressMs || verdict.verdict !== shown.verdict) {
+      const next = Math.max(0, pace.stepSeconds - seconds)
+      tell(
+        `  ${String(seconds).padStart(4)} s  ${step.percent} %  ${line} · next step in ${next} s at the earliest`,
+      )
+      shown = { verdict: verdict.verdict, at: nowMs }
+    }
+    if (verdict.verdict === 'bad') throw new Refused(`${verdict.reasons.map(sentence).join('; ')}.`)
+    if (verdict.verdict === 'good' && seconds >= pace.stepSeconds) {
+      spans.push({ from: begun, to: nowMs })
+      note(given, `step of ${step.percent} % is good: ${line}`)
+      return
+    }
+    if (seconds > pace.patienceSeconds)
+      throw new Refused(
+        `nothing can be said after ${pace.patienceSeconds} s; missing: ${verdict.verdict === 'waiting' ? verdict.missing : 'time'}.`,
+        'inconclusive',
+      )
+    await delay(lookMs, undefined, { signal })
+  }
+}
+
+async function missingMetrics({ status }: Judged, seen: string[]): Promise<Reason> {
+  const missing = broughtBy(await status())
+    .filter(({ role }) => !seen.some(each => each.startsWith(role.replace(/-\d+$/, ''))))
+    .map(({ name }) => name)
+  return {
+    what: `the metrics of ${missing.join(', ') || 'a process'} are away`,
+    process: missing[0] ?? '',
+    stage: '',
+  }
+}
+
+const sentence = ({ what, process, stage }: Reason): string =>
+  `${what}${process || stage ? ` [${[process, stage].filter(Boolean).join(', stage ')}]` : ''}`
+
+function progress(
+  promises: Parameters<Judge>[0]['promises'],
+  verdict: Verdict,
+  journeys: { good: number },
+): string {
+  const kept = ({ bad, total }: { bad: number; total: number }) => `${total - bad}/${total}`
+  const sides = promises.map(
+    ({ objective, counts }) => `${objective.name}: new ${kept(counts.new)}, old ${kept(counts.old)}`,
+  )
+  const said =
+    verdict.verdict === 'bad'
+      ? `bad: ${verdict.reasons.map(sentence).join('; ')}`
+      : verdict.verdict === 'good'
+        ? 'good'
+        : `waits for ${verdict.missing}`
+  return `${sides.join(' · ')} · journeys ${journeys.good} · ${said}`
+}

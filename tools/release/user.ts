@@ -1,0 +1,82 @@
+import { setTimeout as delay } from 'node:timers/promises'
+import sharp from 'sharp'
+import type { Reason } from '../../slo/releases/judge.ts'
+import { person } from '../../test/client.ts'
+import { flawOfThumbnail, quadrantImage } from '../../test/images.ts'
+
+/** The synthetic user of a release: at the new version only, whatever HAProxy does. */
+export type User = {
+  failedInARow: number
+  good: number
+  /** Minutes in which a journey failed. */
+  offlineMinutes: number
+  failure?: Reason
+  stop(): Promise<void>
+}
+
+const pauseMs = 2_000
+const patienceMs = 65_000
+
+/** Walks one journey after the other, at each web in turn: a known photo, and its thumbnail compared with it. */
+export async function startUser(webs: readonly string[], probeToken: string): Promise<User> {
+  const stopping = new AbortController()
+  const image = await quadrantImage({ width: 1600, height: 1200, format: 'jpeg', orientation: 6 })
+  const offline = new Set<number>()
+  const user: User = { failedInARow: 0, good: 0, offlineMinutes: 0, stop: async () => {} }
+  async function walk(): Promise<void> {
+    for (let turn = 0; !stopping.signal.aborted; turn++) {
+      const why = await journey(webs[turn % webs.length] as string, image, probeToken)
+      if (stopping.signal.aborted) return
+      if (why === undefined) {
+        user.good++
+        user.failedInARow = 0
+      } else {
+        user.failure = { what: why, ...placeOf(why) }
+        user.failedInARow++
+        user.offlineMinutes = offline.add(Math.floor(Date.now() / 60_000)).size
+      }
+      await delay(pauseMs, undefined, stopping).catch(() => {})
+    }
+  }
+  const walking = walk()
+  user.stop = async () => {
+    stopping.abort()
+    await walking
+  }
+  return user
+}
+
+/** Where it was lost, by what a person saw: a picture is the converter's, an answer is web's. */
+export const placeOf = (why: string): Pick<Reason, 'process' | 'stage'> =>
+  /thumbnail|picture|upright|photo-(crash|timeout|memory)/.test(why)
+    ? { process: 'converter', stage: 'convert' }
+    : { process: 'web', stage: 'receive' }
+
+/** What went wrong, in words; undefined when nothing did. */
+async function journey(web: string, image: Buffer, probeToken: string): Promise<string | undefined> {
+  try {
+    const someone = person(web)
+    const answer = await someone.upload(image, { 'Tintype-Probe': probeToken })
+    if (answer.status !== 202) return `the upload was answered ${answer.status}: ${await answer.text()}`
+    const { id } = (await answer.json()) as { id: string }
+    try {
+      const photo = await someone.settled(id, patienceMs)
+      if (photo.state !== 'ready') return `no thumbnail: ${JSON.stringify(photo.reason)}`
+      const thumbnail = await someone.request(`/photos/${id}/thumbnail`)
+      if (thumbnail.status !== 200) return `the thumbnail was answered ${thumbnail.status}`
+      const flaw = await flawOf(Buffer.from(await thumbnail.arrayBuffer()))
+      return flaw && `the picture of a known photo is wrong: ${flaw}`
+    } finally {
+      await someone.request(`/photos/${id}`, { method: 'DELETE' })
+    }
+  } catch (error) {
+    const { message, cause } = error as Error
+    return cause instanceof Error ? `${message}: ${cause.message}` : message
+  }
+}
+
+/** THUMBNAILS says how large it is; the picture must have the shape of the photo all the same. */
+async function flawOf(thumbnail: Buffer): Promise<string | undefined> {
+  const { width = 0 } = await sharp(thumbnail).metadata()
+  return flawOfThumbnail(thumbnail, { width, height: Math.round((width * 3) / 4) })
+}

@@ -86,7 +86,7 @@ const en = {
   story: 'Its story in the logs',
   trace: 'Trace',
   photo: 'Photo',
-  /** Undefined in English, in which the service writes its details. */
+  /** The service writes its details in English. */
   problem: ({ detail }: Problem) => detail,
   reason: ({ detail }: { code: string; detail: string }) => detail,
 }

@@ -2,14 +2,14 @@ import { ExpectedError } from './errors.ts'
 
 /**
  * The environment, read once at start. Each process picks its variables from the one table in variables.ts;
- * all bad ones are reported together, each with what it may be.
+ * all bad values are reported together, each with the format that it must have.
  */
 export type Variable<T> = {
   readonly default: T
   readonly meaning: string
-  /** What it may be, in words: used in the error and in the reference. */
+  /** The allowed values in words, for the error and the reference. */
   readonly format: string
-  /** Throws nothing; undefined means the text is not of the format. */
+  /** Undefined when the text does not have the format. */
   readonly parse: (text: string) => T | undefined
 }
 
@@ -109,13 +109,13 @@ export const ifMissing = (variable: string, name: string) => (error: NodeJS.Errn
   throw new ConfigError(`${variable} needs the package ${name}, which is not installed: npm install ${name}`)
 }
 
-/** What is reported ends up in a log: a URL's user and password do not, also when it is malformed. */
+/** Reported values are logged, so the user and password of a URL are removed, also from a malformed one. */
 const withoutPassword = (given = ''): string =>
   given.replace(/\/\/.*@/, '//…@').replace(/(password=)[^&]*/gi, '$1…')
 
 /**
  * Reads the variables from an environment. An empty variable counts as unset.
- * @throws ConfigError naming every bad variable, its value and what it may be.
+ * @throws ConfigError naming every bad variable, its value and its format.
  */
 export function readConfig<V extends Record<string, Variable<unknown>>>(
   environment: Record<string, string | undefined>,

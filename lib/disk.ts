@@ -1,7 +1,7 @@
 import * as fs from 'node:fs/promises'
 import { dirname, resolve } from 'node:path'
 
-/** The calls through which everything durable goes: what a power-cut test puts itself between. */
+/** The file system calls that durability depends on. A power-cut test replaces them. */
 export type Disk = Pick<typeof fs, 'open' | 'mkdir' | 'rename' | 'link' | 'rm' | 'rmdir' | 'readdir'>
 
 /** `mkdir -p` that survives a power cut. */
@@ -23,7 +23,7 @@ export async function syncFolder(folder: string, disk: Disk = fs): Promise<void>
   }
 }
 
-/** For a catch: swallows the named errors, throws every other. */
+/** For `catch`: ignores errors with these codes and rethrows every other. */
 export const ignore =
   (...codes: string[]) =>
   (error: NodeJS.ErrnoException): undefined => {

@@ -1,8 +1,8 @@
-/** By name, so that a secret that nobody thought of is not among them. */
+/** An allow-list, so that an unforeseen secret is not passed on. */
 const plain =
   /^(PATH|HOME|TMPDIR|LANG|LC_\w+|TZ|LD_\w+|MALLOC_\w+|NODE_COMPILE_CACHE|NODE_EXTRA_CA_CERTS|NODE_OPTIONS|VIPS_\w+|(https?|no)_proxy)$/i
 
-/** What a program needs of an environment to run at all: for those that decode strangers' bytes, and for other people's. */
+/** The variables that any program needs. For children that decode uploads, and for third-party programs. */
 export const plainEnvironment = (environment: NodeJS.ProcessEnv): Record<string, string> =>
   Object.fromEntries(
     Object.entries(environment).flatMap(([name, value]) =>

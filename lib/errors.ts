@@ -1,4 +1,4 @@
-/** An error whose message says all that a person needs, such as a wrong argument: shown without its stack. */
+/** An error whose message is enough for a person, such as a wrong argument. It is shown without a stack. */
 export class ExpectedError extends Error {
   override name = 'ExpectedError'
 }

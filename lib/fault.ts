@@ -1,6 +1,6 @@
 /**
- * Named places in the code at which a test ends the process as kill -9 would: FAULT_POINT=name:nth dies at the
- * nth passing. Costs one comparison when nothing is armed.
+ * Named places in the code where a test can kill the process as kill -9 does. With FAULT_POINT=name:nth it dies the
+ * nth time it passes there. Costs one comparison when nothing is armed.
  */
 let armed: { name: string; left: number } | undefined
 

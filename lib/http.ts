@@ -7,7 +7,7 @@ import { countLimit, type LimitName } from './limits.ts'
 import type { Log } from './telemetry/log.ts'
 import type { Metrics } from './telemetry/metrics.ts'
 
-/** An expected answer that is no success: rendered as application/problem+json (RFC 9457). */
+/** An expected error response, sent as application/problem+json (RFC 9457). */
 export class Problem extends Error {
   override name = 'Problem'
   readonly status: number
@@ -15,7 +15,7 @@ export class Problem extends Error {
   readonly members: Record<string, unknown>
   readonly headers: Record<string, string>
   readonly limit: LimitName | undefined
-  /** `type` is what a program matches, `detail` what a person can act on, `limit` what was reached: it is counted. */
+  /** Programs match `type`; `detail` tells a person what to do; `limit` is counted as reached. */
   constructor(
     status: number,
     type: string,
@@ -61,10 +61,10 @@ const problemBody = (problem: Problem): string =>
     ...problem.members,
   })
 
-/** Belong to the answer that was going to be sent, and are wrong for a problem. */
+/** Headers set for the intended response that must not go out with a problem. */
 const ofTheAnswer = ['Content-Disposition', 'Content-Encoding', 'ETag', 'Last-Modified']
 
-/** Answers with a problem; what was set for another answer is taken back, above all that it may be kept. */
+/** Sends a problem. Headers set for the intended response are removed, and caching is disabled. */
 export function sendProblem(response: ServerResponse, problem: Problem): void {
   const body = problemBody(problem)
   for (const name of ofTheAnswer) response.removeHeader(name)
@@ -86,7 +86,7 @@ export function problemMessage(problem: Problem): string {
   )
 }
 
-/** The Express app every service builds on: no identifying header, request id, duration histogram. Add routes, then `finish`. */
+/** The Express app of every service, with request ids and the duration histogram. Add routes, then call `finish`. */
 export function createApp(telemetry: { metrics: Metrics; log: Log }): Express {
   const app = express()
   app.disable('x-powered-by')
@@ -95,7 +95,7 @@ export function createApp(telemetry: { metrics: Metrics; log: Log }): Express {
   return app
 }
 
-/** Last in an app: unknown paths are 404, every error is a problem, and what we did not expect is in the log. */
+/** Call last: unknown paths get 404, every error becomes a problem, and unexpected errors are logged. */
 export function finish(app: Express, { log }: { log: Log }): void {
   app.use((request: Request) => {
     throw new Problem(404, 'not-found', `There is nothing at ${request.path}.`)
@@ -117,14 +117,14 @@ export function finish(app: Express, { log }: { log: Log }): void {
   app.use(onError)
 }
 
-/** Whether the client went away, or was closed, before its whole request had come: nobody is to be answered. */
+/** Whether the client disconnected before its whole request arrived, so that no response can reach it. */
 export const hasLeft = (request: Request): boolean => request.destroyed && !request.complete
 
 function fromFramework(error: { status?: number; expose?: boolean; message?: string }): Problem {
   const status = error.status ?? 500
   if (status < 500)
     return new Problem(status, 'bad-request', error.message ?? 'The request could not be read.')
-  // Of the system, the queue or storage: it may work again soon.
+  // Errors with a code come from the system, queue or storage, and may be temporary.
   if (errorCode(error) !== undefined)
     return new Problem(503, 'unavailable', 'This server misses something that it needs. Try again in 5 s.', {
       headers: { 'Retry-After': '5' },
@@ -132,12 +132,12 @@ function fromFramework(error: { status?: number; expose?: boolean; message?: str
   return new Problem(500, 'internal', 'Something went wrong on our side. The log says what; try again.')
 }
 
-/** Counts, times and logs requests. No label's value comes from the client: each would be a series for ever. */
+/** Counts, times and logs requests. No label value comes from the client: each new value would add a series. */
 const measure =
   ({ metrics, log }: { metrics: Metrics; log: Log }): RequestHandler =>
   (request, response, next) => {
     const start = performance.now()
-    // Asked for now: when a client has gone the request has no socket to tell it by, and asking would throw.
+    // Read now: after the client has disconnected the request has no socket, and reading this would throw.
     const scheme = request.secure ? 'https' : 'http'
     const requestId = randomUUID()
     Object.assign(response.locals, { startedAt: start, requestId })
@@ -150,7 +150,7 @@ const measure =
       const method = knownMethods.has(request.method) ? request.method : '_OTHER'
       const route = request.route?.path ?? ''
       const seconds = (performance.now() - start) / 1000
-      // A reader that leaves is how an event stream ends.
+      // An event stream normally ends when its client disconnects.
       const level = String(response.getHeader('Content-Type')).startsWith('text/event-stream')
         ? 'debug'
         : 'info'

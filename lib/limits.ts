@@ -3,7 +3,7 @@ import type { variables } from './variables.ts'
 type VariableName = keyof typeof variables
 type Owner = 'web' | 'converter' | 'logs' | 'slo' | 'every process' | 'queue' | 'storage'
 
-/** One bounded thing: what is bounded, who enforces it, and what the one who reaches it sees. */
+/** A bounded resource, who enforces the bound, and what happens when it is reached. */
 export type Limit = { owner: Owner; value: number | VariableName; unit: string; what: string; answer: string }
 
 /** `value` is the number, or the variable that sets it. */
@@ -22,8 +22,8 @@ const row = <const V extends Limit['value']>(
 })
 
 /**
- * Every bounded resource. `tintype_limit_reached_total{limit}` counts each time that one is reached; the reference
- * prints the table; test/tidy.test.ts fails when no test names a limit. Limits of web hold for one web process.
+ * Every bounded resource. `tintype_limit_reached_total{limit}` counts each time that one is reached. docs/reference.md
+ * shows the table. test/tidy.test.ts fails when no test names a limit. Limits of web hold for one web process.
  */
 // biome-ignore format: a table, one row a limit
 export const limits = {
@@ -95,7 +95,7 @@ export type LimitName = keyof typeof limits
 export const limitNames = Object.keys(limits) as LimitName[]
 
 const reached = new Map<LimitName, number>()
-/** How often each limit was reached where no metrics are at hand; every registry of the process shows it. */
+/** Counts of code that has no metrics object. Every registry of the process adds them to its own. */
 export const limitsReached: ReadonlyMap<LimitName, number> = reached
 export const countLimit = (name: LimitName, by = 1): void =>
   void reached.set(name, (reached.get(name) ?? 0) + by)

@@ -1,10 +1,10 @@
-/** The sign of life of a loop or a thread, for /livez. */
+/** The heartbeat of a loop or a thread, for /livez. */
 export type Pulse = {
-  /** It moved, and must move again within its time. */
+  /** The loop made progress and must do so again within its time. */
   beat(): void
-  /** It waits for work, for however long. */
+  /** The loop waits for work, without a deadline. */
   rest(): void
-  /** What has not moved for how long, when that is too long; else null. */
+  /** What is stalled and for how long, or null. */
   stalled(): string | null
 }
 
@@ -24,6 +24,6 @@ export function startPulse(name: string, withinSeconds: number): Pulse {
   }
 }
 
-/** Of several, the first that does not move. */
+/** The first of several that is stalled, or null. */
 export const firstStalled = (pulses: readonly Pick<Pulse, 'stalled'>[]): string | null =>
   pulses.map(pulse => pulse.stalled()).find(each => each !== null) ?? null

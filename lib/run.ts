@@ -6,36 +6,36 @@ import { stopTracing } from './telemetry/trace.ts'
 import { ignoreTerminal, outliveReaders } from './terminal.ts'
 
 export type Running = {
-  /** Where it listens, by name: web, webAdmin, …; told to whoever started the process. */
+  /** Its addresses by name (web, webAdmin, …), printed in the ready line. */
   endpoints: Record<string, string>
-  /** Fails readiness, finishes what is under way, flushes, closes. */
+  /** Fails readiness, finishes requests and jobs in progress, flushes and closes. */
   stop(): Promise<void>
 }
 
-/** No stop takes longer than this over its grace time: what still hangs is cut by the exit. */
+/** A stop that takes longer than its grace time and this margin ends with exit status 1. */
 const stopMarginMs = 5_000
 
 /**
- * The frame of every service's main.ts: start, print `{"ready":{…}}` on one line, stop gracefully on the first
- * SIGTERM or SIGINT, or when the launcher is gone, and at once on the second. Exits 2 on a bad environment. Under a
- * launcher the terminal's signals are not heard; nobody needs to read what it writes.
+ * Runs a service: starts it, prints `{"ready":{…}}` on one line, stops it gracefully on the first SIGTERM or SIGINT or
+ * when the launcher ends, and at once on the second signal. Exits with 2 on a bad environment. Under a launcher it
+ * ignores the terminal's signals. Standard output and error need no reader.
  */
 export async function run(start: () => Promise<Running>, graceMs: () => number): Promise<void> {
   const launched = process.connected
   outliveReaders()
   if (launched) ignoreTerminal()
   armFault(process.env.FAULT_POINT)
-  // While it starts nothing is under way. Without handlers PID 1 of a container would ignore these signals.
+  // During the start there is nothing to finish. PID 1 of a container ignores signals that have no handler.
   let stop: () => unknown = () => process.exit(0)
   process.on('SIGTERM', () => stop())
   if (!launched) process.on('SIGINT', () => stop())
-  // The launcher's IPC channel closes however it ends, kill -9 included: no service runs on without it.
+  // The IPC channel closes also when the launcher is killed by kill -9, so that no service outlives it.
   process.on('disconnect', () => stop())
   try {
     const running = await start()
     stop = stopOnce(running, graceMs())
     process.stdout.write(`${JSON.stringify({ ready: running.endpoints })}\n`)
-    // The next start finds all that was loaded compiled, and its types stripped.
+    // The next start reuses the compiled modules.
     flushCompileCache()
   } catch (error) {
     process.stderr.write(`${error instanceof ExpectedError ? error.message : describeError(error)}\n`)

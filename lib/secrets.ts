@@ -3,14 +3,14 @@ import { existsSync, linkSync, mkdirSync, readFileSync, rmSync, writeFileSync } 
 import { join } from 'node:path'
 
 /**
- * A secret from the environment, or else the one kept in DATA_DIR/secrets, made at the first start.
- * Several processes may ask at once: the first to link its file wins, all read the same.
+ * A secret from the environment, or else from DATA_DIR/secrets, where the first start creates it. Several processes may
+ * call this at once: the first to link its file wins, and all read that file.
  */
 export function secret(name: string, given: string, dataDir: string): string {
   if (given) return given
   const folder = join(dataDir, 'secrets')
   const file = join(folder, name.toLowerCase())
-  // Only the first start writes: a later one must work on a full disk.
+  // Reads before it writes, so that a later start works on a full disk.
   if (existsSync(file)) return readFileSync(file, 'utf8').trim()
   mkdirSync(folder, { recursive: true, mode: 0o700 })
   const draft = `${file}.${process.pid}.tmp`

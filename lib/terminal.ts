@@ -2,9 +2,9 @@ import type { ChildProcess } from 'node:child_process'
 import { countLimit, limits } from './limits.ts'
 
 /**
- * A terminal's Ctrl-C and hang-up reach every process of its session, and it is for the launcher alone to stop us, in
- * order. Not by a session of our own: Linux then schedules each service as a group (autogroup), in which a child's
- * nice value is worth nothing against web, and web waited up to 200 ms for a processor.
+ * Ignores a terminal's Ctrl-C and hang-up, which reach every process of its session: the launcher stops the services in
+ * order. A session for each service is no alternative. Linux would schedule each as a group (autogroup), a child's nice
+ * value would not count against web, and web waited up to 200 ms for a processor.
  */
 export const ignoreTerminal = (): void => ignore('SIGINT', 'SIGHUP')
 
@@ -15,8 +15,8 @@ function ignore(...signals: NodeJS.Signals[]): void {
 let runsOn = false
 
 /**
- * For a process that runs on whoever reads it: when standard output or error is closed, full or stopped, or the
- * terminal is gone, what is written there is lost and nothing else.
+ * For a process that must outlive the readers of its output. When standard output or error is closed, full or stopped, or
+ * the terminal is gone, output is lost and the process goes on.
  */
 export function outliveReaders(): void {
   runsOn = true
@@ -24,7 +24,7 @@ export function outliveReaders(): void {
   for (const stream of [process.stdout, process.stderr]) {
     // Without a listener an error of a stream ends the process.
     stream.on('error', () => {})
-    // Node makes terminals blocking: one stopped by Ctrl-S would stop the event loop.
+    // Node writes to terminals synchronously: one stopped by Ctrl-S would block the event loop.
     const { _handle: handle } = stream as { _handle?: { setBlocking?(blocking: boolean): void } }
     handle?.setBlocking?.(false)
     const write = stream.write.bind(stream) as (...given: unknown[]) => boolean
@@ -34,12 +34,12 @@ export function outliveReaders(): void {
       return false
     }
   }
-  // Node prints warnings past its streams, straight into the descriptor, and so waits for its reader.
+  // Node writes warnings directly to the descriptor, which blocks when nobody reads it.
   process.removeAllListeners('warning')
   process.on('warning', warning => void process.stderr.write(`${warning.stack}\n`))
 }
 
-/** For a command: when its reader leaves early, as `head` does, it goes on to its end and exits as usual. */
+/** For a command: when its reader closes early, as `head` does, the command runs to its end and exits as usual. */
 export function outliveEarlyReaders(): void {
   for (const stream of [process.stdout, process.stderr])
     stream.on('error', (error: NodeJS.ErrnoException) => {
@@ -47,7 +47,7 @@ export function outliveEarlyReaders(): void {
     })
 }
 
-/** Hands on what a child says on its standard error: it never waits for our own reader, as it would for an inherited one. */
+/** Forwards a child's standard error. With an inherited descriptor the child would block when nobody reads it. */
 export function handOnErrors({ stderr }: ChildProcess): void {
   stderr?.on('data', chunk => process.stderr.write(chunk))
 }

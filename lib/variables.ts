@@ -17,7 +17,7 @@ import { storageAddress, storageUrlFormat } from './storage/storage-url.ts'
 import { levels } from './telemetry/levels.ts'
 import { version } from './version.ts'
 
-/** Every variable of every process, once: each service picks its own from here. */
+/** Every environment variable. Each service picks its own with `pick`. */
 export const variables = {
   INSTANCE: pattern(
     '0',
@@ -145,7 +145,7 @@ function place(meaning: string, format: string, address: (url: string) => unknow
   return { default: '', meaning, format, parse: given => (address(given) ? given : undefined) }
 }
 
-/** Each metrics endpoint; empty means those of this machine's own services. */
+/** Metrics endpoints to scrape; empty for those of the services on this machine. */
 function scrapeTargets(): Variable<readonly { job: string; instance: string; url: URL }[]> {
   return {
     default: [],

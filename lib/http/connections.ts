@@ -8,40 +8,40 @@ import { dropRest } from './rest.ts'
 
 type Connection = {
   socket: Socket
-  /** The newest exchange on it. */
+  /** The newest request and response on the connection. */
   request?: IncomingMessage
   response?: ServerResponse
-  /** Answers under way: several when the client pipelines. */
+  /** Unfinished responses: several when the client pipelines. */
   answers: number
-  /** Bytes until the last check: sent by the client, written to it, and of these known to be taken by it. */
+  /** Bytes up to the last check: received from the client, written to it, and acknowledged by it. */
   received: number
   written: number
   taken: number
-  /** What the client has to do now; undefined while it is our turn. */
+  /** What the connection waits for from the client; undefined while the server works. */
   owes: 'send' | 'take' | undefined
-  /** Since the client last moved a byte that it owes. */
+  /** When the client last sent or took a byte that the connection waits for. */
   quietMs: number
-  /** The pace is measured over windows as long as a stall may be. */
+  /** The rate is measured over windows of `stalledSeconds`. */
   window: { ms: number; bytes: number }
 }
 
-/** Checks in the time that a client may stall. */
+/** Checks within `stalledSeconds`. */
 const checksPerStall = 5
-/** At a stop: how often connections are looked at, and how long one without progress is waited for. */
+/** At a stop: the interval of checks, and how long a connection may make no progress. */
 const stopCheckMs = 100
 const stopStalledMs = 1_500
-/** The answer to a body that stalls. */
+/** The response to a stalled body. */
 export const tooSlow = new Problem(408, 'too-slow', 'The request came too slowly; send it again.')
-/** How long a client that was told that it is too slow has to take that answer. */
+/** How long a client has to receive the 408 before the connection is closed. */
 const farewellMs = 2_000
 
 /**
- * Closes connections whose client stalls: sends none of a body that is awaited, takes none of an answer that is written,
- * or does so below the minimal pace. A connection on which we are at work has no deadline here.
+ * Closes connections whose client stalls: it sends nothing of an awaited body, takes nothing of a written response, or
+ * does so below the minimum rate. While the server works on a request, its connection has no deadline here.
  */
 export function watchConnections(server: Server) {
   const checkMs = (limits.stalledSeconds.value * 1000) / checksPerStall
-  const stalledMs = (checksPerStall - 0.5) * checkMs // checks are not punctual to the millisecond
+  const stalledMs = (checksPerStall - 0.5) * checkMs // timers are not exact to the millisecond
   const connections = new Map<Socket, Connection>()
   let stopping = false
   let checking = false
@@ -65,7 +65,7 @@ export function watchConnections(server: Server) {
     Object.assign(connection, { request, response })
     connection.answers++
     response.once('close', () => connection.answers--)
-    // Before Node's own listener, which may close the connection.
+    // Runs before Node's own listener, which may close the connection.
     response.prependOnceListener('finish', () => request.complete || dropRest(request))
   })
 
@@ -100,7 +100,7 @@ export function watchConnections(server: Server) {
 
   let timer = setInterval(check, checkMs).unref()
   return {
-    /** From now on closes what is idle, and what makes no progress. */
+    /** From now on closes idle connections and those without progress. */
     cutIdle(): void {
       stopping = true
       for (const { answers, response } of connections.values())
@@ -115,7 +115,7 @@ export function watchConnections(server: Server) {
 
 const newWindow = () => ({ ms: 0, bytes: 0 })
 
-/** Something that was written before the last check is not known to be taken. */
+/** Whether bytes written before the last check are still not acknowledged. */
 const isBehind = ({ written, taken }: Connection): boolean => taken < written
 
 function measure(
@@ -132,7 +132,7 @@ function measure(
   const owes = connection.taken < written ? 'take' : awaited ? 'send' : undefined
   const isNew = owes !== connection.owes
   if (isNew) Object.assign(connection, { owes, quietMs: 0, window: newWindow() })
-  // A body may be awaited only since a moment ago; what was not taken, was not since the last check.
+  // A body may be awaited only since a moment ago. Bytes not acknowledged have been waiting since the last check.
   if (owes === undefined || (isNew && owes === 'send')) return
   const bytes = owes === 'take' ? connection.taken - taken : connection.received - received
   connection.quietMs = bytes > 0 ? 0 : connection.quietMs + elapsedMs
@@ -141,7 +141,7 @@ function measure(
 }
 
 function end({ socket, request, response, owes }: Connection): void {
-  if (owes === 'take') return void socket.resetAndDestroy() // or the kernel would keep what the client does not take
+  if (owes === 'take') return void socket.resetAndDestroy() // a plain close would leave the unacknowledged bytes in the kernel
   if (!request || !response || response.headersSent) return void socket.destroy()
   response.setHeader('Connection', 'close')
   sendProblem(response, tooSlow)

@@ -7,9 +7,8 @@ const uninvited = new WeakSet<IncomingMessage>()
 export const isInvited = (request: IncomingMessage): boolean => !uninvited.has(request)
 
 /**
- * `Expect: 100-continue`: the body is invited when the app begins to read it, so that no path, however it is spelled,
- * invites a body that is then refused. An answer without the body closes the connection: whether the client still
- * sends it cannot be known.
+ * `Expect: 100-continue`: 100 Continue is sent when the app begins to read the body, so that no invited body is then
+ * refused. A response sent before the body was read closes the connection, because the client may still send the body.
  */
 export function answerExpectations(server: Server): void {
   server.on('checkContinue', (request, response) => {

@@ -11,13 +11,13 @@ import { answerExpectations } from './expect.ts'
 export type Listening = {
   url: string
   server: Server
-  /** Stops accepting, waits up to graceMs for requests that are worked on or make progress, then cuts. */
+  /** Stops accepting, waits up to graceMs for requests in progress, then closes all connections. */
   close(graceMs: number): Promise<void>
 }
 
 /** Longer than the idle time of load balancers (60 s), which otherwise reuse a connection that is just being closed. */
 const keepAliveTimeout = 65_000
-/** How often Node looks for late headers. */
+/** How often Node checks for late headers. */
 const connectionsCheckingInterval = 5_000
 
 /**
@@ -28,10 +28,10 @@ export async function listen(app: Express, host: string, port: number, shared = 
   const options = {
     headersTimeout: limits.headerSeconds.value * 1000,
     maxHeaderSize: limits.headerBytes.value,
-    requestTimeout: 0, // a large body takes as long as its line needs: connections.ts demands a pace instead
+    requestTimeout: 0, // connections.ts limits the rate instead, so that a large body on a slow line may take longer
     keepAliveTimeout,
     connectionsCheckingInterval,
-    requireHostHeader: false, // Node's own refusal has no body
+    requireHostHeader: false, // Node's own 400 has no problem+json body
   }
   const server = createServer(options, (request, response) => {
     if (request.headers.host === undefined && request.httpVersion === '1.1')
@@ -60,10 +60,10 @@ export async function listen(app: Express, host: string, port: number, shared = 
   }
 }
 
-/** After an answer to a request that could not be parsed, how long the rest of what the client sends is dropped. */
+/** How long a connection stays open to discard input after a request that could not be parsed was answered. */
 const lingerMs = 2_000
 
-/** What Node's parser refuses never reaches the app: it is answered as a problem on the bare socket. */
+/** Requests that Node's parser refuses never reach the app. They are answered with a problem on the raw socket. */
 function answerUnparsed(server: Server): void {
   const exchanges = new WeakMap<Duplex, ServerResponse>()
   server.prependListener('request', (request, response) => exchanges.set(request.socket, response))
@@ -73,7 +73,7 @@ function answerUnparsed(server: Server): void {
     const left = error.code === 'ECONNRESET' || error.code === 'HPE_INVALID_EOF_STATE' || !socket.writable
     if (answered || left) return void socket.destroy()
     socket.end(problemMessage(unparsed(error.code)))
-    // Closing with unread bytes resets the connection, and the client loses the answer.
+    // Closing with unread bytes resets the connection, and the client would lose the response.
     socket.resume()
     setTimeout(() => socket.destroy(), lingerMs).unref()
   })

@@ -8,12 +8,12 @@ type Handle = { fd: number; bytesWritten: number; writeQueueSize: number }
 /** Bytes by socket (its inode) that its peer has not acknowledged. */
 export type Unacknowledged = Map<string, number>
 
-/** Of /proc/net/tcp, of those that can be ours: established, and half closed by the client. */
+/** States in /proc/net/tcp: established, and half closed by the client. */
 const states = [' 01 ', ' 08 ']
 
 /**
- * Of all connections of this network namespace. The kernel takes up to 4 MB of an answer at once: without its counters
- * a slow reader could not be told from one that reads nothing. Empty where the kernel is not Linux.
+ * Unacknowledged bytes of all connections of this network namespace. The kernel buffers up to 4 MB of a response, so
+ * that without its counters a slow reader looks like one that reads nothing. Empty where the kernel is not Linux.
  */
 export async function readUnacknowledged(): Promise<Unacknowledged> {
   const names = ['tcp', 'tcp6']
@@ -22,7 +22,7 @@ export async function readUnacknowledged(): Promise<Unacknowledged> {
   )
   const table = tables.join('')
   const found: Unacknowledged = new Map()
-  // By indexOf: under load most of many thousand lines are closed connections, and a regular expression takes 50 ms.
+  // indexOf, because a regular expression over thousands of lines of closed connections takes 50 ms.
   for (const state of states)
     for (let at = table.indexOf(state); at !== -1; at = table.indexOf(state, at + 1)) {
       const [queues = '', , , , , inode = ''] = table.slice(at + state.length, at + 120).split(/ +/)
@@ -32,7 +32,7 @@ export async function readUnacknowledged(): Promise<Unacknowledged> {
   return found
 }
 
-/** Bytes of answers on a connection, and how many of them its peer has taken. */
+/** Bytes written to a connection, and how many of them its client has acknowledged. */
 export function outputOf(socket: Socket, unacknowledged: Unacknowledged): { written: number; taken: number } {
   const handle = (socket as unknown as { _handle: Handle | null })._handle
   if (!handle) return { written: 0, taken: 0 }

@@ -2,7 +2,7 @@ import type { Request, RequestHandler } from 'express'
 import { Problem } from '../http.ts'
 import { type LimitName, limits } from '../limits.ts'
 
-/** The whole body of a request. @throws Problem 413 as soon as it is larger; the client still sees the answer. */
+/** The whole body of a request. @throws Problem 413 as soon as it is larger, without reading the rest. */
 export async function readBody(
   request: Request,
   maxBytes: number,
@@ -21,10 +21,10 @@ export async function readBody(
 }
 
 /**
- * Reads a JSON body into `request.body`; undefined when it is empty. Unlike express.json it answers without reading
- * the rest of a body that is too large.
- * @param type `any` takes JSON under every Content-Type. Where no session guards a route this would let another site's
- * page send it: a browser asks before it sends application/json elsewhere.
+ * Reads a JSON body into `request.body`; undefined when it is empty. Unlike express.json it answers 413 without reading
+ * the rest of the body.
+ * @param type `any` takes JSON under every Content-Type. Use it only for routes that a session protects: a browser sends
+ * application/json to another site only after a CORS preflight, and other types without one.
  */
 export const json =
   (

@@ -4,8 +4,9 @@ import { countLimit, limits } from '../limits.ts'
 const checkMs = 250
 
 /**
- * Reads and drops what is left of a request that was answered early, up to a bound: a client that only sends sees the
- * answer, where closing with unread bytes would reset the connection. Call it before Node closes the connection.
+ * Reads and discards the rest of a request that was answered early, within `restBytes` and `restSeconds`. Closing with
+ * unread bytes would reset the connection, and a client that is still sending would lose the response. Call it before
+ * Node closes the connection.
  */
 export function dropRest(request: IncomingMessage): void {
   const { socket } = request
@@ -24,7 +25,7 @@ export function dropRest(request: IncomingMessage): void {
     countLimit(limit)
     socket.destroy()
   }, checkMs).unref()
-  // Node forgets a request once it is answered, and whoever still reads it would wait for ever.
+  // Node drops an answered request without an event, and a reader of its body would wait for ever.
   const destroy = () => void request.destroy()
   socket.once('close', destroy)
   request.once('close', () => {
@@ -33,6 +34,6 @@ export function dropRest(request: IncomingMessage): void {
     Reflect.deleteProperty(socket, 'destroySoon')
     if (closing) socket.destroy()
   })
-  request.unpipe().removeAllListeners('readable') // a reader that gave up would hold the flow
+  request.unpipe().removeAllListeners('readable') // a listener left by a reader that gave up would stop the flow
   request.on('data', () => {}).resume()
 }

@@ -6,7 +6,7 @@ import { deserialize, serialize } from 'node:v8'
 import { brotliCompressSync, gzipSync } from 'node:zlib'
 import { type Request, type RequestHandler, type Response, Router } from 'express'
 
-/** Serves the pages of one folder: each `.html` by name, everything they load under `/assets/<content hash>/`. */
+/** The pages of one folder: each `.html` by name, and the files that they load under `/assets/<content hash>/`. */
 export type Pages = {
   /** Mount at the root, before the pages: `app.use(pages.assets)`. */
   assets: Router
@@ -17,7 +17,7 @@ export type Pages = {
 export type PagesOptions = {
   /** Browser libraries of npm: the file to serve for a bare import, `{ uplot: '/…/uPlot.esm.js' }`. */
   vendor?: Vendor
-  /** What HTML may name in braces: `{promiseSeconds}`. */
+  /** Values for placeholders in HTML: `{promiseSeconds}`. */
   values?: Record<string, string | number>
 }
 
@@ -35,7 +35,7 @@ const types: Record<string, string> = {
   '.svg': 'image/svg+xml',
 }
 
-/** Nothing inline, nothing from elsewhere. */
+/** Only scripts, styles and images of this origin, none inline. */
 const contentSecurityPolicy = [
   "default-src 'none'",
   "script-src 'self'",
@@ -73,7 +73,7 @@ export function openPages(folder: string, { vendor = {}, values = {} }: PagesOpt
 const cache = `${import.meta.dirname}/../../node_modules/.cache/pages`
 const ownSource = () => readFileSync(import.meta.filename)
 
-/** What was compiled from the same sources before, else compiles it. A cache that cannot be written costs only time. */
+/** Reads the compiled assets from the cache, or compiles and caches them. An unwritable cache costs only time. */
 function kept(version: string, make: () => (readonly [string, Asset])[]): Map<string, Asset> {
   const file = join(cache, version)
   try {
@@ -94,7 +94,7 @@ function read(folder: string, as: string): File[] {
   return names.sort().map(name => ({ path: `${as}/${name}`, bytes: readFileSync(`${folder}/${name}`) }))
 }
 
-/** One hash over all files rather than one a file: relative imports then need no rewriting. */
+/** One hash over all files. With one hash a file, relative imports would have to be rewritten. */
 function versionOf(files: File[]): string {
   const hash = createHash('sha256')
   for (const { path, bytes } of files) hash.update(`${path}\0${bytes.length}\0`).update(bytes)
@@ -151,7 +151,7 @@ function assetRouter(current: string, assets: Map<string, Asset>): Router {
     const { version, group, file } = request.params
     const asset = assets.get(`${group}/${file}`)
     if (!asset || file.endsWith('.html')) return next()
-    // During a release one version's page may ask the other version for its files: better ours than none, but not kept.
+    // During a release the page of one version may request files from the other. This version's files are sent, uncached.
     const ours = version === current
     response.set('Cache-Control', ours ? 'public, max-age=31536000, immutable' : 'no-store')
     send(request, response, asset)
@@ -172,7 +172,7 @@ function htmlHandler(name: string, asset: Asset | undefined): RequestHandler {
 }
 
 function send(request: Request, response: Response, { type, etag, body }: Asset): void {
-  // Asked one by one: given a list, Express follows the browser's order, and that names gzip first.
+  // One at a time: given a list, Express follows the browser's order, which names gzip first.
   const encoding = (['br', 'gzip'] as const).find(each => request.acceptsEncodings(each)) ?? 'identity'
   response.set({ ETag: etag, Vary: 'Accept-Encoding', 'X-Content-Type-Options': 'nosniff' })
   if (request.fresh) return void response.status(304).end()

@@ -7,55 +7,56 @@ import type { Key } from '../storage/index.ts'
 import { filesOf, findPhoto, type House, readJson } from './find.ts'
 import { type Owner, type PhotoId, type PhotoRecord, photoKey, photoPrefix, photoTime } from './record.ts'
 
-/** What was received of an upload; with an Idempotency-Key the body's hash too. */
+/** The size of a received upload, and with an Idempotency-Key its hash. */
 export type Received = { bytes: number; sha256?: string }
 
-/** One upload on its way to being accepted. */
+/** An upload that is to be accepted. */
 export type Arrival<R extends Received = Received> = {
   photo: PhotoId
   owner: Owner
-  /** Where its Idempotency-Key is remembered. */
+  /** The storage key of its Idempotency-Key. */
   key?: Key | undefined
   body: Readable
-  /** Each chunk of `body` has its memory for itself. */
+  /** No other code uses the memory of the body's chunks. */
   disposable: boolean
   maxBytes: number
   /** Resolves when `body` was read to its end and is well-formed. */
   received: Promise<R>
   recordOf(photo: PhotoId, received: R): PhotoRecord
-  /** Asked when the body is there: what to refuse it with, when its promise cannot be kept any more. */
+  /** Called when the body was received: the error to refuse it with, when its promise can no longer be kept. */
   refusal(): Promise<Error | null>
-  /** Until when the session's detail is raised; travels with the photo. */
+  /** Until when the session's detail is raised, epoch ms. It is passed on with the job. */
   detailUntil?: number | undefined
 }
 
 export type Accepted =
   /** `queuedAt`: when stage `receive` ended, epoch ms. */
   | { photo: PhotoId; record: PhotoRecord; queuedAt: number }
-  /** The photo that the Idempotency-Key stands for. */
+  /** The photo of the Idempotency-Key. */
   | { photo: PhotoId }
 export type Refused = 'too-large' | 'full' | 'deleted' | 'other-body'
 
 /**
- * What an Idempotency-Key stands for. It is written, if absent, when the original is durable and before photo.json:
- * - of concurrent uploads with one key, one writes it; the others drop their own original and join its photo;
- * - killed before it: nothing points at the original; the retry begins anew;
- * - killed after it: the original is whole; the retry (its body has the same hash) writes photo.json and the job.
- * It outlives the photo: a retry that comes after the deletion must not bring the photo back.
+ * The photo of an Idempotency-Key. It is written, if absent, after the original is durable and before photo.json:
+ * - of concurrent uploads with one key, one writes it; the others remove their own original and join its photo;
+ * - killed before it was written: nothing refers to the original, and the retry begins anew;
+ * - killed after it was written: the original is whole, and the retry (its body has the same hash) writes photo.json and
+ *   enqueues the job.
+ * It is kept after the photo's deletion, so that a late retry does not restore the photo.
  */
 export type KeyRecord = { photo: PhotoId; sha256: string; bytes: number }
 
-/** Uploads that withdraw a key between our two looks at it. */
+/** How often another upload may remove the key between the write and the read. */
 const maxKeyTries = 5
-/** A retry with its Idempotency-Key finishes an upload that was cut off, for so long. */
+/** How long a retry with the same Idempotency-Key can finish an interrupted upload. */
 const finishableMs = 12 * 3_600_000
-/** Then nothing can come of it; twice as long, so that no sweep meets a retry, nor an upload that is under way. */
+/** Age at which an unfinished upload is removed: twice as long, so that no sweep meets a retry or an upload in progress. */
 export const forgottenMs = 2 * finishableMs
 
 const isKey = ({ photo, sha256 }: KeyRecord): boolean =>
   typeof photo === 'string' && typeof sha256 === 'string'
 
-/** What a key stands for. One that leads nowhere, after a crash or an error of its upload, is removed: its retry begins anew. */
+/** The photo of a key. A key without a photo, after a crash or an error of its upload, is removed, and its retry begins anew. */
 export async function findKey(
   house: House,
   owner: Owner,
@@ -95,7 +96,7 @@ export async function accept<R extends Received>(
   }
   if (key === undefined) return enqueue(house, arrival, arrival.recordOf(photo, received))
   faultPoint('accept.original')
-  // When this throws, the key may stand all the same, and another upload may have joined: nothing is removed.
+  // When this throws, the key may have been written and another upload may have joined: nothing is removed.
   const winner = await claimKey(house, owner, key, keyRecordOf(photo, received))
   faultPoint('accept.key')
   if (winner.photo !== photo) {
@@ -105,7 +106,7 @@ export async function accept<R extends Received>(
   return enqueue(house, arrival, await recordStanding(house, arrival, received))
 }
 
-/** The original; without a key photo.json is stored with it, for one fsync of their folder. */
+/** Stores the original, and without a key photo.json with it, for one fsync of their folder. */
 async function store<R extends Received>(
   { storage }: House,
   { owner, photo, key, body, disposable, maxBytes, received, recordOf, refusal }: Arrival<R>,
@@ -133,7 +134,7 @@ const keyRecordOf = (photo: PhotoId, { sha256 = '', bytes }: Received): KeyRecor
   bytes,
 })
 
-/** Remembers the key; gives whose it is, ours or that of a concurrent upload. */
+/** Writes the key's record if absent. Returns the record that stands: this upload's or a concurrent one's. */
 async function claimKey(house: House, owner: Owner, key: Key, ours: KeyRecord): Promise<KeyRecord> {
   const body = Buffer.from(JSON.stringify(ours))
   for (let tries = 1; ; tries++) {
@@ -144,7 +145,7 @@ async function claimKey(house: House, owner: Owner, key: Key, ours: KeyRecord): 
   }
 }
 
-/** photo.json as it stands: a concurrent upload with the same key may have written it first, with its own clock. */
+/** Writes photo.json if absent. Returns the record that stands: a concurrent upload with the same key may have been first. */
 async function recordStanding<R extends Received>(
   { storage }: House,
   { owner, photo, recordOf }: Arrival<R>,
@@ -167,7 +168,7 @@ async function enqueue(house: House, arrival: Arrival, record: PhotoRecord): Pro
   try {
     answer = await queue.enqueue(job, queuedAt)
   } catch (error) {
-    // With a key a concurrent upload may have joined and been acknowledged: what is stored stays for the retry.
+    // With a key a concurrent upload may have joined and been acknowledged, so the files stay for the retry.
     if (key === undefined) await discard(house, owner, photo)
     throw error
   }
@@ -178,8 +179,8 @@ async function enqueue(house: House, arrival: Arrival, record: PhotoRecord): Pro
 }
 
 /**
- * stored → absent, unless another upload joined and enqueued it. The key goes first, so that a retry begins anew
- * wherever a crash ends this.
+ * stored → absent, unless another upload joined and enqueued it. The key is removed first, so that after a crash a retry
+ * begins anew.
  */
 async function withdraw(house: House, { owner, photo, key }: Arrival): Promise<'withdrawn' | 'joined'> {
   const { storage, queue } = house
@@ -213,8 +214,8 @@ async function discard({ storage, log }: House, owner: Owner, photo: PhotoId): P
 }
 
 /**
- * A request whose key is known: the photo it stands for, finished if the process that began it did not live to.
- * A finished or deleted photo is not put to work again.
+ * A request whose key is known: answers its photo, and finishes the upload when the process that began it died. A finished
+ * or deleted photo is not enqueued again.
  */
 export async function join<R extends Received>(
   house: House,
@@ -228,12 +229,12 @@ export async function join<R extends Received>(
   const { photo } = known
   const state = await queue.look(photo)
   if (state !== 'unknown') return state.state === 'deleted' ? 'deleted' : { photo }
-  if (!(await leadsToPhoto(house, owner, known))) return 'full' // withdrawn since; a retry begins anew
+  if (!(await leadsToPhoto(house, owner, known))) return 'full' // withdrawn meanwhile; a retry begins anew
   const record = await recordStanding(house, { ...arrival, photo }, received)
   const found = await findPhoto(storage, owner, photo)
   if (found !== 'not-found' && found.result) return { photo }
   const answer = await queue.enqueue(jobOf(record))
   if (answer === 'queued') account.accepted(record)
-  // 'deleted' here is a bar: the upload that began it found the queue full and withdrew it.
+  // 'deleted' means that the upload that began it found the queue full and withdrew it.
   return answer === 'full' || answer === 'deleted' ? 'full' : { photo }
 }

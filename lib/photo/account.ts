@@ -6,11 +6,11 @@ import type { Metrics } from '../telemetry/metrics.ts'
 import { recordSpan } from '../telemetry/trace.ts'
 import { type Owner, type PhotoId, type PhotoRecord, sessionOf } from './record.ts'
 
-/** The one place where what became of a photo is counted, logged and traced; each fact by the process that made it so. */
+/** Counts, logs and traces the outcomes of photos. Only the process that caused an outcome records it. */
 export type Account = {
-  /** The photo entered the queue: it is a promise now. */
+  /** The photo was enqueued and is now a promise. */
   accepted(record: PhotoRecord): void
-  /** A promise got its outcome; null says that the call gave none. `span` carries it, else one of its own. */
+  /** A promise got its outcome; null when the call gave none. It is recorded on `span`, or on a span of its own. */
   settled(photo: Pick<Job, 'photo' | 'owner' | 'traceparent'>, marked: Marked, span?: Span): void
 }
 
@@ -37,7 +37,7 @@ export const openAccount = (metrics: Metrics, log: Log): Account => ({
   },
 })
 
-/** What each span of a photo says. */
+/** The attributes of a photo's spans. */
 export const spanAttributes = (
   photo: PhotoId,
   owner: Owner,

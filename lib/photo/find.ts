@@ -12,10 +12,10 @@ import {
   type ResultRecord,
 } from './record.ts'
 
-/** What the transitions of a photo work with. */
+/** The dependencies of a photo's transitions. */
 export type House = { storage: Storage; queue: Queue; account: Account; log: Log }
 
-/** What storage says of a photo; a result that is absent is still to come. */
+/** A photo in storage; `result` is absent until the photo is settled. */
 export type Photo = { record: PhotoRecord; result?: ResultRecord }
 
 export const readRecord = (storage: Storage, owner: Owner, id: PhotoId) =>
@@ -24,7 +24,7 @@ export const readRecord = (storage: Storage, owner: Owner, id: PhotoId) =>
 export const readResult = (storage: Storage, owner: Owner, id: PhotoId) =>
   readJson(storage, photoKey(owner, id, 'result.json'), isResult)
 
-/** The truth about a photo of this owner. What is damaged of it is shown as a failed photo, which can be deleted. */
+/** A photo of this owner. One with a damaged record is shown as failed and can be deleted. */
 export async function findPhoto(storage: Storage, owner: Owner, id: PhotoId): Promise<Photo | 'not-found'> {
   const [record, result] = await Promise.all([readRecord(storage, owner, id), readResult(storage, owner, id)])
   if (record === 'not-found') return 'not-found'
@@ -41,7 +41,7 @@ export async function filesOf(storage: Storage, owner: Owner, photo: PhotoId): P
   return files
 }
 
-/** A small record; `damaged` when it is not what its writer wrote. */
+/** Reads a small JSON record; `damaged` when it cannot be parsed or does not have the right form. */
 export async function readJson<T>(
   storage: Storage,
   key: Key,
@@ -76,7 +76,7 @@ const damaged: ResultRecord = {
   failedAt: new Date(0).toISOString(),
 }
 
-/** What is known without a record: the id holds the time. */
+/** A record made from the id, which holds the time. */
 function standIn(owner: Owner, id: PhotoId): PhotoRecord {
   const receivedAt = new Date(photoTime(id)).toISOString()
   return {

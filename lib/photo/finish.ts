@@ -4,15 +4,15 @@ import { type Owner, type PhotoId, photoKey, photoTime, thumbnailFile } from './
 import { outcomeOf } from './settle.ts'
 
 export type Finished =
-  /** Put to work with the promise it was given. */
+  /** Enqueued with its original promise. */
   | 'requeued'
-  /** It has its result: the queue knows its outcome again, uncounted. */
+  /** It has a result: the queue's outcome was restored without counting it again. */
   | 'restored'
   | 'known'
   /** photo.json without its original, which a power cut before the 202 can leave. */
   | 'unfinished'
   | 'unreadable'
-  /** The queue keeps an id for 8 days: whether an older photo was once worked on cannot be known. */
+  /** The queue keeps ids for 8 days, so it cannot tell whether an older photo was converted. */
   | 'too-old'
 
 /** stored → queued, or → done when its result stands. For a photo that the queue does not know. */
@@ -25,7 +25,7 @@ export async function finish(house: Omit<House, 'log'>, owner: Owner, photo: Pho
   if (record === 'not-found') return 'unfinished'
   if (record === 'damaged' || result === 'damaged') return 'unreadable'
   const files = await filesOf(storage, owner, photo)
-  // Files stored together share one fsync of their folder: a power cut before it may keep result.json alone.
+  // Files stored together share one fsync of their folder. A power cut before it may leave result.json alone.
   const whole =
     result !== 'not-found' &&
     (result.state === 'failed' || result.thumbnails.every(each => files.has(thumbnailFile(each))))
@@ -43,7 +43,7 @@ export async function finish(house: Omit<House, 'log'>, owner: Owner, photo: Pho
   return 'requeued'
 }
 
-/** dead → queued. The failed result goes first: killed in between, the photo is still a dead letter. */
+/** dead → queued. The failed result is removed first; killed in between, the photo is still a dead letter. */
 export async function replay(
   { storage, queue }: Pick<House, 'storage' | 'queue'>,
   { owner, photo }: Pick<Job, 'owner' | 'photo'>,

@@ -4,14 +4,14 @@ import { type House, readResult } from './find.ts'
 import { type FailureReason, isBytesFault, type ResultRecord } from './record.ts'
 import { admitLate, outcomeOf, putResult } from './settle.ts'
 
-/** Promises that are over, and photos whose converters died: settled by web's sweeper, whoever else may be away. */
+/** Web's sweeper settles overdue promises and photos whose converters died, also when no converter runs. */
 
-/** Photos looked at in one pass: a pass a second. */
+/** Photos in one pass; there is a pass a second. */
 const maxPass = 500
-/** A result that cannot be read by then is none: the promise is broken, and a late result follows the mark. */
+/** A result that cannot be read within this time counts as none: the promise is broken. A late result follows the mark. */
 const readWithinMs = 2_000
 
-/** Promise over → outcome, from the result when one is durable, else broken. Each photo once over all processes. */
+/** Gives each overdue promise its outcome, once over all processes: by a durable result, else broken. */
 export async function settleOverdue(house: House): Promise<void> {
   const late = await house.queue.overdue(maxPass)
   await Promise.all(

@@ -2,18 +2,18 @@ import type { Key } from '../storage/index.ts'
 import type { House } from './find.ts'
 import { type Finished, finish } from './finish.ts'
 
-/** Photos handled at once: they share the queue's transactions. */
+/** Photos handled concurrently. They share the queue's transactions. */
 const together = 64
 
-/** How many photos ended how; the keys of those that could not be handled, with why. */
+/** Counts by outcome, and the keys of photos that failed, with the reason. */
 export type Rebuilt = Record<Exclude<Finished, 'unreadable'>, number> & {
   unreadable: Key[]
   failed: { key: Key; error: string }[]
 }
 
 /**
- * Rebuilds a lost queue from storage, which has the truth. May run beside the service, and again. A photo that cannot
- * be handled is named, and the rest is rebuilt all the same.
+ * Rebuilds a lost queue from storage. It may run beside the service, and repeatedly. A photo that fails is reported, and
+ * the rest is rebuilt.
  */
 export async function rebuild(house: Omit<House, 'log'>): Promise<Rebuilt> {
   const rebuilt: Rebuilt = {

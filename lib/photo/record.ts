@@ -1,10 +1,10 @@
 import { createHash, randomBytes } from 'node:crypto'
 
-/** Who a photo belongs to: the first 32 hex digits of the SHA-256 of the session cookie's id. */
+/** The owner of a photo: the first 32 hex digits of the SHA-256 of the session cookie's id. */
 export type Owner = string
 export type PhotoId = string
 
-/** Crockford's base 32 in lower case: sorts as it counts, has no letters that look alike. */
+/** Crockford's base 32 in lower case: its text order is the numeric order, and no letters look alike. */
 const alphabet = '0123456789abcdefghjkmnpqrstvwxyz'
 const timeDigits = 9 // 45 bits of milliseconds: until the year 3084
 const lastMs = 2 ** 45 - 1
@@ -31,10 +31,10 @@ export const isPhotoId = (value: string): boolean => /^[0-9a-hjkmnp-tv-z]{25}$/.
 export const ownerOf = (sessionId: string): Owner =>
   createHash('sha256').update(sessionId).digest('hex').slice(0, 32)
 
-/** The session as logs and traces name it: 16 hex digits, from which no session can be opened. */
+/** The session in logs and traces: 16 hex digits that do not give access to the session. */
 export const sessionOf = (owner: Owner): string => owner.slice(0, 16)
 
-/** Everything of one owner; 256 folders keep each short. */
+/** The prefix of all photos of one owner, in one of 256 folders. */
 export const ownerPrefix = (owner: Owner): string => `photos/${owner.slice(0, 2)}/${owner}/`
 export const photoPrefix = (owner: Owner, photo: PhotoId): string => `${ownerPrefix(owner)}${photo}/`
 export const photoKey = (owner: Owner, photo: PhotoId, file: string): string =>
@@ -55,7 +55,7 @@ export type PhotoRecord = {
   format: Format
   contentType: string
   bytes: number
-  /** Absent when the head did not hold them. */
+  /** Absent when the first bytes did not hold them. */
   width?: number
   height?: number
   /** When the last byte of the upload was received: the promise's clock starts. */
@@ -73,7 +73,7 @@ export const thumbnailFile = ({ side, format }: Size): string => `${side}.${form
 
 export type ThumbnailRecord = Size & { width: number; height: number; bytes: number }
 
-/** `result.json`, written last: ready, or failed with a reason the person understands. */
+/** `result.json`, written last: ready, or failed with a reason for the user. */
 export type ResultRecord =
   | {
       state: 'ready'
@@ -81,7 +81,7 @@ export type ResultRecord =
       /** Of the upright photo; absent in a record of version 0.1. */
       width?: number
       height?: number
-      /** The file breaks off or has errors: the thumbnail shows what could be decoded. */
+      /** The file is truncated or has errors; the thumbnail shows what could be decoded. */
       damaged?: true
       /** When the thumbnails were durable: the promise's clock stops. */
       durableAt: string
@@ -91,10 +91,10 @@ export type ResultRecord =
 
 export type FailureReason = {
   code: 'undecodable' | 'over-limit' | 'timeout' | 'memory' | 'crash' | 'storage'
-  /** A sentence for the person: what happened and what to do. */
+  /** A sentence for the user: what happened and what to do. */
   detail: string
 }
 
-/** The bytes themselves are at fault: no other attempt can help, and it breaks no promise of ours. */
+/** The file is at fault: a retry cannot help, and the promise is void. */
 export const isBytesFault = ({ code }: FailureReason): boolean =>
   code === 'undecodable' || code === 'over-limit'

@@ -2,8 +2,8 @@ import type { House } from './find.ts'
 import { type Owner, type PhotoId, photoPrefix, sessionOf } from './record.ts'
 
 /**
- * any → removed. First in the queue, whose tombstone refuses every later attempt to put the photo to work; then in
- * storage. Killed in between, `buryTombstones` goes on.
+ * any → removed. First in the queue, whose tombstone refuses every later enqueue of the photo, then in storage. After a
+ * kill in between, `buryTombstones` continues.
  */
 export async function remove(
   house: House,
@@ -22,7 +22,7 @@ async function bury({ storage, queue, log }: House, owner: Owner, photo: PhotoId
 
 const maxPass = 100
 
-/** Finishes what a crash left of deletions. */
+/** Finishes deletions that a crash interrupted. */
 export async function buryTombstones(house: House): Promise<void> {
   for (const { photo, owner } of await house.queue.tombstones(maxPass)) await bury(house, owner, photo)
 }

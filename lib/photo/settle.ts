@@ -27,14 +27,14 @@ export type Settled =
   /** Seconds of each stage, which add up from the job's enqueueing to the durable result. */
   | { state: 'ready'; durableAt: number; stages: Ready['stages'] }
   | { state: 'failed' | 'dead' | 'retry'; reason: FailureReason }
-  /** The lease was lost or the photo deleted: somebody else settles it, or nobody has to. */
+  /** The lease was lost or the photo deleted: this attempt does not settle it. */
   | { state: 'stale' }
 
 const stale: Settled = { state: 'stale' }
 
 /**
- * converting → ready. Thumbnails, then result.json if absent, then the queue. A result that another attempt stored
- * first stands, and this attempt follows it.
+ * converting → ready. Stores the thumbnails, then result.json if absent, then completes the job. A result that another
+ * attempt stored first stands, and this attempt adopts it.
  */
 export async function ready(
   house: House,
@@ -69,7 +69,7 @@ export async function ready(
   return follow(house, claim, await admitLate(house, job, own), span)
 }
 
-/** A claim whose photo has a result already ends by it; null when there is none. */
+/** Ends a claim by the result that its photo already has; null when there is none. */
 export async function followEarlier(house: House, claim: Claim, span?: Span): Promise<Settled | null> {
   const { owner, photo } = claim.job
   const result = await readResult(house.storage, owner, photo)
@@ -77,8 +77,8 @@ export async function followEarlier(house: House, claim: Claim, span?: Span): Pr
 }
 
 /**
- * converting → failed, dead, or queued again. A reason is stored before the photo ends by it; while storage cannot,
- * the photo does not end.
+ * converting → failed, dead, or queued again. The reason is stored before the photo ends. While storage fails, the photo
+ * does not end.
  */
 export async function refuse(
   house: House,
@@ -128,8 +128,8 @@ async function fail(house: House, claim: Claim, result: Failed, span?: Span): Pr
 }
 
 /**
- * result.json may not claim a minute that the queue counts as broken: after the queue's 8 days, or its loss, it alone is
- * read. It is corrected before the photo ends, so that a crash in between leaves the correction to the next attempt.
+ * Corrects a result.json that shows the promise as kept when the queue counts it as broken: after the queue's 8 days, or its
+ * loss, only result.json is read. It is corrected before the photo ends, so that after a crash the next attempt does it.
  */
 export async function admitLate<R extends ResultRecord>(
   { queue, storage }: House,
@@ -144,13 +144,13 @@ export async function admitLate<R extends ResultRecord>(
   return corrected as R
 }
 
-/** The result with the end of stage `store` moved to another time. */
+/** The result with another end of stage `store`. */
 export const withStore = (result: Ready, durableAt: number): Ready => {
   const store = seconds(result.stages.store * 1000 + durableAt - Date.parse(result.durableAt))
   return { ...result, stages: { ...result.stages, store } }
 }
 
-/** The person deleted it meanwhile: what was stored since goes, too. */
+/** Removes files that were stored after the user deleted the photo. */
 async function clearDeleted({ queue, storage }: House, { owner, photo }: Job): Promise<Settled> {
   const known = await queue.look(photo)
   if (known !== 'unknown' && known.state === 'deleted') await storage.delete(photoPrefix(owner, photo))
@@ -165,10 +165,10 @@ function stagesOf({ waitedMs, claimedAt, earlier }: Claim, { begunAt, encodedAt 
   }
 }
 
-/** To the microsecond: sums of fractions would end in 0.30000000000000004. */
+/** Rounds to microseconds, because sums of fractions give 0.30000000000000004. */
 export const seconds = (ms: number): number => Math.round(ms * 1000) / 1e6
 
-/** Writes a result if there is none; gives the one that stands. A damaged one is replaced. */
+/** Writes a result if there is none, and returns the one that stands. A damaged one is replaced. */
 export async function putResult<R extends ResultRecord>(
   storage: Storage,
   { owner, photo }: Job,

@@ -11,9 +11,8 @@ export type Ages = { photosMs: number; keysMs: number }
 type Found = { owner: Owner; photo: PhotoId; files: Set<string> }
 
 /**
- * One walk over storage, a folder at a time. Puts to work what a crash left between storage and queue; removes what
- * nobody was told of, and photos and keys above their age, which `onExpired` counts. What fails is logged, and the walk
- * goes on.
+ * Walks over storage once. Enqueues photos that a crash left between storage and queue. Removes uploads that were never
+ * acknowledged, and photos and keys above their age, which `onExpired` counts. Failures are logged, and the walk goes on.
  */
 export async function sweepStorage(
   house: House,
@@ -51,7 +50,7 @@ export async function sweepStorage(
   }
 }
 
-/** A photo without a result or a record: at work, or what a kill or a power cut left. */
+/** A photo without a result or a record: in progress, or left by a kill or a power cut. */
 async function tidy(house: House, { owner, photo, files }: Found): Promise<void> {
   const known = await house.queue.look(photo)
   if (known !== 'unknown' && known.state !== 'deleted') return
@@ -60,7 +59,7 @@ async function tidy(house: House, { owner, photo, files }: Found): Promise<void>
     const answer = await finish(house, owner, photo)
     if (answer !== 'known') house.log.info('photo.swept', { photo, answer }, session)
   } else if (known !== 'unknown' || Date.now() - photoTime(photo) > forgottenMs) {
-    // Of a deleted photo: what a converter stored after its deletion, before it died.
+    // For a deleted photo: files that a converter stored after the deletion, before it died.
     await house.storage.delete(photoPrefix(owner, photo))
     house.log.info('photo.forgotten', { photo }, session)
   }

@@ -1,14 +1,14 @@
 import { type FSWatcher, watch } from 'node:fs'
 
 export type Doorbell = {
-  /** How often it has rung; taken before looking for work, so that no ring is missed in between. */
+  /** The number of rings so far. Read it before looking for work, so that no ring in between is missed. */
   rings(): number
-  /** Resolves when it has rung since, when the time is over, or when the signal aborts. */
+  /** Resolves at the next ring after `rings`, when the time is over, or when the signal aborts. */
   wait(since: number, timeoutMs: number, signal: AbortSignal): Promise<void>
   close(): void
 }
 
-/** A doorbell of this process, rung by `ring`. */
+/** A doorbell within this process, rung by `ring`. */
 export function openDoorbell(): Doorbell & { ring(): void } {
   let rings = 0
   const waiting = new Set<() => void>()
@@ -37,8 +37,8 @@ export function openDoorbell(): Doorbell & { ring(): void } {
 }
 
 /**
- * Hears the touches of a file. Watching the database's own `-wal` file instead would wake before the commit is visible.
- * A system out of watches is no error: the waiting time ends the wait.
+ * A doorbell that other processes ring by touching a file. Watching the database's `-wal` file would wake before the commit is
+ * visible. When the system has no watches left, waits end by their time.
  */
 export function listenTo(file: string): Doorbell {
   const doorbell = openDoorbell()

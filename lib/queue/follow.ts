@@ -6,21 +6,21 @@ export type EventSource = {
   /** Events after a number, oldest first. */
   page(after: number, limit: number): Promise<QueueEvent[]>
   doorbell: Doorbell
-  /** Whether the engine numbers an event before its transaction commits: a missing number may still come. */
+  /** Whether the engine numbers an event before its transaction commits, so that a missing number may still appear. */
   numbersEarly: boolean
 }
 
-/** Events and outcomes are read in pages: none holds up the engine. */
+/** Events and outcomes are read in pages, so that no read holds up the engine. */
 export const pageRows = 500
-/** A lost ring of the doorbell delays by no more than this. */
+/** The longest delay after a lost ring. */
 export const pollMs = 1_000
-/** How soon a missing number is looked for again, and when it is given up: its transaction was rolled back. */
+/** Interval of reading again for a missing number, and the time after which its transaction counts as rolled back. */
 const holeStepMs = 10
 const holeMs = 1_000
-/** More numbers than this are never under way at once: these were purged. */
+/** A larger gap means purged events: so many transactions are never open at once. */
 const maxHole = 10_000
 
-/** The events after `seen`, in the order of their numbers, none left out, until aborted. */
+/** The events after `seen`, in order and without gaps, until aborted. */
 export async function* follow(
   { page, doorbell, numbersEarly }: EventSource,
   seen: number,

@@ -8,18 +8,18 @@ import type * as writes from './writes.ts'
 
 export type Methods = typeof reads & Omit<typeof writes, 'claimAll' | 'purge'>
 export type Method = Exclude<keyof Methods, 'maxBackoffMs'>
-/** What an operation takes besides the engine. */
+/** An operation's parameters after the engine. */
 type Arguments<F> = F extends (engine: Engine, ...rest: infer R) => unknown ? R : never
 type Answer<F> = F extends (...args: never) => Promise<infer T> ? T : never
-/** Runs an operation on the engine: in a transaction that is durable when it resolves. */
+/** Runs an operation on the engine, in a transaction that is durable when it resolves. */
 export type Run = (method: Method, args: unknown[]) => Promise<unknown>
 
-/** A worker that found nothing although there was something: others hold it, and may give it back. */
+/** Wait of a worker that found work locked by others, who may release it. */
 const missMs = 5
 
 type OfEngine = Partial<Pick<EventSource, 'numbersEarly'>> & { now: () => number; close: () => Promise<void> }
 
-/** The queue on an engine: waiting, paging and observing are the same for each. */
+/** The queue on an engine. Waiting, paging and measuring are the same for every engine. */
 export function queueOn(
   run: Run,
   doorbell: Doorbell,
@@ -91,9 +91,9 @@ export function queueOn(
     eventsOf: (owner, after) => call('eventsOf', owner, after),
 
     events(after, signal) {
-      // Read now, not when the first event is asked for: what happens from this call on is heard.
+      // Read now, not at the first event: the events from this call on are delivered.
       const start = after === null ? call('lastEvent') : Promise.resolve(after)
-      start.catch(() => {}) // the reader below meets it
+      start.catch(() => {}) // the reader below gets the error
       const until = AbortSignal.any([signal, closing.signal])
       return (async function* () {
         yield* follow(events, await start, until)

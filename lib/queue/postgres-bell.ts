@@ -4,15 +4,15 @@ import { type Doorbell, openDoorbell } from './doorbell.ts'
 import { type ServerClock, serverNow } from './postgres-clock.ts'
 import type { Link } from './postgres-link.ts'
 
-/** How soon a lost connection is made again; each beat also tells the server's time. */
+/** Interval of heartbeats, which reconnect a lost connection and read the server's time. */
 const beatMs = 1_000
 
-/** Between two notifications: each wakes every process. */
+/** Shortest pause between two notifications, because each wakes every process. */
 const pauseMs = 5
 
 /**
- * Rings when any process has news: LISTEN, on a connection of its own that is made anew when it is lost, and then rings
- * for what was missed meanwhile.
+ * Rings at the commits of every process, by LISTEN on a connection of its own. After a reconnect it rings once for missed
+ * notifications.
  */
 export async function openBell(
   open: (prepare: (client: pg.Client) => Promise<void>) => Link,
@@ -22,7 +22,7 @@ export async function openBell(
   const doorbell = openDoorbell()
   const link = open(async client => {
     client.on('notification', doorbell.ring)
-    // A notification needs no disk: without this each would wait for one.
+    // A notification need not be durable; without this each would wait for the disk.
     await client.query(`SET synchronous_commit = off; LISTEN "${channel}"`)
     doorbell.ring()
   })
@@ -33,7 +33,7 @@ export async function openBell(
   let due = false
   let sending = false
 
-  /** After the commit and by itself: commits that notify wait in line for each other. Many share one. */
+  /** Notifies after the commit, outside of it: commits that notify would wait for each other. Many share one notification. */
   async function ring(): Promise<void> {
     due = true
     if (sending) return

@@ -2,15 +2,15 @@
 export const serverNow = '(extract(epoch from clock_timestamp()) * 1000)::float8'
 
 export type ServerClock = {
-  /** A time that the server has just told. */
+  /** Takes a time that the server has just sent. */
   heard(ms: number): void
-  /** Epoch milliseconds: never ahead of the server's clock, and behind it by what the fastest answer took. */
+  /** Epoch milliseconds: never ahead of the server's clock, and behind it by the time of the fastest answer. */
   now(): number
 }
 
-/** Clocks drift apart: an older estimate is replaced by whatever comes. */
+/** Clocks drift apart, so that an estimate of this age is replaced by the next one. */
 const freshMs = 10_000
-/** No answer takes longer to arrive while the process runs: the server's clock was set back. */
+/** No answer takes longer. A larger difference means that the server's clock was set back. */
 const stepMs = 1_000
 
 export function openClock(): ServerClock {

@@ -10,7 +10,7 @@ import { insertEvents } from './transitions.ts'
 export type Write = { method: Method | 'purge'; args: unknown[] }
 type Waiting = Write & Pick<PromiseWithResolvers<unknown>, 'resolve' | 'reject'>
 
-/** One transaction after the other on a connection of its own. */
+/** Runs transactions one after the other on a connection of its own. */
 export type Lane = {
   /** Durable when it resolves. */
   call(write: Write): Promise<unknown>
@@ -20,30 +20,30 @@ export type Lane = {
 
 export type LaneOptions = {
   link: Link
-  /** Runs the calls of a transaction, and gives their answers in order. */
+  /** Runs the calls of a transaction and returns their answers in order. */
   runAll(engine: Engine, writes: Write[]): Promise<unknown[]>
-  /** `events`: where it leaves those of a transaction. */
+  /** `events`: the list that receives the transaction's events. */
   engineOn(events: NewEvent[], ask: Ask): Engine
   /** Called with the server's time, ms. */
   heard(now: number): void
-  /** Called after a commit of which others want to hear. */
+  /** Called after a commit with events. */
   ring(): void
 }
 
-/** One transaction's size: the rows that it changes are locked until its commit. */
+/** Most calls of one transaction: the rows that it changes are locked until its commit. */
 const maxBatch = 200
-/** Thousands of waiting photos take milliseconds to count: not for each transaction, unless the queue seems to be full. */
+/** Age of the count of waiting photos. Counting thousands takes milliseconds: it is repeated earlier only near the limit. */
 const countMs = 100
-/** A transaction that the server rolled back whole, or that never began, is run again. */
+/** How often a transaction is tried that the server rolled back or that never began. */
 const maxTries = 3
-/** A crash of the server may undo these alone: the lease is renewed, or the worker announced, again soon. */
+/** Only these may be lost in a crash of the server: the lease is renewed, or the worker announced, again soon. */
 const soft = new Set<Write['method']>(['renew', 'announce'])
 
-/** Group commit: what comes while a transaction is under way shares the next one. */
+/** Group commit: calls that arrive during a transaction share the next one. */
 export function openLane({ link, runAll, engineOn, heard, ring }: LaneOptions): Lane {
   const pending: Waiting[] = []
   let working: Promise<void> | undefined
-  /** Photos waiting: those that there were, and those that were enqueued here since. */
+  /** Waiting photos at the last count, and those enqueued by this process since. */
   let counted = { depth: 0, at: Number.NEGATIVE_INFINITY }
 
   async function work(): Promise<void> {
@@ -62,7 +62,7 @@ export function openLane({ link, runAll, engineOn, heard, ring }: LaneOptions): 
       } catch (error) {
         const { code = '' } = error as NodeJS.ErrnoException
         if (tries < maxTries && (/^40/.test(code) || (!state.begun && code !== noAnswer))) continue
-        // Whoever still waits for a turn would wait for the same silence.
+        // Waiting calls would wait for the same server in vain.
         for (const { reject } of code === noAnswer ? [...writes, ...pending.splice(0)] : writes) reject(error)
         return
       }
@@ -74,7 +74,7 @@ export function openLane({ link, runAll, engineOn, heard, ring }: LaneOptions): 
     const events: NewEvent[] = []
     const engine = engineOn(events, query => {
       const answer = client.query(query)
-      answer.catch(() => {}) // one that nobody waits for is met at the commit
+      answer.catch(() => {}) // the error of a call that is not awaited fails the commit
       asked.push(answer)
       return answer
     })
@@ -98,7 +98,7 @@ export function openLane({ link, runAll, engineOn, heard, ring }: LaneOptions): 
       counted = { depth: engine.depth ?? 0, at: isCounted ? counted.at : performance.now() }
       return { answers, hasNews: engine.hasNews }
     } catch (error) {
-      // The first one that failed says why; what was asked of the transaction after it failed because of it.
+      // The first error is the cause; later calls failed because their transaction had failed.
       await Promise.all(asked)
       throw error
     }

@@ -2,10 +2,10 @@ import { Socket } from 'node:net'
 import pg from 'pg'
 import { limits } from '../limits.ts'
 
-/** One connection to the server, made when it is first used and again after it broke. */
+/** One connection to the server, made at its first use and again after it broke. */
 export type Link = {
   /**
-   * Runs queries on the connection. It is cut when the server does not answer in time, which ends whatever else uses it.
+   * Runs queries on the connection. It is closed when the server does not answer in time; other calls on it fail too.
    * @throws an error with a code: the SQLSTATE, the system's, or ETIMEDOUT.
    */
   use<T>(work: (client: pg.Client) => Promise<T>, withinMs?: number): Promise<T>
@@ -16,11 +16,11 @@ export type LinkOptions = {
   settings: pg.ClientConfig
   /** Makes a new connection ready for use. */
   prepare: (client: pg.Client) => Promise<void>
-  /** Has one user at a time, whose open transaction a failure must end: the connection is cut, never rolled back. */
+  /** For one user at a time. After a failure the connection is closed, which ends the open transaction without a rollback. */
   exclusive: boolean
 }
 
-/** A frozen server or a dead network is an error after this. */
+/** Deadline of an answer from a frozen server or over a dead network. */
 export const answerMs = limits.queueAnswer.value * 1000
 export const noAnswer = 'ETIMEDOUT'
 
@@ -52,7 +52,7 @@ export function openLink({ settings, prepare, exclusive }: LinkOptions): Link {
 type Connection = {
   ready: Promise<pg.Client>
   isUsable(): boolean
-  /** Why it was cut. */
+  /** Why it was closed. */
   failure(): Error | undefined
   cut(error: unknown): void
   close(): Promise<void>
@@ -86,7 +86,7 @@ function connect(settings: pg.ClientConfig, prepare: (client: pg.Client) => Prom
   }
 }
 
-/** Whether the connection is of no more use: broken, ended by the server, or with statements of tables that were changed. */
+/** Whether the connection must be closed: broken, ended by the server, or with prepared statements of changed tables. */
 function isLost(error: unknown): boolean {
   const { code } = error as { code?: unknown }
   return !isSqlState(code) || /^(08|57P)|^0A000$/.test(code)

@@ -16,8 +16,8 @@ export const run = (engine: Engine, { method, args }: Write): Promise<unknown> =
   operations[method](engine, ...args)
 
 /**
- * Calls that name the photo, or worker, whose row they change: those for different ones run at once, so that their
- * statements go to the server together. In one order in every process: no two transactions wait for each other's rows.
+ * Runs calls that name the photo or worker whose row they change. Calls for different ones run concurrently, so that their
+ * statements are sent together. All processes use the same order, so that no two transactions deadlock.
  */
 export async function runNamed(engine: Engine, calls: Write[]): Promise<unknown[]> {
   const answers = new Map<Write, unknown>()
@@ -37,7 +37,7 @@ function nameOf({ args: [subject] }: Write): string {
   return photo ?? id ?? ''
 }
 
-/** Calls that change rows which they do not name: one after the other, and all claims at once. */
+/** Runs calls that change rows which they do not name: one after the other, and all claims as one. */
 export async function runUnnamed(engine: Engine, calls: Write[]): Promise<unknown[]> {
   const answers = new Map<Write, unknown>()
   const isClaim = ({ method }: Write) => method === 'claim'

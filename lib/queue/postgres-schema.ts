@@ -3,7 +3,7 @@ import { ConfigError } from '../config.ts'
 import { serverNow } from './postgres-clock.ts'
 import { expansions, firstEvent, newerSchema, schema, schemaVersion } from './schema.ts'
 
-/** The shared tables in this server's words. */
+/** The shared tables with PostgreSQL's types. */
 const tables = schema
   .replaceAll('INTEGER PRIMARY KEY AUTOINCREMENT', 'BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY')
   .replaceAll('REAL', 'DOUBLE PRECISION')
@@ -11,8 +11,8 @@ const tables = schema
   .replaceAll('IF NOT EXISTS ', '')
 
 /**
- * Each photo leaves two dead rows behind, and the indexes of what waits are read through them until they are gone. A
- * share of the table, because a vacuum of its own indexes costs more the more photos they know.
+ * Each photo leaves two dead rows, which slow reads of the indexes of waiting photos until a vacuum. The threshold is a
+ * share of the table, because a vacuum costs more the larger its indexes are.
  */
 const upkeep = `ALTER TABLE jobs SET (autovacuum_vacuum_threshold = 5000, autovacuum_vacuum_scale_factor = 0.02,
   autovacuum_analyze_scale_factor = 0.02, autovacuum_vacuum_cost_limit = 1000)`
@@ -40,7 +40,7 @@ export async function migrate(client: pg.Client, place: string): Promise<void> {
   await client.query('COMMIT')
 }
 
-/** Adds what the release before did not know. Asked first: ALTER TABLE waits for every statement on the table. */
+/** Adds columns that the previous release did not have. Checked first, because ALTER TABLE waits for every statement on the table. */
 async function expand(client: pg.Client, place: string): Promise<void> {
   const { rows } = await client.query(
     'SELECT table_name AS table, column_name AS column FROM information_schema.columns WHERE table_schema = $1',
@@ -52,13 +52,14 @@ async function expand(client: pg.Client, place: string): Promise<void> {
 }
 
 /**
- * Of every connection. Each statement has an index: a plan made while the tables were small must not read them whole when
- * they have grown. A statement that waits for a lock, and a transaction whose process was suspended, end.
+ * Settings of every connection. Every statement has an index, so sequential scans are disabled: a plan made while the tables
+ * were small must not read them whole later. Time limits end statements that wait for a lock, and transactions of suspended
+ * processes.
  */
 export const session = `SET enable_seqscan = off; SET jit = off; SET statement_timeout = 2500;
   SET idle_in_transaction_session_timeout = 5000`
 
-/** Settings that PostgreSQL has for the asking, and what each may cost. */
+/** Unsafe settings of PostgreSQL, and what each can lose. */
 const needed = ['fsync', 'full_page_writes', 'synchronous_commit'] as const
 
 export const standing = `SELECT pg_is_in_recovery() AS standby, ${serverNow} AS now,
@@ -66,7 +67,7 @@ export const standing = `SELECT pg_is_in_recovery() AS standby, ${serverNow} AS 
 
 export type Standing = { standby: boolean; now: number } & Record<(typeof needed)[number], string>
 
-/** @throws Error when the server cannot keep what it acknowledges. */
+/** @throws Error when the server's settings can lose acknowledged data. */
 export function assertKeeps(server: Standing, acceptLoss: boolean): void {
   if (server.standby)
     throw refusal('the server is a standby, which takes no writes: QUEUE_URL must name the primary')

@@ -3,7 +3,7 @@ import type { Statement, Value } from './engine.ts'
 
 export type Ask = (query: { name: string; text: string; values: unknown[] }) => Promise<pg.QueryResult>
 
-/** Each text once, with its parameters numbered, as a statement that a connection prepares at its first use. */
+/** Caches each text with numbered parameters, as a statement that a connection prepares at its first use. */
 const statements = new Map<string, { name: string; text: string }>()
 
 export function statement(ask: Ask, given: string): Statement {
@@ -22,7 +22,7 @@ export function statement(ask: Ask, given: string): Statement {
   }
 }
 
-/** In parts of 1, 2, 4 … 32: a statement whose text has the number of rows is prepared for few of them. */
+/** Splits rows into parts of 1, 2, 4 … 32, so that statements of few sizes are prepared. */
 export function* inFewSizes<T>(all: T[]): Generator<T[]> {
   for (let start = 0; start < all.length; ) {
     const size = Math.min(32, 2 ** Math.floor(Math.log2(all.length - start)))
@@ -34,6 +34,6 @@ export function* inFewSizes<T>(all: T[]): Generator<T[]> {
 /** BIGINT, which pg gives as text: no number here exceeds 2^53. */
 const bigint = 20
 
-/** For `types` of a connection of ours: a process's other connections keep pg's own. */
+/** For `types` of the queue's connections. Other connections of the process keep pg's own parsers. */
 export const parserOf = ((oid: number, format?: 'text') =>
   oid === bigint ? Number : pg.types.getTypeParser(oid, format)) as typeof pg.types.getTypeParser

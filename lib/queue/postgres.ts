@@ -13,13 +13,13 @@ import { type Ask, parserOf, statement } from './postgres-statement.ts'
 import type { OpenOptions, Queue } from './queue.ts'
 import type { PostgresAddress } from './queue-url.ts'
 
-/** A migration may have to write a table anew. */
+/** A migration may have to rewrite a table. */
 const migrationMs = 60_000
 const purgeEveryMs = 10_000
 
 /**
- * The queue in a schema of a PostgreSQL database. Connections come back by themselves: while the server is away calls fail
- * at once, and nothing of it ends the process.
+ * The queue in a schema of a PostgreSQL database. Connections are made again by themselves. While the server is away calls
+ * fail at once, and the process goes on.
  */
 export async function openPostgres(address: PostgresAddress, options: OpenOptions = {}): Promise<Queue> {
   const links: Link[] = []
@@ -73,7 +73,7 @@ async function openOn(address: PostgresAddress, options: OpenOptions, links: Lin
 
 type Connect = (exclusive: boolean, prepare?: (client: pg.Client) => Promise<void>) => Link
 
-/** How each connection is made: `then` prepares it for its own use. */
+/** Makes a connection; `then` prepares it for its use. */
 function connection(
   { connectionString, schema }: PostgresAddress,
   { acceptLoss = false }: OpenOptions,
@@ -124,7 +124,7 @@ function openLanes(
       ring,
       engineOn: (events, ask) => engineOn(limits, events, ask, now),
     })
-  // All enqueues of a process in one lane, where they count each other: only other processes may overfill the queue.
+  // All enqueues of a process share one lane, which counts them: only other processes can exceed the queue's limit.
   const enqueues = lane(links.enqueues, runNamed)
   const claims = lane(links.claims, runUnnamed)
   const others = lane(links.others, runNamed)

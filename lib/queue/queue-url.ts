@@ -1,12 +1,12 @@
 import { join } from 'node:path'
 
-/** What QUEUE_URL may be. */
+/** Formats of QUEUE_URL. */
 export const queueUrlFormat =
   'sqlite:FILE, or postgres://USER:PASSWORD@HOST:PORT/DATABASE, which takes search_path=SCHEMA (default tintype), ' +
   'sslmode and what else the package pg knows as its query'
 
 export type PostgresAddress = {
-  /** As pg reads it. */
+  /** For pg. */
   connectionString: string
   /** The schema that holds the queue's tables: one queue each. */
   schema: string
@@ -14,7 +14,7 @@ export type PostgresAddress = {
   name: string
 }
 
-/** Where the queue is; undefined when the URL is not of the format. */
+/** Parses a QUEUE_URL; undefined when it has none of the formats. */
 export function queueAddress(url: string): { file: string } | PostgresAddress | undefined {
   return url.startsWith('sqlite:') ? { file: url.slice('sqlite:'.length) } : postgresAddress(url)
 }
@@ -29,6 +29,6 @@ function postgresAddress(url: string): PostgresAddress | undefined {
   return { connectionString: parsed.href, schema, name }
 }
 
-/** Where the queue is: what QUEUE_URL says, or else a file in DATA_DIR. */
+/** QUEUE_URL, or by default a file in DATA_DIR. */
 export const queueUrl = (given: string, dataDir: string): string =>
   given || `sqlite:${join(dataDir, 'queue', 'queue.sqlite')}`

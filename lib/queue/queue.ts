@@ -1,22 +1,22 @@
 import type { FailureReason, Outcome, Owner, PhotoId, PhotoRecord } from '../photo/record.ts'
 import type { CallOutcome, QueueOperation } from '../telemetry/catalogue.ts'
 
-/** One photo's work. Times are epoch milliseconds. */
+/** The job of one photo. Times are epoch milliseconds. */
 export type Job = {
   photo: PhotoId
   owner: Owner
-  /** When the last byte was received; the promise's clock starts. */
+  /** When the last byte was received and the promise began. */
   receivedAt: number
   promiseBy: number
   /** False for a probe's photo: it gets no outcome. */
   promise: boolean
-  /** W3C traceparent of the accepting request; the converter's spans hang below it. */
+  /** W3C traceparent of the accepting request, the parent of the converter's spans. */
   traceparent?: string
-  /** Until when (epoch ms) this session's detail was raised; travels with the photo. */
+  /** Until when (epoch ms) this session's detail is raised. */
   detailUntil?: number
 }
 
-/** The work that an accepted photo's record asks for. */
+/** The job of an accepted photo. */
 export const jobOf = (record: PhotoRecord): Job => ({
   photo: record.id,
   owner: record.owner,
@@ -31,29 +31,29 @@ export type Claim = {
   token: string
   /** 1 for the first attempt. */
   attempt: number
-  /** A failure of this attempt is the end, so the result is stored before `fail` is called. */
+  /** No attempt follows, so the result is stored before `fail` is called. */
   lastAttempt: boolean
   /** Epoch ms by the engine's clock. */
   claimedAt: number
   leaseUntil: number
-  /** In the queue before this claim. */
+  /** Time in the queue before this claim. */
   waitedMs: number
-  /** What earlier attempts took: waiting in the queue, and being worked on. */
+  /** Time of earlier attempts: waiting in the queue, and being converted. */
   earlier: { waitedMs: number; convertedMs: number }
 }
 
-/** The outcome that a call gave to a promise; null when it had one already or the photo is no promise. */
+/** The outcome that a call gave to a promise; null when the promise had one or the photo is none. */
 export type Marked = Outcome | null
 
 /**
- * How a call ended a photo's work. `late`: it did not, because the promise was marked broken while the result claims its
- * minute; whoever holds the lease corrects the result first. `stale`: the lease is somebody else's.
+ * How a call ended a job. `late`: the job did not end, because the promise is marked broken although the result says otherwise; the
+ * holder of the lease corrects the result first. `stale`: another worker has the lease.
  */
 export type Ended = { marked: Marked } | 'late' | 'stale'
 
 /**
- * What the queue knows of a photo. `lost`: its last attempt ended with the death of its worker, and no result is
- * stored yet. `deleted`: a tombstone, which every later enqueue meets.
+ * The queue's state of a photo. `lost`: the worker of its last attempt died, and no result is stored yet. `deleted`: a
+ * tombstone, which refuses every later enqueue.
  */
 export type Look = {
   state: 'queued' | 'converting' | 'lost' | 'done' | 'dead' | 'deleted'
@@ -62,7 +62,7 @@ export type Look = {
   durableAt: number | null
 }
 
-/** A change a person may want to hear of. A hint: what is true is in storage. `seq` grows. */
+/** A change of a photo's state, with a growing `seq`. It is a hint: storage has the authoritative state. */
 export type QueueEvent = {
   seq: number
   photo: PhotoId
@@ -87,44 +87,44 @@ export type Stats = {
 }
 
 /**
- * Work that is never lost and never done under a stale lease. Durable when a call resolves.
- * An engine that is busy, away or full throws; it never acknowledges falsely.
+ * A durable job queue with leases. A change is durable when its call resolves. Calls throw while the engine is busy, away or
+ * its disk is full.
  */
 export type Queue = {
-  /** Idempotent by photo id, also after the photo is done. `queuedAt`: epoch ms at which stage `wait` begins. */
+  /** Idempotent by photo id, also after the job ended. `queuedAt`: when stage `wait` begins, epoch ms. */
   enqueue(job: Job, queuedAt?: number): Promise<'queued' | 'already' | 'full' | 'deleted'>
-  /** Waits for work; the lease runs from the claim. What a dead worker held is claimed again when its lease is over. */
+  /** Waits for a job. The lease begins with the claim. A dead worker's job is claimed again when its lease ends. */
   claim(worker: string, leaseMs: number, signal: AbortSignal): Promise<Claim | 'aborted'>
-  /** `stale` also gives the attempt back: the caller was suspended past its lease and did not die, so the photo is not to blame. */
+  /** `stale` also restores the attempt: the caller was suspended past its lease and did not die because of the photo. */
   renew(claim: Claim, leaseMs: number): Promise<'held' | 'stale'>
   /** Done: the outcome is kept when result.json was durable (epoch ms) by promiseBy, else broken. */
   complete(claim: Claim, durableAt: number): Promise<Ended>
   /**
-   * Bytes proved bad end at once (void, or broken when `failedAt`, epoch ms, is late); faults of ours are tried again
-   * with backoff, then dead and broken.
+   * A bad file ends the job at once (void, or broken when `failedAt`, epoch ms, is late). Other failures are retried with
+   * backoff; after the last one the job is a dead letter and its promise broken.
    */
   fail(
     claim: Claim,
     reason: FailureReason,
     failedAt: number,
   ): Promise<{ next: 'retry'; at: number } | { next: 'failed' | 'dead'; marked: Marked } | 'late' | 'stale'>
-  /** Hands an unfinished claim back, uncharged: draining. */
+  /** Returns an unfinished claim without charging the attempt, when a converter drains. */
   release(claim: Claim): Promise<'released' | 'stale'>
-  /** No more work, and a tombstone until `bury`; void, or broken when late, unless the photo has its outcome. */
+  /** Ends the job and leaves a tombstone until `bury`. The promise is void, or broken when late, unless it has an outcome. */
   remove(photo: PhotoId, owner: Owner): Promise<{ marked: Marked }>
-  /** A tombstone for a photo that was never enqueued; `known` changes nothing. */
+  /** Adds a tombstone for a photo that was never enqueued. `known`: it was, and nothing changes. */
   bar(photo: PhotoId, owner: Owner): Promise<'barred' | 'known'>
-  /** Storage holds nothing of a deleted photo any more: its tombstone is purged with age. */
+  /** Called when storage holds no file of a deleted photo any more: its tombstone is later purged by age. */
   bury(photo: PhotoId): Promise<void>
   /** Deleted photos that are not buried, oldest first. */
   tombstones(limit: number): Promise<{ photo: PhotoId; owner: Owner }[]>
-  /** Promises without an outcome whose minute is over, oldest first; `tried`: a result may be stored. */
+  /** Overdue promises without an outcome, oldest first. `tried`: a result may be stored. */
   overdue(limit: number): Promise<{ job: Job; tried: boolean }[]>
-  /** Gives an overdue promise its outcome, over all processes at most once. */
+  /** Gives an overdue promise its outcome, at most once over all processes. */
   mark(photo: PhotoId, outcome: Outcome): Promise<Marked>
   /** Photos whose last attempt died with its worker, oldest first. */
   lost(limit: number): Promise<Job[]>
-  /** Ends a lost photo by the result that stands in storage now. `stale`: somebody else ended it, or it is at work again. */
+  /** Ends a lost photo by the result in storage. `stale`: another process ended it or claimed it again. */
   endLost(
     photo: PhotoId,
     as:
@@ -132,50 +132,50 @@ export type Queue = {
       | { state: 'dead'; reason: FailureReason },
   ): Promise<Ended>
   look(photo: PhotoId): Promise<Look | 'unknown'>
-  /** One without slots says nothing, and a restarted one (service time 0) counts with what it measured before. */
+  /** An announcement without slots is ignored. A restarted worker (service time 0) keeps its measured time. */
   announce(worker: Worker): Promise<void>
   stats(): Promise<Stats>
-  /** Dead letters, oldest first, with what killed them. */
+  /** Dead letters, oldest first, with their reasons. */
   deadLetters(limit: number): Promise<{ job: Job; attempts: number; reason: FailureReason }[]>
-  /** Removes dead letters of that age, a limited number at once. Gives how many. */
+  /** Removes dead letters of that age, a limited number a call. Returns how many. */
   expireDead(ageMs: number): Promise<number>
-  /** Dead letters back to work with fresh attempts; their outcome stays as it was marked. */
+  /** Enqueues a dead letter again with fresh attempts. Its outcome stays. */
   replay(photo: PhotoId): Promise<'queued' | 'unknown'>
   /** Events of all owners after `after` (null: from now on), until aborted. */
   events(after: number | null, signal: AbortSignal): AsyncIterable<QueueEvent>
-  /** One owner's events after `after`, oldest first; `reset` when this queue cannot know what came after it. */
+  /** One owner's events after `after`, oldest first; `reset` when the queue no longer has all of them. */
   eventsOf(owner: Owner, after: number): Promise<QueueEvent[] | 'reset'>
-  /** The durable record of outcomes: what kill tests compare. */
+  /** The recorded outcomes, which kill tests compare. */
   outcomes(): AsyncIterable<{ photo: PhotoId; outcome: Outcome }>
-  /** Puts back, after the loss of the queue, a photo whose result stands in storage: its outcome is remembered, not counted again. */
+  /** After the loss of the queue: adds a photo that has a result in storage, with its outcome, which is not counted again. */
   restore(job: Job, settled: { outcome: Outcome | null }): Promise<'restored' | 'already'>
-  /** Epoch ms by the engine's clock: the one clock of a photo's stages. */
+  /** Epoch ms by the engine's clock, which all stages of a photo use. */
   now(): number
-  /** Age of the oldest call that the engine has not answered, in ms; 0 when it has answered all. */
+  /** Age of the oldest unanswered call in ms; 0 when there is none. */
   unansweredMs(): number
   close(): Promise<void>
 }
 
-/** An outcome and an id are known for so long after a photo's end. A photo older than this is never put to work. */
+/** How long an outcome and an id are kept after a photo's end. An older photo is never enqueued. */
 export const retentionMs = 8 * 86_400_000
 
 export type OpenOptions = {
-  /** Take a server whose settings may lose acknowledged photos in a crash. */
+  /** Accept a server whose settings can lose acknowledged photos in a crash. */
   acceptLoss?: boolean
   /** Attempts before a photo is a dead letter. */
   maxAttempts?: number
   /** Waiting photos before enqueue answers 'full'. */
   maxDepth?: number
   /**
-   * Of Tintype, as the process calls itself. Its jobs carry it; it claims and settles only those of its own version, and
-   * those of versions that no live converter has.
+   * The process's version of Tintype, stored in its jobs. It claims and settles only jobs of its own version, and of
+   * versions that no live converter has.
    */
   version?: string
-  /** Called after each call that a photo or its person waits for. */
+  /** Called after each call that a photo or its user waits for. */
   observe?: (operation: QueueOperation, seconds: number, outcome: CallOutcome) => void
   /**
-   * The engine cannot go on. Default: an uncaught error ends the process, and the launcher starts it again. A server that is
-   * away is no such death: it comes back.
+   * Called when the engine cannot continue. Default: an uncaught error ends the process, and the launcher restarts it. A server
+   * that is away is no such case.
    */
   onDeath?: (error: Error) => void
 }

@@ -3,26 +3,26 @@ import type { Engine } from './engine.ts'
 import type { Job, Look, QueueEvent, Stats } from './queue.ts'
 import { jobFormat, type Row, toJob } from './schema.ts'
 
-/** A converter announces itself every 2 s; one that was silent for five of them is not counted on. */
+/** A converter announces itself every 2 s. After five missed announcements its slots do not count. */
 const workerLiveMs = 10_000
-/** A retry's backoff is shorter: what is due later than this was enqueued before the clock was set back, and is due now. */
+/** Longest backoff. A later due time was written before the clock was set back, and counts as due now. */
 export const maxBackoffMs = 5_000
-/** Events that were committed while an older one's transaction was under way: 0.2 s of them at full speed. */
+/** Events that may commit while an older one's transaction is open: 0.2 s of them at full speed. */
 const maxInFlight = 1_000
-/** Events that a reader who comes back is sent; one further behind starts anew. */
+/** Most events sent to a reader that resumes. One further behind gets a reset. */
 const maxMissed = 1_000
 
-/** Of this process's version, or of one that no live converter has. Takes `oursOf`. */
+/** SQL: the job is of this process's version, or of one that no live converter has. Parameters: `oursOf`. */
 export const ours =
   '(version = ? OR version NOT IN (SELECT version FROM workers WHERE seen_at BETWEEN ? AND ?))'
 export const oursOf = ({ limits, clock }: Engine): [string, number, number] => {
   const now = clock()
   return [limits.version, now - workerLiveMs, now + workerLiveMs]
 }
-/** A job that this process may claim, if it is due. Takes `oursOf`. */
+/** SQL: a job that this process may claim when it is due. Parameters: `oursOf`. */
 export const waitsForUs = `state = 'queued' AND format <= ${jobFormat} AND ${ours}`
 
-/** When there may be something to claim: now, later, or Infinity. */
+/** When a job may be due: now, later, or Infinity. */
 export async function nextDue(engine: Engine): Promise<number> {
   const { sql, clock } = engine
   const now = clock()
@@ -88,7 +88,7 @@ export async function deadLetters(
   }))
 }
 
-/** Another version's web counts its own broken promises; when it is gone, they are ours 10 s later. */
+/** Another version's web settles its own overdue promises. When it is gone, this version takes them 10 s later. */
 export async function overdue(engine: Engine, limit: number): Promise<{ job: Job; tried: boolean }[]> {
   const now = engine.clock()
   const rows = await engine
@@ -114,8 +114,8 @@ export const tombstones = async (
   )
 
 /**
- * The last event below which no number is missing. A server numbers events before their transactions commit, so the
- * newest ones may have others below them that are still to come.
+ * The last event before the first missing number. A server numbers events before their transactions commit, so that lower
+ * numbers can appear after higher ones.
  */
 export async function lastEvent({ sql }: Engine): Promise<number> {
   const newest = await sql(

@@ -2,15 +2,15 @@ import type { Job } from './queue.ts'
 
 /**
  * `PRAGMA user_version` of a SQLite file, where version 0.1 of Tintype wrote 0; the table `schema_version` elsewhere. A schema
- * changes in two releases. The first expands: it adds columns with a default (`expansions`) and leaves this number, so that
- * the release before it goes on working beside it. A later one contracts, and raises this number.
+ * changes in two releases. The first adds columns with a default (`expansions`) and keeps this number, so that the previous
+ * release works beside it. A later release removes old columns and raises this number.
  */
 export const schemaVersion = 1
 
-/** The newest format of a job that this version can work on. A job in a newer one is left for those who know it. */
+/** The newest job format of this version. A job in a newer format is left to newer versions. */
 export const jobFormat = 1
 
-/** Columns that were added since `schemaVersion`. Each has a default, because the release before does not write it. */
+/** Columns added since `schemaVersion`. Each has a default, because the previous release does not write it. */
 export const expansions = [
   { table: 'jobs', column: 'version', type: `TEXT NOT NULL DEFAULT ''` },
   { table: 'jobs', column: 'format', type: 'INTEGER NOT NULL DEFAULT 1' },
@@ -21,8 +21,8 @@ export const newerSchema = (version: number): Error =>
   new Error(`a newer version of Tintype wrote it (schema ${version}; this one knows ${schemaVersion})`)
 
 /**
- * One row a photo tells its whole story: waiting, leased, ended, and its outcome once it has one.
- * Each index is partial, so that finished photos, the great majority, are in none that claiming or counting reads.
+ * One row a photo: waiting, leased or ended, and its outcome. The indexes are partial, so that those used for claiming and
+ * counting leave out finished photos, the great majority.
  * Times are epoch milliseconds, REAL because callers compute them from fractions of seconds.
  */
 export const schema = `
@@ -81,8 +81,8 @@ CREATE TABLE IF NOT EXISTS workers (
 `
 
 /**
- * The first event's number. It grows from queue to queue, so that a number given out by an earlier queue is below
- * this one's first: 15 digits, and more than any queue counts before the next one is made.
+ * The first event's number, 15 digits from the time the queue was made. Numbers of an earlier queue are below it, because no
+ * queue counts up to the next one's first number.
  */
 export const firstEvent = (now: number): number => Math.floor(now) * 100
 

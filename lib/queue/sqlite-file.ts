@@ -3,7 +3,7 @@ import { type Engine, type Limits, type NewEvent, type Statement, withoutLocks }
 import { expansions, firstEvent, newerSchema, schema, schemaVersion } from './schema.ts'
 import { insertEvents } from './transitions.ts'
 
-/** Columns that version 0.1 of Tintype wrote and this one still has. */
+/** Columns of version 0.1 of Tintype that still exist. */
 const kept =
   'photo, owner, received_at, promise_by, promise, traceparent, detail_until, state, attempts, queued_at, due_at, ' +
   'worker, token, lease_until, ended_at, reason, outcome'
@@ -64,7 +64,7 @@ function migrate(db: DatabaseSync, now: number): void {
     PRAGMA user_version = ${schemaVersion}`)
 }
 
-/** Adds what the release before did not know. */
+/** Adds columns that the previous release did not have. */
 function expand(db: DatabaseSync): void {
   for (const { table, column, type } of expansions) {
     const known = db.prepare('SELECT 1 FROM pragma_table_info(?) WHERE name = ?').get(table, column)

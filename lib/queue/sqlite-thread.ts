@@ -11,19 +11,19 @@ export type Call = { id: number; method: Method; args: unknown[] }
 export type Reply = { id: number; value?: unknown; error?: { message: string; code: string } }
 export type ThreadData = { file: string; bell: string; limits: Limits }
 
-/** Longer than any honest transaction here, shorter than a person's patience: then the engine counts as busy. */
+/** How long to wait for another process's lock; longer than any transaction takes. Then the engine counts as busy. */
 const busyMs = 3_000
-/** SQLite's own busy handler sleeps up to 100 ms at a time; a transaction lasts about 2. */
+/** Retry interval for a lock. SQLite's own handler sleeps up to 100 ms, and a transaction takes about 2 ms. */
 const busyStepMs = 0.5
-/** One transaction's size: other processes wait for it. */
+/** Most calls of one transaction, for which other processes wait. */
 const maxBatch = 500
-/** How often old rows are looked for. */
+/** Interval of purges. */
 const purgeEveryMs = 10_000
-/** While there are more than one purge takes. */
+/** Interval while more rows are old than one purge removes. */
 const purgeMoreMs = 500
 /**
- * What a power cut may undo, since the holder of a lease is gone then too: a transaction of these alone is not
- * fsynced. The log keeps its order, so the next fsynced one makes them durable as well.
+ * Calls that a power cut may undo, because the holder of the lease is gone then too. A transaction of only these is not
+ * fsynced. The write-ahead log keeps its order, so the next fsynced transaction makes them durable as well.
  */
 const soft = new Set<Method>(['claim', 'renew', 'announce'])
 
@@ -41,7 +41,7 @@ const operations = { ...reads, ...writes } as unknown as Record<Method, (...args
 let synchronous = ''
 let purgeAt = 0
 
-// Operations await only what SQLite has answered already, so a batch ends before the next message is taken.
+// Operations await only answers that SQLite has already given, so a batch ends before the next message is handled.
 port.on('message', async (first: Call | 'close') => {
   const batch = gather(first)
   const calls = batch.filter(call => call !== 'close')
@@ -56,7 +56,7 @@ port.on('message', async (first: Call | 'close') => {
 
 const isClaim = ({ method }: Call) => method === 'claim'
 
-/** Asked first: a claim takes the write lock, which a worker that finds no work must not take from one that has some. */
+/** Checks for work before a claim: the claim takes the write lock, and idle workers must not delay busy ones. */
 async function nothingToClaim(): Promise<boolean> {
   try {
     return (await reads.nextDue(engine)) > Date.now()
@@ -65,7 +65,7 @@ async function nothingToClaim(): Promise<boolean> {
   }
 }
 
-/** Group commit: what came while the last transaction waited for the disk shares the next one. */
+/** Group commit: calls that arrived while the last transaction waited for the disk share the next one. */
 function gather(first: Call | 'close'): (Call | 'close')[] {
   const calls = [first]
   while (calls.length < maxBatch) {
@@ -115,8 +115,7 @@ const asData = (error: unknown) => {
 }
 
 /**
- * Once the file has been moved or removed, SQLite goes on writing to it where no other process looks.
- * @throws Error with a code.
+ * @throws Error with a code when the file was moved or removed: SQLite would go on writing where no other process reads.
  */
 function assertFile(): void {
   if (isThere()) return
@@ -125,7 +124,7 @@ function assertFile(): void {
 
 const isThere = (): boolean => statSync(file, { throwIfNoEntry: false })?.ino === ino
 
-/** The next start opens what is there then. */
+/** Ends the process; its next start opens the file at the path again. */
 function endWithoutFile(): void {
   if (!isThere()) process.exit(1)
 }
@@ -142,16 +141,16 @@ async function purgeNowAndThen(): Promise<void> {
   purgeAt = Date.now() + (more ? purgeMoreMs : purgeEveryMs)
 }
 
-/** After COMMIT, when it can be seen. A hint: a reader that misses it looks once a second. */
+/** Rings after COMMIT, when the change is visible. A reader that misses the ring polls once a second. */
 function ring(): void {
   try {
     futimesSync(bellFile, new Date(), new Date())
   } catch {
-    // The photo is safe; only the news of it is slow.
+    // The photo is durable; only its event is delayed.
   }
 }
 
-/** A failed COMMIT has often rolled back by itself. */
+/** Rolls back, unless a failed COMMIT has already done so. */
 function rollback(): void {
   if (db.isTransaction) db.exec('ROLLBACK')
 }

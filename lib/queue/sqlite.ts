@@ -9,14 +9,14 @@ import type { OpenOptions, Queue } from './queue.ts'
 import type { Call, Reply, ThreadData } from './sqlite-thread.ts'
 
 /**
- * The queue in a SQLite file. `node:sqlite` is synchronous and a commit waits for the disk, so it runs in one worker
- * thread a process, which gathers what waits into one transaction: no fsync ever blocks the event loop.
+ * The queue in a SQLite file. `node:sqlite` is synchronous and a commit waits for the disk, so it runs in one worker thread a
+ * process, which puts waiting calls into one transaction. No fsync blocks the event loop.
  */
 export async function openSqlite(path: string, options: OpenOptions = {}): Promise<Queue> {
   const file = resolve(path)
   const bell = `${file}.bell`
   await makeFolder(dirname(file))
-  // Watched below, before the engine's thread would have made it: a file that is not there cannot be watched.
+  // Created here, because a missing file cannot be watched, and the engine's thread would create it too late.
   closeSync(openSync(bell, 'a'))
   const { run, close } = startEngine({ file, bell, limits: limitsOf(options) }, options.onDeath ?? endProcess)
   const queue = queueOn(run, listenTo(bell), options, {
@@ -27,7 +27,7 @@ export async function openSqlite(path: string, options: OpenOptions = {}): Promi
   return queue
 }
 
-/** Without its engine a process only refuses; the launcher starts it again. */
+/** Ends the process, which could only refuse without its engine. The launcher restarts it. */
 const endProcess = (error: Error): void =>
   void setImmediate(() => {
     throw error
@@ -35,7 +35,7 @@ const endProcess = (error: Error): void =>
 
 /** The engine's thread. */
 function startEngine(workerData: ThreadData, onDeath: (error: Error) => void) {
-  // Without the process's own flags: no telemetry is loaded there.
+  // Without the process's own flags, so that the thread loads no telemetry.
   const thread = new Worker(new URL('./sqlite-thread.ts', import.meta.url), { workerData, execArgv: [] })
   const pending = new Map<number, PromiseWithResolvers<unknown>>()
   let calls = 0
@@ -50,7 +50,7 @@ function startEngine(workerData: ThreadData, onDeath: (error: Error) => void) {
     dead = Object.assign(new Error(message, { cause }), { code: 'ERR_QUEUE_CLOSED' })
     for (const { reject } of pending.values()) reject(dead)
     pending.clear()
-    // One that never answered could not be opened: whoever opens it meets the error.
+    // A thread that never answered could not open the file: the caller of `open` gets the error.
     if (answered && !closing) onDeath(dead)
   }
   thread.on('error', die)
@@ -60,7 +60,7 @@ function startEngine(workerData: ThreadData, onDeath: (error: Error) => void) {
     for (const { id, value, error } of replies) {
       const waiting = pending.get(id)
       pending.delete(id)
-      // Structured cloning drops an error's code: it travels beside the message.
+      // Structured cloning drops an error's code, so it is sent beside the message.
       if (error) waiting?.reject(Object.assign(new Error(error.message), { code: error.code }))
       else waiting?.resolve(value)
     }

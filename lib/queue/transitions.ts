@@ -10,13 +10,13 @@ export type Held = { photo: PhotoId; token: string }
 export const find = async ({ sql }: Engine, photo: PhotoId): Promise<Row | undefined> =>
   sql(`SELECT * FROM jobs WHERE photo = ? FOR UPDATE`).get(photo)
 
-/** The photo's row if its lease is still the caller's: an expired one is no right any more, also before it is given on. */
+/** The photo's row if the caller still holds its lease. An expired lease does not count, even when no other worker claimed it. */
 export const findHeld = async ({ sql, clock }: Engine, { photo, token }: Held): Promise<Row | undefined> =>
   sql(
     `SELECT * FROM jobs WHERE photo = ? AND state = 'claimed' AND token = ? AND lease_until > ? FOR UPDATE`,
   ).get(photo, token, clock())
 
-/** Adds a photo, or gives false when it is known. */
+/** Adds a photo. False when it is known. */
 export async function insert(
   { sql, clock, limits }: Engine,
   job: Job,
@@ -43,13 +43,13 @@ export async function insert(
   return changes === 1
 }
 
-/** A row that refuses every enqueue of this photo. False when the photo is known. */
+/** Adds a tombstone, which refuses every enqueue of the photo. False when the photo is known. */
 export const insertTombstone = (engine: Engine, photo: PhotoId, owner: Owner): Promise<boolean> =>
   insert(engine, { photo, owner, receivedAt: 0, promiseBy: 0, promise: false }, 'deleted')
 
 export type ClaimRequest = { worker: string; leaseMs: number }
 
-/** Gives a photo that waits to a worker. */
+/** Leases a waiting photo to a worker. */
 export function lease(engine: Engine, row: Row, { worker, leaseMs }: ClaimRequest): Claim {
   const now = engine.clock()
   const token = randomBytes(12).toString('hex')
@@ -72,7 +72,7 @@ export function lease(engine: Engine, row: Row, { worker, leaseMs }: ClaimReques
   }
 }
 
-/** Back to work; in its old place in the line once `dueAt` has come. */
+/** Enqueues the job again, in its old place once it is due. */
 export function requeue(
   engine: Engine,
   row: Row,
@@ -93,10 +93,10 @@ export function requeue(
   emit(engine, row, 'queued')
 }
 
-/** Milliseconds from a stamp to now; 0 for none, or one made before the clock was set back. */
+/** Milliseconds since a stamp; 0 without one, or when the clock was set back since. */
 export const since = (now: number, stamp: number | null): number => Math.max(0, now - (stamp ?? now))
 
-/** Ends a photo's work. It gets this outcome unless it has one or is no promise. */
+/** Ends a job. Its promise gets this outcome unless it has one. */
 export function end(
   { sql, clock }: Engine,
   row: Row,
@@ -120,9 +120,9 @@ export function end(
 }
 
 /**
- * Takes back what dead workers held. A photo that outlived its last attempt is lost: a result must be stored before it ends.
- * A lease that ends further ahead than it is long was given before the clock was set back: it begins anew.
- * Gives whether there was any.
+ * Takes back the jobs of dead workers. After the last attempt the photo is lost: a result must be stored before it ends. A
+ * lease that ends later than its length from now was given before the clock was set back, and begins anew.
+ * Returns whether any lease had expired.
  */
 export async function expireLeases(engine: Engine): Promise<boolean> {
   const { sql, clock, limits } = engine

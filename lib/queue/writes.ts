@@ -18,11 +18,11 @@ import {
   requeue,
 } from './transitions.ts'
 
-/** The first retry comes after 0.5 to 1 s, the next after 1 to 2 s, none after more than 4 s: three attempts leave most of the minute. */
+/** Retries follow after 0.5 to 1 s, 1 to 2 s, and at most 4 s: three attempts leave most of the minute. */
 const firstBackoffMs = 500
-/** A photo that suspends its workers again and again is charged from then on. */
+/** After so many restored attempts a photo is charged for further suspensions. */
 const maxForgiven = 10
-/** A reader further behind than this has to look at storage anyway. */
+/** Events kept. A reader further behind has to read storage. */
 const maxEvents = 50_000
 /** Rows deleted in one transaction: a few milliseconds. */
 const purgeAtMost = 2_000
@@ -35,7 +35,7 @@ export async function enqueue(
   engine.depth ??= await countQueued(engine)
   const hasRoom = engine.depth < engine.limits.maxDepth
   if (hasRoom) {
-    engine.depth++ // before the insert: a server runs several enqueues of a transaction at once
+    engine.depth++ // before the insert, because a server runs several enqueues of a transaction concurrently
     if (await insert(engine, job, 'queued', { queuedAt })) {
       emit(engine, job, 'queued')
       return 'queued'
@@ -52,7 +52,7 @@ type Claimed = Claim | { nothingBefore: number }
 export const claim = async (engine: Engine, worker: string, leaseMs: number): Promise<Claimed> =>
   (await claimAll(engine, [{ worker, leaseMs }]))[0] as Claimed
 
-/** The photos that are first in the line, one for each request as long as there are any. */
+/** The next waiting photos, at most one for each request. */
 export async function claimAll(engine: Engine, requests: ClaimRequest[]): Promise<Claimed[]> {
   const now = engine.clock()
   // With the number as a parameter SQLite takes seven times as long.
@@ -83,7 +83,7 @@ export async function renew(engine: Engine, held: Held, leaseMs: number): Promis
   return 'stale'
 }
 
-/** The worker of a lease that ended by its time is alive: it was suspended, and its attempt does not count. */
+/** Restores the attempt of an expired lease whose worker is alive: it was suspended and did not die. */
 async function forgive(engine: Engine, { photo, token }: Held): Promise<void> {
   await expireLeases(engine)
   const { sql } = engine
@@ -105,7 +105,7 @@ export async function complete(engine: Engine, held: Held, durableAt: number): P
   return end(engine, row, 'done', outcome, { durableAt })
 }
 
-/** The promise was marked broken, and a result says otherwise. */
+/** Whether the promise is marked broken although the result gives it another outcome. */
 const isLate = (row: Row, outcome: Outcome | null): boolean =>
   row.outcome === 'broken' && outcome !== 'broken' && outcome !== null
 
@@ -182,7 +182,7 @@ export async function endLost(
   return end(engine, row, as.state, outcome, as)
 }
 
-/** A restart refuses nobody: no slots is no announcement, and what was measured before stands until it is again. */
+/** So that a restart refuses no upload, an announcement without slots is ignored and a measured service time is kept. */
 export async function announce(
   { sql, clock, limits }: Engine,
   { id, slots, serviceSeconds }: Worker,
@@ -220,7 +220,7 @@ export async function expireDead({ sql, clock }: Engine, ageMs: number): Promise
   return changes
 }
 
-/** Keeps the tables bounded, a little at a time. Dead letters have an age of their own. */
+/** Removes old rows, a limited number at a time. Dead letters have their own age. */
 export async function purge({ sql, clock }: Engine): Promise<{ more: boolean }> {
   const endedBefore = clock() - retentionMs
   const jobs = await sql(`DELETE FROM jobs WHERE seq IN (SELECT seq FROM jobs
@@ -234,6 +234,6 @@ export async function purge({ sql, clock }: Engine): Promise<{ more: boolean }> 
   return { more: Math.max(jobs.changes, events.changes) >= purgeAtMost }
 }
 
-/** Doubling, with jitter, which keeps photos that failed together from coming back together. */
+/** Doubling, with jitter, so that photos that failed together are not retried together. */
 const backoffMs = (attempts: number): number =>
   Math.min(firstBackoffMs * 2 ** (attempts - 1), 2_000) * (1 + Math.random())

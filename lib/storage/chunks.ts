@@ -1,15 +1,15 @@
 import { Readable } from 'node:stream'
 
-/** What the sender of a body did: `waitedMs` is time spent waiting for it, `broken` that it failed. */
+/** How a body's sender behaved: `waitedMs` is the time spent waiting for it, `broken` is true when it failed. */
 export type Pause = { waitedMs: number; broken: boolean }
 
 /**
- * The chunks of a body. It is not destroyed when its reader stops early: the sender may still be owed an answer on
- * its connection.
+ * The chunks of a body. Stopping early does not destroy the body, because the response still has to go out on its
+ * connection.
  */
 export function chunksOf(body: Readable | Buffer, pause: Pause): AsyncGenerator<Buffer, void> {
   if (!(body instanceof Readable)) return withPause([body], pause)
-  // An error before the reader listens would end the process; the reader meets it all the same.
+  // Without a listener an error would end the process. The iterator reports it to the reader all the same.
   body.on('error', () => {})
   return withPause<Buffer>(body.iterator({ destroyOnReturn: false }), pause)
 }
@@ -45,8 +45,8 @@ export async function* withPause<T>(
 }
 
 /**
- * Frees the memory of a socket's chunk at once. Left to the garbage collector, which looks through the whole heap
- * for every 17 MB of them (measured), it cost web more processor time than receiving the photo did.
+ * Frees the memory of a socket's chunk at once. The garbage collector scans the whole heap for every 17 MB of chunks
+ * (measured), which cost web more processor time than receiving the photo.
  */
 export function giveBack({ buffer, length }: Buffer): void {
   if (buffer instanceof ArrayBuffer && buffer.byteLength === length) buffer.transfer(0)

@@ -3,7 +3,7 @@ import type { Disk } from '../disk.ts'
 import { chunksOf, giveBack, type Pause } from './chunks.ts'
 import type { NewFile } from './storage.ts'
 
-/** A write to disk costs as much for one chunk of a socket (64 KiB) as for four; more would cost memory an upload. */
+/** Writing four socket chunks (64 KiB each) costs as much as writing one. More would cost memory for each upload. */
 const writeBytes = 256 * 1024
 
 /** A whole new file under a temporary name; durable when `synced` resolves. */
@@ -31,7 +31,7 @@ export async function writeDraft(
   }
   if (bytes === 'too-large') return bytes
   const synced = handle.sync().finally(() => handle.close())
-  synced.catch(() => {}) // who awaits it meets the error; until then it must not end the process
+  synced.catch(() => {}) // an unhandled rejection would end the process; the caller that awaits it gets the error
   return { file, bytes, synced }
 }
 
@@ -43,12 +43,12 @@ async function write(
   let bytes = 0
   let gathered: Buffer[] = []
   let writing: Promise<unknown> = Promise.resolve()
-  // What comes is gathered while the last of it is being written.
+  // Collects chunks while the previous ones are being written.
   const flush = async () => {
     const batch = gathered
     await writing
     writing = writeAll(handle, batch).then(() => disposable && batch.forEach(giveBack))
-    writing.catch(() => {}) // met below, also when the sender breaks off meanwhile
+    writing.catch(() => {}) // awaited below, also when the sender breaks off before
     gathered = []
   }
   try {
@@ -67,7 +67,7 @@ async function write(
 
 const bytesOf = (chunks: readonly Buffer[]): number => chunks.reduce((sum, { length }) => sum + length, 0)
 
-/** One call for several chunks; the system may take fewer bytes than it was given. */
+/** Writes several chunks in one call and repeats it for bytes that the system did not take. */
 async function writeAll(handle: FileHandle, chunks: readonly Buffer[]): Promise<void> {
   const length = bytesOf(chunks)
   if (length === 0) return

@@ -1,7 +1,7 @@
 import { dirname } from 'node:path'
 import { type Disk, ignore, syncFolder } from '../disk.ts'
 
-/** Known folders held in memory, about 200 bytes each; a forgotten one costs one fsync more, nothing else. */
+/** Known folders held in memory, about 200 bytes each. Forgetting one costs one more fsync. */
 const maxKnown = 20_000
 
 export type Folders = {
@@ -9,13 +9,13 @@ export type Folders = {
   make(folder: string): Promise<void>
   /** fsync of a folder: its entries are durable. Calls that wait for the same folder share one fsync. */
   sync(folder: string): Promise<void>
-  /** Something below the root was removed, perhaps by another process: nothing is known any more. */
+  /** Forgets all folders, after something below the root was removed, perhaps by another process. */
   forget(): void
 }
 
 /**
- * Folders below a root. A folder's own entry is made durable by this process even when another one made it,
- * for that one may have died before its fsync; `known` keeps that to once a folder, also of those being made.
+ * Folders below a root. This process also fsyncs folders that another process made, because that one may have died
+ * before its fsync. `known` limits this to once a folder.
  */
 export function openFolders(root: string, disk: Disk): Folders {
   const known = new Map<string, Promise<void>>()
@@ -39,7 +39,7 @@ export function openFolders(root: string, disk: Disk): Folders {
   return { make, sync, forget }
 }
 
-/** One run a key at a time; who comes while it runs shares the next one, since the present one may have missed their write. */
+/** Runs one call a key at a time. Callers that arrive during a run share the next one: the current one may have missed their write. */
 function shareWaiting(run: (key: string) => Promise<void>): (key: string) => Promise<void> {
   const running = new Map<string, Promise<void>>()
   const waiting = new Map<string, Promise<void>>()

@@ -15,7 +15,7 @@ const temporaryFolder = '.tmp'
 
 type Answer = Awaited<ReturnType<Storage['put']>>
 
-/** A folder removed by another process between making it and using it: made again, this often. */
+/** How often a folder is made again when another process removes it before it is used. */
 const maxTries = 5
 
 /**
@@ -80,7 +80,7 @@ export async function openFolder(path: string, options: OpenOptions = {}, disk: 
     delete: async key =>
       measured('delete', key.endsWith('/') ? checkPrefix(key) : checkKey(key), async () => {
         const isPrefix = key.endsWith('/')
-        // A folder is renamed first: gone at once for every reader, and what a kill leaves is swept at the next start.
+        // Renamed first, so that it is gone for every reader at once. The next start removes what a kill leaves.
         const trash = newTemporary()
         const gone = await (isPrefix ? disk.rename(at(key), trash) : disk.rm(at(key))).then(
           () => true,
@@ -95,7 +95,7 @@ export async function openFolder(path: string, options: OpenOptions = {}, disk: 
     close: async () => {},
   }
 
-  /** All files are written and fsynced, then named in their order, then their folder is fsynced, once. */
+  /** Writes and fsyncs all files, renames them in order, then fsyncs their folder once. */
   async function store(files: Iterable<Put> | AsyncIterable<Put>): Promise<Answer[]> {
     return measured('put', '', async call => {
       const drafts: (Draft & Place)[] = []
@@ -108,7 +108,7 @@ export async function openFolder(path: string, options: OpenOptions = {}, disk: 
             return [draft]
           }
           drafts.push({ ...draft, target: at(key), ifAbsent })
-          // Beside the fsync of the body, since each takes its turn of the disk; place makes what fails here again.
+          // Concurrent with the fsync of the body. A folder that fails here is made again in `place`.
           folders.make(dirname(at(key))).catch(() => {})
         }
         await Promise.all(drafts.map(({ synced }) => synced))
@@ -126,7 +126,7 @@ export async function openFolder(path: string, options: OpenOptions = {}, disk: 
     const entries = await measured('list', prefix, () =>
       disk.readdir(at(prefix), { withFileTypes: true }).catch(ignore('ENOENT', 'ENOTDIR')),
     )
-    // With its slash a folder sorts among files as its keys do.
+    // With a trailing slash a folder sorts among files as its keys do.
     const names = (entries ?? []).map(entry => (entry.isDirectory() ? `${entry.name}/` : entry.name)).sort()
     for (const key of names.map(name => prefix + name)) {
       if (!key.endsWith('/')) {
@@ -135,13 +135,13 @@ export async function openFolder(path: string, options: OpenOptions = {}, disk: 
     }
   }
 
-  /** A neighbour's delete may have pruned the folder meanwhile; then the removal is durable with that of the folder. */
+  /** A concurrent delete may have removed the empty folder; then the removal is durable with that of the folder. */
   async function syncNearest(folder: string): Promise<void> {
     const synced = await folders.sync(folder).then(() => true, ignore('ENOENT'))
     if (!synced) await syncNearest(dirname(folder))
   }
 
-  /** Removes the folders that a delete left empty, so that sessions come and go without a trace. */
+  /** Removes the folders that a delete left empty, or one folder a session would stay for ever. */
   async function prune(folder: string): Promise<void> {
     folders.forget()
     for (let empty = folder; empty !== root; empty = dirname(empty)) {
@@ -151,12 +151,12 @@ export async function openFolder(path: string, options: OpenOptions = {}, disk: 
   }
 }
 
-/** Unique within the process, whatever it opens. */
+/** Unique within the process over all storages that it opens. */
 let temporaries = 0
 
 type Place = { target: string; ifAbsent: boolean; placed?: 'renamed' | 'linked' | 'exists' }
 
-/** Gives whole, fsynced files their names, one after the other, durably. */
+/** Renames whole, fsynced files one after the other, durably. */
 async function place(disk: Disk, folders: Folders, drafts: ({ file: string } & Place)[]): Promise<void> {
   const targets = [...new Set(drafts.map(({ target }) => dirname(target)))]
   for (let attempt = 1; ; attempt++) {
@@ -169,7 +169,7 @@ async function place(disk: Disk, folders: Folders, drafts: ({ file: string } & P
           ? await disk.link(file, target).then(() => 'linked', ifExists)
           : await disk.rename(file, target).then(() => 'renamed')
       }
-      // Also of what exists: its writer may have died before this fsync, and our caller builds on it.
+      // Also when the file exists: its writer may have died before this fsync, and the caller relies on the file.
       await Promise.all(targets.map(folders.sync))
       return
     } catch (error) {

@@ -3,10 +3,10 @@ import type { Pause } from './chunks.ts'
 import type { Key } from './key.ts'
 import type { OpenOptions } from './storage.ts'
 
-/** A call under way: `key` is the one it is at, `refused` that its answer is an expected other than yes. */
+/** A call in progress. `key` is the current key; `refused` is true for an expected answer other than success. */
 export type Call = Pause & { key: Key; refused?: boolean }
 
-/** Times each operation of an adapter, tells how it ended, and names the key in what it throws. */
+/** Times each operation of an adapter, reports its outcome, and adds the key to errors. */
 export function measure(adapter: StorageAdapter, { observe }: OpenOptions) {
   return async <T>(operation: StorageOperation, key: Key, run: (call: Call) => Promise<T>): Promise<T> => {
     const start = performance.now()

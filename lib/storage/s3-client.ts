@@ -5,7 +5,7 @@ import { S3Client, type ServiceOutputTypes } from '@aws-sdk/client-s3'
 import { countLimit, limits } from '../limits.ts'
 import type { S3Address } from './storage-url.ts'
 
-/** One try of a request, so that a connection that died unseen costs no more than this before the next try. */
+/** Deadline of one try of a request. A dead connection costs at most this before the next try. */
 const attemptMs = 4_000
 const connectMs = 1_000
 const maxAttempts = 3
@@ -16,9 +16,9 @@ export type Bucket = {
   /** For the input of each command. */
   Bucket: string
   prefix: string
-  /** Sends a command within the time of a call; what it throws has a `code`. */
+  /** Sends a command within `storageCall`. Its errors have a `code`. */
   send: S3Client['send']
-  /** The bytes of an answer's body; throws when none come for the time of an attempt. */
+  /** The bytes of a response body. @throws when none arrive for `attemptMs`. */
   bytesOf(body: Readable): AsyncGenerator<Buffer, void>
   close(): void
 }
@@ -38,12 +38,12 @@ export async function connect(address: S3Address): Promise<Bucket> {
       requestTimeout: attemptMs,
       throwOnRequestTimeout: true,
     },
-    // It would have the body wait for the server's word, at the cost of a round trip for each part.
+    // 100-continue would cost a round trip for each part.
     expectContinueHeader: false,
   })
   let underWay = 0
 
-  /** The SDK takes a conflict for final. AWS asks for another try, and with versitygw it is two requests in one folder. */
+  /** The SDK does not retry a 409. AWS asks for a retry, and versitygw answers it to two requests in one folder. */
   function sendAgain(command: Command, abortSignal: AbortSignal, tries = 1): Promise<ServiceOutputTypes> {
     return client.send(command, { abortSignal }).catch(error => {
       if (error.$metadata?.httpStatusCode !== 409 || tries === maxAttempts) throw error
@@ -66,7 +66,7 @@ export async function connect(address: S3Address): Promise<Bucket> {
       throw timeout(error)
     } finally {
       clearTimeout(timer)
-      // The connection is taken until the body was read.
+      // The connection is in use until the body has been read.
       if (body && !body.closed) body.once('close', () => underWay--).on('error', () => {})
       else underWay--
     }

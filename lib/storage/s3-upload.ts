@@ -10,23 +10,23 @@ import type { Put } from './storage.ts'
 const partBytes = 5 * 2 ** 20
 
 /**
- * Memory of parts that is free again. As garbage it had V8 search the whole heap for every third upload, which was two
- * thirds of the processor time of storing a photo (measured). Its pages are only taken as far as bodies reach.
+ * Free part buffers. Left to the garbage collector they made V8 scan the whole heap for every third upload, two thirds of
+ * the processor time of storing a photo (measured). Only the pages that bodies fill use memory.
  */
 const spare: Buffer[] = []
 const maxSpare = 8
 
-/** Only of a request that succeeded: one that failed may not have let go of it. */
+/** Call it after success only: a failed request may still use the buffer. */
 function release(part: Buffer): void {
   if (spare.length < maxSpare) spare.push(Buffer.from(part.buffer))
 }
 
 type Answer = { bytes: number } | 'exists' | 'too-large'
 type Parts = AsyncGenerator<Buffer, Exclude<Answer, 'exists'>>
-/** What each request says of a file; `token` tells our write from another's. */
+/** Parameters of each request for a file. `token` distinguishes this write from another process's. */
 type Target = { Bucket: string; Key: string; token: string; condition: { IfNoneMatch?: '*' } }
 
-/** Stores a body: at once when it is known or short, else in parts, of which two are in memory at a time. */
+/** Stores a body in one request when its length is known or short, else in parts, two of which are in memory at a time. */
 export async function upload(bucket: Bucket, file: Put, call: Call): Promise<Answer> {
   const { key, body, maxBytes = Number.POSITIVE_INFINITY, ifAbsent } = file
   const condition = ifAbsent ? ({ IfNoneMatch: '*' } as const) : {}
@@ -41,12 +41,12 @@ export async function upload(bucket: Bucket, file: Put, call: Call): Promise<Ans
     release(first.value)
     return answer
   } finally {
-    // Lets go of the body, so that its rest can be read.
+    // Releases the body, so that the rest of the request can be read.
     await parts.return('too-large')
   }
 }
 
-/** Cuts a body into parts; gives its length, or 'too-large' at the chunk that passes the limit. */
+/** Splits a body into parts. Returns its length, or 'too-large' at the chunk that exceeds the limit. */
 async function* partsOf(
   chunks: AsyncIterable<Buffer>,
   { maxBytes = Number.POSITIVE_INFINITY, disposable }: Put,
@@ -103,7 +103,7 @@ async function putParts(
     for (let number = 1; !next.done; number++) {
       await sending
       sending = send(number, next.value)
-      sending.catch(() => {}) // thrown where it is awaited; until then it must not end the process
+      sending.catch(() => {}) // an unhandled rejection would end the process; it is thrown where it is awaited
       next = await parts.next()
     }
     await sending
@@ -114,7 +114,7 @@ async function putParts(
     if (typeof answer !== 'object') {
       await sending.catch(() => {})
       const abort = bucket.send(new s3.AbortMultipartUploadCommand({ ...target, UploadId })).catch(() => {})
-      // A server that failed just now is not waited for once more; its lifecycle removes the parts.
+      // After a server error the abort is not awaited: that could cost a second deadline. The lifecycle removes the parts.
       if (answer || call.broken) await abort
     }
   }
@@ -123,8 +123,8 @@ async function putParts(
 const tokenName = 'tintype-write'
 
 /**
- * Sends the request that makes an object visible; false when one of another's is there. When its answer is lost, the
- * next try finds our own, or the upload ended: then the token decides.
+ * Sends the request that makes an object visible; false when another write's object exists. When the response is lost,
+ * the next try finds the object or no upload: then the token in the object decides.
  */
 async function isStored(
   { send }: Bucket,

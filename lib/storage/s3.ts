@@ -28,7 +28,7 @@ export async function openBucket(address: S3Address, options: OpenOptions = {}):
     return { body: Body as Readable, bytes: ContentLength as number }
   }
 
-  /** One after the other: a reader, and whoever comes after a kill, has a file only with those before it. */
+  /** One after the other, so that readers, also after a kill, find a file only with those before it. */
   async function store(files: Iterable<Put> | AsyncIterable<Put>): Promise<Answer> {
     return measured('put', '', async call => {
       let answer: Answer = { bytes: 0 }
@@ -54,7 +54,7 @@ export async function openBucket(address: S3Address, options: OpenOptions = {}):
         try {
           const found = await get(key, range && headerOf(range))
           const body = Readable.from(bucket.bytesOf(found.body), { objectMode: false })
-          // Also when it is destroyed before its first byte was asked for.
+          // Also when it is destroyed before its first byte was read.
           body.once('close', () => found.body.destroy())
           return { body, bytes: found.bytes }
         } catch (error) {
@@ -106,7 +106,7 @@ export async function openBucket(address: S3Address, options: OpenOptions = {}):
     } while (ContinuationToken !== undefined)
   }
 
-  /** At most a page of keys, which is as many as one request may delete. */
+  /** At most a page of keys, the most that one request may delete. */
   async function deleteAll(keys: Key[]): Promise<void> {
     if (keys.length === 0) return
     const Delete = { Quiet: true, Objects: keys.map(key => ({ Key: prefix + key })) }
@@ -116,10 +116,10 @@ export async function openBucket(address: S3Address, options: OpenOptions = {}):
   }
 }
 
-/** How a request is made: measured, or as part of another call. */
+/** How a request is measured: as a call of its own, or as part of another. */
 type Ask = <T>(ask: () => Promise<T>) => Promise<T>
 
-/** Inclusive; the header cannot name a range without bytes, so one that no body reaches stands for it. */
+/** Inclusive. The header cannot name an empty range, so a range beyond every body replaces it. */
 const headerOf = ({ start, end }: { start: number; end: number }): string =>
   end < start ? `bytes=${Number.MAX_SAFE_INTEGER}-` : `bytes=${start}-${end}`
 
@@ -128,7 +128,7 @@ function ifNoSuchKey(error: unknown): 'not-found' {
   throw error
 }
 
-/** Tries what the storage needs of its bucket, so that a start fails rather than the first photo. */
+/** Tries each kind of request that storage needs, so that a wrong bucket fails the start and not the first photo. */
 async function check({ Bucket, prefix, send }: Bucket, { endpoint = 'AWS' }: S3Address): Promise<void> {
   // No key of ours starts with a dot.
   const [Key, Body] = [`${prefix}.tintype`, Buffer.from('checked at each start\n')]
@@ -136,7 +136,7 @@ async function check({ Bucket, prefix, send }: Bucket, { endpoint = 'AWS' }: S3A
     throw new Error('it ignores If-None-Match: two uploads with one Idempotency-Key would be two photos')
   }
   const steps = {
-    // First, since SeaweedFS makes a bucket that is written to.
+    // Lists first: SeaweedFS creates a missing bucket on a write.
     list: () => send(new s3.ListObjectsV2Command({ Bucket, Prefix: prefix, MaxKeys: 1 })),
     write: () => send(new s3.PutObjectCommand({ Bucket, Key, Body })),
     'write conditionally': () =>

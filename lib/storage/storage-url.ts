@@ -1,7 +1,7 @@
 import { join } from 'node:path'
 import { isKey } from './key.ts'
 
-/** What STORAGE_URL may be. Credentials are never in it: a URL ends up in logs and in `ps`. */
+/** Formats of STORAGE_URL. It never holds credentials, because URLs appear in logs and in `ps`. */
 export const storageUrlFormat =
   'file:FOLDER, or s3://BUCKET, which takes endpoint=URL, region=NAME, prefix=KEY and pathStyle=true or false as ' +
   'its query; credentials come from the environment'
@@ -15,7 +15,7 @@ export type S3Address = {
   pathStyle: boolean
 }
 
-/** Where photos are; undefined when the URL is not of the format. */
+/** Parses a STORAGE_URL; undefined when it has none of the formats. */
 export function storageAddress(url: string): { folder: string } | S3Address | undefined {
   if (/^file:./.test(url)) return { folder: url.slice('file:'.length) }
   const [, bucket, rest = ''] = /^s3:\/\/([a-z0-9][a-z0-9.-]{1,61}[a-z0-9])\/?(?:\?([^#]*))?$/.exec(url) ?? []
@@ -38,11 +38,11 @@ const s3Query: Record<string, (value: string) => boolean> = {
   pathStyle: value => /^(true|false)$/.test(value),
 }
 
-/** Where photos are: what STORAGE_URL says, or else a folder in DATA_DIR. */
+/** STORAGE_URL, or by default a folder in DATA_DIR. */
 export const storageUrl = (given: string, dataDir: string): string =>
   given || `file:${join(dataDir, 'storage')}`
 
-/** The folders of this machine that hold the photos, whose disks may fill up: none when they are in a bucket. */
+/** The local folders that hold photos, for disk metrics; none for a bucket. */
 export function foldersOf(url: string): string[] {
   const address = storageAddress(url)
   return address && 'folder' in address ? [address.folder] : []

@@ -11,9 +11,9 @@ export type Batch = { stream: string; first: number; last: number; body: Buffer 
 export type Batches = {
   /** The oldest entries that are not acknowledged; the same ones until they are. */
   next(): Promise<Batch | 'drained'>
-  /** The server has the stream up to this entry: moves on. */
+  /** The server has the stream up to this entry; `next` continues after it. */
   acknowledged(batch: Batch, seq: number): void
-  /** The server lacks entries before the batch: back to the oldest that is held. */
+  /** The server lacks entries before the batch; `next` starts again with the oldest entry in the journal. */
   rewind(batch: Batch, expected: number): void
   close(): Promise<void>
 }
@@ -25,7 +25,7 @@ type Source = { segment: Segment; handle: FileHandle; prefix: Buffer }
 export function readBatches(journal: Journal): Batches {
   const buffer = Buffer.allocUnsafe(maxBatchBytes)
   let source: Source | undefined
-  /** Where to read on in the segment, and which entry should be there. */
+  /** The position of the next read in the segment, and the sequence number expected there. */
   let at = { position: 0, seq: 0 }
   let readTo = at
   let acked = { stream: '', seq: 0 }
@@ -70,7 +70,7 @@ export function readBatches(journal: Journal): Batches {
     return bytesRead < buffer.length ? 'end' : overlong(from)
   }
 
-  /** A line longer than a batch, which only a damaged disk can hold: its place is taken by what can be said of it. */
+  /** Replaces a line that is longer than a batch, which only a damaged disk can hold, by an entry with its size and hash. */
   const overlong = async ({ segment, handle, prefix }: Source): Promise<Batch | 'end'> => {
     const hash = createHash('sha256')
     for (let bytes = 0; ; ) {
@@ -112,7 +112,7 @@ export function readBatches(journal: Journal): Batches {
   }
 }
 
-/** The whole lines in bytes; one that cannot be read is replaced, never left out. `expected`: the first's number. */
+/** The whole lines in bytes. An unreadable line is replaced, never skipped. `expected`: the first sequence number. */
 function* readLines(bytes: Buffer, prefix: Buffer, expected: number): Generator<Line> {
   const utf8 = isUtf8(bytes)
   for (let start = 0, end = bytes.indexOf(newline); end >= 0; end = bytes.indexOf(newline, start)) {
@@ -144,7 +144,7 @@ function isJson(line: Buffer): boolean {
   }
 }
 
-/** The entry that stands for a line that is none. */
+/** The entry that replaces an unreadable line. */
 function placeholder(prefix: Buffer, seq: number, bytes: number, sha256: string): Buffer {
   const payload = JSON.stringify({ event: 'log.unreadable', level: 'error', bytes, sha256 })
   const timestamp = new Date().toISOString()

@@ -7,7 +7,7 @@
 export const services = ['web', 'converter', 'logs', 'slo'] as const
 export type Service = (typeof services)[number]
 
-/** A photo's way through the house, in order; `experience` is measured in the browser (click to thumbnail). */
+/** The stages of a photo, in order. `experience` is measured in the browser (click to thumbnail). */
 export const stages = ['receive', 'wait', 'convert', 'store', 'deliver', 'experience'] as const
 export type Stage = (typeof stages)[number]
 
@@ -27,7 +27,7 @@ export type StorageAdapter = (typeof storageAdapters)[number]
 
 export const queueAdapters = ['sqlite', 'postgres'] as const
 
-/** The queue's calls that a photo or its person waits for. */
+/** The queue's calls that a photo or its user waits for. */
 export const queueOperations = [
   'enqueue',
   'claim',
@@ -40,13 +40,13 @@ export const queueOperations = [
 export type QueueOperation = (typeof queueOperations)[number]
 
 /**
- * How a call to storage or queue ended. `client`: the sender of the body left, was too slow or sent rubbish.
- * `refused`: an expected answer other than yes (full, stale, exists, too large). `ours`: everything else that failed.
+ * How a call to storage or queue ended. `client`: the sender of the body disconnected, was too slow or sent a malformed
+ * body. `refused`: an expected answer other than success (full, stale, exists, too large). `ours`: any other failure.
  */
 export const callOutcomes = ['ok', 'client', 'refused', 'ours'] as const
 export type CallOutcome = (typeof callOutcomes)[number]
 
-/** What all webs share. */
+/** Services that all webs share. */
 export const dependencies = ['queue', 'storage'] as const
 export type Dependency = (typeof dependencies)[number]
 
@@ -61,13 +61,13 @@ export const attributes = {
   attempt: 'tintype.attempt',
   /** How a converter's child ended an attempt. */
   conversion: 'tintype.conversion.outcome',
-  /** kept, broken or void; only on the span of whoever marked the photo. */
+  /** kept, broken or void; only on the span of the process that settled the promise. */
   outcome: 'tintype.promise.outcome',
   bytes: 'tintype.photo.bytes',
   format: 'tintype.photo.format',
 } as const
 
-/** A label's closed set of values, every combination of which is initialised to zero; or open (routes, streams). */
+/** Label values: a closed set, each combination of which is initialised to zero, or open (routes, streams). */
 type Labels = Readonly<Record<string, readonly string[] | 'open'>>
 
 export type Definition = {

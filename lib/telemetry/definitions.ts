@@ -16,7 +16,7 @@ import {
 } from './catalogue.ts'
 import { ofTheMachine } from './machine-definitions.ts'
 
-/** 60 is the promise's own bound: without it the latency objective cannot be read from the histogram. */
+/** 60 is the promise: without this bound the latency objective cannot be read from the histogram. */
 export const photoBuckets = [0.05, 0.1, 0.25, 0.5, 1, 2, 5, 10, 20, 30, 45, 60, 90, 120, 300] as const
 const stageBuckets = [0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120] as const
 const storageBuckets = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5] as const
@@ -26,19 +26,19 @@ const httpBuckets = [0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2
 export const metrics = {
   tintype_promises_total: {
     kind: 'counter',
-    help: 'Accepted photos of a person, each once: thumbnail within the promise (kept), not (broken), or no promise after all (void).',
+    help: 'Accepted photos, each once: the thumbnail was ready within the promise (kept), was not (broken), or the promise became void.',
     labels: { outcome: outcomes },
     in: ['web', 'converter'],
   },
   tintype_photos_total: {
     kind: 'counter',
-    help: 'Uploads by what became of them at the door.',
+    help: 'Uploads by outcome: accepted, rejected (the client’s fault) or shed (the service could not take them).',
     labels: { outcome: ['accepted', 'rejected', 'shed'] },
     in: ['web'],
   },
   tintype_photos_not_stored_total: {
     kind: 'counter',
-    help: 'Of the uploads shed, those that storage or queue could not take: a full disk, no descriptors. The others were too many.',
+    help: 'Shed uploads that storage or queue could not take, as with a full disk. The other shed uploads exceeded the capacity.',
     labels: {},
     in: ['web'],
   },
@@ -51,7 +51,7 @@ export const metrics = {
   },
   tintype_stage_seconds: {
     kind: 'histogram',
-    help: 'Time in each stage of a photo’s way.',
+    help: 'Time of a photo in each stage.',
     labels: { stage: stages },
     buckets: stageBuckets,
     in: ['web', 'converter'],
@@ -125,17 +125,17 @@ export const metrics = {
   },
   tintype_dead_letters: {
     kind: 'gauge',
-    help: 'Photos given up after their last attempt, kept for replay.',
+    help: 'Photos that failed their last attempt and can be replayed.',
     labels: {},
     in: ['web'],
   },
   tintype_slots: {
     kind: 'gauge',
-    help: 'Conversions this converter can do at once.',
+    help: 'Conversions that this converter can run at once.',
     labels: {},
     in: ['converter'],
   },
-  tintype_slots_busy: { kind: 'gauge', help: 'Conversions under way.', labels: {}, in: ['converter'] },
+  tintype_slots_busy: { kind: 'gauge', help: 'Conversions in progress.', labels: {}, in: ['converter'] },
   tintype_conversions_total: {
     kind: 'counter',
     help: 'Attempts by the converter’s children.',
@@ -144,7 +144,7 @@ export const metrics = {
   },
   tintype_slot_oldest_seconds: {
     kind: 'gauge',
-    help: 'Age of the conversion that has been under way longest; 0 when none is.',
+    help: 'Age of the oldest conversion in progress; 0 when there is none.',
     labels: {},
     in: ['converter'],
   },
@@ -156,13 +156,13 @@ export const metrics = {
   },
   tintype_input_pixels_total: {
     kind: 'counter',
-    help: 'Pixels of the photos converted: how much work came.',
+    help: 'Pixels of the converted photos: the amount of work.',
     labels: { format: formats },
     in: ['converter'],
   },
   tintype_conversion_cpu_seconds_total: {
     kind: 'counter',
-    help: 'Processor time that the converter’s children spent on photos converted: what the work cost.',
+    help: 'Processor time that the converter’s children spent on converted photos: the cost of the work.',
     labels: { format: formats },
     in: ['converter'],
   },
@@ -182,7 +182,7 @@ export const metrics = {
   },
   tintype_event_lag_seconds: {
     kind: 'gauge',
-    help: 'How long web has not handed out the queue’s newest event; 0 when it is up to date.',
+    help: 'How long web has been behind the queue’s newest event; 0 when it is up to date.',
     labels: {},
     in: ['web'],
   },

@@ -2,11 +2,11 @@ import { limits } from '../limits.ts'
 
 /**
  * One log entry is one JSON object on a line whose first four members are id, session, timestamp and payload,
- * always in this order. So shipper, server and merge find what they need by position, without parsing JSON.
+ * always in this order, so that shipper, server and merge find fields by position, without parsing JSON.
  */
 
 export const newline = 0x0a
-/** What a shipper sends at once: half of what the server takes, for what it says of lines that it cannot read. */
+/** The largest batch: half of the server's limit, because entries that replace unreadable lines can be longer. */
 export const maxBatchBytes = limits.logBatchBytes.value / 2
 
 export const isSession = (text: string): boolean => /^[0-9a-f]{16}$/.test(text)
@@ -36,7 +36,7 @@ const isoLength = 24
 
 /**
  * Reads the head of the line bytes[start, end) of the stream that `prefix` belongs to.
- * Null when it is not an entry of that stream; that the payload is JSON is not looked at.
+ * Null when it is not an entry of that stream. It does not check that the payload is JSON.
  */
 export function scanEntry(bytes: Buffer, start: number, end: number, prefix: Buffer): Scanned | null {
   if (end - start < prefix.length || !matches(bytes, start, prefix)) return null
@@ -67,11 +67,11 @@ export function matches(bytes: Buffer, at: number, literal: Buffer): boolean {
   return true
 }
 
-/** 0 to 9, or above when it is no digit. */
+/** 0 to 9, or more when the byte is no digit. */
 const digitAt = (bytes: Buffer, at: number): number => ((bytes[at] as number) - 0x30) >>> 0
 const isHexDigit = (byte: number): boolean => (byte >= 0x30 && byte <= 0x39) || (byte >= 0x61 && byte <= 0x66)
 
-/** The day read last, `2026-11-22T`: nearly every entry is of the same one as the entry before. */
+/** Cache of the last day read, `2026-11-22T`: nearly every entry has the same day as the one before. */
 const cachedDay = Buffer.alloc(11)
 let cachedDayMs = Number.NaN
 
@@ -101,7 +101,7 @@ function number(bytes: Buffer, at: number, digits: number): number {
   return value
 }
 
-/** The end of the last whole line in bytes[0, end): what follows it is torn. 0 when there is none. */
+/** The end of the last whole line in bytes[0, end), or 0. What follows it is an incomplete line. */
 export const wholeLines = (bytes: Buffer, end: number): number =>
   end === 0 ? 0 : bytes.lastIndexOf(newline, end - 1) + 1
 

@@ -18,11 +18,11 @@ import { countLimit, limits } from '../limits.ts'
 import { wholeLines } from './entry.ts'
 import { ownFolder } from './own.ts'
 
-/** Entries survive kill -9 at once; a power cut can take those of the last 50 ms and one fsync. */
+/** Entries survive kill -9 at once. A power cut can lose those of the last 50 ms and one fsync. */
 const syncWithinMs = 50
-/** The unit in which shipped entries are freed. */
+/** Shipped entries are freed in units of this size. */
 const segmentBytes = 4 * 2 ** 20
-/** How long a folder that could not be opened is left alone. */
+/** Pause after a folder could not be opened. */
 const reopenAfterMs = 1_000
 /** More than the longest line. */
 const tailBytes = 2 ** 18
@@ -32,10 +32,10 @@ export type Segment = { file: string; stream: string; epoch: number; first: numb
 export type Journal = {
   /**
    * Writes the line that `render` gives for the next id; durable against kill -9 when it returns.
-   * @throws when the disk does not take it: then the id is not used up.
+   * @throws when the disk refuses the write; the id is then used for the next entry.
    */
   append(render: (id: string) => string): void
-  /** What is not freed yet, oldest first; the last is being written to. */
+  /** Segments that are not freed, oldest first. The last one is being written. */
   segments(): readonly Segment[]
   /** Removes a segment that the log server has acknowledged. */
   free(segment: Segment): void
@@ -44,7 +44,7 @@ export type Journal = {
   close(): Promise<void>
 }
 
-/** `torn`: behind the segment's bytes there may be more, of a line that the disk did not take whole. */
+/** `torn`: the file may hold more than the segment's bytes, from a line that was written in part. */
 type Writing = { segment: Segment; fd: number; torn: boolean }
 type Folder = { path: string; fd: number; stream: string; epoch: number; release: () => void }
 
@@ -54,7 +54,7 @@ const closeFile = promisify(close)
 
 /**
  * The local journal of one process: append-only segments below `root`/service.instance, a new epoch each boot.
- * Opened by the first append, so that a disk that is not there yet costs entries, not the service.
+ * Opened by the first append, so that a missing disk costs entries and does not stop the service.
  */
 export function openJournal(
   root: string,
@@ -143,7 +143,7 @@ export function openJournal(
   }
 }
 
-/** All of the line or nothing of it: what a full disk took of a line is cut off before the next one. */
+/** Writes all of the line or nothing: a part written to a full disk is removed before the next line. */
 function writeWhole(writing: Writing, line: Buffer): void {
   const { fd, segment } = writing
   if (writing.torn) ftruncateSync(fd, segment.bytes)
@@ -154,7 +154,7 @@ function writeWhole(writing: Writing, line: Buffer): void {
   segment.bytes += line.length
 }
 
-/** Takes the first instance that no living process owns, cuts torn tails, and begins a new epoch. */
+/** Takes the first instance that no living process owns, removes incomplete lines, and begins a new epoch. */
 function openFolder(
   root: string,
   service: string,
@@ -167,7 +167,7 @@ function openFolder(
     if (release === 'taken') continue
     const segments = findSegments(path, source)
     const last = segments.at(-1)?.epoch ?? 0
-    // Not the last alone: a folder that was lost and begun anew must not repeat an epoch either.
+    // Also above the boot time: after the folder was lost, an epoch must not repeat either.
     const epoch = Math.max(last + 1, Math.floor(Date.now() / 1000))
     const folder = { path, fd: openSync(path, 'r'), stream: `${source}.${epoch}`, epoch, release }
     return { folder, segments }
@@ -188,7 +188,7 @@ function findSegments(path: string, source: string): Segment[] {
   return segments.sort((a, b) => a.epoch - b.epoch || a.first - b.first)
 }
 
-/** A process killed inside a write leaves half a line; nobody was told that it is kept. Gives the size left. */
+/** Removes the incomplete line of a process that was killed during a write. Returns the size left. */
 function cutTornTail(file: string): number {
   const { size } = statSync(file)
   const fd = openSync(file, 'r+')

@@ -3,12 +3,12 @@ import { join } from 'node:path'
 import type { Service } from './catalogue.ts'
 import type { Metrics } from './metrics.ts'
 
-/** Where processes leave their metrics when they stop, each as SERVICE.INSTANCE.txt in OpenMetrics. */
+/** The folder of final metrics: SERVICE.INSTANCE.txt of each stopped process, in OpenMetrics. */
 export const lastMetricsFolder = (dataDir: string): string => join(dataDir, 'metrics')
 
 /**
- * Leaves what this process counted for the recorder on this machine: without it, what was counted since the last scrape
- * ends with the process. A disk that cannot take it does not keep the process from stopping.
+ * Writes this process's final metrics for the recorder on this machine. Without them the counts since the last scrape
+ * would be lost. A disk that refuses the write does not stop the process from ending.
  */
 export async function leaveMetrics(
   metrics: Metrics,
@@ -22,6 +22,6 @@ export async function leaveMetrics(
     writeFileSync(`${file}.tmp`, body, { flush: true })
     renameSync(`${file}.tmp`, file)
   } catch {
-    // At most the counts of one scrape interval are lost, as with kill -9.
+    // The counts of at most one scrape interval are lost, as with kill -9.
   }
 }

@@ -1,3 +1,3 @@
-/** Apart from log.ts: whoever only names a level, as the table of variables does, loads no winston. */
+/** Separate from log.ts, so that variables.ts can name the levels without loading winston. */
 export const levels = ['error', 'warn', 'info', 'debug'] as const
 export type Level = (typeof levels)[number]

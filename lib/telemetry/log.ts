@@ -13,21 +13,21 @@ import { type Destination, startShipping } from './ship.ts'
 /** Facts of one event. Never file names, cookies, tokens or places. */
 export type Payload = Record<string, unknown>
 
-/** No call throws or waits for more than one write to the local journal. */
+/** No call throws, or waits longer than one write to the local journal. */
 export type Log = {
   /** `session`: sessionOf(owner), for each entry that belongs to one. */
   error(event: string, payload?: Payload, session?: string): void
   warn(event: string, payload?: Payload, session?: string): void
   info(event: string, payload?: Payload, session?: string): void
   debug(event: string, payload?: Payload, session?: string): void
-  /** Whether debug entries of this session (or of all) are written now: guards what costs to find out. */
+  /** Whether debug entries of this session (or of all) are written now. Check it before costly debug facts. */
   detailed(session?: string): boolean
-  /** Raises or lowers the level for all, or for one session, for a time; falls back by itself. */
+  /** Changes the level for all, or for one session, for a limited time. */
   setLevel(change: { level: Level; session?: string; forSeconds: number }): void
   level(): { level: Level; raised: { session: string | null; level: Level; until: string }[] }
-  /** That shipping stands still, and for how long; null while it moves, also while the log server is away. */
+  /** That shipping is stalled, and for how long, or null. An unreachable log server is no stall. */
   stalled(): string | null
-  /** Ships what it can within a bound; the rest waits in the journal for the next start. */
+  /** Ships entries for a limited time. The rest stays in the journal for the next start. */
   close(): Promise<void>
 }
 
@@ -39,7 +39,7 @@ export type LogOptions = {
   /** [a-z0-9-]+, unique among the machines that ship to one log server. */
   instance: string
   level: Level
-  /** Where the journal is kept and who takes it; without it warnings and errors go to stderr only. */
+  /** The journal's folder and the log server; without it warnings and errors go to stderr only. */
   journal?: { folder: string; destination: Destination }
 }
 
@@ -51,7 +51,7 @@ export function createLog({ service, instance, level, journal }: LogOptions): Lo
     format: winston.format(info => info)(),
     transports: [...(sink ? [sink.transport] : []), stderrTransport()],
   })
-  // The first read makes winston's stream hand entries on at once: before it they would wait for the next tick.
+  // After the first read winston's stream passes entries on at once. Before it they would wait for the next tick.
   logger.read(0)
   const write =
     (level: Level) =>
@@ -94,7 +94,7 @@ export const logVariables = [
 
 /**
  * The log of a service's process, from its configuration: journal in DATA_DIR, shipped to the log server.
- * `self`: the log server's own address, which it knows once it listens on any free port.
+ * `self`: the address of the log server itself, known once it listens.
  */
 export function openLog(
   service: Teller,
@@ -117,7 +117,7 @@ export function openLog(
   return createLog({ service, instance: INSTANCE, level: LOG_LEVEL, journal: { folder, destination } })
 }
 
-/** What winston carries to the transports. The id is given last, by the journal, so that none is skipped. */
+/** An entry on its way through winston. The journal assigns the id last, so that no id is skipped. */
 type Info = { level: Level; message: string; session: string | null; timestamp: string; payload: string }
 
 const stderrTransport = () =>
@@ -129,7 +129,7 @@ const stderrTransport = () =>
     },
   })
 
-/** How often trouble with the journal is said on stderr. */
+/** Shortest interval of messages about the journal on stderr. */
 const complainEveryMs = 60_000
 
 function journalSink(options: {
@@ -172,7 +172,7 @@ function journalSink(options: {
   }
 }
 
-/** Says what is wrong, and why, on stderr: not more often than every so many ms. */
+/** Writes an error and its causes to stderr, at most once in `everyMs`. */
 function limited(everyMs: number): (error: unknown) => void {
   let quietUntil = 0
   return error => {
@@ -184,7 +184,7 @@ function limited(everyMs: number): (error: unknown) => void {
   }
 }
 
-/** Event, level, the active trace's id and the facts as JSON; what cannot be JSON or is too long says so instead. */
+/** Event, level, the active trace's id and the facts as JSON. Facts that are too long or no JSON are replaced by a note. */
 function renderPayload(event: string, level: Level, facts: Payload): string {
   const traceId = trace.getActiveSpan()?.spanContext().traceId
   const head = { event, level, ...(traceId && { trace: traceId }) }
@@ -204,10 +204,10 @@ function renderPayload(event: string, level: Level, facts: Payload): string {
   })
 }
 
-/** What is kept of a payload that is too long. */
+/** Characters kept of a payload that is too long. */
 const cutCharacters = 1_024
 
-/** The level in force for a session: its own while raised, else everyone's while raised, else the configured one. */
+/** The effective level of a session: its own while changed, else the global one while changed, else the configured one. */
 function levelScope(configured: Level) {
   const raised = new Map<string | null, { level: Level; until: number }>()
   const current = (key: string | null): Level | undefined => {

@@ -1,7 +1,7 @@
 import type { Definition } from './catalogue.ts'
 import { machineCpuModes, pressures } from './catalogue.ts'
 
-/** What machine.ts reads at each scrape: what a process shares with others, and what it is let have. */
+/** Metrics that machine.ts reads at each scrape: resources of the machine, and the process's share of them. */
 export const ofTheMachine = {
   tintype_machine_cpu_seconds_total: {
     kind: 'counter',

@@ -10,9 +10,9 @@ type Disk = { bavail: number; blocks: number; bsize: number; ffree: number }
 const unknownDisk: Disk = { bavail: Number.NaN, blocks: Number.NaN, bsize: 1, ffree: Number.NaN }
 
 /**
- * What this process shares with everyone on its machine, and what the machine lets it have, read at each scrape:
- * processors, pressure, descriptors, the clock, and the room for what `folders` hold. Read synchronously: /proc waits
- * for no disk, whereas Node's threads for files are all taken when a disk is slow, and then the metrics must be there.
+ * Resources of the machine and this process's share of them, read at each scrape: processors, pressure, descriptors, the
+ * clock, and the free space of `folders`. Read synchronously: /proc waits for no disk. With a slow disk all of Node's file
+ * threads are busy, and that is when the metrics are needed.
  */
 export function watchMachine(metrics: Metrics, folders: readonly string[]): void {
   const grow = counterOf()
@@ -38,12 +38,12 @@ export function watchMachine(metrics: Metrics, folders: readonly string[]): void
   watchEventLoop(seconds => metrics.increment('tintype_event_loop_wait_seconds_total', {}, seconds ** 2 / 2))
 }
 
-/** How often the event loop is asked to come by; a pause shorter than this may go unseen, and nobody feels it. */
+/** Interval of the timer that measures pauses of the event loop. Shorter pauses may be missed. */
 const lookMs = 50
 
 /**
- * Tells of each pause of the event loop, in seconds. Node's own lag, as prom-client shows it, begins anew with each
- * scrape, also with one that was given up because of the pause.
+ * Reports each pause of the event loop, in seconds. The lag that prom-client shows is reset by each scrape, also by one
+ * that timed out because of the pause.
  */
 function watchEventLoop(tell: (seconds: number) => void): void {
   let last = performance.now()
@@ -55,17 +55,17 @@ function watchEventLoop(tell: (seconds: number) => void): void {
   }, lookMs).unref()
 }
 
-/** A scrape waits no longer for a disk; what it said last stands until it answers. */
+/** A scrape waits at most this long for a disk, and shows the last known value until the disk answers. */
 const diskAnswerMs = 100
 
-/** The room of the fullest file system of those that `folders` are on, read at each scrape. */
+/** The free space of the fullest file system of `folders`, read at each scrape. */
 export function watchDisk(metrics: Metrics, folders: readonly string[]): void {
   const tell = (disk: Disk) => {
     metrics.set('tintype_disk_free_bytes', {}, disk.bavail * disk.bsize)
     metrics.set('tintype_disk_size_bytes', {}, disk.blocks * disk.bsize)
     metrics.set('tintype_disk_free_files', {}, disk.ffree)
   }
-  // A folder that is gone has no size: not a number, which nobody can take for room.
+  // NaN for a missing folder: 0 or a number would be read as free space.
   const look = async () =>
     tell(fullest(await Promise.all(folders.map(folder => statfs(folder).catch(() => unknownDisk)))))
   let looking: Promise<void> | undefined
@@ -81,7 +81,7 @@ export function watchDisk(metrics: Metrics, folders: readonly string[]): void {
 const fullest = (disks: readonly Disk[]): Disk =>
   disks.reduce((a, b) => (a.bavail * b.blocks <= b.bavail * a.blocks ? a : b))
 
-/** prom-client reads the limit only once, and neither number when no file can be opened any more: that is 1. */
+/** Share of used descriptors. prom-client reads the limit once, and nothing when no file can be opened: that is 1. */
 function descriptorsUsed(): number {
   try {
     const open = readdirSync('/proc/self/fd').length
@@ -92,7 +92,7 @@ function descriptorsUsed(): number {
   }
 }
 
-/** Turns totals since the machine's boot into counters since ours: a value that went back adds nothing. */
+/** Converts totals since the machine's boot into counters since the process's start. A decrease adds nothing. */
 function counterOf() {
   const last = new Map<string, number>()
   return (name: string, total: number, add: (by: number) => void): void => {
@@ -123,7 +123,7 @@ function proc(file: string): string {
   }
 }
 
-/** The second number, in nanoseconds; the file of a process is that of its first thread, which runs the event loop. */
+/** The second number, in nanoseconds. A process's file describes its first thread, which runs the event loop. */
 const processorWaitSeconds = (): number => Number(proc('self/schedstat').split(' ')[1] ?? 0) / 1e9
 
 const oomKills = (): number => Number(/^oom_kill (\d+)/m.exec(proc('vmstat'))?.[1] ?? 0)

@@ -16,15 +16,15 @@ export type Metrics = {
   set<N extends Named<'gauge'>>(name: N, labels: LabelsOf<N>, value: number): void
   /** Observes seconds; `traceId` becomes the bucket's exemplar. */
   observe<N extends Named<'histogram'>>(name: N, labels: LabelsOf<N>, seconds: number, traceId?: string): void
-  /** Runs before each scrape, to set gauges that are read rather than counted. */
+  /** Runs before each scrape, to set gauges. */
   onScrape(read: () => void | Promise<void>): void
   /** The exposition for an Accept header: OpenMetrics when asked for, else Prometheus text 0.0.4. */
   render(accept: string | undefined): Promise<{ contentType: string; body: string }>
 }
 
 /**
- * The metrics one service exposes: those of the catalogue that name it, every combination of closed label
- * sets at zero (a series born inside an incident loses its first increments), and Node's process metrics. Optional
+ * The metrics of one service: the definitions that name it and Node's process metrics. Every combination of closed label
+ * values starts at zero, because a series that appears during an incident loses its first increments. Optional
  * ones only when they are named.
  */
 export function createMetrics(
@@ -33,7 +33,7 @@ export function createMetrics(
   optional: readonly MetricName[] = [],
 ): Metrics {
   const registry = new Registry()
-  // One rendering only: prom-client's toggling of the content type renames counters in place.
+  // Always rendered as OpenMetrics: prom-client's switching of the content type renames counters in place.
   registry.setContentType(Registry.OPENMETRICS_CONTENT_TYPE as never)
   collectDefaultMetrics({ register: registry })
   const instruments = new Map<string, Counter | Gauge | Histogram>()

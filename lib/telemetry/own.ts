@@ -3,9 +3,9 @@ import { dirname, join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 
 /**
- * Makes this process the one owner of a folder (created if absent) until the returned function is called or
- * the process ends, however it ends: a held exclusive transaction on a small SQLite file. A pid file would
- * outlive kill -9, and Node has no flock.
+ * Makes this process the only owner of a folder (created if absent) until it calls the returned function or ends, also by
+ * kill -9. The lock is an open exclusive transaction on a small SQLite file: a pid file would outlive kill -9, and Node has
+ * no flock.
  * @throws Error when the folder cannot be written.
  */
 export function ownFolder(folder: string): (() => void) | 'taken' {
@@ -22,7 +22,7 @@ export function ownFolder(folder: string): (() => void) | 'taken' {
   }
 }
 
-/** What is synced inside a folder is durable only when the folder's own name is. */
+/** Files synced inside a folder are durable only when the folder's own entry is. */
 function makeFolder(folder: string): void {
   const first = mkdirSync(folder, { recursive: true })
   if (first === undefined) return

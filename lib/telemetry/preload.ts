@@ -1,7 +1,7 @@
 /**
- * `node --import` this before a service. The hook that instruments ES modules must stand before the SDK and
- * everything that it instruments is loaded, hence the dynamic import: with a plain one Express's spans and
- * `http.route` are silently missing. OpenTelemetry's own OTEL_SDK_DISABLED=true leaves all of it out.
+ * Loaded with `node --import` before a service. The hook that instruments ES modules must be registered before the SDK and
+ * the instrumented modules are loaded, hence the dynamic import: with a static one Express's spans and `http.route` are
+ * missing without an error. OTEL_SDK_DISABLED=true disables all of it.
  */
 import { basename, dirname } from 'node:path'
 

@@ -10,18 +10,18 @@ import { pick } from '../variables.ts'
 import { onTracingStop } from './trace.ts'
 import { openTraceFile } from './trace-file.ts'
 
-/** Requests that tell of the service, not of a person: each scrape and each shipped batch would be a trace. */
+/** Requests that are not traced: otherwise each scrape and each shipped batch would be a trace. */
 const untraced = /^\/(metrics|livez|readyz|log-level|streams|assets)\b/
 
-/** A kill -9 loses at most this much of the traces: the bound of the traces' witness. */
+/** kill -9 loses at most the spans of this interval. */
 const flushMs = 1_000
 
 const selfTestPath = '/telemetry-self-test'
 
 /**
  * Starts OpenTelemetry for this process: traces to OTEL_EXPORTER_OTLP_ENDPOINT when set, else OTLP JSON lines in
- * DATA_DIR/traces. Metrics and logs have their own ways out.
- * @throws Error when an Express request gives no `http.route`: the instrumentation is not in place.
+ * DATA_DIR/traces. Metrics and logs do not use OpenTelemetry.
+ * @throws Error when the self-test's Express request has no `http.route`: the instrumentation does not work.
  */
 export async function startTracing(environment: NodeJS.ProcessEnv, service: string): Promise<void> {
   const config = readConfig(
@@ -42,7 +42,7 @@ export async function startTracing(environment: NodeJS.ProcessEnv, service: stri
     instrumentations: [
       new HttpInstrumentation({
         ignoreIncomingRequestHook: request => untraced.test(request.url ?? ''),
-        // What goes out is probes and log batches; their spans would tell nothing of a photo.
+        // Outgoing requests are probes and log batches, which concern no photo.
         disableOutgoingRequestInstrumentation: true,
       }),
       new ExpressInstrumentation({

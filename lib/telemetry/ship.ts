@@ -5,32 +5,32 @@ import { type Batch, readBatches } from './batches.ts'
 import type { Journal } from './journal.ts'
 
 export type Destination = {
-  /** The log server's address; undefined: not known yet, the entries wait in the journal. */
+  /** The log server's address; undefined while it is not known: the entries wait in the journal. */
   url: () => string | undefined
   token: string
 }
 
 export type Shipping = {
-  /** That it has not moved for too long: neither sent entries nor been refused. */
+  /** That shipping is stalled: for too long nothing was sent and no error came. */
   stalled(): string | null
-  /** Ships what is left, as long as the log server takes it and no longer than a bound. */
+  /** Ships the remaining entries while the log server accepts them, for a limited time. */
   stop(): Promise<void>
 }
 
-/** Entries are gathered this long, so that a busy service sends few batches. */
+/** Entries are collected for this long, so that a busy service sends few batches. */
 const gatherMs = 200
 const firstBackoffMs = 100
 const maxBackoffMs = 5_000
-/** How often an address that is not known yet is asked for. */
+/** Interval of asking for an address that is not known yet. */
 const unknownAddressMs = 200
 const answerTimeoutMs = 15_000
 const stopWithinMs = 2_000
-/** Far over an answer's timeout and a back-off: then it hangs, as on a disk that does not answer. */
+/** Far over a request's timeout and a backoff: a longer pause means a hang, such as a disk that does not answer. */
 const stalledSeconds = 60
 
 /**
- * Sends the journal's entries to the log server in order, one batch under way at a time. Only the server's
- * acknowledgement moves on and frees a segment; whatever else happens, the same entries are sent again.
+ * Sends the journal's entries to the log server in order, one batch at a time. Only the server's acknowledgement frees a
+ * segment. In every other case the same entries are sent again.
  */
 export function startShipping(
   journal: Journal,
@@ -92,7 +92,7 @@ export function startShipping(
   }
 }
 
-/** Doubling, with jitter: services that lost the server together do not come back together. */
+/** Doubling, with jitter, so that services that lost the server together do not return together. */
 const backoffMs = (failures: number): number =>
   Math.min(firstBackoffMs * 2 ** (failures - 1), maxBackoffMs) * (0.5 + Math.random() / 2)
 

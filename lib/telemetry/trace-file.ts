@@ -6,12 +6,12 @@ import type { SpanExporter } from '@opentelemetry/sdk-trace'
 import { countLimit, limits } from '../limits.ts'
 
 const dayMs = 86_400_000
-/** A file and seven predecessors, or as many as there are days to keep. */
+/** The number of files: one and seven predecessors, or one for each day to keep. */
 const minFiles = 8
 
 /**
- * An exporter that appends OTLP JSON, one export request a line, to FOLDER/NAME.jsonl; what is full or of an earlier day
- * becomes NAME.1.jsonl (newest), NAME.2.jsonl, …. A disk that cannot take them costs the spans, never the service.
+ * An exporter that appends OTLP JSON to FOLDER/NAME.jsonl, one export request a line. A file that is full or of an earlier
+ * day becomes NAME.1.jsonl (newest), NAME.2.jsonl, …. A full disk loses spans and does not stop the service.
  */
 export function openTraceFile(
   folder: string,
@@ -39,7 +39,7 @@ export function openTraceFile(
         countLimit(isOld ? 'traceAge' : 'traceBytes')
       }
     }
-    // Opened before the other is closed: when that fails, spans still have a file, and the next ones try again.
+    // Opened before the old file is closed: when this fails the old file is still used.
     const next = openSync(path(0), 'a')
     closeSync(file)
     file = next

@@ -14,16 +14,16 @@ const tracer = trace.getTracer('tintype')
 
 let stop = async (): Promise<void> => {}
 
-/** Flushes what is not yet exported and closes; nothing when tracing was never started. */
+/** Exports the remaining spans and closes. Does nothing when tracing was not started. */
 export const stopTracing = (): Promise<void> => stop()
 
-/** For the SDK alone: what `stopTracing` does. Kept apart so that nobody loads the SDK by importing this file. */
+/** Set by the SDK, so that this file does not load it. */
 export const onTracingStop = (action: () => Promise<void>): void => {
   stop = action
 }
 
 type SpanOptions = {
-  /** W3C traceparent that the span hangs below; default: the span that is active. */
+  /** W3C traceparent of the parent; default: the active span. */
   parent?: string | undefined
   /** W3C traceparents of earlier attempts. */
   links?: readonly string[]
@@ -32,7 +32,7 @@ type SpanOptions = {
   startTime?: number
 }
 
-/** Runs a stage inside a span of its name; an error is recorded on the span and goes on. */
+/** Runs a stage inside a span of its name. An error is recorded on the span and rethrown. */
 export async function withSpan<T>(
   stage: Stage,
   options: SpanOptions,
@@ -51,18 +51,18 @@ export async function withSpan<T>(
   }
 }
 
-/** For a failure that is an expected value, not an error: the span shows it all the same. */
+/** Marks a span as failed, for a failure that is a value and not an error. */
 export const markFailed = (span: Span, message: string): void =>
   void span.setStatus({ code: SpanStatusCode.ERROR, message })
 
-/** A span for what is already over (the wait in the queue). Gives its traceparent. */
+/** Records a span that has already ended (the wait in the queue). Returns its traceparent. */
 export function recordSpan(stage: Stage, options: SpanOptions & { endTime: number }): string | undefined {
   const span = tracer.startSpan(stage, spanOptions(options), parentContext(options.parent))
   span.end(options.endTime)
   return traceparentOf(span)
 }
 
-/** Runs with the session in OpenTelemetry's baggage, so that whatever is called sees it. */
+/** Runs with the session in OpenTelemetry's baggage, where every callee can read it. */
 export function withSession<T>(session: string, run: () => T): T {
   const active = context.active()
   const baggage = propagation.getBaggage(active) ?? propagation.createBaggage()
@@ -73,7 +73,7 @@ export function withSession<T>(session: string, run: () => T): T {
   )
 }
 
-/** The active span's W3C traceparent, to hand on; undefined when tracing is off. */
+/** The active span's W3C traceparent; undefined when tracing is off. */
 export function traceparent(): string | undefined {
   const span = trace.getActiveSpan()
   return span && traceparentOf(span)

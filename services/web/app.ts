@@ -27,9 +27,9 @@ export function createWebApp(web: Web): Express {
     },
   })
   const app = createApp(web)
-  app.set('trust proxy', 'loopback, linklocal, uniquelocal') // only a proxy beside us may say who the client is
+  app.set('trust proxy', 'loopback, linklocal, uniquelocal') // X-Forwarded-For counts only from a proxy in a private network
   app.get('/pages.json', otherPages(web.otherPages))
-  app.use(pages.assets) // before the session: what everybody may keep carries no cookie
+  app.use(pages.assets) // before the session, because cacheable assets must not set a cookie
   app.use(securityHeaders, sessions(web))
   app.get('/', pages.html('index.html'))
   app.get('/openapi.json', (_request, response) => void response.json(openapi))
@@ -62,7 +62,7 @@ const list =
   async (request, response) => {
     const { after } = request.query
     if (after !== undefined && !(typeof after === 'string' && isPhotoId(after)))
-      throw new Problem(400, 'bad-page', 'Follow `next` of the page before, as it is.')
+      throw new Problem(400, 'bad-page', 'Use the address in `next` of the previous page, unchanged.')
     const { photos, next } = await listPhotos(web, visitorOf(response).owner, after, photosPerPage)
     response.json({ photos, next: next && `/photos?after=${next}` })
   }
@@ -87,7 +87,7 @@ const remove =
     response.status(204).end()
   }
 
-/** The browser's own timing of a photo, click to thumbnail on screen: once a photo, of this session's only. */
+/** The browser's timing of a photo of its session, click to thumbnail on screen; counted once a photo. */
 const experience =
   (web: Web): RequestHandler =>
   async (request, response) => {
@@ -101,12 +101,12 @@ const experience =
     response.status(204).end()
   }
 
-/** What slo wrote of the promise, as it is. */
+/** The status that slo wrote, unchanged. */
 const status =
   (web: Web): RequestHandler =>
   async (_request, response) => {
     const written = await web.storage.read('status.json')
     if (written === 'not-found')
-      throw new Problem(404, 'no-status', 'Nothing is known of the promise yet; ask again in a minute.')
+      throw new Problem(404, 'no-status', 'slo has not computed a status yet. Try again in a minute.')
     response.type('json').send(written)
   }

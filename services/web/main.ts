@@ -41,7 +41,7 @@ const used = pick(
 )
 
 let graceMs = 0
-/** Each second a sweep asks the queue: it is answered within 5 s, be it that the queue is busy. */
+/** The sweep calls the queue each second, and a call ends within 5 s, if only with an error. */
 const stalledSeconds = 60
 
 async function start(): Promise<Running> {

@@ -1,3 +1,5 @@
+import { formats } from '@tintype/lib/photo/record.ts'
+import { version } from '@tintype/lib/version.ts'
 import { expect, test } from 'vitest'
 import { createWebApp } from './app.ts'
 import { openapi } from './openapi.ts'
@@ -22,7 +24,8 @@ test('every route of the app is in the document, and none else', async () => {
 test('the document is served, and its references lead somewhere', async () => {
   const { url } = await startWeb()
   const document = (await (await fetch(`${url}/openapi.json`)).json()) as typeof openapi
-  expect(document.openapi).toBe('3.1.0')
-  for (const [, name] of JSON.stringify(document).matchAll(/"#\/components\/schemas\/(\w+)"/g))
-    expect(document.components.schemas).toHaveProperty(name ?? '')
+  expect(document).toMatchObject({ openapi: '3.1.0', info: { version } })
+  for (const [, path = ''] of JSON.stringify(document).matchAll(/"#\/([^"]+)"/g))
+    expect(document).toHaveProperty(path.split('/'))
+  expect(document.components.schemas.Photo).toHaveProperty('properties.format.enum', [...formats])
 })

@@ -17,27 +17,27 @@ export type Limits = {
   uploadsPerMinute: number
 }
 
-/** What main.ts opens and reads for it. */
+/** Opened and read by main.ts. */
 export type Given = {
   storage: Storage
   queue: Queue
   log: Log
   metrics: Metrics
   limits: Limits
-  /** Ages at which things are removed; Infinity keeps them. */
+  /** Ages at which photos, keys and dead letters are removed; Infinity keeps them. */
   keep: Ages & { deadLettersMs: number }
-  /** Whoever sends it in `Tintype-Probe` uploads a probe's photo. */
+  /** A request with this token in `Tintype-Probe` uploads a probe's photo. */
   probeToken: string
   sessionSecret: string
   /** What the page's navigation is made from. */
   otherPages: OtherPages
-  /** A stop has begun: no new uploads, event streams end. */
+  /** Aborted when a stop begins: new uploads are refused, event streams end. */
   draining: AbortSignal
-  /** Nothing is under way any more. */
+  /** Aborted when all requests have ended. */
   stopped: AbortSignal
 }
 
-/** What the routes of one web process share. */
+/** The state that the routes of one web process share. */
 export type Web = Given & { house: House; admission: Admission; events: Events; delivery: Delivery }
 
 export const openWeb = (given: Given): Web => ({

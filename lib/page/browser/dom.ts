@@ -32,7 +32,7 @@ function fill<E extends Element>(element: E, attributes: Attributes, children: (
   return element
 }
 
-/** The element that the page's HTML must have. @throws when it has not. */
+/** The element with this selector. @throws when the page has none. */
 export function find<E extends HTMLElement = HTMLElement>(selector: string): E {
   const element = document.querySelector<E>(selector)
   if (!element) throw new Error(`the page has no ${selector}`)

@@ -2,36 +2,36 @@ import { Problem } from '@tintype/lib/http.ts'
 import { limits } from '@tintype/lib/limits.ts'
 import type { Queue, Stats } from '@tintype/lib/queue/index.ts'
 
-/** Older statistics are read again: at most four reads a second, however many uploads come. */
+/** Older statistics are read again, so at most four times a second. */
 const maxStatsAgeMs = 250
-/** Assumed until a converter has measured one: a 12-megapixel JPEG takes a tenth of it. */
+/** Service time assumed until a converter has measured one. A 12-megapixel JPEG takes a tenth of it. */
 const unmeasuredServiceSeconds = 1
 const maxRetrySeconds = 60
 
-/** Held by an upload from before its body until its job is in the queue. */
+/** An upload's admission, held until its job is in the queue. */
 export type Ticket = {
   /**
-   * The body was received: from now on it is work ahead of others.
-   * @throws Problem 503 when meanwhile the promise could not be kept any more.
+   * Call it when the body was received: from now on the upload counts as waiting work.
+   * @throws Problem 503 when the promise can no longer be kept.
    */
   confirm(): Promise<void>
   done(): void
 }
 
 export type Admission = {
-  /** @throws Problem 503 with Retry-After when the promise could not be kept. */
+  /** @throws Problem 503 with Retry-After when the promise cannot be kept. */
   admit(): Promise<Ticket>
 }
 
-/** Seconds until a photo that joins now is done, behind `ahead` others. */
+/** Seconds until a photo is done that is enqueued now behind `ahead` others. */
 export const predictedSeconds = (ahead: number, stats: Stats): number =>
   ((ahead + 1) * (stats.serviceSeconds ?? unmeasuredServiceSeconds)) / Math.max(1, stats.liveSlots)
 
 /**
- * Takes a photo as long as its predicted time is below a share of the promise: below `predictedShare` the mean service
- * time that it is predicted by may double (a burst of huge photos, a slot lost) before the photo is late. Work ahead is
- * what is in the queue or about to be; an upload whose body is still to come may never be work, so that clients which
- * stall close the door to nobody. Those admitted meanwhile are predicted again, with the larger `receivedShare`.
+ * Admits a photo while its predicted time is below a share of the promise. With `predictedShare` the mean service time may
+ * double (a burst of huge photos, a lost slot) before the photo is late. Waiting work is what is in the queue and received
+ * uploads; uploads whose body is still to come do not count, so that stalled clients do not block others. When its body
+ * was received an upload is predicted again, with the larger `receivedShare`.
  */
 export function openAdmission(
   queue: Pick<Queue, 'stats'>,
@@ -57,7 +57,7 @@ export function openAdmission(
     }
     return snapshot.stats as Stats
   }
-  /** `others`: received uploads beside the one that asks. */
+  /** `others`: received uploads besides this one. */
   const assertKeepable = (stats: Stats, others: number, limit: 'predictedShare' | 'receivedShare') => {
     if (stats.liveSlots === 0) throw busy('no-converter', 'Photos cannot be converted just now.', 10)
     const sinceSnapshot = finished - snapshot.finished
@@ -79,7 +79,7 @@ export function openAdmission(
       return {
         async confirm() {
           assertKeepable(await fresh(), received, 'receivedShare')
-          received++ // in the same turn as the check, so that those who read together see each other
+          received++ // synchronous with the check, so that concurrent uploads count each other
           confirmed = true
         },
         done() {

@@ -6,8 +6,8 @@ import type { Key } from '@tintype/lib/storage/index.ts'
 import type { Received, Upload } from './upload.ts'
 
 /**
- * Where the key of a request is remembered; undefined without one.
- * @throws Problem 400 when it is longer than any client's.
+ * The storage key of a request's Idempotency-Key; undefined without one.
+ * @throws Problem 400 when it is empty or longer than 255 characters.
  */
 export function keyOf(owner: Owner, given: string | undefined): Key | undefined {
   if (given === undefined) return undefined
@@ -17,7 +17,7 @@ export function keyOf(owner: Owner, given: string | undefined): Key | undefined 
   return `keys/${owner.slice(0, 2)}/${owner}/${hash}`
 }
 
-/** Reads a repeated body only to compare it, no further than the first upload was long. */
+/** Reads a repeated body to compare its hash, and stops when it is longer than the first upload. */
 export async function sameBody(upload: Upload, known: KeyRecord): Promise<Received | 'other-body'> {
   let bytes = 0
   for await (const chunk of upload.body) {

@@ -14,7 +14,7 @@ import { unsupported } from './sniff.ts'
 import { maxBodyBytes, tooLarge } from './upload.ts'
 import { settledWithin } from './wait.ts'
 
-/** What can be refused before a byte of the body is taken. */
+/** Refuses requests before the body is read. */
 export function refuseEarly(web: Web): RequestHandler {
   const checkRate = uploadRate(web.limits.uploadsPerMinute)
   const { maxUploadBytes } = web.limits
@@ -32,7 +32,7 @@ export function refuseEarly(web: Web): RequestHandler {
   }
 }
 
-/** What may hold a photo; the last is what curl and HTML forms say of any bytes. */
+/** Types that may hold a photo. The last is curl's default for any body. */
 const photoTypes = [
   'image/*',
   'multipart/form-data',
@@ -40,14 +40,14 @@ const photoTypes = [
   'application/x-www-form-urlencoded',
 ]
 
-/** Only the bytes tell what a body is, but a client that asks before it sends them is answered by what it declares. */
+/** The bytes decide what a body is. Only with `Expect: 100-continue`, before any bytes, the declared type decides. */
 function refuseDeclaredType(request: Request): void {
   const type = request.get('content-type')?.split(';')[0]?.trim().toLowerCase()
   if (type === undefined) return
   if (type === 'image/svg+xml' || !request.is(photoTypes)) throw unsupported(type, Buffer.alloc(0))
 }
 
-/** POST /photos: 202 once the photo is durable; with `Prefer: wait=N` what became of it within N seconds. */
+/** POST /photos: 202 when the photo is durable, or with `Prefer: wait=N` its state after at most N seconds. */
 export function upload(web: Web): RequestHandler {
   const enter = countAtOnce('uploads', 'visitorUploads', 'addressUploads')
   let waits = 0
@@ -82,7 +82,7 @@ function tooManyAtOnce(limit: 'uploads' | 'visitorUploads' | 'addressUploads'): 
   return new Problem(429, 'too-many-at-once', detail, more)
 }
 
-/** What became of a photo that was accepted: from here on nothing is a refusal. */
+/** Answers with the state of an accepted photo. */
 function answer(response: Response, view: PhotoView | 'not-found', waited: boolean): void {
   const problem = waited || view === 'not-found' ? problemOf(view) : undefined
   if (problem) sendProblem(response, problem)
@@ -90,7 +90,7 @@ function answer(response: Response, view: PhotoView | 'not-found', waited: boole
     response
       .status(waited && view.state === 'ready' ? 201 : 202)
       .set('Location', view.links.self)
-      // Tells the time that was lost on the way: the browser shows it, the probe takes it off its own.
+      // The browser and the probe subtract it from their own time to get the time on the network.
       .set('Server-Timing', `app;dur=${Math.round(performance.now() - response.locals.startedAt)}`)
       .json(view)
 }
@@ -111,7 +111,7 @@ function gone(response: Response): AbortSignal {
   return controller.signal
 }
 
-/** Each upload that is not accepted: counted, logged, and answered. */
+/** Counts, logs and answers each upload that is not accepted. */
 export function refused(web: Web): ErrorRequestHandler {
   return (error, request: Request, response, next) => {
     const { session } = visitorOf(response)
@@ -132,7 +132,7 @@ export function refused(web: Web): ErrorRequestHandler {
 
 const notStored = 'not-stored'
 
-/** Storage or queue cannot take it now: a full disk, no descriptors, an engine that is away. Undefined for a bug. */
+/** The problem of an error with a code, from storage or queue (disk full, server away); undefined for a bug. */
 function ours(web: Web, error: unknown, session: string): Problem | undefined {
   if (errorCode(error) === undefined) return undefined
   web.log.error('photo.not-stored', { error: describeError(error) }, session)

@@ -1,4 +1,4 @@
-/** No request waits longer, whatever it asks for. */
+/** The longest wait. */
 const maxWaitSeconds = 60
 
 const token = "[!#$%&'*+.^_`|~\\w-]+"
@@ -7,8 +7,8 @@ const value = `(?: ?= ?("(?:[^"\\\\]|\\\\.)*"|${token}|))?`
 const preference = new RegExp(` ?(?:(${token})${value}(?: ?;(?: ?${token}${value})?)*)? ?(?:,|$)`, 'gy')
 
 /**
- * Seconds of `Prefer: wait=N` (RFC 7240), at most 60; 0 when it is not asked for. Of several the first counts, and it
- * asks for nothing unless it is a whole number. What stands behind a syntax error is ignored.
+ * Seconds of `Prefer: wait=N` (RFC 7240), at most 60; 0 without it. Only the first `wait` counts, and only when it is a
+ * whole number. Everything after a syntax error is ignored.
  */
 export function preferredWait(header: string | undefined): number {
   for (const [, name, given = ''] of (header ?? '').replaceAll(/\s+/g, ' ').matchAll(preference))

@@ -5,13 +5,13 @@ import { fileTypeFromBuffer } from 'file-type'
 import { imageSize } from 'image-size'
 import { measureHeif } from './heif.ts'
 
-/** How much of the body's start is read before it is judged; a JPEG's size stands behind its metadata. */
+/** Bytes of the body that are read to find type and size. In a JPEG the size follows the metadata. */
 export const headBytes = 64 * 1024
 
 export type Kind = {
   format: Format
   contentType: string
-  /** Absent when the head does not hold them: the converter looks again before it decodes. */
+  /** Absent when the head does not hold them; the converter checks the size before it decodes. */
   width?: number
   height?: number
 }
@@ -31,8 +31,8 @@ const heifBrand = /^ftyp(avi[fs]|he[iv][cx]|he[iv][ms]|m[is]f1)/
 const supported = 'JPEG, HEIC, PNG, WebP, GIF, AVIF and TIFF'
 
 /**
- * The type and size of a photo by its first bytes; what the client says of it is not looked at.
- * @throws Problem 415 when it is not a type we take, 422 when it has more than maxPixels.
+ * The type and size of a photo by its first bytes. The client's Content-Type is ignored.
+ * @throws Problem 415 for a type that is not accepted, 422 for more than maxPixels.
  */
 export async function sniff(head: Buffer, maxPixels: number): Promise<Kind> {
   const mime = (await fileTypeFromBuffer(head))?.mime
@@ -50,11 +50,11 @@ function heifFormat(head: Buffer): Format | undefined {
   return /avi[fs]/.test(brands) ? 'avif' : 'heic'
 }
 
-/** A TIFF whose directory stands behind its pixels, which file-type does not know. */
+/** A TIFF whose directory follows its pixels, which file-type does not recognise. */
 const tiffByMagic = (mime: string | undefined, head: Buffer): Format | undefined =>
   mime === undefined && /^(II[*+]\0|MM\0[*+])/.test(head.toString('latin1', 0, 4)) ? 'tiff' : undefined
 
-/** What the head does not tell (interlaced, progressive) the converter holds to its own, lower limit. */
+/** The converter applies lower limits to kinds that the head does not show (interlaced, progressive). */
 function assertDecodable(format: Format, width: number, height: number, maxPixels: number): void {
   const most = pixelLimit(format, maxPixels)
   if (width * height <= most && Math.max(width, height) <= maxSide) return
@@ -66,7 +66,7 @@ function assertDecodable(format: Format, width: number, height: number, maxPixel
   )
 }
 
-/** As stored; the EXIF orientation is NaN while it cannot be known. */
+/** The stored size. The EXIF orientation is NaN when the head does not hold it. */
 type Stored = { width: number; height: number; orientation: number }
 
 function measure(format: Format, head: Buffer): Stored | undefined {
@@ -74,13 +74,13 @@ function measure(format: Format, head: Buffer): Stored | undefined {
     const stored = (measurers[format] ?? measureOther)(head, format)
     return stored.width > 0 && stored.height > 0 ? stored : undefined
   } catch {
-    return undefined // not within the head
+    return undefined // beyond the head
   }
 }
 
 function measureOther(head: Buffer, format: Format): Stored {
   const { width, height, orientation = 1 } = imageSize(head)
-  // A PNG or WebP with EXIF may have its orientation behind the head: the converter finds it.
+  // The orientation of a PNG or WebP may lie beyond the head; the converter reads it.
   const extended = head.toString('latin1', 12, 16) === 'VP8X' && ((head[20] ?? 0) & 8) > 0
   const hasExif = format === 'webp' ? extended : format === 'png' && head.includes('eXIf')
   return { width, height, orientation: hasExif ? Number.NaN : orientation }
@@ -92,7 +92,7 @@ function measureBoxes(head: Buffer): Stored {
   return { width, height, orientation: cropped ? Number.NaN : turned ? 6 : 1 }
 }
 
-/** By the first directory. @throws RangeError when it does not stand in the head. */
+/** By the first directory. @throws RangeError when it lies beyond the head. */
 function measureTiff(head: Buffer): Stored {
   const little = head[0] === 0x49
   const big = head[little ? 2 : 3] === 43
@@ -108,7 +108,7 @@ function measureTiff(head: Buffer): Stored {
   for (let at = first; at < end; at += entryBytes)
     tags.set(short(at), readers[short(at + 2)]?.(at + valueAt) ?? 0)
   const [width = 0, height = 0, orientation = 1] = [256, 257, 274].map(tag => tags.get(tag))
-  // Which of several pages is shown, the converter decides.
+  // The converter decides which of several pages is shown.
   return { width, height, orientation: offset(end) === 0 ? orientation : Number.NaN }
 }
 
@@ -123,7 +123,7 @@ function upright({ width, height, orientation }: Stored): { width: number; heigh
   return orientation >= 5 ? { width: height, height: width } : { width, height }
 }
 
-/** The refusal of a type that is not taken; `head` may be empty. */
+/** The refusal of a type; `head` may be empty. */
 export function unsupported(mime: string | undefined, head: Buffer): Problem {
   if (mime === 'image/svg+xml' || /<svg[\s/>]/i.test(head.toString('latin1')))
     return new Problem(415, 'svg', 'This is an SVG drawing, not a photo. Export it as PNG, then try again.')

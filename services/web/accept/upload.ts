@@ -6,13 +6,13 @@ import { limits } from '@tintype/lib/limits.ts'
 import type { Request } from 'express'
 import { headBytes } from './sniff.ts'
 
-/** A form has the photo and perhaps a few fields; each costs memory. */
+/** Limits of a form: its photo and a few fields, each of which costs memory. */
 const parts = limits.formParts.value
 const multipartLimits = { files: 1, parts, fields: parts - 1, fieldSize: 1024, headerSize: 16 * 1024 }
-/** A form's boundaries and headers beside its photo. */
+/** Room for a form's boundaries and headers. */
 const formOverheadBytes = 64 * 1024
 
-/** `receivedAt` (epoch ms) is when the last byte was read: the promise's clock starts. */
+/** `receivedAt` (epoch ms): when the last byte was read and the promise began. */
 export type Received = {
   bytes: number
   receivedAt: number
@@ -25,9 +25,9 @@ export type Upload = {
   /** The first bytes, at most `headBytes` and a chunk; also the first of `body`. */
   head: Buffer
   body: Readable
-  /** Each chunk of `body` has its memory for itself. */
+  /** No other code uses the memory of the body's chunks. */
   disposable: boolean
-  /** Resolves when `body` was read to its end and all of it was well-formed; rejects with the client's fault. */
+  /** Resolves when `body` was read to its end and was well-formed; else rejects with a Problem. */
   received: Promise<Received>
 }
 
@@ -39,21 +39,21 @@ export const tooLarge = (maxBytes: number): Problem =>
     { limit: 'uploadBytes' },
   )
 
-/** Of a request whose photo may have `maxBytes`. */
+/** The largest body of a request whose photo may have `maxBytes`. */
 export const maxBodyBytes = (request: Request, maxBytes: number): number =>
   maxBytes + (request.is('multipart/form-data') ? formOverheadBytes : 0)
 
-/** How long a body's reader has waited for its client. */
+/** Time spent waiting for the client's bytes. */
 type Pace = { waitedMs: number }
 
-/** A photo's bytes, and what is known once the whole request was read. */
+/** A photo's bytes; `wellFormed` settles when the whole request was read. */
 type Source = Pick<Upload, 'disposable'> & { chunks: AsyncIterator<Buffer>; wellFormed: Promise<unknown> }
 
 /**
- * Opens the body of a request, raw or the `photo` part of a form. Reads only its head; the rest flows as `body`
- * is read. Never destroys the request: an early answer must still reach the client.
- * `maxBytes`: of a form the photo and what stands around it are held to it here, else by whoever reads `body`.
- * `digest`: whether `received` shall hold the SHA-256 of the photo. `now`: the clock of the photo's stages.
+ * Opens the body of a request, raw or the `photo` part of a form. Reads only its head; the rest is read with `body`. Never
+ * destroys the request, so that an early response reaches the client.
+ * `maxBytes` is enforced here for a whole form; for a raw body the reader of `body` enforces it.
+ * `digest`: whether `received` holds the SHA-256 of the photo. `now`: the clock of the photo's stages.
  * @throws Problem 400 when it is empty or malformed, 413.
  */
 export async function openUpload(
@@ -69,7 +69,7 @@ export async function openUpload(
   const head = await take(chunks, headBytes)
   if (head.length === 0) throw new Problem(400, 'empty', 'The photo is empty: not one byte came.')
   const received = Promise.withResolvers<Received>()
-  received.promise.catch(() => {}) // an upload refused by its head has nobody who waits for the rest
+  received.promise.catch(() => {}) // when the upload is refused by its head nobody awaits it
   const body = Readable.from(replay(head, chunks, pace, source.wellFormed, received, digest, now), {
     objectMode: false,
   })
@@ -106,9 +106,9 @@ async function photoPart(request: Request, maxBytes: number): Promise<Source> {
   absent.catch(() => {})
   request.pipe(form)
   const file = await Promise.race([found, absent])
-  file.on('error', () => {}) // its reader may be gone by then
+  file.on('error', () => {}) // its reader may have stopped
   wellFormed.catch(error => file.destroy(error))
-  return { chunks: partBytes(file), wellFormed, disposable: false } // they are cut from the form's own
+  return { chunks: partBytes(file), wellFormed, disposable: false } // they are slices of the form's chunks
 }
 
 async function* partBytes(file: Readable): AsyncGenerator<Buffer, void> {

@@ -2,10 +2,10 @@ import type { Owner, PhotoId } from '@tintype/lib/photo/record.ts'
 import { type PhotoView, viewPhoto } from '../show/photo-view.ts'
 import type { Web } from '../web.ts'
 
-/** Events are only hints: storage is asked this often without one. */
+/** Interval of reading storage without an event, because events are only hints. */
 const pollMs = 1_000
 
-/** The photo as soon as it is ready or failed, or as it is when the time is over or the signal aborts. */
+/** The photo when it is ready or failed, or its state when the time is over or the signal aborts. */
 export async function settledWithin(
   web: Web,
   owner: Owner,
@@ -15,7 +15,7 @@ export async function settledWithin(
 ): Promise<PhotoView | 'not-found'> {
   const deadline = performance.now() + seconds * 1000
   for (;;) {
-    const hint = nextHint(web, owner, id, signal) // before the look, so that nothing falls between
+    const hint = nextHint(web, owner, id, signal) // subscribed before the read, so that no event in between is missed
     try {
       const view = await viewPhoto(web, owner, id)
       const over = view === 'not-found' || view.state === 'ready' || view.state === 'failed'

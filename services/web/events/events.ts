@@ -4,16 +4,16 @@ import type { Owner } from '@tintype/lib/photo/record.ts'
 import type { Queue, QueueEvent } from '@tintype/lib/queue/index.ts'
 import type { Log } from '@tintype/lib/telemetry/log.ts'
 
-/** After the queue's events failed, how long until they are read again. */
+/** Pause before the queue's events are read again after an error. */
 const retryMs = 1_000
 
 type Listener = (event: QueueEvent) => void
 
-/** The queue's events, read once a process and handed to whoever listens for their owner. */
+/** Reads the queue's events once a process and passes them to the subscribers of their owner. */
 export type Events = {
-  /** Gives what ends the subscription. */
+  /** Returns the function that ends the subscription. */
   subscribe(owner: Owner, listener: Listener): () => void
-  /** The last event handed out; null when none was since the start. */
+  /** The last event passed on; null when there was none since the start. */
   seq(): number | null
 }
 

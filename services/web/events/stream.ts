@@ -11,12 +11,12 @@ import type { Web } from '../web.ts'
 
 /** Below the idle timeouts of proxies, which are 30 to 60 s. */
 const heartbeatMs = 15_000
-/** What a browser waits before it comes back. */
+/** The browser's delay before it reconnects. */
 const retryMs = 1_000
 
 /**
- * GET /events: server-sent events of this session's photos only: each `photo` holds the photo as GET
- * /photos/{id} gives it now, or its id and state `deleted`. Last-Event-ID resumes: what came after it is sent, or `reset`.
+ * GET /events: server-sent events of this session's photos. Each `photo` event holds the photo as GET /photos/{id} answers it
+ * now, or its id and state `deleted`. With Last-Event-ID the later events are sent, or `reset`.
  */
 export function eventStream(web: Web): RequestHandler {
   const enter = countAtOnce('streams', 'visitorStreams', 'addressStreams')
@@ -59,7 +59,7 @@ async function stream(web: Web, owner: Owner, request: Request, response: Respon
   }
 }
 
-/** The owner's events from now on, until aborted; subscribed at once, not at the first read. */
+/** The owner's events from this call on, until aborted. */
 function openInbox(
   { events }: Web,
   owner: Owner,
@@ -89,8 +89,8 @@ function openInbox(
 }
 
 /**
- * Sends what came after the last event that the reader saw; a `reset`, upon which it reads its list anew, when the queue
- * cannot know that. Gives the numbers that it sent: the inbox holds some of them too.
+ * Sends the events after the reader's last one, or a `reset`, after which it reads its list again, when the queue no longer
+ * has them. Returns the numbers that it sent, because the inbox holds some of them too.
  */
 async function sendMissed(
   web: Web,
@@ -118,7 +118,7 @@ async function send(web: Web, response: Response, { seq, photo, owner, state }: 
   if (response.writableLength > limits.streamBacklog.value) cut(response, 'streamBacklog')
 }
 
-/** Ends the stream of a reader that is too far behind; it comes back with Last-Event-ID. */
+/** Ends the stream of a reader that is too far behind. It reconnects with Last-Event-ID. */
 function cut(response: Response, limit: 'streamEvents' | 'streamBacklog'): void {
   countLimit(limit)
   response.destroy()

@@ -1,6 +1,6 @@
-/** The public HTTP of this service, as the page needs it. */
+/** The public HTTP interface that the page uses. */
 
-/** In the order of a photo's way; what `GET /photos/{id}` gives in seconds. */
+/** The server's stages in order, in seconds in `GET /photos/{id}`. */
 export const serverStages = ['receive', 'wait', 'convert', 'store'] as const
 export type ServerStage = (typeof serverStages)[number]
 
@@ -15,18 +15,18 @@ export type Photo = {
   stages: Partial<Record<ServerStage, number>>
 }
 
-/** An answer of RFC 9457, or our own word when there was none. */
+/** A problem of RFC 9457, or a code of the page when there was no response. */
 export type Problem = { type: string; detail: string }
 
 export type Answer =
   | { kind: 'accepted'; photo: Photo }
-  /** Come again after so many seconds. */
+  /** Seconds to wait before a retry. */
   | { kind: 'busy'; seconds: number }
   | { kind: 'refused'; problem: Problem }
   | { kind: 'unreachable' }
   | { kind: 'cancelled' }
 
-/** The clocks of browser and server are taken as equal unless they differ by more than a Date header's rounding. */
+/** Clocks of browser and server count as equal unless they differ by more than a Date header's rounding. */
 const clockToleranceMs = 2_000
 let clockOffsetMs = 0
 
@@ -35,7 +35,7 @@ function noteClock(date: string | null): void {
   if (Number.isFinite(offset)) clockOffsetMs = Math.abs(offset) > clockToleranceMs ? offset : 0
 }
 
-/** The server's time, in milliseconds: the promise is measured by its clock. */
+/** The server's time in ms, by which the promise is measured. */
 export const serverNow = (): number => Date.now() + clockOffsetMs
 
 /** A request that takes longer counts as a lost connection. */
@@ -47,7 +47,7 @@ async function request(address: string, init: RequestInit = {}): Promise<Respons
   return response
 }
 
-/** A page of this session's photos, newest first. @throws when the server does not answer it. */
+/** A page of this session's photos, newest first. @throws when the request fails. */
 export async function listPhotos(address = 'photos'): Promise<{ photos: Photo[]; next: string | null }> {
   const response = await request(address, { cache: 'no-store' })
   if (!response.ok) throw new Error(`GET ${address}: ${response.status}`)
@@ -56,13 +56,13 @@ export async function listPhotos(address = 'photos'): Promise<{ photos: Photo[];
   return { photos, next: next?.replace(/^\//, '') ?? null }
 }
 
-/** @throws when it was not deleted; one that is already gone counts as deleted. */
+/** @throws when the deletion fails. A photo that no longer exists counts as deleted. */
 export async function deletePhoto(id: string): Promise<void> {
   const response = await request(`photos/${id}`, { method: 'DELETE' })
   if (!response.ok && response.status !== 404) throw new Error(`DELETE: ${response.status}`)
 }
 
-/** Tells the service how long this person waited, click to picture. Its loss is no harm to the person. */
+/** Sends the time from click to picture. A failure is ignored. */
 export async function reportExperience(photo: string, seconds: number): Promise<void> {
   const body = JSON.stringify({ photo, seconds })
   const headers = { 'Content-Type': 'application/json' }
@@ -71,17 +71,17 @@ export async function reportExperience(photo: string, seconds: number): Promise<
 
 export type Status = { online: boolean; budgetLeftMinutes: number; budgetMinutes: number; at: string }
 
-/** What slo last said of the service; undefined when it has said nothing yet or cannot be asked. */
+/** The service's last status; undefined when there is none or the request fails. */
 export async function readStatus(): Promise<Status | undefined> {
   const response = await request('status.json', { cache: 'no-store' }).catch(() => undefined)
   return response?.ok ? response.json() : undefined
 }
 
-/** Retry-After as we send it is in seconds; without one, a guess that spares a busy server. */
+/** Retry-After in seconds, or a default. */
 const defaultRetrySeconds = 5
 
 /**
- * Sends one photo. XMLHttpRequest, because fetch tells no progress of an upload.
+ * Sends one photo by XMLHttpRequest, because fetch reports no upload progress.
  * @param onProgress the share sent, 0 to 1.
  */
 export function sendPhoto(

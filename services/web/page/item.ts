@@ -3,11 +3,11 @@ import { recall } from './memory.ts'
 import type { Upload } from './uploads.ts'
 import { words } from './words.ts'
 
-/** One row of the list: an upload, the photo it became, or a photo that this tab learnt of from the server. */
+/** One row of the list: an upload, its photo, or a photo from the server. */
 export type Item = { upload?: Upload | undefined; photo?: Photo | undefined }
 
 export type Look = {
-  /** `broken` only for a promise of ours; a photo that could not be taken is `stopped`. */
+  /** `broken` only for an accepted photo; a refused upload is `stopped`. */
   state: 'busy' | 'ready' | 'late' | 'stopped' | 'broken'
   text: string
   ring: { kind: 'sending' | 'minute' | 'late' | 'stopped' | 'still'; share: number; text: string }
@@ -22,7 +22,7 @@ export function nameOf({ upload, photo }: Item): string {
   )
 }
 
-/** What a row says and shows at this moment. */
+/** The current text and look of a row. */
 export function lookOf({ upload, photo }: Item): Look {
   if (photo) return lookOfPhoto(photo)
   if (upload) return lookOfUpload(upload)
@@ -91,7 +91,7 @@ function lookOfReady(photo: Photo): Look {
   return photo.kept === false ? look('late', words.readyLate(seconds)) : look('ready', words.ready(seconds))
 }
 
-/** The promise's own time: from the last byte received to the durable thumbnail. */
+/** The time that the promise counts: from the last byte received to the durable thumbnail. */
 function promiseSeconds({ stages: { wait, convert, store } }: Photo): number | undefined {
   return wait === undefined || convert === undefined || store === undefined
     ? undefined

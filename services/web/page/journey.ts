@@ -5,7 +5,7 @@ import { type Photo, serverStages } from './api.ts'
 import { recall } from './memory.ts'
 import { words } from './words.ts'
 
-/** Where a photo's time went: one sentence, one bar of its five stages, and what to name when asking for help. */
+/** A photo's time by stage: a sentence, a bar of five stages, and the ids to quote when asking for help. */
 export function journey(photo: Photo): Node[] {
   const memory = recall(photo.id)
   const stages = [
@@ -19,7 +19,7 @@ export function journey(photo: Photo): Node[] {
     'div',
     { class: 'story' },
     h('p', {}, `${words.lead(total, words.most[longest.stage])}${experience}`),
-    // The list below says the same in words.
+    // Hidden from screen readers: the list below has the same values.
     h('div', { class: 'bar', 'aria-hidden': 'true' }, ...stages.map(stage => segment(stage, total))),
     h('dl', { class: 'stages' }, ...stages.map(row)),
     h('p', { class: 'soft small marks' }, ...marks(photo, memory.traceId)),
@@ -48,7 +48,7 @@ async function linkStory({ id }: Photo, into: HTMLElement): Promise<void> {
   if (logs) into.append(h('p', { class: 'small' }, h('a', { href: `${logs}?key=${id}` }, words.story)))
 }
 
-/** What to name when asking for help, and the way to what was sent. */
+/** The ids to quote when asking for help, and a link to the original. */
 const marks = ({ id }: Photo, traceId: string | undefined): (Node | string)[] => [
   ...[`${words.photo} `, h('code', {}, id), ' · '],
   ...(traceId ? [`${words.trace} `, h('code', {}, traceId), ' · '] : []),

@@ -9,17 +9,17 @@ import { say } from './say.ts'
 import { interrupted, newUpload, type Upload, uploader } from './uploads.ts'
 import { words } from './words.ts'
 
-/** What happens to the photos of the page: chosen, sent, told of by the server, deleted. */
+/** The photos of the page: chosen, sent, reported by the server, deleted. */
 
 const chooser = find<HTMLInputElement>('#choose')
 const maxUploadBytes = Number(document.body.dataset.maxUploadBytes)
 
-/** Photos told of while an upload waits for its answer: perhaps that very photo, which must not have two rows. */
+/** Photos reported while an upload waits for its response. One may be that upload, which must not get two rows. */
 const early = new Map<string, Photo>()
 let listed = false
 let older: string | null = null
 
-/** While the tab is hidden nobody waits for a picture: such a time would not be a person's. */
+/** Times are not measured while the tab is hidden, when nobody waits for the picture. */
 let lastHiddenAt = document.hidden ? performance.now() : Number.NEGATIVE_INFINITY
 document.addEventListener('visibilitychange', () => {
   lastHiddenAt = performance.now()
@@ -34,7 +34,7 @@ const send = uploader({
   },
   accepted(upload, photo) {
     const item = items().find(each => each.upload === upload)
-    // Cancelled when it had already arrived.
+    // Cancelled after the server had accepted it.
     if (!item) return void deletePhoto(photo.id).catch(() => {})
     const known = withPhoto(photo.id)
     if (known && known !== item) drop(known)
@@ -72,7 +72,7 @@ const actions: Actions = {
   },
 }
 
-/** Takes files in: sends them, or says at once why not. One that continues an interrupted upload takes its place. */
+/** Sends chosen files, or shows at once why not. A file that continues an interrupted upload takes its row. */
 export function add(files: readonly File[]): void {
   for (const file of files) {
     const old = items().find(({ upload }) => upload?.state.is === 'interrupted' && isSame(upload, file))
@@ -93,7 +93,7 @@ function refuse(upload: Upload, detail: string): void {
   say(`${upload.name}: ${detail}`)
 }
 
-/** A word from the server about a photo. */
+/** Shows the server's state of a photo. */
 export function told(photo: Photo): void {
   const known = withPhoto(photo.id)
   if (known) merge(known, photo)
@@ -105,7 +105,7 @@ export function told(photo: Photo): void {
 const answerExpected = (): boolean =>
   items().some(({ upload, photo }) => !photo && upload?.state.is === 'sending' && upload.state.share === 1)
 
-/** A late word never turns a finished photo back. */
+/** A late event does not reset a finished photo. */
 function merge(item: Item, photo: Photo): void {
   const before = item.photo
   if (before && finished(before) && !finished(photo)) return
@@ -122,7 +122,7 @@ export function deleted(id: string): void {
   changed()
 }
 
-/** After any change: what the other parts of the page, and a reload, need to know. */
+/** After each change: updates the other parts of the page and what a reload needs. */
 function changed(): void {
   if (!answerExpected() && early.size > 0) {
     const waiting = [...early.values()]
@@ -142,7 +142,7 @@ function changed(): void {
 
 export const unfinished = (): boolean => items().some(underWay)
 
-/** Reads the newest photos again; what is gone from among them was deleted elsewhere. */
+/** Reads the newest photos again. A missing one was deleted elsewhere. */
 export async function refresh(): Promise<void> {
   const before = items()
   const { photos, next } = await listPhotos()
@@ -165,7 +165,7 @@ async function showOlder(): Promise<void> {
   changed()
 }
 
-/** Uploads that a reload of this tab cut off: the browser has forgotten the bytes, so they must be chosen again. */
+/** Uploads that a reload of this tab interrupted. Their files must be chosen again, because the page lost the bytes. */
 export function showInterrupted(): void {
   for (const kept of unsent()) insert({ upload: interrupted(kept) }, actions)
 }

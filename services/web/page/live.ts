@@ -3,23 +3,23 @@ import type { Photo } from './api.ts'
 type Listener = {
   photo(photo: Photo): void
   deleted(id: string): void
-  /** Reads the whole list again. @throws when the server does not answer. */
+  /** Reads the whole list again. @throws when the request fails. */
   refresh(): Promise<void>
-  /** Whether something on the page is still under way. */
+  /** Whether a photo on the page is unfinished. */
   unfinished(): boolean
   connected(yes: boolean): void
 }
 
-/** With events, the list is still read now and then while something is under way: hints may be lost. */
+/** Interval of reading the list beside events while a photo is unfinished, because events can be lost. */
 const checkMs = 10_000
-/** Without events the list is all there is. */
+/** Interval of reading the list without events. */
 const pollMs = 2_000
-/** A refused stream (EventSource then gives up for good) is asked for again after this. */
+/** Delay before a refused stream is opened again: EventSource itself gives up then. */
 const reopenMs = 10_000
 
 /**
- * Keeps the page true: events while they flow, polling when they do not. Only while the tab is seen: browsers open six
- * connections to a server over all tabs, and hidden ones must not use them up.
+ * Keeps the page up to date by events, or by polling without them, and only while the tab is visible: browsers open six
+ * connections to a server over all tabs, and hidden tabs would use them up.
  */
 export function live(listener: Listener): void {
   let source: EventSource | undefined
@@ -40,7 +40,7 @@ export function live(listener: Listener): void {
     source?.close()
     openedAt = performance.now()
     source = new EventSource('events')
-    // The list is read after the stream is open, so nothing falls between the two.
+    // The list is read after the stream is open, so that no change in between is missed.
     source.onopen = () => void read()
     source.onerror = () => void read()
     source.addEventListener('reset', () => void read())
@@ -53,7 +53,7 @@ export function live(listener: Listener): void {
 
   function check(): void {
     if (document.hidden) return
-    // A stream seems open for minutes after the network is gone; whether the server can be reached is found by asking.
+    // A stream seems open for minutes after the network is lost. Only a request shows whether the server can be reached.
     const flowing = source?.readyState === EventSource.OPEN && navigator.onLine
     const now = performance.now()
     if (source?.readyState === EventSource.CLOSED && now - openedAt > reopenMs) open()

@@ -1,4 +1,4 @@
-/** What only this browser knows of a photo: the server keeps neither names nor what the person saw. */
+/** Facts about a photo that only this browser keeps: file name and times. */
 export type Memory = {
   name?: string
   traceId?: string
@@ -7,7 +7,7 @@ export type Memory = {
   experience?: number
 }
 
-/** As many as a person is likely to look back at; the oldest are forgotten. */
+/** Photos remembered; the oldest are forgotten. */
 const maxRemembered = 1_000
 
 const read = <T>(storage: Storage, name: string, fallback: T): T => {
@@ -22,7 +22,7 @@ const write = (storage: Storage, name: string, value: unknown): void => {
   try {
     storage.setItem(name, JSON.stringify(value))
   } catch {
-    // Full or forbidden: the page then shows the time of a photo instead of its name.
+    // Storage is full or forbidden: the page shows a photo's time instead of its name.
   }
 }
 
@@ -42,7 +42,7 @@ export function forget(id: string): void {
   if (photos.delete(id)) write(localStorage, 'photos', [...photos])
 }
 
-/** An upload under way, without its bytes: after a reload of this tab the person must choose the file again. */
+/** An unfinished upload, without its bytes: after a reload of this tab its file must be chosen again. */
 export type Unsent = { key: string; name: string; size: number; lastModified: number }
 
 export const unsent = (): Unsent[] => read<Unsent[]>(sessionStorage, 'unsent', [])

@@ -2,11 +2,11 @@ import { svg } from '@tintype/lib/page/browser/dom.ts'
 
 export type Ring = {
   element: SVGSVGElement
-  /** `share` of the ring, 0 to 1; `kind` gives its look; `text` stands in its middle. */
+  /** `share` of the ring, 0 to 1; `kind` sets its look; `text` is shown in its middle. */
   show(kind: 'sending' | 'minute' | 'late' | 'stopped' | 'still', share: number, text: string): void
 }
 
-/** A minute running, as a ring: the text beside it says the same, so screen readers pass it over. */
+/** The running minute as a ring, hidden from screen readers because the text beside it says the same. */
 export function ring(): Ring {
   const circle = (name: string) => svg('circle', { class: name, cx: 24, cy: 24, r: 20, pathLength: 1 })
   const filled = circle('filled')
@@ -23,7 +23,7 @@ export function ring(): Ring {
     show(kind, share, text) {
       element.dataset.kind = kind
       filled.style.strokeDashoffset = `${1 - Math.min(1, Math.max(0, share))}`
-      // A dash of no length still shows its seam.
+      // A dash of length 0 would still draw a dot.
       filled.style.visibility = share > 0 ? 'visible' : 'hidden'
       middle.textContent = text
     },

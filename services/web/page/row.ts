@@ -7,7 +7,7 @@ import { words } from './words.ts'
 
 export type Row = {
   element: HTMLLIElement
-  /** Brings what is shown in line with the item; cheap, called often. */
+  /** Updates the row from the item. It is cheap and called often. */
   update(): void
 }
 
@@ -16,13 +16,13 @@ export type Actions = {
   retry(item: Item): void
   chooseAgain(): void
   remove(item: Item): Promise<void>
-  /** The picture is on the screen; `seconds` is from the answer "ready" to it. */
+  /** The picture is on the screen, `seconds` after the state `ready` arrived. */
   seen(item: Item, seconds: number): void
 }
 
 type Button = { name: string; press: () => void }
 
-/** The view of one item. */
+/** The row of one item. */
 export function photoRow(item: Item, actions: Actions): Row {
   const circle = ring()
   const picture = h('div', { class: 'picture' }, circle.element)
@@ -40,7 +40,7 @@ export function photoRow(item: Item, actions: Actions): Row {
   )
   let shown = ''
 
-  /** Buttons and pictures are made anew only when the kind of row changes, so that focus and hover stay. */
+  /** Buttons and pictures are replaced only when the kind of row changes, so that focus and hover stay. */
   function rebuild(): void {
     const hadFocus = buttons.contains(document.activeElement)
     buttons.replaceChildren(...controls(item, actions))
@@ -101,7 +101,7 @@ function download(item: Item): HTMLElement {
   )
 }
 
-/** Asks once more before it deletes; looking away takes the question back. */
+/** Asks for confirmation before it deletes. Losing focus cancels the question. */
 function deleteButton(item: Item, actions: Actions): HTMLElement {
   const label = (name: string) => {
     element.textContent = name
@@ -125,7 +125,7 @@ function deleteButton(item: Item, actions: Actions): HTMLElement {
   return element
 }
 
-/** The ring becomes the picture: a button that opens the photo's journey. */
+/** The picture in place of the ring, as a button that opens the photo's times. */
 async function showPicture(
   item: Item,
   place: HTMLElement,
@@ -142,11 +142,11 @@ async function showPicture(
   place.replaceChildren(journeyButton(item, photo, panel, image))
 }
 
-/** A picture that did not come is asked for again, for about as long as a lost connection lasts. */
+/** Delays of retries for a picture that did not load, for about as long as a lost connection lasts. */
 const pictureTries = 60
 const pictureRetryMs = 2_000
 
-/** Undefined when it never came, or when its place is gone. */
+/** Undefined when it did not load, or when its row was removed. */
 async function load(address: string, place: HTMLElement): Promise<HTMLImageElement | undefined> {
   for (let attempt = 1; attempt <= pictureTries; attempt++) {
     const image = h('img', { src: address, alt: '' })

@@ -6,7 +6,7 @@ import { type Actions, photoRow, type Row } from './row.ts'
 const rows = new Map<Item, Row>()
 const element = find('#photos')
 
-/** How often running minutes are shown anew. */
+/** Interval of updating running minutes. */
 const tickMs = 250
 setInterval(() => {
   for (const row of rows.values()) row.update()
@@ -33,7 +33,7 @@ function placeOf({ photo: newer }: Item): Element | null {
 
 export const update = (item: Item): void => rows.get(item)?.update()
 
-/** Takes a row away; a keyboard that was on it goes on at the next one, else at the chooser. */
+/** Removes a row. Keyboard focus moves to the next row, or to the chooser. */
 export function drop(item: Item): void {
   const gone = rows.get(item)?.element
   rows.delete(item)

@@ -1,11 +1,11 @@
 import { find } from '@tintype/lib/page/browser/dom.ts'
 
-/** Long enough for what happens together to be said together. */
+/** Messages within this time are announced together. */
 const gatherMs = 400
 
 let waiting: string[] = []
 
-/** Says something to people who listen to the page, without moving their focus. */
+/** Announces a message to screen readers without moving the focus. */
 export function say(text: string): void {
   if (waiting.length === 0)
     setTimeout(() => {

@@ -3,7 +3,7 @@ import { pageAddresses } from '@tintype/lib/page/browser/navigation.ts'
 import { readStatus, type Status, serverNow } from './api.ts'
 import { words } from './words.ts'
 
-/** Older than this, what slo said is no longer known to be so. */
+/** An older status counts as unknown. */
 const staleMs = 180_000
 const readEveryMs = 30_000
 

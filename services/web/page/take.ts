@@ -7,7 +7,7 @@ export function takeFiles(add: (files: File[]) => void): void {
   for (const chooser of [find<HTMLInputElement>('#choose'), find<HTMLInputElement>('#camera')])
     chooser.addEventListener('change', () => {
       add([...(chooser.files ?? [])])
-      // So that the same file can be chosen again.
+      // Cleared, so that choosing the same file again fires a change.
       chooser.value = ''
     })
   addEventListener('paste', ({ clipboardData }) => add([...(clipboardData?.files ?? [])]))

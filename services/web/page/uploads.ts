@@ -2,7 +2,7 @@ import { type Photo, type Problem, sendPhoto } from './api.ts'
 import type { Unsent } from './memory.ts'
 
 export type Upload = Unsent & {
-  /** Absent after a reload of the tab: it must be chosen again. */
+  /** Absent after a reload of the tab, until the file is chosen again. */
   file?: File
   traceId: string
   /** performance.now() of the click, drop or paste. */
@@ -17,9 +17,9 @@ export type Upload = Unsent & {
   cancel: AbortController
 }
 
-/** Of the six connections a browser opens to a server, one is for events and the others for the pictures. */
+/** Concurrent uploads. A browser opens six connections to a server, and events and pictures need some. */
 const sendingAtOnce = 3
-/** With the pauses below: about ten minutes of trying. */
+/** With the pauses below, retries go on for about ten minutes. */
 const maxTries = 25
 const longestPauseSeconds = 30
 
@@ -28,7 +28,7 @@ const hex = (bytes: number): string =>
     '',
   )
 
-/** A new upload of a file; `again` is the interrupted one it continues, whose key makes both one photo. */
+/** A new upload of a file. `again` is the interrupted upload that it continues: the same key makes both one photo. */
 export const newUpload = (file: File, again?: Unsent): Upload => ({
   // Not crypto.randomUUID: that exists on https and localhost only.
   key: again?.key ?? hex(16),
@@ -55,7 +55,7 @@ type Listener = {
   accepted(upload: Upload, photo: Photo): void
 }
 
-/** Sends uploads, a few at once, again after "busy" and lost connections; `listener` hears of every change. */
+/** Sends uploads, a few at once, and retries after "busy" and lost connections. Calls `listener` at every change. */
 export function uploader(listener: Listener): (upload: Upload) => void {
   const waiting: Upload[] = []
   let sending = 0
@@ -100,13 +100,13 @@ function attemptOnce({ file, key, traceId, cancel }: Upload, onProgress: (share:
   return sendPhoto(file as File, headers, onProgress, cancel.signal)
 }
 
-/** Doubling from a second, and a random half of it so that many browsers do not come back at once. */
+/** Doubling from one second, half of it random, so that many browsers do not return at once. */
 function backoffSeconds(attempt: number): number {
   const longest = Math.min(longestPauseSeconds, 2 ** (attempt - 1))
   return longest / 2 + (Math.random() * longest) / 2
 }
 
-/** Ends early when cancelled, and when the connection is back if that was what was missing. */
+/** Ends early when cancelled, or when the browser is online again. */
 function pause(seconds: number, signal: AbortSignal, untilOnline: boolean): Promise<void> {
   return new Promise(resolve => {
     const done = () => {

@@ -3,7 +3,7 @@ import type { Problem } from './api.ts'
 
 const clock = new Intl.DateTimeFormat(language, { hour: 'numeric', minute: '2-digit' })
 const day = new Intl.DateTimeFormat(language, { month: 'short', day: 'numeric' })
-/** Today's times without the date. */
+/** A time, with its date unless it is today. */
 const time = (at: Date): string =>
   at.toDateString() === new Date().toDateString() ? clock.format(at) : `${day.format(at)} ${clock.format(at)}`
 
@@ -86,12 +86,12 @@ const en = {
   story: 'Its story in the logs',
   trace: 'Trace',
   photo: 'Photo',
-  /** The service words its refusals in English. */
+  /** The service writes its details in English. */
   problem: ({ detail }: Problem) => detail,
   reason: ({ detail }: { code: string; detail: string }) => detail,
 }
 
-/** By the problem's type and the failure's code; what is not here is shown in the service's own words. */
+/** By problem type and failure code. For others the service's own text is shown. */
 const koProblems: Record<string, string> = {
   svg: 'SVG 그림은 사진이 아닙니다. PNG로 내보낸 뒤 다시 시도해 주세요.',
   'unsupported-type': `지원하지 않는 파일입니다. ${types} 사진을 보내 주세요.`,

@@ -4,26 +4,25 @@ import type { Metrics } from '@tintype/lib/telemetry/metrics.ts'
 import { recordSpan, traceIdOf } from '@tintype/lib/telemetry/trace.ts'
 import { remember } from '../visitors/bounded.ts'
 
-/** The browser's own clock may be anything; no person watches one photo longer. */
+/** The longest accepted time of `/experience`, because a browser's clock can be wrong. */
 export const maxExperienceSeconds = 3_600
 
 /**
- * The stages after the promise. `deliver` runs from the durable thumbnail until its bytes were first sent to a
- * person who was there for it: had an open event stream when it was told, or had asked for it before. Whoever left
- * and comes back a day later is no slow delivery, so those are not measured. Remembered a process, bounded: a
- * restart loses the measurements under way, never invents one.
+ * Measures the stages after the promise. `deliver` runs from the durable thumbnail until its bytes were first sent to a
+ * waiting user, who had an open event stream or had requested the photo before. A user who returns a day later is not
+ * measured as a slow delivery. Waiting users are held in memory: a restart loses the measurements in progress.
  */
 export type Delivery = {
-  /** Somebody is there for this photo. */
+  /** A user waits for this photo. */
   expect(photo: PhotoId): void
   /** The thumbnail's bytes were sent. */
   sent(record: PhotoRecord, durableAt: string): void
-  /** The browser's click to thumbnail on screen; once a photo, false for a second time. */
+  /** The browser's time from click to thumbnail on screen, once a photo; false when it was already counted. */
   experienced(photo: PhotoId, seconds: number, traceId: string | undefined): boolean
 }
 
 export function openDelivery(metrics: Metrics, now: () => number): Delivery {
-  /** Kept after the delivery, so that an event that comes late does not make the next look a second one. */
+  /** Kept after the delivery, so that a late event does not cause a second measurement. */
   const deliveries = new Map<PhotoId, 'expected' | 'sent'>()
   const experienced = new Map<PhotoId, true>()
   return {

@@ -8,11 +8,11 @@ import { visitorOf } from '../visitors/session.ts'
 import type { Web } from '../web.ts'
 import { chooseThumbnail, notFound, photoIdOf } from './photo-view.ts'
 
-/** A photo's bytes never change; they are its person's alone. */
+/** A photo's bytes never change, and only its session may cache them. */
 const immutable = 'private, max-age=31536000, immutable'
 const contentTypes = { jpg: 'image/jpeg', png: 'image/png', webp: 'image/webp', avif: 'image/avif' }
 
-/** GET /photos/{id}/thumbnail: the bytes; 202 while they are made, 410 when that failed. */
+/** GET /photos/{id}/thumbnail: the image, 202 while it is being made, 410 when that failed. */
 export function thumbnail(web: Web): RequestHandler {
   return async (request, response) => {
     const photo = await photoOf(web, request, response)
@@ -36,7 +36,7 @@ export function thumbnail(web: Web): RequestHandler {
   }
 }
 
-/** GET /photos/{id}/original: the bytes as they came, for download. */
+/** GET /photos/{id}/original: the uploaded bytes, for download. */
 export function original(web: Web): RequestHandler {
   return async (request, response) => {
     const photo = await photoOf(web, request, response)
@@ -55,7 +55,7 @@ async function photoOf(web: Web, request: Request, response: Response): Promise<
   return photo
 }
 
-/** Sends a file of a photo, or that it did not change; true when all its bytes went out. */
+/** Sends a file of a photo, or 304; true when all its bytes were sent. */
 async function send(
   { storage }: Web,
   request: Request,
@@ -76,8 +76,8 @@ async function send(
 }
 
 /**
- * Whether If-None-Match names what is asked for: by `*` or in a list of tags, which may be weak and hold commas.
- * Express's own `fresh` answers in full to a client that sends `Cache-Control: no-cache` too, as fetch does.
+ * Whether If-None-Match matches: by `*` or in a list of tags, which may be weak and hold commas. Express's own `fresh`
+ * ignores it when the client also sends `Cache-Control: no-cache`, as fetch does.
  */
 const isHeld = (header: string | undefined, etag: string): boolean =>
   header?.trim() === '*' || (header?.match(/"[^"]*"/g) ?? []).some(tag => tag === etag)
@@ -96,12 +96,12 @@ async function stream({ body }: Found, response: Response): Promise<boolean> {
     if (clientLeft.has((error as NodeJS.ErrnoException).code ?? '')) return false
     throw error
   } finally {
-    // A pipeline that cannot begin leaves its source open, and Node ends the process over a lost FileHandle.
+    // A pipeline that cannot begin leaves its source open, and Node ends the process over an unclosed FileHandle.
     body.destroy()
   }
 }
 
-/** While the bytes went out; before the first of them. */
+/** The photo was deleted while its bytes were sent, or before the first of them. */
 const clientLeft = new Set(['ERR_STREAM_PREMATURE_CLOSE', 'ERR_STREAM_UNABLE_TO_PIPE'])
 
 const text = (value: unknown): string | undefined => (typeof value === 'string' ? value : undefined)

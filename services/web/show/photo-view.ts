@@ -16,20 +16,20 @@ import type { Look } from '@tintype/lib/queue/index.ts'
 import type { Request } from 'express'
 import type { Web } from '../web.ts'
 
-/** A photo as its person sees it. Times are ISO 8601 in UTC, stages in seconds. */
+/** A photo in the public API. Times are ISO 8601 in UTC, stages in seconds. */
 export type PhotoView = {
   id: PhotoId
   state: 'queued' | 'converting' | 'ready' | 'failed'
   reason?: FailureReason
   acceptedAt: string
   promiseBy: string
-  /** Absent while nobody can know, and for what was no promise after all. */
+  /** Absent while it is open, and when the promise is void. */
   kept?: boolean
   format: string
   bytes: number
   width?: number
   height?: number
-  /** The file breaks off or has errors: the thumbnail shows what could be decoded. */
+  /** The file is truncated or has errors; the thumbnail shows what could be decoded. */
   damaged?: true
   thumbnails?: (ThumbnailRecord & { href: string })[]
   stages: { receive: number; wait?: number; convert?: number; store?: number }
@@ -48,13 +48,13 @@ export async function viewOf(web: Web, photo: Photo): Promise<PhotoView | 'not-f
   if (known.state === 'deleted') return 'not-found'
   if (photo.result) return settled(photo, known)
   if (known.state === 'queued' || known.state === 'converting') return pending(photo.record, known.state)
-  // Its result was stored before the queue ended it, and after our first look.
+  // The job ended after the first read of storage, so the result is there now.
   const again = await findPhoto(web.storage, owner, id)
   if (again !== 'not-found' && again.result) return settled(again, known)
   return pending(photo.record, 'converting')
 }
 
-/** The queue does not know it: its upload is not at its end, or the sweep will put it to work. */
+/** A photo that the queue does not know: its upload is unfinished, or the sweep will enqueue it. */
 async function unfinished({ storage }: Web, { record }: Photo): Promise<PhotoView | 'not-found'> {
   const files = await filesOf(storage, record.owner, record.id)
   return files.has('original') ? pending(record, 'queued') : 'not-found'
@@ -82,7 +82,7 @@ export function pending(record: PhotoRecord, state: 'queued' | 'converting'): Ph
   return { ...common(record, state), ...(late && { kept: false }) }
 }
 
-/** `known` is what the queue says; after its 8 days the result alone is left. */
+/** `known` is the queue's state; after 8 days only the result is left. */
 function settled({ record, result }: Photo, known: Look | null): PhotoView {
   if (!result) return pending(record, 'queued')
   const view = common(record, result.state)
@@ -107,7 +107,7 @@ function settled({ record, result }: Photo, known: Look | null): PhotoView {
   }
 }
 
-/** `receive` is what the other stages leave of the whole: first byte received to durable result. */
+/** `receive` is the rest: the time from the first byte to the durable result, without the other stages. */
 function stagesOf({ receivedAt, receiveSeconds }: PhotoRecord, stages: Ready['stages'], durableAt: number) {
   const wholeMs = durableAt - Date.parse(receivedAt) + receiveSeconds * 1000
   const receive = seconds(wholeMs - (stages.wait + stages.convert + stages.store) * 1000)
@@ -117,7 +117,7 @@ function stagesOf({ receivedAt, receiveSeconds }: PhotoRecord, stages: Ready['st
 const thumbnailHref = (id: PhotoId, { side, format }: ThumbnailRecord): string =>
   `/photos/${id}/thumbnail?size=${side}&format=${format}`
 
-/** The thumbnail asked for, or the first; undefined when none of that size and format was made. */
+/** The requested thumbnail, or the first; undefined when none of that size and format exists. */
 export const chooseThumbnail = (
   thumbnails: ThumbnailRecord[],
   size: string | undefined,
@@ -130,7 +130,7 @@ export const chooseThumbnail = (
   return found && { ...found, file: thumbnailFile(found) }
 }
 
-/** A session's photos, newest first, after a photo; `next` is the last one's id when there may be more. */
+/** A session's photos after a given one, newest first. `next` is the last one's id when there may be more. */
 export async function listPhotos(
   web: Web,
   owner: Owner,
@@ -138,7 +138,7 @@ export async function listPhotos(
   limit: number,
 ): Promise<{ photos: PhotoView[]; next: PhotoId | null }> {
   const prefix = ownerPrefix(owner)
-  const start = after === undefined ? undefined : `${photoPrefix(owner, after)}zzz` // behind each of its files
+  const start = after === undefined ? undefined : `${photoPrefix(owner, after)}zzz` // after each of its files
   const ids: PhotoId[] = []
   for await (const key of web.storage.list(prefix, start)) {
     const id = key.slice(prefix.length).split('/')[0] as PhotoId
@@ -151,7 +151,7 @@ export async function listPhotos(
 
 async function viewAll(web: Web, owner: Owner, ids: PhotoId[]): Promise<PhotoView[]> {
   const views = await Promise.all(ids.map(id => viewPhoto(web, owner, id)))
-  return views.filter(view => view !== 'not-found') // being uploaded, or just deleted
+  return views.filter(view => view !== 'not-found') // not yet accepted, or just deleted
 }
 
 export const notFound = (): Problem => new Problem(404, 'no-such-photo', 'You have no photo here.')

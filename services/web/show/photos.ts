@@ -20,13 +20,13 @@ import { visitorOf } from '../visitors/session.ts'
 import type { Web } from '../web.ts'
 
 /**
- * Takes an upload: when it resolves, original, photo.json and job are durable, and the photo is a promise.
- * Gives its id, with an Idempotency-Key that is known that of the photo it stands for; and what is known of a new one.
- * @throws Problem, or what went wrong on our side.
+ * Accepts an upload. When it resolves, original, photo.json and job are durable, and the photo is a promise. Returns the
+ * photo's id, for a known Idempotency-Key that of its photo, and the record of a new photo.
+ * @throws Problem for a refusal, or the error of storage or queue.
  */
 export async function acceptPhoto(web: Web, request: Request, response: Response): Promise<Accepted> {
   const { owner } = visitorOf(response)
-  // Of the request: the photo's later stages hang beside `receive`, not below it.
+  // The request's span is the parent of `receive` and of all later stages.
   const begun: Begun = { startedAt: web.queue.now(), traceparent: traceparent() }
   return withSpan('receive', {}, async span => {
     const accepted = await receive(web, request, response, begun)
@@ -67,13 +67,13 @@ async function receive(web: Web, request: Request, response: Response, begun: Be
   }
 }
 
-/** A request whose key is known: its body is only compared. */
+/** A request whose key is known: its body is compared and not stored. */
 async function repeat(web: Web, arrival: Arrival<Received>, upload: Upload, known: KeyRecord) {
   const received = await sameBody(upload, known)
   return received === 'other-body' ? received : join(web.house, arrival, known, received)
 }
 
-/** Storage names the body that broke off in what it throws; whoever sent it needs to know why. */
+/** The problem that caused storage's error, when the body broke off. */
 const ours = (error: Error): Error => (error.cause instanceof Problem ? error.cause : error)
 
 async function arrive(
@@ -125,7 +125,7 @@ function recordOf(
   }
 }
 
-/** @throws Problem for what was refused. */
+/** @throws Problem when the upload was refused. */
 function accepted({ limits }: Web, answer: Accepted | Refused): Accepted {
   if (typeof answer === 'object') return answer
   if (answer === 'too-large') throw tooLarge(limits.maxUploadBytes)
@@ -150,7 +150,7 @@ function detailEnd(log: Log, session: string): number | undefined {
   return raised.length === 0 ? undefined : Math.max(...raised.map(each => Date.parse(each.until)))
 }
 
-/** The stage ends when the original is durable, where stage `wait` begins. */
+/** Stage `receive` ends when the original is durable, where stage `wait` begins. */
 function observeReceive({ metrics }: Web, seconds: number, { clientSeconds }: Received): void {
   metrics.observe('tintype_stage_seconds', { stage: 'receive' }, seconds, traceId())
   metrics.observe('tintype_client_wait_seconds', {}, clientSeconds, traceId())

@@ -2,12 +2,12 @@ import { isIP } from 'node:net'
 import type { Request } from 'express'
 import ipaddr from 'ipaddr.js'
 
-/** Only a proxy beside us may say who its client is; the names are ipaddr.js’s. */
+/** Networks (in ipaddr.js's names) whose proxies are trusted to name their client. */
 const trustedRanges = new Set(['loopback', 'linkLocal', 'private', 'uniqueLocal'])
 
 /**
- * Who a request comes from: the nearest address of `X-Forwarded-For` that is no trusted proxy, in canonical form and
- * without port; of IPv6 the /64, which one subscriber has for themselves. Express's `ip` is the header's raw text.
+ * The address of a request's client: the nearest in `X-Forwarded-For` that is no trusted proxy, in canonical form and
+ * without port; for IPv6 the /64, which belongs to one subscriber. Express's `ip` is the header's raw text.
  */
 export function clientAddress(request: Pick<Request, 'socket' | 'headers'>): string {
   const forwarded = String(request.headers['x-forwarded-for'] ?? '').split(',')

@@ -2,10 +2,10 @@ import { type LimitName, limits } from '@tintype/lib/limits.ts'
 
 type CountedLimit = { [N in LimitName]: (typeof limits)[N]['value'] extends number ? N : never }[LimitName]
 
-/** Counts what is open at once: in total, of each session and of each address. */
+/** Counts open requests: in total, for each session and for each address. */
 export function countAtOnce<L extends CountedLimit>(total: L, ofVisitor: L, ofAddress: L) {
   const open = new Map<string, number>()
-  /** Takes a place: gives what frees it, or the limit that is reached. */
+  /** Counts one more. Returns the function that ends it, or the limit that is reached. */
   return (owner: string, address: string): (() => void) | L => {
     const places = [
       [total, total],

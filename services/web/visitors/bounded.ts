@@ -1,6 +1,6 @@
 import { countLimit, limits } from '@tintype/lib/limits.ts'
 
-/** Remembers in a map that forgets its oldest entries: what a process keeps of its visitors must not grow with them. */
+/** Sets an entry and removes the oldest ones above `remembered`, so that memory does not grow with the number of visitors. */
 export function remember<K, V>(map: Map<K, V>, key: K, value: V): void {
   map.delete(key)
   map.set(key, value)

@@ -11,22 +11,22 @@ const cookieName = 'tintype_session'
 /** 400 days: the longest that browsers keep a cookie. */
 const maxAgeSeconds = 400 * 86_400
 
-/** Whose request it is: set by `sessions` for each route behind it. */
+/** The visitor of a request, set by `sessions` for all later routes. */
 export type Visitor = {
   owner: Owner
-  /** sessionOf(owner): how logs and traces name it. */
+  /** sessionOf(owner), for logs and traces. */
   session: string
-  /** False on first contact, or when the cookie was not one of ours. */
+  /** False without a valid session cookie. */
   returning: boolean
-  /** Of the client: see clientAddress. */
+  /** The client's address (clientAddress). */
   address: string
 }
 
 export const visitorOf = (response: Response): Visitor => response.locals.visitor
 
 /**
- * Recognises the session cookie, or begins a new session when there is none that we issued. The cookie carries
- * its own proof (id.HMAC): there is no session store to look up, to grow or to be slow.
+ * Verifies the session cookie, or begins a new session when there is no valid one. The cookie is signed (id.HMAC), so that no
+ * session store is needed.
  */
 export function sessions({ sessionSecret: secret, log, metrics }: Given): RequestHandler {
   return (request, response, next) => {
@@ -49,7 +49,7 @@ export function sessions({ sessionSecret: secret, log, metrics }: Given): Reques
 const sign = (id: string, secret: string): string =>
   createHmac('sha256', secret).update(id).digest('base64url')
 
-/** The session that a Cookie header proves. A browser sends each cookie of our name that any path or domain has set. */
+/** The valid session of a Cookie header, which may hold several cookies of this name, set for other paths or domains. */
 function issuedSession(header: string, secret: string): string | undefined {
   for (const [, id = '', signature = ''] of header.matchAll(issuedCookie))
     if (timingSafeEqual(Buffer.from(signature), Buffer.from(sign(id, secret)))) return id

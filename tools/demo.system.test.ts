@@ -35,10 +35,10 @@ test('Ctrl-C ends the demo and removes everything', async () => {
   child.stdout.on('data', chunk => {
     output += chunk
   })
-  await until(() => output.includes('load '), { timeoutMs: 100_000, what: 'the load' })
+  await until(() => output.includes('load '), { timeoutMs: 150_000, what: 'the load' })
   child.kill('SIGINT')
   expect((await ended)[0]).toBe(0)
   expect(output.trim().split('\n').at(-1)).toMatch(/stopped, everything is removed/)
   expect(existsSync(/in (\S+)/.exec(output)?.[1] ?? '')).toBe(false)
   expect(output).not.toContain('\u001b')
-}, 180_000)
+}, 200_000)

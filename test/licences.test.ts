@@ -9,7 +9,7 @@ const permissive = ['0BSD', 'Apache-2.0', 'BSD-2-Clause', 'BSD-3-Clause', 'BlueO
 const exceptions: [name: RegExp, licence: RegExp, reason: string][] = [
   [/^libheif-js$/, /^LGPL-3\.0$/, 'the decoder of HEIC, loaded from its own file'],
   [/^@img\/sharp-/, /LGPL-3\.0-or-later/, 'libvips, the shared library that sharp loads'],
-  [/^lightningcss/, /^MPL-2\.0$/, 'of vitest, in no installation without development tools'],
+  [/^(lightningcss|axe-core)/, /^MPL-2\.0$/, 'of tests, in no installation without development tools'],
 ]
 
 type Package = { license?: string; link?: boolean }

@@ -1,0 +1,154 @@
+import { spawn } from 'node:child_process'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
+import { styleText } from 'node:util'
+import { readArguments, runCommand } from '@tintype/lib/command-line.ts'
+import { outliveEarlyReaders } from '@tintype/lib/terminal.ts'
+import type { State } from '../slo/page/api.ts'
+import type { Drill, Lab } from '../test/faults/drill.ts'
+import { startTraffic } from '../test/faults/traffic.ts'
+import { photo } from '../test/images.ts'
+import { childrenOf } from '../test/processes.ts'
+import { startTintype } from '../test/service.ts'
+import { changes, chooseLesson, lessons, type Seen, seenIn } from './demo/story.ts'
+
+const usage = `npm run demo [-- --fault NAME]
+
+Starts the service in a temporary folder on free ports, uploads photos, makes a fault after a minute, and says what the
+monitor finds: the burn of the budget, the alert, the verdict, and the recovery when the fault is gone. The promise is
+10 s instead of a minute. Needs no root; takes 3 to 12 minutes; Ctrl-C ends it and removes everything.
+  --fault NAME   or a part of it; default: no converter
+${Object.entries(lessons)
+  .map(([name, text]) => `    ${name.padEnd(22)} ${text}`)
+  .join('\n')}
+Example: npm run demo -- --fault "slow thumbnail store"
+Exit status: 0 the verdict named the fault and the service recovered, or Ctrl-C; 1 not; 2 bad arguments.`
+
+/** Seconds: of good traffic before the fault, and at most until the verdict and until the recovery. */
+const normalPace = { before: 60, verdict: 300, recovery: 420, look: 5 }
+const promiseSeconds = 10
+const photosASecond = 1.5
+
+type Tell = (line: string) => void
+
+/** Plays the lesson; resolves with whether its fault was named and is over. @throws AbortError when it is stopped. */
+export async function demo(
+  drill: Drill,
+  tell: Tell,
+  signal: AbortSignal,
+  pace = normalPace,
+): Promise<boolean> {
+  const folder = await mkdtemp(join(tmpdir(), 'tintype-demo-'))
+  const ends: (() => unknown)[] = [() => rm(folder, { recursive: true, force: true })]
+  const undo: (() => unknown)[] = []
+  let current = ends
+  const lab: Lab = { folder, dataDir: join(folder, 'data'), onEnd: end => void current.push(end) }
+  const wait = (seconds: number) => delay(seconds * 1000, undefined, { signal })
+  try {
+    tell(`start     the service, in ${folder}`)
+    const images = [await photo(2000, 1500, 1), await photo(2000, 1500, 2)]
+    const { environment, inject, address, ...how } = await drill.prepare(lab)
+    const variables = { SCRAPE_SECONDS: '1', PROMISE_SECONDS: String(promiseSeconds), ...environment }
+    const tintype = await startTintype(lab.dataDir, variables, how)
+    ends.push(() => tintype.stop())
+    signal.throwIfAborted()
+    const pages = tintype.endpoints.slo as string
+    tell(`open      ${pages} for the promises, ${tintype.address} to upload a photo yourself`)
+    openPage(pages)
+    const traffic = startTraffic(address ?? tintype.address, images, photosASecond)
+    ends.push(() => traffic.stop())
+    tell(`load      ${photosASecond} photos a second; each thumbnail is promised within ${promiseSeconds} s`)
+    await wait(pace.before)
+    let seen = seenIn(await look(pages))
+    /** Looks again and again, and says what changes, until something is so. */
+    const until = async (
+      isSo: (seen: Seen, passed: number) => boolean,
+      seconds: number,
+    ): Promise<boolean> => {
+      for (const start = Date.now(); Date.now() - start < seconds * 1000; ) {
+        await wait(pace.look)
+        const now = seenIn(await look(pages))
+        for (const line of changes(seen, now)) tell(line)
+        seen = now
+        if (isSo(now, (Date.now() - start) / 1000)) return true
+      }
+      return false
+    }
+
+    tell(`fault     ${lessons[drill.name]}`)
+    current = undo
+    const { broken } = seen
+    await inject({
+      tintype,
+      traffic,
+      pid: service => tintype.process(service)?.pid as number,
+      children: () => childrenOf(tintype.process('converter')?.pid ?? -1).map(({ pid }) => pid),
+    })
+    const isNamed = ({ verdict }: Seen) => drill.truth.some(each => each === verdict)
+    // A fault that breaks no promise fires no alert: two evaluations, which come each minute, say so.
+    const isTold = (now: Seen, passed: number) =>
+      now.firing.length > 0 || (now.broken === broken && passed > 130)
+    const named = await until((now, passed) => isNamed(now) && isTold(now, passed), pace.verdict)
+    if (!named) tell(`verdict   ${seen.verdict}, not ${drill.truth.join(' or ')}`)
+    if (seen.broken === broken) tell('burn      none: this fault makes people wait, and breaks no promise')
+
+    for (const end of undo.splice(0).toReversed()) await end()
+    tell('fault     over')
+    const isWell = ({ firing, verdict }: Seen) => firing.length === 0 && verdict === 'healthy'
+    const recovered = await until(isWell, pace.recovery)
+    tell(`recovery  ${recovered ? 'the service is well again' : `not within ${pace.recovery / 60} minutes`}`)
+    return named && recovered
+  } finally {
+    for (const end of [...ends, ...undo].toReversed()) await end()
+  }
+}
+
+/** Has the monitor look for what is slow, and gives all that its page shows. */
+async function look(pages: string): Promise<State> {
+  const headers = { 'Content-Type': 'application/json' }
+  await fetch(`${pages}/api/diagnosis`, { method: 'POST', headers, body: '{}' })
+  return (await (await fetch(`${pages}/api/state`)).json()) as State
+}
+
+/** In the browser of whoever sits before it. */
+function openPage(url: string): void {
+  const { DISPLAY, WAYLAND_DISPLAY } = process.env
+  const program = process.platform === 'darwin' ? 'open' : DISPLAY || WAYLAND_DISPLAY ? 'xdg-open' : undefined
+  if (!program || !process.stdout.isTTY) return
+  spawn(program, [url], { stdio: 'ignore', detached: true })
+    .on('error', () => {})
+    .unref()
+}
+
+const colours = { burn: 'red', alert: 'red', fault: 'yellow', verdict: 'cyan', recovery: 'green' } as const
+
+async function main(args: string[]): Promise<number> {
+  const drill = chooseLesson(readArguments(args, { fault: { type: 'string' } }).values.fault)
+  outliveEarlyReaders()
+  const stopping = new AbortController()
+  // A closed terminal too: the service itself would run on without one.
+  for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(name, () => stopping.abort())
+  const start = Date.now()
+  const tell = (line: string) => {
+    const [minutes, seconds] = [
+      Math.floor((Date.now() - start) / 60_000),
+      Math.floor((Date.now() - start) / 1000) % 60,
+    ]
+    const colour = colours[line.split(' ')[0] as keyof typeof colours] ?? 'reset'
+    console.log(`${minutes}:${String(seconds).padStart(2, '0')}  ${styleText(colour, line)}`)
+  }
+  try {
+    return (await demo(drill, tell, stopping.signal)) ? 0 : 1
+  } catch (error) {
+    if (!stopping.signal.aborted) throw error
+    tell('end       stopped, everything is removed')
+    return 0
+  }
+}
+
+if (import.meta.main) {
+  const args = process.argv.slice(2)
+  process.exitCode = await runCommand(args, usage, () => main(args))
+}

@@ -49,17 +49,18 @@ async function run(args: string[], context: Context): Promise<number> {
       verdict,
       examples,
       atMs,
-      promises: given.note ? await promises(context, given, atMs) : [],
+      service: directory.service,
+      budgets: given.note ? await budgets(context, given, atMs) : [],
       firstAlertMs: firstAlert(readSent(alertStoreFile(dataDir))),
-      told: stage ? await toldOf(dataDir, stage.jobs, since, atMs) : [],
+      logged: stage ? await toldOf(dataDir, stage.jobs, since, atMs) : [],
     }
     print(given.note ? incidentNote(incident) : terminal(incident))
   }
   return verdict.verdict === 'healthy' ? status.good : status.broken
 }
 
-/** What the incident cost so far, a line a promise. */
-async function promises(context: Context, given: { prometheus?: string }, atMs: number): Promise<string[]> {
+/** What the incident cost so far, a line an objective. */
+async function budgets(context: Context, given: { prometheus?: string }, atMs: number): Promise<string[]> {
   const objectives = context.directory().objectives
   const to = toMinute(atMs)
   const from = to - Math.max(...objectives.map(({ windowMinutes }) => windowMinutes))

@@ -1,31 +1,19 @@
+import { program, type Service } from '../directory.ts'
 import type { Evidence, Verdict } from './diagnose.ts'
-import type { Example, Told } from './examples.ts'
+import type { Example, Logged } from './examples.ts'
 
 export type Incident = {
   verdict: Verdict
   examples: readonly Example[]
   atMs: number
-  /** What is left of each budget: a line each. */
-  promises: readonly string[]
+  service: Pick<Service, 'answering' | 'exampleCommand'>
+  /** What is left of each budget, and what was lost beyond it: a line each. */
+  budgets: readonly string[]
   /** When the first alert that fires began; null when none does. */
   firstAlertMs?: number | null
   /** What raised detail added. */
-  told?: readonly Told[]
+  logged?: readonly Logged[]
 }
-
-/** Who answers for what. */
-const answering: [string, readonly string[]][] = [
-  ['whoever runs the machines: who else is on them, their clocks', ['cpu', 'clock-skew']],
-  ['whoever runs the disks', ['disk-latency', 'disk-full', 'file-count']],
-  ['whoever runs network, names and certificates', ['network', 'dns', 'tls']],
-  [
-    'whoever made the last release',
-    ['release', 'event-loop', 'memory', 'descriptors', 'session', 'delivery'],
-  ],
-  ['whoever runs the service: queue and converters', ['queue-stalled', 'no-workers', 'dependency-away']],
-  ['whoever knows the person whose photos they are', ['poison', 'hung-slot', 'big-inputs', 'slow-client']],
-  ['whoever plans capacity, and whoever brought the traffic', ['traffic']],
-]
 
 const clock = (iso: string): string => `${iso.slice(0, 19).replace('T', ' ')} UTC`
 const number = (value: number | null): string =>
@@ -38,9 +26,7 @@ export function sentence(found: Verdict): string {
 
 function ofAll({ verdict, cause, confidence, also, remarks }: Verdict): string {
   if (verdict === 'healthy')
-    return cause === null
-      ? 'Healthy: no stage takes longer than it did.'
-      : `Photos are not slow, but: ${cause}.`
+    return cause === null ? 'Healthy: no stage takes longer than it did.' : `No stage is slow, but: ${cause}.`
   if (verdict === 'unknown') return `Unknown: there is not enough data to say (${remarks.join('; ')}).`
   const named = cause === null ? 'for a reason that no metric explains' : `because of ${cause}`
   const second = also
@@ -51,7 +37,9 @@ function ofAll({ verdict, cause, confidence, also, remarks }: Verdict): string {
 
 /** An incident as Markdown that a second person can join without asking the first. */
 export function incidentNote(incident: Incident): string {
-  const { verdict: found, examples, atMs, promises, firstAlertMs = null, told = [] } = incident
+  const { verdict: found, examples, atMs, service, budgets, firstAlertMs = null, logged = [] } = incident
+  const [responsible] =
+    Object.entries(service.answering).find(([, causes]) => found.cause && causes.includes(found.cause)) ?? []
   const at = clock(new Date(atMs).toISOString())
   const lines = [
     `# Incident, seen ${at}`,
@@ -66,8 +54,8 @@ export function incidentNote(incident: Incident): string {
     `- ${at}: this note`,
     '- …: what was done, by whom, what it changed',
     '',
-    '## Promises',
-    ...promises.map(line => `- ${line}`),
+    '## Budgets',
+    ...budgets.map(line => `- ${line}`),
     '',
     '## Evidence',
     '| metric | before | now | explains |',
@@ -83,24 +71,20 @@ export function incidentNote(incident: Incident): string {
       ({ stage, baseline, now, share, lacked }) =>
         `| ${stage} | ${number(baseline)} | ${number(now)} | ${Math.round(share * 100)} % | ${lacked.map(code).join(', ')} |`,
     ),
-    ...(told.length > 0
-      ? ['', 'Raised detail says (means):', ...told.map(each => `- ${toldLine(each)}`)]
+    ...(logged.length > 0
+      ? ['', 'Logged while detail was raised (means):', ...logged.map(each => `- ${loggedLine(each)}`)]
       : []),
     '',
     '## Do first',
-    found.lever ??
-      'Raise detail for the stage (npm run slo -- diagnose --detail) and look again in two minutes.',
+    found.lever ?? `Raise detail for the stage (${program} diagnose --detail) and look again in two minutes.`,
     '',
     '## Look at',
-    ...examples.map(
-      ({ traceId, photo, session, seconds }) =>
-        `- photo ${photo}, ${seconds} s: npm run logs -- timeline --session ${session} (trace ${traceId})`,
-    ),
-    ...(examples.length === 0 ? ['- no example trace was found'] : []),
+    ...examples.map(each => `- ${exampleLine(each, service)}`),
+    ...(examples.length === 0 ? ['- no example was found'] : []),
     '',
     '## Who else needs to know',
-    `- ${answering.find(([, causes]) => causes.some(cause => cause === found.cause))?.[0] ?? 'whoever knows the stage best: no resource was named'}`,
-    '- whoever is on call next',
+    `- ${responsible ?? 'who knows the stage best: no resource was named'}`,
+    '- who is on call next',
     '',
     '## So that it is known at once next time',
     ...toAdd(found).map(line => `- ${line}`),
@@ -122,13 +106,20 @@ function toAdd({ cause, evidence: [best], verdict, stages }: Verdict): string[] 
 
 const seconds = (value: number | null): string => (value === null ? number(value) : `${number(value)} s`)
 const code = (metric: string): string => `\`${metric.replaceAll('|', '\\|')}\``
-const toldLine = ({ what, mean, times }: Told): string => `${what} ${number(mean)} (${times} times)`
+const loggedLine = ({ what, mean, times }: Logged): string => `${what} ${number(mean)} (${times} times)`
+
+/** How long it took, what it is found by, and the command that shows it. */
+function exampleLine({ seconds, ...keys }: Example, { exampleCommand }: Incident['service']): string {
+  const facts = Object.entries(keys).map(([name, value]) => `${name} ${value}`)
+  const command = exampleCommand.replace(/\$(\w+)/g, (_, name: string) => String(keys[name] ?? ''))
+  return [`${seconds} s, ${facts.join(', ')}`, command].filter(Boolean).join(': ')
+}
 
 const row = ({ metric, baseline, now, explains }: Evidence): string =>
   `| ${code(metric)} | ${number(baseline)} | ${number(now)} | ${Math.round(explains * 100)} % |`
 
 /** For the terminal: the sentence, the stages as bars, the evidence, what to do. */
-export function terminal({ verdict: found, examples, told = [] }: Incident): string {
+export function terminal({ verdict: found, examples, service, logged = [] }: Incident): string {
   const longest = Math.max(...found.stages.map(({ now }) => now ?? 0), 0.001)
   const bar = (seconds: number | null) =>
     '█'.repeat(Math.round(((seconds ?? 0) / longest) * 30)).padEnd(30, '·')
@@ -146,7 +137,7 @@ export function terminal({ verdict: found, examples, told = [] }: Incident): str
         `${cause.padEnd(15)} explains ${Math.round(explains * 100)} %: ${metric} ${number(baseline)} → ${number(now)}`,
     ),
     ...found.evidence.slice(0, 1).map(({ query }) => `check: ${query}`),
-    ...told.map(each => `detail: ${toldLine(each)}`),
+    ...logged.map(each => `detail: ${loggedLine(each)}`),
     ...found.stages
       .filter(({ lacked }) => lacked.length > 0)
       .map(
@@ -154,10 +145,7 @@ export function terminal({ verdict: found, examples, told = [] }: Incident): str
           `${stage}: ${had.length} of ${had.length + lacked.length} metrics had data; no data: ${lacked.join(', ')}`,
       ),
     ...(found.lever ? ['', `do: ${found.lever}`] : []),
-    ...examples.map(
-      ({ session, seconds, photo }) =>
-        `see: npm run logs -- timeline --session ${session}  (${photo}, ${seconds} s)`,
-    ),
+    ...examples.map(each => `see: ${exampleLine(each, service)}`),
   ]
   return lines.join('\n')
 }

@@ -90,11 +90,19 @@ export function createSloApp(options: {
   app.get('/note', (_request, response) => {
     const found = diagnosis.last()
     if (!found) throw new Problem(404, 'no-note', 'Nothing was looked into since slo started.')
-    const promises = watch.views().map(({ standing }) => budgetLine(standing))
+    const budgets = watch.views().map(({ standing }) => budgetLine(standing))
     response
       .set('Cache-Control', 'no-store')
       .type('text')
-      .send(incidentNote({ ...found, atMs: found.at, promises, firstAlertMs: firstAlert(sent()) }))
+      .send(
+        incidentNote({
+          ...found,
+          atMs: found.at,
+          service: directory.service,
+          budgets,
+          firstAlertMs: firstAlert(sent()),
+        }),
+      )
   })
   const stages = Array.from({ length: maxHours }, (_, i) =>
     cached(readEveryMs, () => stagesOf(directory.service, histograms, i + 1, Date.now())),

@@ -202,6 +202,7 @@ test('an incident’s note has what to check, whom to ask and what to add', () =
     service: {
       answering: { 'the disks’ owners': ['disk-latency'] },
       exampleCommand: 'show $order --at $shop',
+      runbooks: 'runbooks',
     },
     budgets: ['Latency: 0 of 9 bad orders left, 12 used: 3 beyond the budget'],
     firstAlertMs: 260_000,
@@ -213,6 +214,7 @@ test('an incident’s note has what to check, whom to ask and what to add', () =
     'sum(rate(tintype_storage_seconds_sum{adapter!="s3",operation="put",job="converter"}[12s]))',
   )
   expect(note).toContain('the disks’ owners')
+  expect(note).toContain('docs/runbooks/cause-disk-latency.md')
   expect(note).toContain('3 beyond the budget')
   expect(note).toContain('- 3.2 s, order 7, shop west: show 7 --at west')
   expect(note).toMatch(/an alert on .* half-way/)

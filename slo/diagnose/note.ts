@@ -6,7 +6,7 @@ export type Incident = {
   verdict: Verdict
   examples: readonly Example[]
   atMs: number
-  service: Pick<Service, 'answering' | 'exampleCommand'>
+  service: Pick<Service, 'answering' | 'exampleCommand' | 'runbooks'>
   /** What is left of each budget, and what was lost beyond it: a line each. */
   budgets: readonly string[]
   /** When the first alert that fires began; null when none does. */
@@ -77,6 +77,8 @@ export function incidentNote(incident: Incident): string {
     '',
     '## Do first',
     found.lever ?? `Raise detail for the stage (${program} diagnose --detail) and look again in two minutes.`,
+    // Of each cause that a service names it has one: test/runbooks.system.test.ts holds that for Tintype.
+    ...(found.cause && service.runbooks ? [`Runbook: docs/runbooks/cause-${found.cause}.md`] : []),
     '',
     '## Look at',
     ...examples.map(each => `- ${exampleLine(each, service)}`),

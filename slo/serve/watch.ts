@@ -199,7 +199,7 @@ const join = (alerts: readonly Alert[]): Alert[] => [
 
 const keyOf = ({ group, name }: Alert): string => `${group} ${name}`
 
-const silences = {
+export const silences = {
   'monitoring-blind':
     'No measurement could be read for three minutes: whether objectives are met is not known.',
   'watchdog-silent':

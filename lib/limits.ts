@@ -87,6 +87,7 @@ export const limits = {
   objectiveGroups: row('slo', 100, 'values', 'values of the label by which an objective is grouped, in the order of their names', 'further values have no budget; a group of rules with more fails in Prometheus'),
   probeJourneys: row('slo', 8, 'journeys', 'journeys of the synthetic user under way; one takes at most 95 s', 'the next journey is left out, and the log says so'),
   publicWork: row('slo', 100, 'ms a second, 3 s saved up', 'time that slo computes for requests of its public port', '503 with Retry-After'),
+  verdicts: row('slo', 100, 'verdicts', 'answers of diagnose that the pages show for earlier times, 5 min apart', 'the oldest is forgotten'),
   plannedDowntimes: row('slo', 1_000, 'downtimes', 'planned downtimes, past ones too', 'the oldest is removed'),
   alertMessages: row('slo', 1, 'message', 'messages under way to the webhook of alerts', 'the newest state is sent next; what it replaced is not'),
 } as const satisfies Record<string, Limit>

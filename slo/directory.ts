@@ -60,8 +60,8 @@ export type Service = {
   traffic: string
   /** Module beside service.yaml that finds traces and log entries of slow work; empty when there is none. */
   examples: string
-  /** What a person types to look at an example; `$key` stands for its keys. */
-  look: string
+  /** Shows one of these examples: `$KEY` stands for a key of it. Empty when nothing does. */
+  exampleCommand: string
   /** Module beside service.yaml that counts kept and broken events from traces and logs; empty when there is none. */
   witnesses: string
   /** Module that exports `metrics`, all that the service exposes, by which lint checks names; empty when unknown. */

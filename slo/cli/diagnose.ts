@@ -49,17 +49,17 @@ async function run(args: string[], context: Context): Promise<number> {
       verdict,
       examples,
       atMs,
+      service: directory.service,
       budgets: given.note ? await budgets(context, given, atMs) : [],
       firstAlertMs: firstAlert(readSent(alertStoreFile(dataDir))),
-      told: stage ? await toldOf(dataDir, stage.jobs, since, atMs) : [],
+      logged: stage ? await toldOf(dataDir, stage.jobs, since, atMs) : [],
     }
-    const { service } = directory
-    print(given.note ? incidentNote(incident, service) : terminal(incident, service))
+    print(given.note ? incidentNote(incident) : terminal(incident))
   }
   return verdict.verdict === 'healthy' ? status.good : status.broken
 }
 
-/** What is left of each budget, a line each. */
+/** What the incident cost so far, a line an objective. */
 async function budgets(context: Context, given: { prometheus?: string }, atMs: number): Promise<string[]> {
   const objectives = context.directory().objectives
   const to = toMinute(atMs)

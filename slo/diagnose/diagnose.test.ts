@@ -232,22 +232,28 @@ test('each stage says what data it had and what it lacked', () => {
 
 test('an incident’s note has what to check, whom to ask and what to add', () => {
   const verdict = verdictOf(({ put }) => ({ put: { ...put, converter: 0.5 } }))
-  const incident = {
+  const note = incidentNote({
     verdict,
-    examples: [{ seconds: 3, photo: 'p1', session: 's1', traceId: 't1' }],
+    examples: [{ seconds: 3.2, order: 7, shop: 'west' }],
     atMs: 270_000,
-    budgets: ['Latency: 5 of 9 broken photos left, 4 used'],
+    service: {
+      answering: { 'the disks’ owners': ['disk-latency'] },
+      exampleCommand: 'show $order --at $shop',
+      runbooks: 'runbooks',
+    },
+    budgets: ['Latency: 0 of 9 bad orders left, 12 used: 3 beyond the budget'],
     firstAlertMs: 260_000,
-    told: [{ what: 'storage.called put seconds', mean: 0.5, times: 30 }],
-  }
-  const note = incidentNote(incident, readDirectory().service)
-  expect(note).toContain('3 s: npm run logs -- timeline --session s1  # photo p1, session s1, traceId t1')
+    logged: [{ what: 'storage.called put seconds', mean: 0.5, times: 30 }],
+  })
   expect(note).toContain('because of disk-latency')
   expect(note).toContain('00:04:20 UTC: the first alert')
   expect(note).toContain(
     'sum(rate(tintype_storage_seconds_sum{adapter!="s3",operation="put",job="converter"}[12s]))',
   )
-  expect(note).toContain('whoever runs the disks')
+  expect(note).toContain('the disks’ owners')
+  expect(note).toContain('docs/runbooks/cause-disk-latency.md')
+  expect(note).toContain('3 beyond the budget')
+  expect(note).toContain('- 3.2 s, order 7, shop west: show 7 --at west')
   expect(note).toMatch(/an alert on .* half-way/)
   expect(note).toContain('storage.called put seconds 0.500 (30 times)')
 })

@@ -1,17 +1,18 @@
-import type { Service } from '../directory.ts'
+import { program, type Service } from '../directory.ts'
 import type { Evidence, Verdict } from './diagnose.ts'
-import type { Example, Told } from './examples.ts'
+import type { Example, Logged } from './examples.ts'
 
 export type Incident = {
   verdict: Verdict
   examples: readonly Example[]
   atMs: number
-  /** What is left of each budget: a line each. */
+  service: Pick<Service, 'answering' | 'exampleCommand' | 'runbooks'>
+  /** What is left of each budget, and what was lost beyond it: a line each. */
   budgets: readonly string[]
   /** When the first alert that fires began; null when none does. */
   firstAlertMs?: number | null
   /** What raised detail added. */
-  told?: readonly Told[]
+  logged?: readonly Logged[]
 }
 
 const clock = (iso: string): string => `${iso.slice(0, 19).replace('T', ' ')} UTC`
@@ -35,8 +36,10 @@ function ofAll({ verdict, cause, confidence, also, remarks }: Verdict): string {
 }
 
 /** An incident as Markdown that a second person can join without asking the first. */
-export function incidentNote(incident: Incident, service: Pick<Service, 'answering' | 'look'>): string {
-  const { verdict: found, examples, atMs, budgets, firstAlertMs = null, told = [] } = incident
+export function incidentNote(incident: Incident): string {
+  const { verdict: found, examples, atMs, service, budgets, firstAlertMs = null, logged = [] } = incident
+  const [responsible] =
+    Object.entries(service.answering).find(([, causes]) => found.cause && causes.includes(found.cause)) ?? []
   const at = clock(new Date(atMs).toISOString())
   const lines = [
     `# Incident, seen ${at}`,
@@ -69,35 +72,27 @@ export function incidentNote(incident: Incident, service: Pick<Service, 'answeri
       ({ stage, baseline, now, share, lacked }) =>
         `| ${stage} | ${number(baseline)} | ${number(now)} | ${Math.round(share * 100)} % | ${lacked.map(code).join(', ')} |`,
     ),
-    ...(told.length > 0
-      ? ['', 'Raised detail says (means):', ...told.map(each => `- ${toldLine(each)}`)]
+    ...(logged.length > 0
+      ? ['', 'Logged while detail was raised (means):', ...logged.map(each => `- ${loggedLine(each)}`)]
       : []),
     '',
     '## Do first',
-    found.lever ?? 'Raise detail for the stage (slo diagnose --detail) and look again in two minutes.',
+    found.lever ?? `Raise detail for the stage (${program} diagnose --detail) and look again in two minutes.`,
+    // Of each cause that a service names it has one: test/runbooks.system.test.ts holds that for Tintype.
+    ...(found.cause && service.runbooks ? [`Runbook: docs/runbooks/cause-${found.cause}.md`] : []),
     '',
     '## Look at',
-    ...examples.map(example => `- ${exampleLine(example, service)}`),
+    ...examples.map(each => `- ${exampleLine(each, service)}`),
     ...(examples.length === 0 ? ['- no example was found'] : []),
     '',
     '## Who else needs to know',
-    `- ${answerer(found.cause, service) ?? 'whoever knows the stage best: no resource was named'}`,
-    '- whoever is on call next',
+    `- ${responsible ?? 'who knows the stage best: no resource was named'}`,
+    '- who is on call next',
     '',
     '## So that it is known at once next time',
     ...toAdd(found).map(line => `- ${line}`),
   ]
   return `${lines.join('\n')}\n`
-}
-
-const answerer = (cause: string | null, { answering }: Pick<Service, 'answering'>): string | undefined =>
-  Object.entries(answering).find(([, causes]) => causes.some(each => each === cause))?.[0]
-
-function exampleLine(example: Example, { look }: Pick<Service, 'look'>): string {
-  const { seconds, ...keys } = example
-  const names = Object.entries(keys).map(([key, value]) => `${key} ${value}`)
-  const command = look.replaceAll(/\$(\w+)/g, (_, key) => String(example[key] ?? ''))
-  return `${seconds} s: ${[command, names.join(', ')].filter(Boolean).join('  # ')}`
 }
 
 /** What would have said it at once. */
@@ -114,16 +109,20 @@ function toAdd({ cause, evidence: [best], verdict, stages }: Verdict): string[] 
 
 const seconds = (value: number | null): string => (value === null ? number(value) : `${number(value)} s`)
 const code = (metric: string): string => `\`${metric.replaceAll('|', '\\|')}\``
-const toldLine = ({ what, mean, times }: Told): string => `${what} ${number(mean)} (${times} times)`
+const loggedLine = ({ what, mean, times }: Logged): string => `${what} ${number(mean)} (${times} times)`
+
+/** How long it took, what it is found by, and the command that shows it. */
+function exampleLine({ seconds, ...keys }: Example, { exampleCommand }: Incident['service']): string {
+  const facts = Object.entries(keys).map(([name, value]) => `${name} ${value}`)
+  const command = exampleCommand.replace(/\$(\w+)/g, (_, name: string) => String(keys[name] ?? ''))
+  return [`${seconds} s, ${facts.join(', ')}`, command].filter(Boolean).join(': ')
+}
 
 const row = ({ metric, baseline, now, explains }: Evidence): string =>
   `| ${code(metric)} | ${number(baseline)} | ${number(now)} | ${Math.round(explains * 100)} % |`
 
 /** For the terminal: the sentence, the stages as bars, the evidence, what to do. */
-export function terminal(
-  { verdict: found, examples, told = [] }: Incident,
-  service: Pick<Service, 'look'>,
-): string {
+export function terminal({ verdict: found, examples, service, logged = [] }: Incident): string {
   const longest = Math.max(...found.stages.map(({ now }) => now ?? 0), 0.001)
   const bar = (seconds: number | null) =>
     '█'.repeat(Math.round(((seconds ?? 0) / longest) * 30)).padEnd(30, '·')
@@ -142,7 +141,7 @@ export function terminal(
         `${cause.padEnd(15)} explains ${Math.round(explains * 100)} %: ${metric} ${number(baseline)} → ${number(now)}`,
     ),
     ...found.evidence.slice(0, 1).map(({ query }) => `check: ${query}`),
-    ...told.map(each => `detail: ${toldLine(each)}`),
+    ...logged.map(each => `detail: ${loggedLine(each)}`),
     ...found.stages
       .filter(({ lacked }) => lacked.length > 0)
       .map(
@@ -150,7 +149,7 @@ export function terminal(
           `${stage}: ${had.length} of ${had.length + lacked.length} metrics had data; no data: ${lacked.join(', ')}`,
       ),
     ...(found.lever ? ['', `do: ${found.lever}`] : []),
-    ...examples.map(example => `see ${exampleLine(example, service)}`),
+    ...examples.map(each => `see: ${exampleLine(each, service)}`),
   ]
   return lines.join('\n')
 }

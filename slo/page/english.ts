@@ -75,6 +75,8 @@ export const english = {
   waiting: (time: string) =>
     `Measuring has begun. Numbers stand here once the first whole minute is over, at ${time}.`,
   stale: (time: string) => `Not known since ${time}: no measurement could be read since then.`,
+  asItWas: (time: string) => `This is how it was at ${time} UTC.`,
+  showNow: 'Show now',
   away: 'slo does not answer; what you see is from before.',
   allKept: (n: number) =>
     n === 1 ? 'The promise is kept.' : n === 2 ? 'Both promises are kept.' : `All ${n} promises are kept.`,

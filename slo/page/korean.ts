@@ -74,6 +74,8 @@ export const korean: typeof english = {
   keptCell: '모두 지킴',
   brokenCell: '일부 어김',
   waiting: (time: string) => `측정을 시작했습니다. 첫 1분이 끝나는 ${time}에 숫자가 나옵니다.`,
+  asItWas: (time: string) => `${time} UTC 당시의 상태입니다.`,
+  showNow: '지금 상태 보기',
   stale: (time: string) => `${time}부터 알 수 없습니다. 그 뒤로 측정값을 읽지 못했습니다.`,
   away: 'slo가 응답하지 않습니다. 보이는 것은 그 전의 것입니다.',
   allKept: (n: number) =>

@@ -22,6 +22,9 @@ let zoom: Zoom = clamp({
   until: Number(address.searchParams.get('until') ?? 0),
 })
 
+/** The time that an alert's link is about; null shows now. */
+const earlier = address.searchParams.get('at')
+
 /** What is looked at is in the address, to be sent to a colleague. */
 function remember(changes: Record<string, string>): void {
   for (const [name, value] of Object.entries(changes)) address.searchParams.set(name, value)
@@ -34,8 +37,9 @@ function draw(state: State): void {
   const stale = Date.parse(at) - Date.parse(seenAt) > staleMs
   find('#lead').textContent = begun ? lead(objectives) : words.waiting(clock(firstNumbers(at)))
   const notice = find('#notice')
-  notice.hidden = !stale
-  notice.textContent = stale ? words.stale(clock(seenAt)) : ''
+  notice.hidden = !stale && earlier === null
+  if (earlier === null) notice.textContent = stale ? words.stale(clock(seenAt)) : ''
+  else notice.replaceChildren(words.asItWas(shortTime(at)), ' ', h('a', { href: '?' }, words.showNow))
   find('#kept').textContent = words.keptFor(state.keepDays.minutes, state.keepDays.traces)
   showVerdict(state, refresh)
   drawState(objectives, stale || !begun)
@@ -118,7 +122,7 @@ async function answerWhatIf(): Promise<void> {
 
 async function refresh(): Promise<void> {
   try {
-    draw(await get<State>('api/state'))
+    draw(await get<State>(`api/state${earlier === null ? '' : `?at=${encodeURIComponent(earlier)}`}`))
   } catch {
     find('#notice').hidden = false
     find('#notice').textContent = words.away
@@ -148,5 +152,5 @@ find('#whatif').addEventListener('submit', event => {
 await refresh()
 await Promise.all([refreshStages().catch(() => {}), answerWhatIf().catch(() => {})])
 document.documentElement.dataset.ready = 'true'
-setInterval(() => void refresh(), refreshMs)
+if (earlier === null) setInterval(() => void refresh(), refreshMs)
 setInterval(() => void refreshStages().catch(() => {}), 4 * refreshMs)

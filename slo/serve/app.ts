@@ -4,7 +4,7 @@ import { otherPages } from '@tintype/lib/page/other-pages.ts'
 import { openPages } from '@tintype/lib/page/pages.ts'
 import type { Log } from '@tintype/lib/telemetry/log.ts'
 import type { Metrics } from '@tintype/lib/telemetry/metrics.ts'
-import type { Express, RequestHandler } from 'express'
+import type { Express, Request, RequestHandler, Response } from 'express'
 import { firstAlert, type Sent } from '../alerts/alert-store.ts'
 import { budgetLine } from '../alerts/text.ts'
 import { incidentNote } from '../diagnose/note.ts'
@@ -14,6 +14,7 @@ import { parseTime, timeFormat, toMinute } from '../math/time.ts'
 import type { State } from '../page/api.ts'
 import type { Source } from '../sources/index.ts'
 import { addActions, isLocal } from './act.ts'
+import { cached } from './cached.ts'
 import type { Diagnosis } from './diagnosis.ts'
 import { createPublicWork } from './public-work.ts'
 import { runbooks } from './runbooks.ts'
@@ -25,6 +26,8 @@ import { whatIf } from './what-if.ts'
 
 /** The recorder keeps all series for two days. */
 const maxHours = 48
+/** The source is read for the public this often, however many ask. */
+const readEveryMs = 5_000
 /** Long descriptions are programs. */
 const maxOutageLength = 500
 
@@ -61,11 +64,30 @@ export function createSloApp(options: {
     response.set('Cache-Control', 'no-store')
     next()
   })
-  app.get('/api/state', (request, response) => {
-    const state = stateOf(watch, diagnosis, readPlanned(dataDir), directory.objectives)
+  const sendState = (request: Request, response: Response, earlierMs?: number): void => {
+    const state = stateOf(watch, diagnosis, readPlanned(dataDir), directory.objectives, earlierMs)
     const { words } = directory.service
     response.json({ ...state, logs, keepDays, program, words, mayAct: isLocal(request) } satisfies State)
+  }
+  app.get('/api/state', (request, response, next) => {
+    if (request.query.at !== undefined) return next()
+    sendState(request, response)
   })
+  const bounded = createPublicWork()
+  const sendEarlierState: RequestHandler = (request, response) => {
+    const at = parseTime(String(request.query.at), Date.now())
+    if (at === undefined) throw new Problem(400, 'bad-time', `at is ${timeFormat}.`)
+    // A link in an alert may be followed before the minute that it names was evaluated.
+    if (watch.views().some(view => toMinute(at) >= view.at)) return sendState(request, response)
+    if (watch.viewsAt(toMinute(at)).length === 0)
+      throw new Problem(
+        404,
+        'not-kept',
+        `The pages know the last days only; ${program} report --at goes back further.`,
+      )
+    sendState(request, response, at)
+  }
+  app.get('/api/state', bounded(sendEarlierState))
   addActions(app, diagnosis)
   app.get('/note', (_request, response) => {
     const found = diagnosis.last()
@@ -75,19 +97,23 @@ export function createSloApp(options: {
       .set('Cache-Control', 'no-store')
       .type('text')
       .send(
-        incidentNote(
-          { ...found, atMs: found.at, budgets, firstAlertMs: firstAlert(sent()) },
-          directory.service,
-        ),
+        incidentNote({
+          ...found,
+          atMs: found.at,
+          service: directory.service,
+          budgets,
+          firstAlertMs: firstAlert(sent()),
+        }),
       )
   })
+  const stages = Array.from({ length: maxHours }, (_, i) =>
+    cached(readEveryMs, () => stagesOf(directory.service, histograms, i + 1, Date.now())),
+  )
   app.get('/api/stages', async (request, response) => {
-    const hours = Number(request.query.hours ?? 3)
-    if (!(hours >= 1 && hours <= maxHours))
-      throw new Problem(400, 'bad-hours', `hours must be a number from 1 to ${maxHours}.`)
-    response.json(await stagesOf(directory.service, histograms, hours, Date.now()))
+    const read = stages[Number(request.query.hours ?? 3) - 1]
+    if (!read) throw new Problem(400, 'bad-hours', `hours must be a whole number from 1 to ${maxHours}.`)
+    response.json(await read())
   })
-  const bounded = createPublicWork()
   const answerWhatIf: RequestHandler = (request, response) => {
     const outage = String(request.query.outage ?? '').slice(0, maxOutageLength)
     response.json(whatIf(directory.objectives, outage))
@@ -104,8 +130,9 @@ export function createSloApp(options: {
     response.json(fitOf(slices, readPlanned(dataDir), wanted))
   }
   app.get('/api/fits', bounded(answerFits))
+  const status = cached(readEveryMs, () => readStatus(watch, source))
   app.get('/status.json', async (_request, response) => {
-    response.set('Cache-Control', 'no-store').json(await readStatus(watch, source))
+    response.set('Cache-Control', 'no-store').json(await status())
   })
   finish(app, options)
   return app

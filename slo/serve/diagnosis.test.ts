@@ -1,6 +1,7 @@
+import { limitsReached } from '@tintype/lib/limits.ts'
 import type { Log } from '@tintype/lib/telemetry/log.ts'
 import { expect, test } from 'vitest'
-import { temporaryFolder } from '../../test/support.ts'
+import { lowerLimit, temporaryFolder } from '../../test/support.ts'
 import { readDirectory } from '../directory.ts'
 import { createStore, recorderFile } from '../sources/recorder/store.ts'
 import { type Found, inShort, openDiagnosis } from './diagnosis.ts'
@@ -11,11 +12,20 @@ function listening() {
   return { events, log: { warn: note, error: note } as unknown as Log }
 }
 
+/** A store of facts in memory. */
+function facts() {
+  const all = new Map<string, unknown>()
+  return {
+    get: <T>(name: string) => all.get(name) as T | undefined,
+    set: (name: string, value: unknown) => void all.set(name, value),
+  }
+}
+
 test('a diagnosis is made beside everything else, and is forgotten when it is no longer about now', async () => {
   const dataDir = await temporaryFolder()
   createStore(recorderFile(dataDir), []).close()
   const { log } = listening()
-  const diagnosis = openDiagnosis(readDirectory(), dataDir, [], log)
+  const diagnosis = openDiagnosis(readDirectory(), dataDir, [], log, facts())
   const looking = diagnosis.look(Date.now())
   expect(diagnosis.found(Date.now())).toBeNull()
   await looking
@@ -29,8 +39,31 @@ test('a diagnosis is made beside everything else, and is forgotten when it is no
 
 test('a diagnosis that fails is said in the log and throws nothing', async () => {
   const { events, log } = listening()
-  const diagnosis = openDiagnosis(readDirectory(), await temporaryFolder(), [], log)
+  const diagnosis = openDiagnosis(readDirectory(), await temporaryFolder(), [], log, facts())
   await diagnosis.look(Date.now())
   expect(events).toEqual(['diagnosis.failed'])
   expect(diagnosis.found(Date.now())).toBeNull()
+})
+
+test('what was found is kept for each five minutes, over a restart, and the oldest is forgotten', async () => {
+  lowerLimit('verdicts', 3)
+  const dataDir = await temporaryFolder()
+  createStore(recorderFile(dataDir), []).close()
+  const { log } = listening()
+  const store = facts()
+  const minute = 60_000
+  const now = Date.now()
+  store.set(
+    'verdicts',
+    [-30, -20, -14, -11].map(at => ({ at: now + at * minute, verdict: {}, examples: [] })),
+  )
+  const diagnosis = openDiagnosis(readDirectory(), dataDir, [], log, store)
+  await diagnosis.look(now)
+  const again = openDiagnosis(readDirectory(), dataDir, [], log, store)
+  const foundAt = (at: number) => {
+    const found = again.found(now + at * minute)
+    return found && Math.round((found.at - now) / minute)
+  }
+  expect([-30, -22, -14, -11, -1].map(foundAt)).toEqual([null, -20, -14, -14, 0])
+  expect(limitsReached.get('verdicts')).toBe(1)
 })

@@ -3,7 +3,9 @@ import { extname } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { describeError } from '@tintype/lib/errors.ts'
+import { countLimit, limits } from '@tintype/lib/limits.ts'
 import type { Log } from '@tintype/lib/telemetry/log.ts'
+import type { AlertStore } from '../alerts/alert-store.ts'
 import { type AdminPort, detailSeconds, raiseDetail } from '../diagnose/detail.ts'
 import type { Verdict } from '../diagnose/diagnose.ts'
 import type { Example } from '../diagnose/examples.ts'
@@ -18,8 +20,8 @@ export type Detail = { stage: string; until: number }
 export type Diagnosis = {
   /** Asks diagnose about this time, unless it is being asked; resolves with its answer or its failure, never throws. */
   look(nowMs: number): Promise<void>
-  /** The last answer, while it is still about now. */
-  found(nowMs: number): Found | null
+  /** The last answer that is about this time, which may be past. */
+  found(atMs: number): Found | null
   /** The last answer, however old: its note is read after the incident too. */
   last(): Found | null
   /** Raises detail for a stage; null when there is no such stage. @throws when its service does not answer. */
@@ -28,7 +30,7 @@ export type Diagnosis = {
   detail(nowMs: number): Detail | null
 }
 
-/** It is asked each minute while something burns; after that it is history. */
+/** It is asked each minute while something burns. Older answers are kept this far apart: one is about each minute. */
 const validMs = 5 * 60_000
 /** A verdict takes a second or two; one that takes so long helps nobody. */
 const timeoutMs = 30_000
@@ -42,13 +44,21 @@ export function openDiagnosis(
   dataDir: string,
   ports: readonly AdminPort[],
   log: Log,
+  store: Pick<AlertStore, 'get' | 'set'>,
 ): Diagnosis {
   const environment = {
     DATA_DIR: dataDir,
     SCRAPE_SECONDS: String(service.scrapeSeconds),
     PROMETHEUS_URL: service.prometheus,
   }
-  let last: Found | null = null
+  let all = store.get<Found[]>('verdicts') ?? []
+  const keep = (found: Found): void => {
+    const [before, newest] = [all.at(-2), all.at(-1)]
+    const older = before && newest && newest.at - before.at < validMs ? all.slice(0, -1) : all
+    countLimit('verdicts', Math.max(0, older.length + 1 - limits.verdicts.value))
+    all = [...older, found].slice(-limits.verdicts.value)
+    store.set('verdicts', all)
+  }
   let looking: Promise<void> | undefined
   let detail: Detail | null = null
   async function ask(nowMs: number): Promise<void> {
@@ -65,7 +75,7 @@ export function openDiagnosis(
     // It exits 1 when something is slow, and has said what.
     const { stdout } = await asked.catch(error => (error.code === 1 ? error : Promise.reject(error)))
     const { examples, ...verdict } = JSON.parse(stdout) as Verdict & { examples: Example[] }
-    last = { at: nowMs, verdict, examples }
+    keep({ at: nowMs, verdict, examples })
     const { cause, confidence } = verdict
     log.warn('diagnosis.made', { verdict: verdict.verdict, cause, confidence })
   }
@@ -78,8 +88,8 @@ export function openDiagnosis(
         })
       return looking
     },
-    found: nowMs => (last && Math.abs(nowMs - last.at) < validMs ? last : null),
-    last: () => last,
+    found: atMs => all.findLast(({ at }) => Math.abs(atMs - at) < validMs) ?? null,
+    last: () => all.at(-1) ?? null,
     async raise(wanted) {
       const stage = service.stages.find(({ name }) => name === wanted)
       if (!stage) return null
@@ -94,6 +104,6 @@ export function openDiagnosis(
 
 /** For an alert's text: the verdict, what to do, and where its note is. */
 export const inShort = ({ verdict }: Found, pages: string): string =>
-  [sentence(verdict), verdict.lever && `Do: ${verdict.lever}.`, `Note: ${pages}/note`]
+  [sentence(verdict), verdict.lever && `Do: ${verdict.lever}.`, `Note: ${new URL('note', pages).href}`]
     .filter(Boolean)
     .join(' ')

@@ -93,6 +93,21 @@ describeWithParts('the pages of slo', ['chromium'], ({ chromium: executablePath 
     await page.close()
   })
 
+  test('an alert’s link shows the page as it was then, and the way to now', async () => {
+    const at = Math.floor(Date.now() / 60_000) - 120
+    const page = await open(`${urls.burning}/?at=${at * 60}`, { locale: 'en' })
+    expect(await page.textContent('#notice')).toMatch(
+      /^This is how it was at \d{4}-\d\d-\d\d \d\d:\d\d UTC\. Show now$/,
+    )
+    expect(await page.textContent('#lead')).toBe('Both promises are kept.')
+    await page.click('#notice a')
+    await until(async () => (await page.textContent('#lead'))?.includes('Burning now'))
+    expect(await page.isHidden('#notice')).toBe(true)
+    await page.close()
+    const state = async (query: string) => (await fetch(`${urls.burning}/api/state?at=${query}`)).status
+    expect([await state('soon'), await state('2020-01-01'), await state('now')]).toEqual([400, 404, 200])
+  })
+
   test('what if: the address holds the outage, and the backtest answers', async () => {
     const page = await open(`${urls.well}/?outage=full+10m`, { locale: 'en' })
     await until(async () => (await page.textContent('#whatif-answer'))?.includes('fires after 6 min'))

@@ -98,7 +98,7 @@ export async function serve(directory: Directory, environment: NodeJS.ProcessEnv
     metrics,
     log,
   })
-  const diagnosis = openDiagnosis(directory, dataDir, others, log)
+  const diagnosis = openDiagnosis(directory, dataDir, others, log, alertStore)
   const watch = startWatch({
     histories: createHistories(objectives, source),
     source,

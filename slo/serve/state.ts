@@ -17,13 +17,14 @@ export function stateOf(
   diagnosis: Diagnosis,
   planned: readonly Planned[],
   objectives: readonly Objective[],
+  earlierMs?: number,
 ): Omit<State, 'logs' | 'keepDays' | 'mayAct' | 'program' | 'words'> {
-  const now = Date.now()
-  const views = watch.views()
+  const now = earlierMs ?? Date.now()
+  const views = earlierMs === undefined ? watch.views() : watch.viewsAt(toMinute(earlierMs))
   const [found, detail] = [diagnosis.found(now), diagnosis.detail(now)]
   return {
     at: new Date(now).toISOString(),
-    seenAt: new Date(watch.seenAt()).toISOString(),
+    seenAt: new Date(earlierMs ?? watch.seenAt()).toISOString(),
     diagnosis: found && { ...found, at: new Date(found.at).toISOString() },
     detail: detail && { ...detail, until: new Date(detail.until).toISOString() },
     begun: views.length > 0,

@@ -31,6 +31,8 @@ const monitoring = 'monitoring'
 export type Watch = {
   /** What the last evaluation saw; empty before the promise began. */
   views(): readonly View[]
+  /** What an evaluation would have seen at an earlier minute; empty when that is before what is kept in memory. */
+  viewsAt(minute: Minute): readonly View[]
   /** When the source last answered, epoch milliseconds. */
   seenAt(): number
   /** SloWatchdog came in from Alertmanager. */
@@ -108,17 +110,22 @@ export function startWatch(options: {
     const [away] = await Promise.all([refresh(now), askForAlertmanager()])
     if (away === null) measured.came()
     logAway(away)
-    const start = begun ?? alertStore.get<Minute>('begun')
-    views =
-      start === undefined || start >= now
-        ? []
-        : histories.all().map(({ objective, known }) => viewOf(objective, known(), start, now))
+    views = viewsAt(now)
     if (views.some(burns)) await look(signal)
     const firing = views.flatMap(alertsOf)
     // Until the source was read once, an alert that is not seen has not ended.
     own = begun === undefined ? join([...firing, ...own]) : firing
     notify()
     if (heartbeat && away === null) await beat(heartbeat, log)
+  }
+
+  const viewsAt = (minute: Minute): View[] => {
+    const start = begun ?? alertStore.get<Minute>('begun')
+    if (start === undefined || start >= minute) return []
+    return histories
+      .all()
+      .filter(({ known }) => known().from < minute && minute <= known().to)
+      .map(({ objective, known }) => viewOf(objective, known(), start, minute))
   }
 
   /** Why the source did not answer, or null. */
@@ -169,6 +176,7 @@ export function startWatch(options: {
   return {
     stalled: pulse.stalled,
     views: () => views,
+    viewsAt,
     seenAt: measured.lastAt,
     receiveWatchdog() {
       watchdog.came()
@@ -191,7 +199,7 @@ const join = (alerts: readonly Alert[]): Alert[] => [
 
 const keyOf = ({ group, name }: Alert): string => `${group} ${name}`
 
-const silences = {
+export const silences = {
   'monitoring-blind':
     'No measurement could be read for three minutes: whether objectives are met is not known.',
   'watchdog-silent':

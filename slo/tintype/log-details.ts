@@ -1,6 +1,6 @@
 import { existsSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
-import type { Told } from '../diagnose/examples.ts'
+import type { Logged } from '../diagnose/examples.ts'
 import { linesWith } from './witness/lines.ts'
 
 type Entry = { id: string; timestamp: string; payload: Record<string, unknown> }
@@ -11,7 +11,7 @@ export async function toldOf(
   jobs: readonly string[],
   sinceMs: number,
   toMs: number,
-): Promise<Told[]> {
+): Promise<Logged[]> {
   const sums = new Map<string, { sum: number; times: number }>()
   const folder = join(dataDir, 'logs/streams', new Date(toMs).toISOString().slice(0, 10))
   const names = existsSync(folder) ? readdirSync(folder) : []

@@ -1,0 +1,51 @@
+import { expect, test } from 'vitest'
+import { readDirectory } from '../directory.ts'
+import { tally } from '../math/sli.ts'
+import { spanAt, standing } from '../math/standing.ts'
+import { viewOf } from '../serve/view.ts'
+import type { Objective, Slot } from '../sources/index.ts'
+import { alertsOf, budgetLine } from './text.ts'
+
+const availability = readDirectory().objectives.find(({ name }) => name === 'availability') as Objective
+const orders: Objective = {
+  ...availability,
+  method: 'Occurrences',
+  unit: 'orders',
+  displayName: 'Orders in time',
+}
+const at = 29_454_240
+
+/** The day before `at`, of which the last minutes were bad. */
+const day = (badMinutes: number): Slot[] =>
+  Array.from({ length: 1440 }, (_, i) => {
+    const start = at - 1440 + i
+    return { start, good: start >= at - badMinutes ? 0 : 1, total: 1, unknown: false }
+  })
+const line = (objective: Objective, badMinutes: number) =>
+  budgetLine(standing(objective, tally(objective, at - 1440, day(badMinutes)), spanAt(objective, at)))
+const firstText = (objective: Objective, badMinutes: number) => {
+  const slots = day(badMinutes)
+  const known = {
+    from: at - 1440,
+    to: at,
+    slots,
+    tally: tally(objective, at - 1440, slots),
+    begun: undefined,
+  }
+  return alertsOf(viewOf(objective, known, at - 1440, at))[0]?.text
+}
+
+test('what was lost is said also beyond the budget, in the objective’s own unit', () => {
+  expect(line(availability, 25)).toBe('Online 23 of every 24 hours: 35 of 60 minutes left, 25 used')
+  expect(line(availability, 75)).toBe(
+    'Online 23 of every 24 hours: 0 of 60 minutes left, 75 used: 15 beyond the budget',
+  )
+  expect(line(orders, 61)).toBe('Orders in time: 0 of 60 bad orders left, 61 used: 1 beyond the budget')
+})
+
+test('an alert says what is left, or how much was lost beyond it', () => {
+  expect(firstText(availability, 20)).toMatch(
+    /40 of 60 minutes of the budget are left, gone at \d\d:\d\d UTC at this rate\.$/,
+  )
+  expect(firstText(availability, 75)).toMatch(/The budget of 60 minutes is used up, and 15 beyond it\.$/)
+})

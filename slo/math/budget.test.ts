@@ -137,26 +137,4 @@ describe('a maintenance', () => {
       earliest: 2820,
     })
   })
-
-  test('of 90 days with a thousand outages and announcements is looked at in a moment', () => {
-    const window = 90 * 1440
-    const objective = {
-      ...availability,
-      windowMinutes: window,
-      target: { numerator: 999, denominator: 1000 },
-    }
-    const slots = Array.from(
-      { length: window },
-      (_, start): Slot => ({ start, good: start % 130 === 0 ? 0 : 4, total: 4, unknown: false }),
-    )
-    const planned = Array.from({ length: 1000 }, (_, i) => {
-      const from = window + i * 100
-      return { id: String(i), from, to: from + 1, reason: '' }
-    })
-    const began = performance.now()
-    expect(fits(objective, tally(objective, 0, slots), planned, { from: window, minutes: 45 }).fits).toBe(
-      false,
-    )
-    expect(performance.now() - began).toBeLessThan(1_000)
-  })
 })

@@ -59,7 +59,7 @@ async function phone(folder?: string) {
     const labels = { namespace: 'photos' }
     return {
       alertStore,
-      ...createNotifier({ alertStore, webhook, pages: () => 'http://slo/', labels, metrics, log }),
+      ...createNotifier({ alertStore, webhook, pages: () => 'http://slo/', labels, log }),
     }
   }
   return {

@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto'
 import { setTimeout as delay } from 'node:timers/promises'
 import { describeError } from '@tintype/lib/errors.ts'
+import { countLimit } from '@tintype/lib/limits.ts'
 import type { Log } from '@tintype/lib/telemetry/log.ts'
-import type { Metrics } from '@tintype/lib/telemetry/metrics.ts'
 import type { AlertStore, Sent } from './alert-store.ts'
 import { runbookUrl } from './rules.ts'
 
@@ -50,10 +50,9 @@ export function createNotifier(options: {
   pages: () => string
   /** On each alert beside its own, such as the namespace. */
   labels?: Readonly<Record<string, string>>
-  metrics: Pick<Metrics, 'increment'>
   log: Log
 }): Notifier {
-  const { alertStore, webhook, pages, labels = {}, metrics, log } = options
+  const { alertStore, webhook, pages, labels = {}, log } = options
   const stopping = new AbortController()
   let groups = new Map<string, readonly Alert[]>()
   let now = 0
@@ -96,7 +95,7 @@ export function createNotifier(options: {
       groups = Map.groupBy(firing, ({ group }) => group)
       now = nowMs
       changed = true
-      if (sending) metrics.increment('tintype_limit_reached_total', { limit: 'alertMessages' })
+      if (sending) countLimit('alertMessages')
       else round = sendAll()
       return round
     },

@@ -8,7 +8,9 @@ import { describeWithParts, temporaryFolder } from '../../test/support.ts'
 import { ruleYaml } from '../cli/rules.ts'
 import { readDirectory } from '../directory.ts'
 import { backtest, type Timeline } from '../math/backtest.ts'
+import type { Objective } from '../sources/index.ts'
 import { readRecorded } from '../sources/recorded.ts'
+import { countedKinds } from '../test/kinds.ts'
 import { promtoolTest, runPromtool } from '../test/promtool.ts'
 import { samplesSource } from '../test/samples-source.ts'
 import { type Scenario, type Simulated, simulate } from '../test/simulate.ts'
@@ -108,6 +110,45 @@ describeWithParts('Prometheus', ['promtool'], ({ promtool }) => {
       }),
     )
     await runPromtool(promtool, await temporaryFolder(), objectives, tests)
+  })
+
+  test('of a scope count ours alone, and the copies of a pair once', async () => {
+    const [counted] = countedKinds.filter(({ name }) => name === 'bad-events')
+    const series = (labels: string, values: string) => ({
+      series: `tintype_promises_total{outcome="kept",job="web",${labels}}`,
+      values,
+    })
+    await runPromtool(
+      promtool,
+      await temporaryFolder(),
+      [counted as Objective],
+      [
+        {
+          name: 'a pair',
+          interval: '15s',
+          input_series: [
+            series('namespace="ours",replica="a"', '0+3x20'),
+            // The second copy is a scrape behind.
+            series('namespace="ours",replica="b"', '_ 0+3x19'),
+            series('namespace="theirs",replica="a"', '0+1000x20'),
+          ],
+          promql_expr_test: [
+            {
+              expr: 'slo:good:increase1m',
+              eval_time: '4m',
+              exp_samples: [
+                {
+                  labels:
+                    'slo:good:increase1m{objective="bad-events",service="tintype",instance="all",job="tintype",namespace="ours"}',
+                  value: 12,
+                },
+              ],
+            },
+          ],
+        },
+      ],
+      { selectors: { namespace: 'ours' }, replicaLabels: ['replica'] },
+    )
   })
 
   test('says so when a minute is wrong', { timeout: 120_000 }, async () => {

@@ -21,7 +21,7 @@ const usage = `slo VERB [--config DIR] [options]
 VERB is one of ${Object.keys(verbs).join(', ')}; slo VERB --help tells more.
   --config  the directory that describes the service: service.yaml and objectives/ (default: ${defaultFolder})
 Example: slo report --window 24h
-Exit status: 0 good, 1 a promise broken or a lint error found, 2 bad arguments or no data source.`
+Exit status: 0 good, 1 an objective broken or a lint error found, 2 bad arguments or no data source.`
 
 /** One run of the command line: resolves with the exit status. */
 export async function main(

@@ -23,7 +23,7 @@ const statusLabels = [
 ]
 const grpcFailures = 'Unknown|DeadlineExceeded|ResourceExhausted|Internal|Unavailable|DataLoss'
 const isStatus = (value: string | undefined): boolean => /^[1-5](\d\d|xx)$/.test(value ?? '')
-/** The scrape itself and the client library count requests, too; nobody promises those. */
+/** The scrape itself and the client library count requests, too; they are no part of an objective. */
 const unpromised = /^(promhttp_|prometheus_(sd|remote|notifications)|net_conntrack_|go_)/
 
 /** The values of an expression now. */

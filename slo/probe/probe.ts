@@ -1,4 +1,4 @@
-import { limits } from '@tintype/lib/limits.ts'
+import { countLimit, limits } from '@tintype/lib/limits.ts'
 import type { MetricName } from '@tintype/lib/telemetry/definitions.ts'
 import type { Log } from '@tintype/lib/telemetry/log.ts'
 import type { Metrics } from '@tintype/lib/telemetry/metrics.ts'
@@ -72,7 +72,7 @@ export function startProbe(probe: Probe, names: ProbeModule['names'], options: P
 
   const start = async (signal: AbortSignal): Promise<void> => {
     if (underWay.size >= limits.probeJourneys.value) {
-      metrics.increment('tintype_limit_reached_total', { limit: 'probeJourneys' })
+      countLimit('probeJourneys')
       log.warn('probe.skipped', { underWay: underWay.size })
       return
     }

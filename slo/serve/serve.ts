@@ -95,7 +95,6 @@ export async function serve(directory: Directory, environment: NodeJS.ProcessEnv
     webhook: config.ALERT_WEBHOOK_URL,
     pages: () => pages,
     labels: namespace === undefined ? {} : { namespace },
-    metrics,
     log,
   })
   const diagnosis = openDiagnosis(directory, dataDir, others, log, alertStore)

@@ -35,7 +35,7 @@ export function stateOf(
   }
 }
 
-/** Of a promise of which no minute was evaluated yet: its whole budget. */
+/** Of an objective of which no minute was evaluated yet: its whole budget. */
 function unseen(objective: Objective, nowMs: number): View {
   const at = toMinute(nowMs)
   const known = { from: at, to: at, slots: [], tally: tally(objective, at, []) }

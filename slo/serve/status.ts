@@ -24,7 +24,7 @@ export type Status = {
 }
 
 /**
- * The state now; null before the promise began, and while the source is away: who reads an old status knows that
+ * The state now; null before the SLO began, and while the source is away: who reads an old status knows that
  * it is old.
  */
 export async function readStatus(watch: Watch, source: Source): Promise<Status | null> {

@@ -10,7 +10,7 @@ import type { Known } from './history.ts'
 export type View = {
   objective: Objective
   at: Minute
-  /** When the promise began. */
+  /** When the SLO began. */
   start: Minute
   known: Known
   standing: Standing

@@ -29,7 +29,7 @@ const verdictMs = 10_000
 const monitoring = 'monitoring'
 
 export type Watch = {
-  /** What the last evaluation saw; empty before the promise began. */
+  /** What the last evaluation saw; empty before the SLO began. */
   views(): readonly View[]
   /** What an evaluation would have seen at an earlier minute; empty when that is before what is kept in memory. */
   viewsAt(minute: Minute): readonly View[]

@@ -7,6 +7,7 @@ import { rules } from '../alerts/rules.ts'
 import { ruleYaml } from '../cli/rules.ts'
 import type { Timeline } from '../math/backtest.ts'
 import type { Objective } from '../sources/index.ts'
+import type { Scope } from '../sources/promql.ts'
 import type { Simulated, SimulatedSeries } from './simulate.ts'
 
 /** A promtool test: these samples, and which alerts fire in which minutes. */
@@ -33,7 +34,10 @@ export const promtoolTest = ({ name, minutes, series }: Simulated, timelines: re
   ],
 })
 
-export type PromtoolTest = ReturnType<typeof promtoolTest>
+type Sample = { labels: string; value: number }
+export type PromtoolTest = Omit<ReturnType<typeof promtoolTest>, 'promql_expr_test'> & {
+  promql_expr_test: { expr: string; eval_time: string; exp_samples: Sample[] }[]
+}
 
 const firing = ({ firings }: Timeline, minute: number): boolean =>
   firings.some(({ fires, clears }) => minute >= fires && (clears === null || minute < clears))
@@ -81,8 +85,9 @@ export async function runPromtool(
   folder: string,
   objectives: readonly Objective[],
   tests: readonly PromtoolTest[],
+  scope?: Scope,
 ): Promise<void> {
-  await writeFile(join(folder, 'rules.yaml'), ruleYaml(rules(objectives)))
+  await writeFile(join(folder, 'rules.yaml'), ruleYaml(rules(objectives, scope)))
   await writeFile(join(folder, 'tests.yaml'), testYaml(tests))
   await promisify(execFile)(promtool, ['test', 'rules', 'tests.yaml'], { cwd: folder, maxBuffer: 2 ** 28 })
 }

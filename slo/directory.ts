@@ -193,8 +193,9 @@ export type Compared = {
 export function readDirectory(
   folder = tintypeFolder,
   environment: Record<string, string | undefined> = {},
+  parts?: Parameters<typeof parseService>[2],
 ): Directory {
-  const { findings, ...service } = readServiceFile(folder, environment)
+  const { findings, ...service } = readServiceFile(folder, environment, parts)
   const objectives = attempt(() => readObjectives(join(folder, 'objectives')))
   const all = [...findings, ...('findings' in objectives ? objectives.findings : [])]
   if (all.length > 0 || !('value' in objectives)) throw new ObjectiveError(all)
@@ -205,9 +206,10 @@ export function readDirectory(
 export function readServiceFile(
   folder: string,
   environment: Record<string, string | undefined>,
+  parts?: Parameters<typeof parseService>[2],
 ): Service & { findings: readonly Finding[] } {
   const file = join(folder, 'service.yaml')
-  const { findings, service } = parseService(show(file), readText(file))
+  const { findings, service } = parseService(show(file), readText(file), parts)
   const config = readConfig(environment, pick('PROMETHEUS_URL', 'SCRAPE_SECONDS'))
   return {
     ...service,

@@ -26,6 +26,7 @@ const asTheyAre = [
   ...['budget-burn', 'monitoring-blind', 'slo-watchdog', 'watchdog-silent'].map(
     name => `docs/runbooks/${name}.md`,
   ),
+  'docs/slo.md',
   'LICENSE',
 ]
 
@@ -130,7 +131,10 @@ export function pack(to: string): string {
         recursive: true,
         filter: each => !/\.test\.ts$/.test(each),
       })
-    cpSync(join(root, 'slo/README.md'), join(into, 'README.md'))
+    const readme = read('slo/README.md')
+      .replaceAll('](../', '](')
+      .replaceAll('](examples/', '](slo/examples/')
+    writeFileSync(join(into, 'README.md'), readme)
     writeFileSync(join(into, 'package.json'), JSON.stringify(manifest(all), null, 2))
     const options = { cwd: into, encoding: 'utf8' } as const
     const [packed] = JSON.parse(execFileSync('npm', ['pack', '--json', '--pack-destination', to], options))

@@ -36,7 +36,7 @@ export async function main(
   const { verb } = await load()
   return runCommand(args, verb.usage, () => {
     const { folder, rest } = takeConfig(args)
-    return verb.run(rest, context(environment, folder))
+    return verb.run(rest, context(environment, folder, evaluating.includes(name)))
   })
 }
 
@@ -50,11 +50,14 @@ function takeConfig(args: readonly string[]): { folder: string; rest: string[] }
   return { folder, rest: args.toSpliced(at, isOne ? 1 : 2) }
 }
 
-function context(environment: NodeJS.ProcessEnv, folder: string): Context {
+/** Those that evaluate the expressions of service.yaml. */
+const evaluating = ['diagnose', 'serve']
+
+function context(environment: NodeJS.ProcessEnv, folder: string, expressions: boolean): Context {
   const config = readConfig(environment, pick('DATA_DIR', 'KEEP_METRICS_DAYS'))
   let read: Directory | undefined
   const directory = () => {
-    read ??= readDirectory(folder, environment)
+    read ??= readDirectory(folder, environment, { expressions })
     return read
   }
   return {

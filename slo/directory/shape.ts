@@ -35,13 +35,13 @@ export function checkShape(document: Document, written: unknown, shape: Shape): 
     const rule = Object.entries(shape).find(([place]) => fits(path, partsOf(place)))?.[1]
     if (rule?.holds(value)) return []
     const mayBe = rule ? `it must be ${rule.mayBe}` : 'remove it, or correct its name'
-    const known = rule ? [] : knownBeside(path, shape)
+    const beside = rule ? [] : knownBeside(path, shape)
     return [
       document.finding(
         path,
         'shape',
         rule ? `${show(path)} is ${JSON.stringify(value)}` : `${show(path)} means nothing here`,
-        known.length > 0 ? `it may be ${known.join(', ')}` : mayBe,
+        beside.length > 0 ? `it may be ${beside.join(', ')}` : mayBe,
       ),
     ]
   })
@@ -78,7 +78,13 @@ function missing(document: Document, leaves: readonly Leaf[], shape: Shape): Fin
   })
 }
 
-const partsOf = (place: string): string[] => place.replaceAll('[]', '.[]').split('.')
+const split = new Map<string, string[]>()
+
+function partsOf(place: string): string[] {
+  const parts = split.get(place) ?? place.replaceAll('[]', '.[]').split('.')
+  split.set(place, parts)
+  return parts
+}
 
 const fits = (path: Path, parts: readonly string[]): boolean =>
   path.length === parts.length &&

@@ -33,6 +33,6 @@ test('of a service that answers nobody so many journeys are under way at most; t
   const options = { environment, dataDir: '', metrics, log }
   const probe = startProbe(openProbe(options), names, options)
   await until(async () => (await sampleIn(metrics, 'tintype_limit_reached_total{limit="probeJourneys"}')) > 0)
-  expect(asked).toBe(limits.probeJourneys.value)
+  await until(() => asked === limits.probeJourneys.value)
   await probe.stop()
 })

@@ -2,6 +2,7 @@ import { isIP } from 'node:net'
 import { json } from '@tintype/lib/http/request-body.ts'
 import { Problem } from '@tintype/lib/http.ts'
 import type { Express, Request, RequestHandler } from 'express'
+import { program } from '../directory.ts'
 import type { Diagnosis } from './diagnosis.ts'
 
 /** What a proxy in front adds. */
@@ -24,7 +25,7 @@ function isLoopback(host: string): boolean {
 /** Ours alone: another origin's form cannot send JSON, and its script says where it comes from. */
 const guard: RequestHandler = (request, _response, next) => {
   if (!isLocal(request))
-    throw new Problem(403, 'not-local', 'Only from this machine: npm run slo -- diagnose --detail')
+    throw new Problem(403, 'not-local', `Only from this machine: ${program} diagnose --detail`)
   const { origin, host } = request.headers
   if (origin !== undefined && origin !== `http://${host}`)
     throw new Problem(403, 'other-origin', 'Only this service’s own page may ask.')

@@ -1,4 +1,5 @@
-import { numberIn, type Window, windowOf } from './evaluate.ts'
+import { type Window, windowOf } from './evaluate.ts'
+import { numberIn } from './expression.ts'
 import type { Model, Stage } from './model.ts'
 
 export type Growth = {

@@ -1,5 +1,5 @@
-import { numberIn, type Series, type Span, type Window, windowOf } from './evaluate.ts'
-import { parseExpression } from './expression.ts'
+import { type Series, type Span, type Window, windowOf } from './evaluate.ts'
+import { numberIn, parseExpression } from './expression.ts'
 import { type Baseline, minBaselineWindows } from './growth.ts'
 import type { Burning } from './incidents.ts'
 import { type Model, upMetric } from './model.ts'

@@ -1,4 +1,5 @@
-import { numberIn, type Span, valueIn, type Window } from './evaluate.ts'
+import type { Span, Window } from './evaluate.ts'
+import { numberIn, valueIn } from './expression.ts'
 import { attribute, type Baseline, type Grown, median, secondsIn } from './growth.ts'
 import { type Model, nameOf, type Resource, type Stage } from './model.ts'
 

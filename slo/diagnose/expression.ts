@@ -1,37 +1,33 @@
 import { parser } from '@prometheus-io/lezer-promql'
 import type { Selector } from '../sources/index.ts'
 import { parseSelector } from '../sources/promql.ts'
+import {
+  aggregate,
+  aggregations,
+  combine,
+  functions,
+  lastSample,
+  lastTime,
+  operators,
+  rangeFunctions,
+  scalar,
+  type Vector,
+  type Window,
+} from './evaluate.ts'
 
 type SyntaxNode = ReturnType<typeof parser.parse>['topNode']
 
-/** `$w` and `$b` as ranges of the same length in characters, which the parser knows and nobody writes. */
-const placeholders = { $w: '1w', $b: '1y' } as const
-/** `$w` is the window that is looked at, `$b` all windows of the baseline. */
-export type Range = keyof typeof placeholders
+/** PromQL that slo evaluates. */
+export type Expression = {
+  /** As it is written; in one window the same text has the same value. */
+  text: string
+  selectors: readonly Selector[]
+  isScalar: boolean
+  vectorIn(window: Window): Vector
+}
 
-const rangeFunctions = [
-  'rate',
-  'increase',
-  'changes',
-  'avg_over_time',
-  'max_over_time',
-  'min_over_time',
-  'last_over_time',
-] as const
-const functions = ['abs', 'clamp_min', 'clamp_max', 'scalar', 'vector', 'timestamp'] as const
-const aggregates = ['sum', 'max', 'min', 'avg', 'count'] as const
-const operators = ['+', '-', '*', '/', '>', '<', '>=', '<=', '==', '!=', 'or', 'and'] as const
-
-/** PromQL as the subset that slo evaluates; `text` is the source, the same for equal nodes. */
-export type Expression = { text: string } & (
-  | { kind: 'number'; value: number }
-  | ({ kind: 'selector' } & Selector)
-  | { kind: 'range'; name: (typeof rangeFunctions)[number]; of: Selecting; range: Range }
-  | { kind: 'call'; name: (typeof functions)[number]; of: readonly Expression[] }
-  | { kind: 'aggregate'; name: (typeof aggregates)[number]; by: readonly string[]; of: Expression }
-  | { kind: 'binary'; name: (typeof operators)[number]; bool: boolean; left: Expression; right: Expression }
-)
-export type Selecting = Extract<Expression, { kind: 'selector' }>
+/** The window that is looked at, and all windows of the baseline: as ranges of the same length, which the parser knows. */
+const ranges = { $w: '1w', $b: '1y' } as const
 
 /** What is wrong with an expression, and where: characters from its start. */
 export class ExpressionError extends Error {
@@ -53,9 +49,25 @@ export function checkExpression(text: string): { at: number; message: string } |
   }
 }
 
+/**
+ * The value of an expression in a window: of several series the largest. Undefined: there was no data. Not finite: there
+ * was, but nothing to divide by, such as a mean of no calls.
+ */
+export function valueIn(expression: Expression, window: Window): number | undefined {
+  const values = expression.vectorIn(window).map(({ value }) => value)
+  const known = values.filter(Number.isFinite)
+  return known.length > 0 ? Math.max(...known) : values[0]
+}
+
+/** The same, of which only a number is of use. */
+export function numberIn(expression: Expression, window: Window): number | null {
+  const value = valueIn(expression, window)
+  return value !== undefined && Number.isFinite(value) ? value : null
+}
+
 /** @throws ExpressionError */
 export function parseExpression(text: string): Expression {
-  const parsed = text.replaceAll(/\$[wb]\b/g, name => placeholders[name as Range])
+  const parsed = text.replaceAll(/\$[wb]\b/g, name => ranges[name as keyof typeof ranges])
   const tree = parser.parse(parsed)
   let wrong = parsed.trim() === '' ? 0 : undefined
   tree.iterate({
@@ -67,121 +79,126 @@ export function parseExpression(text: string): Expression {
   return readerOf(parsed, text)(tree.topNode)
 }
 
-function readerOf(text: string, shown: string): (node: SyntaxNode) => Expression {
+function readerOf(text: string, written: string): (node: SyntaxNode) => Expression {
   const textOf = ({ from, to }: SyntaxNode) => text.slice(from, to)
   const fail = (node: SyntaxNode, message: string): never => {
     throw new ExpressionError(node.from, message)
   }
-  const oneOf = <T extends string>(node: SyntaxNode, names: readonly T[], what: string): T =>
-    names.find(name => name === textOf(node).toLowerCase()) ??
-    fail(node, `${what} ${textOf(node)} is not one that slo evaluates: ${names.join(', ')}`)
-  const children = (node: SyntaxNode): SyntaxNode[] => {
+  const oneOf = (node: SyntaxNode, names: readonly string[], what: string): string => {
+    const name = textOf(node).toLowerCase()
+    const known = `${what} ${name} is not one that slo evaluates: ${names.join(', ')}`
+    return names.includes(name) ? name : fail(node, known)
+  }
+  const children = (node: SyntaxNode | null): SyntaxNode[] => {
     const all: SyntaxNode[] = []
-    for (let child = node.firstChild; child; child = child.nextSibling) all.push(child)
+    for (let child = node?.firstChild; child; child = child.nextSibling)
+      if (child.name !== 'LineComment') all.push(child)
     return all
   }
-  const read = (node: SyntaxNode): Expression => ({
-    ...content(node),
-    text: shown.slice(node.from, node.to).replaceAll(/\s+/g, ' '),
-  })
-
-  function content(node: SyntaxNode) {
-    const [first, second] = children(node).filter(({ name }) => name !== 'LineComment')
-    switch (node.name) {
-      case 'PromQL':
-      case 'ParenExpr':
-        return read(first as SyntaxNode)
-      case 'NumberDurationLiteral':
-        return { kind: 'number', value: number(node) } as const
-      case 'UnaryExpr': {
-        if (second?.name !== 'NumberDurationLiteral') return fail(node, 'a sign stands before numbers only')
-        return { kind: 'number', value: Number(textOf(node)) } as const
-      }
-      case 'VectorSelector':
-        return selector(node)
-      case 'FunctionCall':
-        return call(node)
-      case 'AggregateExpr':
-        return aggregate(node)
-      case 'BinaryExpr':
-        return binary(node)
-      default:
-        return fail(node, `${node.name} is not part of the PromQL that slo evaluates`)
+  const made = (
+    node: SyntaxNode,
+    of: readonly Pick<Expression, 'selectors'>[],
+    compute: (window: Window) => Vector,
+    isScalar = false,
+  ): Expression => {
+    const name = written.slice(node.from, node.to).replaceAll(/\s+/g, ' ')
+    const vectorIn = (window: Window) => {
+      const vector = window.known.get(name) ?? compute(window)
+      window.known.set(name, vector)
+      return vector
     }
+    return { text: name, selectors: of.flatMap(({ selectors }) => selectors), isScalar, vectorIn }
+  }
+  const selectorOf = (node: SyntaxNode): Selector =>
+    parseSelector(textOf(node)) ??
+    fail(node, `${textOf(node)} is not the name of a metric with matchers label="value"`)
+
+  const readers: Readonly<Record<string, (node: SyntaxNode, parts: SyntaxNode[]) => Expression>> = {
+    PromQL: (_, [inner]) => read(inner as SyntaxNode),
+    ParenExpr: (_, [inner]) => read(inner as SyntaxNode),
+    NumberDurationLiteral: number,
+    UnaryExpr: number,
+    VectorSelector(node) {
+      const selector = selectorOf(node)
+      return made(node, [{ selectors: [selector] }], window => lastSample(selector, window, [window]))
+    },
+    FunctionCall(node, [identifier, body]) {
+      const name = oneOf(
+        identifier as SyntaxNode,
+        ['timestamp', ...Object.keys(functions), ...Object.keys(rangeFunctions)],
+        'the function',
+      )
+      const given = children(body as SyntaxNode)
+      const compute = functions[name]
+      if (!compute) return overTime(node, name, given)
+      const [count, words] = name.startsWith('clamp') ? [2, 'two values'] : [1, 'one value']
+      if (given.length !== count) fail(node, `${name} takes ${words}`)
+      const [one, other] = given.map(read) as [Expression, Expression?]
+      return made(
+        node,
+        other ? [one, other] : [one],
+        window => compute(one.vectorIn(window), other?.vectorIn(window)),
+        name === 'scalar',
+      )
+    },
+    AggregateExpr(node, [operator]) {
+      const name = oneOf(operator as SyntaxNode, Object.keys(aggregations), 'the aggregation')
+      const modifier = node.getChild('AggregateModifier')
+      if (modifier && !modifier.getChild('By')) fail(modifier, 'slo aggregates by labels, not without')
+      const by = children(modifier?.getChild('GroupingLabels') ?? null).map(textOf)
+      const of = read(children(node.getChild('FunctionCallBody'))[0] as SyntaxNode)
+      return made(node, [of], window => aggregate(name, by, of.vectorIn(window)))
+    },
+    BinaryExpr(node, parts) {
+      const [left, operator, ...rest] = parts as [SyntaxNode, SyntaxNode, ...SyntaxNode[]]
+      const matching = node.getChild('MatchingModifierClause')
+      if (matching) fail(matching, 'slo matches series by equal labels, without on, ignoring or group')
+      const name = oneOf(operator, [...Object.keys(operators), 'or', 'and'], 'the operator')
+      const bool = rest[0]?.name === 'BoolModifier'
+      const [one, other] = [read(left), read(rest.at(-1) as SyntaxNode)]
+      const operand = (of: Expression, window: Window) => ({ ...of, vector: of.vectorIn(window) })
+      return made(
+        node,
+        [one, other],
+        window => combine(name, bool, operand(one, window), operand(other, window)),
+        one.isScalar && other.isScalar,
+      )
+    },
   }
 
-  function number(node: SyntaxNode): number {
+  function number(node: SyntaxNode): Expression {
     const value = Number(textOf(node))
-    return Number.isNaN(value) ? fail(node, `${textOf(node)} is no number`) : value
+    if (Number.isNaN(value)) fail(node, `${textOf(node)} is no number; a sign stands before numbers only`)
+    return made(node, [], () => scalar(value), true)
   }
 
-  function selector(node: SyntaxNode): Omit<Selecting, 'text'> {
-    const selector = parseSelector(textOf(node))
-    return selector
-      ? { kind: 'selector', ...selector }
-      : fail(node, `${textOf(node)} is not the name of a metric with matchers label="value"`)
+  function overTime(node: SyntaxNode, name: string, given: readonly SyntaxNode[]): Expression {
+    const [matrix, second] = given
+    const [of, duration] = matrix?.name === 'MatrixSelector' ? children(matrix) : [matrix]
+    const range = duration && textOf(duration)
+    const isRange =
+      name === 'timestamp'
+        ? of?.name === 'VectorSelector'
+        : Object.values(ranges).some(each => each === range)
+    if (!of || second || !isRange)
+      return fail(
+        node,
+        name === 'timestamp'
+          ? 'timestamp takes a selector'
+          : `${name} takes a selector over [$w], the window, or [$b], the baseline`,
+      )
+    const selector = selectorOf(of)
+    const compute = rangeFunctions[name] ?? lastTime
+    return made(node, [{ selectors: [selector] }], window =>
+      compute(selector, window, range === ranges.$b ? window.baseline : [window]),
+    )
   }
 
-  function call(node: SyntaxNode) {
-    const [identifier, body] = children(node) as [SyntaxNode, SyntaxNode]
-    const given = children(body)
-    const name = oneOf(identifier, [...rangeFunctions, ...functions], 'the function')
-    if (!(rangeFunctions as readonly string[]).includes(name)) {
-      const wanted = name.startsWith('clamp') ? 2 : 1
-      if (given.length !== wanted) fail(node, `${name} takes ${wanted === 1 ? 'one value' : 'two values'}`)
-      if (name === 'timestamp' && given[0]?.name !== 'VectorSelector')
-        fail(node, 'slo knows the timestamp of a selector only')
-      return { kind: 'call', name: name as (typeof functions)[number], of: given.map(read) } as const
-    }
-    const [matrix] = given
-    const [of, duration] = matrix?.name === 'MatrixSelector' ? children(matrix) : []
-    const range = (['$w', '$b'] as const).find(each => duration && textOf(duration) === placeholders[each])
-    if (given.length !== 1 || !of || !range)
-      return fail(node, `${name} takes a selector over [$w], the window, or [$b], the baseline`)
-    return {
-      kind: 'range',
-      name: name as (typeof rangeFunctions)[number],
-      of: read(of) as Selecting,
-      range,
-    } as const
+  function read(node: SyntaxNode): Expression {
+    const reader = readers[node.name]
+    return reader
+      ? reader(node, children(node))
+      : fail(node, `${node.name} is not part of the PromQL that slo evaluates`)
   }
-
-  function aggregate(node: SyntaxNode) {
-    const [operator] = children(node) as [SyntaxNode]
-    const name = oneOf(operator, aggregates, 'the aggregation')
-    const modifier = node.getChild('AggregateModifier')
-    if (modifier && !modifier.getChild('By')) fail(modifier, 'slo aggregates by labels, not without')
-    const by = modifier ? children(modifier.getChild('GroupingLabels') ?? modifier).map(textOf) : []
-    const given = children(node.getChild('FunctionCallBody') ?? node)
-    return { kind: 'aggregate', name, by, of: read(given[0] ?? node) } as const
-  }
-
-  function binary(node: SyntaxNode) {
-    const all = children(node)
-    const [left, operator, ...rest] = all as [SyntaxNode, SyntaxNode, ...SyntaxNode[]]
-    const matching = all.find(each => each.name === 'MatchingModifierClause')
-    if (matching)
-      fail(matching, 'slo matches series that have the same labels, without on, ignoring or group')
-    const name = oneOf(operator, operators, 'the operator')
-    const bool = rest[0]?.name === 'BoolModifier'
-    return { kind: 'binary', name, bool, left: read(left), right: read(rest.at(-1) ?? node) } as const
-  }
-
   return read
-}
-
-/** Every selector of an expression, in the order of its text. */
-export function selectorsOf(expression: Expression): Selecting[] {
-  switch (expression.kind) {
-    case 'number':
-      return []
-    case 'selector':
-      return [expression]
-    case 'call':
-      return expression.of.flatMap(selectorsOf)
-    case 'binary':
-      return [expression.left, expression.right].flatMap(selectorsOf)
-    default:
-      return selectorsOf(expression.of)
-  }
 }

@@ -1,4 +1,5 @@
-import { numberIn, type Window, windowOf } from './evaluate.ts'
+import { type Window, windowOf } from './evaluate.ts'
+import { numberIn } from './expression.ts'
 import type { Model, Stage } from './model.ts'
 
 export type Growth = {
@@ -78,7 +79,8 @@ function growthOf(model: Model, stage: Stage, baseline: Baseline, now: Window): 
   const isUsual = earlier.length >= minBaselineWindows && current <= slowFrom(stage, earlier)
   if (isUsual && !baseline.isQuiet) return found(known.length, false)
   // While nobody was let down, one large piece of work among few is no slowness: both halves of now must be slow.
-  const halves = baseline.isQuiet ? [] : halvesOf(now).map(half => secondsOf(half) ?? 0)
+  const doubted = !baseline.isQuiet && failingIn(stage, now) < failingAnyway / 2
+  const halves = doubted ? halvesOf(now).map(half => secondsOf(half) ?? current) : []
   const first = baseline.isQuiet ? 0 : earlier.length
   for (let at = Math.min(first + minBaselineWindows, known.length); at <= known.length; at++) {
     const before = seconds.slice(0, at)

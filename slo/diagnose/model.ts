@@ -1,6 +1,6 @@
 import type { ResourceReading, Service, StageReading } from '../directory.ts'
 import { formatSelector } from '../sources/promql.ts'
-import { type Expression, parseExpression, selectorsOf } from './expression.ts'
+import { type Expression, parseExpression } from './expression.ts'
 
 /** service.yaml with its expressions parsed: what diagnosis knows of a service. */
 export type Model = Pick<Service, 'jobs' | 'away' | 'failedSeconds' | 'slowSeconds'> & {
@@ -43,7 +43,7 @@ export function modelOf(service: Service): Model {
 
 /** The first selector of an expression; of a histogram's mean the histogram. */
 export function nameOf(expression: Expression): string {
-  const [first] = selectorsOf(expression)
+  const [first] = expression.selectors
   return first ? formatSelector({ ...first, metric: first.metric.replace(/_sum$/, '') }) : expression.text
 }
 
@@ -58,6 +58,6 @@ export function metricsRead({ stages, resources, traffic }: Model): string[] {
     ...resources.map(({ expression }) => expression),
     traffic,
   ]
-  const named = expressions.flatMap(each => (each ? selectorsOf(each).map(({ metric }) => metric) : []))
+  const named = expressions.flatMap(each => (each ? each.selectors.map(({ metric }) => metric) : []))
   return [...new Set([upMetric, startMetric, ...named])].sort()
 }

@@ -1,6 +1,6 @@
-import { numberIn, type Samples, type Window, windowOf } from './evaluate.ts'
+import { type Samples, type Window, windowOf } from './evaluate.ts'
 import { enough, explain, type Weighed } from './explain.ts'
-import { parseExpression } from './expression.ts'
+import { numberIn, parseExpression } from './expression.ts'
 import { type Grown, median, secondsIn } from './growth.ts'
 import { type Model, startMetric, upMetric } from './model.ts'
 

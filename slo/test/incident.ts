@@ -50,11 +50,13 @@ function openBook(stepMs: number, startMs: number, seed: number) {
     for (const adapter of adapters)
       observe(name, { ...labels, adapter }, adapter === used ? count : 0, adapter === used ? mean : 0)
   }
+  /** What the probe's last journey took. */
+  const journey = new Map<string, number>()
   const next = () => {
     at += stepMs
     return at
   }
-  return { series, noise, chance, sizes, set, grow, observe, observeOne, next }
+  return { series, noise, chance, sizes, set, grow, observe, observeOne, journey, next }
 }
 type Book = ReturnType<typeof openBook>
 
@@ -87,6 +89,7 @@ export type Life = {
 
 type Flow = Record<'at' | 'seconds' | 'arriving' | 'done' | 'queued' | 'oldest', number>
 const promiseSeconds = 60
+const probeMs = 15_000
 
 /** What scrapes of a service see while it lives. */
 export function live({
@@ -141,10 +144,10 @@ export function live({
 }
 
 function scrapeProbe(
-  { set, grow, noise }: Book,
+  { set, grow, noise, journey }: Book,
   world: World,
   converters: readonly { labels: Labels; up: boolean }[],
-  { seconds, arriving, done, oldest }: Flow,
+  { at, seconds, arriving, done, oldest }: Flow,
 ): void {
   set('up', { job: 'web' }, world.metricsUp && world.webUp ? 1 : 0)
   for (const { labels, up } of converters) set('up', labels, world.metricsUp && up ? 1 : 0)
@@ -153,13 +156,17 @@ function scrapeProbe(
   const phases = Object.entries({ ...world.probe, transfer: 0.001, thumbnail: 0.3 })
   const died = world.webUp ? world.probeDies : 'connect'
   const last = died ? phases.findIndex(([phase]) => phase === died) : phases.length
-  for (const [i, [phase, value]] of phases.entries())
-    set('tintype_probe_seconds', { ...slo, phase }, i <= last ? value * noise() : 0)
-  set('tintype_probe_lost_seconds', slo, died ? Number.NaN : world.lost * noise())
   const isLate = oldest > promiseSeconds
+  const journeys = Math.floor(at / probeMs) - Math.floor((at - seconds * 1000) / probeMs)
+  if (journeys > 0 || journey.size === 0) {
+    for (const [i, [phase, value]] of phases.entries()) journey.set(phase, i <= last ? value * noise() : 0)
+    journey.set('lost', died ? Number.NaN : world.lost * noise())
+  }
+  for (const [phase] of phases) set('tintype_probe_seconds', { ...slo, phase }, journey.get(phase) as number)
+  set('tintype_probe_lost_seconds', slo, journey.get('lost') as number)
   const fails = died || isLate || world.failing.uploads > 0.5 ? 1 : 0
-  grow('tintype_probe_attempts_total', { ...slo, outcome: 'success' }, (1 - fails) * (seconds / 15))
-  grow('tintype_probe_attempts_total', { ...slo, outcome: 'failure' }, fails * (seconds / 15))
+  grow('tintype_probe_attempts_total', { ...slo, outcome: 'success' }, (1 - fails) * journeys)
+  grow('tintype_probe_attempts_total', { ...slo, outcome: 'failure' }, fails * journeys)
   grow('tintype_promises_total', { ...slo, outcome: 'kept' }, isLate ? 0 : Math.round(done))
   grow('tintype_promises_total', { ...slo, outcome: 'broken' }, isLate ? Math.round(arriving) : 0)
 }

@@ -9,7 +9,7 @@ import { variables } from '../lib/variables.ts'
 import { withMatchers } from '../slo/sources/promql.ts'
 import { describeWithParts } from '../test/support.ts'
 import { buildOverlay, type Manifest, overlays } from './check.ts'
-import type { AlertmanagerConfig, PrometheusRule, ScaledObject } from './kinds.ts'
+import type { AlertmanagerConfig, PrometheusRule, ScaledObject, ServiceMonitor } from './kinds.ts'
 
 const root = join(import.meta.dirname, '..')
 
@@ -193,19 +193,25 @@ describeWithParts('each overlay', ['kubectl'], ({ kubectl }) => {
     })
 
     test('opens each port to those only who need it', () => {
-      const opened = policies.flatMap(({ spec }) =>
+      const opened = policies.flatMap(({ spec, metadata }) =>
         (spec?.ingress ?? []).flatMap(({ ports, from }) => {
           // Without a list of ports or of peers it would be open to all.
           expect(ports?.length).toBeGreaterThan(0)
           expect(from?.length).toBeGreaterThan(0)
-          return ports?.map(({ port }) => [port, from?.map(peer => JSON.stringify(peer))] as const) ?? []
+          const place = metadata?.namespace === 'monitoring' ? 'monitoring/' : ''
+          return (
+            ports?.map(({ port }) => [`${place}${port}`, from?.map(peer => JSON.stringify(peer))] as const) ??
+            []
+          )
         }),
       )
       const peers = (port: string) => opened.filter(([name]) => name === port).flatMap(([, from]) => from)
       expect(peers('web').join()).toContain('haproxy-controller')
       expect(peers('web')).toHaveLength(1)
       expect(peers('admin')).toHaveLength(2)
-      expect(peers('admin').join()).toMatch(/"monitoring".*"prometheus".*"tintype-slo"/s)
+      expect(peers('admin').join()).toMatch(/"monitoring".*"prometheus".*"monitoring".*"tintype-slo"/s)
+      expect(peers('monitoring/admin').join()).toMatch(/"prometheus".*"alertmanager"/s)
+      expect(peers('monitoring/admin')).toHaveLength(2)
     })
 
     test('each policy and each budget selects a pod, and a label that no pod has would not', () => {
@@ -250,9 +256,25 @@ describeWithParts('each overlay', ['kubectl'], ({ kubectl }) => {
       expect(url.protocol).toBe('https:')
     })
 
+    test('slo watches from another namespace: it probes where people come in, and what it measures is of the one it watches', () => {
+      const slo = manifests.filter(({ metadata }) => metadata.name.startsWith('tintype-slo'))
+      expect(new Set(slo.map(({ metadata }) => metadata.namespace))).toEqual(new Set(['monitoring']))
+      expect(slo.map(({ kind }) => kind)).toEqual(
+        expect.arrayContaining(['Deployment', 'Service', 'NetworkPolicy']),
+      )
+      const [own, watched] = [/^tintype-slo-[a-z0-9]{10}$/, /^tintype-[a-z0-9]{10}$/].map(
+        name => ofKind<ConfigMap>('ConfigMap').find(each => name.test(nameOf(each)))?.data ?? {},
+      ) as [Record<string, string>, Record<string, string>]
+      expect(own.PROBE_URL).toBe(watched.PROBE_URL)
+      expect(Object.keys(own).filter(name => !(name in variables))).toEqual([])
+      const monitor = slo.find(({ kind }) => kind === 'ServiceMonitor') as unknown as ServiceMonitor
+      expect(monitor.spec.endpoints[0]?.relabelings).toEqual([
+        { targetLabel: 'namespace', replacement: 'tintype' },
+      ])
+    })
+
     test('what says that the namespace is away is in no part of it', () => {
       const outside = manifests.filter(({ metadata }) => metadata.namespace === 'monitoring')
-      expect(outside.map(({ kind }) => kind).toSorted()).toEqual(['AlertmanagerConfig', 'PrometheusRule'])
       const [receivers] = outside.filter(
         ({ kind }) => kind === 'AlertmanagerConfig',
       ) as unknown as AlertmanagerConfig[]

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { describeWithParts } from '../../test/support.ts'
+import { days, recordDay } from '../test/day.ts'
 import { type RunningPrometheus, startPrometheus } from '../test/prometheus.ts'
 import { type Scenario, simulate } from '../test/simulate.ts'
 
@@ -127,6 +128,32 @@ describeWithParts('slo on a real Prometheus', ['prometheus', 'promtool'], parts 
     const { code, err } = await slo(data, 'report', '--prometheus', running.url, '--at', '2025-12-01')
     expect({ code, err }).toEqual({ code: 2, err: expect.stringContaining('nothing was counted') })
   })
+})
+
+/** Of each alert that fired: `objective tier` and its first minute, before now. */
+const firings = (out: string): string[] =>
+  (JSON.parse(out).alerts as { objective: string; tier: string; fires: string[] }[]).flatMap(
+    ({ objective, tier, fires }) =>
+      fires.map(time => `${objective} ${tier} ${Math.round((Date.parse(time) - Date.now()) / 60_000)}`),
+  )
+
+test('backtest of a day that slo recorded itself: what burns now fires, and the minutes to come are no outage', async () => {
+  const iso = (minutes: number) => new Date(Date.now() + minutes * 60_000).toISOString()
+  const [burning, well] = [await folder(), await folder()]
+  recordDay(burning, days.burning as (typeof days)[string])
+  recordDay(well, days.well as (typeof days)[string])
+  const replay = (data: string) => slo(data, 'backtest', '--json', '--from', iso(-1440), '--to', iso(1440))
+  const burnt = await replay(burning)
+  expect(burnt.err).toBe('')
+  const found = firings(burnt.out)
+  // Offline for the last 14 minutes, and photos late with them: both page within them.
+  for (const objective of ['availability', 'latency'])
+    expect(
+      found.some(each => new RegExp(`^${objective} page-fast -1?\\d$`).test(each)),
+      `${found}`,
+    ).toBe(true)
+  expect(firings((await replay(well)).out)).toEqual([])
+  expect((await slo(well, 'backtest', '--from', iso(60), '--to', iso(120))).err).toContain('in the past')
 })
 
 describe('slo on the command line', () => {

@@ -28,6 +28,7 @@ test('nothing logged is nothing recent', async () => {
   expect(recent(foldersIn(await temporaryFolder()))).toEqual({
     fromMs: 0,
     photos: 0,
+    counts: { failed: 0, late: 0, troubles: 0 },
     sessions: [],
     failed: [],
     late: [],
@@ -53,6 +54,7 @@ test('the newest session of a person stands first, and what is unusual beside it
   )
   expect(found.fromMs).toBe(noon)
   expect(found.photos).toBe(3)
+  expect(found.counts).toEqual({ failed: 1, late: 1, troubles: 1 })
   expect(found.sessions).toEqual([
     { session: other, atMs: noon + 6_000, photos: 2, failed: 1, late: 1 },
     { session: one, atMs: noon + 1_000, photos: 1, failed: 0, late: 0 },

@@ -27,20 +27,21 @@ export function recent({ streams }: Folders): Recent {
   const people = entries.filter(({ session }) => session !== null && !probes.has(session))
   const photos = photosOf(people)
   const newest = [...photos.values()].reverse()
+  const failed = newest.filter(({ reason }) => reason !== undefined)
+  const late = newest.filter(photo => photo.late)
+  const troubles = entries.filter(({ payload }) => payload.level === 'warn' || payload.level === 'error')
   return {
     fromMs: Math.max(fromMs, msOf(entries[0])),
     photos: photos.size,
+    counts: { failed: failed.length, late: late.length, troubles: troubles.length },
     sessions: sessionsOf(people, newest),
-    failed: newest.filter(({ reason }) => reason !== undefined).slice(0, maxOfKind),
-    late: newest.filter(({ late }) => late).slice(0, maxOfKind),
+    failed: failed.slice(0, maxOfKind),
+    late: late.slice(0, maxOfKind),
     slowest: newest
       .filter(({ seconds }) => seconds !== undefined)
       .sort((a, b) => (b.seconds ?? 0) - (a.seconds ?? 0))
       .slice(0, maxOfKind),
-    troubles: entries
-      .filter(({ payload }) => payload.level === 'warn' || payload.level === 'error')
-      .slice(-maxOfKind)
-      .reverse(),
+    troubles: troubles.slice(-maxOfKind).reverse(),
   }
 }
 

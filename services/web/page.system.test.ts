@@ -1,9 +1,12 @@
+import { once } from 'node:events'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { createServer, request } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { formats } from '@tintype/lib/photo/record.ts'
 import { open as openStorage, storageUrl } from '@tintype/lib/storage/index.ts'
 import { type Browser, type BrowserContext, chromium, type Page } from 'playwright-core'
-import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest'
+import { afterAll, afterEach, beforeAll, beforeEach, expect, onTestFinished, test } from 'vitest'
 import { barriers } from '../../test/accessible.ts'
 import { photo, quadrantImage } from '../../test/images.ts'
 import { describeWithParts, type Started, startScript, until } from '../../test/support.ts'
@@ -95,7 +98,11 @@ describeWithParts('the upload page', ['chromium'], parts => {
     await page.getByText('No photos yet.').waitFor()
     await page.getByText('up to 2.0 MB · ready within 8.0 s').waitFor()
     const accept = (await page.locator('#choose').getAttribute('accept'))?.split(',')
-    expect(accept).toEqual(formats.map(format => `image/${format}`))
+    const isHeic = (name: string) => /heic|heif|hif/.test(name)
+    expect(accept?.filter(name => !isHeic(name))).toEqual(
+      formats.filter(format => !isHeic(format)).map(format => `image/${format}`),
+    )
+    expect(accept).toEqual(expect.arrayContaining(['image/heic', 'image/heif', '.heic']))
   })
 
   test('several photos chosen at once become pictures, and the time of each from click to picture is told', async () => {
@@ -339,6 +346,36 @@ describeWithParts('the upload page', ['chromium'], parts => {
     const tab = await open(phone)
     expect(await tab.getByText('Take a photo').isVisible()).toBe(true)
     await phone.close()
+  })
+
+  test('all works behind a proxy that serves the page under a prefix', async () => {
+    const target = new URL(web.endpoints.web ?? '')
+    const proxy = createServer((incoming, outgoing) => {
+      const path = incoming.url?.replace(/^\/tintype(?=\/)/, '')
+      // What does not stand under the prefix is another program's.
+      if (path === incoming.url) return void outgoing.writeHead(404).end()
+      const { method, headers } = incoming
+      const passed = request({ host: target.hostname, port: target.port, method, path, headers }, answer => {
+        outgoing.writeHead(answer.statusCode ?? 502, answer.headers)
+        answer.pipe(outgoing)
+      })
+      incoming.pipe(passed.on('error', () => outgoing.destroy()))
+    }).listen(0, '127.0.0.1')
+    onTestFinished(() => void proxy.closeAllConnections())
+    onTestFinished(() => void proxy.close())
+    await once(proxy, 'listening')
+    await page.goto(`http://127.0.0.1:${(proxy.address() as AddressInfo).port}/tintype/`)
+    await choose(harbour)
+    await ready('harbour.jpg')
+    await picture('harbour.jpg').click()
+    await row('harbour.jpg').locator('dd').first().waitFor()
+    const address = await row('harbour.jpg')
+      .getByRole('link', { name: /^Download/ })
+      .evaluate(link => Reflect.get(link, 'href'))
+    expect((await context.request.get(address as string)).status()).toBe(200)
+    await row('harbour.jpg').getByRole('button', { name: 'Delete' }).click()
+    await row('harbour.jpg').getByRole('button', { name: 'Really delete?' }).click()
+    await row('harbour.jpg').waitFor({ state: 'detached' })
   })
 
   test('the language is switched on the page and stays', async () => {

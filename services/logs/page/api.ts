@@ -35,6 +35,8 @@ export type Recent = {
   /** Entries since then were looked at; 0: there is none. */
   fromMs: number
   photos: number
+  /** How many failed, were late, or are warnings and errors: the lists below show a few of them. */
+  counts: { failed: number; late: number; troubles: number }
   /** Newest first. */
   sessions: { session: string; atMs: number; photos: number; failed: number; late: number }[]
   failed: PhotoOfRecent[]

@@ -40,12 +40,12 @@ export function showRecent({ lead, into, keys }: Places): void {
   void read()
 }
 
-function sentence({ fromMs, photos, failed, late, troubles }: Recent): string {
+function sentence({ fromMs, photos, counts: { failed, late, troubles } }: Recent): string {
   if (fromMs === 0) return words.nothingYet
   const unusual = [
-    failed.length > 0 && words.someFailed(failed.length),
-    late.length > 0 && words.someLate(late.length),
-    troubles.length > 0 && words.someTroubles(troubles.length),
+    failed > 0 && words.someFailed(failed),
+    late > 0 && words.someLate(late),
+    troubles > 0 && words.someTroubles(troubles),
   ].filter(each => each !== false)
   return `${words.recentPhotos(photos, clock(fromMs))} ${unusual.length > 0 ? unusual.join(' ') : words.allWell}`
 }

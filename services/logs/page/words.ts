@@ -16,8 +16,7 @@ export const words = speak({
     allWell: 'Nothing unusual.',
     someFailed: (count: number) => `${count} failed.`,
     someLate: (count: number) => `${count} ${count === 1 ? 'was' : 'were'} late.`,
-    someTroubles: (count: number) =>
-      `${count} ${count === 1 ? 'warning or error' : 'warnings or errors'} among the newest entries.`,
+    someTroubles: (count: number) => `${count} ${count === 1 ? 'warning or error' : 'warnings and errors'}.`,
     sessions: 'Newest sessions',
     failedPhotos: 'Failed photos',
     latePhotos: 'Late photos',
@@ -81,7 +80,7 @@ export const words = speak({
     allWell: '특이 사항이 없습니다.',
     someFailed: (count: number) => `${count}장 실패.`,
     someLate: (count: number) => `${count}장 지연.`,
-    someTroubles: (count: number) => `최근 기록 중 경고나 오류 ${count}건.`,
+    someTroubles: (count: number) => `경고와 오류 ${count}건.`,
     sessions: '최근 세션',
     failedPhotos: '실패한 사진',
     latePhotos: '늦은 사진',

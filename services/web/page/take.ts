@@ -49,7 +49,10 @@ const maxOfFolder = 500
 async function addFolder(folder: FileSystemDirectoryEntry, add: (files: File[]) => void): Promise<void> {
   const files = await filesIn(folder)
   const accepted = find<HTMLInputElement>('#choose').accept.split(',')
-  const photos = files.filter(({ type }) => accepted.includes(type)).slice(0, maxOfFolder)
+  const isPhoto = ({ type, name }: File) =>
+    // Some systems know no type of HEIC: its names are among the accepted.
+    accepted.includes(type) || accepted.includes(name.toLowerCase().replace(/.*(?=\.)/, ''))
+  const photos = files.filter(isPhoto).slice(0, maxOfFolder)
   const text = words.folder(folder.name, photos.length, files.length - photos.length)
   find('#taken').textContent = text
   say(text)

@@ -7,14 +7,14 @@ import { brotliCompressSync, gzipSync } from 'node:zlib'
 import { type Request, type RequestHandler, type Response, Router } from 'express'
 
 /** The pages of one folder: each `.html` by name, and the files that they load under `/assets/<content hash>/`. */
-export type Pages = {
+type Pages = {
   /** Mount at the root, before the pages: `app.use(pages.assets)`. */
   assets: Router
   /** The handler of one page: `app.get('/', pages.html('index.html'))`. @throws when there is no such file. */
   html(name: string): RequestHandler
 }
 
-export type PagesOptions = {
+type PagesOptions = {
   /** Browser libraries of npm: the file to serve for a bare import, `{ uplot: '/…/uPlot.esm.js' }`. */
   vendor?: Vendor
   /** Values for placeholders in HTML: `{promiseSeconds}`. */

@@ -11,7 +11,7 @@ import { createLog } from '@tintype/lib/telemetry/log.ts'
 import { createMetrics } from '@tintype/lib/telemetry/metrics.ts'
 import { pick } from '@tintype/lib/variables.ts'
 import { version } from '@tintype/lib/version.ts'
-import { attempt } from '../../services/converter/child.ts'
+import { convertOriginal } from '../../services/converter/child.ts'
 import type { Child } from '../../services/converter/children.ts'
 import { convert } from '../../services/converter/convert.ts'
 import { startWorker } from '../../services/converter/worker.ts'
@@ -30,7 +30,7 @@ const storage = await openStorage(storageUrl(config.STORAGE_URL, config.DATA_DIR
 /** In place of the child process; nothing can be killed without killing web. */
 const here: Child = {
   convert: ({ original, detailed }) =>
-    attempt(storage, original, detailed, input =>
+    convertOriginal(storage, original, detailed, input =>
       convert(input, config.THUMBNAILS, config.MAX_PIXELS, detailed),
     ),
   isAlive: () => true,

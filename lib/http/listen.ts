@@ -8,7 +8,7 @@ import { countLimit, limits } from '../limits.ts'
 import { watchConnections } from './connections.ts'
 import { answerExpectations } from './expect.ts'
 
-export type Listening = {
+type Listening = {
   url: string
   server: Server
   /** Stops accepting, waits up to graceMs for requests in progress, then closes all connections. */

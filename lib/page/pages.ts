@@ -7,14 +7,14 @@ import { brotliCompressSync, gzipSync } from 'node:zlib'
 import { type Request, type RequestHandler, type Response, Router } from 'express'
 
 /** The pages of one folder: each `.html` by name, and the files that they load under `/assets/<content hash>/`. */
-export type Pages = {
+type Pages = {
   /** Mount at the root, before the pages: `app.use(pages.assets)`. */
   assets: Router
   /** The handler of one page: `app.get('/', pages.html('index.html'))`. @throws when there is no such file. */
   html(name: string): RequestHandler
 }
 
-export type PagesOptions = {
+type PagesOptions = {
   /** Browser libraries of npm: the file to serve for a bare import, `{ uplot: '/…/uPlot.esm.js' }`. */
   vendor?: Vendor
   /** Values for placeholders in HTML: `{promiseSeconds}`. */
@@ -52,9 +52,10 @@ const contentSecurityPolicy = [
  * Synchronous: a quarter of a second for 25 files, most of it brotli, and 17 MiB for Node's type stripping. So the result
  * is kept below node_modules, and the next process that opens the same files reads it there.
  *
- * In HTML `{assets}` stands for the hashed address: `{assets}/page/main.ts` is a file of the folder, `{assets}/lib/style.css`
- * one of the design system (lib/page/browser), `{assets}/vendor/x.css` one of `vendor`. Modules import each other
- * relatively, the design system as `@tintype/lib/page/browser/…`, vendors by their key.
+ * Placeholders in HTML: `{head}` is head.html of the design system (lib/page/browser), and `{assets}` the hashed address:
+ * `{assets}/page/main.ts` is a file of the folder, `{assets}/lib/style.css` one of the design system, and
+ * `{assets}/vendor/x.css` one of `vendor`. Modules import each other relatively, the design system as
+ * `@tintype/lib/page/browser/…`, and vendors by their key.
  * @throws when a file cannot be read or is not erasable TypeScript, and when HTML names a value that is not given.
  */
 export function openPages(folder: string, { vendor = {}, values = {} }: PagesOptions = {}): Pages {
@@ -110,8 +111,12 @@ function compile(file: File, version: string, vendor: Vendor, values: Record<str
   return file
 }
 
+/** What the head of each page begins with. */
+const head = readFileSync(`${import.meta.dirname}/browser/head.html`, 'utf8').trim()
+
 function fillIn({ path, bytes }: File, values: Record<string, string | number>): string {
-  return bytes.toString().replaceAll(/\{(\w+)\}/g, (_whole, name: string) => {
+  const text = bytes.toString().replace('{head}', head)
+  return text.replaceAll(/\{(\w+)\}/g, (_whole, name: string) => {
     const value = values[name]
     if (value === undefined) throw new Error(`${path} names {${name}}, which is not among the values given`)
     return String(value).replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('"', '&quot;')

@@ -6,7 +6,7 @@ import { type Finished, finish } from './finish.ts'
 const together = 64
 
 /** Counts by outcome, and the keys of photos that failed, with the reason. */
-export type Rebuilt = Record<Exclude<Finished, 'unreadable'>, number> & {
+type Rebuilt = Record<Exclude<Finished, 'unreadable'>, number> & {
   unreadable: Key[]
   failed: { key: Key; error: string }[]
 }

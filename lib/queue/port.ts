@@ -6,7 +6,7 @@ import type { Claim, OpenOptions, Queue } from './queue.ts'
 import type * as reads from './reads.ts'
 import type * as writes from './writes.ts'
 
-export type Methods = typeof reads & Omit<typeof writes, 'claimAll' | 'purge'>
+type Methods = typeof reads & Omit<typeof writes, 'claimAll' | 'purge'>
 export type Method = Exclude<keyof Methods, 'maxBackoffMs'>
 /** An operation's parameters after the engine. */
 type Arguments<F> = F extends (engine: Engine, ...rest: infer R) => unknown ? R : never

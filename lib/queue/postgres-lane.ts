@@ -18,7 +18,7 @@ export type Lane = {
   idle(): Promise<void>
 }
 
-export type LaneOptions = {
+type LaneOptions = {
   link: Link
   /** Runs the calls of a transaction and returns their answers in order. */
   runAll(engine: Engine, writes: Write[]): Promise<unknown[]>

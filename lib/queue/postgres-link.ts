@@ -12,7 +12,7 @@ export type Link = {
   close(): Promise<void>
 }
 
-export type LinkOptions = {
+type LinkOptions = {
   settings: pg.ClientConfig
   /** Makes a new connection ready for use. */
   prepare: (client: pg.Client) => Promise<void>
@@ -21,7 +21,7 @@ export type LinkOptions = {
 }
 
 /** Deadline of an answer from a frozen server or over a dead network. */
-export const answerMs = limits.queueAnswer.value * 1000
+const answerMs = limits.queueAnswer.value * 1000
 export const noAnswer = 'ETIMEDOUT'
 
 export function openLink({ settings, prepare, exclusive }: LinkOptions): Link {

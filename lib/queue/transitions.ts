@@ -4,14 +4,14 @@ import type { Engine, NewEvent } from './engine.ts'
 import type { Claim, Job, Marked, QueueEvent } from './queue.ts'
 import { jobFormat, type Row, toJob } from './schema.ts'
 
-export type Held = { photo: PhotoId; token: string }
+export type Lease = { photo: PhotoId; token: string }
 
 /** The photo's row, locked for the caller's change. */
 export const find = async ({ sql }: Engine, photo: PhotoId): Promise<Row | undefined> =>
   sql(`SELECT * FROM jobs WHERE photo = ? FOR UPDATE`).get(photo)
 
 /** The photo's row if the caller still holds its lease. An expired lease does not count, even when no other worker claimed it. */
-export const findHeld = async ({ sql, clock }: Engine, { photo, token }: Held): Promise<Row | undefined> =>
+export const findLeased = async ({ sql, clock }: Engine, { photo, token }: Lease): Promise<Row | undefined> =>
   sql(
     `SELECT * FROM jobs WHERE photo = ? AND state = 'claimed' AND token = ? AND lease_until > ? FOR UPDATE`,
   ).get(photo, token, clock())

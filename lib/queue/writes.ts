@@ -10,10 +10,10 @@ import {
   end,
   expireLeases,
   find,
-  findHeld,
-  type Held,
+  findLeased,
   insert,
   insertTombstone,
+  type Lease,
   lease,
   requeue,
 } from './transitions.ts'
@@ -68,9 +68,9 @@ export async function claimAll(engine: Engine, requests: ClaimRequest[]): Promis
   })
 }
 
-export async function renew(engine: Engine, held: Held, leaseMs: number): Promise<'held' | 'stale'> {
+export async function renew(engine: Engine, lease: Lease, leaseMs: number): Promise<'held' | 'stale'> {
   const { sql, clock } = engine
-  const row = await findHeld(engine, held)
+  const row = await findLeased(engine, lease)
   if (row) {
     sql('UPDATE jobs SET lease_ms = ?, lease_until = ? WHERE seq = ?').send(
       leaseMs,
@@ -79,12 +79,12 @@ export async function renew(engine: Engine, held: Held, leaseMs: number): Promis
     )
     return 'held'
   }
-  await forgive(engine, held)
+  await forgive(engine, lease)
   return 'stale'
 }
 
 /** Restores the attempt of an expired lease whose worker is alive: it was suspended and did not die. */
-async function forgive(engine: Engine, { photo, token }: Held): Promise<void> {
+async function forgive(engine: Engine, { photo, token }: Lease): Promise<void> {
   await expireLeases(engine)
   const { sql } = engine
   const row = await sql(`SELECT * FROM jobs WHERE photo = ? AND expired = ? AND forgiven < ?
@@ -96,8 +96,8 @@ async function forgive(engine: Engine, { photo, token }: Held): Promise<void> {
   )
 }
 
-export async function complete(engine: Engine, held: Held, durableAt: number): Promise<Ended> {
-  const row = await findHeld(engine, held)
+export async function complete(engine: Engine, lease: Lease, durableAt: number): Promise<Ended> {
+  const row = await findLeased(engine, lease)
   if (!row) return 'stale'
   const outcome = durableAt <= row.promise_by ? 'kept' : 'broken'
   if (isLate(row, outcome)) return 'late'
@@ -111,11 +111,11 @@ const isLate = (row: Row, outcome: Outcome | null): boolean =>
 
 export async function fail(
   engine: Engine,
-  held: Held,
+  lease: Lease,
   reason: FailureReason,
   failedAt: number,
 ): Promise<{ next: 'retry'; at: number } | { next: 'failed' | 'dead'; marked: Marked } | 'late' | 'stale'> {
-  const row = await findHeld(engine, held)
+  const row = await findLeased(engine, lease)
   if (!row) return 'stale'
   if (isBytesFault(reason)) {
     const outcome = failedAt <= row.promise_by ? 'void' : 'broken'
@@ -132,8 +132,8 @@ export async function fail(
   return { next: 'dead', ...end(engine, row, 'dead', 'broken', { reason }) }
 }
 
-export async function release(engine: Engine, held: Held): Promise<'released' | 'stale'> {
-  const row = await findHeld(engine, held)
+export async function release(engine: Engine, lease: Lease): Promise<'released' | 'stale'> {
+  const row = await findLeased(engine, lease)
   if (!row) return 'stale'
   requeue(engine, row, { attempts: row.attempts - 1 })
   return 'released'

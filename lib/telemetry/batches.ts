@@ -8,7 +8,7 @@ import type { Journal, Segment } from './journal.ts'
 /** Whole lines of one stream whose sequence numbers run from `first` to `last` without a gap. */
 export type Batch = { stream: string; first: number; last: number; body: Buffer }
 
-export type Batches = {
+type Batches = {
   /** The oldest entries that are not acknowledged; the same ones until they are. */
   next(): Promise<Batch | 'drained'>
   /** The server has the stream up to this entry; `next` continues after it. */

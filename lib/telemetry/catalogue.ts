@@ -17,7 +17,6 @@ export const probePhases = [...requestPhases, 'thumbnail'] as const
 export type ProbePhase = (typeof probePhases)[number]
 
 export const conversionOutcomes = ['ok', 'undecodable', 'timeout', 'memory', 'crash'] as const
-export type ConversionOutcome = (typeof conversionOutcomes)[number]
 
 export const storageOperations = ['put', 'get', 'list', 'delete'] as const
 export type StorageOperation = (typeof storageOperations)[number]

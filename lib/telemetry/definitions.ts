@@ -17,7 +17,7 @@ import {
 import { ofTheMachine } from './machine-definitions.ts'
 
 /** 60 is the promise: without this bound the latency objective cannot be read from the histogram. */
-export const photoBuckets = [0.05, 0.1, 0.25, 0.5, 1, 2, 5, 10, 20, 30, 45, 60, 90, 120, 300] as const
+const photoBuckets = [0.05, 0.1, 0.25, 0.5, 1, 2, 5, 10, 20, 30, 45, 60, 90, 120, 300] as const
 const stageBuckets = [0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120] as const
 const storageBuckets = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5] as const
 /** The bounds that OpenTelemetry's HTTP metrics conventions advise. */

@@ -11,7 +11,7 @@ import { type Level, levels } from './levels.ts'
 import { type Destination, startShipping } from './ship.ts'
 
 /** Facts of one event. Never file names, cookies, tokens or places. */
-export type Payload = Record<string, unknown>
+type Payload = Record<string, unknown>
 
 /** No call throws, or waits longer than one write to the local journal. */
 export type Log = {
@@ -32,10 +32,10 @@ export type Log = {
 }
 
 /** The services, and the launcher that keeps them running. */
-type Teller = Service | 'launcher'
+type LogSource = Service | 'launcher'
 
-export type LogOptions = {
-  service: Teller
+type LogOptions = {
+  service: LogSource
   /** [a-z0-9-]+, unique among the machines that ship to one log server. */
   instance: string
   level: Level
@@ -97,7 +97,7 @@ export const logVariables = [
  * `self`: the address of the log server itself, known once it listens.
  */
 export function openLog(
-  service: Teller,
+  service: LogSource,
   config: {
     DATA_DIR: string
     HOST: string
@@ -133,7 +133,7 @@ const stderrTransport = () =>
 const complainEveryMs = 60_000
 
 function journalSink(options: {
-  service: Teller
+  service: LogSource
   instance: string
   folder: string
   destination: Destination

@@ -106,7 +106,7 @@ export function combinations(labels: Definition['labels']): Record<string, strin
 }
 
 /** OpenMetrics text as Prometheus text 0.0.4: counters named with `_total`, no exemplars, no `# EOF`. */
-export function toPrometheusText(openMetrics: string): string {
+function toPrometheusText(openMetrics: string): string {
   const counters = new Set([...openMetrics.matchAll(/^# TYPE (\S+) counter$/gm)].map(match => match[1]))
   return openMetrics
     .split('\n')

@@ -10,7 +10,7 @@ export type Destination = {
   token: string
 }
 
-export type Shipping = {
+type Shipping = {
   /** That shipping is stalled: for too long nothing was sent and no error came. */
   stalled(): string | null
   /** Ships the remaining entries while the log server accepts them, for a limited time. */

@@ -38,7 +38,7 @@ async function serve({ storageUrl, sizes, maxPixels }: Setup): Promise<void> {
   process.on('message', async ({ original, detailed, body }: Request) => {
     const run = (input: Buffer | string) => convert(input, sizes, maxPixels, detailed)
     if (body) answer(await fromBytes(body, 0, process.cpuUsage(), run))
-    else if (storage) answer(await attempt(storage, original, detailed, run))
+    else if (storage) answer(await convertOriginal(storage, original, detailed, run))
   })
   process.send?.('ready')
   flushCompileCache()
@@ -48,7 +48,7 @@ async function serve({ storageUrl, sizes, maxPixels }: Setup): Promise<void> {
 const answer = (message: Answer): void => void process.send?.(message, undefined, {}, () => {})
 
 /** Converts a photo by the quickest way that there is, and says what is wrong with one that cannot be. */
-export async function attempt(
+export async function convertOriginal(
   storage: Storage,
   key: Key,
   detailed: boolean,

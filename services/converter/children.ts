@@ -53,14 +53,10 @@ export async function startChild(
     clearTimeout(hung)
     ended.catch(() => {})
   }
-  return { convert: request => attempt(child, request, bounds), isAlive, kill }
+  return { convert: request => ask(child, request, bounds), isAlive, kill }
 }
 
-function attempt(
-  child: ChildProcess,
-  request: Request,
-  { deadlineMs, memoryBytes }: Bounds,
-): Promise<Attempt> {
+function ask(child: ChildProcess, request: Request, { deadlineMs, memoryBytes }: Bounds): Promise<Attempt> {
   return new Promise(resolve => {
     let killed: Attempt | undefined
     const kill = (outcome: 'timeout' | 'memory', error: string) => {

@@ -2,10 +2,10 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { describeError } from '@tintype/lib/errors.ts'
 import { faultPoint } from '@tintype/lib/fault.ts'
 import { firstStalled, startPulse } from '@tintype/lib/pulse.ts'
-import { rememberAttempts, tryPhoto } from './attempt.ts'
 import type { Child } from './children.ts'
 import { type Held, openClaims } from './claims.ts'
 import { settle, settleEarlier, type Tools } from './settle-attempt.ts'
+import { rememberAttempts, tryPhoto } from './try-photo.ts'
 
 /** `startChild`: a fresh child, for a slot that has none or a dead one. */
 export type WorkerOptions = { id: string; slots: number; startChild: () => Promise<Child> }

@@ -3,12 +3,12 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { ExpectedError } from '@tintype/lib/errors.ts'
 import { ownFolder } from '@tintype/lib/telemetry/own.ts'
 import { type Folders, publish } from './daily.ts'
-import { waitForHeld, waitForShippersMs } from './held.ts'
 import type { Entry } from './page/api.ts'
 import { type Estimate, sizing } from './sizing.ts'
 import { dayMs, dayOf } from './stamp.ts'
 import { storyOf } from './story.ts'
 import { isKey, serviceOf, timeline, timeOf } from './timeline.ts'
+import { waitForShippersMs, waitForShipping } from './unshipped.ts'
 import { isSound, verify } from './verify.ts'
 
 /** What a verb of the command line found: for machines, for people, and as exit code. */
@@ -19,7 +19,7 @@ const waitForPublishMs = 120_000
 
 /** Publishes a day once the local shippers have sent what they hold; default: yesterday. */
 export async function publishDay(folders: Folders, day = dayOf(Date.now() - dayMs)): Promise<Answer> {
-  const held = await waitForHeld(folders, waitForShippersMs)
+  const held = await waitForShipping(folders, waitForShippersMs)
   const release = await own(folders.days)
   try {
     const manifest = await publish(folders, day)

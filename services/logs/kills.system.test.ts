@@ -7,8 +7,8 @@ import { cluster, judge, publishedIn, type Writer } from '../../test/logs/cluste
 import { type Started, temporaryFolder, until } from '../../test/support.ts'
 import { type Folders, foldersIn, publish } from './daily.ts'
 import { line, readJournals, stamped, writeJournal } from './fixture.ts'
-import { waitForHeld, waitForShippersMs } from './held.ts'
 import { dayFile } from './manifest.ts'
+import { waitForShippersMs, waitForShipping } from './unshipped.ts'
 import { isSound, verify } from './verify.ts'
 
 /**
@@ -46,7 +46,9 @@ const logs = async (writer: Writer, more: number) => {
 async function faultsOf(folders: Folders, writers: Writer[]): Promise<unknown[]> {
   const living = writers.at(-1)?.child
   living?.kill('SIGUSR2')
-  await until(async () => (await waitForHeld(folders, waitForShippersMs)).length === 0, { timeoutMs: 30_000 })
+  await until(async () => (await waitForShipping(folders, waitForShippersMs)).length === 0, {
+    timeoutMs: 30_000,
+  })
   living?.kill('SIGTERM')
   await writers.at(-1)?.ended
   const days = readdirSync(folders.streams).filter(name => /^\d{4}/.test(name))

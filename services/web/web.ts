@@ -18,7 +18,7 @@ export type Limits = {
 }
 
 /** Opened and read by main.ts. */
-export type Given = {
+export type WebOptions = {
   storage: Storage
   queue: Queue
   log: Log
@@ -38,12 +38,12 @@ export type Given = {
 }
 
 /** The state that the routes of one web process share. */
-export type Web = Given & { house: House; admission: Admission; events: Events; delivery: Delivery }
+export type Web = WebOptions & { house: House; admission: Admission; events: Events; delivery: Delivery }
 
-export const openWeb = (given: Given): Web => ({
-  ...given,
-  house: { ...given, account: openAccount(given.metrics, given.log) },
-  admission: openAdmission(given.queue, given.limits.promiseSeconds),
-  events: openEvents(given.queue, given.log, given.stopped),
-  delivery: openDelivery(given.metrics, given.queue.now),
+export const openWeb = (options: WebOptions): Web => ({
+  ...options,
+  house: { ...options, account: openAccount(options.metrics, options.log) },
+  admission: openAdmission(options.queue, options.limits.promiseSeconds),
+  events: openEvents(options.queue, options.log, options.stopped),
+  delivery: openDelivery(options.metrics, options.queue.now),
 })

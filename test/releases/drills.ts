@@ -3,7 +3,7 @@ import type { Edit } from '../faults/inject/release.ts'
 /** A version and how its release must end; `named`: what the release must say of a bad one. */
 export type Drill = { name: string; edits: readonly Edit[]; named?: RegExp }
 
-const attempt = 'services/converter/attempt.ts'
+const attempt = 'services/converter/try-photo.ts'
 const encoded = '    const encodedAt = Math.max(begunAt, tools.queue.now())\n'
 
 /** Some photos, the same ones at each attempt. */
@@ -32,8 +32,8 @@ export const drills: readonly Drill[] = [
     edits: [
       [
         'services/converter/convert.ts',
-        "shrink(photo.open('strict'), size.side)",
-        "shrink(photo.open('strict'), size.side).negate()",
+        "shrink(await photo.open('strict'), size.side)",
+        "shrink(await photo.open('strict'), size.side).negate()",
       ],
     ],
     named: /\[converter, stage convert\]/,

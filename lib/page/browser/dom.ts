@@ -1,5 +1,5 @@
 /** Attributes of `h`: strings are set, true is present, false and undefined absent, functions listen to the event of that name. */
-export type Attributes = Record<
+type Attributes = Record<
   string,
   string | number | boolean | undefined | EventListener | ((event: never) => void)
 >

@@ -2,7 +2,7 @@ import { find, h } from './dom.ts'
 import { language, speak } from './language.ts'
 
 const names = ['upload', 'status', 'promises', 'logs'] as const
-export type PageName = (typeof names)[number]
+type PageName = (typeof names)[number]
 
 const words = speak({
   en: { pages: 'Pages', upload: 'Upload', status: 'Status', promises: 'Promises', logs: 'Logs' },

@@ -1,7 +1,7 @@
 /** The boxes that hold the size of a HEIF photo (AVIF, HEIC): ISO/IEC 23008-12 and 14496-12. */
 
 /** Of the primary image as it is stored; `turned` by a quarter; `cropped` where the size shown is smaller. */
-export type HeifSize = { width: number; height: number; turned: boolean; cropped: boolean }
+type HeifSize = { width: number; height: number; turned: boolean; cropped: boolean }
 
 type Box = { type: string; body: Buffer }
 

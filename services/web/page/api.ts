@@ -2,7 +2,7 @@
 
 /** The server's stages in order, in seconds in `GET /photos/{id}`. */
 export const serverStages = ['receive', 'wait', 'convert', 'store'] as const
-export type ServerStage = (typeof serverStages)[number]
+type ServerStage = (typeof serverStages)[number]
 
 export type Photo = {
   id: string
@@ -18,7 +18,7 @@ export type Photo = {
 /** A problem of RFC 9457, or a code of the page when there was no response. */
 export type Problem = { type: string; detail: string }
 
-export type Answer =
+type Answer =
   | { kind: 'accepted'; photo: Photo }
   /** Seconds to wait before a retry. */
   | { kind: 'busy'; seconds: number }

@@ -6,7 +6,7 @@ import { words } from './words.ts'
 /** One row of the list: an upload, its photo, or a photo from the server. */
 export type Item = { upload?: Upload | undefined; photo?: Photo | undefined }
 
-export type Look = {
+type Look = {
   /** `broken` only for an accepted photo; a refused upload is `stopped`. */
   state: 'busy' | 'ready' | 'late' | 'stopped' | 'broken'
   text: string

@@ -94,7 +94,7 @@ function refuse(upload: Upload, detail: string): void {
 }
 
 /** Shows the server's state of a photo. */
-export function told(photo: Photo): void {
+export function showPhoto(photo: Photo): void {
   const known = withPhoto(photo.id)
   if (known) merge(known, photo)
   else if (answerExpected()) early.set(photo.id, photo)
@@ -127,7 +127,7 @@ function changed(): void {
   if (!answerExpected() && early.size > 0) {
     const waiting = [...early.values()]
     early.clear()
-    for (const photo of waiting) told(photo)
+    for (const photo of waiting) showPhoto(photo)
   }
   const sending = items().flatMap(({ upload, photo }) => (upload && !photo ? [upload] : []))
   keepUnsent(
@@ -154,14 +154,14 @@ export async function refresh(): Promise<void> {
   }
   if (!listed) older = next
   listed = true
-  for (const photo of photos) told(photo)
+  for (const photo of photos) showPhoto(photo)
   changed()
 }
 
 async function showOlder(): Promise<void> {
   const { photos, next } = await listPhotos(older ?? 'photos')
   older = next
-  for (const photo of photos) told(photo)
+  for (const photo of photos) showPhoto(photo)
   changed()
 }
 

@@ -45,9 +45,9 @@ export function live(listener: Listener): void {
     source.onerror = () => void read()
     source.addEventListener('reset', () => void read())
     source.addEventListener('photo', ({ data }) => {
-      const told: Photo | { id: string; state: 'deleted' } = JSON.parse(data)
-      if (told.state === 'deleted') listener.deleted(told.id)
-      else listener.photo(told)
+      const change: Photo | { id: string; state: 'deleted' } = JSON.parse(data)
+      if (change.state === 'deleted') listener.deleted(change.id)
+      else listener.photo(change)
     })
   }
 

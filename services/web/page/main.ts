@@ -2,7 +2,7 @@ import { choices } from '@tintype/lib/page/browser/choices.ts'
 import { find } from '@tintype/lib/page/browser/dom.ts'
 import { translate } from '@tintype/lib/page/browser/language.ts'
 import { showNavigation } from '@tintype/lib/page/browser/navigation.ts'
-import { add, deleted, refresh, showInterrupted, told, unfinished } from './list.ts'
+import { add, deleted, refresh, showInterrupted, showPhoto, unfinished } from './list.ts'
 import { live } from './live.ts'
 import { showStatus } from './status.ts'
 import { takeFiles } from './take.ts'
@@ -19,7 +19,7 @@ const status = showStatus()
 showInterrupted()
 takeFiles(add)
 live({
-  photo: told,
+  photo: showPhoto,
   deleted,
   refresh,
   unfinished,

@@ -1,5 +1,5 @@
 /** Facts about a photo that only this browser keeps: file name and times. */
-export type Memory = {
+type Memory = {
   name?: string
   traceId?: string
   /** Seconds from "ready" to the picture on the screen, and from the click to it. */

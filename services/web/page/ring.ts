@@ -1,6 +1,6 @@
 import { svg } from '@tintype/lib/page/browser/dom.ts'
 
-export type Ring = {
+type Ring = {
   element: SVGSVGElement
   /** `share` of the ring, 0 to 1; `kind` sets its look; `text` is shown in its middle. */
   show(kind: 'sending' | 'minute' | 'late' | 'stopped' | 'still', share: number, text: string): void

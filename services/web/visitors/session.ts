@@ -4,7 +4,7 @@ import { withSession } from '@tintype/lib/telemetry/trace.ts'
 import { stringifySetCookie } from 'cookie'
 import type { RequestHandler, Response } from 'express'
 import { withDetail } from '../detail.ts'
-import type { Given } from '../web.ts'
+import type { WebOptions } from '../web.ts'
 import { clientAddress } from './address.ts'
 
 const cookieName = 'tintype_session'
@@ -28,7 +28,7 @@ export const visitorOf = (response: Response): Visitor => response.locals.visito
  * Verifies the session cookie, or begins a new session when there is no valid one. The cookie is signed (id.HMAC), so that no
  * session store is needed.
  */
-export function sessions({ sessionSecret: secret, log, metrics }: Given): RequestHandler {
+export function sessions({ sessionSecret: secret, log, metrics }: WebOptions): RequestHandler {
   return (request, response, next) => {
     const start = performance.now()
     const known = issuedSession(request.headers.cookie ?? '', secret)

@@ -7,7 +7,7 @@ import type { Folders } from './daily.ts'
 import { list } from './manifest.ts'
 
 /** Entries that a process of this machine has written and the log server has not. */
-export type Held = { stream: string; from: number; to: number }
+type Unshipped = { stream: string; from: number; to: number }
 
 /** A shipper that is alive sends within its longest back-off of 5 s. */
 export const waitForShippersMs = 10_000
@@ -16,15 +16,15 @@ const lookEveryMs = 200
 const tailBytes = 2 ** 21
 
 /** Waits until the log server has what the local journals hold now; gives what it did not get in the time. */
-export async function waitForHeld(folders: Folders, withinMs: number): Promise<Held[]> {
+export async function waitForShipping(folders: Folders, withinMs: number): Promise<Unshipped[]> {
   const wanted = journalled(folders.journals)
   const deadline = Date.now() + withinMs
   for (;;) {
-    const held = [...wanted].flatMap(([stream, to]): Held[] => {
+    const unshipped = [...wanted].flatMap(([stream, to]): Unshipped[] => {
       const mark = markOf(folders.streams, stream)
       return mark < to ? [{ stream, from: mark + 1, to }] : []
     })
-    if (held.length === 0 || Date.now() > deadline || !isServed(folders.streams)) return held
+    if (unshipped.length === 0 || Date.now() > deadline || !isServed(folders.streams)) return unshipped
     await delay(lookEveryMs)
   }
 }

@@ -11,10 +11,10 @@ import { createLog } from '@tintype/lib/telemetry/log.ts'
 import { createMetrics } from '@tintype/lib/telemetry/metrics.ts'
 import { expect, test } from 'vitest'
 import { temporaryFolder } from '../../test/support.ts'
-import { rememberAttempts, tryPhoto } from './attempt.ts'
 import type { Attempt, Child } from './children.ts'
 import { accept, owner, photo } from './fixtures.ts'
 import { settle } from './settle-attempt.ts'
+import { rememberAttempts, tryPhoto } from './try-photo.ts'
 
 const requestTrace = '0af7651916cd43dd8448eb211c80319c'
 

@@ -33,7 +33,7 @@ export async function tryPhoto(
     span.setAttribute(attributes.conversion, answer.outcome)
     if (answer.outcome !== 'ok') markFailed(span, answer.outcome)
     await count(tools, job, answer, seconds)
-    tell(tools.log, job, attempt, answer, seconds)
+    logAttempt(tools.log, job, attempt, answer, seconds)
     return verdictOf(answer, { begunAt, encodedAt })
   })
 }
@@ -96,7 +96,7 @@ async function count(tools: Tools, job: Job, answer: Attempt, seconds: number): 
     metrics.increment('tintype_conversions_total', { outcome, format: record.format })
 }
 
-function tell(log: Log, job: Job, attempt: number, answer: Attempt, seconds: number): void {
+function logAttempt(log: Log, job: Job, attempt: number, answer: Attempt, seconds: number): void {
   const session = sessionOf(job.owner)
   const { photo } = job
   const { outcome } = answer

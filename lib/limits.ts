@@ -84,6 +84,8 @@ export const limits = {
   processSeries: row('slo', 20_000, 'series', 'series of a process (ours expose 400)', 'the scrape is not recorded, and the log says so'),
   readSeries: row('slo', 2_000, 'series', 'series of one read of Prometheus; the processes that were restarted in 90 days stay well below', 'the read fails and names the expression: a label of it is unbounded'),
   readSeconds: row('slo', 30, 'seconds', 'time of one read of Prometheus', 'the read fails and names the expression; its minutes are unknown until they can be read'),
+  readBytes: row('slo', 128, 'MiB', 'answer of one read of Prometheus', 'the read fails and names the expression'),
+  reads: row('slo', 8, 'reads', 'reads of one Prometheus at once; it evaluates 20 queries at once by default, and others ask, too', 'the next read waits for one that ends'),
   objectiveGroups: row('slo', 100, 'values', 'values of the label by which an objective is grouped, in the order of their names', 'further values have no budget; a group of rules with more fails in Prometheus'),
   probeJourneys: row('slo', 8, 'journeys', 'journeys of the synthetic user under way; one takes at most 95 s', 'the next journey is left out, and the log says so'),
   publicWork: row('slo', 100, 'ms a second, 3 s saved up', 'time that slo computes for requests of its public port', '503 with Retry-After'),

@@ -96,12 +96,14 @@ function goodEachMinute(objective: Objective, total: string, scope: Scope): stri
     : `${known} <= ${on(objective)} ${total}`
 }
 
-/** Readings of a minute that compare with the value, or that do not: 0 when all are of the other kind. */
+/**
+ * Readings of a minute that compare with the value, or that do not; 0 when there are only others. 0 also after a minute
+ * that had some: Prometheus 2 takes that one when a group is evaluated at a full minute and nothing is read in it.
+ */
 function readingsOf(objective: Objective, sli: ThresholdSli, isGood: boolean): string {
-  const [these, others] = [isGood, !isGood].map(each => `sum${grouping(objective)}(${readings(sli, each)})`)
-  // Prometheus 2 would take the minute before, when a group is evaluated at a full minute and nothing is read in it.
-  const none = objective.groupBy ? '' : ' or vector(0)'
-  return `${these} or ${on(objective)} 0 * ${others}${none}`
+  const sum = `sum${grouping(objective)}`
+  const any = `${sum}(count_over_time((${sli.gauge})[1m55s:${gridSeconds}s]))`
+  return `${sum}(${readings(sli, isGood)}) or ${on(objective)} 0 * ${any}`
 }
 
 /** The outer [1m:1m] holds one whole UTC minute, whenever the group is evaluated. */

@@ -1,13 +1,21 @@
 import { expect, test } from 'vitest'
 import { readDirectory } from '../directory.ts'
+import { countedKinds } from '../test/kinds.ts'
 import { samplesSource } from '../test/samples-source.ts'
 import { randomScenario, type Simulated, simulate } from '../test/simulate.ts'
-import type { Minute, Source } from './index.ts'
+import { groupOf } from './groups.ts'
+import type { Minute, Objective, Source } from './index.ts'
 
 /** Scenarios stand this far apart, so that none sees another’s counters. */
 const apartMinutes = 5 * 1440
 const scenarios = process.env.TEST_FULL ? 8 : 3
 const epochMinute = Date.UTC(2026, 0, 1) / 60_000
+
+/** Tintype's own, and one of each kind that every source reads; of the grouped ones a group each. */
+export const contractObjectives: readonly Objective[] = [
+  ...readDirectory().objectives,
+  ...countedKinds.map(each => (each.groupBy ? groupOf(each, each.groupBy, 'converter') : each)),
+]
 
 /** All scenarios one after the other, with one of awkward values: what a source is filled with. */
 export function contractData(): { series: Simulated['series']; parts: { from: Minute; part: Simulated }[] } {
@@ -54,17 +62,17 @@ function join(parts: { part: Simulated }[]): Simulated['series'] {
 
 /** What holds of every source that was filled with `contractData()`: the same slots as from the samples. */
 export function sourceContract(open: () => Source): void {
-  const objectives = readDirectory().objectives
+  const objectives = contractObjectives
   const { parts } = contractData()
 
   for (const { from, part } of parts) {
-    test.each(objectives)(`${part.name}: $name has the slots of the samples`, async ({ sli }) => {
+    test.each(objectives)(`${part.name}: $id has the slots of the samples`, async ({ sli }) => {
       const expected = await samplesSource(part).slots(sli, from - 5, from + part.minutes)
       expect(await open().slots(sli, from - 5, from + part.minutes)).toEqual(expected)
     })
   }
 
-  test.each(objectives)('$name: slots do not depend on where the window begins', async ({ sli }) => {
+  test.each(objectives)('$id: slots do not depend on where the window begins', async ({ sli }) => {
     const { from, part } = parts[0] ?? { from: 0, part: { minutes: 0 } }
     const whole = await open().slots(sli, from, from + part.minutes)
     const middle = Math.floor(part.minutes / 2)
@@ -72,7 +80,7 @@ export function sourceContract(open: () => Source): void {
   })
 
   test.each(objectives)(
-    '$name: nothing was seen before the first sample, and something after',
+    '$id: nothing was seen before the first sample, and something after',
     async ({ sli }) => {
       expect(await open().seenBefore(sli, epochMinute)).toBe(false)
       expect(await open().seenBefore(sli, epochMinute + apartMinutes)).toBe(true)

@@ -2,8 +2,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe } from 'vitest'
-import { readDirectory } from '../directory.ts'
-import { contractData, sourceContract } from './contract.ts'
+import { contractData, contractObjectives, sourceContract } from './contract.ts'
 import { embeddedSource } from './embedded.ts'
 import { createStore } from './recorder/store.ts'
 
@@ -11,7 +10,7 @@ describe('the embedded recorder as a source', () => {
   const folder = mkdtempSync(join(tmpdir(), 'tintype-'))
   const store = createStore(
     join(folder, 'recorder.sqlite'),
-    readDirectory().objectives.map(({ sli }) => sli),
+    contractObjectives.map(({ sli }) => sli),
   )
 
   beforeAll(() => {

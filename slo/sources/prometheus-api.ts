@@ -1,4 +1,4 @@
-import { text } from 'node:stream/consumers'
+import type { IncomingMessage } from 'node:http'
 import { countLimit, limits } from '@tintype/lib/limits.ts'
 import { SourceError } from './index.ts'
 import { type Scope, scoped, unscoped, withMatchers } from './promql.ts'
@@ -24,7 +24,8 @@ type Answer<T> = { status: string; error?: string; warnings?: string[]; data: T 
 
 /**
  * Prometheus’ HTTP API. Every expression is narrowed to the scope. Each call @throws SourceError when Prometheus is
- * away, refuses, answers only in part, with more than `limits.readSeries` series or not within `limits.readSeconds`.
+ * away, refuses, answers only in part, not within `limits.readSeconds`, or with more than `limits.readSeries` series or
+ * `limits.readBytes`. At most `limits.reads` are under way.
  */
 export function prometheusApi(url: string, scope: Scope = unscoped): PrometheusApi {
   const base = `${url.replace(/\/+$/, '')}/api/v1/`
@@ -33,10 +34,12 @@ export function prometheusApi(url: string, scope: Scope = unscoped): PrometheusA
   const fail = (what: string, cause?: unknown): never => {
     throw new SourceError(`Prometheus at ${shown} ${what}`, cause === undefined ? {} : { cause })
   }
+  const turn = turns()
   const call = async <T>(path: string, what: string, parameters: URLSearchParams): Promise<T> => {
     const isGet = path.startsWith('label/')
     const address = `${base}${path}${isGet ? `?${parameters}` : ''}`
-    const { status, text } = await send(address, isGet ? null : `${parameters}`).catch(error => {
+    const { status, text } = await turn(() => send(address, isGet ? null : `${parameters}`)).catch(error => {
+      if (error instanceof TooLong) return fail(`answered ${error.message}: ${what}`)
       if (error.name !== 'TimeoutError') return fail(`is away: ${error.message || error.code}`, error)
       countLimit('readSeconds')
       return fail(`did not answer within ${limits.readSeconds.value} s: ${what}`, error)
@@ -96,7 +99,7 @@ async function send(address: string, body: string | null): Promise<{ status: num
       { method: body === null ? 'GET' : 'POST', headers, signal },
       async response => {
         try {
-          resolve({ status: response.statusCode ?? 0, text: await text(response) })
+          resolve({ status: response.statusCode ?? 0, text: await readText(response) })
         } catch (error) {
           fail(error as Error)
         }
@@ -104,4 +107,41 @@ async function send(address: string, body: string | null): Promise<{ status: num
     )
     request.on('error', fail).end(body ?? undefined)
   })
+}
+
+/** An answer that is not read to its end; its message is the bound. */
+class TooLong extends Error {}
+
+async function readText(response: IncomingMessage): Promise<string> {
+  const chunks: Buffer[] = []
+  let bytes = 0
+  for await (const chunk of response as AsyncIterable<Buffer>) {
+    bytes += chunk.length
+    if (bytes > limits.readBytes.value * 2 ** 20) {
+      countLimit('readBytes')
+      response.destroy()
+      throw new TooLong(`more than ${limits.readBytes.value} ${limits.readBytes.unit}`)
+    }
+    chunks.push(chunk)
+  }
+  return Buffer.concat(chunks).toString('utf8')
+}
+
+/** Acts at once while fewer than `limits.reads` are under way, else when one of them has ended, in order. */
+function turns(): <T>(act: () => Promise<T>) => Promise<T> {
+  let underWay = 0
+  const waiting: (() => void)[] = []
+  return async act => {
+    if (underWay >= limits.reads.value) {
+      countLimit('reads')
+      await new Promise<void>(resolve => waiting.push(resolve))
+    } else underWay++
+    try {
+      return await act()
+    } finally {
+      const next = waiting.shift()
+      if (next) next()
+      else underWay--
+    }
+  }
 }

@@ -132,6 +132,34 @@ describe('a read of Prometheus', () => {
     expect(limitsReached.get('readSeconds')).toBeGreaterThan(before)
   })
 
+  test('of more than readBytes is given up, and counted', async () => {
+    const value = limits.readBytes.value
+    Object.assign(limits.readBytes, { value: 0.001 })
+    onTestFinished(() => void Object.assign(limits.readBytes, { value }))
+    const before = limitsReached.get('readBytes') ?? 0
+    const url = await answering('x'.repeat(100_000))
+    await expect(openPrometheus(url).slots(computed, 0, 10)).rejects.toThrow(/answered more than 0.001 MiB/)
+    expect(limitsReached.get('readBytes')).toBeGreaterThan(before)
+  })
+
+  test('waits while as many as limits.reads are under way', async () => {
+    const before = limitsReached.get('reads') ?? 0
+    let [underWay, most] = [0, 0]
+    const server = createServer((_, response) => {
+      most = Math.max(most, ++underWay)
+      setTimeout(() => {
+        underWay--
+        response.end(JSON.stringify({ status: 'success', data: { result: [] } }))
+      }, 5)
+    }).listen(0, '127.0.0.1')
+    await new Promise(resolve => server.once('listening', resolve))
+    onTestFinished(() => void server.close())
+    const source = openPrometheus(`http://127.0.0.1:${(server.address() as AddressInfo).port}`)
+    await Promise.all(Array.from({ length: 40 }, () => source.slots(computed, 0, 10)))
+    expect(most).toBe(limits.reads.value)
+    expect(limitsReached.get('reads')).toBeGreaterThan(before)
+  })
+
   test('of more values of a label than objectiveGroups makes budgets of the first', async () => {
     const before = limitsReached.get('objectiveGroups') ?? 0
     const values = Array.from({ length: limits.objectiveGroups.value + 5 }, (_, i) => `r${1000 + i}`)

@@ -61,6 +61,19 @@ export const countedKinds = parse(
 
 /** Objectives that only a Prometheus can compute. */
 export const computedKinds = parse(
+  openSlo(
+    'grouped-threshold',
+    { thresholdMetric: metric('sum by (job) (rate(tintype_promises_total{outcome="broken"}[2m]))') },
+    { ...slices, op: 'lte', value: 0.001, target: 0.99, groupBy: 'job' },
+  ),
+  openSlo(
+    'grouped-sum',
+    ratio({ good: `sum by (job) (${promises('kept')}) + 0` }, `sum by (job) (${all}) + 0`),
+    {
+      target: 0.97,
+      groupBy: 'job',
+    },
+  ),
   openSlo('two-counters', ratio({ good: `sum(${promises('kept')}) + 0` }, `sum(${all}) + 0`), {
     target: 0.99,
   }),

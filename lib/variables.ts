@@ -93,14 +93,21 @@ export const variables = {
   QUEUE_URL: place('where the queue is; default: a SQLite file in DATA_DIR', queueUrlFormat, queueAddress),
   QUEUE_ACCEPT_LOSS: flag('takes a PostgreSQL whose settings may lose acknowledged photos in a crash'),
   STORAGE_URL: place('where photos are; default: a folder in DATA_DIR', storageUrlFormat, storageAddress),
-  PROMETHEUS_URL: text('', 'Prometheus to read from instead of the embedded recorder', 'an http(s) URL'),
+  PROMETHEUS_URL: pattern(
+    '',
+    /^https?:\/\/\S+$/,
+    'Prometheus to read from instead of the embedded recorder',
+    'an http(s) URL',
+  ),
   OTEL_EXPORTER_OTLP_ENDPOINT: text(
     '',
     'collector for traces; default: JSON lines in DATA_DIR/traces',
     'an http(s) URL',
   ),
   LOGS_URL: text('', 'the log server; default: the one on this machine', 'an http(s) URL'),
-  SLO_URL: address('where people reach the pages of slo, for the links in alerts and in the navigation of the pages; default: this machine'),
+  SLO_URL: address(
+    'where people reach the pages of slo, for the links in alerts and in the navigation of the pages; default: this machine',
+  ),
   KEEP_PHOTOS_DAYS: days(0, 'age at which a photo is removed'),
   KEEP_KEYS_DAYS: days(1, 'age at which an Idempotency-Key is forgotten'),
   KEEP_LOGS_DAYS: days(30, 'age at which shipped log segments and published days are removed'),

@@ -87,7 +87,7 @@ export const limits = {
   readBytes: row('slo', 128, 'MiB', 'answer of one read of Prometheus', 'the read fails and names the expression'),
   reads: row('slo', 8, 'reads', 'reads of one Prometheus at once; it evaluates 20 queries at once by default, and others ask, too', 'the next read waits for one that ends'),
   objectiveGroups: row('slo', 100, 'values', 'values of the label by which an objective is grouped, in the order of their names', 'further values have no budget; a group of rules with more fails in Prometheus'),
-  probeJourneys: row('slo', 8, 'journeys', 'journeys of the synthetic user under way; one takes at most 95 s', 'the next journey is left out, and the log says so'),
+  probeJourneys: row('slo', 8, 'attempts', 'attempts of the probe under way; a journey of Tintype takes at most 95 s', 'the next attempt is left out, and the log says so'),
   publicWork: row('slo', 100, 'ms a second, 3 s saved up', 'time that slo computes for requests of its public port', '503 with Retry-After'),
   verdicts: row('slo', 100, 'verdicts', 'answers of diagnose that the pages show for earlier times, 5 min apart', 'the oldest is forgotten'),
   plannedDowntimes: row('slo', 1_000, 'downtimes', 'planned downtimes, past ones too', 'the oldest is removed'),

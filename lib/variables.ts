@@ -93,7 +93,12 @@ export const variables = {
   QUEUE_URL: place('where the queue is; default: a SQLite file in DATA_DIR', queueUrlFormat, queueAddress),
   QUEUE_ACCEPT_LOSS: flag('takes a PostgreSQL whose settings may lose acknowledged photos in a crash'),
   STORAGE_URL: place('where photos are; default: a folder in DATA_DIR', storageUrlFormat, storageAddress),
-  PROMETHEUS_URL: text('', 'Prometheus to read from instead of the embedded recorder', 'an http(s) URL'),
+  PROMETHEUS_URL: pattern(
+    '',
+    /^https?:\/\/\S+$/,
+    'Prometheus to read from instead of the embedded recorder',
+    'an http(s) URL',
+  ),
   OTEL_EXPORTER_OTLP_ENDPOINT: text(
     '',
     'collector for traces; default: JSON lines in DATA_DIR/traces',

@@ -1,4 +1,5 @@
 import { execFile } from 'node:child_process'
+import { cpSync, writeFileSync } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -175,6 +176,15 @@ describe('slo on the command line', () => {
     const { code, err, out } = await slo(await folder(), ...args)
     expect({ code, out }).toEqual({ code: 2, out: '' })
     expect(err).toContain(why)
+  })
+
+  test('serve with nothing to read from is exit status 2 and says what is missing', async () => {
+    const config = await folder()
+    writeFileSync(join(config, 'service.yaml'), 'service: shop\n')
+    cpSync('slo/tintype/objectives', join(config, 'objectives'), { recursive: true })
+    const { code, err } = await slo(await folder(), 'serve', `--config=${config}`)
+    expect(code).toBe(2)
+    expect(err).toMatch(/^nothing to read from: give prometheus or targets in service\.yaml/)
   })
 
   test('a described outage: 10 minutes page fast alone', async () => {

@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process'
-import { writeFileSync } from 'node:fs'
+import { readdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { chromium } from 'playwright-core'
 import { afterAll, beforeAll, expect, test } from 'vitest'
@@ -123,6 +123,10 @@ describeWithParts(
       const file = join(dataDir, 'rules.yml')
       writeFileSync(file, (await run('rules')).out)
       expect(execFileSync(parts.promtool, ['check', 'rules', file]).toString()).toContain('SUCCESS')
+    })
+
+    test('nothing of Tintype is kept: no storage, no log to be shipped, no secrets', () => {
+      expect(readdirSync(join(dataDir, 'slo'))).toEqual(['slo'])
     })
 
     test('report: the outage that was recorded is in every objective about minutes, and in no other', async () => {

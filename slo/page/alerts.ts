@@ -98,6 +98,13 @@ export function whatIfLanes(minutes: number, alerts: WhatIfAlert[]): HTMLElement
     'div',
     {},
     lanes(fired, Math.max(1, last), { to: minutes, title: words.whatIfOutage(minutes) }),
-    silent.length === 0 ? '' : h('p', { class: 'small soft' }, `${words.whatIfNever}: ${silent.join(', ')}`),
+    silent.length === 0
+      ? ''
+      : h(
+          'details',
+          { class: 'small' },
+          h('summary', {}, words.whatIfNever(silent.length)),
+          h('p', { class: 'soft' }, silent.join(', ')),
+        ),
   )
 }

@@ -108,3 +108,19 @@ export function presentState(objectives: readonly ObjectiveState[]): { state: st
   )
   return worst ? { state: worst, text: words.states[worst] } : { state: 'unknown', text: words.unknown }
 }
+
+/** So many names fit a sentence. */
+const maxNames = 3
+
+/** Which promises are broken and which burn, or that all are kept. */
+export function summary(objectives: readonly ObjectiveState[]): string {
+  const named = (wanted: string) => {
+    const names = objectives.filter(each => stateOf(each) === wanted).map(each => say(each.displayName))
+    return names.length > maxNames + 1
+      ? words.andMore(names.slice(0, maxNames).join(', '), names.length - maxNames)
+      : names.join(', ')
+  }
+  const [broken, burning] = [named('broken'), named('late')]
+  if (!broken && !burning) return words.allKept(objectives.length)
+  return [broken && words.broken(broken), burning && words.burning(burning)].filter(Boolean).join(' ')
+}

@@ -48,7 +48,7 @@ export const english = {
   whatIf: 'What if',
   whatIfLabel: 'An outage in a line',
   whatIfButton: 'When would we know?',
-  whatIfNever: 'Never fires',
+  whatIfNever: (n: number) => `${n} alerts never fire`,
   whatIfAfter: (n: number) => `fires after ${n} min`,
   whatIfClears: (n: number) => `clears after ${n} min`,
   whatIfOutage: (n: number) => `the outage: ${n} min`,
@@ -80,6 +80,7 @@ export const english = {
   away: 'slo does not answer; what you see is from before.',
   allKept: (n: number) =>
     n === 1 ? 'The promise is kept.' : n === 2 ? 'Both promises are kept.' : `All ${n} promises are kept.`,
+  andMore: (names: string, n: number) => `${names} and ${n} more`,
   burning: (names: string) => `Burning now: ${names}.`,
   broken: (names: string) => `Broken: ${names}.`,
   leadStatus: (online: boolean, bad: number, budget: number, minutes: number) =>

@@ -49,7 +49,7 @@ export const korean: typeof english = {
   whatIf: '만약에',
   whatIfLabel: '한 줄로 쓴 장애',
   whatIfButton: '언제 알게 될까요?',
-  whatIfNever: '울리지 않음',
+  whatIfNever: (n: number) => `울리지 않는 알림 ${n}개`,
   whatIfAfter: (n: number) => `${n}분 뒤에 울림`,
   whatIfClears: (n: number) => `${n}분 뒤에 끝남`,
   whatIfOutage: (n: number) => `장애: ${n}분`,
@@ -84,6 +84,7 @@ export const korean: typeof english = {
       : n === 2
         ? '두 약속 모두 지켜지고 있습니다.'
         : `약속 ${n}개 모두 지켜지고 있습니다.`,
+  andMore: (names: string, n: number) => `${names} 외 ${n}개`,
   burning: (names: string) => `지금 예산이 타고 있습니다: ${names}.`,
   broken: (names: string) => `어긴 약속: ${names}.`,
   leadStatus: (online: boolean, bad: number, budget: number, minutes: number) =>

@@ -4,13 +4,13 @@ import { translate } from '@tintype/lib/page/browser/language.ts'
 import { showNavigation } from '@tintype/lib/page/browser/navigation.ts'
 import { alertHistory, whatIfLanes } from './alerts.ts'
 import { type FitAnswer, get, type ObjectiveState, type Stages, type State, type WhatIf } from './api.ts'
-import { card, firstNumbers, presentState, stateOf } from './cards.ts'
+import { card, firstNumbers, presentState, summary } from './cards.ts'
 import { clock } from './format.ts'
 import { table } from './parts.ts'
 import { stageLanes } from './stages.ts'
 import { clamp, dayStrips, type Zoom, zooms } from './strip.ts'
 import { showVerdict } from './verdict.ts'
-import { learn, say, words } from './words.ts'
+import { learn, words } from './words.ts'
 
 const refreshMs = 15_000
 /** Evaluated each minute; after three it is no longer known. */
@@ -35,7 +35,7 @@ function draw(state: State): void {
   const { objectives, at, seenAt, planned, begun } = state
   learn(state)
   const stale = Date.parse(at) - Date.parse(seenAt) > staleMs
-  find('#lead').textContent = begun ? lead(objectives) : words.waiting(clock(firstNumbers(at)))
+  find('#lead').textContent = begun ? summary(objectives) : words.waiting(clock(firstNumbers(at)))
   const notice = find('#notice')
   notice.hidden = !stale && earlier === null
   if (earlier === null) notice.textContent = stale ? words.stale(clock(seenAt)) : ''
@@ -52,17 +52,6 @@ function draw(state: State): void {
       ? table(words.plannedColumns, rows)
       : h('p', { class: 'soft small' }, words.noPlanned(state.program)),
   )
-}
-
-function lead(objectives: ObjectiveState[]): string {
-  const named = (wanted: string) =>
-    objectives
-      .filter(each => stateOf(each) === wanted)
-      .map(each => say(each.displayName))
-      .join(', ')
-  const [broken, burning] = [named('broken'), named('late')]
-  if (!broken && !burning) return words.allKept(objectives.length)
-  return [broken && words.broken(broken), burning && words.burning(burning)].filter(Boolean).join(' ')
 }
 
 function drawState(objectives: ObjectiveState[], stale: boolean): void {

@@ -3,7 +3,7 @@ import { find, h } from '@tintype/lib/page/browser/dom.ts'
 import { translate } from '@tintype/lib/page/browser/language.ts'
 import { showNavigation } from '@tintype/lib/page/browser/navigation.ts'
 import { get, type ObjectiveState, type State } from './api.ts'
-import { countsOf, firstNumbers, presentState, stateOf } from './cards.ts'
+import { countsOf, firstNumbers, presentState, stateOf, summary } from './cards.ts'
 import { clock, percent } from './format.ts'
 import { cellWords, clockOf, runs, table } from './parts.ts'
 import { legend } from './strip.ts'
@@ -12,7 +12,7 @@ import { learn, say, words } from './words.ts'
 const refreshMs = 15_000
 const staleMs = 180_000
 const hoursShown = 24
-/** The others stand in the table. */
+/** Beside the one about minutes; of more only a summary, and each stands in the table. */
 const maxInLead = 2
 
 function draw(state: State): void {
@@ -33,15 +33,15 @@ function draw(state: State): void {
   find('#promises').replaceChildren(standings(objectives))
 }
 
-/** Online or not, what is lost of the budget, and each promise about events. */
+/** Online or not, what is lost of the budget, and each promise about events; of many promises a summary. */
 function lead(objectives: ObjectiveState[]): string {
+  if (objectives.length > maxInLead + 1) return summary(objectives)
   const minutes = objectives.find(({ kind }) => kind === 'minutes')
   const online = minutes?.strip.states.at(-1) === 'o'
   const parts = [
     ...(minutes ? [words.leadStatus(online, minutes.bad, minutes.budget, minutes.windowMinutes)] : []),
     ...objectives
       .filter(({ kind }) => kind === 'events')
-      .slice(0, maxInLead)
       .map(({ displayName, good, bad, unit }) =>
         good + bad === 0
           ? words.leadNoEvents(say(displayName))

@@ -1,0 +1,83 @@
+import { mkdirSync, writeFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { expect, test } from 'vitest'
+import { temporaryFolder } from '../../test/support.ts'
+import { readDirectory } from '../directory.ts'
+import { lint } from '../objectives/lint.ts'
+import { objectiveFiles, parseFiles } from '../objectives/objectives.ts'
+import type { PrometheusApi } from '../sources/prometheus-api.ts'
+import { type Discovered, discover } from './discover.ts'
+import { firstDirectory } from './first.ts'
+
+const requests = { metric: 'http_requests_total', failed: 'status=~"5.."', share: 0.002 }
+const durations = { histogram: 'http_request_duration_seconds', le: '1', share: 0.97 }
+const process = new Set(['process_cpu_seconds_total', 'go_gc_duration_seconds_sum', 'process_max_fds'])
+
+test.each<[string, Discovered]>([
+  ['everything', { job: 'shop', requests, durations, process }],
+  ['requests alone', { job: 'shop', requests, durations: undefined, process: new Set() }],
+  ['durations alone', { job: 'shop', requests: undefined, durations, process }],
+  ['nothing but scrapes', { job: 'shop', requests: undefined, durations: undefined, process: new Set() }],
+  ['a name that is none', { job: 'Namespace/The_Shop "1"', requests, durations, process }],
+])('of %s a directory is made that lint has nothing against', async (_, found) => {
+  const folder = await temporaryFolder()
+  for (const [path, text] of Object.entries(firstDirectory(found, 'http://127.0.0.1:9090'))) {
+    mkdirSync(dirname(join(folder, path)), { recursive: true })
+    writeFileSync(join(folder, path), text)
+  }
+  const { objectives, service } = readDirectory(folder)
+  expect(objectives.length).toBeGreaterThan(0)
+  expect(service.stages).toHaveLength(found.durations ? 1 : 0)
+  const findings = parseFiles(objectiveFiles(join(folder, 'objectives'))).flatMap(
+    ({ document, objectives }) => lint(document, objectives, { source: 'prometheus', keepDays: 0 }),
+  )
+  expect(findings).toEqual([])
+})
+
+type Sample = [labels: Record<string, string>, value: number]
+
+/** A Prometheus that answers the first query with counters and the second with buckets. */
+const prometheus = (counters: Sample[], buckets: Sample[]): PrometheusApi => ({
+  query: async () => [],
+  range: async query =>
+    (query.includes('le)') ? buckets : counters).map(([metric, value]) => ({
+      metric,
+      values: [[0, String(value)]],
+    })),
+  series: async () => 0,
+  labelValues: async () => ['process_cpu_seconds_total'],
+})
+
+test('the counter with a status and most requests is chosen, and nobody promises scrapes', async () => {
+  const api = prometheus(
+    [
+      [{ __name__: 'promhttp_metric_handler_requests_total', code: '200' }, 1e6],
+      [{ __name__: 'http_requests_total', status: '200' }, 995],
+      [{ __name__: 'http_requests_total', status: '503' }, 5],
+      [{ __name__: 'http_cache_requests_total' }, 1e9],
+    ],
+    [
+      [{ __name__: 'other_request_seconds_bucket', le: '+Inf' }, 5000],
+      [{ __name__: 'http_requests_bucket', le: '0.1' }, 600],
+      [{ __name__: 'http_requests_bucket', le: '1.0' }, 995],
+      [{ __name__: 'http_requests_bucket', le: '5.0' }, 1000],
+      [{ __name__: 'http_requests_bucket', le: '+Inf' }, 1000],
+    ],
+  )
+  expect(await discover(api, 'shop', 0)).toMatchObject({
+    requests: { metric: 'http_requests_total', failed: 'status=~"5.."', share: 0.005 },
+    durations: { histogram: 'http_requests', le: '1.0', share: 0.995 },
+  })
+})
+
+test('of gRPC the codes that are the server’s fault are failures', async () => {
+  const counted = (grpc_code: string, value: number): Sample => [
+    { __name__: 'grpc_server_handled_total', grpc_code },
+    value,
+  ]
+  const api = prometheus([counted('OK', 90), counted('NotFound', 8), counted('Internal', 2)], [])
+  const { requests, durations } = await discover(api, 'shop', 0)
+  expect(requests).toMatchObject({ metric: 'grpc_server_handled_total', share: 0.02 })
+  expect(requests?.failed).toContain('Internal')
+  expect(durations).toBeUndefined()
+})

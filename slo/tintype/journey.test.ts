@@ -1,0 +1,149 @@
+import { once } from 'node:events'
+import { createServer, type RequestListener, type ServerResponse } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { describe, expect, onTestFinished, test } from 'vitest'
+import { tidyUp, tidyUpAll, type Visitor, walk } from './journey.ts'
+import { isPicture, picture } from './picture.ts'
+
+/** A service as the wire shows it: what it holds, what it was asked, and a way to misbehave. */
+async function service(
+  misbehave: (path: string, response: ServerResponse, nth: number) => boolean = () => false,
+) {
+  const photos = new Set<string>()
+  const asked: { method: string; path: string; cookie: string | undefined; token: string | undefined }[] = []
+  const listener: RequestListener = (request, response) => {
+    const path = request.url ?? ''
+    const method = request.method ?? ''
+    const token = request.headers['tintype-probe'] as string | undefined
+    asked.push({ method, path, cookie: request.headers.cookie, token })
+    request.resume()
+    const nth = asked.filter(each => each.method === method && each.path === path).length
+    if (misbehave(`${method} ${path}`, response, nth)) return
+    if (method === 'POST') {
+      const id = `p${nth}`
+      photos.add(id)
+      response.writeHead(202, {
+        Location: `/photos/${id}`,
+        'Set-Cookie': 'tintype_session=abc.sig; HttpOnly; SameSite=Lax',
+      })
+      response.end('{}')
+    } else if (method === 'DELETE') {
+      photos.delete(path.slice('/photos/'.length))
+      response.writeHead(204).end()
+    } else if (path === '/photos') response.end(JSON.stringify({ photos: [...photos].map(id => ({ id })) }))
+    else if (nth === 1) response.writeHead(202, { 'Retry-After': '1' }).end()
+    else response.writeHead(200, { 'Content-Type': 'image/jpeg' }).end(picture)
+  }
+  const server = createServer(listener).listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  onTestFinished(() => {
+    server.closeAllConnections()
+    server.close()
+  })
+  const target = new URL(`http://localhost:${(server.address() as AddressInfo).port}`)
+  const visitor: Visitor = { cookie: undefined }
+  const signal = new AbortController().signal
+  return { photos, asked, way: { target, token: 'secret', promiseSeconds: 2, visitor, signal } }
+}
+
+describe('a journey', () => {
+  test('uploads, waits for the thumbnail, and leaves nothing behind', async () => {
+    const { way, photos, asked } = await service()
+    const journey = await walk(way)
+    expect(journey.failure).toBeUndefined()
+    expect(photos.size).toBe(1)
+    expect(await tidyUp(way, journey.photo as URL)).toBeNull()
+    expect(photos.size).toBe(0)
+    expect(asked.map(({ method, token }) => [method, token])).toEqual([
+      ['POST', 'secret'],
+      ['GET', undefined],
+      ['GET', undefined],
+      ['DELETE', undefined],
+    ])
+    expect(asked[1]?.cookie).toBe('tintype_session=abc.sig')
+  })
+
+  test('times each phase, with a look-up of its own', async () => {
+    const { phases } = await walk((await service()).way)
+    expect(phases.dns).toBeGreaterThan(0)
+    expect(phases.connect).toBeGreaterThan(0)
+    expect(phases.tls).toBe(0)
+    expect(phases.processing).toBeGreaterThan(0)
+    expect(phases.thumbnail).toBeGreaterThan(0.1)
+  })
+
+  test('forgives one failed request, and not two', async () => {
+    const once = await service(
+      (path, response, nth) => path === 'POST /photos' && nth === 1 && refuse(response),
+    )
+    expect((await walk(once.way)).failure).toBeUndefined()
+    const twice = await service((path, response) => path === 'POST /photos' && refuse(response))
+    const { failure } = await walk(twice.way)
+    expect(failure).toEqual({ step: 'upload', why: 'answer 503: busy; again: answer 503: busy' })
+    expect(twice.asked).toHaveLength(2)
+  })
+
+  test('does not repeat what was refused for good', async () => {
+    const { way, asked } = await service((path, response) => path === 'POST /photos' && refuse(response, 415))
+    expect((await walk(way)).failure?.why).toBe('answer 415: busy')
+    expect(asked).toHaveLength(1)
+  })
+
+  test('fails when the thumbnail is late, and says where the time went', async () => {
+    const { way } = await service((path, response) => {
+      if (!path.endsWith('/thumbnail')) return false
+      response.writeHead(202).end()
+      return true
+    })
+    const { failure, phases } = await walk({ ...way, promiseSeconds: 0.5 })
+    expect(failure).toEqual({ step: 'thumbnail', why: 'no thumbnail within 0.5 s' })
+    expect(phases.thumbnail).toBeGreaterThanOrEqual(0.5)
+  })
+
+  test('fails when an error page comes as a picture', async () => {
+    const { way } = await service((path, response, nth) => {
+      if (!path.endsWith('/thumbnail') || nth === 1) return false
+      response.writeHead(200, { 'Content-Type': 'image/jpeg' }).end('<html>')
+      return true
+    })
+    expect((await walk(way)).failure?.why).toMatch('not the picture')
+  })
+
+  test('a name that does not resolve is a failure in the phase dns', async () => {
+    const { way } = await service()
+    const { failure, phases } = await walk({ ...way, target: new URL('http://nowhere.invalid:1') })
+    expect(failure?.step).toBe('upload')
+    expect(failure?.why).toMatch(/ENOTFOUND|EAI_AGAIN/)
+    expect(phases.dns).toBeGreaterThan(0)
+    expect(phases.connect).toBe(0)
+  })
+
+  test('a stop ends it without an outcome', async () => {
+    const stopping = new AbortController()
+    const { way } = await service(() => {
+      stopping.abort()
+      return true
+    })
+    await expect(walk({ ...way, signal: stopping.signal })).rejects.toThrow('aborted')
+  })
+})
+
+test('a visitor’s forgotten photos are found and deleted', async () => {
+  const { way, photos } = await service()
+  await walk(way)
+  await walk(way)
+  await tidyUpAll(way)
+  expect(photos.size).toBe(0)
+})
+
+test('the picture is one, and its bytes alone do not make another type', () => {
+  expect(isPicture('image/jpeg', picture)).toBe(true)
+  expect(isPicture('image/png', picture)).toBe(false)
+  expect(isPicture('text/html', picture)).toBe(false)
+  expect(isPicture('image/jpeg', Buffer.alloc(0))).toBe(false)
+})
+
+function refuse(response: ServerResponse, status = 503): true {
+  response.writeHead(status).end('busy')
+  return true
+}

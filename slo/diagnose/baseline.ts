@@ -11,6 +11,7 @@ const maxWindows = 120
 /** Windows of the same hour of an earlier day. */
 const dayWindows = 10
 const dayMs = 86_400_000
+
 /** The stretches of time of which samples are needed: around the same time of earlier days, and up to now. */
 export function spansRead(atMs: number, stepMs: number, days: number): Span[] {
   const length = nowSteps * stepMs

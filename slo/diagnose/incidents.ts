@@ -7,7 +7,7 @@ import type { Span } from './evaluate.ts'
 
 /** What the objectives say about a time. */
 export type Burning = {
-  /** Stretches in which a budget burned, oldest first, each from its first bad minute. */
+  /** Stretches in which a budget burned, oldest first, each from its first bad minute; one that lasts has no end. */
   incidents: readonly Span[]
   /** Names of the objectives whose budget burns now. */
   now: readonly string[]
@@ -41,9 +41,11 @@ export function burningOf({ start, to, objectives }: Recorded): Burning {
     if (last?.to === minute - 1) last.to = minute
     else incidents.push({ from: firstBad(objectives, minute), to: minute })
   }
+  const now = burnsAt(to).map(({ objective }) => objective.id)
+  const endOf = (minute: Minute) => (minute === to ? Number.POSITIVE_INFINITY : minute * 60_000)
   return {
-    incidents: incidents.map(each => ({ fromMs: each.from * 60_000, toMs: each.to * 60_000 })),
-    now: burnsAt(to).map(({ objective }) => objective.id),
+    incidents: incidents.map(each => ({ fromMs: each.from * 60_000, toMs: endOf(each.to) })),
+    now,
   }
 }
 

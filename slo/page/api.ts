@@ -45,6 +45,9 @@ export type Diagnosis = {
     lacking: readonly string[]
     /** What speaks against a name. */
     remarks: readonly string[]
+    /** Processes unlike the others of their job, and what started meanwhile. */
+    replicas: readonly string[]
+    context: readonly string[]
   }
   /** `seconds`, and keys by which the log server finds the work: traceId, session, … */
   examples: readonly Readonly<Record<string, string | number>>[]

@@ -36,7 +36,8 @@ function stateOf(diagnosis: Diagnosis | null): string {
 }
 
 function answer({ at, verdict, examples }: Diagnosis, { logs }: State): HTMLElement[] {
-  const { lever, confidence, since, evidence, lacking, remarks } = verdict
+  const { lever, confidence, since, evidence, lacking } = verdict
+  const remarks = [...verdict.replicas, ...verdict.context, ...verdict.remarks]
   const slow = isSlow(verdict)
   const [lost] = verdict.stages.toSorted((a, b) => b.growth - a.growth)
   const more = [

@@ -108,6 +108,28 @@ const known: readonly SimulatedDrill[] = [
     minutes: eachHalfHour,
     life: { world: dayOf(12, 0), byChance: true },
   },
+  {
+    name: 'simulated: one of four converters reads its originals slowly',
+    truth: ['convert disk-latency'],
+    minutes: since([3, 65]),
+    instance: 'd',
+    life: {
+      world: () => ({ photosASecond: 4 }),
+      converters: [() => ({}), () => ({}), () => ({}), from(180, { get: { ...usual.get, converter: 0.4 } })],
+    },
+  },
+  {
+    name: 'simulated: twenty healthy hours with little traffic and a crowd at noon',
+    truth: ['healthy'],
+    minutes: eachHalfHour,
+    life: {
+      world: second => ({
+        ...dayOf(1.5, 5)(second),
+        ...(second > 42_000 && second < 47_000 ? { photosASecond: 9 } : {}),
+      }),
+      byChance: true,
+    },
+  },
 ]
 
 const aside: readonly SimulatedDrill[] = [
@@ -141,16 +163,6 @@ const aside: readonly SimulatedDrill[] = [
     },
   },
   {
-    name: 'simulated: one of four converters reads its originals slowly',
-    truth: ['convert disk-latency'],
-    minutes: since([3, 65]),
-    instance: 'd',
-    life: {
-      world: () => ({ photosASecond: 4 }),
-      converters: [() => ({}), () => ({}), () => ({}), from(180, { get: { ...usual.get, converter: 0.4 } })],
-    },
-  },
-  {
     name: 'simulated: a service that starts on a full disk',
     truth: ['receive disk-full'],
     minutes: [2, 6],
@@ -165,15 +177,22 @@ const aside: readonly SimulatedDrill[] = [
     life: { world: () => ({ converterUp: false }) },
   },
   {
-    name: 'simulated: twenty healthy hours with little traffic and a crowd at noon',
+    name: 'simulated: a queue that is locked for two hours',
+    truth: ['wait queue-stalled'],
+    minutes: since([3, 65, 115]),
+    life: { world: from(180, { queue: { ...usual.queue, converter: 2 } }) },
+  },
+  {
+    name: 'simulated: twenty healthy hours with batches of large photos',
     truth: ['healthy'],
     minutes: eachHalfHour,
     life: {
       world: second => ({
-        ...dayOf(1.5, 5)(second),
-        ...(second > 42_000 && second < 47_000 ? { photosASecond: 9 } : {}),
+        photosASecond: 3 + 2 * Math.sin(second / 9_000),
+        pixels: usual.pixels * (Math.floor(second / 1_700) % 3 === 0 ? 1.3 : 1),
       }),
       byChance: true,
+      seed: 23,
     },
   },
 ]

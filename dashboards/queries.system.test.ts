@@ -26,7 +26,7 @@ const expected: Record<string, { label: string; values: string[] }> = {
   'Probe duration by phase': { label: 'phase', values: ['dns', 'connect', 'processing', 'thumbnail'] },
   'Conversions by outcome': { label: 'outcome', values: ['ok', 'undecodable', 'timeout'] },
   'Storage latency p95 by operation': { label: 'operation', values: ['put', 'get'] },
-  'Queue call latency p95 by operation': { label: 'operation', values: ['enqueue', 'claim', 'complete'] },
+  'Queue latency p95 by operation': { label: 'operation', values: ['enqueue', 'claim', 'complete'] },
   'Pressure stall (PSI) by resource': { label: 'resource', values: ['cpu', 'memory', 'io'] },
   'CPU usage by process': { label: 'job', values: ['web', 'converter', 'logs', 'slo'] },
   'CPU run queue wait by process': { label: 'job', values: ['web', 'converter'] },

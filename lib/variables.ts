@@ -100,7 +100,9 @@ export const variables = {
     'an http(s) URL',
   ),
   LOGS_URL: text('', 'the log server; default: the one on this machine', 'an http(s) URL'),
-  SLO_URL: address('where people reach the pages of slo, for the links in alerts and in the navigation of the pages; default: this machine'),
+  SLO_URL: address(
+    'where people reach the pages of slo, for the links in alerts and in the navigation of the pages; default: this machine',
+  ),
   KEEP_PHOTOS_DAYS: days(0, 'age at which a photo is removed'),
   KEEP_KEYS_DAYS: days(1, 'age at which an Idempotency-Key is forgotten'),
   KEEP_LOGS_DAYS: days(30, 'age at which shipped log segments and published days are removed'),

@@ -126,10 +126,14 @@ function fromFramework(error: { status?: number; expose?: boolean; message?: str
     return new Problem(status, 'bad-request', error.message ?? 'The request could not be read.')
   // Errors with a code come from the system, queue or storage, and may be temporary.
   if (errorCode(error) !== undefined)
-    return new Problem(503, 'unavailable', 'This server misses something that it needs. Try again in 5 s.', {
+    return new Problem(503, 'unavailable', 'Storage or queue is not available. Try again in 5 s.', {
       headers: { 'Retry-After': '5' },
     })
-  return new Problem(500, 'internal', 'Something went wrong on our side. The log says what; try again.')
+  return new Problem(
+    500,
+    'internal',
+    'An unexpected error, which is our fault. Try again; the log has the details.',
+  )
 }
 
 /** Counts, times and logs requests. No label value comes from the client: each new value would add a series. */

@@ -22,13 +22,13 @@ export const variables = {
   INSTANCE: pattern(
     '0',
     /^[a-z0-9-]+$/,
-    'which one of several of a service this is; part of its log stream’s name',
+    'distinguishes several processes of one service; part of the name of its log stream',
     'lower-case letters, digits and hyphens',
   ),
   VERSION: pattern(
     version,
     /^[\w.+-]{1,64}$/,
-    'how this build calls itself: in tintype_build_info, traces and jobs. npm run release sets it',
+    'version of this build in tintype_build_info, traces and jobs. npm run release sets it',
     'letters, digits, dots, plus and minus signs, underscores',
   ),
   DATA_DIR: text('./data', 'where everything durable is kept', 'a folder'),
@@ -70,7 +70,7 @@ export const variables = {
     6_000,
     1,
     10_000_000,
-    'uploads of one session, or of one address without a session; of one address in all three times as many',
+    'uploads of one session, or of one address without a session; an address may have three times as many over all its sessions',
   ),
   PROMISE_SECONDS: seconds(60, 0.1, 86_400, 'the promise: last byte received to durable thumbnail'),
   SCRAPE_SECONDS: seconds(15, 0.2, 60, 'how often metrics are read'),
@@ -80,7 +80,7 @@ export const variables = {
     'a file that names the metrics endpoints, read before each scrape; the launcher writes it. SCRAPE_TARGETS goes before it',
     'a file in Prometheus’ file_sd format, JSON, with the labels job and instance',
   ),
-  PROBE_URL: address('what the probe tries; default: web on this machine'),
+  PROBE_URL: address('address that the probe uses; default: web on this machine'),
   ALERT_WEBHOOK_URL: address(
     'where slo sends alerts, in Alertmanager’s webhook format; default: only the log. Where Prometheus has an Alertmanager, only alerts about the monitoring itself',
   ),
@@ -91,7 +91,7 @@ export const variables = {
   INGEST_TOKEN: text('', 'the log shippers’ secret; made at the first start when unset'),
   SESSION_SECRET: text('', 'signs session cookies; made at the first start when unset'),
   QUEUE_URL: place('where the queue is; default: a SQLite file in DATA_DIR', queueUrlFormat, queueAddress),
-  QUEUE_ACCEPT_LOSS: flag('takes a PostgreSQL whose settings may lose acknowledged photos in a crash'),
+  QUEUE_ACCEPT_LOSS: flag('accepts a PostgreSQL whose settings can lose acknowledged photos in a crash'),
   STORAGE_URL: place('where photos are; default: a folder in DATA_DIR', storageUrlFormat, storageAddress),
   PROMETHEUS_URL: pattern(
     '',
@@ -119,7 +119,7 @@ export const variables = {
   ),
   KEEP_DEAD_LETTERS_DAYS: days(30, 'age at which a dead letter is removed from the queue'),
   LOG_LEVEL: choice('info', levels, 'least severe entries written'),
-  GRACE_SECONDS: seconds(20, 0, 600, 'how long a stop waits for what is under way'),
+  GRACE_SECONDS: seconds(20, 0, 600, 'how long a stop waits for requests and jobs in progress'),
 } as const satisfies Record<string, Variable<unknown>>
 
 /** The variables of one process, by name. */

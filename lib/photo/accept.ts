@@ -141,7 +141,8 @@ async function claimKey(house: House, owner: Owner, key: Key, ours: KeyRecord): 
     if ((await house.storage.put(key, body, { ifAbsent: true })) !== 'exists') return ours
     const standing = await findKey(house, owner, key)
     if (standing) return standing
-    if (tries === maxKeyTries) throw new Error(`the Idempotency-Key of photo ${ours.photo} comes and goes`)
+    if (tries === maxKeyTries)
+      throw new Error(`other uploads keep removing the Idempotency-Key of photo ${ours.photo}`)
   }
 }
 

@@ -72,7 +72,8 @@ export function openJournal(
   let reopenAt = 0
 
   const open = (): Folder => {
-    if (Date.now() < reopenAt) throw new Error(`journal ${root} could not be opened; it is tried each second`)
+    if (Date.now() < reopenAt)
+      throw new Error(`journal ${root} could not be opened; the next try follows within a second`)
     reopenAt = Date.now() + reopenAfterMs
     const opened = openFolder(root, service, instance)
     segments = opened.segments
@@ -83,7 +84,7 @@ export function openJournal(
     const held = segments.reduce((sum, segment) => sum + segment.bytes, 0)
     if (held >= limits.journalHeld.value) {
       countLimit('journalHeld')
-      throw new Error(`journal ${into.path} holds ${held} bytes that the log server has not taken`)
+      throw new Error(`journal ${into.path} is full: ${held} bytes are not shipped yet`)
     }
     const first = seq + 1
     const file = join(into.path, `${into.epoch}.${first}.ndjson`)
@@ -149,7 +150,7 @@ function writeWhole(writing: Writing, line: Buffer): void {
   if (writing.torn) ftruncateSync(fd, segment.bytes)
   writing.torn = true
   const written = writeSync(fd, line)
-  if (written < line.length) throw new Error(`the disk took ${written} of ${line.length} bytes`)
+  if (written < line.length) throw new Error(`only ${written} of ${line.length} bytes were written`)
   writing.torn = false
   segment.bytes += line.length
 }

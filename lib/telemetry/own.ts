@@ -18,7 +18,7 @@ export function ownFolder(folder: string): (() => void) | 'taken' {
     database.close()
     const sqliteBusy = 5
     if ((error as { errcode?: number }).errcode === sqliteBusy) return 'taken'
-    throw new Error(`could not own the folder ${folder}`, { cause: error })
+    throw new Error(`could not lock the folder ${folder}`, { cause: error })
   }
 }
 

@@ -127,6 +127,6 @@ function upright({ width, height, orientation }: Stored): { width: number; heigh
 export function unsupported(mime: string | undefined, head: Buffer): Problem {
   if (mime === 'image/svg+xml' || /<svg[\s/>]/i.test(head.toString('latin1')))
     return new Problem(415, 'svg', 'This is an SVG drawing, not a photo. Export it as PNG, then try again.')
-  const what = mime === undefined ? 'not an image that we know' : `of type ${mime}`
+  const what = mime === undefined ? 'not an image of a known type' : `of type ${mime}`
   return new Problem(415, 'unsupported-type', `This file is ${what}. We take ${supported}.`)
 }

@@ -28,7 +28,7 @@ export function thumbnail(web: Web): RequestHandler {
     const chosen = chooseThumbnail(result.thumbnails, text(request.query.size), text(request.query.format))
     if (!chosen) {
       const made = result.thumbnails.map(({ side, format }) => `size=${side}&format=${format}`).join(', ')
-      throw new Problem(404, 'no-such-thumbnail', `Of this photo there are: ${made}.`)
+      throw new Problem(404, 'no-such-thumbnail', `This photo has these thumbnails: ${made}.`)
     }
     response.set('Content-Type', contentTypes[chosen.format])
     const sent = await send(web, request, response, photo, chosen.file)

@@ -154,7 +154,7 @@ async function viewAll(web: Web, owner: Owner, ids: PhotoId[]): Promise<PhotoVie
   return views.filter(view => view !== 'not-found') // not yet accepted, or just deleted
 }
 
-export const notFound = (): Problem => new Problem(404, 'no-such-photo', 'You have no photo here.')
+export const notFound = (): Problem => new Problem(404, 'no-such-photo', 'You have no photo with this id.')
 
 /** @throws Problem 404 when the path holds no photo's id: it never becomes a storage key. */
 export function photoIdOf(request: Request): PhotoId {

@@ -70,8 +70,8 @@ test('what everybody may keep carries no cookie; the page does', async () => {
   const page = await fetch(url)
   expect(cookieOf(page)).toMatch(/^tintype_session=/)
   expect(page.headers.get('content-security-policy')).toContain("script-src 'self'")
-  const [asset] = /\/assets\/[^"]+/.exec(await page.text()) ?? []
-  const file = await fetch(url + asset)
+  const [asset] = /(?<=")assets\/[^"]+/.exec(await page.text()) ?? []
+  const file = await fetch(new URL(asset ?? '', url))
   expect([file.status, cookieOf(file)]).toEqual([200, ''])
 })
 

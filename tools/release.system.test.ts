@@ -88,7 +88,9 @@ describeWithParts('a release of a running service', ['haproxy'], () => {
     )
     const release = { child, said: '', ended: once(child, 'close') }
     for (const stream of [child.stdout, child.stderr])
-      stream?.on('data', chunk => void (release.said += chunk))
+      stream?.on('data', chunk => {
+        release.said += chunk
+      })
     return release
   }
   const says = (release: { said: string }, text: RegExp) =>

@@ -5,7 +5,15 @@ import { countLimit, limits } from '../limits.ts'
 import { jobOf } from '../queue/index.ts'
 import type { Key } from '../storage/index.ts'
 import { filesOf, findPhoto, type House, readJson } from './find.ts'
-import { type Owner, type PhotoId, type PhotoRecord, photoKey, photoPrefix, photoTime } from './record.ts'
+import {
+  bytesOf,
+  type Owner,
+  type PhotoId,
+  type PhotoRecord,
+  photoKey,
+  photoPrefix,
+  photoTime,
+} from './record.ts'
 
 /** The size of a received upload, and with an Idempotency-Key its hash. */
 export type Received = { bytes: number; sha256?: string }
@@ -125,7 +133,7 @@ async function store<R extends Received>(
 
 const recordFile = (record: PhotoRecord) => ({
   key: photoKey(record.owner, record.id, 'photo.json'),
-  body: Buffer.from(JSON.stringify(record)),
+  body: bytesOf(record),
 })
 
 const keyRecordOf = (photo: PhotoId, { sha256 = '', bytes }: Received): KeyRecord => ({

@@ -10,6 +10,7 @@ import {
   photoPrefix,
   photoTime,
   type ResultRecord,
+  recordVersion,
 } from './record.ts'
 
 /** The dependencies of a photo's transitions. */
@@ -41,7 +42,7 @@ export async function filesOf(storage: Storage, owner: Owner, photo: PhotoId): P
   return files
 }
 
-/** Reads a small JSON record; `damaged` when it cannot be parsed or does not have the right form. */
+/** Reads a small JSON record; `damaged` when it cannot be parsed or does not have the right form. @throws when a newer version wrote it. */
 export async function readJson<T>(
   storage: Storage,
   key: Key,
@@ -49,12 +50,20 @@ export async function readJson<T>(
 ): Promise<T | 'not-found' | 'damaged'> {
   const bytes = await storage.read(key)
   if (bytes === 'not-found') return bytes
+  let value: T
   try {
-    const value = JSON.parse(bytes.toString()) as T
-    return isWhole(value) ? value : 'damaged'
+    value = JSON.parse(bytes.toString()) as T
+    if (!isWhole(value)) return 'damaged'
   } catch {
     return 'damaged'
   }
+  const { version = 1 } = value as { version?: number }
+  // Not damaged: a damaged record may be written over.
+  if (version > recordVersion)
+    throw new Error(
+      `${key} was written by a newer version of Tintype (form ${version}, known is ${recordVersion})`,
+    )
+  return value
 }
 
 const isTime = (text: unknown): boolean => typeof text === 'string' && !Number.isNaN(Date.parse(text))

@@ -48,6 +48,13 @@ export type Format = (typeof formats)[number]
 export const outcomes = ['kept', 'broken', 'void'] as const
 export type Outcome = (typeof outcomes)[number]
 
+/** The newest form of photo.json and result.json that this version knows. Version 0.1 wrote none, which is 1. */
+export const recordVersion = 1
+
+/** A record as it is stored. */
+export const bytesOf = (record: PhotoRecord | ResultRecord): Buffer =>
+  Buffer.from(JSON.stringify({ version: recordVersion, ...record }))
+
 /** `photo.json`, written at accept: the promise. Times are ISO 8601 in UTC. */
 export type PhotoRecord = {
   id: PhotoId

@@ -5,6 +5,7 @@ import type { Storage } from '../storage/index.ts'
 import { type House, readResult } from './find.ts'
 import type { Outcome } from './record.ts'
 import {
+  bytesOf,
   type FailureReason,
   isBytesFault,
   photoKey,
@@ -140,7 +141,7 @@ export async function admitLate<R extends ResultRecord>(
   const late = new Date(now).toISOString()
   const corrected: ResultRecord =
     result.state === 'failed' ? { ...result, failedAt: late } : { ...withStore(result, now), durableAt: late }
-  await storage.put(photoKey(job.owner, job.photo, 'result.json'), Buffer.from(JSON.stringify(corrected)))
+  await storage.put(photoKey(job.owner, job.photo, 'result.json'), bytesOf(corrected))
   return corrected as R
 }
 
@@ -175,7 +176,7 @@ export async function putResult<R extends ResultRecord>(
   result: R,
 ): Promise<R | ResultRecord> {
   const key = photoKey(owner, photo, 'result.json')
-  const body = Buffer.from(JSON.stringify(result))
+  const body = bytesOf(result)
   if ((await storage.put(key, body, { ifAbsent: true })) !== 'exists') return result
   const standing = await readResult(storage, owner, photo)
   if (typeof standing !== 'string') return standing

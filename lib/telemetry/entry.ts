@@ -1,5 +1,8 @@
 import { limits } from '../limits.ts'
 
+/** The form of entries, which each batch names. A further member does not raise it. */
+export const entryVersion = 1
+
 /**
  * One log entry is one JSON object on a line whose first four members are id, session, timestamp and payload,
  * always in this order, so that shipper, server and merge find fields by position, without parsing JSON.

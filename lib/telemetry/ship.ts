@@ -2,6 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { faultPoint } from '../fault.ts'
 import { startPulse } from '../pulse.ts'
 import { type Batch, readBatches } from './batches.ts'
+import { entryVersion } from './entry.ts'
 import type { Journal } from './journal.ts'
 
 export type Destination = {
@@ -110,6 +111,7 @@ async function send(
       authorization: `Bearer ${token}`,
       'content-type': 'application/x-ndjson',
       'tintype-clock': new Date().toISOString(),
+      'tintype-entries': String(entryVersion),
       ...(rewound && { 'tintype-oldest': 'true' }),
     },
     body: new Uint8Array(body),

@@ -4,7 +4,7 @@ import { createApp, finish, Problem } from '@tintype/lib/http.ts'
 import { type LimitName, limits } from '@tintype/lib/limits.ts'
 import { type OtherPages, otherPages } from '@tintype/lib/page/other-pages.ts'
 import { openPages } from '@tintype/lib/page/pages.ts'
-import { isStream, sourceOf } from '@tintype/lib/telemetry/entry.ts'
+import { entryVersion, isStream, sourceOf } from '@tintype/lib/telemetry/entry.ts'
 import type { Log } from '@tintype/lib/telemetry/log.ts'
 import type { Metrics } from '@tintype/lib/telemetry/metrics.ts'
 import type { Express, Request } from 'express'
@@ -111,6 +111,9 @@ function addIngest(app: Express, { journal, log, metrics, token, clock }: LogSer
       throw new Problem(401, 'not-authorised', 'Shipping logs needs the INGEST_TOKEN as bearer token.')
     if (!isStream(stream)) throw new Problem(400, 'bad-stream', 'A stream is named service.instance.epoch.')
     if (atOnce >= limits.logBatches.value) throw busy('Too many batches at once.', 'logBatches')
+    // The shipper keeps them until this server knows them.
+    if (Number(request.get('tintype-entries') ?? 1) > entryVersion)
+      throw busy('These entries are in a newer form: update the log server first.')
     atOnce++
     const appended = await append(stream, request).finally(() => atOnce--)
     if ('malformed' in appended) throw new Problem(400, 'malformed', `Not a batch: ${appended.malformed}.`)

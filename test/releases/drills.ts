@@ -32,8 +32,8 @@ export const drills: readonly Drill[] = [
     edits: [
       [
         'services/converter/convert.ts',
-        "shrink(await photo.open('strict'), size.side)",
-        "shrink(await photo.open('strict'), size.side).negate()",
+        'async function encode(image: Sharp, size: Size): Promise<Thumbnail> {\n',
+        'async function encode(image: Sharp, size: Size): Promise<Thumbnail> {\n  image.negate()\n',
       ],
     ],
     named: /\[converter, stage convert\]/,

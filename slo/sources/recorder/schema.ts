@@ -19,6 +19,9 @@ export const schema = `
     PRIMARY KEY(series, max_gap, start)) WITHOUT ROWID;
 `
 
+/** `PRAGMA user_version` of the file; version 0.1 wrote 0. A new column or table does not raise it. */
+export const schemaVersion = 1
+
 export const minutesAnHour = 60
 
 export type Scrape = {

@@ -4,7 +4,7 @@ import { DatabaseSync } from 'node:sqlite'
 import { type Sli, SourceError } from '../index.ts'
 import { openReadOnly } from './read-only.ts'
 import { reader } from './reader.ts'
-import { type Reader, schema, type Writer } from './schema.ts'
+import { type Reader, schema, schemaVersion, type Writer } from './schema.ts'
 import { writer } from './writer.ts'
 
 export type Store = Reader & Writer
@@ -35,7 +35,12 @@ function openToWrite(file: string, locking: 'NORMAL' | 'EXCLUSIVE'): DatabaseSyn
     db.exec(
       `PRAGMA locking_mode = ${locking}; PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA busy_timeout = 2000;`,
     )
-    db.exec(schema)
+    const { user_version: version } = db.prepare('PRAGMA user_version').get() as { user_version: number }
+    if (version > schemaVersion)
+      throw new SourceError(
+        `${file} was written by a newer version (schema ${version}, known is ${schemaVersion})`,
+      )
+    db.exec(`${schema}; PRAGMA user_version = ${schemaVersion}`)
     return db
   } catch (error) {
     db.close()

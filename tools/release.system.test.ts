@@ -1,0 +1,168 @@
+import { type ChildProcess, execFile, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { readdirSync, readFileSync } from 'node:fs'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { person } from '../test/client.ts'
+import { apply, copyCheckout } from '../test/faults/inject/release.ts'
+import { photo } from '../test/images.ts'
+import { startTintype, type Tintype } from '../test/service.ts'
+import { describeWithParts, until } from '../test/support.ts'
+
+const script = join(import.meta.dirname, 'release.ts')
+
+describe('npm run release', () => {
+  const run = (...args: string[]) =>
+    promisify(execFile)(process.execPath, [script, ...args], {
+      env: { PATH: process.env.PATH, DATA_DIR: '/nowhere' },
+    }).then(
+      ({ stdout }) => ({ code: 0, said: stdout }),
+      error => ({ code: error.code as number, said: `${error.stdout}${error.stderr}` }),
+    )
+
+  test('prints its plan and does nothing with --dry-run', async () => {
+    for (const [strategy, steps] of [
+      ['rolling', '5 20 50 100'],
+      ['canary', '10 100'],
+      ['blue-green', '100'],
+    ] as const) {
+      const { code, said } = await run(
+        strategy,
+        '--from',
+        'HEAD',
+        '--to',
+        join(import.meta.dirname, '..'),
+        '--dry-run',
+      )
+      expect(code, said).toBe(0)
+      expect([...said.matchAll(/(\d+) % of the customers/g)].map(([, share]) => share).join(' ')).toBe(steps)
+    }
+  })
+
+  test('says what is wrong with its arguments, and that nothing runs', async () => {
+    expect(await run('sideways', '--to', 'HEAD')).toMatchObject({
+      code: 2,
+      said: /rolling, blue-green, canary/,
+    })
+    expect(await run('canary')).toMatchObject({ code: 2, said: /--to is missing/ })
+    expect(await run('canary', '--to', 'no-such-ref')).toMatchObject({
+      code: 2,
+      said: /neither a folder nor a git ref/,
+    })
+    expect(await run('canary', '--to', '/tmp')).toMatchObject({ code: 2, said: /no checkout of Tintype/ })
+    expect(await run('canary', '--to', 'HEAD', '--steps', '50,20')).toMatchObject({
+      code: 2,
+      said: /end with 100/,
+    })
+    expect(await run('canary', '--to', 'HEAD')).toMatchObject({ code: 2, said: /nothing runs in DATA_DIR/ })
+  })
+})
+
+describeWithParts('a release of a running service', ['haproxy'], () => {
+  let folder: string
+  let service: Tintype
+  let checkout: string
+  beforeAll(async () => {
+    if (!process.env.TEST_FULL) return
+    folder = await mkdtemp(join(tmpdir(), 'tintype-release-'))
+    checkout = copyCheckout(join(folder, 'checkout'))
+    apply([['services/web/app.ts', '/** Every route', '/** A next version. Every route']], checkout)
+    service = await startTintype(join(folder, 'data'), { SCRAPE_SECONDS: '1', GRACE_SECONDS: '5' })
+  }, 120_000)
+  afterAll(async () => {
+    await service?.stop()
+    if (folder) await rm(folder, { recursive: true, force: true })
+  }, 60_000)
+
+  function begin(...more: string[]) {
+    const child: ChildProcess = spawn(
+      process.execPath,
+      [script, 'canary', '--to', checkout, '--step', '1', ...more],
+      {
+        env: { PATH: process.env.PATH, DATA_DIR: service.dataDir },
+        stdio: ['ignore', 'pipe', 'pipe'],
+      },
+    )
+    const release = { child, said: '', ended: once(child, 'close') }
+    for (const stream of [child.stdout, child.stderr])
+      stream?.on('data', chunk => {
+        release.said += chunk
+      })
+    return release
+  }
+  const says = (release: { said: string }, text: RegExp) =>
+    until(() => text.test(release.said), { timeoutMs: 120_000, what: `${text} in what it says` })
+  const servedBy = async () => {
+    const answer = await fetch(service.address)
+    expect(answer.status).toBe(200)
+    return answer.headers.get('tintype-served-by')?.split('/')[0]
+  }
+  const greenIsGone = () =>
+    until(() => !/green/.test(readFileSync(join(service.dataDir, 'targets.json'), 'utf8')), {
+      timeoutMs: 60_000,
+    })
+  const lastRecord = () => {
+    const name = readdirSync(join(service.dataDir, 'releases'))
+      .filter(each => each.endsWith('.md'))
+      .sort()
+      .at(-1)
+    return readFileSync(join(service.dataDir, 'releases', name ?? ''), 'utf8')
+  }
+
+  describe.runIf(process.env.TEST_FULL)('in real processes', () => {
+    test('a person sees one version, and Ctrl-C takes all back to the old one', {
+      timeout: 300_000,
+    }, async () => {
+      const release = begin('--steps', '50,100')
+      await says(release, /50 % of the customers on/)
+      const seen = new Set<string>()
+      for (let n = 0; n < 12; n++) {
+        const first = await fetch(service.address)
+        const cookie = first.headers
+          .getSetCookie()
+          .map(each => each.split(';')[0])
+          .join('; ')
+        const by = new Set([first.headers.get('tintype-served-by')])
+        for (let again = 0; again < 4; again++)
+          by.add((await fetch(service.address, { headers: { cookie } })).headers.get('tintype-served-by'))
+        expect([...by]).toHaveLength(1)
+        for (const each of by) seen.add(each ?? '')
+      }
+      expect([...seen].sort()).toEqual(['blue/web-blue', 'green/web-green'])
+      release.child.kill('SIGINT')
+      expect(await release.ended).toEqual([1, null])
+      expect(release.said).toMatch(/Interrupted: Ctrl-C\nEverybody is on/)
+      for (let n = 0; n < 8; n++) expect(await servedBy()).toBe('blue')
+      expect(lastRecord()).toMatch(/\*\*interrupted\*\*/)
+      await greenIsGone()
+    })
+
+    test('killed with -9 the traffic is on the old version, and the next command says so', {
+      timeout: 300_000,
+    }, async () => {
+      const release = begin('--steps', '50,100')
+      await says(release, /50 % of the customers on/)
+      release.child.kill('SIGKILL')
+      await greenIsGone()
+      for (let n = 0; n < 8; n++) expect(await servedBy()).toBe('blue')
+      const upload = await person(service.address).upload(await photo(400, 300, 1), { Prefer: 'wait=60' })
+      expect(upload.status).toBe(201)
+      const next = begin('--patience', '1')
+      await says(next, /its command was killed\. The traffic is on the old version/)
+      expect((await next.ended)[0]).toBe(1)
+    })
+
+    test('without customers nothing can be said, and the old version stays', {
+      timeout: 300_000,
+    }, async () => {
+      const release = begin('--patience', '5')
+      expect((await release.ended)[0], release.said).toBe(1)
+      expect(release.said).toMatch(/Inconclusive: nothing can be said after 5 s; missing: .*0 events/)
+      expect(await servedBy()).toBe('blue')
+      expect(lastRecord()).toMatch(/\*\*inconclusive\*\*/)
+    })
+  })
+})

@@ -1,10 +1,4 @@
-import {
-  type Calendar,
-  type CalendarUnit,
-  calendarUnits,
-  type Minute,
-  type Objective,
-} from '../sources/index.ts'
+import type { Calendar, CalendarUnit, Minute, Objective } from '../sources/index.ts'
 
 type Windowed = Pick<Objective, 'windowMinutes' | 'calendar'>
 
@@ -41,28 +35,53 @@ export function windowAt(
 
 /** The first minute of each window, counted from the one that begins at the calendar's start. */
 function startsOf({ count, unit, startTime, timeZone }: Calendar): (index: number) => Minute {
-  const first = Temporal.PlainDateTime.from(startTime.replace(' ', 'T'))
-  return index =>
-    Math.floor(
-      first.add({ [calendarUnits[unit]]: index * count }).toZonedDateTime(timeZone).epochMilliseconds /
-        60_000,
-    )
+  const first = new Date(toUtc(startTime))
+  const clock = clockOf(timeZone)
+  return index => {
+    const wall = new Date(first)
+    if (unit === 'M') addMonths(wall, index * count)
+    else wall.setUTCDate(wall.getUTCDate() + index * count * nominalDays[unit])
+    return clock.minuteAt(Math.floor(wall.getTime() / 60_000))
+  }
 }
+
+/** The 31st of a month without one is its last day. */
+function addMonths(date: Date, months: number): void {
+  const day = date.getUTCDate()
+  date.setUTCDate(1)
+  date.setUTCMonth(date.getUTCMonth() + months)
+  const last = new Date(Date.UTC(date.getUTCFullYear(), date.getUTCMonth() + 1, 0)).getUTCDate()
+  date.setUTCDate(Math.min(day, last))
+}
+
+/** A zone's clocks, by Intl: Temporal came with Node 26, and Node 24 reads calendars, too. Times on them are written as minutes of UTC. */
+function clockOf(timeZone: string): { minuteAt(wall: Minute): Minute } {
+  const format = new Intl.DateTimeFormat('sv-SE', { timeZone, dateStyle: 'short', timeStyle: 'short' })
+  const offset = (minute: Minute): number => toUtc(format.format(minute * 60_000)) / 60_000 - minute
+  return {
+    // Of a time that comes twice the first is meant; one that is left out is as much later as the clocks are set on.
+    minuteAt(wall) {
+      const [before, after] = [wall - offset(wall - 1440), wall - offset(wall + 1440)]
+      return [before, after].find(minute => minute + offset(minute) === wall) ?? before
+    },
+  }
+}
+
+/** `2026-01-31` or `2026-01-31 12:30:00` read as UTC, in milliseconds. */
+const toUtc = (text: string): number =>
+  Date.parse(`${text.replace(' ', 'T')}${text.includes(' ') ? 'Z' : ''}`)
 
 /** Whether the text is a time of day on a date, as OpenSLO writes it: `2026-01-31 00:00:00`. */
 export const isStartTime = (text: unknown): boolean =>
   typeof text === 'string' &&
   /^\d{4}-\d\d-\d\d( \d\d:\d\d(:\d\d)?)?$/.test(text) &&
-  !throws(() => startsOf({ count: 1, unit: 'd', startTime: text, timeZone: 'UTC' })(0))
+  !Number.isNaN(toUtc(text)) &&
+  new Date(toUtc(text)).toISOString().startsWith(text.slice(0, 10))
 
-export const isTimeZone = (text: unknown): boolean =>
-  typeof text === 'string' && !throws(() => Intl.DateTimeFormat('en', { timeZone: text }))
-
-function throws(act: () => unknown): boolean {
+export function isTimeZone(text: unknown): boolean {
   try {
-    act()
-    return false
+    return typeof text === 'string' && clockOf(text) !== undefined
   } catch {
-    return true
+    return false
   }
 }

@@ -181,9 +181,10 @@ export const checkDocument = (document: Document): Finding[] =>
 export function parseCalendar(
   value: unknown,
 ): { count: number; unit: CalendarUnit; minutes: number } | undefined {
-  const [, digits, letter = ''] = /^([1-9]\d?)([a-zA-Z])$/.exec(String(value)) ?? []
-  if (digits === undefined || !Object.hasOwn(calendarUnits, letter)) return undefined
-  const written = { count: Number(digits), unit: letter as CalendarUnit }
+  const [, digits, letter] = /^([1-9]\d?)([a-zA-Z])$/.exec(String(value)) ?? []
+  const unit = calendarUnits.find(each => each === letter)
+  if (unit === undefined) return undefined
+  const written = { count: Number(digits), unit }
   return { ...written, minutes: nominalMinutes(written) }
 }
 

@@ -87,8 +87,9 @@ export type Objective = {
   file: string
 }
 
-export const calendarUnits = { d: 'days', w: 'weeks', M: 'months' } as const
-export type CalendarUnit = keyof typeof calendarUnits
+/** Days, weeks, months. */
+export const calendarUnits = ['d', 'w', 'M'] as const
+export type CalendarUnit = (typeof calendarUnits)[number]
 
 /** Windows that follow each other: the first begins at `startTime` on the clocks of `timeZone`. */
 export type Calendar = { count: number; unit: CalendarUnit; startTime: string; timeZone: string }

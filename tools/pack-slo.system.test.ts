@@ -74,6 +74,7 @@ describeWithParts('@tintype/slo in an empty folder', ['prometheus', 'promtool'],
     const examples = 'node_modules/@tintype/slo/slo/examples'
     for (const name of ['prometheus', 'haproxy'])
       expect((await slo('lint', '--config', `${examples}/${name}`)).stdout).toBe('no findings\n')
+    expect((await slo('lint', `${examples}/haproxy/objectives`)).stdout).toBe('no findings\n')
   })
 
   test('init writes a directory that lint and promtool take', async () => {

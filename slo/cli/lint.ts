@@ -27,7 +27,7 @@ async function run(args: string[], context: Context): Promise<number> {
   const paths = positionals.length > 0 ? positionals : [join(context.folder, 'objectives')]
   const catalogue = await loadModule<{ metrics: Reading['catalogue'] }>(context.folder, service.metrics)
   const findings = [
-    ...ofService,
+    ...(positionals.length > 0 ? [] : ofService),
     ...lintFiles(paths.flatMap(objectiveFiles), {
       // Of a service.yaml with errors it is not known where samples are.
       source: service.prometheus === '' && ofService.length === 0 ? 'recorder' : 'prometheus',

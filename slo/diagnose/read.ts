@@ -3,7 +3,6 @@ import { openEmbedded } from '../sources/embedded.ts'
 import { openPrometheus } from '../sources/prometheus.ts'
 import { prometheusApi } from '../sources/prometheus-api.ts'
 import { openStore, recorderFile } from '../sources/recorder/store.ts'
-import { matches } from '../sources/selector.ts'
 import { spansRead } from './baseline.ts'
 import { diagnose, type Verdict } from './diagnose.ts'
 import type { Series, Span } from './evaluate.ts'
@@ -36,43 +35,37 @@ export async function diagnoseAt(
   }
 }
 
-/** The series of some metrics over some stretches of time, within the service's selectors. */
+/** The series of some metrics over some stretches of time. Prometheus is asked within the service's selectors. */
 export async function readSeries(
   service: Service,
   metrics: readonly string[],
   { prometheusUrl, dataDir }: Where,
   spans: readonly Span[],
 ): Promise<readonly Series[]> {
-  const { selectors, replicaLabels } = service
   const parts =
     prometheusUrl === ''
       ? readRecorder(dataDir, metrics, spans)
       : await readPrometheus(prometheusUrl, metrics, service, spans)
-  const matchers = Object.entries(selectors).map(([label, value]) => ({
-    label,
-    operator: '=' as const,
-    value,
-  }))
   const joined = new Map<string, Series & { points: Series['points'][number][] }>()
-  for (const part of parts) {
-    const once = new Set<string>()
-    for (const { name, labels: all, points } of part) {
-      if (!matches({ matchers }, all)) continue
-      const labels = Object.fromEntries(
-        Object.entries(all)
-          .filter(([label]) => !replicaLabels.includes(label))
-          .sort(([a], [b]) => (a < b ? -1 : 1)),
-      )
-      const key = name + JSON.stringify(labels)
-      // Of a pair of Prometheus servers the first is read.
-      if (once.has(key)) continue
-      once.add(key)
+  for (const part of parts)
+    for (const { key, name, labels, points } of onePerCopy(part, service.replicaLabels)) {
       const known = joined.get(key) ?? { name, labels, points: [] }
       for (const point of points) known.points.push(point)
       joined.set(key, known)
     }
-  }
   return [...joined.values()]
+}
+
+/** Of series that differ only in which server of a pair has them, the one with most samples. */
+function onePerCopy(series: readonly Series[], replicaLabels: readonly string[]) {
+  const named = series.map(({ name, labels: all, points }) => {
+    const kept = Object.entries(all).filter(([label]) => !replicaLabels.includes(label))
+    const labels = Object.fromEntries(kept.sort(([a], [b]) => (a < b ? -1 : 1)))
+    return { key: name + JSON.stringify(labels), name, labels, points }
+  })
+  return [...Map.groupBy(named, ({ key }) => key).values()].map(copies =>
+    copies.reduce((a, b) => (b.points.length > a.points.length ? b : a)),
+  )
 }
 
 /** Some metrics at once: each answer is limited to `limits.readSeries` series. */

@@ -46,76 +46,67 @@ const pick = (values: Readonly<Record<string, unknown>>, wanted: (key: string) =
 function templatesOf(expressions: Expressions): Map<string, Template> {
   return new Map(
     Object.entries(expressions).map(([head, text]) => {
-      const [, name = head, parameters = ''] = /^(\w+)(?:\((.*)\))?$/.exec(head) ?? []
-      return [name, { parameters: parameters.split(',').map(each => each.trim()), text }]
+      const [, name = head, parameters] = /^(\w+)(?:\((.*)\))?$/.exec(head) ?? []
+      return [name, { parameters: parameters?.split(',').map(each => each.trim()) ?? [], text }]
     }),
   )
 }
 
-const nameText = /\$(?:(\w+)|\{(\w+)\})/y
+const nameText = /\$(?:(?![wb]\b)(\w+)|\{(\w+)\})/g
+/** Deeper than anybody reads: an expression that names itself. */
+const mostWithin = 30
 
 /** A text with each `$name` and `${name}` replaced by what it stands for. */
-function fill(text: string, templates: ReadonlyMap<string, Template>): string {
-  let filled = ''
-  for (let at = 0; at < text.length; ) {
-    nameText.lastIndex = at
-    const [whole, plain, braced] = nameText.exec(text) ?? []
-    const name = plain ?? braced
-    if (!whole || !name || name === 'w' || name === 'b') {
-      filled += whole ?? text[at]
-      at += whole?.length ?? 1
-      continue
-    }
-    const template = templates.get(name)
-    if (!template) throw new Error(`$${name} is no expression`)
-    at += whole.length
-    const [first = ''] = template.parameters
-    const end = first !== '' && text[at] === '(' ? closing(text, at) : at
-    const given = end === at ? [] : split(text.slice(at + 1, end), template.parameters.length)
-    if (first !== '' && given.length !== template.parameters.length)
-      throw new Error(`$${name} takes ${template.parameters.join(', ')}`)
-    const values = given.map((value, i): [string, Template] => [
-      template.parameters[i] as string,
-      { parameters: [''], text: fill(value, templates) },
+function fill(text: string, templates: ReadonlyMap<string, Template>, within = 0): string {
+  if (within > mostWithin) throw new Error(`the expressions name each other without end in ${text}`)
+  let [filled, end] = ['', 0]
+  for (const { 0: whole, 1: plain, 2: braced = plain as string, index } of text.matchAll(nameText)) {
+    // Within the arguments of the one before.
+    if (index < end) continue
+    const template = templates.get(braced)
+    if (!template) throw new Error(`$${braced} is no expression`)
+    filled += text.slice(end, index)
+    end = index + whole.length
+    const { parameters } = template
+    const given = parameters.length > 0 ? argumentsAt(text, end, parameters.length) : { values: [], end }
+    if (given.values.length !== parameters.length)
+      throw new Error(`$${braced} takes ${parameters.join(', ')}`)
+    end = given.end
+    const values = given.values.map((value, i): [string, Template] => [
+      parameters[i] as string,
+      { parameters: [], text: fill(value, templates, within + 1) },
     ])
-    filled += apart(fill(template.text, new Map([...templates, ...values])))
-    at = end === at ? at : end + 1
+    filled += apart(fill(template.text, new Map([...templates, ...values]), within + 1))
   }
-  return filled
+  return filled + text.slice(end)
 }
+
+const step = (character: string): number =>
+  '({['.includes(character) ? 1 : ')}]'.includes(character) ? -1 : 0
 
 /** In parentheses when it is more than one term. */
 function apart(text: string): string {
-  const outside = text.replaceAll(/"[^"]*"/g, '')
   let depth = 0
-  for (const each of outside) {
+  for (const each of text.replaceAll(/"[^"]*"/g, '')) {
     if (each === ' ' && depth === 0) return /^(sum|max|min) by /.test(text) ? text : `(${text})`
-    if ('({['.includes(each)) depth++
-    if (')}]'.includes(each)) depth--
+    depth += step(each)
   }
   return text
 }
 
-/** Index of the parenthesis that closes the one at `from`. */
-function closing(text: string, from: number): number {
-  let depth = 0
+/** So many arguments in the parentheses that open at `from`, of which the last may hold commas; and where they end. */
+function argumentsAt(text: string, from: number, count: number): { values: string[]; end: number } {
+  if (text[from] !== '(') return { values: [], end: from }
+  const values: string[] = []
+  let [depth, start] = [0, from + 1]
   for (let at = from; at < text.length; at++) {
-    if ('({['.includes(text[at] as string)) depth++
-    if (')}]'.includes(text[at] as string) && --depth === 0) return at
-  }
-  throw new Error(`a parenthesis is not closed in ${text.slice(from)}`)
-}
-
-/** So many arguments, of which the last may hold commas. */
-function split(text: string, count: number): string[] {
-  const parts: string[] = []
-  let [depth, start] = [0, 0]
-  for (let at = 0; at < text.length && parts.length < count - 1; at++) {
-    if ('({['.includes(text[at] as string)) depth++
-    if (')}]'.includes(text[at] as string)) depth--
-    if (text[at] !== ',' || depth > 0) continue
-    parts.push(text.slice(start, at).trim())
+    const character = text[at] as string
+    depth += step(character)
+    const isLast = depth === 0
+    if (!isLast && (character !== ',' || depth > 1 || values.length === count - 1)) continue
+    values.push(text.slice(start, at).trim())
+    if (isLast) return { values, end: at + 1 }
     start = at + 1
   }
-  return [...parts, text.slice(start).trim()]
+  throw new Error(`a parenthesis is not closed in ${text.slice(from)}`)
 }

@@ -1,0 +1,43 @@
+import { expect, test } from 'vitest'
+import { writtenOut } from './template.ts'
+
+const expressions = {
+  'rate(counter)': 'sum(rate($counter[$w]))',
+  'mean(name, labels)': '$rate(${name}_sum{$labels}) / $rate(${name}_count{$labels})',
+  half: '$mean(took, a="1",b="2") / 2',
+}
+const traffic = (text: string, more = {}) =>
+  writtenOut({ expressions: { ...expressions, ...more }, traffic: text }).traffic
+
+test('a name is written out with its arguments, the last of which may hold commas', () => {
+  expect(traffic('1 - $half')).toBe(
+    '1 - ((sum(rate(took_sum{a="1",b="2"}[$w])) / sum(rate(took_count{a="1",b="2"}[$w]))) / 2)',
+  )
+})
+
+test('an entry is written once for each row of for: a key replaces its own, another stands in it', () => {
+  const [one, other] = writtenOut({
+    expressions,
+    resources: [
+      {
+        for: [
+          { stage: 'a', job: 'x' },
+          { stage: 'b', job: 'y', blames: ['a'] },
+        ],
+        ...{ cause: 'slow', kind: 'part', query: '$rate(calls{job="$job"})', action: 'start $job' },
+      },
+    ],
+  }).resources
+  const entry = { cause: 'slow', kind: 'part' }
+  expect(one).toEqual({ ...entry, stage: 'a', query: 'sum(rate(calls{job="x"}[$w]))', action: 'start x' })
+  expect(other).toMatchObject({ stage: 'b', blames: ['a'], action: 'start y' })
+})
+
+test.each([
+  ['$nothing', '$nothing is no expression'],
+  ['$mean(took)', '$mean takes name, labels'],
+  ['$rate(took', 'a parenthesis is not closed'],
+  ['$one', 'name each other without end'],
+])('%s is refused', (text, message) => {
+  expect(() => traffic(text, { one: '1 + $two', two: '1 + $one' })).toThrow(message)
+})

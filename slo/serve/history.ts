@@ -1,3 +1,4 @@
+import { countLimit, limits } from '@tintype/lib/limits.ts'
 import { type Tally, tally } from '../math/sli.ts'
 import { longestWindowMinutes } from '../math/window.ts'
 import { grouped } from '../sources/groups.ts'
@@ -86,12 +87,32 @@ export type Histories = {
 
 /** Groups that begin later are found in so many minutes. */
 const groupMinutes = 60
+const goneMinutes = 1_440
 
 export function createHistories(objectives: readonly Objective[], source: Source): Histories {
   const histories = new Map<string, History>()
   const longest = Math.max(...objectives.map(longestWindowMinutes))
+  const groupsNow = () => [...histories.values()].filter(({ objective }) => objective.group !== null)
   const add = (found: readonly Objective[]): void => {
-    for (const each of found) if (!histories.has(each.id)) histories.set(each.id, createHistory(each, source))
+    for (const each of found) {
+      const siblings = groupsNow().filter(
+        ({ objective }) => objective.group !== null && objective.name === each.name,
+      )
+      const isFull = each.group !== null && siblings.length >= limits.objectiveGroups.value
+      if (histories.has(each.id)) continue
+      if (isFull) countLimit('objectiveGroups')
+      else histories.set(each.id, createHistory(each, source))
+    }
+  }
+  /** A group of which a day tells nothing is gone, as it is in the rules; else it would be offline for ever. */
+  const removeGone = (): void => {
+    for (const { objective, known } of groupsNow())
+      if (
+        known()
+          .slots.slice(-goneMinutes)
+          .every(({ unknown }) => unknown)
+      )
+        histories.delete(objective.id)
   }
   return {
     all: () => [...histories.values()],
@@ -103,6 +124,7 @@ export function createHistories(objectives: readonly Objective[], source: Source
         : undefined
       const lookedFor = await Promise.allSettled([groups])
       const asked = await Promise.allSettled([...histories.values()].map(each => each.refresh(now)))
+      removeGone()
       for (const each of [...lookedFor, ...asked]) if (each.status === 'rejected') throw each.reason
     },
   }

@@ -1,6 +1,6 @@
 import type { Log } from '@tintype/lib/telemetry/log.ts'
 import { expect, onTestFinished, test } from 'vitest'
-import { temporaryFolder, until } from '../../test/support.ts'
+import { lowerLimit, temporaryFolder, until } from '../../test/support.ts'
 import { type AlertStore, openAlertStore } from '../alerts/alert-store.ts'
 import type { Alert } from '../alerts/notifier.ts'
 import { readDirectory } from '../directory.ts'
@@ -222,6 +222,7 @@ test('slo sends in the place of an Alertmanager whose SloWatchdog does not arriv
 
 test('a grouped objective has a history for each group, also of one that begins later', async () => {
   const values = ['a', 'b']
+  let isGone = false
   const asked: string[] = []
   const fake: Source = {
     ...source().fake,
@@ -231,7 +232,7 @@ test('a grouped objective has a history for each group, also of one that begins 
         start: from + i,
         good: 1,
         total: 1,
-        unknown: false,
+        unknown: isGone,
       }))
     },
     labelValues: async () => values,
@@ -244,6 +245,17 @@ test('a grouped objective has a history for each group, also of one that begins 
   values.push('c')
   await histories.refresh(begin + 101)
   expect(ids()).toContain('by-city{city="c"}')
+  lowerLimit('objectiveGroups', 3)
+  values.splice(0, 3, 'x')
+  await histories.refresh(begin + 102)
+  expect(ids()).not.toContain('by-city{city="x"}')
+  // Of the others a day tells nothing: their place is free.
+  isGone = true
+  await histories.refresh(begin + 102 + 1_440)
+  expect(ids()).toEqual([objective.id])
+  isGone = false
+  await histories.refresh(begin + 103 + 1_440)
+  expect(ids()).toEqual([objective.id, 'by-city{city="x"}'])
 })
 
 test('no evaluation for three minutes pages, and so does a watchdog that fell silent', () => {

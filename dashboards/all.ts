@@ -23,7 +23,7 @@ export function dashboardsOf(directory: Directory): DashboardSpec[] {
   const ofService = (name: string, spec: Omit<DashboardSpec, 'uid' | 'title' | 'scope'>): DashboardSpec => ({
     ...spec,
     uid: `${service.service}-${name}`,
-    title: `${service.service.charAt(0).toUpperCase()}${service.service.slice(1)} · ${name.charAt(0).toUpperCase()}${name.slice(1)}`,
+    title: `${service.displayName} · ${name.charAt(0).toUpperCase()}${name.slice(1)}`,
     scope: service,
     pages: [sloPage, ...(spec.pages ?? [])],
   })

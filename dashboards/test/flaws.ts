@@ -28,7 +28,13 @@ export async function flawsOf(
   { label = '', values = [] }: { label?: string; values?: readonly string[] } = {},
 ): Promise<string[]> {
   const answers = await Promise.all(panel.queries.map(query => ask(prometheus, filled(spec, query))))
-  const flaws = answers.flatMap((series, i) => flawsOfSeries(panel, panel.queries[i] as Query, series))
+  // A line may be empty where the panel says what that means, such as a budget of which nothing is lost.
+  const shown = answers.some(series => series.length > 0)
+  const flaws = answers.flatMap((series, i) =>
+    series.length === 0 && shown && panel.nothing
+      ? []
+      : flawsOfSeries(panel, panel.queries[i] as Query, series),
+  )
   const there = new Set(answers.flat().map(({ metric }) => metric[label]))
   const missing = values.filter(value => !there.has(value))
   return [...flaws, ...missing.map(value => `${label}="${value}" is missing`)].map(

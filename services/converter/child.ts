@@ -8,11 +8,11 @@ import sharp from 'sharp'
 import { type Conversion, convert } from './convert.ts'
 
 /**
- * The process that touches strangers' bytes: one conversion at a time, nothing to lose when it is killed.
- * It loads no telemetry; the parent measures and counts.
+ * The process that decodes: one conversion at a time, and no state, so that the parent may kill it. It loads no
+ * telemetry; the parent measures and counts.
  */
 
-/** The one argument, as JSON. `storageUrl` is null where reading a photo takes a secret: then each comes as its bytes. */
+/** The process's argument, as JSON. `storageUrl` is null where reading takes a secret: a request then brings the bytes. */
 export type Setup = { storageUrl: string | null; sizes: readonly Size[]; maxPixels: number }
 export type Request = { original: Key; detailed: boolean; body?: Buffer }
 export type Answer =
@@ -20,9 +20,9 @@ export type Answer =
   | { outcome: 'gone' }
   | { outcome: 'storage' | 'crash'; error: string }
 
-/** When memory is short the kernel shall take this process, not the parent, the queue's owner or a neighbour. */
+/** The kernel's out-of-memory killer ends this process before the parent, and before other programs. */
 const oomScoreAdjust = '800'
-/** Whoever asks how a photo is doing comes first. */
+/** Web's requests are scheduled before conversions. */
 const niceness = 5
 
 if (process.send) await serve(JSON.parse(process.argv[2] ?? '{}'))
@@ -31,7 +31,7 @@ async function serve({ storageUrl, sizes, maxPixels }: Setup): Promise<void> {
   ignoreTerminal()
   setPriority(niceness)
   preferAsVictim()
-  // Not process.exit: that waits for libvips' thread, which may be busy for a long time or for ever.
+  // process.exit would wait for libvips' thread, which a hostile photo may keep busy for ever.
   process.on('disconnect', () => process.kill(process.pid, 'SIGKILL'))
   const storage = storageUrl === null ? null : await open(storageUrl)
   await warmUp(sizes, maxPixels)
@@ -44,10 +44,10 @@ async function serve({ storageUrl, sizes, maxPixels }: Setup): Promise<void> {
   flushCompileCache()
 }
 
-/** A vanished parent is no error: `disconnect` follows. */
+/** Sending to a parent that ended is no error: `disconnect` follows. */
 const answer = (message: Answer): void => void process.send?.(message, undefined, {}, () => {})
 
-/** Converts a photo by the quickest way that there is, and says what is wrong with one that cannot be. */
+/** Converts a photo from its file, which is quicker; from its bytes when that fails or `detailed` asks for the steps. */
 export async function convertOriginal(
   storage: Storage,
   key: Key,
@@ -58,7 +58,7 @@ export async function convertOriginal(
   const file = detailed ? null : storage.localFile(key)
   const quick = file === null ? null : await fromFile(file, run).catch(() => null)
   if (quick?.outcome === 'ok') return { ...quick, cpuSeconds: secondsSince(cpu) }
-  // What is wrong, the bytes tell: gone, a fault of the disk, or of the photo.
+  // Only the bytes tell a deleted photo, a read error and a damaged photo apart.
   const start = performance.now()
   let original: Buffer | 'not-found'
   try {
@@ -93,7 +93,7 @@ async function fromFile(file: string, run: (file: string) => Promise<Conversion>
 
 const chunk = Buffer.alloc(256 * 1024)
 
-/** From the disk into the system's cache, so that a slow disk is not taken for a slow conversion. */
+/** Reads the file into the page cache, so that a slow disk counts as reading and not as conversion. */
 function readThrough(file: string): void {
   const handle = openSync(file, 'r')
   try {
@@ -108,7 +108,7 @@ function secondsSince(cpu: NodeJS.CpuUsage): number {
   return (user + system) / 1e6
 }
 
-/** The first conversion of a process takes some 50 ms longer: none of that shall be a person's wait. */
+/** The first conversion of a process takes 50 ms longer; this one is made before any photo comes. */
 async function warmUp(sizes: readonly Size[], maxPixels: number): Promise<void> {
   const photo = sharp({ create: { width: 64, height: 64, channels: 3, background: '#704214' } }).jpeg()
   await convert(await photo.toBuffer(), sizes, maxPixels)

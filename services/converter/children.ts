@@ -5,22 +5,22 @@ import { plainEnvironment } from '@tintype/lib/environment.ts'
 import { handOnErrors } from '@tintype/lib/terminal.ts'
 import type { Answer, Request, Setup } from './child.ts'
 
-/** How an attempt ended: what the child answered, or why it gave no answer. */
-export type Attempt = Answer | { outcome: 'timeout' | 'memory'; error: string }
+/** What the child answered, or why it gave no answer. */
+export type ChildAnswer = Answer | { outcome: 'timeout' | 'memory'; error: string }
 
 export type Bounds = { deadlineMs: number; memoryBytes: number }
 
 /** A process that converts one photo at a time and may be killed for it. */
 export type Child = {
-  /** Never throws: that the child had to be killed, or died, is an outcome. Afterwards ask `isAlive`. */
-  convert(request: Request): Promise<Attempt>
+  /** Never throws: a child that was killed or died is an outcome. `isAlive` tells whether it can convert again. */
+  convert(request: Request): Promise<ChildAnswer>
   isAlive(): boolean
   kill(): void
 }
 
-/** A decoder takes some 2 GB a second at most: the ceiling is overshot by 200 MB. */
+/** A decoder allocates 2 GB a second at most, so that the ceiling is overshot by 200 MB at most. */
 const memoryCheckMs = 100
-/** Starting takes 0.3 s; on a machine that is starved, some more. */
+/** Starting takes 0.3 s on an idle machine. */
 const startMs = 30_000
 
 /**
@@ -33,9 +33,9 @@ export async function startChild(
   environment: NodeJS.ProcessEnv = {},
 ): Promise<Child> {
   const child = fork(`${import.meta.dirname}/child.ts`, [JSON.stringify(setup)], {
-    // Not ours: the telemetry that --import loads costs 60 MB and 0.6 s.
+    // Without the parent's --import: telemetry costs 60 MB and 0.6 s.
     execArgv: [],
-    // A photo that takes the child over finds no secret there. With more arenas, glibc keeps what decoders freed.
+    // No secret, since a hostile photo may take the child over. With more arenas glibc keeps the memory that decoders freed.
     env: { ...plainEnvironment(environment), MALLOC_ARENA_MAX: '2' },
     serialization: 'advanced',
     stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
@@ -56,9 +56,13 @@ export async function startChild(
   return { convert: request => ask(child, request, bounds), isAlive, kill }
 }
 
-function ask(child: ChildProcess, request: Request, { deadlineMs, memoryBytes }: Bounds): Promise<Attempt> {
+function ask(
+  child: ChildProcess,
+  request: Request,
+  { deadlineMs, memoryBytes }: Bounds,
+): Promise<ChildAnswer> {
   return new Promise(resolve => {
-    let killed: Attempt | undefined
+    let killed: ChildAnswer | undefined
     const kill = (outcome: 'timeout' | 'memory', error: string) => {
       killed ??= { outcome, error }
       child.kill('SIGKILL')
@@ -69,13 +73,13 @@ function ask(child: ChildProcess, request: Request, { deadlineMs, memoryBytes }:
       if (bytes > memoryBytes) kill('memory', `${bytes} bytes resident`)
     }, memoryCheckMs)
 
-    const settle = (outcome: Attempt) => {
+    const settle = (outcome: ChildAnswer) => {
       clearTimeout(deadline)
       clearInterval(watch)
       child.off('message', onMessage).off('exit', onExit)
       resolve(outcome)
     }
-    // An answer that overtakes the kill comes from a child that is gone by the next photo: the kill stands.
+    // An answer after the kill does not count: the child is dead when the next photo comes.
     const onMessage = (answer: unknown) => killed ?? settle(answer as Answer)
     const onExit = () => settle(killed ?? { outcome: 'crash', error: `the child ${howItEnded(child)}` })
     child.on('message', onMessage).on('exit', onExit)
@@ -87,7 +91,7 @@ function ask(child: ChildProcess, request: Request, { deadlineMs, memoryBytes }:
 const howItEnded = ({ signalCode, exitCode }: ChildProcess): string =>
   signalCode ? `was ended by ${signalCode}` : `exited with ${exitCode}`
 
-/** Of a process; 0 where there is no /proc: no ceiling then but the kernel's. */
+/** Memory of a process; 0 without /proc, where only the kernel limits it. */
 function residentBytes(pid: number | undefined): number {
   try {
     const [, kilobytes] = /^VmRSS:\s+(\d+) kB/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8')) ?? []

@@ -4,49 +4,48 @@ import { startPulse } from '@tintype/lib/pulse.ts'
 import type { Claim, Queue } from '@tintype/lib/queue/index.ts'
 import type { Log } from '@tintype/lib/telemetry/log.ts'
 
-/** A photo whose lease is ours until it is settled, given back or lost. */
-export type Held = {
+/** A claimed photo, until it is settled, released or lost. */
+export type HeldPhoto = {
   claim: Claim
   /** False while it waits for a slot. */
   begun: boolean
-  /** Somebody else may be at it by now: what comes of ours is refused by the queue. */
+  /** The lease is over: another worker may have claimed the photo, and the queue refuses our result. */
   lost: boolean
 }
 
 export type Claims = {
-  /** That a claim under way has not come back for too long. */
+  /** A message when a claim has not returned for too long, else null. */
   stalled(): string | null
-  /** The next photo: at once while one is claimed ahead, else when there is work. */
-  take(): Promise<Held | 'stopped'>
-  /** Settled: the lease is renewed no longer. */
-  drop(held: Held): void
-  /** No more claims; what waits for a slot goes back uncharged. */
+  /** The next photo: the one that is claimed ahead, or the next that is queued. */
+  take(): Promise<HeldPhoto | 'stopped'>
+  /** Ends the renewal of a lease. */
+  drop(held: HeldPhoto): void
+  /** Claims no more, and releases without a charge what waits for a slot. */
   stop(): Promise<void>
-  /** Everything that is still held goes back uncharged. */
+  /** Releases every photo without a charge. */
   releaseAll(): Promise<void>
 }
 
-/** A dead worker's photo is another's within 5 s (and a poll of the queue): 10 s are promised. */
+/** After a worker's death its photo can be claimed again within 5 s and a poll of the queue: 10 s at most. */
 const leaseMs = 5_000
-/** Two renewals may fail, or come late on a busy machine, before the lease is over. */
+/** The lease outlasts two failed or late renewals. */
 const renewMs = leaseMs / 3
 const retryMs = 1_000
-/** A claim comes back without a photo after so long, to show that the queue still answers. */
+/** A claim returns without a photo after this time, which shows that the queue answers. */
 const claimMs = 10_000
 const stalledSeconds = 60
 
 /**
- * Claims one photo more than there are slots at work, so that no slot waits for a commit: whichever is free first
- * takes it. Renews every lease that is held.
+ * Claims one photo ahead, which the next free slot takes, so that no slot waits for a commit. Renews every lease.
  */
 export function openClaims(queue: Queue, log: Log, worker: string): Claims {
   const stopping = new AbortController()
-  const all = new Set<Held>()
+  const all = new Set<HeldPhoto>()
   const pulse = startPulse('the claim loop', stalledSeconds)
   const renewing = setInterval(() => all.forEach(renew), renewMs)
   let next = claimOne()
 
-  async function claimOne(): Promise<Held | 'stopped'> {
+  async function claimOne(): Promise<HeldPhoto | 'stopped'> {
     while (!stopping.signal.aborted) {
       pulse.beat()
       try {
@@ -67,7 +66,7 @@ export function openClaims(queue: Queue, log: Log, worker: string): Claims {
     return 'stopped'
   }
 
-  async function renew(held: Held): Promise<void> {
+  async function renew(held: HeldPhoto): Promise<void> {
     try {
       if ((await queue.renew(held.claim, leaseMs)) === 'held' || !all.delete(held)) return
       held.lost = true
@@ -77,7 +76,7 @@ export function openClaims(queue: Queue, log: Log, worker: string): Claims {
     }
   }
 
-  async function release(held: Held): Promise<void> {
+  async function release(held: HeldPhoto): Promise<void> {
     all.delete(held)
     held.lost = true
     await queue

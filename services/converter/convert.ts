@@ -6,8 +6,8 @@ import { lacksPixels, salvage } from './salvage.ts'
 
 export type Thumbnail = Size & { width: number; height: number; body: Buffer }
 
-/** Seconds of each step. */
-export type Detail = { header: number; decode: number; resize: number; encode: number }
+/** Seconds of each step; the decode includes the resize. */
+export type Detail = { header: number; decode: number; encode: number }
 
 export type Conversion =
   | {
@@ -30,10 +30,10 @@ const white = '#ffffff'
 
 /**
  * Makes all thumbnails of a photo from one decode: upright by its EXIF orientation, in sRGB, without metadata,
- * its largest page, first frame only, never larger than the original. No clock beyond the detail.
- * @param original its bytes, or its file: libvips then reads some KiB at a time and one size is made in one pass, for a
- * tenth less CPU. What is wrong with a file its bytes must tell: a disk's fault looks like the photo's.
- * @param detailed measures the steps, for which it decodes once more without resizing well.
+ * its largest page, first frame only, never larger than the original.
+ * @param original its bytes, or its file. From a file libvips reads some KiB at a time and makes one size in one pass,
+ * for a tenth less CPU. A read error of the disk looks like a damaged photo then: convert the bytes when a file fails.
+ * @param detailed measures the steps.
  * @throws when the fault is ours (an encoder, no memory), never for what bytes are.
  */
 export async function convert(
@@ -66,19 +66,16 @@ export async function convert(
   for (const size of sizes) thumbnails.push(await encode(resized(decoded, size), size))
   const done = { ...converted, ...(decoded.damaged && { damaged: true as const }), thumbnails }
   if (!detailed) return done
-  const encodeSeconds = stopwatch()
-  await refused(async () => decode(shrink(await photo.open('tolerant'), largest, 'nearest')))
-  const resize = Math.max(0, decodeSeconds - stopwatch())
-  return { ...done, detail: { header: headerSeconds, decode: decodeSeconds, resize, encode: encodeSeconds } }
+  return { ...done, detail: { header: headerSeconds, decode: decodeSeconds, encode: stopwatch() } }
 }
 
-/** In one pass and in two these come out the same: no alpha to flatten, no samples to round twice. Of a TIFF tiles may be missing. */
+/** Photos whose thumbnail is the same from one pass and from two: no alpha to flatten, no samples to round twice; not TIFF, which may lack tiles. */
 const isPlain = ({ header, format }: Photo): boolean =>
   !header.hasAlpha && header.depth === 'uchar' && format !== 'tiff'
 
 type Pixels = { data: Buffer; info: OutputInfo }
 
-/** The photo's pixels; of a damaged one as far as its bytes go. */
+/** The photo's pixels; of a damaged photo, as many as can be decoded. */
 async function decodePhoto(
   photo: Photo,
   original: Buffer | string,
@@ -104,7 +101,7 @@ async function decodePhoto(
   return { ...part, damaged: photo.format !== 'jpeg' || lacksPixels(salvaged, 1) }
 }
 
-/** Whether next to nothing was decoded: a thumbnail of less than a tenth of the photo helps no one. */
+/** Whether less than a tenth was decoded: such a thumbnail is not shown. */
 function isBlank({ data, info: { width, height, channels } }: Pixels, format: Format): boolean {
   const fill = format === 'jpeg' || format === 'png' ? 128 : 0
   let filled = 0
@@ -124,13 +121,10 @@ async function withoutExtraChannels(input: Sharp): Promise<Sharp> {
 }
 
 /** The resize belongs to the decode: libvips then reads JPEG and WebP at a fraction of their size. */
-const shrink = (input: Sharp, side: number, kernel: 'lanczos3' | 'nearest' = 'lanczos3'): Sharp =>
-  input
-    .autoOrient()
-    .resize(side, side, { ...box, kernel })
-    .toColourspace('srgb')
+const shrink = (input: Sharp, side: number): Sharp =>
+  input.autoOrient().resize(side, side, box).toColourspace('srgb')
 
-/** Collects what libvips warns of while this is decoded. */
+/** Collects libvips' warnings while this is decoded. */
 const listen = (input: Sharp, warnings: string[]): Sharp =>
   input.on('warning', (warning: string) => warnings.push(warning))
 

@@ -6,7 +6,7 @@ import { maxSide, pixelLimit } from '@tintype/lib/pixels.ts'
 import sharp, { type Metadata, type Sharp, type SharpOptions } from 'sharp'
 import { openHeic } from './heic.ts'
 
-/** `error` is the decoder's own word, for the log; `limit` the one that the photo is over. */
+/** `error` is the decoder's message, for the log; `limit` the one that the photo exceeds. */
 export type Undecodable = {
   outcome: 'undecodable'
   reason: FailureReason
@@ -22,22 +22,22 @@ export type Photo = {
   /** Of the page that is shown. */
   header: Metadata
   format: Format
-  /** There are channels beside colours and alpha. */
+  /** There are channels besides colours and alpha. */
   extraChannels: boolean
   /** A limit that was reached and changes what is shown. */
   limit?: LimitName
-  /** What its decoder warned of so far. */
+  /** The decoder's warnings so far. */
   warnings: string[]
   /** Opens the page that is shown, of these bytes or its own. A tolerant decode goes on behind an error. */
   open(how: Strictness, bytes?: Buffer): Promise<Sharp>
 }
 
-/** libvips' own threads and cache would only fight the other slots and hold memory: one slot is one core. */
+/** One slot is one core: libvips' threads would compete with other slots, and its cache would hold memory. */
 sharp.concurrency(1)
 sharp.cache(false)
 
 /**
- * Only these loaders read a stranger's bytes. Not SVG (scripts, files, any size), and not the gain-map loader,
+ * Only these loaders are enabled. Not SVG (scripts, files, any size), and not the gain-map loader,
  * which takes 15 % longer for the same thumbnail: the plain JPEG in front of a gain map is what we serve.
  * `Heif` reads AVIF, and of HEIC the header: the build of libvips in sharp has no decoder for HEVC.
  */
@@ -85,7 +85,7 @@ const colours: Record<string, number> = { cmyk: 4, 'b-w': 1, grey16: 1 }
 /** Their channels are sorted in memory: 8 bytes a pixel, below the 0.8 GiB that lib/pixels.ts explains. */
 const extraChannelPixels = 80_000_000
 
-/** Page 0 is left to the decoder: of an AVIF it takes the primary image. */
+/** Without a page the decoder takes the first, or the primary image of an AVIF. */
 const openPage = (input: Buffer | string, failOn: NonNullable<SharpOptions['failOn']>, page: number): Sharp =>
   sharp(input, { failOn, limitInputPixels: false, ...(page > 0 && { page }) })
 
@@ -107,7 +107,7 @@ async function largestPage(
   if (first.format !== 'tiff') return largest
   if (pages > limits.tiffPages.value) return { ...largest, limit: 'tiffPages' }
   for (let page = 1; page < pages; page++) {
-    // A page that cannot be read is no larger than the first.
+    // A page that cannot be read is skipped.
     const header = await openPage(input, 'none', page)
       .metadata()
       .catch(() => first)
@@ -139,7 +139,7 @@ function overLimit(header: Metadata, format: Format, maxPixels: number): Undecod
   return { outcome: 'undecodable', reason: { code: 'over-limit', detail }, limit: 'photoPixels' }
 }
 
-/** What libvips refuses is the bytes' fault, unless memory was short. */
+/** An error of the decoder means undecodable bytes, except when memory is short. @throws then */
 export async function refused<T extends object>(step: () => Promise<T>): Promise<T | Undecodable> {
   try {
     return await step()

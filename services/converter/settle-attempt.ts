@@ -13,20 +13,20 @@ import {
 import { attributes } from '@tintype/lib/telemetry/catalogue.ts'
 import type { Metrics } from '@tintype/lib/telemetry/metrics.ts'
 import { traceIdOf, withSpan } from '@tintype/lib/telemetry/trace.ts'
-import type { Held } from './claims.ts'
+import type { HeldPhoto } from './claims.ts'
 import { reasonFor } from './reasons.ts'
 
 /** What the converter works with; opened by main.ts. */
 export type Tools = House & { metrics: Metrics }
 
-/** What is to become of a photo. */
+/** The result of an attempt, which is to be settled. */
 export type Verdict =
   | ({ outcome: 'ok'; stamps: Stamps } & Made)
   | { outcome: 'failed'; reason: FailureReason }
 
-/** Ends an attempt. Never throws: a photo that could not be settled comes back when its lease is over. */
-export async function settle(tools: Tools, held: Held, verdict: Verdict): Promise<void> {
-  // Thumbnails count whoever holds the lease now: the next attempt follows their result. A failure is for the holder to tell.
+/** Ends an attempt. Never throws: a photo that could not be settled is queued again when its lease is over. */
+export async function settle(tools: Tools, held: HeldPhoto, verdict: Verdict): Promise<void> {
+  // Without the lease, thumbnails still count (the next attempt follows their result); a failure is the new holder's to report.
   if (held.lost && verdict.outcome === 'failed') return
   const { claim } = held
   await inStore(tools, held, async span => {
@@ -41,8 +41,8 @@ export async function settle(tools: Tools, held: Held, verdict: Verdict): Promis
   })
 }
 
-/** Ends a photo whose result an earlier attempt had stored; false when there is none yet. */
-export async function settleEarlier(tools: Tools, held: Held): Promise<boolean> {
+/** Ends a photo whose result an earlier attempt stored; false when there is none. */
+export async function settleEarlier(tools: Tools, held: HeldPhoto): Promise<boolean> {
   let found = false
   await inStore(tools, held, async span => {
     const settled = await followEarlier(tools, held.claim, span)
@@ -52,32 +52,32 @@ export async function settleEarlier(tools: Tools, held: Held): Promise<boolean> 
   return found
 }
 
-/** Where an attempt's spans hang, and what they say. */
-export const spanOf = ({ claim: { job, attempt } }: Held) => ({
+/** Parent and attributes of an attempt's spans. */
+export const spanOf = ({ claim: { job, attempt } }: HeldPhoto) => ({
   parent: job.traceparent,
   attributes: spanAttributes(job.photo, job.owner, { [attributes.attempt]: attempt }),
 })
 
 async function inStore(
   tools: Tools,
-  held: Held,
+  held: HeldPhoto,
   run: (span: Parameters<Parameters<typeof withSpan>[2]>[0]) => Promise<Settled | null>,
 ): Promise<void> {
   try {
     await withSpan('store', spanOf(held), async span => {
       const settled = await run(span)
-      if (settled) show(tools, held, settled)
+      if (settled) report(tools, held, settled)
     })
   } catch (error) {
     logFailure(tools, held, 'settle.failed', error)
   }
 }
 
-const logFailure = ({ log }: Tools, { claim: { job } }: Held, event: string, error: unknown): void =>
+const logFailure = ({ log }: Tools, { claim: { job } }: HeldPhoto, event: string, error: unknown): void =>
   log.error(event, { photo: job.photo, error: describeError(error) }, sessionOf(job.owner))
 
 /** The metrics and the log entry of a photo that ended. */
-function show({ metrics, log }: Tools, { claim: { job, attempt } }: Held, settled: Settled): void {
+function report({ metrics, log }: Tools, { claim: { job, attempt } }: HeldPhoto, settled: Settled): void {
   const session = sessionOf(job.owner)
   if (settled.state === 'failed' || settled.state === 'dead')
     log.info('photo.failed', { photo: job.photo, attempt, reason: settled.reason.code }, session)

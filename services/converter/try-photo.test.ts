@@ -11,7 +11,7 @@ import { createLog } from '@tintype/lib/telemetry/log.ts'
 import { createMetrics } from '@tintype/lib/telemetry/metrics.ts'
 import { expect, test } from 'vitest'
 import { temporaryFolder } from '../../test/support.ts'
-import type { Attempt, Child } from './children.ts'
+import type { Child, ChildAnswer } from './children.ts'
 import { accept, owner, photo } from './fixtures.ts'
 import { settle } from './settle-attempt.ts'
 import { rememberAttempts, tryPhoto } from './try-photo.ts'
@@ -19,7 +19,7 @@ import { rememberAttempts, tryPhoto } from './try-photo.ts'
 const requestTrace = '0af7651916cd43dd8448eb211c80319c'
 
 /** A child whose answers are known: what it does with a photo is tested where it lives. */
-const childThatAnswers = (answer: Attempt): Child => ({
+const childThatAnswers = (answer: ChildAnswer): Child => ({
   convert: async () => answer,
   isAlive: () => true,
   kill: () => {},
@@ -48,8 +48,8 @@ test('an attempt’s spans hang below the upload’s, and a second attempt is li
   }
   const job = await accept(tools, await photo(), { traceparent: `00-${requestTrace}-b7ad6b7169203331-01` })
   const attempts = rememberAttempts()
-  const detail = { header: 0, decode: 0, resize: 0, encode: 0 }
-  const answers: Attempt[] = [
+  const detail = { header: 0, decode: 0, encode: 0 }
+  const answers: ChildAnswer[] = [
     { outcome: 'timeout', error: 'not done' },
     {
       outcome: 'ok',

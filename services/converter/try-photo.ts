@@ -7,16 +7,16 @@ import { attributes } from '@tintype/lib/telemetry/catalogue.ts'
 import type { Log } from '@tintype/lib/telemetry/log.ts'
 import { markFailed, recordSpan, traceIdOf, traceparentOf, withSpan } from '@tintype/lib/telemetry/trace.ts'
 import type { Request } from './child.ts'
-import type { Attempt, Child } from './children.ts'
-import type { Held } from './claims.ts'
+import type { Child, ChildAnswer } from './children.ts'
+import type { HeldPhoto } from './claims.ts'
 import { reasonFor } from './reasons.ts'
 import { spanOf, type Tools, type Verdict } from './settle-attempt.ts'
 
-/** Tries to convert a photo once. Counts, logs and traces the attempt. */
+/** Converts a photo once. Counts, logs and traces the attempt. */
 export async function tryPhoto(
   tools: Tools,
   child: Child,
-  held: Held,
+  held: HeldPhoto,
   links: EarlierAttempts,
 ): Promise<Verdict> {
   const { job, attempt } = held.claim
@@ -40,8 +40,8 @@ export async function tryPhoto(
 
 const originalOf = ({ owner, photo }: Job) => photoKey(owner, photo, 'original')
 
-/** What a child needs of a photo: its key, and where photos are no files that it can read, its bytes; or why not. */
-async function requestOf(storage: Storage, job: Job): Promise<Omit<Request, 'detailed'> | Attempt> {
+/** What a child needs: the key of a local file, or the photo's bytes; or why the photo cannot be read. */
+async function requestOf(storage: Storage, job: Job): Promise<Omit<Request, 'detailed'> | ChildAnswer> {
   const original = originalOf(job)
   if (storage.localFile(original) !== null) return { original }
   try {
@@ -52,8 +52,8 @@ async function requestOf(storage: Storage, job: Job): Promise<Omit<Request, 'det
   }
 }
 
-/** The wait is over: in the queue, and then for a slot. Gives the stamp of its end. */
-function endWait({ metrics, queue }: Tools, held: Held): number {
+/** Records the wait in the queue and for a slot. Gives the time of its end. */
+function endWait({ metrics, queue }: Tools, held: HeldPhoto): number {
   const { job, claimedAt, waitedMs } = held.claim
   const endTime = Math.max(claimedAt, queue.now())
   const startTime = claimedAt - waitedMs
@@ -63,7 +63,7 @@ function endWait({ metrics, queue }: Tools, held: Held): number {
   return endTime
 }
 
-/** Raised detail travels with the photo: this process's log joins in until the same time. */
+/** A log level that web raised for a session comes with the job, and is raised here until the same time. */
 function wantsDetail(log: Log, { owner, detailUntil = 0 }: Job): boolean {
   const session = sessionOf(owner)
   const forSeconds = (detailUntil - Date.now()) / 1000
@@ -71,11 +71,11 @@ function wantsDetail(log: Log, { owner, detailUntil = 0 }: Job): boolean {
   return log.detailed(session)
 }
 
-async function count(tools: Tools, job: Job, answer: Attempt, seconds: number): Promise<void> {
+async function count(tools: Tools, job: Job, answer: ChildAnswer, seconds: number): Promise<void> {
   const { metrics, storage } = tools
   metrics.observe('tintype_stage_seconds', { stage: 'convert' }, seconds, traceIdOf(job.traceparent))
   const { outcome } = answer
-  // What a child could not read; what was read here is counted as any call.
+  // A failed read of the child; reads of this process are counted by the storage port.
   if (outcome === 'storage' && storage.localFile(originalOf(job)) !== null)
     metrics.increment('tintype_calls_total', { of: 'storage', outcome: 'ours' })
   if (outcome === 'gone' || outcome === 'storage') return
@@ -85,18 +85,18 @@ async function count(tools: Tools, job: Job, answer: Attempt, seconds: number): 
     const { format, pixels, readSeconds, cpuSeconds } = answer
     metrics.increment('tintype_conversions_total', { outcome, format })
     metrics.increment('tintype_input_pixels_total', { format }, pixels)
-    // What the child has read; a photo that it was given as bytes is counted where they were read.
+    // A read of the child; see above.
     if (readSeconds > 0)
       metrics.observe('tintype_storage_seconds', { operation: 'get', adapter: storage.adapter }, readSeconds)
     return metrics.increment('tintype_conversion_cpu_seconds_total', { format }, cpuSeconds)
   }
-  // What a child that failed cannot say, web knew from the head.
+  // A child that failed tells no format; photo.json has the one that web read from the head.
   const record = await readRecord(storage, job.owner, job.photo).catch(() => 'not-found' as const)
   if (typeof record !== 'string')
     metrics.increment('tintype_conversions_total', { outcome, format: record.format })
 }
 
-function logAttempt(log: Log, job: Job, attempt: number, answer: Attempt, seconds: number): void {
+function logAttempt(log: Log, job: Job, attempt: number, answer: ChildAnswer, seconds: number): void {
   const session = sessionOf(job.owner)
   const { photo } = job
   const { outcome } = answer
@@ -106,7 +106,7 @@ function logAttempt(log: Log, job: Job, attempt: number, answer: Attempt, second
     log.debug('conversion.detail', { photo, read: answer.readSeconds, ...answer.detail }, session)
 }
 
-function verdictOf(answer: Attempt, stamps: Stamps): Verdict {
+function verdictOf(answer: ChildAnswer, stamps: Stamps): Verdict {
   if (answer.outcome === 'ok') {
     const { thumbnails, width, height, damaged } = answer
     return { outcome: 'ok', thumbnails, width, height, ...(damaged && { damaged }), stamps }
@@ -115,14 +115,14 @@ function verdictOf(answer: Attempt, stamps: Stamps): Verdict {
   return { outcome: 'failed', reason: reasonFor(answer.outcome === 'gone' ? 'storage' : answer.outcome) }
 }
 
-/** The spans of a photo's earlier attempts by this process, for the next one to link. */
+/** The spans of a photo's earlier attempts in this process, which the next attempt's span links. */
 export type EarlierAttempts = {
   of(photo: string): string[]
   add(photo: string, traceparent: string | undefined): void
   forget(photo: string): void
 }
 
-/** Photos remembered; of more the oldest are forgotten, and their next span has no link. */
+/** Photos remembered; beyond that the oldest are forgotten, and their next span has no link. */
 const maxRemembered = 1_000
 
 export function rememberAttempts(): EarlierAttempts {

@@ -222,7 +222,7 @@ test('detail raised for a session travels with its photo, and no other sessionâ€
   await settled(watched)
   await settled(other)
   expect(events.filter(event => event.startsWith('conversion.detail'))).toEqual([
-    `conversion.detail ${sessionOf(owner)} photo,read,header,decode,resize,encode`,
+    `conversion.detail ${sessionOf(owner)} photo,read,header,decode,encode`,
   ])
 })
 

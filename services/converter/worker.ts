@@ -3,7 +3,7 @@ import { describeError } from '@tintype/lib/errors.ts'
 import { faultPoint } from '@tintype/lib/fault.ts'
 import { firstStalled, startPulse } from '@tintype/lib/pulse.ts'
 import type { Child } from './children.ts'
-import { type Held, openClaims } from './claims.ts'
+import { type HeldPhoto, openClaims } from './claims.ts'
 import { settle, settleEarlier, type Tools } from './settle-attempt.ts'
 import { rememberAttempts, tryPhoto } from './try-photo.ts'
 
@@ -13,18 +13,18 @@ export type WorkerOptions = { id: string; slots: number; startChild: () => Promi
 export type Worker = {
   /** Why no photo can be converted now, or null. */
   missing(): string | null
-  /** Which loop or thread has not moved for too long, or null. */
+  /** Which loop has not moved for too long, or null. */
   stalled(): string | null
-  /** Claims no more, lets what is under way finish within the grace time, hands the rest back uncharged. */
+  /** Claims no more, lets conversions finish within the grace time, and releases the rest without a charge. */
   stop(graceMs: number): Promise<void>
 }
 
 const announceMs = 2_000
-/** The engine answers within 5 s, be it that it is busy. */
+/** The queue's engine answers within 5 s, or says that it is busy. */
 const stalledSeconds = 60
-/** A child that does not start is tried again, not in a tight loop. */
+/** Pause before the next try to start a child. */
 const restartMs = 1_000
-/** Weight of the newest photo in the mean service time: the last twenty or so count. */
+/** Weight of the newest photo in the moving mean of the service time: the last twenty count. */
 const newestWeight = 0.1
 
 /**
@@ -37,7 +37,7 @@ export async function startWorker(tools: Tools, { id, slots, startChild }: Worke
   const stopping = new AbortController()
   const claims = openClaims(queue, log, id)
   const attempts = rememberAttempts()
-  /** When each slot's conversion under way began. */
+  /** When the running conversion of each slot began. */
   const begun = new Map<number, number>()
   /** Slots that could not take another photo: converting, or waiting for the last one to be stored. */
   const busy = new Set<number>()
@@ -62,7 +62,7 @@ export async function startWorker(tools: Tools, { id, slots, startChild }: Worke
   const announcing = setInterval(() => announce(alive()), announceMs)
   await announce(slots)
 
-  /** The next photo is converted while the last one is being stored; not more than one a slot is. */
+  /** Converts the next photo while the last one is stored; a slot stores one photo at a time. */
   async function runSlot(slot: number): Promise<void> {
     let settling = Promise.resolve()
     for (;;) {
@@ -81,8 +81,8 @@ export async function startWorker(tools: Tools, { id, slots, startChild }: Worke
     await settling
   }
 
-  /** Gives what is left to do, which needs no slot. */
-  async function convert(slot: number, held: Held): Promise<() => Promise<void>> {
+  /** Resolves with the rest of the work (storing), which needs no slot. */
+  async function convert(slot: number, held: HeldPhoto): Promise<() => Promise<void>> {
     const { job, attempt, lastAttempt, earlier } = held.claim
     begun.set(slot, performance.now())
     try {
@@ -94,7 +94,7 @@ export async function startWorker(tools: Tools, { id, slots, startChild }: Worke
       if (verdict.outcome === 'ok' || lastAttempt) attempts.forget(job.photo)
       return () => settle(tools, held, verdict)
     } catch (error) {
-      // Storage or queue failed us: the photo comes back when its lease is over.
+      // Storage or queue failed: the photo is queued again when its lease is over.
       log.error('attempt.failed', { photo: job.photo, error: describeError(error) })
       return async () => {}
     } finally {
@@ -102,7 +102,7 @@ export async function startWorker(tools: Tools, { id, slots, startChild }: Worke
     }
   }
 
-  /** The slot's child, or a fresh one when it died; at a stop the dead one. */
+  /** The slot's child; when it died, a new one, except during a stop. */
   async function livingChild(slot: number): Promise<Child> {
     for (;;) {
       const child = children[slot] as Child

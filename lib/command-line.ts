@@ -1,5 +1,5 @@
 import { type ParseArgsOptionsConfig, parseArgs } from 'node:util'
-import { describeError, ExpectedError, errorCode } from './errors.ts'
+import { ExpectedError, explainError } from './errors.ts'
 import { outliveEarlyReaders } from './terminal.ts'
 import { version } from './version.ts'
 
@@ -53,6 +53,5 @@ export async function runCommand(
 
 function sentence(error: unknown): string {
   if (error instanceof UsageError) return `${error.message}; --help tells what it takes`
-  const bySystem = error instanceof Error && /^(E[A-Z0-9]+|ERR_SQLITE_ERROR)$/.test(errorCode(error) ?? '')
-  return error instanceof ExpectedError || bySystem ? error.message : describeError(error)
+  return explainError(error)
 }

@@ -16,3 +16,9 @@ export function errorCode(error: unknown): string | undefined {
   const { code } = error as NodeJS.ErrnoException
   return typeof code === 'string' ? code : errorCode(error.cause)
 }
+
+/** For a person who starts something: an error that is expected or the system's by its message, every other with its stack. */
+export function explainError(error: unknown): string {
+  const bySystem = error instanceof Error && /^(E[A-Z0-9]+|ERR_SQLITE_ERROR)$/.test(errorCode(error) ?? '')
+  return error instanceof ExpectedError || bySystem ? error.message : describeError(error)
+}

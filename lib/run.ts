@@ -1,6 +1,6 @@
 import { flushCompileCache } from 'node:module'
 import { ConfigError } from './config.ts'
-import { describeError, ExpectedError } from './errors.ts'
+import { explainError } from './errors.ts'
 import { armFault } from './fault.ts'
 import { stopTracing } from './telemetry/trace.ts'
 import { ignoreTerminal, outliveReaders } from './terminal.ts'
@@ -38,7 +38,7 @@ export async function run(start: () => Promise<Running>, graceMs: () => number):
     // The next start reuses the compiled modules.
     flushCompileCache()
   } catch (error) {
-    process.stderr.write(`${error instanceof ExpectedError ? error.message : describeError(error)}\n`)
+    process.stderr.write(`${explainError(error)}\n`)
     process.exit(error instanceof ConfigError ? 2 : 1)
   }
 }

@@ -13,9 +13,8 @@ const isLoopback = (host: string): boolean => /^(localhost|127\..*|\[?::1\]?|.*\
 const isAny = (host: string): boolean => /^(0\.0\.0\.0|\[?::\]?)$/.test(host)
 
 /**
- * Answers `GET /pages.json`: the addresses of the four pages that the browser which asks can reach. They are SLO_URL's and
- * those of the processes that the launcher has started beside this one; one that listens on loopback only is named to
- * browsers of this machine alone.
+ * Answers `GET /pages.json`: the addresses of those of the four pages that the requesting browser can reach, from SLO_URL
+ * and from the processes that the launcher started. A page on loopback is listed for browsers of this machine only.
  */
 export function otherPages({ dataDir, sloUrl, own }: OtherPages): RequestHandler {
   return (request, response) => {
@@ -37,17 +36,17 @@ export function otherPages({ dataDir, sloUrl, own }: OtherPages): RequestHandler
 
 const withSlash = (address: string): string => (address.endsWith('/') ? address : `${address}/`)
 
-/** The address as the browser on `host` reaches it; undefined when it cannot. */
+/** The address for a browser that reached this page as `host`; undefined when it cannot reach it. */
 function fromBrowser(address: string, host: string): string | undefined {
   const url = URL.parse(address)
   if (!url) return undefined
   if (isLoopback(url.hostname) && !isLoopback(host)) return undefined
-  // By the same name as this page: cookies belong to a name.
+  // With the same host name as this page, because cookies belong to a host name.
   if (isLoopback(url.hostname) || isAny(url.hostname)) url.hostname = host
   return url.href
 }
 
-/** The launcher writes them when all are ready; a process that runs alone has no file. */
+/** Written by the launcher when all services are ready. A process without a launcher has no file. */
 function endpointsIn(dataDir: string): Partial<Record<'web' | 'logs' | 'slo', string>> {
   try {
     return JSON.parse(readFileSync(join(dataDir, 'endpoints.json'), 'utf8'))

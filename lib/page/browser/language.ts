@@ -1,6 +1,6 @@
 export type Language = 'en' | 'ko'
 
-/** `?lang=`, else what was chosen on this page before, else the browser's first language that we speak, else English. */
+/** `?lang=`, else the language chosen before, else the browser's first language that the page has, else English. */
 export const language: Language = (() => {
   const asked = new URLSearchParams(location.search).get('lang')
   const wanted = [asked ?? '', localStorage.getItem('language') ?? '', ...navigator.languages]

@@ -11,7 +11,7 @@ const words = speak({
 
 let known: Promise<Partial<Record<PageName, string>>> | undefined
 
-/** Where the other pages are, as far as this browser can reach them; asked once. */
+/** The addresses of the other pages that this browser can reach, requested once. */
 export const pageAddresses = (): Promise<Partial<Record<PageName, string>>> => {
   known ??= fetch('pages.json').then(
     response => (response.ok ? response.json() : {}),
@@ -20,7 +20,7 @@ export const pageAddresses = (): Promise<Partial<Record<PageName, string>>> => {
   return known
 }
 
-/** Fills the masthead's `<nav>` with the pages that can be reached, in one order on every page. */
+/** Fills the masthead's `<nav>` with the reachable pages, in the same order on every page. */
 export async function showNavigation(current: PageName): Promise<void> {
   const nav = find('.masthead nav')
   nav.setAttribute('aria-label', words.pages)
@@ -37,6 +37,6 @@ export async function showNavigation(current: PageName): Promise<void> {
   draw(await pageAddresses())
 }
 
-/** A choice of language is kept by origin: another page on another port learns of it by its address. */
+/** The language is stored by origin, so a link to a page on another port carries it in its address. */
 const chosen = (address: string): string =>
   localStorage.getItem('language') && !address.includes('?') ? `?lang=${language}` : ''

@@ -1,6 +1,6 @@
 /** The boxes that hold the size of a HEIF photo (AVIF, HEIC): ISO/IEC 23008-12 and 14496-12. */
 
-/** Of the primary image as it is stored; `turned` by a quarter; `cropped` where the size shown is smaller. */
+/** The stored size of the primary image. `turned`: rotated by a quarter; `cropped`: the size shown is smaller. */
 type HeifSize = { width: number; height: number; turned: boolean; cropped: boolean }
 
 type Box = { type: string; body: Buffer }
@@ -24,12 +24,12 @@ export function measureHeif(head: Buffer): HeifSize {
   }
 }
 
-/** What stands one after the other; the last may be cut by the head's end. */
+/** A sequence of boxes. The end of the head may cut the last one. */
 function* boxes(bytes: Buffer): Generator<Box> {
   for (let at = 0; at + 8 <= bytes.length; ) {
     const size = bytes.readUInt32BE(at)
     const end = size === 0 ? bytes.length : at + size
-    // A size of 1 says that 64 bits follow; only data is that large, and it stands behind the boxes sought.
+    // A size of 1 means that 64 bits follow. Only the data box is that large, and it follows the boxes needed here.
     if (end < at + 8) return
     yield { type: bytes.toString('latin1', at + 4, at + 8), body: bytes.subarray(at + 8, end) }
     at = end
@@ -43,7 +43,7 @@ const inside = (among: Box[], type: string): Buffer =>
 /** Version 0 of a box has item ids of 16 bits. */
 const idIn = (box: Buffer, at: number): number => (box[0] === 0 ? box.readUInt16BE(at) : box.readUInt32BE(at))
 
-/** Which properties an item has, counted from 1, by the box that associates them. */
+/** The indexes of an item's properties, counted from 1, from the association box. */
 function indexesOf(item: number, ipma: Buffer): number[] {
   const idBytes = ipma[0] === 0 ? 2 : 4
   const wide = ((ipma[3] ?? 0) & 1) === 1

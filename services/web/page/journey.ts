@@ -42,7 +42,7 @@ function row({ stage, seconds }: StageTime): HTMLElement {
   return h('div', {}, h('dt', { 'data-stage': stage }, words[stage]), h('dd', {}, text))
 }
 
-/** To the log entries of this photo, where the log server's page can be reached. */
+/** A link to the photo's log entries, if the log server's page can be reached. */
 async function linkStory({ id }: Photo, into: HTMLElement): Promise<void> {
   const { logs } = await pageAddresses()
   if (logs) into.append(h('p', { class: 'small' }, h('a', { href: `${logs}?key=${id}` }, words.story)))

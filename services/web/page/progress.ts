@@ -2,13 +2,13 @@ import { find } from '@tintype/lib/page/browser/dom.ts'
 import { finished, type Item } from './item.ts'
 import { words } from './words.ts'
 
-/** Photos of this tab that belong together: all that were sent since the last time nothing was under way. */
+/** The photos sent by this tab since it last had none in progress. */
 let batch = new Set<Item>()
 
 const isOver = ({ upload, photo }: Item): boolean =>
   photo ? finished(photo) : upload?.state.is === 'refused' || upload?.state.is === 'given-up'
 
-/** One bar and one sentence for several photos on their way; a single photo has its ring. */
+/** One bar and one sentence for several photos in progress; a single photo has its ring. */
 export function showProgress(items: readonly Item[]): void {
   const sent = items.filter(({ upload }) => upload && upload.state.is !== 'interrupted')
   const here = new Set(sent)
@@ -29,7 +29,7 @@ export function showProgress(items: readonly Item[]): void {
   find('#overall span').textContent = words.overall(ready, all.length, over - ready)
 }
 
-/** Half of a photo's way is to be sent, half is to be made. */
+/** A sent photo counts as half done. */
 function shareOf(item: Item): number {
   if (isOver(item)) return 1
   if (item.photo) return item.photo.state === 'converting' ? 0.75 : 0.5

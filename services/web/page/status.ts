@@ -10,8 +10,8 @@ const readEveryMs = 30_000
 type Shown = { state: 'good' | 'late' | 'broken' | 'unknown'; lead: string; short: string; budget: string }
 
 /**
- * Keeps the page's first sentence (is the service online?) and the header's budget, which explains itself when it is
- * opened. `connected`: whether this browser reaches the service at all.
+ * Updates the page's first sentence (is the service online?) and the header's budget, which shows an explanation when it
+ * is opened. `connected`: whether this browser reaches the service.
  */
 export function showStatus(): { connected(yes: boolean): void } {
   let last: Status | undefined

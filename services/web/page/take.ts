@@ -29,7 +29,7 @@ function takeDrops(add: (files: File[]) => void): void {
     if (!carriesFiles(event)) return
     event.preventDefault()
     delete place.dataset.over
-    // The list of what was dropped is empty as soon as this function waits for anything.
+    // Read before the first await: after it the list of dropped items is empty.
     const dropped = [...(event.dataTransfer?.items ?? [])].map(item => ({
       file: item.getAsFile(),
       folder: folderOf(item.webkitGetAsEntry()),
@@ -42,15 +42,15 @@ function takeDrops(add: (files: File[]) => void): void {
 const folderOf = (entry: FileSystemEntry | null) =>
   entry?.isDirectory ? (entry as FileSystemDirectoryEntry) : undefined
 
-/** More at once is a mistake rather than a wish, and each is a row. */
+/** Most photos taken at once: each is a row, and more is probably a mistake. */
 const maxOfFolder = 500
 
-/** The photos of a folder and of those inside it; what is no photo is left out and counted. */
+/** The photos of a folder and its subfolders. Other files are skipped and counted. */
 async function addFolder(folder: FileSystemDirectoryEntry, add: (files: File[]) => void): Promise<void> {
   const files = await filesIn(folder)
   const accepted = find<HTMLInputElement>('#choose').accept.split(',')
   const isPhoto = ({ type, name }: File) =>
-    // Some systems know no type of HEIC: its names are among the accepted.
+    // Some systems have no media type for HEIC, so its file extensions are accepted too.
     accepted.includes(type) || accepted.includes(name.toLowerCase().replace(/.*(?=\.)/, ''))
   const photos = files.filter(isPhoto).slice(0, maxOfFolder)
   const text = words.folder(folder.name, photos.length, files.length - photos.length)
@@ -62,7 +62,7 @@ async function addFolder(folder: FileSystemDirectoryEntry, add: (files: File[]) 
 async function filesIn(folder: FileSystemDirectoryEntry): Promise<File[]> {
   const reader = folder.createReader()
   const files: File[] = []
-  // A reader gives a hundred entries at a time, and none when there are no more.
+  // A reader returns a hundred entries at a time, and none at the end.
   for (;;) {
     const entries = await new Promise<FileSystemEntry[]>(resolve =>
       reader.readEntries(resolve, () => resolve([])),

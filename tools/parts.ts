@@ -124,6 +124,16 @@ const parts = [
     },
     use: 'ScaledObject, tried',
   },
+  {
+    name: 'argo-rollouts-crds',
+    command: 'crds',
+    source: {
+      from: 'go-folder',
+      module: 'github.com/argoproj/argo-rollouts@v1.8.3',
+      folder: 'manifests/crds',
+    },
+    use: 'Rollout and AnalysisTemplate, tried',
+  },
 ] as const satisfies readonly Part[]
 
 export type PartName = (typeof parts)[number]['name']

@@ -27,7 +27,7 @@ export type Circumstances = {
 const falseAlarm = 0.01
 /** A version that breaks more than its promise allows, and more than the old one, is called good in a look with at most this chance. */
 const missed = 0.05
-/** A comparison is looked at when the new version's events have doubled: 12 looks are 20 to 40,000 events. */
+/** Failures are looked at when the new version's events have doubled: 12 looks are 20 to 40,000 events. */
 const looks = { first: 20, most: 12 }
 /** A mean of fewer says nothing. */
 const fewestTimes = 30
@@ -43,8 +43,8 @@ const leakRatio = 2
 export function openJudge() {
   const next = new Map<string, number>()
 
-  /** Whether the new version is worse, by Fisher's exact test at a level that all looks of all comparisons share. */
-  function isWorse(key: string, comparisons: number, { old, new: other }: Compared['counts']): boolean {
+  /** Whether more goes wrong in the new version, by Fisher's exact test at a level that all looks of all comparisons share. */
+  function failsMore(key: string, comparisons: number, { old, new: other }: Compared['counts']): boolean {
     const due = next.get(key) ?? looks.first
     if (other.total < due) return false
     next.set(key, Math.max(due, other.total) * 2)
@@ -57,12 +57,16 @@ export function openJudge() {
     const reasons = [
       ...hardStops(counted, circumstances),
       ...promises
-        .filter(({ objective, counts }) => isWorse(objective.name, comparisons, counts))
+        .filter(({ objective, counts }) => failsMore(objective.name, comparisons, counts))
         .map(({ objective, counts }) => ({
           what: `${objective.displayName}: broke ${share(counts.new)}, the old version ${share(counts.old)}`,
           ...worst(compared),
         })),
-      ...compared.filter(each => isWorse(each.what, comparisons, each.counts) && matters(each)).map(reasonOf),
+      ...compared
+        .filter(each =>
+          each.seconds ? isSlower(each, comparisons) : failsMore(each.what, comparisons, each.counts),
+        )
+        .map(reasonOf),
       ...memory.filter(each => leaks(each, falseAlarm / comparisons)).map(leakOf),
     ]
     if (reasons.length > 0) return { verdict: 'bad', reasons }
@@ -104,11 +108,16 @@ function hardStops({ promises, compared, seen }: Counted, given: Circumstances):
 const allowedOf = ({ target }: Objective): number =>
   (target.denominator - target.numerator) / target.denominator
 
-/** A time must also have grown by so much that a person minds; a share of failures always matters. */
-function matters({ seconds }: Compared): boolean {
-  if (!seconds) return true
-  return seconds.new >= seconds.old * seconds.floorRatio && seconds.new - seconds.old >= seconds.floorSeconds
-}
+/**
+ * A time must have grown by so much that a person minds, and not by chance. The size is asked at each look, so that the level
+ * need not be shared among the looks.
+ */
+const isSlower = ({ counts, seconds }: Compared, comparisons: number): boolean =>
+  seconds !== undefined &&
+  counts.new.total >= looks.first &&
+  seconds.new >= seconds.old * seconds.floorRatio &&
+  seconds.new - seconds.old >= seconds.floorSeconds &&
+  fisher(counts.old, counts.new) <= falseAlarm / comparisons
 
 const reasonOf = ({ what, process, stage, counts, seconds }: Compared): Reason => ({
   what: seconds
@@ -118,11 +127,12 @@ const reasonOf = ({ what, process, stage, counts, seconds }: Compared): Reason =
   stage,
 })
 
-/** Where the comparison is most against the new version: the likely place of a broken promise. */
+/** Where a broken promise was likely lost: where most went wrong, if anything did, else where the time has grown most surely. */
 function worst(compared: readonly Compared[]): { process: string; stage: string } {
-  const [{ process, stage } = { process: '', stage: '' }] = compared
-    .filter(each => matters(each) && each.counts.new.total > 0)
-    .toSorted((a, b) => fisher(a.counts.old, a.counts.new) - fisher(b.counts.old, b.counts.new))
+  const chance = ({ counts }: Compared) => fisher(counts.old, counts.new)
+  const surest = (all: readonly Compared[]) => all.toSorted((a, b) => chance(a) - chance(b))[0]
+  const failing = compared.filter(({ seconds, counts }) => !seconds && counts.new.bad > 0)
+  const { process = '', stage = '' } = surest(failing) ?? surest(compared) ?? {}
   return { process, stage }
 }
 

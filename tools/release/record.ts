@@ -5,7 +5,24 @@ import { join } from 'node:path'
 export type Outcome = 'released' | 'rolled back' | 'inconclusive' | 'interrupted'
 
 /** What is known of a release while it runs: kept in a file, so that the next command knows of one that was killed. */
-type UnderWay = { file: string; title: string; from: string; to: string; pid: number }
+type UnderWay = {
+  file: string
+  title: string
+  from: string
+  to: string
+  pid: number
+  /** The last look: what the pages may show. */
+  look?: Look
+}
+
+/** Both versions side by side, in one look. */
+export type Look = {
+  at: string
+  percent: number
+  verdict: string
+  promises: { objective: string; old: Sides; new: Sides }[]
+}
+type Sides = { bad: number; total: number }
 
 const folderOf = (dataDir: string): string => join(dataDir, 'releases')
 const underWayFile = (dataDir: string): string => join(folderOf(dataDir), 'under-way.json')
@@ -15,6 +32,8 @@ export type Record = {
   file: string
   /** A line with its time. */
   note(line: string): void
+  /** Kept in DATA_DIR/releases/under-way.json while the release runs. */
+  look(look: Look): void
   close(outcome: Outcome, summary: string): void
 }
 
@@ -29,6 +48,7 @@ export function openRecord(dataDir: string, strategy: string, from: string, to: 
   write(file, `# ${title}\n\nBegun ${at} by ${who()}, in place of ${from}.\n\n`)
   return {
     file,
+    look: look => writeFileSync(underWayFile(dataDir), JSON.stringify({ ...underWay, look })),
     note: line => write(file, `- ${new Date().toISOString().slice(11, 19)} ${line}\n`),
     close(outcome, summary) {
       write(file, `\n**${outcome}** at ${new Date().toISOString()}: ${summary}\n`)

@@ -151,7 +151,7 @@ type Judged = Release & {
 
 /** Waits until the step is good. @throws Refused when it is bad, or not known when patience ends. */
 async function judged(given: Judged): Promise<void> {
-  const { evidence, status, judge, spans, oldSpans, step, user, pace, signal, tell } = given
+  const { evidence, status, judge, spans, oldSpans, step, user, pace, signal, tell, record } = given
   const { scrapeSeconds } = await status()
   // What the system test did is counted by the next scrape.
   await delay(scrapeSeconds * 1000 + lookMs, undefined, { signal })
@@ -179,6 +179,12 @@ async function judged(given: Judged): Promise<void> {
           ],
         }
       : judge(counted, { nowMs, staleSeconds, died, journeys, dayTotals })
+    record.look({
+      at: new Date(nowMs).toISOString(),
+      percent: step.percent,
+      verdict: verdict.verdict,
+      promises: counted.promises.map(({ objective, counts }) => ({ objective: objective.name, ...counts })),
+    })
     const seconds = Math.round((nowMs - begun) / 1000)
     const line = progress(counted.promises, verdict, journeys)
     if (nowMs - shown.at > progressMs || verdict.verdict !== shown.verdict) {

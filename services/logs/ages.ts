@@ -13,11 +13,11 @@ import { marks } from './streams.ts'
 
 type Keeping = Pick<LogServer, 'folders' | 'journal' | 'keep' | 'metrics'>
 
-/** Whether a day has been over for so long. */
+/** Whether a day ended at least this long ago. */
 export const isOver = (day: string, forMs: number, nowMs: number): boolean =>
   Date.parse(day) + dayMs + forMs <= nowMs
 
-/** Removes what is over its age, one file at a time, so that ingest goes on in between. */
+/** Removes what is over its age, one file at a time, so that batches are taken in between. */
 export async function removeAged(server: Keeping, nowMs: number): Promise<void> {
   const { folders, journal, keep, metrics } = server
   const { streams, days } = folders
@@ -36,7 +36,7 @@ export async function removeAged(server: Keeping, nowMs: number): Promise<void> 
     removed('streamAge')
   }
   const newest = newestRevisions(days)
-  // Manifests first: a revision without one is none, and what a kill leaves of it is removed later.
+  // Manifests first: files without a manifest count as no revision, and a later run removes them.
   for (const name of list(days).sort((a, b) => Number(b.endsWith('.json')) - Number(a.endsWith('.json')))) {
     const [, day = '', given] = /^\.?(\d{4}-\d\d-\d\d)\.(?:r(\d+)\.)?/.exec(name) ?? []
     const revision = newest.get(day) ?? 0
@@ -50,7 +50,7 @@ export async function removeAged(server: Keeping, nowMs: number): Promise<void> 
   }
 }
 
-/** Of those that have only a mark: nothing came for long, and their process has begun another stream meanwhile. */
+/** Streams that only have a mark: they are old, and their process has begun another stream. */
 function silentStreams(streams: string, days: string[], nowMs: number): string[] {
   const epochs = new Map<string, number>()
   for (const { stream } of [marks, ...days].flatMap(each => streamFiles(join(streams, each))))

@@ -98,7 +98,7 @@ function addIngest(app: Express, { journal, log, metrics, token, clock }: LogSer
       refusing = false
       return appended
     } catch (error) {
-      // Once, not for each batch that is tried again: this log is shipped here too.
+      // Logged once, not for each retried batch: these entries are shipped to this server, too.
       if (!refusing) log.error('ingest.refused', { stream, error: String(error) })
       refusing = true
       throw busy('The log server’s disk does not take entries now.')

@@ -1,9 +1,9 @@
 import { uptime } from 'node:os'
 import type { Clock } from './stamp.ts'
 
-/** Slewing, and what uptime leaves out of a second. */
+/** Difference that slewing and the resolution of uptime may cause. */
 const toleratedMs = 2_000
-/** A clock that was put right stays so; one that is wrong for longer has an operator to see it. */
+/** A step that lasts this long is taken for a correction. */
 const believedAfterSeconds = 24 * 3_600
 
 /**
@@ -16,7 +16,7 @@ export function openClock() {
   let wrong = false
   let aheadSince: number | undefined
   return {
-    /** When a batch came that was sent at `sentMs` by its shipper's clock. `own`: by this process, which cannot tell. */
+    /** Notes a batch, sent at `sentMs` by its shipper's clock. `own`: this process sent it, so it proves nothing. */
     receive(sentMs: number, own: boolean): Clock {
       const { wallMs, steadyMs } = clocks()
       const isStepped = Math.abs(wallMs - steadyMs) > toleratedMs
@@ -24,7 +24,7 @@ export function openClock() {
       const receivedMs = wrong ? steadyMs : wallMs
       return { receivedMs, offsetMs: Number.isNaN(sentMs) ? 0 : receivedMs - sentMs }
     },
-    /** For what cannot be undone: a clock that went ahead counts only when it has stayed there for a day. */
+    /** The time for what cannot be undone: a clock that went ahead counts only after a day. */
     believed(): number {
       const { wallMs, steadyMs } = clocks()
       aheadSince = wallMs - steadyMs > toleratedMs ? (aheadSince ?? uptime()) : undefined

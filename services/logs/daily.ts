@@ -63,7 +63,7 @@ export async function publish({ streams, days }: Folders, day: string): Promise<
   faultPoint('publish.renamed')
   renameSync(draft.index, indexFile(days, manifest))
   await syncFolder(days)
-  // The manifest makes it a revision: it comes when all else is durable under its name.
+  // The manifest is written last, when the other files are durable: it makes them a revision.
   const manifestDraft = `${draft.file}.manifest`
   writeFileSync(manifestDraft, `${JSON.stringify(manifest, null, 1)}\n`, { flush: true })
   faultPoint('publish.before-manifest')
@@ -129,7 +129,7 @@ async function writeDraft(
   }
 }
 
-/** Gathers, hashes and writes. Two buffers: one is written while the other fills. */
+/** Buffers, hashes and writes. One of two buffers is written while the other fills. */
 function writer(file: FileHandle) {
   const hash = createHash('sha256')
   let filling = Buffer.allocUnsafe(outBytes)

@@ -20,7 +20,7 @@ export type StreamPart = {
   unreadable: number
 }
 
-/** What a published revision holds, beside it as `.manifest.json`. Written last: a revision without one is none. */
+/** What a published revision holds: its `.manifest.json`, which is written last. Without it there is no revision. */
 export type Manifest = Statistics & {
   day: string
   revision: number

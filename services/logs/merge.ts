@@ -4,12 +4,12 @@ import { limits } from '@tintype/lib/limits.ts'
 import { isStream, newline, type Scanned, scanEntry, streamPrefix } from '@tintype/lib/telemetry/entry.ts'
 import { effectiveAt } from './stamp.ts'
 
-/** Read buffers of all streams together: with the limit of streams this bounds the memory of a merge. */
+/** Size of all streams' read buffers together, which bounds the memory of a merge. */
 const buffersBytes = 64 * 2 ** 20
 const minBufferBytes = buffersBytes / limits.logStreams.value
 const maxBufferBytes = 2 ** 20
 
-/** One stream's file of a day, and the line at which the merge stands. */
+/** One stream's file of a day, and the current line of the merge. */
 export type Source = {
   readonly stream: string
   readonly file: string
@@ -41,7 +41,7 @@ export function streamFiles(folder: string): { stream: string; file: string }[] 
 }
 
 /**
- * Gives the source that stands at the next entry, for each entry of the files in the order (effective time, stream,
+ * Yields, for each entry, the source whose current line it is, in the order (effective time, stream,
  * sequence number): a k-way merge of files that are each in this order already. Memory does not grow with the
  * entries. Returns all sources, which then tell what was covered.
  */
@@ -114,7 +114,7 @@ function advance(source: Reading): boolean {
   }
 }
 
-/** Moves what is left to the front and reads on; false at the end, where half a line may be left over. */
+/** Moves the unread bytes to the front and reads more; false at the end, where half a line may be left. */
 function refill(source: Reading): boolean {
   const left = source.filled - source.start
   if (left === source.buffer.length) source.buffer = Buffer.concat([source.buffer], 2 * left)
@@ -132,7 +132,7 @@ function refill(source: Reading): boolean {
 const isBefore = (a: Reading, b: Reading): boolean =>
   a.effectiveMs < b.effectiveMs || (a.effectiveMs === b.effectiveMs && a.order < b.order)
 
-/** Puts the first of a heap where it belongs. */
+/** Sifts the first element of a heap down. */
 function siftDown(heap: Reading[]): void {
   const moved = heap[0]
   if (!moved) return

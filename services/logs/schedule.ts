@@ -12,7 +12,7 @@ import { isDay, list, newestManifest } from './manifest.ts'
 import { streamFiles } from './merge.ts'
 import { sampleDisk } from './sizing.ts'
 
-/** After midnight UTC, and after the last late entry: so that those who come late together make one revision. */
+/** Pause after midnight UTC, and after the last late entry: entries that come late together make one revision. */
 const graceMs = 10 * 60_000
 const lookEveryMs = 60_000
 
@@ -30,8 +30,8 @@ export function due({ streams, days }: Folders, now: number, keepDays = 0): stri
 }
 
 /**
- * What the log server does without being asked, each minute until the signal: removes what is over its age, notes how
- * full the disk is, and publishes days, each in a process of its own: a merge of millions must not keep ingest waiting.
+ * The log server's work of each minute, until the signal: removes what is over its age, notes how full the disk is, and
+ * publishes days. Each is published by a process of its own, since a merge of millions of entries would delay ingest.
  */
 export function tendDays(server: LogServer, signal: AbortSignal): void {
   const { folders, dataDir, keep, clock, log } = server

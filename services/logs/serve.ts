@@ -24,7 +24,7 @@ export async function serve(config: Config): Promise<Running> {
   const journal = openJournal(folders.streams)
   const token = secret('INGEST_TOKEN', config.INGEST_TOKEN, config.DATA_DIR)
   let url: string | undefined
-  // Its own entries come in by the same door as all others.
+  // Its own entries are shipped to it over HTTP, as those of all processes.
   const log = openLog('logs', config, () => url)
   const { DATA_DIR: dataDir, KEEP_LOGS_DAYS: logsDays, KEEP_REVISIONS_DAYS: revisionsDays } = config
   const [clock, reader, keep] = [openClock(), openReader(folders), { logsDays, revisionsDays }]

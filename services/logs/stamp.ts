@@ -18,7 +18,7 @@ const effectiveOpen = Buffer.from(',"effective_at":"')
 const isoLength = 24
 const tail = Buffer.from('"}')
 
-/** Machines whose clocks differ by less are believed: their order is not better known than that. */
+/** Clocks that differ by less count as equal. */
 export const toleratedSkewMs = 2_000
 
 export type Line = Scanned & { start: number; end: number }

@@ -28,7 +28,7 @@ export function timeline({ streams, days }: Folders, key: string, day?: string):
     const manifest = manifests.get(each)
     for (const line of ofDay(streams, days, each, manifest, key)) {
       bytes += line.length
-      // A timeline is read by a person, or drawn.
+      // A person reads a timeline: more entries would not help.
       if (lines.length === limits.timelineEntries.value || bytes > limits.timelineBytes.value)
         return { key, entries: inOrder(lines), cut: true }
       lines.push(line)

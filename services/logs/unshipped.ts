@@ -6,7 +6,7 @@ import { ownFolder } from '@tintype/lib/telemetry/own.ts'
 import type { Folders } from './daily.ts'
 import { list } from './manifest.ts'
 
-/** Entries that a process of this machine has written and the log server has not. */
+/** Entries in a local process's journal that the log server does not have. */
 type Unshipped = { stream: string; from: number; to: number }
 
 /** A shipper that is alive sends within its longest back-off of 5 s. */

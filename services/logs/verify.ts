@@ -23,11 +23,11 @@ export type Verdict = {
   /** What is wrong with the file: damage, order, doubled entries. Empty: it is what its manifest says. */
   faults: string[]
   missing: { stream: string; ranges: Range[] }[]
-  /** The journals hold more than this revision: publish the day again. */
+  /** The journals hold entries that this revision lacks: publish the day again. */
   late: boolean
 }
 
-/** The first few tell what is wrong; the rest is the same. */
+/** Faults that are listed. */
 const maxFaults = 10
 const readBytes = 2 ** 20
 

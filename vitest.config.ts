@@ -2,6 +2,8 @@ import { defineConfig } from 'vitest/config'
 import { BaseSequencer, type TestSpecification } from 'vitest/node'
 
 // `unit`: pure modules and ports, seconds. `system`: whole processes, browsers, real parts.
+// Not .parts, where the versions of a release are checked out with their tests.
+const folders = '{lib,services,slo,dashboards,bench,tools,loadtest,k8s,test}'
 const shared = { testTimeout: 30_000, hookTimeout: 60_000, pool: 'forks' as const }
 
 /** A file of a minute that begins last is a minute in which one worker has nothing to do. */
@@ -25,7 +27,7 @@ export default defineConfig({
         test: {
           ...shared,
           name: 'unit',
-          include: ['{lib,services,slo,dashboards,bench,tools,loadtest,k8s,test}/**/*.test.ts'],
+          include: [`${folders}/**/*.test.ts`],
           exclude: ['**/node_modules/**', '**/*.system.test.ts'],
         },
       },
@@ -33,7 +35,7 @@ export default defineConfig({
         test: {
           ...shared,
           name: 'system',
-          include: ['**/*.system.test.ts'],
+          include: [`${folders}/**/*.system.test.ts`],
           exclude: ['**/node_modules/**'],
           testTimeout: 120_000,
         },

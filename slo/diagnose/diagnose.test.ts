@@ -265,6 +265,17 @@ test('metrics that are away are unknown, not healthy', () => {
   })
 })
 
+test('metrics that are away while a budget burns do not say that their process is away', () => {
+  const series = simulate({ before: 240, during: 30 }, stepMs, () => ({}))
+  const cut = series.map(each => {
+    const points = each.points.filter(({ at }) => at <= 240_000 || each.labels.job !== 'web')
+    return each.name === 'up' && each.labels.job === 'web'
+      ? { ...each, points: each.points.map(({ at, value }) => ({ at, value: at > 240_000 ? 0 : value })) }
+      : { ...each, points }
+  })
+  expect(diagnose(cut, 270_000, stepMs, ['latency'])).toMatchObject({ verdict: 'unknown', cause: null })
+})
+
 test('a service that began a moment ago is unknown: there is nothing to compare with', () => {
   expect(verdictOf(() => ({}), { before: 5, during: 12 })).toMatchObject({ verdict: 'unknown' })
 })

@@ -24,7 +24,12 @@ export function atRest(
     }
   }
   const isYoung = history < minBaselineWindows
-  const [reached] = burning.length > 0 || isYoung ? atLimit(model, now, windows) : []
+  const away = jobsIn(model, now).filter(job => isAway(job, now))
+  const needed = new Set(model.stages.flatMap(({ jobs }) => jobs))
+  const missing = away.filter(job => needed.has(job))
+  // A process whose metrics are away need not be away itself.
+  const isAsked = isYoung || (burning.length > 0 && missing.length === 0)
+  const [reached] = isAsked ? atLimit(model, now, windows) : []
   if (reached) {
     const { stage, cause, action } = reached
     return {
@@ -37,9 +42,6 @@ export function atRest(
       remarks: [],
     }
   }
-  const away = jobsIn(model, now).filter(job => isAway(job, now))
-  const needed = new Set(model.stages.flatMap(({ jobs }) => jobs))
-  const missing = away.filter(job => needed.has(job))
   const remarks = [
     ...(isYoung ? ['there is no earlier time to compare with'] : []),
     ...(now.samples(upMetric).length === 0 ? ['nothing was measured'] : []),

@@ -34,7 +34,8 @@ export default defineConfig({
           ...shared,
           name: 'system',
           include: ['**/*.system.test.ts'],
-          exclude: ['**/node_modules/**'],
+          // .parts holds other versions of this repository, with tests of their own.
+          exclude: ['**/node_modules/**', '.parts/**'],
           testTimeout: 120_000,
         },
       },

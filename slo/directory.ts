@@ -157,35 +157,6 @@ export type ProbeStep = {
   timeoutSeconds: number
 }
 
-/** What a module named by `witnesses` exports. */
-export type WitnessModule = {
-  compareWitnesses(given: {
-    /** What the metrics counted of an objective, by its name. */
-    counted(objective: string): { good: number; bad: number } | undefined
-    dataDir: string
-    fromMs: number
-    toMs: number
-    scrapeMs: number
-  }): Promise<Compared>
-}
-
-/** What stores of telemetry that count on their own say beside the metrics. */
-export type Compared = {
-  /** By witness; null when it has no data. */
-  counts: Readonly<Record<string, { kept: number; broken: number } | null>>
-  /** True only when at least two have data and no two differ beyond the bound. */
-  agree: boolean
-  /** How far the metrics may be from the others, in events. */
-  bound: number
-  disagreements: readonly {
-    witness: string
-    /** What it says beside the others, in a sentence. */
-    says: string
-    /** The events it lacks, or tells of otherwise than the other one; empty when it only counts. */
-    ids: readonly string[]
-  }[]
-}
-
 /**
  * Reads a directory. PROMETHEUS_URL and SCRAPE_SECONDS of the environment override what service.yaml says.
  * @throws ObjectiveError with every error of every file, each as file:line:column; ConfigError.
@@ -209,31 +180,39 @@ export function readServiceFile(
   parts?: Parameters<typeof parseService>[2],
 ): Service & { findings: readonly Finding[] } {
   const file = join(folder, 'service.yaml')
-  const { findings, service } = parseService(show(file), readText(file), parts)
+  const text = readText(file)
+  const { findings, service } = parseService(show(file), text ?? '', parts)
   const config = readConfig(environment, pick('PROMETHEUS_URL', 'SCRAPE_SECONDS'))
   return {
     ...service,
     ...(config.PROMETHEUS_URL && { prometheus: config.PROMETHEUS_URL }),
     ...(environment.SCRAPE_SECONDS && { scrapeSeconds: config.SCRAPE_SECONDS }),
-    findings,
+    findings: text === undefined ? [noService(show(file))] : findings,
   }
 }
+
+const noService = (file: string): Finding => ({
+  ...{ file, line: 1, column: 1, severity: 'error', rule: 'no-service' },
+  message: 'no such file',
+  mend: `“${program} init --prometheus URL DIR” writes a first one`,
+})
 
 /** What a module that service.yaml names exports; undefined when it names none. */
 export async function loadModule<M>(folder: string, name: string): Promise<M | undefined> {
   return name === '' ? undefined : import(pathToFileURL(resolve(folder, name)).href)
 }
 
-function readText(file: string): string {
+function readText(file: string): string | undefined {
   try {
     return readFileSync(file, 'utf8')
   } catch (error) {
-    if (errorCode(error) === 'ENOENT') return ''
+    if (errorCode(error) === 'ENOENT') return undefined
     throw error
   }
 }
 
-function attempt<T>(read: () => T): { value: T } | { findings: readonly Finding[] } {
+/** What was read, or the findings for which it could not be. */
+export function attempt<T>(read: () => T): { value: T } | { findings: readonly Finding[] } {
   try {
     return { value: read() }
   } catch (error) {

@@ -178,6 +178,15 @@ describe('slo on the command line', () => {
     expect(err).toContain(why)
   })
 
+  test('lint of a folder that has nothing says all that is missing', async () => {
+    const config = await folder()
+    const { code, out } = await slo(await folder(), 'lint', '--config', config)
+    expect(code).toBe(1)
+    expect(out).toMatch(
+      /service\.yaml:1:1: error: no such file; “npm run slo -- init (.|\n)*objectives:1:1: error: no OpenSLO document/,
+    )
+  })
+
   test('serve with nothing to read from is exit status 2 and says what is missing', async () => {
     const config = await folder()
     writeFileSync(join(config, 'service.yaml'), 'service: shop\n')

@@ -1,6 +1,6 @@
 import { join } from 'node:path'
 import { readArguments, UsageError } from '@tintype/lib/command-line.ts'
-import { loadModule, readServiceFile } from '../directory.ts'
+import { attempt, loadModule, readServiceFile } from '../directory.ts'
 import type { Finding } from '../objectives/document.ts'
 import { lint, type Reading } from '../objectives/lint.ts'
 import { formatFinding, objectiveFiles, parseFiles } from '../objectives/objectives.ts'
@@ -24,22 +24,26 @@ async function run(args: string[], context: Context): Promise<number> {
   if (format !== 'text' && format !== 'github')
     throw new UsageError(`--format is text or github, not "${format}"`)
   const { findings: ofService, ...service } = readServiceFile(context.folder, context.environment)
-  const paths = positionals.length > 0 ? positionals : [join(context.folder, 'objectives')]
   const catalogue = await loadModule<{ metrics: Reading['catalogue'] }>(context.folder, service.metrics)
-  const findings = [
-    ...(positionals.length > 0 ? [] : ofService),
-    ...lintFiles(paths.flatMap(objectiveFiles), {
-      // Of a service.yaml with errors it is not known where samples are.
-      source: service.prometheus === '' && ofService.length === 0 ? 'recorder' : 'prometheus',
-      keepDays: context.keepDays,
-      catalogue: catalogue?.metrics,
-    }),
-  ]
+  const reading: Reading = {
+    // Of a service.yaml with errors it is not known where samples are.
+    source: service.prometheus === '' && ofService.length === 0 ? 'recorder' : 'prometheus',
+    keepDays: context.keepDays,
+    catalogue: catalogue?.metrics,
+  }
+  const own = () => attempt(() => lintFiles(objectiveFiles(join(context.folder, 'objectives')), reading))
+  const findings =
+    positionals.length > 0
+      ? lintFiles(positionals.flatMap(objectiveFiles), reading)
+      : [...ofService, ...findingsOf(own())]
   if (values.json) context.print(JSON.stringify({ findings }))
   else if (findings.length === 0) context.print('no findings')
   else context.print(findings.map(format === 'github' ? forGithub : formatFinding).join('\n'))
   return findings.some(({ severity }) => severity === 'error') ? status.broken : status.good
 }
+
+const findingsOf = (read: ReturnType<typeof attempt<Finding[]>>): readonly Finding[] =>
+  'findings' in read ? read.findings : read.value
 
 /** Every finding of these files, in their order. */
 export const lintFiles = (files: readonly string[], reading: Reading): Finding[] =>

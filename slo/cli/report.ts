@@ -1,5 +1,6 @@
 import { readArguments, UsageError } from '@tintype/lib/command-line.ts'
-import { loadModule, type WitnessModule } from '../directory.ts'
+import type { WitnessModule } from '../directory/witnesses.ts'
+import { loadModule } from '../directory.ts'
 import { readPlanned } from '../math/planned.ts'
 import { judgeAll, type Report, reportJson, reportMarkdown, reportText, spanOf } from '../math/report.ts'
 import { judge } from '../math/sli.ts'

@@ -1,4 +1,4 @@
-import type { Compared } from '../directory.ts'
+import type { Compared } from '../directory/witnesses.ts'
 import type { Minute, Objective } from '../sources/index.ts'
 import type { Recorded } from '../sources/recorded.ts'
 import { burnRate } from './burn-rate.ts'

@@ -1,4 +1,4 @@
-import type { Compared } from '../../directory.ts'
+import type { Compared } from '../../directory/witnesses.ts'
 import type { Seen, Testimony } from './testimony.ts'
 
 type Disagreement = Compared['disagreements'][number]

@@ -1,5 +1,5 @@
 import { join } from 'node:path'
-import type { WitnessModule } from '../../directory.ts'
+import type { WitnessModule } from '../../directory/witnesses.ts'
 import { compare } from './compare.ts'
 import { logWitness } from './logs.ts'
 import { traceWitness } from './traces.ts'

@@ -1,0 +1,28 @@
+/** What a module named by `witnesses` exports. */
+export type WitnessModule = {
+  compareWitnesses(given: {
+    /** What the metrics counted of an objective, by its name. */
+    counted(objective: string): { good: number; bad: number } | undefined
+    dataDir: string
+    fromMs: number
+    toMs: number
+    scrapeMs: number
+  }): Promise<Compared>
+}
+
+/** What stores of telemetry that count on their own say beside the metrics. */
+export type Compared = {
+  /** By witness; null when it has no data. */
+  counts: Readonly<Record<string, { kept: number; broken: number } | null>>
+  /** True only when at least two have data and no two differ beyond the bound. */
+  agree: boolean
+  /** How far the metrics may be from the others, in events. */
+  bound: number
+  disagreements: readonly {
+    witness: string
+    /** What it says beside the others, in a sentence. */
+    says: string
+    /** The events it lacks, or tells of otherwise than the other one; empty when it only counts. */
+    ids: readonly string[]
+  }[]
+}

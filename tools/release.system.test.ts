@@ -118,6 +118,11 @@ describeWithParts('a release of a running service', ['haproxy'], () => {
     }, async () => {
       const release = begin('--steps', '50,100')
       await says(release, /50 % of the customers on/)
+      await until(
+        async () =>
+          (await (await fetch(`${service.endpoints.slo}/api/release`)).json())?.look?.percent === 50,
+        { timeoutMs: 30_000, what: 'both versions on the page of the promises' },
+      )
       const seen = new Set<string>()
       for (let n = 0; n < 12; n++) {
         const first = await fetch(service.address)

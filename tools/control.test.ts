@@ -31,7 +31,7 @@ test('an action that fails is answered, a second holder is refused, and a holder
   holder.write('{"do":"begin"}\nnonsense\n')
   await until(() => done.includes('asked'))
   await expect(other.ask('fail')).rejects.toThrow('another release is under way')
-  holder.resetAndDestroy()
+  holder.destroy()
   slow.resolve()
   await until(() => errors.length === 1)
   expect(done).toEqual(['asked', 'begun', 'undone'])

@@ -10,19 +10,31 @@ export type Actions = Record<string, (request: never) => Promise<unknown>>
  * The launcher's side: one JSON object a line, `{do, …}`, answered by `{answer}` or `{error}`. `left` is called when a
  * connection that did more than ask for the status is gone, however that happened.
  */
-export async function openControl(file: string, actions: Actions, left: () => Promise<void>) {
+export async function openControl(
+  file: string,
+  actions: Actions,
+  left: () => Promise<void>,
+  onError: (error: unknown) => void,
+) {
   let holder: Socket | undefined
-  const server = createServer(async socket => {
+  const server = createServer(socket => {
+    // Neither an error of the connection nor one of an action ends the launcher, and with it the service.
     socket.on('error', () => {})
     socket.on('close', async () => {
       if (socket !== holder) return
-      await left()
+      await turn
+      await left().catch(onError)
       holder = undefined
     })
-    for await (const line of createInterface({ input: socket })) {
-      const reply = await answer(socket, line).catch(error => ({ error: describeError(error) }))
-      if (socket.writable) socket.write(`${JSON.stringify(reply)}\n`)
-    }
+    let turn = Promise.resolve()
+    const lines = createInterface({ input: socket })
+    lines.on('error', () => {})
+    lines.on('line', line => {
+      turn = turn.then(async () => {
+        const reply = await answer(socket, line).catch(error => ({ error: describeError(error) }))
+        if (socket.writable) socket.write(`${JSON.stringify(reply)}\n`)
+      })
+    })
   })
   async function answer(socket: Socket, line: string) {
     const { do: name, ...request } = JSON.parse(line) as { do: string }

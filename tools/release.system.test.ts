@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import type { UnderWay } from '../slo/releases/under-way.ts'
 import { person } from '../test/client.ts'
 import { apply, copyCheckout } from '../test/faults/inject/release.ts'
 import { photo } from '../test/images.ts'
@@ -118,6 +119,13 @@ describeWithParts('a release of a running service', ['haproxy'], () => {
     }, async () => {
       const release = begin('--steps', '50,100')
       await says(release, /50 % of the customers on/)
+      await until(
+        async () => {
+          const shown = await (await fetch(`${service.endpoints.slo}/api/release`)).json()
+          return (shown as UnderWay | null)?.look?.percent === 50
+        },
+        { timeoutMs: 30_000, what: 'both versions on the page of the promises' },
+      )
       const seen = new Set<string>()
       for (let n = 0; n < 12; n++) {
         const first = await fetch(service.address)

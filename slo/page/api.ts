@@ -138,3 +138,10 @@ export async function get<T>(path: string): Promise<T> {
   if (!response.ok && ![400, 503].includes(response.status)) throw new Error(`${path}: ${response.status}`)
   return response.json() as Promise<T>
 }
+
+/** A release while it runs, as slo/releases/under-way.ts has it. */
+export type UnderWay = {
+  to: string
+  look?: { percent: number; promises: { objective: string; old: Counts; new: Counts }[] }
+}
+type Counts = { bad: number; total: number }

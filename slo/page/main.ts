@@ -3,14 +3,22 @@ import { find, h } from '@tintype/lib/page/browser/dom.ts'
 import { translate } from '@tintype/lib/page/browser/language.ts'
 import { showNavigation } from '@tintype/lib/page/browser/navigation.ts'
 import { alertHistory, whatIfLanes } from './alerts.ts'
-import { type FitAnswer, get, type ObjectiveState, type Stages, type State, type WhatIf } from './api.ts'
+import {
+  type FitAnswer,
+  get,
+  type ObjectiveState,
+  type Stages,
+  type State,
+  type UnderWay,
+  type WhatIf,
+} from './api.ts'
 import { card, firstNumbers, presentState, summary } from './cards.ts'
 import { clock } from './format.ts'
 import { table } from './parts.ts'
 import { stageLanes } from './stages.ts'
 import { clamp, dayStrips, type Zoom, zooms } from './strip.ts'
 import { showVerdict } from './verdict.ts'
-import { learn, words } from './words.ts'
+import { learn, say, words } from './words.ts'
 
 const refreshMs = 15_000
 /** Evaluated each minute; after three it is no longer known. */
@@ -126,6 +134,20 @@ async function refreshStages(): Promise<void> {
   stageLanes(stages, find('#stages'))
 }
 
+/** Both versions side by side, while a release runs. */
+async function refreshRelease(): Promise<void> {
+  const underWay = await get<UnderWay | null>('api/release')
+  find('#release').hidden = !underWay?.look
+  if (!underWay?.look) return
+  const { percent, promises } = underWay.look
+  const side = ({ bad, total }: { bad: number; total: number }) => words.brokenOf(bad, total)
+  const rows = promises.map(each => [say(each.objective), side(each.old), side(each.new)])
+  find('#release-sides').replaceChildren(
+    h('p', {}, words.releaseShare(percent, underWay.to)),
+    table(words.releaseColumns, rows),
+  )
+}
+
 translate(words)
 find('#choices').append(choices())
 void showNavigation('promises')
@@ -139,7 +161,8 @@ find('#whatif').addEventListener('submit', event => {
   void answerWhatIf()
 })
 await refresh()
-await Promise.all([refreshStages().catch(() => {}), answerWhatIf().catch(() => {})])
+await Promise.all([refreshStages(), refreshRelease(), answerWhatIf()].map(each => each.catch(() => {})))
 document.documentElement.dataset.ready = 'true'
 if (earlier === null) setInterval(() => void refresh(), refreshMs)
+setInterval(() => void refreshRelease().catch(() => {}), refreshMs)
 setInterval(() => void refreshStages().catch(() => {}), 4 * refreshMs)

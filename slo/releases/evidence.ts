@@ -7,6 +7,8 @@ import type { Counts } from './exact.ts'
 
 /** A time over which both versions are counted, epoch milliseconds. */
 export type Span = { from: number; to: number }
+/** `together`: those in which both had customers. Only in them are times compared: with more to do, any version is slower. */
+export type Spans = Pair<readonly Span[]> & { together: readonly Span[] }
 /** Both versions over the same time. */
 export type Pair<T> = { old: T; new: T }
 
@@ -81,7 +83,7 @@ export function count(
   releases: Releases,
   objectives: readonly Objective[],
   versions: Pair<string>,
-  spans: Pair<readonly Span[]>,
+  spans: Spans,
 ): Counted {
   const known = lives(series, releases.buildInfo)
   /** What the instances of a version told while they were of it: a place may have been another version's before. */
@@ -96,14 +98,14 @@ export function count(
     old: of(all.old, 'old'),
     new: of(all.new, 'new'),
   })
-  const sum = (
-    all: readonly Series[],
-    { metric, matchers }: Selector,
-    which: keyof typeof versions,
-  ): number =>
-    all
-      .filter(({ name, labels }) => name === metric && matches({ matchers }, labels))
-      .reduce((total, each) => total + grown(each.points, spans[which], which === 'new'), 0)
+  const sumIn =
+    (spansOf: Pair<readonly Span[]>): Sum =>
+    (all, { metric, matchers }, which) =>
+      all
+        .filter(({ name, labels }) => name === metric && matches({ matchers }, labels))
+        .reduce((total, each) => total + grown(each.points, spansOf[which], which === 'new'), 0)
+  const sum = sumIn(spans)
+  const sumTogether = sumIn({ old: spans.together, new: spans.together })
 
   return {
     promises: countedOf(objectives).map(({ objective, part, total, isBad }) => ({
@@ -125,7 +127,7 @@ export function count(
             total: sum(all, selector(each.total), which),
           })),
         }
-      return { what, process, stage, ...times(each, both, sum) }
+      return { what, process, stage, ...times(each, both, sumTogether) }
     }),
     memory: memoryOf(all, releases, spans.new),
     seen: [...known]

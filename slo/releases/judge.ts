@@ -161,7 +161,9 @@ function missingFor({ promises, compared, seen }: Counted, { journeys }: Circums
     if (upperBound(counts.new, missed) > most)
       return `${objective.displayName}: ${counts.new.total} events of the new version, about ${needed(counts.new.bad, most)} needed`
   }
-  const few = compared.find(({ counts, seconds }) => seconds && counts.new.total < fewestTimes)
+  const few = compared.find(
+    ({ counts, seconds }) => seconds && counts.old.total > 0 && counts.new.total < fewestTimes,
+  )
   return few && `${few.what}: ${few.counts.new.total} events of the new version, ${fewestTimes} needed`
 }
 

@@ -12,6 +12,7 @@ import { type Directory, program } from '../directory.ts'
 import { maxPlannedMinutes, readPlanned } from '../math/planned.ts'
 import { parseTime, timeFormat, toMinute } from '../math/time.ts'
 import type { State } from '../page/api.ts'
+import { readUnderWay } from '../releases/under-way.ts'
 import type { Source } from '../sources/index.ts'
 import { addActions, isLocal } from './act.ts'
 import { cached } from './cached.ts'
@@ -130,6 +131,7 @@ export function createSloApp(options: {
     response.json(fitOf(slices, readPlanned(dataDir), wanted))
   }
   app.get('/api/fits', bounded(answerFits))
+  app.get('/api/release', (_request, response) => void response.json(readUnderWay(dataDir)))
   const status = cached(readEveryMs, () => readStatus(watch, source))
   app.get('/status.json', async (_request, response) => {
     response.set('Cache-Control', 'no-store').json(await status())

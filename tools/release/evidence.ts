@@ -7,13 +7,13 @@ import {
   countedOf,
   metricsOf,
   type Pair,
-  type Span,
+  type Spans,
 } from '../../slo/releases/evidence.ts'
 
 export type Evidence = {
   directory: Directory
   /** What both versions did in the spans. */
-  count(spans: Pair<readonly Span[]>): Promise<Counted>
+  count(spans: Spans): Promise<Counted>
   /** Events of each objective of events in the 24 hours before now. */
   dayTotals(): Promise<number[]>
 }

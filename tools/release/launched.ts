@@ -1,6 +1,6 @@
 import { join, resolve } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
-import { ExpectedError } from '@tintype/lib/errors.ts'
+import { describeError, ExpectedError } from '@tintype/lib/errors.ts'
 import type { Log } from '@tintype/lib/telemetry/log.ts'
 import { openControl } from '../control.ts'
 import { type Build, backendOf, type Fleet } from '../fleet.ts'
@@ -145,10 +145,15 @@ export async function openReleases({ fleet, config, log, socketFolder, front: gi
       for (const role of ['logs', 'slo']) await fleet.replace(role, build)
     },
   }
-  await openControl(join(socketFolder, 'launcher.sock'), actions, async () => {
-    if (underWay) log.warn('release.abandoned', { why: 'its command has ended' })
-    await back()
-  })
+  await openControl(
+    join(socketFolder, 'launcher.sock'),
+    actions,
+    async () => {
+      if (underWay) log.warn('release.abandoned', { why: 'its command has ended' })
+      await back()
+    },
+    error => log.error('release.not-undone', { error: describeError(error) }),
+  )
 }
 
 /** The processes of the version that a release brings. */

@@ -1,31 +1,11 @@
-import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { userInfo } from 'node:os'
 import { join } from 'node:path'
+import { type Look, readUnderWay, type UnderWay, underWayFile } from '../../slo/releases/under-way.ts'
 
 export type Outcome = 'released' | 'rolled back' | 'inconclusive' | 'interrupted'
 
-/** What is known of a release while it runs: kept in a file, so that the next command knows of one that was killed. */
-type UnderWay = {
-  file: string
-  title: string
-  from: string
-  to: string
-  pid: number
-  /** The last look: what the pages may show. */
-  look?: Look
-}
-
-/** Both versions side by side, in one look. */
-export type Look = {
-  at: string
-  percent: number
-  verdict: string
-  promises: { objective: string; old: Sides; new: Sides }[]
-}
-type Sides = { bad: number; total: number }
-
 const folderOf = (dataDir: string): string => join(dataDir, 'releases')
-const underWayFile = (dataDir: string): string => join(folderOf(dataDir), 'under-way.json')
 
 export type Record = {
   /** Where it is written. */
@@ -44,17 +24,24 @@ export function openRecord(dataDir: string, strategy: string, from: string, to: 
   const file = join(folderOf(dataDir), `${at.slice(0, 19).replaceAll(':', '-')}-${strategy}.md`)
   const title = `${strategy} release of ${to}`
   const underWay: UnderWay = { file, title, from, to, pid: process.pid }
-  writeFileSync(underWayFile(dataDir), JSON.stringify(underWay), { flush: true })
+  writeUnderWay(dataDir, underWay)
   write(file, `# ${title}\n\nBegun ${at} by ${who()}, in place of ${from}.\n\n`)
   return {
     file,
-    look: look => writeFileSync(underWayFile(dataDir), JSON.stringify({ ...underWay, look })),
+    look: look => writeUnderWay(dataDir, { ...underWay, look }),
     note: line => write(file, `- ${new Date().toISOString().slice(11, 19)} ${line}\n`),
     close(outcome, summary) {
       write(file, `\n**${outcome}** at ${new Date().toISOString()}: ${summary}\n`)
       rmSync(underWayFile(dataDir), { force: true })
     },
   }
+}
+
+/** Whole at any time: the pages read it. */
+function writeUnderWay(dataDir: string, underWay: UnderWay): void {
+  const file = underWayFile(dataDir)
+  writeFileSync(`${file}.tmp`, JSON.stringify(underWay), { flush: true })
+  renameSync(`${file}.tmp`, file)
 }
 
 const write = (file: string, text: string): void => writeFileSync(file, text, { flag: 'a', flush: true })
@@ -69,16 +56,15 @@ function who(): string {
 
 /** A release whose command was killed: says so, once, and closes its record. */
 export function settleKilled(dataDir: string): string | undefined {
-  const file = underWayFile(dataDir)
-  if (!existsSync(file)) return undefined
-  const { file: record, title, from, pid } = JSON.parse(readFileSync(file, 'utf8')) as UnderWay
-  if (isAlive(pid)) return undefined
+  const underWay = readUnderWay(dataDir)
+  if (!underWay || isAlive(underWay.pid)) return undefined
+  const { file: record, title, from } = underWay
   const said = `The ${title} ended without a word: its command was killed. The traffic is on the old version, ${from}.`
   write(
     record,
     `\n**interrupted**: the command was killed. The launcher gave the old version all customers back.\n`,
   )
-  rmSync(file)
+  rmSync(underWayFile(dataDir))
   return said
 }
 

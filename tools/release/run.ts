@@ -162,7 +162,8 @@ async function judged(given: Judged): Promise<void> {
   for (;;) {
     const nowMs = Date.now()
     const all = [...spans, { from: begun, to: nowMs }]
-    const counted = await evidence.count({ old: [...oldSpans, ...all], new: all })
+    const together = step.percent === 100 ? spans : all
+    const counted = await evidence.count({ old: [...oldSpans, ...all], new: all, together })
     const brought = broughtBy(await status())
     const died = brought.filter(each => each.deaths > 0).map(({ name }) => name)
     const { failedInARow, good, offlineMinutes, failure } = user

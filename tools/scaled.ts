@@ -61,7 +61,7 @@ function planOf(parts: ReturnType<typeof findParts>): Plan {
     const lines = Object.entries(engines).map(([name, value]) => `${name}='${value}'\n`)
     writeFileSync(join(folder, 'secrets', 'scaled.env'), lines.join(''), { mode: 0o600 })
     return [
-      postgres(parts.postgres, join(folder, 'postgres'), port, password),
+      await postgres(parts.postgres, join(folder, 'postgres'), port, password),
       seaweedfs(parts.seaweedfs, join(folder, 'seaweedfs'), ports, keys, bucket),
     ]
   }

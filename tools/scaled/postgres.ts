@@ -1,6 +1,16 @@
 import { execFile, execFileSync, spawnSync } from 'node:child_process'
-import { chownSync, existsSync, mkdirSync, realpathSync, rmSync, writeFileSync } from 'node:fs'
+import {
+  chownSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readlinkSync,
+  realpathSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs'
 import { dirname, join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { ExpectedError } from '@tintype/lib/errors.ts'
 import type { Endpoints, Service } from '../supervise.ts'
 
@@ -23,10 +33,32 @@ export function makeDatabase(program: string, folder: string, user: User, option
 }
 
 /**
+ * After a kill: a new server refuses to start beside backends of the old one, which run on for a moment, and beside its
+ * lock file while the killed process is not yet reaped. The file is removed when no process is left in the folder.
+ */
+async function clearAfterKill(data: string): Promise<void> {
+  const isIn = (pid: string): boolean => {
+    try {
+      return readlinkSync(`/proc/${pid}/cwd`) === data
+    } catch {
+      return false // It ended, or belongs to another user.
+    }
+  }
+  const isServed = () => readdirSync('/proc').some(isIn)
+  for (let tries = 0; tries < 100 && isServed(); tries++) await sleep(100)
+  if (!isServed()) rmSync(join(data, 'postmaster.pid'), { force: true })
+}
+
+/**
  * PostgreSQL on a loopback port, its files in `folder`, made at the first start.
  * @throws ExpectedError when its user cannot reach the folder.
  */
-export function postgres(program: string, folder: string, port: number, password: string): Service {
+export async function postgres(
+  program: string,
+  folder: string,
+  port: number,
+  password: string,
+): Promise<Service> {
   const user = postgresUser()
   const data = join(folder, 'data')
   mkdirSync(folder, { recursive: true })
@@ -46,6 +78,7 @@ export function postgres(program: string, folder: string, port: number, password
     rmSync(passwordFile)
     writeFileSync(made, '')
   }
+  await clearAfterKill(realpathSync(data))
   const settings = {
     port,
     listen_addresses: '127.0.0.1',

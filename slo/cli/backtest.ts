@@ -1,4 +1,5 @@
 import { readArguments, UsageError } from '@tintype/lib/command-line.ts'
+import { program } from '../directory.ts'
 import { backtest, type Timeline } from '../math/backtest.ts'
 import { outageFormat, outageMinutes, outageTally, parseOutage } from '../math/outage.ts'
 import { toDuration, toIso, toMinute, toShort } from '../math/time.ts'
@@ -12,7 +13,7 @@ slo backtest --outage "full 10m" [--at TIME] [--json]
 When each burn alert would have fired and cleared, and what part of the budget was gone.
   --outage  ${outageFormat}
   --at      when the described outage begins (default: now)
-Example: slo backtest --from 2026-11-22 --to 2026-11-23
+Example: ${program} backtest --from 2026-11-22 --to 2026-11-23
 Exit status: 0 done, 2 bad arguments or no data.`
 
 const options = {

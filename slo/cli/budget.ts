@@ -1,4 +1,5 @@
 import { readArguments, UsageError } from '@tintype/lib/command-line.ts'
+import { program } from '../directory.ts'
 import { fits } from '../math/budget.ts'
 import { addPlanned, readPlanned, removePlanned } from '../math/planned.ts'
 import { spanOf } from '../math/report.ts'
@@ -16,7 +17,7 @@ How many minutes may still be offline, and which downtime is planned. Planned do
   --objective  which of those with time slices, or which group of one (default: the first)
   --fits       whether a maintenance of this length fits, and else when it would
   --plan       announce one; --cancel takes it back
-Example: slo budget --fits 45m --at "tomorrow 02:00"
+Example: ${program} budget --fits 45m --at "tomorrow 02:00"
 Exit status: 0 good, 1 it does not fit, 2 bad arguments or no data.`
 
 const options = {

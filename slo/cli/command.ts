@@ -1,7 +1,8 @@
+import { relative } from 'node:path'
 import { noVerb, runCommand, UsageError } from '@tintype/lib/command-line.ts'
 import { readConfig } from '@tintype/lib/config.ts'
 import { pick } from '@tintype/lib/variables.ts'
-import { type Directory, defaultFolder, readDirectory } from '../directory.ts'
+import { type Directory, defaultFolder, program, readDirectory } from '../directory.ts'
 import type { Context, Verb } from './context.ts'
 
 /** A verb is a file under verbs/, loaded when it is asked for. */
@@ -16,11 +17,11 @@ const verbs: Record<string, () => Promise<{ verb: Verb }>> = {
   serve: () => import('./serve.ts'),
 }
 
-const usage = `slo VERB [--config DIR] [options]
+const usage = `${program} VERB [--config DIR] [options]
 
-VERB is one of ${Object.keys(verbs).join(', ')}; slo VERB --help tells more.
-  --config  the directory that describes the service: service.yaml and objectives/ (default: ${defaultFolder})
-Example: slo report --window 24h
+VERB is one of ${Object.keys(verbs).join(', ')}; ${program} VERB --help shows its options.
+  --config  the directory that describes the service: service.yaml and objectives/ (default: ${relative('.', defaultFolder) || '.'})
+Example: ${program} report --window 24h
 Exit status: 0 good, 1 an objective broken or a lint error found, 2 bad arguments or no data source.`
 
 /** One run of the command line: resolves with the exit status. */

@@ -5,6 +5,7 @@ import { adminPorts, raiseDetail } from '../diagnose/detail.ts'
 import { openExamples } from '../diagnose/examples.ts'
 import { type Incident, incidentNote, terminal } from '../diagnose/note.ts'
 import { diagnoseAt } from '../diagnose/read.ts'
+import { program } from '../directory.ts'
 import { judgeAll } from '../math/report.ts'
 import { toMinute } from '../math/time.ts'
 import { readRecorded } from '../sources/recorded.ts'
@@ -16,7 +17,7 @@ Why is it slow? Compares now with a baseline of its own, names the stage whose t
 accounts for it. "unknown" is an answer.
   --note    an incident note in Markdown, for a second person to join
   --detail  raises the log level of the services of that stage for ten minutes
-Example: slo diagnose --at "today 14:05" --note
+Example: ${program} diagnose --at "today 14:05" --note
 Exit status: 0 healthy, 1 slow or unknown, 2 bad arguments or no data source.`
 
 const options = {

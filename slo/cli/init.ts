@@ -13,7 +13,7 @@ const usage = `slo init --prometheus URL [--job JOB] [DIR]
 Looks at what a Prometheus has of a service (counters of requests with a status, histograms of durations, process
 metrics), and writes a first service.yaml and objectives with comments into DIR (default: slo).
   --job  the service's label job; needed when several have metrics
-Example: slo init --prometheus http://127.0.0.1:9090 --job shop
+Example: ${program} init --prometheus http://127.0.0.1:9090 --job shop
 Exit status: 0 written, 2 bad arguments, no such job, or files are there already.`
 
 const options = { prometheus: { type: 'string' }, job: { type: 'string' } } as const

@@ -1,6 +1,6 @@
 import { join } from 'node:path'
 import { readArguments, UsageError } from '@tintype/lib/command-line.ts'
-import { attempt, loadModule, readServiceFile } from '../directory.ts'
+import { attempt, loadModule, program, readServiceFile } from '../directory.ts'
 import type { Finding } from '../objectives/document.ts'
 import { lint, type Reading } from '../objectives/lint.ts'
 import { formatFinding, objectiveFiles, parseFiles } from '../objectives/objectives.ts'
@@ -10,7 +10,7 @@ const usage = `slo lint [PATH…] [--config DIR] [--format text | github] [--jso
 
 Checks DIR/service.yaml, and the objectives of DIR/objectives with their burn alerts. PATH is an OpenSLO file or a
 folder of them, checked instead.
-Example: slo lint --config slo/examples/prometheus --format github
+Example: ${program} lint --config slo/examples/prometheus --format github
 Exit status: 0 no error (warnings may be), 1 an error found, 2 bad arguments.`
 
 const options = {

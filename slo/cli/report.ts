@@ -1,6 +1,6 @@
 import { readArguments, UsageError } from '@tintype/lib/command-line.ts'
 import type { WitnessModule } from '../directory/witnesses.ts'
-import { loadModule } from '../directory.ts'
+import { loadModule, program } from '../directory.ts'
 import { readPlanned } from '../math/planned.ts'
 import { judgeAll, type Report, reportJson, reportMarkdown, reportText, spanOf } from '../math/report.ts'
 import { judge } from '../math/sli.ts'
@@ -25,7 +25,7 @@ How the objectives stand over the whole UTC minutes before --at (default: now).
   --window      length of the window (default: each objective’s own)
   --since       start of the SLO (default: the first minute in which anything was counted)
   --prometheus  read from there (default: PROMETHEUS_URL, else the embedded recorder)
-Example: slo report --window 24h --since 2026-11-22
+Example: ${program} report --window 24h --since 2026-11-22
 Exit status: 0 all are kept, 1 one is broken, 2 bad arguments or no data.`
 
 const options = {

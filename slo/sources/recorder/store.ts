@@ -40,7 +40,8 @@ function openToWrite(file: string, locking: 'NORMAL' | 'EXCLUSIVE'): DatabaseSyn
       throw new SourceError(
         `${file} was written by a newer version (schema ${version}, known is ${schemaVersion})`,
       )
-    db.exec(`${schema}; PRAGMA user_version = ${schemaVersion}`)
+    // Only when there is something to write: a start on a full disk needs none.
+    if (version < schemaVersion) db.exec(`${schema}; PRAGMA user_version = ${schemaVersion}`)
     return db
   } catch (error) {
     db.close()

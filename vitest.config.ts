@@ -16,6 +16,8 @@ class LongestFirst extends BaseSequencer {
 
 export default defineConfig({
   test: {
+    // Processes that tests start find their code compiled, and load nothing to strip types: a third less CPU for a short one.
+    env: { NODE_COMPILE_CACHE: `${import.meta.dirname}/node_modules/.cache/node` },
     globalSetup: './test/leaks.ts',
     // Whole-process tests mostly wait: on two cores four files at a time took 334 s where three took 392.
     maxWorkers: 4,

@@ -29,8 +29,17 @@ export const s3Environment = {
   AWS_EC2_METADATA_DISABLED: 'true',
 }
 
-/** SeaweedFS in one process. */
-export async function startSeaweed(program: string): Promise<S3Server> {
+/** SeaweedFS in one process. A port that was free may be taken when it is wanted: then others are tried. */
+export async function startSeaweed(program: string, tries = 3): Promise<S3Server> {
+  try {
+    return await tryToStartSeaweed(program)
+  } catch (error) {
+    if (tries > 1 && String(error).includes('address already in use')) return startSeaweed(program, tries - 1)
+    throw error
+  }
+}
+
+async function tryToStartSeaweed(program: string): Promise<S3Server> {
   const folder = await mkdtemp(join(tmpdir(), 'tintype-seaweed-'))
   const ports = await seaweedPorts()
   const port = ports['s3.port'] as number

@@ -37,7 +37,13 @@ export async function startService(
   const [program = '', ...args] = [...under, process.execPath, join(checkout, script)]
   const launcher = spawn(program, args, {
     cwd: checkout,
-    env: { PATH: process.env.PATH, DATA_DIR: dataDir, ...anyPorts, ...environment },
+    env: {
+      PATH: process.env.PATH,
+      NODE_COMPILE_CACHE: process.env.NODE_COMPILE_CACHE,
+      DATA_DIR: dataDir,
+      ...anyPorts,
+      ...environment,
+    },
     stdio: ['ignore', 'pipe', 'pipe'],
   })
   let stderr = ''

@@ -149,6 +149,8 @@ async function main(args: string[]): Promise<number> {
   if (!endpoints)
     throw new ExpectedError(`no service runs on ${config.DATA_DIR}: npm start, then npm run stack`)
   const { objectives, service } = readDirectory()
+  // From here on: a signal that comes while they start stops both when they have started.
+  const asked = Promise.race([once(process, 'SIGINT'), once(process, 'SIGTERM')]).then(() => undefined)
   const stack = await startStack({
     folder: join(config.DATA_DIR, 'stack'),
     endpoints,
@@ -160,7 +162,6 @@ async function main(args: string[]): Promise<number> {
   })
   const notified = stack.alertmanager ?? 'not started: ALERT_WEBHOOK_URL says whom it would notify'
   console.log(`Prometheus    ${stack.prometheus}\nAlertmanager  ${notified}`)
-  const asked = Promise.race([once(process, 'SIGINT'), once(process, 'SIGTERM')]).then(() => undefined)
   const ended = await Promise.race([asked, stack.ended])
   if (ended) console.error(`${ended} ended by itself`)
   await stack.stop()

@@ -141,6 +141,7 @@ describeWithParts('npm run stack', ['prometheus', 'alertmanager'], () => {
   )
 
   test('it stops both with itself', async () => {
+    await until(() => ask(`${alertmanager}/api/v2/status`), { timeoutMs: 30_000 })
     stack.kill('SIGTERM')
     const [code] = await once(stack, 'exit')
     expect(code).toBe(0)

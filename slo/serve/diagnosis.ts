@@ -1,4 +1,5 @@
 import { execFile } from 'node:child_process'
+import { getCompileCacheDir } from 'node:module'
 import { extname } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
@@ -48,6 +49,7 @@ export function openDiagnosis(
 ): Diagnosis {
   const environment = {
     DATA_DIR: dataDir,
+    NODE_COMPILE_CACHE: getCompileCacheDir() ?? '',
     SCRAPE_SECONDS: String(service.scrapeSeconds),
     PROMETHEUS_URL: service.prometheus,
   }

@@ -73,6 +73,25 @@ describeWithParts('the pages of slo', ['chromium'], ({ chromium: executablePath 
     return page
   }
 
+  // First: what slo scrapes here of processes that do nothing soon outweighs the recorded incident.
+  test('what burns is looked into: stage, evidence, note; a button raises detail and says until when', async () => {
+    const page = await open(urls.burning as string, { locale: 'en' })
+    await until(async () => (await page.textContent('#verdict'))?.includes('Slow in wait'), {
+      timeoutMs: 60_000,
+      what: 'the verdict',
+    })
+    expect(await page.textContent('.stages-took [data-grew]')).toBe('')
+    expect(await page.textContent('#verdict')).toMatch(/as long as usual: .*convert, store, deliver/)
+    const note = await (await fetch(`${urls.burning}/note`)).text()
+    expect(note).toContain('**Slow in wait')
+    expect(note).toContain('Online 23 of every 24 hours: 3')
+    await page.click('text=More detail from wait')
+    await until(async () => (await page.textContent('#verdict output'))?.match(/wait until \d\d:\d\d/))
+    for (const service of ['web', 'converter'])
+      expect(levels[service]?.level().raised).toMatchObject([{ session: null, level: 'debug' }])
+    await page.close()
+  })
+
   test('a good day says so, with what is left of each budget', async () => {
     const page = await open(urls.well as string, { locale: 'en' })
     expect(await page.textContent('#lead')).toBe('Both promises are kept.')
@@ -131,24 +150,6 @@ describeWithParts('the pages of slo', ['chromium'], ({ chromium: executablePath 
     await page.fill('#fits [name=at]', 'soon')
     await page.press('#fits [name=at]', 'Enter')
     await until(async () => (await page.textContent('#fits-answer'))?.startsWith('Write the time'))
-    await page.close()
-  })
-
-  test('what burns is looked into: stage, evidence, note; a button raises detail and says until when', async () => {
-    const page = await open(urls.burning as string, { locale: 'en' })
-    await until(async () => (await page.textContent('#verdict'))?.includes('Slow in wait'), {
-      timeoutMs: 60_000,
-      what: 'the verdict',
-    })
-    expect(await page.textContent('.stages-took [data-grew]')).toBe('')
-    expect(await page.textContent('#verdict')).toMatch(/as long as usual: .*convert, store, deliver/)
-    const note = await (await fetch(`${urls.burning}/note`)).text()
-    expect(note).toContain('**Slow in wait')
-    expect(note).toContain('Online 23 of every 24 hours: 3')
-    await page.click('text=More detail from wait')
-    await until(async () => (await page.textContent('#verdict output'))?.match(/wait until \d\d:\d\d/))
-    for (const service of ['web', 'converter'])
-      expect(levels[service]?.level().raised).toMatchObject([{ session: null, level: 'debug' }])
     await page.close()
   })
 

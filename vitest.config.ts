@@ -9,8 +9,9 @@ const shared = { testTimeout: 30_000, hookTimeout: 60_000, pool: 'forks' as cons
 /** A file of a minute that begins last is a minute in which one worker has nothing to do. */
 class LongestFirst extends BaseSequencer {
   override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
-    const isSystem = ({ project }: TestSpecification) => Number(project.name === 'system')
-    return (await super.sort(files)).toSorted((a, b) => isSystem(b) - isSystem(a))
+    const rank = ({ project, moduleId }: TestSpecification) =>
+      /\/lib\/(queue|storage|http)\//.test(moduleId) ? 2 : Number(project.name === 'system')
+    return (await super.sort(files)).toSorted((a, b) => rank(b) - rank(a))
   }
 }
 

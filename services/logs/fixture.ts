@@ -47,8 +47,9 @@ export function readJournals(folder: string): Record<string, Record<string, unkn
   )
 }
 
+/** Whole lines: a file that is being written ends in half a one. */
 export const parseLines = (text: string): Record<string, unknown>[] =>
   text
     .split('\n')
-    .filter(each => each !== '')
+    .slice(0, -1)
     .map(each => JSON.parse(each))

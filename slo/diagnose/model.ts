@@ -1,4 +1,4 @@
-import type { ResourceReading, Service, StageReading } from '../directory.ts'
+import type { ResourceReading, Service, StageReading } from '../directory/service.ts'
 import { formatSelector } from '../sources/promql.ts'
 import { type Expression, parseExpression } from './expression.ts'
 

@@ -1,4 +1,5 @@
-import { program, type Service } from '../directory.ts'
+import type { Service } from '../directory/service.ts'
+import { program } from '../directory.ts'
 import type { Evidence, Verdict } from './diagnose.ts'
 import type { Example, Logged } from './examples.ts'
 

@@ -1,4 +1,5 @@
-import type { Directory, Service } from '../directory.ts'
+import type { Service } from '../directory/service.ts'
+import type { Directory } from '../directory.ts'
 import { openEmbedded } from '../sources/embedded.ts'
 import { openPrometheus } from '../sources/prometheus.ts'
 import { prometheusApi } from '../sources/prometheus-api.ts'

@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { expand } from '../directory/expand.ts'
-import type { ProbeStep } from '../directory.ts'
+import type { ProbeStep } from '../directory/service.ts'
 import type { Probe } from './probe.ts'
 import { type Answer, excerpt, noPhases, type RequestPhases, type Timed, timedRequest } from './request.ts'
 

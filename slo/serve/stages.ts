@@ -1,4 +1,4 @@
-import type { Service } from '../directory.ts'
+import type { Service } from '../directory/service.ts'
 import type { Stages } from '../page/api.ts'
 import { increase } from '../sources/counter.ts'
 import type { Selector } from '../sources/index.ts'

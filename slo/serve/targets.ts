@@ -1,6 +1,6 @@
 import { ConfigError } from '@tintype/lib/config.ts'
 import { expand } from '../directory/expand.ts'
-import type { Service } from '../directory.ts'
+import type { Service } from '../directory/service.ts'
 import type { Target } from '../sources/recorder/recorder.ts'
 
 /**

@@ -2,9 +2,9 @@ import { readArguments } from '@tintype/lib/command-line.ts'
 import { alertStoreFile, firstAlert, readSent } from '../alerts/alert-store.ts'
 import { budgetLine } from '../alerts/text.ts'
 import { adminPorts, raiseDetail } from '../diagnose/detail.ts'
+import { diagnoseAt } from '../diagnose/diagnose-at.ts'
 import { openExamples } from '../diagnose/examples.ts'
 import { type Incident, incidentNote, terminal } from '../diagnose/note.ts'
-import { diagnoseAt } from '../diagnose/read.ts'
 import { program } from '../directory.ts'
 import { judgeAll } from '../math/report.ts'
 import { toMinute } from '../math/time.ts'
@@ -34,11 +34,9 @@ const examplesMs = 5 * 60_000
 async function run(args: string[], context: Context): Promise<number> {
   const given = readArguments(args, options).values
   const { dataDir, nowMs, print } = context
-  const { prometheus, scrapeSeconds } = context.directory().service
   const atMs = given.at === undefined ? nowMs : time('at', given.at, nowMs)
-  const prometheusUrl = given.prometheus ?? prometheus
   const directory = context.directory()
-  const verdict = await diagnoseAt(directory, { prometheusUrl, dataDir, scrapeSeconds }, atMs)
+  const verdict = await withSource(given.prometheus, context, source => diagnoseAt(directory, source, atMs))
   const stage = directory.service.stages.find(({ name }) => name === verdict.verdict)
   const { examplesOf, toldOf } = await openExamples(directory)
   const since = verdict.since === null ? atMs - examplesMs : Date.parse(verdict.since)

@@ -1,4 +1,5 @@
-import { type Series, type Span, type Window, windowOf } from './evaluate.ts'
+import type { Series } from '../sources/index.ts'
+import { type Span, type Window, windowOf } from './evaluate.ts'
 import { numberIn, parseExpression } from './expression.ts'
 import { type Baseline, minBaselineWindows } from './growth.ts'
 import type { Burning } from './incidents.ts'

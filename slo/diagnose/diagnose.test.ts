@@ -1,9 +1,9 @@
 import { describe, expect, test } from 'vitest'
 import { readDirectory } from '../directory.ts'
+import type { Series } from '../sources/index.ts'
 import { simulate } from '../test/incident.ts'
 import { calm, type World } from '../test/world.ts'
 import { diagnose as diagnoseWith, type Verdict } from './diagnose.ts'
-import type { Series } from './evaluate.ts'
 import { modelOf } from './model.ts'
 import { incidentNote } from './note.ts'
 

@@ -1,5 +1,6 @@
+import type { Series } from '../sources/index.ts'
 import { baselineOf, firstOf, nowSteps, spansRead, youth } from './baseline.ts'
-import { type Samples, type Series, samplesOf, type Window, windowOf } from './evaluate.ts'
+import { type Samples, samplesOf, type Window, windowOf } from './evaluate.ts'
 import {
   dataOf,
   type Evidence,

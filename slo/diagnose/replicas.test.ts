@@ -1,7 +1,8 @@
 import { expect, test } from 'vitest'
 import { readDirectory } from '../directory.ts'
+import type { Series } from '../sources/index.ts'
 import { adminPortsIn } from './detail.ts'
-import { type Series, samplesOf, windowOf } from './evaluate.ts'
+import { samplesOf, windowOf } from './evaluate.ts'
 import { modelOf } from './model.ts'
 import { oddReplicas } from './replicas.ts'
 

@@ -17,6 +17,7 @@ test('a group whose first minute was an hour ago was not offline before', async 
         const counted = from + i >= (began[jobOf(sli)] ?? 0)
         return { start: from + i, good: counted ? 4 : 0, total: counted ? 4 : 0, unknown: !counted }
       }),
+    series: async () => [],
     close: async () => {},
   }
   const histories = createHistories(

@@ -23,7 +23,6 @@ import { createSloApp } from './app.ts'
 import { openDiagnosis } from './diagnosis.ts'
 import { createHistories } from './history.ts'
 import { onChange } from './on-change.ts'
-import { histogramsOfPrometheus, histogramsOfRecorder } from './stages.ts'
 import { startStatus } from './status.ts'
 import { targetsOf } from './targets.ts'
 import { startWatch } from './watch.ts'
@@ -116,9 +115,6 @@ export async function serve(directory: Directory, environment: NodeJS.ProcessEnv
     watch,
     diagnosis,
     source,
-    histograms: service.prometheus
-      ? histogramsOfPrometheus(service.prometheus, service)
-      : histogramsOfRecorder(store),
     directory,
     dataDir,
     sent: alertStore.sent,

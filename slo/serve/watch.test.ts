@@ -29,6 +29,7 @@ function source() {
     slots,
     labelValues: async () => [],
     seenBefore: async () => false,
+    series: async () => [],
     close: async () => {},
   }
   return { state, fake }
@@ -172,6 +173,7 @@ const offline = (): Source => ({
   },
   seenBefore: async () => true,
   labelValues: async () => [],
+  series: async () => [],
   close: async () => {},
 })
 

@@ -39,19 +39,3 @@ export const ordered = (samples: readonly Sample[]): Sample[] =>
     .filter(({ value }) => isCounterValue(value))
     .sort((a, b) => a.timeMs - b.timeMs || a.value - b.value)
     .filter((sample, i, all) => sample.timeMs !== all[i + 1]?.timeMs)
-
-/** What one counter grew in each minute of [from, to), however its samples are ordered or repeated. */
-export function increases(
-  samples: readonly Sample[],
-  maxGapSeconds: number,
-  from: Minute,
-  to: Minute,
-): Float64Array {
-  const counts = new Float64Array(to - from)
-  ordered(samples).forEach((sample, i, all) => {
-    const index = minuteOf(sample.timeMs) - from
-    if (index >= 0 && index < counts.length)
-      counts[index] = (counts[index] ?? 0) + increase(all[i - 1], sample, maxGapSeconds)
-  })
-  return counts
-}

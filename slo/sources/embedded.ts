@@ -17,6 +17,7 @@ export const embeddedSource = (store: Reader): Source => ({
   },
   seenBefore: async (sli, minute) => store.aboveZeroBy(recordedSelectors(sli).total, minute),
   labelValues: async (sli, label) => store.labelValues(recordedSelectors(sli).total, label).sort(),
+  series: async (metrics, fromMs, toMs, stepMs) => store.read(metrics, fromMs, toMs, stepMs),
   close: async () => store.close(),
 })
 

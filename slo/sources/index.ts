@@ -44,7 +44,16 @@ export type Source = {
   seenBefore(sli: Sli, minute: Minute): Promise<boolean>
   /** Values of a label among the series counted in [from, to), sorted; series without it are left out. */
   labelValues(sli: Sli, label: string, from: Minute, to: Minute): Promise<string[]>
+  /** The samples of these metrics in (fromMs, toMs], ascending, by series; with a step, one of each step. */
+  series(metrics: readonly string[], fromMs: number, toMs: number, stepMs?: number): Promise<Series[]>
   close(): Promise<void>
+}
+
+/** Samples of one metric with one set of labels, ascending; `at` in epoch milliseconds. */
+export type Series = {
+  name: string
+  labels: Readonly<Record<string, string>>
+  points: readonly { at: number; value: number }[]
 }
 
 /** The source is away, or does not understand: exit status 2, never a wrong number. */

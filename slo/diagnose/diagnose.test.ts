@@ -221,6 +221,9 @@ test('while a budget burns and no stage grows the answer is unknown, not healthy
     verdict: 'unknown',
     remarks: ['the budget of latency burns, but no stage’s time grew'],
   })
+  expect(diagnose(series, 270_000, stepMs, ['availability', 'latency']).remarks).toEqual([
+    'the budgets of availability and latency burn, but no stage’s time grew',
+  ])
 })
 
 test('each stage says what data it had and what it lacked', () => {

@@ -1,6 +1,6 @@
 import type { Service } from '../directory/service.ts'
 import { program } from '../directory.ts'
-import type { Evidence, Verdict } from './diagnose.ts'
+import type { Verdict } from './diagnose.ts'
 import type { Example, Logged } from './examples.ts'
 
 export type Incident = {
@@ -119,7 +119,7 @@ function exampleLine({ seconds, ...keys }: Example, { exampleCommand }: Incident
   return [`${seconds} s, ${facts.join(', ')}`, command].filter(Boolean).join(': ')
 }
 
-const row = ({ metric, baseline, now, explains }: Evidence): string =>
+const row = ({ metric, baseline, now, explains }: Verdict['evidence'][number]): string =>
   `| ${code(metric)} | ${number(baseline)} | ${number(now)} | ${Math.round(explains * 100)} % |`
 
 /** For the terminal: the sentence, the stages as bars, the evidence, what to do. */

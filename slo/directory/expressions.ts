@@ -5,8 +5,8 @@ import { type Written, writtenOut } from './template.ts'
 const needed = ['stage', 'cause', 'kind', 'query', 'action']
 
 /** What is wrong with the expressions of a service.yaml and with the resources that they make. */
-export function checkExpressions(document: Document, written: Written): Finding[] {
-  const { expressions = {}, stages = [], resources = [], traffic = '' } = written
+export function checkExpressions(document: Document, written: Written & { replicas?: string }): Finding[] {
+  const { expressions = {}, stages = [], resources = [], traffic = '', replicas = '' } = written
   const names = stages.map(({ name }) => name)
   const check = (path: Path, text: unknown): Finding[] => {
     const wrong = typeof text === 'string' && text !== '' ? checkExpression(text) : undefined
@@ -47,6 +47,7 @@ export function checkExpressions(document: Document, written: Written): Finding[
     ]
   }
   return [
+    ...check(['replicas'], replicas.replaceAll('$job', 'job')),
     ...checkPart(['traffic'], { traffic }, out => check(['traffic'], out.traffic)),
     ...stages.flatMap((stage, i) =>
       checkPart(['stages', i], { stages: [stage] }, out => [

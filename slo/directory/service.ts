@@ -91,6 +91,8 @@ const schema = {
   scrapeSeconds: or(number(1, 60), 15),
   /** The processes that make up the service, by their label `job`: each is reported when it is away. */
   jobs: [text],
+  /** How many processes of `$job` there should be. Empty: as many as there were in the baseline. */
+  replicas: or(text, ''),
   /** What is reported when one of them is away and no stage is slow for it; `$job` stands for its name. */
   away: { cause: or(name, 'away'), action: or(text, '$job is away: start it') },
   /** Seconds that a failure costs its user: they are charged to the stage in which it happened. */

@@ -21,7 +21,7 @@ import { readTargets } from '../sources/recorder/targets.ts'
 import { createAdmin } from './admin.ts'
 import { createSloApp } from './app.ts'
 import { openDiagnosis } from './diagnosis.ts'
-import { createHistories } from './history.ts'
+import { openEvaluations } from './evaluations.ts'
 import { onChange } from './on-change.ts'
 import { startStatus } from './status.ts'
 import { targetsOf } from './targets.ts'
@@ -98,8 +98,7 @@ export async function serve(directory: Directory, environment: NodeJS.ProcessEnv
   })
   const diagnosis = openDiagnosis(directory, dataDir, others, log, alertStore)
   const watch = startWatch({
-    histories: createHistories(objectives, source),
-    source,
+    evaluations: openEvaluations(objectives, source, alertStore),
     notifier,
     alertStore,
     hasAlertmanager: service.prometheus ? () => hasAlertmanager(service.prometheus) : null,

@@ -16,7 +16,8 @@ export const embeddedSource = (store: Reader): Source => ({
     return Array.from(totals, (count, i): Slot => ratioSlot(counts, from + i, parts[i] || 0, count || 0))
   },
   seenBefore: async (sli, minute) => store.aboveZeroBy(recordedSelectors(sli).total, minute),
-  labelValues: async (sli, label) => store.labelValues(recordedSelectors(sli).total, label).sort(),
+  labelValues: async (sli, label, from) =>
+    store.labelValues(recordedSelectors(sli).total, label, from).sort(),
   series: async (metrics, fromMs, toMs, stepMs) => store.read(metrics, fromMs, toMs, stepMs),
   close: async () => store.close(),
 })

@@ -10,10 +10,8 @@ export function reader(db: DatabaseSync): Reader {
   const seriesNamed = db.prepare('SELECT id, labels FROM series WHERE name = ?')
   const named = (name: string): { id: number; labels: Record<string, string> }[] =>
     seriesNamed.all(name).map(({ id, labels }) => ({ id: id as number, labels: labelsOf(labels as string) }))
-  const selected = (selector: Selector): number[] =>
-    named(selector.metric)
-      .filter(({ labels }) => matches(selector, labels))
-      .map(({ id }) => id)
+  const selected = (selector: Selector) =>
+    named(selector.metric).filter(({ labels }) => matches(selector, labels))
 
   const hours = db.prepare(
     'SELECT start, increases FROM hour WHERE series = ? AND max_gap = ? AND start > ? AND start < ?',
@@ -21,6 +19,7 @@ export function reader(db: DatabaseSync): Reader {
   const seenBefore = db.prepare(
     'SELECT 1 FROM counter JOIN hour USING (series) WHERE series = ?1 AND above_zero_at <= ?2 * 60000 AND start < ?2 LIMIT 1',
   )
+  const seenSince = db.prepare('SELECT 1 FROM counter WHERE series = ? AND at >= ? * 60000')
   // Numbers of JavaScript arrive as REAL, hence the cast. With min(at), SQLite takes the other columns from that same row: the first scrape of each target in each step.
   const scrapes = db.prepare(
     'SELECT layout, min(at) AS at, numbers FROM scrape WHERE at > ? AND at <= ? GROUP BY target, at / CAST(? AS INTEGER) ORDER BY at',
@@ -51,22 +50,19 @@ export function reader(db: DatabaseSync): Reader {
 
     increases(selector, maxGapSeconds, from, to) {
       const sums = new Float64Array(Math.max(0, to - from)).fill(Number.NaN)
-      for (const series of selected(selector))
-        for (const row of hours.iterate(series, maxGapSeconds, from - minutesAnHour, to) as Iterable<HourRow>)
+      for (const { id } of selected(selector))
+        for (const row of hours.iterate(id, maxGapSeconds, from - minutesAnHour, to) as Iterable<HourRow>)
           addHour(sums, row.start - from, decode(row.increases))
       return sums
     },
 
     aboveZeroBy: (selector, minute) =>
-      selected(selector).some(series => seenBefore.get(series, minute) !== undefined),
+      selected(selector).some(({ id }) => seenBefore.get(id, minute) !== undefined),
 
-    labelValues: (selector, label) => [
-      ...new Set(
-        named(selector.metric).flatMap(({ labels }) =>
-          matches(selector, labels) && labels[label] ? [labels[label]] : [],
-        ),
-      ),
-    ],
+    labelValues(selector, label, from) {
+      const counted = selected(selector).filter(({ id }) => seenSince.get(id, from) !== undefined)
+      return [...new Set(counted.flatMap(({ labels }) => labels[label] || []))]
+    },
 
     close: () => db.close(),
   }

@@ -46,8 +46,8 @@ export type Reader = {
   increases(selector: Selector, maxGapSeconds: number, from: Minute, to: Minute): Float64Array
   /** Whether a counter that the selector means was above zero at or before the start of a minute, and it is still kept. */
   aboveZeroBy(selector: Selector, minute: Minute): boolean
-  /** Values of a label among the series that the selector means. */
-  labelValues(selector: Selector, label: string): string[]
+  /** Values of a label among the counters that the selector means, of those with a sample since a minute. */
+  labelValues(selector: Selector, label: string, from: Minute): string[]
   close(): void
 }
 

@@ -1,6 +1,6 @@
 import { ratioSlot } from './counter.ts'
 import { type RatioSli, type Selector, type Sli, type Slot, type Source, SourceError } from './index.ts'
-import type { Reader } from './recorder/schema.ts'
+import type { Reader } from './recorder/reader.ts'
 import { openStore, recorderFile } from './recorder/store.ts'
 
 /** The source over the recorder's file, read beside its writer. @throws ExpectedError when nothing was ever recorded, or it cannot be read. */

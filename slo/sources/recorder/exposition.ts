@@ -1,5 +1,5 @@
 /** One line of a metrics endpoint. `labels` is canonical: sorted by name, values as written, `a="1",b="2"`. */
-export type Sample = { name: string; labels: string; value: number }
+export type ExposedSample = { name: string; labels: string; value: number }
 
 /** A scrape is all or nothing: one bad line, and none of it is believed. */
 export class ExpositionError extends Error {
@@ -18,13 +18,13 @@ const exemplar = /^ # \{.*\} \S+( \S+)?$/
  * @throws ExpositionError with the line, also for OpenMetrics that ends without `# EOF` (a torn answer) and for
  * timestamps, which none of our services sends and which would have to be believed.
  */
-export function parseExposition(text: string, format: 'openmetrics' | 'text'): Sample[] {
+export function parseExposition(text: string, format: 'openmetrics' | 'text'): ExposedSample[] {
   const lines = text.split('\n')
   if (lines.at(-1) === '') lines.pop()
   const whole = lines.at(-1) === '# EOF'
   if (format === 'openmetrics' && !whole)
     throw new ExpositionError('ends without "# EOF": the answer is torn')
-  const samples: Sample[] = []
+  const samples: ExposedSample[] = []
   for (const [index, line] of lines.entries()) {
     if (line === '' || line.startsWith('#')) continue
     try {
@@ -36,7 +36,7 @@ export function parseExposition(text: string, format: 'openmetrics' | 'text'): S
   return samples
 }
 
-function parseSample(line: string): Sample {
+function parseSample(line: string): ExposedSample {
   const name = take(metricName, line, 0)?.[0]
   if (!name) throw new Error('no metric name')
   let at = name.length

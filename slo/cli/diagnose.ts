@@ -33,14 +33,15 @@ const examplesMs = 5 * 60_000
 
 async function run(args: string[], context: Context): Promise<number> {
   const given = readArguments(args, options).values
-  const { dataDir, nowMs, print } = context
+  const { dataDir, environment, nowMs, print } = context
+  const stores = { dataDir, environment }
   const atMs = given.at === undefined ? nowMs : time('at', given.at, nowMs)
   const directory = context.directory()
   const verdict = await withSource(given.prometheus, context, source => diagnoseAt(directory, source, atMs))
   const stage = directory.service.stages.find(({ name }) => name === verdict.verdict)
-  const { examplesOf, toldOf } = await openExamples(directory)
+  const { examplesOf, loggedBy } = await openExamples(directory)
   const since = verdict.since === null ? atMs - examplesMs : Date.parse(verdict.since)
-  const examples = stage ? await examplesOf(dataDir, stage.name, since, atMs) : []
+  const examples = stage ? await examplesOf(stores, stage.name, since, atMs) : []
   if (given.detail && stage) print(await raiseDetail(adminPorts(dataDir), stage.jobs))
   if (given.json) print(JSON.stringify({ ...verdict, examples }))
   else {
@@ -51,7 +52,7 @@ async function run(args: string[], context: Context): Promise<number> {
       service: directory.service,
       budgets: given.note ? await budgets(context, given, atMs) : [],
       firstAlertMs: firstAlert(readSent(alertStoreFile(dataDir))),
-      logged: stage ? await toldOf(dataDir, stage.jobs, since, atMs) : [],
+      logged: stage ? await loggedBy(stores, stage.jobs, since, atMs) : [],
     }
     print(given.note ? incidentNote(incident) : terminal(incident))
   }

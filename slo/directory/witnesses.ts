@@ -1,9 +1,11 @@
+import type { Stores } from '../diagnose/examples.ts'
+
 /** What a module named by `witnesses` exports. */
 export type WitnessModule = {
   compareWitnesses(given: {
     /** What the metrics counted of an objective, by its name. */
     counted(objective: string): { good: number; bad: number } | undefined
-    dataDir: string
+    stores: Stores
     fromMs: number
     toMs: number
     scrapeMs: number
@@ -22,7 +24,7 @@ export type Compared = {
     witness: string
     /** What it says beside the others, in a sentence. */
     says: string
-    /** The events it lacks, or tells of otherwise than the other one; empty when it only counts. */
+    /** The events that it lacks, or has with another outcome; empty when it only counts. */
     ids: readonly string[]
   }[]
 }

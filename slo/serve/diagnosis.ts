@@ -39,16 +39,18 @@ const timeoutMs = 30_000
 /** The packed slo is JavaScript. */
 const program = fileURLToPath(new URL(`../main${extname(import.meta.url)}`, import.meta.url))
 
-/** Runs `slo diagnose` as a process of its own: what it reads and computes holds up nothing here. */
+/** Runs `slo diagnose` as a process of its own: what it reads and computes holds up nothing here. `logs`: the log server’s address. */
 export function openDiagnosis(
   { folder, service }: Directory,
   dataDir: string,
+  logs: string,
   ports: readonly AdminPort[],
   log: Log,
   store: Pick<AlertStore, 'get' | 'set'>,
 ): Diagnosis {
   const environment = {
     DATA_DIR: dataDir,
+    LOGS_URL: logs,
     NODE_COMPILE_CACHE: getCompileCacheDir() ?? '',
     SCRAPE_SECONDS: String(service.scrapeSeconds),
     PROMETHEUS_URL: service.prometheus,

@@ -96,7 +96,8 @@ export async function serve(directory: Directory, environment: NodeJS.ProcessEnv
     labels: namespace === undefined ? {} : { namespace },
     log,
   })
-  const diagnosis = openDiagnosis(directory, dataDir, others, log, alertStore)
+  const logs = service.logServer ? config.LOGS_URL || reach(config.HOST, config.LOGS_PORT) : ''
+  const diagnosis = openDiagnosis(directory, dataDir, logs, others, log, alertStore)
   const watch = startWatch({
     evaluations: openEvaluations(objectives, source, alertStore),
     notifier,
@@ -117,7 +118,7 @@ export async function serve(directory: Directory, environment: NodeJS.ProcessEnv
     directory,
     dataDir,
     sent: alertStore.sent,
-    logs: service.logServer ? config.LOGS_URL || reach(config.HOST, config.LOGS_PORT) : '',
+    logs,
     keepDays,
   })
   const listening = await listen(app, config.HOST, config.SLO_PORT)

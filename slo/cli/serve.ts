@@ -3,7 +3,7 @@ import { readConfig } from '@tintype/lib/config.ts'
 import { run } from '@tintype/lib/run.ts'
 import { pick } from '@tintype/lib/variables.ts'
 import { program } from '../directory.ts'
-import { serve } from '../serve/serve.ts'
+import { startSlo } from '../serve/start-slo.ts'
 import { status, type Verb } from './context.ts'
 
 const usage = `slo serve [--config DIR]
@@ -19,7 +19,7 @@ export const verb: Verb = {
     readArguments(args, {})
     const { GRACE_SECONDS } = readConfig(environment, pick('GRACE_SECONDS'))
     await run(
-      async () => serve(directory(), environment),
+      async () => startSlo(directory(), environment),
       () => GRACE_SECONDS * 1000,
     )
     return status.good

@@ -1,7 +1,7 @@
 import type { Service } from '../directory/service.ts'
 import { program } from '../directory.ts'
 import type { Verdict } from './diagnose.ts'
-import type { Example, Logged } from './examples.ts'
+import type { Example, Logged } from './open-examples.ts'
 
 export type Incident = {
   verdict: Verdict

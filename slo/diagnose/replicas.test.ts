@@ -1,9 +1,9 @@
 import { expect, test } from 'vitest'
 import { readDirectory } from '../directory.ts'
 import type { Series } from '../sources/index.ts'
-import { adminPortsIn } from './detail.ts'
 import { samplesOf, type Window, windowOf } from './evaluate.ts'
 import { modelOf } from './model.ts'
+import { adminPortsIn } from './raise-detail.ts'
 import { jobsAt } from './replicas.ts'
 
 const times = Array.from({ length: 20 }, (_, n) => n * 15_000)

@@ -1,4 +1,4 @@
-import type { Stores } from '../diagnose/examples.ts'
+import type { Stores } from '../diagnose/open-examples.ts'
 
 /** What a module named by `witnesses` exports. */
 export type WitnessModule = {

@@ -7,10 +7,10 @@ import { describeError } from '@tintype/lib/errors.ts'
 import { countLimit, limits } from '@tintype/lib/limits.ts'
 import type { Log } from '@tintype/lib/telemetry/log.ts'
 import type { AlertStore } from '../alerts/alert-store.ts'
-import { type AdminPort, detailSeconds, raiseDetail } from '../diagnose/detail.ts'
 import type { Verdict } from '../diagnose/diagnose.ts'
-import type { Example } from '../diagnose/examples.ts'
 import { sentence } from '../diagnose/note.ts'
+import type { Example } from '../diagnose/open-examples.ts'
+import { type AdminPort, detailSeconds, raiseDetail } from '../diagnose/raise-detail.ts'
 import type { Directory } from '../directory.ts'
 
 /** What diagnose said: when a budget began to burn, or when a person asked. */

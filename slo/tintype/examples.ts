@@ -1,7 +1,7 @@
 import { createReadStream } from 'node:fs'
 import { join } from 'node:path'
 import { attributes } from '@tintype/lib/telemetry/catalogue.ts'
-import type { Example, Stores } from '../diagnose/examples.ts'
+import type { Example, Stores } from '../diagnose/open-examples.ts'
 import { linesWith } from './witness/lines.ts'
 import { attributeOf, filesSince, type Span, spansOf } from './witness/otlp.ts'
 

@@ -1,4 +1,4 @@
-import type { Logged, Stores } from '../diagnose/examples.ts'
+import type { Logged, Stores } from '../diagnose/open-examples.ts'
 import { entriesOf } from './log-entries.ts'
 
 /** The numbers in the debug entries of some jobs, the largest first; none while no detail was raised. */

@@ -2,7 +2,7 @@ import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
 import { get, type IncomingMessage } from 'node:http'
 import { ExpectedError } from '@tintype/lib/errors.ts'
-import type { Stores } from '../diagnose/examples.ts'
+import type { Stores } from '../diagnose/open-examples.ts'
 import { linesWith } from './witness/lines.ts'
 
 export type Entry = { id: string; timestamp: string; payload: Readonly<Record<string, unknown>> }

@@ -1,5 +1,5 @@
 import type { Outcome } from '@tintype/lib/photo/record.ts'
-import type { Stores } from '../../diagnose/examples.ts'
+import type { Stores } from '../../diagnose/open-examples.ts'
 import { entriesOf } from '../log-entries.ts'
 import type { Seen, Witness } from './testimony.ts'
 

@@ -17,14 +17,13 @@ import { checkRecorded, embeddedSource } from '../sources/embedded.ts'
 import { openPrometheus } from '../sources/prometheus.ts'
 import { startRecorder, type Target } from '../sources/recorder/recorder.ts'
 import { createStore, recorderFile } from '../sources/recorder/store.ts'
-import { readTargets } from '../sources/recorder/targets.ts'
-import { createAdmin } from './admin.ts'
+import { createAdmin } from './administration.ts'
 import { createSloApp } from './app.ts'
 import { openDiagnosis } from './diagnosis.ts'
 import { openEvaluations } from './evaluations.ts'
 import { onChange } from './on-change.ts'
-import { startStatus } from './status.ts'
-import { targetsOf } from './targets.ts'
+import { startStatus } from './public-status.ts'
+import { readTargets, targetsOf } from './targets.ts'
 import { startWatch } from './watch.ts'
 
 const used = pick(
@@ -49,7 +48,7 @@ type Config = ReturnType<typeof readConfig<typeof used>>
  * The service that keeps watch: probes, records, evaluates, alerts, and shows it.
  * @throws ConfigError on a bad environment.
  */
-export async function serve(directory: Directory, environment: NodeJS.ProcessEnv): Promise<Running> {
+export async function startSlo(directory: Directory, environment: NodeJS.ProcessEnv): Promise<Running> {
   const { objectives, service } = directory
   const config = readConfig(environment, used)
   const { SCRAPE_TARGETS, TARGETS_FILE } = config

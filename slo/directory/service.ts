@@ -1,5 +1,5 @@
 import { type Finding, readDocument } from '../objectives/document.ts'
-import { parseSelector } from '../sources/promql.ts'
+import { isRegex, parseSelector } from '../sources/promql.ts'
 import { checkExpressions } from './expressions.ts'
 import {
   checkShape,
@@ -224,12 +224,4 @@ export function parseService(
   const read = filled(schema, findings.length > 0 ? { service: '' } : writtenOut(used))
   const { expressions: _, ...rest } = read
   return { findings, service: { ...rest, displayName: read.displayName ?? read.service } as Service }
-}
-
-function isRegex(text: string): boolean {
-  try {
-    return new RegExp(text) !== undefined
-  } catch {
-    return false
-  }
 }

@@ -18,7 +18,7 @@ export const defaultFolder = existsSync(tintypeFolder) ? tintypeFolder : 'slo'
 /** What a person types before a verb. */
 export const program = existsSync(tintypeFolder) ? 'npm run slo --' : 'slo'
 
-/** All that slo knows of the service it watches. */
+/** What slo knows of the service that it watches. */
 export type Directory = {
   folder: string
   objectives: readonly Objective[]
@@ -26,7 +26,7 @@ export type Directory = {
 }
 
 /**
- * Reads a directory. PROMETHEUS_URL and SCRAPE_SECONDS of the environment override what service.yaml says.
+ * Reads a directory. PROMETHEUS_URL and SCRAPE_SECONDS of the environment override service.yaml.
  * @throws ObjectiveError with every error of every file, each as file:line:column; ConfigError.
  */
 export function readDirectory(

@@ -32,14 +32,14 @@ export type Verdict = {
   stages: (Growth & { had: string[]; lacked: string[] })[]
   /** Of all stages: metrics of resources that were not there. */
   lacking: string[]
-  /** What else speaks against a name, in words. */
+  /** Why the verdict may be wrong or incomplete, in words. */
   remarks: string[]
   /** Processes unlike the others of their service, in words. */
   replicas: string[]
   /** What happened meanwhile and need not be the cause, in words: processes that started. */
   context: string[]
 }
-type Said = Omit<Verdict, 'stages' | 'lacking' | 'since' | 'replicas' | 'context'>
+type Answer = Omit<Verdict, 'stages' | 'lacking' | 'since' | 'replicas' | 'context'>
 
 const maxEvidence = 6
 
@@ -66,15 +66,15 @@ export function diagnose(
   }))
   const jobs = jobsAt(model, now, baseline.windows)
   const sinceMs = sinceOf(model, grown, samples, now, stepMs)
-  const said =
+  const found =
     slowest(explained, baseline, jobs) ??
     oddReplica(jobs) ??
     reachedLimit(model, now, baseline, jobs, burning?.now ?? []) ??
     atRest(model, now, baseline, grown, jobs, burning?.now ?? [])
   return {
-    ...said,
-    evidence: said.evidence.slice(0, maxEvidence).map(each => shown(each, now, baseline)),
-    remarks: [...said.remarks, ...youth(baseline, series, atMs, length)],
+    ...found,
+    evidence: found.evidence.slice(0, maxEvidence).map(each => shown(each, now, baseline)),
+    remarks: [...found.remarks, ...youth(baseline, series, atMs, length)],
     stages,
     lacking: [...new Set(stages.flatMap(({ lacked }) => lacked))],
     since: sinceMs === null ? null : new Date(sinceMs).toISOString(),
@@ -83,7 +83,7 @@ export function diagnose(
   }
 }
 
-const answer = (stage: string, best: Weighed | undefined, evidence: Weighed[], share = 1): Said => ({
+const answer = (stage: string, best: Weighed | undefined, evidence: Weighed[], share = 1): Answer => ({
   verdict: stage,
   cause: best?.cause ?? null,
   confidence: round(share * (best?.explains ?? enough)),
@@ -98,7 +98,7 @@ function slowest(
   [first, second]: readonly Explained[],
   { windows }: Baseline,
   jobs: readonly JobState[],
-): Said | undefined {
+): Answer | undefined {
   if (!first) return undefined
   const odd = jobs.flatMap(({ odd }) => odd).find(({ slow }) => slow?.stage === first.stage)?.slow
   const best = named(first) ?? (odd && named(odd))
@@ -114,7 +114,7 @@ function slowest(
 }
 
 /** One of several processes that is slow: the mean over all of them hides it. */
-function oddReplica(jobs: readonly JobState[]): Said | undefined {
+function oddReplica(jobs: readonly JobState[]): Answer | undefined {
   const [slow] = jobs.flatMap(({ odd }) => odd.flatMap(each => each.slow ?? []))
   return slow && answer(slow.stage, named(slow), slow.evidence)
 }
@@ -132,7 +132,7 @@ function reachedLimit(
   { windows, history }: Baseline,
   jobs: readonly JobState[],
   burning: readonly string[],
-): Said | undefined {
+): Answer | undefined {
   // A process whose metrics are away need not be away itself.
   const isAsked = history < minBaselineWindows || (burning.length > 0 && missingOf(model, jobs).length === 0)
   const [reached] = isAsked ? atLimit(model, now, windows) : []
@@ -147,7 +147,7 @@ function atRest(
   stages: readonly Grown[],
   jobs: readonly JobState[],
   burning: readonly string[],
-): Said {
+): Answer {
   const budgets = `${burning.length > 1 ? 'budgets' : 'budget'} of ${burning.join(' and ')}`
   const remarks = [
     ...(history < minBaselineWindows ? ['there is no earlier time to compare with'] : []),

@@ -2,7 +2,7 @@ import type { ResourceReading, Service, StageReading } from '../directory/servic
 import { formatSelector } from '../sources/promql.ts'
 import { type Expression, parseExpression } from './expression.ts'
 
-/** service.yaml with its expressions parsed: what diagnosis knows of a service. */
+/** What diagnosis needs of service.yaml, with the expressions parsed. */
 export type Model = Pick<Service, 'jobs' | 'away' | 'failedSeconds' | 'slowSeconds'> & {
   stages: readonly Stage[]
   resources: readonly Resource[]

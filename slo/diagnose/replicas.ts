@@ -128,7 +128,7 @@ function asIfAlone(job: string, instance: string, now: Window): Window {
   return windowOf(samples, now)
 }
 
-/** Processes that started in a stretch of time, in words: what a reader of a verdict wants to know beside it. */
+/** Processes that started in a stretch of time, in words. */
 export function startsIn(model: Model, samples: Samples, fromMs: number, toMs: number): string[] {
   const jobs = jobsIn(model, { samples })
   return samples(startMetric).flatMap(({ labels: { job = '', instance = '' }, points }) => {

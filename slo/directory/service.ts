@@ -141,9 +141,9 @@ const schema = {
       blames: maybe([name] as const),
     },
   ],
-  /** Who answers for which causes: whom an incident’s note sends for. */
+  /** By team: the causes that it answers for. An incident’s note names the team. */
   answering: { '*': [name] },
-  /** Events a second: work that users bring. Empty when no metric says so. */
+  /** Events a second: work that users bring. Empty when no metric counts it. */
   traffic: or(text, ''),
   /** Module that finds traces and log entries of slow work. */
   examples: or(module, ''),
@@ -208,7 +208,7 @@ export type Service = Omit<Read, 'displayName' | 'expressions' | 'resources' | '
 const shape = shapeOf(schema)
 
 /**
- * One service.yaml: what it says, and everything that is wrong with it; then the defaults stand for it. Without
+ * One service.yaml, or everything that is wrong with it; then the defaults stand for it. Without
  * `expressions` it is without stages, resources and traffic: a report needs none, and would take twice as long.
  */
 export function parseService(

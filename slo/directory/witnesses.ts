@@ -12,7 +12,7 @@ export type WitnessModule = {
   }): Promise<Compared>
 }
 
-/** What stores of telemetry that count on their own say beside the metrics. */
+/** What traces and logs, which count independently of the metrics, have counted. */
 export type Compared = {
   /** By witness; null when it has no data. */
   counts: Readonly<Record<string, { kept: number; broken: number } | null>>
@@ -22,7 +22,7 @@ export type Compared = {
   bound: number
   disagreements: readonly {
     witness: string
-    /** What it says beside the others, in a sentence. */
+    /** How it differs from the others, in words. */
     says: string
     /** The events that it lacks, or has with another outcome; empty when it only counts. */
     ids: readonly string[]

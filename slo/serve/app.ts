@@ -32,7 +32,7 @@ const readEveryMs = 5_000
 /** Long descriptions are programs. */
 const maxOutageLength = 500
 
-/** The public side of slo: two pages and the JSON they are drawn from. It changes nothing for who comes from elsewhere. */
+/** The public side of slo: two pages and the JSON they are drawn from. Requests from other machines change nothing. */
 export function createSloApp(options: {
   metrics: Metrics
   log: Log

@@ -13,9 +13,9 @@ import type { Example } from '../diagnose/open-examples.ts'
 import { type AdminPort, detailSeconds, raiseDetail } from '../diagnose/raise-detail.ts'
 import type { Directory } from '../directory.ts'
 
-/** What diagnose said: when a budget began to burn, or when a person asked. */
+/** An answer of diagnose: from when a budget began to burn, or when a person asked. */
 export type Found = { at: number; verdict: Verdict; examples: readonly Example[] }
-/** Which stage's services tell more until when, epoch milliseconds. */
+/** The stage whose services log in detail, and until when, epoch milliseconds. */
 export type Detail = { stage: string; until: number }
 
 export type Diagnosis = {
@@ -33,13 +33,13 @@ export type Diagnosis = {
 
 /** It is asked each minute while something burns. Older answers are kept this far apart: one is about each minute. */
 const validMs = 5 * 60_000
-/** A verdict takes a second or two; one that takes so long helps nobody. */
+/** A verdict takes a second or two. After this long the process is ended and the alert has no verdict. */
 const timeoutMs = 30_000
 
 /** The packed slo is JavaScript. */
 const program = fileURLToPath(new URL(`../main${extname(import.meta.url)}`, import.meta.url))
 
-/** Runs `slo diagnose` as a process of its own: what it reads and computes holds up nothing here. `logs`: the log server’s address. */
+/** Runs `slo diagnose` as a process of its own: what it reads and computes blocks no request and no evaluation here. `logs`: the log server’s address. */
 export function openDiagnosis(
   { folder, service }: Directory,
   dataDir: string,
@@ -76,7 +76,7 @@ export function openDiagnosis(
         killSignal: 'SIGKILL',
       },
     )
-    // It exits 1 when something is slow, and has said what.
+    // Exit status 1 is an answer: something is slow.
     const { stdout } = await asked.catch(error => (error.code === 1 ? error : Promise.reject(error)))
     const { examples, ...verdict } = JSON.parse(stdout) as Verdict & { examples: Example[] }
     keep({ at: nowMs, verdict, examples })

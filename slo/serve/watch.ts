@@ -15,7 +15,7 @@ import type { View } from './view.ts'
 
 /** After the full minute, so that its last scrape is in. */
 const settleMs = 2_000
-/** Three evaluations without a measurement page by themselves. */
+/** After three evaluations without a measurement an alert is sent. */
 const blindMs = 3 * 60_000
 /** Alertmanager repeats SloWatchdog each minute (`slo rules --alertmanager` configures it so). */
 const watchdogMs = 5 * 60_000

@@ -7,7 +7,7 @@ type Node = ReturnType<typeof parser.parse>['topNode']
 export type Scope = {
   /** Matchers added to every selector: label to value. */
   selectors: Readonly<Record<string, string>>
-  /** Labels that tell the copies of a highly available pair apart; of series that differ in nothing else one counts. */
+  /** Labels that distinguish the copies of a highly available pair; of series that differ in nothing else one counts. */
   replicaLabels: readonly string[]
 }
 export const unscoped: Scope = { selectors: {}, replicaLabels: [] }

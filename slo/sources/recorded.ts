@@ -46,8 +46,7 @@ export async function readRecorded(
 }
 
 /**
- * From when an objective counts: only a minute without data needs to know whether the SLO had begun; an event is one,
- * also before that.
+ * From when an objective counts. A minute without data is bad only after the SLO began; an event counts also before that.
  */
 const beginOf = ({ method }: Objective, start: Minute, from: Minute): Minute =>
   method === 'Timeslices' ? Math.max(start, from) : from

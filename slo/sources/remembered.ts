@@ -10,7 +10,7 @@ type Kept = { from: Minute; slots: readonly Slot[]; missedFrom: Minute }
 export type Remembered = Source & {
   /** Why a read failed since this was last called; undefined when none did. */
   trouble(): unknown
-  /** Before this minute nothing could be read yet, so that nobody knows whether the service was offline. */
+  /** While nothing could be read since the start: the minute of the first attempt, before which nothing counts as offline. */
   blindUntil(): Minute
 }
 

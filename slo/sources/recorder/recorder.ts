@@ -11,7 +11,7 @@ import { askBounded, TooLong } from '../bounded-request.ts'
 import { type ExposedSample, ExpositionError, parseExposition } from './exposition.ts'
 import type { Writer } from './writer.ts'
 
-/** `job` and `instance` say which one it is, also when a restart moves it to another address. */
+/** `job` and `instance` identify it, also when a restart moves it to another address. */
 export type Target = { job: string; instance: string; url: URL }
 
 /** A scrape takes at most one interval, within these bounds: a busy machine needs more than a fifth of a second. */
@@ -24,7 +24,7 @@ const stalledSeconds = 60
 const dayMs = 86_400_000
 
 type Options = {
-  /** Asked before each scrape: processes come and go. */
+  /** Called before each scrape: processes come and go. */
   targets: () => readonly Target[]
   /** Where targets that stop leave what they counted, and where traces are. */
   dataDir: string
@@ -38,7 +38,7 @@ type Options = {
 /** Scrapes every target at each interval into the store, all at once, aligned to the clock, and once more at the stop. */
 export function startRecorder(options: Options): Loop & Pick<Pulse, 'stalled'> {
   const { intervalMs, store, log } = options
-  /** Every target that there was, also when it is gone: what it counted last it leaves behind. */
+  /** Every target so far: one that stopped leaves its last counts in a file. */
   const known = new Map<string, { target: Target; say: ReturnType<typeof sayOf> }>()
 
   const round = async (timeoutMs: number, signal: AbortSignal, isLast: boolean): Promise<void> => {
@@ -103,7 +103,7 @@ function recordLeft({ dataDir, store, log }: Options, { job, instance }: Target)
 }
 
 /**
- * Removes a trace file that nobody wrote to for so long, as of a process that is gone: one that lives begins a new file each
+ * Removes a trace file that was not written to for so long: its process is gone, as a living one begins a new file each
  * day. One at a time, so that a clock that is far ahead for a moment does not cost all of them.
  */
 function removeOldTraces({ dataDir, keep }: Options): number {
@@ -123,7 +123,7 @@ export function untilNextScrape(nowMs: number, intervalMs: number): number {
   return intervalMs - ((nowMs + early) % intervalMs)
 }
 
-/** What a target exposes, or null and why it cannot be believed; `limit`: the one that was reached. */
+/** What a target exposes, or null and why it is not recorded; `limit`: the one that was reached. */
 type Exposed = { samples: ExposedSample[] | null; trouble: string | null; limit?: LimitName }
 
 /** Scrapes a target once; never throws. A metric with too many series is left out. */
@@ -150,7 +150,7 @@ export async function scrape(
   }
 }
 
-/** An unbounded label must not fill the disk, nor may half of a metric be taken for the whole. */
+/** Leaves out metrics with too many series: an unbounded label would fill the disk, and half of a metric would be wrong. */
 function bounded(samples: ExposedSample[]): Exposed {
   const [ofMetric, ofProcess] = [limits.metricSeries.value, limits.processSeries.value]
   const counts = new Map<string, number>()
@@ -167,7 +167,7 @@ function bounded(samples: ExposedSample[]): Exposed {
   return { samples: kept, trouble: `${words}, more than ${ofMetric}: not recorded`, limit: 'metricSeries' }
 }
 
-/** Says what is wrong with a target, not every 15 s. */
+/** Logs what is wrong with a target when it begins, changes and ends. */
 const sayOf = (log: Log, { job, url }: Target) =>
   onChange(why => {
     const about = { job, address: url.host }

@@ -7,7 +7,7 @@ import { type Reader, reader } from './reader.ts'
 import { type Writer, writer } from './writer.ts'
 
 /**
- * The recorder's file. A scrape is one row: the layout says which series its numbers belong to, so that 400 samples
+ * The recorder's file. A scrape is one row: its layout has the series that its numbers belong to, so that 400 samples
  * cost one insert and under a kilobyte. Counters that an objective reads are also rolled up into increases a minute
  * as they come, an hour a row, so that 30 days are read in milliseconds however old the file is.
  */
@@ -48,7 +48,7 @@ const sqliteIoError = 10
 function openToWrite(file: string, locking: 'NORMAL' | 'EXCLUSIVE'): DatabaseSync | undefined {
   const db = new DatabaseSync(file)
   try {
-    // NORMAL: what a power cut may take is the last seconds of measurements, and a minute without data is offline.
+    // NORMAL: a power cut may lose the last seconds of measurements, and a minute without data is offline.
     db.exec(
       `PRAGMA locking_mode = ${locking}; PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA busy_timeout = 2000;`,
     )

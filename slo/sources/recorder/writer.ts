@@ -12,7 +12,7 @@ export type Scrape = {
   instance: string
   /** When it was asked, epoch milliseconds. */
   at: number
-  /** Null: the target did not answer, or not what can be believed. */
+  /** Null: the target did not answer, or its answer was refused. */
   samples: ExposedSample[] | null
 }
 
@@ -35,7 +35,7 @@ export function writer(db: DatabaseSync, slis: readonly Sli[]) {
 
   const append = ({ job, instance, at, samples }: Scrape): void => {
     const target = ids.target(job, instance)
-    // Left there, each counter would seem to fall once that time comes.
+    // With them each counter would seem to fall once that time comes.
     removeLater.run(target, at)
     const { anew, zero, newborn } = birthOf(target, samples ?? [], at)
     const known = Number(newestSeries.get()?.id ?? 0)
@@ -45,11 +45,11 @@ export function writer(db: DatabaseSync, slis: readonly Sli[]) {
       ...(samples ?? []),
     ]) {
       const series = ids.series(name, labels, job, instance)
-      // A series given twice in one scrape: the first is believed, as Prometheus does.
+      // Of a series that appears twice in one scrape the first counts, as in Prometheus.
       if (values.has(series)) continue
       values.set(series, value)
       const maxGaps = gaps(name, labels)
-      // What is no counter's value is as if the sample had not been.
+      // NaN, infinities and negatives are no counter’s value: the sample is left out.
       if (maxGaps.length > 0 && isCounterValue(value)) {
         const last = (anew ? undefined : counters.last(series)) ?? (series > known ? newborn : zero)
         counters.add(series, maxGaps, last, { timeMs: at, value })
@@ -72,7 +72,7 @@ export function writer(db: DatabaseSync, slis: readonly Sli[]) {
   ].map(query => db.prepare(query))
   let lastSweep = 0
   return {
-    /** A scrape with a time before the target's last one says that the clock was set back: later ones are removed. */
+    /** A scrape with a time before the target's last one means that the clock was set back: later ones are removed. */
     append(scrape: Scrape): void {
       try {
         transaction(db, () => append(scrape))
@@ -218,7 +218,7 @@ function memo<A extends (string | number)[], R>(
   return Object.assign(remembered, { forget: () => known.clear() })
 }
 
-/** Begins anew also when the last one could not be rolled back: else nothing would ever be recorded again. */
+/** Rolls an open transaction back first: a failed one that stayed open would prevent each later one. */
 function transaction(db: DatabaseSync, act: () => void): void {
   if (db.isTransaction) db.exec('ROLLBACK')
   db.exec('BEGIN IMMEDIATE')
@@ -226,7 +226,7 @@ function transaction(db: DatabaseSync, act: () => void): void {
     act()
     db.exec('COMMIT')
   } catch (error) {
-    // A failed COMMIT has often rolled back by itself.
+    // A failed COMMIT has often rolled back already.
     if (db.isTransaction) db.exec('ROLLBACK')
     throw error
   }

@@ -51,15 +51,15 @@ type Config = ReturnType<typeof readConfig<typeof used>>
 export async function startSlo(directory: Directory, environment: NodeJS.ProcessEnv): Promise<Running> {
   const { objectives, service } = directory
   const config = readConfig(environment, used)
-  const { SCRAPE_TARGETS, TARGETS_FILE } = config
+  const { SCRAPE_TARGETS, TARGETS_FILE, DATA_DIR: dataDir } = config
   const targets = () => readTargets(TARGETS_FILE, SCRAPE_TARGETS)
   const others = targets() ?? targetsOf(SCRAPE_TARGETS, service, environment)
+  const slis = objectives.map(({ sli }) => sli)
   if (service.prometheus === '' && others.length === 0)
     throw new ConfigError(
       'nothing to read from: give prometheus or targets in service.yaml, or PROMETHEUS_URL or SCRAPE_TARGETS',
     )
-  if (!service.prometheus) checkRecorded(objectives.map(({ sli }) => sli))
-  const dataDir = config.DATA_DIR
+  if (!service.prometheus) checkRecorded(slis)
   const folder = join(dataDir, 'slo')
   const release = ownFolder(folder)
   // Two would probe twice as often, send each alert twice and write to one recorder's file.
@@ -70,16 +70,9 @@ export async function startSlo(directory: Directory, environment: NodeJS.Process
     ? openLog('slo', config)
     : createLog({ service: 'slo', instance: config.INSTANCE, level: config.LOG_LEVEL })
   const prober = await probeOf(directory)
-  const { names } = prober ?? {}
-  const metrics = createMetrics(
-    'slo',
-    config.VERSION,
-    names ? [names.attempts, names.seconds, ...names.others] : [],
-  )
-  const store = createStore(
-    recorderFile(dataDir),
-    objectives.map(({ sli }) => sli),
-  )
+  const names = prober ? [prober.names.attempts, prober.names.seconds, ...prober.names.others] : []
+  const metrics = createMetrics('slo', config.VERSION, names)
+  const store = createStore(recorderFile(dataDir), slis)
   const source = service.prometheus ? openPrometheus(service.prometheus, service) : embeddedSource(store)
 
   const alertStore = openAlertStore(
@@ -108,6 +101,7 @@ export async function startSlo(directory: Directory, environment: NodeJS.Process
     log,
   })
 
+  const { sent } = alertStore
   const app = createSloApp({
     metrics,
     log,
@@ -116,7 +110,7 @@ export async function startSlo(directory: Directory, environment: NodeJS.Process
     source,
     directory,
     dataDir,
-    sent: alertStore.sent,
+    sent,
     logs,
     keepDays,
   })
@@ -135,20 +129,21 @@ export async function startSlo(directory: Directory, environment: NodeJS.Process
       : startRecorder({
           targets: () =>
             targets() ?? (SCRAPE_TARGETS.length > 0 ? others : [...others, own(config, admin.url)]),
-          dataDir,
           intervalMs: service.scrapeSeconds * 1000,
           keep: keepDays,
-          store,
-          log,
+          ...{ dataDir, store, log },
         })
   const given = { environment, dataDir, metrics, log }
   const probe = prober && startProbe(prober.openProbe(given), prober.names, given)
+  const { STORAGE_URL: storageUrl } = config
   const status = await startStatus({
     watch,
     source,
     metrics,
     log,
-    ...{ file: service.statusFile, storageUrl: config.STORAGE_URL, dataDir },
+    file: service.statusFile,
+    storageUrl,
+    dataDir,
   })
   log.info('slo.started', { version: config.VERSION })
 

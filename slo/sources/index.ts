@@ -103,8 +103,7 @@ export type CalendarUnit = (typeof calendarUnits)[number]
 /** Windows that follow each other: the first begins at `startTime` on the clocks of `timeZone`. */
 export type Calendar = { count: number; unit: CalendarUnit; startTime: string; timeZone: string }
 
-export const tierNames = ['page-fast', 'page-slow', 'ticket-fast', 'ticket-slow'] as const
-export type TierName = (typeof tierNames)[number]
+export type TierName = 'page-fast' | 'page-slow' | 'ticket-fast' | 'ticket-slow'
 
 /** One burn alert: fires when both windows burn at least `factor` times as fast as the budget allows. */
 export type Tier = {

@@ -7,7 +7,7 @@ import { matches } from '../selector.ts'
 import { type ExposedSample, labelsOf, withLabels } from './exposition.ts'
 import { decodeHour, minutesAnHour } from './hours.ts'
 
-export type Scrape = {
+type Scrape = {
   job: string
   instance: string
   /** When it was asked, epoch milliseconds. */

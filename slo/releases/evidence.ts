@@ -25,7 +25,7 @@ export type Compared = {
 export type Memory = { instance: string; process: string; bytes: number[]; oldMost: number }
 
 export type Counted = {
-  promises: { objective: Objective; counts: Pair<Counts> }[]
+  objectives: { objective: Objective; counts: Pair<Counts> }[]
   compared: Compared[]
   memory: Memory[]
   /** Instances of the new version, each with the time of its last sample. */
@@ -108,7 +108,7 @@ export function count(
   const sumTogether = sumIn({ old: spans.together, new: spans.together })
 
   return {
-    promises: countedOf(objectives).map(({ objective, part, total, isBad }) => ({
+    objectives: countedOf(objectives).map(({ objective, part, total, isBad }) => ({
       objective,
       counts: both((all, which) => {
         const [some, events] = [sum(all, part, which), sum(all, total, which)]

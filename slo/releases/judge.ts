@@ -25,7 +25,7 @@ export type Circumstances = {
 
 /** A good version is called bad with at most this chance, over a whole release. */
 const falseAlarm = 0.01
-/** A version that breaks more than its promise allows, and more than the old one, is called good in a look with at most this chance. */
+/** A version that breaks more than its objective allows, and more than the old one, is called good in a look with at most this chance. */
 const missed = 0.05
 /** Failures are looked at when the new version's events have doubled: 12 looks are 20 to 40,000 events. */
 const looks = { first: 20, most: 12 }
@@ -52,11 +52,11 @@ export function openJudge() {
   }
 
   return (counted: Counted, circumstances: Circumstances): Verdict => {
-    const { promises, compared, memory } = counted
-    const comparisons = promises.length + compared.length + memory.length
+    const { objectives, compared, memory } = counted
+    const comparisons = objectives.length + compared.length + memory.length
     const reasons = [
       ...hardStops(counted, circumstances),
-      ...promises
+      ...objectives
         .filter(({ objective, counts }) => failsMore(objective.name, comparisons, counts))
         .map(({ objective, counts }) => ({
           what: `${objective.displayName}: broke ${share(counts.new)}, the old version ${share(counts.old)}`,
@@ -77,7 +77,7 @@ export function openJudge() {
 
 export type Judge = ReturnType<typeof openJudge>
 
-function hardStops({ promises, compared, seen }: Counted, given: Circumstances): Reason[] {
+function hardStops({ objectives, compared, seen }: Counted, given: Circumstances): Reason[] {
   const { nowMs, staleSeconds, died, journeys, dayTotals } = given
   const reasons: Reason[] = died.map(name => ({ what: `${name} ended by itself`, process: name, stage: '' }))
   for (const { instance, at } of seen)
@@ -93,7 +93,7 @@ function hardStops({ promises, compared, seen }: Counted, given: Circumstances):
     const what = `${journeys.offlineMinutes} minutes offline, more than ${offlineMinutes}: ${how}`
     reasons.push({ what, process, stage })
   }
-  for (const [i, { objective, counts }] of promises.entries()) {
+  for (const [i, { objective, counts }] of objectives.entries()) {
     const allowed = budgetShare * allowedOf(objective) * (dayTotals[i] ?? 0)
     if (counts.new.bad >= fewestBroken && counts.new.bad > allowed)
       reasons.push({
@@ -127,7 +127,7 @@ const reasonOf = ({ what, process, stage, counts, seconds }: Compared): Reason =
   stage,
 })
 
-/** Where a broken promise was likely lost: where most went wrong, if anything did, else where the time has grown most surely. */
+/** Where a bad event was likely caused: where most went wrong, if anything did, else where the time has grown most surely. */
 function worst(compared: readonly Compared[]): { process: string; stage: string } {
   const chance = ({ counts }: Compared) => fisher(counts.old, counts.new)
   const surest = (all: readonly Compared[]) => all.toSorted((a, b) => chance(a) - chance(b))[0]
@@ -150,12 +150,15 @@ const leakOf = ({ instance, process, bytes, oldMost }: Memory): Reason => ({
 const mebibytes = (bytes: number): string => `${Math.round(bytes / 2 ** 20)} MiB`
 
 /** What is not known yet. Without events nothing is: no traffic is never good. */
-function missingFor({ promises, compared, seen }: Counted, { journeys }: Circumstances): string | undefined {
+function missingFor(
+  { objectives, compared, seen }: Counted,
+  { journeys }: Circumstances,
+): string | undefined {
   if (seen.length === 0) return 'the metrics of the new version'
   if (journeys.good < goodJourneys)
     return `${goodJourneys - journeys.good} more journeys of the synthetic user`
   if (journeys.failedInARow > 0) return 'a journey after the one that failed'
-  for (const { objective, counts } of promises) {
+  for (const { objective, counts } of objectives) {
     const allowed = allowedOf(objective)
     const most = Math.max(allowed, counts.old.total > 0 ? counts.old.bad / counts.old.total + allowed : 0)
     if (upperBound(counts.new, missed) > most)

@@ -20,7 +20,7 @@ export type Look = {
   /** Customers of a hundred that the new version has. */
   percent: number
   verdict: 'good' | 'bad' | 'waiting'
-  promises: ({ objective: string } & Pair<Counts>)[]
+  objectives: ({ objective: string } & Pair<Counts>)[]
 }
 
 /** Kept by the command that releases, and removed at its end: the next one and the pages know by it. */

@@ -4,7 +4,7 @@ import { expect, test } from 'vitest'
 
 type Text = string | { one: string; other: string }
 
-const folder = import.meta.dirname
+const folder = join(import.meta.dirname, '../page')
 const read = (name: string) => readFileSync(join(folder, name), 'utf8')
 const texts = JSON.parse(read('words.json')) as Record<string, { en: Text; ko: Text }>
 const source = globSync('*.{ts,html}', { cwd: folder })

@@ -23,6 +23,8 @@ const asTheyAre = [
   'slo/page',
   'slo/cli/verbs.yaml',
   'slo/cli/first',
+  'slo/objectives/lint-rules.yaml',
+  'slo/alerts/alertmanager.yaml',
   'lib/page/browser',
   'slo/examples',
   ...['budget-burn', 'monitoring-blind', 'slo-watchdog', 'watchdog-silent'].map(

@@ -18,8 +18,8 @@ import { createLog } from '@tintype/lib/telemetry/log.ts'
 import { createMetrics } from '@tintype/lib/telemetry/metrics.ts'
 import { expect, onTestFinished, test } from 'vitest'
 import { sampleIn, smallDisk, temporaryFolder, until } from '../../test/support.ts'
-import { openAlertStore } from './alert-store.ts'
-import { type Alert, createNotifier, type payload } from './notifier.ts'
+import { type Alert, openAlertStore } from './alert-store.ts'
+import { createNotifier, type payload } from './notifier.ts'
 
 type Received = ReturnType<typeof payload> & { key: string | undefined }
 

@@ -3,38 +3,22 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { describeError } from '@tintype/lib/errors.ts'
 import { countLimit } from '@tintype/lib/limits.ts'
 import type { Log } from '@tintype/lib/telemetry/log.ts'
-import type { AlertStore, Sent } from './alert-store.ts'
+import type { Alert, AlertStore, Message, Sent } from './alert-store.ts'
 import { runbookUrl } from './rules.ts'
 
-/** An alert that fires now. `group` is what one message is about: an objective, or the monitoring itself. */
-export type Alert = {
-  group: string
-  /** The tier, or what is wrong with the monitoring: one alert of a group each. */
-  name: string
-  severity: 'page' | 'ticket'
-  /** Epoch milliseconds. */
-  since: number
-  /** What a person needs to know, in a sentence or three. */
-  text: string
-  /** What diagnose says of it, when it has said something. */
-  diagnosis: string | null
-  /** An address, or a path below the pages. */
-  runbook: string
-}
-
-/** While an alert fires it is sent again after this, as Alertmanager's default has it. */
+/** A message about an alert that still fires is repeated after this; it is Alertmanager's default. */
 const repeatMs = 4 * 3_600_000
 const webhookTimeoutMs = 10_000
-/** A message that was not taken is tried again at once, then after these; after the last, with the next evaluation. */
+/** A message that the receiver did not accept is sent again after these; after the last, with the next evaluation. */
 const retryAfterMs = [1_000, 4_000]
 
 export type Notifier = {
   /**
-   * Sends what changed. `firing` is the whole of what fires now: what is missing has ended. Never rejects. While a
-   * message is under way a newer update replaces one that waits; resolves when the newest is sent or given up.
+   * Sends what changed. `firing` is every alert that fires now: a missing one has ended. Never rejects. While a message is
+   * being sent a newer update replaces a waiting one; resolves when the newest is sent or has failed.
    */
   update(firing: readonly Alert[], nowMs: number): Promise<void>
-  /** Gives up what is under way: the next start sends it again. */
+  /** Aborts the message that is being sent: the next start sends it again. */
   stop(): Promise<void>
 }
 
@@ -48,7 +32,7 @@ export function createNotifier(options: {
   webhook: URL | null
   /** Where the pages are, for the message's links. */
   pages: () => string
-  /** On each alert beside its own, such as the namespace. */
+  /** Labels that each alert gets besides its own, such as the namespace. */
   labels?: Readonly<Record<string, string>>
   log: Log
 }): Notifier {
@@ -74,7 +58,7 @@ export function createNotifier(options: {
     if (delivery === null || (await send(message, delivery))) alertStore.record(message)
   }
 
-  /** One group after the other: two rounds at once would each find the same group unsent. */
+  /** Group by group: two concurrent rounds would both send the same group. */
   const sendAll = async (): Promise<void> => {
     sending = true
     try {
@@ -106,8 +90,6 @@ export function createNotifier(options: {
     },
   }
 }
-
-export type Message = Omit<Sent, 'sentAt'> & { status: 'firing' | 'resolved'; at: number }
 
 /** The message that a group is due now, or null. A second tier of the same severity is none. */
 export function nextMessage(sent: Sent | undefined, firing: readonly Alert[], nowMs: number): Message | null {
@@ -172,7 +154,7 @@ export function payload(
   pages: string,
   more: Readonly<Record<string, string>> = {},
 ) {
-  const labels = { ...more, alertname: 'Promise', group, severity }
+  const labels = { ...more, group, severity }
   const text = [alerts[0]?.text, alerts[0]?.diagnosis].filter(Boolean).join(' ')
   const dashboard = dashboardUrl(since, pages)
   const runbooks = alerts.map(({ runbook }) => runbookUrl(runbook, pages))

@@ -1,12 +1,12 @@
+import { readFileSync } from 'node:fs'
 import { limits } from '@tintype/lib/limits.ts'
+import { parse } from 'yaml'
 import { complement, type Fraction } from '../math/fraction.ts'
 import { round } from '../math/standing.ts'
 import { toDuration } from '../math/time.ts'
 import type { Objective, Tier } from '../sources/index.ts'
 import { type Scope, unscoped } from '../sources/promql.ts'
 import { identity, type RecordingRule, recorded, recordings, series, window } from './recordings.ts'
-
-export { recorded, window } from './recordings.ts'
 
 /** Prometheus’ rule file, as the parts of it that are generated. */
 export type Rule = RecordingRule | AlertRule
@@ -142,38 +142,13 @@ const watchdog = ({ selectors }: Scope, pages: string): AlertRule => ({
   },
 })
 
-/** Alertmanager’s routes: pages at once, tickets in calm, and SloWatchdog to the dead-man’s check. */
-export const alertmanagerConfig = ({ webhook, deadman }: { webhook: string; deadman: string }) => ({
-  route: {
-    receiver: 'ticket',
-    group_by: ['service', 'objective', 'severity'],
-    group_wait: '30s',
-    group_interval: '5m',
-    repeat_interval: '12h',
-    routes: [
-      {
-        matchers: [`alertname="${watchdogName}"`],
-        receiver: 'deadman',
-        group_wait: '0s',
-        group_interval: '1m',
-        repeat_interval: '1m',
-      },
-      { matchers: ['severity="page"'], receiver: 'page', group_wait: '0s', repeat_interval: '1h' },
-    ],
-  },
-  inhibit_rules: [
-    {
-      source_matchers: ['severity="page"'],
-      target_matchers: ['severity="ticket"'],
-      equal: ['service', 'objective'],
-    },
-  ],
-  receivers: [
-    { name: 'page', webhook_configs: [{ ...target(webhook), send_resolved: true }] },
-    { name: 'ticket', webhook_configs: [{ ...target(webhook), send_resolved: true }] },
-    { name: 'deadman', webhook_configs: [{ ...target(deadman), send_resolved: false }] },
-  ],
-})
-
-/** A path is a file that holds the address, so that a secret need not stand in the configuration. */
-const target = (webhook: string) => (webhook.startsWith('/') ? { url_file: webhook } : { url: webhook })
+/** Alertmanager's configuration. A receiver's path is a file that holds its address, which may be a secret. */
+export function alertmanagerConfig({ webhook, deadman }: { webhook: string; deadman: string }): object {
+  const config = parse(readFileSync(new URL('alertmanager.yaml', import.meta.url), 'utf8'))
+  for (const receiver of config.receivers) {
+    const url = receiver.name === 'deadman' ? deadman : webhook
+    const target = url.startsWith('/') ? { url_file: url } : { url }
+    receiver.webhook_configs = receiver.webhook_configs.map((each: object) => ({ ...target, ...each }))
+  }
+  return config
+}

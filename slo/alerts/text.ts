@@ -1,7 +1,7 @@
 import type { Standing } from '../math/standing.ts'
 import type { View } from '../serve/view.ts'
 import type { Minute, Objective } from '../sources/index.ts'
-import type { Alert } from './notifier.ts'
+import type { Alert } from './alert-store.ts'
 
 const clock = (minute: Minute): string => `${new Date(minute * 60_000).toISOString().slice(11, 16)} UTC`
 

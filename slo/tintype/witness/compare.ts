@@ -1,5 +1,11 @@
+import type { Outcome } from '@tintype/lib/photo/record.ts'
 import type { Compared } from '../../directory/witnesses.ts'
-import type { Seen, Testimony } from './testimony.ts'
+
+/** `at`: epoch milliseconds. */
+export type Seen = { outcome: Outcome; at: number }
+
+/** The outcomes in one store of telemetry, by photo, and the restarts of counting processes that the store shows. */
+export type Outcomes = { photos: Map<string, Seen>; restarts: number }
 
 type Disagreement = Compared['disagreements'][number]
 type Count = { kept: number; broken: number }
@@ -9,8 +15,8 @@ const maxNamed = 100
 
 export type Measured = {
   metrics: Count
-  traces: Testimony | null
-  logs: Testimony | null
+  traces: Outcomes | null
+  logs: Outcomes | null
   fromMs: number
   toMs: number
   scrapeMs: number
@@ -37,10 +43,10 @@ export function compare({ metrics, traces, logs, fromMs, toMs, scrapeMs }: Measu
   return { counts, agree: named.length > 0 && disagreements.length === 0, bound, disagreements }
 }
 
-function count(testimony: Testimony | null): Count | null {
-  if (!testimony) return null
+function count(outcomes: Outcomes | null): Count | null {
+  if (!outcomes) return null
   const counts = { kept: 0, broken: 0, void: 0 }
-  for (const { outcome } of testimony.photos.values()) counts[outcome]++
+  for (const { outcome } of outcomes.photos.values()) counts[outcome]++
   return { kept: counts.kept, broken: counts.broken }
 }
 
@@ -56,10 +62,10 @@ function busiest(outcomes: Seen[], intervalMs: number): number {
   return most
 }
 
-function differences(traces: Testimony, logs: Testimony, atEnds: (seen: Seen) => boolean): Disagreement[] {
+function differences(traces: Outcomes, logs: Outcomes, atEnds: (seen: Seen) => boolean): Disagreement[] {
   const beyond = (
-    one: Testimony,
-    other: Testimony,
+    one: Outcomes,
+    other: Outcomes,
     differs: (seen: Seen, others: Seen | undefined) => boolean,
   ) =>
     [...one.photos]

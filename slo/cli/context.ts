@@ -18,7 +18,6 @@ export const options = {
   window: text,
   from: text,
   to: text,
-  markdown: flag,
   outage: text,
   objective: text,
   fits: text,

@@ -2,7 +2,7 @@ import { UsageError } from '@tintype/lib/command-line.ts'
 import type { WitnessModule } from '../directory/witnesses.ts'
 import { loadModule } from '../directory.ts'
 import { readPlanned } from '../math/planned.ts'
-import { judgeAll, type Report, reportJson, reportMarkdown, reportText, spanOf } from '../math/report.ts'
+import { judgeAll, type Report, reportJson, reportText, spanOf } from '../math/report.ts'
 import { judge } from '../math/sli.ts'
 import type { Span } from '../math/standing.ts'
 import { toIso } from '../math/time.ts'
@@ -22,13 +22,7 @@ export const run: Run = async (given, context) => {
   )
   if (!recorded) throw new SourceError(`nothing was counted before ${toIso(to)}`)
   const report = await toReport(recorded, windowMinutes, context)
-  context.print(
-    given.json
-      ? JSON.stringify(reportJson(report))
-      : given.markdown
-        ? reportMarkdown(report)
-        : reportText(report),
-  )
+  context.print(given.json ? JSON.stringify(reportJson(report)) : reportText(report))
   return report.objectives.some(({ standing }) => standing.broken) ? status.broken : status.good
 }
 

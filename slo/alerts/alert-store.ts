@@ -33,8 +33,8 @@ export type Sent = {
 }
 
 /**
- * What was sent, so that a restart sends nothing twice. It is kept in memory and written behind: no call waits for the
- * disk, throws or rejects.
+ * Remembers what was sent, so that a restart repeats nothing. Kept in memory and written in the background: no call waits for
+ * the disk, throws or rejects.
  */
 export type AlertStore = {
   sent(): Sent[]
@@ -72,8 +72,8 @@ export const firstAlert = (sent: readonly Pick<Sent, 'since'>[]): number | null 
 export const readSent = (file: string): Sent[] => read(file).sent.map(([, each]) => each)
 
 /**
- * What could not be read or written (a full disk, a folder that is read-only) is reported to `onTrouble`, null when it
- * is over. The next call tries to write again; what was damaged is replaced.
+ * Opens a store. An error in reading or writing it, such as a full disk, is reported to `onTrouble`, and null when it is over. The
+ * next call writes again; a damaged file is replaced.
  */
 export function openAlertStore(file: string, onTrouble: (why: string | null) => void = () => {}): AlertStore {
   const loaded = load(file, onTrouble)

@@ -3,8 +3,8 @@ import { watchdogName } from './rules.ts'
 const timeoutMs = 10_000
 
 /**
- * Whether Prometheus has an Alertmanager to send alerts to. Bound: whether Alertmanager reaches a person is known only
- * from SloWatchdog arriving at the end of its route.
+ * Whether Prometheus has an Alertmanager to send alerts to. Only SloWatchdog's arrival at the end of its route shows whether
+ * Alertmanager reaches a person.
  * @throws when Prometheus does not answer, or has one and does not evaluate our rules (yet).
  */
 export async function hasAlertmanager(prometheusUrl: string): Promise<boolean> {

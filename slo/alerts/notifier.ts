@@ -23,9 +23,9 @@ export type Notifier = {
 }
 
 /**
- * Turns what fires into messages for a person: one message a group when it begins, when it becomes a page, every
- * four hours, and when all of it has ended. What was sent is in the alert store, so a restart sends nothing twice; a kill
- * between the receiver's answer and the store's write does, and the message's Idempotency-Key is then the same.
+ * Sends one message a group: when it begins to fire, when it becomes a page, every four hours, and when all of it has ended.
+ * The alert store remembers what was sent, so a restart repeats nothing. A kill between the receiver's answer and the store's
+ * write repeats a message with the same Idempotency-Key.
  */
 export function createNotifier(options: {
   alertStore: AlertStore
@@ -91,7 +91,7 @@ export function createNotifier(options: {
   }
 }
 
-/** The message that a group is due now, or null. A second tier of the same severity is none. */
+/** The message that is due for a group now, or null. A second tier of the same severity needs no message. */
 export function nextMessage(sent: Sent | undefined, firing: readonly Alert[], nowMs: number): Message | null {
   const first = firing[0]
   if (!first) return sent ? { ...sent, status: 'resolved', at: nowMs } : null
@@ -100,7 +100,7 @@ export function nextMessage(sent: Sent | undefined, firing: readonly Alert[], no
   const alerts = [...firing]
   const message: Message = { group: first.group, status: 'firing', severity, since, alerts, at: nowMs }
   const worse = sent?.severity === 'ticket' && severity === 'page'
-  // A distance: the clock may have been ahead when it was sent.
+  // The absolute value, because the clock may have been ahead when the message was sent.
   return !sent || worse || Math.abs(nowMs - sent.sentAt) >= repeatMs ? message : null
 }
 
@@ -139,7 +139,7 @@ async function post(message: Message, { webhook, pages, labels, signal }: Delive
   }
 }
 
-/** The same for the same message however often it is sent, and of two processes that saw it begin in the same minute. */
+/** Equal for repetitions of a message, also from two processes that saw the alert begin in the same minute. */
 function idempotencyKey({ group, status, severity, since, at }: Message): string {
   const repeat = status === 'firing' ? Math.floor((at - since) / repeatMs) : 0
   return createHash('sha256')
@@ -148,7 +148,7 @@ function idempotencyKey({ group, status, severity, since, at }: Message): string
     .slice(0, 32)
 }
 
-/** Alertmanager's webhook, version 4, so that a receiver serves both; `text` is what chat services read. */
+/** The format of Alertmanager's webhook, version 4, so that one receiver fits both. Chat services read `text`. */
 export function payload(
   { group, status, severity, since, alerts, at }: Message,
   pages: string,
@@ -188,7 +188,7 @@ export function payload(
   }
 }
 
-/** The pages as they were at a time. */
+/** The page that shows the state at a time. */
 const dashboardUrl = (atMs: number, pages: string): string =>
   new URL(`?at=${Math.floor(atMs / 1000)}`, pages).href
 

@@ -77,7 +77,7 @@ function annotations(objective: Objective, tier: Tier, scope: Scope, pages: stri
   const group = groupBy ? ` of {{ $labels.${groupBy} }}` : ''
   return {
     summary: `${displayName}${group}: the budget burns (${tier.name})`,
-    description: `${objective.calendar ? burns(objective, tier, scope) : left(objective, tier, scope)}. Why: the dashboard, which shows what slo found at that time.`,
+    description: `${objective.calendar ? burns(objective, tier, scope) : left(objective, tier, scope)}. The cause: see the dashboard, which shows the diagnosis of that time.`,
     ...(runbook && { runbook_url: runbookUrl(runbook, pages) }),
     dashboard_url: `${new URL('?at=', pages).href}${ask(began(objective, tier, scope), '{{ . | first | value | printf "%.0f" }}')}`,
   }
@@ -93,7 +93,7 @@ function began(objective: Objective, { name }: Tier, scope: Scope): string {
   return `max(${state.replace('{', `{alertname="${alertName(objective)}",tier="${name}",`)}) or vector(time())`
 }
 
-/** For a calendar window, of which no rule knows what is left. */
+/** For a calendar window, whose remaining budget is not recorded. */
 const burns = (objective: Objective, { longMinutes, threshold }: Tier, scope: Scope): string =>
   `${ask(window(of(recorded.bad, objective, scope), longMinutes), '{{ . | first | value | printf "%.0f" }}')} bad ${objective.unit} in the last ` +
   `${toDuration(longMinutes)}; ${round((100 * threshold.numerator) / threshold.denominator, 2)} % are too many`
@@ -128,10 +128,10 @@ function ask(promql: string, show: string): string {
   return `{{ with query ${query} }}${show}{{ else }}?{{ end }}`
 }
 
-/** Not `Watchdog`: kube-prometheus has an alert of that name, which other routes and inhibitions mean. */
+/** Not `Watchdog`: kube-prometheus has an alert of that name, with routes and inhibitions for it. */
 export const watchdogName = 'SloWatchdog'
 
-/** Fires always: a dead-man's switch that stops receiving it knows that alerts of this Prometheus do not arrive. */
+/** Fires always. A dead-man's switch that stops receiving it reports that alerts of this Prometheus do not arrive. */
 const watchdog = ({ selectors }: Scope, pages: string): AlertRule => ({
   alert: watchdogName,
   expr: 'vector(1)',

@@ -110,9 +110,8 @@ function readingsOf(objective: Objective, sli: ThresholdSli, isGood: boolean): s
 const wholeMinute = (expr: string): string => `last_over_time((\n  ${expr}\n)[1m:1m])`
 
 /**
- * What the series of a counter grew in the last whole UTC minute, exactly: `increase` extrapolates. The grid
- * walks the minute in steps; a fallen value counts from zero; a first value counts nothing; NaN and infinite
- * growth is dropped.
+ * The exact growth of a counter's series in the last whole UTC minute; `increase` would extrapolate. The minute is read in
+ * steps of the grid. A value that fell counts from zero, a first value counts nothing, NaN and infinite growth are dropped.
  * Ranges that end on a sample are closed in Prometheus 2 and open in 3: 55 s hold the same steps in both.
  */
 function eachMinute(objective: Objective, counter: Counter, { maxGapSeconds }: RatioSli): string {

@@ -6,7 +6,7 @@ import { type Minute, type Objective, SourceError } from '../sources/index.ts'
 import { longestMinutes, lookBackMinutes, readRecorded } from '../sources/recorded.ts'
 import { type Context, type Given, minute, type Run, sinceMinute, status, withSource } from './context.ts'
 
-/** An alert clears at the latest when its long window and its hysteresis are over: what is read before --from. */
+/** An alert clears at most two long windows after its cause: this much is read before --from. */
 const warmUp = 2
 
 type Result = { from: Minute; to: Minute; timelines: Timeline[] }
@@ -24,7 +24,7 @@ export const run: Run = async (given, context) => {
 async function recordedResult(objectives: Objective[], given: Given, context: Context): Promise<Result> {
   if (!given.from || !given.to) throw new UsageError('give --from and --to, or --outage')
   const from = minute('from', given.from, context.nowMs)
-  // A minute that is to come has no data, and would be replayed as an outage.
+  // A future minute has no data and would be replayed as an outage.
   const to = Math.min(minute('to', given.to, context.nowMs), toMinute(context.nowMs))
   if (from >= to) throw new UsageError('--from must be before --to, and in the past')
   const since = sinceMinute(given.since, context.nowMs)

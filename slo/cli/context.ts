@@ -45,10 +45,10 @@ export type Run = (given: Given, context: Context) => Promise<number>
 /** Where `npm start` has the receiver of alerts. */
 export const defaultWebhook = 'http://127.0.0.1:9084/alerts'
 
-/** What main.ts read from the environment, and where a verb writes. */
+/** What a verb gets besides its options. */
 export type Context = {
   environment: Record<string, string | undefined>
-  /** Of `--config`. */
+  /** The folder of `--config`. */
   folder: string
   /** Reads the folder. @throws ObjectiveError with every error in it. */
   directory(): Directory

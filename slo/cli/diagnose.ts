@@ -9,7 +9,7 @@ import { toMinute } from '../math/time.ts'
 import { readRecorded } from '../sources/recorded.ts'
 import { type Context, type Given, type Run, status, time, withSource } from './context.ts'
 
-/** Without a time when it began, examples are looked for in this much before now. */
+/** When it is not known when the slowness began, examples are taken from this long before. */
 const examplesMs = 5 * 60_000
 
 export const run: Run = async (given, context) => {
@@ -40,7 +40,7 @@ export const run: Run = async (given, context) => {
   return verdict.verdict === 'healthy' ? status.good : status.broken
 }
 
-/** What the incident cost so far, a line an objective. */
+/** The used budget of each objective, a line each. */
 async function budgets(context: Context, given: Given, atMs: number): Promise<string[]> {
   const objectives = context.directory().objectives
   const to = toMinute(atMs)

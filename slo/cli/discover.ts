@@ -1,17 +1,17 @@
 import type { PrometheusApi } from '../sources/prometheus-api.ts'
 
-/** What a Prometheus has of a job, as far as objectives can be made of it. */
+/** The metrics of a job in a Prometheus from which objectives can be made. */
 export type Discovered = {
   job: string
   /** A counter of requests, the matcher of those that failed, and their share so far. */
   requests: { metric: string; failed: string; share: number } | undefined
   /** A histogram of durations: the bound within which nearly all were so far, and their share. */
   durations: { histogram: string; le: string; share: number } | undefined
-  /** Of the metrics that most client libraries give, those that are there. */
+  /** The metrics of most client libraries that the job exposes. */
   process: ReadonlySet<string>
 }
 
-/** Labels in which a status stands, and which of their values are the service's own failures. */
+/** Labels that hold a status. */
 const statusLabels = [
   'code',
   'status',
@@ -23,8 +23,8 @@ const statusLabels = [
 ]
 const grpcFailures = 'Unknown|DeadlineExceeded|ResourceExhausted|Internal|Unavailable|DataLoss'
 const isStatus = (value: string | undefined): boolean => /^[1-5](\d\d|xx)$/.test(value ?? '')
-/** The scrape itself and the client library count requests, too; they are no part of an objective. */
-const unpromised = /^(promhttp_|prometheus_(sd|remote|notifications)|net_conntrack_|go_)/
+/** Requests that scrapes and client libraries count are no part of an objective. */
+const technical = /^(promhttp_|prometheus_(sd|remote|notifications)|net_conntrack_|go_)/
 
 /** The values of an expression now. */
 async function now(api: PrometheusApi, query: string, atSeconds: number) {
@@ -74,12 +74,12 @@ async function requestsOf(
   )
   const [best] = found.toSorted(
     (one, other) =>
-      Number(unpromised.test(one.metric)) - Number(unpromised.test(other.metric)) || other.total - one.total,
+      Number(technical.test(one.metric)) - Number(technical.test(other.metric)) || other.total - one.total,
   )
   return best && { metric: best.metric, failed: best.failed, share: best.share }
 }
 
-/** Nearly all: what a first bound is chosen by. */
+/** The first bound of a latency objective is the smallest bucket with this share of the requests. */
 const nearlyAll = 0.99
 
 async function durationsOf(
@@ -99,7 +99,7 @@ async function durationsOf(
   )
   const [best] = histograms.toSorted(
     (one, other) =>
-      Number(unpromised.test(one.histogram)) - Number(unpromised.test(other.histogram)) ||
+      Number(technical.test(one.histogram)) - Number(technical.test(other.histogram)) ||
       Number(other.histogram === base(requests)) - Number(one.histogram === base(requests)) ||
       other.total - one.total,
   )

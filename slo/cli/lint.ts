@@ -13,7 +13,7 @@ export const run: Run = async ({ format = 'text', json, paths }, context) => {
   const { findings: ofService, ...service } = readServiceFile(context.folder, context.environment)
   const catalogue = await loadModule<{ metrics: Reading['catalogue'] }>(context.folder, service.metrics)
   const reading: Reading = {
-    // Of a service.yaml with errors it is not known where samples are.
+    // A service.yaml with errors does not say where the samples are: then no fault of the recorder is reported.
     source: service.prometheus === '' && ofService.length === 0 ? 'recorder' : 'prometheus',
     keepDays: context.keepDays,
     catalogue: catalogue?.metrics,
@@ -32,13 +32,13 @@ export const run: Run = async ({ format = 'text', json, paths }, context) => {
 const findingsOf = (read: ReturnType<typeof attempt<Finding[]>>): readonly Finding[] =>
   'findings' in read ? read.findings : read.value
 
-/** Every finding of these files, in their order. */
+/** The findings of these files, in their order. */
 export const lintFiles = (files: readonly string[], reading: Reading): Finding[] =>
   parseFiles(files).flatMap(({ document, objectives, findings }) => [
     ...findings,
     ...lint(document, objectives, reading),
   ])
 
-/** An annotation of GitHub Actions; its own escapes keep the text in one line. */
+/** An annotation of GitHub Actions, with its escapes for a line break. */
 const forGithub = ({ file, line, column, severity, rule, message, mend }: Finding): string =>
   `::${severity} file=${file},line=${line},col=${column},title=${rule}::${`${message}; ${mend}`.replaceAll('%', '%25').replaceAll('\n', '%0A')}`

@@ -17,7 +17,7 @@ import type { Document, Finding, Path } from './document.ts'
 const rule = (mayBe: string, holds: Rule['holds']): Rule => ({ mayBe, holds })
 const parsed = (parse: (value: unknown) => unknown, mayBe: string): Rule =>
   rule(mayBe, value => parse(value) !== undefined)
-/** A key that OpenSLO has, and that would change nothing here. */
+/** A key of OpenSLO that has no effect in this document. */
 const leftOut = (why: string): Rule => rule(`left out: ${why}`, () => false)
 const name = matching(
   /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/,
@@ -86,7 +86,7 @@ const source = (place: string): Shape => ({
   [`${place}.metricSource.spec.query`]: always(promql),
 })
 
-/** What an objective is compared with: only the readings of a threshold. */
+/** Only the readings of a threshold are compared with a value. */
 const compared = (isThreshold: boolean): Shape => {
   const none = leftOut('only a thresholdMetric is compared')
   return {
@@ -117,7 +117,7 @@ const windowed = (isRolling: boolean): Shape => {
   }
 }
 
-/** The part of OpenSLO v1 that is understood, as far as it may stand in this document. */
+/** The supported part of OpenSLO v1 that may occur in this document. */
 function shapeOf(document: Document): Shape {
   const counted = countedPart(document)
   return {
@@ -162,7 +162,7 @@ function shapeOf(document: Document): Shape {
 
 type Metadata = { labels?: object; annotations?: Record<string, unknown> }
 
-/** Labels and the annotations of others may stand there without our understanding them. */
+/** Without labels and the annotations of other programs, which are allowed. */
 function withoutForeign(written: unknown): unknown {
   const { metadata, ...rest } = (written ?? {}) as { metadata?: Metadata }
   if (typeof metadata !== 'object' || metadata === null) return written
@@ -171,13 +171,13 @@ function withoutForeign(written: unknown): unknown {
   return { metadata: { ...own, annotations: Object.fromEntries(ours) }, ...rest }
 }
 
-/** Everything in a document that is not of the shape, each with its place and what it may be. */
+/** Every value of a document that its shape does not allow, with its place and what it may be. */
 export const checkDocument = (document: Document): Finding[] =>
   document.syntax.length > 0
     ? document.syntax
     : checkShape(document, withoutForeign(document.value()), shapeOf(document))
 
-/** `1d`, `2w`, `1M` of a calendar, with their nominal length. */
+/** `1d`, `2w` or `1M` of a calendar, with the nominal length. */
 export function parseCalendar(
   value: unknown,
 ): { count: number; unit: CalendarUnit; minutes: number } | undefined {

@@ -39,7 +39,7 @@ export function stepProbe(steps: readonly ProbeStep[], environment: Readonly<Val
   }
 }
 
-/** At the start rather than four times a minute. @throws ConfigError */
+/** Checked once at the start. @throws ConfigError */
 function checkReferences(steps: readonly ProbeStep[], environment: Readonly<Values>): void {
   const values: Values = { ...environment }
   for (const { url, body, headers, expect, capture } of steps) {

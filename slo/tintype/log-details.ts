@@ -5,7 +5,7 @@ import { linesWith } from './witness/lines.ts'
 
 type Entry = { id: string; timestamp: string; payload: Record<string, unknown> }
 
-/** The numbers in the debug entries of some services' logs, the largest first; none while nobody raised detail. */
+/** The means of the numbers in the debug entries of some services' logs, the largest first; none without raised detail. */
 export async function toldOf(
   dataDir: string,
   jobs: readonly string[],

@@ -10,7 +10,7 @@ export type Outcomes = { photos: Map<string, Seen>; restarts: number }
 type Disagreement = Compared['disagreements'][number]
 type Count = { kept: number; broken: number }
 
-/** How many photos a report names; their number is always given. */
+/** How many photos a disagreement names. */
 const maxNamed = 100
 
 export type Measured = {
@@ -23,9 +23,9 @@ export type Measured = {
 }
 
 /**
- * Compares the witnesses. Traces and logs name each photo, so they must agree on every one but those within a
- * scrape of the window's ends. Metrics only count, and see an outcome with the next scrape: they may differ by
- * the outcomes within a scrape of the ends, and for each restart by what the busiest scrape interval held.
+ * Compares the witnesses. Traces and logs name each photo, so they must agree on each that is not within a scrape interval
+ * of the window's ends. Metrics only count, and have an outcome with the next scrape: they may differ by the outcomes
+ * near the ends, and for each restart by those of the busiest scrape interval.
  */
 export function compare({ metrics, traces, logs, fromMs, toMs, scrapeMs }: Measured): Compared {
   const atEnds = ({ at }: Seen) => at < fromMs + scrapeMs || at >= toMs - scrapeMs
@@ -50,7 +50,7 @@ function count(outcomes: Outcomes | null): Count | null {
   return { kept: counts.kept, broken: counts.broken }
 }
 
-/** The largest number of outcomes in any interval of this length: what a kill can take from the counters. */
+/** The largest number of outcomes in any interval of this length: a kill can lose this many from the counters. */
 function busiest(outcomes: Seen[], intervalMs: number): number {
   const times = outcomes.map(({ at }) => at).sort((one, other) => one - other)
   let first = 0

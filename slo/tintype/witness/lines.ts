@@ -4,8 +4,8 @@ const chunkBytes = 1024 * 1024
 const newline = 10
 
 /**
- * The lines of a file that hold a text, in order. Looks for the text and not for lines: a day's log has millions,
- * of which a few thousand are asked for. A last line without its end is still being written and is left out.
+ * The lines of a file that contain a text, in order. Searches for the text before it splits lines: a day's log has millions of
+ * lines, of which a few thousand match. A last line without its end is still being written and is left out.
  */
 export async function* linesWith(file: string, text: string): AsyncGenerator<string> {
   let rest: Buffer = Buffer.alloc(0)

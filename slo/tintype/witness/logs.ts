@@ -5,7 +5,7 @@ import type { Outcomes, Seen } from './compare.ts'
 import { linesWith } from './lines.ts'
 
 const dayMs = 86_400_000
-/** An entry's day is that of its effective time, which a skewed clock may put beside its timestamp's. */
+/** An entry is in the day of its effective time, which may differ from its timestamp where a clock is wrong. */
 const skewMs = 3_600_000
 
 type Entry = { id: string; timestamp: string; payload: { event: string; photo?: string } }

@@ -61,17 +61,14 @@ export function createNotifier(options: {
   /** Group by group: two concurrent rounds would both send the same group. */
   const sendAll = async (): Promise<void> => {
     sending = true
-    try {
-      while (changed && !stopping.signal.aborted) {
-        changed = false
-        for (const group of new Set([...alertStore.sent().map(each => each.group), ...groups.keys()]))
-          await sendGroup(group).catch(error => {
-            if (!stopping.signal.aborted) log.error('alert.failed', { group, error: describeError(error) })
-          })
-      }
-    } finally {
-      sending = false
+    while (changed && !stopping.signal.aborted) {
+      changed = false
+      for (const group of new Set([...alertStore.sent().map(each => each.group), ...groups.keys()]))
+        await sendGroup(group).catch(error => {
+          if (!stopping.signal.aborted) log.error('alert.failed', { group, error: describeError(error) })
+        })
     }
+    sending = false
   }
 
   return {

@@ -1,17 +1,11 @@
 import { readFileSync } from 'node:fs'
+import { slug } from '../objectives/objectives.ts'
 import type { Discovered } from './discover.ts'
 
 const percent = (share: number): string => `${Math.floor(share * 10_000) / 100} %`
 
 /** The largest usual target below what was measured. */
 const targetFor = (good: number): number => [0.999, 0.99, 0.95, 0.9].find(target => good > target) ?? 0.5
-
-const nameOf = (job: string): string =>
-  job
-    .toLowerCase()
-    .replaceAll(/[^a-z0-9-]+/g, '-')
-    .replaceAll(/^-+|-+$/g, '')
-    .slice(0, 63) || 'service'
 
 /** The files of a first directory by their paths in it, from the templates in first/. */
 export function firstDirectory(found: Discovered, prometheus: string): Record<string, string> {
@@ -32,7 +26,7 @@ function valuesOf({ job, requests, durations, process }: Discovered, prometheus:
     `${metric}{${[`job=${JSON.stringify(job)}`, ...matchers].join(',')}}`
   const exposed = (metric: string) => (process.has(metric) ? of(metric) : undefined)
   return {
-    service: nameOf(job),
+    service: slug(job).slice(0, 63) || 'service',
     job: JSON.stringify(job),
     prometheus,
     up: of('up'),

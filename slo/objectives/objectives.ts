@@ -1,10 +1,10 @@
 import { readdirSync, readFileSync, statSync } from 'node:fs'
 import { join, relative } from 'node:path'
 import { ExpectedError } from '@tintype/lib/errors.ts'
-import { planTiers, type TierPlan, tiers } from '../math/burn-rate.ts'
-import { fraction, fromDecimal } from '../math/fraction.ts'
+import { planTiers, tiers } from '../math/burn-rate.ts'
+import { fromDecimal } from '../math/fraction.ts'
 import { parseDuration } from '../math/time.ts'
-import type { Calendar, Objective, Sli, ThresholdOperator, TierName } from '../sources/index.ts'
+import type { Calendar, Objective, Sli, ThresholdOperator } from '../sources/index.ts'
 import { counterOf } from '../sources/promql.ts'
 import { type Document, type Finding, type Path, readDocuments } from './document.ts'
 import {
@@ -141,7 +141,7 @@ function toObjectives(file: string, document: Document): Objective[] {
       sli: sliOf(document, index, method),
       groupBy: text(annotation('group-by')) ?? null,
       group: null,
-      tiers: tiers(planning, writtenTiers(document) ?? planTiers(windowMinutes)),
+      tiers: tiers(planning, parseTiers(text(annotation('tiers'))) ?? planTiers(windowMinutes)),
       runbook: text(annotation('runbook')) ?? '',
       file,
     }
@@ -185,10 +185,3 @@ function calendarOf(document: Document): Calendar | null {
   ) as [string, string]
   return { count, unit, startTime, timeZone }
 }
-
-const writtenTiers = (document: Document): TierPlan[] | undefined =>
-  parseTiers(document.get(annotation('tiers')))?.map(({ name, percent, ...windows }) => ({
-    ...windows,
-    name: name as TierName,
-    share: fraction(percent, 100),
-  }))

@@ -114,10 +114,12 @@ export function summary(objectives: readonly ObjectiveState[]): string {
     return word('andMore', { names: all.slice(0, maxNames).join(', '), n: all.length - maxNames })
   }
   const [broken, burning] = [named('broken'), named('late')]
-  if (!broken && !burning) return word('allMet', { n: objectives.length })
-  return joined(
-    ' ',
-    broken && word('broken', { names: broken }),
-    burning && word('burning', { names: burning }),
-  )
+  if (broken || burning)
+    return joined(
+      ' ',
+      broken && word('broken', { names: broken }),
+      burning && word('burning', { names: burning }),
+    )
+  const [n, all] = [objectives.filter(each => stateOf(each) === 'kept').length, objectives.length]
+  return n === all ? word('allMet', { n }) : word('someMet', { n, all })
 }

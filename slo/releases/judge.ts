@@ -1,3 +1,4 @@
+import { complement, toNumber } from '../math/fraction.ts'
 import type { Objective } from '../sources/index.ts'
 import type { Compared, Counted, Memory } from './evidence.ts'
 import { type Counts, fisher, risingChance, upperBound } from './exact.ts'
@@ -109,8 +110,7 @@ function hardStops({ objectives, compared, seen }: Counted, given: Circumstances
 }
 
 /** The share of bad events that an objective allows. */
-const allowedOf = ({ target }: Objective): number =>
-  (target.denominator - target.numerator) / target.denominator
+const allowedOf = ({ target }: Objective): number => toNumber(complement(target))
 
 /** A time must have grown by a size that matters, and not by chance. The size is required at each look, so the looks need not share the level. */
 const isSlower = ({ counts, seconds }: Compared, comparisons: number): boolean =>

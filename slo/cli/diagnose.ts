@@ -1,9 +1,9 @@
 import { alertStoreFile, firstAlert, readSent } from '../alerts/alert-store.ts'
 import { budgetLine } from '../alerts/text.ts'
-import { adminPorts, raiseDetail } from '../diagnose/detail.ts'
-import { openExamples } from '../diagnose/examples.ts'
+import { diagnoseAt } from '../diagnose/diagnose-at.ts'
 import { type Incident, incidentNote, terminal } from '../diagnose/note.ts'
-import { diagnoseAt } from '../diagnose/read.ts'
+import { openExamples } from '../diagnose/open-examples.ts'
+import { adminPorts, raiseDetail } from '../diagnose/raise-detail.ts'
 import { judgeAll } from '../math/report.ts'
 import { toMinute } from '../math/time.ts'
 import { readRecorded } from '../sources/recorded.ts'
@@ -13,16 +13,15 @@ import { type Context, type Given, type Run, status, time, withSource } from './
 const examplesMs = 5 * 60_000
 
 export const run: Run = async (given, context) => {
-  const { dataDir, nowMs, print } = context
-  const { prometheus, scrapeSeconds } = context.directory().service
+  const { dataDir, environment, nowMs, print } = context
+  const stores = { dataDir, environment }
   const atMs = given.at === undefined ? nowMs : time('at', given.at, nowMs)
-  const prometheusUrl = given.prometheus ?? prometheus
   const directory = context.directory()
-  const verdict = await diagnoseAt(directory, { prometheusUrl, dataDir, scrapeSeconds }, atMs)
+  const verdict = await withSource(given, context, source => diagnoseAt(directory, source, atMs))
   const stage = directory.service.stages.find(({ name }) => name === verdict.verdict)
-  const { examplesOf, toldOf } = await openExamples(directory)
+  const { examplesOf, loggedBy } = await openExamples(directory)
   const since = verdict.since === null ? atMs - examplesMs : Date.parse(verdict.since)
-  const examples = stage ? await examplesOf(dataDir, stage.name, since, atMs) : []
+  const examples = stage ? await examplesOf(stores, stage.name, since, atMs) : []
   if (given.detail && stage) print(await raiseDetail(adminPorts(dataDir), stage.jobs))
   if (given.json) print(JSON.stringify({ ...verdict, examples }))
   else {
@@ -33,7 +32,7 @@ export const run: Run = async (given, context) => {
       service: directory.service,
       budgets: given.note ? await budgets(context, given, atMs) : [],
       firstAlertMs: firstAlert(readSent(alertStoreFile(dataDir))),
-      logged: stage ? await toldOf(dataDir, stage.jobs, since, atMs) : [],
+      logged: stage ? await loggedBy(stores, stage.jobs, since, atMs) : [],
     }
     print(given.note ? incidentNote(incident) : terminal(incident))
   }

@@ -47,14 +47,14 @@ async function toReport(
 async function compareWitnesses(
   objectives: Report['objectives'],
   span: Span,
-  { directory, dataDir }: Context,
+  { directory, dataDir, environment }: Context,
 ) {
   const { folder, service } = directory()
   const module = await loadModule<WitnessModule>(folder, service.witnesses)
   if (!module) return null
   return module.compareWitnesses({
     counted: name => objectives.find(({ standing }) => standing.objective.name === name)?.standing,
-    dataDir,
+    stores: { dataDir, environment },
     fromMs: span.from * 60_000,
     toMs: span.to * 60_000,
     scrapeMs: service.scrapeSeconds * 1000,

@@ -1,12 +1,6 @@
-import type { Selector } from '../sources/index.ts'
+import type { Selector, Series } from '../sources/index.ts'
 import { matches } from '../sources/selector.ts'
 
-/** Samples of one metric with one set of labels, ascending; `at` in epoch milliseconds. */
-export type Series = {
-  name: string
-  labels: Readonly<Record<string, string>>
-  points: readonly { at: number; value: number }[]
-}
 type Points = Series['points']
 /** The series of a metric. */
 export type Samples = (metric: string) => readonly Series[]

@@ -5,7 +5,7 @@ import type { Minute, Objective, Source } from '../sources/index.ts'
 import { longestMinutes, type Recorded, readRecorded } from '../sources/recorded.ts'
 import type { Span } from './evaluate.ts'
 
-/** What the objectives say about a time. */
+/** When budgets burned. */
 export type Burning = {
   /** Stretches in which a budget burned, oldest first, each from its first bad minute; one that lasts has no end. */
   incidents: readonly Span[]

@@ -1,5 +1,5 @@
 import { expand } from '../directory/expand.ts'
-import type { ProbeStep } from '../directory.ts'
+import type { ProbeStep } from '../directory/service.ts'
 import type { Probe } from './probe.ts'
 import {
   type Answer,

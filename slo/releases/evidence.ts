@@ -1,6 +1,5 @@
-import type { Series } from '../diagnose/evaluate.ts'
-import type { Releases } from '../directory.ts'
-import type { Objective, Selector } from '../sources/index.ts'
+import type { Releases } from '../directory/service.ts'
+import type { Objective, Selector, Series } from '../sources/index.ts'
 import { parseSelector } from '../sources/promql.ts'
 import { matches } from '../sources/selector.ts'
 import type { Counts } from './exact.ts'

@@ -17,11 +17,11 @@ import type { Source } from '../sources/index.ts'
 import { addActions, isLocal } from './act.ts'
 import { cached } from './cached.ts'
 import type { Diagnosis } from './diagnosis.ts'
+import { readStatus } from './public-status.ts'
 import { createPublicWork } from './public-work.ts'
 import { runbooks } from './runbooks.ts'
-import { type HistogramReader, stagesOf } from './stages.ts'
+import { stagesOf } from './stage-times.ts'
 import { fitOf, stateOf } from './state.ts'
-import { readStatus } from './status.ts'
 import type { Watch } from './watch.ts'
 import { whatIf } from './what-if.ts'
 
@@ -32,14 +32,13 @@ const readEveryMs = 5_000
 /** Long descriptions are programs. */
 const maxOutageLength = 500
 
-/** The public side of slo: two pages and the JSON they are drawn from. It changes nothing for who comes from elsewhere. */
+/** The public side of slo: two pages and the JSON they are drawn from. Requests from other machines change nothing. */
 export function createSloApp(options: {
   metrics: Metrics
   log: Log
   watch: Watch
   diagnosis: Diagnosis
   source: Source
-  histograms: HistogramReader
   directory: Directory
   dataDir: string
   sent: () => readonly Sent[]
@@ -47,7 +46,7 @@ export function createSloApp(options: {
   logs: string
   keepDays: State['keepDays']
 }): Express {
-  const { watch, diagnosis, source, histograms, directory, dataDir, sent, logs, keepDays } = options
+  const { watch, diagnosis, source, directory, dataDir, sent, logs, keepDays } = options
   const pages = openPages(fileURLToPath(new URL('../page', import.meta.url)), {
     vendor: {
       uplot: fileURLToPath(import.meta.resolve('uplot/dist/uPlot.esm.js')),
@@ -108,7 +107,7 @@ export function createSloApp(options: {
       )
   })
   const stages = Array.from({ length: maxHours }, (_, i) =>
-    cached(readEveryMs, () => stagesOf(directory.service, histograms, i + 1, Date.now())),
+    cached(readEveryMs, () => stagesOf(directory.service, source, i + 1, Date.now())),
   )
   app.get('/api/stages', async (request, response) => {
     const read = stages[Number(request.query.hours ?? 3) - 1]

@@ -97,7 +97,7 @@ async function begin(given: Release) {
   }
   const status = async () => launcher.ask<Status>('status')
   const now = await status()
-  const { prometheusUrl, scrapeSeconds } = now
+  const { prometheusUrl } = now
   const webs = broughtBy(now).filter(({ role }) => role.startsWith('web'))
   const versions: Pair<string> = {
     old: oldVersion,
@@ -105,7 +105,7 @@ async function begin(given: Release) {
   }
   if (versions.old === versions.new)
     throw new Refused(`both versions call themselves ${versions.old}: nobody could tell them apart.`)
-  const evidence = openEvidence({ prometheusUrl, scrapeSeconds, dataDir }, versions)
+  const evidence = openEvidence({ prometheusUrl, dataDir }, versions)
   return { versions, evidence, status, webs: webs.map(({ endpoints }) => endpoints.web ?? '') }
 }
 

@@ -1,7 +1,7 @@
 /** One line of a metrics endpoint. `labels` is canonical: sorted by name, values as written, `a="1",b="2"`. */
-export type Sample = { name: string; labels: string; value: number }
+export type ExposedSample = { name: string; labels: string; value: number }
 
-/** A scrape is all or nothing: one bad line, and none of it is believed. */
+/** A line that cannot be read: none of the scrape is recorded. */
 export class ExpositionError extends Error {
   override name = 'ExpositionError'
 }
@@ -10,21 +10,21 @@ const metricName = /[a-zA-Z_:][a-zA-Z0-9_:]*/y
 const label = /([a-zA-Z_][a-zA-Z0-9_]*)="((?:[^"\\\n]|\\[\\"n])*)"/y
 /** Letters of NaN and Inf in any case, as Prometheus reads them: prom-client writes "Nan". */
 const number = /(?:[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?|[+-]?inf(?:inity)?|nan)(?= |$)/iy
-/** What OpenMetrics allows after a value; read over, since traces are found by their own store. */
+/** What OpenMetrics allows after a value. It is passed over: traces are found by their own store. */
 const exemplar = /^ # \{.*\} \S+( \S+)?$/
 
 /**
  * Reads Prometheus text 0.0.4 or OpenMetrics 1.0, strictly.
  * @throws ExpositionError with the line, also for OpenMetrics that ends without `# EOF` (a torn answer) and for
- * timestamps, which none of our services sends and which would have to be believed.
+ * timestamps, which none of our services sends.
  */
-export function parseExposition(text: string, format: 'openmetrics' | 'text'): Sample[] {
+export function parseExposition(text: string, format: 'openmetrics' | 'text'): ExposedSample[] {
   const lines = text.split('\n')
   if (lines.at(-1) === '') lines.pop()
   const whole = lines.at(-1) === '# EOF'
   if (format === 'openmetrics' && !whole)
     throw new ExpositionError('ends without "# EOF": the answer is torn')
-  const samples: Sample[] = []
+  const samples: ExposedSample[] = []
   for (const [index, line] of lines.entries()) {
     if (line === '' || line.startsWith('#')) continue
     try {
@@ -36,7 +36,7 @@ export function parseExposition(text: string, format: 'openmetrics' | 'text'): S
   return samples
 }
 
-function parseSample(line: string): Sample {
+function parseSample(line: string): ExposedSample {
   const name = take(metricName, line, 0)?.[0]
   if (!name) throw new Error('no metric name')
   let at = name.length

@@ -1,3 +1,4 @@
+import { createReadStream } from 'node:fs'
 import type { Outcome } from '@tintype/lib/photo/record.ts'
 import { attributes } from '@tintype/lib/telemetry/catalogue.ts'
 import type { Outcomes, Seen } from './compare.ts'
@@ -13,13 +14,15 @@ export async function outcomesInTraces(
   const photos = new Map<string, Seen>()
   const files = filesSince(folder, fromMs)
   if (files.length === 0) return null
-  for (const file of files)
-    for await (const line of linesWith(file, attributes.outcome))
+  for (const file of files) {
+    const chunks = createReadStream(file, { highWaterMark: 2 ** 20 })
+    for await (const line of linesWith(chunks, attributes.outcome))
       for (const span of spansOf(line)) {
         const [photo, outcome] = [attributeOf(span, attributes.photo), attributeOf(span, attributes.outcome)]
         const at = Number(span.endTimeUnixNano) / 1e6
         if (photo && outcome && at >= fromMs && at < toMs)
           photos.set(photo, { outcome: outcome as Outcome, at })
       }
+  }
   return { photos, restarts: 0 }
 }

@@ -1,6 +1,9 @@
-import { mkdir, writeFile } from 'node:fs/promises'
+import { createReadStream } from 'node:fs'
+import { writeFile } from 'node:fs/promises'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import { attributes } from '@tintype/lib/telemetry/catalogue.ts'
-import { describe, expect, test } from 'vitest'
+import { describe, expect, onTestFinished, test } from 'vitest'
 import { temporaryFolder } from '../../../test/support.ts'
 import { compare, type Measured, type Outcomes } from './compare.ts'
 import { linesWith } from './lines.ts'
@@ -38,41 +41,39 @@ test('traces tell of each photo whose outcome a span carries, in the window', as
   ])
 })
 
-const entry = (seq: number, event: string, photo: string, at = noon, epoch = 1) =>
+const entry = (seq: number, event: string, photo?: string, epoch = 1) =>
   `${JSON.stringify({
     id: `converter.0.${epoch}.${seq}`,
     session: null,
-    timestamp: new Date(at).toISOString(),
+    timestamp: new Date(noon).toISOString(),
     payload: { event, level: 'info', photo },
   })}\n`
 
-test('logs tell from the streams while the day runs, and from the newest published day after', async () => {
-  const folder = await temporaryFolder()
-  await mkdir(`${folder}/streams/2026-11-22`, { recursive: true })
-  await mkdir(`${folder}/days`)
-  const received =
-    entry(1, 'photo.accepted', 'a') + entry(2, 'promise.kept', 'a') + entry(1, 'promise.broken', 'b', noon, 2)
-  await writeFile(`${folder}/streams/2026-11-22/converter.0.ndjson`, received)
-  await writeFile(`${folder}/days/2026-11-22.r2.ndjson`, entry(2, 'promise.kept', 'a'))
-  await writeFile(`${folder}/days/2026-11-22.r10.ndjson`, received)
-  for (const now of [noon + hour, noon + 24 * hour]) {
-    const outcomes = await outcomesInLogs(folder, noon, noon + hour, now)
-    expect([...(outcomes?.photos.keys() ?? [])]).toEqual(['a', 'b'])
-    expect(outcomes?.restarts).toBe(1)
-  }
+test('logs count each photo’s outcome, and epochs beyond the first are restarts', async () => {
+  const lines = entry(2, 'promise.kept', 'a') + entry(1, 'promise.broken', 'b', 2) + entry(3, 'promise.none')
+  const server = createServer((_, response) => void response.end(lines)).listen(0, '127.0.0.1')
+  await new Promise(resolve => server.once('listening', resolve))
+  onTestFinished(() => void server.close())
+  const environment = { LOGS_URL: `http://127.0.0.1:${(server.address() as AddressInfo).port}` }
+  const outcomes = await outcomesInLogs({ dataDir: '', environment }, noon, noon + hour)
+  expect([...(outcomes?.photos ?? [])].map(([photo, { outcome }]) => [photo, outcome])).toEqual([
+    ['a', 'kept'],
+    ['b', 'broken'],
+  ])
+  expect(outcomes?.restarts).toBe(1)
 })
 
 test('a witness without data is no witness', async () => {
   const folder = await temporaryFolder()
   expect(await outcomesInTraces(`${folder}/traces`, noon, noon + hour)).toBeNull()
-  expect(await outcomesInLogs(`${folder}/logs`, noon, noon + hour, noon)).toBeNull()
+  expect(await outcomesInLogs({ dataDir: folder, environment: {} }, noon, noon + hour)).toBeNull()
 })
 
 test('lines that hold a text are found over the edges of chunks, a torn last one is not', async () => {
   const file = `${await temporaryFolder()}/log`
   const filler = `${'x'.repeat(1_000)}\n`.repeat(700)
   await writeFile(file, `needle 1\n${filler}a needle 2 needle\n${filler}needle 3\n\nneedle torn`)
-  expect(await Array.fromAsync(linesWith(file, 'needle'))).toEqual([
+  expect(await Array.fromAsync(linesWith(createReadStream(file), 'needle'))).toEqual([
     'needle 1',
     'a needle 2 needle',
     'needle 3',

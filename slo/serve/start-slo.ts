@@ -17,15 +17,13 @@ import { checkRecorded, embeddedSource } from '../sources/embedded.ts'
 import { openPrometheus } from '../sources/prometheus.ts'
 import { startRecorder, type Target } from '../sources/recorder/recorder.ts'
 import { createStore, recorderFile } from '../sources/recorder/store.ts'
-import { readTargets } from '../sources/recorder/targets.ts'
-import { createAdmin } from './admin.ts'
+import { createAdmin } from './administration.ts'
 import { createSloApp } from './app.ts'
 import { openDiagnosis } from './diagnosis.ts'
-import { createHistories } from './history.ts'
+import { openEvaluations } from './evaluations.ts'
 import { onChange } from './on-change.ts'
-import { histogramsOfPrometheus, histogramsOfRecorder } from './stages.ts'
-import { startStatus } from './status.ts'
-import { targetsOf } from './targets.ts'
+import { startStatus } from './public-status.ts'
+import { readTargets, targetsOf } from './targets.ts'
 import { startWatch } from './watch.ts'
 
 const used = pick(
@@ -50,7 +48,7 @@ type Config = ReturnType<typeof readConfig<typeof used>>
  * The service that keeps watch: probes, records, evaluates, alerts, and shows it.
  * @throws ConfigError on a bad environment.
  */
-export async function serve(directory: Directory, environment: NodeJS.ProcessEnv): Promise<Running> {
+export async function startSlo(directory: Directory, environment: NodeJS.ProcessEnv): Promise<Running> {
   const { objectives, service } = directory
   const config = readConfig(environment, used)
   const { SCRAPE_TARGETS, TARGETS_FILE } = config
@@ -97,10 +95,10 @@ export async function serve(directory: Directory, environment: NodeJS.ProcessEnv
     labels: namespace === undefined ? {} : { namespace },
     log,
   })
-  const diagnosis = openDiagnosis(directory, dataDir, others, log, alertStore)
+  const logs = service.logServer ? config.LOGS_URL || reach(config.HOST, config.LOGS_PORT) : ''
+  const diagnosis = openDiagnosis(directory, dataDir, logs, others, log, alertStore)
   const watch = startWatch({
-    histories: createHistories(objectives, source),
-    source,
+    evaluations: openEvaluations(objectives, source, alertStore),
     notifier,
     alertStore,
     hasAlertmanager: service.prometheus ? () => hasAlertmanager(service.prometheus) : null,
@@ -116,13 +114,10 @@ export async function serve(directory: Directory, environment: NodeJS.ProcessEnv
     watch,
     diagnosis,
     source,
-    histograms: service.prometheus
-      ? histogramsOfPrometheus(service.prometheus, service)
-      : histogramsOfRecorder(store),
     directory,
     dataDir,
     sent: alertStore.sent,
-    logs: service.logServer ? config.LOGS_URL || reach(config.HOST, config.LOGS_PORT) : '',
+    logs,
     keepDays,
   })
   const listening = await listen(app, config.HOST, config.SLO_PORT)

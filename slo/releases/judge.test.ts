@@ -123,7 +123,7 @@ describe('a step', () => {
     expect(judge(of(rising(5)))).toEqual({ verdict: 'good' })
   })
 
-  test('names the process and the stage that became slower, unless nobody would mind', () => {
+  test('names the process and the stage that became slower, unless the difference is too small to matter', () => {
     const slower = (seconds: number): Compared => ({
       what: 'mean time to convert a photo',
       process: 'converter',

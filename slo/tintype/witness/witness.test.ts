@@ -24,7 +24,7 @@ const span = (photo: string, outcome: string, at: number) => ({
 const exported = (...spans: object[]) =>
   `${JSON.stringify({ resourceSpans: [{ scopeSpans: [{ spans }] }] })}\n`
 
-test('traces tell of each photo whose outcome a span carries, in the window', async () => {
+test('traces have each photo of the window whose outcome a span carries', async () => {
   const folder = await temporaryFolder()
   await writeFile(
     `${folder}/converter.0.jsonl`,
@@ -136,7 +136,7 @@ describe('compared', () => {
     expect(compare(measured({ traces }))).toMatchObject({ agree: true, bound: 1 })
   })
 
-  test('one alone has nobody to agree with', () => {
+  test('one alone does not agree', () => {
     const alone = compare(measured({ traces: null, logs: null }))
     expect(alone).toMatchObject({ agree: false, counts: { traces: null, logs: null }, disagreements: [] })
   })

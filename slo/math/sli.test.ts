@@ -145,7 +145,7 @@ describe('counters', () => {
   const at = (...pairs: [number, number][]): Sample[] =>
     pairs.map(([s, value]) => ({ timeMs: s * 1000, value }))
 
-  test('a sample on the full minute tells of the minute before it', () => {
+  test('a sample on the full minute counts in the minute before it', () => {
     expect([...increases(at([45, 0], [60, 1], [75, 3]), 120, 0, 2)]).toEqual([1, 2])
   })
 

@@ -55,7 +55,7 @@ export function createSloApp(options: {
     values: { title: directory.service.displayName, program },
   })
   const app = createApp(options)
-  app.get('/pages.json', otherPages({ dataDir, sloUrl: null, own: { status: 'status', promises: '.' } }))
+  app.get('/pages.json', otherPages({ dataDir, sloUrl: null, own: { status: 'status', objectives: '.' } }))
   app.use(pages.assets)
   app.get('/', pages.html('index.html'))
   app.get('/status', pages.html('status.html'))

@@ -83,7 +83,7 @@ function stageSamples({
   return Object.entries(times).flatMap(([name, seconds]) => stage(name, seconds))
 }
 
-/** slo as a process of its own, with a probe and scrapes that reach nobody: what it knows is what was recorded. */
+/** slo as a process, whose probe and scrapes reach no service: it has only what was recorded. */
 export async function startSlo(dataDir: string, environment: Record<string, string> = {}): Promise<Started> {
   return startScript(
     'slo/main.ts',

@@ -9,7 +9,7 @@ export { loggedBy } from './log-details.ts'
 
 const shown = 3
 
-/** The slowest photos of a stage since a time, of the OTLP JSON lines in DATA_DIR/traces; none when traces go elsewhere. */
+/** The slowest photos of a stage between two times, from the OTLP JSON lines in DATA_DIR/traces. */
 export async function examplesOf(
   { dataDir }: Stores,
   stage: string,

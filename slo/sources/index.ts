@@ -103,7 +103,8 @@ export type CalendarUnit = (typeof calendarUnits)[number]
 /** Windows that follow each other: the first begins at `startTime` on the clocks of `timeZone`. */
 export type Calendar = { count: number; unit: CalendarUnit; startTime: string; timeZone: string }
 
-export type TierName = 'page-fast' | 'page-slow' | 'ticket-fast' | 'ticket-slow'
+export const tierNames = ['page-fast', 'page-slow', 'ticket-fast', 'ticket-slow'] as const
+export type TierName = (typeof tierNames)[number]
 
 /** One burn alert: fires when both windows burn at least `factor` times as fast as the budget allows. */
 export type Tier = {

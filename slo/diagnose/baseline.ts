@@ -78,14 +78,18 @@ function comparable(model: Model, windows: readonly Window[], now: Window): read
   return workIn(now) > 1 && alike.length > 0 ? alike : windows
 }
 
-/** From when on a service that has just started can be compared with its own past, in words. */
+/** From when on a service can be compared with its own past, whose first sample was taken then; epoch milliseconds. */
+export const comparableFrom = (firstMs: number, scrapeMs: number): number =>
+  firstMs + (minBaselineWindows + 1) * nowSteps * scrapeMs
+
+/** The same, in words; none once it can be compared. */
 export function youth(
   { history }: Baseline,
   series: readonly Series[],
   atMs: number,
-  length: number,
+  stepMs: number,
 ): string[] {
   if (history >= minBaselineWindows || series.length === 0) return []
-  const fromMs = firstOf(series) + (minBaselineWindows + 1) * length
+  const fromMs = comparableFrom(firstOf(series), stepMs)
   return fromMs > atMs ? [`a comparison is possible from ${new Date(fromMs).toISOString()} on`] : []
 }

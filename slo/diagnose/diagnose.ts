@@ -74,7 +74,7 @@ export function diagnose(
   return {
     ...found,
     evidence: found.evidence.slice(0, maxEvidence).map(each => shown(each, now, baseline)),
-    remarks: [...found.remarks, ...youth(baseline, series, atMs, length)],
+    remarks: [...found.remarks, ...youth(baseline, series, atMs, stepMs)],
     stages,
     lacking: [...new Set(stages.flatMap(({ lacked }) => lacked))],
     since: sinceMs === null ? null : new Date(sinceMs).toISOString(),

@@ -193,7 +193,7 @@ function shown(evidence: Evidence & Partial<Weighed>, now: Window, { windows }: 
   return { ...rest, query }
 }
 
-/** Stages whose time is attributed to the same one are one, its own evidence first; the largest leads. */
+/** Joins stages whose growth is attributed to the same one, its own evidence first; the largest is first. */
 function merge(all: readonly Explained[]): Explained[] {
   return [...Map.groupBy(all, ({ stage }) => stage)]
     .map(([stage, of]) => ({

@@ -1,4 +1,4 @@
-import type { ResourceReading, Service } from '../slo/directory.ts'
+import type { ResourceReading, Service } from '../slo/directory/service.ts'
 import { metricsOf } from './promql.ts'
 import { type DashboardSpec, lines, type PanelSpec, type Query } from './spec.ts'
 

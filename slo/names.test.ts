@@ -4,9 +4,10 @@ import { files, isTest, places } from '../test/tidy/sources.ts'
 import { readDirectory } from './directory.ts'
 
 /** What knows no service: all that it says of one comes from its directory. */
-const rooms = 'slo/{alerts,cli,diagnose,directory,math,objectives,probe,serve,sources}/**/*.ts'
-/** The first directory that `slo init` writes has names of its own, and a page of Tintype is called so. */
-const others = ['slo/cli/first.ts', 'slo/serve/app.ts']
+const rooms =
+  'slo/{alerts,cli,diagnose,directory,math,objectives,page,probe,releases,serve,sources}/**/*.{ts,html,json,css}'
+/** The first directory that `slo init` writes has names of its own. */
+const others = ['slo/cli/first.ts']
 /** What any service may wait for. */
 const common = ['cpu', 'descriptors', 'dns', 'memory', 'network', 'tls', 'traffic']
 

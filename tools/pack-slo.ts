@@ -18,9 +18,13 @@ const read = (file: string) => readFileSync(join(root, file), 'utf8')
 
 /** Modules that others import, each with its types. */
 const published = files('slo/{math,objectives}/*.ts').filter(file => !file.endsWith('.test.ts'))
-/** Copied as they are: pages are stripped of their types when they are served, examples are read. */
+/** Copied as they are: pages are stripped of their types when they are served, the others are read. */
 const asTheyAre = [
   'slo/page',
+  'slo/cli/verbs.yaml',
+  'slo/cli/first',
+  'slo/objectives/lint-rules.yaml',
+  'slo/alerts/alertmanager.yaml',
   'lib/page/browser',
   'slo/examples',
   ...['budget-burn', 'monitoring-blind', 'slo-watchdog', 'watchdog-silent'].map(

@@ -25,7 +25,7 @@ test('a browser of this machine reaches every page, by the name that it came by'
   expect(await pagesFor('localhost:8080', { endpoints: here })).toEqual({
     upload: 'http://localhost:8080/',
     status: 'http://localhost:8084/status',
-    promises: 'http://localhost:8084/',
+    objectives: 'http://localhost:8084/',
     logs: 'http://localhost:8083/',
   })
 })
@@ -39,7 +39,7 @@ test('a browser elsewhere reaches what listens on every address, and SLO_URL wit
   expect(await pagesFor('photos.example', { endpoints, sloUrl: new URL('https://example.org/slo') })).toEqual(
     {
       status: 'https://example.org/slo/status',
-      promises: 'https://example.org/slo',
+      objectives: 'https://example.org/slo',
       logs: 'http://photos.example:8083/',
     },
   )
@@ -47,6 +47,6 @@ test('a browser elsewhere reaches what listens on every address, and SLO_URL wit
 
 test('a process that runs alone knows its own pages', async () => {
   expect(await pagesFor('127.0.0.1', {})).toEqual({})
-  const own = { status: 'status', promises: '.' }
+  const own = { status: 'status', objectives: '.' }
   expect(await pagesFor('slo.example', { own })).toEqual(own)
 })

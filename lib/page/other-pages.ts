@@ -19,11 +19,11 @@ const isAny = (host: string): boolean => /^(0\.0\.0\.0|\[?::\]?)$/.test(host)
 export function otherPages({ dataDir, sloUrl, own }: OtherPages): RequestHandler {
   return (request, response) => {
     const { web, logs, slo } = endpointsIn(dataDir)
-    const promises = sloUrl?.href ?? slo
+    const objectives = sloUrl?.href ?? slo
     const pages = {
       upload: web,
-      status: promises && new URL('status', withSlash(promises)).href,
-      promises,
+      status: objectives && new URL('status', withSlash(objectives)).href,
+      objectives,
       logs,
     }
     const reached = Object.entries(pages).flatMap(([name, address]) => {

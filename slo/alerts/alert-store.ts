@@ -1,11 +1,28 @@
-import { readFileSync } from 'node:fs'
-import { mkdir, open, rename } from 'node:fs/promises'
+import { existsSync, readFileSync } from 'node:fs'
+import { mkdir, rename, writeFile } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
-import { describeError, errorCode } from '@tintype/lib/errors.ts'
-import type { Alert, Message } from './notifier.ts'
+import { describeError } from '@tintype/lib/errors.ts'
 
-/** What was last sent about a group that fires. */
+/** An alert that fires now. One message is sent for all alerts of a `group`: an objective, or the monitoring itself. */
+export type Alert = {
+  group: string
+  /** The tier, or what is wrong with the monitoring; unique in its group. */
+  name: string
+  severity: 'page' | 'ticket'
+  /** Epoch milliseconds. */
+  since: number
+  /** What a person needs to know, in up to three sentences. */
+  text: string
+  /** The verdict of diagnose; null before there is one. */
+  diagnosis: string | null
+  /** An address, or a path below the pages. */
+  runbook: string
+}
+
+export type Message = Omit<Sent, 'sentAt'> & { status: 'firing' | 'resolved'; at: number }
+
+/** The last message about a group that fires. */
 export type Sent = {
   group: string
   severity: 'page' | 'ticket'
@@ -16,8 +33,8 @@ export type Sent = {
 }
 
 /**
- * What was sent, so that a restart sends nothing twice. It is kept in memory and written behind: no call waits for the
- * disk, throws or rejects.
+ * Remembers what was sent, so that a restart repeats nothing. Kept in memory and written in the background: no call waits for
+ * the disk, throws or rejects.
  */
 export type AlertStore = {
   sent(): Sent[]
@@ -33,38 +50,34 @@ export type AlertStore = {
 /** Where the store of a DATA_DIR is. */
 export const alertStoreFile = (dataDir: string): string => `${dataDir}/slo/alerts.json`
 
-/** A disk that hangs must not keep the process from ending. */
+/** A disk that hangs must not prevent the process from ending. */
 const flushMs = 2_000
 
 type Content = { sent: [group: string, Sent][]; facts: [name: string, unknown][] }
 
-/** @throws when the file is there and cannot be read, or is not ours. */
+/** Empty when there is no file. @throws when it cannot be read, or is no store of alerts. */
 function read(file: string): Content {
-  try {
-    const { sent, facts } = JSON.parse(readFileSync(file, 'utf8')) as Content
-    if (!sent.every(([, { alerts }]) => Array.isArray(alerts)) || !Array.isArray(facts))
-      throw new TypeError(`${file} is not a store of alerts`)
-    return { sent, facts }
-  } catch (error) {
-    if (errorCode(error) === 'ENOENT') return { sent: [], facts: [] }
-    throw error
-  }
+  if (!existsSync(file)) return { sent: [], facts: [] }
+  const { sent, facts } = JSON.parse(readFileSync(file, 'utf8')) as Content
+  if (!sent.every(([, { alerts }]) => Array.isArray(alerts)) || !Array.isArray(facts))
+    throw new TypeError(`${file} is not a store of alerts`)
+  return { sent, facts }
 }
 
-/** When the first of the alerts began that fire as far as was sent, epoch milliseconds; null when none does. */
-export function firstAlert(sent: readonly Pick<Sent, 'since'>[]): number | null {
-  return sent.length === 0 ? null : Math.min(...sent.map(({ since }) => since))
-}
+/** When the first alert began of those that were sent and fire, epoch milliseconds; null when none fires. */
+export const firstAlert = (sent: readonly Pick<Sent, 'since'>[]): number | null =>
+  sent.length === 0 ? null : Math.min(...sent.map(({ since }) => since))
 
-/** What another process sent. */
+/** The messages that another process sent, of groups that fire. */
 export const readSent = (file: string): Sent[] => read(file).sent.map(([, each]) => each)
 
 /**
- * What could not be read or written (a full disk, a folder that is read-only) is reported to `onTrouble`, null when it
- * is over. The next call tries to write again; what was damaged is replaced.
+ * Opens a store. An error in reading or writing it, such as a full disk, is reported to `onTrouble`, and null when it is over. The
+ * next call writes again; a damaged file is replaced.
  */
 export function openAlertStore(file: string, onTrouble: (why: string | null) => void = () => {}): AlertStore {
-  const { sent, facts } = load(file, onTrouble)
+  const loaded = load(file, onTrouble)
+  const [sent, facts] = [new Map(loaded.sent), new Map(loaded.facts)]
   let written = true
   let writing: Promise<void> | undefined
 
@@ -108,24 +121,17 @@ export function openAlertStore(file: string, onTrouble: (why: string | null) => 
   }
 }
 
-function load(file: string, onTrouble: (why: string) => void) {
-  let content: Content = { sent: [], facts: [] }
+function load(file: string, onTrouble: (why: string) => void): Content {
   try {
-    content = read(file)
+    return read(file)
   } catch (error) {
     onTrouble(describeError(error))
+    return { sent: [], facts: [] }
   }
-  return { sent: new Map(content.sent), facts: new Map(content.facts) }
 }
 
 async function replace(file: string, text: string): Promise<void> {
   await mkdir(dirname(file), { recursive: true })
-  const draft = await open(`${file}.tmp`, 'w')
-  try {
-    await draft.writeFile(text)
-    await draft.sync()
-  } finally {
-    await draft.close()
-  }
+  await writeFile(`${file}.tmp`, text, { flush: true })
   await rename(`${file}.tmp`, file)
 }

@@ -21,7 +21,7 @@ async function prometheus(alertmanagers: object[], firing: object[]) {
 
 const one = [{ url: 'http://alertmanager:9093/api/v2/alerts' }]
 
-test('a Prometheus with an Alertmanager, whose rules fire, has somebody who notifies; one without has not', async () => {
+test('a Prometheus with an Alertmanager, whose rules fire, notifies; one without does not', async () => {
   const [having, without] = [await prometheus(one, [{}]), await prometheus([], [{}])]
   expect(await hasAlertmanager(`http://${having.address}`)).toBe(true)
   expect(await hasAlertmanager(`http://${without.address}`)).toBe(false)

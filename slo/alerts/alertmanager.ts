@@ -1,10 +1,12 @@
+import { limits } from '@tintype/lib/limits.ts'
+import { askBounded } from '../sources/bounded-request.ts'
 import { watchdogName } from './rules.ts'
 
 const timeoutMs = 10_000
 
 /**
- * Whether Prometheus has an Alertmanager to send alerts to. Bound: whether Alertmanager reaches a person is known only
- * from SloWatchdog arriving at the end of its route.
+ * Whether Prometheus has an Alertmanager to send alerts to. Only SloWatchdog's arrival at the end of its route shows whether
+ * Alertmanager reaches a person.
  * @throws when Prometheus does not answer, or has one and does not evaluate our rules (yet).
  */
 export async function hasAlertmanager(prometheusUrl: string): Promise<boolean> {
@@ -20,15 +22,11 @@ export async function hasAlertmanager(prometheusUrl: string): Promise<boolean> {
 }
 
 async function ask<T>(prometheusUrl: string, path: string): Promise<T> {
-  const { username, password, href } = new URL(`${prometheusUrl.replace(/\/+$/, '')}/api/v1/${path}`)
-  const address = new URL(href)
-  // fetch refuses an address that holds a password.
-  address.username = ''
-  address.password = ''
-  const response = await fetch(address, {
-    headers: username ? { Authorization: `Basic ${btoa(`${username}:${password}`)}` } : {},
+  const { status, text } = await askBounded(`${prometheusUrl.replace(/\/+$/, '')}/api/v1/${path}`, {
+    headers: {},
     signal: AbortSignal.timeout(timeoutMs),
+    maxMiB: limits.readBytes.value,
   })
-  if (!response.ok) throw new Error(`Prometheus answered ${response.status} to /api/v1/${path}`)
-  return ((await response.json()) as { data: T }).data
+  if (status !== 200) throw new Error(`Prometheus answered ${status} to /api/v1/${path}`)
+  return (JSON.parse(text) as { data: T }).data
 }

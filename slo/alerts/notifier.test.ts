@@ -18,12 +18,12 @@ import { createLog } from '@tintype/lib/telemetry/log.ts'
 import { createMetrics } from '@tintype/lib/telemetry/metrics.ts'
 import { expect, onTestFinished, test } from 'vitest'
 import { sampleIn, smallDisk, temporaryFolder, until } from '../../test/support.ts'
-import { openAlertStore } from './alert-store.ts'
-import { type Alert, createNotifier, type payload } from './notifier.ts'
+import { type Alert, openAlertStore } from './alert-store.ts'
+import { createNotifier, type payload } from './notifier.ts'
 
 type Received = ReturnType<typeof payload> & { key: string | undefined }
 
-/** A person's phone: takes what it is sent, unless told to refuse, or to hang until it is released. */
+/** A receiver of messages, which can refuse them, or hang until it is released. */
 async function phone(folder?: string) {
   const received: Received[] = []
   const state = { refuse: 0, asked: 0, hang: undefined as Promise<void> | undefined }
@@ -265,7 +265,7 @@ test.each<[string, (folder: string) => void]>([
 test('sending does not wait for the store: a disk that hangs keeps neither a message nor the stop', async () => {
   const folder = await temporaryFolder()
   const { start, said, file } = await phone(folder)
-  // A pipe that nobody reads: its open never returns.
+  // A pipe without a reader: its open never returns.
   execFileSync('mkfifo', [`${file}.tmp`])
   onTestFinished(() => {
     if (existsSync(`${file}.tmp`)) closeSync(openSync(`${file}.tmp`, constants.O_RDWR | constants.O_NONBLOCK))

@@ -3,52 +3,36 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { describeError } from '@tintype/lib/errors.ts'
 import { countLimit } from '@tintype/lib/limits.ts'
 import type { Log } from '@tintype/lib/telemetry/log.ts'
-import type { AlertStore, Sent } from './alert-store.ts'
+import type { Alert, AlertStore, Message, Sent } from './alert-store.ts'
 import { runbookUrl } from './rules.ts'
 
-/** An alert that fires now. `group` is what one message is about: an objective, or the monitoring itself. */
-export type Alert = {
-  group: string
-  /** The tier, or what is wrong with the monitoring: one alert of a group each. */
-  name: string
-  severity: 'page' | 'ticket'
-  /** Epoch milliseconds. */
-  since: number
-  /** What a person needs to know, in a sentence or three. */
-  text: string
-  /** What diagnose says of it, when it has said something. */
-  diagnosis: string | null
-  /** An address, or a path below the pages. */
-  runbook: string
-}
-
-/** While an alert fires it is sent again after this, as Alertmanager's default has it. */
+/** A message about an alert that still fires is repeated after this; it is Alertmanager's default. */
 const repeatMs = 4 * 3_600_000
 const webhookTimeoutMs = 10_000
-/** A message that was not taken is tried again at once, then after these; after the last, with the next evaluation. */
+/** A message that the receiver did not accept is sent again after these; after the last, with the next evaluation. */
 const retryAfterMs = [1_000, 4_000]
 
 export type Notifier = {
   /**
-   * Sends what changed. `firing` is the whole of what fires now: what is missing has ended. Never rejects. While a
-   * message is under way a newer update replaces one that waits; resolves when the newest is sent or given up.
+   * Sends what changed. `firing` is every alert that fires now: a missing one has ended. Never rejects. While a message is
+   * being sent a newer update replaces a waiting one; resolves when the newest is sent or has failed.
    */
   update(firing: readonly Alert[], nowMs: number): Promise<void>
-  /** Gives up what is under way: the next start sends it again. */
+  /** Aborts the message that is being sent: the next start sends it again. */
   stop(): Promise<void>
 }
 
 /**
- * Turns what fires into messages for a person: one message a group when it begins, when it becomes a page, every
- * four hours, and when all of it has ended. What was sent is in the alert store, so a restart sends nothing twice; a kill
- * between the receiver's answer and the store's write does, and the message's Idempotency-Key is then the same.
+ * Sends one message a group: when it begins to fire, when it becomes a page, every four hours, and when all of it has ended.
+ * The alert store remembers what was sent, so a restart repeats nothing. A kill between the receiver's answer and the store's
+ * write repeats a message with the same Idempotency-Key.
  */
 export function createNotifier(options: {
   alertStore: AlertStore
   webhook: URL | null
   /** Where the pages are, for the message's links. */
   pages: () => string
-  /** On each alert beside its own, such as the namespace. */
+  /** Labels that each alert gets besides its own, such as the namespace. */
   labels?: Readonly<Record<string, string>>
   log: Log
 }): Notifier {
@@ -74,20 +58,17 @@ export function createNotifier(options: {
     if (delivery === null || (await send(message, delivery))) alertStore.record(message)
   }
 
-  /** One group after the other: two rounds at once would each find the same group unsent. */
+  /** Group by group: two concurrent rounds would both send the same group. */
   const sendAll = async (): Promise<void> => {
     sending = true
-    try {
-      while (changed && !stopping.signal.aborted) {
-        changed = false
-        for (const group of new Set([...alertStore.sent().map(each => each.group), ...groups.keys()]))
-          await sendGroup(group).catch(error => {
-            if (!stopping.signal.aborted) log.error('alert.failed', { group, error: describeError(error) })
-          })
-      }
-    } finally {
-      sending = false
+    while (changed && !stopping.signal.aborted) {
+      changed = false
+      for (const group of new Set([...alertStore.sent().map(each => each.group), ...groups.keys()]))
+        await sendGroup(group).catch(error => {
+          if (!stopping.signal.aborted) log.error('alert.failed', { group, error: describeError(error) })
+        })
     }
+    sending = false
   }
 
   return {
@@ -107,9 +88,7 @@ export function createNotifier(options: {
   }
 }
 
-export type Message = Omit<Sent, 'sentAt'> & { status: 'firing' | 'resolved'; at: number }
-
-/** The message that a group is due now, or null. A second tier of the same severity is none. */
+/** The message that is due for a group now, or null. A second tier of the same severity needs no message. */
 export function nextMessage(sent: Sent | undefined, firing: readonly Alert[], nowMs: number): Message | null {
   const first = firing[0]
   if (!first) return sent ? { ...sent, status: 'resolved', at: nowMs } : null
@@ -118,7 +97,7 @@ export function nextMessage(sent: Sent | undefined, firing: readonly Alert[], no
   const alerts = [...firing]
   const message: Message = { group: first.group, status: 'firing', severity, since, alerts, at: nowMs }
   const worse = sent?.severity === 'ticket' && severity === 'page'
-  // A distance: the clock may have been ahead when it was sent.
+  // The absolute value, because the clock may have been ahead when the message was sent.
   return !sent || worse || Math.abs(nowMs - sent.sentAt) >= repeatMs ? message : null
 }
 
@@ -157,7 +136,7 @@ async function post(message: Message, { webhook, pages, labels, signal }: Delive
   }
 }
 
-/** The same for the same message however often it is sent, and of two processes that saw it begin in the same minute. */
+/** Equal for repetitions of a message, also from two processes that saw the alert begin in the same minute. */
 function idempotencyKey({ group, status, severity, since, at }: Message): string {
   const repeat = status === 'firing' ? Math.floor((at - since) / repeatMs) : 0
   return createHash('sha256')
@@ -166,13 +145,13 @@ function idempotencyKey({ group, status, severity, since, at }: Message): string
     .slice(0, 32)
 }
 
-/** Alertmanager's webhook, version 4, so that a receiver serves both; `text` is what chat services read. */
+/** The format of Alertmanager's webhook, version 4, so that one receiver fits both. Chat services read `text`. */
 export function payload(
   { group, status, severity, since, alerts, at }: Message,
   pages: string,
   more: Readonly<Record<string, string>> = {},
 ) {
-  const labels = { ...more, alertname: 'Promise', group, severity }
+  const labels = { ...more, group, severity }
   const text = [alerts[0]?.text, alerts[0]?.diagnosis].filter(Boolean).join(' ')
   const dashboard = dashboardUrl(since, pages)
   const runbooks = alerts.map(({ runbook }) => runbookUrl(runbook, pages))
@@ -206,7 +185,7 @@ export function payload(
   }
 }
 
-/** The pages as they were at a time. */
+/** The page that shows the state at a time. */
 const dashboardUrl = (atMs: number, pages: string): string =>
   new URL(`?at=${Math.floor(atMs / 1000)}`, pages).href
 

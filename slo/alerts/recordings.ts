@@ -7,7 +7,7 @@ import { over, readings } from '../sources/ranges.ts'
 
 export type RecordingRule = { record: string; labels: Record<string, string>; expr: string }
 
-/** What the rules record each minute, by objective. */
+/** The recorded metrics; each objective has a series of each. */
 export const recorded = {
   good: 'slo:good:increase1m',
   total: 'slo:total:increase1m',
@@ -16,14 +16,14 @@ export const recorded = {
   budgetLeftRatio: 'slo:budget_left:ratio',
 } as const
 
-/** What tells the series of an objective from all others; a group adds its own label. */
+/** The labels that identify an objective's series; a group adds its own label. */
 export const identity = ({ name, service }: Objective, { selectors }: Scope): Record<string, string> => ({
   objective: name,
   service,
   ...selectors,
 })
 
-/** Dashboards choose every series by these two; an objective is one of all processes together. */
+/** Dashboards select by job and instance. An objective covers all processes, so its instance is `all`. */
 const labelsOf = (objective: Objective, scope: Scope): Record<string, string> => {
   const labels = { job: objective.service, instance: 'all', ...identity(objective, scope) }
   return Object.fromEntries(Object.entries(labels).filter(([label]) => label !== objective.groupBy))
@@ -33,11 +33,11 @@ const labelsOf = (objective: Objective, scope: Scope): Record<string, string> =>
 export const series = (metric: string, objective: Objective, scope: Scope): string =>
   `${metric}{${Object.entries(identity(objective, scope)).map(([label, value]) => `${label}=${JSON.stringify(value)}`)}}`
 
-/** The recorded minutes of a window: half a minute less holds as many of them, closed or open. */
+/** The sum over a window's minutes. The range is half a minute shorter: it holds the same minutes with closed and open ends. */
 export const window = (recordedSeries: string, minutes: number): string =>
   `sum_over_time(${recordedSeries}[${minutes === 1 ? '' : `${toDuration(minutes - 1)}`}30s])`
 
-/** A calendar window has no length that an expression could look back: its budget is not recorded. */
+/** The budget of a calendar window is not recorded: no PromQL range has its changing length. */
 export function recordings(objective: Objective, scope: Scope): RecordingRule[] {
   const { method, sliceTarget, windowMinutes, calendar, target } = objective
   const [good, total, bad] = [recorded.good, recorded.total, recorded.bad].map(each =>
@@ -56,12 +56,12 @@ export function recordings(objective: Objective, scope: Scope): RecordingRule[] 
   })
   return [
     record(recorded.total, scoped(totalEachMinute(objective), scope)),
-    // More of the part than of the total is no measurement, and is not recorded.
+    // A part larger than the total is a wrong measurement and is not recorded.
     record(recorded.good, goodEachMinute(objective, total, scope)),
     record(
       recorded.bad,
       method === 'Timeslices'
-        ? // A minute is bad when too little in it was good, and, once the SLO has begun, when there was nothing in it.
+        ? // A minute is bad when too little in it was good, and, once the SLO has begun, when nothing was counted in it.
           `(${good} * ${sliceTarget.denominator} < bool ${sliceTarget.numerator} * ${total}) and ${total} > 0\n` +
             `or 0 * (${total} > 0 or last_over_time(${bad}[1d])) + 1`
         : `${total} - ${good}`,
@@ -97,8 +97,8 @@ function goodEachMinute(objective: Objective, total: string, scope: Scope): stri
 }
 
 /**
- * Readings of a minute that compare with the value, or that do not; 0 when there are only others. 0 also after a minute
- * that had some: Prometheus 2 takes that one when a group is evaluated at a full minute and nothing is read in it.
+ * The number of a minute's readings that are good, or that are not; 0 when there are only others. Also 0 in the minute after
+ * readings: Prometheus 2 would take the earlier minute when a group is evaluated at a full minute without a reading.
  */
 function readingsOf(objective: Objective, sli: ThresholdSli, isGood: boolean): string {
   const sum = `sum${grouping(objective)}`
@@ -110,9 +110,8 @@ function readingsOf(objective: Objective, sli: ThresholdSli, isGood: boolean): s
 const wholeMinute = (expr: string): string => `last_over_time((\n  ${expr}\n)[1m:1m])`
 
 /**
- * What the series of a counter grew in the last whole UTC minute, exactly: `increase` extrapolates. The grid
- * walks the minute in steps; a fallen value counts from zero; a first value counts nothing; NaN and infinite
- * growth is dropped.
+ * The exact growth of a counter's series in the last whole UTC minute; `increase` would extrapolate. The minute is read in
+ * steps of the grid. A value that fell counts from zero, a first value counts nothing, NaN and infinite growth are dropped.
  * Ranges that end on a sample are closed in Prometheus 2 and open in 3: 55 s hold the same steps in both.
  */
 function eachMinute(objective: Objective, counter: Counter, { maxGapSeconds }: RatioSli): string {

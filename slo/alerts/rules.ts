@@ -1,12 +1,12 @@
+import { readFileSync } from 'node:fs'
 import { limits } from '@tintype/lib/limits.ts'
+import { parse } from 'yaml'
 import { complement, type Fraction } from '../math/fraction.ts'
 import { round } from '../math/standing.ts'
 import { toDuration } from '../math/time.ts'
 import type { Objective, Tier } from '../sources/index.ts'
 import { type Scope, unscoped } from '../sources/promql.ts'
 import { identity, type RecordingRule, recorded, recordings, series, window } from './recordings.ts'
-
-export { recorded, window } from './recordings.ts'
 
 /** Prometheus’ rule file, as the parts of it that are generated. */
 export type Rule = RecordingRule | AlertRule
@@ -77,7 +77,7 @@ function annotations(objective: Objective, tier: Tier, scope: Scope, pages: stri
   const group = groupBy ? ` of {{ $labels.${groupBy} }}` : ''
   return {
     summary: `${displayName}${group}: the budget burns (${tier.name})`,
-    description: `${objective.calendar ? burns(objective, tier, scope) : left(objective, tier, scope)}. Why: the dashboard, which shows what slo found at that time.`,
+    description: `${objective.calendar ? burns(objective, tier, scope) : left(objective, tier, scope)}. The cause: see the dashboard, which shows the diagnosis of that time.`,
     ...(runbook && { runbook_url: runbookUrl(runbook, pages) }),
     dashboard_url: `${new URL('?at=', pages).href}${ask(began(objective, tier, scope), '{{ . | first | value | printf "%.0f" }}')}`,
   }
@@ -93,7 +93,7 @@ function began(objective: Objective, { name }: Tier, scope: Scope): string {
   return `max(${state.replace('{', `{alertname="${alertName(objective)}",tier="${name}",`)}) or vector(time())`
 }
 
-/** For a calendar window, of which no rule knows what is left. */
+/** For a calendar window, whose remaining budget is not recorded. */
 const burns = (objective: Objective, { longMinutes, threshold }: Tier, scope: Scope): string =>
   `${ask(window(of(recorded.bad, objective, scope), longMinutes), '{{ . | first | value | printf "%.0f" }}')} bad ${objective.unit} in the last ` +
   `${toDuration(longMinutes)}; ${round((100 * threshold.numerator) / threshold.denominator, 2)} % are too many`
@@ -128,10 +128,10 @@ function ask(promql: string, show: string): string {
   return `{{ with query ${query} }}${show}{{ else }}?{{ end }}`
 }
 
-/** Not `Watchdog`: kube-prometheus has an alert of that name, which other routes and inhibitions mean. */
+/** Not `Watchdog`: kube-prometheus has an alert of that name, with routes and inhibitions for it. */
 export const watchdogName = 'SloWatchdog'
 
-/** Fires always: a dead-man's switch that stops receiving it knows that alerts of this Prometheus do not arrive. */
+/** Fires always. A dead-man's switch that stops receiving it reports that alerts of this Prometheus do not arrive. */
 const watchdog = ({ selectors }: Scope, pages: string): AlertRule => ({
   alert: watchdogName,
   expr: 'vector(1)',
@@ -142,38 +142,13 @@ const watchdog = ({ selectors }: Scope, pages: string): AlertRule => ({
   },
 })
 
-/** Alertmanager’s routes: pages at once, tickets in calm, and SloWatchdog to the dead-man’s check. */
-export const alertmanagerConfig = ({ webhook, deadman }: { webhook: string; deadman: string }) => ({
-  route: {
-    receiver: 'ticket',
-    group_by: ['service', 'objective', 'severity'],
-    group_wait: '30s',
-    group_interval: '5m',
-    repeat_interval: '12h',
-    routes: [
-      {
-        matchers: [`alertname="${watchdogName}"`],
-        receiver: 'deadman',
-        group_wait: '0s',
-        group_interval: '1m',
-        repeat_interval: '1m',
-      },
-      { matchers: ['severity="page"'], receiver: 'page', group_wait: '0s', repeat_interval: '1h' },
-    ],
-  },
-  inhibit_rules: [
-    {
-      source_matchers: ['severity="page"'],
-      target_matchers: ['severity="ticket"'],
-      equal: ['service', 'objective'],
-    },
-  ],
-  receivers: [
-    { name: 'page', webhook_configs: [{ ...target(webhook), send_resolved: true }] },
-    { name: 'ticket', webhook_configs: [{ ...target(webhook), send_resolved: true }] },
-    { name: 'deadman', webhook_configs: [{ ...target(deadman), send_resolved: false }] },
-  ],
-})
-
-/** A path is a file that holds the address, so that a secret need not stand in the configuration. */
-const target = (webhook: string) => (webhook.startsWith('/') ? { url_file: webhook } : { url: webhook })
+/** Alertmanager's configuration. A receiver's path is a file that holds its address, which may be a secret. */
+export function alertmanagerConfig({ webhook, deadman }: { webhook: string; deadman: string }): object {
+  const config = parse(readFileSync(new URL('alertmanager.yaml', import.meta.url), 'utf8'))
+  for (const receiver of config.receivers) {
+    const url = receiver.name === 'deadman' ? deadman : webhook
+    const target = url.startsWith('/') ? { url_file: url } : { url }
+    receiver.webhook_configs = receiver.webhook_configs.map((each: object) => ({ ...target, ...each }))
+  }
+  return config
+}

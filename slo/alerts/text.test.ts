@@ -25,14 +25,8 @@ const line = (objective: Objective, badMinutes: number) =>
   budgetLine(standing(objective, tally(objective, at - 1440, day(badMinutes)), spanAt(objective, at)))
 const firstText = (objective: Objective, badMinutes: number) => {
   const slots = day(badMinutes)
-  const known = {
-    from: at - 1440,
-    to: at,
-    slots,
-    tally: tally(objective, at - 1440, slots),
-    begun: undefined,
-  }
-  return alertsOf(viewOf(objective, known, at - 1440, at))[0]?.text
+  const known = { objective, slots, tally: tally(objective, at - 1440, slots) }
+  return alertsOf(viewOf(known, at - 1440, at))[0]?.text
 }
 
 test('what was lost is said also beyond the budget, in the objective’s own unit', () => {

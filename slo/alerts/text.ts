@@ -1,21 +1,20 @@
 import type { Standing } from '../math/standing.ts'
 import type { View } from '../serve/view.ts'
 import type { Minute, Objective } from '../sources/index.ts'
-import type { Alert } from './notifier.ts'
+import type { Alert } from './alert-store.ts'
 
 const clock = (minute: Minute): string => `${new Date(minute * 60_000).toISOString().slice(11, 16)} UTC`
 
-/** What a budget is counted in. */
 const lossesOf = ({ method, unit }: Objective): string => (method === 'Timeslices' ? unit : `bad ${unit}`)
 
-/** What is left of a budget and what was used, also beyond it. */
+/** What is left of a budget and what was used, in a line. */
 export function budgetLine({ objective, budget, bad }: Standing): string {
   const [all, used] = [Math.floor(budget), Math.ceil(bad)]
   const beyond = used > all ? `: ${used - all} beyond the budget` : ''
   return `${objective.displayName}: ${Math.max(0, all - used)} of ${all} ${lossesOf(objective)} left, ${used} used${beyond}`
 }
 
-/** The alerts of one objective that fire now, each with what the person on call needs first. */
+/** The alerts of an objective that fire now. */
 export function alertsOf(view: View): Alert[] {
   const firing = view.firings.filter(({ clears }) => clears === null)
   if (firing.length === 0) return []

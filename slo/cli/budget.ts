@@ -1,37 +1,14 @@
-import { readArguments, UsageError } from '@tintype/lib/command-line.ts'
-import { program } from '../directory.ts'
+import { UsageError } from '@tintype/lib/command-line.ts'
 import { fits } from '../math/budget.ts'
-import { addPlanned, readPlanned, removePlanned } from '../math/planned.ts'
+import { addPlanned, maxPlannedMinutes, type Planned, readPlanned, removePlanned } from '../math/planned.ts'
 import { spanOf } from '../math/report.ts'
 import { round, standing } from '../math/standing.ts'
 import { toDuration, toIso, toShort } from '../math/time.ts'
-import { type Objective, SourceError } from '../sources/index.ts'
+import { SourceError } from '../sources/index.ts'
 import { lookBackMinutes, readRecorded } from '../sources/recorded.ts'
-import { type Context, duration, minute, sourceOptions, status, type Verb, withSource } from './context.ts'
+import { type Context, duration, type Given, minute, type Run, status, withSource } from './context.ts'
 
-const usage = `slo budget [--fits 45m [--at "tomorrow 02:00"]] [--prometheus URL] [--json]
-slo budget --plan 45m --at "tomorrow 02:00" --reason TEXT
-slo budget --cancel ID
-
-How many minutes may still be offline, and which downtime is planned. Planned downtime is inside the budget.
-  --objective  which of those with time slices, or which group of one (default: the first)
-  --fits       whether a maintenance of this length fits, and else when it would
-  --plan       announce one; --cancel takes it back
-Example: ${program} budget --fits 45m --at "tomorrow 02:00"
-Exit status: 0 good, 1 it does not fit, 2 bad arguments or no data.`
-
-const options = {
-  ...sourceOptions,
-  objective: { type: 'string' },
-  fits: { type: 'string' },
-  plan: { type: 'string' },
-  reason: { type: 'string' },
-  cancel: { type: 'string' },
-  at: { type: 'string' },
-} as const
-
-async function run(args: string[], context: Context): Promise<number> {
-  const given = readArguments(args, options).values
+export const run: Run = async (given, context) => {
   const { dataDir, nowMs, print } = context
   if (given.cancel !== undefined) {
     removePlanned(dataDir, given.cancel)
@@ -43,91 +20,81 @@ async function run(args: string[], context: Context): Promise<number> {
     const reason = given.reason ?? ''
     if (given.at === undefined || reason === '') throw new UsageError('--plan needs --at and --reason')
     const planned = addPlanned(dataDir, { from: at, to: at + length('plan', given.plan), reason })
-    print(`planned ${planned.id}: ${toShort(planned.from)} to ${toShort(planned.to)} UTC, ${reason}`)
+    print(plannedLine(planned))
     return status.good
   }
-  const minutes = given.fits === undefined ? undefined : length('fits', given.fits)
   const now = await left(given, context)
-  return minutes === undefined
-    ? tell(now, given.json, context)
-    : tellFit(now, { from: at, minutes }, given.json, context)
+  return given.fits === undefined
+    ? printLeft(now, given, context)
+    : printFit(now, { from: at, minutes: length('fits', given.fits) }, given, context)
 }
 
 function length(option: string, text: string): number {
   const minutes = duration(option, text)
-  if (minutes > 1440) throw new UsageError(`--${option} ${text} is longer than a day: no maintenance`)
+  if (minutes > maxPlannedMinutes) throw new UsageError(`--${option} ${text} is longer than a day`)
   return minutes
 }
 
-type Given = { prometheus?: string; objective?: string }
 type Left = Awaited<ReturnType<typeof left>>
 
 /** The objective up to now. */
 async function left(given: Given, context: Context) {
+  const { objective: wanted } = given
   const now = minute('at', 'now', context.nowMs)
   const slices = context.directory().objectives.filter(({ method }) => method === 'Timeslices')
-  const isWanted = ({ id }: Objective) =>
-    given.objective === undefined || given.objective.split('{')[0] === id
-  const objectives = slices.filter(isWanted)
-  if (objectives.length === 0)
+  const objective = slices.find(({ id }) => wanted === undefined || wanted.split('{')[0] === id)
+  if (!objective)
     throw new UsageError(
       `budgets in minutes have: ${slices.map(({ id }) => id).join(', ') || 'no objective'}`,
     )
-  const recorded = await withSource(given.prometheus, context, source =>
-    readRecorded(source, objectives.slice(0, 1), { from: now - lookBackMinutes(objectives), to: now }),
+  const recorded = await withSource(given, context, source =>
+    readRecorded(source, [objective], { from: now - lookBackMinutes([objective]), to: now }),
   )
   const found = recorded?.objectives.find(
-    ({ objective }) => !given.objective?.includes('{') || objective.id === given.objective,
+    ({ objective }) => !wanted?.includes('{') || objective.id === wanted,
   )
   if (!recorded || !found)
     throw new SourceError(
-      'nothing was counted of an objective with time slices: there is no budget in minutes',
+      'no minute of an objective with time slices was counted: there is no budget in minutes',
     )
-  const span = spanOf(recorded, found)
-  return {
-    ...found,
-    standing: standing(found.objective, found.tally, span),
-    planned: readPlanned(context.dataDir),
-    now,
-  }
+  const planned = readPlanned(context.dataDir)
+  return { ...found, standing: standing(found.objective, found.tally, spanOf(recorded, found)), planned, now }
 }
 
-function tell({ standing, planned, now }: Left, json: boolean | undefined, { print }: Context): number {
+function printLeft({ standing, planned, now }: Left, { json }: Given, { print }: Context): number {
   const coming = planned.filter(({ to }) => to > now)
-  const budget = round(standing.budget, 1)
-  const budgetLeft = round(standing.budgetLeft, 1)
-  const list = coming.map(({ id, from, to, reason }) => ({ id, from: toIso(from), to: toIso(to), reason }))
+  const [budgetMinutes, budgetLeftMinutes] = [round(standing.budget, 1), round(standing.budgetLeft, 1)]
   print(
     json
-      ? JSON.stringify({ budgetMinutes: budget, budgetLeftMinutes: budgetLeft, planned: list })
-      : [
-          `${budgetLeft} of ${budget} minutes are left`,
-          ...coming.map(
-            ({ id, from, to, reason }) => `planned ${id}: ${toShort(from)} to ${toShort(to)} UTC, ${reason}`,
-          ),
-        ].join('\n'),
+      ? JSON.stringify({
+          budgetMinutes,
+          budgetLeftMinutes,
+          planned: coming.map(each => ({ ...each, from: toIso(each.from), to: toIso(each.to) })),
+        })
+      : [`${budgetLeftMinutes} of ${budgetMinutes} minutes are left`, ...coming.map(plannedLine)].join('\n'),
   )
-  return budgetLeft < 0 ? status.broken : status.good
+  return budgetLeftMinutes < 0 ? status.broken : status.good
 }
 
-function tellFit(
+const plannedLine = ({ id, from, to, reason }: Planned): string =>
+  `planned ${id}: ${toShort(from)} to ${toShort(to)} UTC, ${reason}`
+
+function printFit(
   { objective, tally, planned }: Left,
   maintenance: { from: number; minutes: number },
-  json: boolean | undefined,
+  { json }: Given,
   { print }: Context,
 ): number {
-  const fit = fits(objective, tally, planned, maintenance)
-  const earliest = fit.earliest === null ? null : toIso(fit.earliest)
-  const { from, minutes } = maintenance
-  const what = `${toDuration(minutes)} at ${toShort(from)} UTC`
+  const { fits: isFitting, leftAfter, budgetMinutes, earliest } = fits(objective, tally, planned, maintenance)
+  const from = earliest === null ? null : toIso(earliest)
+  const leftAfterMinutes = round(leftAfter, 1)
+  const what = `${toDuration(maintenance.minutes)} at ${toShort(maintenance.from)} UTC`
   print(
     json
-      ? JSON.stringify({ ...fit, leftAfterMinutes: round(fit.leftAfter, 1), leftAfter: undefined, earliest })
-      : fit.fits
-        ? `${what} fits: ${round(fit.leftAfter, 1)} of ${round(fit.budgetMinutes, 1)} minutes would be left`
-        : `${what} does not fit: ${round(-fit.leftAfter, 1)} minutes too long; ${earliest ? `it fits from ${earliest}` : 'it never does'}`,
+      ? JSON.stringify({ fits: isFitting, budgetMinutes, leftAfterMinutes, earliest: from })
+      : isFitting
+        ? `${what} fits: ${leftAfterMinutes} of ${round(budgetMinutes, 1)} minutes would be left`
+        : `${what} does not fit: ${-leftAfterMinutes} minutes too long; ${from ? `it fits from ${from}` : 'it never does'}`,
   )
-  return fit.fits ? status.good : status.broken
+  return isFitting ? status.good : status.broken
 }
-
-export const verb: Verb = { usage, run }

@@ -14,7 +14,7 @@ type Ended = { code: number; out: string; err: string }
 const folders: string[] = []
 afterAll(() => Promise.all(folders.map(folder => rm(folder, { recursive: true, force: true }))))
 
-/** A DATA_DIR of nobody’s. */
+/** An empty DATA_DIR. */
 async function folder(): Promise<string> {
   const made = await mkdtemp(join(tmpdir(), 'tintype-'))
   folders.push(made)
@@ -75,7 +75,7 @@ describeWithParts('slo on a real Prometheus', ['prometheus', 'promtool'], parts 
     )
     const report = JSON.parse(out)
     expect(report.window).toEqual({ from: '2026-01-01T00:00:00Z', to: '2026-01-01T06:00:00Z', minutes: 360 })
-    // 20 minutes of failures and 5 in which nobody looked.
+    // 20 minutes of failures and 5 without a scrape.
     expect(report.availability).toMatchObject({
       online: 335,
       offline: 25,

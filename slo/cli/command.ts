@@ -1,28 +1,42 @@
+import { readFileSync } from 'node:fs'
 import { relative } from 'node:path'
-import { noVerb, runCommand, UsageError } from '@tintype/lib/command-line.ts'
+import { noVerb, readArguments, runCommand, UsageError } from '@tintype/lib/command-line.ts'
 import { readConfig } from '@tintype/lib/config.ts'
 import { pick } from '@tintype/lib/variables.ts'
+import { parse } from 'yaml'
+import { defaultPages } from '../alerts/rules.ts'
 import { type Directory, defaultFolder, program, readDirectory } from '../directory.ts'
-import type { Context, Verb } from './context.ts'
+import { outageFormat } from '../math/outage.ts'
+import { type Context, defaultWebhook, options, type Run } from './context.ts'
 
-/** A verb is a file under verbs/, loaded when it is asked for. */
-const verbs: Record<string, () => Promise<{ verb: Verb }>> = {
-  budget: () => import('./budget.ts'),
-  diagnose: () => import('./diagnose.ts'),
-  init: () => import('./init.ts'),
-  lint: () => import('./lint.ts'),
-  backtest: () => import('./backtest.ts'),
+/** Each verb's module is loaded when the verb is run. */
+const verbs: Record<string, () => Promise<{ run: Run }>> = {
   report: () => import('./report.ts'),
+  lint: () => import('./lint.ts'),
   rules: () => import('./rules.ts'),
+  backtest: () => import('./backtest.ts'),
+  diagnose: () => import('./diagnose.ts'),
+  budget: () => import('./budget.ts'),
   serve: () => import('./serve.ts'),
+  init: () => import('./init.ts'),
 }
 
-const usage = `${program} VERB [--config DIR] [options]
+const help = `${program} VERB [--config DIR] [options]
 
 VERB is one of ${Object.keys(verbs).join(', ')}; ${program} VERB --help shows its options.
   --config  the directory that describes the service: service.yaml and objectives/ (default: ${relative('.', defaultFolder) || '.'})
 Example: ${program} report --window 24h
 Exit status: 0 good, 1 an objective broken or a lint error found, 2 bad arguments or no data source.`
+
+/** A verb in verbs.yaml. `paths`: it also takes arguments that are no options. */
+type Described = { takes: (keyof typeof options)[]; paths?: boolean; help: string }
+
+function describe(name: string): Described {
+  const all: Record<string, Described> = parse(readFileSync(new URL('verbs.yaml', import.meta.url), 'utf8'))
+  const verb = all[name] as Described
+  const values = { program, outage: outageFormat, pages: defaultPages, webhook: defaultWebhook }
+  return { ...verb, help: verb.help.replace(/\{(\w+)\}/g, (_, key: keyof typeof values) => values[key]) }
+}
 
 /** One run of the command line: resolves with the exit status. */
 export async function main(
@@ -31,27 +45,21 @@ export async function main(
 ): Promise<number> {
   const load = Object.hasOwn(verbs, name) ? verbs[name] : undefined
   if (!load)
-    return runCommand([name], usage, () => {
+    return runCommand([name], help, () => {
       throw noVerb(name, verbs)
     })
-  const { verb } = await load()
-  return runCommand(args, verb.usage, () => {
-    const { folder, rest } = takeConfig(args)
-    return verb.run(rest, context(environment, folder, evaluating.includes(name)))
+  const { takes, paths = false, help: own } = describe(name)
+  return runCommand(args, own, async () => {
+    const taken = Object.fromEntries([...takes, 'config' as const].map(option => [option, options[option]]))
+    const { values, positionals } = readArguments(args, taken, paths)
+    const { run } = await load()
+    const { config: folder = defaultFolder, ...given } = values as { config?: string }
+    if (folder === '') throw new UsageError('--config is followed by a directory')
+    return run({ ...given, paths: positionals }, context(environment, folder, evaluating.includes(name)))
   })
 }
 
-/** Every verb takes `--config DIR`; the verb reads the other arguments. @throws UsageError */
-function takeConfig(args: readonly string[]): { folder: string; rest: string[] } {
-  const at = args.findIndex(each => each === '--config' || each.startsWith('--config='))
-  if (at < 0) return { folder: defaultFolder, rest: [...args] }
-  const isOne = args[at] !== '--config'
-  const folder = isOne ? args[at]?.slice('--config='.length) : args[at + 1]
-  if (!folder) throw new UsageError('--config is followed by a directory')
-  return { folder, rest: args.toSpliced(at, isOne ? 1 : 2) }
-}
-
-/** Those that evaluate the expressions of service.yaml. */
+/** The verbs that evaluate the expressions of service.yaml. */
 const evaluating = ['diagnose', 'serve']
 
 function context(environment: NodeJS.ProcessEnv, folder: string, expressions: boolean): Context {

@@ -5,12 +5,52 @@ import type { Minute } from '../sources/index.ts'
 import { type Source, SourceError } from '../sources/index.ts'
 import type { Scope } from '../sources/promql.ts'
 
-/** What main.ts read from the environment, and where a verb writes. */
+const text = { type: 'string' } as const
+const flag = { type: 'boolean' } as const
+
+/** Every option. Which ones a verb takes is in verbs.yaml. */
+export const options = {
+  config: text,
+  prometheus: text,
+  json: flag,
+  at: text,
+  since: text,
+  window: text,
+  from: text,
+  to: text,
+  outage: text,
+  objective: text,
+  fits: text,
+  plan: text,
+  reason: text,
+  cancel: text,
+  note: flag,
+  detail: flag,
+  format: text,
+  alertmanager: flag,
+  webhook: text,
+  deadman: text,
+  pages: text,
+  job: text,
+} as const
+
+/** The options of one call, and its other arguments. */
+export type Given = {
+  [O in keyof typeof options]?: (typeof options)[O]['type'] extends 'string' ? string : boolean
+} & { paths: string[] }
+
+/** A verb of the command line: resolves with the exit status. */
+export type Run = (given: Given, context: Context) => Promise<number>
+
+/** Where `npm start` has the receiver of alerts. */
+export const defaultWebhook = 'http://127.0.0.1:9084/alerts'
+
+/** What a verb gets besides its options. */
 export type Context = {
   environment: Record<string, string | undefined>
-  /** Of `--config`. */
+  /** The folder of `--config`. */
   folder: string
-  /** What that folder says. @throws ObjectiveError with every error in it. */
+  /** Reads the folder. @throws ObjectiveError with every error in it. */
   directory(): Directory
   dataDir: string
   /** Of the embedded recorder's minutes; 0 is for ever. */
@@ -19,24 +59,15 @@ export type Context = {
   print(text: string): void
 }
 
-/** One verb of the command line: resolves with the exit status. */
-export type Verb = { usage: string; run(args: string[], context: Context): Promise<number> }
-
 export const status = { good: 0, broken: 1, unusable: 2 } as const
 
-/** Options of every verb that reads a source. */
-export const sourceOptions = {
-  json: { type: 'boolean' },
-  prometheus: { type: 'string' },
-} as const
-
 export async function withSource<T>(
-  given: string | undefined,
+  { prometheus }: Pick<Given, 'prometheus'>,
   { directory, dataDir }: Context,
   use: (source: Source) => Promise<T>,
 ): Promise<T> {
   const { service } = directory()
-  const source = await openSource(given ?? service.prometheus, dataDir, service)
+  const source = await openSource(prometheus ?? service.prometheus, dataDir, service)
   try {
     return await use(source)
   } finally {

@@ -1,48 +1,27 @@
-import { readArguments } from '@tintype/lib/command-line.ts'
 import { alertStoreFile, firstAlert, readSent } from '../alerts/alert-store.ts'
 import { budgetLine } from '../alerts/text.ts'
-import { adminPorts, raiseDetail } from '../diagnose/detail.ts'
-import { openExamples } from '../diagnose/examples.ts'
+import { diagnoseAt } from '../diagnose/diagnose-at.ts'
 import { type Incident, incidentNote, terminal } from '../diagnose/note.ts'
-import { diagnoseAt } from '../diagnose/read.ts'
-import { program } from '../directory.ts'
+import { openExamples } from '../diagnose/open-examples.ts'
+import { adminPorts, raiseDetail } from '../diagnose/raise-detail.ts'
 import { judgeAll } from '../math/report.ts'
 import { toMinute } from '../math/time.ts'
 import { readRecorded } from '../sources/recorded.ts'
-import { type Context, status, time, type Verb, withSource } from './context.ts'
+import { type Context, type Given, type Run, status, time, withSource } from './context.ts'
 
-const usage = `slo diagnose [--at TIME] [--prometheus URL] [--json | --note] [--detail]
-
-Why is it slow? Compares now with a baseline of its own, names the stage whose time grew and the resource that
-accounts for it. "unknown" is an answer.
-  --note    an incident note in Markdown, for a second person to join
-  --detail  raises the log level of the services of that stage for ten minutes
-Example: ${program} diagnose --at "today 14:05" --note
-Exit status: 0 healthy, 1 slow or unknown, 2 bad arguments or no data source.`
-
-const options = {
-  at: { type: 'string' },
-  prometheus: { type: 'string' },
-  json: { type: 'boolean' },
-  note: { type: 'boolean' },
-  detail: { type: 'boolean' },
-} as const
-
-/** Without a time when it began, examples are looked for in this much before now. */
+/** When it is not known when the slowness began, examples are taken from this long before. */
 const examplesMs = 5 * 60_000
 
-async function run(args: string[], context: Context): Promise<number> {
-  const given = readArguments(args, options).values
-  const { dataDir, nowMs, print } = context
-  const { prometheus, scrapeSeconds } = context.directory().service
+export const run: Run = async (given, context) => {
+  const { dataDir, environment, nowMs, print } = context
+  const stores = { dataDir, environment }
   const atMs = given.at === undefined ? nowMs : time('at', given.at, nowMs)
-  const prometheusUrl = given.prometheus ?? prometheus
   const directory = context.directory()
-  const verdict = await diagnoseAt(directory, { prometheusUrl, dataDir, scrapeSeconds }, atMs)
+  const verdict = await withSource(given, context, source => diagnoseAt(directory, source, atMs))
   const stage = directory.service.stages.find(({ name }) => name === verdict.verdict)
-  const { examplesOf, toldOf } = await openExamples(directory)
+  const { examplesOf, loggedBy } = await openExamples(directory)
   const since = verdict.since === null ? atMs - examplesMs : Date.parse(verdict.since)
-  const examples = stage ? await examplesOf(dataDir, stage.name, since, atMs) : []
+  const examples = stage ? await examplesOf(stores, stage.name, since, atMs) : []
   if (given.detail && stage) print(await raiseDetail(adminPorts(dataDir), stage.jobs))
   if (given.json) print(JSON.stringify({ ...verdict, examples }))
   else {
@@ -53,23 +32,19 @@ async function run(args: string[], context: Context): Promise<number> {
       service: directory.service,
       budgets: given.note ? await budgets(context, given, atMs) : [],
       firstAlertMs: firstAlert(readSent(alertStoreFile(dataDir))),
-      logged: stage ? await toldOf(dataDir, stage.jobs, since, atMs) : [],
+      logged: stage ? await loggedBy(stores, stage.jobs, since, atMs) : [],
     }
     print(given.note ? incidentNote(incident) : terminal(incident))
   }
   return verdict.verdict === 'healthy' ? status.good : status.broken
 }
 
-/** What the incident cost so far, a line an objective. */
-async function budgets(context: Context, given: { prometheus?: string }, atMs: number): Promise<string[]> {
+/** The used budget of each objective, a line each. */
+async function budgets(context: Context, given: Given, atMs: number): Promise<string[]> {
   const objectives = context.directory().objectives
   const to = toMinute(atMs)
   const from = to - Math.max(...objectives.map(({ windowMinutes }) => windowMinutes))
-  const recorded = await withSource(given.prometheus, context, source =>
-    readRecorded(source, objectives, { from, to }),
-  )
+  const recorded = await withSource(given, context, source => readRecorded(source, objectives, { from, to }))
   if (!recorded) return []
   return judgeAll(recorded, undefined).map(({ standing }) => budgetLine(standing))
 }
-
-export const verb: Verb = { usage, run }

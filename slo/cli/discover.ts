@@ -1,17 +1,17 @@
 import type { PrometheusApi } from '../sources/prometheus-api.ts'
 
-/** What a Prometheus has of a job, as far as objectives can be made of it. */
+/** The metrics of a job in a Prometheus from which objectives can be made. */
 export type Discovered = {
   job: string
   /** A counter of requests, the matcher of those that failed, and their share so far. */
   requests: { metric: string; failed: string; share: number } | undefined
   /** A histogram of durations: the bound within which nearly all were so far, and their share. */
   durations: { histogram: string; le: string; share: number } | undefined
-  /** Of the metrics that most client libraries give, those that are there. */
+  /** The metrics of most client libraries that the job exposes. */
   process: ReadonlySet<string>
 }
 
-/** Labels in which a status stands, and which of their values are the service's own failures. */
+/** Labels that hold a status. */
 const statusLabels = [
   'code',
   'status',
@@ -23,96 +23,80 @@ const statusLabels = [
 ]
 const grpcFailures = 'Unknown|DeadlineExceeded|ResourceExhausted|Internal|Unavailable|DataLoss'
 const isStatus = (value: string | undefined): boolean => /^[1-5](\d\d|xx)$/.test(value ?? '')
-/** The scrape itself and the client library count requests, too; they are no part of an objective. */
-const unpromised = /^(promhttp_|prometheus_(sd|remote|notifications)|net_conntrack_|go_)/
-
-/** The values of an expression now. */
-async function now(api: PrometheusApi, query: string, atSeconds: number) {
-  const matrix = await api.range(query, atSeconds, atSeconds, 60)
-  return matrix.map(({ metric, values }) => ({ labels: metric, value: Number(values[0]?.[1] ?? 0) }))
-}
+/** Requests that scrapes and client libraries count are no part of an objective. */
+const technical = /^(promhttp_|prometheus_(sd|remote|notifications)|net_conntrack_|go_)/
 
 /** The jobs whose targets are scraped, sorted. */
 export const jobsOf = (api: PrometheusApi, atSeconds: number): Promise<string[]> =>
   api.labelValues('job', ['up'], atSeconds - 3600, atSeconds)
 
 export async function discover(api: PrometheusApi, job: string, atSeconds: number): Promise<Discovered> {
-  const requests = await requestsOf(api, job, atSeconds)
-  const names = await api.labelValues(
+  const ofJob = (name: string) => `{job=${JSON.stringify(job)},__name__=~"${name}"}`
+  const read = (names: string, labels: readonly string[]) =>
+    readMetrics(api, `sum by (${['__name__', ...labels].join(', ')}) (${ofJob(names)})`, atSeconds)
+  const requests = requestsIn(
+    await read('.*(request|response|handled|http).*(_total|_count)', ['grpc_code', ...statusLabels]),
+  )
+  const durations = durationsIn(
+    await read('.*(request|response|handling|http).*(second|duration|latency).*_bucket', ['le']),
+    requests?.metric.replace(/_(count|total)$/, ''),
+  )
+  const process = await api.labelValues(
     '__name__',
-    [`{job=${JSON.stringify(job)},__name__=~"process_.+|go_gc_.+|nodejs_gc_.+"}`],
+    [ofJob('process_.+|go_gc_.+|nodejs_gc_.+')],
     atSeconds - 3600,
     atSeconds,
   )
-  return {
-    job,
-    requests,
-    durations: await durationsOf(api, job, requests?.metric, atSeconds),
-    process: new Set(names),
+  return { job, requests, durations, process: new Set(process) }
+}
+
+type Sample = { labels: Readonly<Record<string, string>>; value: number }
+type Metric = { name: string; samples: Sample[]; total: number }
+
+/** The metrics of an expression now: first those that count requests of users, then the largest. */
+async function readMetrics(api: PrometheusApi, query: string, atSeconds: number): Promise<Metric[]> {
+  const matrix = await api.range(query, atSeconds, atSeconds, 60)
+  const samples = matrix.map(({ metric, values }) => ({ labels: metric, value: Number(values[0]?.[1] ?? 0) }))
+  return [...Map.groupBy(samples, ({ labels }) => labels.__name__ ?? '')]
+    .map(([name, samples]) => ({ name, samples, total: totalOf(name, samples) }))
+    .sort(
+      (one, other) =>
+        Number(technical.test(one.name)) - Number(technical.test(other.name)) || other.total - one.total,
+    )
+}
+
+const sum = (samples: readonly Sample[]): number => samples.reduce((total, { value }) => total + value, 0)
+
+/** The largest bucket of a histogram counts all of its events. */
+const totalOf = (name: string, samples: readonly Sample[]): number =>
+  name.endsWith('_bucket') ? Math.max(...samples.map(({ value }) => value)) : sum(samples)
+
+/** The first counter with a label that holds a status. */
+function requestsIn(metrics: readonly Metric[]): Discovered['requests'] {
+  for (const { name, samples, total } of metrics) {
+    const label = statusLabels.find(each => samples.some(({ labels }) => isStatus(labels[each])))
+    const isGrpc = samples.some(({ labels }) => labels.grpc_code !== undefined)
+    if (!label && !isGrpc) continue
+    const isFailed = label ? /^5/ : new RegExp(`^(${grpcFailures})$`)
+    const bad = sum(samples.filter(({ labels }) => isFailed.test(labels[label ?? 'grpc_code'] ?? '')))
+    const failed = label ? `${label}=~"5.."` : `grpc_code=~"${grpcFailures}"`
+    return { metric: name, failed, share: total === 0 ? 0 : bad / total }
   }
+  return undefined
 }
 
-async function requestsOf(
-  api: PrometheusApi,
-  job: string,
-  atSeconds: number,
-): Promise<Discovered['requests']> {
-  const selector = `{job=${JSON.stringify(job)},__name__=~".*(request|response|handled|http).*(_total|_count)"}`
-  const labels = ['__name__', 'grpc_code', ...statusLabels]
-  const counted = await now(api, `sum by (${labels.join(', ')}) (${selector})`, atSeconds)
-  const found = [...Map.groupBy(counted, ({ labels }) => labels.__name__ ?? '')].flatMap(
-    ([metric, series]) => {
-      const label = statusLabels.find(name => series.some(({ labels }) => isStatus(labels[name])))
-      const isGrpc = series.some(({ labels }) => labels.grpc_code !== undefined)
-      if (!label && !isGrpc) return []
-      const failed = label ? `${label}=~"5.."` : `grpc_code=~"${grpcFailures}"`
-      const isFailed = label ? /^5/ : new RegExp(`^(${grpcFailures})$`)
-      const total = sum(series)
-      const bad = sum(series.filter(({ labels }) => isFailed.test(labels[label ?? 'grpc_code'] ?? '')))
-      return [{ metric, failed, total, share: total === 0 ? 0 : bad / total }]
-    },
-  )
-  const [best] = found.toSorted(
-    (one, other) =>
-      Number(unpromised.test(one.metric)) - Number(unpromised.test(other.metric)) || other.total - one.total,
-  )
-  return best && { metric: best.metric, failed: best.failed, share: best.share }
-}
-
-/** Nearly all: what a first bound is chosen by. */
+/** The first bound of a latency objective is the smallest bucket with this share of the requests. */
 const nearlyAll = 0.99
 
-async function durationsOf(
-  api: PrometheusApi,
-  job: string,
-  requests: string | undefined,
-  atSeconds: number,
-): Promise<Discovered['durations']> {
-  const selector = `{job=${JSON.stringify(job)},__name__=~".*(request|response|handling|http).*(second|duration|latency).*_bucket"}`
-  const counted = await now(api, `sum by (__name__, le) (${selector})`, atSeconds)
-  const histograms = [...Map.groupBy(counted, ({ labels }) => labels.__name__ ?? '')].map(
-    ([name, buckets]) => ({
-      histogram: name.replace(/_bucket$/, ''),
-      buckets,
-      total: Math.max(...buckets.map(({ value }) => value)),
-    }),
-  )
-  const [best] = histograms.toSorted(
-    (one, other) =>
-      Number(unpromised.test(one.histogram)) - Number(unpromised.test(other.histogram)) ||
-      Number(other.histogram === base(requests)) - Number(one.histogram === base(requests)) ||
-      other.total - one.total,
-  )
+/** The histogram of the counted requests, else the first one. */
+function durationsIn(metrics: readonly Metric[], requests: string | undefined): Discovered['durations'] {
+  const best = metrics.find(({ name }) => name === `${requests}_bucket`) ?? metrics[0]
   if (!best) return undefined
-  const bounds = best.buckets
-    .map(({ labels: { le = '' }, value }) => ({ le, share: best.total === 0 ? 0 : value / best.total }))
+  const all = best.total
+  const bounds = best.samples
+    .map(({ labels: { le = '' }, value }) => ({ le, share: all === 0 ? 0 : value / all }))
     .filter(({ le }) => Number.isFinite(Number(le)))
     .sort((one, other) => Number(one.le) - Number(other.le))
   const bound = bounds.find(({ share }) => share >= nearlyAll) ?? bounds.at(-1)
-  return bound && { histogram: best.histogram, ...bound }
+  return bound && { histogram: best.name.replace(/_bucket$/, ''), ...bound }
 }
-
-const base = (metric: string | undefined): string | undefined => metric?.replace(/_(count|total)$/, '')
-
-const sum = (series: readonly { value: number }[]): number =>
-  series.reduce((total, { value }) => total + value, 0)

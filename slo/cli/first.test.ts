@@ -48,7 +48,7 @@ const prometheus = (counters: Sample[], buckets: Sample[]): PrometheusApi => ({
   labelValues: async () => ['process_cpu_seconds_total'],
 })
 
-test('the counter with a status and most requests is chosen, and nobody promises scrapes', async () => {
+test('the counter with a status and most requests is chosen, and no counter of scrapes', async () => {
   const api = prometheus(
     [
       [{ __name__: 'promhttp_metric_handler_requests_total', code: '200' }, 1e6],

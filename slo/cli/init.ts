@@ -1,46 +1,32 @@
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
-import { readArguments, UsageError } from '@tintype/lib/command-line.ts'
+import { UsageError } from '@tintype/lib/command-line.ts'
 import { program } from '../directory.ts'
 import { SourceError } from '../sources/index.ts'
 import { type PrometheusApi, prometheusApi } from '../sources/prometheus-api.ts'
-import { status, type Verb } from './context.ts'
+import { type Run, status } from './context.ts'
 import { discover, jobsOf } from './discover.ts'
 import { firstDirectory } from './first.ts'
 
-const usage = `slo init --prometheus URL [--job JOB] [DIR]
-
-Looks at what a Prometheus has of a service (counters of requests with a status, histograms of durations, process
-metrics), and writes a first service.yaml and objectives with comments into DIR (default: slo).
-  --job  the service's label job; needed when several have metrics
-Example: ${program} init --prometheus http://127.0.0.1:9090 --job shop
-Exit status: 0 written, 2 bad arguments, no such job, or files are there already.`
-
-const options = { prometheus: { type: 'string' }, job: { type: 'string' } } as const
-
-export const verb: Verb = {
-  usage,
-  async run(args, { nowMs, print }) {
-    const { values, positionals } = readArguments(args, options, true)
-    const [folder = 'slo', ...more] = positionals
-    const { prometheus } = values
-    if (!prometheus || more.length > 0) throw new UsageError('give --prometheus URL and one DIR at most')
-    if (!/^https?:$/.test(URL.parse(prometheus)?.protocol ?? ''))
-      throw new UsageError(`--prometheus "${prometheus}" is no address that starts with http:// or https://`)
-    if (existsSync(join(folder, 'service.yaml')))
-      throw new UsageError(`${join(folder, 'service.yaml')} is there already: give another DIR`)
-    const api = prometheusApi(prometheus)
-    const atSeconds = Math.floor(nowMs / 1000)
-    const job = await chooseJob(api, values.job, atSeconds)
-    const found = await discover(api, job, atSeconds)
-    for (const [path, text] of Object.entries(firstDirectory(found, prometheus))) {
-      const file = join(folder, path)
-      mkdirSync(dirname(file), { recursive: true })
-      writeFileSync(file, text)
-      print(`wrote ${file}`)
-    }
-    const { requests, durations } = found
-    print(`
+export const run: Run = async ({ prometheus, job: wanted, paths }, { nowMs, print }) => {
+  const [folder = 'slo', ...more] = paths
+  if (!prometheus || more.length > 0) throw new UsageError('give --prometheus URL and one DIR at most')
+  if (!/^https?:$/.test(URL.parse(prometheus)?.protocol ?? ''))
+    throw new UsageError(`--prometheus "${prometheus}" is no address that starts with http:// or https://`)
+  if (existsSync(join(folder, 'service.yaml')))
+    throw new UsageError(`${join(folder, 'service.yaml')} is there already: give another DIR`)
+  const api = prometheusApi(prometheus)
+  const atSeconds = Math.floor(nowMs / 1000)
+  const job = await chooseJob(api, wanted, atSeconds)
+  const found = await discover(api, job, atSeconds)
+  for (const [path, text] of Object.entries(firstDirectory(found, prometheus))) {
+    const file = join(folder, path)
+    mkdirSync(dirname(file), { recursive: true })
+    writeFileSync(file, text)
+    print(`wrote ${file}`)
+  }
+  const { requests, durations } = found
+  print(`
 job         ${job}
 requests    ${requests ? `${requests.metric}, failed when ${requests.failed}` : 'no counter with a status was found: the objective is that scrapes are answered'}
 durations   ${durations ? `${durations.histogram}, in time within ${durations.le} s` : 'no histogram was found'}
@@ -50,8 +36,7 @@ Next, after you have read the files:
   ${program} report --config ${folder}
   ${program} serve --config ${folder}
   ${program} rules --config ${folder} > rules.yml`)
-    return status.good
-  },
+  return status.good
 }
 
 async function chooseJob(api: PrometheusApi, given: string | undefined, atSeconds: number): Promise<string> {

@@ -1,61 +1,28 @@
-import { readArguments, UsageError } from '@tintype/lib/command-line.ts'
+import { UsageError } from '@tintype/lib/command-line.ts'
 import type { WitnessModule } from '../directory/witnesses.ts'
-import { loadModule, program } from '../directory.ts'
+import { loadModule } from '../directory.ts'
 import { readPlanned } from '../math/planned.ts'
-import { judgeAll, type Report, reportJson, reportMarkdown, reportText, spanOf } from '../math/report.ts'
+import { judgeAll, type Report, reportJson, reportText, spanOf } from '../math/report.ts'
 import { judge } from '../math/sli.ts'
 import type { Span } from '../math/standing.ts'
 import { toIso } from '../math/time.ts'
 import { SourceError } from '../sources/index.ts'
 import { lookBackMinutes, type Recorded, readRecorded } from '../sources/recorded.ts'
-import {
-  type Context,
-  duration,
-  minute,
-  sinceMinute,
-  sourceOptions,
-  status,
-  type Verb,
-  withSource,
-} from './context.ts'
+import { type Context, duration, minute, type Run, sinceMinute, status, withSource } from './context.ts'
 
-const usage = `slo report [--at TIME] [--window 24h] [--since TIME] [--prometheus URL] [--json | --markdown]
-
-How the objectives stand over the whole UTC minutes before --at (default: now).
-  --window      length of the window (default: each objective’s own)
-  --since       start of the SLO (default: the first minute in which anything was counted)
-  --prometheus  read from there (default: PROMETHEUS_URL, else the embedded recorder)
-Example: ${program} report --window 24h --since 2026-11-22
-Exit status: 0 all are kept, 1 one is broken, 2 bad arguments or no data.`
-
-const options = {
-  ...sourceOptions,
-  markdown: { type: 'boolean' },
-  at: { type: 'string' },
-  since: { type: 'string' },
-  window: { type: 'string' },
-} as const
-
-async function run(args: string[], context: Context): Promise<number> {
-  const given = readArguments(args, options).values
+export const run: Run = async (given, context) => {
   const to = minute('at', given.at ?? 'now', context.nowMs)
   const since = sinceMinute(given.since, context.nowMs)
   if (since !== undefined && since >= to) throw new UsageError('--since must be before --at')
   const windowMinutes = given.window === undefined ? undefined : duration('window', given.window)
   const objectives = context.directory().objectives
   const longest = Math.max(windowMinutes ?? 0, lookBackMinutes(objectives))
-  const recorded = await withSource(given.prometheus, context, source =>
+  const recorded = await withSource(given, context, source =>
     readRecorded(source, objectives, { from: to - longest, to, since }),
   )
   if (!recorded) throw new SourceError(`nothing was counted before ${toIso(to)}`)
   const report = await toReport(recorded, windowMinutes, context)
-  context.print(
-    given.json
-      ? JSON.stringify(reportJson(report))
-      : given.markdown
-        ? reportMarkdown(report)
-        : reportText(report),
-  )
+  context.print(given.json ? JSON.stringify(reportJson(report)) : reportText(report))
   return report.objectives.some(({ standing }) => standing.broken) ? status.broken : status.good
 }
 
@@ -80,14 +47,14 @@ async function toReport(
 async function compareWitnesses(
   objectives: Report['objectives'],
   span: Span,
-  { directory, dataDir }: Context,
+  { directory, dataDir, environment }: Context,
 ) {
   const { folder, service } = directory()
   const module = await loadModule<WitnessModule>(folder, service.witnesses)
   if (!module) return null
   return module.compareWitnesses({
     counted: name => objectives.find(({ standing }) => standing.objective.name === name)?.standing,
-    dataDir,
+    stores: { dataDir, environment },
     fromMs: span.from * 60_000,
     toMs: span.to * 60_000,
     scrapeMs: service.scrapeSeconds * 1000,
@@ -103,5 +70,3 @@ function planned({ objectives }: Recorded, { from, to }: Span, { dataDir }: Cont
   const offline = slots.filter(slot => first && judge(first.objective, slot).good === 0)
   return { minutes: slots.length, offline: offline.length }
 }
-
-export const verb: Verb = { usage, run }

@@ -1,12 +1,13 @@
-import { type Series, type Span, type Window, windowOf } from './evaluate.ts'
+import type { Series } from '../sources/index.ts'
+import { type Span, type Window, windowOf } from './evaluate.ts'
 import { numberIn, parseExpression } from './expression.ts'
 import { type Baseline, minBaselineWindows } from './growth.ts'
 import type { Burning } from './incidents.ts'
 import { type Model, upMetric } from './model.ts'
 
-/** How long now is, in scrapes; short enough to see an incident's start, long enough for a mean. */
+/** Length of the window that is looked at, in scrapes: short enough to see an incident’s start, long enough for a mean. */
 export const nowSteps = 12
-/** How many windows of that length before now are read: six hours at 15 s. */
+/** Windows of that length that are read before now: six hours at 15 s. */
 const maxWindows = 120
 /** Windows of the same hour of an earlier day. */
 const dayWindows = 10
@@ -67,7 +68,7 @@ const hasData = (window: Window): boolean => numberIn(targets, window) !== null
 /** Work in a window of which a mean can be taken, beside less of it now. */
 const someWork = 10
 
-/** A night of almost no work says nothing of how long a day's takes. */
+/** With little work now, windows with at least half as much are compared: a mean of almost no work is chance. */
 function comparable(model: Model, windows: readonly Window[], now: Window): readonly Window[] {
   const { traffic } = model
   if (!traffic) return windows
@@ -77,7 +78,7 @@ function comparable(model: Model, windows: readonly Window[], now: Window): read
   return workIn(now) > 1 && alike.length > 0 ? alike : windows
 }
 
-/** From when on a service that has just started can be compared with itself. */
+/** From when on a service that has just started can be compared with its own past, in words. */
 export function youth(
   { history }: Baseline,
   series: readonly Series[],

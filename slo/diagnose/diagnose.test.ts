@@ -1,9 +1,9 @@
 import { describe, expect, test } from 'vitest'
 import { readDirectory } from '../directory.ts'
+import type { Series } from '../sources/index.ts'
 import { simulate } from '../test/incident.ts'
 import { calm, type World } from '../test/world.ts'
 import { diagnose as diagnoseWith, type Verdict } from './diagnose.ts'
-import type { Series } from './evaluate.ts'
 import { modelOf } from './model.ts'
 import { incidentNote } from './note.ts'
 
@@ -221,6 +221,9 @@ test('while a budget burns and no stage grows the answer is unknown, not healthy
     verdict: 'unknown',
     remarks: ['the budget of latency burns, but no stage’s time grew'],
   })
+  expect(diagnose(series, 270_000, stepMs, ['availability', 'latency']).remarks).toEqual([
+    'the budgets of availability and latency burn, but no stage’s time grew',
+  ])
 })
 
 test('each stage says what data it had and what it lacked', () => {

@@ -1,6 +1,8 @@
+import type { Series } from '../sources/index.ts'
 import { baselineOf, firstOf, nowSteps, spansRead, youth } from './baseline.ts'
-import { type Samples, type Series, samplesOf, type Window, windowOf } from './evaluate.ts'
+import { type Samples, samplesOf, type Window, windowOf } from './evaluate.ts'
 import {
+  atLimit,
   dataOf,
   type Evidence,
   type Explained,
@@ -12,11 +14,8 @@ import {
 } from './explain.ts'
 import { attribute, type Baseline, type Grown, type Growth, minBaselineWindows, secondsIn } from './growth.ts'
 import type { Burning } from './incidents.ts'
-import type { Model } from './model.ts'
-import { type OddReplica, oddReplicas, startsIn } from './replicas.ts'
-import { atRest } from './rest.ts'
-
-export type { Evidence }
+import { type Model, upMetric } from './model.ts'
+import { type JobState, jobsAt, startsIn } from './replicas.ts'
 
 export type Verdict = {
   /** A stage, `healthy` or `unknown`. */
@@ -31,21 +30,21 @@ export type Verdict = {
   also: { stage: string; cause: string | null; share: number } | null
   /** Each stage's time, and what data there was about it. */
   stages: (Growth & { had: string[]; lacked: string[] })[]
-  /** Of all stages: metrics that would have told more and were not there. */
+  /** Of all stages: metrics of resources that were not there. */
   lacking: string[]
-  /** What else speaks against a name, in words. */
+  /** Why the verdict may be wrong or incomplete, in words. */
   remarks: string[]
   /** Processes unlike the others of their service, in words. */
   replicas: string[]
   /** What happened meanwhile and need not be the cause, in words: processes that started. */
   context: string[]
 }
-export type Said = Omit<Verdict, 'stages' | 'lacking' | 'since' | 'replicas' | 'context'>
+type Answer = Omit<Verdict, 'stages' | 'lacking' | 'since' | 'replicas' | 'context'>
 
 const maxEvidence = 6
 
 /**
- * Names one stage and one cause: which stage's time grew against a baseline of windows in which nobody was let down, then
+ * Names one stage and one cause: which stage's time grew against a baseline of windows in which no budget burned, then
  * which resource of that stage left its own baseline and accounts for the growth. `stepMs` is the scrape interval.
  */
 export function diagnose(
@@ -65,42 +64,122 @@ export function diagnose(
     ...each,
     ...dataOf(model, each.stage, now),
   }))
-  const replicas = oddReplicas(model, now)
+  const jobs = jobsAt(model, now, baseline.windows)
   const sinceMs = sinceOf(model, grown, samples, now, stepMs)
-  const said =
-    slowest(explained, baseline, replicas) ??
-    atRest(model, now, baseline, grown, replicas, burning?.now ?? [])
+  const found =
+    slowest(explained, baseline, jobs) ??
+    oddReplica(jobs) ??
+    reachedLimit(model, now, baseline, jobs, burning?.now ?? []) ??
+    atRest(model, now, baseline, grown, jobs, burning?.now ?? [])
   return {
-    ...said,
-    evidence: said.evidence.slice(0, maxEvidence).map(each => shown(each, now, baseline)),
-    remarks: [...said.remarks, ...youth(baseline, series, atMs, length)],
+    ...found,
+    evidence: found.evidence.slice(0, maxEvidence).map(each => shown(each, now, baseline)),
+    remarks: [...found.remarks, ...youth(baseline, series, atMs, length)],
     stages,
     lacking: [...new Set(stages.flatMap(({ lacked }) => lacked))],
     since: sinceMs === null ? null : new Date(sinceMs).toISOString(),
-    replicas: replicas.map(({ text }) => text),
+    replicas: jobs.flatMap(({ odd }) => odd.map(({ text }) => text)),
     context: startsIn(model, samples, (sinceMs ?? atMs) - length, atMs),
   }
 }
+
+const answer = (stage: string, best: Weighed | undefined, evidence: Weighed[], share = 1): Answer => ({
+  verdict: stage,
+  cause: best?.cause ?? null,
+  confidence: round(share * (best?.explains ?? enough)),
+  evidence,
+  lever: best?.action ?? null,
+  also: null,
+  remarks: [],
+})
 
 /** The stage that grew most, with its cause. */
 function slowest(
   [first, second]: readonly Explained[],
   { windows }: Baseline,
-  replicas: readonly OddReplica[],
-): Said | undefined {
+  jobs: readonly JobState[],
+): Answer | undefined {
   if (!first) return undefined
-  const odd = replicas.find(({ slow }) => slow?.stage === first.stage)?.slow
+  const odd = jobs.flatMap(({ odd }) => odd).find(({ slow }) => slow?.stage === first.stage)?.slow
   const best = named(first) ?? (odd && named(odd))
+  const evidence = best && !first.evidence.includes(best) ? [best, ...first.evidence] : first.evidence
+  const isYoung = windows.length < minBaselineWindows
   return {
-    verdict: first.stage,
-    cause: best?.cause ?? null,
-    confidence: round(first.share * (best?.explains ?? enough)),
-    evidence: best && !first.evidence.includes(best) ? [best, ...first.evidence] : first.evidence,
-    lever: best?.action ?? null,
+    ...answer(first.stage, best, evidence, first.share),
     also: second
       ? { stage: second.stage, cause: named(second)?.cause ?? null, share: round(second.share) }
       : null,
-    remarks: windows.length < minBaselineWindows ? ['there is next to no earlier time to compare with'] : [],
+    remarks: isYoung ? ['there is next to no earlier time to compare with'] : [],
+  }
+}
+
+/** One of several processes that is slow: the mean over all of them hides it. */
+function oddReplica(jobs: readonly JobState[]): Answer | undefined {
+  const [slow] = jobs.flatMap(({ odd }) => odd.flatMap(each => each.slow ?? []))
+  return slow && answer(slow.stage, named(slow), slow.evidence)
+}
+
+/** Jobs that are away and that a stage needs. */
+const missingOf = ({ stages }: Model, jobs: readonly JobState[]): string[] =>
+  jobs
+    .filter(({ job, isAway }) => isAway && stages.some(each => each.jobs.includes(job)))
+    .map(({ job }) => job)
+
+/** A resource at its limit, where there is nothing to compare with, or where a budget burns and no stage grew. */
+function reachedLimit(
+  model: Model,
+  now: Window,
+  { windows, history }: Baseline,
+  jobs: readonly JobState[],
+  burning: readonly string[],
+): Answer | undefined {
+  // A process whose metrics are away need not be away itself.
+  const isAsked = history < minBaselineWindows || (burning.length > 0 && missingOf(model, jobs).length === 0)
+  const [reached] = isAsked ? atLimit(model, now, windows) : []
+  return reached && answer(reached.stage, reached, [reached], enough)
+}
+
+/** Nothing grew: healthy when there was data to see it and no budget burns; else unknown. */
+function atRest(
+  model: Model,
+  now: Window,
+  { history }: Baseline,
+  stages: readonly Grown[],
+  jobs: readonly JobState[],
+  burning: readonly string[],
+): Answer {
+  const budgets = `${burning.length > 1 ? 'budgets' : 'budget'} of ${burning.join(' and ')}`
+  const remarks = [
+    ...(history < minBaselineWindows ? ['there is no earlier time to compare with'] : []),
+    ...(now.samples(upMetric).length === 0 ? ['nothing was measured'] : []),
+    ...missingOf(model, jobs).map(job => `the metrics of ${job} are away`),
+    ...(stages.every(({ now: seconds }) => seconds === null) ? ['no stage has data'] : []),
+    ...(burning.length > 0
+      ? [`the ${budgets} ${burning.length > 1 ? 'burn' : 'burns'}, but no stage’s time grew`]
+      : []),
+  ]
+  const nothing = { cause: null, evidence: [], lever: null, also: null }
+  if (remarks.length > 0) return { ...nothing, verdict: 'unknown', confidence: 0, remarks }
+  const away = [
+    ...jobs.filter(({ isAway }) => isAway).map(({ job }) => ({ name: job, matchers: `job="${job}"` })),
+    ...jobs
+      .flatMap(({ odd }) => odd.filter(({ isAway }) => isAway))
+      .map(({ job, instance }) => ({
+        name: `${job} ${instance}`,
+        matchers: `job="${job}",instance="${instance}"`,
+      })),
+  ]
+  const healthy = { ...nothing, verdict: 'healthy', confidence: 1, remarks }
+  if (away.length === 0) return healthy
+  const { cause, action } = model.away
+  return {
+    ...healthy,
+    cause,
+    evidence: away.map(({ matchers }) => {
+      const metric = `${upMetric}{${matchers}}`
+      return { metric, query: metric, cause, baseline: 1, now: 0, explains: 1 }
+    }),
+    lever: action.replaceAll('$job', away.map(({ name }) => name).join(', ')),
   }
 }
 

@@ -18,10 +18,10 @@ export type Evidence = {
 export type Explained = { stage: string; share: number; evidence: Weighed[] }
 export type Weighed = Evidence & { action: string; blames: readonly string[] | undefined }
 
-/** From here a resource counts as used up, when its row says nothing else. */
+/** The level from which a resource counts as used up; `limit` of service.yaml overrides it. */
 const usedUp = 0.95
 
-/** What a stage had to look at, and what it lacked: the metrics of its time and of its resources. */
+/** The metrics of a stage’s time and of its resources: those with data in the window, and those without. */
 export function dataOf({ stages, resources }: Model, name: string, now: Window) {
   const all = [
     ...stages
@@ -91,7 +91,7 @@ function weighAll(model: Model, grown: Grown, now: Window) {
     .flatMap(resource => weigh(resource, stage as Stage, grown, compared, before) ?? [])
 }
 
-/** The window with a baseline; what it knows stays, but for what depends on the baseline. */
+/** The window with another baseline. Values that do not depend on the baseline stay known. */
 function against(window: Window, baseline: readonly Span[]): Window {
   const known = [...window.known].filter(([text]) => !text.includes('$b'))
   return { ...window, baseline, known: new Map(known) }

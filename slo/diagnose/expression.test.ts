@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest'
-import { type Series, samplesOf, windowOf } from './evaluate.ts'
+import type { Series } from '../sources/index.ts'
+import { samplesOf, windowOf } from './evaluate.ts'
 import { checkExpression, parseExpression, valueIn } from './expression.ts'
 
 const seconds = (...values: number[]) => values.map((value, i) => ({ at: (i + 1) * 1000, value }))

@@ -1,6 +1,6 @@
 import { parser } from '@prometheus-io/lezer-promql'
 import type { Selector } from '../sources/index.ts'
-import { parseSelector } from '../sources/promql.ts'
+import { errorAt, parseSelector } from '../sources/promql.ts'
 import {
   aggregate,
   aggregations,
@@ -40,11 +40,12 @@ export class ExpressionError extends Error {
 }
 
 /** Undefined when slo can evaluate the expression. */
-export function checkExpression(text: string): { at: number; message: string } | undefined {
+export function checkExpression(text: string): ExpressionError | undefined {
   try {
     parseExpression(text)
+    return undefined
   } catch (error) {
-    if (error instanceof ExpressionError) return { at: error.at, message: error.message }
+    if (error instanceof ExpressionError) return error
     throw error
   }
 }
@@ -59,7 +60,7 @@ export function valueIn(expression: Expression, window: Window): number | undefi
   return known.length > 0 ? Math.max(...known) : values[0]
 }
 
-/** The same, of which only a number is of use. */
+/** The same; null when it is no finite number. */
 export function numberIn(expression: Expression, window: Window): number | null {
   const value = valueIn(expression, window)
   return value !== undefined && Number.isFinite(value) ? value : null
@@ -68,32 +69,29 @@ export function numberIn(expression: Expression, window: Window): number | null 
 /** @throws ExpressionError */
 export function parseExpression(text: string): Expression {
   const parsed = text.replaceAll(/\$[wb]\b/g, name => ranges[name as keyof typeof ranges])
-  const tree = parser.parse(parsed)
-  let wrong = parsed.trim() === '' ? 0 : undefined
-  tree.iterate({
-    enter({ type, from }) {
-      if (type.isError) wrong ??= from
-    },
-  })
+  const wrong = errorAt(parsed)
   if (wrong !== undefined) throw new ExpressionError(wrong, 'from here on this is no PromQL')
-  return readerOf(parsed, text)(tree.topNode)
+  return readerOf(parsed, text)(parser.parse(parsed).topNode)
 }
 
+function fail(node: SyntaxNode, message: string): never {
+  throw new ExpressionError(node.from, message)
+}
+
+function children(node: SyntaxNode | null | undefined): SyntaxNode[] {
+  const all: SyntaxNode[] = []
+  for (let child = node?.firstChild; child; child = child.nextSibling)
+    if (child.name !== 'LineComment') all.push(child)
+  return all
+}
+
+/** `written`: the text with `$w` and `$b`, which are as long as the ranges that stand for them. */
 function readerOf(text: string, written: string): (node: SyntaxNode) => Expression {
   const textOf = ({ from, to }: SyntaxNode) => text.slice(from, to)
-  const fail = (node: SyntaxNode, message: string): never => {
-    throw new ExpressionError(node.from, message)
-  }
   const oneOf = (node: SyntaxNode, names: readonly string[], what: string): string => {
     const name = textOf(node).toLowerCase()
-    const known = `${what} ${name} is not one that slo evaluates: ${names.join(', ')}`
-    return names.includes(name) ? name : fail(node, known)
-  }
-  const children = (node: SyntaxNode | null): SyntaxNode[] => {
-    const all: SyntaxNode[] = []
-    for (let child = node?.firstChild; child; child = child.nextSibling)
-      if (child.name !== 'LineComment') all.push(child)
-    return all
+    if (names.includes(name)) return name
+    return fail(node, `${what} ${name} is not one that slo evaluates: ${names.join(', ')}`)
   }
   const made = (
     node: SyntaxNode,
@@ -113,49 +111,45 @@ function readerOf(text: string, written: string): (node: SyntaxNode) => Expressi
     parseSelector(textOf(node)) ??
     fail(node, `${textOf(node)} is not the name of a metric with matchers label="value"`)
 
-  const readers: Readonly<Record<string, (node: SyntaxNode, parts: SyntaxNode[]) => Expression>> = {
-    PromQL: (_, [inner]) => read(inner as SyntaxNode),
-    ParenExpr: (_, [inner]) => read(inner as SyntaxNode),
+  const readers: Readonly<Record<string, (node: SyntaxNode, ...parts: SyntaxNode[]) => Expression>> = {
+    PromQL: (_, inner) => read(inner as SyntaxNode),
+    ParenExpr: (_, inner) => read(inner as SyntaxNode),
     NumberDurationLiteral: number,
     UnaryExpr: number,
     VectorSelector(node) {
       const selector = selectorOf(node)
       return made(node, [{ selectors: [selector] }], window => lastSample(selector, window, [window]))
     },
-    FunctionCall(node, [identifier, body]) {
-      const name = oneOf(
-        identifier as SyntaxNode,
-        ['timestamp', ...Object.keys(functions), ...Object.keys(rangeFunctions)],
-        'the function',
-      )
-      const given = children(body as SyntaxNode)
+    FunctionCall(node, identifier, body) {
+      const known = ['timestamp', ...Object.keys(functions), ...Object.keys(rangeFunctions)]
+      const name = oneOf(identifier as SyntaxNode, known, 'the function')
+      const given = children(body)
       const compute = functions[name]
       if (!compute) return overTime(node, name, given)
       const [count, words] = name.startsWith('clamp') ? [2, 'two values'] : [1, 'one value']
       if (given.length !== count) fail(node, `${name} takes ${words}`)
-      const [one, other] = given.map(read) as [Expression, Expression?]
+      const values = given.map(read)
       return made(
         node,
-        other ? [one, other] : [one],
-        window => compute(one.vectorIn(window), other?.vectorIn(window)),
+        values,
+        window => compute(...(values.map(each => each.vectorIn(window)) as [Vector, Vector?])),
         name === 'scalar',
       )
     },
-    AggregateExpr(node, [operator]) {
+    AggregateExpr(node, operator) {
       const name = oneOf(operator as SyntaxNode, Object.keys(aggregations), 'the aggregation')
       const modifier = node.getChild('AggregateModifier')
       if (modifier && !modifier.getChild('By')) fail(modifier, 'slo aggregates by labels, not without')
-      const by = children(modifier?.getChild('GroupingLabels') ?? null).map(textOf)
+      const by = children(modifier?.getChild('GroupingLabels')).map(textOf)
       const of = read(children(node.getChild('FunctionCallBody'))[0] as SyntaxNode)
       return made(node, [of], window => aggregate(name, by, of.vectorIn(window)))
     },
-    BinaryExpr(node, parts) {
-      const [left, operator, ...rest] = parts as [SyntaxNode, SyntaxNode, ...SyntaxNode[]]
+    BinaryExpr(node, left, operator, ...rest) {
       const matching = node.getChild('MatchingModifierClause')
       if (matching) fail(matching, 'slo matches series by equal labels, without on, ignoring or group')
-      const name = oneOf(operator, [...Object.keys(operators), 'or', 'and'], 'the operator')
+      const name = oneOf(operator as SyntaxNode, [...Object.keys(operators), 'or', 'and'], 'the operator')
       const bool = rest[0]?.name === 'BoolModifier'
-      const [one, other] = [read(left), read(rest.at(-1) as SyntaxNode)]
+      const [one, other] = [read(left as SyntaxNode), read(rest.at(-1) as SyntaxNode)]
       const operand = (of: Expression, window: Window) => ({ ...of, vector: of.vectorIn(window) })
       return made(
         node,
@@ -172,21 +166,13 @@ function readerOf(text: string, written: string): (node: SyntaxNode) => Expressi
     return made(node, [], () => scalar(value), true)
   }
 
-  function overTime(node: SyntaxNode, name: string, given: readonly SyntaxNode[]): Expression {
-    const [matrix, second] = given
+  function overTime(node: SyntaxNode, name: string, [matrix, second]: readonly SyntaxNode[]): Expression {
     const [of, duration] = matrix?.name === 'MatrixSelector' ? children(matrix) : [matrix]
     const range = duration && textOf(duration)
-    const isRange =
-      name === 'timestamp'
-        ? of?.name === 'VectorSelector'
-        : Object.values(ranges).some(each => each === range)
-    if (!of || second || !isRange)
-      return fail(
-        node,
-        name === 'timestamp'
-          ? 'timestamp takes a selector'
-          : `${name} takes a selector over [$w], the window, or [$b], the baseline`,
-      )
+    const isTime = name === 'timestamp'
+    const isRange = isTime ? of?.name === 'VectorSelector' : range === ranges.$w || range === ranges.$b
+    const takes = isTime ? 'a selector' : 'a selector over [$w], the window, or [$b], the baseline'
+    if (!of || second || !isRange) return fail(node, `${name} takes ${takes}`)
     const selector = selectorOf(of)
     const compute = rangeFunctions[name] ?? lastTime
     return made(node, [{ selectors: [selector] }], window =>
@@ -196,9 +182,8 @@ function readerOf(text: string, written: string): (node: SyntaxNode) => Expressi
 
   function read(node: SyntaxNode): Expression {
     const reader = readers[node.name]
-    return reader
-      ? reader(node, children(node))
-      : fail(node, `${node.name} is not part of the PromQL that slo evaluates`)
+    if (!reader) return fail(node, `${node.name} is not part of the PromQL that slo evaluates`)
+    return reader(node, ...children(node))
   }
   return read
 }

@@ -18,7 +18,7 @@ export type Grown = Growth & { before: readonly Window[]; since: readonly Window
 export type Baseline = {
   windows: readonly Window[]
   earlierDays: number
-  /** Nobody was let down then: whatever now differs in is of the incident. */
+  /** A budget burns now and none burned then: each difference belongs to the incident. */
   isQuiet: boolean
   /** How many windows there were before now, of whatever kind. */
   history: number
@@ -30,7 +30,7 @@ const usualSpread = 4
 export const minBaselineWindows = 3
 /** Without a baseline a stage in which so much fails is slow. */
 const failingAnyway = 0.5
-/** So many windows have seen what chance does: while nobody is let down only what is beyond them all is slow. */
+/** From so many windows on, and while no budget burns, only a time above all of them is slow: lower ones are chance. */
 const manyWindows = 20
 /** Of the windows since a stage became slow, so many must be slow: one lucky event ends nothing. */
 const lasting = 0.9
@@ -78,7 +78,7 @@ function growthOf(model: Model, stage: Stage, baseline: Baseline, now: Window): 
   const earlier = known.filter(({ isEarlier }) => isEarlier).map(each => each.seconds)
   const isUsual = earlier.length >= minBaselineWindows && current <= slowFrom(stage, earlier)
   if (isUsual && !baseline.isQuiet) return found(known.length, false)
-  // While nobody was let down, one large piece of work among few is no slowness: both halves of now must be slow.
+  // While no budget burns, one large piece of work among few is no slowness: both halves of the window must be slow.
   const doubted = !baseline.isQuiet && failingIn(stage, now) < failingAnyway / 2
   const halves = doubted ? halvesOf(now).map(half => secondsOf(half) ?? current) : []
   const first = baseline.isQuiet ? 0 : earlier.length
@@ -98,7 +98,7 @@ function halvesOf({ samples, fromMs, toMs }: Window): Window[] {
   return [windowOf(samples, { fromMs, toMs: middle }), windowOf(samples, { fromMs: middle, toMs })]
 }
 
-/** Seconds above which a stage is slow, to whom these were usual. */
+/** Seconds above which a stage is slow, whose times were these. */
 function slowFrom({ floorSeconds, floorRatio }: Stage, before: readonly number[]): number {
   const usual = median(before)
   const spread = usualSpread * median(before.map(value => Math.abs(value - usual)))

@@ -1,12 +1,14 @@
-import type { ResourceReading, Service, StageReading } from '../directory.ts'
+import type { ResourceReading, Service, StageReading } from '../directory/service.ts'
 import { formatSelector } from '../sources/promql.ts'
 import { type Expression, parseExpression } from './expression.ts'
 
-/** service.yaml with its expressions parsed: what diagnosis knows of a service. */
+/** What diagnosis needs of service.yaml, with the expressions parsed. */
 export type Model = Pick<Service, 'jobs' | 'away' | 'failedSeconds' | 'slowSeconds'> & {
   stages: readonly Stage[]
   resources: readonly Resource[]
   traffic: Expression | undefined
+  /** How many processes of a job there should be. */
+  expected: ((job: string) => Expression) | undefined
 }
 
 export type Stage = Omit<StageReading, 'seconds' | 'failing'> & {
@@ -25,7 +27,7 @@ export type Resource = ResourceReading & { expression: Expression; metric: strin
 
 /** @throws ExpressionError; slo lint names its place. */
 export function modelOf(service: Service): Model {
-  const { jobs, away, failedSeconds, slowSeconds, traffic } = service
+  const { jobs, away, failedSeconds, slowSeconds, traffic, replicas } = service
   return {
     ...{ jobs, away, failedSeconds, slowSeconds },
     stages: service.stages.map(stage => ({
@@ -38,6 +40,7 @@ export function modelOf(service: Service): Model {
       return { ...resource, expression, metric: resource.metric ?? nameOf(expression) }
     }),
     traffic: traffic === '' ? undefined : parseExpression(traffic),
+    expected: replicas === '' ? undefined : job => parseExpression(replicas.replaceAll('$job', job)),
   }
 }
 
@@ -52,11 +55,12 @@ export const upMetric = 'up'
 export const startMetric = 'process_start_time_seconds'
 
 /** The names of every metric that diagnosis reads; nothing else is read. */
-export function metricsRead({ stages, resources, traffic }: Model): string[] {
+export function metricsRead({ stages, resources, traffic, expected }: Model): string[] {
   const expressions = [
     ...stages.flatMap(({ seconds, failing }) => [seconds, failing]),
     ...resources.map(({ expression }) => expression),
     traffic,
+    expected?.('job'),
   ]
   const named = expressions.flatMap(each => (each ? each.selectors.map(({ metric }) => metric) : []))
   return [...new Set([upMetric, startMetric, ...named])].sort()

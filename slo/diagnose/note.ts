@@ -1,6 +1,7 @@
-import { program, type Service } from '../directory.ts'
-import type { Evidence, Verdict } from './diagnose.ts'
-import type { Example, Logged } from './examples.ts'
+import type { Service } from '../directory/service.ts'
+import { program } from '../directory.ts'
+import type { Verdict } from './diagnose.ts'
+import type { Example, Logged } from './open-examples.ts'
 
 export type Incident = {
   verdict: Verdict
@@ -18,6 +19,11 @@ export type Incident = {
 const clock = (iso: string): string => `${iso.slice(0, 19).replace('T', ' ')} UTC`
 const number = (value: number | null): string =>
   value === null ? 'no data' : Math.abs(value) >= 100 ? value.toFixed(0) : value.toPrecision(3)
+const percent = (share: number): string => `${Math.round(share * 100)} %`
+const code = (metric: string): string => `\`${metric.replaceAll('|', '\\|')}\``
+const list = (lines: readonly string[]): string => lines.map(line => `- ${line}`).join('\n')
+const rows = (cells: readonly (readonly string[])[]): string =>
+  cells.map(row => `| ${row.join(' | ')} |`).join('\n')
 
 /** The verdict in one sentence. */
 export function sentence(found: Verdict): string {
@@ -29,10 +35,9 @@ function ofAll({ verdict, cause, confidence, also, remarks }: Verdict): string {
     return cause === null ? 'Healthy: no stage takes longer than it did.' : `No stage is slow, but: ${cause}.`
   if (verdict === 'unknown') return `Unknown: there is not enough data to say (${remarks.join('; ')}).`
   const named = cause === null ? 'for a reason that no metric explains' : `because of ${cause}`
-  const second = also
-    ? ` Also slower: ${also.stage}${also.cause ? `, because of ${also.cause}` : ''} (${Math.round(also.share * 100)} % of the growth).`
-    : ''
-  return `Slow in ${verdict}, ${named} (confidence ${Math.round(confidence * 100)} %).${second}`
+  const why = also?.cause ? `, because of ${also.cause}` : ''
+  const second = also ? ` Also slower: ${also.stage}${why} (${percent(also.share)} of the growth).` : ''
+  return `Slow in ${verdict}, ${named} (confidence ${percent(confidence)}).${second}`
 }
 
 /** An incident as Markdown that a second person can join without asking the first. */
@@ -41,74 +46,69 @@ export function incidentNote(incident: Incident): string {
   const [responsible] =
     Object.entries(service.answering).find(([, causes]) => found.cause && causes.includes(found.cause)) ?? []
   const at = clock(new Date(atMs).toISOString())
-  const lines = [
-    `# Incident, seen ${at}`,
-    '',
-    `**${sentence(found)}**`,
-    '',
-    '## Timeline',
-    `- ${found.since ? `${clock(found.since)}: ${found.verdict} left its baseline` : 'when it began is not known'}`,
+  const timeline = [
+    found.since ? `${clock(found.since)}: ${found.verdict} left its baseline` : 'when it began is not known',
     firstAlertMs === null
-      ? '- no alert fires'
-      : `- ${clock(new Date(firstAlertMs).toISOString())}: the first alert`,
-    ...found.context.map(each => `- ${each}`),
-    `- ${at}: this note`,
-    '- …: what was done, by whom, what it changed',
-    '',
-    '## Budgets',
-    ...budgets.map(line => `- ${line}`),
-    '',
-    '## Evidence',
-    '| metric | before | now | explains |',
-    '|---|---|---|---|',
-    ...found.evidence.map(row),
-    '',
-    'To check it: each in PromQL, at the time of this note; with `offset`, before.',
-    ...found.evidence.map(({ query }) => `- \`${query}\``),
-    '',
-    '| stage | before (s) | now (s) | of the growth | had no data |',
-    '|---|---|---|---|---|',
-    ...found.stages.map(
-      ({ stage, baseline, now, share, lacked }) =>
-        `| ${stage} | ${number(baseline)} | ${number(now)} | ${Math.round(share * 100)} % | ${lacked.map(code).join(', ')} |`,
-    ),
-    ...(logged.length > 0
-      ? ['', 'Logged while detail was raised (means):', ...logged.map(each => `- ${loggedLine(each)}`)]
-      : []),
-    '',
-    '## Do first',
-    found.lever ?? `Raise detail for the stage (${program} diagnose --detail) and look again in two minutes.`,
-    // Of each cause that a service names it has one: test/runbooks.system.test.ts holds that for Tintype.
-    ...(found.cause && service.runbooks ? [`Runbook: docs/runbooks/cause-${found.cause}.md`] : []),
-    '',
-    '## Look at',
-    ...examples.map(each => `- ${exampleLine(each, service)}`),
-    ...(examples.length === 0 ? ['- no example was found'] : []),
-    '',
-    '## Who else needs to know',
-    `- ${responsible ?? 'who knows the stage best: no resource was named'}`,
-    '- who is on call next',
-    '',
-    '## So that it is known at once next time',
-    ...toAdd(found).map(line => `- ${line}`),
+      ? 'no alert fires'
+      : `${clock(new Date(firstAlertMs).toISOString())}: the first alert`,
+    ...found.context,
+    `${at}: this note`,
+    '…: what was done, by whom, what it changed',
   ]
-  return `${lines.join('\n')}\n`
+  const evidence = found.evidence.map(({ metric, baseline, now, explains }) => [
+    ...[code(metric), number(baseline), number(now), percent(explains)],
+  ])
+  const stages = found.stages.map(({ stage, baseline, now, share, lacked }) => [
+    ...[stage, number(baseline), number(now), percent(share), lacked.map(code).join(', ')],
+  ])
+  // Of each cause that a service names it has a runbook: test/runbooks.system.test.ts holds that for Tintype.
+  const runbook = found.cause && service.runbooks ? `\nRunbook: docs/runbooks/cause-${found.cause}.md` : ''
+  const raised =
+    logged.length > 0 ? `\n\nLogged while detail was raised (means):\n${list(logged.map(loggedLine))}` : ''
+  return `# Incident, seen ${at}
+
+**${sentence(found)}**
+
+## Timeline
+${list(timeline)}
+
+## Budgets
+${list(budgets)}
+
+## Evidence
+${rows([['metric', 'before', 'now', 'explains'], ['---', '---', '---', '---'], ...evidence])}
+
+To check it: each in PromQL, at the time of this note; with \`offset\`, before.
+${list(found.evidence.map(({ query }) => `\`${query}\``))}
+
+${rows([['stage', 'before (s)', 'now (s)', 'of the growth', 'had no data'], Array(5).fill('---'), ...stages])}${raised}
+
+## Do first
+${found.lever ?? `Raise detail for the stage (${program} diagnose --detail) and look again in two minutes.`}${runbook}
+
+## Look at
+${list(examples.length === 0 ? ['no example was found'] : examples.map(each => exampleLine(each, service)))}
+
+## Who else needs to know
+- ${responsible ?? 'who knows the stage best: no resource was named'}
+- who is on call next
+
+## So that it is known at once next time
+${list(toAdd(found))}
+`
 }
 
-/** What would have said it at once. */
+/** What would have shown it at once. */
 function toAdd({ cause, evidence: [best], verdict, stages }: Verdict): string[] {
   const lacked = stages.find(({ stage }) => stage === verdict)?.lacked ?? []
-  const between = best && (best.now + (best.baseline ?? 0)) / 2
   return [
-    ...(cause && best
-      ? [`an alert on \`${best.query}\` beyond ${number(between ?? null)}, half-way from what is usual`]
-      : ['a metric for what took the time: none that is read left its baseline']),
+    cause && best
+      ? `an alert on \`${best.query}\` beyond ${number((best.now + (best.baseline ?? 0)) / 2)}, half-way from what is usual`
+      : 'a metric for what took the time: none that is read left its baseline',
     ...(lacked.length > 0 ? [`data for ${lacked.map(code).join(', ')}, which had none`] : []),
   ]
 }
 
-const seconds = (value: number | null): string => (value === null ? number(value) : `${number(value)} s`)
-const code = (metric: string): string => `\`${metric.replaceAll('|', '\\|')}\``
 const loggedLine = ({ what, mean, times }: Logged): string => `${what} ${number(mean)} (${times} times)`
 
 /** How long it took, what it is found by, and the command that shows it. */
@@ -118,11 +118,9 @@ function exampleLine({ seconds, ...keys }: Example, { exampleCommand }: Incident
   return [`${seconds} s, ${facts.join(', ')}`, command].filter(Boolean).join(': ')
 }
 
-const row = ({ metric, baseline, now, explains }: Evidence): string =>
-  `| ${code(metric)} | ${number(baseline)} | ${number(now)} | ${Math.round(explains * 100)} % |`
-
 /** For the terminal: the sentence, the stages as bars, the evidence, what to do. */
 export function terminal({ verdict: found, examples, service, logged = [] }: Incident): string {
+  const seconds = (value: number | null) => (value === null ? number(value) : `${number(value)} s`)
   const longest = Math.max(...found.stages.map(({ now }) => now ?? 0), 0.001)
   const bar = (seconds: number | null) =>
     '█'.repeat(Math.round(((seconds ?? 0) / longest) * 30)).padEnd(30, '·')
@@ -138,16 +136,16 @@ export function terminal({ verdict: found, examples, service, logged = [] }: Inc
     '',
     ...found.evidence.map(
       ({ cause, metric, baseline, now, explains }) =>
-        `${cause.padEnd(15)} explains ${Math.round(explains * 100)} %: ${metric} ${number(baseline)} → ${number(now)}`,
+        `${cause.padEnd(15)} explains ${percent(explains)}: ${metric} ${number(baseline)} → ${number(now)}`,
     ),
     ...found.evidence.slice(0, 1).map(({ query }) => `check: ${query}`),
     ...logged.map(each => `detail: ${loggedLine(each)}`),
     ...found.stages
       .filter(({ lacked }) => lacked.length > 0)
-      .map(
-        ({ stage, had, lacked }) =>
-          `${stage}: ${had.length} of ${had.length + lacked.length} metrics had data; no data: ${lacked.join(', ')}`,
-      ),
+      .map(({ stage, had, lacked }) => {
+        const known = `${had.length} of ${had.length + lacked.length} metrics had data`
+        return `${stage}: ${known}; no data: ${lacked.join(', ')}`
+      }),
     ...(found.lever ? ['', `do: ${found.lever}`] : []),
     ...examples.map(each => `see: ${exampleLine(each, service)}`),
   ]

@@ -1,21 +1,30 @@
 import { expect, test } from 'vitest'
 import { readDirectory } from '../directory.ts'
-import { adminPortsIn } from './detail.ts'
-import { type Series, samplesOf, windowOf } from './evaluate.ts'
+import type { Series } from '../sources/index.ts'
+import { samplesOf, type Window, windowOf } from './evaluate.ts'
 import { modelOf } from './model.ts'
-import { oddReplicas } from './replicas.ts'
+import { adminPortsIn } from './raise-detail.ts'
+import { jobsAt } from './replicas.ts'
 
-const times = [0, 1, 2, 3].map(n => n * 15_000)
+const times = Array.from({ length: 20 }, (_, n) => n * 15_000)
 
-type Process = { job: string; instance: string; up?: boolean; stage?: string; seconds?: number }
+type Process = {
+  job: string
+  instance: string
+  up?: boolean
+  stage?: string
+  seconds?: number
+  /** When service discovery no longer has it. */
+  goneAt?: number
+}
 
 /** What is recorded of each process; one photo each 15 s. */
 const recorded = (processes: Process[]): Series[] =>
-  processes.flatMap(({ job, instance, up = true, stage, seconds = 0 }) => {
+  processes.flatMap(({ job, instance, up = true, stage, seconds = 0, goneAt = Infinity }) => {
     const series = (name: string, labels: Record<string, string>, value: (n: number) => number) => ({
       name,
       labels: { job, instance, ...labels },
-      points: times.map((at, n) => ({ at, value: value(n) })),
+      points: times.filter(at => at < goneAt).map((at, n) => ({ at, value: value(n) })),
     })
     const took = stage
       ? [
@@ -26,11 +35,14 @@ const recorded = (processes: Process[]): Series[] =>
     return [series('up', {}, () => Number(up)), ...took]
   })
 
-const model = modelOf(readDirectory().service)
-const odd = (...processes: Process[]) =>
-  oddReplicas(model, windowOf(samplesOf(recorded(processes)), { fromMs: 0, toMs: 45_000 })).map(
-    ({ text }) => text,
-  )
+/** The last minute beside four before it. */
+const jobs = (processes: Process[], replicas = '') => {
+  const samples = samplesOf(recorded(processes))
+  const windows = [0, 1, 2, 3, 4].map(n => windowOf(samples, { fromMs: n * 60_000, toMs: (n + 1) * 60_000 }))
+  const service = { ...readDirectory().service, replicas }
+  return jobsAt(modelOf(service), windows[4] as Window, windows.slice(0, 4))
+}
+const odd = (...processes: Process[]) => jobs(processes).flatMap(({ odd }) => odd.map(({ text }) => text))
 const converters = (...seconds: number[]) =>
   seconds.map((each, n) => ({ job: 'converter', instance: String(n), stage: 'convert', seconds: each }))
 
@@ -39,6 +51,39 @@ test('one of several that is away is named, and one alone is not: that is its se
   expect(odd(web('0', true), web('1', false), web('2', true))).toEqual(['web 1 is away'])
   expect(odd(web('0', false))).toEqual([])
   expect(odd(web('0', false), web('1', false))).toEqual([])
+})
+
+const pods = [
+  { job: 'web', instance: 'a' },
+  { job: 'web', instance: 'b' },
+  { job: 'web', instance: 'c', goneAt: 230_000 },
+]
+
+test('one that is not scraped any more is named, and that there may be fewer on purpose', () => {
+  expect(odd(...pods)).toEqual([
+    'web c is not scraped any more (2 of web are scraped, 3 were before): it is away, unless there are fewer on purpose',
+  ])
+  const replaced = { job: 'web', instance: 'd' }
+  expect(odd(...pods, replaced), 'as many as before').toEqual([])
+})
+
+test('the last one of a job that is not scraped any more is away', () => {
+  const [web] = jobs([
+    { job: 'web', instance: 'a', goneAt: 180_000 },
+    { job: 'logs', instance: '0' },
+  ])
+  expect(web).toMatchObject({ job: 'web', isAway: true })
+})
+
+test('service.yaml says how many there should be', () => {
+  const replicas = (count: number) => jobs([...pods, { job: 'logs', instance: '0' }], `vector(${count})`)
+  const said = (all: ReturnType<typeof jobs>) =>
+    all.flatMap(({ odd }) => odd.map(({ text, isAway }) => [text, isAway]))
+  expect(said(replicas(1)), 'fewer on purpose').toEqual([])
+  expect(said(jobs(pods, 'vector(3)'))).toContainEqual([
+    'web c is away (2 of web are scraped, 3 should be)',
+    true,
+  ])
 })
 
 test('one that takes over twice what the others take is named with its stage', () => {

@@ -1,56 +1,93 @@
 import { type Samples, type Window, windowOf } from './evaluate.ts'
-import { enough, explain, type Weighed } from './explain.ts'
+import { type Explained, enough, explain } from './explain.ts'
 import { numberIn, parseExpression } from './expression.ts'
-import { type Grown, median, secondsIn } from './growth.ts'
+import { type Grown, median, minBaselineWindows, secondsIn } from './growth.ts'
 import { type Model, startMetric, upMetric } from './model.ts'
 
-/** A process unlike the others of its job. `slow`: the stage that it is slow in, and what explains it. */
-export type OddReplica = {
+/** A process unlike the others of its job. */
+type OddReplica = {
   job: string
   instance: string
   text: string
-  slow: { stage: string; evidence: Weighed[] } | undefined
+  /** It should be there and is not. */
+  isAway: boolean
+  /** The stage that it is slow in, and what explains it. */
+  slow?: Explained
 }
+
+/** The processes of a job. `isAway`: none of them answers. */
+export type JobState = { job: string; isAway: boolean; odd: OddReplica[] }
 
 /** One takes so many times what the others of its job do. */
 const slowRatio = 2
+/** A process of which the last third of the window has no sample is scraped no more. */
+const recentPart = 1 / 3
 
 /**
- * Of a job with several processes: each that is away, or slower than the others at the same time. A stage's mean over all
- * of them hides one of many, and one that is away is no slowness while the others do its work.
+ * The jobs of the service, and of each with several processes those that are away, or slower than the others at the same
+ * time. A stage's mean over all of them hides one of many, and one that is away is no slowness while the others do its work.
  */
-export function oddReplicas(model: Model, now: Window): OddReplica[] {
-  return jobsIn(model, now).flatMap(job => {
-    const all = instancesOf(job, now)
-    const up = all.filter(instance => isUp(job, instance, now))
-    if (all.length < 2 || up.length === 0) return []
-    const away = all
-      .filter(instance => !up.includes(instance))
-      .map(instance => ({ job, instance, text: `${job} ${instance} is away`, slow: undefined }))
-    return [...away, ...slowReplicas(model, job, up, now)]
+export function jobsAt(model: Model, now: Window, baseline: readonly Window[]): JobState[] {
+  return jobsIn(model, now).map(job => {
+    const all = upIn(job, now)
+    const up = [...all].filter(([, isUp]) => isUp).map(([instance]) => instance)
+    const gone = goneOf(model, job, now, baseline)
+    const isAway = up.length === 0 && (all.size > 0 || gone.length > 0)
+    if (isAway || all.size + gone.length < 2) return { job, isAway, odd: [] }
+    const away = [...all].filter(([, isUp]) => !isUp)
+    const odd = away.map(([instance]) => ({
+      job,
+      instance,
+      text: `${job} ${instance} is away`,
+      isAway: true,
+    }))
+    return { job, isAway, odd: [...odd, ...gone, ...slowReplicas(model, job, up, now)] }
   })
 }
 
 /** Those of the service, else all that are scraped. */
-export const jobsIn = ({ jobs }: Model, { samples }: Window): readonly string[] =>
+const jobsIn = ({ jobs }: Model, { samples }: Pick<Window, 'samples'>): readonly string[] =>
   jobs.length > 0 ? jobs : [...new Set(samples(upMetric).map(({ labels }) => labels.job ?? ''))]
 
-export const isAway = (job: string, now: Window): boolean =>
-  (up(`job=${JSON.stringify(job)}`, now) ?? 1) < 0.5
+/** The processes of a job that are scraped in a window, and whether each answered in at least half of it. */
+function upIn(job: string, window: Window): Map<string, boolean> {
+  const answered = parseExpression(
+    `max by (instance) (avg_over_time(${upMetric}{job=${JSON.stringify(job)}}[$w]))`,
+  )
+  return new Map(
+    answered.vectorIn(window).map(({ labels: { instance = '' }, value }) => [instance, value >= 0.5]),
+  )
+}
 
-const up = (matchers: string, now: Window): number | null =>
-  numberIn(parseExpression(`max(avg_over_time(${upMetric}{${matchers}}[$w]))`), now)
-
-const ofOne = (job: string, instance: string): string =>
-  `job=${JSON.stringify(job)},instance=${JSON.stringify(instance)}`
-
-const isUp = (job: string, instance: string, now: Window): boolean =>
-  (up(ofOne(job, instance), now) ?? 0) >= 0.5
-
-const instancesOf = (job: string, now: Window): string[] => {
-  const all = now.samples(upMetric).filter(({ labels }) => labels.job === job)
-  const names = [...new Set(all.map(({ labels }) => labels.instance ?? ''))]
-  return names.filter(instance => up(ofOne(job, instance), now) !== null)
+/**
+ * Processes that service discovery no longer has. `replicas` of service.yaml says how many there should be. Without it the
+ * baseline says how many there were, and fewer may be on purpose.
+ */
+function goneOf(model: Model, job: string, now: Window, baseline: readonly Window[]): OddReplica[] {
+  const recent = windowOf(now.samples, {
+    fromMs: now.toMs - (now.toMs - now.fromMs) * recentPart,
+    toMs: now.toMs,
+  })
+  // Without any sample the measurements are late or away, not the processes.
+  if (numberIn(parseExpression(`count(${upMetric})`), recent) === null) return []
+  const expected = model.expected ? numberIn(model.expected(job), now) : null
+  const known = baseline.map(window => [...upIn(job, window)].filter(([, isUp]) => isUp))
+  const usual = known.length < minBaselineWindows ? 0 : median(known.map(({ length }) => length))
+  const present = upIn(job, recent)
+  const missing = Math.round(expected ?? usual) - present.size
+  if (missing <= 0) return []
+  const seen = new Set([...known.flat(), ...upIn(job, now)].map(([instance]) => instance))
+  const names = [...seen].filter(instance => !present.has(instance)).slice(-missing)
+  const count = `${present.size} of ${job} are scraped, ${expected ?? usual} ${expected === null ? 'were before' : 'should be'}`
+  return (names.length > 0 || expected === null ? names : ['?']).map(instance => ({
+    job,
+    instance,
+    isAway: expected !== null,
+    text:
+      expected === null
+        ? `${job} ${instance} is not scraped any more (${count}): it is away, unless there are fewer on purpose`
+        : `${job} ${instance} is away (${count})`,
+  }))
 }
 
 function slowReplicas(model: Model, job: string, instances: readonly string[], now: Window): OddReplica[] {
@@ -76,7 +113,7 @@ function slowReplicas(model: Model, job: string, instances: readonly string[], n
       const [best] = found.evidence
       const why = best && best.explains >= enough ? ` because of ${best.cause}` : ''
       const text = `${job} ${instance} is slow in ${found.stage}${why}: ${seconds.toFixed(2)} s, the others ${usual.toFixed(2)} s`
-      return [{ job, instance, text, slow: found, growth }]
+      return [{ job, instance, text, isAway: false, slow: found, growth }]
     })
   })
   // One that is slow in several stages is named for the one in which it loses most.
@@ -91,9 +128,9 @@ function asIfAlone(job: string, instance: string, now: Window): Window {
   return windowOf(samples, now)
 }
 
-/** Processes that started in a stretch of time, in words: what a reader of a verdict wants to know beside it. */
+/** Processes that started in a stretch of time, in words. */
 export function startsIn(model: Model, samples: Samples, fromMs: number, toMs: number): string[] {
-  const jobs = jobsIn(model, windowOf(samples, { fromMs, toMs }))
+  const jobs = jobsIn(model, { samples })
   return samples(startMetric).flatMap(({ labels: { job = '', instance = '' }, points }) => {
     const started = (points.findLast(({ at }) => at <= toMs)?.value ?? 0) * 1000
     if (!jobs.includes(job) || started <= fromMs || started > toMs) return []

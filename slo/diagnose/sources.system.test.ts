@@ -1,14 +1,17 @@
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { describeWithParts, temporaryFolder } from '../../test/support.ts'
 import { readDirectory } from '../directory.ts'
+import { openEmbedded } from '../sources/embedded.ts'
+import type { Series } from '../sources/index.ts'
+import { openPrometheus } from '../sources/prometheus.ts'
 import { createStore, recorderFile } from '../sources/recorder/store.ts'
 import { live } from '../test/incident.ts'
 import { type RunningPrometheus, startPrometheus } from '../test/prometheus.ts'
 import { calm } from '../test/world.ts'
-import { type Series, samplesOf, windowOf } from './evaluate.ts'
+import { diagnoseAt } from './diagnose-at.ts'
+import { samplesOf, windowOf } from './evaluate.ts'
 import { numberIn } from './expression.ts'
 import { modelOf } from './model.ts'
-import { diagnoseAt } from './read.ts'
 
 const [stepMs, hour] = [15_000, 3_600_000]
 const startMs = Date.UTC(2026, 10, 20)
@@ -61,11 +64,9 @@ describeWithParts('diagnosis from either source', ['prometheus', 'promtool'], pa
   test('the same samples give the same verdict, from Prometheus and from the recorder', async () => {
     const dataDir = await temporaryFolder()
     record(dataDir, series)
-    const [one, other] = await Promise.all(
-      [prometheus.url, ''].map(prometheusUrl =>
-        diagnoseAt(directory, { prometheusUrl, dataDir, scrapeSeconds: 15 }, atMs),
-      ),
-    )
+    const sources = [openPrometheus(prometheus.url, directory.service), openEmbedded(dataDir)]
+    const [one, other] = await Promise.all(sources.map(source => diagnoseAt(directory, source, atMs)))
+    for (const source of sources) await source.close()
     expect(one).toEqual(other)
     expect(one).toMatchObject({ verdict: 'store', cause: 'disk-latency' })
   }, 120_000)

@@ -1,92 +1,64 @@
 import { checkExpression } from '../diagnose/expression.ts'
-import { type Expressions, type Row, writtenOut } from '../diagnose/template.ts'
-import type { StageReading } from '../directory.ts'
 import type { Document, Finding, Path } from '../objectives/document.ts'
+import { type Written, writtenOut } from './template.ts'
 
-type Written = {
-  expressions?: Expressions
-  stages?: readonly StageReading[]
-  resources?: readonly Row[]
-  traffic?: string
-}
-
-const needed = ['stage', 'cause', 'kind', 'query', 'action'] as const
+const needed = ['stage', 'cause', 'kind', 'query', 'action']
 
 /** What is wrong with the expressions of a service.yaml and with the resources that they make. */
-export function checkExpressions(
-  document: Document,
-  { expressions = {}, stages = [], resources = [], traffic = '' }: Written,
-): Finding[] {
+export function checkExpressions(document: Document, written: Written & { replicas?: string }): Finding[] {
+  const { expressions = {}, stages = [], resources = [], traffic = '', replicas = '' } = written
   const names = stages.map(({ name }) => name)
-  const check = (path: Path, text: string): Finding[] => {
-    const wrong = text === '' ? undefined : checkExpression(text)
+  const check = (path: Path, text: unknown): Finding[] => {
+    const wrong = typeof text === 'string' && text !== '' ? checkExpression(text) : undefined
     return wrong
       ? [document.finding(path, 'expression', `${wrong.message} in ${text}`, 'correct the PromQL')]
       : []
   }
-  const out = <T>(path: Path, read: () => T, use: (value: T) => Finding[]): Finding[] => {
+  const checkPart = (
+    path: Path,
+    part: Written,
+    use: (out: ReturnType<typeof writtenOut>) => Finding[],
+  ): Finding[] => {
     try {
-      return use(read())
+      return use(writtenOut({ expressions, ...part }))
     } catch (error) {
       return [document.finding(path, 'expression', (error as Error).message, 'name it under expressions')]
     }
   }
-  return [
-    ...out(
-      ['traffic'],
-      () => writtenOut({ expressions, traffic }).traffic,
-      text => check(['traffic'], text),
-    ),
-    ...stages.flatMap((stage, i) =>
-      out(
-        ['stages', i],
-        () => writtenOut({ expressions, stages: [stage] }).stages,
-        ([written]) => [
-          ...check(['stages', i, 'seconds'], written?.seconds ?? ''),
-          ...check(['stages', i, 'failing'], written?.failing ?? ''),
-        ],
+  const checkResource = (path: Path, resource: Readonly<Record<string, unknown>>): Finding[] => {
+    const place = `resources[${path[1]}]`
+    const missing = needed.filter(key => resource[key] === undefined)
+    const unknown = [resource.stage, ...((resource.blames ?? []) as string[])].filter(
+      name => name !== undefined && !names.includes(String(name)),
+    )
+    return [
+      ...missing.map(key =>
+        document.finding(path, 'shape', `${place}.${key} is missing`, 'give it here, or in each row of for'),
       ),
+      ...unknown.map(name =>
+        document.finding(
+          path,
+          'unknown-stage',
+          `${place} names the stage "${name}", which is not there`,
+          `it may be ${names.join(', ') || 'none: give stages first'}`,
+        ),
+      ),
+      ...check([...path, 'query'], resource.query),
+    ]
+  }
+  return [
+    ...check(['replicas'], replicas.replaceAll('$job', 'job')),
+    ...checkPart(['traffic'], { traffic }, out => check(['traffic'], out.traffic)),
+    ...stages.flatMap((stage, i) =>
+      checkPart(['stages', i], { stages: [stage] }, out => [
+        ...check(['stages', i, 'seconds'], out.stages[0]?.seconds),
+        ...check(['stages', i, 'failing'], out.stages[0]?.failing),
+      ]),
     ),
     ...resources.flatMap((row, i) =>
-      out(
-        ['resources', i],
-        () => writtenOut({ expressions, resources: [row] }).resources,
-        written =>
-          written.flatMap(each => [
-            ...lacking(document, i, each),
-            ...unknownStages(document, i, each, names),
-            ...check(['resources', i, 'query'], each.query ?? ''),
-          ]),
+      checkPart(['resources', i], { resources: [row] }, out =>
+        out.resources.flatMap(each => checkResource(['resources', i], each)),
       ),
     ),
   ]
 }
-
-const lacking = (document: Document, i: number, resource: Row): Finding[] =>
-  needed
-    .filter(key => resource[key] === undefined)
-    .map(key =>
-      document.finding(
-        ['resources', i],
-        'shape',
-        `resources[${i}].${key} is missing`,
-        `give it here, or in each row of for`,
-      ),
-    )
-
-const unknownStages = (
-  document: Document,
-  i: number,
-  { stage, blames = [] }: Row,
-  names: readonly string[],
-): Finding[] =>
-  [stage, ...blames]
-    .filter(name => name !== undefined && !names.includes(name))
-    .map(name =>
-      document.finding(
-        ['resources', i],
-        'unknown-stage',
-        `resources[${i}] names the stage "${name}", which is not there`,
-        `it may be ${names.join(', ') || 'none: give stages first'}`,
-      ),
-    )

@@ -1,141 +1,169 @@
-import { type Expressions, writtenOut } from '../diagnose/template.ts'
-import type { ProbeStep, Service } from '../directory.ts'
 import { type Finding, readDocument } from '../objectives/document.ts'
-import { parseSelector } from '../sources/promql.ts'
+import { isRegex, parseSelector } from '../sources/promql.ts'
 import { checkExpressions } from './expressions.ts'
-import { checkShape, matching, number, oneOf, required, type Shape, text } from './shape.ts'
+import {
+  checkShape,
+  filled,
+  matching,
+  maybe,
+  number,
+  oneOf,
+  or,
+  required,
+  shapeOf,
+  type Typed,
+  text,
+} from './shape.ts'
+import { writtenOut } from './template.ts'
 
 const name = matching(
   /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/,
   'a name of small letters, digits and hyphens, at most 63',
 )
-const label = matching(/^[a-zA-Z_]\w*$/, 'a name of a label')
 const url = matching(
   /^(https?:\/\/|\$\{)/,
   'an address that starts with http:// or https://, or with a variable of the environment',
 )
 const module = matching(/^[\w./-]+\.[jt]s$/, 'a file beside service.yaml, as in probe.ts')
-const anything = { mayBe: 'a value', holds: () => true }
-const kind = oneOf('part', 'factor', 'exhausted', 'taken')
+const flag = {
+  mayBe: 'true or false',
+  holds: (value: unknown) => typeof value === 'boolean',
+  fallback: false,
+}
 const selector = {
+  ...text,
   mayBe: 'a selector, as in name{label="value"}',
   holds: (value: unknown) => typeof value === 'string' && parseSelector(value) !== undefined,
 }
-const flag = { mayBe: 'true or false', holds: (value: unknown) => typeof value === 'boolean' }
 const regex = {
+  ...text,
   mayBe: 'a regular expression of JavaScript',
   holds: (value: unknown) => typeof value === 'string' && isRegex(value),
 }
 
-/** What may stand in service.yaml. */
-const shape: Shape = {
+/** One HTTP request of the synthetic user. `${NAME}` is a variable of the environment; in lower case a captured value. */
+const step = {
+  name: required(name),
+  method: or(oneOf('GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE'), 'GET'),
+  url: required(url),
+  headers: { '*': text },
+  body: or(text, ''),
+  expect: {
+    status: [number(100, 599)],
+    body: or(text, ''),
+    matches: or(regex, ''),
+    headers: { '*': text },
+  },
+  capture: { '*': { header: text, matches: required(regex) } },
+  timeoutSeconds: or(number(0.1, 60), 5),
+} as const
+
+/** What may stand in service.yaml, and its defaults; slo/README.md documents each key. */
+const schema = {
   service: required(name),
   displayName: text,
-  'words.*.*': text,
-  prometheus: url,
-  'targets[].job': required(
-    matching(/^[a-z0-9_-]+$/, 'a name of small letters, digits, hyphens and underscores'),
-  ),
-  'targets[].instance': text,
-  'targets[].url': required(url),
-  'selectors.*': text,
-  'replicaLabels[]': label,
-  scrapeSeconds: number(1, 60),
-  'jobs[]': text,
-  'away.cause': name,
-  'away.action': text,
-  failedSeconds: number(0, 3_600),
-  slowSeconds: number(0, 3_600),
-  'expressions.*': text,
-  'stages[].name': required(name),
-  'stages[].jobs[]': text,
-  'stages[].seconds': required(text),
-  'stages[].failing': text,
-  'stages[].floorSeconds': number(0, 86_400),
-  'stages[].floorRatio': number(1, 1_000),
-  'stages[].queues': flag,
-  'stages[].histogram': selector,
-  'whole.name': required(name),
-  'whole.histogram': required(selector),
-  'resources[].for[].*': anything,
-  'resources[].for[].blames[]': name,
-  'resources[].stage': name,
-  'resources[].cause': name,
-  'resources[].kind': kind,
-  'resources[].query': text,
-  'resources[].metric': text,
-  'resources[].action': text,
-  'resources[].limit': number(0, 1),
-  'resources[].blames[]': name,
-  'answering.*[]': name,
-  traffic: text,
-  examples: module,
-  exampleCommand: text,
-  witnesses: module,
-  metrics: module,
-  statusFile: matching(/^[\w.-]+$/, 'a name of a file'),
-  runbooks: matching(/^[\w./-]+$/, 'a folder beside service.yaml'),
+  words: { '*': { '*': text } },
+  prometheus: or(url, ''),
+  targets: [
+    {
+      job: required(matching(/^[a-z0-9_-]+$/, 'a name of small letters, digits, hyphens and underscores')),
+      instance: text,
+      url: required(url),
+    },
+  ],
+  selectors: { '*': text },
+  replicaLabels: [matching(/^[a-zA-Z_]\w*$/, 'a name of a label')],
+  scrapeSeconds: or(number(1, 60), 15),
+  jobs: [text],
+  replicas: or(text, ''),
+  away: { cause: or(name, 'away'), action: or(text, '$job is away: start it') },
+  failedSeconds: or(number(0, 3_600), 5),
+  slowSeconds: or(number(0, 3_600), 10),
+  expressions: { '*': text },
+  stages: [
+    {
+      name: required(name),
+      /** The jobs that spend the time. */
+      jobs: [text],
+      seconds: required(text),
+      failing: text,
+      floorSeconds: or(number(0, 86_400), 0.05),
+      floorRatio: or(number(1, 1_000), 1.5),
+      queues: flag,
+      histogram: selector,
+    },
+  ],
+  whole: maybe({ name: required(name), histogram: required(selector) }),
+  resources: [
+    {
+      for: maybe([{ '*': { mayBe: 'a value', holds: () => true }, blames: [name] }] as const),
+      stage: name,
+      cause: name,
+      /** See diagnose/model.ts. */
+      kind: oneOf('part', 'factor', 'exhausted', 'taken'),
+      query: text,
+      /** What the query is called in evidence; default: its first selector. */
+      metric: text,
+      action: text,
+      /** 0 to 1: the level at which an exhausted resource does harm. */
+      limit: number(0, 1),
+      /** The time is lost in `stage`, its cause is looked for in one of these. */
+      blames: maybe([name] as const),
+    },
+  ],
+  answering: { '*': [name] },
+  traffic: or(text, ''),
+  examples: or(module, ''),
+  exampleCommand: or(text, ''),
+  witnesses: or(module, ''),
+  metrics: or(module, ''),
+  statusFile: or(matching(/^[\w.-]+$/, 'a name of a file'), ''),
+  runbooks: or(matching(/^[\w./-]+$/, 'a folder beside service.yaml'), 'runbooks'),
   logServer: flag,
-  probe: module,
-  'releases.buildInfo': required(text),
-  'releases.memory': required(text),
-  'releases.compare[].what': required(text),
-  'releases.compare[].process': required(text),
-  'releases.compare[].stage': required(name),
-  'releases.compare[].bad': selector,
-  'releases.compare[].total': selector,
-  'releases.compare[].seconds': selector,
-  'releases.compare[].floorRatio': number(1, 1_000),
-  'releases.compare[].floorSeconds': number(0, 3_600),
-  'probe[].name': required(name),
-  'probe[].method': oneOf('GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE'),
-  'probe[].url': required(url),
-  'probe[].headers.*': text,
-  'probe[].body': text,
-  'probe[].expect.status[]': number(100, 599),
-  'probe[].expect.body': text,
-  'probe[].expect.matches': regex,
-  'probe[].expect.headers.*': text,
-  'probe[].capture.*.header': text,
-  'probe[].capture.*.matches': required(regex),
-  'probe[].timeoutSeconds': number(0.1, 60),
+  probe: maybe([step] as const, module),
+  releases: maybe({
+    buildInfo: required(text),
+    memory: required(text),
+    compare: [
+      {
+        what: required(text),
+        process: required(text),
+        stage: required(name),
+        bad: selector,
+        total: selector,
+        seconds: selector,
+        floorRatio: number(1, 1_000),
+        floorSeconds: number(0, 3_600),
+      },
+    ],
+  } as const),
+} as const
+
+type Read = Typed<typeof schema>
+type Row = Read['resources'][number]
+/** A stage of the work and what it takes. */
+export type StageReading = Read['stages'][number]
+/** A resource that bears on a stage. */
+export type ResourceReading = Pick<Row, 'metric' | 'limit' | 'blames'> &
+  Required<Pick<Row, 'stage' | 'cause' | 'kind' | 'query' | 'action'>>
+export type ProbeStep = Typed<typeof step>
+type Comparison = { what: string; process: string; stage: string } & (
+  | { bad: string; total: string }
+  | { seconds: string; floorRatio: number; floorSeconds: number }
+)
+export type Releases = { buildInfo: string; memory: string; compare: readonly Comparison[] }
+
+/** `service.yaml` of a directory, with its templates written out. */
+export type Service = Omit<Read, 'displayName' | 'expressions' | 'resources' | 'releases'> & {
+  displayName: string
+  resources: readonly ResourceReading[]
+  releases?: Releases
 }
 
-const defaults = {
-  service: '',
-  displayName: '',
-  words: {},
-  prometheus: '',
-  targets: [],
-  selectors: {},
-  replicaLabels: [],
-  scrapeSeconds: 15,
-  jobs: [],
-  away: { cause: 'away', action: '$job is away: start it' },
-  failedSeconds: 5,
-  slowSeconds: 10,
-  stages: [],
-  resources: [],
-  answering: {},
-  traffic: '',
-  examples: '',
-  exampleCommand: '',
-  witnesses: '',
-  metrics: '',
-  statusFile: '',
-  runbooks: 'runbooks',
-  logServer: false,
-  probe: undefined,
-  releases: undefined,
-}
-const stageDefaults = { jobs: [], floorSeconds: 0.05, floorRatio: 1.5 }
-const stepDefaults = { method: 'GET' as const, headers: {}, body: '', capture: {}, timeoutSeconds: 5 }
-const expectDefaults = { status: [], body: '', matches: '', headers: {} }
-
-type Written = Partial<Service> & { expressions?: Expressions }
+const shape = shapeOf(schema)
 
 /**
- * One service.yaml: what it says, and everything that is wrong with it; then the defaults stand for it. Without
+ * One service.yaml, or everything that is wrong with it; then the defaults stand for it. Without
  * `expressions` it is without stages, resources and traffic: a report needs none, and would take twice as long.
  */
 export function parseService(
@@ -144,33 +172,11 @@ export function parseService(
   { expressions }: { expressions: boolean } = { expressions: true },
 ): { service: Service; findings: Finding[] } {
   const document = readDocument(file, text)
-  const written = document.syntax.length > 0 ? {} : ((document.value() ?? {}) as Written)
+  const written = (document.syntax.length > 0 ? {} : (document.value() ?? {})) as Read
   const wrong = checkShape(document, written, shape)
   const findings = wrong.length > 0 || !expressions ? wrong : checkExpressions(document, written)
   const used = expressions ? written : { ...written, stages: [], resources: [], traffic: '' }
-  const { probe, stages, ...rest } = writtenOut(findings.length > 0 ? ({} as Written) : used)
-  return {
-    findings,
-    service: {
-      ...defaults,
-      ...rest,
-      displayName: rest.displayName ?? rest.service ?? '',
-      stages: stages.map(stage => ({ ...stageDefaults, ...stage })),
-      probe: typeof probe === 'object' ? probe.map(withDefaults) : probe,
-    },
-  }
-}
-
-const withDefaults = (step: ProbeStep): ProbeStep => ({
-  ...stepDefaults,
-  ...step,
-  expect: { ...expectDefaults, ...step.expect },
-})
-
-function isRegex(text: string): boolean {
-  try {
-    return new RegExp(text) !== undefined
-  } catch {
-    return false
-  }
+  const read = filled(schema, findings.length > 0 ? { service: '' } : writtenOut(used))
+  const { expressions: _, ...rest } = read
+  return { findings, service: { ...rest, displayName: read.displayName ?? read.service } as Service }
 }

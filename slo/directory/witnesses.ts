@@ -1,16 +1,18 @@
+import type { Stores } from '../diagnose/open-examples.ts'
+
 /** What a module named by `witnesses` exports. */
 export type WitnessModule = {
   compareWitnesses(given: {
     /** What the metrics counted of an objective, by its name. */
     counted(objective: string): { good: number; bad: number } | undefined
-    dataDir: string
+    stores: Stores
     fromMs: number
     toMs: number
     scrapeMs: number
   }): Promise<Compared>
 }
 
-/** What stores of telemetry that count on their own say beside the metrics. */
+/** What traces and logs, which count independently of the metrics, have counted. */
 export type Compared = {
   /** By witness; null when it has no data. */
   counts: Readonly<Record<string, { kept: number; broken: number } | null>>
@@ -20,9 +22,9 @@ export type Compared = {
   bound: number
   disagreements: readonly {
     witness: string
-    /** What it says beside the others, in a sentence. */
+    /** How it differs from the others, in words. */
     says: string
-    /** The events it lacks, or tells of otherwise than the other one; empty when it only counts. */
+    /** The events that it lacks, or has with another outcome; empty when it only counts. */
     ids: readonly string[]
   }[]
 }

@@ -4,8 +4,8 @@ import type { Minute } from '../sources/index.ts'
 export type AlertState = { since: Minute; falseSince: Minute | null } | 'inactive'
 
 /**
- * One evaluation. A firing alert ends when its condition has been false for `keepFiringMinutes` (the tier's
- * short window): without it 2 minutes up, 2 down fires 28 times in two hours.
+ * One evaluation. A firing alert ends when its condition was false for `keepFiringMinutes`, the tier's short window.
+ * Without that, an outage of 2 minutes up, 2 minutes down fires 28 times in two hours.
  */
 export function step(
   state: AlertState,

@@ -4,7 +4,7 @@ import { fires } from './burn-rate.ts'
 import type { Tally } from './sli.ts'
 import { round, spanAt, standing } from './standing.ts'
 
-/** One time an alert fired; `clears` is null while it still does. */
+/** `clears` is null while the alert fires. */
 export type Firing = { fires: Minute; clears: Minute | null }
 
 export type Timeline = {
@@ -16,8 +16,7 @@ export type Timeline = {
 }
 
 /**
- * What the alerts of an objective do over recorded minutes: evaluated at the end of every minute from the tally’s
- * start, told as far as it falls into [from, to].
+ * The firings of an objective's alerts in [from, to]: evaluated at the end of every minute from the tally's start.
  */
 export function backtest(objective: Objective, tally: Tally, from: Minute, to: Minute): Timeline[] {
   return objective.tiers.map(tier => {

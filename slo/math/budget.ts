@@ -16,8 +16,8 @@ export type Fit = {
 type Maintenance = { from: Minute; minutes: number }
 
 /**
- * Whether a maintenance fits into what is left: beside what was offline, and what is announced before and after it, at each
- * minute whose window it is in. Nothing unforeseen is assumed. Linear in the window.
+ * Whether a maintenance fits into the budget, together with the minutes that were offline and those that are announced, at
+ * each minute whose window it is in. Assumes that nothing else goes offline. Linear in the window.
  */
 export function fits(
   objective: Objective,
@@ -32,14 +32,14 @@ export function fits(
   const between = (begin: Minute, end: Minute): number =>
     (offline[end - first] as number) - (offline[begin - first] as number)
   const windowOf = windows(objective)
-  /** By how much more is lost at a minute than its window allows, without the maintenance. */
+  /** Offline minutes beyond the budget of the window that ends at a minute, without the maintenance. */
   const excess = (at: Minute): number => {
     const window = windowOf(at)
     return between(window.from, at) - window.minutes * allowed
   }
   const worst = slidingMaximum(excess)
   const added = (begin: Minute, end: Minute): number => end - begin - between(begin, end)
-  /** While it runs each minute adds to what is lost, and while it leaves the window each takes away: neither is the worst. */
+  /** The worst minute is between the end of the maintenance and the minute before it begins to leave the window. */
   const excessWith = (start: Minute): number => {
     const [end, inWindow] = [start + minutes, lastAt(objective, start, windowOf)]
     if (end <= inWindow) return worst(end, inWindow) + added(start, end)
@@ -53,7 +53,7 @@ export function fits(
   return { fits: leftAfter >= 0, leftAfter, budgetMinutes: windowOf(from + 1).minutes * allowed, earliest }
 }
 
-/** The window up to a minute; of a calendar the one that was asked for last is found again at once. */
+/** The window up to a minute. A calendar's last window is remembered, because its bounds are slow to compute. */
 function windows(objective: Objective): (at: Minute) => { from: Minute; minutes: number } {
   let last = windowAt(objective, 1)
   return at => {
@@ -74,7 +74,7 @@ function lastAt(
   return from + minutes
 }
 
-/** Running sums over the minutes [from, to) that were offline or, as far as they are to come, are announced; each once. */
+/** Running sums over [from, to): minutes that were offline, and later minutes that are announced, each counted once. */
 function offlineSums(tally: Tally, planned: readonly Planned[], from: Minute, to: Minute): Float64Array {
   const announced = new Int32Array(to - from + 1)
   const inside = (minute: Minute): number => Math.min(Math.max(minute, from, tally.to), to) - from
@@ -92,7 +92,7 @@ function offlineSums(tally: Tally, planned: readonly Planned[], from: Minute, to
   return sums
 }
 
-/** The largest value in [begin, end], where neither bound ever goes back: each value is looked at once. */
+/** The largest value in [begin, end]. Neither bound may decrease between calls, so each value is computed once. */
 function slidingMaximum(valueAt: (minute: Minute) => number): (begin: Minute, end: Minute) => number {
   const falling: { minute: Minute; value: number }[] = []
   let head = 0

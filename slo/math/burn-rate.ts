@@ -3,10 +3,10 @@ import { complement, type Fraction, fraction, multiply, reaches, toNumber } from
 import type { Tally } from './sli.ts'
 import { bad, total } from './sli.ts'
 
-/** Fewer slots than this and one bad slot is the whole window. */
+/** In a shorter window one bad slot would be the whole window. */
 export const minimumShortSlots = 2
 
-/** Longer, and an alert would stay firing for hours after everything is well. */
+/** With a longer one an alert would fire for hours after the recovery. */
 export const maxShortMinutes = 30
 
 type Share = { name: TierName; part: number; share: Fraction }
@@ -32,7 +32,6 @@ const longPlan: readonly Share[] = [
 ]
 const longPlanMinutes = 14 * 1440
 
-/** What an objective says of its tiers; the rest follows from it. */
 export type TierPlan = Pick<Tier, 'name' | 'longMinutes' | 'shortMinutes' | 'share'>
 type Planning = Pick<Objective, 'method' | 'target' | 'windowMinutes' | 'minimumBad'>
 

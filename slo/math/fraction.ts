@@ -18,7 +18,7 @@ export const toNumber = ({ numerator, denominator }: Fraction): number => numera
 export const reaches = (part: number, whole: number, ratio: Fraction): boolean =>
   part * ratio.denominator >= ratio.numerator * whole
 
-/** Far below any difference that matters in a target, far above what is lost in writing 23/24 as a decimal. */
+/** Far below any difference that matters in a target, far above the rounding error of 23/24 as a decimal. */
 const tolerance = 1e-9
 
 /** The fraction of the smallest denominator that a decimal stands for: 0.9583333333333334 is 23/24. */

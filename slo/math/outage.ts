@@ -12,12 +12,11 @@ export const outageFormat = `a list like "full 10m" or "50% 1h, ok 5m, late 20% 
   late N% D     N % of the events bad, every minute online
   ok D          all well`
 
-/** More steps than this is a program, not a description. */
 const maxPhases = 1_000
-/** Two weeks: longer than any alert’s window of a day’s objective. */
+/** Two weeks. */
 const maxMinutes = 20_160
 
-/** Events a minute of the traffic that is assumed: any share in whole percent is a whole number of them. */
+/** The assumed traffic: of 100 events a minute, a share in whole percent is a whole number of events. */
 const eventsAMinute = 100
 
 /** Undefined when it is no description. */
@@ -70,6 +69,6 @@ function slot({ method }: Objective, phase: Phase, start: Minute, i: number): Sl
   return { start, good: total - (total * badPercent) / 100, total, unknown: !events }
 }
 
-/** 1 in as many of the minutes as the percentage says, evenly, in integers. */
+/** 1 for this percentage of the minutes, spread evenly, else 0. */
 const spread = (percent: number, i: number): number =>
   Math.floor(((i + 1) * percent) / 100) - Math.floor((i * percent) / 100)

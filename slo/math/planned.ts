@@ -3,17 +3,17 @@ import { join } from 'node:path'
 import { countLimit, limits } from '@tintype/lib/limits.ts'
 import type { Minute } from '../sources/index.ts'
 
-/** A maintenance announced beforehand: the minutes [from, to). It is inside the budget; it only says what they were for. */
+/** A maintenance that was announced: the minutes [from, to). Its offline minutes count against the budget like others. */
 export type Planned = { id: string; from: Minute; to: Minute; reason: string }
 
-/** A day of maintenance is no maintenance but a slip of the finger. */
+/** A longer one is taken for a typing error. */
 export const maxPlannedMinutes = 1440
 
 const folderOf = (dataDir: string): string => join(dataDir, 'slo', 'planned')
 
-/** What was read of a folder, until something in it changes: the public pages show it at each request. */
+/** Cached until the folder changes, because the public pages read it at each request. */
 const read = new Map<string, { mtimeMs: number; planned: Planned[] }>()
-/** File systems tell two changes within some milliseconds by one time. */
+/** Two changes within some milliseconds have the same time on some file systems: a folder that just changed is not cached. */
 const settledMs = 1_000
 
 /** All planned downtime, earliest first. One file each, so that two processes that enter one lose none. */
@@ -51,7 +51,6 @@ export function addPlanned(dataDir: string, { from, to, reason }: Omit<Planned, 
   return planned
 }
 
-/** Takes one back; what is not there is no error. */
 export const removePlanned = (dataDir: string, id: string): void => {
   if (/^\d+-\d+$/.test(id)) rmSync(join(folderOf(dataDir), `${id}.json`), { force: true })
 }

@@ -7,18 +7,17 @@ import { budgetLeftRatio, round, type Span, type Standing, standing, standingJso
 import { toDuration, toIso, toShort } from './time.ts'
 import { windowAt } from './window.ts'
 
-/** Everything a report says, before it is drawn. */
 export type Report = {
   span: Span
   objectives: Judged[]
-  /** Null when the directory names none. */
+  /** Null when the directory names no witnesses. */
   witnesses: Compared | null
   planned: { minutes: number; offline: number }
 }
 export type Judged = { standing: Standing; burns: Burn[]; strip: string; doubtful: number }
 type Burn = { tier: string; rate: number; factor: number; longMinutes: number }
 
-/** How a window is judged: each objective’s own, or one of the length that was asked for. */
+/** The minutes that are judged: of each objective’s own window, or of one of the given length. */
 export function spanOf(
   { start, to }: Recorded,
   { objective, tally }: Recorded['objectives'][number],
@@ -50,11 +49,11 @@ export function judgeAll(recorded: Recorded, windowMinutes: number | undefined):
   })
 }
 
-/** As many cells as fit a terminal beside their two times. */
+/** Fits a terminal beside two times. */
 const cells = 72
 const shades = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█']
 
-/** The window’s minutes in one line: `·` all good, higher is more bad, `?` no data at all. */
+/** The window’s minutes in one line: `·` all good, ▁ to █ bad, `?` no data. */
 function strip(span: Span, objective: Objective, tally: Parameters<typeof bad>[0]): string {
   const width = Math.min(cells, span.to - span.from)
   return Array.from({ length: width }, (_, i) => {
@@ -86,11 +85,9 @@ export function reportJson({ span, objectives, witnesses, planned }: Report): un
       ]),
     ),
     ...(planned.minutes === 0 ? {} : { planned }),
-    ...(witnesses && { witnesses: witnessJson(witnesses) }),
+    ...(witnesses && { witnesses: { ...witnesses.counts, ...witnesses, counts: undefined } }),
   }
 }
-
-const witnessJson = ({ counts, ...compared }: Compared) => ({ ...counts, ...compared })
 
 export function reportText(report: Report): string {
   const { span } = report
@@ -107,8 +104,11 @@ function objectiveText({ standing, burns, strip, doubtful }: Judged): string {
   const { objective, span, broken, ratio } = standing
   const filled = Math.round(Math.min(1, Math.max(0, budgetLeftRatio(standing))) * barCells)
   const minutesACell = Math.max(1, Math.round((span.to - span.from) / cells))
+  // Without events an objective is neither met nor broken.
+  const state = broken ? '✕' : ratio === null ? '○' : '●'
+  const word = broken ? 'broken' : ratio === null ? 'nothing to count' : 'met'
   const lines = [
-    `${broken ? '✕' : ratio === null ? '○' : '●'} ${objective.displayName}: ${word(standing)}`,
+    `${state} ${objective.displayName}: ${word}`,
     counts(standing),
     `budget  ${'█'.repeat(filled)}${'░'.repeat(barCells - filled)}  ${left(standing)}`,
     `${toShort(span.from)} ${strip} ${toShort(span.to)}`,
@@ -120,10 +120,6 @@ function objectiveText({ standing, burns, strip, doubtful }: Judged): string {
   ]
   return lines.join('\n  ')
 }
-
-/** Without events an objective is neither kept nor broken. */
-const word = ({ broken, ratio }: Standing): string =>
-  broken ? 'broken' : ratio === null ? 'nothing to count' : 'kept'
 
 function counts({ objective, good, bad, unknown, ratio }: Standing): string {
   const percent = ratio === null ? `no ${objective.unit}` : `${round(ratio * 100, 3)} %`
@@ -154,26 +150,4 @@ function witnessText(compared: Compared | null): string {
       ({ witness, says, ids }) => `  ${witness} ${says}${ids.length > 0 ? `: ${ids.join(' ')}` : ''}`,
     ),
   ].join('\n')
-}
-
-export function reportMarkdown(report: Report): string {
-  const rows = report.objectives.map(({ standing }) => {
-    const { objective, broken } = standing
-    return `| ${objective.displayName} | ${broken ? '**broken**' : word(standing)} | ${counts(standing)} | ${left(standing)} |`
-  })
-  const burns = report.objectives.flatMap(({ standing, burns }) =>
-    burns.map(
-      ({ tier, rate, factor, longMinutes }) =>
-        `| ${standing.objective.id} | ${tier} | ${toDuration(longMinutes)} | ${rate.toFixed(2)} | ${round(factor, 2)} |`,
-    ),
-  )
-  return [
-    `# Objectives from ${toIso(report.span.from)} to ${toIso(report.span.to)}`,
-    ['| objective | state | counted | budget |', '|---|---|---|---|', ...rows].join('\n'),
-    ['| objective | tier | long window | burn | fires at |', '|---|---|---|---:|---:|', ...burns].join('\n'),
-    plannedText(report),
-    witnessText(report.witnesses),
-  ]
-    .filter(text => text !== '')
-    .join('\n\n')
 }

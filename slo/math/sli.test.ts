@@ -1,8 +1,9 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { readDirectory } from '../directory.ts'
-import { increases, type Sample } from '../sources/counter.ts'
+import type { Sample } from '../sources/counter.ts'
 import type { Objective, Slot } from '../sources/index.ts'
+import { increases } from '../test/samples-source.ts'
 import { fires } from './burn-rate.ts'
 import { bad, judge, tally, total } from './sli.ts'
 import { standing } from './standing.ts'
@@ -144,7 +145,7 @@ describe('counters', () => {
   const at = (...pairs: [number, number][]): Sample[] =>
     pairs.map(([s, value]) => ({ timeMs: s * 1000, value }))
 
-  test('a sample on the full minute tells of the minute before it', () => {
+  test('a sample on the full minute counts in the minute before it', () => {
     expect([...increases(at([45, 0], [60, 1], [75, 3]), 120, 0, 2)]).toEqual([1, 2])
   })
 

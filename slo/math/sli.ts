@@ -15,7 +15,7 @@ export function judge({ method, sliceTarget }: Judging, slot: Slot): Slot {
   return { start, good: !unknown && reaches(good, total, sliceTarget) ? 1 : 0, total: 1, unknown }
 }
 
-/** More good events, or more bad ones, than events. */
+/** Whether more good events, or more bad ones, were counted than events. */
 export const isDoubtful = ({ good, total }: Slot): boolean => good > total || good < 0
 
 /** Running sums over judged slots, so that any window is two subtractions. Outside of them nothing is counted. */

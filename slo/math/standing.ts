@@ -3,7 +3,7 @@ import { complement, reaches, toNumber } from './fraction.ts'
 import { bad, type Tally, total, unknown } from './sli.ts'
 import { windowAt } from './window.ts'
 
-/** The minutes [from, to) that are judged, of a window that would be `nominalMinutes` long had the SLO always been. */
+/** The minutes [from, to) that are judged. `nominalMinutes` is the length of the whole window, also while the SLO is younger. */
 export type Span = { from: Minute; to: Minute; nominalMinutes: number }
 
 /** The objective’s own window up to `at`. */
@@ -20,9 +20,9 @@ export type Standing = {
   bad: number
   /** Minutes in which nothing was counted; of Timeslices they are a part of the bad. */
   unknown: number
-  /** Null when there was nothing to count. */
+  /** Null when nothing was counted. */
   ratio: number | null
-  /** How many may be bad: of the nominal window’s slots, or of the events that were. */
+  /** How many may be bad: of the nominal window's slots, or of the counted events. */
   budget: number
   budgetLeft: number
   broken: boolean

@@ -5,7 +5,7 @@ type Windowed = Pick<Objective, 'windowMinutes' | 'calendar'>
 /** The nominal days of a unit. */
 const nominalDays: Record<CalendarUnit, number> = { d: 1, w: 7, M: 30 }
 const longestDays: Record<CalendarUnit, number> = { d: 1, w: 7, M: 31 }
-/** Clocks that are set back make a window longer. */
+/** A window is longer when clocks are set back in it. */
 const clockChangeMinutes = 120
 
 export const nominalMinutes = ({ count, unit }: Pick<Calendar, 'count' | 'unit'>): number =>
@@ -54,12 +54,12 @@ function addMonths(date: Date, months: number): void {
   date.setUTCDate(Math.min(day, last))
 }
 
-/** A zone's clocks, by Intl: Temporal came with Node 26, and Node 24 reads calendars, too. Times on them are written as minutes of UTC. */
+/** The clocks of a time zone, by Intl: Temporal came with Node 26, and Node 24 is supported. Local times are written as minutes of UTC. */
 function clockOf(timeZone: string): { minuteAt(wall: Minute): Minute } {
   const format = new Intl.DateTimeFormat('sv-SE', { timeZone, dateStyle: 'short', timeStyle: 'short' })
   const offset = (minute: Minute): number => toUtc(format.format(minute * 60_000)) / 60_000 - minute
   return {
-    // Of a time that comes twice the first is meant; one that is left out is as much later as the clocks are set on.
+    // Clock changes: of a local time that occurs twice the first is taken; one that is skipped is shifted by the change.
     minuteAt(wall) {
       const [before, after] = [wall - offset(wall - 1440), wall - offset(wall + 1440)]
       return [before, after].find(minute => minute + offset(minute) === wall) ?? before

@@ -7,7 +7,7 @@ import {
   type Document as Yaml,
 } from 'yaml'
 
-/** Something wrong at a place of a file, and what to write instead. */
+/** A fault at a place of a file, and its fix. */
 export type Finding = {
   file: string
   line: number
@@ -20,14 +20,14 @@ export type Finding = {
 
 export type Path = readonly (string | number)[]
 
-/** A YAML document that knows where each of its values stands. */
+/** A YAML document with the place of each of its values. */
 export type Document = {
   get(path: Path): unknown
-  /** All of it, as JavaScript has it. */
+  /** The whole document as JavaScript values. */
   value(): unknown
-  /** A finding at a path, or at the nearest thing that is there. */
+  /** A finding at a path, or at its nearest parent that exists. */
   finding(path: Path, rule: string, message: string, mend: string, severity?: Finding['severity']): Finding
-  /** What is no YAML at all. */
+  /** The syntax errors. */
   syntax: Finding[]
 }
 
@@ -36,7 +36,7 @@ export function readDocument(file: string, text: string): Document {
   return placed(file, lineCounter, parseDocument(text, { lineCounter, prettyErrors: false }))
 }
 
-/** The documents of a file, which `---` parts; one that is empty when nothing is in it. */
+/** The documents of a file, separated by `---`; of an empty file one empty document. */
 export function readDocuments(file: string, text: string): Document[] {
   const lineCounter = new LineCounter()
   const documents = [...parseAllDocuments(text, { lineCounter, prettyErrors: false })]

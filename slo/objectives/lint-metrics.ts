@@ -1,77 +1,72 @@
+import { readFileSync } from 'node:fs'
 import type { Definition } from '@tintype/lib/telemetry/catalogue.ts'
+import { parse } from 'yaml'
 import type { Counter, Matcher, Selector, Sli } from '../sources/index.ts'
 import { functionsOf } from '../sources/promql.ts'
 import { matches } from '../sources/selector.ts'
 import type { Document, Finding, Path } from './document.ts'
-import type { Reading } from './lint.ts'
 import { countedPart, type Part, query } from './openslo.ts'
 
-export type Catalogue = Readonly<Record<string, Definition>>
+/** What lint knows of where the metrics come from. */
+export type Reading = {
+  source: 'recorder' | 'prometheus'
+  /** How long the embedded recorder keeps minutes; 0 is for ever. */
+  keepDays: number
+  /** The metrics that the service exposes; undefined when that is not known. */
+  catalogue?: Readonly<Record<string, Definition>> | undefined
+}
 
-/** What the queries of an indicator read, and whether that is counted and exposed. */
+type Text = { rule?: string; severity?: Finding['severity']; message: string; fix: string }
+const texts: Record<string, Text> = parse(readFileSync(new URL('lint-rules.yaml', import.meta.url), 'utf8'))
+
+/** A finding of lint-rules.yaml at a place of the document. */
+export function found(
+  document: Document,
+  path: Path,
+  name: string,
+  values: Readonly<Record<string, string | number>> = {},
+): Finding {
+  const { rule = name, severity, message, fix } = texts[name] as Text
+  const fill = (text: string) => text.replace(/\{(\w+)\}/g, (_, key: string) => String(values[key]))
+  return document.finding(path, rule, fill(message), fill(fix), severity)
+}
+
+/** What is wrong with the queries of an indicator: what they read is no counter, or is not exposed. */
 export function lintSli(document: Document, sli: Sli, { source, catalogue }: Reading): Finding[] {
-  const metrics: [Part, Counter][] =
-    sli.kind === 'ratio'
-      ? [
-          [countedPart(document) ?? 'good', sli.part],
-          ['total', sli.total],
-        ]
-      : [['gauge', { promql: sli.gauge, selector: null }]]
-  return metrics.flatMap(([part, counter]) => {
+  const isEmbedded = source === 'recorder'
+  if (sli.kind === 'threshold') return isEmbedded ? [found(document, query('gauge'), 'gauge-not-kept')] : []
+  const parts: [Part, Counter][] = [
+    [countedPart(document) ?? 'good', sli.part],
+    ['total', sli.total],
+  ]
+  return parts.flatMap(([part, { selector, promql }]) => {
     const path = query(part)
-    const embedded = source === 'recorder' && !counter.selector ? [notRecorded(document, part)] : []
-    if (part === 'gauge') return embedded
-    return counter.selector
-      ? lintSelector(document, path, counter.selector, catalogue)
-      : [...embedded, ...lintComputed(document, path, counter.promql)]
+    if (selector) return catalogue ? lintSelector(document, path, selector, catalogue) : []
+    return [
+      ...(isEmbedded ? [found(document, path, 'needs-prometheus')] : []),
+      ...lintComputed(document, path, promql),
+    ]
   })
 }
 
-const notRecorded = (document: Document, part: Part): Finding =>
-  document.finding(
-    query(part),
-    'needs-prometheus',
-    part === 'gauge'
-      ? 'the embedded recorder keeps no gauge for longer than two days'
-      : 'the embedded recorder reads counters as name{label="value"}, and their sum',
-    part === 'gauge' ? 'set PROMETHEUS_URL' : 'set PROMETHEUS_URL, or count in one counter',
-  )
-
-/** What a rate or an increase gives is no counter: its growth is not what happened. */
+/** The increase of a counter is taken; the increase of a rate would not be the number of events. */
 function lintComputed(document: Document, path: Path, promql: string): Finding[] {
   const [wrong] = functionsOf(promql).filter(name => /^(i?rate|increase|delta|idelta|deriv)$/.test(name))
-  if (!wrong) return []
-  const message = `${wrong}() is no counter, and its increase is taken here`
-  return [document.finding(path, 'no-counter', message, `write the counter itself, without ${wrong}()`)]
+  return wrong ? [found(document, path, 'computed', { function: wrong })] : []
 }
 
 function lintSelector(
   document: Document,
   path: Path,
   { metric, matchers }: Selector,
-  catalogue: Catalogue | undefined,
+  catalogue: NonNullable<Reading['catalogue']>,
 ): Finding[] {
-  if (!catalogue) return []
   const [, base = metric, part] = /^(.*?)(_bucket|_count|_sum)?$/.exec(metric) ?? []
   const definition = catalogue[metric] ?? catalogue[base]
-  if (!definition)
-    return [
-      document.finding(
-        path,
-        'unknown-metric',
-        `no service exposes ${metric}`,
-        'take a name from the catalogue',
-      ),
-    ]
-  if (definition.kind === 'gauge' || (definition.kind === 'histogram' && !part))
-    return [
-      document.finding(
-        path,
-        'no-counter',
-        `${metric} is a ${definition.kind}, which has no increase`,
-        'count events in a counter, or take _bucket and _count of a histogram',
-      ),
-    ]
+  if (!definition) return [found(document, path, 'unknown-metric', { metric })]
+  const { kind } = definition
+  if (kind === 'gauge' || (kind === 'histogram' && !part))
+    return [found(document, path, 'no-counter', { metric, kind })]
   const labels = matchers
     .filter(({ label }) => label !== 'le')
     .flatMap(each => lintLabel(document, path, metric, definition, each))
@@ -80,17 +75,19 @@ function lintSelector(
 
 /** Prometheus adds these to every series it scrapes. */
 const targetLabels = ['job', 'instance']
+const written = ({ label, operator, value }: Matcher): string => `${label}${operator}"${value}"`
 
 function lintLabel(document: Document, path: Path, metric: string, definition: Definition, matcher: Matcher) {
-  const values = definition.labels[matcher.label]
-  if (values === 'open' || targetLabels.includes(matcher.label)) return []
-  const some = values?.some(value => matches({ matchers: [matcher] }, { [matcher.label]: value }))
-  if (some) return []
-  const message = values
-    ? `${metric} never has ${matcher.label}${matcher.operator}"${matcher.value}"`
-    : `${metric} has no label ${matcher.label}`
-  const known = values ? values.join(', ') : Object.keys(definition.labels).join(', ') || 'none'
-  return [document.finding(path, 'unknown-label', message, `it may be ${known}`)]
+  const { label } = matcher
+  const values = definition.labels[label]
+  if (values === 'open' || targetLabels.includes(label)) return []
+  if (!values) {
+    const known = Object.keys(definition.labels).join(', ') || 'none'
+    return [found(document, path, 'unknown-label', { metric, label, known })]
+  }
+  if (values.some(value => matches({ matchers: [matcher] }, { [label]: value }))) return []
+  const known = values.join(', ')
+  return [found(document, path, 'unknown-value', { metric, matcher: written(matcher), known })]
 }
 
 function lintBucket(
@@ -101,34 +98,11 @@ function lintBucket(
 ) {
   const le = matchers.find(({ label }) => label === 'le')
   const pattern = (bound: number) => `le=~"${bound}(\\\\.0)?"`
-  if (!le)
-    return [
-      document.finding(
-        path,
-        'missing-bucket',
-        'a _bucket without le counts every event many times',
-        `write ${pattern(60)}`,
-      ),
-    ]
-  const chosen = buckets.find(bound => matches({ matchers: [le] }, { le: String(bound) }))
+  if (!le) return [found(document, path, 'no-bucket', { pattern: pattern(60) })]
+  const has = (bound: string) => matches({ matchers: [le] }, { le: bound })
+  const chosen = buckets.find(bound => has(String(bound)))
   if (chosen === undefined)
-    return [
-      document.finding(
-        path,
-        'missing-bucket',
-        `there is no bucket le${le.operator}"${le.value}"`,
-        `the bounds are ${buckets.join(', ')}; take one of these, or add one to the histogram`,
-      ),
-    ]
-  const both = [String(chosen), `${chosen}.0`].every(text => matches({ matchers: [le] }, { le: text }))
-  return both || !Number.isInteger(chosen)
-    ? []
-    : [
-        document.finding(
-          path,
-          'bucket-text',
-          `Prometheus 3 writes le="${chosen}.0", version 2 le="${chosen}"`,
-          `write ${pattern(chosen)}`,
-        ),
-      ]
+    return [found(document, path, 'missing-bucket', { matcher: written(le), bounds: buckets.join(', ') })]
+  if (!Number.isInteger(chosen) || (has(String(chosen)) && has(`${chosen}.0`))) return []
+  return [found(document, path, 'bucket-text', { bound: chosen, pattern: pattern(chosen) })]
 }

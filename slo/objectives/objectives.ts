@@ -1,10 +1,10 @@
 import { readdirSync, readFileSync, statSync } from 'node:fs'
 import { join, relative } from 'node:path'
 import { ExpectedError } from '@tintype/lib/errors.ts'
-import { planTiers, type TierPlan, tiers } from '../math/burn-rate.ts'
-import { fraction, fromDecimal } from '../math/fraction.ts'
+import { planTiers, tiers } from '../math/burn-rate.ts'
+import { fromDecimal } from '../math/fraction.ts'
 import { parseDuration } from '../math/time.ts'
-import type { Calendar, Objective, Sli, ThresholdOperator, TierName } from '../sources/index.ts'
+import type { Calendar, Objective, Sli, ThresholdOperator } from '../sources/index.ts'
 import { counterOf } from '../sources/promql.ts'
 import { type Document, type Finding, type Path, readDocuments } from './document.ts'
 import {
@@ -23,11 +23,11 @@ import {
   windowPath,
 } from './openslo.ts'
 
-/** Two minutes: adjacent minutes always join, and what happened in a longer gap is not blamed on the minute after it. */
+/** Two minutes: adjacent minutes always join, and events of a longer gap are not counted in the minute after it. */
 const sliceGapSeconds = 120
-/** A day: events are counted when they are seen, however long nobody looked; after a day a counter is new. */
+/** A day: events are counted when they are seen, also after a long gap; after a day a counter counts as new. */
 const eventGapSeconds = 86_400
-/** Ten minutes: Prometheus computes an expression anew for each step of the gap, and reads no samples of it. */
+/** Ten minutes: Prometheus evaluates an expression once for each step of the gap. */
 const computedGapSeconds = 600
 
 const defaultMinimumBad = { page: 1, ticket: 1 }
@@ -44,7 +44,7 @@ export class ObjectiveError extends ExpectedError {
 export const formatFinding = ({ file, line, column, severity, rule, message, mend }: Finding): string =>
   `${file}:${line}:${column}: ${severity}: ${message}; ${mend} (${rule})`
 
-/** One OpenSLO document: its objectives, or everything that is wrong with it. */
+/** One OpenSLO document: its objectives, or every fault in it. */
 export type Parsed = { document: Document; objectives: Objective[]; findings: Finding[] }
 
 /** The documents of a file. An objective's id is its name until the whole directory is known. */
@@ -54,7 +54,7 @@ export const parseObjectives = (file: string, text: string): Parsed[] =>
     return { document, findings, objectives: findings.length > 0 ? [] : toObjectives(file, document) }
   })
 
-/** Every document of these files, with an id for each objective, and what is wrong among them. */
+/** Every document of these files. Objectives have their ids; those with the same id are faults. */
 export function parseFiles(files: readonly string[]): Parsed[] {
   const all = files.flatMap(path => parseObjectives(show(path), readFileSync(path, 'utf8')))
   const services = Map.groupBy(
@@ -89,7 +89,7 @@ export function readObjectives(folder: string): Objective[] {
 }
 
 /**
- * The OpenSLO files of a folder, in the order of their names; or the one file that was meant.
+ * The OpenSLO files of a folder in the order of their names, or the one file that the path names.
  * @throws ObjectiveError when there is none.
  */
 export function objectiveFiles(path: string): string[] {
@@ -110,7 +110,7 @@ const nothingAt = (path: string): Finding => ({
   mend: 'name a *.yaml file, or a folder of them',
 })
 
-/** As a person in the current folder would type it. */
+/** The path relative to the current folder. */
 export const show = (path: string): string => relative('.', path) || path
 
 function toObjectives(file: string, document: Document): Objective[] {
@@ -141,7 +141,7 @@ function toObjectives(file: string, document: Document): Objective[] {
       sli: sliOf(document, index, method),
       groupBy: text(annotation('group-by')) ?? null,
       group: null,
-      tiers: tiers(planning, writtenTiers(document) ?? planTiers(windowMinutes)),
+      tiers: tiers(planning, parseTiers(text(annotation('tiers'))) ?? planTiers(windowMinutes)),
       runbook: text(annotation('runbook')) ?? '',
       file,
     }
@@ -185,10 +185,3 @@ function calendarOf(document: Document): Calendar | null {
   ) as [string, string]
   return { count, unit, startTime, timeZone }
 }
-
-const writtenTiers = (document: Document): TierPlan[] | undefined =>
-  parseTiers(document.get(annotation('tiers')))?.map(({ name, percent, ...windows }) => ({
-    ...windows,
-    name: name as TierName,
-    share: fraction(percent, 100),
-  }))

@@ -8,17 +8,20 @@ import {
   type Shape,
   text,
 } from '../directory/shape.ts'
+import type { TierPlan } from '../math/burn-rate.ts'
+import { fraction } from '../math/fraction.ts'
 import { parseDuration } from '../math/time.ts'
 import { isStartTime, isTimeZone, nominalMinutes } from '../math/window.ts'
-import { type CalendarUnit, calendarUnits, thresholdOperators } from '../sources/index.ts'
+import { type CalendarUnit, calendarUnits, thresholdOperators, tierNames } from '../sources/index.ts'
 import { promqlError } from '../sources/promql.ts'
 import type { Document, Finding, Path } from './document.ts'
 
 const rule = (mayBe: string, holds: Rule['holds']): Rule => ({ mayBe, holds })
 const parsed = (parse: (value: unknown) => unknown, mayBe: string): Rule =>
   rule(mayBe, value => parse(value) !== undefined)
-/** A key that OpenSLO has, and that would change nothing here. */
-const leftOut = (why: string): Rule => rule(`left out: ${why}`, () => false)
+/** A key of OpenSLO that has an effect in some documents only. */
+const only = (isEffective: boolean, allowed: Rule, why: string): Rule =>
+  isEffective ? allowed : rule(`left out: ${why}`, () => false)
 const name = matching(
   /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/,
   'a name of small letters, digits and hyphens, at most 63',
@@ -86,40 +89,18 @@ const source = (place: string): Shape => ({
   [`${place}.metricSource.spec.query`]: always(promql),
 })
 
-/** What an objective is compared with: only the readings of a threshold. */
-const compared = (isThreshold: boolean): Shape => {
-  const none = leftOut('only a thresholdMetric is compared')
-  return {
-    'spec.objectives[].op': isThreshold ? required(oneOf(...Object.keys(thresholdOperators))) : none,
-    'spec.objectives[].value': isThreshold ? required(rule('a number', Number.isFinite)) : none,
-  }
-}
-
-const sliced = (isSliced: boolean): Shape => {
-  const none = leftOut('Occurrences have no time slices; budgetingMethod: Timeslices has them')
-  return {
-    'spec.objectives[].timeSliceTarget': isSliced ? sliceTarget : none,
-    'spec.objectives[].timeSliceWindow': isSliced ? oneOf('1m') : none,
-  }
-}
-
-const windowed = (isRolling: boolean): Shape => {
-  const none = leftOut('a rolling window has no calendar; isRolling: false has one')
-  return {
-    'spec.timeWindow[].duration': always(isRolling ? rolling : calendar),
-    'spec.timeWindow[].isRolling': always(either),
-    'spec.timeWindow[].calendar.startTime': isRolling
-      ? none
-      : always(rule('a time like 2026-01-01 00:00:00', isStartTime)),
-    'spec.timeWindow[].calendar.timeZone': isRolling
-      ? none
-      : always(rule('a time zone like Europe/Berlin or UTC', isTimeZone)),
-  }
-}
-
-/** The part of OpenSLO v1 that is understood, as far as it may stand in this document. */
+/** The supported part of OpenSLO v1 that may occur in this document. */
 function shapeOf(document: Document): Shape {
   const counted = countedPart(document)
+  const isThreshold = counted === undefined
+  const isSliced = document.get(methodPath) !== 'Occurrences'
+  const isRolling = document.get(windowKey('isRolling')) !== false
+  const noCalendar = 'a rolling window has no calendar; isRolling: false has one'
+  const noSlices = 'Occurrences have no time slices; budgetingMethod: Timeslices has them'
+  const notCompared = 'only a thresholdMetric is compared'
+  const startTime = always(rule('a time like 2026-01-01 00:00:00', isStartTime))
+  const timeZone = always(rule('a time zone like Europe/Berlin or UTC', isTimeZone))
+  const operator = required(oneOf(...Object.keys(thresholdOperators)))
   return {
     apiVersion: always(oneOf('openslo/v1')),
     kind: always(oneOf('SLO')),
@@ -144,25 +125,30 @@ function shapeOf(document: Document): Shape {
     'spec.indicator.metadata.name': name,
     'spec.indicator.metadata.displayName': text,
     'spec.indicator.spec.description': text,
-    ...(counted === undefined
+    ...(isThreshold
       ? source('spec.indicator.spec.thresholdMetric')
       : {
           'spec.indicator.spec.ratioMetric.counter': always(yes),
           ...source(`spec.indicator.spec.ratioMetric.${counted}`),
           ...source('spec.indicator.spec.ratioMetric.total'),
         }),
-    ...windowed(document.get(windowKey('isRolling')) !== false),
+    'spec.timeWindow[].duration': always(isRolling ? rolling : calendar),
+    'spec.timeWindow[].isRolling': always(either),
+    'spec.timeWindow[].calendar.startTime': only(!isRolling, startTime, noCalendar),
+    'spec.timeWindow[].calendar.timeZone': only(!isRolling, timeZone, noCalendar),
     'spec.budgetingMethod': always(oneOf('Timeslices', 'Occurrences')),
     'spec.objectives[].displayName': text,
     'spec.objectives[].target': always(target),
-    ...compared(counted === undefined),
-    ...sliced(document.get(methodPath) !== 'Occurrences'),
+    'spec.objectives[].op': only(isThreshold, operator, notCompared),
+    'spec.objectives[].value': only(isThreshold, required(rule('a number', Number.isFinite)), notCompared),
+    'spec.objectives[].timeSliceTarget': only(isSliced, sliceTarget, noSlices),
+    'spec.objectives[].timeSliceWindow': only(isSliced, oneOf('1m'), noSlices),
   }
 }
 
 type Metadata = { labels?: object; annotations?: Record<string, unknown> }
 
-/** Labels and the annotations of others may stand there without our understanding them. */
+/** Without labels and the annotations of other programs, which are allowed. */
 function withoutForeign(written: unknown): unknown {
   const { metadata, ...rest } = (written ?? {}) as { metadata?: Metadata }
   if (typeof metadata !== 'object' || metadata === null) return written
@@ -171,13 +157,13 @@ function withoutForeign(written: unknown): unknown {
   return { metadata: { ...own, annotations: Object.fromEntries(ours) }, ...rest }
 }
 
-/** Everything in a document that is not of the shape, each with its place and what it may be. */
+/** Every value of a document that its shape does not allow, with its place and what it may be. */
 export const checkDocument = (document: Document): Finding[] =>
   document.syntax.length > 0
     ? document.syntax
     : checkShape(document, withoutForeign(document.value()), shapeOf(document))
 
-/** `1d`, `2w`, `1M` of a calendar, with their nominal length. */
+/** `1d`, `2w` or `1M` of a calendar, with the nominal length. */
 export function parseCalendar(
   value: unknown,
 ): { count: number; unit: CalendarUnit; minutes: number } | undefined {
@@ -193,18 +179,15 @@ export function parseMinimumBad(value: unknown): { page: number; ticket: number 
   return page && ticket ? { page: Number(page), ticket: Number(ticket) } : undefined
 }
 
-export type WrittenTier = { name: string; longMinutes: number; shortMinutes: number; percent: number }
-
-export function parseTiers(value: unknown): WrittenTier[] | undefined {
+export function parseTiers(value: unknown): TierPlan[] | undefined {
   const written = String(value)
     .split(',')
     .map(item => {
-      const [, tier, long, short, percent] =
-        /^\s*(page-fast|page-slow|ticket-fast|ticket-slow) (\w+)\/(\w+) (\d{1,4})%\s*$/.exec(item) ?? []
+      const [, tier, long, short, percent] = /^\s*([\w-]+) (\w+)\/(\w+) (\d{1,4})%\s*$/.exec(item) ?? []
+      const name = tierNames.find(each => each === tier)
       const [longMinutes, shortMinutes] = [parseDuration(long), parseDuration(short)]
-      return tier && longMinutes && shortMinutes
-        ? { name: tier, longMinutes, shortMinutes, percent: Number(percent) }
-        : undefined
+      if (!name || !longMinutes || !shortMinutes) return undefined
+      return { name, longMinutes, shortMinutes, share: fraction(Number(percent), 100) }
     })
   return written.every(each => each !== undefined) ? written : undefined
 }

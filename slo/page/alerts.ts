@@ -1,110 +1,93 @@
-import { h, svg } from '@tintype/lib/page/browser/dom.ts'
+import { h } from '@tintype/lib/page/browser/dom.ts'
 import type { ObjectiveState, WhatIfAlert } from './api.ts'
-import { clock, percent } from './format.ts'
-import { asTable } from './parts.ts'
-import { say, words } from './words.ts'
+import { clock, joined, percent } from './format.ts'
+import { asTable, type Bar, chart } from './parts.ts'
+import { say, word } from './words.ts'
 
-type Lane = { name: string; bars: { from: number; to: number; title: string }[]; said: string }
+type Lane = { name: string; bars: Omit<Bar, 'class'>[]; summary: string }
 
-/** Lanes of bars on one axis from 0 to `length`; `mark` is a stretch to compare with, such as the outage. */
-function lanes(all: Lane[], length: number, mark?: { to: number; title: string }): HTMLElement {
-  const bar = (from: number, to: number, name: string, title: string) =>
-    svg(
-      'rect',
-      { class: name, x: from, y: 0, width: Math.max(length / 300, to - from), height: 10 },
-      svg('title', {}, title),
-    )
+/** Lanes of bars on one axis from 0 to `length`. `mark` is a stretch to compare with, such as the outage. */
+function lanes(all: readonly Lane[], length: number, mark?: Bar): HTMLElement {
+  const visible = (bar: Bar) => ({ ...bar, to: Math.max(bar.to, bar.from + length / 300) })
   return h(
     'div',
     { class: 'lanes small' },
-    ...all.flatMap(({ name, bars, said }) => [
-      h('span', {}, name),
-      svg(
-        'svg',
-        {
-          viewBox: `0 0 ${length} 10`,
-          preserveAspectRatio: 'none',
-          role: 'img',
-          'aria-label': `${name}: ${said}`,
-        },
-        ...(mark ? [bar(0, mark.to, 'mark', mark.title)] : []),
-        ...bars.map(({ from, to, title }) => bar(from, to, 'firing', title)),
-      ),
-      h('span', { class: 'soft' }, said),
-    ]),
+    all.map(({ name, bars, summary }) => {
+      const firing = bars.map(bar => visible({ ...bar, class: 'firing' }))
+      const drawn = chart(`${name}: ${summary}`, length, mark ? [mark, ...firing] : firing)
+      return [h('span', {}, name), drawn, h('span', { class: 'soft' }, summary)]
+    }),
   )
 }
 
-/** Every alert of the last day on one axis, and as a table with the budget that was gone when it fired. */
+const minutesADay = 1440
+
+/** The alerts of the last day on one axis, and as a table with the budget that was gone when each fired. */
 export function alertHistory(objectives: ObjectiveState[]): HTMLElement {
-  const fired = objectives.flatMap(objective => objective.alerts.map(alert => ({ objective, ...alert })))
-  if (fired.length === 0) return h('p', { class: 'soft' }, words.noAlerts)
-  const end = Date.parse(objectives[0]?.to ?? '')
-  const begin = end - 86_400_000
-  const minute = (time: string | null) =>
-    Math.max(0, ((time === null ? end : Date.parse(time)) - begin) / 60_000)
-  const recent = fired.filter(({ clears }) => minute(clears) > 0)
-  const names = [...new Set(recent.map(({ objective, tier }) => `${objective.name} ${tier}`))]
-  const byName = names.map(name => {
-    const own = recent.filter(({ objective, tier }) => `${objective.name} ${tier}` === name)
-    const title = (each: (typeof own)[number]) =>
-      `${clock(each.fires)}–${each.clears ? clock(each.clears) : words.still}`
-    return {
-      name,
-      bars: own.map(each => ({ from: minute(each.fires), to: minute(each.clears), title: title(each) })),
-      said: own.some(({ clears }) => clears === null) ? words.still : `${own.length} ×`,
-    }
-  })
-  return h(
-    'div',
-    {},
-    lanes(byName, 1440),
-    asTable(
-      words.alertColumns,
-      fired.map(each => [
-        say(each.objective.displayName),
-        each.tier,
-        clock(each.fires),
-        each.clears ? clock(each.clears) : words.still,
-        percent(each.budgetUsedAtFire),
-      ]),
-    ),
+  const fired = objectives.flatMap(({ name, displayName, alerts }) =>
+    alerts.map(alert => ({ ...alert, displayName, lane: `${name} ${alert.tier}` })),
   )
+  if (fired.length === 0) return h('p', { class: 'soft' }, word('noAlerts'))
+  const end = Date.parse(objectives[0]?.to ?? '') / 60_000
+  const minute = (time: string | null) =>
+    time === null ? minutesADay : Math.max(0, Date.parse(time) / 60_000 - end + minutesADay)
+  const ended = (clears: string | null) => (clears ? clock(clears) : word('still'))
+  const recent = fired.filter(({ clears }) => minute(clears) > 0)
+  const byLane = [...Map.groupBy(recent, ({ lane }) => lane)].map(([name, own]) => ({
+    name,
+    bars: own.map(({ fires, clears }) => ({
+      from: minute(fires),
+      to: minute(clears),
+      title: `${clock(fires)}–${ended(clears)}`,
+    })),
+    summary: own.some(({ clears }) => clears === null) ? word('still') : `${own.length} ×`,
+  }))
+  const rows = fired.map(({ displayName, tier, fires, clears, budgetUsedAtFire }) => [
+    say(displayName),
+    tier,
+    clock(fires),
+    ended(clears),
+    percent(budgetUsedAtFire),
+  ])
+  return h('div', {}, lanes(byLane, minutesADay), asTable(word('alertColumns'), rows))
 }
 
-/** When each alert would fire and clear in a described outage; those that would not are only named. */
+/** When each alert fires and clears in a described outage; the alerts that do not fire are only named. */
 export function whatIfLanes(minutes: number, alerts: WhatIfAlert[]): HTMLElement {
-  const last = Math.max(minutes, ...alerts.flatMap(({ firings }) => firings.map(({ clears }) => clears ?? 0)))
+  const last = Math.max(
+    1,
+    minutes,
+    ...alerts.flatMap(({ firings }) => firings.map(({ clears }) => clears ?? 0)),
+  )
   const nameOf = ({ objective, tier }: WhatIfAlert) => `${objective} ${tier}`
   const fired = alerts.flatMap(alert => {
-    const { firings, budgetUsedAtFire } = alert
-    const [first] = firings
+    const [first, ended] = [alert.firings[0], alert.firings.at(-1)?.clears]
     if (!first) return []
-    const ended = firings.at(-1)?.clears
-    const bars = firings.map(({ fires, clears }) => ({
+    const bars = alert.firings.map(({ fires, clears }) => ({
       from: fires,
       to: clears ?? last,
-      title: words.whatIfAfter(fires),
+      title: word('whatIfAfter', { n: fires }),
     }))
-    const said = [
-      words.whatIfAfter(first.fires),
-      ...(ended ? [words.whatIfClears(ended)] : []),
-      words.whatIfGone(budgetUsedAtFire ?? 0),
-    ].join(' · ')
-    return [{ name: nameOf(alert), bars, said }]
+    const summary = joined(
+      ' · ',
+      word('whatIfAfter', { n: first.fires }),
+      ended && word('whatIfClears', { n: ended }),
+      word('whatIfGone', { share: percent(alert.budgetUsedAtFire ?? 0) }),
+    )
+    return [{ name: nameOf(alert), bars, summary }]
   })
   const silent = alerts.filter(({ firings }) => firings.length === 0).map(nameOf)
+  const outage = { from: 0, to: minutes, class: 'mark', title: word('whatIfOutage', { n: minutes }) }
   return h(
     'div',
     {},
-    lanes(fired, Math.max(1, last), { to: minutes, title: words.whatIfOutage(minutes) }),
-    silent.length === 0
-      ? ''
-      : h(
-          'details',
-          { class: 'small' },
-          h('summary', {}, words.whatIfNever(silent.length)),
-          h('p', { class: 'soft' }, silent.join(', ')),
-        ),
+    lanes(fired, last, outage),
+    silent.length > 0 &&
+      h(
+        'details',
+        { class: 'small' },
+        h('summary', {}, word('whatIfNever', { n: silent.length })),
+        h('p', { class: 'soft' }, silent.join(', ')),
+      ),
   )
 }

@@ -3,11 +3,11 @@ export type State = {
   at: string
   /** When measurements last could be read. */
   seenAt: string
-  /** What diagnose said while a budget burns, or when asked. */
+  /** The last verdict of diagnose: made when a budget began to burn, or on request. */
   diagnosis: Diagnosis | null
-  /** Whose services tell more until when. */
+  /** The stage whose services log more detail, and until when. */
   detail: { stage: string; until: string } | null
-  /** Whether the one who looks may ask diagnose and raise detail: only from the service's own machine. */
+  /** Whether the viewer may start a diagnosis and raise detail: only on the service's own machine. */
   mayAct: boolean
   /** The log server's pages; empty when there is none. */
   logs: string
@@ -63,7 +63,7 @@ export type ObjectiveState = {
   unit: string
   target: number
   windowMinutes: number
-  /** The window, capped at the start of the promise. */
+  /** The window, from the objective's first minute at the earliest. */
   from: string
   to: string
   good: number
@@ -92,14 +92,14 @@ export type ObjectiveState = {
   runbook: string
   strip: {
     from: string
-    /** o all good, x something bad, u no data, p bad in planned downtime, '.' before the promise began. */
+    /** o all good, x something bad, u no data, p bad in planned downtime, '.' before the objective began. */
     states: string
     good: number[]
     bad: number[]
   }
 }
 
-/** `GET /api/stages?hours=3`: how long each stage took, a step at a time. Seconds; null where nothing came through. */
+/** `GET /api/stages?hours=3`: how long each stage took, a step at a time. Seconds; null where no work was done. */
 export type Stages = {
   /** Epoch seconds of the steps' ends. */
   times: number[]
@@ -125,7 +125,7 @@ export type FitAnswer = {
   earliest: string | null
 }
 
-/** Asks slo to do something. @throws with what it says when it does not. */
+/** Sends a request that changes something. @throws with slo's reason when it refuses. */
 export async function post(path: string, body: Record<string, string> = {}): Promise<void> {
   const headers = { 'Content-Type': 'application/json' }
   const response = await fetch(path, { method: 'POST', headers, body: JSON.stringify(body) })
@@ -142,6 +142,6 @@ export async function get<T>(path: string): Promise<T> {
 /** A release while it runs, as slo/releases/under-way.ts has it. */
 export type UnderWay = {
   to: string
-  look?: { percent: number; promises: { objective: string; old: Counts; new: Counts }[] }
+  look?: { percent: number; objectives: { objective: string; old: Counts; new: Counts }[] }
 }
 type Counts = { bad: number; total: number }

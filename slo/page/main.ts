@@ -1,7 +1,4 @@
-import { choices } from '@tintype/lib/page/browser/choices.ts'
 import { find, h } from '@tintype/lib/page/browser/dom.ts'
-import { translate } from '@tintype/lib/page/browser/language.ts'
-import { showNavigation } from '@tintype/lib/page/browser/navigation.ts'
 import { alertHistory, whatIfLanes } from './alerts.ts'
 import {
   type FitAnswer,
@@ -12,17 +9,14 @@ import {
   type UnderWay,
   type WhatIf,
 } from './api.ts'
-import { card, firstNumbers, presentState, summary } from './cards.ts'
-import { clock } from './format.ts'
+import { card, summary } from './cards.ts'
+import { clock, shortTime } from './format.ts'
+import { refreshMs, showLive } from './live.ts'
 import { table } from './parts.ts'
 import { stageLanes } from './stages.ts'
-import { clamp, dayStrips, type Zoom, zooms } from './strip.ts'
+import { clamp, dayStrips, usefulZooms, type Zoom, zooms } from './strip.ts'
 import { showVerdict } from './verdict.ts'
-import { learn, say, words } from './words.ts'
-
-const refreshMs = 15_000
-/** Evaluated each minute; after three it is no longer known. */
-const staleMs = 180_000
+import { say, word } from './words.ts'
 
 const address = new URL(location.href)
 let zoom: Zoom = clamp({
@@ -33,40 +27,28 @@ let zoom: Zoom = clamp({
 /** The time that an alert's link is about; null shows now. */
 const earlier = address.searchParams.get('at')
 
-/** What is looked at is in the address, to be sent to a colleague. */
+/** Keeps what is shown in the address, so that the address can be sent to a colleague. */
 function remember(changes: Record<string, string>): void {
   for (const [name, value] of Object.entries(changes)) address.searchParams.set(name, value)
   history.replaceState(null, '', address)
 }
 
-function draw(state: State): void {
-  const { objectives, at, seenAt, planned, begun } = state
-  learn(state)
-  const stale = Date.parse(at) - Date.parse(seenAt) > staleMs
-  find('#lead').textContent = begun ? summary(objectives) : words.waiting(clock(firstNumbers(at)))
-  const notice = find('#notice')
-  notice.hidden = !stale && earlier === null
-  if (earlier === null) notice.textContent = stale ? words.stale(clock(seenAt)) : ''
-  else notice.replaceChildren(words.asItWas(shortTime(at)), ' ', h('a', { href: '?' }, words.showNow))
-  find('#kept').textContent = words.keptFor(state.keepDays.minutes, state.keepDays.traces)
+function draw(state: State, refresh: () => Promise<void>): void {
+  const { objectives, planned, keepDays } = state
+  const kept = (days: number, some: 'minutesKept' | 'tracesKept') =>
+    word(days > 0 ? some : `${some}Forever`, { n: days })
+  find('#kept').textContent =
+    `${kept(keepDays.minutes, 'minutesKept')} ${kept(keepDays.traces, 'tracesKept')}`
   showVerdict(state, refresh)
-  drawState(objectives, stale || !begun)
   find('#cards').replaceChildren(...objectives.map(card))
   drawDay(objectives)
   find('#alerts').replaceChildren(alertHistory(objectives))
   const rows = planned.map(({ from, to, reason }) => [shortTime(from), clock(to), reason])
   find('#planned').replaceChildren(
     rows.length > 0
-      ? table(words.plannedColumns, rows)
-      : h('p', { class: 'soft small' }, words.noPlanned(state.program)),
+      ? table(word('plannedColumns'), rows)
+      : h('p', { class: 'soft small' }, word('noPlanned', { program: state.program })),
   )
-}
-
-function drawState(objectives: ObjectiveState[], stale: boolean): void {
-  const element = find('#state')
-  const now = presentState(objectives)
-  element.dataset.state = stale ? 'unknown' : now.state
-  element.textContent = stale ? words.unknown : now.text
 }
 
 function drawDay(objectives: ObjectiveState[]): void {
@@ -75,36 +57,30 @@ function drawDay(objectives: ObjectiveState[]): void {
     remember({ hours: String(zoom.hours), until: String(zoom.until) })
     drawDay(objectives)
   }
-  find('#zoom').replaceChildren(
-    ...zooms.map(hours =>
-      h(
-        'button',
-        {
-          type: 'button',
-          class: 'quiet',
-          'aria-pressed': String(hours === zoom.hours),
-          click: () => show(clamp({ ...zoom, hours })),
-        },
-        words.hours(hours),
-      ),
-    ),
-  )
+  const useful = usefulZooms(objectives)
+  const buttons = useful.map(hours => {
+    const pressed = String(hours === zoom.hours)
+    const click = () => show(clamp({ ...zoom, hours }))
+    return h(
+      'button',
+      { type: 'button', class: 'quiet', 'aria-pressed': pressed, click },
+      word('hours', { n: hours }),
+    )
+  })
+  find('#zoom').replaceChildren(...(useful.length > 1 ? buttons : []))
   find('#day').replaceChildren(dayStrips(objectives, zoom, show))
 }
 
 async function answerFits(): Promise<void> {
   const form = new FormData(find<HTMLFormElement>('#fits'))
   const query = new URLSearchParams({ minutes: String(form.get('minutes')), at: String(form.get('at')) })
-  const answer = await get<FitAnswer>(`api/fits?${query}`)
+  const { leftAfter, fits, earliest } = await get<FitAnswer>(`api/fits?${query}`)
+  const from = earliest && !fits ? ` ${word('fitsFrom', { time: shortTime(earliest) })}` : ''
   find('#fits-answer').textContent =
-    answer.leftAfter === undefined
-      ? words.fitsUnclear
-      : answer.fits
-        ? words.fitsYes(answer.leftAfter)
-        : words.fitsNo(-answer.leftAfter, answer.earliest && shortTime(answer.earliest))
+    leftAfter === undefined
+      ? word('fitsUnclear')
+      : `${fits ? word('fitsYes', { n: leftAfter }) : word('fitsNo', { n: Math.ceil(-leftAfter) })}${from}`
 }
-
-const shortTime = (time: string): string => time.slice(0, 16).replace('T', ' ')
 
 async function answerWhatIf(): Promise<void> {
   const outage = find<HTMLInputElement>('#whatif input').value
@@ -115,17 +91,6 @@ async function answerWhatIf(): Promise<void> {
       ? h('pre', { class: 'small soft' }, answer.detail)
       : whatIfLanes(answer.minutes, answer.alerts),
   )
-}
-
-async function refresh(): Promise<void> {
-  try {
-    draw(await get<State>(`api/state${earlier === null ? '' : `?at=${encodeURIComponent(earlier)}`}`))
-  } catch {
-    find('#notice').hidden = false
-    find('#notice').textContent = words.away
-    find('#state').dataset.state = 'unknown'
-    find('#state').textContent = words.unknown
-  }
 }
 
 async function refreshStages(): Promise<void> {
@@ -139,30 +104,26 @@ async function refreshRelease(): Promise<void> {
   const underWay = await get<UnderWay | null>('api/release')
   find('#release').hidden = !underWay?.look
   if (!underWay?.look) return
-  const { percent, promises } = underWay.look
-  const side = ({ bad, total }: { bad: number; total: number }) => words.brokenOf(bad, total)
-  const rows = promises.map(each => [say(each.objective), side(each.old), side(each.new)])
+  const { percent, objectives } = underWay.look
+  const rows = objectives.map(each => [say(each.objective), word('badOf', each.old), word('badOf', each.new)])
   find('#release-sides').replaceChildren(
-    h('p', {}, words.releaseShare(percent, underWay.to)),
-    table(words.releaseColumns, rows),
+    h('p', {}, word('releaseShare', { percent, version: underWay.to })),
+    table(word('releaseColumns'), rows),
   )
 }
 
-translate(words)
-find('#choices').append(choices())
-void showNavigation('promises')
-find('#fits').addEventListener('submit', event => {
-  event.preventDefault()
-  void answerFits()
-})
+function onSubmit(form: string, answer: () => Promise<void>): void {
+  find(form).addEventListener('submit', event => {
+    event.preventDefault()
+    void answer()
+  })
+}
+
+onSubmit('#fits', answerFits)
+onSubmit('#whatif', answerWhatIf)
 find<HTMLInputElement>('#whatif input').value = address.searchParams.get('outage') ?? 'full 10m'
-find('#whatif').addEventListener('submit', event => {
-  event.preventDefault()
-  void answerWhatIf()
-})
-await refresh()
+await showLive({ name: 'objectives', lead: summary, draw }, earlier)
 await Promise.all([refreshStages(), refreshRelease(), answerWhatIf()].map(each => each.catch(() => {})))
 document.documentElement.dataset.ready = 'true'
-if (earlier === null) setInterval(() => void refresh(), refreshMs)
 setInterval(() => void refreshRelease().catch(() => {}), refreshMs)
 setInterval(() => void refreshStages().catch(() => {}), 4 * refreshMs)

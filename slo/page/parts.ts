@@ -1,21 +1,21 @@
-import { h } from '@tintype/lib/page/browser/dom.ts'
+import { type Child, h, svg } from '@tintype/lib/page/browser/dom.ts'
 import type { ObjectiveState } from './api.ts'
 import { clock } from './format.ts'
-import { words } from './words.ts'
+import { word } from './words.ts'
 
-const minuteMs = 60_000
+type Strip = ObjectiveState['strip']
 
-/** The words of a strip's letters. */
+/** The letters of a strip: what each means, by the kind of its objective. */
 export const cellWords = ({ kind }: Pick<ObjectiveState, 'kind'>): Record<string, string> => ({
-  o: kind === 'minutes' ? words.onlineCell : words.keptCell,
-  x: kind === 'minutes' ? words.offline : words.brokenCell,
-  u: words.noData,
-  p: words.plannedCell,
-  '.': words.before,
+  o: word(kind === 'minutes' ? 'online' : 'goodCell'),
+  x: word(kind === 'minutes' ? 'offline' : 'badCell'),
+  u: word('noData'),
+  p: word('plannedCell'),
+  '.': word('before'),
 })
 
-/** A stretch of minutes in one state: from and to in minutes of the strip. */
-export type Run = { letter: string; from: number; to: number }
+/** Consecutive minutes in one state: the strip's minutes [from, to). */
+type Run = { letter: string; from: number; to: number }
 
 export function runs(states: string): Run[] {
   const found: Run[] = []
@@ -27,28 +27,64 @@ export function runs(states: string): Run[] {
   return found
 }
 
-export const timeOf = (strip: ObjectiveState['strip'], minute: number): number =>
-  Date.parse(strip.from) + minute * minuteMs
-export const clockOf = (strip: ObjectiveState['strip'], minute: number): string =>
-  clock(timeOf(strip, minute))
+/** The first measured minute of these strips; their length when nothing was measured. */
+export const firstMeasured = (objectives: readonly ObjectiveState[]): number =>
+  Math.min(...objectives.map(({ strip: { states } }) => /[^.]|$/.exec(states)?.index ?? 0))
 
-/** A table with its columns named; numbers stand right. */
-export function table(columns: readonly string[], rows: readonly (readonly string[])[]): HTMLElement {
-  const cell = (name: 'td' | 'th') => (text: string) =>
-    h(name, name === 'th' ? { scope: 'col' } : { class: /^[\d.,]+ ?%?$/.test(text) ? 'number' : '' }, text)
-  return h(
-    'table',
-    {},
-    h('thead', {}, h('tr', {}, ...columns.map(cell('th')))),
-    h('tbody', {}, ...rows.map(row => h('tr', {}, ...row.map(cell('td'))))),
+const timeOf = (strip: Strip, minute: number): number => Date.parse(strip.from) + minute * 60_000
+export const clockOf = (strip: Strip, minute: number): string => clock(timeOf(strip, minute))
+
+/** `Measured since 04:12: 13 min of 24 hours.`; null when all of the day was measured. */
+export function measuredText(objectives: readonly ObjectiveState[]): string | null {
+  const [first] = objectives
+  const begin = firstMeasured(objectives)
+  if (!first || begin === 0) return null
+  const measured = first.strip.states.length - begin
+  const [hours, minutes] = [Math.floor(measured / 60), measured % 60]
+  const length = hours > 0 ? word('hoursAndMinutes', { hours, minutes }) : word('minutes', { n: minutes })
+  return word('measuredSince', { time: clockOf(first.strip, begin), length })
+}
+
+/** A bar of a chart: from and to on its axis, and from which of ten lines down it is drawn. */
+export type Bar = { from: number; to: number; class: string; title: string; y?: number }
+
+/** Bars on an axis from 0 to `length` that takes the whole width. */
+export const chart = (label: string, length: number, bars: readonly Bar[], attributes = {}): SVGElement =>
+  svg(
+    'svg',
+    {
+      viewBox: `0 0 ${length} 10`,
+      preserveAspectRatio: 'none',
+      role: 'img',
+      'aria-label': label,
+      ...attributes,
+    },
+    bars.map(({ from, to, class: name, title, y = 0 }) =>
+      svg('rect', { class: name, x: from, y, width: to - from, height: 10 - y }, svg('title', {}, title)),
+    ),
   )
+
+type Cell = Exclude<Child, Child[]>
+
+/** A table with its columns named, `a | b`; numbers are aligned right. */
+export function table(columns: string, rows: readonly (readonly Cell[])[], attributes = {}): HTMLElement {
+  const isNumber = (cell: Cell) => typeof cell === 'string' && /^[\d.,]+ ?%?$/.test(cell)
+  const head = columns.split('|').map(name => h('th', { scope: 'col' }, name.trim()))
+  const body = rows.map(row =>
+    h(
+      'tr',
+      {},
+      row.map(cell => h('td', { class: isNumber(cell) && 'number' }, cell)),
+    ),
+  )
+  return h('table', attributes, h('thead', {}, h('tr', {}, head)), h('tbody', {}, body))
 }
 
 /** What a chart shows as a table, folded away. */
-export const asTable = (columns: readonly string[], rows: readonly (readonly string[])[]): HTMLElement =>
+export const asTable = (columns: string, rows: readonly (readonly Cell[])[]): HTMLElement =>
   h(
     'details',
     { class: 'small' },
-    h('summary', {}, words.table),
+    h('summary', {}, word('table')),
     h('div', { class: 'wide' }, table(columns, rows)),
   )

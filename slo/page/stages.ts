@@ -2,14 +2,15 @@ import { h } from '@tintype/lib/page/browser/dom.ts'
 import { duration } from '@tintype/lib/page/browser/language.ts'
 import uPlot from 'uplot'
 import type { Stages } from './api.ts'
-import { say, words } from './words.ts'
+import { joined, wholePercent } from './format.ts'
+import { say, word } from './words.ts'
 
 const height = 84
 
 /** One lane a stage, all on one time axis, so that the one that grew is seen at once. */
 export function stageLanes({ times, stages }: Stages, into: HTMLElement): void {
   const seen = stages.filter(({ count }) => count > 0)
-  into.replaceChildren(...(seen.length === 0 ? [h('p', { class: 'soft' }, words.noStages)] : []))
+  into.replaceChildren(...(seen.length === 0 ? [h('p', { class: 'soft' }, word('noStages'))] : []))
   const colour = resolver(into)
   for (const { stage, p50, p95, p99, share } of seen) {
     const chart = h('div', { class: 'chart' })
@@ -22,12 +23,11 @@ export function stageLanes({ times, stages }: Stages, into: HTMLElement): void {
         h(
           'p',
           { class: 'small soft' },
-          [
-            last === undefined || last === null ? '' : `p99 ${duration(last)}`,
-            share === null ? '' : words.share(share),
-          ]
-            .filter(Boolean)
-            .join(' · '),
+          joined(
+            ' · ',
+            last != null && `p99 ${duration(last)}`,
+            share !== null && word('share', { share: wholePercent(share) }),
+          ),
         ),
         chart,
       ),
@@ -70,12 +70,12 @@ export function stageLanes({ times, stages }: Stages, into: HTMLElement): void {
   }
 }
 
-/** A custom property is a light-dark() pair, which a canvas cannot read: an element that wears it can. */
+/** Resolves a custom property of the stylesheet to a colour that a canvas can use: these are light-dark() pairs. */
 function resolver(into: HTMLElement): (name: string) => string {
-  const wearer = h('span', { hidden: true })
-  into.append(wearer)
+  const probe = h('span', { hidden: true })
+  into.append(probe)
   return name => {
-    wearer.style.color = `var(${name})`
-    return getComputedStyle(wearer).color
+    probe.style.color = `var(${name})`
+    return getComputedStyle(probe).color
   }
 }

@@ -1,121 +1,109 @@
-import { h, svg } from '@tintype/lib/page/browser/dom.ts'
+import { h } from '@tintype/lib/page/browser/dom.ts'
 import type { ObjectiveState } from './api.ts'
-import { clock } from './format.ts'
-import { asTable, cellWords, clockOf, runs, timeOf } from './parts.ts'
-import { say, words } from './words.ts'
+import { asTable, cellWords, chart, clockOf, firstMeasured, measuredText, runs } from './parts.ts'
+import { say, word } from './words.ts'
 
-/** What part of the strip is shown: the hours that end `until` minutes before its end. */
+/** What part of the day is shown: the hours that end `until` minutes before its end. */
 export type Zoom = { hours: number; until: number }
 
 export const zooms = [24, 6, 1] as const
 const minutesADay = 1440
 
-/** The strips of all promises on one time axis; a click brings what was clicked into the middle. */
-export function dayStrips(objectives: ObjectiveState[], zoom: Zoom, move: (zoom: Zoom) => void): HTMLElement {
-  const length = zoom.hours * 60
-  const from = minutesADay - zoom.until - length
-  const first = objectives[0]
-  if (!first) return h('div')
-  const centre = (event: MouseEvent) => {
-    const { left, width } = (event.currentTarget as Element).getBoundingClientRect()
-    const minute = from + ((event.clientX - left) / width) * length
-    const next = zooms[zooms.indexOf(zoom.hours as 24) + 1] ?? zoom.hours
-    move(clamp({ hours: next, until: Math.round(minutesADay - minute - next * 30) }))
-  }
-  const ticks = Array.from({ length: 5 }, (_, i) =>
-    h('span', {}, clock(timeOf(first.strip, from + (i * length) / 4))),
-  )
-  return h(
-    'div',
-    { class: 'strips' },
-    ...objectives.flatMap(objective => [
-      h('p', { class: 'small' }, say(objective.displayName)),
-      strip(objective, from, length, centre),
-    ]),
-    h('div', { class: 'ticks small soft', 'aria-hidden': 'true' }, ...ticks),
-    legend(objectives),
-    asTable(
-      words.columnsDay,
-      objectives.flatMap(objective =>
-        runs(objective.strip.states)
-          .filter(({ letter }) => letter !== '.')
-          .map(({ letter, from, to }) => [
-            clockOf(objective.strip, from),
-            clockOf(objective.strip, to),
-            `${say(objective.displayName)}: ${cellWords(objective)[letter]}`,
-          ]),
-      ),
-    ),
-  )
-}
+/** The zooms that show less than everything measured, and the whole day. */
+export const usefulZooms = (objectives: readonly ObjectiveState[]): number[] =>
+  zooms.filter(hours => hours === 24 || hours * 60 < minutesADay - firstMeasured(objectives))
 
 export const clamp = ({ hours, until }: Zoom): Zoom => ({
   hours,
   until: Math.min(minutesADay - hours * 60, Math.max(0, until)),
 })
 
-function strip(
-  objective: ObjectiveState,
-  from: number,
-  length: number,
-  click: (event: MouseEvent) => void,
-): SVGElement {
-  const names = cellWords(objective)
-  const shown = runs(objective.strip.states.slice(from, from + length))
-  return svg(
-    'svg',
-    {
-      class: 'strip',
-      viewBox: `0 0 ${length} 10`,
-      preserveAspectRatio: 'none',
-      role: 'img',
-      'aria-label': say(objective.displayName),
-      click,
-    },
-    ...shown.map(run =>
-      svg(
-        'rect',
-        {
-          class: `cell ${classOf(run.letter)}`,
-          x: run.from,
-          y: heightOf(run.letter),
-          width: run.to - run.from,
-          height: 10 - heightOf(run.letter),
-        },
-        svg(
-          'title',
-          {},
-          `${clockOf(objective.strip, from + run.from)}–${clockOf(objective.strip, from + run.to)}: ${names[run.letter]}`,
-        ),
+/**
+ * The strips of all objectives on one time axis. What was measured fills the width: the axis begins with the first
+ * measured minute. A click zooms in on what was clicked.
+ */
+export function dayStrips(objectives: ObjectiveState[], zoom: Zoom, move: (zoom: Zoom) => void): HTMLElement {
+  const [first] = objectives
+  const to = minutesADay - zoom.until
+  const from = Math.max(to - zoom.hours * 60, firstMeasured(objectives))
+  const length = to - from
+  if (!first || length <= 0) return h('p', { class: 'soft' }, word('nothingCounted'))
+  const click = (event: MouseEvent) => {
+    const { left, width } = (event.currentTarget as Element).getBoundingClientRect()
+    const minute = from + ((event.clientX - left) / width) * length
+    const hours = usefulZooms(objectives).find(each => each < zoom.hours) ?? zoom.hours
+    move(clamp({ hours, until: Math.round(minutesADay - minute - hours * 30) }))
+  }
+  const ticks = Array.from({ length: 5 }, (_, i) => clockOf(first.strip, from + (i * length) / 4))
+  return h(
+    'div',
+    { class: 'strips' },
+    objectives.flatMap(objective => [
+      h('p', { class: 'small' }, say(objective.displayName)),
+      strip(objective, from, to, click),
+    ]),
+    h(
+      'div',
+      { class: 'ticks small soft', 'aria-hidden': 'true' },
+      [...new Set(ticks)].map(tick => h('span', {}, tick)),
+    ),
+    h('p', { class: 'small soft' }, measuredText(objectives)),
+    legend(objectives),
+    asTable(
+      word('columnsDay'),
+      objectives.flatMap(({ strip, displayName, kind }) =>
+        runs(strip.states)
+          .filter(({ letter }) => letter !== '.')
+          .map(run => [
+            clockOf(strip, run.from),
+            clockOf(strip, run.to),
+            `${say(displayName)}: ${cellWords({ kind })[run.letter]}`,
+          ]),
       ),
     ),
   )
 }
 
-/** A state is a height beside its colour: good minutes lie low, what needs the eye stands up. */
-const heightOf = (letter: string): number => ({ o: 6, '.': 9, p: 3, u: 2 })[letter] ?? 0
-const classOf = (letter: string): string =>
-  ({ o: 'good', x: 'bad', u: 'unknown', p: 'planned' })[letter] ?? 'before'
+function strip(
+  objective: ObjectiveState,
+  from: number,
+  to: number,
+  click: (event: MouseEvent) => void,
+): SVGElement {
+  const names = cellWords(objective)
+  const bars = runs(objective.strip.states.slice(from, to)).map(run => {
+    const times = [run.from, run.to].map(minute => clockOf(objective.strip, from + minute))
+    return { ...run, ...looks[run.letter], title: `${times.join('–')}: ${names[run.letter]}` }
+  })
+  return chart(say(objective.displayName), to - from, bars as Parameters<typeof chart>[2], {
+    class: 'strip',
+    click,
+  })
+}
+
+/** A state differs in height as well as in colour: good minutes are low, bad ones fill the strip. */
+const looks: Record<string, { class: string; y: number }> = {
+  o: { class: 'good', y: 6 },
+  x: { class: 'bad', y: 0 },
+  u: { class: 'unknown', y: 2 },
+  p: { class: 'planned', y: 3 },
+  '.': { class: 'before', y: 9 },
+}
 
 /** What each look means, for those that occur. */
 export function legend(objectives: ObjectiveState[]): HTMLElement {
   const seen = new Map(
     objectives.flatMap(objective =>
       [...new Set(objective.strip.states)].map(
-        letter => [`${classOf(letter)} ${cellWords(objective)[letter]}`, letter] as const,
+        letter => [cellWords(objective)[letter] ?? '', letter] as const,
       ),
     ),
   )
   return h(
     'p',
     { class: 'legend small soft' },
-    ...[...seen].map(([key, letter]) =>
-      h(
-        'span',
-        {},
-        h('i', { class: `swatch ${classOf(letter)}`, 'aria-hidden': 'true' }),
-        ` ${key.slice(key.indexOf(' ') + 1)}`,
-      ),
+    [...seen].map(([text, letter]) =>
+      h('span', {}, h('i', { class: `swatch ${looks[letter]?.class}`, 'aria-hidden': 'true' }), ` ${text}`),
     ),
   )
 }

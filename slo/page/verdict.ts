@@ -1,9 +1,9 @@
-import { find, h } from '@tintype/lib/page/browser/dom.ts'
+import { type Child, find, h } from '@tintype/lib/page/browser/dom.ts'
 import { duration } from '@tintype/lib/page/browser/language.ts'
 import { type Diagnosis, post, type State } from './api.ts'
-import { clock, significant, wholePercent } from './format.ts'
+import { clock, joined, significant, wholePercent } from './format.ts'
 import { table } from './parts.ts'
-import { say, words } from './words.ts'
+import { say, word } from './words.ts'
 
 type Verdict = Diagnosis['verdict']
 
@@ -11,12 +11,11 @@ type Verdict = Diagnosis['verdict']
 const named = 0.5
 let drawn = ''
 
-/** What diagnose said, what it rests on, and what can be done; for who may not ask and has no answer, nothing. */
+/** The last verdict, its evidence, and what can be done. Hidden where there is none and the viewer may not ask for one. */
 export function showVerdict(state: State, refresh: () => Promise<void>): void {
   const { diagnosis, detail, mayAct, begun } = state
-  const section = find('#verdict')
-  section.hidden = !diagnosis && !(mayAct && begun)
-  // It is asked again each quarter of a minute: what is being read or pressed stays as it is.
+  find('#verdict').hidden = !diagnosis && !(mayAct && begun)
+  // The state is read each 15 s: an unchanged verdict is not drawn again, or a button would lose its focus.
   const now = JSON.stringify([diagnosis, detail, mayAct])
   if (now === drawn) return
   drawn = now
@@ -24,7 +23,7 @@ export function showVerdict(state: State, refresh: () => Promise<void>): void {
     h(
       'article',
       { class: 'sheet verdict', 'data-state': stateOf(diagnosis) },
-      ...(diagnosis ? answer(diagnosis, state) : [h('p', { class: 'soft' }, words.notAsked)]),
+      diagnosis ? answer(diagnosis, state) : h('p', { class: 'soft' }, word('notAsked')),
       actions(state, refresh),
     ),
   )
@@ -35,47 +34,32 @@ function stateOf(diagnosis: Diagnosis | null): string {
   return diagnosis.verdict.verdict === 'healthy' ? 'kept' : 'late'
 }
 
-function answer({ at, verdict, examples }: Diagnosis, { logs }: State): HTMLElement[] {
-  const { lever, confidence, since, evidence, lacking } = verdict
+function answer(diagnosis: Diagnosis, { logs }: State): Child[] {
+  const { verdict, examples } = diagnosis
+  const { lever, evidence, lacking } = verdict
   const remarks = [...verdict.replicas, ...verdict.context, ...verdict.remarks]
   const slow = isSlow(verdict)
-  const [lost] = verdict.stages.toSorted((a, b) => b.growth - a.growth)
-  const more = [
-    // What is slow in one stage can keep the work waiting in another.
-    ...(slow && lost && lost.stage !== verdict.verdict ? [words.lostIn(say(lost.stage), lost.share)] : []),
-    ...(verdict.also && verdict.also.stage !== verdict.verdict
-      ? [words.also(say(verdict.also.stage), verdict.also.share)]
-      : []),
-  ]
-  const facts = [
-    words.seenAt(clock(at)),
-    ...(since ? [words.slowSince(clock(since))] : []),
-    ...(slow ? [words.sure(confidence)] : []),
-  ]
   return [
-    h('p', { class: 'lead' }, ...sentence(verdict)),
-    h('p', { class: 'small soft' }, [facts.join(' · '), ...more].join('. ')),
-    ...(remarks.length > 0 ? [h('p', { class: 'small', lang: 'en' }, remarks.join('; '))] : []),
-    ...(lever
-      ? [h('p', { class: 'notice' }, h('strong', {}, words.toDo), ': ', h('span', { lang: 'en' }, lever))]
-      : []),
-    ...(slow ? [h('div', { class: 'wide small' }, stageTable(verdict))] : []),
-    ...(evidence.length > 0
-      ? [h('h3', {}, words.evidence), h('div', { class: 'wide small evidence' }, evidenceTable(verdict))]
-      : []),
-    ...(slow ? part(words.ruledOut, ruledOut(verdict)) : []),
-    ...(lacking.length > 0
-      ? [
-          h(
-            'details',
-            { class: 'small' },
-            h('summary', {}, `${words.lackingData}: ${lacking.length}`),
-            h('ul', {}, ...lacking.map(metric => h('li', {}, h('code', {}, metric)))),
-          ),
-        ]
-      : []),
-    ...part(
-      words.examples,
+    h('p', { class: 'lead' }, sentence(verdict)),
+    h('p', { class: 'small soft' }, facts(diagnosis)),
+    remarks.length > 0 && h('p', { class: 'small', lang: 'en' }, remarks.join('; ')),
+    lever &&
+      h('p', { class: 'notice' }, h('strong', {}, word('toDo')), ': ', h('span', { lang: 'en' }, lever)),
+    slow && h('div', { class: 'wide small' }, stageTable(verdict)),
+    evidence.length > 0 && [
+      h('h3', {}, word('evidence')),
+      h('div', { class: 'wide small evidence' }, evidenceTable(verdict)),
+    ],
+    slow && list(word('ruledOut'), ruledOut(verdict)),
+    lacking.length > 0 &&
+      h(
+        'details',
+        { class: 'small' },
+        h('summary', {}, word('lackingData', { n: lacking.length })),
+        items(lacking.map(metric => h('code', {}, metric))),
+      ),
+    list(
+      word('examples'),
       examples.map(example => exampleOf(example, logs)),
     ),
   ]
@@ -83,45 +67,62 @@ function answer({ at, verdict, examples }: Diagnosis, { logs }: State): HTMLElem
 
 const isSlow = ({ verdict }: Verdict): boolean => verdict !== 'healthy' && verdict !== 'unknown'
 
-function sentence(found: Verdict): (HTMLElement | string)[] {
+function sentence(found: Verdict): Child {
   const { verdict, cause } = found
-  if (verdict === 'unknown') return [words.noVerdict]
-  if (!isSlow(found)) return [cause ? words.healthyBut(cause) : words.healthy]
-  const why = cause ? [` ${words.becauseOf} `, h('strong', {}, cause)] : [` ${words.unexplained}`]
-  return [`${words.slowIn} `, h('strong', {}, say(verdict)), ',', ...why, '.']
+  if (verdict === 'unknown') return word('noVerdict')
+  if (!isSlow(found)) return cause ? word('healthyBut', { cause }) : word('healthy')
+  const why = cause ? [word('becauseOf'), ' ', h('strong', {}, cause)] : word('unexplained')
+  return [`${word('slowIn')} `, h('strong', {}, say(verdict)), ', ', why, '.']
+}
+
+function facts({ at, verdict: found }: Diagnosis): string {
+  const { verdict, confidence, since, stages, also } = found
+  const slow = isSlow(found)
+  // A stage that is slow can keep the work waiting in another one.
+  const [lost] = stages.toSorted((a, b) => b.growth - a.growth)
+  const first = joined(
+    ' · ',
+    word('seenAt', { time: clock(at) }),
+    since && word('slowSince', { time: clock(since) }),
+    slow && word('confidence', { share: wholePercent(confidence) }),
+  )
+  const shareOf = (each: { stage: string; share: number }) => ({
+    stage: say(each.stage),
+    share: wholePercent(each.share),
+  })
+  return joined(
+    '. ',
+    first,
+    slow && lost && lost.stage !== verdict && word('lostIn', shareOf(lost)),
+    also && also.stage !== verdict && word('also', shareOf(also)),
+  )
 }
 
 /** The stages with a bar of how long each took before and takes now, all on one scale. */
 function stageTable({ stages }: Verdict): HTMLElement {
   const longest = Math.max(0.001, ...stages.flatMap(({ baseline, now }) => [baseline ?? 0, now ?? 0]))
-  const bar = (seconds: number | null, grew: boolean) => {
-    const element = h('span', { class: 'took-bar', 'data-grew': grew })
-    element.style.width = `${((seconds ?? 0) / longest) * 100}%`
-    return h('span', { class: 'took' }, element)
-  }
-  const cells = (seconds: number | null, grew: boolean) =>
-    h('td', {}, seconds === null ? words.noData : duration(seconds), bar(seconds, grew))
-  const body = stages.map(({ stage, baseline, now, growth, share }) =>
-    h(
-      'tr',
+  const time = (seconds: number | null, grew: boolean) => {
+    const bar = h('span', { class: 'took-bar', 'data-grew': grew })
+    bar.style.width = `${((seconds ?? 0) / longest) * 100}%`
+    return h(
+      'div',
       {},
-      h('th', { scope: 'row' }, say(stage)),
-      cells(baseline, false),
-      cells(now, growth > 0),
-      h('td', { class: 'number' }, growth > 0 ? wholePercent(share) : '–'),
-    ),
-  )
-  return h(
-    'table',
-    { class: 'stages-took' },
-    h('thead', {}, h('tr', {}, ...words.stageColumns.map(name => h('th', { scope: 'col' }, name)))),
-    h('tbody', {}, ...body),
-  )
+      seconds === null ? word('noData') : duration(seconds),
+      h('span', { class: 'took' }, bar),
+    )
+  }
+  const rows = stages.map(({ stage, baseline, now, growth, share }) => [
+    say(stage),
+    time(baseline, false),
+    time(now, growth > 0),
+    growth > 0 ? wholePercent(share) : '–',
+  ])
+  return table(word('stageColumns'), rows, { class: 'stages-took' })
 }
 
 const evidenceTable = ({ evidence }: Verdict): HTMLElement =>
   table(
-    words.evidenceColumns,
+    word('evidenceColumns'),
     evidence.map(({ cause, metric, baseline, now, explains }) => [
       cause,
       measured(baseline),
@@ -131,83 +132,77 @@ const evidenceTable = ({ evidence }: Verdict): HTMLElement =>
     ]),
   )
 
-const measured = (value: number | null): string => (value === null ? words.noData : significant(value))
+const measured = (value: number | null): string => (value === null ? word('noData') : significant(value))
 
 function ruledOut({ verdict, stages, evidence }: Verdict): string[] {
   const same = stages
     .filter(({ stage, growth, now }) => growth === 0 && now !== null && stage !== verdict)
     .map(({ stage }) => say(stage))
-  const little = evidence.filter(({ explains }) => explains < named).map(({ cause }) => cause)
+  const little = new Set(evidence.filter(({ explains }) => explains < named).map(({ cause }) => cause))
   return [
-    ...(same.length > 0 ? [words.notSlower(same.join(', '))] : []),
-    ...(little.length > 0 ? [words.explainsLittle([...new Set(little)].join(', '))] : []),
+    ...(same.length > 0 ? [word('notSlower', { names: same.join(', ') })] : []),
+    ...(little.size > 0 ? [word('explainsLittle', { names: [...little].join(', ') })] : []),
   ]
 }
 
 /** Each key by which the log server finds the work is a link to it. */
 function exampleOf({ seconds, ...keys }: Diagnosis['examples'][number], logs: string): HTMLElement {
-  const links = Object.entries(keys).map(([name, key]) =>
+  const links = Object.entries(keys).map(([name, key], i) => [
+    i > 0 && ' · ',
     logs === ''
       ? h('span', {}, `${say(name)} `, h('code', {}, String(key)))
       : h('a', { href: `${logs}/?key=${key}` }, say(name)),
-  )
-  return h(
-    'span',
-    {},
-    `${duration(Number(seconds))}: `,
-    ...links.flatMap((link, i) => (i === 0 ? [link] : [' · ', link])),
-  )
+  ])
+  return h('span', {}, `${duration(Number(seconds))}: `, links)
 }
 
-const part = (title: string, items: (HTMLElement | string)[]): HTMLElement[] =>
-  items.length === 0
-    ? []
-    : [h('h3', {}, title), h('ul', { class: 'small' }, ...items.map(item => h('li', {}, item)))]
+const items = (all: readonly (HTMLElement | string)[]): HTMLElement =>
+  h('ul', { class: 'small' }, ...all.map(each => h('li', {}, each)))
+
+const list = (title: string, all: readonly (HTMLElement | string)[]): Child =>
+  all.length > 0 && [h('h3', {}, title), items(all)]
 
 function actions({ diagnosis, detail, mayAct, program }: State, refresh: () => Promise<void>): HTMLElement {
-  const said = h(
-    'output',
-    { class: 'small' },
-    detail ? words.raised(say(detail.stage), clock(detail.until)) : '',
-  )
-  const button = (text: string, click: EventListener, primary = false) =>
-    h('button', { type: 'button', class: primary ? 'primary' : '', click }, text)
-  const ask = (path: string, body = {}) => act(() => post(path, body), said, refresh)
+  const outcome = h('output', { class: 'small' })
+  if (detail) outcome.textContent = word('raised', { stage: say(detail.stage), time: clock(detail.until) })
+  const button = (text: string, path: string, body = {}, primary = false) =>
+    h(
+      'button',
+      { type: 'button', class: primary && 'primary', click: act(() => post(path, body), outcome, refresh) },
+      text,
+    )
   const stage = diagnosis && isSlow(diagnosis.verdict) ? diagnosis.verdict.verdict : null
   return h(
     'div',
     { class: 'row actions' },
-    ...(mayAct && stage && !detail
-      ? [button(words.raise(say(stage)), ask('api/detail', { stage }), true)]
-      : []),
-    ...(mayAct ? [button(diagnosis ? words.lookAgain : words.look, ask('api/diagnosis'))] : []),
-    ...(diagnosis ? [h('a', { class: 'button quiet', href: 'note' }, words.note)] : []),
-    ...(stage && !mayAct
-      ? [
-          h(
-            'span',
-            { class: 'small soft' },
-            `${words.raiseThere} `,
-            h('code', {}, `${program} diagnose --detail`),
-          ),
-        ]
-      : []),
-    said,
+    mayAct && stage && !detail && button(word('raise', { stage: say(stage) }), 'api/detail', { stage }, true),
+    mayAct && button(word(diagnosis ? 'lookAgain' : 'look'), 'api/diagnosis'),
+    diagnosis && h('a', { class: 'button quiet', href: 'note' }, word('note')),
+    stage &&
+      !mayAct &&
+      h(
+        'span',
+        { class: 'small soft' },
+        word('raiseThere'),
+        ' ',
+        h('code', {}, `${program} diagnose --detail`),
+      ),
+    outcome,
   )
 }
 
 const act =
-  (what: () => Promise<void>, said: HTMLElement, refresh: () => Promise<void>) =>
+  (request: () => Promise<void>, outcome: HTMLElement, refresh: () => Promise<void>) =>
   async ({ currentTarget }: Event): Promise<void> => {
     const button = currentTarget as HTMLButtonElement
     button.disabled = true
-    said.textContent = words.looking
+    outcome.textContent = word('looking')
     try {
-      await what()
-      said.textContent = ''
+      await request()
+      outcome.textContent = ''
       await refresh()
     } catch (error) {
-      said.textContent = (error as Error).message
+      outcome.textContent = (error as Error).message
     }
     button.disabled = false
   }

@@ -12,7 +12,7 @@ import { timedRequest } from './request.ts'
 
 const openssl = spawnSync('openssl', ['version']).status === 0
 
-/** A server whose certificate nobody has signed but itself. */
+/** A server with a self-signed certificate. */
 async function selfSigned(): Promise<{ url: URL; certificate: string }> {
   const folder = await temporaryFolder()
   const [keyFile, certificateFile] = [join(folder, 'key.pem'), join(folder, 'certificate.pem')]
@@ -41,7 +41,7 @@ test.skipIf(!openssl)('over https each phase has its time, tls too', async () =>
     expect(timed.phases[phase], phase).toBeGreaterThan(0)
 })
 
-test.skipIf(!openssl)('a certificate that nobody trusts is a failure that says so', async () => {
+test.skipIf(!openssl)('an untrusted certificate is a failure that says so', async () => {
   const { url: target } = await selfSigned()
   const visitor = { cookie: undefined }
   const journey = await walk({ target, token: 't', promiseSeconds: 60, visitor, signal })

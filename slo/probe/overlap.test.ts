@@ -18,7 +18,7 @@ vi.mock('node:timers/promises', async original => {
   }
 })
 
-test('of a service that answers nobody so many journeys are under way at most; the next is left out and counted', async () => {
+test('of a service that does not answer, a limited number of journeys is under way; the next one is skipped and counted', async () => {
   let asked = 0
   const server = createServer(() => void asked++).listen(0, '127.0.0.1')
   await once(server, 'listening')

@@ -2,20 +2,18 @@ import { countLimit, limits } from '@tintype/lib/limits.ts'
 import type { MetricName } from '@tintype/lib/telemetry/definitions.ts'
 import type { Log } from '@tintype/lib/telemetry/log.ts'
 import type { Metrics } from '@tintype/lib/telemetry/metrics.ts'
-import { type Directory, loadModule } from '../directory.ts'
 import { type Loop, repeat } from '../serve/loop.ts'
-import { stepProbe } from './steps.ts'
 
 const spacingMs = 15_000
-/** Attempts start within the first part of their quarter of the minute, so that a healthy one also ends in it. */
+/** An attempt starts early in its quarter of the minute, so that a healthy one also ends in it. */
 const jitterFromMs = 1_000
 const jitterToMs = 9_000
-/** A stop waits this long for what the attempts left behind to be removed. */
+/** A stop waits this long for the removal of what attempts left behind. */
 const closeMs = 3_000
 
-/** One try of a synthetic user. */
+/** One attempt of the synthetic user. */
 export type Attempt = {
-  /** Seconds by phase; 0 for one that was not reached. */
+  /** Seconds by phase; 0 for a phase that was not reached. */
   phases: Readonly<Record<string, number>>
   /** Absent on success. */
   failure?: { step: string; why: string }
@@ -24,9 +22,9 @@ export type Attempt = {
 }
 
 export type Probe = {
-  /** Never throws for what the service does; throws the signal's reason when stopped. */
+  /** Does not throw for what the service does; throws the signal's reason when stopped. */
   attempt(signal: AbortSignal): Promise<Attempt>
-  /** Removes whatever all attempts left behind. */
+  /** Removes what all attempts left behind. */
   close(signal: AbortSignal): Promise<void>
 }
 
@@ -39,25 +37,15 @@ export type ProbeOptions = {
 
 /** What a module named by `probe` exports. */
 export type ProbeModule = {
-  /** Metrics of the catalogue: a counter by outcome, a gauge by phase, and what else the module sets itself. */
+  /** Metrics of the catalogue: a counter by outcome, a gauge by phase, and others that the module sets. */
   names: { attempts: MetricName; seconds: MetricName; others: readonly MetricName[] }
   /** @throws ConfigError on a bad environment. */
   openProbe(options: ProbeOptions): Probe
 }
 
-/** The module that the directory names, or its steps; undefined when it has no probe. */
-export async function probeOf({ folder, service: { probe } }: Directory): Promise<ProbeModule | undefined> {
-  if (typeof probe === 'string') return loadModule<ProbeModule>(folder, probe)
-  if (!probe) return undefined
-  return {
-    names: { attempts: 'slo_probe_attempts_total', seconds: 'slo_probe_seconds', others: [] },
-    openProbe: ({ environment }) => stepProbe(probe, environment),
-  }
-}
-
 /**
- * The synthetic user: four attempts a minute, one in each quarter at a random moment. A minute missed is not made
- * up for. Each attempt is counted once, in the minute in which it ends.
+ * Starts the synthetic user: four attempts a minute, one in each quarter at a random moment. A missed attempt is not
+ * repeated later. Each attempt is counted once, in the minute in which it ends.
  */
 export function startProbe(probe: Probe, names: ProbeModule['names'], options: ProbeOptions): Loop {
   const { metrics, log } = options
@@ -99,7 +87,7 @@ export function untilNextStart(nowMs: number, random: number): number {
 }
 
 function count(metrics: Metrics, names: ProbeModule['names'], { phases, failure }: Attempt): void {
-  // Which metrics these are is known only at run time, from the directory's module.
+  // The names come from the directory's module at run time, so their types are not known here.
   const [attempts, gauge] = [
     names.attempts as 'slo_probe_attempts_total',
     names.seconds as 'slo_probe_seconds',

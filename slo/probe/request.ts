@@ -1,15 +1,10 @@
 import { request as httpRequest, type IncomingHttpHeaders } from 'node:http'
 import { request as httpsRequest } from 'node:https'
 import { isIP, type Socket } from 'node:net'
+import { setTimeout as delay } from 'node:timers/promises'
 
 /** Seconds of one request; 0 where a phase was not reached or does not exist (tls on http, dns for an address). */
-export type RequestPhases = {
-  dns: number
-  connect: number
-  tls: number
-  processing: number
-  transfer: number
-}
+export type RequestPhases = Record<'dns' | 'connect' | 'tls' | 'processing' | 'transfer', number>
 
 export const noPhases: RequestPhases = { dns: 0, connect: 0, tls: 0, processing: 0, transfer: 0 }
 
@@ -18,10 +13,10 @@ export type Answer = { status: number; headers: IncomingHttpHeaders; body: Buffe
 /** The beginning of a body, for a message. */
 export const excerpt = (body: Buffer): string => body.toString('utf8', 0, 200)
 
-/** The request ended: with an answer, or with why there was none. The phase it died in has its time until then. */
+/** How a request ended: with an answer, or with the reason for none. The phase in which it failed has its time until then. */
 export type Timed = { phases: RequestPhases } & ({ answer: Answer } | { failed: string })
 
-/** What is larger is not read: the attempt fails. */
+/** A larger answer is not read to its end: the request fails. */
 const maxAnswerBytes = 4 * 1024 * 1024
 
 export type Asked = {
@@ -33,9 +28,28 @@ export type Asked = {
   signal: AbortSignal
 }
 
+/** A request that failed is repeated once after this: one lost packet is no outage. */
+const retryAfterMs = 1_000
+
+/** No answer, or an answer that says that the service failed. */
+const failureOf = (timed: Timed): string | null => {
+  if ('failed' in timed) return timed.failed
+  return timed.answer.status >= 500 ? `answer ${timed.answer.status}` : null
+}
+
+/** Sends a request, and once more when it failed. The phases are those of the last one. */
+export async function withRetry(send: () => Promise<Timed>, signal: AbortSignal): Promise<Timed> {
+  const first = await send()
+  const failed = failureOf(first)
+  if (failed === null) return first
+  await delay(retryAfterMs, undefined, { signal })
+  const second = await send()
+  return 'failed' in second ? { ...second, failed: `${failed}; again: ${second.failed}` } : second
+}
+
 /**
- * One HTTP request on a connection of its own, so that name server, connect and TLS are tried each time as a
- * first visitor tries them. Never throws.
+ * One HTTP request on a new connection: name lookup, connect and TLS are measured as a first visitor has them. Does not
+ * throw for what the service does; throws the signal's reason when stopped.
  */
 export async function timedRequest(asked: Asked): Promise<Timed> {
   const clock = startClock()
@@ -43,6 +57,7 @@ export async function timedRequest(asked: Asked): Promise<Timed> {
     const answer = await send(asked, clock)
     return { phases: clock.phases, answer }
   } catch (error) {
+    asked.signal.throwIfAborted()
     clock.enter(null)
     const { name, message } = error as Error
     const failed = name === 'TimeoutError' ? `no answer within ${asked.timeoutMs} ms` : message
@@ -53,7 +68,7 @@ export async function timedRequest(asked: Asked): Promise<Timed> {
 function send({ method, url, headers, body, timeoutMs, signal }: Asked, clock: Clock): Promise<Answer> {
   const { promise, resolve, reject } = Promise.withResolvers<Answer>()
   const abort = new AbortController()
-  // Not AbortSignal.any with AbortSignal.timeout: on a request that is destroyed late, its reason is lost.
+  // AbortSignal.any with AbortSignal.timeout would lose the timeout's reason when the request is destroyed later.
   const cut = setTimeout(() => abort.abort(new DOMException('timeout', 'TimeoutError')), timeoutMs)
   const onStop = () => abort.abort(signal.reason)
   signal.addEventListener('abort', onStop, { once: true })

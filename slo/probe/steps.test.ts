@@ -2,8 +2,8 @@ import { once } from 'node:events'
 import { createServer, type RequestListener } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { expect, onTestFinished, test } from 'vitest'
+import type { ProbeStep } from '../directory/service.ts'
 import { parseService } from '../directory/service.ts'
-import type { ProbeStep } from '../directory.ts'
 import { stepProbe } from './steps.ts'
 
 /** A shop that knows who is logged in, and what it was asked. */

@@ -1,19 +1,35 @@
-import { setTimeout as delay } from 'node:timers/promises'
 import { expand } from '../directory/expand.ts'
-import type { ProbeStep } from '../directory.ts'
-import type { Probe } from './probe.ts'
-import { type Answer, excerpt, noPhases, type RequestPhases, type Timed, timedRequest } from './request.ts'
+import type { ProbeStep } from '../directory/service.ts'
+import { type Directory, loadModule } from '../directory.ts'
+import type { Probe, ProbeModule } from './probe.ts'
+import {
+  type Answer,
+  excerpt,
+  noPhases,
+  type RequestPhases,
+  type Timed,
+  timedRequest,
+  withRetry,
+} from './request.ts'
 
-/** A lost packet is no outage; what fails twice is one. */
-const retryAfterMs = 1_000
-/** Sending these twice does what sending them once does. */
+/** Methods for which a repeated request changes nothing more than the first. */
 const idempotent = ['GET', 'HEAD', 'PUT', 'DELETE']
 
 type Values = Record<string, string | undefined>
 
+/** The module that the directory names, or its steps; undefined when it has no probe. */
+export async function probeOf({ folder, service: { probe } }: Directory): Promise<ProbeModule | undefined> {
+  if (typeof probe === 'string') return loadModule<ProbeModule>(folder, probe)
+  if (!probe) return undefined
+  return {
+    names: { attempts: 'slo_probe_attempts_total', seconds: 'slo_probe_seconds', others: [] },
+    openProbe: ({ environment }) => stepProbe(probe, environment),
+  }
+}
+
 /**
- * The probe whose attempts walk these steps in order, each with what the ones before it captured.
- * @throws ConfigError when a step names what neither the environment nor a step before it gives.
+ * The probe whose attempts send these requests in order, each with the values that earlier ones captured.
+ * @throws ConfigError when a step names a value that neither the environment nor an earlier step has.
  */
 export function stepProbe(steps: readonly ProbeStep[], environment: Readonly<Values>): Probe {
   checkReferences(steps, environment)
@@ -22,7 +38,8 @@ export function stepProbe(steps: readonly ProbeStep[], environment: Readonly<Val
       const values: Values = { ...environment }
       let phases = noPhases
       for (const step of steps) {
-        const timed = await withRetry(step, values, signal)
+        const send = () => once(step, values, signal)
+        const timed = await (idempotent.includes(step.method) ? withRetry(send, signal) : send())
         phases = sum(phases, timed.phases)
         const why = 'failed' in timed ? timed.failed : judge(step, timed.answer, values)
         if (why !== null) return { phases, failure: { step: step.name, why } }
@@ -33,7 +50,7 @@ export function stepProbe(steps: readonly ProbeStep[], environment: Readonly<Val
   }
 }
 
-/** At the start rather than four times a minute. @throws ConfigError */
+/** Checked once at the start. @throws ConfigError */
 function checkReferences(steps: readonly ProbeStep[], environment: Readonly<Values>): void {
   const values: Values = { ...environment }
   for (const { url, body, headers, expect, capture } of steps) {
@@ -42,40 +59,19 @@ function checkReferences(steps: readonly ProbeStep[], environment: Readonly<Valu
   }
 }
 
-async function withRetry(step: ProbeStep, values: Values, signal: AbortSignal): Promise<Timed> {
-  const first = await once(step, values, signal)
-  const failed = failureOf(first)
-  if (failed === null || !idempotent.includes(step.method)) return first
-  await delay(retryAfterMs, undefined, { signal })
-  const second = await once(step, values, signal)
-  return 'failed' in second ? { ...second, failed: `${failed}; again: ${second.failed}` } : second
-}
-
-const failureOf = (timed: Timed): string | null => {
-  if ('failed' in timed) return timed.failed
-  return timed.answer.status >= 500 ? `answer ${timed.answer.status}` : null
-}
-
-async function once(
-  { method, url, headers, body, timeoutSeconds }: ProbeStep,
-  values: Values,
-  signal: AbortSignal,
-) {
-  const timed = await timedRequest({
-    method,
-    url: new URL(expand(url, values)),
+const once = (step: ProbeStep, values: Values, signal: AbortSignal): Promise<Timed> =>
+  timedRequest({
+    method: step.method,
+    url: new URL(expand(step.url, values)),
     headers: Object.fromEntries(
-      Object.entries(headers).map(([name, value]) => [name, expand(value, values)]),
+      Object.entries(step.headers).map(([name, value]) => [name, expand(value, values)]),
     ),
-    ...(body !== '' && { body: Buffer.from(expand(body, values)) }),
-    timeoutMs: timeoutSeconds * 1000,
+    ...(step.body !== '' && { body: Buffer.from(expand(step.body, values)) }),
+    timeoutMs: step.timeoutSeconds * 1000,
     signal,
   })
-  signal.throwIfAborted()
-  return timed
-}
 
-/** Why an answer is not what was expected, or null; then it has given `values` what it was to give. */
+/** Why an answer is not the expected one; null when it is, and then its captures are in `values`. */
 function judge({ expect, capture }: ProbeStep, answer: Answer, values: Values): string | null {
   const body = answer.body.toString()
   const { status } = answer
@@ -97,10 +93,7 @@ function judge({ expect, capture }: ProbeStep, answer: Answer, values: Values): 
 
 const headerOf = ({ headers }: Answer, name: string): string => String(headers[name.toLowerCase()] ?? '')
 
-const sum = (one: RequestPhases, other: RequestPhases): RequestPhases => ({
-  dns: one.dns + other.dns,
-  connect: one.connect + other.connect,
-  tls: one.tls + other.tls,
-  processing: one.processing + other.processing,
-  transfer: one.transfer + other.transfer,
-})
+const sum = (one: RequestPhases, other: RequestPhases): RequestPhases =>
+  Object.fromEntries(
+    Object.entries(one).map(([phase, seconds]) => [phase, seconds + other[phase as keyof RequestPhases]]),
+  ) as RequestPhases

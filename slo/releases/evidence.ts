@@ -1,18 +1,20 @@
-import type { Series } from '../diagnose/evaluate.ts'
-import type { Releases } from '../directory.ts'
-import type { Objective, Selector } from '../sources/index.ts'
+import type { Releases } from '../directory/service.ts'
+import type { Objective, Selector, Series } from '../sources/index.ts'
 import { parseSelector } from '../sources/promql.ts'
 import { matches } from '../sources/selector.ts'
 import type { Counts } from './exact.ts'
 
-/** A time over which both versions are counted, epoch milliseconds. */
+/** Epoch milliseconds. */
 export type Span = { from: number; to: number }
-/** `together`: those in which both had customers. Only in them are times compared: with more to do, any version is slower. */
-export type Spans = Pair<readonly Span[]> & { together: readonly Span[] }
-/** Both versions over the same time. */
+/** A value of each version. */
 export type Pair<T> = { old: T; new: T }
+/**
+ * When each version had customers. `together`: when both had. Times are compared only in these: a version with more
+ * traffic is slower for that reason alone.
+ */
+export type Spans = Pair<readonly Span[]> & { together: readonly Span[] }
 
-/** What is compared: events that went wrong, or (with `seconds`, the means) how many took longer than most. */
+/** Bad events of all. With `seconds`, the mean times, `bad` are the events that took longer than most. */
 export type Compared = {
   what: string
   process: string
@@ -25,7 +27,7 @@ export type Compared = {
 export type Memory = { instance: string; process: string; bytes: number[]; oldMost: number }
 
 export type Counted = {
-  promises: { objective: Objective; counts: Pair<Counts> }[]
+  objectives: { objective: Objective; counts: Pair<Counts> }[]
   compared: Compared[]
   memory: Memory[]
   /** Instances of the new version, each with the time of its last sample. */
@@ -49,21 +51,16 @@ export const metricsOf = (
   ]),
 ]
 
-/** Objectives whose events each instance counts itself. What is computed, or a minute of the probe, is no version's. */
+/**
+ * Objectives whose events each instance counts itself. A computed expression and a minute of the probe belong to no
+ * version.
+ */
 export const countedOf = (objectives: readonly Objective[]) =>
   objectives.flatMap(objective => {
     const { sli, method } = objective
-    if (method !== 'Occurrences' || sli.kind !== 'ratio' || !sli.part.selector || !sli.total.selector)
-      return []
-    const { part, total, counts } = sli
-    return [
-      {
-        objective,
-        part: part.selector as Selector,
-        total: total.selector as Selector,
-        isBad: counts === 'bad',
-      },
-    ]
+    if (method !== 'Occurrences' || sli.kind !== 'ratio') return []
+    const [part, total] = [sli.part.selector, sli.total.selector]
+    return part && total ? [{ objective, part, total, isBad: sli.counts === 'bad' }] : []
   })
 
 function selector(text: string): Selector {
@@ -74,9 +71,15 @@ function selector(text: string): Selector {
 
 const instanceOf = ({ job, instance }: Record<string, string>): string => `${job}.${instance}`
 
+const both = <T>(of: (which: keyof Pair<T>) => T): Pair<T> => ({ old: of('old'), new: of('new') })
+const countsOf = (bad: Pair<number>, total: Pair<number>): Pair<Counts> =>
+  both(which => ({ bad: Math.max(0, bad[which]), total: total[which] }))
+const minus = (one: Pair<number>, other: Pair<number>): Pair<number> =>
+  both(which => one[which] - other[which])
+
 /**
- * What each version did in the spans. A series belongs to the version that its instance's `buildInfo` names: no other metric
- * carries a label for it.
+ * What each version did in its spans. A series belongs to the version that its instance's `buildInfo` names, because no
+ * other metric has a label for the version.
  */
 export function count(
   series: readonly Series[],
@@ -86,49 +89,35 @@ export function count(
   spans: Spans,
 ): Counted {
   const known = lives(series, releases.buildInfo)
-  /** What the instances of a version told while they were of it: a place may have been another version's before. */
-  const of = (which: keyof typeof versions): Series[] =>
+  // An instance's earlier samples may be of another version.
+  const all = both(which =>
     series.flatMap(each => {
       const life = known.get(instanceOf(each.labels))
       if (life?.version !== versions[which]) return []
       return [{ ...each, points: each.points.filter(({ at }) => at >= life.from) }]
-    })
-  const all = { old: of('old'), new: of('new') }
-  const both = <T>(of: (all: Series[], which: keyof typeof versions) => T): Pair<T> => ({
-    old: of(all.old, 'old'),
-    new: of(all.new, 'new'),
-  })
+    }),
+  )
   const sumIn =
     (spansOf: Pair<readonly Span[]>): Sum =>
-    (all, { metric, matchers }, which) =>
-      all
-        .filter(({ name, labels }) => name === metric && matches({ matchers }, labels))
-        .reduce((total, each) => total + grown(each.points, spansOf[which], which === 'new'), 0)
+    ({ metric, matchers }) =>
+      both(which =>
+        all[which]
+          .filter(({ name, labels }) => name === metric && matches({ matchers }, labels))
+          .reduce((total, each) => total + grown(each.points, spansOf[which], which === 'new'), 0),
+      )
   const sum = sumIn(spans)
   const sumTogether = sumIn({ old: spans.together, new: spans.together })
-
   return {
-    promises: countedOf(objectives).map(({ objective, part, total, isBad }) => ({
-      objective,
-      counts: both((all, which) => {
-        const [some, events] = [sum(all, part, which), sum(all, total, which)]
-        return { bad: isBad ? some : Math.max(0, events - some), total: events }
-      }),
-    })),
-    compared: releases.compare.map(each => {
-      const { what, process, stage } = each
-      if ('bad' in each)
-        return {
-          what,
-          process,
-          stage,
-          counts: both((all, which) => ({
-            bad: sum(all, selector(each.bad), which),
-            total: sum(all, selector(each.total), which),
-          })),
-        }
-      return { what, process, stage, ...times(each, both, sumTogether) }
+    objectives: countedOf(objectives).map(({ objective, part, total, isBad }) => {
+      const events = sum(total)
+      return { objective, counts: countsOf(isBad ? sum(part) : minus(events, sum(part)), events) }
     }),
+    compared: releases.compare.map(({ what, process, stage, ...each }) => ({
+      ...{ what, process, stage },
+      ...('bad' in each
+        ? { counts: countsOf(sum(selector(each.bad)), sum(selector(each.total))) }
+        : times(each, all.old, sumTogether)),
+    })),
     memory: memoryOf(all, releases, spans.new),
     seen: [...known]
       .filter(([, { version }]) => version === versions.new)
@@ -136,7 +125,7 @@ export function count(
   }
 }
 
-/** Which version each instance is now, and since when. */
+/** The present version of each instance, and since when it runs. */
 function lives(series: readonly Series[], buildInfo: string) {
   const found = new Map<string, { version: string } & Span>()
   for (const { name, labels, points } of series) {
@@ -148,46 +137,31 @@ function lives(series: readonly Series[], buildInfo: string) {
   return found
 }
 
-type Timed = Extract<Releases['compare'][number], { seconds: string }>
-type Both = <T>(of: (all: Series[], which: 'old' | 'new') => T) => Pair<T>
-type Sum = (all: readonly Series[], selector: Selector, which: 'old' | 'new') => number
+type Timed = { seconds: string; floorRatio: number; floorSeconds: number }
+type Sum = (selector: Selector) => Pair<number>
 
-/** The means, and how many were slower than the bound of the histogram that cuts all events nearest to the middle. */
-function times({ seconds, floorRatio, floorSeconds }: Timed, both: Both, sum: Sum) {
+/** The means, and how many events were slower than the bucket's bound that is nearest to the median of all. */
+function times({ seconds, floorRatio, floorSeconds }: Timed, old: readonly Series[], sum: Sum) {
   const { metric, matchers } = selector(seconds)
-  const of = (part: string, more: Selector['matchers'] = []) => ({
-    metric: `${metric}_${part}`,
-    matchers: [...matchers, ...more],
-  })
-  const totals = both((all, which) => sum(all, of('count'), which))
-  const sums = both((all, which) => sum(all, of('sum'), which))
-  const bounds = both(all => [
-    ...new Set(
-      all.filter(({ name }) => name === `${metric}_bucket`).map(({ labels }) => labels.le ?? '+Inf'),
-    ),
-  ]).old.filter(le => le !== '+Inf')
-  const slower = bounds.map(le => {
-    const within: Selector['matchers'] = [{ label: 'le', operator: '=', value: le }]
-    return both((all, which) => {
-      const total = totals[which]
-      return { bad: Math.max(0, total - sum(all, of('bucket', within), which)), total }
-    })
-  })
-  const middle = (totals.old + totals.new) / 2
-  const off = ({ old, new: other }: Pair<Counts>) => Math.abs(old.bad + other.bad - middle)
-  const none = { old: { bad: 0, total: totals.old }, new: { bad: 0, total: totals.new } }
+  const of = (part: string, more: Selector['matchers'] = []) =>
+    sum({ metric: `${metric}_${part}`, matchers: [...matchers, ...more] })
+  const [total, sums] = [of('count'), of('sum')]
+  const bounds = new Set(
+    old.flatMap(({ name, labels }) => (name === `${metric}_bucket` ? [labels.le ?? '+Inf'] : [])),
+  )
+  const slower = [...bounds]
+    .filter(le => le !== '+Inf')
+    .map(value => countsOf(minus(total, of('bucket', [{ label: 'le', operator: '=', value }])), total))
+  const middle = (total.old + total.new) / 2
+  const off = (each: Pair<Counts>) => Math.abs(each.old.bad + each.new.bad - middle)
+  const none = countsOf({ old: 0, new: 0 }, total)
   return {
     counts: slower.reduce((best, each) => (off(each) < off(best) ? each : best), none),
-    seconds: {
-      old: sums.old / totals.old,
-      new: sums.new / totals.new,
-      floorRatio,
-      floorSeconds,
-    },
+    seconds: { ...both(which => sums[which] / total[which]), floorRatio, floorSeconds },
   }
 }
 
-/** How much a counter grew in the spans. A process of the new version counts from zero, also before its first sample. */
+/** The growth of a counter in the spans. A process of the new version counts from zero, also before its first sample. */
 export function grown(
   points: readonly { at: number; value: number }[],
   spans: readonly Span[],
@@ -198,7 +172,7 @@ export function grown(
     let before = points.findLast(({ at }) => at <= from)?.value ?? (bornAtZero ? 0 : undefined)
     for (const { at, value } of points) {
       if (at <= from || at > to) continue
-      // A counter that fell belongs to a process that began anew.
+      // A counter that fell belongs to a process that has restarted.
       if (before !== undefined) total += value >= before ? value - before : value
       before = value
     }
@@ -207,17 +181,16 @@ export function grown(
 }
 
 function memoryOf(all: Pair<Series[]>, { memory }: Releases, spans: readonly Span[]): Memory[] {
-  const inSpans = ({ at }: { at: number }) => spans.some(({ from, to }) => at > from && at <= to)
-  const of = (which: 'old' | 'new') => all[which].filter(({ name }) => name === memory)
-  return of('new').map(({ labels, points }) => ({
-    instance: instanceOf(labels),
-    process: labels.job ?? '',
-    bytes: points.filter(inSpans).map(({ value }) => value),
-    oldMost: Math.max(
-      0,
-      ...of('old')
-        .filter(each => each.labels.job === labels.job)
-        .flatMap(each => each.points.filter(inSpans).map(({ value }) => value)),
-    ),
-  }))
+  const bytesOf = ({ points }: Series) =>
+    points.flatMap(({ at, value }) => (spans.some(({ from, to }) => at > from && at <= to) ? [value] : []))
+  const of = (which: keyof Pair<0>) => all[which].filter(({ name }) => name === memory)
+  return of('new').map(each => {
+    const old = of('old').filter(({ labels }) => labels.job === each.labels.job)
+    return {
+      instance: instanceOf(each.labels),
+      process: each.labels.job ?? '',
+      bytes: bytesOf(each),
+      oldMost: Math.max(0, ...old.flatMap(bytesOf)),
+    }
+  })
 }

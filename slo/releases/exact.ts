@@ -1,4 +1,4 @@
-/** Events of one version, and how many of them went wrong. */
+/** Events of one version, and how many of them were bad. */
 export type Counts = { bad: number; total: number }
 
 /** ln(n!), by Stirling's series from 10 on: exact to 1e-10, which no p value here needs. */
@@ -16,8 +16,8 @@ function logFactorial(n: number): number {
 const logChoose = (n: number, k: number): number => logFactorial(n) - logFactorial(k) - logFactorial(n - k)
 
 /**
- * Fisher's exact test, one-sided: if both versions were the same, how likely the new one would have at least so many of
- * the bad events that both have together. Fits numbers however small.
+ * Fisher's exact test, one-sided: the chance that the new version has at least this many of the bad events of both, if both
+ * versions were the same. Valid for small numbers.
  */
 export function fisher(old: Counts, other: Counts): number {
   const [bad, total] = [old.bad + other.bad, old.total + other.total]
@@ -29,7 +29,7 @@ export function fisher(old: Counts, other: Counts): number {
   return Math.min(1, p)
 }
 
-/** The largest share of bad events with which so few would still be seen in `risk` of all cases (Clopper and Pearson). */
+/** The largest share of bad events with which this few are seen in `risk` of all cases (Clopper and Pearson). */
 export function upperBound({ bad, total }: Counts, risk: number): number {
   if (total === 0) return 1
   let [low, high] = [bad / total, 1]
@@ -50,8 +50,8 @@ function atMost(bad: number, total: number, share: number): number {
 }
 
 /**
- * Kendall's test for a rising trend: the chance that values without any order would rise as steadily. 1 for fewer than 10,
- * for which its normal approximation is no good.
+ * Kendall's test for a rising trend: the chance that values in random order rise as steadily. 1 for fewer than 10, for which
+ * its normal approximation is invalid.
  */
 export function risingChance(values: readonly number[]): number {
   const n = values.length

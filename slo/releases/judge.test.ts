@@ -40,7 +40,7 @@ const latency = {
 
 const none: Counts = { bad: 0, total: 0 }
 const counted = (old: Counts, other: Counts, more: Partial<Counted> = {}): Counted => ({
-  promises: [{ objective: latency, counts: { old, new: other } }],
+  objectives: [{ objective: latency, counts: { old, new: other } }],
   compared: [],
   memory: [],
   seen: [{ instance: 'web.0-green', at: 1_000_000 }],
@@ -66,7 +66,7 @@ describe('a step', () => {
     expect(judge(counted(old, { bad: 0, total: 500 }, { seen: [] }))).toMatchObject({ verdict: 'waiting' })
   })
 
-  test('waits for as many events as its promise needs, and is good with them', () => {
+  test('waits for as many events as its objective needs, and is good with them', () => {
     expect(judge(counted(old, { bad: 0, total: 298 }))).toMatchObject({ verdict: 'waiting' })
     expect(judge(counted(old, { bad: 0, total: 299 }))).toEqual({ verdict: 'good' })
   })
@@ -123,7 +123,7 @@ describe('a step', () => {
     expect(judge(of(rising(5)))).toEqual({ verdict: 'good' })
   })
 
-  test('names the process and the stage that became slower, unless nobody would mind', () => {
+  test('names the process and the stage that became slower, unless the difference is too small to matter', () => {
     const slower = (seconds: number): Compared => ({
       what: 'mean time to convert a photo',
       process: 'converter',

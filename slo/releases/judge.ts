@@ -1,8 +1,9 @@
+import { complement, toNumber } from '../math/fraction.ts'
 import type { Objective } from '../sources/index.ts'
 import type { Compared, Counted, Memory } from './evidence.ts'
 import { type Counts, fisher, risingChance, upperBound } from './exact.ts'
 
-/** What the new version did, as a person reads it; `process` and `stage` name where. */
+/** Why a version is bad, in words, and in which process and stage. */
 export type Reason = { what: string; process: string; stage: string }
 export type Verdict =
   | { verdict: 'good' }
@@ -10,40 +11,40 @@ export type Verdict =
   /** `missing`: what must be seen before the step is good. */
   | { verdict: 'waiting'; missing: string }
 
-/** What is known beside the counters. */
+/** Facts besides the counters. */
 export type Circumstances = {
   nowMs: number
   /** Samples older than this say that an instance's metrics are away, seconds. */
   staleSeconds: number
-  /** Of the new version, that ended by themselves. */
+  /** Processes of the new version that ended without a request. */
   died: readonly string[]
-  /** Of the synthetic user at the new version: how many in a row failed last, how many succeeded, minutes in which one failed. */
+  /** Journeys of the synthetic user at the new version; `offlineMinutes` had a failed one. */
   journeys: { failedInARow: number; good: number; offlineMinutes: number; failure?: Reason | undefined }
   /** Events of each objective in the last 24 hours, both versions together. */
   dayTotals: readonly number[]
 }
 
-/** A good version is called bad with at most this chance, over a whole release. */
+/** Chance, over a whole release, that a good version is judged bad. */
 const falseAlarm = 0.01
-/** A version that breaks more than its promise allows, and more than the old one, is called good in a look with at most this chance. */
+/** Chance, at one look, that a version is judged good which breaks more than its objective allows and more than the old one. */
 const missed = 0.05
-/** Failures are looked at when the new version's events have doubled: 12 looks are 20 to 40,000 events. */
+/** Failures are compared each time the new version's events have doubled: 12 looks are 20 to 40,000 events. */
 const looks = { first: 20, most: 12 }
-/** A mean of fewer says nothing. */
+/** Fewer events make no mean. */
 const fewestTimes = 30
 const goodJourneys = 3
-/** The release's own budget, a tenth of the day's. */
+/** What one release may use: a tenth of the day's budget. */
 const offlineMinutes = 6
 const budgetShare = 0.1
 const fewestBroken = 3
-/** Memory that is still rising and is a multiple of what the old version takes. */
+/** Memory that rises and is this multiple of the old version's is a leak. */
 const leakRatio = 2
 
-/** Judges one release, look by look. The state is only how often each comparison was looked at: that bounds its errors. */
+/** Judges one release, look by look. The state is how often each comparison was made, which bounds the chance of errors. */
 export function openJudge() {
   const next = new Map<string, number>()
 
-  /** Whether more goes wrong in the new version, by Fisher's exact test at a level that all looks of all comparisons share. */
+  /** Whether more fails in the new version, by Fisher's exact test at a level that all looks of all comparisons share. */
   function failsMore(key: string, comparisons: number, { old, new: other }: Compared['counts']): boolean {
     const due = next.get(key) ?? looks.first
     if (other.total < due) return false
@@ -52,11 +53,11 @@ export function openJudge() {
   }
 
   return (counted: Counted, circumstances: Circumstances): Verdict => {
-    const { promises, compared, memory } = counted
-    const comparisons = promises.length + compared.length + memory.length
+    const { objectives, compared, memory } = counted
+    const comparisons = objectives.length + compared.length + memory.length
     const reasons = [
       ...hardStops(counted, circumstances),
-      ...promises
+      ...objectives
         .filter(({ objective, counts }) => failsMore(objective.name, comparisons, counts))
         .map(({ objective, counts }) => ({
           what: `${objective.displayName}: broke ${share(counts.new)}, the old version ${share(counts.old)}`,
@@ -77,9 +78,13 @@ export function openJudge() {
 
 export type Judge = ReturnType<typeof openJudge>
 
-function hardStops({ promises, compared, seen }: Counted, given: Circumstances): Reason[] {
+function hardStops({ objectives, compared, seen }: Counted, given: Circumstances): Reason[] {
   const { nowMs, staleSeconds, died, journeys, dayTotals } = given
-  const reasons: Reason[] = died.map(name => ({ what: `${name} ended by itself`, process: name, stage: '' }))
+  const reasons: Reason[] = died.map(name => ({
+    what: `${name} ended unexpectedly`,
+    process: name,
+    stage: '',
+  }))
   for (const { instance, at } of seen)
     if (nowMs - at > staleSeconds * 1000)
       reasons.push({
@@ -93,7 +98,7 @@ function hardStops({ promises, compared, seen }: Counted, given: Circumstances):
     const what = `${journeys.offlineMinutes} minutes offline, more than ${offlineMinutes}: ${how}`
     reasons.push({ what, process, stage })
   }
-  for (const [i, { objective, counts }] of promises.entries()) {
+  for (const [i, { objective, counts }] of objectives.entries()) {
     const allowed = budgetShare * allowedOf(objective) * (dayTotals[i] ?? 0)
     if (counts.new.bad >= fewestBroken && counts.new.bad > allowed)
       reasons.push({
@@ -105,13 +110,9 @@ function hardStops({ promises, compared, seen }: Counted, given: Circumstances):
 }
 
 /** The share of bad events that an objective allows. */
-const allowedOf = ({ target }: Objective): number =>
-  (target.denominator - target.numerator) / target.denominator
+const allowedOf = ({ target }: Objective): number => toNumber(complement(target))
 
-/**
- * A time must have grown by so much that a person minds, and not by chance. The size is asked at each look, so that the level
- * need not be shared among the looks.
- */
+/** A time must have grown by a size that matters, and not by chance. The size is required at each look, so the looks need not share the level. */
 const isSlower = ({ counts, seconds }: Compared, comparisons: number): boolean =>
   seconds !== undefined &&
   counts.new.total >= looks.first &&
@@ -127,7 +128,7 @@ const reasonOf = ({ what, process, stage, counts, seconds }: Compared): Reason =
   stage,
 })
 
-/** Where a broken promise was likely lost: where most went wrong, if anything did, else where the time has grown most surely. */
+/** The likely place of a failure: the comparison with the surest failures, else the one with the surest growth of time. */
 function worst(compared: readonly Compared[]): { process: string; stage: string } {
   const chance = ({ counts }: Compared) => fisher(counts.old, counts.new)
   const surest = (all: readonly Compared[]) => all.toSorted((a, b) => chance(a) - chance(b))[0]
@@ -149,13 +150,16 @@ const leakOf = ({ instance, process, bytes, oldMost }: Memory): Reason => ({
 
 const mebibytes = (bytes: number): string => `${Math.round(bytes / 2 ** 20)} MiB`
 
-/** What is not known yet. Without events nothing is: no traffic is never good. */
-function missingFor({ promises, compared, seen }: Counted, { journeys }: Circumstances): string | undefined {
+/** What is not known yet. A version without traffic is never good. */
+function missingFor(
+  { objectives, compared, seen }: Counted,
+  { journeys }: Circumstances,
+): string | undefined {
   if (seen.length === 0) return 'the metrics of the new version'
   if (journeys.good < goodJourneys)
     return `${goodJourneys - journeys.good} more journeys of the synthetic user`
   if (journeys.failedInARow > 0) return 'a journey after the one that failed'
-  for (const { objective, counts } of promises) {
+  for (const { objective, counts } of objectives) {
     const allowed = allowedOf(objective)
     const most = Math.max(allowed, counts.old.total > 0 ? counts.old.bad / counts.old.total + allowed : 0)
     if (upperBound(counts.new, missed) > most)
@@ -167,6 +171,6 @@ function missingFor({ promises, compared, seen }: Counted, { journeys }: Circums
   return few && `${few.what}: ${few.counts.new.total} events of the new version, ${fewestTimes} needed`
 }
 
-/** About how many events it takes until so few bad ones are within the allowed share: three for none, as 0.95^(1/share). */
+/** About how many events are needed until this few bad ones are within the allowed share: 3 ÷ share for none, from 0.95^(1/share). */
 const needed = (bad: number, allowed: number): number =>
   Math.ceil((bad + 2 * Math.sqrt(bad) - Math.log(missed)) / allowed)

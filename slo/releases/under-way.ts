@@ -3,9 +3,9 @@ import { join } from 'node:path'
 import type { Pair } from './evidence.ts'
 import type { Counts } from './exact.ts'
 
-/** What is known of a release while it runs. */
+/** A release while it runs. */
 export type UnderWay = {
-  /** Its record. */
+  /** The record of the release. */
   file: string
   title: string
   from: string
@@ -14,16 +14,15 @@ export type UnderWay = {
   look?: Look
 }
 
-/** Both versions side by side, in one look. */
 export type Look = {
   at: string
-  /** Customers of a hundred that the new version has. */
+  /** The new version's share of the customers. */
   percent: number
   verdict: 'good' | 'bad' | 'waiting'
-  promises: ({ objective: string } & Pair<Counts>)[]
+  objectives: ({ objective: string } & Pair<Counts>)[]
 }
 
-/** Kept by the command that releases, and removed at its end: the next one and the pages know by it. */
+/** Written by `npm run release` and removed at its end. It stops a second release, and the pages show it. */
 export const underWayFile = (dataDir: string): string => join(dataDir, 'releases', 'under-way.json')
 
 export const readUnderWay = (dataDir: string): UnderWay | null =>

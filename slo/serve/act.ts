@@ -22,7 +22,7 @@ function isLoopback(host: string): boolean {
   return host === 'localhost' || address === '::1' || (isIP(address) === 4 && address.startsWith('127.'))
 }
 
-/** Ours alone: another origin's form cannot send JSON, and its script says where it comes from. */
+/** Only requests of our own page: a form of another origin cannot send JSON, and its script sends `Origin`. */
 const guard: RequestHandler = (request, _response, next) => {
   if (!isLocal(request))
     throw new Problem(403, 'not-local', `Only from this machine: ${program} diagnose --detail`)
@@ -33,14 +33,14 @@ const guard: RequestHandler = (request, _response, next) => {
   next()
 }
 
-/** What the page's two buttons do. It is the public port: each is for those at this machine alone. */
+/** What the page’s two buttons do. The port is public: both are for requests from this machine alone. */
 export function addActions(app: Express, diagnosis: Diagnosis): void {
   app.post('/api/diagnosis', guard, async (_request, response) => {
     await diagnosis.look(Date.now())
     response.status(204).end()
   })
   app.post('/api/detail', guard, json('jsonBytes'), async (request, response) => {
-    // The one that the person saw: the verdict may have changed since.
+    // The stage that the page showed: the verdict may have changed since.
     const raised = await diagnosis.raise(String(request.body?.stage)).catch(error => {
       throw new Problem(502, 'not-raised', `The service did not answer: ${error.message}`)
     })

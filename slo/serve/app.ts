@@ -17,11 +17,11 @@ import type { Source } from '../sources/index.ts'
 import { addActions, isLocal } from './act.ts'
 import { cached } from './cached.ts'
 import type { Diagnosis } from './diagnosis.ts'
+import { readStatus } from './public-status.ts'
 import { createPublicWork } from './public-work.ts'
 import { runbooks } from './runbooks.ts'
-import { type HistogramReader, stagesOf } from './stages.ts'
+import { stagesOf } from './stage-times.ts'
 import { fitOf, stateOf } from './state.ts'
-import { readStatus } from './status.ts'
 import type { Watch } from './watch.ts'
 import { whatIf } from './what-if.ts'
 
@@ -32,14 +32,13 @@ const readEveryMs = 5_000
 /** Long descriptions are programs. */
 const maxOutageLength = 500
 
-/** The public side of slo: two pages and the JSON they are drawn from. It changes nothing for who comes from elsewhere. */
+/** The public side of slo: two pages and the JSON they are drawn from. Requests from other machines change nothing. */
 export function createSloApp(options: {
   metrics: Metrics
   log: Log
   watch: Watch
   diagnosis: Diagnosis
   source: Source
-  histograms: HistogramReader
   directory: Directory
   dataDir: string
   sent: () => readonly Sent[]
@@ -47,7 +46,7 @@ export function createSloApp(options: {
   logs: string
   keepDays: State['keepDays']
 }): Express {
-  const { watch, diagnosis, source, histograms, directory, dataDir, sent, logs, keepDays } = options
+  const { watch, diagnosis, source, directory, dataDir, sent, logs, keepDays } = options
   const pages = openPages(fileURLToPath(new URL('../page', import.meta.url)), {
     vendor: {
       uplot: fileURLToPath(import.meta.resolve('uplot/dist/uPlot.esm.js')),
@@ -56,7 +55,7 @@ export function createSloApp(options: {
     values: { title: directory.service.displayName, program },
   })
   const app = createApp(options)
-  app.get('/pages.json', otherPages({ dataDir, sloUrl: null, own: { status: 'status', promises: '.' } }))
+  app.get('/pages.json', otherPages({ dataDir, sloUrl: null, own: { status: 'status', objectives: '.' } }))
   app.use(pages.assets)
   app.get('/', pages.html('index.html'))
   app.get('/status', pages.html('status.html'))
@@ -80,13 +79,12 @@ export function createSloApp(options: {
     if (at === undefined) throw new Problem(400, 'bad-time', `at is ${timeFormat}.`)
     // A link in an alert may be followed before the minute that it names was evaluated.
     if (watch.views().some(view => toMinute(at) >= view.at)) return sendState(request, response)
-    if (watch.viewsAt(toMinute(at)).length === 0)
-      throw new Problem(
-        404,
-        'not-kept',
-        `The pages know the last days only; ${program} report --at goes back further.`,
-      )
-    sendState(request, response, at)
+    if (watch.viewsAt(toMinute(at)).length > 0) return sendState(request, response, at)
+    throw new Problem(
+      404,
+      'not-kept',
+      `The pages show the last days only: ${program} report --at shows older ones.`,
+    )
   }
   app.get('/api/state', bounded(sendEarlierState))
   addActions(app, diagnosis)
@@ -94,41 +92,37 @@ export function createSloApp(options: {
     const found = diagnosis.last()
     if (!found) throw new Problem(404, 'no-note', 'Nothing was looked into since slo started.')
     const budgets = watch.views().map(({ standing }) => budgetLine(standing))
-    response
-      .set('Cache-Control', 'no-store')
-      .type('text')
-      .send(
-        incidentNote({
-          ...found,
-          atMs: found.at,
-          service: directory.service,
-          budgets,
-          firstAlertMs: firstAlert(sent()),
-        }),
-      )
+    const { service } = directory
+    const note = incidentNote({
+      ...found,
+      atMs: found.at,
+      service,
+      budgets,
+      firstAlertMs: firstAlert(sent()),
+    })
+    response.set('Cache-Control', 'no-store').type('text').send(note)
   })
   const stages = Array.from({ length: maxHours }, (_, i) =>
-    cached(readEveryMs, () => stagesOf(directory.service, histograms, i + 1, Date.now())),
+    cached(readEveryMs, () => stagesOf(directory.service, source, i + 1, Date.now())),
   )
   app.get('/api/stages', async (request, response) => {
     const read = stages[Number(request.query.hours ?? 3) - 1]
     if (!read) throw new Problem(400, 'bad-hours', `hours must be a whole number from 1 to ${maxHours}.`)
     response.json(await read())
   })
-  const answerWhatIf: RequestHandler = (request, response) => {
-    const outage = String(request.query.outage ?? '').slice(0, maxOutageLength)
+  const answerWhatIf: RequestHandler = ({ query }, response) => {
+    const outage = String(query.outage ?? '').slice(0, maxOutageLength)
     response.json(whatIf(directory.objectives, outage))
   }
   app.get('/api/what-if', bounded(answerWhatIf))
-  const answerFits: RequestHandler = (request, response) => {
-    const minutes = Number(request.query.minutes)
-    const at = parseTime(String(request.query.at ?? 'now'), Date.now())
+  const answerFits: RequestHandler = ({ query }, response) => {
+    const minutes = Number(query.minutes)
+    const at = parseTime(String(query.at ?? 'now'), Date.now())
     if (!Number.isInteger(minutes) || minutes < 1 || minutes > maxPlannedMinutes || at === undefined)
       throw new Problem(400, 'bad-maintenance', `minutes is 1 to ${maxPlannedMinutes}, at is ${timeFormat}.`)
     const slices = watch.views().find(({ objective }) => objective.method === 'Timeslices')
     if (!slices) throw new Problem(404, 'not-begun', 'Nothing is measured yet.')
-    const wanted = { from: toMinute(at), minutes }
-    response.json(fitOf(slices, readPlanned(dataDir), wanted))
+    response.json(fitOf(slices, readPlanned(dataDir), { from: toMinute(at), minutes }))
   }
   app.get('/api/fits', bounded(answerFits))
   app.get('/api/release', (_request, response) => void response.json(readUnderWay(dataDir)))

@@ -1,4 +1,4 @@
-/** Reads at most once in `forMs`, whoever asks, and once at a time; what failed is read again. */
+/** Reads at most once in `forMs`, and once at a time; a read that failed is repeated at the next call. */
 export function cached<T>(
   forMs: number,
   read: () => Promise<T>,

@@ -25,7 +25,7 @@ test('a diagnosis is made beside everything else, and is forgotten when it is no
   const dataDir = await temporaryFolder()
   createStore(recorderFile(dataDir), []).close()
   const { log } = listening()
-  const diagnosis = openDiagnosis(readDirectory(), dataDir, [], log, facts())
+  const diagnosis = openDiagnosis(readDirectory(), dataDir, '', [], log, facts())
   const looking = diagnosis.look(Date.now())
   expect(diagnosis.found(Date.now())).toBeNull()
   await looking
@@ -39,7 +39,7 @@ test('a diagnosis is made beside everything else, and is forgotten when it is no
 
 test('a diagnosis that fails is said in the log and throws nothing', async () => {
   const { events, log } = listening()
-  const diagnosis = openDiagnosis(readDirectory(), await temporaryFolder(), [], log, facts())
+  const diagnosis = openDiagnosis(readDirectory(), await temporaryFolder(), '', [], log, facts())
   await diagnosis.look(Date.now())
   expect(events).toEqual(['diagnosis.failed'])
   expect(diagnosis.found(Date.now())).toBeNull()
@@ -57,9 +57,9 @@ test('what was found is kept for each five minutes, over a restart, and the olde
     'verdicts',
     [-30, -20, -14, -11].map(at => ({ at: now + at * minute, verdict: {}, examples: [] })),
   )
-  const diagnosis = openDiagnosis(readDirectory(), dataDir, [], log, store)
+  const diagnosis = openDiagnosis(readDirectory(), dataDir, '', [], log, store)
   await diagnosis.look(now)
-  const again = openDiagnosis(readDirectory(), dataDir, [], log, store)
+  const again = openDiagnosis(readDirectory(), dataDir, '', [], log, store)
   const foundAt = (at: number) => {
     const found = again.found(now + at * minute)
     return found && Math.round((found.at - now) / minute)

@@ -7,15 +7,15 @@ import { describeError } from '@tintype/lib/errors.ts'
 import { countLimit, limits } from '@tintype/lib/limits.ts'
 import type { Log } from '@tintype/lib/telemetry/log.ts'
 import type { AlertStore } from '../alerts/alert-store.ts'
-import { type AdminPort, detailSeconds, raiseDetail } from '../diagnose/detail.ts'
 import type { Verdict } from '../diagnose/diagnose.ts'
-import type { Example } from '../diagnose/examples.ts'
 import { sentence } from '../diagnose/note.ts'
+import type { Example } from '../diagnose/open-examples.ts'
+import { type AdminPort, detailSeconds, raiseDetail } from '../diagnose/raise-detail.ts'
 import type { Directory } from '../directory.ts'
 
-/** What diagnose said: when a budget began to burn, or when a person asked. */
+/** An answer of diagnose: from when a budget began to burn, or when a person asked. */
 export type Found = { at: number; verdict: Verdict; examples: readonly Example[] }
-/** Which stage's services tell more until when, epoch milliseconds. */
+/** The stage whose services log in detail, and until when, epoch milliseconds. */
 export type Detail = { stage: string; until: number }
 
 export type Diagnosis = {
@@ -33,22 +33,24 @@ export type Diagnosis = {
 
 /** It is asked each minute while something burns. Older answers are kept this far apart: one is about each minute. */
 const validMs = 5 * 60_000
-/** A verdict takes a second or two; one that takes so long helps nobody. */
+/** A verdict takes a second or two. After this long the process is ended and the alert has no verdict. */
 const timeoutMs = 30_000
 
 /** The packed slo is JavaScript. */
 const program = fileURLToPath(new URL(`../main${extname(import.meta.url)}`, import.meta.url))
 
-/** Runs `slo diagnose` as a process of its own: what it reads and computes holds up nothing here. */
+/** Runs `slo diagnose` as a process of its own: what it reads and computes blocks no request and no evaluation here. `logs`: the log server’s address. */
 export function openDiagnosis(
   { folder, service }: Directory,
   dataDir: string,
+  logs: string,
   ports: readonly AdminPort[],
   log: Log,
   store: Pick<AlertStore, 'get' | 'set'>,
 ): Diagnosis {
   const environment = {
     DATA_DIR: dataDir,
+    LOGS_URL: logs,
     NODE_COMPILE_CACHE: getCompileCacheDir() ?? '',
     SCRAPE_SECONDS: String(service.scrapeSeconds),
     PROMETHEUS_URL: service.prometheus,
@@ -74,7 +76,7 @@ export function openDiagnosis(
         killSignal: 'SIGKILL',
       },
     )
-    // It exits 1 when something is slow, and has said what.
+    // Exit status 1 is an answer: something is slow.
     const { stdout } = await asked.catch(error => (error.code === 1 ? error : Promise.reject(error)))
     const { examples, ...verdict } = JSON.parse(stdout) as Verdict & { examples: Example[] }
     keep({ at: nowMs, verdict, examples })

@@ -2,7 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 
 export type Loop = { stop(): Promise<void> }
 
-/** Waits and acts again and again until it is stopped. What a turn throws is told, and does not end the loop. */
+/** Waits and acts again and again until it is stopped. An error of a turn is passed to `onError` and does not end the loop. */
 export function repeat(
   waitMs: () => number,
   act: (signal: AbortSignal) => Promise<void>,

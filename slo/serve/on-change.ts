@@ -1,4 +1,4 @@
-/** Says what is wrong when it begins, when it changes and, with null, when it ends; not each time it is asked. */
+/** Calls `say` when a trouble begins, changes and, with null, ends; not each time it is reported. */
 export function onChange(say: (trouble: string | null) => void): (trouble: string | null) => void {
   let said: string | null = null
   return trouble => {

@@ -94,14 +94,14 @@ describeWithParts('the pages of slo', ['chromium'], ({ chromium: executablePath 
 
   test('a good day says so, with what is left of each budget', async () => {
     const page = await open(urls.well as string, { locale: 'en' })
-    expect(await page.textContent('#lead')).toBe('Both promises are kept.')
+    expect(await page.textContent('#lead')).toBe('All 2 objectives are met.')
     expect(await page.textContent('.card:first-child .left')).toBe('58 minutes of budget left of 60')
     expect(await page.textContent('#alerts')).toBe('No alert fired.')
     expect(await page.locator('.stages canvas').count()).toBe(5)
     await page.close()
   })
 
-  test('a burning budget names the promises, the alerts and when it is gone', async () => {
+  test('a burning budget names the objectives, the alerts and when it is gone', async () => {
     const page = await open(urls.burning as string, { locale: 'en' })
     expect(await page.textContent('#lead')).toContain('Burning now: Online 23 of every 24 hours')
     expect(await page.textContent('.card:first-child')).toMatch(
@@ -116,9 +116,9 @@ describeWithParts('the pages of slo', ['chromium'], ({ chromium: executablePath 
     const at = Math.floor(Date.now() / 60_000) - 120
     const page = await open(`${urls.burning}/?at=${at * 60}`, { locale: 'en' })
     expect(await page.textContent('#notice')).toMatch(
-      /^This is how it was at \d{4}-\d\d-\d\d \d\d:\d\d UTC\. Show now$/,
+      /^The page shows the state of \d{4}-\d\d-\d\d \d\d:\d\d UTC\. Show now$/,
     )
-    expect(await page.textContent('#lead')).toBe('Both promises are kept.')
+    expect(await page.textContent('#lead')).toBe('All 2 objectives are met.')
     await page.click('#notice a')
     await until(async () => (await page.textContent('#lead'))?.includes('Burning now'))
     expect(await page.isHidden('#notice')).toBe(true)
@@ -155,9 +155,9 @@ describeWithParts('the pages of slo', ['chromium'], ({ chromium: executablePath 
 
   test('a good day has nothing to look into until somebody asks', async () => {
     const page = await open(urls.well as string, { locale: 'en' })
-    expect(await page.textContent('#verdict')).toContain('Nobody asked yet')
-    await page.click('text=Look now')
-    await until(async () => (await page.textContent('#verdict'))?.includes('Look again'), {
+    expect(await page.textContent('#verdict')).toContain('Not diagnosed yet')
+    await page.click('text=Diagnose now')
+    await until(async () => (await page.textContent('#verdict'))?.includes('Diagnose again'), {
       timeoutMs: 60_000,
     })
     expect(await page.locator('text=More detail').count()).toBe(0)

@@ -2,12 +2,12 @@ import { Problem } from '@tintype/lib/http.ts'
 import { limits } from '@tintype/lib/limits.ts'
 import type { RequestHandler } from 'express'
 
-/** What may be saved up, so that a person who tries several things is not refused. */
+/** Unused time that is saved up, so that several requests in a row are not refused. */
 const burstMs = 3_000
 
 /**
- * Runs handlers that compute, as long as they together keep to their share of the time: who asks without end must not hold
- * the process that evaluates and alerts. One request is short by the bounds of its input.
+ * Runs handlers that compute, as long as they together keep to their share of the time: requests without end must not block
+ * the evaluation and its alerts. One request is short by the bounds of its input.
  */
 export function createPublicWork(
   clock = () => performance.now(),

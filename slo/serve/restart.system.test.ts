@@ -16,14 +16,22 @@ async function sendPhotos({ address }: Tintype, count: number): Promise<void> {
   }
 }
 
+/** What a report finds after everything stopped but the log server, which is started again. */
 async function witnesses(dataDir: string): Promise<unknown> {
+  const logs = await startScript(
+    'services/logs/main.ts',
+    { DATA_DIR: dataDir, LOGS_PORT: '0', LOGS_ADMIN_PORT: '0' },
+    ['serve'],
+  )
+  onTestFinished(async () => void (await logs.stop()))
   const times = [-hour, hour].map(ms => new Date(Date.now() + ms).toISOString())
   const args = ['report', '--json', '--since', times[0] ?? '', '--at', times[1] ?? '', '--window', '2h']
   const asked = promisify(execFile)(process.execPath, ['slo/main.ts', ...args], {
-    env: { PATH: process.env.PATH, DATA_DIR: dataDir },
+    env: { PATH: process.env.PATH, DATA_DIR: dataDir, LOGS_URL: logs.endpoints.logs ?? '' },
   })
   // No probe's minutes: the promise to be online is broken, which is exit status 1.
   const { stdout } = await asked.catch(error => error)
+  await logs.stop()
   return JSON.parse(stdout).witnesses
 }
 

@@ -38,8 +38,7 @@ export function stateOf(
 /** Of an objective of which no minute was evaluated yet: its whole budget. */
 function unseen(objective: Objective, nowMs: number): View {
   const at = toMinute(nowMs)
-  const known = { from: at, to: at, slots: [], tally: tally(objective, at, []) }
-  return viewOf(objective, known, at, at)
+  return viewOf({ objective, slots: [], tally: tally(objective, at, []) }, at, at)
 }
 
 const time = (minute: Minute): string => new Date(minute * 60_000).toISOString()
@@ -84,9 +83,12 @@ function objectiveState(view: View, planned: readonly Planned[]): ObjectiveState
   }
 }
 
-function strip({ objective, start, known, at }: View, planned: readonly Planned[]): ObjectiveState['strip'] {
+function strip(
+  { objective, start, slots, tally, at }: View,
+  planned: readonly Planned[],
+): ObjectiveState['strip'] {
   const first = at - stripMinutes
-  const minutes = Array.from({ length: stripMinutes }, (_, i) => known.slots[first + i - known.from])
+  const minutes = Array.from({ length: stripMinutes }, (_, i) => slots[first + i - tally.from])
   const isPlanned = (minute: Minute) => planned.some(each => minute >= each.from && minute < each.to)
   const letter = (slot: Slot | undefined): string => {
     if (!slot) return '.'
@@ -106,10 +108,10 @@ function strip({ objective, start, known, at }: View, planned: readonly Planned[
 
 /** Whether a maintenance fits into what is left. */
 export function fitOf(
-  { objective, known }: View,
+  { objective, tally }: View,
   planned: readonly Planned[],
   wanted: { from: Minute; minutes: number },
 ): FitAnswer {
-  const { earliest, ...fit } = fits(objective, known.tally, planned, wanted)
+  const { earliest, ...fit } = fits(objective, tally, planned, wanted)
   return { ...fit, from: time(wanted.from), earliest: earliest === null ? null : time(earliest) }
 }

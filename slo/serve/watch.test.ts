@@ -1,14 +1,13 @@
 import type { Log } from '@tintype/lib/telemetry/log.ts'
 import { expect, onTestFinished, test } from 'vitest'
 import { lowerLimit, temporaryFolder, until } from '../../test/support.ts'
+import type { Alert } from '../alerts/alert-store.ts'
 import { type AlertStore, openAlertStore } from '../alerts/alert-store.ts'
-import type { Alert } from '../alerts/notifier.ts'
 import { readDirectory } from '../directory.ts'
 import type { Minute, Objective, Slot, Source } from '../sources/index.ts'
 import type { Diagnosis } from './diagnosis.ts'
-import { createHistories, createHistory, type History } from './history.ts'
+import { type Evaluations, openEvaluations } from './evaluations.ts'
 import { expectSign } from './sign.ts'
-import { viewOf } from './view.ts'
 import { silence, startWatch } from './watch.ts'
 
 const begin = 29_454_240
@@ -29,76 +28,83 @@ function source() {
     slots,
     labelValues: async () => [],
     seenBefore: async () => false,
+    series: async () => [],
     close: async () => {},
   }
   return { state, fake }
 }
 
+/** What was stored before: when the objectives began. */
+function evaluating(fake: Source, objectives = [objective]) {
+  const stored = new Map<string, unknown>([['begun', begin]])
+  const evaluations = openEvaluations(objectives, fake, {
+    get: <T>(name: string) => stored.get(name) as T | undefined,
+    set: (name, value) => void stored.set(name, value),
+  })
+  return { evaluations, standingAt: (minute: Minute) => evaluations.viewsAt(minute)[0]?.standing }
+}
+
 test('each minute asks for a few minutes, and what is known stays whole', async () => {
   const { state, fake } = source()
-  const history = createHistory(objective, fake)
-  await history.refresh(begin + 100)
+  const { evaluations } = evaluating(fake)
+  await evaluations.read(begin + 100)
   state.asked = 0
-  for (let now = begin + 101; now < begin + 1_100; now++) await history.refresh(now)
-  expect(state.asked / 999).toBeLessThan(12)
-  const { from, to, slots } = history.known()
-  expect(slots).toHaveLength(to - from)
-  expect(slots.every(({ start }, i) => start === from + i)).toBe(true)
+  for (let now = begin + 101; now < begin + 400; now++) await evaluations.read(now)
+  expect(state.asked / 299).toBeLessThan(12)
+  const [view] = evaluations.viewsAt(begin + 399)
+  expect(view?.slots).toHaveLength(399)
+  expect(view?.slots.every(({ start }, i) => start === begin + i)).toBe(true)
 })
 
-/** Each refresh from then on fails, and the seven minutes to come are offline and alert. */
-async function expectBlind(history: History, from: Minute): Promise<void> {
-  for (let now = from; now <= begin + 107; now++) await expect(history.refresh(now)).rejects.toThrow('away')
-  const blind = viewOf(objective, history.known(), begin, begin + 107)
-  expect(blind.standing).toMatchObject({ bad: 7, unknown: 7 })
-  expect(blind.firings.map(({ tier }) => tier.name)).toEqual(['page-fast'])
+/** Each read from then on fails, and the seven minutes to come are offline and alert. */
+async function expectBlind(evaluations: Evaluations, from: Minute): Promise<void> {
+  for (let now = from; now <= begin + 107; now++) expect(await evaluations.read(now)).toContain('away')
+  const [blind] = evaluations.viewsAt(begin + 107)
+  expect(blind?.standing).toMatchObject({ bad: 7, unknown: 7 })
+  expect(blind?.firings.map(({ tier }) => tier.name)).toEqual(['page-fast'])
 }
 
 test('a clock that was a year ahead leaves nothing behind once it is right again', async () => {
-  const { fake } = source()
-  const history = createHistory(objective, fake)
-  await history.refresh(begin + 100 + 365 * 1440)
-  await history.refresh(begin + 100)
-  expect(viewOf(objective, history.known(), begin, begin + 100).standing).toMatchObject({ good: 100, bad: 0 })
+  const { evaluations, standingAt } = evaluating(source().fake)
+  await evaluations.read(begin + 100 + 365 * 1440)
+  await evaluations.read(begin + 100)
+  expect(standingAt(begin + 100)).toMatchObject({ good: 100, bad: 0 })
 })
 
 test('while the source is away its minutes are unknown, so that what is known still alerts, and heal', async () => {
   const { state, fake } = source()
-  const history = createHistory(objective, fake)
-  await history.refresh(begin + 100)
+  const { evaluations, standingAt } = evaluating(fake)
+  await evaluations.read(begin + 100)
   state.away = true
-  await expectBlind(history, begin + 101)
+  await expectBlind(evaluations, begin + 101)
   state.away = false
-  await history.refresh(begin + 108)
-  expect(viewOf(objective, history.known(), begin, begin + 108).standing.bad).toBe(0)
+  await evaluations.read(begin + 108)
+  expect(standingAt(begin + 108)?.bad).toBe(0)
 })
 
 test('a source that was away for hours is asked again for all of them, and then for a few minutes only', async () => {
   const { state, fake } = source()
-  const history = createHistory(objective, fake)
-  await history.refresh(begin + 100)
+  const { evaluations, standingAt } = evaluating(fake)
+  await evaluations.read(begin + 100)
   state.away = true
-  for (let now = begin + 101; now <= begin + 400; now++) await expect(history.refresh(now)).rejects.toThrow()
-  expect(viewOf(objective, history.known(), begin, begin + 400).standing).toMatchObject({ unknown: 300 })
+  for (let now = begin + 101; now <= begin + 400; now++) await evaluations.read(now)
+  expect(standingAt(begin + 400)).toMatchObject({ unknown: 300 })
   state.away = false
-  await history.refresh(begin + 401)
-  expect(viewOf(objective, history.known(), begin, begin + 401).standing).toMatchObject({
-    good: 401,
-    unknown: 0,
-  })
+  await evaluations.read(begin + 401)
+  expect(standingAt(begin + 401)).toMatchObject({ good: 401, unknown: 0 })
   state.asked = 0
-  await history.refresh(begin + 402)
+  await evaluations.read(begin + 402)
   expect(state.asked).toBeLessThan(12)
 })
 
 test('a source that is away from the start is offline from then on, and whole once it is back', async () => {
   const { state, fake } = source()
-  const history = createHistory(objective, fake)
+  const { evaluations, standingAt } = evaluating(fake)
   state.away = true
-  await expectBlind(history, begin + 100)
+  await expectBlind(evaluations, begin + 100)
   state.away = false
-  await history.refresh(begin + 108)
-  expect(viewOf(objective, history.known(), begin, begin + 108).standing).toMatchObject({ good: 108, bad: 0 })
+  await evaluations.read(begin + 108)
+  expect(standingAt(begin + 108)).toMatchObject({ good: 108, bad: 0 })
 })
 
 function watching(
@@ -110,8 +116,7 @@ function watching(
   const updates: (readonly Alert[])[] = []
   const note = (event: string) => void logged.push(event)
   const watch = startWatch({
-    histories: createHistories([objective], fake),
-    source: fake,
+    evaluations: openEvaluations([objective], fake, alertStore),
     notifier: { update: async firing => void updates.push(firing), stop: async () => {} },
     alertStore,
     hasAlertmanager,
@@ -172,6 +177,7 @@ const offline = (): Source => ({
   },
   seenBefore: async () => true,
   labelValues: async () => [],
+  series: async () => [],
   close: async () => {},
 })
 
@@ -220,7 +226,7 @@ test('slo sends in the place of an Alertmanager whose SloWatchdog does not arriv
   expect(new Set(again.updates[0]?.map(({ group }) => group))).toEqual(new Set(['availability']))
 })
 
-test('a grouped objective has a history for each group, also of one that begins later', async () => {
+test('a grouped objective has a budget for each group, also for one that begins later', async () => {
   const values = ['a', 'b']
   let isGone = false
   const asked: string[] = []
@@ -228,34 +234,29 @@ test('a grouped objective has a history for each group, also of one that begins 
     ...source().fake,
     slots: async (sli, from, to) => {
       if (sli.kind === 'ratio') asked.push(sli.total.promql)
-      return Array.from({ length: to - from }, (_, i) => ({
-        start: from + i,
-        good: 1,
-        total: 1,
-        unknown: isGone,
-      }))
+      const one = { good: 1, total: 1, unknown: isGone }
+      return Array.from({ length: to - from }, (_, i) => ({ start: from + i, ...one }))
     },
     labelValues: async () => values,
   }
-  const histories = createHistories([objective, { ...objective, id: 'by-city', groupBy: 'city' }], fake)
-  await histories.refresh(begin + 100)
-  const ids = () => histories.all().map(({ objective }) => objective.id)
-  expect(ids()).toEqual([objective.id, 'by-city{city="a"}', 'by-city{city="b"}'])
+  const { evaluations } = evaluating(fake, [objective, { ...objective, id: 'by-city', groupBy: 'city' }])
+  const idsAt = async (now: Minute) => {
+    await evaluations.read(now)
+    return evaluations.viewsAt(now).map(({ objective }) => objective.id)
+  }
+  expect(await idsAt(begin + 100)).toEqual([objective.id, 'by-city{city="a"}', 'by-city{city="b"}'])
   expect(asked.at(-1)).toContain('city="b"')
   values.push('c')
-  await histories.refresh(begin + 101)
-  expect(ids()).toContain('by-city{city="c"}')
+  expect(await idsAt(begin + 101)).toContain('by-city{city="c"}')
   lowerLimit('objectiveGroups', 3)
-  values.splice(0, 3, 'x')
-  await histories.refresh(begin + 102)
-  expect(ids()).not.toContain('by-city{city="x"}')
-  // Of the others a day tells nothing: their place is free.
+  values.push('x')
+  expect(await idsAt(begin + 102)).not.toContain('by-city{city="x"}')
+  // Of the others a day tells nothing: they are gone, and their place is free.
   isGone = true
-  await histories.refresh(begin + 102 + 1_440)
-  expect(ids()).toEqual([objective.id])
+  expect(await idsAt(begin + 102 + 1_500)).toEqual([objective.id])
+  values.splice(0, 3)
   isGone = false
-  await histories.refresh(begin + 103 + 1_440)
-  expect(ids()).toEqual([objective.id, 'by-city{city="x"}'])
+  expect(await idsAt(begin + 103 + 1_500)).toEqual([objective.id, 'by-city{city="x"}'])
 })
 
 test('no evaluation for three minutes pages, and so does a watchdog that fell silent', () => {

@@ -2,21 +2,20 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { describeError } from '@tintype/lib/errors.ts'
 import { startPulse } from '@tintype/lib/pulse.ts'
 import type { Log } from '@tintype/lib/telemetry/log.ts'
-import type { AlertStore } from '../alerts/alert-store.ts'
-import type { Alert, Notifier } from '../alerts/notifier.ts'
+import type { Alert, AlertStore } from '../alerts/alert-store.ts'
+import type { Notifier } from '../alerts/notifier.ts'
 import { alertsOf } from '../alerts/text.ts'
-import type { Minute, Source } from '../sources/index.ts'
-import { startOf } from '../sources/recorded.ts'
+import type { Minute } from '../sources/index.ts'
 import { type Diagnosis, inShort } from './diagnosis.ts'
-import type { Histories } from './history.ts'
+import type { Evaluations } from './evaluations.ts'
 import { repeat } from './loop.ts'
 import { onChange } from './on-change.ts'
 import { expectSign } from './sign.ts'
-import { type View, viewOf } from './view.ts'
+import type { View } from './view.ts'
 
 /** After the full minute, so that its last scrape is in. */
 const settleMs = 2_000
-/** Three evaluations without a measurement page by themselves. */
+/** After three evaluations without a measurement an alert is sent. */
 const blindMs = 3 * 60_000
 /** Alertmanager repeats SloWatchdog each minute (`slo rules --alertmanager` configures it so). */
 const watchdogMs = 5 * 60_000
@@ -48,8 +47,7 @@ export type Watch = {
  * Alertmanager itself is silent; while it is, slo sends the alerts of objectives too.
  */
 export function startWatch(options: {
-  histories: Histories
-  source: Source
+  evaluations: Evaluations
   notifier: Notifier
   alertStore: AlertStore
   /** Whether Prometheus has an Alertmanager that notifies; null where slo alone does. */
@@ -60,7 +58,7 @@ export function startWatch(options: {
   pages: () => string
   log: Log
 }): Watch {
-  const { histories, source, notifier, alertStore, heartbeat, diagnosis, pages, log } = options
+  const { evaluations, notifier, alertStore, heartbeat, diagnosis, pages, log } = options
   let views: View[] = []
   const sent = alertStore.sent().flatMap(({ alerts }) => alerts)
   const sentSince = (name: string) =>
@@ -69,7 +67,6 @@ export function startWatch(options: {
   const watchdog = expectSign(watchdogMs, sentSince('watchdog-silent'))
   // Until the first evaluation what was sent still fires: a restart ends no alert.
   let own: Alert[] = sent.filter(({ group }) => group !== monitoring)
-  let begun: Minute | undefined
   let alertmanager = options.hasAlertmanager !== null
   const logAway = onChange(why => (why ? log.error('source.away', { error: why }) : log.info('source.back')))
   const logSender = onChange(who => log.warn('alerts.sender', { sender: who ?? 'slo' }))
@@ -107,48 +104,16 @@ export function startWatch(options: {
   }
 
   const evaluate = async (now: Minute, signal: AbortSignal): Promise<void> => {
-    const [away] = await Promise.all([refresh(now), askForAlertmanager()])
+    const [away] = await Promise.all([evaluations.read(now), askForAlertmanager()])
     if (away === null) measured.came()
     logAway(away)
-    views = viewsAt(now)
+    views = evaluations.viewsAt(now)
     if (views.some(burns)) await look(signal)
     const firing = views.flatMap(alertsOf)
     // Until the source was read once, an alert that is not seen has not ended.
-    own = begun === undefined ? join([...firing, ...own]) : firing
+    own = evaluations.hasRead() ? firing : join([...firing, ...own])
     notify()
     if (heartbeat && away === null) await beat(heartbeat, log)
-  }
-
-  const viewsAt = (minute: Minute): View[] => {
-    const start = begun ?? alertStore.get<Minute>('begun')
-    if (start === undefined || start >= minute) return []
-    return histories
-      .all()
-      .filter(({ known }) => known().from < minute && minute <= known().to)
-      .map(({ objective, known }) => viewOf(objective, known(), start, minute))
-  }
-
-  /** Why the source did not answer, or null. */
-  const refresh = async (now: Minute): Promise<string | null> => {
-    try {
-      await histories.refresh(now)
-      // In the future: it was set while the clock was ahead.
-      if (begun === undefined || begun >= now) begun = await begin()
-      return null
-    } catch (error) {
-      return describeError(error)
-    }
-  }
-
-  /** When the objectives began; stored for a start while the source is away: then no data is offline, too. */
-  const begin = async (): Promise<Minute | undefined> => {
-    const start = await startOf(
-      source,
-      histories.all().map(({ objective, known }) => ({ objective, slots: known().slots })),
-      Math.min(...histories.all().map(({ known }) => known().from)),
-    )
-    if (start !== undefined) alertStore.set('begun', start)
-    return start
   }
 
   /** The first message carries a verdict if there is one in time; no page waits longer for it. */
@@ -176,7 +141,7 @@ export function startWatch(options: {
   return {
     stalled: pulse.stalled,
     views: () => views,
-    viewsAt,
+    viewsAt: evaluations.viewsAt,
     seenAt: measured.lastAt,
     receiveWatchdog() {
       watchdog.came()

@@ -9,7 +9,7 @@ import { longestMinutes } from '../sources/recorded.ts'
 export function whatIf(objectives: readonly Objective[], outage: string): WhatIf {
   const phases = parseOutage(outage)
   if (!phases) throw new Problem(400, 'bad-outage', `outage is ${outageFormat}`)
-  // Any minute will do: a described outage knows no calendar.
+  // Any minute serves: a described outage has no calendar.
   const begin = 0
   const length = outageMinutes(phases)
   return {

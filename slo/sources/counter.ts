@@ -9,7 +9,7 @@ export type Sample = { timeMs: number; value: number }
 export const gridSeconds = 10
 const cell = (timeMs: number): number => Math.ceil(timeMs / (gridSeconds * 1000)) * gridSeconds
 
-/** The minute that a sample tells about: one taken at exactly 12:01:00 saw the end of 12:00. */
+/** The minute that a sample belongs to: one taken at exactly 12:01:00 belongs to 12:00. */
 export const minuteOf = (timeMs: number): Minute => Math.ceil(timeMs / 60_000) - 1
 
 /** NaN, infinities and negatives are no counter’s value; the sample is treated as never taken. */
@@ -25,8 +25,8 @@ export const ratioSlot = (counts: RatioSli['counts'], start: Minute, part: numbe
 
 /**
  * How much a counter grew up to `sample`. A value that fell is a restart, counted from zero; a first value counts
- * nothing (what it counted happened at an unknown time), which is why every series is born at zero. The embedded recorder
- * knows more (`births` in recorder/writer.ts): when the process started, and when it last had no such series.
+ * nothing (what it counted happened at an unknown time), which is why every series starts at zero. The embedded recorder also
+ * uses when the process started, and when it last had no such series (`births` in recorder/writer.ts).
  */
 export function increase(previous: Sample | undefined, sample: Sample, maxGapSeconds: number): number {
   if (!previous || cell(sample.timeMs) - cell(previous.timeMs) > maxGapSeconds) return 0
@@ -39,19 +39,3 @@ export const ordered = (samples: readonly Sample[]): Sample[] =>
     .filter(({ value }) => isCounterValue(value))
     .sort((a, b) => a.timeMs - b.timeMs || a.value - b.value)
     .filter((sample, i, all) => sample.timeMs !== all[i + 1]?.timeMs)
-
-/** What one counter grew in each minute of [from, to), however its samples are ordered or repeated. */
-export function increases(
-  samples: readonly Sample[],
-  maxGapSeconds: number,
-  from: Minute,
-  to: Minute,
-): Float64Array {
-  const counts = new Float64Array(to - from)
-  ordered(samples).forEach((sample, i, all) => {
-    const index = minuteOf(sample.timeMs) - from
-    if (index >= 0 && index < counts.length)
-      counts[index] = (counts[index] ?? 0) + increase(all[i - 1], sample, maxGapSeconds)
-  })
-  return counts
-}

@@ -1,6 +1,6 @@
 import { ratioSlot } from './counter.ts'
 import { type RatioSli, type Selector, type Sli, type Slot, type Source, SourceError } from './index.ts'
-import type { Reader } from './recorder/schema.ts'
+import type { Reader } from './recorder/reader.ts'
 import { openStore, recorderFile } from './recorder/store.ts'
 
 /** The source over the recorder's file, read beside its writer. @throws ExpectedError when nothing was ever recorded, or it cannot be read. */
@@ -16,7 +16,9 @@ export const embeddedSource = (store: Reader): Source => ({
     return Array.from(totals, (count, i): Slot => ratioSlot(counts, from + i, parts[i] || 0, count || 0))
   },
   seenBefore: async (sli, minute) => store.aboveZeroBy(recordedSelectors(sli).total, minute),
-  labelValues: async (sli, label) => store.labelValues(recordedSelectors(sli).total, label).sort(),
+  labelValues: async (sli, label, from) =>
+    store.labelValues(recordedSelectors(sli).total, label, from).sort(),
+  series: async (metrics, fromMs, toMs, stepMs) => store.read(metrics, fromMs, toMs, stepMs),
   close: async () => store.close(),
 })
 

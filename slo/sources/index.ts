@@ -4,7 +4,7 @@ import type { Fraction } from '../math/fraction.ts'
 /** Whole minutes since the Unix epoch. The slot `minute` holds the samples of (minute, minute + 1] × 60 s. */
 export type Minute = number
 
-/** What happened in one minute, in integers. `unknown`: nothing was counted, so nobody knows. */
+/** What happened in one minute, in integers. `unknown`: nothing was counted. */
 export type Slot = { start: Minute; good: number; total: number; unknown: boolean }
 
 export type Matcher = { label: string; operator: '=' | '!=' | '=~' | '!~'; value: string }
@@ -27,7 +27,7 @@ export type RatioSli = {
   counts: 'good' | 'bad'
   part: Counter
   total: Counter
-  /** An increase between two samples further apart than this is not counted: its minute cannot be told. */
+  /** An increase between two samples further apart than this is not counted: its minute is not known. */
   maxGapSeconds: number
 }
 
@@ -44,10 +44,19 @@ export type Source = {
   seenBefore(sli: Sli, minute: Minute): Promise<boolean>
   /** Values of a label among the series counted in [from, to), sorted; series without it are left out. */
   labelValues(sli: Sli, label: string, from: Minute, to: Minute): Promise<string[]>
+  /** The samples of these metrics in (fromMs, toMs], ascending, by series; with a step, one of each step. */
+  series(metrics: readonly string[], fromMs: number, toMs: number, stepMs?: number): Promise<Series[]>
   close(): Promise<void>
 }
 
-/** The source is away, or does not understand: exit status 2, never a wrong number. */
+/** Samples of one metric with one set of labels, ascending; `at` in epoch milliseconds. */
+export type Series = {
+  name: string
+  labels: Readonly<Record<string, string>>
+  points: readonly { at: number; value: number }[]
+}
+
+/** The source is away or refuses: exit status 2, never a wrong number. */
 export class SourceError extends ExpectedError {
   override name = 'SourceError'
 }

@@ -7,7 +7,7 @@ type Node = ReturnType<typeof parser.parse>['topNode']
 export type Scope = {
   /** Matchers added to every selector: label to value. */
   selectors: Readonly<Record<string, string>>
-  /** Labels that tell the copies of a highly available pair apart; of series that differ in nothing else one counts. */
+  /** Labels that distinguish the copies of a highly available pair; of series that differ in nothing else one counts. */
   replicaLabels: readonly string[]
 }
 export const unscoped: Scope = { selectors: {}, replicaLabels: [] }
@@ -19,11 +19,14 @@ function nodes(promql: string, ...names: string[]): Node[] {
   return found
 }
 
+/** Where a text stops being PromQL; undefined when it is. */
+export const errorAt = (promql: string): number | undefined =>
+  promql.trim() === '' ? 0 : nodes(promql, '⚠')[0]?.from
+
 /** What cannot be read of a text that is no PromQL, from its first wrong character on. */
 export function promqlError(promql: string): string | undefined {
-  const [wrong] = nodes(promql, '⚠')
-  if (!wrong && promql.trim() !== '') return undefined
-  return promql.slice(wrong?.from).trim() || 'its end'
+  const at = errorAt(promql)
+  return at === undefined ? undefined : promql.slice(at).trim() || 'its end'
 }
 
 /** The functions that an expression calls. */
@@ -127,7 +130,7 @@ export function parseSelector(text: string): Selector | undefined {
       return text.slice(from, to)
     }) as [string, Matcher['operator'], string]
     const value = unquote(quoted)
-    if (value === undefined || (operator.endsWith('~') && !isPattern(value))) return undefined
+    if (value === undefined || (operator.endsWith('~') && !isRegex(value))) return undefined
     return { label, operator, value }
   })
   const known = matchers.filter(each => each !== undefined)
@@ -141,9 +144,9 @@ export const formatSelector = ({ metric, matchers }: Selector): string =>
     ? metric
     : `${metric}{${matchers.map(each => `${each.label}${each.operator}${JSON.stringify(each.value)}`).join(',')}}`
 
-function isPattern(value: string): boolean {
+export function isRegex(text: string): boolean {
   try {
-    return new RegExp(`^(?:${value})$`, 's') !== undefined
+    return new RegExp(text) !== undefined
   } catch {
     return false
   }

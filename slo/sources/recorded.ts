@@ -8,51 +8,53 @@ export type Recorded = {
   /** The first minute that counts; before it there was no objective. */
   start: Minute
   to: Minute
-  objectives: { objective: Objective; slots: Slot[]; tally: Tally }[]
+  objectives: RecordedObjective[]
 }
+
+/** The minutes of an objective from the first one that counts, without holes. */
+export type RecordedObjective = { objective: Objective; slots: readonly Slot[]; tally: Tally }
 
 /**
  * Reads the minutes [from, to) of all objectives. The SLO starts with `since`, else with the first minute of
- * a Timeslices objective, else with the first event of any; undefined when nothing was ever counted.
+ * a Timeslices objective, else with the first event of any; undefined when nothing was ever counted. `begun` is when it is
+ * known to have begun.
  */
 export async function readRecorded(
   source: Source,
   objectives: readonly Objective[],
-  { from, to, since }: { from: Minute; to: Minute; since?: Minute | undefined },
+  {
+    from,
+    to,
+    since,
+    begun,
+  }: { from: Minute; to: Minute; since?: Minute | undefined; begun?: () => Minute | undefined },
 ): Promise<Recorded | undefined> {
   const known = await grouped(source, objectives, from, to)
   const read = await Promise.all(
     known.map(async objective => ({ objective, slots: await source.slots(objective.sli, from, to) })),
   )
-  const start = since === undefined ? await startOf(source, read, from) : Math.max(since, from)
+  const given = since ?? begun?.()
+  const start = given === undefined ? await startOf(source, read, from) : Math.max(given, from)
   if (start === undefined || start >= to) return undefined
   const all = read.map(async ({ objective, slots }) => {
     const own = since === undefined ? await startOf(source, [{ objective, slots }], from) : undefined
     const first = beginOf(objective, own ?? start, from)
-    return {
-      objective,
-      slots: slots.slice(start - from),
-      tally: tally(objective, first, slots.slice(first - from)),
-    }
+    const counted = slots.slice(first - from)
+    return { objective, slots: counted, tally: tally(objective, first, counted) }
   })
   return { start, to, objectives: await Promise.all(all) }
 }
 
 /**
- * From when an objective counts: only a minute without data needs to know whether the SLO had begun; an event is one,
- * also before that.
+ * From when an objective counts. A minute without data is bad only after the SLO began; an event counts also before that.
  */
-export const beginOf = ({ method }: Objective, start: Minute, from: Minute): Minute =>
+const beginOf = ({ method }: Objective, start: Minute, from: Minute): Minute =>
   method === 'Timeslices' ? Math.max(start, from) : from
 
 type Read = { objective: Objective; slots: readonly Slot[] }
 
 /** When the SLO began, of what was read from `from` on. */
-export async function startOf(
-  source: Source,
-  read: readonly Read[],
-  from: Minute,
-): Promise<Minute | undefined> {
+async function startOf(source: Source, read: readonly Read[], from: Minute): Promise<Minute | undefined> {
   const probesFirst = read.toSorted((a, b) => rank(a) - rank(b))
   for (const { objective, slots } of probesFirst) {
     const first = slots.find(({ unknown }) => !unknown)?.start

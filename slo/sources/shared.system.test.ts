@@ -167,6 +167,7 @@ describe('a read of Prometheus', () => {
       labelValues: async () => values,
       slots: async () => [{ start: 0, good: 1, total: 1, unknown: false }],
       seenBefore: async () => false,
+      series: async () => [],
       close: async () => {},
     }
     const objectives = [objective('http_requests_total', { groupBy: 'route' })]

@@ -1,6 +1,6 @@
 import { type Started, startScript } from '../../test/support.ts'
 import { readDirectory } from '../directory.ts'
-import type { Sample } from '../sources/recorder/exposition.ts'
+import type { ExposedSample } from '../sources/recorder/exposition.ts'
 import { createStore, recorderFile } from '../sources/recorder/store.ts'
 
 export const minutesADay = 1440
@@ -35,7 +35,7 @@ export function recordDay(dataDir: string, minuteOf: (before: number) => Minute)
   store.close()
 }
 
-const probeSamples = ({ success, failure }: { success: number; failure: number }): Sample[] => [
+const probeSamples = ({ success, failure }: { success: number; failure: number }): ExposedSample[] => [
   { name: 'tintype_probe_attempts_total', labels: 'outcome="success"', value: success },
   { name: 'tintype_probe_attempts_total', labels: 'outcome="failure"', value: failure },
 ]
@@ -43,7 +43,7 @@ const probeSamples = ({ success, failure }: { success: number; failure: number }
 const times = { receive: 0.05, wait: 0.1, convert: 0.25, store: 0.025, deliver: 0.01 }
 const bounds = [0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120]
 
-const promiseSamples = ({ kept, broken }: { kept: number; broken: number }): Sample[] => [
+const promiseSamples = ({ kept, broken }: { kept: number; broken: number }): ExposedSample[] => [
   { name: 'tintype_promises_total', labels: 'outcome="kept"', value: kept },
   { name: 'tintype_promises_total', labels: 'outcome="broken"', value: broken },
 ]
@@ -51,11 +51,19 @@ const promiseSamples = ({ kept, broken }: { kept: number; broken: number }): Sam
 /** The page shows three hours of them. */
 const stagesShown = 200
 
-function stageSamples({ kept, broken, slow }: { kept: number; broken: number; slow: number }): Sample[] {
+function stageSamples({
+  kept,
+  broken,
+  slow,
+}: {
+  kept: number
+  broken: number
+  slow: number
+}): ExposedSample[] {
   const photos = kept + broken
-  const stage = (name: string, seconds: number): Sample[] => {
+  const stage = (name: string, seconds: number): ExposedSample[] => {
     const late = name === 'wait' ? slow + broken : 0
-    const bucket = (le: number | '+Inf'): Sample => ({
+    const bucket = (le: number | '+Inf'): ExposedSample => ({
       name: 'tintype_stage_seconds_bucket',
       labels: `le="${le}",stage="${name}"`,
       value:
@@ -75,7 +83,7 @@ function stageSamples({ kept, broken, slow }: { kept: number; broken: number; sl
   return Object.entries(times).flatMap(([name, seconds]) => stage(name, seconds))
 }
 
-/** slo as a process of its own, with a probe and scrapes that reach nobody: what it knows is what was recorded. */
+/** slo as a process, whose probe and scrapes reach no service: it has only what was recorded. */
 export async function startSlo(dataDir: string, environment: Record<string, string> = {}): Promise<Started> {
   return startScript(
     'slo/main.ts',

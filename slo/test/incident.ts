@@ -1,4 +1,4 @@
-import type { Series } from '../diagnose/evaluate.ts'
+import type { Series } from '../sources/index.ts'
 import { calm, type World } from './world.ts'
 
 type Labels = Record<string, string>

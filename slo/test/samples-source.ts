@@ -1,5 +1,5 @@
-import { increases, ratioSlot } from '../sources/counter.ts'
-import type { Counter, Selector, Sli, Source } from '../sources/index.ts'
+import { increase, minuteOf, ordered, ratioSlot, type Sample } from '../sources/counter.ts'
+import type { Counter, Minute, Selector, Sli, Source } from '../sources/index.ts'
 import { matches } from '../sources/selector.ts'
 import type { Simulated } from './simulate.ts'
 
@@ -26,6 +26,23 @@ export function samplesSource({ series }: Simulated): Source {
       ),
     labelValues: async (sli, label) =>
       [...new Set(of(totalOf(sli)).flatMap(({ labels }) => labels[label] ?? []))].sort(),
+    series: async () => [],
     close: async () => {},
   }
+}
+
+/** What one counter grew in each minute of [from, to), however its samples are ordered or repeated. */
+export function increases(
+  samples: readonly Sample[],
+  maxGapSeconds: number,
+  from: Minute,
+  to: Minute,
+): Float64Array {
+  const counts = new Float64Array(to - from)
+  ordered(samples).forEach((sample, i, all) => {
+    const index = minuteOf(sample.timeMs) - from
+    if (index >= 0 && index < counts.length)
+      counts[index] = (counts[index] ?? 0) + increase(all[i - 1], sample, maxGapSeconds)
+  })
+  return counts
 }

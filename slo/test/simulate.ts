@@ -18,7 +18,7 @@ export type Scenario = {
   outages: Trouble[]
   lateness: Trouble[]
   photosAMinute: number
-  /** When nobody scraped, when the probe was not running, when processes restarted. */
+  /** Times without scrapes, without the probe, and of restarts. */
   blind: Interval[]
   probeAway: Interval[]
   restarts: { process: string; at: number; down: number }[]

@@ -1,23 +1,27 @@
+import { createReadStream } from 'node:fs'
 import { join } from 'node:path'
 import { attributes } from '@tintype/lib/telemetry/catalogue.ts'
-import type { Example } from '../diagnose/examples.ts'
+import type { Example, Stores } from '../diagnose/open-examples.ts'
 import { linesWith } from './witness/lines.ts'
 import { attributeOf, filesSince, type Span, spansOf } from './witness/otlp.ts'
 
-export { toldOf } from './log-details.ts'
+export { loggedBy } from './log-details.ts'
 
 const shown = 3
 
-/** The slowest photos of a stage since a time, of the OTLP JSON lines in DATA_DIR/traces; none when traces go elsewhere. */
+/** The slowest photos of a stage between two times, from the OTLP JSON lines in DATA_DIR/traces. */
 export async function examplesOf(
-  dataDir: string,
+  { dataDir }: Stores,
   stage: string,
   sinceMs: number,
   toMs: number,
 ): Promise<Example[]> {
   const slowest: Example[] = []
   for (const file of filesSince(join(dataDir, 'traces'), sinceMs))
-    for await (const line of linesWith(file, `"name":"${stage}"`))
+    for await (const line of linesWith(
+      createReadStream(file, { highWaterMark: 2 ** 20 }),
+      `"name":"${stage}"`,
+    ))
       for (const span of spansOf(line)) {
         const example = exampleOf(span, stage, sinceMs, toMs)
         if (example) slowest.push(example)

@@ -1,22 +1,20 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import type { ProbePhase } from '@tintype/lib/telemetry/catalogue.ts'
-import { type Answer, excerpt, type Timed, timedRequest } from '../probe/request.ts'
+import { type Answer, excerpt, type Timed, timedRequest, withRetry } from '../probe/request.ts'
 import { isPicture, picture } from './picture.ts'
 
-/** Each HTTP request of a journey has this long, as CONTRACT says; so has a person's patience with a page. */
+/** Of each HTTP request of a journey. */
 const requestTimeoutMs = 5_000
-/** A request that failed is tried once more after this: what a person does, and what rides out one lost packet. */
-const retryAfterMs = 1_000
-/** Between looks at the thumbnail: short at first, for a true time of the common case. */
+/** Between requests for the thumbnail: short at first, to measure the common case exactly. */
 const firstLookMs = 100
 const slowestLookMs = 1_000
 
-/** A person as the service knows them: the session cookie, once they have one. */
+/** The synthetic user's session cookie, once the service has set one. */
 export type Visitor = { cookie: string | undefined }
 
 export type Journey = {
   phases: Record<ProbePhase, number>
-  /** Of the upload's `processing`, what the service does not account for; not a number without its word. */
+  /** Seconds of the upload's `processing` that Server-Timing does not account for; NaN without that header. */
   lostSeconds: number
   /** Where the photo is, to be deleted; absent when none was accepted. */
   photo?: URL
@@ -34,8 +32,8 @@ export type Walk = {
 }
 
 /**
- * The synthetic user's way: upload, wait for the thumbnail, look at it. A phase that was not reached is 0.
- * Never throws for what the service does; throws the signal's reason when stopped.
+ * The synthetic user's journey: upload a photo, wait for its thumbnail, check the picture. A phase that was not reached is 0.
+ * Does not throw for what the service does; throws the signal's reason when stopped.
  */
 export async function walk(walk: Walk): Promise<Journey> {
   const upload = await ask(walk, 'POST', new URL('/photos', walk.target), requestTimeoutMs)
@@ -63,9 +61,11 @@ async function awaitThumbnail(walk: Walk, photo: URL): Promise<string | null> {
     const look = await ask(walk, 'GET', thumbnail, Math.min(requestTimeoutMs, leftMs))
     if ('failed' in look) return look.failed
     const { status, headers, body } = look.answer
-    // A retry may end after the deadline: what came too late is too late.
+    // A retry may end after the deadline: then the thumbnail was late.
     if (status === 200 && performance.now() < deadline)
-      return isPicture(headers['content-type'], body) ? null : 'what came is not the picture it says it is'
+      return isPicture(headers['content-type'], body)
+        ? null
+        : 'the body is not the picture that Content-Type names'
     if (status !== 202) return `answer ${status}: ${excerpt(body)}`
     await delay(pauseMs, undefined, { signal: walk.signal })
   }
@@ -78,7 +78,7 @@ export async function tidyUp(walk: Walk, photo: URL): Promise<string | null> {
   return gone.answer.status < 300 || gone.answer.status === 404 ? null : `answer ${gone.answer.status}`
 }
 
-/** Deletes whatever a visitor still has: photos of journeys that timed out, or whose deletion failed. */
+/** Deletes a visitor's remaining photos: of journeys that timed out, or whose deletion failed. */
 export async function tidyUpAll(walk: Walk): Promise<void> {
   if (!walk.visitor.cookie) return
   const list = await ask(walk, 'GET', new URL('/photos', walk.target), requestTimeoutMs)
@@ -87,34 +87,22 @@ export async function tidyUpAll(walk: Walk): Promise<void> {
   for (const { id } of photos) await tidyUp(walk, new URL(`/photos/${id}`, walk.target))
 }
 
-/** What the service says the answer took it, as Server-Timing has it. */
+/** Seconds that the service needed for an answer, from Server-Timing. */
 const ownSeconds = ({ headers }: Answer): number =>
   Number(/\bdur=([\d.]+)/.exec(String(headers['server-timing']))?.[1] ?? Number.NaN) / 1000
 
-/** A request with its one retry; connection failures, timeouts and 5xx are failures, other answers are answers. */
-async function ask(walk: Walk, method: 'GET' | 'POST' | 'DELETE', url: URL, timeoutMs: number) {
-  const first = await askOnce(walk, method, url, timeoutMs)
-  if (!('failed' in first)) return first
-  await delay(retryAfterMs, undefined, { signal: walk.signal })
-  const second = await askOnce(walk, method, url, timeoutMs)
-  return 'failed' in second ? { ...second, failed: `${first.failed}; again: ${second.failed}` } : second
-}
+type Method = 'GET' | 'POST' | 'DELETE'
 
-async function askOnce(
-  { visitor, token, signal }: Walk,
-  method: 'GET' | 'POST' | 'DELETE',
-  url: URL,
-  timeoutMs: number,
-): Promise<Timed> {
+const ask = (walk: Walk, method: Method, url: URL, timeoutMs: number): Promise<Timed> =>
+  withRetry(() => askOnce(walk, method, url, timeoutMs), walk.signal)
+
+async function askOnce({ visitor, token, signal }: Walk, method: Method, url: URL, timeoutMs: number) {
   const upload = method === 'POST' && { 'Content-Type': 'image/jpeg', 'Tintype-Probe': token }
   const headers = { ...(visitor.cookie && { Cookie: visitor.cookie }), ...upload }
   const body = upload ? { body: picture } : {}
   const timed = await timedRequest({ method, url, headers, ...body, timeoutMs, signal })
-  signal.throwIfAborted()
-  if ('failed' in timed) return timed
-  const { status, headers: answered, body: said } = timed.answer
-  keepCookie(visitor, answered['set-cookie'])
-  return status >= 500 ? { phases: timed.phases, failed: `answer ${status}: ${excerpt(said)}` } : timed
+  if ('answer' in timed) keepCookie(visitor, timed.answer.headers['set-cookie'])
+  return timed
 }
 
 function keepCookie(visitor: Visitor, given: string[] | undefined): void {

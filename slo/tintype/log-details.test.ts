@@ -1,26 +1,45 @@
-import { mkdir, writeFile } from 'node:fs/promises'
-import { join } from 'node:path'
-import { expect, test } from 'vitest'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { expect, onTestFinished, test } from 'vitest'
 import { temporaryFolder } from '../../test/support.ts'
-import { toldOf } from './log-details.ts'
+import { loggedBy } from './log-details.ts'
+import { entriesOf } from './log-entries.ts'
 
 const at = Date.parse('2026-11-22T12:00:00.000Z')
-const line = (seconds: number, payload: object) =>
-  `${JSON.stringify({ id: 'x.0.1.1', session: null, timestamp: new Date(at + seconds * 1000).toISOString(), payload })}\n`
+const line = (stream: string, payload: object) =>
+  `${JSON.stringify({ id: `${stream}.1`, session: null, timestamp: new Date(at).toISOString(), payload })}\n`
 
-test('raised detail is the mean of each number that the stage’s services told meanwhile', async () => {
-  const dataDir = await temporaryFolder()
-  const folder = join(dataDir, 'logs/streams/2026-11-22')
-  await mkdir(folder, { recursive: true })
-  const detail = (seconds: number, decode: number) =>
-    line(seconds, { event: 'conversion.detail', level: 'debug', photo: 'p', decode })
-  const info = line(1, { event: 'photo.ready', level: 'info', seconds: 9 })
-  await writeFile(
-    join(folder, 'converter.0.1.ndjson'),
-    detail(-100, 7) + detail(1, 0.2) + info + detail(2, 0.4),
+/** A log server that answers each request with a status and some lines, and what it was asked. */
+async function logServer(status: number, text: string) {
+  const asked: string[] = []
+  const server = createServer(({ url }, response) => {
+    asked.push(String(url))
+    response.writeHead(status).end(text)
+  }).listen(0, '127.0.0.1')
+  await new Promise(resolve => server.once('listening', resolve))
+  onTestFinished(() => void server.close())
+  const environment = { LOGS_URL: `http://127.0.0.1:${(server.address() as AddressInfo).port}` }
+  return { asked, stores: { dataDir: '', environment } }
+}
+
+test('raised detail is the mean of each number that the stage’s services logged meanwhile', async () => {
+  const detail = (decode: number) => ({ event: 'conversion.detail', level: 'debug', photo: 'p', decode })
+  const { asked, stores } = await logServer(
+    200,
+    line('converter.0.1', detail(0.2)) + line('web.0.1', detail(5)) + line('converter.0.1', detail(0.4)),
   )
-  await writeFile(join(folder, 'web.0.1.ndjson'), detail(1, 5))
-  const told = await toldOf(dataDir, ['converter'], at, at + 10_000)
-  expect(told).toEqual([{ what: 'conversion.detail decode', mean: expect.closeTo(0.3), times: 2 }])
-  expect(await toldOf(dataDir, ['converter'], at + 86_400_000, at + 86_410_000)).toEqual([])
+  const logged = await loggedBy(stores, ['converter'], at, at + 10_000)
+  expect(logged).toEqual([{ what: 'conversion.detail decode', mean: expect.closeTo(0.3), times: 2 }])
+  expect(asked).toEqual([
+    '/entries.ndjson?from=2026-11-22T12%3A00%3A00.000Z&to=2026-11-22T12%3A00%3A10.000Z&level=debug',
+  ])
+})
+
+test('without a log server, or without entries of these days, there is nothing; a refusal is an error', async () => {
+  const of = (stores: Parameters<typeof entriesOf>[0]) => entriesOf(stores, { event: 'promise.' }, at, at + 1)
+  const dataDir = await temporaryFolder()
+  expect(await of({ dataDir, environment: {} })).toBeNull()
+  expect(await of({ dataDir, environment: { LOGS_URL: 'http://127.0.0.1:9' } })).toBeNull()
+  expect(await of((await logServer(404, '{}')).stores)).toBeNull()
+  await expect(of((await logServer(503, '{}')).stores)).rejects.toThrow('the log server answered 503')
 })

@@ -6,8 +6,8 @@ import type { Attempt, ProbeModule, ProbeOptions } from '../probe/probe.ts'
 import { tidyUp, tidyUpAll, type Visitor, type Walk, walk } from './journey.ts'
 
 /**
- * A visitor is kept for an hour. A new one each journey would leave 5,760 sessions a day in storage, and nobody
- * could find the photo of an upload that timed out; one for ever would never try a first visit.
+ * A visitor is kept for an hour. A new visitor for each journey would leave 5,760 sessions a day in storage, and the photo of
+ * an upload that timed out could not be found. A permanent visitor would never test a first visit.
  */
 const visitorMs = 3_600_000
 
@@ -50,7 +50,7 @@ export const openProbe: ProbeModule['openProbe'] = ({ environment, dataDir, metr
   }
 }
 
-/** The visitor of this hour, and once after each change the one before the last: no journey of theirs is under way. */
+/** The visitor of this hour. After each change it also returns the one before the last once, which has no journey under way. */
 function visitorsByTheHour() {
   let current: Visitor = { cookie: undefined }
   let previous: Visitor | undefined

@@ -1,5 +1,4 @@
 import { openSource } from '../../slo/cli/context.ts'
-import { readSeries } from '../../slo/diagnose/read.ts'
 import { type Directory, readDirectory } from '../../slo/directory.ts'
 import {
   type Counted,
@@ -24,7 +23,7 @@ const beforeMs = 120_000
 
 /** Reads what slo recorded, from Prometheus or its own file, as `slo report` does. */
 export function openEvidence(
-  from: { prometheusUrl: string; dataDir: string; scrapeSeconds: number },
+  from: { prometheusUrl: string; dataDir: string },
   versions: Pair<string>,
 ): Evidence {
   const directory = readDirectory()
@@ -37,7 +36,8 @@ export function openEvidence(
     directory,
     async count(spans) {
       const begin = Math.min(Date.now(), ...spans.old.map(({ from }) => from))
-      const series = await readSeries(service, names, from, [{ fromMs: begin - beforeMs, toMs: Date.now() }])
+      const source = await openSource(from.prometheusUrl, from.dataDir, service)
+      const series = await source.series(names, begin - beforeMs, Date.now()).finally(() => source.close())
       return count(series, releases, objectives, versions, spans)
     },
     async dayTotals() {

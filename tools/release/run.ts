@@ -97,7 +97,7 @@ async function begin(given: Release) {
   }
   const status = async () => launcher.ask<Status>('status')
   const now = await status()
-  const { prometheusUrl, scrapeSeconds } = now
+  const { prometheusUrl } = now
   const webs = broughtBy(now).filter(({ role }) => role.startsWith('web'))
   const versions: Pair<string> = {
     old: oldVersion,
@@ -105,7 +105,7 @@ async function begin(given: Release) {
   }
   if (versions.old === versions.new)
     throw new Refused(`both versions call themselves ${versions.old}: nobody could tell them apart.`)
-  const evidence = openEvidence({ prometheusUrl, scrapeSeconds, dataDir }, versions)
+  const evidence = openEvidence({ prometheusUrl, dataDir }, versions)
   return { versions, evidence, status, webs: webs.map(({ endpoints }) => endpoints.web ?? '') }
 }
 
@@ -184,10 +184,13 @@ async function judged(given: Judged): Promise<void> {
       at: new Date(nowMs).toISOString(),
       percent: step.percent,
       verdict: verdict.verdict,
-      promises: counted.promises.map(({ objective, counts }) => ({ objective: objective.name, ...counts })),
+      objectives: counted.objectives.map(({ objective, counts }) => ({
+        objective: objective.name,
+        ...counts,
+      })),
     })
     const seconds = Math.round((nowMs - begun) / 1000)
-    const line = progress(counted.promises, verdict, journeys)
+    const line = progress(counted.objectives, verdict, journeys)
     if (nowMs - shown.at > progressMs || verdict.verdict !== shown.verdict) {
       const next = Math.max(0, pace.stepSeconds - seconds)
       tell(
@@ -225,12 +228,12 @@ const sentence = ({ what, process, stage }: Reason): string =>
   `${what}${process || stage ? ` [${[process, stage].filter(Boolean).join(', stage ')}]` : ''}`
 
 function progress(
-  promises: Parameters<Judge>[0]['promises'],
+  objectives: Parameters<Judge>[0]['objectives'],
   verdict: Verdict,
   journeys: { good: number },
 ): string {
   const kept = ({ bad, total }: { bad: number; total: number }) => `${total - bad}/${total}`
-  const sides = promises.map(
+  const sides = objectives.map(
     ({ objective, counts }) => `${objective.name}: new ${kept(counts.new)}, old ${kept(counts.old)}`,
   )
   const said =

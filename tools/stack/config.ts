@@ -1,4 +1,4 @@
-import { adminPortsIn, type Endpoints } from '../../slo/diagnose/detail.ts'
+import { adminPortsIn, type Endpoints } from '../../slo/diagnose/raise-detail.ts'
 
 /** Prometheus' configuration: npm run stack's own, and compose's. */
 export function prometheusConfig(options: {

@@ -4,11 +4,14 @@ type Attributes = Record<
   string | number | boolean | undefined | EventListener | ((event: never) => void)
 >
 
+/** What an element contains. False, null and undefined add nothing: `found && h('p', {}, found)`. */
+export type Child = Node | string | false | null | undefined | Child[]
+
 /** Makes an element: `h('button', { class: 'quiet', click: cancel }, 'Cancel')`. Text is never parsed as HTML. */
 export function h<K extends keyof HTMLElementTagNameMap>(
   name: K,
   attributes: Attributes = {},
-  ...children: (Node | string)[]
+  ...children: Child[]
 ): HTMLElementTagNameMap[K] {
   return fill(document.createElement(name), attributes, children)
 }
@@ -17,19 +20,25 @@ export function h<K extends keyof HTMLElementTagNameMap>(
 export function svg<K extends keyof SVGElementTagNameMap>(
   name: K,
   attributes: Attributes = {},
-  ...children: (Node | string)[]
+  ...children: Child[]
 ): SVGElementTagNameMap[K] {
   return fill(document.createElementNS('http://www.w3.org/2000/svg', name), attributes, children)
 }
 
-function fill<E extends Element>(element: E, attributes: Attributes, children: (Node | string)[]): E {
+function fill<E extends Element>(element: E, attributes: Attributes, children: readonly Child[]): E {
   for (const [name, value] of Object.entries(attributes)) {
     if (typeof value === 'function') element.addEventListener(name, value as EventListener)
     else if (value !== undefined && value !== false)
       element.setAttribute(name, value === true ? '' : `${value}`)
   }
-  element.append(...children)
+  append(element, children)
   return element
+}
+
+function append(element: Element, children: readonly Child[]): void {
+  for (const child of children)
+    if (Array.isArray(child)) append(element, child)
+    else if (child) element.append(child)
 }
 
 /** The element with this selector. @throws when the page has none. */

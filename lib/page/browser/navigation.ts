@@ -1,12 +1,12 @@
 import { find, h } from './dom.ts'
 import { language, speak } from './language.ts'
 
-const names = ['upload', 'status', 'promises', 'logs'] as const
-type PageName = (typeof names)[number]
+const pages = ['upload', 'status', 'objectives', 'logs'] as const
+type PageName = (typeof pages)[number]
 
 const words = speak({
-  en: { pages: 'Pages', upload: 'Upload', status: 'Status', promises: 'Promises', logs: 'Logs' },
-  ko: { pages: '페이지', upload: '올리기', status: '상태', promises: '약속', logs: '로그' },
+  en: { pages: 'Pages', upload: 'Upload', status: 'Status', objectives: 'Promises', logs: 'Logs' },
+  ko: { pages: '페이지', upload: '올리기', status: '상태', objectives: '약속', logs: '로그' },
 })
 
 let known: Promise<Partial<Record<PageName, string>>> | undefined
@@ -20,16 +20,19 @@ export const pageAddresses = (): Promise<Partial<Record<PageName, string>>> => {
   return known
 }
 
-/** Fills the masthead's `<nav>` with the reachable pages, in the same order on every page. */
-export async function showNavigation(current: PageName): Promise<void> {
+/** Fills the masthead's `<nav>` with the reachable pages, in the same order on every page. `names` replaces their names. */
+export async function showNavigation(
+  current: PageName,
+  names: Partial<Record<PageName, string>> = {},
+): Promise<void> {
   const nav = find('.masthead nav')
   nav.setAttribute('aria-label', words.pages)
   const draw = (addresses: Partial<Record<PageName, string>>) => {
-    const links = names.flatMap(name => {
+    const links = pages.flatMap(name => {
       const address = name === current ? location.pathname : addresses[name]
       if (address === undefined) return []
       const href = name === current ? address : `${address}${chosen(address)}`
-      return h('a', { href, 'aria-current': name === current && 'page' }, words[name])
+      return h('a', { href, 'aria-current': name === current && 'page' }, names[name] ?? words[name])
     })
     nav.replaceChildren(...links)
   }

@@ -5,7 +5,7 @@ import { DatabaseSync } from 'node:sqlite'
 import { ExpectedError } from '@tintype/lib/errors.ts'
 
 /**
- * Opens a SQLite file to read, beside its writer or as a copy that nobody may write to; undefined when there is none.
+ * Opens a SQLite file to read, beside its writer or as a read-only copy; undefined when there is none.
  * A file in WAL mode takes a -shm file beside it, so one in a folder that cannot be written is read from a temporary copy.
  * @throws ExpectedError when it may not be read, or is damaged.
  */

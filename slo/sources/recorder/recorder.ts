@@ -7,10 +7,11 @@ import { lastMetricsFolder } from '@tintype/lib/telemetry/last-metrics.ts'
 import type { Log } from '@tintype/lib/telemetry/log.ts'
 import { type Loop, repeat } from '../../serve/loop.ts'
 import { onChange } from '../../serve/on-change.ts'
-import { ExpositionError, parseExposition, type Sample } from './exposition.ts'
-import type { Writer } from './schema.ts'
+import { askBounded, TooLong } from '../bounded-request.ts'
+import { type ExposedSample, ExpositionError, parseExposition } from './exposition.ts'
+import type { Writer } from './writer.ts'
 
-/** `job` and `instance` say which one it is, also when a restart moves it to another address. */
+/** `job` and `instance` identify it, also when a restart moves it to another address. */
 export type Target = { job: string; instance: string; url: URL }
 
 /** A scrape takes at most one interval, within these bounds: a busy machine needs more than a fifth of a second. */
@@ -23,7 +24,7 @@ const stalledSeconds = 60
 const dayMs = 86_400_000
 
 type Options = {
-  /** Asked before each scrape: processes come and go. */
+  /** Called before each scrape: processes come and go. */
   targets: () => readonly Target[]
   /** Where targets that stop leave what they counted, and where traces are. */
   dataDir: string
@@ -37,23 +38,26 @@ type Options = {
 /** Scrapes every target at each interval into the store, all at once, aligned to the clock, and once more at the stop. */
 export function startRecorder(options: Options): Loop & Pick<Pulse, 'stalled'> {
   const { intervalMs, store, log } = options
-  /** Every target that there was, also when it is gone: what it counted last it leaves behind. */
+  /** Every target so far: one that stopped leaves its last counts in a file. */
   const known = new Map<string, { target: Target; say: ReturnType<typeof sayOf> }>()
 
   const round = async (timeoutMs: number, signal: AbortSignal, isLast: boolean): Promise<void> => {
     const targets = options.targets()
-    for (const target of targets) {
-      const key = `${target.job}.${target.instance}`
-      if (!known.has(key)) known.set(key, { target, say: sayOf(log, target) })
-    }
+    for (const target of targets)
+      if (!known.has(keyOf(target))) known.set(keyOf(target), { target, say: sayOf(log, target) })
     for (const { target } of known.values()) recordLeft(options, target)
     const at = Date.now()
     const scrapes = targets.map(async target => {
       const { samples, trouble, limit } = await scrape(target, timeoutMs, signal)
       if (signal.aborted || (isLast && !samples)) return
       if (limit) countLimit(limit)
-      const kept = write(store, { ...target, at, samples })
-      known.get(`${target.job}.${target.instance}`)?.say(trouble ?? kept)
+      const say = known.get(keyOf(target))?.say
+      try {
+        store.append({ ...target, at, samples })
+        say?.(trouble)
+      } catch (error) {
+        say?.(trouble ?? `could not be recorded: ${(error as Error).message}`)
+      }
     })
     await Promise.all(scrapes)
   }
@@ -81,6 +85,8 @@ export function startRecorder(options: Options): Loop & Pick<Pulse, 'stalled'> {
   }
 }
 
+const keyOf = ({ job, instance }: Target): string => `${job}.${instance}`
+
 /** Records what a target that stopped left, once. */
 function recordLeft({ dataDir, store, log }: Options, { job, instance }: Target): void {
   const file = join(lastMetricsFolder(dataDir), `${job}.${instance}.txt`)
@@ -97,7 +103,7 @@ function recordLeft({ dataDir, store, log }: Options, { job, instance }: Target)
 }
 
 /**
- * Removes a trace file that nobody wrote to for so long, as of a process that is gone: one that lives begins a new file each
+ * Removes a trace file that was not written to for so long: its process is gone, as a living one begins a new file each
  * day. One at a time, so that a clock that is far ahead for a moment does not cost all of them.
  */
 function removeOldTraces({ dataDir, keep }: Options): number {
@@ -117,17 +123,8 @@ export function untilNextScrape(nowMs: number, intervalMs: number): number {
   return intervalMs - ((nowMs + early) % intervalMs)
 }
 
-function write(store: Writer, scrape: Parameters<Writer['append']>[0]): string | null {
-  try {
-    store.append(scrape)
-    return null
-  } catch (error) {
-    return `could not be recorded: ${(error as Error).message}`
-  }
-}
-
-/** What a target exposes, or null and why it cannot be believed; `limit`: the one that was reached. */
-type Exposed = { samples: Sample[] | null; trouble: string | null; limit?: LimitName }
+/** What a target exposes, or null and why it is not recorded; `limit`: the one that was reached. */
+type Exposed = { samples: ExposedSample[] | null; trouble: string | null; limit?: LimitName }
 
 /** Scrapes a target once; never throws. A metric with too many series is left out. */
 export async function scrape(
@@ -136,40 +133,25 @@ export async function scrape(
   signal: AbortSignal,
 ): Promise<Exposed> {
   try {
-    const response = await fetch(url, {
+    const { status, headers, text } = await askBounded(url.href, {
       headers: { Accept: 'application/openmetrics-text; version=1.0.0, text/plain; version=0.0.4; q=0.5' },
       signal: AbortSignal.any([signal, AbortSignal.timeout(timeoutMs)]),
+      maxMiB: limits.scrapeBytes.value,
     })
-    const body = await readBounded(response)
-    if (body === null) {
-      const trouble = `more than ${limits.scrapeBytes.value} ${limits.scrapeBytes.unit}: not recorded`
-      return { samples: null, trouble, limit: 'scrapeBytes' }
-    }
-    if (response.status !== 200) return { samples: null, trouble: `answered ${response.status}` }
-    const openMetrics = response.headers.get('content-type')?.startsWith('application/openmetrics-text')
-    return bounded(parseExposition(body, openMetrics ? 'openmetrics' : 'text'))
+    if (status !== 200) return { samples: null, trouble: `answered ${status}` }
+    const isOpen = headers['content-type']?.startsWith('application/openmetrics-text')
+    return bounded(parseExposition(text, isOpen ? 'openmetrics' : 'text'))
   } catch (error) {
-    const { name, message, cause } = error as Error
+    const { name, message } = error as Error
+    if (error instanceof TooLong)
+      return { samples: null, trouble: `${message}: not recorded`, limit: 'scrapeBytes' }
     if (error instanceof ExpositionError) return { samples: null, trouble: `cannot be read: ${message}` }
-    const why = name === 'TimeoutError' ? `no answer within ${timeoutMs} ms` : message
-    return { samples: null, trouble: cause instanceof Error ? `${why}: ${cause.message}` : why }
+    return { samples: null, trouble: name === 'TimeoutError' ? `no answer within ${timeoutMs} ms` : message }
   }
 }
 
-/** Null when it is too large. */
-async function readBounded(response: Response): Promise<string | null> {
-  const chunks: Uint8Array[] = []
-  let bytes = 0
-  for await (const chunk of response.body ?? []) {
-    bytes += chunk.length
-    if (bytes > limits.scrapeBytes.value * 1024 * 1024) return null
-    chunks.push(chunk)
-  }
-  return Buffer.concat(chunks).toString('utf8')
-}
-
-/** An unbounded label must not fill the disk, nor may half of a metric be taken for the whole. */
-function bounded(samples: Sample[]): Exposed {
+/** Leaves out metrics with too many series: an unbounded label would fill the disk, and half of a metric would be wrong. */
+function bounded(samples: ExposedSample[]): Exposed {
   const [ofMetric, ofProcess] = [limits.metricSeries.value, limits.processSeries.value]
   const counts = new Map<string, number>()
   for (const { name } of samples) counts.set(name, (counts.get(name) ?? 0) + 1)
@@ -185,7 +167,7 @@ function bounded(samples: Sample[]): Exposed {
   return { samples: kept, trouble: `${words}, more than ${ofMetric}: not recorded`, limit: 'metricSeries' }
 }
 
-/** Says what is wrong with a target, not every 15 s. */
+/** Logs what is wrong with a target when it begins, changes and ends. */
 const sayOf = (log: Log, { job, url }: Target) =>
   onChange(why => {
     const about = { job, address: url.host }

@@ -2,7 +2,7 @@ import { statSync } from 'node:fs'
 import { expect, test } from 'vitest'
 import { temporaryFolder } from '../../../test/support.ts'
 import type { Selector, Sli } from '../index.ts'
-import type { Reader } from './schema.ts'
+import type { Reader } from './reader.ts'
 import { createStore, openStore } from './store.ts'
 
 const kept = selecting('kept')

@@ -3,11 +3,28 @@ import { dirname } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { type Sli, SourceError } from '../index.ts'
 import { openReadOnly } from './read-only.ts'
-import { reader } from './reader.ts'
-import { type Reader, schema, schemaVersion, type Writer } from './schema.ts'
-import { writer } from './writer.ts'
+import { type Reader, reader } from './reader.ts'
+import { type Writer, writer } from './writer.ts'
 
-export type Store = Reader & Writer
+/**
+ * The recorder's file. A scrape is one row: its layout has the series that its numbers belong to, so that 400 samples
+ * cost one insert and under a kilobyte. Counters that an objective reads are also rolled up into increases a minute
+ * as they come, an hour a row, so that 30 days are read in milliseconds however old the file is.
+ */
+const schema = `
+  CREATE TABLE IF NOT EXISTS target(id INTEGER PRIMARY KEY, job TEXT, instance TEXT, UNIQUE(job, instance));
+  CREATE TABLE IF NOT EXISTS process(target INTEGER PRIMARY KEY, started REAL, at INTEGER);
+  CREATE TABLE IF NOT EXISTS series(id INTEGER PRIMARY KEY, name TEXT, labels TEXT, UNIQUE(name, labels));
+  CREATE TABLE IF NOT EXISTS layout(id INTEGER PRIMARY KEY, series TEXT UNIQUE);
+  CREATE TABLE IF NOT EXISTS scrape(target INTEGER, at INTEGER, layout INTEGER, numbers BLOB, UNIQUE(target, at));
+  CREATE INDEX IF NOT EXISTS scrape_at ON scrape(at);
+  CREATE TABLE IF NOT EXISTS counter(series INTEGER PRIMARY KEY, at INTEGER, value REAL, above_zero_at INTEGER);
+  CREATE TABLE IF NOT EXISTS hour(series INTEGER, max_gap INTEGER, start INTEGER, increases BLOB,
+    PRIMARY KEY(series, max_gap, start)) WITHOUT ROWID;
+`
+
+/** `PRAGMA user_version` of the file; version 0.1 wrote 0. A new column or table does not raise it. */
+const schemaVersion = 1
 
 /** Where the recorder's file is. */
 export const recorderFile = (dataDir: string): string => `${dataDir}/slo/recorder.sqlite`
@@ -16,7 +33,7 @@ export const recorderFile = (dataDir: string): string => `${dataDir}/slo/recorde
  * Opens the recorder's file to write; there is one writer, the slo service. The counters of `slis` are rolled up.
  * @throws when it cannot be opened.
  */
-export function createStore(file: string, slis: readonly Sli[]): Store {
+export function createStore(file: string, slis: readonly Sli[]): Reader & Writer {
   mkdirSync(dirname(file), { recursive: true })
   const db = openToWrite(file, 'NORMAL') ?? (openToWrite(file, 'EXCLUSIVE') as DatabaseSync)
   return { ...reader(db), ...writer(db, slis) }
@@ -31,7 +48,7 @@ const sqliteIoError = 10
 function openToWrite(file: string, locking: 'NORMAL' | 'EXCLUSIVE'): DatabaseSync | undefined {
   const db = new DatabaseSync(file)
   try {
-    // NORMAL: what a power cut may take is the last seconds of measurements, and a minute without data is offline.
+    // NORMAL: a power cut may lose the last seconds of measurements, and a minute without data is offline.
     db.exec(
       `PRAGMA locking_mode = ${locking}; PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA busy_timeout = 2000;`,
     )

@@ -2,9 +2,21 @@ import type { DatabaseSync } from 'node:sqlite'
 import { deflateRawSync } from 'node:zlib'
 import { limits } from '@tintype/lib/limits.ts'
 import { increase, isCounterValue, minuteOf, type Sample } from '../counter.ts'
-import type { Sli } from '../index.ts'
-import { labelsOf, type Sample as Scraped, withLabels } from './exposition.ts'
-import { decode, gapsOf, memo, minutesAnHour, type Scrape, type Writer } from './schema.ts'
+import type { Counter, Sli } from '../index.ts'
+import { matches } from '../selector.ts'
+import { type ExposedSample, labelsOf, withLabels } from './exposition.ts'
+import { decodeHour, minutesAnHour } from './hours.ts'
+
+type Scrape = {
+  job: string
+  instance: string
+  /** When it was asked, epoch milliseconds. */
+  at: number
+  /** Null: the target did not answer, or its answer was refused. */
+  samples: ExposedSample[] | null
+}
+
+export type Writer = ReturnType<typeof writer>
 
 const hourMs = 3_600_000
 const dayMs = 24 * hourMs
@@ -12,7 +24,7 @@ const dayMs = 24 * hourMs
 const pruneRows = 500
 
 /** The writing half of the recorder's file: appends scrapes, rolls counters up, prunes. */
-export function writer(db: DatabaseSync, slis: readonly Sli[]): Writer {
+export function writer(db: DatabaseSync, slis: readonly Sli[]) {
   const ids = identities(db)
   const removeLater = db.prepare('DELETE FROM scrape WHERE target = ? AND at >= ?')
   const insert = db.prepare('INSERT INTO scrape(target, at, layout, numbers) VALUES (?, ?, ?, ?)')
@@ -23,21 +35,19 @@ export function writer(db: DatabaseSync, slis: readonly Sli[]): Writer {
 
   const append = ({ job, instance, at, samples }: Scrape): void => {
     const target = ids.target(job, instance)
-    // Left there, each counter would seem to fall once that time comes.
+    // With them each counter would seem to fall once that time comes.
     removeLater.run(target, at)
     const { anew, zero, newborn } = birthOf(target, samples ?? [], at)
     const known = Number(newestSeries.get()?.id ?? 0)
     const values = new Map<number, number>()
-    for (const { name, labels, value } of [
-      { name: 'up', labels: '', value: samples ? 1 : 0 },
-      ...(samples ?? []),
-    ]) {
+    const up = { name: 'up', labels: '', value: samples ? 1 : 0 }
+    for (const { name, labels, value } of [up, ...(samples ?? [])]) {
       const series = ids.series(name, labels, job, instance)
-      // A series given twice in one scrape: the first is believed, as Prometheus does.
+      // Of a series that appears twice in one scrape the first counts, as in Prometheus.
       if (values.has(series)) continue
       values.set(series, value)
       const maxGaps = gaps(name, labels)
-      // What is no counter's value is as if the sample had not been.
+      // NaN, infinities and negatives are no counter’s value: the sample is left out.
       if (maxGaps.length > 0 && isCounterValue(value)) {
         const last = (anew ? undefined : counters.last(series)) ?? (series > known ? newborn : zero)
         counters.add(series, maxGaps, last, { timeMs: at, value })
@@ -60,7 +70,8 @@ export function writer(db: DatabaseSync, slis: readonly Sli[]): Writer {
   ].map(query => db.prepare(query))
   let lastSweep = 0
   return {
-    append(scrape) {
+    /** A scrape with a time before the target's last one means that the clock was set back: later ones are removed. */
+    append(scrape: Scrape): void {
       try {
         transaction(db, () => append(scrape))
       } catch (error) {
@@ -69,7 +80,8 @@ export function writer(db: DatabaseSync, slis: readonly Sli[]): Writer {
         throw error
       }
     },
-    prune(nowMs, keepDays) {
+    /** Removes a little of what is too old; returns how many rows. `keepDays`: of the minutes, 0 is for ever. */
+    prune(nowMs: number, keepDays: number): { samples: number; minutes: number } {
       const keepMs = keepDays === 0 ? Infinity : keepDays * dayMs
       const samplesFrom = nowMs - Math.min(limits.sampleAge.value * dayMs, keepMs)
       const samples = Number(pruneScrapes.run(samplesFrom, pruneRows).changes)
@@ -103,7 +115,7 @@ type Birth = { anew: boolean; zero?: Sample; newborn?: Sample }
  * A process counts from zero at its start, and a series that it did not have at its last scrape from zero since then.
  * Without a start time nothing is known of the first value of a series.
  */
-function births(db: DatabaseSync): (target: number, samples: Scraped[], at: number) => Birth {
+function births(db: DatabaseSync): (target: number, samples: ExposedSample[], at: number) => Birth {
   const lastOf = db.prepare('SELECT started, at FROM process WHERE target = ?')
   const set = db.prepare('INSERT OR REPLACE INTO process(target, started, at) VALUES (?, ?, ?)')
   return (target, samples, at) => {
@@ -135,16 +147,13 @@ function rollUps(db: DatabaseSync) {
       const minute = minuteOf(sample.timeMs)
       const index = minute % minutesAnHour
       for (const maxGap of maxGaps) {
-        const cells = decode(getHour.get(series, maxGap, minute - index)?.increases as Uint8Array | undefined)
+        const row = getHour.get(series, maxGap, minute - index) as { increases: Uint8Array } | undefined
+        const cells = decodeHour(row?.increases)
         const grown = increase(last, sample, maxGap)
         if (grown === 0 && !Number.isNaN(cells[index])) continue
         cells[index] = (cells[index] || 0) + grown
-        setHour.run(
-          series,
-          maxGap,
-          minute - index,
-          new Uint8Array(cells.buffer, cells.byteOffset, cells.byteLength),
-        )
+        const bytes = new Uint8Array(cells.buffer, cells.byteOffset, cells.byteLength)
+        setHour.run(series, maxGap, minute - index, bytes)
       }
       setCount.run(series, sample.timeMs, sample.value)
     },
@@ -154,10 +163,9 @@ function rollUps(db: DatabaseSync) {
 /** Numbers for targets, series and layouts, made at first sight and remembered. */
 function identities(db: DatabaseSync) {
   const numbered = (table: string, columns: string) => {
-    const names = columns.split(',')
-    const where = names.map(name => `${name} = ?`).join(' AND ')
-    const find = db.prepare(`SELECT id FROM ${table} WHERE ${where}`)
-    const add = db.prepare(`INSERT INTO ${table}(${columns}) VALUES (${names.map(() => '?').join(',')})`)
+    const places = columns.replaceAll(/\w+/g, '?')
+    const find = db.prepare(`SELECT id FROM ${table} WHERE (${columns}) = (${places})`)
+    const add = db.prepare(`INSERT INTO ${table}(${columns}) VALUES (${places})`)
     return (...values: string[]): number =>
       (find.get(...values)?.id as number | undefined) ?? Number(add.run(...values).lastInsertRowid)
   }
@@ -177,7 +185,29 @@ function identities(db: DatabaseSync) {
   }
 }
 
-/** Begins anew also when the last one could not be rolled back: else nothing would ever be recorded again. */
+/** The gaps with which a series is rolled up: those of the objectives that read it. */
+function gapsOf(slis: readonly Sli[], name: string, labels: Record<string, string>): number[] {
+  const isRead = ({ selector }: Counter) => selector?.metric === name && matches(selector, labels)
+  const gaps = slis.flatMap(sli =>
+    sli.kind === 'ratio' && (isRead(sli.part) || isRead(sli.total)) ? [sli.maxGapSeconds] : [],
+  )
+  return [...new Set(gaps)]
+}
+
+/** Remembers what was computed for each list of arguments. */
+function memo<A extends (string | number)[], R>(
+  compute: (...args: A) => R,
+): ((...args: A) => R) & { forget(): void } {
+  const known = new Map<string, R>()
+  const remembered = (...args: A): R => {
+    const key = args.join('\0')
+    if (!known.has(key)) known.set(key, compute(...args))
+    return known.get(key) as R
+  }
+  return Object.assign(remembered, { forget: () => known.clear() })
+}
+
+/** Rolls an open transaction back first: a failed one that stayed open would prevent each later one. */
 function transaction(db: DatabaseSync, act: () => void): void {
   if (db.isTransaction) db.exec('ROLLBACK')
   db.exec('BEGIN IMMEDIATE')
@@ -185,7 +215,7 @@ function transaction(db: DatabaseSync, act: () => void): void {
     act()
     db.exec('COMMIT')
   } catch (error) {
-    // A failed COMMIT has often rolled back by itself.
+    // A failed COMMIT has often rolled back already.
     if (db.isTransaction) db.exec('ROLLBACK')
     throw error
   }

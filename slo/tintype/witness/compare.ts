@@ -1,25 +1,31 @@
+import type { Outcome } from '@tintype/lib/photo/record.ts'
 import type { Compared } from '../../directory/witnesses.ts'
-import type { Seen, Testimony } from './testimony.ts'
+
+/** `at`: epoch milliseconds. */
+export type Seen = { outcome: Outcome; at: number }
+
+/** The outcomes in one store of telemetry, by photo, and the restarts of counting processes that the store shows. */
+export type Outcomes = { photos: Map<string, Seen>; restarts: number }
 
 type Disagreement = Compared['disagreements'][number]
 type Count = { kept: number; broken: number }
 
-/** How many photos a report names; their number is always given. */
+/** How many photos a disagreement names. */
 const maxNamed = 100
 
 export type Measured = {
   metrics: Count
-  traces: Testimony | null
-  logs: Testimony | null
+  traces: Outcomes | null
+  logs: Outcomes | null
   fromMs: number
   toMs: number
   scrapeMs: number
 }
 
 /**
- * Compares the witnesses. Traces and logs name each photo, so they must agree on every one but those within a
- * scrape of the window's ends. Metrics only count, and see an outcome with the next scrape: they may differ by
- * the outcomes within a scrape of the ends, and for each restart by what the busiest scrape interval held.
+ * Compares the witnesses. Traces and logs name each photo, so they must agree on each that is not within a scrape interval
+ * of the window's ends. Metrics only count, and have an outcome with the next scrape: they may differ by the outcomes
+ * near the ends, and for each restart by those of the busiest scrape interval.
  */
 export function compare({ metrics, traces, logs, fromMs, toMs, scrapeMs }: Measured): Compared {
   const atEnds = ({ at }: Seen) => at < fromMs + scrapeMs || at >= toMs - scrapeMs
@@ -37,14 +43,14 @@ export function compare({ metrics, traces, logs, fromMs, toMs, scrapeMs }: Measu
   return { counts, agree: named.length > 0 && disagreements.length === 0, bound, disagreements }
 }
 
-function count(testimony: Testimony | null): Count | null {
-  if (!testimony) return null
+function count(outcomes: Outcomes | null): Count | null {
+  if (!outcomes) return null
   const counts = { kept: 0, broken: 0, void: 0 }
-  for (const { outcome } of testimony.photos.values()) counts[outcome]++
+  for (const { outcome } of outcomes.photos.values()) counts[outcome]++
   return { kept: counts.kept, broken: counts.broken }
 }
 
-/** The largest number of outcomes in any interval of this length: what a kill can take from the counters. */
+/** The largest number of outcomes in any interval of this length: a kill can lose this many from the counters. */
 function busiest(outcomes: Seen[], intervalMs: number): number {
   const times = outcomes.map(({ at }) => at).sort((one, other) => one - other)
   let first = 0
@@ -56,10 +62,10 @@ function busiest(outcomes: Seen[], intervalMs: number): number {
   return most
 }
 
-function differences(traces: Testimony, logs: Testimony, atEnds: (seen: Seen) => boolean): Disagreement[] {
+function differences(traces: Outcomes, logs: Outcomes, atEnds: (seen: Seen) => boolean): Disagreement[] {
   const beyond = (
-    one: Testimony,
-    other: Testimony,
+    one: Outcomes,
+    other: Outcomes,
     differs: (seen: Seen, others: Seen | undefined) => boolean,
   ) =>
     [...one.photos]

@@ -1,22 +1,16 @@
 import { join } from 'node:path'
 import type { WitnessModule } from '../../directory/witnesses.ts'
 import { compare } from './compare.ts'
-import { logWitness } from './logs.ts'
-import { traceWitness } from './traces.ts'
+import { outcomesInLogs } from './logs.ts'
+import { outcomesInTraces } from './traces.ts'
 
-/** Traces and logs of DATA_DIR beside the metrics of the objective `latency`. */
-export const compareWitnesses: WitnessModule['compareWitnesses'] = async ({
-  counted,
-  dataDir,
-  fromMs,
-  toMs,
-  scrapeMs,
-}) => {
-  const latency = counted('latency')
+/** Compares the traces of DATA_DIR and the log server's entries with the metrics of the objective `latency`. */
+export const compareWitnesses: WitnessModule['compareWitnesses'] = async given => {
+  const { counted, stores, fromMs, toMs, scrapeMs } = given
+  const { good: kept = 0, bad: broken = 0 } = counted('latency') ?? {}
   const [traces, logs] = await Promise.all([
-    traceWitness(join(dataDir, 'traces')).promises(fromMs, toMs),
-    logWitness(join(dataDir, 'logs')).promises(fromMs, toMs),
+    outcomesInTraces(join(stores.dataDir, 'traces'), fromMs, toMs),
+    outcomesInLogs(stores, fromMs, toMs),
   ])
-  const metrics = { kept: latency?.good ?? 0, broken: latency?.bad ?? 0 }
-  return compare({ metrics, traces, logs, fromMs, toMs, scrapeMs })
+  return compare({ metrics: { kept, broken }, traces, logs, fromMs, toMs, scrapeMs })
 }

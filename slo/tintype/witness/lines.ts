@@ -1,15 +1,13 @@
-import { createReadStream } from 'node:fs'
-
-const chunkBytes = 1024 * 1024
 const newline = 10
 
 /**
- * The lines of a file that hold a text, in order. Looks for the text and not for lines: a day's log has millions,
- * of which a few thousand are asked for. A last line without its end is still being written and is left out.
+ * The lines that hold a text, in order. Looks for the text and not for lines: a day's traces have millions, of which a few
+ * thousand are wanted. A last line without its end is still being written and is left out. node:readline would end a line at
+ * U+2028, too.
  */
-export async function* linesWith(file: string, text: string): AsyncGenerator<string> {
+export async function* linesWith(chunks: AsyncIterable<Buffer>, text: string): AsyncGenerator<string> {
   let rest: Buffer = Buffer.alloc(0)
-  for await (const chunk of createReadStream(file, { highWaterMark: chunkBytes }) as AsyncIterable<Buffer>) {
+  for await (const chunk of chunks) {
     const bytes = rest.length > 0 ? Buffer.concat([rest, chunk]) : chunk
     const whole = bytes.lastIndexOf(newline) + 1
     for (let found = bytes.indexOf(text); found >= 0 && found < whole; ) {

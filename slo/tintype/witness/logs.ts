@@ -1,65 +1,23 @@
-import { existsSync, readdirSync } from 'node:fs'
-import { join } from 'node:path'
 import type { Outcome } from '@tintype/lib/photo/record.ts'
-import { linesWith } from './lines.ts'
-import type { Seen, Witness } from './testimony.ts'
+import type { Stores } from '../../diagnose/open-examples.ts'
+import { entriesOf } from '../log-entries.ts'
+import type { Outcomes, Seen } from './compare.ts'
 
-const dayMs = 86_400_000
-/** An entry's day is that of its effective time, which a skewed clock may put beside its timestamp's. */
-const skewMs = 3_600_000
-
-type Entry = { id: string; timestamp: string; payload: { event: string; photo?: string } }
-
-/** The witness over the daily logs: each outcome is one entry, `promise.kept`, `promise.broken` or `promise.void`. */
-export const logWitness = (folder: string, nowMs: () => number = Date.now): Witness => ({
-  async promises(fromMs, toMs) {
-    const photos = new Map<string, Seen>()
-    const streams = new Set<string>()
-    const files = daysOf(fromMs - skewMs, toMs + skewMs).flatMap(day => filesOf(folder, day, nowMs()))
-    if (files.length === 0) return null
-    for (const file of files)
-      for await (const line of linesWith(file, '"event":"promise.')) {
-        const { id, timestamp, payload } = JSON.parse(line) as Entry
-        const at = Date.parse(timestamp)
-        if (!payload.photo || at < fromMs || at >= toMs) continue
-        photos.set(payload.photo, { outcome: payload.event.slice('promise.'.length) as Outcome, at })
-        streams.add(id.split('.').slice(0, 3).join('.'))
-      }
-    return { photos, restarts: restartsIn(streams) }
-  },
-})
-
-function daysOf(fromMs: number, toMs: number): string[] {
-  const days: string[] = []
-  for (let day = Math.floor(fromMs / dayMs); day * dayMs < toMs; day++)
-    days.push(new Date(day * dayMs).toISOString().slice(0, 10))
-  return days
+/** The outcomes in the log server: of each photo an entry `promise.kept`, `promise.broken` or `promise.void`. */
+export async function outcomesInLogs(stores: Stores, fromMs: number, toMs: number): Promise<Outcomes | null> {
+  const entries = await entriesOf(stores, { event: 'promise.' }, fromMs, toMs)
+  if (!entries) return null
+  const photos = new Map<string, Seen>()
+  const streams = new Set<string>()
+  for await (const { id, timestamp, payload } of entries) {
+    if (!payload.photo) continue
+    const outcome = String(payload.event).slice('promise.'.length) as Outcome
+    photos.set(String(payload.photo), { outcome, at: Date.parse(timestamp) })
+    streams.add(id.split('.').slice(0, 3).join('.'))
+  }
+  return { photos, restarts: restartsIn(streams) }
 }
 
-/** The published day once it is over, in its newest revision; until then what the log server has received. */
-function filesOf(folder: string, day: string, nowMs: number): string[] {
-  const over = Date.parse(day) + dayMs <= nowMs
-  const published = over ? newestRevision(join(folder, 'days'), day) : undefined
-  if (published) return [published]
-  const streams = join(folder, 'streams', day)
-  return namesIn(streams)
-    .filter(name => name.endsWith('.ndjson'))
-    .map(name => join(streams, name))
-}
-
-function newestRevision(folder: string, day: string): string | undefined {
-  const revisions = namesIn(folder)
-    .map(name => ({
-      name,
-      revision: Number(new RegExp(`^${day}\\.r(\\d+)\\.ndjson$`).exec(name)?.[1] ?? Number.NaN),
-    }))
-    .filter(({ revision }) => !Number.isNaN(revision))
-    .sort((one, other) => other.revision - one.revision)
-  return revisions[0] && join(folder, revisions[0].name)
-}
-
-const namesIn = (folder: string): string[] => (existsSync(folder) ? readdirSync(folder) : [])
-
-/** Streams are `service.instance.epoch`, a new epoch every start: what is beyond the first is a restart. */
+/** A stream is `service.instance.epoch`; each start has a new epoch, so each epoch after the first is a restart. */
 const restartsIn = (streams: Set<string>): number =>
   streams.size - new Set([...streams].map(stream => stream.slice(0, stream.lastIndexOf('.')))).size

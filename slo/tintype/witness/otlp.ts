@@ -1,7 +1,7 @@
 import { readdirSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 
-/** What is read of an OTLP JSON line; the rest of it is passed over. */
+/** The fields of an OTLP JSON line that are read. */
 type Exported = { resourceSpans?: { scopeSpans?: { spans?: Span[] }[] }[] }
 export type Span = {
   traceId: string
@@ -11,7 +11,7 @@ export type Span = {
   attributes?: { key: string; value: { stringValue?: string } }[]
 }
 
-/** Files written to since a time: what is older than the window is not opened. */
+/** The files of a folder that were written to since a time. */
 export function filesSince(folder: string, ms: number): string[] {
   try {
     return readdirSync(folder)
@@ -19,7 +19,7 @@ export function filesSince(folder: string, ms: number): string[] {
       .map(name => join(folder, name))
       .filter(file => statSync(file).size > 0 && statSync(file).mtimeMs >= ms)
   } catch (error) {
-    // No folder, or a file that was rotated away while it was looked at.
+    // There is no folder, or a file was rotated away meanwhile.
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return []
     throw error
   }

@@ -1,12 +1,14 @@
-import { mkdir, writeFile } from 'node:fs/promises'
+import { createReadStream } from 'node:fs'
+import { writeFile } from 'node:fs/promises'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import { attributes } from '@tintype/lib/telemetry/catalogue.ts'
-import { describe, expect, test } from 'vitest'
+import { describe, expect, onTestFinished, test } from 'vitest'
 import { temporaryFolder } from '../../../test/support.ts'
-import { compare, type Measured } from './compare.ts'
+import { compare, type Measured, type Outcomes } from './compare.ts'
 import { linesWith } from './lines.ts'
-import { logWitness } from './logs.ts'
-import type { Testimony } from './testimony.ts'
-import { traceWitness } from './traces.ts'
+import { outcomesInLogs } from './logs.ts'
+import { outcomesInTraces } from './traces.ts'
 
 const noon = Date.UTC(2026, 10, 22, 12)
 const hour = 3_600_000
@@ -22,7 +24,7 @@ const span = (photo: string, outcome: string, at: number) => ({
 const exported = (...spans: object[]) =>
   `${JSON.stringify({ resourceSpans: [{ scopeSpans: [{ spans }] }] })}\n`
 
-test('traces tell of each photo whose outcome a span carries, in the window', async () => {
+test('traces have each photo of the window whose outcome a span carries', async () => {
   const folder = await temporaryFolder()
   await writeFile(
     `${folder}/converter.0.jsonl`,
@@ -32,48 +34,46 @@ test('traces tell of each photo whose outcome a span carries, in the window', as
       span('b', 'broken', noon + 1),
     ) + exported(span('late', 'kept', noon + hour)),
   )
-  const testimony = await traceWitness(folder).promises(noon, noon + hour)
-  expect([...(testimony?.photos ?? [])]).toEqual([
+  const outcomes = await outcomesInTraces(folder, noon, noon + hour)
+  expect([...(outcomes?.photos ?? [])]).toEqual([
     ['a', { outcome: 'kept', at: noon }],
     ['b', { outcome: 'broken', at: noon + 1 }],
   ])
 })
 
-const entry = (seq: number, event: string, photo: string, at = noon, epoch = 1) =>
+const entry = (seq: number, event: string, photo?: string, epoch = 1) =>
   `${JSON.stringify({
     id: `converter.0.${epoch}.${seq}`,
     session: null,
-    timestamp: new Date(at).toISOString(),
+    timestamp: new Date(noon).toISOString(),
     payload: { event, level: 'info', photo },
   })}\n`
 
-test('logs tell from the streams while the day runs, and from the newest published day after', async () => {
-  const folder = await temporaryFolder()
-  await mkdir(`${folder}/streams/2026-11-22`, { recursive: true })
-  await mkdir(`${folder}/days`)
-  const received =
-    entry(1, 'photo.accepted', 'a') + entry(2, 'promise.kept', 'a') + entry(1, 'promise.broken', 'b', noon, 2)
-  await writeFile(`${folder}/streams/2026-11-22/converter.0.ndjson`, received)
-  await writeFile(`${folder}/days/2026-11-22.r2.ndjson`, entry(2, 'promise.kept', 'a'))
-  await writeFile(`${folder}/days/2026-11-22.r10.ndjson`, received)
-  for (const now of [noon + hour, noon + 24 * hour]) {
-    const testimony = await logWitness(folder, () => now).promises(noon, noon + hour)
-    expect([...(testimony?.photos.keys() ?? [])]).toEqual(['a', 'b'])
-    expect(testimony?.restarts).toBe(1)
-  }
+test('logs count each photo’s outcome, and epochs beyond the first are restarts', async () => {
+  const lines = entry(2, 'promise.kept', 'a') + entry(1, 'promise.broken', 'b', 2) + entry(3, 'promise.none')
+  const server = createServer((_, response) => void response.end(lines)).listen(0, '127.0.0.1')
+  await new Promise(resolve => server.once('listening', resolve))
+  onTestFinished(() => void server.close())
+  const environment = { LOGS_URL: `http://127.0.0.1:${(server.address() as AddressInfo).port}` }
+  const outcomes = await outcomesInLogs({ dataDir: '', environment }, noon, noon + hour)
+  expect([...(outcomes?.photos ?? [])].map(([photo, { outcome }]) => [photo, outcome])).toEqual([
+    ['a', 'kept'],
+    ['b', 'broken'],
+  ])
+  expect(outcomes?.restarts).toBe(1)
 })
 
 test('a witness without data is no witness', async () => {
   const folder = await temporaryFolder()
-  expect(await traceWitness(`${folder}/traces`).promises(noon, noon + hour)).toBeNull()
-  expect(await logWitness(`${folder}/logs`).promises(noon, noon + hour)).toBeNull()
+  expect(await outcomesInTraces(`${folder}/traces`, noon, noon + hour)).toBeNull()
+  expect(await outcomesInLogs({ dataDir: folder, environment: {} }, noon, noon + hour)).toBeNull()
 })
 
 test('lines that hold a text are found over the edges of chunks, a torn last one is not', async () => {
   const file = `${await temporaryFolder()}/log`
   const filler = `${'x'.repeat(1_000)}\n`.repeat(700)
   await writeFile(file, `needle 1\n${filler}a needle 2 needle\n${filler}needle 3\n\nneedle torn`)
-  expect(await Array.fromAsync(linesWith(file, 'needle'))).toEqual([
+  expect(await Array.fromAsync(linesWith(createReadStream(file), 'needle'))).toEqual([
     'needle 1',
     'a needle 2 needle',
     'needle 3',
@@ -81,7 +81,7 @@ test('lines that hold a text are found over the edges of chunks, a torn last one
 })
 
 describe('compared', () => {
-  const testimony = (count: number, restarts = 0): Testimony => ({
+  const outcomes = (count: number, restarts = 0): Outcomes => ({
     photos: new Map(
       Array.from({ length: count }, (_, i) => [`p${i}`, { outcome: 'kept', at: noon + 60_000 + i * 10_000 }]),
     ),
@@ -89,8 +89,8 @@ describe('compared', () => {
   })
   const measured = (changes: Partial<Measured> = {}): Measured => ({
     metrics: { kept: 50, broken: 0 },
-    traces: testimony(50),
-    logs: testimony(50),
+    traces: outcomes(50),
+    logs: outcomes(50),
     fromMs: noon,
     toMs: noon + hour,
     scrapeMs: 15_000,
@@ -102,26 +102,26 @@ describe('compared', () => {
   })
 
   test('a photo taken out of one is named', () => {
-    const logs = testimony(50)
+    const logs = outcomes(50)
     logs.photos.delete('p7')
     expect(compare(measured({ logs }))).toMatchObject({
       agree: false,
       counts: { logs: { kept: 49, broken: 0 } },
       disagreements: [{ witness: 'logs', says: 'lack photos that the traces have: 1', ids: ['p7'] }],
     })
-    const traces = testimony(50)
+    const traces = outcomes(50)
     traces.photos.delete('p8')
     expect(compare(measured({ traces })).disagreements).toMatchObject([{ witness: 'traces', ids: ['p8'] }])
   })
 
   test('a photo that is kept in one and broken in the other is named', () => {
-    const logs = testimony(50)
+    const logs = outcomes(50)
     logs.photos.set('p3', { outcome: 'broken', at: noon + 90_000 })
     expect(compare(measured({ logs })).disagreements[0]?.ids).toEqual(['p3'])
   })
 
   test('counters may lack one scrape a restart, and no more', () => {
-    const [traces, logs] = [testimony(50), testimony(50, 1)]
+    const [traces, logs] = [outcomes(50), outcomes(50, 1)]
     const lacking = (kept: number) => compare(measured({ traces, logs, metrics: { kept, broken: 0 } }))
     expect(lacking(48)).toMatchObject({ agree: true, bound: 2 })
     expect(lacking(47)).toMatchObject({
@@ -131,12 +131,12 @@ describe('compared', () => {
   })
 
   test('photos within a scrape of the ends may be on either side', () => {
-    const traces = testimony(50)
+    const traces = outcomes(50)
     traces.photos.set('edge', { outcome: 'kept', at: noon + 1_000 })
     expect(compare(measured({ traces }))).toMatchObject({ agree: true, bound: 1 })
   })
 
-  test('one alone has nobody to agree with', () => {
+  test('one alone does not agree', () => {
     const alone = compare(measured({ traces: null, logs: null }))
     expect(alone).toMatchObject({ agree: false, counts: { traces: null, logs: null }, disagreements: [] })
   })

@@ -4,7 +4,7 @@ import { readDirectory } from '../directory.ts'
 import { contractData } from '../sources/contract.ts'
 import { openPrometheus } from '../sources/prometheus.ts'
 import { type RunningPrometheus, startPrometheus } from '../test/prometheus.ts'
-import { createHistories } from './history.ts'
+import { openEvaluations } from './evaluations.ts'
 
 /** How long Prometheus is stopped, and how often slo asks meanwhile: each time takes the 30 s that a call may. */
 const [awayMinutes, asks] = [60, 15]
@@ -25,23 +25,21 @@ describeWithParts('a real Prometheus that is stopped for an hour', ['prometheus'
       const scenario = contractData().parts[0] as { from: number; part: { minutes: number } }
       const end = scenario.from + scenario.part.minutes
       const [objectives, source] = [readDirectory().objectives, openPrometheus(running.url)]
-      const histories = createHistories(objectives, source)
-      await histories.refresh(end - awayMinutes)
+      const evaluations = openEvaluations(objectives, source, { get: () => undefined, set: () => {} })
+      await evaluations.read(end - awayMinutes)
       process.kill(running.pid, 'SIGSTOP')
       onTestFinished(() => void process.kill(running.pid, 'SIGCONT'))
+      const until = (ask: number) => end - awayMinutes + Math.floor((ask * (awayMinutes - 1)) / asks)
       for (let ask = 1; ask <= asks; ask++)
-        await expect(
-          histories.refresh(end - awayMinutes + Math.floor((ask * (awayMinutes - 1)) / asks)),
-        ).rejects.toThrow('did not answer')
-      const blind = histories.all().map(({ known }) => known().slots.slice(1 - awayMinutes))
+        expect(await evaluations.read(until(ask))).toContain('did not answer')
+      const blind = evaluations.viewsAt(until(asks)).map(({ slots }) => slots.slice(1 - awayMinutes))
       expect(blind.flat().every(({ unknown }) => unknown)).toBe(true)
 
       process.kill(running.pid, 'SIGCONT')
-      await histories.refresh(end)
-      for (const { objective, known } of histories.all()) {
-        const { from, to, slots } = known()
-        expect(to).toBe(end)
-        expect(slots).toEqual(await source.slots(objective.sli, from, to))
+      await evaluations.read(end)
+      for (const { objective, slots, tally } of evaluations.viewsAt(end)) {
+        expect(tally.to).toBe(end)
+        expect(slots).toEqual(await source.slots(objective.sli, tally.from, end))
         expect(slots.slice(-awayMinutes).some(({ unknown }) => !unknown)).toBe(true)
       }
     },

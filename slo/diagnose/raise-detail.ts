@@ -26,7 +26,7 @@ export function adminPortsIn(endpoints: Endpoints): AdminPort[] {
 }
 
 /**
- * Raises the log level of each process of some jobs for ten minutes. Says how many took it and which did not.
+ * Raises the log level of each process of some jobs for ten minutes. Returns in words how many did and which did not answer.
  * @throws when none did.
  */
 export async function raiseDetail(ports: readonly AdminPort[], jobs: readonly string[]): Promise<string> {

@@ -1,15 +1,19 @@
-import type { ResourceReading, StageReading } from '../directory.ts'
-
 /** `name` or `name(parameter, …)` to the expression that `$name(argument, …)` stands for. */
 export type Expressions = Readonly<Record<string, string>>
 
 type Template = { parameters: readonly string[]; text: string }
-type Named = { expressions?: Expressions; stages?: readonly StageReading[]; resources?: readonly Row[] }
 /** A resource as it is written: once for each row of `for`, whose keys replace its own or stand in it with `$`. */
-export type Row = Partial<ResourceReading> & { for?: readonly Readonly<Record<string, unknown>>[] }
+type Row = Readonly<Record<string, unknown>> & { for?: readonly Readonly<Record<string, unknown>>[] }
+/** Of service.yaml what diagnosis reads. */
+export type Written = {
+  expressions?: Expressions
+  stages?: readonly { name?: string; seconds: string; failing?: string }[]
+  resources?: readonly Row[]
+  traffic?: string
+}
 
-/** Of service.yaml what diagnosis reads, every `$name` but `$w` and `$b` written out. @throws Error that names what is not known. */
-export function writtenOut<T extends Named & { traffic?: string }>(service: T) {
+/** Every `$name` but `$w` and `$b` is written out. @throws Error that names what is not known. */
+export function writtenOut<T extends Written>(service: T) {
   const templates = templatesOf(service.expressions ?? {})
   const out = (text: string) => fill(text, templates)
   return {
@@ -20,28 +24,24 @@ export function writtenOut<T extends Named & { traffic?: string }>(service: T) {
       seconds: out(stage.seconds),
       ...(stage.failing && { failing: out(stage.failing) }),
     })),
-    resources: (service.resources ?? []).flatMap(rowsOf).map(({ row, values }) => {
-      const mine = new Map([...templates, ...templatesOf(values)])
-      const filled = Object.entries(row).map(([key, value]) => [
-        key,
-        typeof value === 'string' ? fill(value, mine) : value,
-      ])
-      return Object.fromEntries(filled) as ResourceReading
-    }),
+    resources: (service.resources ?? []).flatMap(row => rowsOf(row, templates)),
   }
 }
 
-function rowsOf({ for: each = [{}], ...row }: Row) {
-  return each.map(values => ({
-    row: { ...row, ...pick(values, key => key in row || known.includes(key)) },
-    values: pick(values, key => typeof values[key] === 'string' && !known.includes(key)) as Expressions,
-  }))
+const keys = ['stage', 'cause', 'kind', 'query', 'action', 'metric', 'limit', 'blames']
+
+function rowsOf({ for: each = [{}], ...row }: Row, templates: ReadonlyMap<string, Template>) {
+  return each.map(values => {
+    const isKey = (key: string) => key in row || keys.includes(key)
+    const own = Object.entries(values)
+    const texts = own.filter(([key, value]) => typeof value === 'string' && !keys.includes(key))
+    const mine = new Map([...templates, ...templatesOf(Object.fromEntries(texts) as Expressions)])
+    const filled = Object.entries({ ...row, ...Object.fromEntries(own.filter(([key]) => isKey(key))) })
+    return Object.fromEntries(
+      filled.map(([key, value]) => [key, typeof value === 'string' ? fill(value, mine) : value]),
+    )
+  })
 }
-
-const known = ['stage', 'cause', 'kind', 'query', 'action', 'metric', 'limit', 'blames']
-
-const pick = (values: Readonly<Record<string, unknown>>, wanted: (key: string) => boolean) =>
-  Object.fromEntries(Object.entries(values).filter(([key]) => wanted(key)))
 
 function templatesOf(expressions: Expressions): Map<string, Template> {
   return new Map(
@@ -53,7 +53,7 @@ function templatesOf(expressions: Expressions): Map<string, Template> {
 }
 
 const nameText = /\$(?:(?![wb]\b)(\w+)|\{(\w+)\})/g
-/** Deeper than anybody reads: an expression that names itself. */
+/** An expression that is nested deeper names itself. */
 const mostWithin = 30
 
 /** A text with each `$name` and `${name}` replaced by what it stands for. */

@@ -3,7 +3,7 @@ import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { expect, onTestFinished, test } from 'vitest'
 import { freePort } from '../../tools/free-port.ts'
-import { raiseDetail } from './detail.ts'
+import { raiseDetail } from './raise-detail.ts'
 
 test('detail is raised in each process that answers, and those that do not are named', async () => {
   let raised = 0

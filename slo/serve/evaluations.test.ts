@@ -1,8 +1,7 @@
 import { expect, test } from 'vitest'
 import type { Source } from '../sources/index.ts'
 import { countedKinds } from '../test/kinds.ts'
-import { createHistories } from './history.ts'
-import { viewOf } from './view.ts'
+import { openEvaluations } from './evaluations.ts'
 
 const now = 30_000_000
 
@@ -17,14 +16,13 @@ test('a group whose first minute was an hour ago was not offline before', async 
         const counted = from + i >= (began[jobOf(sli)] ?? 0)
         return { start: from + i, good: counted ? 4 : 0, total: counted ? 4 : 0, unknown: !counted }
       }),
+    series: async () => [],
     close: async () => {},
   }
-  const histories = createHistories(
-    countedKinds.filter(({ name }) => name === 'grouped-slices'),
-    source,
-  )
-  await histories.refresh(now)
-  const views = histories.all().map(({ objective, known }) => viewOf(objective, known(), now - 100_000, now))
+  const grouped = countedKinds.filter(({ name }) => name === 'grouped-slices')
+  const evaluations = openEvaluations(grouped, source, { get: () => undefined, set: () => {} })
+  await evaluations.read(now)
+  const views = evaluations.viewsAt(now)
   expect(views.map(({ objective, standing }) => [objective.group, standing.good, standing.bad])).toEqual([
     ['old', 1440, 0],
     ['young', 60, 0],

@@ -12,20 +12,19 @@ import { hasAlertmanager } from '../alerts/alertmanager.ts'
 import { createNotifier } from '../alerts/notifier.ts'
 import { asHost } from '../directory/expand.ts'
 import type { Directory } from '../directory.ts'
-import { probeOf, startProbe } from '../probe/probe.ts'
+import { startProbe } from '../probe/probe.ts'
+import { probeOf } from '../probe/steps.ts'
 import { checkRecorded, embeddedSource } from '../sources/embedded.ts'
 import { openPrometheus } from '../sources/prometheus.ts'
 import { startRecorder, type Target } from '../sources/recorder/recorder.ts'
 import { createStore, recorderFile } from '../sources/recorder/store.ts'
-import { readTargets } from '../sources/recorder/targets.ts'
-import { createAdmin } from './admin.ts'
+import { createAdmin } from './administration.ts'
 import { createSloApp } from './app.ts'
 import { openDiagnosis } from './diagnosis.ts'
-import { createHistories } from './history.ts'
+import { openEvaluations } from './evaluations.ts'
 import { onChange } from './on-change.ts'
-import { histogramsOfPrometheus, histogramsOfRecorder } from './stages.ts'
-import { startStatus } from './status.ts'
-import { targetsOf } from './targets.ts'
+import { startStatus } from './public-status.ts'
+import { readTargets, targetsOf } from './targets.ts'
 import { startWatch } from './watch.ts'
 
 const used = pick(
@@ -50,18 +49,18 @@ type Config = ReturnType<typeof readConfig<typeof used>>
  * The service that keeps watch: probes, records, evaluates, alerts, and shows it.
  * @throws ConfigError on a bad environment.
  */
-export async function serve(directory: Directory, environment: NodeJS.ProcessEnv): Promise<Running> {
+export async function startSlo(directory: Directory, environment: NodeJS.ProcessEnv): Promise<Running> {
   const { objectives, service } = directory
   const config = readConfig(environment, used)
-  const { SCRAPE_TARGETS, TARGETS_FILE } = config
+  const { SCRAPE_TARGETS, TARGETS_FILE, DATA_DIR: dataDir } = config
   const targets = () => readTargets(TARGETS_FILE, SCRAPE_TARGETS)
   const others = targets() ?? targetsOf(SCRAPE_TARGETS, service, environment)
+  const slis = objectives.map(({ sli }) => sli)
   if (service.prometheus === '' && others.length === 0)
     throw new ConfigError(
       'nothing to read from: give prometheus or targets in service.yaml, or PROMETHEUS_URL or SCRAPE_TARGETS',
     )
-  if (!service.prometheus) checkRecorded(objectives.map(({ sli }) => sli))
-  const dataDir = config.DATA_DIR
+  if (!service.prometheus) checkRecorded(slis)
   const folder = join(dataDir, 'slo')
   const release = ownFolder(folder)
   // Two would probe twice as often, send each alert twice and write to one recorder's file.
@@ -72,16 +71,9 @@ export async function serve(directory: Directory, environment: NodeJS.ProcessEnv
     ? openLog('slo', config)
     : createLog({ service: 'slo', instance: config.INSTANCE, level: config.LOG_LEVEL })
   const prober = await probeOf(directory)
-  const { names } = prober ?? {}
-  const metrics = createMetrics(
-    'slo',
-    config.VERSION,
-    names ? [names.attempts, names.seconds, ...names.others] : [],
-  )
-  const store = createStore(
-    recorderFile(dataDir),
-    objectives.map(({ sli }) => sli),
-  )
+  const names = prober ? [prober.names.attempts, prober.names.seconds, ...prober.names.others] : []
+  const metrics = createMetrics('slo', config.VERSION, names)
+  const store = createStore(recorderFile(dataDir), slis)
   const source = service.prometheus ? openPrometheus(service.prometheus, service) : embeddedSource(store)
 
   const alertStore = openAlertStore(
@@ -97,10 +89,10 @@ export async function serve(directory: Directory, environment: NodeJS.ProcessEnv
     labels: namespace === undefined ? {} : { namespace },
     log,
   })
-  const diagnosis = openDiagnosis(directory, dataDir, others, log, alertStore)
+  const logs = service.logServer ? config.LOGS_URL || reach(config.HOST, config.LOGS_PORT) : ''
+  const diagnosis = openDiagnosis(directory, dataDir, logs, others, log, alertStore)
   const watch = startWatch({
-    histories: createHistories(objectives, source),
-    source,
+    evaluations: openEvaluations(objectives, source, alertStore),
     notifier,
     alertStore,
     hasAlertmanager: service.prometheus ? () => hasAlertmanager(service.prometheus) : null,
@@ -110,19 +102,17 @@ export async function serve(directory: Directory, environment: NodeJS.ProcessEnv
     log,
   })
 
+  const { sent } = alertStore
   const app = createSloApp({
     metrics,
     log,
     watch,
     diagnosis,
     source,
-    histograms: service.prometheus
-      ? histogramsOfPrometheus(service.prometheus, service)
-      : histogramsOfRecorder(store),
     directory,
     dataDir,
-    sent: alertStore.sent,
-    logs: service.logServer ? config.LOGS_URL || reach(config.HOST, config.LOGS_PORT) : '',
+    sent,
+    logs,
     keepDays,
   })
   const listening = await listen(app, config.HOST, config.SLO_PORT)
@@ -140,20 +130,21 @@ export async function serve(directory: Directory, environment: NodeJS.ProcessEnv
       : startRecorder({
           targets: () =>
             targets() ?? (SCRAPE_TARGETS.length > 0 ? others : [...others, own(config, admin.url)]),
-          dataDir,
           intervalMs: service.scrapeSeconds * 1000,
           keep: keepDays,
-          store,
-          log,
+          ...{ dataDir, store, log },
         })
   const given = { environment, dataDir, metrics, log }
   const probe = prober && startProbe(prober.openProbe(given), prober.names, given)
+  const { STORAGE_URL: storageUrl } = config
   const status = await startStatus({
     watch,
     source,
     metrics,
     log,
-    ...{ file: service.statusFile, storageUrl: config.STORAGE_URL, dataDir },
+    file: service.statusFile,
+    storageUrl,
+    dataDir,
   })
   log.info('slo.started', { version: config.VERSION })
 

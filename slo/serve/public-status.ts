@@ -13,7 +13,7 @@ import type { Watch } from './watch.ts'
 const everyMs = 15_000
 const writtenWithinMs = 10_000
 
-/** What anybody may know: web shows it on its page, read from storage. */
+/** The state that everybody may see: web shows it on its page, read from storage. */
 export type Status = {
   online: boolean
   budgetLeftMinutes: number
@@ -24,8 +24,8 @@ export type Status = {
 }
 
 /**
- * The state now; null before the SLO began, and while the source is away: who reads an old status knows that
- * it is old.
+ * The state now; null before the SLO began. It throws while the source is away: the last status in storage then grows old,
+ * and readers see its age.
  */
 export async function readStatus(watch: Watch, source: Source): Promise<Status | null> {
   const slices = watch.views().find(({ objective }) => objective.method === 'Timeslices')

@@ -1,0 +1,49 @@
+import type { Directory } from '../directory.ts'
+import type { Series, Source } from '../sources/index.ts'
+import { spansRead } from './baseline.ts'
+import { diagnose, type Verdict } from './diagnose.ts'
+import type { Span } from './evaluate.ts'
+import { median } from './growth.ts'
+import { readBurning } from './incidents.ts'
+import { metricsRead, modelOf, upMetric } from './model.ts'
+
+/** How many earlier days are read; the recorder keeps samples of two. */
+const days = 3
+
+/** Names the stage and the cause at a time, epoch milliseconds. */
+export async function diagnoseAt(
+  { service, objectives }: Directory,
+  source: Source,
+  atMs: number,
+): Promise<Verdict> {
+  const model = modelOf(service)
+  const scrapeMs = service.scrapeSeconds * 1000
+  const series = await readSpans(source, metricsRead(model), spansRead(atMs, scrapeMs, days))
+  const burning = await readBurning(source, objectives, atMs, days)
+  return diagnose(model, series, { atMs, stepMs: stepOf(series) ?? scrapeMs, days, burning })
+}
+
+/** The series of some metrics over some stretches of time, oldest first. */
+async function readSpans(
+  source: Source,
+  metrics: readonly string[],
+  spans: readonly Span[],
+): Promise<readonly Series[]> {
+  const joined = new Map<string, Series & { points: Series['points'][number][] }>()
+  for (const { fromMs, toMs } of spans)
+    for (const { name, labels, points } of await source.series(metrics, fromMs, toMs)) {
+      const key = name + JSON.stringify(labels)
+      const known = joined.get(key) ?? { name, labels, points: [] }
+      for (const point of points) known.points.push(point)
+      joined.set(key, known)
+    }
+  return [...joined.values()]
+}
+
+/** The scrape interval as the samples show it: Prometheus may have another than service.yaml. */
+function stepOf(series: readonly Series[]): number | undefined {
+  const gaps = series
+    .filter(({ name }) => name === upMetric)
+    .flatMap(({ points }) => points.slice(1).map(({ at }, i) => at - (points[i]?.at ?? at)))
+  return gaps.length === 0 ? undefined : median(gaps)
+}

@@ -1,0 +1,66 @@
+import { choices } from '@tintype/lib/page/browser/choices.ts'
+import { find, h } from '@tintype/lib/page/browser/dom.ts'
+import { translate } from '@tintype/lib/page/browser/language.ts'
+import { showNavigation } from '@tintype/lib/page/browser/navigation.ts'
+import { get, type ObjectiveState, type State } from './api.ts'
+import { presentState } from './cards.ts'
+import { clock, shortTime } from './format.ts'
+import { learn, objectivesName, word, words } from './words.ts'
+
+export const refreshMs = 15_000
+/** The state is evaluated each minute; after three minutes without a measurement it counts as not known. */
+const staleMs = 180_000
+
+type Page = {
+  name: 'objectives' | 'status'
+  /** The state in one sentence. */
+  lead(objectives: ObjectiveState[]): string
+  draw(state: State, refresh: () => Promise<void>): void
+}
+
+/** Draws a page from slo's state: each 15 s, or once as it was at `earlier`. */
+export async function showLive(page: Page, earlier: string | null = null): Promise<void> {
+  const path = earlier === null ? 'api/state' : `api/state?at=${encodeURIComponent(earlier)}`
+  const refresh = async (): Promise<void> => {
+    const state = await get<State>(path).catch(() => null)
+    if (!state) return showAway()
+    learn(state)
+    showState(state, page, earlier)
+    page.draw(state, refresh)
+  }
+  translate(words)
+  find('#choices').append(choices())
+  await refresh()
+  document.title += `: ${page.name === 'status' ? word('status') : objectivesName()}`
+  void showNavigation(page.name, { objectives: objectivesName() })
+  if (earlier === null) setInterval(() => void refresh(), refreshMs)
+}
+
+function showState({ objectives, at, seenAt, begun }: State, page: Page, earlier: string | null): void {
+  const stale = Date.parse(at) - Date.parse(seenAt) > staleMs
+  find('#lead').textContent = begun
+    ? page.lead(objectives)
+    : word('waiting', { time: clock(firstNumbers(at)) })
+  const notice = find('#notice')
+  notice.hidden = !stale && earlier === null
+  if (earlier === null) notice.textContent = stale ? word('stale', { time: clock(seenAt) }) : ''
+  else
+    notice.replaceChildren(
+      word('asItWas', { time: shortTime(at) }),
+      ' ',
+      h('a', { href: '?' }, word('showNow')),
+    )
+  const now = presentState(objectives)
+  find('#state').dataset.state = stale || !begun ? 'unknown' : now.state
+  find('#state').textContent = stale || !begun ? word('unknown') : now.text
+}
+
+function showAway(): void {
+  find('#notice').hidden = false
+  find('#notice').textContent = word('away')
+  find('#state').dataset.state = 'unknown'
+  find('#state').textContent = word('unknown')
+}
+
+/** When the first numbers are shown: after the first whole minute and the evaluation that follows it. */
+const firstNumbers = (at: string): number => (Math.floor(Date.parse(at) / 60_000) + 2) * 60_000

@@ -1,0 +1,64 @@
+import { describeError } from '@tintype/lib/errors.ts'
+import type { AlertStore } from '../alerts/alert-store.ts'
+import type { Minute, Objective, Source } from '../sources/index.ts'
+import {
+  longestMinutes,
+  lookBackMinutes,
+  type Recorded,
+  type RecordedObjective,
+  readRecorded,
+} from '../sources/recorded.ts'
+import { goneMinutes, remember } from '../sources/remembered.ts'
+import { type View, viewOf } from './view.ts'
+
+export type Evaluations = {
+  /** Reads up to a minute. Why the source did not answer, or null; what is known is evaluated all the same. */
+  read(now: Minute): Promise<string | null>
+  /** Whether the source was read once and the SLO had begun. */
+  hasRead(): boolean
+  /** The objectives at a minute that was read; empty before the SLO began, and when it is before what is kept. */
+  viewsAt(minute: Minute): View[]
+}
+
+/** All objectives, one for each group of those that are grouped, over the minutes kept in memory. */
+export function openEvaluations(
+  objectives: readonly Objective[],
+  behind: Source,
+  store: Pick<AlertStore, 'get' | 'set'>,
+): Evaluations {
+  const source = remember(behind)
+  // The windows, and before them a day of alerts with what these look back on.
+  const keepMinutes = lookBackMinutes(objectives) + 1440 + longestMinutes(objectives)
+  let recorded: Recorded | undefined
+  let hasRead = false
+  return {
+    async read(now) {
+      // When the objectives began is stored for a start while the source is away: then no data is offline, too.
+      const stored = store.get<Minute>('begun')
+      // In the future: it was set while the clock was ahead.
+      const begun = stored !== undefined && stored < now ? stored : undefined
+      recorded = await readRecorded(source, objectives, {
+        ...{ from: now - keepMinutes, to: now },
+        begun: () => begun && Math.max(begun, source.blindUntil()),
+      })
+      const trouble = source.trouble()
+      if (trouble !== undefined) return describeError(trouble)
+      hasRead ||= recorded !== undefined
+      if (begun === undefined && recorded) store.set('begun', recorded.start)
+      return null
+    },
+    hasRead: () => hasRead,
+    viewsAt(minute) {
+      const { start, objectives } = recorded ?? { start: minute, objectives: [] }
+      if (start >= minute) return []
+      return objectives
+        .filter(({ tally: { from, to } }) => from < minute && minute <= to)
+        .filter(isThere)
+        .map(each => viewOf(each, start, minute))
+    },
+  }
+}
+
+/** Not a group that is gone. */
+const isThere = ({ objective, slots }: RecordedObjective): boolean =>
+  objective.group === null || slots.slice(-goneMinutes).some(({ unknown }) => !unknown)

@@ -1,0 +1,136 @@
+import { mkdirSync } from 'node:fs'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { listen } from '@tintype/lib/http/listen.ts'
+import { openPages } from '@tintype/lib/page/pages.ts'
+import express from 'express'
+import { type Browser, chromium, type Page } from 'playwright-core'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { barriers } from '../../test/accessible.ts'
+import { describeWithParts } from '../../test/support.ts'
+import { readDirectory } from '../directory.ts'
+import { pageStates, stages } from '../test/page-states.ts'
+import { whatIf } from './what-if.ts'
+
+/** With SHOTS=folder the pages are drawn there. */
+const shots = process.env.SHOTS
+const { objectives } = readDirectory()
+const release = {
+  to: '1.4.0',
+  look: {
+    percent: 25,
+    objectives: [{ objective: 'latency', old: { bad: 3, total: 900 }, new: { bad: 9, total: 300 } }],
+  },
+}
+
+/** The pages with states that are made up. */
+function pagesOf(state: () => unknown): express.Express {
+  const pages = openPages(join(import.meta.dirname, '../page'), {
+    vendor: {
+      uplot: fileURLToPath(import.meta.resolve('uplot/dist/uPlot.esm.js')),
+      'uplot.css': fileURLToPath(import.meta.resolve('uplot/dist/uPlot.min.css')),
+    },
+    values: { title: 'Tintype', program: 'npm run slo --' },
+  })
+  const app = express().use(pages.assets)
+  app.get('/', pages.html('index.html')).get('/status', pages.html('status.html'))
+  app.get('/pages.json', (_, response) => void response.json({ status: 'status', objectives: '.' }))
+  app.get('/api/state', (_, response) => void response.json(state()))
+  app.get('/api/stages', (_, response) => void response.json(stages))
+  app.get('/api/release', (_, response) => void response.json(release))
+  app.get('/api/what-if', (_, response) => void response.json(whatIf(objectives, 'full 10m')))
+  return app
+}
+
+describeWithParts('the pages of slo in each state', ['chromium'], ({ chromium: executablePath }) => {
+  let browser: Browser
+  let address: string
+  let shown: keyof typeof pageStates = ''
+  beforeAll(async () => {
+    browser = await chromium.launch({ executablePath, args: ['--no-sandbox', '--disable-gpu'] })
+    const { url, close } = await listen(
+      pagesOf(() => pageStates[shown]),
+      '127.0.0.1',
+      0,
+    )
+    address = url
+    afterAll(() => close(0))
+  })
+  afterAll(() => browser?.close())
+
+  const open = async (path: string, language: string, width: number): Promise<Page> => {
+    const page = await browser.newPage({ viewport: { width, height: 900 } })
+    const problems: string[] = []
+    page.on('pageerror', error => problems.push(String(error)))
+    page.on('console', message => message.type() === 'error' && problems.push(message.text()))
+    await page.goto(`${address}/${path}?lang=${language}`)
+    await page.waitForSelector('html[data-ready]')
+    expect(problems).toEqual([])
+    return page
+  }
+  const draw = (page: Page, name: string) =>
+    shots && page.screenshot({ path: join(shots, `${name.replaceAll(/[ ,/]+/g, '-')}.png`), fullPage: true })
+  if (shots) mkdirSync(shots, { recursive: true })
+
+  describe.each(Object.keys(pageStates))('%s', name => {
+    test.each([
+      ['', 'en'],
+      ['', 'ko'],
+      ['status', 'en'],
+      ['status', 'ko'],
+    ])(
+      '/%s in %s has no barriers in light and dark, on a phone and on a large screen',
+      async (path, language) => {
+        shown = name
+        for (const width of [320, 1024, 3840]) {
+          const page = await open(path, language, width)
+          expect(await barriers(page), `${width} px`).toEqual([])
+          await page.emulateMedia({ colorScheme: width === 1024 ? 'dark' : 'light' })
+          await draw(page, `${name} ${path || 'objectives'} ${language} ${width}`)
+          await page.close()
+        }
+      },
+    )
+  })
+
+  const textOf = async (name: string, path: string, selector: string): Promise<string | null> => {
+    shown = name
+    const page = await open(path, 'en', 1024)
+    const text = await page.textContent(selector)
+    await page.close()
+    return text
+  }
+
+  test('what was measured so far fills the strip, and the rest is said in words', async () => {
+    shown = 'first minutes'
+    const page = await open('', 'en', 1024)
+    expect(await page.textContent('.strips')).toContain('Measured since 12:17: 13 min of 24 hours.')
+    const [strip, bar] = [page.locator('.strip').first(), page.locator('.strip rect').first()]
+    expect((await bar.boundingBox())?.width).toBe((await strip.boundingBox())?.width)
+    expect(await page.locator('#zoom button').count()).toBe(0)
+    await page.close()
+    expect(await textOf('first minutes', 'status', '#hours')).toContain(
+      'Measured since 12:17: 13 min of 24 hours.',
+    )
+    expect(await textOf('first minutes without events', '', '.strips')).toContain('1 h 41 min of 24 hours.')
+    expect(await textOf('healthy', '', '.strips')).not.toContain('Measured since')
+  })
+
+  test('a budget of few events is a sentence', async () => {
+    expect(await textOf('first minutes', '', '.card:nth-child(2) .left')).toBe(
+      '6 photos counted; none of the first 100 may be bad',
+    )
+    expect(await textOf('first minutes without events', '', '.card:nth-child(2) .left')).toBe(
+      'no photos counted yet',
+    )
+    expect(await textOf('healthy', '', '.card:nth-child(2) .left')).toBe(
+      '86 more photos may be bad of 86 allowed',
+    )
+  })
+
+  test('objectives are called as the directory calls them', async () => {
+    expect(await textOf('healthy', '', 'nav')).toBe('StatusPromises')
+    expect(await textOf('healthy', '', 'title')).toBe('Tintype: Promises')
+    expect(await textOf('healthy', 'status', '#objectives-title')).toBe('Promises')
+  })
+})

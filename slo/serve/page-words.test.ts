@@ -1,0 +1,34 @@
+import { globSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { expect, test } from 'vitest'
+
+type Text = string | { one: string; other: string }
+
+const folder = join(import.meta.dirname, '../page')
+const read = (name: string) => readFileSync(join(folder, name), 'utf8')
+const texts = JSON.parse(read('words.json')) as Record<string, { en: Text; ko: Text }>
+const source = globSync('*.{ts,html}', { cwd: folder })
+  .filter(name => !name.endsWith('.test.ts'))
+  .map(read)
+  .join('\n')
+
+/** The placeholders of a text; each of its forms must have the same, but the singular may write the number out. */
+const placeholders = (text: Text): string[] => {
+  const other = typeof text === 'string' ? text : text.other
+  return [...new Set(other.match(/\{\w+\}/g))].sort()
+}
+
+test('each text has the same placeholders in English and Korean', () => {
+  const differing = Object.entries(texts).filter(
+    ([, { en, ko }]) => String(placeholders(en)) !== String(placeholders(ko)),
+  )
+  expect(differing).toEqual([])
+})
+
+test('each text is used, and each text that the HTML names is there', () => {
+  const named = [...source.matchAll(/data-(?:text|label)="(\w+)"/g)].map(([, name = '']) => name)
+  expect(named.filter(name => !(name in texts))).toEqual([])
+  const forever = (name: string) => name.replace(/Forever$/, '')
+  const unused = Object.keys(texts).filter(name => !new RegExp(`['"]${forever(name)}['"]`).test(source))
+  expect(unused).toEqual([])
+})

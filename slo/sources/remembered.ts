@@ -1,0 +1,87 @@
+import type { Minute, Slot, Source } from './index.ts'
+
+/** Minutes asked for again each time: what was scraped or written late is then still counted. */
+const overlapMinutes = 10
+/** A group that was not counted for so long is gone, as it is in the rules; else it would be offline for ever. */
+export const goneMinutes = 1_440
+
+type Kept = { from: Minute; slots: readonly Slot[]; missedFrom: Minute }
+
+export type Remembered = Source & {
+  /** Why a read failed since this was last called; undefined when none did. */
+  trouble(): unknown
+  /** While nothing could be read since the start: the minute of the first attempt, before which nothing counts as offline. */
+  blindUntil(): Minute
+}
+
+/**
+ * A source that keeps in memory what it has read, so that each evaluation asks for a few minutes only. It does not throw: a
+ * minute that could not be read is unknown, and is asked for again once the source answers.
+ */
+export function remember(source: Source): Remembered {
+  const kept = new Map<string, Kept>()
+  const values = new Map<string, string[]>()
+  const seen = new Map<string, Minute>()
+  let trouble: unknown
+  let blindUntil = 0
+  const orElse = async <T>(read: Promise<T>, known: () => T): Promise<T> => {
+    try {
+      return await read
+    } catch (error) {
+      trouble = error
+      return known()
+    }
+  }
+  return {
+    ...source,
+    trouble() {
+      const last = trouble
+      trouble = undefined
+      return last
+    },
+    blindUntil: () => blindUntil,
+
+    async slots(sli, from, to) {
+      const key = JSON.stringify(sli)
+      const last = kept.get(key)
+      // A clock that was set back, or that had been far ahead, asks for all of it anew.
+      const isKnown = last !== undefined && from >= last.from && to > last.from
+      const known: Kept = isKnown ? last : { from, slots: [], missedFrom: from }
+      const end = Math.min(known.from + known.slots.length, to)
+      const since = Math.max(from, Math.min(end - overlapMinutes, known.missedFrom))
+      const older = (until: Minute) => known.slots.slice(from - known.from, Math.max(0, until - known.from))
+      const missing = (): Kept => {
+        if (!isKnown) blindUntil = Math.max(blindUntil, to)
+        const begin = Math.max(from, end)
+        const unknown = Array.from({ length: to - begin }, (_, i): Slot => {
+          return { start: begin + i, good: 0, total: 0, unknown: true }
+        })
+        return { from, slots: [...older(begin), ...unknown], missedFrom: Math.min(known.missedFrom, begin) }
+      }
+      const read = async (): Promise<Kept> => {
+        const slots = [...older(since), ...(await source.slots(sli, since, to))]
+        blindUntil = 0
+        return { from, slots, missedFrom: Number.POSITIVE_INFINITY }
+      }
+      const now = await orElse(read(), missing)
+      kept.set(key, now)
+      return [...now.slots]
+    },
+
+    async seenBefore(sli, minute) {
+      const key = JSON.stringify(sli)
+      if (minute >= (seen.get(key) ?? Number.POSITIVE_INFINITY)) return true
+      const isSeen = await orElse(source.seenBefore(sli, minute), () => false)
+      if (isSeen) seen.set(key, minute)
+      return isSeen
+    },
+
+    async labelValues(sli, label, from, to) {
+      const key = JSON.stringify([sli, label])
+      const read = source.labelValues(sli, label, Math.max(from, to - goneMinutes), to)
+      const now = await orElse(read, () => values.get(key) ?? [])
+      values.set(key, now)
+      return now
+    },
+  }
+}

@@ -1,15 +1,8 @@
 import { expand } from '../directory/expand.ts'
 import type { ProbeStep } from '../directory/service.ts'
+import type { Answer } from '../sources/bounded-request.ts'
 import type { Probe } from './probe.ts'
-import {
-  type Answer,
-  excerpt,
-  noPhases,
-  type RequestPhases,
-  type Timed,
-  timedRequest,
-  withRetry,
-} from './request.ts'
+import { excerpt, noPhases, type RequestPhases, type Timed, timedRequest, withRetry } from './request.ts'
 
 /** Methods for which a repeated request changes nothing more than the first. */
 const idempotent = ['GET', 'HEAD', 'PUT', 'DELETE']

@@ -2,9 +2,7 @@ import { countLimit, limits } from '@tintype/lib/limits.ts'
 import type { MetricName } from '@tintype/lib/telemetry/definitions.ts'
 import type { Log } from '@tintype/lib/telemetry/log.ts'
 import type { Metrics } from '@tintype/lib/telemetry/metrics.ts'
-import { type Directory, loadModule } from '../directory.ts'
 import { type Loop, repeat } from '../serve/loop.ts'
-import { stepProbe } from './steps.ts'
 
 const spacingMs = 15_000
 /** An attempt starts early in its quarter of the minute, so that a healthy one also ends in it. */
@@ -43,16 +41,6 @@ export type ProbeModule = {
   names: { attempts: MetricName; seconds: MetricName; others: readonly MetricName[] }
   /** @throws ConfigError on a bad environment. */
   openProbe(options: ProbeOptions): Probe
-}
-
-/** The module that the directory names, or its steps; undefined when it has no probe. */
-export async function probeOf({ folder, service: { probe } }: Directory): Promise<ProbeModule | undefined> {
-  if (typeof probe === 'string') return loadModule<ProbeModule>(folder, probe)
-  if (!probe) return undefined
-  return {
-    names: { attempts: 'slo_probe_attempts_total', seconds: 'slo_probe_seconds', others: [] },
-    openProbe: ({ environment }) => stepProbe(probe, environment),
-  }
 }
 
 /**

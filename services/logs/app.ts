@@ -1,21 +1,28 @@
 import { timingSafeEqual } from 'node:crypto'
+import { Readable } from 'node:stream'
+import { pipeline } from 'node:stream/promises'
+import { ignore } from '@tintype/lib/disk.ts'
 import { readBody } from '@tintype/lib/http/request-body.ts'
 import { createApp, finish, Problem } from '@tintype/lib/http.ts'
 import { type LimitName, limits } from '@tintype/lib/limits.ts'
 import { type OtherPages, otherPages } from '@tintype/lib/page/other-pages.ts'
 import { openPages } from '@tintype/lib/page/pages.ts'
 import { entryVersion, isStream, sourceOf } from '@tintype/lib/telemetry/entry.ts'
+import { levels } from '@tintype/lib/telemetry/levels.ts'
 import type { Log } from '@tintype/lib/telemetry/log.ts'
 import type { Metrics } from '@tintype/lib/telemetry/metrics.ts'
 import type { Express, Request } from 'express'
 import type { ServerClock } from './clock.ts'
 import type { Folders } from './daily.ts'
 import type { Story } from './page/api.ts'
-import type { Reader } from './read.ts'
+import { inThread } from './read.ts'
+import { entriesIn, type Wanted } from './search.ts'
+import { isDay } from './stamp.ts'
 import type { Appended, Journal } from './streams.ts'
 import { isKey } from './timeline.ts'
 
 const retryAfterSeconds = 1
+const ndjson = 'application/x-ndjson'
 
 export type LogServer = OtherPages & {
   folders: Folders
@@ -27,7 +34,6 @@ export type LogServer = OtherPages & {
   clock: ServerClock
   /** Days after which something is removed; 0: never. */
   keep: { logsDays: number; revisionsDays: number }
-  reader: Reader
 }
 
 /** Ingest, and what people read. */
@@ -39,8 +45,12 @@ export async function createLogsApp(server: LogServer): Promise<Express> {
   return app
 }
 
+/** Look-ups at once; further ones wait for their turn. */
+const lookUpsAtOnce = 2
+
 function addReading(app: Express, server: LogServer): void {
-  const { reader, keep, metrics } = server
+  const { folders, keep, metrics } = server
+  const inTurn = turns()
   const pages = openPages(`${import.meta.dirname}/page`)
   app.get('/pages.json', otherPages(server))
   app.use(pages.assets)
@@ -49,9 +59,10 @@ function addReading(app: Express, server: LogServer): void {
   const story = async ({ key, day }: { key?: unknown; day?: unknown }): Promise<Story> => {
     if (typeof key !== 'string' || !isKey(key))
       throw new Problem(400, 'bad-key', 'key is a session, a photo or a trace, as entries carry it.')
-    if (day !== undefined && !/^\d{4}-\d\d-\d\d$/.test(String(day)))
+    if (day !== undefined && !isDay(String(day)))
       throw new Problem(400, 'bad-day', 'day is a UTC day: YYYY-MM-DD.')
-    const found = notBusy(await reader.story(key, day === undefined ? undefined : String(day)))
+    const ofDay = day === undefined ? undefined : String(day)
+    const found = await inTurn(() => inThread({ folders, ask: 'story', key, day: ofDay }))
     const isLong = found.entries.length === limits.timelineEntries.value
     const limit = isLong ? 'timelineEntries' : 'timelineBytes'
     if (found.cut) metrics.increment('tintype_limit_reached_total', { limit })
@@ -63,23 +74,55 @@ function addReading(app: Express, server: LogServer): void {
   app.get('/timeline.ndjson', async (request, response) => {
     const { key, entries } = await story(request.query)
     response
-      .set({
-        'Content-Type': 'application/x-ndjson',
-        'Content-Disposition': `attachment; filename="${key}.ndjson"`,
-      })
+      .set({ 'Content-Type': ndjson, 'Content-Disposition': `attachment; filename="${key}.ndjson"` })
       .send(entries.map(entry => `${JSON.stringify(entry)}\n`).join(''))
   })
+  app.get('/entries.ndjson', async ({ query }, response) => {
+    const wanted = wantedIn(query)
+    await inTurn(async () => {
+      const found = entriesIn(folders, wanted)
+      if (!found) throw new Problem(404, 'nothing-logged', 'Nothing was logged on these days.')
+      const sent = pipeline(Readable.from(found), response.set({ 'Content-Type': ndjson }))
+      await sent.catch(ignore('ERR_STREAM_PREMATURE_CLOSE'))
+    })
+  })
   app.get('/recent.json', async (_request, response) => {
-    response.set('Cache-Control', 'no-store').json(notBusy(await reader.recent()))
+    const found = await inTurn(() => inThread({ folders, ask: 'recent' }))
+    response.set('Cache-Control', 'no-store').json(found)
   })
   app.get('/sizing.json', async (_request, response) => {
-    response.set('Cache-Control', 'no-store').json({ ...notBusy(await reader.sizing()), keep })
+    const found = await inTurn(() => inThread({ folders, ask: 'sizing' }))
+    response.set('Cache-Control', 'no-store').json({ ...found, keep })
   })
 }
 
-function notBusy<T>(answer: T | 'lookUps'): T {
-  if (answer === 'lookUps') throw busy('Too many look-ups at once.', 'lookUps')
-  return answer
+/** Waits for its turn, and holds it until the action has ended. */
+function turns(): <T>(action: () => Promise<T>) => Promise<T> {
+  const waiting: (() => void)[] = []
+  let running = 0
+  return async action => {
+    if (waiting.length >= limits.lookUps.value) throw busy('Too many look-ups at once.', 'lookUps')
+    if (running >= lookUpsAtOnce) await new Promise<void>(resolve => waiting.push(resolve))
+    running++
+    try {
+      return await action()
+    } finally {
+      running--
+      waiting.shift()?.()
+    }
+  }
+}
+
+function wantedIn({ from, to, event, level }: Record<string, unknown>): Wanted {
+  const [fromMs, toMs] = [Date.parse(String(from)), Date.parse(String(to))]
+  if (Number.isNaN(fromMs + toMs)) throw new Problem(400, 'bad-time', 'from and to are times in ISO 8601.')
+  if (typeof event === 'string' && /^[a-z.-]+$/.test(event)) return { fromMs, toMs, event }
+  if (levels.some(each => each === level)) return { fromMs, toMs, level: String(level) }
+  throw new Problem(
+    400,
+    'bad-choice',
+    `event is the start of an event’s name; or level: ${levels.join(', ')}.`,
+  )
 }
 
 function addIngest(app: Express, { journal, log, metrics, token, clock }: LogServer): void {

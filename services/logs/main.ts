@@ -5,6 +5,7 @@ import { run } from '@tintype/lib/run.ts'
 import { type Answer, publishDay, showSizing, showTimeline, showVerify } from './cli.ts'
 import { type Folders, foldersIn } from './daily.ts'
 import { used } from './settings.ts'
+import { isDay } from './stamp.ts'
 
 const usage = `npm run logs -- VERB [options]
 
@@ -39,8 +40,7 @@ async function main(args: string[]): Promise<number> {
   if (verb === 'serve') return start()
   const action = Object.hasOwn(verbs, verb) ? verbs[verb] : undefined
   if (!action) throw noVerb(verb, { serve: start, ...verbs })
-  if (values.day !== undefined && !/^\d{4}-\d\d-\d\d$/.test(values.day))
-    throw new UsageError('--day is a UTC day: YYYY-MM-DD')
+  if (values.day !== undefined && !isDay(values.day)) throw new UsageError('--day is a UTC day: YYYY-MM-DD')
   armFault(process.env.FAULT_POINT)
   const { DATA_DIR, STORAGE_URL } = readConfig(process.env, used)
   const { data, text, code } = await action(foldersIn(DATA_DIR, STORAGE_URL), values)

@@ -1,7 +1,8 @@
-import { closeSync, fdatasyncSync, fstatSync, openSync, readdirSync, readSync } from 'node:fs'
+import { closeSync, fdatasyncSync, fstatSync, openSync, readSync } from 'node:fs'
 import { join } from 'node:path'
 import { limits } from '@tintype/lib/limits.ts'
 import { isStream, newline, type Scanned, scanEntry, streamPrefix } from '@tintype/lib/telemetry/entry.ts'
+import { list } from './files.ts'
 import { effectiveAt } from './stamp.ts'
 
 /** Size of all streams' read buffers together, which bounds the memory of a merge. */
@@ -9,14 +10,28 @@ const buffersBytes = 64 * 2 ** 20
 const minBufferBytes = buffersBytes / limits.logStreams.value
 const maxBufferBytes = 2 ** 20
 
+/** Sequence numbers, both included. */
+export type Range = [first: number, last: number]
+
+/** What a revision has of a stream, as its manifest says. */
+export type StreamPart = {
+  stream: string
+  first: number
+  last: number
+  entries: number
+  bytes: number
+  /** Between first and last. */
+  missing: Range[]
+  /** How far the stream's journal was read: what comes later is in the next revision. */
+  journalBytes: number
+  /** Lines of the journal that are no entries: damage on this machine's disk. */
+  unreadable: number
+}
+
 /** One stream's file of a day, and the current line of the merge. */
 export type Source = {
-  readonly stream: string
-  readonly file: string
-  /** Size when it was opened; after the merge its whole lines, which is what the merge covers. */
-  bytes: number
-  /** Lines that are no entries: damage on this machine's disk. */
-  unreadable: number
+  /** `journalBytes` is the file's size when it was opened, and after the merge that of its whole lines. */
+  readonly part: StreamPart
   buffer: Buffer
   /** The line is buffer[start, end), its newline at `end`. */
   start: number
@@ -27,25 +42,21 @@ export type Source = {
 
 type Reading = Source & { fd: number; prefix: Buffer; filled: number; position: number; order: number }
 
-/** The streams of a day's folder by name; none when there is no such folder. */
-export function streamFiles(folder: string): { stream: string; file: string }[] {
-  try {
-    return readdirSync(folder)
-      .map(name => ({ stream: name.replace(/\.ndjson$/, ''), file: join(folder, name) }))
-      .filter(({ stream }) => isStream(stream))
-      .sort((a, b) => (a.stream < b.stream ? -1 : 1))
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return []
-    throw error
-  }
-}
+export type StreamFile = { stream: string; file: string }
+
+/** The streams of a day's folder by name; none when the folder does not exist. */
+export const streamFiles = (folder: string): StreamFile[] =>
+  list(folder)
+    .map(name => ({ stream: name.replace(/\.ndjson$/, ''), file: join(folder, name) }))
+    .filter(({ stream }) => isStream(stream))
+    .sort((a, b) => (a.stream < b.stream ? -1 : 1))
 
 /**
  * Yields, for each entry, the source whose current line it is, in the order (effective time, stream,
  * sequence number): a k-way merge of files that are each in this order already. Memory does not grow with the
- * entries. Returns all sources, which then tell what was covered.
+ * entries. Returns all sources.
  */
-export function* merge(files: { stream: string; file: string }[]): Generator<Source, Source[]> {
+export function* merge(files: StreamFile[]): Generator<Source, Source[]> {
   const bufferBytes = Math.min(
     maxBufferBytes,
     Math.max(minBufferBytes, Math.floor(buffersBytes / Math.max(1, files.length))),
@@ -69,19 +80,21 @@ export function* merge(files: { stream: string; file: string }[]): Generator<Sou
 
 const nothing: Scanned = { seq: 0, timestampMs: 0, sessionAt: -1, payloadAt: 0 }
 
-function openSource(
-  { stream, file }: { stream: string; file: string },
-  order: number,
-  size: number,
-): Reading {
+function openSource({ stream, file }: StreamFile, order: number, size: number): Reading {
   const fd = openSync(file, 'r')
   // What is published must not be less durable in the journal that it came from.
   fdatasyncSync(fd)
   return {
-    stream,
-    file,
-    bytes: fstatSync(fd).size,
-    unreadable: 0,
+    part: {
+      stream,
+      first: 0,
+      last: 0,
+      entries: 0,
+      bytes: 0,
+      missing: [],
+      journalBytes: fstatSync(fd).size,
+      unreadable: 0,
+    },
     buffer: Buffer.allocUnsafe(size),
     start: 0,
     end: -1,
@@ -110,7 +123,7 @@ function advance(source: Reading): boolean {
       source.effectiveMs = effectiveAt(source.buffer, source.end, head.timestampMs)
       return true
     }
-    source.unreadable++
+    source.part.unreadable++
   }
 }
 
@@ -119,13 +132,13 @@ function refill(source: Reading): boolean {
   const left = source.filled - source.start
   if (left === source.buffer.length) source.buffer = Buffer.concat([source.buffer], 2 * left)
   else source.buffer.copyWithin(0, source.start, source.filled)
-  const room = Math.min(source.buffer.length - left, source.bytes - source.position)
+  const room = Math.min(source.buffer.length - left, source.part.journalBytes - source.position)
   const read = room > 0 ? readSync(source.fd, source.buffer, left, room, source.position) : 0
   source.position += read
   source.filled = left + read
   source.start = 0
   source.end = -1
-  if (read === 0) source.bytes = source.position - left
+  if (read === 0) source.part.journalBytes = source.position - left
   return read > 0
 }
 

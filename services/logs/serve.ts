@@ -9,7 +9,6 @@ import { ownFolder } from '@tintype/lib/telemetry/own.ts'
 import { createLogsApp } from './app.ts'
 import { openClock } from './clock.ts'
 import { foldersIn } from './daily.ts'
-import { openReader } from './read.ts'
 import { tendDays } from './schedule.ts'
 import type { Config } from './settings.ts'
 import { openJournal } from './streams.ts'
@@ -27,7 +26,7 @@ export async function serve(config: Config): Promise<Running> {
   // Its own entries are shipped to it over HTTP, as those of all processes.
   const log = openLog('logs', config, () => url)
   const { DATA_DIR: dataDir, KEEP_LOGS_DAYS: logsDays, KEEP_REVISIONS_DAYS: revisionsDays } = config
-  const [clock, reader, keep] = [openClock(), openReader(folders), { logsDays, revisionsDays }]
+  const clock = openClock()
   const server = {
     dataDir,
     sloUrl: config.SLO_URL,
@@ -37,8 +36,7 @@ export async function serve(config: Config): Promise<Running> {
     metrics,
     token,
     clock,
-    keep,
-    reader,
+    keep: { logsDays, revisionsDays },
   }
   const app = await createLogsApp(server)
   const listening = await listen(app, config.HOST, config.LOGS_PORT)

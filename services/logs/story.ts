@@ -1,18 +1,18 @@
-import type { Entry, StageBar, Story } from './page/api.ts'
+import { type Entry, type StageBar, type Story, serviceOf, timeOf } from './page/api.ts'
 import type { Gap } from './page/axis.ts'
-import { serviceOf, type Timeline, timeOf } from './timeline.ts'
+import type { Timeline } from './timeline.ts'
 
-/** A quiet time that is longer than a photo's usual way: the story has ended, and another begins. */
+/** Longer than a photo's usual way: the entries before and after are of different photos. */
 const gapMs = 10_000
 
-/** What a person wants to see of a timeline: who spoke, what took how long, when nothing happened. */
+/** A timeline as its page shows it: the processes, the stages of each photo, and the pauses. */
 export function storyOf(timeline: Timeline): Story {
   const { entries } = timeline
   return {
     ...timeline,
     services: [...new Set(entries.map(serviceOf))].sort(),
     stages: entries.flatMap(stagesOf).sort((a, b) => a.fromMs - b.fromMs),
-    gaps: gapsBetween(entries.map(entry => Date.parse(timeOf(entry)))),
+    gaps: gapsBetween(entries.map(timeOf)),
   }
 }
 
@@ -23,7 +23,7 @@ function stagesOf(entry: Entry): StageBar[] {
     event === 'photo.accepted' ? ['receive'] : event === 'photo.ready' ? ['store', 'convert', 'wait'] : []
   if (typeof photo !== 'string') return []
   const bars: StageBar[] = []
-  let toMs = Date.parse(timeOf(entry))
+  let toMs = timeOf(entry)
   for (const stage of names) {
     const seconds = entry.payload[stage] ?? entry.payload[`${stage}Seconds`]
     if (typeof seconds !== 'number' || !(seconds >= 0)) continue

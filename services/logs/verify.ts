@@ -1,20 +1,14 @@
-import { createHash, type Hash } from 'node:crypto'
-import { createReadStream, existsSync, statSync } from 'node:fs'
+import { createHash } from 'node:crypto'
+import { existsSync, statSync } from 'node:fs'
 import { basename, join } from 'node:path'
-import { epochOf, newline } from '@tintype/lib/telemetry/entry.ts'
-import { type Folders, hasNews } from './daily.ts'
+import { epochOf } from '@tintype/lib/telemetry/entry.ts'
+import { type Folders, newsOf } from './daily.ts'
+import { linesWith } from './files.ts'
 import { lookupBytes } from './lookup.ts'
-import {
-  dayFile,
-  indexFile,
-  type Manifest,
-  newestManifests,
-  type Range,
-  type StreamPart,
-} from './manifest.ts'
-import { streamFiles } from './merge.ts'
-import type { Entry } from './page/api.ts'
-import { splitId, timeOf } from './timeline.ts'
+import { dayFile, indexFile, type Manifest, newestManifests } from './manifest.ts'
+import { type Range, type StreamPart, streamFiles } from './merge.ts'
+import { type Entry, timeOf } from './page/api.ts'
+import { splitId } from './timeline.ts'
 
 export type Verdict = {
   day: string
@@ -29,7 +23,6 @@ export type Verdict = {
 
 /** Faults that are listed. */
 const maxFaults = 10
-const readBytes = 2 ** 20
 
 /**
  * Reads published days line by line, apart from the code that merged them, and compares with their manifests. An
@@ -37,13 +30,10 @@ const readBytes = 2 ** 20
  */
 export async function verify({ streams, days }: Folders, day?: string): Promise<Verdict[]> {
   const manifests = newestManifests(days)
-  const chosen = manifests.filter(manifest => day === undefined || manifest.day === day)
   const verdicts: Verdict[] = []
-  for (const manifest of chosen) {
-    verdicts.push({
-      ...(await check(days, manifest, manifests)),
-      late: hasNews(streamFiles(join(streams, manifest.day)), manifest),
-    })
+  for (const manifest of manifests.filter(each => day === undefined || each.day === day)) {
+    const late = newsOf(streamFiles(join(streams, manifest.day)), manifest).length > 0
+    verdicts.push({ ...(await check(days, manifest, manifests)), late })
   }
   return verdicts
 }
@@ -56,41 +46,27 @@ async function check(folder: string, manifest: Manifest, all: Manifest[]): Promi
   const { checkLine, missing } = lineChecker(manifest, all)
   let entries = 0
   const file = dayFile(folder, manifest)
-  if (!existsSync(file)) faults.push(`${basename(file)} is not there`)
-  else
-    for await (const line of linesOf(file, hash)) {
+  if (existsSync(file))
+    for await (const line of linesWith(file, '')) {
       entries++
+      hash.update(line).update('\n')
       const fault = checkLine(line)
       if (fault && faults.length < maxFaults) faults.push(`line ${entries}: ${fault}`)
     }
+  else faults.push(`${basename(file)} is not there`)
   const index = statSync(indexFile(folder, manifest), { throwIfNoEntry: false })
-  if (index?.size !== lookupBytes(manifest.index))
+  if (manifest.blocks && index?.size !== lookupBytes(manifest.blocks))
     faults.push('its index is damaged: timelines may lack entries')
   if (hash.digest('hex') !== manifest.sha256) faults.push('its sha256 is not the manifest’s')
   if (entries !== manifest.entries) faults.push(`${entries} entries, ${manifest.entries} in the manifest`)
+  const { day, revision } = manifest
   return {
-    day: manifest.day,
-    revision: manifest.revision,
+    day,
+    revision,
     entries,
     faults,
     missing: [...missing].map(([stream, ranges]) => ({ stream, ranges })),
   }
-}
-
-/** Lines end at newlines only: node:readline would break a text at U+2028 too. */
-async function* linesOf(file: string, hash: Hash): AsyncGenerator<string> {
-  let left = Buffer.alloc(0)
-  for await (const chunk of createReadStream(file, { highWaterMark: readBytes })) {
-    hash.update(chunk)
-    const bytes = Buffer.concat([left, chunk])
-    let start = 0
-    for (let end = bytes.indexOf(newline); end >= 0; end = bytes.indexOf(newline, start)) {
-      yield bytes.toString('utf8', start, end)
-      start = end + 1
-    }
-    left = bytes.subarray(start)
-  }
-  if (left.length > 0) yield left.toString()
 }
 
 /** Checks the lines of a day, one after the other; `checkLine` gives what is wrong with one. */
@@ -104,7 +80,7 @@ function lineChecker(manifest: Manifest, all: Manifest[]) {
   const oldestMs = Date.parse(all[0]?.day ?? manifest.day)
   let previous = ''
 
-  /** Notes what is missing of a stream before an entry, and gives what is wrong with its number. */
+  /** Adds what is missing of a stream before an entry, and gives what is wrong with its number. */
   const checkNumber = (stream: string, seq: number): string | undefined => {
     const parts = others.get(stream) ?? []
     const last = lastOf.get(stream) ?? Math.max(0, ...parts.map(part => part.last).filter(each => each < seq))
@@ -123,10 +99,10 @@ function lineChecker(manifest: Manifest, all: Manifest[]) {
     lastOf.set(stream, seq)
     return undefined
   }
-  const checkLine = (line: string): string | undefined => {
+  const checkLine = (line: Buffer): string | undefined => {
     let entry: Entry
     try {
-      entry = JSON.parse(line)
+      entry = JSON.parse(line.toString())
     } catch {
       return 'not JSON'
     }

@@ -2,7 +2,7 @@ import { choices } from '@tintype/lib/page/browser/choices.ts'
 import { find, h } from '@tintype/lib/page/browser/dom.ts'
 import { duration, translate } from '@tintype/lib/page/browser/language.ts'
 import { showNavigation } from '@tintype/lib/page/browser/navigation.ts'
-import { type Entry, getJson, type Sizing, type Story, timeOf } from './api.ts'
+import { type Entry, getJson, type SizingAnswer, type Story, timeOf } from './api.ts'
 import { drawStory } from './chart.ts'
 import { anchorOf, listEntries } from './entries.ts'
 import { showRecent } from './show-recent.ts'
@@ -31,7 +31,7 @@ input.value = key
 if (key) void search(key)
 else input.focus()
 showRecent({ lead: key ? undefined : lead, into: find('#recent'), keys: find('#keys') })
-void getJson<Sizing>('sizing.json').then(
+void getJson<SizingAnswer>('sizing.json').then(
   sizing => showSizing(sizing, find('#forecast'), find('#days')),
   error => find('#forecast').append(words.failed(error.message)),
 )

@@ -1,6 +1,6 @@
 import { h } from '@tintype/lib/page/browser/dom.ts'
 import { duration, language } from '@tintype/lib/page/browser/language.ts'
-import type { Sizing } from './api.ts'
+import type { SizingAnswer } from './api.ts'
 import { words } from './words.ts'
 
 const number = new Intl.NumberFormat(language)
@@ -15,7 +15,7 @@ const barWidthRem = 14
 const topEvents = 12
 
 /** The forecast as a sentence, the days as bars by service, and the same as a table. */
-export function showSizing(sizing: Sizing, forecast: HTMLElement, into: HTMLElement): void {
+export function showSizing(sizing: SizingAnswer, forecast: HTMLElement, into: HTMLElement): void {
   const { logsDays, revisionsDays } = sizing.keep
   forecast.textContent =
     `${sentenceOfToday(sizing)} ${sentence(sizing)}${words.kept(logsDays, revisionsDays)}`.trim()
@@ -69,7 +69,7 @@ export function showSizing(sizing: Sizing, forecast: HTMLElement, into: HTMLElem
 }
 
 /** Entries and sessions are counted when the day is published. */
-const rowOfToday = ({ day, bytes: all, services }: NonNullable<Sizing['today']>, largest: number) =>
+const rowOfToday = ({ day, bytes: all, services }: NonNullable<SizingAnswer['today']>, largest: number) =>
   h(
     'tr',
     {},
@@ -84,14 +84,14 @@ const rowOfToday = ({ day, bytes: all, services }: NonNullable<Sizing['today']>,
 const rateAfterMs = 600_000
 const dayMs = 86_400_000
 
-function sentenceOfToday({ today }: Sizing): string {
+function sentenceOfToday({ today }: SizingAnswer): string {
   if (!today) return ''
   const tookMs = Math.max(1_000, Date.now() - today.fromMs)
   const rate = tookMs < rateAfterMs ? words.tooEarly : words.perDay(bytes((today.bytes * dayMs) / tookMs))
   return words.soFar(bytes(today.bytes), duration(tookMs / 1000)) + rate
 }
 
-function sentence({ days, counted, bytesPerDay, freeBytes, ...sizing }: Sizing): string {
+function sentence({ days, counted, bytesPerDay, freeBytes, ...sizing }: SizingAnswer): string {
   if (days.length === 0) return words.noDays.trim()
   const each = (value: number | null) => (value === null ? words.overHorizon : number.format(value))
   const { low, likely, high } = sizing.daysUntilFull

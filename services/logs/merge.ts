@@ -52,25 +52,22 @@ export const streamFiles = (folder: string): StreamFile[] =>
     .sort((a, b) => (a.stream < b.stream ? -1 : 1))
 
 /**
- * Yields, for each entry, the source whose current line it is, in the order (effective time, stream,
- * sequence number): a k-way merge of files that are each in this order already. Memory does not grow with the
- * entries. Returns all sources.
+ * Yields, for each entry, the source whose current line it is, in the order (effective time, stream, sequence number): a
+ * k-way merge of files that are each in this order already. Memory does not grow with the entries. Returns all sources.
  */
 export function* merge(files: StreamFile[]): Generator<Source, Source[]> {
-  const bufferBytes = Math.min(
-    maxBufferBytes,
-    Math.max(minBufferBytes, Math.floor(buffersBytes / Math.max(1, files.length))),
-  )
-  const sources = files.map((each, order) => openSource(each, order, bufferBytes))
+  const share = Math.floor(buffersBytes / Math.max(1, files.length))
+  const size = Math.min(maxBufferBytes, Math.max(minBufferBytes, share))
+  const sources = files.map((each, order) => openSource(each, order, size))
   try {
-    const heap = sources.filter(advance).sort((a, b) => (isBefore(a, b) ? -1 : 1))
-    for (let top = heap[0]; top; top = heap[0]) {
-      yield top
-      if (!advance(top)) {
-        const last = heap.pop() as Reading
-        if (last !== top) heap[0] = last
-      }
-      siftDown(heap)
+    const waiting = sources.filter(advance).sort((a, b) => (isBefore(a, b) ? -1 : 1))
+    for (let first = waiting.shift(); first; first = waiting.shift()) {
+      let isMore: boolean
+      do {
+        yield first
+        isMore = advance(first)
+      } while (isMore && !(waiting[0] && isBefore(waiting[0], first)))
+      if (isMore) insert(waiting, first)
     }
     return sources
   } finally {
@@ -145,20 +142,13 @@ function refill(source: Reading): boolean {
 const isBefore = (a: Reading, b: Reading): boolean =>
   a.effectiveMs < b.effectiveMs || (a.effectiveMs === b.effectiveMs && a.order < b.order)
 
-/** Sifts the first element of a heap down. */
-function siftDown(heap: Reading[]): void {
-  const moved = heap[0]
-  if (!moved) return
-  let at = 0
-  for (;;) {
-    const left = 2 * at + 1
-    const a = heap[left]
-    const b = heap[left + 1]
-    if (!a) break
-    const smaller = b && isBefore(b, a) ? b : a
-    if (!isBefore(smaller, moved)) break
-    heap[at] = smaller
-    at = smaller === a ? left : left + 1
+/** Into its place among sources that are in order. */
+function insert(waiting: Reading[], source: Reading): void {
+  let [low, high] = [0, waiting.length]
+  while (low < high) {
+    const middle = (low + high) >>> 1
+    if (isBefore(waiting[middle] as Reading, source)) low = middle + 1
+    else high = middle
   }
-  heap[at] = moved
+  waiting.splice(low, 0, source)
 }

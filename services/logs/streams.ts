@@ -29,19 +29,6 @@ export type Batch = {
   oldest: boolean
 }
 
-export type Journal = {
-  /**
-   * Appends what of a batch is new, in order; durable when it resolves.
-   * @throws when the disk refuses: nothing of it counts then, and the sender shall try again.
-   */
-  append(stream: string, batch: Batch): Promise<Appended>
-  /** Removes a stream's file of a day. */
-  forget(stream: string, day: string): Promise<void>
-  /** That appends are under way and none has ended for too long, or null. */
-  stalled(): string | null
-  close(): Promise<void>
-}
-
 /**
  * A stream's file of a day, whole up to `size`, its last entry of `effectiveMs`. `torn`: more may be behind that.
  * `mark`: the highest entry that is whole in all files of the stream, its high-water mark; there is no second ledger.
@@ -50,8 +37,10 @@ type File = { path: string; day: string; size: number; effectiveMs: number; mark
 /** `file`: the one that is appended to. */
 type Stream = { turn: Promise<unknown>; waiting: number; file: File | undefined }
 
+export type Journal = ReturnType<typeof openJournal>
+
 /** The server's own journal: one append-only file a day and stream, `folder`/DAY/STREAM.ndjson. */
-export function openJournal(folder: string): Journal {
+export function openJournal(folder: string) {
   mkdirSync(folder, { recursive: true })
   const streams = new Map<string, Stream>()
   const pulse = startPulse('the journal', stalledSeconds)
@@ -83,11 +72,6 @@ export function openJournal(folder: string): Journal {
     return { acked: last, appended: fresh.length, bytes, newestMs: stream.file?.effectiveMs ?? 0 }
   }
 
-  const forget = async (name: string, day: string, stream: Stream) => {
-    await rm(join(folder, day, `${name}.ndjson`), { force: true })
-    stream.file = undefined
-  }
-
   /** Of one stream one after the other. */
   const inTurn = async <T>(name: string, action: (stream: Stream) => Promise<T>): Promise<T> => {
     const stream = streams.get(name) ?? { turn: Promise.resolve(), waiting: 0, file: undefined }
@@ -105,14 +89,24 @@ export function openJournal(folder: string): Journal {
   }
 
   return {
-    async append(name, batch) {
+    /**
+     * Appends what of a batch is new, in order; durable when it resolves.
+     * @throws when the disk refuses: nothing of it counts then, and the sender shall try again.
+     */
+    async append(name: string, batch: Batch): Promise<Appended> {
       const lines = readBatch(batch.body, name)
       if (typeof lines === 'string') return { malformed: lines }
       return inTurn(name, stream => append(name, stream, lines, batch))
     },
-    forget: (name, day) => inTurn(name, stream => forget(name, day, stream)),
+    /** Removes a stream's file of a day. */
+    forget: (name: string, day: string): Promise<void> =>
+      inTurn(name, async stream => {
+        await rm(join(folder, day, `${name}.ndjson`), { force: true })
+        stream.file = undefined
+      }),
+    /** That appends are under way and none has ended for too long, or null. */
     stalled: pulse.stalled,
-    async close() {
+    async close(): Promise<void> {
       await Promise.all([...streams.values()].map(({ turn }) => turn))
     },
   }

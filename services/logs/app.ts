@@ -14,7 +14,6 @@ import type { Metrics } from '@tintype/lib/telemetry/metrics.ts'
 import type { Express, Request } from 'express'
 import type { ServerClock } from './clock.ts'
 import type { Folders } from './daily.ts'
-import type { Story } from './page/api.ts'
 import { inThread } from './read.ts'
 import { entriesIn, type Wanted } from './search.ts'
 import { isDay } from './stamp.ts'
@@ -22,7 +21,6 @@ import type { Appended, Journal } from './streams.ts'
 import { isKey } from './timeline.ts'
 
 const retryAfterSeconds = 1
-const ndjson = 'application/x-ndjson'
 
 export type LogServer = OtherPages & {
   folders: Folders
@@ -56,34 +54,24 @@ function addReading(app: Express, server: LogServer): void {
   app.use(pages.assets)
   app.get('/', pages.html('index.html'))
 
-  const story = async ({ key, day }: { key?: unknown; day?: unknown }): Promise<Story> => {
+  app.get('/timeline.json', async ({ query: { key, day } }, response) => {
     if (typeof key !== 'string' || !isKey(key))
       throw new Problem(400, 'bad-key', 'key is a session, a photo or a trace, as entries carry it.')
-    if (day !== undefined && !isDay(String(day)))
+    if (day !== undefined && (typeof day !== 'string' || !isDay(day)))
       throw new Problem(400, 'bad-day', 'day is a UTC day: YYYY-MM-DD.')
-    const ofDay = day === undefined ? undefined : String(day)
-    const found = await inTurn(() => inThread({ folders, ask: 'story', key, day: ofDay }))
+    const found = await inTurn(() => inThread({ folders, ask: 'story', key, day }))
     const isLong = found.entries.length === limits.timelineEntries.value
     const limit = isLong ? 'timelineEntries' : 'timelineBytes'
     if (found.cut) metrics.increment('tintype_limit_reached_total', { limit })
-    return found
-  }
-  app.get('/timeline.json', async (request, response) => {
-    response.set('Cache-Control', 'no-store').json(await story(request.query))
-  })
-  app.get('/timeline.ndjson', async (request, response) => {
-    const { key, entries } = await story(request.query)
-    response
-      .set({ 'Content-Type': ndjson, 'Content-Disposition': `attachment; filename="${key}.ndjson"` })
-      .send(entries.map(entry => `${JSON.stringify(entry)}\n`).join(''))
+    response.set('Cache-Control', 'no-store').json(found)
   })
   app.get('/entries.ndjson', async ({ query }, response) => {
     const wanted = wantedIn(query)
     await inTurn(async () => {
       const found = entriesIn(folders, wanted)
       if (!found) throw new Problem(404, 'nothing-logged', 'Nothing was logged on these days.')
-      const sent = pipeline(Readable.from(found), response.set({ 'Content-Type': ndjson }))
-      await sent.catch(ignore('ERR_STREAM_PREMATURE_CLOSE'))
+      response.set('Content-Type', 'application/x-ndjson')
+      await pipeline(Readable.from(found), response).catch(ignore('ERR_STREAM_PREMATURE_CLOSE'))
     })
   })
   app.get('/recent.json', async (_request, response) => {

@@ -3,10 +3,9 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { ExpectedError } from '@tintype/lib/errors.ts'
 import { ownFolder } from '@tintype/lib/telemetry/own.ts'
 import { type Folders, publish } from './daily.ts'
-import { type Count, type Entry, type Estimate, serviceOf, timeOf } from './page/api.ts'
+import { type Count, type Entry, type Estimate, serviceOf, sizeText, timeOf } from './page/api.ts'
 import { sizing } from './sizing.ts'
 import { dayMs, dayOf } from './stamp.ts'
-import { storyOf } from './story.ts'
 import { isKey, timeline } from './timeline.ts'
 import { waitForShippersMs, waitForShipping } from './unshipped.ts'
 import { isSound, verify } from './verify.ts'
@@ -32,7 +31,7 @@ export async function publishDay(folders: Folders, day = dayOf(Date.now() - dayM
     if (!manifest) return answer({ day, held, published: null }, [`${day}: no entries`], 2)
     const { revision, entries, bytes, streams, sha256 } = manifest
     const lines = [
-      `${day} revision ${revision}: ${count(entries, 'entry')} of ${count(streams.length, 'stream')}, ${size(bytes)}, sha256 ${sha256}`,
+      `${day} revision ${revision}: ${count(entries, 'entry')} of ${count(streams.length, 'stream')}, ${sizeText(bytes)}, sha256 ${sha256}`,
       ...held.map(
         ({ stream, from, to }) => `not shipped yet: ${stream} ${from} to ${to}; publish again later`,
       ),
@@ -56,7 +55,7 @@ async function own(folder: string): Promise<() => void> {
 export async function showTimeline(folders: Folders, key: string | undefined, day?: string): Promise<Answer> {
   if (key === undefined || !isKey(key))
     return answer(null, ['timeline needs --session, --photo or --trace: the id as entries carry it'], 2)
-  const story = storyOf(await timeline(folders, key, day))
+  const story = await timeline(folders, key, day)
   if (story.entries.length === 0) return answer(story, [`No entry names ${key}.`], 2)
   const gapBefore = new Map(story.gaps.map(({ fromMs, toMs }) => [toMs, toMs - fromMs]))
   const lines = story.entries.flatMap(entry => {
@@ -86,14 +85,14 @@ export function showSizing(folders: Folders): Answer {
   const largest = Math.max(...found.days.map(({ bytes }) => bytes))
   const rows = found.days.map(
     ({ day, entries, bytes, sessions }) =>
-      `${day} ${'▇'.repeat(Math.ceil((30 * bytes) / largest)).padEnd(30)} ${size(bytes).padStart(9)} ${count(entries, 'entry').padStart(18)}, a session ${size(sessions.p50)} (p99 ${size(sessions.p99)})`,
+      `${day} ${'▇'.repeat(Math.ceil((30 * bytes) / largest)).padEnd(30)} ${sizeText(bytes).padStart(9)} ${count(entries, 'entry').padStart(18)}, a session ${sizeText(sessions.p50)} (p99 ${sizeText(sessions.p99)})`,
   )
   const shares = (counts: Record<string, Count>) =>
     Object.entries(counts)
       .slice(0, 10)
       .map(
         ([name, { entries, bytes }]) =>
-          `  ${name.padEnd(28)} ${size(bytes).padStart(9)} ${count(entries, 'entry')}`,
+          `  ${name.padEnd(28)} ${sizeText(bytes).padStart(9)} ${count(entries, 'entry')}`,
       )
   const [session] = newest.sessions.largest
   return answer(found, [
@@ -102,11 +101,11 @@ export function showSizing(folders: Folders): Answer {
     ...shares(newest.services),
     `by event, ${newest.day}:`,
     ...shares(newest.events),
-    `largest session: ${session ? `${session.session} ${size(session.bytes)}` : 'none'}`,
+    `largest session: ${session ? `${session.session} ${sizeText(session.bytes)}` : 'none'}`,
     `compresses ${found.compressionRatio?.toFixed(1)} to 1`,
     found.bytesPerDay === null
       ? 'No whole day yet: no forecast.'
-      : `${found.counted === 'disk' ? 'all on the disk, photos too' : 'logs alone'}: ${size(found.bytesPerDay)} a day, growing by ${interval(found.growthPerDay, size)} a day; ${size(found.freeBytes)} free: full in ${interval(found.daysUntilFull, String)} days`,
+      : `${found.counted === 'disk' ? 'all on the disk, photos too' : 'logs alone'}: ${sizeText(found.bytesPerDay)} a day, growing by ${interval(found.growthPerDay, sizeText)} a day; ${sizeText(found.freeBytes)} free: full in ${interval(found.daysUntilFull, String)} days`,
   ])
 }
 
@@ -134,10 +133,4 @@ export async function showVerify(folders: Folders, day?: string): Promise<Answer
 function count(n: number, noun: string): string {
   const plural = noun.endsWith('y') ? `${noun.slice(0, -1)}ies` : `${noun}s`
   return `${n.toLocaleString('en')} ${n === 1 ? noun : plural}`
-}
-
-function size(bytes: number): string {
-  const units = ['B', 'kB', 'MB', 'GB', 'TB']
-  const power = bytes === 0 ? 0 : Math.min(4, Math.max(0, Math.floor(Math.log10(Math.abs(bytes)) / 3)))
-  return `${(bytes / 1000 ** power).toFixed(power === 0 ? 0 : 1)} ${units[power]}`
 }

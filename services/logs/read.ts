@@ -5,7 +5,6 @@ import type { Recent, Sizing, Story } from './page/api.ts'
 import { recent } from './recent.ts'
 import { sizing } from './sizing.ts'
 import { dayOf } from './stamp.ts'
-import { storyOf } from './story.ts'
 import { timeline } from './timeline.ts'
 
 type Question = { folders: Folders } & (
@@ -28,6 +27,6 @@ if (question) parentPort?.postMessage(await answer(question))
 
 async function answer(question: Question): Promise<Answers[keyof Answers]> {
   const { folders } = question
-  if (question.ask === 'story') return storyOf(await timeline(folders, question.key, question.day))
+  if (question.ask === 'story') return timeline(folders, question.key, question.day)
   return question.ask === 'recent' ? recent(folders) : sizing(folders, dayOf(Date.now()))
 }

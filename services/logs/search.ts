@@ -12,24 +12,26 @@ export const knownDays = ({ streams, days }: Folders): string[] =>
   [...new Set([...newestRevisions(days).keys(), ...list(streams).filter(isDay)])].sort()
 
 /**
- * The lines of a day that hold a text: of its newest revision, in order, then of each stream what it received since.
- * `key`: the text is this key in quotes, so that the revision's index has its lines.
+ * The lines of some days that hold a text: of each day's newest revision, in order, then of each stream what it received
+ * since. `key`: the text is this key in quotes, so that the revision's index has its lines.
  */
 export async function* linesOf(
   { streams, days }: Folders,
-  day: string,
+  ofDays: string[],
   text: string,
   key?: string,
 ): AsyncGenerator<Buffer> {
-  const manifest = newestManifest(days, day)
-  if (manifest) {
-    const file = dayFile(days, manifest)
-    const isIndexed = key !== undefined && manifest.blocks !== undefined
-    if (isIndexed) yield* lookUp(file, indexFile(days, manifest), manifest.blocks ?? [], key)
-    else yield* linesWith(file, text)
+  for (const day of ofDays) {
+    const manifest = newestManifest(days, day)
+    if (manifest) {
+      const file = dayFile(days, manifest)
+      const blocks = key === undefined ? undefined : manifest.blocks
+      if (key !== undefined && blocks) yield* lookUp(file, indexFile(days, manifest), blocks, key)
+      else yield* linesWith(file, text)
+    }
+    for (const { file, from } of newsOf(streamFiles(join(streams, day)), manifest))
+      yield* linesWith(file, text, from)
   }
-  for (const { file, from } of newsOf(streamFiles(join(streams, day)), manifest))
-    yield* linesWith(file, text, from)
 }
 
 export type Wanted = { fromMs: number; toMs: number } & ({ event: string } | { level: string })
@@ -42,14 +44,14 @@ export function entriesIn(folders: Folders, wanted: Wanted): AsyncGenerator<stri
   const { fromMs, toMs } = wanted
   const days = knownDays(folders).filter(day => Date.parse(day) < toMs && Date.parse(day) + dayMs > fromMs)
   const text = 'event' in wanted ? `"event":"${wanted.event}` : `"level":"${wanted.level}"`
-  if (days.length === 0) return undefined
-  return (async function* () {
-    for (const day of days)
-      for await (const line of linesOf(folders, day, text)) {
-        const entry: Entry = JSON.parse(line.toString())
-        const { event, level } = entry.payload
-        const isWanted = 'event' in wanted ? event.startsWith(wanted.event) : level === wanted.level
-        if (isWanted && timeOf(entry) >= fromMs && timeOf(entry) < toMs) yield `${line}\n`
-      }
-  })()
+  return days.length === 0 ? undefined : matching(linesOf(folders, days, text), wanted)
+}
+
+async function* matching(lines: AsyncGenerator<Buffer>, wanted: Wanted): AsyncGenerator<string> {
+  for await (const line of lines) {
+    const entry: Entry = JSON.parse(line.toString())
+    const { event, level } = entry.payload
+    const isWanted = 'event' in wanted ? event.startsWith(wanted.event) : level === wanted.level
+    if (isWanted && timeOf(entry) >= wanted.fromMs && timeOf(entry) < wanted.toMs) yield `${line}\n`
+  }
 }

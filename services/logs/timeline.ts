@@ -1,25 +1,40 @@
 import { limits } from '@tintype/lib/limits.ts'
 import type { Folders } from './daily.ts'
-import { type Entry, type Story, timeOf } from './page/api.ts'
+import { type Entry, type StageBar, type Story, serviceOf, timeOf } from './page/api.ts'
+import type { Gap } from './page/axis.ts'
 import { knownDays, linesOf } from './search.ts'
 
-export type Timeline = Pick<Story, 'key' | 'entries' | 'cut'>
+/** Longer than a photo's usual way: the entries before and after are of different photos. */
+const gapMs = 10_000
 
 export const isKey = (text: string): boolean => /^[0-9a-z]{8,64}$/.test(text)
 
 /** Every entry that names a session, a photo or a trace, of all services, in order. `day`: of this UTC day only. */
-export async function timeline(folders: Folders, key: string, day?: string): Promise<Timeline> {
+export async function timeline(folders: Folders, key: string, day?: string): Promise<Story> {
   const lines: Buffer[] = []
   let bytes = 0
-  for (const each of day === undefined ? knownDays(folders) : [day])
-    for await (const line of linesOf(folders, each, `"${key}"`, key)) {
-      bytes += line.length
-      // A person reads a timeline: more entries would not help.
-      if (lines.length === limits.timelineEntries.value || bytes > limits.timelineBytes.value)
-        return { key, entries: inOrder(lines), cut: true }
-      lines.push(line)
-    }
-  return { key, entries: inOrder(lines), cut: false }
+  let cut = false
+  const days = day === undefined ? knownDays(folders) : [day]
+  for await (const line of linesOf(folders, days, `"${key}"`, key)) {
+    bytes += line.length
+    // A person reads a timeline: more entries would not help.
+    cut = lines.length === limits.timelineEntries.value || bytes > limits.timelineBytes.value
+    if (cut) break
+    lines.push(line)
+  }
+  return storyOf(
+    key,
+    lines.map(line => JSON.parse(line.toString())),
+    cut,
+  )
+}
+
+/** As in a published day: effective time, stream, sequence number. */
+function inOrder(entries: Entry[]): Entry[] {
+  const keyed = entries.map(entry => ({ entry, ms: timeOf(entry), ...splitId(entry.id) }))
+  const byStream = (a: string, b: string) => (a < b ? -1 : a > b ? 1 : 0)
+  keyed.sort((a, b) => a.ms - b.ms || byStream(a.stream, b.stream) || a.seq - b.seq)
+  return keyed.map(({ entry }) => entry)
 }
 
 /** `service.instance.epoch` and the sequence number. */
@@ -28,13 +43,37 @@ export function splitId(id: string): { stream: string; seq: number } {
   return { stream: id.slice(0, dot), seq: Number(id.slice(dot + 1)) }
 }
 
-/** As in a published day: effective time, stream, sequence number. */
-function inOrder(lines: Buffer[]): Entry[] {
-  const keyed = lines.map(line => {
-    const entry: Entry = JSON.parse(line.toString())
-    return { entry, ms: timeOf(entry), ...splitId(entry.id) }
-  })
-  const byStream = (a: string, b: string) => (a < b ? -1 : a > b ? 1 : 0)
-  keyed.sort((a, b) => a.ms - b.ms || byStream(a.stream, b.stream) || a.seq - b.seq)
-  return keyed.map(({ entry }) => entry)
+/** Entries as their page shows them: the processes, the stages of each photo, and the pauses. */
+export function storyOf(key: string, found: Entry[], cut: boolean): Story {
+  const entries = inOrder(found)
+  return {
+    key,
+    entries,
+    cut,
+    services: [...new Set(entries.map(serviceOf))].sort(),
+    stages: entries.flatMap(stagesOf).sort((a, b) => a.fromMs - b.fromMs),
+    gaps: gapsBetween(entries.map(timeOf)),
+  }
 }
+
+/** The entry is written when its last stage has ended; each stage's seconds lead back from there. */
+function stagesOf(entry: Entry): StageBar[] {
+  const { event, photo } = entry.payload
+  const names =
+    event === 'photo.accepted' ? ['receive'] : event === 'photo.ready' ? ['store', 'convert', 'wait'] : []
+  if (typeof photo !== 'string') return []
+  let toMs = timeOf(entry)
+  return names.flatMap(stage => {
+    const seconds = entry.payload[stage] ?? entry.payload[`${stage}Seconds`]
+    if (typeof seconds !== 'number' || !(seconds >= 0)) return []
+    const bar = { photo, stage, fromMs: toMs - seconds * 1000, toMs }
+    toMs = bar.fromMs
+    return [bar]
+  })
+}
+
+const gapsBetween = (times: number[]): Gap[] =>
+  times.flatMap((toMs, i) => {
+    const fromMs = times[i - 1] ?? toMs
+    return toMs - fromMs > gapMs ? [{ fromMs, toMs }] : []
+  })

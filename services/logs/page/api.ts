@@ -86,3 +86,10 @@ export async function getJson<T>(address: string): Promise<T> {
   if (!response.ok) throw new Error(answer.detail ?? response.statusText)
   return answer
 }
+
+/** A size for people in powers of ten, as disks are sold. */
+export function sizeText(bytes: number, language = 'en'): string {
+  const power = Math.min(4, Math.max(0, Math.floor(Math.log10(Math.abs(bytes) || 1) / 3)))
+  const value = (bytes / 1000 ** power).toLocaleString(language, { maximumSignificantDigits: 3 })
+  return `${value} ${['B', 'kB', 'MB', 'GB', 'TB'][power]}`
+}

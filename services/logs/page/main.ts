@@ -50,7 +50,8 @@ function show(story: Story): void {
   chart.hidden = false
   new ResizeObserver(draw).observe(chart)
   find('#tools').hidden = false
-  find('#download').setAttribute('href', `timeline.ndjson?key=${encodeURIComponent(story.key)}`)
+  const lines = new Blob(story.entries.map(entry => `${JSON.stringify(entry)}\n`))
+  Object.assign(find('#download'), { href: URL.createObjectURL(lines), download: `${story.key}.ndjson` })
   find('#entries').replaceChildren(...listEntries(story))
   linkPhotos(story)
 }

@@ -1,16 +1,11 @@
 import { find, h } from '@tintype/lib/page/browser/dom.ts'
 import { duration, language, phrase } from '@tintype/lib/page/browser/language.ts'
-import type { SizingAnswer } from './api.ts'
+import { type SizingAnswer, sizeText } from './api.ts'
 import { words } from './words.ts'
 
 const number = new Intl.NumberFormat(language)
-const units = ['B', 'kB', 'MB', 'GB', 'TB'] as const
-const short = new Intl.NumberFormat(language, { maximumSignificantDigits: 3 })
-/** In powers of ten, as disks are sold: Intl's own compact bytes say `77BB`. */
-function bytes(value: number): string {
-  const power = value < 1 ? 0 : Math.min(units.length - 1, Math.floor(Math.log10(value) / 3))
-  return `${short.format(value / 1000 ** power)} ${units[power]}`
-}
+const ratio = new Intl.NumberFormat(language, { maximumFractionDigits: 1 })
+const bytes = (value: number): string => sizeText(value, language)
 const barWidthRem = 14
 const topEvents = 12
 
@@ -82,7 +77,7 @@ function forecast(sizing: SizingAnswer): string[] {
     bytesPerDay === null ? words.noForecast : phrase(text, values),
     ...(compressionRatio === null
       ? []
-      : [phrase(words.compresses, { ratio: short.format(compressionRatio) })]),
+      : [phrase(words.compresses, { ratio: ratio.format(compressionRatio) })]),
   ]
 }
 

@@ -133,7 +133,7 @@ test('what a kill leaves of a removal is removed with the next', async () => {
   expect(readdirSync(folders.days)).toEqual([])
 })
 
-test('the log server does it by itself from its start, and takes entries meanwhile', async () => {
+test('a log server removes what is over its age from its start on, and takes entries meanwhile', async () => {
   const dataDir = await temporaryFolder()
   const folders = foldersIn(dataDir)
   const old = dayOf(Date.now() - 5 * dayMs)

@@ -13,22 +13,16 @@ import { statistics } from './statistics.ts'
 /** Written at once; no line is longer. */
 const outBytes = 4 * 2 ** 20
 
-export type Folders = {
-  streams: string
-  days: string
-  journals: string
-  /** How full the disk was, day by day. */
-  samples: string
-  /** The disk that fills up: where the photos are, or the logs when photos are in a bucket. */
-  photos: string
-}
+export type Folders = ReturnType<typeof foldersIn>
 
 /** `storage`: STORAGE_URL. */
-export const foldersIn = (dataDir: string, storage = ''): Folders => ({
+export const foldersIn = (dataDir: string, storage = '') => ({
   streams: join(dataDir, 'logs', 'streams'),
   days: join(dataDir, 'logs', 'days'),
   journals: join(dataDir, 'logs', 'journal'),
+  /** How full the disk was, day by day. */
   samples: join(dataDir, 'logs', 'disk.json'),
+  /** The disk that fills up: where the photos are, or the logs when photos are in a bucket. */
   photos: foldersOf(storageUrl(storage, dataDir))[0] ?? dataDir,
 })
 

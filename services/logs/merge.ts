@@ -10,38 +10,6 @@ const buffersBytes = 64 * 2 ** 20
 const minBufferBytes = buffersBytes / limits.logStreams.value
 const maxBufferBytes = 2 ** 20
 
-/** Sequence numbers, both included. */
-export type Range = [first: number, last: number]
-
-/** What a revision has of a stream, as its manifest says. */
-export type StreamPart = {
-  stream: string
-  first: number
-  last: number
-  entries: number
-  bytes: number
-  /** Between first and last. */
-  missing: Range[]
-  /** How far the stream's journal was read: what comes later is in the next revision. */
-  journalBytes: number
-  /** Lines of the journal that are no entries: damage on this machine's disk. */
-  unreadable: number
-}
-
-/** One stream's file of a day, and the current line of the merge. */
-export type Source = {
-  /** `journalBytes` is the file's size when it was opened, and after the merge that of its whole lines. */
-  readonly part: StreamPart
-  buffer: Buffer
-  /** The line is buffer[start, end), its newline at `end`. */
-  start: number
-  end: number
-  head: Scanned
-  effectiveMs: number
-}
-
-type Reading = Source & { fd: number; prefix: Buffer; filled: number; position: number; order: number }
-
 export type StreamFile = { stream: string; file: string }
 
 /** The streams of a day's folder by name; none when the folder does not exist. */
@@ -75,9 +43,16 @@ export function* merge(files: StreamFile[]): Generator<Source, Source[]> {
   }
 }
 
+/** Sequence numbers, both included. */
+export type Range = [first: number, last: number]
+export type Source = ReturnType<typeof openSource>
+/** What a revision has of a stream, as its manifest says. */
+export type StreamPart = Source['part']
+
 const nothing: Scanned = { seq: 0, timestampMs: 0, sessionAt: -1, payloadAt: 0 }
 
-function openSource({ stream, file }: StreamFile, order: number, size: number): Reading {
+/** One stream's file of a day, and the current line of the merge: buffer[start, end), its newline at `end`. */
+function openSource({ stream, file }: StreamFile, order: number, size: number) {
   const fd = openSync(file, 'r')
   // What is published must not be less durable in the journal that it came from.
   fdatasyncSync(fd)
@@ -88,8 +63,11 @@ function openSource({ stream, file }: StreamFile, order: number, size: number): 
       last: 0,
       entries: 0,
       bytes: 0,
-      missing: [],
+      /** Between first and last. */
+      missing: [] as Range[],
+      /** The file's size, and after the merge that of its whole lines: what comes later is in the next revision. */
       journalBytes: fstatSync(fd).size,
+      /** Lines of the journal that are no entries: damage on this machine's disk. */
       unreadable: 0,
     },
     buffer: Buffer.allocUnsafe(size),
@@ -106,7 +84,7 @@ function openSource({ stream, file }: StreamFile, order: number, size: number): 
 }
 
 /** To the next entry; false when there is none. */
-function advance(source: Reading): boolean {
+function advance(source: Source): boolean {
   for (;;) {
     source.start = source.end + 1
     source.end = source.buffer.indexOf(newline, source.start)
@@ -125,7 +103,7 @@ function advance(source: Reading): boolean {
 }
 
 /** Moves the unread bytes to the front and reads more; false at the end, where half a line may be left. */
-function refill(source: Reading): boolean {
+function refill(source: Source): boolean {
   const left = source.filled - source.start
   if (left === source.buffer.length) source.buffer = Buffer.concat([source.buffer], 2 * left)
   else source.buffer.copyWithin(0, source.start, source.filled)
@@ -139,15 +117,15 @@ function refill(source: Reading): boolean {
   return read > 0
 }
 
-const isBefore = (a: Reading, b: Reading): boolean =>
+const isBefore = (a: Source, b: Source): boolean =>
   a.effectiveMs < b.effectiveMs || (a.effectiveMs === b.effectiveMs && a.order < b.order)
 
 /** Into its place among sources that are in order. */
-function insert(waiting: Reading[], source: Reading): void {
+function insert(waiting: Source[], source: Source): void {
   let [low, high] = [0, waiting.length]
   while (low < high) {
     const middle = (low + high) >>> 1
-    if (isBefore(waiting[middle] as Reading, source)) low = middle + 1
+    if (isBefore(waiting[middle] as Source, source)) low = middle + 1
     else high = middle
   }
   waiting.splice(low, 0, source)

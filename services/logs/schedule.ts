@@ -71,8 +71,8 @@ export async function removeAged(server: Keeping, nowMs: number): Promise<void> 
 }
 
 /**
- * The log server's work of each minute, until the signal: removes what is over its age, notes how full the disk is, and
- * publishes days. Each is published by a process of its own, since a merge of millions of entries would delay ingest.
+ * The log server's work of each minute, until the signal: publishes days, removes what is over its age, and
+ * records how full the disk is. Each is published by a process of its own, since a merge of millions of entries would delay ingest.
  */
 export function tendDays(server: LogServer, signal: AbortSignal): void {
   const { folders, dataDir, clock, log } = server

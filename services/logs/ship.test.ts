@@ -226,7 +226,7 @@ test('a body that is too large is refused without being kept', async () => {
   expect(readJournals(at)).toEqual({})
 })
 
-test('more batches at once than may be are told to come again', async () => {
+test('more batches at once than may be get 503 and Retry-After', async () => {
   const at = await temporaryFolder()
   const { url, metrics } = await startServer(at)
   const under = Array.from({ length: limits.logBatches.value }, (_, n) => {
@@ -253,7 +253,7 @@ test('more batches at once than may be are told to come again', async () => {
   await until(async () => (await one()).status === 200)
 })
 
-test('more look-ups than may wait are told to come again', async () => {
+test('more look-ups than may wait get 503', async () => {
   const at = await temporaryFolder()
   const { url, metrics } = await startServer(at)
   const look = () => fetch(`${url}/timeline.json?key=0123456789abcdef`).then(({ status }) => status)

@@ -121,7 +121,7 @@ const maxSampledDays = 90
 const readSamples = (file: string): Samples =>
   existsSync(file) ? JSON.parse(readFileSync(file, 'utf8')) : {}
 
-/** Notes how full the disk is now. */
+/** Records how full the disk is now. */
 export async function sampleDisk({ samples: file, photos, streams }: Folders, nowMs: number): Promise<void> {
   const all = { ...readSamples(file), [dayOf(nowMs)]: roomOf(photos, streams).usedBytes }
   const newest = Object.entries(all).sort().slice(-maxSampledDays)

@@ -1,16 +1,6 @@
 import { hashOf } from '@tintype/lib/telemetry/entry.ts'
 import type { Source } from './merge.ts'
-import type { Count } from './page/api.ts'
-
-/** Of the bytes that one session's entries take in a day. */
-export type SessionSizes = {
-  count: number
-  p50: number
-  p99: number
-  largest: ({ session: string } & Count)[]
-  /** 1: every session was counted; less: this share of them, chosen by its digits, so the rest are estimates. */
-  sampled: number
-}
+import type { Count, SessionSizes } from './page/api.ts'
 
 export type Statistics = { events: Record<string, Count>; sessions: SessionSizes }
 

@@ -91,7 +91,7 @@ export function openJournal(folder: string) {
   return {
     /**
      * Appends what of a batch is new, in order; durable when it resolves.
-     * @throws when the disk refuses: nothing of it counts then, and the sender shall try again.
+     * @throws when the disk refuses: nothing of it counts then, and the sender must try again.
      */
     async append(name: string, batch: Batch): Promise<Appended> {
       const lines = readBatch(batch.body, name)

@@ -17,7 +17,7 @@ export type Verdict = {
   /** What is wrong with the file: damage, order, doubled entries. Empty: it is what its manifest says. */
   faults: string[]
   missing: { stream: string; ranges: Range[] }[]
-  /** The journals hold entries that this revision lacks: publish the day again. */
+  /** The journals hold entries that are missing in this revision: publish the day again. */
   late: boolean
 }
 
@@ -56,7 +56,7 @@ async function check(folder: string, manifest: Manifest, all: Manifest[]): Promi
   else faults.push(`${basename(file)} is not there`)
   const index = statSync(indexFile(folder, manifest), { throwIfNoEntry: false })
   if (manifest.blocks && index?.size !== lookupBytes(manifest.blocks))
-    faults.push('its index is damaged: timelines may lack entries')
+    faults.push('its index is damaged: entries may be missing in timelines')
   if (hash.digest('hex') !== manifest.sha256) faults.push('its sha256 is not the manifest’s')
   if (entries !== manifest.entries) faults.push(`${entries} entries, ${manifest.entries} in the manifest`)
   const { day, revision } = manifest

@@ -48,13 +48,22 @@ export type Recent = {
 export type Count = { entries: number; bytes: number }
 /** An estimate and the interval of nine tenths; null is "not at this rate". */
 export type Estimate = { low: number | null; likely: number | null; high: number | null }
+/** Of the bytes that one session's entries take in a day. */
+export type SessionSizes = {
+  count: number
+  p50: number
+  p99: number
+  largest: ({ session: string } & Count)[]
+  /** 1: every session was counted; less: this share of them, chosen by its digits, so the rest are estimates. */
+  sampled: number
+}
 export type DaySize = Count & {
   day: string
   /** What the day takes on disk: journals, every file of its newest revision. */
   diskBytes: number
   services: Record<string, Count>
   events: Record<string, Count>
-  sessions: { count: number; p50: number; p99: number; largest: { session: string; bytes: number }[] }
+  sessions: SessionSizes
 }
 export type Sizing = {
   days: DaySize[]

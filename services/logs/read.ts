@@ -1,4 +1,5 @@
 /** A thread of its own for one look-up: reading a day's files must not keep ingest waiting. */
+import { once } from 'node:events'
 import { parentPort, Worker, workerData } from 'node:worker_threads'
 import type { Folders } from './daily.ts'
 import type { Recent, Sizing, Story } from './page/api.ts'
@@ -13,13 +14,12 @@ type Question = { folders: Folders } & (
 )
 type Answers = { story: Story; recent: Recent; sizing: Sizing }
 
-export function inThread<A extends Question['ask']>(question: Question & { ask: A }): Promise<Answers[A]> {
-  const { promise, resolve, reject } = Promise.withResolvers<Answers[A]>()
+export async function inThread<A extends Question['ask']>(
+  question: Question & { ask: A },
+): Promise<Answers[A]> {
   const worker = new Worker(new URL(import.meta.url), { workerData: { question }, execArgv: [] })
-  worker.once('message', resolve)
-  worker.once('error', reject)
-  worker.once('exit', code => reject(new Error(`the look-up ended with ${code}`)))
-  return promise
+  const [answer] = await once(worker, 'message')
+  return answer
 }
 
 const question = (workerData as { question?: Question } | null)?.question

@@ -7,7 +7,7 @@ import { faultPoint } from '@tintype/lib/fault.ts'
 import { foldersOf, storageUrl } from '@tintype/lib/storage/index.ts'
 import { eachKey, writeLookup } from './lookup.ts'
 import { dayFile, indexFile, type Manifest, manifestFile, newestManifest, type Revision } from './manifest.ts'
-import { merge, type Source, type StreamFile, streamFiles } from './merge.ts'
+import { merge, openSources, type Source, type StreamFile, streamFiles } from './merge.ts'
 import { statistics } from './statistics.ts'
 
 /** Written at once; no line is longer. */
@@ -77,35 +77,25 @@ async function writeDraft(
   const out = writer(file)
   const lookup = writeLookup(indexFile.fd)
   const counts = statistics()
-  let corrected = 0
-  let [fromMs, toMs] = [0, 0]
-  const entries = merge(files)
-  let next = entries.next()
-  for (; !next.done; next = entries.next()) {
-    const source = next.value
+  const sources = openSources(files)
+  for (const source of merge(sources)) {
     const bytes = source.end + 1 - source.start
     eachKey(source, (start, end) => lookup.add(source.buffer, start, end, out.bytes()))
     if (!out.hasRoomFor(bytes)) await out.flush()
     out.add(source.buffer, source.start, source.end + 1)
     counts.add(source, bytes)
     count(source, bytes)
-    if (source.effectiveMs !== source.head.timestampMs) corrected++
-    fromMs ||= source.effectiveMs
-    toMs = source.effectiveMs
   }
   const sha256 = await out.close()
   const blocks = lookup.close()
   faultPoint('publish.merged')
   await Promise.all([file.sync(), indexFile.sync()])
-  const streams = next.value.flatMap(({ part }) => (part.entries > 0 ? [part] : []))
+  const streams = sources.map(({ part }) => part).filter(({ entries }) => entries > 0)
   return {
     ...revision,
     entries: streams.reduce((sum, { entries }) => sum + entries, 0),
     bytes: out.bytes(),
     sha256,
-    from: new Date(fromMs).toISOString(),
-    to: new Date(toMs).toISOString(),
-    corrected,
     streams,
     ...counts.result(),
     blocks,

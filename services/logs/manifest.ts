@@ -13,11 +13,6 @@ export type Manifest = Revision &
     entries: number
     bytes: number
     sha256: string
-    /** Effective times of the first and last entry. */
-    from: string
-    to: string
-    /** Entries whose effective time is not their timestamp. */
-    corrected: number
     streams: StreamPart[]
     /** Of the index. A day that an older version published has none, and is searched line by line. */
     blocks?: Block[]

@@ -19,14 +19,18 @@ export const streamFiles = (folder: string): StreamFile[] =>
     .filter(({ stream }) => isStream(stream))
     .sort((a, b) => (a.stream < b.stream ? -1 : 1))
 
-/**
- * Yields, for each entry, the source whose current line it is, in the order (effective time, stream, sequence number): a
- * k-way merge of files that are each in this order already. Memory does not grow with the entries. Returns all sources.
- */
-export function* merge(files: StreamFile[]): Generator<Source, Source[]> {
+/** The files of a day, each before its first entry. `merge` closes them. */
+export function openSources(files: StreamFile[]): Source[] {
   const share = Math.floor(buffersBytes / Math.max(1, files.length))
   const size = Math.min(maxBufferBytes, Math.max(minBufferBytes, share))
-  const sources = files.map((each, order) => openSource(each, order, size))
+  return files.map((each, order) => openSource(each, order, size))
+}
+
+/**
+ * Yields, for each entry, the source whose current line it is, in the order (effective time, stream, sequence number): a
+ * k-way merge of files that are each in this order already. Memory does not grow with the entries.
+ */
+export function* merge(sources: Source[]): Generator<Source> {
   try {
     const waiting = sources.filter(advance).sort((a, b) => (isBefore(a, b) ? -1 : 1))
     for (let first = waiting.shift(); first; first = waiting.shift()) {
@@ -37,7 +41,6 @@ export function* merge(files: StreamFile[]): Generator<Source, Source[]> {
       } while (isMore && !(waiting[0] && isBefore(waiting[0], first)))
       if (isMore) insert(waiting, first)
     }
-    return sources
   } finally {
     for (const { fd } of sources) closeSync(fd)
   }

@@ -106,11 +106,8 @@ function wantedIn({ from, to, event, level }: Record<string, unknown>): Wanted {
   if (Number.isNaN(fromMs + toMs)) throw new Problem(400, 'bad-time', 'from and to are times in ISO 8601.')
   if (typeof event === 'string' && /^[a-z.-]+$/.test(event)) return { fromMs, toMs, event }
   if (levels.some(each => each === level)) return { fromMs, toMs, level: String(level) }
-  throw new Problem(
-    400,
-    'bad-choice',
-    `event is the start of an event’s name; or level: ${levels.join(', ')}.`,
-  )
+  const detail = `event is the start of an event’s name; or level: ${levels.join(', ')}.`
+  throw new Problem(400, 'bad-choice', detail)
 }
 
 function addIngest(app: Express, { journal, log, metrics, token, clock }: LogServer): void {
@@ -119,13 +116,10 @@ function addIngest(app: Express, { journal, log, metrics, token, clock }: LogSer
 
   const append = async (stream: string, request: Request): Promise<Appended> => {
     const received = clock.receive(Date.parse(request.get('tintype-clock') ?? ''), stream.startsWith('logs.'))
-    const body = await readBody(request, limits.logBatchBytes.value)
+    const oldest = request.get('tintype-oldest') === 'true'
+    const body = await readBody(request, limits.logBatchBytes.value, { limit: 'logBatchBytes' })
     try {
-      const appended = await journal.append(stream, {
-        body,
-        clock: received,
-        oldest: request.get('tintype-oldest') === 'true',
-      })
+      const appended = await journal.append(stream, { body, clock: received, oldest })
       refusing = false
       return appended
     } catch (error) {
@@ -149,10 +143,10 @@ function addIngest(app: Express, { journal, log, metrics, token, clock }: LogSer
     const appended = await append(stream, request).finally(() => atOnce--)
     if ('malformed' in appended) throw new Problem(400, 'malformed', `Not a batch: ${appended.malformed}.`)
     if ('full' in appended) throw busy(`${appended.full} has too many streams already.`, 'logStreams')
-    if ('expected' in appended)
-      throw new Problem(409, 'gap', `Entries from ${appended.expected} on are missing.`, {
-        members: appended,
-      })
+    if ('expected' in appended) {
+      const detail = `Entries from ${appended.expected} on are missing.`
+      throw new Problem(409, 'gap', detail, { members: appended })
+    }
     if (appended.appended > 0) {
       const labels = { stream: sourceOf(stream) }
       metrics.increment('tintype_log_entries_total', labels, appended.appended)

@@ -216,13 +216,14 @@ test.skipIf(!outside)(
 
 test('a body that is too large is refused without being kept', async () => {
   const at = await temporaryFolder()
-  const { url } = await startServer(at)
+  const { url, metrics } = await startServer(at)
   const response = await fetch(`${url}/streams/web.0.1700000000`, {
     method: 'POST',
     headers: { authorization: `Bearer ${token}` },
     body: Buffer.alloc(limits.logBatchBytes.value + 1, 'x'),
   })
   expect(response.status).toBe(413)
+  expect(await sampleIn(metrics, 'tintype_limit_reached_total{limit="logBatchBytes"}')).toBe(1)
   expect(readJournals(at)).toEqual({})
 })
 

@@ -1,5 +1,5 @@
 import { find, h } from '@tintype/lib/page/browser/dom.ts'
-import { duration, language, phrase } from '@tintype/lib/page/browser/language.ts'
+import { duration, phrase } from '@tintype/lib/page/browser/language.ts'
 import { getJson, type PhotoOfRecent, type Recent, timeOf } from './api.ts'
 import { words } from './words.ts'
 
@@ -102,5 +102,4 @@ const row = (key: string | null, atMs: number, text: string, state?: string): HT
     h('span', { class: state && 'state', 'data-state': state }, text),
   )
 
-const time = new Intl.DateTimeFormat(language, { timeStyle: 'medium', hourCycle: 'h23', timeZone: 'UTC' })
-const clock = (ms: number): string => time.format(ms)
+const clock = (ms: number): string => new Date(ms).toISOString().slice(11, 19)

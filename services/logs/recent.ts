@@ -4,7 +4,7 @@ import { newline } from '@tintype/lib/telemetry/entry.ts'
 import type { Folders } from './daily.ts'
 import { list, readAt } from './files.ts'
 import { streamFiles } from './merge.ts'
-import { type Entry, type PhotoOfRecent, type Recent, timeOf } from './page/api.ts'
+import { type Entry, type Recent, type RecentRow, timeOf } from './page/api.ts'
 import { isDay } from './stamp.ts'
 
 /** Of each stream's newest file: some thousand entries. What is older is found by its key. */
@@ -32,51 +32,74 @@ export function recent({ streams }: Folders): Recent {
   const failed = photos.filter(({ reason }) => reason !== undefined)
   const late = photos.filter(photo => photo.late)
   const troubles = entries.filter(({ payload }) => payload.level === 'warn' || payload.level === 'error')
+  const slowest = photos.toSorted((a, b) => (b.seconds ?? -1) - (a.seconds ?? -1))
+  const rows = (of: Photo[], state?: RecentRow['state']): RecentRow[] =>
+    of
+      .slice(0, maxOfKind)
+      .map(({ id, atMs, seconds, reason }) => ({ key: id, atMs, state, seconds, text: reason }))
   return {
     fromMs: entries[0] ? timeOf(entries[0]) : 0,
-    photos: photos.length,
-    counts: { failed: failed.length, late: late.length, troubles: troubles.length },
+    counts: {
+      photos: photos.length,
+      failed: failed.length,
+      late: late.length,
+      troubles: troubles.length,
+    },
     sessions: sessionsOf(people, photos),
-    failed: failed.slice(0, maxOfKind),
-    late: late.slice(0, maxOfKind),
-    slowest: photos
-      .filter(({ seconds }) => seconds !== undefined)
-      .sort((a, b) => (b.seconds ?? 0) - (a.seconds ?? 0))
-      .slice(0, maxOfKind),
-    troubles: troubles.slice(-maxOfKind).reverse(),
+    failed: rows(failed, 'broken'),
+    late: rows(late, 'late'),
+    slowest: rows(slowest.filter(({ seconds }) => seconds !== undefined)),
+    troubles: troubles.slice(-maxOfKind).reverse().map(rowOfTrouble),
   }
 }
 
+type Photo = {
+  id: string
+  session: string
+  atMs: number
+  late: boolean
+  seconds: number | undefined
+  reason: string | undefined
+}
+
 /** Newest first. */
-function photosOf(entries: readonly Entry[]): PhotoOfRecent[] {
-  const photos = new Map<string, PhotoOfRecent>()
+function photosOf(entries: readonly Entry[]): Photo[] {
+  const photos = new Map<string, Photo>()
   for (const entry of entries) {
-    const { photo, event, seconds, reason } = entry.payload
-    if (typeof photo !== 'string' || entry.session === null) continue
-    const known = photos.get(photo) ?? { photo, session: entry.session, atMs: 0, late: false }
-    photos.set(photo, {
-      ...known,
+    const { photo: id, event, seconds, reason } = entry.payload
+    if (typeof id !== 'string' || entry.session === null) continue
+    const known = photos.get(id)
+    photos.set(id, {
+      id,
+      session: entry.session,
       atMs: timeOf(entry),
-      late: known.late || event === 'promise.broken',
-      ...(event === 'photo.ready' && typeof seconds === 'number' && { seconds }),
-      ...(event === 'photo.failed' && { reason: String(reason) }),
+      late: known?.late || event === 'promise.broken',
+      seconds: event === 'photo.ready' ? Number(seconds) : known?.seconds,
+      reason: event === 'photo.failed' ? String(reason) : known?.reason,
     })
   }
   return [...photos.values()].reverse()
 }
 
-function sessionsOf(entries: readonly Entry[], photos: readonly PhotoOfRecent[]): Recent['sessions'] {
-  const lastMs = new Map(entries.map(entry => [entry.session ?? '', timeOf(entry)]))
-  const ofSession = Map.groupBy(photos, ({ session }) => session)
+function sessionsOf(entries: readonly Entry[], photos: readonly Photo[]): RecentRow[] {
+  const lastMs = new Map(entries.map(entry => [entry.session, timeOf(entry)]))
   return [...lastMs]
     .sort(([, a], [, b]) => b - a)
     .slice(0, maxSessions)
-    .map(([session, atMs]) => {
-      const own = ofSession.get(session) ?? []
-      const count = (is: (photo: PhotoOfRecent) => boolean) => own.filter(is).length
-      const failed = count(({ reason }) => reason !== undefined)
-      return { session, atMs, photos: own.length, failed, late: count(({ late }) => late) }
+    .map(([key, atMs]) => {
+      const own = photos.filter(({ session }) => session === key)
+      const failed = own.filter(({ reason }) => reason !== undefined).length
+      const late = own.filter(photo => photo.late).length
+      const state = failed > 0 ? 'broken' : late > 0 ? 'late' : undefined
+      return { key, atMs, state, counts: { photos: own.length, failed, late } }
     })
+}
+
+function rowOfTrouble(entry: Entry): RecentRow {
+  const { event, level, photo } = entry.payload
+  const key = typeof photo === 'string' ? photo : entry.session
+  const state = level === 'error' ? 'broken' : 'late'
+  return { key, atMs: timeOf(entry), state, text: `${event} (${level})` }
 }
 
 /** Of today and the day before, those written to last. */

@@ -80,43 +80,42 @@ function lineChecker(manifest: Manifest, all: Manifest[]) {
   const oldestMs = Date.parse(all[0]?.day ?? manifest.day)
   let previous = ''
 
-  /** Adds what is missing of a stream before an entry, and gives what is wrong with its number. */
-  const checkNumber = (stream: string, seq: number): string | undefined => {
-    const parts = others.get(stream) ?? []
-    const last = lastOf.get(stream) ?? Math.max(0, ...parts.map(part => part.last).filter(each => each < seq))
-    if (seq <= last) return `comes after ${last} of its stream`
-    if (parts.some(part => has(part, seq))) return 'is of another day, too'
+  const addMissing = (stream: string, parts: StreamPart[], from: number, to: number) => {
     const ranges = missing.get(stream) ?? []
-    // What a stream has before all that is published may have been removed by age.
-    const from = last > 0 || epochOf(stream) * 1000 >= oldestMs ? last + 1 : seq
-    for (let each = from; each < seq; each++) {
-      if (parts.some(part => has(part, each))) continue
+    for (let seq = from; seq < to; seq++) {
+      if (parts.some(part => has(part, seq))) continue
       const newest = ranges.at(-1)
-      if (newest?.[1] === each - 1) newest[1] = each
-      else ranges.push([each, each])
+      if (newest?.[1] === seq - 1) newest[1] = seq
+      else ranges.push([seq, seq])
     }
     if (ranges.length > 0) missing.set(stream, ranges)
-    lastOf.set(stream, seq)
-    return undefined
   }
   const checkLine = (line: Buffer): string | undefined => {
-    let entry: Entry
-    try {
-      entry = JSON.parse(line.toString())
-    } catch {
-      return 'not JSON'
-    }
-    if (Object.keys(entry).slice(0, 4).join() !== 'id,session,timestamp,payload')
-      return 'not an entry of the schema'
+    const entry = parse(line)
+    if (!entry) return 'not an entry of the schema'
     const { stream, seq } = splitId(entry.id)
-    const wrong = checkNumber(stream, seq)
-    if (wrong) return `${entry.id} ${wrong}`
+    const parts = others.get(stream) ?? []
+    const last = lastOf.get(stream) ?? Math.max(0, ...parts.map(part => part.last).filter(each => each < seq))
+    if (seq <= last) return `${entry.id} comes after ${last} of its stream`
+    if (parts.some(part => has(part, seq))) return `${entry.id} is of another day, too`
+    // What a stream has before all that is published may have been removed by age.
+    addMissing(stream, parts, last > 0 || epochOf(stream) * 1000 >= oldestMs ? last + 1 : seq, seq)
+    lastOf.set(stream, seq)
     const place = `${timeOf(entry)} ${stream} ${String(seq).padStart(16, '0')}`
     if (place <= previous) return `${entry.id} is earlier than the line before`
     previous = place
     return undefined
   }
   return { missing, checkLine }
+}
+
+function parse(line: Buffer): Entry | undefined {
+  try {
+    const entry: Entry = JSON.parse(line.toString())
+    return Object.keys(entry).join().startsWith('id,session,timestamp,payload,') ? entry : undefined
+  } catch {
+    return undefined
+  }
 }
 
 const has = ({ first, last, missing }: StreamPart, seq: number): boolean =>

@@ -20,30 +20,26 @@ export type Story = {
   stages: StageBar[]
   gaps: Gap[]
 }
-export type PhotoOfRecent = {
-  photo: string
-  session: string
+export type RecentRow = {
+  /** A session, or a photo; null when the entry belongs to neither. */
+  key: string | null
   atMs: number
-  late: boolean
-  /** Upload to thumbnail, when it is ready. */
-  seconds?: number
-  /** Why it failed. */
-  reason?: string
+  state?: 'broken' | 'late' | undefined
+  /** Of a session's photos. */
+  counts?: { photos: number; failed: number; late: number }
+  /** Why a photo failed, or what a warning or error is. */
+  text?: string | undefined
+  /** Upload to thumbnail. */
+  seconds?: number | undefined
 }
+/** The lists of `Recent`, in the order of the page. */
+export const recentLists = ['sessions', 'failed', 'late', 'slowest', 'troubles'] as const
 /** What `GET /recent.json` answers; times are epoch milliseconds. */
-export type Recent = {
+export type Recent = Record<(typeof recentLists)[number], RecentRow[]> & {
   /** Time of the oldest entry that was read; 0: there is none. */
   fromMs: number
-  photos: number
-  /** How many failed, were late, or are warnings and errors: the lists below show a few of them. */
-  counts: { failed: number; late: number; troubles: number }
-  /** Newest first. */
-  sessions: { session: string; atMs: number; photos: number; failed: number; late: number }[]
-  failed: PhotoOfRecent[]
-  late: PhotoOfRecent[]
-  slowest: PhotoOfRecent[]
-  /** Warnings and errors, newest first. */
-  troubles: Entry[]
+  /** How many there are; the lists show the newest, or the slowest. */
+  counts: { photos: number; failed: number; late: number; troubles: number }
 }
 export type Count = { entries: number; bytes: number }
 /** An estimate and the interval of nine tenths; null is "not at this rate". */

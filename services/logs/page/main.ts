@@ -29,7 +29,7 @@ input.value = key
 if (key) void search(key)
 else input.focus()
 showRecent(key ? undefined : lead)
-const failed = (error: unknown) => phrase(words.failed, { why: (error as Error).message })
+const failed = (error: unknown) => phrase(words.errorOf, { why: (error as Error).message })
 getJson<SizingAnswer>('sizing.json').then(showSizing, error => find('#forecast').append(failed(error)))
 
 async function search(key: string): Promise<void> {

@@ -1,6 +1,6 @@
 import { find, h } from '@tintype/lib/page/browser/dom.ts'
 import { duration, phrase } from '@tintype/lib/page/browser/language.ts'
-import { getJson, type PhotoOfRecent, type Recent, timeOf } from './api.ts'
+import { getJson, type Recent, type RecentRow, recentLists } from './api.ts'
 import { words } from './words.ts'
 
 const refreshMs = 10_000
@@ -19,14 +19,14 @@ export function showRecent(lead: HTMLElement | undefined): void {
       const now = JSON.stringify(recent)
       if (now === shown) return
       shown = now
-      find('#keys').replaceChildren(...keysOf(recent))
+      find('#keys').replaceChildren(...optionsOf(recent))
       if (!lead) return
       const text = sentence(recent)
       if (lead.textContent !== text) lead.textContent = text
       find('#recent').hidden = recent.fromMs === 0
-      find('#recent').replaceChildren(...lists(recent))
+      find('#recent').replaceChildren(...sectionsOf(recent))
     } catch (error) {
-      if (lead) lead.textContent = phrase(words.failed, { why: (error as Error).message })
+      if (lead) lead.textContent = phrase(words.errorOf, { why: (error as Error).message })
       shown = ''
     }
   }
@@ -38,7 +38,7 @@ export function showRecent(lead: HTMLElement | undefined): void {
 /** The text with the number, unless it is 0. */
 const some = (text: string, count: number): string[] => (count > 0 ? [phrase(text, { count })] : [])
 
-function sentence({ fromMs, photos, counts: { failed, late, troubles } }: Recent): string {
+function sentence({ fromMs, counts: { photos, failed, late, troubles } }: Recent): string {
   if (fromMs === 0) return words.nothingYet
   const unusual = [
     ...some(words.someFailed, failed),
@@ -49,57 +49,40 @@ function sentence({ fromMs, photos, counts: { failed, late, troubles } }: Recent
   return [photosSince, ...(unusual.length > 0 ? unusual : [words.allWell])].join(' ')
 }
 
-function keysOf({ sessions, slowest, failed, late }: Recent): HTMLElement[] {
-  const photos = new Map([...failed, ...late, ...slowest].map(({ photo, atMs }) => [photo, atMs]))
-  return [
-    ...sessions.map(({ session, photos, atMs }) =>
-      h('option', { value: session, label: phrase(words.sessionOption, { photos, at: clock(atMs) }) }),
-    ),
-    ...[...photos].map(([photo, atMs]) =>
-      h('option', { value: photo, label: phrase(words.photoOption, { at: clock(atMs) }) }),
-    ),
-  ]
+function optionsOf(recent: Recent): HTMLElement[] {
+  const rows = new Map(recentLists.flatMap(name => recent[name]).map(row => [row.key, row]))
+  rows.delete(null)
+  return [...rows].map(([value, row]) =>
+    h('option', { value: `${value}`, label: `${clock(row.atMs)}, ${facts(row)}` }),
+  )
 }
 
-function lists({ sessions, failed, late, slowest, troubles }: Recent): HTMLElement[] {
-  const ofPhoto = (state?: string) => (photo: PhotoOfRecent) => {
-    const took = photo.seconds === undefined ? '' : duration(photo.seconds)
-    return row(photo.photo, photo.atMs, state === 'broken' ? (photo.reason ?? '') : took, state)
-  }
-  const all: [title: string, rows: HTMLElement[]][] = [
-    [
-      words.sessions,
-      sessions.map(({ session, atMs, photos, failed, late }) => {
-        const marks = [...some(words.countFailed, failed), ...some(words.countLate, late)]
-        const text = [phrase(words.photos, { count: photos }), ...marks].join(', ')
-        return row(session, atMs, text, failed > 0 ? 'broken' : late > 0 ? 'late' : undefined)
-      }),
-    ],
-    [words.failedPhotos, failed.map(ofPhoto('broken'))],
-    [words.latePhotos, late.map(ofPhoto('late'))],
-    [words.slowestPhotos, slowest.map(ofPhoto())],
-    [
-      words.troublesOf,
-      troubles.map(entry => {
-        const { event, level, photo } = entry.payload
-        const key = typeof photo === 'string' ? photo : entry.session
-        return row(key, timeOf(entry), `${event} (${level})`, level === 'error' ? 'broken' : 'late')
-      }),
-    ],
-  ]
-  return all
-    .filter(([, rows]) => rows.length > 0)
-    .map(([title, rows]) => h('section', {}, h('h2', {}, title), h('ul', {}, ...rows)))
-}
+const sectionsOf = (recent: Recent): HTMLElement[] =>
+  recentLists
+    .filter(name => recent[name].length > 0)
+    .map(name => h('section', {}, h('h2', {}, words[name]), h('ul', {}, ...recent[name].map(item))))
 
 /** Links to the entries of a key; what belongs to no session or photo has none. */
-const row = (key: string | null, atMs: number, text: string, state?: string): HTMLElement =>
-  h(
+function item(row: RecentRow): HTMLElement {
+  const { key, atMs, state } = row
+  return h(
     'li',
     {},
     h('time', { class: 'mono', datetime: new Date(atMs).toISOString() }, clock(atMs)),
     key === null ? h('span') : h('a', { class: 'mono', href: `?key=${key}` }, key),
-    h('span', { class: state && 'state', 'data-state': state }, text),
+    h('span', { class: state && 'state', 'data-state': state }, facts(row)),
   )
+}
+
+function facts({ counts, text, seconds }: RecentRow): string {
+  const { photos = 0, failed = 0, late = 0 } = counts ?? {}
+  return [
+    ...(counts ? [phrase(words.photos, { count: photos })] : []),
+    ...some(words.countFailed, failed),
+    ...some(words.countLate, late),
+    ...(text === undefined ? [] : [text]),
+    ...(seconds === undefined ? [] : [duration(seconds)]),
+  ].join(', ')
+}
 
 const clock = (ms: number): string => new Date(ms).toISOString().slice(11, 19)

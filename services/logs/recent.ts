@@ -39,12 +39,7 @@ export function recent({ streams }: Folders): Recent {
       .map(({ id, atMs, seconds, reason }) => ({ key: id, atMs, state, seconds, text: reason }))
   return {
     fromMs: entries[0] ? timeOf(entries[0]) : 0,
-    counts: {
-      photos: photos.length,
-      failed: failed.length,
-      late: late.length,
-      troubles: troubles.length,
-    },
+    counts: { photos: photos.length, failed: failed.length, late: late.length, troubles: troubles.length },
     sessions: sessionsOf(people, photos),
     failed: rows(failed, 'broken'),
     late: rows(late, 'late'),
@@ -55,11 +50,11 @@ export function recent({ streams }: Folders): Recent {
 
 type Photo = {
   id: string
-  session: string
+  session: string | null
   atMs: number
   late: boolean
-  seconds: number | undefined
-  reason: string | undefined
+  seconds?: number
+  reason?: string
 }
 
 /** Newest first. */
@@ -67,16 +62,12 @@ function photosOf(entries: readonly Entry[]): Photo[] {
   const photos = new Map<string, Photo>()
   for (const entry of entries) {
     const { photo: id, event, seconds, reason } = entry.payload
-    if (typeof id !== 'string' || entry.session === null) continue
-    const known = photos.get(id)
-    photos.set(id, {
-      id,
-      session: entry.session,
-      atMs: timeOf(entry),
-      late: known?.late || event === 'promise.broken',
-      seconds: event === 'photo.ready' ? Number(seconds) : known?.seconds,
-      reason: event === 'photo.failed' ? String(reason) : known?.reason,
-    })
+    if (typeof id !== 'string') continue
+    const photo: Photo = { id, session: entry.session, late: false, ...photos.get(id), atMs: timeOf(entry) }
+    if (event === 'promise.broken') photo.late = true
+    if (event === 'photo.ready') photo.seconds = Number(seconds)
+    if (event === 'photo.failed') photo.reason = String(reason)
+    photos.set(id, photo)
   }
   return [...photos.values()].reverse()
 }

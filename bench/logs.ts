@@ -6,8 +6,7 @@ import { promisify } from 'node:util'
 import { startScript } from '../test/support.ts'
 import { ingest } from './logs/ingest.ts'
 import { writeDay } from './logs/lines.ts'
-import { hasRsyslog, throughRsyslog } from './logs/rsyslog.ts'
-import { throughOurs } from './logs/survival.ts'
+import { throughKills } from './logs/survival.ts'
 import { type Options, quantile, type Row, row } from './rows.ts'
 
 const full = { entries: 5_000_000, batches: 100, writes: 200_000, shipped: 100_000, kills: 20 }
@@ -16,7 +15,7 @@ const streams = 8
 const day = '2026-11-20'
 const token = 'bench'
 
-/** What issue 4 promises of the logs: ingest with an fsync before each ack, publish, look-up, and what a log call costs. */
+/** Ingest with an fsync before each acknowledgement, publish, look-up, the cost of a log call, and kills. */
 export async function logs({ quick, tell }: Options): Promise<Row[]> {
   const folder = await mkdtemp(join(tmpdir(), 'tintype-bench-'))
   const sizes = quick ? small : full
@@ -39,6 +38,7 @@ export async function logs({ quick, tell }: Options): Promise<Row[]> {
       join(folder, 'journal'),
       String(sizes.writes),
     )
+    tell(`${sizes.shipped} entries, the server killed ${sizes.kills} times`)
     return [
       ...ingested,
       row('logs.publish', published.entries / published.seconds, 'entries/s', '>= 300000'),
@@ -47,7 +47,7 @@ export async function logs({ quick, tell }: Options): Promise<Row[]> {
       row('logs.timeline', Math.max(...timelines.map(({ ms }) => ms)), 'ms', '<= 200'),
       row('logs.timeline.entries', Math.max(...timelines.map(({ entries }) => entries)), 'entries'),
       row('logs.write', written.microseconds, 'µs CPU/entry', '<= 20'),
-      ...(await survivalRows(folder, sizes.shipped, sizes.kills, tell)),
+      ...(await survivalRows(folder, sizes.shipped, sizes.kills)),
     ]
   } finally {
     await rm(folder, { recursive: true })
@@ -74,31 +74,13 @@ async function ingestRows(folder: string, batches: number): Promise<Row[]> {
   }
 }
 
-/** Ours and a real shipper on as many entries, the receiver killed -9 while they come in. */
-async function survivalRows(
-  folder: string,
-  entries: number,
-  kills: number,
-  tell: Options['tell'],
-): Promise<Row[]> {
-  tell(`${entries} entries, the server killed ${kills} times`)
-  const ours = await throughOurs(join(folder, 'ours'), entries, kills)
-  const rows = [
-    row('logs.kills.rate', ours.entriesPerSecond, 'entries/s'),
-    row('logs.kills.lost', ours.lost, 'entries', '<= 0'),
-    row('logs.kills.doubled', ours.doubled, 'entries', '<= 0'),
-  ]
-  if (!hasRsyslog()) {
-    tell('no rsyslog to compare with: apt-get install rsyslog rsyslog-relp')
-    return rows
-  }
-  tell('the same through rsyslog')
-  const rsyslog = await throughRsyslog(join(folder, 'rsyslog'), entries, kills)
+/** Entries through journal, shipper and server, while the server is killed. */
+async function survivalRows(folder: string, entries: number, kills: number): Promise<Row[]> {
+  const { entriesPerSecond, lost, doubled } = await throughKills(join(folder, 'kills'), entries, kills)
   return [
-    ...rows,
-    row('logs.kills.rsyslog.rate', rsyslog.entriesPerSecond, 'entries/s'),
-    row('logs.kills.rsyslog.lost', rsyslog.lost, 'entries'),
-    row('logs.kills.rsyslog.doubled', rsyslog.doubled, 'entries'),
+    row('logs.kills.rate', entriesPerSecond, 'entries/s'),
+    row('logs.kills.lost', lost, 'entries', '<= 0'),
+    row('logs.kills.doubled', doubled, 'entries', '<= 0'),
   ]
 }
 

@@ -21,6 +21,18 @@ export function translate(words: Record<string, unknown>): void {
   }
 }
 
+/**
+ * Fills a text in: `{name}` is a value; `{count|1 photo|# photos}` is the form for 1 or the form for more, where # is the
+ * number. The first of three forms is for 0.
+ */
+export const phrase = (text: string, values: Record<string, string | number>): string =>
+  text.replace(/\{(\w+)(?:\|([^}]*))?\}/g, (_, name: string, listed?: string) => {
+    const value = values[name] ?? ''
+    const forms = listed?.split('|') ?? ['#']
+    const form = value === 0 && forms[2] !== undefined ? forms[0] : forms.at(value === 1 ? -2 : -1)
+    return (form ?? '#').replace('#', () => (typeof value === 'number' ? whole.format(value) : value))
+  })
+
 const format = (options: Intl.NumberFormatOptions) => new Intl.NumberFormat(language, options)
 const tenths = format({ minimumFractionDigits: 1, maximumFractionDigits: 1 })
 const whole = format({ maximumFractionDigits: 0 })

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import type { Entry } from './page/api.ts'
-import { storyOf } from './story.ts'
+import { storyOf } from './timeline.ts'
 
 const noon = Date.parse('2026-11-22T12:00:00.000Z')
 const entry = (id: string, ms: number, payload: Record<string, unknown>): Entry => ({
@@ -23,7 +23,7 @@ test('stages lead back from the entry that ends them, and quiet times are gaps',
     }),
     entry('web.0.17.2', 60_000, { event: 'photo.deleted', photo: 'p' }),
   ]
-  const { services, stages, gaps } = storyOf({ key: 'p', entries, cut: false })
+  const { services, stages, gaps } = storyOf('p', entries, false)
   expect(services).toEqual(['converter.0', 'web.0'])
   expect(stages.map(({ stage, fromMs, toMs }) => [stage, fromMs - noon, toMs - noon])).toEqual([
     ['receive', -500, 0],
@@ -35,9 +35,8 @@ test('stages lead back from the entry that ends them, and quiet times are gaps',
 })
 
 test('an entry without seconds has no stages, and no entries have no story', () => {
-  expect(
-    storyOf({ key: 'p', entries: [entry('web.0.17.1', 0, { event: 'photo.ready', photo: 'p' })], cut: false })
-      .stages,
-  ).toEqual([])
-  expect(storyOf({ key: 'p', entries: [], cut: false })).toMatchObject({ services: [], stages: [], gaps: [] })
+  expect(storyOf('p', [entry('web.0.17.1', 0, { event: 'photo.ready', photo: 'p' })], false).stages).toEqual(
+    [],
+  )
+  expect(storyOf('p', [], false)).toMatchObject({ services: [], stages: [], gaps: [] })
 })

@@ -94,7 +94,7 @@ describe('imports', () => {
 
   test('only a port names its adapters, and loads them when opened', () => {
     const port = /^lib\/(storage|queue)\//
-    const noAdapter = /\/(index|key|queue|storage|\w+-url)\.ts$/
+    const noAdapter = /\/(engine|index|job|key|port|storage|\w+-url)\.ts$/
     expectNone([
       ...[...products, ...files('bench/**/*.ts')]
         .filter(file => !port.test(file))

@@ -2,11 +2,10 @@ import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { onTestFinished } from 'vitest'
 import { temporaryFolder } from '../../test/support.ts'
+import { engineOn, writeEvents } from '../queue/engine.ts'
 import { open as openQueue, type Queue } from '../queue/index.ts'
-import { queueOn } from '../queue/port.ts'
-import * as reads from '../queue/reads.ts'
-import { openEngine } from '../queue/sqlite-file.ts'
-import * as writes from '../queue/writes.ts'
+import { type Call, queueOn, run } from '../queue/port.ts'
+import { migrate, statementsOf } from '../queue/sqlite-file.ts'
 import { open as openStorage, type Storage } from '../storage/index.ts'
 import type { Log } from '../telemetry/log.ts'
 import type { House } from './find.ts'
@@ -77,18 +76,19 @@ export const putFile = (storage: Storage, photo: string, file: string, value: un
 /** SQLite's real engine in this process, one operation at a time, with a clock that the test sets. */
 export function openModelQueue(
   clock: () => number,
-  limits = { maxAttempts: 3, maxDepth: 3, version: '' },
+  settings = { maxAttempts: 3, maxDepth: 3, version: '' },
 ): Queue & { purge(): Promise<void> } {
   const db = new DatabaseSync(':memory:')
-  const engine = openEngine(db, limits, clock)
-  const operations = { ...reads, ...writes } as unknown as Record<string, (...args: unknown[]) => unknown>
+  migrate(db, clock())
+  const sql = statementsOf(db)
   let last: Promise<unknown> = Promise.resolve()
-  const inTurn = (step: () => unknown) => {
+  const ask = (call: Call) => {
     const next = last.then(async () => {
+      const engine = engineOn(sql, settings, clock)
       db.exec('BEGIN')
-      engine.depth = null
       try {
-        const value = await step()
+        const value = await run(engine, call)
+        writeEvents(engine)
         db.exec('COMMIT')
         return value
       } catch (error) {
@@ -101,8 +101,7 @@ export function openModelQueue(
   }
   let nothingToClaim = () => {}
   const bell = { rings: () => 0, wait: async () => nothingToClaim(), close: () => {} }
-  const run = (method: string, args: unknown[]) => inTurn(() => operations[method]?.(engine, ...args))
-  const queue = queueOn(run, bell, {}, { now: clock, close: async () => db.close() })
+  const queue = queueOn(bell, {}, { ask, now: clock, close: async () => db.close() })
   return {
     ...queue,
     claim(worker, lease) {
@@ -110,6 +109,6 @@ export function openModelQueue(
       nothingToClaim = () => abort.abort()
       return queue.claim(worker, lease, abort.signal)
     },
-    purge: async () => void (await inTurn(() => writes.purge(engine))),
+    purge: async () => void (await ask({ method: 'purge', args: [] })),
   }
 }

@@ -8,7 +8,6 @@ const tables = schema
   .replaceAll('INTEGER PRIMARY KEY AUTOINCREMENT', 'BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY')
   .replaceAll('REAL', 'DOUBLE PRECISION')
   .replaceAll(') STRICT', ')')
-  .replaceAll('IF NOT EXISTS ', '')
 
 /**
  * Each photo leaves two dead rows, which slow reads of the indexes of waiting photos until a vacuum. The threshold is a
@@ -21,7 +20,7 @@ const upkeep = `ALTER TABLE jobs SET (autovacuum_vacuum_threshold = 5000, autova
  * Makes the tables of a schema where there are none. Processes that start together wait for one another.
  * @throws Error when a newer version of Tintype wrote them.
  */
-export async function migrate(client: pg.Client, place: string): Promise<void> {
+export async function migrate(client: pg.ClientBase, place: string): Promise<void> {
   await client.query('BEGIN READ WRITE; SET LOCAL statement_timeout = 0')
   await client.query('SELECT pg_advisory_xact_lock(hashtext($1))', [`tintype ${place}`])
   const { rows } = await client.query(
@@ -41,7 +40,7 @@ export async function migrate(client: pg.Client, place: string): Promise<void> {
 }
 
 /** Adds columns that the previous release did not have. Checked first, because ALTER TABLE waits for every statement on the table. */
-async function expand(client: pg.Client, place: string): Promise<void> {
+async function expand(client: pg.ClientBase, place: string): Promise<void> {
   const { rows } = await client.query(
     'SELECT table_name AS table, column_name AS column FROM information_schema.columns WHERE table_schema = $1',
     [place],

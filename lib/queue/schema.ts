@@ -1,9 +1,9 @@
-import type { Job } from './queue.ts'
+import type { Job } from './job.ts'
 
 /**
- * `PRAGMA user_version` of a SQLite file, where version 0.1 of Tintype wrote 0; the table `schema_version` elsewhere. A schema
- * changes in two releases. The first adds columns with a default (`expansions`) and keeps this number, so that the previous
- * release works beside it. A later release removes old columns and raises this number.
+ * `PRAGMA user_version` of a SQLite file, the table `schema_version` elsewhere. A schema changes in two releases. The first
+ * adds columns with a default (`expansions`) and keeps this number, so that the previous release works beside it. A later
+ * release removes old columns and raises this number.
  */
 export const schemaVersion = 1
 
@@ -26,7 +26,7 @@ export const newerSchema = (version: number): Error =>
  * Times are epoch milliseconds, REAL because callers compute them from fractions of seconds.
  */
 export const schema = `
-CREATE TABLE IF NOT EXISTS jobs (
+CREATE TABLE jobs (
   seq          INTEGER PRIMARY KEY AUTOINCREMENT,
   photo        TEXT    NOT NULL UNIQUE,
   owner        TEXT    NOT NULL,
@@ -55,23 +55,23 @@ CREATE TABLE IF NOT EXISTS jobs (
   version      TEXT    NOT NULL DEFAULT '', -- of the web that accepted it
   format       INTEGER NOT NULL DEFAULT 1   -- of this row
 ) STRICT;
-CREATE INDEX IF NOT EXISTS jobs_queued   ON jobs (seq, due_at, queued_at) WHERE state = 'queued';
-CREATE INDEX IF NOT EXISTS jobs_claimed  ON jobs (lease_until) WHERE state = 'claimed';
-CREATE INDEX IF NOT EXISTS jobs_lost     ON jobs (seq) WHERE state = 'lost';
-CREATE INDEX IF NOT EXISTS jobs_dead     ON jobs (seq) WHERE state = 'dead';
-CREATE INDEX IF NOT EXISTS jobs_deleted  ON jobs (seq) WHERE state = 'deleted' AND ended_at IS NULL;
-CREATE INDEX IF NOT EXISTS jobs_promised ON jobs (promise_by) WHERE promise = 1 AND outcome IS NULL;
-CREATE INDEX IF NOT EXISTS jobs_ended    ON jobs (ended_at) WHERE ended_at IS NOT NULL;
+CREATE INDEX jobs_queued   ON jobs (seq, due_at, queued_at) WHERE state = 'queued';
+CREATE INDEX jobs_claimed  ON jobs (lease_until) WHERE state = 'claimed';
+CREATE INDEX jobs_lost     ON jobs (seq) WHERE state = 'lost';
+CREATE INDEX jobs_dead     ON jobs (seq) WHERE state = 'dead';
+CREATE INDEX jobs_deleted  ON jobs (seq) WHERE state = 'deleted' AND ended_at IS NULL;
+CREATE INDEX jobs_promised ON jobs (promise_by) WHERE promise = 1 AND outcome IS NULL;
+CREATE INDEX jobs_ended    ON jobs (ended_at) WHERE ended_at IS NOT NULL;
 
-CREATE TABLE IF NOT EXISTS events (
+CREATE TABLE events (
   seq   INTEGER PRIMARY KEY AUTOINCREMENT,
   photo TEXT NOT NULL,
   owner TEXT NOT NULL,
   state TEXT NOT NULL
 ) STRICT;
-CREATE INDEX IF NOT EXISTS events_owner ON events (owner, seq);
+CREATE INDEX events_owner ON events (owner, seq);
 
-CREATE TABLE IF NOT EXISTS workers (
+CREATE TABLE workers (
   id              TEXT PRIMARY KEY,
   slots           INTEGER NOT NULL,
   service_seconds REAL    NOT NULL,
@@ -101,13 +101,26 @@ export type Row = {
   waited_ms: number
   converted_ms: number
   queued_at: number | null
+  due_at: number | null
+  worker: string | null
   token: string | null
-  forgiven: number
   claimed_at: number | null
+  lease_ms: number | null
+  lease_until: number | null
+  expired: string | null
+  forgiven: number
+  ended_at: number | null
   durable_at: number | null
   reason: string | null
   outcome: 'kept' | 'broken' | 'void' | null
+  version: string
+  format: number
 }
+
+/** The columns that are read. Not `*`: PostgreSQL refuses a prepared statement when a later release adds a column to its result. */
+export const columns =
+  'seq, photo, owner, received_at, promise_by, promise, traceparent, detail_until, state, attempts, waited_ms, ' +
+  'converted_ms, queued_at, token, claimed_at, reason, outcome, forgiven'
 
 export const toJob = (row: Row): Job => ({
   photo: row.photo,
@@ -115,6 +128,6 @@ export const toJob = (row: Row): Job => ({
   receivedAt: row.received_at,
   promiseBy: row.promise_by,
   promise: row.promise === 1,
-  ...(row.traceparent === null ? {} : { traceparent: row.traceparent }),
-  ...(row.detail_until === null ? {} : { detailUntil: row.detail_until }),
+  ...(row.traceparent !== null && { traceparent: row.traceparent }),
+  ...(row.detail_until !== null && { detailUntil: row.detail_until }),
 })

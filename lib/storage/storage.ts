@@ -9,6 +9,7 @@ export type Found = { body: Readable; bytes: number }
  * destroyed. `disposable`: only this call uses the chunks, and their memory may be freed as soon as they are written.
  */
 export type NewFile = { key: Key; body: Readable | Buffer; maxBytes?: number; disposable?: boolean }
+export type Stored = { bytes: number } | 'exists' | 'too-large'
 /** With `ifAbsent` the call answers 'exists' and changes nothing when the key exists; the existing body is durable. */
 export type Put = NewFile & { ifAbsent?: boolean }
 
@@ -24,11 +25,7 @@ export type Storage = {
    * promises). Readers see all of it or nothing.
    * @throws when the body errors or is destroyed; nothing is stored then.
    */
-  put(
-    key: Key,
-    body: Readable | Buffer,
-    options?: Pick<Put, 'maxBytes' | 'ifAbsent'>,
-  ): Promise<{ bytes: number } | 'exists' | 'too-large'>
+  put(key: Key, body: Readable | Buffer, options?: Pick<Put, 'maxBytes' | 'ifAbsent'>): Promise<Stored>
   /**
    * Stores several files of one folder with fewer fsyncs than a put each. Readers, also after a kill, find a file only
    * with those before it. A power cut before it resolves may leave any of them. Each body is read to its end before the

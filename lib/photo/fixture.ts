@@ -8,10 +8,10 @@ import { type Call, queueOn, run } from '../queue/port.ts'
 import { migrate, statementsOf } from '../queue/sqlite-file.ts'
 import { open as openStorage, type Storage } from '../storage/index.ts'
 import type { Log } from '../telemetry/log.ts'
-import type { House } from './find.ts'
+import type { PhotoContext } from './find.ts'
 import { newPhotoId, type Owner, type PhotoRecord, photoKey } from './record.ts'
 
-/** What tests of a photo's life share: a house on real files and a real queue, and what its account counted. */
+/** What tests of a photo's life share: a context on real files and a real queue, and what its account counted. */
 
 export const owner: Owner = 'ab'.repeat(16)
 
@@ -33,7 +33,10 @@ export const silent = (errors: string[]): Log => {
   }
 }
 
-export function countingHouse(ports: { storage: Storage; queue: Queue }): House & { counted: Counted } {
+export function countingContext(ports: {
+  storage: Storage
+  queue: Queue
+}): PhotoContext & { counted: Counted } {
   const counted: Counted = { accepted: [], settled: [], errors: [] }
   return {
     ...ports,
@@ -46,12 +49,12 @@ export function countingHouse(ports: { storage: Storage; queue: Queue }): House 
   }
 }
 
-export async function openHouse(folder?: string) {
+export async function openContext(folder?: string) {
   const at = folder ?? (await temporaryFolder())
   const storage = await openStorage(`file:${join(at, 'storage')}`)
   const queue = await openQueue(`sqlite:${join(at, 'queue.sqlite')}`)
   onTestFinished(() => queue.close())
-  return { folder: at, ...countingHouse({ storage, queue }) }
+  return { folder: at, ...countingContext({ storage, queue }) }
 }
 
 export const record = (more: Partial<PhotoRecord> = {}): PhotoRecord => ({

@@ -5,11 +5,13 @@ import {
   days,
   flag,
   integer,
+  list,
   pattern,
   port,
   seconds,
   text,
   type Variable,
+  variable,
 } from './config.ts'
 import type { Size } from './photo/record.ts'
 import { queueAddress, queueUrlFormat } from './queue/queue-url.ts'
@@ -58,7 +60,17 @@ export const variables = {
     2 ** 40,
     'memory of a converter’s child above which it is killed; the pixel limits by format are made for the default',
   ),
-  THUMBNAILS: thumbnails('320.jpg'),
+  THUMBNAILS: list<Size>(
+    [{ side: 320, format: 'jpg' }],
+    'thumbnails made of each photo; the first is the default one',
+    'up to 8 of SIDE.jpg, SIDE.png, SIDE.webp or SIDE.avif, separated by commas, SIDE from 1 to 8192 pixels',
+    item => {
+      const [, side, format] = /^(\d{1,5})\.(jpg|png|webp|avif)$/.exec(item) ?? []
+      const isSide = Number(side) > 0 && Number(side) <= 8192
+      return isSide ? { side: Number(side), format: format as Size['format'] } : undefined
+    },
+    8,
+  ),
   MAX_UPLOAD_BYTES: integer(52_428_800, 1024, 2 ** 40, 'largest photo accepted'),
   MAX_PIXELS: integer(
     268_402_689,
@@ -74,7 +86,17 @@ export const variables = {
   ),
   PROMISE_SECONDS: seconds(60, 0.1, 86_400, 'the promise: last byte received to durable thumbnail'),
   SCRAPE_SECONDS: seconds(15, 0.2, 60, 'how often metrics are read'),
-  SCRAPE_TARGETS: scrapeTargets(),
+  SCRAPE_TARGETS: list<{ job: string; instance: string; url: URL }>(
+    [],
+    'metrics endpoints to record; default: those of the services on this machine',
+    'a list of JOB=URL or JOB.INSTANCE=URL, separated by commas',
+    item => {
+      const [, job, instance, address = ''] =
+        /^([a-z0-9_-]+)(?:\.([a-z0-9-]+))?=(https?:.+)$/.exec(item) ?? []
+      const url = URL.parse(address)
+      return job && url ? { job, instance: instance ?? url.host, url } : undefined
+    },
+  ),
   TARGETS_FILE: text(
     '',
     'a file that names the metrics endpoints, read before each scrape; the launcher writes it. SCRAPE_TARGETS goes before it',
@@ -127,46 +149,7 @@ export function pick<N extends keyof typeof variables>(...names: N[]): Pick<type
   return Object.fromEntries(names.map(name => [name, variables[name]])) as Pick<typeof variables, N>
 }
 
-function thumbnails(fallback: string): Variable<readonly Size[]> {
-  const maxSizes = 8
-  const parse = (given: string): readonly Size[] | undefined => {
-    const sizes = given.split(',').map(item => {
-      const [, side, format] = /^(\d{1,5})\.(jpg|png|webp|avif)$/.exec(item.trim()) ?? []
-      return side && Number(side) > 0 && Number(side) <= 8192
-        ? { side: Number(side), format: format as Size['format'] }
-        : undefined
-    })
-    const known = sizes.filter(size => size !== undefined)
-    return known.length === sizes.length && known.length <= maxSizes ? known : undefined
-  }
-  return {
-    default: parse(fallback) ?? [],
-    meaning: 'thumbnails made of each photo; the first is the default one',
-    format: `up to ${maxSizes} of SIDE.jpg, SIDE.png, SIDE.webp or SIDE.avif, separated by commas, SIDE from 1 to 8192 pixels`,
-    parse,
-  }
-}
-
 /** The URL of an adapter; empty for the default one. */
-function place(meaning: string, format: string, address: (url: string) => unknown): Variable<string> {
-  return { default: '', meaning, format, parse: given => (address(given) ? given : undefined) }
-}
-
-/** Metrics endpoints to scrape; empty for those of the services on this machine. */
-function scrapeTargets(): Variable<readonly { job: string; instance: string; url: URL }[]> {
-  return {
-    default: [],
-    meaning: 'metrics endpoints to record; default: those of the services on this machine',
-    format: 'a list of JOB=URL or JOB.INSTANCE=URL, separated by commas',
-    parse(given) {
-      const targets = given.split(',').map(item => {
-        const [, job, instance, address] =
-          /^([a-z0-9_-]+)(?:\.([a-z0-9-]+))?=(https?:.+)$/.exec(item.trim()) ?? []
-        const url = URL.parse(address ?? '')
-        return job && url ? { job, instance: instance ?? url.host, url } : undefined
-      })
-      const known = targets.filter(target => target !== undefined)
-      return known.length === targets.length ? known : undefined
-    },
-  }
+function place(meaning: string, format: string, addressOf: (url: string) => unknown): Variable<string> {
+  return variable('', meaning, format, given => (addressOf(given) ? given : undefined))
 }

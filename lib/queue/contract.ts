@@ -144,6 +144,37 @@ export function queueContract(name: string, start: () => Promise<Engine>): void 
         expect(await photos(older)).toEqual([tooLate.photo, late.photo])
       })
 
+      test('nothing fails while a later release adds columns', async () => {
+        const queue = await openQueue()
+        const errors: unknown[] = []
+        let done = 0
+        let working = true
+        const work = async () => {
+          while (working) {
+            try {
+              await queue.enqueue(job())
+              const claim = await claimed(queue)
+              await queue.renew(claim, leaseMs)
+              await queue.complete(claim, Date.now())
+              await queue.announce({ id: 'a', slots: 1, serviceSeconds: 1 })
+              await Promise.all([queue.stats(), queue.overdue(1), queue.lost(1), queue.deadLetters(1)])
+              done++
+            } catch (error) {
+              errors.push(error)
+            }
+          }
+        }
+        const loops = [work(), work(), work()]
+        await until(() => done > 20)
+        for (const table of ['jobs', 'events', 'workers'])
+          await engine.run(url, `ALTER TABLE ${table} ADD COLUMN later TEXT NOT NULL DEFAULT ''`)
+        const before = done
+        await until(() => done > before + 20)
+        working = false
+        await Promise.all(loops)
+        expect(errors).toEqual([])
+      })
+
       test('a job in a newer format is left for those who know it', async () => {
         const queue = await openQueue()
         const [newer, known] = jobs(2) as [Job, Job]

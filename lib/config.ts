@@ -3,79 +3,68 @@ import { ExpectedError } from './errors.ts'
 /** An environment variable; the table of all is in variables.ts. */
 export type Variable<T> = {
   readonly default: T
-  readonly meaning: string
   /** The allowed values in words, for the error and the reference. */
   readonly format: string
   /** Undefined when the text does not have the format. */
   readonly parse: (text: string) => T | undefined
 }
 
-export const variable = <T>(
-  fallback: T,
-  meaning: string,
-  format: string,
-  parse: Variable<T>['parse'],
-): Variable<T> => ({ default: fallback, meaning, format, parse })
+export const variable = <T>(fallback: T, format: string, parse: Variable<T>['parse']): Variable<T> => ({
+  default: fallback,
+  format,
+  parse,
+})
 
 const numeric =
   (digits: RegExp, kind: string) =>
-  (fallback: number, min: number, max: number, meaning: string, format = `${kind} from ${min} to ${max}`) =>
-    variable(fallback, meaning, format, given => {
+  (fallback: number, min: number, max: number, format = `${kind} from ${min} to ${max}`) =>
+    variable(fallback, format, given => {
       const value = digits.test(given) ? Number(given) : Number.NaN
       return value >= min && value <= max ? value : undefined
     })
+export const integer = numeric(/^\d+$/, 'a whole number')
+/** Fractions are allowed. */
+export const seconds = numeric(/^\d+(\.\d+)?$/, 'seconds, a number')
+/** An age in days; 0 is for ever. */
+export const days = (fallback: number) => integer(fallback, 0, 36_500, 'days, a whole number from 0 to 36500')
+export const port = (fallback: number) => integer(fallback, 0, 65_535, 'a port number from 0 to 65535')
+
+export const text = (fallback: string, format = 'text') => variable(fallback, format, given => given)
+
+export const pattern = (fallback: string, allowed: RegExp, format: string) =>
+  variable(fallback, format, given => (allowed.test(given) ? given : undefined))
 
 /** A list separated by commas. */
 export const list = <T>(
   fallback: readonly T[],
-  meaning: string,
   format: string,
   parseItem: (item: string) => T | undefined,
   maxItems = Number.POSITIVE_INFINITY,
 ): Variable<readonly T[]> =>
-  variable(fallback, meaning, format, given => {
+  variable(fallback, format, given => {
     const items = given.split(',').map(item => parseItem(item.trim()))
     const known = items.filter(item => item !== undefined)
     return known.length === items.length && known.length <= maxItems ? known : undefined
   })
 
-export const text = (fallback: string, meaning: string, format = 'text'): Variable<string> =>
-  variable(fallback, meaning, format, given => given)
+/** An http or https address; null when there is none. */
+export const address = variable<URL | null>(null, 'an http(s) URL', given => {
+  const url = URL.parse(given)
+  return url && /^https?:$/.test(url.protocol) ? url : undefined
+})
 
-export const pattern = (fallback: string, allowed: RegExp, meaning: string, format: string) =>
-  variable(fallback, meaning, format, given => (allowed.test(given) ? given : undefined))
+export const choice = <T extends string>(fallback: T, choices: readonly T[]): Variable<T> =>
+  variable(fallback, `one of ${choices.join(', ')}`, given => choices.find(each => each === given))
 
-export const integer = numeric(/^\d+$/, 'a whole number')
-
-/** Fractions are allowed. */
-export const seconds = numeric(/^\d+(\.\d+)?$/, 'seconds, a number')
-
-/** An age in days; 0 is for ever. */
-export const days = (fallback: number, meaning: string): Variable<number> =>
-  integer(fallback, 0, 36_500, `${meaning}; 0 keeps it for ever`, 'days, a whole number from 0 to 36500')
+export const flag = variable(false, 'true or false', given =>
+  given === 'true' || given === 'false' ? given === 'true' : undefined,
+)
 
 /** An age in milliseconds; Infinity for 0 days. */
 export const daysMs = (count: number): number => (count === 0 ? Number.POSITIVE_INFINITY : count * 86_400_000)
 
-/** An http or https address; null when there is none. */
-export const address = (meaning: string): Variable<URL | null> =>
-  variable(null as URL | null, meaning, 'an http(s) URL', given => {
-    const url = URL.parse(given)
-    return url && /^https?:$/.test(url.protocol) ? url : undefined
-  })
-
-export const port = (fallback: number, meaning: string): Variable<number> =>
-  integer(fallback, 0, 65_535, `${meaning}; 0 is any free port`, 'a port number from 0 to 65535')
-
-export const choice = <T extends string>(fallback: T, choices: readonly T[], meaning: string): Variable<T> =>
-  variable(fallback, meaning, `one of ${choices.join(', ')}`, given => choices.find(each => each === given))
-
-/** False by default. */
-export const flag = (meaning: string): Variable<boolean> =>
-  variable(false, meaning, 'true or false', given =>
-    given === 'true' || given === 'false' ? given === 'true' : undefined,
-  )
-
+/** `meaning` explains it in errors and in the reference. */
+type Described = Variable<unknown> & { readonly meaning: string }
 type Values<V> = { readonly [K in keyof V]: V[K] extends Variable<infer T> ? T : never }
 
 export class ConfigError extends ExpectedError {
@@ -96,7 +85,7 @@ const withoutPassword = (given = ''): string =>
  * Reads the variables from an environment. An empty variable counts as unset.
  * @throws ConfigError naming every bad variable, its value and its format.
  */
-export function readConfig<V extends Record<string, Variable<unknown>>>(
+export function readConfig<V extends Record<string, Described>>(
   environment: Record<string, string | undefined>,
   variables: V,
 ): Values<V> {

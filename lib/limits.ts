@@ -1,6 +1,5 @@
-import type { variables } from './variables.ts'
+import type { VariableName } from './variables.ts'
 
-type VariableName = keyof typeof variables
 type Owner = 'web' | 'converter' | 'logs' | 'slo' | 'every process' | 'queue' | 'storage'
 
 /** A bounded resource, who enforces the bound, and what happens when it is reached. */

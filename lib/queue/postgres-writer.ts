@@ -3,7 +3,7 @@ import { type Engine, engineOn, inFewSizes, type Settings, type Statement, write
 import { type Call, type Method, run } from './port.ts'
 import { type ServerClock, serverNow } from './postgres-clock.ts'
 import { type Connections, noAnswer } from './postgres-connections.ts'
-import { countQueued } from './waiting.ts'
+import { countQueued } from './transitions.ts'
 import { claimAll } from './writes.ts'
 
 /** Most calls of one transaction: the rows that it changes are locked until its commit. */

@@ -2,7 +2,7 @@ import type { FailureReason, Outcome, Owner, PhotoId } from '../photo/record.ts'
 import type { Engine } from './engine.ts'
 import type { Job, Look, QueueEvent, Stats } from './job.ts'
 import { columns, type Row, toJob } from './schema.ts'
-import { ours, oursOf, workerLiveMs } from './waiting.ts'
+import { ours, oursOf, workerLiveMs } from './transitions.ts'
 
 /** Events that may commit while an older one's transaction is open: 0.2 s of them at full speed. */
 const maxInFlight = 1_000

@@ -1,3 +1,4 @@
+import type { Outcome, Owner, PhotoId } from '../photo/record.ts'
 import type { Job } from './job.ts'
 
 /**
@@ -86,36 +87,23 @@ CREATE TABLE workers (
  */
 export const firstEvent = (now: number): number => Math.floor(now) * 100
 
+type Numbers = 'seq' | 'received_at' | 'promise_by' | 'attempts' | 'forgiven' | 'format'
+type Times =
+  | `${'queued' | 'due' | 'claimed' | 'ended' | 'durable'}_at`
+  | 'detail_until'
+  | `lease_${'ms' | 'until'}`
+type Texts = 'traceparent' | 'worker' | 'token' | 'expired' | 'reason'
 /** A row of `jobs`. */
-export type Row = {
-  seq: number
-  photo: string
-  owner: string
-  received_at: number
-  promise_by: number
-  promise: 0 | 1
-  traceparent: string | null
-  detail_until: number | null
-  state: 'queued' | 'claimed' | 'lost' | 'done' | 'dead' | 'deleted'
-  attempts: number
-  waited_ms: number
-  converted_ms: number
-  queued_at: number | null
-  due_at: number | null
-  worker: string | null
-  token: string | null
-  claimed_at: number | null
-  lease_ms: number | null
-  lease_until: number | null
-  expired: string | null
-  forgiven: number
-  ended_at: number | null
-  durable_at: number | null
-  reason: string | null
-  outcome: 'kept' | 'broken' | 'void' | null
-  version: string
-  format: number
-}
+export type Row = Record<Numbers | 'waited_ms' | 'converted_ms', number> &
+  Record<Times, number | null> &
+  Record<Texts, string | null> & {
+    photo: PhotoId
+    owner: Owner
+    promise: 0 | 1
+    state: 'queued' | 'claimed' | 'lost' | 'done' | 'dead' | 'deleted'
+    outcome: Outcome | null
+    version: string
+  }
 
 /** The columns that are read. Not `*`: PostgreSQL refuses a prepared statement when a later release adds a column to its result. */
 export const columns =

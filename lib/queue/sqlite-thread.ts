@@ -4,7 +4,7 @@ import { parentPort, receiveMessageOnPort, workerData } from 'node:worker_thread
 import { engineOn, type Settings, writeEvents } from './engine.ts'
 import { type Call, isRead, type Method, run } from './port.ts'
 import { migrate, statementsOf } from './sqlite-file.ts'
-import { nextDue } from './waiting.ts'
+import { nextDue } from './transitions.ts'
 import { purge } from './writes.ts'
 
 /** `close` ends the thread. */

@@ -14,7 +14,7 @@ import { type Claim, open, type Queue } from './index.ts'
 import type { Lease } from './job.ts'
 import * as reads from './reads.ts'
 import { migrate, statementsOf, withoutLocks } from './sqlite-file.ts'
-import { nextDue } from './waiting.ts'
+import { nextDue } from './transitions.ts'
 import * as writes from './writes.ts'
 
 queueContract('sqlite', async () => {

@@ -13,6 +13,9 @@ import {
 import { columns, type Row } from './schema.ts'
 import {
   type ClaimRequest,
+  countQueued,
+  dueNow,
+  dueNowOf,
   emit,
   end,
   expireLeases,
@@ -21,10 +24,10 @@ import {
   insert,
   insertTombstone,
   lease,
+  nextDue,
   requeue,
   update,
 } from './transitions.ts'
-import { countQueued, dueNow, dueNowOf, nextDue } from './waiting.ts'
 
 /** Retries follow after 0.5 to 1 s, 1 to 2 s, and at most 4 s: three attempts leave most of the minute. */
 const firstBackoffMs = 500

@@ -50,7 +50,7 @@ export async function ready(
   const { thumbnails, ...rest } = made
   await Promise.all(
     thumbnails.map(({ body, ...size }) =>
-      storage.put(photoKey(job.owner, job.photo, thumbnailFile(size)), body),
+      storage.put(photoKey(job.owner, job.photo, thumbnailFile(size)), body, { beside: true }),
     ),
   )
   faultPoint('convert.stored')
@@ -170,7 +170,7 @@ export async function putResult<R extends ResultRecord>(
 ): Promise<R | ResultRecord> {
   const key = photoKey(owner, photo, 'result.json')
   const body = bytesOf(result)
-  if ((await storage.put(key, body, { ifAbsent: true })) !== 'exists') return result
+  if ((await storage.put(key, body, { ifAbsent: true, beside: true })) !== 'exists') return result
   const standing = await readResult(storage, owner, photo)
   if (typeof standing !== 'string') return standing
   await storage.put(key, body)

@@ -19,7 +19,9 @@ const maxTries = 5
 let temporaries = 0
 
 /** A whole file and its place. */
-type Placed = Draft & { target: string; ifAbsent: boolean; placed?: 'renamed' | 'linked' | 'exists' }
+type Placed = Draft & { target: string; ifAbsent: boolean; beside: boolean } & {
+  placed?: 'renamed' | 'linked' | 'exists'
+}
 
 /**
  * Storage in a local folder. A body is written to a temporary file, fsynced, renamed to its place, and the folder
@@ -41,12 +43,12 @@ export async function openFolder(path: string, options: OpenOptions = {}, disk: 
   async function store(files: AsyncIterable<Put>, call: Call): Promise<Stored[]> {
     const drafts: Placed[] = []
     try {
-      for await (const { key, ifAbsent = false, ...file } of files) {
+      for await (const { key, ifAbsent = false, beside = false, ...file } of files) {
         const draft = await writeDraft(disk, newTemporary(), file, call)
         if (draft === 'too-large') return [draft]
-        drafts.push({ ...draft, target: at(key), ifAbsent })
+        drafts.push({ ...draft, target: at(key), ifAbsent, beside })
         // Concurrent with the fsync of the body. A folder that fails here is made again in `place`.
-        folders.make(dirname(at(key))).catch(() => {})
+        if (!beside) folders.make(dirname(at(key))).catch(() => {})
       }
       await Promise.all(drafts.map(({ synced }) => synced))
       await place(drafts)
@@ -62,9 +64,10 @@ export async function openFolder(path: string, options: OpenOptions = {}, disk: 
     const targets = [...new Set(drafts.map(({ target }) => dirname(target)))]
     for (let tries = 1; ; tries++) {
       try {
-        for (const folder of targets) await folders.make(folder)
         for (const draft of drafts) {
-          const { file, target, ifAbsent, placed } = draft
+          const { file, target, ifAbsent, beside, placed } = draft
+          // A folder that another process removed is made again by the second try.
+          if (!beside || tries > 1) await folders.make(dirname(target))
           if (placed === 'renamed') continue
           draft.placed = ifAbsent
             ? ((await disk.link(file, target).then(() => 'linked' as const, ignore('EEXIST'))) ?? 'exists')

@@ -10,8 +10,11 @@ export type Found = { body: Readable; bytes: number }
  */
 export type NewFile = { key: Key; body: Readable | Buffer; maxBytes?: number; disposable?: boolean }
 export type Stored = { bytes: number } | 'exists' | 'too-large'
-/** With `ifAbsent` the call answers 'exists' and changes nothing when the key exists; the existing body is durable. */
-export type Put = NewFile & { ifAbsent?: boolean }
+/**
+ * With `ifAbsent` the call answers 'exists' and changes nothing when the key exists; the existing body is durable.
+ * `beside`: the folder has a file that was stored before, so the folder itself is durable and its fsync is saved.
+ */
+export type Put = NewFile & { ifAbsent?: boolean; beside?: boolean }
 
 /**
  * Storage of photos. Expected outcomes are values. Every other failure is thrown with the key, and with the system's error
@@ -25,7 +28,11 @@ export type Storage = {
    * promises). Readers see all of it or nothing.
    * @throws when the body errors or is destroyed; nothing is stored then.
    */
-  put(key: Key, body: Readable | Buffer, options?: Pick<Put, 'maxBytes' | 'ifAbsent'>): Promise<Stored>
+  put(
+    key: Key,
+    body: Readable | Buffer,
+    options?: Pick<Put, 'maxBytes' | 'ifAbsent' | 'beside'>,
+  ): Promise<Stored>
   /**
    * Stores several files of one folder with fewer fsyncs than a put each. Readers, also after a kill, find a file only
    * with those before it. A power cut before it resolves may leave any of them. Each body is read to its end before the

@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process'
-import { limitNames } from '@tintype/lib/limits.ts'
+import { limitNames, limits } from '@tintype/lib/limits.ts'
 import { metrics } from '@tintype/lib/telemetry/definitions.ts'
 import { variables } from '@tintype/lib/variables.ts'
 import { describe, expect, test } from 'vitest'
@@ -70,7 +70,7 @@ describe('imports', () => {
     )
     expectNone(
       imports
-        .filter(({ target }) => !target.startsWith('node:') && !target.endsWith('.ts'))
+        .filter(({ target }) => !target.startsWith('node:') && !/\.(ts|json)$/.test(target))
         .filter(({ file, target }) => !(target in (declared.get(workspaceOf(file)) ?? {})))
         .map(
           ({ file, line, target }) =>
@@ -142,7 +142,17 @@ test('the converter decodes in its children only', () => {
 })
 
 describe('limits', () => {
-  test('each limit of lib/limits.ts is reached by a test', () => {
+  test('each limit is a number, or a variable that sets it', () => {
+    expectNone(
+      Object.entries(limits)
+        .filter(([, { value }]) => typeof value !== 'number' && !(value in variables))
+        .map(
+          ([name, { value }]) => `lib/limits.json: ${name} is ${value}; name a variable of lib/variables.ts`,
+        ),
+    )
+  })
+
+  test('each limit of lib/limits.json is reached by a test', () => {
     const tests = files('{lib,services,slo,tools,test}/**/*.test.ts').map(read).join('\n')
     expectNone(
       limitNames
@@ -154,7 +164,7 @@ describe('limits', () => {
         )
         .map(
           name =>
-            `lib/limits.ts: no test reaches ${name}; write one that expects tintype_limit_reached_total{limit="${name}"} or reads limits.${name}`,
+            `lib/limits.json: no test reaches ${name}; write one that expects tintype_limit_reached_total{limit="${name}"} or reads limits.${name}`,
         ),
     )
   })

@@ -206,7 +206,7 @@ async function withdraw(
   const { storage, queue } = context
   const known = await findKey(context, owner, key)
   if (key !== undefined) await storage.delete(key)
-  if ((await queue.bar(photo, owner)) === 'known') {
+  if ((await queue.addTombstone(photo, owner)) === 'known') {
     if (key !== undefined && known)
       await storage.put(key, Buffer.from(JSON.stringify(known)), { ifAbsent: true })
     return 'joined'

@@ -143,7 +143,7 @@ const queueCalls = [
   'complete',
   'fail',
   'remove',
-  'bar',
+  'addTombstone',
   'bury',
   'tombstones',
   'overdue',

@@ -161,8 +161,11 @@ export async function remove(engine: Engine, photo: PhotoId, owner: Owner): Prom
 }
 
 /** Adds a tombstone for a photo that was never enqueued. `known`: it was, and nothing changes. */
-export const bar = async (engine: Engine, photo: PhotoId, owner: Owner): Promise<'barred' | 'known'> =>
-  (await insertTombstone(engine, photo, owner)) ? 'barred' : 'known'
+export const addTombstone = async (
+  engine: Engine,
+  photo: PhotoId,
+  owner: Owner,
+): Promise<'added' | 'known'> => ((await insertTombstone(engine, photo, owner)) ? 'added' : 'known')
 
 /** Called when storage holds no file of a deleted photo any more: its tombstone is later purged by age. */
 export async function bury({ sql, clock }: Engine, photo: PhotoId): Promise<void> {

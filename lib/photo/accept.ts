@@ -166,7 +166,7 @@ async function recordStanding<R extends Received>(
 ): Promise<PhotoRecord> {
   const record = recordOf(photo, received)
   const file = recordFile(record)
-  if ((await storage.put(file.key, file.body, { ifAbsent: true })) !== 'exists') return record
+  if ((await storage.put(file.key, file.body, { ifAbsent: true, beside: true })) !== 'exists') return record
   const found = await findPhoto(storage, owner, photo)
   return found === 'not-found' ? record : found.record
 }

@@ -134,7 +134,7 @@ export async function admitLate<R extends ResultRecord>(
   const late = new Date(now).toISOString()
   const corrected: ResultRecord =
     result.state === 'failed' ? { ...result, failedAt: late } : { ...withStore(result, now), durableAt: late }
-  await storage.put(photoKey(job.owner, job.photo, 'result.json'), bytesOf(corrected))
+  await storage.put(photoKey(job.owner, job.photo, 'result.json'), bytesOf(corrected), { beside: true })
   return corrected as R
 }
 

@@ -98,8 +98,8 @@ function openLedger(storage: () => Storage) {
     }
   }
   return {
-    put: (key: string, value: string, ifAbsent = false) =>
-      during([key], value, () => storage().put(key, body(value), { ifAbsent })),
+    put: (key: string, value: string, options: { ifAbsent?: boolean; beside?: boolean } = {}) =>
+      during([key], value, () => storage().put(key, body(value), options)),
     putAll: (keys: Pair, value: string) => {
       ordered.push(keys)
       return during(keys, value, () => storage().putAll(keys.map(key => ({ key, body: body(value) }))))
@@ -170,10 +170,10 @@ describe('a power cut', () => {
   /** Each fsync in it is the only one that keeps some promise. */
   const oneByOne = async (ledger: Ledger) => {
     await ledger.put(`${photo}/original`, 'pixels')
-    await ledger.put(`${photo}/photo.json`, 'record')
+    await ledger.put(`${photo}/photo.json`, 'record', { beside: true })
     await ledger.put('status.json', 'old')
     await ledger.put('status.json', 'new')
-    await ledger.put('keys/one', 'first', true)
+    await ledger.put('keys/one', 'first', { ifAbsent: true })
     await ledger.delete(`${photo}/`)
     await ledger.putAll([`${photo}/original`, `${photo}/photo.json`], 'together')
   }
@@ -220,7 +220,7 @@ describe('a power cut', () => {
       await dead.sync()
       await dead.close()
       await disk.link(join(root, '.tmp/dead'), join(root, 'keys/one'))
-      await ledger.put('keys/one', 'first', true)
+      await ledger.put('keys/one', 'first', { ifAbsent: true })
     }
     const { broken, syncs } = await brokenPromises(otherWriterDied)
     expect(broken).toEqual([])

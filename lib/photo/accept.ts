@@ -107,9 +107,10 @@ export async function accept<R extends Received>(
     return received
   }
   if (key === undefined) return enqueue(context, arrival, arrival.recordOf(photo, received))
+  const { sha256 = '', bytes } = received
   faultPoint('accept.original')
   // When this throws, the key may have been written and another upload may have joined: nothing is removed.
-  const winner = await claimKey(context, owner, key, keyRecordOf(photo, received))
+  const winner = await claimKey(context, owner, key, { photo, sha256, bytes })
   faultPoint('accept.key')
   if (winner.photo !== photo) {
     await discard(context, owner, photo)
@@ -140,12 +141,6 @@ const recordFile = (record: PhotoRecord) => ({
   body: bytesOf(record),
 })
 
-const keyRecordOf = (photo: PhotoId, { sha256 = '', bytes }: Received): KeyRecord => ({
-  photo,
-  sha256,
-  bytes,
-})
-
 /** Writes the key's record if absent. Returns the record that stands: this upload's or a concurrent one's. */
 async function claimKey(context: PhotoContext, owner: Owner, key: Key, ours: KeyRecord): Promise<KeyRecord> {
   const body = Buffer.from(JSON.stringify(ours))
@@ -166,7 +161,7 @@ async function recordStanding<R extends Received>(
 ): Promise<PhotoRecord> {
   const record = recordOf(photo, received)
   const file = recordFile(record)
-  if ((await storage.put(file.key, file.body, { ifAbsent: true, beside: true })) !== 'exists') return record
+  if ((await storage.put(file.key, file.body, { ifAbsent: true })) !== 'exists') return record
   const found = await findPhoto(storage, owner, photo)
   return found === 'not-found' ? record : found.record
 }

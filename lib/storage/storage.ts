@@ -12,7 +12,7 @@ export type NewFile = { key: Key; body: Readable | Buffer; maxBytes?: number; di
 export type Stored = { bytes: number } | 'exists' | 'too-large'
 /**
  * With `ifAbsent` the call answers 'exists' and changes nothing when the key exists; the existing body is durable.
- * `beside`: the folder has a file that was stored before, so the folder itself is durable and its fsync is saved.
+ * `beside`: another file of the folder was stored durably before, so that the folder's own entry needs no fsync.
  */
 export type Put = NewFile & { ifAbsent?: boolean; beside?: boolean }
 

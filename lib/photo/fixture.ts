@@ -4,7 +4,7 @@ import { onTestFinished } from 'vitest'
 import { temporaryFolder } from '../../test/support.ts'
 import { engineOn, writeEvents } from '../queue/engine.ts'
 import { open as openQueue, type Queue } from '../queue/index.ts'
-import { type Call, queueOn, run } from '../queue/port.ts'
+import { type QueueCall, queueOn, run } from '../queue/port.ts'
 import { migrate, statementsOf } from '../queue/sqlite-file.ts'
 import { open as openStorage, type Storage } from '../storage/index.ts'
 import type { Log } from '../telemetry/log.ts'
@@ -85,7 +85,7 @@ export function openModelQueue(
   migrate(db, clock())
   const sql = statementsOf(db)
   let last: Promise<unknown> = Promise.resolve()
-  const ask = (call: Call) => {
+  const ask = (call: QueueCall) => {
     const next = last.then(async () => {
       const engine = engineOn(sql, settings, clock)
       db.exec('BEGIN')

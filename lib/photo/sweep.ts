@@ -8,7 +8,7 @@ import { remove } from './remove.ts'
 
 /** Ages at which photos and Idempotency-Keys are removed; Infinity keeps them. */
 export type Ages = { photosMs: number; keysMs: number }
-type Found = { owner: Owner; photo: PhotoId; files: Set<string> }
+type FoundPhoto = { owner: Owner; photo: PhotoId; files: Set<string> }
 
 /**
  * Walks over storage once. Enqueues photos that a crash left between storage and queue. Removes uploads that were never
@@ -51,7 +51,7 @@ export async function sweepStorage(
 }
 
 /** A photo without a result or a record: in progress, or left by a kill or a power cut. */
-async function tidy(context: PhotoContext, { owner, photo, files }: Found): Promise<void> {
+async function tidy(context: PhotoContext, { owner, photo, files }: FoundPhoto): Promise<void> {
   const known = await context.queue.look(photo)
   if (known !== 'unknown' && known.state !== 'deleted') return
   const session = sessionOf(owner)
@@ -65,8 +65,8 @@ async function tidy(context: PhotoContext, { owner, photo, files }: Found): Prom
   }
 }
 
-async function* photosOf({ storage }: PhotoContext): AsyncIterable<Found> {
-  let last: Found | undefined
+async function* photosOf({ storage }: PhotoContext): AsyncIterable<FoundPhoto> {
+  let last: FoundPhoto | undefined
   for await (const key of storage.list('photos/')) {
     const [, , owner = '', photo = '', file = ''] = key.split('/')
     if (last?.photo === photo) last.files.add(file)

@@ -38,21 +38,21 @@ export type Queue = {
 }
 
 /** A call of an operation, as an engine takes it. */
-export type Call = { method: Method; args: unknown[] }
+export type QueueCall = { method: Method; args: unknown[] }
 const operations = { ...reads, ...writes } as unknown as Record<
   Method,
   (engine: Engine, ...args: unknown[]) => Promise<unknown>
 >
-export const run = (engine: Engine, { method, args }: Call): Promise<unknown> =>
+export const run = (engine: Engine, { method, args }: QueueCall): Promise<unknown> =>
   operations[method](engine, ...args)
-export const isRead = ({ method }: Call): boolean => method in reads
+export const isRead = ({ method }: QueueCall): boolean => method in reads
 
 /** Wait of a worker that found work locked by others, who may release it. */
 const missMs = 5
 
 /** Runs a call on the engine, durably, and closes it. */
 type OfEngine = Partial<Pick<EventSource, 'numbersEarly'>> & {
-  ask: (call: Call) => Promise<unknown>
+  ask: (call: QueueCall) => Promise<unknown>
   now: () => number
   close: () => Promise<void>
 }

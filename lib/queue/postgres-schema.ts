@@ -1,13 +1,14 @@
 import type pg from 'pg'
 import { ConfigError } from '../config.ts'
 import { serverNow } from './postgres-clock.ts'
-import { expansions, firstEvent, newerSchema, schema, schemaVersion } from './schema.ts'
+import { expansions, firstEvent, newerSchema, readSchema, schemaVersion } from './schema.ts'
 
 /** The shared tables with PostgreSQL's types. */
-const tables = schema
-  .replaceAll('INTEGER PRIMARY KEY AUTOINCREMENT', 'BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY')
-  .replaceAll('REAL', 'DOUBLE PRECISION')
-  .replaceAll(') STRICT', ')')
+const tables = () =>
+  readSchema()
+    .replaceAll('INTEGER PRIMARY KEY AUTOINCREMENT', 'BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY')
+    .replaceAll('REAL', 'DOUBLE PRECISION')
+    .replaceAll(') STRICT', ')')
 
 /**
  * Each photo leaves two dead rows, which slow reads of the indexes of waiting photos until a vacuum. The threshold is a
@@ -35,7 +36,7 @@ export async function migrate(client: pg.ClientBase, place: string): Promise<voi
   const [{ isNew, isEmpty, now }] = rows
   if (isNew) await client.query(`CREATE SCHEMA "${place}"`)
   if (isEmpty)
-    await client.query(`${tables}; ${upkeep};
+    await client.query(`${tables()}; ${upkeep};
       ALTER TABLE events ALTER COLUMN seq RESTART WITH ${firstEvent(now)};
       CREATE TABLE schema_version AS SELECT ${schemaVersion} AS version`)
   const { version } = (await client.query('SELECT version FROM schema_version')).rows[0]

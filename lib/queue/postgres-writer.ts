@@ -1,6 +1,6 @@
 import type pg from 'pg'
 import { type Engine, engineOn, inFewSizes, type Settings, type Statement, writeEvents } from './engine.ts'
-import { type Call, type Method, run } from './port.ts'
+import { type Method, type QueueCall, run } from './port.ts'
 import { type ServerClock, serverNow } from './postgres-clock.ts'
 import { type Connections, noAnswer } from './postgres-connections.ts'
 import { countQueued } from './transitions.ts'
@@ -17,7 +17,7 @@ const soft = new Set<Method>(['renew', 'announce'])
 /** Operations that change rows which they do not name. */
 const unnamed = new Set<Method>(['claim', 'renew', 'expireDead', 'purge'])
 
-type Waiting = Call & Pick<PromiseWithResolvers<unknown>, 'resolve' | 'reject'>
+type Waiting = QueueCall & Pick<PromiseWithResolvers<unknown>, 'resolve' | 'reject'>
 
 /**
  * Runs the writes of a process, one transaction after the other. Group commit: calls that arrive during a transaction share
@@ -28,7 +28,7 @@ export function openWriter(
   settings: Settings,
   clock: ServerClock,
   ring: () => void,
-): { write(call: Call): Promise<unknown>; close(): Promise<void> } {
+): { write(call: QueueCall): Promise<unknown>; close(): Promise<void> } {
   const pending: Waiting[] = []
   let working: Promise<void> | undefined
   let closed = false
@@ -58,7 +58,7 @@ export function openWriter(
   }
 
   /** Takes three round trips, however many calls it holds. Events are written last, so that few commit out of order. */
-  async function transaction(client: pg.ClientBase, calls: Call[], state: { begun: boolean }) {
+  async function transaction(client: pg.ClientBase, calls: QueueCall[], state: { begun: boolean }) {
     const asked: Promise<unknown>[] = []
     const ask: Ask = query => {
       const answer = client.query(query)
@@ -116,15 +116,15 @@ export function openWriter(
  * their statements are sent together, and all processes use the same order, so that no two transactions deadlock. Calls that
  * change other rows follow, one after the other: they skip rows that are locked. All claims are one statement.
  */
-async function runAll(engine: Engine, calls: Call[]): Promise<unknown[]> {
-  const answers = new Map<Call, unknown>()
-  const runInTurn = async (some: Call[]) => {
+async function runAll(engine: Engine, calls: QueueCall[]): Promise<unknown[]> {
+  const answers = new Map<QueueCall, unknown>()
+  const runInTurn = async (some: QueueCall[]) => {
     for (const call of some) answers.set(call, await run(engine, call))
   }
   const named = calls.filter(({ method }) => !unnamed.has(method))
   const inOrder = named.toSorted((a, b) => (nameOf(a) < nameOf(b) ? -1 : 1))
   await Promise.all(Map.groupBy(inOrder, nameOf).values().map(runInTurn))
-  const isClaim = ({ method }: Call) => method === 'claim'
+  const isClaim = ({ method }: QueueCall) => method === 'claim'
   await runInTurn(calls.filter(call => unnamed.has(call.method) && !isClaim(call)))
   for (const claims of inFewSizes(calls.filter(isClaim))) {
     const requests = claims.map(({ args }) => ({ worker: args[0] as string, leaseMs: args[1] as number }))
@@ -135,7 +135,7 @@ async function runAll(engine: Engine, calls: Call[]): Promise<unknown[]> {
 }
 
 /** The photo or worker whose row a call changes. */
-function nameOf({ args: [subject] }: Call): string {
+function nameOf({ args: [subject] }: QueueCall): string {
   if (typeof subject === 'string') return subject
   const { photo, job, id } = subject as { photo?: string; job?: { photo: string }; id?: string }
   return photo ?? job?.photo ?? id ?? ''

@@ -2,7 +2,7 @@ import pg from 'pg'
 import { ConfigError } from '../config.ts'
 import { countLimit } from '../limits.ts'
 import { engineOn, type OpenOptions, settingsOf } from './engine.ts'
-import { type Call, isRead, type Queue, queueOn, run } from './port.ts'
+import { isRead, type Queue, type QueueCall, queueOn, run } from './port.ts'
 import { openBell } from './postgres-bell.ts'
 import { openClock } from './postgres-clock.ts'
 import { noAnswer, openConnections } from './postgres-connections.ts'
@@ -57,7 +57,7 @@ export async function openPostgres(address: PostgresAddress, options: OpenOption
   const settings = settingsOf(options)
   const bell = await openBell(connections, address.schema, clock)
   const { write, close } = openWriter(connections, settings, clock, bell.ring)
-  const read = (call: Call) =>
+  const read = (call: QueueCall) =>
     connections.use(client =>
       run(
         engineOn(
@@ -89,7 +89,7 @@ export async function openPostgres(address: PostgresAddress, options: OpenOption
 }
 
 /** Removes old rows in the background. What fails is tried again at the next interval. */
-function startPurging(write: (call: Call) => Promise<unknown>): NodeJS.Timeout {
+function startPurging(write: (call: QueueCall) => Promise<unknown>): NodeJS.Timeout {
   const purge = async (): Promise<void> => {
     const { more } = (await write({ method: 'purge', args: [] })) as { more: boolean }
     if (more) await purge()

@@ -1,6 +1,6 @@
 import type { DatabaseSync } from 'node:sqlite'
 import type { Engine, Statement } from './engine.ts'
-import { expansions, firstEvent, newerSchema, schema, schemaVersion } from './schema.ts'
+import { expansions, firstEvent, newerSchema, readSchema, schemaVersion } from './schema.ts'
 
 /** A server's clauses for rows that are then changed: SQLite has one writer. */
 export const withoutLocks = (text: string): string => text.replaceAll(/\s+FOR UPDATE( SKIP LOCKED)?/g, '')
@@ -28,7 +28,7 @@ export function migrate(db: DatabaseSync, now: number): void {
   const { user_version: version } = db.prepare('PRAGMA user_version').get() as { user_version: number }
   if (version > schemaVersion) throw newerSchema(version)
   if (version === 0)
-    db.exec(`${schema}; INSERT INTO sqlite_sequence (name, seq) VALUES ('events', ${firstEvent(now)});
+    db.exec(`${readSchema()}; INSERT INTO sqlite_sequence (name, seq) VALUES ('events', ${firstEvent(now)});
       PRAGMA user_version = ${schemaVersion}`)
   for (const { table, column, type } of expansions) {
     const known = db.prepare('SELECT 1 FROM pragma_table_info(?) WHERE name = ?').get(table, column)

@@ -2,14 +2,14 @@ import { closeSync, futimesSync, openSync, statSync } from 'node:fs'
 import { DatabaseSync } from 'node:sqlite'
 import { parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads'
 import { engineOn, type Settings, writeEvents } from './engine.ts'
-import { type Call, isRead, type Method, run } from './port.ts'
+import { isRead, type Method, type QueueCall, run } from './port.ts'
 import { migrate, statementsOf } from './sqlite-file.ts'
 import { nextDue } from './transitions.ts'
 import { purge } from './writes.ts'
 
 /** `close` ends the thread. */
-export type Request = (Call & { id: number }) | 'close'
-export type Reply = { id: number; value?: unknown; error?: { message: string; code: string } }
+export type ThreadRequest = (QueueCall & { id: number }) | 'close'
+export type ThreadReply = { id: number; value?: unknown; error?: { message: string; code: string } }
 export type ThreadData = { file: string; bell: string; settings: Settings }
 
 /** How long to wait for another process's lock; longer than any transaction takes. Then the engine counts as busy. */
@@ -42,11 +42,11 @@ let synchronous = ''
 let purgeAt = 0
 
 // Operations await only answers that SQLite has already given, so a batch ends before the next message is handled.
-port.on('message', async (first: Request) => {
+port.on('message', async (first: ThreadRequest) => {
   const batch = gather(first)
   const calls = batch.filter(request => request !== 'close')
   const idle = calls.some(isClaim) && (await nothingToClaim())
-  const isLight = (call: Call) => isRead(call) || (idle && isClaim(call))
+  const isLight = (call: QueueCall) => isRead(call) || (idle && isClaim(call))
   const replies = await commit(calls.filter(call => !isLight(call)))
   for (const call of calls.filter(isLight)) replies.push(await answer(call))
   port.postMessage(replies)
@@ -54,7 +54,7 @@ port.on('message', async (first: Request) => {
   else if (!isThere()) process.exit(1) // the next start opens the file at the path again
 })
 
-const isClaim = ({ method }: Call) => method === 'claim'
+const isClaim = ({ method }: QueueCall) => method === 'claim'
 
 /** Checks for work before a claim: the claim takes the write lock, and idle workers must not delay busy ones. */
 async function nothingToClaim(): Promise<boolean> {
@@ -66,7 +66,7 @@ async function nothingToClaim(): Promise<boolean> {
 }
 
 /** Group commit: calls that arrived while the last transaction waited for the disk share the next one. */
-function gather(first: Request): Request[] {
+function gather(first: ThreadRequest): ThreadRequest[] {
   const requests = [first]
   while (requests.length < maxBatch) {
     const next = receiveMessageOnPort(port)
@@ -76,7 +76,7 @@ function gather(first: Request): Request[] {
   return requests
 }
 
-async function commit(calls: Exclude<Request, 'close'>[]): Promise<Reply[]> {
+async function commit(calls: Exclude<ThreadRequest, 'close'>[]): Promise<ThreadReply[]> {
   if (calls.length === 0) return []
   try {
     // SQLite would go on writing to a file that was moved, where no other process reads.
@@ -84,7 +84,7 @@ async function commit(calls: Exclude<Request, 'close'>[]): Promise<Reply[]> {
     setSynchronous(calls.every(({ method }) => soft.has(method)) ? 'NORMAL' : 'FULL')
     await whenFree(() => db.exec('BEGIN IMMEDIATE'))
     const engine = newEngine()
-    const replies: Reply[] = []
+    const replies: ThreadReply[] = []
     for (const call of calls) replies.push({ id: call.id, value: await run(engine, call) })
     if (Date.now() >= purgeAt)
       purgeAt = Date.now() + ((await purge(engine)).more ? purgeMoreMs : purgeEveryMs)
@@ -99,7 +99,7 @@ async function commit(calls: Exclude<Request, 'close'>[]): Promise<Reply[]> {
 }
 
 /** Without a transaction: a read, or a claim when there is nothing to claim. */
-async function answer(call: Exclude<Request, 'close'>): Promise<Reply> {
+async function answer(call: Exclude<ThreadRequest, 'close'>): Promise<ThreadReply> {
   const engine = newEngine()
   try {
     const value = await whenFree(async () =>

@@ -4,8 +4,8 @@ import { Worker } from 'node:worker_threads'
 import { makeFolder } from '../disk.ts'
 import { listenTo } from './doorbell.ts'
 import { type OpenOptions, settingsOf } from './engine.ts'
-import { type Call, type Queue, queueOn } from './port.ts'
-import type { Reply, Request, ThreadData } from './sqlite-thread.ts'
+import { type Queue, type QueueCall, queueOn } from './port.ts'
+import type { ThreadData, ThreadReply, ThreadRequest } from './sqlite-thread.ts'
 
 /**
  * The queue in a SQLite file. `node:sqlite` is synchronous and a commit waits for the disk, so it runs in one worker thread a
@@ -50,7 +50,7 @@ function startThread(workerData: ThreadData, onDeath: (error: Error) => void) {
   }
   thread.on('error', die)
   thread.on('exit', () => die())
-  thread.on('message', (replies: Reply[]) => {
+  thread.on('message', (replies: ThreadReply[]) => {
     answered = true
     for (const { id, value, error } of replies) {
       const waiting = pending.get(id)
@@ -60,9 +60,9 @@ function startThread(workerData: ThreadData, onDeath: (error: Error) => void) {
       else waiting?.resolve(value)
     }
   })
-  const send = (request: Request) => thread.postMessage(request)
+  const send = (request: ThreadRequest) => thread.postMessage(request)
   return {
-    ask(call: Call): Promise<unknown> {
+    ask(call: QueueCall): Promise<unknown> {
       if (dead) return Promise.reject(dead)
       const waiting = Promise.withResolvers<unknown>()
       const id = ++calls

@@ -1,10 +1,10 @@
 import type { CallOutcome, StorageAdapter, StorageOperation } from '../telemetry/catalogue.ts'
 import { type Pause, withPause } from './chunks.ts'
 import { checkKey, checkPrefix, type Key } from './key.ts'
-import type { Found, OpenOptions, Put, Storage, Stored } from './storage.ts'
+import type { ByteRange, Found, OpenOptions, Put, Storage, Stored } from './storage.ts'
 
 /** A call in progress. `key` is the current key; `refused` is true for an expected answer other than success. */
-export type Call = Pause & { key: Key; refused: boolean }
+export type StorageCall = Pause & { key: Key; refused: boolean }
 /** Measures a request of an adapter as an operation of its own. */
 export type Measured = <T>(work: () => Promise<T>) => Promise<T>
 
@@ -12,8 +12,8 @@ export type Measured = <T>(work: () => Promise<T>) => Promise<T>
 export type Adapter = {
   name: StorageAdapter
   /** Stores files in order, up to the first that is refused. */
-  store(files: AsyncIterable<Put>, call: Call): Promise<Stored[]>
-  get(key: Key, range?: { start: number; end: number }): Promise<Found | 'not-found'>
+  store(files: AsyncIterable<Put>, call: StorageCall): Promise<Stored[]>
+  get(key: Key, range?: ByteRange): Promise<Found | 'not-found'>
   read(key: Key): Promise<Buffer | 'not-found'>
   localFile(key: Key): string | null
   list(prefix: Key, after: Key | undefined, measured: Measured): AsyncIterable<Key>
@@ -23,9 +23,9 @@ export type Adapter = {
 
 /** Storage by an adapter: checks keys, times each operation, reports its outcome, and adds the key to errors. */
 export function storageOn(adapter: Adapter, { observe }: OpenOptions): Storage {
-  async function measured<T>(operation: StorageOperation, key: Key, work: (call: Call) => Promise<T>) {
+  async function measured<T>(operation: StorageOperation, key: Key, work: (call: StorageCall) => Promise<T>) {
     const start = performance.now()
-    const call: Call = { key, waitedMs: 0, broken: false, refused: false }
+    const call: StorageCall = { key, waitedMs: 0, broken: false, refused: false }
     let outcome: CallOutcome = 'ours'
     try {
       const answer = await work(call)

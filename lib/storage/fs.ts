@@ -2,11 +2,11 @@ import * as fs from 'node:fs/promises'
 import { dirname, join, resolve } from 'node:path'
 import { Readable } from 'node:stream'
 import { type Disk, ignore, makeFolder } from '../disk.ts'
-import { type Call, type Measured, storageOn } from './adapter.ts'
+import { type Measured, type StorageCall, storageOn } from './adapter.ts'
 import { type Draft, writeDraft } from './draft.ts'
 import { openFolders } from './folders.ts'
 import type { Key } from './key.ts'
-import type { OpenOptions, Put, Storage, Stored } from './storage.ts'
+import type { ByteRange, OpenOptions, Put, Storage, Stored } from './storage.ts'
 import { sweep, writerName } from './temporary.ts'
 
 /** No key starts with a dot, so no key can name what is in here. */
@@ -40,7 +40,7 @@ export async function openFolder(path: string, options: OpenOptions = {}, disk: 
   const openFile = (key: Key) => disk.open(at(key), 'r').catch(ignore('ENOENT', 'ENOTDIR'))
 
   /** Writes and fsyncs all files, renames them in order, then fsyncs their folder once. */
-  async function store(files: AsyncIterable<Put>, call: Call): Promise<Stored[]> {
+  async function store(files: AsyncIterable<Put>, call: StorageCall): Promise<Stored[]> {
     const drafts: Placed[] = []
     try {
       for await (const { key, ifAbsent = false, beside = false, ...file } of files) {
@@ -117,7 +117,7 @@ export async function openFolder(path: string, options: OpenOptions = {}, disk: 
     store,
     list,
 
-    async get(key: Key, range?: { start: number; end: number }) {
+    async get(key: Key, range?: ByteRange) {
       const handle = await openFile(key)
       const stat = await handle?.stat()
       if (handle && stat?.isFile()) {

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import * as s3 from '@aws-sdk/client-s3'
 import { ignore } from '../disk.ts'
-import type { Call } from './adapter.ts'
+import type { StorageCall } from './adapter.ts'
 import { chunksOf, giveBack } from './chunks.ts'
 import type { Bucket } from './s3-client.ts'
 import type { Put, Stored } from './storage.ts'
@@ -16,7 +16,7 @@ const partBytes = 5 * 2 ** 20
 const spare: Buffer[] = []
 const maxSpare = 8
 
-/** Call it after success only: a failed request may still use the buffer. */
+/** StorageCall it after success only: a failed request may still use the buffer. */
 function release(part: Buffer): void {
   if (spare.length < maxSpare) spare.push(Buffer.from(part.buffer))
 }
@@ -33,7 +33,7 @@ type ObjectWrite = {
 const tokenName = 'tintype-write'
 
 /** Stores a body in one request when its length is known or short, else in parts, two of which are in memory at a time. */
-export async function upload(bucket: Bucket, file: Put, call: Call): Promise<Stored> {
+export async function upload(bucket: Bucket, file: Put, call: StorageCall): Promise<Stored> {
   const { key, body, maxBytes = Number.POSITIVE_INFINITY, ifAbsent } = file
   const write: ObjectWrite = {
     target: { Bucket: bucket.Bucket, Key: bucket.prefix + key },
@@ -90,7 +90,7 @@ async function putParts(
   write: ObjectWrite,
   first: Buffer,
   parts: Parts,
-  call: Call,
+  call: StorageCall,
 ): Promise<Stored> {
   const { target, condition, Metadata } = write
   const begin = new s3.CreateMultipartUploadCommand({ ...target, Metadata, ChecksumAlgorithm: 'CRC32' })

@@ -2,14 +2,12 @@ import { Readable } from 'node:stream'
 import * as s3 from '@aws-sdk/client-s3'
 import { ignore } from '../disk.ts'
 import { ExpectedError } from '../errors.ts'
-import { type Call, type Measured, storageOn } from './adapter.ts'
+import { type Measured, type StorageCall, storageOn } from './adapter.ts'
 import type { Key } from './key.ts'
 import { type Bucket, connect } from './s3-client.ts'
 import { upload } from './s3-upload.ts'
-import type { OpenOptions, Put, Storage, Stored } from './storage.ts'
+import type { ByteRange, OpenOptions, Put, Storage, Stored } from './storage.ts'
 import type { S3Address } from './storage-url.ts'
-
-type Range = { start: number; end: number }
 
 /**
  * Storage in a bucket of any S3 that knows conditional writes.
@@ -32,7 +30,7 @@ export async function openBucket(address: S3Address, options: OpenOptions = {}):
     } while (ContinuationToken !== undefined)
   }
 
-  const find = async (key: Key, range?: Range) => {
+  const find = async (key: Key, range?: ByteRange) => {
     const found = await send(new s3.GetObjectCommand({ ...at(key), Range: range && headerOf(range) })).catch(
       ignore('NoSuchKey'),
     )
@@ -43,7 +41,7 @@ export async function openBucket(address: S3Address, options: OpenOptions = {}):
     name: 's3' as const,
 
     /** One after the other, so that readers, also after a kill, find a file only with those before it. */
-    async store(files: AsyncIterable<Put>, call: Call): Promise<Stored[]> {
+    async store(files: AsyncIterable<Put>, call: StorageCall): Promise<Stored[]> {
       const answers: Stored[] = []
       for await (const file of files) {
         const answer = await upload(bucket, file, call)
@@ -53,7 +51,7 @@ export async function openBucket(address: S3Address, options: OpenOptions = {}):
       return answers
     },
 
-    async get(key: Key, range?: Range) {
+    async get(key: Key, range?: ByteRange) {
       try {
         const found = await find(key, range)
         if (!found) return 'not-found' as const
@@ -100,7 +98,7 @@ export async function openBucket(address: S3Address, options: OpenOptions = {}):
 }
 
 /** Inclusive. The header cannot name an empty range, so a range beyond every body replaces it. */
-const headerOf = ({ start, end }: Range): string =>
+const headerOf = ({ start, end }: ByteRange): string =>
   end < start ? `bytes=${Number.MAX_SAFE_INTEGER}-` : `bytes=${start}-${end}`
 
 /** Tries each kind of request that storage needs, so that a wrong bucket fails the start and not the first photo. */

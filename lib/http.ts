@@ -15,7 +15,7 @@ export class Problem extends Error {
   readonly members: Record<string, unknown>
   readonly headers: Record<string, string>
   readonly limit: LimitName | undefined
-  /** Programs match `type`; `detail` tells a person what to do; `limit` is counted as reached. */
+  /** Programs match `type`; `detail` says what a person can do; `limit` is counted as reached. */
   constructor(
     status: number,
     type: string,

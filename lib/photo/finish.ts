@@ -12,7 +12,7 @@ export type Finished =
   /** photo.json without its original, which a power cut before the 202 can leave. */
   | 'unfinished'
   | 'unreadable'
-  /** The queue keeps ids for 8 days, so it cannot tell whether an older photo was converted. */
+  /** The queue keeps ids for 8 days, so it does not know whether an older photo was converted. */
   | 'too-old'
 
 /** stored → queued, or → done when its result stands. For a photo that the queue does not know. */

@@ -254,7 +254,7 @@ async function comeToAnEnd(world: World, clock: { now: number }, context: PhotoC
   expect({ depth, claimed }).toEqual({ depth: 0, claimed: 0 })
 }
 
-test('whatever happens in whatever order, no acknowledged photo is lost, and every record tells the same', {
+test('whatever happens in whatever order, no acknowledged photo is lost, and all records agree', {
   timeout: 240_000,
 }, async () => {
   const base = await mkdtemp(join(existsSync('/dev/shm') ? '/dev/shm' : tmpdir(), 'tintype-life-'))
@@ -321,7 +321,7 @@ async function expectAgreement(
     const known = await queue.look(photo)
     if (known === 'unknown') throw new Error(`acknowledged ${photo} is unknown to the queue`)
     if (known.state === 'deleted') {
-      expect(removed.has(photo), 'deleted by nobody').toBe(true)
+      expect(removed.has(photo), 'not deleted by a user').toBe(true)
       expect(
         await Array.fromAsync(storage.list(photoPrefix(owner, photo))),
         'a deleted photo stays deleted',

@@ -80,7 +80,7 @@ test('a converter that was suspended finds another’s result, and follows it in
   expect(await all.truth(photo)).toEqual(['failed', 'queued'])
 })
 
-test('three suspensions during one conversion blame nobody: the photo is ready, and counted once', async () => {
+test('three suspensions during one conversion cost no attempt: the photo is ready, and counted once', async () => {
   const all = await context()
   const photo = await all.accepted()
   for (let times = 0; times < 3; times++) {

@@ -27,7 +27,7 @@ async function context() {
   return { ...opened, left, photos }
 }
 
-test('what a killed upload left is removed a day later, and nothing that anybody was told of', async () => {
+test('what a killed upload left is removed a day later, and nothing that was acknowledged', async () => {
   const { left, photos, queue, ...rest } = await context()
   await left(25 * hour, 'original')
   await left(25 * hour, 'photo.json')
@@ -89,7 +89,7 @@ test('a deletion cut short by a crash is finished, and the photo never comes bac
   const { left, photos, queue, counted, ...rest } = await context()
   const id = await left(0, 'original', 'photo.json')
   await queue.enqueue(jobOf(record({ id })))
-  await queue.remove(id, owner) // and killed before storage heard of it
+  await queue.remove(id, owner) // and killed before its files were removed
   const all = { queue, counted, ...rest }
   await sweepStorage(all, forever, ignore, never)
   expect(await queue.look(id)).toMatchObject({ state: 'deleted' })

@@ -78,7 +78,7 @@ export function queueContract(name: string, start: () => Promise<Engine>): void 
   }
   async function claimed(queue: Queue, lease = leaseMs): Promise<Claim> {
     const claim = await queue.claim('test', lease, never)
-    if (claim === 'aborted') throw new Error('nobody aborted')
+    if (claim === 'aborted') throw new Error('the test did not abort it')
     return claim
   }
   const timeIs = (at: number) => until(() => Date.now() >= at, { timeoutMs: 60_000, what: 'the time' })
@@ -291,7 +291,7 @@ export function queueContract(name: string, start: () => Promise<Engine>): void 
         expect((await claimed(queue)).attempt).toBe(failing.attempt + 1)
       })
 
-      test('a lease that is over is refused even when nobody else took the job', async () => {
+      test('a lease that is over is refused even when no other worker took the job', async () => {
         const queue = await openQueue()
         await queue.enqueue(job())
         const claim = await claimed(queue, 50)
@@ -649,7 +649,7 @@ export function queueContract(name: string, start: () => Promise<Engine>): void 
         expect(delays.sort((a, b) => a - b)[4]).toBeLessThan(50)
       })
 
-      test('events are heard in order from the call on, and again after the last one seen', async () => {
+      test('events arrive in order from the call on, and again after the last one seen', async () => {
         const queue = await openQueue()
         const listener = await openQueue()
         const stop = new AbortController()
@@ -659,21 +659,21 @@ export function queueContract(name: string, start: () => Promise<Engine>): void 
         await queue.enqueue(work)
         await queue.complete(await claimed(queue), Date.now())
         await queue.remove(work.photo, work.owner)
-        const heard: QueueEvent[] = []
+        const received: QueueEvent[] = []
         for await (const event of listening) {
-          heard.push(event)
-          if (heard.length === 4) stop.abort()
+          received.push(event)
+          if (received.length === 4) stop.abort()
         }
-        expect(heard.map(event => event.state)).toEqual(['queued', 'converting', 'ready', 'deleted'])
-        expect(heard.every(({ photo, owner }) => photo === work.photo && owner === work.owner)).toBe(true)
+        expect(received.map(event => event.state)).toEqual(['queued', 'converting', 'ready', 'deleted'])
+        expect(received.every(({ photo, owner }) => photo === work.photo && owner === work.owner)).toBe(true)
 
         const again = new AbortController()
         const rest: QueueEvent[] = []
-        for await (const event of queue.events(heard[1]?.seq ?? 0, again.signal)) {
+        for await (const event of queue.events(received[1]?.seq ?? 0, again.signal)) {
           rest.push(event)
           if (rest.length === 2) again.abort()
         }
-        expect(rest).toEqual(heard.slice(2))
+        expect(rest).toEqual(received.slice(2))
       })
 
       test('no event is left out, however many processes write at once', async () => {
@@ -729,7 +729,7 @@ export function queueContract(name: string, start: () => Promise<Engine>): void 
         expect(await queue.stats()).toMatchObject({ liveSlots: 2, serviceSeconds: 0.1 })
       })
 
-      test('stats tell depth, age, leases and the live workers', async () => {
+      test('stats have depth, age, leases and the live workers', async () => {
         const queue = await openQueue()
         await Promise.all(jobs(3).map(each => queue.enqueue(each)))
         await claimed(queue)

@@ -109,7 +109,7 @@ describeWithParts('PostgreSQL', ['postgres'], ({ postgres }) => {
       expect((await refusal(url)).message).toContain('a standby, which takes no writes')
     })
 
-    test('no error tells the password', async () => {
+    test('no error shows the password', async () => {
       const password = 's3cret/wi@th#signs'
       const admin = await client(server.newUrl())
       await admin.query(`CREATE ROLE somebody LOGIN PASSWORD 'another'`)
@@ -126,14 +126,14 @@ describeWithParts('PostgreSQL', ['postgres'], ({ postgres }) => {
         `postgres://somebody:${encodeURIComponent(password)}@${address}?search_path=no,schema`,
       ]
       for (const url of urls) {
-        const told = describeError(await refusal(url))
+        const shown = describeError(await refusal(url))
         for (const secret of [password, encodeURIComponent(password), 's3cret', 'signs'])
-          expect(told).not.toContain(secret)
+          expect(shown).not.toContain(secret)
       }
       expect((await refusal(urls[0] as string)).message).toContain('password authentication failed')
     })
 
-    test('TLS is as the URL asks for: refused by a server without it, and for a certificate that nobody vouches for', async context => {
+    test('TLS is as the URL asks for: refused by a server without it, and for a certificate without a known authority', async context => {
       const url = server.newUrl()
       expect((await refusal(`${url}&sslmode=verify-full`)).message).toContain('does not support SSL')
       const [key, certificate] = [join(server.folder, 'server.key'), join(server.folder, 'server.crt')]
@@ -168,7 +168,7 @@ describeWithParts('PostgreSQL', ['postgres'], ({ postgres }) => {
       expect(await queue.complete(claim, queue.now())).toEqual({ marked: 'kept' })
     })
 
-    test('an event that commits late is heard in its place, by who listened before and by who begins meanwhile', async () => {
+    test('an event that commits late arrives in its place, at readers that began before it and at those that begin meanwhile', async () => {
       const url = server.newUrl()
       const queue = await opened(url)
       await queue.enqueue(job())
@@ -178,12 +178,12 @@ describeWithParts('PostgreSQL', ['postgres'], ({ postgres }) => {
       const stop = new AbortController()
       onTestFinished(() => stop.abort())
       const listen = () => {
-        const heard: QueueEvent[] = []
+        const received: QueueEvent[] = []
         const listening = queue.events(null, stop.signal)
         const done = (async () => {
-          for await (const event of listening) heard.push(event)
+          for await (const event of listening) received.push(event)
         })()
-        return { heard, done }
+        return { received, done }
       }
       const before = listen()
       await queue.stats()
@@ -195,9 +195,9 @@ describeWithParts('PostgreSQL', ['postgres'], ({ postgres }) => {
       await queue.stats()
       await queue.stats()
       await other.query('COMMIT')
-      for (const { heard } of [before, meanwhile]) {
-        await until(() => heard.length === 2)
-        expect(heard.map(({ photo }) => photo)).toEqual(['late', next.photo])
+      for (const { received } of [before, meanwhile]) {
+        await until(() => received.length === 2)
+        expect(received.map(({ photo }) => photo)).toEqual(['late', next.photo])
       }
 
       await other.query('BEGIN')
@@ -205,12 +205,12 @@ describeWithParts('PostgreSQL', ['postgres'], ({ postgres }) => {
       await other.query('ROLLBACK')
       const start = performance.now()
       await queue.enqueue(job())
-      await until(() => before.heard.length === 3)
+      await until(() => before.received.length === 3)
       expect(performance.now() - start, 'whether it still comes').toBeGreaterThan(900)
       expect(performance.now() - start).toBeLessThan(5_000)
     })
 
-    test('lets finished photos and old events go, as many as there are', async () => {
+    test('removes all old finished photos and events', async () => {
       const url = server.newUrl()
       await (await open(url)).close()
       const other = await client(url)

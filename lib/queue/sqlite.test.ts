@@ -38,7 +38,7 @@ describe('the SQLite file', () => {
     const file = join(await temporaryFolder(), 'queue.sqlite')
     const waiting = await openFile(file)
     await rm(`${file}.bell`)
-    const other = await openFile(file) // rings a bell that nobody hears
+    const other = await openFile(file) // rings a bell that no process watches
     const claim = waiting.claim('test', 30_000, new AbortController().signal)
     await waiting.stats()
     await other.enqueue(job())
@@ -47,7 +47,7 @@ describe('the SQLite file', () => {
     expect(performance.now() - enqueued).toBeLessThan(3_000)
   })
 
-  test('the first to open a folder hears the bell, which is not there yet', async () => {
+  test('the first to open a folder watches the bell, which is not there yet', async () => {
     const file = join(await temporaryFolder(), 'queue.sqlite')
     const [first, other] = [await openFile(file), await openFile(file)]
     const delays: number[] = []
@@ -167,7 +167,7 @@ describe('the engine', () => {
   }
   const day = 86_400_000
 
-  test('keeps an outcome and the knowledge of an id for a week, then lets them go', async () => {
+  test('keeps an outcome and an id for a week, then removes them', async () => {
     const { engine, time } = engineAt(1_000 * day)
     const [done, waiting] = [job({ promiseBy: time.now + 60_000 }), job({ promiseBy: time.now + 60_000 })]
     await writes.enqueue(engine, done)

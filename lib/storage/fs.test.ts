@@ -110,7 +110,7 @@ function openLedger(storage: () => Storage) {
         null,
         () => storage().delete(prefix),
       ),
-    /** The promises of this moment; given a folder, tells which it breaks. */
+    /** The promises of this moment; given a folder, returns those that it breaks. */
     now: () => {
       const then = structuredClone(promised)
       return (folder: string) => brokenIn(folder, then, ordered)
@@ -142,7 +142,7 @@ type Ledger = ReturnType<typeof openLedger>
 const photo = 'photos/ab/owner/photo'
 
 describe('a power cut', () => {
-  /** Runs a scenario on a disk and tells which promises a cut of power would have broken, after any single operation. */
+  /** Runs a scenario on a disk and returns the promises that a power cut would have broken, after any single operation. */
   async function brokenPromises(
     scenario: (ledger: Ledger, disk: Disk, root: string) => Promise<void>,
     options: { entriesAtOnce?: boolean; loseSync?: number } = {},

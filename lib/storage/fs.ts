@@ -103,7 +103,7 @@ export async function openFolder(path: string, options: OpenOptions = {}, disk: 
     if (!synced) await syncNearest(dirname(folder))
   }
 
-  /** Removes the folders that a delete left empty, or one folder a session would stay for ever. */
+  /** Removes the folders that a delete left empty, or a folder would stay for each session. */
   async function prune(folder: string): Promise<void> {
     folders.forget()
     for (let empty = folder; empty !== root; empty = dirname(empty)) {

@@ -61,7 +61,7 @@ const finishableMs = 12 * 3_600_000
 /** Age at which an unfinished upload is removed: twice as long, so that no sweep meets a retry or an upload in progress. */
 export const forgottenMs = 2 * finishableMs
 
-const isKey = ({ photo, sha256 }: KeyRecord): boolean =>
+export const isKeyRecord = ({ photo, sha256 }: KeyRecord): boolean =>
   typeof photo === 'string' && typeof sha256 === 'string'
 
 /** The photo of a key. A key without a photo, after a crash or an error of its upload, is removed, and its retry begins anew. */
@@ -71,7 +71,7 @@ export async function findKey(
   key: Key | undefined,
 ): Promise<KeyRecord | undefined> {
   if (key === undefined) return undefined
-  const known = await readJson(context.storage, key, isKey)
+  const known = await readJson(context.storage, key, isKeyRecord)
   if (known === 'not-found') return undefined
   if (known !== 'damaged' && (await leadsToPhoto(context, owner, known))) return known
   await context.storage.delete(key)

@@ -1,6 +1,6 @@
 import { describeError } from '../errors.ts'
 import type { Key } from '../storage/index.ts'
-import { forgottenMs } from './accept.ts'
+import { forgottenMs, isKeyRecord } from './accept.ts'
 import { type PhotoContext, readJson } from './find.ts'
 import { finish } from './finish.ts'
 import { type Owner, type PhotoId, photoPrefix, photoTime, sessionOf } from './record.ts'
@@ -26,7 +26,7 @@ export async function sweepStorage(
   for await (const found of photosOf(context)) {
     if (signal.aborted) return
     const { owner, photo, files } = found
-    if (Date.now() - photoTime(photo) > ages.photosMs)
+    if (ageOf(photo) > ages.photosMs)
       await tryStep(photo, () => remove(context, { owner, photo }).then(() => onExpired('photoAge')))
     else if (!files.has('result.json') || !files.has('photo.json'))
       await tryStep(photo, () => tidy(context, found))
@@ -34,21 +34,16 @@ export async function sweepStorage(
   for await (const key of context.storage.list('keys/')) {
     if (signal.aborted) return
     await tryStep(key, async () => {
-      const known = await readJson(
-        context.storage,
-        key,
-        ({ photo }: { photo: PhotoId }) => typeof photo === 'string',
-      )
-      if (
-        known === 'not-found' ||
-        (known !== 'damaged' && Date.now() - photoTime(known.photo) <= ages.keysMs)
-      )
-        return
+      const known = await readJson(context.storage, key, isKeyRecord)
+      const isKept = known !== 'damaged' && known !== 'not-found' && ageOf(known.photo) <= ages.keysMs
+      if (known === 'not-found' || isKept) return
       await context.storage.delete(key)
       onExpired('keyAge')
     })
   }
 }
+
+const ageOf = (photo: PhotoId): number => Date.now() - photoTime(photo)
 
 /** A photo without a result or a record: in progress, or left by a kill or a power cut. */
 async function tidy(context: PhotoContext, { owner, photo, files }: FoundPhoto): Promise<void> {
@@ -58,7 +53,7 @@ async function tidy(context: PhotoContext, { owner, photo, files }: FoundPhoto):
   if (known === 'unknown' && files.has('original') && files.has('photo.json')) {
     const answer = await finish(context, owner, photo)
     if (answer !== 'known') context.log.info('photo.swept', { photo, answer }, session)
-  } else if (known !== 'unknown' || Date.now() - photoTime(photo) > forgottenMs) {
+  } else if (known !== 'unknown' || ageOf(photo) > forgottenMs) {
     // For a deleted photo: files that a converter stored after the deletion, before it died.
     await context.storage.delete(photoPrefix(owner, photo))
     context.log.info('photo.forgotten', { photo }, session)

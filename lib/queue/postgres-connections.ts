@@ -1,6 +1,6 @@
 import { Socket } from 'node:net'
 import pg from 'pg'
-import { limits } from '../limits.ts'
+import { countLimit, limits } from '../limits.ts'
 
 export type Connections = {
   /**
@@ -15,8 +15,6 @@ export type Connections = {
 /** Deadline of an answer from a frozen server or over a dead network. */
 const answerMs = limits.queueAnswer.value * 1000
 export const noAnswer = 'ETIMEDOUT'
-/** Of a process: one listens, one writes, and the rest read. */
-const maxConnections = 5
 
 /** Connections are opened when they are needed. `onConnect` prepares a new one. */
 export function openConnections(
@@ -34,7 +32,7 @@ export function openConnections(
     ...settings,
     stream,
     onConnect,
-    max: maxConnections,
+    max: limits.queueConnections.value,
     idleTimeoutMillis: 0,
     connectionTimeoutMillis: withinMs,
     query_timeout: withinMs,
@@ -46,6 +44,7 @@ export function openConnections(
     async use(work) {
       let client: pg.PoolClient | undefined
       let failure: Error | undefined
+      if (pool.idleCount === 0 && pool.totalCount === pool.options.max) countLimit('queueConnections')
       try {
         client = await pool.connect()
         return await work(client)

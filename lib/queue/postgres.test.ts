@@ -7,6 +7,7 @@ import { type Postgres, startPostgres } from '../../test/postgres.ts'
 import { describeWithParts, temporaryFolder, until } from '../../test/support.ts'
 import { ConfigError } from '../config.ts'
 import { describeError, errorCode } from '../errors.ts'
+import { limitsReached } from '../limits.ts'
 import { job, opened, queueContract } from './contract.ts'
 import { type OpenOptions, open, type QueueEvent } from './index.ts'
 
@@ -61,6 +62,15 @@ describeWithParts('PostgreSQL', ['postgres'], ({ postgres }) => {
       const work = job()
       expect(await queues[0]?.enqueue(work)).toBe('queued')
       expect(await queues[5]?.enqueue(work)).toBe('already')
+    })
+
+    test('reads beyond the connections of a process wait for a free one', async () => {
+      const queue = await opened(server.newUrl())
+      const reached = () => limitsReached.get('queueConnections') ?? 0
+      const before = reached()
+      const looks = await Promise.all(Array.from({ length: 100 }, () => queue.look('none')))
+      expect(new Set(looks)).toEqual(new Set(['unknown']))
+      expect(reached()).toBeGreaterThan(before)
     })
 
     test('without search_path the schema is tintype', async () => {

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import type { ServerResponse } from 'node:http'
+import { type ServerResponse, STATUS_CODES } from 'node:http'
 import { trace } from '@opentelemetry/api'
 import express, { type ErrorRequestHandler, type Express, type Request, type RequestHandler } from 'express'
 import { describeError, errorCode } from './errors.ts'
@@ -15,7 +15,7 @@ export class Problem extends Error {
   readonly members: Record<string, unknown>
   readonly headers: Record<string, string>
   readonly limit: LimitName | undefined
-  /** Programs match `type`; `detail` tells a person what to do; `limit` is counted as reached. */
+  /** Programs match `type`; `detail` says what a person can do; `limit` is counted as reached. */
   constructor(
     status: number,
     type: string,
@@ -31,31 +31,12 @@ export class Problem extends Error {
   }
 }
 
-const titles: Record<number, string> = {
-  400: 'Bad request',
-  401: 'Not authorised',
-  403: 'Forbidden',
-  404: 'Not found',
-  408: 'Too slow',
-  409: 'Conflict',
-  410: 'Gone',
-  413: 'Too large',
-  415: 'Unsupported type',
-  417: 'Expectation failed',
-  422: 'Cannot be processed',
-  429: 'Too many requests',
-  431: 'Headers too large',
-  500: 'Internal error',
-  502: 'Bad gateway',
-  503: 'Unavailable',
-}
-
 const problemType = 'application/problem+json'
 
 const problemBody = (problem: Problem): string =>
   JSON.stringify({
     type: `/problems/${problem.type}`,
-    title: titles[problem.status] ?? 'Error',
+    title: STATUS_CODES[problem.status],
     status: problem.status,
     detail: problem.message,
     ...problem.members,
@@ -81,7 +62,7 @@ export function sendProblem(response: ServerResponse, problem: Problem): void {
 export function problemMessage(problem: Problem): string {
   const body = problemBody(problem)
   return (
-    `HTTP/1.1 ${problem.status} ${titles[problem.status]}\r\nContent-Type: ${problemType}\r\n` +
+    `HTTP/1.1 ${problem.status} ${STATUS_CODES[problem.status]}\r\nContent-Type: ${problemType}\r\n` +
     `Content-Length: ${Buffer.byteLength(body)}\r\nConnection: close\r\n\r\n${body}`
   )
 }

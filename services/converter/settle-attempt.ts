@@ -1,6 +1,6 @@
 import { describeError } from '@tintype/lib/errors.ts'
 import { spanAttributes } from '@tintype/lib/photo/account.ts'
-import type { House } from '@tintype/lib/photo/find.ts'
+import type { PhotoContext } from '@tintype/lib/photo/find.ts'
 import { type FailureReason, sessionOf } from '@tintype/lib/photo/record.ts'
 import {
   followEarlier,
@@ -17,7 +17,7 @@ import type { HeldPhoto } from './claims.ts'
 import { reasonFor } from './reasons.ts'
 
 /** What the converter works with; opened by main.ts. */
-export type Tools = House & { metrics: Metrics }
+export type Tools = PhotoContext & { metrics: Metrics }
 
 /** The result of an attempt, which is to be settled. */
 export type Verdict =

@@ -1,6 +1,6 @@
 import type { OtherPages } from '@tintype/lib/page/other-pages.ts'
 import { openAccount } from '@tintype/lib/photo/account.ts'
-import type { House } from '@tintype/lib/photo/find.ts'
+import type { PhotoContext } from '@tintype/lib/photo/find.ts'
 import type { Ages } from '@tintype/lib/photo/sweep.ts'
 import type { Queue } from '@tintype/lib/queue/index.ts'
 import type { Storage } from '@tintype/lib/storage/index.ts'
@@ -38,7 +38,12 @@ export type WebOptions = {
 }
 
 /** The state that the routes of one web process share. */
-export type Web = WebOptions & { house: House; admission: Admission; events: Events; delivery: Delivery }
+export type Web = WebOptions & {
+  house: PhotoContext
+  admission: Admission
+  events: Events
+  delivery: Delivery
+}
 
 export const openWeb = (options: WebOptions): Web => ({
   ...options,

@@ -9,7 +9,7 @@ export type Control = { socket: string; shareFile: string }
 
 const problem = JSON.stringify({
   type: '/problems/unavailable',
-  title: 'Unavailable',
+  title: 'Service Unavailable',
   status: 503,
   detail: 'No web is ready; try again in a few seconds.',
 })

@@ -82,7 +82,13 @@ const faults: readonly Drill[] = [
     truth: ['convert release'],
     alone: true,
     scrapes: probeScrapes, // it restarts first
-    prepare: releaseOf([['lib/variables.ts', "thumbnails('320.jpg')", "thumbnails('320.jpg,3500.webp')"]]),
+    prepare: releaseOf([
+      [
+        'lib/variables.ts',
+        "[{ side: 320, format: 'jpg' }]",
+        "[{ side: 320, format: 'jpg' }, { side: 3500, format: 'webp' }]",
+      ],
+    ]),
   },
   {
     name: 'more photos than the slots can do',

@@ -71,7 +71,6 @@ type Labels = Readonly<Record<string, readonly string[] | 'open'>>
 
 export type Definition = {
   kind: 'counter' | 'gauge' | 'histogram'
-  help: string
   labels: Labels
   /** Upper bounds in seconds; histograms only. */
   buckets?: readonly number[]

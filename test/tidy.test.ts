@@ -70,7 +70,7 @@ describe('imports', () => {
     )
     expectNone(
       imports
-        .filter(({ target }) => !target.startsWith('node:') && !target.endsWith('.ts'))
+        .filter(({ target }) => !target.startsWith('node:') && !/\.(ts|json)$/.test(target))
         .filter(({ file, target }) => !(target in (declared.get(workspaceOf(file)) ?? {})))
         .map(
           ({ file, line, target }) =>

@@ -22,6 +22,7 @@ const published = files('slo/{math,objectives}/*.ts').filter(file => !file.endsW
 const asTheyAre = [
   'slo/page',
   'lib/page/browser',
+  'lib/telemetry/help.json',
   'slo/examples',
   ...['budget-burn', 'monitoring-blind', 'slo-watchdog', 'watchdog-silent'].map(
     name => `docs/runbooks/${name}.md`,

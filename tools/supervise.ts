@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { setTimeout } from 'node:timers/promises'
 import { pathToFileURL } from 'node:url'
+import { call } from '@tintype/lib/http/call.ts'
 import type { Log } from '@tintype/lib/telemetry/log.ts'
 import { handOnErrors } from '@tintype/lib/terminal.ts'
 
@@ -214,8 +215,8 @@ async function answer(child: ChildProcess, { answers }: Program): Promise<Endpoi
 
 async function whyNotLive(livez: string): Promise<string | null> {
   try {
-    const answer = await fetch(livez, { signal: AbortSignal.timeout(livezMs) })
-    return answer.ok ? null : (await answer.text()).trim()
+    const [status, text] = await call(new URL(livez), { timeoutMs: livezMs })
+    return status === 200 ? null : text.trim()
   } catch (error) {
     return String(error)
   }

@@ -1,6 +1,6 @@
+import { once } from 'node:events'
+import { get } from 'node:http'
 import { join } from 'node:path'
-import { ExpressInstrumentation, ExpressLayerType } from '@opentelemetry/instrumentation-express'
-import { HttpInstrumentation } from '@opentelemetry/instrumentation-http'
 import { resourceFromAttributes } from '@opentelemetry/resources'
 import { NodeSDK } from '@opentelemetry/sdk-node'
 import { BatchSpanProcessor, type ReadableSpan, type SpanProcessor } from '@opentelemetry/sdk-trace'
@@ -16,22 +16,22 @@ const untraced = /^\/(metrics|livez|readyz|log-level|streams|assets)\b/
 /** kill -9 loses at most the spans of this interval. */
 const flushMs = 1_000
 
+const variables = pick('DATA_DIR', 'INSTANCE', 'KEEP_TRACES_DAYS', 'OTEL_EXPORTER_OTLP_ENDPOINT', 'VERSION')
+
 const selfTestPath = '/telemetry-self-test'
 
 /**
  * Starts OpenTelemetry for this process: traces to OTEL_EXPORTER_OTLP_ENDPOINT when set, else OTLP JSON lines in
- * DATA_DIR/traces. Metrics and logs do not use OpenTelemetry.
+ * DATA_DIR/traces. Metrics and logs do not use OpenTelemetry. The converter has no requests to trace.
  * @throws Error when the self-test's Express request has no `http.route`: the instrumentation does not work.
  */
 export async function startTracing(environment: NodeJS.ProcessEnv, service: string): Promise<void> {
-  const config = readConfig(
-    environment,
-    pick('DATA_DIR', 'INSTANCE', 'KEEP_TRACES_DAYS', 'OTEL_EXPORTER_OTLP_ENDPOINT', 'VERSION'),
-  )
+  const config = readConfig(environment, variables)
   // Unset, they default to OTLP: a connection refused every few seconds.
   process.env.OTEL_METRICS_EXPORTER = 'none'
   process.env.OTEL_LOGS_EXPORTER = 'none'
   const routes = new Set<string>()
+  const hasRequests = service !== 'converter'
   const sdk = new NodeSDK({
     resource: resourceFromAttributes({
       [ATTR_SERVICE_NAME]: service,
@@ -39,20 +39,7 @@ export async function startTracing(environment: NodeJS.ProcessEnv, service: stri
       'service.instance.id': config.INSTANCE,
     }),
     autoDetectResources: false,
-    instrumentations: [
-      new HttpInstrumentation({
-        ignoreIncomingRequestHook: request => untraced.test(request.url ?? ''),
-        // Outgoing requests are probes and log batches, which concern no photo.
-        disableOutgoingRequestInstrumentation: true,
-      }),
-      new ExpressInstrumentation({
-        ignoreLayersType: [
-          ExpressLayerType.MIDDLEWARE,
-          ExpressLayerType.ROUTER,
-          ExpressLayerType.REQUEST_HANDLER,
-        ],
-      }),
-    ],
+    instrumentations: hasRequests ? await ofRequests() : [],
     spanProcessors: [
       withoutSelfTest(
         routes,
@@ -61,19 +48,25 @@ export async function startTracing(environment: NodeJS.ProcessEnv, service: stri
     ],
   })
   sdk.start()
-  await assertRoute(routes)
+  if (hasRequests) await assertRoute(routes)
   onTracingStop(() => sdk.shutdown())
 }
 
-async function exporter(
-  config: {
-    DATA_DIR: string
-    INSTANCE: string
-    KEEP_TRACES_DAYS: number
-    OTEL_EXPORTER_OTLP_ENDPOINT: string
-  },
-  service: string,
-) {
+async function ofRequests() {
+  const { ExpressInstrumentation, ExpressLayerType } = await import('@opentelemetry/instrumentation-express')
+  const { HttpInstrumentation } = await import('@opentelemetry/instrumentation-http')
+  const { MIDDLEWARE, ROUTER, REQUEST_HANDLER } = ExpressLayerType
+  return [
+    new HttpInstrumentation({
+      ignoreIncomingRequestHook: request => untraced.test(request.url ?? ''),
+      // Outgoing requests are probes and log batches, which concern no photo.
+      disableOutgoingRequestInstrumentation: true,
+    }),
+    new ExpressInstrumentation({ ignoreLayersType: [MIDDLEWARE, ROUTER, REQUEST_HANDLER] }),
+  ]
+}
+
+async function exporter(config: ReturnType<typeof readConfig<typeof variables>>, service: string) {
   if (config.OTEL_EXPORTER_OTLP_ENDPOINT === '')
     return openTraceFile(
       join(config.DATA_DIR, 'traces'),
@@ -84,7 +77,7 @@ async function exporter(
   return new OTLPTraceExporter() // reads the endpoint, headers and timeout by OpenTelemetry's own variables
 }
 
-/** Keeps the self-test's request out of the traces and notes which routes were seen. */
+/** Keeps the self-test's request out of the traces and collects the routes that it saw. */
 function withoutSelfTest(routes: Set<string>, next: SpanProcessor): SpanProcessor {
   let testing = true
   return {
@@ -106,7 +99,8 @@ async function assertRoute(routes: Set<string>): Promise<void> {
   const { listen } = await import('../http/listen.ts')
   const app = express().get(selfTestPath, (_request, response) => void response.end())
   const { url, close } = await listen(app, '127.0.0.1', 0)
-  await fetch(url + selfTestPath)
+  const [response] = await once(get(url + selfTestPath), 'response')
+  await once(response.resume(), 'end')
   await close(0)
   if (!routes.has(selfTestPath))
     throw new Error(

@@ -41,7 +41,7 @@ async function receive(web: Web, request: Request, response: Response, begun: Be
   const { owner } = visitorOf(response)
   const key = keyOf(owner, request.get('idempotency-key'))
   const { maxUploadBytes: maxBytes } = web.limits
-  const known = await findKey(web.house, owner, key)
+  const known = await findKey(web, owner, key)
   if (known) {
     const upload = await openUpload(request, maxBytes, true, web.queue.now)
     const arrival = await arrive(web, request, response, upload, begun)
@@ -56,7 +56,7 @@ async function receive(web: Web, request: Request, response: Response, begun: Be
         () => null,
         (error: Error) => error,
       )
-    const answer = await accept(web.house, { ...arrival, key, refusal }).catch(cause => {
+    const answer = await accept(web, { ...arrival, key, refusal }).catch(cause => {
       throw ours(cause)
     })
     if (typeof answer === 'object' && 'record' in answer)
@@ -70,7 +70,7 @@ async function receive(web: Web, request: Request, response: Response, begun: Be
 /** A request whose key is known: its body is compared and not stored. */
 async function repeat(web: Web, arrival: Arrival<Received>, upload: Upload, known: KeyRecord) {
   const received = await sameBody(upload, known)
-  return received === 'other-body' ? received : join(web.house, arrival, known, received)
+  return received === 'other-body' ? received : join(web, arrival, known, received)
 }
 
 /** The problem that caused storage's error, when the body broke off. */

@@ -1,6 +1,7 @@
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { listen } from '@tintype/lib/http/listen.ts'
+import { openAccount } from '@tintype/lib/photo/account.ts'
 import { type FailureReason, photoKey, type ResultRecord } from '@tintype/lib/photo/record.ts'
 import { open as openQueue, type Queue } from '@tintype/lib/queue/index.ts'
 import { open as openStorage, type Storage } from '@tintype/lib/storage/index.ts'
@@ -60,6 +61,7 @@ export async function startWeb(given: Partial<Limits> = {}, { converter = true }
     queue,
     metrics,
     log,
+    account: openAccount(metrics, log),
     limits: { ...limits, ...given },
     keep: { photosMs: Number.POSITIVE_INFINITY, keysMs: 86_400_000, deadLettersMs: 86_400_000 },
     probeToken: 'probe-token',

@@ -46,17 +46,17 @@ type Service = {
  */
 export async function runPhotoService<N extends Name>(
   name: 'web' | 'converter',
+  environment: NodeJS.ProcessEnv,
   own: readonly N[],
   start: (parts: Parts, config: Shared & Own<N>) => Promise<Service>,
   observe: (parts: Pick<Parts, 'metrics' | 'log'>) => Parameters<typeof openStorage>[1] = ({ metrics }) => ({
     observe: observeStorage(metrics),
   }),
 ): Promise<void> {
-  let graceMs = 0
-  const open = async () => {
-    const config = readConfig(process.env, { ...shared, ...pick(...own) }) as Shared & Own<N>
+  await run(async () => {
+    const config = readConfig(environment, { ...shared, ...pick(...own) }) as Shared & Own<N>
     const { DATA_DIR, VERSION: version }: Shared = config
-    graceMs = config.GRACE_SECONDS * 1000
+    const graceMs = config.GRACE_SECONDS * 1000
     const log = openLog(name, config)
     const metrics = createMetrics(name, version)
     const queueAt = queueUrl(config.QUEUE_URL, DATA_DIR)
@@ -72,6 +72,7 @@ export async function runPhotoService<N extends Name>(
     log.info(`${name}.started`, { version })
     return {
       endpoints: { ...service.endpoints, [`${name}Admin`]: admin.url },
+      graceMs,
       async stop() {
         log.info(`${name}.stopping`)
         await service.stop(graceMs)
@@ -82,6 +83,5 @@ export async function runPhotoService<N extends Name>(
         await log.close()
       },
     }
-  }
-  await run(open, () => graceMs)
+  })
 }

@@ -4,6 +4,7 @@ import { startWorker } from './worker.ts'
 
 await runPhotoService(
   'converter',
+  process.env,
   ['CHILD_MEMORY_BYTES', 'CONVERTER_ADMIN_PORT', 'CONVERTER_SLOTS', 'CONVERT_SECONDS', 'THUMBNAILS'],
   async ({ storageAt, ...tools }, config) => {
     // A child gets no secret: what is no file of this machine is read here, and given to it as bytes.

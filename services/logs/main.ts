@@ -51,15 +51,7 @@ async function main(args: string[]): Promise<number> {
 /** Express and what it needs is loaded for the server alone: a publish has its memory for the merge. */
 async function start(): Promise<number> {
   const { serve } = await import('./serve.ts')
-  let graceMs = 0
-  await run(
-    () => {
-      const config = readConfig(process.env, used)
-      graceMs = config.GRACE_SECONDS * 1000
-      return serve(config)
-    },
-    () => graceMs,
-  )
+  await run(async () => serve(readConfig(process.env, used)))
   return 0
 }
 

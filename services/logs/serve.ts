@@ -43,6 +43,7 @@ export async function serve(config: Config): Promise<Running> {
   const app = await createLogsApp(server)
   const listening = await listen(app, config.HOST, config.LOGS_PORT)
   url = listening.url
+  const graceMs = config.GRACE_SECONDS * 1000
   const stopping = new AbortController()
   tendDays(server, stopping.signal)
   const admin = await listen(
@@ -53,11 +54,12 @@ export async function serve(config: Config): Promise<Running> {
   log.info('logs.started', { version: config.VERSION })
   return {
     endpoints: { logs: listening.url, logsAdmin: admin.url },
+    graceMs,
     async stop() {
       log.info('logs.stopping')
       stopping.abort()
       await log.close()
-      await listening.close(config.GRACE_SECONDS * 1000)
+      await listening.close(graceMs)
       await admin.close(0)
       await journal.close()
       release()

@@ -14,6 +14,7 @@ const stalledSeconds = 60
 
 await runPhotoService(
   'web',
+  process.env,
   [
     'KEEP_DEAD_LETTERS_DAYS',
     'KEEP_KEYS_DAYS',

@@ -1,7 +1,5 @@
 import { readArguments } from '@tintype/lib/command-line.ts'
-import { readConfig } from '@tintype/lib/config.ts'
 import { run } from '@tintype/lib/run.ts'
-import { pick } from '@tintype/lib/variables.ts'
 import { program } from '../directory.ts'
 import { serve } from '../serve/serve.ts'
 import { status, type Verb } from './context.ts'
@@ -17,11 +15,7 @@ export const verb: Verb = {
   usage,
   async run(args, { directory, environment }) {
     readArguments(args, {})
-    const { GRACE_SECONDS } = readConfig(environment, pick('GRACE_SECONDS'))
-    await run(
-      async () => serve(directory(), environment),
-      () => GRACE_SECONDS * 1000,
-    )
+    await run(async () => serve(directory(), environment))
     return status.good
   },
 }

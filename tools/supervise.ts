@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { closeSync, openSync } from 'node:fs'
+import { closeSync, existsSync, openSync } from 'node:fs'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { setTimeout } from 'node:timers/promises'
@@ -168,8 +168,10 @@ function startScript(
   { script, args, root: from = root }: Service & Script,
   env: NodeJS.ProcessEnv,
 ): ChildProcess {
-  const preload = pathToFileURL(`${from}/lib/telemetry/preload.ts`).href
-  const child = spawn(process.execPath, [smallHeap, '--import', preload, `${from}/${script}`, ...args], {
+  // Versions until 0.1 start their telemetry so.
+  const preload = `${from}/lib/telemetry/preload.ts`
+  const telemetry = existsSync(preload) ? ['--import', pathToFileURL(preload).href] : []
+  const child = spawn(process.execPath, [smallHeap, ...telemetry, `${from}/${script}`, ...args], {
     env: { NODE_COMPILE_CACHE: compileCache, ...env },
     stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
   })

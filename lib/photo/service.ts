@@ -17,7 +17,9 @@ const shared = pick(
   ...logVariables,
   'ADMIN_HOST',
   'GRACE_SECONDS',
+  'KEEP_TRACES_DAYS',
   'MAX_PIXELS',
+  'OTEL_EXPORTER_OTLP_ENDPOINT',
   'QUEUE_ACCEPT_LOSS',
   'QUEUE_URL',
   'STORAGE_URL',
@@ -57,6 +59,10 @@ export async function runPhotoService<N extends Name>(
     const config = readConfig(environment, { ...shared, ...pick(...own) }) as Shared & Own<N>
     const { DATA_DIR, VERSION: version }: Shared = config
     const graceMs = config.GRACE_SECONDS * 1000
+    if (environment.OTEL_SDK_DISABLED !== 'true') {
+      const { startTracing } = await import('../telemetry/sdk.ts')
+      await startTracing(config, name)
+    }
     const log = openLog(name, config)
     const metrics = createMetrics(name, version)
     const queueAt = queueUrl(config.QUEUE_URL, DATA_DIR)

@@ -57,7 +57,7 @@ const contentSecurityPolicy = [
  * `{assets}/page/main.ts` is a file of the folder, `{assets}/lib/style.css` one of the design system, and
  * `{assets}/vendor/x.css` one of `vendor`. Modules import each other relatively, the design system as
  * `@tintype/lib/page/browser/…`, and vendors by their key.
- * @throws when a file cannot be read or is not erasable TypeScript, and when HTML names a value that is not given.
+ * @throws when a file cannot be read or is not erasable TypeScript, and when HTML names an unknown value.
  */
 export function openPages(folder: string, { vendor = {}, values = {} }: PagesOptions = {}): Pages {
   const files = [
@@ -120,7 +120,7 @@ function fillIn({ path, bytes }: File, values: Record<string, string | number>):
   const text = bytes.toString().replace('{head}', head)
   return text.replaceAll(/\{(\w+)\}/g, (_whole, name: string) => {
     const value = values[name]
-    if (value === undefined) throw new Error(`${path} names {${name}}, which is not among the values given`)
+    if (value === undefined) throw new Error(`${path} names {${name}}, which is not a known value`)
     return String(value).replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('"', '&quot;')
   })
 }
@@ -180,7 +180,7 @@ function htmlHandler(name: string, asset: Asset | undefined): RequestHandler {
 }
 
 function send(request: Request, response: Response, { type, etag, body }: Asset): void {
-  // One at a time: given a list, Express follows the browser's order, which names gzip first.
+  // One at a time: with a list Express follows the browser's order, which names gzip first.
   const encoding = (['br', 'gzip'] as const).find(each => request.acceptsEncodings(each)) ?? 'identity'
   response.set({ ETag: etag, Vary: 'Accept-Encoding', 'X-Content-Type-Options': 'nosniff' })
   if (request.fresh) return void response.status(304).end()

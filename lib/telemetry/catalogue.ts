@@ -76,6 +76,6 @@ export type Definition = {
   buckets?: readonly number[]
   /** The services that expose it. */
   in: readonly Service[]
-  /** Only those of its processes that ask for it: of two ways to probe one is in use. */
+  /** Exposed only by a process that names it: of two kinds of probe one is in use. */
   optional?: true
 }

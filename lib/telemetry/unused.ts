@@ -1,7 +1,7 @@
 import { registerHooks } from 'node:module'
 
 /**
- * Imports of sdk-node that are not loaded: it names every exporter, reader and propagator that a variable could ask for,
+ * Imports of sdk-node that are not loaded: it imports every exporter, reader and propagator that a variable can select,
  * gRPC, Zipkin and YAML among them, and what instruments libraries. sdk.ts gives the SDK its one exporter.
  */
 const unused =
@@ -26,7 +26,7 @@ const names = [
   'startNodeSdk',
 ]
 
-/** Stands for all of them. A variable that asks for one ends the start with its name. */
+/** Replaces all of them. A variable that selects one ends the start with an error that names it. */
 const source = [
   'export const registerInstrumentations = () => {}',
   ...names.map(

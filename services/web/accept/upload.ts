@@ -78,7 +78,7 @@ export async function openUpload(
   const head = Buffer.concat(first)
   if (head.length === 0) throw new Problem(400, 'empty', 'The photo is empty: not one byte came.')
   const received = Promise.withResolvers<Received>()
-  received.promise.catch(() => {}) // when the upload is refused by its head nobody awaits it
+  received.promise.catch(() => {}) // it is not awaited when the upload is refused by its head
   async function* all() {
     const hash = digest ? createHash('sha256') : undefined
     let bytes = 0

@@ -19,7 +19,7 @@ const early = new Map<string, Photo>()
 let listed = false
 let older: string | null = null
 
-/** Times are not measured while the tab is hidden, when nobody waits for the picture. */
+/** Times are not measured while the tab is hidden, when the person does not wait for the picture. */
 let lastHiddenAt = document.hidden ? performance.now() : Number.NEGATIVE_INFINITY
 document.addEventListener('visibilitychange', () => {
   lastHiddenAt = performance.now()

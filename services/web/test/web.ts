@@ -32,7 +32,7 @@ export type Running = {
   storage: Storage
   queue: Queue
   folder: string
-  /** A request of one session (its cookie jar), whose answer must be one that /openapi.json tells of. */
+  /** A request of one session (its cookie jar), whose answer /openapi.json must list. */
   visitor(): Visitor
   /** The value of one sample, 0 when there is none. */
   sample(name: string): Promise<number>
@@ -102,7 +102,7 @@ function visitor(url: string): Visitor {
     const response = await fetch(url + path, { ...init, method, headers, redirect: 'manual' })
     cookie = response.headers.get('set-cookie')?.split(';')[0] ?? cookie
     if (!documented(method, new URL(url + path).pathname, response.status))
-      throw new Error(`${method} ${path} gave ${response.status}, which openapi.ts does not tell of`)
+      throw new Error(`${method} ${path} gave ${response.status}, which openapi.json does not list`)
     return response
   }
   return {

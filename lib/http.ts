@@ -1,11 +1,11 @@
 import { randomUUID } from 'node:crypto'
 import { type ServerResponse, STATUS_CODES } from 'node:http'
-import { trace } from '@opentelemetry/api'
 import express, { type ErrorRequestHandler, type Express, type Request, type RequestHandler } from 'express'
 import { describeError, errorCode } from './errors.ts'
 import { countLimit, type LimitName } from './limits.ts'
 import type { Log } from './telemetry/log.ts'
 import type { Metrics } from './telemetry/metrics.ts'
+import { endRequest, inSpan, startRequest, traceId } from './telemetry/trace.ts'
 
 /** An expected error response, sent as application/problem+json (RFC 9457). */
 export class Problem extends Error {
@@ -117,22 +117,24 @@ function fromFramework(error: { status?: number; expose?: boolean; message?: str
   )
 }
 
-/** Counts, times and logs requests. No label value comes from the client: each new value would add a series. */
+/** Requests without a span: each shipped batch and each file of a page would be a trace. */
+const untraced = /^\/(streams|assets)\b/
+
+/** Counts, times, traces and logs requests. No label value comes from the client: each new value would add a series. */
 const measure =
   ({ metrics, log }: { metrics: Metrics; log: Log }): RequestHandler =>
   (request, response, next) => {
     const start = performance.now()
     // Read now: after the client has disconnected the request has no socket, and reading this would throw.
     const scheme = request.secure ? 'https' : 'http'
+    const method = knownMethods.has(request.method) ? request.method : '_OTHER'
     const requestId = randomUUID()
     Object.assign(response.locals, { startedAt: start, requestId })
     response.set('X-Request-Id', requestId)
-    let finished = false
-    response.once('finish', () => {
-      finished = true
-    })
-    response.once('close', () => {
-      const method = knownMethods.has(request.method) ? request.method : '_OTHER'
+    const about = { 'http.request.method': method, 'url.path': request.path, 'url.scheme': scheme }
+    const span = untraced.test(request.path) ? undefined : startRequest(request.headers, about)
+    const end = () => {
+      const finished = response.writableFinished
       const route = request.route?.path ?? ''
       const seconds = (performance.now() - start) / 1000
       // An event stream normally ends when its client disconnects.
@@ -147,10 +149,13 @@ const measure =
         http_response_status_code: finished ? String(response.statusCode) : 'aborted',
         url_scheme: scheme,
       }
-      const traceId = trace.getActiveSpan()?.spanContext().traceId
-      metrics.observe('http_server_request_duration_seconds', labels, seconds, traceId)
-    })
-    next()
+      metrics.observe('http_server_request_duration_seconds', labels, seconds, traceId())
+      if (span) endRequest(span, method, route, response.statusCode)
+    }
+    // An event of the response has no active span.
+    response.once('close', () => (span ? inSpan(span, end) : end()))
+    if (span) inSpan(span, next)
+    else next()
   }
 
 const knownMethods = new Set(['GET', 'HEAD', 'POST', 'PUT', 'DELETE', 'OPTIONS', 'PATCH'])

@@ -171,7 +171,7 @@ describe('limits', () => {
 
 describe('processes', () => {
   /** What Node starts by itself: it stands where a main.ts stands. */
-  const entries = /(^|\/)(main|child|preload)\.ts$/
+  const entries = /(^|\/)(main|child)\.ts$/
 
   test('only main.ts reads the environment', () => {
     expectNone(

@@ -26,6 +26,7 @@ const asTheyAre = [
   'slo/objectives/lint-rules.yaml',
   'slo/alerts/alertmanager.yaml',
   'lib/page/browser',
+  'lib/telemetry/help.json',
   'slo/examples',
   ...['budget-burn', 'monitoring-blind', 'slo-watchdog', 'watchdog-silent'].map(
     name => `docs/runbooks/${name}.md`,

@@ -4,6 +4,7 @@ import { type Limit, limits } from '../lib/limits.ts'
 import type { Definition } from '../lib/telemetry/catalogue.ts'
 import { attributes } from '../lib/telemetry/catalogue.ts'
 import { metrics } from '../lib/telemetry/definitions.ts'
+import helpOf from '../lib/telemetry/help.json' with { type: 'json' }
 import { variables } from '../lib/variables.ts'
 
 const usage = `npm run reference
@@ -44,8 +45,8 @@ function metricTable(): string[] {
     '| metric | kind | labels | of | meaning |',
     '|---|---|---|---|---|',
     ...Object.entries<Definition>(metrics).map(
-      ([name, { kind, labels, help, in: services }]) =>
-        `| ${code(name)} | ${kind} | ${labelText(labels)} | ${services.join(', ')} | ${cell(help)} |`,
+      ([name, { kind, labels, in: services }]) =>
+        `| ${code(name)} | ${kind} | ${labelText(labels)} | ${services.join(', ')} | ${cell(helpOf[name as keyof typeof metrics])} |`,
     ),
   ]
 }

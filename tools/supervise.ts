@@ -1,10 +1,11 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { closeSync, openSync } from 'node:fs'
+import { closeSync, existsSync, openSync } from 'node:fs'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { setTimeout } from 'node:timers/promises'
 import { pathToFileURL } from 'node:url'
+import { call } from '@tintype/lib/http/call.ts'
 import type { Log } from '@tintype/lib/telemetry/log.ts'
 import { handOnErrors } from '@tintype/lib/terminal.ts'
 
@@ -167,8 +168,10 @@ function startScript(
   { script, args, root: from = root }: Service & Script,
   env: NodeJS.ProcessEnv,
 ): ChildProcess {
-  const preload = pathToFileURL(`${from}/lib/telemetry/preload.ts`).href
-  const child = spawn(process.execPath, [smallHeap, '--import', preload, `${from}/${script}`, ...args], {
+  // Versions until 0.1 start their telemetry so.
+  const preload = `${from}/lib/telemetry/preload.ts`
+  const telemetry = existsSync(preload) ? ['--import', pathToFileURL(preload).href] : []
+  const child = spawn(process.execPath, [smallHeap, ...telemetry, `${from}/${script}`, ...args], {
     env: { NODE_COMPILE_CACHE: compileCache, ...env },
     stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
   })
@@ -214,8 +217,8 @@ async function answer(child: ChildProcess, { answers }: Program): Promise<Endpoi
 
 async function whyNotLive(livez: string): Promise<string | null> {
   try {
-    const answer = await fetch(livez, { signal: AbortSignal.timeout(livezMs) })
-    return answer.ok ? null : (await answer.text()).trim()
+    const [status, text] = await call(new URL(livez), { timeoutMs: livezMs })
+    return status === 200 ? null : text.trim()
   } catch (error) {
     return String(error)
   }

@@ -26,7 +26,7 @@ export type Verdict =
 
 /** Ends an attempt. Never throws: a photo that could not be settled is queued again when its lease is over. */
 export async function settle(tools: Tools, held: HeldPhoto, verdict: Verdict): Promise<void> {
-  // Without the lease, thumbnails still count (the next attempt follows their result); a failure is the new holder's to report.
+  // After the lease is lost, stored thumbnails still count: the next attempt finds their result. A failure is reported by that attempt.
   if (held.lost && verdict.outcome === 'failed') return
   const { claim } = held
   await inStore(tools, held, async span => {

@@ -21,10 +21,7 @@ const used = pick(...logVariables, ...ages, ...own)
 /** The log server: takes entries, publishes each day when it is over, and shows them, until it is stopped. */
 export async function serve(environment: NodeJS.ProcessEnv): Promise<number> {
   const config = readConfig(environment, used)
-  await run(
-    () => start(config),
-    () => config.GRACE_SECONDS * 1000,
-  )
+  await run(() => start(config))
   return 0
 }
 
@@ -45,6 +42,7 @@ async function start(config: ReturnType<typeof readConfig<typeof used>>): Promis
   const server = { dataDir, sloUrl: config.SLO_URL, folders, journal, log, metrics, token, clock, keep }
   const listening = await listen(await createLogsApp(server), config.HOST, config.LOGS_PORT)
   url = listening.url
+  const graceMs = config.GRACE_SECONDS * 1000
   const stopping = new AbortController()
   tendDays(server, stopping.signal)
   const admin = await listen(
@@ -55,11 +53,12 @@ async function start(config: ReturnType<typeof readConfig<typeof used>>): Promis
   log.info('logs.started', { version: config.VERSION })
   return {
     endpoints: { logs: listening.url, logsAdmin: admin.url },
+    graceMs,
     async stop() {
       log.info('logs.stopping')
       stopping.abort()
       await log.close()
-      await listening.close(config.GRACE_SECONDS * 1000)
+      await listening.close(graceMs)
       await admin.close(0)
       await journal.close()
       release()

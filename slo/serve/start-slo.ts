@@ -147,14 +147,16 @@ export async function startSlo(directory: Directory, environment: NodeJS.Process
     dataDir,
   })
   log.info('slo.started', { version: config.VERSION })
+  const graceMs = config.GRACE_SECONDS * 1000
 
   return {
     endpoints: { slo: listening.url, sloAdmin: admin.url },
+    graceMs,
     async stop() {
       await probe?.stop()
       await Promise.all([status?.stop(), watch.stop(), recorder?.stop()])
       await notifier.stop()
-      await Promise.all([listening.close(config.GRACE_SECONDS * 1000), admin.close(0)])
+      await Promise.all([listening.close(graceMs), admin.close(0)])
       log.info('slo.stopped')
       await log.close()
       // The embedded source reads the recorder's own file.

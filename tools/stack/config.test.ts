@@ -133,7 +133,7 @@ describe('compose.yaml', () => {
     for (const [name, { command = [], depends_on = {}, environment = {} }] of scaled) {
       const needed = Array.isArray(depends_on) ? depends_on : Object.keys(depends_on)
       expect(needed.filter(each => !names.includes(each))).toEqual([])
-      const script = command.find(each => /\.ts$/.test(each) && !each.includes('preload'))
+      const script = command.find(each => /\.ts$/.test(each))
       if (script) expect(existsSync(join(root, script))).toBe(true)
       expect(environment.INSTANCE).toBe(/-(\d)$/.exec(name)?.[1])
       const theirs = /^(AWS|POSTGRES)_/

@@ -6,7 +6,7 @@ const gatherMs = 400
 let waiting: string[] = []
 
 /** Announces a message to screen readers without moving the focus. */
-export function say(text: string): void {
+export function announce(text: string): void {
   if (waiting.length === 0)
     setTimeout(() => {
       find('#said').textContent = waiting.join('. ')

@@ -23,10 +23,13 @@ const asTheyAre = [
   'slo/page',
   'lib/page/browser',
   'slo/examples',
-  ...['budget-burn', 'monitoring-blind', 'slo-watchdog', 'watchdog-silent'].map(
-    name => `docs/runbooks/${name}.md`,
-  ),
+  ...['budget-burn', 'monitoring-blind', 'slo-watchdog', 'watchdog-silent'].flatMap(name => [
+    `docs/runbooks/${name}.md`,
+    `docs/ko/runbooks/${name}.md`,
+  ]),
   'docs/slo.md',
+  'docs/budgets.md',
+  'docs/diagnosis.md',
   'LICENSE',
 ]
 

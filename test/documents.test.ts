@@ -46,6 +46,19 @@ test('each link of a page leads to a file and to a heading that are there', () =
   expect(broken).toEqual([])
 })
 
+test('each file and folder that a page names is there', () => {
+  const rooms =
+    /^(bench|dashboards|docs|k8s|lib|loadtest|services|slo|test|tools)\/([\w./-]*\/)?([\w.-]+\.\w+)?$/
+  const missing = pages.flatMap(page =>
+    sectionsOf(page).flatMap(({ codes }) =>
+      codes
+        .filter(({ text }) => rooms.test(text) && !text.includes('NAME') && !existsSync(join(root, text)))
+        .map(({ line, text }) => `${page}:${line}: ${text}`),
+    ),
+  )
+  expect(missing).toEqual([])
+})
+
 test('the map of the documentation names each page of its language', () => {
   for (const folder of ['docs', 'docs/ko']) {
     const map = `${folder}/README.md`

@@ -41,7 +41,7 @@ const labelText = (labels: Definition['labels']): string =>
 
 function metricTable(): string[] {
   return [
-    '| metric | kind | labels | of | meaning |',
+    '| metric | kind | labels | exposed by | meaning |',
     '|---|---|---|---|---|',
     ...Object.entries<Definition>(metrics).map(
       ([name, { kind, labels, help, in: services }]) =>
@@ -51,7 +51,7 @@ function metricTable(): string[] {
 }
 
 const attributeTable = (): string[] => [
-  '| attribute | |',
+  '| attribute | value |',
   '|---|---|',
   ...Object.entries(attributes).map(([meaning, name]) => `| ${code(name)} | ${meaning} |`),
 ]

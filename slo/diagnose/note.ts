@@ -78,7 +78,7 @@ export function incidentNote(incident: Incident): string {
     '',
     '## Do first',
     found.lever ?? `Raise detail for the stage (${program} diagnose --detail) and look again in two minutes.`,
-    // Of each cause that a service names it has one: test/runbooks.system.test.ts holds that for Tintype.
+    // Of each cause that a service names it has one: test/documents.test.ts holds that for Tintype.
     ...(found.cause && service.runbooks ? [`Runbook: docs/runbooks/cause-${found.cause}.md`] : []),
     '',
     '## Look at',

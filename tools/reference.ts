@@ -13,6 +13,7 @@ Example: npm run reference
 Exit status: 0 written, 2 bad arguments.`
 
 const file = new URL('../docs/reference.md', import.meta.url)
+const openapi = new URL('../services/web/openapi.json', import.meta.url)
 
 const cell = (text: unknown): string => String(text).replaceAll('|', '\\|')
 const code = (text: unknown): string => (text === '' ? '' : `\`${cell(text)}\``)
@@ -50,6 +51,26 @@ function metricTable(): string[] {
   ]
 }
 
+/** A path has its shared `parameters` beside its operations. */
+type Operation = { summary?: string; responses?: Record<string, unknown> }
+
+function requestTable(): string[] {
+  const { paths } = JSON.parse(readFileSync(openapi, 'utf8')) as {
+    paths: Record<string, Record<string, Operation>>
+  }
+  return [
+    '| request | answers | status |',
+    '|---|---|---|',
+    ...Object.entries(paths).flatMap(([path, operations]) =>
+      Object.entries(operations).flatMap(([method, { summary, responses }]) =>
+        responses
+          ? `| ${code(`${method.toUpperCase()} ${path}`)} | ${cell(summary)} | ${Object.keys(responses).join(', ')} |`
+          : [],
+      ),
+    ),
+  ]
+}
+
 const attributeTable = (): string[] => [
   '| attribute | value |',
   '|---|---|',
@@ -69,6 +90,7 @@ const limitTable = (): string[] => [
 export function withTables(text: string): string {
   const tables: Record<string, string[]> = {
     variables: variableTable(),
+    requests: requestTable(),
     metrics: metricTable(),
     attributes: attributeTable(),
     limits: limitTable(),

@@ -28,10 +28,13 @@ const asTheyAre = [
   'lib/page/browser',
   'lib/telemetry/help.json',
   'slo/examples',
-  ...['budget-burn', 'monitoring-blind', 'slo-watchdog', 'watchdog-silent'].map(
-    name => `docs/runbooks/${name}.md`,
-  ),
+  ...['budget-burn', 'monitoring-blind', 'slo-watchdog', 'watchdog-silent'].flatMap(name => [
+    `docs/runbooks/${name}.md`,
+    `docs/ko/runbooks/${name}.md`,
+  ]),
   'docs/slo.md',
+  'docs/budgets.md',
+  'docs/diagnosis.md',
   'LICENSE',
 ]
 

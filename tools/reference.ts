@@ -14,6 +14,7 @@ Example: npm run reference
 Exit status: 0 written, 2 bad arguments.`
 
 const file = new URL('../docs/reference.md', import.meta.url)
+const openapi = new URL('../services/web/openapi.json', import.meta.url)
 
 const cell = (text: unknown): string => String(text).replaceAll('|', '\\|')
 const code = (text: unknown): string => (text === '' ? '' : `\`${cell(text)}\``)
@@ -42,7 +43,7 @@ const labelText = (labels: Definition['labels']): string =>
 
 function metricTable(): string[] {
   return [
-    '| metric | kind | labels | of | meaning |',
+    '| metric | kind | labels | exposed by | meaning |',
     '|---|---|---|---|---|',
     ...Object.entries<Definition>(metrics).map(
       ([name, { kind, labels, in: services }]) =>
@@ -51,8 +52,28 @@ function metricTable(): string[] {
   ]
 }
 
+/** A path has its shared `parameters` beside its operations. */
+type Operation = { summary?: string; responses?: Record<string, unknown> }
+
+function requestTable(): string[] {
+  const { paths } = JSON.parse(readFileSync(openapi, 'utf8')) as {
+    paths: Record<string, Record<string, Operation>>
+  }
+  return [
+    '| request | answers | status |',
+    '|---|---|---|',
+    ...Object.entries(paths).flatMap(([path, operations]) =>
+      Object.entries(operations).flatMap(([method, { summary, responses }]) =>
+        responses
+          ? `| ${code(`${method.toUpperCase()} ${path}`)} | ${cell(summary)} | ${Object.keys(responses).join(', ')} |`
+          : [],
+      ),
+    ),
+  ]
+}
+
 const attributeTable = (): string[] => [
-  '| attribute | |',
+  '| attribute | value |',
   '|---|---|',
   ...Object.entries(attributes).map(([meaning, name]) => `| ${code(name)} | ${meaning} |`),
 ]
@@ -70,6 +91,7 @@ const limitTable = (): string[] => [
 export function withTables(text: string): string {
   const tables: Record<string, string[]> = {
     variables: variableTable(),
+    requests: requestTable(),
     metrics: metricTable(),
     attributes: attributeTable(),
     limits: limitTable(),

@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs'
-import { childrenOf } from '../../test/processes.ts'
+import { childrenOf } from '../test/processes.ts'
 
 /** Linux counts in hundredths of a second, whatever its own clock. */
 const ticksPerSecond = 100

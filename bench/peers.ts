@@ -71,7 +71,7 @@ export async function peers(bench: Bench): Promise<Row[]> {
             row(
               `peers.${name}.ratio`,
               estimateRatio(all.map(({ cpuMs }, i) => (ours[i]?.cpuMs ?? Number.NaN) / cpuMs)),
-              'CPU of ours ÷ theirs',
+              'CPU, tintype’s ÷ its',
             ),
           ]),
     ]),

@@ -21,7 +21,7 @@ export type Picture = {
   record: Pick<PhotoRecord, 'format' | 'width' | 'height'>
 }
 
-/** What people send: nearly all are a phone's 12 megapixels. */
+/** Typical uploads: nearly all are a phone's 12 megapixels. */
 const made = [
   ...Array.from({ length: 10 }, (_, seed) => () => photo(4000, 3000, seed)),
   () => photo(1600, 1200, 99),

@@ -1,5 +1,5 @@
 /**
- * The yardstick, in a process of its own: sharp as one calls it by hand, with the options that the service uses.
+ * The raw limit, in a separate process: sharp with the options that the service uses.
  * It receives files by IPC and answers with the time and CPU that they took.
  */
 import { fork } from 'node:child_process'

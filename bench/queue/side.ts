@@ -1,4 +1,4 @@
-/** One side of the queue's benchmark, in a process of its own as web and the converter are: producers or consumers. */
+/** One side of the queue's benchmark, producers or consumers, in a separate process as web and the converter are. */
 import { type ChildProcess, fork } from 'node:child_process'
 import { once } from 'node:events'
 import { newPhotoId } from '@tintype/lib/photo/record.ts'

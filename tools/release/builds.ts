@@ -25,36 +25,29 @@ export const git = (folder: string, ...args: string[]): string | undefined => {
 }
 
 /** @throws UsageError when it is neither. */
-export function named(option: string, given: string): Named {
-  if (existsSync(given)) {
-    if (existsSync(join(given, 'services/web/main.ts'))) return { folder: resolve(given) }
-    throw new UsageError(`--${option} "${given}" is a folder, but no checkout of Tintype`)
+export function named(option: string, name: string): Named {
+  if (existsSync(name)) {
+    if (existsSync(join(name, 'services/web/main.ts'))) return { folder: resolve(name) }
+    throw new UsageError(`--${option} "${name}" is a folder, but no checkout of Tintype`)
   }
-  const commit = git(
-    root,
-    'rev-parse',
-    '--verify',
-    '--quiet',
-    '--end-of-options',
-    `${given}^{commit}`,
-  )?.trim()
+  const commit = git(root, 'rev-parse', '--verify', '--quiet', '--end-of-options', `${name}^{commit}`)?.trim()
   if (commit) return { commit }
-  throw new UsageError(`--${option} "${given}" is neither a folder nor a git ref of this repository`)
+  throw new UsageError(`--${option} "${name}" is neither a folder nor a git ref of this repository`)
 }
 
-/** Whether a running build is the one that was named. */
+/** Whether a running build is this version. */
 export const isBuild = (running: Build, it: Named): boolean =>
   'folder' in it
     ? resolve(running.root) === it.folder || contentOf(running.root) === contentOf(it.folder)
     : running.version.endsWith(`+${it.commit.slice(0, 12)}`) ||
       git(running.root, 'rev-parse', 'HEAD')?.trim() === it.commit
 
-/** What a version is called before it was made ready. */
+/** A version's name before it is laid out. */
 export const nameOf = (it: Named): string => ('folder' in it ? it.folder : `commit ${it.commit.slice(0, 12)}`)
 
 /**
- * A build that can be started. A commit is laid out in the cache of parts, once, and gets the packages of its own lock.
- * `git archive` rather than `git worktree`: a cache that was deleted leaves nothing behind in the repository.
+ * A build that can be started. A commit is laid out once, in .parts/releases, with the packages of its own lock. It uses `git
+ * archive` and not `git worktree`, so that deleting the folder leaves nothing in the repository.
  */
 export function buildOf(it: Named): Build {
   const folder = 'folder' in it ? it.folder : checkout(it.commit)
@@ -96,7 +89,7 @@ function install(folder: string): void {
   } else execFileSync('npm', ['ci', '--no-audit', '--no-fund'], { cwd: folder, stdio: 'inherit' })
 }
 
-/** Ten digits that change with any file that is run. */
+/** A hash of all files that are run, ten digits. */
 function contentOf(folder: string): string {
   const hash = createHash('sha256')
   const files = globSync(['package-lock.json', '{lib,services,slo}/**/*.{ts,yaml,html,css,json}'], {

@@ -39,12 +39,14 @@ export async function run(benchmark: Benchmark, options: Options, boundMinutes: 
     boundMinutes * 60_000,
     `not done within its bound of ${boundMinutes} minutes`,
   )
-  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, stop)
+  const signalled = (signal: string) => stop(`stopped by ${signal}`)
+  process.once('SIGINT', signalled).once('SIGTERM', signalled)
   try {
     const bench = { ...options, folder, onEnd: (end: () => unknown) => void ends.push(end) }
     return await Promise.race([benchmark(bench), stopped.promise])
   } finally {
     clearTimeout(timer)
+    process.off('SIGINT', signalled).off('SIGTERM', signalled)
     for (const end of ends.toReversed()) await end()
     // A service that was just starting has not registered its end yet.
     for (const { pid } of childrenOf(process.pid)) process.kill(pid)

@@ -21,8 +21,8 @@ const small = { rounds: 2, samples: 5, sizes: [1e3, 1e4, 1e5], days: [1, 7] }
 const root = join(import.meta.dirname, '..')
 
 /**
- * What one call costs as that grows which it works on, as a slope on a logarithmic scale: 0 costs the same at any size, 1
- * costs in proportion to it. All sizes are measured in turns; each round gives one slope.
+ * The cost of each call by the size of the data that it works on, as a slope on logarithmic scales: 0 is the same cost at any
+ * size, 1 is a cost in proportion. All sizes are measured in turns, and each round gives one slope.
  */
 export async function growth(bench: Bench): Promise<Row[]> {
   const curves = [

@@ -9,7 +9,7 @@ import { startScript } from '../../test/support.ts'
 type Survived = { entriesPerSecond: number; lost: number; doubled: number }
 
 /** Entries through journal, shipper and server; the server is killed between write and fsync, each time. */
-export async function throughKills(folder: string, entries: number, kills: number): Promise<Survived> {
+export async function survival(folder: string, entries: number, kills: number): Promise<Survived> {
   const { journals, streams } = foldersIn(folder)
   const token = 'bench'
   let url: string | undefined

@@ -1,10 +1,10 @@
 import { readFileSync } from 'node:fs'
-import { childrenOf } from '../../test/processes.ts'
+import { childrenOf } from '../test/processes.ts'
 
-/** Linux counts in hundredths of a second, whatever its own clock. */
+/** /proc counts in hundredths of a second on every Linux. */
 const ticksPerSecond = 100
 
-/** Seconds of CPU that a process and all below it have used, those that ended included. */
+/** Seconds of CPU that a process and all its descendants have used, ended ones included. */
 export function cpuSeconds(pid: number): number {
   const below = childrenOf(pid).reduce((sum, child) => sum + cpuSeconds(child.pid), 0)
   return below + own(pid)
@@ -12,7 +12,7 @@ export function cpuSeconds(pid: number): number {
 
 function own(pid: number): number {
   try {
-    // Counted behind the name in parentheses: user, system, and the same of children that ended.
+    // Behind the name in parentheses: user, system, and both of ended children.
     const fields = readFileSync(`/proc/${pid}/stat`, 'utf8')
       .replace(/^.*\) /s, '')
       .split(' ')
@@ -22,14 +22,7 @@ function own(pid: number): number {
   }
 }
 
-/** Of a process: what is resident, or (VmHWM) the most that was at once. */
-export function memoryMiB(pid: number, field: 'VmRSS' | 'VmHWM'): number {
-  const status = readFileSync(`/proc/${pid}/status`, 'utf8')
-  const [, kilobytes] = new RegExp(`^${field}:\\s+(\\d+) kB`, 'm').exec(status) ?? []
-  return Number(kilobytes) / 1024
-}
-
-/** Proportional memory (PSS) of a process and all below it: a page that n processes share counts 1/n in each. */
+/** Proportional memory (PSS) of a process and all its descendants: a page that n processes share counts 1/n in each. */
 export function pssMiB(pid: number): number {
   const below = childrenOf(pid).reduce((sum, child) => sum + pssMiB(child.pid), 0)
   try {

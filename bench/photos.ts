@@ -1,17 +1,19 @@
 import { readdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import {
+  bytesOf,
   formats,
   newPhotoId,
   type Owner,
   ownerOf,
+  type PhotoId,
   type PhotoRecord,
   photoKey,
 } from '@tintype/lib/photo/record.ts'
-import { open as openQueue, type Queue, queueUrl } from '@tintype/lib/queue/index.ts'
-import { open as openStorage } from '@tintype/lib/storage/index.ts'
+import { jobOf, open as openQueue, type Queue, queueUrl } from '@tintype/lib/queue/index.ts'
+import { open as openStorage, storageUrl } from '@tintype/lib/storage/index.ts'
 import sharp from 'sharp'
-import { photo, quadrantImage } from '../../test/images.ts'
+import { photo, quadrantImage } from '../test/images.ts'
 
 export type Picture = {
   file: string
@@ -19,7 +21,7 @@ export type Picture = {
   record: Pick<PhotoRecord, 'format' | 'width' | 'height'>
 }
 
-/** What people send: nearly all are a phone's 12 megapixels. */
+/** Typical uploads: nearly all are a phone's 12 megapixels. */
 const made = [
   ...Array.from({ length: 10 }, (_, seed) => () => photo(4000, 3000, seed)),
   () => photo(1600, 1200, 99),
@@ -29,7 +31,7 @@ const made = [
 /** Photos of a folder, as far as the service takes them, or made ones, kept in `folder`. */
 export async function pictures(folder: string, from: string | undefined, quick: boolean): Promise<Picture[]> {
   const files = from ? (await readdir(from)).map(name => join(from, name)) : await make(folder, quick)
-  const known = await Promise.all(files.map(describe))
+  const known = await Promise.all(files.map(readPicture))
   const usable = known.filter(each => each !== undefined)
   if (usable.length === 0) throw new Error(`${from} holds no photo that the service takes`)
   return usable
@@ -45,17 +47,19 @@ async function make(folder: string, quick: boolean): Promise<string[]> {
   return files
 }
 
-async function describe(file: string): Promise<Picture | undefined> {
+/** Undefined for what the service does not take. */
+export async function readPicture(file: string): Promise<Picture | undefined> {
+  const bytes = await readFile(file)
   try {
-    const { format: kind, width, height, compression } = await sharp(file).metadata()
+    const { format: kind, width, height, compression } = await sharp(bytes).metadata()
     const format = formats.find(each => each === (compression === 'av1' ? 'avif' : kind))
-    return format && { file, bytes: await readFile(file), record: { format, width, height } }
+    return format && { file, bytes, record: { format, width, height } }
   } catch {
     return undefined
   }
 }
 
-/** Writes photos into a storage as web would have accepted them; what it gives puts all of them to work at once. */
+/** Writes photos into a storage as web would have accepted them; `enqueue` puts all of them into the queue at once. */
 export async function backlog(at: string, photos: readonly Picture[], count: number) {
   const storage = await openStorage(at)
   const owner: Owner = ownerOf('bench')
@@ -63,7 +67,7 @@ export async function backlog(at: string, photos: readonly Picture[], count: num
   const records = chosen.map(picture => ({ picture, record: recordOf(owner, picture) }))
   for (const { picture, record } of records) {
     await storage.put(photoKey(owner, record.id, 'original'), picture.bytes)
-    await storage.put(photoKey(owner, record.id, 'photo.json'), Buffer.from(JSON.stringify(record)))
+    await storage.put(photoKey(owner, record.id, 'photo.json'), bytesOf(record))
   }
   await storage.close()
   return {
@@ -75,7 +79,7 @@ export async function backlog(at: string, photos: readonly Picture[], count: num
 /** Far enough for any backlog. */
 const promiseMs = 3_600_000
 
-function recordOf(owner: Owner, { bytes, record }: Picture): PhotoRecord {
+export function recordOf(owner: Owner, { bytes, record }: Pick<Picture, 'bytes' | 'record'>): PhotoRecord {
   const now = Date.now()
   return {
     id: newPhotoId(now),
@@ -90,13 +94,34 @@ function recordOf(owner: Owner, { bytes, record }: Picture): PhotoRecord {
   }
 }
 
-const jobOf = ({ id, owner }: PhotoRecord) => ({
-  photo: id,
-  owner,
-  receivedAt: Date.now(),
-  promiseBy: Date.now() + promiseMs,
-  promise: true,
-})
+/** result.json of a photo whose only thumbnail is 320.jpg. */
+export const resultOf = (thumbnailBytes: number): Buffer =>
+  bytesOf({
+    state: 'ready',
+    thumbnails: [{ side: 320, format: 'jpg', width: 320, height: 240, bytes: thumbnailBytes }],
+    durableAt: new Date().toISOString(),
+    stages: { wait: 0.01, convert: 0.03, store: 0.01 },
+  })
+
+/** Stores a photo of this owner with its thumbnail, as the converter leaves it. */
+export async function readyPhoto(
+  { dataDir, queue, owner }: { dataDir: string; queue: Queue; owner: Owner },
+  picture: Pick<Picture, 'bytes' | 'record'>,
+  thumbnail: Buffer,
+): Promise<PhotoId> {
+  const storage = await openStorage(storageUrl('', dataDir))
+  const record = recordOf(owner, picture)
+  const files = {
+    original: picture.bytes,
+    'photo.json': bytesOf(record),
+    '320.jpg': thumbnail,
+    'result.json': resultOf(thumbnail.length),
+  }
+  for (const [name, body] of Object.entries(files)) await storage.put(photoKey(owner, record.id, name), body)
+  await queue.restore(jobOf(record), { outcome: 'kept' })
+  await storage.close()
+  return record.id
+}
 
 export const queueOf = (dataDir: string): Promise<Queue> => openQueue(queueUrl('', dataDir))
 

@@ -1,4 +1,4 @@
-import { runPhotoService } from '@tintype/lib/photo/service.ts'
+import { runPhotoService } from '@tintype/lib/photo/run-photo-service.ts'
 import { startChild } from './children.ts'
 import { startWorker } from './worker.ts'
 

@@ -1,6 +1,6 @@
 import { daysMs } from '@tintype/lib/config.ts'
 import { listen } from '@tintype/lib/http/listen.ts'
-import { runPhotoService } from '@tintype/lib/photo/service.ts'
+import { runPhotoService } from '@tintype/lib/photo/run-photo-service.ts'
 import { startPulse } from '@tintype/lib/pulse.ts'
 import { secret } from '@tintype/lib/secrets.ts'
 import { createWebApp } from './app.ts'

@@ -128,8 +128,11 @@ export async function startSlo(directory: Directory, environment: NodeJS.Process
     others.length === 0
       ? undefined
       : startRecorder({
-          targets: () =>
-            targets() ?? (SCRAPE_TARGETS.length > 0 ? others : [...others, own(config, admin.url)]),
+          targets: () => {
+            const known = targets() ?? others
+            // Without its own probe slo would read no journey as a service that is away.
+            return known.some(({ job }) => job === 'slo') ? known : [...known, own(config, admin.url)]
+          },
           intervalMs: service.scrapeSeconds * 1000,
           keep: keepDays,
           ...{ dataDir, store, log },

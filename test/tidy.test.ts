@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process'
-import { limitNames } from '@tintype/lib/limits.ts'
+import { limitNames, limits } from '@tintype/lib/limits.ts'
 import { metrics } from '@tintype/lib/telemetry/definitions.ts'
 import { variables } from '@tintype/lib/variables.ts'
 import { describe, expect, test } from 'vitest'
@@ -69,7 +69,7 @@ describe('imports', () => {
     )
     expectNone(
       imports
-        .filter(({ target }) => !target.startsWith('node:') && !target.endsWith('.ts'))
+        .filter(({ target }) => !target.startsWith('node:') && !/\.(ts|json)$/.test(target))
         .filter(({ file, target }) => !(target in (declared.get(workspaceOf(file)) ?? {})))
         .map(
           ({ file, line, target }) =>
@@ -93,7 +93,7 @@ describe('imports', () => {
 
   test('only a port names its adapters, and loads them when opened', () => {
     const port = /^lib\/(storage|queue)\//
-    const noAdapter = /\/(index|key|queue|storage|\w+-url)\.ts$/
+    const noAdapter = /\/(engine|index|job|key|port|storage|\w+-url)\.ts$/
     expectNone([
       ...[...products, ...files('bench/**/*.ts')]
         .filter(file => !port.test(file))
@@ -141,7 +141,17 @@ test('the converter decodes in its children only', () => {
 })
 
 describe('limits', () => {
-  test('each limit of lib/limits.ts is reached by a test', () => {
+  test('each limit is a number, or a variable that sets it', () => {
+    expectNone(
+      Object.entries(limits)
+        .filter(([, { value }]) => typeof value !== 'number' && !(value in variables))
+        .map(
+          ([name, { value }]) => `lib/limits.json: ${name} is ${value}; name a variable of lib/variables.ts`,
+        ),
+    )
+  })
+
+  test('each limit of lib/limits.json is reached by a test', () => {
     const tests = files('{lib,services,slo,tools,test}/**/*.test.ts').map(read).join('\n')
     expectNone(
       limitNames
@@ -153,15 +163,15 @@ describe('limits', () => {
         )
         .map(
           name =>
-            `lib/limits.ts: no test reaches ${name}; write one that expects tintype_limit_reached_total{limit="${name}"} or reads limits.${name}`,
+            `lib/limits.json: no test reaches ${name}; write one that expects tintype_limit_reached_total{limit="${name}"} or reads limits.${name}`,
         ),
     )
   })
 })
 
 describe('processes', () => {
-  /** What Node starts by itself: it stands where a main.ts stands. */
-  const entries = /(^|\/)(main|child|preload)\.ts$/
+  /** Entry points that Node starts: they count as a main.ts. */
+  const entries = /(^|\/)(main|child)\.ts$/
 
   test('only main.ts reads the environment', () => {
     expectNone(

@@ -22,11 +22,11 @@ export async function hasAlertmanager(prometheusUrl: string): Promise<boolean> {
 }
 
 async function ask<T>(prometheusUrl: string, path: string): Promise<T> {
-  const { status, text } = await askBounded(`${prometheusUrl.replace(/\/+$/, '')}/api/v1/${path}`, {
+  const { status, body } = await askBounded(`${prometheusUrl.replace(/\/+$/, '')}/api/v1/${path}`, {
     headers: {},
     signal: AbortSignal.timeout(timeoutMs),
     maxMiB: limits.readBytes.value,
   })
   if (status !== 200) throw new Error(`Prometheus answered ${status} to /api/v1/${path}`)
-  return (JSON.parse(text) as { data: T }).data
+  return (JSON.parse(body.toString()) as { data: T }).data
 }

@@ -1,14 +1,12 @@
-import { request as httpRequest, type IncomingHttpHeaders } from 'node:http'
-import { request as httpsRequest } from 'node:https'
-import { isIP, type Socket } from 'node:net'
+import type { ClientRequest } from 'node:http'
+import { isIP } from 'node:net'
 import { setTimeout as delay } from 'node:timers/promises'
+import { type Answer, askBounded } from '../sources/bounded-request.ts'
 
 /** Seconds of one request; 0 where a phase was not reached or does not exist (tls on http, dns for an address). */
 export type RequestPhases = Record<'dns' | 'connect' | 'tls' | 'processing' | 'transfer', number>
 
 export const noPhases: RequestPhases = { dns: 0, connect: 0, tls: 0, processing: 0, transfer: 0 }
-
-export type Answer = { status: number; headers: IncomingHttpHeaders; body: Buffer }
 
 /** The beginning of a body, for a message. */
 export const excerpt = (body: Buffer): string => body.toString('utf8', 0, 200)
@@ -17,7 +15,7 @@ export const excerpt = (body: Buffer): string => body.toString('utf8', 0, 200)
 export type Timed = { phases: RequestPhases } & ({ answer: Answer } | { failed: string })
 
 /** A larger answer is not read to its end: the request fails. */
-const maxAnswerBytes = 4 * 1024 * 1024
+const maxAnswerMiB = 4
 
 export type Asked = {
   method: string
@@ -51,65 +49,46 @@ export async function withRetry(send: () => Promise<Timed>, signal: AbortSignal)
  * One HTTP request on a new connection: name lookup, connect and TLS are measured as a first visitor has them. Does not
  * throw for what the service does; throws the signal's reason when stopped.
  */
-export async function timedRequest(asked: Asked): Promise<Timed> {
+export async function timedRequest({ url, timeoutMs, signal, ...asked }: Asked): Promise<Timed> {
   const clock = startClock()
-  try {
-    const answer = await send(asked, clock)
-    return { phases: clock.phases, answer }
-  } catch (error) {
-    asked.signal.throwIfAborted()
-    clock.enter(null)
-    const { name, message } = error as Error
-    const failed = name === 'TimeoutError' ? `no answer within ${asked.timeoutMs} ms` : message
-    return { phases: clock.phases, failed: failed || name }
-  }
-}
-
-function send({ method, url, headers, body, timeoutMs, signal }: Asked, clock: Clock): Promise<Answer> {
-  const { promise, resolve, reject } = Promise.withResolvers<Answer>()
   const abort = new AbortController()
   // AbortSignal.any with AbortSignal.timeout would lose the timeout's reason when the request is destroyed later.
   const cut = setTimeout(() => abort.abort(new DOMException('timeout', 'TimeoutError')), timeoutMs)
   const onStop = () => abort.abort(signal.reason)
   signal.addEventListener('abort', onStop, { once: true })
   if (signal.aborted) onStop()
-  abort.signal.addEventListener('abort', () => reject(abort.signal.reason), { once: true })
-
-  const request = (url.protocol === 'https:' ? httpsRequest : httpRequest)(url, {
-    method,
-    headers: body ? { ...headers, 'Content-Length': body.length } : headers,
-    agent: false,
-    signal: abort.signal,
-  })
-  request.on('socket', socket => followConnection(socket, url, clock))
-  request.on('response', response => {
-    clock.enter('transfer')
-    const chunks: Buffer[] = []
-    let bytes = 0
-    response.on('data', (chunk: Buffer) => {
-      bytes += chunk.length
-      if (bytes > maxAnswerBytes) request.destroy(new Error(`the answer is over ${maxAnswerBytes} bytes`))
-      else chunks.push(chunk)
+  try {
+    const answer = await askBounded(url.href, {
+      ...asked,
+      signal: abort.signal,
+      maxMiB: maxAnswerMiB,
+      agent: false,
+      onRequest: request => followPhases(request, url, clock),
     })
-    response.on('error', reject)
-    response.on('end', () => {
-      clock.enter(null)
-      resolve({ status: response.statusCode ?? 0, headers: response.headers, body: Buffer.concat(chunks) })
-    })
-  })
-  request.on('error', reject)
-  request.end(body)
-  return promise.finally(() => {
+    clock.enter(null)
+    return { phases: clock.phases, answer }
+  } catch (error) {
+    signal.throwIfAborted()
+    clock.enter(null)
+    const { name, message } = error as Error
+    return {
+      phases: clock.phases,
+      failed: name === 'TimeoutError' ? `no answer within ${timeoutMs} ms` : message || name,
+    }
+  } finally {
     clearTimeout(cut)
     signal.removeEventListener('abort', onStop)
-  })
+  }
 }
 
-function followConnection(socket: Socket, { hostname, protocol }: URL, clock: Clock): void {
-  clock.enter(isIP(hostname.replace(/^\[|\]$/g, '')) ? 'connect' : 'dns')
-  socket.once('lookup', error => error || clock.enter('connect'))
-  socket.once('connect', () => clock.enter(protocol === 'https:' ? 'tls' : 'processing'))
-  socket.once('secureConnect', () => clock.enter('processing'))
+function followPhases(request: ClientRequest, { hostname, protocol }: URL, clock: Clock): void {
+  request.once('socket', socket => {
+    clock.enter(isIP(hostname.replace(/^\[|\]$/g, '')) ? 'connect' : 'dns')
+    socket.once('lookup', error => error || clock.enter('connect'))
+    socket.once('connect', () => clock.enter(protocol === 'https:' ? 'tls' : 'processing'))
+    socket.once('secureConnect', () => clock.enter('processing'))
+  })
+  request.once('response', () => clock.enter('transfer'))
 }
 
 type Clock = {

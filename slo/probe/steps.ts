@@ -1,31 +1,13 @@
 import { expand } from '../directory/expand.ts'
 import type { ProbeStep } from '../directory/service.ts'
-import { type Directory, loadModule } from '../directory.ts'
-import type { Probe, ProbeModule } from './probe.ts'
-import {
-  type Answer,
-  excerpt,
-  noPhases,
-  type RequestPhases,
-  type Timed,
-  timedRequest,
-  withRetry,
-} from './request.ts'
+import type { Answer } from '../sources/bounded-request.ts'
+import type { Probe } from './probe.ts'
+import { excerpt, noPhases, type RequestPhases, type Timed, timedRequest, withRetry } from './request.ts'
 
 /** Methods for which a repeated request changes nothing more than the first. */
 const idempotent = ['GET', 'HEAD', 'PUT', 'DELETE']
 
 type Values = Record<string, string | undefined>
-
-/** The module that the directory names, or its steps; undefined when it has no probe. */
-export async function probeOf({ folder, service: { probe } }: Directory): Promise<ProbeModule | undefined> {
-  if (typeof probe === 'string') return loadModule<ProbeModule>(folder, probe)
-  if (!probe) return undefined
-  return {
-    names: { attempts: 'slo_probe_attempts_total', seconds: 'slo_probe_seconds', others: [] },
-    openProbe: ({ environment }) => stepProbe(probe, environment),
-  }
-}
 
 /**
  * The probe whose attempts send these requests in order, each with the values that earlier ones captured.

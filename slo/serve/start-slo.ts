@@ -13,7 +13,7 @@ import { createNotifier } from '../alerts/notifier.ts'
 import { asHost } from '../directory/expand.ts'
 import type { Directory } from '../directory.ts'
 import { startProbe } from '../probe/probe.ts'
-import { probeOf } from '../probe/steps.ts'
+import { probeOf } from '../probe/probe-of.ts'
 import { checkRecorded, embeddedSource } from '../sources/embedded.ts'
 import { openPrometheus } from '../sources/prometheus.ts'
 import { startRecorder, type Target } from '../sources/recorder/recorder.ts'
@@ -128,8 +128,11 @@ export async function startSlo(directory: Directory, environment: NodeJS.Process
     others.length === 0
       ? undefined
       : startRecorder({
-          targets: () =>
-            targets() ?? (SCRAPE_TARGETS.length > 0 ? others : [...others, own(config, admin.url)]),
+          targets: () => {
+            const known = targets() ?? others
+            // Without its own probe slo would read no journey as a service that is away.
+            return known.some(({ job }) => job === 'slo') ? known : [...known, own(config, admin.url)]
+          },
           intervalMs: service.scrapeSeconds * 1000,
           keep: keepDays,
           ...{ dataDir, store, log },
@@ -147,14 +150,16 @@ export async function startSlo(directory: Directory, environment: NodeJS.Process
     dataDir,
   })
   log.info('slo.started', { version: config.VERSION })
+  const graceMs = config.GRACE_SECONDS * 1000
 
   return {
     endpoints: { slo: listening.url, sloAdmin: admin.url },
+    graceMs,
     async stop() {
       await probe?.stop()
       await Promise.all([status?.stop(), watch.stop(), recorder?.stop()])
       await notifier.stop()
-      await Promise.all([listening.close(config.GRACE_SECONDS * 1000), admin.close(0)])
+      await Promise.all([listening.close(graceMs), admin.close(0)])
       log.info('slo.stopped')
       await log.close()
       // The embedded source reads the recorder's own file.

@@ -31,7 +31,7 @@ export function prometheusApi(url: string, scope: Scope = unscoped) {
         maxMiB: limits.readBytes.value,
         ...(!isGet && { body: `${parameters}` }),
       })
-    const { status, text } = await turn(ask).catch(error => {
+    const { status, body } = await turn(ask).catch(error => {
       const limit =
         error instanceof TooLong ? 'readBytes' : error.name === 'TimeoutError' ? 'readSeconds' : null
       if (limit === null) return fail(`is away: ${error.message || error.code}`, error)
@@ -39,7 +39,7 @@ export function prometheusApi(url: string, scope: Scope = unscoped) {
       if (limit === 'readBytes') return fail(`answered ${error.message}: ${what}`)
       return fail(`did not answer within ${limits.readSeconds.value} s: ${what}`, error)
     })
-    const answer = parse<T>(text)
+    const answer = parse<T>(body.toString())
     if (!answer) throw new SourceError(`${shown} answered ${status} and no JSON: is that a Prometheus?`)
     if (answer.status !== 'success') fail(`refused ${what}: ${answer.error}`)
     if (answer.warnings?.length) fail(`answered only in part: ${answer.warnings.join('; ')}`)

@@ -133,14 +133,14 @@ export async function scrape(
   signal: AbortSignal,
 ): Promise<Exposed> {
   try {
-    const { status, headers, text } = await askBounded(url.href, {
+    const { status, headers, body } = await askBounded(url.href, {
       headers: { Accept: 'application/openmetrics-text; version=1.0.0, text/plain; version=0.0.4; q=0.5' },
       signal: AbortSignal.any([signal, AbortSignal.timeout(timeoutMs)]),
       maxMiB: limits.scrapeBytes.value,
     })
     if (status !== 200) return { samples: null, trouble: `answered ${status}` }
     const isOpen = headers['content-type']?.startsWith('application/openmetrics-text')
-    return bounded(parseExposition(text, isOpen ? 'openmetrics' : 'text'))
+    return bounded(parseExposition(body.toString(), isOpen ? 'openmetrics' : 'text'))
   } catch (error) {
     const { name, message } = error as Error
     if (error instanceof TooLong)

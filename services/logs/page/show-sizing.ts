@@ -65,8 +65,8 @@ function ofToday({ today }: SizingAnswer): string {
 }
 
 function forecast(sizing: SizingAnswer): string[] {
-  const { days, counted, bytesPerDay, freeBytes, daysUntilFull, compressionRatio } = sizing
-  if (days.length === 0) return [words.noDays]
+  const { days, hours, counted, bytesPerDay, freeBytes, daysUntilFull, compressionRatio } = sizing
+  if (days.length === 0 && bytesPerDay === null) return [words.noDays]
   const each = (value: number | null) => (value === null ? words.overHorizon : number.format(value))
   const { low, likely, high } = daysUntilFull
   const range = { low: each(low), likely: each(likely), high: each(high) }
@@ -75,6 +75,7 @@ function forecast(sizing: SizingAnswer): string[] {
   const values = { daily: bytes(bytesPerDay ?? 0), free: bytes(freeBytes), days: until }
   return [
     bytesPerDay === null ? words.noForecast : phrase(text, values),
+    ...(hours === null ? [] : [phrase(words.extrapolated, { hours: number.format(hours) })]),
     ...(compressionRatio === null
       ? []
       : [phrase(words.compresses, { ratio: ratio.format(compressionRatio) })]),

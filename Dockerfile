@@ -15,6 +15,7 @@ COPY services services
 COPY slo slo
 COPY tools tools
 COPY docs/runbooks docs/runbooks
+COPY docs/ko/runbooks docs/ko/runbooks
 
 FROM node:26.10.0-bookworm-slim
 ENV NODE_ENV=production NODE_OPTIONS=--max-semi-space-size=2 DATA_DIR=/data HOST=0.0.0.0 ADMIN_HOST=0.0.0.0

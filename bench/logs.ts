@@ -1,14 +1,13 @@
 import { execFile } from 'node:child_process'
-import { mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { startScript } from '../test/support.ts'
 import { ingest } from './logs/ingest.ts'
 import { writeDay } from './logs/lines.ts'
-import { hasRsyslog, throughRsyslog } from './logs/rsyslog.ts'
-import { throughOurs } from './logs/survival.ts'
-import { type Options, quantile, type Row, row } from './rows.ts'
+
+import { survival } from './logs/survival.ts'
+import { quantile, type Row, row } from './rows.ts'
+import type { Bench } from './run.ts'
 
 const full = { entries: 5_000_000, batches: 100, writes: 200_000, shipped: 100_000, kills: 20 }
 const small = { entries: 80_000, batches: 4, writes: 5_000, shipped: 10_000, kills: 2 }
@@ -16,42 +15,41 @@ const streams = 8
 const day = '2026-11-20'
 const token = 'bench'
 
-/** What issue 4 promises of the logs: ingest with an fsync before each ack, publish, look-up, and what a log call costs. */
-export async function logs({ quick, tell }: Options): Promise<Row[]> {
-  const folder = await mkdtemp(join(tmpdir(), 'tintype-bench-'))
+/** Of the logs: ingest with an fsync before each ack, publish, look-up, what a log call costs, and what kills lose. */
+export async function logs({ quick, folder, progress }: Bench): Promise<Row[]> {
   const sizes = quick ? small : full
-  try {
-    tell(`ingest of ${streams} streams`)
-    const ingested = await ingestRows(folder, sizes.batches)
-    tell(`writing ${sizes.entries} entries to publish`)
-    writeDay(join(folder, 'logs', 'streams'), day, streams, sizes.entries)
-    tell('publish')
-    const published = await child<{ entries: number; seconds: number; cpuSeconds: number; rssMiB: number }>(
-      'publish',
-      folder,
-      day,
-    )
-    tell('timelines')
-    const timelines = await child<{ ms: number; entries: number }[]>('timeline', folder)
-    tell('log calls')
-    const written = await child<{ microseconds: number }>(
-      'write',
-      join(folder, 'journal'),
-      String(sizes.writes),
-    )
-    return [
-      ...ingested,
-      row('logs.publish', published.entries / published.seconds, 'entries/s', '>= 300000'),
-      row('logs.publish.cpu', (published.cpuSeconds / published.entries) * 1e6, 'µs/entry'),
-      row('logs.publish.memory', published.rssMiB, 'MiB', '<= 256'),
-      row('logs.timeline', Math.max(...timelines.map(({ ms }) => ms)), 'ms', '<= 200'),
-      row('logs.timeline.entries', Math.max(...timelines.map(({ entries }) => entries)), 'entries'),
-      row('logs.write', written.microseconds, 'µs CPU/entry', '<= 20'),
-      ...(await survivalRows(folder, sizes.shipped, sizes.kills, tell)),
-    ]
-  } finally {
-    await rm(folder, { recursive: true })
-  }
+  progress(`ingest of ${streams} streams`)
+  const ingested = await ingestRows(folder, sizes.batches)
+  progress(`writing ${sizes.entries} entries to publish`)
+  writeDay(join(folder, 'logs', 'streams'), day, streams, sizes.entries)
+  progress('publish')
+  const published = await child<{ entries: number; seconds: number; cpuSeconds: number; rssMiB: number }>(
+    'publish',
+    folder,
+    day,
+  )
+  progress('timelines')
+  const timelines = await child<{ ms: number; entries: number }[]>('timeline', folder)
+  progress('log calls')
+  const written = await child<{ microseconds: number }>(
+    'write',
+    join(folder, 'journal'),
+    String(sizes.writes),
+  )
+  progress(`${sizes.shipped} entries, the server killed ${sizes.kills} times`)
+  const survived = await survival(join(folder, 'survival'), sizes.shipped, sizes.kills)
+  return [
+    ...ingested,
+    row('logs.publish', published.entries / published.seconds, 'entries/s', '>= 300000'),
+    row('logs.publish.cpu', (published.cpuSeconds / published.entries) * 1e6, 'µs/entry'),
+    row('logs.publish.memory', published.rssMiB, 'MiB', '<= 256'),
+    row('logs.timeline', Math.max(...timelines.map(({ ms }) => ms)), 'ms', '<= 200'),
+    row('logs.timeline.entries', Math.max(...timelines.map(({ entries }) => entries)), 'entries'),
+    row('logs.write', written.microseconds, 'µs CPU/entry', '<= 20'),
+    row('logs.kills.rate', survived.entriesPerSecond, 'entries/s'),
+    row('logs.kills.lost', survived.lost, 'entries', '<= 0'),
+    row('logs.kills.doubled', survived.doubled, 'entries', '<= 0'),
+  ]
 }
 
 async function ingestRows(folder: string, batches: number): Promise<Row[]> {
@@ -72,34 +70,6 @@ async function ingestRows(folder: string, batches: number): Promise<Row[]> {
   } finally {
     await server.stop()
   }
-}
-
-/** Ours and a real shipper on as many entries, the receiver killed -9 while they come in. */
-async function survivalRows(
-  folder: string,
-  entries: number,
-  kills: number,
-  tell: Options['tell'],
-): Promise<Row[]> {
-  tell(`${entries} entries, the server killed ${kills} times`)
-  const ours = await throughOurs(join(folder, 'ours'), entries, kills)
-  const rows = [
-    row('logs.kills.rate', ours.entriesPerSecond, 'entries/s'),
-    row('logs.kills.lost', ours.lost, 'entries', '<= 0'),
-    row('logs.kills.doubled', ours.doubled, 'entries', '<= 0'),
-  ]
-  if (!hasRsyslog()) {
-    tell('no rsyslog to compare with: apt-get install rsyslog rsyslog-relp')
-    return rows
-  }
-  tell('the same through rsyslog')
-  const rsyslog = await throughRsyslog(join(folder, 'rsyslog'), entries, kills)
-  return [
-    ...rows,
-    row('logs.kills.rsyslog.rate', rsyslog.entriesPerSecond, 'entries/s'),
-    row('logs.kills.rsyslog.lost', rsyslog.lost, 'entries'),
-    row('logs.kills.rsyslog.doubled', rsyslog.doubled, 'entries'),
-  ]
 }
 
 async function child<T>(...args: string[]): Promise<T> {

@@ -1,48 +1,100 @@
+import { writeFileSync } from 'node:fs'
 import { readArguments, runCommand, UsageError } from '@tintype/lib/command-line.ts'
 import { ExpectedError } from '@tintype/lib/errors.ts'
-import { type Benchmark, machine, type Row, table } from './rows.ts'
+import { against, differenceTable } from './against.ts'
+import { machine, type Row, table } from './rows.ts'
+import { type Benchmark, type Options, run } from './run.ts'
 
-const benchmarks: Record<string, () => Promise<Benchmark>> = {
-  floor: async () => (await import('./floor.ts')).floor,
-  pipeline: async () => (await import('./pipeline.ts')).pipeline,
-  telemetry: async () => (await import('./telemetry.ts')).telemetry,
-  slo: async () => (await import('./slo.ts')).slo,
-  logs: async () => (await import('./logs.ts')).logs,
-  queue: async () => (await import('./queue.ts')).queue,
-  scaled: async () => (await import('./scaled.ts')).scaled,
-  inside: async () => (await import('./inside.ts')).inside,
+/** Each is the function of its name in the file of its name. */
+const benchmarks: Record<string, { what: string; boundMinutes: number }> = {
+  floor: {
+    what: 'CPU, memory and latency of the whole service ÷ the least that could do it',
+    boundMinutes: 15,
+  },
+  drain: { what: 'a filled queue, drained ÷ raw sharp; memory while it drains', boundMinutes: 20 },
+  telemetry: { what: 'traces and logs on ÷ off', boundMinutes: 15 },
+  start: { what: 'npm start until every service is ready, cold and warm', boundMinutes: 5 },
+  web: { what: 'requests/s ÷ a bare server with the same file work', boundMinutes: 10 },
+  growth: { what: 'cost of each call as the data grows; draws docs/growth.svg', boundMinutes: 45 },
+  queue: { what: 'SQLite and PostgreSQL', boundMinutes: 15 },
+  scaled: { what: 'PostgreSQL and S3 ÷ the embedded form; what more converters bring', boundMinutes: 15 },
+  logs: { what: 'ingest, publish, timeline, and what a kill loses', boundMinutes: 15 },
+  slo: { what: 'report and backtest over 30 days', boundMinutes: 10 },
+  peers: { what: 'beside imgproxy, ipx and thumbor, installed into .parts/', boundMinutes: 45 },
 }
 
-const usage = `npm run bench [-- NAME …] [--json] [--photos FOLDER] [--quick]
+const load = async (name: string): Promise<Benchmark> => (await import(`./${name}.ts`))[name]
 
-All benchmarks, or those that are named: ${Object.keys(benchmarks).join(', ')}. Numbers of one run are compared with each other.
-  --photos  converts the photos of a folder instead of made ones
-  --quick   small sizes: shows that a benchmark works, not what the service can
-Example: npm run bench -- pipeline logs
-Exit status: 0 every goal is met, 1 one is missed, 2 bad arguments or nothing was measured.`
+const usage = `npm run bench [-- NAME …] [--quick] [--results FILE] [--json] [--photos FOLDER] [--against REF]
+
+All benchmarks, or those that are named. A number means something beside the others of its run.
+${Object.entries(benchmarks)
+  .map(
+    ([name, { what, boundMinutes }]) =>
+      `  ${name.padEnd(10)} ${what} (ends after ${boundMinutes} minutes at most)`,
+  )
+  .join('\n')}
+
+  --quick         small sizes, a minute at most: shows that a benchmark works, not what the service can
+  --results FILE  writes machine and rows as JSON, after each benchmark
+  --json          prints the same instead of the table
+  --photos        converts the photos of a folder instead of made ones
+  --against REF   the named benchmarks (default: floor) on that commit and on this checkout, A B B A, and what changed
+Example: npm run bench -- floor web --results results.json
+Exit status: 0 every goal is met, 1 one is missed or unclear, 2 bad arguments, or a benchmark could not measure.`
 
 const options = {
   json: { type: 'boolean' },
   quick: { type: 'boolean', default: false },
   photos: { type: 'string' },
+  results: { type: 'string' },
+  against: { type: 'string' },
 } as const
 
 async function main(args: string[]): Promise<number> {
   const { values, positionals } = readArguments(args, options, true)
-  const { json, quick, photos } = values
-  const names = positionals.length > 0 ? positionals : Object.keys(benchmarks)
-  const unknown = names.find(name => !Object.hasOwn(benchmarks, name))
+  const { json, quick, photos, results } = values
+  const unknown = positionals.find(name => !Object.hasOwn(benchmarks, name))
   if (unknown !== undefined) throw new UsageError(`there is no benchmark "${unknown}"`)
+  const begun = Date.now()
+  const optionsFor = (name: string): Options => ({
+    quick,
+    ...(photos && { photos }),
+    progress: line =>
+      console.error(`${String(Math.round((Date.now() - begun) / 1000)).padStart(5)} s  ${name}: ${line}`),
+  })
+  const write = (what: object) => {
+    if (results) writeFileSync(results, `${JSON.stringify(what, null, 2)}\n`)
+    return JSON.stringify(what)
+  }
+  if (values.against !== undefined) {
+    const names = positionals.length > 0 ? positionals : ['floor']
+    const differences = await against(values.against, names, optionsFor('against'))
+    const text = write({ machine: machine(), against: values.against, differences })
+    console.log(json ? text : differenceTable(differences))
+    return 0
+  }
+  const names = positionals.length > 0 ? positionals : Object.keys(benchmarks)
   const rows: Row[] = []
+  let [text, failed] = ['', false]
   for (const name of names) {
-    const benchmark = await benchmarks[name]?.()
-    const tell = (line: string) => console.error(`${name}: ${line}`)
-    rows.push(...((await benchmark?.({ quick, tell, ...(photos && { photos }) })) ?? []))
+    try {
+      const measured = await run(await load(name), optionsFor(name), benchmarks[name]?.boundMinutes ?? 0)
+      if (measured.length === 0) throw new ExpectedError('nothing could be measured here')
+      rows.push(...measured)
+      text = write({ machine: machine(), rows })
+    } catch (error) {
+      if (!(error instanceof ExpectedError) || names.length === 1) throw error
+      console.error(`${name}: ${error.message}`)
+      failed = true
+    }
   }
   if (rows.length === 0) throw new ExpectedError('nothing was measured')
-  console.log(json ? JSON.stringify({ machine: machine(), rows }) : table(rows))
-  return rows.every(({ met }) => met !== false) ? 0 : 1
+  console.log(json ? text : table(rows))
+  if (failed) return 2
+  return rows.every(({ verdict }) => verdict === undefined || verdict === 'met') ? 0 : 1
 }
 
 const args = process.argv.slice(2)
-process.exitCode = await runCommand(args, usage, () => main(args))
+// What a benchmark that was stopped has begun must not keep the process alive.
+process.exit(await runCommand(args, usage, () => main(args)))

@@ -1,10 +1,10 @@
-import { mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { ExpectedError } from '@tintype/lib/errors.ts'
 import { startPostgres } from '../test/postgres.ts'
 import { part, remedy } from '../tools/parts.ts'
 import { openSide } from './queue/side.ts'
-import { median, type Options, quantile, type Row, row } from './rows.ts'
+import { median, quantile, type Row, row } from './rows.ts'
+import type { Bench } from './run.ts'
 
 const full = { rounds: 3, photos: 10_000, wakes: 300 }
 const small = { rounds: 1, photos: 300, wakes: 20 }
@@ -12,44 +12,36 @@ const lanes = 8
 const pauseMs = 15
 
 /** The queue's two engines: photos a second through enqueue, claim and complete, each durable, and how soon a worker wakes. */
-export async function queue({ quick, tell }: Options): Promise<Row[]> {
+export async function queue({ quick, folder, progress, onEnd }: Bench): Promise<Row[]> {
   const program = part('postgres')
-  if (!program) {
-    tell(`nothing: postgres is missing: ${remedy(['postgres'])}`)
-    return []
-  }
+  if (!program) throw new ExpectedError(`postgres is missing: ${remedy(['postgres'])}`)
   const sizes = quick ? small : full
-  const folder = await mkdtemp(join(tmpdir(), 'tintype-bench-'))
   const server = await startPostgres(program)
+  onEnd(server.stop)
   const urls = {
     sqlite: (round: number) => `sqlite:${join(folder, `${round}`, 'queue.sqlite')}`,
     postgres: () => server.newUrl(),
   }
-  try {
-    const rates: Record<keyof typeof urls, number[]> = { sqlite: [], postgres: [] }
-    const wakes: Record<keyof typeof urls, number[]> = { sqlite: [], postgres: [] }
-    for (let round = 1; round <= sizes.rounds; round++) {
-      for (const engine of ['sqlite', 'postgres'] as const) {
-        const url = urls[engine](round)
-        rates[engine].push(await rate(url, sizes.photos))
-        wakes[engine].push(...(await wake(url, sizes.wakes)))
-        tell(`${engine}: ${Math.round(rates[engine].at(-1) ?? 0)} photos/s`)
-      }
+  const rates: Record<keyof typeof urls, number[]> = { sqlite: [], postgres: [] }
+  const wakes: Record<keyof typeof urls, number[]> = { sqlite: [], postgres: [] }
+  for (let round = 1; round <= sizes.rounds; round++) {
+    for (const engine of ['sqlite', 'postgres'] as const) {
+      const url = urls[engine](round)
+      rates[engine].push(await rate(url, sizes.photos))
+      wakes[engine].push(...(await wake(url, sizes.wakes)))
+      progress(`${engine}: ${Math.round(rates[engine].at(-1) ?? 0)} photos/s`)
     }
-    const best = { sqlite: Math.max(...rates.sqlite), postgres: Math.max(...rates.postgres) }
-    return [
-      row('queue.sqlite.rate', best.sqlite, 'photos/s'),
-      row('queue.postgres.rate', best.postgres, 'photos/s', '>= 1500'),
-      row('queue.postgres.ratio', best.postgres / best.sqlite, 'ratio'),
-      row('queue.sqlite.wake.p50', median(wakes.sqlite), 'ms'),
-      row('queue.sqlite.wake.p99', quantile(wakes.sqlite, 0.99), 'ms'),
-      row('queue.postgres.wake.p50', median(wakes.postgres), 'ms'),
-      row('queue.postgres.wake.p99', quantile(wakes.postgres, 0.99), 'ms', '<= 10'),
-    ]
-  } finally {
-    await server.stop()
-    await rm(folder, { recursive: true, force: true })
   }
+  const best = { sqlite: Math.max(...rates.sqlite), postgres: Math.max(...rates.postgres) }
+  return [
+    row('queue.sqlite.rate', best.sqlite, 'photos/s'),
+    row('queue.postgres.rate', best.postgres, 'photos/s', '>= 1500'),
+    row('queue.postgres.ratio', best.postgres / best.sqlite, 'ratio'),
+    row('queue.sqlite.wake.p50', median(wakes.sqlite), 'ms'),
+    row('queue.sqlite.wake.p99', quantile(wakes.sqlite, 0.99), 'ms'),
+    row('queue.postgres.wake.p50', median(wakes.postgres), 'ms'),
+    row('queue.postgres.wake.p99', quantile(wakes.postgres, 0.99), 'ms', '<= 10'),
+  ]
 }
 
 /** Photos a second from the first enqueue to the last complete. */

@@ -1,6 +1,6 @@
 /**
- * The yardstick, in a process of its own: sharp as one calls it by hand, with the options that the service uses.
- * Told files by IPC, it answers with what they took.
+ * The raw limit, in a separate process: sharp with the options that the service uses.
+ * It receives files by IPC and answers with the time and CPU that they took.
  */
 import { fork } from 'node:child_process'
 import { once } from 'node:events'
@@ -10,7 +10,7 @@ import sharp from 'sharp'
 export type Taken = { seconds: number; cpuSeconds: number; photoSeconds: number[] }
 
 export type Raw = {
-  /** One photo in flight a core, or as many as told. */
+  /** Default: one photo in flight a core. */
   convert(files: readonly string[], inFlight?: number): Promise<Taken>
   close(): void
 }

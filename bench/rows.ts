@@ -1,27 +1,34 @@
 import { availableParallelism, cpus, totalmem } from 'node:os'
 
-/** One measured number; without a goal it only explains the others. */
-export type Row = { name: string; value: number; unit: string; goal?: string; met?: boolean }
+/** A mean with its 95 % confidence interval. */
+export type Estimate = { value: number; low: number; high: number }
 
-export type Options = {
-  /** Small sizes: shows that the benchmark works, not what the service can. */
-  quick: boolean
-  /** A folder of photos to use instead of made ones. */
-  photos?: string
-  /** Progress, for people. */
-  tell: (line: string) => void
+/**
+ * One measured number; without a goal it only explains the others. With an interval the goal is met or missed when the
+ * whole interval says so, and unclear otherwise.
+ */
+export type Row = {
+  name: string
+  value: number
+  low?: number
+  high?: number
+  unit: string
+  goal?: string
+  verdict?: 'met' | 'missed' | 'unclear'
 }
 
-/** Each benchmark is a file of this folder with a function of this kind; main.ts lists them. */
-export type Benchmark = (options: Options) => Promise<Row[]>
-
 /** A number with its goal: `<= 1.20` or `>= 0.90`. */
-export function row(name: string, value: number, unit: string, goal?: string): Row {
-  if (goal === undefined) return { name, value, unit }
+export function row(name: string, measured: number | Estimate, unit: string, goal?: string): Row {
+  const estimate = typeof measured === 'number' ? { value: measured } : measured
+  if (goal === undefined) return { name, ...estimate, unit }
   const [, relation, bound] = /^(<=|>=) ([\d.]+)$/.exec(goal) ?? []
   if (!relation) throw new Error(`goal "${goal}" must be "<= N" or ">= N"`)
-  const met = relation === '<=' ? value <= Number(bound) : value >= Number(bound)
-  return { name, value, unit, goal, met }
+  const { value, low, high } = { low: estimate.value, high: estimate.value, ...estimate }
+  const meets = [low, value, high].map(end =>
+    relation === '<=' ? end <= Number(bound) : end >= Number(bound),
+  )
+  const verdict = meets.every(Boolean) ? 'met' : meets.some(Boolean) ? 'unclear' : 'missed'
+  return { name, ...estimate, unit, goal, verdict }
 }
 
 /** The sample that a share of all lie at or below (nearest rank). */
@@ -32,6 +39,27 @@ export function quantile(samples: readonly number[], share: number): number {
 
 export const median = (samples: readonly number[]): number => quantile(samples, 0.5)
 
+export const mean = (samples: readonly number[]): number =>
+  samples.reduce((sum, each) => sum + each, 0) / samples.length
+
+/** Student's t for 95 % by degrees of freedom, from 1. Above 15 the last is used, which widens an interval by up to 8 %. */
+const studentsT = [12.71, 4.3, 3.18, 2.78, 2.57, 2.45, 2.36, 2.31, 2.26, 2.23, 2.2, 2.18, 2.16, 2.14, 2.13]
+
+/** The mean of independent samples, such as the differences of paired runs, by Student's t. Needs two. */
+export function estimate(samples: readonly number[]): Estimate {
+  const [count, value] = [samples.length, mean(samples)]
+  const variance = samples.reduce((sum, each) => sum + (each - value) ** 2, 0) / (count - 1)
+  const half =
+    (studentsT[Math.min(count, studentsT.length + 1) - 2] ?? Number.NaN) * Math.sqrt(variance / count)
+  return { value, low: value - half, high: value + half }
+}
+
+/** The geometric mean of paired ratios: by their logarithms, so that twice and half are equally far from 1. */
+export function estimateRatio(ratios: readonly number[]): Estimate {
+  const { value, low, high } = estimate(ratios.map(Math.log))
+  return { value: Math.exp(value), low: Math.exp(low), high: Math.exp(high) }
+}
+
 export const machine = () => ({
   cores: availableParallelism(),
   cpu: cpus()[0]?.model ?? 'unknown',
@@ -41,11 +69,16 @@ export const machine = () => ({
   at: new Date().toISOString(),
 })
 
+export const digits = (value: number): string => String(Number(value.toPrecision(3)))
+
+/** A value with its interval, if it has one. */
+const written = ({ value, low, high }: Row): string =>
+  digits(value) + (low === undefined || high === undefined ? '' : ` (${digits(low)} to ${digits(high)})`)
+
 /** The rows as a Markdown table, ready for docs/performance.md. */
 export function table(rows: readonly Row[]): string {
-  const lines = rows.map(({ name, value, unit, goal = '', met }) => {
-    const verdict = met === undefined ? '' : met ? 'met' : 'missed'
-    return `| ${name} | ${Number(value.toPrecision(3))} | ${unit} | ${goal} | ${verdict} |`
-  })
-  return ['| name | value | unit | goal | |', '|---|---:|---|---|---|', ...lines].join('\n')
+  const lines = rows.map(
+    each => `| ${each.name} | ${written(each)} | ${each.unit} | ${each.goal ?? ''} | ${each.verdict ?? ''} |`,
+  )
+  return ['| name | value (95 %) | unit | goal | |', '|---|---:|---|---|---|', ...lines].join('\n')
 }

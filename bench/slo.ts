@@ -1,7 +1,4 @@
 import { spawnSync } from 'node:child_process'
-import { mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { readDirectory } from '@tintype/slo/directory.ts'
 import { fires } from '@tintype/slo/math/burn-rate.ts'
 import { tally } from '@tintype/slo/math/sli.ts'
@@ -9,78 +6,71 @@ import { createStore, recorderFile } from '@tintype/slo/sources/recorder/store.t
 import { startPrometheus } from '@tintype/slo/test/prometheus.ts'
 import type { SimulatedSeries } from '@tintype/slo/test/simulate.ts'
 import { part } from '../tools/parts.ts'
-import { median, type Options, type Row, row } from './rows.ts'
+import { median, type Row, row } from './rows.ts'
+import type { Bench } from './run.ts'
 
-const end = Date.UTC(2026, 10, 22)
+/** Where the made history ends. */
+export const end = Date.UTC(2026, 10, 22)
 const full = { days: 30, rounds: 5 }
 const small = { days: 2, rounds: 1 }
 const minuteMs = 60_000
 
 /** What the SLO module costs over a month of one-minute data: whole processes, from both sources. */
-export async function slo({ quick, tell }: Options): Promise<Row[]> {
+export async function slo(bench: Bench): Promise<Row[]> {
+  const { quick, folder, progress } = bench
   const { days, rounds } = quick ? small : full
-  const folder = await mkdtemp(join(tmpdir(), 'tintype-bench-'))
-  try {
-    const series = month(days)
-    tell(`recording ${days} days`)
-    record(folder, series)
-    const window = ['--window', `${days}d`, '--at', String(end / 1000), '--json']
-    const embedded = measure(rounds, () => sloVerb(['report', ...window], folder))
-    const period = ['--from', String(end / 1000 - days * 86_400), '--to', String(end / 1000), '--json']
-    const backtest = measure(rounds, () => sloVerb(['backtest', ...period], folder))
-    return [
-      row('slo.report.embedded', embedded.seconds, 's', '<= 0.5'),
-      row('slo.backtest.embedded', backtest.seconds, 's', '<= 1.0'),
-      row('slo.tick', tickMs(days), 'ms', '<= 5'),
-      row('slo.rss.embedded', embedded.rssMb, 'MB', '<= 150'),
-      ...(await fromPrometheus(folder, series, rounds, window, days, tell)),
-    ]
-  } finally {
-    await rm(folder, { recursive: true, force: true })
-  }
+  const series = month(days)
+  progress(`recording ${days} days`)
+  record(folder, series)
+  const window = ['--window', `${days}d`, '--at', String(end / 1000), '--json']
+  const embedded = measure(rounds, () => sloVerb(['report', ...window], folder))
+  const period = ['--from', String(end / 1000 - days * 86_400), '--to', String(end / 1000), '--json']
+  const backtest = measure(rounds, () => sloVerb(['backtest', ...period], folder))
+  return [
+    row('slo.report.embedded', embedded.seconds, 's', '<= 0.5'),
+    row('slo.backtest.embedded', backtest.seconds, 's', '<= 1.0'),
+    row('slo.tick', tickMs(days), 'ms', '<= 5'),
+    row('slo.rss.embedded', embedded.rssMb, 'MB', '<= 150'),
+    ...(await fromPrometheus(bench, series, rounds, window, days)),
+  ]
 }
 
 async function fromPrometheus(
-  folder: string,
+  { folder, progress, onEnd }: Bench,
   series: SimulatedSeries[],
   rounds: number,
   window: string[],
   days: number,
-  tell: (line: string) => void,
 ): Promise<Row[]> {
   const [prometheus, promtool] = [part('prometheus'), part('promtool')]
   if (!prometheus || !promtool) {
-    tell('no Prometheus: npm run parts')
+    progress('no Prometheus: npm run parts')
     return []
   }
   const running = await startPrometheus({ prometheus, promtool }, folder, series)
-  try {
-    const report = () => sloVerb(['report', ...window, '--prometheus', running.url], folder)
-    const ours: Run[] = []
-    const bare: Run[] = []
-    for (let i = 0; i < rounds; i++) {
-      ours.push(report())
-      bare.push(bareClient(running.url, days))
-    }
-    const seconds = median(ours.map(each => each.seconds))
-    return [
-      row('slo.report.prometheus', seconds, 's', '<= 1.0'),
-      row('slo.report.prometheus.ratio', seconds / median(bare.map(each => each.seconds)), 'ratio', '<= 2'),
-      row('slo.rss.prometheus', Math.max(...ours.map(each => each.rssMb)), 'MB', '<= 150'),
-    ]
-  } finally {
-    await running.stop()
+  onEnd(running.stop)
+  const ours: Run[] = []
+  const bare: Run[] = []
+  for (let i = 0; i < rounds; i++) {
+    ours.push(sloVerb(['report', ...window, '--prometheus', running.url], folder))
+    bare.push(bareClient(running.url, days))
   }
+  const seconds = median(ours.map(each => each.seconds))
+  return [
+    row('slo.report.prometheus', seconds, 's', '<= 1.0'),
+    row('slo.report.prometheus.ratio', seconds / median(bare.map(each => each.seconds)), 'ratio', '<= 2'),
+    row('slo.rss.prometheus', Math.max(...ours.map(each => each.rssMb)), 'MB', '<= 150'),
+  ]
 }
 
 type Run = { seconds: number; rssMb: number }
 
-/** Node tells its own peak as it ends. */
-const tellPeak = `data:text/javascript,process.on('exit',()=>console.error('peak '+process.resourceUsage().maxRSS))`
+/** Prints a process's highest resident memory when it ends. */
+const printPeak = `data:text/javascript,process.on('exit',()=>console.error('peak '+process.resourceUsage().maxRSS))`
 
 function runNode(args: string[], environment: Record<string, string>): Run {
   const begin = performance.now()
-  const { stderr, status } = spawnSync(process.execPath, ['--import', tellPeak, ...args], {
+  const { stderr, status } = spawnSync(process.execPath, ['--import', printPeak, ...args], {
     env: { PATH: process.env.PATH, ...environment },
     encoding: 'utf8',
     maxBuffer: 2 ** 26,
@@ -91,7 +81,7 @@ function runNode(args: string[], environment: Record<string, string>): Run {
   return { seconds, rssMb: Number(kilobytes) / 1024 }
 }
 
-const sloVerb = (args: string[], folder: string): Run =>
+export const sloVerb = (args: string[], folder: string): Run =>
   runNode(['slo/main.ts', ...args], { DATA_DIR: folder })
 
 function measure(rounds: number, run: () => Run): Run {
@@ -112,8 +102,8 @@ function bareClient(url: string, days: number): Run {
   return runNode(['--input-type=module', '--eval', script], {})
 }
 
-/** Two hours of trouble in a month of four probes and ten photos a minute. */
-function month(days: number): SimulatedSeries[] {
+/** A history with two hours of trouble: four probes and ten photos a minute. */
+export function month(days: number): SimulatedSeries[] {
   const counter = (
     metric: string,
     job: string,
@@ -139,7 +129,7 @@ function month(days: number): SimulatedSeries[] {
 }
 
 /** The same samples into the embedded recorder, scrape by scrape. */
-function record(folder: string, series: SimulatedSeries[]): void {
+export function record(folder: string, series: SimulatedSeries[]): void {
   const store = createStore(
     recorderFile(folder),
     readDirectory().objectives.map(({ sli }) => sli),

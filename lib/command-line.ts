@@ -52,6 +52,6 @@ export async function runCommand(
 }
 
 function sentence(error: unknown): string {
-  if (error instanceof UsageError) return `${error.message}; --help tells what it takes`
+  if (error instanceof UsageError) return `${error.message}; --help lists what it takes`
   return explainError(error)
 }

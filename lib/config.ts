@@ -1,102 +1,70 @@
 import { ExpectedError } from './errors.ts'
 
-/**
- * The environment, read once at start. Each process picks its variables from the one table in variables.ts;
- * all bad values are reported together, each with the format that it must have.
- */
+/** An environment variable; the table of all is in variables.ts. */
 export type Variable<T> = {
   readonly default: T
-  readonly meaning: string
   /** The allowed values in words, for the error and the reference. */
   readonly format: string
   /** Undefined when the text does not have the format. */
   readonly parse: (text: string) => T | undefined
 }
 
-export const text = (fallback: string, meaning: string, format = 'text'): Variable<string> => ({
+export const variable = <T>(fallback: T, format: string, parse: Variable<T>['parse']): Variable<T> => ({
   default: fallback,
-  meaning,
   format,
-  parse: given => given,
+  parse,
 })
 
-export const pattern = (
-  fallback: string,
-  allowed: RegExp,
-  meaning: string,
-  format: string,
-): Variable<string> => ({
-  default: fallback,
-  meaning,
-  format,
-  parse: given => (allowed.test(given) ? given : undefined),
-})
-
-export const integer = (fallback: number, min: number, max: number, meaning: string): Variable<number> => ({
-  default: fallback,
-  meaning,
-  format: `a whole number from ${min} to ${max}`,
-  parse(given) {
-    const value = /^\d+$/.test(given) ? Number(given) : Number.NaN
-    return value >= min && value <= max ? value : undefined
-  },
-})
-
-/** Like `integer`, but fractions are allowed: times in seconds. */
-export const seconds = (fallback: number, min: number, max: number, meaning: string): Variable<number> => ({
-  default: fallback,
-  meaning,
-  format: `seconds, a number from ${min} to ${max}`,
-  parse(given) {
-    const value = /^\d+(\.\d+)?$/.test(given) ? Number(given) : Number.NaN
-    return value >= min && value <= max ? value : undefined
-  },
-})
-
+const numeric =
+  (digits: RegExp, kind: string) =>
+  (fallback: number, min: number, max: number, format = `${kind} from ${min} to ${max}`) =>
+    variable(fallback, format, given => {
+      const value = digits.test(given) ? Number(given) : Number.NaN
+      return value >= min && value <= max ? value : undefined
+    })
+export const integer = numeric(/^\d+$/, 'a whole number')
+/** Fractions are allowed. */
+export const seconds = numeric(/^\d+(\.\d+)?$/, 'seconds, a number')
 /** An age in days; 0 is for ever. */
-export const days = (fallback: number, meaning: string): Variable<number> => ({
-  ...integer(fallback, 0, 36_500, `${meaning}; 0 keeps it for ever`),
-  format: 'days, a whole number from 0 to 36500',
+export const days = (fallback: number) => integer(fallback, 0, 36_500, 'days, a whole number from 0 to 36500')
+export const port = (fallback: number) => integer(fallback, 0, 65_535, 'a port number from 0 to 65535')
+
+export const text = (fallback: string, format = 'text') => variable(fallback, format, given => given)
+
+export const pattern = (fallback: string, allowed: RegExp, format: string) =>
+  variable(fallback, format, given => (allowed.test(given) ? given : undefined))
+
+/** A list separated by commas. */
+export const list = <T>(
+  fallback: readonly T[],
+  format: string,
+  parseItem: (item: string) => T | undefined,
+  maxItems = Number.POSITIVE_INFINITY,
+): Variable<readonly T[]> =>
+  variable(fallback, format, given => {
+    const items = given.split(',').map(item => parseItem(item.trim()))
+    const known = items.filter(item => item !== undefined)
+    return known.length === items.length && known.length <= maxItems ? known : undefined
+  })
+
+/** An http or https address; null when there is none. */
+export const address = variable<URL | null>(null, 'an http(s) URL', given => {
+  const url = URL.parse(given)
+  return url && /^https?:$/.test(url.protocol) ? url : undefined
 })
+
+export const choice = <T extends string>(fallback: T, choices: readonly T[]): Variable<T> =>
+  variable(fallback, `one of ${choices.join(', ')}`, given => choices.find(each => each === given))
+
+export const flag = variable(false, 'true or false', given =>
+  given === 'true' || given === 'false' ? given === 'true' : undefined,
+)
 
 /** An age in milliseconds; Infinity for 0 days. */
 export const daysMs = (count: number): number => (count === 0 ? Number.POSITIVE_INFINITY : count * 86_400_000)
 
-/** An http or https address; null when there is none. */
-export const address = (meaning: string): Variable<URL | null> => ({
-  default: null,
-  meaning,
-  format: 'an http(s) URL',
-  parse(given) {
-    const url = URL.parse(given)
-    return url && /^https?:$/.test(url.protocol) ? url : undefined
-  },
-})
-
-export const port = (fallback: number, meaning: string): Variable<number> => ({
-  ...integer(fallback, 0, 65_535, `${meaning}; 0 is any free port`),
-  format: 'a port number from 0 to 65535',
-})
-
-export const choice = <T extends string>(
-  fallback: T,
-  choices: readonly T[],
-  meaning: string,
-): Variable<T> => ({
-  default: fallback,
-  meaning,
-  format: `one of ${choices.join(', ')}`,
-  parse: given => choices.find(each => each === given),
-})
-
-/** False by default. */
-export const flag = (meaning: string): Variable<boolean> => ({
-  default: false,
-  meaning,
-  format: 'true or false',
-  parse: given => (given === 'true' ? true : given === 'false' ? false : undefined),
-})
-
+/** `meaning` explains it in errors and in the reference. */
+type Described = Variable<unknown> & { readonly meaning: string }
 type Values<V> = { readonly [K in keyof V]: V[K] extends Variable<infer T> ? T : never }
 
 export class ConfigError extends ExpectedError {
@@ -117,7 +85,7 @@ const withoutPassword = (given = ''): string =>
  * Reads the variables from an environment. An empty variable counts as unset.
  * @throws ConfigError naming every bad variable, its value and its format.
  */
-export function readConfig<V extends Record<string, Variable<unknown>>>(
+export function readConfig<V extends Record<string, Described>>(
   environment: Record<string, string | undefined>,
   variables: V,
 ): Values<V> {

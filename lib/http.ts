@@ -1,11 +1,11 @@
 import { randomUUID } from 'node:crypto'
-import type { ServerResponse } from 'node:http'
-import { trace } from '@opentelemetry/api'
+import { type ServerResponse, STATUS_CODES } from 'node:http'
 import express, { type ErrorRequestHandler, type Express, type Request, type RequestHandler } from 'express'
 import { describeError, errorCode } from './errors.ts'
 import { countLimit, type LimitName } from './limits.ts'
 import type { Log } from './telemetry/log.ts'
 import type { Metrics } from './telemetry/metrics.ts'
+import { endRequest, inSpan, startRequest, traceId } from './telemetry/trace.ts'
 
 /** An expected error response, sent as application/problem+json (RFC 9457). */
 export class Problem extends Error {
@@ -15,7 +15,7 @@ export class Problem extends Error {
   readonly members: Record<string, unknown>
   readonly headers: Record<string, string>
   readonly limit: LimitName | undefined
-  /** Programs match `type`; `detail` tells a person what to do; `limit` is counted as reached. */
+  /** Programs match `type`; `detail` says what a person can do; `limit` is counted as reached. */
   constructor(
     status: number,
     type: string,
@@ -31,31 +31,12 @@ export class Problem extends Error {
   }
 }
 
-const titles: Record<number, string> = {
-  400: 'Bad request',
-  401: 'Not authorised',
-  403: 'Forbidden',
-  404: 'Not found',
-  408: 'Too slow',
-  409: 'Conflict',
-  410: 'Gone',
-  413: 'Too large',
-  415: 'Unsupported type',
-  417: 'Expectation failed',
-  422: 'Cannot be processed',
-  429: 'Too many requests',
-  431: 'Headers too large',
-  500: 'Internal error',
-  502: 'Bad gateway',
-  503: 'Unavailable',
-}
-
 const problemType = 'application/problem+json'
 
 const problemBody = (problem: Problem): string =>
   JSON.stringify({
     type: `/problems/${problem.type}`,
-    title: titles[problem.status] ?? 'Error',
+    title: STATUS_CODES[problem.status],
     status: problem.status,
     detail: problem.message,
     ...problem.members,
@@ -81,7 +62,7 @@ export function sendProblem(response: ServerResponse, problem: Problem): void {
 export function problemMessage(problem: Problem): string {
   const body = problemBody(problem)
   return (
-    `HTTP/1.1 ${problem.status} ${titles[problem.status]}\r\nContent-Type: ${problemType}\r\n` +
+    `HTTP/1.1 ${problem.status} ${STATUS_CODES[problem.status]}\r\nContent-Type: ${problemType}\r\n` +
     `Content-Length: ${Buffer.byteLength(body)}\r\nConnection: close\r\n\r\n${body}`
   )
 }
@@ -136,22 +117,24 @@ function fromFramework(error: { status?: number; expose?: boolean; message?: str
   )
 }
 
-/** Counts, times and logs requests. No label value comes from the client: each new value would add a series. */
+/** Requests without a span: each shipped batch and each file of a page would be a trace. */
+const untraced = /^\/(streams|assets)\b/
+
+/** Counts, times, traces and logs requests. No label value comes from the client: each new value would add a series. */
 const measure =
   ({ metrics, log }: { metrics: Metrics; log: Log }): RequestHandler =>
   (request, response, next) => {
     const start = performance.now()
     // Read now: after the client has disconnected the request has no socket, and reading this would throw.
     const scheme = request.secure ? 'https' : 'http'
+    const method = knownMethods.has(request.method) ? request.method : '_OTHER'
     const requestId = randomUUID()
     Object.assign(response.locals, { startedAt: start, requestId })
     response.set('X-Request-Id', requestId)
-    let finished = false
-    response.once('finish', () => {
-      finished = true
-    })
-    response.once('close', () => {
-      const method = knownMethods.has(request.method) ? request.method : '_OTHER'
+    const about = { 'http.request.method': method, 'url.path': request.path, 'url.scheme': scheme }
+    const span = untraced.test(request.path) ? undefined : startRequest(request.headers, about)
+    const end = () => {
+      const finished = response.writableFinished
       const route = request.route?.path ?? ''
       const seconds = (performance.now() - start) / 1000
       // An event stream normally ends when its client disconnects.
@@ -166,10 +149,13 @@ const measure =
         http_response_status_code: finished ? String(response.statusCode) : 'aborted',
         url_scheme: scheme,
       }
-      const traceId = trace.getActiveSpan()?.spanContext().traceId
-      metrics.observe('http_server_request_duration_seconds', labels, seconds, traceId)
-    })
-    next()
+      metrics.observe('http_server_request_duration_seconds', labels, seconds, traceId())
+      if (span) endRequest(span, method, route, response.statusCode)
+    }
+    // An event of the response has no active span.
+    response.once('close', () => (span ? inSpan(span, end) : end()))
+    if (span) inSpan(span, next)
+    else next()
   }
 
 const knownMethods = new Set(['GET', 'HEAD', 'POST', 'PUT', 'DELETE', 'OPTIONS', 'PATCH'])

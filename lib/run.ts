@@ -8,6 +8,8 @@ import { ignoreTerminal, outliveReaders } from './terminal.ts'
 export type Running = {
   /** Its addresses by name (web, webAdmin, …), printed in the ready line. */
   endpoints: Record<string, string>
+  /** How long `stop` may take. */
+  graceMs: number
   /** Fails readiness, finishes requests and jobs in progress, flushes and closes. */
   stop(): Promise<void>
 }
@@ -20,7 +22,7 @@ const stopMarginMs = 5_000
  * when the launcher ends, and at once on the second signal. Exits with 2 on a bad environment. Under a launcher it
  * ignores the terminal's signals. Standard output and error need no reader.
  */
-export async function run(start: () => Promise<Running>, graceMs: () => number): Promise<void> {
+export async function run(start: () => Promise<Running>): Promise<void> {
   const launched = process.connected
   outliveReaders()
   if (launched) ignoreTerminal()
@@ -33,7 +35,7 @@ export async function run(start: () => Promise<Running>, graceMs: () => number):
   process.on('disconnect', () => stop())
   try {
     const running = await start()
-    stop = stopOnce(running, graceMs())
+    stop = stopOnce(running)
     process.stdout.write(`${JSON.stringify({ ready: running.endpoints })}\n`)
     // The next start reuses the compiled modules.
     flushCompileCache()
@@ -44,13 +46,13 @@ export async function run(start: () => Promise<Running>, graceMs: () => number):
 }
 
 /** Stops gracefully the first time that it is called, at once the second. */
-function stopOnce(running: Running, graceMs: number): () => Promise<void> {
+function stopOnce({ graceMs, stop }: Running): () => Promise<void> {
   let stopping = false
   return async () => {
     if (stopping) process.exit(1)
     stopping = true
     setTimeout(() => process.exit(1), graceMs + stopMarginMs).unref()
-    await running.stop()
+    await stop()
     await stopTracing()
     process.exit(0)
   }

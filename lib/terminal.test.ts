@@ -25,7 +25,7 @@ async function unread(text: string): Promise<unknown> {
   return { message, code }
 }
 
-test('output that nobody takes is kept up to its limit and then dropped and counted; nothing waits for it', async () => {
+test('output that is not read is kept up to its limit and then dropped and counted; nothing waits for it', async () => {
   const found = await unread(`
     import { limitsReached } from './limits.ts'
     import { outliveReaders } from './terminal.ts'

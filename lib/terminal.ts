@@ -34,7 +34,7 @@ export function outliveReaders(): void {
       return false
     }
   }
-  // Node writes warnings directly to the descriptor, which blocks when nobody reads it.
+  // Node writes warnings directly to the descriptor, which blocks while its reader reads nothing.
   process.removeAllListeners('warning')
   process.on('warning', warning => void process.stderr.write(`${warning.stack}\n`))
 }
@@ -47,7 +47,7 @@ export function outliveEarlyReaders(): void {
     })
 }
 
-/** Forwards a child's standard error. With an inherited descriptor the child would block when nobody reads it. */
+/** Forwards a child's standard error. With an inherited descriptor the child would block while its reader reads nothing. */
 export function handOnErrors({ stderr }: ChildProcess): void {
   stderr?.on('data', chunk => process.stderr.write(chunk))
 }

@@ -6,7 +6,7 @@ const size = { width: 960, height: 700, left: 64, right: 200 }
 const top = { from: 130, to: 390 }
 const bottom = { from: 480, to: 640 }
 
-const style = `
+export const style = `
 :root { color-scheme: light dark }
 svg { --paper: #faf8f5; --ink: #2f2d2a; --soft: #8d8780; --grid: #e4dfd7; --late: #b87503; --band: #d98e04;
   --a: #3f3c39; --b: #6f6a64; --c: #9b958d; --d: #c6c0b7; --generator: #6b8ea8; --others: #eae5dd }
@@ -139,7 +139,7 @@ function stack(ordered: Step[], x: Scale, y: Scale, labelX: number): string[] {
 }
 
 /** Moves labels apart downwards, so that none covers another. */
-function spread<T extends { y: number }>(labels: T[]): T[] {
+export function spread<T extends { y: number }>(labels: T[]): T[] {
   const apart = 22
   let free = -Infinity
   return labels

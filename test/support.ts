@@ -1,13 +1,12 @@
-import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
-import { once } from 'node:events'
+import { spawnSync } from 'node:child_process'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { createInterface } from 'node:readline'
 import { limits } from '@tintype/lib/limits.ts'
 import type { Metrics } from '@tintype/lib/telemetry/metrics.ts'
 import { describe, onTestFinished, type TestContext, test } from 'vitest'
 import { type PartName, part, remedy } from '../tools/parts.ts'
+import { inherited, type Started as Process, startUntil } from '../tools/service.ts'
 
 /** A folder of the test's own, removed when it ends; of a whole file's with `afterAll`. */
 export async function temporaryFolder(
@@ -49,13 +48,7 @@ export async function sampleIn(metrics: Pick<Metrics, 'render'>, series: string)
   return Number(line?.slice(series.length + 1))
 }
 
-export type Started = {
-  child: ChildProcess
-  endpoints: Record<string, string>
-  /** Everything it wrote to standard error so far. */
-  stderr: () => string
-  stop(signal?: NodeJS.Signals): Promise<number | null>
-}
+export type Started = Omit<Process, 'ready'> & { endpoints: Record<string, string> }
 
 /** Starts a script of ours (a path from the root) and waits for its ready line. Ends it with the caller's `stop`. */
 export async function startScript(
@@ -63,33 +56,9 @@ export async function startScript(
   environment: Record<string, string>,
   args: string[] = [],
 ): Promise<Started> {
-  const child = spawn(process.execPath, [script, ...args], {
-    env: { PATH: process.env.PATH, NODE_COMPILE_CACHE: process.env.NODE_COMPILE_CACHE, ...environment },
-    stdio: ['ignore', 'pipe', 'pipe'],
-  })
-  let stderr = ''
-  child.stderr.on('data', chunk => {
-    stderr += chunk
-  })
-  const exited = once(child, 'exit')
-  const ready = (async () => {
-    for await (const line of createInterface({ input: child.stdout })) {
-      if (line.startsWith('{"ready":')) return JSON.parse(line).ready as Record<string, string>
-    }
-    throw new Error(`${script} ended before it was ready:\n${stderr}`)
-  })()
-  const endpoints = await ready
-  child.stdout.resume()
-  return {
-    child,
-    endpoints,
-    stderr: () => stderr,
-    async stop(signal = 'SIGTERM') {
-      if (child.exitCode === null && child.signalCode === null) child.kill(signal)
-      const [code] = await exited
-      return code
-    },
-  }
+  const env = { ...inherited(), ...environment }
+  const { ready, ...started } = await startUntil('{"ready":', [process.execPath, script, ...args], { env })
+  return { ...started, endpoints: JSON.parse(ready).ready }
 }
 
 /**

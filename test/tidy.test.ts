@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process'
-import { limitNames } from '@tintype/lib/limits.ts'
+import { limitNames, limits } from '@tintype/lib/limits.ts'
 import { metrics } from '@tintype/lib/telemetry/definitions.ts'
 import { variables } from '@tintype/lib/variables.ts'
 import { describe, expect, test } from 'vitest'
@@ -20,7 +20,6 @@ const expectNone = (violations: string[]) => expect(violations.join('\n')).toBe(
 
 const sources = files('{lib,services,slo,dashboards,tools,bench,test,loadtest}/**/*.ts')
 const products = sources.filter(file => !isTest(file))
-const shared = products.filter(file => /^(lib|services)\//.test(file))
 const ofWorkspaces = products.filter(file => workspaceOf(file) !== '')
 const packages = files('{.,lib,slo,services/*}/package.json')
 const manifest = (file: string) => JSON.parse(read(file))
@@ -70,7 +69,7 @@ describe('imports', () => {
     )
     expectNone(
       imports
-        .filter(({ target }) => !target.startsWith('node:') && !target.endsWith('.ts'))
+        .filter(({ target }) => !target.startsWith('node:') && !/\.(ts|json)$/.test(target))
         .filter(({ file, target }) => !(target in (declared.get(workspaceOf(file)) ?? {})))
         .map(
           ({ file, line, target }) =>
@@ -94,7 +93,7 @@ describe('imports', () => {
 
   test('only a port names its adapters, and loads them when opened', () => {
     const port = /^lib\/(storage|queue)\//
-    const noAdapter = /\/(index|key|queue|storage|\w+-url)\.ts$/
+    const noAdapter = /\/(engine|index|job|key|port|storage|\w+-url)\.ts$/
     expectNone([
       ...[...products, ...files('bench/**/*.ts')]
         .filter(file => !port.test(file))
@@ -114,9 +113,9 @@ describe('imports', () => {
     ])
   })
 
-  test('lib and the services have no import cycle, also none by types', () => {
+  test('lib, the services and slo have no import cycle, also none by types', () => {
     expectNone(
-      importCycles(shared).map(
+      importCycles(ofWorkspaces).map(
         cycle =>
           `${cycle.toSorted().join(', ')}: import each other; move what they share to a file that imports none of them`,
       ),
@@ -142,7 +141,17 @@ test('the converter decodes in its children only', () => {
 })
 
 describe('limits', () => {
-  test('each limit of lib/limits.ts is reached by a test', () => {
+  test('each limit is a number, or a variable that sets it', () => {
+    expectNone(
+      Object.entries(limits)
+        .filter(([, { value }]) => typeof value !== 'number' && !(value in variables))
+        .map(
+          ([name, { value }]) => `lib/limits.json: ${name} is ${value}; name a variable of lib/variables.ts`,
+        ),
+    )
+  })
+
+  test('each limit of lib/limits.json is reached by a test', () => {
     const tests = files('{lib,services,slo,tools,test}/**/*.test.ts').map(read).join('\n')
     expectNone(
       limitNames
@@ -154,7 +163,7 @@ describe('limits', () => {
         )
         .map(
           name =>
-            `lib/limits.ts: no test reaches ${name}; write one that expects tintype_limit_reached_total{limit="${name}"} or reads limits.${name}`,
+            `lib/limits.json: no test reaches ${name}; write one that expects tintype_limit_reached_total{limit="${name}"} or reads limits.${name}`,
         ),
     )
   })
@@ -162,7 +171,7 @@ describe('limits', () => {
 
 describe('processes', () => {
   /** What Node starts by itself: it stands where a main.ts stands. */
-  const entries = /(^|\/)(main|child|preload)\.ts$/
+  const entries = /(^|\/)(main|child)\.ts$/
 
   test('only main.ts reads the environment', () => {
     expectNone(
@@ -250,9 +259,12 @@ describe('names', () => {
 describe('files', () => {
   const maxLines = 250
 
-  test('no two files of lib and the services share a name', () => {
-    const everywhere = ['main.ts', 'app.ts', 'index.ts', 'words.ts', 'api.ts']
-    const byName = Map.groupBy(shared, file => file.slice(file.lastIndexOf('/') + 1))
+  test('no two files of lib, the services and slo share a name', () => {
+    // A folder of pages has these, also where another folder does.
+    const everywhere = ['main.ts', 'app.ts', 'index.ts', 'words.ts', 'api.ts', 'live.ts', 'status.ts']
+    // Verbs of the command line are named as they are typed, modules as the key of service.yaml that names them.
+    const named = ofWorkspaces.filter(file => !/^slo\/(cli|tintype)\//.test(file))
+    const byName = Map.groupBy(named, file => file.slice(file.lastIndexOf('/') + 1))
     expectNone(
       [...byName]
         .filter(([name, of]) => of.length > 1 && !everywhere.includes(name))

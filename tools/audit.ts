@@ -20,7 +20,7 @@ async function main(args: string[]): Promise<number> {
   const { vulnerabilities, message } = await audit(registry)
   if (!vulnerabilities)
     throw new ExpectedError(`not available here: ${message ?? 'npm audit gave no report'}`)
-  // A package that only depends on another one named here has no advisory of its own.
+  // A package that is listed only because of its dependency has a name there, no advisory.
   const advisories = Object.entries(vulnerabilities).flatMap(([name, { severity, via }]) =>
     via.flatMap(each =>
       typeof each === 'string' ? [] : [`${name} (${severity}): ${each.title} ${each.url}`],
@@ -30,7 +30,7 @@ async function main(args: string[]): Promise<number> {
   return advisories.length > 0 ? 1 : 0
 }
 
-/** npm exits with 1 for advisories and for errors: its report tells them apart. */
+/** npm exits with 1 for advisories and for errors: its report distinguishes them. */
 const audit = (registry: string | undefined): Promise<Report> =>
   new Promise(resolve => {
     const args = ['audit', '--json', ...(registry ? [`--registry=${registry}`] : [])]

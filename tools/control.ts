@@ -3,12 +3,12 @@ import { connect, createServer, type Socket } from 'node:net'
 import { createInterface } from 'node:readline'
 import { describeError } from '@tintype/lib/errors.ts'
 
-/** What a launcher does for a command of another process; each takes and gives JSON. */
+/** What a launcher does for another process's command. Each takes JSON and resolves with JSON. */
 export type Actions = Record<string, (request: never) => Promise<unknown>>
 
 /**
  * The launcher's side: one JSON object a line, `{do, …}`, answered by `{answer}` or `{error}`. `left` is called when a
- * connection that did more than ask for the status is gone, however that happened.
+ * connection closes that had sent an action other than `status`, also when its process was killed.
  */
 export async function openControl(
   file: string,
@@ -18,7 +18,7 @@ export async function openControl(
 ) {
   let holder: Socket | undefined
   const server = createServer(socket => {
-    // Neither an error of the connection nor one of an action ends the launcher, and with it the service.
+    // Without a listener an error of the connection would end the launcher, and with it the service.
     socket.on('error', () => {})
     socket.on('close', async () => {
       if (socket !== holder) return
@@ -49,14 +49,14 @@ export async function openControl(
 }
 
 export type Controlled = {
-  /** @throws Error with what the launcher said. */
+  /** @throws Error with the launcher's message. */
   ask<T>(action: string, request?: object): Promise<T>
-  /** Resolves when the launcher is gone. */
+  /** Resolves when the launcher has ended. */
   gone: Promise<void>
   close(): void
 }
 
-/** The other side. @throws when nothing listens there. */
+/** The command's side. @throws when nothing listens there. */
 export async function control(file: string): Promise<Controlled> {
   const socket = connect(file)
   await once(socket, 'connect')

@@ -117,9 +117,9 @@ async function main(args: string[]): Promise<number> {
     for (const mode of ['light', 'dark']) {
       const page = await browser.newPage({ viewport: { width: 1264, height: 900 }, deviceScaleFactor: 1 })
       page.on('pageerror', error => console.error(`${spec.uid}: ${error.message}`))
-      const given = JSON.stringify({ dashboard, answers, from, to, mode }).replaceAll('<', '\\u003c')
-      const html = `<!doctype html><meta charset="utf-8"><style>${style}${layout}</style><div id="root"></div><script>window.drawn=${given}</script>`
-      // An address of its own: Grafana's components want local storage.
+      const drawn = JSON.stringify({ dashboard, answers, from, to, mode }).replaceAll('<', '\\u003c')
+      const html = `<!doctype html><meta charset="utf-8"><style>${style}${layout}</style><div id="root"></div><script>window.drawn=${drawn}</script>`
+      // Grafana's components use local storage, which a page without an address does not have.
       await page.route('http://drawn.invalid/', route =>
         route.fulfill({ contentType: 'text/html', body: html }),
       )

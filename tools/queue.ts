@@ -12,11 +12,11 @@ import { open as openStorage, type Storage, storageUrl } from '@tintype/lib/stor
 import { pick } from '@tintype/lib/variables.ts'
 import { openReadOnly } from '../slo/sources/recorder/read-only.ts'
 
-/** `npm run queue -- <verb>`: looks at the queue and mends it; may run beside the service. */
+/** `npm run queue -- <verb>`: shows the queue and repairs it; may run beside the service. */
 const usage = `npm run queue -- <verb> [--json]
 
   stats             what waits, what is under way, dead letters, live converters
-  dead              the dead letters, oldest first: photos given up after their last attempt
+  dead              the dead letters, oldest first: photos that failed their last attempt
   replay ID...      puts dead letters back to work; --all: every one
   rebuild           after the loss of the queue: puts every unfinished photo of storage back to work and
                     remembers the outcome of every finished one. Stop the service, move what is left of the
@@ -28,7 +28,7 @@ Exit status: 0 done, 1 something could not be, 2 bad arguments or no queue.`
 
 const options = { json: { type: 'boolean' }, all: { type: 'boolean' } } as const
 
-/** What a verb has to say: an object for machines, lines for people. */
+/** A verb's output: `json` for programs, `lines` for a terminal. */
 type Answer = { json: unknown; lines: string[]; failed?: boolean }
 type QueueAt = { url: string; acceptLoss: boolean }
 type Ports = { queue: Queue; storage: Storage }
@@ -110,7 +110,7 @@ async function withPorts(
   storageAt: string,
   use: (ports: Ports) => Promise<Answer>,
 ): Promise<Answer> {
-  // Without a limit: what storage promises is put back, however much it is.
+  // Without a limit, because every unfinished photo of storage was promised.
   const queue = await openQueue(url, { acceptLoss, maxDepth: Number.MAX_SAFE_INTEGER })
   const storage = await openStorage(storageAt)
   try {
@@ -121,7 +121,7 @@ async function withPorts(
   }
 }
 
-/** On a copy when the queue's file may only be read, since the engine opens it to write; a queue that is not there is not made. */
+/** Reads a copy when the queue's file is read-only, because the engine opens it to write. It makes no queue. */
 async function withReadable(
   { url, acceptLoss }: QueueAt,
   use: (queue: Queue) => Promise<Answer>,

@@ -8,7 +8,7 @@ import { childrenOf, processes } from '../test/processes.ts'
 import { temporaryFolder, until } from '../test/support.ts'
 import { anyPorts } from './service.ts'
 
-/** Whoever reads standard output and error may leave, or stop: the service goes on and is stopped as usual. */
+/** The reader of standard output and error may end, or stop reading: the service goes on and is stopped as usual. */
 
 const launcher = join(import.meta.dirname, 'launch.ts')
 const startMs = 60_000
@@ -60,7 +60,7 @@ async function survives(pid: number, endpoints: Record<string, string>): Promise
   expect(['web', 'logs', 'slo'].map(service => pidOf(pid, service))).toEqual(before)
 }
 
-/** Starts a program that is, or begins, the launcher; whatever is left of it ends with the test. */
+/** Starts a program that is, or starts, the launcher. What is left of it ends with the test. */
 async function start(
   command: string[],
   stdio: StdioOptions,

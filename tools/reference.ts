@@ -4,6 +4,7 @@ import { type Limit, limits } from '../lib/limits.ts'
 import type { Definition } from '../lib/telemetry/catalogue.ts'
 import { attributes } from '../lib/telemetry/catalogue.ts'
 import { metrics } from '../lib/telemetry/definitions.ts'
+import helpOf from '../lib/telemetry/help.json' with { type: 'json' }
 import { variables } from '../lib/variables.ts'
 
 const usage = `npm run reference
@@ -13,6 +14,7 @@ Example: npm run reference
 Exit status: 0 written, 2 bad arguments.`
 
 const file = new URL('../docs/reference.md', import.meta.url)
+const openapi = new URL('../services/web/openapi.json', import.meta.url)
 
 const cell = (text: unknown): string => String(text).replaceAll('|', '\\|')
 const code = (text: unknown): string => (text === '' ? '' : `\`${cell(text)}\``)
@@ -41,17 +43,37 @@ const labelText = (labels: Definition['labels']): string =>
 
 function metricTable(): string[] {
   return [
-    '| metric | kind | labels | of | meaning |',
+    '| metric | kind | labels | exposed by | meaning |',
     '|---|---|---|---|---|',
     ...Object.entries<Definition>(metrics).map(
-      ([name, { kind, labels, help, in: services }]) =>
-        `| ${code(name)} | ${kind} | ${labelText(labels)} | ${services.join(', ')} | ${cell(help)} |`,
+      ([name, { kind, labels, in: services }]) =>
+        `| ${code(name)} | ${kind} | ${labelText(labels)} | ${services.join(', ')} | ${cell(helpOf[name as keyof typeof metrics])} |`,
+    ),
+  ]
+}
+
+/** A path has its shared `parameters` beside its operations. */
+type Operation = { summary?: string; responses?: Record<string, unknown> }
+
+function requestTable(): string[] {
+  const { paths } = JSON.parse(readFileSync(openapi, 'utf8')) as {
+    paths: Record<string, Record<string, Operation>>
+  }
+  return [
+    '| request | answers | status |',
+    '|---|---|---|',
+    ...Object.entries(paths).flatMap(([path, operations]) =>
+      Object.entries(operations).flatMap(([method, { summary, responses }]) =>
+        responses
+          ? `| ${code(`${method.toUpperCase()} ${path}`)} | ${cell(summary)} | ${Object.keys(responses).join(', ')} |`
+          : [],
+      ),
     ),
   ]
 }
 
 const attributeTable = (): string[] => [
-  '| attribute | |',
+  '| attribute | value |',
   '|---|---|',
   ...Object.entries(attributes).map(([meaning, name]) => `| ${code(name)} | ${meaning} |`),
 ]
@@ -69,6 +91,7 @@ const limitTable = (): string[] => [
 export function withTables(text: string): string {
   const tables: Record<string, string[]> = {
     variables: variableTable(),
+    requests: requestTable(),
     metrics: metricTable(),
     attributes: attributeTable(),
     limits: limitTable(),

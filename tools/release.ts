@@ -15,7 +15,8 @@ import { release } from './release/run.ts'
 const usage = `npm run release -- rolling | blue-green | canary --to VERSION [--from VERSION] [--dry-run]
 
 Moves the service that runs in DATA_DIR (npm start or npm run scaled) from one version to the next without an
-interruption, behind HAProxy, and back by itself when the new version is worse. slo judges, by the objectives of slo/tintype.
+interruption, behind HAProxy, and back when the new version is worse. slo judges, by the objectives of slo/tintype.
+The launcher itself runs on as it was started: its own changes take effect at the next npm start.
   rolling     5, 20, 50, then all of the customers, each step judged
   blue-green  all at once; the old version stands by
   canary      a tenth of the customers, judged, then all
@@ -23,10 +24,10 @@ interruption, behind HAProxy, and back by itself when the new version is worse. 
   --dry-run     prints the plan and does nothing
   --steps LIST        shares of the customers in place of those above, such as 25,100
   --step SECONDS      how long a step takes at least (60)
-  --patience SECONDS  after which a step that nothing can be said about ends as inconclusive (1800)
+  --patience SECONDS  after which a step that has no verdict ends as inconclusive (1800)
 Ctrl-C goes back to the old version; so does the launcher when this command is killed. The record is in DATA_DIR/releases.
 Example: npm run release -- canary --to v0.2.0
-Exit status: 0 released, 1 rolled back or inconclusive, 2 bad arguments, or nothing runs that could be released.`
+Exit status: 0 released, 1 rolled back or inconclusive, 2 bad arguments, or no service runs in DATA_DIR.`
 
 const config = pick('DATA_DIR', 'PROBE_TOKEN')
 
@@ -102,7 +103,7 @@ async function start(launcher: Controlled, asked: Asked): Promise<number> {
     dataDir,
     probeToken: secret('PROBE_TOKEN', asked.PROBE_TOKEN, dataDir),
     record: openRecord(dataDir, strategy, running.version, to.version),
-    tell: line => console.log(line),
+    show: line => console.log(line),
     signal: stopping.signal,
   })
   return outcome === 'released' ? 0 : 1

@@ -20,7 +20,7 @@ const usage = `npm run scaled
 
 The form for many machines, on this one: HAProxy on WEB_PORT, ${webs} webs, ${converters} converters (CONVERTER_SLOTS=1 each unless set),
 one log server, one slo, PostgreSQL and SeaweedFS. Takes the variables of npm start, but sets QUEUE_URL and STORAGE_URL
-itself; DATA_DIR/secrets/scaled.env has them for other commands. Starts again what dies; Ctrl-C stops all in order.
+itself; DATA_DIR/secrets/scaled.env has them for other commands. Restarts what dies; Ctrl-C stops all in order.
 Needs Linux and: npm run parts
 Example: DATA_DIR=/srv/tintype npm run scaled
 Exit status: 0 stopped, 1 it did not start, 2 bad arguments or environment, or a part is missing.`
@@ -40,9 +40,8 @@ function findParts(): Record<(typeof partNames)[number], string> {
 
 function planOf(parts: ReturnType<typeof findParts>): Plan {
   let fronting = undefined as unknown as Fronting
-  /** What each process of ours needs to find queue and storage. */
+  /** The variables by which our processes find queue and storage. */
   let engines: Record<string, string> = {}
-  const portOr = (wanted: number): number | Promise<number> => wanted || freePort()
 
   async function startEngines(config: Config): Promise<Service[]> {
     const folder = resolve(config.DATA_DIR)
@@ -66,7 +65,7 @@ function planOf(parts: ReturnType<typeof findParts>): Plan {
     ]
   }
 
-  /** The first of several has the port that was asked for, the others any. */
+  /** The first of several has the configured port, the others any free one. */
   const several = (
     names: string[],
     script: string,
@@ -93,25 +92,19 @@ function planOf(parts: ReturnType<typeof findParts>): Plan {
   ]
 
   async function startFront(started: Started, config: Config, socketFolder: string): Promise<Service[]> {
-    const front = {
-      host: config.HOST.includes(':') ? `[${config.HOST}]` : config.HOST,
-      port: await portOr(config.WEB_PORT),
-      adminPort: await freePort(),
-    }
-    fronting = openFront({
+    fronting = await openFront({
       program: parts.haproxy,
-      folder: resolve(config.DATA_DIR, 'haproxy'),
+      config,
       socketFolder,
-      front,
+      port: config.WEB_PORT || (await freePort()),
       webs: webNames.map(name => backendOf(name, started.get(name) ?? {})),
-      graceSeconds: config.GRACE_SECONDS,
     })
     return [fronting.service]
   }
 
   return {
     rows: [
-      // First the one that makes this launcher the owner of DATA_DIR.
+      // First, because logs locks DATA_DIR for this launcher.
       () => [
         { name: 'logs', script: 'services/logs/main.ts', args: ['serve'], environment: { INSTANCE: '0' } },
       ],
@@ -127,7 +120,7 @@ function planOf(parts: ReturnType<typeof findParts>): Plan {
     publish(started) {
       const all = [...started].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, endpoints]) => endpoints)
       const [webs, converters] = [all.filter(each => each.webAdmin), all.filter(each => each.converterAdmin)]
-      // Of several, the first has the names of npm start; `web` is HAProxy’s.
+      // The first web and converter have the names of npm start; `web` is HAProxy’s address.
       const others = ['logs', 'slo', 'haproxy'].map(name => started.get(name))
       const addresses: Endpoints = Object.assign({}, webs[0], converters[0], ...others)
       return { ...addresses, web: addresses.web ?? '', webs, converters }

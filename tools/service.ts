@@ -7,9 +7,9 @@ import { createInterface } from 'node:readline'
 export type Running = {
   launcher: ChildProcess
   endpoints: Record<string, string>
-  /** What the launcher and the services wrote to standard error so far. */
+  /** Standard error of launcher and services so far. */
   stderr: () => string
-  /** Ends it and gives the launcher's exit code; null when a signal ended it. */
+  /** Ends it. Resolves with the launcher's exit code; null when a signal ended it. */
   stop(signal?: NodeJS.Signals): Promise<number | null>
 }
 
@@ -23,7 +23,7 @@ export const anyPorts = Object.fromEntries(
 
 /**
  * Starts everything on free ports, of this checkout or another, `under` a command that becomes it; `stop` ends it.
- * Throws with what it said when it does not become ready.
+ * @throws with its standard error when it ends before it is ready.
  */
 export async function startService(
   dataDir: string,
@@ -34,42 +34,59 @@ export async function startService(
     launcher: script = 'tools/launch.ts',
   }: { checkout?: string; under?: readonly string[]; launcher?: string } = {},
 ): Promise<Running> {
-  const [program = '', ...args] = [...under, process.execPath, join(checkout, script)]
-  const launcher = spawn(program, args, {
-    cwd: checkout,
-    env: {
-      PATH: process.env.PATH,
-      NODE_COMPILE_CACHE: process.env.NODE_COMPILE_CACHE,
-      DATA_DIR: dataDir,
-      ...anyPorts,
-      ...environment,
-    },
-    stdio: ['ignore', 'pipe', 'pipe'],
-  })
+  const env = { ...inherited(), DATA_DIR: dataDir, ...anyPorts, ...environment }
+  const command = [...under, process.execPath, join(checkout, script)]
+  const { child, ...started } = await startUntil('Tintype is ready', command, { cwd: checkout, env })
+  const endpoints = JSON.parse(readFileSync(join(dataDir, 'endpoints.json'), 'utf8'))
+  return { launcher: child, endpoints, ...started }
+}
+
+/** The variables that every process of a benchmark or a test inherits. */
+export const inherited = () => ({
+  PATH: process.env.PATH,
+  NODE_COMPILE_CACHE: process.env.NODE_COMPILE_CACHE,
+})
+
+export type Started = {
+  child: ChildProcess
+  /** The line of standard output by which it was ready. */
+  ready: string
+  /** Its standard error so far. */
+  stderr: () => string
+  /** Ends it. Resolves with its exit code; null when a signal ended it. */
+  stop(signal?: NodeJS.Signals): Promise<number | null>
+}
+
+/** Starts a process and waits for a line that starts with `ready`. @throws with its standard error when it ends before. */
+export async function startUntil(
+  ready: string,
+  [program = '', ...args]: readonly string[],
+  options: { cwd?: string; env: NodeJS.ProcessEnv },
+): Promise<Started> {
+  const child = spawn(program, args, { ...options, stdio: ['ignore', 'pipe', 'pipe'] })
   let stderr = ''
-  launcher.stderr.on('data', chunk => {
+  child.stderr.on('data', chunk => {
     stderr += chunk
   })
-  const exited = once(launcher, 'exit')
-  if (!(await saysReady(launcher.stdout))) {
-    await exited
-    throw new Error(`${script} ended:\n${stderr}`)
+  const exited = once(child, 'exit')
+  let line: string | undefined
+  for await (const each of createInterface({ input: child.stdout })) {
+    line = each
+    if (line.startsWith(ready)) break
   }
-  launcher.stdout.resume()
+  if (!line?.startsWith(ready)) {
+    await exited
+    throw new Error(`${[program, ...args].join(' ')} ended before it was ready:\n${stderr}`)
+  }
+  child.stdout.resume()
   return {
-    launcher,
-    endpoints: JSON.parse(readFileSync(join(dataDir, 'endpoints.json'), 'utf8')),
+    child,
+    ready: line,
     stderr: () => stderr,
     async stop(signal = 'SIGTERM') {
-      launcher.kill(signal)
+      if (child.exitCode === null && child.signalCode === null) child.kill(signal)
       const [code] = await exited
       return code
     },
   }
-}
-
-async function saysReady(stdout: NodeJS.ReadableStream): Promise<boolean> {
-  for await (const line of createInterface({ input: stdout }))
-    if (line.startsWith('Tintype is ready')) return true
-  return false
 }

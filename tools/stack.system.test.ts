@@ -53,7 +53,7 @@ describeWithParts('npm run stack', ['prometheus', 'alertmanager'], () => {
     alertmanager = `http://127.0.0.1:${alertmanagerPort}`
     const webhook = { ALERT_WEBHOOK_URL: addressOf(receiver) }
     const read = { SCRAPE_SECONDS: '1', PROMETHEUS_URL: prometheus, ...webhook }
-    // Short, and long enough that five photos are accepted although nobody converts.
+    // Short, and long enough that five photos are accepted although no converter runs.
     tintype = await startTintype(folder, { PROMISE_SECONDS: '6', ...read })
     second = await startSlo(await temporaryFolder(afterAll), { ...read, HEARTBEAT_URL: addressOf(heartbeat) })
     const { objectives, service } = readDirectory()
@@ -106,7 +106,7 @@ describeWithParts('npm run stack', ['prometheus', 'alertmanager'], () => {
       const converter = tintype.process('converter')?.pid as number
       const [someone, image] = [person(tintype.address), await photo(64, 64, 1)]
       process.kill(converter, 'SIGSTOP')
-      // The launcher ends it by itself when it does not answer for a minute.
+      // The launcher kills it after a minute without an answer.
       onTestFinished(() => void spawnSync('kill', ['-CONT', String(converter)]))
       for (let i = 0; i < 5; i++) expect((await someone.upload(image)).status).toBe(202)
 

@@ -28,7 +28,7 @@ without the variable no Alertmanager is started, and slo goes on notifying.
 
 slo reads from it when it is started with its address: PROMETHEUS_URL=http://127.0.0.1:9090 npm start
 Example: npm run stack -- --prometheus-port 9190
-Exit status: 0 stopped, 1 one of them ended by itself, 2 bad arguments, no service, or one did not start.`
+Exit status: 0 stopped, 1 one of them ended early, 2 bad arguments, no service, or one did not start.`
 
 const options = {
   'prometheus-port': { type: 'string', default: '9090' },
@@ -41,9 +41,9 @@ const readyMs = 120_000
 
 export type Stack = {
   prometheus: string
-  /** Null without somebody to notify. */
+  /** Null without a webhook. */
   alertmanager: string | null
-  /** Resolves with the name of the first that ends by itself. */
+  /** Resolves with the name of the first that ends before `stop`. */
   ended: Promise<string>
   stop(): Promise<void>
 }
@@ -56,7 +56,7 @@ export async function startStack(options: {
   scrapeSeconds: number
   prometheusPort: number
   alertmanagerPort: number
-  /** Whom Alertmanager notifies. */
+  /** The address that Alertmanager notifies; null: it is not started. */
   webhook: URL | null
 }): Promise<Stack> {
   const { folder, endpoints, scrapeSeconds, webhook } = options
@@ -82,7 +82,7 @@ export async function startStack(options: {
             '--config.file=alertmanager.yml',
             '--storage.path=alertmanager',
             `--web.listen-address=${alertmanager}`,
-            // One alone: without this it looks for others.
+            // A single one, which must not search for a cluster.
             '--cluster.listen-address=',
           ]),
         ]
@@ -122,7 +122,7 @@ function start(name: 'prometheus' | 'alertmanager', folder: string, args: string
     env: plainEnvironment(process.env),
     stdio: ['ignore', 'ignore', 'pipe'],
   })
-  // Not inherited: what is written in Go ends when its reader does.
+  // Not inherited, because a Go program ends when the reader of its standard error does.
   handOnErrors(child)
   const exited = once(child, 'exit')
   return {
@@ -149,7 +149,7 @@ async function main(args: string[]): Promise<number> {
   if (!endpoints)
     throw new ExpectedError(`no service runs on ${config.DATA_DIR}: npm start, then npm run stack`)
   const { objectives, service } = readDirectory()
-  // From here on: a signal that comes while they start stops both when they have started.
+  // Listens before the start, so that a signal during the start stops both programs.
   const asked = Promise.race([once(process, 'SIGINT'), once(process, 'SIGTERM')]).then(() => undefined)
   const stack = await startStack({
     folder: join(config.DATA_DIR, 'stack'),
@@ -160,10 +160,10 @@ async function main(args: string[]): Promise<number> {
     alertmanagerPort: Number(values['alertmanager-port']),
     webhook: config.ALERT_WEBHOOK_URL,
   })
-  const notified = stack.alertmanager ?? 'not started: ALERT_WEBHOOK_URL says whom it would notify'
+  const notified = stack.alertmanager ?? 'not started, because ALERT_WEBHOOK_URL is unset'
   console.log(`Prometheus    ${stack.prometheus}\nAlertmanager  ${notified}`)
   const ended = await Promise.race([asked, stack.ended])
-  if (ended) console.error(`${ended} ended by itself`)
+  if (ended) console.error(`${ended} ended early`)
   await stack.stop()
   return ended ? 1 : 0
 }

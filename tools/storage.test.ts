@@ -78,6 +78,6 @@ test('a folder has no rules, and what is not understood is said with the usage',
   for (const args of [[], ['other'], ['lifecycle', 'x'], ['lifecycle', '--wrong']])
     expect(await run({}, ...args)).toMatchObject({
       code: 2,
-      stderr: expect.stringContaining('--help tells what it takes'),
+      stderr: expect.stringContaining('--help lists what it takes'),
     })
 })

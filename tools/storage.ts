@@ -13,7 +13,7 @@ import { pick } from '@tintype/lib/variables.ts'
 const usage = `npm run storage -- lifecycle [--write] [--json]
 
   Shows the rules by which the bucket of STORAGE_URL removes old photos, old Idempotency-Keys and the parts of
-  uploads that were cut off, beside those that KEEP_PHOTOS_DAYS and KEEP_KEYS_DAYS ask for.
+  interrupted uploads, beside those that KEEP_PHOTOS_DAYS and KEEP_KEYS_DAYS ask for.
   --write   puts these in the place of our old ones; rules of others stay
 
 Where: STORAGE_URL, KEEP_PHOTOS_DAYS, KEEP_KEYS_DAYS, as for npm start.
@@ -22,10 +22,10 @@ Exit status: 0 the bucket has the rules, 1 it has not, or its server knows none,
 
 const options = { json: { type: 'boolean' }, write: { type: 'boolean' } } as const
 
-/** An upload that a kill cut off leaves its parts, which cost room and which no listing shows. */
+/** An upload that a kill interrupted leaves its parts, which take space and appear in no listing. */
 const abortAfterDays = 1
 
-/** The rules for these ages in days; 0 is for ever. `names`: of all that are ours, also of those not wanted now. */
+/** The rules for these ages in days; 0 is for ever. `names`: of all our rules, also of those not wanted now. */
 function rulesFor({ prefix }: S3Address, ages: { photos: number; keys: number }) {
   const rule = (what: string, Prefix: string, action: Partial<LifecycleRule>) => ({
     ID: `tintype ${prefix}${what}`,
@@ -89,7 +89,7 @@ async function lifecycle(write: boolean, json: boolean): Promise<number> {
   return show(present, wanted.map(inWords), json)
 }
 
-/** Gives the exit status. */
+/** Returns the exit status. */
 function show(present: string[], wanted: string[], json: boolean): number {
   const equal = present.toSorted().join('\n') === wanted.toSorted().join('\n')
   const lines = [
@@ -109,7 +109,7 @@ async function main(): Promise<number> {
   } catch (error) {
     if ((error as Error).name !== 'NotImplemented') throw error
     process.stderr.write(
-      'the S3 server of STORAGE_URL knows no lifecycle rules: remove what is old by other means\n',
+      'the S3 server of STORAGE_URL has no lifecycle rules: remove old objects by other means\n',
     )
     return 1
   }

@@ -5,7 +5,7 @@ import { expect, onTestFinished, test } from 'vitest'
 import { temporaryFolder, until } from '../test/support.ts'
 import { supervise } from './supervise.ts'
 
-/** Lives, and answers /livez as told: 200 for its first so many answers, then 503 with the reason. */
+/** A process whose /livez answers 200 so many times, then 503 with the reason. */
 const stuckAfter = (answers: number) => `
   import { createServer } from 'node:http'
   let left = ${answers}

@@ -1,10 +1,11 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { closeSync, openSync } from 'node:fs'
+import { closeSync, existsSync, openSync } from 'node:fs'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { setTimeout } from 'node:timers/promises'
 import { pathToFileURL } from 'node:url'
+import { call } from '@tintype/lib/http/call.ts'
 import type { Log } from '@tintype/lib/telemetry/log.ts'
 import { handOnErrors } from '@tintype/lib/terminal.ts'
 
@@ -13,25 +14,25 @@ export type Endpoints = Record<string, string>
 export type Service = {
   name: string
   args: readonly string[]
-  /** What differs from the environment that all of them get. */
+  /** Added to the environment that all services get. */
   environment?: NodeJS.ProcessEnv
 } & (Script | Program)
 
-/** One of ours: it prints a ready line (lib/run.ts) and ends when its IPC channel closes. */
+/** A service of Tintype: it prints a ready line (lib/run.ts) and ends when its IPC channel closes. */
 type Script = {
   script: string
-  /** The checkout that it is run from, when that is not the launcher's own. */
+  /** The checkout that it runs from; default: the launcher's. */
   root?: string
 }
 
-/** Somebody else's: the kernel kills it when the launcher is gone. */
+/** Another program, which the kernel kills when the launcher ends. */
 export type Program = {
   program: string
-  /** It runs in this folder; what it says goes to `output.log` there. */
+  /** Its working folder; its output goes to `output.log` there. */
   folder: string
   user?: { uid?: number; gid?: number }
   stopSignal: NodeJS.Signals
-  /** Its addresses as soon as it can be used. */
+  /** Its addresses when it can be used, undefined before. */
   answers(): Promise<Endpoints | undefined>
 }
 
@@ -42,47 +43,47 @@ export const portVariable = (endpoint: string): string =>
 export type Supervised = {
   name: string
   pid(): number | undefined
-  /** How often it ended by itself. */
+  /** How often it ended without being stopped. */
   deaths(): number
-  /** Ready for the first time. Rejects when it ends before: that needs a person. */
+  /** Resolves at the first ready line. Rejects when it ends before; it is not restarted then. */
   ready: Promise<void>
-  /** Asks the process to finish what is under way; resolves when it is gone. */
+  /** Asks the process to finish what is under way. Resolves when it has ended. */
   stop(): Promise<void>
   /** Ends it at once. */
   kill(): void
 }
 
 export type Hooks = {
-  /** Asked before each start, so that a process started again gets what is known by then: its own ports. */
+  /** Called before each start: a restarted process is given the ports that it had. */
   environment: (service: Service) => NodeJS.ProcessEnv
   onReady: (endpoints: Endpoints, service: Service) => void
   log: Log
 }
 
-/** A process that died is started again soon; one that dies again and again, less and less often. */
+/** Before a restart; doubled each time that a process dies soon again. */
 const firstDelayMs = 200
 const maxDelayMs = 5_000
-/** A process that lived for so long had recovered: its end begins with the first delay. */
+/** A process that lived this long has recovered: its next restart has the first delay. */
 const steadyMs = 30_000
-/** Far over the slowest start; a process that is not ready by then hangs, and is ended. */
+/** Far above the slowest start. A process that is not ready by then hangs, and is killed. */
 const startMs = 60_000
-/** How often a program is asked whether it can be used. */
+/** Between checks whether a program can be used. */
 const askMs = 100
-/** A process whose /livez fails for a minute is ended, as the cluster does it (k8s/base/deployment.yaml). */
+/** A process whose /livez fails for a minute is killed, as in the cluster (k8s/base/deployment.yaml). */
 const aMinute = { everyMs: 10_000, failures: 6 }
 const livezMs = 5_000
 type Liveness = typeof aMinute
 
 const root = `${import.meta.dirname}/..`
-/** Compiled code and stripped types: without it each process loads what strips types, 17 MiB, and starts later. */
+/** Compiled code without types. Without it each process loads the type stripper, 17 MiB, and starts later. */
 const compileCache = `${root}/node_modules/.cache/node`
 /** 2 MiB for young objects, not 16: 15 MiB less a process, and the CPU of a photo is the same. */
 const smallHeap = '--max-semi-space-size=2'
 
-/** `ended`: how, in words. */
+/** `ended` resolves with the signal or the exit code. */
 type Started = { child: ChildProcess; ended: Promise<string> }
 
-/** Starts a service and, once it was ready, starts it again whenever it ends or no longer moves, until `stop` or `kill`. */
+/** Starts a service. Once it was ready it is restarted when it ends or its /livez fails, until `stop` or `kill`. */
 export function supervise(service: Service, hooks: Hooks, liveness: Liveness = aMinute): Supervised {
   const { name } = service
   const stopping = new AbortController()
@@ -130,7 +131,7 @@ export function supervise(service: Service, hooks: Hooks, liveness: Liveness = a
   }
 
   async function firstStart(): Promise<void> {
-    const log = 'folder' in service ? `; it says why in ${outputOf(service)}` : ''
+    const log = 'folder' in service ? `; the reason is in ${outputOf(service)}` : ''
     if (!(await becomesReady(current))) throw new Error(`${name} did not start: ${await current.ended}${log}`)
     void keepAlive()
   }
@@ -155,7 +156,7 @@ export function supervise(service: Service, hooks: Hooks, liveness: Liveness = a
 function start(service: Service, { environment }: Hooks): Started {
   const env = environment(service)
   const child = 'script' in service ? startScript(service, env) : startProgram(service, env)
-  // Not at 'exit': its last words may still be in the pipe then.
+  // Not at 'exit', because its last output may still be in the pipe then.
   const ended = once(child, 'close').then(
     () => child.signalCode ?? `exit code ${child.exitCode}`,
     (error: Error) => error.message,
@@ -167,8 +168,10 @@ function startScript(
   { script, args, root: from = root }: Service & Script,
   env: NodeJS.ProcessEnv,
 ): ChildProcess {
-  const preload = pathToFileURL(`${from}/lib/telemetry/preload.ts`).href
-  const child = spawn(process.execPath, [smallHeap, '--import', preload, `${from}/${script}`, ...args], {
+  // Versions until 0.1 start their telemetry so.
+  const preload = `${from}/lib/telemetry/preload.ts`
+  const telemetry = existsSync(preload) ? ['--import', pathToFileURL(preload).href] : []
+  const child = spawn(process.execPath, [smallHeap, ...telemetry, `${from}/${script}`, ...args], {
     env: { NODE_COMPILE_CACHE: compileCache, ...env },
     stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
   })
@@ -176,7 +179,7 @@ function startScript(
   return child
 }
 
-/** It has a session of its own, so that the terminal's Ctrl-C does not end it before those who use it. */
+/** In a separate session, so that Ctrl-C in the terminal does not end it before the services that use it. */
 function startProgram({ program, args, folder, user }: Service & Program, env: NodeJS.ProcessEnv) {
   const output = openSync(outputOf({ folder }), 'a')
   const child = spawn('setpriv', ['--pdeathsig', 'KILL', program, ...args], {
@@ -214,8 +217,8 @@ async function answer(child: ChildProcess, { answers }: Program): Promise<Endpoi
 
 async function whyNotLive(livez: string): Promise<string | null> {
   try {
-    const answer = await fetch(livez, { signal: AbortSignal.timeout(livezMs) })
-    return answer.ok ? null : (await answer.text()).trim()
+    const [status, text] = await call(new URL(livez), { timeoutMs: livezMs })
+    return status === 200 ? null : text.trim()
   } catch (error) {
     return String(error)
   }

@@ -1,12 +1,14 @@
 /**
  * The floor: the least that a durable thumbnail service does. An HTTP server streams each body to a file, a forked
  * process converts it with sharp, and the same fsyncs as Tintype's make it durable. It has no queue that survives,
- * no telemetry, no log, no limits. Each goal of `npm run bench -- floor` is a ratio to it.
+ * no telemetry, no log, no limits. Each goal of `npm run bench -- floor` and `-- web` is a ratio to it.
+ *
+ *   server.ts serve FOLDER [CHILDREN]   prints nothing; sends its port to its parent
  */
 import { type ChildProcess, fork } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
-import { createWriteStream } from 'node:fs'
-import { mkdir, open, rename, writeFile } from 'node:fs/promises'
+import { createReadStream, createWriteStream } from 'node:fs'
+import { mkdir, open, readFile, rename, writeFile } from 'node:fs/promises'
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { availableParallelism } from 'node:os'
@@ -57,8 +59,8 @@ function startChildren(count: number) {
   }
 }
 
-async function serve(folder: string): Promise<void> {
-  const convert = startChildren(availableParallelism())
+async function serve(folder: string, children: number): Promise<void> {
+  const convert = startChildren(children)
   const accept = async (request: IncomingMessage, response: ServerResponse) => {
     const id = randomBytes(12).toString('hex')
     const photo = join(folder, id.slice(0, 2), id)
@@ -70,8 +72,24 @@ async function serve(folder: string): Promise<void> {
     response.writeHead(request.headers.prefer ? 201 : 202, { 'Content-Type': 'application/json' })
     response.end(JSON.stringify({ id, state: 'queued', links: { self: `/photos/${id}` } }))
   }
+  /** Reads the files that Tintype reads for the same answer. */
+  const show = async (request: IncomingMessage, response: ServerResponse) => {
+    const [, , id = '', what] = request.url?.split('/') ?? []
+    const photo = join(folder, id)
+    const [about] = await Promise.all(['photo.json', 'result.json'].map(file => readFile(join(photo, file))))
+    const etag = `"${id}"`
+    if (what !== 'thumbnail') response.setHeader('Content-Length', about?.length ?? 0).end(about)
+    else if (request.headers['if-none-match'] === etag) response.writeHead(304, { ETag: etag }).end()
+    else {
+      const file = await open(join(photo, '320.jpg'))
+      const { size } = await file.stat()
+      response.writeHead(200, { ETag: etag, 'Content-Type': 'image/jpeg', 'Content-Length': size })
+      await pipeline(createReadStream('', { fd: file }), response)
+    }
+  }
   const server = createServer((request, response) => {
-    accept(request, response).catch(error => response.writeHead(500).end(String(error)))
+    const answer = request.method === 'POST' ? accept : show
+    answer(request, response).catch(error => response.writeHead(500).end(String(error)))
   })
   server.listen(0, '127.0.0.1', () => process.send?.((server.address() as AddressInfo).port))
 }
@@ -92,9 +110,9 @@ async function child(): Promise<void> {
   })
 }
 
-const [, , role = '', folder = ''] = process.argv
+const [, , role = '', folder = '', children = availableParallelism()] = process.argv
 if (role === 'child') await child()
 if (role === 'serve') {
   process.on('disconnect', () => process.exit())
-  await serve(folder)
+  await serve(folder, Number(children))
 }

@@ -18,11 +18,13 @@ async function measureTimeline() {
   const { foldersIn } = await import('@tintype/logs/daily.ts')
   const { timeline } = await import('@tintype/logs/timeline.ts')
   const folders = foldersIn(folder)
-  return Array.from({ length: 20 }, (_, i) => {
+  const measured: { ms: number; entries: number }[] = []
+  for (let i = 0; i < 20; i++) {
     const start = performance.now()
-    const { entries } = timeline(folders, sessionNumber(i * 1_000))
-    return { ms: performance.now() - start, entries: entries.length }
-  })
+    const { entries } = await timeline(folders, sessionNumber(i * 1_000))
+    measured.push({ ms: performance.now() - start, entries: entries.length })
+  }
+  return measured
 }
 
 async function measureWrite() {

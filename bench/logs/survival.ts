@@ -5,10 +5,11 @@ import { createLog } from '@tintype/lib/telemetry/log.ts'
 import { foldersIn, publish } from '@tintype/logs/daily.ts'
 import { dayFile } from '@tintype/logs/manifest.ts'
 import { startScript } from '../../test/support.ts'
-import type { Survived } from './rsyslog.ts'
 
-/** The same entries through our own journal, shipper and server; the server dies between write and fsync, each time. */
-export async function throughOurs(folder: string, entries: number, kills: number): Promise<Survived> {
+type Survived = { entriesPerSecond: number; lost: number; doubled: number }
+
+/** Entries through journal, shipper and server; the server is killed between write and fsync, each time. */
+export async function survival(folder: string, entries: number, kills: number): Promise<Survived> {
   const { journals, streams } = foldersIn(folder)
   const token = 'bench'
   let url: string | undefined

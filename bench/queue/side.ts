@@ -1,4 +1,4 @@
-/** One side of the queue's benchmark, in a process of its own as web and the converter are: producers or consumers. */
+/** One side of the queue's benchmark, producers or consumers, in a separate process as web and the converter are. */
 import { type ChildProcess, fork } from 'node:child_process'
 import { once } from 'node:events'
 import { newPhotoId } from '@tintype/lib/photo/record.ts'
@@ -12,7 +12,7 @@ type Task =
   | { do: 'trickle'; photos: number; pauseMs: number }
 
 export type Side = {
-  /** Gives epoch ms for each photo: when it was acknowledged, or claimed. */
+  /** Resolves with the epoch ms of each photo's acknowledgement or claim. */
   run(task: Task): Promise<Record<string, number>>
   close(): Promise<void>
 }
@@ -36,7 +36,7 @@ export async function openSide(url: string): Promise<Side> {
   }
 }
 
-const newJob = (): Job => ({
+export const newJob = (): Job => ({
   photo: newPhotoId(Date.now()),
   owner: '0123456789abcdef0123456789abcdef',
   receivedAt: Date.now(),

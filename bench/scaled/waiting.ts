@@ -9,9 +9,9 @@ import { setTimeout } from 'node:timers/promises'
 import { convert as real } from './convert.ts?real'
 export * from './convert.ts?real'
 let first
-export const convert = async (...given) => {
+export const convert = async (...args) => {
   if (first) await setTimeout(200)
-  else first = await real(...given)
+  else first = await real(...args)
   return first
 }`
 

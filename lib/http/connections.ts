@@ -17,8 +17,8 @@ type Connection = {
   received: number
   written: number
   taken: number
-  /** What the connection waits for from the client; undefined while the server works. */
-  owes: 'send' | 'take' | undefined
+  /** What the client has to do next: send its body, or take the response. Undefined while the server works. */
+  waitsFor: 'send' | 'take' | undefined
   /** When the client last sent or took a byte that the connection waits for. */
   quietMs: number
   /** The rate is measured over windows of `stalledSeconds`. */
@@ -49,14 +49,8 @@ export function watchConnections(server: Server) {
 
   server.on('connection', socket => {
     const bytes = { received: 0, written: 0, taken: 0 }
-    connections.set(socket, {
-      socket,
-      answers: 0,
-      ...bytes,
-      owes: undefined,
-      quietMs: 0,
-      window: newWindow(),
-    })
+    const idle = { answers: 0, waitsFor: undefined, quietMs: 0, window: newWindow() }
+    connections.set(socket, { socket, ...bytes, ...idle })
     socket.once('close', () => connections.delete(socket))
   })
   server.prependListener('request', (request, response) => {
@@ -129,19 +123,19 @@ function measure(
   connection.written = output.written
   if (unacknowledged) connection.taken = output.taken
   const awaited = request && !request.complete && request.readableLength === 0 && isInvited(request)
-  const owes = connection.taken < written ? 'take' : awaited ? 'send' : undefined
-  const isNew = owes !== connection.owes
-  if (isNew) Object.assign(connection, { owes, quietMs: 0, window: newWindow() })
+  const waitsFor = connection.taken < written ? 'take' : awaited ? 'send' : undefined
+  const isNew = waitsFor !== connection.waitsFor
+  if (isNew) Object.assign(connection, { waitsFor, quietMs: 0, window: newWindow() })
   // A body may be awaited only since a moment ago. Bytes not acknowledged have been waiting since the last check.
-  if (owes === undefined || (isNew && owes === 'send')) return
-  const bytes = owes === 'take' ? connection.taken - taken : connection.received - received
+  if (waitsFor === undefined || (isNew && waitsFor === 'send')) return
+  const bytes = waitsFor === 'take' ? connection.taken - taken : connection.received - received
   connection.quietMs = bytes > 0 ? 0 : connection.quietMs + elapsedMs
   connection.window.ms += elapsedMs
   connection.window.bytes += bytes
 }
 
-function end({ socket, request, response, owes }: Connection): void {
-  if (owes === 'take') return void socket.resetAndDestroy() // a plain close would leave the unacknowledged bytes in the kernel
+function end({ socket, request, response, waitsFor }: Connection): void {
+  if (waitsFor === 'take') return void socket.resetAndDestroy() // a plain close would leave the unacknowledged bytes in the kernel
   if (!request || !response || response.headersSent) return void socket.destroy()
   response.setHeader('Connection', 'close')
   sendProblem(response, tooSlow)

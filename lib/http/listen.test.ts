@@ -48,7 +48,7 @@ const ok: RequestHandler = (_request, response) => void response.json({ ok: true
 const megabyte = Buffer.alloc(1024 * 1024, 'x')
 const seconds = (count: number) => sleep(count * 1000)
 
-/** Writes as fast as the reader takes it, for ever. */
+/** Writes as fast as the reader takes it, without an end. */
 const endless: RequestHandler = (_request, response) => {
   const more = () => {
     while (!response.destroyed && response.write(megabyte));
@@ -60,7 +60,7 @@ const endless: RequestHandler = (_request, response) => {
 describe('a client that owes bytes', () => {
   const partial = `${head('POST', '/json', 'Content-Type: application/json', 'Content-Length: 900')}{"a":`
 
-  test('and sends nothing is told so and closed', async () => {
+  test('and sends nothing gets 408 and is closed', async () => {
     const { connect, reached, requests } = await serve(app => app.post('/json', json('jsonBytes'), ok))
     const client = connect(partial)
     expect(await client.answer()).toMatch(/^HTTP\/1.1 408 [\s\S]*problem\+json/)

@@ -25,7 +25,7 @@ export function dropRest(request: IncomingMessage): void {
     countLimit(limit)
     socket.destroy()
   }, checkMs).unref()
-  // Node drops an answered request without an event, and a reader of its body would wait for ever.
+  // Node drops an answered request without an event, and a reader of its body would never end.
   const destroy = () => void request.destroy()
   socket.once('close', destroy)
   request.once('close', () => {

@@ -18,9 +18,10 @@ async function serve() {
   )
   await writeFile(
     `${folder}/main.ts`,
-    "import { h } from '@tintype/lib/page/browser/dom.ts'\nimport { chart } from 'chart'\nimport './other.ts'\nexport const one: number = chart",
+    "import { h } from '@tintype/lib/page/browser/dom.ts'\nimport { chart } from 'chart'\nimport './other.ts'\nimport texts from './texts.json' with { type: 'json' }\nexport const two = texts\nexport const one: number = chart",
   )
   await writeFile(`${folder}/other.ts`, 'export type Nothing = string')
+  await writeFile(`${folder}/texts.json`, '{ "hello": "Hello" }')
   const pages = openPages(folder, { vendor: { chart: vendor }, values: { limit: '5 < 6' } })
   const app = express().use(pages.assets).get('/', pages.html('index.html'))
   const { url, close } = await listen(app, '127.0.0.1', 0)
@@ -58,9 +59,18 @@ test('browser TypeScript is served as JavaScript whose imports resolve', async (
     'lib/dom.ts',
     'vendor/chart.esm.js',
     'page/other.ts',
+    'page/texts.json',
   ])
   for (const address of imports) expect((await fetch(address)).status).toBe(200)
   expect(new URL(main).origin).toBe(url)
+})
+
+test('JSON is served as a module, which every browser can import', async () => {
+  const { main } = await serve()
+  expect(await (await fetch(main)).text()).not.toContain('with {')
+  const texts = await fetch(new URL('texts.json', main))
+  expect(texts.headers.get('content-type')).toBe('text/javascript; charset=utf-8')
+  expect(await texts.text()).toBe('export default { "hello": "Hello" }')
 })
 
 test('a page allows nothing inline and nothing from elsewhere, and is asked for again each time', async () => {

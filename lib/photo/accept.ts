@@ -4,7 +4,7 @@ import { faultPoint } from '../fault.ts'
 import { countLimit, limits } from '../limits.ts'
 import { jobOf } from '../queue/index.ts'
 import type { Key } from '../storage/index.ts'
-import { filesOf, findPhoto, type House, readJson } from './find.ts'
+import { filesOf, findPhoto, type PhotoContext, readJson } from './find.ts'
 import {
   bytesOf,
   type Owner,
@@ -61,24 +61,28 @@ const finishableMs = 12 * 3_600_000
 /** Age at which an unfinished upload is removed: twice as long, so that no sweep meets a retry or an upload in progress. */
 export const forgottenMs = 2 * finishableMs
 
-const isKey = ({ photo, sha256 }: KeyRecord): boolean =>
+export const isKeyRecord = ({ photo, sha256 }: KeyRecord): boolean =>
   typeof photo === 'string' && typeof sha256 === 'string'
 
 /** The photo of a key. A key without a photo, after a crash or an error of its upload, is removed, and its retry begins anew. */
 export async function findKey(
-  house: House,
+  context: PhotoContext,
   owner: Owner,
   key: Key | undefined,
 ): Promise<KeyRecord | undefined> {
   if (key === undefined) return undefined
-  const known = await readJson(house.storage, key, isKey)
+  const known = await readJson(context.storage, key, isKeyRecord)
   if (known === 'not-found') return undefined
-  if (known !== 'damaged' && (await leadsToPhoto(house, owner, known))) return known
-  await house.storage.delete(key)
+  if (known !== 'damaged' && (await leadsToPhoto(context, owner, known))) return known
+  await context.storage.delete(key)
   return undefined
 }
 
-async function leadsToPhoto({ queue, storage }: House, owner: Owner, { photo }: KeyRecord): Promise<boolean> {
+async function leadsToPhoto(
+  { queue, storage }: PhotoContext,
+  owner: Owner,
+  { photo }: KeyRecord,
+): Promise<boolean> {
   if ((await queue.look(photo)) !== 'unknown') return true
   const files = await filesOf(storage, owner, photo)
   return files.has('photo.json') || (files.has('original') && Date.now() - photoTime(photo) < finishableMs)
@@ -89,34 +93,35 @@ async function leadsToPhoto({ queue, storage }: House, owner: Owner, { photo }: 
  * and the photo is a promise. A refusal, or an error before the key was sent, leaves nothing that a retry would meet.
  */
 export async function accept<R extends Received>(
-  house: House,
+  context: PhotoContext,
   arrival: Arrival<R>,
 ): Promise<Accepted | Refused> {
   const { owner, photo, key } = arrival
-  const received = await store(house, arrival).catch(async error => {
+  const received = await store(context, arrival).catch(async error => {
     arrival.body.destroy()
-    await discard(house, owner, photo)
+    await discard(context, owner, photo)
     throw error
   })
   if (received === 'too-large') {
-    await discard(house, owner, photo)
+    await discard(context, owner, photo)
     return received
   }
-  if (key === undefined) return enqueue(house, arrival, arrival.recordOf(photo, received))
+  if (key === undefined) return enqueue(context, arrival, arrival.recordOf(photo, received))
+  const { sha256 = '', bytes } = received
   faultPoint('accept.original')
   // When this throws, the key may have been written and another upload may have joined: nothing is removed.
-  const winner = await claimKey(house, owner, key, keyRecordOf(photo, received))
+  const winner = await claimKey(context, owner, key, { photo, sha256, bytes })
   faultPoint('accept.key')
   if (winner.photo !== photo) {
-    await discard(house, owner, photo)
-    return join(house, arrival, winner, received)
+    await discard(context, owner, photo)
+    return join(context, arrival, winner, received)
   }
-  return enqueue(house, arrival, await recordStanding(house, arrival, received))
+  return enqueue(context, arrival, await recordStanding(context, arrival, received))
 }
 
 /** Stores the original, and without a key photo.json with it, for one fsync of their folder. */
 async function store<R extends Received>(
-  { storage }: House,
+  { storage }: PhotoContext,
   { owner, photo, key, body, disposable, maxBytes, received, recordOf, refusal }: Arrival<R>,
 ): Promise<R | 'too-large'> {
   let refused: Error | null = null
@@ -136,18 +141,12 @@ const recordFile = (record: PhotoRecord) => ({
   body: bytesOf(record),
 })
 
-const keyRecordOf = (photo: PhotoId, { sha256 = '', bytes }: Received): KeyRecord => ({
-  photo,
-  sha256,
-  bytes,
-})
-
 /** Writes the key's record if absent. Returns the record that stands: this upload's or a concurrent one's. */
-async function claimKey(house: House, owner: Owner, key: Key, ours: KeyRecord): Promise<KeyRecord> {
+async function claimKey(context: PhotoContext, owner: Owner, key: Key, ours: KeyRecord): Promise<KeyRecord> {
   const body = Buffer.from(JSON.stringify(ours))
   for (let tries = 1; ; tries++) {
-    if ((await house.storage.put(key, body, { ifAbsent: true })) !== 'exists') return ours
-    const standing = await findKey(house, owner, key)
+    if ((await context.storage.put(key, body, { ifAbsent: true })) !== 'exists') return ours
+    const standing = await findKey(context, owner, key)
     if (standing) return standing
     if (tries === maxKeyTries)
       throw new Error(`other uploads keep removing the Idempotency-Key of photo ${ours.photo}`)
@@ -156,7 +155,7 @@ async function claimKey(house: House, owner: Owner, key: Key, ours: KeyRecord): 
 
 /** Writes photo.json if absent. Returns the record that stands: a concurrent upload with the same key may have been first. */
 async function recordStanding<R extends Received>(
-  { storage }: House,
+  { storage }: PhotoContext,
   { owner, photo, recordOf }: Arrival<R>,
   received: R,
 ): Promise<PhotoRecord> {
@@ -167,9 +166,13 @@ async function recordStanding<R extends Received>(
   return found === 'not-found' ? record : found.record
 }
 
-async function enqueue(house: House, arrival: Arrival, record: PhotoRecord): Promise<Accepted | Refused> {
+async function enqueue(
+  context: PhotoContext,
+  arrival: Arrival,
+  record: PhotoRecord,
+): Promise<Accepted | Refused> {
   const { owner, photo, key, detailUntil } = arrival
-  const { queue, account } = house
+  const { queue, account } = context
   const queuedAt = queue.now()
   faultPoint('accept.recorded')
   const job = { ...jobOf(record), ...(detailUntil !== undefined && { detailUntil }) }
@@ -178,12 +181,12 @@ async function enqueue(house: House, arrival: Arrival, record: PhotoRecord): Pro
     answer = await queue.enqueue(job, queuedAt)
   } catch (error) {
     // With a key a concurrent upload may have joined and been acknowledged, so the files stay for the retry.
-    if (key === undefined) await discard(house, owner, photo)
+    if (key === undefined) await discard(context, owner, photo)
     throw error
   }
   faultPoint('accept.enqueued')
   if (answer === 'queued') account.accepted(record)
-  if (answer === 'full' && (await withdraw(house, arrival)) === 'withdrawn') return 'full'
+  if (answer === 'full' && (await withdraw(context, arrival)) === 'withdrawn') return 'full'
   return answer === 'deleted' ? 'deleted' : { photo, record, queuedAt }
 }
 
@@ -191,11 +194,14 @@ async function enqueue(house: House, arrival: Arrival, record: PhotoRecord): Pro
  * stored → absent, unless another upload joined and enqueued it. The key is removed first, so that after a crash a retry
  * begins anew.
  */
-async function withdraw(house: House, { owner, photo, key }: Arrival): Promise<'withdrawn' | 'joined'> {
-  const { storage, queue } = house
-  const known = await findKey(house, owner, key)
+async function withdraw(
+  context: PhotoContext,
+  { owner, photo, key }: Arrival,
+): Promise<'withdrawn' | 'joined'> {
+  const { storage, queue } = context
+  const known = await findKey(context, owner, key)
   if (key !== undefined) await storage.delete(key)
-  if ((await queue.bar(photo, owner)) === 'known') {
+  if ((await queue.addTombstone(photo, owner)) === 'known') {
     if (key !== undefined && known)
       await storage.put(key, Buffer.from(JSON.stringify(known)), { ifAbsent: true })
     return 'joined'
@@ -212,7 +218,7 @@ let discarding = 0
  * Removes an upload that was never acknowledged; the sweep removes what is left. It goes on behind the answer after
  * `discardMs`: storage that failed just now would delay the answer by a second deadline.
  */
-async function discard({ storage, log }: House, owner: Owner, photo: PhotoId): Promise<void> {
+async function discard({ storage, log }: PhotoContext, owner: Owner, photo: PhotoId): Promise<void> {
   if (discarding >= limits.discards.value) return countLimit('discards')
   discarding++
   const removal = storage
@@ -227,19 +233,19 @@ async function discard({ storage, log }: House, owner: Owner, photo: PhotoId): P
  * or deleted photo is not enqueued again.
  */
 export async function join<R extends Received>(
-  house: House,
+  context: PhotoContext,
   arrival: Arrival<R>,
   known: KeyRecord,
   received: R,
 ): Promise<Accepted | Refused> {
   if (received.sha256 !== known.sha256) return 'other-body'
-  const { storage, queue, account } = house
+  const { storage, queue, account } = context
   const { owner } = arrival
   const { photo } = known
   const state = await queue.look(photo)
   if (state !== 'unknown') return state.state === 'deleted' ? 'deleted' : { photo }
-  if (!(await leadsToPhoto(house, owner, known))) return 'full' // withdrawn meanwhile; a retry begins anew
-  const record = await recordStanding(house, { ...arrival, photo }, received)
+  if (!(await leadsToPhoto(context, owner, known))) return 'full' // withdrawn meanwhile; a retry begins anew
+  const record = await recordStanding(context, { ...arrival, photo }, received)
   const found = await findPhoto(storage, owner, photo)
   if (found !== 'not-found' && found.result) return { photo }
   const answer = await queue.enqueue(jobOf(record))

@@ -14,7 +14,7 @@ import {
 } from './record.ts'
 
 /** The dependencies of a photo's transitions. */
-export type House = { storage: Storage; queue: Queue; account: Account; log: Log }
+export type PhotoContext = { storage: Storage; queue: Queue; account: Account; log: Log }
 
 /** A photo in storage; `result` is absent until the photo is settled. */
 export type Photo = { record: PhotoRecord; result?: ResultRecord }

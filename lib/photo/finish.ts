@@ -1,5 +1,5 @@
 import { type Job, jobOf, retentionMs } from '../queue/index.ts'
-import { filesOf, type House, readRecord, readResult } from './find.ts'
+import { filesOf, type PhotoContext, readRecord, readResult } from './find.ts'
 import { type Owner, type PhotoId, photoKey, photoTime, thumbnailFile } from './record.ts'
 import { outcomeOf } from './settle.ts'
 
@@ -12,12 +12,16 @@ export type Finished =
   /** photo.json without its original, which a power cut before the 202 can leave. */
   | 'unfinished'
   | 'unreadable'
-  /** The queue keeps ids for 8 days, so it cannot tell whether an older photo was converted. */
+  /** The queue keeps ids for 8 days, so it does not know whether an older photo was converted. */
   | 'too-old'
 
 /** stored → queued, or → done when its result stands. For a photo that the queue does not know. */
-export async function finish(house: Omit<House, 'log'>, owner: Owner, photo: PhotoId): Promise<Finished> {
-  const { storage, queue, account } = house
+export async function finish(
+  context: Omit<PhotoContext, 'log'>,
+  owner: Owner,
+  photo: PhotoId,
+): Promise<Finished> {
+  const { storage, queue, account } = context
   const [record, result] = await Promise.all([
     readRecord(storage, owner, photo),
     readResult(storage, owner, photo),
@@ -45,7 +49,7 @@ export async function finish(house: Omit<House, 'log'>, owner: Owner, photo: Pho
 
 /** dead → queued. The failed result is removed first; killed in between, the photo is still a dead letter. */
 export async function replay(
-  { storage, queue }: Pick<House, 'storage' | 'queue'>,
+  { storage, queue }: Pick<PhotoContext, 'storage' | 'queue'>,
   { owner, photo }: Pick<Job, 'owner' | 'photo'>,
 ): Promise<'queued' | 'unknown'> {
   await storage.delete(photoKey(owner, photo, 'result.json'))

@@ -2,17 +2,16 @@ import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { onTestFinished } from 'vitest'
 import { temporaryFolder } from '../../test/support.ts'
+import { engineOn, writeEvents } from '../queue/engine.ts'
 import { open as openQueue, type Queue } from '../queue/index.ts'
-import { queueOn } from '../queue/port.ts'
-import * as reads from '../queue/reads.ts'
-import { openEngine } from '../queue/sqlite-file.ts'
-import * as writes from '../queue/writes.ts'
+import { type QueueCall, queueOn, run } from '../queue/port.ts'
+import { migrate, statementsOf } from '../queue/sqlite-file.ts'
 import { open as openStorage, type Storage } from '../storage/index.ts'
 import type { Log } from '../telemetry/log.ts'
-import type { House } from './find.ts'
+import type { PhotoContext } from './find.ts'
 import { newPhotoId, type Owner, type PhotoRecord, photoKey } from './record.ts'
 
-/** What tests of a photo's life share: a house on real files and a real queue, and what its account counted. */
+/** What tests of a photo's life share: a context on real files and a real queue, and what its account counted. */
 
 export const owner: Owner = 'ab'.repeat(16)
 
@@ -34,7 +33,10 @@ export const silent = (errors: string[]): Log => {
   }
 }
 
-export function countingHouse(ports: { storage: Storage; queue: Queue }): House & { counted: Counted } {
+export function countingContext(ports: {
+  storage: Storage
+  queue: Queue
+}): PhotoContext & { counted: Counted } {
   const counted: Counted = { accepted: [], settled: [], errors: [] }
   return {
     ...ports,
@@ -47,12 +49,12 @@ export function countingHouse(ports: { storage: Storage; queue: Queue }): House 
   }
 }
 
-export async function openHouse(folder?: string) {
+export async function openContext(folder?: string) {
   const at = folder ?? (await temporaryFolder())
   const storage = await openStorage(`file:${join(at, 'storage')}`)
   const queue = await openQueue(`sqlite:${join(at, 'queue.sqlite')}`)
   onTestFinished(() => queue.close())
-  return { folder: at, ...countingHouse({ storage, queue }) }
+  return { folder: at, ...countingContext({ storage, queue }) }
 }
 
 export const record = (more: Partial<PhotoRecord> = {}): PhotoRecord => ({
@@ -77,18 +79,19 @@ export const putFile = (storage: Storage, photo: string, file: string, value: un
 /** SQLite's real engine in this process, one operation at a time, with a clock that the test sets. */
 export function openModelQueue(
   clock: () => number,
-  limits = { maxAttempts: 3, maxDepth: 3, version: '' },
+  settings = { maxAttempts: 3, maxDepth: 3, version: '' },
 ): Queue & { purge(): Promise<void> } {
   const db = new DatabaseSync(':memory:')
-  const engine = openEngine(db, limits, clock)
-  const operations = { ...reads, ...writes } as unknown as Record<string, (...args: unknown[]) => unknown>
+  migrate(db, clock())
+  const sql = statementsOf(db)
   let last: Promise<unknown> = Promise.resolve()
-  const inTurn = (step: () => unknown) => {
+  const ask = (call: QueueCall) => {
     const next = last.then(async () => {
+      const engine = engineOn(sql, settings, clock)
       db.exec('BEGIN')
-      engine.depth = null
       try {
-        const value = await step()
+        const value = await run(engine, call)
+        writeEvents(engine)
         db.exec('COMMIT')
         return value
       } catch (error) {
@@ -101,8 +104,7 @@ export function openModelQueue(
   }
   let nothingToClaim = () => {}
   const bell = { rings: () => 0, wait: async () => nothingToClaim(), close: () => {} }
-  const run = (method: string, args: unknown[]) => inTurn(() => operations[method]?.(engine, ...args))
-  const queue = queueOn(run, bell, {}, { now: clock, close: async () => db.close() })
+  const queue = queueOn(bell, {}, { ask, now: clock, close: async () => db.close() })
   return {
     ...queue,
     claim(worker, lease) {
@@ -110,6 +112,6 @@ export function openModelQueue(
       nothingToClaim = () => abort.abort()
       return queue.claim(worker, lease, abort.signal)
     },
-    purge: async () => void (await inTurn(() => writes.purge(engine))),
+    purge: async () => void (await ask({ method: 'purge', args: [] })),
   }
 }

@@ -8,8 +8,8 @@ import { expect, test } from 'vitest'
 import type { Claim } from '../queue/index.ts'
 import { open as openStorage, type Storage } from '../storage/index.ts'
 import { accept, findKey, join as joinPhoto } from './accept.ts'
-import { findPhoto, type House } from './find.ts'
-import { countingHouse, openModelQueue, owner, record } from './fixture.ts'
+import { findPhoto, type PhotoContext } from './find.ts'
+import { countingContext, openModelQueue, owner, record } from './fixture.ts'
 import { giveUp, settleOverdue } from './overdue.ts'
 import { rebuild } from './rebuild.ts'
 import { isBytesFault, newPhotoId, photoPrefix } from './record.ts'
@@ -143,7 +143,7 @@ const queueCalls = [
   'complete',
   'fail',
   'remove',
-  'bar',
+  'addTombstone',
   'bury',
   'tombstones',
   'overdue',
@@ -163,7 +163,7 @@ type World = {
 }
 
 async function upload(
-  house: House,
+  context: PhotoContext,
   { key, probe, ageMs }: Extract<Actor, { does: 'upload' }>,
   now: () => number,
 ) {
@@ -186,75 +186,75 @@ async function upload(
       }),
     refusal: async () => null,
   }
-  const known = await findKey(house, owner, name)
-  return known ? joinPhoto(house, arrival, known, await arrival.received) : accept(house, arrival)
+  const known = await findKey(context, owner, name)
+  return known ? joinPhoto(context, arrival, known, await arrival.received) : accept(context, arrival)
 }
 
 async function convert(
-  house: House,
+  context: PhotoContext,
   ends: 'ready' | 'undecodable' | 'fails',
 ): Promise<'nothing' | undefined> {
-  const claim = await house.queue.claim('w', leaseMs, never)
+  const claim = await context.queue.claim('w', leaseMs, never)
   if (claim === 'aborted') return 'nothing'
-  if (claim.attempt > 1 && (await followEarlier(house, claim))) return
-  await settleClaim(house, claim, ends)
+  if (claim.attempt > 1 && (await followEarlier(context, claim))) return
+  await settleClaim(context, claim, ends)
 }
 
-function settleClaim(house: House, claim: Claim, ends: 'ready' | 'undecodable' | 'fails') {
-  if (ends !== 'ready') return refuse(house, claim, ends === 'fails' ? crash : undecodable)
+function settleClaim(context: PhotoContext, claim: Claim, ends: 'ready' | 'undecodable' | 'fails') {
+  if (ends !== 'ready') return refuse(context, claim, ends === 'fails' ? crash : undecodable)
   const body = Buffer.from('small')
   const made = {
     thumbnails: [{ side: 320, format: 'jpg' as const, width: 4, height: 3, body }],
     width: 4,
     height: 3,
   }
-  const now = house.queue.now()
-  return ready(house, claim, made, { begunAt: now, encodedAt: now })
+  const now = context.queue.now()
+  return ready(context, claim, made, { begunAt: now, encodedAt: now })
 }
 
 async function act(
   world: World,
   actor: Actor,
   clock: { now: number },
-  house: House,
+  context: PhotoContext,
   turns: Turns,
 ): Promise<void> {
   for (let turn = 0; turn <= actor.after; turn++) await turns.run(async () => clock.now++)
   if (actor.does === 'upload') {
-    const answer = await upload(house, actor, () => clock.now)
+    const answer = await upload(context, actor, () => clock.now)
     if (typeof answer === 'object') world.acked.set(answer.photo, actor.key)
   } else if (actor.does === 'convert') {
-    for (let tries = 0; tries < 10; tries++) await convert(house, actor.ends)
+    for (let tries = 0; tries < 10; tries++) await convert(context, actor.ends)
   } else if (actor.does === 'remove') {
     const photo = [...world.acked.keys()][actor.which]
     if (photo === undefined) return
     world.removed.add(photo) // from here on it may be gone, or not
-    await remove(house, { owner, photo })
+    await remove(context, { owner, photo })
   } else if (actor.does === 'wait') clock.now += actor.ms
   else if (actor.does === 'sweep') {
-    await settleOverdue(house)
-    await giveUp(house)
-    await buryTombstones(house)
-  } else if (actor.does === 'walk') await sweepStorage(house, forever, () => {}, never)
-  else if (actor.does === 'rebuild') await rebuild(house)
+    await settleOverdue(context)
+    await giveUp(context)
+    await buryTombstones(context)
+  } else if (actor.does === 'walk') await sweepStorage(context, forever, () => {}, never)
+  else if (actor.does === 'rebuild') await rebuild(context)
   else await world.queue.purge()
 }
 
 /** Everything that still runs comes to its end: what leases hold is free, what waits is converted, what is over is marked. */
-async function comeToAnEnd(world: World, clock: { now: number }, house: House): Promise<void> {
+async function comeToAnEnd(world: World, clock: { now: number }, context: PhotoContext): Promise<void> {
   for (let pass = 0; pass < 4; pass++) {
     clock.now += 30_000
-    await sweepStorage(house, forever, () => {}, never)
-    while ((await convert(house, 'ready')) !== 'nothing');
-    await settleOverdue(house)
-    await giveUp(house)
-    await buryTombstones(house)
+    await sweepStorage(context, forever, () => {}, never)
+    while ((await convert(context, 'ready')) !== 'nothing');
+    await settleOverdue(context)
+    await giveUp(context)
+    await buryTombstones(context)
   }
   const { depth, claimed } = await world.queue.stats()
   expect({ depth, claimed }).toEqual({ depth: 0, claimed: 0 })
 }
 
-test('whatever happens in whatever order, no acknowledged photo is lost, and every record tells the same', {
+test('whatever happens in whatever order, no acknowledged photo is lost, and all records agree', {
   timeout: 240_000,
 }, async () => {
   const base = await mkdtemp(join(existsSync('/dev/shm') ? '/dev/shm' : tmpdir(), 'tintype-life-'))
@@ -268,14 +268,14 @@ test('whatever happens in whatever order, no acknowledged photo is lost, and eve
           const clock = { now: Date.now() }
           const storage = await openStorage(`file:${join(base, String(runs++))}`)
           const queue = openModelQueue(() => clock.now, { maxAttempts: 2, maxDepth: 3, version: '' })
-          const house = countingHouse({ storage, queue })
+          const context = countingContext({ storage, queue })
           const world: World = { storage, queue, acked: new Map(), removed: new Set() }
           const turns = takeTurns(order)
           const all = Promise.all(
             actors.map(actor => {
               const step = { calls: 0, ended: false }
-              const own: House = {
-                ...house,
+              const own: PhotoContext = {
+                ...context,
                 storage: through(storage, actor, turns, step, storageCalls),
                 queue: through(queue, actor, turns, step, queueCalls),
               }
@@ -284,9 +284,9 @@ test('whatever happens in whatever order, no acknowledged photo is lost, and eve
             }),
           )
           await turns.until(all)
-          await comeToAnEnd(world, clock, house)
-          await expectAgreement(world, house, actors)
-          await expectRetries(world, house, actors, clock)
+          await comeToAnEnd(world, clock, context)
+          await expectAgreement(world, context, actors)
+          await expectRetries(world, context, actors, clock)
           await queue.close()
         },
       ),
@@ -302,7 +302,7 @@ test('whatever happens in whatever order, no acknowledged photo is lost, and eve
 
 async function expectAgreement(
   { storage, queue, acked, removed }: World,
-  house: ReturnType<typeof countingHouse>,
+  context: ReturnType<typeof countingContext>,
   actors: Actor[],
 ) {
   const outcomes = new Map<string, string>()
@@ -310,18 +310,18 @@ async function expectAgreement(
   const lastCalls = actors.filter(({ fault }) => fault?.how.endsWith('when done')).length
 
   // Each mark is counted at most once, and goes uncounted only where the call that gave it did not return.
-  const counted = new Map(house.counted.settled)
-  expect(house.counted.settled.length, 'an outcome counted twice').toBe(counted.size)
+  const counted = new Map(context.counted.settled)
+  expect(context.counted.settled.length, 'an outcome counted twice').toBe(counted.size)
   for (const [photo, outcome] of counted) expect(outcomes.get(photo), `outcome of ${photo}`).toBe(outcome)
   expect(outcomes.size - counted.size, 'outcomes uncounted').toBeLessThanOrEqual(lastCalls)
-  expect(new Set(house.counted.accepted).size, 'accepted twice').toBe(house.counted.accepted.length)
+  expect(new Set(context.counted.accepted).size, 'accepted twice').toBe(context.counted.accepted.length)
 
   for (const photo of acked.keys()) {
     const found = await findPhoto(storage, owner, photo)
     const known = await queue.look(photo)
     if (known === 'unknown') throw new Error(`acknowledged ${photo} is unknown to the queue`)
     if (known.state === 'deleted') {
-      expect(removed.has(photo), 'deleted by nobody').toBe(true)
+      expect(removed.has(photo), 'not deleted by a user').toBe(true)
       expect(
         await Array.fromAsync(storage.list(photoPrefix(owner, photo))),
         'a deleted photo stays deleted',
@@ -341,12 +341,12 @@ async function expectAgreement(
 }
 
 /** Whatever an upload met, its retry is answered, and by the same photo once one was acknowledged. */
-async function expectRetries(world: World, house: House, actors: Actor[], clock: { now: number }) {
+async function expectRetries(world: World, context: PhotoContext, actors: Actor[], clock: { now: number }) {
   for (const key of new Set(actors.flatMap(each => (each.does === 'upload' && each.key ? [each.key] : [])))) {
     const earlier = [...world.acked].filter(each => each[1] === key).map(([photo]) => photo)
     expect(new Set(earlier).size, 'one key, one photo').toBeLessThanOrEqual(1)
     const answer = await upload(
-      house,
+      context,
       { does: 'upload', key, probe: false, ageMs: 0, fault: null, after: 0 },
       () => clock.now,
     )

@@ -1,7 +1,8 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { Job } from '../queue/index.ts'
 import type { Storage } from '../storage/index.ts'
-import { type House, readResult } from './find.ts'
-import { type FailureReason, isBytesFault, type ResultRecord } from './record.ts'
+import { type PhotoContext, readResult } from './find.ts'
+import { endedAt, type FailureReason, isBytesFault, type ResultRecord } from './record.ts'
 import { admitLate, outcomeOf, putResult } from './settle.ts'
 
 /** Web's sweeper settles overdue promises and photos whose converters died, also when no converter runs. */
@@ -12,28 +13,20 @@ const maxPass = 500
 const readWithinMs = 2_000
 
 /** Gives each overdue promise its outcome, once over all processes: by a durable result, else broken. */
-export async function settleOverdue(house: House): Promise<void> {
-  const late = await house.queue.overdue(maxPass)
-  await Promise.all(
-    late.map(async ({ job, tried }) => {
-      const result = tried ? await readSoon(house.storage, job) : null
-      const marked = await house.queue.mark(
-        job.photo,
-        result ? (outcomeOf(job, result) ?? 'broken') : 'broken',
-      )
-      house.account.settled(job, marked)
-    }),
-  )
+export async function settleOverdue({ queue, storage, account }: PhotoContext): Promise<void> {
+  const settle = async ({ job, tried }: { job: Job; tried: boolean }) => {
+    const result = tried ? await readSoon(storage, job) : null
+    const outcome = result && outcomeOf(job, result)
+    account.settled(job, await queue.mark(job.photo, outcome ?? 'broken'))
+  }
+  await Promise.all((await queue.overdue(maxPass)).map(settle))
 }
 
 async function readSoon(storage: Storage, { owner, photo }: Job): Promise<ResultRecord | null> {
-  const { promise: late, resolve } = Promise.withResolvers<'not-found'>()
-  const timer = setTimeout(resolve, readWithinMs, 'not-found')
   const result = await Promise.race([
     readResult(storage, owner, photo).catch(() => 'not-found' as const),
-    late,
+    sleep(readWithinMs, 'not-found' as const, { ref: false }),
   ])
-  clearTimeout(timer)
   return typeof result === 'string' ? null : result
 }
 
@@ -44,26 +37,26 @@ const diedOfIt: FailureReason = {
 }
 
 /** lost → dead, or done when a converter had stored a result before it died. */
-export async function giveUp(house: House): Promise<void> {
-  for (const job of await house.queue.lost(maxPass)) {
-    const failedAt = new Date(house.queue.now()).toISOString()
+export async function giveUp(context: PhotoContext): Promise<void> {
+  const { queue, storage } = context
+  for (const job of await queue.lost(maxPass)) {
+    const failedAt = new Date(queue.now()).toISOString()
     await endLost(
-      house,
+      context,
       job,
-      await putResult(house.storage, job, { state: 'failed', reason: diedOfIt, failedAt }),
+      await putResult(storage, job, { state: 'failed', reason: diedOfIt, failedAt }),
     )
   }
 }
 
-async function endLost(house: House, job: Job, result: ResultRecord): Promise<void> {
-  const dead = result.state === 'failed' && !isBytesFault(result.reason)
-  const durableAt = Date.parse(result.state === 'ready' ? result.durableAt : result.failedAt)
-  const ended = await house.queue.endLost(
+async function endLost(context: PhotoContext, job: Job, result: ResultRecord): Promise<void> {
+  const isDead = result.state === 'failed' && !isBytesFault(result.reason)
+  const ended = await context.queue.endLost(
     job.photo,
-    dead
+    isDead
       ? { state: 'dead', reason: result.reason }
-      : { state: 'done', outcome: outcomeOf(job, result), durableAt },
+      : { state: 'done', outcome: outcomeOf(job, result), durableAt: endedAt(result) },
   )
-  if (ended === 'late') return endLost(house, job, await admitLate(house, job, result))
-  if (ended !== 'stale') house.account.settled(job, ended.marked)
+  if (ended === 'late') return endLost(context, job, await admitLate(context, job, result))
+  if (ended !== 'stale') context.account.settled(job, ended.marked)
 }

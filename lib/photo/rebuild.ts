@@ -1,5 +1,5 @@
 import type { Key } from '../storage/index.ts'
-import type { House } from './find.ts'
+import type { PhotoContext } from './find.ts'
 import { type Finished, finish } from './finish.ts'
 
 /** Photos handled concurrently. They share the queue's transactions. */
@@ -15,7 +15,7 @@ type Rebuilt = Record<Exclude<Finished, 'unreadable'>, number> & {
  * Rebuilds a lost queue from storage. It may run beside the service, and repeatedly. A photo that fails is reported, and
  * the rest is rebuilt.
  */
-export async function rebuild(house: Omit<House, 'log'>): Promise<Rebuilt> {
+export async function rebuild(context: Omit<PhotoContext, 'log'>): Promise<Rebuilt> {
   const rebuilt: Rebuilt = {
     requeued: 0,
     restored: 0,
@@ -28,21 +28,18 @@ export async function rebuild(house: Omit<House, 'log'>): Promise<Rebuilt> {
   const putBack = async (key: Key) => {
     const [, , owner = '', photo = ''] = key.split('/')
     try {
-      const answer = await finish(house, owner, photo)
+      const answer = await finish(context, owner, photo)
       if (answer === 'unreadable') rebuilt.unreadable.push(key)
       else rebuilt[answer]++
     } catch (error) {
       rebuilt.failed.push({ key, error: (error as Error).message })
     }
   }
-  let batch: Key[] = []
-  for await (const key of house.storage.list('photos/')) {
-    if (!key.endsWith('/photo.json')) continue
-    batch.push(key)
-    if (batch.length < together) continue
-    await Promise.all(batch.map(putBack))
-    batch = []
+  const keys = context.storage.list('photos/')[Symbol.asyncIterator]()
+  const work = async (): Promise<void> => {
+    for (let next = await keys.next(); !next.done; next = await keys.next())
+      if (next.value.endsWith('/photo.json')) await putBack(next.value)
   }
-  await Promise.all(batch.map(putBack))
+  await Promise.all(Array.from({ length: together }, work))
   return rebuilt
 }

@@ -102,6 +102,10 @@ export type FailureReason = {
   detail: string
 }
 
+/** When a photo ended, epoch ms: its thumbnails were durable, or it failed. */
+export const endedAt = (result: ResultRecord): number =>
+  Date.parse(result.state === 'ready' ? result.durableAt : result.failedAt)
+
 /** The file is at fault: a retry cannot help, and the promise is void. */
 export const isBytesFault = ({ code }: FailureReason): boolean =>
   code === 'undecodable' || code === 'over-limit'

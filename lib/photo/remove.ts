@@ -1,4 +1,4 @@
-import type { House } from './find.ts'
+import type { PhotoContext } from './find.ts'
 import { type Owner, type PhotoId, photoPrefix, sessionOf } from './record.ts'
 
 /**
@@ -6,15 +6,15 @@ import { type Owner, type PhotoId, photoPrefix, sessionOf } from './record.ts'
  * kill in between, `buryTombstones` continues.
  */
 export async function remove(
-  house: House,
+  context: PhotoContext,
   { owner, photo, traceparent }: { owner: Owner; photo: PhotoId; traceparent?: string | undefined },
 ): Promise<void> {
-  const { marked } = await house.queue.remove(photo, owner)
-  house.account.settled({ photo, owner, ...(traceparent !== undefined && { traceparent }) }, marked)
-  await bury(house, owner, photo)
+  const { marked } = await context.queue.remove(photo, owner)
+  context.account.settled({ photo, owner, ...(traceparent !== undefined && { traceparent }) }, marked)
+  await bury(context, owner, photo)
 }
 
-async function bury({ storage, queue, log }: House, owner: Owner, photo: PhotoId): Promise<void> {
+async function bury({ storage, queue, log }: PhotoContext, owner: Owner, photo: PhotoId): Promise<void> {
   await storage.delete(photoPrefix(owner, photo))
   await queue.bury(photo)
   log.info('photo.deleted', { photo }, sessionOf(owner))
@@ -23,6 +23,6 @@ async function bury({ storage, queue, log }: House, owner: Owner, photo: PhotoId
 const maxPass = 100
 
 /** Finishes deletions that a crash interrupted. */
-export async function buryTombstones(house: House): Promise<void> {
-  for (const { photo, owner } of await house.queue.tombstones(maxPass)) await bury(house, owner, photo)
+export async function buryTombstones(context: PhotoContext): Promise<void> {
+  for (const { photo, owner } of await context.queue.tombstones(maxPass)) await bury(context, owner, photo)
 }

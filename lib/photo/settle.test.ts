@@ -4,8 +4,8 @@ import { temporaryFolder } from '../../test/support.ts'
 import { jobOf, type Queue } from '../queue/index.ts'
 import { open as openStorage } from '../storage/index.ts'
 import { type Accepted, accept, findKey, join, type Refused } from './accept.ts'
-import { findPhoto, type House } from './find.ts'
-import { countingHouse, openModelQueue, owner, putFile, record } from './fixture.ts'
+import { findPhoto, type PhotoContext } from './find.ts'
+import { countingContext, openModelQueue, owner, putFile, record } from './fixture.ts'
 import { giveUp, settleOverdue } from './overdue.ts'
 import { newPhotoId } from './record.ts'
 import { ready, refuse } from './settle.ts'
@@ -20,12 +20,12 @@ const made = {
   height: 3,
 }
 
-async function house() {
+async function context() {
   const clock = { now: Date.now() }
   const queue = openModelQueue(() => clock.now)
   const storage = await openStorage(`file:${await temporaryFolder()}`)
-  const all = countingHouse({ storage, queue })
-  const upload = (house: House = all, key?: string): Promise<Accepted | Refused> => {
+  const all = countingContext({ storage, queue })
+  const upload = (context: PhotoContext = all, key?: string): Promise<Accepted | Refused> => {
     const name = key && `keys/ab/${owner}/${key}`
     const received = { bytes: 6, sha256: 'hash' }
     const arrival = {
@@ -39,8 +39,8 @@ async function house() {
       recordOf: (id: string) => record({ id }),
       refusal: async () => null,
     }
-    return findKey(house, owner, name).then(known =>
-      known ? join(house, arrival, known, received) : accept(house, arrival),
+    return findKey(context, owner, name).then(known =>
+      known ? join(context, arrival, known, received) : accept(context, arrival),
     )
   }
   const accepted = async () => {
@@ -69,7 +69,7 @@ const failing = (queue: Queue, method: keyof Queue): Queue =>
   })
 
 test('a converter that was suspended finds another’s result, and follows it instead of writing over it', async () => {
-  const all = await house()
+  const all = await context()
   const photo = await all.accepted()
   const zombie = await all.claim()
   all.clock.now += leaseMs + 1
@@ -80,8 +80,8 @@ test('a converter that was suspended finds another’s result, and follows it in
   expect(await all.truth(photo)).toEqual(['failed', 'queued'])
 })
 
-test('three suspensions during one conversion blame nobody: the photo is ready, and counted once', async () => {
-  const all = await house()
+test('three suspensions during one conversion cost no attempt: the photo is ready, and counted once', async () => {
+  const all = await context()
   const photo = await all.accepted()
   for (let times = 0; times < 3; times++) {
     const suspended = await all.claim()
@@ -96,7 +96,7 @@ test('three suspensions during one conversion blame nobody: the photo is ready, 
 })
 
 test('a photo whose converters all died has a reason in storage, and a result that one of them left stands', async () => {
-  const all = await house()
+  const all = await context()
   const [dead, finished] = [await all.accepted(), await all.accepted()]
   for (let attempt = 0; attempt < 3; attempt++) {
     await all.claim()
@@ -124,7 +124,7 @@ test('a photo whose converters all died has a reason in storage, and a result th
 })
 
 test('an overdue promise whose result was durable in time is kept; one without is broken', async () => {
-  const all = await house()
+  const all = await context()
   const [inTime, late] = [await all.accepted(), await all.accepted()]
   await all.claim()
   const durableAt = new Date(all.clock.now).toISOString()
@@ -137,7 +137,7 @@ test('an overdue promise whose result was durable in time is kept; one without i
 })
 
 test('an upload whose enqueue fails leaves nothing that blocks its retry, with a key and without', async () => {
-  const all = await house()
+  const all = await context()
   const away = { ...all, queue: failing(all.queue, 'enqueue') }
   await expect(all.upload(away, 'key')).rejects.toThrow('locked')
   await expect(all.upload(away)).rejects.toThrow('locked')
@@ -146,7 +146,7 @@ test('an upload whose enqueue fails leaves nothing that blocks its retry, with a
 })
 
 test('a refused upload does not take the photo from another that joined it', async () => {
-  const all = await house()
+  const all = await context()
   let joined: Promise<Accepted | Refused> | undefined
   // While the first upload asks the queue, a second one with its key is acknowledged; then the first is refused.
   const queue = Object.assign(Object.create(all.queue) as Queue, {
@@ -165,7 +165,7 @@ test('a refused upload does not take the photo from another that joined it', asy
 })
 
 test('an upload that a full queue refuses is withdrawn, and its key with it', async () => {
-  const all = await house()
+  const all = await context()
   for (let n = 0; n < 3; n++) await all.accepted()
   expect(await all.upload(all, 'key')).toBe('full')
   expect(await Array.fromAsync(all.storage.list('keys/'))).toEqual([])
@@ -175,7 +175,7 @@ test('an upload that a full queue refuses is withdrawn, and its key with it', as
 })
 
 test('what is damaged of a photo is shown as failed through us, and keeps nothing else from being read', async () => {
-  const all = await house()
+  const all = await context()
   const [noRecord, noResult] = [await all.accepted(), await all.accepted()]
   await putFile(all.storage, noRecord, 'photo.json', '{"id":')
   await putFile(all.storage, noResult, 'result.json', '[]')

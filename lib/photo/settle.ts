@@ -2,12 +2,13 @@ import type { Span } from '@opentelemetry/api'
 import { faultPoint } from '../fault.ts'
 import type { Claim, Job } from '../queue/index.ts'
 import type { Storage } from '../storage/index.ts'
-import { type House, readResult } from './find.ts'
-import type { Outcome } from './record.ts'
+import { type PhotoContext, readResult } from './find.ts'
 import {
   bytesOf,
+  endedAt,
   type FailureReason,
   isBytesFault,
+  type Outcome,
   photoKey,
   photoPrefix,
   type ResultRecord,
@@ -38,18 +39,18 @@ const stale: Settled = { state: 'stale' }
  * attempt stored first stands, and this attempt adopts it.
  */
 export async function ready(
-  house: House,
+  context: PhotoContext,
   claim: Claim,
   made: Made,
   stamps: Stamps,
   span?: Span,
 ): Promise<Settled> {
-  const { storage, queue } = house
+  const { storage, queue } = context
   const { job } = claim
   const { thumbnails, ...rest } = made
   await Promise.all(
     thumbnails.map(({ body, ...size }) =>
-      storage.put(photoKey(job.owner, job.photo, thumbnailFile(size)), body),
+      storage.put(photoKey(job.owner, job.photo, thumbnailFile(size)), body, { beside: true }),
     ),
   )
   faultPoint('convert.stored')
@@ -63,18 +64,22 @@ export async function ready(
   }
   const standing = await putResult(storage, job, own)
   faultPoint('convert.result')
-  if (standing !== own) return follow(house, claim, standing, span)
+  if (standing !== own) return follow(context, claim, standing, span)
   const durableAt = Math.max(queue.now(), now)
   if (outcomeOf(job, own) !== 'kept' || durableAt <= job.promiseBy)
-    return complete(house, claim, own, durableAt, span)
-  return follow(house, claim, await admitLate(house, job, own), span)
+    return follow(context, claim, own, span, durableAt)
+  return follow(context, claim, await admitLate(context, job, own), span)
 }
 
 /** Ends a claim by the result that its photo already has; null when there is none. */
-export async function followEarlier(house: House, claim: Claim, span?: Span): Promise<Settled | null> {
+export async function followEarlier(
+  context: PhotoContext,
+  claim: Claim,
+  span?: Span,
+): Promise<Settled | null> {
   const { owner, photo } = claim.job
-  const result = await readResult(house.storage, owner, photo)
-  return typeof result === 'string' ? null : follow(house, claim, result, span)
+  const result = await readResult(context.storage, owner, photo)
+  return typeof result === 'string' ? null : follow(context, claim, result, span)
 }
 
 /**
@@ -82,50 +87,38 @@ export async function followEarlier(house: House, claim: Claim, span?: Span): Pr
  * does not end.
  */
 export async function refuse(
-  house: House,
+  context: PhotoContext,
   claim: Claim,
   reason: FailureReason,
   span?: Span,
 ): Promise<Settled> {
   const { job, lastAttempt } = claim
-  const own: Failed = { state: 'failed', reason, failedAt: new Date(house.queue.now()).toISOString() }
-  if (!lastAttempt && !isBytesFault(reason)) return fail(house, claim, own, span)
-  const standing = await putResult(house.storage, job, own)
+  const own: Failed = { state: 'failed', reason, failedAt: new Date(context.queue.now()).toISOString() }
+  const retried = !lastAttempt && !isBytesFault(reason)
+  const standing = retried ? own : await putResult(context.storage, job, own)
   faultPoint('convert.refused')
-  return follow(house, claim, standing, span)
+  return follow(context, claim, standing, span)
 }
 
-async function follow(house: House, claim: Claim, result: ResultRecord, span?: Span): Promise<Settled> {
-  return result.state === 'ready'
-    ? complete(house, claim, result, Date.parse(result.durableAt), span)
-    : fail(house, claim, result, span)
-}
-
-async function complete(
-  house: House,
+/** Ends a claim by a result, which ended at `at`, epoch ms. */
+async function follow(
+  context: PhotoContext,
   claim: Claim,
-  result: Ready,
-  durableAt: number,
+  result: ResultRecord,
   span?: Span,
+  at = endedAt(result),
 ): Promise<Settled> {
   const { job } = claim
-  const ended = await house.queue.complete(claim, durableAt)
+  const { queue, account } = context
+  const ended =
+    result.state === 'ready' ? await queue.complete(claim, at) : await queue.fail(claim, result.reason, at)
   faultPoint('convert.completed')
-  if (ended === 'stale') return clearDeleted(house, job)
-  if (ended === 'late') return follow(house, claim, await admitLate(house, job, result), span)
-  house.account.settled(job, ended.marked, span)
-  return { state: 'ready', durableAt, stages: withStore(result, durableAt).stages }
-}
-
-async function fail(house: House, claim: Claim, result: Failed, span?: Span): Promise<Settled> {
-  const { job } = claim
-  const { reason, failedAt } = result
-  const ended = await house.queue.fail(claim, reason, Date.parse(failedAt))
-  if (ended === 'stale') return clearDeleted(house, job)
-  if (ended === 'late') return follow(house, claim, await admitLate(house, job, result), span)
-  if (ended.next === 'retry') return { state: 'retry', reason }
-  house.account.settled(job, ended.marked, span)
-  return { state: ended.next, reason }
+  if (ended === 'stale') return clearDeleted(context, job)
+  if (ended === 'late') return follow(context, claim, await admitLate(context, job, result), span)
+  if ('marked' in ended) account.settled(job, ended.marked, span)
+  return result.state === 'ready'
+    ? { state: 'ready', durableAt: at, stages: withStore(result, at).stages }
+    : { state: 'next' in ended ? ended.next : 'failed', reason: result.reason }
 }
 
 /**
@@ -133,7 +126,7 @@ async function fail(house: House, claim: Claim, result: Failed, span?: Span): Pr
  * loss, only result.json is read. It is corrected before the photo ends, so that after a crash the next attempt does it.
  */
 export async function admitLate<R extends ResultRecord>(
-  { queue, storage }: House,
+  { queue, storage }: PhotoContext,
   job: Job,
   result: R,
 ): Promise<R> {
@@ -141,7 +134,7 @@ export async function admitLate<R extends ResultRecord>(
   const late = new Date(now).toISOString()
   const corrected: ResultRecord =
     result.state === 'failed' ? { ...result, failedAt: late } : { ...withStore(result, now), durableAt: late }
-  await storage.put(photoKey(job.owner, job.photo, 'result.json'), bytesOf(corrected))
+  await storage.put(photoKey(job.owner, job.photo, 'result.json'), bytesOf(corrected), { beside: true })
   return corrected as R
 }
 
@@ -152,7 +145,7 @@ export const withStore = (result: Ready, durableAt: number): Ready => {
 }
 
 /** Removes files that were stored after the user deleted the photo. */
-async function clearDeleted({ queue, storage }: House, { owner, photo }: Job): Promise<Settled> {
+async function clearDeleted({ queue, storage }: PhotoContext, { owner, photo }: Job): Promise<Settled> {
   const known = await queue.look(photo)
   if (known !== 'unknown' && known.state === 'deleted') await storage.delete(photoPrefix(owner, photo))
   return stale
@@ -177,7 +170,7 @@ export async function putResult<R extends ResultRecord>(
 ): Promise<R | ResultRecord> {
   const key = photoKey(owner, photo, 'result.json')
   const body = bytesOf(result)
-  if ((await storage.put(key, body, { ifAbsent: true })) !== 'exists') return result
+  if ((await storage.put(key, body, { ifAbsent: true, beside: true })) !== 'exists') return result
   const standing = await readResult(storage, owner, photo)
   if (typeof standing !== 'string') return standing
   await storage.put(key, body)
@@ -190,7 +183,7 @@ export function outcomeOf(
   result: ResultRecord,
 ): Outcome | null {
   if (!promise) return null
-  const inTime = Date.parse(result.state === 'ready' ? result.durableAt : result.failedAt) <= promiseBy
+  const inTime = endedAt(result) <= promiseBy
   if (result.state === 'ready') return inTime ? 'kept' : 'broken'
   return inTime && isBytesFault(result.reason) ? 'void' : 'broken'
 }

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import { jobOf } from '../queue/index.ts'
-import { openHouse, owner, putFile, record } from './fixture.ts'
+import { openContext, owner, putFile, record } from './fixture.ts'
 import { newPhotoId } from './record.ts'
 import { buryTombstones, remove } from './remove.ts'
 import { sweepStorage } from './sweep.ts'
@@ -11,8 +11,8 @@ const forever = { photosMs: Number.POSITIVE_INFINITY, keysMs: Number.POSITIVE_IN
 const never = new AbortController().signal
 const ignore = () => {}
 
-async function house() {
-  const opened = await openHouse()
+async function context() {
+  const opened = await openContext()
   const { storage } = opened
   const left = async (ageMs: number, ...files: string[]) => {
     const id = newPhotoId(Date.now() - ageMs)
@@ -27,8 +27,8 @@ async function house() {
   return { ...opened, left, photos }
 }
 
-test('what a killed upload left is removed a day later, and nothing that anybody was told of', async () => {
-  const { left, photos, queue, ...rest } = await house()
+test('what a killed upload left is removed a day later, and nothing that was acknowledged', async () => {
+  const { left, photos, queue, ...rest } = await context()
   await left(25 * hour, 'original')
   await left(25 * hour, 'photo.json')
   await left(400 * hour, 'original')
@@ -43,7 +43,7 @@ test('what a killed upload left is removed a day later, and nothing that anybody
 })
 
 test('a photo that a crash left between storage and queue is put to work once; one that is too old never', async () => {
-  const { left, queue, counted, ...rest } = await house()
+  const { left, queue, counted, ...rest } = await context()
   const stranded = await left(0, 'original', 'photo.json')
   const old = await left(9 * day, 'original', 'photo.json')
   for (let times = 0; times < 2; times++) await sweepStorage({ queue, ...rest }, forever, ignore, never)
@@ -53,7 +53,7 @@ test('a photo that a crash left between storage and queue is put to work once; o
 })
 
 test('photos and keys above their age go, each counted, and the others stay', async () => {
-  const { left, photos, storage, queue, ...rest } = await house()
+  const { left, photos, storage, queue, ...rest } = await context()
   await left(3 * day, 'original', 'photo.json', 'result.json')
   const young = await left(1 * day, 'original', 'photo.json', 'result.json')
   const key = async (name: string, ageMs: number) =>
@@ -76,7 +76,7 @@ test('photos and keys above their age go, each counted, and the others stay', as
 })
 
 test('one damaged photo does not end the walk', async () => {
-  const { left, storage, queue, counted, ...rest } = await house()
+  const { left, storage, queue, counted, ...rest } = await context()
   const damaged = newPhotoId(Date.now())
   await putFile(storage, damaged, 'original')
   await putFile(storage, damaged, 'photo.json', '{"id":')
@@ -86,10 +86,10 @@ test('one damaged photo does not end the walk', async () => {
 })
 
 test('a deletion cut short by a crash is finished, and the photo never comes back', async () => {
-  const { left, photos, queue, counted, ...rest } = await house()
+  const { left, photos, queue, counted, ...rest } = await context()
   const id = await left(0, 'original', 'photo.json')
   await queue.enqueue(jobOf(record({ id })))
-  await queue.remove(id, owner) // and killed before storage heard of it
+  await queue.remove(id, owner) // and killed before its files were removed
   const all = { queue, counted, ...rest }
   await sweepStorage(all, forever, ignore, never)
   expect(await queue.look(id)).toMatchObject({ state: 'deleted' })

@@ -1,72 +1,67 @@
 import { describeError } from '../errors.ts'
 import type { Key } from '../storage/index.ts'
-import { forgottenMs } from './accept.ts'
-import { type House, readJson } from './find.ts'
+import { forgottenMs, isKeyRecord } from './accept.ts'
+import { type PhotoContext, readJson } from './find.ts'
 import { finish } from './finish.ts'
 import { type Owner, type PhotoId, photoPrefix, photoTime, sessionOf } from './record.ts'
 import { remove } from './remove.ts'
 
 /** Ages at which photos and Idempotency-Keys are removed; Infinity keeps them. */
 export type Ages = { photosMs: number; keysMs: number }
-type Found = { owner: Owner; photo: PhotoId; files: Set<string> }
+type FoundPhoto = { owner: Owner; photo: PhotoId; files: Set<string> }
 
 /**
  * Walks over storage once. Enqueues photos that a crash left between storage and queue. Removes uploads that were never
  * acknowledged, and photos and keys above their age, which `onExpired` counts. Failures are logged, and the walk goes on.
  */
 export async function sweepStorage(
-  house: House,
+  context: PhotoContext,
   ages: Ages,
   onExpired: (limit: 'photoAge' | 'keyAge') => void,
   signal: AbortSignal,
 ): Promise<void> {
-  const attempt = async (key: Key, step: () => Promise<void>) => {
-    await step().catch(error => house.log.error('sweep.failed', { key, error: describeError(error) }))
+  const tryStep = async (key: Key, step: () => Promise<void>) => {
+    await step().catch(error => context.log.error('sweep.failed', { key, error: describeError(error) }))
   }
-  for await (const found of photosOf(house)) {
+  for await (const found of photosOf(context)) {
     if (signal.aborted) return
     const { owner, photo, files } = found
-    if (Date.now() - photoTime(photo) > ages.photosMs)
-      await attempt(photo, () => remove(house, { owner, photo }).then(() => onExpired('photoAge')))
+    if (ageOf(photo) > ages.photosMs)
+      await tryStep(photo, () => remove(context, { owner, photo }).then(() => onExpired('photoAge')))
     else if (!files.has('result.json') || !files.has('photo.json'))
-      await attempt(photo, () => tidy(house, found))
+      await tryStep(photo, () => tidy(context, found))
   }
-  for await (const key of house.storage.list('keys/')) {
+  for await (const key of context.storage.list('keys/')) {
     if (signal.aborted) return
-    await attempt(key, async () => {
-      const known = await readJson(
-        house.storage,
-        key,
-        ({ photo }: { photo: PhotoId }) => typeof photo === 'string',
-      )
-      if (
-        known === 'not-found' ||
-        (known !== 'damaged' && Date.now() - photoTime(known.photo) <= ages.keysMs)
-      )
-        return
-      await house.storage.delete(key)
+    await tryStep(key, async () => {
+      const known = await readJson(context.storage, key, isKeyRecord)
+      const isKept = known !== 'damaged' && known !== 'not-found' && ageOf(known.photo) <= ages.keysMs
+      if (known === 'not-found' || isKept) return
+      await context.storage.delete(key)
       onExpired('keyAge')
     })
   }
 }
 
+const ageOf = (photo: PhotoId): number => Date.now() - photoTime(photo)
+
 /** A photo without a result or a record: in progress, or left by a kill or a power cut. */
-async function tidy(house: House, { owner, photo, files }: Found): Promise<void> {
-  const known = await house.queue.look(photo)
+async function tidy(context: PhotoContext, { owner, photo, files }: FoundPhoto): Promise<void> {
+  const known = await context.queue.look(photo)
   if (known !== 'unknown' && known.state !== 'deleted') return
   const session = sessionOf(owner)
   if (known === 'unknown' && files.has('original') && files.has('photo.json')) {
-    const answer = await finish(house, owner, photo)
-    if (answer !== 'known') house.log.info('photo.swept', { photo, answer }, session)
-  } else if (known !== 'unknown' || Date.now() - photoTime(photo) > forgottenMs) {
+    const answer = await finish(context, owner, photo)
+    if (answer !== 'known') context.log.info('photo.swept', { photo, answer }, session)
+  } else if (known !== 'unknown' || ageOf(photo) > forgottenMs) {
     // For a deleted photo: files that a converter stored after the deletion, before it died.
-    await house.storage.delete(photoPrefix(owner, photo))
-    house.log.info('photo.forgotten', { photo }, session)
+    await context.storage.delete(photoPrefix(owner, photo))
+    context.log.info('photo.forgotten', { photo }, session)
   }
 }
 
-async function* photosOf({ storage }: House): AsyncIterable<Found> {
-  let last: Found | undefined
+async function* photosOf({ storage }: PhotoContext): AsyncIterable<FoundPhoto> {
+  let last: FoundPhoto | undefined
   for await (const key of storage.list('photos/')) {
     const [, , owner = '', photo = '', file = ''] = key.split('/')
     if (last?.photo === photo) last.files.add(file)

@@ -11,12 +11,16 @@ type Remote = Pick<
 }
 type Request = { id: number; method: keyof Remote; args: unknown[] }
 
-/** A queue opened in a process of its own, which a test kills or stops as the world does. For tests only. */
+/**
+ * A queue opened in a process of its own, which a test kills or stops as the world does. For tests only. `script` is this
+ * file, or that of another release.
+ */
 export async function openElsewhere(
   url: string,
   options: OpenOptions = {},
+  script: string = import.meta.filename,
 ): Promise<{ queue: Remote; process: ChildProcess; kill(): Promise<void> }> {
-  const child = fork(new URL(import.meta.url), [url, JSON.stringify(options)], { execArgv: [] })
+  const child = fork(script, [url, JSON.stringify(options)], { execArgv: [] })
   const pending = new Map<number, PromiseWithResolvers<unknown>>()
   let requests = 0
   child.on('exit', () => {

@@ -42,20 +42,17 @@ export function openDoorbell(): Doorbell & { ring(): void } {
  */
 export function listenTo(file: string): Doorbell {
   const doorbell = openDoorbell()
-  const watcher = tryWatch(file, doorbell.ring)
+  let watcher: FSWatcher | undefined
+  try {
+    watcher = watch(file, doorbell.ring).on('error', () => {})
+  } catch {
+    // The system has no watches left.
+  }
   return {
     ...doorbell,
     close() {
       watcher?.close()
       doorbell.close()
     },
-  }
-}
-
-function tryWatch(file: string, ring: () => void): FSWatcher | undefined {
-  try {
-    return watch(file, ring).on('error', () => {})
-  } catch {
-    return undefined
   }
 }

@@ -1,15 +1,34 @@
-import type { OpenOptions, QueueEvent } from './queue.ts'
+import type { CallOutcome, QueueOperation } from '../telemetry/catalogue.ts'
+import type { QueueEvent } from './job.ts'
 
-/** The engine's options. `version`: the release whose jobs this process adds, claims and settles. */
-export type Limits = { maxAttempts: number; maxDepth: number; version: string }
+export type OpenOptions = {
+  /** Accept a server whose settings can lose acknowledged photos in a crash. */
+  acceptLoss?: boolean
+  /** Attempts before a photo is a dead letter. */
+  maxAttempts?: number
+  /** Waiting photos before enqueue answers 'full'. */
+  maxDepth?: number
+  /**
+   * The process's version of Tintype, stored in its jobs. It claims and settles only jobs of its own version, and of
+   * versions that no live converter has.
+   */
+  version?: string
+  /** Called after each call that a photo or its user waits for. */
+  observe?: (operation: QueueOperation, seconds: number, outcome: CallOutcome) => void
+  /**
+   * Called when the engine cannot continue. Default: an uncaught error ends the process, and the launcher restarts it. A server
+   * that is away is no such case.
+   */
+  onDeath?: (error: Error) => void
+}
 
-export const limitsOf = ({ maxAttempts = 3, maxDepth = 10_000, version = '' }: OpenOptions): Limits => ({
+export type Settings = Required<Pick<OpenOptions, 'maxAttempts' | 'maxDepth' | 'version'>>
+
+export const settingsOf = ({ maxAttempts = 3, maxDepth = 10_000, version = '' }: OpenOptions): Settings => ({
   maxAttempts,
   maxDepth,
   version,
 })
-
-export type NewEvent = Omit<QueueEvent, 'seq'>
 
 export type Value = string | number | null
 /** A prepared statement with parameters `?`. SQLite answers synchronously, a server later, so callers await. */
@@ -21,24 +40,44 @@ export type Statement = {
   send(...values: Value[]): void
 }
 
-/** The engine of every operation. Writes are called within a transaction, reads may be called outside one. */
+/** What every operation works on: one transaction for writes; reads may run outside of one. */
 export type Engine = {
   sql(text: string): Statement
   /** Epoch milliseconds. */
   clock(): number
-  limits: Limits
+  settings: Settings
   /** Waiting photos, counted at most once a transaction: counting 10,000 takes 0.3 ms, and many enqueues share a transaction. */
   depth: number | null
   /** `clock()` of the last check for expired leases: within the same millisecond no more can expire. */
   sweptAt: number | null
-  /** Adds an event, written at once or before the commit. */
-  emit(event: NewEvent): void
-  /** Whether this transaction has events, whose commit rings the doorbell. */
-  hasNews: boolean
+  /** Events of this transaction, written before its commit, which then rings the doorbell. */
+  events: Omit<QueueEvent, 'seq'>[]
 }
 
-/**
- * Clauses for a SELECT whose rows are then changed: wait for other writers, or skip rows that they have locked. Empty for
- * SQLite, which has one writer.
- */
-export const withoutLocks = (text: string): string => text.replaceAll(/ FOR UPDATE( SKIP LOCKED)?/g, '')
+export const engineOn = (sql: Engine['sql'], settings: Settings, clock: () => number): Engine => ({
+  sql,
+  settings,
+  clock,
+  depth: null,
+  sweptAt: null,
+  events: [],
+})
+
+/** Splits a list into parts of 1, 2, 4 … 32, so that statements of few sizes are prepared. */
+export function* inFewSizes<T>(all: T[]): Generator<T[]> {
+  for (let start = 0; start < all.length; ) {
+    const size = Math.min(32, 2 ** Math.floor(Math.log2(all.length - start)))
+    yield all.slice(start, start + size)
+    start += size
+  }
+}
+
+/** Writes the transaction's events, in order. */
+export function writeEvents({ sql, events }: Engine): void {
+  for (const some of inFewSizes(events)) {
+    const values = '(?, ?, ?), '.repeat(some.length).slice(0, -2)
+    sql(`INSERT INTO events (photo, owner, state) VALUES ${values}`).send(
+      ...some.flatMap(({ photo, owner, state }) => [photo, owner, state]),
+    )
+  }
+}

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Doorbell } from './doorbell.ts'
-import type { QueueEvent } from './queue.ts'
+import type { QueueEvent } from './job.ts'
 
 export type EventSource = {
   /** Events after a number, oldest first. */

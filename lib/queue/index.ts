@@ -1,8 +1,11 @@
 import { ConfigError, ifMissing } from '../config.ts'
-import type { OpenOptions, Queue } from './queue.ts'
+import type { OpenOptions } from './engine.ts'
+import type { Queue } from './port.ts'
 import { queueAddress, queueUrlFormat } from './queue-url.ts'
 
-export * from './queue.ts'
+export type { OpenOptions } from './engine.ts'
+export * from './job.ts'
+export type { Queue } from './port.ts'
 export { queueUrl } from './queue-url.ts'
 
 /**

@@ -1,46 +1,82 @@
+import type { Outcome, PhotoId } from '../photo/record.ts'
 import { type CallOutcome, type QueueOperation, queueOperations } from '../telemetry/catalogue.ts'
 import type { Doorbell } from './doorbell.ts'
-import type { Engine } from './engine.ts'
+import type { Engine, OpenOptions } from './engine.ts'
 import { type EventSource, follow, pageRows, pollMs } from './follow.ts'
-import type { Claim, OpenOptions, Queue } from './queue.ts'
-import type * as reads from './reads.ts'
-import type * as writes from './writes.ts'
+import type { Claim, QueueEvent } from './job.ts'
+import * as reads from './reads.ts'
+import * as writes from './writes.ts'
 
-type Methods = typeof reads & Omit<typeof writes, 'claimAll' | 'purge'>
-export type Method = Exclude<keyof Methods, 'maxBackoffMs'>
+type Operations = typeof reads & typeof writes
+export type Method = keyof Operations
 /** An operation's parameters after the engine. */
 type Arguments<F> = F extends (engine: Engine, ...rest: infer R) => unknown ? R : never
 type Answer<F> = F extends (...args: never) => Promise<infer T> ? T : never
-/** Runs an operation on the engine, in a transaction that is durable when it resolves. */
-export type Run = (method: Method, args: unknown[]) => Promise<unknown>
+/** Steps of other operations. */
+type Internal = 'claim' | 'claimAll' | 'purge' | 'lastEvent' | 'eventsAfter' | 'outcomesAfter'
+
+/**
+ * A durable job queue with leases: the operations of reads.ts and writes.ts on an engine, each durable when it resolves. They
+ * throw while the engine is busy, away or its disk is full; the error or its cause has a code.
+ */
+export type Queue = {
+  [M in keyof Operations as Exclude<M, Internal>]: (
+    ...args: Arguments<Operations[M]>
+  ) => Promise<Answer<Operations[M]>>
+} & {
+  /** Waits for a job. The lease begins with the claim. A dead worker's job is claimed again when its lease ends. */
+  claim(worker: string, leaseMs: number, signal: AbortSignal): Promise<Claim | 'aborted'>
+  /** Events of all owners after `after` (null: from now on), until aborted. */
+  events(after: number | null, signal: AbortSignal): AsyncIterable<QueueEvent>
+  /** The recorded outcomes, which kill tests compare. */
+  outcomes(): AsyncIterable<{ photo: PhotoId; outcome: Outcome }>
+  /** Epoch ms by the engine's clock, which all stages of a photo use. */
+  now(): number
+  /** Age of the oldest unanswered call in ms; 0 when there is none. */
+  unansweredMs(): number
+  close(): Promise<void>
+}
+
+/** A call of an operation, as an engine takes it. */
+export type QueueCall = { method: Method; args: unknown[] }
+const operations = { ...reads, ...writes } as unknown as Record<
+  Method,
+  (engine: Engine, ...args: unknown[]) => Promise<unknown>
+>
+export const run = (engine: Engine, { method, args }: QueueCall): Promise<unknown> =>
+  operations[method](engine, ...args)
+export const isRead = ({ method }: QueueCall): boolean => method in reads
 
 /** Wait of a worker that found work locked by others, who may release it. */
 const missMs = 5
 
-type OfEngine = Partial<Pick<EventSource, 'numbersEarly'>> & { now: () => number; close: () => Promise<void> }
+/** Runs a call on the engine, durably, and closes it. */
+type OfEngine = Partial<Pick<EventSource, 'numbersEarly'>> & {
+  ask: (call: QueueCall) => Promise<unknown>
+  now: () => number
+  close: () => Promise<void>
+}
 
 /** The queue on an engine. Waiting, paging and measuring are the same for every engine. */
 export function queueOn(
-  run: Run,
   doorbell: Doorbell,
   { observe }: OpenOptions,
-  { now, numbersEarly = false, close: closeEngine }: OfEngine,
+  { ask, now, numbersEarly = false, close }: OfEngine,
 ): Queue {
   const closing = new AbortController()
   const unanswered = new Set<{ since: number }>()
-  const heldBy = ({ job, token }: Claim) => ({ photo: job.photo, token })
 
   async function call<M extends Method>(
     method: M,
-    ...args: Arguments<Methods[M]>
-  ): Promise<Answer<Methods[M]>> {
+    ...args: Arguments<Operations[M]>
+  ): Promise<Answer<Operations[M]>> {
     const asked = { since: performance.now() }
     unanswered.add(asked)
     let outcome: CallOutcome = 'ours'
     try {
-      const answer = await run(method, args)
+      const answer = await ask({ method, args })
       outcome = answer === 'full' || answer === 'late' || answer === 'stale' ? 'refused' : 'ok'
-      return answer as Answer<Methods[M]>
+      return answer as Answer<Operations[M]>
     } catch (cause) {
       throw new Error(`queue could not ${method}: ${(cause as Error).message}`, { cause })
     } finally {
@@ -49,6 +85,7 @@ export function queueOn(
     }
   }
 
+  const methods = Object.keys(operations).map(method => [method, call.bind(null, method as Method)])
   const events: EventSource = {
     page: (after, limit) => call('eventsAfter', after, limit),
     doorbell,
@@ -56,7 +93,8 @@ export function queueOn(
   }
 
   return {
-    enqueue: (job, queuedAt) => call('enqueue', job, queuedAt),
+    ...(Object.fromEntries(methods) as Queue),
+
     async claim(worker, leaseMs, signal) {
       while (!signal.aborted && !closing.signal.aborted) {
         const rings = doorbell.rings()
@@ -65,30 +103,10 @@ export function queueOn(
           const waitMs = Math.max(missMs, Math.min(pollMs, found.nothingBefore - now()))
           await doorbell.wait(rings, waitMs, signal)
         } else if (!signal.aborted) return found
-        else await call('release', heldBy(found))
+        else await call('release', found)
       }
       return 'aborted'
     },
-    renew: (claim, leaseMs) => call('renew', heldBy(claim), leaseMs),
-    complete: (claim, durableAt) => call('complete', heldBy(claim), durableAt),
-    fail: (claim, reason, failedAt) => call('fail', heldBy(claim), reason, failedAt),
-    release: claim => call('release', heldBy(claim)),
-    remove: (photo, owner) => call('remove', photo, owner),
-    bar: (photo, owner) => call('bar', photo, owner),
-    bury: photo => call('bury', photo),
-    tombstones: limit => call('tombstones', limit),
-    overdue: limit => call('overdue', limit),
-    mark: (photo, outcome) => call('mark', photo, outcome),
-    lost: limit => call('lost', limit),
-    endLost: (photo, as) => call('endLost', photo, as),
-    look: photo => call('look', photo),
-    announce: worker => call('announce', worker),
-    stats: () => call('stats'),
-    deadLetters: limit => call('deadLetters', limit),
-    expireDead: ageMs => call('expireDead', ageMs),
-    replay: photo => call('replay', photo),
-    restore: (job, settled) => call('restore', job, settled),
-    eventsOf: (owner, after) => call('eventsOf', owner, after),
 
     events(after, signal) {
       // Read now, not at the first event: the events from this call on are delivered.
@@ -99,6 +117,7 @@ export function queueOn(
         yield* follow(events, await start, until)
       })()
     },
+
     async *outcomes() {
       for (let after = 0; ; ) {
         const rows = await call('outcomesAfter', after, pageRows)
@@ -108,16 +127,19 @@ export function queueOn(
         after = last.seq
       }
     },
+
     now,
+
     unansweredMs() {
       const [oldest] = unanswered
       return oldest ? performance.now() - oldest.since : 0
     },
+
     async close() {
       if (closing.signal.aborted) return
       closing.abort()
       doorbell.close()
-      await closeEngine()
+      await close()
     },
   }
 }

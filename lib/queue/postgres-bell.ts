@@ -1,60 +1,61 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import type pg from 'pg'
 import { type Doorbell, openDoorbell } from './doorbell.ts'
 import { type ServerClock, serverNow } from './postgres-clock.ts'
-import type { Link } from './postgres-link.ts'
+import type { Connections } from './postgres-connections.ts'
+import { lastRow } from './postgres-writer.ts'
 
-/** Interval of heartbeats, which reconnect a lost connection and read the server's time. */
+/** Interval of heartbeats, which notice a lost connection and read the server's time, and pause before a connection is opened again. */
 const beatMs = 1_000
-
 /** Shortest pause between two notifications, because each wakes every process. */
 const pauseMs = 5
+/** How long the start waits for the first connection. */
+const startMs = 3_000
 
 /**
  * Rings at the commits of every process, by LISTEN on a connection of its own. After a reconnect it rings once for missed
  * notifications.
  */
 export async function openBell(
-  open: (prepare: (client: pg.Client) => Promise<void>) => Link,
+  connections: Connections,
   channel: string,
   clock: ServerClock,
-): Promise<{ doorbell: Doorbell; ring(): void; link: Link }> {
+): Promise<{ doorbell: Doorbell; ring(): void; close(): Promise<void> }> {
   const doorbell = openDoorbell()
-  const link = open(async client => {
-    client.on('notification', doorbell.ring)
-    // A notification need not be durable; without this each would wait for the disk.
-    await client.query(`SET synchronous_commit = off; LISTEN "${channel}"`)
-    doorbell.ring()
-  })
-  const beat = () =>
-    link.use(async client => clock.heard((await client.query(`SELECT ${serverNow} AS now`)).rows[0].now))
-  await beat()
-  const beating = setInterval(() => beat().catch(() => {}), beatMs)
-  let due = false
-  let sending = false
+  /** Rung by commits of this process, for which the others are notified. */
+  const commits = openDoorbell()
+  const closing = new AbortController()
 
-  /** Notifies after the commit, outside of it: commits that notify would wait for each other. Many share one notification. */
-  async function ring(): Promise<void> {
-    due = true
-    if (sending) return
-    sending = true
-    while (due) {
-      due = false
-      await link.use(client => client.query(`NOTIFY "${channel}"`)).catch(() => {})
-      await sleep(pauseMs)
-    }
-    sending = false
+  async function listen(): Promise<void> {
+    await connections.use(async client => {
+      client.on('notification', doorbell.ring)
+      // A notification need not be durable; without this each would wait for the disk.
+      await client.query(`SET synchronous_commit = off; LISTEN "${channel}"`)
+      doorbell.ring()
+      for (let notified = 0; !closing.signal.aborted; ) {
+        await commits.wait(notified, beatMs, closing.signal)
+        // Notifies outside of transactions: commits that notify would wait for each other. Many share one notification.
+        const notify = commits.rings() === notified ? '' : `NOTIFY "${channel}";`
+        notified = commits.rings()
+        clock.set(lastRow<{ now: number }>(await client.query(`${notify} SELECT ${serverNow} AS now`)).now)
+        await sleep(pauseMs)
+      }
+    })
   }
 
+  async function listenOn(): Promise<void> {
+    while (!closing.signal.aborted) {
+      await listen().catch(() => {})
+      await sleep(beatMs, undefined, closing).catch(() => {})
+    }
+  }
+  const listening = listenOn()
+  await doorbell.wait(0, startMs, closing.signal)
   return {
-    doorbell: {
-      ...doorbell,
-      close() {
-        clearInterval(beating)
-        doorbell.close()
-      },
+    doorbell,
+    ring: commits.ring,
+    async close() {
+      closing.abort()
+      await listening
     },
-    ring: () => void ring(),
-    link,
   }
 }

@@ -1,9 +1,9 @@
-/** The server's clock, in milliseconds. */
+/** SQL: the server's time in epoch milliseconds. */
 export const serverNow = '(extract(epoch from clock_timestamp()) * 1000)::float8'
 
 export type ServerClock = {
-  /** Takes a time that the server has just sent. */
-  heard(ms: number): void
+  /** Takes a time that the server has just sent, epoch ms. */
+  set(ms: number): void
   /** Epoch milliseconds: never ahead of the server's clock, and behind it by the time of the fastest answer. */
   now(): number
 }
@@ -17,7 +17,7 @@ export function openClock(): ServerClock {
   let offset = Number.NEGATIVE_INFINITY
   let measuredAt = 0
   return {
-    heard(ms) {
+    set(ms) {
       const now = performance.now()
       const measured = ms - now
       if (measured < offset && measured > offset - stepMs && now - measuredAt < freshMs) return

@@ -1,14 +1,14 @@
 import type pg from 'pg'
 import { ConfigError } from '../config.ts'
 import { serverNow } from './postgres-clock.ts'
-import { expansions, firstEvent, newerSchema, schema, schemaVersion } from './schema.ts'
+import { expansions, firstEvent, newerSchema, readSchema, schemaVersion } from './schema.ts'
 
 /** The shared tables with PostgreSQL's types. */
-const tables = schema
-  .replaceAll('INTEGER PRIMARY KEY AUTOINCREMENT', 'BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY')
-  .replaceAll('REAL', 'DOUBLE PRECISION')
-  .replaceAll(') STRICT', ')')
-  .replaceAll('IF NOT EXISTS ', '')
+const tables = () =>
+  readSchema()
+    .replaceAll('INTEGER PRIMARY KEY AUTOINCREMENT', 'BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY')
+    .replaceAll('REAL', 'DOUBLE PRECISION')
+    .replaceAll(') STRICT', ')')
 
 /**
  * Each photo leaves two dead rows, which slow reads of the indexes of waiting photos until a vacuum. The threshold is a
@@ -17,11 +17,16 @@ const tables = schema
 const upkeep = `ALTER TABLE jobs SET (autovacuum_vacuum_threshold = 5000, autovacuum_vacuum_scale_factor = 0.02,
   autovacuum_analyze_scale_factor = 0.02, autovacuum_vacuum_cost_limit = 1000)`
 
+/** How often a column is tried to be added, and how long each try waits for transactions on the table. */
+const maxTries = 20
+const lockMs = 1_000
+
 /**
- * Makes the tables of a schema where there are none. Processes that start together wait for one another.
+ * Makes the tables of a schema where there are none, and adds the columns that the previous release did not have. Processes
+ * that start together wait for one another.
  * @throws Error when a newer version of Tintype wrote them.
  */
-export async function migrate(client: pg.Client, place: string): Promise<void> {
+export async function migrate(client: pg.ClientBase, place: string): Promise<void> {
   await client.query('BEGIN READ WRITE; SET LOCAL statement_timeout = 0')
   await client.query('SELECT pg_advisory_xact_lock(hashtext($1))', [`tintype ${place}`])
   const { rows } = await client.query(
@@ -31,25 +36,40 @@ export async function migrate(client: pg.Client, place: string): Promise<void> {
   const [{ isNew, isEmpty, now }] = rows
   if (isNew) await client.query(`CREATE SCHEMA "${place}"`)
   if (isEmpty)
-    await client.query(`${tables}; ${upkeep};
+    await client.query(`${tables()}; ${upkeep};
       ALTER TABLE events ALTER COLUMN seq RESTART WITH ${firstEvent(now)};
       CREATE TABLE schema_version AS SELECT ${schemaVersion} AS version`)
   const { version } = (await client.query('SELECT version FROM schema_version')).rows[0]
   if (version > schemaVersion) throw newerSchema(version)
-  await expand(client, place)
   await client.query('COMMIT')
+  await expand(client, place)
 }
 
-/** Adds columns that the previous release did not have. Checked first, because ALTER TABLE waits for every statement on the table. */
-async function expand(client: pg.Client, place: string): Promise<void> {
+/**
+ * Each column in a transaction of its own: one that held two tables could deadlock with a writer. While ALTER TABLE waits for
+ * a transaction, all later ones wait for it, so it gives up after `lockMs` and is tried again.
+ */
+async function expand(client: pg.ClientBase, place: string): Promise<void> {
   const { rows } = await client.query(
     'SELECT table_name AS table, column_name AS column FROM information_schema.columns WHERE table_schema = $1',
     [place],
   )
-  for (const { table, column, type } of expansions)
-    if (!rows.some(row => row.table === table && row.column === column))
-      await client.query(`ALTER TABLE "${place}".${table} ADD COLUMN ${column} ${type}`)
+  await client.query(`SET lock_timeout = ${lockMs}`)
+  for (const { table, column, type } of expansions) {
+    if (rows.some(row => row.table === table && row.column === column)) continue
+    const add = () => client.query(`ALTER TABLE ${table} ADD COLUMN IF NOT EXISTS ${column} ${type}`)
+    for (let tries = 1; ; tries++) {
+      const error = await add().then(
+        () => null,
+        (error: pg.DatabaseError) => error,
+      )
+      if (!error) break
+      if (error.code !== lockNotAvailable || tries === maxTries) throw error
+    }
+  }
 }
+
+const lockNotAvailable = '55P03'
 
 /**
  * Settings of every connection. Every statement has an index, so sequential scans are disabled: a plan made while the tables

@@ -7,6 +7,7 @@ import { type Postgres, startPostgres } from '../../test/postgres.ts'
 import { describeWithParts, temporaryFolder, until } from '../../test/support.ts'
 import { ConfigError } from '../config.ts'
 import { describeError, errorCode } from '../errors.ts'
+import { limitsReached } from '../limits.ts'
 import { job, opened, queueContract } from './contract.ts'
 import { type OpenOptions, open, type QueueEvent } from './index.ts'
 
@@ -63,6 +64,15 @@ describeWithParts('PostgreSQL', ['postgres'], ({ postgres }) => {
       expect(await queues[5]?.enqueue(work)).toBe('already')
     })
 
+    test('reads beyond the connections of a process wait for a free one', async () => {
+      const queue = await opened(server.newUrl())
+      const reached = () => limitsReached.get('queueConnections') ?? 0
+      const before = reached()
+      const looks = await Promise.all(Array.from({ length: 100 }, () => queue.look('none')))
+      expect(new Set(looks)).toEqual(new Set(['unknown']))
+      expect(reached()).toBeGreaterThan(before)
+    })
+
     test('without search_path the schema is tintype', async () => {
       await opened(server.newUrl().replace(/\?.*/, ''))
       const found = await (await client(server.newUrl())).query(`SELECT to_regclass('tintype.jobs') AS jobs`)
@@ -109,7 +119,7 @@ describeWithParts('PostgreSQL', ['postgres'], ({ postgres }) => {
       expect((await refusal(url)).message).toContain('a standby, which takes no writes')
     })
 
-    test('no error tells the password', async () => {
+    test('no error shows the password', async () => {
       const password = 's3cret/wi@th#signs'
       const admin = await client(server.newUrl())
       await admin.query(`CREATE ROLE somebody LOGIN PASSWORD 'another'`)
@@ -126,14 +136,14 @@ describeWithParts('PostgreSQL', ['postgres'], ({ postgres }) => {
         `postgres://somebody:${encodeURIComponent(password)}@${address}?search_path=no,schema`,
       ]
       for (const url of urls) {
-        const told = describeError(await refusal(url))
+        const shown = describeError(await refusal(url))
         for (const secret of [password, encodeURIComponent(password), 's3cret', 'signs'])
-          expect(told).not.toContain(secret)
+          expect(shown).not.toContain(secret)
       }
       expect((await refusal(urls[0] as string)).message).toContain('password authentication failed')
     })
 
-    test('TLS is as the URL asks for: refused by a server without it, and for a certificate that nobody vouches for', async context => {
+    test('TLS is as the URL asks for: refused by a server without it, and for a certificate without a known authority', async context => {
       const url = server.newUrl()
       expect((await refusal(`${url}&sslmode=verify-full`)).message).toContain('does not support SSL')
       const [key, certificate] = [join(server.folder, 'server.key'), join(server.folder, 'server.crt')]
@@ -168,7 +178,7 @@ describeWithParts('PostgreSQL', ['postgres'], ({ postgres }) => {
       expect(await queue.complete(claim, queue.now())).toEqual({ marked: 'kept' })
     })
 
-    test('an event that commits late is heard in its place, by who listened before and by who begins meanwhile', async () => {
+    test('an event that commits late arrives in its place, at readers that began before it and at those that begin meanwhile', async () => {
       const url = server.newUrl()
       const queue = await opened(url)
       await queue.enqueue(job())
@@ -178,12 +188,12 @@ describeWithParts('PostgreSQL', ['postgres'], ({ postgres }) => {
       const stop = new AbortController()
       onTestFinished(() => stop.abort())
       const listen = () => {
-        const heard: QueueEvent[] = []
+        const received: QueueEvent[] = []
         const listening = queue.events(null, stop.signal)
         const done = (async () => {
-          for await (const event of listening) heard.push(event)
+          for await (const event of listening) received.push(event)
         })()
-        return { heard, done }
+        return { received, done }
       }
       const before = listen()
       await queue.stats()
@@ -195,9 +205,9 @@ describeWithParts('PostgreSQL', ['postgres'], ({ postgres }) => {
       await queue.stats()
       await queue.stats()
       await other.query('COMMIT')
-      for (const { heard } of [before, meanwhile]) {
-        await until(() => heard.length === 2)
-        expect(heard.map(({ photo }) => photo)).toEqual(['late', next.photo])
+      for (const { received } of [before, meanwhile]) {
+        await until(() => received.length === 2)
+        expect(received.map(({ photo }) => photo)).toEqual(['late', next.photo])
       }
 
       await other.query('BEGIN')
@@ -205,12 +215,12 @@ describeWithParts('PostgreSQL', ['postgres'], ({ postgres }) => {
       await other.query('ROLLBACK')
       const start = performance.now()
       await queue.enqueue(job())
-      await until(() => before.heard.length === 3)
+      await until(() => before.received.length === 3)
       expect(performance.now() - start, 'whether it still comes').toBeGreaterThan(900)
       expect(performance.now() - start).toBeLessThan(5_000)
     })
 
-    test('lets finished photos and old events go, as many as there are', async () => {
+    test('removes all old finished photos and events', async () => {
       const url = server.newUrl()
       await (await open(url)).close()
       const other = await client(url)

@@ -1,47 +1,13 @@
 import type { FailureReason, Outcome, Owner, PhotoId } from '../photo/record.ts'
 import type { Engine } from './engine.ts'
-import type { Job, Look, QueueEvent, Stats } from './queue.ts'
-import { jobFormat, type Row, toJob } from './schema.ts'
+import type { Job, Look, QueueEvent, Stats } from './job.ts'
+import { columns, type Row, toJob } from './schema.ts'
+import { ours, oursOf, workerLiveMs } from './transitions.ts'
 
-/** A converter announces itself every 2 s. After five missed announcements its slots do not count. */
-const workerLiveMs = 10_000
-/** Longest backoff. A later due time was written before the clock was set back, and counts as due now. */
-export const maxBackoffMs = 5_000
 /** Events that may commit while an older one's transaction is open: 0.2 s of them at full speed. */
 const maxInFlight = 1_000
 /** Most events sent to a reader that resumes. One further behind gets a reset. */
 const maxMissed = 1_000
-
-/** SQL: the job is of this process's version, or of one that no live converter has. Parameters: `oursOf`. */
-export const ours =
-  '(version = ? OR version NOT IN (SELECT version FROM workers WHERE seen_at BETWEEN ? AND ?))'
-export const oursOf = ({ limits, clock }: Engine): [string, number, number] => {
-  const now = clock()
-  return [limits.version, now - workerLiveMs, now + workerLiveMs]
-}
-/** SQL: a job that this process may claim when it is due. Parameters: `oursOf`. */
-export const waitsForUs = `state = 'queued' AND format <= ${jobFormat} AND ${ours}`
-
-/** When a job may be due: now, later, or Infinity. */
-export async function nextDue(engine: Engine): Promise<number> {
-  const { sql, clock } = engine
-  const now = clock()
-  const ready = await sql(
-    `SELECT 1 AS due FROM jobs WHERE ${waitsForUs} AND (due_at <= ? OR due_at > ?) LIMIT 1`,
-  ).get(...oursOf(engine), now, now + maxBackoffMs)
-  if (ready) return now
-  const next = await sql(`SELECT min(at) AS at FROM (
-    SELECT min(lease_until) AS at FROM jobs WHERE state = 'claimed'
-    UNION ALL SELECT min(due_at) AS at FROM jobs WHERE ${waitsForUs}) AS next`).get<{
-    at: number | null
-  }>(...oursOf(engine))
-  return next?.at ?? Number.POSITIVE_INFINITY
-}
-
-export async function countQueued({ sql }: Engine): Promise<number> {
-  const row = await sql(`SELECT count(*) AS n FROM jobs WHERE state = 'queued'`).get<{ n: number }>()
-  return row?.n ?? 0
-}
 
 export async function look({ sql }: Engine, photo: PhotoId): Promise<Look | 'unknown'> {
   const row = await sql('SELECT state, outcome, durable_at FROM jobs WHERE photo = ?').get<Row>(photo)
@@ -57,30 +23,26 @@ export async function stats({ sql, clock }: Engine): Promise<Stats> {
     (SELECT min(queued_at) FROM jobs WHERE state = 'queued') AS oldest,
     (SELECT count(*) FROM jobs WHERE state = 'claimed') AS claimed,
     (SELECT count(*) FROM jobs WHERE state = 'dead') AS dead,
-    (SELECT max(seq) FROM events) AS "lastEvent",
-    coalesce(sum(slots), 0) AS slots,
-    coalesce(sum(slots) FILTER (WHERE service_seconds > 0), 0) AS measured,
-    coalesce(sum(slots / service_seconds) FILTER (WHERE service_seconds > 0), 0) AS "photosPerSecond"
-    FROM workers WHERE seen_at BETWEEN ? AND ?`).get(now - workerLiveMs, now + workerLiveMs)) as StatsRow
-  return {
-    depth: row.depth,
-    lastEvent: row.lastEvent ?? 0,
-    oldestSeconds: row.oldest === null ? 0 : Math.max(0, now - row.oldest) / 1000,
-    claimed: row.claimed,
-    dead: row.dead,
-    liveSlots: row.slots,
-    serviceSeconds: row.measured > 0 ? row.measured / row.photosPerSecond : null,
-  }
+    coalesce((SELECT max(seq) FROM events), 0) AS "lastEvent",
+    coalesce(sum(slots), 0) AS "liveSlots",
+    sum(slots) FILTER (WHERE service_seconds > 0)
+      / sum(slots / service_seconds) FILTER (WHERE service_seconds > 0) AS "serviceSeconds"
+    FROM workers WHERE seen_at BETWEEN ? AND ?`).get(now - workerLiveMs, now + workerLiveMs)) as Omit<
+    Stats,
+    'oldestSeconds'
+  > & { oldest: number | null }
+  const { oldest, ...counts } = row
+  return { ...counts, oldestSeconds: Math.max(0, now - (oldest ?? now)) / 1000 }
 }
 
-type StatsRow = Record<'depth' | 'claimed' | 'dead' | 'slots' | 'measured' | 'photosPerSecond', number> &
-  Record<'oldest' | 'lastEvent', number | null>
-
+/** Dead letters, oldest first, with their reasons. */
 export async function deadLetters(
   { sql }: Engine,
   limit: number,
 ): Promise<{ job: Job; attempts: number; reason: FailureReason }[]> {
-  const rows = await sql(`SELECT * FROM jobs WHERE state = 'dead' ORDER BY seq LIMIT ?`).all<Row>(limit)
+  const rows = await sql(`SELECT ${columns} FROM jobs WHERE state = 'dead' ORDER BY seq LIMIT ?`).all<Row>(
+    limit,
+  )
   return rows.map(row => ({
     job: toJob(row),
     attempts: row.attempts,
@@ -88,23 +50,28 @@ export async function deadLetters(
   }))
 }
 
-/** Another version's web settles its own overdue promises. When it is gone, this version takes them 10 s later. */
+/**
+ * Overdue promises without an outcome, oldest first. `tried`: a result may be stored. Another version's web settles its own;
+ * when it is gone, this version takes them 10 s later.
+ */
 export async function overdue(engine: Engine, limit: number): Promise<{ job: Job; tried: boolean }[]> {
   const now = engine.clock()
   const rows = await engine
-    .sql(`SELECT * FROM jobs WHERE promise = 1 AND outcome IS NULL AND promise_by <= ? AND (promise_by <= ? OR ${ours})
-    ORDER BY promise_by LIMIT ?`)
+    .sql(`SELECT ${columns} FROM jobs WHERE promise = 1 AND outcome IS NULL AND promise_by <= ?
+    AND (promise_by <= ? OR ${ours}) ORDER BY promise_by LIMIT ?`)
     .all<Row>(now, now - workerLiveMs, ...oursOf(engine), limit)
   return rows.map(row => ({ job: toJob(row), tried: row.attempts > 0 }))
 }
 
+/** Photos whose last attempt died with its worker, oldest first. */
 export async function lost(engine: Engine, limit: number): Promise<Job[]> {
   const rows = await engine
-    .sql(`SELECT * FROM jobs WHERE state = 'lost' AND ${ours} ORDER BY seq LIMIT ?`)
+    .sql(`SELECT ${columns} FROM jobs WHERE state = 'lost' AND ${ours} ORDER BY seq LIMIT ?`)
     .all<Row>(...oursOf(engine), limit)
   return rows.map(toJob)
 }
 
+/** Deleted photos that are not buried, oldest first. */
 export const tombstones = async (
   { sql }: Engine,
   limit: number,
@@ -126,8 +93,9 @@ export async function lastEvent({ sql }: Engine): Promise<number> {
 }
 
 export const eventsAfter = async ({ sql }: Engine, seq: number, limit: number): Promise<QueueEvent[]> =>
-  sql('SELECT * FROM events WHERE seq > ? ORDER BY seq LIMIT ?').all(seq, limit)
+  sql('SELECT seq, photo, owner, state FROM events WHERE seq > ? ORDER BY seq LIMIT ?').all(seq, limit)
 
+/** One owner's events after `after`, oldest first; `reset` when the queue no longer has all of them. */
 export async function eventsOf(
   { sql }: Engine,
   owner: Owner,
@@ -135,14 +103,11 @@ export async function eventsOf(
 ): Promise<QueueEvent[] | 'reset'> {
   const range = await sql(
     'SELECT (SELECT min(seq) FROM events) AS first, (SELECT max(seq) FROM events) AS last',
-  ).get<{
-    first: number | null
-    last: number | null
-  }>()
+  ).get<Record<'first' | 'last', number | null>>()
   const { first, last } = range ?? {}
   if (first == null || last == null || after > last || after < first - 1) return 'reset'
   const events = await sql(
-    'SELECT * FROM events WHERE owner = ? AND seq > ? ORDER BY seq LIMIT ?',
+    'SELECT seq, photo, owner, state FROM events WHERE owner = ? AND seq > ? ORDER BY seq LIMIT ?',
   ).all<QueueEvent>(owner, after, maxMissed + 1)
   return events.length > maxMissed ? 'reset' : events
 }

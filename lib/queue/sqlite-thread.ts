@@ -1,15 +1,16 @@
 import { closeSync, futimesSync, openSync, statSync } from 'node:fs'
 import { DatabaseSync } from 'node:sqlite'
 import { parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads'
-import type { Limits } from './engine.ts'
-import type { Method } from './port.ts'
-import * as reads from './reads.ts'
-import { openEngine } from './sqlite-file.ts'
-import * as writes from './writes.ts'
+import { engineOn, type Settings, writeEvents } from './engine.ts'
+import { isRead, type Method, type QueueCall, run } from './port.ts'
+import { migrate, statementsOf } from './sqlite-file.ts'
+import { nextDue } from './transitions.ts'
+import { purge } from './writes.ts'
 
-export type Call = { id: number; method: Method; args: unknown[] }
-export type Reply = { id: number; value?: unknown; error?: { message: string; code: string } }
-export type ThreadData = { file: string; bell: string; limits: Limits }
+/** `close` ends the thread. */
+export type ThreadRequest = (QueueCall & { id: number }) | 'close'
+export type ThreadReply = { id: number; value?: unknown; error?: { message: string; code: string } }
+export type ThreadData = { file: string; bell: string; settings: Settings }
 
 /** How long to wait for another process's lock; longer than any transaction takes. Then the engine counts as busy. */
 const busyMs = 3_000
@@ -17,9 +18,8 @@ const busyMs = 3_000
 const busyStepMs = 0.5
 /** Most calls of one transaction, for which other processes wait. */
 const maxBatch = 500
-/** Interval of purges. */
+/** Interval of purges, and while more rows are old than one purge removes. */
 const purgeEveryMs = 10_000
-/** Interval while more rows are old than one purge removes. */
 const purgeMoreMs = 500
 /**
  * Calls that a power cut may undo, because the holder of the lease is gone then too. A transaction of only these is not
@@ -29,77 +29,81 @@ const soft = new Set<Method>(['claim', 'renew', 'announce'])
 
 if (!parentPort) throw new Error('the queue engine runs in a worker thread')
 const port = parentPort
-const { file, bell, limits } = workerData as ThreadData
+const { file, bell, settings } = workerData as ThreadData
 const bellFile = openSync(bell, 'a')
 const db = new DatabaseSync(file)
 const { ino } = statSync(file)
 await whenFree(() => db.exec('PRAGMA journal_mode = WAL'))
 await whenFree(() => db.exec('BEGIN IMMEDIATE'))
-const engine = openEngine(db, limits)
+migrate(db, Date.now())
 db.exec('COMMIT')
-const operations = { ...reads, ...writes } as unknown as Record<Method, (...args: unknown[]) => unknown>
+const newEngine = engineOn.bind(null, statementsOf(db), settings, Date.now)
 let synchronous = ''
 let purgeAt = 0
 
 // Operations await only answers that SQLite has already given, so a batch ends before the next message is handled.
-port.on('message', async (first: Call | 'close') => {
+port.on('message', async (first: ThreadRequest) => {
   const batch = gather(first)
-  const calls = batch.filter(call => call !== 'close')
+  const calls = batch.filter(request => request !== 'close')
   const idle = calls.some(isClaim) && (await nothingToClaim())
-  const isLight = (call: Call) => call.method in reads || (idle && isClaim(call))
+  const isLight = (call: QueueCall) => isRead(call) || (idle && isClaim(call))
   const replies = await commit(calls.filter(call => !isLight(call)))
-  for (const call of calls.filter(isLight)) replies.push(await answer(call, isClaim(call)))
+  for (const call of calls.filter(isLight)) replies.push(await answer(call))
   port.postMessage(replies)
   if (calls.length < batch.length) close()
-  else endWithoutFile()
+  else if (!isThere()) process.exit(1) // the next start opens the file at the path again
 })
 
-const isClaim = ({ method }: Call) => method === 'claim'
+const isClaim = ({ method }: QueueCall) => method === 'claim'
 
 /** Checks for work before a claim: the claim takes the write lock, and idle workers must not delay busy ones. */
 async function nothingToClaim(): Promise<boolean> {
   try {
-    return (await reads.nextDue(engine)) > Date.now()
+    return (await nextDue(newEngine())) > Date.now()
   } catch {
     return false // The claim itself meets the same error and reports it.
   }
 }
 
 /** Group commit: calls that arrived while the last transaction waited for the disk share the next one. */
-function gather(first: Call | 'close'): (Call | 'close')[] {
-  const calls = [first]
-  while (calls.length < maxBatch) {
+function gather(first: ThreadRequest): ThreadRequest[] {
+  const requests = [first]
+  while (requests.length < maxBatch) {
     const next = receiveMessageOnPort(port)
     if (!next) break
-    calls.push(next.message)
+    requests.push(next.message)
   }
-  return calls
+  return requests
 }
 
-async function commit(calls: Call[]): Promise<Reply[]> {
+async function commit(calls: Exclude<ThreadRequest, 'close'>[]): Promise<ThreadReply[]> {
   if (calls.length === 0) return []
   try {
-    assertFile()
+    // SQLite would go on writing to a file that was moved, where no other process reads.
+    if (!isThere()) throw Object.assign(new Error('its file was moved or removed'), { code: 'ENOENT' })
     setSynchronous(calls.every(({ method }) => soft.has(method)) ? 'NORMAL' : 'FULL')
     await whenFree(() => db.exec('BEGIN IMMEDIATE'))
-    Object.assign(engine, { depth: null, sweptAt: null, hasNews: false })
-    const replies: Reply[] = []
-    for (const call of calls) replies.push({ id: call.id, value: await run(call) })
-    await purgeNowAndThen()
+    const engine = newEngine()
+    const replies: ThreadReply[] = []
+    for (const call of calls) replies.push({ id: call.id, value: await run(engine, call) })
+    if (Date.now() >= purgeAt)
+      purgeAt = Date.now() + ((await purge(engine)).more ? purgeMoreMs : purgeEveryMs)
+    writeEvents(engine)
     db.exec('COMMIT')
-    if (engine.hasNews) ring()
+    if (engine.events.length > 0) ring()
     return replies
   } catch (error) {
-    rollback()
+    if (db.isTransaction) db.exec('ROLLBACK') // a failed COMMIT has already rolled back
     return calls.map(({ id }) => ({ id, error: asData(error) }))
   }
 }
 
-/** Without a transaction: a read, or a claim when there was nothing to claim. */
-async function answer(call: Call, nothing: boolean): Promise<Reply> {
+/** Without a transaction: a read, or a claim when there is nothing to claim. */
+async function answer(call: Exclude<ThreadRequest, 'close'>): Promise<ThreadReply> {
+  const engine = newEngine()
   try {
     const value = await whenFree(async () =>
-      nothing ? { nothingBefore: await reads.nextDue(engine) } : run(call),
+      isClaim(call) ? { nothingBefore: await nextDue(engine) } : run(engine, call),
     )
     return { id: call.id, value }
   } catch (error) {
@@ -107,38 +111,17 @@ async function answer(call: Call, nothing: boolean): Promise<Reply> {
   }
 }
 
-const run = ({ method, args }: Call): unknown => operations[method](engine, ...args)
-
 const asData = (error: unknown) => {
   const { message, code } = error as NodeJS.ErrnoException
   return { message, code: code ?? 'ERR_QUEUE' }
 }
 
-/**
- * @throws Error with a code when the file was moved or removed: SQLite would go on writing where no other process reads.
- */
-function assertFile(): void {
-  if (isThere()) return
-  throw Object.assign(new Error('its file was moved or removed'), { code: 'ENOENT' })
-}
-
 const isThere = (): boolean => statSync(file, { throwIfNoEntry: false })?.ino === ino
-
-/** Ends the process; its next start opens the file at the path again. */
-function endWithoutFile(): void {
-  if (!isThere()) process.exit(1)
-}
 
 function setSynchronous(level: 'NORMAL' | 'FULL'): void {
   if (level === synchronous) return
   db.exec(`PRAGMA synchronous = ${level}`)
   synchronous = level
-}
-
-async function purgeNowAndThen(): Promise<void> {
-  if (Date.now() < purgeAt) return
-  const { more } = await writes.purge(engine)
-  purgeAt = Date.now() + (more ? purgeMoreMs : purgeEveryMs)
 }
 
 /** Rings after COMMIT, when the change is visible. A reader that misses the ring polls once a second. */
@@ -150,11 +133,6 @@ function ring(): void {
   }
 }
 
-/** Rolls back, unless a failed COMMIT has already done so. */
-function rollback(): void {
-  if (db.isTransaction) db.exec('ROLLBACK')
-}
-
 function close(): void {
   db.close()
   closeSync(bellFile)
@@ -162,20 +140,17 @@ function close(): void {
 }
 
 /** @throws the engine's own error when another process holds the lock for longer than busyMs. */
-async function whenFree<T>(attempt: () => T): Promise<Awaited<T>> {
+async function whenFree<T>(work: () => T): Promise<Awaited<T>> {
   const deadline = performance.now() + busyMs
   const sleeper = new Int32Array(new SharedArrayBuffer(4))
   for (;;) {
     try {
-      return await attempt()
+      return await work()
     } catch (error) {
-      if (!isBusy(error) || performance.now() > deadline) throw error
+      // SQLITE_BUSY, in any of its extended forms.
+      const isBusy = ((error as { errcode?: number }).errcode ?? 0) % 256 === 5
+      if (!isBusy || performance.now() > deadline) throw error
       Atomics.wait(sleeper, 0, 0, busyStepMs)
     }
   }
-}
-
-/** SQLITE_BUSY, in any of its extended forms. */
-function isBusy(error: unknown): boolean {
-  return ((error as { errcode?: number }).errcode ?? 0) % 256 === 5
 }

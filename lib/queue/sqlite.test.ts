@@ -9,10 +9,12 @@ import { describe, expect, onTestFinished, test } from 'vitest'
 import { smallDisk, temporaryFolder } from '../../test/support.ts'
 import { errorCode } from '../errors.ts'
 import { crash, job, opened, queueContract, undecodable } from './contract.ts'
-import { withoutLocks } from './engine.ts'
+import { engineOn, writeEvents } from './engine.ts'
 import { type Claim, open, type Queue } from './index.ts'
+import type { Lease } from './job.ts'
 import * as reads from './reads.ts'
-import { openEngine } from './sqlite-file.ts'
+import { migrate, statementsOf, withoutLocks } from './sqlite-file.ts'
+import { nextDue } from './transitions.ts'
 import * as writes from './writes.ts'
 
 queueContract('sqlite', async () => {
@@ -36,7 +38,7 @@ describe('the SQLite file', () => {
     const file = join(await temporaryFolder(), 'queue.sqlite')
     const waiting = await openFile(file)
     await rm(`${file}.bell`)
-    const other = await openFile(file) // rings a bell that nobody hears
+    const other = await openFile(file) // rings a bell that no process watches
     const claim = waiting.claim('test', 30_000, new AbortController().signal)
     await waiting.stats()
     await other.enqueue(job())
@@ -45,7 +47,7 @@ describe('the SQLite file', () => {
     expect(performance.now() - enqueued).toBeLessThan(3_000)
   })
 
-  test('the first to open a folder hears the bell, which is not there yet', async () => {
+  test('the first to open a folder watches the bell, which is not there yet', async () => {
     const file = join(await temporaryFolder(), 'queue.sqlite')
     const [first, other] = [await openFile(file), await openFile(file)]
     const delays: number[] = []
@@ -160,17 +162,18 @@ describe('the engine', () => {
     const time = { now: start }
     const db = new DatabaseSync(':memory:')
     onTestFinished(() => db.close())
-    return { time, db, engine: openEngine(db, limits, () => time.now) }
+    migrate(db, start)
+    return { time, db, engine: engineOn(statementsOf(db), limits, () => time.now) }
   }
   const day = 86_400_000
 
-  test('keeps an outcome and the knowledge of an id for a week, then lets them go', async () => {
+  test('keeps an outcome and an id for a week, then removes them', async () => {
     const { engine, time } = engineAt(1_000 * day)
     const [done, waiting] = [job({ promiseBy: time.now + 60_000 }), job({ promiseBy: time.now + 60_000 })]
     await writes.enqueue(engine, done)
     const claim = await writes.claim(engine, 'w', 5_000)
     if ('nothingBefore' in claim) throw new Error('there is work')
-    await writes.complete(engine, { photo: done.photo, token: claim.token }, time.now)
+    await writes.complete(engine, claim, time.now)
     await writes.enqueue(engine, waiting)
 
     time.now += 7 * day
@@ -191,6 +194,7 @@ describe('the engine', () => {
     expect(await reads.eventsAfter(engine, 0, 1)).toMatchObject([{ seq: 1_001 }])
     db.exec('DELETE FROM events')
     await writes.enqueue(engine, job())
+    writeEvents(engine)
     expect(await reads.lastEvent(engine)).toBe(51_001)
   })
 
@@ -202,10 +206,9 @@ describe('the engine', () => {
     await writes.enqueue(spied, work)
     const claim = await writes.claim(spied, 'w', 1)
     if ('nothingBefore' in claim) throw new Error('there is work')
-    const held = { photo: work.photo, token: claim.token }
-    await writes.renew(spied, held, 10)
-    await writes.release(spied, held)
-    await writes.renew(spied, held, 10)
+    await writes.renew(spied, claim, 10)
+    await writes.release(spied, claim)
+    await writes.renew(spied, claim, 10)
     await writes.remove(spied, work.photo, work.owner)
     await writes.bury(spied, work.photo)
     await writes.mark(spied, work.photo, 'broken')
@@ -213,7 +216,7 @@ describe('the engine', () => {
     await writes.replay(spied, work.photo)
     await writes.expireDead(spied, 0)
     await writes.purge(spied)
-    for (const read of [reads.nextDue, reads.stats, reads.lastEvent]) await read(spied)
+    for (const read of [nextDue, reads.stats, reads.lastEvent]) await read(spied)
     for (const read of [reads.overdue, reads.lost, reads.tombstones]) await read(spied, 1)
     await reads.eventsOf(spied, work.owner, 0)
     await reads.look(spied, work.photo)
@@ -233,7 +236,10 @@ describe('the engine', () => {
   test('whatever happens in whatever order: one lease at a time, one outcome a promise, nothing stranded', async () => {
     const photo = fc.nat(3)
     const step = fc.oneof(
-      fc.record({ do: fc.constantFrom('enqueue' as const, 'remove' as const, 'bar' as const), photo }),
+      fc.record({
+        do: fc.constantFrom('enqueue' as const, 'remove' as const, 'add tombstone' as const),
+        photo,
+      }),
       fc.record({ do: fc.constant('replay' as const), photo }),
       fc.record({ do: fc.constantFrom('claim' as const, 'sweep' as const) }),
       fc.record({
@@ -259,15 +265,12 @@ describe('the engine', () => {
             marks[photo] = [...(marks[photo] ?? []), answer.marked as string]
         }
         /** A right is the newest claim of its photo, used once. */
-        const settle = async (
-          index: number,
-          use: (held: { photo: string; token: string }) => Promise<object | string>,
-        ) => {
+        const settle = async (index: number, use: (held: Lease) => Promise<object | string>) => {
           const claim = claims[index % Math.max(1, claims.length)]
           if (!claim) return
           const { photo } = claim.job
           const newest = claims.filter(each => each.job.photo === photo).at(-1)
-          const answer = await use({ photo, token: claim.token })
+          const answer = await use(claim)
           if (answer === 'stale') return
           expect(claim).toBe(newest)
           expect(deleted.has(photo)).toBe(false)
@@ -290,7 +293,10 @@ describe('the engine', () => {
             note(`${step.photo}`, await writes.remove(engine, `${step.photo}`, 'o'))
             deleted.add(`${step.photo}`)
           }
-          if (step.do === 'bar' && (await writes.bar(engine, `${step.photo}`, 'o')) === 'barred')
+          if (
+            step.do === 'add tombstone' &&
+            (await writes.addTombstone(engine, `${step.photo}`, 'o')) === 'added'
+          )
             deleted.add(`${step.photo}`)
           if (step.do === 'replay') await writes.replay(engine, `${step.photo}`)
           if (step.do === 'wait') time.now += step.ms
@@ -332,7 +338,7 @@ describe('the engine', () => {
     await writes.enqueue(engine, retried)
     const claim = await writes.claim(engine, 'w', 5_000)
     if ('nothingBefore' in claim) throw new Error('there is work')
-    await writes.fail(engine, { photo: retried.photo, token: claim.token }, crash, time.now)
+    await writes.fail(engine, claim, crash, time.now)
     await writes.enqueue(engine, waiting)
     time.now -= 3_600_000
     const order: string[] = []
@@ -345,31 +351,9 @@ describe('the engine', () => {
     expect(await writes.claim(engine, 'w', 5_000)).toMatchObject({ job: { photo: held.photo }, attempt: 2 })
   })
 
-  test('a file of version 0.1 keeps its photos, and one of a newer version is refused', async () => {
-    const db = new DatabaseSync(':memory:')
-    onTestFinished(() => db.close())
-    db.exec(`CREATE TABLE jobs (seq INTEGER PRIMARY KEY AUTOINCREMENT, photo TEXT NOT NULL UNIQUE, owner TEXT NOT NULL,
-        received_at REAL NOT NULL, promise_by REAL NOT NULL, promise INTEGER NOT NULL, priority INTEGER NOT NULL,
-        traceparent TEXT, detail_until REAL, state TEXT NOT NULL, attempts INTEGER NOT NULL DEFAULT 0,
-        queued_at REAL, due_at REAL, worker TEXT, token TEXT, lease_until REAL, ended_at REAL, reason TEXT,
-        outcome TEXT) STRICT;
-      CREATE INDEX jobs_queued ON jobs (priority, seq) WHERE state = 'queued';
-      CREATE TABLE events (seq INTEGER PRIMARY KEY AUTOINCREMENT, photo TEXT NOT NULL, owner TEXT NOT NULL, state TEXT NOT NULL) STRICT;
-      INSERT INTO jobs (photo, owner, received_at, promise_by, promise, priority, state, queued_at, due_at)
-        VALUES ('waiting', 'o', 1, 2, 1, 0, 'queued', 1, 1);
-      INSERT INTO jobs (photo, owner, received_at, promise_by, promise, priority, state, attempts, token, lease_until)
-        VALUES ('held', 'o', 1, 2, 1, 0, 'claimed', 1, 't', 500);
-      INSERT INTO jobs (photo, owner, received_at, promise_by, promise, priority, state, ended_at, outcome)
-        VALUES ('done', 'o', 1, 2, 1, 0, 'done', 1, 'kept');`)
-    const engine = openEngine(db, { maxAttempts: 3, maxDepth: 10, version: '' }, () => 1_000)
-    expect(await reads.look(engine, 'done')).toEqual({ state: 'done', outcome: 'kept', durableAt: null })
-    const photos: string[] = []
-    for (let n = 0; n < 2; n++) {
-      const claim = await writes.claim(engine, 'w', 10)
-      if ('job' in claim) photos.push(claim.job.photo)
-    }
-    expect(photos.sort()).toEqual(['held', 'waiting'])
+  test('a file of a newer version is refused', () => {
+    const { db } = engineAt(0)
     db.exec('PRAGMA user_version = 99')
-    expect(() => openEngine(db, { maxAttempts: 3, maxDepth: 10, version: '' })).toThrow(/newer version/)
+    expect(() => migrate(db, 0)).toThrow(/newer version/)
   })
 })

@@ -3,10 +3,9 @@ import { dirname, resolve } from 'node:path'
 import { Worker } from 'node:worker_threads'
 import { makeFolder } from '../disk.ts'
 import { listenTo } from './doorbell.ts'
-import { limitsOf } from './engine.ts'
-import { queueOn, type Run } from './port.ts'
-import type { OpenOptions, Queue } from './queue.ts'
-import type { Call, Reply, ThreadData } from './sqlite-thread.ts'
+import { type OpenOptions, settingsOf } from './engine.ts'
+import { type Queue, type QueueCall, queueOn } from './port.ts'
+import type { ThreadData, ThreadReply, ThreadRequest } from './sqlite-thread.ts'
 
 /**
  * The queue in a SQLite file. `node:sqlite` is synchronous and a commit waits for the disk, so it runs in one worker thread a
@@ -18,11 +17,8 @@ export async function openSqlite(path: string, options: OpenOptions = {}): Promi
   await makeFolder(dirname(file))
   // Created here, because a missing file cannot be watched, and the engine's thread would create it too late.
   closeSync(openSync(bell, 'a'))
-  const { run, close } = startEngine({ file, bell, limits: limitsOf(options) }, options.onDeath ?? endProcess)
-  const queue = queueOn(run, listenTo(bell), options, {
-    now: Date.now,
-    close,
-  })
+  const thread = startThread({ file, bell, settings: settingsOf(options) }, options.onDeath ?? endProcess)
+  const queue = queueOn(listenTo(bell), options, { ...thread, now: Date.now })
   await queue.stats() // the file is open, or this throws
   return queue
 }
@@ -33,8 +29,7 @@ const endProcess = (error: Error): void =>
     throw error
   })
 
-/** The engine's thread. */
-function startEngine(workerData: ThreadData, onDeath: (error: Error) => void) {
+function startThread(workerData: ThreadData, onDeath: (error: Error) => void) {
   // Without the process's own flags, so that the thread loads no telemetry.
   const thread = new Worker(new URL('./sqlite-thread.ts', import.meta.url), { workerData, execArgv: [] })
   const pending = new Map<number, PromiseWithResolvers<unknown>>()
@@ -55,7 +50,7 @@ function startEngine(workerData: ThreadData, onDeath: (error: Error) => void) {
   }
   thread.on('error', die)
   thread.on('exit', () => die())
-  thread.on('message', (replies: Reply[]) => {
+  thread.on('message', (replies: ThreadReply[]) => {
     answered = true
     for (const { id, value, error } of replies) {
       const waiting = pending.get(id)
@@ -65,18 +60,20 @@ function startEngine(workerData: ThreadData, onDeath: (error: Error) => void) {
       else waiting?.resolve(value)
     }
   })
-  const run: Run = (method, args) => {
-    if (dead) return Promise.reject(dead)
-    const waiting = Promise.withResolvers<unknown>()
-    const id = ++calls
-    pending.set(id, waiting)
-    thread.postMessage({ id, method, args } satisfies Call)
-    return waiting.promise
+  const send = (request: ThreadRequest) => thread.postMessage(request)
+  return {
+    ask(call: QueueCall): Promise<unknown> {
+      if (dead) return Promise.reject(dead)
+      const waiting = Promise.withResolvers<unknown>()
+      const id = ++calls
+      pending.set(id, waiting)
+      send({ ...call, id })
+      return waiting.promise
+    },
+    async close(): Promise<void> {
+      closing = true
+      send('close')
+      await exited
+    },
   }
-  async function close() {
-    closing = true
-    thread.postMessage('close')
-    await exited
-  }
-  return { run, close }
 }

@@ -1,72 +1,120 @@
 import { randomBytes } from 'node:crypto'
 import type { FailureReason, Outcome, Owner, PhotoId } from '../photo/record.ts'
-import type { Engine, NewEvent } from './engine.ts'
-import type { Claim, Job, Marked, QueueEvent } from './queue.ts'
-import { jobFormat, type Row, toJob } from './schema.ts'
+import type { Engine } from './engine.ts'
+import type { Claim, Job, Lease, Marked, QueueEvent } from './job.ts'
+import { columns, jobFormat, type Row, toJob } from './schema.ts'
 
-export type Lease = { photo: PhotoId; token: string }
+/** A converter announces itself every 2 s. After five missed announcements its slots do not count. */
+export const workerLiveMs = 10_000
+/** Longest backoff. A later due time was written before the clock was set back, and counts as due now. */
+const maxBackoffMs = 5_000
+/** SQL: the job is of this process's version, or of one that no live converter has. Parameters: `oursOf`. */
+export const ours =
+  '(version = ? OR version NOT IN (SELECT version FROM workers WHERE seen_at BETWEEN ? AND ?))'
+export const oursOf = ({ settings, clock }: Engine): [string, number, number] => {
+  const now = clock()
+  return [settings.version, now - workerLiveMs, now + workerLiveMs]
+}
+/** SQL: a job that this process may claim when it is due. Parameters: `oursOf`. */
+const waitsForUs = `state = 'queued' AND format <= ${jobFormat} AND ${ours}`
+/** SQL: a job that this process may claim now. Parameters: `dueNowOf`. */
+export const dueNow = `${waitsForUs} AND (due_at <= ? OR due_at > ?)`
+export const dueNowOf = (engine: Engine): [string, number, number, number, number] => {
+  const now = engine.clock()
+  return [...oursOf(engine), now, now + maxBackoffMs]
+}
+
+/** When a job may be due, epoch ms: now, later, or Infinity. */
+export async function nextDue(engine: Engine): Promise<number> {
+  const { sql, clock } = engine
+  if (await sql(`SELECT 1 AS due FROM jobs WHERE ${dueNow} LIMIT 1`).get(...dueNowOf(engine))) return clock()
+  const next = await sql(`SELECT min(at) AS at FROM (
+    SELECT min(lease_until) AS at FROM jobs WHERE state = 'claimed'
+    UNION ALL SELECT min(due_at) AS at FROM jobs WHERE ${waitsForUs}) AS next`).get<{
+    at: number | null
+  }>(...oursOf(engine))
+  return next?.at ?? Number.POSITIVE_INFINITY
+}
+
+export async function countQueued({ sql }: Engine): Promise<number> {
+  const row = await sql(`SELECT count(*) AS n FROM jobs WHERE state = 'queued'`).get<{ n: number }>()
+  return row?.n ?? 0
+}
 
 /** The photo's row, locked for the caller's change. */
 export const find = async ({ sql }: Engine, photo: PhotoId): Promise<Row | undefined> =>
-  sql(`SELECT * FROM jobs WHERE photo = ? FOR UPDATE`).get(photo)
+  sql(`SELECT ${columns} FROM jobs WHERE photo = ? FOR UPDATE`).get(photo)
 
 /** The photo's row if the caller still holds its lease. An expired lease does not count, even when no other worker claimed it. */
-export const findLeased = async ({ sql, clock }: Engine, { photo, token }: Lease): Promise<Row | undefined> =>
-  sql(
-    `SELECT * FROM jobs WHERE photo = ? AND state = 'claimed' AND token = ? AND lease_until > ? FOR UPDATE`,
-  ).get(photo, token, clock())
+export const findLeased = async ({ sql, clock }: Engine, { job, token }: Lease): Promise<Row | undefined> =>
+  sql(`SELECT ${columns} FROM jobs WHERE photo = ? AND state = 'claimed' AND token = ? AND lease_until > ?
+    FOR UPDATE`).get(job.photo, token, clock())
+
+/** Changes columns of a row that `find` locked. */
+export function update({ sql }: Engine, { seq }: Row, changed: Partial<Row>): void {
+  const assignments = Object.keys(changed).map(column => `${column} = ?`)
+  sql(`UPDATE jobs SET ${assignments.join(', ')} WHERE seq = ?`).send(...Object.values(changed), seq)
+}
 
 /** Adds a photo. False when it is known. */
 export async function insert(
-  { sql, clock, limits }: Engine,
+  { sql, settings }: Engine,
   job: Job,
-  state: 'queued' | 'done' | 'deleted',
-  { outcome = null, queuedAt = null }: { outcome?: Outcome | null; queuedAt?: number | null } = {},
+  state: Partial<Row> & Pick<Row, 'state'>,
 ): Promise<boolean> {
-  const { changes } = await sql(`INSERT INTO jobs (photo, owner, received_at, promise_by, promise,
-      traceparent, detail_until, state, queued_at, due_at, ended_at, outcome, version, format)
-    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ${jobFormat}) ON CONFLICT (photo) DO NOTHING`).run(
-    job.photo,
-    job.owner,
-    job.receivedAt,
-    job.promiseBy,
-    job.promise ? 1 : 0,
-    job.traceparent ?? null,
-    job.detailUntil ?? null,
-    state,
-    queuedAt,
-    state === 'queued' ? 0 : null,
-    state === 'done' ? clock() : null,
-    outcome,
-    limits.version,
-  )
+  const row: Partial<Row> = {
+    photo: job.photo,
+    owner: job.owner,
+    received_at: job.receivedAt,
+    promise_by: job.promiseBy,
+    promise: job.promise ? 1 : 0,
+    traceparent: job.traceparent ?? null,
+    detail_until: job.detailUntil ?? null,
+    version: settings.version,
+    format: jobFormat,
+    ...state,
+  }
+  const names = Object.keys(row)
+  const { changes } =
+    await sql(`INSERT INTO jobs (${names.join(', ')}) VALUES (${names.map(() => '?').join(', ')})
+    ON CONFLICT (photo) DO NOTHING`).run(...Object.values(row))
   return changes === 1
 }
 
 /** Adds a tombstone, which refuses every enqueue of the photo. False when the photo is known. */
 export const insertTombstone = (engine: Engine, photo: PhotoId, owner: Owner): Promise<boolean> =>
-  insert(engine, { photo, owner, receivedAt: 0, promiseBy: 0, promise: false }, 'deleted')
+  insert(engine, { photo, owner, receivedAt: 0, promiseBy: 0, promise: false }, { state: 'deleted' })
+
+/** Columns of a row without a lease. */
+const unleased = { worker: null, token: null, claimed_at: null, lease_ms: null, lease_until: null }
 
 export type ClaimRequest = { worker: string; leaseMs: number }
 
 /** Leases a waiting photo to a worker. */
 export function lease(engine: Engine, row: Row, { worker, leaseMs }: ClaimRequest): Claim {
   const now = engine.clock()
-  const token = randomBytes(12).toString('hex')
-  const attempt = row.attempts + 1
   const waitedMs = since(now, row.queued_at)
-  engine
-    .sql(`UPDATE jobs SET state = 'claimed', worker = ?, token = ?, attempts = ?, waited_ms = ?, claimed_at = ?,
-      lease_ms = ?, lease_until = ?, queued_at = NULL, due_at = NULL WHERE seq = ?`)
-    .send(worker, token, attempt, row.waited_ms + waitedMs, now, leaseMs, now + leaseMs, row.seq)
+  const leased = {
+    state: 'claimed',
+    worker,
+    token: randomBytes(12).toString('hex'),
+    attempts: row.attempts + 1,
+    waited_ms: row.waited_ms + waitedMs,
+    claimed_at: now,
+    lease_ms: leaseMs,
+    lease_until: now + leaseMs,
+    queued_at: null,
+    due_at: null,
+  } as const
+  update(engine, row, leased)
   emit(engine, row, 'converting')
   return {
     job: toJob(row),
-    token,
-    attempt,
-    lastAttempt: attempt >= engine.limits.maxAttempts,
+    token: leased.token,
+    attempt: leased.attempts,
+    lastAttempt: leased.attempts >= engine.settings.maxAttempts,
     claimedAt: now,
-    leaseUntil: now + leaseMs,
+    leaseUntil: leased.lease_until,
     waitedMs,
     earlier: { waitedMs: row.waited_ms, convertedMs: row.converted_ms },
   }
@@ -76,46 +124,46 @@ export function lease(engine: Engine, row: Row, { worker, leaseMs }: ClaimReques
 export function requeue(
   engine: Engine,
   row: Row,
-  { dueAt = 0, attempts, expired = null }: { dueAt?: number; attempts: number; expired?: string | null },
+  { attempts, dueAt = 0, expired = null }: { attempts: number; dueAt?: number; expired?: string | null },
 ): void {
-  const { sql, clock } = engine
-  const now = clock()
-  sql(`UPDATE jobs SET state = 'queued', queued_at = ?, due_at = ?, attempts = ?, converted_ms = ?,
-    expired = ?, worker = NULL, token = NULL, claimed_at = NULL, lease_ms = NULL, lease_until = NULL,
-    ended_at = NULL, reason = NULL WHERE seq = ?`).send(
-    now,
-    dueAt,
-    Math.max(0, attempts),
-    row.converted_ms + since(now, row.claimed_at),
+  const now = engine.clock()
+  update(engine, row, {
+    ...unleased,
+    state: 'queued',
+    queued_at: now,
+    due_at: dueAt,
+    attempts: Math.max(0, attempts),
+    converted_ms: row.converted_ms + since(now, row.claimed_at),
     expired,
-    row.seq,
-  )
+    ended_at: null,
+    reason: null,
+  })
   emit(engine, row, 'queued')
 }
 
 /** Milliseconds since a stamp; 0 without one, or when the clock was set back since. */
-export const since = (now: number, stamp: number | null): number => Math.max(0, now - (stamp ?? now))
+const since = (now: number, stamp: number | null): number => Math.max(0, now - (stamp ?? now))
 
 /** Ends a job. Its promise gets this outcome unless it has one. */
 export function end(
-  { sql, clock }: Engine,
+  engine: Engine,
   row: Row,
   state: 'lost' | 'done' | 'dead' | 'deleted',
   outcome: Outcome | null,
-  { reason = null, durableAt = null }: { reason?: FailureReason | null; durableAt?: number | null } = {},
+  { reason, durableAt = null }: { reason?: FailureReason; durableAt?: number | null } = {},
 ): { marked: Marked } {
   const marked = row.promise && !row.outcome ? outcome : null
-  const ended = state === 'done' || state === 'dead'
-  sql(`UPDATE jobs SET state = ?, ended_at = ?, durable_at = ?, reason = ?, outcome = coalesce(outcome, ?),
-    queued_at = NULL, due_at = NULL, expired = token, worker = NULL, token = NULL,
-    claimed_at = NULL, lease_ms = NULL, lease_until = NULL WHERE seq = ?`).send(
+  update(engine, row, {
+    ...unleased,
     state,
-    ended ? clock() : null,
-    durableAt,
-    reason && JSON.stringify(reason),
-    marked,
-    row.seq,
-  )
+    queued_at: null,
+    due_at: null,
+    expired: row.token,
+    ended_at: state === 'done' || state === 'dead' ? engine.clock() : null,
+    durable_at: durableAt,
+    reason: reason ? JSON.stringify(reason) : null,
+    outcome: marked ?? row.outcome,
+  })
   return { marked }
 }
 
@@ -125,7 +173,7 @@ export function end(
  * Returns whether any lease had expired.
  */
 export async function expireLeases(engine: Engine): Promise<boolean> {
-  const { sql, clock, limits } = engine
+  const { sql, clock, settings } = engine
   const now = clock()
   if (engine.sweptAt === now) return false
   engine.sweptAt = now
@@ -137,25 +185,16 @@ export async function expireLeases(engine: Engine): Promise<boolean> {
     now,
   )
   const expired = await sql(
-    `SELECT * FROM jobs WHERE state = 'claimed' AND lease_until <= ? FOR UPDATE SKIP LOCKED`,
+    `SELECT ${columns} FROM jobs WHERE state = 'claimed' AND lease_until <= ? FOR UPDATE SKIP LOCKED`,
   ).all<Row>(now)
   for (const row of expired) {
-    if (row.attempts < limits.maxAttempts)
+    if (row.attempts < settings.maxAttempts)
       requeue(engine, row, { attempts: row.attempts, expired: row.token })
     else end(engine, row, 'lost', null)
   }
   return expired.length > 0
 }
 
-export function emit(engine: Engine, { photo, owner }: Job | Row, state: QueueEvent['state']): void {
-  engine.hasNews = true
-  engine.emit({ photo, owner, state })
-}
-
-/** Writes events, in order. */
-export function insertEvents({ sql }: Pick<Engine, 'sql'>, events: NewEvent[]): void {
-  const values = '(?, ?, ?), '.repeat(events.length).slice(0, -2)
-  sql(`INSERT INTO events (photo, owner, state) VALUES ${values}`).send(
-    ...events.flatMap(({ photo, owner, state }) => [photo, owner, state]),
-  )
+export function emit({ events }: Engine, { photo, owner }: Job | Row, state: QueueEvent['state']): void {
+  events.push({ photo, owner, state })
 }

@@ -1,11 +1,21 @@
-import type { Outcome } from '../photo/record.ts'
-import { type FailureReason, isBytesFault, type Owner, type PhotoId } from '../photo/record.ts'
+import { type FailureReason, isBytesFault, type Outcome, type Owner, type PhotoId } from '../photo/record.ts'
 import type { Engine } from './engine.ts'
-import { type Claim, type Ended, type Job, type Marked, retentionMs, type Worker } from './queue.ts'
-import { countQueued, maxBackoffMs, nextDue, oursOf, waitsForUs } from './reads.ts'
-import type { Row } from './schema.ts'
+import {
+  type Claim,
+  type Ended,
+  type Job,
+  type Lease,
+  type LostEnd,
+  type Marked,
+  retentionMs,
+  type Worker,
+} from './job.ts'
+import { columns, type Row } from './schema.ts'
 import {
   type ClaimRequest,
+  countQueued,
+  dueNow,
+  dueNowOf,
   emit,
   end,
   expireLeases,
@@ -13,9 +23,10 @@ import {
   findLeased,
   insert,
   insertTombstone,
-  type Lease,
   lease,
+  nextDue,
   requeue,
+  update,
 } from './transitions.ts'
 
 /** Retries follow after 0.5 to 1 s, 1 to 2 s, and at most 4 s: three attempts leave most of the minute. */
@@ -27,16 +38,17 @@ const maxEvents = 50_000
 /** Rows deleted in one transaction: a few milliseconds. */
 const purgeAtMost = 2_000
 
+/** Idempotent by photo id, also after the job ended. `queuedAt`: when stage `wait` begins, epoch ms; now by default. */
 export async function enqueue(
   engine: Engine,
   job: Job,
   queuedAt = engine.clock(),
 ): Promise<'queued' | 'already' | 'full' | 'deleted'> {
   engine.depth ??= await countQueued(engine)
-  const hasRoom = engine.depth < engine.limits.maxDepth
+  const hasRoom = engine.depth < engine.settings.maxDepth
   if (hasRoom) {
     engine.depth++ // before the insert, because a server runs several enqueues of a transaction concurrently
-    if (await insert(engine, job, 'queued', { queuedAt })) {
+    if (await insert(engine, job, { state: 'queued', queued_at: queuedAt, due_at: 0 })) {
       emit(engine, job, 'queued')
       return 'queued'
     }
@@ -54,48 +66,40 @@ export const claim = async (engine: Engine, worker: string, leaseMs: number): Pr
 
 /** The next waiting photos, at most one for each request. */
 export async function claimAll(engine: Engine, requests: ClaimRequest[]): Promise<Claimed[]> {
-  const now = engine.clock()
   // With the number as a parameter SQLite takes seven times as long.
-  const text = `SELECT * FROM jobs WHERE ${waitsForUs} AND (due_at <= ? OR due_at > ?)
+  const text = `SELECT ${columns} FROM jobs WHERE ${dueNow}
     ORDER BY seq LIMIT ${requests.length} FOR UPDATE SKIP LOCKED`
-  const next = () => engine.sql(text).all<Row>(...oursOf(engine), now, now + maxBackoffMs)
+  const next = () => engine.sql(text).all<Row>(...dueNowOf(engine))
   const [anyExpired, first] = await Promise.all([expireLeases(engine), next()])
   const rows = anyExpired ? await next() : first
-  const nothingBefore = rows.length < requests.length ? await nextDue(engine) : now
+  const nothingBefore = rows.length < requests.length ? await nextDue(engine) : 0
   return requests.map((request, i) => {
     const row = rows[i]
     return row ? lease(engine, row, request) : { nothingBefore }
   })
 }
 
+/** `stale` also restores the attempt: the caller was suspended past its lease and did not die because of the photo. */
 export async function renew(engine: Engine, lease: Lease, leaseMs: number): Promise<'held' | 'stale'> {
-  const { sql, clock } = engine
   const row = await findLeased(engine, lease)
-  if (row) {
-    sql('UPDATE jobs SET lease_ms = ?, lease_until = ? WHERE seq = ?').send(
-      leaseMs,
-      clock() + leaseMs,
-      row.seq,
-    )
-    return 'held'
-  }
-  await forgive(engine, lease)
-  return 'stale'
+  if (row) update(engine, row, { lease_ms: leaseMs, lease_until: engine.clock() + leaseMs })
+  else await forgive(engine, lease)
+  return row ? 'held' : 'stale'
 }
 
 /** Restores the attempt of an expired lease whose worker is alive: it was suspended and did not die. */
-async function forgive(engine: Engine, { photo, token }: Lease): Promise<void> {
+async function forgive(engine: Engine, { job, token }: Lease): Promise<void> {
   await expireLeases(engine)
-  const { sql } = engine
-  const row = await sql(`SELECT * FROM jobs WHERE photo = ? AND expired = ? AND forgiven < ?
-    AND state IN ('queued', 'claimed', 'lost') FOR UPDATE`).get<Row>(photo, token, maxForgiven)
+  const row = await engine
+    .sql(`SELECT ${columns} FROM jobs WHERE photo = ? AND expired = ? AND forgiven < ?
+    AND state IN ('queued', 'claimed', 'lost') FOR UPDATE`)
+    .get<Row>(job.photo, token, maxForgiven)
   if (!row) return
   if (row.state === 'lost') requeue(engine, row, { attempts: row.attempts })
-  sql('UPDATE jobs SET attempts = attempts - 1, forgiven = forgiven + 1, expired = NULL WHERE seq = ?').send(
-    row.seq,
-  )
+  update(engine, row, { attempts: row.attempts - 1, forgiven: row.forgiven + 1, expired: null })
 }
 
+/** Done: the outcome is kept when result.json was durable (epoch ms) by promiseBy, else broken. */
 export async function complete(engine: Engine, lease: Lease, durableAt: number): Promise<Ended> {
   const row = await findLeased(engine, lease)
   if (!row) return 'stale'
@@ -109,6 +113,10 @@ export async function complete(engine: Engine, lease: Lease, durableAt: number):
 const isLate = (row: Row, outcome: Outcome | null): boolean =>
   row.outcome === 'broken' && outcome !== 'broken' && outcome !== null
 
+/**
+ * A bad file ends the job at once (void, or broken when `failedAt`, epoch ms, is late). Other failures are retried with
+ * backoff; after the last one the job is a dead letter and its promise broken.
+ */
 export async function fail(
   engine: Engine,
   lease: Lease,
@@ -123,7 +131,7 @@ export async function fail(
     emit(engine, row, 'failed')
     return { next: 'failed', ...end(engine, row, 'done', outcome) }
   }
-  if (row.attempts < engine.limits.maxAttempts) {
+  if (row.attempts < engine.settings.maxAttempts) {
     const at = engine.clock() + backoffMs(row.attempts)
     requeue(engine, row, { dueAt: at, attempts: row.attempts })
     return { next: 'retry', at }
@@ -132,6 +140,7 @@ export async function fail(
   return { next: 'dead', ...end(engine, row, 'dead', 'broken', { reason }) }
 }
 
+/** Returns an unfinished claim without charging the attempt, when a converter drains. */
 export async function release(engine: Engine, lease: Lease): Promise<'released' | 'stale'> {
   const row = await findLeased(engine, lease)
   if (!row) return 'stale'
@@ -139,6 +148,7 @@ export async function release(engine: Engine, lease: Lease): Promise<'released' 
   return 'released'
 }
 
+/** Ends the job and leaves a tombstone until `bury`. The promise is void, or broken when late, unless it has an outcome. */
 export async function remove(engine: Engine, photo: PhotoId, owner: Owner): Promise<{ marked: Marked }> {
   if (await insertTombstone(engine, photo, owner)) {
     emit(engine, { photo, owner } as Job, 'deleted')
@@ -150,13 +160,19 @@ export async function remove(engine: Engine, photo: PhotoId, owner: Owner): Prom
   return end(engine, row, 'deleted', engine.clock() <= row.promise_by ? 'void' : 'broken')
 }
 
-export const bar = async (engine: Engine, photo: PhotoId, owner: Owner): Promise<'barred' | 'known'> =>
-  (await insertTombstone(engine, photo, owner)) ? 'barred' : 'known'
+/** Adds a tombstone for a photo that was never enqueued. `known`: it was, and nothing changes. */
+export const addTombstone = async (
+  engine: Engine,
+  photo: PhotoId,
+  owner: Owner,
+): Promise<'added' | 'known'> => ((await insertTombstone(engine, photo, owner)) ? 'added' : 'known')
 
+/** Called when storage holds no file of a deleted photo any more: its tombstone is later purged by age. */
 export async function bury({ sql, clock }: Engine, photo: PhotoId): Promise<void> {
   sql(`UPDATE jobs SET ended_at = ? WHERE photo = ? AND state = 'deleted'`).send(clock(), photo)
 }
 
+/** Gives an overdue promise its outcome, at most once over all processes. */
 export async function mark(engine: Engine, photo: PhotoId, outcome: Outcome): Promise<Marked> {
   const { changes } = await engine
     .sql('UPDATE jobs SET outcome = ? WHERE photo = ? AND promise = 1 AND outcome IS NULL')
@@ -167,13 +183,8 @@ export async function mark(engine: Engine, photo: PhotoId, outcome: Outcome): Pr
   return outcome
 }
 
-export async function endLost(
-  engine: Engine,
-  photo: PhotoId,
-  as:
-    | { state: 'done'; durableAt: number; outcome: Outcome | null }
-    | { state: 'dead'; reason: FailureReason },
-): Promise<Ended> {
+/** Ends a lost photo by the result in storage. `stale`: another process ended it or claimed it again. */
+export async function endLost(engine: Engine, photo: PhotoId, as: LostEnd): Promise<Ended> {
   const row = await find(engine, photo)
   if (row?.state !== 'lost') return 'stale'
   const outcome = as.state === 'done' ? as.outcome : 'broken'
@@ -182,23 +193,20 @@ export async function endLost(
   return end(engine, row, as.state, outcome, as)
 }
 
-/** So that a restart refuses no upload, an announcement without slots is ignored and a measured service time is kept. */
+/** An announcement without slots is ignored, and a measured service time is kept, so that a restart refuses no upload. */
 export async function announce(
-  { sql, clock, limits }: Engine,
+  { sql, clock, settings }: Engine,
   { id, slots, serviceSeconds }: Worker,
 ): Promise<void> {
   if (slots === 0) return
   sql(`INSERT INTO workers (id, slots, service_seconds, seen_at, version) VALUES (?, ?, ?, ?, ?) ON CONFLICT (id)
     DO UPDATE SET slots = excluded.slots, seen_at = excluded.seen_at, version = excluded.version,
       service_seconds = coalesce(nullif(excluded.service_seconds, 0), workers.service_seconds)`).send(
-    id,
-    slots,
-    serviceSeconds,
-    clock(),
-    limits.version,
+    ...[id, slots, serviceSeconds, clock(), settings.version],
   )
 }
 
+/** Enqueues a dead letter again with fresh attempts. Its outcome stays. */
 export async function replay(engine: Engine, photo: PhotoId): Promise<'queued' | 'unknown'> {
   const row = await find(engine, photo)
   if (row?.state !== 'dead') return 'unknown'
@@ -206,14 +214,17 @@ export async function replay(engine: Engine, photo: PhotoId): Promise<'queued' |
   return 'queued'
 }
 
+/** After the loss of the queue: adds a photo that has a result in storage, with its outcome, which is not counted again. */
 export async function restore(
   engine: Engine,
   job: Job,
   { outcome }: { outcome: Outcome | null },
 ): Promise<'restored' | 'already'> {
-  return (await insert(engine, job, 'done', { outcome })) ? 'restored' : 'already'
+  const isNew = await insert(engine, job, { state: 'done', ended_at: engine.clock(), outcome })
+  return isNew ? 'restored' : 'already'
 }
 
+/** Removes dead letters of that age (ms), a limited number a call. Returns how many. */
 export async function expireDead({ sql, clock }: Engine, ageMs: number): Promise<number> {
   const { changes } = await sql(`DELETE FROM jobs WHERE seq IN (SELECT seq FROM jobs
     WHERE state = 'dead' AND ended_at < ? LIMIT ? FOR UPDATE SKIP LOCKED)`).run(clock() - ageMs, purgeAtMost)

@@ -20,27 +20,24 @@ export async function* withPause<T>(
   pause: Pause,
 ): AsyncGenerator<T, void> {
   const items = Symbol.asyncIterator in source ? source[Symbol.asyncIterator]() : source[Symbol.iterator]()
-  const next = async () => {
-    const since = performance.now()
-    try {
-      return await items.next()
-    } catch (error) {
-      pause.broken = true
-      throw error
-    } finally {
-      pause.waitedMs += performance.now() - since
-    }
-  }
-  let ended = false
+  let isEnded = false
   try {
     for (;;) {
-      const { done, value } = await next()
-      ended = done === true
-      if (ended) return
-      yield value
+      const since = performance.now()
+      pause.broken = true // until the source answers
+      let item: IteratorResult<T>
+      try {
+        item = await items.next()
+      } finally {
+        pause.waitedMs += performance.now() - since
+      }
+      pause.broken = false
+      isEnded = item.done === true
+      if (isEnded) return
+      yield item.value
     }
   } finally {
-    if (!ended && !pause.broken) await items.return?.()
+    if (!isEnded && !pause.broken) await items.return?.()
   }
 }
 

@@ -212,7 +212,7 @@ export function storageContract(
       expect(await keysOf(storage.list(prefix))).toEqual([`${prefix}a`])
     })
 
-    test('bodies that nobody reads to their end cost the next nothing', async () => {
+    test('bodies that are not read to their end do not block later ones', async () => {
       const key = `${newPrefix()}a`
       const body = randomBytes(2 ** 20)
       await storage.put(key, body)
@@ -405,7 +405,7 @@ export function storageContract(
       await expect(storage.put('x/'.repeat(512) + long, bytes('x'))).rejects.toThrow('not a storage key')
     })
 
-    test('the time told of a put is the storage’s own, not that of a slow sender', async () => {
+    test('the measured time of a put is the storage’s own, not that of a slow sender', async () => {
       observed.length = 0
       const slow = new Readable({ read() {} })
       const put = storage.put(`${newPrefix()}a`, slow)
@@ -418,7 +418,7 @@ export function storageContract(
       expect(observed[0]?.[1]).toBeLessThan(0.4)
     })
 
-    test('a call is told once, with how it ended', async () => {
+    test('a call is observed once, with how it ended', async () => {
       const prefix = newPrefix()
       const outcomes = async (run: () => Promise<unknown>) => {
         observed.length = 0

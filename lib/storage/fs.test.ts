@@ -98,8 +98,8 @@ function openLedger(storage: () => Storage) {
     }
   }
   return {
-    put: (key: string, value: string, ifAbsent = false) =>
-      during([key], value, () => storage().put(key, body(value), { ifAbsent })),
+    put: (key: string, value: string, options: { ifAbsent?: boolean; beside?: boolean } = {}) =>
+      during([key], value, () => storage().put(key, body(value), options)),
     putAll: (keys: Pair, value: string) => {
       ordered.push(keys)
       return during(keys, value, () => storage().putAll(keys.map(key => ({ key, body: body(value) }))))
@@ -110,7 +110,7 @@ function openLedger(storage: () => Storage) {
         null,
         () => storage().delete(prefix),
       ),
-    /** The promises of this moment; given a folder, tells which it breaks. */
+    /** The promises of this moment; given a folder, returns those that it breaks. */
     now: () => {
       const then = structuredClone(promised)
       return (folder: string) => brokenIn(folder, then, ordered)
@@ -142,7 +142,7 @@ type Ledger = ReturnType<typeof openLedger>
 const photo = 'photos/ab/owner/photo'
 
 describe('a power cut', () => {
-  /** Runs a scenario on a disk and tells which promises a cut of power would have broken, after any single operation. */
+  /** Runs a scenario on a disk and returns the promises that a power cut would have broken, after any single operation. */
   async function brokenPromises(
     scenario: (ledger: Ledger, disk: Disk, root: string) => Promise<void>,
     options: { entriesAtOnce?: boolean; loseSync?: number } = {},
@@ -170,10 +170,10 @@ describe('a power cut', () => {
   /** Each fsync in it is the only one that keeps some promise. */
   const oneByOne = async (ledger: Ledger) => {
     await ledger.put(`${photo}/original`, 'pixels')
-    await ledger.put(`${photo}/photo.json`, 'record')
+    await ledger.put(`${photo}/photo.json`, 'record', { beside: true })
     await ledger.put('status.json', 'old')
     await ledger.put('status.json', 'new')
-    await ledger.put('keys/one', 'first', true)
+    await ledger.put('keys/one', 'first', { ifAbsent: true })
     await ledger.delete(`${photo}/`)
     await ledger.putAll([`${photo}/original`, `${photo}/photo.json`], 'together')
   }
@@ -220,7 +220,7 @@ describe('a power cut', () => {
       await dead.sync()
       await dead.close()
       await disk.link(join(root, '.tmp/dead'), join(root, 'keys/one'))
-      await ledger.put('keys/one', 'first', true)
+      await ledger.put('keys/one', 'first', { ifAbsent: true })
     }
     const { broken, syncs } = await brokenPromises(otherWriterDied)
     expect(broken).toEqual([])

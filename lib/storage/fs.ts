@@ -2,21 +2,26 @@ import * as fs from 'node:fs/promises'
 import { dirname, join, resolve } from 'node:path'
 import { Readable } from 'node:stream'
 import { type Disk, ignore, makeFolder } from '../disk.ts'
-import { withPause } from './chunks.ts'
+import { type Measured, type StorageCall, storageOn } from './adapter.ts'
 import { type Draft, writeDraft } from './draft.ts'
-import { type Folders, openFolders } from './folders.ts'
-import { checkKey, checkPrefix, type Key } from './key.ts'
-import { measure } from './measure.ts'
-import type { OpenOptions, Put, Storage } from './storage.ts'
+import { openFolders } from './folders.ts'
+import type { Key } from './key.ts'
+import type { ByteRange, OpenOptions, Put, Storage, Stored } from './storage.ts'
 import { sweep, writerName } from './temporary.ts'
 
 /** No key starts with a dot, so no key can name what is in here. */
 const temporaryFolder = '.tmp'
 
-type Answer = Awaited<ReturnType<Storage['put']>>
-
 /** How often a folder is made again when another process removes it before it is used. */
 const maxTries = 5
+
+/** Unique within the process over all storages that it opens. */
+let temporaries = 0
+
+/** A whole file and its place. */
+type Placed = Draft & { target: string; ifAbsent: boolean; beside: boolean } & {
+  placed?: 'renamed' | 'linked' | 'exists'
+}
 
 /**
  * Storage in a local folder. A body is written to a temporary file, fsynced, renamed to its place, and the folder
@@ -29,109 +34,66 @@ export async function openFolder(path: string, options: OpenOptions = {}, disk: 
   await disk.mkdir(temporary).catch(ignore('EEXIST'))
   await sweep(temporary, disk)
   const folders = openFolders(root, disk)
-  const measured = measure('fs', options)
-  const writer = writerName('self') ?? `${process.pid}`
+  const writer = writerName(process.pid)
   const newTemporary = () => join(temporary, `${writer}.${++temporaries}`)
   const at = (key: Key) => join(root, key)
-
-  return {
-    adapter: 'fs',
-
-    put: async (key, body, options) => {
-      const [answer] = await store([{ key, body, ...options }])
-      return answer as Answer
-    },
-
-    putAll: async files => ((await store(files)).includes('too-large') ? 'too-large' : 'stored'),
-
-    get: async (key, range) =>
-      measured('get', checkKey(key), async () => {
-        const handle = await disk.open(at(key), 'r').catch(ignore('ENOENT', 'ENOTDIR'))
-        if (!handle) return 'not-found'
-        const stat = await handle.stat()
-        if (!stat.isFile()) {
-          await handle.close()
-          return 'not-found'
-        }
-        const start = Math.min(range?.start ?? 0, stat.size)
-        const bytes = Math.max(0, Math.min(range?.end ?? stat.size, stat.size - 1) + 1 - start)
-        if (bytes > 0) return { body: handle.createReadStream({ start, end: start + bytes - 1 }), bytes }
-        await handle.close()
-        return { body: Readable.from([]), bytes }
-      }),
-
-    read: async key =>
-      measured('get', checkKey(key), async () => {
-        const handle = await disk.open(at(key), 'r').catch(ignore('ENOENT', 'ENOTDIR'))
-        if (!handle) return 'not-found'
-        try {
-          return (await handle.readFile().catch(ignore('EISDIR'))) ?? 'not-found'
-        } finally {
-          await handle.close()
-        }
-      }),
-
-    localFile: key => at(checkKey(key)),
-
-    async *list(prefix, after) {
-      yield* walk(checkPrefix(prefix), after)
-    },
-
-    delete: async key =>
-      measured('delete', key.endsWith('/') ? checkPrefix(key) : checkKey(key), async () => {
-        const isPrefix = key.endsWith('/')
-        // Renamed first, so that it is gone for every reader at once. The next start removes what a kill leaves.
-        const trash = newTemporary()
-        const gone = await (isPrefix ? disk.rename(at(key), trash) : disk.rm(at(key))).then(
-          () => true,
-          ignore('ENOENT', 'ENOTDIR', 'ERR_FS_EISDIR'),
-        )
-        if (!gone) return
-        if (isPrefix) await disk.rm(trash, { recursive: true, force: true })
-        await syncNearest(dirname(at(key)))
-        await prune(dirname(at(key)))
-      }),
-
-    close: async () => {},
-  }
+  const openFile = (key: Key) => disk.open(at(key), 'r').catch(ignore('ENOENT', 'ENOTDIR'))
 
   /** Writes and fsyncs all files, renames them in order, then fsyncs their folder once. */
-  async function store(files: Iterable<Put> | AsyncIterable<Put>): Promise<Answer[]> {
-    return measured('put', '', async call => {
-      const drafts: (Draft & Place)[] = []
-      try {
-        for await (const { key, ifAbsent = false, ...file } of withPause(files, call)) {
-          call.key = checkKey(key)
-          const draft = await writeDraft(disk, newTemporary(), file, call)
-          if (draft === 'too-large') {
-            call.refused = true
-            return [draft]
-          }
-          drafts.push({ ...draft, target: at(key), ifAbsent })
-          // Concurrent with the fsync of the body. A folder that fails here is made again in `place`.
-          folders.make(dirname(at(key))).catch(() => {})
-        }
-        await Promise.all(drafts.map(({ synced }) => synced))
-        await place(disk, folders, drafts)
-        call.refused = drafts.some(({ placed }) => placed === 'exists')
-        return drafts.map(({ placed, bytes }) => (placed === 'exists' ? placed : { bytes }))
-      } finally {
-        await Promise.allSettled(drafts.map(({ synced }) => synced))
-        for (const { placed, file } of drafts) if (placed !== 'renamed') await disk.rm(file, { force: true })
+  async function store(files: AsyncIterable<Put>, call: StorageCall): Promise<Stored[]> {
+    const drafts: Placed[] = []
+    try {
+      for await (const { key, ifAbsent = false, beside = false, ...file } of files) {
+        const draft = await writeDraft(disk, newTemporary(), file, call)
+        if (draft === 'too-large') return [draft]
+        drafts.push({ ...draft, target: at(key), ifAbsent, beside })
+        // Concurrent with the fsync of the body. A folder that fails here is made again in `place`.
+        if (!beside) folders.make(dirname(at(key))).catch(() => {})
       }
-    })
+      await Promise.all(drafts.map(({ synced }) => synced))
+      await place(drafts)
+      return drafts.map(({ placed, bytes }) => (placed === 'exists' ? placed : { bytes }))
+    } finally {
+      await Promise.allSettled(drafts.map(({ synced }) => synced))
+      for (const { placed, file } of drafts) if (placed !== 'renamed') await disk.rm(file, { force: true })
+    }
   }
 
-  async function* walk(prefix: Key, after: Key | undefined): AsyncIterable<Key> {
-    const entries = await measured('list', prefix, () =>
+  /** Renames whole, fsynced files one after the other, durably. */
+  async function place(drafts: Placed[]): Promise<void> {
+    const targets = [...new Set(drafts.map(({ target }) => dirname(target)))]
+    for (let tries = 1; ; tries++) {
+      try {
+        for (const draft of drafts) {
+          const { file, target, ifAbsent, beside, placed } = draft
+          // A folder that another process removed is made again by the second try.
+          if (!beside || tries > 1) await folders.make(dirname(target))
+          if (placed === 'renamed') continue
+          draft.placed = ifAbsent
+            ? ((await disk.link(file, target).then(() => 'linked' as const, ignore('EEXIST'))) ?? 'exists')
+            : await disk.rename(file, target).then(() => 'renamed' as const)
+        }
+        // Also when the file exists: its writer may have died before this fsync, and the caller relies on the file.
+        await Promise.all(targets.map(folders.sync))
+        return
+      } catch (error) {
+        if ((error as NodeJS.ErrnoException).code !== 'ENOENT' || tries === maxTries) throw error
+        folders.forget()
+      }
+    }
+  }
+
+  async function* list(prefix: Key, after: Key | undefined, measured: Measured): AsyncIterable<Key> {
+    const entries = await measured(() =>
       disk.readdir(at(prefix), { withFileTypes: true }).catch(ignore('ENOENT', 'ENOTDIR')),
     )
     // With a trailing slash a folder sorts among files as its keys do.
     const names = (entries ?? []).map(entry => (entry.isDirectory() ? `${entry.name}/` : entry.name)).sort()
     for (const key of names.map(name => prefix + name)) {
+      const isLater = after === undefined || key > after
       if (!key.endsWith('/')) {
-        if (after === undefined || key > after) yield key
-      } else if (after === undefined || key > after || after.startsWith(key)) yield* walk(key, after)
+        if (isLater) yield key
+      } else if (isLater || after.startsWith(key)) yield* list(key, after, measured)
     }
   }
 
@@ -141,7 +103,7 @@ export async function openFolder(path: string, options: OpenOptions = {}, disk: 
     if (!synced) await syncNearest(dirname(folder))
   }
 
-  /** Removes the folders that a delete left empty, or one folder a session would stay for ever. */
+  /** Removes the folders that a delete left empty, or a folder would stay for each session. */
   async function prune(folder: string): Promise<void> {
     folders.forget()
     for (let empty = folder; empty !== root; empty = dirname(empty)) {
@@ -149,37 +111,52 @@ export async function openFolder(path: string, options: OpenOptions = {}, disk: 
       if (!removed) return
     }
   }
-}
 
-/** Unique within the process over all storages that it opens. */
-let temporaries = 0
+  const adapter = {
+    name: 'fs' as const,
+    store,
+    list,
 
-type Place = { target: string; ifAbsent: boolean; placed?: 'renamed' | 'linked' | 'exists' }
-
-/** Renames whole, fsynced files one after the other, durably. */
-async function place(disk: Disk, folders: Folders, drafts: ({ file: string } & Place)[]): Promise<void> {
-  const targets = [...new Set(drafts.map(({ target }) => dirname(target)))]
-  for (let attempt = 1; ; attempt++) {
-    try {
-      for (const folder of targets) await folders.make(folder)
-      for (const draft of drafts) {
-        const { file, target, ifAbsent, placed } = draft
-        if (placed === 'renamed') continue
-        draft.placed = ifAbsent
-          ? await disk.link(file, target).then(() => 'linked', ifExists)
-          : await disk.rename(file, target).then(() => 'renamed')
+    async get(key: Key, range?: ByteRange) {
+      const handle = await openFile(key)
+      const stat = await handle?.stat()
+      if (handle && stat?.isFile()) {
+        const start = Math.min(range?.start ?? 0, stat.size)
+        const bytes = Math.max(0, Math.min(range?.end ?? stat.size, stat.size - 1) + 1 - start)
+        if (bytes > 0) return { body: handle.createReadStream({ start, end: start + bytes - 1 }), bytes }
+        await handle.close()
+        return { body: Readable.from([]), bytes }
       }
-      // Also when the file exists: its writer may have died before this fsync, and the caller relies on the file.
-      await Promise.all(targets.map(folders.sync))
-      return
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'ENOENT' || attempt === maxTries) throw error
-      folders.forget()
-    }
-  }
-}
+      await handle?.close()
+      return 'not-found' as const
+    },
 
-const ifExists = (error: NodeJS.ErrnoException): 'exists' => {
-  ignore('EEXIST')(error)
-  return 'exists'
+    async read(key: Key) {
+      const handle = await openFile(key)
+      const body = await handle
+        ?.readFile()
+        .catch(ignore('EISDIR'))
+        .finally(() => handle.close())
+      return body ?? ('not-found' as const)
+    },
+
+    localFile: at,
+
+    async delete(key: Key) {
+      const isPrefix = key.endsWith('/')
+      // Renamed first, so that it is gone for every reader at once. The next start removes what a kill leaves.
+      const trash = newTemporary()
+      const gone = await (isPrefix ? disk.rename(at(key), trash) : disk.rm(at(key))).then(
+        () => true,
+        ignore('ENOENT', 'ENOTDIR', 'ERR_FS_EISDIR'),
+      )
+      if (!gone) return
+      if (isPrefix) await disk.rm(trash, { recursive: true, force: true })
+      await syncNearest(dirname(at(key)))
+      await prune(dirname(at(key)))
+    },
+
+    close() {},
+  }
+  return storageOn(adapter, options)
 }

@@ -107,6 +107,3 @@ function withCode(error: NodeJS.ErrnoException, otherwise?: string): Error {
   const code = error.code ?? (error.name === 'Error' ? otherwise : error.name)
   return typeof code === 'string' ? Object.assign(error, { code }) : error
 }
-
-export const isCode = (error: unknown, ...codes: string[]): boolean =>
-  codes.includes((error as NodeJS.ErrnoException).code ?? '')

@@ -1,10 +1,10 @@
 import { randomUUID } from 'node:crypto'
 import * as s3 from '@aws-sdk/client-s3'
 import { ignore } from '../disk.ts'
+import type { StorageCall } from './adapter.ts'
 import { chunksOf, giveBack } from './chunks.ts'
-import type { Call } from './measure.ts'
-import { type Bucket, isCode } from './s3-client.ts'
-import type { Put } from './storage.ts'
+import type { Bucket } from './s3-client.ts'
+import type { Put, Stored } from './storage.ts'
 
 /** The least that S3 takes for a part that is not the last. It takes 10,000 of them: bodies of up to 48 GiB. */
 const partBytes = 5 * 2 ** 20
@@ -16,28 +16,37 @@ const partBytes = 5 * 2 ** 20
 const spare: Buffer[] = []
 const maxSpare = 8
 
-/** Call it after success only: a failed request may still use the buffer. */
+/** StorageCall it after success only: a failed request may still use the buffer. */
 function release(part: Buffer): void {
   if (spare.length < maxSpare) spare.push(Buffer.from(part.buffer))
 }
 
-type Answer = { bytes: number } | 'exists' | 'too-large'
-type Parts = AsyncGenerator<Buffer, Exclude<Answer, 'exists'>>
-/** Parameters of each request for a file. `token` distinguishes this write from another process's. */
-type Target = { Bucket: string; Key: string; token: string; condition: { IfNoneMatch?: '*' } }
+type Parts = AsyncGenerator<Buffer, Exclude<Stored, 'exists'>>
+/** What the requests for one object have in common. */
+type ObjectWrite = {
+  target: { Bucket: string; Key: string }
+  condition: { IfNoneMatch?: '*' }
+  /** Distinguishes this write from another process's. */
+  Metadata: { [tokenName]: string }
+}
+
+const tokenName = 'tintype-write'
 
 /** Stores a body in one request when its length is known or short, else in parts, two of which are in memory at a time. */
-export async function upload(bucket: Bucket, file: Put, call: Call): Promise<Answer> {
+export async function upload(bucket: Bucket, file: Put, call: StorageCall): Promise<Stored> {
   const { key, body, maxBytes = Number.POSITIVE_INFINITY, ifAbsent } = file
-  const condition = ifAbsent ? ({ IfNoneMatch: '*' } as const) : {}
-  const target = { Bucket: bucket.Bucket, Key: bucket.prefix + key, token: randomUUID(), condition }
-  if (Buffer.isBuffer(body)) return body.length > maxBytes ? 'too-large' : putWhole(bucket, target, body)
+  const write: ObjectWrite = {
+    target: { Bucket: bucket.Bucket, Key: bucket.prefix + key },
+    condition: ifAbsent ? { IfNoneMatch: '*' } : {},
+    Metadata: { [tokenName]: randomUUID() },
+  }
+  if (Buffer.isBuffer(body)) return body.length > maxBytes ? 'too-large' : putWhole(bucket, write, body)
   const parts = partsOf(chunksOf(body, call), file)
   try {
     const first = await parts.next()
     if (first.done) return first.value
-    if (first.value.length === partBytes) return await putParts(bucket, target, first.value, parts, call)
-    const answer = await putWhole(bucket, target, first.value)
+    if (first.value.length === partBytes) return await putParts(bucket, write, first.value, parts, call)
+    const answer = await putWhole(bucket, write, first.value)
     release(first.value)
     return answer
   } finally {
@@ -70,45 +79,44 @@ async function* partsOf(
   return { bytes }
 }
 
-async function putWhole(bucket: Bucket, { condition, token, ...target }: Target, Body: Buffer) {
-  const Metadata = { [tokenName]: token }
-  const put = () => bucket.send(new s3.PutObjectCommand({ ...target, ...condition, Body, Metadata }))
-  return (await isStored(bucket, target, token, put)) ? { bytes: Body.length } : 'exists'
+async function putWhole(bucket: Bucket, write: ObjectWrite, Body: Buffer): Promise<Stored> {
+  const { target, condition, Metadata } = write
+  const put = new s3.PutObjectCommand({ ...target, ...condition, Metadata, Body })
+  return (await isStored(bucket, write, bucket.send(put))) ? { bytes: Body.length } : 'exists'
 }
 
 async function putParts(
   bucket: Bucket,
-  { condition, token, ...target }: Target,
+  write: ObjectWrite,
   first: Buffer,
   parts: Parts,
-  call: Call,
-): Promise<Answer> {
-  const Metadata = { [tokenName]: token }
+  call: StorageCall,
+): Promise<Stored> {
+  const { target, condition, Metadata } = write
   const begin = new s3.CreateMultipartUploadCommand({ ...target, Metadata, ChecksumAlgorithm: 'CRC32' })
   const { UploadId } = await bucket.send(begin)
   const Parts: s3.CompletedPart[] = []
-  const send = async (PartNumber: number, Body: Buffer) => {
+  const sendPart = async (PartNumber: number, Body: Buffer) => {
     const part = new s3.UploadPartCommand({ ...target, UploadId, PartNumber, Body })
     const { ETag, ChecksumCRC32 } = await bucket.send(part)
     Parts.push({ PartNumber, ETag, ChecksumCRC32 })
     release(Body)
   }
-  const MultipartUpload = { Parts }
-  const complete = () =>
-    bucket.send(new s3.CompleteMultipartUploadCommand({ ...target, ...condition, UploadId, MultipartUpload }))
   let sending = Promise.resolve()
   let next: Awaited<ReturnType<Parts['next']>> = { value: first }
-  let answer: Answer | undefined
+  let answer: Stored | undefined
   try {
     for (let number = 1; !next.done; number++) {
       await sending
-      sending = send(number, next.value)
+      sending = sendPart(number, next.value)
       sending.catch(() => {}) // an unhandled rejection would end the process; it is thrown where it is awaited
       next = await parts.next()
     }
     await sending
+    const complete = { ...target, ...condition, UploadId, MultipartUpload: { Parts } }
+    const finish = () => bucket.send(new s3.CompleteMultipartUploadCommand(complete))
     const { value } = next
-    answer = value === 'too-large' || (await isStored(bucket, target, token, complete)) ? value : 'exists'
+    answer = value === 'too-large' || (await isStored(bucket, write, finish())) ? value : 'exists'
     return answer
   } finally {
     if (typeof answer !== 'object') {
@@ -120,26 +128,23 @@ async function putParts(
   }
 }
 
-const tokenName = 'tintype-write'
-
 /**
- * Sends the request that makes an object visible; false when another write's object exists. When the response is lost,
+ * Waits for the request that makes an object visible; false when another write's object exists. When the response is lost,
  * the next try finds the object or no upload: then the token in the object decides.
  */
 async function isStored(
   { send }: Bucket,
-  target: { Bucket: string; Key: string },
-  token: string,
-  request: () => Promise<unknown>,
+  { target, Metadata }: ObjectWrite,
+  request: Promise<unknown>,
 ): Promise<boolean> {
   try {
-    await request()
+    await request
     return true
   } catch (error) {
-    if (!isCode(error, 'PreconditionFailed', 'NoSuchUpload')) throw error
+    ignore('PreconditionFailed', 'NoSuchUpload')(error as Error)
     const found = await send(new s3.HeadObjectCommand(target)).catch(ignore('NotFound'))
-    if (found?.Metadata?.[tokenName] === token) return true
-    if (isCode(error, 'NoSuchUpload')) throw error
+    if (found?.Metadata?.[tokenName] === Metadata[tokenName]) return true
+    ignore('PreconditionFailed')(error as Error)
     return false
   }
 }

@@ -50,7 +50,7 @@ test('a server that ignores If-None-Match is refused', async () => {
   await expect(open(url)).rejects.toThrow(/^cannot write conditionally the bucket .*ignores If-None-Match/)
 })
 
-test('a conflict with another request is tried again, not for ever', async () => {
+test('a conflict with another request is tried again, a limited number of times', async () => {
   const { url, conflict } = await startBucket()
   const storage = await open(url)
   onTestFinished(() => storage.close())

@@ -3,14 +3,20 @@ import type { CallOutcome, StorageAdapter, StorageOperation } from '../telemetry
 import type { Key } from './key.ts'
 
 export type Found = { body: Readable; bytes: number }
+/** Both ends are included; what is beyond the body is left out. */
+export type ByteRange = { start: number; end: number }
 
 /**
  * A body to store under a key. Over `maxBytes` the call answers 'too-large' and leaves the rest of the body unread and not
  * destroyed. `disposable`: only this call uses the chunks, and their memory may be freed as soon as they are written.
  */
 export type NewFile = { key: Key; body: Readable | Buffer; maxBytes?: number; disposable?: boolean }
-/** With `ifAbsent` the call answers 'exists' and changes nothing when the key exists; the existing body is durable. */
-export type Put = NewFile & { ifAbsent?: boolean }
+export type Stored = { bytes: number } | 'exists' | 'too-large'
+/**
+ * With `ifAbsent` the call answers 'exists' and changes nothing when the key exists; the existing body is durable.
+ * `beside`: another file of the folder was stored durably before, so that the folder's own entry needs no fsync.
+ */
+export type Put = NewFile & { ifAbsent?: boolean; beside?: boolean }
 
 /**
  * Storage of photos. Expected outcomes are values. Every other failure is thrown with the key, and with the system's error
@@ -27,16 +33,16 @@ export type Storage = {
   put(
     key: Key,
     body: Readable | Buffer,
-    options?: Pick<Put, 'maxBytes' | 'ifAbsent'>,
-  ): Promise<{ bytes: number } | 'exists' | 'too-large'>
+    options?: Pick<Put, 'maxBytes' | 'ifAbsent' | 'beside'>,
+  ): Promise<Stored>
   /**
    * Stores several files of one folder with fewer fsyncs than a put each. Readers, also after a kill, find a file only
    * with those before it. A power cut before it resolves may leave any of them. Each body is read to its end before the
    * next file is requested. An error of the iterator ends the call. Then, or at 'too-large', files may be left.
    */
   putAll(files: Iterable<NewFile> | AsyncIterable<NewFile>): Promise<'stored' | 'too-large'>
-  /** A stream of the body; `range` is inclusive, in bytes, and clipped to it. The caller must consume or destroy it. */
-  get(key: Key, range?: { start: number; end: number }): Promise<Found | 'not-found'>
+  /** A stream of the body, or of a range of it. The caller must consume or destroy it. */
+  get(key: Key, range?: ByteRange): Promise<Found | 'not-found'>
   /** The whole body at once: small records, and originals for the converter's child. */
   read(key: Key): Promise<Buffer | 'not-found'>
   /** The path of a body's file, for reading only; null when bodies are not local files. */

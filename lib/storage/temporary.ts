@@ -3,30 +3,21 @@ import { join } from 'node:path'
 import type { Disk } from '../disk.ts'
 
 /**
- * Names of temporary files tell who writes them, so that the next start removes those of the dead and no other.
- * A pid alone is not enough: in a container each start has the same one. With it goes the moment the kernel
- * started the process; where there is no /proc, pid alone.
+ * The first part of a temporary file's name, by which the next start removes the files of dead processes and no other.
+ * Undefined when the process does not run. In a container each start has the same pid, so the kernel's start time of the
+ * process and the boot are part of it; a system without /proc has the pid alone.
  */
-export function writerName(pid: number | 'self'): string | undefined {
+export function writerName(pid: number): string | undefined {
   try {
+    if (process.platform !== 'linux') return process.kill(pid, 0) ? `${pid}-0-0` : undefined
     const stat = readFileSync(`/proc/${pid}/stat`, 'utf8')
     // The second field is the program's name in parentheses and may hold spaces: count after it.
     const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
     const [state, startTime] = [fields[0], fields[19]]
-    return state === 'Z' ? undefined : `${Number.parseInt(stat, 10)}-${startTime}-${bootId()}`
+    const boot = readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').slice(0, 8)
+    return state === 'Z' ? undefined : `${pid}-${startTime}-${boot}`
   } catch {
-    return process.platform === 'linux' ? undefined : nameWithoutProc(pid)
-  }
-}
-
-const bootId = (): string => readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').slice(0, 8)
-
-function nameWithoutProc(pid: number | 'self'): string | undefined {
-  try {
-    if (pid !== 'self') process.kill(pid, 0)
-    return `${pid === 'self' ? process.pid : pid}-0-0`
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === 'EPERM' ? `${pid}-0-0` : undefined
+    return undefined
   }
 }
 

@@ -71,12 +71,11 @@ type Labels = Readonly<Record<string, readonly string[] | 'open'>>
 
 export type Definition = {
   kind: 'counter' | 'gauge' | 'histogram'
-  help: string
   labels: Labels
   /** Upper bounds in seconds; histograms only. */
   buckets?: readonly number[]
   /** The services that expose it. */
   in: readonly Service[]
-  /** Only those of its processes that ask for it: of two ways to probe one is in use. */
+  /** Exposed only by a process that names it: of two kinds of probe one is in use. */
   optional?: true
 }

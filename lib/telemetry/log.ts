@@ -184,7 +184,7 @@ function limited(everyMs: number): (error: unknown) => void {
   }
 }
 
-/** Event, level, the active trace's id and the facts as JSON. Facts that are too long or no JSON are replaced by a note. */
+/** Event, level, the active trace's id and the facts as JSON. Facts that are too long or not serialisable are replaced by a marker. */
 function renderPayload(event: string, level: Level, facts: Payload): string {
   const traceId = trace.getActiveSpan()?.spanContext().traceId
   const head = { event, level, ...(traceId && { trace: traceId }) }

@@ -45,13 +45,13 @@ const lookMs = 50
  * Reports each pause of the event loop, in seconds. The lag that prom-client shows is reset by each scrape, also by one
  * that timed out because of the pause.
  */
-function watchEventLoop(tell: (seconds: number) => void): void {
+function watchEventLoop(report: (seconds: number) => void): void {
   let last = performance.now()
   setInterval(() => {
     const now = performance.now()
     const late = now - last - lookMs
     last = now
-    if (late > lookMs) tell(late / 1000)
+    if (late > lookMs) report(late / 1000)
   }, lookMs).unref()
 }
 
@@ -60,16 +60,16 @@ const diskAnswerMs = 100
 
 /** The free space of the fullest file system of `folders`, read at each scrape. */
 export function watchDisk(metrics: Metrics, folders: readonly string[]): void {
-  const tell = (disk: Disk) => {
+  const set = (disk: Disk) => {
     metrics.set('tintype_disk_free_bytes', {}, disk.bavail * disk.bsize)
     metrics.set('tintype_disk_size_bytes', {}, disk.blocks * disk.bsize)
     metrics.set('tintype_disk_free_files', {}, disk.ffree)
   }
   // NaN for a missing folder: 0 or a number would be read as free space.
   const look = async () =>
-    tell(fullest(await Promise.all(folders.map(folder => statfs(folder).catch(() => unknownDisk)))))
+    set(fullest(await Promise.all(folders.map(folder => statfs(folder).catch(() => unknownDisk)))))
   let looking: Promise<void> | undefined
-  tell(unknownDisk)
+  set(unknownDisk)
   metrics.onScrape(async () => {
     looking ??= look().finally(() => {
       looking = undefined

@@ -2,6 +2,7 @@ import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom
 import { limitsReached } from '../limits.ts'
 import type { Definition, Service } from './catalogue.ts'
 import { type MetricName, metrics } from './definitions.ts'
+import helpOf from './help.json' with { type: 'json' }
 
 type LabelValues<L> = {
   [K in keyof L]: L[K] extends readonly (infer V)[] ? V & string : string
@@ -37,9 +38,10 @@ export function createMetrics(
   registry.setContentType(Registry.OPENMETRICS_CONTENT_TYPE as never)
   collectDefaultMetrics({ register: registry })
   const instruments = new Map<string, Counter | Gauge | Histogram>()
-  for (const [name, definition] of Object.entries<Definition>(metrics)) {
+  for (const [key, definition] of Object.entries<Definition>(metrics)) {
+    const name = key as MetricName
     if (!definition.in.includes(service)) continue
-    if (definition.optional && !optional.includes(name as MetricName)) continue
+    if (definition.optional && !optional.includes(name)) continue
     const instrument = createInstrument(name, definition, registry)
     for (const labels of combinations(definition.labels)) zero(instrument, labels)
     instruments.set(name, instrument)
@@ -82,8 +84,8 @@ export function createMetrics(
   }
 }
 
-function createInstrument(name: string, { kind, help, labels, buckets }: Definition, registry: Registry) {
-  const common = { name, help, labelNames: Object.keys(labels), registers: [registry] }
+function createInstrument(name: MetricName, { kind, labels, buckets }: Definition, registry: Registry) {
+  const common = { name, help: helpOf[name], labelNames: Object.keys(labels), registers: [registry] }
   if (kind === 'counter') return new Counter(common)
   if (kind === 'gauge') return new Gauge(common)
   return new Histogram({ ...common, buckets: [...(buckets ?? [])], enableExemplars: true })

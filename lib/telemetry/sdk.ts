@@ -1,37 +1,32 @@
 import { join } from 'node:path'
-import { ExpressInstrumentation, ExpressLayerType } from '@opentelemetry/instrumentation-express'
-import { HttpInstrumentation } from '@opentelemetry/instrumentation-http'
 import { resourceFromAttributes } from '@opentelemetry/resources'
-import { NodeSDK } from '@opentelemetry/sdk-node'
-import { BatchSpanProcessor, type ReadableSpan, type SpanProcessor } from '@opentelemetry/sdk-trace'
-import { ATTR_HTTP_ROUTE, ATTR_SERVICE_NAME, ATTR_SERVICE_VERSION } from '@opentelemetry/semantic-conventions'
-import { readConfig } from '../config.ts'
-import { pick } from '../variables.ts'
+import { BatchSpanProcessor } from '@opentelemetry/sdk-trace'
+import { ATTR_SERVICE_NAME, ATTR_SERVICE_VERSION } from '@opentelemetry/semantic-conventions'
 import { onTracingStop } from './trace.ts'
-import { openTraceFile } from './trace-file.ts'
-
-/** Requests that are not traced: otherwise each scrape and each shipped batch would be a trace. */
-const untraced = /^\/(metrics|livez|readyz|log-level|streams|assets)\b/
+import { loadSdk } from './unused.ts'
 
 /** kill -9 loses at most the spans of this interval. */
 const flushMs = 1_000
 
-const selfTestPath = '/telemetry-self-test'
+type Config = {
+  DATA_DIR: string
+  INSTANCE: string
+  KEEP_TRACES_DAYS: number
+  OTEL_EXPORTER_OTLP_ENDPOINT: string
+  VERSION: string
+}
 
 /**
  * Starts OpenTelemetry for this process: traces to OTEL_EXPORTER_OTLP_ENDPOINT when set, else OTLP JSON lines in
- * DATA_DIR/traces. Metrics and logs do not use OpenTelemetry.
- * @throws Error when the self-test's Express request has no `http.route`: the instrumentation does not work.
+ * DATA_DIR/traces. Metrics and logs do not use OpenTelemetry. Nothing is instrumented: lib/http.ts makes the spans of
+ * requests, and each stage its own.
  */
-export async function startTracing(environment: NodeJS.ProcessEnv, service: string): Promise<void> {
-  const config = readConfig(
-    environment,
-    pick('DATA_DIR', 'INSTANCE', 'KEEP_TRACES_DAYS', 'OTEL_EXPORTER_OTLP_ENDPOINT', 'VERSION'),
-  )
+export async function startTracing(config: Config, service: string): Promise<void> {
   // Unset, they default to OTLP: a connection refused every few seconds.
   process.env.OTEL_METRICS_EXPORTER = 'none'
   process.env.OTEL_LOGS_EXPORTER = 'none'
-  const routes = new Set<string>()
+  const { NodeSDK } = await loadSdk()
+  const exporter = await openExporter(config, service)
   const sdk = new NodeSDK({
     resource: resourceFromAttributes({
       [ATTR_SERVICE_NAME]: service,
@@ -39,77 +34,19 @@ export async function startTracing(environment: NodeJS.ProcessEnv, service: stri
       'service.instance.id': config.INSTANCE,
     }),
     autoDetectResources: false,
-    instrumentations: [
-      new HttpInstrumentation({
-        ignoreIncomingRequestHook: request => untraced.test(request.url ?? ''),
-        // Outgoing requests are probes and log batches, which concern no photo.
-        disableOutgoingRequestInstrumentation: true,
-      }),
-      new ExpressInstrumentation({
-        ignoreLayersType: [
-          ExpressLayerType.MIDDLEWARE,
-          ExpressLayerType.ROUTER,
-          ExpressLayerType.REQUEST_HANDLER,
-        ],
-      }),
-    ],
-    spanProcessors: [
-      withoutSelfTest(
-        routes,
-        new BatchSpanProcessor({ exporter: await exporter(config, service), scheduledDelayMillis: flushMs }),
-      ),
-    ],
+    spanProcessors: [new BatchSpanProcessor({ exporter, scheduledDelayMillis: flushMs })],
   })
   sdk.start()
-  await assertRoute(routes)
   onTracingStop(() => sdk.shutdown())
 }
 
-async function exporter(
-  config: {
-    DATA_DIR: string
-    INSTANCE: string
-    KEEP_TRACES_DAYS: number
-    OTEL_EXPORTER_OTLP_ENDPOINT: string
-  },
-  service: string,
-) {
-  if (config.OTEL_EXPORTER_OTLP_ENDPOINT === '')
-    return openTraceFile(
-      join(config.DATA_DIR, 'traces'),
-      `${service}.${config.INSTANCE}`,
-      config.KEEP_TRACES_DAYS,
-    )
+/** Each exporter is loaded where it is used. */
+async function openExporter(config: Config, service: string) {
+  if (config.OTEL_EXPORTER_OTLP_ENDPOINT === '') {
+    const { openTraceFile } = await import('./trace-file.ts')
+    const folder = join(config.DATA_DIR, 'traces')
+    return openTraceFile(folder, `${service}.${config.INSTANCE}`, config.KEEP_TRACES_DAYS)
+  }
   const { OTLPTraceExporter } = await import('@opentelemetry/exporter-trace-otlp-http')
   return new OTLPTraceExporter() // reads the endpoint, headers and timeout by OpenTelemetry's own variables
-}
-
-/** Keeps the self-test's request out of the traces and notes which routes were seen. */
-function withoutSelfTest(routes: Set<string>, next: SpanProcessor): SpanProcessor {
-  let testing = true
-  return {
-    onStart: (span, context) => next.onStart(span, context),
-    onEnd(span: ReadableSpan) {
-      const route = span.attributes[ATTR_HTTP_ROUTE]
-      if (testing && route === selfTestPath) {
-        routes.add(route)
-        testing = false
-      } else next.onEnd(span)
-    },
-    forceFlush: () => next.forceFlush(),
-    shutdown: () => next.shutdown(),
-  }
-}
-
-async function assertRoute(routes: Set<string>): Promise<void> {
-  const { default: express } = await import('express')
-  const { listen } = await import('../http/listen.ts')
-  const app = express().get(selfTestPath, (_request, response) => void response.end())
-  const { url, close } = await listen(app, '127.0.0.1', 0)
-  await fetch(url + selfTestPath)
-  await close(0)
-  if (!routes.has(selfTestPath))
-    throw new Error(
-      'telemetry self-test: an Express request gave no http.route; is lib/telemetry/preload.ts given with --import?',
-    )
 }

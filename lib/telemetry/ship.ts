@@ -1,5 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { faultPoint } from '../fault.ts'
+import { call } from '../http/call.ts'
 import { startPulse } from '../pulse.ts'
 import { type Batch, readBatches } from './batches.ts'
 import { entryVersion } from './entry.ts'
@@ -104,22 +105,22 @@ async function send(
   { stream, body }: Batch,
   rewound: boolean,
 ): Promise<{ acked: number } | { expected: number }> {
-  // fetch is not traced: shipping logs must not make spans.
-  const response = await fetch(new URL(`/streams/${stream}`, url), {
+  const [status, text] = await call(new URL(`/streams/${stream}`, url), {
     method: 'POST',
     headers: {
       authorization: `Bearer ${token}`,
       'content-type': 'application/x-ndjson',
+      'content-length': body.length,
       'tintype-clock': new Date().toISOString(),
       'tintype-entries': String(entryVersion),
       ...(rewound && { 'tintype-oldest': 'true' }),
     },
-    body: new Uint8Array(body),
-    signal: AbortSignal.timeout(answerTimeoutMs),
+    body,
+    timeoutMs: answerTimeoutMs,
   })
-  const answer = (await response.json()) as { acked?: number; expected?: number; detail?: string }
-  if (response.status === 200 && Number.isSafeInteger(answer.acked)) return { acked: answer.acked as number }
-  if (response.status === 409 && !rewound && Number.isSafeInteger(answer.expected))
+  const answer: { acked?: number; expected?: number; detail?: string } = JSON.parse(text)
+  if (status === 200 && Number.isSafeInteger(answer.acked)) return { acked: answer.acked as number }
+  if (status === 409 && !rewound && Number.isSafeInteger(answer.expected))
     return { expected: answer.expected as number }
-  throw new Error(`the log server answered ${response.status} ${answer.detail ?? ''}`)
+  throw new Error(`the log server answered ${status} ${answer.detail ?? ''}`)
 }

@@ -5,6 +5,7 @@ import {
   propagation,
   ROOT_CONTEXT,
   type Span,
+  SpanKind,
   SpanStatusCode,
   trace,
 } from '@opentelemetry/api'
@@ -50,6 +51,26 @@ export async function withSpan<T>(
     span.end()
   }
 }
+
+/** The span of a request; the client's traceparent is its parent. End it with `endRequest`. */
+export const startRequest = (headers: object, attributes: Attributes): Span =>
+  tracer.startSpan(
+    'request',
+    { kind: SpanKind.SERVER, attributes },
+    propagation.extract(ROOT_CONTEXT, headers),
+  )
+
+/** Names the span by OpenTelemetry's conventions, `POST /photos`, and ends it. */
+export function endRequest(span: Span, method: string, route: string, status: number): void {
+  span.updateName(`${method} ${route}`.trim())
+  span.setAttributes({ 'http.route': route, 'http.response.status_code': status })
+  if (status >= 500) span.setStatus({ code: SpanStatusCode.ERROR })
+  span.end()
+}
+
+/** Runs with this span as the active one. */
+export const inSpan = (span: Span, run: () => void): void =>
+  context.with(trace.setSpan(context.active(), span), run)
 
 /** Marks a span as failed, for a failure that is a value and not an error. */
 export const markFailed = (span: Span, message: string): void =>

@@ -58,7 +58,7 @@ export async function convertOriginal(
   const file = detailed ? null : storage.localFile(key)
   const quick = file === null ? null : await fromFile(file, run).catch(() => null)
   if (quick?.outcome === 'ok') return { ...quick, cpuSeconds: secondsSince(cpu) }
-  // Only the bytes tell a deleted photo, a read error and a damaged photo apart.
+  // Only reading the bytes distinguishes a deleted photo, a read error and a damaged photo.
   const start = performance.now()
   let original: Buffer | 'not-found'
   try {

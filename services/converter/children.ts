@@ -12,7 +12,7 @@ export type Bounds = { deadlineMs: number; memoryBytes: number }
 
 /** A process that converts one photo at a time and may be killed for it. */
 export type Child = {
-  /** Never throws: a child that was killed or died is an outcome. `isAlive` tells whether it can convert again. */
+  /** Never throws: a child that was killed or died is an outcome. `isAlive`: whether it can convert again. */
   convert(request: Request): Promise<ChildAnswer>
   isAlive(): boolean
   kill(): void

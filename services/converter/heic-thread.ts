@@ -3,8 +3,8 @@ import libheif from 'libheif-js/libheif-wasm/libheif.js'
 import type { Nclx } from './nclx.ts'
 
 /**
- * The thread that decodes one HEIC by libheif, compiled to WebAssembly, and ends. Its memory is new, so nothing of
- * another photo is in it, and goes with the thread; a decoder that never ends leaves the child's own loop free.
+ * The thread that decodes one HEIC by libheif, compiled to WebAssembly, and ends. Its memory is new, so that it holds
+ * nothing of another photo. While a decoder does not end, the child's own event loop still runs.
  */
 
 export type Work = { bytes: Uint8Array; maxPixels: number }
@@ -28,7 +28,7 @@ const mostMissing = 0.91
 
 const { bytes, maxPixels } = workerData as Work
 const quiet = () => {}
-// The types say `default`; the CommonJS module is the function itself.
+// The types declare `default`, but the CommonJS module is the function.
 const heif = (libheif as unknown as typeof libheif.default)({ print: quiet, printErr: quiet })
 /** For the struct heif_error {code, subcode, message}, which a C function returns behind its first argument. */
 const error = heif._malloc(12)
@@ -63,7 +63,7 @@ function decode(): Decoded {
   return { pixels, width, height, channels, premultiplied, warnings, ...(nclx && { nclx }) }
 }
 
-/** @throws what libheif says of the photo. */
+/** @throws libheif's error of the last call. */
 function check(): void {
   if (word(error) !== 0) throw new Error(`libheif: ${message()}`)
 }

@@ -8,7 +8,7 @@ import { profileOf } from './nclx.ts'
  * Opens the primary image of a HEIC, decoded and no longer than `side`: libvips has no decoder for HEVC.
  * Tiles that the file lacks are grey, and among the warnings.
  * @param icc its colour profile; without one its nclx numbers count.
- * @throws what libheif says of bytes of which nothing can be shown.
+ * @throws libheif's error when no tile can be decoded.
  */
 export async function openHeic(
   bytes: Uint8Array,
@@ -37,7 +37,7 @@ async function decode(work: Work): Promise<Decoded> {
   }
 }
 
-/** Behind a PNG's header, which takes 33 bytes. sharp knows no other way to say what raw pixels mean. */
+/** Behind a PNG's header, which takes 33 bytes. sharp has no option that assigns a colour profile to raw pixels. */
 function withProfile(png: Buffer, profile: Buffer): Buffer {
   const chunk = Buffer.concat([Buffer.from('iCCPphoto\0\0', 'latin1'), deflateSync(profile)])
   const [length, checksum] = [Buffer.alloc(4), Buffer.alloc(4)]

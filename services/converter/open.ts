@@ -14,7 +14,7 @@ export type Undecodable = {
   limit?: LimitName
 }
 
-/** `unwarned` fails on each warning too: the only way in which libvips tells that tiles of a TIFF are missing. */
+/** `unwarned` fails on each warning too: without it libvips does not report that tiles of a TIFF are missing. */
 type Strictness = 'unwarned' | 'strict' | 'tolerant'
 
 /** A photo whose headers are within the limits; no pixel of it is decoded yet. */
@@ -28,7 +28,7 @@ export type Photo = {
   limit?: LimitName
   /** The decoder's warnings so far. */
   warnings: string[]
-  /** Opens the page that is shown, of these bytes or its own. A tolerant decode goes on behind an error. */
+  /** Opens the page that is shown, of these bytes or its own. A tolerant decode continues after an error. */
   open(how: Strictness, bytes?: Buffer): Promise<Sharp>
 }
 
@@ -49,7 +49,7 @@ sharp.block({ operation: ['VipsForeignLoad'] })
 sharp.unblock({ operation: loaders })
 
 /**
- * Reads the headers of a photo, given as its bytes or its file, and holds it to the limits.
+ * Reads the headers of a photo, given as its bytes or its file, and applies the limits.
  * @param side the longest that is needed of it, in pixels.
  */
 export async function openPhoto(

@@ -1,6 +1,6 @@
 import type { FailureReason } from '@tintype/lib/photo/record.ts'
 
-/** What a person is told when it was not the photo's bytes that were bad, or not for certain. */
+/** Reasons shown to the person for failures other than bad bytes. */
 export const reasons = {
   timeout:
     'This photo takes longer to convert than we allow. Make it smaller or save it as a plain JPEG, then upload it again.',

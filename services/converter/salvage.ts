@@ -8,7 +8,7 @@ const endOfJpeg = Buffer.concat([Buffer.alloc(256), Buffer.from('ffd9', 'hex')])
  * Opens a photo whose decode failed so that it decodes as far as its bytes go.
  * @param side the longest that is needed.
  * @param warnings of the decode that failed.
- * @throws for what its decoder gives whole or not at all (WebP, AVIF, interlaced PNG), and for HEIC, whose first decode is tolerant.
+ * @throws for formats that cannot be decoded in part (WebP, AVIF, interlaced PNG), and for HEIC, whose first decode is tolerant.
  */
 export async function salvage(
   { format, header, open }: Photo,
@@ -34,7 +34,7 @@ export async function salvage(
 
 /**
  * Whether libjpeg made up pixels, or libheif left some out. Of a file's warnings libjpeg words the first and counts all.
- * @param harmless how many warnings say nothing about pixels.
+ * @param harmless how many warnings do not concern pixels.
  */
 export const lacksPixels = (warnings: readonly string[], harmless = Number.POSITIVE_INFINITY): boolean =>
   warnings.some(

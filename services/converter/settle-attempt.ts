@@ -1,6 +1,6 @@
 import { describeError } from '@tintype/lib/errors.ts'
 import { spanAttributes } from '@tintype/lib/photo/account.ts'
-import type { House } from '@tintype/lib/photo/find.ts'
+import type { PhotoContext } from '@tintype/lib/photo/find.ts'
 import { type FailureReason, sessionOf } from '@tintype/lib/photo/record.ts'
 import {
   followEarlier,
@@ -17,7 +17,7 @@ import type { HeldPhoto } from './claims.ts'
 import { reasonFor } from './reasons.ts'
 
 /** What the converter works with; opened by main.ts. */
-export type Tools = House & { metrics: Metrics }
+export type Tools = PhotoContext & { metrics: Metrics }
 
 /** The result of an attempt, which is to be settled. */
 export type Verdict =
@@ -26,7 +26,7 @@ export type Verdict =
 
 /** Ends an attempt. Never throws: a photo that could not be settled is queued again when its lease is over. */
 export async function settle(tools: Tools, held: HeldPhoto, verdict: Verdict): Promise<void> {
-  // Without the lease, thumbnails still count (the next attempt follows their result); a failure is the new holder's to report.
+  // After the lease is lost, stored thumbnails still count: the next attempt finds their result. A failure is reported by that attempt.
   if (held.lost && verdict.outcome === 'failed') return
   const { claim } = held
   await inStore(tools, held, async span => {

@@ -90,7 +90,7 @@ async function count(tools: Tools, job: Job, answer: ChildAnswer, seconds: numbe
       metrics.observe('tintype_storage_seconds', { operation: 'get', adapter: storage.adapter }, readSeconds)
     return metrics.increment('tintype_conversion_cpu_seconds_total', { format }, cpuSeconds)
   }
-  // A child that failed tells no format; photo.json has the one that web read from the head.
+  // The answer of a child that failed has no format. photo.json has the one that web read from the head.
   const record = await readRecord(storage, job.owner, job.photo).catch(() => 'not-found' as const)
   if (typeof record !== 'string')
     metrics.increment('tintype_conversions_total', { outcome, format: record.format })

@@ -20,7 +20,7 @@ export type Worker = {
 }
 
 const announceMs = 2_000
-/** The queue's engine answers within 5 s, or says that it is busy. */
+/** The queue's engine answers within 5 s, if only with an error. */
 const stalledSeconds = 60
 /** Pause before the next try to start a child. */
 const restartMs = 1_000

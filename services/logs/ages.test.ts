@@ -1,16 +1,15 @@
 import { existsSync, readdirSync, unlinkSync, utimesSync } from 'node:fs'
 import { join } from 'node:path'
-import { limits } from '@tintype/lib/limits.ts'
 import { createMetrics } from '@tintype/lib/telemetry/metrics.ts'
 import { expect, onTestFinished, test } from 'vitest'
 import { sampleIn, startScript, temporaryFolder, until } from '../../test/support.ts'
-import { removeAged } from './ages.ts'
 import { foldersIn, publish } from './daily.ts'
+import { list } from './files.ts'
 import { line, lines, readJournals, stamped, writeJournal } from './fixture.ts'
-import { dayFile, list, manifestFile } from './manifest.ts'
-import { due } from './schedule.ts'
+import { dayFile, manifestFile } from './manifest.ts'
+import { due, removeAged } from './schedule.ts'
 import { dayMs, dayOf } from './stamp.ts'
-import { marks, openJournal } from './streams.ts'
+import { openJournal } from './streams.ts'
 import { isSound, verify } from './verify.ts'
 
 const today = Date.parse('2026-11-25T12:00:00.000Z')
@@ -70,39 +69,38 @@ test('0 keeps for ever', async () => {
   expect(list(folders.days)).toHaveLength(3)
 })
 
-test('a stream whose segments are gone goes on at its mark, and is not published again', async () => {
-  const dataDir = await temporaryFolder()
-  const { folders, journal, send, remove } = await house(dataDir)
-  const stream = begun(ago(40))
-  await send(stream, 1, 10, ago(40))
+test('a day that was never published is kept over its age, until it is', async () => {
+  const { folders, send, remove } = await house(await temporaryFolder())
+  const day = dayOf(ago(40))
+  await send(begun(ago(40)), 1, 3, ago(40))
   await remove()
-  expect(Object.keys(readJournals(folders.streams))).toEqual([`${marks}/${stream}.ndjson`])
-  expect(due(folders, today, keep.logsDays)).toEqual([])
-  await journal.close()
-  const again = await house(dataDir)
-  expect(await again.send(stream, 1, 10, today)).toMatchObject({ acked: 10, appended: 0 })
-  expect(await again.send(stream, 12, 12, today)).toEqual({ expected: 11 })
-  expect(await again.send(stream, 11, 12, today)).toMatchObject({ acked: 12, appended: 2 })
-  // An entry of long ago, held at its process meanwhile, is not published either.
-  await again.send(begun(ago(40), 'slo'), 1, 1, ago(40))
-  expect(due(folders, today, keep.logsDays)).toEqual([])
+  expect(list(folders.streams)).toContain(day)
+  expect(due(folders, Date.now())).toEqual([])
+  const tomorrow = Date.now() + dayMs
+  expect(due(folders, tomorrow)).toEqual([day])
+  expect(await publish(folders, day)).toMatchObject({ revision: 1, entries: 3 })
+  await remove()
+  expect(list(folders.streams)).not.toContain(day)
+  expect(list(folders.days)).toEqual([])
 })
 
-test('a mark goes when its stream was silent for 30 days and its process has begun another', async () => {
-  const { folders, send, remove, counted } = await house(await temporaryFolder())
-  const [old, newer, alone] = [begun(ago(50)), begun(ago(5)), begun(ago(50), 'slo')]
-  const lately = begun(ago(45), 'converter')
-  await send(old, 1, 3, ago(50))
-  await send(newer, 1, 3, ago(5))
-  await send(alone, 1, 3, ago(50))
-  // Silent for less than 30 days, though what it sent is older.
-  await send(lately, 1, 3, ago(45))
-  await send(begun(ago(4), 'converter'), 1, 1, ago(4))
-  await remove(ago(50 - limits.streamAge.value), { logsDays: 10, revisionsDays: 1 })
-  expect(list(join(folders.streams, marks)).sort()).toEqual([lately, alone].map(each => `${each}.ndjson`))
+test('what is sent again of a day that was removed is removed again, and its stream goes on', async () => {
+  const { folders, send, remove } = await house(await temporaryFolder())
+  const stream = begun(ago(40))
+  const [old, recent] = [dayOf(ago(40)), dayOf(ago(1))]
+  await send(stream, 1, 10, ago(40))
+  await publish(folders, old)
   await remove()
-  expect(list(join(folders.streams, marks))).toEqual([`${alone}.ndjson`])
-  expect(await counted({ limit: 'streamAge' })).toBe(2)
+  expect(Object.keys(readJournals(folders.streams))).toEqual([])
+  // Its shipper holds all of it still: it is asked for the oldest, and sends that.
+  expect(await send(stream, 11, 12, ago(1))).toEqual({ expected: 1 })
+  expect(await send(stream, 1, 10, ago(40), true)).toMatchObject({ acked: 10 })
+  expect(await send(stream, 11, 12, ago(1))).toMatchObject({ acked: 12, appended: 2 })
+  await publish(folders, old)
+  await publish(folders, recent)
+  await remove()
+  expect(Object.keys(readJournals(folders.streams))).toEqual([`${recent}/${stream}.ndjson`])
+  expect((await verify(folders)).map(({ day, entries }) => [day, entries])).toEqual([[recent, 2]])
 })
 
 test('a superseded revision goes KEEP_REVISIONS_DAYS after the newer one was published, with its manifest and index', async () => {
@@ -135,7 +133,7 @@ test('what a kill leaves of a removal is removed with the next', async () => {
   expect(readdirSync(folders.days)).toEqual([])
 })
 
-test('the log server does it by itself from its start, and takes entries meanwhile', async () => {
+test('a log server removes what is over its age from its start on, and takes entries meanwhile', async () => {
   const dataDir = await temporaryFolder()
   const folders = foldersIn(dataDir)
   const old = dayOf(Date.now() - 5 * dayMs)

@@ -1,17 +1,22 @@
 import { timingSafeEqual } from 'node:crypto'
+import { Readable } from 'node:stream'
+import { pipeline } from 'node:stream/promises'
+import { ignore } from '@tintype/lib/disk.ts'
 import { readBody } from '@tintype/lib/http/request-body.ts'
 import { createApp, finish, Problem } from '@tintype/lib/http.ts'
 import { type LimitName, limits } from '@tintype/lib/limits.ts'
 import { type OtherPages, otherPages } from '@tintype/lib/page/other-pages.ts'
 import { openPages } from '@tintype/lib/page/pages.ts'
 import { entryVersion, isStream, sourceOf } from '@tintype/lib/telemetry/entry.ts'
+import { levels } from '@tintype/lib/telemetry/levels.ts'
 import type { Log } from '@tintype/lib/telemetry/log.ts'
 import type { Metrics } from '@tintype/lib/telemetry/metrics.ts'
 import type { Express, Request } from 'express'
 import type { ServerClock } from './clock.ts'
 import type { Folders } from './daily.ts'
-import type { Story } from './page/api.ts'
-import type { Reader } from './read.ts'
+import { inThread } from './read.ts'
+import { entriesIn, type Wanted } from './search.ts'
+import { isDay } from './stamp.ts'
 import type { Appended, Journal } from './streams.ts'
 import { isKey } from './timeline.ts'
 
@@ -27,7 +32,6 @@ export type LogServer = OtherPages & {
   clock: ServerClock
   /** Days after which something is removed; 0: never. */
   keep: { logsDays: number; revisionsDays: number }
-  reader: Reader
 }
 
 /** Ingest, and what people read. */
@@ -39,47 +43,71 @@ export async function createLogsApp(server: LogServer): Promise<Express> {
   return app
 }
 
+/** Look-ups at once; further ones wait for their turn. */
+const lookUpsAtOnce = 2
+
 function addReading(app: Express, server: LogServer): void {
-  const { reader, keep, metrics } = server
+  const { folders, keep, metrics } = server
+  const inTurn = turns()
   const pages = openPages(`${import.meta.dirname}/page`)
   app.get('/pages.json', otherPages(server))
   app.use(pages.assets)
   app.get('/', pages.html('index.html'))
 
-  const story = async ({ key, day }: { key?: unknown; day?: unknown }): Promise<Story> => {
+  app.get('/timeline.json', async ({ query: { key, day } }, response) => {
     if (typeof key !== 'string' || !isKey(key))
       throw new Problem(400, 'bad-key', 'key is a session, a photo or a trace, as entries carry it.')
-    if (day !== undefined && !/^\d{4}-\d\d-\d\d$/.test(String(day)))
+    if (day !== undefined && (typeof day !== 'string' || !isDay(day)))
       throw new Problem(400, 'bad-day', 'day is a UTC day: YYYY-MM-DD.')
-    const found = notBusy(await reader.story(key, day === undefined ? undefined : String(day)))
+    const found = await inTurn(() => inThread({ folders, ask: 'story', key, day }))
     const isLong = found.entries.length === limits.timelineEntries.value
     const limit = isLong ? 'timelineEntries' : 'timelineBytes'
     if (found.cut) metrics.increment('tintype_limit_reached_total', { limit })
-    return found
-  }
-  app.get('/timeline.json', async (request, response) => {
-    response.set('Cache-Control', 'no-store').json(await story(request.query))
+    response.set('Cache-Control', 'no-store').json(found)
   })
-  app.get('/timeline.ndjson', async (request, response) => {
-    const { key, entries } = await story(request.query)
-    response
-      .set({
-        'Content-Type': 'application/x-ndjson',
-        'Content-Disposition': `attachment; filename="${key}.ndjson"`,
-      })
-      .send(entries.map(entry => `${JSON.stringify(entry)}\n`).join(''))
+  app.get('/entries.ndjson', async ({ query }, response) => {
+    const wanted = wantedIn(query)
+    await inTurn(async () => {
+      const found = entriesIn(folders, wanted)
+      if (!found) throw new Problem(404, 'nothing-logged', 'Nothing was logged on these days.')
+      response.set('Content-Type', 'application/x-ndjson')
+      await pipeline(Readable.from(found), response).catch(ignore('ERR_STREAM_PREMATURE_CLOSE'))
+    })
   })
   app.get('/recent.json', async (_request, response) => {
-    response.set('Cache-Control', 'no-store').json(notBusy(await reader.recent()))
+    const found = await inTurn(() => inThread({ folders, ask: 'recent' }))
+    response.set('Cache-Control', 'no-store').json(found)
   })
   app.get('/sizing.json', async (_request, response) => {
-    response.set('Cache-Control', 'no-store').json({ ...notBusy(await reader.sizing()), keep })
+    const found = await inTurn(() => inThread({ folders, ask: 'sizing' }))
+    response.set('Cache-Control', 'no-store').json({ ...found, keep })
   })
 }
 
-function notBusy<T>(answer: T | 'lookUps'): T {
-  if (answer === 'lookUps') throw busy('Too many look-ups at once.', 'lookUps')
-  return answer
+/** Waits for its turn, and holds it until the action has ended. */
+function turns(): <T>(action: () => Promise<T>) => Promise<T> {
+  const waiting: (() => void)[] = []
+  let running = 0
+  return async action => {
+    if (waiting.length >= limits.lookUps.value) throw busy('Too many look-ups at once.', 'lookUps')
+    if (running >= lookUpsAtOnce) await new Promise<void>(resolve => waiting.push(resolve))
+    running++
+    try {
+      return await action()
+    } finally {
+      running--
+      waiting.shift()?.()
+    }
+  }
+}
+
+function wantedIn({ from, to, event, level }: Record<string, unknown>): Wanted {
+  const [fromMs, toMs] = [Date.parse(String(from)), Date.parse(String(to))]
+  if (Number.isNaN(fromMs + toMs)) throw new Problem(400, 'bad-time', 'from and to are times in ISO 8601.')
+  if (typeof event === 'string' && /^[a-z.-]+$/.test(event)) return { fromMs, toMs, event }
+  if (levels.some(each => each === level)) return { fromMs, toMs, level: String(level) }
+  const detail = `event is the start of an event’s name; or level: ${levels.join(', ')}.`
+  throw new Problem(400, 'bad-choice', detail)
 }
 
 function addIngest(app: Express, { journal, log, metrics, token, clock }: LogServer): void {
@@ -88,13 +116,10 @@ function addIngest(app: Express, { journal, log, metrics, token, clock }: LogSer
 
   const append = async (stream: string, request: Request): Promise<Appended> => {
     const received = clock.receive(Date.parse(request.get('tintype-clock') ?? ''), stream.startsWith('logs.'))
-    const body = await readBody(request, limits.logBatchBytes.value)
+    const oldest = request.get('tintype-oldest') === 'true'
+    const body = await readBody(request, limits.logBatchBytes.value, { limit: 'logBatchBytes' })
     try {
-      const appended = await journal.append(stream, {
-        body,
-        clock: received,
-        oldest: request.get('tintype-oldest') === 'true',
-      })
+      const appended = await journal.append(stream, { body, clock: received, oldest })
       refusing = false
       return appended
     } catch (error) {
@@ -118,10 +143,10 @@ function addIngest(app: Express, { journal, log, metrics, token, clock }: LogSer
     const appended = await append(stream, request).finally(() => atOnce--)
     if ('malformed' in appended) throw new Problem(400, 'malformed', `Not a batch: ${appended.malformed}.`)
     if ('full' in appended) throw busy(`${appended.full} has too many streams already.`, 'logStreams')
-    if ('expected' in appended)
-      throw new Problem(409, 'gap', `Entries from ${appended.expected} on are missing.`, {
-        members: appended,
-      })
+    if ('expected' in appended) {
+      const detail = `Entries from ${appended.expected} on are missing.`
+      throw new Problem(409, 'gap', detail, { members: appended })
+    }
     if (appended.appended > 0) {
       const labels = { stream: sourceOf(stream) }
       metrics.increment('tintype_log_entries_total', labels, appended.appended)

@@ -3,16 +3,21 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { ExpectedError } from '@tintype/lib/errors.ts'
 import { ownFolder } from '@tintype/lib/telemetry/own.ts'
 import { type Folders, publish } from './daily.ts'
-import type { Entry } from './page/api.ts'
-import { type Estimate, sizing } from './sizing.ts'
+import { type Count, type Entry, type Estimate, serviceOf, sizeText, timeOf } from './page/api.ts'
+import { sizing } from './sizing.ts'
 import { dayMs, dayOf } from './stamp.ts'
-import { storyOf } from './story.ts'
-import { isKey, serviceOf, timeline, timeOf } from './timeline.ts'
+import { isKey, timeline } from './timeline.ts'
 import { waitForShippersMs, waitForShipping } from './unshipped.ts'
 import { isSound, verify } from './verify.ts'
 
 /** What a verb of the command line found: for machines, for people, and as exit code. */
 export type Answer = { data: unknown; text: string; code: 0 | 1 | 2 }
+
+const answer = (data: unknown, lines: string[], code: Answer['code'] = 0): Answer => ({
+  data,
+  text: lines.map(each => `${each}\n`).join(''),
+  code,
+})
 
 /** Another publish of five million entries is over by then. */
 const waitForPublishMs = 120_000
@@ -23,14 +28,15 @@ export async function publishDay(folders: Folders, day = dayOf(Date.now() - dayM
   const release = await own(folders.days)
   try {
     const manifest = await publish(folders, day)
-    if (!manifest) return { data: { day, held, published: null }, text: `${day}: no entries\n`, code: 2 }
+    if (!manifest) return answer({ day, held, published: null }, [`${day}: no entries`], 2)
     const { revision, entries, bytes, streams, sha256 } = manifest
     const lines = [
-      `${day} revision ${revision}: ${count(entries, 'entry')} of ${count(streams.length, 'stream')}, ${size(bytes)}, sha256 ${sha256}`,
+      `${day} revision ${revision}: ${count(entries, 'entry')} of ${count(streams.length, 'stream')}, ${sizeText(bytes)}, sha256 ${sha256}`,
+      ...held.map(
+        ({ stream, from, to }) => `not shipped yet: ${stream} ${from} to ${to}; publish again later`,
+      ),
     ]
-    for (const { stream, from, to } of held)
-      lines.push(`not shipped yet: ${stream} ${from} to ${to}; publish again later`)
-    return { data: { ...manifest, held }, text: `${lines.join('\n')}\n`, code: held.length > 0 ? 1 : 0 }
+    return answer({ ...manifest, held }, lines, held.length > 0 ? 1 : 0)
   } finally {
     release()
   }
@@ -46,19 +52,15 @@ async function own(folder: string): Promise<() => void> {
   }
 }
 
-export function showTimeline(folders: Folders, key: string | undefined, day?: string): Answer {
+export async function showTimeline(folders: Folders, key: string | undefined, day?: string): Promise<Answer> {
   if (key === undefined || !isKey(key))
-    return {
-      data: null,
-      text: 'timeline needs --session, --photo or --trace: the id as entries carry it\n',
-      code: 2,
-    }
-  const story = storyOf(timeline(folders, key, day))
-  if (story.entries.length === 0) return { data: story, text: `No entry names ${key}.\n`, code: 2 }
+    return answer(null, ['timeline needs --session, --photo or --trace: the id as entries carry it'], 2)
+  const story = await timeline(folders, key, day)
+  if (story.entries.length === 0) return answer(story, [`No entry names ${key}.`], 2)
   const gapBefore = new Map(story.gaps.map(({ fromMs, toMs }) => [toMs, toMs - fromMs]))
   const lines = story.entries.flatMap(entry => {
-    const gapMs = gapBefore.get(Date.parse(timeOf(entry)))
-    gapBefore.delete(Date.parse(timeOf(entry)))
+    const gapMs = gapBefore.get(timeOf(entry))
+    gapBefore.delete(timeOf(entry))
     return gapMs === undefined ? [line(entry)] : [`    … ${(gapMs / 1000).toFixed(0)} s`, line(entry)]
   })
   const byPhoto = Map.groupBy(story.stages, ({ photo }) => photo)
@@ -67,44 +69,44 @@ export function showTimeline(folders: Folders, key: string | undefined, day?: st
       `${photo}: ${stages.map(({ stage, fromMs, toMs }) => `${stage} ${((toMs - fromMs) / 1000).toFixed(3)} s`).join(' · ')}`,
     )
   if (story.cut) lines.push('… and more: choose a --day')
-  return { data: story, text: `${lines.join('\n')}\n`, code: 0 }
+  return answer(story, lines)
 }
 
 function line(entry: Entry): string {
   const { event, level, trace, ...facts } = entry.payload
-  const mark = entry.effective_at ? '~' : ' '
-  return `${timeOf(entry)}${mark} ${serviceOf(entry).padEnd(12)} ${level.padEnd(5)} ${event.padEnd(22)} ${JSON.stringify(facts)}`
+  const at = entry.effective_at ? `${entry.effective_at}~` : `${entry.timestamp} `
+  return `${at} ${serviceOf(entry).padEnd(12)} ${level.padEnd(5)} ${event.padEnd(22)} ${JSON.stringify(facts)}`
 }
 
 export function showSizing(folders: Folders): Answer {
   const found = sizing(folders, dayOf(Date.now()))
-  if (found.days.length === 0) return { data: found, text: 'No day is published yet.\n', code: 2 }
+  const newest = found.days.at(-1)
+  if (!newest) return answer(found, ['No day is published yet.'], 2)
   const largest = Math.max(...found.days.map(({ bytes }) => bytes))
   const rows = found.days.map(
     ({ day, entries, bytes, sessions }) =>
-      `${day} ${'▇'.repeat(Math.ceil((30 * bytes) / largest)).padEnd(30)} ${size(bytes).padStart(9)} ${count(entries, 'entry').padStart(18)}, a session ${size(sessions.p50)} (p99 ${size(sessions.p99)})`,
+      `${day} ${'▇'.repeat(Math.ceil((30 * bytes) / largest)).padEnd(30)} ${sizeText(bytes).padStart(9)} ${count(entries, 'entry').padStart(18)}, a session ${sizeText(sessions.p50)} (p99 ${sizeText(sessions.p99)})`,
   )
-  const newest = found.days.at(-1)
-  const shares = (counts: Record<string, { entries: number; bytes: number }>) =>
+  const shares = (counts: Record<string, Count>) =>
     Object.entries(counts)
       .slice(0, 10)
       .map(
         ([name, { entries, bytes }]) =>
-          `  ${name.padEnd(28)} ${size(bytes).padStart(9)} ${count(entries, 'entry')}`,
+          `  ${name.padEnd(28)} ${sizeText(bytes).padStart(9)} ${count(entries, 'entry')}`,
       )
-  const text = [
+  const [session] = newest.sessions.largest
+  return answer(found, [
     ...rows,
-    `by service, ${newest?.day}:`,
-    ...shares(newest?.services ?? {}),
-    `by event, ${newest?.day}:`,
-    ...shares(newest?.events ?? {}),
-    `largest session: ${newest?.sessions.largest.map(({ session, bytes }) => `${session} ${size(bytes)}`)[0] ?? 'none'}`,
+    `by service, ${newest.day}:`,
+    ...shares(newest.services),
+    `by event, ${newest.day}:`,
+    ...shares(newest.events),
+    `largest session: ${session ? `${session.session} ${sizeText(session.bytes)}` : 'none'}`,
     `compresses ${found.compressionRatio?.toFixed(1)} to 1`,
     found.bytesPerDay === null
       ? 'No whole day yet: no forecast.'
-      : `${found.counted === 'disk' ? 'all on the disk, photos too' : 'logs alone'}: ${size(found.bytesPerDay)} a day, growing by ${interval(found.growthPerDay, size)} a day; ${size(found.freeBytes)} free: full in ${interval(found.daysUntilFull, String)} days`,
-  ]
-  return { data: found, text: `${text.join('\n')}\n`, code: 0 }
+      : `${found.counted === 'disk' ? 'all on the disk, photos too' : 'logs alone'}: ${sizeText(found.bytesPerDay)} a day, growing by ${interval(found.growthPerDay, sizeText)} a day; ${sizeText(found.freeBytes)} free: full in ${interval(found.daysUntilFull, String)} days`,
+  ])
 }
 
 const interval = ({ low, likely, high }: Estimate, show: (value: number) => string): string => {
@@ -115,12 +117,8 @@ const interval = ({ low, likely, high }: Estimate, show: (value: number) => stri
 export async function showVerify(folders: Folders, day?: string): Promise<Answer> {
   const verdicts = await verify(folders, day)
   if (verdicts.length === 0)
-    return {
-      data: verdicts,
-      text: day ? `${day} is not published.\n` : 'No day is published yet.\n',
-      code: 2,
-    }
-  const text = verdicts.flatMap(({ day, revision, entries, faults, missing, late }) => [
+    return answer(verdicts, [day ? `${day} is not published.` : 'No day is published yet.'], 2)
+  const lines = verdicts.flatMap(({ day, revision, entries, faults, missing, late }) => [
     `${day} revision ${revision}: ${count(entries, 'entry')}, ${faults.length + missing.length === 0 ? 'whole' : 'NOT whole'}`,
     ...faults.map(fault => `  ${fault}`),
     ...missing.map(
@@ -129,16 +127,10 @@ export async function showVerify(folders: Folders, day?: string): Promise<Answer
     ),
     ...(late ? ['  more has come since: publish the day again'] : []),
   ])
-  return { data: verdicts, text: `${text.join('\n')}\n`, code: verdicts.every(isSound) ? 0 : 1 }
+  return answer(verdicts, lines, verdicts.every(isSound) ? 0 : 1)
 }
 
 function count(n: number, noun: string): string {
   const plural = noun.endsWith('y') ? `${noun.slice(0, -1)}ies` : `${noun}s`
   return `${n.toLocaleString('en')} ${n === 1 ? noun : plural}`
-}
-
-function size(bytes: number): string {
-  const units = ['B', 'kB', 'MB', 'GB', 'TB']
-  const power = bytes === 0 ? 0 : Math.min(4, Math.max(0, Math.floor(Math.log10(Math.abs(bytes)) / 3)))
-  return `${(bytes / 1000 ** power).toFixed(power === 0 ? 0 : 1)} ${units[power]}`
 }

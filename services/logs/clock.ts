@@ -16,7 +16,7 @@ export function openClock() {
   let wrong = false
   let aheadSince: number | undefined
   return {
-    /** Notes a batch, sent at `sentMs` by its shipper's clock. `own`: this process sent it, so it proves nothing. */
+    /** The clock for a batch that its shipper sent at `sentMs` by its own clock. `own`: this process sent it, so it proves nothing. */
     receive(sentMs: number, own: boolean): Clock {
       const { wallMs, steadyMs } = clocks()
       const isStepped = Math.abs(wallMs - steadyMs) > toleratedMs

@@ -119,7 +119,7 @@ test('a text that holds separators of lines and pages stays one line', async () 
   )
   expect(await publish(into, day)).toMatchObject({ entries: 1 })
   expect((await verify(into))[0]).toMatchObject({ faults: [], entries: 1 })
-  expect(timeline(into, session).entries[0]?.payload).toMatchObject(payload)
+  expect((await timeline(into, session)).entries[0]?.payload).toMatchObject(payload)
 })
 
 test('verify names what is missing by stream and number, and sees every change to the file', async () => {
@@ -158,7 +158,7 @@ test('a timeline is cut at so many entries, and at so many bytes', async () => {
     stamped(line('web.0.17', n + 1, midnight + n, { session }), at(n)),
   )
   writeJournal(into.streams, day, 'web.0.17', text.join(''))
-  const story = timeline(into, session)
+  const story = await timeline(into, session)
   expect([story.entries.length, story.cut]).toEqual([few - 1, true])
   const large = 'fedcba9876543210'
   const payload = { text: 'x'.repeat(60_000) }
@@ -170,7 +170,7 @@ test('a timeline is cut at so many entries, and at so many bytes', async () => {
       'slo.0.17',
       stamped(line('slo.0.17', n, midnight + n, { session: large, payload }), at(n)),
     )
-  const { entries, cut } = timeline(into, large)
+  const { entries, cut } = await timeline(into, large)
   expect(cut).toBe(true)
   expect(JSON.stringify(entries).length).toBeLessThan(limits.timelineBytes.value * 1.01)
 })
@@ -239,6 +239,6 @@ test('the index finds exactly the lines that a search through all of them finds'
   )
   for (const key of [...sessions, 'photo7'.padEnd(25, '0'), '3'.padStart(32, 'f'), 'nobody0000000000']) {
     const expected = all.filter(entry => JSON.stringify(entry).includes(`"${key}"`))
-    expect(timeline(into, key).entries.map(({ id }) => id)).toEqual(expected.map(({ id }) => id))
+    expect((await timeline(into, key)).entries.map(({ id }) => id)).toEqual(expected.map(({ id }) => id))
   }
 })

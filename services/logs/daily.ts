@@ -6,37 +6,23 @@ import { syncFolder } from '@tintype/lib/disk.ts'
 import { faultPoint } from '@tintype/lib/fault.ts'
 import { foldersOf, storageUrl } from '@tintype/lib/storage/index.ts'
 import { eachKey, writeLookup } from './lookup.ts'
-import {
-  dayFile,
-  indexFile,
-  type Manifest,
-  manifestFile,
-  newestManifest,
-  type Range,
-  type StreamPart,
-} from './manifest.ts'
-import { merge, type Source, streamFiles } from './merge.ts'
+import { dayFile, indexFile, type Manifest, manifestFile, newestManifest, type Revision } from './manifest.ts'
+import { merge, openSources, type Source, type StreamFile, streamFiles } from './merge.ts'
 import { statistics } from './statistics.ts'
 
 /** Written at once; no line is longer. */
 const outBytes = 4 * 2 ** 20
 
-export type Folders = {
-  streams: string
-  days: string
-  journals: string
-  /** How full the disk was, day by day. */
-  samples: string
-  /** The disk that fills up: where the photos are, or the logs when photos are in a bucket. */
-  photos: string
-}
+export type Folders = ReturnType<typeof foldersIn>
 
 /** `storage`: STORAGE_URL. */
-export const foldersIn = (dataDir: string, storage = ''): Folders => ({
+export const foldersIn = (dataDir: string, storage = '') => ({
   streams: join(dataDir, 'logs', 'streams'),
   days: join(dataDir, 'logs', 'days'),
   journals: join(dataDir, 'logs', 'journal'),
+  /** How full the disk was, day by day. */
   samples: join(dataDir, 'logs', 'disk.json'),
+  /** The disk that fills up: where the photos are, or the logs when photos are in a bucket. */
   photos: foldersOf(storageUrl(storage, dataDir))[0] ?? dataDir,
 })
 
@@ -49,11 +35,10 @@ export const foldersIn = (dataDir: string, storage = ''): Folders => ({
 export async function publish({ streams, days }: Folders, day: string): Promise<Manifest | undefined> {
   const files = streamFiles(join(streams, day))
   const newest = newestManifest(days, day)
-  if (files.length === 0 || (newest && !hasNews(files, newest))) return newest
+  if (newsOf(files, newest).length === 0) return newest
   mkdirSync(days, { recursive: true })
   const draft = { file: join(days, `.${day}.draft`), index: join(days, `.${day}.index.draft`) }
-  const revision = (newest?.revision ?? 0) + 1
-  const manifest = await writeDraft(draft, files, { day, revision })
+  const manifest = await writeDraft(draft, files, { day, revision: (newest?.revision ?? 0) + 1 })
   if (manifest.entries === 0 || manifest.sha256 === newest?.sha256) {
     rmSync(draft.file)
     rmSync(draft.index)
@@ -74,58 +59,46 @@ export async function publish({ streams, days }: Folders, day: string): Promise<
   return manifest
 }
 
-/** Whether a stream's journal is longer than what the newest revision was made of. */
-export function hasNews(files: { stream: string; file: string }[], newest: Manifest): boolean {
-  const read = new Map(newest.streams.map(({ stream, journalBytes }) => [stream, journalBytes]))
-  return files.some(({ stream, file }) => statSync(file).size > (read.get(stream) ?? 0))
+/** What a day's streams received since a revision: the files that are longer now, and where the new part begins. */
+export function newsOf(files: StreamFile[], newest?: Manifest): { file: string; from: number }[] {
+  const read = new Map(newest?.streams.map(({ stream, journalBytes }) => [stream, journalBytes]))
+  return files
+    .map(({ stream, file }) => ({ file, from: read.get(stream) ?? 0 }))
+    .filter(({ file, from }) => statSync(file).size > from)
 }
 
 async function writeDraft(
   draft: { file: string; index: string },
-  files: { stream: string; file: string }[],
-  { day, revision }: { day: string; revision: number },
+  files: StreamFile[],
+  revision: Revision,
 ): Promise<Manifest> {
   await using file = await open(draft.file, 'w')
   await using indexFile = await open(draft.index, 'w')
   const out = writer(file)
   const lookup = writeLookup(indexFile.fd)
   const counts = statistics()
-  const parts = new Map<string, StreamPart>()
-  let corrected = 0
-  let [fromMs, toMs] = [0, 0]
-  const entries = merge(files)
-  let next = entries.next()
-  for (; !next.done; next = entries.next()) {
-    const source = next.value
+  const sources = openSources(files)
+  for (const source of merge(sources)) {
     const bytes = source.end + 1 - source.start
     eachKey(source, (start, end) => lookup.add(source.buffer, start, end, out.bytes()))
     if (!out.hasRoomFor(bytes)) await out.flush()
     out.add(source.buffer, source.start, source.end + 1)
     counts.add(source, bytes)
-    addTo(parts, source, bytes)
-    if (source.effectiveMs !== source.head.timestampMs) corrected++
-    fromMs ||= source.effectiveMs
-    toMs = source.effectiveMs
+    count(source, bytes)
   }
   const sha256 = await out.close()
-  const index = lookup.close()
+  const blocks = lookup.close()
   faultPoint('publish.merged')
   await Promise.all([file.sync(), indexFile.sync()])
+  const streams = sources.map(({ part }) => part).filter(({ entries }) => entries > 0)
   return {
-    day,
-    revision,
-    entries: parts.values().reduce((sum, part) => sum + part.entries, 0),
+    ...revision,
+    entries: streams.reduce((sum, { entries }) => sum + entries, 0),
     bytes: out.bytes(),
     sha256,
-    from: new Date(fromMs).toISOString(),
-    to: new Date(toMs).toISOString(),
-    corrected,
-    streams: next.value.flatMap(({ stream, bytes, unreadable }) => {
-      const part = parts.get(stream)
-      return part ? [{ ...part, journalBytes: bytes, unreadable }] : []
-    }),
+    streams,
     ...counts.result(),
-    index,
+    blocks,
   }
 }
 
@@ -163,24 +136,9 @@ function writer(file: FileHandle) {
   }
 }
 
-function addTo(parts: Map<string, StreamPart>, source: Source, bytes: number): void {
-  const { seq } = source.head
-  const part = parts.get(source.stream)
-  if (!part) {
-    const { stream } = source
-    parts.set(source.stream, {
-      stream,
-      first: seq,
-      last: seq,
-      entries: 1,
-      bytes,
-      missing: [],
-      journalBytes: 0,
-      unreadable: 0,
-    })
-    return
-  }
-  if (seq !== part.last + 1) part.missing.push([part.last + 1, seq - 1] satisfies Range)
+function count({ part, head: { seq } }: Source, bytes: number): void {
+  if (part.entries === 0) part.first = seq
+  else if (seq !== part.last + 1) part.missing.push([part.last + 1, seq - 1])
   part.last = seq
   part.entries++
   part.bytes += bytes

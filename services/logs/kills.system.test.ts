@@ -160,7 +160,7 @@ test.skipIf(!isRoot)(
 )
 
 test.skipIf(!isRoot)(
-  'a service’s disk is full for a while: it lives on, and its log tells how many are lost (needs root)',
+  'a service’s disk is full for a while: it goes on, and its log says how many are lost (needs root)',
   async () => {
     const folder = await temporaryFolder()
     const journals = join(folder, 'logs', 'journal')

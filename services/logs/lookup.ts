@@ -1,13 +1,16 @@
-import { closeSync, openSync, readSync, writeSync } from 'node:fs'
+import { closeSync, openSync, writeSync } from 'node:fs'
 import { hashOf, matches, newline } from '@tintype/lib/telemetry/entry.ts'
+import { readFrom } from './files.ts'
 import type { Source } from './merge.ts'
 
 /**
- * The index beside a published day: from a key (session, photo or trace) to the lines that may hold it.
- * Keys fall into 65,536 buckets by hash; a bucket lists the offsets of its lines, and whoever reads it compares
- * the lines themselves. Written in blocks, so that memory does not grow with the day.
+ * The index beside a published day: from a key (session, photo or trace) to the lines that may hold it. A block is a table
+ * of 65,537 numbers, then a number for each key, sorted by bucket: those of bucket b stand from table[b] to table[b + 1].
+ * The number is the line's offset in the block, below the 5 highest bits of the key's hash, which save reading most lines
+ * of other keys. Blocks bound the memory of a publish.
  */
-const buckets = 65_536
+const buckets = 2 ** 16
+const offsetBits = 27
 const blockKeys = 2 ** 20
 const tableBytes = (buckets + 1) * 4
 
@@ -18,46 +21,44 @@ export type Block = { from: number; keys: number }
 export const lookupBytes = (blocks: Block[]): number =>
   blocks.reduce((sum, { keys }) => sum + tableBytes + keys * 4, 0)
 
-export type LookupWriter = {
-  add(bytes: Buffer, start: number, end: number, offset: number): void
-  close(): Block[]
-}
-
-/** Collects keys, and writes a block whenever enough have come together. */
-export function writeLookup(fd: number): LookupWriter {
-  const bucketOf = new Uint16Array(blockKeys)
-  const offsetOf = new Uint32Array(blockKeys)
-  // Made once, not for each block: 4 MiB that only the next collection would free.
-  const starts = new Uint32Array(buckets + 1)
-  const next = new Uint32Array(buckets + 1)
+/** Collects keys, and writes a block whenever it is full. */
+export function writeLookup(fd: number) {
+  // Allocated once, not for each block: 4 MiB that only the next collection would free.
+  const hashes = new Uint32Array(blockKeys)
+  const offsets = new Uint32Array(blockKeys)
+  const table = new Uint32Array(buckets + 1)
   const sorted = new Uint32Array(blockKeys)
   const blocks: Block[] = []
   let from = 0
   let keys = 0
 
+  const moved = (bucket: number, by: number): number => {
+    const to = (table[bucket] as number) + by
+    table[bucket] = to
+    return to
+  }
   const flush = () => {
     if (keys === 0) return
-    starts.fill(0)
-    for (let i = 0; i < keys; i++) (starts[(bucketOf[i] as number) + 1] as number)++
-    for (let i = 0; i < buckets; i++) (starts[i + 1] as number) += starts[i] as number
-    next.set(starts)
-    for (let i = 0; i < keys; i++) {
-      const bucket = bucketOf[i] as number
-      sorted[next[bucket] as number] = offsetOf[i] as number
-      ;(next[bucket] as number)++
+    // First where each bucket ends; filling the buckets from their ends leaves where each begins.
+    table.fill(0)
+    for (let i = 0; i < keys; i++) moved(bucketOf(hashes[i] as number), 1)
+    for (let b = 1; b <= buckets; b++) moved(b, table[b - 1] as number)
+    for (let i = keys - 1; i >= 0; i--) {
+      const hash = hashes[i] as number
+      sorted[moved(bucketOf(hash), -1)] = ((hash >>> offsetBits) << offsetBits) | (offsets[i] as number)
     }
-    writeWhole(fd, new Uint8Array(starts.buffer))
-    writeWhole(fd, new Uint8Array(sorted.buffer, 0, keys * 4))
+    write(fd, table)
+    write(fd, sorted.subarray(0, keys))
     blocks.push({ from, keys })
     keys = 0
   }
 
   return {
-    add(bytes, start, end, offset) {
-      if (keys === blockKeys || offset - from >= 2 ** 32) flush()
+    add(bytes: Buffer, start: number, end: number, offset: number) {
+      if (keys === blockKeys || offset - from >= 2 ** offsetBits) flush()
       if (keys === 0) from = offset
-      bucketOf[keys] = hash(bytes, start, end)
-      offsetOf[keys++] = offset - from
+      hashes[keys] = keyHash(bytes, start, end)
+      offsets[keys++] = offset - from
     },
     close() {
       flush()
@@ -69,21 +70,19 @@ export function writeLookup(fd: number): LookupWriter {
 /** The lines of a published day that hold a key, in the file's order. */
 export function* lookUp(dayFile: string, indexFile: string, blocks: Block[], key: string): Generator<Buffer> {
   const needle = Buffer.from(`"${key}"`)
-  const bucket = hash(needle, 1, needle.length - 1)
-  const day = openSync(dayFile, 'r')
-  const index = openSync(indexFile, 'r')
+  const hash = keyHash(needle, 1, needle.length - 1)
+  const [day, index] = [openSync(dayFile, 'r'), openSync(indexFile, 'r')]
   try {
     let at = 0
     let previous = -1
     for (const { from, keys } of blocks) {
-      const bounds = readNumbers(index, at + bucket * 4, 2)
-      const [first, last] = [bounds[0] as number, bounds[1] as number]
-      for (const relative of readNumbers(index, at + tableBytes + first * 4, last - first)) {
-        const offset = from + relative
-        // A line whose session and photo fall into one bucket stands there twice.
-        if (offset === previous) continue
+      const [first = 0, end = 0] = numbersAt(index, at + bucketOf(hash) * 4, 2)
+      for (const number of numbersAt(index, at + tableBytes + first * 4, end - first)) {
+        const offset = from + (number % 2 ** offsetBits)
+        // A line whose session and photo fall into one bucket is there twice.
+        if ((number ^ hash) >>> offsetBits !== 0 || offset === previous) continue
         previous = offset
-        const line = readLine(day, offset)
+        const line = lineAt(day, offset)
         if (line.includes(needle)) yield line
       }
       at += tableBytes + keys * 4
@@ -95,31 +94,28 @@ export function* lookUp(dayFile: string, indexFile: string, blocks: Block[], key
 }
 
 /** Keys end in random digits: the last eight are enough to spread them. */
-function hash(bytes: Buffer, start: number, end: number): number {
-  const value = hashOf(bytes, Math.max(start, end - 8), end)
-  return (value ^ (value >>> 16)) & 0xffff
+const keyHash = (bytes: Buffer, start: number, end: number): number =>
+  hashOf(bytes, Math.max(start, end - 8), end)
+const bucketOf = (hash: number): number => (hash ^ (hash >>> 16)) & (buckets - 1)
+
+function write(fd: number, { buffer, byteLength }: Uint32Array): void {
+  const bytes = new Uint8Array(buffer, 0, byteLength)
+  for (let done = 0; done < byteLength; ) done += writeSync(fd, bytes, done)
 }
 
-function writeWhole(fd: number, bytes: Uint8Array): void {
-  for (let done = 0; done < bytes.length; ) done += writeSync(fd, bytes, done)
-}
-
-function readNumbers(fd: number, at: number, count: number): Uint32Array {
-  const numbers = new Uint32Array(count)
-  if (count > 0) readSync(fd, numbers, 0, count * 4, at)
-  return numbers
+function numbersAt(fd: number, at: number, count: number): Uint32Array {
+  const { buffer, byteLength } = readFrom(fd, at, count * 4)
+  return new Uint32Array(buffer, 0, byteLength / 4)
 }
 
 /** Most lines are shorter. */
 const lineGuessBytes = 1_024
 
-function readLine(fd: number, at: number): Buffer {
+function lineAt(fd: number, at: number): Buffer {
   for (let size = lineGuessBytes; ; size *= 4) {
-    const bytes = Buffer.allocUnsafe(size)
-    const read = readSync(fd, bytes, 0, size, at)
-    const end = bytes.subarray(0, read).indexOf(newline)
-    if (end >= 0) return bytes.subarray(0, end)
-    if (read < size) return bytes.subarray(0, read)
+    const bytes = readFrom(fd, at, size)
+    const end = bytes.indexOf(newline)
+    if (end >= 0 || bytes.length < size) return bytes.subarray(0, end < 0 ? bytes.length : end)
   }
 }
 

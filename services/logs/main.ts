@@ -1,10 +1,10 @@
 import { noVerb, readArguments, runCommand, UsageError } from '@tintype/lib/command-line.ts'
 import { readConfig } from '@tintype/lib/config.ts'
 import { armFault } from '@tintype/lib/fault.ts'
-import { run } from '@tintype/lib/run.ts'
+import { pick } from '@tintype/lib/variables.ts'
 import { type Answer, publishDay, showSizing, showTimeline, showVerify } from './cli.ts'
 import { type Folders, foldersIn } from './daily.ts'
-import { used } from './settings.ts'
+import { isDay } from './stamp.ts'
 
 const usage = `npm run logs -- VERB [options]
 
@@ -36,31 +36,16 @@ async function main(args: string[]): Promise<number> {
   const { values, positionals } = readArguments(args, options, true)
   const [verb = '', ...more] = positionals
   if (more.length > 0) throw new UsageError(`${verb} does not take "${more[0]}"`)
-  if (verb === 'serve') return start()
+  // Only the server loads Express, winston and the tracer: publish needs its memory for the merge.
+  if (verb === 'serve') return (await import('./serve.ts')).serve(process.env)
   const action = Object.hasOwn(verbs, verb) ? verbs[verb] : undefined
-  if (!action) throw noVerb(verb, { serve: start, ...verbs })
-  if (values.day !== undefined && !/^\d{4}-\d\d-\d\d$/.test(values.day))
-    throw new UsageError('--day is a UTC day: YYYY-MM-DD')
+  if (!action) throw noVerb(verb, { serve: true, ...verbs })
+  if (values.day !== undefined && !isDay(values.day)) throw new UsageError('--day is a UTC day: YYYY-MM-DD')
   armFault(process.env.FAULT_POINT)
-  const { DATA_DIR, STORAGE_URL } = readConfig(process.env, used)
+  const { DATA_DIR, STORAGE_URL } = readConfig(process.env, pick('DATA_DIR', 'STORAGE_URL'))
   const { data, text, code } = await action(foldersIn(DATA_DIR, STORAGE_URL), values)
   process.stdout.write(values.json ? `${JSON.stringify(data)}\n` : text)
   return code
-}
-
-/** Express and what it needs is loaded for the server alone: a publish has its memory for the merge. */
-async function start(): Promise<number> {
-  const { serve } = await import('./serve.ts')
-  let graceMs = 0
-  await run(
-    () => {
-      const config = readConfig(process.env, used)
-      graceMs = config.GRACE_SECONDS * 1000
-      return serve(config)
-    },
-    () => graceMs,
-  )
-  return 0
 }
 
 const args = process.argv.slice(2)

@@ -1,50 +1,31 @@
-import { readdirSync, readFileSync } from 'node:fs'
+import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { list } from './files.ts'
 import type { Block } from './lookup.ts'
+import type { StreamPart } from './merge.ts'
 import type { Statistics } from './statistics.ts'
 
-/** Sequence numbers, both included. */
-export type Range = [first: number, last: number]
-
-export type StreamPart = {
-  stream: string
-  first: number
-  last: number
-  entries: number
-  bytes: number
-  /** Between first and last. */
-  missing: Range[]
-  /** How far the stream's journal was read: what comes later is in the next revision. */
-  journalBytes: number
-  /** Lines of the journal that are no entries. */
-  unreadable: number
-}
+export type Revision = { day: string; revision: number }
 
 /** What a published revision holds: its `.manifest.json`, which is written last. Without it there is no revision. */
-export type Manifest = Statistics & {
-  day: string
-  revision: number
-  entries: number
-  bytes: number
-  sha256: string
-  /** Effective times of the first and last entry. */
-  from: string
-  to: string
-  /** Entries whose effective time is not their timestamp. */
-  corrected: number
-  streams: StreamPart[]
-  index: Block[]
-}
+export type Manifest = Revision &
+  Statistics & {
+    entries: number
+    bytes: number
+    sha256: string
+    streams: StreamPart[]
+    /** Of the index. A day that an older version published has none, and is searched line by line. */
+    blocks?: Block[]
+  }
 
-const fileName = ({ day, revision }: { day: string; revision: number }, kind: string): string =>
-  `${day}.r${revision}.${kind}`
+const fileOf =
+  (kind: string) =>
+  (folder: string, { day, revision }: Revision): string =>
+    join(folder, `${day}.r${revision}.${kind}`)
 
-export const dayFile = (folder: string, of: { day: string; revision: number }): string =>
-  join(folder, fileName(of, 'ndjson'))
-export const indexFile = (folder: string, of: { day: string; revision: number }): string =>
-  join(folder, fileName(of, 'index'))
-export const manifestFile = (folder: string, of: { day: string; revision: number }): string =>
-  join(folder, fileName(of, 'manifest.json'))
+export const dayFile = fileOf('ndjson')
+export const indexFile = fileOf('index')
+export const manifestFile = fileOf('manifest.json')
 
 /** The newest revision of each published day, oldest day first. */
 export const newestManifests = (folder: string): Manifest[] =>
@@ -66,17 +47,5 @@ export function newestRevisions(folder: string): Map<string, number> {
   return newest
 }
 
-const read = (folder: string, of: { day: string; revision: number }): Manifest =>
-  JSON.parse(readFileSync(manifestFile(folder, of), 'utf8'))
-
-export const isDay = (name: string): boolean => /^\d{4}-\d\d-\d\d$/.test(name)
-
-/** Names in a folder; none when it is not there. */
-export function list(folder: string): string[] {
-  try {
-    return readdirSync(folder)
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return []
-    throw error
-  }
-}
+const read = (folder: string, revision: Revision): Manifest =>
+  JSON.parse(readFileSync(manifestFile(folder, revision), 'utf8'))

@@ -1,7 +1,8 @@
-import { closeSync, fdatasyncSync, fstatSync, openSync, readdirSync, readSync } from 'node:fs'
+import { closeSync, fdatasyncSync, fstatSync, openSync, readSync } from 'node:fs'
 import { join } from 'node:path'
 import { limits } from '@tintype/lib/limits.ts'
 import { isStream, newline, type Scanned, scanEntry, streamPrefix } from '@tintype/lib/telemetry/entry.ts'
+import { list } from './files.ts'
 import { effectiveAt } from './stamp.ts'
 
 /** Size of all streams' read buffers together, which bounds the memory of a merge. */
@@ -9,79 +10,69 @@ const buffersBytes = 64 * 2 ** 20
 const minBufferBytes = buffersBytes / limits.logStreams.value
 const maxBufferBytes = 2 ** 20
 
-/** One stream's file of a day, and the current line of the merge. */
-export type Source = {
-  readonly stream: string
-  readonly file: string
-  /** Size when it was opened; after the merge its whole lines, which is what the merge covers. */
-  bytes: number
-  /** Lines that are no entries: damage on this machine's disk. */
-  unreadable: number
-  buffer: Buffer
-  /** The line is buffer[start, end), its newline at `end`. */
-  start: number
-  end: number
-  head: Scanned
-  effectiveMs: number
-}
+export type StreamFile = { stream: string; file: string }
 
-type Reading = Source & { fd: number; prefix: Buffer; filled: number; position: number; order: number }
+/** The streams of a day's folder by name; none when the folder does not exist. */
+export const streamFiles = (folder: string): StreamFile[] =>
+  list(folder)
+    .map(name => ({ stream: name.replace(/\.ndjson$/, ''), file: join(folder, name) }))
+    .filter(({ stream }) => isStream(stream))
+    .sort((a, b) => (a.stream < b.stream ? -1 : 1))
 
-/** The streams of a day's folder by name; none when there is no such folder. */
-export function streamFiles(folder: string): { stream: string; file: string }[] {
-  try {
-    return readdirSync(folder)
-      .map(name => ({ stream: name.replace(/\.ndjson$/, ''), file: join(folder, name) }))
-      .filter(({ stream }) => isStream(stream))
-      .sort((a, b) => (a.stream < b.stream ? -1 : 1))
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return []
-    throw error
-  }
+/** The files of a day, each before its first entry. `merge` closes them. */
+export function openSources(files: StreamFile[]): Source[] {
+  const share = Math.floor(buffersBytes / Math.max(1, files.length))
+  const size = Math.min(maxBufferBytes, Math.max(minBufferBytes, share))
+  return files.map((each, order) => openSource(each, order, size))
 }
 
 /**
- * Yields, for each entry, the source whose current line it is, in the order (effective time, stream,
- * sequence number): a k-way merge of files that are each in this order already. Memory does not grow with the
- * entries. Returns all sources, which then tell what was covered.
+ * Yields, for each entry, the source whose current line it is, in the order (effective time, stream, sequence number): a
+ * k-way merge of files that are each in this order already. Memory does not grow with the entries.
  */
-export function* merge(files: { stream: string; file: string }[]): Generator<Source, Source[]> {
-  const bufferBytes = Math.min(
-    maxBufferBytes,
-    Math.max(minBufferBytes, Math.floor(buffersBytes / Math.max(1, files.length))),
-  )
-  const sources = files.map((each, order) => openSource(each, order, bufferBytes))
+export function* merge(sources: Source[]): Generator<Source> {
   try {
-    const heap = sources.filter(advance).sort((a, b) => (isBefore(a, b) ? -1 : 1))
-    for (let top = heap[0]; top; top = heap[0]) {
-      yield top
-      if (!advance(top)) {
-        const last = heap.pop() as Reading
-        if (last !== top) heap[0] = last
-      }
-      siftDown(heap)
+    const waiting = sources.filter(advance).sort((a, b) => (isBefore(a, b) ? -1 : 1))
+    for (let first = waiting.shift(); first; first = waiting.shift()) {
+      let isMore: boolean
+      do {
+        yield first
+        isMore = advance(first)
+      } while (isMore && !(waiting[0] && isBefore(waiting[0], first)))
+      if (isMore) insert(waiting, first)
     }
-    return sources
   } finally {
     for (const { fd } of sources) closeSync(fd)
   }
 }
 
+/** Sequence numbers, both included. */
+export type Range = [first: number, last: number]
+export type Source = ReturnType<typeof openSource>
+/** What a revision has of a stream, as its manifest says. */
+export type StreamPart = Source['part']
+
 const nothing: Scanned = { seq: 0, timestampMs: 0, sessionAt: -1, payloadAt: 0 }
 
-function openSource(
-  { stream, file }: { stream: string; file: string },
-  order: number,
-  size: number,
-): Reading {
+/** One stream's file of a day, and the current line of the merge: buffer[start, end), its newline at `end`. */
+function openSource({ stream, file }: StreamFile, order: number, size: number) {
   const fd = openSync(file, 'r')
   // What is published must not be less durable in the journal that it came from.
   fdatasyncSync(fd)
   return {
-    stream,
-    file,
-    bytes: fstatSync(fd).size,
-    unreadable: 0,
+    part: {
+      stream,
+      first: 0,
+      last: 0,
+      entries: 0,
+      bytes: 0,
+      /** Between first and last. */
+      missing: [] as Range[],
+      /** The file's size, and after the merge that of its whole lines: what comes later is in the next revision. */
+      journalBytes: fstatSync(fd).size,
+      /** Lines of the journal that are no entries: damage on this machine's disk. */
+      unreadable: 0,
+    },
     buffer: Buffer.allocUnsafe(size),
     start: 0,
     end: -1,
@@ -96,7 +87,7 @@ function openSource(
 }
 
 /** To the next entry; false when there is none. */
-function advance(source: Reading): boolean {
+function advance(source: Source): boolean {
   for (;;) {
     source.start = source.end + 1
     source.end = source.buffer.indexOf(newline, source.start)
@@ -110,42 +101,35 @@ function advance(source: Reading): boolean {
       source.effectiveMs = effectiveAt(source.buffer, source.end, head.timestampMs)
       return true
     }
-    source.unreadable++
+    source.part.unreadable++
   }
 }
 
 /** Moves the unread bytes to the front and reads more; false at the end, where half a line may be left. */
-function refill(source: Reading): boolean {
+function refill(source: Source): boolean {
   const left = source.filled - source.start
   if (left === source.buffer.length) source.buffer = Buffer.concat([source.buffer], 2 * left)
   else source.buffer.copyWithin(0, source.start, source.filled)
-  const room = Math.min(source.buffer.length - left, source.bytes - source.position)
+  const room = Math.min(source.buffer.length - left, source.part.journalBytes - source.position)
   const read = room > 0 ? readSync(source.fd, source.buffer, left, room, source.position) : 0
   source.position += read
   source.filled = left + read
   source.start = 0
   source.end = -1
-  if (read === 0) source.bytes = source.position - left
+  if (read === 0) source.part.journalBytes = source.position - left
   return read > 0
 }
 
-const isBefore = (a: Reading, b: Reading): boolean =>
+const isBefore = (a: Source, b: Source): boolean =>
   a.effectiveMs < b.effectiveMs || (a.effectiveMs === b.effectiveMs && a.order < b.order)
 
-/** Sifts the first element of a heap down. */
-function siftDown(heap: Reading[]): void {
-  const moved = heap[0]
-  if (!moved) return
-  let at = 0
-  for (;;) {
-    const left = 2 * at + 1
-    const a = heap[left]
-    const b = heap[left + 1]
-    if (!a) break
-    const smaller = b && isBefore(b, a) ? b : a
-    if (!isBefore(smaller, moved)) break
-    heap[at] = smaller
-    at = smaller === a ? left : left + 1
+/** Into its place among sources that are in order. */
+function insert(waiting: Source[], source: Source): void {
+  let [low, high] = [0, waiting.length]
+  while (low < high) {
+    const middle = (low + high) >>> 1
+    if (isBefore(waiting[middle] as Source, source)) low = middle + 1
+    else high = middle
   }
-  heap[at] = moved
+  waiting.splice(low, 0, source)
 }

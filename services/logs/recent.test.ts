@@ -27,8 +27,7 @@ async function logged(...entries: Given[]) {
 test('nothing logged is nothing recent', async () => {
   expect(recent(foldersIn(await temporaryFolder()))).toEqual({
     fromMs: 0,
-    photos: 0,
-    counts: { failed: 0, late: 0, troubles: 0 },
+    counts: { photos: 0, failed: 0, late: 0, troubles: 0 },
     sessions: [],
     failed: [],
     late: [],
@@ -53,16 +52,15 @@ test('the newest session of a person stands first, and what is unusual beside it
     ),
   )
   expect(found.fromMs).toBe(noon)
-  expect(found.photos).toBe(3)
-  expect(found.counts).toEqual({ failed: 1, late: 1, troubles: 1 })
+  expect(found.counts).toEqual({ photos: 3, failed: 1, late: 1, troubles: 1 })
   expect(found.sessions).toEqual([
-    { session: other, atMs: noon + 6_000, photos: 2, failed: 1, late: 1 },
-    { session: one, atMs: noon + 1_000, photos: 1, failed: 0, late: 0 },
+    { key: other, atMs: noon + 6_000, state: 'broken', counts: { photos: 2, failed: 1, late: 1 } },
+    { key: one, atMs: noon + 1_000, counts: { photos: 1, failed: 0, late: 0 } },
   ])
-  expect(found.failed).toMatchObject([{ photo: 'cccccccc', reason: 'undecodable' }])
-  expect(found.late).toMatchObject([{ photo: 'bbbbbbbb', late: true, seconds: 70 }])
-  expect(found.slowest.map(({ photo }) => photo)).toEqual(['bbbbbbbb', 'aaaaaaaa'])
-  expect(found.troubles.map(({ payload }) => payload.event)).toEqual(['lease.lost'])
+  expect(found.failed).toMatchObject([{ key: 'cccccccc', state: 'broken', text: 'undecodable' }])
+  expect(found.late).toMatchObject([{ key: 'bbbbbbbb', state: 'late', seconds: 70 }])
+  expect(found.slowest.map(({ key }) => key)).toEqual(['bbbbbbbb', 'aaaaaaaa'])
+  expect(found.troubles).toMatchObject([{ key: null, state: 'late', text: 'lease.lost (warn)' }])
 })
 
 test('of much, only the end is read, and it is said since when', async () => {
@@ -71,9 +69,9 @@ test('of much, only the end is read, and it is said since when', async () => {
     session: one,
     photo: `photo${i}`,
   }))
-  const { fromMs, photos } = recent(await logged(...many))
+  const { fromMs, counts } = recent(await logged(...many))
   expect(fromMs).toBeGreaterThan(noon)
-  expect(photos).toBe((noon + many.length * 1_000 - fromMs) / 1_000)
+  expect(counts.photos).toBe((noon + many.length * 1_000 - fromMs) / 1_000)
 })
 
 test('a day that is not over has its bytes so far, by service', async () => {

@@ -1,11 +1,11 @@
-import { closeSync, fstatSync, openSync, readSync, statSync } from 'node:fs'
+import { statSync } from 'node:fs'
 import { join } from 'node:path'
 import { newline } from '@tintype/lib/telemetry/entry.ts'
 import type { Folders } from './daily.ts'
-import { isDay, list } from './manifest.ts'
+import { list, readAt } from './files.ts'
 import { streamFiles } from './merge.ts'
-import type { Entry, PhotoOfRecent, Recent } from './page/api.ts'
-import { timeOf } from './timeline.ts'
+import { type Entry, type Recent, type RecentRow, timeOf } from './page/api.ts'
+import { isDay } from './stamp.ts'
 
 /** Of each stream's newest file: some thousand entries. What is older is found by its key. */
 const tailBytes = 2 ** 19
@@ -14,105 +14,102 @@ const maxStreams = 48
 const maxSessions = 12
 const maxOfKind = 5
 
-/** The newest sessions of people, and what of the newest entries is unusual: for who has no key to search for. */
+/** The newest sessions of people, and what of the newest entries is unusual. */
 export function recent({ streams }: Folders): Recent {
   const tails = newestFiles(streams).map(tailOf)
-  // Before that, some streams were not read any more, and counts would be wrong.
-  const fromMs = Math.max(0, ...tails.map(({ cutAtMs }) => cutAtMs))
+  // Entries from before the latest cut are left out: some streams' are not read, and counts would be wrong.
+  const cutAtMs = Math.max(
+    0,
+    ...tails.map(({ isCut, entries }) => (isCut && entries[0] ? timeOf(entries[0]) : 0)),
+  )
   const entries = tails
     .flatMap(tail => tail.entries)
-    .filter(entry => msOf(entry) >= fromMs)
-    .sort((a, b) => msOf(a) - msOf(b))
+    .filter(entry => timeOf(entry) >= cutAtMs)
+    .sort((a, b) => timeOf(a) - timeOf(b))
   const probes = new Set(entries.flatMap(({ payload, session }) => (payload.probe === true ? session : [])))
   const people = entries.filter(({ session }) => session !== null && !probes.has(session))
   const photos = photosOf(people)
-  const newest = [...photos.values()].reverse()
-  const failed = newest.filter(({ reason }) => reason !== undefined)
-  const late = newest.filter(photo => photo.late)
+  const failed = photos.filter(({ reason }) => reason !== undefined)
+  const late = photos.filter(photo => photo.late)
   const troubles = entries.filter(({ payload }) => payload.level === 'warn' || payload.level === 'error')
+  const slowest = photos.toSorted((a, b) => (b.seconds ?? -1) - (a.seconds ?? -1))
+  const rows = (of: Photo[], state?: RecentRow['state']): RecentRow[] =>
+    of
+      .slice(0, maxOfKind)
+      .map(({ id, atMs, seconds, reason }) => ({ key: id, atMs, state, seconds, text: reason }))
   return {
-    fromMs: Math.max(fromMs, msOf(entries[0])),
-    photos: photos.size,
-    counts: { failed: failed.length, late: late.length, troubles: troubles.length },
-    sessions: sessionsOf(people, newest),
-    failed: failed.slice(0, maxOfKind),
-    late: late.slice(0, maxOfKind),
-    slowest: newest
-      .filter(({ seconds }) => seconds !== undefined)
-      .sort((a, b) => (b.seconds ?? 0) - (a.seconds ?? 0))
-      .slice(0, maxOfKind),
-    troubles: troubles.slice(-maxOfKind).reverse(),
+    fromMs: entries[0] ? timeOf(entries[0]) : 0,
+    counts: { photos: photos.length, failed: failed.length, late: late.length, troubles: troubles.length },
+    sessions: sessionsOf(people, photos),
+    failed: rows(failed, 'broken'),
+    late: rows(late, 'late'),
+    slowest: rows(slowest.filter(({ seconds }) => seconds !== undefined)),
+    troubles: troubles.slice(-maxOfKind).reverse().map(rowOfTrouble),
   }
 }
 
-const msOf = (entry: Entry | undefined): number => (entry ? Date.parse(timeOf(entry)) : 0)
+type Photo = {
+  id: string
+  session: string | null
+  atMs: number
+  late: boolean
+  seconds?: number
+  reason?: string
+}
 
-function photosOf(entries: readonly Entry[]): Map<string, PhotoOfRecent> {
-  const photos = new Map<string, PhotoOfRecent>()
+/** Newest first. */
+function photosOf(entries: readonly Entry[]): Photo[] {
+  const photos = new Map<string, Photo>()
   for (const entry of entries) {
-    const { photo, event, seconds, reason } = entry.payload
-    if (typeof photo !== 'string' || entry.session === null) continue
-    const known = photos.get(photo) ?? { photo, session: entry.session, atMs: 0, late: false }
-    photos.set(photo, {
-      ...known,
-      atMs: msOf(entry),
-      late: known.late || event === 'promise.broken',
-      ...(event === 'photo.ready' && typeof seconds === 'number' && { seconds }),
-      ...(event === 'photo.failed' && { reason: String(reason) }),
-    })
+    const { photo: id, event, seconds, reason } = entry.payload
+    if (typeof id !== 'string') continue
+    const photo: Photo = { id, session: entry.session, late: false, ...photos.get(id), atMs: timeOf(entry) }
+    if (event === 'promise.broken') photo.late = true
+    if (event === 'photo.ready') photo.seconds = Number(seconds)
+    if (event === 'photo.failed') photo.reason = String(reason)
+    photos.set(id, photo)
   }
-  return photos
+  return [...photos.values()].reverse()
 }
 
-function sessionsOf(entries: readonly Entry[], photos: readonly PhotoOfRecent[]): Recent['sessions'] {
-  const lastMs = new Map(entries.map(entry => [entry.session ?? '', msOf(entry)]))
-  const ofSession = Map.groupBy(photos, ({ session }) => session)
+function sessionsOf(entries: readonly Entry[], photos: readonly Photo[]): RecentRow[] {
+  const lastMs = new Map(entries.map(entry => [entry.session, timeOf(entry)]))
   return [...lastMs]
     .sort(([, a], [, b]) => b - a)
     .slice(0, maxSessions)
-    .map(([session, atMs]) => {
-      const own = ofSession.get(session) ?? []
-      const count = (is: (photo: PhotoOfRecent) => boolean) => own.filter(is).length
-      return {
-        session,
-        atMs,
-        photos: own.length,
-        failed: count(({ reason }) => reason !== undefined),
-        late: count(({ late }) => late),
-      }
+    .map(([key, atMs]) => {
+      const own = photos.filter(({ session }) => session === key)
+      const failed = own.filter(({ reason }) => reason !== undefined).length
+      const late = own.filter(photo => photo.late).length
+      const state = failed > 0 ? 'broken' : late > 0 ? 'late' : undefined
+      return { key, atMs, state, counts: { photos: own.length, failed, late } }
     })
 }
 
+function rowOfTrouble(entry: Entry): RecentRow {
+  const { event, level, photo } = entry.payload
+  const key = typeof photo === 'string' ? photo : entry.session
+  const state = level === 'error' ? 'broken' : 'late'
+  return { key, atMs: timeOf(entry), state, text: `${event} (${level})` }
+}
+
 /** Of today and the day before, those written to last. */
-function newestFiles(streams: string): string[] {
-  const files = list(streams)
+const newestFiles = (streams: string): string[] =>
+  list(streams)
     .filter(isDay)
     .toSorted()
     .slice(-2)
     .flatMap(day => streamFiles(join(streams, day)))
     .map(({ file }) => ({ file, writtenMs: statSync(file).mtimeMs }))
-  return files
     .sort((a, b) => b.writtenMs - a.writtenMs)
     .slice(0, maxStreams)
     .map(({ file }) => file)
-}
 
-/** `cutAtMs`: the time of the first entry when there were others before it, else 0. */
-function tailOf(file: string): { entries: Entry[]; cutAtMs: number } {
-  const fd = openSync(file, 'r')
-  try {
-    const { size } = fstatSync(fd)
-    const from = Math.max(0, size - tailBytes)
-    const bytes = Buffer.alloc(size - from)
-    const filled = bytes.subarray(0, readSync(fd, bytes, 0, bytes.length, from))
-    const start = from === 0 ? 0 : filled.indexOf(newline) + 1
-    const lines = filled.subarray(start, filled.lastIndexOf(newline) + 1).toString()
-    const entries = lines
-      .split('\n')
-      .filter(line => line !== '')
-      .map(line => JSON.parse(line) as Entry)
-    return { entries, cutAtMs: from === 0 ? 0 : msOf(entries[0]) }
-  } finally {
-    closeSync(fd)
-  }
+/** `isCut`: there are entries before these. */
+function tailOf(file: string): { entries: Entry[]; isCut: boolean } {
+  const from = Math.max(0, statSync(file).size - tailBytes)
+  const bytes = readAt(file, from, tailBytes)
+  const start = from === 0 ? 0 : bytes.indexOf(newline) + 1
+  const lines = bytes.toString('utf8', start, bytes.lastIndexOf(newline) + 1).split('\n')
+  return { entries: lines.filter(Boolean).map(line => JSON.parse(line)), isCut: from > 0 }
 }

@@ -1,40 +1,81 @@
 import { execFile } from 'node:child_process'
 import { statSync } from 'node:fs'
+import { rm, rmdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { promisify } from 'node:util'
 import { daysMs } from '@tintype/lib/config.ts'
+import { ignore } from '@tintype/lib/disk.ts'
 import { describeError } from '@tintype/lib/errors.ts'
-import { isOver, removeAged } from './ages.ts'
+import type { LimitName } from '@tintype/lib/limits.ts'
 import type { LogServer } from './app.ts'
-import { type Folders, hasNews } from './daily.ts'
-import { isDay, list, newestManifest } from './manifest.ts'
+import { type Folders, newsOf } from './daily.ts'
+import { list } from './files.ts'
+import { manifestFile, newestManifest, newestRevisions } from './manifest.ts'
 import { streamFiles } from './merge.ts'
 import { sampleDisk } from './sizing.ts'
+import { dayMs, isDay } from './stamp.ts'
 
 /** Pause after midnight UTC, and after the last late entry: entries that come late together make one revision. */
 const graceMs = 10 * 60_000
 const lookEveryMs = 60_000
 
-/** Past days that are over and quiet since the grace, with entries that no revision holds; what is removed by age is none. */
-export function due({ streams, days }: Folders, now: number, keepDays = 0): string[] {
-  return list(streams)
-    .filter(day => isDay(day) && isOver(day, graceMs, now) && !isOver(day, daysMs(keepDays), now))
+type Keeping = Pick<LogServer, 'folders' | 'journal' | 'keep' | 'metrics'>
+
+/** Whether a day ended at least this long ago. */
+const isOver = (day: string, forMs: number, nowMs: number): boolean =>
+  Date.parse(day) + dayMs + forMs <= nowMs
+
+/** Past days that are over and quiet since the grace, with entries that no revision holds. */
+export const due = ({ streams, days }: Folders, nowMs: number): string[] =>
+  list(streams)
+    .filter(day => isDay(day) && isOver(day, graceMs, nowMs))
     .filter(day => {
       const files = streamFiles(join(streams, day))
-      const newest = newestManifest(days, day)
-      const quiet = files.every(({ file }) => statSync(file).mtimeMs + graceMs <= now)
-      return quiet && files.length > 0 && (!newest || hasNews(files, newest))
+      const isQuiet = files.every(({ file }) => statSync(file).mtimeMs + graceMs <= nowMs)
+      return isQuiet && newsOf(files, newestManifest(days, day)).length > 0
     })
     .sort()
+
+/**
+ * Removes what is over its age, one file at a time, so that batches are taken in between. A day stays until it is
+ * published.
+ */
+export async function removeAged(server: Keeping, nowMs: number): Promise<void> {
+  const { folders, journal, keep, metrics } = server
+  const { streams, days } = folders
+  const removed = (limit: LimitName) => metrics.increment('tintype_limit_reached_total', { limit })
+  const newest = newestRevisions(days)
+  const isOld = (day: string) => isOver(day, daysMs(keep.logsDays), nowMs)
+  for (const day of list(streams).filter(each => isDay(each) && isOld(each))) {
+    const files = streamFiles(join(streams, day))
+    if (!newest.has(day) && newsOf(files).length > 0) continue
+    for (const { stream } of files) {
+      await journal.forget(stream, day)
+      removed('logAge')
+    }
+    await rmdir(join(streams, day)).catch(ignore('ENOTEMPTY'))
+  }
+  // Manifests first: files without a manifest count as no revision, and a later run removes them.
+  for (const name of list(days).sort((a, b) => Number(b.endsWith('.json')) - Number(a.endsWith('.json')))) {
+    const [, day = '', given] = /^\.?(\d{4}-\d\d-\d\d)\.(?:r(\d+)\.)?/.exec(name) ?? []
+    const revision = newest.get(day) ?? 0
+    const isSuperseded = () =>
+      Number(given) < revision &&
+      statSync(manifestFile(days, { day, revision })).mtimeMs + daysMs(keep.revisionsDays) <= nowMs
+    const limit = isOld(day) ? 'logAge' : isSuperseded() ? 'revisionAge' : undefined
+    if (!limit) continue
+    await rm(join(days, name))
+    if (name.endsWith('.json')) removed(limit)
+  }
 }
 
 /**
- * The log server's work of each minute, until the signal: removes what is over its age, notes how full the disk is, and
- * publishes days. Each is published by a process of its own, since a merge of millions of entries would delay ingest.
+ * The log server's work of each minute, until the signal: publishes days, removes what is over its age, and
+ * records how full the disk is. Each is published by a process of its own, since a merge of millions of entries would delay ingest.
  */
 export function tendDays(server: LogServer, signal: AbortSignal): void {
-  const { folders, dataDir, keep, clock, log } = server
+  const { folders, dataDir, clock, log } = server
   const publish = async (day: string) => {
     const main = join(import.meta.dirname, 'main.ts')
     const args = [main, 'publish', '--day', day, '--json']
@@ -45,7 +86,7 @@ export function tendDays(server: LogServer, signal: AbortSignal): void {
   }
   const look = async () => {
     const now = clock.believed()
-    for (const day of due(folders, now, keep.logsDays))
+    for (const day of due(folders, now))
       await publish(day).catch(
         error => signal.aborted || log.error('day.not-published', { day, error: String(error) }),
       )

@@ -1,48 +1,48 @@
+import { readConfig } from '@tintype/lib/config.ts'
 import { adminApp } from '@tintype/lib/http/admin.ts'
 import { listen } from '@tintype/lib/http/listen.ts'
-import type { Running } from '@tintype/lib/run.ts'
+import { type Running, run } from '@tintype/lib/run.ts'
 import { secret } from '@tintype/lib/secrets.ts'
-import { openLog } from '@tintype/lib/telemetry/log.ts'
+import { logVariables, openLog } from '@tintype/lib/telemetry/log.ts'
 import { watchDisk } from '@tintype/lib/telemetry/machine.ts'
 import { createMetrics } from '@tintype/lib/telemetry/metrics.ts'
 import { ownFolder } from '@tintype/lib/telemetry/own.ts'
+import { pick } from '@tintype/lib/variables.ts'
 import { createLogsApp } from './app.ts'
 import { openClock } from './clock.ts'
 import { foldersIn } from './daily.ts'
-import { openReader } from './read.ts'
 import { tendDays } from './schedule.ts'
-import type { Config } from './settings.ts'
 import { openJournal } from './streams.ts'
 
-/** The log server: takes entries, publishes each day when it is over, and shows them. */
-export async function serve(config: Config): Promise<Running> {
-  const folders = foldersIn(config.DATA_DIR, config.STORAGE_URL)
+const ages = ['KEEP_LOGS_DAYS', 'KEEP_REVISIONS_DAYS'] as const
+const own = ['ADMIN_HOST', 'GRACE_SECONDS', 'LOGS_ADMIN_PORT', 'SLO_URL', 'STORAGE_URL', 'VERSION'] as const
+const used = pick(...logVariables, ...ages, ...own)
+
+/** The log server: takes entries, publishes each day when it is over, and shows them, until it is stopped. */
+export async function serve(environment: NodeJS.ProcessEnv): Promise<number> {
+  const config = readConfig(environment, used)
+  await run(() => start(config))
+  return 0
+}
+
+async function start(config: ReturnType<typeof readConfig<typeof used>>): Promise<Running> {
+  const { DATA_DIR: dataDir, KEEP_LOGS_DAYS: logsDays, KEEP_REVISIONS_DAYS: revisionsDays } = config
+  const folders = foldersIn(dataDir, config.STORAGE_URL)
   const release = ownFolder(folders.streams)
   if (release === 'taken') throw new Error(`another log server owns ${folders.streams}`)
   const metrics = createMetrics('logs', config.VERSION)
-  watchDisk(metrics, [config.DATA_DIR])
+  watchDisk(metrics, [dataDir])
   const journal = openJournal(folders.streams)
-  const token = secret('INGEST_TOKEN', config.INGEST_TOKEN, config.DATA_DIR)
   let url: string | undefined
   // Its own entries are shipped to it over HTTP, as those of all processes.
   const log = openLog('logs', config, () => url)
-  const { DATA_DIR: dataDir, KEEP_LOGS_DAYS: logsDays, KEEP_REVISIONS_DAYS: revisionsDays } = config
-  const [clock, reader, keep] = [openClock(), openReader(folders), { logsDays, revisionsDays }]
-  const server = {
-    dataDir,
-    sloUrl: config.SLO_URL,
-    folders,
-    journal,
-    log,
-    metrics,
-    token,
-    clock,
-    keep,
-    reader,
-  }
-  const app = await createLogsApp(server)
-  const listening = await listen(app, config.HOST, config.LOGS_PORT)
+  const token = secret('INGEST_TOKEN', config.INGEST_TOKEN, dataDir)
+  const keep = { logsDays, revisionsDays }
+  const clock = openClock()
+  const server = { dataDir, sloUrl: config.SLO_URL, folders, journal, log, metrics, token, clock, keep }
+  const listening = await listen(await createLogsApp(server), config.HOST, config.LOGS_PORT)
   url = listening.url
+  const graceMs = config.GRACE_SECONDS * 1000
   const stopping = new AbortController()
   tendDays(server, stopping.signal)
   const admin = await listen(
@@ -53,11 +53,12 @@ export async function serve(config: Config): Promise<Running> {
   log.info('logs.started', { version: config.VERSION })
   return {
     endpoints: { logs: listening.url, logsAdmin: admin.url },
+    graceMs,
     async stop() {
       log.info('logs.stopping')
       stopping.abort()
       await log.close()
-      await listening.close(config.GRACE_SECONDS * 1000)
+      await listening.close(graceMs)
       await admin.close(0)
       await journal.close()
       release()

@@ -13,7 +13,6 @@ import { createLogsApp } from './app.ts'
 import { openClock } from './clock.ts'
 import { foldersIn } from './daily.ts'
 import { countLines, lines, readJournals } from './fixture.ts'
-import { openReader } from './read.ts'
 import { openJournal } from './streams.ts'
 
 const token = 'secret-of-the-shippers'
@@ -34,7 +33,6 @@ async function startServer(folder: string, { host = '127.0.0.1', port = 0, secre
     token: secret,
     clock: openClock(),
     keep: { logsDays: 30, revisionsDays: 1 },
-    reader: openReader(folders),
   })
   const listening = await listen(app, host, port)
   let stopped = false
@@ -218,17 +216,18 @@ test.skipIf(!outside)(
 
 test('a body that is too large is refused without being kept', async () => {
   const at = await temporaryFolder()
-  const { url } = await startServer(at)
+  const { url, metrics } = await startServer(at)
   const response = await fetch(`${url}/streams/web.0.1700000000`, {
     method: 'POST',
     headers: { authorization: `Bearer ${token}` },
     body: Buffer.alloc(limits.logBatchBytes.value + 1, 'x'),
   })
   expect(response.status).toBe(413)
+  expect(await sampleIn(metrics, 'tintype_limit_reached_total{limit="logBatchBytes"}')).toBe(1)
   expect(readJournals(at)).toEqual({})
 })
 
-test('more batches at once than may be are told to come again', async () => {
+test('more batches at once than may be get 503 and Retry-After', async () => {
   const at = await temporaryFolder()
   const { url, metrics } = await startServer(at)
   const under = Array.from({ length: limits.logBatches.value }, (_, n) => {
@@ -255,7 +254,7 @@ test('more batches at once than may be are told to come again', async () => {
   await until(async () => (await one()).status === 200)
 })
 
-test('more look-ups than may wait are told to come again', async () => {
+test('more look-ups than may wait get 503', async () => {
   const at = await temporaryFolder()
   const { url, metrics } = await startServer(at)
   const look = () => fetch(`${url}/timeline.json?key=0123456789abcdef`).then(({ status }) => status)
@@ -264,6 +263,21 @@ test('more look-ups than may wait are told to come again', async () => {
   const refused = statuses.filter(status => status === 503).length
   expect(await sampleIn(metrics, 'tintype_limit_reached_total{limit="lookUps"}')).toBe(refused)
   expect(await look()).toBe(200)
+})
+
+test('entries of a time are answered one a line; a day without any is said to have none', async () => {
+  const { url } = await startServer(await temporaryFolder())
+  const ask = (query: string) =>
+    fetch(`${url}/entries.ndjson?from=2026-11-22T00:00:00Z&to=2026-11-23T00:00:00Z&${query}`)
+  expect((await ask('event=test.')).status).toBe(404)
+  const headers = { authorization: `Bearer ${token}` }
+  const body = lines('web.0.1700000000', 1, 3, Date.now())
+  await fetch(`${url}/streams/web.0.1700000000`, { method: 'POST', headers, body })
+  const answer = await fetch(`${url}/entries.ndjson?from=2026-01-01&to=9999-01-01&event=test.`)
+  const found = (await answer.text()).split('\n').slice(0, -1)
+  expect(found.map(each => JSON.parse(each).payload.n)).toEqual([1, 2, 3])
+  for (const bad of ['event=', 'event=a%22', 'level=loud', 'from=never&event=test.'])
+    expect((await ask(bad)).status, bad).toBe(400)
 })
 
 test('two processes of one service on one folder write two streams', async () => {

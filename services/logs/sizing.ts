@@ -1,43 +1,13 @@
-import { closeSync, existsSync, openSync, readFileSync, readSync, statfsSync, statSync } from 'node:fs'
+import { existsSync, readFileSync, statfsSync, statSync } from 'node:fs'
 import { rename, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { zstdCompressSync } from 'node:zlib'
-import { sourceOf } from '@tintype/lib/telemetry/entry.ts'
-import type { Count } from './counts.ts'
 import type { Folders } from './daily.ts'
+import { readAt } from './files.ts'
 import { dayFile, indexFile, type Manifest, manifestFile, newestManifests } from './manifest.ts'
 import { streamFiles } from './merge.ts'
+import type { Count, DaySize, Sizing } from './page/api.ts'
 import { dayMs, dayOf } from './stamp.ts'
-import type { SessionSizes } from './statistics.ts'
-
-export type DaySize = Count & {
-  day: string
-  /** What the day takes on disk: journals, every file of its newest revision. */
-  diskBytes: number
-  services: Record<string, Count>
-  events: Record<string, Count>
-  sessions: SessionSizes
-}
-
-/** An estimate and the interval of nine tenths; null is "not at this rate". */
-export type Estimate = { low: number | null; likely: number | null; high: number | null }
-
-export type Sizing = {
-  days: DaySize[]
-  /** What came of today so far, from its first entry on; null when there is none. */
-  today: { day: string; bytes: number; services: Record<string, { bytes: number }>; fromMs: number } | null
-  /** Whole days before today, which growth is measured on. */
-  fullDays: number
-  /** What `bytesPerDay` counts: all that came to the disk, photos too; or while no whole day of that is known, logs. */
-  counted: 'disk' | 'logs'
-  /** Bytes that come to the disk a day: now, and how it changes from day to day. */
-  bytesPerDay: number | null
-  growthPerDay: Estimate
-  freeBytes: number
-  daysUntilFull: Estimate
-  /** Bytes ÷ bytes as zstd compresses samples of the newest day; null when there is none. */
-  compressionRatio: number | null
-}
 
 /** Entries and bytes a day from the manifests, and when the disk is full. `today`: a UTC day that is not whole yet. */
 export function sizing({ days: folder, samples, photos, streams }: Folders, today: string): Sizing {
@@ -59,13 +29,14 @@ export function sizing({ days: folder, samples, photos, streams }: Folders, toda
   }
 }
 
+const serviceOf = (stream: string): string => stream.slice(0, stream.indexOf('.'))
+
 function daySize(folder: string, manifest: Manifest): DaySize {
   const services: Record<string, Count> = {}
   let diskBytes = 0
   for (const { stream, entries, bytes, journalBytes } of manifest.streams) {
-    const [service = stream] = sourceOf(stream).split('.')
-    const known = services[service] ?? { entries: 0, bytes: 0 }
-    services[service] = { entries: known.entries + entries, bytes: known.bytes + bytes }
+    const known = services[serviceOf(stream)] ?? { entries: 0, bytes: 0 }
+    services[serviceOf(stream)] = { entries: known.entries + entries, bytes: known.bytes + bytes }
     diskBytes += journalBytes
   }
   for (const file of [dayFile, indexFile, manifestFile]) diskBytes += statSync(file(folder, manifest)).size
@@ -76,40 +47,29 @@ function daySize(folder: string, manifest: Manifest): DaySize {
 /** The journals of a day that is not over: their bytes are known, their entries are not counted. */
 function sizeSoFar(streams: string, day: string): Sizing['today'] {
   const services: Record<string, { bytes: number }> = {}
-  let bytes = 0
-  let fromMs = Number.POSITIVE_INFINITY
+  const found = { day, bytes: 0, services, fromMs: Number.POSITIVE_INFINITY }
   for (const { stream, file } of streamFiles(join(streams, day))) {
     const { size } = statSync(file)
-    const first = firstTimeIn(file)
-    if (Number.isNaN(first)) continue
-    const [service = stream] = sourceOf(stream).split('.')
-    services[service] = { bytes: (services[service]?.bytes ?? 0) + size }
-    bytes += size
-    fromMs = Math.min(fromMs, first)
+    const firstMs = firstTimeIn(file)
+    if (Number.isNaN(firstMs)) continue
+    services[serviceOf(stream)] = { bytes: (services[serviceOf(stream)]?.bytes ?? 0) + size }
+    found.bytes += size
+    found.fromMs = Math.min(found.fromMs, firstMs)
   }
-  return bytes === 0 ? null : { day, bytes, services, fromMs }
+  return found.bytes === 0 ? null : found
 }
 
 /** Longer than the members of an entry that stand before its payload. */
 const headBytes = 512
 
 /** Epoch milliseconds; NaN when the file has no entry. */
-function firstTimeIn(file: string): number {
-  const fd = openSync(file, 'r')
-  try {
-    const bytes = Buffer.alloc(headBytes)
-    const head = bytes.toString('latin1', 0, readSync(fd, bytes, 0, headBytes, 0))
-    return Date.parse(/"timestamp":"([^"]+)"/.exec(head)?.[1] ?? '')
-  } finally {
-    closeSync(fd)
-  }
-}
+const firstTimeIn = (file: string): number =>
+  Date.parse(/"timestamp":"([^"]+)"/.exec(readAt(file, 0, headBytes).toString('latin1'))?.[1] ?? '')
+
+type Forecast = Pick<Sizing, 'bytesPerDay' | 'growthPerDay' | 'daysUntilFull'>
 
 /** The median of the slopes between all pairs of days (Theil-Sen: one odd day does not bend it), with its spread. */
-export function forecast(
-  bytes: number[],
-  freeBytes: number,
-): { bytesPerDay: number | null; growthPerDay: Estimate; daysUntilFull: Estimate } {
+export function forecast(bytes: number[], freeBytes: number): Forecast {
   const nothing = { low: null, likely: null, high: null }
   const last = bytes.length - 1
   if (last < 0) return { bytesPerDay: null, growthPerDay: nothing, daysUntilFull: nothing }
@@ -161,7 +121,7 @@ const maxSampledDays = 90
 const readSamples = (file: string): Samples =>
   existsSync(file) ? JSON.parse(readFileSync(file, 'utf8')) : {}
 
-/** Notes how full the disk is now. */
+/** Records how full the disk is now. */
 export async function sampleDisk({ samples: file, photos, streams }: Folders, nowMs: number): Promise<void> {
   const all = { ...readSamples(file), [dayOf(nowMs)]: roomOf(photos, streams).usedBytes }
   const newest = Object.entries(all).sort().slice(-maxSampledDays)
@@ -189,18 +149,9 @@ const sampleBytes = 2 ** 18
 
 function compressionRatio(file: string): number | null {
   const { size } = statSync(file)
-  const fd = openSync(file, 'r')
-  try {
-    let plain = 0
-    let packed = 0
-    for (let i = 0; i < samples; i++) {
-      const bytes = Buffer.alloc(sampleBytes)
-      const read = readSync(fd, bytes, 0, sampleBytes, Math.floor((size * i) / samples))
-      plain += read
-      packed += zstdCompressSync(bytes.subarray(0, read)).length
-    }
-    return plain > 0 ? plain / packed : null
-  } finally {
-    closeSync(fd)
-  }
+  const parts = Array.from({ length: samples }, (_, i) =>
+    readAt(file, Math.floor((size * i) / samples), sampleBytes),
+  )
+  const sum = (all: Buffer[]) => all.reduce((bytes, each) => bytes + each.length, 0)
+  return size > 0 ? sum(parts) / sum(parts.map(part => zstdCompressSync(part))) : null
 }

@@ -1,20 +1,14 @@
-import { createHash, type Hash } from 'node:crypto'
-import { createReadStream, existsSync, statSync } from 'node:fs'
+import { createHash } from 'node:crypto'
+import { existsSync, statSync } from 'node:fs'
 import { basename, join } from 'node:path'
-import { epochOf, newline } from '@tintype/lib/telemetry/entry.ts'
-import { type Folders, hasNews } from './daily.ts'
+import { epochOf } from '@tintype/lib/telemetry/entry.ts'
+import { type Folders, newsOf } from './daily.ts'
+import { linesWith } from './files.ts'
 import { lookupBytes } from './lookup.ts'
-import {
-  dayFile,
-  indexFile,
-  type Manifest,
-  newestManifests,
-  type Range,
-  type StreamPart,
-} from './manifest.ts'
-import { streamFiles } from './merge.ts'
-import type { Entry } from './page/api.ts'
-import { splitId, timeOf } from './timeline.ts'
+import { dayFile, indexFile, type Manifest, newestManifests } from './manifest.ts'
+import { type Range, type StreamPart, streamFiles } from './merge.ts'
+import { type Entry, timeOf } from './page/api.ts'
+import { splitId } from './timeline.ts'
 
 export type Verdict = {
   day: string
@@ -23,13 +17,12 @@ export type Verdict = {
   /** What is wrong with the file: damage, order, doubled entries. Empty: it is what its manifest says. */
   faults: string[]
   missing: { stream: string; ranges: Range[] }[]
-  /** The journals hold entries that this revision lacks: publish the day again. */
+  /** The journals hold entries that are missing in this revision: publish the day again. */
   late: boolean
 }
 
 /** Faults that are listed. */
 const maxFaults = 10
-const readBytes = 2 ** 20
 
 /**
  * Reads published days line by line, apart from the code that merged them, and compares with their manifests. An
@@ -37,13 +30,10 @@ const readBytes = 2 ** 20
  */
 export async function verify({ streams, days }: Folders, day?: string): Promise<Verdict[]> {
   const manifests = newestManifests(days)
-  const chosen = manifests.filter(manifest => day === undefined || manifest.day === day)
   const verdicts: Verdict[] = []
-  for (const manifest of chosen) {
-    verdicts.push({
-      ...(await check(days, manifest, manifests)),
-      late: hasNews(streamFiles(join(streams, manifest.day)), manifest),
-    })
+  for (const manifest of manifests.filter(each => day === undefined || each.day === day)) {
+    const late = newsOf(streamFiles(join(streams, manifest.day)), manifest).length > 0
+    verdicts.push({ ...(await check(days, manifest, manifests)), late })
   }
   return verdicts
 }
@@ -56,41 +46,27 @@ async function check(folder: string, manifest: Manifest, all: Manifest[]): Promi
   const { checkLine, missing } = lineChecker(manifest, all)
   let entries = 0
   const file = dayFile(folder, manifest)
-  if (!existsSync(file)) faults.push(`${basename(file)} is not there`)
-  else
-    for await (const line of linesOf(file, hash)) {
+  if (existsSync(file))
+    for await (const line of linesWith(file, '')) {
       entries++
+      hash.update(line).update('\n')
       const fault = checkLine(line)
       if (fault && faults.length < maxFaults) faults.push(`line ${entries}: ${fault}`)
     }
+  else faults.push(`${basename(file)} is not there`)
   const index = statSync(indexFile(folder, manifest), { throwIfNoEntry: false })
-  if (index?.size !== lookupBytes(manifest.index))
-    faults.push('its index is damaged: timelines may lack entries')
+  if (manifest.blocks && index?.size !== lookupBytes(manifest.blocks))
+    faults.push('its index is damaged: entries may be missing in timelines')
   if (hash.digest('hex') !== manifest.sha256) faults.push('its sha256 is not the manifest’s')
   if (entries !== manifest.entries) faults.push(`${entries} entries, ${manifest.entries} in the manifest`)
+  const { day, revision } = manifest
   return {
-    day: manifest.day,
-    revision: manifest.revision,
+    day,
+    revision,
     entries,
     faults,
     missing: [...missing].map(([stream, ranges]) => ({ stream, ranges })),
   }
-}
-
-/** Lines end at newlines only: node:readline would break a text at U+2028 too. */
-async function* linesOf(file: string, hash: Hash): AsyncGenerator<string> {
-  let left = Buffer.alloc(0)
-  for await (const chunk of createReadStream(file, { highWaterMark: readBytes })) {
-    hash.update(chunk)
-    const bytes = Buffer.concat([left, chunk])
-    let start = 0
-    for (let end = bytes.indexOf(newline); end >= 0; end = bytes.indexOf(newline, start)) {
-      yield bytes.toString('utf8', start, end)
-      start = end + 1
-    }
-    left = bytes.subarray(start)
-  }
-  if (left.length > 0) yield left.toString()
 }
 
 /** Checks the lines of a day, one after the other; `checkLine` gives what is wrong with one. */
@@ -104,43 +80,42 @@ function lineChecker(manifest: Manifest, all: Manifest[]) {
   const oldestMs = Date.parse(all[0]?.day ?? manifest.day)
   let previous = ''
 
-  /** Notes what is missing of a stream before an entry, and gives what is wrong with its number. */
-  const checkNumber = (stream: string, seq: number): string | undefined => {
-    const parts = others.get(stream) ?? []
-    const last = lastOf.get(stream) ?? Math.max(0, ...parts.map(part => part.last).filter(each => each < seq))
-    if (seq <= last) return `comes after ${last} of its stream`
-    if (parts.some(part => has(part, seq))) return 'is of another day, too'
+  const addMissing = (stream: string, parts: StreamPart[], from: number, to: number) => {
     const ranges = missing.get(stream) ?? []
-    // What a stream has before all that is published may have been removed by age.
-    const from = last > 0 || epochOf(stream) * 1000 >= oldestMs ? last + 1 : seq
-    for (let each = from; each < seq; each++) {
-      if (parts.some(part => has(part, each))) continue
+    for (let seq = from; seq < to; seq++) {
+      if (parts.some(part => has(part, seq))) continue
       const newest = ranges.at(-1)
-      if (newest?.[1] === each - 1) newest[1] = each
-      else ranges.push([each, each])
+      if (newest?.[1] === seq - 1) newest[1] = seq
+      else ranges.push([seq, seq])
     }
     if (ranges.length > 0) missing.set(stream, ranges)
-    lastOf.set(stream, seq)
-    return undefined
   }
-  const checkLine = (line: string): string | undefined => {
-    let entry: Entry
-    try {
-      entry = JSON.parse(line)
-    } catch {
-      return 'not JSON'
-    }
-    if (Object.keys(entry).slice(0, 4).join() !== 'id,session,timestamp,payload')
-      return 'not an entry of the schema'
+  const checkLine = (line: Buffer): string | undefined => {
+    const entry = parse(line)
+    if (!entry) return 'not an entry of the schema'
     const { stream, seq } = splitId(entry.id)
-    const wrong = checkNumber(stream, seq)
-    if (wrong) return `${entry.id} ${wrong}`
+    const parts = others.get(stream) ?? []
+    const last = lastOf.get(stream) ?? Math.max(0, ...parts.map(part => part.last).filter(each => each < seq))
+    if (seq <= last) return `${entry.id} comes after ${last} of its stream`
+    if (parts.some(part => has(part, seq))) return `${entry.id} is of another day, too`
+    // What a stream has before all that is published may have been removed by age.
+    addMissing(stream, parts, last > 0 || epochOf(stream) * 1000 >= oldestMs ? last + 1 : seq, seq)
+    lastOf.set(stream, seq)
     const place = `${timeOf(entry)} ${stream} ${String(seq).padStart(16, '0')}`
     if (place <= previous) return `${entry.id} is earlier than the line before`
     previous = place
     return undefined
   }
   return { missing, checkLine }
+}
+
+function parse(line: Buffer): Entry | undefined {
+  try {
+    const entry: Entry = JSON.parse(line.toString())
+    return Object.keys(entry).join().startsWith('id,session,timestamp,payload,') ? entry : undefined
+  } catch {
+    return undefined
+  }
 }
 
 const has = ({ first, last, missing }: StreamPart, seq: number): boolean =>

@@ -83,7 +83,7 @@ const remove =
     const id = photoIdOf(request)
     const photo = await findPhoto(web.storage, owner, id)
     if (photo === 'not-found' || (await viewOf(web, photo)) === 'not-found') throw notFound()
-    await removePhoto(web.house, { owner, photo: id, traceparent: photo.record.traceparent })
+    await removePhoto(web, { owner, photo: id, traceparent: photo.record.traceparent })
     response.status(204).end()
   }
 

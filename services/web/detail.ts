@@ -13,7 +13,7 @@ export function withDetail(log: Log, session: string, run: () => void): void {
   else run()
 }
 
-/** Measures each storage call, and logs it for a session whose detail is raised. */
+/** Measures each storage call, and logs it for a session with raised detail. */
 export const observeStorage =
   (metrics: Metrics, log: Log): NonNullable<OpenOptions['observe']> =>
   (operation, adapter, seconds, outcome) => {

@@ -132,7 +132,7 @@ describeWithParts('the upload page', ['chromium'], parts => {
     await choose(harbour)
     const [, traceId = ''] = (await (await posted).headerValue('traceparent'))?.split('-') ?? []
     await ready('harbour.jpg')
-    await page.getByRole('button', { name: 'harbour.jpg: show where its time went' }).click()
+    await page.getByRole('button', { name: 'harbour.jpg: show the time of each stage' }).click()
     const journey = row('harbour.jpg').locator('.journey')
     await journey.getByText(/^[\d.]+ s in all, the longest part of it /).waitFor()
     expect(await journey.locator('dt').allTextContents()).toEqual([
@@ -274,7 +274,7 @@ describeWithParts('the upload page', ['chromium'], parts => {
     const focused = () => page.evaluate<string>('document.activeElement.getAttribute("aria-label")')
     const tabTo = (name: string) =>
       until(async () => (await focused()) === name || void (await page.keyboard.press('Tab')), { what: name })
-    await tabTo('pines.png: show where its time went')
+    await tabTo('pines.png: show the time of each stage')
     await page.keyboard.press('Enter')
     await row('pines.png')
       .getByText(/ s in all, /)
@@ -283,7 +283,7 @@ describeWithParts('the upload page', ['chromium'], parts => {
     await page.keyboard.press('Enter')
     await page.keyboard.press('Enter')
     await row('pines.png').waitFor({ state: 'detached' })
-    expect(await focused()).toBe('harbour.jpg: show where its time went')
+    expect(await focused()).toBe('harbour.jpg: show the time of each stage')
   })
 
   test('a screen reader hears what happens and finds a name on every control', async () => {

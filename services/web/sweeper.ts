@@ -16,18 +16,18 @@ const storageMs = 3_600_000
  * called each second, for /livez.
  */
 export async function sweep(web: Web, moved = () => {}): Promise<void> {
-  const { house, keep, queue, metrics, stopped } = web
+  const { keep, queue, metrics, stopped } = web
   const expired = (limit: 'photoAge' | 'keyAge' | 'deadLetterAge', by = 1) =>
     metrics.increment('tintype_limit_reached_total', { limit }, by)
   await Promise.all([
     // Independent loops, so that a task that fails or waits for storage does not delay the others.
-    every(web, promisesMs, () => settleOverdue(house).finally(moved)),
-    every(web, promisesMs, () => giveUp(house)),
-    every(web, promisesMs, () => buryTombstones(house)),
+    every(web, promisesMs, () => settleOverdue(web).finally(moved)),
+    every(web, promisesMs, () => giveUp(web)),
+    every(web, promisesMs, () => buryTombstones(web)),
     every(web, deadLettersMs, async () =>
       expired('deadLetterAge', await queue.expireDead(keep.deadLettersMs)),
     ),
-    every(web, storageMs, () => sweepStorage(house, keep, expired, stopped)),
+    every(web, storageMs, () => sweepStorage(web, keep, expired, stopped)),
   ])
 }
 

@@ -1,10 +1,6 @@
 import type { OtherPages } from '@tintype/lib/page/other-pages.ts'
-import { openAccount } from '@tintype/lib/photo/account.ts'
-import type { House } from '@tintype/lib/photo/find.ts'
+import type { PhotoContext } from '@tintype/lib/photo/find.ts'
 import type { Ages } from '@tintype/lib/photo/sweep.ts'
-import type { Queue } from '@tintype/lib/queue/index.ts'
-import type { Storage } from '@tintype/lib/storage/index.ts'
-import type { Log } from '@tintype/lib/telemetry/log.ts'
 import type { Metrics } from '@tintype/lib/telemetry/metrics.ts'
 import { type Admission, openAdmission } from './accept/admission.ts'
 import { type Events, openEvents } from './events/events.ts'
@@ -18,10 +14,7 @@ export type Limits = {
 }
 
 /** Opened and read by main.ts. */
-export type WebOptions = {
-  storage: Storage
-  queue: Queue
-  log: Log
+export type WebOptions = PhotoContext & {
   metrics: Metrics
   limits: Limits
   /** Ages at which photos, keys and dead letters are removed; Infinity keeps them. */
@@ -38,11 +31,10 @@ export type WebOptions = {
 }
 
 /** The state that the routes of one web process share. */
-export type Web = WebOptions & { house: House; admission: Admission; events: Events; delivery: Delivery }
+export type Web = WebOptions & { admission: Admission; events: Events; delivery: Delivery }
 
 export const openWeb = (options: WebOptions): Web => ({
   ...options,
-  house: { ...options, account: openAccount(options.metrics, options.log) },
   admission: openAdmission(options.queue, options.limits.promiseSeconds),
   events: openEvents(options.queue, options.log, options.stopped),
   delivery: openDelivery(options.metrics, options.queue.now),

@@ -133,9 +133,14 @@ function reachedLimit(
   jobs: readonly JobState[],
   burning: readonly string[],
 ): Answer | undefined {
-  // A process whose metrics are away need not be away itself.
-  const isAsked = history < minBaselineWindows || (burning.length > 0 && missingOf(model, jobs).length === 0)
-  const [reached] = isAsked ? atLimit(model, now, windows) : []
+  const isYoung = history < minBaselineWindows
+  if (!isYoung && burning.length === 0) return undefined
+  // A process whose metrics are away need not be away itself: `up` alone proves nothing then.
+  const isMissing = !isYoung && missingOf(model, jobs).length > 0
+  const resources = model.resources.filter(
+    ({ expression: { selectors } }) => !isMissing || selectors.some(({ metric }) => metric !== upMetric),
+  )
+  const [reached] = atLimit({ ...model, resources }, now, windows)
   return reached && answer(reached.stage, reached, [reached], enough)
 }
 

@@ -79,7 +79,8 @@ function increase(points: Points, { fromMs, toMs }: Span): number | undefined {
 }
 
 const sum = (values: readonly number[]): number => values.reduce((a, b) => a + b, 0)
-const lastOf = (values: readonly number[]): number => values.at(-1) ?? Number.NaN
+/** Of a selector without a range: its last sample in the window, and when that was taken. */
+export const lastSample = over((_, values) => values.at(-1) ?? Number.NaN)
 
 export const rangeFunctions: Readonly<Record<string, OverRange>> = {
   rate: growth(true),
@@ -88,10 +89,8 @@ export const rangeFunctions: Readonly<Record<string, OverRange>> = {
   avg_over_time: over((_, values) => sum(values) / values.length),
   max_over_time: over((_, values) => Math.max(...values)),
   min_over_time: over((_, values) => Math.min(...values)),
-  last_over_time: over((_, values) => lastOf(values)),
+  last_over_time: lastSample,
 }
-/** Of a selector without a range: its last sample in the window, and when that was taken. */
-export const lastSample = over((_, values) => lastOf(values))
 export const lastTime = over(points => (points.at(-1)?.at ?? 0) / 1000)
 
 const each =
@@ -142,7 +141,7 @@ export const operators: Readonly<Record<string, (a: number, b: number) => number
 const keyOf = ({ labels }: Element): string =>
   JSON.stringify(Object.entries(labels).sort(([a], [b]) => (a < b ? -1 : 1)))
 
-export type Operand = { vector: Vector; isScalar: boolean }
+type Operand = { vector: Vector; isScalar: boolean }
 
 /** A number beside a vector is taken with each element; two vectors by the same labels. */
 export function combine(name: string, bool: boolean, one: Operand, other: Operand): Vector {

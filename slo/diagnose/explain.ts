@@ -59,7 +59,8 @@ export function explain(
     .sort((a, b) => b.explains - a.explains || b.raw - a.raw)
     .map(({ kind: _, raw: __, ...each }) => each)
   const [best] = evidence
-  if (!best?.blames || led.includes(grown.stage)) return { stage: grown.stage, share: grown.share, evidence }
+  if (!best?.blames || best.explains < enough || led.includes(grown.stage))
+    return { stage: grown.stage, share: grown.share, evidence }
   const growths = attribute(model, baseline, now).filter(({ stage }) => best.blames?.includes(stage))
   const [blamed] = growths.toSorted((a, b) => b.growth - a.growth)
   if (!blamed) return { stage: grown.stage, share: grown.share, evidence }

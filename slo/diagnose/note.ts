@@ -61,7 +61,7 @@ export function incidentNote(incident: Incident): string {
   const stages = found.stages.map(({ stage, baseline, now, share, lacked }) => [
     ...[stage, number(baseline), number(now), percent(share), lacked.map(code).join(', ')],
   ])
-  // Of each cause that a service names it has a runbook: test/runbooks.system.test.ts holds that for Tintype.
+  // Of each cause that a service names it has a runbook: test/documents.test.ts holds that for Tintype.
   const runbook = found.cause && service.runbooks ? `\nRunbook: docs/runbooks/cause-${found.cause}.md` : ''
   const raised =
     logged.length > 0 ? `\n\nLogged while detail was raised (means):\n${list(logged.map(loggedLine))}` : ''

@@ -5,7 +5,7 @@ import { type Grown, median, minBaselineWindows, secondsIn } from './growth.ts'
 import { type Model, startMetric, upMetric } from './model.ts'
 
 /** A process unlike the others of its job. */
-export type OddReplica = {
+type OddReplica = {
   job: string
   instance: string
   text: string

@@ -31,7 +31,7 @@ export const oneOf = <const V extends string>(...values: readonly V[]): Rule<V> 
 })
 
 /** A document as nested rules: a list has one element, `*` is any key. Lists, maps and groups of rules default to empty. */
-export type Schema = Rule | Maybe | readonly [Schema] | { readonly [key: string]: Schema }
+type Schema = Rule | Maybe | readonly [Schema] | { readonly [key: string]: Schema }
 /** What is undefined when it is not there; `or`: what may stand there instead. */
 type Maybe<S = unknown, T = unknown> = { maybe: S; or: Rule<T> | undefined }
 export const maybe = <S, T = never>(schema: S, or?: Rule<T>): Maybe<S, T> => ({ maybe: schema, or })

@@ -79,13 +79,12 @@ export function createSloApp(options: {
     if (at === undefined) throw new Problem(400, 'bad-time', `at is ${timeFormat}.`)
     // A link in an alert may be followed before the minute that it names was evaluated.
     if (watch.views().some(view => toMinute(at) >= view.at)) return sendState(request, response)
-    if (watch.viewsAt(toMinute(at)).length === 0)
-      throw new Problem(
-        404,
-        'not-kept',
-        `The pages know the last days only; ${program} report --at goes back further.`,
-      )
-    sendState(request, response, at)
+    if (watch.viewsAt(toMinute(at)).length > 0) return sendState(request, response, at)
+    throw new Problem(
+      404,
+      'not-kept',
+      `The pages show the last days only: ${program} report --at shows older ones.`,
+    )
   }
   app.get('/api/state', bounded(sendEarlierState))
   addActions(app, diagnosis)
@@ -93,18 +92,15 @@ export function createSloApp(options: {
     const found = diagnosis.last()
     if (!found) throw new Problem(404, 'no-note', 'Nothing was looked into since slo started.')
     const budgets = watch.views().map(({ standing }) => budgetLine(standing))
-    response
-      .set('Cache-Control', 'no-store')
-      .type('text')
-      .send(
-        incidentNote({
-          ...found,
-          atMs: found.at,
-          service: directory.service,
-          budgets,
-          firstAlertMs: firstAlert(sent()),
-        }),
-      )
+    const { service } = directory
+    const note = incidentNote({
+      ...found,
+      atMs: found.at,
+      service,
+      budgets,
+      firstAlertMs: firstAlert(sent()),
+    })
+    response.set('Cache-Control', 'no-store').type('text').send(note)
   })
   const stages = Array.from({ length: maxHours }, (_, i) =>
     cached(readEveryMs, () => stagesOf(directory.service, source, i + 1, Date.now())),
@@ -114,20 +110,19 @@ export function createSloApp(options: {
     if (!read) throw new Problem(400, 'bad-hours', `hours must be a whole number from 1 to ${maxHours}.`)
     response.json(await read())
   })
-  const answerWhatIf: RequestHandler = (request, response) => {
-    const outage = String(request.query.outage ?? '').slice(0, maxOutageLength)
+  const answerWhatIf: RequestHandler = ({ query }, response) => {
+    const outage = String(query.outage ?? '').slice(0, maxOutageLength)
     response.json(whatIf(directory.objectives, outage))
   }
   app.get('/api/what-if', bounded(answerWhatIf))
-  const answerFits: RequestHandler = (request, response) => {
-    const minutes = Number(request.query.minutes)
-    const at = parseTime(String(request.query.at ?? 'now'), Date.now())
+  const answerFits: RequestHandler = ({ query }, response) => {
+    const minutes = Number(query.minutes)
+    const at = parseTime(String(query.at ?? 'now'), Date.now())
     if (!Number.isInteger(minutes) || minutes < 1 || minutes > maxPlannedMinutes || at === undefined)
       throw new Problem(400, 'bad-maintenance', `minutes is 1 to ${maxPlannedMinutes}, at is ${timeFormat}.`)
     const slices = watch.views().find(({ objective }) => objective.method === 'Timeslices')
     if (!slices) throw new Problem(404, 'not-begun', 'Nothing is measured yet.')
-    const wanted = { from: toMinute(at), minutes }
-    response.json(fitOf(slices, readPlanned(dataDir), wanted))
+    response.json(fitOf(slices, readPlanned(dataDir), { from: toMinute(at), minutes }))
   }
   app.get('/api/fits', bounded(answerFits))
   app.get('/api/release', (_request, response) => void response.json(readUnderWay(dataDir)))

@@ -6,13 +6,21 @@ import type { Directory } from '../directory.ts'
 /** Those of alerts that every service has. */
 const general = fileURLToPath(new URL('../../docs/runbooks', import.meta.url))
 /** They are written to be read as they are; a browser would download Markdown. */
-const headers = { 'Content-Type': 'text/plain; charset=utf-8' }
+const headers = { 'Content-Type': 'text/plain; charset=utf-8', Vary: 'Accept-Language' }
 
-/** `GET /docs/runbooks/:name`: what objectives and alerts name relative to the pages is found there. */
+/**
+ * `GET /docs/runbooks/:name`: objectives and alerts name their runbook relative to the pages. A translation in
+ * ../ko/runbooks is sent for `?lang=ko` and to browsers that prefer Korean.
+ */
 export function runbooks({ folder, service }: Directory): RequestHandler<{ name: string }> {
-  const own = resolve(folder, service.runbooks)
-  return ({ params: { name } }, response, next) =>
-    response.sendFile(name, { root: own, headers }, missing => {
-      if (missing) response.sendFile(name, { root: general, headers }, error => error && next(error))
-    })
+  const folders = [resolve(folder, service.runbooks), general]
+  const translated = folders.flatMap(each => [resolve(each, '../ko/runbooks'), each])
+  return (request, response, next) => {
+    const isKorean = (request.query.lang ?? request.acceptsLanguages('en', 'ko')) === 'ko'
+    const sendFrom = ([root, ...rest]: string[]): void => {
+      if (root === undefined) next()
+      else response.sendFile(request.params.name, { root, headers }, missing => missing && sendFrom(rest))
+    }
+    sendFrom(isKorean ? translated : folders)
+  }
 }

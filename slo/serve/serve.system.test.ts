@@ -45,9 +45,12 @@ test('what burns when slo starts is sent, once an objective, with what is left',
   expect(text).toMatch(
     /^“Online 23 of every 24 hours” burns its budget since \d\d:\d\d UTC\. 3\d of 60 minutes of the budget are left, gone at \d\d:\d\d UTC at this rate\. .* What to do: http:\S+$/,
   )
-  const runbook = await fetch(text?.match(/http:\S+$/)?.[0] as string)
+  const address = text?.match(/http:\S+$/)?.[0] as string
+  const runbook = await fetch(address)
   expect(runbook.headers.get('content-type')).toBe('text/plain; charset=utf-8')
   expect(await runbook.text()).toContain('# AvailabilityBudgetBurn')
+  const inKorean = await fetch(address, { headers: { 'Accept-Language': 'ko-KR' } })
+  expect(await inKorean.text()).toContain('**먼저 할 일.**')
   await until(() => heartbeats === 1, { timeoutMs: 30_000 })
 })
 

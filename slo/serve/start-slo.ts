@@ -52,15 +52,15 @@ type Config = ReturnType<typeof readConfig<typeof used>>
 export async function startSlo(directory: Directory, environment: NodeJS.ProcessEnv): Promise<Running> {
   const { objectives, service } = directory
   const config = readConfig(environment, used)
-  const { SCRAPE_TARGETS, TARGETS_FILE } = config
+  const { SCRAPE_TARGETS, TARGETS_FILE, DATA_DIR: dataDir } = config
   const targets = () => readTargets(TARGETS_FILE, SCRAPE_TARGETS)
   const others = targets() ?? targetsOf(SCRAPE_TARGETS, service, environment)
+  const slis = objectives.map(({ sli }) => sli)
   if (service.prometheus === '' && others.length === 0)
     throw new ConfigError(
       'nothing to read from: give prometheus or targets in service.yaml, or PROMETHEUS_URL or SCRAPE_TARGETS',
     )
-  if (!service.prometheus) checkRecorded(objectives.map(({ sli }) => sli))
-  const dataDir = config.DATA_DIR
+  if (!service.prometheus) checkRecorded(slis)
   const folder = join(dataDir, 'slo')
   const release = ownFolder(folder)
   // Two would probe twice as often, send each alert twice and write to one recorder's file.
@@ -71,16 +71,9 @@ export async function startSlo(directory: Directory, environment: NodeJS.Process
     ? openLog('slo', config)
     : createLog({ service: 'slo', instance: config.INSTANCE, level: config.LOG_LEVEL })
   const prober = await probeOf(directory)
-  const { names } = prober ?? {}
-  const metrics = createMetrics(
-    'slo',
-    config.VERSION,
-    names ? [names.attempts, names.seconds, ...names.others] : [],
-  )
-  const store = createStore(
-    recorderFile(dataDir),
-    objectives.map(({ sli }) => sli),
-  )
+  const names = prober ? [prober.names.attempts, prober.names.seconds, ...prober.names.others] : []
+  const metrics = createMetrics('slo', config.VERSION, names)
+  const store = createStore(recorderFile(dataDir), slis)
   const source = service.prometheus ? openPrometheus(service.prometheus, service) : embeddedSource(store)
 
   const alertStore = openAlertStore(
@@ -109,6 +102,7 @@ export async function startSlo(directory: Directory, environment: NodeJS.Process
     log,
   })
 
+  const { sent } = alertStore
   const app = createSloApp({
     metrics,
     log,
@@ -117,7 +111,7 @@ export async function startSlo(directory: Directory, environment: NodeJS.Process
     source,
     directory,
     dataDir,
-    sent: alertStore.sent,
+    sent,
     logs,
     keepDays,
   })
@@ -134,32 +128,38 @@ export async function startSlo(directory: Directory, environment: NodeJS.Process
     others.length === 0
       ? undefined
       : startRecorder({
-          targets: () =>
-            targets() ?? (SCRAPE_TARGETS.length > 0 ? others : [...others, own(config, admin.url)]),
-          dataDir,
+          targets: () => {
+            const known = targets() ?? others
+            // Without its own probe slo would read no journey as a service that is away.
+            return known.some(({ job }) => job === 'slo') ? known : [...known, own(config, admin.url)]
+          },
           intervalMs: service.scrapeSeconds * 1000,
           keep: keepDays,
-          store,
-          log,
+          ...{ dataDir, store, log },
         })
   const given = { environment, dataDir, metrics, log }
   const probe = prober && startProbe(prober.openProbe(given), prober.names, given)
+  const { STORAGE_URL: storageUrl } = config
   const status = await startStatus({
     watch,
     source,
     metrics,
     log,
-    ...{ file: service.statusFile, storageUrl: config.STORAGE_URL, dataDir },
+    file: service.statusFile,
+    storageUrl,
+    dataDir,
   })
   log.info('slo.started', { version: config.VERSION })
+  const graceMs = config.GRACE_SECONDS * 1000
 
   return {
     endpoints: { slo: listening.url, sloAdmin: admin.url },
+    graceMs,
     async stop() {
       await probe?.stop()
       await Promise.all([status?.stop(), watch.stop(), recorder?.stop()])
       await notifier.stop()
-      await Promise.all([listening.close(config.GRACE_SECONDS * 1000), admin.close(0)])
+      await Promise.all([listening.close(graceMs), admin.close(0)])
       log.info('slo.stopped')
       await log.close()
       // The embedded source reads the recorder's own file.

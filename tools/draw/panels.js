@@ -114,7 +114,7 @@ const inside = {
     const display = getDisplayProcessor({ field, theme })
     const last = ({ values }) => Number(values.at(-1)[1])
     const all = (answers[panel.id] ?? []).toSorted((a, b) => last(b) - last(a))
-    // The widths of the longest: else each bar would have a scale of its own.
+    // All get the widths of the longest, because otherwise each bar would have another scale.
     const alignmentFactors = {
       title: all.map(({ name }) => name).sort((a, b) => b.length - a.length)[0],
       text: '1000%',

@@ -5,7 +5,7 @@ import type { Part, Source } from '../parts.ts'
 
 type GoSource<F extends string> = Extract<Source, { from: F }>
 
-/** What is pinned is kept here, each part in a folder of its name, its program in `bin`. */
+/** Pinned parts are here, each in a folder of its name with its program in `bin`. */
 export const cache = join(import.meta.dirname, '..', '..', '.parts')
 
 export function installDebian(missing: Part[]): void {
@@ -24,7 +24,7 @@ export function installDebian(missing: Part[]): void {
   })
 }
 
-/** Debian starts a server as soon as it is installed; tests start their own. Policy 9.11 lets the machine forbid it. */
+/** Debian starts a server when it is installed; Debian Policy 9.11.2 lets this file forbid it. Tests start their own. */
 function withoutDaemons(action: () => void): void {
   const policy = '/usr/sbin/policy-rc.d'
   const ours = !existsSync(policy)
@@ -59,8 +59,8 @@ export function installGo(name: string, { module, tags }: GoSource<'go'>): void 
 }
 
 /**
- * Kubernetes is not made to be installed by its module's name: its go.mod replaces its libraries by folders that the
- * module does not carry. Each is released apart, as v0 of the same minor version.
+ * Kubernetes cannot be installed by its module's name: its go.mod replaces its libraries by folders that the module lacks.
+ * Each library is also released as a module, as v0 of the same minor version.
  */
 export function installKubernetes(name: string, source: string): void {
   const [command, version] = source.split('@') as [string, string]
@@ -107,7 +107,7 @@ function download(module: string): { Dir: string; GoMod: string } | undefined {
   return undefined
 }
 
-/** A step that fails says so itself; what is missing in the end decides. */
+/** A failure is printed and ignored: `install` lists the parts that are still missing. */
 function attempt(command: string, args: string[], environment: Record<string, string> = {}): void {
   console.log(`$ ${command} ${args.join(' ')}`)
   try {

@@ -1,6 +1,6 @@
-import { execFileSync } from 'node:child_process'
+import { execFileSync, spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
-import { cpSync, existsSync, globSync, mkdirSync, readFileSync, renameSync, rmSync } from 'node:fs'
+import { existsSync, globSync, mkdirSync, readFileSync, renameSync, rmSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { UsageError } from '@tintype/lib/command-line.ts'
 import { ExpectedError } from '@tintype/lib/errors.ts'
@@ -12,7 +12,8 @@ const root = join(import.meta.dirname, '../..')
 /** What a version is named by: a folder with a checkout, or a commit of this repository. */
 export type Named = { folder: string } | { commit: string }
 
-const git = (folder: string, ...args: string[]): string | undefined => {
+/** What git prints, or undefined when it fails. */
+export const git = (folder: string, ...args: string[]): string | undefined => {
   try {
     return execFileSync('git', ['-C', folder, ...args], {
       encoding: 'utf8',
@@ -24,36 +25,29 @@ const git = (folder: string, ...args: string[]): string | undefined => {
 }
 
 /** @throws UsageError when it is neither. */
-export function named(option: string, given: string): Named {
-  if (existsSync(given)) {
-    if (existsSync(join(given, 'services/web/main.ts'))) return { folder: resolve(given) }
-    throw new UsageError(`--${option} "${given}" is a folder, but no checkout of Tintype`)
+export function named(option: string, name: string): Named {
+  if (existsSync(name)) {
+    if (existsSync(join(name, 'services/web/main.ts'))) return { folder: resolve(name) }
+    throw new UsageError(`--${option} "${name}" is a folder, but no checkout of Tintype`)
   }
-  const commit = git(
-    root,
-    'rev-parse',
-    '--verify',
-    '--quiet',
-    '--end-of-options',
-    `${given}^{commit}`,
-  )?.trim()
+  const commit = git(root, 'rev-parse', '--verify', '--quiet', '--end-of-options', `${name}^{commit}`)?.trim()
   if (commit) return { commit }
-  throw new UsageError(`--${option} "${given}" is neither a folder nor a git ref of this repository`)
+  throw new UsageError(`--${option} "${name}" is neither a folder nor a git ref of this repository`)
 }
 
-/** Whether a running build is the one that was named. */
+/** Whether a running build is this version. */
 export const isBuild = (running: Build, it: Named): boolean =>
   'folder' in it
     ? resolve(running.root) === it.folder || contentOf(running.root) === contentOf(it.folder)
     : running.version.endsWith(`+${it.commit.slice(0, 12)}`) ||
       git(running.root, 'rev-parse', 'HEAD')?.trim() === it.commit
 
-/** What a version is called before it was made ready. */
+/** A version's name before it is laid out. */
 export const nameOf = (it: Named): string => ('folder' in it ? it.folder : `commit ${it.commit.slice(0, 12)}`)
 
 /**
- * A build that can be started. A commit is laid out in the cache of parts, once, and gets the packages of its own lock.
- * `git archive` rather than `git worktree`: a cache that was deleted leaves nothing behind in the repository.
+ * A build that can be started. A commit is laid out once, in .parts/releases, with the packages of its own lock. It uses `git
+ * archive` and not `git worktree`, so that deleting the folder leaves nothing in the repository.
  */
 export function buildOf(it: Named): Build {
   const folder = 'folder' in it ? it.folder : checkout(it.commit)
@@ -69,29 +63,33 @@ function checkout(commit: string): string {
   if (existsSync(folder)) return folder
   const draft = `${folder}.tmp`
   rmSync(draft, { recursive: true, force: true })
-  mkdirSync(draft, { recursive: true })
-  const archive = execFileSync('git', ['-C', root, 'archive', '--format=tar', commit], { maxBuffer: 2 ** 30 })
-  execFileSync('tar', ['-x', '-C', draft], { input: archive })
-  install(draft)
+  layOut(commit, draft)
   renameSync(draft, folder)
   return folder
 }
 
-/** The packages are copied from here when the lock is the same; that is a matter of a second instead of a minute. */
+/** Writes a commit's files into a folder, with the packages of its own lock. */
+export function layOut(commit: string, folder: string): void {
+  mkdirSync(folder, { recursive: true })
+  const archive = execFileSync('git', ['-C', root, 'archive', '--format=tar', commit], { maxBuffer: 2 ** 30 })
+  execFileSync('tar', ['-x', '-C', folder], { input: archive })
+  install(folder)
+}
+
+/** With the same lock the packages are shared with this checkout, as hard links: a second instead of a minute, and no space. */
 function install(folder: string): void {
   const lock = (of: string) => readFileSync(join(of, 'package-lock.json'), 'utf8')
   if (lock(folder) === lock(root)) {
-    const copy = {
-      recursive: true,
-      verbatimSymlinks: true,
-      filter: (file: string) => !file.includes('/.cache'),
+    for (const each of globSync('{.,lib,slo,services/*}/node_modules', { cwd: root })) {
+      const [from, to] = [join(root, each), join(folder, each)]
+      // Another file system cannot link to these.
+      if (spawnSync('cp', ['-al', from, to]).status !== 0) execFileSync('cp', ['-aT', from, to])
+      rmSync(join(to, '.cache'), { recursive: true, force: true })
     }
-    for (const each of globSync('{.,lib,slo,services/*}/node_modules', { cwd: root }))
-      cpSync(join(root, each), join(folder, each), copy)
   } else execFileSync('npm', ['ci', '--no-audit', '--no-fund'], { cwd: folder, stdio: 'inherit' })
 }
 
-/** Ten digits that change with any file that is run. */
+/** A hash of all files that are run, ten digits. */
 function contentOf(folder: string): string {
   const hash = createHash('sha256')
   const files = globSync(['package-lock.json', '{lib,services,slo}/**/*.{ts,yaml,html,css,json}'], {

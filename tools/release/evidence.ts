@@ -11,17 +11,17 @@ import {
 
 export type Evidence = {
   directory: Directory
-  /** What both versions did in the spans. */
+  /** The events of both versions in the spans. */
   count(spans: Spans): Promise<Counted>
   /** Events of each objective of events in the 24 hours before now. */
   dayTotals(): Promise<number[]>
 }
 
 const dayMinutes = 1_440
-/** A sample before the first span, to count from. */
+/** The counters' samples of this time before the first span are read too, as the values to count from. */
 const beforeMs = 120_000
 
-/** Reads what slo recorded, from Prometheus or its own file, as `slo report` does. */
+/** Reads slo's metrics, from Prometheus or its own file, as `slo report` does. */
 export function openEvidence(
   from: { prometheusUrl: string; dataDir: string },
   versions: Pair<string>,
@@ -30,7 +30,7 @@ export function openEvidence(
   const { objectives, service } = directory
   const { releases } = service
   if (!releases)
-    throw new Error('service.yaml has no releases: slo does not know how to compare two versions')
+    throw new Error('service.yaml has no section releases, which says how two versions are compared')
   const names = metricsOf(releases, objectives)
   return {
     directory,

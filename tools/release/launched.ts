@@ -1,19 +1,18 @@
-import { join, resolve } from 'node:path'
+import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { describeError, ExpectedError } from '@tintype/lib/errors.ts'
 import type { Log } from '@tintype/lib/telemetry/log.ts'
 import { openControl } from '../control.ts'
 import { type Build, backendOf, type Fleet } from '../fleet.ts'
-import { freePort } from '../free-port.ts'
 import type { Config } from '../launcher.ts'
 import { part, remedy } from '../parts.ts'
 import { type Fronting, openFront } from '../scaled/front.ts'
 import type { Color } from '../scaled/haproxy.ts'
 
-/** What a release is told of the running service. */
+/** The running service, for a release. */
 export type Status = {
   serving: Color
-  /** Where slo reads what was recorded, and how often that is. */
+  /** Where slo reads metrics; empty: its embedded recorder. */
   prometheusUrl: string
   scrapeSeconds: number
   members: {
@@ -41,12 +40,11 @@ const reachedMs = 1_000
 const other = (color: Color): Color => (color === 'blue' ? 'green' : 'blue')
 
 /**
- * The launcher's part of a release: it starts and stops processes and gives HAProxy its share, for a command that says which.
- * When the command is gone without having said `keep`, however it ended, the old version has all customers again, and what
- * was started for the command is stopped.
+ * The launcher's part of a release: it starts and stops processes and sets HAProxy's share, as the command asks. When the
+ * command's connection closes before `keep`, all customers go back to the old version, and the new processes are stopped.
  */
-export async function openReleases({ fleet, config, log, socketFolder, front: given }: Options) {
-  let front = given
+export async function openReleases({ fleet, config, log, socketFolder, front: planned }: Options) {
+  let front = planned
   let underWay = false
   const { members } = fleet
   const serving = (): Color => front?.serving() ?? 'blue'
@@ -54,7 +52,7 @@ export async function openReleases({ fleet, config, log, socketFolder, front: gi
     [...members.values()].filter(each => each.color === color && isOfTwo(each.role))
 
   async function stopAll(color: Color): Promise<void> {
-    // What HAProxy had given to one of them a moment ago has reached it by then.
+    // A request that HAProxy sent to one of them a moment ago arrives within this time.
     await delay(reachedMs)
     const names = of(color).map(({ service }) => service.name)
     const webs = names.filter(name => fleet.ready.get(name)?.webAdmin)
@@ -77,18 +75,12 @@ export async function openReleases({ fleet, config, log, socketFolder, front: gi
     if (!program) throw new ExpectedError(`haproxy missing: ${remedy(['haproxy'])}`)
     if (!old) throw new ExpectedError('no web runs')
     const behind = await fleet.twin('web', 'blue', old)
-    const { hostname, port } = new URL(fleet.ready.get('web')?.web ?? '')
-    const made = openFront({
+    const made = await openFront({
       program,
-      folder: resolve(config.DATA_DIR, 'haproxy'),
+      config,
       socketFolder,
-      front: {
-        host: config.HOST.includes(':') ? `[${config.HOST}]` : config.HOST || hostname,
-        port: Number(port),
-        adminPort: await freePort(),
-      },
+      port: Number(new URL(fleet.ready.get('web')?.web ?? '').port),
       webs: [backendOf('web-blue', behind)],
-      graceSeconds: config.GRACE_SECONDS,
     })
     try {
       await fleet.start(made.service)
@@ -129,7 +121,7 @@ export async function openReleases({ fleet, config, log, socketFolder, front: gi
         await front.add(color, backendOf(`${role}-${color}`, endpoints))
       }
     },
-    /** The new version's customers of a hundred. */
+    /** The percentage of customers that the new version has. */
     async share({ percent }: { percent: number }) {
       await front?.share(serving() === 'blue' ? percent : 100 - percent, false)
       log.info('release.share', { percent })

@@ -1,7 +1,7 @@
 export const strategies = ['rolling', 'blue-green', 'canary'] as const
 export type Strategy = (typeof strategies)[number]
 
-/** Customers of a hundred that the new version has from this step on, and what the step is for. */
+/** The percentage of customers that the new version has from this step on, and the step's purpose. */
 export type Step = { percent: number; why: string }
 
 const everybody = 'everybody; the old version stands by, and has them all back at the first bad sign'
@@ -23,7 +23,7 @@ export const stepsOf: Record<Strategy, readonly Step[]> = {
 
 export type Pace = { stepSeconds: number; patienceSeconds: number }
 
-/** What will happen, in words, before anything does. */
+/** The plan, printed before anything happens. */
 export const planText = (
   strategy: Strategy,
   steps: readonly Step[],
@@ -40,6 +40,6 @@ export const planText = (
       ({ percent, why }, i) =>
         `${i + 4}. ${String(percent).padStart(3)} % of the customers, by session: ${why}. The system test again; then judged for at least ${pace.stepSeconds} s, at most ${pace.patienceSeconds} s.`,
     ),
-    `${steps.length + 4}. The processes of ${from} finish what they have and end; logs and slo are replaced, one after the other.`,
+    `${steps.length + 4}. The processes of ${from} finish what they have and end; logs and slo are replaced, one after the other. The launcher stays as it was started.`,
     'Back to the old version at once when a step is bad or stays inconclusive, at Ctrl-C, and when this command is killed.',
   ].join('\n')

@@ -14,14 +14,14 @@ export type Release = {
   launcher: Controlled
   steps: readonly Step[]
   to: Build
-  /** What the running version calls itself. */
+  /** The name of the running version. */
   oldVersion: string
   pace: Pace
   dataDir: string
   probeToken: string
   record: Record
-  /** Shown to whoever watches. */
-  tell(line: string): void
+  /** Prints a line. */
+  show(line: string): void
   /** Aborted by Ctrl-C. */
   signal: AbortSignal
 }
@@ -36,60 +36,61 @@ class Refused extends Error {
 }
 
 const lookMs = 1_000
-/** A line of progress each so often, unless something changed. */
+/** Between lines of progress while the verdict stays the same. */
 const progressMs = 5_000
 const beforeMs = 600_000
 
-/** Brings the new version to everybody, or goes back. Resolves with how it ended; leaves the launcher as it ended. */
-export async function release(given: Release): Promise<Outcome> {
-  const { launcher, record, tell, signal } = given
+/** Moves everybody to the new version, or back to the old one. */
+export async function release(options: Release): Promise<Outcome> {
+  const { launcher, record, show, signal } = options
   let user: User | undefined
   try {
     signal.throwIfAborted()
-    const { versions, webs, evidence, status } = await begin(given)
-    await systemTest(given, webs)
-    user = await startUser(webs, given.probeToken)
+    const { versions, webs, evidence, status } = await begin(options)
+    await systemTest(options, webs)
+    user = await startUser(webs, options.probeToken)
     const judge = openJudge()
     const spans: Span[] = []
-    // When everybody changes at once, the old version is judged by what it did just before.
+    // When everybody moves at once, the old version is judged by the minutes before.
     const before = { from: Date.now() - beforeMs, to: Date.now() }
-    const oldSpans = given.steps[0]?.percent === 100 ? [before] : []
-    for (const [i, step] of given.steps.entries()) {
-      if (i > 0) await systemTest(given, webs)
+    const oldSpans = options.steps[0]?.percent === 100 ? [before] : []
+    for (const [i, step] of options.steps.entries()) {
+      if (i > 0) await systemTest(options, webs)
       await launcher.ask('share', { percent: step.percent })
-      note(given, `${step.percent} % of the customers on ${versions.new}: ${step.why}`)
-      await judged({ ...given, versions, evidence, status, judge, spans, oldSpans, step, user })
+      note(options, `${step.percent} % of the customers on ${versions.new}: ${step.why}`)
+      await judged({ ...options, versions, evidence, status, judge, spans, oldSpans, step, user })
     }
     await user.stop()
-    await launcher.ask('keep', given.to)
-    note(given, `everybody is on ${versions.new}; the processes of ${versions.old} have ended`)
+    await launcher.ask('keep', options.to)
+    note(options, `everybody is on ${versions.new}; the processes of ${versions.old} have ended`)
     record.close('released', `${versions.new} serves everybody.`)
-    tell(`Released: ${versions.new} serves everybody. Record: ${record.file}`)
+    show(`Released: ${versions.new} serves everybody. Record: ${record.file}`)
+    show('The launcher runs on as it was started: its own changes take effect at the next npm start.')
     return 'released'
   } catch (error) {
     const { outcome } = error instanceof Refused ? error : { outcome: 'rolled back' as const }
     const why = signal.aborted ? 'Ctrl-C' : (error as Error).message
     await launcher.ask('back').catch(() => {})
     await user?.stop()
-    record.close(signal.aborted ? 'interrupted' : outcome, `${why} Everybody is on ${given.oldVersion}.`)
-    tell(
+    record.close(signal.aborted ? 'interrupted' : outcome, `${why} Everybody is on ${options.oldVersion}.`)
+    show(
       `${signal.aborted ? 'Interrupted' : outcome === 'inconclusive' ? 'Inconclusive' : 'Rolled back'}: ${why}`,
     )
-    tell(`Everybody is on ${given.oldVersion}. Record: ${record.file}`)
+    show(`Everybody is on ${options.oldVersion}. Record: ${record.file}`)
     return signal.aborted ? 'interrupted' : outcome
   }
 }
 
-function note({ record, tell }: Release, line: string): void {
+function note({ record, show }: Release, line: string): void {
   record.note(line)
-  tell(line)
+  show(line)
 }
 
 /** HAProxy stands in front, and the new version's processes are ready. */
-async function begin(given: Release) {
-  const { launcher, to, dataDir, oldVersion } = given
+async function begin(options: Release) {
+  const { launcher, to, dataDir, oldVersion } = options
   await launcher.ask('front')
-  note(given, `starting ${to.version} from ${to.root}`)
+  note(options, `starting ${to.version} from ${to.root}`)
   try {
     await launcher.ask('begin', to)
   } catch (error) {
@@ -104,12 +105,12 @@ async function begin(given: Release) {
     new: await versionOf(webs[0]?.endpoints.webAdmin, to.version),
   }
   if (versions.old === versions.new)
-    throw new Refused(`both versions call themselves ${versions.old}: nobody could tell them apart.`)
+    throw new Refused(`both versions call themselves ${versions.old}: their metrics cannot be told apart.`)
   const evidence = openEvidence({ prometheusUrl, dataDir }, versions)
   return { versions, evidence, status, webs: webs.map(({ endpoints }) => endpoints.web ?? '') }
 }
 
-/** As its metrics say; a build older than the variable VERSION names its package's version. */
+/** The version in its metrics. A build older than the variable VERSION has its package's version there. */
 async function versionOf(admin: string | undefined, expected: string): Promise<string> {
   const metrics = await fetch(`${admin}/metrics`).then(
     answer => answer.text(),
@@ -118,9 +119,9 @@ async function versionOf(admin: string | undefined, expected: string): Promise<s
   return /^tintype_build_info\{[^}]*version="([^"]*)"/m.exec(metrics)?.[1] ?? expected
 }
 
-/** A person's whole journey at the new version, which HAProxy does not show to anybody yet. */
-async function systemTest(given: Release, [web = '']: string[]): Promise<void> {
-  const { signal } = given
+/** The system test at the new version, before HAProxy sends it any customer. */
+async function systemTest(options: Release, [web = '']: string[]): Promise<void> {
+  const { signal } = options
   const start = performance.now()
   try {
     await Promise.race([
@@ -133,7 +134,10 @@ async function systemTest(given: Release, [web = '']: string[]): Promise<void> {
     const what = `the system test failed at the new version: ${(error as Error).message.replaceAll(/\s*\n\s*/g, ' ')}`
     throw new Refused(`${sentence({ what, ...placeOf(what) })}.`)
   }
-  note(given, `system test passed at the new version (${((performance.now() - start) / 1000).toFixed(1)} s)`)
+  note(
+    options,
+    `system test passed at the new version (${((performance.now() - start) / 1000).toFixed(1)} s)`,
+  )
 }
 
 type Judged = Release & {
@@ -141,7 +145,7 @@ type Judged = Release & {
   evidence: Evidence
   status: () => Promise<Status>
   judge: Judge
-  /** Those of the steps before; the system test's own events are in none. */
+  /** Of earlier steps. They leave out the events of the system test. */
   spans: Span[]
   /** Further ones, in which only the old version is counted. */
   oldSpans: Span[]
@@ -149,11 +153,11 @@ type Judged = Release & {
   user: User
 }
 
-/** Waits until the step is good. @throws Refused when it is bad, or not known when patience ends. */
-async function judged(given: Judged): Promise<void> {
-  const { evidence, status, judge, spans, oldSpans, step, user, pace, signal, tell, record } = given
+/** Waits until the step is good. @throws Refused when it is bad, or still unknown after `patienceSeconds`. */
+async function judged(options: Judged): Promise<void> {
+  const { evidence, status, judge, spans, oldSpans, step, user, pace, signal, show, record } = options
   const { scrapeSeconds } = await status()
-  // What the system test did is counted by the next scrape.
+  // The next scrape still counts events of the system test.
   await delay(scrapeSeconds * 1000 + lookMs, undefined, { signal })
   const begun = Date.now()
   const dayTotals = await evidence.dayTotals()
@@ -174,7 +178,7 @@ async function judged(given: Judged): Promise<void> {
           verdict: 'bad',
           reasons: [
             await missingMetrics(
-              given,
+              options,
               counted.seen.map(({ instance }) => instance),
             ),
           ],
@@ -193,7 +197,7 @@ async function judged(given: Judged): Promise<void> {
     const line = progress(counted.objectives, verdict, journeys)
     if (nowMs - shown.at > progressMs || verdict.verdict !== shown.verdict) {
       const next = Math.max(0, pace.stepSeconds - seconds)
-      tell(
+      show(
         `  ${String(seconds).padStart(4)} s  ${step.percent} %  ${line} · next step in ${next} s at the earliest`,
       )
       shown = { verdict: verdict.verdict, at: nowMs }
@@ -201,7 +205,7 @@ async function judged(given: Judged): Promise<void> {
     if (verdict.verdict === 'bad') throw new Refused(`${verdict.reasons.map(sentence).join('; ')}.`)
     if (verdict.verdict === 'good' && seconds >= pace.stepSeconds) {
       spans.push({ from: begun, to: nowMs })
-      note(given, `step of ${step.percent} % is good: ${line}`)
+      note(options, `step of ${step.percent} % is good: ${line}`)
       return
     }
     if (seconds > pace.patienceSeconds)

@@ -4,7 +4,7 @@ import type { Reason } from '../../slo/releases/judge.ts'
 import { person } from '../../test/client.ts'
 import { flawOfThumbnail, quadrantImage } from '../../test/images.ts'
 
-/** The synthetic user of a release: at the new version only, whatever HAProxy does. */
+/** The synthetic user of a release. It visits the new version only, past HAProxy. */
 export type User = {
   failedInARow: number
   good: number
@@ -46,13 +46,13 @@ export async function startUser(webs: readonly string[], probeToken: string): Pr
   return user
 }
 
-/** Where it was lost, by what a person saw: a picture is the converter's, an answer is web's. */
+/** Process and stage of a failure: a bad picture is the converter's, a bad answer is web's. */
 export const placeOf = (why: string): Pick<Reason, 'process' | 'stage'> =>
   /thumbnail|picture|upright|photo-(crash|timeout|memory)/.test(why)
     ? { process: 'converter', stage: 'convert' }
     : { process: 'web', stage: 'receive' }
 
-/** What went wrong, in words; undefined when nothing did. */
+/** Why the journey failed, or undefined. */
 async function journey(web: string, image: Buffer, probeToken: string): Promise<string | undefined> {
   try {
     const someone = person(web)
@@ -75,7 +75,7 @@ async function journey(web: string, image: Buffer, probeToken: string): Promise<
   }
 }
 
-/** THUMBNAILS says how large it is; the picture must have the shape of the photo all the same. */
+/** THUMBNAILS sets the size, so only the shape is compared. */
 async function flawOf(thumbnail: Buffer): Promise<string | undefined> {
   const { width = 0 } = await sharp(thumbnail).metadata()
   return flawOfThumbnail(thumbnail, { width, height: Math.round((width * 3) / 4) })

@@ -1,34 +1,38 @@
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { connect } from 'node:net'
-import { join } from 'node:path'
+import { join, resolve } from 'node:path'
 import { text } from 'node:stream/consumers'
+import { freePort } from '../free-port.ts'
+import type { Config } from '../launcher.ts'
 import type { Service } from '../supervise.ts'
-import { type Backend, type Color, checks, colors, type Front, haproxyConfig, serverOf } from './haproxy.ts'
+import { type Backend, type Color, checks, colors, haproxyConfig, serverOf } from './haproxy.ts'
 
 /** HAProxy before the webs of one version, or of two while a release runs. */
 export type Fronting = {
   service: Service
-  /** What runs on: the files say what HAProxy shall do when it starts again, the commands what it shall do now. */
+  /** HAProxy runs on: a command changes it now, and the files hold the same for its next start. */
   add(color: Color, backend: Backend): Promise<void>
   remove(color: Color, name: string): Promise<void>
-  /** Green's customers of a hundred, as of now; `keep`: also when HAProxy starts again. */
+  /** Sets green's percentage of customers; with `keep` also for HAProxy's next start. */
   share(green: number, keep: boolean): Promise<void>
-  /** Which version has all customers when nothing else was said. */
+  /** The version that has all customers when HAProxy starts. */
   serving(): Color
 }
 
 type Options = {
   program: string
-  folder: string
+  config: Config
   /** A short path, for its socket. */
   socketFolder: string
-  front: Front
+  port: number
   webs: readonly Backend[]
-  graceSeconds: number
 }
 
-export function openFront({ program, folder, socketFolder, front, webs, graceSeconds }: Options): Fronting {
+export async function openFront({ program, config, socketFolder, port, webs }: Options): Promise<Fronting> {
+  const { HOST, DATA_DIR, GRACE_SECONDS: graceSeconds } = config
+  const folder = resolve(DATA_DIR, 'haproxy')
   mkdirSync(folder, { recursive: true })
+  const front = { host: HOST.includes(':') ? `[${HOST}]` : HOST, port, adminPort: await freePort() }
   const file = join(folder, 'haproxy.cfg')
   const control = { socket: join(socketFolder, 'haproxy.sock'), shareFile: join(folder, 'share.map') }
   const standing: Record<Color, Backend[]> = { blue: [...webs], green: [] }
@@ -38,7 +42,7 @@ export function openFront({ program, folder, socketFolder, front, webs, graceSec
     writeFileSync(control.shareFile, `green ${kept}\n`)
   }
   write()
-  const tell = (command: string) => ask(control.socket, command)
+  const send = (command: string) => ask(control.socket, command)
   const here = front.host.replace('0.0.0.0', '127.0.0.1').replace('[::]', '[::1]')
   const endpoints = {
     web: `http://${here}:${front.port}`,
@@ -50,7 +54,7 @@ export function openFront({ program, folder, socketFolder, front, webs, graceSec
       program,
       args: ['-db', '-f', file],
       folder,
-      // It lets requests end.
+      // HAProxy then finishes its requests.
       stopSignal: 'SIGUSR1',
       answers: () =>
         fetch(`${endpoints.haproxyAdmin}/livez`).then(
@@ -62,29 +66,29 @@ export function openFront({ program, folder, socketFolder, front, webs, graceSec
       standing[color].push(backend)
       write()
       const server = `${color}/${backend.name}`
-      await tell(`add server ${server} ${serverOf(backend)} ${checks}`)
-      await tell(`enable health ${server}`)
-      await tell(`enable server ${server}`)
+      await send(`add server ${server} ${serverOf(backend)} ${checks}`)
+      await send(`enable health ${server}`)
+      await send(`enable server ${server}`)
     },
     async remove(color, name) {
       standing[color] = standing[color].filter(each => each.name !== name)
       write()
-      await tell(`set server ${color}/${name} state maint`)
-      await tell(`shutdown sessions server ${color}/${name}`)
-      await tell(`del server ${color}/${name}`)
+      await send(`set server ${color}/${name} state maint`)
+      await send(`shutdown sessions server ${color}/${name}`)
+      await send(`del server ${color}/${name}`)
     },
     async share(green, keep) {
       if (keep) {
         kept = green
         write()
       }
-      await tell(`set map ${control.shareFile} green ${green}`)
+      await send(`set map ${control.shareFile} green ${green}`)
     },
     serving: () => (kept === 100 ? 'green' : (colors[0] as Color)),
   }
 }
 
-/** A command to HAProxy's runtime API; gives its answer. */
+/** Sends a command to HAProxy's runtime API and resolves with its answer. */
 async function ask(socket: string, command: string): Promise<string> {
   const connection = connect(socket)
   connection.end(`${command}\n`)

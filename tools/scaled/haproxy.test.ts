@@ -65,7 +65,7 @@ describeWithParts('HAProxy before the webs', ['haproxy'], ({ haproxy }) => {
     expect(await (await fetch(url, { headers: spoofed })).text()).toMatch(/ is 203\.0\.113\.9$/)
   })
 
-  test('sends a GET that broke off to another web, and a POST to nobody a second time', async () => {
+  test('sends a GET that broke off to another web, and a POST only once', async () => {
     let posts = 0
     const breaks: RequestListener = request => {
       if (request.method === 'POST') posts++

@@ -1,20 +1,20 @@
-/** One web: where it serves, and where it says whether it is ready. */
+/** One web: its public address and that of its /readyz. */
 export type Backend = { name: string; web: string; admin: string }
 export type Front = { host: string; port: number; adminPort: number }
-/** Two versions stand side by side while a release runs; otherwise the webs of one of the two serve everybody. */
+/** Two versions run side by side during a release; otherwise the webs of one of them serve everybody. */
 export const colors = ['blue', 'green'] as const
 export type Color = (typeof colors)[number]
-/** Where HAProxy takes commands, and the file of green's share: the persons of a hundred that go there. */
+/** The socket for commands, and the file of green's share: the percentage of persons that go there. */
 export type Control = { socket: string; shareFile: string }
 
 const problem = JSON.stringify({
   type: '/problems/unavailable',
-  title: 'Unavailable',
+  title: 'Service Unavailable',
   status: 503,
   detail: 'No web is ready; try again in a few seconds.',
 })
 
-/** How HAProxy reaches a web, and asks whether it is ready. */
+/** How HAProxy reaches a web and its /readyz. */
 export function serverOf({ web, admin }: Backend): string {
   const [serves, checked] = [new URL(web), new URL(admin)]
   const elsewhere = checked.hostname === serves.hostname ? '' : `addr ${checked.hostname} `
@@ -24,8 +24,8 @@ export function serverOf({ web, admin }: Backend): string {
 export const checks = 'inter 500ms fall 2 rise 1'
 
 /**
- * A person has a number from 0 to 99: that of their cookie, else one that their session gives, else any. Those below the
- * share go to green. The number lasts, so a person changes the version once, when the share passes it.
+ * A person has a number from 0 to 99: from their cookie, else computed from their session, else random. Persons below the
+ * share go to green. The number lasts, so that a person changes the version once, when the share passes it.
  */
 const choice = ({ shareFile }: Control): string => `
   acl numbered req.cook(tintype_number) -m reg ^[0-9]{1,2}$
@@ -40,7 +40,7 @@ const choice = ({ shareFile }: Control): string => `
   acl for-green var(txn.number),sub(txn.share) lt 0
   use_backend green if { var(txn.share) -m int 100 }
   use_backend green if for-green { nbsrv(green) gt 0 }
-  # A version whose webs are all away leaves its customers to the other one, if that has customers at all.
+  # The customers of a version whose webs are all down go to the other version, if that has customers.
   use_backend green if { nbsrv(blue) eq 0 } { var(txn.share) -m int gt 0 }`
 
 const backend = (name: string, webs: readonly Backend[]): string => `backend ${name}
@@ -50,7 +50,7 @@ const backend = (name: string, webs: readonly Backend[]): string => `backend ${n
   default-server ${checks}
 ${webs.map(each => `  server ${each.name} ${serverOf(each)}\n`).join('')}`
 
-/** Its times are longer than those of web, so that web decides (lib/limits.ts). */
+/** Its timeouts are longer than web's, so that web's apply (lib/limits.ts). */
 export const haproxyConfig = (
   front: Front,
   webs: Record<Color, readonly Backend[]>,
@@ -77,7 +77,7 @@ defaults
 frontend public
   bind ${front.host}:${front.port}
   option forwardfor
-  # A request that a web may have begun is sent to another one only when it changes nothing.
+  # A request that a web may have begun is repeated at another one only when it changes nothing.
   http-request disable-l7-retry unless { method GET HEAD }
 ${control ? choice(control) : ''}
   default_backend blue

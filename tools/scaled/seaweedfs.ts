@@ -72,7 +72,7 @@ export function seaweedfs(
     program,
     args: seaweedArguments(folder, ports, keys),
     folder,
-    // After SIGTERM it waits 15 s for connections of its own; what it has acknowledged is in its files.
+    // After SIGTERM it waits 15 s for its internal connections. What it acknowledged is in its files.
     stopSignal: 'SIGKILL',
     async answers() {
       const client = clientOf(`http://127.0.0.1:${ports['s3.port']}`, keys)

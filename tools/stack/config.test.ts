@@ -36,7 +36,7 @@ describeWithParts('the generated configuration', ['promtool', 'amtool'], ({ prom
     const routes = readFileSync(join(folder, 'alertmanager.yml'), 'utf8')
     writeFileSync(
       join(folder, 'alertmanager.yml'),
-      routes.replaceAll(/url_file: .*/g, 'url: http://somebody/'),
+      routes.replaceAll(/url_file: .*/g, 'url: http://receiver/'),
     )
     expect(run(amtool, 'check-config', 'alertmanager.yml')).toContain('SUCCESS')
   })
@@ -133,7 +133,7 @@ describe('compose.yaml', () => {
     for (const [name, { command = [], depends_on = {}, environment = {} }] of scaled) {
       const needed = Array.isArray(depends_on) ? depends_on : Object.keys(depends_on)
       expect(needed.filter(each => !names.includes(each))).toEqual([])
-      const script = command.find(each => /\.ts$/.test(each) && !each.includes('preload'))
+      const script = command.find(each => /\.ts$/.test(each))
       if (script) expect(existsSync(join(root, script))).toBe(true)
       expect(environment.INSTANCE).toBe(/-(\d)$/.exec(name)?.[1])
       const theirs = /^(AWS|POSTGRES)_/
@@ -145,7 +145,7 @@ describe('compose.yaml', () => {
       expect(names).toContain(url.hostname === job ? job : `${job}-${instance}`)
   })
 
-  test('has what watches outside of what it watches: the probe, the dead-man’s check, the pages, and whom Alertmanager notifies', () => {
+  test('has what watches outside of what it watches: the probe, the dead-man’s check, the pages, and the receiver of Alertmanager', () => {
     const { tintype, watch, alertmanager } = services as Record<
       'tintype' | 'watch' | 'alertmanager',
       Container
@@ -155,7 +155,7 @@ describe('compose.yaml', () => {
     expect(shared(watch).filter(volume => shared(tintype).includes(volume))).toEqual([])
     for (const token of ['PROBE_TOKEN', 'INGEST_TOKEN'])
       expect(watch.environment?.[token]).toBe(tintype.environment?.[token])
-    // Only one of the two slo is told whom to notify while Alertmanager is silent.
+    // Only one of the two slo has a webhook for the time that Alertmanager is silent.
     expect(tintype.environment).not.toHaveProperty('ALERT_WEBHOOK_URL')
     const { receivers } = parse(read('slo/tintype/generated/alertmanager.yml'))
     const [page, ticket, deadman] = receivers.map(

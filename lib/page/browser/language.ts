@@ -11,6 +11,23 @@ export const language: Language = (() => {
 /** A page's words, one object a language, all of the shape of the first. */
 export const speak = <T>(words: Record<Language, T>): T => words[language]
 
+/** How a placeholder shows its value. */
+const shown: Record<string, (value: never) => string> = {
+  duration,
+  size,
+  time,
+  down: (value: number) => `${Math.max(0, Math.floor(value))}`,
+  up: (value: number) => `${Math.max(1, Math.ceil(value))}`,
+}
+
+/** A text with its values in place of `{name}`, `{name:how}` and, by number, `{photos|photo|photos}`. */
+export const fillIn = (text: string, values: Record<string, string | number | Date>): string =>
+  text.replaceAll(/\{(\w+)(?::(\w+))?(?:\|(.*?)\|(.*?))?\}/g, (_, name: string, how, one, other) => {
+    const value = values[name]
+    if (one !== undefined) return value === 1 ? one : other
+    return shown[how]?.(value as never) ?? String(value)
+  })
+
 /** Puts words into the page's HTML: `data-text="drop"` gets `words.drop`; `data-label` an aria-label. */
 export function translate(words: Record<string, unknown>): void {
   document.documentElement.lang = language
@@ -20,6 +37,18 @@ export function translate(words: Record<string, unknown>): void {
     if (label) element.setAttribute('aria-label', String(words[label]))
   }
 }
+
+/**
+ * Fills a text in: `{name}` is a value; `{count|1 photo|# photos}` is the form for 1 or the form for more, where # is the
+ * number. The first of three forms is for 0.
+ */
+export const phrase = (text: string, values: Record<string, string | number>): string =>
+  text.replace(/\{(\w+)(?:\|([^}]*))?\}/g, (_, name: string, listed?: string) => {
+    const value = values[name] ?? ''
+    const forms = listed?.split('|') ?? ['#']
+    const form = value === 0 && forms[2] !== undefined ? forms[0] : forms.at(value === 1 ? -2 : -1)
+    return (form ?? '#').replace('#', () => (typeof value === 'number' ? whole.format(value) : value))
+  })
 
 const format = (options: Intl.NumberFormatOptions) => new Intl.NumberFormat(language, options)
 const tenths = format({ minimumFractionDigits: 1, maximumFractionDigits: 1 })
@@ -33,6 +62,15 @@ export function duration(seconds: number): string {
   if (seconds < 9.95) return `${tenths.format(seconds)}${s}`
   if (seconds < 99.5) return `${whole.format(seconds)}${s}`
   return `${whole.format(Math.floor(seconds / 60))}${min} ${whole.format(Math.floor(seconds % 60))}${s}`
+}
+
+const clock = new Intl.DateTimeFormat(language, { hour: 'numeric', minute: '2-digit' })
+const day = new Intl.DateTimeFormat(language, { month: 'short', day: 'numeric' })
+
+/** A time of the day, with its date unless it is today. */
+function time(at: Date): string {
+  const isToday = at.toDateString() === new Date().toDateString()
+  return isToday ? clock.format(at) : `${day.format(at)} ${clock.format(at)}`
 }
 
 /** A size for people, in the units that files are shown in: `829 KB`, `3.2 MB`, 1 MB being 2²⁰ bytes. */

@@ -8,7 +8,7 @@ export type Entry = {
   received_at: string
   effective_at?: string
 }
-/** A stage of a photo's way, as the entries tell it; times are epoch milliseconds. */
+/** A stage of a photo's way, read from its entries; times are epoch milliseconds. */
 export type StageBar = { photo: string; stage: string; fromMs: number; toMs: number }
 export type Story = {
   /** A session (16 hex digits), a photo's id or a trace's id. */
@@ -20,55 +20,67 @@ export type Story = {
   stages: StageBar[]
   gaps: Gap[]
 }
-export type PhotoOfRecent = {
-  photo: string
-  session: string
+export type RecentRow = {
+  /** A session, or a photo; null when the entry belongs to neither. */
+  key: string | null
   atMs: number
-  late: boolean
-  /** Upload to thumbnail, when it is ready. */
-  seconds?: number
-  /** Why it failed. */
-  reason?: string
+  state?: 'broken' | 'late' | undefined
+  /** Of a session's photos. */
+  counts?: { photos: number; failed: number; late: number }
+  /** Why a photo failed, or what a warning or error is. */
+  text?: string | undefined
+  /** Upload to thumbnail. */
+  seconds?: number | undefined
 }
+/** The lists of `Recent`, in the order of the page. */
+export const recentLists = ['sessions', 'failed', 'late', 'slowest', 'troubles'] as const
 /** What `GET /recent.json` answers; times are epoch milliseconds. */
-export type Recent = {
-  /** Entries since then were looked at; 0: there is none. */
+export type Recent = Record<(typeof recentLists)[number], RecentRow[]> & {
+  /** Time of the oldest entry that was read; 0: there is none. */
   fromMs: number
-  photos: number
-  /** How many failed, were late, or are warnings and errors: the lists below show a few of them. */
-  counts: { failed: number; late: number; troubles: number }
-  /** Newest first. */
-  sessions: { session: string; atMs: number; photos: number; failed: number; late: number }[]
-  failed: PhotoOfRecent[]
-  late: PhotoOfRecent[]
-  slowest: PhotoOfRecent[]
-  /** Warnings and errors, newest first. */
-  troubles: Entry[]
+  /** How many there are; the lists show the newest, or the slowest. */
+  counts: { photos: number; failed: number; late: number; troubles: number }
 }
-type Count = { entries: number; bytes: number }
-type Estimate = { low: number | null; likely: number | null; high: number | null }
+export type Count = { entries: number; bytes: number }
+/** An estimate and the interval of nine tenths; null is "not at this rate". */
+export type Estimate = { low: number | null; likely: number | null; high: number | null }
+/** Of the bytes that one session's entries take in a day. */
+export type SessionSizes = {
+  count: number
+  p50: number
+  p99: number
+  largest: ({ session: string } & Count)[]
+  /** 1: every session was counted; less: this share of them, chosen by its digits, so the rest are estimates. */
+  sampled: number
+}
+export type DaySize = Count & {
+  day: string
+  /** What the day takes on disk: journals, every file of its newest revision. */
+  diskBytes: number
+  services: Record<string, Count>
+  events: Record<string, Count>
+  sessions: SessionSizes
+}
 export type Sizing = {
-  days: {
-    day: string
-    entries: number
-    bytes: number
-    services: Record<string, Count>
-    events: Record<string, Count>
-    sessions: { count: number; p50: number; p99: number; largest: { session: string; bytes: number }[] }
-  }[]
-  /** The day that is not over; null when nothing was logged yet. */
+  days: DaySize[]
+  /** What came of today so far, from its first entry on; null when there is none. Entries are counted by publishing. */
   today: { day: string; bytes: number; services: Record<string, { bytes: number }>; fromMs: number } | null
-  /** What `bytesPerDay` counts: all that the disk takes, or logs alone. */
+  /** Whole days before today, on which growth is measured. */
+  fullDays: number
+  /** What `bytesPerDay` counts: all that came to the disk, photos too; or while no whole day of that is known, logs. */
   counted: 'disk' | 'logs'
+  /** Bytes that come to the disk a day: now, and how it changes from day to day. */
   bytesPerDay: number | null
   growthPerDay: Estimate
   freeBytes: number
   daysUntilFull: Estimate
+  /** Bytes ÷ bytes as zstd compresses samples of the newest day; null when there is none. */
   compressionRatio: number | null
-  /** Days after which they are removed; 0: never. */
-  keep: { logsDays: number; revisionsDays: number }
 }
+/** What `GET /sizing.json` answers. `keep`: days after which logs and replaced revisions are removed; 0: never. */
+export type SizingAnswer = Sizing & { keep: { logsDays: number; revisionsDays: number } }
 
+/** Epoch milliseconds of an entry's effective time. */
 export const timeOf = (entry: Entry): number => Date.parse(entry.effective_at ?? entry.timestamp)
 export const serviceOf = (entry: Entry): string => entry.id.split('.').slice(0, 2).join('.')
 
@@ -78,4 +90,11 @@ export async function getJson<T>(address: string): Promise<T> {
   const answer = (await response.json()) as T & { detail?: string }
   if (!response.ok) throw new Error(answer.detail ?? response.statusText)
   return answer
+}
+
+/** A size for people in powers of ten, as disks are sold. */
+export function sizeText(bytes: number, language = 'en'): string {
+  const power = Math.min(4, Math.max(0, Math.floor(Math.log10(Math.abs(bytes) || 1) / 3)))
+  const value = (bytes / 1000 ** power).toLocaleString(language, { maximumSignificantDigits: 3 })
+  return `${value} ${['B', 'kB', 'MB', 'GB', 'TB'][power]}`
 }

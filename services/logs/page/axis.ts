@@ -1,4 +1,4 @@
-/** A time in which nobody had anything to say. */
+/** A time without entries. */
 export type Gap = { fromMs: number; toMs: number }
 export type Axis = {
   x(ms: number): number

@@ -1,5 +1,5 @@
 import { svg } from '@tintype/lib/page/browser/dom.ts'
-import { duration } from '@tintype/lib/page/browser/language.ts'
+import { duration, phrase } from '@tintype/lib/page/browser/language.ts'
 import { type Entry, type Story, serviceOf, timeOf } from './api.ts'
 import { type Axis, axisOf } from './axis.ts'
 import { stageName, words } from './words.ts'
@@ -7,7 +7,7 @@ import { stageName, words } from './words.ts'
 const laneHeight = 28
 const photoHeight = 14
 const tickHeight = 24
-/** More photos than these are told by the entries only. */
+/** Further photos are in the list of entries only. */
 const maxPhotos = 24
 const tickWidth = 90
 
@@ -29,49 +29,32 @@ export function drawStory(story: Story, width: number, select: (entry: Entry) =>
     svg(
       'g',
       { transform: `translate(${labels} 0)` },
-      ...axis.gaps.flatMap(gap => [
-        svg(
-          'rect',
-          { class: 'gap', x: gap.x, y: 0, width: gap.width, height: bottom },
-          title(words.pause(duration((gap.toMs - gap.fromMs) / 1000))),
-        ),
-      ]),
+      ...axis.gaps.map(({ x, width, fromMs, toMs }) =>
+        svg('rect', { class: 'gap', x, y: 0, width, height: bottom }, title(pauseOf((toMs - fromMs) / 1000))),
+      ),
       ...[...laneOf.values()].map(y =>
         svg('line', { class: 'lane', x1: 0, x2: axis.x(Math.max(...times)), y1: y, y2: y }),
       ),
-      ...story.stages.flatMap(bar => {
-        const row = photos.indexOf(bar.photo)
-        const x = axis.x(bar.fromMs)
-        const seconds = (bar.toMs - bar.fromMs) / 1000
+      ...story.stages.flatMap(({ photo, stage, fromMs, toMs }) => {
+        const [x, row] = [axis.x(fromMs), photos.indexOf(photo)]
         if (row < 0) return []
-        return svg(
-          'rect',
-          {
-            class: 'bar',
-            'data-stage': bar.stage,
-            x,
-            y: lanesBottom + row * photoHeight + 2,
-            width: Math.max(1.5, axis.x(bar.toMs) - x),
-            height: photoHeight - 4,
-          },
-          title(`${stageName(bar.stage)} ${duration(seconds)}`),
-        )
+        const place = { x, y: lanesBottom + row * photoHeight + 2, height: photoHeight - 4 }
+        const width = Math.max(1.5, axis.x(toMs) - x)
+        const name = title(`${stageName(stage)} ${duration((toMs - fromMs) / 1000)}`)
+        return svg('rect', { class: 'bar', 'data-stage': stage, ...place, width }, name)
       }),
       ...story.entries.map(entry =>
         mark(entry, axis.x(timeOf(entry)), laneOf.get(serviceOf(entry)) ?? 0, select),
       ),
-      ...ticks(axis).map(({ ms, x }) =>
-        svg(
-          'text',
-          { x, y: bottom + 18, 'text-anchor': x > width - labels - 60 ? 'end' : 'start' },
-          clock(ms),
-        ),
-      ),
+      ...ticks(axis).map(({ ms, x }) => {
+        const anchor = x > width - labels - 60 ? 'end' : 'start'
+        return svg('text', { x, y: bottom + 18, 'text-anchor': anchor }, clock(ms))
+      }),
     ),
   )
 }
 
-/** A shape for each level, so that colour is not needed to tell them apart. */
+/** A shape for each level, so that colour is not needed to distinguish them. */
 function mark(entry: Entry, x: number, y: number, select: (entry: Entry) => void): SVGElement {
   const { level, event } = entry.payload
   const common = { class: 'mark', 'data-level': level, click: () => select(entry) }
@@ -93,6 +76,8 @@ function ticks({ ticks }: Axis): Axis['ticks'] {
 }
 
 const title = (text: string) => svg('title', {}, text)
+/** A pause of the entries in words. */
+export const pauseOf = (seconds: number) => phrase(words.pause, { time: duration(seconds) })
 const shorten = (text: string, width: number) =>
   text.length * 7 > width ? `${text.slice(0, width / 7 - 1)}…` : text
 export const clock = (ms: number): string => new Date(ms).toISOString().slice(11, 23)

@@ -1,63 +1,58 @@
 import { h } from '@tintype/lib/page/browser/dom.ts'
-import { duration } from '@tintype/lib/page/browser/language.ts'
+import { phrase } from '@tintype/lib/page/browser/language.ts'
 import { type Entry, type Story, serviceOf, timeOf } from './api.ts'
-import { clock } from './chart.ts'
+import { clock, pauseOf } from './chart.ts'
 import { words } from './words.ts'
 
 export const anchorOf = (entry: Entry): string => `entry-${entry.id}`
 
-/** The entries in words, with the pauses between them; the payload opens on click. */
+/** The entries in words, with the pauses between them and the days; the whole entry opens on click. */
 export function listEntries({ entries, gaps }: Story): HTMLElement[] {
   const pauses = new Map(gaps.map(({ fromMs, toMs }) => [toMs, (toMs - fromMs) / 1000]))
-  let day = ''
+  const pause = (text: string) => h('li', { class: 'pause' }, text)
+  let shown = ''
   return entries.flatMap(entry => {
     const ms = timeOf(entry)
-    const pause = pauses.get(ms)
+    const seconds = pauses.get(ms)
     pauses.delete(ms)
-    const today = new Date(ms).toISOString().slice(0, 10)
+    const day = new Date(ms).toISOString().slice(0, 10)
     const rows = [
-      ...(pause === undefined ? [] : [h('li', { class: 'pause' }, words.pause(duration(pause)))]),
-      ...(today === day ? [] : [h('li', { class: 'pause' }, today)]),
+      ...(seconds === undefined ? [] : [pause(pauseOf(seconds))]),
+      ...(day === shown ? [] : [pause(day)]),
       h('li', {}, describe(entry, ms)),
     ]
-    day = today
+    shown = day
     return rows
   })
 }
 
 function describe(entry: Entry, ms: number): HTMLElement {
+  const { timestamp, effective_at: effective, session } = entry
   const { event, level, trace, ...facts } = entry.payload
   const short = Object.entries(facts).map(
     ([name, value]) => `${name} ${typeof value === 'object' ? JSON.stringify(value) : value}`,
   )
-  const links = [
-    ...(entry.session ? [link(words.whole, entry.session)] : []),
-    ...(typeof trace === 'string' ? [link(words.trace, trace)] : []),
-  ]
+  const time = { class: 'mono', datetime: new Date(ms).toISOString() }
+  const name = level === 'info' || level === 'debug' ? event : `${event} (${level})`
   return h(
     'details',
     { id: anchorOf(entry) },
     h(
       'summary',
       {},
-      h(
-        'time',
-        { class: 'mono', datetime: new Date(ms).toISOString() },
-        `${clock(ms)}${entry.effective_at ? ' ~' : ''}`,
-      ),
+      h('time', time, `${clock(ms)}${effective ? ' ~' : ''}`),
       h('span', { class: 'soft' }, serviceOf(entry)),
-      h(
-        'strong',
-        { 'data-level': level },
-        level === 'info' || level === 'debug' ? event : `${event} (${level})`,
-      ),
+      h('strong', { 'data-level': level }, name),
       h('span', { class: 'soft' }, short.join(' · ')),
     ),
-    ...(entry.effective_at
-      ? [h('p', { class: 'small soft' }, `${entry.timestamp}: ${words.corrected}`)]
-      : []),
+    ...(effective ? [h('p', { class: 'small soft' }, phrase(words.corrected, { timestamp }))] : []),
     h('pre', { class: 'small' }, JSON.stringify(entry, null, 2)),
-    h('p', { class: 'row small' }, ...links),
+    h(
+      'p',
+      { class: 'row small' },
+      ...(session ? [link(words.whole, session)] : []),
+      ...(typeof trace === 'string' ? [link(words.trace, trace)] : []),
+    ),
   )
 }
 

@@ -1,18 +1,16 @@
 import { choices } from '@tintype/lib/page/browser/choices.ts'
 import { find, h } from '@tintype/lib/page/browser/dom.ts'
-import { duration, translate } from '@tintype/lib/page/browser/language.ts'
+import { duration, phrase, translate } from '@tintype/lib/page/browser/language.ts'
 import { showNavigation } from '@tintype/lib/page/browser/navigation.ts'
-import { type Entry, getJson, type Sizing, type Story, timeOf } from './api.ts'
+import { type Entry, getJson, type SizingAnswer, type Story, timeOf } from './api.ts'
 import { drawStory } from './chart.ts'
 import { anchorOf, listEntries } from './entries.ts'
 import { showRecent } from './show-recent.ts'
 import { showSizing } from './show-sizing.ts'
-import { stageName, words } from './words.ts'
+import { words } from './words.ts'
 
 const lead = find('#lead')
 const chart = find('#chart')
-const tools = find('#tools')
-const entries = find('#entries')
 const input = find<HTMLInputElement>('#ask input')
 
 translate(words)
@@ -20,7 +18,7 @@ find('#choices').append(choices())
 input.placeholder = words.placeholder
 void showNavigation('logs')
 
-// A look-up is its address: it can be kept, sent and gone back from.
+// A search is its address: it can be kept, sent and gone back from.
 // The page's security policy lets no form send itself.
 find('#ask').addEventListener('submit', event => {
   event.preventDefault()
@@ -30,11 +28,9 @@ const key = new URLSearchParams(location.search).get('key')?.trim() ?? ''
 input.value = key
 if (key) void search(key)
 else input.focus()
-showRecent({ lead: key ? undefined : lead, into: find('#recent'), keys: find('#keys') })
-void getJson<Sizing>('sizing.json').then(
-  sizing => showSizing(sizing, find('#forecast'), find('#days')),
-  error => find('#forecast').append(words.failed(error.message)),
-)
+showRecent(key ? undefined : lead)
+const failed = (error: unknown) => phrase(words.errorOf, { why: (error as Error).message })
+getJson<SizingAnswer>('sizing.json').then(showSizing, error => find('#forecast').append(failed(error)))
 
 async function search(key: string): Promise<void> {
   lead.textContent = words.searching
@@ -42,7 +38,7 @@ async function search(key: string): Promise<void> {
   try {
     show(await getJson<Story>(`timeline.json?key=${encodeURIComponent(key)}`))
   } catch (error) {
-    lead.textContent = words.failed((error as Error).message)
+    lead.textContent = failed(error)
   }
 }
 
@@ -50,14 +46,13 @@ function show(story: Story): void {
   lead.textContent = sentence(story)
   if (story.entries.length === 0) return
   const draw = () =>
-    chart.replaceChildren(drawStory(story, Math.max(320, chart.clientWidth), open), legend(story))
+    find('#drawing').replaceChildren(drawStory(story, Math.max(320, chart.clientWidth), open))
   chart.hidden = false
   new ResizeObserver(draw).observe(chart)
-  tools.hidden = false
-  tools.replaceChildren(
-    h('a', { class: 'button', href: `timeline.ndjson?key=${encodeURIComponent(story.key)}` }, words.download),
-  )
-  entries.replaceChildren(...listEntries(story))
+  find('#tools').hidden = false
+  const lines = new Blob(story.entries.map(entry => `${JSON.stringify(entry)}\n`))
+  Object.assign(find('#download'), { href: URL.createObjectURL(lines), download: `${story.key}.ndjson` })
+  find('#entries').replaceChildren(...listEntries(story))
   linkPhotos(story)
 }
 
@@ -70,33 +65,20 @@ function linkPhotos({ key, entries }: Story): void {
   const photos = [...new Set(ids)].filter(id => id !== key).slice(0, maxPhotosLinked)
   if (photos.length === 0) return
   const links = photos.map(id => h('a', { class: 'mono small', href: `?key=${id}` }, id))
-  tools.append(h('span', { class: 'soft' }, words.itsPhotos), ...links)
+  find('#tools').append(h('span', { class: 'soft' }, words.itsPhotos), ...links)
 }
 
 function sentence({ key, entries, services, stages, cut }: Story): string {
   const [first, last] = [entries[0], entries.at(-1)]
-  if (!first || !last) return words.none(key)
-  const photos = new Set(stages.map(({ photo }) => photo)).size
-  const troubles = entries.filter(
-    ({ payload }) => payload.level === 'warn' || payload.level === 'error',
-  ).length
-  const took = duration((timeOf(last) - timeOf(first)) / 1000)
-  return [
-    words.found(entries.length, services.length, photos, took),
-    ...(troubles ? [words.troubles(troubles)] : []),
-    ...(cut ? [words.cut] : []),
-  ].join('')
-}
-
-function legend({ stages }: Story): HTMLElement {
-  const names = [...new Set(stages.map(({ stage }) => stage))]
-  return h(
-    'figcaption',
-    { class: 'row small soft' },
-    ...names.map(stage =>
-      h('span', {}, h('span', { class: 'swatch', 'data-stage': stage }), stageName(stage)),
-    ),
-  )
+  if (!first || !last) return phrase(words.none, { key })
+  const text = phrase(words.found, {
+    entries: entries.length,
+    services: services.length,
+    photos: new Set(stages.map(({ photo }) => photo)).size,
+    took: duration((timeOf(last) - timeOf(first)) / 1000),
+    troubles: entries.filter(({ payload: { level } }) => level === 'warn' || level === 'error').length,
+  })
+  return cut ? `${text} ${words.cut}` : text
 }
 
 function open(entry: Entry): void {

@@ -1,20 +1,15 @@
-import { h } from '@tintype/lib/page/browser/dom.ts'
-import { duration, language } from '@tintype/lib/page/browser/language.ts'
-import { getJson, type PhotoOfRecent, type Recent, timeOf } from './api.ts'
+import { find, h } from '@tintype/lib/page/browser/dom.ts'
+import { duration, phrase } from '@tintype/lib/page/browser/language.ts'
+import { getJson, type Recent, type RecentRow, recentLists } from './api.ts'
 import { words } from './words.ts'
 
 const refreshMs = 10_000
 
-type Places = {
-  /** Gets the state in a sentence; undefined while a search's own sentence stands there. */
-  lead: HTMLElement | undefined
-  into: HTMLElement
-  /** What the search completes. */
-  keys: HTMLElement
-}
-
-/** The newest sessions and what is unusual, read again while the tab is seen. With a search, it only completes keys. */
-export function showRecent({ lead, into, keys }: Places): void {
+/**
+ * The newest sessions and what is unusual, read again while the tab is seen. `lead` gets the state in a sentence; with a
+ * search it is undefined, and only the search's completion is filled.
+ */
+export function showRecent(lead: HTMLElement | undefined): void {
   let shown = ''
   const read = async () => {
     if (document.hidden) return
@@ -24,14 +19,14 @@ export function showRecent({ lead, into, keys }: Places): void {
       const now = JSON.stringify(recent)
       if (now === shown) return
       shown = now
-      keys.replaceChildren(...keysOf(recent))
+      find('#keys').replaceChildren(...optionsOf(recent))
       if (!lead) return
       const text = sentence(recent)
       if (lead.textContent !== text) lead.textContent = text
-      into.hidden = recent.fromMs === 0
-      into.replaceChildren(...lists(recent))
+      find('#recent').hidden = recent.fromMs === 0
+      find('#recent').replaceChildren(...sectionsOf(recent))
     } catch (error) {
-      if (lead) lead.textContent = words.failed((error as Error).message)
+      if (lead) lead.textContent = phrase(words.errorOf, { why: (error as Error).message })
       shown = ''
     }
   }
@@ -40,85 +35,54 @@ export function showRecent({ lead, into, keys }: Places): void {
   void read()
 }
 
-function sentence({ fromMs, photos, counts: { failed, late, troubles } }: Recent): string {
+/** The text with the number, unless it is 0. */
+const some = (text: string, count: number): string[] => (count > 0 ? [phrase(text, { count })] : [])
+
+function sentence({ fromMs, counts: { photos, failed, late, troubles } }: Recent): string {
   if (fromMs === 0) return words.nothingYet
   const unusual = [
-    failed > 0 && words.someFailed(failed),
-    late > 0 && words.someLate(late),
-    troubles > 0 && words.someTroubles(troubles),
-  ].filter(each => each !== false)
-  return `${words.recentPhotos(photos, clock(fromMs))} ${unusual.length > 0 ? unusual.join(' ') : words.allWell}`
-}
-
-const keysOf = ({ sessions, slowest, failed, late }: Recent): HTMLElement[] => {
-  const photos = [...new Map([...failed, ...late, ...slowest].map(each => [each.photo, each])).values()]
-  return [
-    ...sessions.map(({ session, photos, atMs }) =>
-      h('option', { value: session, label: words.sessionOption(photos, clock(atMs)) }),
-    ),
-    ...photos.map(({ photo, atMs }) => h('option', { value: photo, label: words.photoOption(clock(atMs)) })),
+    ...some(words.someFailed, failed),
+    ...some(words.someLate, late),
+    ...some(words.someTroubles, troubles),
   ]
+  const photosSince = phrase(words.recentPhotos, { photos, from: clock(fromMs) })
+  return [photosSince, ...(unusual.length > 0 ? unusual : [words.allWell])].join(' ')
 }
 
-function lists({ sessions, failed, late, slowest, troubles }: Recent): HTMLElement[] {
-  return [
-    list(
-      words.sessions,
-      sessions.map(({ session, atMs, photos, failed, late }) => {
-        const notes = [words.photos(photos), ...marks(failed, late)]
-        return row(session, atMs, notes.join(', '), failed > 0 ? 'broken' : late > 0 ? 'late' : undefined)
-      }),
-    ),
-    list(
-      words.failedPhotos,
-      failed.map(photo => row(photo.photo, photo.atMs, photo.reason ?? '', 'broken')),
-    ),
-    list(
-      words.latePhotos,
-      late.map(photo => row(photo.photo, photo.atMs, took(photo), 'late')),
-    ),
-    list(
-      words.slowestPhotos,
-      slowest.map(photo => row(photo.photo, photo.atMs, took(photo))),
-    ),
-    list(
-      words.troublesOf,
-      troubles.map(entry => {
-        const { event, level, photo } = entry.payload
-        const key = typeof photo === 'string' ? photo : entry.session
-        return row(key, timeOf(entry), `${event} (${level})`, level === 'error' ? 'broken' : 'late')
-      }),
-    ),
-  ].flat()
+function optionsOf(recent: Recent): HTMLElement[] {
+  const rows = new Map(recentLists.flatMap(name => recent[name]).map(row => [row.key, row]))
+  rows.delete(null)
+  return [...rows].map(([value, row]) =>
+    h('option', { value: `${value}`, label: `${clock(row.atMs)}, ${facts(row)}` }),
+  )
 }
 
-const marks = (failed: number, late: number): string[] => [
-  ...(failed > 0 ? [words.countFailed(failed)] : []),
-  ...(late > 0 ? [words.countLate(late)] : []),
-]
+const sectionsOf = (recent: Recent): HTMLElement[] =>
+  recentLists
+    .filter(name => recent[name].length > 0)
+    .map(name => h('section', {}, h('h2', {}, words[name]), h('ul', {}, ...recent[name].map(item))))
 
-const took = ({ seconds }: PhotoOfRecent): string => (seconds === undefined ? '' : duration(seconds))
-
-function list(title: string, rows: HTMLElement[]): HTMLElement[] {
-  if (rows.length === 0) return []
-  return [h('section', {}, h('h2', {}, title), h('ul', {}, ...rows))]
-}
-
-/** A row leads to the story of its key; what belongs to no session or photo has none. */
-const row = (key: string | null, atMs: number, text: string, state?: string): HTMLElement =>
-  h(
+/** Links to the entries of a key; what belongs to no session or photo has none. */
+function item(row: RecentRow): HTMLElement {
+  const { key, atMs, state } = row
+  return h(
     'li',
     {},
     h('time', { class: 'mono', datetime: new Date(atMs).toISOString() }, clock(atMs)),
-    key === null ? h('span', {}) : h('a', { class: 'mono', href: `?key=${key}` }, key),
-    h('span', state ? { class: 'state', 'data-state': state } : {}, text),
+    key === null ? h('span') : h('a', { class: 'mono', href: `?key=${key}` }, key),
+    h('span', { class: state && 'state', 'data-state': state }, facts(row)),
   )
+}
 
-const time = new Intl.DateTimeFormat(language, {
-  hour: '2-digit',
-  minute: '2-digit',
-  second: '2-digit',
-  hourCycle: 'h23',
-  timeZone: 'UTC',
-})
-const clock = (ms: number): string => time.format(ms)
+function facts({ counts, text, seconds }: RecentRow): string {
+  const { photos = 0, failed = 0, late = 0 } = counts ?? {}
+  return [
+    ...(counts ? [phrase(words.photos, { count: photos })] : []),
+    ...some(words.countFailed, failed),
+    ...some(words.countLate, late),
+    ...(text === undefined ? [] : [text]),
+    ...(seconds === undefined ? [] : [duration(seconds)]),
+  ].join(', ')
+}
+
+const clock = (ms: number): string => new Date(ms).toISOString().slice(11, 19)

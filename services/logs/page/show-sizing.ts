@@ -1,124 +1,92 @@
-import { h } from '@tintype/lib/page/browser/dom.ts'
-import { duration, language } from '@tintype/lib/page/browser/language.ts'
-import type { Sizing } from './api.ts'
+import { find, h } from '@tintype/lib/page/browser/dom.ts'
+import { duration, language, phrase } from '@tintype/lib/page/browser/language.ts'
+import { type SizingAnswer, sizeText } from './api.ts'
 import { words } from './words.ts'
 
 const number = new Intl.NumberFormat(language)
-const units = ['B', 'kB', 'MB', 'GB', 'TB'] as const
-const short = new Intl.NumberFormat(language, { maximumSignificantDigits: 3 })
-/** In powers of ten, as disks are sold: Intl's own compact bytes say `77BB`. */
-function bytes(value: number): string {
-  const power = value < 1 ? 0 : Math.min(units.length - 1, Math.floor(Math.log10(value) / 3))
-  return `${short.format(value / 1000 ** power)} ${units[power]}`
-}
+const ratio = new Intl.NumberFormat(language, { maximumFractionDigits: 1 })
+const bytes = (value: number): string => sizeText(value, language)
 const barWidthRem = 14
 const topEvents = 12
 
-/** The forecast as a sentence, the days as bars by service, and the same as a table. */
-export function showSizing(sizing: Sizing, forecast: HTMLElement, into: HTMLElement): void {
-  const { logsDays, revisionsDays } = sizing.keep
-  forecast.textContent =
-    `${sentenceOfToday(sizing)} ${sentence(sizing)}${words.kept(logsDays, revisionsDays)}`.trim()
-  const newest = sizing.days.at(-1)
-  into.replaceChildren()
-  const { today } = sizing
-  const largest = Math.max(today?.bytes ?? 0, ...sizing.days.map(day => day.bytes))
-  const soFar = today ? [rowOfToday(today, largest)] : []
-  const whole = sizing.days.map(day =>
-    h(
-      'tr',
-      {},
-      h('th', { scope: 'row' }, day.day),
-      h('td', {}, bars(day.services, largest)),
-      h('td', { class: 'number' }, bytes(day.bytes)),
-      h('td', { class: 'number' }, number.format(day.entries)),
-      h('td', { class: 'number' }, `${bytes(day.sessions.p50)}, ${bytes(day.sessions.p99)}`),
-    ),
-  )
-  const rows = [...whole, ...soFar]
-  if (rows.length === 0) return
-  const columns = [words.day, words.byService, words.size, words.entries, words.perSession]
-  into.append(
-    h(
-      'div',
-      { class: 'wide', tabindex: 0, role: 'group', 'aria-label': words.byService },
-      table(columns, rows),
-    ),
-  )
-  if (!newest) return
-  const events = Object.entries(newest.events).slice(0, topEvents)
-  into.append(
-    h(
-      'details',
-      { class: 'small' },
-      h('summary', {}, words.byEvent(newest.day)),
-      table(
-        [words.event, words.size, words.entries],
-        events.map(([event, count]) =>
-          h(
-            'tr',
-            {},
-            h('td', {}, event),
-            h('td', { class: 'number' }, bytes(count.bytes)),
-            h('td', { class: 'number' }, number.format(count.entries)),
-          ),
-        ),
+/** The forecast in sentences, and the days as bars by service and in numbers. */
+export function showSizing(sizing: SizingAnswer): void {
+  const { days, today } = sizing
+  const { logsDays: logs, revisionsDays: revisions } = sizing.keep
+  const sentences = [ofToday(sizing), ...forecast(sizing), phrase(words.kept, { logs, revisions })]
+  find('#forecast').textContent = sentences.join(' ').trim()
+  const largest = Math.max(today?.bytes ?? 0, ...days.map(day => day.bytes))
+  const rows = days.map(day => {
+    const perSession = `${bytes(day.sessions.p50)}, ${bytes(day.sessions.p99)}`
+    return row(day.day, bars(day.services, largest), bytes(day.bytes), number.format(day.entries), perSession)
+  })
+  // Its entries and sessions are counted when the day is published.
+  if (today)
+    rows.push(
+      row(
+        phrase(words.today, { day: today.day }),
+        bars(today.services, largest),
+        bytes(today.bytes),
+        '–',
+        '–',
       ),
-    ),
+    )
+  // Focusable, so that the keyboard can scroll it.
+  Object.assign(find('#days'), { hidden: rows.length === 0, tabIndex: 0 })
+  find('#days tbody').replaceChildren(...rows)
+  const newest = days.at(-1)
+  if (!newest) return
+  find('#events').hidden = false
+  find('#events summary').textContent = phrase(words.byEvent, { day: newest.day })
+  const events = Object.entries(newest.events).slice(0, topEvents)
+  find('#events tbody').replaceChildren(
+    ...events.map(([event, count]) => row(event, bytes(count.bytes), number.format(count.entries))),
   )
 }
 
-/** Entries and sessions are counted when the day is published. */
-const rowOfToday = ({ day, bytes: all, services }: NonNullable<Sizing['today']>, largest: number) =>
+const row = (head: string, ...cells: (Node | string)[]): HTMLElement =>
   h(
     'tr',
     {},
-    h('th', { scope: 'row' }, words.today(day)),
-    h('td', {}, bars(services, largest)),
-    h('td', { class: 'number' }, bytes(all)),
-    h('td', { class: 'number' }, '–'),
-    h('td', { class: 'number' }, '–'),
+    h('th', { scope: 'row' }, head),
+    ...cells.map(cell => h('td', { class: typeof cell === 'string' && 'number' }, cell)),
   )
 
 /** Before that, the start of the processes is most of what was logged. */
 const rateAfterMs = 600_000
 const dayMs = 86_400_000
 
-function sentenceOfToday({ today }: Sizing): string {
+function ofToday({ today }: SizingAnswer): string {
   if (!today) return ''
   const tookMs = Math.max(1_000, Date.now() - today.fromMs)
-  const rate = tookMs < rateAfterMs ? words.tooEarly : words.perDay(bytes((today.bytes * dayMs) / tookMs))
-  return words.soFar(bytes(today.bytes), duration(tookMs / 1000)) + rate
+  const daily = bytes((today.bytes * dayMs) / tookMs)
+  const rate = tookMs < rateAfterMs ? words.tooEarly : phrase(words.perDay, { daily })
+  return phrase(words.soFar, { size: bytes(today.bytes), took: duration(tookMs / 1000), rate })
 }
 
-function sentence({ days, counted, bytesPerDay, freeBytes, ...sizing }: Sizing): string {
-  if (days.length === 0) return words.noDays.trim()
+function forecast(sizing: SizingAnswer): string[] {
+  const { days, counted, bytesPerDay, freeBytes, daysUntilFull, compressionRatio } = sizing
+  if (days.length === 0) return [words.noDays]
   const each = (value: number | null) => (value === null ? words.overHorizon : number.format(value))
-  const { low, likely, high } = sizing.daysUntilFull
-  const until = low === high ? each(likely) : words.range(each(likely), each(low), each(high))
-  const first =
-    bytesPerDay === null
-      ? words.noForecast
-      : words.forecast(counted, bytes(bytesPerDay), bytes(freeBytes), until)
-  const ratio = sizing.compressionRatio
-  return ratio === null ? first : first + words.compresses(number.format(Math.round(ratio * 10) / 10))
+  const { low, likely, high } = daysUntilFull
+  const range = { low: each(low), likely: each(likely), high: each(high) }
+  const until = low === high ? range.likely : phrase(words.range, range)
+  const text = counted === 'disk' ? words.forecastOfDisk : words.forecastOfLogs
+  const values = { daily: bytes(bytesPerDay ?? 0), free: bytes(freeBytes), days: until }
+  return [
+    bytesPerDay === null ? words.noForecast : phrase(text, values),
+    ...(compressionRatio === null
+      ? []
+      : [phrase(words.compresses, { ratio: ratio.format(compressionRatio) })]),
+  ]
 }
 
 function bars(services: Record<string, { bytes: number }>, largest: number): HTMLElement {
   const parts = Object.entries(services).map(([service, count]) => {
-    const bar = h('span', {
-      class: 'size',
-      'data-service': service,
-      title: `${service} ${bytes(count.bytes)}`,
-    })
+    const title = `${service} ${bytes(count.bytes)}`
+    const bar = h('span', { class: 'size', 'data-service': service, title })
     bar.style.width = `${(barWidthRem * count.bytes) / largest}rem`
     return bar
   })
   return h('span', { class: 'sizes' }, ...parts)
-}
-
-function table(columns: string[], rows: HTMLElement[]): HTMLElement {
-  const isNumber = (i: number) => rows[0]?.children[i]?.className === 'number'
-  const head = columns.map((column, i) => h('th', { scope: 'col', class: isNumber(i) && 'number' }, column))
-  return h('table', {}, h('thead', {}, h('tr', {}, ...head)), h('tbody', {}, ...rows))
 }

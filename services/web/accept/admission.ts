@@ -23,7 +23,7 @@ export type Admission = {
   admit(): Promise<Ticket>
 }
 
-/** Seconds until a photo is done that is enqueued now behind `ahead` others. */
+/** Seconds until a photo that is enqueued now is converted, when `ahead` photos are waiting or converting. */
 export const predictedSeconds = (ahead: number, stats: Stats): number =>
   ((ahead + 1) * (stats.serviceSeconds ?? unmeasuredServiceSeconds)) / Math.max(1, stats.liveSlots)
 

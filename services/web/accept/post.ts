@@ -4,12 +4,12 @@ import { hasLeft, Problem, sendProblem } from '@tintype/lib/http.ts'
 import { countLimit, limits } from '@tintype/lib/limits.ts'
 import type { ErrorRequestHandler, Request, RequestHandler, Response } from 'express'
 import { type PhotoView, pending } from '../show/photo-view.ts'
-import { acceptPhoto } from '../show/photos.ts'
 import { countAtOnce } from '../visitors/at-once.ts'
 import { uploadRate } from '../visitors/rate.ts'
 import { visitorOf } from '../visitors/session.ts'
 import type { Web } from '../web.ts'
 import { preferredWait } from './prefer.ts'
+import { acceptPhoto } from './receive.ts'
 import { unsupported } from './sniff.ts'
 import { maxBodyBytes, tooLarge } from './upload.ts'
 import { settledWithin } from './wait.ts'
@@ -61,15 +61,15 @@ export function upload(web: Web): RequestHandler {
     const isFull = wanted > 0 && waits >= limits.waits.value
     if (isFull) countLimit('waits')
     const seconds = isFull ? 0 : wanted
-    if ('record' in accepted && seconds === 0)
-      return answer(response, pending(accepted.record, 'queued'), false)
+    const record = 'record' in accepted ? accepted.record : undefined
+    if (record && seconds === 0) return answer(response, pending(record, 'queued'), false)
     if (seconds > 0) {
       response.set('Preference-Applied', `wait=${seconds}`)
       web.delivery.expect(id)
     }
     waits++
     const signal = AbortSignal.any([gone(response), web.draining])
-    const view = await settledWithin(web, owner, id, seconds, signal).finally(() => waits--)
+    const view = await settledWithin(web, owner, id, record, seconds, signal).finally(() => waits--)
     answer(response, view, seconds > 0)
   }
 }

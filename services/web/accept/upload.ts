@@ -43,9 +43,6 @@ export const tooLarge = (maxBytes: number): Problem =>
 export const maxBodyBytes = (request: Request, maxBytes: number): number =>
   maxBytes + (request.is('multipart/form-data') ? formOverheadBytes : 0)
 
-/** Time spent waiting for the client's bytes. */
-type Pace = { waitedMs: number }
-
 /** A photo's bytes; `wellFormed` settles when the whole request was read. */
 type Source = Pick<Upload, 'disposable'> & { chunks: AsyncIterator<Buffer>; wellFormed: Promise<unknown> }
 
@@ -63,17 +60,44 @@ export async function openUpload(
   now: () => number,
 ): Promise<Upload> {
   const isForm = request.is('multipart/form-data')
-  const source = isForm ? await photoPart(request, maxBytes) : rawBody(request)
-  const pace: Pace = { waitedMs: 0 }
-  const chunks = timed(source.chunks, pace)
-  const head = await take(chunks, headBytes)
+  const { chunks, wellFormed, disposable } = isForm ? await photoPart(request, maxBytes) : rawBody(request)
+  let waitedMs = 0
+  const next = async (): Promise<Buffer | undefined> => {
+    const asked = performance.now()
+    const { done, value } = await chunks.next()
+    waitedMs += performance.now() - asked
+    return done ? undefined : value
+  }
+  const first: Buffer[] = []
+  for (let bytes = 0; bytes < headBytes; ) {
+    const chunk = await next()
+    if (!chunk) break
+    first.push(chunk)
+    bytes += chunk.length
+  }
+  const head = Buffer.concat(first)
   if (head.length === 0) throw new Problem(400, 'empty', 'The photo is empty: not one byte came.')
   const received = Promise.withResolvers<Received>()
-  received.promise.catch(() => {}) // when the upload is refused by its head nobody awaits it
-  const body = Readable.from(replay(head, chunks, pace, source.wellFormed, received, digest, now), {
-    objectMode: false,
-  })
-  return { head, body, disposable: source.disposable, received: received.promise }
+  received.promise.catch(() => {}) // it is not awaited when the upload is refused by its head
+  async function* all() {
+    const hash = digest ? createHash('sha256') : undefined
+    let bytes = 0
+    try {
+      for (let chunk: Buffer | undefined = head; chunk; chunk = await next()) {
+        hash?.update(chunk)
+        bytes += chunk.length
+        yield chunk
+      }
+      await wellFormed
+      const sha256 = hash && { sha256: hash.digest('hex') }
+      received.resolve({ bytes, receivedAt: now(), clientSeconds: waitedMs / 1000, ...sha256 })
+    } catch (error) {
+      received.reject(error)
+      throw error
+    }
+  }
+  const body = Readable.from(all(), { objectMode: false })
+  return { head, body, disposable, received: received.promise }
 }
 
 const rawBody = (request: Request): Source => ({
@@ -131,59 +155,5 @@ function openForm(request: Request) {
     })
   } catch (cause) {
     throw malformed(cause)
-  }
-}
-
-/** Passes chunks on and adds up the time spent waiting for them. */
-async function* timed(chunks: AsyncIterator<Buffer>, pace: Pace): AsyncGenerator<Buffer, void> {
-  for (;;) {
-    const asked = performance.now()
-    const { done, value } = await chunks.next()
-    if (done) return
-    pace.waitedMs += performance.now() - asked
-    yield value
-  }
-}
-
-async function take(chunks: AsyncIterator<Buffer>, bytes: number): Promise<Buffer> {
-  const taken: Buffer[] = []
-  for (let total = 0; total < bytes; ) {
-    const { done, value } = await chunks.next()
-    if (done) break
-    taken.push(value)
-    total += value.length
-  }
-  return Buffer.concat(taken)
-}
-
-async function* replay(
-  head: Buffer,
-  rest: AsyncGenerator<Buffer, void>,
-  pace: Pace,
-  wellFormed: Promise<unknown>,
-  received: PromiseWithResolvers<Received>,
-  digest: boolean,
-  now: () => number,
-): AsyncGenerator<Buffer, void> {
-  const hash = digest ? createHash('sha256') : undefined
-  let bytes = 0
-  const count = (chunk: Buffer) => {
-    hash?.update(chunk)
-    bytes += chunk.length
-    return chunk
-  }
-  try {
-    yield count(head)
-    for await (const chunk of rest) yield count(chunk)
-    await wellFormed
-    received.resolve({
-      bytes,
-      receivedAt: now(),
-      clientSeconds: pace.waitedMs / 1000,
-      ...(hash && { sha256: hash.digest('hex') }),
-    })
-  } catch (error) {
-    received.reject(error)
-    throw error
   }
 }

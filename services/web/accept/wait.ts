@@ -1,23 +1,29 @@
-import type { Owner, PhotoId } from '@tintype/lib/photo/record.ts'
-import { type PhotoView, viewPhoto } from '../show/photo-view.ts'
+import { readResult } from '@tintype/lib/photo/find.ts'
+import type { Owner, PhotoId, PhotoRecord } from '@tintype/lib/photo/record.ts'
+import { type PhotoView, pending, viewPhoto } from '../show/photo-view.ts'
 import type { Web } from '../web.ts'
 
 /** Interval of reading storage without an event, because events are only hints. */
 const pollMs = 1_000
 
-/** The photo when it is ready or failed, or its state when the time is over or the signal aborts. */
+/**
+ * The photo when it is ready or failed, or its state when the time is over or the signal aborts.
+ * `accepted`: the record of a photo that was accepted just now, whose job need not be looked up.
+ */
 export async function settledWithin(
   web: Web,
   owner: Owner,
   id: PhotoId,
+  accepted: PhotoRecord | undefined,
   seconds: number,
   signal: AbortSignal,
 ): Promise<PhotoView | 'not-found'> {
   const deadline = performance.now() + seconds * 1000
-  for (;;) {
+  for (let record = accepted; ; record = undefined) {
     const hint = nextHint(web, owner, id, signal) // subscribed before the read, so that no event in between is missed
     try {
-      const view = await viewPhoto(web, owner, id)
+      const isOpen = record && (await readResult(web.storage, owner, id)) === 'not-found'
+      const view = isOpen ? pending(record as PhotoRecord, 'queued') : await viewPhoto(web, owner, id)
       const over = view === 'not-found' || view.state === 'ready' || view.state === 'failed'
       const leftMs = deadline - performance.now()
       if (over || leftMs <= 0 || signal.aborted) return view
@@ -28,9 +34,12 @@ export async function settledWithin(
   }
 }
 
+/** Resolves when the photo has ended, by an event. */
 function nextHint({ events }: Web, owner: Owner, id: PhotoId, signal: AbortSignal) {
   const { promise, resolve } = Promise.withResolvers<void>()
-  const unsubscribe = events.subscribe(owner, event => event.photo === id && resolve())
+  const unsubscribe = events.subscribe(owner, ({ photo, state }) => {
+    if (photo === id && state !== 'queued' && state !== 'converting') resolve()
+  })
   const stop = () => resolve()
   signal.addEventListener('abort', stop)
   let timer: NodeJS.Timeout | undefined

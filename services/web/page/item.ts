@@ -1,7 +1,7 @@
 import { type Photo, serverNow } from './api.ts'
 import { recall } from './memory.ts'
 import type { Upload } from './uploads.ts'
-import { words } from './words.ts'
+import { explain, say, words } from './words.ts'
 
 /** One row of the list: an upload, its photo, or a photo from the server. */
 export type Item = { upload?: Upload | undefined; photo?: Photo | undefined }
@@ -18,7 +18,9 @@ export const underWay = ({ photo }: Item): boolean => photo !== undefined && !fi
 
 export function nameOf({ upload, photo }: Item): string {
   return (
-    upload?.name ?? recall(photo?.id ?? '').name ?? words.photoOf(new Date(photo?.acceptedAt ?? Date.now()))
+    upload?.name ??
+    recall(photo?.id ?? '').name ??
+    say('photoOf', { at: new Date(photo?.acceptedAt ?? Date.now()) })
   )
 }
 
@@ -45,13 +47,16 @@ function lookOfUpload({ state }: Upload): Look {
     case 'waiting':
       return busy(words.waitingToSend)
     case 'sending':
-      return busy(state.share < 1 ? words.sending(state.share) : words.storing, state.share)
+      return busy(
+        state.share < 1 ? say('sending', { percent: Math.floor(state.share * 100) }) : words.storing,
+        state.share,
+      )
     case 'retrying': {
       const seconds = (state.at - performance.now()) / 1000
-      return { ...busy(words[state.because](seconds)), ring: { kind: 'still', share: 0, text: '↻' } }
+      return { ...busy(say(state.because, { seconds })), ring: { kind: 'still', share: 0, text: '↻' } }
     }
     case 'refused':
-      return stopped(words.problem(state.problem))
+      return stopped(explain('problem', state.problem.type, state.problem.detail))
     case 'given-up':
       return stopped(words.givenUp)
     case 'interrupted':
@@ -65,16 +70,16 @@ function lookOfPhoto(photo: Photo): Look {
   if (photo.state === 'failed') {
     const reason = photo.reason ?? { code: 'unknown', detail: '' }
     const ours = reason.code !== 'undecodable' && reason.code !== 'over-limit'
-    return stopped(words.reason(reason), ours ? 'broken' : 'stopped')
+    return stopped(explain('reason', reason.code, reason.detail), ours ? 'broken' : 'stopped')
   }
   if (photo.state === 'ready') return lookOfReady(photo)
   const seconds = (serverNow() - start) / 1000
   const number = `${Math.max(0, Math.floor(seconds))}`
   if (seconds > promised || photo.kept === false)
-    return { state: 'late', text: words.late(seconds), ring: { kind: 'late', share: 1, text: number } }
+    return { state: 'late', text: say('late', { seconds }), ring: { kind: 'late', share: 1, text: number } }
   return {
     state: 'busy',
-    text: words[photo.state](seconds, promised),
+    text: say(photo.state, { seconds, of: promised }),
     ring: { kind: 'minute', share: seconds / promised, text: number },
   }
 }
@@ -88,7 +93,9 @@ function lookOfReady(photo: Photo): Look {
     ring,
   })
   if (seconds === undefined) return look('ready', words.readyUnknown)
-  return photo.kept === false ? look('late', words.readyLate(seconds)) : look('ready', words.ready(seconds))
+  return photo.kept === false
+    ? look('late', say('readyLate', { seconds }))
+    : look('ready', say('ready', { seconds }))
 }
 
 /** The time that the promise counts: from the last byte received to the durable thumbnail. */

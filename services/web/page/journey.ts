@@ -3,7 +3,7 @@ import { duration } from '@tintype/lib/page/browser/language.ts'
 import { pageAddresses } from '@tintype/lib/page/browser/navigation.ts'
 import { type Photo, serverStages } from './api.ts'
 import { recall } from './memory.ts'
-import { words } from './words.ts'
+import { say, words } from './words.ts'
 
 /** A photo's time by stage: a sentence, a bar of five stages, and the ids to quote when asking for help. */
 export function journey(photo: Photo): Node[] {
@@ -14,11 +14,12 @@ export function journey(photo: Photo): Node[] {
   ]
   const total = stages.reduce((sum, { seconds = 0 }) => sum + seconds, 0)
   const longest = stages.reduce((one, other) => ((other.seconds ?? 0) > (one.seconds ?? 0) ? other : one))
-  const experience = memory.experience === undefined ? '' : ` ${words.experience(memory.experience)}`
+  const experience =
+    memory.experience === undefined ? '' : ` ${say('experience', { seconds: memory.experience })}`
   const story = h(
     'div',
     { class: 'story' },
-    h('p', {}, `${words.lead(total, words.most[longest.stage])}${experience}`),
+    h('p', {}, `${say('lead', { seconds: total, stage: words[most[longest.stage]] })}${experience}`),
     // Hidden from screen readers: the list below has the same values.
     h('div', { class: 'bar', 'aria-hidden': 'true' }, ...stages.map(stage => segment(stage, total))),
     h('dl', { class: 'stages' }, ...stages.map(row)),
@@ -28,7 +29,16 @@ export function journey(photo: Photo): Node[] {
   return [h('img', { src: `photos/${photo.id}/thumbnail`, alt: '' }), story]
 }
 
-type StageTime = { stage: keyof typeof words.most; seconds: number | undefined }
+/** What the longest stage is called in a sentence. */
+const most = {
+  receive: 'mostReceive',
+  wait: 'mostWait',
+  convert: 'mostConvert',
+  store: 'mostStore',
+  deliver: 'mostDeliver',
+} as const
+
+type StageTime = { stage: keyof typeof most; seconds: number | undefined }
 
 function segment({ stage, seconds = 0 }: StageTime, total: number): HTMLElement {
   const element = h('span', { class: 'segment', 'data-stage': stage })

@@ -1,13 +1,13 @@
 import { find } from '@tintype/lib/page/browser/dom.ts'
+import { announce } from './announce.ts'
 import { deletePhoto, listPhotos, type Photo, reportExperience } from './api.ts'
 import { finished, type Item, lookOf, nameOf, underWay } from './item.ts'
 import { forget, keepUnsent, remember, type Unsent, unsent } from './memory.ts'
 import { showProgress } from './progress.ts'
 import type { Actions } from './row.ts'
 import { drop, insert, items, update, withPhoto } from './rows.ts'
-import { say } from './say.ts'
 import { interrupted, newUpload, type Upload, uploader } from './uploads.ts'
-import { words } from './words.ts'
+import { say, words } from './words.ts'
 
 /** The photos of the page: chosen, sent, reported by the server, deleted. */
 
@@ -19,7 +19,7 @@ const early = new Map<string, Photo>()
 let listed = false
 let older: string | null = null
 
-/** Times are not measured while the tab is hidden, when nobody waits for the picture. */
+/** Times are not measured while the tab is hidden, when the person does not wait for the picture. */
 let lastHiddenAt = document.hidden ? performance.now() : Number.NEGATIVE_INFINITY
 document.addEventListener('visibilitychange', () => {
   lastHiddenAt = performance.now()
@@ -29,7 +29,7 @@ const send = uploader({
   changed(upload) {
     const item = items().find(each => each.upload === upload)
     if (item) update(item)
-    if (upload.state.is === 'refused' && item) say(`${upload.name}: ${lookOf(item).text}`)
+    if (upload.state.is === 'refused' && item) announce(`${upload.name}: ${lookOf(item).text}`)
     changed()
   },
   accepted(upload, photo) {
@@ -59,9 +59,9 @@ const actions: Actions = {
     try {
       await deletePhoto(id)
       deleted(id)
-      say(words.deleted(name))
+      announce(say('deleted', { name }))
     } catch {
-      say(words.notDeleted)
+      announce(words.notDeleted)
     }
   },
   seen({ upload, photo }, deliver) {
@@ -80,7 +80,7 @@ export function add(files: readonly File[]): void {
     const upload = newUpload(file, old?.upload)
     insert({ upload }, actions)
     if (file.size <= maxUploadBytes) send(upload)
-    else refuse(upload, words.tooLarge(file.size, maxUploadBytes))
+    else refuse(upload, say('tooLarge', { bytes: file.size, most: maxUploadBytes }))
   }
   changed()
 }
@@ -90,7 +90,7 @@ const isSame = (kept: Unsent, file: File): boolean =>
 
 function refuse(upload: Upload, detail: string): void {
   upload.state = { is: 'refused', problem: { type: 'here', detail } }
-  say(`${upload.name}: ${detail}`)
+  announce(`${upload.name}: ${detail}`)
 }
 
 /** Shows the server's state of a photo. */
@@ -112,7 +112,7 @@ function merge(item: Item, photo: Photo): void {
   item.photo = photo
   update(item)
   const news = finished(photo) && !(before && finished(before))
-  if (news) say(`${nameOf(item)}: ${lookOf(item).text}`)
+  if (news) announce(`${nameOf(item)}: ${lookOf(item).text}`)
 }
 
 export function deleted(id: string): void {

@@ -1,18 +1,22 @@
 import { choices } from '@tintype/lib/page/browser/choices.ts'
 import { find } from '@tintype/lib/page/browser/dom.ts'
-import { translate } from '@tintype/lib/page/browser/language.ts'
+import { duration, translate } from '@tintype/lib/page/browser/language.ts'
 import { showNavigation } from '@tintype/lib/page/browser/navigation.ts'
 import { add, deleted, refresh, showInterrupted, showPhoto, unfinished } from './list.ts'
 import { live } from './live.ts'
 import { showStatus } from './status.ts'
 import { takeFiles } from './take.ts'
-import { words } from './words.ts'
+import { say, words } from './words.ts'
 
 const { maxUploadBytes, promiseSeconds, keepPhotosDays } = document.body.dataset
 
 translate(words)
-find('#drop-limits').textContent = words.limits(Number(maxUploadBytes), Number(promiseSeconds))
-find('#keeping').textContent = words.keeping(Number(keepPhotosDays))
+find('#drop-limits').textContent = say('limits', {
+  bytes: Number(maxUploadBytes),
+  time: promiseSeconds === '60' ? words.aMinute : duration(Number(promiseSeconds)),
+})
+const days = Number(keepPhotosDays)
+find('#keeping').textContent = words.keeping + (days > 0 ? ` ${say('keepingDays', { days })}` : '')
 find('#choices').append(choices())
 void showNavigation('upload')
 const status = showStatus()

@@ -1,6 +1,6 @@
 import { find } from '@tintype/lib/page/browser/dom.ts'
 import { finished, type Item } from './item.ts'
-import { words } from './words.ts'
+import { say } from './words.ts'
 
 /** The photos sent by this tab since it last had none in progress. */
 let batch = new Set<Item>()
@@ -26,7 +26,10 @@ export function showProgress(items: readonly Item[]): void {
   const bar = find<HTMLProgressElement>('#overall progress')
   bar.max = all.length
   bar.value = all.reduce((sum, item) => sum + shareOf(item), 0)
-  find('#overall span').textContent = words.overall(ready, all.length, over - ready)
+  const failed = over - ready
+  const text =
+    say('overall', { ready, of: all.length }) + (failed > 0 ? say('overallFailed', { failed }) : '')
+  find('#overall span').textContent = text
 }
 
 /** A sent photo counts as half done. */

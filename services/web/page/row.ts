@@ -3,7 +3,7 @@ import type { Photo } from './api.ts'
 import { type Item, lookOf, nameOf } from './item.ts'
 import { journey } from './journey.ts'
 import { ring } from './ring.ts'
-import { words } from './words.ts'
+import { say, words } from './words.ts'
 
 export type Row = {
   element: HTMLLIElement
@@ -69,7 +69,12 @@ function controls(item: Item, actions: Actions): HTMLElement[] {
   const button = ({ name, press }: Button) =>
     h(
       'button',
-      { class: 'quiet', type: 'button', 'aria-label': words.label(name, nameOf(item)), click: press },
+      {
+        class: 'quiet',
+        type: 'button',
+        'aria-label': say('label', { action: name, name: nameOf(item) }),
+        click: press,
+      },
       name,
     )
   const { photo, upload } = item
@@ -95,7 +100,7 @@ function download(item: Item): HTMLElement {
       class: 'button',
       href: `photos/${item.photo?.id}/thumbnail`,
       download: file,
-      'aria-label': words.label(words.download, nameOf(item)),
+      'aria-label': say('label', { action: words.download, name: nameOf(item) }),
     },
     words.download,
   )
@@ -105,7 +110,7 @@ function download(item: Item): HTMLElement {
 function deleteButton(item: Item, actions: Actions): HTMLElement {
   const label = (name: string) => {
     element.textContent = name
-    element.setAttribute('aria-label', words.label(name, nameOf(item)))
+    element.setAttribute('aria-label', say('label', { action: name, name: nameOf(item) }))
   }
   let sure = false
   const element = h('button', {
@@ -167,7 +172,7 @@ function journeyButton(item: Item, photo: Photo, panel: HTMLElement, image: HTML
     type: 'button',
     'aria-expanded': 'false',
     'aria-controls': panel.id,
-    'aria-label': words.openJourney(nameOf(item)),
+    'aria-label': say('openJourney', { name: nameOf(item) }),
     click: () => {
       panel.hidden = !panel.hidden
       open.setAttribute('aria-expanded', `${!panel.hidden}`)

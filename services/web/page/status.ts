@@ -1,7 +1,7 @@
 import { find, h } from '@tintype/lib/page/browser/dom.ts'
 import { pageAddresses } from '@tintype/lib/page/browser/navigation.ts'
 import { readStatus, type Status, serverNow } from './api.ts'
-import { words } from './words.ts'
+import { say, words } from './words.ts'
 
 /** An older status counts as unknown. */
 const staleMs = 180_000
@@ -60,13 +60,13 @@ async function linkStatusPage(): Promise<void> {
 function describe(status: Status | undefined, reached: boolean): Shown {
   const left = status ? Math.max(0, Math.floor(status.budgetLeftMinutes)) : 0
   const of = status ? Math.round(status.budgetMinutes) : 0
-  const budget = status ? words.budgetMeans(left, of, new Date(status.at)) : ''
+  const budget = status ? say('budgetMeans', { left, of, at: new Date(status.at) }) : ''
   if (!reached) return { state: 'late', lead: words.offline, short: '', budget }
   if (!status) return { state: 'unknown', lead: words.notMeasured, short: '', budget }
   const at = new Date(status.at)
   if (serverNow() - at.getTime() > staleMs)
-    return { state: 'unknown', lead: words.stale, short: words.unknownSince(at), budget }
-  const short = `${status.online ? words.online : words.down} · ${words.budget(left, of)}`
+    return { state: 'unknown', lead: words.stale, short: say('unknownSince', { at }), budget }
+  const short = `${status.online ? words.online : words.down} · ${say('budget', { left, of })}`
   if (!status.online) return { state: 'broken', lead: words.downLead, short, budget }
   return { state: left > 0 ? 'good' : 'late', lead: words.onlineLead, short, budget }
 }

@@ -1,6 +1,6 @@
 import { find } from '@tintype/lib/page/browser/dom.ts'
-import { say } from './say.ts'
-import { words } from './words.ts'
+import { announce } from './announce.ts'
+import { say } from './words.ts'
 
 /** Takes photos from the chooser, a camera, a drop anywhere on the page (folders too) and the clipboard. */
 export function takeFiles(add: (files: File[]) => void): void {
@@ -53,9 +53,11 @@ async function addFolder(folder: FileSystemDirectoryEntry, add: (files: File[]) 
     // Some systems have no media type for HEIC, so its file extensions are accepted too.
     accepted.includes(type) || accepted.includes(name.toLowerCase().replace(/.*(?=\.)/, ''))
   const photos = files.filter(isPhoto).slice(0, maxOfFolder)
-  const text = words.folder(folder.name, photos.length, files.length - photos.length)
+  const others = files.length - photos.length
+  const left = others > 0 ? say('folderOthers', { others }) : ''
+  const text = `${say('folder', { name: folder.name, photos: photos.length })}${left}.`
   find('#taken').textContent = text
-  say(text)
+  announce(text)
   add(photos)
 }
 

@@ -209,7 +209,7 @@ describe('a photo', () => {
     const found = await fetch(`${other.url}/photos/${id}`, { headers })
     expect((await view(found)).state).toBe('queued')
     expect((await other.queue.stats()).depth, 'a GET changes nothing').toBe(0)
-    await sweepStorage(other.web.house, other.web.keep, () => {}, other.web.stopped)
+    await sweepStorage(other.web, other.web.keep, () => {}, other.web.stopped)
     expect(await convertNext(other)).toBe(id)
   })
 

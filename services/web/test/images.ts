@@ -33,7 +33,7 @@ const box = (type: string, ...content: Buffer[]): Buffer => {
 const ftyp = (brand: string, ...compatible: string[]) =>
   box('ftyp', Buffer.from(brand), be32(0), Buffer.from(compatible.join('')))
 
-/** The heads of other formats: enough to be told apart and measured, not to be decoded. */
+/** The heads of other formats: enough to find type and size, not to decode. */
 export const heads = {
   jpeg: (width: number, height: number, metadataBytes = 0): Buffer =>
     Buffer.concat([

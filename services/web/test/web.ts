@@ -1,6 +1,7 @@
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { listen } from '@tintype/lib/http/listen.ts'
+import { openAccount } from '@tintype/lib/photo/account.ts'
 import { type FailureReason, photoKey, type ResultRecord } from '@tintype/lib/photo/record.ts'
 import { open as openQueue, type Queue } from '@tintype/lib/queue/index.ts'
 import { open as openStorage, type Storage } from '@tintype/lib/storage/index.ts'
@@ -31,7 +32,7 @@ export type Running = {
   storage: Storage
   queue: Queue
   folder: string
-  /** A request of one session (its cookie jar), whose answer must be one that /openapi.json tells of. */
+  /** A request of one session (its cookie jar), whose answer /openapi.json must list. */
   visitor(): Visitor
   /** The value of one sample, 0 when there is none. */
   sample(name: string): Promise<number>
@@ -60,6 +61,7 @@ export async function startWeb(given: Partial<Limits> = {}, { converter = true }
     queue,
     metrics,
     log,
+    account: openAccount(metrics, log),
     limits: { ...limits, ...given },
     keep: { photosMs: Number.POSITIVE_INFINITY, keysMs: 86_400_000, deadLettersMs: 86_400_000 },
     probeToken: 'probe-token',
@@ -100,7 +102,7 @@ function visitor(url: string): Visitor {
     const response = await fetch(url + path, { ...init, method, headers, redirect: 'manual' })
     cookie = response.headers.get('set-cookie')?.split(';')[0] ?? cookie
     if (!documented(method, new URL(url + path).pathname, response.status))
-      throw new Error(`${method} ${path} gave ${response.status}, which openapi.ts does not tell of`)
+      throw new Error(`${method} ${path} gave ${response.status}, which openapi.json does not list`)
     return response
   }
   return {

@@ -2,7 +2,7 @@ import { isIP } from 'node:net'
 import type { Request } from 'express'
 import ipaddr from 'ipaddr.js'
 
-/** Networks (in ipaddr.js's names) whose proxies are trusted to name their client. */
+/** Networks, by ipaddr.js's names, from which `X-Forwarded-For` is trusted. */
 const trustedRanges = new Set(['loopback', 'linkLocal', 'private', 'uniqueLocal'])
 
 /**

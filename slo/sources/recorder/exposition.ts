@@ -11,7 +11,7 @@ const label = /([a-zA-Z_][a-zA-Z0-9_]*)="((?:[^"\\\n]|\\[\\"n])*)"/y
 /** Letters of NaN and Inf in any case, as Prometheus reads them: prom-client writes "Nan". */
 const number = /(?:[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?|[+-]?inf(?:inity)?|nan)(?= |$)/iy
 /** What OpenMetrics allows after a value. It is passed over: traces are found by their own store. */
-const exemplar = /^ # \{.*\} \S+( \S+)?$/
+const exemplar = /^( # \{.*\} \S+( \S+)?)?$/
 
 /**
  * Reads Prometheus text 0.0.4 or OpenMetrics 1.0, strictly.
@@ -19,35 +19,30 @@ const exemplar = /^ # \{.*\} \S+( \S+)?$/
  * timestamps, which none of our services sends.
  */
 export function parseExposition(text: string, format: 'openmetrics' | 'text'): ExposedSample[] {
-  const lines = text.split('\n')
-  if (lines.at(-1) === '') lines.pop()
-  const whole = lines.at(-1) === '# EOF'
-  if (format === 'openmetrics' && !whole)
+  if (format === 'openmetrics' && !/(^|\n)# EOF\n?$/.test(text))
     throw new ExpositionError('ends without "# EOF": the answer is torn')
-  const samples: ExposedSample[] = []
-  for (const [index, line] of lines.entries()) {
-    if (line === '' || line.startsWith('#')) continue
+  return text.split('\n').flatMap((line, index) => {
+    if (line === '' || line.startsWith('#')) return []
     try {
-      samples.push(parseSample(line))
+      return [parseSample(line)]
     } catch (error) {
       throw new ExpositionError(`line ${index + 1}: ${(error as Error).message}: ${line.slice(0, 200)}`)
     }
-  }
-  return samples
+  })
 }
 
 function parseSample(line: string): ExposedSample {
   const name = take(metricName, line, 0)?.[0]
   if (!name) throw new Error('no metric name')
   let at = name.length
-  const pairs: [string, string][] = []
+  const pairs = new Map<string, string>()
   if (line[at] === '{') {
     at++
     while (line[at] !== '}') {
       const [found, key, value] = take(label, line, at) ?? []
       if (!found || key === undefined || value === undefined) throw new Error('a label that cannot be read')
-      if (pairs.some(([known]) => known === key)) throw new Error(`label ${key} given twice`)
-      pairs.push([key, value])
+      if (pairs.has(key)) throw new Error(`label ${key} given twice`)
+      pairs.set(key, value)
       at += found.length
       if (line[at] === ',') at++
       else if (line[at] !== '}') throw new Error('labels that do not end')
@@ -57,9 +52,8 @@ function parseSample(line: string): ExposedSample {
   if (line[at] !== ' ') throw new Error('no value')
   const value = take(number, line, at + 1)?.[0]
   if (value === undefined) throw new Error('not a number')
-  const rest = line.slice(at + 1 + value.length)
-  if (rest !== '' && !exemplar.test(rest)) throw new Error('something after the value')
-  return { name, labels: canonical(pairs), value: numberOf(value) }
+  if (!exemplar.test(line.slice(at + 1 + value.length))) throw new Error('something after the value')
+  return { name, labels: canonical([...pairs]), value: numberOf(value) }
 }
 
 const numberOf = (text: string): number =>
@@ -84,11 +78,9 @@ export function labelsOf(canonicalLabels: string): Record<string, string> {
   return labels
 }
 
-/** Canonical labels with more of them; what is there already gives way, as Prometheus does for job and instance. */
-export const withLabels = (canonicalLabels: string, more: Record<string, string>): string =>
-  canonical(
-    Object.entries({ ...labelsOf(canonicalLabels), ...more }).map(([key, value]) => [
-      key,
-      value.replace(/[\\"\n]/g, c => (c === '\n' ? '\\n' : `\\${c}`)),
-    ]),
-  )
+/** Canonical labels with more of them; those there already give way, as in Prometheus for job and instance. */
+export function withLabels(canonicalLabels: string, more: Record<string, string>): string {
+  const all = Object.entries({ ...labelsOf(canonicalLabels), ...more })
+  const escaped = (value: string) => value.replace(/[\\"\n]/g, c => (c === '\n' ? '\\n' : `\\${c}`))
+  return canonical(all.map(([key, value]) => [key, escaped(value)]))
+}

@@ -2,12 +2,12 @@ import type { DatabaseSync } from 'node:sqlite'
 import { deflateRawSync } from 'node:zlib'
 import { limits } from '@tintype/lib/limits.ts'
 import { increase, isCounterValue, minuteOf, type Sample } from '../counter.ts'
-import type { Sli } from '../index.ts'
+import type { Counter, Sli } from '../index.ts'
 import { matches } from '../selector.ts'
 import { type ExposedSample, labelsOf, withLabels } from './exposition.ts'
 import { decodeHour, minutesAnHour } from './hours.ts'
 
-export type Scrape = {
+type Scrape = {
   job: string
   instance: string
   /** When it was asked, epoch milliseconds. */
@@ -40,10 +40,8 @@ export function writer(db: DatabaseSync, slis: readonly Sli[]) {
     const { anew, zero, newborn } = birthOf(target, samples ?? [], at)
     const known = Number(newestSeries.get()?.id ?? 0)
     const values = new Map<number, number>()
-    for (const { name, labels, value } of [
-      { name: 'up', labels: '', value: samples ? 1 : 0 },
-      ...(samples ?? []),
-    ]) {
+    const up = { name: 'up', labels: '', value: samples ? 1 : 0 }
+    for (const { name, labels, value } of [up, ...(samples ?? [])]) {
       const series = ids.series(name, labels, job, instance)
       // Of a series that appears twice in one scrape the first counts, as in Prometheus.
       if (values.has(series)) continue
@@ -149,18 +147,13 @@ function rollUps(db: DatabaseSync) {
       const minute = minuteOf(sample.timeMs)
       const index = minute % minutesAnHour
       for (const maxGap of maxGaps) {
-        const cells = decodeHour(
-          getHour.get(series, maxGap, minute - index)?.increases as Uint8Array | undefined,
-        )
+        const row = getHour.get(series, maxGap, minute - index) as { increases: Uint8Array } | undefined
+        const cells = decodeHour(row?.increases)
         const grown = increase(last, sample, maxGap)
         if (grown === 0 && !Number.isNaN(cells[index])) continue
         cells[index] = (cells[index] || 0) + grown
-        setHour.run(
-          series,
-          maxGap,
-          minute - index,
-          new Uint8Array(cells.buffer, cells.byteOffset, cells.byteLength),
-        )
+        const bytes = new Uint8Array(cells.buffer, cells.byteOffset, cells.byteLength)
+        setHour.run(series, maxGap, minute - index, bytes)
       }
       setCount.run(series, sample.timeMs, sample.value)
     },
@@ -170,10 +163,9 @@ function rollUps(db: DatabaseSync) {
 /** Numbers for targets, series and layouts, made at first sight and remembered. */
 function identities(db: DatabaseSync) {
   const numbered = (table: string, columns: string) => {
-    const names = columns.split(',')
-    const where = names.map(name => `${name} = ?`).join(' AND ')
-    const find = db.prepare(`SELECT id FROM ${table} WHERE ${where}`)
-    const add = db.prepare(`INSERT INTO ${table}(${columns}) VALUES (${names.map(() => '?').join(',')})`)
+    const places = columns.replaceAll(/\w+/g, '?')
+    const find = db.prepare(`SELECT id FROM ${table} WHERE (${columns}) = (${places})`)
+    const add = db.prepare(`INSERT INTO ${table}(${columns}) VALUES (${places})`)
     return (...values: string[]): number =>
       (find.get(...values)?.id as number | undefined) ?? Number(add.run(...values).lastInsertRowid)
   }
@@ -194,16 +186,13 @@ function identities(db: DatabaseSync) {
 }
 
 /** The gaps with which a series is rolled up: those of the objectives that read it. */
-const gapsOf = (slis: readonly Sli[], name: string, labels: Record<string, string>): number[] => [
-  ...new Set(
-    slis
-      .filter(sli => sli.kind === 'ratio')
-      .filter(({ part, total }) =>
-        [part.selector, total.selector].some(each => each?.metric === name && matches(each, labels)),
-      )
-      .map(({ maxGapSeconds }) => maxGapSeconds),
-  ),
-]
+function gapsOf(slis: readonly Sli[], name: string, labels: Record<string, string>): number[] {
+  const isRead = ({ selector }: Counter) => selector?.metric === name && matches(selector, labels)
+  const gaps = slis.flatMap(sli =>
+    sli.kind === 'ratio' && (isRead(sli.part) || isRead(sli.total)) ? [sli.maxGapSeconds] : [],
+  )
+  return [...new Set(gaps)]
+}
 
 /** Remembers what was computed for each list of arguments. */
 function memo<A extends (string | number)[], R>(

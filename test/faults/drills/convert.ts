@@ -4,7 +4,6 @@ import type { Drill } from '../drill.ts'
 import { interlacedPng } from '../inject/photos.ts'
 import { slowWhile, wrongClock } from '../inject/preloaded.ts'
 import { eatProcessors, freeze, kill, killTheLarge, repeat, tamper } from '../inject/processes.ts'
-import { loseEvents } from '../inject/queue.ts'
 import { releaseOf } from '../inject/release.ts'
 import { slowUploads } from '../inject/slow-uploads.ts'
 import { needsPart } from '../missing.ts'
@@ -135,6 +134,6 @@ export const convert: readonly Drill[] = [
   {
     name: 'events stalled',
     truth: ['deliver delivery'],
-    prepare: lab => ({ inject: () => loseEvents(lab) }),
+    prepare: lab => slowWhile(lab, 'stalled-events'),
   },
 ]

@@ -16,8 +16,8 @@ import { probeScrapes } from './receive.ts'
 const faults: readonly Drill[] = [
   {
     name: 'another program holds the lock of the queue',
-    truth: ['receive queue-stalled', 'wait queue-stalled'],
-    why: 'whoever asks the queue first waits for the lock: web or a converter',
+    truth: ['receive queue-stalled', 'wait queue-stalled', 'deliver queue-stalled'],
+    why: 'all three ask the queue: which of them waits most for the lock is chance',
     prepare: lab => ({ inject: () => holdLock(lab, { heldMs: 2_000, everyMs: 2_500 }) }),
   },
   {
@@ -82,7 +82,13 @@ const faults: readonly Drill[] = [
     truth: ['convert release'],
     alone: true,
     scrapes: probeScrapes, // it restarts first
-    prepare: releaseOf([['lib/variables.ts', "thumbnails('320.jpg')", "thumbnails('320.jpg,3500.webp')"]]),
+    prepare: releaseOf([
+      [
+        'lib/variables.ts',
+        "[{ side: 320, format: 'jpg' }]",
+        "[{ side: 320, format: 'jpg' }, { side: 3500, format: 'webp' }]",
+      ],
+    ]),
   },
   {
     name: 'more photos than the slots can do',
@@ -129,8 +135,10 @@ const faults: readonly Drill[] = [
       const { line, environment } = await scrapedByLine(lab)
       return {
         environment,
-        inject() {
-          line.bytesPerSecond = 120_000
+        // A reading takes three quarters of a scrape interval, a second.
+        async inject({ tintype }) {
+          const metrics = await (await fetch(`${tintype.endpoints.webAdmin}/metrics`)).arrayBuffer()
+          line.bytesPerSecond = metrics.byteLength / 0.75
         },
       }
     },

@@ -4,8 +4,8 @@ import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import type { Lab, Prepared } from '../drill.ts'
 
-/** A module of this folder in every process of the service: something of its own is slow while the file SLOW_WHILE exists. */
-export function slowWhile(lab: Lab, preload: 'slow-session' | 'slow-store'): Prepared {
+/** A module of this folder in every process of the service: something is slow or stalled while the file SLOW_WHILE exists. */
+export function slowWhile(lab: Lab, preload: 'slow-session' | 'slow-store' | 'stalled-events'): Prepared {
   const file = join(lab.folder, preload)
   const module = pathToFileURL(join(import.meta.dirname, `${preload}.preload.ts`)).href
   return {

@@ -43,20 +43,22 @@ export function stutter(
 
 export const kill = (pid: number): void => signal(pid, 'SIGKILL')
 
-/** Far from a child at rest or at an everyday JPEG (90 MB), soon passed when an image decodes whole. */
-const largeBytes = 150 * 2 ** 20
-
-/** Kills each child that grows as with a photo that decodes whole: what that photo itself would do, were it poison. */
+/**
+ * Kills each child that grows as with a photo that decodes whole: what that photo itself would do, were it poison. Such a
+ * photo takes more memory than any that the children have converted so far.
+ */
 export function killTheLarge(lab: Lab, children: () => number[]): void {
+  const usual = Math.max(...children().map(pid => memoryOf(pid, 'VmHWM')))
   repeat(lab, 20, () => {
-    for (const pid of children()) if (residentBytes(pid) > largeBytes) kill(pid)
+    for (const pid of children()) if (memoryOf(pid, 'VmRSS') > 1.2 * usual) kill(pid)
   })
 }
 
-/** 0 when it has ended. */
-function residentBytes(pid: number): number {
+/** Resident bytes now (`VmRSS`) or at their peak (`VmHWM`); 0 when it has ended. */
+function memoryOf(pid: number, field: 'VmRSS' | 'VmHWM'): number {
   try {
-    return Number(/^VmRSS:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1] ?? 0) * 1024
+    const status = readFileSync(`/proc/${pid}/status`, 'utf8')
+    return Number(new RegExp(`^${field}:\\s+(\\d+)`, 'm').exec(status)?.[1] ?? 0) * 1024
   } catch {
     return 0
   }

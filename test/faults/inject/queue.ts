@@ -22,10 +22,3 @@ export function holdLock(lab: Lab, { heldMs, everyMs }: { heldMs: number; everyM
     setTimeout(release, heldMs)
   })
 }
-
-/** Events are written, and gone before web can read them: the queue works on, nobody is told. */
-export function loseEvents(lab: Lab): void {
-  const db = openQueueFile(lab)
-  db.exec('CREATE TRIGGER lost AFTER INSERT ON events BEGIN DELETE FROM events WHERE seq = new.seq; END')
-  lab.onEnd(() => db.exec('DROP TRIGGER lost'))
-}

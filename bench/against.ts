@@ -1,0 +1,127 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { join } from 'node:path'
+import { UsageError } from '@tintype/lib/command-line.ts'
+import { ExpectedError } from '@tintype/lib/errors.ts'
+import { cache } from '../tools/parts/install.ts'
+import { git, layOut, named } from '../tools/release/builds.ts'
+import { digits, type Estimate, estimate, mean, type Row } from './rows.ts'
+import type { Options } from './run.ts'
+
+/** Each is A B B A: what drifts with time favours neither. */
+const blocks = { full: 3, quick: 1 }
+const root = join(import.meta.dirname, '..')
+
+export type Difference = {
+  name: string
+  unit: string
+  before: number
+  now: number
+  /** Of now from before. */
+  difference: Estimate
+  /** Zero is outside the 95 % interval. */
+  changed: boolean
+}
+
+/**
+ * Runs benchmarks on a commit and on this checkout as it is, each laid out in a folder of its own, in turns. Both are measured
+ * by this checkout's bench/ and test/. @throws UsageError when there is no such commit.
+ */
+export async function against(
+  ref: string,
+  names: readonly string[],
+  { quick, photos, progress }: Options,
+): Promise<Difference[]> {
+  const before = named('against', ref)
+  if (!('commit' in before)) throw new UsageError(`--against "${ref}" must be a git ref of this repository`)
+  // A commit of what is changed and not yet committed; empty when nothing is.
+  const now = git(root, 'stash', 'create')?.trim() || git(root, 'rev-parse', 'HEAD')?.trim() || ''
+  mkdirSync(cache, { recursive: true })
+  const folder = mkdtempSync(join(cache, 'against-'))
+  try {
+    const sides = { before: join(folder, 'before'), now: join(folder, 'now') }
+    progress(`laying out ${before.commit.slice(0, 12)} and this checkout in ${folder}`)
+    for (const [side, commit] of [
+      [sides.before, before.commit],
+      [sides.now, now],
+    ] as const) {
+      layOut(commit, side)
+      for (const own of ['bench', 'test']) {
+        rmSync(join(side, own), { recursive: true, force: true })
+        cpSync(join(root, own), join(side, own), { recursive: true })
+      }
+    }
+    const args = [...names, ...(quick ? ['--quick'] : []), ...(photos ? ['--photos', photos] : [])]
+    const pairs: Pair[] = []
+    const run = (side: keyof typeof sides) => {
+      progress(`measuring ${side === 'now' ? 'this checkout' : ref}`)
+      return measure(sides[side], args)
+    }
+    for (let block = 0; block < blocks[quick ? 'quick' : 'full']; block++) {
+      progress(`block ${block + 1} of ${blocks[quick ? 'quick' : 'full']}`)
+      pairs.push({ before: await run('before'), now: await run('now') })
+      const second = await run('now')
+      pairs.push({ before: await run('before'), now: second })
+    }
+    return differences(pairs)
+  } finally {
+    rmSync(folder, { recursive: true, force: true })
+  }
+}
+
+export type Pair = { before: readonly Row[]; now: readonly Row[] }
+
+/** What changed, from pairs of runs that followed each other. A row that one side lacks is left out. */
+export function differences(pairs: readonly Pair[]): Difference[] {
+  const rows = pairs[0]?.now ?? []
+  return rows.flatMap(({ name, unit }) => {
+    const values = (side: keyof Pair) =>
+      pairs.map(pair => pair[side].find(each => each.name === name)?.value ?? Number.NaN)
+    const [before, now] = [values('before'), values('now')]
+    if ([...before, ...now].some(Number.isNaN)) return []
+    const difference = estimate(now.map((value, i) => value - (before[i] as number)))
+    const changed = difference.low > 0 || difference.high < 0
+    return [{ name, unit, before: mean(before), now: mean(now), difference, changed }]
+  })
+}
+
+/** The rows of one run in a checkout. */
+async function measure(checkout: string, args: readonly string[]): Promise<Row[]> {
+  const results = join(checkout, 'results.json')
+  const child = spawn(process.execPath, ['bench/main.ts', ...args, '--results', results], {
+    cwd: checkout,
+    stdio: ['ignore', 'ignore', 'inherit'],
+  })
+  const forward = (signal: NodeJS.Signals) => child.kill(signal)
+  process.once('SIGINT', forward).once('SIGTERM', forward)
+  const [code] = await once(child, 'exit')
+  process.off('SIGINT', forward).off('SIGTERM', forward)
+  if (code !== 0 && code !== 1) throw new ExpectedError(`the benchmark failed in ${checkout}`)
+  return JSON.parse(readFileSync(results, 'utf8')).rows
+}
+
+/** As a Markdown table, with a sentence about chance. */
+export function differenceTable(all: readonly Difference[]): string {
+  const lines = all.map(({ name, unit, before, now, difference: { value, low, high }, changed }) =>
+    [
+      '',
+      name,
+      digits(before),
+      digits(now),
+      `${digits(value)} (${digits(low)} to ${digits(high)})`,
+      unit,
+      changed ? 'changed' : '',
+      '',
+    ]
+      .join(' | ')
+      .trim(),
+  )
+  return [
+    '| name | before | now | difference (95 %) | unit | |',
+    '|---|---:|---:|---:|---|---|',
+    ...lines,
+    '',
+    `Of ${all.length} rows about ${digits(all.length * 0.05)} are expected to be called changed by chance alone.`,
+  ].join('\n')
+}

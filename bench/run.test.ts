@@ -1,0 +1,30 @@
+import { existsSync } from 'node:fs'
+import { expect, test } from 'vitest'
+import { type Bench, run } from './run.ts'
+
+const options = { quick: true, progress: () => {} }
+
+test('a benchmark that reaches its time bound ends what it started, the last first', async () => {
+  const ended: string[] = []
+  let folder = ''
+  const hangs = ({ folder: own, onEnd }: Bench) => {
+    folder = own
+    for (const name of ['first', 'second']) onEnd(() => ended.push(name))
+    return new Promise<never>(() => {})
+  }
+  await expect(run(hangs, options, 0.001)).rejects.toThrow('not done within its bound of 0.001 minutes')
+  expect(ended).toEqual(['second', 'first'])
+  expect(existsSync(folder)).toBe(false)
+})
+
+test('a benchmark that fails ends what it started', async () => {
+  let ended = false
+  const fails = async ({ onEnd }: Bench) => {
+    onEnd(() => {
+      ended = true
+    })
+    throw new Error('the disk is full')
+  }
+  await expect(run(fails, options, 1)).rejects.toThrow('the disk is full')
+  expect(ended).toBe(true)
+})

@@ -1,0 +1,93 @@
+import { readConfig } from '../config.ts'
+import { adminApp } from '../http/admin.ts'
+import { listen } from '../http/listen.ts'
+import { open as openQueue, queueUrl } from '../queue/index.ts'
+import { run } from '../run.ts'
+import { foldersOf, open as openStorage, type Storage, storageUrl } from '../storage/index.ts'
+import { observeQueue, observeStorage } from '../telemetry/calls.ts'
+import { leaveMetrics } from '../telemetry/last-metrics.ts'
+import { logVariables, openLog } from '../telemetry/log.ts'
+import { watchMachine } from '../telemetry/machine.ts'
+import { createMetrics, type Metrics } from '../telemetry/metrics.ts'
+import { pick, type variables } from '../variables.ts'
+import { openAccount } from './account.ts'
+import type { PhotoContext } from './find.ts'
+
+const shared = pick(
+  ...logVariables,
+  'ADMIN_HOST',
+  'GRACE_SECONDS',
+  'KEEP_TRACES_DAYS',
+  'MAX_PIXELS',
+  'OTEL_EXPORTER_OTLP_ENDPOINT',
+  'QUEUE_ACCEPT_LOSS',
+  'QUEUE_URL',
+  'STORAGE_URL',
+  'VERSION',
+)
+
+type Name = keyof typeof variables
+type Shared = ReturnType<typeof readConfig<typeof shared>>
+type Own<N extends Name> = ReturnType<typeof readConfig<Pick<typeof variables, N>>>
+
+/** What the photo services are made of, opened; `storageAt` is the storage's URL. */
+type Parts = PhotoContext & { metrics: Metrics; storageAt: string }
+
+type Service = {
+  /** Its public addresses by name. */
+  endpoints?: Record<string, string>
+  adminPort: number
+  admin: Pick<Parameters<typeof adminApp>[0], 'notReady' | 'dependencies' | 'stalled'>
+  /** Finishes what is in progress within `graceMs`. */
+  stop(graceMs: number): Promise<void>
+}
+
+/**
+ * Runs web or a converter: reads `own` and the shared variables, opens log, metrics, queue and storage, starts the service
+ * and serves its administration. At the stop the service ends first, then what it was made of.
+ */
+export async function runPhotoService<N extends Name>(
+  name: 'web' | 'converter',
+  environment: NodeJS.ProcessEnv,
+  own: readonly N[],
+  start: (parts: Parts, config: Shared & Own<N>) => Promise<Service>,
+  observe: (parts: Pick<Parts, 'metrics' | 'log'>) => Parameters<typeof openStorage>[1] = ({ metrics }) => ({
+    observe: observeStorage(metrics),
+  }),
+): Promise<void> {
+  await run(async () => {
+    const config = readConfig(environment, { ...shared, ...pick(...own) }) as Shared & Own<N>
+    const { DATA_DIR, VERSION: version }: Shared = config
+    const graceMs = config.GRACE_SECONDS * 1000
+    if (environment.OTEL_SDK_DISABLED !== 'true') {
+      const { startTracing } = await import('../telemetry/sdk.ts')
+      await startTracing(config, name)
+    }
+    const log = openLog(name, config)
+    const metrics = createMetrics(name, version)
+    const queueAt = queueUrl(config.QUEUE_URL, DATA_DIR)
+    const acceptLoss = config.QUEUE_ACCEPT_LOSS
+    const queue = await openQueue(queueAt, { observe: observeQueue(metrics, queueAt), acceptLoss, version })
+    const storageAt = storageUrl(config.STORAGE_URL, DATA_DIR)
+    const storage: Storage = await openStorage(storageAt, observe({ metrics, log }))
+    watchMachine(metrics, [DATA_DIR, ...foldersOf(storageAt)])
+    const account = openAccount(metrics, log)
+    const service = await start({ storage, queue, log, metrics, account, storageAt }, config)
+    const app = adminApp({ metrics, log, ...service.admin })
+    const admin = await listen(app, config.ADMIN_HOST, service.adminPort)
+    log.info(`${name}.started`, { version })
+    return {
+      endpoints: { ...service.endpoints, [`${name}Admin`]: admin.url },
+      graceMs,
+      async stop() {
+        log.info(`${name}.stopping`)
+        await service.stop(graceMs)
+        await leaveMetrics(metrics, name, config)
+        await admin.close(0)
+        await queue.close()
+        await storage.close()
+        await log.close()
+      },
+    }
+  })
+}

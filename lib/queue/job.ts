@@ -1,0 +1,97 @@
+import type { FailureReason, Outcome, Owner, PhotoId, PhotoRecord } from '../photo/record.ts'
+
+/** The job of one photo. Times are epoch milliseconds. */
+export type Job = {
+  photo: PhotoId
+  owner: Owner
+  /** When the last byte was received and the promise began. */
+  receivedAt: number
+  promiseBy: number
+  /** False for a probe's photo: it gets no outcome. */
+  promise: boolean
+  /** W3C traceparent of the accepting request, the parent of the converter's spans. */
+  traceparent?: string
+  /** Until when (epoch ms) this session's detail is raised. */
+  detailUntil?: number
+}
+
+/** The job of an accepted photo. */
+export const jobOf = (record: PhotoRecord): Job => ({
+  photo: record.id,
+  owner: record.owner,
+  receivedAt: Date.parse(record.receivedAt),
+  promiseBy: Date.parse(record.promiseBy),
+  promise: !record.probe,
+  ...(record.traceparent !== undefined && { traceparent: record.traceparent }),
+})
+
+export type Claim = {
+  job: Job
+  token: string
+  /** 1 for the first attempt. */
+  attempt: number
+  /** No attempt follows, so the result is stored before `fail` is called. */
+  lastAttempt: boolean
+  /** Epoch ms by the engine's clock. */
+  claimedAt: number
+  leaseUntil: number
+  /** Time in the queue before this claim. */
+  waitedMs: number
+  /** Time of earlier attempts: waiting in the queue, and being converted. */
+  earlier: { waitedMs: number; convertedMs: number }
+}
+
+/** The part of a claim that proves its lease. */
+export type Lease = { job: Pick<Job, 'photo'>; token: string }
+
+/** The outcome that a call gave to a promise; null when the promise had one or the photo is none. */
+export type Marked = Outcome | null
+
+/**
+ * How a call ended a job. `late`: the job did not end, because the promise is marked broken although the result says otherwise; the
+ * holder of the lease corrects the result first. `stale`: another worker has the lease.
+ */
+export type Ended = { marked: Marked } | 'late' | 'stale'
+
+/** How a lost photo ends: by the result in storage. `durableAt` is epoch ms. */
+export type LostEnd =
+  | { state: 'done'; durableAt: number; outcome: Outcome | null }
+  | { state: 'dead'; reason: FailureReason }
+
+/**
+ * The queue's state of a photo. `lost`: the worker of its last attempt died, and no result is stored yet. `deleted`: a
+ * tombstone, which refuses every later enqueue.
+ */
+export type Look = {
+  state: 'queued' | 'converting' | 'lost' | 'done' | 'dead' | 'deleted'
+  outcome: Outcome | null
+  /** Done: when result.json was durable, epoch ms. */
+  durableAt: number | null
+}
+
+/** A change of a photo's state, with a growing `seq`. It is a hint: storage has the authoritative state. */
+export type QueueEvent = {
+  seq: number
+  photo: PhotoId
+  owner: Owner
+  state: 'queued' | 'converting' | 'ready' | 'failed' | 'overdue' | 'deleted'
+}
+
+/** What a converter announces, for admission: its slots, and the mean seconds that a slot takes for a photo (0: not measured). */
+export type Worker = { id: string; slots: number; serviceSeconds: number }
+
+export type Stats = {
+  depth: number
+  /** `seq` of the newest event. */
+  lastEvent: number
+  oldestSeconds: number
+  claimed: number
+  dead: number
+  /** Slots of the workers seen within the last 10 s. */
+  liveSlots: number
+  /** Mean over the live slots that have measured (above 0); null when none has. */
+  serviceSeconds: number | null
+}
+
+/** How long an outcome and an id are kept after a photo's end. An older photo is never enqueued. */
+export const retentionMs = 8 * 86_400_000

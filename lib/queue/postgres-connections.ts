@@ -1,0 +1,75 @@
+import { Socket } from 'node:net'
+import pg from 'pg'
+import { countLimit, limits } from '../limits.ts'
+
+export type Connections = {
+  /**
+   * Runs queries on a connection that no other caller uses meanwhile. After an error it is closed, which ends an open
+   * transaction without a rollback: a dead server, one that does not answer and a refused statement are handled alike.
+   * @throws an error with a code: the SQLSTATE, the system's, or ETIMEDOUT when the server does not answer in time.
+   */
+  use<T>(work: (client: pg.ClientBase) => Promise<T>): Promise<T>
+  close(): Promise<void>
+}
+
+/** Deadline of an answer from a frozen server or over a dead network. */
+const answerMs = limits.queueAnswer.value * 1000
+export const noAnswer = 'ETIMEDOUT'
+
+/** Connections are opened when they are needed. `onConnect` prepares a new one. */
+export function openConnections(
+  settings: pg.ClientConfig,
+  onConnect: (client: pg.ClientBase) => Promise<void>,
+  withinMs = answerMs,
+): Connections {
+  const sockets = new Set<Socket>()
+  const stream = () => {
+    const socket = new Socket()
+    sockets.add(socket)
+    return socket.once('close', () => sockets.delete(socket))
+  }
+  const pool = new pg.Pool({
+    ...settings,
+    stream,
+    onConnect,
+    max: limits.queueConnections.value,
+    idleTimeoutMillis: 0,
+    connectionTimeoutMillis: withinMs,
+    query_timeout: withinMs,
+  })
+  // Without listeners the error of a broken connection would end the process. Its next query fails.
+  pool.on('error', () => {})
+  pool.on('connect', client => client.on('error', () => {}))
+  return {
+    async use(work) {
+      let client: pg.PoolClient | undefined
+      let failure: Error | undefined
+      if (pool.idleCount === 0 && pool.totalCount === pool.options.max) countLimit('queueConnections')
+      try {
+        client = await pool.connect()
+        return await work(client)
+      } catch (error) {
+        failure = withCode(error as NodeJS.ErrnoException)
+        throw failure
+      } finally {
+        client?.release(failure)
+      }
+    },
+    async close() {
+      const timer = setTimeout(() => sockets.forEach(socket => void socket.destroy()), answerMs)
+      await pool.end()
+      clearTimeout(timer)
+    },
+  }
+}
+
+/** pg's own errors have no code, and one that gathers several has no message. */
+function withCode(error: NodeJS.ErrnoException): Error {
+  const { message, code } = error
+  if (message && code) return error
+  if (/timeout/.test(message))
+    return Object.assign(new Error(`the server gave no answer within ${answerMs / 1000} s`), {
+      code: noAnswer,
+    })
+  return Object.assign(new Error(message || code, { cause: error }), { code: code ?? 'ECONNRESET' })
+}

@@ -1,0 +1,169 @@
+import type pg from 'pg'
+import { type Engine, engineOn, inFewSizes, type Settings, type Statement, writeEvents } from './engine.ts'
+import { type Method, type QueueCall, run } from './port.ts'
+import { type ServerClock, serverNow } from './postgres-clock.ts'
+import { type Connections, noAnswer } from './postgres-connections.ts'
+import { countQueued } from './transitions.ts'
+import { claimAll } from './writes.ts'
+
+/** Most calls of one transaction: the rows that it changes are locked until its commit. */
+const maxBatch = 200
+/** Age of the count of waiting photos. Counting thousands takes milliseconds: it is repeated earlier only near the limit. */
+const countMs = 100
+/** How often a transaction is tried that the server rolled back or that never began. */
+const maxTries = 3
+/** Only these may be lost in a crash of the server: the lease is renewed, or the worker announced, again soon. */
+const soft = new Set<Method>(['renew', 'announce'])
+/** Operations that change rows which they do not name. */
+const unnamed = new Set<Method>(['claim', 'renew', 'expireDead', 'purge'])
+
+type Waiting = QueueCall & Pick<PromiseWithResolvers<unknown>, 'resolve' | 'reject'>
+
+/**
+ * Runs the writes of a process, one transaction after the other. Group commit: calls that arrive during a transaction share
+ * the next one. `ring` is called after a commit with events.
+ */
+export function openWriter(
+  connections: Connections,
+  settings: Settings,
+  clock: ServerClock,
+  ring: () => void,
+): { write(call: QueueCall): Promise<unknown>; close(): Promise<void> } {
+  const pending: Waiting[] = []
+  let working: Promise<void> | undefined
+  let closed = false
+  /** Waiting photos at the last count, and those enqueued by this process since. */
+  let counted = { depth: 0, at: Number.NEGATIVE_INFINITY }
+
+  async function work(): Promise<void> {
+    while (pending.length > 0) await commit(pending.splice(0, maxBatch))
+    working = undefined
+  }
+
+  async function commit(calls: Waiting[]): Promise<void> {
+    for (let tries = 1; ; tries++) {
+      const state = { begun: false }
+      try {
+        const answers = await connections.use(client => transaction(client, calls, state))
+        for (const [i, { resolve }] of calls.entries()) resolve(answers[i])
+        return
+      } catch (error) {
+        const { code = '' } = error as NodeJS.ErrnoException
+        if (tries < maxTries && (/^40/.test(code) || (!state.begun && code !== noAnswer))) continue
+        // Waiting calls would wait for the same server in vain.
+        for (const { reject } of code === noAnswer ? [...calls, ...pending.splice(0)] : calls) reject(error)
+        return
+      }
+    }
+  }
+
+  /** Takes three round trips, however many calls it holds. Events are written last, so that few commit out of order. */
+  async function transaction(client: pg.ClientBase, calls: QueueCall[], state: { begun: boolean }) {
+    const asked: Promise<unknown>[] = []
+    const ask: Ask = query => {
+      const answer = client.query(query)
+      answer.catch(() => {}) // the error of a call that is not awaited fails the commit
+      asked.push(answer)
+      return answer
+    }
+    let now = 0
+    const engine = engineOn(statementsOf(ask), settings, () => now)
+    const isSoft = calls.every(({ method }) => soft.has(method))
+    const isCounted =
+      performance.now() - counted.at < countMs && counted.depth + calls.length <= settings.maxDepth
+    const isToCount = !isCounted && calls.some(({ method }) => method === 'enqueue')
+    try {
+      const [begun, depth] = await Promise.all([
+        client.query(`BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE;
+          ${isSoft ? 'SET LOCAL synchronous_commit = off;' : ''} SELECT ${serverNow} AS now`),
+        isToCount ? countQueued(engine) : counted.depth,
+      ])
+      state.begun = true
+      const serverTime = lastRow<{ now: number }>(begun).now
+      clock.set(serverTime)
+      now = Math.floor(serverTime)
+      engine.depth = depth
+      const answers = await runAll(engine, calls)
+      writeEvents(engine)
+      await Promise.all([...asked, client.query('COMMIT')])
+      counted = { depth: engine.depth, at: isToCount ? performance.now() : counted.at }
+      if (engine.events.length > 0) ring()
+      return answers
+    } catch (error) {
+      // The first error is the cause; later calls failed because their transaction had failed.
+      await Promise.all(asked)
+      throw error
+    }
+  }
+
+  return {
+    write(call) {
+      if (closed) return Promise.reject(Object.assign(new Error('closed'), { code: 'ERR_QUEUE_CLOSED' }))
+      const { promise, resolve, reject } = Promise.withResolvers<unknown>()
+      pending.push({ ...call, resolve, reject })
+      working ??= work()
+      return promise
+    },
+    async close() {
+      closed = true
+      await working
+    },
+  }
+}
+
+/**
+ * Runs the calls of a transaction and returns their answers. Calls for different photos or workers run concurrently, so that
+ * their statements are sent together, and all processes use the same order, so that no two transactions deadlock. Calls that
+ * change other rows follow, one after the other: they skip rows that are locked. All claims are one statement.
+ */
+async function runAll(engine: Engine, calls: QueueCall[]): Promise<unknown[]> {
+  const answers = new Map<QueueCall, unknown>()
+  const runInTurn = async (some: QueueCall[]) => {
+    for (const call of some) answers.set(call, await run(engine, call))
+  }
+  const named = calls.filter(({ method }) => !unnamed.has(method))
+  const inOrder = named.toSorted((a, b) => (nameOf(a) < nameOf(b) ? -1 : 1))
+  await Promise.all(Map.groupBy(inOrder, nameOf).values().map(runInTurn))
+  const isClaim = ({ method }: QueueCall) => method === 'claim'
+  await runInTurn(calls.filter(call => unnamed.has(call.method) && !isClaim(call)))
+  for (const claims of inFewSizes(calls.filter(isClaim))) {
+    const requests = claims.map(({ args }) => ({ worker: args[0] as string, leaseMs: args[1] as number }))
+    const claimed = await claimAll(engine, requests)
+    for (const [i, call] of claims.entries()) answers.set(call, claimed[i])
+  }
+  return calls.map(call => answers.get(call))
+}
+
+/** The photo or worker whose row a call changes. */
+function nameOf({ args: [subject] }: QueueCall): string {
+  if (typeof subject === 'string') return subject
+  const { photo, job, id } = subject as { photo?: string; job?: { photo: string }; id?: string }
+  return photo ?? job?.photo ?? id ?? ''
+}
+
+type Ask = (query: { name: string; text: string; values: unknown[] }) => Promise<pg.QueryResult>
+
+/** Texts with numbered parameters, as statements that each connection prepares at its first use. */
+const numbered = new Map<string, { name: string; text: string }>()
+
+export const statementsOf =
+  (ask: Ask): Engine['sql'] =>
+  given => {
+    let known = numbered.get(given)
+    if (!known) {
+      let count = 0
+      known = { name: `q${numbered.size}`, text: given.replaceAll('?', () => `$${++count}`) }
+      numbered.set(given, known)
+    }
+    const { name, text } = known
+    const statement: Statement = {
+      get: async (...values) => (await ask({ name, text, values })).rows[0],
+      all: async (...values) => (await ask({ name, text, values })).rows,
+      run: async (...values) => ({ changes: (await ask({ name, text, values })).rowCount ?? 0 }),
+      send: (...values) => void ask({ name, text, values }),
+    }
+    return statement
+  }
+
+/** The only row of the last of several statements. pg answers them with a list, which its types leave out. */
+export const lastRow = <R>(answers: unknown): R => ([answers].flat().at(-1) as pg.QueryResult).rows[0]

@@ -1,0 +1,69 @@
+import type { CallOutcome, StorageAdapter, StorageOperation } from '../telemetry/catalogue.ts'
+import { type Pause, withPause } from './chunks.ts'
+import { checkKey, checkPrefix, type Key } from './key.ts'
+import type { ByteRange, Found, OpenOptions, Put, Storage, Stored } from './storage.ts'
+
+/** A call in progress. `key` is the current key; `refused` is true for an expected answer other than success. */
+export type StorageCall = Pause & { key: Key; refused: boolean }
+/** Measures a request of an adapter as an operation of its own. */
+export type Measured = <T>(work: () => Promise<T>) => Promise<T>
+
+/** What an adapter does for `Storage`, which has the promises. Keys are checked and calls measured before. */
+export type Adapter = {
+  name: StorageAdapter
+  /** Stores files in order, up to the first that is refused. */
+  store(files: AsyncIterable<Put>, call: StorageCall): Promise<Stored[]>
+  get(key: Key, range?: ByteRange): Promise<Found | 'not-found'>
+  read(key: Key): Promise<Buffer | 'not-found'>
+  localFile(key: Key): string | null
+  list(prefix: Key, after: Key | undefined, measured: Measured): AsyncIterable<Key>
+  delete(keyOrPrefix: Key): Promise<void>
+  close(): void
+}
+
+/** Storage by an adapter: checks keys, times each operation, reports its outcome, and adds the key to errors. */
+export function storageOn(adapter: Adapter, { observe }: OpenOptions): Storage {
+  async function measured<T>(operation: StorageOperation, key: Key, work: (call: StorageCall) => Promise<T>) {
+    const start = performance.now()
+    const call: StorageCall = { key, waitedMs: 0, broken: false, refused: false }
+    let outcome: CallOutcome = 'ours'
+    try {
+      const answer = await work(call)
+      outcome = call.refused ? 'refused' : 'ok'
+      return answer
+    } catch (cause) {
+      if (call.broken) outcome = 'client'
+      throw new Error(`storage could not ${operation} "${call.key}": ${(cause as Error).message}`, { cause })
+    } finally {
+      observe?.(operation, adapter.name, (performance.now() - start - call.waitedMs) / 1000, outcome)
+    }
+  }
+
+  const store = (files: Iterable<Put> | AsyncIterable<Put>): Promise<Stored[]> =>
+    measured('put', '', async call => {
+      async function* checked() {
+        for await (const file of withPause(files, call)) {
+          call.key = checkKey(file.key)
+          yield file
+        }
+      }
+      const answers = await adapter.store(checked(), call)
+      call.refused = answers.some(answer => typeof answer === 'string')
+      return answers
+    })
+
+  return {
+    adapter: adapter.name,
+    put: async (key, body, options) => (await store([{ key, body, ...options }]))[0] as Stored,
+    putAll: async files => ((await store(files)).includes('too-large') ? 'too-large' : 'stored'),
+    get: async (key, range) => measured('get', checkKey(key), () => adapter.get(key, range)),
+    read: async key => measured('get', checkKey(key), () => adapter.read(key)),
+    localFile: key => adapter.localFile(checkKey(key)),
+    async *list(prefix, after) {
+      yield* adapter.list(checkPrefix(prefix), after, work => measured('list', prefix, work))
+    },
+    delete: async key =>
+      measured('delete', (key.endsWith('/') ? checkPrefix : checkKey)(key), () => adapter.delete(key)),
+    close: async () => adapter.close(),
+  }
+}

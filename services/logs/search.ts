@@ -1,0 +1,57 @@
+import { join } from 'node:path'
+import { type Folders, newsOf } from './daily.ts'
+import { linesWith, list } from './files.ts'
+import { lookUp } from './lookup.ts'
+import { dayFile, indexFile, newestManifest, newestRevisions } from './manifest.ts'
+import { streamFiles } from './merge.ts'
+import { type Entry, timeOf } from './page/api.ts'
+import { dayMs, isDay } from './stamp.ts'
+
+/** Days that are published or were received, oldest first. */
+export const knownDays = ({ streams, days }: Folders): string[] =>
+  [...new Set([...newestRevisions(days).keys(), ...list(streams).filter(isDay)])].sort()
+
+/**
+ * The lines of some days that hold a text: of each day's newest revision, in order, then of each stream what it received
+ * since. `key`: the text is this key in quotes, so that the revision's index has its lines.
+ */
+export async function* linesOf(
+  { streams, days }: Folders,
+  ofDays: string[],
+  text: string,
+  key?: string,
+): AsyncGenerator<Buffer> {
+  for (const day of ofDays) {
+    const manifest = newestManifest(days, day)
+    if (manifest) {
+      const file = dayFile(days, manifest)
+      const blocks = key === undefined ? undefined : manifest.blocks
+      if (key !== undefined && blocks) yield* lookUp(file, indexFile(days, manifest), blocks, key)
+      else yield* linesWith(file, text)
+    }
+    for (const { file, from } of newsOf(streamFiles(join(streams, day)), manifest))
+      yield* linesWith(file, text, from)
+  }
+}
+
+export type Wanted = { fromMs: number; toMs: number } & ({ event: string } | { level: string })
+
+/**
+ * The lines of entries in a time [from, to): those whose event begins with `event`, or those of a level. Undefined when
+ * nothing was logged on those days.
+ */
+export function entriesIn(folders: Folders, wanted: Wanted): AsyncGenerator<string> | undefined {
+  const { fromMs, toMs } = wanted
+  const days = knownDays(folders).filter(day => Date.parse(day) < toMs && Date.parse(day) + dayMs > fromMs)
+  const text = 'event' in wanted ? `"event":"${wanted.event}` : `"level":"${wanted.level}"`
+  return days.length === 0 ? undefined : matching(linesOf(folders, days, text), wanted)
+}
+
+async function* matching(lines: AsyncGenerator<Buffer>, wanted: Wanted): AsyncGenerator<string> {
+  for await (const line of lines) {
+    const entry: Entry = JSON.parse(line.toString())
+    const { event, level } = entry.payload
+    const isWanted = 'event' in wanted ? event.startsWith(wanted.event) : level === wanted.level
+    if (isWanted && timeOf(entry) >= wanted.fromMs && timeOf(entry) < wanted.toMs) yield `${line}\n`
+  }
+}

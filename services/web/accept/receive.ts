@@ -1,0 +1,118 @@
+import { Problem } from '@tintype/lib/http.ts'
+import {
+  type Accepted,
+  type Arrival,
+  accept,
+  findKey,
+  join,
+  type Refused,
+} from '@tintype/lib/photo/accept.ts'
+import { spanAttributes } from '@tintype/lib/photo/account.ts'
+import { newPhotoId } from '@tintype/lib/photo/record.ts'
+import type { Log } from '@tintype/lib/telemetry/log.ts'
+import { traceId, traceparent, withSpan } from '@tintype/lib/telemetry/trace.ts'
+import type { Request, Response } from 'express'
+import { visitorOf } from '../visitors/session.ts'
+import type { Web } from '../web.ts'
+import { keyOf, sameBody } from './idempotency.ts'
+import { sniff } from './sniff.ts'
+import { openUpload, type Received, tooLarge } from './upload.ts'
+
+/**
+ * Accepts an upload. When it resolves, original, photo.json and job are durable, and the photo is a promise. Returns the
+ * photo's id, for a known Idempotency-Key that of its photo, and the record of a new photo.
+ * @throws Problem for a refusal, or the error of storage or queue.
+ */
+export async function acceptPhoto(web: Web, request: Request, response: Response): Promise<Accepted> {
+  const startedAt = web.queue.now()
+  // The request's span is the parent of `receive` and of all later stages.
+  const parent = traceparent()
+  return withSpan('receive', {}, async span => {
+    const answer = await receive(web, request, response, startedAt, parent)
+    if (typeof answer === 'string') throw refusalOf(answer, web.limits.maxUploadBytes)
+    span.setAttributes(spanAttributes(answer.photo, visitorOf(response).owner))
+    return answer
+  })
+}
+
+async function receive(
+  web: Web,
+  request: Request,
+  response: Response,
+  startedAt: number,
+  parent: string | undefined,
+): Promise<Accepted | Refused> {
+  const { owner, session } = visitorOf(response)
+  const { queue, log, metrics, probeToken } = web
+  const { maxUploadBytes: maxBytes, maxPixels, promiseSeconds } = web.limits
+  const key = keyOf(owner, request.get('idempotency-key'))
+  const known = await findKey(web, owner, key)
+  const ticket = known ? undefined : await web.admission.admit()
+  try {
+    const upload = await openUpload(request, maxBytes, key !== undefined, queue.now)
+    const kind = await sniff(upload.head, maxPixels)
+    const arrival: Arrival<Received> = {
+      ...upload,
+      photo: newPhotoId(startedAt),
+      owner,
+      key,
+      maxBytes,
+      recordOf: (id, { bytes, receivedAt }) => ({
+        id,
+        owner,
+        ...kind,
+        bytes,
+        receivedAt: new Date(receivedAt).toISOString(),
+        promiseBy: new Date(receivedAt + promiseSeconds * 1000).toISOString(),
+        receiveSeconds: (receivedAt - startedAt) / 1000,
+        probe: request.get('tintype-probe') === probeToken,
+        ...(parent !== undefined && { traceparent: parent }),
+      }),
+      refusal: async () => ticket?.confirm().then(() => null, asError) ?? null,
+      detailUntil: detailEnd(log, session),
+    }
+    if (known) {
+      const received = await sameBody(upload, known)
+      return received === 'other-body' ? received : await join(web, arrival, known, received)
+    }
+    const answer = await accept(web, arrival).catch(error => {
+      // Storage's error when the body broke off: its cause is the problem to answer with.
+      throw error.cause instanceof Problem ? error.cause : error
+    })
+    if (typeof answer === 'object' && 'record' in answer) {
+      // Stage `receive` ends when the original is durable, where stage `wait` begins.
+      const seconds = (answer.queuedAt - startedAt) / 1000
+      const { clientSeconds } = await upload.received
+      metrics.observe('tintype_stage_seconds', { stage: 'receive' }, seconds, traceId())
+      metrics.observe('tintype_client_wait_seconds', {}, clientSeconds, traceId())
+    }
+    return answer
+  } finally {
+    ticket?.done()
+  }
+}
+
+const asError = (error: Error): Error => error
+
+function refusalOf(refused: Refused, maxBytes: number): Problem {
+  if (refused === 'too-large') return tooLarge(maxBytes)
+  if (refused === 'deleted')
+    return new Problem(410, 'deleted', 'The photo that this Idempotency-Key stands for was deleted.')
+  if (refused === 'other-body')
+    return new Problem(
+      409,
+      'idempotency-key-reused',
+      'This Idempotency-Key was used for another photo. Use a new key for each photo.',
+    )
+  return new Problem(503, 'busy', 'So many photos are waiting that yours would be late. Try again in 60 s.', {
+    headers: { 'Retry-After': '60' },
+  })
+}
+
+/** Until when (epoch ms) the session's detail is raised. */
+function detailEnd(log: Log, session: string): number | undefined {
+  const raised = log
+    .level()
+    .raised.filter(each => each.level === 'debug' && (each.session === session || each.session === null))
+  return raised.length === 0 ? undefined : Math.max(...raised.map(each => Date.parse(each.until)))
+}

@@ -61,7 +61,7 @@ const finishableMs = 12 * 3_600_000
 /** Age at which an unfinished upload is removed: twice as long, so that no sweep meets a retry or an upload in progress. */
 export const forgottenMs = 2 * finishableMs
 
-export const isKeyRecord = ({ photo, sha256 }: KeyRecord): boolean =>
+const isKeyRecord = ({ photo, sha256 }: KeyRecord): boolean =>
   typeof photo === 'string' && typeof sha256 === 'string'
 
 /** The photo of a key. A key without a photo, after a crash or an error of its upload, is removed, and its retry begins anew. */

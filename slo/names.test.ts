@@ -9,7 +9,7 @@ const rooms =
 /** The first directory that `slo init` writes has names of its own. */
 const others = ['slo/cli/first.ts']
 /** What any service may wait for. */
-const common = ['cpu', 'descriptors', 'dns', 'memory', 'network', 'tls', 'traffic']
+const common = ['cpu', 'descriptors', 'dns', 'memory', 'network', 'release', 'tls', 'traffic']
 
 const { objectives, service } = readDirectory()
 const words = ['tintype', 'photos?', 'thumbnails?', 'promises', '(?:a|the|each|no) promise']

@@ -68,7 +68,10 @@ export function explain(
   const least = Math.max(0, (blamed.now ?? 0) - (blamed.baseline ?? 0))
   const there = blamed.growth > 0 ? blamed : { ...blamed, growth: least, before: grown.before }
   const found = explain(model, there, now, baseline, [...led, grown.stage])
-  return { stage: found.stage, share: grown.share, evidence: [...found.evidence, ...evidence] }
+  if (blamed.growth === 0 && !named(found)) return { stage: grown.stage, share: grown.share, evidence }
+  // What left its baseline here explains this stage, not the blamed one: it is shown there and does not name the cause.
+  const here = evidence.map(each => ({ ...each, blames: each.blames ?? [] }))
+  return { stage: found.stage, share: grown.share, evidence: [...found.evidence, ...here] }
 }
 
 /** The resources at their limit, of any stage: what needs no baseline to be named. */

@@ -110,7 +110,7 @@ export type Stages = {
 type Series = (number | null)[]
 
 /** `GET /api/what-if?outage=full+10m`: minutes after the outage's begin. */
-export type WhatIf = { minutes: number; alerts: WhatIfAlert[] } | { detail: string }
+export type WhatIf = { minutes: number; alerts: WhatIfAlert[] }
 export type WhatIfAlert = {
   objective: string
   tier: string
@@ -134,11 +134,14 @@ export async function post(path: string, body: Record<string, string> = {}): Pro
   if (!response.ok) throw new Error(((await response.json()) as { detail: string }).detail)
 }
 
-/** Reads JSON from slo. @throws when it does not answer. */
-export async function get<T>(path: string): Promise<T> {
+/** Why slo refused a request, in words. */
+type Refused = { refused: string }
+
+/** Reads JSON from slo, or its reason for a refusal. @throws when slo does not answer. */
+export async function get<T>(path: string): Promise<T | Refused> {
   const response = await fetch(path, { signal: AbortSignal.timeout(10_000) })
-  if (!response.ok && ![400, 503].includes(response.status)) throw new Error(`${path}: ${response.status}`)
-  return response.json() as Promise<T>
+  const body: unknown = await response.json()
+  return response.ok ? (body as T) : { refused: (body as { detail: string }).detail }
 }
 
 /** A release while it runs, as slo/releases/under-way.ts has it. */

@@ -22,8 +22,8 @@ type Page = {
 export async function showLive(page: Page, earlier: string | null = null): Promise<void> {
   const path = earlier === null ? 'api/state' : `api/state?at=${encodeURIComponent(earlier)}`
   const refresh = async (): Promise<void> => {
-    const state = await get<State>(path).catch(() => null)
-    if (!state) return showAway()
+    const state = await get<State>(path).catch(() => ({ refused: word('away') }))
+    if ('refused' in state) return showUnknown(state.refused)
     learn(state)
     showState(state, page, earlier)
     page.draw(state, refresh)
@@ -55,9 +55,9 @@ function showState({ objectives, at, seenAt, begun }: State, page: Page, earlier
   find('#state').textContent = stale || !begun ? word('unknown') : now.text
 }
 
-function showAway(): void {
+function showUnknown(why: string): void {
   find('#notice').hidden = false
-  find('#notice').textContent = word('away')
+  find('#notice').textContent = why
   find('#state').dataset.state = 'unknown'
   find('#state').textContent = word('unknown')
 }

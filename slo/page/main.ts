@@ -10,7 +10,7 @@ import {
   type WhatIf,
 } from './api.ts'
 import { card, summary } from './cards.ts'
-import { clock, shortTime } from './format.ts'
+import { clock, joined, shortTime } from './format.ts'
 import { refreshMs, showLive } from './live.ts'
 import { table } from './parts.ts'
 import { stageLanes } from './stages.ts'
@@ -74,12 +74,14 @@ function drawDay(objectives: ObjectiveState[]): void {
 async function answerFits(): Promise<void> {
   const form = new FormData(find<HTMLFormElement>('#fits'))
   const query = new URLSearchParams({ minutes: String(form.get('minutes')), at: String(form.get('at')) })
-  const { leftAfter, fits, earliest } = await get<FitAnswer>(`api/fits?${query}`)
-  const from = earliest && !fits ? ` ${word('fitsFrom', { time: shortTime(earliest) })}` : ''
-  find('#fits-answer').textContent =
-    leftAfter === undefined
-      ? word('fitsUnclear')
-      : `${fits ? word('fitsYes', { n: leftAfter }) : word('fitsNo', { n: Math.ceil(-leftAfter) })}${from}`
+  const answer = await get<FitAnswer>(`api/fits?${query}`)
+  find('#fits-answer').textContent = 'refused' in answer ? word('fitsUnclear') : fitText(answer)
+}
+
+function fitText({ leftAfter, fits, earliest }: FitAnswer): string {
+  if (fits) return word('fitsYes', { n: leftAfter })
+  const from = earliest && word('fitsFrom', { time: shortTime(earliest) })
+  return joined(' ', word('fitsNo', { n: Math.ceil(-leftAfter) }), from)
 }
 
 async function answerWhatIf(): Promise<void> {
@@ -87,23 +89,24 @@ async function answerWhatIf(): Promise<void> {
   remember({ outage })
   const answer = await get<WhatIf>(`api/what-if?outage=${encodeURIComponent(outage)}`)
   find('#whatif-answer').replaceChildren(
-    'detail' in answer
-      ? h('pre', { class: 'small soft' }, answer.detail)
+    'refused' in answer
+      ? h('pre', { class: 'small soft' }, answer.refused)
       : whatIfLanes(answer.minutes, answer.alerts),
   )
 }
 
 async function refreshStages(): Promise<void> {
-  const stages = await get<Stages>('api/stages?hours=3')
-  find('#stages-section').hidden = stages.stages.length === 0
-  stageLanes(stages, find('#stages'))
+  const read = await get<Stages>('api/stages?hours=3')
+  find('#stages-section').hidden = 'refused' in read || read.stages.length === 0
+  if (!('refused' in read)) stageLanes(read, find('#stages'))
 }
 
 /** Both versions side by side, while a release runs. */
 async function refreshRelease(): Promise<void> {
   const underWay = await get<UnderWay | null>('api/release')
-  find('#release').hidden = !underWay?.look
-  if (!underWay?.look) return
+  find('#release').hidden = true
+  if (!underWay || 'refused' in underWay || !underWay.look) return
+  find('#release').hidden = false
   const { percent, objectives } = underWay.look
   const rows = objectives.map(each => [say(each.objective), word('badOf', each.old), word('badOf', each.new)])
   find('#release-sides').replaceChildren(

@@ -29,20 +29,27 @@ export type Asked = {
 /** A request that failed is repeated once after this: one lost packet is no outage. */
 const retryAfterMs = 1_000
 
-/** No answer, or an answer that says that the service failed. */
-const failureOf = (timed: Timed): string | null => {
-  if ('failed' in timed) return timed.failed
-  return timed.answer.status >= 500 ? `answer ${timed.answer.status}` : null
-}
-
-/** Sends a request, and once more when it failed. The phases are those of the last one. */
-export async function withRetry(send: () => Promise<Timed>, signal: AbortSignal): Promise<Timed> {
-  const first = await send()
-  const failed = failureOf(first)
-  if (failed === null) return first
+/**
+ * Sends a request, and once more when there was no answer, or one of 500 or more that is not expected. The phases are those
+ * of the last one.
+ */
+export async function withRetry(
+  send: () => Promise<Timed>,
+  signal: AbortSignal,
+  expected: readonly number[] = [],
+): Promise<Timed> {
+  const once = async (): Promise<Timed> => {
+    const timed = await send()
+    if ('failed' in timed) return timed
+    const { status, body } = timed.answer
+    const isFailure = status >= 500 && !expected.includes(status)
+    return isFailure ? { ...timed, failed: `answer ${status}: ${excerpt(body)}` } : timed
+  }
+  const first = await once()
+  if (!('failed' in first)) return first
   await delay(retryAfterMs, undefined, { signal })
-  const second = await send()
-  return 'failed' in second ? { ...second, failed: `${failed}; again: ${second.failed}` } : second
+  const second = await once()
+  return 'failed' in second ? { ...second, failed: `${first.failed}; again: ${second.failed}` } : second
 }
 
 /**

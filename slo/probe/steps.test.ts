@@ -94,7 +94,7 @@ test('a failed GET is tried once more; a POST that may have been taken is not', 
   const busy: RequestListener = (_, response) => response.writeHead(503).end('busy')
   const get = await shop(busy)
   const { failure } = await walk('  - { name: look, url: "${SHOP}" }', get.environment)
-  expect(failure).toEqual({ step: 'look', why: 'answer 503: busy' })
+  expect(failure).toEqual({ step: 'look', why: 'answer 503: busy; again: answer 503: busy' })
   expect(get.asked).toHaveLength(2)
   const post = await shop(busy)
   await walk('  - { name: order, method: POST, url: "${SHOP}" }', post.environment)

@@ -21,7 +21,9 @@ export function stepProbe(steps: readonly ProbeStep[], environment: Readonly<Val
       let phases = noPhases
       for (const step of steps) {
         const send = () => once(step, values, signal)
-        const timed = await (idempotent.includes(step.method) ? withRetry(send, signal) : send())
+        const timed = await (idempotent.includes(step.method)
+          ? withRetry(send, signal, step.expect.status)
+          : send())
         phases = sum(phases, timed.phases)
         const why = 'failed' in timed ? timed.failed : judge(step, timed.answer, values)
         if (why !== null) return { phases, failure: { step: step.name, why } }

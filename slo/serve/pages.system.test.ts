@@ -127,6 +127,14 @@ describeWithParts('the pages of slo', ['chromium'], ({ chromium: executablePath 
     expect([await state('soon'), await state('2020-01-01'), await state('now')]).toEqual([400, 404, 200])
   })
 
+  test('a link to a time that is no longer kept says so', async () => {
+    const page = await browser.newPage({ locale: 'en' })
+    await page.goto(`${urls.well}/?at=2020-01-01`)
+    await page.waitForSelector('html[data-ready]')
+    expect(await page.textContent('#notice')).toContain('The pages know the last days only')
+    await page.close()
+  })
+
   test('what if: the address holds the outage, and the backtest answers', async () => {
     const page = await open(`${urls.well}/?outage=full+10m`, { locale: 'en' })
     await until(async () => (await page.textContent('#whatif-answer'))?.includes('fires after 6 min'))

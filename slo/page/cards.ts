@@ -121,5 +121,6 @@ export function summary(objectives: readonly ObjectiveState[]): string {
       burning && word('burning', { names: burning }),
     )
   const [n, all] = [objectives.filter(each => stateOf(each) === 'kept').length, objectives.length]
-  return n === all ? word('allMet', { n }) : word('someMet', { n, all })
+  if (n < all) return word('someMet', { n, all })
+  return word(n === 2 ? 'bothMet' : 'allMet', { n })
 }

@@ -95,10 +95,14 @@ async function answerWhatIf(): Promise<void> {
   )
 }
 
+let drawStages = () => {}
+
 async function refreshStages(): Promise<void> {
   const read = await get<Stages>('api/stages?hours=3')
   find('#stages-section').hidden = 'refused' in read || read.stages.length === 0
-  if (!('refused' in read)) stageLanes(read, find('#stages'))
+  if ('refused' in read) return
+  drawStages = () => stageLanes(read, find('#stages'))
+  drawStages()
 }
 
 /** Both versions side by side, while a release runs. */
@@ -128,5 +132,8 @@ find<HTMLInputElement>('#whatif input').value = address.searchParams.get('outage
 await showLive({ name: 'objectives', lead: summary, draw }, earlier)
 await Promise.all([refreshStages(), refreshRelease(), answerWhatIf()].map(each => each.catch(() => {})))
 document.documentElement.dataset.ready = 'true'
+// The charts are canvases, which keep their size and colours.
+addEventListener('resize', () => drawStages())
+matchMedia('(prefers-color-scheme: dark)').addEventListener('change', () => drawStages())
 setInterval(() => void refreshRelease().catch(() => {}), refreshMs)
 setInterval(() => void refreshStages().catch(() => {}), 4 * refreshMs)

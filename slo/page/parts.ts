@@ -66,25 +66,31 @@ export const chart = (label: string, length: number, bars: readonly Bar[], attri
 
 type Cell = Exclude<Child, Child[]>
 
-/** A table with its columns named, `a | b`; numbers are aligned right. */
+/** A table with its columns named, `a | b`; columns of numbers are aligned right. */
 export function table(columns: string, rows: readonly (readonly Cell[])[], attributes = {}): HTMLElement {
-  const isNumber = (cell: Cell) => typeof cell === 'string' && /^[\d.,]+ ?%?$/.test(cell)
-  const head = columns.split('|').map(name => h('th', { scope: 'col' }, name.trim()))
-  const body = rows.map(row =>
+  const isNumber = (cell: Cell) => typeof cell === 'string' && /^([\d.,]+ ?%?|–)$/.test(cell)
+  const cells = (name: 'td' | 'th', row: readonly Cell[]) =>
+    row.map((cell, i) => {
+      const isNumeric = rows.length > 0 && rows.every(each => isNumber(each[i]))
+      return h(name, { class: isNumeric && 'number', scope: name === 'th' && 'col' }, cell)
+    })
+  const head = columns.split('|').map(name => name.trim())
+  return h(
+    'table',
+    attributes,
+    h('thead', {}, h('tr', {}, cells('th', head))),
     h(
-      'tr',
+      'tbody',
       {},
-      row.map(cell => h('td', { class: isNumber(cell) && 'number' }, cell)),
+      rows.map(row => h('tr', {}, cells('td', row))),
     ),
   )
-  return h('table', attributes, h('thead', {}, h('tr', {}, head)), h('tbody', {}, body))
 }
+
+/** A table that scrolls sideways on a narrow screen. It can have the focus, so that the keyboard scrolls it. */
+export const wide = (content: HTMLElement, label: string, name = ''): HTMLElement =>
+  h('div', { class: `wide ${name}`, tabindex: 0, role: 'group', 'aria-label': label }, content)
 
 /** What a chart shows as a table, folded away. */
 export const asTable = (columns: string, rows: readonly (readonly Cell[])[]): HTMLElement =>
-  h(
-    'details',
-    { class: 'small' },
-    h('summary', {}, word('table')),
-    h('div', { class: 'wide' }, table(columns, rows)),
-  )
+  h('details', { class: 'small' }, h('summary', {}, word('table')), wide(table(columns, rows), word('table')))

@@ -3,7 +3,7 @@ import type { ObjectiveState, State } from './api.ts'
 import { countsOf, stateWord, summary } from './cards.ts'
 import { percent } from './format.ts'
 import { showLive } from './live.ts'
-import { cellWords, clockOf, firstMeasured, measuredText, runs, table } from './parts.ts'
+import { cellWords, clockOf, firstMeasured, measuredText, runs, table, wide } from './parts.ts'
 import { legend } from './strip.ts'
 import { objectivesName, say, word } from './words.ts'
 
@@ -20,9 +20,9 @@ function draw({ objectives }: State): void {
     h('p', { class: 'soft' }, measured),
     hours(shown),
   )
-  find('#legend').replaceChildren(legend([shown]))
+  find('#legend').replaceChildren(legend([shown], firstMeasured([shown]), shown.strip.states.length))
   find('#incidents').replaceChildren(incidents(shown))
-  find('#objectives').replaceChildren(standings(objectives))
+  find('#objectives').replaceChildren(wide(standings(objectives), objectivesName()))
 }
 
 /** Online or not, how much of the budget is used, and each objective about events. */

@@ -34,7 +34,8 @@ export function dayStrips(objectives: ObjectiveState[], zoom: Zoom, move: (zoom:
     const hours = usefulZooms(objectives).find(each => each < zoom.hours) ?? zoom.hours
     move(clamp({ hours, until: Math.round(minutesADay - minute - hours * 30) }))
   }
-  const ticks = Array.from({ length: 5 }, (_, i) => clockOf(first.strip, from + (i * length) / 4))
+  const parts = Math.min(4, length)
+  const ticks = Array.from({ length: parts + 1 }, (_, i) => clockOf(first.strip, from + (i * length) / parts))
   return h(
     'div',
     { class: 'strips' },
@@ -45,10 +46,10 @@ export function dayStrips(objectives: ObjectiveState[], zoom: Zoom, move: (zoom:
     h(
       'div',
       { class: 'ticks small soft', 'aria-hidden': 'true' },
-      [...new Set(ticks)].map(tick => h('span', {}, tick)),
+      ticks.map(tick => h('span', {}, tick)),
     ),
     h('p', { class: 'small soft' }, measuredText(objectives)),
-    legend(objectives),
+    legend(objectives, from, to),
     asTable(
       word('columnsDay'),
       objectives.flatMap(({ strip, displayName, kind }) =>
@@ -90,11 +91,11 @@ const looks: Record<string, { class: string; y: number }> = {
   '.': { class: 'before', y: 9 },
 }
 
-/** What each look means, for those that occur. */
-export function legend(objectives: ObjectiveState[]): HTMLElement {
+/** What each look means, for those that occur in the minutes [from, to). */
+export function legend(objectives: ObjectiveState[], from: number, to: number): HTMLElement {
   const seen = new Map(
     objectives.flatMap(objective =>
-      [...new Set(objective.strip.states)].map(
+      [...new Set(objective.strip.states.slice(from, to))].map(
         letter => [cellWords(objective)[letter] ?? '', letter] as const,
       ),
     ),

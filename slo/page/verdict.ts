@@ -2,7 +2,7 @@ import { type Child, find, h } from '@tintype/lib/page/browser/dom.ts'
 import { duration } from '@tintype/lib/page/browser/language.ts'
 import { type Diagnosis, post, type State } from './api.ts'
 import { clock, joined, significant, wholePercent } from './format.ts'
-import { table } from './parts.ts'
+import { table, wide } from './parts.ts'
 import { say, word } from './words.ts'
 
 type Verdict = Diagnosis['verdict']
@@ -46,10 +46,10 @@ function answer(diagnosis: Diagnosis, { logs }: State): Child[] {
     remarks.length > 0 && h('p', { class: 'small', lang: 'en' }, remarks.join('; ')),
     lever &&
       h('p', { class: 'notice' }, h('strong', {}, word('toDo')), ': ', h('span', { lang: 'en' }, lever)),
-    slow && h('div', { class: 'wide small' }, stageTable(verdict)),
+    slow && wide(stageTable(verdict), word('stages')),
     evidence.length > 0 && [
       h('h3', {}, word('evidence')),
-      h('div', { class: 'wide small evidence' }, evidenceTable(verdict)),
+      wide(evidenceTable(verdict), word('evidence'), 'evidence'),
     ],
     slow && list(word('ruledOut'), ruledOut(verdict)),
     lacking.length > 0 &&

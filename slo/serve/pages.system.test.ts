@@ -94,7 +94,7 @@ describeWithParts('the pages of slo', ['chromium'], ({ chromium: executablePath 
 
   test('a good day says so, with what is left of each budget', async () => {
     const page = await open(urls.well as string, { locale: 'en' })
-    expect(await page.textContent('#lead')).toBe('All 2 objectives are met.')
+    expect(await page.textContent('#lead')).toBe('Both objectives are met.')
     expect(await page.textContent('.card:first-child .left')).toBe('58 minutes of budget left of 60')
     expect(await page.textContent('#alerts')).toBe('No alert fired.')
     expect(await page.locator('.stages canvas').count()).toBe(5)
@@ -118,7 +118,7 @@ describeWithParts('the pages of slo', ['chromium'], ({ chromium: executablePath 
     expect(await page.textContent('#notice')).toMatch(
       /^The page shows the state of \d{4}-\d\d-\d\d \d\d:\d\d UTC\. Show now$/,
     )
-    expect(await page.textContent('#lead')).toBe('All 2 objectives are met.')
+    expect(await page.textContent('#lead')).toBe('Both objectives are met.')
     await page.click('#notice a')
     await until(async () => (await page.textContent('#lead'))?.includes('Burning now'))
     expect(await page.isHidden('#notice')).toBe(true)

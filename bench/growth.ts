@@ -6,7 +6,7 @@ import { open as openQueue, type Queue, queueUrl } from '@tintype/lib/queue/inde
 import { person } from '../test/client.ts'
 import { photo } from '../test/images.ts'
 import { cpuSeconds } from './cpu.ts'
-import { type Curve, growthSvg, slopeOf } from './growth/picture.ts'
+import { type Curve, flat, growthSvg, slopeOf } from './growth/picture.ts'
 import { stock } from './growth/stock.ts'
 import { settleDisk } from './load.ts'
 import { writeDay } from './logs/lines.ts'
@@ -36,7 +36,7 @@ export async function growth(bench: Bench): Promise<Row[]> {
   writeFileSync(picture, growthSvg(curves))
   bench.progress(`drawn: ${picture}`)
   return curves.flatMap(({ name, unit, xs, rounds }) => [
-    row(`growth.${name}`, estimate(rounds.map(costs => slopeOf(xs, costs))), 'slope', '<= 0.1'),
+    row(`growth.${name}`, estimate(rounds.map(costs => slopeOf(xs, costs))), 'slope', `<= ${flat}`),
     ...xs.map((x, i) =>
       row(`growth.${name}.${x}`, median(rounds.map(costs => costs[i] ?? Number.NaN)), unit),
     ),

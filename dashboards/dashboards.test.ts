@@ -127,7 +127,7 @@ describe('another service', () => {
       'above: elsewhere',
       /objective elsewhere, which is not there/,
     ],
-  ])('is told by file and panel when a panel %s', async (_name, from, to, said) => {
+  ])('is named by file and panel when a panel %s', async (_name, from, to, said) => {
     const folder = await temporaryFolder()
     cpSync(anotherFolder, folder, { recursive: true })
     const file = join(folder, 'dashboards', 'storage.yaml')

@@ -71,7 +71,7 @@ describeWithParts('each query of the dashboards', ['prometheus', 'alertmanager']
 
   const ask = (query: string) => askPrometheus(stack.prometheus, query)
 
-  /** Photos are taken while nobody converts: their promises break. */
+  /** Photos are uploaded while the converter is stopped: their promises break. */
   async function outage(): Promise<void> {
     const image = await photo(64, 64, 1)
     const converter = tintype.process('converter')?.pid as number

@@ -22,7 +22,7 @@ export type ApiServer = {
  * An API server of this machine alone, with its etcd, in a temporary folder and on free ports, until `stop`. Nothing
  * runs on it, neither node nor controller: it takes or refuses objects as a cluster does.
  *
- * @throws when a program ends by itself or the server does not become ready.
+ * @throws when a program ends or the server does not become ready.
  */
 export async function startApiServer(
   programs: Readonly<Record<'etcd' | 'kube-apiserver' | 'kubectl', string>>,

@@ -1,6 +1,6 @@
 /**
  * Kubernetes' HorizontalPodAutoscaler (autoscaling/v2, its defaults: 15 s between decisions, 10 % tolerance), which KEDA
- * drives with external metrics, as a function of what it is told. Only what our ScaledObject uses.
+ * drives with external metrics, as a function of its inputs. Only what our ScaledObject uses.
  */
 export const syncSeconds = 15
 const tolerance = 0.1

@@ -113,7 +113,7 @@ describeWithParts('each overlay', ['kubectl'], ({ kubectl }) => {
         expect(set.map(([, port]) => Number(port)).filter(port => !listening.includes(port))).toEqual([])
       })
 
-      test('runs as nobody in particular, without privileges, on a root that cannot be written', () => {
+      test('runs as an unprivileged user, without capabilities, on a root that cannot be written', () => {
         for (const workload of workloads)
           expect(podOf(workload)).toMatchObject({
             automountServiceAccountToken: false,
@@ -231,7 +231,7 @@ describeWithParts('each overlay', ['kubectl'], ({ kubectl }) => {
       }
     })
 
-    test('scales workloads that exist and whose number is nobody else’s', () => {
+    test('scales workloads that exist and whose replica count has no other owner', () => {
       const targets = [
         ...ofKind<ScaledObject>('ScaledObject'),
         ...ofKind<ScaledObject>('HorizontalPodAutoscaler'),

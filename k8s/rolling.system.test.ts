@@ -31,7 +31,7 @@ describeWithParts('restarting one process after the other behind HAProxy', ['hap
       DATA_DIR: folder,
       GRACE_SECONDS: graceSeconds,
       CONVERTER_SLOTS: '1',
-      // Nobody listens: each process keeps its log.
+      // No log server listens: each process keeps its log.
       LOGS_PORT: String(await freePort()),
     }
     const stopAtEnd = (get: () => Started) => onTestFinished(async () => void (await get().stop('SIGKILL')))

@@ -16,7 +16,7 @@ import type { Target } from './target.ts'
 export type BreakpointOptions = Omit<RunOptions, 'stages' | 'name' | 'html' | 'onArrivals' | 'url'> & {
   /** Undefined: services of its own, each in a new folder. */
   target: Target | undefined
-  /** Today's traffic when nothing tells it. */
+  /** Today's traffic when no running service reports it. */
   assumedRate: number
   scaling: boolean
   json: boolean

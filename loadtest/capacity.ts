@@ -17,7 +17,7 @@ export type Capacity = {
   uncertainty: number | null
   /** Photos a second that steps over the capacity got done: a second estimate, from other data. Null without such a step. */
   throughput: number | null
-  /** Null when nobody tells of the service's resources. */
+  /** Null when the service's resources cannot be read. */
   saturated: { resource: keyof Utilisation; utilisation: number } | null
   steps: Step[]
 }

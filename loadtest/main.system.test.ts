@@ -42,7 +42,7 @@ describeWithParts('npm run load, with the real k6', ['k6'], () => {
     expect(status).toBe(2)
   })
 
-  test('a service that answers nobody is a promise broken', async () => {
+  test('a service that refuses every photo breaks the promise', async () => {
     const { status, stdout } = await load(
       service.dataDir,
       'smoke',

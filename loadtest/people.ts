@@ -12,7 +12,7 @@ const broken = new Counter('broken')
 const kept = new Counter('kept')
 const flips = new Counter('flips')
 
-const versions = ['blue', 'green', 'nobody']
+const versions = ['blue', 'green', 'none']
 
 export const options = {
   scenarios: {
@@ -30,7 +30,7 @@ export const options = {
 let last = ''
 
 function seen(response: RefinedResponse<'text'>, expected: number[]): boolean {
-  const by = response.headers['Tintype-Served-By'] ?? 'nobody'
+  const by = response.headers['Tintype-Served-By'] ?? 'none'
   const version = by.split('/')[0] ?? by
   if (last !== '' && version !== last) flips.add(1, { version })
   last = version

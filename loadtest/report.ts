@@ -80,7 +80,7 @@ function answer({ at, url, machine }: CapacityReport, { knee, uncertainty, satur
   const above = knee.high === null ? '' : `; at ${rate(knee.high)} they did not (± ${percent(uncertainty)})`
   const first = saturated
     ? `First to give out: **${resourceNames[saturated.resource]}**, ${percent(saturated.utilisation)} used at ${rate(knee.low)}.`
-    : 'Which resource gave out first is not known: nobody tells of them from outside.'
+    : 'Which resource gave out first is not known: the resources of a service elsewhere cannot be read.'
   const where = url ?? 'a service of its own'
   return `**${rate(knee.low)}: the highest rate of photos at which both promises held**${above}. ${first}\n\nMeasured ${at} at ${where}, ${machine.cores} cores (${machine.model}).`
 }
@@ -129,7 +129,7 @@ function generator({ knee, saturated, steps }: Capacity): string[] {
 function headroom({ traffic }: CapacityReport, { knee }: Capacity): string {
   const { photosASecond: now, assumed } = traffic
   const said = assumed
-    ? `${rate(now)} assumed for today (no running service tells)`
+    ? `${rate(now)} assumed for today (no running service reports it)`
     : `${rate(now)} on the mean of the last day`
   return `Headroom: ${said}, ${rate(now * peakFactor)} in a busy hour: ${(knee.low / now / peakFactor).toFixed(1)} times that is possible.`
 }

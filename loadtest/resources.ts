@@ -13,7 +13,7 @@ export type Utilisation = {
   descriptors: number | null
 }
 
-/** Shares of the whole machine's processor time; `others` is what nobody else accounts for. */
+/** Shares of the whole machine's processor time; `others` is the rest. */
 export const cpuUsers = ['children', 'web', 'converter', 'logs', 'slo', 'generator', 'others'] as const
 export type CpuShares = Record<(typeof cpuUsers)[number], number>
 
@@ -34,7 +34,7 @@ const noticedSeconds = 0.1
 /** Kernel ticks a second in /proc; fixed on Linux whatever the machine's own clock. */
 const ticksPerSecond = 100
 
-/** Watches this machine and the service on it; the function it gives ends that and tells what was used. */
+/** Samples this machine and the service on it. The function that it returns ends the sampling and returns what was used. */
 export async function watch(admin: Admin, generatorPid: number): Promise<() => Promise<Used>> {
   const rows: Sample[] = []
   const look = () => sample(admin).then(row => rows.push(row), ignoreLate)

@@ -11,7 +11,7 @@ export type Target = { url: string; admin?: Admin }
 
 /**
  * The address that load goes to: the one given, else the running service of DATA_DIR.
- * @throws ExpectedError when it is not on this machine and `iOwnThis` is not said: load on somebody else's service is an attack.
+ * @throws ExpectedError when it is not on this machine and `iOwnThis` is false: load on a service of other people is an attack.
  */
 export async function findTarget(
   given: string | undefined,

@@ -8,7 +8,7 @@ const tags = ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-prac
 type Violation = { id: string; help: string; nodes: { target: string[] }[] }
 
 /**
- * What keeps somebody from using the page as it stands now, in light and in dark: violations of axe, and content beside
+ * What keeps a person from using the page as it stands now, in light and in dark: violations of axe, and content beside
  * the screen. Empty when all is well.
  */
 export async function barriers(page: Page): Promise<string[]> {

@@ -75,7 +75,7 @@ export function person(address: string, known?: string): Person {
       const response = await request('/events', { headers, signal })
       if (response.status !== 200 || !response.body)
         throw new Error(`GET /events answered ${response.status}`)
-      // Taken at once: fetch cancels a body that nobody reads when its response is collected as garbage.
+      // Read at once: fetch cancels an unread body when its response is garbage-collected.
       return parseEvents(response.body.values())
     },
   }

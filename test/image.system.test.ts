@@ -112,7 +112,7 @@ describe.skipIf(!process.env.TEST_FULL)('the image’s steps in a clean folder, 
   }
 
   /**
-   * The image's own command as PID 1 of a PID namespace, as nobody in particular, on a root that cannot be written but
+   * The image's own command as PID 1 of a PID namespace, as an unprivileged user, on a root that cannot be written but
    * for DATA_DIR and /tmp. That takes root here: without, it runs as it is.
    */
   async function start(context: TestContext, argument: string, environment: Record<string, string> = {}) {

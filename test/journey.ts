@@ -31,8 +31,8 @@ const steps: [title: string, take: (walk: Walk) => Promise<void>][] = [
   ['uploads HEIC, PNG, WebP, GIF, AVIF and TIFF', uploadsFormats],
   ['repeats an upload and has one photo', repeatsUpload],
   ['finds the photos in the list, newest first', listsPhotos],
-  ['is told what cannot be taken', isRefused],
-  ['is told that a photo is damaged', isToldOfDamage],
+  ['is refused with a reason', isRefused],
+  ['learns that a photo is damaged', learnsOfDamage],
   ['keeps the photos from everybody else', keepsApart],
   ['deletes the photos', deletesPhotos],
 ]
@@ -86,7 +86,7 @@ async function seesThumbnail({ someone, photo }: Walk): Promise<void> {
   assert.equal(thumbnail.status, 200)
   assert.match(thumbnail.headers.get('cache-control') ?? '', /immutable/)
   const etag = thumbnail.headers.get('etag') ?? ''
-  // Node's fetch adds no-cache to a conditional request, unless told what a browser says.
+  // Node's fetch adds no-cache to a conditional request unless Cache-Control is given, as a browser gives it.
   const again = { 'If-None-Match': etag, 'Cache-Control': 'max-age=0' }
   assert.equal((await someone.request(path, { headers: again })).status, 304)
   const size = { width: side, height: (side * 3) / 4 }
@@ -175,7 +175,7 @@ async function isRefused({ someone }: Walk): Promise<void> {
   assert.equal((await someone.request('/photos/0123')).status, 404)
 }
 
-async function isToldOfDamage({ someone }: Walk): Promise<void> {
+async function learnsOfDamage({ someone }: Walk): Promise<void> {
   const answer = await someone.upload(pngHead(100, 100), { Prefer: 'wait=60' })
   assert.equal(answer.status, 422, await answer.clone().text())
   const [{ id, state, reason } = assert.fail('no photo')] = await everyPhoto(someone)

@@ -15,7 +15,7 @@ export function setup(): void {
 
 /**
  * After the whole run: a process that a test left behind makes the run fail, and is ended. It is known by its working
- * folder (ours), its start (since the run's) and its parent (init: whoever started it is gone).
+ * folder (ours), its start (since the run's) and its parent (init: the process that started it has ended).
  */
 export async function teardown(): Promise<void> {
   const left = () => orphans().filter(({ pid }) => !before.has(pid))

@@ -5,7 +5,7 @@ import { expect, test } from 'vitest'
 const root = join(import.meta.dirname, '..')
 const permissive = ['0BSD', 'Apache-2.0', 'BSD-2-Clause', 'BSD-3-Clause', 'BlueOak-1.0.0', 'ISC', 'MIT']
 
-/** Licences that ask something of whoever passes a package on, each with why it may stay. */
+/** Licences with conditions for passing a package on, each with why it may stay. */
 const exceptions: [name: RegExp, licence: RegExp, reason: string][] = [
   [/^libheif-js$/, /^LGPL-3\.0$/, 'the decoder of HEIC, loaded from its own file'],
   [/^@img\/sharp-/, /LGPL-3\.0-or-later/, 'libvips, the shared library that sharp loads'],

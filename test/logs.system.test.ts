@@ -47,7 +47,7 @@ const whole = (photo: string) =>
 
 const service = ({ id }: Entry) => id.split('.')[0]
 
-/** As a phone makes it: it says where and by whom it was taken. */
+/** As a phone makes it: its EXIF has the place and the author. */
 const phonePhoto = () =>
   sharp({ create: { width: 640, height: 480, channels: 3, background: '#7a6a5a' } })
     .withExif({
@@ -153,7 +153,7 @@ test('a published day is whole, and holds nothing personal and no secret', async
 })
 
 describeWithParts('the timeline page', ['chromium'], ({ chromium: executablePath }) => {
-  test('tells one photo’s story: its stages as bars, its entries as marks and in words', async () => {
+  test('shows one photo’s journey: its stages as bars, its entries as marks and in words', async () => {
     const photo = await upload(person(tintype.address))
     await whole(photo)
     const browser = await chromium.launch({ executablePath, args: ['--no-sandbox', '--disable-gpu'] })

@@ -2,7 +2,7 @@ import { connect, type Socket } from 'node:net'
 import { onTestFinished } from 'vitest'
 import { until } from './support.ts'
 
-/** A client that sends exactly what it is told, and reads as it comes unless its socket is paused. */
+/** A client that sends exactly the given bytes, and reads as it comes unless its socket is paused. */
 export type Raw = {
   socket: Socket
   send(bytes: string | Buffer): Raw

@@ -48,7 +48,7 @@ describeWithParts('npm run scaled', ['haproxy', 'postgres', 'seaweedfs'], () => 
     }
   })
 
-  test('tells one session one story, whichever web answers', async () => {
+  test('shows a session the same photos, whichever web answers', async () => {
     const someone = person(scaled.address)
     await someone.request('/photos')
     const atEach = scaled.webs.map(({ web = '' }) => person(web, someone.cookie))
@@ -77,7 +77,7 @@ describeWithParts('npm run scaled', ['haproxy', 'postgres', 'seaweedfs'], () => 
     for (const each of atEach) expect((await each.request(`/photos/${gone}`)).status).toBe(404)
   })
 
-  test('while PostgreSQL does not answer each web stays in HAProxy and answers by itself', async () => {
+  test('while PostgreSQL does not answer each web stays in HAProxy and answers 503 with its own Retry-After', async () => {
     const { pid = 0 } = scaled.named('postgres') ?? {}
     const all = [pid, ...below(pid)]
     const image = await photo(400, 300, 4)
@@ -121,7 +121,7 @@ describeWithParts('npm run scaled', ['haproxy', 'postgres', 'seaweedfs'], () => 
 
     const victim = scaled.named('web-1')?.pid as number
     process.kill(victim, 'SIGKILL')
-    // Nobody listens when this one is accepted and converted.
+    // No client listens when this one is accepted and converted.
     const second = await until(async () => {
       const answer = await someone.upload(image).catch(() => undefined)
       return answer?.status === 202 && idOf(answer)

@@ -41,7 +41,7 @@ export async function until<T>(
   }
 }
 
-/** What a process tells of one series, named with its labels as it is exposed; not a number when it tells nothing. */
+/** The value of one series of a process, named with its labels as it is exposed; NaN when it is not there. */
 export async function sampleIn(metrics: Pick<Metrics, 'render'>, series: string): Promise<number> {
   const { body } = await metrics.render(undefined)
   const line = body.split('\n').find(each => each.startsWith(`${series} `))

@@ -79,7 +79,7 @@ test('a person walks the whole journey', async () => {
   await journey(tintype.address)
 })
 
-test('each process is alive, ready and tells its metrics on its own port', async () => {
+test('each process is alive and ready, and exposes its metrics on its own port', async () => {
   for (const service of ['web', 'converter', 'logs', 'slo']) {
     const admin = tintype.endpoints[`${service}Admin`] as string
     expect((await fetch(`${admin}/livez`)).status).toBe(200)
@@ -98,7 +98,7 @@ test('each process exposes the metrics of the catalogue, from zero, and no other
   }
 })
 
-test('a converter killed under load costs nobody a photo', async () => {
+test('a converter killed under load loses no photo', async () => {
   const people = [person(tintype.address), person(tintype.address)]
   for (const someone of people) await someone.request('/photos')
   for (let round = 0; round < 5; round++) {
@@ -118,20 +118,20 @@ async function command(script: string, words: string[]): Promise<string> {
 const logs = (...words: string[]) => command('services/logs/main.ts', words)
 const slo = (...words: string[]) => command('slo/main.ts', words)
 
-test('the day’s one log tells each photo’s story once, across services', async () => {
+test('the day’s one log has each photo’s entries once, across services', async () => {
   const day = new Date().toISOString().slice(0, 10)
   for (const { id } of acknowledged.slice(0, 3)) {
-    // An entry reaches the log server a moment after what it tells of: a later revision of the day has it.
+    // An entry reaches the log server a moment after its event: a later revision of the day has it.
     const story = await until(
       async () => {
         await logs('publish', '--day', day)
-        const told = JSON.parse(await logs('timeline', '--photo', id, '--json')) as {
+        const timeline = JSON.parse(await logs('timeline', '--photo', id, '--json')) as {
           entries: { id: string; payload: { event: string } }[]
         }
         return (
           ['photo.accepted', 'promise.kept'].every(event =>
-            told.entries.some(({ payload }) => payload.event === event),
-          ) && told.entries
+            timeline.entries.some(({ payload }) => payload.event === event),
+          ) && timeline.entries
         )
       },
       { timeoutMs: 30_000, what: `the whole story of ${id}` },
@@ -144,7 +144,7 @@ test('the day’s one log tells each photo’s story once, across services', asy
   }
 })
 
-test('the probe finds the service online and the page is told', async () => {
+test('the probe finds the service online and the page shows it', async () => {
   const status = await until(
     async () => {
       const answer = await fetch(`${tintype.address}/status.json`)
@@ -173,14 +173,14 @@ const open = async () => ((await availability()).alerts ?? []).filter(({ clears 
 const said = (status: string) =>
   messages.find(each => each.status === status && each.groupLabels.group === 'availability')
 
-test('an outage wakes a person with what is lost and why, and its end is told', {
+test('an outage pages a person with what is lost and why, and its end is announced', {
   timeout: 240_000,
 }, async () => {
   // What the tests before this did is over, and diagnosis has something to compare with.
   await until(async () => (await open()).length === 0, { timeoutMs: 90_000, what: 'quiet' })
   messages.length = 0
   await until(() => sloNow() - undisturbed > baselineMs, { timeoutMs: 60_000, what: 'a baseline' })
-  // Nobody starts the converter again while the launcher is halted.
+  // The launcher, which would start the converter again, is halted.
   process.kill(tintype.pid, 'SIGSTOP')
   onTestFinished(() => void process.kill(tintype.pid, 'SIGCONT'))
   process.kill(tintype.process('converter')?.pid as number, 'SIGKILL')

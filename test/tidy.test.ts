@@ -170,7 +170,7 @@ describe('limits', () => {
 })
 
 describe('processes', () => {
-  /** What Node starts by itself: it stands where a main.ts stands. */
+  /** Entry points that Node starts: they count as a main.ts. */
   const entries = /(^|\/)(main|child)\.ts$/
 
   test('only main.ts reads the environment', () => {

@@ -8,16 +8,16 @@ import { chooseLesson } from './demo/story.ts'
 import { demo } from './demo.ts'
 
 test.skipIf(!process.env.TEST_FULL)(
-  'the demo tells burn, alert, verdict and recovery of a fault',
+  'the demo narrates burn, alert, verdict and recovery of a fault',
   async () => {
-    const told: string[] = []
-    const well = await demo(chooseLesson(), line => void told.push(line), new AbortController().signal)
-    const steps = told.map(line => line.split(' ')[0])
+    const lines: string[] = []
+    const well = await demo(chooseLesson(), line => void lines.push(line), new AbortController().signal)
+    const steps = lines.map(line => line.split(' ')[0])
     expect({ well, steps }).toEqual({
       well: true,
       steps: expect.arrayContaining(['burn', 'alert', 'recovery']),
     })
-    expect(told.find(line => line.startsWith('verdict'))).toMatch(/slow in wait, because of no-workers/)
+    expect(lines.find(line => line.startsWith('verdict'))).toMatch(/slow in wait, because of no-workers/)
   },
   900_000,
 )

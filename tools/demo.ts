@@ -117,7 +117,7 @@ async function look(pages: string): Promise<State> {
   return (await (await fetch(`${pages}/api/state`)).json()) as State
 }
 
-/** In the browser of whoever sits before it. */
+/** In the browser of the person at the terminal. */
 function openPage(url: string): void {
   const { DISPLAY, WAYLAND_DISPLAY } = process.env
   const program = process.platform === 'darwin' ? 'open' : DISPLAY || WAYLAND_DISPLAY ? 'xdg-open' : undefined

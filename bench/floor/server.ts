@@ -7,7 +7,7 @@
  */
 import { type ChildProcess, fork } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
-import { createReadStream, createWriteStream } from 'node:fs'
+import { createWriteStream } from 'node:fs'
 import { mkdir, open, readFile, rename, writeFile } from 'node:fs/promises'
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
@@ -84,12 +84,15 @@ async function serve(folder: string, children: number): Promise<void> {
       const file = await open(join(photo, '320.jpg'))
       const { size } = await file.stat()
       response.writeHead(200, { ETag: etag, 'Content-Type': 'image/jpeg', 'Content-Length': size })
-      await pipeline(createReadStream('', { fd: file }), response)
+      await pipeline(file.createReadStream(), response)
     }
   }
   const server = createServer((request, response) => {
     const answer = request.method === 'POST' ? accept : show
-    answer(request, response).catch(error => response.writeHead(500).end(String(error)))
+    answer(request, response).catch(error => {
+      if (response.headersSent) response.destroy(error)
+      else response.writeHead(500).end(String(error))
+    })
   })
   server.listen(0, '127.0.0.1', () => process.send?.((server.address() as AddressInfo).port))
 }

@@ -12,9 +12,11 @@ export function slopeOf(xs: readonly number[], costs: readonly number[]): number
   return mean(products) / mean(logX.map(x => (x - meanX) ** 2))
 }
 
-const size = { width: 960, height: 620 }
+const size = { width: 1_160, height: 620 }
 const plot = { left: 84, right: 640, top: 130, bottom: 540 }
 const dashes = ['', '9 4', '2 4', '12 4 2 4', '5 5', '1 3']
+/** A curve that is steeper is drawn in the colour of what is late. */
+export const flat = 0.1
 
 /** Each cost as a multiple of that at the smallest size, both on logarithmic scales: an SVG that needs nothing else. */
 export function growthSvg(curves: readonly Curve[]): string {
@@ -48,13 +50,13 @@ export function growthSvg(curves: readonly Curve[]): string {
     ),
   ]
   const labels = spread(lines.map((line, i) => ({ line, i, y: y(line.points.at(-1)?.y ?? 1) })))
-  const drawn = lines.map(({ points }, i) => {
+  const drawn = lines.map(({ points, slope }, i) => {
     const path = points.map(point => `${x(point.x)},${y(point.y)}`)
     const marks = path.map(at => `<circle cx="${at.replace(',', '" cy="')}" r="3" fill="var(--ink)"/>`)
-    return `<polyline class="line" stroke-dasharray="${dashes[i]}" points="${path.join(' ')}"/>${marks.join('')}`
+    return `<polyline class="line${slope.value > flat ? ' first' : ''}" stroke-dasharray="${dashes[i]}" points="${path.join(' ')}"/>${marks.join('')}`
   })
   // In proportion: the cost of a call that reads all there is.
-  const proportional = `<line class="grid" stroke-dasharray="3 3" x1="${x(10 ** x0)}" y1="${y(1)}" x2="${x(10 ** (x0 + y1))}" y2="${y(10 ** y1)}"/><text class="soft" x="${x(10 ** (x0 + y1)) + 8}" y="${y(10 ** y1) + 5}">in proportion</text>`
+  const proportional = `<line class="grid" stroke-dasharray="3 3" x1="${x(10 ** x0)}" y1="${y(1)}" x2="${x(10 ** (x0 + y1))}" y2="${y(10 ** y1)}"/><text class="soft" x="${x(10 ** (x0 + y1)) + 8}" y="${y(10 ** y1) - 8}">in proportion</text>`
   return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${size.width} ${size.height}" role="img">
 <title>What a call costs as the data grows</title><style>${style}</style>
 <rect width="${size.width}" height="${size.height}" fill="var(--paper)"/>
@@ -64,7 +66,7 @@ ${[...grid, proportional, ...drawn].join('\n')}
 ${labels
   .map(
     ({ line: { name, of, slope, last, unit }, i, y: at }) =>
-      `<line class="line" stroke-dasharray="${dashes[i]}" x1="${plot.right + 12}" x2="${plot.right + 36}" y1="${at}" y2="${at}"/><text x="${plot.right + 44}" y="${at + 5}">${name} <tspan class="soft">by ${of}: slope ${slope.value.toFixed(2)}, ${digits(last)} ${unit}</tspan></text>`,
+      `<line class="line" stroke-dasharray="${dashes[i]}" x1="${plot.right + 12}" x2="${plot.right + 36}" y1="${at}" y2="${at}"/><text${slope.value > flat ? ' class="late"' : ''} x="${plot.right + 44}" y="${at + 5}">${name} <tspan class="soft">by ${of}: slope ${slope.value.toFixed(2)}, ${digits(last)} ${unit}</tspan></text>`,
   )
   .join('\n')}
 </svg>

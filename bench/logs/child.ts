@@ -1,5 +1,5 @@
 /** One measurement in a process of its own, with no more loaded than it needs: prints one JSON line. */
-
+import { readFileSync } from 'node:fs'
 import { sessionNumber } from './lines.ts'
 
 const [what, folder = '', argument = ''] = process.argv.slice(2)
@@ -10,7 +10,8 @@ async function measurePublish() {
   const manifest = await publish(foldersIn(folder), argument)
   const seconds = (performance.now() - start) / 1000
   const { user, system } = process.cpuUsage()
-  const rssMiB = process.resourceUsage().maxRSS / 1024
+  // Not resourceUsage().maxRSS: Linux begins it at the peak of the process that started this one.
+  const rssMiB = Number(/VmHWM:\s*(\d+)/.exec(readFileSync('/proc/self/status', 'utf8'))?.[1]) / 1024
   return { entries: manifest?.entries, seconds, cpuSeconds: (user + system) / 1e6, rssMiB }
 }
 

@@ -1,5 +1,4 @@
 import { join } from 'node:path'
-import { pathToFileURL } from 'node:url'
 import { type Owner, ownerOf } from '@tintype/lib/photo/record.ts'
 import type { Queue } from '@tintype/lib/queue/index.ts'
 import { person } from '../../test/client.ts'
@@ -31,7 +30,6 @@ export async function startWeb({ folder, onEnd }: Bench, name: string): Promise<
   await announce()
   const timer = setInterval(announce, announceMs)
   onEnd(() => clearInterval(timer))
-  const preload = pathToFileURL(join(import.meta.dirname, '../../lib/telemetry/preload.ts'))
   const web = await startScript('services/web/main.ts', {
     ...patient,
     DATA_DIR: dataDir,
@@ -40,7 +38,7 @@ export async function startWeb({ folder, onEnd }: Bench, name: string): Promise<
     SESSION_SECRET,
     // No log server runs: the entries stay in the journal.
     LOGS_URL: 'http://127.0.0.1:9',
-    NODE_OPTIONS: `--max-semi-space-size=2 --import ${preload.href}`,
+    NODE_OPTIONS: '--max-semi-space-size=2',
   })
   onEnd(() => web.stop('SIGKILL'))
   const address = web.endpoints.web ?? ''

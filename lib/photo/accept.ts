@@ -48,8 +48,7 @@ export type Refused = 'too-large' | 'full' | 'deleted' | 'other-body'
  * The photo of an Idempotency-Key. It is written, if absent, after the original is durable and before photo.json:
  * - of concurrent uploads with one key, one writes it; the others remove their own original and join its photo;
  * - killed before it was written: nothing refers to the original, and the retry begins anew;
- * - killed after it was written: the original is whole, and the retry (its body has the same hash) writes photo.json and
- *   enqueues the job.
+ * - killed after it was written: the original is whole, and the retry (same hash) writes photo.json and enqueues the job.
  * It is kept after the photo's deletion, so that a late retry does not restore the photo.
  */
 export type KeyRecord = { photo: PhotoId; sha256: string; bytes: number }
@@ -61,7 +60,7 @@ const finishableMs = 12 * 3_600_000
 /** Age at which an unfinished upload is removed: twice as long, so that no sweep meets a retry or an upload in progress. */
 export const forgottenMs = 2 * finishableMs
 
-export const isKeyRecord = ({ photo, sha256 }: KeyRecord): boolean =>
+const isKeyRecord = ({ photo, sha256 }: KeyRecord): boolean =>
   typeof photo === 'string' && typeof sha256 === 'string'
 
 /** The photo of a key. A key without a photo, after a crash or an error of its upload, is removed, and its retry begins anew. */
@@ -72,9 +71,8 @@ export async function findKey(
 ): Promise<KeyRecord | undefined> {
   if (key === undefined) return undefined
   const known = await readJson(context.storage, key, isKeyRecord)
-  if (known === 'not-found') return undefined
-  if (known !== 'damaged' && (await leadsToPhoto(context, owner, known))) return known
-  await context.storage.delete(key)
+  if (typeof known === 'object' && (await leadsToPhoto(context, owner, known))) return known
+  if (known !== 'not-found') await context.storage.delete(key)
   return undefined
 }
 
@@ -160,8 +158,8 @@ async function recordStanding<R extends Received>(
   received: R,
 ): Promise<PhotoRecord> {
   const record = recordOf(photo, received)
-  const file = recordFile(record)
-  if ((await storage.put(file.key, file.body, { ifAbsent: true })) !== 'exists') return record
+  const { key, body } = recordFile(record)
+  if ((await storage.put(key, body, { ifAbsent: true })) !== 'exists') return record
   const found = await findPhoto(storage, owner, photo)
   return found === 'not-found' ? record : found.record
 }
@@ -176,14 +174,11 @@ async function enqueue(
   const queuedAt = queue.now()
   faultPoint('accept.recorded')
   const job = { ...jobOf(record), ...(detailUntil !== undefined && { detailUntil }) }
-  let answer: Awaited<ReturnType<typeof queue.enqueue>>
-  try {
-    answer = await queue.enqueue(job, queuedAt)
-  } catch (error) {
+  const answer = await queue.enqueue(job, queuedAt).catch(async error => {
     // With a key a concurrent upload may have joined and been acknowledged, so the files stay for the retry.
     if (key === undefined) await discard(context, owner, photo)
     throw error
-  }
+  })
   faultPoint('accept.enqueued')
   if (answer === 'queued') account.accepted(record)
   if (answer === 'full' && (await withdraw(context, arrival)) === 'withdrawn') return 'full'
@@ -240,8 +235,7 @@ export async function join<R extends Received>(
 ): Promise<Accepted | Refused> {
   if (received.sha256 !== known.sha256) return 'other-body'
   const { storage, queue, account } = context
-  const { owner } = arrival
-  const { photo } = known
+  const [{ owner }, { photo }] = [arrival, known]
   const state = await queue.look(photo)
   if (state !== 'unknown') return state.state === 'deleted' ? 'deleted' : { photo }
   if (!(await leadsToPhoto(context, owner, known))) return 'full' // withdrawn meanwhile; a retry begins anew

@@ -1,6 +1,6 @@
 import { describeError } from '../errors.ts'
 import type { Key } from '../storage/index.ts'
-import { forgottenMs, isKeyRecord } from './accept.ts'
+import { forgottenMs, type KeyRecord } from './accept.ts'
 import { type PhotoContext, readJson } from './find.ts'
 import { finish } from './finish.ts'
 import { type Owner, type PhotoId, photoPrefix, photoTime, sessionOf } from './record.ts'
@@ -34,7 +34,7 @@ export async function sweepStorage(
   for await (const key of context.storage.list('keys/')) {
     if (signal.aborted) return
     await tryStep(key, async () => {
-      const known = await readJson(context.storage, key, isKeyRecord)
+      const known = await readJson(context.storage, key, ({ photo }: KeyRecord) => typeof photo === 'string')
       const isKept = known !== 'damaged' && known !== 'not-found' && ageOf(known.photo) <= ages.keysMs
       if (known === 'not-found' || isKept) return
       await context.storage.delete(key)

@@ -159,7 +159,7 @@ describeWithParts('PostgreSQL', ['postgres'], ({ postgres }) => {
       const queue = await opened(`${url}&sslmode=no-verify`)
       expect(await queue.enqueue(job())).toBe('queued')
       const { rows } = await admin.query('SELECT count(*)::int AS encrypted FROM pg_stat_ssl WHERE ssl')
-      expect(rows[0].encrypted).toBeGreaterThan(2)
+      expect(rows[0].encrypted, 'one that listens and one that writes').toBeGreaterThan(1)
     })
 
     test('the clock is the server’s: a process whose own is wrong works by it', async () => {

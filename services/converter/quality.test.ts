@@ -37,10 +37,10 @@ function similarity(one: Buffer, other: Buffer, width: number): number {
   return scores.reduce((sum, score) => sum + score, 0) / scores.length
 }
 
-test.each(['jpeg', 'webp', 'png', 'avif'] as const)(
-  'a thumbnail of %s, which is decoded at a fraction of its size where that is possible, looks like one of the whole photo',
+test.each(['jpeg', 'webp'] as const)(
+  'a thumbnail of %s, which is decoded at a fraction of its size, looks like one of the whole photo',
   async format => {
-    const original = await sharp(await photo(2400, 1600, 7))
+    const original = await sharp(await photo(1600, 1200, 7))
       .toFormat(format, { quality: 90 })
       .toBuffer()
     const reference = await sharp(original).resize(size.side, size.side, box).jpeg().toBuffer()

@@ -1,4 +1,5 @@
-import { closeSync, createReadStream, openSync, readdirSync, readSync } from 'node:fs'
+import { closeSync, openSync, readdirSync, readSync } from 'node:fs'
+import { open } from 'node:fs/promises'
 import { newline } from '@tintype/lib/telemetry/entry.ts'
 
 const chunkBytes = 2 ** 20
@@ -34,18 +35,25 @@ export function readFrom(fd: number, from: number, length: number): Buffer {
  * still being written, and is left out. Lines end at newlines only: node:readline would end a text at U+2028, too.
  */
 export async function* linesWith(file: string, text: string, from = 0): AsyncGenerator<Buffer> {
-  let rest: Buffer = Buffer.alloc(0)
-  for await (const chunk of createReadStream(file, { start: from, highWaterMark: chunkBytes })) {
-    const bytes = rest.length > 0 ? Buffer.concat([rest, chunk]) : chunk
-    const whole = bytes.lastIndexOf(newline) + 1
-    for (let at = 0; at < whole; ) {
-      const found = bytes.indexOf(text, at)
+  await using handle = await open(file)
+  // One buffer for the whole file: a stream's new buffer for each chunk takes as long as the search.
+  let bytes = Buffer.allocUnsafe(chunkBytes)
+  for (let kept = 0, at = from; ; ) {
+    const { bytesRead } = await handle.read(bytes, kept, bytes.length - kept, at)
+    if (bytesRead === 0) return
+    at += bytesRead
+    const filled = bytes.subarray(0, kept + bytesRead)
+    const whole = filled.lastIndexOf(newline) + 1
+    for (let next = 0; next < whole; ) {
+      const found = filled.indexOf(text, next)
       if (found < 0 || found >= whole) break
-      const start = found === at ? at : bytes.lastIndexOf(newline, found - 1) + 1
-      const end = bytes.indexOf(newline, found)
-      yield bytes.subarray(start, end)
-      at = end + 1
+      const start = found === next ? next : filled.lastIndexOf(newline, found - 1) + 1
+      const end = filled.indexOf(newline, found)
+      yield Buffer.from(filled.subarray(start, end))
+      next = end + 1
     }
-    rest = bytes.subarray(whole)
+    kept = filled.length - whole
+    if (kept === bytes.length) bytes = Buffer.concat([bytes], 2 * bytes.length)
+    else bytes.copyWithin(0, whole, filled.length)
   }
 }

@@ -47,7 +47,7 @@ export function baselineOf(
   const all = { earlier: spans.slice(0, -1).flatMap(cut), before: cut(spans.at(-1) as Span) }
   const history = all.before.length
   const [earlier, before] = [comparable(model, all.earlier, now), comparable(model, all.before, now)]
-  // A stage is slow for a while before a budget burns for it.
+  // A stage is slow for up to a window before its budget burns.
   const isQuiet = ({ fromMs, toMs }: Span) =>
     !burning.incidents.some(each => toMs > each.fromMs - length && fromMs < each.toMs)
   const [quietEarlier, quiet] = [earlier.filter(isQuiet), before.filter(isQuiet)]
@@ -58,14 +58,14 @@ export function baselineOf(
       isQuiet: burning.now.length > 0,
       history,
     }
-  // Of a service younger than its incident the first windows are the best there are.
+  // A service younger than its incident is compared with its first windows.
   return { windows: before.slice(0, minBaselineWindows), earlierDays: 0, isQuiet: false, history }
 }
 
 const targets = parseExpression(`max(last_over_time(${upMetric}[$w]))`)
 const hasData = (window: Window): boolean => numberIn(targets, window) !== null
 
-/** Work in a window of which a mean can be taken, beside less of it now. */
+/** Units of work in a window from which on a mean is no chance. */
 const someWork = 10
 
 /** With little work now, windows with at least half as much are compared: a mean of almost no work is chance. */
@@ -78,14 +78,18 @@ function comparable(model: Model, windows: readonly Window[], now: Window): read
   return workIn(now) > 1 && alike.length > 0 ? alike : windows
 }
 
-/** From when on a service that has just started can be compared with its own past, in words. */
+/** From when on a service can be compared with its own past, whose first sample was taken then; epoch milliseconds. */
+export const comparableFrom = (firstMs: number, scrapeMs: number): number =>
+  firstMs + (minBaselineWindows + 1) * nowSteps * scrapeMs
+
+/** The same, in words; none once it can be compared. */
 export function youth(
   { history }: Baseline,
   series: readonly Series[],
   atMs: number,
-  length: number,
+  stepMs: number,
 ): string[] {
   if (history >= minBaselineWindows || series.length === 0) return []
-  const fromMs = firstOf(series) + (minBaselineWindows + 1) * length
+  const fromMs = comparableFrom(firstOf(series), stepMs)
   return fromMs > atMs ? [`a comparison is possible from ${new Date(fromMs).toISOString()} on`] : []
 }

@@ -74,7 +74,7 @@ export function diagnose(
   return {
     ...found,
     evidence: found.evidence.slice(0, maxEvidence).map(each => shown(each, now, baseline)),
-    remarks: [...found.remarks, ...youth(baseline, series, atMs, length)],
+    remarks: [...found.remarks, ...youth(baseline, series, atMs, stepMs)],
     stages,
     lacking: [...new Set(stages.flatMap(({ lacked }) => lacked))],
     since: sinceMs === null ? null : new Date(sinceMs).toISOString(),
@@ -198,7 +198,7 @@ function shown(evidence: Evidence & Partial<Weighed>, now: Window, { windows }: 
   return { ...rest, query }
 }
 
-/** Stages whose time is attributed to the same one are one, its own evidence first; the largest leads. */
+/** Joins stages whose growth is attributed to the same one, its own evidence first; the largest is first. */
 function merge(all: readonly Explained[]): Explained[] {
   return [...Map.groupBy(all, ({ stage }) => stage)]
     .map(([stage, of]) => ({

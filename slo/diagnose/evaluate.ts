@@ -66,7 +66,7 @@ const growth =
     })
   }
 
-/** Undefined without two samples to compare; what happened in a gap longer than the window belongs to none. */
+/** Undefined without two samples to compare; growth over a gap longer than the window is left out. */
 function increase(points: Points, { fromMs, toMs }: Span): number | undefined {
   let grown: number | undefined
   for (let i = Math.max(1, firstAfter(points, fromMs)); i < points.length; i++) {
@@ -143,7 +143,7 @@ const keyOf = ({ labels }: Element): string =>
 
 type Operand = { vector: Vector; isScalar: boolean }
 
-/** A number beside a vector is taken with each element; two vectors by the same labels. */
+/** A number is combined with each element of a vector; two vectors by equal labels. */
 export function combine(name: string, bool: boolean, one: Operand, other: Operand): Vector {
   const others = new Map(other.vector.map(each => [keyOf(each), each.value]))
   if (name === 'and') return one.vector.filter(each => others.has(keyOf(each)))

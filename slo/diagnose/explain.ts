@@ -14,7 +14,7 @@ export type Evidence = {
   explains: number
 }
 
-/** A stage that grew, as the one that its time is attributed to, and what of it the resources explain, the most first. */
+/** The stage that a growth is attributed to, and what of it the resources explain, the most first. */
 export type Explained = { stage: string; share: number; evidence: Weighed[] }
 export type Weighed = Evidence & { action: string; blames: readonly string[] | undefined }
 
@@ -40,7 +40,7 @@ export function dataOf({ stages, resources }: Model, name: string, now: Window) 
   return { had, lacked: names(false).filter(metric => !had.includes(metric)) }
 }
 
-/** Which resources of a grown stage left their baseline; one that blames another stage leads there. */
+/** The resources of a grown stage that left their baseline. When the first one blames another stage, those of that one. */
 export function explain(
   model: Model,
   grown: Grown,
@@ -64,11 +64,14 @@ export function explain(
   const growths = attribute(model, baseline, now).filter(({ stage }) => best.blames?.includes(stage))
   const [blamed] = growths.toSorted((a, b) => b.growth - a.growth)
   if (!blamed) return { stage: grown.stage, share: grown.share, evidence }
-  // What it grew by, also within what is usual.
+  // Its growth, also where that is within the usual spread.
   const least = Math.max(0, (blamed.now ?? 0) - (blamed.baseline ?? 0))
   const there = blamed.growth > 0 ? blamed : { ...blamed, growth: least, before: grown.before }
   const found = explain(model, there, now, baseline, [...led, grown.stage])
-  return { stage: found.stage, share: grown.share, evidence: [...found.evidence, ...evidence] }
+  if (blamed.growth === 0 && !named(found)) return { stage: grown.stage, share: grown.share, evidence }
+  // What left its baseline here explains this stage, not the blamed one: it is shown there and does not name the cause.
+  const here = evidence.map(each => ({ ...each, blames: each.blames ?? [] }))
+  return { stage: found.stage, share: grown.share, evidence: [...found.evidence, ...here] }
 }
 
 /** The resources at their limit, of any stage: what needs no baseline to be named. */
@@ -119,7 +122,7 @@ function weigh(resource: Resource, stage: Stage, grown: Grown, now: Window, befo
   }
 }
 
-/** How many times what is needed to explain the growth; below 0 when it went the other way. */
+/** The part of the growth that a resource explains; above 1 when it grew more than needed, below 0 when it fell. */
 function explained(
   { kind, limit = usedUp }: Resource,
   { queues }: Stage,
@@ -141,10 +144,10 @@ function explained(
 const leftOf = (baseline: number | null, limit: number, now: number): boolean =>
   baseline === null || baseline < limit || (baseline < 1 && now - baseline >= (1 - baseline) / 2)
 
-/** A cause that explains less than half is no name. */
+/** The least part of a stage’s growth that a cause must explain to be named. */
 export const enough = 0.5
 
-/** What explains a stage: of its own, not what led to it from another. */
+/** The resource of the stage itself that explains most, when it explains enough. */
 export function named({ evidence }: Pick<Explained, 'evidence'>): Weighed | undefined {
   const best = evidence.find(({ blames }) => blames === undefined)
   return best && best.explains >= enough ? best : undefined

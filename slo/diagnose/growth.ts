@@ -11,16 +11,16 @@ export type Growth = {
   /** Of the growth of all stages. */
   share: number
 }
-/** With the windows that it was compared with, oldest first, and those since, which are as slow as now. */
+/** `before`: the windows that it was compared with, oldest first; `since`: those that are as slow as now. */
 export type Grown = Growth & { before: readonly Window[]; since: readonly Window[] }
 
-/** What a verdict compares now with: windows in the order of time, those of the same hour of earlier days first. */
+/** The windows that a verdict compares with, in the order of time: first those of the same hour of earlier days. */
 export type Baseline = {
   windows: readonly Window[]
   earlierDays: number
   /** A budget burns now and none burned then: each difference belongs to the incident. */
   isQuiet: boolean
-  /** How many windows there were before now, of whatever kind. */
+  /** How many windows were recorded before now, also those in which a budget burned. */
   history: number
 }
 
@@ -32,7 +32,7 @@ export const minBaselineWindows = 3
 const failingAnyway = 0.5
 /** From so many windows on, and while no budget burns, only a time above all of them is slow: lower ones are chance. */
 const manyWindows = 20
-/** Of the windows since a stage became slow, so many must be slow: one lucky event ends nothing. */
+/** Of the windows since a stage became slow, this part must be slow: one fast window among them is chance. */
 const lasting = 0.9
 
 /** Seconds of a stage in a window, each failure charged as what it costs; null without data. */
@@ -105,7 +105,7 @@ function slowFrom({ floorSeconds, floorRatio }: Stage, before: readonly number[]
   return Math.max(usual + Math.max(floorSeconds, spread), usual * floorRatio)
 }
 
-/** Not a number of none. */
+/** NaN of an empty list. */
 export function median(values: readonly number[]): number {
   const sorted = values.toSorted((a, b) => a - b)
   const middle = sorted.length >> 1

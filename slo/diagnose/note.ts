@@ -12,7 +12,7 @@ export type Incident = {
   budgets: readonly string[]
   /** When the first alert that fires began; null when none does. */
   firstAlertMs?: number | null
-  /** What raised detail added. */
+  /** Numbers that were logged while detail was raised. */
   logged?: readonly Logged[]
 }
 
@@ -40,7 +40,7 @@ function ofAll({ verdict, cause, confidence, also, remarks }: Verdict): string {
   return `Slow in ${verdict}, ${named} (confidence ${percent(confidence)}).${second}`
 }
 
-/** An incident as Markdown that a second person can join without asking the first. */
+/** An incident as Markdown: what a second person who joins needs to know. */
 export function incidentNote(incident: Incident): string {
   const { verdict: found, examples, atMs, service, budgets, firstAlertMs = null, logged = [] } = incident
   const [responsible] =
@@ -98,7 +98,7 @@ ${list(toAdd(found))}
 `
 }
 
-/** What would have shown it at once. */
+/** The alert and the metrics that would have shown the cause at once. */
 function toAdd({ cause, evidence: [best], verdict, stages }: Verdict): string[] {
   const lacked = stages.find(({ stage }) => stage === verdict)?.lacked ?? []
   return [

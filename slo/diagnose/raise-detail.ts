@@ -8,7 +8,7 @@ const answerMs = 5_000
 /** The administration port of a service; several of one service are several. */
 export type AdminPort = { job: string; url: URL | string }
 
-/** Those of the services that run on a DATA_DIR. @throws when none run. */
+/** The administration ports of the services that run on a DATA_DIR. @throws when none run. */
 export const adminPorts = (dataDir: string): AdminPort[] =>
   adminPortsIn(JSON.parse(readFileSync(`${dataDir}/endpoints.json`, 'utf8')))
 

@@ -14,17 +14,18 @@ type Process = {
   up?: boolean
   stage?: string
   seconds?: number
-  /** When service discovery no longer has it. */
+  /** When service discovery has it, and when no longer. */
+  bornAt?: number
   goneAt?: number
 }
 
 /** What is recorded of each process; one photo each 15 s. */
 const recorded = (processes: Process[]): Series[] =>
-  processes.flatMap(({ job, instance, up = true, stage, seconds = 0, goneAt = Infinity }) => {
+  processes.flatMap(({ job, instance, up = true, stage, seconds = 0, bornAt = 0, goneAt = Infinity }) => {
     const series = (name: string, labels: Record<string, string>, value: (n: number) => number) => ({
       name,
       labels: { job, instance, ...labels },
-      points: times.filter(at => at < goneAt).map((at, n) => ({ at, value: value(n) })),
+      points: times.filter(at => at >= bornAt && at < goneAt).map((at, n) => ({ at, value: value(n) })),
     })
     const took = stage
       ? [
@@ -63,7 +64,7 @@ test('one that is not scraped any more is named, and that there may be fewer on 
   expect(odd(...pods)).toEqual([
     'web c is not scraped any more (2 of web are scraped, 3 were before): it is away, unless there are fewer on purpose',
   ])
-  const replaced = { job: 'web', instance: 'd' }
+  const replaced = { job: 'web', instance: 'd', bornAt: 225_000 }
   expect(odd(...pods, replaced), 'as many as before').toEqual([])
 })
 

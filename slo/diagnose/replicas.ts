@@ -18,14 +18,14 @@ type OddReplica = {
 /** The processes of a job. `isAway`: none of them answers. */
 export type JobState = { job: string; isAway: boolean; odd: OddReplica[] }
 
-/** One takes so many times what the others of its job do. */
+/** A process is slow when it takes this many times as long as the others of its job. */
 const slowRatio = 2
 /** A process of which the last third of the window has no sample is scraped no more. */
 const recentPart = 1 / 3
 
 /**
  * The jobs of the service, and of each with several processes those that are away, or slower than the others at the same
- * time. A stage's mean over all of them hides one of many, and one that is away is no slowness while the others do its work.
+ * time. A stage’s mean hides one slow process among many, and one that is away while the others do its work.
  */
 export function jobsAt(model: Model, now: Window, baseline: readonly Window[]): JobState[] {
   return jobsIn(model, now).map(job => {

@@ -17,6 +17,8 @@ export type State = {
   words: Readonly<Record<string, Readonly<Record<string, string>>>>
   /** False until the first whole minute was evaluated. */
   begun: boolean
+  /** From when diagnosis can compare a service that has just started with its own past; null once it can. */
+  comparesFrom: string | null
   objectives: ObjectiveState[]
   /** Days after which minutes and traces are removed; 0 is never. */
   keepDays: { minutes: number; traces: number }

@@ -13,10 +13,10 @@ let drawn = ''
 
 /** The last verdict, its evidence, and what can be done. Hidden where there is none and the viewer may not ask for one. */
 export function showVerdict(state: State, refresh: () => Promise<void>): void {
-  const { diagnosis, detail, mayAct, begun } = state
-  find('#verdict').hidden = !diagnosis && !(mayAct && begun)
+  const { diagnosis, detail, mayAct, begun, comparesFrom } = state
+  find('#verdict').hidden = !diagnosis && !comparesFrom && !(mayAct && begun)
   // The state is read each 15 s: an unchanged verdict is not drawn again, or a button would lose its focus.
-  const now = JSON.stringify([diagnosis, detail, mayAct])
+  const now = JSON.stringify([diagnosis, detail, mayAct, comparesFrom])
   if (now === drawn) return
   drawn = now
   find('#verdict-answer').replaceChildren(
@@ -24,6 +24,7 @@ export function showVerdict(state: State, refresh: () => Promise<void>): void {
       'article',
       { class: 'sheet verdict', 'data-state': stateOf(diagnosis) },
       diagnosis ? answer(diagnosis, state) : h('p', { class: 'soft' }, word('notAsked')),
+      comparesFrom && h('p', { class: 'small' }, word('comparesFrom', { time: clock(comparesFrom) })),
       actions(state, refresh),
     ),
   )

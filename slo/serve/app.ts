@@ -65,7 +65,7 @@ export function createSloApp(options: {
     next()
   })
   const sendState = (request: Request, response: Response, earlierMs?: number): void => {
-    const state = stateOf(watch, diagnosis, readPlanned(dataDir), directory.objectives, earlierMs)
+    const state = stateOf(watch, diagnosis, readPlanned(dataDir), directory, earlierMs)
     const { words } = directory.service
     response.json({ ...state, logs, keepDays, program, words, mayAct: isLocal(request) } satisfies State)
   }

@@ -1,3 +1,5 @@
+import { comparableFrom } from '../diagnose/baseline.ts'
+import type { Directory } from '../directory.ts'
 import { fits } from '../math/budget.ts'
 import { toNumber } from '../math/fraction.ts'
 import type { Planned } from '../math/planned.ts'
@@ -16,18 +18,20 @@ export function stateOf(
   watch: Watch,
   diagnosis: Diagnosis,
   planned: readonly Planned[],
-  objectives: readonly Objective[],
+  { objectives, service }: Directory,
   earlierMs?: number,
 ): Omit<State, 'logs' | 'keepDays' | 'mayAct' | 'program' | 'words'> {
   const now = earlierMs ?? Date.now()
   const views = earlierMs === undefined ? watch.views() : watch.viewsAt(toMinute(earlierMs))
   const [found, detail] = [diagnosis.found(now), diagnosis.detail(now)]
+  const fromMs = comparableFrom((views[0]?.start ?? 0) * 60_000, service.scrapeSeconds * 1000)
   return {
     at: new Date(now).toISOString(),
     seenAt: new Date(earlierMs ?? watch.seenAt()).toISOString(),
     diagnosis: found && { ...found, at: new Date(found.at).toISOString() },
     detail: detail && { ...detail, until: new Date(detail.until).toISOString() },
     begun: views.length > 0,
+    comparesFrom: fromMs > now ? new Date(fromMs).toISOString() : null,
     objectives: (views.length > 0 ? views : objectives.map(each => unseen(each, now))).map(view =>
       objectiveState(view, planned),
     ),

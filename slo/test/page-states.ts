@@ -135,6 +135,7 @@ const state = (objectives: ObjectiveState[], more: Partial<State> = {}): State =
   begun: true,
   objectives,
   keepDays: { minutes: 35, traces: 0 },
+  comparesFrom: null,
   planned: [],
   ...more,
 })
@@ -142,7 +143,9 @@ const state = (objectives: ObjectiveState[], more: Partial<State> = {}): State =
 /** The states in which people meet the pages, by name. */
 export const pageStates: Readonly<Record<string, State>> = {
   waiting: state([objective(online, 'minutes', ''), objective(inTime, 'events', '')], { begun: false }),
-  'first minutes': state([objective(online, 'minutes', 'o'.repeat(13)), objective(inTime, 'events', 'o')]),
+  'first minutes': state([objective(online, 'minutes', 'o'.repeat(13)), objective(inTime, 'events', 'o')], {
+    comparesFrom: iso(0),
+  }),
   'first minutes without events': state([
     objective(online, 'minutes', `ooox${'o'.repeat(97)}`),
     objective(inTime, 'events', ''),

@@ -68,7 +68,10 @@ async function lackingInSimple(words: string[]): Promise<string[]> {
 }
 
 async function lackingInProgram(program: string, args: string[]): Promise<string[]> {
-  if (program === 'npx' && args[0] === 'slo') return lackingInHelp('slo', args.slice(1))
+  const [first = '', ...rest] = args
+  if (program === 'npx' && first === 'slo') return lackingInHelp('slo', rest)
+  if (program === 'npx')
+    return existsSync(join(root, 'node_modules/.bin', first)) ? [] : [`no program ${first}`]
   if (program === 'npm') return lackingInNpm(args.filter(word => word !== '-s'))
   return program === 'export' || foreign.test(program) ? [] : [`unknown program ${program}`]
 }

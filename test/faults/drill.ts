@@ -10,9 +10,9 @@ export type Drill = {
   /** The right answer; several only with a reason, the best one first. */
   truth: readonly Said[]
   why?: string
-  /** Diagnose was made without it: the score on these tells how it does on what it has never seen. */
+  /** Diagnose was developed without it: the score on these shows how diagnose does on faults that it has never seen. */
   kept?: true
-  /** It takes processors from whoever runs beside it. */
+  /** It takes processors from the drills that run beside it. */
   alone?: true
   /** No traffic but the probe's. */
   quiet?: true

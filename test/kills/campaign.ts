@@ -66,7 +66,7 @@ export async function campaign(
   return { ...total, lost: count('lost', 'spoilt'), duplicated: count('duplicated', 'invented') }
 }
 
-/** What is killed when; the last moment belongs to nobody, so that the load goes on after the last kill. */
+/** What is killed when; the last moment has no kill, so that the load goes on after the last kill. */
 function plan(random: () => number): { afterMs: number; victim: Victim }[] {
   const kills = 1 + Math.floor(random() * maxKills)
   return Array.from({ length: kills }, () => ({

@@ -3,7 +3,7 @@ import { appendFileSync } from 'node:fs'
 import { setTimeout } from 'node:timers/promises'
 import { type Person, type Photo, person } from '../client.ts'
 
-/** One line of the ledger: written by the client when it holds the answer, and by nobody else. */
+/** One line of the ledger: written only by the client, when it holds the answer. */
 export type Acknowledged = {
   photo: string
   cookie: string

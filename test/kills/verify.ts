@@ -86,7 +86,7 @@ async function checkLists(load: Load, acknowledged: Acknowledged[]): Promise<Fin
       findings.push({
         kind: 'invented',
         photo: others.join(' '),
-        what: `nobody was told of these ${others.length}, and only ${allowed} uploads had no answer`,
+        what: `no client had an answer for these ${others.length}, and only ${allowed} uploads had no answer`,
       })
   }
   return findings
@@ -123,15 +123,15 @@ async function checkOutcomes(url: string, acknowledged: Acknowledged[]): Promise
   ]
 }
 
-/** Whoever wins a mark counts it and writes it down: two entries for a photo were two counts. */
+/** The process that sets a mark counts it and logs it: two entries for a photo are two counts. */
 function checkLog(dataDir: string): Finding[] {
-  const told = files(join(dataDir, 'logs'))
+  const logged = files(join(dataDir, 'logs'))
     .filter(file => file.endsWith('.ndjson'))
     .flatMap(file => readFileSync(file, 'utf8').split('\n'))
     .filter(line => line.includes('"promise.'))
     .map(line => JSON.parse(line) as { id: string; payload: { photo: string } })
   // An entry stands in the journal and in the log server's file until the shipper lets go of it.
-  const once = new Map(told.map(({ id, payload }) => [id, payload.photo]))
+  const once = new Map(logged.map(({ id, payload }) => [id, payload.photo]))
   return repeated([...once.values()]).map(photo => ({
     kind: 'duplicated',
     photo,

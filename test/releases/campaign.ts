@@ -66,7 +66,7 @@ export async function runDrill(
   // A service whose releases were all rolled back brings out green again.
   const sides = (of: string) => {
     const count = (version: string) => counts[`${of}{version:${version}}`] ?? 0
-    return { own: count('green'), others: count('blue') + count('nobody') }
+    return { own: count('green'), others: count('blue') + count('none') }
   }
   const { own: kept, others } = sides('kept')
   return {
@@ -102,7 +102,7 @@ async function startPeople(k6: string, folder: string, address: string, people: 
     stdio: ['ignore', 'ignore', 'pipe'],
   })
   let errors = ''
-  const failures = () => errors.split('\n').filter(line => /(failed|broken) (blue|green|nobody)/.test(line))
+  const failures = () => errors.split('\n').filter(line => /(failed|broken) (blue|green|none)/.test(line))
   child.stderr?.on('data', chunk => {
     errors += chunk
   })

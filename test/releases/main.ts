@@ -11,7 +11,7 @@ import { drills } from './drills.ts'
 const usage = `npm run release:drills [-- NAME …]
 
 Releases a good version and bad ones to a service of its own, one after the other, while people use it (k6): a bad one must be
-rolled back by itself and named, without a failed request or a broken promise but its own.
+rolled back without a person and named, without a failed request or a broken promise but its own.
 NAME is one of: ${drills.map(({ name }) => `"${name}"`).join(', ')}; default: all. Needs: npm run parts
   --out FILE  writes what the releases said as Markdown
 Example: npm run release:drills -- "does not start" good

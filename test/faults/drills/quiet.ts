@@ -2,7 +2,7 @@ import type { Drill } from '../drill.ts'
 import { scrapedByLine } from '../inject/line.ts'
 import { freeze } from '../inject/processes.ts'
 
-/** No photo is slow, or nobody can know. */
+/** No photo is slow, or it cannot be known. */
 export const quiet: readonly Drill[] = [
   {
     name: 'log server away',

@@ -12,7 +12,7 @@ import { needsPart, needsProcessorGroups, needsRoot } from '../missing.ts'
 import { skewSeconds } from './convert.ts'
 import { probeScrapes } from './receive.ts'
 
-/** Thought of by somebody who did not look at diagnose, and never shown to whoever works on it: a sceptic's list. */
+/** Chosen without a look at diagnose, and kept apart from the work on it. */
 const faults: readonly Drill[] = [
   {
     name: 'another program holds the lock of the queue',

@@ -18,7 +18,7 @@ export function mountDisk(lab: Lab, folder: string, bytes: number): string {
 
 /** Writes until nothing fits any more. */
 export function fill(folder: string): void {
-  const file = openSync(join(folder, 'somebody-elses'), 'w')
+  const file = openSync(join(folder, 'another-owner'), 'w')
   try {
     for (const chunk = Buffer.alloc(2 ** 20); ; ) writeSync(file, chunk)
   } catch (error) {
@@ -28,10 +28,10 @@ export function fill(folder: string): void {
   }
 }
 
-/** Nobody has so many photos; a program that uploads without end has. */
+/** A person has fewer photos; a program that uploads without end has so many. */
 const crowdPhotos = 1_000_000
 
-/** A folder of the disk with names of photos as after uploads without end, to be given to somebody later. */
+/** A folder of the disk with names of photos as after uploads without end; `ownCrowd` makes it the folder of one session. */
 export async function crowdedFolder(disk: string): Promise<string> {
   const folder = join(disk, 'crowded')
   mkdirSync(folder)
@@ -40,7 +40,7 @@ export async function crowdedFolder(disk: string): Promise<string> {
   return folder
 }
 
-/** Somebody owns the folder of this storage from now on, and looks at their photos each second. */
+/** A session owns the folder of this storage from now on, and asks for its photos each second. */
 export async function ownCrowd(lab: Lab, storage: string, folder: string, address: string): Promise<void> {
   const owner = person(address)
   await owner.request('/photos')

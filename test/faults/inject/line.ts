@@ -73,7 +73,7 @@ async function* narrowed(source: AsyncIterable<Buffer>, line: Line): AsyncGenera
     }
 }
 
-/** The probe, and whoever takes `line.url`, comes to web over a line. */
+/** The probe, and each client of `line.url`, reaches web over a line. */
 export async function reachedByLine(lab: Lab): Promise<{ line: Line; environment: Record<string, string> }> {
   const port = await freePort()
   const line = await openLine(lab, () => `http://127.0.0.1:${port}`)

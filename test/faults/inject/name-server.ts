@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { freePort } from '../../../tools/free-port.ts'
 import type { Lab, Prepared } from '../drill.ts'
 
-/** Loopback, and nobody else's; one each. resolv.conf has no port: it is 53, which root may bind to. */
+/** Loopback addresses, one for each drill. resolv.conf has no port: it is 53, which root may bind to. */
 const network = '127.83.0'
 let servers = 0
 const ipv4 = 1
@@ -13,7 +13,7 @@ const ipv4 = 1
 type NameServer = {
   /** Infinity is for ever. */
   delayMs: number
-  /** What every name is; nobody is at any other than 127.0.0.1. */
+  /** The address of every name; nothing listens at any other than 127.0.0.1. */
   answer: string
   /** What to start a program under so that it asks this server and everybody else asks theirs. */
   under: readonly string[]

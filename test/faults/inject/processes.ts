@@ -85,7 +85,7 @@ export async function tamper(lab: Lab, pid: number, inject: string, path?: strin
   ]
   const tracer = spawn('strace', args, { stdio: ['ignore', 'ignore', 'pipe'] })
   lab.onEnd(() => end(tracer, 'SIGINT'))
-  await once(tracer.stderr, 'data') // says whom it attached to
+  await once(tracer.stderr, 'data') // names the process that it attached to
 }
 
 /** Waits until the process is gone. */

@@ -1,4 +1,4 @@
-/* A disk that is slow to read: whoever opens an original that was not opened last waits for SLOW_READS_MS, while the
+/* A disk that is slow to read: a process that opens an original that was not opened last waits for SLOW_READS_MS, while the
    file SLOW_READS is there. What was read once is in memory, as on a real disk. */
 #define _GNU_SOURCE
 #include <dlfcn.h>

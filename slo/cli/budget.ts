@@ -23,10 +23,11 @@ export const run: Run = async (given, context) => {
     print(plannedLine(planned))
     return status.good
   }
+  const minutes = given.fits === undefined ? undefined : length('fits', given.fits)
   const now = await left(given, context)
-  return given.fits === undefined
+  return minutes === undefined
     ? printLeft(now, given, context)
-    : printFit(now, { from: at, minutes: length('fits', given.fits) }, given, context)
+    : printFit(now, { from: at, minutes }, given, context)
 }
 
 function length(option: string, text: string): number {

@@ -11,14 +11,14 @@ import { type Context, defaultWebhook, options, type Run } from './context.ts'
 
 /** Each verb's module is loaded when the verb is run. */
 const verbs: Record<string, () => Promise<{ run: Run }>> = {
-  report: () => import('./report.ts'),
-  lint: () => import('./lint.ts'),
-  rules: () => import('./rules.ts'),
-  backtest: () => import('./backtest.ts'),
-  diagnose: () => import('./diagnose.ts'),
   budget: () => import('./budget.ts'),
-  serve: () => import('./serve.ts'),
+  diagnose: () => import('./diagnose.ts'),
   init: () => import('./init.ts'),
+  lint: () => import('./lint.ts'),
+  backtest: () => import('./backtest.ts'),
+  report: () => import('./report.ts'),
+  rules: () => import('./rules.ts'),
+  serve: () => import('./serve.ts'),
 }
 
 const help = `${program} VERB [--config DIR] [options]

@@ -5,13 +5,21 @@ import type { Stages } from './api.ts'
 import { joined, wholePercent } from './format.ts'
 import { say, word } from './words.ts'
 
-const height = 84
+/** Heights and widths in px where the page's font size is 16 px. */
+const [height, timesHeight, secondsWidth, textSize] = [84, 22, 64, 12]
 
 /** One lane a stage, all on one time axis, so that the one that grew is seen at once. */
 export function stageLanes({ times, stages }: Stages, into: HTMLElement): void {
   const seen = stages.filter(({ count }) => count > 0)
   into.replaceChildren(...(seen.length === 0 ? [h('p', { class: 'soft' }, word('noStages'))] : []))
   const colour = resolver(into)
+  const scale = Number.parseFloat(getComputedStyle(document.documentElement).fontSize) / 16
+  const axis = (size: number) => ({
+    size: size * scale,
+    font: `${textSize * scale}px system-ui`,
+    stroke: colour('--soft'),
+    ticks: { show: false },
+  })
   for (const { stage, p50, p95, p99, share } of seen) {
     const chart = h('div', { class: 'chart' })
     const last = p99.findLast(value => value !== null)
@@ -41,24 +49,20 @@ export function stageLanes({ times, stages }: Stages, into: HTMLElement): void {
     new uPlot(
       {
         width: chart.clientWidth,
-        height,
+        height: height * scale,
         cursor: { sync: { key: 'stages' }, y: false },
         legend: { show: false },
         scales: { y: { range: (_plot, _min, max) => [0, Math.max(max, 0.001) * 1.1] } },
         axes: [
           {
-            stroke: colour('--soft'),
+            ...axis(timesHeight),
             grid: { show: false },
-            ticks: { show: false },
-            size: 22,
             values: (_plot, ticks) => ticks.map(tick => new Date(tick * 1000).toISOString().slice(11, 16)),
           },
           {
-            stroke: colour('--soft'),
+            ...axis(secondsWidth),
             grid: { stroke: colour('--line'), width: 1 },
-            ticks: { show: false },
-            size: 64,
-            space: 28,
+            space: 28 * scale,
             values: (_plot, ticks) => ticks.map(duration),
           },
         ],

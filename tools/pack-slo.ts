@@ -44,14 +44,17 @@ function loadedBy(...entries: readonly string[]): string[] {
   for (const file of found)
     for (const { target, dynamic } of importsOf(file)) {
       const isAdapter = dynamic && target.startsWith('lib/queue/')
-      if (target.endsWith('.ts') && !isAdapter && !/^slo\/(tintype|page)\//.test(target)) found.add(target)
+      if (/\.(ts|json)$/.test(target) && !isAdapter && !/^slo\/(tintype|page)\//.test(target))
+        found.add(target)
     }
   return [...found].sort()
 }
 
 function compile(all: readonly string[], into: string): void {
   declare(into)
-  for (const file of all) write(into, file.replace(/ts$/, 'js'), stripTypes(read(file)))
+  for (const file of all)
+    if (file.endsWith('.json')) write(into, file, read(file))
+    else write(into, file.replace(/ts$/, 'js'), stripTypes(read(file)))
 }
 
 /** Writes the type declarations of the published modules and of the types that they name. */

@@ -179,7 +179,11 @@ describeWithParts('the timeline page', ['chromium'], ({ chromium: executablePath
     // A search without a match is no dead end.
     await page.goto(`${tintype.endpoints.logs}/?key=nothing00`)
     await page.getByText('No entry names nothing00.').waitFor()
-    await page.locator('#recent').getByRole('link', { name: session }).first().waitFor()
+    await page
+      .locator('#recent')
+      .getByRole('link', { name: session as string })
+      .first()
+      .waitFor()
     expect(await barriers(page), 'no match').toEqual([])
     await page.setViewportSize({ width: 1024, height: 800 })
     await page.fill('#ask input', photo)

@@ -110,7 +110,7 @@ describeWithParts('@tintype/slo in an empty folder', ['prometheus', 'promtool'],
       await until(() => out.includes('{"ready":'), { timeoutMs: 30_000 })
       const { ready } = JSON.parse(out.split('\n').find(line => line.startsWith('{"ready":')) as string)
       const page = await (await fetch(ready.slo)).text()
-      expect(page).toContain('<title>prometheus: the promises</title>')
+      expect(page).toContain('<title>prometheus</title>')
       const script = /src="([^"]+main\.ts)"/.exec(page)?.[1] as string
       expect((await fetch(new URL(script, ready.slo))).status).toBe(200)
       const state = (await (await fetch(`${ready.slo}/api/state`)).json()) as {

@@ -83,11 +83,12 @@ function forecast(sizing: SizingAnswer): string[] {
 }
 
 function bars(services: Record<string, { bytes: number }>, largest: number): HTMLElement {
-  const parts = Object.entries(services).map(([service, count]) => {
-    const title = `${service} ${bytes(count.bytes)}`
-    const bar = h('span', { class: 'size', 'data-service': service, title })
+  const parts = Object.entries(services).sort(([, a], [, b]) => b.bytes - a.bytes)
+  const text = parts.map(([service, count]) => `${service} ${bytes(count.bytes)}`).join(' · ')
+  const drawn = parts.map(([service, count]) => {
+    const bar = h('span', { class: 'size', 'data-service': service })
     bar.style.width = `${(barWidthRem * count.bytes) / largest}rem`
     return bar
   })
-  return h('span', { class: 'sizes' }, ...parts)
+  return h('div', {}, h('span', { class: 'sizes' }, ...drawn), h('span', { class: 'small soft' }, text))
 }

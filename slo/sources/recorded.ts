@@ -38,7 +38,9 @@ export async function readRecorded(
   if (start === undefined || start >= to) return undefined
   const all = read.map(async ({ objective, slots }) => {
     const own = since === undefined ? await startOf(source, [{ objective, slots }], from) : undefined
-    const first = beginOf(objective, own ?? start, from)
+    // A group that never counted anything has not begun: the generated rules record nothing of it either.
+    const hasBegun = own !== undefined || since !== undefined || objective.group === null
+    const first = beginOf(objective, hasBegun ? (own ?? start) : to, from)
     const counted = slots.slice(first - from)
     return { objective, slots: counted, tally: tally(objective, first, counted) }
   })

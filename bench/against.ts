@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { UsageError } from '@tintype/lib/command-line.ts'
 import { ExpectedError } from '@tintype/lib/errors.ts'
@@ -12,6 +12,8 @@ import type { Options } from './run.ts'
 /** Each is A B B A: what drifts with time favours neither. */
 const blocks = { full: 3, quick: 1 }
 const root = join(import.meta.dirname, '..')
+/** The measuring programs and what they import beside the product. */
+const programs = ['bench', 'test', 'tools/service.ts', 'tools/free-port.ts', 'tools/parts.ts', 'tools/parts']
 
 export type Difference = {
   name: string
@@ -26,7 +28,8 @@ export type Difference = {
 
 /**
  * Runs benchmarks on a commit and on this checkout as it is, each laid out in a folder of its own, in turns. Both are measured
- * by this checkout's bench/ and test/. @throws UsageError when there is no such commit.
+ * by this checkout's programs, which fail on a commit whose product lacks what they call.
+ * @throws UsageError when there is no such commit.
  */
 export async function against(
   ref: string,
@@ -47,7 +50,7 @@ export async function against(
       [sides.now, now],
     ] as const) {
       layOut(commit, side)
-      for (const own of ['bench', 'test']) {
+      for (const own of programs) {
         rmSync(join(side, own), { recursive: true, force: true })
         cpSync(join(root, own), join(side, own), { recursive: true })
       }
@@ -89,15 +92,16 @@ export function differences(pairs: readonly Pair[]): Difference[] {
 /** The rows of one run in a checkout. */
 async function measure(checkout: string, args: readonly string[]): Promise<Row[]> {
   const results = join(checkout, 'results.json')
+  rmSync(results, { force: true })
   const child = spawn(process.execPath, ['bench/main.ts', ...args, '--results', results], {
     cwd: checkout,
     stdio: ['ignore', 'ignore', 'inherit'],
   })
   const forward = (signal: NodeJS.Signals) => child.kill(signal)
   process.once('SIGINT', forward).once('SIGTERM', forward)
-  const [code] = await once(child, 'exit')
+  await once(child, 'exit')
   process.off('SIGINT', forward).off('SIGTERM', forward)
-  if (code !== 0 && code !== 1) throw new ExpectedError(`the benchmark failed in ${checkout}`)
+  if (!existsSync(results)) throw new ExpectedError(`the benchmark failed in ${checkout}`)
   return JSON.parse(readFileSync(results, 'utf8')).rows
 }
 

@@ -1,7 +1,6 @@
 import { writeFileSync } from 'node:fs'
 import { readArguments, runCommand, UsageError } from '@tintype/lib/command-line.ts'
 import { ExpectedError } from '@tintype/lib/errors.ts'
-import { against, differenceTable } from './against.ts'
 import { machine, type Row, table } from './rows.ts'
 import { type Benchmark, type Options, run } from './run.ts'
 
@@ -68,6 +67,7 @@ async function main(args: string[]): Promise<number> {
     return JSON.stringify(what)
   }
   if (values.against !== undefined) {
+    const { against, differenceTable } = await import('./against.ts')
     const names = positionals.length > 0 ? positionals : ['floor']
     const differences = await against(values.against, names, optionsFor('against'))
     const text = write({ machine: machine(), against: values.against, differences })

@@ -33,16 +33,42 @@ async function startList() {
   return { hook: pathToFileURL(hook).href, loadedBy }
 }
 
-test('npm start loads nothing of the outgrown form', async () => {
+/** Of OpenTelemetry, where a photo's stages are traced into files: no exporter, no metrics, no logs, no instrumentation. */
+const tracing = [
+  'api',
+  'context-async-hooks',
+  'core',
+  'otlp-transformer',
+  'resources',
+  'sdk-node',
+  'sdk-trace',
+  'semantic-conventions',
+]
+
+test('npm start loads nothing that is not used', async () => {
   const { hook, loadedBy } = await startList()
   const tintype = await startTintype(await temporaryFolder(), { NODE_OPTIONS: `--import ${hook}` })
   onTestFinished(async () => void (await tintype.stop()))
-  for (const script of ['launch.ts', 'web/main.ts', 'converter/main.ts', 'logs/main.ts', 'slo/main.ts']) {
+  const scripts = {
+    'launch.ts': { telemetry: ['api'], not: /node_modules\/(express|prom-client|sharp|yaml)\// },
+    'web/main.ts': { telemetry: tracing, not: /node_modules\/(sharp|libheif-js|yaml)\// },
+    'converter/main.ts': { telemetry: tracing, not: /node_modules\/(sharp|libheif-js|yaml|image-size)\// },
+    'logs/main.ts': { telemetry: ['api'], not: /node_modules\/(sharp|yaml)\// },
+    'slo/main.ts': { telemetry: ['api'], not: /node_modules\/sharp\// },
+    'child.ts': { telemetry: [], not: /node_modules\/(express|prom-client|winston|libheif-js)\// },
+  }
+  for (const [script, { telemetry, not }] of Object.entries(scripts)) {
     const modules = await loadedBy(script)
     expect(modules.length, script).toBeGreaterThan(10)
     expect(
-      modules.filter(each => heavy.test(each)),
+      modules.filter(each => heavy.test(each) || not.test(each)),
       script,
+    ).toEqual([])
+    const found = modules.flatMap(each => /@opentelemetry\/([^/]+)/.exec(each)?.[1] ?? [])
+    expect([...new Set(found)].toSorted(), script).toEqual(telemetry)
+    expect(
+      modules.filter(each => /@opentelemetry\/api\/.*\.cjs$/.test(each)),
+      `${script} loads the API twice`,
     ).toEqual([])
   }
 })

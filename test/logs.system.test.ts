@@ -176,6 +176,15 @@ describeWithParts('the timeline page', ['chromium'], ({ chromium: executablePath
       .click()
     await page.locator('#tools').getByRole('link', { name: photo }).waitFor()
     expect(await barriers(page), 'a session').toEqual([])
+    // A search without a match is no dead end.
+    await page.goto(`${tintype.endpoints.logs}/?key=nothing00`)
+    await page.getByText('No entry names nothing00.').waitFor()
+    await page
+      .locator('#recent')
+      .getByRole('link', { name: session as string })
+      .first()
+      .waitFor()
+    expect(await barriers(page), 'no match').toEqual([])
     await page.setViewportSize({ width: 1024, height: 800 })
     await page.fill('#ask input', photo)
     await page.press('#ask input', 'Enter')

@@ -95,6 +95,7 @@ describe('npm start', () => {
         ),
       { timeoutMs: startMs, what: 'web at its old address' },
     )
+    await until(() => /process\.restarted.*"process":"web"/.test(tintype.stderr()))
     expect(tintype.stderr()).toMatch(/process\.ended.*"process":"web","how":"SIGKILL","restartSeconds":0\.2/)
   })
 

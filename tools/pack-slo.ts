@@ -26,7 +26,6 @@ const asTheyAre = [
   'slo/objectives/lint-rules.yaml',
   'slo/alerts/alertmanager.yaml',
   'lib/page/browser',
-  'lib/telemetry/help.json',
   'slo/examples',
   ...['budget-burn', 'monitoring-blind', 'slo-watchdog', 'watchdog-silent'].flatMap(name => [
     `docs/runbooks/${name}.md`,
@@ -38,14 +37,14 @@ const asTheyAre = [
   'LICENSE',
 ]
 
-/** The files that these import, without Tintype's directory, the queue's adapters, and code for the browser. */
+/** The files and the JSON that these import, without Tintype's directory, the queue's adapters, and code for the browser. */
 function loadedBy(...entries: readonly string[]): string[] {
   const found = new Set(entries)
   for (const file of found)
-    for (const { target, dynamic } of importsOf(file)) {
+    for (const { target, dynamic } of file.endsWith('.ts') ? importsOf(file) : []) {
+      const isOurs = /^(lib|slo)\/.*\.(ts|json)$/.test(target)
       const isAdapter = dynamic && target.startsWith('lib/queue/')
-      if (/\.(ts|json)$/.test(target) && !isAdapter && !/^slo\/(tintype|page)\//.test(target))
-        found.add(target)
+      if (isOurs && !isAdapter && !/^slo\/(tintype|page)\//.test(target)) found.add(target)
     }
   return [...found].sort()
 }
@@ -53,8 +52,7 @@ function loadedBy(...entries: readonly string[]): string[] {
 function compile(all: readonly string[], into: string): void {
   declare(into)
   for (const file of all)
-    if (file.endsWith('.json')) write(into, file, read(file))
-    else write(into, file.replace(/ts$/, 'js'), stripTypes(read(file)))
+    write(into, file.replace(/\.ts$/, '.js'), file.endsWith('.ts') ? stripTypes(read(file)) : read(file))
 }
 
 /** Writes the type declarations of the published modules and of the types that they name. */
@@ -70,7 +68,10 @@ function declare(into: string): void {
   const project = { extends: join(root, 'tsconfig.json'), compilerOptions, include: [] }
   writeFileSync(
     config,
-    JSON.stringify({ ...project, files: loadedBy(...published).map(file => join(root, file)) }),
+    JSON.stringify({
+      ...project,
+      files: loadedBy(...published).flatMap(file => (file.endsWith('.ts') ? [join(root, file)] : [])),
+    }),
   )
   execFileSync(join(root, 'node_modules/.bin/tsc'), ['-p', config], { stdio: 'inherit' })
   rmSync(config)

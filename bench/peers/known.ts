@@ -103,7 +103,8 @@ export async function startPeer(
       })
     } catch (error) {
       const why = String((error as { stderr?: Buffer }).stderr ?? error).trim()
-      progress(`${name} is not available here: ${why.split('\n').at(-1)}`)
+      rmSync(into, { recursive: true })
+      progress(`${name} is not available here: ${why.split('\n').at(-1)?.trim()}`)
       return undefined
     }
     writeFileSync(done, '')

@@ -16,11 +16,12 @@ const maxTries = 3
 const soft = new Set<Method>(['renew', 'announce'])
 /** Operations that change rows which they do not name. */
 const unnamed = new Set<Method>(['claim', 'renew', 'expireDead', 'purge'])
+export const isUnnamed = ({ method }: QueueCall): boolean => unnamed.has(method)
 
 type Waiting = QueueCall & Pick<PromiseWithResolvers<unknown>, 'resolve' | 'reject'>
 
 /**
- * Runs the writes of a process, one transaction after the other. Group commit: calls that arrive during a transaction share
+ * Runs writes of a process, one transaction after the other. Group commit: calls that arrive during a transaction share
  * the next one. `ring` is called after a commit with events.
  */
 export function openWriter(
@@ -121,11 +122,11 @@ async function runAll(engine: Engine, calls: QueueCall[]): Promise<unknown[]> {
   const runInTurn = async (some: QueueCall[]) => {
     for (const call of some) answers.set(call, await run(engine, call))
   }
-  const named = calls.filter(({ method }) => !unnamed.has(method))
+  const named = calls.filter(call => !isUnnamed(call))
   const inOrder = named.toSorted((a, b) => (nameOf(a) < nameOf(b) ? -1 : 1))
   await Promise.all(Map.groupBy(inOrder, nameOf).values().map(runInTurn))
   const isClaim = ({ method }: QueueCall) => method === 'claim'
-  await runInTurn(calls.filter(call => unnamed.has(call.method) && !isClaim(call)))
+  await runInTurn(calls.filter(call => isUnnamed(call) && !isClaim(call)))
   for (const claims of inFewSizes(calls.filter(isClaim))) {
     const requests = claims.map(({ args }) => ({ worker: args[0] as string, leaseMs: args[1] as number }))
     const claimed = await claimAll(engine, requests)

@@ -7,7 +7,7 @@ import { openBell } from './postgres-bell.ts'
 import { openClock } from './postgres-clock.ts'
 import { noAnswer, openConnections } from './postgres-connections.ts'
 import { assertKeeps, migrate, type Standing, session, standing } from './postgres-schema.ts'
-import { lastRow, openWriter, statementsOf } from './postgres-writer.ts'
+import { isUnnamed, lastRow, openWriter, statementsOf } from './postgres-writer.ts'
 import type { PostgresAddress } from './queue-url.ts'
 
 /** A migration may have to rewrite a table. */
@@ -56,7 +56,10 @@ export async function openPostgres(address: PostgresAddress, options: OpenOption
   const connections = connect()
   const settings = settingsOf(options)
   const bell = await openBell(connections, address.schema, clock)
-  const { write, close } = openWriter(connections, settings, clock, bell.ring)
+  // A claim does not wait for the fsync of an enqueue or a completion.
+  const openOne = () => openWriter(connections, settings, clock, bell.ring)
+  const [claims, others] = [openOne(), openOne()]
+  const write = (call: QueueCall) => (isUnnamed(call) ? claims : others).write(call)
   const read = (call: QueueCall) =>
     connections.use(client =>
       run(
@@ -82,7 +85,7 @@ export async function openPostgres(address: PostgresAddress, options: OpenOption
     numbersEarly: true,
     async close() {
       clearInterval(purging)
-      await Promise.all([close(), bell.close()])
+      await Promise.all([claims.close(), others.close(), bell.close()])
       await connections.close()
     },
   })

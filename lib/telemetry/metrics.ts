@@ -1,8 +1,11 @@
-import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client'
+import type { Counter, Gauge, Histogram, Registry } from 'prom-client'
 import { limitsReached } from '../limits.ts'
 import type { Definition, Service } from './catalogue.ts'
 import { type MetricName, metrics } from './definitions.ts'
 import helpOf from './help.json' with { type: 'json' }
+import { loadLight } from './load-light.ts'
+
+const client = await loadLight(() => import('prom-client'))
 
 type LabelValues<L> = {
   [K in keyof L]: L[K] extends readonly (infer V)[] ? V & string : string
@@ -33,10 +36,10 @@ export function createMetrics(
   version: string,
   optional: readonly MetricName[] = [],
 ): Metrics {
-  const registry = new Registry()
+  const registry = new client.Registry()
   // Always rendered as OpenMetrics: prom-client's switching of the content type renames counters in place.
-  registry.setContentType(Registry.OPENMETRICS_CONTENT_TYPE as never)
-  collectDefaultMetrics({ register: registry })
+  registry.setContentType(client.Registry.OPENMETRICS_CONTENT_TYPE as never)
+  client.collectDefaultMetrics({ register: registry })
   const instruments = new Map<string, Counter | Gauge | Histogram>()
   for (const [key, definition] of Object.entries<Definition>(metrics)) {
     const name = key as MetricName
@@ -86,14 +89,14 @@ export function createMetrics(
 
 function createInstrument(name: MetricName, { kind, labels, buckets }: Definition, registry: Registry) {
   const common = { name, help: helpOf[name], labelNames: Object.keys(labels), registers: [registry] }
-  if (kind === 'counter') return new Counter(common)
-  if (kind === 'gauge') return new Gauge(common)
-  return new Histogram({ ...common, buckets: [...(buckets ?? [])], enableExemplars: true })
+  if (kind === 'counter') return new client.Counter(common)
+  if (kind === 'gauge') return new client.Gauge(common)
+  return new client.Histogram({ ...common, buckets: [...(buckets ?? [])], enableExemplars: true })
 }
 
 function zero(instrument: Counter | Gauge | Histogram, labels: Record<string, string>): void {
-  if (instrument instanceof Histogram) instrument.zero(labels)
-  else if (instrument instanceof Counter) instrument.inc(labels, 0)
+  if (instrument instanceof client.Histogram) instrument.zero(labels)
+  else if (instrument instanceof client.Counter) instrument.inc(labels, 0)
   else instrument.set(labels, 0)
 }
 

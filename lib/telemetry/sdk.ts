@@ -1,9 +1,6 @@
 import { join } from 'node:path'
-import { resourceFromAttributes } from '@opentelemetry/resources'
-import { BatchSpanProcessor } from '@opentelemetry/sdk-trace'
-import { ATTR_SERVICE_NAME, ATTR_SERVICE_VERSION } from '@opentelemetry/semantic-conventions'
+import { loadLight } from './load-light.ts'
 import { onTracingStop } from './trace.ts'
-import { loadSdk } from './unused.ts'
 
 /** kill -9 loses at most the spans of this interval. */
 const flushMs = 1_000
@@ -25,12 +22,18 @@ export async function startTracing(config: Config, service: string): Promise<voi
   // Unset, they default to OTLP: a connection refused every few seconds.
   process.env.OTEL_METRICS_EXPORTER = 'none'
   process.env.OTEL_LOGS_EXPORTER = 'none'
-  const { NodeSDK } = await loadSdk()
+  const [{ NodeSDK }, { BatchSpanProcessor }, { resourceFromAttributes }] = await loadLight(() =>
+    Promise.all([
+      import('@opentelemetry/sdk-node'),
+      import('@opentelemetry/sdk-trace'),
+      import('@opentelemetry/resources'),
+    ]),
+  )
   const exporter = await openExporter(config, service)
   const sdk = new NodeSDK({
     resource: resourceFromAttributes({
-      [ATTR_SERVICE_NAME]: service,
-      [ATTR_SERVICE_VERSION]: config.VERSION,
+      'service.name': service,
+      'service.version': config.VERSION,
       'service.instance.id': config.INSTANCE,
     }),
     autoDetectResources: false,
@@ -43,7 +46,7 @@ export async function startTracing(config: Config, service: string): Promise<voi
 /** Each exporter is loaded where it is used. */
 async function openExporter(config: Config, service: string) {
   if (config.OTEL_EXPORTER_OTLP_ENDPOINT === '') {
-    const { openTraceFile } = await import('./trace-file.ts')
+    const { openTraceFile } = await loadLight(() => import('./trace-file.ts'))
     const folder = join(config.DATA_DIR, 'traces')
     return openTraceFile(folder, `${service}.${config.INSTANCE}`, config.KEEP_TRACES_DAYS)
   }

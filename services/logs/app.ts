@@ -56,7 +56,7 @@ function addReading(app: Express, server: LogServer): void {
 
   app.get('/timeline.json', async ({ query: { key, day } }, response) => {
     if (typeof key !== 'string' || !isKey(key))
-      throw new Problem(400, 'bad-key', 'key is a session, a photo or a trace, as entries carry it.')
+      throw new Problem(400, 'bad-key', 'A session, a photo or a trace has 8 to 64 digits and small letters.')
     if (day !== undefined && (typeof day !== 'string' || !isDay(day)))
       throw new Problem(400, 'bad-day', 'day is a UTC day: YYYY-MM-DD.')
     const found = await inTurn(() => inThread({ folders, ask: 'story', key, day }))

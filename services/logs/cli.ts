@@ -3,7 +3,15 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { ExpectedError } from '@tintype/lib/errors.ts'
 import { ownFolder } from '@tintype/lib/telemetry/own.ts'
 import { type Folders, publish } from './daily.ts'
-import { type Count, type Entry, type Estimate, serviceOf, sizeText, timeOf } from './page/api.ts'
+import {
+  type Count,
+  type Entry,
+  type Estimate,
+  type Sizing,
+  serviceOf,
+  sizeText,
+  timeOf,
+} from './page/api.ts'
 import { sizing } from './sizing.ts'
 import { dayMs, dayOf } from './stamp.ts'
 import { isKey, timeline } from './timeline.ts'
@@ -81,7 +89,8 @@ function line(entry: Entry): string {
 export function showSizing(folders: Folders): Answer {
   const found = sizing(folders, dayOf(Date.now()))
   const newest = found.days.at(-1)
-  if (!newest) return answer(found, ['No day is published yet.'], 2)
+  const room = forecastLine(found)
+  if (!newest) return answer(found, ['No day is published yet.', room], found.bytesPerDay === null ? 2 : 0)
   const largest = Math.max(...found.days.map(({ bytes }) => bytes))
   const rows = found.days.map(
     ({ day, entries, bytes, sessions }) =>
@@ -103,10 +112,25 @@ export function showSizing(folders: Folders): Answer {
     ...shares(newest.events),
     `largest session: ${session ? `${session.session} ${sizeText(session.bytes)}` : 'none'}`,
     `compresses ${found.compressionRatio?.toFixed(1)} to 1`,
-    found.bytesPerDay === null
-      ? 'No whole day yet: no forecast.'
-      : `${found.counted === 'disk' ? 'all on the disk, photos too' : 'logs alone'}: ${sizeText(found.bytesPerDay)} a day, growing by ${interval(found.growthPerDay, sizeText)} a day; ${sizeText(found.freeBytes)} free: full in ${interval(found.daysUntilFull, String)} days`,
+    room,
   ])
+}
+
+function forecastLine({
+  bytesPerDay,
+  hours,
+  counted,
+  growthPerDay,
+  freeBytes,
+  daysUntilFull,
+}: Sizing): string {
+  if (bytesPerDay === null) return 'No forecast before an hour of looks at the disk.'
+  const what = counted === 'disk' ? 'all on the disk, photos too' : 'logs alone'
+  const how =
+    hours === null
+      ? `growing by ${interval(growthPerDay, sizeText)} a day`
+      : `extrapolated from ${hours === 1 ? '1 hour' : `${hours} hours`}`
+  return `${what}: ${sizeText(bytesPerDay)} a day, ${how}; ${sizeText(freeBytes)} free: full in ${interval(daysUntilFull, String)} days`
 }
 
 const interval = ({ low, likely, high }: Estimate, show: (value: number) => string): string => {

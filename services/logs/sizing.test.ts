@@ -62,6 +62,24 @@ test('the forecast is of all that fills the disk, photos too, once a whole day o
   expect(all.daysUntilFull.likely).toBeLessThan(110)
 })
 
+test('before a whole day is known the forecast extrapolates from an hour on, and says how far it may be off', async () => {
+  const folders = foldersIn(await temporaryFolder())
+  mkdirSync(folders.streams, { recursive: true })
+  const begin = Date.parse('2026-11-20T10:00:00.000Z')
+  await sampleDisk(folders, begin)
+  expect(sizing(folders, '2026-11-20').bytesPerDay).toBeNull()
+  // 1 % of what is free comes each day, in the fastest ten minutes at twice that rate.
+  const { freeBytes } = sizing(folders, '2026-11-20')
+  const grown = [0, 1, 2, 4, 5, 6, 7].map(n => (n * freeBytes) / 100 / 144)
+  const looks = grown.map((bytes, i) => [begin + i * 600_000, 1e9 + bytes])
+  writeFileSync(`${folders.samples}.recent`, JSON.stringify(Object.fromEntries(looks)))
+  const { counted, hours, daysUntilFull } = sizing(folders, '2026-11-20')
+  expect({ counted, hours }).toEqual({ counted: 'disk', hours: 1 })
+  expect(Math.abs((daysUntilFull.likely ?? 0) - 86)).toBeLessThan(4)
+  expect(Math.abs((daysUntilFull.low ?? 0) - 50)).toBeLessThan(3)
+  expect(Math.abs((daysUntilFull.high ?? 0) - 100)).toBeLessThan(4)
+})
+
 test('how full the disk is, is known of the last 90 days', async () => {
   const folders = foldersIn(await temporaryFolder())
   mkdirSync(folders.streams, { recursive: true })

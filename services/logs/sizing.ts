@@ -15,15 +15,17 @@ export function sizing({ days: folder, samples, photos, streams }: Folders, toda
   const days = manifests.map(manifest => daySize(folder, manifest))
   const logs = days.filter(({ day }) => day < today).map(({ diskBytes }) => diskBytes)
   const all = grownBy(readSamples(samples), today)
+  const recent = all.length > 0 ? undefined : recentGrowth(readSamples(recentFile(samples)))
   const grown = all.length > 0 ? all : logs
-  const freeBytes = roomOf(photos, folder).freeBytes
+  const { freeBytes } = roomOf(photos, streams, folder)
   const newest = manifests.at(-1)
   return {
     days,
     today: sizeSoFar(streams, today),
     fullDays: grown.length,
-    counted: grown === all ? 'disk' : 'logs',
-    ...forecast(grown, freeBytes),
+    counted: recent || grown === all ? 'disk' : 'logs',
+    hours: recent?.hours ?? null,
+    ...(recent ? extrapolate(recent.daily, freeBytes) : forecast(grown, freeBytes)),
     freeBytes,
     compressionRatio: newest ? compressionRatio(dayFile(folder, newest)) : null,
   }
@@ -93,6 +95,17 @@ export function forecast(bytes: number[], freeBytes: number): Forecast {
   }
 }
 
+/** Without a whole day: the growth since the first look goes on, at least as in the slowest part and at most as in the fastest. */
+function extrapolate(daily: readonly number[], freeBytes: number): Forecast {
+  const mean = daily.reduce((sum, each) => sum + each, 0) / daily.length
+  const until = (each: number) => daysToFill(freeBytes, each, 0)
+  return {
+    bytesPerDay: mean,
+    growthPerDay: { low: null, likely: null, high: null },
+    daysUntilFull: { low: until(Math.max(...daily)), likely: until(mean), high: until(Math.min(...daily)) },
+  }
+}
+
 /** 0 of nothing: with one day there is no growth to be seen. */
 function quantile(values: number[], share: number): number {
   const sorted = values.toSorted((a, b) => a - b)
@@ -121,12 +134,39 @@ const maxSampledDays = 90
 const readSamples = (file: string): Samples =>
   existsSync(file) ? JSON.parse(readFileSync(file, 'utf8')) : {}
 
+/** Looks of the last day, by their time in epoch milliseconds: for the forecast before a whole day is known. */
+const recentFile = (samples: string): string => `${samples}.recent`
+const recentEveryMs = 600_000
+const leastRecentMs = 3_600_000
+
 /** Records how full the disk is now. */
 export async function sampleDisk({ samples: file, photos, streams }: Folders, nowMs: number): Promise<void> {
-  const all = { ...readSamples(file), [dayOf(nowMs)]: roomOf(photos, streams).usedBytes }
-  const newest = Object.entries(all).sort().slice(-maxSampledDays)
+  const { usedBytes } = roomOf(photos, streams)
+  await writeSamples(file, { ...readSamples(file), [dayOf(nowMs)]: usedBytes }, maxSampledDays)
+  const recent = Object.entries(readSamples(recentFile(file))).filter(([at]) => Number(at) < nowMs)
+  if (nowMs - Number(recent.at(-1)?.[0] ?? 0) < recentEveryMs) return
+  const all = { ...Object.fromEntries(recent), [nowMs]: usedBytes }
+  await writeSamples(recentFile(file), all, dayMs / recentEveryMs)
+}
+
+async function writeSamples(file: string, samples: Samples, most: number): Promise<void> {
+  const newest = Object.entries(samples).sort().slice(-most)
   await writeFile(`${file}.draft`, JSON.stringify(Object.fromEntries(newest)), { flush: true })
   await rename(`${file}.draft`, file)
+}
+
+/** Bytes a day in each sixth of the time that was looked at; undefined before that is an hour. */
+function recentGrowth(samples: Samples): { hours: number; daily: number[] } | undefined {
+  const looks = Object.entries(samples).map(([at, bytes]) => ({ at: Number(at), bytes }))
+  const [first, last] = [looks[0], looks.at(-1)]
+  if (!first || !last || last.at - first.at < leastRecentMs) return undefined
+  const marks = [0, 1, 2, 3, 4, 5, 6].map(part => Math.round((part * (looks.length - 1)) / 6))
+  const points = [...new Set(marks)].map(index => looks[index] ?? last)
+  const daily = points.slice(1).map(({ at, bytes }, i) => {
+    const before = points[i] ?? first
+    return ((bytes - before.bytes) / (at - before.at)) * dayMs
+  })
+  return { hours: Math.floor((last.at - first.at) / leastRecentMs), daily }
 }
 
 /** By how much each whole day filled the disk, of the days whose day before is known too. */

@@ -9,8 +9,6 @@ const maxSessions = 200_000
 /** An event's name is a constant of the code; beyond so many, all others are counted as one. */
 const maxEvents = 1_000
 const largestShown = 5
-/** 52 bits of a session, which a number holds exactly. */
-const sessionDigits = 13
 
 const eventOpen = '{"event":"'
 const quote = 0x22
@@ -56,12 +54,16 @@ export function statistics(): { add(source: Source, bytes: number): void; result
   }
 }
 
-/** A session is a hash already: its first digits are as good as random. */
-function numberAt(bytes: Buffer, at: number): number {
+/** The first 52 bits of a session, which a number holds exactly. A session is a hash: all its digits are random. */
+const numberAt = (bytes: Buffer, at: number): number =>
+  digits(bytes, at, 6) * 2 ** 28 + digits(bytes, at + 6, 7)
+
+/** The value of up to 7 hexadecimal digits, in 32-bit arithmetic, which is faster than that of doubles. */
+function digits(bytes: Buffer, at: number, count: number): number {
   let value = 0
-  for (let i = at; i < at + sessionDigits; i++) {
-    const digit = bytes[i] as number
-    value = value * 16 + (digit < 0x3a ? digit - 0x30 : digit - 0x57)
+  for (let i = at; i < at + count; i++) {
+    const byte = bytes[i] as number
+    value = (value << 4) | ((byte & 15) + 9 * (byte >> 6))
   }
   return value
 }

@@ -1,6 +1,6 @@
 import { UsageError } from '@tintype/lib/command-line.ts'
 import { backtest, type Timeline } from '../math/backtest.ts'
-import { outageFormat, outageMinutes, outageTally, parseOutage } from '../math/outage.ts'
+import { outageFormat, replayOutage } from '../math/outage.ts'
 import { toDuration, toIso, toMinute, toShort } from '../math/time.ts'
 import { type Minute, type Objective, SourceError } from '../sources/index.ts'
 import { longestMinutes, lookBackMinutes, readRecorded } from '../sources/recorded.ts'
@@ -40,13 +40,9 @@ async function recordedResult(objectives: Objective[], given: Given, context: Co
 }
 
 function describedResult(objectives: Objective[], text: string, begin: Minute): Result {
-  const phases = parseOutage(text)
-  if (!phases) throw new UsageError(`--outage "${text}" is not ${outageFormat}`)
-  const to = begin + outageMinutes(phases) + 2 * longestMinutes(objectives)
-  const timelines = objectives.flatMap(objective =>
-    backtest(objective, outageTally(objective, phases, begin), begin, to),
-  )
-  return { from: begin, to, timelines }
+  const replayed = replayOutage(objectives, text, begin)
+  if (!replayed) throw new UsageError(`--outage "${text}" is not ${outageFormat}`)
+  return { ...replayed, from: begin }
 }
 
 const toJson = ({ from, to, timelines }: Result) => ({

@@ -50,10 +50,9 @@ export function checkExpressions(document: Document, written: Written & { replic
     ...check(['replicas'], replicas.replaceAll('$job', 'job')),
     ...checkPart(['traffic'], { traffic }, out => check(['traffic'], out.traffic)),
     ...stages.flatMap((stage, i) =>
-      checkPart(['stages', i], { stages: [stage] }, out => [
-        ...check(['stages', i, 'seconds'], out.stages[0]?.seconds),
-        ...check(['stages', i, 'failing'], out.stages[0]?.failing),
-      ]),
+      checkPart(['stages', i], { stages: [stage] }, ({ stages: [out] }) =>
+        (['seconds', 'failing'] as const).flatMap(key => check(['stages', i, key], out?.[key])),
+      ),
     ),
     ...resources.flatMap((row, i) =>
       checkPart(['resources', i], { resources: [row] }, out =>

@@ -52,33 +52,28 @@ function templatesOf(expressions: Expressions): Map<string, Template> {
   )
 }
 
-const nameText = /\$(?:(?![wb]\b)(\w+)|\{(\w+)\})/g
+const nameText = /\$(?:(?![wb]\b)(\w+)|\{(\w+)\})/
 /** An expression that is nested deeper names itself. */
 const mostWithin = 30
 
-/** A text with each `$name` and `${name}` replaced by what it stands for. */
+/** A text with each `$name`, `$name(argument, …)` and `${name}` replaced by what it stands for. */
 function fill(text: string, templates: ReadonlyMap<string, Template>, within = 0): string {
   if (within > mostWithin) throw new Error(`the expressions name each other without end in ${text}`)
-  let [filled, end] = ['', 0]
-  for (const { 0: whole, 1: plain, 2: braced = plain as string, index } of text.matchAll(nameText)) {
-    // Within the arguments of the one before.
-    if (index < end) continue
-    const template = templates.get(braced)
-    if (!template) throw new Error(`$${braced} is no expression`)
-    filled += text.slice(end, index)
-    end = index + whole.length
-    const { parameters } = template
-    const given = parameters.length > 0 ? argumentsAt(text, end, parameters.length) : { values: [], end }
-    if (given.values.length !== parameters.length)
-      throw new Error(`$${braced} takes ${parameters.join(', ')}`)
-    end = given.end
-    const values = given.values.map((value, i): [string, Template] => [
-      parameters[i] as string,
-      { parameters: [], text: fill(value, templates, within + 1) },
-    ])
-    filled += apart(fill(template.text, new Map([...templates, ...values]), within + 1))
-  }
-  return filled + text.slice(end)
+  const found = nameText.exec(text)
+  if (!found) return text
+  const [whole, plain, name = plain as string] = found
+  const template = templates.get(name)
+  if (!template) throw new Error(`$${name} is no expression`)
+  const { parameters } = template
+  const after = text.slice(found.index + whole.length)
+  const [values, rest] = parameters.length > 0 ? argumentsOf(after, parameters.length) : [[], after]
+  if (values.length !== parameters.length) throw new Error(`$${name} takes ${parameters.join(', ')}`)
+  const own = parameters.map((parameter, i): [string, Template] => [
+    parameter,
+    { parameters: [], text: fill(values[i] ?? '', templates, within + 1) },
+  ])
+  const filled = apart(fill(template.text, new Map([...templates, ...own]), within + 1))
+  return text.slice(0, found.index) + filled + fill(rest, templates, within)
 }
 
 const step = (character: string): number =>
@@ -94,19 +89,19 @@ function apart(text: string): string {
   return text
 }
 
-/** So many arguments in the parentheses that open at `from`, of which the last may hold commas; and where they end. */
-function argumentsAt(text: string, from: number, count: number): { values: string[]; end: number } {
-  if (text[from] !== '(') return { values: [], end: from }
+/** So many arguments in the parentheses that a text begins with, of which the last may hold commas; and what follows. */
+function argumentsOf(text: string, count: number): [values: string[], rest: string] {
+  if (text[0] !== '(') return [[], text]
   const values: string[] = []
-  let [depth, start] = [0, from + 1]
-  for (let at = from; at < text.length; at++) {
+  let [depth, start] = [0, 1]
+  for (let at = 0; at < text.length; at++) {
     const character = text[at] as string
     depth += step(character)
     const isLast = depth === 0
     if (!isLast && (character !== ',' || depth > 1 || values.length === count - 1)) continue
     values.push(text.slice(start, at).trim())
-    if (isLast) return { values, end: at + 1 }
+    if (isLast) return [values, text.slice(at + 1)]
     start = at + 1
   }
-  throw new Error(`a parenthesis is not closed in ${text.slice(from)}`)
+  throw new Error(`a parenthesis is not closed in ${text}`)
 }

@@ -155,7 +155,7 @@ describeWithParts(
         page.on('pageerror', error => problems.push(String(error)))
         await page.goto(serving.endpoints.slo as string)
         await page.waitForSelector('html[data-ready]')
-        expect(await page.title()).toBe('Prometheus: the promises')
+        expect(await page.title()).toBe('Prometheus: Objectives')
         expect(await page.locator('.card h2').allTextContents()).toEqual(
           directory.objectives.map(({ displayName }) => displayName),
         )

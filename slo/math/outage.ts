@@ -1,4 +1,6 @@
 import type { Minute, Objective, Slot } from '../sources/index.ts'
+import { longestMinutes } from '../sources/recorded.ts'
+import { backtest, type Timeline } from './backtest.ts'
 import { type Tally, tally } from './sli.ts'
 import { parseDuration } from './time.ts'
 
@@ -48,7 +50,7 @@ function parsePhase(text: string): Phase | undefined {
   }
 }
 
-export const outageMinutes = (phases: readonly Phase[]): number =>
+const outageMinutes = (phases: readonly Phase[]): number =>
   phases.reduce((sum, { minutes }) => sum + minutes, 0)
 
 /** The outage beginning at a minute, after a good window and followed by one in which every alert clears. */
@@ -72,3 +74,17 @@ function slot({ method }: Objective, phase: Phase, start: Minute, i: number): Sl
 /** 1 for this percentage of the minutes, spread evenly, else 0. */
 const spread = (percent: number, i: number): number =>
   Math.floor(((i + 1) * percent) / 100) - Math.floor((i * percent) / 100)
+
+/** What each alert does in a described outage that begins at a minute; undefined when the text is no description. */
+export function replayOutage(
+  objectives: readonly Objective[],
+  text: string,
+  begin: Minute,
+): { minutes: number; to: Minute; timelines: Timeline[] } | undefined {
+  const phases = parseOutage(text)
+  if (!phases) return undefined
+  const minutes = outageMinutes(phases)
+  const to = begin + minutes + 2 * longestMinutes(objectives)
+  const replay = (each: Objective) => backtest(each, outageTally(each, phases, begin), begin, to)
+  return { minutes, to, timelines: objectives.flatMap(replay) }
+}

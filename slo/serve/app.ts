@@ -9,9 +9,10 @@ import { firstAlert, type Sent } from '../alerts/alert-store.ts'
 import { budgetLine } from '../alerts/text.ts'
 import { incidentNote } from '../diagnose/note.ts'
 import { type Directory, program } from '../directory.ts'
+import { outageFormat, replayOutage } from '../math/outage.ts'
 import { maxPlannedMinutes, readPlanned } from '../math/planned.ts'
 import { parseTime, timeFormat, toMinute } from '../math/time.ts'
-import type { State } from '../page/api.ts'
+import type { State, WhatIf } from '../page/api.ts'
 import { readUnderWay } from '../releases/under-way.ts'
 import type { Source } from '../sources/index.ts'
 import { addActions, isLocal } from './act.ts'
@@ -23,7 +24,6 @@ import { runbooks } from './runbooks.ts'
 import { stagesOf } from './stage-times.ts'
 import { fitOf, stateOf } from './state.ts'
 import type { Watch } from './watch.ts'
-import { whatIf } from './what-if.ts'
 
 /** The recorder keeps all series for two days. */
 const maxHours = 48
@@ -112,7 +112,9 @@ export function createSloApp(options: {
   })
   const answerWhatIf: RequestHandler = ({ query }, response) => {
     const outage = String(query.outage ?? '').slice(0, maxOutageLength)
-    response.json(whatIf(directory.objectives, outage))
+    const replayed = replayOutage(directory.objectives, outage, 0)
+    if (!replayed) throw new Problem(400, 'bad-outage', `outage is ${outageFormat}`)
+    response.json({ minutes: replayed.minutes, alerts: replayed.timelines } satisfies WhatIf)
   }
   app.get('/api/what-if', bounded(answerWhatIf))
   const answerFits: RequestHandler = ({ query }, response) => {

@@ -18,18 +18,7 @@ export type Found = { at: number; verdict: Verdict; examples: readonly Example[]
 /** The stage whose services log in detail, and until when, epoch milliseconds. */
 export type Detail = { stage: string; until: number }
 
-export type Diagnosis = {
-  /** Asks diagnose about this time, unless it is being asked; resolves with its answer or its failure, never throws. */
-  look(nowMs: number): Promise<void>
-  /** The last answer that is about this time, which may be past. */
-  found(atMs: number): Found | null
-  /** The last answer, however old: its note is read after the incident too. */
-  last(): Found | null
-  /** Raises detail for a stage; null when there is no such stage. @throws when its service does not answer. */
-  raise(stage: string): Promise<Detail | null>
-  /** What was raised, while it lasts. */
-  detail(nowMs: number): Detail | null
-}
+export type Diagnosis = ReturnType<typeof openDiagnosis>
 
 /** It is asked each minute while something burns. Older answers are kept this far apart: one is about each minute. */
 const validMs = 5 * 60_000
@@ -39,7 +28,10 @@ const timeoutMs = 30_000
 /** The packed slo is JavaScript. */
 const program = fileURLToPath(new URL(`../main${extname(import.meta.url)}`, import.meta.url))
 
-/** Runs `slo diagnose` as a process of its own: what it reads and computes blocks no request and no evaluation here. `logs`: the log server’s address. */
+/**
+ * Runs `slo diagnose` as a process of its own: what it reads and computes blocks no request and no evaluation here. `logs`: the
+ * log server’s address.
+ */
 export function openDiagnosis(
   { folder, service }: Directory,
   dataDir: string,
@@ -47,7 +39,7 @@ export function openDiagnosis(
   ports: readonly AdminPort[],
   log: Log,
   store: Pick<AlertStore, 'get' | 'set'>,
-): Diagnosis {
+) {
   const environment = {
     DATA_DIR: dataDir,
     LOGS_URL: logs,
@@ -67,15 +59,9 @@ export function openDiagnosis(
   let detail: Detail | null = null
   async function ask(nowMs: number): Promise<void> {
     const at = String(nowMs / 1000)
-    const asked = promisify(execFile)(
-      process.execPath,
-      [program, 'diagnose', '--config', folder, '--json', '--at', at],
-      {
-        env: environment,
-        timeout: timeoutMs,
-        killSignal: 'SIGKILL',
-      },
-    )
+    const verb = [program, 'diagnose', '--config', folder, '--json', '--at', at]
+    const bounds = { env: environment, timeout: timeoutMs, killSignal: 'SIGKILL' } as const
+    const asked = promisify(execFile)(process.execPath, verb, bounds)
     // Exit status 1 is an answer: something is slow.
     const { stdout } = await asked.catch(error => (error.code === 1 ? error : Promise.reject(error)))
     const { examples, ...verdict } = JSON.parse(stdout) as Verdict & { examples: Example[] }
@@ -84,7 +70,8 @@ export function openDiagnosis(
     log.warn('diagnosis.made', { verdict: verdict.verdict, cause, confidence })
   }
   return {
-    look(nowMs) {
+    /** Asks diagnose about this time, unless it is being asked; resolves with its answer or its failure, never throws. */
+    look(nowMs: number): Promise<void> {
       looking ??= ask(nowMs)
         .catch(error => log.error('diagnosis.failed', { error: describeError(error) }))
         .finally(() => {
@@ -92,9 +79,12 @@ export function openDiagnosis(
         })
       return looking
     },
-    found: atMs => all.findLast(({ at }) => Math.abs(atMs - at) < validMs) ?? null,
-    last: () => all.at(-1) ?? null,
-    async raise(wanted) {
+    /** The last answer that is about this time, which may be past. */
+    found: (atMs: number): Found | null => all.findLast(({ at }) => Math.abs(atMs - at) < validMs) ?? null,
+    /** The last answer, however old: its note is read after the incident too. */
+    last: (): Found | null => all.at(-1) ?? null,
+    /** Raises detail for a stage; null when there is no such stage. @throws when its service does not answer. */
+    async raise(wanted: string): Promise<Detail | null> {
       const stage = service.stages.find(({ name }) => name === wanted)
       if (!stage) return null
       await raiseDetail(ports, stage.jobs)
@@ -102,7 +92,8 @@ export function openDiagnosis(
       log.info('detail.raised', { stage: stage.name, forSeconds: detailSeconds })
       return detail
     },
-    detail: nowMs => (detail && detail.until > nowMs ? detail : null),
+    /** The detail that is raised, while it lasts. */
+    detail: (nowMs: number): Detail | null => (detail && detail.until > nowMs ? detail : null),
   }
 }
 

@@ -11,28 +11,22 @@ import {
 import { goneMinutes, remember } from '../sources/remembered.ts'
 import { type View, viewOf } from './view.ts'
 
-export type Evaluations = {
-  /** Reads up to a minute. Why the source did not answer, or null; what is known is evaluated all the same. */
-  read(now: Minute): Promise<string | null>
-  /** Whether the source was read once and the SLO had begun. */
-  hasRead(): boolean
-  /** The objectives at a minute that was read; empty before the SLO began, and when it is before what is kept. */
-  viewsAt(minute: Minute): View[]
-}
+export type Evaluations = ReturnType<typeof openEvaluations>
 
 /** All objectives, one for each group of those that are grouped, over the minutes kept in memory. */
 export function openEvaluations(
   objectives: readonly Objective[],
   behind: Source,
   store: Pick<AlertStore, 'get' | 'set'>,
-): Evaluations {
+) {
   const source = remember(behind)
   // The windows, and before them a day of alerts with what these look back on.
   const keepMinutes = lookBackMinutes(objectives) + 1440 + longestMinutes(objectives)
   let recorded: Recorded | undefined
   let hasRead = false
   return {
-    async read(now) {
+    /** Reads up to a minute. Why the source did not answer, or null; what is known is evaluated all the same. */
+    async read(now: Minute): Promise<string | null> {
       // When the objectives began is stored for a start while the source is away: then no data is offline, too.
       const stored = store.get<Minute>('begun')
       // In the future: it was set while the clock was ahead.
@@ -47,8 +41,10 @@ export function openEvaluations(
       if (begun === undefined && recorded) store.set('begun', recorded.start)
       return null
     },
+    /** Whether the source was read once and the SLO had begun. */
     hasRead: () => hasRead,
-    viewsAt(minute) {
+    /** The objectives at a minute that was read; empty before the SLO began, and when it is before what is kept. */
+    viewsAt(minute: Minute): View[] {
       const { start, objectives } = recorded ?? { start: minute, objectives: [] }
       if (start >= minute) return []
       return objectives

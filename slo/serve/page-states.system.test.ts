@@ -9,8 +9,8 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { barriers } from '../../test/accessible.ts'
 import { describeWithParts } from '../../test/support.ts'
 import { readDirectory } from '../directory.ts'
+import { replayOutage } from '../math/outage.ts'
 import { pageStates, stages } from '../test/page-states.ts'
-import { whatIf } from './what-if.ts'
 
 /** With SHOTS=folder the pages are drawn there. */
 const shots = process.env.SHOTS
@@ -38,7 +38,8 @@ function pagesOf(state: () => unknown): express.Express {
   app.get('/api/state', (_, response) => void response.json(state()))
   app.get('/api/stages', (_, response) => void response.json(stages))
   app.get('/api/release', (_, response) => void response.json(release))
-  app.get('/api/what-if', (_, response) => void response.json(whatIf(objectives, 'full 10m')))
+  const { minutes, timelines } = replayOutage(objectives, 'full 10m', 0) ?? {}
+  app.get('/api/what-if', (_, response) => void response.json({ minutes, alerts: timelines }))
   return app
 }
 

@@ -64,9 +64,8 @@ export async function startStatus(options: {
 }): Promise<Loop | undefined> {
   const { watch, source, metrics, log, file, dataDir } = options
   if (file === '') return undefined
-  const storage = await openStorage(storageUrl(options.storageUrl, dataDir), {
-    observe: observeStorage(metrics),
-  })
+  const observe = observeStorage(metrics)
+  const storage = await openStorage(storageUrl(options.storageUrl, dataDir), { observe })
   const say = onChange(why => why && log.error('status.not-written', { error: why }))
   let underWay: Promise<unknown> | undefined
   const write = async (): Promise<void> => {
@@ -80,15 +79,7 @@ export async function startStatus(options: {
       throw new Error(`storage did not answer within ${writtenWithinMs} ms`)
     say(null)
   }
-  const loop = repeat(
-    () => everyMs,
-    write,
-    error => say(String(error)),
-  )
-  return {
-    async stop() {
-      await loop.stop()
-      await storage.close()
-    },
-  }
+  const fail = (error: unknown) => say(String(error))
+  const loop = repeat(() => everyMs, write, fail)
+  return { stop: () => loop.stop().then(() => storage.close()) }
 }

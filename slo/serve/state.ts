@@ -66,11 +66,7 @@ function objectiveState(view: View, planned: readonly Planned[]): ObjectiveState
     budgetLeft: standing.budgetLeft,
     goneAt: goneAt === null ? null : time(goneAt),
     tiers: burns.map(({ tier, long, short }) => ({
-      name: tier.name,
-      severity: tier.severity,
-      longMinutes: tier.longMinutes,
-      shortMinutes: tier.shortMinutes,
-      factor: tier.factor,
+      ...tier,
       burnLong: long,
       burnShort: short,
       firing: firings.some(firing => firing.tier === tier && firing.clears === null),

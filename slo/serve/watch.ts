@@ -5,6 +5,7 @@ import type { Log } from '@tintype/lib/telemetry/log.ts'
 import type { Alert, AlertStore } from '../alerts/alert-store.ts'
 import type { Notifier } from '../alerts/notifier.ts'
 import { alertsOf } from '../alerts/text.ts'
+import { askBounded } from '../sources/bounded-request.ts'
 import type { Minute } from '../sources/index.ts'
 import { type Diagnosis, inShort } from './diagnosis.ts'
 import type { Evaluations } from './evaluations.ts'
@@ -27,19 +28,7 @@ const verdictMs = 10_000
 /** The group of alerts about the monitoring itself. */
 const monitoring = 'monitoring'
 
-export type Watch = {
-  /** What the last evaluation saw; empty before the SLO began. */
-  views(): readonly View[]
-  /** What an evaluation would have seen at an earlier minute; empty when that is before what is kept in memory. */
-  viewsAt(minute: Minute): readonly View[]
-  /** When the source last answered, epoch milliseconds. */
-  seenAt(): number
-  /** SloWatchdog came in from Alertmanager. */
-  receiveWatchdog(): void
-  /** That no evaluation has begun for too long, though one is due each minute. */
-  stalled(): string | null
-  stop(): Promise<void>
-}
+export type Watch = ReturnType<typeof startWatch>
 
 /**
  * Evaluates every objective each minute, updates the notifier, and watches that it does. Where Alertmanager notifies, alerts
@@ -57,7 +46,7 @@ export function startWatch(options: {
   /** Where the pages are. */
   pages: () => string
   log: Log
-}): Watch {
+}) {
   const { evaluations, notifier, alertStore, heartbeat, diagnosis, pages, log } = options
   let views: View[] = []
   const sent = alertStore.sent().flatMap(({ alerts }) => alerts)
@@ -82,14 +71,10 @@ export function startWatch(options: {
     logSender(sends ? null : 'Alertmanager')
     // What slo began to send it also ends.
     const begunHere = new Set(alertStore.sent().map(({ group }) => group))
-    const alerts = own
-      .filter(({ group }) => sends || begunHere.has(group))
-      .map(alert => ({ ...alert, diagnosis: verdict }))
-    const missing = [
-      ...silence('monitoring-blind', measured.missingSince()),
-      ...silence('watchdog-silent', silent),
-    ]
-    void notifier.update([...alerts, ...missing], now)
+    const alerts = own.filter(({ group }) => sends || begunHere.has(group))
+    const blind = silence('monitoring-blind', measured.missingSince())
+    const all = [...alerts.map(alert => ({ ...alert, diagnosis: verdict })), ...blind]
+    void notifier.update([...all, ...silence('watchdog-silent', silent)], now)
   }
 
   /** A Prometheus that does not answer or has just started is asked again in a minute, for `watchdogMs`. */
@@ -139,15 +124,19 @@ export function startWatch(options: {
   const deadMansCheck = setInterval(notify, blindMs / 6)
 
   return {
+    /** That no evaluation has begun for too long, though one is due each minute. */
     stalled: pulse.stalled,
-    views: () => views,
+    /** The last evaluation; empty before the SLO began. */
+    views: (): readonly View[] => views,
     viewsAt: evaluations.viewsAt,
+    /** When the source last answered, epoch milliseconds. */
     seenAt: measured.lastAt,
-    receiveWatchdog() {
+    /** SloWatchdog came in from Alertmanager. */
+    receiveWatchdog(): void {
       watchdog.came()
       if (alertStore.get('watchdog') === undefined) alertStore.set('watchdog', Date.now())
     },
-    async stop() {
+    async stop(): Promise<void> {
       clearInterval(deadMansCheck)
       await loop.stop()
     },
@@ -159,10 +148,8 @@ const burns = ({ burns }: View): boolean => burns.some(({ tier, short }) => shor
 
 /** One of each group and name: the first. */
 const join = (alerts: readonly Alert[]): Alert[] => [
-  ...new Map(alerts.toReversed().map(alert => [keyOf(alert), alert])).values(),
+  ...new Map(alerts.toReversed().map(alert => [`${alert.group} ${alert.name}`, alert])).values(),
 ]
-
-const keyOf = ({ group, name }: Alert): string => `${group} ${name}`
 
 export const silences = {
   'monitoring-blind':
@@ -182,9 +169,9 @@ export function silence(name: keyof typeof silences, since: number | null): Aler
 
 async function beat(url: URL, log: Log): Promise<void> {
   try {
-    const response = await fetch(url, { signal: AbortSignal.timeout(heartbeatTimeoutMs) })
-    await response.body?.cancel()
-    if (!response.ok) throw new Error(`answer ${response.status}`)
+    const signal = AbortSignal.timeout(heartbeatTimeoutMs)
+    const { status } = await askBounded(url.href, { headers: {}, signal, maxMiB: 1 })
+    if (status >= 400) throw new Error(`answer ${status}`)
   } catch (error) {
     log.warn('heartbeat.failed', { error: String(error) })
   }

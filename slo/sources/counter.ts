@@ -15,6 +15,10 @@ export const minuteOf = (timeMs: number): Minute => Math.ceil(timeMs / 60_000) -
 /** NaN, infinities and negatives are no counter’s value; the sample is treated as never taken. */
 export const isCounterValue = (value: number): boolean => Number.isFinite(value) && value >= 0
 
+/** The minutes [from, to), in which nothing was counted. */
+export const unknownSlots = (from: Minute, to: Minute): Slot[] =>
+  Array.from({ length: to - from }, (_, i) => ({ start: from + i, good: 0, total: 0, unknown: true }))
+
 /** A minute in which so much of the part and of the total was counted. */
 export const ratioSlot = (counts: RatioSli['counts'], start: Minute, part: number, total: number): Slot => ({
   start,

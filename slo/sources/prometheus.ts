@@ -1,5 +1,5 @@
 import { countLimit, limits } from '@tintype/lib/limits.ts'
-import { increase, minuteOf, ordered, ratioSlot, type Sample } from './counter.ts'
+import { increase, minuteOf, ordered, ratioSlot, type Sample, unknownSlots } from './counter.ts'
 import {
   type Counter,
   type Minute,
@@ -168,9 +168,7 @@ async function countSeries(api: PrometheusApi, { selector }: Counter, { from, to
 }
 
 async function thresholdSlots(api: PrometheusApi, sli: ThresholdSli, { from, to }: Range): Promise<Slot[]> {
-  const slots = Array.from({ length: to - from }, (_, i): Slot => {
-    return { start: from + i, good: 0, total: 0, unknown: true }
-  })
+  const slots = unknownSlots(from, to)
   for (const isGood of [true, false])
     for (let start = from; start < to; start += maxPoints) {
       const end = Math.min(start + maxPoints, to)

@@ -1,3 +1,4 @@
+import { unknownSlots } from './counter.ts'
 import type { Minute, Slot, Source } from './index.ts'
 
 /** Minutes asked for again each time: what was scraped or written late is then still counted. */
@@ -53,10 +54,8 @@ export function remember(source: Source): Remembered {
       const missing = (): Kept => {
         if (!isKnown) blindUntil = Math.max(blindUntil, to)
         const begin = Math.max(from, end)
-        const unknown = Array.from({ length: to - begin }, (_, i): Slot => {
-          return { start: begin + i, good: 0, total: 0, unknown: true }
-        })
-        return { from, slots: [...older(begin), ...unknown], missedFrom: Math.min(known.missedFrom, begin) }
+        const slots = [...older(begin), ...unknownSlots(begin, to)]
+        return { from, slots, missedFrom: Math.min(known.missedFrom, begin) }
       }
       const read = async (): Promise<Kept> => {
         const slots = [...older(since), ...(await source.slots(sli, since, to))]

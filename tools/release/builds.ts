@@ -86,7 +86,7 @@ function install(folder: string): void {
       if (spawnSync('cp', ['-al', from, to]).status !== 0) execFileSync('cp', ['-aT', from, to])
       rmSync(join(to, '.cache'), { recursive: true, force: true })
     }
-  } else execFileSync('npm', ['ci', '--no-audit', '--no-fund'], { cwd: folder, stdio: 'inherit' })
+  } else execFileSync('npm', ['ci', '--no-audit', '--no-fund'], { cwd: folder, stdio: ['ignore', 2, 2] })
 }
 
 /** A hash of all files that are run, ten digits. */

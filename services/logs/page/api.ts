@@ -67,7 +67,9 @@ export type Sizing = {
   today: { day: string; bytes: number; services: Record<string, { bytes: number }>; fromMs: number } | null
   /** Whole days before today, on which growth is measured. */
   fullDays: number
-  /** What `bytesPerDay` counts: all that came to the disk, photos too; or while no whole day of that is known, logs. */
+  /** Hours from which the forecast extrapolates before a whole day is known; null when it is of whole days. */
+  hours: number | null
+  /** What `bytesPerDay` counts: all that came to the disk, photos too; or while nothing of that is known, logs. */
   counted: 'disk' | 'logs'
   /** Bytes that come to the disk a day: now, and how it changes from day to day. */
   bytesPerDay: number | null

@@ -26,6 +26,7 @@ find('#ask').addEventListener('submit', event => {
 })
 const key = new URLSearchParams(location.search).get('key')?.trim() ?? ''
 input.value = key
+find('#recent').hidden = key !== ''
 if (key) void search(key)
 else input.focus()
 showRecent(key ? undefined : lead)
@@ -39,14 +40,15 @@ async function search(key: string): Promise<void> {
     show(await getJson<Story>(`timeline.json?key=${encodeURIComponent(key)}`))
   } catch (error) {
     lead.textContent = failed(error)
+    find('#recent').hidden = false
   }
 }
 
 function show(story: Story): void {
   lead.textContent = sentence(story)
+  find('#recent').hidden = story.entries.length > 0
   if (story.entries.length === 0) return
-  const draw = () =>
-    find('#drawing').replaceChildren(drawStory(story, Math.max(320, chart.clientWidth), open))
+  const draw = () => find('#drawing').replaceChildren(drawStory(story, Math.max(320, widthOf(chart)), open))
   chart.hidden = false
   new ResizeObserver(draw).observe(chart)
   find('#tools').hidden = false
@@ -55,6 +57,10 @@ function show(story: Story): void {
   find('#entries').replaceChildren(...listEntries(story))
   linkPhotos(story)
 }
+
+/** In pixels of a font of 16: the drawing grows with the font, which is larger on a large screen. */
+const widthOf = (element: HTMLElement): number =>
+  (16 * element.clientWidth) / Number.parseFloat(getComputedStyle(document.documentElement).fontSize)
 
 /** More are found among the entries. */
 const maxPhotosLinked = 40

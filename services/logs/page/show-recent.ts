@@ -6,8 +6,8 @@ import { words } from './words.ts'
 const refreshMs = 10_000
 
 /**
- * The newest sessions and what is unusual, read again while the tab is seen. `lead` gets the state in a sentence; with a
- * search it is undefined, and only the search's completion is filled.
+ * The newest sessions and what is unusual, read again while the tab is seen. `lead` gets the state in a sentence; it is
+ * undefined while it shows what a search found.
  */
 export function showRecent(lead: HTMLElement | undefined): void {
   let shown = ''
@@ -20,11 +20,10 @@ export function showRecent(lead: HTMLElement | undefined): void {
       if (now === shown) return
       shown = now
       find('#keys').replaceChildren(...optionsOf(recent))
-      if (!lead) return
-      const text = sentence(recent)
-      if (lead.textContent !== text) lead.textContent = text
-      find('#recent').hidden = recent.fromMs === 0
       find('#recent').replaceChildren(...sectionsOf(recent))
+      const text = sentence(recent)
+      // Unchanged text must not be set again: screen readers would announce it each time.
+      if (lead && lead.textContent !== text) lead.textContent = text
     } catch (error) {
       if (lead) lead.textContent = phrase(words.errorOf, { why: (error as Error).message })
       shown = ''

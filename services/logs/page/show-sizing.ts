@@ -65,8 +65,8 @@ function ofToday({ today }: SizingAnswer): string {
 }
 
 function forecast(sizing: SizingAnswer): string[] {
-  const { days, counted, bytesPerDay, freeBytes, daysUntilFull, compressionRatio } = sizing
-  if (days.length === 0) return [words.noDays]
+  const { days, hours, counted, bytesPerDay, freeBytes, daysUntilFull, compressionRatio } = sizing
+  if (days.length === 0 && bytesPerDay === null) return [words.noDays]
   const each = (value: number | null) => (value === null ? words.overHorizon : number.format(value))
   const { low, likely, high } = daysUntilFull
   const range = { low: each(low), likely: each(likely), high: each(high) }
@@ -75,6 +75,7 @@ function forecast(sizing: SizingAnswer): string[] {
   const values = { daily: bytes(bytesPerDay ?? 0), free: bytes(freeBytes), days: until }
   return [
     bytesPerDay === null ? words.noForecast : phrase(text, values),
+    ...(hours === null ? [] : [phrase(words.extrapolated, { hours: number.format(hours) })]),
     ...(compressionRatio === null
       ? []
       : [phrase(words.compresses, { ratio: ratio.format(compressionRatio) })]),
@@ -82,11 +83,12 @@ function forecast(sizing: SizingAnswer): string[] {
 }
 
 function bars(services: Record<string, { bytes: number }>, largest: number): HTMLElement {
-  const parts = Object.entries(services).map(([service, count]) => {
-    const title = `${service} ${bytes(count.bytes)}`
-    const bar = h('span', { class: 'size', 'data-service': service, title })
+  const parts = Object.entries(services).sort(([, a], [, b]) => b.bytes - a.bytes)
+  const text = parts.map(([service, count]) => `${service} ${bytes(count.bytes)}`).join(' · ')
+  const drawn = parts.map(([service, count]) => {
+    const bar = h('span', { class: 'size', 'data-service': service })
     bar.style.width = `${(barWidthRem * count.bytes) / largest}rem`
     return bar
   })
-  return h('span', { class: 'sizes' }, ...parts)
+  return h('div', {}, h('span', { class: 'sizes' }, ...drawn), h('span', { class: 'small soft' }, text))
 }

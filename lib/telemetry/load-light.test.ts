@@ -2,8 +2,8 @@ import { spawnSync } from 'node:child_process'
 import { expect, test } from 'vitest'
 
 const code = `
-  import { loadSdk } from '${import.meta.dirname}/unused.ts'
-  const { NodeSDK } = await loadSdk()
+  import { loadLight } from '${import.meta.dirname}/load-light.ts'
+  const { NodeSDK } = await loadLight(() => import('@opentelemetry/sdk-node'))
   new NodeSDK({ spanProcessors: [], autoDetectResources: false }).start()
   process.stdout.write('started')`
 

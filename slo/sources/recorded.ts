@@ -46,8 +46,11 @@ export async function readRecorded(
   const all = read.map(async each => {
     const { objective, slots } = each
     const own = since === undefined ? await startOf(source, [each]) : undefined
+    // A group that never counted anything has not begun: the generated rules record nothing of it either.
+    const hasBegun = own !== undefined || since !== undefined || objective.group === null
+    const begin = hasBegun ? (own ?? start) : to
     // A minute without data is bad only after the SLO began; an event counts also before that.
-    const first = objective.method === 'Timeslices' ? Math.max(own ?? start, each.from) : each.from
+    const first = objective.method === 'Timeslices' ? Math.max(begin, each.from) : each.from
     const counted = slots.slice(first - each.from)
     return { objective, slots: counted, tally: tally(objective, first, counted) }
   })

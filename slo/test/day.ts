@@ -95,7 +95,8 @@ export async function startSlo(dataDir: string, environment: Record<string, stri
       GRACE_SECONDS: '1',
       PROBE_URL: 'http://127.0.0.1:9',
       SCRAPE_SECONDS: '60',
-      SCRAPE_TARGETS: 'nobody=http://127.0.0.1:9/metrics',
+      // Named slo, or slo would record its own probe, which fails.
+      SCRAPE_TARGETS: 'slo=http://127.0.0.1:9/metrics',
       ...environment,
       ...environment,
     },

@@ -8,7 +8,7 @@ import { startRaw } from './raw.ts'
 import { digits, estimate, estimateRatio, median, quantile, type Row, row } from './rows.ts'
 import { type Bench, startService } from './run.ts'
 
-const full = { rounds: 6, uploads: 60, single: 60 }
+const full = { rounds: 8, uploads: 60, single: 100 }
 const small = { rounds: 2, uploads: 10, single: 5 }
 const inFlight = 4
 

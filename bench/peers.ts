@@ -9,7 +9,7 @@ import { startRaw } from './raw.ts'
 import { digits, estimateRatio, median, type Row, row } from './rows.ts'
 import { type Bench, startService } from './run.ts'
 
-const full = { rounds: 5, photos: 60, different: 12 }
+const full = { rounds: 8, photos: 60, different: 12 }
 const small = { rounds: 2, photos: 8, different: 2 }
 /** 10 megapixels. */
 const [width, height] = [3_872, 2_592]

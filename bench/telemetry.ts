@@ -5,7 +5,7 @@ import { type Picture, pictures } from './photos.ts'
 import { digits, estimate, estimateRatio, type Row, row } from './rows.ts'
 import { type Bench, startService } from './run.ts'
 
-const full = { pairs: 20, uploads: 40 }
+const full = { pairs: 60, uploads: 40 }
 const small = { pairs: 3, uploads: 8 }
 
 /** No traces, and of the log only errors. Metrics cannot be left out: without them there is no promise. */

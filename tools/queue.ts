@@ -5,12 +5,12 @@ import { noVerb, readArguments, runCommand, UsageError } from '@tintype/lib/comm
 import { readConfig } from '@tintype/lib/config.ts'
 import { ExpectedError } from '@tintype/lib/errors.ts'
 import { replay as replayPhoto } from '@tintype/lib/photo/finish.ts'
-import { rebuild } from '@tintype/lib/photo/rebuild.ts'
 import { isPhotoId } from '@tintype/lib/photo/record.ts'
 import { open as openQueue, type Queue, queueUrl } from '@tintype/lib/queue/index.ts'
 import { open as openStorage, type Storage, storageUrl } from '@tintype/lib/storage/index.ts'
 import { pick } from '@tintype/lib/variables.ts'
 import { openReadOnly } from '../slo/sources/recorder/read-only.ts'
+import { rebuild } from './rebuild-queue.ts'
 
 /** `npm run queue -- <verb>`: shows the queue and repairs it; may run beside the service. */
 const usage = `npm run queue -- <verb> [--json]

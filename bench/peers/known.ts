@@ -115,18 +115,17 @@ export async function startPeer(
     cwd: folder,
     stdio: ['ignore', 'ignore', 'pipe'],
     env: { ...process.env, ...environment },
+    // A process group, so that thumbor's workers end with it.
+    detached: true,
   })
   let errors = ''
   child.stderr.on('data', chunk => {
     errors = `${errors}${chunk}`.slice(-2_000)
   })
-  onEnd(() => child.kill('SIGKILL'))
+  const runs = () => child.exitCode === null && child.signalCode === null
+  onEnd(() => runs() && process.kill(-(child.pid as number), 'SIGKILL'))
   const address = `http://127.0.0.1:${port}`
-  for (
-    const deadline = Date.now() + startMs;
-    Date.now() < deadline && child.exitCode === null;
-    await sleep(100)
-  )
+  for (const deadline = Date.now() + startMs; Date.now() < deadline && runs(); await sleep(100))
     if (await fetch(address).then(Boolean, () => false)) return { address, pid: child.pid as number }
   progress(`${name} does not start here: ${errors}`)
   return undefined

@@ -4,8 +4,8 @@ import { countLimit } from '../limits.ts'
 import { engineOn, type OpenOptions, settingsOf } from './engine.ts'
 import { isRead, type Queue, type QueueCall, queueOn, run } from './port.ts'
 import { openBell } from './postgres-bell.ts'
-import { openClock } from './postgres-clock.ts'
-import { noAnswer, openConnections } from './postgres-connections.ts'
+import { openClock, type ServerClock } from './postgres-clock.ts'
+import { type Connections, noAnswer, openConnections } from './postgres-connections.ts'
 import { assertKeeps, migrate, type Standing, session, standing } from './postgres-schema.ts'
 import { isUnnamed, lastRow, openWriter, statementsOf } from './postgres-writer.ts'
 import type { PostgresAddress } from './queue-url.ts'
@@ -23,28 +23,8 @@ const bigint = 20
  */
 export async function openPostgres(address: PostgresAddress, options: OpenOptions = {}): Promise<Queue> {
   const clock = openClock()
-  const connect = (withinMs?: number) =>
-    openConnections(
-      {
-        connectionString: address.connectionString,
-        fallback_application_name: 'tintype',
-        keepAlive: true,
-        pipeline: true,
-        // Other connections of the process keep pg's own parsers.
-        types: {
-          getTypeParser: ((oid: number, format?: 'text') =>
-            oid === bigint ? Number : pg.types.getTypeParser(oid, format)) as typeof pg.types.getTypeParser,
-        },
-      },
-      async client => {
-        const answers = await client.query(`SET search_path TO "${address.schema}"; ${session}; ${standing}`)
-        const server = lastRow<Standing>(answers)
-        clock.set(server.now)
-        assertKeeps(server, options.acceptLoss ?? false)
-      },
-      withinMs,
-    )
-  const migrating = connect(migrationMs)
+  const settings = settingsOf(options)
+  const migrating = connect(address, options, clock, migrationMs)
   try {
     await migrating.use(client => migrate(client, address.schema))
   } catch (cause) {
@@ -53,24 +33,17 @@ export async function openPostgres(address: PostgresAddress, options: OpenOption
   } finally {
     await migrating.close()
   }
-  const connections = connect()
-  const settings = settingsOf(options)
+  const connections = connect(address, options, clock)
   const bell = await openBell(connections, address.schema, clock)
   // A claim does not wait for the fsync of an enqueue or a completion.
   const openOne = () => openWriter(connections, settings, clock, bell.ring)
   const [claims, others] = [openOne(), openOne()]
   const write = (call: QueueCall) => (isUnnamed(call) ? claims : others).write(call)
   const read = (call: QueueCall) =>
-    connections.use(client =>
-      run(
-        engineOn(
-          statementsOf(query => client.query(query)),
-          settings,
-          clock.now,
-        ),
-        call,
-      ),
-    )
+    connections.use(client => {
+      const sql = statementsOf(query => client.query(query))
+      return run(engineOn(sql, settings, clock.now), call)
+    })
   const purging = startPurging(write)
   return queueOn(bell.doorbell, options, {
     async ask(call) {
@@ -89,6 +62,31 @@ export async function openPostgres(address: PostgresAddress, options: OpenOption
       await connections.close()
     },
   })
+}
+
+function connect(
+  { connectionString, schema }: PostgresAddress,
+  { acceptLoss = false }: OpenOptions,
+  clock: ServerClock,
+  withinMs?: number,
+): Connections {
+  // Other connections of the process keep pg's own parsers.
+  const getTypeParser = ((oid: number, format?: 'text') =>
+    oid === bigint ? Number : pg.types.getTypeParser(oid, format)) as typeof pg.types.getTypeParser
+  const config: pg.ClientConfig = {
+    connectionString,
+    fallback_application_name: 'tintype',
+    keepAlive: true,
+    pipeline: true,
+    types: { getTypeParser },
+  }
+  const prepare = async (client: pg.ClientBase) => {
+    const answers = await client.query(`SET search_path TO "${schema}"; ${session}; ${standing}`)
+    const server = lastRow<Standing>(answers)
+    clock.set(server.now)
+    assertKeeps(server, acceptLoss)
+  }
+  return openConnections(config, prepare, withinMs)
 }
 
 /** Removes old rows in the background. What fails is tried again at the next interval. */

@@ -36,18 +36,12 @@ export async function stats({ sql, clock }: Engine): Promise<Stats> {
 }
 
 /** Dead letters, oldest first, with their reasons. */
-export async function deadLetters(
-  { sql }: Engine,
-  limit: number,
-): Promise<{ job: Job; attempts: number; reason: FailureReason }[]> {
+export async function deadLetters({ sql }: Engine, limit: number) {
   const rows = await sql(`SELECT ${columns} FROM jobs WHERE state = 'dead' ORDER BY seq LIMIT ?`).all<Row>(
     limit,
   )
-  return rows.map(row => ({
-    job: toJob(row),
-    attempts: row.attempts,
-    reason: JSON.parse(row.reason ?? 'null'),
-  }))
+  const reasonOf = ({ reason }: Row): FailureReason => JSON.parse(reason ?? 'null')
+  return rows.map(row => ({ job: toJob(row), attempts: row.attempts, reason: reasonOf(row) }))
 }
 
 /**
@@ -72,13 +66,10 @@ export async function lost(engine: Engine, limit: number): Promise<Job[]> {
 }
 
 /** Deleted photos that are not buried, oldest first. */
-export const tombstones = async (
-  { sql }: Engine,
-  limit: number,
-): Promise<{ photo: PhotoId; owner: Owner }[]> =>
-  sql(`SELECT photo, owner FROM jobs WHERE state = 'deleted' AND ended_at IS NULL ORDER BY seq LIMIT ?`).all(
-    limit,
-  )
+export const tombstones = async ({ sql }: Engine, limit: number) =>
+  sql(`SELECT photo, owner FROM jobs WHERE state = 'deleted' AND ended_at IS NULL ORDER BY seq LIMIT ?`).all<
+    Pick<Row, 'photo' | 'owner'>
+  >(limit)
 
 /**
  * The last event before the first missing number. A server numbers events before their transactions commit, so that lower
@@ -112,12 +103,9 @@ export async function eventsOf(
   return events.length > maxMissed ? 'reset' : events
 }
 
-export const outcomesAfter = async (
-  { sql }: Engine,
-  seq: number,
-  limit: number,
-): Promise<{ seq: number; photo: PhotoId; outcome: Outcome }[]> =>
-  sql(`SELECT seq, photo, outcome FROM jobs WHERE seq > ? AND outcome IS NOT NULL ORDER BY seq LIMIT ?`).all(
-    seq,
-    limit,
-  )
+export const outcomesAfter = async ({ sql }: Engine, seq: number, limit: number) =>
+  sql(`SELECT seq, photo, outcome FROM jobs WHERE seq > ? AND outcome IS NOT NULL ORDER BY seq LIMIT ?`).all<{
+    seq: number
+    photo: PhotoId
+    outcome: Outcome
+  }>(seq, limit)

@@ -90,13 +90,15 @@ function turns(): <T>(action: () => Promise<T>) => Promise<T> {
   let running = 0
   return async action => {
     if (waiting.length >= limits.lookUps.value) throw busy('Too many look-ups at once.', 'lookUps')
-    if (running >= lookUpsAtOnce) await new Promise<void>(resolve => waiting.push(resolve))
-    running++
+    // An action that ends passes its place to the next.
+    if (running === lookUpsAtOnce) await new Promise<void>(resolve => waiting.push(resolve))
+    else running++
     try {
       return await action()
     } finally {
-      running--
-      waiting.shift()?.()
+      const next = waiting.shift()
+      if (next) next()
+      else running--
     }
   }
 }

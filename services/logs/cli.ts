@@ -3,15 +3,8 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { ExpectedError } from '@tintype/lib/errors.ts'
 import { ownFolder } from '@tintype/lib/telemetry/own.ts'
 import { type Folders, publish } from './daily.ts'
-import {
-  type Count,
-  type Entry,
-  type Estimate,
-  type Sizing,
-  serviceOf,
-  sizeText,
-  timeOf,
-} from './page/api.ts'
+import type { Count, Entry, Estimate, Sizing } from './page/api.ts'
+import { serviceOf, sizeText, timeOf } from './page/api.ts'
 import { sizing } from './sizing.ts'
 import { dayMs, dayOf } from './stamp.ts'
 import { isKey, timeline } from './timeline.ts'
@@ -116,21 +109,12 @@ export function showSizing(folders: Folders): Answer {
   ])
 }
 
-function forecastLine({
-  bytesPerDay,
-  hours,
-  counted,
-  growthPerDay,
-  freeBytes,
-  daysUntilFull,
-}: Sizing): string {
+function forecastLine({ bytesPerDay, hours, counted, growthPerDay, ...found }: Sizing): string {
   if (bytesPerDay === null) return 'No forecast before an hour of looks at the disk.'
   const what = counted === 'disk' ? 'all on the disk, photos too' : 'logs alone'
-  const how =
-    hours === null
-      ? `growing by ${interval(growthPerDay, sizeText)} a day`
-      : `extrapolated from ${hours === 1 ? '1 hour' : `${hours} hours`}`
-  return `${what}: ${sizeText(bytesPerDay)} a day, ${how}; ${sizeText(freeBytes)} free: full in ${interval(daysUntilFull, String)} days`
+  const growth = `growing by ${interval(growthPerDay, sizeText)} a day`
+  const how = hours === null ? growth : `extrapolated from ${count(hours, 'hour')}`
+  return `${what}: ${sizeText(bytesPerDay)} a day, ${how}; ${sizeText(found.freeBytes)} free: full in ${interval(found.daysUntilFull, String)} days`
 }
 
 const interval = ({ low, likely, high }: Estimate, show: (value: number) => string): string => {

@@ -6,7 +6,7 @@ import { expect, test } from 'vitest'
 import { temporaryFolder } from '../../test/support.ts'
 import { type Folders, foldersIn, publish } from './daily.ts'
 import { line, parseLines, session, stamped, writeJournal } from './fixture.ts'
-import { dayFile } from './manifest.ts'
+import { dayFile, manifestFile } from './manifest.ts'
 import { timeline } from './timeline.ts'
 import { isSound, verify } from './verify.ts'
 
@@ -241,4 +241,20 @@ test('the index finds exactly the lines that a search through all of them finds'
     const expected = all.filter(entry => JSON.stringify(entry).includes(`"${key}"`))
     expect((await timeline(into, key)).entries.map(({ id }) => id)).toEqual(expected.map(({ id }) => id))
   }
+})
+
+test('a day that was published without blocks of its index is searched line by line', async () => {
+  const into = await folders()
+  for (let n = 1; n <= 20; n++)
+    writeJournal(
+      into.streams,
+      day,
+      'web.0.17',
+      stamped(line('web.0.17', n, midnight + n, { session: n % 2 ? session : null }), at(n)),
+    )
+  const { blocks, ...manifest } = (await publish(into, day)) ?? {}
+  expect(blocks).toHaveLength(1)
+  writeFileSync(manifestFile(into.days, { day, revision: 1 }), JSON.stringify(manifest))
+  expect((await timeline(into, session)).entries).toHaveLength(10)
+  expect((await verify(into)).every(isSound)).toBe(true)
 })

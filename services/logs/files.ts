@@ -1,5 +1,5 @@
 import { closeSync, openSync, readdirSync, readSync } from 'node:fs'
-import { open } from 'node:fs/promises'
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import { newline } from '@tintype/lib/telemetry/entry.ts'
 
 const chunkBytes = 2 ** 20
@@ -35,25 +35,31 @@ export function readFrom(fd: number, from: number, length: number): Buffer {
  * still being written, and is left out. Lines end at newlines only: node:readline would end a text at U+2028, too.
  */
 export async function* linesWith(file: string, text: string, from = 0): AsyncGenerator<Buffer> {
-  await using handle = await open(file)
-  // One buffer for the whole file: a stream's new buffer for each chunk takes as long as the search.
-  let bytes = Buffer.allocUnsafe(chunkBytes)
-  for (let kept = 0, at = from; ; ) {
-    const { bytesRead } = await handle.read(bytes, kept, bytes.length - kept, at)
-    if (bytesRead === 0) return
-    at += bytesRead
-    const filled = bytes.subarray(0, kept + bytesRead)
-    const whole = filled.lastIndexOf(newline) + 1
-    for (let next = 0; next < whole; ) {
-      const found = filled.indexOf(text, next)
-      if (found < 0 || found >= whole) break
-      const start = found === next ? next : filled.lastIndexOf(newline, found - 1) + 1
-      const end = filled.indexOf(newline, found)
-      yield Buffer.from(filled.subarray(start, end))
-      next = end + 1
+  const fd = openSync(file, 'r')
+  try {
+    let bytes = Buffer.allocUnsafe(chunkBytes)
+    for (let kept = 0, at = from; ; ) {
+      // Twice as fast as a read by another thread, whose bytes this processor's cache does not have.
+      const read = readSync(fd, bytes, kept, bytes.length - kept, at)
+      if (read === 0) return
+      at += read
+      const filled = bytes.subarray(0, kept + read)
+      const whole = filled.lastIndexOf(newline) + 1
+      for (let next = 0; next < whole; ) {
+        const found = filled.indexOf(text, next)
+        if (found < 0 || found >= whole) break
+        const start = found === next ? next : filled.lastIndexOf(newline, found - 1) + 1
+        const end = filled.indexOf(newline, found)
+        yield Buffer.from(filled.subarray(start, end))
+        next = end + 1
+      }
+      kept = filled.length - whole
+      if (kept === bytes.length) bytes = Buffer.concat([bytes], 2 * bytes.length)
+      else bytes.copyWithin(0, whole, filled.length)
+      // Other requests are answered in between.
+      await nextTurn()
     }
-    kept = filled.length - whole
-    if (kept === bytes.length) bytes = Buffer.concat([bytes], 2 * bytes.length)
-    else bytes.copyWithin(0, whole, filled.length)
+  } finally {
+    closeSync(fd)
   }
 }

@@ -30,12 +30,12 @@ const deliver = 'deliver'
 const truths: [string, (world: World) => Partial<World>, string, string | null][] = [
   ['nothing happens', () => ({}), 'healthy', null],
   ['traffic doubles and all is well', world => ({ photosASecond: world.photosASecond * 2 }), 'healthy', null],
-  ['nobody comes', () => ({ photosASecond: 0 }), 'healthy', null],
+  ['there is no traffic', () => ({ photosASecond: 0 }), 'healthy', null],
 
   ['a slow name server', ({ probe }) => ({ probe: { ...probe, dns: 2 } }), receive, 'dns'],
   ['a dead name server', ({ probe }) => ({ probeDies: 'dns', probe: { ...probe, dns: 5 } }), receive, 'dns'],
   ['a full accept queue', ({ probe }) => ({ probe: { ...probe, connect: 1 } }), receive, 'network'],
-  ['nobody listens', () => ({ probeDies: 'connect' }), receive, 'network'],
+  ['no process listens', () => ({ probeDies: 'connect' }), receive, 'network'],
   ['a slow handshake', ({ probe }) => ({ probe: { ...probe, tls: 1.5 } }), receive, 'tls'],
   [
     'a handshake that fails',
@@ -90,7 +90,7 @@ const truths: [string, (world: World) => Partial<World>, string, string | null][
 
   ['no converter lives', () => ({ converterUp: false }), wait, 'no-workers'],
   ['children that do not start', () => ({ slots: 0 }), wait, 'no-workers'],
-  ['nobody claims although slots are free', () => ({ claims: false }), wait, 'queue-stalled'],
+  ['converters do not claim although slots are free', () => ({ claims: false }), wait, 'queue-stalled'],
   [
     'the queue locked for converters',
     ({ queue }) => ({ queue: { ...queue, converter: 2 } }),

@@ -92,7 +92,7 @@ test('one that takes over twice what the others take is named with its stage', (
     'converter 2 is slow in convert: 1.20 s, the others 0.30 s',
   ])
   expect(odd(...converters(0.3, 0.35, 0.5, 0.4))).toEqual([])
-  expect(odd(...converters(0.01, 0.01, 0.03)), 'nobody notices that').toEqual([])
+  expect(odd(...converters(0.01, 0.01, 0.03)), 'below the floor of the stage').toEqual([])
 })
 
 test('detail is raised at each of several processes, once', () => {

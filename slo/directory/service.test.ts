@@ -104,7 +104,7 @@ test('a variable has a value, a default, or is missed', () => {
   expect(() => expand('${A}', { A: '' })).toThrow('A is not set, and "${A}" needs it')
 })
 
-test('the README of slo tells of each key of service.yaml', () => {
+test('the README of slo documents each key of service.yaml', () => {
   const readme = readFileSync(join(import.meta.dirname, '..', 'README.md'), 'utf8')
   const keys = /it may be (.*)$/.exec(said('service: shop\nno: 1')[0] ?? '')?.[1]?.split(', ') ?? []
   expect(keys.length).toBeGreaterThan(20)

@@ -142,7 +142,7 @@ describeWithParts(
       expect(report).not.toHaveProperty('witnesses')
     })
 
-    test('diagnose: in the outage the server is away, and nobody blames a query for it', async () => {
+    test('diagnose: in the outage the server is away, and no query is blamed for it', async () => {
       const { out } = await run('diagnose', '--json', '--at', String(recordedEnd - minutes * 60 + 66 * 60))
       expect(JSON.parse(out)).toMatchObject({ verdict: 'query', cause: 'away' })
     })

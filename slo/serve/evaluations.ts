@@ -20,8 +20,8 @@ export function openEvaluations(
   store: Pick<AlertStore, 'get' | 'set'>,
 ) {
   const source = remember(behind)
-  // The windows, and before them a day of alerts with what these look back on.
-  const keepMinutes = lookBackMinutes(objectives) + 1440 + longestMinutes(objectives)
+  /** The window, and before it a day of alerts with what these look back on. */
+  const keptMinutes = (of: readonly Objective[]) => lookBackMinutes(of) + 1440 + longestMinutes(of)
   let recorded: Recorded | undefined
   let hasRead = false
   return {
@@ -32,7 +32,8 @@ export function openEvaluations(
       // In the future: it was set while the clock was ahead.
       const begun = stored !== undefined && stored < now ? stored : undefined
       recorded = await readRecorded(source, objectives, {
-        ...{ from: now - keepMinutes, to: now },
+        ...{ from: now - keptMinutes(objectives), to: now },
+        fromOf: each => now - keptMinutes([each]),
         begun: () => begun && Math.max(begun, source.blindUntil()),
       })
       const trouble = source.trouble()

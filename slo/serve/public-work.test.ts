@@ -4,7 +4,7 @@ import { expect, test } from 'vitest'
 import { parseOutage } from '../math/outage.ts'
 import { createPublicWork } from './public-work.ts'
 
-test('what the public port computes gets a tenth of the time, whoever asks; then it is refused with Retry-After', () => {
+test('what the public port computes gets a tenth of the time; then it is refused with Retry-After', () => {
   let now = 0
   let computed = 0
   const bounded = createPublicWork(() => now)

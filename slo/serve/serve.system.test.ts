@@ -104,7 +104,7 @@ test('downtime is planned on the administration port, and a slip is refused', as
   expect((await fetch(`${slo.endpoints.slo}/planned`)).status).toBe(404)
 })
 
-test('a public request that cannot be answered, or asks for too much, is told so as a problem', async () => {
+test('a public request that cannot be answered, or asks for too much, is answered with a problem', async () => {
   const ask = (path: string) => fetch(`${slo.endpoints.slo}/api/${path}`)
   for (const path of [
     'what-if?outage=nonsense',

@@ -22,7 +22,7 @@ describe('a scope', () => {
     ['up offset 1m', 'max without (replica) (up offset 1m)'],
     ['max_over_time(rate(a[1m])[5m:10s])', 'max_over_time(max without (replica) (rate(a[1m]))[5m:10s])'],
     ['a - b @ end()', 'max without (replica) (a) - max without (replica) (b @ end())'],
-    // Copies in a range alone are told apart by its reader.
+    // The reader of a range drops its copies.
     ['up[5m]', 'up[5m]'],
   ])('counts the copies of a pair once: %s is %s', (expr, expected) => {
     expect(scoped(expr, { selectors: {}, replicaLabels: ['replica'] })).toBe(expected)

@@ -14,51 +14,55 @@ export type Recorded = {
 /** The minutes of an objective from the first one that counts, without holes. */
 export type RecordedObjective = { objective: Objective; slots: readonly Slot[]; tally: Tally }
 
+type Period = {
+  from: Minute
+  to: Minute
+  /** When the SLO starts, whatever was counted before. */
+  since?: Minute | undefined
+  /** When it is known to have begun; called after the minutes were read. */
+  begun?: () => Minute | undefined
+  /** The first minute that is read of an objective; default: `from`. */
+  fromOf?: (objective: Objective) => Minute
+}
+
 /**
  * Reads the minutes [from, to) of all objectives. The SLO starts with `since`, else with the first minute of
- * a Timeslices objective, else with the first event of any; undefined when nothing was ever counted. `begun` is when it is
- * known to have begun.
+ * a Timeslices objective, else with the first event of any; undefined when nothing was ever counted.
  */
 export async function readRecorded(
   source: Source,
   objectives: readonly Objective[],
-  {
-    from,
-    to,
-    since,
-    begun,
-  }: { from: Minute; to: Minute; since?: Minute | undefined; begun?: () => Minute | undefined },
+  { from, to, since, begun, fromOf = () => from }: Period,
 ): Promise<Recorded | undefined> {
   const known = await grouped(source, objectives, from, to)
-  const read = await Promise.all(
-    known.map(async objective => ({ objective, slots: await source.slots(objective.sli, from, to) })),
-  )
+  const reads = known.map(async (objective): Promise<Read> => {
+    const own = fromOf(objective)
+    return { objective, from: own, slots: await source.slots(objective.sli, own, to) }
+  })
+  const read = await Promise.all(reads)
   const given = since ?? begun?.()
-  const start = given === undefined ? await startOf(source, read, from) : Math.max(given, from)
+  const start = given === undefined ? await startOf(source, read) : Math.max(given, from)
   if (start === undefined || start >= to) return undefined
-  const all = read.map(async ({ objective, slots }) => {
-    const own = since === undefined ? await startOf(source, [{ objective, slots }], from) : undefined
+  const all = read.map(async each => {
+    const { objective, slots } = each
+    const own = since === undefined ? await startOf(source, [each]) : undefined
     // A group that never counted anything has not begun: the generated rules record nothing of it either.
     const hasBegun = own !== undefined || since !== undefined || objective.group === null
-    const first = beginOf(objective, hasBegun ? (own ?? start) : to, from)
-    const counted = slots.slice(first - from)
+    const begin = hasBegun ? (own ?? start) : to
+    // A minute without data is bad only after the SLO began; an event counts also before that.
+    const first = objective.method === 'Timeslices' ? Math.max(begin, each.from) : each.from
+    const counted = slots.slice(first - each.from)
     return { objective, slots: counted, tally: tally(objective, first, counted) }
   })
   return { start, to, objectives: await Promise.all(all) }
 }
 
-/**
- * From when an objective counts. A minute without data is bad only after the SLO began; an event counts also before that.
- */
-const beginOf = ({ method }: Objective, start: Minute, from: Minute): Minute =>
-  method === 'Timeslices' ? Math.max(start, from) : from
+type Read = { objective: Objective; from: Minute; slots: readonly Slot[] }
 
-type Read = { objective: Objective; slots: readonly Slot[] }
-
-/** When the SLO began, of what was read from `from` on. */
-async function startOf(source: Source, read: readonly Read[], from: Minute): Promise<Minute | undefined> {
+/** When the SLO began, of what was read. */
+async function startOf(source: Source, read: readonly Read[]): Promise<Minute | undefined> {
   const probesFirst = read.toSorted((a, b) => rank(a) - rank(b))
-  for (const { objective, slots } of probesFirst) {
+  for (const { objective, from, slots } of probesFirst) {
     const first = slots.find(({ unknown }) => !unknown)?.start
     if (first === from || (await source.seenBefore(objective.sli, from))) return from
     if (first !== undefined) return first
@@ -74,4 +78,4 @@ export const lookBackMinutes = (objectives: readonly Objective[]): number =>
 
 /** The longest burn window: what must be known before the first minute that is judged. */
 export const longestMinutes = (objectives: readonly Objective[]): number =>
-  Math.max(...objectives.flatMap(({ tiers }) => tiers.map(({ longMinutes }) => longMinutes)))
+  Math.max(0, ...objectives.flatMap(({ tiers }) => tiers.map(({ longMinutes }) => longMinutes)))

@@ -76,7 +76,7 @@ test('a value below the last is a restart from zero', async () => {
   expect(minutesOf(store, 1)).toEqual([4])
 })
 
-test('minutes without a sample are known from minutes without an increase, and an increase over a gap is nobody’s', async () => {
+test('minutes without a sample are known from minutes without an increase, and an increase over a gap is left out', async () => {
   const { store } = await recorded([
     [1_000, 7],
     [61_000, null],

@@ -1,6 +1,6 @@
-import type { Key } from '../storage/index.ts'
-import type { PhotoContext } from './find.ts'
-import { type Finished, finish } from './finish.ts'
+import type { PhotoContext } from '@tintype/lib/photo/find.ts'
+import { type Finished, finish } from '@tintype/lib/photo/finish.ts'
+import type { Key } from '@tintype/lib/storage/index.ts'
 
 /** Photos handled concurrently. They share the queue's transactions. */
 const together = 64

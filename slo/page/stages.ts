@@ -57,6 +57,7 @@ export function stageLanes({ times, stages }: Stages, into: HTMLElement): void {
           {
             ...axis(timesHeight),
             grid: { show: false },
+            space: 60 * scale,
             values: (_plot, ticks) => ticks.map(tick => new Date(tick * 1000).toISOString().slice(11, 16)),
           },
           {

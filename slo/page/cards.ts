@@ -122,5 +122,5 @@ export function summary(objectives: readonly ObjectiveState[]): string {
     )
   const [n, all] = [objectives.filter(each => stateOf(each) === 'kept').length, objectives.length]
   if (n < all) return word('someMet', { n, all })
-  return word(n === 2 ? 'bothMet' : 'allMet', { n })
+  return word(n === 1 ? 'oneMet' : n === 2 ? 'bothMet' : 'allMet', { n })
 }

@@ -50,6 +50,7 @@ export function stageLanes({ times, stages }: Stages, into: HTMLElement): void {
       {
         width: chart.clientWidth,
         height: height * scale,
+        padding: [null, textSize * scale, null, null],
         cursor: { sync: { key: 'stages' }, y: false },
         legend: { show: false },
         scales: { y: { range: (_plot, _min, max) => [0, Math.max(max, 0.001) * 1.1] } },
@@ -57,6 +58,7 @@ export function stageLanes({ times, stages }: Stages, into: HTMLElement): void {
           {
             ...axis(timesHeight),
             grid: { show: false },
+            space: 60 * scale,
             values: (_plot, ticks) => ticks.map(tick => new Date(tick * 1000).toISOString().slice(11, 16)),
           },
           {

@@ -1,25 +1,12 @@
-import { language } from '@tintype/lib/page/browser/language.ts'
+import { fillIn, language } from '@tintype/lib/page/browser/language.ts'
 import type { State } from './api.ts'
-import { count } from './format.ts'
 import texts from './words.json' with { type: 'json' }
 
 type Name = keyof typeof texts
-type Forms = { one: string; other: string }
 
-const plural = new Intl.PluralRules(language)
-
-/**
- * A text of the pages in the browser's language. `{name}` in it is replaced by that value; numbers are rounded down and
- * written as in the language. `n` decides between a text's singular and plural.
- */
-export function word(name: Name, values: Readonly<Record<string, string | number>> = {}): string {
-  const text: string | Forms = texts[name][language]
-  const form = typeof text === 'string' ? text : text[plural.select(Number(values.n)) as keyof Forms]
-  return form.replaceAll(/\{(\w+)\}/g, (_, key: string) => {
-    const value = values[key] ?? ''
-    return typeof value === 'number' ? count(value) : value
-  })
-}
+/** A text of the pages in the browser's language, with its values. */
+export const word = (name: Name, values: Parameters<typeof fillIn>[1] = {}): string =>
+  fillIn(texts[name][language], values)
 
 /** Every text, for the attributes `data-text` and `data-label` of the HTML. */
 export const words = Object.fromEntries(

@@ -2,21 +2,15 @@ import { globSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
 
-type Text = string | { one: string; other: string }
-
 const folder = join(import.meta.dirname, '../page')
 const read = (name: string) => readFileSync(join(folder, name), 'utf8')
-const texts = JSON.parse(read('words.json')) as Record<string, { en: Text; ko: Text }>
+const texts = JSON.parse(read('words.json')) as Record<string, { en: string; ko: string }>
 const source = globSync('*.{ts,html}', { cwd: folder })
   .filter(name => !name.endsWith('.test.ts'))
   .map(read)
   .join('\n')
 
-/** The placeholders of a text; each of its forms must have the same, but the singular may write the number out. */
-const placeholders = (text: Text): string[] => {
-  const other = typeof text === 'string' ? text : text.other
-  return [...new Set(other.match(/\{\w+\}/g))].sort()
-}
+const placeholders = (text: string): string[] => [...new Set(text.match(/\{\w+/g))].sort()
 
 test('each text has the same placeholders in English and Korean', () => {
   const differing = Object.entries(texts).filter(

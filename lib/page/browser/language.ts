@@ -16,6 +16,7 @@ const shown: Record<string, (value: never) => string> = {
   duration,
   size,
   time,
+  count: (value: number) => whole.format(Math.floor(value)),
   down: (value: number) => `${Math.max(0, Math.floor(value))}`,
   up: (value: number) => `${Math.max(1, Math.ceil(value))}`,
 }

@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs'
 import { type ResolveFnOutput, registerHooks } from 'node:module'
 
 /**
@@ -6,62 +7,43 @@ import { type ResolveFnOutput, registerHooks } from 'node:module'
  */
 const unused = [
   {
-    from: '/@opentelemetry/sdk-node/',
+    by: '/@opentelemetry/sdk-node/',
     what: /^@opentelemetry\/(exporter-|otlp-|(configuration|instrumentation|propagator-b3|sdk-logs|sdk-metrics)$)|^\.\/start/,
   },
-  { from: '/@opentelemetry/otlp-transformer/dist/index.mjs', what: /^(?!\.\/trace\/json\/)/ },
+  { by: '/@opentelemetry/otlp-transformer/dist/index.mjs', what: /^(?!\.\/trace\/json\/)/ },
 ]
 
-const names = [
-  'B3InjectEncoding',
-  'B3Propagator',
-  'BatchLogRecordProcessor',
-  'ConsoleLogRecordExporter',
-  'ConsoleMetricExporter',
-  'JsonLogsSerializer',
-  'JsonMetricsSerializer',
-  'LoggerProvider',
-  'LogsExporterMetricsHelper',
-  'MeterProvider',
-  'MetricsExporterMetricsHelper',
-  'OTLPLogExporter',
-  'OTLPMetricExporter',
-  'OTLPTraceExporter',
-  'PeriodicExportingMetricReader',
-  'PrometheusExporter',
-  'ProtobufLogsSerializer',
-  'ProtobufMetricsSerializer',
-  'ProtobufTraceSerializer',
-  'SimpleLogRecordProcessor',
-  'TraceExporterMetricsHelper',
-  'ZipkinExporter',
-  'startNodeSDK',
-  'startNodeSdk',
-]
+/** Replaces an unused module: it exports the names that `importer` imports, whose constructors throw. */
+function replacement(importer: string, specifier: string): ResolveFnOutput {
+  const imports = readFileSync(new URL(importer), 'utf8').matchAll(/^import \{ (.*) \} from "(.*)";$/gm)
+  const [, names = ''] = imports.find(([, , from]) => from === specifier) ?? []
+  const source = names
+    .split(', ')
+    .map(each => each.split(' as ')[0])
+    .map(
+      name => `export function ${name}() {
+        if (new.target) throw new Error('OpenTelemetry: ${name} is not part of Tintype')
+      }`,
+    )
+  return {
+    url: `data:text/javascript,${encodeURIComponent(source.join('\n'))}`,
+    format: 'module',
+    shortCircuit: true,
+  }
+}
 
-/** Replaces all of them. A variable that selects one ends the start with an error that names it. */
-const source = [
-  'export const registerInstrumentations = () => {}',
-  ...names.map(
-    name =>
-      `export class ${name} { constructor() { throw new Error('OpenTelemetry: ${name} is not part of Tintype') } }`,
-  ),
-].join('\n')
-const replacement = { url: `data:text/javascript,${encodeURIComponent(source)}`, format: 'module' }
-
-/** Loads a package of OpenTelemetry, or one that uses it, without what is unused: 25 MiB and 0.2 s less a process. */
+/** Loads a package of OpenTelemetry, or one that uses it, without what is unused: 15 MiB less a process. */
 export async function loadLight<T>(load: () => Promise<T>): Promise<T> {
   const hooks = registerHooks({
-    resolve(specifier, context, next): ResolveFnOutput {
-      const isUnused = unused.some(
-        ({ from, what }) => context.parentURL?.includes(from) && what.test(specifier),
-      )
-      if (isUnused) return { ...replacement, shortCircuit: true }
+    resolve(specifier, context, next) {
+      const importer = context.parentURL ?? ''
+      if (unused.some(({ by, what }) => importer.includes(by) && what.test(specifier)))
+        return replacement(importer, specifier)
       // Once, as ES modules: prom-client requires it.
       if (specifier === '@opentelemetry/api')
         return next(specifier, { ...context, conditions: ['node', 'import'] })
       const found = next(specifier, context)
-      // The conventions of four years, of which a process uses five.
+      // Of all conventions since 2021 a process uses five names, which are among the stable ones.
       if (specifier !== '@opentelemetry/semantic-conventions') return found
       return { ...found, url: found.url.replace('index.mjs', 'stable_attributes.mjs') }
     },

@@ -38,7 +38,8 @@ ${Object.entries(benchmarks)
   --results FILE  writes machine and rows as JSON, after each benchmark
   --json          prints the same instead of the table
   --photos        converts the photos of a folder instead of made ones
-  --against REF   the named benchmarks (default: floor) on that commit and on this checkout, A B B A, and what changed
+  --against REF   the named benchmarks (default: floor) on that commit and on this checkout, in the order
+                  A B B A three times (with --quick once), and what changed beyond the noise
 Example: npm run bench -- floor web --results results.json
 Exit status: 0 every goal is met, 1 one is missed or unclear, 2 bad arguments, or a benchmark could not measure.`
 

@@ -65,7 +65,7 @@ describeWithParts('a server without lifecycle rules', ['versitygw'], ({ versityg
     const server = await startVersity(versitygw)
     onTestFinished(() => server.stop())
     const { code, stderr } = await run({ STORAGE_URL: server.url }, 'lifecycle', '--write')
-    expect({ code, stderr }).toEqual({ code: 1, stderr: expect.stringContaining('knows no lifecycle rules') })
+    expect({ code, stderr }).toEqual({ code: 1, stderr: expect.stringContaining('has no lifecycle rules') })
   })
 })
 

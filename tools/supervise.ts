@@ -170,7 +170,7 @@ function startScript(
   { script, args, youngMiB = 2, root: from = root }: Service & Script,
   env: NodeJS.ProcessEnv,
 ): ChildProcess {
-  // Versions until 0.1 start their telemetry so.
+  // A release may start a version up to 0.1, which loads its telemetry before the service.
   const preload = `${from}/lib/telemetry/preload.ts`
   const telemetry = existsSync(preload) ? ['--import', pathToFileURL(preload).href] : []
   const child = spawn(

@@ -105,7 +105,7 @@ async function begin(options: Release) {
     new: await versionOf(webs[0]?.endpoints.webAdmin, to.version),
   }
   if (versions.old === versions.new)
-    throw new Refused(`both versions call themselves ${versions.old}: their metrics cannot be told apart.`)
+    throw new Refused(`both versions call themselves ${versions.old}: their metrics cannot be distinguished.`)
   const evidence = openEvidence({ prometheusUrl, dataDir }, versions)
   return { versions, evidence, status, webs: webs.map(({ endpoints }) => endpoints.web ?? '') }
 }

@@ -149,6 +149,9 @@ export function queueContract(name: string, start: () => Promise<Engine>): void 
         const errors: unknown[] = []
         let done = 0
         let working = true
+        onTestFinished(() => {
+          working = false // also when the test fails, or its loops would never end
+        })
         const work = async () => {
           while (working) {
             try {

@@ -45,6 +45,9 @@ function work(queue: Pick<Queue, 'enqueue' | 'complete'>, claim: () => Promise<C
     working = false
     await loops
   }
+  onTestFinished(() => {
+    working = false // also when the test fails, or its loops would never end
+  })
   return { ...state, stop }
 }
 

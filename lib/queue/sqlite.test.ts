@@ -23,7 +23,7 @@ queueContract('sqlite', async () => {
     newUrl: () => `sqlite:${join(folder, randomUUID(), 'queue.sqlite')}`,
     crash: async () => {},
     async run(url, sql) {
-      const db = new DatabaseSync(url.slice('sqlite:'.length))
+      const db = new DatabaseSync(url.slice('sqlite:'.length), { timeout: 10_000 })
       db.exec(sql)
       db.close()
     },

@@ -18,7 +18,7 @@ COPY docs/runbooks docs/runbooks
 COPY docs/ko/runbooks docs/ko/runbooks
 
 FROM node:26.10.0-bookworm-slim
-ENV NODE_ENV=production NODE_OPTIONS=--max-semi-space-size=2 DATA_DIR=/data HOST=0.0.0.0 ADMIN_HOST=0.0.0.0
+ENV NODE_ENV=production NODE_OPTIONS=--max-semi-space-size=2 MALLOC_ARENA_MAX=2 DATA_DIR=/data HOST=0.0.0.0 ADMIN_HOST=0.0.0.0
 WORKDIR /app
 COPY --from=build /app /app
 RUN mkdir /data && chown node:node /data

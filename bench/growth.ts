@@ -25,6 +25,7 @@ const root = join(import.meta.dirname, '..')
  * size, 1 is a cost in proportion. All sizes are measured in turns, and each round gives one slope.
  */
 export async function growth(bench: Bench): Promise<Row[]> {
+  bench.onEnd(() => bench.progress('removing the stored photos, which takes as long as storing them'))
   const curves = [
     ...(await webCurves(bench)),
     await claimCurve(bench),

@@ -14,7 +14,8 @@ const namesOfAFile = 10_000
 
 /**
  * Fills a folder of data with photos that are long done, half of them of one session; resolves with one of its ids. Not
- * durably, and each file is a link to one of four: what counts is how many names, folders and rows there are.
+ * durably, each with its two records only, and nearly all of these are links to two files: what counts is how many names,
+ * folders and rows there are.
  */
 export async function stock(dataDir: string, queue: Queue, count: number, owner: Owner): Promise<PhotoId> {
   const storage = join(dataDir, 'storage')
@@ -27,7 +28,7 @@ export async function stock(dataDir: string, queue: Queue, count: number, owner:
     const record = recordOf(own ? owner : ownerOf(`stock-${Math.floor(index / 2 / photosPerOwner)}`), picture)
     const folder = join(storage, photoPrefix(record.owner, record.id))
     mkdirSync(folder, { recursive: true })
-    const files = { original: 'x', 'photo.json': bytesOf(record), '320.jpg': 'x', 'result.json': resultOf(1) }
+    const files = { 'photo.json': bytesOf(record), 'result.json': resultOf(1) }
     if (index % namesOfAFile === 0) masters = folder
     for (const [name, content] of Object.entries(files)) {
       const readable = own && index >= count - 2 * shown && name === 'photo.json'

@@ -120,7 +120,8 @@ const slo = (...words: string[]) => command('slo/main.ts', words)
 
 test('the day’s one log has each photo’s entries once, across services', async () => {
   const day = new Date().toISOString().slice(0, 10)
-  for (const { id } of acknowledged.slice(0, 3)) {
+  // Accepted after the kill: a process that dies between the outcome of a photo and its entry leaves no entry.
+  for (const { id } of acknowledged.slice(-3)) {
     // An entry reaches the log server a moment after its event: a later revision of the day has it.
     const story = await until(
       async () => {

@@ -125,7 +125,7 @@ const missingOf = ({ stages }: Model, jobs: readonly JobState[]): string[] =>
     .filter(({ job, isAway }) => isAway && stages.some(each => each.jobs.includes(job)))
     .map(({ job }) => job)
 
-/** A resource at its limit, where there is nothing to compare with, or where a budget burns and no stage grew. */
+/** A resource at its limit, where there is nothing to compare with, or where no stage grew and a budget burns or a process is missing. */
 function reachedLimit(
   model: Model,
   now: Window,
@@ -134,11 +134,12 @@ function reachedLimit(
   burning: readonly string[],
 ): Answer | undefined {
   const isYoung = history < minBaselineWindows
-  if (!isYoung && burning.length === 0) return undefined
+  const isMissing = missingOf(model, jobs).length > 0
+  if (!isYoung && burning.length === 0 && !isMissing) return undefined
   // A process whose metrics are away need not be away itself: `up` alone proves nothing then.
-  const isMissing = !isYoung && missingOf(model, jobs).length > 0
   const resources = model.resources.filter(
-    ({ expression: { selectors } }) => !isMissing || selectors.some(({ metric }) => metric !== upMetric),
+    ({ expression: { selectors } }) =>
+      isYoung || !isMissing || selectors.some(({ metric }) => metric !== upMetric),
   )
   const [reached] = atLimit({ ...model, resources }, now, windows)
   return reached && answer(reached.stage, reached, [reached], enough)

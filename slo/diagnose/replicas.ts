@@ -49,13 +49,13 @@ export function jobsAt(model: Model, now: Window, baseline: readonly Window[]): 
 const jobsIn = ({ jobs }: Model, { samples }: Pick<Window, 'samples'>): readonly string[] =>
   jobs.length > 0 ? jobs : [...new Set(samples(upMetric).map(({ labels }) => labels.job ?? ''))]
 
-/** The processes of a job that are scraped in a window, and whether each answered in at least half of it. */
+/** The processes of a job that are scraped in a window, and whether each answered in more than half of it. */
 function upIn(job: string, window: Window): Map<string, boolean> {
   const answered = parseExpression(
     `max by (instance) (avg_over_time(${upMetric}{job=${JSON.stringify(job)}}[$w]))`,
   )
   return new Map(
-    answered.vectorIn(window).map(({ labels: { instance = '' }, value }) => [instance, value >= 0.5]),
+    answered.vectorIn(window).map(({ labels: { instance = '' }, value }) => [instance, value > 0.5]),
   )
 }
 

@@ -21,7 +21,7 @@ export default defineConfig({
     env: { NODE_COMPILE_CACHE: `${import.meta.dirname}/node_modules/.cache/node` },
     globalSetup: './test/leaks.ts',
     // Whole-process tests mostly wait: on two cores four files at a time took 334 s where three took 392.
-    maxWorkers: 4,
+    maxWorkers: 5,
     sequence: { sequencer: LongestFirst },
     // test/summary.ts reads the report.
     reporters: ['default', ['json', { outputFile: '.tmp/tests.json' }]],

@@ -196,7 +196,7 @@ test('an outage pages a person with what is lost and why, and its end is announc
   expect(during.alerts).toContainEqual(expect.objectContaining({ tier: 'page-fast', clears: null }))
   expect(during.diagnosis?.verdict).toMatchObject({ verdict: 'wait', cause: 'no-workers' })
   for (const { name, strip } of during.objectives)
-    expect(strip.states, `${name}: before the service was there, nothing was measured`).toMatch(/^\.+[ox]/)
+    expect(strip.states, `${name}: before the service was there, nothing was measured`).toMatch(/^\.+[oxu]/)
 
   await until(() => said('resolved'), { timeoutMs: 90_000, what: 'its end' })
   const after = await availability()

@@ -98,7 +98,6 @@ export async function startSlo(dataDir: string, environment: Record<string, stri
       // Named slo, or slo would record its own probe, which fails.
       SCRAPE_TARGETS: 'slo=http://127.0.0.1:9/metrics',
       ...environment,
-      ...environment,
     },
     ['serve'],
   )

@@ -11,6 +11,7 @@ import { entryVersion, isStream, sourceOf } from '@tintype/lib/telemetry/entry.t
 import { levels } from '@tintype/lib/telemetry/levels.ts'
 import type { Log } from '@tintype/lib/telemetry/log.ts'
 import type { Metrics } from '@tintype/lib/telemetry/metrics.ts'
+import { turns } from '@tintype/lib/turns.ts'
 import type { Express, Request } from 'express'
 import type { ServerClock } from './clock.ts'
 import type { Folders } from './daily.ts'
@@ -48,7 +49,12 @@ const lookUpsAtOnce = 2
 
 function addReading(app: Express, server: LogServer): void {
   const { folders, keep, metrics } = server
-  const inTurn = turns()
+  const inTurn = turns({
+    atOnce: lookUpsAtOnce,
+    onWait(waiting) {
+      if (waiting >= limits.lookUps.value) throw busy('Too many look-ups at once.', 'lookUps')
+    },
+  })
   const pages = openPages(`${import.meta.dirname}/page`)
   app.get('/pages.json', otherPages(server))
   app.use(pages.assets)
@@ -82,25 +88,6 @@ function addReading(app: Express, server: LogServer): void {
     const found = await inTurn(() => inThread({ folders, ask: 'sizing' }))
     response.set('Cache-Control', 'no-store').json({ ...found, keep })
   })
-}
-
-/** Waits for its turn, and holds it until the action has ended. */
-function turns(): <T>(action: () => Promise<T>) => Promise<T> {
-  const waiting: (() => void)[] = []
-  let running = 0
-  return async action => {
-    if (waiting.length >= limits.lookUps.value) throw busy('Too many look-ups at once.', 'lookUps')
-    // An action that ends passes its place to the next.
-    if (running === lookUpsAtOnce) await new Promise<void>(resolve => waiting.push(resolve))
-    else running++
-    try {
-      return await action()
-    } finally {
-      const next = waiting.shift()
-      if (next) next()
-      else running--
-    }
-  }
 }
 
 function wantedIn({ from, to, event, level }: Record<string, unknown>): Wanted {

@@ -1,4 +1,5 @@
 import { countLimit, limits } from '@tintype/lib/limits.ts'
+import { turns } from '@tintype/lib/turns.ts'
 import { askBounded, TooLong } from './bounded-request.ts'
 import { SourceError } from './index.ts'
 import { type Scope, scoped, unscoped, withMatchers } from './promql.ts'
@@ -20,7 +21,7 @@ export function prometheusApi(url: string, scope: Scope = unscoped) {
   const fail = (what: string, cause?: unknown): never => {
     throw new SourceError(`Prometheus at ${shown} ${what}`, cause === undefined ? {} : { cause })
   }
-  const turn = turns()
+  const turn = turns({ atOnce: limits.reads.value, onWait: () => countLimit('reads') })
   const call = async <T>(path: string, what: string, parameters: URLSearchParams): Promise<T> => {
     const isGet = path.startsWith('label/')
     const address = `${base}${path}${isGet ? `?${parameters}` : ''}`
@@ -79,24 +80,5 @@ function parse<T>(text: string): Answer<T> | undefined {
     return JSON.parse(text)
   } catch {
     return undefined
-  }
-}
-
-/** Acts at once while fewer than `limits.reads` are under way, else when one of them has ended, in order. */
-function turns(): <T>(act: () => Promise<T>) => Promise<T> {
-  let underWay = 0
-  const waiting: (() => void)[] = []
-  return async act => {
-    if (underWay >= limits.reads.value) {
-      countLimit('reads')
-      await new Promise<void>(resolve => waiting.push(resolve))
-    } else underWay++
-    try {
-      return await act()
-    } finally {
-      const next = waiting.shift()
-      if (next) next()
-      else underWay--
-    }
   }
 }

@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { setTimeout } from 'node:timers/promises'
 import { pathToFileURL } from 'node:url'
-import { call } from '@tintype/lib/http/call.ts'
+import { askBounded } from '@tintype/lib/http/bounded-request.ts'
 import type { Log } from '@tintype/lib/telemetry/log.ts'
 import { handOnErrors } from '@tintype/lib/terminal.ts'
 
@@ -223,8 +223,9 @@ async function answer(child: ChildProcess, { answers }: Program): Promise<Endpoi
 
 async function whyNotLive(livez: string): Promise<string | null> {
   try {
-    const [status, text] = await call(new URL(livez), { timeoutMs: livezMs })
-    return status === 200 ? null : text.trim()
+    const signal = AbortSignal.timeout(livezMs)
+    const { status, body } = await askBounded(livez, { signal, maxMiB: 1 })
+    return status === 200 ? null : body.toString().trim()
   } catch (error) {
     return String(error)
   }

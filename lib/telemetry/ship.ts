@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { faultPoint } from '../fault.ts'
-import { call } from '../http/call.ts'
+import { askBounded } from '../http/bounded-request.ts'
 import { startPulse } from '../pulse.ts'
 import { type Batch, readBatches } from './batches.ts'
 import { entryVersion } from './entry.ts'
@@ -105,7 +105,7 @@ async function send(
   { stream, body }: Batch,
   rewound: boolean,
 ): Promise<{ acked: number } | { expected: number }> {
-  const [status, text] = await call(new URL(`/streams/${stream}`, url), {
+  const { status, body: text } = await askBounded(new URL(`/streams/${stream}`, url).href, {
     method: 'POST',
     headers: {
       authorization: `Bearer ${token}`,
@@ -116,9 +116,10 @@ async function send(
       ...(rewound && { 'tintype-oldest': 'true' }),
     },
     body,
-    timeoutMs: answerTimeoutMs,
+    signal: AbortSignal.timeout(answerTimeoutMs),
+    maxMiB: 1,
   })
-  const answer: { acked?: number; expected?: number; detail?: string } = JSON.parse(text)
+  const answer: { acked?: number; expected?: number; detail?: string } = JSON.parse(text.toString())
   if (status === 200 && Number.isSafeInteger(answer.acked)) return { acked: answer.acked as number }
   if (status === 409 && !rewound && Number.isSafeInteger(answer.expected))
     return { expected: answer.expected as number }

@@ -1,5 +1,5 @@
+import { askBounded } from '@tintype/lib/http/bounded-request.ts'
 import { limits } from '@tintype/lib/limits.ts'
-import { askBounded } from '../sources/bounded-request.ts'
 import { watchdogName } from './rules.ts'
 
 const timeoutMs = 10_000
@@ -23,7 +23,6 @@ export async function hasAlertmanager(prometheusUrl: string): Promise<boolean> {
 
 async function ask<T>(prometheusUrl: string, path: string): Promise<T> {
   const { status, body } = await askBounded(`${prometheusUrl.replace(/\/+$/, '')}/api/v1/${path}`, {
-    headers: {},
     signal: AbortSignal.timeout(timeoutMs),
     maxMiB: limits.readBytes.value,
   })

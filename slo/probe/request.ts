@@ -1,7 +1,7 @@
 import type { ClientRequest } from 'node:http'
 import { isIP } from 'node:net'
 import { setTimeout as delay } from 'node:timers/promises'
-import { type Answer, askBounded } from '../sources/bounded-request.ts'
+import { type Answer, askBounded } from '@tintype/lib/http/bounded-request.ts'
 
 /** Seconds of one request; 0 where a phase was not reached or does not exist (tls on http, dns for an address). */
 export type RequestPhases = Record<'dns' | 'connect' | 'tls' | 'processing' | 'transfer', number>

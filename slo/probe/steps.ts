@@ -1,6 +1,6 @@
+import type { Answer } from '@tintype/lib/http/bounded-request.ts'
 import { expand } from '../directory/expand.ts'
 import type { ProbeStep } from '../directory/service.ts'
-import type { Answer } from '../sources/bounded-request.ts'
 import type { Probe } from './probe.ts'
 import { excerpt, noPhases, type RequestPhases, type Timed, timedRequest, withRetry } from './request.ts'
 

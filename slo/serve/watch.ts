@@ -1,11 +1,11 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { describeError } from '@tintype/lib/errors.ts'
+import { askBounded } from '@tintype/lib/http/bounded-request.ts'
 import { startPulse } from '@tintype/lib/pulse.ts'
 import type { Log } from '@tintype/lib/telemetry/log.ts'
 import type { Alert, AlertStore } from '../alerts/alert-store.ts'
 import type { Notifier } from '../alerts/notifier.ts'
 import { alertsOf } from '../alerts/text.ts'
-import { askBounded } from '../sources/bounded-request.ts'
 import type { Minute } from '../sources/index.ts'
 import { type Diagnosis, inShort } from './diagnosis.ts'
 import type { Evaluations } from './evaluations.ts'
@@ -170,7 +170,7 @@ export function silence(name: keyof typeof silences, since: number | null): Aler
 async function beat(url: URL, log: Log): Promise<void> {
   try {
     const signal = AbortSignal.timeout(heartbeatTimeoutMs)
-    const { status } = await askBounded(url.href, { headers: {}, signal, maxMiB: 1 })
+    const { status } = await askBounded(url.href, { signal, maxMiB: 1 })
     if (status >= 400) throw new Error(`answer ${status}`)
   } catch (error) {
     log.warn('heartbeat.failed', { error: String(error) })

@@ -1,6 +1,6 @@
+import { askBounded, TooLong } from '@tintype/lib/http/bounded-request.ts'
 import { countLimit, limits } from '@tintype/lib/limits.ts'
 import { turns } from '@tintype/lib/turns.ts'
-import { askBounded, TooLong } from './bounded-request.ts'
 import { SourceError } from './index.ts'
 import { type Scope, scoped, unscoped, withMatchers } from './promql.ts'
 

@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises'
+import type { Answer } from '@tintype/lib/http/bounded-request.ts'
 import type { ProbePhase } from '@tintype/lib/telemetry/catalogue.ts'
 import { excerpt, type Timed, timedRequest, withRetry } from '../probe/request.ts'
-import type { Answer } from '../sources/bounded-request.ts'
 import { isPicture, picture } from './picture.ts'
 
 /** Of each HTTP request of a journey. */

@@ -1,0 +1,38 @@
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { expect, onTestFinished, test } from 'vitest'
+import { askBounded, TooLong } from './bounded-request.ts'
+
+async function serve(answer: Parameters<typeof createServer>[1]): Promise<string> {
+  const server = createServer(answer)
+  await new Promise<void>(done => server.listen(0, '127.0.0.1', done))
+  onTestFinished(() => server.closeAllConnections())
+  onTestFinished(() => void server.close())
+  return `http://127.0.0.1:${(server.address() as AddressInfo).port}/here`
+}
+
+const within = (milliseconds: number) => ({ signal: AbortSignal.timeout(milliseconds), maxMiB: 1 })
+
+test('a request gives the status and the whole body of the response', async () => {
+  const url = await serve((request, response) => {
+    request.setEncoding('utf8').on('data', text => response.writeHead(409).end(`${request.method} ${text}`))
+  })
+  const { status, body } = await askBounded(url, { body: 'hello', ...within(5_000) })
+  expect([status, body.toString()]).toEqual([409, 'POST hello'])
+})
+
+test.each([
+  ['sends nothing', () => {}],
+  ['breaks off', (_request: unknown, response: { write(text: string): void }) => response.write('half')],
+] as const)('a server that %s is an error after the time', async (_what, answer) => {
+  await expect(askBounded(await serve(answer as never), within(200))).rejects.toThrow()
+})
+
+test('a server that cannot be reached is an error', async () => {
+  await expect(askBounded('http://127.0.0.1:1/', within(5_000))).rejects.toThrow('ECONNREFUSED')
+})
+
+test('a response of more than the bound is an error', async () => {
+  const url = await serve((_request, response) => void response.end(Buffer.alloc(2 ** 20 + 1)))
+  await expect(askBounded(url, within(5_000))).rejects.toThrow(TooLong)
+})

@@ -21,12 +21,17 @@ const shown: Record<string, (value: never) => string> = {
   up: (value: number) => `${Math.max(1, Math.ceil(value))}`,
 }
 
-/** A text with its values in place of `{name}`, `{name:how}` and, by number, `{photos|photo|photos}`. */
+/**
+ * Fills a text in: `{name}` is a value, `{name:how}` a value with a format of `shown`, and `{count|1 photo|# photos}` the
+ * form for 1 or the form for more, where # is the number. The first of three forms is for 0.
+ */
 export const fillIn = (text: string, values: Record<string, string | number | Date>): string =>
-  text.replaceAll(/\{(\w+)(?::(\w+))?(?:\|(.*?)\|(.*?))?\}/g, (_, name: string, how, one, other) => {
+  text.replaceAll(/\{(\w+)(?::(\w+))?(?:\|([^}]*))?\}/g, (_, name: string, how, listed?: string) => {
     const value = values[name]
-    if (one !== undefined) return value === 1 ? one : other
-    return shown[how]?.(value as never) ?? String(value)
+    if (listed === undefined) return shown[how]?.(value as never) ?? String(value)
+    const forms = listed.split('|')
+    const form = value === 0 && forms.length > 2 ? forms[0] : forms.at(value === 1 ? -2 : -1)
+    return (form ?? '').replace('#', () => (typeof value === 'number' ? whole.format(value) : String(value)))
   })
 
 /** Puts words into the page's HTML: `data-text="drop"` gets `words.drop`; `data-label` an aria-label. */
@@ -38,18 +43,6 @@ export function translate(words: Record<string, unknown>): void {
     if (label) element.setAttribute('aria-label', String(words[label]))
   }
 }
-
-/**
- * Fills a text in: `{name}` is a value; `{count|1 photo|# photos}` is the form for 1 or the form for more, where # is the
- * number. The first of three forms is for 0.
- */
-export const phrase = (text: string, values: Record<string, string | number>): string =>
-  text.replace(/\{(\w+)(?:\|([^}]*))?\}/g, (_, name: string, listed?: string) => {
-    const value = values[name] ?? ''
-    const forms = listed?.split('|') ?? ['#']
-    const form = value === 0 && forms[2] !== undefined ? forms[0] : forms.at(value === 1 ? -2 : -1)
-    return (form ?? '#').replace('#', () => (typeof value === 'number' ? whole.format(value) : value))
-  })
 
 const format = (options: Intl.NumberFormatOptions) => new Intl.NumberFormat(language, options)
 const tenths = format({ minimumFractionDigits: 1, maximumFractionDigits: 1 })

@@ -1,5 +1,5 @@
 import { svg } from '@tintype/lib/page/browser/dom.ts'
-import { duration, phrase } from '@tintype/lib/page/browser/language.ts'
+import { duration, fillIn } from '@tintype/lib/page/browser/language.ts'
 import { type Entry, type Story, serviceOf, timeOf } from './api.ts'
 import { type Axis, axisOf } from './axis.ts'
 import { stageName, words } from './words.ts'
@@ -77,7 +77,7 @@ function ticks({ ticks }: Axis): Axis['ticks'] {
 
 const title = (text: string) => svg('title', {}, text)
 /** A pause of the entries in words. */
-export const pauseOf = (seconds: number) => phrase(words.pause, { time: duration(seconds) })
+export const pauseOf = (seconds: number) => fillIn(words.pause, { time: duration(seconds) })
 const shorten = (text: string, width: number) =>
   text.length * 7 > width ? `${text.slice(0, width / 7 - 1)}…` : text
 export const clock = (ms: number): string => new Date(ms).toISOString().slice(11, 23)

@@ -1,5 +1,5 @@
 import { h } from '@tintype/lib/page/browser/dom.ts'
-import { phrase } from '@tintype/lib/page/browser/language.ts'
+import { fillIn } from '@tintype/lib/page/browser/language.ts'
 import { type Entry, type Story, serviceOf, timeOf } from './api.ts'
 import { clock, pauseOf } from './chart.ts'
 import { words } from './words.ts'
@@ -45,7 +45,7 @@ function describe(entry: Entry, ms: number): HTMLElement {
       h('strong', { 'data-level': level }, name),
       h('span', { class: 'soft' }, short.join(' · ')),
     ),
-    ...(effective ? [h('p', { class: 'small soft' }, phrase(words.corrected, { timestamp }))] : []),
+    ...(effective ? [h('p', { class: 'small soft' }, fillIn(words.corrected, { timestamp }))] : []),
     h('pre', { class: 'small' }, JSON.stringify(entry, null, 2)),
     h(
       'p',

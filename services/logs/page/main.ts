@@ -1,6 +1,6 @@
 import { choices } from '@tintype/lib/page/browser/choices.ts'
 import { find, h } from '@tintype/lib/page/browser/dom.ts'
-import { duration, phrase, translate } from '@tintype/lib/page/browser/language.ts'
+import { duration, fillIn, translate } from '@tintype/lib/page/browser/language.ts'
 import { showNavigation } from '@tintype/lib/page/browser/navigation.ts'
 import { type Entry, getJson, type SizingAnswer, type Story, timeOf } from './api.ts'
 import { drawStory } from './chart.ts'
@@ -30,7 +30,7 @@ find('#recent').hidden = key !== ''
 if (key) void search(key)
 else input.focus()
 showRecent(key ? undefined : lead)
-const failed = (error: unknown) => phrase(words.errorOf, { why: (error as Error).message })
+const failed = (error: unknown) => fillIn(words.errorOf, { why: (error as Error).message })
 getJson<SizingAnswer>('sizing.json').then(showSizing, error => find('#forecast').append(failed(error)))
 
 async function search(key: string): Promise<void> {
@@ -76,8 +76,8 @@ function linkPhotos({ key, entries }: Story): void {
 
 function sentence({ key, entries, services, stages, cut }: Story): string {
   const [first, last] = [entries[0], entries.at(-1)]
-  if (!first || !last) return phrase(words.none, { key })
-  const text = phrase(words.found, {
+  if (!first || !last) return fillIn(words.none, { key })
+  const text = fillIn(words.found, {
     entries: entries.length,
     services: services.length,
     photos: new Set(stages.map(({ photo }) => photo)).size,

@@ -1,5 +1,5 @@
 import { find, h } from '@tintype/lib/page/browser/dom.ts'
-import { duration, phrase } from '@tintype/lib/page/browser/language.ts'
+import { duration, fillIn } from '@tintype/lib/page/browser/language.ts'
 import { getJson, type Recent, type RecentRow, recentLists } from './api.ts'
 import { words } from './words.ts'
 
@@ -25,7 +25,7 @@ export function showRecent(lead: HTMLElement | undefined): void {
       // Unchanged text must not be set again: screen readers would announce it each time.
       if (lead && lead.textContent !== text) lead.textContent = text
     } catch (error) {
-      if (lead) lead.textContent = phrase(words.errorOf, { why: (error as Error).message })
+      if (lead) lead.textContent = fillIn(words.errorOf, { why: (error as Error).message })
       shown = ''
     }
   }
@@ -35,7 +35,7 @@ export function showRecent(lead: HTMLElement | undefined): void {
 }
 
 /** The text with the number, unless it is 0. */
-const some = (text: string, count: number): string[] => (count > 0 ? [phrase(text, { count })] : [])
+const some = (text: string, count: number): string[] => (count > 0 ? [fillIn(text, { count })] : [])
 
 function sentence({ fromMs, counts: { photos, failed, late, troubles } }: Recent): string {
   if (fromMs === 0) return words.nothingYet
@@ -44,7 +44,7 @@ function sentence({ fromMs, counts: { photos, failed, late, troubles } }: Recent
     ...some(words.someLate, late),
     ...some(words.someTroubles, troubles),
   ]
-  const photosSince = phrase(words.recentPhotos, { photos, from: clock(fromMs) })
+  const photosSince = fillIn(words.recentPhotos, { photos, from: clock(fromMs) })
   return [photosSince, ...(unusual.length > 0 ? unusual : [words.allWell])].join(' ')
 }
 
@@ -76,7 +76,7 @@ function item(row: RecentRow): HTMLElement {
 function facts({ counts, text, seconds }: RecentRow): string {
   const { photos = 0, failed = 0, late = 0 } = counts ?? {}
   return [
-    ...(counts ? [phrase(words.photos, { count: photos })] : []),
+    ...(counts ? [fillIn(words.photos, { count: photos })] : []),
     ...some(words.countFailed, failed),
     ...some(words.countLate, late),
     ...(text === undefined ? [] : [text]),

@@ -1,5 +1,5 @@
 import { find, h } from '@tintype/lib/page/browser/dom.ts'
-import { duration, language, phrase } from '@tintype/lib/page/browser/language.ts'
+import { duration, fillIn, language } from '@tintype/lib/page/browser/language.ts'
 import { type SizingAnswer, sizeText } from './api.ts'
 import { words } from './words.ts'
 
@@ -13,7 +13,7 @@ const topEvents = 12
 export function showSizing(sizing: SizingAnswer): void {
   const { days, today } = sizing
   const { logsDays: logs, revisionsDays: revisions } = sizing.keep
-  const sentences = [ofToday(sizing), ...forecast(sizing), phrase(words.kept, { logs, revisions })]
+  const sentences = [ofToday(sizing), ...forecast(sizing), fillIn(words.kept, { logs, revisions })]
   find('#forecast').textContent = sentences.join(' ').trim()
   const largest = Math.max(today?.bytes ?? 0, ...days.map(day => day.bytes))
   const rows = days.map(day => {
@@ -24,7 +24,7 @@ export function showSizing(sizing: SizingAnswer): void {
   if (today)
     rows.push(
       row(
-        phrase(words.today, { day: today.day }),
+        fillIn(words.today, { day: today.day }),
         bars(today.services, largest),
         bytes(today.bytes),
         '–',
@@ -37,7 +37,7 @@ export function showSizing(sizing: SizingAnswer): void {
   const newest = days.at(-1)
   if (!newest) return
   find('#events').hidden = false
-  find('#events summary').textContent = phrase(words.byEvent, { day: newest.day })
+  find('#events summary').textContent = fillIn(words.byEvent, { day: newest.day })
   const events = Object.entries(newest.events).slice(0, topEvents)
   find('#events tbody').replaceChildren(
     ...events.map(([event, count]) => row(event, bytes(count.bytes), number.format(count.entries))),
@@ -60,8 +60,8 @@ function ofToday({ today }: SizingAnswer): string {
   if (!today) return ''
   const tookMs = Math.max(1_000, Date.now() - today.fromMs)
   const daily = bytes((today.bytes * dayMs) / tookMs)
-  const rate = tookMs < rateAfterMs ? words.tooEarly : phrase(words.perDay, { daily })
-  return phrase(words.soFar, { size: bytes(today.bytes), took: duration(tookMs / 1000), rate })
+  const rate = tookMs < rateAfterMs ? words.tooEarly : fillIn(words.perDay, { daily })
+  return fillIn(words.soFar, { size: bytes(today.bytes), took: duration(tookMs / 1000), rate })
 }
 
 function forecast(sizing: SizingAnswer): string[] {
@@ -70,15 +70,15 @@ function forecast(sizing: SizingAnswer): string[] {
   const each = (value: number | null) => (value === null ? words.overHorizon : number.format(value))
   const { low, likely, high } = daysUntilFull
   const range = { low: each(low), likely: each(likely), high: each(high) }
-  const until = low === high ? range.likely : phrase(words.range, range)
+  const until = low === high ? range.likely : fillIn(words.range, range)
   const text = counted === 'disk' ? words.forecastOfDisk : words.forecastOfLogs
   const values = { daily: bytes(bytesPerDay ?? 0), free: bytes(freeBytes), days: until }
   return [
-    bytesPerDay === null ? words.noForecast : phrase(text, values),
-    ...(hours === null ? [] : [phrase(words.extrapolated, { hours: number.format(hours) })]),
+    bytesPerDay === null ? words.noForecast : fillIn(text, values),
+    ...(hours === null ? [] : [fillIn(words.extrapolated, { hours: number.format(hours) })]),
     ...(compressionRatio === null
       ? []
-      : [phrase(words.compresses, { ratio: ratio.format(compressionRatio) })]),
+      : [fillIn(words.compresses, { ratio: ratio.format(compressionRatio) })]),
   ]
 }
 

@@ -21,6 +21,7 @@ export default defineConfig({
     env: { NODE_COMPILE_CACHE: `${import.meta.dirname}/node_modules/.cache/node` },
     globalSetup: './test/leaks.ts',
     // Whole-process tests mostly wait: on two cores four files at a time took 334 s where three took 392.
+    // Whole-process tests mostly wait: on two cores five files at a time took 330 to 350 s where four took 377.
     maxWorkers: 5,
     sequence: { sequencer: LongestFirst },
     // test/summary.ts reads the report.

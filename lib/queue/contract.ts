@@ -659,19 +659,15 @@ export function queueContract(name: string, start: () => Promise<Engine>): void 
         const work = job()
         const listening = listener.events(null, stop.signal)
         const received: QueueEvent[] = []
-        const begun = Promise.withResolvers<void>()
+        let isBegun = false
         const reading = (async () => {
           for await (const event of listening) {
-            begun.resolve()
+            isBegun = true
             if (event.photo === work.photo) received.push(event)
             if (received.length === 4) stop.abort()
           }
         })()
         // A server answers on several connections: listening has begun when an event arrives.
-        let isBegun = false
-        void begun.promise.then(() => {
-          isBegun = true
-        })
         while (!isBegun) {
           const other = job()
           await queue.enqueue(other)

@@ -66,11 +66,12 @@ export function diagnose(
   }))
   const jobs = jobsAt(model, now, baseline.windows)
   const sinceMs = sinceOf(model, grown, samples, now, stepMs)
+  const quiet: Quiet = { now, baseline, jobs, missing: missingOf(model, jobs), burning: burning?.now ?? [] }
   const found =
     slowest(explained, baseline, jobs) ??
     oddReplica(jobs) ??
-    reachedLimit(model, now, baseline, jobs, burning?.now ?? []) ??
-    atRest(model, now, baseline, grown, jobs, burning?.now ?? [])
+    reachedLimit(model, quiet) ??
+    atRest(model, grown, quiet)
   return {
     ...found,
     evidence: found.evidence.slice(0, maxEvidence).map(each => shown(each, now, baseline)),
@@ -125,21 +126,26 @@ const missingOf = ({ stages }: Model, jobs: readonly JobState[]): string[] =>
     .filter(({ job, isAway }) => isAway && stages.some(each => each.jobs.includes(job)))
     .map(({ job }) => job)
 
-/** A resource at its limit, where there is nothing to compare with, or where no stage grew and a budget burns or a process is missing. */
+/** What is known when no stage grew; `missing` are jobs that are away and that a stage needs, `burning` the budgets. */
+type Quiet = {
+  now: Window
+  baseline: Baseline
+  jobs: readonly JobState[]
+  missing: readonly string[]
+  burning: readonly string[]
+}
+
+/** A resource at its limit, where there is nothing to compare with, a budget burns, or a process is missing. */
 function reachedLimit(
   model: Model,
-  now: Window,
-  { windows, history }: Baseline,
-  jobs: readonly JobState[],
-  burning: readonly string[],
+  { now, baseline: { windows, history }, missing, burning }: Quiet,
 ): Answer | undefined {
   const isYoung = history < minBaselineWindows
-  const isMissing = missingOf(model, jobs).length > 0
-  if (!isYoung && burning.length === 0 && !isMissing) return undefined
+  if (!isYoung && burning.length === 0 && missing.length === 0) return undefined
   // A process whose metrics are away need not be away itself: `up` alone proves nothing then.
+  const isUpEnough = isYoung || missing.length === 0
   const resources = model.resources.filter(
-    ({ expression: { selectors } }) =>
-      isYoung || !isMissing || selectors.some(({ metric }) => metric !== upMetric),
+    ({ expression: { selectors } }) => isUpEnough || selectors.some(({ metric }) => metric !== upMetric),
   )
   const [reached] = atLimit({ ...model, resources }, now, windows)
   return reached && answer(reached.stage, reached, [reached], enough)
@@ -148,17 +154,14 @@ function reachedLimit(
 /** Nothing grew: healthy when there was data to see it and no budget burns; else unknown. */
 function atRest(
   model: Model,
-  now: Window,
-  { history }: Baseline,
   stages: readonly Grown[],
-  jobs: readonly JobState[],
-  burning: readonly string[],
+  { now, baseline: { history }, jobs, missing, burning }: Quiet,
 ): Answer {
   const budgets = `${burning.length > 1 ? 'budgets' : 'budget'} of ${burning.join(' and ')}`
   const remarks = [
     ...(history < minBaselineWindows ? ['there is no earlier time to compare with'] : []),
     ...(now.samples(upMetric).length === 0 ? ['nothing was measured'] : []),
-    ...missingOf(model, jobs).map(job => `the metrics of ${job} are away`),
+    ...missing.map(job => `the metrics of ${job} are away`),
     ...(stages.every(({ now: seconds }) => seconds === null) ? ['no stage has data'] : []),
     ...(burning.length > 0
       ? [`the ${budgets} ${burning.length > 1 ? 'burn' : 'burns'}, but no stage’s time grew`]

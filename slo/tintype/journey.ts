@@ -60,9 +60,11 @@ async function awaitThumbnail(walk: Walk, photo: URL): Promise<string | null> {
     const leftMs = deadline - performance.now()
     if (leftMs <= 0) return `no thumbnail within ${walk.promiseSeconds} s`
     const look = await ask(walk, 'GET', thumbnail, Math.min(requestTimeoutMs, leftMs))
-    // The last look has only the rest of the promise for its answer.
-    if ('failed' in look && leftMs < requestTimeoutMs && performance.now() >= deadline) continue
-    if ('failed' in look) return look.failed
+    if ('failed' in look) {
+      // The last look has only the rest of the promise for its answer.
+      if (leftMs < requestTimeoutMs && performance.now() >= deadline) continue
+      return look.failed
+    }
     const { status, headers, body } = look.answer
     // A retry may end after the deadline: then the thumbnail was late.
     if (status === 200 && performance.now() < deadline)

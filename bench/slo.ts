@@ -65,8 +65,9 @@ async function fromPrometheus(
 
 type Run = { seconds: number; rssMb: number }
 
-/** Prints a process's highest resident memory when it ends. */
-const printPeak = `data:text/javascript,process.on('exit',()=>console.error('peak '+process.resourceUsage().maxRSS))`
+/** Prints a process's highest resident memory when it ends. maxRSS would begin at the peak of the process that started it. */
+const printPeak = `data:text/javascript,import { readFileSync } from 'node:fs';
+process.on('exit', () => console.error(/VmHWM:.*/.exec(readFileSync('/proc/self/status', 'utf8'))[0]))`
 
 function runNode(args: string[], environment: Record<string, string>): Run {
   const begin = performance.now()
@@ -76,7 +77,7 @@ function runNode(args: string[], environment: Record<string, string>): Run {
     maxBuffer: 2 ** 26,
   })
   const seconds = (performance.now() - begin) / 1000
-  const [, kilobytes] = /peak (\d+)/.exec(stderr) ?? []
+  const [, kilobytes] = /VmHWM:\s*(\d+)/.exec(stderr) ?? []
   if (status === null || status > 1 || !kilobytes) throw new Error(`${args.join(' ')} failed: ${stderr}`)
   return { seconds, rssMb: Number(kilobytes) / 1024 }
 }

@@ -27,8 +27,8 @@ export type Difference = {
 }
 
 /**
- * Runs benchmarks on a commit and on this checkout as it is, each laid out in a folder of its own, in turns. Both are measured
- * by this checkout's programs, which fail on a commit whose product lacks what they call.
+ * Runs benchmarks alternately on a commit and on this checkout with its uncommitted changes. Each is copied into a temporary
+ * folder. This checkout's benchmarks measure both; they fail on a commit whose product lacks a function that they call.
  * @throws UsageError when there is no such commit.
  */
 export async function against(

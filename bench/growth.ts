@@ -180,7 +180,7 @@ async function publishCurve(bench: Bench): Promise<Curve> {
 
 const text = { encoding: 'utf8' } as const
 
-/** A report of one day, as a process of its own; the recorder keeps 35 days, which is the largest size. */
+/** A report of one day, in a separate process. The recorder keeps 35 days, so that is the largest size. */
 async function reportCurve(bench: Bench): Promise<Curve> {
   const subjects = (bench.quick ? small : full).days.map(days => {
     const folder = join(bench.folder, `recorded-${days}`)

@@ -21,7 +21,7 @@ export async function atOnce(
   return { seconds: (performance.now() - start) / 1000, eachMs }
 }
 
-/** Uploads a photo and waits until its thumbnail is durable. Without a cookie each is a visitor of its own. */
+/** Uploads a photo and waits until its thumbnail is durable. It sends no cookie, so each upload opens a new session. */
 export async function upload(address: string, { bytes, record }: Picture): Promise<void> {
   const answer = await fetch(`${address}/photos`, {
     method: 'POST',

@@ -20,7 +20,7 @@ export type Peer = {
   path: (file: string) => string
 }
 
-/** Each as it is installed by its makers, on as many processes or threads as it uses of two cores. */
+/** Each program installed as its documentation says, with the number of processes or threads that it chooses on two cores. */
 export const peers: readonly Peer[] = [
   {
     name: 'imgproxy',

@@ -1,5 +1,6 @@
 import { closeSync, openSync, readdirSync, readSync } from 'node:fs'
 import { setImmediate as nextTurn } from 'node:timers/promises'
+import { linesIn } from '@tintype/lib/lines.ts'
 import { newline } from '@tintype/lib/telemetry/entry.ts'
 
 const chunkBytes = 2 ** 20
@@ -30,9 +31,8 @@ export function readFrom(fd: number, from: number, length: number): Buffer {
 }
 
 /**
- * The lines of a file from byte `from` on that hold a text, without their newlines; of the empty text every line.
- * Looks for the text and not for lines: a day has millions, of which a few are wanted. A last line without its newline is
- * still being written, and is left out. Lines end at newlines only: node:readline would end a text at U+2028, too.
+ * The lines of a file from byte `from` on that hold a text, as `linesIn` finds them. A last line without its newline is
+ * still being written, and is left out.
  */
 export async function* linesWith(file: string, text: string, from = 0): AsyncGenerator<Buffer> {
   const fd = openSync(file, 'r')
@@ -45,14 +45,7 @@ export async function* linesWith(file: string, text: string, from = 0): AsyncGen
       at += read
       const filled = bytes.subarray(0, kept + read)
       const whole = filled.lastIndexOf(newline) + 1
-      for (let next = 0; next < whole; ) {
-        const found = filled.indexOf(text, next)
-        if (found < 0 || found >= whole) break
-        const start = found === next ? next : filled.lastIndexOf(newline, found - 1) + 1
-        const end = filled.indexOf(newline, found)
-        yield Buffer.from(filled.subarray(start, end))
-        next = end + 1
-      }
+      for (const line of linesIn(filled, text)) yield Buffer.from(line)
       kept = filled.length - whole
       if (kept === bytes.length) bytes = Buffer.concat([bytes], 2 * bytes.length)
       else bytes.copyWithin(0, whole, filled.length)

@@ -1,20 +1,15 @@
-const newline = 10
+import { linesIn } from '@tintype/lib/lines.ts'
+import { newline } from '@tintype/lib/telemetry/entry.ts'
 
 /**
- * The lines that hold a text, in order. Looks for the text and not for lines: a day's traces have millions, of which a few
- * thousand are wanted. A last line without its end is still being written and is left out. node:readline would end a line at
- * U+2028, too.
+ * The lines of a stream that hold a text, as `linesIn` finds them. A last line without its newline is still being written,
+ * and is left out.
  */
 export async function* linesWith(chunks: AsyncIterable<Buffer>, text: string): AsyncGenerator<string> {
   let rest: Buffer = Buffer.alloc(0)
   for await (const chunk of chunks) {
     const bytes = rest.length > 0 ? Buffer.concat([rest, chunk]) : chunk
-    const whole = bytes.lastIndexOf(newline) + 1
-    for (let found = bytes.indexOf(text); found >= 0 && found < whole; ) {
-      const end = bytes.indexOf(newline, found)
-      yield bytes.toString('utf8', bytes.lastIndexOf(newline, found) + 1, end)
-      found = bytes.indexOf(text, end)
-    }
-    rest = bytes.subarray(whole)
+    for (const line of linesIn(bytes, text)) yield line.toString()
+    rest = bytes.subarray(bytes.lastIndexOf(newline) + 1)
   }
 }

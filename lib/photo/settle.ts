@@ -66,9 +66,12 @@ export async function ready(
   faultPoint('convert.result')
   if (standing !== own) return follow(context, claim, standing, span)
   const durableAt = Math.max(queue.now(), now)
-  if (outcomeOf(job, own) !== 'kept' || durableAt <= job.promiseBy)
-    return follow(context, claim, own, span, durableAt)
-  return follow(context, claim, await admitLate(context, job, own), span)
+  if (outcomeOf(job, own) === 'kept' && durableAt > job.promiseBy) {
+    // The queue decides first: while this attempt was suspended, another may have ended the photo as kept.
+    context.account.settled(job, await queue.mark(job.photo, 'broken'), span)
+    return follow(context, claim, own, span)
+  }
+  return follow(context, claim, own, span, durableAt)
 }
 
 /** Ends a claim by the result that its photo already has; null when there is none. */

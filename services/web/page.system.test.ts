@@ -260,6 +260,48 @@ describeWithParts('the upload page', ['chromium'], parts => {
     return (await answer.json()).photos
   }
 
+  /** Holds the page's next lists as the server gave them, until they are let go and the page has them. */
+  async function holdLists(): Promise<() => Promise<void>> {
+    const held: (() => Promise<void>)[] = []
+    await page.route('**/photos', async route => {
+      if (route.request().method() !== 'GET') return route.fallback()
+      const response = await route.fetch()
+      held.push(() => route.fulfill({ response }))
+    })
+    await page.evaluate('dispatchEvent(new Event("online"))') // the page reads its list
+    await until(() => held.length > 0, { what: 'a list that is held' })
+    return async () => {
+      await Promise.all(held.map(release => release()))
+      await page.unroute('**/photos')
+      await page.evaluate('new Promise(done => requestAnimationFrame(() => setTimeout(done)))')
+    }
+  }
+
+  test('a list read before a photo was accepted does not remove its row', async () => {
+    const sent = Promise.withResolvers<void>()
+    await page.route('**/photos', async route => {
+      if (route.request().method() === 'POST') await sent.promise
+      await route.fallback()
+    })
+    await choose(harbour)
+    await row('harbour.jpg').waitFor()
+    const release = await holdLists()
+    sent.resolve()
+    await ready('harbour.jpg')
+    await release()
+    expect(await picture('harbour.jpg').isVisible()).toBe(true)
+  })
+
+  test('a list read before a photo was deleted does not bring its row back', async () => {
+    await choose(harbour, pines)
+    await Promise.all([ready('harbour.jpg'), ready('pines.png')])
+    const [photo] = (await list()) as { id: string }[]
+    const release = await holdLists()
+    await context.request.delete(`${web.endpoints.web}/photos/${photo?.id}`)
+    await release()
+    await until(async () => (await page.locator('li.photo').count()) === 1, { what: 'one row' })
+  })
+
   test('without events the page asks instead', async () => {
     await page.close()
     await context.route('**/events', route => route.fulfill({ status: 503, body: '' }))

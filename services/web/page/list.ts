@@ -16,6 +16,8 @@ const maxUploadBytes = Number(document.body.dataset.maxUploadBytes)
 
 /** Photos reported while an upload waits for its response. One may be that upload, which must not get two rows. */
 const early = new Map<string, Photo>()
+/** Deleted photos, which a list that was read before their deletion must not bring back. */
+const gone = new Set<string>()
 let listed = false
 let older: string | null = null
 
@@ -95,6 +97,7 @@ function refuse(upload: Upload, detail: string): void {
 
 /** Shows the server's state of a photo. */
 export function showPhoto(photo: Photo): void {
+  if (gone.has(photo.id)) return
   const known = withPhoto(photo.id)
   if (known) merge(known, photo)
   else if (answerExpected()) early.set(photo.id, photo)
@@ -116,6 +119,7 @@ function merge(item: Item, photo: Photo): void {
 }
 
 export function deleted(id: string): void {
+  gone.add(id)
   forget(id)
   const item = withPhoto(id)
   if (item) drop(item)
@@ -144,13 +148,14 @@ export const unfinished = (): boolean => items().some(underWay)
 
 /** Reads the newest photos again. A missing one was deleted elsewhere. */
 export async function refresh(): Promise<void> {
-  const before = items()
+  // Read before the request: a photo that is accepted meanwhile is not in the list.
+  const before = items().flatMap(({ photo }) => photo?.id ?? [])
   const { photos, next } = await listPhotos()
   const oldest = photos.at(-1)?.id ?? ''
   const listedIds = new Set(photos.map(({ id }) => id))
-  for (const { photo } of before) {
-    const covered = photo && (next === null || photo.id <= oldest)
-    if (covered && !listedIds.has(photo.id)) deleted(photo.id)
+  for (const id of before) {
+    const covered = next === null || id <= oldest
+    if (covered && !listedIds.has(id)) deleted(id)
   }
   if (!listed) older = next
   listed = true

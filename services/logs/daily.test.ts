@@ -3,10 +3,13 @@ import { join } from 'node:path'
 import { limits } from '@tintype/lib/limits.ts'
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { temporaryFolder } from '../../test/support.ts'
+import { smallDisk, temporaryFolder } from '../../test/support.ts'
 import { type Folders, foldersIn, publish } from './daily.ts'
 import { line, parseLines, session, stamped, writeJournal } from './fixture.ts'
 import { dayFile, manifestFile } from './manifest.ts'
+import { recent } from './recent.ts'
+import { due } from './schedule.ts'
+import { entriesIn } from './search.ts'
 import { timeline } from './timeline.ts'
 import { isSound, verify } from './verify.ts'
 
@@ -104,8 +107,46 @@ test('half a line at the end of a journal is not published, and comes with its o
     stamped(line('web.0.17', 1, midnight + 10), at(10)) + second.slice(0, 60),
   )
   expect(await publish(into, day)).toMatchObject({ revision: 1, entries: 1 })
+  expect(due(into, midnight + 30 * 86_400_000), 'merged again each minute').toEqual([])
   writeJournal(into.streams, day, 'web.0.17', second.slice(60))
   expect(await publish(into, day)).toMatchObject({ revision: 2, entries: 2 })
+})
+
+test('a publish that finds no room leaves none of its files', async context => {
+  const into = await folders()
+  const disk = await smallDisk(context, 2 ** 16)
+  const payload = { text: 'x'.repeat(10_000) }
+  for (let n = 1; n <= 10; n++)
+    writeJournal(
+      into.streams,
+      day,
+      'web.0.17',
+      stamped(line('web.0.17', n, midnight + n, { payload }), at(n)),
+    )
+  await expect(publish({ ...into, days: disk }, day)).rejects.toThrow('ENOSPC')
+  expect(readdirSync(disk)).toEqual([])
+})
+
+test('a line that the disk damaged is left out, wherever people read', async () => {
+  const into = await folders()
+  const text = (n: number) =>
+    stamped(line('web.0.17', n, midnight + n, { session, payload: { event: 'photo.ready' } }), at(n))
+  writeJournal(
+    into.streams,
+    day,
+    'web.0.17',
+    [text(1), text(2).replace('"n":2', '"n":\0\0'), text(3)].join(''),
+  )
+  const seen = async () => ({
+    timeline: (await timeline(into, session)).entries.map(({ payload }) => payload.n),
+    recent: recent(into).sessions.length,
+    found: await Array.fromAsync(
+      entriesIn(into, { fromMs: midnight, toMs: midnight + 9, event: 'photo.' }) ?? [],
+    ),
+  })
+  expect(await seen()).toMatchObject({ timeline: [1, 3], recent: 1, found: { length: 2 } })
+  await publish(into, day)
+  expect(await seen()).toMatchObject({ timeline: [1, 3], recent: 1, found: { length: 2 } })
 })
 
 test('a text that holds separators of lines and pages stays one line', async () => {

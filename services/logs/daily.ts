@@ -1,10 +1,11 @@
 import { createHash } from 'node:crypto'
-import { mkdirSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { type FileHandle, open } from 'node:fs/promises'
 import { join } from 'node:path'
 import { syncFolder } from '@tintype/lib/disk.ts'
 import { faultPoint } from '@tintype/lib/fault.ts'
 import { foldersOf, storageUrl } from '@tintype/lib/storage/index.ts'
+import { hasLine } from './files.ts'
 import { eachKey, writeLookup } from './lookup.ts'
 import { dayFile, indexFile, type Manifest, manifestFile, newestManifest, type Revision } from './manifest.ts'
 import { merge, openSources, type Source, type StreamFile, streamFiles } from './merge.ts'
@@ -38,10 +39,17 @@ export async function publish({ streams, days }: Folders, day: string): Promise<
   if (newsOf(files, newest).length === 0) return newest
   mkdirSync(days, { recursive: true })
   const draft = { file: join(days, `.${day}.draft`), index: join(days, `.${day}.index.draft`) }
-  const manifest = await writeDraft(draft, files, { day, revision: (newest?.revision ?? 0) + 1 })
+  const discard = () => {
+    for (const file of Object.values(draft)) rmSync(file, { force: true })
+  }
+  const manifest = await writeDraft(draft, files, { day, revision: (newest?.revision ?? 0) + 1 }).catch(
+    error => {
+      discard() // on a full disk it would take the room that everything else needs
+      throw error
+    },
+  )
   if (manifest.entries === 0 || manifest.sha256 === newest?.sha256) {
-    rmSync(draft.file)
-    rmSync(draft.index)
+    discard()
     return newest
   }
   renameSync(draft.file, dayFile(days, manifest))
@@ -59,12 +67,15 @@ export async function publish({ streams, days }: Folders, day: string): Promise<
   return manifest
 }
 
-/** What a day's streams received since a revision: the files that are longer now, and where the new part begins. */
+/**
+ * What a day's streams received since a revision: the files that have more whole lines now, and where these begin. A line
+ * that a kill left unfinished is no news, or its day would be merged again each minute.
+ */
 export function newsOf(files: StreamFile[], newest?: Manifest): { file: string; from: number }[] {
   const read = new Map(newest?.streams.map(({ stream, journalBytes }) => [stream, journalBytes]))
   return files
     .map(({ stream, file }) => ({ file, from: read.get(stream) ?? 0 }))
-    .filter(({ file, from }) => statSync(file).size > from)
+    .filter(({ file, from }) => hasLine(file, from))
 }
 
 async function writeDraft(

@@ -4,6 +4,8 @@ import { linesIn } from '@tintype/lib/lines.ts'
 import { newline } from '@tintype/lib/telemetry/entry.ts'
 
 const chunkBytes = 2 ** 20
+/** More than most lines. */
+const lineBytes = 2 ** 12
 
 /** Names in a folder; none when it does not exist. */
 export function list(folder: string): string[] {
@@ -28,6 +30,16 @@ export function readAt(file: string, from: number, length: number): Buffer {
 export function readFrom(fd: number, from: number, length: number): Buffer {
   const bytes = Buffer.allocUnsafeSlow(length)
   return bytes.subarray(0, readSync(fd, bytes, 0, length, from))
+}
+
+/** Whether a file has a whole line from byte `from` on. */
+export function hasLine(file: string, from: number): boolean {
+  for (let at = from; ; ) {
+    const bytes = readAt(file, at, lineBytes)
+    if (bytes.includes(newline)) return true
+    if (bytes.length === 0) return false
+    at += bytes.length
+  }
 }
 
 /**

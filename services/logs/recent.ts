@@ -5,6 +5,7 @@ import type { Folders } from './daily.ts'
 import { list, readAt } from './files.ts'
 import { streamFiles } from './merge.ts'
 import { type Entry, type Recent, type RecentRow, timeOf } from './page/api.ts'
+import { entryOf } from './search.ts'
 import { isDay } from './stamp.ts'
 
 /** Of each stream's newest file: some thousand entries. What is older is found by its key. */
@@ -111,5 +112,5 @@ function tailOf(file: string): { entries: Entry[]; isCut: boolean } {
   const bytes = readAt(file, from, tailBytes)
   const start = from === 0 ? 0 : bytes.indexOf(newline) + 1
   const lines = bytes.toString('utf8', start, bytes.lastIndexOf(newline) + 1).split('\n')
-  return { entries: lines.filter(Boolean).map(line => JSON.parse(line)), isCut: from > 0 }
+  return { entries: lines.flatMap(line => entryOf(line) ?? []), isCut: from > 0 }
 }

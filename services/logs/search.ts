@@ -34,6 +34,16 @@ export async function* linesOf(
   }
 }
 
+/** An entry from its line; undefined for a line that the disk damaged. */
+export function entryOf(line: Buffer | string): Entry | undefined {
+  try {
+    const entry: Entry = JSON.parse(line.toString())
+    return Object.keys(entry).join().startsWith('id,session,timestamp,payload,') ? entry : undefined
+  } catch {
+    return undefined
+  }
+}
+
 export type Wanted = { fromMs: number; toMs: number } & ({ event: string } | { level: string })
 
 /**
@@ -49,7 +59,8 @@ export function entriesIn(folders: Folders, wanted: Wanted): AsyncGenerator<stri
 
 async function* matching(lines: AsyncGenerator<Buffer>, wanted: Wanted): AsyncGenerator<string> {
   for await (const line of lines) {
-    const entry: Entry = JSON.parse(line.toString())
+    const entry = entryOf(line)
+    if (!entry) continue
     const { event, level } = entry.payload
     const isWanted = 'event' in wanted ? event.startsWith(wanted.event) : level === wanted.level
     if (isWanted && timeOf(entry) >= wanted.fromMs && timeOf(entry) < wanted.toMs) yield `${line}\n`

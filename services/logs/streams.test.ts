@@ -68,6 +68,17 @@ test('after a restart the mark is the last whole line, a torn tail and what foll
   expect(seqs(folder)).toEqual([1, 2, 3, 4, 5, 6])
 })
 
+test('when a person has removed the day’s folder the stream goes on with what its shipper holds', async () => {
+  const folder = await temporaryFolder()
+  const { send } = await journalIn(folder)
+  await send(lines(stream, 1, 3, noon))
+  rmSync(join(folder, '2026-11-22'), { recursive: true })
+  await expect(send(lines(stream, 4, 5, noon))).rejects.toThrow('ENOENT')
+  expect(await send(lines(stream, 4, 5, noon))).toEqual({ expected: 1 })
+  expect(await send(lines(stream, 4, 5, noon), { oldest: true })).toEqual(acked(5, 2))
+  expect(seqs(folder)).toEqual([4, 5])
+})
+
 test('a first line torn at midnight leaves the mark in the file of the day before', async () => {
   const folder = await temporaryFolder()
   const first = await journalIn(folder)

@@ -96,7 +96,13 @@ export function openJournal(folder: string) {
     async append(name: string, batch: Batch): Promise<Appended> {
       const lines = readBatch(batch.body, name)
       if (typeof lines === 'string') return { malformed: lines }
-      return inTurn(name, stream => append(name, stream, lines, batch))
+      return inTurn(name, stream =>
+        append(name, stream, lines, batch).catch(error => {
+          // Somebody removed the file: the next try finds the stream's mark anew.
+          if (error.code === 'ENOENT') stream.file = undefined
+          throw error
+        }),
+      )
     },
     /** Removes a stream's file of a day. */
     forget: (name: string, day: string): Promise<void> =>

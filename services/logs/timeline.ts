@@ -2,7 +2,7 @@ import { limits } from '@tintype/lib/limits.ts'
 import type { Folders } from './daily.ts'
 import { type Entry, type StageBar, type Story, serviceOf, timeOf } from './page/api.ts'
 import type { Gap } from './page/axis.ts'
-import { knownDays, linesOf } from './search.ts'
+import { entryOf, knownDays, linesOf } from './search.ts'
 
 /** Longer than a photo's usual way: the entries before and after are of different photos. */
 const gapMs = 10_000
@@ -24,7 +24,7 @@ export async function timeline(folders: Folders, key: string, day?: string): Pro
   }
   return storyOf(
     key,
-    lines.map(line => JSON.parse(line.toString())),
+    lines.flatMap(line => entryOf(line) ?? []),
     cut,
   )
 }

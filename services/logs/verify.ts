@@ -7,7 +7,8 @@ import { linesWith } from './files.ts'
 import { lookupBytes } from './lookup.ts'
 import { dayFile, indexFile, type Manifest, newestManifests } from './manifest.ts'
 import { type Range, type StreamPart, streamFiles } from './merge.ts'
-import { type Entry, timeOf } from './page/api.ts'
+import { timeOf } from './page/api.ts'
+import { entryOf } from './search.ts'
 import { splitId } from './timeline.ts'
 
 export type Verdict = {
@@ -91,7 +92,7 @@ function lineChecker(manifest: Manifest, all: Manifest[]) {
     if (ranges.length > 0) missing.set(stream, ranges)
   }
   const checkLine = (line: Buffer): string | undefined => {
-    const entry = parse(line)
+    const entry = entryOf(line)
     if (!entry) return 'not an entry of the schema'
     const { stream, seq } = splitId(entry.id)
     const parts = others.get(stream) ?? []
@@ -107,15 +108,6 @@ function lineChecker(manifest: Manifest, all: Manifest[]) {
     return undefined
   }
   return { missing, checkLine }
-}
-
-function parse(line: Buffer): Entry | undefined {
-  try {
-    const entry: Entry = JSON.parse(line.toString())
-    return Object.keys(entry).join().startsWith('id,session,timestamp,payload,') ? entry : undefined
-  } catch {
-    return undefined
-  }
 }
 
 const has = ({ first, last, missing }: StreamPart, seq: number): boolean =>

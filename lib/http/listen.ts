@@ -38,6 +38,9 @@ export async function listen(app: Express, host: string, port: number, shared = 
       sendProblem(response, new Problem(400, 'bad-request', 'The request has no Host header.'))
     else app(request, response)
   })
+  // A client may end its side after its request (nc -N, a socket's `end(request)`) and still read the answer: without this
+  // property Node closes the connection, and an accepted photo's client never learns of it.
+  Object.assign(server, { httpAllowHalfOpen: true })
   const connections = watchConnections(server)
   answerExpectations(server)
   answerUnparsed(server)

@@ -265,7 +265,7 @@ describe('event streams', () => {
         const another = open(running, b, '192.0.2.3')
         expect(await another.answer()).toMatch(/^HTTP\/1.1 200 /)
       }
-      first.socket.destroy()
+      first.socket.end()
       await until(async () => /^HTTP\/1.1 200 /.test(await open(running, a).answer()))
     },
   )

@@ -1,9 +1,8 @@
 import type { Readable } from 'node:stream'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { faultPoint } from '../fault.ts'
-import { countLimit, limits } from '../limits.ts'
 import { jobOf } from '../queue/index.ts'
 import type { Key } from '../storage/index.ts'
+import { discard, takeBack } from './discard.ts'
 import { filesOf, findPhoto, type PhotoContext, readJson } from './find.ts'
 import {
   bytesOf,
@@ -176,7 +175,7 @@ async function enqueue(
   const job = { ...jobOf(record), ...(detailUntil !== undefined && { detailUntil }) }
   const answer = await queue.enqueue(job, queuedAt).catch(async error => {
     // With a key a concurrent upload may have joined and been acknowledged, so the files stay for the retry.
-    if (key === undefined) await discard(context, owner, photo)
+    if (key === undefined) await discard(context, owner, photo, takeBack)
     throw error
   })
   faultPoint('accept.enqueued')
@@ -204,23 +203,6 @@ async function withdraw(
   await storage.delete(photoPrefix(owner, photo))
   await queue.bury(photo)
   return 'withdrawn'
-}
-
-const discardMs = 500
-let discarding = 0
-
-/**
- * Removes an upload that was never acknowledged; the sweep removes what is left. It goes on behind the answer after
- * `discardMs`: storage that failed just now would delay the answer by a second deadline.
- */
-async function discard({ storage, log }: PhotoContext, owner: Owner, photo: PhotoId): Promise<void> {
-  if (discarding >= limits.discards.value) return countLimit('discards')
-  discarding++
-  const removal = storage
-    .delete(photoPrefix(owner, photo))
-    .catch(error => log.error('photo.leftover', { photo, error: String(error) }))
-    .finally(() => discarding--)
-  await Promise.race([removal, sleep(discardMs, undefined, { ref: false })])
 }
 
 /**

@@ -1,6 +1,6 @@
 import { Readable } from 'node:stream'
 import { expect, test } from 'vitest'
-import { temporaryFolder } from '../../test/support.ts'
+import { temporaryFolder, until } from '../../test/support.ts'
 import { jobOf, type Queue } from '../queue/index.ts'
 import { open as openStorage } from '../storage/index.ts'
 import { type Accepted, accept, findKey, join, type Refused } from './accept.ts'
@@ -143,6 +143,24 @@ test('an upload whose enqueue fails leaves nothing that blocks its retry, with a
   await expect(all.upload(away)).rejects.toThrow('locked')
   expect(typeof (await all.upload(all, 'key'))).toBe('object')
   expect((await all.queue.stats()).depth).toBe(1)
+})
+
+test('an upload whose job is in the queue although its enqueue failed is taken back, and breaks no promise', async () => {
+  const all = await context()
+  const lost = Object.assign(new Error('connection lost'), { code: 'ECONNRESET' })
+  let failures = 1
+  const queue = Object.assign(Object.create(all.queue) as Queue, {
+    enqueue: (...given: Parameters<Queue['enqueue']>) =>
+      all.queue.enqueue(...given).then(() => Promise.reject(lost)),
+    remove: (...given: Parameters<Queue['remove']>) =>
+      failures-- > 0 ? Promise.reject(lost) : all.queue.remove(...given),
+  })
+  await expect(all.upload({ ...all, queue })).rejects.toThrow('connection lost')
+  await until(async () => (await all.queue.stats()).depth === 0)
+  all.clock.now += 120_000
+  await settleOverdue(all)
+  expect(all.counted.settled.map(([, outcome]) => outcome)).toEqual(['void'])
+  expect(await Array.fromAsync(all.storage.list('photos/'))).toEqual([])
 })
 
 test('a refused upload does not take the photo from another that joined it', async () => {

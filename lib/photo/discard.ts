@@ -1,0 +1,46 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { errorCode } from '../errors.ts'
+import { countLimit, limits } from '../limits.ts'
+import type { PhotoContext } from './find.ts'
+import { type Owner, type PhotoId, photoPrefix } from './record.ts'
+import { remove } from './remove.ts'
+
+const discardMs = 500
+let discarding = 0
+
+/**
+ * Removes an upload that was never acknowledged; the sweep removes what is left. It goes on behind the answer after
+ * `discardMs`: storage that failed just now would delay the answer by a second deadline.
+ */
+export async function discard(
+  context: PhotoContext,
+  owner: Owner,
+  photo: PhotoId,
+  removed: (context: PhotoContext, owner: Owner, photo: PhotoId) => Promise<void> = removeFiles,
+): Promise<void> {
+  if (discarding >= limits.discards.value) return countLimit('discards')
+  discarding++
+  const removal = removed(context, owner, photo)
+    .catch(error => context.log.error('photo.leftover', { photo, error: String(error) }))
+    .finally(() => discarding--)
+  await Promise.race([removal, sleep(discardMs, undefined, { ref: false })])
+}
+
+const removeFiles = ({ storage }: PhotoContext, owner: Owner, photo: PhotoId): Promise<void> =>
+  storage.delete(photoPrefix(owner, photo))
+
+const takeBackEveryMs = 1_000
+
+/**
+ * Removes an upload whose enqueue failed. The job may be in the queue all the same, when its connection broke after the
+ * commit: without the tombstone a converter would find no files, and the promise would count as broken.
+ */
+export async function takeBack(context: PhotoContext, owner: Owner, photo: PhotoId): Promise<void> {
+  for (;;)
+    try {
+      return await remove(context, { owner, photo })
+    } catch (error) {
+      if (errorCode(error) === 'ERR_QUEUE_CLOSED') throw error
+      await sleep(takeBackEveryMs, undefined, { ref: false })
+    }
+}

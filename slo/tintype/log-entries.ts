@@ -1,6 +1,6 @@
 import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
-import { get, type IncomingMessage } from 'node:http'
+import type { IncomingMessage } from 'node:http'
 import { ExpectedError } from '@tintype/lib/errors.ts'
 import { countLimit, limits } from '@tintype/lib/limits.ts'
 import type { Stores } from '../diagnose/open-examples.ts'
@@ -25,8 +25,11 @@ export async function readEntries(
   const times = { from: new Date(fromMs).toISOString(), to: new Date(toMs).toISOString() }
   const url = new URL(`entries.ndjson?${new URLSearchParams({ ...times, ...wanted })}`, server)
   const signal = AbortSignal.timeout(limits.logSeconds.value * 1000)
-  // Also after the answer began: an error without a listener would end the process.
-  const request = get(url, { signal }).on('error', () => {})
+  // Not imported: that would load undici. An error without a listener would end the process, also after the answer began.
+  const request = process
+    .getBuiltinModule('node:http')
+    .get(url, { signal })
+    .on('error', () => {})
   try {
     const [response] = (await once(request, 'response')) as [IncomingMessage]
     if (response.statusCode === 404) return false

@@ -62,7 +62,7 @@ export function readServiceFile(
 const noService = (file: string): Finding => ({
   ...{ file, line: 1, column: 1, severity: 'error', rule: 'no-service' },
   message: 'no such file',
-  mend: `“${program} init --prometheus URL DIR” writes a first one`,
+  fix: `“${program} init --prometheus URL DIR” writes a first one`,
 })
 
 /** What a module that service.yaml names exports; undefined when it names none. */

@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { expect, onTestFinished, test } from 'vitest'
@@ -35,4 +36,13 @@ test('a server that cannot be reached is an error', async () => {
 test('a response of more than the bound is an error', async () => {
   const url = await serve((_request, response) => void response.end(Buffer.alloc(2 ** 20 + 1)))
   await expect(askBounded(url, within(5_000))).rejects.toThrow(TooLong)
+})
+
+test('a request does not load undici', () => {
+  const script = `
+    import { askBounded } from ${JSON.stringify(import.meta.resolve('./bounded-request.ts'))}
+    await askBounded('http://127.0.0.1:1/', { signal: AbortSignal.timeout(5_000), maxMiB: 1 }).catch(() => {})
+    console.log(process.moduleLoadList.filter(name => name.includes('deps/undici')).join())`
+  const out = execFileSync(process.execPath, ['--input-type=module', '--eval', script], { encoding: 'utf8' })
+  expect(out.trim()).toBe('')
 })

@@ -47,9 +47,19 @@ describeWithParts('the generated rules in Prometheus', ['promtool'], ({ promtool
     'fire and clear with the embedded evaluation, outages of seed $seed: $kind',
     { timeout: 600_000 },
     async ({ kind, seed }) => {
-      const simulated = simulate(randomScenario(seed))
-      const cases = [promtoolTest(simulated, await timelinesOf(simulated, kind))]
-      await runPromtool(promtool, await temporaryFolder(), kinds[kind], cases)
+      await expectAgreement(simulate(randomScenario(seed)), kind)
     },
   )
+
+  test('are silent with the embedded evaluation about an objective that never counted anything', {
+    timeout: 600_000,
+  }, async () => {
+    const neverProbed = { ...randomScenario(0), probeAway: [{ from: 0, to: Number.POSITIVE_INFINITY }] }
+    await expectAgreement(simulate(neverProbed), 'own')
+  })
+
+  async function expectAgreement(simulated: Simulated, kind: Kind): Promise<void> {
+    const cases = [promtoolTest(simulated, await timelinesOf(simulated, kind))]
+    await runPromtool(promtool, await temporaryFolder(), kinds[kind], cases)
+  }
 })

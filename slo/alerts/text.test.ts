@@ -25,7 +25,7 @@ const line = (objective: Objective, badMinutes: number) =>
   budgetLine(standing(objective, tally(objective, at - 1440, day(badMinutes)), spanAt(objective, at)))
 const firstText = (objective: Objective, badMinutes: number) => {
   const slots = day(badMinutes)
-  const known = { objective, slots, tally: tally(objective, at - 1440, slots) }
+  const known = { objective, slots, tally: tally(objective, at - 1440, slots), begun: at - 1440 }
   return alertsOf(viewOf(known, at - 1440, at))[0]?.text
 }
 

@@ -40,5 +40,5 @@ export const lintFiles = (files: readonly string[], reading: Reading): Finding[]
   ])
 
 /** An annotation of GitHub Actions, with its escapes for a line break. */
-const forGithub = ({ file, line, column, severity, rule, message, mend }: Finding): string =>
-  `::${severity} file=${file},line=${line},col=${column},title=${rule}::${`${message}; ${mend}`.replaceAll('%', '%25').replaceAll('\n', '%0A')}`
+const forGithub = ({ file, line, column, severity, rule, message, fix }: Finding): string =>
+  `::${severity} file=${file},line=${line},col=${column},title=${rule}::${`${message}; ${fix}`.replaceAll('%', '%25').replaceAll('\n', '%0A')}`

@@ -32,7 +32,8 @@ async function toReport(
   context: Context,
 ): Promise<Report> {
   const objectives = judgeAll(recorded, windowMinutes)
-  const [first] = recorded.objectives
+  // One that has not begun has no window.
+  const first = recorded.objectives.find(({ begun }) => begun !== undefined)
   if (!first) throw new SourceError('no value was ever seen of a label by which an objective is grouped')
   const span = spanOf(recorded, first, windowMinutes)
   return {

@@ -58,7 +58,7 @@ export function diagnose(
   const baseline = baselineOf(model, now, spansRead(atMs, stepMs, days), firstOf(series), burning)
   const grown = attribute(model, baseline, now)
   const explained = merge(
-    grown.filter(({ growth }) => growth > 0).map(each => explain(model, each, now, baseline)),
+    grown.filter(({ growth }) => growth > 0).map(each => explain(model, each, now, () => grown)),
   )
   const stages = grown.map(({ before: _, since: __, ...each }) => ({
     ...each,

@@ -1,6 +1,6 @@
 import type { Span, Window } from './evaluate.ts'
 import { numberIn, valueIn } from './expression.ts'
-import { attribute, type Baseline, type Grown, median, secondsIn } from './growth.ts'
+import { type Grown, median, secondsIn } from './growth.ts'
 import { type Model, nameOf, type Resource, type Stage } from './model.ts'
 
 export type Evidence = {
@@ -40,12 +40,15 @@ export function dataOf({ stages, resources }: Model, name: string, now: Window) 
   return { had, lacked: names(false).filter(metric => !had.includes(metric)) }
 }
 
-/** The resources of a grown stage that left their baseline. When the first one blames another stage, those of that one. */
+/**
+ * The resources of a grown stage that left their baseline. When the first one blames another stage, those of that one;
+ * `growths` gives what each stage grew.
+ */
 export function explain(
   model: Model,
   grown: Grown,
   now: Window,
-  baseline: Baseline,
+  growths: () => readonly Grown[],
   led: readonly string[] = [],
 ): Explained {
   const weighed = weighAll(model, grown, now)
@@ -61,13 +64,14 @@ export function explain(
   const [best] = evidence
   if (!best?.blames || best.explains < enough || led.includes(grown.stage))
     return { stage: grown.stage, share: grown.share, evidence }
-  const growths = attribute(model, baseline, now).filter(({ stage }) => best.blames?.includes(stage))
-  const [blamed] = growths.toSorted((a, b) => b.growth - a.growth)
+  const [blamed] = growths()
+    .filter(({ stage }) => best.blames?.includes(stage))
+    .toSorted((a, b) => b.growth - a.growth)
   if (!blamed) return { stage: grown.stage, share: grown.share, evidence }
   // Its growth, also where that is within the usual spread.
   const least = Math.max(0, (blamed.now ?? 0) - (blamed.baseline ?? 0))
   const there = blamed.growth > 0 ? blamed : { ...blamed, growth: least, before: grown.before }
-  const found = explain(model, there, now, baseline, [...led, grown.stage])
+  const found = explain(model, there, now, growths, [...led, grown.stage])
   if (blamed.growth === 0 && !named(found)) return { stage: grown.stage, share: grown.share, evidence }
   // What left its baseline here explains this stage, not the blamed one: it is shown there and does not name the cause.
   const here = evidence.map(each => ({ ...each, blames: each.blames ?? [] }))

@@ -1,7 +1,7 @@
 import { type Samples, type Window, windowOf } from './evaluate.ts'
 import { type Explained, enough, explain } from './explain.ts'
 import { numberIn, parseExpression } from './expression.ts'
-import { type Grown, median, minBaselineWindows, secondsIn } from './growth.ts'
+import { attribute, type Grown, median, minBaselineWindows, secondsIn } from './growth.ts'
 import { type Model, startMetric, upMetric } from './model.ts'
 
 /** A process unlike the others of its job. */
@@ -107,9 +107,9 @@ function slowReplicas(model: Model, job: string, instances: readonly string[], n
       const grown: Grown = {
         ...{ stage: stage.name, baseline: usual, now: seconds, growth, share: 1, before, since: [] },
       }
-      const found = explain(model, grown, window, {
-        ...{ windows: before, earlierDays: 0, isQuiet: true, history: 0 },
-      })
+      const found = explain(model, grown, window, () =>
+        attribute(model, { windows: before, earlierDays: 0, isQuiet: true, history: 0 }, window),
+      )
       const [best] = found.evidence
       const why = best && best.explains >= enough ? ` because of ${best.cause}` : ''
       const text = `${job} ${instance} is slow in ${found.stage}${why}: ${seconds.toFixed(2)} s, the others ${usual.toFixed(2)} s`

@@ -8,7 +8,7 @@ import { parseService } from './service.ts'
 
 const said = (text: string) =>
   parseService('service.yaml', text).findings.map(
-    ({ line, column, message, mend }) => `${line}:${column} ${message}; ${mend}`,
+    ({ line, column, message, fix }) => `${line}:${column} ${message}; ${fix}`,
   )
 
 test('a service of one line has every default', () => {

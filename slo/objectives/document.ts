@@ -15,7 +15,7 @@ export type Finding = {
   severity: 'error' | 'warning'
   rule: string
   message: string
-  mend: string
+  fix: string
 }
 
 export type Path = readonly (string | number)[]
@@ -26,7 +26,7 @@ export type Document = {
   /** The whole document as JavaScript values. */
   value(): unknown
   /** A finding at a path, or at its nearest parent that exists. */
-  finding(path: Path, rule: string, message: string, mend: string, severity?: Finding['severity']): Finding
+  finding(path: Path, rule: string, message: string, fix: string, severity?: Finding['severity']): Finding
   /** The syntax errors. */
   syntax: Finding[]
 }
@@ -61,19 +61,19 @@ function placed(file: string, lineCounter: LineCounter, document: Yaml): Documen
       return isScalar(node) ? node.value : node
     },
     value: () => document.toJS(),
-    finding: (path, rule, message, mend, severity = 'error') => ({
+    finding: (path, rule, message, fix, severity = 'error') => ({
       ...at(offsetOf(path)),
       severity,
       rule,
       message,
-      mend,
+      fix,
     }),
     syntax: document.errors.map(error => ({
       ...at(error.pos[0]),
       severity: 'error',
       rule: 'yaml',
       message: error.message,
-      mend: 'write it as YAML 1.2; indentation is by spaces',
+      fix: 'write it as YAML 1.2; indentation is by spaces',
     })),
   }
 }

@@ -41,8 +41,8 @@ export class ObjectiveError extends ExpectedError {
   }
 }
 
-export const formatFinding = ({ file, line, column, severity, rule, message, mend }: Finding): string =>
-  `${file}:${line}:${column}: ${severity}: ${message}; ${mend} (${rule})`
+export const formatFinding = ({ file, line, column, severity, rule, message, fix }: Finding): string =>
+  `${file}:${line}:${column}: ${severity}: ${message}; ${fix} (${rule})`
 
 /** One OpenSLO document: its objectives, or every fault in it. */
 export type Parsed = { document: Document; objectives: Objective[]; findings: Finding[] }
@@ -107,7 +107,7 @@ const nothingAt = (path: string): Finding => ({
   severity: 'error',
   rule: 'no-objectives',
   message: 'no OpenSLO document is there',
-  mend: 'name a *.yaml file, or a folder of them',
+  fix: 'name a *.yaml file, or a folder of them',
 })
 
 /** The path relative to the current folder. */

@@ -127,10 +127,14 @@ export type FitAnswer = {
   earliest: string | null
 }
 
-/** Sends a request that changes something. @throws with slo's reason when it refuses. */
+/** A verdict takes slo up to 30 s. */
+const postMs = 60_000
+
+/** Sends a request that changes something. @throws with slo's reason when it refuses, or when it does not answer. */
 export async function post(path: string, body: Record<string, string> = {}): Promise<void> {
   const headers = { 'Content-Type': 'application/json' }
-  const response = await fetch(path, { method: 'POST', headers, body: JSON.stringify(body) })
+  const signal = AbortSignal.timeout(postMs)
+  const response = await fetch(path, { method: 'POST', headers, body: JSON.stringify(body), signal })
   if (!response.ok) throw new Error(((await response.json()) as { detail: string }).detail)
 }
 

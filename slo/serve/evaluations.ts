@@ -27,19 +27,28 @@ export function openEvaluations(
   return {
     /** Reads up to a minute. Why the source did not answer, or null; what is known is evaluated all the same. */
     async read(now: Minute): Promise<string | null> {
-      // When the objectives began is stored for a start while the source is away: then no data is offline, too.
-      const stored = store.get<Minute>('begun')
-      // In the future: it was set while the clock was ahead.
-      const begun = stored !== undefined && stored < now ? stored : undefined
+      // When each objective began is stored for a start while the source is away: then no data is offline, too.
+      const stored = store.get<Readonly<Record<string, Minute>>>('began') ?? {}
+      // One in the future was stored while the clock was ahead.
+      const knownOf = ({ id }: Objective) => ((stored[id] ?? now) < now ? stored[id] : undefined)
       recorded = await readRecorded(source, objectives, {
         ...{ from: now - keptMinutes(objectives), to: now },
         fromOf: each => now - keptMinutes([each]),
-        begun: () => begun && Math.max(begun, source.blindUntil()),
+        begun: each => {
+          const known = knownOf(each)
+          return known === undefined ? undefined : Math.max(known, source.blindUntil())
+        },
       })
       const trouble = source.trouble()
       if (trouble !== undefined) return describeError(trouble)
       hasRead ||= recorded !== undefined
-      if (begun === undefined && recorded) store.set('begun', recorded.start)
+      const began = Object.fromEntries(
+        (recorded?.objectives ?? []).map(({ objective, begun }) => [
+          objective.id,
+          knownOf(objective) ?? begun,
+        ]),
+      )
+      if (JSON.stringify(began) !== JSON.stringify(stored)) store.set('began', began)
       return null
     },
     /** Whether the source was read once and the SLO had begun. */

@@ -16,7 +16,11 @@ test.each<[number, boolean]>([
   const directory = readDirectory()
   const [objective] = directory.objectives as [Objective]
   const start = minute - minutesAgo
-  const view = viewOf({ objective, slots: [], tally: tally(objective, start, []) }, start, minute)
+  const view = viewOf(
+    { objective, slots: [], tally: tally(objective, start, []), begun: start },
+    start,
+    minute,
+  )
   const watch = { views: () => [view], seenAt: Date.now } as unknown as Watch
   const diagnosis = { found: () => null, detail: () => null } as unknown as Diagnosis
   // Four windows of twelve scrapes: three to compare with, and the one that is looked at.

@@ -32,17 +32,20 @@ export function stateOf(
     detail: detail && { ...detail, until: new Date(detail.until).toISOString() },
     begun: views.length > 0,
     comparesFrom: fromMs > now ? new Date(fromMs).toISOString() : null,
-    objectives: (views.length > 0 ? views : objectives.map(each => unseen(each, now))).map(view =>
-      objectiveState(view, planned),
-    ),
+    objectives: objectives
+      .flatMap(each => {
+        const seen = views.filter(({ objective }) => objective.id.split('{')[0] === each.id)
+        return seen.length > 0 ? seen : [unseen(each, now)]
+      })
+      .map(view => objectiveState(view, planned)),
     planned: planned.map(({ id, from, to, reason }) => ({ id, from: time(from), to: time(to), reason })),
   }
 }
 
-/** Of an objective of which no minute was evaluated yet: its whole budget. */
+/** Of an objective that has not begun, or of which no minute was evaluated yet: its whole budget. */
 function unseen(objective: Objective, nowMs: number): View {
   const at = toMinute(nowMs)
-  return viewOf({ objective, slots: [], tally: tally(objective, at, []) }, at, at)
+  return viewOf({ objective, slots: [], tally: tally(objective, at, []), begun: undefined }, at, at)
 }
 
 const time = (minute: Minute): string => new Date(minute * 60_000).toISOString()

@@ -23,7 +23,8 @@ export type Firing = { tier: Tier; fires: Minute; clears: Minute | null; budgetU
 
 const rateMinutes = 60
 
-export function viewOf({ objective, slots, tally }: RecordedObjective, start: Minute, at: Minute): View {
+export function viewOf(recorded: RecordedObjective, start: Minute, at: Minute): View {
+  const { objective, tally } = recorded
   const { windowMinutes, tiers } = objective
   const stand = (to: Minute) => {
     const span = spanAt(objective, to)
@@ -37,7 +38,7 @@ export function viewOf({ objective, slots, tally }: RecordedObjective, start: Mi
     return budget === 0 ? 0 : bad / budget
   }
   return {
-    ...{ objective, slots, tally, at, start },
+    ...{ ...recorded, at, start },
     standing: now,
     goneAt: leftMinutes < windowMinutes ? at + Math.max(0, Math.floor(leftMinutes)) : null,
     burns: tiers.map(tier => ({

@@ -34,9 +34,9 @@ function source() {
   return { state, fake }
 }
 
-/** What was stored before: when the objectives began. */
+/** What was stored before: when the objective began. */
 function evaluating(fake: Source, objectives = [objective]) {
-  const stored = new Map<string, unknown>([['begun', begin]])
+  const stored = new Map<string, unknown>([['began', { [objective.id]: begin }]])
   const evaluations = openEvaluations(objectives, fake, {
     get: <T>(name: string) => stored.get(name) as T | undefined,
     set: (name, value) => void stored.set(name, value),
@@ -152,7 +152,7 @@ const sentBefore = async (): Promise<AlertStore> => {
     at: 0,
     alerts: [burning],
   })
-  store.set('begun', begin)
+  store.set('began', { [objective.id]: begin })
   return store
 }
 

@@ -1,6 +1,8 @@
 import { expect, test } from 'vitest'
 import { countedKinds } from '../test/kinds.ts'
 import { samplesSource } from '../test/samples-source.ts'
+import { groupOf } from './groups.ts'
+import type { Objective } from './index.ts'
 import { readRecorded } from './recorded.ts'
 
 const counter = (job: string, growth: number) => ({
@@ -9,19 +11,23 @@ const counter = (job: string, growth: number) => ({
   samples: Array.from({ length: 240 }, (_, i) => ({ timeMs: i * 15_000 + 7_000, value: i * growth })),
 })
 const grouped = countedKinds.filter(({ name }) => name === 'grouped-slices')
+const [perBusy, perIdle] = ['busy', 'idle'].map(job => ({
+  ...groupOf(grouped[0] as Objective, 'job', job),
+  group: null,
+}))
 const source = samplesSource({ name: '', minutes: 60, series: [counter('busy', 1), counter('idle', 0)] })
-const minutesOf = async (since?: number) => {
-  const recorded = await readRecorded(source, grouped, { from: 0, to: 60, since })
-  return recorded?.objectives.map(({ objective, slots }) => [objective.group, slots.length])
+const minutesOf = async (objectives: readonly Objective[], since?: number) => {
+  const recorded = await readRecorded(source, objectives, { from: 0, to: 60, since })
+  return recorded?.objectives.map(({ slots }) => slots.length)
 }
 
-test('a group that never counted anything has no minutes, unless it is said since when it counts', async () => {
-  expect(await minutesOf()).toEqual([
-    ['busy', 60],
-    ['idle', 0],
-  ])
-  expect(await minutesOf(10)).toEqual([
-    ['busy', 50],
-    ['idle', 50],
-  ])
-})
+test.each([
+  ['a group', grouped],
+  ['an objective', [perBusy, perIdle] as Objective[]],
+])(
+  '%s that never counted anything has no minutes, unless it is said since when it counts',
+  async (_, objectives) => {
+    expect(await minutesOf(objectives)).toEqual([60, 0])
+    expect(await minutesOf(objectives, 10)).toEqual([50, 50])
+  },
+)

@@ -11,28 +11,35 @@ export type Recorded = {
   objectives: RecordedObjective[]
 }
 
-/** The minutes of an objective from the first one that counts, without holes. */
-export type RecordedObjective = { objective: Objective; slots: readonly Slot[]; tally: Tally }
+/** The minutes of an objective from the first one that counts, without holes; none of one that has not begun. */
+export type RecordedObjective = {
+  objective: Objective
+  slots: readonly Slot[]
+  tally: Tally
+  /** The first minute in which it counted something, or `since`; undefined while there is none. */
+  begun: Minute | undefined
+}
 
 type Period = {
   from: Minute
   to: Minute
   /** When the SLO starts, whatever was counted before. */
   since?: Minute | undefined
-  /** When it is known to have begun; called after the minutes were read. */
-  begun?: () => Minute | undefined
+  /** When an objective is known to have begun, if its source does not say; called after the minutes were read. */
+  begun?: (objective: Objective) => Minute | undefined
   /** The first minute that is read of an objective; default: `from`. */
   fromOf?: (objective: Objective) => Minute
 }
 
 /**
- * Reads the minutes [from, to) of all objectives. The SLO starts with `since`, else with the first minute of
- * a Timeslices objective, else with the first event of any; undefined when nothing was ever counted.
+ * Reads the minutes [from, to) of all objectives. An objective begins with `since`, else with the first minute in which
+ * something was counted, as in the generated rules: one that never counted anything has no minutes. The SLO starts with the
+ * first Timeslices objective that has begun, else with the first one of any kind; undefined when none has.
  */
 export async function readRecorded(
   source: Source,
   objectives: readonly Objective[],
-  { from, to, since, begun, fromOf = () => from }: Period,
+  { from, to, since, begun: knownOf = () => undefined, fromOf = () => from }: Period,
 ): Promise<Recorded | undefined> {
   const known = await grouped(source, objectives, from, to)
   const reads = known.map(async (objective): Promise<Read> => {
@@ -40,37 +47,31 @@ export async function readRecorded(
     return { objective, from: own, slots: await source.slots(objective.sli, own, to) }
   })
   const read = await Promise.all(reads)
-  const given = since ?? begun?.()
-  const start = given === undefined ? await startOf(source, read) : Math.max(given, from)
+  const begin = async (each: Read) => since ?? (await beginOf(source, each)) ?? knownOf(each.objective)
+  const all = await Promise.all(read.map(async each => ({ ...each, begun: await begin(each) })))
+  const start = all.toSorted((a, b) => rank(a) - rank(b)).find(({ begun }) => begun !== undefined)?.begun
   if (start === undefined || start >= to) return undefined
-  const all = read.map(async each => {
-    const { objective, slots } = each
-    const own = since === undefined ? await startOf(source, [each]) : undefined
-    // A group that never counted anything has not begun: the generated rules record nothing of it either.
-    const hasBegun = own !== undefined || since !== undefined || objective.group === null
-    const begin = hasBegun ? (own ?? start) : to
-    // A minute without data is bad only after the SLO began; an event counts also before that.
-    const first = objective.method === 'Timeslices' ? Math.max(begin, each.from) : each.from
-    const counted = slots.slice(first - each.from)
-    return { objective, slots: counted, tally: tally(objective, first, counted) }
-  })
-  return { start, to, objectives: await Promise.all(all) }
+  return {
+    start: Math.max(start, from),
+    to,
+    objectives: all.map(({ objective, from, slots, begun }) => {
+      // A minute without data is bad only after the objective began; an event counts also before that.
+      const first = objective.method === 'Timeslices' ? Math.max(begun ?? to, from) : from
+      const counted = slots.slice(first - from)
+      return { objective, slots: counted, tally: tally(objective, first, counted), begun }
+    }),
+  }
 }
 
 type Read = { objective: Objective; from: Minute; slots: readonly Slot[] }
 
-/** When the SLO began, of what was read. */
-async function startOf(source: Source, read: readonly Read[]): Promise<Minute | undefined> {
-  const probesFirst = read.toSorted((a, b) => rank(a) - rank(b))
-  for (const { objective, from, slots } of probesFirst) {
-    const first = slots.find(({ unknown }) => !unknown)?.start
-    if (first === from || (await source.seenBefore(objective.sli, from))) return from
-    if (first !== undefined) return first
-  }
-  return undefined
+/** When an objective began, of what was read. */
+async function beginOf(source: Source, { objective, from, slots }: Read): Promise<Minute | undefined> {
+  const first = slots.find(({ unknown }) => !unknown)?.start
+  return first === from || (await source.seenBefore(objective.sli, from)) ? from : first
 }
 
-const rank = ({ objective }: Read): number => (objective.method === 'Timeslices' ? 0 : 1)
+const rank = ({ objective }: Pick<Read, 'objective'>): number => (objective.method === 'Timeslices' ? 0 : 1)
 
 /** How far back the windows and the alerts of these objectives look. */
 export const lookBackMinutes = (objectives: readonly Objective[]): number =>

@@ -1,48 +1,48 @@
 import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
-import { get, type IncomingMessage } from 'node:http'
+import type { IncomingMessage } from 'node:http'
 import { ExpectedError } from '@tintype/lib/errors.ts'
+import { countLimit, limits } from '@tintype/lib/limits.ts'
 import type { Stores } from '../diagnose/open-examples.ts'
 import { linesWith } from './witness/lines.ts'
 
 export type Entry = { id: string; timestamp: string; payload: Readonly<Record<string, unknown>> }
 
 /**
- * Asks the log server for the entries in [fromMs, toMs) whose event begins with a text, or that are of a level. Null when no
- * log server runs, or it has nothing of these days. @throws ExpectedError when it refuses.
+ * Asks the log server for the entries in [fromMs, toMs) whose event begins with a text, or that are of a level. Each is passed
+ * to `take`. False when no log server runs, it has nothing of these days, or its answer did not come whole within
+ * `limits.logSeconds`: then what was taken is a part. @throws ExpectedError when it refuses.
  */
-export async function entriesOf(
+export async function readEntries(
   stores: Stores,
   wanted: { event: string } | { level: string },
   fromMs: number,
   toMs: number,
-): Promise<AsyncIterable<Entry> | null> {
+  take: (entry: Entry) => void,
+): Promise<boolean> {
   const server = addressOf(stores)
-  if (!server) return null
+  if (!server) return false
   const times = { from: new Date(fromMs).toISOString(), to: new Date(toMs).toISOString() }
   const url = new URL(`entries.ndjson?${new URLSearchParams({ ...times, ...wanted })}`, server)
-  const response = await answerOf(url)
-  if (response === null || response.statusCode === 404) {
-    response?.destroy()
-    return null
-  }
-  if (response.statusCode !== 200) {
-    response.destroy()
-    throw new ExpectedError(`the log server answered ${response.statusCode} to ${url.href}`)
-  }
-  return (async function* () {
-    for await (const line of linesWith(response, '"id"')) yield JSON.parse(line) as Entry
-  })()
-}
-
-/** Null when it cannot be reached. */
-async function answerOf(url: URL): Promise<IncomingMessage | null> {
-  const request = get(url)
+  const signal = AbortSignal.timeout(limits.logSeconds.value * 1000)
+  // Not imported: that would load undici. An error without a listener would end the process, also after the answer began.
+  const request = process
+    .getBuiltinModule('node:http')
+    .get(url, { signal })
+    .on('error', () => {})
   try {
     const [response] = (await once(request, 'response')) as [IncomingMessage]
-    return response
-  } catch {
-    return null
+    if (response.statusCode === 404) return false
+    if (response.statusCode !== 200)
+      throw new ExpectedError(`the log server answered ${response.statusCode} to ${url.href}`)
+    for await (const line of linesWith(response, '"id"')) take(JSON.parse(line) as Entry)
+    return true
+  } catch (error) {
+    if (error instanceof ExpectedError) throw error
+    if (signal.aborted) countLimit('logSeconds')
+    return false
+  } finally {
+    request.destroy()
   }
 }
 

@@ -1,20 +1,25 @@
 import type { Outcome } from '@tintype/lib/photo/record.ts'
 import type { Stores } from '../../diagnose/open-examples.ts'
-import { entriesOf } from '../log-entries.ts'
+import { readEntries } from '../log-entries.ts'
 import type { Outcomes, Seen } from './compare.ts'
 
 /** The outcomes in the log server: of each photo an entry `promise.kept`, `promise.broken` or `promise.void`. */
 export async function outcomesInLogs(stores: Stores, fromMs: number, toMs: number): Promise<Outcomes | null> {
-  const entries = await entriesOf(stores, { event: 'promise.' }, fromMs, toMs)
-  if (!entries) return null
   const photos = new Map<string, Seen>()
   const streams = new Set<string>()
-  for await (const { id, timestamp, payload } of entries) {
-    if (!payload.photo) continue
-    const outcome = String(payload.event).slice('promise.'.length) as Outcome
-    photos.set(String(payload.photo), { outcome, at: Date.parse(timestamp) })
-    streams.add(id.split('.').slice(0, 3).join('.'))
-  }
+  const isWhole = await readEntries(
+    stores,
+    { event: 'promise.' },
+    fromMs,
+    toMs,
+    ({ id, timestamp, payload }) => {
+      if (!payload.photo) return
+      const outcome = String(payload.event).slice('promise.'.length) as Outcome
+      photos.set(String(payload.photo), { outcome, at: Date.parse(timestamp) })
+      streams.add(id.split('.').slice(0, 3).join('.'))
+    },
+  )
+  if (!isWhole) return null
   return { photos, restarts: restartsIn(streams) }
 }
 

@@ -425,7 +425,7 @@ describeWithParts('the upload page', ['chromium'], parts => {
     await page.getByText('사진 선택').waitFor()
     await page.reload()
     await page.getByText('사진 선택').waitFor()
-    expect(await page.locator('nav a').allTextContents()).toEqual(['올리기'])
+    expect(await page.locator('nav a').allTextContents()).toEqual(['업로드'])
   })
 
   test('no state of the page has a barrier, at the width of a small phone', async () => {

@@ -33,7 +33,7 @@ function lead(objectives: ObjectiveState[]): string {
   const parts = [...(minutes ? [leadMinutes(minutes)] : []), ...events.map(leadEvents)]
   const isOnline = minutes?.strip.states.at(-1) === 'o'
   const start = minutes ? `${word(isOnline ? 'leadOnline' : 'leadOffline')} ` : ''
-  return `${start}${parts.join('; ')}.`
+  return `${start}${parts.join('. ')}.`
 }
 
 function leadMinutes({ bad, budget, windowMinutes }: ObjectiveState): string {

@@ -45,7 +45,13 @@ function answer(diagnosis: Diagnosis, { logs }: State): Child[] {
     h('p', { class: 'small soft' }, facts(diagnosis)),
     remarks.length > 0 && h('p', { class: 'small', lang: 'en' }, remarks.join('; ')),
     lever &&
-      h('p', { class: 'notice' }, h('strong', {}, word('toDo')), ': ', h('span', { lang: 'en' }, lever)),
+      h(
+        'p',
+        { class: 'notice' },
+        h('strong', {}, word('toDo')),
+        ': ',
+        h('span', { lang: say(lever) === lever && 'en' }, say(lever)),
+      ),
     slow && wide(stageTable(verdict), word('stages')),
     evidence.length > 0 && [
       h('h3', {}, word('evidence')),

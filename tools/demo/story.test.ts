@@ -1,25 +1,51 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
-import { changes, chooseLesson, lessons, type Seen } from './story.ts'
+import { busy, changes, chooseLesson, lessons, type Seen } from './story.ts'
 
-const well: Seen = { good: 90, broken: 0, left: 1, firing: [], verdict: 'healthy', action: '' }
+const well: Seen = { good: 90, broken: 0, left: 1, oneIn: 100, firing: [], verdict: 'healthy', action: '' }
+const truth = ['wait no-workers']
 
 test('the narration says what became different: burn, alert, verdict, and their end', () => {
+  const told = ['healthy']
   const firing = ['latency page-fast']
   const verdict = { verdict: 'wait no-workers', action: 'start converters' }
   const bad: Seen = { ...well, broken: 12, left: 0.25, firing, ...verdict }
-  expect(changes(well, bad)).toEqual([
-    'burn      12 more promises broken, 90 kept; 25 % of the budget left',
-    'alert     latency page-fast fires: a person is called, where ALERT_WEBHOOK_URL says',
+  expect(changes(well, bad, told, truth)).toEqual([
+    'burn      12 more photos late, 12 of 102: 25 % of the budget left',
+    'alert     latency page-fast fires: with ALERT_WEBHOOK_URL set, a person would be called now',
     'verdict   slow in wait, because of no-workers. Do: start converters',
   ])
-  expect(changes(bad, bad)).toEqual([])
-  expect(changes(bad, { ...bad, good: 120, firing: [], verdict: 'healthy', action: '' })).toEqual([
-    'kept      30 more promises kept, none broken',
+  expect(changes(bad, bad, told, truth)).toEqual([])
+  const healed = { ...bad, good: 120, firing: [], verdict: 'healthy', action: '' }
+  expect(changes(bad, healed, told, truth)).toEqual([
+    'kept      30 more photos in time, none late',
     'alert     latency page-fast has ended',
     'verdict   healthy: no stage takes longer than it did',
   ])
+  expect(changes(healed, { ...healed, broken: 13, left: 0 }, told, truth)).toEqual([
+    'burn      1 more photo late, 13 of 133: the budget of 1 in 100 is used up',
+  ])
+})
+
+test('a verdict that changes from look to look is not told, and the action of each only once', () => {
+  const told = ['wait no-workers']
+  const cpu: Seen = { ...well, verdict: 'convert cpu', action: 'find who else uses it' }
+  const unexplained: Seen = { ...well, verdict: 'receive' }
+  expect(changes(well, cpu, told, truth)).toEqual([])
+  expect(changes(cpu, unexplained, told, truth)).toEqual([])
+  expect(changes(cpu, cpu, told, truth)).toEqual([
+    'verdict   slow in convert, because of cpu. Do: find who else uses it',
+  ])
+  expect(changes(unexplained, unexplained, told, truth)).toEqual([
+    'verdict   slow in receive, and no metric says why',
+  ])
+  expect(changes(cpu, cpu, told, truth)).toEqual(['verdict   slow in convert, because of cpu, again'])
+})
+
+test('a machine is busy when twice as much wants to run as it has processors', () => {
+  expect(busy(4, 2)).toBe('')
+  expect(busy(43.6, 2)).toBe('this machine is busy with other work (load 44 on 2 processors)')
 })
 
 test('each lesson of docs/slow.md is one, and needs nothing that is not installed', () => {

@@ -23,9 +23,12 @@ export function chooseLesson(part = 'no converter'): Drill {
 
 /** What the monitor says at a moment. */
 export type Seen = {
-  broken: number
   good: number
+  broken: number
+  /** Of the budget, from 0 to 1. */
   left: number
+  /** One promise in so many may be broken. */
+  oneIn: number
   firing: string[]
   verdict: string
   action: string
@@ -38,6 +41,7 @@ export function seenIn({ objectives, diagnosis }: State): Seen {
     good: photos?.good ?? 0,
     broken: photos?.bad ?? 0,
     left: Math.max(0, photos ? photos.budgetLeft / (photos.budget || 1) : 1),
+    oneIn: photos ? Math.round(1 / (1 - photos.target)) : 0,
     // The slower tiers go on firing for as long as their windows reach back.
     firing: objectives.flatMap(({ name, tiers: [fastest] }) =>
       fastest?.firing ? [`${name} ${fastest.name}`] : [],
@@ -47,25 +51,44 @@ export function seenIn({ objectives, diagnosis }: State): Seen {
   }
 }
 
-/** In sentences, what became different. */
-export function changes(before: Seen, now: Seen): string[] {
+/** In sentences, what became different; `told` are the verdicts that were told before, the last one last. */
+export function changes(before: Seen, now: Seen, told: string[], truth: readonly string[]): string[] {
   const begun = now.firing.filter(each => !before.firing.includes(each))
   const ended = before.firing.filter(each => !now.firing.includes(each))
-  const more = now.broken - before.broken
-  const [stage, cause] = now.verdict.split(' ')
-  const place = `slow in ${stage}${cause ? `, because of ${cause}` : ''}${now.action && `. Do: ${now.action}`}`
   return [
-    ...(more > 0
-      ? [
-          `burn      ${more} more promises broken, ${now.good} kept; ${Math.round(now.left * 100)} % of the budget left`,
-        ]
-      : now.good > before.good
-        ? [`kept      ${now.good - before.good} more promises kept, none broken`]
-        : []),
-    ...begun.map(each => `alert     ${each} fires: a person is called, where ALERT_WEBHOOK_URL says`),
+    ...promises(before, now),
+    ...begun.map(each => `alert     ${each} fires: with ALERT_WEBHOOK_URL set, a person would be called now`),
     ...ended.map(each => `alert     ${each} has ended`),
-    ...(now.verdict === before.verdict || now.verdict === 'unknown'
-      ? []
-      : [`verdict   ${now.verdict === 'healthy' ? 'healthy: no stage takes longer than it did' : place}`]),
+    ...verdict(before, now, told, truth),
   ]
+}
+
+function promises(before: Seen, { good, broken, left, oneIn }: Seen): string[] {
+  const [kept, more] = [good - before.good, broken - before.broken]
+  if (more > 0) {
+    const budget =
+      left > 0 ? `${Math.round(left * 100)} % of the budget left` : `the budget of 1 in ${oneIn} is used up`
+    return [
+      `burn      ${more} more ${more === 1 ? 'photo' : 'photos'} late, ${broken} of ${good + broken}: ${budget}`,
+    ]
+  }
+  return kept > 0 ? [`kept      ${kept} more photos in time, none late`] : []
+}
+
+/** On a busy machine the verdict changes from look to look: another one than the lesson's is told when it comes twice. */
+function verdict(before: Seen, now: Seen, told: string[], truth: readonly string[]): string[] {
+  const isSteady = [...truth, 'healthy', before.verdict].includes(now.verdict)
+  if (now.verdict === 'unknown' || now.verdict === told.at(-1) || !isSteady) return []
+  const isNew = !told.includes(now.verdict)
+  told.push(now.verdict)
+  if (now.verdict === 'healthy') return ['verdict   healthy: no stage takes longer than it did']
+  const [stage, cause] = now.verdict.split(' ')
+  const place = `slow in ${stage}, ${cause ? `because of ${cause}` : 'and no metric says why'}`
+  return [`verdict   ${place}${isNew && now.action ? `. Do: ${now.action}` : ''}${isNew ? '' : ', again'}`]
+}
+
+/** That other programs take the processors of this machine, which the monitor finds too; empty when they do not. */
+export function busy(load: number, processors: number): string {
+  if (load <= 2 * processors) return ''
+  return `this machine is busy with other work (load ${Math.round(load)} on ${processors} processors)`
 }

@@ -6,7 +6,7 @@ type PageName = (typeof pages)[number]
 
 const words = speak({
   en: { pages: 'Pages', upload: 'Upload', status: 'Status', objectives: 'Promises', logs: 'Logs' },
-  ko: { pages: '페이지', upload: '올리기', status: '상태', objectives: '약속', logs: '로그' },
+  ko: { pages: '페이지', upload: '업로드', status: '상태', objectives: '약속', logs: '로그' },
 })
 
 let known: Promise<Partial<Record<PageName, string>>> | undefined

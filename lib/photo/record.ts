@@ -1,4 +1,4 @@
-import { createHash, randomBytes } from 'node:crypto'
+import { hash, randomBytes } from 'node:crypto'
 
 /** The owner of a photo: the first 32 hex digits of the SHA-256 of the session cookie's id. */
 export type Owner = string
@@ -28,8 +28,7 @@ export const photoTime = (id: PhotoId): number =>
 
 export const isPhotoId = (value: string): boolean => /^[0-9a-hjkmnp-tv-z]{25}$/.test(value)
 
-export const ownerOf = (sessionId: string): Owner =>
-  createHash('sha256').update(sessionId).digest('hex').slice(0, 32)
+export const ownerOf = (sessionId: string): Owner => hash('sha256', sessionId, 'hex').slice(0, 32)
 
 /** The session in logs and traces: 16 hex digits that do not give access to the session. */
 export const sessionOf = (owner: Owner): string => owner.slice(0, 16)

@@ -31,6 +31,7 @@ if (!parentPort) throw new Error('the queue engine runs in a worker thread')
 const port = parentPort
 const { file, bell, settings } = workerData as ThreadData
 const bellFile = openSync(bell, 'a')
+const sleeper = new Int32Array(new SharedArrayBuffer(4))
 const db = new DatabaseSync(file)
 const { ino } = statSync(file)
 await whenFree(() => db.exec('PRAGMA journal_mode = WAL'))
@@ -42,7 +43,7 @@ let synchronous = ''
 let purgeAt = 0
 
 // Operations await only answers that SQLite has already given, so a batch ends before the next message is handled.
-port.on('message', async (first: ThreadRequest) => {
+port.on('message', async (first: ThreadRequest[]) => {
   const batch = gather(first)
   const calls = batch.filter(request => request !== 'close')
   const idle = calls.some(isClaim) && (await nothingToClaim())
@@ -66,12 +67,11 @@ async function nothingToClaim(): Promise<boolean> {
 }
 
 /** Group commit: calls that arrived while the last transaction waited for the disk share the next one. */
-function gather(first: ThreadRequest): ThreadRequest[] {
-  const requests = [first]
+function gather(requests: ThreadRequest[]): ThreadRequest[] {
   while (requests.length < maxBatch) {
     const next = receiveMessageOnPort(port)
     if (!next) break
-    requests.push(next.message)
+    requests.push(...next.message)
   }
   return requests
 }
@@ -142,7 +142,6 @@ function close(): void {
 /** @throws the engine's own error when another process holds the lock for longer than busyMs. */
 async function whenFree<T>(work: () => T): Promise<Awaited<T>> {
   const deadline = performance.now() + busyMs
-  const sleeper = new Int32Array(new SharedArrayBuffer(4))
   for (;;) {
     try {
       return await work()

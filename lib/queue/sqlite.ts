@@ -23,6 +23,9 @@ export async function openSqlite(path: string, options: OpenOptions = {}): Promi
   return queue
 }
 
+/** Most calls of one message, because the thread puts the calls of a message into one transaction. */
+const maxMessage = 100
+
 /** Ends the process, which could only refuse without its engine. The launcher restarts it. */
 const endProcess = (error: Error): void =>
   void setImmediate(() => {
@@ -60,7 +63,14 @@ function startThread(workerData: ThreadData, onDeath: (error: Error) => void) {
       else waiting?.resolve(value)
     }
   })
-  const send = (request: ThreadRequest) => thread.postMessage(request)
+  const unsent: ThreadRequest[] = []
+  /** The calls of one turn of the event loop go as one message: a message costs more than a read. */
+  const send = (request: ThreadRequest) => {
+    if (unsent.push(request) > 1) return
+    setImmediate(() => {
+      while (unsent.length > 0) thread.postMessage(unsent.splice(0, maxMessage))
+    })
+  }
   return {
     ask(call: QueueCall): Promise<unknown> {
       if (dead) return Promise.reject(dead)

@@ -36,8 +36,7 @@ export async function openFolder(path: string, options: OpenOptions = {}, disk: 
   const folders = openFolders(root, disk)
   const writer = writerName(process.pid)
   const newTemporary = () => join(temporary, `${writer}.${++temporaries}`)
-  const at = (key: Key) => join(root, key)
-  const openFile = (key: Key) => disk.open(at(key), 'r').catch(ignore('ENOENT', 'ENOTDIR'))
+  const at = (key: Key) => `${root}/${key}`
 
   /** Writes and fsyncs all files, renames them in order, then fsyncs their folder once. */
   async function store(files: AsyncIterable<Put>, call: StorageCall): Promise<Stored[]> {
@@ -118,7 +117,7 @@ export async function openFolder(path: string, options: OpenOptions = {}, disk: 
     list,
 
     async get(key: Key, range?: ByteRange) {
-      const handle = await openFile(key)
+      const handle = await disk.open(at(key), 'r').catch(ignore('ENOENT', 'ENOTDIR'))
       const stat = await handle?.stat()
       if (handle && stat?.isFile()) {
         const start = Math.min(range?.start ?? 0, stat.size)
@@ -131,14 +130,9 @@ export async function openFolder(path: string, options: OpenOptions = {}, disk: 
       return 'not-found' as const
     },
 
-    async read(key: Key) {
-      const handle = await openFile(key)
-      const body = await handle
-        ?.readFile()
-        .catch(ignore('EISDIR'))
-        .finally(() => handle.close())
-      return body ?? ('not-found' as const)
-    },
+    /** Node opens, reads and closes a small file in one round trip to its threads, a FileHandle's in four. */
+    read: async (key: Key) =>
+      (await fs.readFile(at(key)).catch(ignore('ENOENT', 'ENOTDIR', 'EISDIR'))) ?? ('not-found' as const),
 
     localFile: at,
 

@@ -4,6 +4,7 @@ import { hasLeft, Problem, sendProblem } from '@tintype/lib/http.ts'
 import { countLimit, limits } from '@tintype/lib/limits.ts'
 import type { ErrorRequestHandler, Request, RequestHandler, Response } from 'express'
 import { type PhotoView, pending } from '../show/photo-view.ts'
+import { clientAddress } from '../visitors/address.ts'
 import { countAtOnce } from '../visitors/at-once.ts'
 import { uploadRate } from '../visitors/rate.ts'
 import { visitorOf } from '../visitors/session.ts'
@@ -23,8 +24,7 @@ export function refuseEarly(web: Web): RequestHandler {
       throw new Problem(503, 'stopping', 'This server is about to restart. Try again in 5 s.', {
         headers: { 'Retry-After': '5' },
       })
-    const visitor = visitorOf(response)
-    checkRate(visitor, visitor.address)
+    checkRate(visitorOf(response), clientAddress(request))
     if (request.headers.expect !== undefined) refuseDeclaredType(request)
     if (Number(request.get('content-length') ?? 0) > maxBodyBytes(request, maxUploadBytes))
       throw tooLarge(maxUploadBytes)
@@ -52,8 +52,8 @@ export function upload(web: Web): RequestHandler {
   const enter = countAtOnce('uploads', 'visitorUploads', 'addressUploads')
   let waits = 0
   return async (request, response) => {
-    const { owner, address } = visitorOf(response)
-    const leave = enter(owner, address)
+    const { owner } = visitorOf(response)
+    const leave = enter(owner, clientAddress(request))
     if (typeof leave === 'string') throw tooManyAtOnce(leave)
     const accepted = await acceptPhoto(web, request, response).finally(leave)
     const id = accepted.photo

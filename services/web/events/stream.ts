@@ -5,6 +5,7 @@ import type { Owner } from '@tintype/lib/photo/record.ts'
 import type { QueueEvent } from '@tintype/lib/queue/index.ts'
 import type { Request, RequestHandler, Response } from 'express'
 import { viewPhoto } from '../show/photo-view.ts'
+import { clientAddress } from '../visitors/address.ts'
 import { countAtOnce } from '../visitors/at-once.ts'
 import { visitorOf } from '../visitors/session.ts'
 import type { Web } from '../web.ts'
@@ -21,14 +22,14 @@ const retryMs = 1_000
 export function eventStream(web: Web): RequestHandler {
   const enter = countAtOnce('streams', 'visitorStreams', 'addressStreams')
   return (request, response) => {
-    const { owner, address } = visitorOf(response)
+    const { owner } = visitorOf(response)
     response.set({
       'Content-Type': 'text/event-stream',
       'Cache-Control': 'no-store',
       'X-Accel-Buffering': 'no',
     })
     if (request.method === 'HEAD') return void response.end()
-    const leave = enter(owner, address)
+    const leave = enter(owner, clientAddress(request))
     if (typeof leave === 'string') {
       const detail = 'Too many event streams are open. Close a tab, then try again.'
       throw new Problem(503, 'too-many-streams', detail, { limit: leave, headers: { 'Retry-After': '10' } })

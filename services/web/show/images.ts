@@ -1,8 +1,9 @@
+import type { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { Problem } from '@tintype/lib/http.ts'
 import { findPhoto, type Photo } from '@tintype/lib/photo/find.ts'
 import { photoKey } from '@tintype/lib/photo/record.ts'
-import type { Found } from '@tintype/lib/storage/index.ts'
+import type { Storage } from '@tintype/lib/storage/index.ts'
 import type { Request, RequestHandler, Response } from 'express'
 import { visitorOf } from '../visitors/session.ts'
 import type { Web } from '../web.ts'
@@ -10,6 +11,8 @@ import { chooseThumbnail, notFound, photoIdOf } from './photo-view.ts'
 
 /** A photo's bytes never change, and only its session may cache them. */
 const immutable = 'private, max-age=31536000, immutable'
+/** A file up to this size is read at once: a stream of it costs three times the processor time and holds as much. */
+const wholeBytes = 65_536
 const contentTypes = { jpg: 'image/jpeg', png: 'image/png', webp: 'image/webp', avif: 'image/avif' }
 
 /** GET /photos/{id}/thumbnail: the image, 202 while it is being made, 410 when that failed. */
@@ -30,9 +33,10 @@ export function thumbnail(web: Web): RequestHandler {
       const made = result.thumbnails.map(({ side, format }) => `size=${side}&format=${format}`).join(', ')
       throw new Problem(404, 'no-such-thumbnail', `This photo has these thumbnails: ${made}.`)
     }
-    response.set('Content-Type', contentTypes[chosen.format])
-    const sent = await send(web, request, response, photo, chosen.file)
-    if (sent) web.delivery.sent(record, result.durableAt)
+    response.set('Content-Type', contentTypes[chosen.format]).once('finish', () => {
+      if (request.method === 'GET' && response.statusCode === 200) web.delivery.sent(record, result.durableAt)
+    })
+    await send(web, request, response, photo, chosen)
   }
 }
 
@@ -40,12 +44,12 @@ export function thumbnail(web: Web): RequestHandler {
 export function original(web: Web): RequestHandler {
   return async (request, response) => {
     const photo = await photoOf(web, request, response)
-    const { id, format, contentType } = photo.record
+    const { id, format, contentType, bytes } = photo.record
     response.set({
       'Content-Type': contentType,
       'Content-Disposition': `attachment; filename="${id}.${format === 'jpeg' ? 'jpg' : format}"`,
     })
-    await send(web, request, response, photo, 'original')
+    await send(web, request, response, photo, { file: 'original', bytes })
   }
 }
 
@@ -55,24 +59,31 @@ async function photoOf(web: Web, request: Request, response: Response): Promise<
   return photo
 }
 
-/** Sends a file of a photo, or 304; true when all its bytes were sent. */
+/** Sends a file of a photo, which has `bytes` by its record, or 304. */
 async function send(
   { storage }: Web,
   request: Request,
   response: Response,
   { record }: Photo,
-  file: string,
-): Promise<boolean> {
+  { file, bytes }: { file: string; bytes: number },
+): Promise<void> {
   const etag = `"${record.id}.${file}"`
   response.set({ ETag: etag, 'Cache-Control': immutable })
-  if (isHeld(request.get('if-none-match'), etag)) {
-    response.status(304).end()
-    return false
-  }
-  const found = await storage.get(photoKey(record.owner, record.id, file))
+  if (isHeld(request.get('if-none-match'), etag)) return void response.status(304).end()
+  const key = photoKey(record.owner, record.id, file)
+  const found = bytes <= wholeBytes ? await readWhole(storage, key) : await storage.get(key)
   if (found === 'not-found') throw notFound() // deleted meanwhile
   response.set('Content-Length', String(found.bytes))
-  return request.method === 'HEAD' ? skip(found, response) : stream(found, response)
+  if (Buffer.isBuffer(found.body)) response.end(found.body)
+  else if (request.method === 'HEAD') {
+    found.body.destroy()
+    response.end()
+  } else await stream(found.body, response)
+}
+
+async function readWhole(storage: Storage, key: string) {
+  const body = await storage.read(key)
+  return body === 'not-found' ? body : { body, bytes: body.length }
 }
 
 /**
@@ -82,19 +93,11 @@ async function send(
 const isHeld = (header: string | undefined, etag: string): boolean =>
   header?.trim() === '*' || (header?.match(/"[^"]*"/g) ?? []).some(tag => tag === etag)
 
-function skip({ body }: Found, response: Response): false {
-  body.destroy()
-  response.end()
-  return false
-}
-
-async function stream({ body }: Found, response: Response): Promise<boolean> {
+async function stream(body: Readable, response: Response): Promise<void> {
   try {
     await pipeline(body, response)
-    return true
   } catch (error) {
-    if (clientLeft.has((error as NodeJS.ErrnoException).code ?? '')) return false
-    throw error
+    if (!clientLeft.has((error as NodeJS.ErrnoException).code ?? '')) throw error
   } finally {
     // A pipeline that cannot begin leaves its source open, and Node ends the process over an unclosed FileHandle.
     body.destroy()

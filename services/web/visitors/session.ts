@@ -5,7 +5,6 @@ import { stringifySetCookie } from 'cookie'
 import type { RequestHandler, Response } from 'express'
 import { withDetail } from '../detail.ts'
 import type { WebOptions } from '../web.ts'
-import { clientAddress } from './address.ts'
 
 const cookieName = 'tintype_session'
 /** 400 days: the longest that browsers keep a cookie. */
@@ -18,8 +17,6 @@ export type Visitor = {
   session: string
   /** False without a valid session cookie. */
   returning: boolean
-  /** The client's address (clientAddress). */
-  address: string
 }
 
 export const visitorOf = (response: Response): Visitor => response.locals.visitor
@@ -37,7 +34,7 @@ export function sessions({ sessionSecret: secret, log, metrics }: WebOptions): R
     const owner = ownerOf(id)
     const session = sessionOf(owner)
     const returning = known !== undefined
-    response.locals.visitor = { owner, session, returning, address: clientAddress(request) } satisfies Visitor
+    response.locals.visitor = { owner, session, returning } satisfies Visitor
     response.locals.session = session
     const seconds = (performance.now() - start) / 1000
     metrics.observe('tintype_session_seconds', {}, seconds)

@@ -29,7 +29,9 @@ export const seconds = numeric(/^\d+(\.\d+)?$/, 'seconds, a number')
 export const days = (fallback: number) => integer(fallback, 0, 36_500, 'days, a whole number from 0 to 36500')
 export const port = (fallback: number) => integer(fallback, 0, 65_535, 'a port number from 0 to 65535')
 
-export const text = (fallback: string, format = 'text') => variable(fallback, format, given => given)
+/** Text without spaces around it, which an editor or a secret's file adds and nobody sees. */
+export const text = (fallback: string, format: string) =>
+  variable(fallback, format, given => (given.trim() === given ? given : undefined))
 
 export const pattern = (fallback: string, allowed: RegExp, format: string) =>
   variable(fallback, format, given => (allowed.test(given) ? given : undefined))
@@ -47,11 +49,28 @@ export const list = <T>(
     return known.length === items.length && known.length <= maxItems ? known : undefined
   })
 
+const httpUrl = 'an http(s) URL'
+
 /** An http or https address; null when there is none. */
-export const address = variable<URL | null>(null, 'an http(s) URL', given => {
+export const address = variable<URL | null>(null, httpUrl, given => {
   const url = URL.parse(given)
   return url && /^https?:$/.test(url.protocol) ? url : undefined
 })
+
+/** An address that paths are resolved against: it ends in a slash, or the last part of a proxy's prefix would be lost. */
+export const base = variable<URL | null>(null, httpUrl, given => {
+  const url = address.parse(given)
+  if (url && !url.pathname.endsWith('/')) url.pathname += '/'
+  return url
+})
+
+/** As it was given, for what takes an address as text; empty when there is none. */
+export const addressText = variable('', httpUrl, given => (address.parse(given) ? given.trim() : undefined))
+
+/** A secret that is sent in a header. The newline at the end of a secret's file is left out: it would break each request. */
+export const token = variable('', 'visible ASCII characters without spaces', given =>
+  /^[!-~]+$/.test(given.trim()) ? given.trim() : undefined,
+)
 
 export const choice = <T extends string>(fallback: T, choices: readonly T[]): Variable<T> =>
   variable(fallback, `one of ${choices.join(', ')}`, given => choices.find(each => each === given))

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { existsSync, linkSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { ExpectedError } from './errors.ts'
 
 /**
  * A secret from the environment, or else from DATA_DIR/secrets, where the first start creates it. Several processes may
@@ -11,7 +12,7 @@ export function secret(name: string, given: string, dataDir: string): string {
   const folder = join(dataDir, 'secrets')
   const file = join(folder, name.toLowerCase())
   // Reads before it writes, so that a later start works on a full disk.
-  if (existsSync(file)) return readFileSync(file, 'utf8').trim()
+  if (existsSync(file)) return read(file)
   mkdirSync(folder, { recursive: true, mode: 0o700 })
   const draft = `${file}.${process.pid}.tmp`
   writeFileSync(draft, randomBytes(32).toString('hex'), { mode: 0o600, flush: true })
@@ -22,5 +23,12 @@ export function secret(name: string, given: string, dataDir: string): string {
   } finally {
     rmSync(draft)
   }
-  return readFileSync(file, 'utf8').trim()
+  return read(file)
+}
+
+/** An empty secret would be one that everybody knows. */
+function read(file: string): string {
+  const text = readFileSync(file, 'utf8').trim()
+  if (!text) throw new ExpectedError(`${file} is empty: delete it, and the next start makes a new secret`)
+  return text
 }

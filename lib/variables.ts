@@ -1,6 +1,8 @@
 import { availableParallelism } from 'node:os'
 import {
   address,
+  addressText,
+  base,
   choice,
   days,
   flag,
@@ -10,6 +12,7 @@ import {
   port,
   seconds,
   text,
+  token,
   type Variable,
   variable,
 } from './config.ts'
@@ -20,8 +23,7 @@ import { levels } from './telemetry/levels.ts'
 import meanings from './variables.json' with { type: 'json' }
 import { version } from './version.ts'
 
-const host = 'an IP address or host name'
-const url = 'an http(s) URL'
+const host = (fallback: string) => pattern(fallback, /^[\w.:%-]+$/, 'an IP address or host name')
 
 /** The URL of an adapter; empty for the default one. */
 const place = (format: string, addressOf: (url: string) => unknown) =>
@@ -31,8 +33,8 @@ const table = {
   INSTANCE: pattern('0', /^[a-z0-9-]+$/, 'lower-case letters, digits and hyphens'),
   VERSION: pattern(version, /^[\w.+-]{1,64}$/, 'letters, digits, dots, plus and minus signs, underscores'),
   DATA_DIR: text('./data', 'a folder'),
-  HOST: text('127.0.0.1', host),
-  ADMIN_HOST: text('127.0.0.1', host),
+  HOST: host('127.0.0.1'),
+  ADMIN_HOST: host('127.0.0.1'),
   WEB_PORT: port(8080),
   WEB_ADMIN_PORT: port(9081),
   CONVERTER_ADMIN_PORT: port(9082),
@@ -69,19 +71,19 @@ const table = {
     },
   ),
   TARGETS_FILE: text('', 'a file in Prometheus’ file_sd format, JSON, with the labels job and instance'),
-  PROBE_URL: address,
+  PROBE_URL: base,
   ALERT_WEBHOOK_URL: address,
   HEARTBEAT_URL: address,
-  PROBE_TOKEN: text(''),
-  INGEST_TOKEN: text(''),
-  SESSION_SECRET: text(''),
+  PROBE_TOKEN: token,
+  INGEST_TOKEN: token,
+  SESSION_SECRET: token,
   QUEUE_URL: place(queueUrlFormat, queueAddress),
   QUEUE_ACCEPT_LOSS: flag,
   STORAGE_URL: place(storageUrlFormat, storageAddress),
-  PROMETHEUS_URL: pattern('', /^https?:\/\/\S+$/, url),
-  OTEL_EXPORTER_OTLP_ENDPOINT: text('', url),
-  LOGS_URL: text('', url),
-  SLO_URL: address,
+  PROMETHEUS_URL: addressText,
+  OTEL_EXPORTER_OTLP_ENDPOINT: addressText,
+  LOGS_URL: addressText,
+  SLO_URL: base,
   KEEP_PHOTOS_DAYS: days(0),
   KEEP_KEYS_DAYS: days(1),
   KEEP_LOGS_DAYS: days(30),

@@ -36,13 +36,13 @@ test('a browser elsewhere is not sent to loopback', async () => {
 
 test('a browser elsewhere reaches what listens on every address, and SLO_URL with its prefix', async () => {
   const endpoints = { ...here, logs: 'http://0.0.0.0:8083' }
-  expect(await pagesFor('photos.example', { endpoints, sloUrl: new URL('https://example.org/slo') })).toEqual(
-    {
-      status: 'https://example.org/slo/status',
-      objectives: 'https://example.org/slo',
-      logs: 'http://photos.example:8083/',
-    },
-  )
+  expect(
+    await pagesFor('photos.example', { endpoints, sloUrl: new URL('https://example.org/slo/') }),
+  ).toEqual({
+    status: 'https://example.org/slo/status',
+    objectives: 'https://example.org/slo/',
+    logs: 'http://photos.example:8083/',
+  })
 })
 
 test('a process that runs alone knows its own pages', async () => {

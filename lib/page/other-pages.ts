@@ -22,7 +22,7 @@ export function otherPages({ dataDir, sloUrl, own }: OtherPages): RequestHandler
     const objectives = sloUrl?.href ?? slo
     const pages = {
       upload: web,
-      status: objectives && new URL('status', withSlash(objectives)).href,
+      status: objectives && new URL('status', objectives).href,
       objectives,
       logs,
     }
@@ -33,8 +33,6 @@ export function otherPages({ dataDir, sloUrl, own }: OtherPages): RequestHandler
     response.set('Cache-Control', 'no-store').json({ ...Object.fromEntries(reached), ...own })
   }
 }
-
-const withSlash = (address: string): string => (address.endsWith('/') ? address : `${address}/`)
 
 /** The address for a browser that reached this page as `host`; undefined when it cannot reach it. */
 function fromBrowser(address: string, host: string): string | undefined {

@@ -16,7 +16,7 @@ export type PostgresAddress = {
 
 /** Parses a QUEUE_URL; undefined when it has none of the formats. */
 export function queueAddress(url: string): { file: string } | PostgresAddress | undefined {
-  return url.startsWith('sqlite:') ? { file: url.slice('sqlite:'.length) } : postgresAddress(url)
+  return /^sqlite:\S/.test(url) ? { file: url.slice('sqlite:'.length) } : postgresAddress(url)
 }
 
 function postgresAddress(url: string): PostgresAddress | undefined {

@@ -17,7 +17,7 @@ export type S3Address = {
 
 /** Parses a STORAGE_URL; undefined when it has none of the formats. */
 export function storageAddress(url: string): { folder: string } | S3Address | undefined {
-  if (/^file:./.test(url)) return { folder: url.slice('file:'.length) }
+  if (/^file:\S/.test(url)) return { folder: url.slice('file:'.length) }
   const [, bucket, rest = ''] = /^s3:\/\/([a-z0-9][a-z0-9.-]{1,61}[a-z0-9])\/?(?:\?([^#]*))?$/.exec(url) ?? []
   const query = Object.fromEntries(new URLSearchParams(rest))
   if (!bucket || !Object.entries(query).every(([name, value]) => s3Query[name]?.(value))) return undefined

@@ -105,7 +105,7 @@ async function send(
   { stream, body }: Batch,
   rewound: boolean,
 ): Promise<{ acked: number } | { expected: number }> {
-  const { status, body: text } = await askBounded(new URL(`/streams/${stream}`, url).href, {
+  const { status, body: text } = await askBounded(`${url.replace(/\/$/, '')}/streams/${stream}`, {
     method: 'POST',
     headers: {
       authorization: `Bearer ${token}`,

@@ -1,9 +1,17 @@
-import { readdirSync, readFileSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs'
+import {
+  appendFileSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import { ExportResultCode } from '@opentelemetry/core'
 import { BatchSpanProcessor, type SpanExporter, TracerProvider } from '@opentelemetry/sdk-trace'
 import { expect, test } from 'vitest'
-import { sampleIn, temporaryFolder } from '../../test/support.ts'
+import { sampleIn, smallDisk, temporaryFolder } from '../../test/support.ts'
 import { createMetrics } from './metrics.ts'
 import { openTraceFile } from './trace-file.ts'
 
@@ -70,4 +78,26 @@ test('spans go on when the file was removed by another', async () => {
   await sendBatch(exporter)
   await exporter.shutdown()
   expect(statSync(join(folder, 'web.0.jsonl')).size).toBeGreaterThan(0)
+})
+
+test('a line that a full disk or a kill left unfinished spoils no other', async context => {
+  const folder = await smallDisk(context, 2 ** 16)
+  const exporter = openTraceFile(folder, 'web.0', 7)
+  await sendBatch(exporter)
+  const filler = join(folder, 'filler')
+  expect(() => writeFileSync(filler, Buffer.alloc(2 ** 16))).toThrow('ENOSPC')
+  await expect(async () => {
+    for (;;) await sendBatch(exporter)
+  }).rejects.toThrow()
+  rmSync(filler)
+  await sendBatch(exporter)
+  await exporter.shutdown()
+  appendFileSync(join(folder, 'web.0.jsonl'), '{"resourceSp')
+  const next = openTraceFile(folder, 'web.0', 7)
+  await sendBatch(next)
+  await next.shutdown()
+  const lines = readFileSync(join(folder, 'web.0.jsonl'), 'utf8').split('\n').filter(Boolean)
+  const [last, killed, after] = [lines.at(-1), lines.at(-2), lines.at(-3)]
+  expect(() => JSON.parse(`[${last},${after}]`)).not.toThrow()
+  expect(killed).toBe('{"resourceSp')
 })

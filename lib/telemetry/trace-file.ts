@@ -26,6 +26,8 @@ export function openTraceFile(
   let file = openSync(path(0), 'a')
   const begun = fstatSync(file)
   let size = begun.size
+  /** The file may end in a part of a line, which a kill or a full disk left. */
+  let torn = size > 0
   let day = dayOf(size > 0 ? begun.mtimeMs : Date.now())
 
   const rotate = () => {
@@ -51,12 +53,16 @@ export function openTraceFile(
     export(spans, done: (result: ExportResult) => void) {
       try {
         const line = Buffer.concat([
+          Buffer.from(torn ? '\n' : ''),
           JsonTraceSerializer.serializeRequest(spans) ?? Buffer.alloc(0),
           Buffer.from('\n'),
         ])
         if (size > 0 && (size + line.length > allBytes / files || dayOf(Date.now()) !== day)) rotate()
-        writeSync(file, line)
-        size += line.length
+        torn = true
+        const written = writeSync(file, line)
+        size += written
+        if (written < line.length) throw new Error(`only ${written} of ${line.length} bytes were written`)
+        torn = false
         done({ code: ExportResultCode.SUCCESS })
       } catch (error) {
         done({ code: ExportResultCode.FAILED, error: error as Error })

@@ -1,5 +1,7 @@
+import { once } from 'node:events'
 import { readdirSync, rmSync, writeFileSync } from 'node:fs'
-import { request } from 'node:http'
+import { createServer, request } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import { networkInterfaces } from 'node:os'
 import { join } from 'node:path'
 import { listen } from '@tintype/lib/http/listen.ts'
@@ -67,6 +69,20 @@ const write = (log: Log, from: number, to: number) => {
 const textLength = 1_000
 const segments = (folder: string) =>
   readdirSync(join(folder, 'web.0')).filter(name => name.endsWith('.ndjson'))
+
+test('a log server behind a proxy is reached under its prefix', async () => {
+  const asked: string[] = []
+  const proxy = createServer((request, response) => {
+    asked.push(request.url ?? '')
+    response.end('{"acked":1}')
+  }).listen(0, '127.0.0.1')
+  onTestFinished(() => void proxy.close())
+  await once(proxy, 'listening')
+  const { port } = proxy.address() as AddressInfo
+  startLog(await temporaryFolder(), () => `http://127.0.0.1:${port}/logs/`).info('test.entry')
+  await until(() => asked.length > 0)
+  expect(asked[0]).toMatch(/^\/logs\/streams\/web\.0\./)
+})
 
 test('entries come in order and once, and what is acknowledged is freed', async () => {
   const [at, local] = [await temporaryFolder(), await temporaryFolder()]

@@ -1,9 +1,9 @@
 import {
-  isScalar,
   LineCounter,
   type Node,
   parseAllDocuments,
   parseDocument,
+  type YAMLError,
   type Document as Yaml,
 } from 'yaml'
 
@@ -33,13 +33,13 @@ export type Document = {
 
 export function readDocument(file: string, text: string): Document {
   const lineCounter = new LineCounter()
-  return placed(file, lineCounter, parseDocument(text, { lineCounter, prettyErrors: false }))
+  return placed(file, lineCounter, parseDocument(text, { lineCounter, prettyErrors: false, merge: true }))
 }
 
 /** The documents of a file, separated by `---`; of an empty file one empty document. */
 export function readDocuments(file: string, text: string): Document[] {
   const lineCounter = new LineCounter()
-  const documents = [...parseAllDocuments(text, { lineCounter, prettyErrors: false })]
+  const documents = [...parseAllDocuments(text, { lineCounter, prettyErrors: false, merge: true })]
   return documents.length === 0
     ? [readDocument(file, text)]
     : documents.map(each => placed(file, lineCounter, each))
@@ -50,17 +50,17 @@ function placed(file: string, lineCounter: LineCounter, document: Yaml): Documen
     const { line, col } = lineCounter.linePos(offset)
     return { file, line: Math.max(line, 1), column: Math.max(col, 1) }
   }
+  const { value, fault } = readValue(document)
   const nodeAt = (path: Path): Node | undefined => document.getIn(path, true) as Node | undefined
   const offsetOf = (path: Path): number => {
     const offset = nodeAt(path)?.range?.[0]
     return offset ?? (path.length === 0 ? 0 : offsetOf(path.slice(0, -1)))
   }
   return {
-    get: path => {
-      const node = nodeAt(path)
-      return isScalar(node) ? node.value : node
-    },
-    value: () => document.toJS(),
+    // Of the values, in which aliases (`*name`) and merged maps (`<<`) are what they stand for.
+    get: path =>
+      path.reduce<unknown>((at, key) => (at as Record<string, unknown> | null | undefined)?.[key], value),
+    value: () => value,
     finding: (path, rule, message, fix, severity = 'error') => ({
       ...at(offsetOf(path)),
       severity,
@@ -68,12 +68,26 @@ function placed(file: string, lineCounter: LineCounter, document: Yaml): Documen
       message,
       fix,
     }),
-    syntax: document.errors.map(error => ({
-      ...at(error.pos[0]),
+    syntax: [...document.errors, ...(fault ? [fault] : [])].map(({ pos, message }) => ({
+      ...at(pos[0]),
       severity: 'error',
       rule: 'yaml',
-      message: error.message,
+      message,
       fix: 'write it as YAML 1.2; indentation is by spaces',
     })),
+  }
+}
+
+type Fault = Pick<YAMLError, 'pos' | 'message'>
+
+/** The values of a document, or what is wrong with its aliases. */
+function readValue(document: Yaml): { value?: unknown; fault?: Fault } {
+  if (document.errors.length > 0) return {}
+  try {
+    const value: unknown = document.toJS()
+    JSON.stringify(value) // throws for an alias of what it stands in
+    return { value }
+  } catch (error) {
+    return { fault: { pos: [0, 0], message: (error as Error).message.split('\n', 1)[0] as string } }
   }
 }

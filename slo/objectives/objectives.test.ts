@@ -62,8 +62,20 @@ describe('an objective', () => {
     expect(objectives.map(alertName)).toContain('ReceiveBudgetBurn')
   })
 
+  test('anchors, aliases and merged maps are what they stand for', () => {
+    const twice = latency.replace(
+      'target: 0.99',
+      '<<: &common { target: 0.99 }\n    - <<: *common\n      displayName: Twice',
+    )
+    const [first, second] = parseObjectives('x.yaml', twice).flatMap(each => each.objectives)
+    expect(second).toMatchObject({ name: 'latency-twice', target: { numerator: 99, denominator: 100 } })
+    expect(second?.target).toEqual(first?.target)
+  })
+
   test.each([
     ['a target of 100', latency.replace('target: 0.99', 'target: 100'), '100', 'shape'],
+    ['a target without a budget', latency.replace('0.99', '0.9999999999'), '0.9999999999', 'shape'],
+    ['an alias of nothing', latency.replace('0.99', '*none'), 'apiVersion', 'yaml'],
     ['no target', latency.replace(/ {6}target: 0.99\n/, ''), 'displayName: Promises kept', 'shape'],
     ['another kind', latency.replace('kind: SLO', 'kind: SLI'), 'SLI', 'shape'],
     ['a misspelt key', latency.replace('budgetingMethod', 'budgetMethod'), 'Occurrences', 'shape'],

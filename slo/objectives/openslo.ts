@@ -9,7 +9,7 @@ import {
   text,
 } from '../directory/shape.ts'
 import type { TierPlan } from '../math/burn-rate.ts'
-import { fraction } from '../math/fraction.ts'
+import { type Fraction, fraction, fromDecimal } from '../math/fraction.ts'
 import { parseDuration } from '../math/time.ts'
 import { isStartTime, isTimeZone, nominalMinutes } from '../math/window.ts'
 import { type CalendarUnit, calendarUnits, thresholdOperators, tierNames } from '../sources/index.ts'
@@ -36,8 +36,10 @@ const calendar = parsed(
 )
 const part = (most: (value: number) => boolean, mayBe: string): Rule =>
   rule(mayBe, value => typeof value === 'number' && value > 0 && most(value))
+/** A target so near to 0 or 1 that it counts as that has no budget to divide by. */
+const isPart = ({ numerator, denominator }: Fraction): boolean => numerator > 0 && numerator < denominator
 const target = part(
-  value => value < 1,
+  value => value < 1 && isPart(fromDecimal(value)),
   'a number above 0 and below 1; 99 % is 0.99, 23 of 24 is 0.9583333333333334',
 )
 const sliceTarget = part(

@@ -8,11 +8,13 @@ import { isPicture, picture } from './picture.ts'
 /** A service as the wire shows it: what it holds, what it was asked, and a way to misbehave. */
 async function service(
   misbehave: (path: string, response: ServerResponse, nth: number) => boolean = () => false,
+  prefix = '',
 ) {
   const photos = new Set<string>()
   const asked: { method: string; path: string; cookie: string | undefined; token: string | undefined }[] = []
   const listener: RequestListener = (request, response) => {
-    const path = request.url ?? ''
+    const path = (request.url ?? '').replace(prefix, '')
+    if (!request.url?.startsWith(prefix)) return void response.writeHead(404).end()
     const method = request.method ?? ''
     const token = request.headers['tintype-probe'] as string | undefined
     asked.push({ method, path, cookie: request.headers.cookie, token })
@@ -40,7 +42,7 @@ async function service(
     server.closeAllConnections()
     server.close()
   })
-  const target = new URL(`http://localhost:${(server.address() as AddressInfo).port}`)
+  const target = new URL(`http://localhost:${(server.address() as AddressInfo).port}${prefix}/`)
   const visitor: Visitor = { cookie: undefined }
   const signal = new AbortController().signal
   return { photos, asked, way: { target, token: 'secret', promiseSeconds: 2, visitor, signal } }
@@ -61,6 +63,16 @@ describe('a journey', () => {
       ['DELETE', undefined],
     ])
     expect(asked[1]?.cookie).toBe('tintype_session=abc.sig')
+  })
+
+  test('keeps the prefix under which a proxy serves the service', async () => {
+    const { way, photos } = await service(undefined, '/photo-service')
+    const journey = await walk(way)
+    expect(journey.failure).toBeUndefined()
+    expect(await tidyUp(way, journey.photo as URL)).toBeNull()
+    await walk(way)
+    await tidyUpAll(way)
+    expect(photos.size).toBe(0)
   })
 
   test('times each phase, with a look-up of its own', async () => {

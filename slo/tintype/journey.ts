@@ -24,7 +24,7 @@ export type Journey = {
 }
 
 export type Walk = {
-  /** The service's address: http or https, local or remote. */
+  /** The service's address: http or https, local or remote; with a proxy's prefix it ends in a slash. */
   target: URL
   token: string
   promiseSeconds: number
@@ -37,7 +37,7 @@ export type Walk = {
  * Does not throw for what the service does; throws the signal's reason when stopped.
  */
 export async function walk(walk: Walk): Promise<Journey> {
-  const upload = await ask(walk, 'POST', new URL('/photos', walk.target), requestTimeoutMs)
+  const upload = await ask(walk, 'POST', new URL('photos', walk.target), requestTimeoutMs)
   const phases = { ...upload.phases, thumbnail: 0 }
   const lostSeconds = 'failed' in upload ? Number.NaN : phases.processing - ownSeconds(upload.answer)
   if ('failed' in upload) return { phases, lostSeconds, failure: { step: 'upload', why: upload.failed } }
@@ -45,7 +45,8 @@ export async function walk(walk: Walk): Promise<Journey> {
   if ((status !== 201 && status !== 202) || !headers.location)
     return { phases, lostSeconds, failure: { step: 'upload', why: `answer ${status}: ${excerpt(body)}` } }
 
-  const photo = new URL(headers.location, walk.target)
+  // A proxy that serves the service under a prefix does not rewrite Location.
+  const photo = new URL(`photos/${headers.location.split('/').at(-1)}`, walk.target)
   const begun = performance.now()
   const why = await awaitThumbnail(walk, photo)
   phases.thumbnail = (performance.now() - begun) / 1000
@@ -86,10 +87,10 @@ export async function tidyUp(walk: Walk, photo: URL): Promise<string | null> {
 /** Deletes a visitor's remaining photos: of journeys that timed out, or whose deletion failed. */
 export async function tidyUpAll(walk: Walk): Promise<void> {
   if (!walk.visitor.cookie) return
-  const list = await ask(walk, 'GET', new URL('/photos', walk.target), requestTimeoutMs)
+  const list = await ask(walk, 'GET', new URL('photos', walk.target), requestTimeoutMs)
   if ('failed' in list || list.answer.status !== 200) return
   const { photos } = JSON.parse(list.answer.body.toString()) as { photos: { id: string }[] }
-  for (const { id } of photos) await tidyUp(walk, new URL(`/photos/${id}`, walk.target))
+  for (const { id } of photos) await tidyUp(walk, new URL(`photos/${id}`, walk.target))
 }
 
 /** Seconds that the service needed for an answer, from Server-Timing. */

@@ -17,18 +17,24 @@ export function filesSince(folder: string, ms: number): string[] {
     return readdirSync(folder)
       .filter(name => name.endsWith('.jsonl'))
       .map(name => join(folder, name))
-      .filter(file => statSync(file).size > 0 && statSync(file).mtimeMs >= ms)
+      .filter(file => {
+        // Another process may rotate it away meanwhile.
+        const found = statSync(file, { throwIfNoEntry: false })
+        return found && found.size > 0 && found.mtimeMs >= ms
+      })
   } catch (error) {
-    // There is no folder, or a file was rotated away meanwhile.
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return []
     throw error
   }
 }
 
-/** The spans of one line. */
+/** The spans of one line; none of a line that a kill or a full disk left unfinished. */
 export function spansOf(line: string): Span[] {
-  const { resourceSpans } = JSON.parse(line) as Exported
-  return (resourceSpans ?? []).flatMap(({ scopeSpans }) =>
+  let exported: Exported = {}
+  try {
+    exported = JSON.parse(line)
+  } catch {}
+  return (exported.resourceSpans ?? []).flatMap(({ scopeSpans }) =>
     (scopeSpans ?? []).flatMap(({ spans }) => spans ?? []),
   )
 }

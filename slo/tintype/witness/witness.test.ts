@@ -32,7 +32,10 @@ test('traces have each photo of the window whose outcome a span carries', async 
       span('a', 'kept', noon),
       { name: 'convert', endTimeUnixNano: `${noon}000000` },
       span('b', 'broken', noon + 1),
-    ) + exported(span('late', 'kept', noon + hour)),
+    ) +
+      exported(span('torn', 'kept', noon)).slice(0, -9) +
+      '\n' +
+      exported(span('late', 'kept', noon + hour)),
   )
   const outcomes = await outcomesInTraces(folder, noon, noon + hour)
   expect([...(outcomes?.photos ?? [])]).toEqual([

@@ -1,0 +1,56 @@
+import { mkdirSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { expect, test } from 'vitest'
+import { temporaryFolder } from '../test/support.ts'
+import { readConfig } from './config.ts'
+import { secret } from './secrets.ts'
+import { variables } from './variables.ts'
+
+type Name = keyof typeof variables
+const read = (given: Partial<Record<Name, string>>) => readConfig(given, variables)
+
+test.each<[Name, string]>([
+  ['WEB_PORT', ' 8080'],
+  ['WEB_PORT', '1e3'],
+  ['WEB_PORT', '-1'],
+  ['PROMISE_SECONDS', '60s'],
+  ['PROMISE_SECONDS', 'Infinity'],
+  ['KEEP_LOGS_DAYS', '0x10'],
+  ['DATA_DIR', ' '],
+  ['DATA_DIR', '/data\n'],
+  ['HOST', ' '],
+  ['HOST', '[::1]'],
+  ['HOST', 'http://photos.example'],
+  ['LOGS_URL', 'localhost:8083'],
+  ['OTEL_EXPORTER_OTLP_ENDPOINT', 'collector:4318'],
+  ['PROMETHEUS_URL', 'http://[bad'],
+  ['PROBE_TOKEN', ' '],
+  ['INGEST_TOKEN', 'two words'],
+  ['INGEST_TOKEN', 'schlüssel'],
+  ['QUEUE_URL', 'sqlite:'],
+  ['QUEUE_URL', 'postgres://user:pa#ss@host/db'],
+  ['STORAGE_URL', 'file: '],
+])('%s="%s" is reported', (name, value) => {
+  expect(() => read({ [name]: value })).toThrow(`${name}="`)
+})
+
+test('a secret’s file ends in a newline, which no request could carry', () => {
+  const names = ['PROBE_TOKEN', 'INGEST_TOKEN', 'SESSION_SECRET'] as const
+  const config = read(Object.fromEntries(names.map(name => [name, 'secret\n'])))
+  expect(names.map(name => config[name])).toEqual(['secret', 'secret', 'secret'])
+})
+
+test('an address keeps a proxy’s prefix, with and without its slash', () => {
+  for (const given of ['https://example.org/a/b', 'https://example.org/a/b/']) {
+    const { PROBE_URL, SLO_URL } = read({ PROBE_URL: given, SLO_URL: given })
+    const found = [PROBE_URL, SLO_URL].map(each => new URL('c', each ?? undefined).href)
+    expect(found).toEqual(Array(2).fill('https://example.org/a/b/c'))
+  }
+})
+
+test('a secret’s file without a secret ends the start', async () => {
+  const folder = await temporaryFolder()
+  mkdirSync(join(folder, 'secrets'))
+  writeFileSync(join(folder, 'secrets', 'probe_token'), '\n')
+  expect(() => secret('PROBE_TOKEN', '', folder)).toThrow('is empty')
+})

@@ -7,7 +7,9 @@ import {
   type Evidence,
   type Explained,
   enough,
-  explain,
+  explainAll,
+  isSlow,
+  type Look,
   named,
   round,
   type Weighed,
@@ -42,6 +44,8 @@ export type Verdict = {
 type Answer = Omit<Verdict, 'stages' | 'lacking' | 'since' | 'replicas' | 'context'>
 
 const maxEvidence = 6
+/** In so many scrapes after stages became slow, one is named when it was also the slowest in the two scrapes before. */
+const settlingSteps = nowSteps / 2
 
 /**
  * Names one stage and one cause: which stage's time grew against a baseline of windows in which no budget burned, then
@@ -57,18 +61,29 @@ export function diagnose(
   const now = windowOf(samples, { fromMs: atMs - length, toMs: atMs })
   const baseline = baselineOf(model, now, spansRead(atMs, stepMs, days), firstOf(series), burning)
   const grown = attribute(model, baseline, now)
-  const explained = merge(
-    grown.filter(({ growth }) => growth > 0).map(each => explain(model, each, now, () => grown)),
-  )
-  const stages = grown.map(({ before: _, since: __, ...each }) => ({
+  const explained = explainAll(model, { window: now, grown })
+  const stages = grown.map(({ before: _, since: __, isDoubted: ___, ...each }) => ({
     ...each,
     ...dataOf(model, each.stage, now),
   }))
   const jobs = jobsAt(model, now, baseline.windows)
   const sinceMs = sinceOf(model, grown, samples, now, stepMs)
   const quiet: Quiet = { now, baseline, jobs, missing: missingOf(model, jobs), burning: burning?.now ?? [] }
+  const slow = slowest(explained, baseline, jobs)
+  const settling = slow?.cause === null ? nowSteps : settlingSteps
+  const lookAt = (scrapesAgo: number): Look => {
+    const ago = scrapesAgo * stepMs
+    const window = windowOf(samples, { fromMs: now.fromMs - ago, toMs: now.toMs - ago })
+    return { window, grown: attribute(model, baseline, window) }
+  }
+  const isSettled =
+    baseline.windows.length < minBaselineWindows ||
+    [1, 1.5, 2].some(times => lookAt(times * settling).grown.some(isSlow)) ||
+    (slow?.cause !== null &&
+      (grown.filter(isSlow).every(({ isDoubted }) => isDoubted) ||
+        [1, 2].every(ago => explainAll(model, lookAt(ago))[0]?.stage === slow?.verdict)))
   const found =
-    slowest(explained, baseline, jobs) ??
+    (slow && !isSettled ? unsettled(slow, (settling * stepMs) / 1000) : slow) ??
     oddReplica(jobs) ??
     reachedLimit(model, quiet) ??
     atRest(model, grown, quiet)
@@ -113,6 +128,12 @@ function slowest(
     remarks: isYoung ? ['there is next to no earlier time to compare with'] : [],
   }
 }
+
+/** A wrong name costs the person an action in the wrong place. */
+const unsettled = ({ verdict }: Answer, seconds: number): Answer => ({
+  ...{ verdict: 'unknown', cause: null, confidence: 0, evidence: [], lever: null, also: null },
+  remarks: [`${verdict} became slow within the last ${seconds} s, too short a time to say why`],
+})
 
 /** One of several processes that is slow: the mean over all of them hides it. */
 function oddReplica(jobs: readonly JobState[]): Answer | undefined {
@@ -200,20 +221,6 @@ function shown(evidence: Evidence & Partial<Weighed>, now: Window, { windows }: 
     .replaceAll('[$b]', `[${seconds(to - from)}] offset ${seconds(now.toMs - to)}`)
     .replaceAll('$w', seconds(now.toMs - now.fromMs))
   return { ...rest, query }
-}
-
-/** Joins stages whose growth is attributed to the same one, its own evidence first; the largest is first. */
-function merge(all: readonly Explained[]): Explained[] {
-  return [...Map.groupBy(all, ({ stage }) => stage)]
-    .map(([stage, of]) => ({
-      stage,
-      share: of.reduce((sum, { share }) => sum + share, 0),
-      evidence: of
-        .flatMap(({ evidence }) => evidence)
-        .filter(({ query }, i, every) => every.findIndex(other => other.query === query) === i)
-        .sort((a, b) => Number(a.blames !== undefined) - Number(b.blames !== undefined)),
-    }))
-    .sort((a, b) => b.share - a.share)
 }
 
 /** The first step at which a stage that grew left its baseline for good, epoch milliseconds. */

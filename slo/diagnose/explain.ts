@@ -78,6 +78,28 @@ export function explain(
   return { stage: found.stage, share: grown.share, evidence: [...found.evidence, ...here] }
 }
 
+/** What the stages grew in a window. */
+export type Look = { window: Window; grown: readonly Grown[] }
+export const isSlow = ({ growth }: Grown): boolean => growth > 0
+
+/** What each slow stage is attributed to; the largest is first. */
+export const explainAll = (model: Model, { window, grown }: Look): Explained[] =>
+  merge(grown.filter(isSlow).map(each => explain(model, each, window, () => grown)))
+
+/** Joins stages whose growth is attributed to the same one, its own evidence first; the largest is first. */
+function merge(all: readonly Explained[]): Explained[] {
+  return [...Map.groupBy(all, ({ stage }) => stage)]
+    .map(([stage, of]) => ({
+      stage,
+      share: of.reduce((sum, { share }) => sum + share, 0),
+      evidence: of
+        .flatMap(({ evidence }) => evidence)
+        .filter(({ query }, i, every) => every.findIndex(other => other.query === query) === i)
+        .sort((a, b) => Number(a.blames !== undefined) - Number(b.blames !== undefined)),
+    }))
+    .sort((a, b) => b.share - a.share)
+}
+
 /** The resources at their limit, of any stage: what needs no baseline to be named. */
 export const atLimit = (
   model: Model,
@@ -85,7 +107,11 @@ export const atLimit = (
   before: readonly Window[],
 ): (Weighed & { stage: string })[] =>
   model.stages.flatMap(({ name: stage }) =>
-    weighAll(model, { stage, baseline: null, now: null, growth: 0, share: 0, before, since: [] }, now)
+    weighAll(
+      model,
+      { stage, baseline: null, now: null, growth: 0, share: 0, before, since: [], isDoubted: false },
+      now,
+    )
       .filter(({ kind, explains, blames }) => kind === 'exhausted' && explains === 1 && !blames)
       .map(({ kind: _, raw: __, ...each }) => ({ ...each, stage })),
   )

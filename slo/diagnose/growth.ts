@@ -11,8 +11,11 @@ export type Growth = {
   /** Of the growth of all stages. */
   share: number
 }
-/** `before`: the windows that it was compared with, oldest first; `since`: those that are as slow as now. */
-export type Grown = Growth & { before: readonly Window[]; since: readonly Window[] }
+/**
+ * `before`: the windows that it was compared with, oldest first; `since`: those that are as slow as now; `isDoubted`: no budget
+ * burns and little fails, so that it had to be slow in both halves of the window.
+ */
+export type Grown = Growth & { before: readonly Window[]; since: readonly Window[]; isDoubted: boolean }
 
 /** The windows that a verdict compares with, in the order of time: first those of the same hour of earlier days. */
 export type Baseline = {
@@ -60,6 +63,7 @@ function growthOf(model: Model, stage: Stage, baseline: Baseline, now: Window): 
     return seconds === null ? [] : [{ window, seconds, isEarlier: i < baseline.earlierDays }]
   })
   const seconds = known.map(each => each.seconds)
+  const isDoubted = !baseline.isQuiet && failingIn(stage, now) < failingAnyway / 2
   const found = (at: number, isSlow: boolean): Omit<Grown, 'share'> => {
     const usual = at === 0 ? null : median(seconds.slice(0, at))
     const growth = isSlow ? (current ?? 0) - (usual ?? 0) : 0
@@ -68,6 +72,7 @@ function growthOf(model: Model, stage: Stage, baseline: Baseline, now: Window): 
       ...{ stage: stage.name, baseline: usual, now: current, growth },
       before: windows.slice(0, at),
       since: windows.slice(at),
+      isDoubted,
     }
   }
   if (current === null) return found(known.length, false)
@@ -79,8 +84,9 @@ function growthOf(model: Model, stage: Stage, baseline: Baseline, now: Window): 
   const isUsual = earlier.length >= minBaselineWindows && current <= slowFrom(stage, earlier)
   if (isUsual && !baseline.isQuiet) return found(known.length, false)
   // While no budget burns, one large piece of work among few is no slowness: both halves of the window must be slow.
-  const doubted = !baseline.isQuiet && failingIn(stage, now) < failingAnyway / 2
-  const halves = doubted ? halvesOf(now).map(half => secondsOf(half) ?? current) : []
+  // Else what is over is not named: the last third must be slow, where work ended in it.
+  const parts = isDoubted ? [partOf(now, 0, 1 / 2), partOf(now, 1 / 2, 1)] : [partOf(now, 2 / 3, 1)]
+  const lasts = Math.min(...parts.map(part => secondsOf(part) ?? current))
   const first = baseline.isQuiet ? 0 : earlier.length
   for (let at = Math.min(first + minBaselineWindows, known.length); at <= known.length; at++) {
     const before = seconds.slice(0, at)
@@ -88,15 +94,13 @@ function growthOf(model: Model, stage: Stage, baseline: Baseline, now: Window): 
     const limit = Math.max(slowFrom(stage, before), most)
     const since = [...seconds.slice(at), current]
     const slow = since.filter(each => each > limit)
-    if (Math.min(current, ...halves) > limit && slow.length >= since.length * lasting) return found(at, true)
+    if (Math.min(current, lasts) > limit && slow.length >= since.length * lasting) return found(at, true)
   }
   return found(known.length, false)
 }
 
-function halvesOf({ samples, fromMs, toMs }: Window): Window[] {
-  const middle = (fromMs + toMs) / 2
-  return [windowOf(samples, { fromMs, toMs: middle }), windowOf(samples, { fromMs: middle, toMs })]
-}
+const partOf = ({ samples, fromMs, toMs }: Window, from: number, to: number): Window =>
+  windowOf(samples, { fromMs: fromMs + (toMs - fromMs) * from, toMs: fromMs + (toMs - fromMs) * to })
 
 /** Seconds above which a stage is slow, whose times were these. */
 function slowFrom({ floorSeconds, floorRatio }: Stage, before: readonly number[]): number {

@@ -105,7 +105,16 @@ function slowReplicas(model: Model, job: string, instances: readonly string[], n
       const growth = seconds - usual
       const before = others.map(each => each.window)
       const grown: Grown = {
-        ...{ stage: stage.name, baseline: usual, now: seconds, growth, share: 1, before, since: [] },
+        ...{
+          stage: stage.name,
+          baseline: usual,
+          now: seconds,
+          growth,
+          share: 1,
+          before,
+          since: [],
+          isDoubted: false,
+        },
       }
       const found = explain(model, grown, window, () =>
         attribute(model, { windows: before, earlierDays: 0, isQuiet: true, history: 0 }, window),

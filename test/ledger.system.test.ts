@@ -180,7 +180,7 @@ test('what clients saw, metrics, log, traces, queue and storage tell the same', 
     async () =>
       (await tracedOutcomes(folder)).length >= traced.length && (await tracedOutcomes(folder)).length === 7,
     {
-      timeoutMs: 20_000,
+      timeoutMs: 60_000,
       what: 'the spans on disk',
     },
   )

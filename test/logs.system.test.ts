@@ -97,8 +97,9 @@ test('detail raised for one session appears in every service for that session on
   const [watched, other] = [person(tintype.address), person(tintype.address)]
   const [known] = await whole(await upload(watched))
   const session = known?.session ?? ''
-  await raise({ level: 'debug', session, forSeconds: 5 })
+  await raise({ level: 'debug', session, forSeconds: 60 })
   const photos = [await upload(watched), await upload(other)]
+  await raise({ level: 'debug', session, forSeconds: 1 })
   await until(async () => (await raised()).length === 0)
   photos.push(await upload(watched))
   const [seen = [], others = [], after = []] = await Promise.all(photos.map(whole))

@@ -29,17 +29,23 @@ export function lowerLimit(name: keyof typeof limits, value: number): void {
   })
 }
 
-/** Waits for a condition, never for a time: resolves with the first value that is neither false nor undefined. */
+/**
+ * Waits for a condition, never for a time: resolves with the first value that is neither false nor undefined. Between
+ * two looks it pauses in proportion to what a look takes, so that a condition that starts a process or asks a server for
+ * much leaves the processors to what it waits for.
+ */
 export async function until<T>(
   condition: () => T | Promise<T>,
-  { timeoutMs = 10_000, what = 'the condition' }: { timeoutMs?: number; what?: string } = {},
+  { timeoutMs = 30_000, what = 'the condition' }: { timeoutMs?: number; what?: string } = {},
 ): Promise<Exclude<T, false | undefined | null>> {
   const deadline = Date.now() + timeoutMs
   for (;;) {
+    const asked = performance.now()
     const value = await condition()
     if (value !== false && value !== undefined && value !== null) return value as never
     if (Date.now() > deadline) throw new Error(`${what} did not come true within ${timeoutMs} ms`)
-    await new Promise(resolve => setTimeout(resolve, 20))
+    const pauseMs = Math.min(Math.max(20, 4 * (performance.now() - asked)), 500)
+    await new Promise(resolve => setTimeout(resolve, pauseMs))
   }
 }
 

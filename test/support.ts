@@ -44,7 +44,7 @@ export async function until<T>(
     const value = await condition()
     if (value !== false && value !== undefined && value !== null) return value as never
     if (Date.now() > deadline) throw new Error(`${what} did not come true within ${timeoutMs} ms`)
-    const pauseMs = Math.min(Math.max(20, 4 * (performance.now() - asked)), 500)
+    const pauseMs = Math.min(Math.max(20, 9 * (performance.now() - asked)), 1_000)
     await new Promise(resolve => setTimeout(resolve, pauseMs))
   }
 }

@@ -327,7 +327,7 @@ describe('the engine', () => {
         for (const { photo, outcome } of rows) expect(marks[photo]).toEqual([outcome])
         expect(Object.keys(marks).length).toBe(rows.length)
       }),
-      { numRuns: 300 },
+      { numRuns: process.env.TEST_FULL ? 1_000 : 100 },
     )
   })
 

@@ -4,7 +4,13 @@ import { BaseSequencer, type TestSpecification } from 'vitest/node'
 // `unit`: pure modules and ports, seconds. `system`: whole processes, browsers, real parts.
 // Not .parts, where the versions of a release are checked out with their tests.
 const folders = '{lib,services,slo,dashboards,bench,tools,loadtest,k8s,test}'
-const shared = { testTimeout: 30_000, hookTimeout: 60_000, pool: 'forks' as const }
+/** Each limit is far above what a busy machine needs: a test that fails by one waited for what never came. */
+const shared = {
+  testTimeout: 60_000,
+  hookTimeout: 120_000,
+  pool: 'forks' as const,
+  expect: { poll: { timeout: 30_000 } },
+}
 
 /** A file of a minute that begins last is a minute in which one worker has nothing to do. */
 class LongestFirst extends BaseSequencer {
@@ -20,7 +26,6 @@ export default defineConfig({
     // Processes that tests start find their code compiled, and load nothing to strip types: a third less CPU for a short one.
     env: { NODE_COMPILE_CACHE: `${import.meta.dirname}/node_modules/.cache/node` },
     globalSetup: './test/leaks.ts',
-    // Whole-process tests mostly wait: on two cores four files at a time took 334 s where three took 392.
     // Whole-process tests mostly wait: on two cores five files at a time took 330 to 350 s where four took 377.
     maxWorkers: 5,
     sequence: { sequencer: LongestFirst },

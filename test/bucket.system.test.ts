@@ -33,7 +33,7 @@ describeWithParts('the whole service with its photos in a bucket', ['seaweedfs']
         status: 503,
         retryAfter: expect.stringMatching(/^\d+$/),
       })
-      expect((performance.now() - since) / 1000).toBeLessThan(limits.storageCall.value + 3)
+      expect((performance.now() - since) / 1000).toBeLessThan(2 * limits.storageCall.value)
       bucket.signal('SIGCONT')
       await until(async () => {
         const again = await someone.upload(image)

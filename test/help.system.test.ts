@@ -1,9 +1,8 @@
-import { execFile } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { version } from '../lib/version.ts'
-import { temporaryFolder } from './support.ts'
+import { runScript, temporaryFolder } from './support.ts'
 
 const root = join(import.meta.dirname, '..')
 const { scripts } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as {
@@ -23,16 +22,8 @@ const asked = process.env.TEST_FULL
   ? commands
   : commands.filter(({ name }) => ['start', 'slo', 'logs', 'queue', 'release', 'load'].includes(name))
 
-type Ended = { code: unknown; out: string; err: string }
-
-async function run(file: string, ...args: string[]): Promise<Ended> {
-  const env = { PATH: process.env.PATH, DATA_DIR: await temporaryFolder() }
-  return new Promise(resolve => {
-    execFile(process.execPath, [file, ...args], { cwd: root, env }, (error, out, err) =>
-      resolve({ code: error?.code ?? 0, out, err }),
-    )
-  })
-}
+const run = async (file: string, ...args: string[]) =>
+  runScript(file, args, { DATA_DIR: await temporaryFolder() })
 
 describe.each(commands)('npm run $name', ({ name, file }) => {
   test('--help says how to call it, with an example and the exit status', async () => {

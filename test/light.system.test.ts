@@ -4,6 +4,7 @@ import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { expect, onTestFinished, test } from 'vitest'
+import { inherited } from '../tools/service.ts'
 import { s3Environment } from './s3-servers.ts'
 import { startTintype } from './service.ts'
 import { temporaryFolder } from './support.ts'
@@ -79,7 +80,7 @@ test('a converter’s child loads the SDK for a bucket only', async () => {
     const setup = JSON.stringify({ storageUrl, sizes: [{ side: 64, format: 'jpg' }], maxPixels: 1e6 })
     const script = join(import.meta.dirname, '../services/converter/child.ts')
     const started = fork(script, [setup], {
-      env: { PATH: process.env.PATH, ...s3Environment },
+      env: { ...inherited(), ...s3Environment },
       execArgv: ['--import', hook],
       stdio: ['ignore', 'ignore', 'ignore', 'ipc'],
     })

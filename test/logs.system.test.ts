@@ -1,14 +1,12 @@
-import { execFile } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { promisify } from 'node:util'
 import { chromium } from 'playwright-core'
 import sharp from 'sharp'
 import { afterAll, expect, onTestFinished, test } from 'vitest'
 import { barriers } from './accessible.ts'
 import { person } from './client.ts'
 import { startTintype } from './service.ts'
-import { describeWithParts, temporaryFolder, until } from './support.ts'
+import { describeWithParts, runScript, temporaryFolder, until } from './support.ts'
 
 /** The logs of a real upload: one day out of all services, detail on request, nothing personal. */
 
@@ -24,12 +22,8 @@ const tintype = await startTintype(dataDir, { PROBE_TOKEN: 'planted-probe-token'
 afterAll(() => tintype.stop())
 
 const logs = async (...args: string[]) => {
-  const script = join(import.meta.dirname, '../services/logs/main.ts')
-  const { stdout } = await promisify(execFile)(process.execPath, [script, ...args, '--json'], {
-    env: { DATA_DIR: dataDir },
-    maxBuffer: 2 ** 26,
-  })
-  return JSON.parse(stdout)
+  const { out } = await runScript('services/logs/main.ts', [...args, '--json'], { DATA_DIR: dataDir })
+  return JSON.parse(out)
 }
 
 const storyOf = async (photo: string): Promise<Entry[]> =>
@@ -103,8 +97,9 @@ test('detail raised for one session appears in every service for that session on
   const [watched, other] = [person(tintype.address), person(tintype.address)]
   const [known] = await whole(await upload(watched))
   const session = known?.session ?? ''
-  await raise({ level: 'debug', session, forSeconds: 5 })
+  await raise({ level: 'debug', session, forSeconds: 60 })
   const photos = [await upload(watched), await upload(other)]
+  await raise({ level: 'debug', session, forSeconds: 1 })
   await until(async () => (await raised()).length === 0)
   photos.push(await upload(watched))
   const [seen = [], others = [], after = []] = await Promise.all(photos.map(whole))

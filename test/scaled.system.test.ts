@@ -1,9 +1,7 @@
-import { execFile } from 'node:child_process'
 import { existsSync, readdirSync } from 'node:fs'
 import { chmod, mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { promisify } from 'node:util'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { type Photo, person, type ServerEvent } from './client.ts'
 import { photo, randomNumbers } from './images.ts'
@@ -13,7 +11,7 @@ import { readLedger, verify } from './kills/verify.ts'
 import { cluster } from './logs/cluster.ts'
 import { childrenOf, processes } from './processes.ts'
 import { processNames, type Scaled, startScaled } from './scaled.ts'
-import { describeWithParts, until } from './support.ts'
+import { describeWithParts, runScript, until } from './support.ts'
 
 /** How often each process is killed. */
 const rounds = process.env.TEST_FULL ? 5 : 1
@@ -136,11 +134,9 @@ describeWithParts('npm run scaled', ['haproxy', 'postgres', 'seaweedfs'], () => 
     const frozen = scaled.named('converter-3')?.pid as number
     process.kill(frozen, 'SIGSTOP')
     const replicas = async () => {
-      const main = join(import.meta.dirname, '../slo/main.ts')
-      const env = { PATH: process.env.PATH, DATA_DIR: folder, ...settings }
-      const asked = promisify(execFile)(process.execPath, [main, 'diagnose', '--json'], { env })
-      const { stdout } = await asked.catch(error => error) // 1 when something is slow
-      return (JSON.parse(stdout) as { replicas: string[] }).replicas
+      const env = { DATA_DIR: folder, ...settings }
+      const { out } = await runScript('slo/main.ts', ['diagnose', '--json'], env)
+      return (JSON.parse(out) as { replicas: string[] }).replicas
     }
     // The web that was killed before is away for as long as the window reaches back.
     await until(

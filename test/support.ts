@@ -1,4 +1,4 @@
-import { spawnSync } from 'node:child_process'
+import { execFile, spawnSync } from 'node:child_process'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -7,6 +7,8 @@ import type { Metrics } from '@tintype/lib/telemetry/metrics.ts'
 import { describe, onTestFinished, type TestContext, test } from 'vitest'
 import { type PartName, part, remedy } from '../tools/parts.ts'
 import { inherited, type Started as Process, startUntil } from '../tools/service.ts'
+
+const root = join(import.meta.dirname, '..')
 
 /** A folder of the test's own, removed when it ends; of a whole file's with `afterAll`. */
 export async function temporaryFolder(
@@ -27,17 +29,23 @@ export function lowerLimit(name: keyof typeof limits, value: number): void {
   })
 }
 
-/** Waits for a condition, never for a time: resolves with the first value that is neither false nor undefined. */
+/**
+ * Waits for a condition, never for a time: resolves with the first value that is neither false nor undefined. Between
+ * two looks it pauses in proportion to what a look takes, so that a condition that starts a process or asks a server for
+ * much leaves the processors to what it waits for.
+ */
 export async function until<T>(
   condition: () => T | Promise<T>,
-  { timeoutMs = 10_000, what = 'the condition' }: { timeoutMs?: number; what?: string } = {},
+  { timeoutMs = 30_000, what = 'the condition' }: { timeoutMs?: number; what?: string } = {},
 ): Promise<Exclude<T, false | undefined | null>> {
   const deadline = Date.now() + timeoutMs
   for (;;) {
+    const asked = performance.now()
     const value = await condition()
     if (value !== false && value !== undefined && value !== null) return value as never
     if (Date.now() > deadline) throw new Error(`${what} did not come true within ${timeoutMs} ms`)
-    await new Promise(resolve => setTimeout(resolve, 20))
+    const pauseMs = Math.min(Math.max(20, 9 * (performance.now() - asked)), 1_000)
+    await new Promise(resolve => setTimeout(resolve, pauseMs))
   }
 }
 
@@ -59,6 +67,22 @@ export async function startScript(
   const env = { ...inherited(), ...environment }
   const { ready, ...started } = await startUntil('{"ready":', [process.execPath, script, ...args], { env })
   return { ...started, endpoints: JSON.parse(ready).ready }
+}
+
+export type Ended = { code: number | string | null; out: string; err: string }
+
+/** Runs a script of ours (a path from the root) to its end. */
+export function runScript(
+  script: string,
+  args: readonly string[],
+  environment: Record<string, string>,
+): Promise<Ended> {
+  const options = { cwd: root, env: { ...inherited(), ...environment }, maxBuffer: 2 ** 28 }
+  return new Promise(resolve => {
+    execFile(process.execPath, [script, ...args], options, (error, out, err) =>
+      resolve({ code: error ? (error.code ?? null) : 0, out, err }),
+    )
+  })
 }
 
 /**

@@ -1,11 +1,9 @@
-import { execFile } from 'node:child_process'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { json } from 'node:stream/consumers'
-import { promisify } from 'node:util'
 import { services } from '@tintype/lib/telemetry/catalogue.ts'
 import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest'
 import { compareWithCatalogue } from './catalogue.ts'
@@ -14,7 +12,7 @@ import { fastTime } from './clock.ts'
 import { photo } from './images.ts'
 import { journey } from './journey.ts'
 import { startTintype, type Tintype } from './service.ts'
-import { until } from './support.ts'
+import { runScript, until } from './support.ts'
 
 /** The whole service as npm start runs it, on one folder, through a day of its life: each test goes on from the last. */
 let folder: string
@@ -59,7 +57,6 @@ const settings = () => ({
   CLOCK_SINCE: String(clock.since),
   CLOCK_TIMES: String(clock.times),
 })
-const environment = () => ({ PATH: process.env.PATH, DATA_DIR: folder })
 const settleMs = 75_000
 /** Of slo’s clock: three windows to compare with, three minutes each, and the first scrapes. */
 const baselineMs = 11 * 60_000
@@ -111,10 +108,8 @@ test('a converter killed under load loses no photo', async () => {
 })
 
 /** What a command prints. */
-async function command(script: string, words: string[]): Promise<string> {
-  const done = await promisify(execFile)(process.execPath, [script, ...words], { env: environment() })
-  return done.stdout
-}
+const command = async (script: string, words: string[]): Promise<string> =>
+  (await runScript(script, words, { DATA_DIR: folder })).out
 const logs = (...words: string[]) => command('services/logs/main.ts', words)
 const slo = (...words: string[]) => command('slo/main.ts', words)
 

@@ -82,7 +82,7 @@ describe('one photo is one trace', () => {
         const found = collector.spans.filter(span => span.traceId === traceId)
         return names.every(name => found.some(span => span.name === name)) && found
       },
-      { timeoutMs: 20_000, what: `spans ${names} of trace ${traceId}` },
+      { timeoutMs: 60_000, what: `spans ${names} of trace ${traceId}` },
     )
 
   test('from the browser’s traceparent through web, queue and converter to delivery', async () => {
@@ -135,7 +135,7 @@ describe('one photo is one trace', () => {
         )
         return converted.length >= 2 && converted
       },
-      { timeoutMs: 20_000, what: 'two attempts' },
+      { timeoutMs: 60_000, what: 'two attempts' },
     )
     const [first, second] = spans.sort(
       (a, b) => Number(a.attributes[attributes.attempt]) - Number(b.attributes[attributes.attempt]),

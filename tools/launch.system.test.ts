@@ -1,4 +1,3 @@
-import { execFile } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
@@ -9,43 +8,35 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { childrenOf, processes } from '../test/processes.ts'
 import { startTintype, type Tintype } from '../test/service.ts'
-import { temporaryFolder, until } from '../test/support.ts'
-
-const launcher = join(import.meta.dirname, 'launch.ts')
+import { type Ended, runScript, temporaryFolder, until } from '../test/support.ts'
 
 /** What a launcher that cannot start says. */
-async function refusal(environment: Record<string, string>): Promise<{ code: unknown; stderr: string }> {
-  const env = { PATH: process.env.PATH, DATA_DIR: await temporaryFolder(), ...environment }
-  return new Promise(resolve => {
-    execFile(process.execPath, [launcher], { env }, (error, _stdout, stderr) =>
-      resolve({ code: error?.code, stderr }),
-    )
-  })
-}
+const refusal = async (environment: Record<string, string>): Promise<Ended> =>
+  runScript('tools/launch.ts', [], { DATA_DIR: await temporaryFolder(), ...environment })
 
 describe('npm start refuses', () => {
   test('bad variables, all of them at once, with what they may be', async () => {
-    const { code, stderr } = await refusal({ WEB_PORT: 'eighty', THUMBNAILS: 'big', SCRAPE_SECONDS: '-1' })
+    const { code, err } = await refusal({ WEB_PORT: 'eighty', THUMBNAILS: 'big', SCRAPE_SECONDS: '-1' })
     expect(code).toBe(2)
-    expect(stderr).toMatch(/WEB_PORT="eighty" must be a port number/)
-    expect(stderr).toMatch(/THUMBNAILS="big" must be/)
-    expect(stderr).toMatch(/SCRAPE_SECONDS="-1" must be/)
+    expect(err).toMatch(/WEB_PORT="eighty" must be a port number/)
+    expect(err).toMatch(/THUMBNAILS="big" must be/)
+    expect(err).toMatch(/SCRAPE_SECONDS="-1" must be/)
   })
 
   test('a port that another program holds, by its variable', async () => {
     const server = createServer().listen(0, '127.0.0.1')
     await until(() => server.listening)
     const { port } = server.address() as { port: number }
-    const { code, stderr } = await refusal({ WEB_PORT: String(port), LOGS_PORT: '0', SLO_PORT: '0' })
+    const { code, err } = await refusal({ WEB_PORT: String(port), LOGS_PORT: '0', SLO_PORT: '0' })
     server.close()
     expect(code).toBe(1)
-    expect(stderr).toContain(`WEB_PORT=${port} is not free`)
+    expect(err).toContain(`WEB_PORT=${port} is not free`)
   })
 
   test('one port for two', async () => {
-    const { code, stderr } = await refusal({ WEB_PORT: '9083' })
+    const { code, err } = await refusal({ WEB_PORT: '9083' })
     expect(code).toBe(1)
-    expect(stderr).toContain('LOGS_ADMIN_PORT=9083 is not free (also WEB_PORT)')
+    expect(err).toContain('LOGS_ADMIN_PORT=9083 is not free (also WEB_PORT)')
   })
 })
 
@@ -72,14 +63,9 @@ describe('npm start', () => {
   }
 
   test('has one slo: another one on its DATA_DIR refuses in a sentence', async () => {
-    const env = { PATH: process.env.PATH, DATA_DIR: folder, SLO_PORT: '0', SLO_ADMIN_PORT: '0' }
-    const second = execFile(process.execPath, [join(import.meta.dirname, '../slo/main.ts'), 'serve'], { env })
-    let stderr = ''
-    second.stderr?.on('data', chunk => {
-      stderr += chunk
-    })
-    const [code] = await once(second, 'close')
-    expect(stderr).toMatch(/^another slo owns .*: stop it first, or give this one a DATA_DIR of its own\n$/)
+    const env = { DATA_DIR: folder, SLO_PORT: '0', SLO_ADMIN_PORT: '0' }
+    const { code, err } = await runScript('slo/main.ts', ['serve'], env)
+    expect(err).toMatch(/^another slo owns .*: stop it first, or give this one a DATA_DIR of its own\n$/)
     expect(code).toBe(2)
     expect(tintype.process('slo')).toBeDefined()
   })
@@ -102,14 +88,13 @@ describe('npm start', () => {
   test("stops all in order at a terminal's Ctrl-C, which every process gets, and takes its addresses back", async () => {
     remember()
     expect(existsSync(join(folder, 'endpoints.json'))).toBe(true)
-    /** A scrape may meet a process that has just stopped in its turn. */
-    const ends = () => tintype.stderr().replaceAll(/^.*scrape\.failed.*\n/gm, '')
+    const ends = () => tintype.stderr().match(/^.* process\.ended .*$/gm)
     const said = ends()
     const children = childrenOf(tintype.process('converter')?.pid as number)
     expect(children.length).toBeGreaterThan(0)
     for (const { pid } of [...ofFolder(), ...children]) if (pid !== tintype.pid) process.kill(pid, 'SIGINT')
     expect(await tintype.stop('SIGINT')).toBe(0)
-    expect(ends()).toBe(said) // no process ended before its turn
+    expect(ends()).toEqual(said) // no process ended before its turn
     expect(ofFolder()).toEqual([])
     expect(existsSync(join(folder, 'endpoints.json'))).toBe(false)
   })

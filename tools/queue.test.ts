@@ -1,4 +1,3 @@
-import { execFile } from 'node:child_process'
 import { readdirSync } from 'node:fs'
 import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -6,18 +5,9 @@ import { newPhotoId, type PhotoRecord, photoKey, type ResultRecord } from '@tint
 import { jobOf, open as openQueue, queueUrl } from '@tintype/lib/queue/index.ts'
 import { open as openStorage, storageUrl } from '@tintype/lib/storage/index.ts'
 import { expect, onTestFinished, test } from 'vitest'
-import { temporaryFolder } from '../test/support.ts'
+import { runScript, temporaryFolder } from '../test/support.ts'
 
-type Ran = { code: number; stdout: string; stderr: string }
-
-const run = (dataDir: string, ...args: string[]): Promise<Ran> =>
-  new Promise(resolve => {
-    const script = join(import.meta.dirname, 'queue.ts')
-    const env = { PATH: process.env.PATH, DATA_DIR: dataDir }
-    execFile(process.execPath, [script, ...args], { env }, (error, stdout, stderr) =>
-      resolve({ code: error ? Number(error.code) : 0, stdout, stderr }),
-    )
-  })
+const run = (dataDir: string, ...args: string[]) => runScript('tools/queue.ts', args, { DATA_DIR: dataDir })
 
 const owner = 'ab'.repeat(16)
 const at = (seconds: number) => new Date(1_790_000_000_000 + seconds * 1000).toISOString()
@@ -89,7 +79,7 @@ test('after the loss of the queue, rebuild puts unfinished photos to work and re
   await rm(join(dataDir, 'queue'), { recursive: true })
 
   const rebuilt = await run(dataDir, 'rebuild', '--json')
-  expect(JSON.parse(rebuilt.stdout)).toEqual({
+  expect(JSON.parse(rebuilt.out)).toEqual({
     requeued: 2,
     restored: 6,
     known: 0,
@@ -100,9 +90,7 @@ test('after the loss of the queue, rebuild puts unfinished photos to work and re
   })
   expect(rebuilt.code).toBe(1)
   const again = await run(dataDir, 'rebuild')
-  expect(again.stdout).toContain(
-    'put back to work 0, outcomes remembered 0, known already 8, never accepted 1',
-  )
+  expect(again.out).toContain('put back to work 0, outcomes remembered 0, known already 8, never accepted 1')
 
   const { queue } = await opened(dataDir)
   const outcomes: Record<string, string> = {}
@@ -130,14 +118,14 @@ test('dead letters are listed and replayed, and their failed result is taken bac
     const answer = await queue.fail(claim, { code: 'timeout', detail: 'x' }, Date.now())
     expect(answer).toMatchObject({ next: 'dead', marked: 'broken' })
   }
-  expect((await run(dataDir, 'dead')).stdout).toMatch(new RegExp(`${one.id}.* 1 attempts .*timeout`))
-  expect(JSON.parse((await run(dataDir, 'stats', '--json')).stdout)).toMatchObject({ dead: 2, depth: 0 })
+  expect((await run(dataDir, 'dead')).out).toMatch(new RegExp(`${one.id}.* 1 attempts .*timeout`))
+  expect(JSON.parse((await run(dataDir, 'stats', '--json')).out)).toMatchObject({ dead: 2, depth: 0 })
 
-  expect(await run(dataDir, 'replay', one.id)).toMatchObject({ code: 0, stdout: `${one.id}  queued\n` })
+  expect(await run(dataDir, 'replay', one.id)).toMatchObject({ code: 0, out: `${one.id}  queued\n` })
   expect(await storage.read(photoKey(owner, one.id, 'result.json'))).toBe('not-found')
   expect(await storage.read(photoKey(owner, two.id, 'result.json'))).not.toBe('not-found')
   const all = await run(dataDir, 'replay', '--all', '--json')
-  expect(JSON.parse(all.stdout)).toEqual({ replayed: [two.id], unknown: [] })
+  expect(JSON.parse(all.out)).toEqual({ replayed: [two.id], unknown: [] })
   expect(await queue.stats()).toMatchObject({ dead: 0, depth: 2 })
   expect(await run(dataDir, 'replay', one.id)).toMatchObject({ code: 1 })
 })
@@ -145,9 +133,9 @@ test('dead letters are listed and replayed, and their failed result is taken bac
 test('a queue that is not there is said, and not made', async () => {
   const dataDir = await temporaryFolder()
   for (const verb of ['stats', 'dead']) {
-    const { code, stdout, stderr } = await run(dataDir, verb)
-    expect({ code, stdout }).toEqual({ code: 2, stdout: '' })
-    expect(stderr).toContain('there is no queue')
+    const { code, out, err } = await run(dataDir, verb)
+    expect({ code, out }).toEqual({ code: 2, out: '' })
+    expect(err).toContain('there is no queue')
   }
   expect(readdirSync(dataDir)).toEqual([])
 })
@@ -155,9 +143,9 @@ test('a queue that is not there is said, and not made', async () => {
 test('bad arguments are refused with what is understood', async () => {
   const dataDir = await temporaryFolder()
   for (const args of [[], ['what'], ['stats', 'more'], ['replay'], ['replay', 'x'], ['dead', '--none']]) {
-    const { code, stderr } = await run(dataDir, ...args)
+    const { code, err } = await run(dataDir, ...args)
     expect({ args, code }).toEqual({ args, code: 2 })
-    expect(stderr).toContain('--help')
+    expect(err).toContain('--help')
   }
-  expect(await run(dataDir, '--help')).toMatchObject({ code: 0, stdout: expect.stringContaining('rebuild') })
+  expect(await run(dataDir, '--help')).toMatchObject({ code: 0, out: expect.stringContaining('rebuild') })
 })

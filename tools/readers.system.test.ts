@@ -6,7 +6,7 @@ import { person } from '../test/client.ts'
 import { photo } from '../test/images.ts'
 import { childrenOf, processes } from '../test/processes.ts'
 import { temporaryFolder, until } from '../test/support.ts'
-import { anyPorts } from './service.ts'
+import { anyPorts, inherited } from './service.ts'
 
 /** The reader of standard output and error may end, or stop reading: the service goes on and is stopped as usual. */
 
@@ -68,7 +68,7 @@ async function start(
 ) {
   const dataDir = await temporaryFolder()
   const [program = '', ...args] = command
-  const env = { PATH: process.env.PATH, DATA_DIR: dataDir, ...anyPorts, SCRAPE_SECONDS: '1' }
+  const env = { ...inherited(), DATA_DIR: dataDir, ...anyPorts, SCRAPE_SECONDS: '1' }
   const child = spawn(program, args, { stdio, env })
   const endpoints = await whenReady(dataDir)
   const pid = launcherOf(child.pid as number) as number

@@ -1,28 +1,25 @@
-import { type ChildProcess, execFile, spawn } from 'node:child_process'
+import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { readdirSync, readFileSync } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { promisify } from 'node:util'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { UnderWay } from '../slo/releases/under-way.ts'
 import { person } from '../test/client.ts'
 import { apply, copyCheckout } from '../test/faults/inject/release.ts'
 import { photo } from '../test/images.ts'
 import { startTintype, type Tintype } from '../test/service.ts'
-import { describeWithParts, until } from '../test/support.ts'
+import { describeWithParts, runScript, until } from '../test/support.ts'
+import { inherited } from './service.ts'
 
 const script = join(import.meta.dirname, 'release.ts')
 
 describe('npm run release', () => {
-  const run = (...args: string[]) =>
-    promisify(execFile)(process.execPath, [script, ...args], {
-      env: { PATH: process.env.PATH, DATA_DIR: '/nowhere' },
-    }).then(
-      ({ stdout }) => ({ code: 0, said: stdout }),
-      error => ({ code: error.code as number, said: `${error.stdout}${error.stderr}` }),
-    )
+  const run = async (...args: string[]) => {
+    const { code, out, err } = await runScript('tools/release.ts', args, { DATA_DIR: '/nowhere' })
+    return { code, said: out + err }
+  }
 
   test('prints its plan and does nothing with --dry-run', async () => {
     for (const [strategy, steps] of [
@@ -83,7 +80,7 @@ describeWithParts('a release of a running service', ['haproxy'], () => {
       process.execPath,
       [script, 'canary', '--to', checkout, '--step', '1', ...more],
       {
-        env: { PATH: process.env.PATH, DATA_DIR: service.dataDir },
+        env: { ...inherited(), DATA_DIR: service.dataDir },
         stdio: ['ignore', 'pipe', 'pipe'],
       },
     )

@@ -16,6 +16,7 @@ import { photo } from '../test/images.ts'
 import { startTintype, type Tintype } from '../test/service.ts'
 import { describeWithParts, type Started, temporaryFolder, until } from '../test/support.ts'
 import { freePort } from './free-port.ts'
+import { inherited } from './service.ts'
 
 /** A minute of the rules is six seconds of ours, their grid of ten seconds one scrape. */
 const times = 10
@@ -66,7 +67,7 @@ describeWithParts('npm run stack', ['prometheus', 'alertmanager'], () => {
       String(alertmanagerPort),
     ]
     stack = spawn(process.execPath, [join(import.meta.dirname, 'stack.ts'), ...ports, '--rules', ruleFile], {
-      env: { PATH: process.env.PATH, DATA_DIR: folder, SCRAPE_SECONDS: '1', ...webhook },
+      env: { ...inherited(), DATA_DIR: folder, SCRAPE_SECONDS: '1', ...webhook },
       stdio: ['ignore', 'ignore', 'inherit'],
     })
   }, 120_000)
@@ -152,7 +153,7 @@ describeWithParts('npm run stack', ['prometheus', 'alertmanager'], () => {
 
 test('without a running service it says what to do', async () => {
   const child = spawn(process.execPath, [join(import.meta.dirname, 'stack.ts')], {
-    env: { PATH: process.env.PATH, DATA_DIR: await temporaryFolder() },
+    env: { ...inherited(), DATA_DIR: await temporaryFolder() },
     stdio: ['ignore', 'ignore', 'pipe'],
   })
   let said = ''

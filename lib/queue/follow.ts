@@ -14,9 +14,12 @@ export type EventSource = {
 export const pageRows = 500
 /** The longest delay after a lost ring. */
 export const pollMs = 1_000
-/** Interval of reading again for a missing number, and the time after which its transaction counts as rolled back. */
+/**
+ * Interval of reading again for a missing number, and the reads after which its transaction counts as rolled back. Not a
+ * time: a transaction makes no progress while the machine stands still.
+ */
 const holeStepMs = 10
-const holeMs = 1_000
+const holeReads = 100
 /** A larger gap means purged events: so many transactions are never open at once. */
 const maxHole = 10_000
 
@@ -26,20 +29,19 @@ export async function* follow(
   seen: number,
   signal: AbortSignal,
 ): AsyncIterable<QueueEvent> {
-  let holeSince = 0
+  let reads = 0
   while (!signal.aborted) {
     const rings = doorbell.rings()
     const found = await page(seen, pageRows)
-    const isGivenUp = holeSince > 0 && performance.now() - holeSince > holeMs
-    const from = isGivenUp && found[0] ? found[0].seq - 1 : seen
+    const from = reads > holeReads && found[0] ? found[0].seq - 1 : seen
     const events = numbersEarly ? untilHole(found, from) : found
     yield* events
     seen = events.at(-1)?.seq ?? seen
     if (events.length < found.length) {
-      if (events.length > 0 || holeSince === 0) holeSince = performance.now()
+      reads = events.length > 0 ? 1 : reads + 1
       await sleep(holeStepMs, undefined, { signal }).catch(() => {})
     } else {
-      holeSince = 0
+      reads = 0
       if (found.length < pageRows) await doorbell.wait(rings, pollMs, signal)
     }
   }

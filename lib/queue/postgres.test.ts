@@ -2,7 +2,7 @@ import { spawnSync } from 'node:child_process'
 import { chown, readFile, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import pg from 'pg'
-import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from 'vitest'
 import { type Postgres, startPostgres } from '../../test/postgres.ts'
 import { describeWithParts, temporaryFolder, until } from '../../test/support.ts'
 import { ConfigError } from '../config.ts'
@@ -169,11 +169,11 @@ describeWithParts('PostgreSQL', ['postgres'], ({ postgres }) => {
         Date.now = real
       })
       const queue = await opened(server.newUrl())
-      expect(Math.abs(queue.now() - real())).toBeLessThan(100)
+      expect(Math.abs(queue.now() - real())).toBeLessThan(offMs / 10)
       await queue.enqueue(job({ promiseBy: real() + 10_000 }))
       const claim = await queue.claim('w', 5_000, new AbortController().signal)
       if (claim === 'aborted') throw new Error('there is work')
-      expect(Math.abs(claim.claimedAt - real())).toBeLessThan(1_000)
+      expect(Math.abs(claim.claimedAt - real())).toBeLessThan(offMs / 10)
       expect(await queue.overdue(1)).toEqual([])
       expect(await queue.complete(claim, queue.now())).toEqual({ marked: 'kept' })
     })
@@ -187,25 +187,32 @@ describeWithParts('PostgreSQL', ['postgres'], ({ postgres }) => {
         other.query(`INSERT INTO events (photo, owner, state) VALUES ('${photo}', 'o', 'queued')`)
       const stop = new AbortController()
       onTestFinished(() => stop.abort())
-      const listen = () => {
+      const asked = vi.spyOn(pg.Client.prototype, 'query')
+      onTestFinished(() => asked.mockRestore())
+      const beginnings = () =>
+        asked.mock.settledResults.filter(
+          ({ type }, i) =>
+            type === 'fulfilled' && JSON.stringify(asked.mock.calls[i]).includes('"SELECT seq FROM events'),
+        ).length
+      /** Resolves when the server has said where the listener begins. */
+      const listen = async () => {
         const received: QueueEvent[] = []
+        const begun = beginnings()
         const listening = queue.events(null, stop.signal)
-        const done = (async () => {
+        void (async () => {
           for await (const event of listening) received.push(event)
         })()
-        return { received, done }
+        await until(() => beginnings() > begun)
+        return received
       }
-      const before = listen()
-      await queue.stats()
+      const before = await listen()
       await other.query('BEGIN')
       await write('late')
       const next = job()
       await queue.enqueue(next)
-      const meanwhile = listen()
-      await queue.stats()
-      await queue.stats()
+      const meanwhile = await listen()
       await other.query('COMMIT')
-      for (const { received } of [before, meanwhile]) {
+      for (const received of [before, meanwhile]) {
         await until(() => received.length === 2)
         expect(received.map(({ photo }) => photo)).toEqual(['late', next.photo])
       }
@@ -215,9 +222,8 @@ describeWithParts('PostgreSQL', ['postgres'], ({ postgres }) => {
       await other.query('ROLLBACK')
       const start = performance.now()
       await queue.enqueue(job())
-      await until(() => before.received.length === 3)
+      await until(() => before.length === 3, { timeoutMs: 50_000 })
       expect(performance.now() - start, 'whether it still comes').toBeGreaterThan(900)
-      expect(performance.now() - start).toBeLessThan(5_000)
     })
 
     test('removes all old finished photos and events', async () => {

@@ -217,7 +217,7 @@ export function storageContract(
       const body = randomBytes(2 ** 20)
       await storage.put(key, body)
       for (let i = 0; i < 3; i++) {
-        const found = await Promise.all(Array.from({ length: 150 }, () => storage.get(key)))
+        const found = await Promise.all(Array.from({ length: 70 }, () => storage.get(key)))
         for (const each of found as Found[]) {
           if (i === 1) await each.body.iterator().next()
           each.body.destroy()
@@ -314,7 +314,7 @@ export function storageContract(
           const inner = after.slice(0, after.indexOf('/', prefix.length) + 1)
           expect(await keysOf(storage.list(inner))).toEqual(all.filter(key => key.startsWith(inner)))
         }),
-        { numRuns: 25 },
+        { numRuns: process.env.TEST_FULL ? 100 : 10 },
       )
     })
 
@@ -371,7 +371,7 @@ export function storageContract(
         await storage.delete(`${prefix}owner/${id}/`)
       }
       const people = Array.from({ length: 6 }, async (_, person) => {
-        for (let i = 0; i < 25; i++) await photo(person * 1000 + i)
+        for (let i = 0; i < 10; i++) await photo(person * 1000 + i)
       })
       await Promise.all(people)
       expect(await keysOf(storage.list(prefix))).toEqual([])
@@ -409,13 +409,14 @@ export function storageContract(
       observed.length = 0
       const slow = new Readable({ read() {} })
       const put = storage.put(`${newPrefix()}a`, slow)
-      const sent = Date.now() + 400
+      const sentMs = 1_500
+      const sent = Date.now() + sentMs
       slow.push(kibibyte)
       await until(() => Date.now() > sent)
       slow.push(null)
       await put
       expect(observed).toMatchObject([['put', expect.any(Number), 'ok']])
-      expect(observed[0]?.[1]).toBeLessThan(0.4)
+      expect(observed[0]?.[1]).toBeLessThan(sentMs / 1000)
     })
 
     test('a call is observed once, with how it ended', async () => {

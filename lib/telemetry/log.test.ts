@@ -46,11 +46,12 @@ test('sequence numbers run without a gap, and an entry below the level uses none
 
 test('detail raised for one session appears for that session alone and falls back by itself', async () => {
   const { log, lines } = await logInFolder()
-  log.setLevel({ level: 'debug', session, forSeconds: 0.05 })
+  log.setLevel({ level: 'debug', session, forSeconds: 60 })
   log.debug('seen', {}, session)
   log.debug('hidden', {}, 'fedcba9876543210')
   log.debug('hidden')
   expect(log.level().raised).toMatchObject([{ session, level: 'debug' }])
+  log.setLevel({ level: 'debug', session, forSeconds: 0.05 })
   await expect.poll(() => log.detailed(session)).toBe(false)
   log.debug('hidden', {}, session)
   expect(log.level()).toEqual({ level: 'info', raised: [] })

@@ -44,7 +44,7 @@ async function house(sizes: Size[] = [{ side: 64, format: 'jpg' }]) {
         ((await stateOf(queue, job)) === 'done' || (await stateOf(queue, job)) === 'dead') &&
         resultOf(storage, job),
       {
-        timeoutMs: 25_000,
+        timeoutMs: 50_000,
         what: `the result of ${job.photo}`,
       },
     )
@@ -278,5 +278,5 @@ test.each([
   const { now } = performance
   vi.spyOn(performance, 'now').mockImplementation(() => now.call(performance) + 61_000)
   onTestFinished(() => void vi.restoreAllMocks())
-  await expect.poll(() => worker.stalled(), { timeout: 5_000 }).toMatch(said)
+  await expect.poll(() => worker.stalled()).toMatch(said)
 })

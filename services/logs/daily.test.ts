@@ -56,7 +56,7 @@ test('a day holds every entry of every stream once, by time, stream and number, 
       expect(published(into)).toBe(expected.map(each => each.text).join(''))
       expect((await verify(into)).every(isSound)).toBe(true)
     }),
-    { numRuns: 60 },
+    { numRuns: process.env.TEST_FULL ? 200 : 20 },
   )
 })
 

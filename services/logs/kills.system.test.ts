@@ -153,7 +153,7 @@ test.skipIf(!isRoot)(
     const small = await house.startServer()
     onTestFinished(async () => void (await small.stop('SIGKILL')))
     const writer = house.startWriter(0)
-    await until(() => small.stderr().includes('ingest.refused'), { what: 'a refusal', timeoutMs: 20_000 })
+    await until(() => small.stderr().includes('ingest.refused'), { what: 'a refusal', timeoutMs: 60_000 })
     disk.grow(2 ** 26)
     expect(await faultsOf(foldersIn(folder), [writer])).toEqual([])
   },

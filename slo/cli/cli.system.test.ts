@@ -1,15 +1,12 @@
-import { execFile } from 'node:child_process'
 import { cpSync, writeFileSync } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { describeWithParts } from '../../test/support.ts'
+import { describeWithParts, runScript } from '../../test/support.ts'
 import { days, recordDay } from '../test/day.ts'
 import { type RunningPrometheus, startPrometheus } from '../test/prometheus.ts'
 import { type Scenario, simulate } from '../test/simulate.ts'
-
-type Ended = { code: number; out: string; err: string }
 
 const folders: string[] = []
 afterAll(() => Promise.all(folders.map(folder => rm(folder, { recursive: true, force: true }))))
@@ -21,13 +18,7 @@ async function folder(): Promise<string> {
   return made
 }
 
-const slo = (dataDir: string, ...args: string[]): Promise<Ended> =>
-  new Promise(resolve => {
-    const env = { PATH: process.env.PATH, DATA_DIR: dataDir }
-    execFile(process.execPath, ['slo/main.ts', ...args], { env }, (error, out, err) =>
-      resolve({ code: typeof error?.code === 'number' ? error.code : 0, out, err }),
-    )
-  })
+const slo = (dataDir: string, ...args: string[]) => runScript('slo/main.ts', args, { DATA_DIR: dataDir })
 
 /** Six hours from the epoch: 20 minutes offline from minute 100, every promise late from 200 to 210, a restart. */
 const day: Scenario = {

@@ -1,8 +1,8 @@
-import { execFile, execFileSync } from 'node:child_process'
+import { execFileSync } from 'node:child_process'
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { describeWithParts, temporaryFolder } from '../../test/support.ts'
+import { describeWithParts, runScript, temporaryFolder } from '../../test/support.ts'
 import { metric, openSlo, ratio } from '../test/kinds.ts'
 import { type RunningPrometheus, startPrometheus } from '../test/prometheus.ts'
 
@@ -77,15 +77,10 @@ describeWithParts('slo for another service', ['prometheus', 'promtool'], parts =
   })
   afterAll(() => running?.stop())
 
-  const slo = (...args: string[]): Promise<{ code: number; out: string; err: string }> =>
-    new Promise(resolve => {
-      const env = { PATH: process.env.PATH, DATA_DIR: folder }
-      const own = args.includes('--config') ? [] : ['--config', join(folder, 'config')]
-      const all = ['slo/main.ts', ...args, ...own]
-      execFile(process.execPath, all, { env }, (error, out, err) =>
-        resolve({ code: typeof error?.code === 'number' ? error.code : 0, out, err }),
-      )
-    })
+  const slo = (...args: string[]) => {
+    const own = args.includes('--config') ? [] : ['--config', join(folder, 'config')]
+    return runScript('slo/main.ts', [...args, ...own], { DATA_DIR: folder })
+  }
   const at = ['--at', new Date((midnight + 90) * 60_000).toISOString()]
 
   test('report: each objective by its name, with its service when two share it, and each group', async () => {

@@ -1,10 +1,8 @@
-import { execFile } from 'node:child_process'
-import { promisify } from 'node:util'
 import { afterAll, expect, onTestFinished, test } from 'vitest'
 import { person } from '../../test/client.ts'
 import { photo } from '../../test/images.ts'
 import { startTintype, type Tintype } from '../../test/service.ts'
-import { startScript, temporaryFolder } from '../../test/support.ts'
+import { runScript, startScript, temporaryFolder } from '../../test/support.ts'
 
 const hour = 3_600_000
 
@@ -26,13 +24,13 @@ async function witnesses(dataDir: string): Promise<unknown> {
   onTestFinished(async () => void (await logs.stop()))
   const times = [-hour, hour].map(ms => new Date(Date.now() + ms).toISOString())
   const args = ['report', '--json', '--since', times[0] ?? '', '--at', times[1] ?? '', '--window', '2h']
-  const asked = promisify(execFile)(process.execPath, ['slo/main.ts', ...args], {
-    env: { PATH: process.env.PATH, DATA_DIR: dataDir, LOGS_URL: logs.endpoints.logs ?? '' },
-  })
   // No probe's minutes: the promise to be online is broken, which is exit status 1.
-  const { stdout } = await asked.catch(error => error)
+  const { out } = await runScript('slo/main.ts', args, {
+    DATA_DIR: dataDir,
+    LOGS_URL: logs.endpoints.logs ?? '',
+  })
   await logs.stop()
-  return JSON.parse(stdout).witnesses
+  return JSON.parse(out).witnesses
 }
 
 test('a second slo on one DATA_DIR ends at once and says why', async () => {

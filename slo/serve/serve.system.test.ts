@@ -51,7 +51,7 @@ test('what burns when slo starts is sent, once an objective, with what is left',
   expect(await runbook.text()).toContain('# AvailabilityBudgetBurn')
   const inKorean = await fetch(address, { headers: { 'Accept-Language': 'ko-KR' } })
   expect(await inKorean.text()).toContain('**먼저 할 일.**')
-  await until(() => heartbeats === 1, { timeoutMs: 30_000 })
+  await until(() => heartbeats > 0)
 })
 
 test('what Alertmanager sends to slo is not sent a second time', async () => {
@@ -68,8 +68,9 @@ test('what Alertmanager sends to slo is not sent a second time', async () => {
 test('after kill -9 nothing is sent again', async () => {
   await until(() => readFileSync(join(dataDir, 'slo/alerts.json'), 'utf8').match(/"availability".*"latency"/))
   await slo.stop('SIGKILL')
+  const before = heartbeats
   slo = await start()
-  await until(() => heartbeats === 2, { timeoutMs: 30_000 })
+  await until(() => heartbeats > before)
   expect(sent()).toEqual(['availability firing', 'latency firing'])
 })
 

@@ -273,7 +273,7 @@ test('a sign of life is missing after its time, from when it last came, until it
   expect(sign.missingSince()).toBeNull()
   now += 60_000
   const since = sign.missingSince()
-  expect(Math.abs(Date.now() - 360_000 - Number(since))).toBeLessThan(5_000)
+  expect(Math.abs(Date.now() - 360_000 - Number(since))).toBeLessThan(30_000)
   now += 60_000
   expect(sign.missingSince()).toBe(since)
   sign.came()

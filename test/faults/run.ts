@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
 import { promisify } from 'node:util'
 import type { Verdict } from '../../slo/diagnose/diagnose.ts'
+import { inherited } from '../../tools/service.ts'
 import { childrenOf } from '../processes.ts'
 import { startTintype } from '../service.ts'
 import type { Drill, Lab } from './drill.ts'
@@ -68,7 +69,7 @@ export const finding = (drill: Drill, verdict: Verdict, seconds: number): Findin
 
 /** What a person would type. It exits 1 when something is slow: that is an answer too. */
 export async function askDiagnose(dataDir: string, at: string): Promise<Verdict> {
-  const env = { PATH: process.env.PATH, DATA_DIR: dataDir, SCRAPE_SECONDS: '1' }
+  const env = { ...inherited(), DATA_DIR: dataDir, SCRAPE_SECONDS: '1' }
   const args = [join(root, 'slo/main.ts'), 'diagnose', '--json', '--at', at]
   const { stdout, stderr } = await promisify(execFile)(process.execPath, args, { env }).catch(error => error)
   if (!stdout) throw new Error(`diagnose gave no answer about ${dataDir}: ${stderr}`)

@@ -2,6 +2,7 @@ import { type ChildProcess, execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { inherited } from '../../tools/service.ts'
 import { type Started, startScript } from '../support.ts'
 
 const root = join(import.meta.dirname, '../..')
@@ -35,6 +36,7 @@ export function cluster(dataDir: string) {
       const ledger = join(dataDir, `ledger.${from}`)
       const child = spawn(process.execPath, [join(root, 'test/logs/writer.ts')], {
         env: {
+          ...inherited(),
           FOLDER: join(dataDir, 'logs', 'journal'),
           LEDGER: ledger,
           LOGS_URL: `http://127.0.0.1:${port}`,
@@ -54,7 +56,7 @@ export function cluster(dataDir: string) {
       given: Record<string, string> = {},
     ): Promise<{ code: number | null; out: string }> {
       const child = execFile(process.execPath, [join(root, 'services/logs/main.ts'), ...args], {
-        env: { ...environment, ...given },
+        env: { ...inherited(), ...environment, ...given },
         maxBuffer: 2 ** 28,
       })
       let out = ''

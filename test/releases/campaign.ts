@@ -4,6 +4,7 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
+import { inherited } from '../../tools/service.ts'
 import { apply, copyCheckout } from '../faults/inject/release.ts'
 import { photo } from '../images.ts'
 import type { Tintype } from '../service.ts'
@@ -51,7 +52,7 @@ export async function runDrill(
   const load = await startPeople(k6, folder, address, people)
   const args = ['canary', '--to', checkout, '--steps', '50,100', '--step', '10', '--patience', '400']
   const command = spawn(process.execPath, [join(root, 'tools/release.ts'), ...args], {
-    env: { PATH: process.env.PATH, DATA_DIR: dataDir },
+    env: { ...inherited(), DATA_DIR: dataDir },
     stdio: ['ignore', 'pipe', 'pipe'],
   })
   let said = ''

@@ -35,7 +35,8 @@ test.each([
 })
 
 test('a header as long as may be is read at once', () => {
-  const start = performance.now()
+  const start = process.cpuUsage()
   for (const piece of [' ', '; ', ',', '"', '\\', 'a=', 'wait="']) preferredWait(piece.repeat(8_000))
-  expect(performance.now() - start).toBeLessThan(200)
+  const { user, system } = process.cpuUsage(start)
+  expect(user + system).toBeLessThan(300_000)
 })

@@ -31,7 +31,7 @@ async function rawExchange(
   })
   socket.on('error', () => {})
   send(socket)
-  await until(() => enough.test(heard) || socket.closed, { timeoutMs: 20_000, what: 'an answer' })
+  await until(() => enough.test(heard) || socket.closed, { what: 'an answer' })
   socket.destroy()
   return heard
 }
@@ -178,7 +178,7 @@ describe('an early answer reaches a client that only sends', () => {
       if (!error) socket.write(piece, more)
     }
     more()
-    await until(() => closed, { timeoutMs: 20_000 })
+    await until(() => closed)
     expect(heard).toMatch(/^HTTP\/1.1 415 /)
   })
 

@@ -4,7 +4,7 @@ import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { stringify } from 'yaml'
-import { until } from '../../../test/support.ts'
+import { type Ended, runScript, until } from '../../../test/support.ts'
 import { freePort } from '../../../tools/free-port.ts'
 
 export type Program = { url: string; process: ChildProcess; stop(): Promise<void> }
@@ -64,16 +64,9 @@ export async function startServer(
   )
 }
 
-export type Ended = { code: number; out: string; err: string }
-
 /** Runs `slo`. */
 export const slo = (environment: Record<string, string>, ...args: string[]): Promise<Ended> =>
-  new Promise(resolve => {
-    const env = { PATH: process.env.PATH, ...environment }
-    execFile(process.execPath, ['slo/main.ts', ...args], { env }, (error, out, err) =>
-      resolve({ code: typeof error?.code === 'number' ? error.code : 0, out, err }),
-    )
-  })
+  runScript('slo/main.ts', args, environment)
 
 /** Values of a series, each 15 s of the last minutes before now, as OpenMetrics. */
 export const recordedSeries = (

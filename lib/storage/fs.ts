@@ -1,7 +1,8 @@
-import * as fs from 'node:fs/promises'
+import { createReadStream, fstatSync, read } from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
 import { Readable } from 'node:stream'
-import { type Disk, ignore, makeFolder } from '../disk.ts'
+import { promisify } from 'node:util'
+import { type Disk, ignore, makeFolder, realDisk } from '../disk.ts'
 import { type Measured, type StorageCall, storageOn } from './adapter.ts'
 import { type Draft, writeDraft } from './draft.ts'
 import { openFolders } from './folders.ts'
@@ -15,6 +16,8 @@ const temporaryFolder = '.tmp'
 /** How often a folder is made again when another process removes it before it is used. */
 const maxTries = 5
 
+const readFile = promisify(read)
+
 /** Unique within the process over all storages that it opens. */
 let temporaries = 0
 
@@ -27,7 +30,11 @@ type Placed = Draft & { target: string; ifAbsent: boolean; beside: boolean } & {
  * Storage in a local folder. A body is written to a temporary file, fsynced, renamed to its place, and the folder
  * fsynced: a reader sees all of it or nothing, also after a power cut.
  */
-export async function openFolder(path: string, options: OpenOptions = {}, disk: Disk = fs): Promise<Storage> {
+export async function openFolder(
+  path: string,
+  options: OpenOptions = {},
+  disk: Disk = realDisk,
+): Promise<Storage> {
   const root = resolve(path)
   const temporary = join(root, temporaryFolder)
   await makeFolder(root, disk)
@@ -37,7 +44,17 @@ export async function openFolder(path: string, options: OpenOptions = {}, disk: 
   const writer = writerName(process.pid)
   const newTemporary = () => join(temporary, `${writer}.${++temporaries}`)
   const at = (key: Key) => join(root, key)
-  const openFile = (key: Key) => disk.open(at(key), 'r').catch(ignore('ENOENT', 'ENOTDIR'))
+
+  /** An open file, its size, and the function that closes it. */
+  async function openFile(key: Key) {
+    const file = await disk.open(at(key), 'r').catch(ignore('ENOENT', 'ENOTDIR'))
+    if (file === undefined) return undefined
+    const close = () => disk.closeSync(file)
+    const stat = fstatSync(file)
+    if (stat.isFile()) return { file, size: stat.size, close }
+    close()
+    return undefined
+  }
 
   /** Writes and fsyncs all files, renames them in order, then fsyncs their folder once. */
   async function store(files: AsyncIterable<Put>, call: StorageCall): Promise<Stored[]> {
@@ -55,7 +72,8 @@ export async function openFolder(path: string, options: OpenOptions = {}, disk: 
       return drafts.map(({ placed, bytes }) => (placed === 'exists' ? placed : { bytes }))
     } finally {
       await Promise.allSettled(drafts.map(({ synced }) => synced))
-      for (const { placed, file } of drafts) if (placed !== 'renamed') await disk.rm(file, { force: true })
+      for (const { placed, file } of drafts)
+        if (placed !== 'renamed') await disk.unlink(file).catch(ignore('ENOENT'))
     }
   }
 
@@ -118,26 +136,23 @@ export async function openFolder(path: string, options: OpenOptions = {}, disk: 
     list,
 
     async get(key: Key, range?: ByteRange) {
-      const handle = await openFile(key)
-      const stat = await handle?.stat()
-      if (handle && stat?.isFile()) {
-        const start = Math.min(range?.start ?? 0, stat.size)
-        const bytes = Math.max(0, Math.min(range?.end ?? stat.size, stat.size - 1) + 1 - start)
-        if (bytes > 0) return { body: handle.createReadStream({ start, end: start + bytes - 1 }), bytes }
-        await handle.close()
-        return { body: Readable.from([]), bytes }
-      }
-      await handle?.close()
-      return 'not-found' as const
+      const found = await openFile(key)
+      if (!found) return 'not-found' as const
+      const { file: fd, size, close } = found
+      const start = Math.min(range?.start ?? 0, size)
+      const bytes = Math.max(0, Math.min(range?.end ?? size, size - 1) + 1 - start)
+      if (bytes > 0) return { body: createReadStream('', { fd, start, end: start + bytes - 1 }), bytes }
+      close()
+      return { body: Readable.from([]), bytes }
     },
 
     async read(key: Key) {
-      const handle = await openFile(key)
-      const body = await handle
-        ?.readFile()
-        .catch(ignore('EISDIR'))
-        .finally(() => handle.close())
-      return body ?? ('not-found' as const)
+      const found = await openFile(key)
+      if (!found) return 'not-found' as const
+      // Whole in one call: a file under its final name does not change, and the system reads up to 2 GiB at once.
+      const buffer = Buffer.allocUnsafe(found.size)
+      await readFile(found.file, { buffer }).finally(found.close)
+      return buffer
     },
 
     localFile: at,

@@ -1,11 +1,30 @@
-import * as fs from 'node:fs/promises'
+import * as fs from 'node:fs'
+import * as promises from 'node:fs/promises'
 import { dirname, resolve } from 'node:path'
+import { promisify } from 'node:util'
 
-/** The file system calls that durability depends on. A power-cut test replaces them. */
-export type Disk = Pick<typeof fs, 'open' | 'mkdir' | 'rename' | 'link' | 'rm' | 'rmdir' | 'readdir'>
+/**
+ * The file system calls that durability depends on. A power-cut test replaces them. Those that may wait for the disk run
+ * in a thread, which costs 50 µs a call. `openSync` is for folders and `closeSync` for files that were fsynced or only read:
+ * these calls take 2 µs and wait for nothing.
+ */
+export const realDisk = {
+  open: promisify(fs.open),
+  openSync: fs.openSync,
+  closeSync: fs.closeSync,
+  fsync: promisify(fs.fsync),
+  mkdir: promises.mkdir,
+  rename: promises.rename,
+  link: promises.link,
+  unlink: promises.unlink,
+  rm: promises.rm,
+  rmdir: promises.rmdir,
+  readdir: promises.readdir,
+}
+export type Disk = typeof realDisk
 
 /** `mkdir -p` that survives a power cut. */
-export async function makeFolder(folder: string, disk: Disk = fs): Promise<void> {
+export async function makeFolder(folder: string, disk: Disk = realDisk): Promise<void> {
   const first = await disk.mkdir(folder, { recursive: true })
   if (first === undefined) return
   for (let made = resolve(folder); ; made = dirname(made)) {
@@ -14,13 +33,9 @@ export async function makeFolder(folder: string, disk: Disk = fs): Promise<void>
   }
 }
 
-export async function syncFolder(folder: string, disk: Disk = fs): Promise<void> {
-  const handle = await disk.open(folder, 'r')
-  try {
-    await handle.sync()
-  } finally {
-    await handle.close()
-  }
+export async function syncFolder(folder: string, disk: Disk = realDisk): Promise<void> {
+  const file = disk.openSync(folder, 'r')
+  await disk.fsync(file).finally(() => disk.closeSync(file))
 }
 
 /** For `catch`: ignores errors with these codes and rethrows every other. */

@@ -1,10 +1,13 @@
-import type { FileHandle } from 'node:fs/promises'
-import type { Disk } from '../disk.ts'
+import { writev } from 'node:fs'
+import { promisify } from 'node:util'
+import { type Disk, ignore } from '../disk.ts'
 import { chunksOf, giveBack, type Pause } from './chunks.ts'
 import type { NewFile } from './storage.ts'
 
-/** Writing four socket chunks (64 KiB each) costs as much as writing one. More would cost memory for each upload. */
+/** A call costs 60 µs, however many of a socket's chunks (64 KiB each) it writes. More would cost memory for each upload. */
 const writeBytes = 256 * 1024
+
+const writeChunks = promisify(writev)
 
 /** A whole new file under a temporary name; durable when `synced` resolves. */
 export type Draft = { file: string; bytes: number; synced: Promise<void> }
@@ -25,18 +28,18 @@ export async function writeDraft(
     bytes = await write(handle, chunks, source)
   } finally {
     if (bytes === 'too-large') {
-      await handle.close()
-      await disk.rm(file, { force: true })
+      disk.closeSync(handle)
+      await disk.unlink(file).catch(ignore('ENOENT'))
     }
   }
   if (bytes === 'too-large') return bytes
-  const synced = handle.sync().finally(() => handle.close())
+  const synced = disk.fsync(handle).finally(() => disk.closeSync(handle))
   synced.catch(() => {}) // an unhandled rejection would end the process; the caller that awaits it gets the error
   return { file, bytes, synced }
 }
 
 async function write(
-  handle: FileHandle,
+  file: number,
   chunks: AsyncIterable<Buffer>,
   { maxBytes = Number.POSITIVE_INFINITY, disposable = false }: Source,
 ) {
@@ -47,7 +50,7 @@ async function write(
   const flush = async () => {
     const batch = gathered
     await writing
-    writing = writeAll(handle, batch).then(() => disposable && batch.forEach(giveBack))
+    writing = writeAll(file, batch).then(() => disposable && batch.forEach(giveBack))
     writing.catch(() => {}) // awaited below, also when the sender breaks off before
     gathered = []
   }
@@ -68,9 +71,9 @@ async function write(
 const bytesOf = (chunks: readonly Buffer[]): number => chunks.reduce((sum, { length }) => sum + length, 0)
 
 /** Writes several chunks in one call and repeats it for bytes that the system did not take. */
-async function writeAll(handle: FileHandle, chunks: readonly Buffer[]): Promise<void> {
+async function writeAll(file: number, chunks: readonly Buffer[]): Promise<void> {
   const length = bytesOf(chunks)
   if (length === 0) return
-  const { bytesWritten } = await handle.writev(chunks)
-  if (bytesWritten < length) await handle.writeFile(Buffer.concat(chunks).subarray(bytesWritten))
+  const { bytesWritten } = await writeChunks(file, chunks)
+  if (bytesWritten < length) await writeAll(file, [Buffer.concat(chunks).subarray(bytesWritten)])
 }

@@ -1,5 +1,6 @@
 import { fork } from 'node:child_process'
 import { once } from 'node:events'
+import { writeFileSync } from 'node:fs'
 import * as fs from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -216,9 +217,9 @@ describe('a power cut', () => {
     const otherWriterDied = async (ledger: Ledger, disk: Disk, root: string) => {
       await ledger.put('keys/before', 'makes the folder')
       const dead = await disk.open(join(root, '.tmp/dead'), 'wx')
-      await dead.writeFile('first')
-      await dead.sync()
-      await dead.close()
+      writeFileSync(dead, 'first')
+      await disk.fsync(dead)
+      disk.closeSync(dead)
       await disk.link(join(root, '.tmp/dead'), join(root, 'keys/one'))
       await ledger.put('keys/one', 'first', { ifAbsent: true })
     }

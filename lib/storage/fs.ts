@@ -1,7 +1,8 @@
-import * as fs from 'node:fs/promises'
+import { createReadStream, fstatSync } from 'node:fs'
+import { readFile } from 'node:fs/promises'
 import { dirname, join, resolve } from 'node:path'
 import { Readable } from 'node:stream'
-import { type Disk, ignore, makeFolder } from '../disk.ts'
+import { type Disk, ignore, makeFolder, realDisk } from '../disk.ts'
 import { type Measured, type StorageCall, storageOn } from './adapter.ts'
 import { type Draft, writeDraft } from './draft.ts'
 import { openFolders } from './folders.ts'
@@ -27,7 +28,11 @@ type Placed = Draft & { target: string; ifAbsent: boolean; beside: boolean } & {
  * Storage in a local folder. A body is written to a temporary file, fsynced, renamed to its place, and the folder
  * fsynced: a reader sees all of it or nothing, also after a power cut.
  */
-export async function openFolder(path: string, options: OpenOptions = {}, disk: Disk = fs): Promise<Storage> {
+export async function openFolder(
+  path: string,
+  options: OpenOptions = {},
+  disk: Disk = realDisk,
+): Promise<Storage> {
   const root = resolve(path)
   const temporary = join(root, temporaryFolder)
   await makeFolder(root, disk)
@@ -37,6 +42,17 @@ export async function openFolder(path: string, options: OpenOptions = {}, disk: 
   const writer = writerName(process.pid)
   const newTemporary = () => join(temporary, `${writer}.${++temporaries}`)
   const at = (key: Key) => `${root}/${key}`
+
+  /** An open file, its size, and the function that closes it. */
+  async function openFile(key: Key) {
+    const file = await disk.open(at(key), 'r').catch(ignore('ENOENT', 'ENOTDIR'))
+    if (file === undefined) return undefined
+    const close = () => disk.closeSync(file)
+    const stat = fstatSync(file)
+    if (stat.isFile()) return { file, size: stat.size, close }
+    close()
+    return undefined
+  }
 
   /** Writes and fsyncs all files, renames them in order, then fsyncs their folder once. */
   async function store(files: AsyncIterable<Put>, call: StorageCall): Promise<Stored[]> {
@@ -54,7 +70,8 @@ export async function openFolder(path: string, options: OpenOptions = {}, disk: 
       return drafts.map(({ placed, bytes }) => (placed === 'exists' ? placed : { bytes }))
     } finally {
       await Promise.allSettled(drafts.map(({ synced }) => synced))
-      for (const { placed, file } of drafts) if (placed !== 'renamed') await disk.rm(file, { force: true })
+      for (const { placed, file } of drafts)
+        if (placed !== 'renamed') await disk.unlink(file).catch(ignore('ENOENT'))
     }
   }
 
@@ -117,22 +134,19 @@ export async function openFolder(path: string, options: OpenOptions = {}, disk: 
     list,
 
     async get(key: Key, range?: ByteRange) {
-      const handle = await disk.open(at(key), 'r').catch(ignore('ENOENT', 'ENOTDIR'))
-      const stat = await handle?.stat()
-      if (handle && stat?.isFile()) {
-        const start = Math.min(range?.start ?? 0, stat.size)
-        const bytes = Math.max(0, Math.min(range?.end ?? stat.size, stat.size - 1) + 1 - start)
-        if (bytes > 0) return { body: handle.createReadStream({ start, end: start + bytes - 1 }), bytes }
-        await handle.close()
-        return { body: Readable.from([]), bytes }
-      }
-      await handle?.close()
-      return 'not-found' as const
+      const found = await openFile(key)
+      if (!found) return 'not-found' as const
+      const { file: fd, size, close } = found
+      const start = Math.min(range?.start ?? 0, size)
+      const bytes = Math.max(0, Math.min(range?.end ?? size, size - 1) + 1 - start)
+      if (bytes > 0) return { body: createReadStream('', { fd, start, end: start + bytes - 1 }), bytes }
+      close()
+      return { body: Readable.from([]), bytes }
     },
 
     /** Node opens, reads and closes a small file in one round trip to its threads, a FileHandle's in four. */
     read: async (key: Key) =>
-      (await fs.readFile(at(key)).catch(ignore('ENOENT', 'ENOTDIR', 'EISDIR'))) ?? ('not-found' as const),
+      (await readFile(at(key)).catch(ignore('ENOENT', 'ENOTDIR', 'EISDIR'))) ?? ('not-found' as const),
 
     localFile: at,
 

@@ -1,8 +1,7 @@
 import { mkdirSync, writeFileSync } from 'node:fs'
-import type { FileHandle } from 'node:fs/promises'
 import * as fs from 'node:fs/promises'
 import { dirname, join, relative } from 'node:path'
-import type { Disk } from '../../disk.ts'
+import { type Disk, realDisk } from '../../disk.ts'
 
 /** What is on the platter: a file's content as of its last fsync, a folder's entries as of its last. */
 type File = { durable: Buffer }
@@ -64,28 +63,28 @@ export function openPoweredDisk(
     if (isFolder(node)) node.durable = new Map(node.entries)
     else node.durable = await fs.readFile(path)
   }
-  /** A handle whose fsync is entered into the ledger, for the inode that was opened, whatever its name is by then. */
-  const watched = (handle: FileHandle, path: string, node: Node | undefined): FileHandle =>
-    new Proxy(handle, {
-      get(target, property) {
-        if (property === 'sync' && node)
-          return async () => {
-            await target.sync()
-            await sync(path, node)
-            await afterEach()
-          }
-        const value = Reflect.get(target, property)
-        return typeof value === 'function' ? value.bind(target) : value
-      },
-    })
+  /** The inode that a descriptor was opened for, whatever its name is by then. */
+  const opened = new Map<number, { path: string; node: Node | undefined }>()
+  const noteOpened = (file: number, path: string) => {
+    opened.set(file, { path, node: at(path) })
+    return file
+  }
 
   const disk: Disk = {
-    ...fs,
-    async open(path, flags, mode) {
-      const handle = await fs.open(path, flags, mode)
-      if (String(flags).startsWith('w')) enter(String(path), { durable: Buffer.alloc(0) })
-      return watched(handle, String(path), at(String(path)))
-    },
+    ...realDisk,
+    open: (async (path: string, flags: string) => {
+      const file = await realDisk.open(path, flags)
+      if (flags.startsWith('w')) enter(path, { durable: Buffer.alloc(0) })
+      return noteOpened(file, path)
+    }) as Disk['open'],
+    openSync: (path, flags) => noteOpened(realDisk.openSync(path, flags), String(path)),
+    fsync: (async (file: number) => {
+      const { path, node } = opened.get(file) ?? {}
+      await realDisk.fsync(file)
+      if (path === undefined || !node) return
+      await sync(path, node)
+      await afterEach()
+    }) as Disk['fsync'],
     mkdir: (async (path: string, options: object) => {
       const first = await fs.mkdir(path, options)
       for (const [i] of names(path).entries()) {
@@ -106,6 +105,11 @@ export function openPoweredDisk(
       await fs.link(from, to)
       const node = at(String(from))
       if (node) enter(String(to), node)
+      await afterEach()
+    },
+    async unlink(path) {
+      await fs.unlink(path)
+      if (at(String(path))) leave(String(path))
       await afterEach()
     },
     async rm(path, options) {

@@ -125,8 +125,9 @@ const measure =
   ({ metrics, log }: { metrics: Metrics; log: Log }): RequestHandler =>
   (request, response, next) => {
     const start = performance.now()
-    // Read now: after the client has disconnected the request has no socket, and reading this would throw.
-    const scheme = request.secure ? 'https' : 'http'
+    // Read now: after the client has disconnected the request has no socket, and reading this would throw. A request without
+    // the header is http, and Express would parse its address to say so.
+    const scheme = 'x-forwarded-proto' in request.headers && request.secure ? 'https' : 'http'
     const method = knownMethods.has(request.method) ? request.method : '_OTHER'
     const requestId = randomUUID()
     Object.assign(response.locals, { startedAt: start, requestId })

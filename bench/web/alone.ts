@@ -38,7 +38,7 @@ export async function startWeb({ folder, onEnd }: Bench, name: string): Promise<
     SESSION_SECRET,
     // No log server runs: the entries stay in the journal.
     LOGS_URL: 'http://127.0.0.1:9',
-    NODE_OPTIONS: '--max-semi-space-size=2',
+    NODE_OPTIONS: '--max-semi-space-size=8',
   })
   onEnd(() => web.stop('SIGKILL'))
   const address = web.endpoints.web ?? ''

@@ -43,3 +43,27 @@ test('a process that lives and no longer moves is ended and started again, with 
   })
   expect(said[1]).toMatchObject({ event: 'process.ended', facts: { how: 'SIGKILL' } })
 })
+
+test('a process is started again also when its addresses cannot be written', async () => {
+  const file = join(await temporaryFolder(), 'service.mjs')
+  writeFileSync(file, stuckAfter(1_000))
+  const said: string[] = []
+  let starts = 0
+  const web = supervise(
+    { name: 'web', script: relative(join(import.meta.dirname, '..'), file), args: [] },
+    {
+      environment: () => ({ PATH: process.env.PATH, OTEL_SDK_DISABLED: 'true' }),
+      onReady() {
+        if (++starts > 1) throw new Error('ENOSPC: no space left on device')
+      },
+      log: { error: (event: string) => void said.push(event), warn: () => {} } as unknown as Log,
+    },
+  )
+  onTestFinished(() => web.stop())
+  await web.ready
+  for (const next of [2, 3]) {
+    process.kill(web.pid() as number, 'SIGKILL')
+    await until(() => starts === next, { what: `start ${next}` })
+  }
+  expect(said).toEqual(['process.not-announced', 'process.not-announced'])
+})

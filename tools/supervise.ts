@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { setTimeout } from 'node:timers/promises'
 import { pathToFileURL } from 'node:url'
+import { describeError } from '@tintype/lib/errors.ts'
 import { askBounded } from '@tintype/lib/http/bounded-request.ts'
 import type { Log } from '@tintype/lib/telemetry/log.ts'
 import { handOnErrors } from '@tintype/lib/terminal.ts'
@@ -97,7 +98,12 @@ export function supervise(service: Service, hooks: Hooks, liveness: Liveness = a
     const endpoints = await ('script' in service ? readyLine(child) : answer(child, service))
     clearTimeout(hangs)
     if (!endpoints) return false
-    hooks.onReady(endpoints, service)
+    try {
+      hooks.onReady(endpoints, service)
+    } catch (error) {
+      // A full disk takes no file with the addresses. Thrown, it would end the launcher and all services.
+      hooks.log.error('process.not-announced', { process: name, error: describeError(error) })
+    }
     const admin = Object.entries(endpoints).find(([each]) => each.endsWith('Admin'))?.[1]
     if (admin) void endWhenStuck(child, `${admin}/livez`)
     return true

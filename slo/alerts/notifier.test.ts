@@ -21,7 +21,7 @@ import { sampleIn, smallDisk, temporaryFolder, until } from '../../test/support.
 import { type Alert, openAlertStore } from './alert-store.ts'
 import { createNotifier, type payload } from './notifier.ts'
 
-type Received = ReturnType<typeof payload> & { key: string | undefined }
+type Received = ReturnType<typeof payload> & Record<'key' | 'authorization', string | undefined>
 
 /** A receiver of messages, which can refuse them, or hang until it is released. */
 async function phone(folder?: string) {
@@ -36,7 +36,8 @@ async function phone(folder?: string) {
       response.writeHead(500).end()
       return
     }
-    received.push({ ...JSON.parse(body), key: request.headers['idempotency-key'] })
+    const { authorization, 'idempotency-key': key } = request.headers as Record<string, string>
+    received.push({ ...JSON.parse(body), key, authorization })
     response.end()
   }).listen(0, '127.0.0.1')
   await once(server, 'listening')
@@ -44,7 +45,7 @@ async function phone(folder?: string) {
     server.closeAllConnections()
     server.close()
   })
-  const webhook = new URL(`http://127.0.0.1:${(server.address() as AddressInfo).port}`)
+  const webhook = new URL(`http://slo:p%40ss@127.0.0.1:${(server.address() as AddressInfo).port}`)
   const file = `${folder ?? (await temporaryFolder())}/alerts.json`
   const log = {
     ...createLog({ service: 'slo', instance: '0', level: 'error' }),
@@ -101,6 +102,8 @@ test('an outage is one page and one end, however many tiers burn', async () => {
     ['firing', 'page'],
     ['resolved', 'page'],
   ])
+  const byPassword = `Basic ${Buffer.from('slo:p@ss').toString('base64')}`
+  expect(received[0]?.authorization, 'the password of ALERT_WEBHOOK_URL').toBe(byPassword)
   expect(received[0]?.alerts[0]).toMatchObject({
     labels: { alertname: 'page-fast', group: 'availability', namespace: 'photos' },
     annotations: {

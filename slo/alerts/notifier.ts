@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
 import { setTimeout as delay } from 'node:timers/promises'
 import { describeError } from '@tintype/lib/errors.ts'
+import { askBounded } from '@tintype/lib/http/bounded-request.ts'
 import { countLimit } from '@tintype/lib/limits.ts'
 import type { Log } from '@tintype/lib/telemetry/log.ts'
 import type { Alert, AlertStore, Message, Sent } from './alert-store.ts'
@@ -123,16 +124,16 @@ async function send(message: Message, delivery: Delivery): Promise<boolean> {
 
 async function post(message: Message, { webhook, pages, labels, signal }: Delivery): Promise<string | null> {
   try {
-    const response = await fetch(webhook, {
-      method: 'POST',
+    // Not fetch: it refuses an address with a password, and follows a redirect by a GET, which loses the message.
+    const { status } = await askBounded(webhook.href, {
       headers: { 'Content-Type': 'application/json', 'Idempotency-Key': idempotencyKey(message) },
       body: JSON.stringify(payload(message, pages, labels)),
       signal: AbortSignal.any([signal, AbortSignal.timeout(webhookTimeoutMs)]),
+      maxMiB: 1,
     })
-    await response.body?.cancel()
-    return response.ok ? null : `answer ${response.status}`
+    return status >= 200 && status < 300 ? null : `answer ${status}`
   } catch (error) {
-    return String((error as Error).cause ?? error)
+    return String(error)
   }
 }
 

@@ -84,9 +84,10 @@ function growthOf(model: Model, stage: Stage, baseline: Baseline, now: Window): 
   const isUsual = earlier.length >= minBaselineWindows && current <= slowFrom(stage, earlier)
   if (isUsual && !baseline.isQuiet) return found(known.length, false)
   // While no budget burns, one large piece of work among few is no slowness: both halves of the window must be slow.
-  // Else what is over is not named: the last third must be slow, where work ended in it.
-  const parts = isDoubted ? [partOf(now, 0, 1 / 2), partOf(now, 1 / 2, 1)] : [partOf(now, 2 / 3, 1)]
-  const lasts = Math.min(...parts.map(part => secondsOf(part) ?? current))
+  const halves = isDoubted ? [partOf(now, 0, 1 / 2), partOf(now, 1 / 2, 1)] : []
+  // While one burns, what is over is not named: the last third must be slow, where work ended in it.
+  const parts = baseline.isQuiet ? [partOf(now, 2 / 3, 1)] : halves
+  const lasts = Math.min(current, ...parts.map(part => secondsOf(part) ?? current))
   const first = baseline.isQuiet ? 0 : earlier.length
   for (let at = Math.min(first + minBaselineWindows, known.length); at <= known.length; at++) {
     const before = seconds.slice(0, at)
@@ -94,7 +95,7 @@ function growthOf(model: Model, stage: Stage, baseline: Baseline, now: Window): 
     const limit = Math.max(slowFrom(stage, before), most)
     const since = [...seconds.slice(at), current]
     const slow = since.filter(each => each > limit)
-    if (Math.min(current, lasts) > limit && slow.length >= since.length * lasting) return found(at, true)
+    if (lasts > limit && slow.length >= since.length * lasting) return found(at, true)
   }
   return found(known.length, false)
 }

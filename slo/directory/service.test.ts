@@ -46,14 +46,14 @@ witnesses: 3
     expect.stringMatching(
       /^6:13 stages\[0\]\.second means nothing here; it may be name, jobs, seconds, failing, /,
     ),
+    '5:5 stages[0].seconds is missing; it must be text',
     expect.stringMatching(/^8:12 targets\[0\]\.url is "ftp:\/\/x"; it must be an address/),
+    expect.stringMatching(/^8:5 targets\[0\]\.job is missing/),
     expect.stringMatching(
       /^10:53 probe\[0\]\.expect\.status\[0\] is 20; it must be a number from 100 to 599/,
     ),
-    '11:12 witnesses is 3; it must be a file beside service.yaml, as in probe.ts',
-    expect.stringMatching(/^8:5 targets\[0\]\.job is missing/),
-    '5:5 stages[0].seconds is missing; it must be text',
     expect.stringMatching(/probe\[0\]\.capture\.id\.matches is missing; it must be a regular expression/),
+    '11:12 witnesses is 3; it must be a file beside service.yaml, as in probe.ts',
   ])
 })
 
@@ -61,6 +61,8 @@ test.each([
   ['', '1:1 service is missing; it must be a name of small letters, digits and hyphens, at most 63'],
   ['service: [shop', '1:15 Flow sequence'],
   ['service: shop\nprobe:\n', '2:7 probe is null; it must be'],
+  ['service: shop\ntargets: { job: web }', '2:10 targets is {"job":"web"}; it must be a list'],
+  ['service: shop\naway: no', '2:7 away is "no"; it must be a map of cause, action'],
 ])('%j is an error', (text, start) => {
   expect(said(text)[0]).toMatch(new RegExp(`^${start.replaceAll('[', '\\[')}`))
 })

@@ -10,7 +10,6 @@ import {
   oneOf,
   or,
   required,
-  shapeOf,
   type Typed,
   text,
 } from './shape.ts'
@@ -160,8 +159,6 @@ export type Service = Omit<Read, 'displayName' | 'expressions' | 'resources' | '
   releases?: Releases
 }
 
-const shape = shapeOf(schema)
-
 /**
  * One service.yaml, or everything that is wrong with it; then the defaults stand for it. Without
  * `expressions` it is without stages, resources and traffic: a report needs none, and would take twice as long.
@@ -173,7 +170,7 @@ export function parseService(
 ): { service: Service; findings: Finding[] } {
   const document = readDocument(file, text)
   const written = (document.syntax.length > 0 ? {} : (document.value() ?? {})) as Read
-  const wrong = checkShape(document, written, shape)
+  const wrong = document.syntax.length > 0 ? document.syntax : checkShape(document, written, schema)
   const findings = wrong.length > 0 || !expressions ? wrong : checkExpressions(document, written)
   const used = expressions ? written : { ...written, stages: [], resources: [], traffic: '' }
   const read = filled(schema, findings.length > 0 ? { service: '' } : writtenOut(used))

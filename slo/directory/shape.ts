@@ -10,9 +10,6 @@ export type Rule<T = unknown> = {
   fallback?: T
 }
 
-/** Rules by place: `stages[].name`, `selectors.*` is any key. */
-export type Shape = Readonly<Record<string, Rule>>
-
 export const text: Rule<string> = { mayBe: 'text', holds: value => typeof value === 'string' }
 export const required = <T>(rule: Rule<T>) => ({ ...rule, required: true }) as const
 export const always = (rule: Rule): Rule => ({ ...rule, required: 'always' })
@@ -31,7 +28,7 @@ export const oneOf = <const V extends string>(...values: readonly V[]): Rule<V> 
 })
 
 /** A document as nested rules: a list has one element, `*` is any key. Lists, maps and groups of rules default to empty. */
-type Schema = Rule | Maybe | readonly [Schema] | { readonly [key: string]: Schema }
+export type Schema = Rule | Maybe | readonly [Schema] | { readonly [key: string]: Schema }
 /** What is undefined when it is not there; `or`: what may stand there instead. */
 type Maybe<S = unknown, T = unknown> = { maybe: S; or: Rule<T> | undefined }
 export const maybe = <S, T = never>(schema: S, or?: Rule<T>): Maybe<S, T> => ({ maybe: schema, or })
@@ -61,18 +58,6 @@ const isRule = (schema: Schema): schema is Rule => 'holds' in schema
 const isMaybe = (schema: Schema): schema is Maybe => 'maybe' in schema
 const isList = (schema: Schema): schema is readonly [Schema] => Array.isArray(schema)
 
-/** The rules of a schema by place. */
-export function shapeOf(schema: Schema, place = ''): Shape {
-  if (isRule(schema)) return { [place]: schema }
-  if (isMaybe(schema))
-    return { ...(schema.or && { [place]: schema.or }), ...shapeOf(schema.maybe as Schema, place) }
-  if (isList(schema)) return shapeOf(schema[0], `${place}[]`)
-  const parts = Object.entries(schema).map(([key, each]) =>
-    shapeOf(each, place === '' ? key : `${place}.${key}`),
-  )
-  return Object.assign({}, ...parts)
-}
-
 /** What was written, of the schema’s shape, with its fallbacks. */
 export const filled = <S extends Schema>(schema: S, written: unknown): Typed<S> =>
   fill(schema, written) as Typed<S>
@@ -89,77 +74,63 @@ function fill(schema: Schema, written: unknown): unknown {
   return Object.fromEntries(entries.filter(([, value]) => value !== undefined))
 }
 
-/** Everything of a document that is not of the shape, each with its place and what it may be. */
-export function checkShape(document: Document, written: unknown, shape: Shape): Finding[] {
-  if (document.syntax.length > 0) return document.syntax
-  const leaves = leavesOf(written, [])
-  const wrong = leaves.flatMap(({ path, value }) => {
-    const rule = Object.entries(shape).find(([place]) => fits(path, partsOf(place)))?.[1]
-    if (rule?.holds(value)) return []
-    const message = rule ? `${show(path)} is ${JSON.stringify(value)}` : `${show(path)} means nothing here`
-    const beside = rule ? [] : knownBeside(path, shape)
-    const known = beside.length > 0 ? `it may be ${beside.join(', ')}` : 'remove it, or correct its name'
-    return [document.finding(path, 'shape', message, rule ? `it must be ${rule.mayBe}` : known)]
-  })
-  return [...wrong, ...missing(document, leaves, shape)]
-}
-
-type Leaf = { path: Path; value: unknown }
-
-/** Every value that is no collection; an empty collection has none. */
-function leavesOf(value: unknown, path: Path): Leaf[] {
-  if (typeof value !== 'object' || value === null) return path.length === 0 ? [] : [{ path, value }]
-  if (Array.isArray(value)) return value.flatMap((each, i) => leavesOf(each, [...path, i]))
-  return Object.entries(value).flatMap(([key, each]) => leavesOf(each, [...path, key]))
-}
-
-/** Required values, looked for in each element of a list that is there. */
-function missing(document: Document, leaves: readonly Leaf[], shape: Shape): Finding[] {
-  return Object.entries(shape).flatMap(([place, rule]) => {
-    if (!rule.required) return []
-    const parts = partsOf(place)
-    const depth = parts.length - 1
-    const first = parts.slice(0, -1).map(part => (part === '[]' ? 0 : part))
-    const parents = [
-      ...(rule.required === 'always' ? [first] : []),
-      ...[[], ...leaves.map(({ path }) => path)]
-        .map(path => path.slice(0, depth))
-        .filter(path => fits(path, parts.slice(0, -1))),
-    ]
-    return [...new Map(parents.map(parent => [JSON.stringify(parent), parent])).values()].flatMap(parent => {
-      const path = [...parent, parts.at(-1) as string]
-      return leaves.some(leaf => fits(leaf.path.slice(0, path.length), path.map(String)))
-        ? []
-        : [document.finding(path, 'shape', `${show(path)} is missing`, `it must be ${rule.mayBe}`)]
-    })
-  })
-}
-
-const split = new Map<string, string[]>()
-
-function partsOf(place: string): string[] {
-  const parts = split.get(place) ?? place.replaceAll('[]', '.[]').split('.')
-  split.set(place, parts)
-  return parts
-}
-
-const fits = (path: Path, parts: readonly string[]): boolean =>
-  path.length === parts.length &&
-  parts.every((part, i) =>
-    part === '[]' ? typeof path[i] === 'number' : part === '*' || part === String(path[i]),
-  )
-
-/** Keys that the shape has where an unknown one stands. */
-function knownBeside(leaf: Path, shape: Shape): string[] {
-  for (let depth = leaf.length - 1; depth >= 0; depth--) {
-    const keys = Object.keys(shape)
-      .map(partsOf)
-      .filter(parts => fits(leaf.slice(0, depth), parts.slice(0, depth)))
-      .flatMap(parts => parts[depth] ?? [])
-      .filter(key => key !== '[]' && key !== '*')
-    if (keys.length > 0) return [...new Set(keys)]
+/** Everything of a document that is not of the schema, each with its place and what it may be. */
+export function checkShape(document: Document, written: unknown, schema: Schema, path: Path = []): Finding[] {
+  const wrong = (mayBe: string) => [
+    document.finding(path, 'shape', `${show(path)} is ${JSON.stringify(written)}`, `it must be ${mayBe}`),
+  ]
+  const within = (key: string | number, each: unknown, of: Schema) =>
+    checkShape(document, each, of, [...path, key])
+  if (isRule(schema)) return written === undefined || schema.holds(written) ? [] : wrong(schema.mayBe)
+  const isCollection = typeof written === 'object' && written !== null
+  if (isMaybe(schema)) {
+    if (written === undefined) return []
+    return checkShape(
+      document,
+      written,
+      (isCollection ? undefined : schema.or) ?? (schema.maybe as Schema),
+      path,
+    )
   }
-  return []
+  if (isList(schema)) {
+    if (written !== undefined && !Array.isArray(written)) return wrong('a list')
+    // What must be there in any case is looked for in a first element.
+    const all: unknown[] = written === undefined || written.length === 0 ? [undefined] : written
+    return all.flatMap((each, i) => within(i, each, schema[0]))
+  }
+  const known = Object.keys(schema).filter(key => key !== '*')
+  if (written !== undefined && (!isCollection || Array.isArray(written)))
+    return wrong(known.length === 0 ? 'a map' : `a map of ${known.join(', ')}`)
+  const given = (written ?? {}) as Record<string, unknown>
+  return [
+    ...Object.entries(given).flatMap(([key, each]) => {
+      const of = schema[key] ?? schema['*']
+      return of ? within(key, each, of) : unknown(document, [...path, key], each, known)
+    }),
+    ...known
+      .filter(key => given[key] === undefined)
+      .flatMap(key => {
+        const of = schema[key] as Schema
+        if (!isRule(of)) return within(key, undefined, of)
+        const isMissing = of.required === 'always' || (of.required && written !== undefined)
+        return isMissing ? missing(document, [...path, key], of) : []
+      }),
+  ]
+}
+
+const missing = (document: Document, path: Path, { mayBe }: Rule): Finding[] => [
+  document.finding(path, 'shape', `${show(path)} is missing`, `it must be ${mayBe}`),
+]
+
+/** A key that is not known, at each value that it holds. */
+function unknown(document: Document, path: Path, written: unknown, known: readonly string[]): Finding[] {
+  if (typeof written === 'object' && written !== null)
+    return Object.entries(written).flatMap(([key, each]) =>
+      unknown(document, [...path, Array.isArray(written) ? Number(key) : key], each, known),
+    )
+  return [
+    document.finding(path, 'shape', `${show(path)} means nothing here`, `it may be ${known.join(', ')}`),
+  ]
 }
 
 const show = (path: Path): string =>

@@ -5,7 +5,7 @@ import {
   oneOf,
   type Rule,
   required,
-  type Shape,
+  type Schema,
   text,
 } from '../directory/shape.ts'
 import type { TierPlan } from '../math/burn-rate.ts'
@@ -85,14 +85,12 @@ export const countedPart = (document: Document): 'good' | 'bad' | undefined =>
       ? 'bad'
       : 'good'
 
-const source = (place: string): Shape => ({
-  [`${place}.metricSource.metricSourceRef`]: text,
-  [`${place}.metricSource.type`]: oneOf('Prometheus'),
-  [`${place}.metricSource.spec.query`]: always(promql),
-})
+const source: Schema = {
+  metricSource: { metricSourceRef: text, type: oneOf('Prometheus'), spec: { query: always(promql) } },
+}
 
 /** The supported part of OpenSLO v1 that may occur in this document. */
-function shapeOf(document: Document): Shape {
+function schemaOf(document: Document): Schema {
   const counted = countedPart(document)
   const isThreshold = counted === undefined
   const isSliced = document.get(methodPath) !== 'Occurrences'
@@ -106,45 +104,55 @@ function shapeOf(document: Document): Shape {
   return {
     apiVersion: always(oneOf('openslo/v1')),
     kind: always(oneOf('SLO')),
-    'metadata.name': always(name),
-    'metadata.displayName': text,
-    'metadata.annotations.slo/runbook': text,
-    'metadata.annotations.slo/unit': text,
-    'metadata.annotations.slo/group-by': matching(/^[a-zA-Z_]\w*$/, 'the name of a label'),
-    'metadata.annotations.slo/minimum-bad': parsed(
-      parseMinimumBad,
-      '"page N, ticket N", whole numbers from 1',
-    ),
-    'metadata.annotations.slo/tiers': parsed(
-      parseTiers,
-      'a list like "page-fast 15m/2m 10%, ticket-slow 6h/30m 30%": tier, long/short window, share of budget',
-    ),
-    'metadata.annotations.slo/events-per-day': rule('a whole number, in quotes', value =>
-      /^\d+$/.test(String(value)),
-    ),
-    'spec.description': text,
-    'spec.service': always(name),
-    'spec.indicator.metadata.name': name,
-    'spec.indicator.metadata.displayName': text,
-    'spec.indicator.spec.description': text,
-    ...(isThreshold
-      ? source('spec.indicator.spec.thresholdMetric')
-      : {
-          'spec.indicator.spec.ratioMetric.counter': always(yes),
-          ...source(`spec.indicator.spec.ratioMetric.${counted}`),
-          ...source('spec.indicator.spec.ratioMetric.total'),
-        }),
-    'spec.timeWindow[].duration': always(isRolling ? rolling : calendar),
-    'spec.timeWindow[].isRolling': always(either),
-    'spec.timeWindow[].calendar.startTime': only(!isRolling, startTime, noCalendar),
-    'spec.timeWindow[].calendar.timeZone': only(!isRolling, timeZone, noCalendar),
-    'spec.budgetingMethod': always(oneOf('Timeslices', 'Occurrences')),
-    'spec.objectives[].displayName': text,
-    'spec.objectives[].target': always(target),
-    'spec.objectives[].op': only(isThreshold, operator, notCompared),
-    'spec.objectives[].value': only(isThreshold, required(rule('a number', Number.isFinite)), notCompared),
-    'spec.objectives[].timeSliceTarget': only(isSliced, sliceTarget, noSlices),
-    'spec.objectives[].timeSliceWindow': only(isSliced, oneOf('1m'), noSlices),
+    metadata: {
+      name: always(name),
+      displayName: text,
+      annotations: {
+        'slo/runbook': text,
+        'slo/unit': text,
+        'slo/group-by': matching(/^[a-zA-Z_]\w*$/, 'the name of a label'),
+        'slo/minimum-bad': parsed(parseMinimumBad, '"page N, ticket N", whole numbers from 1'),
+        'slo/tiers': parsed(
+          parseTiers,
+          'a list like "page-fast 15m/2m 10%, ticket-slow 6h/30m 30%": tier, long/short window, share of budget',
+        ),
+        'slo/events-per-day': rule('a whole number, in quotes', value => /^\d+$/.test(String(value))),
+      },
+    },
+    spec: {
+      description: text,
+      service: always(name),
+      indicator: {
+        metadata: { name, displayName: text },
+        spec: {
+          description: text,
+          ...(isThreshold
+            ? { thresholdMetric: source }
+            : { ratioMetric: { counter: always(yes), [counted]: source, total: source } }),
+        },
+      },
+      timeWindow: [
+        {
+          duration: always(isRolling ? rolling : calendar),
+          isRolling: always(either),
+          calendar: {
+            startTime: only(!isRolling, startTime, noCalendar),
+            timeZone: only(!isRolling, timeZone, noCalendar),
+          },
+        },
+      ],
+      budgetingMethod: always(oneOf('Timeslices', 'Occurrences')),
+      objectives: [
+        {
+          displayName: text,
+          target: always(target),
+          op: only(isThreshold, operator, notCompared),
+          value: only(isThreshold, required(rule('a number', Number.isFinite)), notCompared),
+          timeSliceTarget: only(isSliced, sliceTarget, noSlices),
+          timeSliceWindow: only(isSliced, oneOf('1m'), noSlices),
+        },
+      ],
+    },
   }
 }
 
@@ -153,7 +161,7 @@ type Metadata = { labels?: object; annotations?: Record<string, unknown> }
 /** Without labels and the annotations of other programs, which are allowed. */
 function withoutForeign(written: unknown): unknown {
   const { metadata, ...rest } = (written ?? {}) as { metadata?: Metadata }
-  if (typeof metadata !== 'object' || metadata === null) return written
+  if (typeof metadata !== 'object' || metadata === null) return written ?? undefined
   const { labels: _, annotations, ...own } = metadata
   const ours = Object.entries(annotations ?? {}).filter(([key]) => key.startsWith('slo/'))
   return { metadata: { ...own, annotations: Object.fromEntries(ours) }, ...rest }
@@ -163,7 +171,7 @@ function withoutForeign(written: unknown): unknown {
 export const checkDocument = (document: Document): Finding[] =>
   document.syntax.length > 0
     ? document.syntax
-    : checkShape(document, withoutForeign(document.value()), shapeOf(document))
+    : checkShape(document, withoutForeign(document.value()), schemaOf(document))
 
 /** `1d`, `2w` or `1M` of a calendar, with the nominal length. */
 export function parseCalendar(

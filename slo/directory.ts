@@ -6,7 +6,7 @@ import { errorCode } from '@tintype/lib/errors.ts'
 import { pick } from '@tintype/lib/variables.ts'
 import { parseService, type Service } from './directory/service.ts'
 import type { Finding } from './objectives/document.ts'
-import { ObjectiveError, readObjectives, show } from './objectives/objectives.ts'
+import { ObjectiveError, parseFiles, show } from './objectives/objectives.ts'
 import type { Objective } from './sources/index.ts'
 
 /** Tintype's own. A packed slo is without it. */
@@ -35,10 +35,10 @@ export function readDirectory(
   parts?: Parameters<typeof parseService>[2],
 ): Directory {
   const { findings, ...service } = readServiceFile(folder, environment, parts)
-  const objectives = attempt(() => readObjectives(join(folder, 'objectives')))
-  const all = [...findings, ...('findings' in objectives ? objectives.findings : [])]
-  if (all.length > 0 || !('value' in objectives)) throw new ObjectiveError(all)
-  return { folder, objectives: objectives.value, service }
+  const parsed = parseFiles([join(folder, 'objectives')])
+  const all = [...findings, ...parsed.flatMap(each => each.findings)]
+  if (all.length > 0) throw new ObjectiveError(all)
+  return { folder, objectives: parsed.flatMap(({ objectives }) => objectives), service }
 }
 
 /** service.yaml alone; with findings it holds the defaults. @throws ConfigError */
@@ -75,16 +75,6 @@ function readText(file: string): string | undefined {
     return readFileSync(file, 'utf8')
   } catch (error) {
     if (errorCode(error) === 'ENOENT') return undefined
-    throw error
-  }
-}
-
-/** What was read, or the findings for which it could not be. */
-export function attempt<T>(read: () => T): { value: T } | { findings: readonly Finding[] } {
-  try {
-    return { value: read() }
-  } catch (error) {
-    if (error instanceof ObjectiveError) return { findings: error.findings }
     throw error
   }
 }

@@ -28,7 +28,7 @@ export const alertName = ({ name }: Pick<Objective, 'name'>): string =>
 
 /**
  * The objectives as Prometheus rules (2.42 or later: `keep_firing_for`), which fire and clear in the same minute
- * as `fires` and `step` do on the same samples.
+ * as `backtest` does on the same samples.
  */
 export const rules = (
   objectives: readonly Objective[],

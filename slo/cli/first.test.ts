@@ -4,7 +4,7 @@ import { expect, test } from 'vitest'
 import { temporaryFolder } from '../../test/support.ts'
 import { readDirectory } from '../directory.ts'
 import { lint } from '../objectives/lint.ts'
-import { objectiveFiles, parseFiles } from '../objectives/objectives.ts'
+import { parseFiles } from '../objectives/objectives.ts'
 import type { PrometheusApi } from '../sources/prometheus-api.ts'
 import { type Discovered, discover } from './discover.ts'
 import { firstDirectory } from './first.ts'
@@ -28,8 +28,8 @@ test.each<[string, Discovered]>([
   const { objectives, service } = readDirectory(folder)
   expect(objectives.length).toBeGreaterThan(0)
   expect(service.stages).toHaveLength(found.durations ? 1 : 0)
-  const findings = parseFiles(objectiveFiles(join(folder, 'objectives'))).flatMap(
-    ({ document, objectives }) => lint(document, objectives, { source: 'prometheus', keepDays: 0 }),
+  const findings = parseFiles([join(folder, 'objectives')]).flatMap(({ document, objectives }) =>
+    lint(document, objectives, { source: 'prometheus', keepDays: 0 }),
   )
   expect(findings).toEqual([])
 })

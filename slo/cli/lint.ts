@@ -1,10 +1,10 @@
 import { join } from 'node:path'
 import { UsageError } from '@tintype/lib/command-line.ts'
-import { attempt, loadModule, readServiceFile } from '../directory.ts'
+import { loadModule, readServiceFile } from '../directory.ts'
 import type { Finding } from '../objectives/document.ts'
 import { lint } from '../objectives/lint.ts'
 import type { Reading } from '../objectives/lint-metrics.ts'
-import { formatFinding, objectiveFiles, parseFiles } from '../objectives/objectives.ts'
+import { formatFinding, parseFiles } from '../objectives/objectives.ts'
 import { type Run, status } from './context.ts'
 
 export const run: Run = async ({ format = 'text', json, paths }, context) => {
@@ -18,23 +18,19 @@ export const run: Run = async ({ format = 'text', json, paths }, context) => {
     keepDays: context.keepDays,
     catalogue: catalogue?.metrics,
   }
-  const own = () => attempt(() => lintFiles(objectiveFiles(join(context.folder, 'objectives')), reading))
   const findings =
     paths.length > 0
-      ? lintFiles(paths.flatMap(objectiveFiles), reading)
-      : [...ofService, ...findingsOf(own())]
+      ? lintFiles(paths, reading)
+      : [...ofService, ...lintFiles([join(context.folder, 'objectives')], reading)]
   if (json) context.print(JSON.stringify({ findings }))
   else if (findings.length === 0) context.print('no findings')
   else context.print(findings.map(format === 'github' ? forGithub : formatFinding).join('\n'))
   return findings.some(({ severity }) => severity === 'error') ? status.broken : status.good
 }
 
-const findingsOf = (read: ReturnType<typeof attempt<Finding[]>>): readonly Finding[] =>
-  'findings' in read ? read.findings : read.value
-
-/** The findings of these files, in their order. */
-export const lintFiles = (files: readonly string[], reading: Reading): Finding[] =>
-  parseFiles(files).flatMap(({ document, objectives, findings }) => [
+/** The findings of these files and folders, in their order. */
+export const lintFiles = (paths: readonly string[], reading: Reading): Finding[] =>
+  parseFiles(paths).flatMap(({ document, objectives, findings }) => [
     ...findings,
     ...lint(document, objectives, reading),
   ])

@@ -1,4 +1,4 @@
-import { copyFileSync, readFileSync, writeFileSync } from 'node:fs'
+import { cpSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { metrics } from '@tintype/lib/telemetry/definitions.ts'
 import { describe, expect, test } from 'vitest'
@@ -8,11 +8,18 @@ import { lintFiles } from '../cli/lint.ts'
 import { tintypeFolder } from '../directory.ts'
 import { openSlo } from '../test/kinds.ts'
 import { lint } from './lint.ts'
-import { ObjectiveError, objectiveFiles, parseObjectives, readObjectives } from './objectives.ts'
+import { ObjectiveError, parseFiles, parseObjectives } from './objectives.ts'
 
 const objectivesFolder = join(tintypeFolder, 'objectives')
 const latency = readFileSync(join(objectivesFolder, 'latency.yaml'), 'utf8')
 const availability = readFileSync(join(objectivesFolder, 'availability.yaml'), 'utf8')
+
+function readObjectives(folder: string) {
+  const parsed = parseFiles([folder])
+  const findings = parsed.flatMap(each => each.findings)
+  if (findings.length > 0) throw new ObjectiveError(findings)
+  return parsed.flatMap(({ objectives }) => objectives)
+}
 
 const recorder = (keepDays: number) => ({ source: 'recorder', keepDays, catalogue: metrics }) as const
 
@@ -35,13 +42,12 @@ const annotated = (text: string, line: string) =>
 
 describe('an objective', () => {
   test('our own have no finding', () => {
-    expect(lintFiles(objectiveFiles(objectivesFolder), recorder(35))).toEqual([])
+    expect(lintFiles([objectivesFolder], recorder(35))).toEqual([])
   })
 
   test('a further one is one YAML file and nothing else', async () => {
     const folder = await temporaryFolder()
-    for (const file of objectiveFiles(objectivesFolder))
-      copyFileSync(file, join(folder, file.split('/').at(-1) ?? ''))
+    cpSync(objectivesFolder, folder, { recursive: true })
     const receive = latency
       .replace('name: latency', 'name: receive')
       .replace('    slo/runbook: docs/runbooks/latency-budget-burn.md\n', '')
@@ -57,7 +63,7 @@ describe('an objective', () => {
     const objectives = readObjectives(folder)
     const names = (all: typeof objectives) => all.map(({ name }) => name).toSorted()
     expect(names(objectives)).toEqual([...names(readObjectives(objectivesFolder)), 'receive'].toSorted())
-    expect(lintFiles(objectiveFiles(folder), recorder(35))).toEqual([])
+    expect(lintFiles([folder], recorder(35))).toEqual([])
     expect(rules(objectives).groups.map(({ name }) => name)).toContain('tintype-receive')
     expect(objectives.map(alertName)).toContain('ReceiveBudgetBurn')
   })
@@ -123,15 +129,15 @@ describe('an objective', () => {
     const folder = await temporaryFolder()
     const text = latency.replace('duration: 1d', 'duration: 36d')
     writeFileSync(join(folder, 'latency.yaml'), text)
-    expect(lintFiles(objectiveFiles(folder), recorder(35))).toMatchObject([
+    expect(lintFiles([folder], recorder(35))).toMatchObject([
       {
         severity: 'error',
         rule: 'window-not-kept',
         message: 'the window is 36d, and the recorder keeps minutes for 35 days',
       },
     ])
-    expect(lintFiles(objectiveFiles(folder), recorder(36))).toEqual([])
-    expect(lintFiles(objectiveFiles(folder), recorder(0))).toEqual([])
+    expect(lintFiles([folder], recorder(36))).toEqual([])
+    expect(lintFiles([folder], recorder(0))).toEqual([])
   })
 
   test('several documents and several entries are objectives of their own, with places in the file', () => {

@@ -6,7 +6,7 @@ import { fromDecimal } from '../math/fraction.ts'
 import { parseDuration } from '../math/time.ts'
 import type { Calendar, Objective, Sli, ThresholdOperator } from '../sources/index.ts'
 import { counterOf } from '../sources/promql.ts'
-import { type Document, type Finding, type Path, readDocuments } from './document.ts'
+import { type Document, type Finding, type Path, readDocument, readDocuments } from './document.ts'
 import {
   annotation,
   checkDocument,
@@ -54,9 +54,9 @@ export const parseObjectives = (file: string, text: string): Parsed[] =>
     return { document, findings, objectives: findings.length > 0 ? [] : toObjectives(file, document) }
   })
 
-/** Every document of these files. Objectives have their ids; those with the same id are faults. */
-export function parseFiles(files: readonly string[]): Parsed[] {
-  const all = files.flatMap(path => parseObjectives(show(path), readFileSync(path, 'utf8')))
+/** Every document of these files and folders. Objectives have their ids; those with the same id are faults. */
+export function parseFiles(paths: readonly string[]): Parsed[] {
+  const all = paths.flatMap(parsePath)
   const services = Map.groupBy(
     all.flatMap(({ objectives }) => objectives),
     ({ name }) => name,
@@ -77,38 +77,17 @@ export function parseFiles(files: readonly string[]): Parsed[] {
   })
 }
 
-/**
- * Reads every `*.yaml` of a folder, in the order of their names.
- * @throws ObjectiveError with every error of every file, each as file:line:column.
- */
-export function readObjectives(folder: string): Objective[] {
-  const parsed = parseFiles(objectiveFiles(folder))
-  const findings = parsed.flatMap(each => each.findings)
-  if (findings.length > 0) throw new ObjectiveError(findings)
-  return parsed.flatMap(each => each.objectives)
-}
-
-/**
- * The OpenSLO files of a folder in the order of their names, or the one file that the path names.
- * @throws ObjectiveError when there is none.
- */
-export function objectiveFiles(path: string): string[] {
+/** The OpenSLO files of a folder in the order of their names, or one file. */
+function parsePath(path: string): Parsed[] {
   const stats = statSync(path, { throwIfNoEntry: false })
-  if (stats?.isFile()) return [path]
-  const names = stats ? readdirSync(path).filter(name => /\.ya?ml$/.test(name)) : []
-  if (names.length === 0) throw new ObjectiveError([nothingAt(path)])
-  return names.sort().map(name => join(path, name))
+  const names = stats?.isDirectory() ? readdirSync(path).filter(name => /\.ya?ml$/.test(name)) : []
+  const files = stats?.isFile() ? [path] : names.sort().map(name => join(path, name))
+  if (files.length > 0) return files.flatMap(file => parseObjectives(show(file), readFileSync(file, 'utf8')))
+  const document = readDocument(show(path), '')
+  const fix = 'name a *.yaml file, or a folder of them'
+  const nothing = document.finding([], 'no-objectives', 'no OpenSLO document is there', fix)
+  return [{ document, objectives: [], findings: [nothing] }]
 }
-
-const nothingAt = (path: string): Finding => ({
-  file: show(path),
-  line: 1,
-  column: 1,
-  severity: 'error',
-  rule: 'no-objectives',
-  message: 'no OpenSLO document is there',
-  fix: 'name a *.yaml file, or a folder of them',
-})
 
 /** The path relative to the current folder. */
 export const show = (path: string): string => relative('.', path) || path

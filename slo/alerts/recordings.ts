@@ -4,6 +4,7 @@ import { gridSeconds } from '../sources/counter.ts'
 import type { Counter, Objective, RatioSli, ThresholdSli } from '../sources/index.ts'
 import { type Scope, scoped } from '../sources/promql.ts'
 import { over, readings } from '../sources/ranges.ts'
+import { goneMinutes } from '../sources/recorded.ts'
 
 export type RecordingRule = { record: string; labels: Record<string, string>; expr: string }
 
@@ -39,7 +40,7 @@ export const window = (recordedSeries: string, minutes: number): string =>
 
 /** The budget of a calendar window is not recorded: no PromQL range has its changing length. */
 export function recordings(objective: Objective, scope: Scope): RecordingRule[] {
-  const { method, sliceTarget, windowMinutes, calendar, target } = objective
+  const { method, sliceTarget, windowMinutes, calendar, target, groupBy } = objective
   const [good, total, bad] = [recorded.good, recorded.total, recorded.bad].map(each =>
     series(each, objective, scope),
   ) as [string, string, string]
@@ -48,6 +49,9 @@ export function recordings(objective: Objective, scope: Scope): RecordingRule[] 
     method === 'Timeslices'
       ? `${windowMinutes}`
       : `(${window(good, windowMinutes)} + ${window(bad, windowMinutes)})`
+  const isThere = groupBy
+    ? `max_over_time(${total}[${toDuration(goneMinutes - 1)}30s]) > 0`
+    : `${total} > 0 or last_over_time(${bad}[1d])`
   const budget = `${whole} * ${allowed.numerator} / ${allowed.denominator}`
   const record = (metric: string, expr: string) => ({
     record: metric,
@@ -61,9 +65,10 @@ export function recordings(objective: Objective, scope: Scope): RecordingRule[] 
     record(
       recorded.bad,
       method === 'Timeslices'
-        ? // A minute is bad when too little in it was good, and, once the SLO has begun, when nothing was counted in it.
+        ? // A minute is bad when too little in it was good, and when nothing was counted in it, from the first that was counted on;
+          // of a group for a day.
           `(${good} * ${sliceTarget.denominator} < bool ${sliceTarget.numerator} * ${total}) and ${total} > 0\n` +
-            `or 0 * (${total} > 0 or last_over_time(${bad}[1d])) + 1`
+            `or 0 * (${isThere}) + 1`
         : `${total} - ${good}`,
     ),
     ...(calendar

@@ -150,6 +150,31 @@ describeWithParts('Prometheus', ['promtool'], ({ promtool }) => {
     )
   })
 
+  test('let a group end a day after the last thing that it counted', { timeout: 120_000 }, async () => {
+    const grouped = countedKinds.filter(({ name }) => name === 'grouped-slices')
+    const counted = (job: string, values: string) => ({
+      series: `tintype_promises_total{outcome="kept",job="${job}"}`,
+      values,
+    })
+    const badMinutes = (hours: number, ...values: [job: string, value: number][]) => ({
+      expr: 'slo:bad:count1m',
+      eval_time: `${hours}h`,
+      exp_samples: values.map(([job, value]) => ({
+        labels: `slo:bad:count1m{objective="grouped-slices",service="tintype",instance="all",job="${job}"}`,
+        value,
+      })),
+    })
+    const tests = [
+      {
+        name: 'a group that is gone',
+        interval: '15s',
+        input_series: [counted('stays', '0+1x6240'), counted('goes', '0+1x240')],
+        promql_expr_test: [badMinutes(24, ['stays', 0], ['goes', 1]), badMinutes(26, ['stays', 0])],
+      },
+    ]
+    await runPromtool(promtool, await temporaryFolder(), grouped, tests)
+  })
+
   test('says so when a minute is wrong', { timeout: 120_000 }, async () => {
     const simulated = simulate((table[1] as [Scenario, unknown])[0])
     const late = (await timelinesOf(simulated)).map(timeline => ({

@@ -37,7 +37,7 @@ export function backtest(objective: Objective, tally: Tally, from: Minute, to: M
 function replay(tier: Tier, tally: Tally, to: Minute): Firing[] {
   const firings: Firing[] = []
   let lastTrue = Number.NEGATIVE_INFINITY
-  for (let at = tally.from + 1; at <= Math.min(to, tally.to); at++) {
+  for (let at = tally.from + 1; at <= to; at++) {
     const last = firings.at(-1)
     const isFiring = last?.clears === null
     if (fires(tier, tally, at)) {

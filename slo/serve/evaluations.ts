@@ -1,14 +1,8 @@
 import { describeError } from '@tintype/lib/errors.ts'
 import type { AlertStore } from '../alerts/alert-store.ts'
 import type { Minute, Objective, Source } from '../sources/index.ts'
-import {
-  longestMinutes,
-  lookBackMinutes,
-  type Recorded,
-  type RecordedObjective,
-  readRecorded,
-} from '../sources/recorded.ts'
-import { goneMinutes, remember } from '../sources/remembered.ts'
+import { longestMinutes, lookBackMinutes, type Recorded, readRecorded } from '../sources/recorded.ts'
+import { remember } from '../sources/remembered.ts'
 import { type View, viewOf } from './view.ts'
 
 export type Evaluations = ReturnType<typeof openEvaluations>
@@ -53,18 +47,13 @@ export function openEvaluations(
     },
     /** Whether the source was read once and the SLO had begun. */
     hasRead: () => hasRead,
-    /** The objectives at a minute that was read; empty before the SLO began, and when it is before what is kept. */
+    /** The objectives at a minute that was read, without groups that have ended; empty before the SLO began, and when it is before what is kept. */
     viewsAt(minute: Minute): View[] {
       const { start, objectives } = recorded ?? { start: minute, objectives: [] }
       if (start >= minute) return []
       return objectives
         .filter(({ tally: { from, to } }) => from < minute && minute <= to)
-        .filter(isThere)
         .map(each => viewOf(each, start, minute))
     },
   }
 }
-
-/** Not a group that is gone. */
-const isThere = ({ objective, slots }: RecordedObjective): boolean =>
-  objective.group === null || slots.slice(-goneMinutes).some(({ unknown }) => !unknown)

@@ -13,6 +13,7 @@ const counter = (job: string, growth: number) => ({
 const grouped = countedKinds.filter(({ name }) => name === 'grouped-slices')
 const [perBusy, perIdle] = ['busy', 'idle'].map(job => ({
   ...groupOf(grouped[0] as Objective, 'job', job),
+  groupBy: null,
   group: null,
 }))
 const source = samplesSource({ name: '', minutes: 60, series: [counter('busy', 1), counter('idle', 0)] })
@@ -31,3 +32,10 @@ test.each([
     expect(await minutesOf(objectives, 10)).toEqual([50, 50])
   },
 )
+
+test('a group has minutes for a day after the last that it counted, an objective for ever', async () => {
+  const ends = async (objectives: readonly Objective[]) =>
+    (await readRecorded(source, objectives, { from: 0, to: 3_000 }))?.objectives[0]?.tally.to
+  expect(await ends(grouped)).toBe(59 + 1_440)
+  expect(await ends([perBusy as Objective])).toBe(3_000)
+})

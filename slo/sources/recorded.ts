@@ -3,6 +3,9 @@ import { longestWindowMinutes } from '../math/window.ts'
 import { grouped } from './groups.ts'
 import type { Minute, Objective, Slot, Source } from './index.ts'
 
+/** A group that counted nothing for so long has ended, here and in the generated rules; else it would be offline for ever. */
+export const goneMinutes = 1_440
+
 /** What a source holds of the objectives from the start of the SLO, or from the first minute asked for. */
 export type Recorded = {
   /** The first minute that counts; before it there was no objective. */
@@ -57,7 +60,9 @@ export async function readRecorded(
     objectives: all.map(({ objective, from, slots, begun }) => {
       // A minute without data is bad only after the objective began; an event counts also before that.
       const first = objective.method === 'Timeslices' ? Math.max(begun ?? to, from) : from
-      const counted = slots.slice(first - from)
+      const last = slots.findLast(({ unknown }) => !unknown)?.start ?? from
+      const mayEnd = objective.group !== null && since === undefined
+      const counted = slots.slice(first - from, mayEnd ? last + goneMinutes - from : undefined)
       return { objective, slots: counted, tally: tally(objective, first, counted), begun }
     }),
   }

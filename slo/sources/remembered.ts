@@ -1,10 +1,9 @@
 import { unknownSlots } from './counter.ts'
 import type { Minute, Slot, Source } from './index.ts'
+import { goneMinutes } from './recorded.ts'
 
 /** Minutes asked for again each time: what was scraped or written late is then still counted. */
 const overlapMinutes = 10
-/** A group that was not counted for so long is gone, as it is in the rules; else it would be offline for ever. */
-export const goneMinutes = 1_440
 
 type Kept = { from: Minute; slots: readonly Slot[]; missedFrom: Minute }
 

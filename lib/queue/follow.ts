@@ -14,6 +14,8 @@ export type EventSource = {
 export const pageRows = 500
 /** The longest delay after a lost ring. */
 export const pollMs = 1_000
+/** Shortest time between two reads. The events of a busy moment share one, which costs 0.15 ms of CPU. */
+const readEveryMs = 10
 /**
  * Interval of reading again for a missing number, and the reads after which its transaction counts as rolled back. Not a
  * time: a transaction makes no progress while the machine stands still.
@@ -32,6 +34,7 @@ export async function* follow(
   let reads = 0
   while (!signal.aborted) {
     const rings = doorbell.rings()
+    const nextRead = performance.now() + readEveryMs
     const found = await page(seen, pageRows)
     const from = reads > holeReads && found[0] ? found[0].seq - 1 : seen
     const events = numbersEarly ? untilHole(found, from) : found
@@ -42,7 +45,10 @@ export async function* follow(
       await sleep(holeStepMs, undefined, { signal }).catch(() => {})
     } else {
       reads = 0
-      if (found.length < pageRows) await doorbell.wait(rings, pollMs, signal)
+      if (found.length === pageRows) continue
+      await doorbell.wait(rings, pollMs, signal)
+      const earlyMs = nextRead - performance.now()
+      if (earlyMs > 0) await sleep(earlyMs, undefined, { signal }).catch(() => {})
     }
   }
 }

@@ -84,7 +84,8 @@ export async function lastEvent({ sql }: Engine): Promise<number> {
 }
 
 export const eventsAfter = async ({ sql }: Engine, seq: number, limit: number): Promise<QueueEvent[]> =>
-  sql('SELECT seq, photo, owner, state FROM events WHERE seq > ? ORDER BY seq LIMIT ?').all(seq, limit)
+  // With the limit as a parameter SQLite prepares the statement again for each call.
+  sql(`SELECT seq, photo, owner, state FROM events WHERE seq > ? ORDER BY seq LIMIT ${limit}`).all(seq)
 
 /** One owner's events after `after`, oldest first; `reset` when the queue no longer has all of them. */
 export async function eventsOf(

@@ -1,6 +1,6 @@
 import { readResult } from '@tintype/lib/photo/find.ts'
 import type { Owner, PhotoId, PhotoRecord } from '@tintype/lib/photo/record.ts'
-import { type PhotoView, pending, viewPhoto } from '../show/photo-view.ts'
+import { type PhotoView, pending, viewOf, viewPhoto } from '../show/photo-view.ts'
 import type { Web } from '../web.ts'
 
 /** Interval of reading storage without an event, because events are only hints. */
@@ -8,7 +8,7 @@ const pollMs = 1_000
 
 /**
  * The photo when it is ready or failed, or its state when the time is over or the signal aborts.
- * `accepted`: the record of a photo that was accepted just now, whose job need not be looked up.
+ * `accepted`: the record of a photo that was accepted just now. Nothing is read before its first event or poll.
  */
 export async function settledWithin(
   web: Web,
@@ -19,11 +19,15 @@ export async function settledWithin(
   signal: AbortSignal,
 ): Promise<PhotoView | 'not-found'> {
   const deadline = performance.now() + seconds * 1000
-  for (let record = accepted; ; record = undefined) {
+  const look = async () => {
+    if (!accepted) return viewPhoto(web, owner, id)
+    const result = await readResult(web.storage, owner, id)
+    return viewOf(web, typeof result === 'string' ? { record: accepted } : { record: accepted, result })
+  }
+  for (let known = accepted && pending(accepted, 'queued'); ; known = undefined) {
     const hint = nextHint(web, owner, id, signal) // subscribed before the read, so that no event in between is missed
     try {
-      const isOpen = record && (await readResult(web.storage, owner, id)) === 'not-found'
-      const view = isOpen ? pending(record as PhotoRecord, 'queued') : await viewPhoto(web, owner, id)
+      const view = known ?? (await look())
       const over = view === 'not-found' || view.state === 'ready' || view.state === 'failed'
       const leftMs = deadline - performance.now()
       if (over || leftMs <= 0 || signal.aborted) return view

@@ -302,6 +302,20 @@ describeWithParts('the upload page', ['chromium'], parts => {
     await until(async () => (await page.locator('li.photo').count()) === 1, { what: 'one row' })
   })
 
+  test('more photos of another tab than a list holds can be reached by “older”', async () => {
+    await choose(harbour)
+    await ready('harbour.jpg')
+    expect(await page.locator('#older').isVisible()).toBe(false)
+    await page.route('**/photos', async route => {
+      const [photo] = (await list()) as object[]
+      const id = '0'.repeat(26) // newer than those that are shown
+      await route.fulfill({ json: { photos: [{ ...photo, id }], next: `/photos?after=${id}` } })
+    })
+    await page.evaluate('dispatchEvent(new Event("online"))')
+    await page.locator('#older').waitFor()
+    expect(await page.locator('li.photo').count()).toBe(2)
+  })
+
   test('without events the page asks instead', async () => {
     await page.close()
     await context.route('**/events', route => route.fulfill({ status: 503, body: '' }))

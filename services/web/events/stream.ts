@@ -34,8 +34,6 @@ export function eventStream(web: Web): RequestHandler {
       const detail = 'Too many event streams are open. Close a tab, then try again.'
       throw new Problem(503, 'too-many-streams', detail, { limit: leave, headers: { 'Retry-After': '10' } })
     }
-    // A stream has no end that a client could wait for after it ended its own side.
-    request.socket.once('end', () => response.destroy())
     const ended = new AbortController()
     response.once('close', () => {
       ended.abort()

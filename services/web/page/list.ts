@@ -157,7 +157,8 @@ export async function refresh(): Promise<void> {
     const covered = next === null || id <= oldest
     if (covered && !listedIds.has(id)) deleted(id)
   }
-  if (!listed) older = next
+  // Also when so many photos came while the tab was hidden that some between them and those shown are not in this list.
+  if (!listed || !before.includes(oldest)) older = next
   listed = true
   for (const photo of photos) showPhoto(photo)
   changed()

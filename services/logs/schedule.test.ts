@@ -1,9 +1,10 @@
-import { utimesSync } from 'node:fs'
-import { expect, test } from 'vitest'
-import { temporaryFolder } from '../../test/support.ts'
+import { mkdirSync, utimesSync, writeFileSync } from 'node:fs'
+import { expect, onTestFinished, test } from 'vitest'
+import { temporaryFolder, until } from '../../test/support.ts'
+import type { LogServer } from './app.ts'
 import { foldersIn, publish } from './daily.ts'
 import { line, stamped, writeJournal } from './fixture.ts'
-import { due } from './schedule.ts'
+import { due, tendDays } from './schedule.ts'
 
 const day = '2026-11-20'
 const at = `${day}T23:59:59.000Z`
@@ -26,4 +27,22 @@ test('a day is due ten minutes after its end, once; late entries make it due aga
   expect(due(folders, midnight + 70 * minute)).toEqual([day])
   expect(await publish(folders, day)).toMatchObject({ revision: 2, entries: 2 })
   expect(due(folders, midnight + 24 * 60 * minute)).toEqual([])
+})
+
+test('a day is published also while a process of this machine holds entries, and the log says so', async () => {
+  const dataDir = await temporaryFolder()
+  const folders = foldersIn(dataDir)
+  const file = writeJournal(folders.streams, day, 'web.0.17', stamped(line('web.0.17', 1, at), at))
+  utimesSync(file, midnight / 1000, midnight / 1000)
+  mkdirSync(`${folders.journals}/web.9`, { recursive: true })
+  writeFileSync(`${folders.journals}/web.9/17.1.ndjson`, line('web.9.17', 1, at))
+  const said: string[] = []
+  const log = { info: (event: string) => said.push(event), error: (event: string) => said.push(event) }
+  const stop = new AbortController()
+  onTestFinished(() => stop.abort())
+  const clock = { believed: () => midnight + 60 * minute }
+  const keep = { logsDays: 0, revisionsDays: 0 }
+  tendDays({ dataDir, folders, clock, keep, log } as unknown as LogServer, stop.signal)
+  await until(() => said.length > 0, { what: 'an entry about the day' })
+  expect(said[0]).toBe('day.published')
 })

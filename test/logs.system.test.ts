@@ -99,10 +99,10 @@ test('detail raised for one session appears in every service for that session on
   const session = known?.session ?? ''
   await raise({ level: 'debug', session, forSeconds: 60 })
   const photos = [await upload(watched), await upload(other)]
+  const [seen = [], others = []] = await Promise.all(photos.map(whole)) // converted while the level is raised
   await raise({ level: 'debug', session, forSeconds: 1 })
   await until(async () => (await raised()).length === 0)
-  photos.push(await upload(watched))
-  const [seen = [], others = [], after = []] = await Promise.all(photos.map(whole))
+  const after = await whole(await upload(watched))
   const end = after.find(({ payload }) => payload.event === 'photo.accepted')?.timestamp ?? ''
   const ofSession: Entry[] = (await logs('timeline', '--session', session)).entries
   const shown = ofSession.filter(({ payload }) => details.includes(payload.event))

@@ -97,11 +97,10 @@ test('detail raised for one session appears in every service for that session on
   const [watched, other] = [person(tintype.address), person(tintype.address)]
   const [known] = await whole(await upload(watched))
   const session = known?.session ?? ''
-  await raise({ level: 'debug', session, forSeconds: 60 })
+  await raise({ level: 'debug', session, forSeconds: 10 })
   const photos = [await upload(watched), await upload(other)]
   const [seen = [], others = []] = await Promise.all(photos.map(whole)) // converted while the level is raised
-  await raise({ level: 'debug', session, forSeconds: 1 })
-  await until(async () => (await raised()).length === 0)
+  await until(async () => (await raised()).length === 0, { timeoutMs: 30_000 })
   const after = await whole(await upload(watched))
   const end = after.find(({ payload }) => payload.event === 'photo.accepted')?.timestamp ?? ''
   const ofSession: Entry[] = (await logs('timeline', '--session', session)).entries

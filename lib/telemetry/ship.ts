@@ -20,7 +20,7 @@ type Shipping = {
 }
 
 /** Entries are collected for this long, so that a busy service sends few batches. */
-const gatherMs = 200
+const gatherMs = 500
 const firstBackoffMs = 100
 const maxBackoffMs = 5_000
 /** Interval of asking for an address that is not known yet. */

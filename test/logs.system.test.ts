@@ -4,7 +4,7 @@ import { chromium } from 'playwright-core'
 import sharp from 'sharp'
 import { afterAll, expect, onTestFinished, test } from 'vitest'
 import { barriers } from './accessible.ts'
-import { person } from './client.ts'
+import { type Person, person } from './client.ts'
 import { startTintype } from './service.ts'
 import { describeWithParts, runScript, temporaryFolder, until } from './support.ts'
 
@@ -56,7 +56,7 @@ const phonePhoto = () =>
     .jpeg()
     .toBuffer()
 
-async function upload(someone: ReturnType<typeof person>): Promise<string> {
+async function upload(someone: Person): Promise<string> {
   const form = new FormData()
   form.set('photo', new File([await phonePhoto()], 'planted-name.jpg', { type: 'image/jpeg' }))
   const response = await someone.upload(form, {
@@ -94,22 +94,28 @@ test('one photo’s entries come from web and converter, with one session and on
 })
 
 test('detail raised for one session appears in every service for that session only, and falls back', async () => {
-  const [watched, other] = [person(tintype.address), person(tintype.address)]
-  const [known] = await whole(await upload(watched))
-  const session = known?.session ?? ''
-  await raise({ level: 'debug', session, forSeconds: 10 })
-  const photos = [await upload(watched), await upload(other)]
-  const [seen = [], others = []] = await Promise.all(photos.map(whole)) // converted while the level is raised
-  await until(async () => (await raised()).length === 0, { timeoutMs: 30_000 })
-  const after = await whole(await upload(watched))
+  const [watched, past, other] = [0, 1, 2].map(() => person(tintype.address)) as [Person, Person, Person]
+  const sessionOf = async (someone: Person) => (await whole(await upload(someone)))[0]?.session ?? ''
+  const [session, pastSession] = [await sessionOf(watched), await sessionOf(past)]
+  const shownOf = async (key: string) =>
+    ((await logs('timeline', '--session', key)).entries as Entry[]).filter(({ payload }) =>
+      details.includes(payload.event),
+    )
+  await raise({ level: 'debug', session: pastSession, forSeconds: 1 })
+  await upload(past)
+  await until(async () => (await raised()).length === 0)
+  const after = await whole(await upload(past))
   const end = after.find(({ payload }) => payload.event === 'photo.accepted')?.timestamp ?? ''
-  const ofSession: Entry[] = (await logs('timeline', '--session', session)).entries
-  const shown = ofSession.filter(({ payload }) => details.includes(payload.event))
+  expect((await shownOf(pastSession)).filter(({ timestamp }) => timestamp > end)).toEqual([])
+
+  await raise({ level: 'debug', session, forSeconds: 60 })
+  const photos = [await upload(watched), await upload(other)]
+  const [seen = [], others = []] = await Promise.all(photos.map(whole))
+  const shown = await shownOf(session)
   expect(new Set(shown.map(({ payload }) => payload.event))).toEqual(new Set(details))
   expect(new Set(shown.map(service))).toEqual(new Set(['web', 'converter']))
   expect(seen.some(({ payload }) => payload.event === 'conversion.detail')).toBe(true)
   expect(others.filter(({ payload }) => details.includes(payload.event))).toEqual([])
-  expect(shown.filter(({ timestamp }) => timestamp > end)).toEqual([])
 })
 
 test('a published day is whole, and holds nothing personal and no secret', async () => {

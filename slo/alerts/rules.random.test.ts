@@ -12,15 +12,13 @@ const kinds = { own: readDirectory().objectives, others: countedKinds }
 type Kind = keyof typeof kinds
 
 /**
- * All 200 with TEST_FULL=1, alternately of each kind, one a run of promtool: a scenario that crosses a midnight takes a
+ * All 200 with TEST_FULL=1, alternately of each kind, one a run of promtool; else one of the other kinds, because
+ * `rules.test.ts` tries our own objectives. A scenario that crosses a midnight takes a
  * minute, and five minutes on a busy machine.
  */
 const cases: { kind: Kind; seed: number }[] = process.env.TEST_FULL
   ? Array.from({ length: 200 }, (_, seed) => ({ kind: seed % 2 === 0 ? 'own' : 'others', seed }))
-  : [
-      { kind: 'own', seed: 0 },
-      { kind: 'others', seed: 1 },
-    ]
+  : [{ kind: 'others', seed: 1 }]
 
 async function timelinesOf(simulated: Simulated, kind: Kind): Promise<Timeline[]> {
   const recorded = await readRecorded(samplesSource(simulated), kinds[kind], {

@@ -1,6 +1,6 @@
 import { execFile, execFileSync } from 'node:child_process'
-import { cpSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { cpSync, existsSync, globSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
 import { promisify } from 'node:util'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { type Program, startServer } from '../slo/examples/test/watched.ts'
@@ -75,6 +75,16 @@ describeWithParts('@tintype/slo in an empty folder', ['prometheus', 'promtool'],
     for (const name of ['prometheus', 'haproxy'])
       expect((await slo('lint', '--config', `${examples}/${name}`)).stdout).toBe('no findings\n')
     expect((await slo('lint', `${examples}/haproxy/objectives`)).stdout).toBe('no findings\n')
+  })
+
+  test('its documents link to nothing that it lacks', () => {
+    const packed = join(folder, 'node_modules/@tintype/slo')
+    const dead = globSync('{README.md,docs/**/*.md}', { cwd: packed }).flatMap(page =>
+      [...readFileSync(join(packed, page), 'utf8').matchAll(/\]\(([^):#]+)(?:#[^)]*)?\)/g)]
+        .map(([, target = '']) => join(dirname(page), target))
+        .filter(target => !existsSync(join(packed, target))),
+    )
+    expect(dead).toEqual([])
   })
 
   test('init writes a directory that lint and promtool take', async () => {

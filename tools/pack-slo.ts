@@ -1,5 +1,14 @@
 import { execFileSync } from 'node:child_process'
-import { cpSync, globSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import {
+  cpSync,
+  existsSync,
+  globSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs'
 import { dirname, join, relative } from 'node:path'
 import { readArguments, runCommand } from '@tintype/lib/command-line.ts'
 import { stripTypes } from '@tintype/lib/page/pages.ts'
@@ -32,8 +41,7 @@ const asTheyAre = [
     `docs/ko/runbooks/${name}.md`,
   ]),
   'docs/slo.md',
-  'docs/budgets.md',
-  'docs/diagnosis.md',
+  ...['budgets', 'diagnosis'].flatMap(name => [`docs/${name}.md`, `docs/ko/${name}.md`]),
   'LICENSE',
 ]
 
@@ -93,6 +101,12 @@ const javascriptImports = (file: string, text: string): string =>
     })
     .replaceAll(/((?:from|import)\s*\(?\s*['"]\.[^'"]+)\.ts(?=['"])/g, '$1.js')
 
+/** A link to a page that is not in the package becomes its text. */
+const packedLinks = (page: string, text: string, into: string): string =>
+  text.replaceAll(/\[([^\]]+)\]\(([^):#]+)(#[^)]*)?\)/g, (link, words, target) =>
+    existsSync(join(into, dirname(page), target)) ? link : words,
+  )
+
 /** Versions of the npm packages that the sources import. Optional dependencies stay optional. */
 function dependencies(all: readonly string[]) {
   const [slo, lib] = ['slo', 'lib'].map(name => JSON.parse(read(`${name}/package.json`)))
@@ -143,6 +157,8 @@ export function pack(to: string): string {
         recursive: true,
         filter: each => !/\.test\.ts$/.test(each),
       })
+    for (const page of globSync('docs/**/*.md', { cwd: into }))
+      writeFileSync(join(into, page), packedLinks(page, readFileSync(join(into, page), 'utf8'), into))
     const readme = read('slo/README.md')
       .replaceAll('](../', '](')
       .replaceAll('](examples/', '](slo/examples/')

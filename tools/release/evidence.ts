@@ -9,7 +9,7 @@ import {
   type Spans,
 } from '../../slo/releases/evidence.ts'
 
-export type Evidence = {
+export type ReleaseEvidence = {
   directory: Directory
   /** The events of both versions in the spans. */
   count(spans: Spans): Promise<Counted>
@@ -25,7 +25,7 @@ const beforeMs = 120_000
 export function openEvidence(
   from: { prometheusUrl: string; dataDir: string },
   versions: Pair<string>,
-): Evidence {
+): ReleaseEvidence {
   const directory = readDirectory()
   const { objectives, service } = directory
   const { releases } = service

@@ -3,7 +3,7 @@ import { userInfo } from 'node:os'
 import { join } from 'node:path'
 import { type Look, readUnderWay, type UnderWay, underWayFile } from '../../slo/releases/under-way.ts'
 
-export type Outcome = 'released' | 'rolled back' | 'inconclusive' | 'interrupted'
+export type ReleaseOutcome = 'released' | 'rolled back' | 'inconclusive' | 'interrupted'
 
 const folderOf = (dataDir: string): string => join(dataDir, 'releases')
 
@@ -14,7 +14,7 @@ export type Record = {
   note(line: string): void
   /** Kept in DATA_DIR/releases/under-way.json while the release runs. */
   look(look: Look): void
-  close(outcome: Outcome, summary: string): void
+  close(outcome: ReleaseOutcome, summary: string): void
 }
 
 /** The Markdown record of a release: who, what, when, the evidence of each step, and how it ended. */

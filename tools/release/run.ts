@@ -4,10 +4,10 @@ import { type Judge, openJudge, type Reason, type Verdict } from '../../slo/rele
 import { journey } from '../../test/journey.ts'
 import type { Controlled } from '../control.ts'
 import type { Build } from '../fleet.ts'
-import { type Evidence, openEvidence } from './evidence.ts'
+import { openEvidence, type ReleaseEvidence } from './evidence.ts'
 import { broughtBy, type Status } from './launched.ts'
 import type { Pace, Step } from './plan.ts'
-import type { Outcome, Record } from './record.ts'
+import type { Record, ReleaseOutcome } from './record.ts'
 import { placeOf, startUser, type User } from './user.ts'
 
 export type Release = {
@@ -28,8 +28,8 @@ export type Release = {
 
 /** A reason to go back to the old version. */
 class Refused extends Error {
-  outcome: Outcome
-  constructor(message: string, outcome: Outcome = 'rolled back') {
+  outcome: ReleaseOutcome
+  constructor(message: string, outcome: ReleaseOutcome = 'rolled back') {
     super(message)
     this.outcome = outcome
   }
@@ -41,7 +41,7 @@ const progressMs = 5_000
 const beforeMs = 600_000
 
 /** Moves everybody to the new version, or back to the old one. */
-export async function release(options: Release): Promise<Outcome> {
+export async function release(options: Release): Promise<ReleaseOutcome> {
   const { launcher, record, show, signal } = options
   let user: User | undefined
   try {
@@ -142,7 +142,7 @@ async function systemTest(options: Release, [web = '']: string[]): Promise<void>
 
 type Judged = Release & {
   versions: Pair<string>
-  evidence: Evidence
+  evidence: ReleaseEvidence
   status: () => Promise<Status>
   judge: Judge
   /** Of earlier steps. They leave out the events of the system test. */

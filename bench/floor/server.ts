@@ -1,6 +1,6 @@
 /**
  * The floor: the least that a durable thumbnail service does. An HTTP server streams each body to a file, a forked
- * process converts it with sharp, and the same fsyncs as Tintype's make it durable. It has no queue that survives,
+ * process converts it with sharp, and the same fsyncs as Tintype's, in the same order, make it durable. It has no queue that survives,
  * no telemetry, no log, no limits. Each goal of `npm run bench -- floor` and `-- web` is a ratio to it.
  *
  *   server.ts serve FOLDER [CHILDREN]   prints nothing; sends its port to its parent
@@ -44,10 +44,10 @@ function startChildren(count: number) {
     child.once('message', async (thumbnail: Uint8Array) => {
       idle.push(child)
       give()
-      await Promise.all([
-        put(join(job.folder, '320.jpg'), Buffer.from(thumbnail)),
-        put(join(job.folder, 'result.json'), record),
-      ])
+      // One after the other: a result must not outlive the thumbnail that it promises.
+      await put(join(job.folder, '320.jpg'), Buffer.from(thumbnail))
+      await syncFolder(job.folder)
+      await put(join(job.folder, 'result.json'), record)
       await syncFolder(job.folder)
       job.done()
     })
@@ -65,7 +65,11 @@ async function serve(folder: string, children: number): Promise<void> {
     const id = randomBytes(12).toString('hex')
     const photo = join(folder, id.slice(0, 2), id)
     await mkdir(photo, { recursive: true })
-    await Promise.all([put(join(photo, 'original'), request), put(join(photo, 'photo.json'), record)])
+    await Promise.all([
+      put(join(photo, 'original'), request),
+      put(join(photo, 'photo.json'), record),
+      syncFolder(join(photo, '..')), // the photo's folder is an entry there
+    ])
     await syncFolder(photo)
     const ready = new Promise<void>(done => convert({ folder: photo, done }))
     if (request.headers.prefer) await ready

@@ -1,7 +1,8 @@
 import { randomUUID } from 'node:crypto'
-import { type ServerResponse, STATUS_CODES } from 'node:http'
+import type { ServerResponse } from 'node:http'
 import express, { type ErrorRequestHandler, type Express, type Request, type RequestHandler } from 'express'
 import { describeError, errorCode } from './errors.ts'
+import { http } from './http/node-http.ts'
 import { countLimit, type LimitName } from './limits.ts'
 import type { Log } from './telemetry/log.ts'
 import type { Metrics } from './telemetry/metrics.ts'
@@ -36,7 +37,7 @@ const problemType = 'application/problem+json'
 const problemBody = (problem: Problem): string =>
   JSON.stringify({
     type: `/problems/${problem.type}`,
-    title: STATUS_CODES[problem.status],
+    title: http.STATUS_CODES[problem.status],
     status: problem.status,
     detail: problem.message,
     ...problem.members,
@@ -62,7 +63,7 @@ export function sendProblem(response: ServerResponse, problem: Problem): void {
 export function problemMessage(problem: Problem): string {
   const body = problemBody(problem)
   return (
-    `HTTP/1.1 ${problem.status} ${STATUS_CODES[problem.status]}\r\nContent-Type: ${problemType}\r\n` +
+    `HTTP/1.1 ${problem.status} ${http.STATUS_CODES[problem.status]}\r\nContent-Type: ${problemType}\r\n` +
     `Content-Length: ${Buffer.byteLength(body)}\r\nConnection: close\r\n\r\n${body}`
   )
 }

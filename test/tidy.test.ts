@@ -122,6 +122,19 @@ describe('imports', () => {
     )
   })
 
+  test('no process loads undici, by an import of node:http or by fetch', () => {
+    const ownHttp = 'lib/http/node-http.ts'
+    const calls = ofWorkspaces
+      .filter(file => !/\/(page|browser)\//.test(file))
+      .flatMap(file => places(file, /\bfetch\(/g))
+    expectNone([
+      ...imports
+        .filter(({ target, isType }) => target === 'node:http' && !isType)
+        .map(({ file, line }) => `${file}:${line}: imports node:http; take http from ${ownHttp}`),
+      ...calls.map(({ at }) => `${at}: calls fetch; use lib/http/bounded-request.ts`),
+    ])
+  })
+
   test('web reaches no image library', () => {
     const web = files('services/web/**/*.ts').filter(file => !isTest(file))
     const pixels = [...reachable(web)].filter(target => /^(sharp|@img|jimp|canvas)/.test(target))

@@ -38,7 +38,7 @@ test('a response of more than the bound is an error', async () => {
   await expect(askBounded(url, within(5_000))).rejects.toThrow(TooLong)
 })
 
-test('a request does not load undici', () => {
+test('a request loads no undici', () => {
   const script = `
     import { askBounded } from ${JSON.stringify(import.meta.resolve('./bounded-request.ts'))}
     await askBounded('http://127.0.0.1:1/', { signal: AbortSignal.timeout(5_000), maxMiB: 1 }).catch(() => {})

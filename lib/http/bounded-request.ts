@@ -1,5 +1,6 @@
 import { once } from 'node:events'
 import type { ClientRequest, IncomingHttpHeaders, IncomingMessage, OutgoingHttpHeaders } from 'node:http'
+import { http } from './node-http.ts'
 
 /** An answer that is not read to its end; its message is the bound. */
 export class TooLong extends Error {}
@@ -21,14 +22,13 @@ type Options = {
 
 /**
  * One HTTP request whose answer is read up to a bound. Redirects are not followed. fetch would load undici into each process:
- * memory of every service, and a tenth of the time that a report may take. So would an import of node:http, whose namespace
- * holds WebSocket. TLS is loaded for https only.
+ * memory of every service, and a tenth of the time that a report may take. TLS is loaded for https only.
  * @throws TooLong, the signal’s reason, or why the connection failed.
  */
 export async function askBounded(address: string, options: Options): Promise<Answer> {
   const { body, signal, maxMiB, onRequest, ...rest } = options
-  const http = process.getBuiltinModule(address.startsWith('https:') ? 'node:https' : 'node:http')
-  const request = http.request(address, { method: body === undefined ? 'GET' : 'POST', ...rest, signal })
+  const client = address.startsWith('https:') ? process.getBuiltinModule('node:https') : http
+  const request = client.request(address, { method: body === undefined ? 'GET' : 'POST', ...rest, signal })
   onRequest?.(request)
   // Also after the answer began: without a listener it would end the process.
   request.on('error', () => {}).end(body)

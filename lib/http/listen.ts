@@ -1,5 +1,5 @@
 import { once } from 'node:events'
-import { createServer, type Server, type ServerResponse } from 'node:http'
+import type { Server, ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import type { Duplex } from 'node:stream'
 import type { Express } from 'express'
@@ -7,6 +7,7 @@ import { Problem, problemMessage, sendProblem } from '../http.ts'
 import { countLimit, limits } from '../limits.ts'
 import { watchConnections } from './connections.ts'
 import { answerExpectations } from './expect.ts'
+import { http } from './node-http.ts'
 
 type Listening = {
   url: string
@@ -33,7 +34,7 @@ export async function listen(app: Express, host: string, port: number, shared = 
     connectionsCheckingInterval,
     requireHostHeader: false, // Node's own 400 has no problem+json body
   }
-  const server = createServer(options, (request, response) => {
+  const server = http.createServer(options, (request, response) => {
     if (request.headers.host === undefined && request.httpVersion === '1.1')
       sendProblem(response, new Problem(400, 'bad-request', 'The request has no Host header.'))
     else app(request, response)

@@ -1,7 +1,7 @@
-import { Agent as HttpAgent } from 'node:http'
 import { Agent as HttpsAgent } from 'node:https'
 import type { Readable } from 'node:stream'
 import { S3Client, type ServiceOutputTypes } from '@aws-sdk/client-s3'
+import { http } from '../http/node-http.ts'
 import { countLimit, limits } from '../limits.ts'
 import type { S3Address } from './storage-url.ts'
 
@@ -26,7 +26,7 @@ export type Bucket = {
 /** A client of one bucket. Credentials are what the SDK finds in the environment. */
 export async function connect(address: S3Address): Promise<Bucket> {
   const connections = { keepAlive: true, maxSockets: limits.storageConnections.value }
-  const agents = { httpAgent: new HttpAgent(connections), httpsAgent: new HttpsAgent(connections) }
+  const agents = { httpAgent: new http.Agent(connections), httpsAgent: new HttpsAgent(connections) }
   const client = new S3Client({
     ...(address.endpoint && { endpoint: address.endpoint }),
     region: address.region ?? (await regionOfEnvironment()),

@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { ExpectedError, errorCode } from '@tintype/lib/errors.ts'
+import { askBounded } from '@tintype/lib/http/bounded-request.ts'
 
 /** Long enough to see some work, short enough not to fill the disk. */
 export const detailSeconds = 600
@@ -47,11 +48,12 @@ export async function raiseDetail(ports: readonly AdminPort[], jobs: readonly st
 }
 
 async function raise(url: URL | string): Promise<void> {
-  const response = await fetch(new URL('/log-level', url), {
+  const { status } = await askBounded(new URL('/log-level', url).href, {
     method: 'PUT',
     headers: { 'Content-Type': 'application/json' },
     body: JSON.stringify({ level: 'debug', forSeconds: detailSeconds }),
     signal: AbortSignal.timeout(answerMs),
+    maxMiB: 1,
   })
-  if (!response.ok) throw new Error(`it answered ${response.status} to PUT /log-level`)
+  if (status >= 300) throw new Error(`it answered ${status} to PUT /log-level`)
 }

@@ -2,6 +2,7 @@ import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
 import type { IncomingMessage } from 'node:http'
 import { ExpectedError } from '@tintype/lib/errors.ts'
+import { http } from '@tintype/lib/http/node-http.ts'
 import { countLimit, limits } from '@tintype/lib/limits.ts'
 import type { Stores } from '../diagnose/open-examples.ts'
 import { linesWith } from './witness/lines.ts'
@@ -25,11 +26,8 @@ export async function readEntries(
   const times = { from: new Date(fromMs).toISOString(), to: new Date(toMs).toISOString() }
   const url = new URL(`entries.ndjson?${new URLSearchParams({ ...times, ...wanted })}`, server)
   const signal = AbortSignal.timeout(limits.logSeconds.value * 1000)
-  // Not imported: that would load undici. An error without a listener would end the process, also after the answer began.
-  const request = process
-    .getBuiltinModule('node:http')
-    .get(url, { signal })
-    .on('error', () => {})
+  // An error without a listener would end the process, also after the answer began.
+  const request = http.get(url, { signal }).on('error', () => {})
   try {
     const [response] = (await once(request, 'response')) as [IncomingMessage]
     if (response.statusCode === 404) return false

@@ -24,6 +24,8 @@ export type Diagnosis = ReturnType<typeof openDiagnosis>
 const validMs = 5 * 60_000
 /** A verdict takes a second or two. After this long the process is ended and the alert has no verdict. */
 const timeoutMs = 30_000
+/** Of its errors, whose last line says why. */
+const saidChars = 500
 
 /** The packed slo is JavaScript. */
 const program = fileURLToPath(new URL(`../main${extname(import.meta.url)}`, import.meta.url))
@@ -62,8 +64,11 @@ export function openDiagnosis(
     const verb = [program, 'diagnose', '--config', folder, '--json', '--at', at]
     const bounds = { env: environment, timeout: timeoutMs, killSignal: 'SIGKILL' } as const
     const asked = promisify(execFile)(process.execPath, verb, bounds)
-    // Exit status 1 is an answer: something is slow.
-    const { stdout } = await asked.catch(error => (error.code === 1 ? error : Promise.reject(error)))
+    const { stdout } = await asked.catch(error => {
+      if (error.code === 1) return error // an answer: something is slow
+      const said = String(error.stderr).trim().slice(-saidChars)
+      throw new Error(error.killed ? `no answer within ${timeoutMs / 1000} s` : `${error.code}: ${said}`)
+    })
     const { examples, ...verdict } = JSON.parse(stdout) as Verdict & { examples: Example[] }
     keep({ at: nowMs, verdict, examples })
     const { cause, confidence } = verdict

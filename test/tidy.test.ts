@@ -212,7 +212,7 @@ test('each command outlives a reader that leaves', () => {
   const scripts: Record<string, string> = manifest('package.json').scripts
   expectNone(
     Object.values(scripts)
-      .flatMap(script => /node (\S+\.ts)/.exec(script)?.[1] ?? [])
+      .flatMap(script => /node (?:--\S+ )*(\S+\.ts)/.exec(script)?.[1] ?? [])
       .filter(file => {
         const loaded = [file, ...importsOf(file).map(({ target }) => target)]
         const text = loaded

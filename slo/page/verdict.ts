@@ -24,7 +24,10 @@ export function showVerdict(state: State, refresh: () => Promise<void>): void {
       'article',
       { class: 'sheet verdict', 'data-state': stateOf(diagnosis) },
       diagnosis ? answer(diagnosis, state) : h('p', { class: 'soft' }, word('notAsked')),
-      comparesFrom && h('p', { class: 'small' }, word('comparesFrom', { time: clock(comparesFrom) })),
+      // A stage that is named was compared, or needed no comparison.
+      comparesFrom &&
+        !(diagnosis && isSlow(diagnosis.verdict)) &&
+        h('p', { class: 'small' }, word('comparesFrom', { time: clock(comparesFrom) })),
       actions(state, refresh),
     ),
   )

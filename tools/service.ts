@@ -34,8 +34,10 @@ export async function startService(
     launcher: script = 'tools/launch.ts',
   }: { checkout?: string; under?: readonly string[]; launcher?: string } = {},
 ): Promise<Running> {
-  const env = { ...inherited(), DATA_DIR: dataDir, ...anyPorts, ...environment }
-  const command = [...under, process.execPath, join(checkout, script)]
+  // As the script `start` of package.json runs it.
+  const cache = { NODE_COMPILE_CACHE: join(checkout, 'node_modules/.cache/node') }
+  const env = { ...inherited(), ...cache, DATA_DIR: dataDir, ...anyPorts, ...environment }
+  const command = [...under, process.execPath, '--max-semi-space-size=2', join(checkout, script)]
   const { child, ...started } = await startUntil('Tintype is ready', command, { cwd: checkout, env })
   const endpoints = JSON.parse(readFileSync(join(dataDir, 'endpoints.json'), 'utf8'))
   return { launcher: child, endpoints, ...started }

@@ -12,11 +12,14 @@ const shared = {
   expect: { poll: { timeout: 30_000 } },
 }
 
-/** A file of a minute that begins last is a minute in which one worker has nothing to do. */
+/** A file of a minute that begins last is a minute in which the other workers have nothing to do. */
 class LongestFirst extends BaseSequencer {
   override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
+    const long = /\/(slo\/alerts\/rules|services\/converter\/worker|services\/web\/show\/photos|test\/tidy\.)/
     const rank = ({ project, moduleId }: TestSpecification) =>
-      /\/lib\/(queue|storage|http)\//.test(moduleId) ? 2 : Number(project.name === 'system')
+      /\/lib\/(queue|storage|http)\//.test(moduleId)
+        ? 2
+        : Number(project.name === 'system' || long.test(moduleId))
     return (await super.sort(files)).toSorted((a, b) => rank(b) - rank(a))
   }
 }

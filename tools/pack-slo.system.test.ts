@@ -66,6 +66,9 @@ describeWithParts('@tintype/slo in an empty folder', ['prometheus', 'promtool'],
     const api = prometheusApi(prometheus.url)
     const counted = 'prometheus_http_requests_total{handler="/api/v1/query"}'
     await until(async () => (await api.series(counted, Date.now() / 1000 - 60, Date.now() / 1000)) > 0)
+    // slo asks about whole seconds, so the one of this sample must be over.
+    const seen = Date.now() / 1000
+    await until(() => Math.floor(Date.now() / 1000) > seen)
   }, 180_000)
   afterAll(() => prometheus?.stop())
 

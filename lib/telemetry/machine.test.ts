@@ -18,6 +18,15 @@ test('between two scrapes the machine’s processor time grows, and the disk has
   expect(await value('tintype_disk_size_bytes')).toBeGreaterThan(await value('tintype_disk_free_bytes'))
 })
 
+test('a gauge that nothing has set yet is not a number, so that it is not read as a full disk or a dead queue', async () => {
+  for (const service of ['web', 'converter', 'logs'] as const) {
+    const { body } = await createMetrics(service, 'test').render(undefined)
+    const gauges = [...body.matchAll(/^# TYPE (tintype_\S+) gauge$/gm)].map(match => match[1])
+    expect(gauges.length).toBeGreaterThan(2)
+    for (const name of gauges) expect(body).not.toMatch(new RegExp(`^${name} 0$`, 'm'))
+  }
+})
+
 test('a pause of the event loop counts by half its square, however often it was scraped', async () => {
   const metrics = createMetrics('web', 'test')
   watchMachine(metrics, [await temporaryFolder()])

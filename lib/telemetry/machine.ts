@@ -5,9 +5,15 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { pressures } from './catalogue.ts'
 import type { Metrics } from './metrics.ts'
 
-type Disk = { bavail: number; blocks: number; bsize: number; ffree: number }
+type Disk = { bavail: number; blocks: number; bsize: number; files: number; ffree: number }
 
-const unknownDisk: Disk = { bavail: Number.NaN, blocks: Number.NaN, bsize: 1, ffree: Number.NaN }
+const unknownDisk: Disk = {
+  bavail: Number.NaN,
+  blocks: Number.NaN,
+  bsize: 1,
+  files: Number.NaN,
+  ffree: Number.NaN,
+}
 
 /**
  * Resources of the machine and this process's share of them, read at each scrape: processors, pressure, descriptors, the
@@ -63,13 +69,13 @@ export function watchDisk(metrics: Metrics, folders: readonly string[]): void {
   const set = (disk: Disk) => {
     metrics.set('tintype_disk_free_bytes', {}, disk.bavail * disk.bsize)
     metrics.set('tintype_disk_size_bytes', {}, disk.blocks * disk.bsize)
-    metrics.set('tintype_disk_free_files', {}, disk.ffree)
+    // Btrfs and ZFS have no limit on files and report 0 of 0.
+    metrics.set('tintype_disk_free_files', {}, disk.files === 0 ? Number.NaN : disk.ffree)
   }
   // NaN for a missing folder: 0 or a number would be read as free space.
   const look = async () =>
     set(fullest(await Promise.all(folders.map(folder => statfs(folder).catch(() => unknownDisk)))))
   let looking: Promise<void> | undefined
-  set(unknownDisk)
   metrics.onScrape(async () => {
     looking ??= look().finally(() => {
       looking = undefined

@@ -28,8 +28,9 @@ export type Metrics = {
 
 /**
  * The metrics of one service: the definitions that name it and Node's process metrics. Every combination of closed label
- * values starts at zero, because a series that appears during an incident loses its first increments. Optional
- * ones only when they are named.
+ * values starts at zero, because a series that appears during an incident loses its first increments. A gauge without
+ * labels starts as NaN: before it is set, zero would be read as a full disk or an empty queue. Optional ones only when
+ * they are named.
  */
 export function createMetrics(
   service: Service,
@@ -97,7 +98,7 @@ function createInstrument(name: MetricName, { kind, labels, buckets }: Definitio
 function zero(instrument: Counter | Gauge | Histogram, labels: Record<string, string>): void {
   if (instrument instanceof client.Histogram) instrument.zero(labels)
   else if (instrument instanceof client.Counter) instrument.inc(labels, 0)
-  else instrument.set(labels, 0)
+  else instrument.set(labels, Object.keys(labels).length === 0 ? Number.NaN : 0)
 }
 
 /** Every combination of closed label values; none at all when one label is open. */

@@ -77,8 +77,12 @@ export function createApp(telemetry: { metrics: Metrics; log: Log }): Express {
   return app
 }
 
-/** Call last: unknown paths get 404, every error becomes a problem, and unexpected errors are logged. */
+/**
+ * Call last: unknown paths get 404, other methods of a known path 405, every error becomes a problem, and unexpected errors
+ * are logged.
+ */
 export function finish(app: Express, { log }: { log: Log }): void {
+  for (const [path, methods] of methodsByPath(app)) app.route(path).all(refuseOthers(methods))
   app.use((request: Request) => {
     throw new Problem(404, 'not-found', `There is nothing at ${request.path}.`)
   })
@@ -98,6 +102,24 @@ export function finish(app: Express, { log }: { log: Log }): void {
   }
   app.use(onError)
 }
+
+function methodsByPath(app: Express): Map<string, Set<string>> {
+  const found = new Map<string, Set<string>>()
+  for (const { route } of app.router.stack)
+    for (const { method } of route?.stack ?? [])
+      found.set(route?.path ?? '', (found.get(route?.path ?? '') ?? new Set()).add(method.toUpperCase()))
+  for (const methods of found.values()) if (methods.has('GET')) methods.add('HEAD')
+  return found
+}
+
+const refuseOthers =
+  (methods: Set<string>): RequestHandler =>
+  ({ method }, response, next) => {
+    if (methods.has(method)) return next()
+    const headers = { Allow: [...methods].join(', ') }
+    if (method === 'OPTIONS') return void response.status(204).set(headers).end()
+    throw new Problem(405, 'method-not-allowed', `This address takes ${headers.Allow}.`, { headers })
+  }
 
 /** Whether the client disconnected before its whole request arrived, so that no response can reach it. */
 export const hasLeft = (request: Request): boolean => request.destroyed && !request.complete

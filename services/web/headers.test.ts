@@ -54,6 +54,20 @@ describe('HEAD', () => {
   })
 })
 
+test('a method that an address does not take gets 405 with those it takes, OPTIONS gets them, an unknown address 404', async () => {
+  const running = await startWeb()
+  const call = async (method: string, path: string) => {
+    const answer = await fetch(running.url + path, { method })
+    return [answer.status, answer.headers.get('allow')]
+  }
+  const one = `/photos/${'0'.repeat(25)}`
+  expect(await call('PUT', '/photos')).toEqual([405, 'POST, GET, HEAD'])
+  expect(await call('POST', one)).toEqual([405, 'GET, DELETE, HEAD'])
+  expect(await call('OPTIONS', one)).toEqual([204, 'GET, DELETE, HEAD'])
+  expect(await call('PATCH', '/nothing')).toEqual([404, null])
+  expect(await call('OPTIONS', '/nothing')).toEqual([404, null])
+})
+
 describe('If-None-Match', () => {
   test('takes the wildcard and lists, for GET and HEAD', async () => {
     const running = await startWeb()
@@ -171,8 +185,9 @@ describe('Expect: 100-continue', () => {
 
   test('invites nothing where nothing is', async () => {
     const running = await startWeb()
-    for (const path of ['/%70hotos', '/%2570hotos', '/photos%2f', '//photos', '/photos/x/y', '/'])
+    for (const path of ['/%70hotos', '/%2570hotos', '/photos%2f', '//photos', '/photos/x/y'])
       expect(await ask(running, path, 'Content-Length: 5000'), path).toMatch(/^HTTP\/1.1 404 /)
+    expect(await ask(running, '/', 'Content-Length: 5000')).toMatch(/^HTTP\/1.1 405 /)
     expect(await ask(running, '/experience', 'Content-Length: 5000')).toMatch(/^HTTP\/1.1 413 /)
     expect(await ask(running, '/experience', 'Content-Length: 50')).toMatch(/^HTTP\/1.1 100 /)
   })

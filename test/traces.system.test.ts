@@ -12,6 +12,7 @@ import { temporaryFolder, until } from './support.ts'
 
 type Span = {
   service: string
+  environment: unknown
   name: string
   traceId: string
   spanId: string
@@ -49,6 +50,7 @@ function spansOf(request: {
       spans.map(span => ({
         ...span,
         service: String(plain(resource.attributes)['service.name']),
+        environment: plain(resource.attributes)['deployment.environment.name'],
         attributes: plain(span.attributes),
         error: span.status.code === 2,
       })),
@@ -67,6 +69,7 @@ describe('one photo is one trace', () => {
     collector = await startCollector()
     tintype = await startTintype(await temporaryFolder(afterAll), {
       OTEL_EXPORTER_OTLP_ENDPOINT: collector.url,
+      OTEL_RESOURCE_ATTRIBUTES: 'deployment.environment.name=staging,service.name=ours',
       // Slow enough that a test can end a conversion under way.
       THUMBNAILS: '320.jpg,2000.avif',
     })
@@ -105,6 +108,7 @@ describe('one photo is one trace', () => {
       expect(named(stage).parentSpanId, stage).toBe(request.spanId)
       expect(named(stage).attributes[attributes.photo], stage).toBe(id)
     }
+    expect(new Set(spans.map(({ environment }) => environment))).toEqual(new Set(['staging']))
     expect(spans.map(({ service, name }) => `${service} ${name}`)).toEqual(
       expect.arrayContaining([
         'web receive',

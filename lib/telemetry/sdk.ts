@@ -22,7 +22,7 @@ export async function startTracing(config: Config, service: string): Promise<voi
   // Unset, they default to OTLP: a connection refused every few seconds.
   process.env.OTEL_METRICS_EXPORTER = 'none'
   process.env.OTEL_LOGS_EXPORTER = 'none'
-  const [{ NodeSDK }, { BatchSpanProcessor }, { resourceFromAttributes }] = await loadLight(() =>
+  const [{ NodeSDK }, { BatchSpanProcessor }, resources] = await loadLight(() =>
     Promise.all([
       import('@opentelemetry/sdk-node'),
       import('@opentelemetry/sdk-trace'),
@@ -30,12 +30,15 @@ export async function startTracing(config: Config, service: string): Promise<voi
     ]),
   )
   const exporter = await openExporter(config, service)
+  const ours = resources.resourceFromAttributes({
+    'service.name': service,
+    'service.version': config.VERSION,
+    'service.instance.id': config.INSTANCE,
+  })
+  // OTEL_RESOURCE_ATTRIBUTES adds what an operator wants on each span, and cannot rename the service.
+  const detectors = [resources.resourceAttributesEnvDetector]
   const sdk = new NodeSDK({
-    resource: resourceFromAttributes({
-      'service.name': service,
-      'service.version': config.VERSION,
-      'service.instance.id': config.INSTANCE,
-    }),
+    resource: resources.detectResources({ detectors }).merge(ours),
     autoDetectResources: false,
     spanProcessors: [new BatchSpanProcessor({ exporter, scheduledDelayMillis: flushMs })],
   })

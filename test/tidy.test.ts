@@ -228,6 +228,11 @@ test('each command outlives a reader that leaves', () => {
   )
 })
 
+test('a checkout may lie in a folder with spaces', () => {
+  for (const script of Object.values<string>(manifest('package.json').scripts))
+    expect(script).not.toMatch(/(?<!")\$PWD/)
+})
+
 test('a signal to npm start reaches the launcher', () => {
   const { start, scaled } = manifest('package.json').scripts
   for (const script of [start, scaled])

@@ -10,8 +10,8 @@ import {
   type PhotoRecord,
   photoKey,
 } from '@tintype/lib/photo/record.ts'
-import { jobOf, open as openQueue, type Queue, queueUrl } from '@tintype/lib/queue/index.ts'
-import { open as openStorage, storageUrl } from '@tintype/lib/storage/index.ts'
+import { jobOf, openQueue, type Queue, queueUrl } from '@tintype/lib/queue/index.ts'
+import { openStorage, storageUrl } from '@tintype/lib/storage/index.ts'
 import sharp from 'sharp'
 import { photo, quadrantImage } from '../test/images.ts'
 

@@ -1,7 +1,7 @@
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { ExpectedError } from '@tintype/lib/errors.ts'
-import { open as openQueue } from '@tintype/lib/queue/index.ts'
+import { openQueue } from '@tintype/lib/queue/index.ts'
 import { startPostgres } from '../test/postgres.ts'
 import { s3Environment, startSeaweed } from '../test/s3-servers.ts'
 import type { Tintype } from '../test/service.ts'

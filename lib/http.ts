@@ -81,7 +81,7 @@ export function createApp(telemetry: { metrics: Metrics; log: Log }): Express {
  * Call last: unknown paths get 404, other methods of a known path 405, every error becomes a problem, and unexpected errors
  * are logged.
  */
-export function finish(app: Express, { log }: { log: Log }): void {
+export function finishRoutes(app: Express, { log }: { log: Log }): void {
   for (const [path, methods] of methodsByPath(app)) app.route(path).all(refuseOthers(methods))
   app.use((request: Request) => {
     throw new Problem(404, 'not-found', `There is nothing at ${request.path}.`)

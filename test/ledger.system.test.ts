@@ -1,6 +1,6 @@
 import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { open as openQueue, queueUrl } from '@tintype/lib/queue/index.ts'
+import { openQueue, queueUrl } from '@tintype/lib/queue/index.ts'
 import { attributes } from '@tintype/lib/telemetry/catalogue.ts'
 import { expect, onTestFinished, test } from 'vitest'
 import { type Person, type Photo, person } from './client.ts'

@@ -2,7 +2,7 @@
 import { type ChildProcess, fork } from 'node:child_process'
 import { once } from 'node:events'
 import { newPhotoId } from '@tintype/lib/photo/record.ts'
-import { type Job, open, type Queue } from '@tintype/lib/queue/index.ts'
+import { type Job, openQueue, type Queue } from '@tintype/lib/queue/index.ts'
 
 type Task =
   /** Through lanes at once, each photo durable before its lane's next. */
@@ -77,7 +77,7 @@ async function run(queue: Queue, task: Task): Promise<Record<string, number>> {
 }
 
 if (process.send && import.meta.main) {
-  const queue = await open(process.argv[2] as string, { maxDepth: 1_000_000 })
+  const queue = await openQueue(process.argv[2] as string, { maxDepth: 1_000_000 })
   process.on('message', async (task: Task | { do: 'stop' }) => {
     if (task.do !== 'stop') return void process.send?.(await run(queue, task))
     await queue.close()

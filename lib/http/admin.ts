@@ -1,5 +1,5 @@
 import express, { type Express } from 'express'
-import { finish, Problem } from '../http.ts'
+import { finishRoutes, Problem } from '../http.ts'
 import { type Level, levels } from '../telemetry/levels.ts'
 import type { Log } from '../telemetry/log.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
@@ -49,7 +49,7 @@ export function adminApp(options: {
     response.json(log.level())
   })
   routes?.(app)
-  finish(app, options)
+  finishRoutes(app, options)
   return app
 }
 

@@ -5,7 +5,7 @@ import { http } from './node-http.ts'
 /** An answer that is not read to its end; its message is the bound. */
 export class TooLong extends Error {}
 
-export type Answer = { status: number; headers: IncomingHttpHeaders; body: Buffer }
+export type BoundedAnswer = { status: number; headers: IncomingHttpHeaders; body: Buffer }
 
 type Options = {
   /** Default: POST when there is a body, else GET. */
@@ -25,7 +25,7 @@ type Options = {
  * memory of every service, and a tenth of the time that a report may take. TLS is loaded for https only.
  * @throws TooLong, the signal’s reason, or why the connection failed.
  */
-export async function askBounded(address: string, options: Options): Promise<Answer> {
+export async function askBounded(address: string, options: Options): Promise<BoundedAnswer> {
   const { body, signal, maxMiB, onRequest, ...rest } = options
   const client = address.startsWith('https:') ? process.getBuiltinModule('node:https') : http
   const request = client.request(address, { method: body === undefined ? 'GET' : 'POST', ...rest, signal })

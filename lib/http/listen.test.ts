@@ -3,7 +3,7 @@ import type { Express, RequestHandler } from 'express'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { connectRaw, head } from '../../test/raw.ts'
 import { lowerLimit, sampleIn, until } from '../../test/support.ts'
-import { createApp, finish } from '../http.ts'
+import { createApp, finishRoutes } from '../http.ts'
 import { type LimitName, limits } from '../limits.ts'
 import { createMetrics } from '../telemetry/metrics.ts'
 import { listen } from './listen.ts'
@@ -20,7 +20,7 @@ async function serve(routes: (app: Express) => void, patienceSeconds = stalledSe
   const log = { error: write, warn: write, info: write, debug: write } as never
   const app = createApp({ metrics, log })
   routes(app)
-  finish(app, { log })
+  finishRoutes(app, { log })
   const listening = await listen(app, '127.0.0.1', 0)
   let closing: Promise<void> | undefined
   const close = (graceMs: number) => {

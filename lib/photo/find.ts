@@ -17,7 +17,7 @@ import {
 export type PhotoContext = { storage: Storage; queue: Queue; account: Account; log: Log }
 
 /** A photo in storage; `result` is absent until the photo is settled. */
-export type Photo = { record: PhotoRecord; result?: ResultRecord }
+export type StoredPhoto = { record: PhotoRecord; result?: ResultRecord }
 
 export const readRecord = (storage: Storage, owner: Owner, id: PhotoId) =>
   readJson(storage, photoKey(owner, id, 'photo.json'), (record: PhotoRecord) => isRecordOf(record, owner, id))
@@ -26,7 +26,11 @@ export const readResult = (storage: Storage, owner: Owner, id: PhotoId) =>
   readJson(storage, photoKey(owner, id, 'result.json'), isResult)
 
 /** A photo of this owner. One with a damaged record is shown as failed and can be deleted. */
-export async function findPhoto(storage: Storage, owner: Owner, id: PhotoId): Promise<Photo | 'not-found'> {
+export async function findPhoto(
+  storage: Storage,
+  owner: Owner,
+  id: PhotoId,
+): Promise<StoredPhoto | 'not-found'> {
   const [record, result] = await Promise.all([readRecord(storage, owner, id), readResult(storage, owner, id)])
   if (record === 'not-found') return 'not-found'
   if (record === 'damaged') return { record: standIn(owner, id), result: damaged }

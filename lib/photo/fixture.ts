@@ -3,10 +3,10 @@ import { DatabaseSync } from 'node:sqlite'
 import { onTestFinished } from 'vitest'
 import { temporaryFolder } from '../../test/support.ts'
 import { engineOn, writeEvents } from '../queue/engine.ts'
-import { open as openQueue, type Queue } from '../queue/index.ts'
+import { openQueue, type Queue } from '../queue/index.ts'
 import { type QueueCall, queueOn, run } from '../queue/port.ts'
-import { migrate, statementsOf } from '../queue/sqlite-file.ts'
-import { open as openStorage, type Storage } from '../storage/index.ts'
+import { migrateSqlite, statementsOf } from '../queue/sqlite-file.ts'
+import { openStorage, type Storage } from '../storage/index.ts'
 import type { Log } from '../telemetry/log.ts'
 import type { PhotoContext } from './find.ts'
 import { newPhotoId, type Owner, type PhotoRecord, photoKey } from './record.ts'
@@ -82,7 +82,7 @@ export function openModelQueue(
   settings = { maxAttempts: 3, maxDepth: 3, version: '' },
 ): Queue & { purge(): Promise<void> } {
   const db = new DatabaseSync(':memory:')
-  migrate(db, clock())
+  migrateSqlite(db, clock())
   const sql = statementsOf(db)
   let last: Promise<unknown> = Promise.resolve()
   const ask = (call: QueueCall) => {

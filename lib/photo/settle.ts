@@ -143,7 +143,7 @@ export async function admitLate<R extends ResultRecord>(
 
 /** The result with another end of stage `store`. */
 export const withStore = (result: Ready, durableAt: number): Ready => {
-  const store = seconds(result.stages.store * 1000 + durableAt - Date.parse(result.durableAt))
+  const store = roundedSeconds(result.stages.store * 1000 + durableAt - Date.parse(result.durableAt))
   return { ...result, stages: { ...result.stages, store } }
 }
 
@@ -156,14 +156,14 @@ async function clearDeleted({ queue, storage }: PhotoContext, { owner, photo }: 
 
 function stagesOf({ waitedMs, claimedAt, earlier }: Claim, { begunAt, encodedAt }: Stamps, now: number) {
   return {
-    wait: seconds(earlier.waitedMs + waitedMs + begunAt - claimedAt),
-    convert: seconds(earlier.convertedMs + encodedAt - begunAt),
-    store: seconds(now - encodedAt),
+    wait: roundedSeconds(earlier.waitedMs + waitedMs + begunAt - claimedAt),
+    convert: roundedSeconds(earlier.convertedMs + encodedAt - begunAt),
+    store: roundedSeconds(now - encodedAt),
   }
 }
 
 /** Rounds to microseconds, because sums of fractions give 0.30000000000000004. */
-export const seconds = (ms: number): number => Math.round(ms * 1000) / 1e6
+export const roundedSeconds = (ms: number): number => Math.round(ms * 1000) / 1e6
 
 /** Writes a result if there is none, and returns the one that stands. A damaged one is replaced. */
 export async function putResult<R extends ResultRecord>(

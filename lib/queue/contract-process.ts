@@ -1,6 +1,6 @@
 import { type ChildProcess, fork } from 'node:child_process'
 import { once } from 'node:events'
-import { type OpenOptions, open, type Queue } from './index.ts'
+import { openQueue, type Queue, type QueueOptions } from './index.ts'
 
 /** What a test asks of a queue in another process. */
 type Remote = Pick<
@@ -17,7 +17,7 @@ type Request = { id: number; method: keyof Remote; args: unknown[] }
  */
 export async function openElsewhere(
   url: string,
-  options: OpenOptions = {},
+  options: QueueOptions = {},
   script: string = import.meta.filename,
 ): Promise<{ queue: Remote; process: ChildProcess; kill(): Promise<void> }> {
   const child = fork(script, [url, JSON.stringify(options)], { execArgv: [] })
@@ -54,7 +54,7 @@ export async function openElsewhere(
 
 if (process.send && import.meta.main) {
   const [url = '', options = '{}'] = process.argv.slice(2)
-  const queue = await open(url, JSON.parse(options))
+  const queue = await openQueue(url, JSON.parse(options))
   const forever = new AbortController().signal
   process.on('message', async ({ id, method, args }: Request) => {
     const call = queue[method] as (...args: unknown[]) => Promise<unknown>

@@ -3,7 +3,7 @@ import { until } from '../../test/support.ts'
 import { type FailureReason, newPhotoId } from '../photo/record.ts'
 import { openElsewhere } from './contract-process.ts'
 import { pollMs } from './follow.ts'
-import { type Claim, type Job, type OpenOptions, open, type Queue, type QueueEvent } from './index.ts'
+import { type Claim, type Job, openQueue, type Queue, type QueueEvent, type QueueOptions } from './index.ts'
 
 export type Engine = {
   /** An empty queue. */
@@ -41,8 +41,8 @@ async function collect<T>(items: AsyncIterable<T>): Promise<T[]> {
 const many = process.env.TEST_FULL ? 10_000 : 1_000
 
 /** A queue that the test closes. */
-export async function opened(url: string, options: OpenOptions = {}): Promise<Queue> {
-  const queue = await open(url, options)
+export async function opened(url: string, options: QueueOptions = {}): Promise<Queue> {
+  const queue = await openQueue(url, options)
   onTestFinished(() => queue.close())
   return queue
 }
@@ -60,8 +60,8 @@ export function queueContract(name: string, start: () => Promise<Engine>): void 
     url = engine.newUrl()
   })
   /** The test's own queue; opened again it is the same one. */
-  const openQueue = (options?: OpenOptions) => opened(url, options)
-  async function elsewhere(options: OpenOptions = {}) {
+  const openQueue = (options?: QueueOptions) => opened(url, options)
+  async function elsewhere(options: QueueOptions = {}) {
     const other = await openElsewhere(url, options)
     onTestFinished(other.kill)
     return other

@@ -1,7 +1,7 @@
 import type { CallOutcome, QueueOperation } from '../telemetry/catalogue.ts'
 import type { QueueEvent } from './job.ts'
 
-export type OpenOptions = {
+export type QueueOptions = {
   /** Accept a server whose settings can lose acknowledged photos in a crash. */
   acceptLoss?: boolean
   /** Attempts before a photo is a dead letter. */
@@ -22,15 +22,15 @@ export type OpenOptions = {
   onDeath?: (error: Error) => void
 }
 
-export type Settings = Required<Pick<OpenOptions, 'maxAttempts' | 'maxDepth' | 'version'>>
+export type Settings = Required<Pick<QueueOptions, 'maxAttempts' | 'maxDepth' | 'version'>>
 
-export const settingsOf = ({ maxAttempts = 3, maxDepth = 10_000, version = '' }: OpenOptions): Settings => ({
+export const settingsOf = ({ maxAttempts = 3, maxDepth = 10_000, version = '' }: QueueOptions): Settings => ({
   maxAttempts,
   maxDepth,
   version,
 })
 
-export type Value = string | number | null
+type Value = string | number | null
 /** A prepared statement with parameters `?`. SQLite answers synchronously, a server later, so callers await. */
 export type Statement = {
   get<R>(...values: Value[]): R | undefined | Promise<R | undefined>

@@ -1,9 +1,9 @@
 import { ConfigError, ifMissing } from '../config.ts'
-import type { OpenOptions } from './engine.ts'
+import type { QueueOptions } from './engine.ts'
 import type { Queue } from './port.ts'
 import { queueAddress, queueUrlFormat } from './queue-url.ts'
 
-export type { OpenOptions } from './engine.ts'
+export type { QueueOptions } from './engine.ts'
 export * from './job.ts'
 export type { Queue } from './port.ts'
 export { queueUrl } from './queue-url.ts'
@@ -12,7 +12,7 @@ export { queueUrl } from './queue-url.ts'
  * Opens the queue that a URL names: a SQLite file or a PostgreSQL database.
  * @throws ConfigError when the URL, the installation or the server's settings are wrong; Error when the queue does not work.
  */
-export async function open(url: string, options: OpenOptions = {}): Promise<Queue> {
+export async function openQueue(url: string, options: QueueOptions = {}): Promise<Queue> {
   const address = queueAddress(url)
   if (!address) throw new ConfigError(`QUEUE_URL must be ${queueUrlFormat}`)
   if ('file' in address) return (await import('./sqlite.ts')).openSqlite(address.file, options)

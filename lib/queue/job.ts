@@ -62,7 +62,7 @@ export type LostEnd =
  * The queue's state of a photo. `lost`: the worker of its last attempt died, and no result is stored yet. `deleted`: a
  * tombstone, which refuses every later enqueue.
  */
-export type Look = {
+export type JobStatus = {
   state: 'queued' | 'converting' | 'lost' | 'done' | 'dead' | 'deleted'
   outcome: Outcome | null
   /** Done: when result.json was durable, epoch ms. */

@@ -1,7 +1,7 @@
 import type { Outcome, PhotoId } from '../photo/record.ts'
 import { type CallOutcome, type QueueOperation, queueOperations } from '../telemetry/catalogue.ts'
 import type { Doorbell } from './doorbell.ts'
-import type { Engine, OpenOptions } from './engine.ts'
+import type { Engine, QueueOptions } from './engine.ts'
 import { type EventSource, follow, pageRows, pollMs } from './follow.ts'
 import type { Claim, QueueEvent } from './job.ts'
 import * as reads from './reads.ts'
@@ -60,7 +60,7 @@ type OfEngine = Partial<Pick<EventSource, 'numbersEarly'>> & {
 /** The queue on an engine. Waiting, paging and measuring are the same for every engine. */
 export function queueOn(
   doorbell: Doorbell,
-  { observe }: OpenOptions,
+  { observe }: QueueOptions,
   { ask, now, numbersEarly = false, close }: OfEngine,
 ): Queue {
   const closing = new AbortController()

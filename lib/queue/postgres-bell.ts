@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type Doorbell, openDoorbell } from './doorbell.ts'
-import { type ServerClock, serverNow } from './postgres-clock.ts'
+import { type ServerClock, serverNowSql } from './postgres-clock.ts'
 import type { Connections } from './postgres-connections.ts'
 import { lastRow } from './postgres-writer.ts'
 
@@ -36,7 +36,7 @@ export async function openBell(
         // Notifies outside of transactions: commits that notify would wait for each other. Many share one notification.
         const notify = commits.rings() === notified ? '' : `NOTIFY "${channel}";`
         notified = commits.rings()
-        clock.set(lastRow<{ now: number }>(await client.query(`${notify} SELECT ${serverNow} AS now`)).now)
+        clock.set(lastRow<{ now: number }>(await client.query(`${notify} SELECT ${serverNowSql} AS now`)).now)
         await sleep(pauseMs)
       }
     })

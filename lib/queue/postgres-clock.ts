@@ -1,5 +1,5 @@
 /** SQL: the server's time in epoch milliseconds. */
-export const serverNow = '(extract(epoch from clock_timestamp()) * 1000)::float8'
+export const serverNowSql = '(extract(epoch from clock_timestamp()) * 1000)::float8'
 
 export type ServerClock = {
   /** Takes a time that the server has just sent, epoch ms. */
@@ -13,7 +13,7 @@ const freshMs = 10_000
 /** No answer takes longer. A larger difference means that the server's clock was set back. */
 const stepMs = 1_000
 
-export function openClock(): ServerClock {
+export function openServerClock(): ServerClock {
   let offset = Number.NEGATIVE_INFINITY
   let measuredAt = 0
   return {

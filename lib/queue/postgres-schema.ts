@@ -1,6 +1,6 @@
 import type pg from 'pg'
 import { ConfigError } from '../config.ts'
-import { serverNow } from './postgres-clock.ts'
+import { serverNowSql } from './postgres-clock.ts'
 import { expansions, firstEvent, newerSchema, readSchema, schemaVersion } from './schema.ts'
 
 /** The shared tables with PostgreSQL's types. */
@@ -26,11 +26,11 @@ const lockMs = 1_000
  * that start together wait for one another.
  * @throws Error when a newer version of Tintype wrote them.
  */
-export async function migrate(client: pg.ClientBase, place: string): Promise<void> {
+export async function migratePostgres(client: pg.ClientBase, place: string): Promise<void> {
   await client.query('BEGIN READ WRITE; SET LOCAL statement_timeout = 0')
   await client.query('SELECT pg_advisory_xact_lock(hashtext($1))', [`tintype ${place}`])
   const { rows } = await client.query(
-    `SELECT to_regnamespace($1) IS NULL AS "isNew", to_regclass($2) IS NULL AS "isEmpty", ${serverNow} AS now`,
+    `SELECT to_regnamespace($1) IS NULL AS "isNew", to_regclass($2) IS NULL AS "isEmpty", ${serverNowSql} AS now`,
     [`"${place}"`, `"${place}".schema_version`],
   )
   const [{ isNew, isEmpty, now }] = rows
@@ -76,19 +76,19 @@ const lockNotAvailable = '55P03'
  * were small must not read them whole later. Time limits end statements that wait for a lock, and transactions of suspended
  * processes.
  */
-export const session = `SET enable_seqscan = off; SET jit = off; SET statement_timeout = 2500;
+export const sessionSettings = `SET enable_seqscan = off; SET jit = off; SET statement_timeout = 2500;
   SET idle_in_transaction_session_timeout = 5000`
 
 /** Unsafe settings of PostgreSQL, and what each can lose. */
 const needed = ['fsync', 'full_page_writes', 'synchronous_commit'] as const
 
-export const standing = `SELECT pg_is_in_recovery() AS standby, ${serverNow} AS now,
+export const serverStateQuery = `SELECT pg_is_in_recovery() AS standby, ${serverNowSql} AS now,
   ${needed.map(name => `current_setting('${name}') AS ${name}`).join(', ')}`
 
-export type Standing = { standby: boolean; now: number } & Record<(typeof needed)[number], string>
+export type ServerState = { standby: boolean; now: number } & Record<(typeof needed)[number], string>
 
 /** @throws Error when the server's settings can lose acknowledged data. */
-export function assertKeeps(server: Standing, acceptLoss: boolean): void {
+export function assertKeeps(server: ServerState, acceptLoss: boolean): void {
   if (server.standby)
     throw refusal('the server is a standby, which takes no writes: QUEUE_URL must name the primary')
   const off = needed.filter(name => server[name] === 'off')

@@ -1,7 +1,7 @@
 import type pg from 'pg'
 import { type Engine, engineOn, inFewSizes, type Settings, type Statement, writeEvents } from './engine.ts'
 import { type Method, type QueueCall, run } from './port.ts'
-import { type ServerClock, serverNow } from './postgres-clock.ts'
+import { type ServerClock, serverNowSql } from './postgres-clock.ts'
 import { type Connections, noAnswer } from './postgres-connections.ts'
 import { countQueued } from './transitions.ts'
 import { claimAll } from './writes.ts'
@@ -76,7 +76,7 @@ export function openWriter(
     try {
       const [begun, depth] = await Promise.all([
         client.query(`BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE;
-          ${isSoft ? 'SET LOCAL synchronous_commit = off;' : ''} SELECT ${serverNow} AS now`),
+          ${isSoft ? 'SET LOCAL synchronous_commit = off;' : ''} SELECT ${serverNowSql} AS now`),
         isToCount ? countQueued(engine) : counted.depth,
       ])
       state.begun = true

@@ -9,7 +9,7 @@ import { ConfigError } from '../config.ts'
 import { describeError, errorCode } from '../errors.ts'
 import { limitsReached } from '../limits.ts'
 import { job, opened, queueContract } from './contract.ts'
-import { type OpenOptions, open, type QueueEvent } from './index.ts'
+import { openQueue, type QueueEvent, type QueueOptions } from './index.ts'
 
 describeWithParts('PostgreSQL', ['postgres'], ({ postgres }) => {
   queueContract('postgres', async () => {
@@ -47,8 +47,8 @@ describeWithParts('PostgreSQL', ['postgres'], ({ postgres }) => {
       await other.query(`SET search_path TO "${schemaOf(url)}"`)
       return other
     }
-    const refusal = (url: string, options?: OpenOptions): Promise<Error> =>
-      open(url, options).then(
+    const refusal = (url: string, options?: QueueOptions): Promise<Error> =>
+      openQueue(url, options).then(
         async queue => {
           await queue.close()
           throw new Error('it was opened')
@@ -112,7 +112,7 @@ describeWithParts('PostgreSQL', ['postgres'], ({ postgres }) => {
       const own = await startPostgres(postgres)
       onTestFinished(own.stop)
       const url = own.newUrl()
-      await (await open(url)).close()
+      await (await openQueue(url)).close()
       await own.kill()
       await writeFile(join(own.folder, 'standby.signal'), '')
       await own.start()
@@ -228,7 +228,7 @@ describeWithParts('PostgreSQL', ['postgres'], ({ postgres }) => {
 
     test('removes all old finished photos and events', async () => {
       const url = server.newUrl()
-      await (await open(url)).close()
+      await (await openQueue(url)).close()
       const other = await client(url)
       const ended = (days: number) => `extract(epoch FROM now() - interval '${days} days') * 1000`
       await other.query(`INSERT INTO jobs (photo, owner, received_at, promise_by, promise, state, ended_at, outcome)

@@ -1,12 +1,18 @@
 import pg from 'pg'
 import { ConfigError } from '../config.ts'
 import { countLimit } from '../limits.ts'
-import { engineOn, type OpenOptions, settingsOf } from './engine.ts'
+import { engineOn, type QueueOptions, settingsOf } from './engine.ts'
 import { isRead, type Queue, type QueueCall, queueOn, run } from './port.ts'
 import { openBell } from './postgres-bell.ts'
-import { openClock, type ServerClock } from './postgres-clock.ts'
+import { openServerClock, type ServerClock } from './postgres-clock.ts'
 import { type Connections, noAnswer, openConnections } from './postgres-connections.ts'
-import { assertKeeps, migrate, type Standing, session, standing } from './postgres-schema.ts'
+import {
+  assertKeeps,
+  migratePostgres,
+  type ServerState,
+  serverStateQuery,
+  sessionSettings,
+} from './postgres-schema.ts'
 import { isUnnamed, lastRow, openWriter, statementsOf } from './postgres-writer.ts'
 import type { PostgresAddress } from './queue-url.ts'
 
@@ -21,12 +27,12 @@ const bigint = 20
  * once, and the process goes on.
  * @throws ConfigError when the server's settings can lose data; Error when it does not answer.
  */
-export async function openPostgres(address: PostgresAddress, options: OpenOptions = {}): Promise<Queue> {
-  const clock = openClock()
+export async function openPostgres(address: PostgresAddress, options: QueueOptions = {}): Promise<Queue> {
+  const clock = openServerClock()
   const settings = settingsOf(options)
   const migrating = connect(address, options, clock, migrationMs)
   try {
-    await migrating.use(client => migrate(client, address.schema))
+    await migrating.use(client => migratePostgres(client, address.schema))
   } catch (cause) {
     const What = cause instanceof ConfigError ? ConfigError : Error
     throw new What(`queue "${address.name}": ${(cause as Error).message}`, { cause })
@@ -66,7 +72,7 @@ export async function openPostgres(address: PostgresAddress, options: OpenOption
 
 function connect(
   { connectionString, schema }: PostgresAddress,
-  { acceptLoss = false }: OpenOptions,
+  { acceptLoss = false }: QueueOptions,
   clock: ServerClock,
   withinMs?: number,
 ): Connections {
@@ -81,8 +87,10 @@ function connect(
     types: { getTypeParser },
   }
   const prepare = async (client: pg.ClientBase) => {
-    const answers = await client.query(`SET search_path TO "${schema}"; ${session}; ${standing}`)
-    const server = lastRow<Standing>(answers)
+    const answers = await client.query(
+      `SET search_path TO "${schema}"; ${sessionSettings}; ${serverStateQuery}`,
+    )
+    const server = lastRow<ServerState>(answers)
     clock.set(server.now)
     assertKeeps(server, acceptLoss)
   }

@@ -1,6 +1,6 @@
 import type { FailureReason, Outcome, Owner, PhotoId } from '../photo/record.ts'
 import type { Engine } from './engine.ts'
-import type { Job, Look, QueueEvent, Stats } from './job.ts'
+import type { Job, JobStatus, QueueEvent, Stats } from './job.ts'
 import { columns, type Row, toJob } from './schema.ts'
 import { ours, oursOf, workerLiveMs } from './transitions.ts'
 
@@ -9,7 +9,7 @@ const maxInFlight = 1_000
 /** Most events sent to a reader that resumes. One further behind gets a reset. */
 const maxMissed = 1_000
 
-export async function look({ sql }: Engine, photo: PhotoId): Promise<Look | 'unknown'> {
+export async function look({ sql }: Engine, photo: PhotoId): Promise<JobStatus | 'unknown'> {
   const row = await sql('SELECT state, outcome, durable_at FROM jobs WHERE photo = ?').get<Row>(photo)
   if (!row) return 'unknown'
   const state = row.state === 'claimed' ? 'converting' : row.state

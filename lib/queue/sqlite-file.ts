@@ -24,7 +24,7 @@ export function statementsOf(db: DatabaseSync): Engine['sql'] {
  * caller's.
  * @throws Error when a newer version of Tintype wrote the file.
  */
-export function migrate(db: DatabaseSync, now: number): void {
+export function migrateSqlite(db: DatabaseSync, now: number): void {
   const { user_version: version } = db.prepare('PRAGMA user_version').get() as { user_version: number }
   if (version > schemaVersion) throw newerSchema(version)
   if (version === 0)

@@ -3,7 +3,7 @@ import { DatabaseSync } from 'node:sqlite'
 import { parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads'
 import { engineOn, type Settings, writeEvents } from './engine.ts'
 import { isRead, type Method, type QueueCall, run } from './port.ts'
-import { migrate, statementsOf } from './sqlite-file.ts'
+import { migrateSqlite, statementsOf } from './sqlite-file.ts'
 import { nextDue } from './transitions.ts'
 import { purge } from './writes.ts'
 
@@ -36,7 +36,7 @@ const db = new DatabaseSync(file)
 const { ino } = statSync(file)
 await whenFree(() => db.exec('PRAGMA journal_mode = WAL'))
 await whenFree(() => db.exec('BEGIN IMMEDIATE'))
-migrate(db, Date.now())
+migrateSqlite(db, Date.now())
 db.exec('COMMIT')
 const newEngine = engineOn.bind(null, statementsOf(db), settings, Date.now)
 let synchronous = ''

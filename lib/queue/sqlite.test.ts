@@ -11,10 +11,10 @@ import { errorCode } from '../errors.ts'
 import { crash, job, opened, queueContract, undecodable } from './contract.ts'
 import { engineOn, writeEvents } from './engine.ts'
 import { pollMs } from './follow.ts'
-import { type Claim, open, type Queue } from './index.ts'
+import { type Claim, openQueue, type Queue } from './index.ts'
 import type { Lease } from './job.ts'
 import * as reads from './reads.ts'
-import { migrate, statementsOf, withoutLocks } from './sqlite-file.ts'
+import { migrateSqlite, statementsOf, withoutLocks } from './sqlite-file.ts'
 import { nextDue } from './transitions.ts'
 import * as writes from './writes.ts'
 
@@ -106,7 +106,7 @@ describe('the SQLite file', () => {
   test('a file that was moved away acknowledges nothing more, and its process is to start anew', async () => {
     const file = join(await temporaryFolder(), 'queue.sqlite')
     const died = Promise.withResolvers<Error>()
-    const queue = await open(`sqlite:${file}`, { onDeath: died.resolve })
+    const queue = await openQueue(`sqlite:${file}`, { onDeath: died.resolve })
     onTestFinished(() => queue.close())
     await rename(file, `${file}.away`)
     const refused = await queue.enqueue(job()).catch(error => error)
@@ -118,7 +118,7 @@ describe('the SQLite file', () => {
   test('a file that is no database is refused with its name', async () => {
     const file = join(await temporaryFolder(), 'queue.sqlite')
     await writeFile(file, 'this is no database, however long it may be'.repeat(100))
-    await expect(open(`sqlite:${file}`)).rejects.toThrow(/queue\.sqlite": file is not a database/)
+    await expect(openQueue(`sqlite:${file}`)).rejects.toThrow(/queue\.sqlite": file is not a database/)
   })
 
   test('an enqueue waits for the disk; a claim, which a power cut may undo, does not', async context => {
@@ -163,7 +163,7 @@ describe('the engine', () => {
     const time = { now: start }
     const db = new DatabaseSync(':memory:')
     onTestFinished(() => db.close())
-    migrate(db, start)
+    migrateSqlite(db, start)
     return { time, db, engine: engineOn(statementsOf(db), limits, () => time.now) }
   }
   const day = 86_400_000
@@ -355,6 +355,6 @@ describe('the engine', () => {
   test('a file of a newer version is refused', () => {
     const { db } = engineAt(0)
     db.exec('PRAGMA user_version = 99')
-    expect(() => migrate(db, 0)).toThrow(/newer version/)
+    expect(() => migrateSqlite(db, 0)).toThrow(/newer version/)
   })
 })

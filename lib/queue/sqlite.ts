@@ -3,7 +3,7 @@ import { dirname, resolve } from 'node:path'
 import { Worker } from 'node:worker_threads'
 import { makeFolder } from '../disk.ts'
 import { listenTo } from './doorbell.ts'
-import { type OpenOptions, settingsOf } from './engine.ts'
+import { type QueueOptions, settingsOf } from './engine.ts'
 import { type Queue, type QueueCall, queueOn } from './port.ts'
 import type { ThreadData, ThreadReply, ThreadRequest } from './sqlite-thread.ts'
 
@@ -11,7 +11,7 @@ import type { ThreadData, ThreadReply, ThreadRequest } from './sqlite-thread.ts'
  * The queue in a SQLite file. `node:sqlite` is synchronous and a commit waits for the disk, so it runs in one worker thread a
  * process, which puts waiting calls into one transaction. No fsync blocks the event loop.
  */
-export async function openSqlite(path: string, options: OpenOptions = {}): Promise<Queue> {
+export async function openSqlite(path: string, options: QueueOptions = {}): Promise<Queue> {
   const file = resolve(path)
   const bell = `${file}.bell`
   await makeFolder(dirname(file))
@@ -48,7 +48,7 @@ function startThread(workerData: ThreadData, onDeath: (error: Error) => void) {
     dead = Object.assign(new Error(message, { cause }), { code: 'ERR_QUEUE_CLOSED' })
     for (const { reject } of pending.values()) reject(dead)
     pending.clear()
-    // A thread that never answered could not open the file: the caller of `open` gets the error.
+    // A thread that never answered could not open the file: the caller of `openQueue` gets the error.
     if (answered && !closing) onDeath(dead)
   }
   thread.on('error', die)

@@ -42,7 +42,7 @@ export async function countQueued({ sql }: Engine): Promise<number> {
 }
 
 /** The photo's row, locked for the caller's change. */
-export const find = async ({ sql }: Engine, photo: PhotoId): Promise<Row | undefined> =>
+export const findRow = async ({ sql }: Engine, photo: PhotoId): Promise<Row | undefined> =>
   sql(`SELECT ${columns} FROM jobs WHERE photo = ? FOR UPDATE`).get(photo)
 
 /** The photo's row if the caller still holds its lease. An expired lease does not count, even when no other worker claimed it. */
@@ -51,13 +51,13 @@ export const findLeased = async ({ sql, clock }: Engine, { job, token }: Lease):
     FOR UPDATE`).get(job.photo, token, clock())
 
 /** Changes columns of a row that `find` locked. */
-export function update({ sql }: Engine, { seq }: Row, changed: Partial<Row>): void {
+export function updateRow({ sql }: Engine, { seq }: Row, changed: Partial<Row>): void {
   const assignments = Object.keys(changed).map(column => `${column} = ?`)
   sql(`UPDATE jobs SET ${assignments.join(', ')} WHERE seq = ?`).send(...Object.values(changed), seq)
 }
 
 /** Adds a photo. False when it is known. */
-export async function insert(
+export async function insertRow(
   { sql, settings }: Engine,
   job: Job,
   state: Partial<Row> & Pick<Row, 'state'>,
@@ -83,7 +83,7 @@ export async function insert(
 
 /** Adds a tombstone, which refuses every enqueue of the photo. False when the photo is known. */
 export const insertTombstone = (engine: Engine, photo: PhotoId, owner: Owner): Promise<boolean> =>
-  insert(engine, { photo, owner, receivedAt: 0, promiseBy: 0, promise: false }, { state: 'deleted' })
+  insertRow(engine, { photo, owner, receivedAt: 0, promiseBy: 0, promise: false }, { state: 'deleted' })
 
 /** Columns of a row without a lease. */
 const unleased = { worker: null, token: null, claimed_at: null, lease_ms: null, lease_until: null }
@@ -106,7 +106,7 @@ export function lease(engine: Engine, row: Row, { worker, leaseMs }: ClaimReques
     queued_at: null,
     due_at: null,
   } as const
-  update(engine, row, leased)
+  updateRow(engine, row, leased)
   emit(engine, row, 'converting')
   return {
     job: toJob(row),
@@ -127,7 +127,7 @@ export function requeue(
   { attempts, dueAt = 0, expired = null }: { attempts: number; dueAt?: number; expired?: string | null },
 ): void {
   const now = engine.clock()
-  update(engine, row, {
+  updateRow(engine, row, {
     ...unleased,
     state: 'queued',
     queued_at: now,
@@ -153,7 +153,7 @@ export function end(
   { reason, durableAt = null }: { reason?: FailureReason; durableAt?: number | null } = {},
 ): { marked: Marked } {
   const marked = row.promise && !row.outcome ? outcome : null
-  update(engine, row, {
+  updateRow(engine, row, {
     ...unleased,
     state,
     queued_at: null,

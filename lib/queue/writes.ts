@@ -19,14 +19,14 @@ import {
   emit,
   end,
   expireLeases,
-  find,
   findLeased,
-  insert,
+  findRow,
+  insertRow,
   insertTombstone,
   lease,
   nextDue,
   requeue,
-  update,
+  updateRow,
 } from './transitions.ts'
 
 /** Retries follow after 0.5 to 1 s, 1 to 2 s, and at most 4 s: three attempts leave most of the minute. */
@@ -48,13 +48,13 @@ export async function enqueue(
   const hasRoom = engine.depth < engine.settings.maxDepth
   if (hasRoom) {
     engine.depth++ // before the insert, because a server runs several enqueues of a transaction concurrently
-    if (await insert(engine, job, { state: 'queued', queued_at: queuedAt, due_at: 0 })) {
+    if (await insertRow(engine, job, { state: 'queued', queued_at: queuedAt, due_at: 0 })) {
       emit(engine, job, 'queued')
       return 'queued'
     }
     engine.depth--
   }
-  const known = await find(engine, job.photo)
+  const known = await findRow(engine, job.photo)
   if (known) return known.state === 'deleted' ? 'deleted' : 'already'
   return hasRoom ? enqueue(engine, job, queuedAt) : 'full'
 }
@@ -82,7 +82,7 @@ export async function claimAll(engine: Engine, requests: ClaimRequest[]): Promis
 /** `stale` also restores the attempt: the caller was suspended past its lease and did not die because of the photo. */
 export async function renew(engine: Engine, lease: Lease, leaseMs: number): Promise<'held' | 'stale'> {
   const row = await findLeased(engine, lease)
-  if (row) update(engine, row, { lease_ms: leaseMs, lease_until: engine.clock() + leaseMs })
+  if (row) updateRow(engine, row, { lease_ms: leaseMs, lease_until: engine.clock() + leaseMs })
   else await forgive(engine, lease)
   return row ? 'held' : 'stale'
 }
@@ -96,7 +96,7 @@ async function forgive(engine: Engine, { job, token }: Lease): Promise<void> {
     .get<Row>(job.photo, token, maxForgiven)
   if (!row) return
   if (row.state === 'lost') requeue(engine, row, { attempts: row.attempts })
-  update(engine, row, { attempts: row.attempts - 1, forgiven: row.forgiven + 1, expired: null })
+  updateRow(engine, row, { attempts: row.attempts - 1, forgiven: row.forgiven + 1, expired: null })
 }
 
 /** Done: the outcome is kept when result.json was durable (epoch ms) by promiseBy, else broken. */
@@ -154,7 +154,7 @@ export async function remove(engine: Engine, photo: PhotoId, owner: Owner): Prom
     emit(engine, { photo, owner } as Job, 'deleted')
     return { marked: null }
   }
-  const row = (await find(engine, photo)) as Row
+  const row = (await findRow(engine, photo)) as Row
   if (row.state === 'deleted') return { marked: null }
   emit(engine, row, 'deleted')
   return end(engine, row, 'deleted', engine.clock() <= row.promise_by ? 'void' : 'broken')
@@ -178,14 +178,14 @@ export async function mark(engine: Engine, photo: PhotoId, outcome: Outcome): Pr
     .sql('UPDATE jobs SET outcome = ? WHERE photo = ? AND promise = 1 AND outcome IS NULL')
     .run(outcome, photo)
   if (changes === 0) return null
-  const row = (await find(engine, photo)) as Row
+  const row = (await findRow(engine, photo)) as Row
   emit(engine, row, 'overdue')
   return outcome
 }
 
 /** Ends a lost photo by the result in storage. `stale`: another process ended it or claimed it again. */
 export async function endLost(engine: Engine, photo: PhotoId, as: LostEnd): Promise<Ended> {
-  const row = await find(engine, photo)
+  const row = await findRow(engine, photo)
   if (row?.state !== 'lost') return 'stale'
   const outcome = as.state === 'done' ? as.outcome : 'broken'
   if (isLate(row, outcome)) return 'late'
@@ -208,7 +208,7 @@ export async function announce(
 
 /** Enqueues a dead letter again with fresh attempts. Its outcome stays. */
 export async function replay(engine: Engine, photo: PhotoId): Promise<'queued' | 'unknown'> {
-  const row = await find(engine, photo)
+  const row = await findRow(engine, photo)
   if (row?.state !== 'dead') return 'unknown'
   requeue(engine, row, { attempts: 0 })
   return 'queued'
@@ -220,7 +220,7 @@ export async function restore(
   job: Job,
   { outcome }: { outcome: Outcome | null },
 ): Promise<'restored' | 'already'> {
-  const isNew = await insert(engine, job, { state: 'done', ended_at: engine.clock(), outcome })
+  const isNew = await insertRow(engine, job, { state: 'done', ended_at: engine.clock(), outcome })
   return isNew ? 'restored' : 'already'
 }
 

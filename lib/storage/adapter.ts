@@ -1,28 +1,28 @@
 import type { CallOutcome, StorageAdapter, StorageOperation } from '../telemetry/catalogue.ts'
 import { type Pause, withPause } from './chunks.ts'
 import { checkKey, checkPrefix, type Key } from './key.ts'
-import type { ByteRange, Found, OpenOptions, Put, Storage, Stored } from './storage.ts'
+import type { ByteRange, OpenObject, Put, Storage, StorageOptions, Stored } from './storage.ts'
 
 /** A call in progress. `key` is the current key; `refused` is true for an expected answer other than success. */
 export type StorageCall = Pause & { key: Key; refused: boolean }
 /** Measures a request of an adapter as an operation of its own. */
-export type Measured = <T>(work: () => Promise<T>) => Promise<T>
+export type Measure = <T>(work: () => Promise<T>) => Promise<T>
 
 /** What an adapter does for `Storage`, which has the promises. Keys are checked and calls measured before. */
 export type Adapter = {
   name: StorageAdapter
   /** Stores files in order, up to the first that is refused. */
   store(files: AsyncIterable<Put>, call: StorageCall): Promise<Stored[]>
-  get(key: Key, range?: ByteRange): Promise<Found | 'not-found'>
+  get(key: Key, range?: ByteRange): Promise<OpenObject | 'not-found'>
   read(key: Key): Promise<Buffer | 'not-found'>
   localFile(key: Key): string | null
-  list(prefix: Key, after: Key | undefined, measured: Measured): AsyncIterable<Key>
+  list(prefix: Key, after: Key | undefined, measured: Measure): AsyncIterable<Key>
   delete(keyOrPrefix: Key): Promise<void>
   close(): void
 }
 
 /** Storage by an adapter: checks keys, times each operation, reports its outcome, and adds the key to errors. */
-export function storageOn(adapter: Adapter, { observe }: OpenOptions): Storage {
+export function storageOn(adapter: Adapter, { observe }: StorageOptions): Storage {
   async function measured<T>(operation: StorageOperation, key: Key, work: (call: StorageCall) => Promise<T>) {
     const start = performance.now()
     const call: StorageCall = { key, waitedMs: 0, broken: false, refused: false }

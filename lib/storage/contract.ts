@@ -6,7 +6,7 @@ import fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { until } from '../../test/support.ts'
 import type { CallOutcome, StorageOperation } from '../telemetry/catalogue.ts'
-import { type Found, type OpenOptions, open, type Storage } from './index.ts'
+import { type OpenObject, openStorage, type Storage, type StorageOptions } from './index.ts'
 
 const bytes = (text: string) => Buffer.from(text)
 const kibibyte = Buffer.alloc(1024, 'x')
@@ -59,7 +59,7 @@ export function storageContract(
   let stop: () => Promise<void>
   let storage: Storage
   const observed: [operation: StorageOperation, seconds: number, outcome: CallOutcome][] = []
-  const observe: OpenOptions['observe'] = (operation, adapter, seconds, outcome) => {
+  const observe: StorageOptions['observe'] = (operation, adapter, seconds, outcome) => {
     expect(adapter).toBe(storage.adapter)
     observed.push([operation, seconds, outcome])
   }
@@ -71,7 +71,7 @@ export function storageContract(
     const started = await start()
     url = started.url
     stop = started.stop
-    storage = await open(url, { observe })
+    storage = await openStorage(url, { observe })
   })
   afterAll(async () => {
     await storage.close()
@@ -86,7 +86,7 @@ export function storageContract(
         bytes: 5,
       })
       expect(await storage.put(`${prefix}empty`, Readable.from([]))).toEqual({ bytes: 0 })
-      const again = await open(url)
+      const again = await openStorage(url)
       expect(await bodyOf(again, `${prefix}a/b`)).toBe('hello')
       expect((await again.read(`${prefix}a/stream`)).toString()).toBe('hello')
       const file = again.localFile(`${prefix}a/b`)
@@ -186,7 +186,7 @@ export function storageContract(
           expect(body.equals((await storage.read(`${prefix}${length}`)) as Buffer)).toBe(true)
           const range = { start: 5 * mebibytes - 3, end: 5 * mebibytes - 2 }
           const found = await storage.get(`${prefix}${length}`, range)
-          expect(await buffer((found as Found).body)).toEqual(body.subarray(range.start, range.end + 1))
+          expect(await buffer((found as OpenObject).body)).toEqual(body.subarray(range.start, range.end + 1))
         }),
       )
     })
@@ -218,7 +218,7 @@ export function storageContract(
       await storage.put(key, body)
       for (let i = 0; i < 3; i++) {
         const found = await Promise.all(Array.from({ length: 70 }, () => storage.get(key)))
-        for (const each of found as Found[]) {
+        for (const each of found as OpenObject[]) {
           if (i === 1) await each.body.iterator().next()
           each.body.destroy()
         }

@@ -4,7 +4,7 @@ import { type Disk, ignore, syncFolder } from '../disk.ts'
 /** Known folders held in memory, about 200 bytes each. Forgetting one costs one more fsync. */
 const maxKnown = 20_000
 
-export type Folders = {
+export type DurableFolders = {
   /** Makes a folder and those above it, up to the root, and makes each entry durable. */
   make(folder: string): Promise<void>
   /** fsync of a folder: its entries are durable. Calls that wait for the same folder share one fsync. */
@@ -17,7 +17,7 @@ export type Folders = {
  * Folders below a root. This process also fsyncs folders that another process made, because that one may have died
  * before its fsync. `known` limits this to once a folder.
  */
-export function openFolders(root: string, disk: Disk): Folders {
+export function openFolders(root: string, disk: Disk): DurableFolders {
   const known = new Map<string, Promise<void>>()
   const sync = shareWaiting(folder => syncFolder(folder, disk))
   const make = (folder: string): Promise<void> => {

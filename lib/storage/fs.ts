@@ -3,12 +3,12 @@ import { readFile } from 'node:fs/promises'
 import { dirname, join, resolve } from 'node:path'
 import { Readable } from 'node:stream'
 import { type Disk, ignore, makeFolder, realDisk } from '../disk.ts'
-import { type Measured, type StorageCall, storageOn } from './adapter.ts'
+import { type Measure, type StorageCall, storageOn } from './adapter.ts'
 import { type Draft, writeDraft } from './draft.ts'
 import { openFolders } from './folders.ts'
 import type { Key } from './key.ts'
-import type { ByteRange, OpenOptions, Put, Storage, Stored } from './storage.ts'
-import { sweep, writerName } from './temporary.ts'
+import type { ByteRange, Put, Storage, StorageOptions, Stored } from './storage.ts'
+import { removeLeftovers, writerName } from './temporary.ts'
 
 /** No key starts with a dot, so no key can name what is in here. */
 const temporaryFolder = '.tmp'
@@ -30,14 +30,14 @@ type Placed = Draft & { target: string; ifAbsent: boolean; beside: boolean } & {
  */
 export async function openFolder(
   path: string,
-  options: OpenOptions = {},
+  options: StorageOptions = {},
   disk: Disk = realDisk,
 ): Promise<Storage> {
   const root = resolve(path)
   const temporary = join(root, temporaryFolder)
   await makeFolder(root, disk)
   await disk.mkdir(temporary).catch(ignore('EEXIST'))
-  await sweep(temporary, disk)
+  await removeLeftovers(temporary, disk)
   const folders = openFolders(root, disk)
   const writer = writerName(process.pid)
   const newTemporary = () => join(temporary, `${writer}.${++temporaries}`)
@@ -99,7 +99,7 @@ export async function openFolder(
     }
   }
 
-  async function* list(prefix: Key, after: Key | undefined, measured: Measured): AsyncIterable<Key> {
+  async function* list(prefix: Key, after: Key | undefined, measured: Measure): AsyncIterable<Key> {
     const entries = await measured(() =>
       disk.readdir(at(prefix), { withFileTypes: true }).catch(ignore('ENOENT', 'ENOTDIR')),
     )

@@ -1,5 +1,5 @@
 import { ConfigError, ifMissing } from '../config.ts'
-import type { OpenOptions, Storage } from './storage.ts'
+import type { Storage, StorageOptions } from './storage.ts'
 import { storageAddress, storageUrlFormat } from './storage-url.ts'
 
 export type { Key } from './key.ts'
@@ -11,7 +11,7 @@ export { foldersOf, storageUrl } from './storage-url.ts'
  * of any S3.
  * @throws ConfigError when the URL or the installation is wrong; Error when the storage does not work.
  */
-export async function open(url: string, options: OpenOptions = {}): Promise<Storage> {
+export async function openStorage(url: string, options: StorageOptions = {}): Promise<Storage> {
   const address = storageAddress(url)
   if (!address) throw new ConfigError(`STORAGE_URL must be ${storageUrlFormat}`)
   if ('folder' in address) return (await import('./fs.ts')).openFolder(address.folder, options)

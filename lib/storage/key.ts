@@ -3,11 +3,11 @@ export type Key = string
 
 const isSegment = (segment: string): boolean => /^[A-Za-z0-9_-][A-Za-z0-9._-]{0,254}$/.test(segment)
 
-export const isKey = (text: Key): boolean => text.length <= 1024 && text.split('/').every(isSegment)
+export const isStorageKey = (text: Key): boolean => text.length <= 1024 && text.split('/').every(isSegment)
 
 /** @throws Error when it is no key: what comes from outside can name nothing but keys. */
 export function checkKey(key: Key): Key {
-  if (!isKey(key)) throw new Error(`"${key}" is not a storage key`)
+  if (!isStorageKey(key)) throw new Error(`"${key}" is not a storage key`)
   return key
 }
 

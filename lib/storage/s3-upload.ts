@@ -33,7 +33,7 @@ type ObjectWrite = {
 const tokenName = 'tintype-write'
 
 /** Stores a body in one request when its length is known or short, else in parts, two of which are in memory at a time. */
-export async function upload(bucket: Bucket, file: Put, call: StorageCall): Promise<Stored> {
+export async function uploadObject(bucket: Bucket, file: Put, call: StorageCall): Promise<Stored> {
   const { key, body, maxBytes = Number.POSITIVE_INFINITY, ifAbsent } = file
   const write: ObjectWrite = {
     target: { Bucket: bucket.Bucket, Key: bucket.prefix + key },

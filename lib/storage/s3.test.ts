@@ -7,7 +7,7 @@ import { expect, onTestFinished, test } from 'vitest'
 import { s3Environment } from '../../test/s3-servers.ts'
 import { errorCode } from '../errors.ts'
 import { type LimitName, limits, limitsReached } from '../limits.ts'
-import { foldersOf, open } from './index.ts'
+import { foldersOf, openStorage } from './index.ts'
 
 Object.assign(process.env, s3Environment)
 
@@ -47,12 +47,14 @@ async function startBucket({ ignoresConditions = false } = {}) {
 
 test('a server that ignores If-None-Match is refused', async () => {
   const { url } = await startBucket({ ignoresConditions: true })
-  await expect(open(url)).rejects.toThrow(/^cannot write conditionally the bucket .*ignores If-None-Match/)
+  await expect(openStorage(url)).rejects.toThrow(
+    /^cannot write conditionally the bucket .*ignores If-None-Match/,
+  )
 })
 
 test('a conflict with another request is tried again, a limited number of times', async () => {
   const { url, conflict } = await startBucket()
-  const storage = await open(url)
+  const storage = await openStorage(url)
   onTestFinished(() => storage.close())
   conflict(2)
   expect(await storage.put('a', Buffer.from('x'))).toEqual({ bytes: 1 })
@@ -62,7 +64,7 @@ test('a conflict with another request is tried again, a limited number of times'
 
 test('a server that falls silent costs no call more than its limit; connections over theirs are counted', async () => {
   const { url, fallSilent } = await startBucket()
-  const storage = await open(url)
+  const storage = await openStorage(url)
   const reached = (limit: LimitName) => limitsReached.get(limit) ?? 0
   const before = { connections: reached('storageConnections'), calls: reached('storageCall') }
   onTestFinished(() => storage.close())
@@ -93,7 +95,7 @@ test('without its package the SDK is named, with what to type', async () => {
 })
 
 test('a server that is not there is an error with the code of the connection', async () => {
-  const error = await open('s3://photos?endpoint=http://127.0.0.1:1').catch(each => each)
+  const error = await openStorage('s3://photos?endpoint=http://127.0.0.1:1').catch(each => each)
   expect(errorCode(error)).toBe('ECONNREFUSED')
   expect(error.message).toContain('cannot list the bucket "photos" of STORAGE_URL at http://127.0.0.1:1')
 })
@@ -114,7 +116,7 @@ test('a URL that is none is refused without a word of what it holds', async () =
     's3://photos?pathStyle=hush',
     'hush://photos',
   ]) {
-    const error = await open(url).catch(each => each)
+    const error = await openStorage(url).catch(each => each)
     expect(error.message, url).toMatch(/^STORAGE_URL must be file:FOLDER, or s3:/)
     expect(error.message).not.toContain('hush')
   }

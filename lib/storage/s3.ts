@@ -2,24 +2,24 @@ import { Readable } from 'node:stream'
 import * as s3 from '@aws-sdk/client-s3'
 import { ignore } from '../disk.ts'
 import { ExpectedError } from '../errors.ts'
-import { type Measured, type StorageCall, storageOn } from './adapter.ts'
+import { type Measure, type StorageCall, storageOn } from './adapter.ts'
 import type { Key } from './key.ts'
 import { type Bucket, connect } from './s3-client.ts'
-import { upload } from './s3-upload.ts'
-import type { ByteRange, OpenOptions, Put, Storage, Stored } from './storage.ts'
+import { uploadObject } from './s3-upload.ts'
+import type { ByteRange, Put, Storage, StorageOptions, Stored } from './storage.ts'
 import type { S3Address } from './storage-url.ts'
 
 /**
  * Storage in a bucket of any S3 that knows conditional writes.
  * @throws ExpectedError when the bucket cannot be listed, written or read.
  */
-export async function openBucket(address: S3Address, options: OpenOptions = {}): Promise<Storage> {
+export async function openBucket(address: S3Address, options: StorageOptions = {}): Promise<Storage> {
   const bucket = await connect(address)
   const { Bucket, prefix, send } = bucket
   const at = (key: Key) => ({ Bucket, Key: prefix + key })
   await check(bucket, address)
 
-  async function* pages(below: Key, after?: Key, measured: Measured = work => work()): AsyncGenerator<Key[]> {
+  async function* pages(below: Key, after?: Key, measured: Measure = work => work()): AsyncGenerator<Key[]> {
     const StartAfter = after && prefix + after
     let ContinuationToken: string | undefined
     do {
@@ -44,7 +44,7 @@ export async function openBucket(address: S3Address, options: OpenOptions = {}):
     async store(files: AsyncIterable<Put>, call: StorageCall): Promise<Stored[]> {
       const answers: Stored[] = []
       for await (const file of files) {
-        const answer = await upload(bucket, file, call)
+        const answer = await uploadObject(bucket, file, call)
         answers.push(answer)
         if (typeof answer === 'string') break
       }
@@ -76,7 +76,7 @@ export async function openBucket(address: S3Address, options: OpenOptions = {}):
 
     localFile: () => null,
 
-    async *list(below: Key, after: Key | undefined, measured: Measured) {
+    async *list(below: Key, after: Key | undefined, measured: Measure) {
       for await (const page of pages(below, after, measured)) yield* page
     },
 

@@ -1,5 +1,5 @@
 import { join } from 'node:path'
-import { isKey } from './key.ts'
+import { isStorageKey } from './key.ts'
 
 /** Formats of STORAGE_URL. It never holds credentials, because URLs appear in logs and in `ps`. */
 export const storageUrlFormat =
@@ -34,7 +34,7 @@ export function storageAddress(url: string): { folder: string } | S3Address | un
 const s3Query: Record<string, (value: string) => boolean> = {
   endpoint: value => /^https?:\/\/[^@?#]+$/.test(value) && URL.canParse(value),
   region: value => /^[a-z0-9-]+$/.test(value),
-  prefix: value => isKey(value),
+  prefix: value => isStorageKey(value),
   pathStyle: value => /^(true|false)$/.test(value),
 }
 

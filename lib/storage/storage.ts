@@ -2,7 +2,7 @@ import type { Readable } from 'node:stream'
 import type { CallOutcome, StorageAdapter, StorageOperation } from '../telemetry/catalogue.ts'
 import type { Key } from './key.ts'
 
-export type Found = { body: Readable; bytes: number }
+export type OpenObject = { body: Readable; bytes: number }
 /** Both ends are included; what is beyond the body is left out. */
 export type ByteRange = { start: number; end: number }
 
@@ -42,7 +42,7 @@ export type Storage = {
    */
   putAll(files: Iterable<NewFile> | AsyncIterable<NewFile>): Promise<'stored' | 'too-large'>
   /** A stream of the body, or of a range of it. The caller must consume or destroy it. */
-  get(key: Key, range?: ByteRange): Promise<Found | 'not-found'>
+  get(key: Key, range?: ByteRange): Promise<OpenObject | 'not-found'>
   /** The whole body at once: small records, and originals for the converter's child. */
   read(key: Key): Promise<Buffer | 'not-found'>
   /** The path of a body's file, for reading only; null when bodies are not local files. */
@@ -60,7 +60,7 @@ export type Storage = {
   close(): Promise<void>
 }
 
-export type OpenOptions = {
+export type StorageOptions = {
   /** Called after each operation; `seconds` leaves out the time that a put waited for its sender. */
   observe?: (
     operation: StorageOperation,

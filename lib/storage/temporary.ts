@@ -22,7 +22,7 @@ export function writerName(pid: number): string | undefined {
 }
 
 /** Removes what dead processes left; files are named `<writer>.<number>`. */
-export async function sweep(folder: string, disk: Disk): Promise<void> {
+export async function removeLeftovers(folder: string, disk: Disk): Promise<void> {
   for (const name of await disk.readdir(folder)) {
     const writer = name.split('.')[0] ?? ''
     if (writerName(Number.parseInt(writer, 10)) === writer) continue

@@ -6,15 +6,15 @@ import { maxBatchBytes, newline, scanEntry, streamPrefix } from './entry.ts'
 import type { Journal, Segment } from './journal.ts'
 
 /** Whole lines of one stream whose sequence numbers run from `first` to `last` without a gap. */
-export type Batch = { stream: string; first: number; last: number; body: Buffer }
+export type EntryBatch = { stream: string; first: number; last: number; body: Buffer }
 
 type Batches = {
   /** The oldest entries that are not acknowledged; the same ones until they are. */
-  next(): Promise<Batch | 'drained'>
+  next(): Promise<EntryBatch | 'drained'>
   /** The server has the stream up to this entry; `next` continues after it. */
-  acknowledged(batch: Batch, seq: number): void
+  acknowledged(batch: EntryBatch, seq: number): void
   /** The server lacks entries before the batch; `next` starts again with the oldest entry in the journal. */
-  rewind(batch: Batch, expected: number): void
+  rewind(batch: EntryBatch, expected: number): void
   close(): Promise<void>
 }
 
@@ -49,7 +49,7 @@ export function readBatches(journal: Journal): Batches {
     }
   }
 
-  const gather = async (from: Source): Promise<Batch | 'moved' | 'end'> => {
+  const gather = async (from: Source): Promise<EntryBatch | 'moved' | 'end'> => {
     const { bytesRead } = await from.handle.read(buffer, 0, buffer.length, at.position)
     const held = acked.stream === from.segment.stream ? acked.seq : 0
     const start = at.position
@@ -71,7 +71,7 @@ export function readBatches(journal: Journal): Batches {
   }
 
   /** Replaces a line that is longer than a batch, which only a damaged disk can hold, by an entry with its size and hash. */
-  const overlong = async ({ segment, handle, prefix }: Source): Promise<Batch | 'end'> => {
+  const overlong = async ({ segment, handle, prefix }: Source): Promise<EntryBatch | 'end'> => {
     const hash = createHash('sha256')
     for (let bytes = 0; ; ) {
       const { bytesRead } = await handle.read(buffer, 0, buffer.length, at.position + bytes)

@@ -1,5 +1,5 @@
-import type { OpenOptions as QueueOptions } from '../queue/index.ts'
-import type { OpenOptions as StorageOptions } from '../storage/index.ts'
+import type { QueueOptions } from '../queue/index.ts'
+import type { StorageOptions } from '../storage/index.ts'
 import type { Metrics } from './metrics.ts'
 
 /** Counts and times each call to storage. */

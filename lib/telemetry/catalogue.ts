@@ -5,11 +5,11 @@
  */
 
 export const services = ['web', 'converter', 'logs', 'slo'] as const
-export type Service = (typeof services)[number]
+export type ServiceName = (typeof services)[number]
 
 /** The stages of a photo, in order. `experience` is measured in the browser (click to thumbnail). */
 export const stages = ['receive', 'wait', 'convert', 'store', 'deliver', 'experience'] as const
-export type Stage = (typeof stages)[number]
+export type StageName = (typeof stages)[number]
 
 /** Phases of an HTTP request, as its client sees them. */
 export const requestPhases = ['dns', 'connect', 'tls', 'processing', 'transfer'] as const
@@ -75,7 +75,7 @@ export type Definition = {
   /** Upper bounds in seconds; histograms only. */
   buckets?: readonly number[]
   /** The services that expose it. */
-  in: readonly Service[]
+  in: readonly ServiceName[]
   /** Exposed only by a process that names it: of two kinds of probe one is in use. */
   optional?: true
 }

@@ -42,30 +42,30 @@ const isoLength = 24
  * Null when it is not an entry of that stream. It does not check that the payload is JSON.
  */
 export function scanEntry(bytes: Buffer, start: number, end: number, prefix: Buffer): Scanned | null {
-  if (end - start < prefix.length || !matches(bytes, start, prefix)) return null
+  if (end - start < prefix.length || !hasBytesAt(bytes, start, prefix)) return null
   let at = start + prefix.length
   let seq = 0
   for (let digit = digitAt(bytes, at); digit < 10; digit = digitAt(bytes, ++at)) seq = seq * 10 + digit
   if (seq < 1 || !Number.isSafeInteger(seq) || bytes[start + prefix.length] === 0x30) return null
 
   let sessionAt = -1
-  if (matches(bytes, at, sessionNull)) at += sessionNull.length
+  if (hasBytesAt(bytes, at, sessionNull)) at += sessionNull.length
   else {
-    if (!matches(bytes, at, sessionOpen)) return null
+    if (!hasBytesAt(bytes, at, sessionOpen)) return null
     sessionAt = at + sessionOpen.length
     at = sessionAt + 16
     for (let i = sessionAt; i < at; i++) if (!isHexDigit(bytes[i] as number)) return null
     if (bytes[at++] !== 0x22) return null
   }
-  if (!matches(bytes, at, timestampOpen)) return null
+  if (!hasBytesAt(bytes, at, timestampOpen)) return null
   const timestampMs = timeAt(bytes, at + timestampOpen.length)
   at += timestampOpen.length + isoLength
-  if (Number.isNaN(timestampMs) || !matches(bytes, at, payloadOpen)) return null
+  if (Number.isNaN(timestampMs) || !hasBytesAt(bytes, at, payloadOpen)) return null
   const closed = bytes[end - 1] === 0x7d && at + payloadOpen.length < end
   return closed ? { seq, timestampMs, sessionAt, payloadAt: at + payloadOpen.length - 1 } : null
 }
 
-export function matches(bytes: Buffer, at: number, literal: Buffer): boolean {
+export function hasBytesAt(bytes: Buffer, at: number, literal: Buffer): boolean {
   for (let i = 0; i < literal.length; i++) if (bytes[at + i] !== literal[i]) return false
   return true
 }
@@ -84,7 +84,7 @@ export function timeAt(bytes: Buffer, at: number): number {
   const minutes = number(bytes, at + 14, 2)
   const seconds = number(bytes, at + 17, 2)
   const ms = number(bytes, at + 20, 3)
-  if (!matches(bytes, at, cachedDay)) {
+  if (!hasBytesAt(bytes, at, cachedDay)) {
     bytes.copy(cachedDay, 0, at, at + cachedDay.length)
     const day = cachedDay.toString('latin1')
     cachedDayMs = /^\d{4}-\d\d-\d\dT$/.test(day) ? Date.parse(`${day}00:00:00.000Z`) : Number.NaN

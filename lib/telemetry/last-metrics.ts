@@ -1,6 +1,6 @@
 import { mkdirSync, renameSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import type { Service } from './catalogue.ts'
+import type { ServiceName } from './catalogue.ts'
 import type { Metrics } from './metrics.ts'
 
 /** The folder of final metrics: SERVICE.INSTANCE.txt of each stopped process, in OpenMetrics. */
@@ -12,7 +12,7 @@ export const lastMetricsFolder = (dataDir: string): string => join(dataDir, 'met
  */
 export async function leaveMetrics(
   metrics: Metrics,
-  service: Service,
+  service: ServiceName,
   { DATA_DIR, INSTANCE }: { DATA_DIR: string; INSTANCE: string },
 ): Promise<void> {
   try {

@@ -4,7 +4,7 @@ import winston from 'winston'
 import Transport from 'winston-transport'
 import { countLimit, limits } from '../limits.ts'
 import { secret } from '../secrets.ts'
-import type { Service } from './catalogue.ts'
+import type { ServiceName } from './catalogue.ts'
 import { isSession } from './entry.ts'
 import { openJournal } from './journal.ts'
 import { type Level, levels } from './levels.ts'
@@ -32,7 +32,7 @@ export type Log = {
 }
 
 /** The services, and the launcher that keeps them running. */
-type LogSource = Service | 'launcher'
+type LogSource = ServiceName | 'launcher'
 
 type LogOptions = {
   service: LogSource

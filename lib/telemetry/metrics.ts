@@ -1,6 +1,6 @@
 import type { Counter, Gauge, Histogram, Registry } from 'prom-client'
 import { limitsReached } from '../limits.ts'
-import type { Definition, Service } from './catalogue.ts'
+import type { Definition, ServiceName } from './catalogue.ts'
 import { type MetricName, metrics } from './definitions.ts'
 import helpOf from './help.json' with { type: 'json' }
 import { loadLight } from './load-light.ts'
@@ -33,7 +33,7 @@ export type Metrics = {
  * they are named.
  */
 export function createMetrics(
-  service: Service,
+  service: ServiceName,
   version: string,
   optional: readonly MetricName[] = [],
 ): Metrics {

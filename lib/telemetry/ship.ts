@@ -2,7 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { faultPoint } from '../fault.ts'
 import { askBounded } from '../http/bounded-request.ts'
 import { startPulse } from '../pulse.ts'
-import { type Batch, readBatches } from './batches.ts'
+import { type EntryBatch, readBatches } from './batches.ts'
 import { entryVersion } from './entry.ts'
 import type { Journal } from './journal.ts'
 
@@ -102,7 +102,7 @@ const backoffMs = (failures: number): number =>
 async function send(
   url: string,
   token: string,
-  { stream, body }: Batch,
+  { stream, body }: EntryBatch,
   rewound: boolean,
 ): Promise<{ acked: number } | { expected: number }> {
   const { status, body: text } = await askBounded(`${url.replace(/\/$/, '')}/streams/${stream}`, {

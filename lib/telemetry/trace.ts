@@ -9,7 +9,7 @@ import {
   SpanStatusCode,
   trace,
 } from '@opentelemetry/api'
-import { attributes, type Stage } from './catalogue.ts'
+import { attributes, type StageName } from './catalogue.ts'
 
 const tracer = trace.getTracer('tintype')
 
@@ -35,7 +35,7 @@ type SpanOptions = {
 
 /** Runs a stage inside a span of its name. An error is recorded on the span and rethrown. */
 export async function withSpan<T>(
-  stage: Stage,
+  stage: StageName,
   options: SpanOptions,
   run: (span: Span) => Promise<T>,
 ): Promise<T> {
@@ -77,7 +77,7 @@ export const markFailed = (span: Span, message: string): void =>
   void span.setStatus({ code: SpanStatusCode.ERROR, message })
 
 /** Records a span that has already ended (the wait in the queue). Returns its traceparent. */
-export function recordSpan(stage: Stage, options: SpanOptions & { endTime: number }): string | undefined {
+export function recordSpan(stage: StageName, options: SpanOptions & { endTime: number }): string | undefined {
   const span = tracer.startSpan(stage, spanOptions(options), parentContext(options.parent))
   span.end(options.endTime)
   return traceparentOf(span)

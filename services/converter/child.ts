@@ -2,7 +2,7 @@ import { closeSync, fstatSync, openSync, readSync, writeFileSync } from 'node:fs
 import { flushCompileCache } from 'node:module'
 import { setPriority } from 'node:os'
 import type { Size } from '@tintype/lib/photo/record.ts'
-import { type Key, open, type Storage } from '@tintype/lib/storage/index.ts'
+import { type Key, openStorage, type Storage } from '@tintype/lib/storage/index.ts'
 import { ignoreTerminal } from '@tintype/lib/terminal.ts'
 import sharp from 'sharp'
 import { type Conversion, convert } from './convert.ts'
@@ -33,7 +33,7 @@ async function serve({ storageUrl, sizes, maxPixels }: Setup): Promise<void> {
   preferAsVictim()
   // process.exit would wait for libvips' thread, which a hostile photo may keep busy for ever.
   process.on('disconnect', () => process.kill(process.pid, 'SIGKILL'))
-  const storage = storageUrl === null ? null : await open(storageUrl)
+  const storage = storageUrl === null ? null : await openStorage(storageUrl)
   await warmUp(sizes, maxPixels)
   process.on('message', async ({ original, detailed, body }: Request) => {
     const run = (input: Buffer | string) => convert(input, sizes, maxPixels, detailed)

@@ -3,7 +3,7 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Size } from '@tintype/lib/photo/record.ts'
-import { open } from '@tintype/lib/storage/index.ts'
+import { openStorage } from '@tintype/lib/storage/index.ts'
 import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest'
 import { until } from '../../test/support.ts'
 import { type Child, startChild } from './children.ts'
@@ -15,7 +15,7 @@ let folder: string
 
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'tintype-'))
-  const storage = await open(`file:${folder}`)
+  const storage = await openStorage(`file:${folder}`)
   await storage.put('photos/small', await noise(640, 480).jpeg().toBuffer())
   await storage.put('photos/text', Buffer.from('not a photo'))
   // Decoded whole, 16 megapixels: some 130 MB above the process.

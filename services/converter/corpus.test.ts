@@ -1,6 +1,6 @@
 import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { open } from '@tintype/lib/storage/index.ts'
+import { openStorage } from '@tintype/lib/storage/index.ts'
 import { expect, onTestFinished, test } from 'vitest'
 import { temporaryFolder } from '../../test/support.ts'
 import { startChild } from './children.ts'
@@ -11,7 +11,7 @@ test.skipIf(!corpus)(
   'no file of CORPUS_DIR, however odd, ends a child',
   async () => {
     const folder = await temporaryFolder()
-    const storage = await open(`file:${folder}`)
+    const storage = await openStorage(`file:${folder}`)
     const setup = {
       storageUrl: `file:${folder}`,
       sizes: [{ side: 320, format: 'jpg' as const }],

@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Size } from '@tintype/lib/photo/record.ts'
-import { open } from '@tintype/lib/storage/index.ts'
+import { openStorage } from '@tintype/lib/storage/index.ts'
 import sharp from 'sharp'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { type HeicOptions, heic, quadrantHeic } from '../../test/heif.ts'
@@ -137,7 +137,7 @@ describe('limits', () => {
 
 test('libheif is loaded when the first HEIC comes, and only in a thread of the child', async () => {
   const folder = await temporaryFolder()
-  const storage = await open(`file:${folder}`)
+  const storage = await openStorage(`file:${folder}`)
   await storage.put('photos/jpeg', await noise(64, 48).jpeg().toBuffer())
   await storage.put('photos/heic', heic())
   const list = join(folder, 'loaded')

@@ -1,6 +1,6 @@
 import { limits } from '@tintype/lib/limits.ts'
 import type { Size } from '@tintype/lib/photo/record.ts'
-import { open, type Storage } from '@tintype/lib/storage/index.ts'
+import { openStorage, type Storage } from '@tintype/lib/storage/index.ts'
 import sharp from 'sharp'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { temporaryFolder } from '../../test/support.ts'
@@ -21,7 +21,7 @@ let children: Child[]
 
 beforeAll(async () => {
   const storageUrl = `file:${await temporaryFolder(afterAll)}`
-  storage = await open(storageUrl)
+  storage = await openStorage(storageUrl)
   const start = (sizes: Size[]) =>
     startChild({ storageUrl, sizes, maxPixels: 2 ** 28 }, { deadlineMs: 15_000, memoryBytes: 2 ** 30 })
   children = await Promise.all([start([png]), start([png, webp])])

@@ -3,7 +3,7 @@ import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { ignore } from '@tintype/lib/disk.ts'
 import { readBody } from '@tintype/lib/http/request-body.ts'
-import { createApp, finish, Problem } from '@tintype/lib/http.ts'
+import { createApp, finishRoutes, Problem } from '@tintype/lib/http.ts'
 import { type LimitName, limits } from '@tintype/lib/limits.ts'
 import { type OtherPages, otherPages } from '@tintype/lib/page/other-pages.ts'
 import { openPages } from '@tintype/lib/page/pages.ts'
@@ -40,7 +40,7 @@ export async function createLogsApp(server: LogServer): Promise<Express> {
   const app = createApp(server)
   addIngest(app, server)
   addReading(app, server)
-  finish(app, server)
+  finishRoutes(app, server)
   return app
 }
 

@@ -1,5 +1,5 @@
 import { closeSync, openSync, writeSync } from 'node:fs'
-import { hashOf, matches, newline } from '@tintype/lib/telemetry/entry.ts'
+import { hasBytesAt, hashOf, newline } from '@tintype/lib/telemetry/entry.ts'
 import { readFrom } from './files.ts'
 import type { Source } from './merge.ts'
 
@@ -135,7 +135,7 @@ export function eachKey({ buffer, end, head }: Source, add: (start: number, end:
     if (buffer[at] !== quote) continue
     const next = buffer[at + 1]
     const open = next === 0x70 ? photoOpen : next === 0x74 ? traceOpen : undefined
-    if (!open || !matches(buffer, at, open)) continue
+    if (!open || !hasBytesAt(buffer, at, open)) continue
     const from = at + open.length
     at = from
     while (at < end && buffer[at] !== quote) at++

@@ -1,7 +1,7 @@
 import { isUtf8 } from 'node:buffer'
 import { countLimit, limits } from '@tintype/lib/limits.ts'
 import {
-  matches,
+  hasBytesAt,
   newline,
   type Scanned,
   scanEntry,
@@ -107,5 +107,5 @@ const iso = (ms: number): Buffer => Buffer.from(new Date(ms).toISOString())
 /** The effective time of the stamped line that ends (at its newline) at `end`. */
 export function effectiveAt(bytes: Buffer, end: number, timestampMs: number): number {
   const value = end - tail.length - isoLength
-  return matches(bytes, value - effectiveOpen.length, effectiveOpen) ? timeAt(bytes, value) : timestampMs
+  return hasBytesAt(bytes, value - effectiveOpen.length, effectiveOpen) ? timeAt(bytes, value) : timestampMs
 }

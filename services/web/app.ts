@@ -1,5 +1,5 @@
 import { json } from '@tintype/lib/http/request-body.ts'
-import { createApp, finish, Problem } from '@tintype/lib/http.ts'
+import { createApp, finishRoutes, Problem } from '@tintype/lib/http.ts'
 import { otherPages } from '@tintype/lib/page/other-pages.ts'
 import { openPages } from '@tintype/lib/page/pages.ts'
 import { findPhoto } from '@tintype/lib/photo/find.ts'
@@ -42,7 +42,7 @@ export function createWebApp(web: Web): Express {
   app.get('/events', eventStream(web))
   app.post('/experience', json('jsonBytes', 'any'), experience(web))
   app.get('/status.json', status(web))
-  finish(app, web)
+  finishRoutes(app, web)
   return app
 }
 

@@ -1,5 +1,5 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
-import type { OpenOptions } from '@tintype/lib/storage/index.ts'
+import type { StorageOptions } from '@tintype/lib/storage/index.ts'
 import { observeStorage as observe } from '@tintype/lib/telemetry/calls.ts'
 import type { Log } from '@tintype/lib/telemetry/log.ts'
 import type { Metrics } from '@tintype/lib/telemetry/metrics.ts'
@@ -15,7 +15,7 @@ export function withDetail(log: Log, session: string, run: () => void): void {
 
 /** Measures each storage call, and logs it for a session with raised detail. */
 export const observeStorage =
-  (metrics: Metrics, log: Log): NonNullable<OpenOptions['observe']> =>
+  (metrics: Metrics, log: Log): NonNullable<StorageOptions['observe']> =>
   (operation, adapter, seconds, outcome) => {
     observe(metrics)(operation, adapter, seconds, outcome)
     const session = detailedSession.getStore()

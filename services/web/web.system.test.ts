@@ -1,7 +1,7 @@
 import { readdir, readFile } from 'node:fs/promises'
 import { connect } from 'node:net'
 import { join } from 'node:path'
-import { open as openQueue, type Queue, queueUrl } from '@tintype/lib/queue/index.ts'
+import { openQueue, type Queue, queueUrl } from '@tintype/lib/queue/index.ts'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { s3Environment } from '../../test/s3-servers.ts'
 import { type Started, smallDisk, startScript, temporaryFolder, until } from '../../test/support.ts'

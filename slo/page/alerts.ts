@@ -2,7 +2,7 @@ import { h } from '@tintype/lib/page/browser/dom.ts'
 import type { ObjectiveState, WhatIfAlert } from './api.ts'
 import { clock, joined, percent } from './format.ts'
 import { asTable, type Bar, chart } from './parts.ts'
-import { say, word } from './words.ts'
+import { translated, word } from './words.ts'
 
 type Lane = { name: string; bars: Omit<Bar, 'class'>[]; summary: string }
 
@@ -43,7 +43,7 @@ export function alertHistory(objectives: ObjectiveState[]): HTMLElement {
     summary: own.some(({ clears }) => clears === null) ? word('still') : `${own.length} ×`,
   }))
   const rows = fired.map(({ displayName, tier, fires, clears, budgetUsedAtFire }) => [
-    say(displayName),
+    translated(displayName),
     tier,
     clock(fires),
     ended(clears),

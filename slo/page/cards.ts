@@ -1,34 +1,29 @@
 import { h } from '@tintype/lib/page/browser/dom.ts'
 import type { ObjectiveState } from './api.ts'
 import { clock, count, joined, percent, tenths } from './format.ts'
-import { say, word } from './words.ts'
+import { translated, word } from './words.ts'
 
 /** The state of an objective as the design system names it; `none`: nothing was counted yet. */
-export function stateOf({
-  budgetLeft,
-  tiers,
-  good,
-  bad,
-}: ObjectiveState): 'none' | 'kept' | 'late' | 'broken' {
+function cardState({ budgetLeft, tiers, good, bad }: ObjectiveState): 'none' | 'kept' | 'late' | 'broken' {
   if (good + bad === 0) return 'none'
   if (budgetLeft < 0) return 'broken'
   return tiers.some(({ firing }) => firing) ? 'late' : 'kept'
 }
 
 export const stateWord = (objective: ObjectiveState): string => {
-  const state = stateOf(objective)
+  const state = cardState(objective)
   return word(state === 'broken' ? 'brokenState' : state)
 }
 
 /** An objective: what is left of its budget, until when, and its tiers against their thresholds. */
 export function card(objective: ObjectiveState): HTMLElement {
   const { displayName, description, budget, budgetLeft, goneAt, tiers } = objective
-  const name = say(displayName)
+  const name = translated(displayName)
   const gone =
     budgetLeft <= 0 && budget > 0 ? word('usedUp') : goneAt && word('gone', { time: clock(goneAt) })
   return h(
     'article',
-    { class: 'sheet card', 'data-state': stateOf(objective) },
+    { class: 'sheet card', 'data-state': cardState(objective) },
     h('h2', { title: description }, name),
     h('p', { class: 'left' }, leftOf(objective)),
     meter(budget === 0 ? 1 : Math.max(0, budgetLeft) / budget, name),
@@ -40,7 +35,7 @@ export function card(objective: ObjectiveState): HTMLElement {
 
 /** A budget in events is a share of the events that were counted: of few events none may be bad. */
 function leftOf({ kind, unit: written, budget, budgetLeft, good, bad, target }: ObjectiveState) {
-  const unit = say(written)
+  const unit = translated(written)
   const big = (value: number) => h('strong', {}, count(Math.max(0, value)))
   if (kind === 'minutes') return [big(budgetLeft), ` ${word('leftMinutes', { budget })}`]
   if (good + bad === 0) return h('span', { class: 'soft' }, word('noEvents', { unit }))
@@ -54,7 +49,7 @@ export function countsOf({ good, bad, unknown, target, kind, unit }: ObjectiveSt
   const counted = word(kind === 'minutes' ? 'minutesCounted' : 'eventsCounted', {
     good,
     bad,
-    unit: say(unit),
+    unit: translated(unit),
   })
   const without = kind === 'minutes' && unknown > 0 && word('withoutData', { n: unknown })
   const ratio = word('ratio', { ratio: percent(good / (good + bad)), target: percent(target) })
@@ -97,9 +92,9 @@ export function presentState(objectives: readonly ObjectiveState[]): { state: st
   if (last === 'o') return { state: 'online', text: word('online') }
   if (last && last !== '.') return { state: 'broken', text: word('offline') }
   const states = last ? [] : (['broken', 'late', 'kept'] as const)
-  const worst = states.map(state => objectives.find(each => stateOf(each) === state)).find(Boolean)
+  const worst = states.map(state => objectives.find(each => cardState(each) === state)).find(Boolean)
   return worst
-    ? { state: stateOf(worst), text: stateWord(worst) }
+    ? { state: cardState(worst), text: stateWord(worst) }
     : { state: 'unknown', text: word('unknown') }
 }
 
@@ -109,7 +104,9 @@ const maxNames = 3
 /** Which objectives are broken and which burn, or that all are met. */
 export function summary(objectives: readonly ObjectiveState[]): string {
   const named = (wanted: string) => {
-    const all = objectives.filter(each => stateOf(each) === wanted).map(each => say(each.displayName))
+    const all = objectives
+      .filter(each => cardState(each) === wanted)
+      .map(each => translated(each.displayName))
     if (all.length <= maxNames + 1) return all.join(', ')
     return word('andMore', { names: all.slice(0, maxNames).join(', '), n: all.length - maxNames })
   }
@@ -120,7 +117,7 @@ export function summary(objectives: readonly ObjectiveState[]): string {
       broken && word('broken', { names: broken }),
       burning && word('burning', { names: burning }),
     )
-  const [n, all] = [objectives.filter(each => stateOf(each) === 'kept').length, objectives.length]
+  const [n, all] = [objectives.filter(each => cardState(each) === 'kept').length, objectives.length]
   if (n < all) return word('someMet', { n, all })
   return word(n === 1 ? 'oneMet' : n === 2 ? 'bothMet' : 'allMet', { n })
 }

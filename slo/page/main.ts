@@ -16,7 +16,7 @@ import { table } from './parts.ts'
 import { stageLanes } from './stages.ts'
 import { clamp, dayStrips, usefulZooms, type Zoom, zooms } from './strip.ts'
 import { showVerdict } from './verdict.ts'
-import { say, word } from './words.ts'
+import { translated, word } from './words.ts'
 
 const address = new URL(location.href)
 let zoom: Zoom = clamp({
@@ -112,7 +112,11 @@ async function refreshRelease(): Promise<void> {
   if (!underWay || 'refused' in underWay || !underWay.look) return
   find('#release').hidden = false
   const { percent, objectives } = underWay.look
-  const rows = objectives.map(each => [say(each.objective), word('badOf', each.old), word('badOf', each.new)])
+  const rows = objectives.map(each => [
+    translated(each.objective),
+    word('badOf', each.old),
+    word('badOf', each.new),
+  ])
   find('#release-sides').replaceChildren(
     h('p', {}, word('releaseShare', { percent, version: underWay.to })),
     table(word('releaseColumns'), rows),

@@ -1,4 +1,4 @@
-import { type Child, h, svg } from '@tintype/lib/page/browser/dom.ts'
+import { type Content, h, svg } from '@tintype/lib/page/browser/dom.ts'
 import type { ObjectiveState } from './api.ts'
 import { clock } from './format.ts'
 import { word } from './words.ts'
@@ -64,7 +64,7 @@ export const chart = (label: string, length: number, bars: readonly Bar[], attri
     ),
   )
 
-type Cell = Exclude<Child, Child[]>
+type Cell = Exclude<Content, Content[]>
 
 /** A table with its columns named, `a | b`; columns of numbers are aligned right. */
 export function table(columns: string, rows: readonly (readonly Cell[])[], attributes = {}): HTMLElement {

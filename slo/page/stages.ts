@@ -3,7 +3,7 @@ import { duration } from '@tintype/lib/page/browser/language.ts'
 import uPlot from 'uplot'
 import type { Stages } from './api.ts'
 import { joined, wholePercent } from './format.ts'
-import { say, word } from './words.ts'
+import { translated, word } from './words.ts'
 
 /** Heights and widths in px where the page's font size is 16 px. */
 const [height, timesHeight, secondsWidth, textSize] = [84, 22, 64, 12]
@@ -27,7 +27,7 @@ export function stageLanes({ times, stages }: Stages, into: HTMLElement): void {
       h(
         'div',
         { class: 'lane' },
-        h('h3', {}, say(stage)),
+        h('h3', {}, translated(stage)),
         h(
           'p',
           { class: 'small soft' },

@@ -5,7 +5,7 @@ import { percent } from './format.ts'
 import { showLive } from './live.ts'
 import { cellWords, clockOf, firstMeasured, measuredText, runs, table, wide } from './parts.ts'
 import { legend } from './strip.ts'
-import { objectivesName, say, word } from './words.ts'
+import { objectivesName, translated, word } from './words.ts'
 
 /** The lead names an objective about minutes and this many others; of more it gives only a summary. */
 const maxInLead = 2
@@ -16,7 +16,7 @@ function draw({ objectives }: State): void {
   if (!shown) return
   const measured = measuredText([shown])
   find('#hours').replaceChildren(
-    h('h2', {}, say(shown.displayName)),
+    h('h2', {}, translated(shown.displayName)),
     h('p', { class: 'soft' }, measured),
     hours(shown),
   )
@@ -43,10 +43,10 @@ function leadMinutes({ bad, budget, windowMinutes }: ObjectiveState): string {
 }
 
 function leadEvents({ displayName, good, bad, unit }: ObjectiveState): string {
-  const [name, n] = [say(displayName), good + bad]
+  const [name, n] = [translated(displayName), good + bad]
   return n === 0
     ? word('leadNoEvents', { name })
-    : word('leadEvents', { name, ratio: percent(good / n), n, unit: say(unit) })
+    : word('leadEvents', { name, ratio: percent(good / n), n, unit: translated(unit) })
 }
 
 const standings = (objectives: ObjectiveState[]): HTMLElement =>
@@ -55,7 +55,7 @@ const standings = (objectives: ObjectiveState[]): HTMLElement =>
     objectives.map(objective => {
       const { displayName, budget, budgetLeft } = objective
       const left = budget === 0 ? '' : percent(Math.max(0, budgetLeft / budget))
-      return [say(displayName), stateWord(objective), countsOf(objective), left]
+      return [translated(displayName), stateWord(objective), countsOf(objective), left]
     }),
   )
 

@@ -1,7 +1,7 @@
 import { h } from '@tintype/lib/page/browser/dom.ts'
 import type { ObjectiveState } from './api.ts'
 import { asTable, cellWords, chart, clockOf, firstMeasured, measuredText, runs } from './parts.ts'
-import { say, word } from './words.ts'
+import { translated, word } from './words.ts'
 
 /** What part of the day is shown: the hours that end `until` minutes before its end. */
 export type Zoom = { hours: number; until: number }
@@ -40,7 +40,7 @@ export function dayStrips(objectives: ObjectiveState[], zoom: Zoom, move: (zoom:
     'div',
     { class: 'strips' },
     objectives.flatMap(objective => [
-      h('p', { class: 'small' }, say(objective.displayName)),
+      h('p', { class: 'small' }, translated(objective.displayName)),
       strip(objective, from, to, click),
     ]),
     h(
@@ -58,7 +58,7 @@ export function dayStrips(objectives: ObjectiveState[], zoom: Zoom, move: (zoom:
           .map(run => [
             clockOf(strip, run.from),
             clockOf(strip, run.to),
-            `${say(displayName)}: ${cellWords({ kind })[run.letter]}`,
+            `${translated(displayName)}: ${cellWords({ kind })[run.letter]}`,
           ]),
       ),
     ),
@@ -76,7 +76,7 @@ function strip(
     const times = [run.from, run.to].map(minute => clockOf(objective.strip, from + minute))
     return { ...run, ...looks[run.letter], title: `${times.join('–')}: ${names[run.letter]}` }
   })
-  return chart(say(objective.displayName), to - from, bars as Parameters<typeof chart>[2], {
+  return chart(translated(objective.displayName), to - from, bars as Parameters<typeof chart>[2], {
     class: 'strip',
     click,
   })

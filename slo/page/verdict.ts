@@ -1,9 +1,9 @@
-import { type Child, find, h } from '@tintype/lib/page/browser/dom.ts'
+import { type Content, find, h } from '@tintype/lib/page/browser/dom.ts'
 import { duration } from '@tintype/lib/page/browser/language.ts'
 import { type Diagnosis, post, type State } from './api.ts'
 import { clock, joined, significant, wholePercent } from './format.ts'
 import { table, wide } from './parts.ts'
-import { say, word } from './words.ts'
+import { translated, word } from './words.ts'
 
 type Verdict = Diagnosis['verdict']
 
@@ -38,7 +38,7 @@ function stateOf(diagnosis: Diagnosis | null): string {
   return diagnosis.verdict.verdict === 'healthy' ? 'kept' : 'late'
 }
 
-function answer(diagnosis: Diagnosis, { logs }: State): Child[] {
+function answer(diagnosis: Diagnosis, { logs }: State): Content[] {
   const { verdict, examples } = diagnosis
   const { lever, evidence, lacking } = verdict
   const remarks = [...verdict.replicas, ...verdict.context, ...verdict.remarks]
@@ -53,7 +53,7 @@ function answer(diagnosis: Diagnosis, { logs }: State): Child[] {
         { class: 'notice' },
         h('strong', {}, word('toDo')),
         ': ',
-        h('span', { lang: say(lever) === lever && 'en' }, say(lever)),
+        h('span', { lang: translated(lever) === lever && 'en' }, translated(lever)),
       ),
     slow && wide(stageTable(verdict), word('stages')),
     evidence.length > 0 && [
@@ -77,12 +77,12 @@ function answer(diagnosis: Diagnosis, { logs }: State): Child[] {
 
 const isSlow = ({ verdict }: Verdict): boolean => verdict !== 'healthy' && verdict !== 'unknown'
 
-function sentence(found: Verdict): Child {
+function sentence(found: Verdict): Content {
   const { verdict, cause } = found
   if (verdict === 'unknown') return word('noVerdict')
   if (!isSlow(found)) return cause ? word('healthyBut', { cause }) : word('healthy')
   const why = cause ? [word('becauseOf'), ' ', h('strong', {}, cause)] : word('unexplained')
-  return [`${word('slowIn')} `, h('strong', {}, say(verdict)), ', ', why, '.']
+  return [`${word('slowIn')} `, h('strong', {}, translated(verdict)), ', ', why, '.']
 }
 
 function facts({ at, verdict: found }: Diagnosis): string {
@@ -97,7 +97,7 @@ function facts({ at, verdict: found }: Diagnosis): string {
     slow && word('confidence', { share: wholePercent(confidence) }),
   )
   const shareOf = (each: { stage: string; share: number }) => ({
-    stage: say(each.stage),
+    stage: translated(each.stage),
     share: wholePercent(each.share),
   })
   return joined(
@@ -122,7 +122,7 @@ function stageTable({ stages }: Verdict): HTMLElement {
     )
   }
   const rows = stages.map(({ stage, baseline, now, growth, share }) => [
-    say(stage),
+    translated(stage),
     time(baseline, false),
     time(now, growth > 0),
     growth > 0 ? wholePercent(share) : '–',
@@ -147,7 +147,7 @@ const measured = (value: number | null): string => (value === null ? word('noDat
 function ruledOut({ verdict, stages, evidence }: Verdict): string[] {
   const same = stages
     .filter(({ stage, growth, now }) => growth === 0 && now !== null && stage !== verdict)
-    .map(({ stage }) => say(stage))
+    .map(({ stage }) => translated(stage))
   const little = new Set(evidence.filter(({ explains }) => explains < named).map(({ cause }) => cause))
   return [
     ...(same.length > 0 ? [word('notSlower', { names: same.join(', ') })] : []),
@@ -160,8 +160,8 @@ function exampleOf({ seconds, ...keys }: Diagnosis['examples'][number], logs: st
   const links = Object.entries(keys).map(([name, key], i) => [
     i > 0 && ' · ',
     logs === ''
-      ? h('span', {}, `${say(name)} `, h('code', {}, String(key)))
-      : h('a', { href: `${logs}/?key=${key}` }, say(name)),
+      ? h('span', {}, `${translated(name)} `, h('code', {}, String(key)))
+      : h('a', { href: `${logs}/?key=${key}` }, translated(name)),
   ])
   return h('span', {}, `${duration(Number(seconds))}: `, links)
 }
@@ -169,12 +169,13 @@ function exampleOf({ seconds, ...keys }: Diagnosis['examples'][number], logs: st
 const items = (all: readonly (HTMLElement | string)[]): HTMLElement =>
   h('ul', { class: 'small' }, ...all.map(each => h('li', {}, each)))
 
-const list = (title: string, all: readonly (HTMLElement | string)[]): Child =>
+const list = (title: string, all: readonly (HTMLElement | string)[]): Content =>
   all.length > 0 && [h('h3', {}, title), items(all)]
 
 function actions({ diagnosis, detail, mayAct, program }: State, refresh: () => Promise<void>): HTMLElement {
   const outcome = h('output', { class: 'small' })
-  if (detail) outcome.textContent = word('raised', { stage: say(detail.stage), time: clock(detail.until) })
+  if (detail)
+    outcome.textContent = word('raised', { stage: translated(detail.stage), time: clock(detail.until) })
   const button = (text: string, path: string, body = {}, primary = false) =>
     h(
       'button',
@@ -185,7 +186,10 @@ function actions({ diagnosis, detail, mayAct, program }: State, refresh: () => P
   return h(
     'div',
     { class: 'row actions' },
-    mayAct && stage && !detail && button(word('raise', { stage: say(stage) }), 'api/detail', { stage }, true),
+    mayAct &&
+      stage &&
+      !detail &&
+      button(word('raise', { stage: translated(stage) }), 'api/detail', { stage }, true),
     mayAct && button(word(diagnosis ? 'lookAgain' : 'look'), 'api/diagnosis'),
     diagnosis && h('a', { class: 'button quiet', href: 'note' }, word('note')),
     stage &&

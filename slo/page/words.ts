@@ -21,7 +21,7 @@ export function learn(state: State): void {
 }
 
 /** A text of the directory (a unit, a stage, an objective's name) in this language, where the directory has one. */
-export const say = (text: string, otherwise = text): string => ofTheDirectory[text] ?? otherwise
+export const translated = (text: string, otherwise = text): string => ofTheDirectory[text] ?? otherwise
 
 /** What the directory calls its objectives. */
-export const objectivesName = (): string => say('Objectives', word('objectives'))
+export const objectivesName = (): string => translated('Objectives', word('objectives'))

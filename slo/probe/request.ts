@@ -1,7 +1,7 @@
 import type { ClientRequest } from 'node:http'
 import { isIP } from 'node:net'
 import { setTimeout as delay } from 'node:timers/promises'
-import { type Answer, askBounded } from '@tintype/lib/http/bounded-request.ts'
+import { askBounded, type BoundedAnswer } from '@tintype/lib/http/bounded-request.ts'
 
 /** Seconds of one request; 0 where a phase was not reached or does not exist (tls on http, dns for an address). */
 export type RequestPhases = Record<'dns' | 'connect' | 'tls' | 'processing' | 'transfer', number>
@@ -12,7 +12,7 @@ export const noPhases: RequestPhases = { dns: 0, connect: 0, tls: 0, processing:
 export const excerpt = (body: Buffer): string => body.toString('utf8', 0, 200)
 
 /** How a request ended: with an answer, or with the reason for none. The phase in which it failed has its time until then. */
-export type Timed = { phases: RequestPhases } & ({ answer: Answer } | { failed: string })
+export type Timed = { phases: RequestPhases } & ({ answer: BoundedAnswer } | { failed: string })
 
 /** A larger answer is not read to its end: the request fails. */
 const maxAnswerMiB = 4

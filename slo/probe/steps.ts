@@ -1,4 +1,4 @@
-import type { Answer } from '@tintype/lib/http/bounded-request.ts'
+import type { BoundedAnswer } from '@tintype/lib/http/bounded-request.ts'
 import { expand } from '../directory/expand.ts'
 import type { ProbeStep } from '../directory/service.ts'
 import type { Probe } from './probe.ts'
@@ -56,7 +56,7 @@ const once = (step: ProbeStep, values: Values, signal: AbortSignal): Promise<Tim
   })
 
 /** Why an answer is not the expected one; null when it is, and then its captures are in `values`. */
-function judge({ expect, capture }: ProbeStep, answer: Answer, values: Values): string | null {
+function judge({ expect, capture }: ProbeStep, answer: BoundedAnswer, values: Values): string | null {
   const body = answer.body.toString()
   const { status } = answer
   const isExpected = expect.status.length > 0 ? expect.status.includes(status) : status < 400
@@ -75,7 +75,8 @@ function judge({ expect, capture }: ProbeStep, answer: Answer, values: Values): 
   return null
 }
 
-const headerOf = ({ headers }: Answer, name: string): string => String(headers[name.toLowerCase()] ?? '')
+const headerOf = ({ headers }: BoundedAnswer, name: string): string =>
+  String(headers[name.toLowerCase()] ?? '')
 
 const sum = (one: RequestPhases, other: RequestPhases): RequestPhases =>
   Object.fromEntries(

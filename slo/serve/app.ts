@@ -1,5 +1,5 @@
 import { fileURLToPath } from 'node:url'
-import { createApp, finish, Problem } from '@tintype/lib/http.ts'
+import { createApp, finishRoutes, Problem } from '@tintype/lib/http.ts'
 import { otherPages } from '@tintype/lib/page/other-pages.ts'
 import { openPages } from '@tintype/lib/page/pages.ts'
 import type { Log } from '@tintype/lib/telemetry/log.ts'
@@ -132,6 +132,6 @@ export function createSloApp(options: {
   app.get('/status.json', async (_request, response) => {
     response.set('Cache-Control', 'no-store').json(await status())
   })
-  finish(app, options)
+  finishRoutes(app, options)
   return app
 }

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { open as openStorage, storageUrl } from '@tintype/lib/storage/index.ts'
+import { openStorage, storageUrl } from '@tintype/lib/storage/index.ts'
 import { observeStorage } from '@tintype/lib/telemetry/calls.ts'
 import type { Log } from '@tintype/lib/telemetry/log.ts'
 import type { Metrics } from '@tintype/lib/telemetry/metrics.ts'

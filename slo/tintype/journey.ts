@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises'
-import type { Answer } from '@tintype/lib/http/bounded-request.ts'
+import type { BoundedAnswer } from '@tintype/lib/http/bounded-request.ts'
 import type { ProbePhase } from '@tintype/lib/telemetry/catalogue.ts'
 import { excerpt, type Timed, timedRequest, withRetry } from '../probe/request.ts'
 import { isPicture, picture } from './picture.ts'
@@ -94,7 +94,7 @@ export async function tidyUpAll(walk: Walk): Promise<void> {
 }
 
 /** Seconds that the service needed for an answer, from Server-Timing. */
-const ownSeconds = ({ headers }: Answer): number =>
+const ownSeconds = ({ headers }: BoundedAnswer): number =>
   Number(/\bdur=([\d.]+)/.exec(String(headers['server-timing']))?.[1] ?? Number.NaN) / 1000
 
 type Method = 'GET' | 'POST' | 'DELETE'

@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
-import { open, queueUrl } from '@tintype/lib/queue/index.ts'
+import { openQueue, queueUrl } from '@tintype/lib/queue/index.ts'
 import sharp from 'sharp'
 import { type Photo, person } from '../client.ts'
 import type { Tintype } from '../service.ts'
@@ -107,7 +107,7 @@ async function listOf(someone: Load['people'][number]): Promise<string[]> {
  * photo that is ready for its person and has its outcome when the next one takes it up.
  */
 async function checkOutcomes(url: string, acknowledged: Acknowledged[]): Promise<Finding[]> {
-  const queue = await open(url)
+  const queue = await openQueue(url)
   let marked: string[]
   let missing: Acknowledged[]
   const deadline = Date.now() + settleMs

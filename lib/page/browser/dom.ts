@@ -5,13 +5,13 @@ type Attributes = Record<
 >
 
 /** What an element contains. False, null and undefined add nothing: `found && h('p', {}, found)`. */
-export type Child = Node | string | false | null | undefined | Child[]
+export type Content = Node | string | false | null | undefined | Content[]
 
 /** Makes an element: `h('button', { class: 'quiet', click: cancel }, 'Cancel')`. Text is never parsed as HTML. */
 export function h<K extends keyof HTMLElementTagNameMap>(
   name: K,
   attributes: Attributes = {},
-  ...children: Child[]
+  ...children: Content[]
 ): HTMLElementTagNameMap[K] {
   return fill(document.createElement(name), attributes, children)
 }
@@ -20,12 +20,12 @@ export function h<K extends keyof HTMLElementTagNameMap>(
 export function svg<K extends keyof SVGElementTagNameMap>(
   name: K,
   attributes: Attributes = {},
-  ...children: Child[]
+  ...children: Content[]
 ): SVGElementTagNameMap[K] {
   return fill(document.createElementNS('http://www.w3.org/2000/svg', name), attributes, children)
 }
 
-function fill<E extends Element>(element: E, attributes: Attributes, children: readonly Child[]): E {
+function fill<E extends Element>(element: E, attributes: Attributes, children: readonly Content[]): E {
   for (const [name, value] of Object.entries(attributes)) {
     if (typeof value === 'function') element.addEventListener(name, value as EventListener)
     else if (value !== undefined && value !== false)
@@ -35,7 +35,7 @@ function fill<E extends Element>(element: E, attributes: Attributes, children: r
   return element
 }
 
-function append(element: Element, children: readonly Child[]): void {
+function append(element: Element, children: readonly Content[]): void {
   for (const child of children)
     if (Array.isArray(child)) append(element, child)
     else if (child) element.append(child)

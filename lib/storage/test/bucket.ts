@@ -12,10 +12,10 @@ import { temporaryFolder } from '../../../test/support.ts'
 import { errorCode } from '../../errors.ts'
 import { limits, limitsReached } from '../../limits.ts'
 import { type Faults, storageContract } from '../contract.ts'
-import { type Found, open, type Storage } from '../index.ts'
+import { type OpenObject, openStorage, type Storage } from '../index.ts'
 
-async function opened(url: string, options: Parameters<typeof open>[1] = {}): Promise<Storage> {
-  const storage = await open(url, options)
+async function opened(url: string, options: Parameters<typeof openStorage>[1] = {}): Promise<Storage> {
+  const storage = await openStorage(url, options)
   onTestFinished(() => storage.close())
   return storage
 }
@@ -82,12 +82,12 @@ export function bucketContract(name: string, start: () => Promise<S3Server>, fau
 
   test('what cannot be used is said in one sentence when it is opened', async () => {
     const { url, endpoint } = server()
-    await expect(open(`s3://nowhere?endpoint=${endpoint}`)).rejects.toThrow(
+    await expect(openStorage(`s3://nowhere?endpoint=${endpoint}`)).rejects.toThrow(
       /^cannot list the bucket "nowhere" of STORAGE_URL at http:.*bucket does not exist/,
     )
     process.env.AWS_SECRET_ACCESS_KEY = 'wrong'
     onTestFinished(() => void Object.assign(process.env, s3Environment))
-    await expect(open(url)).rejects.toThrow(/^cannot list the bucket "photos".*signature/)
+    await expect(openStorage(url)).rejects.toThrow(/^cannot list the bucket "photos".*signature/)
     expect(
       (await server().client.send(new ListObjectsV2Command({ Bucket: bucket }))).KeyCount,
     ).toBeGreaterThan(0)
@@ -127,7 +127,7 @@ export function bucketContract(name: string, start: () => Promise<S3Server>, fau
       observe: (_, __, ___, outcome) => outcomes.push(outcome),
     })
     await storage.put('frozen/long', mebibytes(40))
-    const { body } = (await storage.get('frozen/long')) as Found
+    const { body } = (await storage.get('frozen/long')) as OpenObject
     await body.iterator({ destroyOnReturn: false }).next()
     outcomes.length = 0
     server().signal('SIGSTOP')

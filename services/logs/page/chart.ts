@@ -48,7 +48,7 @@ export function drawStory(story: Story, width: number, select: (entry: Entry) =>
       ),
       ...ticks(axis).map(({ ms, x }) => {
         const anchor = x > width - labels - 60 ? 'end' : 'start'
-        return svg('text', { x, y: bottom + 18, 'text-anchor': anchor }, clock(ms))
+        return svg('text', { x, y: bottom + 18, 'text-anchor': anchor }, preciseTime(ms))
       }),
     ),
   )
@@ -58,7 +58,7 @@ export function drawStory(story: Story, width: number, select: (entry: Entry) =>
 function mark(entry: Entry, x: number, y: number, select: (entry: Entry) => void): SVGElement {
   const { level, event } = entry.payload
   const common = { class: 'mark', 'data-level': level, click: () => select(entry) }
-  const name = title(`${clock(timeOf(entry))} ${event}`)
+  const name = title(`${preciseTime(timeOf(entry))} ${event}`)
   if (level === 'warn') return svg('path', { ...common, d: `M${x} ${y - 7}l7 12h-14z` }, name)
   if (level === 'error') return svg('path', { ...common, d: `M${x - 6} ${y - 6}h12v12h-12z` }, name)
   return svg('circle', { ...common, cx: x, cy: y, r: level === 'debug' ? 3.5 : 5 }, name)
@@ -80,4 +80,4 @@ const title = (text: string) => svg('title', {}, text)
 export const pauseOf = (seconds: number) => fillIn(words.pause, { time: duration(seconds) })
 const shorten = (text: string, width: number) =>
   text.length * 7 > width ? `${text.slice(0, width / 7 - 1)}…` : text
-export const clock = (ms: number): string => new Date(ms).toISOString().slice(11, 23)
+export const preciseTime = (ms: number): string => new Date(ms).toISOString().slice(11, 23)

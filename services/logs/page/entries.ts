@@ -1,7 +1,7 @@
 import { h } from '@tintype/lib/page/browser/dom.ts'
 import { fillIn } from '@tintype/lib/page/browser/language.ts'
 import { type Entry, type Story, serviceOf, timeOf } from './api.ts'
-import { clock, pauseOf } from './chart.ts'
+import { pauseOf, preciseTime } from './chart.ts'
 import { words } from './words.ts'
 
 export const anchorOf = (entry: Entry): string => `entry-${entry.id}`
@@ -40,7 +40,7 @@ function describe(entry: Entry, ms: number): HTMLElement {
     h(
       'summary',
       {},
-      h('time', time, `${clock(ms)}${effective ? ' ~' : ''}`),
+      h('time', time, `${preciseTime(ms)}${effective ? ' ~' : ''}`),
       h('span', { class: 'soft' }, serviceOf(entry)),
       h('strong', { 'data-level': level }, name),
       h('span', { class: 'soft' }, short.join(' · ')),

@@ -16,13 +16,13 @@ export type Photo = {
 }
 
 /** A problem of RFC 9457, or a code of the page when there was no response. */
-export type Problem = { type: string; detail: string }
+export type PageProblem = { type: string; detail: string }
 
 type Answer =
   | { kind: 'accepted'; photo: Photo }
   /** Seconds to wait before a retry. */
   | { kind: 'busy'; seconds: number }
-  | { kind: 'refused'; problem: Problem }
+  | { kind: 'refused'; problem: PageProblem }
   | { kind: 'unreachable' }
   | { kind: 'cancelled' }
 
@@ -48,7 +48,7 @@ async function request(address: string, init: RequestInit = {}): Promise<Respons
 }
 
 /** A page of this session's photos, newest first. @throws when the request fails. */
-export async function listPhotos(address = 'photos'): Promise<{ photos: Photo[]; next: string | null }> {
+export async function fetchPhotos(address = 'photos'): Promise<{ photos: Photo[]; next: string | null }> {
   const response = await request(address, { cache: 'no-store' })
   if (!response.ok) throw new Error(`GET ${address}: ${response.status}`)
   const { photos, next }: { photos: Photo[]; next: string | null } = await response.json()
@@ -72,7 +72,7 @@ export async function reportExperience(photo: string, seconds: number): Promise<
 export type Status = { online: boolean; budgetLeftMinutes: number; budgetMinutes: number; at: string }
 
 /** The service's last status; undefined when there is none or the request fails. */
-export async function readStatus(): Promise<Status | undefined> {
+export async function fetchStatus(): Promise<Status | undefined> {
   const response = await request('status.json', { cache: 'no-store' }).catch(() => undefined)
   return response?.ok ? response.json() : undefined
 }

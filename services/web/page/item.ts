@@ -1,7 +1,7 @@
 import { type Photo, serverNow } from './api.ts'
 import { recall } from './memory.ts'
 import type { Upload } from './uploads.ts'
-import { explain, say, words } from './words.ts'
+import { problemText, say, words } from './words.ts'
 
 /** One row of the list: an upload, its photo, or a photo from the server. */
 export type Item = { upload?: Upload | undefined; photo?: Photo | undefined }
@@ -16,7 +16,7 @@ type Look = {
 export const finished = (photo: Photo): boolean => photo.state === 'ready' || photo.state === 'failed'
 export const underWay = ({ photo }: Item): boolean => photo !== undefined && !finished(photo)
 
-export function nameOf({ upload, photo }: Item): string {
+export function itemName({ upload, photo }: Item): string {
   return (
     upload?.name ??
     recall(photo?.id ?? '').name ??
@@ -56,7 +56,7 @@ function lookOfUpload({ state }: Upload): Look {
       return { ...busy(say(state.because, { seconds })), ring: { kind: 'still', share: 0, text: '↻' } }
     }
     case 'refused':
-      return stopped(explain('problem', state.problem.type, state.problem.detail))
+      return stopped(problemText('problem', state.problem.type, state.problem.detail))
     case 'given-up':
       return stopped(words.givenUp)
     case 'interrupted':
@@ -70,7 +70,7 @@ function lookOfPhoto(photo: Photo): Look {
   if (photo.state === 'failed') {
     const reason = photo.reason ?? { code: 'unknown', detail: '' }
     const ours = reason.code !== 'undecodable' && reason.code !== 'over-limit'
-    return stopped(explain('reason', reason.code, reason.detail), ours ? 'broken' : 'stopped')
+    return stopped(problemText('reason', reason.code, reason.detail), ours ? 'broken' : 'stopped')
   }
   if (photo.state === 'ready') return lookOfReady(photo)
   const seconds = (serverNow() - start) / 1000

@@ -1,7 +1,7 @@
 import { find } from '@tintype/lib/page/browser/dom.ts'
 import { announce } from './announce.ts'
-import { deletePhoto, listPhotos, type Photo, reportExperience } from './api.ts'
-import { finished, type Item, lookOf, nameOf, underWay } from './item.ts'
+import { deletePhoto, fetchPhotos, type Photo, reportExperience } from './api.ts'
+import { finished, type Item, itemName, lookOf, underWay } from './item.ts'
 import { forget, keepUnsent, remember, type Unsent, unsent } from './memory.ts'
 import { showProgress } from './progress.ts'
 import type { Actions } from './row.ts'
@@ -56,7 +56,7 @@ const actions: Actions = {
   retry: ({ upload }) => upload && send(upload),
   chooseAgain: () => chooser.click(),
   async remove(item) {
-    const name = nameOf(item)
+    const name = itemName(item)
     const id = item.photo?.id ?? ''
     try {
       await deletePhoto(id)
@@ -115,7 +115,7 @@ function merge(item: Item, photo: Photo): void {
   item.photo = photo
   update(item)
   const news = finished(photo) && !(before && finished(before))
-  if (news) announce(`${nameOf(item)}: ${lookOf(item).text}`)
+  if (news) announce(`${itemName(item)}: ${lookOf(item).text}`)
 }
 
 export function deleted(id: string): void {
@@ -150,7 +150,7 @@ export const unfinished = (): boolean => items().some(underWay)
 export async function refresh(): Promise<void> {
   // Read before the request: a photo that is accepted meanwhile is not in the list.
   const before = items().flatMap(({ photo }) => photo?.id ?? [])
-  const { photos, next } = await listPhotos()
+  const { photos, next } = await fetchPhotos()
   const oldest = photos.at(-1)?.id ?? ''
   const listedIds = new Set(photos.map(({ id }) => id))
   for (const id of before) {
@@ -165,7 +165,7 @@ export async function refresh(): Promise<void> {
 }
 
 async function showOlder(): Promise<void> {
-  const { photos, next } = await listPhotos(older ?? 'photos')
+  const { photos, next } = await fetchPhotos(older ?? 'photos')
   older = next
   for (const photo of photos) showPhoto(photo)
   changed()

@@ -1,11 +1,11 @@
 import { h } from '@tintype/lib/page/browser/dom.ts'
 import type { Photo } from './api.ts'
-import { type Item, lookOf, nameOf } from './item.ts'
+import { type Item, itemName, lookOf } from './item.ts'
 import { journey } from './journey.ts'
 import { ring } from './ring.ts'
 import { say, words } from './words.ts'
 
-export type Row = {
+export type PhotoRow = {
   element: HTMLLIElement
   /** Updates the row from the item. It is cheap and called often. */
   update(): void
@@ -23,7 +23,7 @@ export type Actions = {
 type Button = { name: string; press: () => void }
 
 /** The row of one item. */
-export function photoRow(item: Item, actions: Actions): Row {
+export function photoRow(item: Item, actions: Actions): PhotoRow {
   const circle = ring()
   const picture = h('div', { class: 'picture' }, circle.element)
   const name = h('h3', { class: 'title' })
@@ -57,7 +57,7 @@ export function photoRow(item: Item, actions: Actions): Row {
       text.classList.toggle('state', look.state === 'late')
       text.dataset.state = look.state
       if (text.textContent !== look.text) text.textContent = look.text
-      name.textContent = nameOf(item)
+      name.textContent = itemName(item)
       circle.show(look.ring.kind, look.ring.share, look.ring.text)
       if (kind !== shown) rebuild()
       shown = kind
@@ -72,7 +72,7 @@ function controls(item: Item, actions: Actions): HTMLElement[] {
       {
         class: 'quiet',
         type: 'button',
-        'aria-label': say('label', { action: name, name: nameOf(item) }),
+        'aria-label': say('label', { action: name, name: itemName(item) }),
         click: press,
       },
       name,
@@ -93,14 +93,14 @@ function controls(item: Item, actions: Actions): HTMLElement[] {
 }
 
 function download(item: Item): HTMLElement {
-  const file = `${nameOf(item).replace(/\.\w+$/, '')}-thumbnail`
+  const file = `${itemName(item).replace(/\.\w+$/, '')}-thumbnail`
   return h(
     'a',
     {
       class: 'button',
       href: `photos/${item.photo?.id}/thumbnail`,
       download: file,
-      'aria-label': say('label', { action: words.download, name: nameOf(item) }),
+      'aria-label': say('label', { action: words.download, name: itemName(item) }),
     },
     words.download,
   )
@@ -110,7 +110,7 @@ function download(item: Item): HTMLElement {
 function deleteButton(item: Item, actions: Actions): HTMLElement {
   const label = (name: string) => {
     element.textContent = name
-    element.setAttribute('aria-label', say('label', { action: name, name: nameOf(item) }))
+    element.setAttribute('aria-label', say('label', { action: name, name: itemName(item) }))
   }
   let sure = false
   const element = h('button', {
@@ -172,7 +172,7 @@ function journeyButton(item: Item, photo: Photo, panel: HTMLElement, image: HTML
     type: 'button',
     'aria-expanded': 'false',
     'aria-controls': panel.id,
-    'aria-label': say('openJourney', { name: nameOf(item) }),
+    'aria-label': say('openJourney', { name: itemName(item) }),
     click: () => {
       panel.hidden = !panel.hidden
       open.setAttribute('aria-expanded', `${!panel.hidden}`)

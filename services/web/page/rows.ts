@@ -1,9 +1,9 @@
 import { find } from '@tintype/lib/page/browser/dom.ts'
 import type { Item } from './item.ts'
-import { type Actions, photoRow, type Row } from './row.ts'
+import { type Actions, type PhotoRow, photoRow } from './row.ts'
 
 /** The rows on the screen: uploads of this tab on top, then photos, newest first. */
-const rows = new Map<Item, Row>()
+const rows = new Map<Item, PhotoRow>()
 const element = find('#photos')
 
 /** Interval of updating running minutes. */

@@ -1,6 +1,6 @@
 import { find, h } from '@tintype/lib/page/browser/dom.ts'
 import { pageAddresses } from '@tintype/lib/page/browser/navigation.ts'
-import { readStatus, type Status, serverNow } from './api.ts'
+import { fetchStatus, type Status, serverNow } from './api.ts'
 import { say, words } from './words.ts'
 
 /** An older status counts as unknown. */
@@ -27,7 +27,7 @@ export function showStatus(): { connected(yes: boolean): void } {
     find('#budget p').textContent = shown.budget
   }
   const read = async () => {
-    last = (await readStatus()) ?? last
+    last = (await fetchStatus()) ?? last
     show()
   }
   setInterval(read, readEveryMs)

@@ -1,4 +1,4 @@
-import { type Photo, type Problem, sendPhoto } from './api.ts'
+import { type PageProblem, type Photo, sendPhoto } from './api.ts'
 import type { Unsent } from './memory.ts'
 
 export type Upload = Unsent & {
@@ -11,7 +11,7 @@ export type Upload = Unsent & {
     | { is: 'waiting' }
     | { is: 'sending'; share: number }
     | { is: 'retrying'; because: 'busy' | 'unreachable'; at: number }
-    | { is: 'refused'; problem: Problem }
+    | { is: 'refused'; problem: PageProblem }
     | { is: 'given-up' }
     | { is: 'interrupted' }
   cancel: AbortController

@@ -15,7 +15,7 @@ export const say = (key: keyof typeof en, values: Parameters<typeof fillIn>[1]):
  * The service's reason in the page's language, which is found by a problem's type or a failure's code. The service writes
  * in English: that is shown where the page has no text.
  */
-export function explain(kind: 'problem' | 'reason', code: string, detail: string): string {
+export function problemText(kind: 'problem' | 'reason', code: string, detail: string): string {
   const own = (words as Record<string, string>)[`${kind} ${code.split('/').at(-1)}`]
   return own === undefined ? detail : fillIn(own, { types })
 }

@@ -1,7 +1,7 @@
 import type { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { Problem } from '@tintype/lib/http.ts'
-import { findPhoto, type Photo } from '@tintype/lib/photo/find.ts'
+import { findPhoto, type StoredPhoto } from '@tintype/lib/photo/find.ts'
 import { photoKey } from '@tintype/lib/photo/record.ts'
 import type { Storage } from '@tintype/lib/storage/index.ts'
 import type { Request, RequestHandler, Response } from 'express'
@@ -53,7 +53,7 @@ export function original(web: Web): RequestHandler {
   }
 }
 
-async function photoOf(web: Web, request: Request, response: Response): Promise<Photo> {
+async function photoOf(web: Web, request: Request, response: Response): Promise<StoredPhoto> {
   const photo = await findPhoto(web.storage, visitorOf(response).owner, photoIdOf(request))
   if (photo === 'not-found') throw notFound()
   return photo
@@ -64,7 +64,7 @@ async function send(
   { storage }: Web,
   request: Request,
   response: Response,
-  { record }: Photo,
+  { record }: StoredPhoto,
   { file, bytes }: { file: string; bytes: number },
 ): Promise<void> {
   const etag = `"${record.id}.${file}"`

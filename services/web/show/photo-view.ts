@@ -1,5 +1,5 @@
 import { Problem } from '@tintype/lib/http.ts'
-import { filesOf, findPhoto, type Photo } from '@tintype/lib/photo/find.ts'
+import { filesOf, findPhoto, type StoredPhoto } from '@tintype/lib/photo/find.ts'
 import {
   type FailureReason,
   isPhotoId,
@@ -11,8 +11,8 @@ import {
   type ThumbnailRecord,
   thumbnailFile,
 } from '@tintype/lib/photo/record.ts'
-import { outcomeOf, type Ready, seconds, withStore } from '@tintype/lib/photo/settle.ts'
-import type { Look } from '@tintype/lib/queue/index.ts'
+import { outcomeOf, type Ready, roundedSeconds, withStore } from '@tintype/lib/photo/settle.ts'
+import type { JobStatus } from '@tintype/lib/queue/index.ts'
 import type { Request } from 'express'
 import type { Web } from '../web.ts'
 
@@ -41,7 +41,7 @@ export async function viewPhoto(web: Web, owner: Owner, id: PhotoId): Promise<Ph
   return photo === 'not-found' ? photo : viewOf(web, photo)
 }
 
-export async function viewOf(web: Web, photo: Photo): Promise<PhotoView | 'not-found'> {
+export async function viewOf(web: Web, photo: StoredPhoto): Promise<PhotoView | 'not-found'> {
   const { owner, id } = photo.record
   const known = await web.queue.look(id)
   if (known === 'unknown') return photo.result ? settled(photo, null) : unfinished(web, photo)
@@ -55,7 +55,7 @@ export async function viewOf(web: Web, photo: Photo): Promise<PhotoView | 'not-f
 }
 
 /** A photo that the queue does not know: its upload is unfinished, or the sweep will enqueue it. */
-async function unfinished({ storage }: Web, { record }: Photo): Promise<PhotoView | 'not-found'> {
+async function unfinished({ storage }: Web, { record }: StoredPhoto): Promise<PhotoView | 'not-found'> {
   const files = await filesOf(storage, record.owner, record.id)
   return files.has('original') ? pending(record, 'queued') : 'not-found'
 }
@@ -83,7 +83,7 @@ export function pending(record: PhotoRecord, state: 'queued' | 'converting'): Ph
 }
 
 /** `known` is the queue's state; after 8 days only the result is left. */
-function settled({ record, result }: Photo, known: Look | null): PhotoView {
+function settled({ record, result }: StoredPhoto, known: JobStatus | null): PhotoView {
   if (!result) return pending(record, 'queued')
   const view = common(record, result.state)
   const outcome =
@@ -110,7 +110,7 @@ function settled({ record, result }: Photo, known: Look | null): PhotoView {
 /** `receive` is the rest: the time from the first byte to the durable result, without the other stages. */
 function stagesOf({ receivedAt, receiveSeconds }: PhotoRecord, stages: Ready['stages'], durableAt: number) {
   const wholeMs = durableAt - Date.parse(receivedAt) + receiveSeconds * 1000
-  const receive = seconds(wholeMs - (stages.wait + stages.convert + stages.store) * 1000)
+  const receive = roundedSeconds(wholeMs - (stages.wait + stages.convert + stages.store) * 1000)
   return { receive: Math.max(receiveSeconds, receive), ...stages }
 }
 

@@ -4,7 +4,7 @@ import { onTestFinished } from 'vitest'
 import { temporaryFolder } from '../../test/support.ts'
 import { engineOn, writeEvents } from '../queue/engine.ts'
 import { openQueue, type Queue } from '../queue/index.ts'
-import { type QueueCall, queueOn, run } from '../queue/port.ts'
+import { callEngine, type QueueCall, queueOn } from '../queue/port.ts'
 import { migrateSqlite, statementsOf } from '../queue/sqlite-file.ts'
 import { openStorage, type Storage } from '../storage/index.ts'
 import type { Log } from '../telemetry/log.ts'
@@ -90,7 +90,7 @@ export function openModelQueue(
       const engine = engineOn(sql, settings, clock)
       db.exec('BEGIN')
       try {
-        const value = await run(engine, call)
+        const value = await callEngine(engine, call)
         writeEvents(engine)
         db.exec('COMMIT')
         return value

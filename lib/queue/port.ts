@@ -43,7 +43,7 @@ const operations = { ...reads, ...writes } as unknown as Record<
   Method,
   (engine: Engine, ...args: unknown[]) => Promise<unknown>
 >
-export const run = (engine: Engine, { method, args }: QueueCall): Promise<unknown> =>
+export const callEngine = (engine: Engine, { method, args }: QueueCall): Promise<unknown> =>
   operations[method](engine, ...args)
 export const isRead = ({ method }: QueueCall): boolean => method in reads
 

@@ -1,6 +1,6 @@
 import type pg from 'pg'
 import { type Engine, engineOn, inFewSizes, type Settings, type Statement, writeEvents } from './engine.ts'
-import { type Method, type QueueCall, run } from './port.ts'
+import { callEngine, type Method, type QueueCall } from './port.ts'
 import { type ServerClock, serverNowSql } from './postgres-clock.ts'
 import { type Connections, noAnswer } from './postgres-connections.ts'
 import { countQueued } from './transitions.ts'
@@ -120,7 +120,7 @@ export function openWriter(
 async function runAll(engine: Engine, calls: QueueCall[]): Promise<unknown[]> {
   const answers = new Map<QueueCall, unknown>()
   const runInTurn = async (some: QueueCall[]) => {
-    for (const call of some) answers.set(call, await run(engine, call))
+    for (const call of some) answers.set(call, await callEngine(engine, call))
   }
   const named = calls.filter(call => !isUnnamed(call))
   const inOrder = named.toSorted((a, b) => (nameOf(a) < nameOf(b) ? -1 : 1))

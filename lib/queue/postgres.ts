@@ -2,7 +2,7 @@ import pg from 'pg'
 import { ConfigError } from '../config.ts'
 import { countLimit } from '../limits.ts'
 import { engineOn, type QueueOptions, settingsOf } from './engine.ts'
-import { isRead, type Queue, type QueueCall, queueOn, run } from './port.ts'
+import { callEngine, isRead, type Queue, type QueueCall, queueOn } from './port.ts'
 import { openBell } from './postgres-bell.ts'
 import { openServerClock, type ServerClock } from './postgres-clock.ts'
 import { type Connections, noAnswer, openConnections } from './postgres-connections.ts'
@@ -48,7 +48,7 @@ export async function openPostgres(address: PostgresAddress, options: QueueOptio
   const read = (call: QueueCall) =>
     connections.use(client => {
       const sql = statementsOf(query => client.query(query))
-      return run(engineOn(sql, settings, clock.now), call)
+      return callEngine(engineOn(sql, settings, clock.now), call)
     })
   const purging = startPurging(write)
   return queueOn(bell.doorbell, options, {

@@ -2,7 +2,7 @@ import { closeSync, futimesSync, openSync, statSync } from 'node:fs'
 import { DatabaseSync } from 'node:sqlite'
 import { parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads'
 import { engineOn, type Settings, writeEvents } from './engine.ts'
-import { isRead, type Method, type QueueCall, run } from './port.ts'
+import { callEngine, isRead, type Method, type QueueCall } from './port.ts'
 import { migrateSqlite, statementsOf } from './sqlite-file.ts'
 import { nextDue } from './transitions.ts'
 import { purge } from './writes.ts'
@@ -85,7 +85,7 @@ async function commit(calls: Exclude<ThreadRequest, 'close'>[]): Promise<ThreadR
     await whenFree(() => db.exec('BEGIN IMMEDIATE'))
     const engine = newEngine()
     const replies: ThreadReply[] = []
-    for (const call of calls) replies.push({ id: call.id, value: await run(engine, call) })
+    for (const call of calls) replies.push({ id: call.id, value: await callEngine(engine, call) })
     if (Date.now() >= purgeAt)
       purgeAt = Date.now() + ((await purge(engine)).more ? purgeMoreMs : purgeEveryMs)
     writeEvents(engine)
@@ -103,7 +103,7 @@ async function answer(call: Exclude<ThreadRequest, 'close'>): Promise<ThreadRepl
   const engine = newEngine()
   try {
     const value = await whenFree(async () =>
-      isClaim(call) ? { nothingBefore: await nextDue(engine) } : run(engine, call),
+      isClaim(call) ? { nothingBefore: await nextDue(engine) } : callEngine(engine, call),
     )
     return { id: call.id, value }
   } catch (error) {

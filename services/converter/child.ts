@@ -15,7 +15,7 @@ import { type Conversion, convert } from './convert.ts'
 /** The process's argument, as JSON. `storageUrl` is null where reading takes a secret: a request then brings the bytes. */
 export type Setup = { storageUrl: string | null; sizes: readonly Size[]; maxPixels: number }
 export type Request = { original: Key; detailed: boolean; body?: Buffer }
-export type Answer =
+export type ChildReply =
   | (Conversion & { readSeconds: number; cpuSeconds: number })
   | { outcome: 'gone' }
   | { outcome: 'storage' | 'crash'; error: string }
@@ -45,15 +45,15 @@ async function serve({ storageUrl, sizes, maxPixels }: Setup): Promise<void> {
 }
 
 /** Sending to a parent that ended is no error: `disconnect` follows. */
-const answer = (message: Answer): void => void process.send?.(message, undefined, {}, () => {})
+const answer = (message: ChildReply): void => void process.send?.(message, undefined, {}, () => {})
 
 /** Converts a photo from its file, which is quicker; from its bytes when that fails or `detailed` asks for the steps. */
-export async function convertOriginal(
+async function convertOriginal(
   storage: Storage,
   key: Key,
   detailed: boolean,
   run: (original: Buffer | string) => Promise<Conversion>,
-): Promise<Answer> {
+): Promise<ChildReply> {
   const cpu = process.cpuUsage()
   const file = detailed ? null : storage.localFile(key)
   const quick = file === null ? null : await fromFile(file, run).catch(() => null)
@@ -75,7 +75,7 @@ async function fromBytes(
   readSeconds: number,
   cpu: NodeJS.CpuUsage,
   run: (original: Buffer) => Promise<Conversion>,
-): Promise<Answer> {
+): Promise<ChildReply> {
   try {
     const conversion = await run(original)
     return { ...conversion, readSeconds, cpuSeconds: secondsSince(cpu) }

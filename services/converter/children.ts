@@ -3,12 +3,12 @@ import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
 import { plainEnvironment } from '@tintype/lib/environment.ts'
 import { handOnErrors } from '@tintype/lib/terminal.ts'
-import type { Answer, Request, Setup } from './child.ts'
+import type { ChildReply, Request, Setup } from './child.ts'
 
 /** What the child answered, or why it gave no answer. */
-export type ChildAnswer = Answer | { outcome: 'timeout' | 'memory'; error: string }
+export type ChildAnswer = ChildReply | { outcome: 'timeout' | 'memory'; error: string }
 
-export type Bounds = { deadlineMs: number; memoryBytes: number }
+type Bounds = { deadlineMs: number; memoryBytes: number }
 
 /** A process that converts one photo at a time and may be killed for it. */
 export type Child = {
@@ -80,7 +80,7 @@ function ask(
       resolve(outcome)
     }
     // An answer after the kill does not count: the child is dead when the next photo comes.
-    const onMessage = (answer: unknown) => killed ?? settle(answer as Answer)
+    const onMessage = (answer: unknown) => killed ?? settle(answer as ChildReply)
     const onExit = () => settle(killed ?? { outcome: 'crash', error: `the child ${howItEnded(child)}` })
     child.on('message', onMessage).on('exit', onExit)
     if (child.exitCode !== null || child.signalCode !== null) onExit()

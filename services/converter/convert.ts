@@ -1,13 +1,13 @@
 import type { LimitName } from '@tintype/lib/limits.ts'
 import type { Format, Size } from '@tintype/lib/photo/record.ts'
 import sharp, { type OutputInfo, type Sharp } from 'sharp'
-import { openPhoto, type Photo, refused, type Undecodable } from './open.ts'
+import { type OpenedPhoto, openPhoto, orUndecodable, type Undecodable } from './open.ts'
 import { lacksPixels, salvage } from './salvage.ts'
 
 export type Thumbnail = Size & { width: number; height: number; body: Buffer }
 
 /** Seconds of each step; the decode includes the resize. */
-export type Detail = { header: number; decode: number; encode: number }
+type StepSeconds = { header: number; decode: number; encode: number }
 
 export type Conversion =
   | {
@@ -21,7 +21,7 @@ export type Conversion =
       damaged?: true
       limit?: LimitName
       thumbnails: Thumbnail[]
-      detail?: Detail
+      detail?: StepSeconds
     }
   | Undecodable
 
@@ -70,14 +70,14 @@ export async function convert(
 }
 
 /** Photos whose thumbnail is the same from one pass and from two: no alpha to flatten, no samples to round twice; not TIFF, which may lack tiles. */
-const isPlain = ({ header, format }: Photo): boolean =>
+const isPlain = ({ header, format }: OpenedPhoto): boolean =>
   !header.hasAlpha && header.depth === 'uchar' && format !== 'tiff'
 
 type Pixels = { data: Buffer; info: OutputInfo }
 
 /** The photo's pixels; of a damaged photo, as many as can be decoded. */
 async function decodePhoto(
-  photo: Photo,
+  photo: OpenedPhoto,
   original: Buffer | string,
   side: number,
 ): Promise<(Pixels & { damaged: boolean }) | Undecodable> {
@@ -89,14 +89,15 @@ async function decodePhoto(
     const isLight = depth === 'float' && space === 'b-w'
     return decode(listen(isLight ? shrunk.removeAlpha().gamma(1, 2.2).linear(255) : shrunk, warnings))
   }
-  const strictly = (how: 'unwarned' | 'strict') => refused(async () => read(await photo.open(how), warnings))
+  const strictly = (how: 'unwarned' | 'strict') =>
+    orUndecodable(async () => read(await photo.open(how), warnings))
   let whole = await strictly(photo.format === 'tiff' ? 'unwarned' : 'strict')
   if ('reason' in whole && /^Warning treated as error/.test(whole.error ?? ''))
     whole = await strictly('strict')
   if (!('reason' in whole)) return { ...whole, damaged: lacksPixels(warnings) }
   if (typeof original === 'string') return whole
   const salvaged: string[] = []
-  const part = await refused(async () => read(await salvage(photo, original, side, warnings), salvaged))
+  const part = await orUndecodable(async () => read(await salvage(photo, original, side, warnings), salvaged))
   if ('reason' in part || isBlank(part, photo.format)) return whole
   return { ...part, damaged: photo.format !== 'jpeg' || lacksPixels(salvaged, 1) }
 }

@@ -1,5 +1,6 @@
 import { crc32 } from 'node:zlib'
-import { newPhotoId, type Owner, photoKey, type ResultRecord } from '@tintype/lib/photo/record.ts'
+import { owner } from '@tintype/lib/photo/fixture.ts'
+import { newPhotoId, photoKey, type ResultRecord } from '@tintype/lib/photo/record.ts'
 import type { Job, Queue } from '@tintype/lib/queue/index.ts'
 import type { Storage } from '@tintype/lib/storage/index.ts'
 import sharp, { type Sharp } from 'sharp'
@@ -197,10 +198,8 @@ export function tiff(pages: Page[], { bigEndian = false, big = false } = {}): Bu
   return Buffer.concat(parts)
 }
 
-export const owner: Owner = 'ab'.repeat(16)
-
 /** A photo as web accepts it: original, photo.json, job. */
-export async function accept(
+export async function enqueuePhoto(
   { queue, storage }: { queue: Queue; storage: Storage },
   original: Buffer,
   options: Partial<Job> = {},
@@ -224,7 +223,7 @@ export async function resultOf(storage: Storage, { photo, owner }: Job): Promise
 }
 
 /** What the queue says of a photo, in a word. */
-export async function stateOf(queue: Queue, { photo }: Job): Promise<string> {
+export async function queueStateOf(queue: Queue, { photo }: Job): Promise<string> {
   const known = await queue.look(photo)
   return known === 'unknown' ? known : known.state
 }

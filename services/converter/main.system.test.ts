@@ -2,13 +2,14 @@ import { readFileSync } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { owner } from '@tintype/lib/photo/fixture.ts'
 import { photoKey } from '@tintype/lib/photo/record.ts'
 import { openQueue, queueUrl } from '@tintype/lib/queue/index.ts'
 import { openStorage, storageUrl } from '@tintype/lib/storage/index.ts'
 import { describe, expect, type TestContext, test } from 'vitest'
 import { childrenOf, processes } from '../../test/processes.ts'
 import { type Started, startScript, until } from '../../test/support.ts'
-import { accept, bombs, noise, outcomesOf, owner, photo, plain, resultOf, stateOf } from './fixtures.ts'
+import { bombs, enqueuePhoto, noise, outcomesOf, photo, plain, queueStateOf, resultOf } from './fixtures.ts'
 
 /** A queue, a storage and a converter on them that starts when told to, and is gone when the test ends. */
 async function house({ onTestFinished }: TestContext) {
@@ -42,11 +43,11 @@ describe.concurrent('killed anywhere, the photo is still served, and counted onc
   const points = ['claimed', 'converted', 'stored', 'result', 'completed']
   test.for(points)('after it is %s', async (point, context) => {
     const { queue, storage, start, startAndDie } = await house(context)
-    const job = await accept({ queue, storage }, await photo())
+    const job = await enqueuePhoto({ queue, storage }, await photo())
     await startAndDie(`convert.${point}`)
     await start()
     const result = await until(
-      async () => (await stateOf(queue, job)) === 'done' && resultOf(storage, job),
+      async () => (await queueStateOf(queue, job)) === 'done' && resultOf(storage, job),
       // A dead converter's photo is another's within 10 s.
       { timeoutMs: 60_000 },
     )
@@ -57,30 +58,30 @@ describe.concurrent('killed anywhere, the photo is still served, and counted onc
 
   test('after its refusal is stored', async context => {
     const { queue, storage, start, startAndDie } = await house(context)
-    const job = await accept({ queue, storage }, Buffer.from('not a photo'))
+    const job = await enqueuePhoto({ queue, storage }, Buffer.from('not a photo'))
     await startAndDie('convert.refused')
     expect(await resultOf(storage, job)).toMatchObject({ state: 'failed' })
     await start()
-    await until(async () => (await stateOf(queue, job)) === 'done')
+    await until(async () => (await queueStateOf(queue, job)) === 'done')
     expect(await outcomesOf(queue)).toEqual({ [job.photo]: 'void' })
   })
 
   test('a poison photo that kills its converter each time is a dead letter, and the next is served', async context => {
     const { queue, storage, start, startAndDie } = await house(context)
-    const job = await accept({ queue, storage }, await photo())
+    const job = await enqueuePhoto({ queue, storage }, await photo())
     for (let attempt = 1; attempt <= 3; attempt++) await startAndDie('convert.claimed')
     await start()
     await until(async () => (await queue.lost(10)).some(({ photo }) => photo === job.photo), {
       timeoutMs: 60_000,
     })
-    const next = await accept({ queue, storage }, await photo())
+    const next = await enqueuePhoto({ queue, storage }, await photo())
     await until(() => resultOf(storage, next))
   })
 })
 
 test('no child outlives a converter that is killed, even in the midst of a conversion', async context => {
   const { queue, storage, start, get } = await house(context)
-  await accept({ queue, storage }, await noise(2_000, 1_500).jpeg().toBuffer())
+  await enqueuePhoto({ queue, storage }, await noise(2_000, 1_500).jpeg().toBuffer())
   const { child } = await start({ THUMBNAILS: '4000.avif' })
   const children = childrenOf(child.pid as number).map(({ pid }) => pid)
   expect(children).toHaveLength(1)
@@ -109,14 +110,14 @@ test('bombs, oversized and hanging photos end failed with a reason each, and the
   const { queue, storage, start, get } = await house(context)
   await start({ CONVERT_SECONDS: '1', CHILD_MEMORY_BYTES: String(300 * 2 ** 20) })
   const refused = await Promise.all(
-    Object.values(bombs).map(async bomb => accept({ queue, storage }, await bomb())),
+    Object.values(bombs).map(async bomb => enqueuePhoto({ queue, storage }, await bomb())),
   )
   // Within every limit, and 400 MB when decoded: what the ceiling is for.
-  const heavy = await accept(
+  const heavy = await enqueuePhoto(
     { queue, storage },
     await plain(8_000, 8_000, { r: 9, g: 9, b: 9, alpha: 0.5 }).png({ progressive: true }).toBuffer(),
   )
-  const good = await accept({ queue, storage }, await photo())
+  const good = await enqueuePhoto({ queue, storage }, await photo())
   for (const job of refused)
     expect(await until(() => resultOf(storage, job))).toMatchObject({ reason: { code: 'over-limit' } })
   expect(await until(() => resultOf(storage, good))).toMatchObject({ state: 'ready' })
@@ -138,9 +139,9 @@ test('its metrics are there from the start', async context => {
 
 test('asked to stop, it finishes what is under way first', async context => {
   const { queue, storage, start, get } = await house(context)
-  const job = await accept({ queue, storage }, await noise(2_000, 1_500).jpeg().toBuffer())
+  const job = await enqueuePhoto({ queue, storage }, await noise(2_000, 1_500).jpeg().toBuffer())
   const { stop } = await start({ THUMBNAILS: '4000.avif' })
-  await until(async () => (await stateOf(queue, job)) === 'converting')
+  await until(async () => (await queueStateOf(queue, job)) === 'converting')
   const stopped = stop()
   await until(async () => (await get('/readyz')).text.includes('"stopping"'))
   expect(await stopped).toBe(0)

@@ -18,7 +18,7 @@ export type Undecodable = {
 type Strictness = 'unwarned' | 'strict' | 'tolerant'
 
 /** A photo whose headers are within the limits; no pixel of it is decoded yet. */
-export type Photo = {
+export type OpenedPhoto = {
   /** Of the page that is shown. */
   header: Metadata
   format: Format
@@ -56,10 +56,10 @@ export async function openPhoto(
   original: Buffer | string,
   maxPixels: number,
   side: number,
-): Promise<Photo | Undecodable> {
+): Promise<OpenedPhoto | Undecodable> {
   if (original.length === 0) return undecodable(unreadable)
   const input = typeof original === 'string' ? original : asStill(original)
-  const largest = await refused(() => largestPage(input))
+  const largest = await orUndecodable(() => largestPage(input))
   if ('reason' in largest) return largest
   const { header, page, limit } = largest
   const format = formatOf(header)
@@ -73,7 +73,7 @@ export async function openPhoto(
   const failOn = { unwarned: 'warning', strict, tolerant: 'none' } as const
   const warnings: string[] = []
   const bounds = { side, maxPixels: pixelLimit(format, most, isCostly(header)) }
-  const open: Photo['open'] = async (how, bytes) => {
+  const open: OpenedPhoto['open'] = async (how, bytes) => {
     if (format !== 'heic') return openPage(bytes ?? input, failOn[how], page)
     const whole = typeof input === 'string' ? await readFile(input) : input
     return openHeic(whole, header.icc, bounds, warnings)
@@ -140,7 +140,7 @@ function overLimit(header: Metadata, format: Format, maxPixels: number): Undecod
 }
 
 /** An error of the decoder means undecodable bytes, except when memory is short. @throws then */
-export async function refused<T extends object>(step: () => Promise<T>): Promise<T | Undecodable> {
+export async function orUndecodable<T extends object>(step: () => Promise<T>): Promise<T | Undecodable> {
   try {
     return await step()
   } catch (cause) {

@@ -1,5 +1,5 @@
 import type { Sharp } from 'sharp'
-import type { Photo } from './open.ts'
+import type { OpenedPhoto } from './open.ts'
 
 /** Zeros, which decode as blocks, for the last few bytes that a scan may lack; then the marker that ends the image. */
 const endOfJpeg = Buffer.concat([Buffer.alloc(256), Buffer.from('ffd9', 'hex')])
@@ -11,7 +11,7 @@ const endOfJpeg = Buffer.concat([Buffer.alloc(256), Buffer.from('ffd9', 'hex')])
  * @throws for formats that cannot be decoded in part (WebP, AVIF, interlaced PNG), and for HEIC, whose first decode is tolerant.
  */
 export async function salvage(
-  { format, header, open }: Photo,
+  { format, header, open }: OpenedPhoto,
   bytes: Buffer,
   side: number,
   warnings: readonly string[],

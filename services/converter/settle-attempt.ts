@@ -20,12 +20,12 @@ import { reasonFor } from './reasons.ts'
 export type Tools = PhotoContext & { metrics: Metrics }
 
 /** The result of an attempt, which is to be settled. */
-export type Verdict =
+export type AttemptResult =
   | ({ outcome: 'ok'; stamps: Stamps } & Made)
   | { outcome: 'failed'; reason: FailureReason }
 
 /** Ends an attempt. Never throws: a photo that could not be settled is queued again when its lease is over. */
-export async function settle(tools: Tools, held: HeldPhoto, verdict: Verdict): Promise<void> {
+export async function settle(tools: Tools, held: HeldPhoto, verdict: AttemptResult): Promise<void> {
   // After the lease is lost, stored thumbnails still count: the next attempt finds their result. A failure is reported by that attempt.
   if (held.lost && verdict.outcome === 'failed') return
   const { claim } = held
@@ -53,7 +53,7 @@ export async function settleEarlier(tools: Tools, held: HeldPhoto): Promise<bool
 }
 
 /** Parent and attributes of an attempt's spans. */
-export const spanOf = ({ claim: { job, attempt } }: HeldPhoto) => ({
+export const attemptSpan = ({ claim: { job, attempt } }: HeldPhoto) => ({
   parent: job.traceparent,
   attributes: spanAttributes(job.photo, job.owner, { [attributes.attempt]: attempt }),
 })
@@ -64,7 +64,7 @@ async function inStore(
   run: (span: Parameters<Parameters<typeof withSpan>[2]>[0]) => Promise<Settled | null>,
 ): Promise<void> {
   try {
-    await withSpan('store', spanOf(held), async span => {
+    await withSpan('store', attemptSpan(held), async span => {
       const settled = await run(span)
       if (settled) report(tools, held, settled)
     })

@@ -3,6 +3,7 @@ import { propagation, trace } from '@opentelemetry/api'
 import { W3CTraceContextPropagator } from '@opentelemetry/core'
 import { type ReadableSpan, TracerProvider } from '@opentelemetry/sdk-trace'
 import { openAccount } from '@tintype/lib/photo/account.ts'
+import { owner } from '@tintype/lib/photo/fixture.ts'
 import { sessionOf } from '@tintype/lib/photo/record.ts'
 import { openQueue } from '@tintype/lib/queue/index.ts'
 import { openStorage } from '@tintype/lib/storage/index.ts'
@@ -12,7 +13,7 @@ import { createMetrics } from '@tintype/lib/telemetry/metrics.ts'
 import { expect, test } from 'vitest'
 import { temporaryFolder } from '../../test/support.ts'
 import type { Child, ChildAnswer } from './children.ts'
-import { accept, owner, photo } from './fixtures.ts'
+import { enqueuePhoto, photo } from './fixtures.ts'
 import { settle } from './settle-attempt.ts'
 import { rememberAttempts, tryPhoto } from './try-photo.ts'
 
@@ -46,7 +47,9 @@ test('an attempt’s spans hang below the upload’s, and a second attempt is li
     metrics,
     account: openAccount(metrics, log),
   }
-  const job = await accept(tools, await photo(), { traceparent: `00-${requestTrace}-b7ad6b7169203331-01` })
+  const job = await enqueuePhoto(tools, await photo(), {
+    traceparent: `00-${requestTrace}-b7ad6b7169203331-01`,
+  })
   const attempts = rememberAttempts()
   const detail = { header: 0, decode: 0, encode: 0 }
   const answers: ChildAnswer[] = [

@@ -10,7 +10,7 @@ import type { Request } from './child.ts'
 import type { Child, ChildAnswer } from './children.ts'
 import type { HeldPhoto } from './claims.ts'
 import { reasonFor } from './reasons.ts'
-import { spanOf, type Tools, type Verdict } from './settle-attempt.ts'
+import { type AttemptResult, attemptSpan, type Tools } from './settle-attempt.ts'
 
 /** Converts a photo once. Counts, logs and traces the attempt. */
 export async function tryPhoto(
@@ -18,10 +18,10 @@ export async function tryPhoto(
   child: Child,
   held: HeldPhoto,
   links: EarlierAttempts,
-): Promise<Verdict> {
+): Promise<AttemptResult> {
   const { job, attempt } = held.claim
   const begunAt = endWait(tools, held)
-  return withSpan('convert', { ...spanOf(held), links: links.of(job.photo) }, async span => {
+  return withSpan('convert', { ...attemptSpan(held), links: links.of(job.photo) }, async span => {
     links.add(job.photo, traceparentOf(span))
     const request = await requestOf(tools.storage, job)
     const answer =
@@ -57,7 +57,7 @@ function endWait({ metrics, queue }: Tools, held: HeldPhoto): number {
   const { job, claimedAt, waitedMs } = held.claim
   const endTime = Math.max(claimedAt, queue.now())
   const startTime = claimedAt - waitedMs
-  recordSpan('wait', { ...spanOf(held), startTime, endTime })
+  recordSpan('wait', { ...attemptSpan(held), startTime, endTime })
   const seconds = (endTime - startTime) / 1000
   metrics.observe('tintype_stage_seconds', { stage: 'wait' }, seconds, traceIdOf(job.traceparent))
   return endTime
@@ -106,7 +106,7 @@ function logAttempt(log: Log, job: Job, attempt: number, answer: ChildAnswer, se
     log.debug('conversion.detail', { photo, read: answer.readSeconds, ...answer.detail }, session)
 }
 
-function verdictOf(answer: ChildAnswer, stamps: Stamps): Verdict {
+function verdictOf(answer: ChildAnswer, stamps: Stamps): AttemptResult {
   if (answer.outcome === 'ok') {
     const { thumbnails, width, height, damaged } = answer
     return { outcome: 'ok', thumbnails, width, height, ...(damaged && { damaged }), stamps }
@@ -116,7 +116,7 @@ function verdictOf(answer: ChildAnswer, stamps: Stamps): Verdict {
 }
 
 /** The spans of a photo's earlier attempts in this process, which the next attempt's span links. */
-export type EarlierAttempts = {
+type EarlierAttempts = {
   of(photo: string): string[]
   add(photo: string, traceparent: string | undefined): void
   forget(photo: string): void

@@ -2,6 +2,7 @@ import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { limits } from '@tintype/lib/limits.ts'
 import { openAccount } from '@tintype/lib/photo/account.ts'
+import { owner } from '@tintype/lib/photo/fixture.ts'
 import { photoKey, photoPrefix, type Size, sessionOf } from '@tintype/lib/photo/record.ts'
 import { type Job, openQueue } from '@tintype/lib/queue/index.ts'
 import { openStorage } from '@tintype/lib/storage/index.ts'
@@ -10,7 +11,17 @@ import { createMetrics } from '@tintype/lib/telemetry/metrics.ts'
 import { expect, onTestFinished, test, vi } from 'vitest'
 import { sampleIn, temporaryFolder, until } from '../../test/support.ts'
 import { startChild } from './children.ts'
-import { accept, bombs, noise, outcomesOf, owner, photo, plain, resultOf, stateOf, tiff } from './fixtures.ts'
+import {
+  bombs,
+  enqueuePhoto,
+  noise,
+  outcomesOf,
+  photo,
+  plain,
+  queueStateOf,
+  resultOf,
+  tiff,
+} from './fixtures.ts'
 import { startWorker } from './worker.ts'
 
 /** Of a photo of noise this takes half a second and more. */
@@ -41,7 +52,7 @@ async function house(sizes: Size[] = [{ side: 64, format: 'jpg' }]) {
   const settled = (job: Job) =>
     until(
       async () =>
-        ((await stateOf(queue, job)) === 'done' || (await stateOf(queue, job)) === 'dead') &&
+        ((await queueStateOf(queue, job)) === 'done' || (await queueStateOf(queue, job)) === 'dead') &&
         resultOf(storage, job),
       {
         timeoutMs: 50_000,
@@ -68,7 +79,7 @@ function spy(events: string[]): Log {
 
 test('an accepted photo gets its thumbnail, its result and its outcome, once', async () => {
   const { queue, storage, events, start, settled, metric } = await house()
-  const job = await accept({ queue, storage }, await photo())
+  const job = await enqueuePhoto({ queue, storage }, await photo())
   await start()
   expect(await settled(job)).toMatchObject({
     state: 'ready',
@@ -87,7 +98,7 @@ test('an accepted photo gets its thumbnail, its result and its outcome, once', a
 
 test('bytes that are no photo end at once, with a reason, and are no promise', async () => {
   const { queue, storage, start, settled, metric } = await house()
-  const job = await accept({ queue, storage }, Buffer.from('not a photo'))
+  const job = await enqueuePhoto({ queue, storage }, Buffer.from('not a photo'))
   await start()
   expect(await settled(job)).toMatchObject({ state: 'failed', reason: { code: 'undecodable' } })
   expect(await outcomesOf(queue)).toEqual({ [job.photo]: 'void' })
@@ -97,7 +108,7 @@ test('bytes that are no photo end at once, with a reason, and are no promise', a
 test('of a photo that breaks off the result says its size and that it is damaged; its promise is kept', async () => {
   const { queue, storage, events, start, settled } = await house()
   const whole = await photo()
-  const job = await accept({ queue, storage }, whole.subarray(0, whole.length / 2))
+  const job = await enqueuePhoto({ queue, storage }, whole.subarray(0, whole.length / 2))
   await start()
   expect(await settled(job)).toMatchObject({ state: 'ready', width: 640, height: 480, damaged: true })
   expect(events.filter(event => event === 'conversion.attempted')).toHaveLength(1)
@@ -112,8 +123,8 @@ test('a limit that a photo reaches is counted', async () => {
     pixel: [9, 9, 9],
   }))
   const [long, large] = await Promise.all([
-    accept({ queue, storage }, tiff(pages)),
-    accept({ queue, storage }, await (bombs.gif as () => Promise<Buffer>)()),
+    enqueuePhoto({ queue, storage }, tiff(pages)),
+    enqueuePhoto({ queue, storage }, await (bombs.gif as () => Promise<Buffer>)()),
   ])
   await start()
   expect(await settled(long)).toMatchObject({ state: 'ready', width: 3 })
@@ -124,19 +135,19 @@ test('a limit that a photo reaches is counted', async () => {
 
 test('a photo that never ends is tried three times, then failed with its reason, and the next one is served', async () => {
   const { queue, storage, events, start, settled, metric } = await house(slow)
-  const job = await accept({ queue, storage }, await noise(2_000, 1_500).jpeg().toBuffer())
+  const job = await enqueuePhoto({ queue, storage }, await noise(2_000, 1_500).jpeg().toBuffer())
   await start({ deadlineMs: 300, memoryBytes: 2 ** 30 })
   expect(await settled(job)).toMatchObject({ state: 'failed', reason: { code: 'timeout' } })
   expect(events.filter(event => event === 'conversion.attempted')).toHaveLength(3)
   expect(await outcomesOf(queue)).toEqual({ [job.photo]: 'broken' })
   expect(await metric('tintype_conversions_total{outcome="timeout",format="jpeg"}')).toBe(3)
-  const next = await accept({ queue, storage }, await plain(16, 16).png().toBuffer())
+  const next = await enqueuePhoto({ queue, storage }, await plain(16, 16).png().toBuffer())
   expect(await settled(next)).toMatchObject({ state: 'ready' })
 })
 
 test('a thumbnail that cannot be stored is tried again', async () => {
   const { folder, queue, storage, events, start, settled } = await house()
-  const job = await accept({ queue, storage }, await photo())
+  const job = await enqueuePhoto({ queue, storage }, await photo())
   // A folder stands where the thumbnail belongs.
   const obstacle = join(folder, 'storage', photoKey(owner, job.photo, '64.jpg'))
   await mkdir(join(obstacle, 'in-the-way'), { recursive: true })
@@ -148,8 +159,8 @@ test('a thumbnail that cannot be stored is tried again', async () => {
 
 test('where photos are no files, a child gets the bytes, and no address', async () => {
   const { queue, storage, start, settled, metric } = await house()
-  const job = await accept({ queue, storage }, await photo())
-  const lost = await accept({ queue, storage }, await photo())
+  const job = await enqueuePhoto({ queue, storage }, await photo())
+  const lost = await enqueuePhoto({ queue, storage }, await photo())
   await storage.delete(photoKey(owner, lost.photo, 'original'))
   await start(undefined, false)
   expect(await settled(job)).toMatchObject({ state: 'ready' })
@@ -159,7 +170,7 @@ test('where photos are no files, a child gets the bytes, and no address', async 
 
 test('a photo whose original is lost is our fault, and says so', async () => {
   const { queue, storage, start, settled } = await house()
-  const job = await accept({ queue, storage }, await photo())
+  const job = await enqueuePhoto({ queue, storage }, await photo())
   await storage.delete(photoKey(owner, job.photo, 'original'))
   await start()
   expect(await settled(job)).toMatchObject({ state: 'failed', reason: { code: 'storage' } })
@@ -169,11 +180,11 @@ test('a photo whose original is lost is our fault, and says so', async () => {
 test('a photo that is deleted while it is converted leaves nothing behind', async () => {
   const { queue, storage, start, settled } = await house(slow)
   await start()
-  const late = await accept({ queue, storage }, await photo(1_200, 900))
-  await until(async () => (await stateOf(queue, late)) === 'converting')
+  const late = await enqueuePhoto({ queue, storage }, await photo(1_200, 900))
+  await until(async () => (await queueStateOf(queue, late)) === 'converting')
   await queue.remove(late.photo, owner)
   await storage.delete(photoPrefix(owner, late.photo))
-  const after = await accept({ queue, storage }, await photo())
+  const after = await enqueuePhoto({ queue, storage }, await photo())
   await settled(after)
   await until(
     async () => (await storage.list(photoPrefix(owner, late.photo))[Symbol.asyncIterator]().next()).done,
@@ -182,7 +193,7 @@ test('a photo that is deleted while it is converted leaves nothing behind', asyn
 
 test('what a dead converter had finished is not converted again', async () => {
   const { queue, storage, events, start, metric } = await house()
-  const job = await accept({ queue, storage }, await photo())
+  const job = await enqueuePhoto({ queue, storage }, await photo())
   const dead = await queue.claim('dead', 50, new AbortController().signal)
   if (dead === 'aborted') throw new Error('not claimed')
   const durableAt = new Date(job.receivedAt + 10).toISOString()
@@ -199,7 +210,7 @@ test('what a dead converter had finished is not converted again', async () => {
 
 test('a probe’s photo is no promise', async () => {
   const { queue, storage, start, settled, metric } = await house()
-  const job = await accept({ queue, storage }, await photo(), { promise: false })
+  const job = await enqueuePhoto({ queue, storage }, await photo(), { promise: false })
   await start()
   expect(await settled(job)).toMatchObject({ state: 'ready' })
   expect(await outcomesOf(queue)).toEqual({})
@@ -208,7 +219,7 @@ test('a probe’s photo is no promise', async () => {
 
 test('a late photo is served and its promise broken', async () => {
   const { queue, storage, start, settled, metric } = await house()
-  const job = await accept({ queue, storage }, await photo(), { promiseBy: Date.now() - 1 })
+  const job = await enqueuePhoto({ queue, storage }, await photo(), { promiseBy: Date.now() - 1 })
   await start()
   expect(await settled(job)).toMatchObject({ state: 'ready' })
   await until(async () => (await metric('tintype_promises_total{outcome="broken"}')) === 1)
@@ -216,8 +227,8 @@ test('a late photo is served and its promise broken', async () => {
 
 test('detail raised for a session travels with its photo, and no other session’s is told', async () => {
   const { queue, storage, events, start, settled } = await house()
-  const watched = await accept({ queue, storage }, await photo(), { detailUntil: Date.now() + 60_000 })
-  const other = await accept({ queue, storage }, await photo(), { owner: 'cd'.repeat(16) })
+  const watched = await enqueuePhoto({ queue, storage }, await photo(), { detailUntil: Date.now() + 60_000 })
+  const other = await enqueuePhoto({ queue, storage }, await photo(), { owner: 'cd'.repeat(16) })
   await start()
   await settled(watched)
   await settled(other)
@@ -231,7 +242,7 @@ test('a converter tells how long a photo takes it, and is counted on while it re
   const worker = await start()
   expect(worker.missing()).toBeNull()
   expect(await queue.stats()).toMatchObject({ liveSlots: 1, serviceSeconds: null })
-  await settled(await accept({ queue, storage }, await photo()))
+  await settled(await enqueuePhoto({ queue, storage }, await photo()))
   await until(async () => (await queue.stats()).serviceSeconds)
   await worker.stop(1_000)
   expect(worker.missing()).toBe('stopping')
@@ -241,20 +252,23 @@ test('a converter tells how long a photo takes it, and is counted on while it re
 test('a stop lets a conversion finish, and hands the rest back uncharged', async () => {
   const { queue, storage, start } = await house(slow)
   const original = await photo(1_200, 900)
-  const jobs = [await accept({ queue, storage }, original), await accept({ queue, storage }, original)]
+  const jobs = [
+    await enqueuePhoto({ queue, storage }, original),
+    await enqueuePhoto({ queue, storage }, original),
+  ]
   const worker = await start()
   await until(async () => (await queue.stats()).claimed === 2)
   await worker.stop(10_000)
-  expect(await Promise.all(jobs.map(job => stateOf(queue, job)))).toEqual(['done', 'queued'])
+  expect(await Promise.all(jobs.map(job => queueStateOf(queue, job)))).toEqual(['done', 'queued'])
   const again = await queue.claim('next', 1_000, new AbortController().signal)
   expect(again).toMatchObject({ job: jobs[1], attempt: 1 })
 })
 
 test('what does not finish within the grace time goes back uncharged, too', async () => {
   const { queue, storage, start } = await house(slow)
-  const job = await accept({ queue, storage }, await photo(1_200, 900))
+  const job = await enqueuePhoto({ queue, storage }, await photo(1_200, 900))
   const worker = await start()
-  await until(async () => (await stateOf(queue, job)) === 'converting')
+  await until(async () => (await queueStateOf(queue, job)) === 'converting')
   await worker.stop(10)
   expect(await queue.claim('next', 1_000, new AbortController().signal)).toMatchObject({ job, attempt: 1 })
 })
@@ -273,7 +287,7 @@ test.each([
     await new Promise(resolve => onTestFinished(() => resolve(undefined)))
     return (first as (...given: unknown[]) => never)(...given)
   })
-  await accept({ queue, storage: await openStorage(`file:${await temporaryFolder()}`) }, await photo())
+  await enqueuePhoto({ queue, storage: await openStorage(`file:${await temporaryFolder()}`) }, await photo())
   await hung.promise
   const { now } = performance
   vi.spyOn(performance, 'now').mockImplementation(() => now.call(performance) + 61_000)

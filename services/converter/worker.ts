@@ -8,9 +8,9 @@ import { settle, settleEarlier, type Tools } from './settle-attempt.ts'
 import { rememberAttempts, tryPhoto } from './try-photo.ts'
 
 /** `startChild`: a fresh child, for a slot that has none or a dead one. */
-export type WorkerOptions = { id: string; slots: number; startChild: () => Promise<Child> }
+type WorkerOptions = { id: string; slots: number; startChild: () => Promise<Child> }
 
-export type Worker = {
+export type ConverterWorker = {
   /** Why no photo can be converted now, or null. */
   missing(): string | null
   /** Which loop has not moved for too long, or null. */
@@ -31,7 +31,10 @@ const newestWeight = 0.1
  * Converts photos, `slots` at once, each in a child process of its own.
  * @throws when the children do not start.
  */
-export async function startWorker(tools: Tools, { id, slots, startChild }: WorkerOptions): Promise<Worker> {
+export async function startWorker(
+  tools: Tools,
+  { id, slots, startChild }: WorkerOptions,
+): Promise<ConverterWorker> {
   const { queue, log, metrics } = tools
   const children = await Promise.all(Array.from({ length: slots }, startChild))
   const stopping = new AbortController()

@@ -4,12 +4,12 @@ import { createMetrics } from '@tintype/lib/telemetry/metrics.ts'
 import { expect, onTestFinished, test } from 'vitest'
 import { sampleIn, startScript, temporaryFolder, until } from '../../test/support.ts'
 import { foldersIn, publish } from './daily.ts'
-import { list } from './files.ts'
+import { namesIn } from './files.ts'
 import { line, lines, readJournals, stamped, writeJournal } from './fixture.ts'
 import { dayFile, manifestFile } from './manifest.ts'
 import { due, removeAged } from './schedule.ts'
 import { dayMs, dayOf } from './stamp.ts'
-import { openJournal } from './streams.ts'
+import { openServerJournal } from './streams.ts'
 import { isSound, verify } from './verify.ts'
 
 const today = Date.parse('2026-11-25T12:00:00.000Z')
@@ -19,7 +19,7 @@ const keep = { logsDays: 30, revisionsDays: 1 }
 /** A log server's folders, and its journal to which entries of each day are sent as they come. */
 async function house(dataDir: string) {
   const folders = foldersIn(dataDir)
-  const journal = openJournal(folders.streams)
+  const journal = openServerJournal(folders.streams)
   onTestFinished(() => journal.close())
   const metrics = createMetrics('logs', '0')
   const send = (stream: string, from: number, to: number, atMs: number, oldest = false) =>
@@ -46,10 +46,10 @@ test('received segments and published days go when they are over for KEEP_LOGS_D
     await publish(folders, dayOf(ago(days)))
   }
   await remove()
-  expect(list(folders.streams).filter(name => name.startsWith('2'))).toEqual(
+  expect(namesIn(folders.streams).filter(name => name.startsWith('2'))).toEqual(
     [30, 29, 28].map(d => dayOf(ago(d))),
   )
-  expect(list(folders.days).map(name => name.slice(0, 10))).toEqual(
+  expect(namesIn(folders.days).map(name => name.slice(0, 10))).toEqual(
     [30, 29, 28].flatMap(days => Array(3).fill(dayOf(ago(days)))),
   )
   expect(await counted({ limit: 'logAge' })).toBe(6)
@@ -66,7 +66,7 @@ test('0 keeps for ever', async () => {
   await publish(folders, dayOf(ago(999)))
   await remove(today, { logsDays: 0, revisionsDays: 0 })
   expect(Object.keys(readJournals(folders.streams))).toHaveLength(1)
-  expect(list(folders.days)).toHaveLength(3)
+  expect(namesIn(folders.days)).toHaveLength(3)
 })
 
 test('a day that was never published is kept over its age, until it is', async () => {
@@ -74,14 +74,14 @@ test('a day that was never published is kept over its age, until it is', async (
   const day = dayOf(ago(40))
   await send(begun(ago(40)), 1, 3, ago(40))
   await remove()
-  expect(list(folders.streams)).toContain(day)
+  expect(namesIn(folders.streams)).toContain(day)
   expect(due(folders, Date.now())).toEqual([])
   const tomorrow = Date.now() + dayMs
   expect(due(folders, tomorrow)).toEqual([day])
   expect(await publish(folders, day)).toMatchObject({ revision: 1, entries: 3 })
   await remove()
-  expect(list(folders.streams)).not.toContain(day)
-  expect(list(folders.days)).toEqual([])
+  expect(namesIn(folders.streams)).not.toContain(day)
+  expect(namesIn(folders.days)).toEqual([])
 })
 
 test('what is sent again of a day that was removed is removed again, and its stream goes on', async () => {
@@ -113,10 +113,10 @@ test('a superseded revision goes KEEP_REVISIONS_DAYS after the newer one was pub
     utimesSync(manifestFile(folders.days, { day, revision: n }), 0, ago(4 - n) / 1000)
   }
   await remove(today - 1)
-  expect(list(folders.days)).toHaveLength(9)
+  expect(namesIn(folders.days)).toHaveLength(9)
   await remove()
-  expect(list(folders.days).every(name => name.startsWith(`${day}.r3.`))).toBe(true)
-  expect(list(folders.days)).toHaveLength(3)
+  expect(namesIn(folders.days).every(name => name.startsWith(`${day}.r3.`))).toBe(true)
+  expect(namesIn(folders.days)).toHaveLength(3)
   expect(await counted({ limit: 'revisionAge' })).toBe(2)
   expect((await verify(folders)).every(isSound)).toBe(true)
 })
@@ -146,7 +146,7 @@ test('a log server removes what is over its age from its start on, and takes ent
     ['serve'],
   )
   onTestFinished(async () => void (await server.stop()))
-  await until(() => list(folders.days).length === 0 && !existsSync(join(folders.streams, old)), {
+  await until(() => namesIn(folders.days).length === 0 && !existsSync(join(folders.streams, old)), {
     what: 'the end of a day of five days ago',
   })
   const metrics = await fetch(`${server.endpoints.logsAdmin}/metrics`)

@@ -13,24 +13,24 @@ import type { Log } from '@tintype/lib/telemetry/log.ts'
 import type { Metrics } from '@tintype/lib/telemetry/metrics.ts'
 import { turns } from '@tintype/lib/turns.ts'
 import type { Express, Request } from 'express'
-import type { ServerClock } from './clock.ts'
+import type { CheckedClock } from './clock.ts'
 import type { Folders } from './daily.ts'
 import { inThread } from './read.ts'
 import { entriesIn, type Wanted } from './search.ts'
 import { isDay } from './stamp.ts'
-import type { Appended, Journal } from './streams.ts'
-import { isKey } from './timeline.ts'
+import type { Appended, ServerJournal } from './streams.ts'
+import { isTimelineKey } from './timeline.ts'
 
 const retryAfterSeconds = 1
 
 export type LogServer = OtherPages & {
   folders: Folders
-  journal: Journal
+  journal: ServerJournal
   log: Log
   metrics: Metrics
   /** The shippers' secret; empty: only this machine may ship. */
   token: string
-  clock: ServerClock
+  clock: CheckedClock
   /** Days after which something is removed; 0: never. */
   keep: { logsDays: number; revisionsDays: number }
 }
@@ -61,7 +61,7 @@ function addReading(app: Express, server: LogServer): void {
   app.get('/', pages.html('index.html'))
 
   app.get('/timeline.json', async ({ query: { key, day } }, response) => {
-    if (typeof key !== 'string' || !isKey(key))
+    if (typeof key !== 'string' || !isTimelineKey(key))
       throw new Problem(400, 'bad-key', 'A session, a photo or a trace has 8 to 64 digits and small letters.')
     if (day !== undefined && (typeof day !== 'string' || !isDay(day)))
       throw new Problem(400, 'bad-day', 'day is a UTC day: YYYY-MM-DD.')

@@ -7,14 +7,14 @@ import type { Count, Entry, Estimate, Sizing } from './page/api.ts'
 import { serviceOf, sizeText, timeOf } from './page/api.ts'
 import { sizing } from './sizing.ts'
 import { dayMs, dayOf } from './stamp.ts'
-import { isKey, timeline } from './timeline.ts'
+import { isTimelineKey, timeline } from './timeline.ts'
 import { waitForShippersMs, waitForShipping } from './unshipped.ts'
 import { isSound, verify } from './verify.ts'
 
 /** What a verb of the command line found: for machines, for people, and as exit code. */
-export type Answer = { data: unknown; text: string; code: 0 | 1 | 2 }
+export type VerbAnswer = { data: unknown; text: string; code: 0 | 1 | 2 }
 
-const answer = (data: unknown, lines: string[], code: Answer['code'] = 0): Answer => ({
+const answer = (data: unknown, lines: string[], code: VerbAnswer['code'] = 0): VerbAnswer => ({
   data,
   text: lines.map(each => `${each}\n`).join(''),
   code,
@@ -24,7 +24,7 @@ const answer = (data: unknown, lines: string[], code: Answer['code'] = 0): Answe
 const waitForPublishMs = 120_000
 
 /** Publishes a day once the local shippers have sent what they hold; default: yesterday. */
-export async function publishDay(folders: Folders, day = dayOf(Date.now() - dayMs)): Promise<Answer> {
+export async function publishDay(folders: Folders, day = dayOf(Date.now() - dayMs)): Promise<VerbAnswer> {
   const held = await waitForShipping(folders, waitForShippersMs)
   const release = await own(folders.days)
   try {
@@ -53,8 +53,12 @@ async function own(folder: string): Promise<() => void> {
   }
 }
 
-export async function showTimeline(folders: Folders, key: string | undefined, day?: string): Promise<Answer> {
-  if (key === undefined || !isKey(key))
+export async function timelineReport(
+  folders: Folders,
+  key: string | undefined,
+  day?: string,
+): Promise<VerbAnswer> {
+  if (key === undefined || !isTimelineKey(key))
     return answer(null, ['timeline needs --session, --photo or --trace: the id as entries carry it'], 2)
   const story = await timeline(folders, key, day)
   if (story.entries.length === 0) return answer(story, [`No entry names ${key}.`], 2)
@@ -79,7 +83,7 @@ function line(entry: Entry): string {
   return `${at} ${serviceOf(entry).padEnd(12)} ${level.padEnd(5)} ${event.padEnd(22)} ${JSON.stringify(facts)}`
 }
 
-export function showSizing(folders: Folders): Answer {
+export function sizingReport(folders: Folders): VerbAnswer {
   const found = sizing(folders, dayOf(Date.now()))
   const newest = found.days.at(-1)
   const room = forecastLine(found)
@@ -122,7 +126,7 @@ const interval = ({ low, likely, high }: Estimate, show: (value: number) => stri
   return `${each(likely)} (${each(low)} to ${each(high)})`
 }
 
-export async function showVerify(folders: Folders, day?: string): Promise<Answer> {
+export async function verifyReport(folders: Folders, day?: string): Promise<VerbAnswer> {
   const verdicts = await verify(folders, day)
   if (verdicts.length === 0)
     return answer(verdicts, [day ? `${day} is not published.` : 'No day is published yet.'], 2)

@@ -33,4 +33,4 @@ export function openClock() {
   }
 }
 
-export type ServerClock = ReturnType<typeof openClock>
+export type CheckedClock = ReturnType<typeof openClock>

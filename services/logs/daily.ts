@@ -8,7 +8,7 @@ import { foldersOf, storageUrl } from '@tintype/lib/storage/index.ts'
 import { hasLine } from './files.ts'
 import { eachKey, writeLookup } from './lookup.ts'
 import { dayFile, indexFile, type Manifest, manifestFile, newestManifest, type Revision } from './manifest.ts'
-import { merge, openSources, type Source, type StreamFile, streamFiles } from './merge.ts'
+import { merge, openSources, type StreamFile, type StreamSource, streamFiles } from './merge.ts'
 import { statistics } from './statistics.ts'
 
 /** Written at once; no line is longer. */
@@ -147,7 +147,7 @@ function writer(file: FileHandle) {
   }
 }
 
-function count({ part, head: { seq } }: Source, bytes: number): void {
+function count({ part, head: { seq } }: StreamSource, bytes: number): void {
   if (part.entries === 0) part.first = seq
   else if (seq !== part.last + 1) part.missing.push([part.last + 1, seq - 1])
   part.last = seq

@@ -8,7 +8,7 @@ const chunkBytes = 2 ** 20
 const lineBytes = 2 ** 12
 
 /** Names in a folder; none when it does not exist. */
-export function list(folder: string): string[] {
+export function namesIn(folder: string): string[] {
   try {
     return readdirSync(folder)
   } catch (error) {

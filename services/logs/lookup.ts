@@ -1,7 +1,7 @@
 import { closeSync, openSync, writeSync } from 'node:fs'
 import { hasBytesAt, hashOf, newline } from '@tintype/lib/telemetry/entry.ts'
 import { readFrom } from './files.ts'
-import type { Source } from './merge.ts'
+import type { StreamSource } from './merge.ts'
 
 /**
  * The index beside a published day: from a key (session, photo or trace) to the lines that may hold it. A block is a table
@@ -127,7 +127,10 @@ const maxKeyBytes = 64
 const sessionDigits = 16
 
 /** Calls `add` with the place of each key of an entry: its session, its photo, its trace. */
-export function eachKey({ buffer, end, head }: Source, add: (start: number, end: number) => void): void {
+export function eachKey(
+  { buffer, end, head }: StreamSource,
+  add: (start: number, end: number) => void,
+): void {
   if (head.sessionAt >= 0) add(head.sessionAt, head.sessionAt + sessionDigits)
   let left = 2
   // Bytes compared in place, as far as needed: two native searches a line cost three times as much.

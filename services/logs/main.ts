@@ -2,7 +2,7 @@ import { noVerb, readArguments, runCommand, UsageError } from '@tintype/lib/comm
 import { readConfig } from '@tintype/lib/config.ts'
 import { armFault } from '@tintype/lib/fault.ts'
 import { pick } from '@tintype/lib/variables.ts'
-import { type Answer, publishDay, showSizing, showTimeline, showVerify } from './cli.ts'
+import { publishDay, sizingReport, timelineReport, type VerbAnswer, verifyReport } from './cli.ts'
 import { type Folders, foldersIn } from './daily.ts'
 import { isDay } from './stamp.ts'
 
@@ -24,12 +24,12 @@ const options = { day: text, session: text, photo: text, trace: text, json: { ty
 
 type Arguments = ReturnType<typeof readArguments<typeof options>>['values']
 
-const verbs: Record<string, (folders: Folders, given: Arguments) => Answer | Promise<Answer>> = {
+const verbs: Record<string, (folders: Folders, given: Arguments) => VerbAnswer | Promise<VerbAnswer>> = {
   publish: (folders, { day }) => publishDay(folders, day),
   timeline: (folders, { session, photo, trace, day }) =>
-    showTimeline(folders, session ?? photo ?? trace, day),
-  sizing: folders => showSizing(folders),
-  verify: (folders, { day }) => showVerify(folders, day),
+    timelineReport(folders, session ?? photo ?? trace, day),
+  sizing: folders => sizingReport(folders),
+  verify: (folders, { day }) => verifyReport(folders, day),
 }
 
 async function main(args: string[]): Promise<number> {

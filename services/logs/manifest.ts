@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { list } from './files.ts'
+import { namesIn } from './files.ts'
 import type { Block } from './lookup.ts'
 import type { StreamPart } from './merge.ts'
 import type { Statistics } from './statistics.ts'
@@ -40,7 +40,7 @@ export function newestManifest(folder: string, day: string): Manifest | undefine
 
 export function newestRevisions(folder: string): Map<string, number> {
   const newest = new Map<string, number>()
-  for (const name of list(folder)) {
+  for (const name of namesIn(folder)) {
     const [, day, revision] = /^(\d{4}-\d\d-\d\d)\.r(\d+)\.manifest\.json$/.exec(name) ?? []
     if (day) newest.set(day, Math.max(newest.get(day) ?? 0, Number(revision)))
   }

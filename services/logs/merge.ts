@@ -2,7 +2,7 @@ import { closeSync, fdatasyncSync, fstatSync, openSync, readSync } from 'node:fs
 import { join } from 'node:path'
 import { limits } from '@tintype/lib/limits.ts'
 import { isStream, newline, type Scanned, scanEntry, streamPrefix } from '@tintype/lib/telemetry/entry.ts'
-import { list } from './files.ts'
+import { namesIn } from './files.ts'
 import { effectiveAt } from './stamp.ts'
 
 /** Size of all streams' read buffers together, which bounds the memory of a merge. */
@@ -14,13 +14,13 @@ export type StreamFile = { stream: string; file: string }
 
 /** The streams of a day's folder by name; none when the folder does not exist. */
 export const streamFiles = (folder: string): StreamFile[] =>
-  list(folder)
+  namesIn(folder)
     .map(name => ({ stream: name.replace(/\.ndjson$/, ''), file: join(folder, name) }))
     .filter(({ stream }) => isStream(stream))
     .sort((a, b) => (a.stream < b.stream ? -1 : 1))
 
 /** The files of a day, each before its first entry. `merge` closes them. */
-export function openSources(files: StreamFile[]): Source[] {
+export function openSources(files: StreamFile[]): StreamSource[] {
   const share = Math.floor(buffersBytes / Math.max(1, files.length))
   const size = Math.min(maxBufferBytes, Math.max(minBufferBytes, share))
   return files.map((each, order) => openSource(each, order, size))
@@ -30,7 +30,7 @@ export function openSources(files: StreamFile[]): Source[] {
  * Yields, for each entry, the source whose current line it is, in the order (effective time, stream, sequence number): a
  * k-way merge of files that are each in this order already. Memory does not grow with the entries.
  */
-export function* merge(sources: Source[]): Generator<Source> {
+export function* merge(sources: StreamSource[]): Generator<StreamSource> {
   try {
     const waiting = sources.filter(advance).sort((a, b) => (isBefore(a, b) ? -1 : 1))
     for (let first = waiting.shift(); first; first = waiting.shift()) {
@@ -48,9 +48,9 @@ export function* merge(sources: Source[]): Generator<Source> {
 
 /** Sequence numbers, both included. */
 export type Range = [first: number, last: number]
-export type Source = ReturnType<typeof openSource>
+export type StreamSource = ReturnType<typeof openSource>
 /** What a revision has of a stream, as its manifest says. */
-export type StreamPart = Source['part']
+export type StreamPart = StreamSource['part']
 
 const nothing: Scanned = { seq: 0, timestampMs: 0, sessionAt: -1, payloadAt: 0 }
 
@@ -87,7 +87,7 @@ function openSource({ stream, file }: StreamFile, order: number, size: number) {
 }
 
 /** To the next entry; false when there is none. */
-function advance(source: Source): boolean {
+function advance(source: StreamSource): boolean {
   for (;;) {
     source.start = source.end + 1
     source.end = source.buffer.indexOf(newline, source.start)
@@ -106,7 +106,7 @@ function advance(source: Source): boolean {
 }
 
 /** Moves the unread bytes to the front and reads more; false at the end, where half a line may be left. */
-function refill(source: Source): boolean {
+function refill(source: StreamSource): boolean {
   const left = source.filled - source.start
   if (left === source.buffer.length) source.buffer = Buffer.concat([source.buffer], 2 * left)
   else source.buffer.copyWithin(0, source.start, source.filled)
@@ -120,15 +120,15 @@ function refill(source: Source): boolean {
   return read > 0
 }
 
-const isBefore = (a: Source, b: Source): boolean =>
+const isBefore = (a: StreamSource, b: StreamSource): boolean =>
   a.effectiveMs < b.effectiveMs || (a.effectiveMs === b.effectiveMs && a.order < b.order)
 
 /** Into its place among sources that are in order. */
-function insert(waiting: Source[], source: Source): void {
+function insert(waiting: StreamSource[], source: StreamSource): void {
   let [low, high] = [0, waiting.length]
   while (low < high) {
     const middle = (low + high) >>> 1
-    if (isBefore(waiting[middle] as Source, source)) low = middle + 1
+    if (isBefore(waiting[middle] as StreamSource, source)) low = middle + 1
     else high = middle
   }
   waiting.splice(low, 0, source)

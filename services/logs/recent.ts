@@ -2,7 +2,7 @@ import { statSync } from 'node:fs'
 import { join } from 'node:path'
 import { newline } from '@tintype/lib/telemetry/entry.ts'
 import type { Folders } from './daily.ts'
-import { list, readAt } from './files.ts'
+import { namesIn, readAt } from './files.ts'
 import { streamFiles } from './merge.ts'
 import { type Entry, type Recent, type RecentRow, timeOf } from './page/api.ts'
 import { entryOf } from './search.ts'
@@ -96,7 +96,7 @@ function rowOfTrouble(entry: Entry): RecentRow {
 
 /** Of today and the day before, those written to last. */
 const newestFiles = (streams: string): string[] =>
-  list(streams)
+  namesIn(streams)
     .filter(isDay)
     .toSorted()
     .slice(-2)

@@ -10,7 +10,7 @@ import { describeError } from '@tintype/lib/errors.ts'
 import type { LimitName } from '@tintype/lib/limits.ts'
 import type { LogServer } from './app.ts'
 import { type Folders, newsOf } from './daily.ts'
-import { list } from './files.ts'
+import { namesIn } from './files.ts'
 import { manifestFile, newestManifest, newestRevisions } from './manifest.ts'
 import { streamFiles } from './merge.ts'
 import { sampleDisk } from './sizing.ts'
@@ -28,7 +28,7 @@ const isOver = (day: string, forMs: number, nowMs: number): boolean =>
 
 /** Past days that are over and quiet since the grace, with entries that no revision holds. */
 export const due = ({ streams, days }: Folders, nowMs: number): string[] =>
-  list(streams)
+  namesIn(streams)
     .filter(day => isDay(day) && isOver(day, graceMs, nowMs))
     .filter(day => {
       const files = streamFiles(join(streams, day))
@@ -47,7 +47,7 @@ export async function removeAged(server: Keeping, nowMs: number): Promise<void> 
   const removed = (limit: LimitName) => metrics.increment('tintype_limit_reached_total', { limit })
   const newest = newestRevisions(days)
   const isOld = (day: string) => isOver(day, daysMs(keep.logsDays), nowMs)
-  for (const day of list(streams).filter(each => isDay(each) && isOld(each))) {
+  for (const day of namesIn(streams).filter(each => isDay(each) && isOld(each))) {
     const files = streamFiles(join(streams, day))
     if (!newest.has(day) && newsOf(files).length > 0) continue
     for (const { stream } of files) {
@@ -57,7 +57,9 @@ export async function removeAged(server: Keeping, nowMs: number): Promise<void> 
     await rmdir(join(streams, day)).catch(ignore('ENOTEMPTY'))
   }
   // Manifests first: files without a manifest count as no revision, and a later run removes them.
-  for (const name of list(days).sort((a, b) => Number(b.endsWith('.json')) - Number(a.endsWith('.json')))) {
+  for (const name of namesIn(days).sort(
+    (a, b) => Number(b.endsWith('.json')) - Number(a.endsWith('.json')),
+  )) {
     const [, day = '', given] = /^\.?(\d{4}-\d\d-\d\d)\.(?:r(\d+)\.)?/.exec(name) ?? []
     const revision = newest.get(day) ?? 0
     const isSuperseded = () =>

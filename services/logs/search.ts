@@ -1,6 +1,6 @@
 import { join } from 'node:path'
 import { type Folders, newsOf } from './daily.ts'
-import { linesWith, list } from './files.ts'
+import { linesWith, namesIn } from './files.ts'
 import { lookUp } from './lookup.ts'
 import { dayFile, indexFile, newestManifest, newestRevisions } from './manifest.ts'
 import { streamFiles } from './merge.ts'
@@ -9,7 +9,7 @@ import { dayMs, isDay } from './stamp.ts'
 
 /** Days that are published or were received, oldest first. */
 export const knownDays = ({ streams, days }: Folders): string[] =>
-  [...new Set([...newestRevisions(days).keys(), ...list(streams).filter(isDay)])].sort()
+  [...new Set([...newestRevisions(days).keys(), ...namesIn(streams).filter(isDay)])].sort()
 
 /**
  * The lines of some days that hold a text: of each day's newest revision, in order, then of each stream what it received

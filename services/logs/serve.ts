@@ -12,7 +12,7 @@ import { createLogsApp } from './app.ts'
 import { openClock } from './clock.ts'
 import { foldersIn } from './daily.ts'
 import { tendDays } from './schedule.ts'
-import { openJournal } from './streams.ts'
+import { openServerJournal } from './streams.ts'
 
 const ages = ['KEEP_LOGS_DAYS', 'KEEP_REVISIONS_DAYS'] as const
 const own = ['ADMIN_HOST', 'GRACE_SECONDS', 'LOGS_ADMIN_PORT', 'SLO_URL', 'STORAGE_URL', 'VERSION'] as const
@@ -32,7 +32,7 @@ async function start(config: ReturnType<typeof readConfig<typeof used>>): Promis
   if (release === 'taken') throw new Error(`another log server owns ${folders.streams}`)
   const metrics = createMetrics('logs', config.VERSION)
   watchDisk(metrics, [dataDir])
-  const journal = openJournal(folders.streams)
+  const journal = openServerJournal(folders.streams)
   let url: string | undefined
   // Its own entries are shipped to it over HTTP, as those of all processes.
   const log = openLog('logs', config, () => url)

@@ -15,13 +15,13 @@ import { createLogsApp } from './app.ts'
 import { openClock } from './clock.ts'
 import { foldersIn } from './daily.ts'
 import { countLines, lines, readJournals } from './fixture.ts'
-import { openJournal } from './streams.ts'
+import { openServerJournal } from './streams.ts'
 
 const token = 'secret-of-the-shippers'
 
 /** A log server in this process, and what it keeps. */
 async function startServer(folder: string, { host = '127.0.0.1', port = 0, secret = token } = {}) {
-  const journal = openJournal(folder)
+  const journal = openServerJournal(folder)
   const quiet = createLog({ service: 'logs', instance: '0', level: 'error' })
   const metrics = createMetrics('logs', '0')
   const folders = { ...foldersIn(folder), streams: folder }

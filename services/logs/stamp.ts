@@ -19,13 +19,13 @@ const isoLength = 24
 const tail = Buffer.from('"}')
 
 /** Clocks that differ by less count as equal. */
-export const toleratedSkewMs = 2_000
+const toleratedSkewMs = 2_000
 
 export type Line = Scanned & { start: number; end: number }
 export type Clock = { receivedMs: number /** The server's clock less the shipper's. */; offsetMs: number }
 
 /** The first `count` lines, ready to be appended to the file of their day; the last one's number and effective time. */
-export type Run = { bytes: Buffer; count: number; last: number; effectiveMs: number }
+type StampedLines = { bytes: Buffer; count: number; last: number; effectiveMs: number }
 
 /** The lines of a batch, or a sentence that says why it is none. */
 export function readBatch(body: Buffer, stream: string): Line[] | string {
@@ -73,11 +73,11 @@ export function effectiveMs(timestampMs: number, { receivedMs, offsetMs }: Clock
 }
 
 /** Lines as the journal keeps them, as many as are of the first one's day. */
-export function stamp(body: Buffer, lines: readonly Line[], clock: Clock, afterMs: number): Run {
+export function stamp(body: Buffer, lines: readonly Line[], clock: Clock, afterMs: number): StampedLines {
   const received = Buffer.concat([receivedOpen, iso(clock.receivedMs)])
   const perLine = receivedOpen.length + effectiveOpen.length + 2 * isoLength + 2
   const out = Buffer.allocUnsafe(body.length + lines.length * perLine)
-  const run: Run = { bytes: out, count: 0, last: 0, effectiveMs: afterMs }
+  const run: StampedLines = { bytes: out, count: 0, last: 0, effectiveMs: afterMs }
   let at = 0
   let day = 0
   for (const { seq, start, end, timestampMs } of lines) {

@@ -1,5 +1,5 @@
 import { hashOf } from '@tintype/lib/telemetry/entry.ts'
-import type { Source } from './merge.ts'
+import type { StreamSource } from './merge.ts'
 import type { Count, SessionSizes } from './page/api.ts'
 
 export type Statistics = { events: Record<string, Count>; sessions: SessionSizes }
@@ -25,7 +25,7 @@ function add(counts: Counts, key: number, bytes: number, name: () => string): vo
 }
 
 /** Counts a day's entries by event and by session as the merge passes. */
-export function statistics(): { add(source: Source, bytes: number): void; result(): Statistics } {
+export function statistics(): { add(source: StreamSource, bytes: number): void; result(): Statistics } {
   const events: Counts = new Map()
   const sessions: Counts = new Map()
   let share = 1

@@ -5,19 +5,19 @@ import { limits } from '@tintype/lib/limits.ts'
 import { expect, onTestFinished, test, vi } from 'vitest'
 import { smallDisk, temporaryFolder } from '../../test/support.ts'
 import { line, lines, readJournals } from './fixture.ts'
-import { type Appended, type Journal, openJournal } from './streams.ts'
+import { type Appended, openServerJournal, type ServerJournal } from './streams.ts'
 
 const stream = 'web.0.1700000000'
 const noon = Date.parse('2026-11-22T12:00:00.000Z')
 
 async function journalIn(folder: string): Promise<{
-  journal: Journal
+  journal: ServerJournal
   send(
     text: string,
     more?: { oldest?: boolean; receivedMs?: number; offsetMs?: number; to?: string },
   ): Promise<Appended>
 }> {
-  const journal = openJournal(folder)
+  const journal = openServerJournal(folder)
   onTestFinished(() => journal.close())
   return {
     journal,
@@ -256,7 +256,7 @@ test.each([
   ['nothing', ''],
 ])('a batch with %s is refused whole', async (_what, body) => {
   const folder = await temporaryFolder()
-  const journal = openJournal(folder)
+  const journal = openServerJournal(folder)
   const clock = { receivedMs: noon, offsetMs: 0 }
   expect(
     await journal.append(stream, { body: Buffer.from(body as string), clock, oldest: false }),

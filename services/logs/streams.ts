@@ -6,7 +6,7 @@ import { faultPoint } from '@tintype/lib/fault.ts'
 import { limits } from '@tintype/lib/limits.ts'
 import { startPulse } from '@tintype/lib/pulse.ts'
 import { newline, scanEntry, streamPrefix } from '@tintype/lib/telemetry/entry.ts'
-import { list } from './files.ts'
+import { namesIn } from './files.ts'
 import { type Clock, dayOf, effectiveAt, effectiveMs, isDay, type Line, readBatch, stamp } from './stamp.ts'
 
 /** More than one append: all that a power cut can have left in disorder at a file's end. */
@@ -22,7 +22,7 @@ export type Appended =
   /** This day has as many streams as it may. */
   | { full: string }
 
-export type Batch = {
+export type ReceivedBatch = {
   body: Buffer
   clock: Clock
   /** The sender holds nothing older than this batch: a gap before it will never be filled. */
@@ -37,17 +37,22 @@ type File = { path: string; day: string; size: number; effectiveMs: number; mark
 /** `file`: the one that is appended to. */
 type Stream = { turn: Promise<unknown>; waiting: number; file: File | undefined }
 
-export type Journal = ReturnType<typeof openJournal>
+export type ServerJournal = ReturnType<typeof openServerJournal>
 
 /** The server's own journal: one append-only file a day and stream, `folder`/DAY/STREAM.ndjson. */
-export function openJournal(folder: string) {
+export function openServerJournal(folder: string) {
   mkdirSync(folder, { recursive: true })
   const streams = new Map<string, Stream>()
   const pulse = startPulse('the journal', stalledSeconds)
   pulse.rest()
   let waiting = 0
 
-  const append = async (name: string, stream: Stream, lines: Line[], batch: Batch): Promise<Appended> => {
+  const append = async (
+    name: string,
+    stream: Stream,
+    lines: Line[],
+    batch: ReceivedBatch,
+  ): Promise<Appended> => {
     stream.file ??= await recover(folder, name)
     const mark = stream.file?.mark ?? 0
     const [first, last] = [lines[0]?.seq ?? 0, lines.at(-1)?.seq ?? 0]
@@ -93,7 +98,7 @@ export function openJournal(folder: string) {
      * Appends what of a batch is new, in order; durable when it resolves.
      * @throws when the disk refuses: nothing of it counts then, and the sender must try again.
      */
-    async append(name: string, batch: Batch): Promise<Appended> {
+    async append(name: string, batch: ReceivedBatch): Promise<Appended> {
       const lines = readBatch(batch.body, name)
       if (typeof lines === 'string') return { malformed: lines }
       return inTurn(name, stream =>
@@ -157,7 +162,7 @@ async function recover(folder: string, name: string): Promise<File | undefined> 
 /** The file that has a stream's highest entry; undefined when there is none. */
 export async function newestFile(folder: string, name: string): Promise<File | undefined> {
   let newest: File | undefined
-  for (const day of list(folder).filter(isDay)) {
+  for (const day of namesIn(folder).filter(isDay)) {
     const file = await lookAt(join(folder, day, `${name}.ndjson`), name).catch(ignore('ENOENT'))
     if (file && file.mark > (newest?.mark ?? 0)) newest = file
   }

@@ -3,7 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { ignore } from '@tintype/lib/disk.ts'
 import { ownFolder } from '@tintype/lib/telemetry/own.ts'
 import type { Folders } from './daily.ts'
-import { list } from './files.ts'
+import { namesIn } from './files.ts'
 import { lookAt, newestFile } from './streams.ts'
 
 /** Entries in a local process's journal that the log server does not have. */
@@ -33,8 +33,8 @@ export async function waitForShipping(
 /** The newest entry of each stream in the local journals. */
 async function heldIn(folder: string): Promise<Map<string, number>> {
   const newest = new Map<string, number>()
-  for (const source of list(folder))
-    for (const name of list(join(folder, source))) {
+  for (const source of namesIn(folder))
+    for (const name of namesIn(join(folder, source))) {
       const [, epoch] = /^(\d+)\.\d+\.ndjson$/.exec(name) ?? []
       if (!epoch) continue
       const stream = `${source}.${epoch}`

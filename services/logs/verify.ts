@@ -11,7 +11,7 @@ import { timeOf } from './page/api.ts'
 import { entryOf } from './search.ts'
 import { splitId } from './timeline.ts'
 
-export type Verdict = {
+type VerifiedDay = {
   day: string
   revision: number
   entries: number
@@ -29,9 +29,9 @@ const maxFaults = 10
  * Reads published days line by line, apart from the code that merged them, and compares with their manifests. An
  * entry is missing when its stream has a later one and no other published day has it: clocks go back, too.
  */
-export async function verify({ streams, days }: Folders, day?: string): Promise<Verdict[]> {
+export async function verify({ streams, days }: Folders, day?: string): Promise<VerifiedDay[]> {
   const manifests = newestManifests(days)
-  const verdicts: Verdict[] = []
+  const verdicts: VerifiedDay[] = []
   for (const manifest of manifests.filter(each => day === undefined || each.day === day)) {
     const late = newsOf(streamFiles(join(streams, manifest.day)), manifest).length > 0
     verdicts.push({ ...(await check(days, manifest, manifests)), late })
@@ -39,9 +39,14 @@ export async function verify({ streams, days }: Folders, day?: string): Promise<
   return verdicts
 }
 
-export const isSound = ({ faults, missing }: Verdict): boolean => faults.length === 0 && missing.length === 0
+export const isSound = ({ faults, missing }: VerifiedDay): boolean =>
+  faults.length === 0 && missing.length === 0
 
-async function check(folder: string, manifest: Manifest, all: Manifest[]): Promise<Omit<Verdict, 'late'>> {
+async function check(
+  folder: string,
+  manifest: Manifest,
+  all: Manifest[],
+): Promise<Omit<VerifiedDay, 'late'>> {
   const hash = createHash('sha256')
   const faults: string[] = []
   const { checkLine, missing } = lineChecker(manifest, all)

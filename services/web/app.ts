@@ -7,12 +7,12 @@ import { isPhotoId } from '@tintype/lib/photo/record.ts'
 import { remove as removePhoto } from '@tintype/lib/photo/remove.ts'
 import { traceIdOf } from '@tintype/lib/telemetry/trace.ts'
 import type { Express, RequestHandler } from 'express'
-import { refused, refuseEarly, upload } from './accept/post.ts'
+import { answerRefusal, postPhoto, refuseEarly } from './accept/post.ts'
 import { eventStream } from './events/stream.ts'
 import { openapi } from './openapi.ts'
 import { maxExperienceSeconds } from './show/deliver.ts'
 import { original, thumbnail } from './show/images.ts'
-import { listPhotos, notFound, photoIdOf, viewOf, viewPhoto } from './show/photo-view.ts'
+import { listPhotos, notFound, photoIdOf, photoViewOf, viewPhoto } from './show/photo-view.ts'
 import { sessions, visitorOf } from './visitors/session.ts'
 import type { Web } from './web.ts'
 
@@ -33,7 +33,7 @@ export function createWebApp(web: Web): Express {
   app.use(securityHeaders, sessions(web))
   app.get('/', pages.html('index.html'))
   app.get('/openapi.json', (_request, response) => void response.json(openapi))
-  app.post('/photos', refuseEarly(web), upload(web), refused(web))
+  app.post('/photos', refuseEarly(web), postPhoto(web), answerRefusal(web))
   app.get('/photos', list(web))
   app.get('/photos/:id', show(web))
   app.delete('/photos/:id', remove(web))
@@ -82,7 +82,7 @@ const remove =
     const { owner } = visitorOf(response)
     const id = photoIdOf(request)
     const photo = await findPhoto(web.storage, owner, id)
-    if (photo === 'not-found' || (await viewOf(web, photo)) === 'not-found') throw notFound()
+    if (photo === 'not-found' || (await photoViewOf(web, photo)) === 'not-found') throw notFound()
     await removePhoto(web, { owner, photo: id, traceparent: photo.record.traceparent })
     response.status(204).end()
   }

@@ -14,7 +14,7 @@ export function withDetail(log: Log, session: string, run: () => void): void {
 }
 
 /** Measures each storage call, and logs it for a session with raised detail. */
-export const observeStorage =
+export const observeStorageInDetail =
   (metrics: Metrics, log: Log): NonNullable<StorageOptions['observe']> =>
   (operation, adapter, seconds, outcome) => {
     observe(metrics)(operation, adapter, seconds, outcome)

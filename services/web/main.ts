@@ -4,7 +4,7 @@ import { runPhotoService } from '@tintype/lib/photo/run-photo-service.ts'
 import { startPulse } from '@tintype/lib/pulse.ts'
 import { secret } from '@tintype/lib/secrets.ts'
 import { createWebApp } from './app.ts'
-import { observeStorage } from './detail.ts'
+import { observeStorageInDetail } from './detail.ts'
 import { watchDependencies } from './health.ts'
 import { sweep } from './sweeper.ts'
 import { openWeb } from './web.ts'
@@ -69,5 +69,5 @@ await runPhotoService(
       },
     }
   },
-  ({ metrics, log }) => ({ observe: observeStorage(metrics, log) }),
+  ({ metrics, log }) => ({ observe: observeStorageInDetail(metrics, log) }),
 )

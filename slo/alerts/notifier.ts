@@ -90,7 +90,7 @@ export function createNotifier(options: {
 }
 
 /** The message that is due for a group now, or null. A second tier of the same severity needs no message. */
-export function nextMessage(sent: Sent | undefined, firing: readonly Alert[], nowMs: number): Message | null {
+function nextMessage(sent: Sent | undefined, firing: readonly Alert[], nowMs: number): Message | null {
   const first = firing[0]
   if (!first) return sent ? { ...sent, status: 'resolved', at: nowMs } : null
   const severity = firing.some(each => each.severity === 'page') ? 'page' : 'ticket'

@@ -10,7 +10,7 @@ import { identity, type RecordingRule, recorded, recordings, series, window } fr
 
 /** Prometheus’ rule file, as the parts of it that are generated. */
 export type Rule = RecordingRule | AlertRule
-export type AlertRule = {
+type AlertRule = {
   alert: string
   expr: string
   keep_firing_for?: string

@@ -4,14 +4,14 @@ import { outageFormat, replayOutage } from '../math/outage.ts'
 import { toDuration, toIso, toMinute, toShort } from '../math/time.ts'
 import { type Minute, type Objective, SourceError } from '../sources/index.ts'
 import { longestMinutes, lookBackMinutes, readRecorded } from '../sources/recorded.ts'
-import { type Context, type Given, minute, type Run, sinceMinute, status, withSource } from './context.ts'
+import { type Context, type Given, minute, sinceMinute, status, type Verb, withSource } from './context.ts'
 
 /** An alert clears at most two long windows after its cause: this much is read before --from. */
 const warmUp = 2
 
 type Result = { from: Minute; to: Minute; timelines: Timeline[] }
 
-export const run: Run = async (given, context) => {
+export const run: Verb = async (given, context) => {
   const objectives = [...context.directory().objectives]
   const result =
     given.outage === undefined

@@ -6,9 +6,9 @@ import { round, standing } from '../math/standing.ts'
 import { toDuration, toIso, toShort } from '../math/time.ts'
 import { SourceError } from '../sources/index.ts'
 import { lookBackMinutes, readRecorded } from '../sources/recorded.ts'
-import { type Context, duration, type Given, minute, type Run, status, withSource } from './context.ts'
+import { type Context, durationOption, type Given, minute, status, type Verb, withSource } from './context.ts'
 
-export const run: Run = async (given, context) => {
+export const run: Verb = async (given, context) => {
   const { dataDir, nowMs, print } = context
   if (given.cancel !== undefined) {
     removePlanned(dataDir, given.cancel)
@@ -31,7 +31,7 @@ export const run: Run = async (given, context) => {
 }
 
 function length(option: string, text: string): number {
-  const minutes = duration(option, text)
+  const minutes = durationOption(option, text)
   if (minutes > maxPlannedMinutes) throw new UsageError(`--${option} ${text} is longer than a day`)
   return minutes
 }

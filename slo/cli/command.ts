@@ -7,10 +7,10 @@ import { parse } from 'yaml'
 import { defaultPages } from '../alerts/rules.ts'
 import { type Directory, defaultFolder, program, readDirectory } from '../directory.ts'
 import { outageFormat } from '../math/outage.ts'
-import { type Context, defaultWebhook, options, type Run } from './context.ts'
+import { type Context, defaultWebhook, options, type Verb } from './context.ts'
 
 /** Each verb's module is loaded when the verb is run. */
-const verbs: Record<string, () => Promise<{ run: Run }>> = {
+const verbs: Record<string, () => Promise<{ run: Verb }>> = {
   budget: () => import('./budget.ts'),
   diagnose: () => import('./diagnose.ts'),
   init: () => import('./init.ts'),

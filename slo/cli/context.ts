@@ -40,7 +40,7 @@ export type Given = {
 } & { paths: string[] }
 
 /** A verb of the command line: resolves with the exit status. */
-export type Run = (given: Given, context: Context) => Promise<number>
+export type Verb = (given: Given, context: Context) => Promise<number>
 
 /** Where `npm start` has the receiver of alerts. */
 export const defaultWebhook = 'http://127.0.0.1:9084/alerts'
@@ -100,7 +100,7 @@ export const minute = (option: string, text: string, nowMs: number): Minute =>
 export const sinceMinute = (text: string | undefined, nowMs: number): Minute | undefined =>
   text === undefined ? undefined : Math.ceil(time('since', text, nowMs) / 60_000)
 
-export function duration(option: string, text: string): number {
+export function durationOption(option: string, text: string): number {
   const minutes = parseDuration(text)
   if (minutes === undefined)
     throw new UsageError(`--${option} "${text}" is not a duration like 45m, 24h or 30d`)

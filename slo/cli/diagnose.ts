@@ -7,12 +7,12 @@ import { adminPorts, raiseDetail } from '../diagnose/raise-detail.ts'
 import { judgeAll } from '../math/report.ts'
 import { toMinute } from '../math/time.ts'
 import { readRecorded } from '../sources/recorded.ts'
-import { type Context, type Given, type Run, status, time, withSource } from './context.ts'
+import { type Context, type Given, status, time, type Verb, withSource } from './context.ts'
 
 /** When it is not known when the slowness began, examples are taken from this long before. */
 const examplesMs = 5 * 60_000
 
-export const run: Run = async (given, context) => {
+export const run: Verb = async (given, context) => {
   const { dataDir, environment, nowMs, print } = context
   const stores = { dataDir, environment }
   const atMs = given.at === undefined ? nowMs : time('at', given.at, nowMs)

@@ -4,11 +4,11 @@ import { UsageError } from '@tintype/lib/command-line.ts'
 import { program } from '../directory.ts'
 import { SourceError } from '../sources/index.ts'
 import { type PrometheusApi, prometheusApi } from '../sources/prometheus-api.ts'
-import { type Run, status } from './context.ts'
+import { status, type Verb } from './context.ts'
 import { discover, jobsOf } from './discover.ts'
 import { firstDirectory } from './first.ts'
 
-export const run: Run = async ({ prometheus, job: wanted, paths }, { nowMs, print }) => {
+export const run: Verb = async ({ prometheus, job: wanted, paths }, { nowMs, print }) => {
   const [folder = 'slo', ...more] = paths
   if (!prometheus || more.length > 0) throw new UsageError('give --prometheus URL and one DIR at most')
   if (!/^https?:$/.test(URL.parse(prometheus)?.protocol ?? ''))

@@ -5,9 +5,9 @@ import type { Finding } from '../objectives/document.ts'
 import { lint } from '../objectives/lint.ts'
 import type { Reading } from '../objectives/lint-metrics.ts'
 import { formatFinding, parseFiles } from '../objectives/objectives.ts'
-import { type Run, status } from './context.ts'
+import { status, type Verb } from './context.ts'
 
-export const run: Run = async ({ format = 'text', json, paths }, context) => {
+export const run: Verb = async ({ format = 'text', json, paths }, context) => {
   if (format !== 'text' && format !== 'github')
     throw new UsageError(`--format is text or github, not "${format}"`)
   const { findings: ofService, ...service } = readServiceFile(context.folder, context.environment)

@@ -4,17 +4,25 @@ import { loadModule } from '../directory.ts'
 import { readPlanned } from '../math/planned.ts'
 import { judgeAll, type Report, reportJson, reportText, spanOf } from '../math/report.ts'
 import { judge } from '../math/sli.ts'
-import type { Span } from '../math/standing.ts'
+import type { MinuteSpan } from '../math/standing.ts'
 import { toIso } from '../math/time.ts'
 import { SourceError } from '../sources/index.ts'
 import { lookBackMinutes, type Recorded, readRecorded } from '../sources/recorded.ts'
-import { type Context, duration, minute, type Run, sinceMinute, status, withSource } from './context.ts'
+import {
+  type Context,
+  durationOption,
+  minute,
+  sinceMinute,
+  status,
+  type Verb,
+  withSource,
+} from './context.ts'
 
-export const run: Run = async (given, context) => {
+export const run: Verb = async (given, context) => {
   const to = minute('at', given.at ?? 'now', context.nowMs)
   const since = sinceMinute(given.since, context.nowMs)
   if (since !== undefined && since >= to) throw new UsageError('--since must be before --at')
-  const windowMinutes = given.window === undefined ? undefined : duration('window', given.window)
+  const windowMinutes = given.window === undefined ? undefined : durationOption('window', given.window)
   const objectives = context.directory().objectives
   const longest = Math.max(windowMinutes ?? 0, lookBackMinutes(objectives))
   const recorded = await withSource(given, context, source =>
@@ -47,7 +55,7 @@ async function toReport(
 /** Null when the directory names no witnesses. */
 async function compareWitnesses(
   objectives: Report['objectives'],
-  span: Span,
+  span: MinuteSpan,
   { directory, dataDir, environment }: Context,
 ) {
   const { folder, service } = directory()
@@ -63,7 +71,11 @@ async function compareWitnesses(
 }
 
 /** Planned minutes of the window, and how many of them were offline. */
-function planned({ objectives }: Recorded, { from, to }: Span, { dataDir }: Context): Report['planned'] {
+function planned(
+  { objectives }: Recorded,
+  { from, to }: MinuteSpan,
+  { dataDir }: Context,
+): Report['planned'] {
   const announced = readPlanned(dataDir)
   const isPlanned = (at: number) => announced.some(each => at >= each.from && at < each.to)
   const first = objectives.find(({ objective }) => objective.method === 'Timeslices')

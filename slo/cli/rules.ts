@@ -1,8 +1,8 @@
 import { stringify } from 'yaml'
 import { alertmanagerConfig, defaultPages, rules } from '../alerts/rules.ts'
-import { defaultWebhook, type Run, status } from './context.ts'
+import { defaultWebhook, status, type Verb } from './context.ts'
 
-export const run: Run = async (given, context) => {
+export const run: Verb = async (given, context) => {
   const { objectives, service } = context.directory()
   const { webhook = defaultWebhook, deadman = webhook, pages = defaultPages } = given
   const file = given.alertmanager

@@ -1,5 +1,5 @@
 import type { Series } from '../sources/index.ts'
-import { type Span, type Window, windowOf } from './evaluate.ts'
+import { type TimeRange, type Window, windowOf } from './evaluate.ts'
 import { numberIn, parseExpression } from './expression.ts'
 import { type Baseline, minBaselineWindows } from './growth.ts'
 import type { Burning } from './incidents.ts'
@@ -14,7 +14,7 @@ const dayWindows = 10
 const dayMs = 86_400_000
 
 /** The stretches of time of which samples are needed: around the same time of earlier days, and up to now. */
-export function spansRead(atMs: number, stepMs: number, days: number): Span[] {
+export function spansRead(atMs: number, stepMs: number, days: number): TimeRange[] {
   const length = nowSteps * stepMs
   const earlier = Array.from({ length: days }, (_, i) => atMs - (days - i) * dayMs)
   return [
@@ -33,22 +33,22 @@ export const firstOf = (series: readonly Series[]): number =>
 export function baselineOf(
   model: Model,
   now: Window,
-  spans: readonly Span[],
+  spans: readonly TimeRange[],
   firstMs: number,
   burning: Burning = { incidents: [], now: [] },
 ): Baseline {
   const length = now.toMs - now.fromMs
-  const cut = ({ fromMs, toMs }: Span): Window[] => {
+  const cut = ({ fromMs, toMs }: TimeRange): Window[] => {
     const windows: Window[] = []
     for (let start = Math.min(toMs, now.fromMs) - length; start >= Math.max(fromMs, firstMs); start -= length)
       windows.unshift(windowOf(now.samples, { fromMs: start, toMs: start + length }))
     return windows.filter(hasData)
   }
-  const all = { earlier: spans.slice(0, -1).flatMap(cut), before: cut(spans.at(-1) as Span) }
+  const all = { earlier: spans.slice(0, -1).flatMap(cut), before: cut(spans.at(-1) as TimeRange) }
   const history = all.before.length
   const [earlier, before] = [comparable(model, all.earlier, now), comparable(model, all.before, now)]
   // A stage is slow for up to a window before its budget burns.
-  const isQuiet = ({ fromMs, toMs }: Span) =>
+  const isQuiet = ({ fromMs, toMs }: TimeRange) =>
     !burning.incidents.some(each => toMs > each.fromMs - length && fromMs < each.toMs)
   const [quietEarlier, quiet] = [earlier.filter(isQuiet), before.filter(isQuiet)]
   if (quietEarlier.length + quiet.length >= minBaselineWindows)

@@ -2,7 +2,7 @@ import type { Directory } from '../directory.ts'
 import type { Series, Source } from '../sources/index.ts'
 import { spansRead } from './baseline.ts'
 import { diagnose, type Verdict } from './diagnose.ts'
-import type { Span } from './evaluate.ts'
+import type { TimeRange } from './evaluate.ts'
 import { median } from './growth.ts'
 import { readBurning } from './incidents.ts'
 import { metricsRead, modelOf, upMetric } from './model.ts'
@@ -27,7 +27,7 @@ export async function diagnoseAt(
 async function readSpans(
   source: Source,
   metrics: readonly string[],
-  spans: readonly Span[],
+  spans: readonly TimeRange[],
 ): Promise<readonly Series[]> {
   const joined = new Map<string, Series & { points: Series['points'][number][] }>()
   for (const { fromMs, toMs } of spans)

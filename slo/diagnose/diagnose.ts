@@ -1,3 +1,4 @@
+import { round } from '../math/standing.ts'
 import type { Series } from '../sources/index.ts'
 import { baselineOf, firstOf, nowSteps, spansRead, youth } from './baseline.ts'
 import { type Samples, samplesOf, type Window, windowOf } from './evaluate.ts'
@@ -9,10 +10,9 @@ import {
   enough,
   explainAll,
   isSlow,
-  type Look,
   named,
-  round,
   type Weighed,
+  type WindowGrowth,
 } from './explain.ts'
 import { attribute, type Baseline, type Grown, type Growth, minBaselineWindows, secondsIn } from './growth.ts'
 import type { Burning } from './incidents.ts'
@@ -71,7 +71,7 @@ export function diagnose(
   const quiet: Quiet = { now, baseline, jobs, missing: missingOf(model, jobs), burning: burning?.now ?? [] }
   const slow = slowest(explained, baseline, jobs)
   const settling = slow?.cause === null ? nowSteps : settlingSteps
-  const lookAt = (scrapesAgo: number): Look => {
+  const lookAt = (scrapesAgo: number): WindowGrowth => {
     const ago = scrapesAgo * stepMs
     const window = windowOf(samples, { fromMs: now.fromMs - ago, toMs: now.toMs - ago })
     return { window, grown: attribute(model, baseline, window) }
@@ -102,7 +102,7 @@ export function diagnose(
 const answer = (stage: string, best: Weighed | undefined, evidence: Weighed[], share = 1): Answer => ({
   verdict: stage,
   cause: best?.cause ?? null,
-  confidence: round(share * (best?.explains ?? enough)),
+  confidence: round(share * (best?.explains ?? enough), 2),
   evidence,
   lever: best?.action ?? null,
   also: null,
@@ -123,7 +123,7 @@ function slowest(
   return {
     ...answer(first.stage, best, evidence, first.share),
     also: second
-      ? { stage: second.stage, cause: named(second)?.cause ?? null, share: round(second.share) }
+      ? { stage: second.stage, cause: named(second)?.cause ?? null, share: round(second.share, 2) }
       : null,
     remarks: isYoung ? ['there is next to no earlier time to compare with'] : [],
   }

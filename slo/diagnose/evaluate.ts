@@ -4,10 +4,14 @@ import { matches } from '../sources/selector.ts'
 type Points = Series['points']
 /** The series of a metric. */
 export type Samples = (metric: string) => readonly Series[]
-export type Span = { fromMs: number; toMs: number }
+export type TimeRange = { fromMs: number; toMs: number }
 
 /** A stretch of time in which expressions have a value; `baseline` is what `$b` stands for. */
-export type Window = Span & { samples: Samples; baseline: readonly Span[]; known: Map<string, Vector> }
+export type Window = TimeRange & {
+  samples: Samples
+  baseline: readonly TimeRange[]
+  known: Map<string, Vector>
+}
 
 type Element = { labels: Readonly<Record<string, string>>; value: number }
 /** A number is the vector of one element without labels. */
@@ -19,20 +23,20 @@ export function samplesOf(series: readonly Series[]): Samples {
   return metric => byName.get(metric) ?? []
 }
 
-export const windowOf = (samples: Samples, span: Span, baseline: readonly Span[] = []): Window => ({
+export const windowOf = (samples: Samples, span: TimeRange, baseline: readonly TimeRange[] = []): Window => ({
   ...span,
   samples,
   baseline,
   known: new Map(),
 })
 
-type OverRange = (selector: Selector, window: Window, spans: readonly Span[]) => Vector
+type OverRange = (selector: Selector, window: Window, spans: readonly TimeRange[]) => Vector
 
 const selected = ({ metric, matchers }: Selector, { samples }: Window): readonly Series[] =>
   samples(metric).filter(({ labels }) => matches({ matchers }, labels))
 
 /** A function of each series that has samples in the spans (from, to]; a value that is not finite is no sample. */
-export const over =
+export const overWindow =
   (compute: (points: Points, values: number[]) => number): OverRange =>
   (selector, window, spans) =>
     selected(selector, window).flatMap(({ labels, points }) => {
@@ -67,7 +71,7 @@ const growth =
   }
 
 /** Undefined without two samples to compare; growth over a gap longer than the window is left out. */
-function increase(points: Points, { fromMs, toMs }: Span): number | undefined {
+function increase(points: Points, { fromMs, toMs }: TimeRange): number | undefined {
   let grown: number | undefined
   for (let i = Math.max(1, firstAfter(points, fromMs)); i < points.length; i++) {
     const [before, now] = [points[i - 1], points[i]]
@@ -80,18 +84,18 @@ function increase(points: Points, { fromMs, toMs }: Span): number | undefined {
 
 const sum = (values: readonly number[]): number => values.reduce((a, b) => a + b, 0)
 /** Of a selector without a range: its last sample in the window, and when that was taken. */
-export const lastSample = over((_, values) => values.at(-1) ?? Number.NaN)
+export const lastSample = overWindow((_, values) => values.at(-1) ?? Number.NaN)
 
 export const rangeFunctions: Readonly<Record<string, OverRange>> = {
   rate: growth(true),
   increase: growth(false),
-  changes: over((_, values) => values.filter((value, i) => i > 0 && value !== values[i - 1]).length),
-  avg_over_time: over((_, values) => sum(values) / values.length),
-  max_over_time: over((_, values) => Math.max(...values)),
-  min_over_time: over((_, values) => Math.min(...values)),
+  changes: overWindow((_, values) => values.filter((value, i) => i > 0 && value !== values[i - 1]).length),
+  avg_over_time: overWindow((_, values) => sum(values) / values.length),
+  max_over_time: overWindow((_, values) => Math.max(...values)),
+  min_over_time: overWindow((_, values) => Math.min(...values)),
   last_over_time: lastSample,
 }
-export const lastTime = over(points => (points.at(-1)?.at ?? 0) / 1000)
+export const lastTime = overWindow(points => (points.at(-1)?.at ?? 0) / 1000)
 
 const each =
   (compute: (value: number, bound: number) => number) =>

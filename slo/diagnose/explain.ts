@@ -1,4 +1,5 @@
-import type { Span, Window } from './evaluate.ts'
+import { round } from '../math/standing.ts'
+import type { TimeRange, Window } from './evaluate.ts'
 import { numberIn, valueIn } from './expression.ts'
 import { type Grown, median, secondsIn } from './growth.ts'
 import { type Model, nameOf, type Resource, type Stage } from './model.ts'
@@ -57,7 +58,10 @@ export function explain(
     1,
   )
   const evidence = weighed
-    .map(each => ({ ...each, explains: round(each.kind === 'part' ? each.explains * left : each.explains) }))
+    .map(each => ({
+      ...each,
+      explains: round(each.kind === 'part' ? each.explains * left : each.explains, 2),
+    }))
     .filter(({ explains }) => explains > 0)
     .sort((a, b) => b.explains - a.explains || b.raw - a.raw)
     .map(({ kind: _, raw: __, ...each }) => each)
@@ -79,11 +83,11 @@ export function explain(
 }
 
 /** What the stages grew in a window. */
-export type Look = { window: Window; grown: readonly Grown[] }
+export type WindowGrowth = { window: Window; grown: readonly Grown[] }
 export const isSlow = ({ growth }: Grown): boolean => growth > 0
 
 /** What each slow stage is attributed to; the largest is first. */
-export const explainAll = (model: Model, { window, grown }: Look): Explained[] =>
+export const explainAll = (model: Model, { window, grown }: WindowGrowth): Explained[] =>
   merge(grown.filter(isSlow).map(each => explain(model, each, window, () => grown)))
 
 /** Joins stages whose growth is attributed to the same one, its own evidence first; the largest is first. */
@@ -126,7 +130,7 @@ function weighAll(model: Model, grown: Grown, now: Window) {
 }
 
 /** The window with another baseline. Values that do not depend on the baseline stay known. */
-function against(window: Window, baseline: readonly Span[]): Window {
+function against(window: Window, baseline: readonly TimeRange[]): Window {
   const known = [...window.known].filter(([text]) => !text.includes('$b'))
   return { ...window, baseline, known: new Map(known) }
 }
@@ -184,4 +188,3 @@ export function named({ evidence }: Pick<Explained, 'evidence'>): Weighed | unde
 }
 
 const clamp = (value: number): number => Math.min(1, Math.max(0, value))
-export const round = (value: number): number => Math.round(value * 100) / 100

@@ -3,12 +3,12 @@ import { bad } from '../math/sli.ts'
 import { toMinute } from '../math/time.ts'
 import type { Minute, Objective, Source } from '../sources/index.ts'
 import { longestMinutes, readRecorded } from '../sources/recorded.ts'
-import type { Span } from './evaluate.ts'
+import type { TimeRange } from './evaluate.ts'
 
 /** When budgets burned. */
 export type Burning = {
   /** Stretches in which a budget burned, oldest first, each from its first bad minute; one that lasts has no end. */
-  incidents: readonly Span[]
+  incidents: readonly TimeRange[]
   /** Ids of the objectives whose budget burns now. */
   now: readonly string[]
 }

@@ -8,7 +8,7 @@ export type Logged = { what: string; mean: number; times: number }
 export type Stores = { dataDir: string; environment: Readonly<Record<string, string | undefined>> }
 
 /** What the module `examples` of a directory exports. */
-export type Examples = {
+type Examples = {
   /** The slowest of a stage between two times, epoch milliseconds. */
   examplesOf(stores: Stores, stage: string, sinceMs: number, toMs: number): Promise<Example[]>
   /** The numbers in the debug entries of some jobs, the largest first. */

@@ -1,7 +1,7 @@
 import type { Document, Finding, Path } from '../objectives/document.ts'
 
 /** What may stand at a place of a document; `T` is the type of it. */
-export type Rule<T = unknown> = {
+export type KeyRule<T = unknown> = {
   mayBe: string
   holds: (value: unknown) => boolean
   /** Where what it stands in is there; `always`: also when that is missing. */
@@ -10,34 +10,34 @@ export type Rule<T = unknown> = {
   fallback?: T
 }
 
-export const text: Rule<string> = { mayBe: 'text', holds: value => typeof value === 'string' }
-export const required = <T>(rule: Rule<T>) => ({ ...rule, required: true }) as const
-export const always = (rule: Rule): Rule => ({ ...rule, required: 'always' })
-export const or = <T>(rule: Rule<T>, fallback: T) => ({ ...rule, fallback })
-export const matching = (pattern: RegExp, mayBe: string): Rule<string> => ({
+export const text: KeyRule<string> = { mayBe: 'text', holds: value => typeof value === 'string' }
+export const required = <T>(rule: KeyRule<T>) => ({ ...rule, required: true }) as const
+export const always = (rule: KeyRule): KeyRule => ({ ...rule, required: 'always' })
+export const or = <T>(rule: KeyRule<T>, fallback: T) => ({ ...rule, fallback })
+export const matching = (pattern: RegExp, mayBe: string): KeyRule<string> => ({
   mayBe,
   holds: value => typeof value === 'string' && pattern.test(value),
 })
-export const number = (min: number, max: number): Rule<number> => ({
+export const number = (min: number, max: number): KeyRule<number> => ({
   mayBe: `a number from ${min} to ${max}`,
   holds: value => typeof value === 'number' && value >= min && value <= max,
 })
-export const oneOf = <const V extends string>(...values: readonly V[]): Rule<V> => ({
+export const oneOf = <const V extends string>(...values: readonly V[]): KeyRule<V> => ({
   mayBe: values.join(', '),
   holds: value => values.some(each => each === String(value)),
 })
 
 /** A document as nested rules: a list has one element, `*` is any key. Lists, maps and groups of rules default to empty. */
-export type Schema = Rule | Maybe | readonly [Schema] | { readonly [key: string]: Schema }
+export type Schema = KeyRule | Maybe | readonly [Schema] | { readonly [key: string]: Schema }
 /** What is undefined when it is not there; `or`: what may stand there instead. */
-type Maybe<S = unknown, T = unknown> = { maybe: S; or: Rule<T> | undefined }
-export const maybe = <S, T = never>(schema: S, or?: Rule<T>): Maybe<S, T> => ({ maybe: schema, or })
+type Maybe<S = unknown, T = unknown> = { maybe: S; or: KeyRule<T> | undefined }
+export const maybe = <S, T = never>(schema: S, or?: KeyRule<T>): Maybe<S, T> => ({ maybe: schema, or })
 
 /** The type of a document of a schema, with its fallbacks filled in. */
 export type Typed<S> =
   S extends Maybe<infer M, infer T>
     ? Typed<M> | T
-    : S extends Rule<infer T>
+    : S extends KeyRule<infer T>
       ? T
       : S extends readonly [infer E]
         ? readonly Typed<E>[]
@@ -50,11 +50,11 @@ type IsOptional<S> = S extends Maybe
   ? true
   : S extends { required: true } | { fallback: unknown }
     ? false
-    : S extends Rule
+    : S extends KeyRule
       ? true
       : false
 
-const isRule = (schema: Schema): schema is Rule => 'holds' in schema
+const isRule = (schema: Schema): schema is KeyRule => 'holds' in schema
 const isMaybe = (schema: Schema): schema is Maybe => 'maybe' in schema
 const isList = (schema: Schema): schema is readonly [Schema] => Array.isArray(schema)
 
@@ -118,7 +118,7 @@ export function checkShape(document: Document, written: unknown, schema: Schema,
   ]
 }
 
-const missing = (document: Document, path: Path, { mayBe }: Rule): Finding[] => [
+const missing = (document: Document, path: Path, { mayBe }: KeyRule): Finding[] => [
   document.finding(path, 'shape', `${show(path)} is missing`, `it must be ${mayBe}`),
 ]
 

@@ -1,5 +1,5 @@
 /** `name` or `name(parameter, …)` to the expression that `$name(argument, …)` stands for. */
-export type Expressions = Readonly<Record<string, string>>
+type Expressions = Readonly<Record<string, string>>
 
 type Template = { parameters: readonly string[]; text: string }
 /** A resource as it is written: once for each row of `for`, whose keys replace its own or stand in it with `$`. */

@@ -9,11 +9,11 @@ export type WitnessModule = {
     fromMs: number
     toMs: number
     scrapeMs: number
-  }): Promise<Compared>
+  }): Promise<WitnessCounts>
 }
 
 /** What traces and logs, which count independently of the metrics, have counted. */
-export type Compared = {
+export type WitnessCounts = {
   /** By witness; null when it has no data. */
   counts: Readonly<Record<string, { kept: number; broken: number } | null>>
   /** True only when at least two have data and no two differ beyond the bound. */

@@ -4,7 +4,7 @@ import type { Planned } from './planned.ts'
 import { bad, type Tally } from './sli.ts'
 import { longestWindowMinutes, windowAt } from './window.ts'
 
-export type Fit = {
+type Fit = {
   fits: boolean
   /** The least that would be left of the budget, in minutes, from the end of the maintenance until it leaves the window. */
   leftAfter: number

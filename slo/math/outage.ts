@@ -5,7 +5,7 @@ import { type Tally, tally } from './sli.ts'
 import { parseDuration } from './time.ts'
 
 /** A stretch of an outage: which part of the minutes is offline and of the events bad, in percent. */
-export type Phase = { minutes: number; offlinePercent: number; badPercent: number; events: boolean }
+type Phase = { minutes: number; offlinePercent: number; badPercent: number; events: boolean }
 
 export const outageFormat = `a list like "full 10m" or "50% 1h, ok 5m, late 20% 30m" or "30x(full 2m, ok 2m)":
   full D        nothing answers: every minute offline, and no events

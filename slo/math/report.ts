@@ -1,20 +1,20 @@
-import type { Compared } from '../directory/witnesses.ts'
+import type { WitnessCounts } from '../directory/witnesses.ts'
 import type { Minute, Objective } from '../sources/index.ts'
 import type { Recorded } from '../sources/recorded.ts'
 import { burnRate } from './burn-rate.ts'
 import { type bad, isDoubtful, unknown } from './sli.ts'
-import { budgetLeftRatio, round, type Span, type Standing, standing, standingJson } from './standing.ts'
+import { budgetLeftRatio, type MinuteSpan, round, type Standing, standing, standingJson } from './standing.ts'
 import { toDuration, toIso, toShort } from './time.ts'
 import { windowAt } from './window.ts'
 
 export type Report = {
-  span: Span
+  span: MinuteSpan
   objectives: Judged[]
   /** Null when the directory names no witnesses. */
-  witnesses: Compared | null
+  witnesses: WitnessCounts | null
   planned: { minutes: number; offline: number }
 }
-export type Judged = { standing: Standing; burns: Burn[]; strip: string; doubtful: number }
+type Judged = { standing: Standing; burns: Burn[]; strip: string; doubtful: number }
 type Burn = { tier: string; rate: number; factor: number; longMinutes: number }
 
 /** The minutes that are judged: of each objective’s own window, or of one of the given length. */
@@ -22,7 +22,7 @@ export function spanOf(
   { start, to }: Recorded,
   { objective, tally }: Recorded['objectives'][number],
   windowMinutes?: number,
-): Span {
+): MinuteSpan {
   const { from, minutes } = windowAt(
     windowMinutes === undefined ? objective : { windowMinutes, calendar: null },
     to,
@@ -54,7 +54,7 @@ const cells = 72
 const shades = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█']
 
 /** The window’s minutes in one line: `·` all good, ▁ to █ bad, `?` no data. */
-function strip(span: Span, objective: Objective, tally: Parameters<typeof bad>[0]): string {
+function strip(span: MinuteSpan, objective: Objective, tally: Parameters<typeof bad>[0]): string {
   const width = Math.min(cells, span.to - span.from)
   return Array.from({ length: width }, (_, i) => {
     const at = (cell: number): Minute => span.from + Math.round((cell * (span.to - span.from)) / width)
@@ -67,7 +67,7 @@ function strip(span: Span, objective: Objective, tally: Parameters<typeof bad>[0
 }
 
 export function reportJson({ span, objectives, witnesses, planned }: Report): unknown {
-  const window = (each: Span) => ({
+  const window = (each: MinuteSpan) => ({
     from: toIso(each.from),
     to: toIso(each.to),
     minutes: each.to - each.from,
@@ -139,10 +139,10 @@ const plannedText = ({ planned }: Report): string =>
     ? ''
     : `planned downtime: ${planned.minutes} minutes, ${planned.offline} of the offline minutes fell into it`
 
-function witnessText(compared: Compared | null): string {
+function witnessText(compared: WitnessCounts | null): string {
   if (!compared) return ''
   const { agree, disagreements, counts } = compared
-  const say = ([name, count]: [string, Compared['counts'][string]]) =>
+  const say = ([name, count]: [string, WitnessCounts['counts'][string]]) =>
     `${name} ${count === null ? 'no data' : `${count.kept} kept, ${count.broken} broken`}`
   return [
     `witnesses: ${Object.entries(counts).map(say).join(' · ')}: ${agree ? 'they agree' : 'no agreement'}`,

@@ -4,10 +4,10 @@ import { bad, type Tally, total, unknown } from './sli.ts'
 import { windowAt } from './window.ts'
 
 /** The minutes [from, to) that are judged. `nominalMinutes` is the length of the whole window, also while the SLO is younger. */
-export type Span = { from: Minute; to: Minute; nominalMinutes: number }
+export type MinuteSpan = { from: Minute; to: Minute; nominalMinutes: number }
 
 /** The objective’s own window up to `at`. */
-export function spanAt(objective: Objective, at: Minute): Span {
+export function spanAt(objective: Objective, at: Minute): MinuteSpan {
   const { from, minutes } = windowAt(objective, at)
   return { from, to: at, nominalMinutes: minutes }
 }
@@ -15,7 +15,7 @@ export function spanAt(objective: Objective, at: Minute): Span {
 /** How an objective stands: slots for Timeslices, events for Occurrences. */
 export type Standing = {
   objective: Objective
-  span: Span
+  span: MinuteSpan
   good: number
   bad: number
   /** Minutes in which nothing was counted; of Timeslices they are a part of the bad. */
@@ -28,7 +28,7 @@ export type Standing = {
   broken: boolean
 }
 
-export function standing(objective: Objective, tally: Tally, span: Span): Standing {
+export function standing(objective: Objective, tally: Tally, span: MinuteSpan): Standing {
   const { from, to, nominalMinutes } = span
   const [badCount, totalCount] = [bad(tally, from, to), total(tally, from, to)]
   const whole = objective.method === 'Timeslices' ? nominalMinutes : totalCount

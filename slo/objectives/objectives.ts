@@ -45,7 +45,7 @@ export const formatFinding = ({ file, line, column, severity, rule, message, fix
   `${file}:${line}:${column}: ${severity}: ${message}; ${fix} (${rule})`
 
 /** One OpenSLO document: its objectives, or every fault in it. */
-export type Parsed = { document: Document; objectives: Objective[]; findings: Finding[] }
+type Parsed = { document: Document; objectives: Objective[]; findings: Finding[] }
 
 /** The documents of a file. An objective's id is its name until the whole directory is known. */
 export const parseObjectives = (file: string, text: string): Parsed[] =>

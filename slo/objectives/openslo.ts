@@ -1,9 +1,9 @@
 import {
   always,
   checkShape,
+  type KeyRule,
   matching,
   oneOf,
-  type Rule,
   required,
   type Schema,
   text,
@@ -16,11 +16,11 @@ import { type CalendarUnit, calendarUnits, thresholdOperators, tierNames } from 
 import { promqlError } from '../sources/promql.ts'
 import type { Document, Finding, Path } from './document.ts'
 
-const rule = (mayBe: string, holds: Rule['holds']): Rule => ({ mayBe, holds })
-const parsed = (parse: (value: unknown) => unknown, mayBe: string): Rule =>
+const rule = (mayBe: string, holds: KeyRule['holds']): KeyRule => ({ mayBe, holds })
+const parsed = (parse: (value: unknown) => unknown, mayBe: string): KeyRule =>
   rule(mayBe, value => parse(value) !== undefined)
 /** A key of OpenSLO that has an effect in some documents only. */
-const only = (isEffective: boolean, allowed: Rule, why: string): Rule =>
+const only = (isEffective: boolean, allowed: KeyRule, why: string): KeyRule =>
   isEffective ? allowed : rule(`left out: ${why}`, () => false)
 const name = matching(
   /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/,
@@ -34,7 +34,7 @@ const calendar = parsed(
   value => within(parseCalendar(value)?.minutes),
   'a duration of the calendar, at most 90 days: days, weeks or months, as in 1d, 1w or 1M',
 )
-const part = (most: (value: number) => boolean, mayBe: string): Rule =>
+const part = (most: (value: number) => boolean, mayBe: string): KeyRule =>
   rule(mayBe, value => typeof value === 'number' && value > 0 && most(value))
 /** A target so near to 0 or 1 that it counts as that has no budget to divide by. */
 const isPart = ({ numerator, denominator }: Fraction): boolean => numerator > 0 && numerator < denominator

@@ -17,7 +17,7 @@ export type Timed = { phases: RequestPhases } & ({ answer: BoundedAnswer } | { f
 /** A larger answer is not read to its end: the request fails. */
 const maxAnswerMiB = 4
 
-export type Asked = {
+type Asked = {
   method: string
   url: URL
   headers: Record<string, string>

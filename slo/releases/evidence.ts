@@ -5,17 +5,17 @@ import { matches } from '../sources/selector.ts'
 import type { Counts } from './exact.ts'
 
 /** Epoch milliseconds. */
-export type Span = { from: number; to: number }
+export type MsRange = { from: number; to: number }
 /** A value of each version. */
 export type Pair<T> = { old: T; new: T }
 /**
  * When each version had customers. `together`: when both had. Times are compared only in these: a version with more
  * traffic is slower for that reason alone.
  */
-export type Spans = Pair<readonly Span[]> & { together: readonly Span[] }
+export type CustomerTimes = Pair<readonly MsRange[]> & { together: readonly MsRange[] }
 
 /** Bad events of all. With `seconds`, the mean times, `bad` are the events that took longer than most. */
-export type Compared = {
+export type VersionComparison = {
   what: string
   process: string
   stage: string
@@ -26,15 +26,15 @@ export type Compared = {
 /** Bytes of each process at each scrape, oldest first. */
 export type Memory = { instance: string; process: string; bytes: number[]; oldMost: number }
 
-export type Counted = {
+export type VersionCounts = {
   objectives: { objective: Objective; counts: Pair<Counts> }[]
-  compared: Compared[]
+  compared: VersionComparison[]
   memory: Memory[]
   /** Instances of the new version, each with the time of its last sample. */
   seen: { instance: string; at: number }[]
 }
 
-/** The names of all metrics that `count` needs. */
+/** The names of all metrics that `countVersions` needs. */
 export const metricsOf = (
   { buildInfo, compare, memory }: Releases,
   objectives: readonly Objective[],
@@ -81,13 +81,13 @@ const minus = (one: Pair<number>, other: Pair<number>): Pair<number> =>
  * What each version did in its spans. A series belongs to the version that its instance's `buildInfo` names, because no
  * other metric has a label for the version.
  */
-export function count(
+export function countVersions(
   series: readonly Series[],
   releases: Releases,
   objectives: readonly Objective[],
   versions: Pair<string>,
-  spans: Spans,
-): Counted {
+  spans: CustomerTimes,
+): VersionCounts {
   const known = lives(series, releases.buildInfo)
   // An instance's earlier samples may be of another version.
   const all = both(which =>
@@ -98,7 +98,7 @@ export function count(
     }),
   )
   const sumIn =
-    (spansOf: Pair<readonly Span[]>): Sum =>
+    (spansOf: Pair<readonly MsRange[]>): Sum =>
     ({ metric, matchers }) =>
       both(which =>
         all[which]
@@ -127,7 +127,7 @@ export function count(
 
 /** The present version of each instance, and since when it runs. */
 function lives(series: readonly Series[], buildInfo: string) {
-  const found = new Map<string, { version: string } & Span>()
+  const found = new Map<string, { version: string } & MsRange>()
   for (const { name, labels, points } of series) {
     if (name !== buildInfo || points.length === 0) continue
     const life = { version: labels.version ?? '', from: points[0]?.at ?? 0, to: points.at(-1)?.at ?? 0 }
@@ -164,7 +164,7 @@ function times({ seconds, floorRatio, floorSeconds }: Timed, old: readonly Serie
 /** The growth of a counter in the spans. A process of the new version counts from zero, also before its first sample. */
 export function grown(
   points: readonly { at: number; value: number }[],
-  spans: readonly Span[],
+  spans: readonly MsRange[],
   bornAtZero: boolean,
 ): number {
   let total = 0
@@ -180,7 +180,7 @@ export function grown(
   return total
 }
 
-function memoryOf(all: Pair<Series[]>, { memory }: Releases, spans: readonly Span[]): Memory[] {
+function memoryOf(all: Pair<Series[]>, { memory }: Releases, spans: readonly MsRange[]): Memory[] {
   const bytesOf = ({ points }: Series) =>
     points.flatMap(({ at, value }) => (spans.some(({ from, to }) => at > from && at <= to) ? [value] : []))
   const of = (which: keyof Pair<0>) => all[which].filter(({ name }) => name === memory)

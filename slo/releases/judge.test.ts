@@ -1,9 +1,9 @@
 import { describe, expect, test } from 'vitest'
 import { randomNumbers } from '../../test/images.ts'
 import type { Objective } from '../sources/index.ts'
-import type { Compared, Counted } from './evidence.ts'
+import type { VersionComparison, VersionCounts } from './evidence.ts'
 import { type Counts, fisher, risingChance, upperBound } from './exact.ts'
-import { type Circumstances, openJudge, type Verdict } from './judge.ts'
+import { type Circumstances, type Judgement, openJudge } from './judge.ts'
 
 describe('exact statistics', () => {
   test('Fisher’s p values are those counted by hand', () => {
@@ -39,7 +39,7 @@ const latency = {
 } as Objective
 
 const none: Counts = { bad: 0, total: 0 }
-const counted = (old: Counts, other: Counts, more: Partial<Counted> = {}): Counted => ({
+const counted = (old: Counts, other: Counts, more: Partial<VersionCounts> = {}): VersionCounts => ({
   objectives: [{ objective: latency, counts: { old, new: other } }],
   compared: [],
   memory: [],
@@ -53,9 +53,9 @@ const fine: Circumstances = {
   journeys: { failedInARow: 0, good: 5, offlineMinutes: 0 },
   dayTotals: [100_000],
 }
-const judge = (evidence: Counted, more: Partial<Circumstances> = {}): Verdict =>
+const judge = (evidence: VersionCounts, more: Partial<Circumstances> = {}): Judgement =>
   openJudge()(evidence, { ...fine, ...more })
-const why = (verdict: Verdict) => (verdict.verdict === 'bad' ? verdict.reasons.map(({ what }) => what) : [])
+const why = (verdict: Judgement) => (verdict.verdict === 'bad' ? verdict.reasons.map(({ what }) => what) : [])
 
 describe('a step', () => {
   const old = { bad: 0, total: 5_000 }
@@ -124,7 +124,7 @@ describe('a step', () => {
   })
 
   test('names the process and the stage that became slower, unless the difference is too small to matter', () => {
-    const slower = (seconds: number): Compared => ({
+    const slower = (seconds: number): VersionComparison => ({
       what: 'mean time to convert a photo',
       process: 'converter',
       stage: 'convert',

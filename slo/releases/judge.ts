@@ -1,11 +1,11 @@
 import { complement, toNumber } from '../math/fraction.ts'
 import type { Objective } from '../sources/index.ts'
-import type { Compared, Counted, Memory } from './evidence.ts'
+import type { Memory, VersionComparison, VersionCounts } from './evidence.ts'
 import { type Counts, fisher, risingChance, upperBound } from './exact.ts'
 
 /** Why a version is bad, in words, and in which process and stage. */
 export type Reason = { what: string; process: string; stage: string }
-export type Verdict =
+export type Judgement =
   | { verdict: 'good' }
   | { verdict: 'bad'; reasons: Reason[] }
   /** `missing`: what must be seen before the step is good. */
@@ -45,14 +45,18 @@ export function openJudge() {
   const next = new Map<string, number>()
 
   /** Whether more fails in the new version, by Fisher's exact test at a level that all looks of all comparisons share. */
-  function failsMore(key: string, comparisons: number, { old, new: other }: Compared['counts']): boolean {
+  function failsMore(
+    key: string,
+    comparisons: number,
+    { old, new: other }: VersionComparison['counts'],
+  ): boolean {
     const due = next.get(key) ?? looks.first
     if (other.total < due) return false
     next.set(key, Math.max(due, other.total) * 2)
     return fisher(old, other) <= falseAlarm / (comparisons * looks.most)
   }
 
-  return (counted: Counted, circumstances: Circumstances): Verdict => {
+  return (counted: VersionCounts, circumstances: Circumstances): Judgement => {
     const { objectives, compared, memory } = counted
     const comparisons = objectives.length + compared.length + memory.length
     const reasons = [
@@ -78,7 +82,7 @@ export function openJudge() {
 
 export type Judge = ReturnType<typeof openJudge>
 
-function hardStops({ objectives, compared, seen }: Counted, given: Circumstances): Reason[] {
+function hardStops({ objectives, compared, seen }: VersionCounts, given: Circumstances): Reason[] {
   const { nowMs, staleSeconds, died, journeys, dayTotals } = given
   const reasons: Reason[] = died.map(name => ({
     what: `${name} ended unexpectedly`,
@@ -113,14 +117,14 @@ function hardStops({ objectives, compared, seen }: Counted, given: Circumstances
 const allowedOf = ({ target }: Objective): number => toNumber(complement(target))
 
 /** A time must have grown by a size that matters, and not by chance. The size is required at each look, so the looks need not share the level. */
-const isSlower = ({ counts, seconds }: Compared, comparisons: number): boolean =>
+const isSlower = ({ counts, seconds }: VersionComparison, comparisons: number): boolean =>
   seconds !== undefined &&
   counts.new.total >= looks.first &&
   seconds.new >= seconds.old * seconds.floorRatio &&
   seconds.new - seconds.old >= seconds.floorSeconds &&
   fisher(counts.old, counts.new) <= falseAlarm / comparisons
 
-const reasonOf = ({ what, process, stage, counts, seconds }: Compared): Reason => ({
+const reasonOf = ({ what, process, stage, counts, seconds }: VersionComparison): Reason => ({
   what: seconds
     ? `${what}: ${seconds.new.toFixed(3)} s, the old version ${seconds.old.toFixed(3)} s`
     : `${what}: ${share(counts.new)}, the old version ${share(counts.old)}`,
@@ -129,9 +133,9 @@ const reasonOf = ({ what, process, stage, counts, seconds }: Compared): Reason =
 })
 
 /** The likely place of a failure: the comparison with the surest failures, else the one with the surest growth of time. */
-function worst(compared: readonly Compared[]): { process: string; stage: string } {
-  const chance = ({ counts }: Compared) => fisher(counts.old, counts.new)
-  const surest = (all: readonly Compared[]) => all.toSorted((a, b) => chance(a) - chance(b))[0]
+function worst(compared: readonly VersionComparison[]): { process: string; stage: string } {
+  const chance = ({ counts }: VersionComparison) => fisher(counts.old, counts.new)
+  const surest = (all: readonly VersionComparison[]) => all.toSorted((a, b) => chance(a) - chance(b))[0]
   const failing = compared.filter(({ seconds, counts }) => !seconds && counts.new.bad > 0)
   const { process = '', stage = '' } = surest(failing) ?? surest(compared) ?? {}
   return { process, stage }
@@ -152,7 +156,7 @@ const mebibytes = (bytes: number): string => `${Math.round(bytes / 2 ** 20)} MiB
 
 /** What is not known yet. A version without traffic is never good. */
 function missingFor(
-  { objectives, compared, seen }: Counted,
+  { objectives, compared, seen }: VersionCounts,
   { journeys }: Circumstances,
 ): string | undefined {
   if (seen.length === 0) return 'the metrics of the new version'

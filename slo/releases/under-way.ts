@@ -11,10 +11,10 @@ export type UnderWay = {
   from: string
   to: string
   pid: number
-  look?: Look
+  look?: ReleaseLook
 }
 
-export type Look = {
+export type ReleaseLook = {
   at: string
   /** The new version's share of the customers. */
   percent: number

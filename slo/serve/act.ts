@@ -3,7 +3,7 @@ import { json } from '@tintype/lib/http/request-body.ts'
 import { Problem } from '@tintype/lib/http.ts'
 import type { Express, Request, RequestHandler } from 'express'
 import { program } from '../directory.ts'
-import type { Diagnosis } from './diagnosis.ts'
+import type { Diagnoser } from './diagnosis.ts'
 
 /** What a proxy in front adds. */
 const proxied = ['forwarded', 'via', 'x-forwarded-for']
@@ -34,7 +34,7 @@ const guard: RequestHandler = (request, _response, next) => {
 }
 
 /** What the page’s two buttons do. The port is public: both are for requests from this machine alone. */
-export function addActions(app: Express, diagnosis: Diagnosis): void {
+export function addActions(app: Express, diagnosis: Diagnoser): void {
   app.post('/api/diagnosis', guard, async (_request, response) => {
     await diagnosis.look(Date.now())
     response.status(204).end()

@@ -17,7 +17,7 @@ import { readUnderWay } from '../releases/under-way.ts'
 import type { Source } from '../sources/index.ts'
 import { addActions, isLocal } from './act.ts'
 import { cached } from './cached.ts'
-import type { Diagnosis } from './diagnosis.ts'
+import type { Diagnoser } from './diagnosis.ts'
 import { readStatus } from './public-status.ts'
 import { createPublicWork } from './public-work.ts'
 import { runbooks } from './runbooks.ts'
@@ -37,7 +37,7 @@ export function createSloApp(options: {
   metrics: Metrics
   log: Log
   watch: Watch
-  diagnosis: Diagnosis
+  diagnosis: Diagnoser
   source: Source
   directory: Directory
   dataDir: string

@@ -4,7 +4,7 @@ import { expect, test } from 'vitest'
 import { lowerLimit, temporaryFolder } from '../../test/support.ts'
 import { readDirectory } from '../directory.ts'
 import { createStore, recorderFile } from '../sources/recorder/store.ts'
-import { type Found, inShort, openDiagnosis } from './diagnosis.ts'
+import { type FoundVerdict, inShort, openDiagnosis } from './diagnosis.ts'
 
 function listening() {
   const events: string[] = []
@@ -29,7 +29,7 @@ test('a diagnosis is made beside everything else, and is forgotten when it is no
   const looking = diagnosis.look(Date.now())
   expect(diagnosis.found(Date.now())).toBeNull()
   await looking
-  const found = diagnosis.found(Date.now()) as Found
+  const found = diagnosis.found(Date.now()) as FoundVerdict
   expect(inShort(found, 'http://slo')).toBe(
     'Unknown: there is not enough data to say (there is no earlier time to compare with; nothing was measured; no stage has data). Note: http://slo/note',
   )

@@ -14,11 +14,11 @@ import { type AdminPort, detailSeconds, raiseDetail } from '../diagnose/raise-de
 import type { Directory } from '../directory.ts'
 
 /** An answer of diagnose: from when a budget began to burn, or when a person asked. */
-export type Found = { at: number; verdict: Verdict; examples: readonly Example[] }
+export type FoundVerdict = { at: number; verdict: Verdict; examples: readonly Example[] }
 /** The stage whose services log in detail, and until when, epoch milliseconds. */
-export type Detail = { stage: string; until: number }
+type RaisedDetail = { stage: string; until: number }
 
-export type Diagnosis = ReturnType<typeof openDiagnosis>
+export type Diagnoser = ReturnType<typeof openDiagnosis>
 
 /** It is asked each minute while something burns. Older answers are kept this far apart: one is about each minute. */
 const validMs = 5 * 60_000
@@ -49,8 +49,8 @@ export function openDiagnosis(
     SCRAPE_SECONDS: String(service.scrapeSeconds),
     PROMETHEUS_URL: service.prometheus,
   }
-  let all = store.get<Found[]>('verdicts') ?? []
-  const keep = (found: Found): void => {
+  let all = store.get<FoundVerdict[]>('verdicts') ?? []
+  const keep = (found: FoundVerdict): void => {
     const [before, newest] = [all.at(-2), all.at(-1)]
     const older = before && newest && newest.at - before.at < validMs ? all.slice(0, -1) : all
     countLimit('verdicts', Math.max(0, older.length + 1 - limits.verdicts.value))
@@ -58,7 +58,7 @@ export function openDiagnosis(
     store.set('verdicts', all)
   }
   let looking: Promise<void> | undefined
-  let detail: Detail | null = null
+  let detail: RaisedDetail | null = null
   async function ask(nowMs: number): Promise<void> {
     const at = String(nowMs / 1000)
     const verb = [program, 'diagnose', '--config', folder, '--json', '--at', at]
@@ -85,11 +85,12 @@ export function openDiagnosis(
       return looking
     },
     /** The last answer that is about this time, which may be past. */
-    found: (atMs: number): Found | null => all.findLast(({ at }) => Math.abs(atMs - at) < validMs) ?? null,
+    found: (atMs: number): FoundVerdict | null =>
+      all.findLast(({ at }) => Math.abs(atMs - at) < validMs) ?? null,
     /** The last answer, however old: its note is read after the incident too. */
-    last: (): Found | null => all.at(-1) ?? null,
+    last: (): FoundVerdict | null => all.at(-1) ?? null,
     /** Raises detail for a stage; null when there is no such stage. @throws when its service does not answer. */
-    async raise(wanted: string): Promise<Detail | null> {
+    async raise(wanted: string): Promise<RaisedDetail | null> {
       const stage = service.stages.find(({ name }) => name === wanted)
       if (!stage) return null
       await raiseDetail(ports, stage.jobs)
@@ -98,12 +99,12 @@ export function openDiagnosis(
       return detail
     },
     /** The detail that is raised, while it lasts. */
-    detail: (nowMs: number): Detail | null => (detail && detail.until > nowMs ? detail : null),
+    detail: (nowMs: number): RaisedDetail | null => (detail && detail.until > nowMs ? detail : null),
   }
 }
 
 /** For an alert's text: the verdict, what to do, and where its note is. */
-export const inShort = ({ verdict }: Found, pages: string): string =>
+export const inShort = ({ verdict }: FoundVerdict, pages: string): string =>
   [sentence(verdict), verdict.lever && `Do: ${verdict.lever}.`, `Note: ${new URL('note', pages).href}`]
     .filter(Boolean)
     .join(' ')

@@ -2,7 +2,7 @@ import { describeError } from '@tintype/lib/errors.ts'
 import type { AlertStore } from '../alerts/alert-store.ts'
 import type { Minute, Objective, Source } from '../sources/index.ts'
 import { longestMinutes, lookBackMinutes, type Recorded, readRecorded } from '../sources/recorded.ts'
-import { remember } from '../sources/remembered.ts'
+import { rememberSlots } from '../sources/remembered.ts'
 import { type View, viewOf } from './view.ts'
 
 export type Evaluations = ReturnType<typeof openEvaluations>
@@ -13,7 +13,7 @@ export function openEvaluations(
   behind: Source,
   store: Pick<AlertStore, 'get' | 'set'>,
 ) {
-  const source = remember(behind)
+  const source = rememberSlots(behind)
   /** The window, and before it a day of alerts with what these look back on. */
   const keptMinutes = (of: readonly Objective[]) => lookBackMinutes(of) + 1440 + longestMinutes(of)
   let recorded: Recorded | undefined

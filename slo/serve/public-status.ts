@@ -14,7 +14,7 @@ const everyMs = 15_000
 const writtenWithinMs = 10_000
 
 /** The state that everybody may see: web shows it on its page, read from storage. */
-export type Status = {
+type PublicStatus = {
   online: boolean
   budgetLeftMinutes: number
   budgetMinutes: number
@@ -27,7 +27,7 @@ export type Status = {
  * The state now; null before the SLO began. It throws while the source is away: the last status in storage then grows old,
  * and readers see its age.
  */
-export async function readStatus(watch: Watch, source: Source): Promise<Status | null> {
+export async function readStatus(watch: Watch, source: Source): Promise<PublicStatus | null> {
   const slices = watch.views().find(({ objective }) => objective.method === 'Timeslices')
   const events = watch.views().find(({ objective }) => objective.method === 'Occurrences')
   if (!slices) return null

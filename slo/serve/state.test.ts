@@ -2,7 +2,7 @@ import { expect, test } from 'vitest'
 import { readDirectory } from '../directory.ts'
 import { tally } from '../math/sli.ts'
 import type { Objective } from '../sources/index.ts'
-import type { Diagnosis } from './diagnosis.ts'
+import type { Diagnoser } from './diagnosis.ts'
 import { stateOf } from './state.ts'
 import { viewOf } from './view.ts'
 import type { Watch } from './watch.ts'
@@ -22,7 +22,7 @@ test.each<[number, boolean]>([
     minute,
   )
   const watch = { views: () => [view], seenAt: Date.now } as unknown as Watch
-  const diagnosis = { found: () => null, detail: () => null } as unknown as Diagnosis
+  const diagnosis = { found: () => null, detail: () => null } as unknown as Diagnoser
   // Four windows of twelve scrapes: three to compare with, and the one that is looked at.
   const from = new Date((start + 12) * 60_000).toISOString()
   expect(stateOf(watch, diagnosis, [], directory).comparesFrom).toBe(says ? from : null)

@@ -7,7 +7,7 @@ import { judge, tally } from '../math/sli.ts'
 import { toMinute } from '../math/time.ts'
 import type { FitAnswer, ObjectiveState, State } from '../page/api.ts'
 import type { Minute, Objective, Slot } from '../sources/index.ts'
-import type { Diagnosis } from './diagnosis.ts'
+import type { Diagnoser } from './diagnosis.ts'
 import { type View, viewOf } from './view.ts'
 import type { Watch } from './watch.ts'
 
@@ -16,7 +16,7 @@ const stripMinutes = 1440
 
 export function stateOf(
   watch: Watch,
-  diagnosis: Diagnosis,
+  diagnosis: Diagnoser,
   planned: readonly Planned[],
   { objectives, service }: Directory,
   earlierMs?: number,

@@ -15,11 +15,11 @@ export type View = RecordedObjective & {
   goneAt: Minute | null
   burns: { tier: Tier; long: number; short: number }[]
   /** Oldest first. */
-  firings: Firing[]
+  firings: TierFiring[]
 }
 
 /** One firing of a tier; `clears` is null while it lasts. */
-export type Firing = { tier: Tier; fires: Minute; clears: Minute | null; budgetUsed: number }
+type TierFiring = { tier: Tier; fires: Minute; clears: Minute | null; budgetUsed: number }
 
 const rateMinutes = 60
 

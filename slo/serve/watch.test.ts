@@ -5,7 +5,7 @@ import type { Alert } from '../alerts/alert-store.ts'
 import { type AlertStore, openAlertStore } from '../alerts/alert-store.ts'
 import { readDirectory } from '../directory.ts'
 import type { Minute, Objective, Slot, Source } from '../sources/index.ts'
-import type { Diagnosis } from './diagnosis.ts'
+import type { Diagnoser } from './diagnosis.ts'
 import { type Evaluations, openEvaluations } from './evaluations.ts'
 import { expectSign } from './sign.ts'
 import { silence, startWatch } from './watch.ts'
@@ -121,7 +121,7 @@ function watching(
     alertStore,
     hasAlertmanager,
     heartbeat: null,
-    diagnosis: { look: async () => {}, found: () => null } as unknown as Diagnosis,
+    diagnosis: { look: async () => {}, found: () => null } as unknown as Diagnoser,
     pages: () => 'http://slo',
     log: { error: note, info: note, warn: note } as unknown as Log,
   })

@@ -7,7 +7,7 @@ import type { Alert, AlertStore } from '../alerts/alert-store.ts'
 import type { Notifier } from '../alerts/notifier.ts'
 import { alertsOf } from '../alerts/text.ts'
 import type { Minute } from '../sources/index.ts'
-import { type Diagnosis, inShort } from './diagnosis.ts'
+import { type Diagnoser, inShort } from './diagnosis.ts'
 import type { Evaluations } from './evaluations.ts'
 import { repeat } from './loop.ts'
 import { onChange } from './on-change.ts'
@@ -42,7 +42,7 @@ export function startWatch(options: {
   /** Whether Prometheus has an Alertmanager that notifies; null where slo alone does. */
   hasAlertmanager: (() => Promise<boolean>) | null
   heartbeat: URL | null
-  diagnosis: Diagnosis
+  diagnosis: Diagnoser
   /** Where the pages are. */
   pages: () => string
   log: Log

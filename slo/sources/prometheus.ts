@@ -13,7 +13,7 @@ import {
 } from './index.ts'
 import { type Matrix, type PrometheusApi, prometheusApi } from './prometheus-api.ts'
 import { formatSelector, type Scope, selectorsOf, unscoped } from './promql.ts'
-import { over, readings } from './ranges.ts'
+import { rangeOf, readings } from './ranges.ts'
 import { matches } from './selector.ts'
 
 /** Prometheus answers at most 11,000 points a series; fewer keep the memory of an answer small. */
@@ -46,7 +46,7 @@ export function openPrometheus(url: string, scope: Scope = unscoped): Source {
     async seenBefore(sli, minute) {
       const query =
         sli.kind === 'ratio'
-          ? `max(max_over_time(${over(sli.total, `${seenDays}d`, 3600)})) > 0`
+          ? `max(max_over_time(${rangeOf(sli.total, `${seenDays}d`, 3600)})) > 0`
           : `count(count_over_time((${sli.gauge})[${seenDays}d:1h]))`
       return (await api.query(query, minute * 60)).length > 0
     },
@@ -133,7 +133,7 @@ async function readIncreases(
   const all = new Map<string, Increases>()
   for (let start = from; start < to; start += piece) {
     const end = Math.min(start + piece, to)
-    const matrix = await api.query(over(counter, `${(end - start) * 60}s`), end * 60)
+    const matrix = await api.query(rangeOf(counter, `${(end - start) * 60}s`), end * 60)
     for (const {
       key,
       labels: { __name__: _, ...labels },

@@ -3,7 +3,7 @@ import { type Counter, type ThresholdOperator, type ThresholdSli, thresholdOpera
 import { formatSelector } from './promql.ts'
 
 /** A counter over a range: the samples of a selector; an expression computed at each step. */
-export const over = ({ promql, selector }: Counter, range: string, stepSeconds = gridSeconds): string =>
+export const rangeOf = ({ promql, selector }: Counter, range: string, stepSeconds = gridSeconds): string =>
   selector ? `${formatSelector(selector)}[${range}]` : `(${promql})[${range}:${stepSeconds}s]`
 
 const opposite: Record<ThresholdOperator, string> = { lt: '>=', lte: '>', gt: '<=', gte: '<' }

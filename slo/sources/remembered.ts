@@ -18,7 +18,7 @@ export type Remembered = Source & {
  * A source that keeps in memory what it has read, so that each evaluation asks for a few minutes only. It does not throw: a
  * minute that could not be read is unknown, and is asked for again once the source answers.
  */
-export function remember(source: Source): Remembered {
+export function rememberSlots(source: Source): Remembered {
   const kept = new Map<string, Kept>()
   const values = new Map<string, string[]>()
   const seen = new Map<string, Minute>()

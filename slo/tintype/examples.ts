@@ -2,8 +2,8 @@ import { createReadStream } from 'node:fs'
 import { join } from 'node:path'
 import { attributes } from '@tintype/lib/telemetry/catalogue.ts'
 import type { Example, Stores } from '../diagnose/open-examples.ts'
-import { linesWith } from './witness/lines.ts'
-import { attributeOf, filesSince, type Span, spansOf } from './witness/otlp.ts'
+import { linesOfStream } from './witness/lines.ts'
+import { attributeOf, filesSince, type OtlpSpan, spansOf } from './witness/otlp.ts'
 
 export { loggedBy } from './log-details.ts'
 
@@ -18,7 +18,7 @@ export async function examplesOf(
 ): Promise<Example[]> {
   const slowest: Example[] = []
   for (const file of filesSince(join(dataDir, 'traces'), sinceMs))
-    for await (const line of linesWith(
+    for await (const line of linesOfStream(
       createReadStream(file, { highWaterMark: 2 ** 20 }),
       `"name":"${stage}"`,
     ))
@@ -30,7 +30,7 @@ export async function examplesOf(
   return slowest.sort((a, b) => b.seconds - a.seconds)
 }
 
-function exampleOf(span: Span, stage: string, sinceMs: number, toMs: number): Example | undefined {
+function exampleOf(span: OtlpSpan, stage: string, sinceMs: number, toMs: number): Example | undefined {
   const [photo, session] = [attributeOf(span, attributes.photo), attributeOf(span, attributes.session)]
   const [start, end] = [Number(span.startTimeUnixNano) / 1e6, Number(span.endTimeUnixNano) / 1e6]
   if (span.name !== stage || !photo || !session || end < sinceMs || end > toMs) return undefined

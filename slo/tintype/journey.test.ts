@@ -2,7 +2,7 @@ import { once } from 'node:events'
 import { createServer, type RequestListener, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { describe, expect, onTestFinished, test } from 'vitest'
-import { tidyUp, tidyUpAll, type Visitor, walk } from './journey.ts'
+import { type ProbeSession, tidyUp, tidyUpAll, walk } from './journey.ts'
 import { isPicture, picture } from './picture.ts'
 
 /** A service as the wire shows it: what it holds, what it was asked, and a way to misbehave. */
@@ -43,7 +43,7 @@ async function service(
     server.close()
   })
   const target = new URL(`http://localhost:${(server.address() as AddressInfo).port}${prefix}/`)
-  const visitor: Visitor = { cookie: undefined }
+  const visitor: ProbeSession = { cookie: undefined }
   const signal = new AbortController().signal
   return { photos, asked, way: { target, token: 'secret', promiseSeconds: 2, visitor, signal } }
 }

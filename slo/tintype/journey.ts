@@ -11,9 +11,9 @@ const firstLookMs = 100
 const slowestLookMs = 1_000
 
 /** The synthetic user's session cookie, once the service has set one. */
-export type Visitor = { cookie: string | undefined }
+export type ProbeSession = { cookie: string | undefined }
 
-export type Journey = {
+type Journey = {
   phases: Record<ProbePhase, number>
   /** Seconds of the upload's `processing` that Server-Timing does not account for; NaN without that header. */
   lostSeconds: number
@@ -28,7 +28,7 @@ export type Walk = {
   target: URL
   token: string
   promiseSeconds: number
-  visitor: Visitor
+  visitor: ProbeSession
   signal: AbortSignal
 }
 
@@ -111,7 +111,7 @@ async function askOnce({ visitor, token, signal }: Walk, method: Method, url: UR
   return timed
 }
 
-function keepCookie(visitor: Visitor, given: string[] | undefined): void {
+function keepCookie(visitor: ProbeSession, given: string[] | undefined): void {
   const session = given?.find(cookie => cookie.startsWith('tintype_session='))
   if (session) visitor.cookie = session.split(';', 1)[0]
 }

@@ -5,9 +5,9 @@ import { ExpectedError } from '@tintype/lib/errors.ts'
 import { http } from '@tintype/lib/http/node-http.ts'
 import { countLimit, limits } from '@tintype/lib/limits.ts'
 import type { Stores } from '../diagnose/open-examples.ts'
-import { linesWith } from './witness/lines.ts'
+import { linesOfStream } from './witness/lines.ts'
 
-export type Entry = { id: string; timestamp: string; payload: Readonly<Record<string, unknown>> }
+type LogEntry = { id: string; timestamp: string; payload: Readonly<Record<string, unknown>> }
 
 /**
  * Asks the log server for the entries in [fromMs, toMs) whose event begins with a text, or that are of a level. Each is passed
@@ -19,7 +19,7 @@ export async function readEntries(
   wanted: { event: string } | { level: string },
   fromMs: number,
   toMs: number,
-  take: (entry: Entry) => void,
+  take: (entry: LogEntry) => void,
 ): Promise<boolean> {
   const server = addressOf(stores)
   if (!server) return false
@@ -33,7 +33,7 @@ export async function readEntries(
     if (response.statusCode === 404) return false
     if (response.statusCode !== 200)
       throw new ExpectedError(`the log server answered ${response.statusCode} to ${url.href}`)
-    for await (const line of linesWith(response, '"id"')) take(JSON.parse(line) as Entry)
+    for await (const line of linesOfStream(response, '"id"')) take(JSON.parse(line) as LogEntry)
     return true
   } catch (error) {
     if (error instanceof ExpectedError) throw error

@@ -3,7 +3,7 @@ import { secret } from '@tintype/lib/secrets.ts'
 import { pick } from '@tintype/lib/variables.ts'
 import { asHost } from '../directory/expand.ts'
 import type { Attempt, ProbeModule, ProbeOptions } from '../probe/probe.ts'
-import { tidyUp, tidyUpAll, type Visitor, type Walk, walk } from './journey.ts'
+import { type ProbeSession, tidyUp, tidyUpAll, type Walk, walk } from './journey.ts'
 
 /**
  * A visitor is kept for an hour. A new visitor for each journey would leave 5,760 sessions a day in storage, and the photo of
@@ -52,11 +52,11 @@ export const openProbe: ProbeModule['openProbe'] = ({ environment, dataDir, metr
 
 /** The visitor of this hour. After each change it also returns the one before the last once, which has no journey under way. */
 function visitorsByTheHour() {
-  let current: Visitor = { cookie: undefined }
-  let previous: Visitor | undefined
+  let current: ProbeSession = { cookie: undefined }
+  let previous: ProbeSession | undefined
   let since = performance.now()
   return {
-    now(): { visitor: Visitor; retired?: Visitor } {
+    now(): { visitor: ProbeSession; retired?: ProbeSession } {
       if (performance.now() - since < visitorMs) return { visitor: current }
       const retired = previous
       previous = current
@@ -64,6 +64,6 @@ function visitorsByTheHour() {
       since = performance.now()
       return { visitor: current, ...(retired && { retired }) }
     },
-    all: (): Visitor[] => [current, ...(previous ? [previous] : [])],
+    all: (): ProbeSession[] => [current, ...(previous ? [previous] : [])],
   }
 }

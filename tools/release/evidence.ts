@@ -1,18 +1,18 @@
 import { openSource } from '../../slo/cli/context.ts'
 import { type Directory, readDirectory } from '../../slo/directory.ts'
 import {
-  type Counted,
-  count,
+  type CustomerTimes,
   countedOf,
+  countVersions,
   metricsOf,
   type Pair,
-  type Spans,
+  type VersionCounts,
 } from '../../slo/releases/evidence.ts'
 
 export type ReleaseEvidence = {
   directory: Directory
   /** The events of both versions in the spans. */
-  count(spans: Spans): Promise<Counted>
+  count(spans: CustomerTimes): Promise<VersionCounts>
   /** Events of each objective of events in the 24 hours before now. */
   dayTotals(): Promise<number[]>
 }
@@ -38,7 +38,7 @@ export function openEvidence(
       const begin = Math.min(Date.now(), ...spans.old.map(({ from }) => from))
       const source = await openSource(from.prometheusUrl, from.dataDir, service)
       const series = await source.series(names, begin - beforeMs, Date.now()).finally(() => source.close())
-      return count(series, releases, objectives, versions, spans)
+      return countVersions(series, releases, objectives, versions, spans)
     },
     async dayTotals() {
       const source = await openSource(from.prometheusUrl, from.dataDir, service)

@@ -1,7 +1,7 @@
 import { mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { userInfo } from 'node:os'
 import { join } from 'node:path'
-import { type Look, readUnderWay, type UnderWay, underWayFile } from '../../slo/releases/under-way.ts'
+import { type ReleaseLook, readUnderWay, type UnderWay, underWayFile } from '../../slo/releases/under-way.ts'
 
 export type ReleaseOutcome = 'released' | 'rolled back' | 'inconclusive' | 'interrupted'
 
@@ -13,7 +13,7 @@ export type Record = {
   /** A line with its time. */
   note(line: string): void
   /** Kept in DATA_DIR/releases/under-way.json while the release runs. */
-  look(look: Look): void
+  look(look: ReleaseLook): void
   close(outcome: ReleaseOutcome, summary: string): void
 }
 

@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises'
-import type { Pair, Span } from '../../slo/releases/evidence.ts'
-import { type Judge, openJudge, type Reason, type Verdict } from '../../slo/releases/judge.ts'
+import type { MsRange, Pair } from '../../slo/releases/evidence.ts'
+import { type Judge, type Judgement, openJudge, type Reason } from '../../slo/releases/judge.ts'
 import { journey } from '../../test/journey.ts'
 import type { Controlled } from '../control.ts'
 import type { Build } from '../fleet.ts'
@@ -50,7 +50,7 @@ export async function release(options: Release): Promise<ReleaseOutcome> {
     await systemTest(options, webs)
     user = await startUser(webs, options.probeToken)
     const judge = openJudge()
-    const spans: Span[] = []
+    const spans: MsRange[] = []
     // When everybody moves at once, the old version is judged by the minutes before.
     const before = { from: Date.now() - beforeMs, to: Date.now() }
     const oldSpans = options.steps[0]?.percent === 100 ? [before] : []
@@ -146,9 +146,9 @@ type Judged = Release & {
   status: () => Promise<Status>
   judge: Judge
   /** Of earlier steps. They leave out the events of the system test. */
-  spans: Span[]
+  spans: MsRange[]
   /** Further ones, in which only the old version is counted. */
-  oldSpans: Span[]
+  oldSpans: MsRange[]
   step: Step
   user: User
 }
@@ -173,7 +173,7 @@ async function judged(options: Judged): Promise<void> {
     const { failedInARow, good, offlineMinutes, failure } = user
     const journeys = { failedInARow, good, offlineMinutes, failure }
     const away = nowMs - begun > staleSeconds * 1000 && counted.seen.length < brought.length
-    const verdict: Verdict = away
+    const verdict: Judgement = away
       ? {
           verdict: 'bad',
           reasons: [
@@ -233,7 +233,7 @@ const sentence = ({ what, process, stage }: Reason): string =>
 
 function progress(
   objectives: Parameters<Judge>[0]['objectives'],
-  verdict: Verdict,
+  verdict: Judgement,
   journeys: { good: number },
 ): string {
   const kept = ({ bad, total }: { bad: number; total: number }) => `${total - bad}/${total}`

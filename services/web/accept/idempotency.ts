@@ -3,7 +3,7 @@ import { Problem } from '@tintype/lib/http.ts'
 import type { KeyRecord } from '@tintype/lib/photo/accept.ts'
 import type { Owner } from '@tintype/lib/photo/record.ts'
 import type { Key } from '@tintype/lib/storage/index.ts'
-import type { Received, Upload } from './upload.ts'
+import type { IncomingUpload, ReceivedUpload } from './upload.ts'
 
 /**
  * The storage key of a request's Idempotency-Key; undefined without one.
@@ -18,7 +18,10 @@ export function keyOf(owner: Owner, given: string | undefined): Key | undefined 
 }
 
 /** Reads a repeated body to compare its hash, and stops when it is longer than the first upload. */
-export async function sameBody(upload: Upload, known: KeyRecord): Promise<Received | 'other-body'> {
+export async function sameBody(
+  upload: IncomingUpload,
+  known: KeyRecord,
+): Promise<ReceivedUpload | 'other-body'> {
   let bytes = 0
   for await (const chunk of upload.body) {
     bytes += chunk.length

@@ -48,7 +48,7 @@ function refuseDeclaredType(request: Request): void {
 }
 
 /** POST /photos: 202 when the photo is durable, or with `Prefer: wait=N` its state after at most N seconds. */
-export function upload(web: Web): RequestHandler {
+export function postPhoto(web: Web): RequestHandler {
   const enter = countAtOnce('uploads', 'visitorUploads', 'addressUploads')
   let waits = 0
   return async (request, response) => {
@@ -112,7 +112,7 @@ function gone(response: Response): AbortSignal {
 }
 
 /** Counts, logs and answers each upload that is not accepted. */
-export function refused(web: Web): ErrorRequestHandler {
+export function answerRefusal(web: Web): ErrorRequestHandler {
   return (error, request: Request, response, next) => {
     const { session } = visitorOf(response)
     const left = hasLeft(request) && (response.statusCode === tooSlow.status ? tooSlow : 'aborted')

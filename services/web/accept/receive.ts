@@ -16,7 +16,7 @@ import { visitorOf } from '../visitors/session.ts'
 import type { Web } from '../web.ts'
 import { keyOf, sameBody } from './idempotency.ts'
 import { sniff } from './sniff.ts'
-import { openUpload, type Received, tooLarge } from './upload.ts'
+import { openUpload, type ReceivedUpload, tooLarge } from './upload.ts'
 
 /**
  * Accepts an upload. When it resolves, original, photo.json and job are durable, and the photo is a promise. Returns the
@@ -51,7 +51,7 @@ async function receive(
   try {
     const upload = await openUpload(request, maxBytes, key !== undefined, queue.now)
     const kind = await sniff(upload.head, maxPixels)
-    const arrival: Arrival<Received> = {
+    const arrival: Arrival<ReceivedUpload> = {
       ...upload,
       photo: newPhotoId(startedAt),
       owner,

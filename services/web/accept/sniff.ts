@@ -8,7 +8,7 @@ import { measureHeif } from './heif.ts'
 /** Bytes of the body that are read to find type and size. In a JPEG the size follows the metadata. */
 export const headBytes = 64 * 1024
 
-export type Kind = {
+type Kind = {
   format: Format
   contentType: string
   /** Absent when the head does not hold them; the converter checks the size before it decodes. */

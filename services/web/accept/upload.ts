@@ -13,7 +13,7 @@ const multipartLimits = { files: 1, parts, fields: parts - 1, fieldSize: 1024, h
 const formOverheadBytes = 64 * 1024
 
 /** `receivedAt` (epoch ms): when the last byte was read and the promise began. */
-export type Received = {
+export type ReceivedUpload = {
   bytes: number
   receivedAt: number
   /** Seconds spent waiting for the client's bytes. */
@@ -21,14 +21,14 @@ export type Received = {
   sha256?: string
 }
 
-export type Upload = {
+export type IncomingUpload = {
   /** The first bytes, at most `headBytes` and a chunk; also the first of `body`. */
   head: Buffer
   body: Readable
   /** No other code uses the memory of the body's chunks. */
   disposable: boolean
   /** Resolves when `body` was read to its end and was well-formed; else rejects with a Problem. */
-  received: Promise<Received>
+  received: Promise<ReceivedUpload>
 }
 
 export const tooLarge = (maxBytes: number): Problem =>
@@ -44,7 +44,10 @@ export const maxBodyBytes = (request: Request, maxBytes: number): number =>
   maxBytes + (request.is('multipart/form-data') ? formOverheadBytes : 0)
 
 /** A photo's bytes; `wellFormed` settles when the whole request was read. */
-type Source = Pick<Upload, 'disposable'> & { chunks: AsyncIterator<Buffer>; wellFormed: Promise<unknown> }
+type Source = Pick<IncomingUpload, 'disposable'> & {
+  chunks: AsyncIterator<Buffer>
+  wellFormed: Promise<unknown>
+}
 
 /**
  * Opens the body of a request, raw or the `photo` part of a form. Reads only its head; the rest is read with `body`. Never
@@ -58,7 +61,7 @@ export async function openUpload(
   maxBytes: number,
   digest: boolean,
   now: () => number,
-): Promise<Upload> {
+): Promise<IncomingUpload> {
   const isForm = request.is('multipart/form-data')
   const { chunks, wellFormed, disposable } = isForm ? await photoPart(request, maxBytes) : rawBody(request)
   let waitedMs = 0
@@ -77,7 +80,7 @@ export async function openUpload(
   }
   const head = Buffer.concat(first)
   if (head.length === 0) throw new Problem(400, 'empty', 'The photo is empty: not one byte came.')
-  const received = Promise.withResolvers<Received>()
+  const received = Promise.withResolvers<ReceivedUpload>()
   received.promise.catch(() => {}) // it is not awaited when the upload is refused by its head
   async function* all() {
     const hash = digest ? createHash('sha256') : undefined

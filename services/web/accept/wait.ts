@@ -1,6 +1,6 @@
 import { readResult } from '@tintype/lib/photo/find.ts'
 import type { Owner, PhotoId, PhotoRecord } from '@tintype/lib/photo/record.ts'
-import { type PhotoView, pending, viewOf, viewPhoto } from '../show/photo-view.ts'
+import { type PhotoView, pending, photoViewOf, viewPhoto } from '../show/photo-view.ts'
 import type { Web } from '../web.ts'
 
 /** Interval of reading storage without an event, because events are only hints. */
@@ -22,7 +22,7 @@ export async function settledWithin(
   const look = async () => {
     if (!accepted) return viewPhoto(web, owner, id)
     const result = await readResult(web.storage, owner, id)
-    return viewOf(web, typeof result === 'string' ? { record: accepted } : { record: accepted, result })
+    return photoViewOf(web, typeof result === 'string' ? { record: accepted } : { record: accepted, result })
   }
   for (let known = accepted && pending(accepted, 'queued'); ; known = undefined) {
     const hint = nextHint(web, owner, id, signal) // subscribed before the read, so that no event in between is missed

@@ -2,7 +2,7 @@ import { spanAttributes } from '@tintype/lib/photo/account.ts'
 import type { PhotoId, PhotoRecord } from '@tintype/lib/photo/record.ts'
 import type { Metrics } from '@tintype/lib/telemetry/metrics.ts'
 import { recordSpan, traceIdOf } from '@tintype/lib/telemetry/trace.ts'
-import { remember } from '../visitors/bounded.ts'
+import { setBounded } from '../visitors/bounded.ts'
 
 /** The longest accepted time of `/experience`, because a browser's clock can be wrong. */
 export const maxExperienceSeconds = 3_600
@@ -27,11 +27,11 @@ export function openDelivery(metrics: Metrics, now: () => number): Delivery {
   const experienced = new Map<PhotoId, true>()
   return {
     expect(photo) {
-      if (!deliveries.has(photo)) remember(deliveries, photo, 'expected')
+      if (!deliveries.has(photo)) setBounded(deliveries, photo, 'expected')
     },
     sent({ id, owner, traceparent }, durableAt) {
       if (deliveries.get(id) !== 'expected') return
-      remember(deliveries, id, 'sent')
+      setBounded(deliveries, id, 'sent')
       const startTime = Date.parse(durableAt)
       const endTime = now()
       recordSpan('deliver', {
@@ -45,7 +45,7 @@ export function openDelivery(metrics: Metrics, now: () => number): Delivery {
     },
     experienced(photo, seconds, traceId) {
       if (experienced.has(photo)) return false
-      remember(experienced, photo, true)
+      setBounded(experienced, photo, true)
       metrics.observe('tintype_stage_seconds', { stage: 'experience' }, seconds, traceId)
       return true
     },

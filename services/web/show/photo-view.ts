@@ -38,10 +38,10 @@ export type PhotoView = {
 
 export async function viewPhoto(web: Web, owner: Owner, id: PhotoId): Promise<PhotoView | 'not-found'> {
   const photo = await findPhoto(web.storage, owner, id)
-  return photo === 'not-found' ? photo : viewOf(web, photo)
+  return photo === 'not-found' ? photo : photoViewOf(web, photo)
 }
 
-export async function viewOf(web: Web, photo: StoredPhoto): Promise<PhotoView | 'not-found'> {
+export async function photoViewOf(web: Web, photo: StoredPhoto): Promise<PhotoView | 'not-found'> {
   const { owner, id } = photo.record
   const known = await web.queue.look(id)
   if (known === 'unknown') return photo.result ? settled(photo, null) : unfinished(web, photo)

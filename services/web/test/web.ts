@@ -10,7 +10,7 @@ import { createMetrics } from '@tintype/lib/telemetry/metrics.ts'
 import { onTestFinished } from 'vitest'
 import { sampleIn, temporaryFolder } from '../../../test/support.ts'
 import { createWebApp } from '../app.ts'
-import { observeStorage } from '../detail.ts'
+import { observeStorageInDetail } from '../detail.ts'
 import { openapi } from '../openapi.ts'
 import { sweep } from '../sweeper.ts'
 import { type Limits, openWeb, type Web } from '../web.ts'
@@ -51,7 +51,7 @@ export async function startWeb(given: Partial<Limits> = {}, { converter = true }
   const metrics = createMetrics('web', 'test')
   const entries: Entry[] = []
   const log = memoryLog(entries)
-  const observe = observeStorage(metrics, log)
+  const observe = observeStorageInDetail(metrics, log)
   const storage = await openStorage(`file:${join(folder, 'storage')}`, { observe })
   const queue = await openQueue(`sqlite:${join(folder, 'queue.sqlite')}`)
   const draining = new AbortController()

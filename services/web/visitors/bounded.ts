@@ -1,7 +1,7 @@
 import { countLimit, limits } from '@tintype/lib/limits.ts'
 
 /** Sets an entry and removes the oldest ones above `remembered`, so that memory does not grow with the number of visitors. */
-export function remember<K, V>(map: Map<K, V>, key: K, value: V): void {
+export function setBounded<K, V>(map: Map<K, V>, key: K, value: V): void {
   map.delete(key)
   map.set(key, value)
   if (map.size <= limits.remembered.value) return

@@ -1,6 +1,6 @@
 import { Problem } from '@tintype/lib/http.ts'
 import { limits } from '@tintype/lib/limits.ts'
-import { remember } from './bounded.ts'
+import { setBounded } from './bounded.ts'
 import type { Visitor } from './session.ts'
 
 /**
@@ -27,7 +27,7 @@ function openBuckets(perMinute: number, limit: 'visitorRate' | 'addressRate', no
     const bucket = buckets.get(key) ?? { tokens: perMinute, at }
     const tokens = Math.min(perMinute, bucket.tokens + (at - bucket.at) * perMs)
     if (tokens >= 1) {
-      remember(buckets, key, { tokens: tokens - 1, at })
+      setBounded(buckets, key, { tokens: tokens - 1, at })
       return
     }
     const retrySeconds = Math.ceil((1 - tokens) / perMs / 1000)

@@ -1,5 +1,5 @@
 import type { Outcome } from '@tintype/lib/photo/record.ts'
-import type { Compared } from '../../directory/witnesses.ts'
+import type { WitnessCounts } from '../../directory/witnesses.ts'
 
 /** `at`: epoch milliseconds. */
 export type Seen = { outcome: Outcome; at: number }
@@ -7,13 +7,13 @@ export type Seen = { outcome: Outcome; at: number }
 /** The outcomes in one store of telemetry, by photo, and the restarts of counting processes that the store shows. */
 export type Outcomes = { photos: Map<string, Seen>; restarts: number }
 
-type Disagreement = Compared['disagreements'][number]
+type Disagreement = WitnessCounts['disagreements'][number]
 type Count = { kept: number; broken: number }
 
 /** How many photos a disagreement names. */
 const maxNamed = 100
 
-export type Measured = {
+export type MeasuredOutcomes = {
   metrics: Count
   traces: Outcomes | null
   logs: Outcomes | null
@@ -27,7 +27,7 @@ export type Measured = {
  * of the window's ends. Metrics only count, and have an outcome with the next scrape: they may differ by the outcomes
  * near the ends, and for each restart by those of the busiest scrape interval.
  */
-export function compare({ metrics, traces, logs, fromMs, toMs, scrapeMs }: Measured): Compared {
+export function compare({ metrics, traces, logs, fromMs, toMs, scrapeMs }: MeasuredOutcomes): WitnessCounts {
   const atEnds = ({ at }: Seen) => at < fromMs + scrapeMs || at >= toMs - scrapeMs
   const named = [traces, logs].filter(each => each !== null)
   const most = named.toSorted((one, other) => other.photos.size - one.photos.size)[0]

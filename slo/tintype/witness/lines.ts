@@ -5,7 +5,7 @@ import { newline } from '@tintype/lib/telemetry/entry.ts'
  * The lines of a stream that hold a text, as `linesIn` finds them. A last line without its newline is still being written,
  * and is left out.
  */
-export async function* linesWith(chunks: AsyncIterable<Buffer>, text: string): AsyncGenerator<string> {
+export async function* linesOfStream(chunks: AsyncIterable<Buffer>, text: string): AsyncGenerator<string> {
   let rest: Buffer = Buffer.alloc(0)
   for await (const chunk of chunks) {
     const bytes = rest.length > 0 ? Buffer.concat([rest, chunk]) : chunk

@@ -2,8 +2,8 @@ import { readdirSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 
 /** The fields of an OTLP JSON line that are read. */
-type Exported = { resourceSpans?: { scopeSpans?: { spans?: Span[] }[] }[] }
-export type Span = {
+type Exported = { resourceSpans?: { scopeSpans?: { spans?: OtlpSpan[] }[] }[] }
+export type OtlpSpan = {
   traceId: string
   name: string
   startTimeUnixNano: string
@@ -29,7 +29,7 @@ export function filesSince(folder: string, ms: number): string[] {
 }
 
 /** The spans of one line; none of a line that a kill or a full disk left unfinished. */
-export function spansOf(line: string): Span[] {
+export function spansOf(line: string): OtlpSpan[] {
   let exported: Exported = {}
   try {
     exported = JSON.parse(line)
@@ -39,5 +39,5 @@ export function spansOf(line: string): Span[] {
   )
 }
 
-export const attributeOf = (span: Span, name: string): string | undefined =>
+export const attributeOf = (span: OtlpSpan, name: string): string | undefined =>
   span.attributes?.find(({ key }) => key === name)?.value.stringValue

@@ -2,7 +2,7 @@ import { createReadStream } from 'node:fs'
 import type { Outcome } from '@tintype/lib/photo/record.ts'
 import { attributes } from '@tintype/lib/telemetry/catalogue.ts'
 import type { Outcomes, Seen } from './compare.ts'
-import { linesWith } from './lines.ts'
+import { linesOfStream } from './lines.ts'
 import { attributeOf, filesSince, spansOf } from './otlp.ts'
 
 /** The outcomes in a folder of OTLP JSON lines: the span of the process that settled a photo carries its outcome. */
@@ -16,7 +16,7 @@ export async function outcomesInTraces(
   if (files.length === 0) return null
   for (const file of files) {
     const chunks = createReadStream(file, { highWaterMark: 2 ** 20 })
-    for await (const line of linesWith(chunks, attributes.outcome))
+    for await (const line of linesOfStream(chunks, attributes.outcome))
       for (const span of spansOf(line)) {
         const [photo, outcome] = [attributeOf(span, attributes.photo), attributeOf(span, attributes.outcome)]
         const at = Number(span.endTimeUnixNano) / 1e6

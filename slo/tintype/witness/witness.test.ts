@@ -5,8 +5,8 @@ import type { AddressInfo } from 'node:net'
 import { attributes } from '@tintype/lib/telemetry/catalogue.ts'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { temporaryFolder } from '../../../test/support.ts'
-import { compare, type Measured, type Outcomes } from './compare.ts'
-import { linesWith } from './lines.ts'
+import { compare, type MeasuredOutcomes, type Outcomes } from './compare.ts'
+import { linesOfStream } from './lines.ts'
 import { outcomesInLogs } from './logs.ts'
 import { outcomesInTraces } from './traces.ts'
 
@@ -76,7 +76,7 @@ test('lines that hold a text are found over the edges of chunks, a torn last one
   const file = `${await temporaryFolder()}/log`
   const filler = `${'x'.repeat(1_000)}\n`.repeat(700)
   await writeFile(file, `needle 1\n${filler}a needle 2 needle\n${filler}needle 3\n\nneedle torn`)
-  expect(await Array.fromAsync(linesWith(createReadStream(file), 'needle'))).toEqual([
+  expect(await Array.fromAsync(linesOfStream(createReadStream(file), 'needle'))).toEqual([
     'needle 1',
     'a needle 2 needle',
     'needle 3',
@@ -90,7 +90,7 @@ describe('compared', () => {
     ),
     restarts,
   })
-  const measured = (changes: Partial<Measured> = {}): Measured => ({
+  const measured = (changes: Partial<MeasuredOutcomes> = {}): MeasuredOutcomes => ({
     metrics: { kept: 50, broken: 0 },
     traces: outcomes(50),
     logs: outcomes(50),

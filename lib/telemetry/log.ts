@@ -19,7 +19,8 @@ export type Log = {
   error(event: string, payload?: Payload, session?: string): void
   warn(event: string, payload?: Payload, session?: string): void
   info(event: string, payload?: Payload, session?: string): void
-  debug(event: string, payload?: Payload, session?: string): void
+  /** `isWanted`: by a photo's job, whatever the level is here. */
+  debug(event: string, payload?: Payload, session?: string, isWanted?: boolean): void
   /** Whether debug entries of this session (or of all) are written now. Check it before costly debug facts. */
   detailed(session?: string): boolean
   /** Changes the level for all, or for one session, for a limited time. */
@@ -55,8 +56,8 @@ export function createLog({ service, instance, level, journal }: LogOptions): Lo
   logger.read(0)
   const write =
     (level: Level) =>
-    (event: string, payload: Payload = {}, session?: string) => {
-      if (levels.indexOf(level) > levels.indexOf(scope.effective(session))) return
+    (event: string, payload: Payload = {}, session?: string, isWanted = false) => {
+      if (!isWanted && levels.indexOf(level) > levels.indexOf(scope.effective(session))) return
       logger.log({
         level,
         message: event,

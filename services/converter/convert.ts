@@ -99,8 +99,12 @@ async function decodePhoto(
   const salvaged: string[] = []
   const part = await orUndecodable(async () => read(await salvage(photo, original, side, warnings), salvaged))
   if ('reason' in part || isBlank(part, photo.format)) return whole
-  return { ...part, damaged: photo.format !== 'jpeg' || lacksPixels(salvaged, 1) }
+  const isHarmless = photo.format === 'jpeg' ? !lacksPixels(salvaged, 1) : badTag.test(whole.error ?? '')
+  return { ...part, damaged: !isHarmless }
 }
+
+/** An error of libtiff that no pixel depends on, such as orientation 0: the tag counts as absent. */
+const badTag = /^(tiff2vips: source input: Bad value \d+ for "Orientation" tag\s*)+$/
 
 /** Whether less than a tenth was decoded: such a thumbnail is not shown. */
 function isBlank({ data, info: { width, height, channels } }: Pixels, format: Format): boolean {

@@ -215,6 +215,15 @@ describe('TIFF', () => {
     expect(colour(await picture(tiff([{ ...size, pixel: red }], order)))).toEqual(red)
   })
 
+  test.each([0, 9])(
+    'of orientation %i, which does not exist, is shown as it is stored, and is whole',
+    async orientation => {
+      const given = await picture(tiff([{ ...size, pixel: red, orientation }]))
+      expect(given).toMatchObject({ ...size, thumbnail: '60x40' })
+      expect(given).not.toHaveProperty('damaged')
+    },
+  )
+
   test('of several pages the largest is shown, of equal ones the first', async () => {
     const green = [32, 160, 32]
     const pages = [

@@ -63,13 +63,9 @@ function endWait({ metrics, queue }: Tools, held: HeldPhoto): number {
   return endTime
 }
 
-/** A log level that web raised for a session comes with the job, and is raised here until the same time. */
-function wantsDetail(log: Log, { owner, detailUntil = 0 }: Job): boolean {
-  const session = sessionOf(owner)
-  const forSeconds = (detailUntil - Date.now()) / 1000
-  if (forSeconds > 0 && !log.detailed(session)) log.setLevel({ level: 'debug', session, forSeconds })
-  return log.detailed(session)
-}
+/** A log level that web raised for a session comes with each of its jobs. */
+const wantsDetail = (log: Log, { owner, detailUntil = 0 }: Job): boolean =>
+  detailUntil > Date.now() || log.detailed(sessionOf(owner))
 
 async function count(tools: Tools, job: Job, answer: ChildAnswer, seconds: number): Promise<void> {
   const { metrics, storage } = tools
@@ -102,8 +98,8 @@ function logAttempt(log: Log, job: Job, attempt: number, answer: ChildAnswer, se
   const { outcome } = answer
   const error = 'error' in answer ? answer.error : undefined
   log.info('conversion.attempted', { photo, attempt, outcome, seconds, error }, session)
-  if (outcome === 'ok')
-    log.debug('conversion.detail', { photo, read: answer.readSeconds, ...answer.detail }, session)
+  if (outcome === 'ok' && answer.detail)
+    log.debug('conversion.detail', { photo, read: answer.readSeconds, ...answer.detail }, session, true)
 }
 
 function verdictOf(answer: ChildAnswer, stamps: Stamps): AttemptResult {

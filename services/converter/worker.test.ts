@@ -72,8 +72,8 @@ function spy(events: string[]): Log {
     error: remember,
     warn: remember,
     info: remember,
-    debug: (event, payload, session) =>
-      log.detailed(session) && remember(`${event} ${session} ${Object.keys(payload ?? {})}`),
+    debug: (event, payload, session, isWanted) =>
+      (isWanted || log.detailed(session)) && remember(`${event} ${session} ${Object.keys(payload ?? {})}`),
   }
 }
 
@@ -225,13 +225,13 @@ test('a late photo is served and its promise broken', async () => {
   await until(async () => (await metric('tintype_promises_total{outcome="broken"}')) === 1)
 })
 
-test('detail raised for a session travels with its photo, and no other session’s is told', async () => {
+test('detail raised for a session travels with its photo, and neither other sessions’ nor later photos tell it', async () => {
   const { queue, storage, events, start, settled } = await house()
   const watched = await enqueuePhoto({ queue, storage }, await photo(), { detailUntil: Date.now() + 60_000 })
   const other = await enqueuePhoto({ queue, storage }, await photo(), { owner: 'cd'.repeat(16) })
+  const later = await enqueuePhoto({ queue, storage }, await photo())
   await start()
-  await settled(watched)
-  await settled(other)
+  for (const job of [watched, other, later]) await settled(job)
   expect(events.filter(event => event.startsWith('conversion.detail'))).toEqual([
     `conversion.detail ${sessionOf(owner)} photo,read,header,decode,encode`,
   ])

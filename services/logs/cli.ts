@@ -80,7 +80,7 @@ export async function timelineReport(
 function line(entry: Entry): string {
   const { event, level, trace, ...facts } = entry.payload
   const at = entry.effective_at ? `${entry.effective_at}~` : `${entry.timestamp} `
-  return `${at} ${serviceOf(entry).padEnd(12)} ${level.padEnd(5)} ${event.padEnd(22)} ${JSON.stringify(facts)}`
+  return `${at} ${serviceOf(entry).padEnd(12)} ${String(level ?? '').padEnd(5)} ${String(event ?? '').padEnd(22)} ${JSON.stringify(facts)}`
 }
 
 export function sizingReport(folders: Folders): VerbAnswer {

@@ -4,6 +4,7 @@ import { limits } from '@tintype/lib/limits.ts'
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { smallDisk, temporaryFolder } from '../../test/support.ts'
+import { timelineReport } from './cli.ts'
 import { type Folders, foldersIn, publish } from './daily.ts'
 import { line, parseLines, session, stamped, writeJournal } from './fixture.ts'
 import { dayFile, manifestFile } from './manifest.ts'
@@ -147,6 +148,30 @@ test('a line that the disk damaged is left out, wherever people read', async () 
   expect(await seen()).toMatchObject({ timeline: [1, 3], recent: 1, found: { length: 2 } })
   await publish(into, day)
   expect(await seen()).toMatchObject({ timeline: [1, 3], recent: 1, found: { length: 2 } })
+})
+
+test('entries of another shipper, which need not name event and level, are shown and counted', async () => {
+  const into = await folders()
+  const payloads = [{}, { n: 1 }, { a: { event: 'photo.' } }, { event: 5, level: 6 }, { event: 'über' }]
+  const text = (payload: object, n: number) =>
+    line('other.0.17', n + 1, midnight + n, { session }).replace(
+      /("payload":).*/,
+      `$1${JSON.stringify(payload)}}`,
+    )
+  writeJournal(
+    into.streams,
+    day,
+    'other.0.17',
+    payloads.map((each, n) => stamped(text(each, n), at(n))).join(''),
+  )
+  const wanted = { fromMs: midnight, toMs: midnight + 9, event: 'photo.' }
+  expect(await Array.fromAsync(entriesIn(into, wanted) ?? [])).toEqual([])
+  expect((await timelineReport(into, session)).text.split('\n')).toHaveLength(payloads.length + 1)
+  const counted = (await publish(into, day))?.events ?? {}
+  expect(Object.entries(counted).map(([name, { entries }]) => [name, entries])).toEqual([
+    ['other', 4],
+    ['über', 1],
+  ])
 })
 
 test('a text that holds separators of lines and pages stays one line', async () => {

@@ -62,7 +62,7 @@ async function* matching(lines: AsyncGenerator<Buffer>, wanted: Wanted): AsyncGe
     const entry = entryOf(line)
     if (!entry) continue
     const { event, level } = entry.payload
-    const isWanted = 'event' in wanted ? event.startsWith(wanted.event) : level === wanted.level
+    const isWanted = 'event' in wanted ? String(event).startsWith(wanted.event) : level === wanted.level
     if (isWanted && timeOf(entry) >= wanted.fromMs && timeOf(entry) < wanted.toMs) yield `${line}\n`
   }
 }

@@ -105,7 +105,15 @@ export const isDay = (text: string): boolean => /^\d{4}-\d\d-\d\d$/.test(text)
 const iso = (ms: number): Buffer => Buffer.from(new Date(ms).toISOString())
 
 /** The effective time of the stamped line that ends (at its newline) at `end`. */
-export function effectiveAt(bytes: Buffer, end: number, timestampMs: number): number {
-  const value = end - tail.length - isoLength
-  return hasBytesAt(bytes, value - effectiveOpen.length, effectiveOpen) ? timeAt(bytes, value) : timestampMs
+export const effectiveAt = (bytes: Buffer, end: number, timestampMs: number): number =>
+  isCorrected(bytes, end) ? timeAt(bytes, lastTime(end)) : timestampMs
+
+/** When that line was received: all lines of an append have the same text here. */
+export function receivedAt(bytes: Buffer, end: number): string {
+  const at = lastTime(end) - (isCorrected(bytes, end) ? effectiveOpen.length + isoLength : 0)
+  return bytes.toString('latin1', at, at + isoLength)
 }
+
+const lastTime = (end: number): number => end - tail.length - isoLength
+const isCorrected = (bytes: Buffer, end: number): boolean =>
+  hasBytesAt(bytes, lastTime(end) - effectiveOpen.length, effectiveOpen)

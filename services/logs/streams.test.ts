@@ -1,4 +1,4 @@
-import { appendFileSync, readFileSync, rmSync, truncateSync } from 'node:fs'
+import { appendFileSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs'
 import { type FileHandle, open } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { limits } from '@tintype/lib/limits.ts'
@@ -66,6 +66,22 @@ test('after a restart the mark is the last whole line, a torn tail and what foll
   const third = await journalIn(folder)
   expect(await third.send(lines(stream, 6, 6, noon))).toEqual(acked(6, 1))
   expect(seqs(folder)).toEqual([1, 2, 3, 4, 5, 6])
+})
+
+test.each([
+  ['that is no entry any more', (text: string) => text.replace('"session"', '"sassion"')],
+  ['that holds zeros', (text: string) => text.replace('"n":3', '"n":\0')],
+  ['whose number grew', (text: string) => text.replace(`${stream}.3`, `${stream}.7`)],
+])('a line %s in the middle of a journal cuts nothing behind it away', async (_what, damage) => {
+  const folder = await temporaryFolder()
+  const first = await journalIn(folder)
+  for (let n = 1; n <= 6; n++) await first.send(line(stream, n, noon), { receivedMs: noon + n })
+  await first.journal.close()
+  const file = join(folder, '2026-11-22', `${stream}.ndjson`)
+  writeFileSync(file, damage(readFileSync(file, 'utf8')))
+  const second = await journalIn(folder)
+  expect(await second.send(lines(stream, 5, 8, noon))).toEqual(acked(8, 2))
+  expect(readFileSync(file, 'utf8').match(/"n":[1245678]\b/g)).toHaveLength(7)
 })
 
 test('when a person has removed the day’s folder the stream goes on with what its shipper holds', async () => {

@@ -7,7 +7,17 @@ import { limits } from '@tintype/lib/limits.ts'
 import { startPulse } from '@tintype/lib/pulse.ts'
 import { newline, scanEntry, streamPrefix } from '@tintype/lib/telemetry/entry.ts'
 import { namesIn } from './files.ts'
-import { type Clock, dayOf, effectiveAt, effectiveMs, isDay, type Line, readBatch, stamp } from './stamp.ts'
+import {
+  type Clock,
+  dayOf,
+  effectiveAt,
+  effectiveMs,
+  isDay,
+  type Line,
+  readBatch,
+  receivedAt,
+  stamp,
+} from './stamp.ts'
 
 /** More than one append: all that a power cut can have left in disorder at a file's end. */
 const recoverBytes = 8 * 2 ** 20
@@ -169,7 +179,10 @@ export async function newestFile(folder: string, name: string): Promise<File | u
   return newest
 }
 
-/** A stream's file up to its last whole line. */
+/**
+ * A stream's file up to its last whole line, or up to a hole in its last append: a power cut can leave zeros and whole lines
+ * behind them that were not acknowledged. Lines that the disk damaged elsewhere are skipped, and a publish counts them.
+ */
 export async function lookAt(path: string, name: string): Promise<File> {
   await using handle = await open(path)
   const prefix = streamPrefix(name)
@@ -178,16 +191,23 @@ export async function lookAt(path: string, name: string): Promise<File> {
   const bytes = Buffer.alloc(size - from)
   await handle.read(bytes, 0, bytes.length, from)
   const file = { path, day: basename(dirname(path)), size: from, effectiveMs: 0, mark: 0, torn: true }
-  // A zero is where a power cut left a hole: no entry has one.
-  const hole = bytes.indexOf(0)
+  const hasHole = bytes.includes(0)
+  let beforeHole: File | undefined
+  let received: string | undefined
   let start = from === 0 ? 0 : bytes.indexOf(newline) + 1
   for (let end = bytes.indexOf(newline, start); end >= 0; end = bytes.indexOf(newline, start)) {
     const scanned = scanEntry(bytes, start, end, prefix)
-    if (!scanned || scanned.seq <= file.mark || (hole >= 0 && hole < end)) break
-    const effectiveMs = effectiveAt(bytes, end, scanned.timestampMs)
-    Object.assign(file, { size: from + end + 1, mark: scanned.seq, effectiveMs })
+    if (hasHole && bytes.subarray(start, end).includes(0)) {
+      beforeHole ??= { ...file }
+      received = undefined
+    } else if (scanned) {
+      if (received !== receivedAt(bytes, end) && received !== undefined) beforeHole = undefined
+      received = receivedAt(bytes, end)
+      const effectiveMs = effectiveAt(bytes, end, scanned.timestampMs)
+      Object.assign(file, { size: from + end + 1, mark: scanned.seq, effectiveMs })
+    }
     start = end + 1
   }
   if (from > 0 && file.mark === 0) throw new Error(`${path} has no whole line near its end`)
-  return file
+  return beforeHole ?? file
 }

@@ -4,7 +4,8 @@ export type Entry = {
   id: string
   session: string | null
   timestamp: string
-  payload: { event: string; level: string; [fact: string]: unknown }
+  /** Tintype's own entries name event and level; another shipper's may not. */
+  payload: { event?: string; level?: string; [fact: string]: unknown }
   received_at: string
   effective_at?: string
 }

@@ -33,7 +33,7 @@ function describe(entry: Entry, ms: number): HTMLElement {
     ([name, value]) => `${name} ${typeof value === 'object' ? JSON.stringify(value) : value}`,
   )
   const time = { class: 'mono', datetime: new Date(ms).toISOString() }
-  const name = level === 'info' || level === 'debug' ? event : `${event} (${level})`
+  const name = level === 'warn' || level === 'error' ? `${event} (${level})` : String(event ?? '')
   return h(
     'details',
     { id: anchorOf(entry) },

@@ -120,7 +120,7 @@ const measurers: Partial<Record<Format, (head: Buffer) => Stored>> = {
 
 function upright({ width, height, orientation }: Stored): { width: number; height: number } | undefined {
   if (Number.isNaN(orientation)) return undefined
-  return orientation >= 5 ? { width: height, height: width } : { width, height }
+  return orientation >= 5 && orientation <= 8 ? { width: height, height: width } : { width, height }
 }
 
 /** The refusal of a type; `head` may be empty. */

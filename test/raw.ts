@@ -12,8 +12,8 @@ export type Raw = {
   bytes(): number
   isClosed(): boolean
   /** Waits for text that matches, or for the end of the connection. */
-  answer(pattern?: RegExp, timeoutMs?: number): Promise<string>
-  closed(timeoutMs?: number): Promise<void>
+  answer(pattern?: RegExp): Promise<string>
+  closed(): Promise<void>
 }
 
 /** Connects to the port of an address; the connection ends with the test. */
@@ -45,12 +45,11 @@ export function connectRaw(url: string, firstBytes = ''): Raw {
     text: () => text,
     bytes: () => bytes,
     isClosed: () => closed,
-    async answer(pattern = /\r\n\r\n/, timeoutMs = 10_000) {
-      await until(() => pattern.test(text) || closed, { timeoutMs, what: `an answer like ${pattern}` })
+    async answer(pattern = /\r\n\r\n/) {
+      await until(() => pattern.test(text) || closed, { what: `an answer like ${pattern}` })
       return text
     },
-    closed: async (timeoutMs = 10_000) =>
-      void (await until(() => closed, { timeoutMs, what: 'the end of the connection' })),
+    closed: async () => void (await until(() => closed, { what: 'the end of the connection' })),
   }
   return raw
 }

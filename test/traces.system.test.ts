@@ -70,8 +70,6 @@ describe('one photo is one trace', () => {
     tintype = await startTintype(await temporaryFolder(afterAll), {
       OTEL_EXPORTER_OTLP_ENDPOINT: collector.url,
       OTEL_RESOURCE_ATTRIBUTES: 'deployment.environment.name=staging,service.name=ours',
-      // Slow enough that a test can end a conversion under way.
-      THUMBNAILS: '320.jpg,2000.avif',
     })
   })
   afterAll(async () => {
@@ -124,12 +122,17 @@ describe('one photo is one trace', () => {
   test('over a failed attempt: the next is a new span, linked to it, with its number', async () => {
     const traceId = 'a3ce929d0e0e47364bf92f3577b34da6'
     const user = person(tintype.address)
-    const image = await quadrantImage({ width: 2400, height: 2400, format: 'jpeg' })
+    const image = await quadrantImage({ width: 640, height: 480, format: 'jpeg' })
+    const children = childrenOf(tintype.process('converter')?.pid as number)
+    // Halted, so that the conversion is under way when they are killed.
+    for (const { pid } of children) process.kill(pid, 'SIGSTOP')
     const answer = await user.upload(image, { traceparent: `00-${traceId}-00f067aa0ba902b7-01` })
     const { id } = (await answer.json()) as { id: string }
-    await until(async () => (await user.photo(id)).state === 'converting', { what: 'the conversion' })
-    const converter = tintype.process('converter')
-    for (const child of childrenOf(converter?.pid as number)) process.kill(child.pid, 'SIGKILL')
+    const metrics = `${tintype.endpoints.converterAdmin}/metrics`
+    await until(async () => (await (await fetch(metrics)).text()).includes('tintype_slots_busy 1'), {
+      what: 'the conversion',
+    })
+    for (const { pid } of children) process.kill(pid, 'SIGKILL')
     expect((await user.settled(id, 60_000)).state).toBe('ready')
 
     const spans = await until(

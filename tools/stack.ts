@@ -98,8 +98,10 @@ export async function startStack(options: {
   const stop = async () => void (await Promise.all(programs.map(each => each.stop())))
   const ended = Promise.race(programs.map(each => each.ended))
   const addresses = [prometheus, ...(alertmanager ? [alertmanager] : [])]
-  const ready = addresses.map(address => isReady(`http://${address}/-/ready`))
+  const starting = new AbortController()
+  const ready = addresses.map(address => isReady(`http://${address}/-/ready`, starting.signal))
   const first = await Promise.race([ended, Promise.all(ready)])
+  starting.abort()
   if (typeof first === 'string' || first.includes(false)) {
     await stop()
     throw new ExpectedError(
@@ -134,8 +136,8 @@ function start(name: 'prometheus' | 'alertmanager', folder: string, args: string
   }
 }
 
-async function isReady(url: string): Promise<boolean> {
-  for (const deadline = Date.now() + readyMs; Date.now() < deadline; await delay(100)) {
+async function isReady(url: string, signal: AbortSignal): Promise<boolean> {
+  for (const deadline = Date.now() + readyMs; Date.now() < deadline && !signal.aborted; await delay(100)) {
     const answer = await fetch(url).catch(() => undefined)
     if (answer?.ok) return true
   }

@@ -76,20 +76,25 @@ describe('a client that owes bytes', () => {
       response.json({ bytes })
     }
     const { connect, reached } = await serve(app => app.post('/body', read))
-    const perTick = Math.ceil(limits.bytesPerSecond.value / 20)
-    const [steady, drip] = [perTick * 3, 2].map(bytes => ({
-      bytes,
-      client: connect(head('POST', '/body', `Content-Length: ${bytes * 60}`)),
-    })) as [
-      { bytes: number; client: ReturnType<typeof connect> },
-      { bytes: number; client: ReturnType<typeof connect> },
-    ]
-    for (let tick = 0; tick < 60; tick++) {
-      for (const { client, bytes } of [steady, drip]) if (!client.isClosed()) client.send(Buffer.alloc(bytes))
-      await sleep(50)
+    const pace = limits.bytesPerSecond.value
+    const clients = [3 * pace, pace / 32].map(perSecond => ({
+      perSecond,
+      client: connect(head('POST', '/body', `Content-Length: ${perSecond * 3}`)),
+      sent: 0,
+    }))
+    const start = performance.now()
+    for (let passed = 0; passed < 3; await sleep(50)) {
+      passed = Math.min((performance.now() - start) / 1000, 3)
+      // By the clock: what a pause of this process kept back is sent after it.
+      for (const each of clients) {
+        const due = Math.floor(passed * each.perSecond) - each.sent
+        each.sent += due
+        if (!each.client.isClosed()) each.client.send(Buffer.alloc(due))
+      }
     }
-    expect(await steady.client.answer()).toMatch(/^HTTP\/1.1 200 /)
-    expect(await drip.client.answer()).toMatch(/^HTTP\/1.1 408 /)
+    const [steady, drip] = clients.map(({ client }) => client)
+    expect(await steady?.answer()).toMatch(/^HTTP\/1.1 200 /)
+    expect(await drip?.answer()).toMatch(/^HTTP\/1.1 408 /)
     expect(await reached('bytesPerSecond')).toBe(1)
   })
 

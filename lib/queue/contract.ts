@@ -123,8 +123,8 @@ export function queueContract(name: string, start: () => Promise<Engine>): void 
         timeout: 30_000,
       }, async () => {
         const [older, newer] = await two()
-        await announced(older, 'a')
         const silentSince = Date.now()
+        await announced(older, 'a')
         await announced(newer, 'b')
         const each = job()
         await older.enqueue(each)

@@ -106,44 +106,44 @@ test('a child that decodes strangers’ bytes has no secret in its environment o
   expect(`${environment}${decoder?.command}`).not.toContain('planted')
 })
 
-test('bombs, oversized and hanging photos end failed with a reason each, and the service goes on', async context => {
+test('bombs and oversized photos end failed with a reason each, and the service goes on', async context => {
   const { queue, storage, start, get } = await house(context)
-  await start({ CONVERT_SECONDS: '1', CHILD_MEMORY_BYTES: String(300 * 2 ** 20) })
+  await start({ CHILD_MEMORY_BYTES: String(190 * 2 ** 20) })
   const refused = await Promise.all(
     Object.values(bombs).map(async bomb => enqueuePhoto({ queue, storage }, await bomb())),
   )
-  // Within every limit, and 400 MB when decoded: what the ceiling is for.
+  // Within every limit, and over 200 MB when decoded: what the ceiling is for.
   const heavy = await enqueuePhoto(
     { queue, storage },
-    await plain(8_000, 8_000, { r: 9, g: 9, b: 9, alpha: 0.5 }).png({ progressive: true }).toBuffer(),
+    await plain(6_000, 6_000, { r: 9, g: 9, b: 9, alpha: 0.5 }).png({ progressive: true }).toBuffer(),
   )
   const good = await enqueuePhoto({ queue, storage }, await photo())
   for (const job of refused)
     expect(await until(() => resultOf(storage, job))).toMatchObject({ reason: { code: 'over-limit' } })
   expect(await until(() => resultOf(storage, good))).toMatchObject({ state: 'ready' })
   const ended = await until(() => resultOf(storage, heavy), { timeoutMs: 60_000 })
-  expect(ended).toMatchObject({ state: 'failed', reason: { code: expect.stringMatching(/memory|timeout/) } })
+  expect(ended).toMatchObject({ state: 'failed', reason: { code: 'memory' } })
   await until(async () => (await get('/readyz')).status === 200)
 })
 
-test('its metrics are there from the start', async context => {
-  const { start, get } = await house(context)
-  await start()
+test('its metrics are there from the start; asked to stop, it finishes what is under way first', async context => {
+  const { queue, storage, start, get } = await house(context)
+  const { child, stop } = await start()
   const { text } = await get('/metrics')
   expect(text).toContain('tintype_slots 1')
   expect(text).toContain('tintype_slots_busy 0')
   expect(text).toContain('tintype_conversions_total{outcome="memory",format="avif"} 0')
   expect(text).toContain('tintype_promises_total{outcome="kept"} 0')
   expect(await get('/readyz')).toEqual({ status: 200, text: '{"ready":true}' })
-})
 
-test('asked to stop, it finishes what is under way first', async context => {
-  const { queue, storage, start, get } = await house(context)
-  const job = await enqueuePhoto({ queue, storage }, await noise(2_000, 1_500).jpeg().toBuffer())
-  const { stop } = await start({ THUMBNAILS: '4000.avif' })
-  await until(async () => (await queueStateOf(queue, job)) === 'converting')
+  const [decoder] = childrenOf(child.pid as number)
+  // Halted, so that the conversion is under way for as long as it is looked at.
+  process.kill(decoder?.pid as number, 'SIGSTOP')
+  const job = await enqueuePhoto({ queue, storage }, await photo())
+  await until(async () => (await get('/metrics')).text.includes('tintype_slots_busy 1'))
   const stopped = stop()
   await until(async () => (await get('/readyz')).text.includes('"stopping"'))
+  process.kill(decoder?.pid as number, 'SIGCONT')
   expect(await stopped).toBe(0)
   expect(await resultOf(storage, job)).toMatchObject({ state: 'ready' })
 })

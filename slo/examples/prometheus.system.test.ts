@@ -19,29 +19,31 @@ const times = 50
 const minutes = 120
 const away = (minute: number) => minute >= 60 && minute < 72
 const awayBefore = (minute: number) => Math.min(12, Math.max(0, minute - 60 + 1))
-function history(): string {
+function history(end: number): string {
+  const recorded = (name: string, value: (minute: number) => number | null) =>
+    recordedSeries(name, end, minutes, value)
   const answered = (minute: number) => (away(minute) ? null : 40 * (minute - awayBefore(minute)))
   const requests = '{job="prometheus",instance="a",handler="/api/v1/query"'
   const duration = 'prometheus_http_request_duration_seconds'
   const probe = 'slo_probe_attempts_total{job="slo",instance="s",outcome='
   return [
     '# TYPE up gauge',
-    ...recordedSeries('up{job="prometheus",instance="a"}', minutes, minute => (away(minute) ? 0 : 1)),
-    ...recordedSeries('up{job="slo",instance="s"}', minutes, () => 1),
+    ...recorded('up{job="prometheus",instance="a"}', minute => (away(minute) ? 0 : 1)),
+    ...recorded('up{job="slo",instance="s"}', () => 1),
     '# TYPE slo_probe_attempts counter',
-    ...recordedSeries(`${probe}"success"}`, minutes, minute => 4 * (minute - awayBefore(minute))),
-    ...recordedSeries(`${probe}"failure"}`, minutes, minute => 4 * awayBefore(minute)),
+    ...recorded(`${probe}"success"}`, minute => 4 * (minute - awayBefore(minute))),
+    ...recorded(`${probe}"failure"}`, minute => 4 * awayBefore(minute)),
     '# TYPE slo_probe_seconds gauge',
-    ...recordedSeries('slo_probe_seconds{job="slo",instance="s",phase="processing"}', minutes, minute =>
+    ...recorded('slo_probe_seconds{job="slo",instance="s",phase="processing"}', minute =>
       away(minute) ? 5 : 0.01,
     ),
     '# TYPE prometheus_http_requests counter',
-    ...recordedSeries(`prometheus_http_requests_total${requests},code="200"}`, minutes, answered),
+    ...recorded(`prometheus_http_requests_total${requests},code="200"}`, answered),
     `# TYPE ${duration} histogram`,
-    ...recordedSeries(`${duration}_bucket${requests},le="0.2"}`, minutes, answered),
-    ...recordedSeries(`${duration}_bucket${requests},le="+Inf"}`, minutes, answered),
-    ...recordedSeries(`${duration}_count${requests}}`, minutes, answered),
-    ...recordedSeries(`${duration}_sum${requests}}`, minutes, minute => {
+    ...recorded(`${duration}_bucket${requests},le="0.2"}`, answered),
+    ...recorded(`${duration}_bucket${requests},le="+Inf"}`, answered),
+    ...recorded(`${duration}_count${requests}}`, answered),
+    ...recorded(`${duration}_sum${requests}}`, minute => {
       const count = answered(minute)
       return count === null ? null : count * 0.01
     }),
@@ -95,7 +97,7 @@ describeWithParts(
       })
       recordedEnd = Math.floor(Date.now() / 60_000) * 60
       observer = await startServer(parts, join(dataDir, 'observer'), {
-        history: history(),
+        history: history(recordedEnd),
         rules: faster(rules(directory.objectives, directory.service), times),
         config: {
           alerting: { alertmanagers: [{ static_configs: [{ targets: [new URL(alertmanager.url).host] }] }] },

@@ -33,18 +33,6 @@ async function witnesses(dataDir: string): Promise<unknown> {
   return JSON.parse(out).witnesses
 }
 
-test('a second slo on one DATA_DIR ends at once and says why', async () => {
-  const dataDir = await temporaryFolder(afterAll)
-  const first = await startScript('slo/main.ts', { DATA_DIR: dataDir, SLO_PORT: '0', SLO_ADMIN_PORT: '0' }, [
-    'serve',
-  ])
-  onTestFinished(async () => void (await first.stop()))
-  const second = startScript('slo/main.ts', { DATA_DIR: dataDir, SLO_PORT: '0', SLO_ADMIN_PORT: '0' }, [
-    'serve',
-  ])
-  await expect(second).rejects.toThrow(/another slo owns .*: stop it first/)
-})
-
 test('a restart with other ports before the first scrape loses no outcome', {
   timeout: 240_000,
 }, async () => {

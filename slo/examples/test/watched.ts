@@ -68,18 +68,17 @@ export async function startServer(
 export const slo = (environment: Record<string, string>, ...args: string[]): Promise<Ended> =>
   runScript('slo/main.ts', args, environment)
 
-/** Values of a series, each 15 s of the last minutes before now, as OpenMetrics. */
+/** Values of a series, each 15 s of the minutes before `end` (in seconds), as OpenMetrics. */
 export const recordedSeries = (
   name: string,
+  end: number,
   minutes: number,
   value: (minute: number) => number | null,
-): string[] => {
-  const end = Math.floor(Date.now() / 60_000) * 60
-  return Array.from({ length: minutes * 4 }, (_, i) => ({
+): string[] =>
+  Array.from({ length: minutes * 4 }, (_, i) => ({
     at: end - minutes * 60 + 5 + i * 15,
     minute: i >> 2,
   }))
     .map(({ at, minute }) => ({ at, value: value(minute) }))
     .filter(each => each.value !== null)
     .map(({ at, value }) => `${name} ${value} ${at}`)
-}

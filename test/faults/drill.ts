@@ -36,6 +36,8 @@ export type Prepared = {
   /** Where people come in; default: web itself. */
   address?: string
   inject(running: Running): void | Promise<void>
+  /** @throws when the fault was never there: what it replaces has changed, and a verdict about it would mean nothing. */
+  check?(): void
 }
 
 export type Running = {

@@ -36,7 +36,7 @@ export async function runDrill(
   const ends: (() => unknown)[] = [() => rm(folder, { recursive: true, force: true })]
   const lab: Lab = { folder, dataDir, onEnd: end => void ends.push(end) }
   try {
-    const { environment, inject, address, ...how } = await drill.prepare(lab)
+    const { environment, inject, check, address, ...how } = await drill.prepare(lab)
     const variables = { SCRAPE_SECONDS: String(scrapeSeconds), ...environment }
     const tintype = await startTintype(dataDir, variables, how)
     ends.push(() => tintype.stop())
@@ -50,6 +50,7 @@ export async function runDrill(
       children: () => childrenOf(tintype.process('converter')?.pid ?? -1).map(({ pid }) => pid),
     })
     await setTimeout((drill.scrapes ?? faultScrapes) * scrapeSeconds * 1000)
+    check?.()
     const at = new Date().toISOString()
     const verdict = await askDiagnose(dataDir, at)
     if (keep) await keepRecording(keep, drill, dataDir, at)

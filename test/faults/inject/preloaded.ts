@@ -1,8 +1,9 @@
 import { spawnSync } from 'node:child_process'
-import { rmSync, writeFileSync } from 'node:fs'
+import { existsSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import type { Lab, Prepared } from '../drill.ts'
+import { feltFile } from './slow-while.ts'
 
 /** A module of this folder in every process of the service: something is slow or stalled while the file SLOW_WHILE exists. */
 export function slowWhile(lab: Lab, preload: 'slow-session' | 'slow-store' | 'stalled-events'): Prepared {
@@ -13,6 +14,9 @@ export function slowWhile(lab: Lab, preload: 'slow-session' | 'slow-store' | 'st
     inject() {
       writeFileSync(file, '')
       lab.onEnd(() => rmSync(file, { force: true }))
+    },
+    check() {
+      if (!existsSync(feltFile(file))) throw new Error(`${preload}: what it makes slow was never called`)
     },
   }
 }

@@ -53,6 +53,8 @@ const missMs = 5
 /** Runs a call on the engine, durably, and closes it. */
 type OfEngine = Partial<Pick<EventSource, 'numbersEarly'>> & {
   ask: (call: QueueCall) => Promise<unknown>
+  /** Rung for waiting jobs alone; default: the doorbell of all events. */
+  work?: Doorbell
   now: () => number
   close: () => Promise<void>
 }
@@ -61,7 +63,7 @@ type OfEngine = Partial<Pick<EventSource, 'numbersEarly'>> & {
 export function queueOn(
   doorbell: Doorbell,
   { observe }: QueueOptions,
-  { ask, now, numbersEarly = false, close }: OfEngine,
+  { ask, work = doorbell, now, numbersEarly = false, close }: OfEngine,
 ): Queue {
   const closing = new AbortController()
   const unanswered = new Set<{ since: number }>()
@@ -97,11 +99,11 @@ export function queueOn(
 
     async claim(worker, leaseMs, signal) {
       while (!signal.aborted && !closing.signal.aborted) {
-        const rings = doorbell.rings()
+        const rings = work.rings()
         const found = await call('claim', worker, leaseMs)
         if ('nothingBefore' in found) {
           const waitMs = Math.max(missMs, Math.min(pollMs, found.nothingBefore - now()))
-          await doorbell.wait(rings, waitMs, signal)
+          await work.wait(rings, waitMs, signal)
         } else if (!signal.aborted) return found
         else await call('release', found)
       }
@@ -139,6 +141,7 @@ export function queueOn(
       if (closing.signal.aborted) return
       closing.abort()
       doorbell.close()
+      work.close()
       await close()
     },
   }

@@ -10,7 +10,8 @@ import { purge } from './writes.ts'
 /** `close` ends the thread. */
 export type ThreadRequest = (QueueCall & { id: number }) | 'close'
 export type ThreadReply = { id: number; value?: unknown; error?: { message: string; code: string } }
-export type ThreadData = { file: string; bell: string; settings: Settings }
+/** `bells`: the files that are touched after each event, and after each job that waits from now on. */
+export type ThreadData = { file: string; bells: { events: string; work: string }; settings: Settings }
 
 /** How long to wait for another process's lock; longer than any transaction takes. Then the engine counts as busy. */
 const busyMs = 3_000
@@ -29,8 +30,9 @@ const soft = new Set<Method>(['claim', 'renew', 'announce'])
 
 if (!parentPort) throw new Error('the queue engine runs in a worker thread')
 const port = parentPort
-const { file, bell, settings } = workerData as ThreadData
-const bellFile = openSync(bell, 'a')
+const { file, bells, settings } = workerData as ThreadData
+const eventBell = openSync(bells.events, 'a')
+const workBell = openSync(bells.work, 'a')
 const sleeper = new Int32Array(new SharedArrayBuffer(4))
 const db = new DatabaseSync(file)
 const { ino } = statSync(file)
@@ -90,7 +92,8 @@ async function commit(calls: Exclude<ThreadRequest, 'close'>[]): Promise<ThreadR
       purgeAt = Date.now() + ((await purge(engine)).more ? purgeMoreMs : purgeEveryMs)
     writeEvents(engine)
     db.exec('COMMIT')
-    if (engine.events.length > 0) ring()
+    if (engine.events.length > 0) ring(eventBell)
+    if (engine.events.some(({ state }) => state === 'queued')) ring(workBell)
     return replies
   } catch (error) {
     if (db.isTransaction) db.exec('ROLLBACK') // a failed COMMIT has already rolled back
@@ -125,17 +128,18 @@ function setSynchronous(level: 'NORMAL' | 'FULL'): void {
 }
 
 /** Rings after COMMIT, when the change is visible. A reader that misses the ring polls once a second. */
-function ring(): void {
+function ring(bell: number): void {
   try {
-    futimesSync(bellFile, new Date(), new Date())
+    futimesSync(bell, new Date(), new Date())
   } catch {
-    // The photo is durable; only its event is delayed.
+    // The photo is durable; only its event or its claim is delayed.
   }
 }
 
 function close(): void {
   db.close()
-  closeSync(bellFile)
+  closeSync(eventBell)
+  closeSync(workBell)
   port.close()
 }
 

@@ -1,6 +1,6 @@
 import { spawnSync } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
-import { mkdir, mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
@@ -38,14 +38,30 @@ describe('the SQLite file', () => {
   test('a lost doorbell delays by no more than the poll', async () => {
     const file = join(await temporaryFolder(), 'queue.sqlite')
     const waiting = await openFile(file)
-    await rm(`${file}.bell`)
-    const other = await openFile(file) // rings a bell that no process watches
     const claim = waiting.claim('test', 30_000, new AbortController().signal)
     await waiting.stats()
+    await rm(`${file}.work`)
+    const other = await openFile(file) // rings a bell that no process watches
     await other.enqueue(job())
     const enqueued = performance.now()
     expect(await claim).toMatchObject({ attempt: 1 })
     expect(performance.now() - enqueued).toBeLessThan(10 * pollMs)
+  })
+
+  test('only a job that waits rings for workers', async () => {
+    const file = join(await temporaryFolder(), 'queue.sqlite')
+    const queue = await openFile(file)
+    const rung = async () => (await stat(`${file}.work`)).mtimeMs
+    const before = await rung()
+    await queue.enqueue(job())
+    const enqueued = await rung()
+    expect(enqueued).toBeGreaterThan(before)
+    const claim = (await queue.claim('test', 30_000, new AbortController().signal)) as Claim
+    await queue.complete(claim, Date.now())
+    expect(await rung()).toBe(enqueued)
+    await queue.enqueue(job())
+    await queue.release((await queue.claim('test', 30_000, new AbortController().signal)) as Claim)
+    expect(await rung()).toBeGreaterThan(enqueued)
   })
 
   test('the first to open a folder watches the bell, which is not there yet', async () => {

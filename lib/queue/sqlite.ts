@@ -13,12 +13,16 @@ import type { ThreadData, ThreadReply, ThreadRequest } from './sqlite-thread.ts'
  */
 export async function openSqlite(path: string, options: QueueOptions = {}): Promise<Queue> {
   const file = resolve(path)
-  const bell = `${file}.bell`
+  const bells = { events: `${file}.bell`, work: `${file}.work` }
   await makeFolder(dirname(file))
   // Created here, because a missing file cannot be watched, and the engine's thread would create it too late.
-  closeSync(openSync(bell, 'a'))
-  const thread = startThread({ file, bell, settings: settingsOf(options) }, options.onDeath ?? endProcess)
-  const queue = queueOn(listenTo(bell), options, { ...thread, now: Date.now })
+  for (const bell of Object.values(bells)) closeSync(openSync(bell, 'a'))
+  const thread = startThread({ file, bells, settings: settingsOf(options) }, options.onDeath ?? endProcess)
+  const queue = queueOn(listenTo(bells.events), options, {
+    ...thread,
+    work: listenTo(bells.work),
+    now: Date.now,
+  })
   await queue.stats() // the file is open, or this throws
   return queue
 }

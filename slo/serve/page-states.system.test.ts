@@ -46,7 +46,7 @@ function pagesOf(state: () => unknown): express.Express {
 describeWithParts('the pages of slo in each state', ['chromium'], ({ chromium: executablePath }) => {
   let browser: Browser
   let page: Page
-  let problems: string[]
+  let problems: string[] = []
   let address: string
   let shown: keyof typeof pageStates = ''
   beforeAll(async () => {

@@ -3,23 +3,11 @@ import { readdir, symlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { part } from '../tools/parts.ts'
-import { type Command, commands, lackingIn } from './documents/commands.ts'
+import { at, commands } from './documents/commands.ts'
 import { photo } from './images.ts'
 import { startTintype, type Tintype } from './service.ts'
 import { temporaryFolder, until } from './support.ts'
 import { root } from './tidy/sources.ts'
-
-const at = ({ page, line, text }: Command) => `${page}:${line}: ${text}`
-
-test('each command of a page names a script, a verb, options and files that are there', {
-  timeout: 180_000,
-}, async () => {
-  expect(commands.length).toBeGreaterThan(100)
-  const lacking: string[] = []
-  for (const command of commands)
-    for (const what of await lackingIn(command)) lacking.push(`${at(command)}: ${what}`)
-  expect(lacking).toEqual([])
-})
 
 /** Lines that are not executed here, by where they are or why they cannot be. */
 const elsewhere: [RegExp, string][] = [

@@ -45,6 +45,8 @@ function pagesOf(state: () => unknown): express.Express {
 
 describeWithParts('the pages of slo in each state', ['chromium'], ({ chromium: executablePath }) => {
   let browser: Browser
+  let page: Page
+  let problems: string[] = []
   let address: string
   let shown: keyof typeof pageStates = ''
   beforeAll(async () => {
@@ -56,24 +58,26 @@ describeWithParts('the pages of slo in each state', ['chromium'], ({ chromium: e
     )
     address = url
     afterAll(() => close(0))
+    // One tab for all: a new one takes half a second of processor time.
+    page = await browser.newPage()
+    page.on('pageerror', error => problems.push(String(error)))
+    page.on('console', message => message.type() === 'error' && problems.push(message.text()))
   })
   afterAll(() => browser?.close())
 
-  const open = async (path: string, language: string, width: number): Promise<Page> => {
-    const page = await browser.newPage({ viewport: { width, height: 900 } })
-    const problems: string[] = []
-    page.on('pageerror', error => problems.push(String(error)))
-    page.on('console', message => message.type() === 'error' && problems.push(message.text()))
+  const open = async (path: string, language: string, width: number): Promise<void> => {
+    problems = []
+    await page.emulateMedia({ colorScheme: 'light' })
+    await page.setViewportSize({ width, height: 900 })
     await page.goto(`${address}/${path}?lang=${language}`)
     await page.waitForSelector('html[data-ready]')
     expect(problems).toEqual([])
-    return page
   }
-  const draw = (page: Page, name: string) =>
+  const draw = (name: string) =>
     shots && page.screenshot({ path: join(shots, `${name.replaceAll(/[ ,/]+/g, '-')}.png`), fullPage: true })
   if (shots) mkdirSync(shots, { recursive: true })
 
-  const isWiderThanScreen = (page: Page) =>
+  const isWiderThanScreen = () =>
     page.evaluate('document.documentElement.scrollWidth > document.documentElement.clientWidth')
 
   const names = process.env.TEST_FULL
@@ -85,14 +89,13 @@ describeWithParts('the pages of slo in each state', ['chromium'], ({ chromium: e
       async path => {
         shown = name
         for (const language of ['en', 'ko']) {
-          const page = await open(path, language, 320)
+          await open(path, language, 320)
           if (language === 'en') expect(await barriers(page)).toEqual([])
           for (const width of [320, 1024, 3840]) {
             await page.setViewportSize({ width, height: 900 })
-            expect(await isWiderThanScreen(page), `${language}, ${width} px`).toBe(false)
-            await draw(page, `${name} ${path || 'objectives'} ${language} ${width}`)
+            expect(await isWiderThanScreen(), `${language}, ${width} px`).toBe(false)
+            await draw(`${name} ${path || 'objectives'} ${language} ${width}`)
           }
-          await page.close()
         }
       },
     )
@@ -100,20 +103,17 @@ describeWithParts('the pages of slo in each state', ['chromium'], ({ chromium: e
 
   const textOf = async (name: string, path: string, selector: string): Promise<string | null> => {
     shown = name
-    const page = await open(path, 'en', 1024)
-    const text = await page.textContent(selector)
-    await page.close()
-    return text
+    await open(path, 'en', 1024)
+    return page.textContent(selector)
   }
 
   test('what was measured so far fills the strip, and the rest is said in words', async () => {
     shown = 'first minutes'
-    const page = await open('', 'en', 1024)
+    await open('', 'en', 1024)
     expect(await page.textContent('.strips')).toContain('Measured since 12:17: 13 min of 24 hours.')
     const [strip, bar] = [page.locator('.strip').first(), page.locator('.strip rect').first()]
     expect((await bar.boundingBox())?.width).toBe((await strip.boundingBox())?.width)
     expect(await page.locator('#zoom button').count()).toBe(0)
-    await page.close()
     expect(await textOf('first minutes', 'status', '#hours')).toContain(
       'Measured since 12:17: 13 min of 24 hours.',
     )

@@ -23,11 +23,17 @@ function statusOf(url: string, headers: Record<string, string>): Promise<number 
 const shots = process.env.SHOTS
 describeWithParts('the pages of slo', ['chromium'], ({ chromium: executablePath }) => {
   let browser: Browser
+  let page: Page
+  let problems: string[] = []
   const running: Started[] = []
   const urls: Record<string, string> = {}
 
   beforeAll(async () => {
     browser = await chromium.launch({ executablePath, args: ['--no-sandbox', '--disable-gpu'] })
+    // One tab for all: a new one takes half a second of processor time.
+    page = await browser.newPage({ locale: 'en' })
+    page.on('pageerror', error => problems.push(String(error)))
+    page.on('console', message => message.type() === 'error' && problems.push(message.text()))
     for (const name of ['well', 'burning', ...(shots ? ['broken', 'empty'] : [])]) {
       const dataDir = await temporaryFolder(afterAll)
       const day = days[name]
@@ -63,20 +69,16 @@ describeWithParts('the pages of slo', ['chromium'], ({ chromium: executablePath 
     return [...targets, 'slo=http://127.0.0.1:9/metrics'].join()
   }
 
-  const open = async (address: string, options: Parameters<Browser['newPage']>[0] = {}): Promise<Page> => {
-    const page = await browser.newPage(options)
-    const problems: string[] = []
-    page.on('pageerror', error => problems.push(String(error)))
-    page.on('console', message => message.type() === 'error' && problems.push(message.text()))
+  const open = async (address = ''): Promise<void> => {
+    problems = []
     await page.goto(address)
     await page.waitForSelector('html[data-ready]')
     expect(problems).toEqual([])
-    return page
   }
 
   // First: what slo scrapes here of processes that do nothing soon outweighs the recorded incident.
   test('what burns is looked into: stage, evidence, note; a button raises detail and says until when', async () => {
-    const page = await open(urls.burning as string, { locale: 'en' })
+    await open(urls.burning)
     await until(async () => (await page.textContent('#verdict'))?.includes('Slow in wait'), {
       // The next evaluation is up to a minute away.
       timeoutMs: 90_000,
@@ -91,32 +93,29 @@ describeWithParts('the pages of slo', ['chromium'], ({ chromium: executablePath 
     await until(async () => (await page.textContent('#verdict output'))?.match(/wait until \d\d:\d\d/))
     for (const service of ['web', 'converter'])
       expect(levels[service]?.level().raised).toMatchObject([{ session: null, level: 'debug' }])
-    await page.close()
   })
 
   test('a good day says so, with what is left of each budget', async () => {
-    const page = await open(urls.well as string, { locale: 'en' })
+    await open(urls.well)
     expect(await page.textContent('#lead')).toBe('Both objectives are met.')
     expect(await page.textContent('.card:first-child .left')).toBe('58 minutes of budget left of 60')
     expect(await page.textContent('#alerts')).toBe('No alert fired.')
     expect(await page.locator('.stages canvas').count()).toBe(5)
-    await page.close()
   })
 
   test('a burning budget names the objectives, the alerts and when it is gone', async () => {
-    const page = await open(urls.burning as string, { locale: 'en' })
+    await open(urls.burning)
     expect(await page.textContent('#lead')).toContain('Burning now: Online 23 of every 24 hours')
     expect(await page.textContent('.card:first-child')).toMatch(
       /gone at \d\d:\d\d at the rate of the last hour/,
     )
     expect(await page.locator('.tiers .state').count()).toBeGreaterThanOrEqual(2)
     expect(await page.textContent('#alerts')).toContain('availability page-fast')
-    await page.close()
   })
 
   test('an alert’s link shows the page as it was then, and the way to now', async () => {
     const at = Math.floor(Date.now() / 60_000) - 120
-    const page = await open(`${urls.burning}/?at=${at * 60}`, { locale: 'en' })
+    await open(`${urls.burning}/?at=${at * 60}`)
     expect(await page.textContent('#notice')).toMatch(
       /^The page shows the state of \d{4}-\d\d-\d\d \d\d:\d\d UTC\. Show now$/,
     )
@@ -124,31 +123,27 @@ describeWithParts('the pages of slo', ['chromium'], ({ chromium: executablePath 
     await page.click('#notice a')
     await until(async () => (await page.textContent('#lead'))?.includes('Burning now'))
     expect(await page.isHidden('#notice')).toBe(true)
-    await page.close()
     const state = async (query: string) => (await fetch(`${urls.burning}/api/state?at=${query}`)).status
     expect([await state('soon'), await state('2020-01-01'), await state('now')]).toEqual([400, 404, 200])
   })
 
   test('a link to a time that is no longer kept says so', async () => {
-    const page = await browser.newPage({ locale: 'en' })
     await page.goto(`${urls.well}/?at=2020-01-01`)
     await page.waitForSelector('html[data-ready]')
     expect(await page.textContent('#notice')).toContain('The pages show the last days only')
-    await page.close()
   })
 
   test('what if: the address holds the outage, and the backtest answers', async () => {
-    const page = await open(`${urls.well}/?outage=full+10m`, { locale: 'en' })
+    await open(`${urls.well}/?outage=full+10m`)
     await until(async () => (await page.textContent('#whatif-answer'))?.includes('fires after 6 min'))
     await page.fill('#whatif input', 'nonsense')
     await page.press('#whatif input', 'Enter')
     await until(async () => (await page.textContent('#whatif-answer'))?.includes('full D'))
     expect(page.url()).toContain('outage=nonsense')
-    await page.close()
   })
 
   test('a maintenance fits or does not', async () => {
-    const page = await open(urls.well as string, { locale: 'en' })
+    await open(urls.well)
     const ask = async (minutes: number, answer: string) => {
       await page.fill('#fits [name=minutes]', String(minutes))
       await page.fill('#fits [name=at]', 'now')
@@ -160,18 +155,16 @@ describeWithParts('the pages of slo', ['chromium'], ({ chromium: executablePath 
     await page.fill('#fits [name=at]', 'soon')
     await page.press('#fits [name=at]', 'Enter')
     await until(async () => (await page.textContent('#fits-answer'))?.startsWith('Write the time'))
-    await page.close()
   })
 
   test('a good day has nothing to look into until somebody asks', async () => {
-    const page = await open(urls.well as string, { locale: 'en' })
+    await open(urls.well)
     expect(await page.textContent('#verdict')).toContain('Not diagnosed yet')
     await page.click('text=Diagnose now')
     await until(async () => (await page.textContent('#verdict'))?.includes('Diagnose again'), {
       timeoutMs: 60_000,
     })
     expect(await page.locator('text=More detail').count()).toBe(0)
-    await page.close()
   })
 
   test.each([
@@ -184,16 +177,14 @@ describeWithParts('the pages of slo', ['chromium'], ({ chromium: executablePath 
   })
 
   test('the status page is one sentence, a day of cells and incidents in words, also in Korean', async () => {
-    const page = await open(`${urls.burning}/status`, { locale: 'en' })
+    await open(`${urls.burning}/status`)
     expect(await page.textContent('#lead')).toMatch(
       /^Offline\. In the last 24 hours 2\d minutes offline of the 60 allowed\. The thumbnail within one minute: 99\.\d+ ?% of [\d,]+ \w+\.$/,
     )
     expect(await page.locator('.hour i').count()).toBe(minutesADay)
     expect(await page.locator('.incidents li').count()).toBe(3)
-    await page.close()
-    const korean = await open(`${urls.burning}/status?lang=ko`)
-    expect(await korean.textContent('#lead')).toContain('오프라인입니다')
-    await korean.close()
+    await open(`${urls.burning}/status?lang=ko`)
+    expect(await page.textContent('#lead')).toContain('오프라인입니다')
   })
 
   test.skipIf(!shots)('drawn', { timeout: 600_000 }, async () => {
@@ -207,16 +198,13 @@ describeWithParts('the pages of slo', ['chromium'], ({ chromium: executablePath 
           [2560, 'light'],
         ] as const) {
           if (name !== 'burning' && width !== 1024) continue
-          const page = await open(`${url}/${path}`, {
-            viewport: { width, height: 900 },
-            colorScheme,
-            locale: 'en',
-          })
+          await page.setViewportSize({ width, height: 900 })
+          await page.emulateMedia({ colorScheme })
+          await open(`${url}/${path}`)
           await page.screenshot({
             path: `${shots}/${name}-${path || 'slo'}-${width}-${colorScheme}.png`,
             fullPage: true,
           })
-          await page.close()
         }
   })
 })

@@ -1,15 +1,16 @@
-import { execFile } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
-import { promisify } from 'node:util'
 import { variables } from '@tintype/lib/variables.ts'
+import { type Ended, runScript } from '../support.ts'
 import { read, root } from '../tidy/sources.ts'
 import { englishOf, pages, sectionsOf } from './page.ts'
 
 /** A command that a page names, on its line; `fenced` when it is a line of a block of a shell. */
 export type Command = { page: string; line: number; text: string; fenced: boolean }
 
-const { scripts } = JSON.parse(read('package.json')) as { scripts: Record<string, string> }
+export const { scripts } = JSON.parse(read('package.json')) as { scripts: Record<string, string> }
+
+export const at = ({ page, line, text }: Command): string => `${page}:${line}: ${text}`
 
 /** Programs that are no part of this repository. */
 const foreign = /^(cd|curl|docker|kill|kubectl|pgrep)$/
@@ -91,29 +92,24 @@ async function lackingInHelp(script: string, [verb = '', ...rest]: string[]): Pr
   const options = [verb, ...rest].flatMap(word => /^--[a-z][\w-]*/.exec(word)?.[0] ?? [])
   const named = /^[a-z][a-z -]*$/.test(verb) ? verb : ''
   if (named === '' && options.length === 0) return []
-  const general = await helpOf(script)
-  const help = named && general.includes('VERB --help') ? await helpOf(script, named) : general
+  const { out: general } = await helpOf(script)
+  const help = named && general.includes('VERB --help') ? (await helpOf(script, named)).out : general
   return [named, ...options]
     .filter(word => word !== '' && word !== '--help' && word !== '--version')
     .filter(word => !new RegExp(`(?<![\\w-])${word}(?![\\w-])`).test(help))
     .map(word => `${script} --help does not name ${word}`)
 }
 
-const helps = new Map<string, Promise<string>>()
+const helps = new Map<string, Promise<Ended>>()
 
-function helpOf(script: string, verb?: string): Promise<string> {
-  const key = `${script} ${verb}`
-  const asked = helps.get(key) ?? askHelp(script, verb)
+/** What `npm run script -- verb --help` gives; each is asked once. */
+export function helpOf(script: string, ...verb: string[]): Promise<Ended> {
+  const args = [...verb, '--help']
+  const key = [script, ...args].join(' ')
+  const asked = helps.get(key) ?? runScript(fileOf(script), args, {})
   helps.set(key, asked)
   return asked
 }
 
-async function askHelp(script: string, verb?: string): Promise<string> {
-  const file = /(\S+\.ts)$/.exec(scripts[script] ?? '')?.[1]
-  if (!file) return ''
-  const args = [file, ...(verb ? [verb] : []), '--help']
-  return promisify(execFile)(process.execPath, args, { cwd: root }).then(
-    ({ stdout }) => stdout,
-    error => String(error),
-  )
-}
+/** The file that a script of package.json runs. */
+export const fileOf = (script: string): string => /\S+\.ts/.exec(scripts[script] ?? '')?.[0] ?? ''

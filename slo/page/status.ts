@@ -55,7 +55,8 @@ const standings = (objectives: ObjectiveState[]): HTMLElement =>
     objectives.map(objective => {
       const { displayName, budget, budgetLeft } = objective
       const left = budget === 0 ? '' : percent(Math.max(0, budgetLeft / budget))
-      return [translated(displayName), stateWord(objective), countsOf(objective), left]
+      const counts = h('div', { class: 'soft small' }, countsOf(objective))
+      return [h('div', {}, translated(displayName), counts), stateWord(objective), left]
     }),
   )
 

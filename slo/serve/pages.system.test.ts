@@ -133,7 +133,7 @@ describeWithParts('the pages of slo', ['chromium'], ({ chromium: executablePath 
     const page = await browser.newPage({ locale: 'en' })
     await page.goto(`${urls.well}/?at=2020-01-01`)
     await page.waitForSelector('html[data-ready]')
-    expect(await page.textContent('#notice')).toContain('The pages show the last days only')
+    expect(await page.textContent('#lead')).toContain('The pages show the last days only')
     await page.close()
   })
 

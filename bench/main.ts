@@ -26,7 +26,7 @@ const load = async (name: string): Promise<Benchmark> => (await import(`./${name
 
 const usage = `npm run bench [-- NAME …] [--quick] [--results FILE] [--json] [--photos FOLDER] [--against REF]
 
-All benchmarks, or those that are named. A number means something beside the others of its run.
+All benchmarks, or those that are named. Compare a number only with others of the same run.
 ${Object.entries(benchmarks)
   .map(
     ([name, { what, boundMinutes }]) =>

@@ -1,4 +1,4 @@
-import { execFileSync } from 'node:child_process'
+import { spawnSync } from 'node:child_process'
 import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { readArguments, runCommand } from '@tintype/lib/command-line.ts'
@@ -134,8 +134,9 @@ async function ask({ kubectl }: ApiServer, manifest: Manifest): Promise<Verdict>
 
 /** An overlay's objects, built by kustomize. */
 export function buildOverlay(kubectl: string, folder: string): Manifest[] {
-  const built = execFileSync(kubectl, ['kustomize', folder], { encoding: 'utf8' })
-  return parseAllDocuments(built).map(document => document.toJS())
+  const { status, stdout, stderr } = spawnSync(kubectl, ['kustomize', folder], { encoding: 'utf8' })
+  if (status !== 0) throw new ExpectedError(`${folder}: ${stderr.trim()}`)
+  return parseAllDocuments(stdout).map(document => document.toJS())
 }
 
 async function main(args: string[]): Promise<number> {

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { readArguments, runCommand, UsageError } from '@tintype/lib/command-line.ts'
+import { errorCode } from '@tintype/lib/errors.ts'
 import { type Person, type Photo, person, type ServerEvent } from './client.ts'
 import { quadrantHeic } from './heif.ts'
 import { flawOfThumbnail, type ImageFormat, pngHead, quadrantImage } from './images.ts'
@@ -220,9 +221,12 @@ export async function journey(address: string, tell: (line: string) => void = ()
       await take(walk)
       tell(`✓ ${title} (${took()})`)
     } catch (cause) {
-      tell(`✗ ${title} (${took()}): ${(cause as Error).message}`)
+      const { message } = cause as Error
+      const reason = errorCode(cause) ?? ((cause as Error).cause as Error | undefined)?.message
+      const why = message === 'fetch failed' ? `no answer from ${address} (${reason})` : message
+      tell(`✗ ${title} (${took()}): ${why}`)
       await removeAll(walk.someone).catch(() => {})
-      throw new Error(`a person ${title}: ${(cause as Error).message}`, { cause })
+      throw new Error(`a person ${title}: ${why}`, { cause })
     }
   }
 }

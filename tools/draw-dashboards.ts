@@ -24,7 +24,7 @@ const usage = `npm run draw [-- --prometheus URL] [--minutes N] [--out FOLDER]
 Draws the dashboards from a real Prometheus' answers, by Grafana's own panel components. They are installed into
 .parts/grafana-ui (420 MB) at the first run.
   --prometheus  default http://127.0.0.1:9090
-  --minutes     what is drawn, up to now (default 60)
+  --minutes     how many minutes are drawn, up to now (default 60)
   --out         where the pictures go (default .tmp/dashboards)
 Example: npm run draw -- --minutes 30
 Exit status: 0 drawn, 2 bad arguments, or a part or Prometheus is missing.`
@@ -101,6 +101,8 @@ async function main(args: string[]): Promise<number> {
   const to = Math.floor(Date.now() / 1000)
   const from = to - Number(minutes) * 60
   if (!(from < to)) throw new UsageError('--minutes must be a number above 0')
+  const alive = await fetch(`${prometheus}/-/ready`).catch(() => undefined)
+  if (!alive?.ok) throw new ExpectedError(`no Prometheus answers at ${prometheus}`)
   const executablePath = part('chromium')
   if (!executablePath) throw new ExpectedError('chromium is missing: npm run parts')
   const { script, style } = bundle()

@@ -4,7 +4,7 @@ import { once } from 'node:events'
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
-import { readArguments, runCommand } from '@tintype/lib/command-line.ts'
+import { readArguments, runCommand, UsageError } from '@tintype/lib/command-line.ts'
 import { readConfig } from '@tintype/lib/config.ts'
 import { plainEnvironment } from '@tintype/lib/environment.ts'
 import { ExpectedError } from '@tintype/lib/errors.ts'
@@ -24,7 +24,7 @@ SCRAPE_SECONDS and keeps its data in DATA_DIR/stack. Alertmanager notifies ALERT
 without the variable no Alertmanager is started, and slo goes on notifying.
   --prometheus-port    default 9090
   --alertmanager-port  default 9093
-  --rules              a rule file instead of those of slo/objectives
+  --rules              a rule file instead of the rules of slo/tintype
 
 slo reads from it when it is started with its address: PROMETHEUS_URL=http://127.0.0.1:9090 npm start
 Example: npm run stack -- --prometheus-port 9190
@@ -147,6 +147,12 @@ async function isReady(url: string, signal: AbortSignal): Promise<boolean> {
 async function main(args: string[]): Promise<number> {
   const { values } = readArguments(args, options)
   const config = readConfig(process.env, pick('ALERT_WEBHOOK_URL', 'DATA_DIR', 'SCRAPE_SECONDS'))
+  const [prometheusPort = 0, alertmanagerPort = 0] = (['prometheus-port', 'alertmanager-port'] as const).map(
+    name => {
+      if (/^\d{1,5}$/.test(values[name])) return Number(values[name])
+      throw new UsageError(`--${name} "${values[name]}" is no port number`)
+    },
+  )
   const endpoints = readEndpoints(config.DATA_DIR)
   if (!endpoints)
     throw new ExpectedError(`no service runs on ${config.DATA_DIR}: npm start, then npm run stack`)
@@ -158,8 +164,8 @@ async function main(args: string[]): Promise<number> {
     endpoints,
     rules: values.rules ? readFileSync(values.rules, 'utf8') : rules(objectives, service, endpoints.slo),
     scrapeSeconds: config.SCRAPE_SECONDS,
-    prometheusPort: Number(values['prometheus-port']),
-    alertmanagerPort: Number(values['alertmanager-port']),
+    prometheusPort,
+    alertmanagerPort,
     webhook: config.ALERT_WEBHOOK_URL,
   })
   const notified = stack.alertmanager ?? 'not started, because ALERT_WEBHOOK_URL is unset'

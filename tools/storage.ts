@@ -12,13 +12,13 @@ import { pick } from '@tintype/lib/variables.ts'
 /** `npm run storage -- lifecycle`: the ages of what is in a bucket. */
 const usage = `npm run storage -- lifecycle [--write] [--json]
 
-  Shows the rules by which the bucket of STORAGE_URL removes old photos, old Idempotency-Keys and the parts of
-  interrupted uploads, beside those that KEEP_PHOTOS_DAYS and KEEP_KEYS_DAYS ask for.
-  --write   puts these in the place of our old ones; rules of others stay
+  Compares the expiry rules of the bucket of STORAGE_URL (old photos, old Idempotency-Keys, parts of interrupted
+  uploads) with KEEP_PHOTOS_DAYS and KEEP_KEYS_DAYS.
+  --write   replaces our rules; rules of other programs stay
 
 Where: STORAGE_URL, KEEP_PHOTOS_DAYS, KEEP_KEYS_DAYS, as for npm start.
 Example: KEEP_PHOTOS_DAYS=30 npm run storage -- lifecycle --write
-Exit status: 0 the bucket has the rules, 1 it has not, or its server knows none, 2 bad arguments or no bucket.`
+Exit status: 0 the rules match, 1 they differ, or the server has no such rules, 2 bad arguments or no bucket.`
 
 const options = { json: { type: 'boolean' }, write: { type: 'boolean' } } as const
 

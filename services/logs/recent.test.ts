@@ -1,8 +1,10 @@
 import { appendFileSync, mkdirSync } from 'node:fs'
 import { join } from 'node:path'
+import type { FailureReason } from '@tintype/lib/photo/record.ts'
 import { expect, test } from 'vitest'
 import { temporaryFolder } from '../../test/support.ts'
 import { foldersIn } from './daily.ts'
+import texts from './page/words.json' with { type: 'json' }
 import { recent } from './recent.ts'
 import { sizing } from './sizing.ts'
 import { dayOf } from './stamp.ts'
@@ -84,4 +86,9 @@ test('a day that is not over has its bytes so far, by service', async () => {
   expect(today?.fromMs).toBe(noon)
   expect(today?.services.web?.bytes).toBe(today?.bytes)
   expect(today?.bytes).toBeGreaterThan(200)
+})
+
+test('the page has a text for each reason for which a photo fails', () => {
+  const reasons: Record<FailureReason['code'], string> = texts.en
+  for (const code of Object.keys(reasons)) expect(texts.ko).toHaveProperty([code])
 })

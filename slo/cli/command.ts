@@ -21,19 +21,24 @@ const verbs: Record<string, () => Promise<{ run: Verb }>> = {
   serve: () => import('./serve.ts'),
 }
 
-const help = `${program} VERB [--config DIR] [options]
+const overview = (): string => `${program} VERB [--config DIR] [options]
 
-VERB is one of ${Object.keys(verbs).join(', ')}; ${program} VERB --help shows its options.
+${Object.entries(described())
+  .map(([name, { does }]) => `  ${name.padEnd(9)} ${does}\n`)
+  .join('')}
+${program} VERB --help shows the options of a verb.
   --config  the directory that describes the service: service.yaml and objectives/ (default: ${relative('.', defaultFolder) || '.'})
 Example: ${program} report --window 24h
 Exit status: 0 good, 1 an objective broken or a lint error found, 2 bad arguments or no data source.`
 
 /** A verb in verbs.yaml. `paths`: it also takes arguments that are no options. */
-type Described = { takes: (keyof typeof options)[]; paths?: boolean; help: string }
+type Described = { does: string; takes: (keyof typeof options)[]; paths?: boolean; help: string }
+
+const described = (): Record<string, Described> =>
+  parse(readFileSync(new URL('verbs.yaml', import.meta.url), 'utf8'))
 
 function describe(name: string): Described {
-  const all: Record<string, Described> = parse(readFileSync(new URL('verbs.yaml', import.meta.url), 'utf8'))
-  const verb = all[name] as Described
+  const verb = described()[name] as Described
   const values = { program, outage: outageFormat, pages: defaultPages, webhook: defaultWebhook }
   return { ...verb, help: verb.help.replace(/\{(\w+)\}/g, (_, key: keyof typeof values) => values[key]) }
 }
@@ -45,7 +50,7 @@ export async function main(
 ): Promise<number> {
   const load = Object.hasOwn(verbs, name) ? verbs[name] : undefined
   if (!load)
-    return runCommand([name], help, () => {
+    return runCommand([name], overview(), () => {
       throw noVerb(name, verbs)
     })
   const { takes, paths = false, help: own } = describe(name)

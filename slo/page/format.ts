@@ -7,7 +7,9 @@ const hundredths = number({ style: 'percent', maximumFractionDigits: 2 })
 export const count = (value: number): string => whole(Math.floor(value))
 export const percent = (value: number): string => hundredths(Math.floor(value * 10_000) / 10_000)
 export const wholePercent = number({ style: 'percent' })
-export const significant = number({ maximumSignificantDigits: 3 })
+const digits = number({ maximumSignificantDigits: 3 })
+const shortDigits = number({ maximumSignificantDigits: 3, notation: 'compact' })
+export const significant = (value: number): string => (value < 1e5 ? digits : shortDigits)(value)
 export const tenths = number({ maximumFractionDigits: 1 })
 
 const hourMinute = new Intl.DateTimeFormat(language, {

@@ -38,26 +38,21 @@ export async function showLive(page: Page, earlier: string | null = null): Promi
 
 function showState({ objectives, at, seenAt, begun }: State, page: Page, earlier: string | null): void {
   const stale = Date.parse(at) - Date.parse(seenAt) > staleMs
-  find('#lead').textContent = begun
-    ? page.lead(objectives)
-    : word('waiting', { time: clock(firstNumbers(at)) })
-  const notice = find('#notice')
-  notice.hidden = !stale && earlier === null
-  if (earlier === null) notice.textContent = stale ? word('stale', { time: clock(seenAt) }) : ''
-  else
-    notice.replaceChildren(
-      word('asItWas', { time: shortTime(at) }),
-      ' ',
-      h('a', { href: '?' }, word('showNow')),
-    )
+  const lead = begun ? page.lead(objectives) : word('waiting', { time: clock(firstNumbers(at)) })
+  find('#lead').textContent = stale ? word('stale', { time: clock(seenAt) }) : lead
+  find('#notice').hidden = earlier === null
+  find('#notice').replaceChildren(
+    word('asItWas', { time: shortTime(at) }),
+    ' ',
+    h('a', { href: '?' }, word('showNow')),
+  )
   const now = presentState(objectives)
   find('#state').dataset.state = stale || !begun ? 'unknown' : now.state
   find('#state').textContent = stale || !begun ? word('unknown') : now.text
 }
 
 function showUnknown(why: string): void {
-  find('#notice').hidden = false
-  find('#notice').textContent = why
+  find('#lead').textContent = why
   find('#state').dataset.state = 'unknown'
   find('#state').textContent = word('unknown')
 }

@@ -68,7 +68,7 @@ type Cell = Exclude<Content, Content[]>
 
 /** A table with its columns named, `a | b`; columns of numbers are aligned right. */
 export function table(columns: string, rows: readonly (readonly Cell[])[], attributes = {}): HTMLElement {
-  const isNumber = (cell: Cell) => typeof cell === 'string' && /^([\d.,]+ ?%?|–)$/.test(cell)
+  const isNumber = (cell: Cell) => typeof cell === 'string' && /^([\d.,]+ ?[%KMBT만억조]?|–)$/.test(cell)
   const cells = (name: 'td' | 'th', row: readonly Cell[]) =>
     row.map((cell, i) => {
       const isNumeric = rows.length > 0 && rows.every(each => isNumber(each[i]))

@@ -50,7 +50,7 @@ export function stageLanes({ times, stages }: Stages, into: HTMLElement): void {
       {
         width: chart.clientWidth,
         height: height * scale,
-        padding: [null, textSize * scale, null, null],
+        padding: [null, 1.75 * textSize * scale, null, null],
         cursor: { sync: { key: 'stages' }, y: false },
         legend: { show: false },
         scales: { y: { range: (_plot, _min, max) => [0, Math.max(max, 0.001) * 1.1] } },

@@ -53,9 +53,10 @@ const standings = (objectives: ObjectiveState[]): HTMLElement =>
   table(
     word('stateColumns'),
     objectives.map(objective => {
-      const { displayName, budget, budgetLeft } = objective
+      const { displayName, budget, budgetLeft, good, bad } = objective
       const left = budget === 0 ? '' : percent(Math.max(0, budgetLeft / budget))
-      return [translated(displayName), stateWord(objective), countsOf(objective), left]
+      const counts = good + bad > 0 && h('div', { class: 'soft small' }, countsOf(objective))
+      return [h('div', {}, translated(displayName), counts), stateWord(objective), left]
     }),
   )
 

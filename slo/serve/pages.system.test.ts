@@ -130,7 +130,7 @@ describeWithParts('the pages of slo', ['chromium'], ({ chromium: executablePath 
   test('a link to a time that is no longer kept says so', async () => {
     await page.goto(`${urls.well}/?at=2020-01-01`)
     await page.waitForSelector('html[data-ready]')
-    expect(await page.textContent('#notice')).toContain('The pages show the last days only')
+    expect(await page.textContent('#lead')).toContain('The pages show the last days only')
   })
 
   test('what if: the address holds the outage, and the backtest answers', async () => {

@@ -7,8 +7,8 @@ export const usage = `npm run faults [-- --only NAME] [--kept | --seen] [--simul
 
 Injects each fault into a fresh service, and compares what diagnose says with the truth; then asks it about services
 that live for hours on a simulated clock.
-  --only     drills whose name has this; several times for several
-  --kept     only drills that diagnose was not made with; --seen: only the others
+  --only     drills whose name contains this; may be repeated
+  --kept     only drills that diagnose was not developed with; --seen: only the others
   --simulated  only those on a simulated clock: two minutes
   --results  writes every answer with its evidence to a file, as JSON
   --keep     leaves what was recorded in a folder

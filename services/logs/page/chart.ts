@@ -2,7 +2,7 @@ import { svg } from '@tintype/lib/page/browser/dom.ts'
 import { duration, fillIn } from '@tintype/lib/page/browser/language.ts'
 import { type Entry, type Story, serviceOf, timeOf } from './api.ts'
 import { type Axis, axisOf } from './axis.ts'
-import { stageName, words } from './words.ts'
+import { wordFor, words } from './words.ts'
 
 const laneHeight = 28
 const photoHeight = 14
@@ -40,7 +40,7 @@ export function drawStory(story: Story, width: number, select: (entry: Entry) =>
         if (row < 0) return []
         const place = { x, y: lanesBottom + row * photoHeight + 2, height: photoHeight - 4 }
         const width = Math.max(1.5, axis.x(toMs) - x)
-        const name = title(`${stageName(stage)} ${duration((toMs - fromMs) / 1000)}`)
+        const name = title(`${wordFor(stage)} ${duration((toMs - fromMs) / 1000)}`)
         return svg('rect', { class: 'bar', 'data-stage': stage, ...place, width }, name)
       }),
       ...story.entries.map(entry =>

@@ -26,8 +26,10 @@ find('#ask').addEventListener('submit', event => {
 })
 const key = new URLSearchParams(location.search).get('key')?.trim() ?? ''
 input.value = key
-find('#recent').hidden = key !== ''
-if (key) void search(key)
+const isKey = /^[0-9a-z]{8,64}$/.test(key)
+find('#recent').hidden = isKey
+if (isKey) void search(key)
+else if (key) lead.textContent = fillIn(words.noKey, { key })
 else input.focus()
 showRecent(key ? undefined : lead)
 const failed = (error: unknown) => fillIn(words.errorOf, { why: (error as Error).message })

@@ -1,7 +1,7 @@
 import { find, h } from '@tintype/lib/page/browser/dom.ts'
 import { duration, fillIn } from '@tintype/lib/page/browser/language.ts'
 import { getJson, type Recent, type RecentRow, recentLists } from './api.ts'
-import { words } from './words.ts'
+import { wordFor, words } from './words.ts'
 
 const refreshMs = 10_000
 
@@ -79,7 +79,7 @@ function facts({ counts, text, seconds }: RecentRow): string {
     ...(counts ? [fillIn(words.photos, { count: photos })] : []),
     ...some(words.countFailed, failed),
     ...some(words.countLate, late),
-    ...(text === undefined ? [] : [text]),
+    ...(text === undefined ? [] : [wordFor(text)]),
     ...(seconds === undefined ? [] : [duration(seconds)]),
   ].join(', ')
 }

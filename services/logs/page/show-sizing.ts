@@ -18,15 +18,15 @@ export function showSizing(sizing: SizingAnswer): void {
   const largest = Math.max(today?.bytes ?? 0, ...days.map(day => day.bytes))
   const rows = days.map(day => {
     const perSession = `${bytes(day.sessions.p50)}, ${bytes(day.sessions.p99)}`
-    return row(day.day, bars(day.services, largest), bytes(day.bytes), number.format(day.entries), perSession)
+    return row(day.day, bytes(day.bytes), bars(day.services, largest), number.format(day.entries), perSession)
   })
   // Its entries and sessions are counted when the day is published.
   if (today)
     rows.push(
       row(
         fillIn(words.today, { day: today.day }),
-        bars(today.services, largest),
         bytes(today.bytes),
+        bars(today.services, largest),
         '–',
         '–',
       ),

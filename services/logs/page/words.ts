@@ -2,5 +2,5 @@ import { speak } from '@tintype/lib/page/browser/language.ts'
 import texts from './words.json' with { type: 'json' }
 
 export const words = speak<typeof texts.en>(texts)
-/** The name of a photo's stage. */
-export const stageName = (stage: string): string => words[stage as keyof typeof words] ?? stage
+/** The text for a stage or for the reason of a failure; one that the page does not know as it is. */
+export const wordFor = (name: string): string => words[name as keyof typeof words] ?? name

@@ -19,13 +19,7 @@ const days = Number(keepPhotosDays)
 find('#keeping').textContent = words.keeping + (days > 0 ? ` ${say('keepingDays', { days })}` : '')
 find('#choices').append(choices())
 void showNavigation('upload')
-const status = showStatus()
+const connected = showStatus()
 showInterrupted()
 takeFiles(add)
-live({
-  photo: showPhoto,
-  deleted,
-  refresh,
-  unfinished,
-  connected: status.connected,
-})
+live({ photo: showPhoto, deleted, refresh, unfinished, connected })

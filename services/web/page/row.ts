@@ -2,7 +2,6 @@ import { h } from '@tintype/lib/page/browser/dom.ts'
 import type { Photo } from './api.ts'
 import { type Item, itemName, lookOf } from './item.ts'
 import { journey } from './journey.ts'
-import { ring } from './ring.ts'
 import { say, words } from './words.ts'
 
 export type PhotoRow = {
@@ -20,12 +19,11 @@ export type Actions = {
   seen(item: Item, seconds: number): void
 }
 
-type Button = { name: string; press: () => void }
-
 /** The row of one item. */
 export function photoRow(item: Item, actions: Actions): PhotoRow {
-  const circle = ring()
-  const picture = h('div', { class: 'picture' }, circle.element)
+  // Hidden from screen readers because the text beside it says the same.
+  const ring = h('span', { class: 'ring', 'aria-hidden': 'true' })
+  const picture = h('div', { class: 'picture' }, ring)
   const name = h('h3', { class: 'title' })
   const text = h('p', { class: 'text' })
   const buttons = h('div', { class: 'actions' })
@@ -58,7 +56,9 @@ export function photoRow(item: Item, actions: Actions): PhotoRow {
       text.dataset.state = look.state
       if (text.textContent !== look.text) text.textContent = look.text
       name.textContent = itemName(item)
-      circle.show(look.ring.kind, look.ring.share, look.ring.text)
+      ring.dataset.kind = look.ring.kind
+      ring.style.setProperty('--share', `${Math.min(1, Math.max(0, look.ring.share))}`)
+      ring.textContent = look.ring.text
       if (kind !== shown) rebuild()
       shown = kind
     },
@@ -66,44 +66,34 @@ export function photoRow(item: Item, actions: Actions): PhotoRow {
 }
 
 function controls(item: Item, actions: Actions): HTMLElement[] {
-  const button = ({ name, press }: Button) =>
-    h(
-      'button',
-      {
-        class: 'quiet',
-        type: 'button',
-        'aria-label': say('label', { action: name, name: itemName(item) }),
-        click: press,
-      },
-      name,
-    )
+  const button = (name: string, click: () => void) => {
+    const label = say('label', { action: name, name: itemName(item) })
+    return h('button', { class: 'quiet', type: 'button', 'aria-label': label, click }, name)
+  }
   const { photo, upload } = item
   if (photo) return [...(photo.state === 'ready' ? [download(item)] : []), deleteButton(item, actions)]
-  const remove = { name: words.remove, press: () => actions.cancel(item) }
+  const remove = (name = words.remove) => button(name, () => actions.cancel(item))
   switch (upload?.state.is) {
     case 'given-up':
-      return [button({ name: words.again, press: () => actions.retry(item) }), button(remove)]
+      return [button(words.again, () => actions.retry(item)), remove()]
     case 'interrupted':
-      return [button({ name: words.chooseAgain, press: actions.chooseAgain }), button(remove)]
+      return [button(words.chooseAgain, actions.chooseAgain), remove()]
     case 'refused':
-      return [button(remove)]
+      return [remove()]
     default:
-      return [button({ ...remove, name: words.cancel })]
+      return [remove(words.cancel)]
   }
 }
 
 function download(item: Item): HTMLElement {
-  const file = `${itemName(item).replace(/\.\w+$/, '')}-thumbnail`
-  return h(
-    'a',
-    {
-      class: 'button',
-      href: `photos/${item.photo?.id}/thumbnail`,
-      download: file,
-      'aria-label': say('label', { action: words.download, name: itemName(item) }),
-    },
-    words.download,
-  )
+  const name = itemName(item)
+  const attributes = {
+    class: 'button',
+    href: `photos/${item.photo?.id}/thumbnail`,
+    download: `${name.replace(/\.\w+$/, '')}-thumbnail`,
+    'aria-label': say('label', { action: words.download, name }),
+  }
+  return h('a', attributes, words.download)
 }
 
 /** Asks for confirmation before it deletes. Losing focus cancels the question. */

@@ -11,9 +11,9 @@ type Shown = { state: 'good' | 'late' | 'broken' | 'unknown'; lead: string; shor
 
 /**
  * Updates the page's first sentence (is the service online?) and the header's budget, which shows an explanation when it
- * is opened. `connected`: whether this browser reaches the service.
+ * is opened. Returns what to call with whether this browser reaches the service.
  */
-export function showStatus(): { connected(yes: boolean): void } {
+export function showStatus(): (connected: boolean) => void {
   let last: Status | undefined
   let reached = true
   const show = () => {
@@ -35,12 +35,10 @@ export function showStatus(): { connected(yes: boolean): void } {
   show()
   void linkStatusPage()
   closeOnEscape(find<HTMLDetailsElement>('#budget'))
-  return {
-    connected(yes) {
-      if (reached === yes) return
-      reached = yes
-      show()
-    },
+  return connected => {
+    if (reached === connected) return
+    reached = connected
+    show()
   }
 }
 

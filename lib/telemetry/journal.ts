@@ -9,6 +9,7 @@ import {
   readSync,
   rmSync,
   statSync,
+  truncateSync,
   writeSync,
 } from 'node:fs'
 import { join } from 'node:path'
@@ -29,18 +30,24 @@ const tailBytes = 2 ** 18
 
 export type Segment = { file: string; stream: string; epoch: number; first: number; bytes: number }
 
-export type Journal = {
+/** What shipping needs of a journal. */
+export type Held = {
+  /** Segments that are not freed, oldest first. */
+  segments(): readonly Segment[]
+  /** Whether the last segment is being written. */
+  isLive: boolean
+  /** Removes a segment that the log server has acknowledged. */
+  free(segment: Segment): void
+  /** Called after each append. */
+  onAppend(listener: () => void): void
+}
+
+export type Journal = Held & {
   /**
    * Writes the line that `render` gives for the next id; durable against kill -9 when it returns.
    * @throws when the disk refuses the write; the id is then used for the next entry.
    */
   append(render: (id: string) => string): void
-  /** Segments that are not freed, oldest first. The last one is being written. */
-  segments(): readonly Segment[]
-  /** Removes a segment that the log server has acknowledged. */
-  free(segment: Segment): void
-  /** Called after each append. */
-  onAppend(listener: () => void): void
   close(): Promise<void>
 }
 
@@ -124,6 +131,7 @@ export function openJournal(
       listener()
     },
     segments: () => segments,
+    isLive: true,
     free(segment) {
       rmSync(segment.file, { force: true })
       segments = segments.filter(each => each !== segment)
@@ -177,10 +185,49 @@ function openFolder(
   throw new Error(`all ${limits.journals.value} journals of ${service}.${instance} below ${root} are in use`)
 }
 
+/** Time without a write after which a journal that no process owns is an orphan: a restart takes seconds. */
+const orphanedAfterMs = 60_000
+
+/**
+ * Ships the journals below `root` that dead processes left and that nobody took over, such as that of a release's second
+ * process. Each is owned meanwhile.
+ */
+export async function shipOrphans(root: string, ship: (orphan: Held) => Promise<void>): Promise<void> {
+  for (const { name: source } of readdirSync(root, { withFileTypes: true }).filter(each =>
+    each.isDirectory(),
+  )) {
+    const path = join(root, source)
+    const held = readdirSync(path)
+      .filter(name => segmentName.test(name))
+      .map(name => statSync(join(path, name)))
+      .filter(({ size }) => size > 0)
+    if (held.length === 0 || held.some(({ mtimeMs }) => mtimeMs > Date.now() - orphanedAfterMs)) continue
+    const release = ownFolder(path)
+    if (release === 'taken') continue
+    await ship(heldOf(findSegments(path, source))).finally(release)
+  }
+}
+
+function heldOf(segments: Segment[]): Held {
+  const held = new Set(segments)
+  return {
+    segments: () => [...held],
+    isLive: false,
+    // Its name stays, so that no later process repeats the epoch.
+    free(segment) {
+      truncateSync(segment.file)
+      held.delete(segment)
+    },
+    onAppend() {},
+  }
+}
+
+const segmentName = /^(\d+)\.(\d+)\.ndjson$/
+
 function findSegments(path: string, source: string): Segment[] {
   const segments: Segment[] = []
   for (const name of readdirSync(path)) {
-    const [, epoch, first] = /^(\d+)\.(\d+)\.ndjson$/.exec(name) ?? []
+    const [, epoch, first] = segmentName.exec(name) ?? []
     if (epoch === undefined) continue
     const file = join(path, name)
     const bytes = cutTornTail(file)

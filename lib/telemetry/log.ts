@@ -6,8 +6,9 @@ import { countLimit, limits } from '../limits.ts'
 import { secret } from '../secrets.ts'
 import type { ServiceName } from './catalogue.ts'
 import { isSession } from './entry.ts'
-import { openJournal, shipOrphans } from './journal.ts'
+import { openJournal } from './journal.ts'
 import { type Level, levels } from './levels.ts'
+import { shipOrphans } from './orphans.ts'
 import { type Destination, startShipping } from './ship.ts'
 
 /** Facts of one event. Never file names, cookies, tokens or places. */

@@ -1,5 +1,4 @@
 import { readdir } from 'node:fs/promises'
-import { setTimeout as sleep } from 'node:timers/promises'
 import type { LimitName } from '@tintype/lib/limits.ts'
 import { describe, expect, test, vi } from 'vitest'
 import { connectRaw, head, type Raw } from '../../../test/raw.ts'
@@ -198,7 +197,12 @@ describe('photos are taken that can be served in time', () => {
     const { raw, finish } = await stalledUpload(running)
     await underWay(running, 1)
     await running.queue.announce({ id: 'test', slots: 1, serviceSeconds: 50 })
-    await sleep(300) // older statistics are read again
+    const isRefused = () =>
+      running.web.admission.admit().then(
+        () => false,
+        () => true,
+      )
+    await until(isRefused, { what: 'newer statistics' })
     finish()
     expect(await raw.answer()).toMatch(/^HTTP\/1.1 503 /)
     expect(await reached(running, 'receivedShare')).toBe(1)
@@ -207,7 +211,6 @@ describe('photos are taken that can be served in time', () => {
   test('also while the converter restarts', async () => {
     const running = await startWeb()
     await running.queue.announce({ id: 'test', slots: 0, serviceSeconds: 0 })
-    await sleep(300)
     expect((await running.visitor().post(photo)).status).toBe(202)
   })
 

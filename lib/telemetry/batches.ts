@@ -51,6 +51,11 @@ export function readBatches(journal: Held): Batches {
 
   const gather = async (from: Source): Promise<EntryBatch | 'moved' | 'end'> => {
     const { bytesRead } = await from.handle.read(buffer, 0, buffer.length, at.position)
+    if (bytesRead === 0 && at.position > (await from.handle.stat()).size) {
+      // A person emptied the file, and its process writes to it from the start.
+      at = { position: 0, seq: from.segment.first }
+      return 'moved'
+    }
     const held = acked.stream === from.segment.stream ? acked.seq : 0
     const start = at.position
     const lines: Line[] = []

@@ -1,5 +1,5 @@
 import { once } from 'node:events'
-import { readdirSync, rmSync, utimesSync, writeFileSync } from 'node:fs'
+import { readdirSync, rmSync, truncateSync, utimesSync, writeFileSync } from 'node:fs'
 import { createServer, request } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { networkInterfaces } from 'node:os'
@@ -296,6 +296,18 @@ test('entries of a time are answered one a line; a day without any is said to ha
   expect(found.map(each => JSON.parse(each).payload.n)).toEqual([1, 2, 3])
   for (const bad of ['event=', 'event=a%22', 'level=loud', 'from=never&event=test.'])
     expect((await ask(bad)).status, bad).toBe(400)
+})
+
+test('a journal that a person emptied while its process runs is shipped on', async () => {
+  const [at, local] = [await temporaryFolder(), await temporaryFolder()]
+  const server = await startServer(at)
+  const log = startLog(local, () => server.url)
+  write(log, 1, 50)
+  await until(() => countLines(at) >= 50)
+  for (const name of segments(local)) truncateSync(join(local, 'web.0', name))
+  write(log, 51, 60)
+  await until(() => countLines(at) >= 60, { timeoutMs: 20_000 })
+  expect(kept(at)).toEqual(upTo(60))
 })
 
 test('machines with one INSTANCE whose processes began in the same second lose and mix nothing, over restarts too', async () => {

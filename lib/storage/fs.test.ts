@@ -30,6 +30,17 @@ describe('the storage folder', () => {
     expect(await fs.readdir(join(folder, '.tmp'))).toEqual([])
   })
 
+  test('stores and deletes on when somebody removed the folder of temporary files', async () => {
+    const folder = await temporaryFolder()
+    const storage = await openFolder(folder)
+    const removeTemporary = () => fs.rm(join(folder, '.tmp'), { recursive: true })
+    await removeTemporary()
+    await storage.put('photos/ab/owner/photo/original', body('x'))
+    await removeTemporary()
+    await storage.delete('photos/ab/owner/photo/')
+    expect(await storage.read('photos/ab/owner/photo/original')).toBe('not-found')
+  })
+
   test('the next start removes what a killed process left and keeps what a living one writes', async () => {
     const folder = await temporaryFolder()
     const script = join(folder, 'upload.ts')

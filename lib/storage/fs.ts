@@ -36,7 +36,8 @@ export async function openFolder(
   const root = resolve(path)
   const temporary = join(root, temporaryFolder)
   await makeFolder(root, disk)
-  await disk.mkdir(temporary).catch(ignore('EEXIST'))
+  const makeTemporary = () => disk.mkdir(temporary).catch(ignore('EEXIST'))
+  await makeTemporary()
   await removeLeftovers(temporary, disk)
   const folders = openFolders(root, disk)
   const writer = writerName(process.pid)
@@ -59,7 +60,7 @@ export async function openFolder(
     const drafts: Placed[] = []
     try {
       for await (const { key, ifAbsent = false, beside = false, ...file } of files) {
-        const draft = await writeDraft(disk, newTemporary(), file, call)
+        const draft = await writeDraft(disk, newTemporary(), file, call, makeTemporary)
         if (draft === 'too-large') return [draft]
         drafts.push({ ...draft, target: at(key), ifAbsent, beside })
         // Concurrent with the fsync of the body. A folder that fails here is made again in `place`.
@@ -152,6 +153,7 @@ export async function openFolder(
 
     async delete(key: Key) {
       const isPrefix = key.endsWith('/')
+      if (isPrefix) await makeTemporary()
       // Renamed first, so that it is gone for every reader at once. The next start removes what a kill leaves.
       const trash = newTemporary()
       const gone = await (isPrefix ? disk.rename(at(key), trash) : disk.rm(at(key))).then(

@@ -83,7 +83,16 @@ export function openJournal(
     reopenAt = Date.now() + reopenAfterMs
     const opened = openFolder(root, service, instance)
     segments = opened.segments
+    seq = 0
     return opened.folder
+  }
+
+  const leave = () => {
+    const [last, from] = [writing, folder]
+    writing = folder = undefined
+    if (last) later(() => sync(last.fd).finally(() => closeFile(last.fd)))
+    if (from) later(async () => closeSync(from.fd))
+    from?.release()
   }
 
   const rotate = (into: Folder): Writing => {
@@ -121,7 +130,16 @@ export function openJournal(
   return {
     append(render) {
       folder ??= open()
-      if (!writing || writing.segment.bytes >= segmentBytes) writing = rotate(folder)
+      try {
+        if (!writing || writing.segment.bytes >= segmentBytes) writing = rotate(folder)
+      } catch (error) {
+        // Somebody removed the folder: the next append begins a new one.
+        if ((error as NodeJS.ErrnoException).code === 'ENOENT') {
+          leave()
+          reopenAt = 0
+        }
+        throw error
+      }
       const line = Buffer.from(render(`${folder.stream}.${seq + 1}`))
       writeWhole(writing, line)
       faultPoint('journal.written')
@@ -140,13 +158,9 @@ export function openJournal(
     },
     async close() {
       clearTimeout(timer)
-      const [last, from] = [writing, folder]
-      writing = folder = undefined
       reopenAt = Number.POSITIVE_INFINITY
-      if (last) later(() => sync(last.fd).finally(() => closeFile(last.fd)))
+      leave()
       await syncing
-      if (from) closeSync(from.fd)
-      from?.release()
     },
   }
 }

@@ -1,8 +1,9 @@
-import { createReadStream, fstatSync } from 'node:fs'
+import { createReadStream, fstatSync, statSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import { dirname, join, resolve } from 'node:path'
 import { Readable } from 'node:stream'
 import { type Disk, ignore, makeFolder, realDisk } from '../disk.ts'
+import { endProcess } from '../errors.ts'
 import { type Measure, type StorageCall, storageOn } from './adapter.ts'
 import { type Draft, writeDraft } from './draft.ts'
 import { openFolders } from './folders.ts'
@@ -36,7 +37,12 @@ export async function openFolder(
   const root = resolve(path)
   const temporary = join(root, temporaryFolder)
   await makeFolder(root, disk)
-  const makeTemporary = () => disk.mkdir(temporary).catch(ignore('EEXIST'))
+  const { ino } = statSync(root)
+  const makeTemporary = () => {
+    if (statSync(root, { throwIfNoEntry: false })?.ino !== ino)
+      endProcess(new Error(`storage "${root}" was moved, removed or unmounted`))
+    return disk.mkdir(temporary).catch(ignore('EEXIST'))
+  }
   await makeTemporary()
   await removeLeftovers(temporary, disk)
   const folders = openFolders(root, disk)

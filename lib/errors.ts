@@ -23,8 +23,11 @@ export function explainError(error: unknown): string {
   return error instanceof ExpectedError || bySystem ? error.message : describeError(error)
 }
 
+/** Time in which the requests under way are answered with an error. */
+const lastAnswersMs = 1_000
+
 /** Ends the process, which could only refuse all work. The launcher restarts it. */
 export const endProcess = (error: Error): void =>
-  void setImmediate(() => {
+  void setTimeout(() => {
     throw error
-  })
+  }, lastAnswersMs)

@@ -32,6 +32,17 @@ async function someone(running: Running): Promise<Visitor> {
   return person
 }
 
+/** Waits until photos are refused by statistics that were just read. */
+const newerStatistics = ({ web }: Running) =>
+  until(
+    () =>
+      web.admission.admit().then(
+        () => false,
+        () => true,
+      ),
+    { what: 'newer statistics' },
+  )
+
 const problemOf = async (answer: Response) => [
   answer.status,
   ((await answer.json()) as { type: string }).type.split('/').at(-1),
@@ -187,22 +198,20 @@ describe('the rate of uploads', () => {
 describe('photos are taken that can be served in time', () => {
   test('by what waits, before the body', async () => {
     const running = await startWeb()
+    await running.visitor().post(photo)
     await running.queue.announce({ id: 'test', slots: 1, serviceSeconds: 40 })
+    await newerStatistics(running)
     expect(await problemOf(await running.visitor().post(photo))).toEqual([503, 'busy', true])
     expect(await reached(running, 'predictedShare')).toBe(1)
   })
 
   test('by what came meanwhile, after it', async () => {
     const running = await startWeb()
+    await running.visitor().post(photo)
     const { raw, finish } = await stalledUpload(running)
     await underWay(running, 1)
     await running.queue.announce({ id: 'test', slots: 1, serviceSeconds: 50 })
-    const isRefused = () =>
-      running.web.admission.admit().then(
-        () => false,
-        () => true,
-      )
-    await until(isRefused, { what: 'newer statistics' })
+    await newerStatistics(running)
     finish()
     expect(await raw.answer()).toMatch(/^HTTP\/1.1 503 /)
     expect(await reached(running, 'receivedShare')).toBe(1)

@@ -217,6 +217,13 @@ describe('requests that no app ever sees', () => {
     expect(heard).toMatch(/^HTTP\/1.1 431 [\s\S]*problem\+json[\s\S]*headers-too-large/)
   })
 
+  test.each([0, 2])('%i Host headers get a problem', async count => {
+    const running = await startWeb()
+    const lines = `GET / HTTP/1.1\r\n${'Host: x\r\n'.repeat(count)}\r\n`
+    const heard = await rawExchange(running.url, socket => socket.write(lines))
+    expect(heard).toMatch(/^HTTP\/1.1 400 [\s\S]*problem\+json/)
+  })
+
   test('what is no HTTP gets a problem', async () => {
     const running = await startWeb()
     const heard = await rawExchange(running.url, socket => socket.write('\x16\x03\x01 hello\r\n\r\n'))

@@ -22,3 +22,12 @@ export function explainError(error: unknown): string {
   const bySystem = error instanceof Error && /^(E[A-Z0-9]+|ERR_SQLITE_ERROR)$/.test(errorCode(error) ?? '')
   return error instanceof ExpectedError || bySystem ? error.message : describeError(error)
 }
+
+/** Time in which the requests under way are answered with an error. */
+const lastAnswersMs = 1_000
+
+/** Ends the process, which could only refuse all work. The launcher restarts it. */
+export const endProcess = (error: Error): void =>
+  void setTimeout(() => {
+    throw error
+  }, lastAnswersMs)

@@ -6,6 +6,10 @@ import type { Format } from './photo/record.ts'
  */
 export const maxSide = 65_535
 
+/** For a sentence: 26.8 million is 26, and 480,000 is 0.48. */
+export const inMillions = (value: number, million = 1e6): number =>
+  value < 10 * million ? Math.floor((100 * value) / million) / 100 : Math.floor(value / million)
+
 /**
  * Formats, or kinds of them, that are decoded whole: the most pixels whose decode stays below 0.8 GiB and so,
  * with the process (0.1 GiB) and the file, below CHILD_MEMORY_BYTES' default of 1 GiB. Measured with sharp 0.35.5 and

@@ -9,6 +9,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { childrenOf, processes } from '../test/processes.ts'
 import { startTintype, type Tintype } from '../test/service.ts'
 import { type Ended, runScript, temporaryFolder, until } from '../test/support.ts'
+import { anyPorts } from './service.ts'
 
 /** What a launcher that cannot start says. */
 const refusal = async (environment: Record<string, string>): Promise<Ended> =>
@@ -61,6 +62,14 @@ describe('npm start', () => {
   const remember = () => {
     for (const { pid } of ofFolder()) known.add(pid)
   }
+
+  test('has one launcher: another one on its DATA_DIR refuses, and takes nothing of it away', async () => {
+    const { code, err } = await refusal({ DATA_DIR: folder, ...anyPorts })
+    expect(err).toMatch(/another log server owns/)
+    expect(code).toBe(1)
+    for (const name of ['endpoints.json', 'launcher.json', 'targets.json'])
+      expect(existsSync(join(folder, name)), name).toBe(true)
+  })
 
   test('has one slo: another one on its DATA_DIR refuses in a sentence', async () => {
     const env = { DATA_DIR: folder, SLO_PORT: '0', SLO_ADMIN_PORT: '0' }

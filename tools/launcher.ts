@@ -57,6 +57,7 @@ async function run(config: Config, plan: Plan): Promise<void> {
   const control = controlOf(config.DATA_DIR)
   const log = openLog('launcher', config, () => endpoints().logs)
   let stopping = false
+  let controlled = false
   let published = false
 
   const fleet: Fleet = openFleet(
@@ -93,7 +94,8 @@ async function run(config: Config, plan: Plan): Promise<void> {
       process.exit(1)
     }
     stopping = true
-    rmSync(control.file, { force: true })
+    // Another launcher's, when this one did not start because the other owns DATA_DIR.
+    if (controlled) rmSync(control.file, { force: true })
     if (published) rmSync(endpointsFile, { force: true })
     published = false
     log.info('launcher.stopping')
@@ -117,6 +119,7 @@ async function run(config: Config, plan: Plan): Promise<void> {
       rmSync(endpointsFile, { force: true })
     }
     await openReleases({ fleet, config, log, socketFolder: control.folder, front: plan.front?.() })
+    controlled = true
     writeAtomically(
       control.file,
       JSON.stringify({ pid: process.pid, socket: join(control.folder, 'launcher.sock') }),

@@ -35,8 +35,8 @@ export async function listen(app: Express, host: string, port: number, shared = 
     requireHostHeader: false, // Node's own 400 has no problem+json body
   }
   const server = http.createServer(options, (request, response) => {
-    if (request.headers.host === undefined && request.httpVersion === '1.1')
-      sendProblem(response, new Problem(400, 'bad-request', 'The request has no Host header.'))
+    if (request.headersDistinct.host?.length !== 1 && request.httpVersion === '1.1')
+      sendProblem(response, new Problem(400, 'bad-request', 'A request has one Host header.'))
     else app(request, response)
   })
   keepHalfOpen(server)

@@ -59,7 +59,7 @@ export async function runPhotoService<N extends Name>(
     const config = readConfig(environment, { ...shared, ...pick(...own) }) as Shared & Own<N>
     const { DATA_DIR, VERSION: version }: Shared = config
     const graceMs = config.GRACE_SECONDS * 1000
-    if (environment.OTEL_SDK_DISABLED !== 'true') {
+    if (environment.OTEL_SDK_DISABLED?.toLowerCase() !== 'true') {
       const { startTracing } = await import('../telemetry/sdk.ts')
       await startTracing(config, name)
     }

@@ -2,6 +2,7 @@ import { closeSync, openSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
 import { Worker } from 'node:worker_threads'
 import { makeFolder } from '../disk.ts'
+import { endProcess } from '../errors.ts'
 import { listenTo } from './doorbell.ts'
 import { type QueueOptions, settingsOf } from './engine.ts'
 import { type Queue, type QueueCall, queueOn } from './port.ts'
@@ -29,12 +30,6 @@ export async function openSqlite(path: string, options: QueueOptions = {}): Prom
 
 /** Most calls of one message, because the thread puts the calls of a message into one transaction. */
 const maxMessage = 100
-
-/** Ends the process, which could only refuse without its engine. The launcher restarts it. */
-const endProcess = (error: Error): void =>
-  void setImmediate(() => {
-    throw error
-  })
 
 function startThread(workerData: ThreadData, onDeath: (error: Error) => void) {
   // Without the process's own flags, so that the thread loads no telemetry.

@@ -14,15 +14,23 @@ export type Draft = { file: string; bytes: number; synced: Promise<void> }
 
 type Source = Omit<NewFile, 'key'>
 
-/** Writes a file that does not exist yet; leaves none behind when it throws or gives 'too-large'. */
+/**
+ * Writes a file that does not exist yet; leaves none behind when it throws or gives 'too-large'.
+ * @param makeFolder called when the file's folder is missing: somebody cleaned up temporary files.
+ */
 export async function writeDraft(
   disk: Disk,
   file: string,
   source: Source,
   pause: Pause,
+  makeFolder: () => Promise<unknown>,
 ): Promise<Draft | 'too-large'> {
   const chunks = chunksOf(source.body, pause)
-  const handle = await disk.open(file, 'wx')
+  const open = (): Promise<number> => disk.open(file, 'wx')
+  const handle = await open().catch(error => {
+    if (error.code !== 'ENOENT') throw error
+    return makeFolder().then(open)
+  })
   let bytes: number | 'too-large' = 'too-large'
   try {
     bytes = await write(handle, chunks, source)

@@ -30,6 +30,36 @@ describe('the storage folder', () => {
     expect(await fs.readdir(join(folder, '.tmp'))).toEqual([])
   })
 
+  test('stores and deletes on when somebody removed the folder of temporary files', async () => {
+    const folder = await temporaryFolder()
+    const storage = await openFolder(folder)
+    const removeTemporary = () => fs.rm(join(folder, '.tmp'), { recursive: true })
+    await removeTemporary()
+    await storage.put('photos/ab/owner/photo/original', body('x'))
+    await removeTemporary()
+    await storage.delete('photos/ab/owner/photo/')
+    expect(await storage.read('photos/ab/owner/photo/original')).toBe('not-found')
+  })
+
+  test('ends the process when it was moved or removed, and the next start opens what is there then', async () => {
+    const folder = await temporaryFolder()
+    const script = join(folder, 'put.ts')
+    await fs.writeFile(
+      script,
+      `import { rmSync } from 'node:fs'
+       import { openFolder } from '${join(import.meta.dirname, 'fs.ts')}'
+       const storage = await openFolder('${folder}/storage')
+       await storage.put('a', Buffer.from('x'))
+       if (process.argv[2] === 'remove') rmSync('${folder}/storage', { recursive: true })
+       await storage.put('b', Buffer.from('x')).catch(() => new Promise(() => setInterval(() => {}, 1000)))`,
+    )
+    const codeOf = async (...args: string[]) => {
+      const child = fork(script, args, { execArgv: [], stdio: 'ignore' })
+      return (await once(child, 'exit'))[0]
+    }
+    expect([await codeOf('remove'), await codeOf()]).toEqual([1, 0])
+  })
+
   test('the next start removes what a killed process left and keeps what a living one writes', async () => {
     const folder = await temporaryFolder()
     const script = join(folder, 'upload.ts')

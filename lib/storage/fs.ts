@@ -1,8 +1,9 @@
-import { createReadStream, fstatSync } from 'node:fs'
+import { createReadStream, fstatSync, statSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import { dirname, join, resolve } from 'node:path'
 import { Readable } from 'node:stream'
 import { type Disk, ignore, makeFolder, realDisk } from '../disk.ts'
+import { endProcess } from '../errors.ts'
 import { type Measure, type StorageCall, storageOn } from './adapter.ts'
 import { type Draft, writeDraft } from './draft.ts'
 import { openFolders } from './folders.ts'
@@ -36,7 +37,13 @@ export async function openFolder(
   const root = resolve(path)
   const temporary = join(root, temporaryFolder)
   await makeFolder(root, disk)
-  await disk.mkdir(temporary).catch(ignore('EEXIST'))
+  const { ino } = statSync(root)
+  const makeTemporary = () => {
+    if (statSync(root, { throwIfNoEntry: false })?.ino !== ino)
+      endProcess(new Error(`storage "${root}" was moved, removed or unmounted`))
+    return disk.mkdir(temporary).catch(ignore('EEXIST'))
+  }
+  await makeTemporary()
   await removeLeftovers(temporary, disk)
   const folders = openFolders(root, disk)
   const writer = writerName(process.pid)
@@ -59,7 +66,7 @@ export async function openFolder(
     const drafts: Placed[] = []
     try {
       for await (const { key, ifAbsent = false, beside = false, ...file } of files) {
-        const draft = await writeDraft(disk, newTemporary(), file, call)
+        const draft = await writeDraft(disk, newTemporary(), file, call, makeTemporary)
         if (draft === 'too-large') return [draft]
         drafts.push({ ...draft, target: at(key), ifAbsent, beside })
         // Concurrent with the fsync of the body. A folder that fails here is made again in `place`.
@@ -152,6 +159,7 @@ export async function openFolder(
 
     async delete(key: Key) {
       const isPrefix = key.endsWith('/')
+      if (isPrefix) await makeTemporary()
       // Renamed first, so that it is gone for every reader at once. The next start removes what a kill leaves.
       const trash = newTemporary()
       const gone = await (isPrefix ? disk.rename(at(key), trash) : disk.rm(at(key))).then(

@@ -16,7 +16,7 @@ const partBytes = 5 * 2 ** 20
 const spare: Buffer[] = []
 const maxSpare = 8
 
-/** StorageCall it after success only: a failed request may still use the buffer. */
+/** Call it after success only: a failed request may still use the buffer. */
 function release(part: Buffer): void {
   if (spare.length < maxSpare) spare.push(Buffer.from(part.buffer))
 }

@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto'
 import { type FileHandle, open } from 'node:fs/promises'
 import { limits } from '../limits.ts'
 import { maxBatchBytes, newline, scanEntry, streamPrefix } from './entry.ts'
-import type { Journal, Segment } from './journal.ts'
+import type { Held, Segment } from './journal.ts'
 
 /** Whole lines of one stream whose sequence numbers run from `first` to `last` without a gap. */
 export type EntryBatch = { stream: string; first: number; last: number; body: Buffer }
@@ -22,7 +22,7 @@ type Line = { seq: number; bytes: Buffer; end: number }
 type Source = { segment: Segment; handle: FileHandle; prefix: Buffer }
 
 /** Reads the journal's entries in batches, oldest segment first, and frees each segment that is acknowledged. */
-export function readBatches(journal: Journal): Batches {
+export function readBatches(journal: Held): Batches {
   const buffer = Buffer.allocUnsafe(maxBatchBytes)
   let source: Source | undefined
   /** The position of the next read in the segment, and the sequence number expected there. */
@@ -51,6 +51,11 @@ export function readBatches(journal: Journal): Batches {
 
   const gather = async (from: Source): Promise<EntryBatch | 'moved' | 'end'> => {
     const { bytesRead } = await from.handle.read(buffer, 0, buffer.length, at.position)
+    if (bytesRead === 0 && at.position > (await from.handle.stat()).size) {
+      // A person emptied the file, and its process writes to it from the start.
+      at = { position: 0, seq: from.segment.first }
+      return 'moved'
+    }
     const held = acked.stream === from.segment.stream ? acked.seq : 0
     const start = at.position
     const lines: Line[] = []
@@ -94,7 +99,7 @@ export function readBatches(journal: Journal): Batches {
         const batch = await select(segment).then(gather)
         if (typeof batch === 'object') return batch
         if (batch === 'moved') continue
-        if (!newer) return 'drained'
+        if (!newer && journal.isLive) return 'drained'
         journal.free(segment)
       }
     },

@@ -29,18 +29,24 @@ const tailBytes = 2 ** 18
 
 export type Segment = { file: string; stream: string; epoch: number; first: number; bytes: number }
 
-export type Journal = {
+/** What shipping needs of a journal. */
+export type Held = {
+  /** Segments that are not freed, oldest first. */
+  segments(): readonly Segment[]
+  /** Whether the last segment is being written. */
+  isLive: boolean
+  /** Removes a segment that the log server has acknowledged. */
+  free(segment: Segment): void
+  /** Called after each append. */
+  onAppend(listener: () => void): void
+}
+
+export type Journal = Held & {
   /**
    * Writes the line that `render` gives for the next id; durable against kill -9 when it returns.
    * @throws when the disk refuses the write; the id is then used for the next entry.
    */
   append(render: (id: string) => string): void
-  /** Segments that are not freed, oldest first. The last one is being written. */
-  segments(): readonly Segment[]
-  /** Removes a segment that the log server has acknowledged. */
-  free(segment: Segment): void
-  /** Called after each append. */
-  onAppend(listener: () => void): void
   close(): Promise<void>
 }
 
@@ -77,7 +83,16 @@ export function openJournal(
     reopenAt = Date.now() + reopenAfterMs
     const opened = openFolder(root, service, instance)
     segments = opened.segments
+    seq = 0
     return opened.folder
+  }
+
+  const leave = () => {
+    const [last, from] = [writing, folder]
+    writing = folder = undefined
+    if (last) later(() => sync(last.fd).finally(() => closeFile(last.fd)))
+    if (from) later(async () => closeSync(from.fd))
+    from?.release()
   }
 
   const rotate = (into: Folder): Writing => {
@@ -115,7 +130,16 @@ export function openJournal(
   return {
     append(render) {
       folder ??= open()
-      if (!writing || writing.segment.bytes >= segmentBytes) writing = rotate(folder)
+      try {
+        if (!writing || writing.segment.bytes >= segmentBytes) writing = rotate(folder)
+      } catch (error) {
+        // Somebody removed the folder: the next append begins a new one.
+        if ((error as NodeJS.ErrnoException).code === 'ENOENT') {
+          leave()
+          reopenAt = 0
+        }
+        throw error
+      }
       const line = Buffer.from(render(`${folder.stream}.${seq + 1}`))
       writeWhole(writing, line)
       faultPoint('journal.written')
@@ -124,6 +148,7 @@ export function openJournal(
       listener()
     },
     segments: () => segments,
+    isLive: true,
     free(segment) {
       rmSync(segment.file, { force: true })
       segments = segments.filter(each => each !== segment)
@@ -133,13 +158,9 @@ export function openJournal(
     },
     async close() {
       clearTimeout(timer)
-      const [last, from] = [writing, folder]
-      writing = folder = undefined
       reopenAt = Number.POSITIVE_INFINITY
-      if (last) later(() => sync(last.fd).finally(() => closeFile(last.fd)))
+      leave()
       await syncing
-      if (from) closeSync(from.fd)
-      from?.release()
     },
   }
 }
@@ -177,10 +198,12 @@ function openFolder(
   throw new Error(`all ${limits.journals.value} journals of ${service}.${instance} below ${root} are in use`)
 }
 
-function findSegments(path: string, source: string): Segment[] {
+export const segmentName = /^(\d+)\.(\d+)\.ndjson$/
+
+export function findSegments(path: string, source: string): Segment[] {
   const segments: Segment[] = []
   for (const name of readdirSync(path)) {
-    const [, epoch, first] = /^(\d+)\.(\d+)\.ndjson$/.exec(name) ?? []
+    const [, epoch, first] = segmentName.exec(name) ?? []
     if (epoch === undefined) continue
     const file = join(path, name)
     const bytes = cutTornTail(file)

@@ -1,4 +1,4 @@
-import fs, { closeSync, ftruncateSync, mkdirSync, openSync, readdirSync, readFileSync } from 'node:fs'
+import fs, { closeSync, ftruncateSync, mkdirSync, openSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { syncBuiltinESMExports } from 'node:module'
 import { join } from 'node:path'
 import { expect, onTestFinished, test } from 'vitest'
@@ -120,6 +120,23 @@ test('a journal that the log server has not taken for long takes no more: entrie
   log.info('b')
   expect(readdirSync(join(folder, 'web.0')).filter(name => name.endsWith('.ndjson'))).toHaveLength(1)
   expect(await timesReached('journalHeld')).toBe(2)
+  await log.close()
+})
+
+test('a journal whose folder somebody removed goes on in a new one, and says how many entries were lost', async () => {
+  const { log, folder, lines } = await logInFolder()
+  const writeSegment = () => {
+    for (let n = 0; n < 80; n++) log.info('test.entry', { text: 'x'.repeat(60_000) })
+  }
+  writeSegment()
+  rmSync(folder, { recursive: true })
+  writeSegment()
+  expect(lines().map(each => JSON.parse(each).payload)).toContainEqual({
+    event: 'log.lost',
+    level: 'error',
+    entries: 1,
+  })
+  expect(JSON.parse(lines()[0] ?? '').id).toMatch(/^web\.0\.\d+\.1$/)
   await log.close()
 })
 

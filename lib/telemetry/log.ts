@@ -8,6 +8,7 @@ import type { ServiceName } from './catalogue.ts'
 import { isSession } from './entry.ts'
 import { openJournal } from './journal.ts'
 import { type Level, levels } from './levels.ts'
+import { shipOrphans } from './orphans.ts'
 import { type Destination, startShipping } from './ship.ts'
 
 /** Facts of one event. Never file names, cookies, tokens or places. */
@@ -130,6 +131,7 @@ const stderrTransport = () =>
     },
   })
 
+const orphansEveryMs = 60_000
 /** Shortest interval of messages about the journal on stderr. */
 const complainEveryMs = 60_000
 
@@ -143,6 +145,9 @@ function journalSink(options: {
   const complain = limited(complainEveryMs)
   const journal = openJournal(folder, service, instance, complain)
   const shipping = startShipping(journal, destination, complain)
+  const orphans = setInterval(() => {
+    shipOrphans(folder, orphan => startShipping(orphan, destination, complain).stop()).catch(complain)
+  }, orphansEveryMs).unref()
   let lost = 0
   const append = ({ session, timestamp, payload }: Omit<Info, 'level' | 'message'>) =>
     journal.append(
@@ -167,6 +172,7 @@ function journalSink(options: {
     transport,
     stalled: shipping.stalled,
     async close() {
+      clearInterval(orphans)
       await shipping.stop()
       await journal.close()
     },

@@ -3,8 +3,8 @@ import { faultPoint } from '../fault.ts'
 import { askBounded } from '../http/bounded-request.ts'
 import { startPulse } from '../pulse.ts'
 import { type EntryBatch, readBatches } from './batches.ts'
-import { entryVersion } from './entry.ts'
-import type { Journal } from './journal.ts'
+import { entryVersion, epochOf, sourceOf, streamPrefix } from './entry.ts'
+import type { Held } from './journal.ts'
 
 export type Destination = {
   /** The log server's address; undefined while it is not known: the entries wait in the journal. */
@@ -35,7 +35,7 @@ const stalledSeconds = 60
  * segment. In every other case the same entries are sent again.
  */
 export function startShipping(
-  journal: Journal,
+  journal: Held,
   destination: Destination,
   onTrouble: (error: unknown) => void,
 ): Shipping {
@@ -49,6 +49,8 @@ export function startShipping(
 
   const run = async () => {
     const batches = readBatches(journal)
+    /** The stream as which each stream is shipped that another machine ships too: one epoch later. */
+    const renamed = new Map<string, string>()
     let failures = 0
     let rewound = false
     for (;;) {
@@ -70,10 +72,15 @@ export function startShipping(
           continue
         }
         faultPoint('ship.before-send')
-        const answer = await send(url, destination.token, batch, rewound)
+        const stream = renamed.get(batch.stream) ?? batch.stream
+        const answer = await send(url, destination.token, as(stream, batch), rewound)
         faultPoint('ship.answered')
         if ('acked' in answer) batches.acknowledged(batch, answer.acked)
-        else batches.rewind(batch, answer.expected)
+        else if ('expected' in answer) batches.rewind(batch, answer.expected)
+        else {
+          renamed.set(batch.stream, `${sourceOf(stream)}.${epochOf(stream) + 1}`)
+          onTrouble(new Error(answer.taken))
+        }
         rewound = 'expected' in answer
         failures = 0
       } catch (error) {
@@ -98,13 +105,22 @@ export function startShipping(
 const backoffMs = (failures: number): number =>
   Math.min(firstBackoffMs * 2 ** (failures - 1), maxBackoffMs) * (0.5 + Math.random() / 2)
 
+/** A batch with its entries numbered in another stream. */
+function as(stream: string, batch: EntryBatch): EntryBatch {
+  if (stream === batch.stream) return batch
+  const [own, other] = [streamPrefix(batch.stream), streamPrefix(stream)].map(String)
+  const lines = batch.body.toString('latin1').split('\n')
+  const body = lines.map(line => line && `${other}${line.slice(own?.length)}`).join('\n')
+  return { ...batch, stream, body: Buffer.from(body, 'latin1') }
+}
+
 /** `rewound`: the server asked for older entries, and the batch starts with the oldest that is held. */
 async function send(
   url: string,
   token: string,
   { stream, body }: EntryBatch,
   rewound: boolean,
-): Promise<{ acked: number } | { expected: number }> {
+): Promise<{ acked: number } | { expected: number } | { taken: string }> {
   const { status, body: text } = await askBounded(`${url.replace(/\/$/, '')}/streams/${stream}`, {
     method: 'POST',
     headers: {
@@ -119,9 +135,12 @@ async function send(
     signal: AbortSignal.timeout(answerTimeoutMs),
     maxMiB: 1,
   })
-  const answer: { acked?: number; expected?: number; detail?: string } = JSON.parse(text.toString())
+  const answer: { acked?: number; expected?: number; type?: string; detail?: string } = JSON.parse(
+    text.toString(),
+  )
   if (status === 200 && Number.isSafeInteger(answer.acked)) return { acked: answer.acked as number }
   if (status === 409 && !rewound && Number.isSafeInteger(answer.expected))
     return { expected: answer.expected as number }
+  if (answer.type === '/problems/taken') return { taken: `${answer.detail}` }
   throw new Error(`the log server answered ${status} ${answer.detail ?? ''}`)
 }

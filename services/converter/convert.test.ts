@@ -125,6 +125,8 @@ describe('colours', () => {
   test.each([
     ['Display P3', plain(40, 40, '#ff0000').withIccProfile('p3').png()],
     ['16 bits a channel', plain(40, 40, '#ff0000').toColourspace('rgb16').png()],
+    ['Display P3 of 16 bits', plain(40, 40, '#ff0000').toColourspace('rgb16').withIccProfile('p3').png()],
+    ['sRGB of 16 bits', plain(40, 40, '#ff0000').toColourspace('rgb16').withIccProfile('srgb').png()],
     ['a palette', plain(40, 40, '#ff0000').png({ palette: true })],
   ])('%s becomes sRGB', async (_name, original) => {
     const thumbnail = await first(original, { side: 32, format: 'png' })

@@ -84,7 +84,8 @@ async function decodePhoto(
   const { warnings } = photo
   const { depth, space } = photo.header
   const read = async (input: Sharp, warnings: string[]) => {
-    const shrunk = shrink(photo.extraChannels ? await withoutExtraChannels(input) : input, side)
+    const colours = space === 'rgb16' ? await fromP3(input) : input
+    const shrunk = shrink(photo.extraChannels ? await withoutExtraChannels(colours) : colours, side)
     // Grey floats are light from 0 to 1, as RGB floats are; libvips takes them for 0 to 255.
     const isLight = depth === 'float' && space === 'b-w'
     return decode(listen(isLight ? shrunk.removeAlpha().gamma(1, 2.2).linear(255) : shrunk, warnings))
@@ -114,6 +115,10 @@ function isBlank({ data, info: { width, height, channels } }: Pixels, format: Fo
     if (data[at] === fill && data[at + 1] === fill && data[at + 2] === fill) filled++
   return filled > 0.91 * width * height
 }
+
+/** Of 16 bits a channel, sharp brings the colours of a photo with a colour profile into P3 and leaves them there. */
+const fromP3 = async (input: Sharp): Promise<Sharp> =>
+  (await input.metadata()).icc ? input.withIccProfile('srgb') : input
 
 /** The colours alone: libvips would take the last channel for the alpha of the others. */
 async function withoutExtraChannels(input: Sharp): Promise<Sharp> {

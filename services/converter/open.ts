@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises'
 import { type LimitName, limits } from '@tintype/lib/limits.ts'
 import type { FailureReason } from '@tintype/lib/photo/record.ts'
 import { type Format, formats } from '@tintype/lib/photo/record.ts'
-import { maxSide, pixelLimit } from '@tintype/lib/pixels.ts'
+import { inMillions, maxSide, pixelLimit } from '@tintype/lib/pixels.ts'
 import sharp, { type Metadata, type Sharp, type SharpOptions } from 'sharp'
 import { openHeic } from './heic.ts'
 
@@ -134,7 +134,7 @@ function overLimit(header: Metadata, format: Format, maxPixels: number): Undecod
   const which = isProgressive ? 'interlaced ' : costly ? 'deep or transparent ' : ''
   const kind = `${which}${format.toUpperCase()}`
   const detail =
-    `The photo has ${width} × ${height} pixels; we convert ${kind} files up to ${Math.floor(limit / 1e6)} ` +
+    `The photo has ${width} × ${height} pixels; we convert ${kind} files up to ${inMillions(limit)} ` +
     `megapixels and ${maxSide} pixels a side. Make it smaller or save it as a plain JPEG.`
   return { outcome: 'undecodable', reason: { code: 'over-limit', detail }, limit: 'photoPixels' }
 }

@@ -132,6 +132,12 @@ function addIngest(app: Express, { journal, log, metrics, token, clock }: LogSer
     const appended = await append(stream, request).finally(() => atOnce--)
     if ('malformed' in appended) throw new Problem(400, 'malformed', `Not a batch: ${appended.malformed}.`)
     if ('full' in appended) throw busy(`${appended.full} has too many streams already.`, 'logStreams')
+    if ('taken' in appended)
+      throw new Problem(
+        409,
+        'taken',
+        `Another process ships as ${stream}: give each machine its own INSTANCE.`,
+      )
     if ('expected' in appended) {
       const detail = `Entries from ${appended.expected} on are missing.`
       throw new Problem(409, 'gap', detail, { members: appended })

@@ -1,4 +1,5 @@
 import { readConfig } from '@tintype/lib/config.ts'
+import { ExpectedError } from '@tintype/lib/errors.ts'
 import { adminApp } from '@tintype/lib/http/admin.ts'
 import { listen } from '@tintype/lib/http/listen.ts'
 import { type Running, run } from '@tintype/lib/run.ts'
@@ -29,7 +30,10 @@ async function start(config: ReturnType<typeof readConfig<typeof used>>): Promis
   const { DATA_DIR: dataDir, KEEP_LOGS_DAYS: logsDays, KEEP_REVISIONS_DAYS: revisionsDays } = config
   const folders = foldersIn(dataDir, config.STORAGE_URL)
   const release = ownFolder(folders.streams)
-  if (release === 'taken') throw new Error(`another log server owns ${folders.streams}`)
+  if (release === 'taken')
+    throw new ExpectedError(
+      `another log server owns ${folders.streams}: stop it first, or give this one a DATA_DIR of its own`,
+    )
   const metrics = createMetrics('logs', config.VERSION)
   watchDisk(metrics, [dataDir])
   const journal = openServerJournal(folders.streams)

@@ -1,5 +1,5 @@
 import { once } from 'node:events'
-import { readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { readdirSync, rmSync, truncateSync, utimesSync, writeFileSync } from 'node:fs'
 import { createServer, request } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { networkInterfaces } from 'node:os'
@@ -8,6 +8,8 @@ import { listen } from '@tintype/lib/http/listen.ts'
 import { limits } from '@tintype/lib/limits.ts'
 import { createLog, type Log } from '@tintype/lib/telemetry/log.ts'
 import { createMetrics } from '@tintype/lib/telemetry/metrics.ts'
+import { shipOrphans } from '@tintype/lib/telemetry/orphans.ts'
+import { startShipping } from '@tintype/lib/telemetry/ship.ts'
 import { expect, onTestFinished, test } from 'vitest'
 import { startProxy } from '../../test/proxy.ts'
 import { sampleIn, temporaryFolder, until } from '../../test/support.ts'
@@ -49,9 +51,9 @@ async function startServer(folder: string, { host = '127.0.0.1', port = 0, secre
   return { url: listening.url, port: Number(new URL(listening.url).port), metrics, stop }
 }
 
-function startLog(folder: string, url: () => string): Log {
+function startLog(folder: string, url: () => string | undefined, instance = '0'): Log {
   const journal = { folder, destination: { url, token } }
-  const log = createLog({ service: 'web', instance: '0', level: 'info', journal })
+  const log = createLog({ service: 'web', instance, level: 'info', journal })
   onTestFinished(() => log.close())
   return log
 }
@@ -67,8 +69,8 @@ const write = (log: Log, from: number, to: number) => {
 }
 /** A segment of 4 MiB holds some 3,700 of such entries. */
 const textLength = 1_000
-const segments = (folder: string) =>
-  readdirSync(join(folder, 'web.0')).filter(name => name.endsWith('.ndjson'))
+const segments = (folder: string, source = 'web.0') =>
+  readdirSync(join(folder, source)).filter(name => name.endsWith('.ndjson'))
 
 test('a log server behind a proxy is reached under its prefix', async () => {
   const asked: string[] = []
@@ -294,6 +296,53 @@ test('entries of a time are answered one a line; a day without any is said to ha
   expect(found.map(each => JSON.parse(each).payload.n)).toEqual([1, 2, 3])
   for (const bad of ['event=', 'event=a%22', 'level=loud', 'from=never&event=test.'])
     expect((await ask(bad)).status, bad).toBe(400)
+})
+
+test('a journal that a person emptied while its process runs is shipped on', async () => {
+  const [at, local] = [await temporaryFolder(), await temporaryFolder()]
+  const server = await startServer(at)
+  const log = startLog(local, () => server.url)
+  write(log, 1, 50)
+  await until(() => countLines(at) >= 50)
+  for (const name of segments(local)) truncateSync(join(local, 'web.0', name))
+  write(log, 51, 60)
+  await until(() => countLines(at) >= 60, { timeoutMs: 20_000 })
+  expect(kept(at)).toEqual(upTo(60))
+})
+
+test('machines with one INSTANCE whose processes began in the same second lose and mix nothing, over restarts too', async () => {
+  const at = await temporaryFolder()
+  const server = await startServer(at)
+  const folders = [await temporaryFolder(), await temporaryFolder(), await temporaryFolder()]
+  for (const round of [0, 1]) {
+    const logs = folders.map(folder => startLog(folder, () => server.url))
+    logs.forEach((log, n) => void write(log, 100 * n + 50 * round + 1, 100 * n + 50 * round + 50))
+    await until(() => countLines(at) >= 150 * (round + 1))
+    await Promise.all(logs.map(log => log.close()))
+  }
+  const streams = Object.entries(readJournals(at))
+  expect(streams.map(([name]) => name).every(name => /web\.0\.\d+\.ndjson$/.test(name))).toBe(true)
+  for (const [, entries] of streams)
+    expect(entries.map(({ id }) => String(id).split('.')[3])).toEqual(upTo(50).map(String))
+  expect(kept(at).toSorted((a, b) => a - b)).toEqual(upTo(300))
+})
+
+test('the journal of a dead process that no other took over is shipped by one that lives, and its epoch stays', async () => {
+  const [at, local] = [await temporaryFolder(), await temporaryFolder()]
+  const first = await startServer(at)
+  const orphan = join(local, 'web.0-2')
+  const dead = startLog(local, () => undefined, '0-2')
+  write(dead, 1, 300)
+  await dead.close()
+  const ship = () =>
+    shipOrphans(local, each => startShipping(each, { url: () => first.url, token }, () => {}).stop())
+  await ship()
+  expect(countLines(at)).toBe(0) // its process may just be restarting
+  for (const name of readdirSync(orphan)) utimesSync(join(orphan, name), 0, 0)
+  for (let times = 0; times < 2; times++) await ship()
+  expect(kept(at)).toEqual(upTo(300))
+  expect(segments(local, 'web.0-2')).toHaveLength(1)
+  expect(countLines(orphan)).toBe(0)
 })
 
 test('two processes of one service on one folder write two streams', async () => {

@@ -189,16 +189,15 @@ const days = (folder: string) =>
 test('the server’s clock goes a day ahead and back: only what came meanwhile is of tomorrow', async () => {
   const folder = await temporaryFolder()
   const first = await journalIn(folder)
-  await first.send(lines(stream, 1, 2, noon))
-  await first.send(lines(stream, 3, 4, noon + 1_000), {
-    receivedMs: noon + dayOfLines + 1_000,
-    offsetMs: dayOfLines,
-  })
-  await first.send(lines(stream, 5, 6, noon + 2_000), { receivedMs: noon + 2_000 })
+  const sent = [1, 3, 5].map((n, seconds) => lines(stream, n, n + 1, noon + seconds * 1_000))
+  await first.send(sent[0] as string)
+  await first.send(sent[1] as string, { receivedMs: noon + dayOfLines + 1_000, offsetMs: dayOfLines })
+  await first.send(sent[2] as string, { receivedMs: noon + 2_000 })
   await first.journal.close()
   // A server that starts anew finds the mark in the older file.
   const { send } = await journalIn(folder)
-  expect(await send(lines(stream, 1, 7, noon + 3_000), { receivedMs: noon + 3_000 })).toEqual(acked(7, 1))
+  const all = sent.join('') + line(stream, 7, noon + 3_000)
+  expect(await send(all, { receivedMs: noon + 3_000 })).toEqual(acked(7, 1))
   // When tomorrow comes, its file goes on, in order.
   await send(lines(stream, 8, 8, noon + dayOfLines - 5), { receivedMs: noon + dayOfLines })
   expect(days(folder)).toEqual({ '2026-11-22': [1, 2, 5, 6, 7], '2026-11-23': [3, 4, 8] })
@@ -227,11 +226,12 @@ test('a shipper’s clock goes a day ahead and back, or behind: its entries stay
 test('while a later file has the mark, the removal of an older one changes nothing for its sender', async () => {
   const folder = await temporaryFolder()
   const { journal, send } = await journalIn(folder)
-  await send(lines(stream, 1, 5, midnight - 10))
-  await send(lines(stream, 6, 7, midnight + 10), { receivedMs: midnight + 20 })
+  const sent = [lines(stream, 1, 5, midnight - 10), lines(stream, 6, 7, midnight + 10)] as const
+  await send(sent[0])
+  await send(sent[1], { receivedMs: midnight + 20 })
   await journal.forget(stream, '2026-11-22')
   const later = { receivedMs: midnight + 50 }
-  expect(await send(lines(stream, 1, 7, midnight - 10), { oldest: true })).toEqual(acked(7, 0))
+  expect(await send(sent.join(''), { oldest: true })).toEqual(acked(7, 0))
   expect(await send(line(stream, 9, midnight + 50), later)).toEqual({ expected: 8 })
   expect(await send(line(stream, 8, midnight + 50), later)).toEqual(acked(8, 1))
   expect(days(folder)).toEqual({ '2026-11-23': [6, 7, 8] })

@@ -6,7 +6,7 @@ import { faultPoint } from '@tintype/lib/fault.ts'
 import { limits } from '@tintype/lib/limits.ts'
 import { startPulse } from '@tintype/lib/pulse.ts'
 import { newline, scanEntry, streamPrefix } from '@tintype/lib/telemetry/entry.ts'
-import { namesIn } from './files.ts'
+import { namesIn, readAt } from './files.ts'
 import {
   type Clock,
   dayOf,
@@ -31,6 +31,8 @@ export type Appended =
   | { malformed: string }
   /** This day has as many streams as it may. */
   | { full: string }
+  /** Another process has begun this stream: its entries of these numbers are others. */
+  | { taken: string }
 
 export type ReceivedBatch = {
   body: Buffer
@@ -66,6 +68,9 @@ export function openServerJournal(folder: string) {
     stream.file ??= await recover(folder, name)
     const mark = stream.file?.mark ?? 0
     const [first, last] = [lines[0]?.seq ?? 0, lines.at(-1)?.seq ?? 0]
+    const again = lines[Math.min(last, mark) - first]
+    if (again && stream.file && !isHeld(stream.file, batch.body.subarray(again.start, again.end)))
+      return { taken: name }
     if (last <= mark) return { acked: mark, appended: 0, bytes: 0, newestMs: 0 }
     if (first > mark + 1 && !batch.oldest) return { expected: mark + 1 }
     const fresh = first > mark ? lines : lines.slice(mark + 1 - first)
@@ -131,6 +136,14 @@ export function openServerJournal(folder: string) {
       await Promise.all([...streams.values()].map(({ turn }) => turn))
     },
   }
+}
+
+/** Whether the entry of this number in a file is this line; true when it is not near the end, or stands for a damaged line. */
+function isHeld({ path, size }: File, line: Buffer): boolean {
+  const from = Math.max(0, size - recoverBytes)
+  const bytes = readAt(path, from, size - from)
+  const at = bytes.indexOf(line.subarray(0, line.indexOf('","session":') + 1))
+  return at < 0 || line.includes('"event":"log.unreadable"') || bytes.indexOf(line.subarray(0, -1), at) === at
 }
 
 /** After a failed write or fsync the file's end is not to be trusted: it is cut to what is known to be durable. */

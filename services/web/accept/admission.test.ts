@@ -37,6 +37,11 @@ test('photos are taken up to half of the promise, and refused beyond it with whe
   expect(await refusal(admission({ depth: 9_000 }).admit())).toEqual(['busy', '60'])
 })
 
+test('a photo that nothing is ahead of is taken, however slow the last ones were: the next measurement needs it', async () => {
+  await (await admission({ serviceSeconds: 400 }).admit()).confirm()
+  expect(await refusal(admission({ serviceSeconds: 400, claimed: 1 }).admit())).toEqual(['busy', '60'])
+})
+
 test('received uploads and those just enqueued count, also before the queue is asked again', async () => {
   let now = 0
   let stats = idle

@@ -31,7 +31,7 @@ export const predictedSeconds = (ahead: number, stats: Stats): number =>
  * Admits a photo while its predicted time is below a share of the promise. With `predictedShare` the mean service time may
  * double (a burst of huge photos, a lost slot) before the photo is late. Waiting work is what is in the queue and received
  * uploads; uploads whose body is still to come do not count, so that stalled clients do not block others. When its body
- * was received an upload is predicted again, with the larger `receivedShare`.
+ * was received an upload is predicted again, with the larger `receivedShare`. A photo that nothing is ahead of is taken.
  */
 export function openAdmission(
   queue: Pick<Queue, 'stats'>,
@@ -60,8 +60,10 @@ export function openAdmission(
   /** `others`: received uploads besides this one. */
   const assertKeepable = (stats: Stats, others: number, limit: 'predictedShare' | 'receivedShare') => {
     if (stats.liveSlots === 0) throw busy('no-converter', 'Photos cannot be converted just now.', 10)
-    const sinceSnapshot = finished - snapshot.finished
-    const seconds = predictedSeconds(stats.depth + stats.claimed + sinceSnapshot + others, stats)
+    const ahead = stats.depth + stats.claimed + finished - snapshot.finished + others
+    // Refused, it would leave the service time as it was measured last, and each later photo would be refused.
+    if (ahead === 0) return
+    const seconds = predictedSeconds(ahead, stats)
     const limitSeconds = promiseSeconds * limits[limit].value
     if (seconds > limitSeconds)
       throw busy(

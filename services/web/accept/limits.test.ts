@@ -1,5 +1,4 @@
 import { readdir } from 'node:fs/promises'
-import { setTimeout as sleep } from 'node:timers/promises'
 import type { LimitName } from '@tintype/lib/limits.ts'
 import { describe, expect, test, vi } from 'vitest'
 import { connectRaw, head, type Raw } from '../../../test/raw.ts'
@@ -32,6 +31,17 @@ async function someone(running: Running): Promise<Visitor> {
   await person.call('GET', '/photos')
   return person
 }
+
+/** Waits until photos are refused by statistics that were just read. */
+const newerStatistics = ({ web }: Running) =>
+  until(
+    () =>
+      web.admission.admit().then(
+        () => false,
+        () => true,
+      ),
+    { what: 'newer statistics' },
+  )
 
 const problemOf = async (answer: Response) => [
   answer.status,
@@ -188,17 +198,20 @@ describe('the rate of uploads', () => {
 describe('photos are taken that can be served in time', () => {
   test('by what waits, before the body', async () => {
     const running = await startWeb()
+    await running.visitor().post(photo)
     await running.queue.announce({ id: 'test', slots: 1, serviceSeconds: 40 })
+    await newerStatistics(running)
     expect(await problemOf(await running.visitor().post(photo))).toEqual([503, 'busy', true])
     expect(await reached(running, 'predictedShare')).toBe(1)
   })
 
   test('by what came meanwhile, after it', async () => {
     const running = await startWeb()
+    await running.visitor().post(photo)
     const { raw, finish } = await stalledUpload(running)
     await underWay(running, 1)
     await running.queue.announce({ id: 'test', slots: 1, serviceSeconds: 50 })
-    await sleep(300) // older statistics are read again
+    await newerStatistics(running)
     finish()
     expect(await raw.answer()).toMatch(/^HTTP\/1.1 503 /)
     expect(await reached(running, 'receivedShare')).toBe(1)
@@ -207,7 +220,6 @@ describe('photos are taken that can be served in time', () => {
   test('also while the converter restarts', async () => {
     const running = await startWeb()
     await running.queue.announce({ id: 'test', slots: 0, serviceSeconds: 0 })
-    await sleep(300)
     expect((await running.visitor().post(photo)).status).toBe(202)
   })
 

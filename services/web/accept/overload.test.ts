@@ -5,11 +5,11 @@ import type { PhotoView } from '../show/photo-view.ts'
 import { png } from '../test/images.ts'
 import { convertNext, startWeb } from '../test/web.ts'
 
-/** How long the converter of this test takes a photo: 20 a second, whatever the machine. */
-const serviceSeconds = 0.05
+/** How long the converter of this test takes a photo: 10 a second, whatever the machine. */
+const serviceSeconds = 0.1
 
-test('of three times what can be converted, what is accepted is kept and the rest is shed', async () => {
-  const running = await startWeb({ promiseSeconds: 4 }, { converter: false })
+test('of twelve times what can be converted, what is accepted is kept and the rest is shed', async () => {
+  const running = await startWeb({ promiseSeconds: 10 }, { converter: false })
   const announce = (seconds: number) =>
     running.queue.announce({ id: 'test', slots: 1, serviceSeconds: seconds })
   await announce(serviceSeconds)
@@ -30,9 +30,9 @@ test('of three times what can be converted, what is accepted is kept and the res
   const person = running.visitor()
   await person.call('GET', '/photos')
   const answers: Promise<Response>[] = []
-  for (let n = 0; n < 240; n++) {
+  for (let n = 0; n < 120; n++) {
     answers.push(person.post(png()))
-    await sleep(1000 / 60)
+    await sleep(1000 / 120)
   }
   const accepted: string[] = []
   let shed = 0
@@ -40,7 +40,7 @@ test('of three times what can be converted, what is accepted is kept and the res
     if (answer.status === 202) accepted.push(((await answer.json()) as PhotoView).id)
     else if (answer.status === 503 && Number(answer.headers.get('retry-after')) >= 1) shed++
   }
-  expect(accepted.length + shed).toBe(240)
+  expect(accepted.length + shed).toBe(120)
   expect(shed).toBeGreaterThan(0)
   expect(accepted.length).toBeGreaterThan(20)
 

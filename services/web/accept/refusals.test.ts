@@ -99,6 +99,9 @@ describe('a refused upload is told why', () => {
     const form = new FormData()
     form.set('photo', new Blob([new Uint8Array(large)]), 'a.png')
     await expectRefusal(running, await running.visitor().post(form), 413, 'too-large')
+    const small = await startWeb({ maxUploadBytes: 500_000, maxPixels: 500_000 })
+    expect(await (await small.visitor().post(large)).text()).toContain('0.47 MB at most')
+    expect(await (await small.visitor().post(png(900, 900))).text()).toContain('is 0.5 megapixels')
   })
 
   test('415 whatever its name and Content-Type say', async () => {
@@ -212,6 +215,13 @@ describe('requests that no app ever sees', () => {
       socket.write(post(3).replace('\r\n\r\n', `\r\nX-Long: ${'x'.repeat(65_536)}\r\n\r\nabc`)),
     )
     expect(heard).toMatch(/^HTTP\/1.1 431 [\s\S]*problem\+json[\s\S]*headers-too-large/)
+  })
+
+  test.each([0, 2])('%i Host headers get a problem', async count => {
+    const running = await startWeb()
+    const lines = `GET / HTTP/1.1\r\n${'Host: x\r\n'.repeat(count)}\r\n`
+    const heard = await rawExchange(running.url, socket => socket.write(lines))
+    expect(heard).toMatch(/^HTTP\/1.1 400 [\s\S]*problem\+json/)
   })
 
   test('what is no HTTP gets a problem', async () => {

@@ -1,6 +1,6 @@
 import { Problem } from '@tintype/lib/http.ts'
 import type { Format } from '@tintype/lib/photo/record.ts'
-import { maxSide, pixelLimit } from '@tintype/lib/pixels.ts'
+import { inMillions, maxSide, pixelLimit } from '@tintype/lib/pixels.ts'
 import { fileTypeFromBuffer } from 'file-type'
 import { imageSize } from 'image-size'
 import { measureHeif } from './heif.ts'
@@ -61,7 +61,7 @@ function assertDecodable(format: Format, width: number, height: number, maxPixel
   throw new Problem(
     422,
     'too-many-pixels',
-    `This photo has ${width} × ${height} pixels; the most we can take of its type is ${Math.floor(most / 1e6)} megapixels and ${maxSide} on a side. Make it smaller, then try again.`,
+    `This photo has ${width} × ${height} pixels; the most we can take of its type is ${inMillions(most)} megapixels and ${maxSide} on a side. Make it smaller, then try again.`,
     { limit: 'photoPixels' },
   )
 }

@@ -3,6 +3,7 @@ import { Readable } from 'node:stream'
 import { Busboy } from '@fastify/busboy'
 import { Problem } from '@tintype/lib/http.ts'
 import { limits } from '@tintype/lib/limits.ts'
+import { inMillions } from '@tintype/lib/pixels.ts'
 import type { Request } from 'express'
 import { headBytes } from './sniff.ts'
 
@@ -35,7 +36,7 @@ export const tooLarge = (maxBytes: number): Problem =>
   new Problem(
     413,
     'too-large',
-    `A photo may have ${Math.floor(maxBytes / 2 ** 20)} MB at most. Make it smaller, then try again.`,
+    `A photo may have ${inMillions(maxBytes, 2 ** 20)} MB at most. Make it smaller, then try again.`,
     { limit: 'uploadBytes' },
   )
 

@@ -1,0 +1,41 @@
+import { readdirSync, statSync, truncateSync } from 'node:fs'
+import { join } from 'node:path'
+import { findSegments, type Held, type Segment, segmentName } from './journal.ts'
+import { ownFolder } from './own.ts'
+
+/** Time without a write after which a journal that no process owns is an orphan: a restart takes seconds. */
+const orphanedAfterMs = 60_000
+
+/**
+ * Ships the journals below `root` that dead processes left and that nobody took over, such as that of a release's second
+ * process. Each is owned meanwhile.
+ */
+export async function shipOrphans(root: string, ship: (orphan: Held) => Promise<void>): Promise<void> {
+  for (const { name: source } of readdirSync(root, { withFileTypes: true }).filter(each =>
+    each.isDirectory(),
+  )) {
+    const path = join(root, source)
+    const held = readdirSync(path)
+      .filter(name => segmentName.test(name))
+      .map(name => statSync(join(path, name)))
+      .filter(({ size }) => size > 0)
+    if (held.length === 0 || held.some(({ mtimeMs }) => mtimeMs > Date.now() - orphanedAfterMs)) continue
+    const release = ownFolder(path)
+    if (release === 'taken') continue
+    await ship(heldOf(findSegments(path, source))).finally(release)
+  }
+}
+
+function heldOf(segments: Segment[]): Held {
+  const held = new Set(segments)
+  return {
+    segments: () => [...held],
+    isLive: false,
+    // Its name stays, so that no later process repeats the epoch.
+    free(segment) {
+      truncateSync(segment.file)
+      held.delete(segment)
+    },
+    onAppend() {},
+  }
+}

@@ -1,6 +1,6 @@
 import { limitsReached } from '@tintype/lib/limits.ts'
 import type { Log } from '@tintype/lib/telemetry/log.ts'
-import { expect, test } from 'vitest'
+import { expect, onTestFinished, test, vi } from 'vitest'
 import { lowerLimit, temporaryFolder } from '../../test/support.ts'
 import { readDirectory } from '../directory.ts'
 import { createStore, recorderFile } from '../sources/recorder/store.ts'
@@ -43,6 +43,16 @@ test('a diagnosis that fails is said in the log and throws nothing', async () =>
   await diagnosis.look(Date.now())
   expect(events).toEqual(['diagnosis.failed'])
   expect(diagnosis.found(Date.now())).toBeNull()
+})
+
+test('a diagnosis trusts the certificates that slo trusts: Node’s variables are passed on', async () => {
+  vi.stubEnv('NODE_OPTIONS', '--no-such-option')
+  onTestFinished(() => void vi.unstubAllEnvs())
+  const dataDir = await temporaryFolder()
+  createStore(recorderFile(dataDir), []).close()
+  const { events, log } = listening()
+  await openDiagnosis(readDirectory(), dataDir, '', [], log, facts()).look(Date.now())
+  expect(events).toEqual(['diagnosis.failed'])
 })
 
 test('what was found is kept for each five minutes, over a restart, and the oldest is forgotten', async () => {

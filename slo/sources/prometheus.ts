@@ -4,6 +4,7 @@ import {
   type Counter,
   type Minute,
   type RatioSli,
+  type Selector,
   type Series,
   type Sli,
   type Slot,
@@ -12,7 +13,7 @@ import {
   type ThresholdSli,
 } from './index.ts'
 import { type Matrix, type PrometheusApi, prometheusApi } from './prometheus-api.ts'
-import { formatSelector, type Scope, selectorsOf, unscoped } from './promql.ts'
+import { formatMatcher, formatSelector, type Scope, selectorsOf, unscoped } from './promql.ts'
 import { rangeOf, readings } from './ranges.ts'
 import { matches } from './selector.ts'
 
@@ -52,7 +53,7 @@ export function openPrometheus(url: string, scope: Scope = unscoped): Source {
     },
     labelValues: (sli, label, from, to) =>
       api.labelValues(label, selectorsOf(totalOf(sli)), from * 60, to * 60),
-    async series(metrics, fromMs, toMs, stepMs) {
+    async series(metrics, fromMs, toMs, stepMs, jobsOf = () => '') {
       const all: Series[] = []
       const add = (matrix: Matrix, name?: string) => {
         for (const {
@@ -65,14 +66,29 @@ export function openPrometheus(url: string, scope: Scope = unscoped): Source {
             points: samples.map(({ timeMs: at, value }) => ({ at, value })),
           })
       }
-      if (stepMs !== undefined)
-        for (const name of metrics)
-          add(await api.range(name, fromMs / 1000, toMs / 1000, stepMs / 1000), name)
-      else
-        for (let i = 0; i < metrics.length; i += metricsAtOnce) {
-          const names = metrics.slice(i, i + metricsAtOnce).join('|')
-          add(await api.query(`{__name__=~"${names}"}[${Math.ceil((toMs - fromMs) / 1000)}s]`, toMs / 1000))
-        }
+      const range = `[${Math.ceil((toMs - fromMs) / 1000)}s]`
+      for (const [jobs, names] of Map.groupBy(metrics, jobsOf)) {
+        const of = (name: string) => `{${name}${jobs && `,job=~${JSON.stringify(jobs)}`}}`
+        if (stepMs !== undefined)
+          for (const name of names)
+            add(
+              await api.range(
+                of(`__name__=${JSON.stringify(name)}`),
+                fromMs / 1000,
+                toMs / 1000,
+                stepMs / 1000,
+              ),
+              name,
+            )
+        else
+          for (let i = 0; i < names.length; i += metricsAtOnce)
+            add(
+              await api.query(
+                `${of(`__name__=~"${names.slice(i, i + metricsAtOnce).join('|')}"`)}${range}`,
+                toMs / 1000,
+              ),
+            )
+      }
       return all
     },
     close: async () => {},
@@ -110,7 +126,7 @@ async function ratioSlots(
   const range = { from: from - Math.ceil(maxGapSeconds / 60) - 1, to }
   const read = (counter: Counter) => readIncreases(api, unreplicated, counter, maxGapSeconds, range)
   const totals = await read(total)
-  const known = part.selector && part.selector.metric === total.selector?.metric ? part.selector : undefined
+  const known = part.selector && total.selector && isWithin(part.selector, total.selector) && part.selector
   const parts = known ? totals.filter(({ labels }) => matches(known, labels)) : await read(part)
   const sum = (series: readonly Increases[], i: number) =>
     series.reduce((all, { counts }) => all + (counts[i] ?? 0), 0)
@@ -119,6 +135,11 @@ async function ratioSlots(
     return ratioSlot(counts, from + i, sum(parts, index), sum(totals, index))
   })
 }
+
+/** Whether a selector means no series but some of another’s. */
+const isWithin = (part: Selector, total: Selector): boolean =>
+  part.metric === total.metric &&
+  total.matchers.every(each => part.matchers.some(other => formatMatcher(other) === formatMatcher(each)))
 
 /** What each series grew in each minute, from all its samples, piece by piece. */
 async function readIncreases(

@@ -1,6 +1,6 @@
 import { limitsReached } from '@tintype/lib/limits.ts'
 import type { Log } from '@tintype/lib/telemetry/log.ts'
-import { expect, onTestFinished, test, vi } from 'vitest'
+import { expect, test } from 'vitest'
 import { lowerLimit, temporaryFolder } from '../../test/support.ts'
 import { readDirectory } from '../directory.ts'
 import { createStore, recorderFile } from '../sources/recorder/store.ts'
@@ -46,12 +46,11 @@ test('a diagnosis that fails is said in the log and throws nothing', async () =>
 })
 
 test('a diagnosis trusts the certificates that slo trusts: Node’s variables are passed on', async () => {
-  vi.stubEnv('NODE_OPTIONS', '--no-such-option')
-  onTestFinished(() => void vi.unstubAllEnvs())
+  const environment = { NODE_OPTIONS: '--no-such-option' }
   const dataDir = await temporaryFolder()
   createStore(recorderFile(dataDir), []).close()
   const { events, log } = listening()
-  await openDiagnosis(readDirectory(), dataDir, '', [], log, facts()).look(Date.now())
+  await openDiagnosis(readDirectory(), dataDir, '', [], log, facts(), environment).look(Date.now())
   expect(events).toEqual(['diagnosis.failed'])
 })
 

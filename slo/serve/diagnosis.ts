@@ -42,10 +42,11 @@ export function openDiagnosis(
   ports: readonly AdminPort[],
   log: Log,
   store: Pick<AlertStore, 'get' | 'set'>,
+  own: NodeJS.ProcessEnv = {},
 ) {
   const environment = {
     // Among them are those by which this process trusts the certificate of a Prometheus.
-    ...plainEnvironment(process.env),
+    ...plainEnvironment(own),
     DATA_DIR: dataDir,
     LOGS_URL: logs,
     NODE_COMPILE_CACHE: getCompileCacheDir() ?? '',

@@ -55,40 +55,20 @@ export function openPrometheus(url: string, scope: Scope = unscoped): Source {
       api.labelValues(label, selectorsOf(totalOf(sli)), from * 60, to * 60),
     async series(metrics, fromMs, toMs, stepMs, jobsOf = () => '') {
       const all: Series[] = []
-      const add = (matrix: Matrix, name?: string) => {
-        for (const {
-          labels: { __name__ = '', ...labels },
-          samples,
-        } of unreplicated(matrix))
-          all.push({
-            name: name ?? __name__,
-            labels,
-            points: samples.map(({ timeMs: at, value }) => ({ at, value })),
-          })
-      }
-      const range = `[${Math.ceil((toMs - fromMs) / 1000)}s]`
-      for (const [jobs, names] of Map.groupBy(metrics, jobsOf)) {
-        const of = (name: string) => `{${name}${jobs && `,job=~${JSON.stringify(jobs)}`}}`
-        if (stepMs !== undefined)
-          for (const name of names)
-            add(
-              await api.range(
-                of(`__name__=${JSON.stringify(name)}`),
-                fromMs / 1000,
-                toMs / 1000,
-                stepMs / 1000,
-              ),
-              name,
-            )
-        else
-          for (let i = 0; i < names.length; i += metricsAtOnce)
-            add(
-              await api.query(
-                `${of(`__name__=~"${names.slice(i, i + metricsAtOnce).join('|')}"`)}${range}`,
-                toMs / 1000,
-              ),
-            )
-      }
+      const atOnce = stepMs === undefined ? metricsAtOnce : 1
+      for (const [jobs, names] of Map.groupBy(metrics, jobsOf))
+        for (let i = 0; i < names.length; i += atOnce) {
+          const read = names.slice(i, i + atOnce)
+          const selector = `{__name__=~"${read.join('|')}"${jobs && `,job=~${JSON.stringify(jobs)}`}}`
+          const matrix = await (stepMs === undefined
+            ? api.query(`${selector}[${Math.ceil((toMs - fromMs) / 1000)}s]`, toMs / 1000)
+            : api.range(selector, fromMs / 1000, toMs / 1000, stepMs / 1000))
+          // An aggregation over the copies of a pair drops the name.
+          for (const { labels: named, samples } of unreplicated(matrix)) {
+            const { __name__: name = String(read[0]), ...labels } = named
+            all.push({ name, labels, points: samples.map(({ timeMs: at, value }) => ({ at, value })) })
+          }
+        }
       return all
     },
     close: async () => {},

@@ -5,7 +5,7 @@ import { SourceError } from './index.ts'
 import { type Scope, scoped, unscoped, withMatchers } from './promql.ts'
 
 export type Matrix = { metric: Record<string, string>; values: [seconds: number, value: string][] }[]
-type Answer<T> = { status?: string; error?: string; warnings?: string[]; data?: T }
+type Answer<T> = { status?: string; error?: string; warnings?: string[]; isPartial?: boolean; data?: T }
 
 export type PrometheusApi = ReturnType<typeof prometheusApi>
 
@@ -32,7 +32,7 @@ export function prometheusApi(url: string, scope: Scope = unscoped) {
         maxMiB: limits.readBytes.value,
         ...(!isGet && { body: `${parameters}` }),
       })
-    const { status, body } = await turn(ask).catch(error => {
+    const { status, headers, body } = await turn(ask).catch(error => {
       const limit =
         error instanceof TooLong ? 'readBytes' : error.name === 'TimeoutError' ? 'readSeconds' : null
       if (limit === null) return fail(`is away: ${error.message || error.code}`, error)
@@ -43,9 +43,12 @@ export function prometheusApi(url: string, scope: Scope = unscoped) {
     const answer = parse<T>(body.toString())
     if (answer?.status === 'error') fail(`refused ${what}: ${answer.error}`)
     if (answer?.status !== 'success' || answer.data === undefined)
-      throw new SourceError(`${shown} answered ${status} and not as Prometheus does: is that a Prometheus?`)
+      throw new SourceError(
+        `${shown} answered ${[status, headers.location].filter(Boolean).join(' to ')} and not as Prometheus does: is that a Prometheus?`,
+      )
     // Up to version 2.53 hints at the query, which the answer does not lack anything for, are among the warnings.
     const warnings = answer.warnings?.filter(each => !each.startsWith('PromQL info:')) ?? []
+    if (answer.isPartial) warnings.push('isPartial')
     if (warnings.length > 0) fail(`answered only in part: ${warnings.join('; ')}`)
     return answer.data
   }

@@ -56,9 +56,13 @@ describe('a Prometheus that is none', () => {
     await expect(openPrometheus(url).slots(sli, 0, 10)).rejects.toThrow(/would load too many samples/)
   })
 
-  test('an answer in part is no answer', async () => {
-    const url = await answering(200, '{"status":"success","data":[],"warnings":["store away"]}')
-    await expect(openPrometheus(url).slots(sli, 0, 10)).rejects.toThrow(/only in part: store away/)
+  test.each([
+    ['"warnings":["store away"]', /only in part: store away/],
+    // As VictoriaMetrics says it.
+    ['"isPartial":true', /only in part/],
+  ])('an answer in part is no answer: %s', async (part, why) => {
+    const url = await answering(200, `{"status":"success","data":[],${part}}`)
+    await expect(openPrometheus(url).slots(sli, 0, 10)).rejects.toThrow(why)
   })
 
   const computed = {

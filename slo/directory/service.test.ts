@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { temporaryFolder } from '../../test/support.ts'
 import { readDirectory, tintypeFolder } from '../directory.ts'
+import { targetsOf } from '../serve/targets.ts'
 import { asHost, expand } from './expand.ts'
 import { parseService } from './service.ts'
 
@@ -100,6 +101,20 @@ test('the environment overrides Prometheus and the scrape interval, within its b
   const { service } = readDirectory(tintypeFolder, { PROMETHEUS_URL: 'http://p', SCRAPE_SECONDS: '5' })
   expect(service).toMatchObject({ prometheus: 'http://p', scrapeSeconds: 5 })
   expect(() => readDirectory(tintypeFolder, { SCRAPE_SECONDS: '61' })).toThrow('SCRAPE_SECONDS="61" must be')
+})
+
+test('two targets of one job and instance are refused', () => {
+  const of = (...paths: string[]) =>
+    targetsOf(
+      [],
+      parseService(
+        'x',
+        `service: shop\ntargets: [${paths.map(path => `{ job: web, url: http://web:1${path} }`)}]`,
+      ).service,
+      {},
+    )
+  expect(of('/metrics')).toMatchObject([{ job: 'web', instance: 'web:1' }])
+  expect(() => of('/metrics', '/others')).toThrow('two targets are web web:1')
 })
 
 test('a variable has a value, a default, or is missed', () => {

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto'
 import { existsSync, globSync, readFileSync } from 'node:fs'
 import { basename, join } from 'node:path'
 import { ExpectedError } from '@tintype/lib/errors.ts'
@@ -22,7 +23,7 @@ export function dashboardsOf(directory: Directory): DashboardSpec[] {
   const { folder, objectives, service } = directory
   const ofService = (name: string, spec: Omit<DashboardSpec, 'uid' | 'title' | 'scope'>): DashboardSpec => ({
     ...spec,
-    uid: `${service.service}-${name}`,
+    uid: uidOf(`${service.service}-${name}`),
     title: `${service.displayName} · ${name.charAt(0).toUpperCase()}${name.slice(1)}`,
     scope: service,
     pages: [sloPage, ...(spec.pages ?? [])],
@@ -42,6 +43,12 @@ export function dashboardsOf(directory: Directory): DashboardSpec[] {
       ),
   ]
 }
+
+/** Grafana takes 40 characters: of a longer one the beginning and a hash. */
+const uidOf = (name: string): string =>
+  name.length <= 40
+    ? name
+    : `${name.slice(0, 31)}-${createHash('sha256').update(name).digest('hex').slice(0, 8)}`
 
 type Written = Omit<DashboardSpec, 'uid' | 'title' | 'scope'>
 

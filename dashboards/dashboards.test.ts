@@ -103,6 +103,16 @@ describe('another service', () => {
     )
     expect(another.map(render).join('\n')).not.toMatch(/tintype|availability|latency|photo/)
   })
+  test('has ids that Grafana takes, however long its name is', async () => {
+    const folder = await temporaryFolder()
+    cpSync(anotherFolder, folder, { recursive: true })
+    const file = join(folder, 'service.yaml')
+    const name = 'the-service-that-has-the-longest-name-of-all'
+    writeFileSync(file, readFileSync(file, 'utf8').replace('service: prometheus', `service: ${name}`))
+    const uids = dashboardsOf(readDirectory(folder)).map(({ uid }) => uid)
+    expect(uids.filter(uid => uid.length > 40)).toEqual([])
+    expect(new Set(uids).size).toBe(uids.length)
+  })
   test('keeps its own selectors, links its own runbook and takes thresholds from its objectives', () => {
     const json = another.map(render).join('\n')
     expect(json).toContain(

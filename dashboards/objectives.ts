@@ -1,6 +1,7 @@
 import { recorded, series, window } from '../slo/alerts/recordings.ts'
 import { alertName } from '../slo/alerts/rules.ts'
 import { complement, toNumber } from '../slo/math/fraction.ts'
+import { digitsOf, round } from '../slo/math/standing.ts'
 import { toDuration } from '../slo/math/time.ts'
 import type { Objective, Tier } from '../slo/sources/index.ts'
 import type { Scope } from '../slo/sources/promql.ts'
@@ -49,7 +50,8 @@ const states = {
   [firing]: { text: 'firing', means: 'late' },
 } as const
 
-const percent = (objective: Objective): string => `${+(toNumber(objective.target) * 100).toFixed(3)} %`
+const percent = (objective: Objective): string =>
+  `${round(toNumber(objective.target) * 100, digitsOf(objective) - 2)} %`
 
 const stat = (panel: Omit<PanelSpec, 'kind' | 'width' | 'height'>): PanelSpec => ({
   kind: 'stat',

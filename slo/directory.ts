@@ -2,7 +2,7 @@ import { existsSync, readFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import { readConfig } from '@tintype/lib/config.ts'
-import { errorCode } from '@tintype/lib/errors.ts'
+import { ExpectedError, errorCode } from '@tintype/lib/errors.ts'
 import { pick } from '@tintype/lib/variables.ts'
 import { parseService, type Service } from './directory/service.ts'
 import type { Finding } from './objectives/document.ts'
@@ -65,9 +65,12 @@ const noService = (file: string): Finding => ({
   fix: `“${program} init --prometheus URL DIR” writes a first one`,
 })
 
-/** What a module that service.yaml names exports; undefined when it names none. */
+/** What a module that service.yaml names exports; undefined when it names none. @throws ExpectedError when it is not there. */
 export async function loadModule<M>(folder: string, name: string): Promise<M | undefined> {
-  return name === '' ? undefined : import(pathToFileURL(resolve(folder, name)).href)
+  const file = resolve(folder, name)
+  if (name !== '' && !existsSync(file))
+    throw new ExpectedError(`${show(file)} is not there, and service.yaml names it`)
+  return name === '' ? undefined : import(pathToFileURL(file).href)
 }
 
 function readText(file: string): string | undefined {

@@ -7,8 +7,10 @@ import { hasAlertmanager } from './alertmanager.ts'
 /** What Prometheus answers, and what it was sent as Authorization. */
 async function prometheus(alertmanagers: object[], firing: object[]) {
   const seen: (string | undefined)[] = []
+  const queries: string[] = []
   const server = createServer(({ url, headers }, response) => {
     seen.push(headers.authorization)
+    queries.push(new URL(url ?? '', 'http://x').searchParams.get('query') ?? '')
     const data = url?.startsWith('/prom/api/v1/alertmanagers')
       ? { activeAlertmanagers: alertmanagers }
       : { resultType: 'vector', result: firing }
@@ -16,7 +18,7 @@ async function prometheus(alertmanagers: object[], firing: object[]) {
   }).listen(0, '127.0.0.1')
   await once(server, 'listening')
   onTestFinished(() => void server.close())
-  return { address: `127.0.0.1:${(server.address() as AddressInfo).port}/prom/`, seen }
+  return { address: `127.0.0.1:${(server.address() as AddressInfo).port}/prom/`, seen, queries }
 }
 
 const one = [{ url: 'http://alertmanager:9093/api/v2/alerts' }]
@@ -37,4 +39,10 @@ test('an address with a password is asked with it', async () => {
   const { address, seen } = await prometheus(one, [{}])
   expect(await hasAlertmanager(`http://me:secret@${address}`)).toBe(true)
   expect(seen).toEqual(Array(2).fill(`Basic ${btoa('me:secret')}`))
+})
+
+test('in a Prometheus that others share only the watchdog of our own rules counts', async () => {
+  const { address, queries } = await prometheus(one, [{}])
+  await hasAlertmanager(`http://${address}`, { namespace: 'shop' })
+  expect(queries).toContain('ALERTS{alertname="SloWatchdog",alertstate="firing",namespace="shop"}')
 })

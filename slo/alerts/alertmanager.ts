@@ -1,5 +1,6 @@
 import { askBounded } from '@tintype/lib/http/bounded-request.ts'
 import { limits } from '@tintype/lib/limits.ts'
+import { type Scope, withMatchers } from '../sources/promql.ts'
 import { watchdogName } from './rules.ts'
 
 const timeoutMs = 10_000
@@ -9,8 +10,13 @@ const timeoutMs = 10_000
  * Alertmanager reaches a person.
  * @throws when Prometheus does not answer, or has one and does not evaluate our rules (yet).
  */
-export async function hasAlertmanager(prometheusUrl: string): Promise<boolean> {
-  const firing = encodeURIComponent(`ALERTS{alertname="${watchdogName}",alertstate="firing"}`)
+export async function hasAlertmanager(
+  prometheusUrl: string,
+  selectors: Scope['selectors'] = {},
+): Promise<boolean> {
+  // Within the selectors: that of another service in a shared Prometheus says nothing about our rules.
+  const alert = withMatchers(`ALERTS{alertname="${watchdogName}",alertstate="firing"}`, selectors)
+  const firing = encodeURIComponent(alert)
   const [{ activeAlertmanagers }, { result }] = await Promise.all([
     ask<{ activeAlertmanagers: object[] }>(prometheusUrl, 'alertmanagers'),
     ask<{ result: object[] }>(prometheusUrl, `query?query=${firing}`),

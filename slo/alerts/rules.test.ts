@@ -111,6 +111,13 @@ describeWithParts('Prometheus', ['promtool'], ({ promtool }) => {
     await runPromtool(promtool, await temporaryFolder(), objectives, tests)
   })
 
+  test('reads the braces of a name as they are', async () => {
+    const file = join(await temporaryFolder(), 'rules.yml')
+    const named = objectives.map(each => ({ ...each, displayName: 'Of {{tenant}} "all"', unit: '{{x}}' }))
+    writeFileSync(file, stringify(rules(named)))
+    expect(execFileSync(promtool, ['check', 'rules', file], { encoding: 'utf8' })).toContain('SUCCESS')
+  })
+
   test('of a scope count ours alone, and the copies of a pair once', async () => {
     const [counted] = countedKinds.filter(({ name }) => name === 'bad-events')
     const series = (labels: string, values: string) => ({
@@ -183,6 +190,16 @@ describeWithParts('Prometheus', ['promtool'], ({ promtool }) => {
     }))
     const run = runPromtool(promtool, await temporaryFolder(), objectives, [promtoolTest(simulated, late)])
     await expect(run).rejects.toThrow(/FAILED/)
+  })
+})
+
+test('a page inhibits the tickets of its own group and namespace alone', () => {
+  const config = alertmanagerConfig({ webhook: '/w', deadman: '/w' }, countedKinds, {
+    selectors: { namespace: 'shop' },
+    replicaLabels: [],
+  })
+  expect(config).toMatchObject({
+    inhibit_rules: [{ equal: ['service', 'objective', 'namespace', 'job'] }],
   })
 })
 

@@ -37,7 +37,7 @@ export const rules = (
 ): RuleFile => ({
   groups: [
     ...objectives.map(objective => ({
-      name: `${objective.service}-${objective.name}`,
+      name: groupName(objective, objectives),
       interval: '1m',
       ...(objective.groupBy ? { limit: limits.objectiveGroups.value } : {}),
       rules: [
@@ -45,9 +45,18 @@ export const rules = (
         ...objective.tiers.map(tier => alert(objective, tier, scope, pages)),
       ],
     })),
-    { name: `${objectives[0]?.service}-watchdog`, interval: '1m', rules: [watchdog(scope, pages)] },
+    { name: watchdogGroup(objectives), interval: '1m', rules: [watchdog(scope, pages)] },
   ],
 })
+
+const watchdogGroup = (objectives: readonly Objective[]): string => `${objectives[0]?.service}-watchdog`
+
+/** Prometheus refuses a file with two groups of one name: that of a-b and c is also that of a and b-c. */
+function groupName({ name, service }: Objective, all: readonly Objective[]): string {
+  const hyphened = [...all.map(each => `${each.service}-${each.name}`), watchdogGroup(all)]
+  const isTwice = hyphened.filter(each => each === `${service}-${name}`).length > 1
+  return `${service}${isTwice ? '/' : '-'}${name}`
+}
 
 function alert(objective: Objective, tier: Tier, scope: Scope, pages: string): AlertRule {
   return {
@@ -76,9 +85,9 @@ function annotations(objective: Objective, tier: Tier, scope: Scope, pages: stri
   const { displayName, runbook, groupBy } = objective
   const group = groupBy ? ` of {{ $labels.${groupBy} }}` : ''
   return {
-    summary: `${displayName}${group}: the budget burns (${tier.name})`,
+    summary: `${asText(displayName)}${group}: the budget burns (${tier.name})`,
     description: `${objective.calendar ? burns(objective, tier, scope) : left(objective, tier, scope)}. The cause: see the dashboard, which shows the diagnosis of that time.`,
-    ...(runbook && { runbook_url: runbookUrl(runbook, pages) }),
+    ...(runbook && { runbook_url: asText(runbookUrl(runbook, pages)) }),
     dashboard_url: `${new URL('?at=', pages).href}${ask(began(objective, tier, scope), '{{ . | first | value | printf "%.0f" }}')}`,
   }
 }
@@ -95,14 +104,14 @@ function began(objective: Objective, { name }: Tier, scope: Scope): string {
 
 /** For a calendar window, whose remaining budget is not recorded. */
 const burns = (objective: Objective, { longMinutes, threshold }: Tier, scope: Scope): string =>
-  `${ask(window(of(recorded.bad, objective, scope), longMinutes), '{{ . | first | value | printf "%.0f" }}')} bad ${objective.unit} in the last ` +
+  `${ask(window(of(recorded.bad, objective, scope), longMinutes), '{{ . | first | value | printf "%.0f" }}')} bad ${asText(objective.unit)} in the last ` +
   `${toDuration(longMinutes)}; ${round((100 * threshold.numerator) / threshold.denominator, 2)} % are too many`
 
 function left(objective: Objective, { longMinutes }: Tier, scope: Scope): string {
   const { method, windowMinutes, target } = objective
   const left = of(recorded.budgetLeft, objective, scope)
   const rate = `(${window(of(recorded.bad, objective, scope), longMinutes)} / ${longMinutes * 60})`
-  const what = method === 'Timeslices' ? 'minutes' : `more bad ${objective.unit}`
+  const what = method === 'Timeslices' ? 'minutes' : `more bad ${asText(objective.unit)}`
   const { numerator, denominator } = complement(target)
   const whole = method === 'Timeslices' ? ` of ${(windowMinutes * numerator) / denominator}` : ''
   return (
@@ -118,6 +127,9 @@ function of(metric: string, objective: Objective, scope: Scope): string {
   const { groupBy } = objective
   return groupBy ? selector.replace(/}$/, `,${groupBy}=$group}`) : selector
 }
+
+/** Braces of a text are no template’s. */
+const asText = (text: string): string => text.replaceAll('{{', '{{ "{{" }}')
 
 /** A query of a template; the value of the alert's own group stands for $group. */
 function ask(promql: string, show: string): string {
@@ -142,9 +154,19 @@ const watchdog = ({ selectors }: Scope, pages: string): AlertRule => ({
   },
 })
 
-/** Alertmanager's configuration. A receiver's path is a file that holds its address, which may be a secret. */
-export function alertmanagerConfig({ webhook, deadman }: { webhook: string; deadman: string }): object {
+/**
+ * Alertmanager's configuration. A receiver's path is a file that holds its address, which may be a secret. A page inhibits
+ * the tickets of its own objective alone: not those of another group of it, nor of another namespace.
+ */
+export function alertmanagerConfig(
+  { webhook, deadman }: { webhook: string; deadman: string },
+  objectives: readonly Objective[] = [],
+  { selectors }: Scope = unscoped,
+): object {
   const config = parse(readFileSync(new URL('alertmanager.yaml', import.meta.url), 'utf8'))
+  const labels = [...Object.keys(selectors), ...objectives.flatMap(({ groupBy }) => groupBy ?? [])]
+  const [inhibit] = config.inhibit_rules
+  inhibit.equal = [...new Set([...inhibit.equal, ...labels])]
   for (const receiver of config.receivers) {
     const url = receiver.name === 'deadman' ? deadman : webhook
     const target = url.startsWith('/') ? { url_file: url } : { url }

@@ -1,10 +1,20 @@
 import { UsageError } from '@tintype/lib/command-line.ts'
 import { backtest, type Timeline } from '../math/backtest.ts'
 import { outageFormat, replayOutage } from '../math/outage.ts'
-import { toDuration, toIso, toMinute, toShort } from '../math/time.ts'
+import { toDuration, toIso, toShort } from '../math/time.ts'
 import { type Minute, type Objective, SourceError } from '../sources/index.ts'
 import { longestMinutes, lookBackMinutes, readRecorded } from '../sources/recorded.ts'
-import { type Context, type Given, minute, sinceMinute, status, type Verb, withSource } from './context.ts'
+import {
+  type Context,
+  type Given,
+  maxWindowMinutes,
+  minute,
+  pastMinute,
+  sinceMinute,
+  status,
+  type Verb,
+  withSource,
+} from './context.ts'
 
 /** An alert clears at most two long windows after its cause: this much is read before --from. */
 const warmUp = 2
@@ -24,9 +34,10 @@ export const run: Verb = async (given, context) => {
 async function recordedResult(objectives: Objective[], given: Given, context: Context): Promise<Result> {
   if (!given.from || !given.to) throw new UsageError('give --from and --to, or --outage')
   const from = minute('from', given.from, context.nowMs)
-  // A future minute has no data and would be replayed as an outage.
-  const to = Math.min(minute('to', given.to, context.nowMs), toMinute(context.nowMs))
+  const to = pastMinute('to', given.to, context.nowMs)
   if (from >= to) throw new UsageError('--from must be before --to, and in the past')
+  if (to - from > maxWindowMinutes)
+    throw new UsageError(`--from is more than ${toDuration(maxWindowMinutes)} before --to`)
   const since = sinceMinute(given.since, context.nowMs)
   const before = Math.max(lookBackMinutes(objectives), warmUp * longestMinutes(objectives))
   const recorded = await withSource(given, context, source =>

@@ -11,8 +11,10 @@ import { type Context, durationOption, type Given, minute, status, type Verb, wi
 export const run: Verb = async (given, context) => {
   const { dataDir, nowMs, print } = context
   if (given.cancel !== undefined) {
+    const planned = readPlanned(dataDir).find(({ id }) => id === given.cancel)
+    if (!planned) throw new UsageError(`--cancel "${given.cancel}" is no planned downtime`)
     removePlanned(dataDir, given.cancel)
-    print(`${given.cancel} is no longer planned`)
+    print(given.json ? JSON.stringify(plannedJson(planned)) : `${given.cancel} is no longer planned`)
     return status.good
   }
   const at = minute('at', given.at ?? 'now', nowMs)
@@ -20,7 +22,7 @@ export const run: Verb = async (given, context) => {
     const reason = given.reason ?? ''
     if (given.at === undefined || reason === '') throw new UsageError('--plan needs --at and --reason')
     const planned = addPlanned(dataDir, { from: at, to: at + length('plan', given.plan), reason })
-    print(plannedLine(planned))
+    print(given.json ? JSON.stringify(plannedJson(planned)) : plannedLine(planned))
     return status.good
   }
   const minutes = given.fits === undefined ? undefined : length('fits', given.fits)
@@ -70,13 +72,14 @@ function printLeft({ standing, planned, now }: Left, { json }: Given, { print }:
       ? JSON.stringify({
           budgetMinutes,
           budgetLeftMinutes,
-          planned: coming.map(each => ({ ...each, from: toIso(each.from), to: toIso(each.to) })),
+          planned: coming.map(plannedJson),
         })
       : [`${budgetLeftMinutes} of ${budgetMinutes} minutes are left`, ...coming.map(plannedLine)].join('\n'),
   )
   return budgetLeftMinutes < 0 ? status.broken : status.good
 }
 
+const plannedJson = (planned: Planned) => ({ ...planned, from: toIso(planned.from), to: toIso(planned.to) })
 const plannedLine = ({ id, from, to, reason }: Planned): string =>
   `planned ${id}: ${toShort(from)} to ${toShort(to)} UTC, ${reason}`
 

@@ -162,6 +162,12 @@ describe('slo on the command line', () => {
     [['backtest', '--outage', 'bad weather'], 'is not a list like'],
     [['backtest'], 'give --from and --to'],
     [['budget', '--fits', '2d'], 'longer than a day'],
+    [['budget', '--cancel', '1-2'], '"1-2" is no planned downtime'],
+    [['report', '--window', '9999d'], 'is longer than 366d'],
+    [['report', '--at', '2026-02-30'], 'is not a time in UTC'],
+    [['backtest', '--from', '1970-01-01', '--to', 'now'], 'is more than 366d before'],
+    [['rules', '--pages', 'pages'], '--pages "pages" is no http(s) address'],
+    [['rules', '--alertmanager', '--webhook', 'hook'], '"hook" is no http(s) address'],
     [['sing'], 'there is no verb "sing": it is one of budget'],
   ])('%s is exit status 2 and says why', async (args, why) => {
     const { code, err, out } = await slo(await folder(), ...args)
@@ -185,6 +191,24 @@ describe('slo on the command line', () => {
     const { code, err } = await slo(await folder(), 'serve', `--config=${config}`)
     expect(code).toBe(2)
     expect(err).toMatch(/^nothing to read from: give prometheus or targets in service\.yaml/)
+  })
+
+  test('planned downtime is JSON when it is entered and removed', async () => {
+    const data = await folder()
+    const plan = ['budget', '--json', '--plan', '45m', '--at', '2030-01-01T02:00Z', '--reason', 'disk']
+    const planned = JSON.parse((await slo(data, ...plan)).out)
+    expect(planned).toMatchObject({
+      from: '2030-01-01T02:00:00Z',
+      to: '2030-01-01T02:45:00Z',
+      reason: 'disk',
+    })
+    const { out } = await slo(data, 'budget', '--json', '--cancel', planned.id)
+    expect(JSON.parse(out)).toEqual(planned)
+  })
+
+  test('the pages of slo may be below a path', async () => {
+    const { out } = await slo(await folder(), 'rules', '--pages', 'https://example.org/slo')
+    expect(out).toContain('runbook_url: https://example.org/slo/docs/runbooks/')
   })
 
   test('a described outage: 10 minutes page fast alone', async () => {

@@ -1,6 +1,7 @@
 import { UsageError } from '@tintype/lib/command-line.ts'
+import { expand } from '../directory/expand.ts'
 import type { Directory } from '../directory.ts'
-import { parseDuration, parseTime, timeFormat, toMinute } from '../math/time.ts'
+import { parseDuration, parseTime, timeFormat, toDuration, toMinute } from '../math/time.ts'
 import type { Minute } from '../sources/index.ts'
 import { type Source, SourceError } from '../sources/index.ts'
 import type { Scope } from '../sources/promql.ts'
@@ -63,11 +64,11 @@ export const status = { good: 0, broken: 1, unusable: 2 } as const
 
 export async function withSource<T>(
   { prometheus }: Pick<Given, 'prometheus'>,
-  { directory, dataDir }: Context,
+  { directory, dataDir, environment }: Context,
   use: (source: Source) => Promise<T>,
 ): Promise<T> {
   const { service } = directory()
-  const source = await openSource(prometheus ?? service.prometheus, dataDir, service)
+  const source = await openSource(prometheus || expand(service.prometheus, environment), dataDir, service)
   try {
     return await use(source)
   } finally {
@@ -96,13 +97,22 @@ export function time(option: string, text: string, nowMs: number): number {
 export const minute = (option: string, text: string, nowMs: number): Minute =>
   toMinute(time(option, text, nowMs))
 
+/** The same; a later minute than now has no data and would be read as an outage. */
+export const pastMinute = (option: string, text: string, nowMs: number): Minute =>
+  Math.min(minute(option, text, nowMs), toMinute(nowMs))
+
 /** The first whole minute of the SLO that `--since` gives. */
 export const sinceMinute = (text: string | undefined, nowMs: number): Minute | undefined =>
   text === undefined ? undefined : Math.ceil(time('since', text, nowMs) / 60_000)
+
+/** Longer ones are taken for a typing error: each minute takes memory. */
+export const maxWindowMinutes = 366 * 1440
 
 export function durationOption(option: string, text: string): number {
   const minutes = parseDuration(text)
   if (minutes === undefined)
     throw new UsageError(`--${option} "${text}" is not a duration like 45m, 24h or 30d`)
+  if (minutes > maxWindowMinutes)
+    throw new UsageError(`--${option} ${text} is longer than ${toDuration(maxWindowMinutes)}`)
   return minutes
 }

@@ -22,8 +22,9 @@ export const run: Verb = async (given, context) => {
   const { examplesOf, loggedBy } = await openExamples(directory)
   const since = verdict.since === null ? atMs - examplesMs : Date.parse(verdict.since)
   const examples = stage ? await examplesOf(stores, stage.name, since, atMs) : []
-  if (given.detail && stage) print(await raiseDetail(adminPorts(dataDir), stage.jobs))
-  if (given.json) print(JSON.stringify({ ...verdict, examples }))
+  const detail = given.detail && stage ? await raiseDetail(adminPorts(dataDir), stage.jobs) : undefined
+  if (detail && !given.json) print(detail)
+  if (given.json) print(JSON.stringify({ ...verdict, examples, detail }))
   else {
     const incident: Incident = {
       verdict,

@@ -26,14 +26,20 @@ const isStatus = (value: string | undefined): boolean => /^[1-5](\d\d|xx)$/.test
 /** Requests that scrapes and client libraries count are no part of an objective. */
 const technical = /^(promhttp_|prometheus_(sd|remote|notifications)|net_conntrack_|go_)/
 
+/** Of these names only the largest are looked at: an API server has hundreds of histograms. */
+const mostMetrics = 20
+
 /** The jobs whose targets are scraped, sorted. */
 export const jobsOf = (api: PrometheusApi, atSeconds: number): Promise<string[]> =>
   api.labelValues('job', ['up'], atSeconds - 3600, atSeconds)
 
 export async function discover(api: PrometheusApi, job: string, atSeconds: number): Promise<Discovered> {
   const ofJob = (name: string) => `{job=${JSON.stringify(job)},__name__=~"${name}"}`
-  const read = (names: string, labels: readonly string[]) =>
-    readMetrics(api, `sum by (${['__name__', ...labels].join(', ')}) (${ofJob(names)})`, atSeconds)
+  const read = (names: string, labels: readonly string[]) => {
+    const most = `topk(${mostMetrics}, sum by (__name__) (${ofJob(names)}))`
+    const query = `sum by (${['__name__', ...labels].join(', ')}) (${ofJob(names)}) and on (__name__) ${most}`
+    return readMetrics(api, query, atSeconds)
+  }
   const requests = requestsIn(
     await read('.*(request|response|handled|http).*(_total|_count)', ['grpc_code', ...statusLabels]),
   )
@@ -56,7 +62,7 @@ type Metric = { name: string; samples: Sample[]; total: number }
 /** The metrics of an expression now: first those that count requests of users, then the largest. */
 async function readMetrics(api: PrometheusApi, query: string, atSeconds: number): Promise<Metric[]> {
   const matrix = await api.range(query, atSeconds, atSeconds, 60)
-  const samples = matrix.map(({ metric, values }) => ({ labels: metric, value: Number(values[0]?.[1] ?? 0) }))
+  const samples = matrix.map(({ metric, values }) => ({ labels: metric, value: Number(values[0]?.[1]) || 0 }))
   return [...Map.groupBy(samples, ({ labels }) => labels.__name__ ?? '')]
     .map(([name, samples]) => ({ name, samples, total: totalOf(name, samples) }))
     .sort(

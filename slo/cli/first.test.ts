@@ -19,6 +19,13 @@ test.each<[string, Discovered]>([
   ['durations alone', { job: 'shop', requests: undefined, durations, process }],
   ['nothing but scrapes', { job: 'shop', requests: undefined, durations: undefined, process: new Set() }],
   ['a name that is none', { job: 'Namespace/The_Shop "1"', requests, durations, process }],
+  [
+    'a service that is as bad as can be',
+    { job: 'shop', requests: { ...requests, share: 1 }, durations: { ...durations, share: 0 }, process },
+  ],
+  ['a name that YAML reads as a number', { job: '8080', requests, durations, process }],
+  ['a name with quotation marks', { job: "joe's", requests, durations, process }],
+  ['a name as long as a pod’s', { job: `${'a'.repeat(62)}-b`, requests, durations, process }],
 ])('of %s a directory is made that lint has nothing against', async (_, found) => {
   const folder = await temporaryFolder()
   for (const [path, text] of Object.entries(firstDirectory(found, 'http://127.0.0.1:9090'))) {
@@ -32,6 +39,23 @@ test.each<[string, Discovered]>([
     lint(document, objectives, { source: 'prometheus', keepDays: 0 }),
   )
   expect(findings).toEqual([])
+})
+
+test('a histogram of milliseconds is read in seconds, with its bounds as they are written', () => {
+  const files = firstDirectory(
+    {
+      job: 'shop',
+      requests,
+      durations: { histogram: 'http_duration_milliseconds', le: '1e+06', share: 1 },
+      process,
+    },
+    'http://127.0.0.1:9090',
+  )
+  expect(files['objectives/latency.yaml']).toMatch(
+    /Requests within 1000 s(.|\n)*_bucket\{job="shop",le="1e\+06"\}/,
+  )
+  expect(files['service.yaml']).toMatch(/seconds: '.*_count.* \/ 1000'/)
+  expect(files['service.yaml']).not.toContain('histogram:')
 })
 
 type Sample = [labels: Record<string, string>, value: number]

@@ -1,11 +1,12 @@
 import { readFileSync } from 'node:fs'
+import { stringify } from 'yaml'
 import { slug } from '../objectives/objectives.ts'
 import type { Discovered } from './discover.ts'
 
 const percent = (share: number): string => `${Math.floor(share * 10_000) / 100} %`
 
-/** The largest usual target below what was measured. */
-const targetFor = (good: number): number => [0.999, 0.99, 0.95, 0.9].find(target => good > target) ?? 0.5
+/** The largest usual target below what was measured. With a lower one than the least, no alert of a page could fire. */
+const targetFor = (good: number): number => [0.999, 0.99, 0.95].find(target => good > target) ?? 0.9
 
 /** The files of a first directory by their paths in it, from the templates in first/. */
 export function firstDirectory(found: Discovered, prometheus: string): Record<string, string> {
@@ -22,11 +23,12 @@ export function firstDirectory(found: Discovered, prometheus: string): Record<st
 type Values = Readonly<Record<string, string | number | undefined>>
 
 function valuesOf({ job, requests, durations, process }: Discovered, prometheus: string): Values {
+  // In YAML’s single quotation marks.
   const of = (metric: string, ...matchers: string[]): string =>
-    `${metric}{${[`job=${JSON.stringify(job)}`, ...matchers].join(',')}}`
+    `${metric}{${[`job=${JSON.stringify(job)}`, ...matchers].join(',')}}`.replaceAll("'", "''")
   const exposed = (metric: string) => (process.has(metric) ? of(metric) : undefined)
   return {
-    service: slug(job).slice(0, 63) || 'service',
+    service: stringify(slug(job).slice(0, 63).replace(/-$/, '') || 'service').trim(),
     job: JSON.stringify(job),
     prometheus,
     up: of('up'),
@@ -41,20 +43,29 @@ function valuesOf({ job, requests, durations, process }: Discovered, prometheus:
       requestTarget: targetFor(1 - requests.share),
     }),
     ...(durations && {
-      histogram: of(durations.histogram),
+      // It is drawn in seconds.
+      histogram: aSecond(durations.histogram) === 1 ? of(durations.histogram) : undefined,
       seconds: of(`${durations.histogram}_sum`),
       count: of(`${durations.histogram}_count`),
       inTime: of(`${durations.histogram}_bucket`, leMatcher(durations.le)),
-      bound: Number(durations.le),
+      bound: boundSeconds(durations),
+      inSeconds: aSecond(durations.histogram) === 1 ? '' : ` / ${aSecond(durations.histogram)}`,
       fast: percent(durations.share),
       latencyTarget: targetFor(durations.share),
     }),
   }
 }
 
-/** Prometheus 3 writes whole bounds as 1.0, version 2 as 1. */
+/** How many of a histogram’s units, by its name, are a second: Prometheus’ own unit is the second. */
+const aSecond = (histogram: string): number =>
+  /_(milliseconds|millis|ms)$/.test(histogram) ? 1e3 : /_(microseconds|micros|us)$/.test(histogram) ? 1e6 : 1
+
+export const boundSeconds = ({ le, histogram }: NonNullable<Discovered['durations']>): number =>
+  Number(le) / aSecond(histogram)
+
+/** Prometheus 3 writes whole bounds as 1.0, version 2 as 1; both write large ones as 1e+06. */
 const leMatcher = (le: string): string =>
-  Number.isInteger(Number(le)) ? `le=~"${Number(le)}(\\\\.0)?"` : `le="${le}"`
+  /^\d+(\.0)?$/.test(le) ? `le=~"${Number(le)}(\\\\.0)?"` : `le="${le}"`
 
 /** A template with its <placeholders> replaced. A line whose value is unknown is left out, with its comment. */
 function fill(template: string, values: Values): string {

@@ -6,21 +6,23 @@ import { SourceError } from '../sources/index.ts'
 import { type PrometheusApi, prometheusApi } from '../sources/prometheus-api.ts'
 import { status, type Verb } from './context.ts'
 import { discover, jobsOf } from './discover.ts'
-import { firstDirectory } from './first.ts'
+import { boundSeconds, firstDirectory } from './first.ts'
 
 export const run: Verb = async ({ prometheus, job: wanted, paths }, { nowMs, print }) => {
   const [folder = 'slo', ...more] = paths
   if (!prometheus || more.length > 0) throw new UsageError('give --prometheus URL and one DIR at most')
   if (!/^https?:$/.test(URL.parse(prometheus)?.protocol ?? ''))
     throw new UsageError(`--prometheus "${prometheus}" is no address that starts with http:// or https://`)
-  if (existsSync(join(folder, 'service.yaml')))
-    throw new UsageError(`${join(folder, 'service.yaml')} is there already: give another DIR`)
   const api = prometheusApi(prometheus)
   const atSeconds = Math.floor(nowMs / 1000)
   const job = await chooseJob(api, wanted, atSeconds)
   const found = await discover(api, job, atSeconds)
-  for (const [path, text] of Object.entries(firstDirectory(found, prometheus))) {
-    const file = join(folder, path)
+  const files = Object.entries(firstDirectory(found, prometheus)).map(
+    ([path, text]) => [join(folder, path), text] as const,
+  )
+  const [there] = files.filter(([file]) => existsSync(file))
+  if (there) throw new UsageError(`${there[0]} is there already: give another DIR`)
+  for (const [file, text] of files) {
     mkdirSync(dirname(file), { recursive: true })
     writeFileSync(file, text)
     print(`wrote ${file}`)
@@ -29,7 +31,7 @@ export const run: Verb = async ({ prometheus, job: wanted, paths }, { nowMs, pri
   print(`
 job         ${job}
 requests    ${requests ? `${requests.metric}, failed when ${requests.failed}` : 'no counter with a status was found: the objective is that scrapes are answered'}
-durations   ${durations ? `${durations.histogram}, in time within ${durations.le} s` : 'no histogram was found'}
+durations   ${durations ? `${durations.histogram}, in time within ${boundSeconds(durations)} s` : 'no histogram was found'}
 
 Next, after you have read the files:
   ${program} lint --config ${folder}

@@ -71,7 +71,7 @@ describeWithParts('slo for another service', ['prometheus', 'promtool'], parts =
     mkdirSync(join(folder, 'config', 'objectives'), { recursive: true })
     writeFileSync(
       join(folder, 'config', 'service.yaml'),
-      `service: shop\nprometheus: ${running.url}\nselectors: { namespace: shop }\n`,
+      `service: shop\nprometheus: \${PROM:-${running.url}}\nselectors: { namespace: shop }\n`,
     )
     writeFileSync(join(folder, 'config', 'objectives', 'all.yaml'), documents.join('\n---\n'))
   })
@@ -107,6 +107,11 @@ describeWithParts('slo for another service', ['prometheus', 'promtool'], parts =
     expect(report.quiet).toMatchObject({ offline: 11, budgetMinutes: 1008 })
     // The budget of one route is gone.
     expect(code).toBe(1)
+  })
+
+  test('report: minutes to come are no outage', async () => {
+    const { err } = await slo('report', '--since', 'tomorrow 00:00', '--at', 'tomorrow 12:00')
+    expect(err).toContain('--since must be before --at')
   })
 
   test('report: the text speaks of the objective alone', async () => {

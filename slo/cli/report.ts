@@ -11,7 +11,7 @@ import { lookBackMinutes, type Recorded, readRecorded } from '../sources/recorde
 import {
   type Context,
   durationOption,
-  minute,
+  pastMinute,
   sinceMinute,
   status,
   type Verb,
@@ -19,7 +19,7 @@ import {
 } from './context.ts'
 
 export const run: Verb = async (given, context) => {
-  const to = minute('at', given.at ?? 'now', context.nowMs)
+  const to = pastMinute('at', given.at ?? 'now', context.nowMs)
   const since = sinceMinute(given.since, context.nowMs)
   if (since !== undefined && since >= to) throw new UsageError('--since must be before --at')
   const windowMinutes = given.window === undefined ? undefined : durationOption('window', given.window)

@@ -1,13 +1,20 @@
+import { UsageError } from '@tintype/lib/command-line.ts'
+import { base } from '@tintype/lib/config.ts'
 import { stringify } from 'yaml'
 import { alertmanagerConfig, defaultPages, rules } from '../alerts/rules.ts'
 import { defaultWebhook, status, type Verb } from './context.ts'
 
 export const run: Verb = async (given, context) => {
   const { objectives, service } = context.directory()
-  const { webhook = defaultWebhook, deadman = webhook, pages = defaultPages } = given
+  const { webhook = defaultWebhook, deadman = webhook } = given
+  for (const address of [webhook, deadman])
+    if (!address.startsWith('/') && !base.parse(address))
+      throw new UsageError(`"${address}" is no http(s) address, and no path of a file that holds one`)
+  const pages = base.parse(given.pages ?? defaultPages)
+  if (!pages) throw new UsageError(`--pages "${given.pages}" is no http(s) address`)
   const file = given.alertmanager
-    ? alertmanagerConfig({ webhook, deadman })
-    : rules(objectives, service, pages)
+    ? alertmanagerConfig({ webhook, deadman }, objectives, service)
+    : rules(objectives, service, pages.href)
   context.print(given.json ? JSON.stringify(file) : ruleYaml(file))
   return status.good
 }

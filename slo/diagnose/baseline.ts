@@ -4,6 +4,7 @@ import { numberIn, parseExpression } from './expression.ts'
 import { type Baseline, minBaselineWindows } from './growth.ts'
 import type { Burning } from './incidents.ts'
 import { type Model, upMetric } from './model.ts'
+import { remark } from './remark.ts'
 
 /** Length of the window that is looked at, in scrapes: short enough to see an incident’s start, long enough for a mean. */
 export const nowSteps = 12
@@ -91,5 +92,5 @@ export function youth(
 ): string[] {
   if (history >= minBaselineWindows || series.length === 0) return []
   const fromMs = comparableFrom(firstOf(series), stepMs)
-  return fromMs > atMs ? [`a comparison is possible from ${new Date(fromMs).toISOString()} on`] : []
+  return fromMs > atMs ? [remark('comparesFrom', { time: new Date(fromMs).toISOString() })] : []
 }

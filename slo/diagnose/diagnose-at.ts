@@ -5,7 +5,7 @@ import { diagnose, type Verdict } from './diagnose.ts'
 import type { TimeRange } from './evaluate.ts'
 import { median } from './growth.ts'
 import { readBurning } from './incidents.ts'
-import { metricsRead, modelOf, upMetric } from './model.ts'
+import { jobsRead, type Model, metricsRead, modelOf, upMetric } from './model.ts'
 
 /** How many earlier days are read; the recorder keeps samples of two. */
 const days = 3
@@ -18,20 +18,22 @@ export async function diagnoseAt(
 ): Promise<Verdict> {
   const model = modelOf(service)
   const scrapeMs = service.scrapeSeconds * 1000
-  const series = await readSpans(source, metricsRead(model), spansRead(atMs, scrapeMs, days))
+  const series = await readSpans(source, model, spansRead(atMs, scrapeMs, days))
   const burning = await readBurning(source, objectives, atMs, days)
   return diagnose(model, series, { atMs, stepMs: stepOf(series) ?? scrapeMs, days, burning })
 }
 
-/** The series of some metrics over some stretches of time, oldest first. */
+/** What the model reads, over some stretches of time, oldest first. */
 async function readSpans(
   source: Source,
-  metrics: readonly string[],
+  model: Model,
   spans: readonly TimeRange[],
 ): Promise<readonly Series[]> {
   const joined = new Map<string, Series & { points: Series['points'][number][] }>()
-  for (const { fromMs, toMs } of spans)
-    for (const { name, labels, points } of await source.series(metrics, fromMs, toMs)) {
+  const read = (span: TimeRange) =>
+    source.series(metricsRead(model), span.fromMs, span.toMs, undefined, metric => jobsRead(model, metric))
+  for (const span of spans)
+    for (const { name, labels, points } of await read(span)) {
       const key = name + JSON.stringify(labels)
       const known = joined.get(key) ?? { name, labels, points: [] }
       for (const point of points) known.points.push(point)

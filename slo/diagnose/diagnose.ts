@@ -17,6 +17,7 @@ import {
 import { attribute, type Baseline, type Grown, type Growth, minBaselineWindows, secondsIn } from './growth.ts'
 import type { Burning } from './incidents.ts'
 import { type Model, upMetric } from './model.ts'
+import { remark } from './remark.ts'
 import { type JobState, jobsAt, startsIn } from './replicas.ts'
 
 export type Verdict = {
@@ -125,14 +126,14 @@ function slowest(
     also: second
       ? { stage: second.stage, cause: named(second)?.cause ?? null, share: round(second.share, 2) }
       : null,
-    remarks: isYoung ? ['there is next to no earlier time to compare with'] : [],
+    remarks: isYoung ? [remark('littleEarlierTime')] : [],
   }
 }
 
 /** A wrong name costs the person an action in the wrong place. */
 const unsettled = ({ verdict }: Answer, seconds: number): Answer => ({
   ...{ verdict: 'unknown', cause: null, confidence: 0, evidence: [], lever: null, also: null },
-  remarks: [`${verdict} became slow within the last ${seconds} s, too short a time to say why`],
+  remarks: [remark('justSlow', { stage: verdict, seconds })],
 })
 
 /** One of several processes that is slow: the mean over all of them hides it. */
@@ -178,15 +179,14 @@ function atRest(
   stages: readonly Grown[],
   { now, baseline: { history }, jobs, missing, burning }: Quiet,
 ): Answer {
-  const budgets = `${burning.length > 1 ? 'budgets' : 'budget'} of ${burning.join(' and ')}`
+  const objectives = burning.join(' and ')
   const remarks = [
-    ...(history < minBaselineWindows ? ['there is no earlier time to compare with'] : []),
-    ...(now.samples(upMetric).length === 0 ? ['nothing was measured'] : []),
-    ...missing.map(job => `the metrics of ${job} are away`),
-    ...(stages.every(({ now: seconds }) => seconds === null) ? ['no stage has data'] : []),
-    ...(burning.length > 0
-      ? [`the ${budgets} ${burning.length > 1 ? 'burn' : 'burns'}, but no stage’s time grew`]
-      : []),
+    ...(history < minBaselineWindows ? [remark('noEarlierTime')] : []),
+    ...(now.samples(upMetric).length === 0 ? [remark('nothingMeasured')] : []),
+    ...missing.map(job => remark('metricsAway', { job })),
+    ...(stages.every(({ now: seconds }) => seconds === null) ? [remark('noStageData')] : []),
+    ...(burning.length === 1 ? [remark('budgetBurns', { objective: objectives })] : []),
+    ...(burning.length > 1 ? [remark('budgetsBurn', { objectives })] : []),
   ]
   const nothing = { cause: null, evidence: [], lever: null, also: null }
   if (remarks.length > 0) return { ...nothing, verdict: 'unknown', confidence: 0, remarks }

@@ -33,6 +33,14 @@ test('an incident begins with its first bad minute, and has no end while its bud
   })
 })
 
+test('the minute that runs counts as far as it is known', async () => {
+  expect(await burningAt(60.75, 60, 61)).toEqual({
+    incidents: [[60, Number.POSITIVE_INFINITY]],
+    now: ['availability'],
+  })
+  expect(await burningAt(60.1, 70, 70)).toEqual({ incidents: [], now: [] })
+})
+
 test('an incident ends when no short window burns any more', async () => {
   const { incidents, now } = await burningAt(150, 60, 80)
   expect(now).toEqual([])

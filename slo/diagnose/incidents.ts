@@ -2,7 +2,7 @@ import { burnRate } from '../math/burn-rate.ts'
 import { bad } from '../math/sli.ts'
 import { toMinute } from '../math/time.ts'
 import type { Minute, Objective, Source } from '../sources/index.ts'
-import { longestMinutes, readRecorded } from '../sources/recorded.ts'
+import { longestMinutes, type RecordedObjective, readRecorded } from '../sources/recorded.ts'
 import type { TimeRange } from './evaluate.ts'
 
 /** When budgets burned. */
@@ -15,7 +15,7 @@ export type Burning = {
 
 /**
  * Reads when budgets burned in the days before a time. A budget burns when a short window is as bad as the one that its tier
- * alerts on; then a verdict is asked for.
+ * alerts on; then a verdict is asked for. The minute that runs counts as far as it is known.
  */
 export async function readBurning(
   source: Source,
@@ -25,20 +25,24 @@ export async function readBurning(
 ): Promise<Burning> {
   const to = toMinute(atMs)
   const from = to - days * 1440 - longestMinutes(all)
-  const recorded = all.length > 0 ? await readRecorded(source, all, { from, to }) : undefined
+  const recorded = all.length > 0 ? await readRecorded(source, all, { from, to: to + 1 }) : undefined
   if (!recorded) return { incidents: [], now: [] }
   const { start, objectives } = recorded
+  const burns = ({ objective, tally }: RecordedObjective, minute: Minute): boolean =>
+    objective.tiers.some(
+      ({ shortMinutes, factor }) => burnRate(objective, tally, minute, shortMinutes) >= factor,
+    )
+  const isKnown = ({ slots }: RecordedObjective, minute: Minute): boolean =>
+    slots.at(-1)?.start === minute && !slots.at(-1)?.unknown
   const burnsAt = (minute: Minute) =>
-    objectives.filter(({ objective, tally }) =>
-      objective.tiers.some(
-        ({ shortMinutes, factor }) => burnRate(objective, tally, minute, shortMinutes) >= factor,
-      ),
+    objectives.filter(
+      each => burns(each, minute) || (minute === to && isKnown(each, to) && burns(each, to + 1)),
     )
   const longest = Math.max(...all.flatMap(({ tiers }) => tiers.map(({ shortMinutes }) => shortMinutes)))
   const firstBad = (minute: Minute): Minute => {
     for (let first = minute - longest; first < minute; first++)
       if (objectives.some(({ tally }) => bad(tally, first, first + 1) > 0)) return first
-    return minute - 1
+    return minute
   }
   const incidents: { from: Minute; to: Minute }[] = []
   for (let minute = start + 1; minute <= to; minute++) {

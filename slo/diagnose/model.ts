@@ -1,5 +1,7 @@
 import type { ResourceReading, Service, StageReading } from '../directory/service.ts'
+import type { Selector } from '../sources/index.ts'
 import { formatSelector } from '../sources/promql.ts'
+import { jobsIn } from '../sources/selector.ts'
 import { type Expression, parseExpression } from './expression.ts'
 
 /** What diagnosis needs of service.yaml, with the expressions parsed. */
@@ -54,14 +56,27 @@ export function nameOf(expression: Expression): string {
 export const upMetric = 'up'
 export const startMetric = 'process_start_time_seconds'
 
-/** The names of every metric that diagnosis reads; nothing else is read. */
-export function metricsRead({ stages, resources, traffic, expected }: Model): string[] {
+function selectorsIn({ stages, resources, traffic, expected, jobs }: Model): Selector[] {
   const expressions = [
     ...stages.flatMap(({ seconds, failing }) => [seconds, failing]),
     ...resources.map(({ expression }) => expression),
     traffic,
-    expected?.('job'),
+    ...(jobs.length > 0 ? jobs : ['']).map(job => expected?.(job)),
   ]
-  const named = expressions.flatMap(each => (each ? each.selectors.map(({ metric }) => metric) : []))
-  return [...new Set([upMetric, startMetric, ...named])].sort()
+  return expressions.flatMap(each => (each ? each.selectors : []))
+}
+
+/** The names of every metric that diagnosis reads; nothing else is read. */
+export const metricsRead = (model: Model): string[] =>
+  [...new Set([upMetric, startMetric, ...selectorsIn(model).map(({ metric }) => metric)])].sort()
+
+/** Of a metric, a pattern of the jobs whose series diagnosis reads; empty for any. */
+export function jobsRead(model: Model, metric: string): string {
+  const ofEach: Selector[] = model.jobs.map(value => ({
+    metric,
+    matchers: [{ label: 'job', operator: '=', value }],
+  }))
+  const own = ofEach.length > 0 ? ofEach : [{ metric, matchers: [] }]
+  const named = selectorsIn(model).filter(each => each.metric === metric)
+  return jobsIn([...([upMetric, startMetric].includes(metric) ? own : []), ...named])
 }

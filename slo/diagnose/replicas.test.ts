@@ -2,7 +2,7 @@ import { expect, test } from 'vitest'
 import { readDirectory } from '../directory.ts'
 import type { Series } from '../sources/index.ts'
 import { samplesOf, type Window, windowOf } from './evaluate.ts'
-import { modelOf } from './model.ts'
+import { jobsRead, modelOf } from './model.ts'
 import { adminPortsIn } from './raise-detail.ts'
 import { jobsAt } from './replicas.ts'
 
@@ -99,4 +99,18 @@ test('detail is raised at each of several processes, once', () => {
   const web = (n: number) => ({ web: `http://127.0.0.1:${n}`, webAdmin: `http://127.0.0.1:9${n}` })
   const ports = adminPortsIn({ ...web(1), web: 'http://127.0.0.1:80', webs: [web(1), web(2)] })
   expect(ports).toEqual([1, 2].map(n => ({ job: 'web', url: `http://127.0.0.1:9${n}` })))
+})
+
+test('of a Prometheus that others share the jobs are read that the service names, and any where it names none', () => {
+  const query = 'max(a{job="web"}) + max(a{job=~"x|y"}) + max(b{job!="z"}) + max(up{job="other"})'
+  const resource = { stage: 's', cause: 'c', kind: 'part', query, action: 'act' } as const
+  const service = { ...readDirectory().service, stages: [], resources: [resource], traffic: '', replicas: '' }
+  const read = (jobs: string[], metric: string, replicas = '') =>
+    jobsRead(modelOf({ ...service, jobs, replicas }), metric)
+  expect(read(['web'], 'a')).toBe(`${RegExp.escape('web')}|x|y`)
+  expect(read(['web'], 'b')).toBe('')
+  expect(read(['web'], 'up')).toBe(`${RegExp.escape('other')}|${RegExp.escape('web')}`)
+  expect(read([], 'up')).toBe('')
+  expect(read(['web'], 'wanted', 'max(wanted{job="$job"})')).toBe(RegExp.escape('web'))
+  expect(read([], 'wanted', 'max(wanted{job="$job"})')).toBe('')
 })

@@ -3,6 +3,7 @@ import { type Explained, enough, explain } from './explain.ts'
 import { numberIn, parseExpression } from './expression.ts'
 import { attribute, type Grown, median, minBaselineWindows, secondsIn } from './growth.ts'
 import { type Model, startMetric, upMetric } from './model.ts'
+import { remark } from './remark.ts'
 
 /** A process unlike the others of its job. */
 type OddReplica = {
@@ -38,7 +39,7 @@ export function jobsAt(model: Model, now: Window, baseline: readonly Window[]): 
     const odd = away.map(([instance]) => ({
       job,
       instance,
-      text: `${job} ${instance} is away`,
+      text: remark('away', { process: `${job} ${instance}` }),
       isAway: true,
     }))
     return { job, isAway, odd: [...odd, ...gone, ...slowReplicas(model, job, up, now)] }
@@ -78,15 +79,12 @@ function goneOf(model: Model, job: string, now: Window, baseline: readonly Windo
   if (missing <= 0) return []
   const seen = new Set([...known.flat(), ...upIn(job, now)].map(([instance]) => instance))
   const names = [...seen].filter(instance => !present.has(instance)).slice(-missing)
-  const count = `${present.size} of ${job} are scraped, ${expected ?? usual} ${expected === null ? 'were before' : 'should be'}`
+  const counted = { job, present: present.size, wanted: expected ?? usual }
   return (names.length > 0 || expected === null ? names : ['?']).map(instance => ({
     job,
     instance,
     isAway: expected !== null,
-    text:
-      expected === null
-        ? `${job} ${instance} is not scraped any more (${count}): it is away, unless there are fewer on purpose`
-        : `${job} ${instance} is away (${count})`,
+    text: remark(expected === null ? 'gone' : 'missing', { process: `${job} ${instance}`, ...counted }),
   }))
 }
 
@@ -120,8 +118,10 @@ function slowReplicas(model: Model, job: string, instances: readonly string[], n
         attribute(model, { windows: before, earlierDays: 0, isQuiet: true, history: 0 }, window),
       )
       const [best] = found.evidence
-      const why = best && best.explains >= enough ? ` because of ${best.cause}` : ''
-      const text = `${job} ${instance} is slow in ${found.stage}${why}: ${seconds.toFixed(2)} s, the others ${usual.toFixed(2)} s`
+      const text = remark(best && best.explains >= enough ? 'slowBecause' : 'slow', {
+        ...{ process: `${job} ${instance}`, stage: found.stage, cause: best?.cause ?? '' },
+        ...{ seconds: seconds.toFixed(2), usual: usual.toFixed(2) },
+      })
       return [{ job, instance, text, isAway: false, slow: found, growth }]
     })
   })
@@ -143,6 +143,7 @@ export function startsIn(model: Model, samples: Samples, fromMs: number, toMs: n
   return samples(startMetric).flatMap(({ labels: { job = '', instance = '' }, points }) => {
     const started = (points.findLast(({ at }) => at <= toMs)?.value ?? 0) * 1000
     if (!jobs.includes(job) || started <= fromMs || started > toMs) return []
-    return [`${[job, instance].filter(Boolean).join(' ')} started at ${new Date(started).toISOString()}`]
+    const process = [job, instance].filter(Boolean).join(' ')
+    return [remark('started', { process, time: new Date(started).toISOString() })]
   })
 }

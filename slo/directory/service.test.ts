@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { temporaryFolder } from '../../test/support.ts'
 import { readDirectory, tintypeFolder } from '../directory.ts'
+import { targetsOf } from '../serve/targets.ts'
 import { asHost, expand } from './expand.ts'
 import { parseService } from './service.ts'
 
@@ -62,6 +63,8 @@ test.each([
   ['service: [shop', '1:15 Flow sequence'],
   ['service: shop\nprobe:\n', '2:7 probe is null; it must be'],
   ['service: shop\ntargets: { job: web }', '2:10 targets is {"job":"web"}; it must be a list'],
+  ['service: shop\nselectors: { tier: gold }', '2:20 selectors.tier is no label of a series, or one'],
+  ['service: shop\nselectors: { k8s.io/name: x }', '2:27 selectors.k8s.io/name is no label of a series'],
   ['service: shop\naway: no', '2:7 away is "no"; it must be a map of cause, action'],
 ])('%j is an error', (text, start) => {
   expect(said(text)[0]).toMatch(new RegExp(`^${start.replaceAll('[', '\\[')}`))
@@ -98,6 +101,20 @@ test('the environment overrides Prometheus and the scrape interval, within its b
   const { service } = readDirectory(tintypeFolder, { PROMETHEUS_URL: 'http://p', SCRAPE_SECONDS: '5' })
   expect(service).toMatchObject({ prometheus: 'http://p', scrapeSeconds: 5 })
   expect(() => readDirectory(tintypeFolder, { SCRAPE_SECONDS: '61' })).toThrow('SCRAPE_SECONDS="61" must be')
+})
+
+test('two targets of one job and instance are refused', () => {
+  const of = (...paths: string[]) =>
+    targetsOf(
+      [],
+      parseService(
+        'x',
+        `service: shop\ntargets: [${paths.map(path => `{ job: web, url: http://web:1${path} }`)}]`,
+      ).service,
+      {},
+    )
+  expect(of('/metrics')).toMatchObject([{ job: 'web', instance: 'web:1' }])
+  expect(() => of('/metrics', '/others')).toThrow('two targets are web web:1')
 })
 
 test('a variable has a value, a default, or is missed', () => {

@@ -1,5 +1,5 @@
-import { type Finding, readDocument } from '../objectives/document.ts'
-import { isRegex, parseSelector } from '../sources/promql.ts'
+import { type Document, type Finding, readDocument } from '../objectives/document.ts'
+import { parseSelector } from '../sources/promql.ts'
 import { checkExpressions } from './expressions.ts'
 import {
   checkShape,
@@ -37,7 +37,13 @@ const selector = {
 const regex = {
   ...text,
   mayBe: 'a regular expression of JavaScript',
-  holds: (value: unknown) => typeof value === 'string' && isRegex(value),
+  holds(value: unknown) {
+    try {
+      return typeof value === 'string' && new RegExp(value) !== undefined
+    } catch {
+      return false
+    }
+  },
 }
 
 /** One HTTP request of the synthetic user. `${NAME}` is a variable of the environment; in lower case a captured value. */
@@ -159,6 +165,19 @@ export type Service = Omit<Read, 'displayName' | 'expressions' | 'resources' | '
   releases?: Releases
 }
 
+/** A selector's key becomes a label of the rules, beside those that they set themselves. */
+const checkSelectors = (document: Document, written: Partial<Read> | null): Finding[] =>
+  Object.keys(written?.selectors ?? {})
+    .filter(key => !/^(?!(objective|tier|severity|alertname)$)[a-zA-Z_]\w*$/.test(key))
+    .map(key =>
+      document.finding(
+        ['selectors', key],
+        'shape',
+        `selectors.${key} is no label of a series, or one that the rules set`,
+        'it may be namespace, cluster',
+      ),
+    )
+
 /**
  * One service.yaml, or everything that is wrong with it; then the defaults stand for it. Without
  * `expressions` it is without stages, resources and traffic: a report needs none, and would take twice as long.
@@ -170,7 +189,10 @@ export function parseService(
 ): { service: Service; findings: Finding[] } {
   const document = readDocument(file, text)
   const written = (document.syntax.length > 0 ? {} : (document.value() ?? {})) as Read
-  const wrong = document.syntax.length > 0 ? document.syntax : checkShape(document, written, schema)
+  const wrong =
+    document.syntax.length > 0
+      ? document.syntax
+      : [...checkShape(document, written, schema), ...checkSelectors(document, written)]
   const findings = wrong.length > 0 || !expressions ? wrong : checkExpressions(document, written)
   const used = expressions ? written : { ...written, stages: [], resources: [], traffic: '' }
   const read = filled(schema, findings.length > 0 ? { service: '' } : writtenOut(used))

@@ -2,8 +2,17 @@ import type { WitnessCounts } from '../directory/witnesses.ts'
 import type { Minute, Objective } from '../sources/index.ts'
 import type { Recorded } from '../sources/recorded.ts'
 import { burnRate } from './burn-rate.ts'
+import { toNumber } from './fraction.ts'
 import { type bad, isDoubtful, unknown } from './sli.ts'
-import { budgetLeftRatio, type MinuteSpan, round, type Standing, standing, standingJson } from './standing.ts'
+import {
+  budgetLeftRatio,
+  digitsOf,
+  type MinuteSpan,
+  round,
+  type Standing,
+  standing,
+  standingJson,
+} from './standing.ts'
 import { toDuration, toIso, toShort } from './time.ts'
 import { windowAt } from './window.ts'
 
@@ -122,8 +131,10 @@ function objectiveText({ standing, burns, strip, doubtful }: Judged): string {
 }
 
 function counts({ objective, good, bad, unknown, ratio }: Standing): string {
-  const percent = ratio === null ? `no ${objective.unit}` : `${round(ratio * 100, 3)} %`
-  const target = round((objective.target.numerator / objective.target.denominator) * 100, 3)
+  const scale = 10 ** (digitsOf(objective) - 2)
+  const percent =
+    ratio === null ? `no ${objective.unit}` : `${Math.floor((100 * scale * good) / (good + bad)) / scale} %`
+  const target = round(toNumber(objective.target) * 100, digitsOf(objective) - 2)
   return objective.method === 'Timeslices'
     ? `${percent} of at least ${target} %: ${good} minutes online, ${bad} offline, ${unknown} of them without data`
     : `${percent} of at least ${target} %: ${good} ${objective.unit} good, ${bad} bad`

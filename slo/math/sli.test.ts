@@ -5,8 +5,9 @@ import type { Sample } from '../sources/counter.ts'
 import type { Objective, Slot } from '../sources/index.ts'
 import { increases } from '../test/samples-source.ts'
 import { fires } from './burn-rate.ts'
+import { reportText } from './report.ts'
 import { bad, judge, tally, total } from './sli.ts'
-import { standing } from './standing.ts'
+import { standing, standingJson } from './standing.ts'
 
 const [availability, latency] = readDirectory().objectives as [Objective, Objective]
 const methods = fc.constantFrom(availability, latency)
@@ -33,6 +34,17 @@ const ratio = (objective: Objective, of: readonly Slot[]): number | null => {
   const span = { from: 0, to: of.length, nominalMinutes: of.length }
   return standing(objective, tally(objective, 0, of), span).ratio
 }
+
+test('a ratio below its target does not look like it, in JSON and in words', () => {
+  const objective = { ...latency, target: { numerator: 999_999, denominator: 1_000_000 }, tiers: [] }
+  const slot = { start: 0, good: 9_999_980, total: 10_000_000, unknown: false }
+  const span = { from: 0, to: 1, nominalMinutes: 1 }
+  const stand = standing(objective, tally(objective, 0, [slot]), span)
+  expect(standingJson(stand)).toMatchObject({ objective: 0.999999, ratio: 0.999998 })
+  const judged = { standing: stand, burns: [], strip: '', doubtful: 0 }
+  const report = { span, objectives: [judged], witnesses: null, planned: { minutes: 0, offline: 0 } }
+  expect(reportText(report)).toContain('99.9998 % of at least 99.9999 %')
+})
 
 describe('slots', () => {
   test('a slot is counted once, however the windows are cut', () => {

@@ -54,11 +54,18 @@ export const budgetLeftRatio = ({ budget, budgetLeft }: Standing): number =>
 /** Rounded for people and JSON; never -0. */
 export const round = (value: number, digits: number): number => Number(value.toFixed(digits)) + 0
 
+/** How many nines a target has: 0.99999 has five. */
+const nines = ({ target }: Pick<Objective, 'target'>): number =>
+  Math.ceil(-Math.log10(toNumber(complement(target))) - 1e-9)
+
+/** Digits behind the point of a ratio, or by two fewer of a percentage, so that what is below the target does not look like it. */
+export const digitsOf = (objective: Pick<Objective, 'target'>): number => Math.max(5, nines(objective) + 1)
+
 /** The standing as the report’s JSON has it. */
 export function standingJson(standing: Standing): Record<string, number | null> {
   const { objective, good, bad, unknown, ratio, budget, budgetLeft } = standing
-  const target = round(toNumber(objective.target), 6)
-  const rounded = ratio === null ? null : round(ratio, 5)
+  const target = round(toNumber(objective.target), digitsOf(objective) + 1)
+  const rounded = ratio === null ? null : round(ratio, digitsOf(objective))
   return objective.method === 'Timeslices'
     ? {
         objective: target,

@@ -1,4 +1,5 @@
 import type { Minute } from '../sources/index.ts'
+import { isStartTime } from './window.ts'
 
 export const toMinute = (ms: number): Minute => Math.floor(ms / 60_000)
 export const toIso = (minute: Minute): string => new Date(minute * 60_000).toISOString().replace('.000', '')
@@ -28,6 +29,8 @@ export function parseTime(text: string, nowMs: number): number | undefined {
   const date = new Date(nowMs + (day === 'tomorrow' ? 86_400_000 : 0)).toISOString().slice(0, 10)
   const iso = day ? `${date}T${clock}` : text
   if (!/^\d{4}-\d{2}-\d{2}(T\d{2}:\d{2}(:\d{2}(\.\d+)?)?(Z|[+-]\d{2}:\d{2})?)?$/.test(iso)) return undefined
+  // To Date the 30th of February is the 2nd of March.
+  if (!isStartTime(iso.slice(0, 10))) return undefined
   const ms = Date.parse(
     /T.*(Z|[+-]\d{2}:\d{2})$/.test(iso) ? iso : `${iso}${iso.includes('T') ? '' : 'T00:00'}Z`,
   )

@@ -36,10 +36,13 @@ export function readDocument(file: string, text: string): Document {
   return placed(file, lineCounter, parseDocument(text, { lineCounter, prettyErrors: false, merge: true }))
 }
 
-/** The documents of a file, separated by `---`; of an empty file one empty document. */
+/** The documents of a file, separated by `---`, without empty ones; of an empty file one empty document. */
 export function readDocuments(file: string, text: string): Document[] {
   const lineCounter = new LineCounter()
-  const documents = [...parseAllDocuments(text, { lineCounter, prettyErrors: false, merge: true })]
+  const all = [...parseAllDocuments(text, { lineCounter, prettyErrors: false, merge: true })]
+  const documents = all.filter(
+    ({ contents, errors }) => contents?.range?.[0] !== contents?.range?.[1] || errors.length > 0,
+  )
   return documents.length === 0
     ? [readDocument(file, text)]
     : documents.map(each => placed(file, lineCounter, each))

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs'
 import type { Definition } from '@tintype/lib/telemetry/catalogue.ts'
 import { parse } from 'yaml'
 import type { Counter, Matcher, Selector, Sli } from '../sources/index.ts'
-import { functionsOf } from '../sources/promql.ts'
+import { formatMatcher, functionsOf } from '../sources/promql.ts'
 import { matches } from '../sources/selector.ts'
 import type { Document, Finding, Path } from './document.ts'
 import { countedPart, type Part, query } from './openslo.ts'
@@ -41,13 +41,24 @@ export function lintSli(document: Document, sli: Sli, { source, catalogue }: Rea
   ]
   return parts.flatMap(([part, { selector, promql }]) => {
     const path = query(part)
-    if (selector) return catalogue ? lintSelector(document, path, selector, catalogue) : []
+    if (selector)
+      return catalogue
+        ? lintSelector(document, path, selector, catalogue)
+        : lintBound(document, path, selector)
     return [
       ...(isEmbedded ? [found(document, path, 'needs-prometheus')] : []),
       ...lintComputed(document, path, promql),
     ]
   })
 }
+
+/** Where the metrics are not known, Prometheus' version is not, either. */
+const lintBound = (document: Document, path: Path, { matchers }: Selector): Finding[] =>
+  matchers
+    .filter(({ label, operator, value }) => label === 'le' && operator === '=' && /^\d+(\.0)?$/.test(value))
+    .map(({ value }) =>
+      found(document, path, 'bucket-written', { bound: Number(value), pattern: pattern(Number(value)) }),
+    )
 
 /** The increase of a counter is taken; the increase of a rate would not be the number of events. */
 function lintComputed(document: Document, path: Path, promql: string): Finding[] {
@@ -75,7 +86,6 @@ function lintSelector(
 
 /** Prometheus adds these to every series it scrapes. */
 const targetLabels = ['job', 'instance']
-const written = ({ label, operator, value }: Matcher): string => `${label}${operator}"${value}"`
 
 function lintLabel(document: Document, path: Path, metric: string, definition: Definition, matcher: Matcher) {
   const { label } = matcher
@@ -87,8 +97,10 @@ function lintLabel(document: Document, path: Path, metric: string, definition: D
   }
   if (values.some(value => matches({ matchers: [matcher] }, { [label]: value }))) return []
   const known = values.join(', ')
-  return [found(document, path, 'unknown-value', { metric, matcher: written(matcher), known })]
+  return [found(document, path, 'unknown-value', { metric, matcher: formatMatcher(matcher), known })]
 }
+
+const pattern = (bound: number): string => `le=~"${bound}(\\\\.0)?"`
 
 function lintBucket(
   document: Document,
@@ -97,12 +109,13 @@ function lintBucket(
   matchers: readonly Matcher[],
 ) {
   const le = matchers.find(({ label }) => label === 'le')
-  const pattern = (bound: number) => `le=~"${bound}(\\\\.0)?"`
   if (!le) return [found(document, path, 'no-bucket', { pattern: pattern(60) })]
   const has = (bound: string) => matches({ matchers: [le] }, { le: bound })
   const chosen = buckets.find(bound => has(String(bound)))
   if (chosen === undefined)
-    return [found(document, path, 'missing-bucket', { matcher: written(le), bounds: buckets.join(', ') })]
+    return [
+      found(document, path, 'missing-bucket', { matcher: formatMatcher(le), bounds: buckets.join(', ') }),
+    ]
   if (!Number.isInteger(chosen) || (has(String(chosen)) && has(`${chosen}.0`))) return []
   return [found(document, path, 'bucket-text', { bound: chosen, pattern: pattern(chosen) })]
 }

@@ -1,4 +1,4 @@
-import { cpSync, readFileSync, writeFileSync } from 'node:fs'
+import { cpSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { metrics } from '@tintype/lib/telemetry/definitions.ts'
 import { describe, expect, test } from 'vitest'
@@ -6,7 +6,7 @@ import { temporaryFolder } from '../../test/support.ts'
 import { alertName, rules } from '../alerts/rules.ts'
 import { lintFiles } from '../cli/lint.ts'
 import { tintypeFolder } from '../directory.ts'
-import { openSlo } from '../test/kinds.ts'
+import { openSlo, ratio } from '../test/kinds.ts'
 import { lint } from './lint.ts'
 import { ObjectiveError, parseFiles, parseObjectives } from './objectives.ts'
 
@@ -157,6 +157,26 @@ describe('an objective', () => {
     expect(findings(text)).toContain(`${place(text, '{ target: 0.95')} name-by-order`)
   })
 
+  test('empty documents and hidden files are passed over, folders in the folder are read', async () => {
+    const folder = await temporaryFolder()
+    for (const name of ['team', 'shared.yaml', '..data']) mkdirSync(join(folder, name))
+    writeFileSync(join(folder, 'team', 'a.yml'), `---\n# Ours.\n---\n${latency}---\n`)
+    for (const name of ['._a.yaml', '..data/a.yaml']) writeFileSync(join(folder, name), latency)
+    expect(lintFiles([folder], recorder(0))).toEqual([])
+    expect(readObjectives(folder)).toHaveLength(1)
+  })
+
+  test('a comment in a query is no part of it', () => {
+    const text = openSlo('fast', ratio({ bad: 'a' }, 'max(b) # all\n'), { target: 0.9 })
+    const [objective] = parseObjectives('x.yaml', text)[0]?.objectives ?? []
+    expect(objective?.sli).toMatchObject({ total: { promql: 'max(b)' } })
+  })
+
+  test('a name that a report has for something else is refused', () => {
+    const text = latency.replace('name: latency', 'name: witnesses')
+    expect(findings(text)).toEqual([`${place(text, 'witnesses')} shape`])
+  })
+
   test('two services may have objectives of one name; one service may not', async () => {
     const folder = await temporaryFolder()
     writeFileSync(join(folder, 'a.yaml'), latency)
@@ -165,6 +185,12 @@ describe('an objective', () => {
     const objectives = readObjectives(folder)
     expect(objectives.map(({ id }) => id)).toEqual(['tintype/latency', 'other/latency', 'availability'])
     expect(rules(objectives).groups.map(({ name }) => name)).toContain('other-latency')
+    writeFileSync(
+      join(folder, 'c.yaml'),
+      `${latency.replace('service: tintype', 'service: other-latency')}---\n${openSlo('latency-latency', ratio({ bad: 'a' }, 'b'), { service: 'other', target: 0.9 })}`,
+    )
+    const groups = rules(readObjectives(folder)).groups.map(({ name }) => name)
+    expect(new Set(groups).size).toBe(groups.length)
     writeFileSync(join(folder, 'd.yaml'), latency)
     expect(() => readObjectives(folder)).toThrow(
       /d\.yaml:4:9: error: .*a\.yaml has the name latency already, for the same service/,
@@ -308,6 +334,15 @@ describe('the lint', () => {
     ],
   ])('finds %s', (_, text, marker, rule) => {
     expect(findings(text)).toContain(`${place(text, marker)} ${rule}`)
+  })
+
+  test('warns of a bound that one Prometheus writes otherwise where the metrics are not known', () => {
+    const severities = (le: string) =>
+      parseObjectives('x.yaml', bucket(le)).flatMap(({ document, objectives }) =>
+        lint(document, objectives, { source: 'prometheus', keepDays: 0 }).map(({ severity }) => severity),
+      )
+    expect(severities('{le="2.0"}')).toEqual(['warning'])
+    expect(severities('{le="0.5"}')).toEqual([])
   })
 
   test('accepts the bucket as both versions of Prometheus write it', () => {

@@ -5,7 +5,7 @@ import { planTiers, tiers } from '../math/burn-rate.ts'
 import { fromDecimal } from '../math/fraction.ts'
 import { parseDuration } from '../math/time.ts'
 import type { Calendar, Objective, Sli, ThresholdOperator } from '../sources/index.ts'
-import { counterOf } from '../sources/promql.ts'
+import { counterOf, withoutComments } from '../sources/promql.ts'
 import { type Document, type Finding, type Path, readDocument, readDocuments } from './document.ts'
 import {
   annotation,
@@ -77,10 +77,13 @@ export function parseFiles(paths: readonly string[]): Parsed[] {
   })
 }
 
-/** The OpenSLO files of a folder in the order of their names, or one file. */
+/** The OpenSLO files below a folder in the order of their names, without hidden ones, or one file. */
 function parsePath(path: string): Parsed[] {
   const stats = statSync(path, { throwIfNoEntry: false })
-  const names = stats?.isDirectory() ? readdirSync(path).filter(name => /\.ya?ml$/.test(name)) : []
+  const all = stats?.isDirectory() ? readdirSync(path, { recursive: true, encoding: 'utf8' }) : []
+  const names = all.filter(
+    name => /\.ya?ml$/.test(name) && !/(^|\/)\./.test(name) && statSync(join(path, name)).isFile(),
+  )
   const files = stats?.isFile() ? [path] : names.sort().map(name => join(path, name))
   if (files.length > 0) return files.flatMap(file => parseObjectives(show(file), readFileSync(file, 'utf8')))
   const document = readDocument(show(path), '')
@@ -136,7 +139,7 @@ export const slug = (title = ''): string =>
 
 function sliOf(document: Document, index: number, method: Objective['method']): Sli {
   const counted = countedPart(document)
-  const promql = (part: Part) => String(document.get(query(part))).trim()
+  const promql = (part: Part) => withoutComments(String(document.get(query(part))))
   if (counted === undefined)
     return {
       kind: 'threshold',

@@ -26,6 +26,12 @@ const name = matching(
   /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/,
   'a name of small letters, digits and hyphens, at most 63',
 )
+/** The other members of a report’s JSON, of which each objective is one. */
+const taken = ['window', 'planned', 'witnesses']
+const ownName = {
+  mayBe: `${name.mayBe}, and not ${taken.join(' or ')}, which a report has`,
+  holds: (value: unknown) => name.holds(value) && !taken.includes(String(value)),
+}
 const longestMinutes = 90 * 1440
 const within = (minutes: number | undefined): true | undefined =>
   minutes !== undefined && minutes >= 60 && minutes <= longestMinutes ? true : undefined
@@ -105,7 +111,7 @@ function schemaOf(document: Document): Schema {
     apiVersion: always(oneOf('openslo/v1')),
     kind: always(oneOf('SLO')),
     metadata: {
-      name: always(name),
+      name: always(ownName),
       displayName: text,
       annotations: {
         'slo/runbook': text,

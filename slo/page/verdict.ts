@@ -3,7 +3,7 @@ import { duration } from '@tintype/lib/page/browser/language.ts'
 import { type Diagnosis, post, type State } from './api.ts'
 import { clock, joined, significant, wholePercent } from './format.ts'
 import { table, wide } from './parts.ts'
-import { translated, word } from './words.ts'
+import { translated, translatedRemark, word } from './words.ts'
 
 type Verdict = Diagnosis['verdict']
 
@@ -41,12 +41,18 @@ function stateOf(diagnosis: Diagnosis | null): string {
 function answer(diagnosis: Diagnosis, { logs }: State): Content[] {
   const { verdict, examples } = diagnosis
   const { lever, evidence, lacking } = verdict
-  const remarks = [...verdict.replicas, ...verdict.context, ...verdict.remarks]
+  const written = [...verdict.replicas, ...verdict.context, ...verdict.remarks]
+  const remarks = written.map(translatedRemark)
   const slow = isSlow(verdict)
   return [
     h('p', { class: 'lead' }, sentence(verdict)),
     h('p', { class: 'small soft' }, facts(diagnosis)),
-    remarks.length > 0 && h('p', { class: 'small', lang: 'en' }, remarks.join('; ')),
+    remarks.length > 0 &&
+      h(
+        'p',
+        { class: 'small', lang: remarks.some(each => written.includes(each)) && 'en' },
+        remarks.join('; '),
+      ),
     lever &&
       h(
         'p',

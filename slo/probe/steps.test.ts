@@ -90,6 +90,19 @@ test('what is to be captured and is not there is a failure, and later steps are 
   expect(asked).toHaveLength(1)
 })
 
+test.each([
+  ['an address that is none', 'matches: "to=(.*)"', '"/orders/1" is no address'],
+  ['nothing at all', 'matches: "id=(.*)"', 'nothing to capture as next: id=(.*) does not match'],
+])('what an answer leads to counts as a failure also when it is %s', async (_, capture, why) => {
+  const { environment } = await shop((_, response) => response.end('id=\nto=/orders/1'))
+  const { failure } = await walk(
+    `  - { name: look, method: POST, url: "\${SHOP}", capture: { next: { ${capture} } } }
+  - { name: follow, method: POST, url: "\${next}" }`,
+    environment,
+  )
+  expect(failure?.why).toBe(why)
+})
+
 test('a failed GET is tried once more; a POST that may have been taken is not', async () => {
   const busy: RequestListener = (_, response) => response.writeHead(503).end('busy')
   const get = await shop(busy)

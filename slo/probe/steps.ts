@@ -43,10 +43,15 @@ function checkReferences(steps: readonly ProbeStep[], environment: Readonly<Valu
   }
 }
 
-const once = (step: ProbeStep, values: Values, signal: AbortSignal): Promise<Timed> =>
-  timedRequest({
+async function once(step: ProbeStep, values: Values, signal: AbortSignal): Promise<Timed> {
+  const address = expand(step.url, values)
+  const url = URL.parse(address)
+  // A part of it may be what the service answered before.
+  if (!url || !/^https?:$/.test(url.protocol))
+    return { phases: noPhases, failed: `"${address}" is no address` }
+  return timedRequest({
     method: step.method,
-    url: new URL(expand(step.url, values)),
+    url,
     headers: Object.fromEntries(
       Object.entries(step.headers).map(([name, value]) => [name, expand(value, values)]),
     ),
@@ -54,6 +59,7 @@ const once = (step: ProbeStep, values: Values, signal: AbortSignal): Promise<Tim
     timeoutMs: step.timeoutSeconds * 1000,
     signal,
   })
+}
 
 /** Why an answer is not the expected one; null when it is, and then its captures are in `values`. */
 function judge({ expect, capture }: ProbeStep, answer: BoundedAnswer, values: Values): string | null {
@@ -69,8 +75,8 @@ function judge({ expect, capture }: ProbeStep, answer: BoundedAnswer, values: Va
     if (!headerOf(answer, name).includes(text)) return `the header ${name} is "${headerOf(answer, name)}"`
   for (const [name, { header, matches }] of Object.entries(capture)) {
     const found = new RegExp(matches).exec(header ? headerOf(answer, header) : body)
-    if (!found) return `nothing to capture as ${name}: ${matches} does not match`
-    values[name] = found[1] ?? found[0]
+    values[name] = found?.[1] ?? found?.[0]
+    if (!values[name]) return `nothing to capture as ${name}: ${matches} does not match`
   }
   return null
 }

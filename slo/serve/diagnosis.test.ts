@@ -45,6 +45,15 @@ test('a diagnosis that fails is said in the log and throws nothing', async () =>
   expect(diagnosis.found(Date.now())).toBeNull()
 })
 
+test('a diagnosis trusts the certificates that slo trusts: Node’s variables are passed on', async () => {
+  const environment = { NODE_OPTIONS: '--no-such-option' }
+  const dataDir = await temporaryFolder()
+  createStore(recorderFile(dataDir), []).close()
+  const { events, log } = listening()
+  await openDiagnosis(readDirectory(), dataDir, '', [], log, facts(), environment).look(Date.now())
+  expect(events).toEqual(['diagnosis.failed'])
+})
+
 test('what was found is kept for each five minutes, over a restart, and the oldest is forgotten', async () => {
   lowerLimit('verdicts', 3)
   const dataDir = await temporaryFolder()

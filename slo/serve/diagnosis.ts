@@ -3,6 +3,7 @@ import { getCompileCacheDir } from 'node:module'
 import { extname } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
+import { plainEnvironment } from '@tintype/lib/environment.ts'
 import { describeError } from '@tintype/lib/errors.ts'
 import { countLimit, limits } from '@tintype/lib/limits.ts'
 import type { Log } from '@tintype/lib/telemetry/log.ts'
@@ -41,8 +42,11 @@ export function openDiagnosis(
   ports: readonly AdminPort[],
   log: Log,
   store: Pick<AlertStore, 'get' | 'set'>,
+  own: NodeJS.ProcessEnv = {},
 ) {
   const environment = {
+    // Among them are those by which this process trusts the certificate of a Prometheus.
+    ...plainEnvironment(own),
     DATA_DIR: dataDir,
     LOGS_URL: logs,
     NODE_COMPILE_CACHE: getCompileCacheDir() ?? '',

@@ -1,10 +1,13 @@
 import { globSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { expect, test } from 'vitest'
+import { expect, test, vi } from 'vitest'
+import { remark } from '../diagnose/remark.ts'
 
 const folder = join(import.meta.dirname, '../page')
 const read = (name: string) => readFileSync(join(folder, name), 'utf8')
-const texts = JSON.parse(read('words.json')) as Record<string, { en: string; ko: string }>
+type Texts = Record<string, { en: string; ko: string }>
+const texts = JSON.parse(read('words.json')) as Texts
+const remarks = JSON.parse(read('remarks.json')) as Texts
 const source = globSync('*.{ts,html}', { cwd: folder })
   .filter(name => !name.endsWith('.test.ts'))
   .map(read)
@@ -13,7 +16,7 @@ const source = globSync('*.{ts,html}', { cwd: folder })
 const placeholders = (text: string): string[] => [...new Set(text.match(/\{\w+/g))].sort()
 
 test('each text has the same placeholders in English and Korean', () => {
-  const differing = Object.entries(texts).filter(
+  const differing = [...Object.entries(texts), ...Object.entries(remarks)].filter(
     ([, { en, ko }]) => String(placeholders(en)) !== String(placeholders(ko)),
   )
   expect(differing).toEqual([])
@@ -25,4 +28,35 @@ test('each text is used, and each text that the HTML names is there', () => {
   const forever = (name: string) => name.replace(/Forever$/, '')
   const unused = Object.keys(texts).filter(name => !new RegExp(`['"]${forever(name)}['"]`).test(source))
   expect(unused).toEqual([])
+})
+
+test('each remark of diagnose is shown in Korean by its own form, with its values', async () => {
+  vi.stubGlobal('location', { search: '?lang=ko' })
+  vi.stubGlobal('localStorage', { getItem: () => null })
+  // Its types are those of a browser.
+  const { translatedRemark } = await import(join(folder, 'words.ts'))
+  const values = {
+    ...{
+      process: 'web 10.0.0.1:80',
+      job: 'web',
+      stage: 'store',
+      cause: 'cpu',
+      seconds: '1.20',
+      usual: '0.40',
+    },
+    ...{
+      objective: 'latency',
+      objectives: 'a and b',
+      present: 1,
+      wanted: 2,
+      time: '2026-11-26T04:12:00.000Z',
+    },
+  }
+  for (const [name, { ko }] of Object.entries(remarks)) {
+    const shown = { ...values, time: '04:12' } as Record<string, unknown>
+    expect(translatedRemark(remark(name as Parameters<typeof remark>[0], values))).toBe(
+      ko.replaceAll(/\{(\w+)\}/g, (_, key: string) => String(shown[key])),
+    )
+  }
+  expect(translatedRemark('something else')).toBe('something else')
 })

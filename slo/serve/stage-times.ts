@@ -3,7 +3,7 @@ import type { Stages } from '../page/api.ts'
 import { increase } from '../sources/counter.ts'
 import type { Series, Source } from '../sources/index.ts'
 import { parseSelector } from '../sources/promql.ts'
-import { matches } from '../sources/selector.ts'
+import { jobsIn, matches } from '../sources/selector.ts'
 
 /** As many points as a small chart can show. */
 const steps = 72
@@ -31,7 +31,10 @@ export async function stagesOf(
     return selector ? [{ name, isPart, selector }] : []
   })
   const names = new Set(drawn.flatMap(({ selector: { metric } }) => [`${metric}_bucket`, `${metric}_sum`]))
-  const series = await source.series([...names], from - stepMs, to, stepMs)
+  const isOf = ({ selector: { metric } }: (typeof drawn)[number], name: string) =>
+    [`${metric}_bucket`, `${metric}_sum`].includes(name)
+  const jobsOf = (name: string) => jobsIn(drawn.flatMap(each => (isOf(each, name) ? each.selector : [])))
+  const series = await source.series([...names], from - stepMs, to, stepMs, jobsOf)
   const grow = ({ points }: Series): Float64Array => {
     const growth = new Float64Array(count)
     points.forEach(({ at, value }, i) => {

@@ -10,7 +10,7 @@ import { pick } from '@tintype/lib/variables.ts'
 import { alertStoreFile, openAlertStore } from '../alerts/alert-store.ts'
 import { hasAlertmanager } from '../alerts/alertmanager.ts'
 import { createNotifier } from '../alerts/notifier.ts'
-import { asHost } from '../directory/expand.ts'
+import { asHost, expand } from '../directory/expand.ts'
 import type { Directory } from '../directory.ts'
 import { startProbe } from '../probe/probe.ts'
 import { probeOf } from '../probe/probe-of.ts'
@@ -49,7 +49,9 @@ type Config = ReturnType<typeof readConfig<typeof used>>
  * The service that keeps watch: probes, records, evaluates, alerts, and shows it.
  * @throws ConfigError on a bad environment.
  */
-export async function startSlo(directory: Directory, environment: NodeJS.ProcessEnv): Promise<Running> {
+export async function startSlo(written: Directory, environment: NodeJS.ProcessEnv): Promise<Running> {
+  const prometheus = expand(written.service.prometheus, environment)
+  const directory = { ...written, service: { ...written.service, prometheus } }
   const { objectives, service } = directory
   const config = readConfig(environment, used)
   const { SCRAPE_TARGETS, TARGETS_FILE, DATA_DIR: dataDir } = config
@@ -90,12 +92,12 @@ export async function startSlo(directory: Directory, environment: NodeJS.Process
     log,
   })
   const logs = service.logServer ? config.LOGS_URL || reach(config.HOST, config.LOGS_PORT) : ''
-  const diagnosis = openDiagnosis(directory, dataDir, logs, others, log, alertStore)
+  const diagnosis = openDiagnosis(directory, dataDir, logs, others, log, alertStore, environment)
   const watch = startWatch({
     evaluations: openEvaluations(objectives, source, alertStore),
     notifier,
     alertStore,
-    hasAlertmanager: service.prometheus ? () => hasAlertmanager(service.prometheus) : null,
+    hasAlertmanager: service.prometheus ? () => hasAlertmanager(service.prometheus, service.selectors) : null,
     heartbeat: config.HEARTBEAT_URL,
     diagnosis,
     pages: () => pages,

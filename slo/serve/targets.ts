@@ -12,17 +12,24 @@ export function targetsOf(
   { targets }: Service,
   environment: Readonly<Record<string, string | undefined>>,
 ): readonly Target[] {
-  if (given.length > 0) return given
-  return targets.map(({ job, instance, url }) => {
-    const address = expand(url, environment)
-    const parsed = URL.parse(address)
-    if (!parsed) throw new ConfigError(`"${address}", the target ${job} of service.yaml, is no address`)
-    return {
-      job,
-      instance: instance === undefined ? parsed.host : expand(instance, environment),
-      url: parsed,
-    }
-  })
+  const all =
+    given.length > 0
+      ? given
+      : targets.map(({ job, instance, url }) => {
+          const address = expand(url, environment)
+          const parsed = URL.parse(address)
+          if (!parsed) throw new ConfigError(`"${address}", the target ${job} of service.yaml, is no address`)
+          return {
+            job,
+            instance: instance === undefined ? parsed.host : expand(instance, environment),
+            url: parsed,
+          }
+        })
+  const names = all.map(({ job, instance }) => `${job} ${instance}`)
+  const twice = names.find((name, i) => names.indexOf(name) !== i)
+  // Each scrape of one would seem a restart of the other.
+  if (twice) throw new ConfigError(`two targets are ${twice}: give each an instance of its own`)
+  return all
 }
 
 type Group = { targets: string[]; labels?: Record<string, string> }

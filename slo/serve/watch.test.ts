@@ -1,3 +1,6 @@
+import { once } from 'node:events'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import type { Log } from '@tintype/lib/telemetry/log.ts'
 import { expect, onTestFinished, test } from 'vitest'
 import { lowerLimit, temporaryFolder, until } from '../../test/support.ts'
@@ -111,6 +114,7 @@ function watching(
   fake: Source,
   alertStore: AlertStore,
   hasAlertmanager: (() => Promise<boolean>) | null = null,
+  heartbeat: URL | null = null,
 ) {
   const logged: string[] = []
   const updates: (readonly Alert[])[] = []
@@ -120,7 +124,7 @@ function watching(
     notifier: { update: async firing => void updates.push(firing), stop: async () => {} },
     alertStore,
     hasAlertmanager,
-    heartbeat: null,
+    heartbeat,
     diagnosis: { look: async () => {}, found: () => null } as unknown as Diagnoser,
     pages: () => 'http://slo',
     log: { error: note, info: note, warn: note } as unknown as Log,
@@ -257,6 +261,17 @@ test('a grouped objective has a budget for each group, also for one that begins 
   values.splice(0, 3)
   isGone = false
   expect(await idsAt(begin + 103 + 1_500)).toEqual([objective.id, 'by-city{city="x"}'])
+})
+
+test('a heartbeat that is redirected did not arrive', async () => {
+  const outside = createServer((_, response) => response.writeHead(301, { Location: '/' }).end())
+  outside.listen(0, '127.0.0.1')
+  await once(outside, 'listening')
+  onTestFinished(() => void outside.close())
+  const url = new URL(`http://127.0.0.1:${(outside.address() as AddressInfo).port}/ping`)
+  const { watch, logged } = watching(source().fake, await newStore(), null, url)
+  await until(() => logged.includes('heartbeat.failed'))
+  await watch.stop()
 })
 
 test('no evaluation for three minutes pages, and so does a watchdog that fell silent', () => {

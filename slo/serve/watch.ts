@@ -171,7 +171,8 @@ async function beat(url: URL, log: Log): Promise<void> {
   try {
     const signal = AbortSignal.timeout(heartbeatTimeoutMs)
     const { status } = await askBounded(url.href, { signal, maxMiB: 1 })
-    if (status >= 400) throw new Error(`answer ${status}`)
+    // A redirect is not followed: what it leads to received nothing.
+    if (status >= 300) throw new Error(`answer ${status}`)
   } catch (error) {
     log.warn('heartbeat.failed', { error: String(error) })
   }

@@ -44,8 +44,17 @@ export type Source = {
   seenBefore(sli: Sli, minute: Minute): Promise<boolean>
   /** Values of a label among the series counted in [from, to), sorted; series without it are left out. */
   labelValues(sli: Sli, label: string, from: Minute, to: Minute): Promise<string[]>
-  /** The samples of these metrics in (fromMs, toMs], ascending, by series; with a step, one of each step. */
-  series(metrics: readonly string[], fromMs: number, toMs: number, stepMs?: number): Promise<Series[]>
+  /**
+   * The samples of these metrics in (fromMs, toMs], ascending, by series; with a step, one of each step. `jobsOf`: a pattern of
+   * the jobs that expose a metric; a Prometheus that many services share is asked for these alone. Empty is any.
+   */
+  series(
+    metrics: readonly string[],
+    fromMs: number,
+    toMs: number,
+    stepMs?: number,
+    jobsOf?: (metric: string) => string,
+  ): Promise<Series[]>
   close(): Promise<void>
 }
 

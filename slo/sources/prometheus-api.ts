@@ -5,7 +5,7 @@ import { SourceError } from './index.ts'
 import { type Scope, scoped, unscoped, withMatchers } from './promql.ts'
 
 export type Matrix = { metric: Record<string, string>; values: [seconds: number, value: string][] }[]
-type Answer<T> = { status: string; error?: string; warnings?: string[]; data: T }
+type Answer<T> = { status?: string; error?: string; warnings?: string[]; isPartial?: boolean; data?: T }
 
 export type PrometheusApi = ReturnType<typeof prometheusApi>
 
@@ -32,7 +32,7 @@ export function prometheusApi(url: string, scope: Scope = unscoped) {
         maxMiB: limits.readBytes.value,
         ...(!isGet && { body: `${parameters}` }),
       })
-    const { status, body } = await turn(ask).catch(error => {
+    const { status, headers, body } = await turn(ask).catch(error => {
       const limit =
         error instanceof TooLong ? 'readBytes' : error.name === 'TimeoutError' ? 'readSeconds' : null
       if (limit === null) return fail(`is away: ${error.message || error.code}`, error)
@@ -41,15 +41,23 @@ export function prometheusApi(url: string, scope: Scope = unscoped) {
       return fail(`did not answer within ${limits.readSeconds.value} s: ${what}`, error)
     })
     const answer = parse<T>(body.toString())
-    if (!answer) throw new SourceError(`${shown} answered ${status} and no JSON: is that a Prometheus?`)
-    if (answer.status !== 'success') fail(`refused ${what}: ${answer.error}`)
-    if (answer.warnings?.length) fail(`answered only in part: ${answer.warnings.join('; ')}`)
+    if (answer?.status === 'error') fail(`refused ${what}: ${answer.error}`)
+    if (answer?.status !== 'success' || answer.data === undefined)
+      throw new SourceError(
+        `${shown} answered ${[status, headers.location].filter(Boolean).join(' to ')} and not as Prometheus does: is that a Prometheus?`,
+      )
+    // Up to version 2.53 hints at the query, which the answer does not lack anything for, are among the warnings.
+    const warnings = answer.warnings?.filter(each => !each.startsWith('PromQL info:')) ?? []
+    if (answer.isPartial) warnings.push('isPartial')
+    if (warnings.length > 0) fail(`answered only in part: ${warnings.join('; ')}`)
     return answer.data
   }
   const evaluate = async (path: string, promql: string, times: Record<string, number>): Promise<Matrix> => {
     const query = scoped(promql, scope)
     const parameters = parametersOf({ query, ...times, timeout: `${limits.readSeconds.value}s` })
     const { result } = await call<{ result: Matrix }>(path, query, parameters)
+    if (result.some(each => 'histograms' in each || 'histogram' in each))
+      fail(`has native histograms, not numbers, for ${query}: histogram_count() of them is a counter`)
     if (result.length <= limits.readSeries.value) return result
     countLimit('readSeries')
     return fail(`has ${result.length} series, more than ${limits.readSeries.value}, for ${query}`)
@@ -75,7 +83,7 @@ export function prometheusApi(url: string, scope: Scope = unscoped) {
 const parametersOf = (parameters: Record<string, string | number>): URLSearchParams =>
   new URLSearchParams(Object.entries(parameters).map(([name, value]) => [name, String(value)]))
 
-function parse<T>(text: string): Answer<T> | undefined {
+function parse<T>(text: string): Answer<T> | null | undefined {
   try {
     return JSON.parse(text)
   } catch {

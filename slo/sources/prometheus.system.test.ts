@@ -8,6 +8,7 @@ import { describeWithParts } from '../../test/support.ts'
 import { readDirectory } from '../directory.ts'
 import { type RunningPrometheus, startPrometheus } from '../test/prometheus.ts'
 import { contractData, sourceContract } from './contract.ts'
+import type { RatioSli } from './index.ts'
 import { openPrometheus } from './prometheus.ts'
 
 describeWithParts('Prometheus as a source', ['prometheus', 'promtool'], parts => {
@@ -25,7 +26,7 @@ describeWithParts('Prometheus as a source', ['prometheus', 'promtool'], parts =>
 })
 
 describe('a Prometheus that is none', () => {
-  const sli = readDirectory().objectives[0]?.sli as never
+  const sli = readDirectory().objectives[0]?.sli as RatioSli
 
   async function answering(status: number, body: string): Promise<string> {
     const server = createServer((_, response) => response.writeHead(status).end(body)).listen(0, '127.0.0.1')
@@ -39,10 +40,13 @@ describe('a Prometheus that is none', () => {
     await expect(slots).rejects.toThrow(/Prometheus at http:\/\/127.0.0.1:9 is away: /)
   })
 
-  test('a web page is no answer', async () => {
-    const url = await answering(200, '<html>')
-    await expect(openPrometheus(url).slots(sli, 0, 10)).rejects.toThrow(/no JSON: is that a Prometheus\?/)
-  })
+  test.each(['<html>', '{"message":"Not found"}', '{"status":"success"}', 'null', '"up"'])(
+    '%s is no answer',
+    async body => {
+      const slots = openPrometheus(await answering(200, body)).slots(sli, 0, 10)
+      await expect(slots).rejects.toThrow(/answered 200 and not as Prometheus does: is that a Prometheus\?/)
+    },
+  )
 
   test('a refusal is handed on in its own words', async () => {
     const url = await answering(
@@ -52,9 +56,31 @@ describe('a Prometheus that is none', () => {
     await expect(openPrometheus(url).slots(sli, 0, 10)).rejects.toThrow(/would load too many samples/)
   })
 
-  test('an answer in part is no answer', async () => {
-    const url = await answering(200, '{"status":"success","data":[],"warnings":["store away"]}')
-    await expect(openPrometheus(url).slots(sli, 0, 10)).rejects.toThrow(/only in part: store away/)
+  test.each([
+    ['"warnings":["store away"]', /only in part: store away/],
+    // As VictoriaMetrics says it.
+    ['"isPartial":true', /only in part/],
+  ])('an answer in part is no answer: %s', async (part, why) => {
+    const url = await answering(200, `{"status":"success","data":[],${part}}`)
+    await expect(openPrometheus(url).slots(sli, 0, 10)).rejects.toThrow(why)
+  })
+
+  const computed = {
+    ...sli,
+    part: { promql: 'a + b', selector: null },
+    total: { promql: 'c + d', selector: null },
+  }
+  const answeringWith = (result: object[], more = {}) =>
+    answering(200, JSON.stringify({ status: 'success', data: { result }, ...more }))
+
+  test('a hint at the query is no answer in part, also where version 2.53 calls it a warning', async () => {
+    const url = await answeringWith([], { warnings: ['PromQL info: metric might not be a counter: "a"'] })
+    expect(await openPrometheus(url).slots(computed, 0, 1)).toMatchObject([{ unknown: true }])
+  })
+
+  test('a native histogram is no counter, and what counts it is named', async () => {
+    const url = await answeringWith([{ metric: {}, histograms: [] }])
+    await expect(openPrometheus(url).slots(computed, 0, 1)).rejects.toThrow(/histogram_count\(\)/)
   })
 
   test('10,000 series in one metric are refused with their number', async () => {

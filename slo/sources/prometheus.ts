@@ -4,6 +4,7 @@ import {
   type Counter,
   type Minute,
   type RatioSli,
+  type Selector,
   type Series,
   type Sli,
   type Slot,
@@ -12,7 +13,7 @@ import {
   type ThresholdSli,
 } from './index.ts'
 import { type Matrix, type PrometheusApi, prometheusApi } from './prometheus-api.ts'
-import { formatSelector, type Scope, selectorsOf, unscoped } from './promql.ts'
+import { formatMatcher, formatSelector, type Scope, selectorsOf, unscoped } from './promql.ts'
 import { rangeOf, readings } from './ranges.ts'
 import { matches } from './selector.ts'
 
@@ -52,26 +53,21 @@ export function openPrometheus(url: string, scope: Scope = unscoped): Source {
     },
     labelValues: (sli, label, from, to) =>
       api.labelValues(label, selectorsOf(totalOf(sli)), from * 60, to * 60),
-    async series(metrics, fromMs, toMs, stepMs) {
+    async series(metrics, fromMs, toMs, stepMs, jobsOf = () => '') {
       const all: Series[] = []
-      const add = (matrix: Matrix, name?: string) => {
-        for (const {
-          labels: { __name__ = '', ...labels },
-          samples,
-        } of unreplicated(matrix))
-          all.push({
-            name: name ?? __name__,
-            labels,
-            points: samples.map(({ timeMs: at, value }) => ({ at, value })),
-          })
-      }
-      if (stepMs !== undefined)
-        for (const name of metrics)
-          add(await api.range(name, fromMs / 1000, toMs / 1000, stepMs / 1000), name)
-      else
-        for (let i = 0; i < metrics.length; i += metricsAtOnce) {
-          const names = metrics.slice(i, i + metricsAtOnce).join('|')
-          add(await api.query(`{__name__=~"${names}"}[${Math.ceil((toMs - fromMs) / 1000)}s]`, toMs / 1000))
+      const atOnce = stepMs === undefined ? metricsAtOnce : 1
+      for (const [jobs, names] of Map.groupBy(metrics, jobsOf))
+        for (let i = 0; i < names.length; i += atOnce) {
+          const read = names.slice(i, i + atOnce)
+          const selector = `{__name__=~"${read.join('|')}"${jobs && `,job=~${JSON.stringify(jobs)}`}}`
+          const matrix = await (stepMs === undefined
+            ? api.query(`${selector}[${Math.ceil((toMs - fromMs) / 1000)}s]`, toMs / 1000)
+            : api.range(selector, fromMs / 1000, toMs / 1000, stepMs / 1000))
+          // An aggregation over the copies of a pair drops the name.
+          for (const { labels: named, samples } of unreplicated(matrix)) {
+            const { __name__: name = String(read[0]), ...labels } = named
+            all.push({ name, labels, points: samples.map(({ timeMs: at, value }) => ({ at, value })) })
+          }
         }
       return all
     },
@@ -110,7 +106,7 @@ async function ratioSlots(
   const range = { from: from - Math.ceil(maxGapSeconds / 60) - 1, to }
   const read = (counter: Counter) => readIncreases(api, unreplicated, counter, maxGapSeconds, range)
   const totals = await read(total)
-  const known = part.selector && part.selector.metric === total.selector?.metric ? part.selector : undefined
+  const known = part.selector && total.selector && isWithin(part.selector, total.selector) && part.selector
   const parts = known ? totals.filter(({ labels }) => matches(known, labels)) : await read(part)
   const sum = (series: readonly Increases[], i: number) =>
     series.reduce((all, { counts }) => all + (counts[i] ?? 0), 0)
@@ -119,6 +115,11 @@ async function ratioSlots(
     return ratioSlot(counts, from + i, sum(parts, index), sum(totals, index))
   })
 }
+
+/** Whether a selector means no series but some of another’s. */
+const isWithin = (part: Selector, total: Selector): boolean =>
+  part.metric === total.metric &&
+  total.matchers.every(each => part.matchers.some(other => formatMatcher(other) === formatMatcher(each)))
 
 /** What each series grew in each minute, from all its samples, piece by piece. */
 async function readIncreases(

@@ -1,5 +1,7 @@
 import { describe, expect, test } from 'vitest'
-import { counterOf, parseSelector, promqlError, scoped, withMatchers } from './promql.ts'
+import type { Selector } from './index.ts'
+import { counterOf, parseSelector, promqlError, scoped, withMatchers, withoutComments } from './promql.ts'
+import { matches } from './selector.ts'
 
 describe('a scope', () => {
   test.each([
@@ -30,20 +32,24 @@ describe('a scope', () => {
 })
 
 describe('a counter', () => {
-  test.each(['a{b="c"}', 'sum(a{b="c"})', 'sum by (d) (a{b="c"})', '(sum(a{b="c"}) by (d))', "a{b='c'}"])(
-    '%s is read series by series',
-    promql => {
-      expect(counterOf(promql).selector).toEqual({
-        metric: 'a',
-        matchers: [{ label: 'b', operator: '=', value: 'c' }],
-      })
-    },
-  )
+  test.each([
+    ...['a{b="c"}', 'sum(a{b="c"})', 'sum by (d) (a{b="c"})', '(sum(a{b="c"}) by (d))', "a{b='c'}"],
+    ...['sum(a{b="c"}) or vector(0)', '(sum(a{b="c"}) or on() vector( 0 ))'],
+  ])('%s is read series by series', promql => {
+    expect(counterOf(promql).selector).toEqual({
+      metric: 'a',
+      matchers: [{ label: 'b', operator: '=', value: 'c' }],
+    })
+  })
 
-  test.each(['sum(a) + sum(b)', 'a offset 5m', 'max(a)', 'rate(a[5m])', '{__name__=~"a|b"}'])(
-    '%s is computed',
-    promql => expect(counterOf(promql).selector).toBe(null),
-  )
+  test.each([
+    ...['sum(a) + sum(b)', 'a offset 5m', 'max(a)', 'rate(a[5m])', '{__name__=~"a|b"}'],
+    ...['sum(a) or vector(1)', 'a or b', 'a{"b.c"="d"}', '{"a.b"}', 'a{b=~"\\\\pL"}', 'a{b=~"[[:alpha:]]"}'],
+  ])('%s is computed', promql => expect(counterOf(promql).selector).toBe(null))
+})
+
+test('comments are no part of an expression', () => {
+  expect(withoutComments('# of users\na{b="#"} # in all\n  + c # and')).toBe('a{b="#"} \n  + c')
 })
 
 test('what is no PromQL is named from its first wrong character', () => {
@@ -53,7 +59,8 @@ test('what is no PromQL is named from its first wrong character', () => {
   expect(promqlError('a')).toBe(undefined)
 })
 
-test('a selector with a pattern that only Go reads is none of ours', () => {
-  expect(parseSelector('a{b=~"(?i)c"}')).toBe(undefined)
+test('flags at the start of a pattern are those of Go', () => {
+  const selector = parseSelector('a{b=~"(?i)get|post"}') as Selector
+  expect(['GET', 'Post', 'put'].filter(b => matches(selector, { b }))).toEqual(['GET', 'Post'])
   expect(parseSelector('a{b!~"c.*"}')?.matchers).toEqual([{ label: 'b', operator: '!~', value: 'c.*' }])
 })

@@ -1,5 +1,6 @@
 import { parser } from '@prometheus-io/lezer-promql'
 import type { Counter, Matcher, Selector } from './index.ts'
+import { patternOf } from './selector.ts'
 
 type Node = ReturnType<typeof parser.parse>['topNode']
 
@@ -28,6 +29,12 @@ export function promqlError(promql: string): string | undefined {
   const at = errorAt(promql)
   return at === undefined ? undefined : promql.slice(at).trim() || 'its end'
 }
+
+/** Without its comments: what is put behind an expression would be a part of them. */
+export const withoutComments = (promql: string): string =>
+  nodes(promql, 'LineComment')
+    .reduceRight((text, { from, to }) => text.slice(0, from) + text.slice(to), promql)
+    .trim()
 
 /** The functions that an expression calls. */
 export const functionsOf = (promql: string): string[] =>
@@ -94,10 +101,9 @@ function instantVector(selector: Node, promql: string): { from: number; to: numb
   return node ?? undefined
 }
 
-/** A counter as it is written: a sum of a selector counts what its series count. */
+/** A counter as it is written: a sum of a selector counts what its series count, also with a zero where it has none. */
 export function counterOf(promql: string): Counter {
   let node = parser.parse(promql).topNode.firstChild
-  while (node?.name === 'LineComment') node = node.nextSibling
   for (;;) {
     const inner: Node | null | undefined = node && within(node, promql)
     if (!inner) break
@@ -110,9 +116,15 @@ export function counterOf(promql: string): Counter {
   }
 }
 
-/** The only operand of a sum or of parentheses. */
+/** The only operand of a sum or of parentheses, and that of `or vector(0)`. */
 function within(node: Node, promql: string): Node | null | undefined {
   if (node.name === 'ParenExpr') return node.firstChild
+  if (node.name === 'BinaryExpr')
+    return /^or\s+(on\s*\(\s*\)\s*)?vector\(\s*0\s*\)$/.test(
+      promql.slice(node.firstChild?.to, node.to).trim(),
+    )
+      ? node.firstChild
+      : undefined
   if (node.name !== 'AggregateExpr' || !/^sum\b/.test(promql.slice(node.from, node.to))) return undefined
   return node.getChild('FunctionCallBody')?.firstChild
 }
@@ -123,14 +135,17 @@ export function parseSelector(text: string): Selector | undefined {
   const node = nodes(text, 'PromQL')[0]?.firstChild
   const name = node?.getChild('Identifier')
   if (node?.name !== 'VectorSelector' || !name || node.nextSibling) return undefined
-  const written = node.getChild('LabelMatchers')?.getChildren('UnquotedLabelMatcher') ?? []
+  const braces = node.getChild('LabelMatchers')
+  const written = braces?.getChildren('UnquotedLabelMatcher') ?? []
+  // Names in quotation marks, which Prometheus 3 has, are left to it.
+  if (braces?.getChild('QuotedLabelMatcher') || braces?.getChild('QuotedLabelName')) return undefined
   const matchers = written.map((matcher): Matcher | undefined => {
     const [label, operator, quoted] = ['LabelName', 'MatchOp', 'StringLiteral'].map(part => {
       const { from = 0, to = 0 } = matcher.getChild(part) ?? {}
       return text.slice(from, to)
     }) as [string, Matcher['operator'], string]
     const value = unquote(quoted)
-    if (value === undefined || (operator.endsWith('~') && !isRegex(value))) return undefined
+    if (value === undefined || (operator.endsWith('~') && !patternOf(value))) return undefined
     return { label, operator, value }
   })
   const known = matchers.filter(each => each !== undefined)
@@ -139,18 +154,10 @@ export function parseSelector(text: string): Selector | undefined {
     : undefined
 }
 
+export const formatMatcher = ({ label, operator, value }: Matcher): string =>
+  `${label}${operator}${JSON.stringify(value)}`
 export const formatSelector = ({ metric, matchers }: Selector): string =>
-  matchers.length === 0
-    ? metric
-    : `${metric}{${matchers.map(each => `${each.label}${each.operator}${JSON.stringify(each.value)}`).join(',')}}`
-
-export function isRegex(text: string): boolean {
-  try {
-    return new RegExp(text) !== undefined
-  } catch {
-    return false
-  }
-}
+  matchers.length === 0 ? metric : `${metric}{${matchers.map(formatMatcher).join(',')}}`
 
 /** Undefined for an escape that only Go has. */
 function unquote(quoted: string): string | undefined {

@@ -74,6 +74,16 @@ describeWithParts('a Prometheus that others share', ['prometheus', 'promtool'], 
     ])
   })
 
+  test('a metric is read of the jobs alone that are asked for', async () => {
+    const read = (jobs: string, stepMs?: number) =>
+      source().series(['http_requests_total'], begin * 60_000, (begin + 5) * 60_000, stepMs, () => jobs)
+    for (const stepMs of [undefined, 60_000]) {
+      expect(await read(`${RegExp.escape('api')}|web`, stepMs)).toHaveLength(2)
+      expect(await read('', stepMs)).toHaveLength(2)
+      expect(await read('web', stepMs)).toEqual([])
+    }
+  })
+
   test('a threshold is compared in each minute, and a minute without the gauge is unknown', async () => {
     const text = openSlo(
       'busy',

@@ -51,6 +51,8 @@ export const countedKinds = parse(
     target: 0.99,
     window: '30d',
   }),
+  // The bad ones are none of the total's series.
+  openSlo('apart', ratio({ bad: promises('broken') }, promises('kept')), { target: 0.9 }),
   openSlo('grouped', ratio({ good: promises('kept') }, all), { target: 0.97, groupBy: 'job' }),
   openSlo('grouped-slices', ratio({ bad: promises('broken') }, all), {
     ...slices,

@@ -32,6 +32,15 @@ test('labels keep their values, however they are written', () => {
   expect(withLabels('b="1",job="x"', { job: 'web', a: '"' })).toBe('a="\\"",b="1",job="web"')
 })
 
+test('blanks, tabs and line ends of Windows stand between tokens', () => {
+  const text = '\t# HELP a b\r\n\r\n a_total { b = "1", c="2" , }\t 3 \r\nd\t4\ne{ } 5'
+  expect(parseExposition(text, 'text')).toEqual([
+    { name: 'a_total', labels: 'b="1",c="2"', value: 3 },
+    { name: 'd', labels: '', value: 4 },
+    { name: 'e', labels: '', value: 5 },
+  ])
+})
+
 test.each([
   ['a torn answer', 'a 1\n', 'openmetrics', 'torn'],
   ['a value cut short', 'a 1\nb', 'text', 'line 2: no value'],

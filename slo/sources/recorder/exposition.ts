@@ -6,10 +6,12 @@ export class ExpositionError extends Error {
   override name = 'ExpositionError'
 }
 
-const metricName = /[a-zA-Z_:][a-zA-Z0-9_:]*/y
-const label = /([a-zA-Z_][a-zA-Z0-9_]*)="((?:[^"\\\n]|\\[\\"n])*)"/y
+// Blanks may stand between any two tokens.
+const metricName = /([a-zA-Z_:][a-zA-Z0-9_:]*)[ \t]*/y
+const label = /[ \t]*([a-zA-Z_][a-zA-Z0-9_]*)[ \t]*=[ \t]*"((?:[^"\\\n]|\\[\\"n])*)"[ \t]*/y
+const end = /[ \t]*\}[ \t]*/y
 /** Letters of NaN and Inf in any case, as Prometheus reads them: prom-client writes "Nan". */
-const number = /(?:[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?|[+-]?inf(?:inity)?|nan)(?= |$)/iy
+const number = /(?:[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?|[+-]?inf(?:inity)?|nan)(?=[ \t]|$)/iy
 /** What OpenMetrics allows after a value. It is passed over: traces are found by their own store. */
 const exemplar = /^( # \{.*\} \S+( \S+)?)?$/
 
@@ -21,7 +23,8 @@ const exemplar = /^( # \{.*\} \S+( \S+)?)?$/
 export function parseExposition(text: string, format: 'openmetrics' | 'text'): ExposedSample[] {
   if (format === 'openmetrics' && !/(^|\n)# EOF\n?$/.test(text))
     throw new ExpositionError('ends without "# EOF": the answer is torn')
-  return text.split('\n').flatMap((line, index) => {
+  return text.split('\n').flatMap((written, index) => {
+    const line = written.trim()
     if (line === '' || line.startsWith('#')) return []
     try {
       return [parseSample(line)]
@@ -32,13 +35,14 @@ export function parseExposition(text: string, format: 'openmetrics' | 'text'): E
 }
 
 function parseSample(line: string): ExposedSample {
-  const name = take(metricName, line, 0)?.[0]
-  if (!name) throw new Error('no metric name')
-  let at = name.length
+  const [named, name] = take(metricName, line, 0) ?? []
+  if (!named || !name) throw new Error('no metric name')
+  let at = named.length
   const pairs = new Map<string, string>()
   if (line[at] === '{') {
     at++
-    while (line[at] !== '}') {
+    let ended = take(end, line, at)
+    while (!ended) {
       const [found, key, value] = take(label, line, at) ?? []
       if (!found || key === undefined || value === undefined) throw new Error('a label that cannot be read')
       if (pairs.has(key)) throw new Error(`label ${key} given twice`)
@@ -46,13 +50,14 @@ function parseSample(line: string): ExposedSample {
       at += found.length
       if (line[at] === ',') at++
       else if (line[at] !== '}') throw new Error('labels that do not end')
+      ended = take(end, line, at)
     }
-    at++
+    at += ended[0].length
   }
-  if (line[at] !== ' ') throw new Error('no value')
-  const value = take(number, line, at + 1)?.[0]
+  if (at === line.length) throw new Error('no value')
+  const value = take(number, line, at)?.[0]
   if (value === undefined) throw new Error('not a number')
-  if (!exemplar.test(line.slice(at + 1 + value.length))) throw new Error('something after the value')
+  if (!exemplar.test(line.slice(at + value.length))) throw new Error('something after the value')
   return { name, labels: canonical([...pairs]), value: numberOf(value) }
 }
 

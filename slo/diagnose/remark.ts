@@ -1,0 +1,7 @@
+import texts from '../page/remarks.json' with { type: 'json' }
+
+/** A remark about a verdict. The pages show it in their own language by its English form. */
+export const remark = (
+  name: keyof typeof texts,
+  values: Readonly<Record<string, string | number>> = {},
+): string => texts[name].en.replace(/\{(\w+)\}/g, (_, key: string) => String(values[key]))

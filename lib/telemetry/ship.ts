@@ -19,8 +19,10 @@ type Shipping = {
   stop(): Promise<void>
 }
 
-/** Entries are collected for this long, so that a busy service sends few batches. */
+/** Entries are collected for this long, because a batch costs the server an fsync; for longer after a batch of many. */
 const gatherMs = 500
+const busyGatherMs = 2_000
+const busyEntries = 20
 const firstBackoffMs = 100
 const maxBackoffMs = 5_000
 /** Interval of asking for an address that is not known yet. */
@@ -53,6 +55,7 @@ export function startShipping(
     const renamed = new Map<string, string>()
     let failures = 0
     let rewound = false
+    let shipped = 0
     for (;;) {
       pulse.beat()
       try {
@@ -62,7 +65,7 @@ export function startShipping(
           if (signal.aborted) return batches.close()
           pulse.rest()
           await appended.promise
-          await pause(gatherMs)
+          await pause(shipped < busyEntries ? gatherMs : busyGatherMs)
           continue
         }
         const url = destination.url()
@@ -75,6 +78,7 @@ export function startShipping(
         const stream = renamed.get(batch.stream) ?? batch.stream
         const answer = await send(url, destination.token, as(stream, batch), rewound)
         faultPoint('ship.answered')
+        shipped = batch.last - batch.first + 1
         if ('acked' in answer) batches.acknowledged(batch, answer.acked)
         else if ('expected' in answer) batches.rewind(batch, answer.expected)
         else {

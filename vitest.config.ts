@@ -1,7 +1,8 @@
 import { defineConfig } from 'vitest/config'
 import { BaseSequencer, type TestSpecification } from 'vitest/node'
 
-// `unit`: pure modules and ports, seconds. `system`: whole processes, browsers, real parts.
+// `unit`: pure modules and ports, seconds. `alone`: such as look at their own process. `system`: whole processes, browsers,
+// real parts.
 // Not .parts, where the versions of a release are checked out with their tests.
 const folders = '{lib,services,slo,dashboards,bench,tools,loadtest,k8s,test}'
 /** Each limit is far above what a busy machine needs: a test that fails by one waited for what never came. */
@@ -11,6 +12,9 @@ const shared = {
   pool: 'forks' as const,
   expect: { poll: { timeout: 30_000 } },
 }
+
+/** They measure the memory of their process, which would be that of the files before them. */
+const alone = ['services/converter/convert.test.ts', 'services/converter/heic.test.ts']
 
 /** A file of a minute that begins last is a minute in which the other workers have nothing to do. */
 class LongestFirst extends BaseSequencer {
@@ -40,9 +44,13 @@ export default defineConfig({
           ...shared,
           name: 'unit',
           include: [`${folders}/**/*.test.ts`],
-          exclude: ['**/node_modules/**', '**/*.system.test.ts'],
+          exclude: ['**/node_modules/**', '**/*.system.test.ts', ...alone],
+          // A process for each file, which loads every package anew, takes 30 s of processor time.
+          isolate: false,
+          setupFiles: './test/fresh.ts',
         },
       },
+      { test: { ...shared, name: 'alone', include: alone } },
       {
         test: {
           ...shared,

@@ -288,8 +288,8 @@ describeWithParts('PostgreSQL', ['postgres'], ({ postgres }) => {
           if (name === 'pg') throw Object.assign(new Error('Cannot find package'), { code: 'ERR_MODULE_NOT_FOUND' })
           return next(name, context)
         } })
-        const { open } = await import('${new URL('./index.ts', import.meta.url)}')
-        await open('${url}').then(queue => queue.close(), error => console.log(error.message))`
+        const { openQueue } = await import('${new URL('./index.ts', import.meta.url)}')
+        await openQueue('${url}').then(queue => queue.close(), error => console.log(error.message))`
       const run = (url: string) =>
         spawnSync(process.execPath, ['--input-type=module', '-e', script(url)], { encoding: 'utf8' })
       expect(run(`sqlite:${folder}/queue.sqlite`)).toMatchObject({ status: 0, stdout: '' })

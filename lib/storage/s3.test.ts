@@ -84,8 +84,8 @@ test('without its package the SDK is named, with what to type', async () => {
       if (name.startsWith('@aws-sdk/')) throw Object.assign(new Error('not there'), { code: 'ERR_MODULE_NOT_FOUND' })
       return next(name, context)
     } })`
-  const script = `const { open } = await import('${import.meta.dirname}/index.ts')
-    await open('s3://photos').catch(error => console.log(error.name + ': ' + error.message))`
+  const script = `const { openStorage } = await import('${import.meta.dirname}/index.ts')
+    await openStorage('s3://photos').catch(error => console.log(error.name + ': ' + error.message))`
   const preload = `data:text/javascript,${encodeURIComponent(hook)}`
   const args = ['--import', preload, '--input-type=module', '--eval', script]
   const { stdout } = await promisify(execFile)(process.execPath, args)

@@ -206,8 +206,8 @@ export function bucketContract(name: string, start: () => Promise<S3Server>, fau
 /** Tells the most memory that it had during an upload beyond that before it. */
 const uploadingScript = `
   import { Readable } from 'node:stream'
-  const { open } = await import(process.argv[2])
-  const storage = await open(process.argv[3])
+  const { openStorage } = await import(process.argv[2])
+  const storage = await openStorage(process.argv[3])
   const chunk = () => Buffer.alloc(65_536, 7)
   const body = () => {
     let left = 50e6 / 65_536

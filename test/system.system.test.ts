@@ -108,9 +108,9 @@ test('a converter killed under load loses no photo', async () => {
   expect(tintype.stderr()).toMatch(/process\.ended.*"process":"converter","how":"SIGKILL"/)
 })
 
-/** What a command prints. */
+/** What a command prints; a command of slo by its clock. */
 const command = async (script: string, words: string[]): Promise<string> =>
-  (await runScript(script, words, { DATA_DIR: folder })).out
+  (await runScript(script, words, { DATA_DIR: folder, ...settings() })).out
 const logs = (...words: string[]) => command('services/logs/main.ts', words)
 const slo = (...words: string[]) => command('slo/main.ts', words)
 

@@ -1,4 +1,4 @@
-import { setTimeout as delay } from 'node:timers/promises'
+import { once } from 'node:events'
 import { describeError } from '@tintype/lib/errors.ts'
 import { askBounded } from '@tintype/lib/http/bounded-request.ts'
 import { startPulse } from '@tintype/lib/pulse.ts'
@@ -103,7 +103,7 @@ export function startWatch(options: {
 
   /** The first message carries a verdict if there is one in time; no page waits longer for it. */
   const look = async (signal: AbortSignal): Promise<void> => {
-    const late = delay(verdictMs, undefined, { signal, ref: false }).catch(() => {})
+    const late = once(AbortSignal.any([signal, AbortSignal.timeout(verdictMs)]), 'abort')
     await Promise.race([diagnosis.look(Date.now()), late])
   }
 

@@ -87,6 +87,9 @@ describe.skipIf(!process.env.TEST_FULL)('beside a running service, with npm run 
     async (_, ofPage) => {
       for (const command of ofPage) {
         if (/^npm run load/.test(command.text) && !part('k6')) continue
+        // The entries of a photo reach the log server within a second.
+        if (/logs -- timeline/.test(command.text))
+          await until(async () => (await run(command.text)).code === 0, { what: command.text })
         const { code, out, err } = await run(command.text)
         id = /"id":"([^"]+)"/.exec(out)?.[1] ?? id
         expect(statusesOf(command.text), `${at(command)}\n${out}\n${err}`).toContain(code)

@@ -15,7 +15,7 @@ import {
 } from './record.ts'
 
 /** The size of a received upload, and with an Idempotency-Key its hash. */
-export type Received = { bytes: number; sha256?: string }
+type Received = { bytes: number; sha256?: string }
 
 /** An upload that is to be accepted. */
 export type Arrival<R extends Received = Received> = {

@@ -15,10 +15,10 @@ import { newPhotoId, type Owner, type PhotoRecord, photoKey } from './record.ts'
 
 export const owner: Owner = 'ab'.repeat(16)
 
-export type Counted = { accepted: string[]; settled: [photo: string, outcome: string][]; errors: string[] }
+type Counted = { accepted: string[]; settled: [photo: string, outcome: string][]; errors: string[] }
 
 /** A log that writes nothing; errors are remembered. */
-export const silent = (errors: string[]): Log => {
+const silent = (errors: string[]): Log => {
   const nothing = () => {}
   return {
     error: event => void errors.push(event),

@@ -5,7 +5,7 @@ import { openElsewhere } from './contract-process.ts'
 import { pollMs } from './follow.ts'
 import { type Claim, type Job, openQueue, type Queue, type QueueEvent, type QueueOptions } from './index.ts'
 
-export type Engine = {
+type Engine = {
   /** An empty queue. */
   newUrl(): string
   /** The engine dies as by SIGKILL and comes back; no-op where it lives within its users' processes. */

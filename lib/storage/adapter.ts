@@ -9,7 +9,7 @@ export type StorageCall = Pause & { key: Key; refused: boolean }
 export type Measure = <T>(work: () => Promise<T>) => Promise<T>
 
 /** What an adapter does for `Storage`, which has the promises. Keys are checked and calls measured before. */
-export type Adapter = {
+type Adapter = {
   name: StorageAdapter
   /** Stores files in order, up to the first that is refused. */
   store(files: AsyncIterable<Put>, call: StorageCall): Promise<Stored[]>

@@ -4,7 +4,7 @@ import { type Disk, ignore, syncFolder } from '../disk.ts'
 /** Known folders held in memory, about 200 bytes each. Forgetting one costs one more fsync. */
 const maxKnown = 20_000
 
-export type DurableFolders = {
+type DurableFolders = {
   /** Makes a folder and those above it, up to the root, and makes each entry durable. */
   make(folder: string): Promise<void>
   /** fsync of a folder: its entries are durable. Calls that wait for the same folder share one fsync. */

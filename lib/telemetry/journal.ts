@@ -41,7 +41,7 @@ export type Held = {
   onAppend(listener: () => void): void
 }
 
-export type Journal = Held & {
+type Journal = Held & {
   /**
    * Writes the line that `render` gives for the next id; durable against kill -9 when it returns.
    * @throws when the disk refuses the write; the id is then used for the next entry.

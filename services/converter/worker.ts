@@ -10,7 +10,7 @@ import { rememberAttempts, tryPhoto } from './try-photo.ts'
 /** `startChild`: a fresh child, for a slot that has none or a dead one. */
 type WorkerOptions = { id: string; slots: number; startChild: () => Promise<Child> }
 
-export type ConverterWorker = {
+type ConverterWorker = {
   /** Why no photo can be converted now, or null. */
   missing(): string | null
   /** Which loop has not moved for too long, or null. */

@@ -61,7 +61,8 @@ export async function timelineReport(
   if (key === undefined || !isTimelineKey(key))
     return answer(null, ['timeline needs --session, --photo or --trace: the id as entries carry it'], 2)
   const story = await timeline(folders, key, day)
-  if (story.entries.length === 0) return answer(story, [`No entry names ${key}.`], 2)
+  if (story.entries.length === 0)
+    return answer(story, [`No entry names ${key}. Entries of the last second may not have arrived yet.`], 2)
   const gapBefore = new Map(story.gaps.map(({ fromMs, toMs }) => [toMs, toMs - fromMs]))
   const lines = story.entries.flatMap(entry => {
     const gapMs = gapBefore.get(timeOf(entry))

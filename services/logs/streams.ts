@@ -34,7 +34,7 @@ export type Appended =
   /** Another process has begun this stream: its entries of these numbers are others. */
   | { taken: string }
 
-export type ReceivedBatch = {
+type ReceivedBatch = {
   body: Buffer
   clock: Clock
   /** The sender holds nothing older than this batch: a gap before it will never be filled. */

@@ -9,7 +9,7 @@ import { type Scope, unscoped } from '../sources/promql.ts'
 import { identity, type RecordingRule, recorded, recordings, series, window } from './recordings.ts'
 
 /** Prometheus’ rule file, as the parts of it that are generated. */
-export type Rule = RecordingRule | AlertRule
+type Rule = RecordingRule | AlertRule
 type AlertRule = {
   alert: string
   expr: string

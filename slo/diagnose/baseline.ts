@@ -92,5 +92,7 @@ export function youth(
 ): string[] {
   if (history >= minBaselineWindows || series.length === 0) return []
   const fromMs = comparableFrom(firstOf(series), stepMs)
-  return fromMs > atMs ? [remark('comparesFrom', { time: new Date(fromMs).toISOString() })] : []
+  // In whole minutes, rounded up.
+  const time = `${new Date(fromMs + 59_999).toISOString().slice(0, 16)}Z`
+  return fromMs > atMs ? [remark('comparesFrom', { time })] : []
 }

@@ -36,7 +36,7 @@ const selected = ({ metric, matchers }: Selector, { samples }: Window): readonly
   samples(metric).filter(({ labels }) => matches({ matchers }, labels))
 
 /** A function of each series that has samples in the spans (from, to]; a value that is not finite is no sample. */
-export const overWindow =
+const overWindow =
   (compute: (points: Points, values: number[]) => number): OverRange =>
   (selector, window, spans) =>
     selected(selector, window).flatMap(({ labels, points }) => {

@@ -4,7 +4,7 @@ import type { Tally } from './sli.ts'
 import { round, spanAt, standing } from './standing.ts'
 
 /** `clears` is null while the alert fires. */
-export type Firing = { fires: Minute; clears: Minute | null }
+type Firing = { fires: Minute; clears: Minute | null }
 
 export type Timeline = {
   objective: string

@@ -1,55 +1,64 @@
-import { h } from '@tintype/lib/page/browser/dom.ts'
+import { type Content, h } from '@tintype/lib/page/browser/dom.ts'
 import type { ObjectiveState, WhatIfAlert } from './api.ts'
 import { clock, joined, percent } from './format.ts'
-import { asTable, type Bar, chart } from './parts.ts'
+import { addressAt, asTable, type Bar, chart, firstMeasured } from './parts.ts'
 import { translated, word } from './words.ts'
 
-type Lane = { name: string; bars: Omit<Bar, 'class'>[]; summary: string }
+/** `links` are shown in place of the summary. */
+type Lane = { name: string; bars: Omit<Bar, 'class'>[]; summary: string; links?: Content }
 
 /** Lanes of bars on one axis from 0 to `length`. `mark` is a stretch to compare with, such as the outage. */
 function lanes(all: readonly Lane[], length: number, mark?: Bar): HTMLElement {
-  const visible = (bar: Bar) => ({ ...bar, to: Math.max(bar.to, bar.from + length / 300) })
+  const widen = (bar: Bar) => ({ ...bar, from: Math.max(0, Math.min(bar.from, bar.to - length / 300)) })
   return h(
     'div',
     { class: 'lanes small' },
-    all.map(({ name, bars, summary }) => {
-      const firing = bars.map(bar => visible({ ...bar, class: 'firing' }))
+    all.map(({ name, bars, summary, links = summary }) => {
+      const firing = bars.map(bar => widen({ ...bar, class: 'firing' }))
       const drawn = chart(`${name}: ${summary}`, length, mark ? [mark, ...firing] : firing)
-      return [h('span', {}, name), drawn, h('span', { class: 'soft' }, summary)]
+      return [h('span', {}, name), drawn, h('span', { class: 'soft' }, links)]
     }),
   )
 }
 
 const minutesADay = 1440
+/** So many alerts of a lane are named with their times: the last ones. */
+const maxTimes = 3
 
-/** The alerts of the last day on one axis, and as a table with the budget that was gone when each fired. */
+/** The time at which an alert fired, as a link to the page as it was then. */
+const momentOf = (fires: string): HTMLElement => h('a', { href: addressAt(fires) }, clock(fires))
+
+/** The alerts of the measured day on one axis, and as a table with the budget that was gone when each fired. */
 export function alertHistory(objectives: ObjectiveState[]): HTMLElement {
   const fired = objectives.flatMap(({ name, displayName, alerts }) =>
     alerts.map(alert => ({ ...alert, displayName, lane: `${name} ${alert.tier}` })),
   )
   if (fired.length === 0) return h('p', { class: 'soft' }, word('noAlerts'))
+  const length = minutesADay - firstMeasured(objectives)
   const end = Date.parse(objectives[0]?.to ?? '') / 60_000
   const minute = (time: string | null) =>
-    time === null ? minutesADay : Math.max(0, Date.parse(time) / 60_000 - end + minutesADay)
+    time === null ? length : Math.max(0, Date.parse(time) / 60_000 - end + length)
   const ended = (clears: string | null) => (clears ? clock(clears) : word('still'))
   const recent = fired.filter(({ clears }) => minute(clears) > 0)
-  const byLane = [...Map.groupBy(recent, ({ lane }) => lane)].map(([name, own]) => ({
-    name,
-    bars: own.map(({ fires, clears }) => ({
+  const byLane = [...Map.groupBy(recent, ({ lane }) => lane)].map(([name, own]) => {
+    const bars = own.map(({ fires, clears }) => ({
       from: minute(fires),
       to: minute(clears),
       title: `${clock(fires)}–${ended(clears)}`,
-    })),
-    summary: own.some(({ clears }) => clears === null) ? word('still') : `${own.length} ×`,
-  }))
+    }))
+    const links = own
+      .slice(-maxTimes)
+      .map(({ fires, clears }) => [momentOf(fires), clears ? ' ' : ` ${ended(null)}`])
+    return { name, bars, links, summary: bars.map(({ title }) => title).join(', ') }
+  })
   const rows = fired.map(({ displayName, tier, fires, clears, budgetUsedAtFire }) => [
     translated(displayName),
     tier,
-    clock(fires),
+    momentOf(fires),
     ended(clears),
     percent(budgetUsedAtFire),
   ])
-  return h('div', {}, lanes(byLane, minutesADay), asTable(word('alertColumns'), rows))
+  return h('div', {}, lanes(byLane, length), asTable(word('alertColumns'), rows))
 }
 
 /** When each alert fires and clears in a described outage; the alerts that do not fire are only named. */

@@ -5,6 +5,7 @@ import { showNavigation } from '@tintype/lib/page/browser/navigation.ts'
 import { get, type ObjectiveState, type State } from './api.ts'
 import { presentState } from './cards.ts'
 import { clock, shortTime } from './format.ts'
+import { addressAt } from './parts.ts'
 import { learn, objectivesName, word, words } from './words.ts'
 
 export const refreshMs = 15_000
@@ -44,7 +45,7 @@ function showState({ objectives, at, seenAt, begun }: State, page: Page, earlier
   find('#notice').replaceChildren(
     word('asItWas', { time: shortTime(at) }),
     ' ',
-    h('a', { href: '?' }, word('showNow')),
+    h('a', { href: addressAt(null) }, word('showNow')),
   )
   const now = presentState(objectives)
   find('#state').dataset.state = stale || !begun ? 'unknown' : now.state

@@ -1,4 +1,4 @@
-import { find, h } from '@tintype/lib/page/browser/dom.ts'
+import { find, h, redraw } from '@tintype/lib/page/browser/dom.ts'
 import { alertHistory, whatIfLanes } from './alerts.ts'
 import {
   type FitAnswer,
@@ -40,9 +40,9 @@ function draw(state: State, refresh: () => Promise<void>): void {
   find('#kept').textContent =
     `${kept(keepDays.minutes, 'minutesKept')} ${kept(keepDays.traces, 'tracesKept')}`
   showVerdict(state, refresh)
-  find('#cards').replaceChildren(...objectives.map(card))
+  redraw(find('#cards'), ...objectives.map(card))
   drawDay(objectives)
-  find('#alerts').replaceChildren(alertHistory(objectives))
+  redraw(find('#alerts'), alertHistory(objectives))
   const rows = planned.map(({ from, to, reason }) => [shortTime(from), clock(to), reason])
   find('#planned').replaceChildren(
     rows.length > 0
@@ -67,8 +67,8 @@ function drawDay(objectives: ObjectiveState[]): void {
       word('hours', { n: hours }),
     )
   })
-  find('#zoom').replaceChildren(...(useful.length > 1 ? buttons : []))
-  find('#day').replaceChildren(dayStrips(objectives, zoom, show))
+  redraw(find('#zoom'), ...(useful.length > 1 ? buttons : []))
+  redraw(find('#day'), dayStrips(objectives, zoom, show))
 }
 
 async function answerFits(): Promise<void> {

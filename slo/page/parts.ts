@@ -91,6 +91,14 @@ export function table(columns: string, rows: readonly (readonly Cell[])[], attri
 export const wide = (content: HTMLElement, label: string, name = ''): HTMLElement =>
   h('div', { class: `wide ${name}`, tabindex: 0, role: 'group', 'aria-label': label }, content)
 
+/** The address of this page as it was at a time; null: as it is now. */
+export function addressAt(time: string | null): string {
+  const address = new URL(location.href)
+  if (time === null) address.searchParams.delete('at')
+  else address.searchParams.set('at', time)
+  return address.href
+}
+
 /** What a chart shows as a table, folded away. */
 export const asTable = (columns: string, rows: readonly (readonly Cell[])[]): HTMLElement =>
   h('details', { class: 'small' }, h('summary', {}, word('table')), wide(table(columns, rows), word('table')))

@@ -8,9 +8,11 @@ import { translated, word } from './words.ts'
 /** Heights and widths in px where the page's font size is 16 px. */
 const [height, timesHeight, secondsWidth, textSize] = [84, 22, 64, 12]
 
-/** One lane a stage, all on one time axis, so that the one that grew is seen at once. */
+/** One lane a stage, all on one time axis, which begins with the first work that was measured. */
 export function stageLanes({ times, stages }: Stages, into: HTMLElement): void {
   const seen = stages.filter(({ count }) => count > 0)
+  const begin = Math.min(...seen.map(({ p99 }) => p99.findIndex(value => value !== null)).filter(i => i >= 0))
+  const measured = <T>(values: T[]): T[] => values.slice(begin)
   into.replaceChildren(...(seen.length === 0 ? [h('p', { class: 'soft' }, word('noStages'))] : []))
   const colour = resolver(into)
   const scale = Number.parseFloat(getComputedStyle(document.documentElement).fontSize) / 16
@@ -40,6 +42,8 @@ export function stageLanes({ times, stages }: Stages, into: HTMLElement): void {
         chart,
       ),
     )
+    // One step makes no line.
+    if (measured(times).length < 2) continue
     const line = (label: string, stroke: string, width: number) => ({
       label,
       stroke: colour(stroke),
@@ -70,7 +74,7 @@ export function stageLanes({ times, stages }: Stages, into: HTMLElement): void {
         ],
         series: [{}, line('p99', '--silver', 1), line('p95', '--soft', 1.25), line('p50', '--ink', 2)],
       },
-      [times, p99, p95, p50],
+      [measured(times), measured(p99), measured(p95), measured(p50)],
       chart,
     )
   }

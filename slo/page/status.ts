@@ -1,4 +1,4 @@
-import { find, h } from '@tintype/lib/page/browser/dom.ts'
+import { find, h, redraw } from '@tintype/lib/page/browser/dom.ts'
 import type { ObjectiveState, State } from './api.ts'
 import { countsOf, stateWord, summary } from './cards.ts'
 import { percent } from './format.ts'
@@ -22,7 +22,7 @@ function draw({ objectives }: State): void {
   )
   find('#legend').replaceChildren(legend([shown], firstMeasured([shown]), shown.strip.states.length))
   find('#incidents').replaceChildren(incidents(shown))
-  find('#objectives').replaceChildren(wide(standings(objectives), objectivesName()))
+  redraw(find('#objectives'), wide(standings(objectives), objectivesName()))
 }
 
 /** Online or not, how much of the budget is used, and each objective about events. */

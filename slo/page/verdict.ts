@@ -1,4 +1,4 @@
-import { type Content, find, h } from '@tintype/lib/page/browser/dom.ts'
+import { type Content, find, h, redraw } from '@tintype/lib/page/browser/dom.ts'
 import { duration } from '@tintype/lib/page/browser/language.ts'
 import { type Diagnosis, post, type State } from './api.ts'
 import { clock, joined, significant, wholePercent } from './format.ts'
@@ -19,7 +19,8 @@ export function showVerdict(state: State, refresh: () => Promise<void>): void {
   const now = JSON.stringify([diagnosis, detail, mayAct, comparesFrom])
   if (now === drawn) return
   drawn = now
-  find('#verdict-answer').replaceChildren(
+  redraw(
+    find('#verdict-answer'),
     h(
       'article',
       { class: 'sheet verdict', 'data-state': stateOf(diagnosis) },

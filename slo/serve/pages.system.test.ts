@@ -111,6 +111,18 @@ describeWithParts('the pages of slo', ['chromium'], ({ chromium: executablePath 
     )
     expect(await page.locator('.tiers .state').count()).toBeGreaterThanOrEqual(2)
     expect(await page.textContent('#alerts')).toContain('availability page-fast')
+    await page.click('#alerts .lanes a')
+    await until(async () => /^The page shows the state of/.test((await page.textContent('#notice')) ?? ''))
+  })
+
+  test('what is drawn again keeps the focus, and what was unfolded stays so', async () => {
+    await open(urls.burning)
+    await page.click('#day summary')
+    await page.focus('#zoom button:nth-child(2)')
+    await page.keyboard.press('Enter')
+    expect(await page.textContent('#zoom [aria-pressed="true"]')).toBe('6 h')
+    expect(await page.textContent('#zoom :focus')).toBe('6 h')
+    expect(await page.locator('#day details[open]').count()).toBe(1)
   })
 
   test('an alert’s link shows the page as it was then, and the way to now', async () => {

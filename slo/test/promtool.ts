@@ -35,7 +35,7 @@ export const promtoolTest = ({ name, minutes, series }: Simulated, timelines: re
 })
 
 type Sample = { labels: string; value: number }
-export type PromtoolTest = Omit<ReturnType<typeof promtoolTest>, 'promql_expr_test'> & {
+type PromtoolTest = Omit<ReturnType<typeof promtoolTest>, 'promql_expr_test'> & {
   promql_expr_test: { expr: string; eval_time: string; exp_samples: Sample[] }[]
 }
 
@@ -76,7 +76,7 @@ function values({ samples }: SimulatedSeries): string {
   return words.join(' ')
 }
 
-export const testYaml = (tests: readonly PromtoolTest[]): string =>
+const testYaml = (tests: readonly PromtoolTest[]): string =>
   stringify({ rule_files: ['rules.yaml'], evaluation_interval: '1m', tests }, { lineWidth: 0 })
 
 /** Runs tests through the generated rules. @throws with promtool’s own words when one does not hold. */

@@ -47,3 +47,14 @@ export function find<E extends HTMLElement = HTMLElement>(selector: string): E {
   if (!element) throw new Error(`the page has no ${selector}`)
   return element
 }
+
+/** Replaces what an element contains. What was unfolded stays so, and the focus keeps its place. */
+export function redraw(element: HTMLElement, ...content: (Node | string)[]): void {
+  const folds = () => [...element.querySelectorAll('details')]
+  const stops = () => [...element.querySelectorAll<HTMLElement>('a, button, summary, [tabindex]')]
+  const unfolded = folds().map(({ open }) => open)
+  const focused = stops().indexOf(document.activeElement as HTMLElement)
+  element.replaceChildren(...content)
+  for (const [i, fold] of folds().entries()) fold.open = unfolded[i] ?? false
+  stops()[focused]?.focus()
+}

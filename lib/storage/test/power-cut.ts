@@ -10,7 +10,7 @@ type Node = File | Folder
 const isFolder = (node: Node | undefined): node is Folder => node !== undefined && 'entries' in node
 const newFolder = (): Folder => ({ entries: new Map(), durable: new Map() })
 
-export type PoweredDisk = {
+type PoweredDisk = {
   disk: Disk
   /** How many fsyncs there were. */
   syncs(): number

@@ -1,4 +1,4 @@
-import { find, h } from '@tintype/lib/page/browser/dom.ts'
+import { find, h, redraw } from '@tintype/lib/page/browser/dom.ts'
 import { duration, fillIn } from '@tintype/lib/page/browser/language.ts'
 import { getJson, type Recent, type RecentRow, recentLists } from './api.ts'
 import { wordFor, words } from './words.ts'
@@ -20,7 +20,7 @@ export function showRecent(lead: HTMLElement | undefined): void {
       if (now === shown) return
       shown = now
       find('#keys').replaceChildren(...optionsOf(recent))
-      find('#recent').replaceChildren(...sectionsOf(recent))
+      redraw(find('#recent'), ...sectionsOf(recent))
       const text = sentence(recent)
       // Unchanged text must not be set again: screen readers would announce it each time.
       if (lead && lead.textContent !== text) lead.textContent = text

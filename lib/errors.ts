@@ -19,7 +19,8 @@ export function errorCode(error: unknown): string | undefined {
 
 /** For a person who starts something: an error that is expected or the system's by its message, every other with its stack. */
 export function explainError(error: unknown): string {
-  const bySystem = error instanceof Error && /^(E[A-Z0-9]+|ERR_SQLITE_ERROR)$/.test(errorCode(error) ?? '')
+  const bySystem =
+    error instanceof Error && /^(E[A-Z0-9]+|ERR_SQLITE_ERROR|ERR_QUEUE_CLOSED)$/.test(errorCode(error) ?? '')
   return error instanceof ExpectedError || bySystem ? error.message : describeError(error)
 }
 

@@ -1,6 +1,6 @@
 import { once } from 'node:events'
 import { existsSync } from 'node:fs'
-import { mkdtemp, rm } from 'node:fs/promises'
+import { mkdir, mkdtemp, rm } from 'node:fs/promises'
 import { request } from 'node:http'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
@@ -32,6 +32,15 @@ describe('npm start refuses', () => {
     server.close()
     expect(code).toBe(1)
     expect(err).toContain(`WEB_PORT=${port} is not free`)
+  })
+
+  test('a queue that is no database, in a sentence', async () => {
+    const folder = await temporaryFolder()
+    await mkdir(join(folder, 'queue', 'queue.sqlite'), { recursive: true })
+    const { code, err } = await refusal({ DATA_DIR: folder, ...anyPorts })
+    expect(code).toBe(1)
+    expect(err).toMatch(/^queue could not .*: unable to open database file$/m)
+    expect(err).not.toMatch(/^ {4}at /m)
   })
 
   test('one port for two', async () => {

@@ -240,9 +240,15 @@ describe('a stop', () => {
   })
 
   test('takes no longer than the grace time', async () => {
-    const served = await serve(app => app.get('/', async () => seconds(60).then(() => {})))
+    const begun = Promise.withResolvers<void>()
+    const served = await serve(app =>
+      app.get('/', async () => {
+        begun.resolve()
+        await seconds(60)
+      }),
+    )
     const client = served.connect(head('GET', '/'))
-    await sleep(100)
+    await begun.promise
     const start = performance.now()
     await served.close(300)
     expect(performance.now() - start).toBeLessThan(30_000)

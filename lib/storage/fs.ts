@@ -38,12 +38,14 @@ export async function openFolder(
   const temporary = join(root, temporaryFolder)
   await makeFolder(root, disk)
   const { ino } = statSync(root)
-  const makeTemporary = () => {
-    if (statSync(root, { throwIfNoEntry: false })?.ino !== ino)
-      endProcess(new Error(`storage "${root}" was moved, removed or unmounted`))
-    return disk.mkdir(temporary).catch(ignore('EEXIST'))
-  }
+  const makeTemporary = () => disk.mkdir(temporary).catch(ignore('EEXIST'))
   await makeTemporary()
+  let closed = false
+  const restoreTemporary = () => {
+    if (!closed && statSync(root, { throwIfNoEntry: false })?.ino !== ino)
+      endProcess(new Error(`storage "${root}" was moved, removed or unmounted`))
+    return makeTemporary()
+  }
   await removeLeftovers(temporary, disk)
   const folders = openFolders(root, disk)
   const writer = writerName(process.pid)
@@ -66,7 +68,7 @@ export async function openFolder(
     const drafts: Placed[] = []
     try {
       for await (const { key, ifAbsent = false, beside = false, ...file } of files) {
-        const draft = await writeDraft(disk, newTemporary(), file, call, makeTemporary)
+        const draft = await writeDraft(disk, newTemporary(), file, call, restoreTemporary)
         if (draft === 'too-large') return [draft]
         drafts.push({ ...draft, target: at(key), ifAbsent, beside })
         // Concurrent with the fsync of the body. A folder that fails here is made again in `place`.
@@ -172,7 +174,9 @@ export async function openFolder(
       await prune(dirname(at(key)))
     },
 
-    close() {},
+    close() {
+      closed = true
+    },
   }
   return storageOn(adapter, options)
 }

@@ -109,6 +109,17 @@ export function startShipping(
 const backoffMs = (failures: number): number =>
   Math.min(firstBackoffMs * 2 ** (failures - 1), maxBackoffMs) * (0.5 + Math.random() / 2)
 
+type ServerAnswer = { acked?: number; expected?: number; type?: string; detail?: string }
+
+/** Nothing of what a proxy answers in the server's place. */
+function answerOf(text: Buffer): ServerAnswer {
+  try {
+    return JSON.parse(text.toString()) ?? {}
+  } catch {
+    return {}
+  }
+}
+
 /** A batch with its entries numbered in another stream. */
 function as(stream: string, batch: EntryBatch): EntryBatch {
   if (stream === batch.stream) return batch
@@ -139,9 +150,7 @@ async function send(
     signal: AbortSignal.timeout(answerTimeoutMs),
     maxMiB: 1,
   })
-  const answer: { acked?: number; expected?: number; type?: string; detail?: string } = JSON.parse(
-    text.toString(),
-  )
+  const answer = answerOf(text)
   if (status === 200 && Number.isSafeInteger(answer.acked)) return { acked: answer.acked as number }
   if (status === 409 && !rewound && Number.isSafeInteger(answer.expected))
     return { expected: answer.expected as number }

@@ -6,6 +6,7 @@ import { networkInterfaces } from 'node:os'
 import { join } from 'node:path'
 import { listen } from '@tintype/lib/http/listen.ts'
 import { limits } from '@tintype/lib/limits.ts'
+import { openJournal } from '@tintype/lib/telemetry/journal.ts'
 import { createLog, type Log } from '@tintype/lib/telemetry/log.ts'
 import { createMetrics } from '@tintype/lib/telemetry/metrics.ts'
 import { shipOrphans } from '@tintype/lib/telemetry/orphans.ts'
@@ -16,7 +17,7 @@ import { sampleIn, temporaryFolder, until } from '../../test/support.ts'
 import { createLogsApp } from './app.ts'
 import { openClock } from './clock.ts'
 import { foldersIn } from './daily.ts'
-import { countLines, lines, readJournals } from './fixture.ts'
+import { countLines, line, lines, readJournals } from './fixture.ts'
 import { openServerJournal } from './streams.ts'
 
 const token = 'secret-of-the-shippers'
@@ -84,6 +85,21 @@ test('a log server behind a proxy is reached under its prefix', async () => {
   startLog(await temporaryFolder(), () => `http://127.0.0.1:${port}/logs/`).info('test.entry')
   await until(() => asked.length > 0)
   expect(asked[0]).toMatch(/^\/logs\/streams\/web\.0\./)
+})
+
+test('what a proxy answers in place of the log server is told by its status', async () => {
+  const proxy = createServer((_request, response) => response.writeHead(502).end('<html>')).listen(0)
+  onTestFinished(() => void proxy.close())
+  const journal = openJournal(await temporaryFolder(), 'web', '0', () => {})
+  onTestFinished(() => journal.close())
+  const { port } = proxy.address() as AddressInfo
+  const causes: string[] = []
+  const destination = { url: () => `http://127.0.0.1:${port}`, token }
+  const shipping = startShipping(journal, destination, error => causes.push(String((error as Error).cause)))
+  onTestFinished(() => shipping.stop())
+  journal.append(id => line(id.replace(/\.\d+$/, ''), 1, Date.now()))
+  await until(() => causes.length > 0)
+  expect(causes[0]).toContain('the log server answered 502')
 })
 
 test('entries come in order and once, and what is acknowledged is freed', async () => {

@@ -107,7 +107,8 @@ function problemOf(view: PhotoView | 'not-found'): Problem | undefined {
 
 function gone(response: Response): AbortSignal {
   const controller = new AbortController()
-  response.once('close', () => controller.abort())
+  if (response.closed) controller.abort()
+  else response.once('close', () => controller.abort())
   return controller.signal
 }
 

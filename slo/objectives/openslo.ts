@@ -13,7 +13,7 @@ import { type Fraction, fraction, fromDecimal } from '../math/fraction.ts'
 import { parseDuration } from '../math/time.ts'
 import { isStartTime, isTimeZone, nominalMinutes } from '../math/window.ts'
 import { type CalendarUnit, calendarUnits, thresholdOperators, tierNames } from '../sources/index.ts'
-import { promqlError } from '../sources/promql.ts'
+import { isInstantVector, promqlError, withoutComments } from '../sources/promql.ts'
 import type { Document, Finding, Path } from './document.ts'
 
 const rule = (mayBe: string, holds: KeyRule['holds']): KeyRule => ({ mayBe, holds })
@@ -53,8 +53,9 @@ const sliceTarget = part(
   'a number above 0, at most 1: the part of a minute that must be good',
 )
 const promql = rule(
-  'a PromQL expression',
-  value => typeof value === 'string' && promqlError(value) === undefined,
+  'a PromQL expression of an instant vector',
+  value =>
+    typeof value === 'string' && promqlError(value) === undefined && isInstantVector(withoutComments(value)),
 )
 const yes = rule('true', value => value === true)
 const either = rule('true or false', value => typeof value === 'boolean')

@@ -1,6 +1,14 @@
 import { describe, expect, test } from 'vitest'
 import type { Selector } from './index.ts'
-import { counterOf, parseSelector, promqlError, scoped, withMatchers, withoutComments } from './promql.ts'
+import {
+  counterOf,
+  isInstantVector,
+  parseSelector,
+  promqlError,
+  scoped,
+  withMatchers,
+  withoutComments,
+} from './promql.ts'
 import { matches } from './selector.ts'
 
 describe('a scope', () => {
@@ -46,6 +54,23 @@ describe('a counter', () => {
     ...['sum(a) + sum(b)', 'a offset 5m', 'max(a)', 'rate(a[5m])', '{__name__=~"a|b"}'],
     ...['sum(a) or vector(1)', 'a or b', 'a{"b.c"="d"}', '{"a.b"}', 'a{b=~"\\\\pL"}', 'a{b=~"[[:alpha:]]"}'],
   ])('%s is computed', promql => expect(counterOf(promql).selector).toBe(null))
+})
+
+describe('an instant vector', () => {
+  test.each([
+    ...['a', '(a)', '-a', 'a offset 5m', 'a @ end()', '1 + a', 'vector(1)', 'sum(a) > bool 0', 'topk(1, a)'],
+    ...[
+      'rate((a[5m]))',
+      'max_over_time(rate(a[5m])[1h:1m] offset 1m)',
+      'quantile_over_time(0.9, a[5m] @ end())',
+    ],
+    'histogram_quantile(0.9, sum by (le) (rate(a[5m])))',
+  ])('is %s', promql => expect(isInstantVector(promql)).toBe(true))
+
+  test.each([
+    ...['a[5m]', 'a[5m:1m]', '(a[5m]) offset 1m', 'sum(a[5m])', 'a[5m] > 1', 'rate(a)', 'rate(sum(a[5m]))'],
+    ...['1', '(-1)', '"a"', 'scalar(a)', '-scalar(a)', 'time() - 5', 'abs(a[5m])', 'rate(a[5m][5m:1m])'],
+  ])('is not %s', promql => expect(isInstantVector(promql)).toBe(false))
 })
 
 test('comments are no part of an expression', () => {

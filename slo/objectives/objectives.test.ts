@@ -172,6 +172,14 @@ describe('an objective', () => {
     expect(objective?.sli).toMatchObject({ total: { promql: 'max(b)' } })
   })
 
+  test('a second window is refused, not passed over', () => {
+    const text = latency.replace(
+      'isRolling: true',
+      'isRolling: true\n    - { duration: 7d, isRolling: true }',
+    )
+    expect(findings(text)).toEqual([`${place(text, '{ duration: 7d')} shape`])
+  })
+
   test('a name that a report has for something else is refused', () => {
     const text = latency.replace('name: latency', 'name: witnesses')
     expect(findings(text)).toEqual([`${place(text, 'witnesses')} shape`])

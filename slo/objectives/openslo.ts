@@ -175,10 +175,17 @@ function withoutForeign(written: unknown): unknown {
 }
 
 /** Every value of a document that its shape does not allow, with its place and what it may be. */
-export const checkDocument = (document: Document): Finding[] =>
-  document.syntax.length > 0
-    ? document.syntax
-    : checkShape(document, withoutForeign(document.value()), schemaOf(document))
+export function checkDocument(document: Document): Finding[] {
+  if (document.syntax.length > 0) return document.syntax
+  const second: Path = ['spec', 'timeWindow', 1]
+  const fix = 'write a document for each window'
+  return [
+    ...checkShape(document, withoutForeign(document.value()), schemaOf(document)),
+    ...(document.get(second) === undefined
+      ? []
+      : [document.finding(second, 'shape', 'spec.timeWindow has more than one window', fix)]),
+  ]
+}
 
 /** `1d`, `2w` or `1M` of a calendar, with the nominal length. */
 export function parseCalendar(

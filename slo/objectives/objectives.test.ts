@@ -302,6 +302,18 @@ describe('the lint', () => {
       'service\n    slo',
       'own-label',
     ],
+    [
+      'a computed query without the label of its groups',
+      annotated(
+        latency.replace(
+          'query: tintype_promises_total{outcome="kept"}',
+          'query: max(tintype_promises_total)',
+        ),
+        'group-by: job',
+      ),
+      'job\n    slo',
+      'lost-label',
+    ],
     ['a missing bucket', bucket('{le="55"}'), 'tintype_photo_seconds_bucket', 'missing-bucket'],
     ['no bucket at all', bucket(''), 'tintype_photo_seconds_bucket', 'missing-bucket'],
     [

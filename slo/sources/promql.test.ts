@@ -3,6 +3,7 @@ import type { Selector } from './index.ts'
 import {
   counterOf,
   isInstantVector,
+  losesLabel,
   parseSelector,
   promqlError,
   scoped,
@@ -58,7 +59,17 @@ describe('a counter', () => {
 
 describe('an instant vector', () => {
   test.each([
-    ...['a', '(a)', '-a', 'a offset 5m', 'a @ end()', '1 + a', 'vector(1)', 'sum(a) > bool 0', 'topk(1, a)'],
+    ...[
+      'a',
+      '(a)',
+      '-a',
+      'a offset 5m',
+      'a @ end()',
+      '1 + a',
+      'vector(1)',
+      'sum(a) > bool 0',
+      'topk by (y) (1, a)',
+    ],
     ...[
       'rate((a[5m]))',
       'max_over_time(rate(a[5m])[1h:1m] offset 1m)',
@@ -71,6 +82,12 @@ describe('an instant vector', () => {
     ...['a[5m]', 'a[5m:1m]', '(a[5m]) offset 1m', 'sum(a[5m])', 'a[5m] > 1', 'rate(a)', 'rate(sum(a[5m]))'],
     ...['1', '(-1)', '"a"', 'scalar(a)', '-scalar(a)', 'time() - 5', 'abs(a[5m])', 'rate(a[5m][5m:1m])'],
   ])('is not %s', promql => expect(isInstantVector(promql)).toBe(false))
+})
+
+test('an aggregation keeps the labels that it names, or those that it does not leave out', () => {
+  const lost = ['sum(a)', 'sum by (y) (a)', 'max without (x) (a)', 'sum by (x) (max(a))']
+  const kept = ['a + b', 'sum by (y, x) (a)', 'max(a) by (x)', 'max without (y) (a)', 'topk by (y) (1, a)']
+  expect([...lost, ...kept].filter(promql => losesLabel(promql, 'x'))).toEqual(lost)
 })
 
 test('comments are no part of an expression', () => {

@@ -58,6 +58,16 @@ function isVector(node: Node | null, promql: string): boolean {
   return !/^(scalar|time|pi)$/.test(functionOf(node, promql))
 }
 
+/** Whether an aggregation of the expression leaves a label out. */
+export const losesLabel = (promql: string, label: string): boolean =>
+  nodes(promql, 'AggregateExpr').some(node => {
+    const { from = 0, to = 0 } = node.getChild('AggregateModifier') ?? {}
+    const modifier = promql.slice(from, to)
+    const isNamed = new RegExp(`\\b${label}\\b`).test(modifier)
+    if (/^(topk|bottomk|limit)/.test(promql.slice(node.from))) return false
+    return modifier.startsWith('without') ? isNamed : !isNamed
+  })
+
 /** The function that a node calls; empty when it calls none. */
 function functionOf(node: Node, promql: string): string {
   const { from = 0, to = 0 } = node.getChild('FunctionIdentifier') ?? {}

@@ -2,7 +2,7 @@ import { existsSync, readFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import { readConfig } from '@tintype/lib/config.ts'
-import { ExpectedError, errorCode } from '@tintype/lib/errors.ts'
+import { errorCode } from '@tintype/lib/errors.ts'
 import { pick } from '@tintype/lib/variables.ts'
 import { parseService, type Service } from './directory/service.ts'
 import type { Finding } from './objectives/document.ts'
@@ -55,9 +55,21 @@ export function readServiceFile(
     ...service,
     ...(config.PROMETHEUS_URL && { prometheus: config.PROMETHEUS_URL }),
     ...(environment.SCRAPE_SECONDS && { scrapeSeconds: config.SCRAPE_SECONDS }),
-    findings: text === undefined ? [noService(show(file))] : findings,
+    findings: text === undefined ? [noService(show(file))] : [...findings, ...noModules(folder, service)],
   }
 }
+
+/** The modules that service.yaml names and that are not there. */
+const noModules = (folder: string, service: Service): Finding[] =>
+  (['metrics', 'probe', 'examples', 'witnesses'] as const)
+    .map(key => ({ key, name: service[key] }))
+    .filter(({ name }) => typeof name === 'string' && name !== '' && !existsSync(join(folder, name)))
+    .map(({ key, name }) => ({
+      ...noService(show(join(folder, 'service.yaml'))),
+      rule: 'no-module',
+      message: `${key} is ${name}, which is not there`,
+      fix: 'write it, or leave the key out',
+    }))
 
 const noService = (file: string): Finding => ({
   ...{ file, line: 1, column: 1, severity: 'error', rule: 'no-service' },
@@ -65,12 +77,9 @@ const noService = (file: string): Finding => ({
   fix: `“${program} init --prometheus URL DIR” writes a first one`,
 })
 
-/** What a module that service.yaml names exports; undefined when it names none. @throws ExpectedError when it is not there. */
+/** What a module that service.yaml names exports; undefined when it names none. */
 export async function loadModule<M>(folder: string, name: string): Promise<M | undefined> {
-  const file = resolve(folder, name)
-  if (name !== '' && !existsSync(file))
-    throw new ExpectedError(`${show(file)} is not there, and service.yaml names it`)
-  return name === '' ? undefined : import(pathToFileURL(file).href)
+  return name === '' ? undefined : import(pathToFileURL(resolve(folder, name)).href)
 }
 
 function readText(file: string): string | undefined {

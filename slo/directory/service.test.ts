@@ -2,7 +2,7 @@ import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { temporaryFolder } from '../../test/support.ts'
-import { readDirectory, tintypeFolder } from '../directory.ts'
+import { readDirectory, readServiceFile, tintypeFolder } from '../directory.ts'
 import { targetsOf } from '../serve/targets.ts'
 import { asHost, expand } from './expand.ts'
 import { parseService } from './service.ts'
@@ -95,6 +95,14 @@ test('errors of service.yaml and of the objectives come together', async () => {
   expect(() => readDirectory(folder)).toThrow(
     /service\.yaml:1:10: error: service is "Shop"(.|\n)*x\.yaml:1:1: error/,
   )
+})
+
+test('a module that is not there is an error', async () => {
+  const folder = await temporaryFolder()
+  writeFileSync(join(folder, 'service.yaml'), 'service: shop\nprobe: probe.ts\nexamples: examples.ts\n')
+  writeFileSync(join(folder, 'examples.ts'), '')
+  const { findings } = readServiceFile(folder, {})
+  expect(findings.map(({ message }) => message)).toEqual(['probe is probe.ts, which is not there'])
 })
 
 test('the environment overrides Prometheus and the scrape interval, within its bounds', () => {

@@ -4,6 +4,7 @@ import { round } from '../math/standing.ts'
 import { toDuration } from '../math/time.ts'
 import { longestWindowMinutes } from '../math/window.ts'
 import type { Objective, Tier } from '../sources/index.ts'
+import { losesLabel } from '../sources/promql.ts'
 import type { Document, Finding } from './document.ts'
 import { found, lintSli, type Reading } from './lint-metrics.ts'
 import { annotation, countObjectives, objectivePath, windowKey, windowPath } from './openslo.ts'
@@ -28,10 +29,18 @@ export function lint(document: Document, objectives: readonly Objective[], readi
 /** The labels that the generated rules and alerts set. */
 const ownLabels = ['objective', 'service', 'tier', 'severity', 'alertname']
 
-const lintGroup = (document: Document, { groupBy }: Objective): Finding[] =>
-  groupBy !== null && ownLabels.includes(groupBy)
-    ? [found(document, annotation('group-by'), 'own-label', { label: groupBy })]
-    : []
+function lintGroup(document: Document, { groupBy, sli }: Objective): Finding[] {
+  if (groupBy === null) return []
+  const at = (rule: string) => found(document, annotation('group-by'), rule, { label: groupBy })
+  const computed =
+    sli.kind === 'ratio'
+      ? [sli.part, sli.total].flatMap(({ selector, promql }) => (selector ? [] : promql))
+      : [sli.gauge]
+  return [
+    ...(ownLabels.includes(groupBy) ? [at('own-label')] : []),
+    ...(computed.some(promql => losesLabel(promql, groupBy)) ? [at('lost-label')] : []),
+  ]
+}
 
 function lintNames(document: Document): Finding[] {
   const count = countObjectives(document)

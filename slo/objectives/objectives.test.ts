@@ -172,6 +172,14 @@ describe('an objective', () => {
     expect(objective?.sli).toMatchObject({ total: { promql: 'max(b)' } })
   })
 
+  test('a second window is refused, not passed over', () => {
+    const text = latency.replace(
+      'isRolling: true',
+      'isRolling: true\n    - { duration: 7d, isRolling: true }',
+    )
+    expect(findings(text)).toEqual([`${place(text, '{ duration: 7d')} shape`])
+  })
+
   test('a name that a report has for something else is refused', () => {
     const text = latency.replace('name: latency', 'name: witnesses')
     expect(findings(text)).toEqual([`${place(text, 'witnesses')} shape`])
@@ -293,6 +301,18 @@ describe('the lint', () => {
       annotated(latency, 'group-by: service'),
       'service\n    slo',
       'own-label',
+    ],
+    [
+      'a computed query without the label of its groups',
+      annotated(
+        latency.replace(
+          'query: tintype_promises_total{outcome="kept"}',
+          'query: max(tintype_promises_total)',
+        ),
+        'group-by: job',
+      ),
+      'job\n    slo',
+      'lost-label',
     ],
     ['a missing bucket', bucket('{le="55"}'), 'tintype_photo_seconds_bucket', 'missing-bucket'],
     ['no bucket at all', bucket(''), 'tintype_photo_seconds_bucket', 'missing-bucket'],

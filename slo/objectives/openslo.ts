@@ -13,7 +13,7 @@ import { type Fraction, fraction, fromDecimal } from '../math/fraction.ts'
 import { parseDuration } from '../math/time.ts'
 import { isStartTime, isTimeZone, nominalMinutes } from '../math/window.ts'
 import { type CalendarUnit, calendarUnits, thresholdOperators, tierNames } from '../sources/index.ts'
-import { promqlError } from '../sources/promql.ts'
+import { isInstantVector, promqlError, withoutComments } from '../sources/promql.ts'
 import type { Document, Finding, Path } from './document.ts'
 
 const rule = (mayBe: string, holds: KeyRule['holds']): KeyRule => ({ mayBe, holds })
@@ -53,8 +53,9 @@ const sliceTarget = part(
   'a number above 0, at most 1: the part of a minute that must be good',
 )
 const promql = rule(
-  'a PromQL expression',
-  value => typeof value === 'string' && promqlError(value) === undefined,
+  'a PromQL expression of an instant vector',
+  value =>
+    typeof value === 'string' && promqlError(value) === undefined && isInstantVector(withoutComments(value)),
 )
 const yes = rule('true', value => value === true)
 const either = rule('true or false', value => typeof value === 'boolean')
@@ -174,10 +175,17 @@ function withoutForeign(written: unknown): unknown {
 }
 
 /** Every value of a document that its shape does not allow, with its place and what it may be. */
-export const checkDocument = (document: Document): Finding[] =>
-  document.syntax.length > 0
-    ? document.syntax
-    : checkShape(document, withoutForeign(document.value()), schemaOf(document))
+export function checkDocument(document: Document): Finding[] {
+  if (document.syntax.length > 0) return document.syntax
+  const second: Path = ['spec', 'timeWindow', 1]
+  const fix = 'write a document for each window'
+  return [
+    ...checkShape(document, withoutForeign(document.value()), schemaOf(document)),
+    ...(document.get(second) === undefined
+      ? []
+      : [document.finding(second, 'shape', 'spec.timeWindow has more than one window', fix)]),
+  ]
+}
 
 /** `1d`, `2w` or `1M` of a calendar, with the nominal length. */
 export function parseCalendar(

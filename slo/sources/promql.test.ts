@@ -1,6 +1,15 @@
 import { describe, expect, test } from 'vitest'
 import type { Selector } from './index.ts'
-import { counterOf, parseSelector, promqlError, scoped, withMatchers, withoutComments } from './promql.ts'
+import {
+  counterOf,
+  isInstantVector,
+  losesLabel,
+  parseSelector,
+  promqlError,
+  scoped,
+  withMatchers,
+  withoutComments,
+} from './promql.ts'
 import { matches } from './selector.ts'
 
 describe('a scope', () => {
@@ -46,6 +55,39 @@ describe('a counter', () => {
     ...['sum(a) + sum(b)', 'a offset 5m', 'max(a)', 'rate(a[5m])', '{__name__=~"a|b"}'],
     ...['sum(a) or vector(1)', 'a or b', 'a{"b.c"="d"}', '{"a.b"}', 'a{b=~"\\\\pL"}', 'a{b=~"[[:alpha:]]"}'],
   ])('%s is computed', promql => expect(counterOf(promql).selector).toBe(null))
+})
+
+describe('an instant vector', () => {
+  test.each([
+    ...[
+      'a',
+      '(a)',
+      '-a',
+      'a offset 5m',
+      'a @ end()',
+      '1 + a',
+      'vector(1)',
+      'sum(a) > bool 0',
+      'topk by (y) (1, a)',
+    ],
+    ...[
+      'rate((a[5m]))',
+      'max_over_time(rate(a[5m])[1h:1m] offset 1m)',
+      'quantile_over_time(0.9, a[5m] @ end())',
+    ],
+    'histogram_quantile(0.9, sum by (le) (rate(a[5m])))',
+  ])('is %s', promql => expect(isInstantVector(promql)).toBe(true))
+
+  test.each([
+    ...['a[5m]', 'a[5m:1m]', '(a[5m]) offset 1m', 'sum(a[5m])', 'a[5m] > 1', 'rate(a)', 'rate(sum(a[5m]))'],
+    ...['1', '(-1)', '"a"', 'scalar(a)', '-scalar(a)', 'time() - 5', 'abs(a[5m])', 'rate(a[5m][5m:1m])'],
+  ])('is not %s', promql => expect(isInstantVector(promql)).toBe(false))
+})
+
+test('an aggregation keeps the labels that it names, or those that it does not leave out', () => {
+  const lost = ['sum(a)', 'sum by (y) (a)', 'max without (x) (a)', 'sum by (x) (max(a))']
+  const kept = ['a + b', 'sum by (y, x) (a)', 'max(a) by (x)', 'max without (y) (a)', 'topk by (y) (1, a)']
+  expect([...lost, ...kept].filter(promql => losesLabel(promql, 'x'))).toEqual(lost)
 })
 
 test('comments are no part of an expression', () => {

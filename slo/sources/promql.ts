@@ -30,6 +30,50 @@ export function promqlError(promql: string): string | undefined {
   return at === undefined ? undefined : promql.slice(at).trim() || 'its end'
 }
 
+const takesRange =
+  /_over_time$|^(i?rate|increase|i?delta|deriv|predict_linear|changes|resets|holt_winters|double_exponential_smoothing)$/
+
+/** Whether an expression gives an instant vector, and has ranges where functions take them, and nowhere else. */
+export function isInstantVector(promql: string): boolean {
+  const key = ({ name, from, to }: Node) => `${name} ${from} ${to}`
+  const taker = (range: Node): Node => {
+    let node = range
+    while (node.parent && /^(Paren|Offset|StepInvariant)Expr$|Body$/.test(node.parent.name))
+      node = node.parent
+    return node.parent ?? node
+  }
+  const takers = nodes(promql, 'MatrixSelector', 'SubqueryExpr').map(taker).map(key)
+  const calls = nodes(promql, 'FunctionCall').filter(call => takesRange.test(functionOf(call, promql)))
+  const [root] = nodes(promql, 'PromQL')
+  return (
+    new Set(takers).symmetricDifference(new Set(calls.map(key))).size === 0 &&
+    isVector(root?.lastChild ?? null, promql)
+  )
+}
+
+function isVector(node: Node | null, promql: string): boolean {
+  if (!node || /Literal$/.test(node.name)) return false
+  if (node.name === 'BinaryExpr') return isVector(node.firstChild, promql) || isVector(node.lastChild, promql)
+  if (/^(Paren|Unary)Expr$/.test(node.name)) return isVector(node.lastChild, promql)
+  return !/^(scalar|time|pi)$/.test(functionOf(node, promql))
+}
+
+/** Whether an aggregation of the expression leaves a label out. */
+export const losesLabel = (promql: string, label: string): boolean =>
+  nodes(promql, 'AggregateExpr').some(node => {
+    const { from = 0, to = 0 } = node.getChild('AggregateModifier') ?? {}
+    const modifier = promql.slice(from, to)
+    const isNamed = new RegExp(`\\b${label}\\b`).test(modifier)
+    if (/^(topk|bottomk|limit)/.test(promql.slice(node.from))) return false
+    return modifier.startsWith('without') ? isNamed : !isNamed
+  })
+
+/** The function that a node calls; empty when it calls none. */
+function functionOf(node: Node, promql: string): string {
+  const { from = 0, to = 0 } = node.getChild('FunctionIdentifier') ?? {}
+  return promql.slice(from, to)
+}
+
 /** Without its comments: what is put behind an expression would be a part of them. */
 export const withoutComments = (promql: string): string =>
   nodes(promql, 'LineComment')

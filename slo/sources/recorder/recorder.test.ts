@@ -107,7 +107,7 @@ const neverMs = 300_000
 test('records at each interval, and says once that a target is away', async () => {
   let count = 0
   const target = await exposing(() => ({ body: kept(count++) }))
-  const { said, recorder, points } = await recording(target, 50)
+  const { said, recorder, points } = await recording(target, 300)
   await until(() => points('tintype_promises_total').length >= 3)
   target.close()
   await until(() => points('up').filter(({ value }) => value === 0).length >= 3)

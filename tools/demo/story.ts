@@ -8,7 +8,7 @@ export const lessons: Record<string, string> = {
   'no converter': 'The converter is killed, and nothing starts it again.',
   'slow client uploads': 'Every photo now comes over a slow line: eight pieces in five seconds.',
   'burst of huge photos': 'People now send photos of 63 megapixels.',
-  'slow thumbnail store': 'The disk under the thumbnails is busy: each mkdir and rename takes 0.6 s.',
+  'slow thumbnail store': 'The disk under the thumbnails is busy: each rename and link takes 2 s.',
   'events stalled': 'Events no longer reach web: thumbnails are ready, and the pages do not show them.',
   'way to web slow': 'Each connection to web now begins 1.5 s late.',
 }

@@ -7,6 +7,7 @@ import { json } from 'node:stream/consumers'
 import { setTimeout as delay } from 'node:timers/promises'
 import { services } from '@tintype/lib/telemetry/catalogue.ts'
 import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest'
+import { freePort } from '../tools/free-port.ts'
 import { compareWithCatalogue } from './catalogue.ts'
 import { type Person, type Photo, person } from './client.ts'
 import { fastTime } from './clock.ts'
@@ -44,7 +45,7 @@ beforeAll(async () => {
   await new Promise<void>(resolve => phone.listen(0, '127.0.0.1', resolve))
   folder = await mkdtemp(join(tmpdir(), 'tintype-'))
   image = await photo(800, 600, 1)
-  tintype = await startTintype(folder, settings())
+  tintype = await startTintype(folder, { ...settings(), WEB_PORT: String(await freePort()) })
 }, 120_000)
 afterAll(async () => {
   await tintype?.stop()

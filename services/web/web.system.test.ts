@@ -173,7 +173,7 @@ test('memory stays flat for 50 MB uploads and for 200 slow ones at once', async 
   const watching = setInterval(async () => {
     most = Math.max(most, await memoryBytes(service).catch(() => 0))
   }, 20)
-  for (let n = 0; n < 3; n++) expect((await post(service.url, slowly(large, 100, 0))).status).toBe(202)
+  expect((await post(service.url, slowly(large, 100, 0))).status).toBe(202)
   const slow = png(8, 8, 1_000_000)
   const answers = await Promise.all(
     Array.from({ length: 200 }, () => post(service.url, slowly(slow, 10, 100))),

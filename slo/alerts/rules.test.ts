@@ -158,7 +158,10 @@ describeWithParts('Prometheus', ['promtool'], ({ promtool }) => {
   })
 
   test('let a group end a day after the last thing that it counted', { timeout: 120_000 }, async () => {
-    const grouped = countedKinds.filter(({ name }) => name === 'grouped-slices')
+    // Without its alerts: evaluating them in each minute of the day is most of what promtool would do.
+    const grouped = countedKinds
+      .filter(({ name }) => name === 'grouped-slices')
+      .map(each => ({ ...each, tiers: [] }))
     const counted = (job: string, values: string) => ({
       series: `tintype_promises_total{outcome="kept",job="${job}"}`,
       values,

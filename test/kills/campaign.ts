@@ -3,6 +3,7 @@ import { mkdtemp } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
+import { freePort } from '../../tools/free-port.ts'
 import { photo, randomNumbers } from '../images.ts'
 import { journey } from '../journey.ts'
 import { childrenOf, processes } from '../processes.ts'
@@ -32,7 +33,7 @@ export async function campaign(
   const folder = await mkdtemp(join(tmpdir(), 'tintype-kills-'))
   const images = await Promise.all([400, 800, 1600, 3000].map(width => photo(width, width * 0.75, width)))
   const total: Campaign = { lost: 0, duplicated: 0, findings: [], acknowledged: 0 }
-  let tintype = await startTintype(folder)
+  let tintype = await startTintype(folder, { WEB_PORT: String(await freePort()) })
   try {
     for (let trial = 1; trial <= trials; trial++) {
       const random = randomNumbers(seed + trial)

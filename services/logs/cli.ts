@@ -7,7 +7,7 @@ import type { Count, Entry, Estimate, Sizing } from './page/api.ts'
 import { serviceOf, sizeText, timeOf } from './page/api.ts'
 import { sizing } from './sizing.ts'
 import { dayMs, dayOf } from './stamp.ts'
-import { isTimelineKey, timeline } from './timeline.ts'
+import { timeline } from './timeline.ts'
 import { waitForShippersMs, waitForShipping } from './unshipped.ts'
 import { isSound, verify } from './verify.ts'
 
@@ -53,13 +53,7 @@ async function own(folder: string): Promise<() => void> {
   }
 }
 
-export async function timelineReport(
-  folders: Folders,
-  key: string | undefined,
-  day?: string,
-): Promise<VerbAnswer> {
-  if (key === undefined || !isTimelineKey(key))
-    return answer(null, ['timeline needs --session, --photo or --trace: the id as entries carry it'], 2)
+export async function timelineReport(folders: Folders, key: string, day?: string): Promise<VerbAnswer> {
   const story = await timeline(folders, key, day)
   if (story.entries.length === 0)
     return answer(story, [`No entry names ${key}. Entries of the last second may not have arrived yet.`], 2)
@@ -115,7 +109,7 @@ export function sizingReport(folders: Folders): VerbAnswer {
 }
 
 function forecastLine({ bytesPerDay, hours, counted, growthPerDay, ...found }: Sizing): string {
-  if (bytesPerDay === null) return 'No forecast before an hour of looks at the disk.'
+  if (bytesPerDay === null) return 'No forecast yet: it needs an hour of measurements of the disk.'
   const what = counted === 'disk' ? 'all on the disk, photos too' : 'logs alone'
   const growth = `growing by ${interval(growthPerDay, sizeText)} a day`
   const how = hours === null ? growth : `extrapolated from ${count(hours, 'hour')}`

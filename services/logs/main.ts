@@ -5,6 +5,7 @@ import { pick } from '@tintype/lib/variables.ts'
 import { publishDay, sizingReport, timelineReport, type VerbAnswer, verifyReport } from './cli.ts'
 import { type Folders, foldersIn } from './daily.ts'
 import { isDay } from './stamp.ts'
+import { isTimelineKey } from './timeline.ts'
 
 const usage = `npm run logs -- VERB [options]
 
@@ -26,8 +27,13 @@ type Arguments = ReturnType<typeof readArguments<typeof options>>['values']
 
 const verbs: Record<string, (folders: Folders, given: Arguments) => VerbAnswer | Promise<VerbAnswer>> = {
   publish: (folders, { day }) => publishDay(folders, day),
-  timeline: (folders, { session, photo, trace, day }) =>
-    timelineReport(folders, session ?? photo ?? trace, day),
+  timeline: (folders, { session, photo, trace, day }) => {
+    const key = session ?? photo ?? trace ?? ''
+    if (isTimelineKey(key)) return timelineReport(folders, key, day)
+    throw new UsageError(
+      'timeline takes --session, --photo or --trace and an id: 8 to 64 digits and small letters',
+    )
+  },
   sizing: folders => sizingReport(folders),
   verify: (folders, { day }) => verifyReport(folders, day),
 }

@@ -1,4 +1,4 @@
-/** What the pages draw. Times are ISO 8601 in UTC; strips have one character or number a minute, oldest first. */
+/** What the pages draw. Times are ISO 8601 in UTC; strips have one character a minute, oldest first. */
 export type State = {
   at: string
   /** When measurements last could be read. */
@@ -53,6 +53,8 @@ export type Diagnosis = {
   }
   /** `seconds`, and keys by which the log server finds the work: traceId, session, … */
   examples: readonly Readonly<Record<string, string | number>>[]
+  /** That of the cause; null when there is none. */
+  runbook: string | null
 }
 
 export type ObjectiveState = {
@@ -76,7 +78,6 @@ export type ObjectiveState = {
   goneAt: string | null
   tiers: {
     name: string
-    severity: 'page' | 'ticket'
     longMinutes: number
     shortMinutes: number
     factor: number
@@ -86,18 +87,16 @@ export type ObjectiveState = {
   }[]
   alerts: {
     tier: string
-    severity: 'page' | 'ticket'
     fires: string
     clears: string | null
     budgetUsedAtFire: number
   }[]
+  /** An address, relative to the pages or whole. */
   runbook: string
   strip: {
     from: string
     /** o all good, x something bad, u no data, p bad in planned downtime, '.' before the objective began. */
     states: string
-    good: number[]
-    bad: number[]
   }
 }
 
@@ -121,9 +120,7 @@ export type WhatIfAlert = {
 /** `GET /api/fits?minutes=45&at=tomorrow+02:00`: what would be left of the budget, and when it would fit. */
 export type FitAnswer = {
   fits: boolean
-  from: string
   leftAfter: number
-  budgetMinutes: number
   earliest: string | null
 }
 

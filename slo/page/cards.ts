@@ -1,6 +1,7 @@
 import { h } from '@tintype/lib/page/browser/dom.ts'
 import type { ObjectiveState } from './api.ts'
 import { clock, count, joined, percent, tenths } from './format.ts'
+import { runbookLink } from './parts.ts'
 import { translated, word } from './words.ts'
 
 /** The state of an objective as the design system names it; `none`: nothing was counted yet. */
@@ -17,19 +18,21 @@ export const stateWord = (objective: ObjectiveState): string => {
 
 /** An objective: what is left of its budget, until when, and its tiers against their thresholds. */
 export function card(objective: ObjectiveState): HTMLElement {
-  const { displayName, description, budget, budgetLeft, goneAt, tiers } = objective
+  const { displayName, description, budget, budgetLeft, goneAt, tiers, runbook } = objective
+  const state = cardState(objective)
   const name = translated(displayName)
   const gone =
     budgetLeft <= 0 && budget > 0 ? word('usedUp') : goneAt && word('gone', { time: clock(goneAt) })
   return h(
     'article',
-    { class: 'sheet card', 'data-state': cardState(objective) },
+    { class: 'sheet card', 'data-state': state },
     h('h2', { title: description }, name),
     h('p', { class: 'left' }, leftOf(objective)),
     meter(budget === 0 ? 1 : Math.max(0, budgetLeft) / budget, name),
     h('p', { class: 'small' }, countsOf(objective)),
     h('p', { class: 'small soft' }, gone || ' '),
     h('dl', { class: 'tiers small' }, tiers.flatMap(tierRow)),
+    (state === 'late' || state === 'broken') && h('p', { class: 'small' }, runbookLink(runbook)),
   )
 }
 

@@ -1,4 +1,5 @@
 import { type Content, h, svg } from '@tintype/lib/page/browser/dom.ts'
+import { language } from '@tintype/lib/page/browser/language.ts'
 import type { ObjectiveState } from './api.ts'
 import { clock } from './format.ts'
 import { word } from './words.ts'
@@ -90,6 +91,10 @@ export function table(columns: string, rows: readonly (readonly Cell[])[], attri
 /** A table that scrolls sideways on a narrow screen. It can have the focus, so that the keyboard scrolls it. */
 export const wide = (content: HTMLElement, label: string, name = ''): HTMLElement =>
   h('div', { class: `wide ${name}`, tabindex: 0, role: 'group', 'aria-label': label }, content)
+
+/** A link to a runbook, which slo serves in both languages. */
+export const runbookLink = (address: string): HTMLElement =>
+  h('a', { href: /^https?:/.test(address) ? address : `${address}?lang=${language}` }, word('runbook'))
 
 /** The address of this page as it was at a time; null: as it is now. */
 export function addressAt(time: string | null): string {

@@ -2,7 +2,7 @@ import { type Content, find, h, redraw } from '@tintype/lib/page/browser/dom.ts'
 import { duration } from '@tintype/lib/page/browser/language.ts'
 import { type Diagnosis, post, type State } from './api.ts'
 import { clock, joined, significant, wholePercent } from './format.ts'
-import { table, wide } from './parts.ts'
+import { runbookLink, table, wide } from './parts.ts'
 import { translated, translatedRemark, word } from './words.ts'
 
 type Verdict = Diagnosis['verdict']
@@ -40,7 +40,7 @@ function stateOf(diagnosis: Diagnosis | null): string {
 }
 
 function answer(diagnosis: Diagnosis, { logs }: State): Content[] {
-  const { verdict, examples } = diagnosis
+  const { verdict, examples, runbook } = diagnosis
   const { lever, evidence, lacking } = verdict
   const written = [...verdict.replicas, ...verdict.context, ...verdict.remarks]
   const remarks = written.map(translatedRemark)
@@ -61,6 +61,7 @@ function answer(diagnosis: Diagnosis, { logs }: State): Content[] {
         h('strong', {}, word('toDo')),
         ': ',
         h('span', { lang: translated(lever) === lever && 'en' }, translated(lever)),
+        runbook && [' ', runbookLink(runbook)],
       ),
     slow && wide(stageTable(verdict), word('stages')),
     evidence.length > 0 && [

@@ -8,6 +8,7 @@ import { toMinute } from '../math/time.ts'
 import type { FitAnswer, ObjectiveState, State } from '../page/api.ts'
 import type { Minute, Objective, Slot } from '../sources/index.ts'
 import type { Diagnoser } from './diagnosis.ts'
+import { runbookOfCause } from './runbooks.ts'
 import { type View, viewOf } from './view.ts'
 import type { Watch } from './watch.ts'
 
@@ -18,9 +19,10 @@ export function stateOf(
   watch: Watch,
   diagnosis: Diagnoser,
   planned: readonly Planned[],
-  { objectives, service }: Directory,
+  directory: Directory,
   earlierMs?: number,
 ): Omit<State, 'logs' | 'keepDays' | 'mayAct' | 'program' | 'words'> {
+  const { objectives, service } = directory
   const now = earlierMs ?? Date.now()
   const views = earlierMs === undefined ? watch.views() : watch.viewsAt(toMinute(earlierMs))
   const [found, detail] = [diagnosis.found(now), diagnosis.detail(now)]
@@ -28,7 +30,11 @@ export function stateOf(
   return {
     at: new Date(now).toISOString(),
     seenAt: new Date(earlierMs ?? watch.seenAt()).toISOString(),
-    diagnosis: found && { ...found, at: new Date(found.at).toISOString() },
+    diagnosis: found && {
+      ...found,
+      at: new Date(found.at).toISOString(),
+      runbook: runbookOfCause(directory, found.verdict.cause),
+    },
     detail: detail && { ...detail, until: new Date(detail.until).toISOString() },
     begun: views.length > 0,
     comparesFrom: fromMs > now ? new Date(fromMs).toISOString() : null,
@@ -76,7 +82,6 @@ function objectiveState(view: View, planned: readonly Planned[]): ObjectiveState
     })),
     alerts: firings.map(({ tier, fires, clears, budgetUsed }) => ({
       tier: tier.name,
-      severity: tier.severity,
       fires: time(fires),
       clears: clears === null ? null : time(clears),
       budgetUsedAtFire: budgetUsed,
@@ -101,12 +106,7 @@ function strip(
     if (isPlanned(slot.start)) return 'p'
     return unknown ? 'u' : 'x'
   }
-  return {
-    from: time(first),
-    states: minutes.map(letter).join(''),
-    good: minutes.map(slot => slot?.good ?? 0),
-    bad: minutes.map(slot => (slot ? slot.total - slot.good : 0)),
-  }
+  return { from: time(first), states: minutes.map(letter).join('') }
 }
 
 /** Whether a maintenance fits into what is left. */
@@ -116,5 +116,5 @@ export function fitOf(
   wanted: { from: Minute; minutes: number },
 ): FitAnswer {
   const { earliest, ...fit } = fits(objective, tally, planned, wanted)
-  return { ...fit, from: time(wanted.from), earliest: earliest === null ? null : time(earliest) }
+  return { ...fit, earliest: earliest === null ? null : time(earliest) }
 }

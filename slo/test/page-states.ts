@@ -28,7 +28,6 @@ function objective(
   const firing = states.endsWith('xxxx')
   const tier = (name: string, longMinutes: number, shortMinutes: number, factor: number) => ({
     ...{ name, longMinutes, shortMinutes, factor, firing },
-    severity: name.startsWith('page') ? ('page' as const) : ('ticket' as const),
     burnLong: firing ? factor * 1.4 : 0.3,
     burnShort: firing ? factor * 2 : 0,
   })
@@ -50,10 +49,9 @@ function objective(
     ],
     alerts: firing
       ? [
-          { tier: 'page-fast', severity: 'page', fires: iso(8), clears: null, budgetUsedAtFire: 0.11 },
+          { tier: 'page-fast', fires: iso(8), clears: null, budgetUsedAtFire: 0.11 },
           {
             tier: 'ticket-slow',
-            severity: 'ticket',
             fires: iso(590),
             clears: iso(540),
             budgetUsedAtFire: 0.31,
@@ -64,8 +62,6 @@ function objective(
     strip: {
       from: iso(1440),
       states,
-      good: [...states].map(letter => Number(letter === 'o')),
-      bad: [...states].map(letter => Number(letter === 'x')),
     },
     ...more,
   }
@@ -118,6 +114,7 @@ const diagnosis: Diagnosis = {
     { seconds: 71.2, traceId: '5b8aa5a2d2c872e8321cf37308d69df2', photo: '8f3kq0', session: 'a4c1' },
     { seconds: 65.9, traceId: '0af7651916cd43dd8448eb211c80319c', photo: '8f3kq1', session: 'a4c1' },
   ],
+  runbook: 'docs/runbooks/cause-cpu.md',
 }
 
 const state = (objectives: ObjectiveState[], more: Partial<State> = {}): State => ({

@@ -10,6 +10,7 @@ const checkMs = 250
  */
 export function dropRest(request: IncomingMessage): void {
   const { socket } = request
+  if (socket.destroyed) return
   const start = { bytes: socket.bytesRead, at: performance.now() }
   let closing = false
   socket.destroySoon = () => {

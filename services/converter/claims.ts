@@ -30,6 +30,7 @@ export type Claims = {
 const leaseMs = 5_000
 /** The lease outlasts two failed or late renewals. */
 const renewMs = leaseMs / 3
+const endingMs = 100
 const retryMs = 1_000
 /** A claim returns without a photo after this time, which shows that the queue answers. */
 const claimMs = 10_000
@@ -68,7 +69,10 @@ export function openClaims(queue: Queue, log: Log, worker: string): Claims {
 
   async function renew(held: HeldPhoto): Promise<void> {
     try {
-      if ((await queue.renew(held.claim, leaseMs)) === 'held' || !all.delete(held)) return
+      if ((await queue.renew(held.claim, leaseMs)) === 'held') return
+      // A photo that has just ended has no lease either; it is dropped when the queue's answer has arrived.
+      await sleep(endingMs)
+      if (!all.delete(held)) return
       held.lost = true
       log.warn('lease.lost', { photo: held.claim.job.photo, attempt: held.claim.attempt })
     } catch (error) {

@@ -161,6 +161,26 @@ describe('uploads at once', () => {
   })
 })
 
+test('a client that leaves once its whole photo came, and before it was read, is aborted and no failure of ours', async () => {
+  const running = await startWeb()
+  const [asked, release] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()]
+  const { stats } = running.queue
+  running.queue.stats = async () => {
+    asked.resolve()
+    await release.promise
+    return stats()
+  }
+  const client = connectRaw(running.url, head('POST', '/photos', `Content-Length: ${png().length}`))
+  client.send(png())
+  await asked.promise
+  client.socket.resetAndDestroy()
+  await until(() => running.entries.some(({ event }) => event === 'request.aborted'))
+  release.resolve()
+  await until(() => running.entries.some(({ event }) => event === 'photo.aborted'))
+  expect(await running.sample('tintype_photos_not_stored_total')).toBe(0)
+  expect(await running.sample('tintype_photos_total{outcome="shed"}')).toBe(0)
+})
+
 describe('the rate of uploads', () => {
   test('is limited by address for those without a cookie, whatever the port or proxy says', async () => {
     const running = await startWeb({ uploadsPerMinute: 2 })

@@ -136,7 +136,7 @@ const burns = (series: Recorded): PanelSpec =>
   lines({
     title: 'Burn rate against the alert thresholds',
     description: 'Burn rate as a part of the rate at which each alert fires, so that 100 % is the alert.',
-    ...(series.objective.runbook ? { links: [runbook(series.objective.runbook)] } : {}),
+    links: [runbook(series.objective.runbook)],
     unit: 'percentunit',
     min: 0,
     softMax: 1.2,

@@ -116,7 +116,8 @@ const wholeMinute = (expr: string): string => `last_over_time((\n  ${expr}\n)[1m
 
 /**
  * The exact growth of a counter's series in the last whole UTC minute; `increase` would extrapolate. The minute is read in
- * steps of the grid. A value that fell counts from zero, a first value counts nothing, NaN and infinite growth are dropped.
+ * steps of the grid. A value that fell counts from zero, that of an expression counts nothing; a first value counts nothing, NaN
+ * and infinite growth are dropped.
  * Ranges that end on a sample are closed in Prometheus 2 and open in 3: 55 s hold the same steps in both.
  */
 function eachMinute(objective: Objective, counter: Counter, { maxGapSeconds }: RatioSli): string {
@@ -124,7 +125,8 @@ function eachMinute(objective: Objective, counter: Counter, { maxGapSeconds }: R
   const gap = counter.selector ? toDuration(maxGapSeconds / 60) : `${maxGapSeconds - gridSeconds / 2}s`
   const now = `last_over_time(${rangeOf(counter, gap)})`
   const before = `last_over_time(${rangeOf(counter, gap)} offset ${gridSeconds}s)`
+  const restarted = counter.selector ? `0 * ${before}` : `${now} + 0 * ${before}`
   return wholeMinute(
-    `sum${grouping(objective)}(\n    sum_over_time((${now} - (${before} <= ${now} or 0 * ${before}))[55s:${gridSeconds}s]) >= 0 < +Inf\n  )`,
+    `sum${grouping(objective)}(\n    sum_over_time((${now} - (${before} <= ${now} or ${restarted}))[55s:${gridSeconds}s]) >= 0 < +Inf\n  )`,
   )
 }

@@ -87,7 +87,7 @@ function annotations(objective: Objective, tier: Tier, scope: Scope, pages: stri
   return {
     summary: `${asText(displayName)}${group}: the budget burns (${tier.name})`,
     description: `${objective.calendar ? burns(objective, tier, scope) : left(objective, tier, scope)}. The cause: see the dashboard, which shows the diagnosis of that time.`,
-    ...(runbook && { runbook_url: asText(runbookUrl(runbook, pages)) }),
+    runbook_url: asText(runbookUrl(runbook, pages)),
     dashboard_url: `${new URL('?at=', pages).href}${ask(began(objective, tier, scope), '{{ . | first | value | printf "%.0f" }}')}`,
   }
 }

@@ -1,4 +1,5 @@
 import { UsageError } from '@tintype/lib/command-line.ts'
+import { address } from '@tintype/lib/config.ts'
 import { expand } from '../directory/expand.ts'
 import type { Directory } from '../directory.ts'
 import { parseDuration, parseTime, timeFormat, toDuration, toMinute } from '../math/time.ts'
@@ -79,7 +80,7 @@ export async function withSource<T>(
 /** Prometheus when there is an address, else the embedded recorder. */
 export async function openSource(prometheusUrl: string, dataDir: string, scope?: Scope): Promise<Source> {
   if (prometheusUrl === '') return (await import('../sources/embedded.ts')).openEmbedded(dataDir)
-  if (!/^https?:$/.test(URL.parse(prometheusUrl)?.protocol ?? ''))
+  if (!address.parse(prometheusUrl))
     throw new SourceError(
       `"${prometheusUrl}" is no address of a Prometheus: it starts with http:// or https://`,
     )

@@ -31,6 +31,7 @@ export const run: Verb = async (given, context) => {
       examples,
       atMs,
       service: directory.service,
+      folder: directory.folder,
       budgets: given.note ? await budgets(context, given, atMs) : [],
       firstAlertMs: firstAlert(readSent(alertStoreFile(dataDir))),
       logged: stage ? await loggedBy(stores, stage.jobs, since, atMs) : [],

@@ -1,6 +1,7 @@
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { UsageError } from '@tintype/lib/command-line.ts'
+import { address } from '@tintype/lib/config.ts'
 import { program } from '../directory.ts'
 import { SourceError } from '../sources/index.ts'
 import { type PrometheusApi, prometheusApi } from '../sources/prometheus-api.ts'
@@ -11,7 +12,7 @@ import { boundSeconds, firstDirectory } from './first.ts'
 export const run: Verb = async ({ prometheus, job: wanted, paths }, { nowMs, print }) => {
   const [folder = 'slo', ...more] = paths
   if (!prometheus || more.length > 0) throw new UsageError('give --prometheus URL and one DIR at most')
-  if (!/^https?:$/.test(URL.parse(prometheus)?.protocol ?? ''))
+  if (!address.parse(prometheus))
     throw new UsageError(`--prometheus "${prometheus}" is no address that starts with http:// or https://`)
   const api = prometheusApi(prometheus)
   const atSeconds = Math.floor(nowMs / 1000)

@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process'
-import { mkdirSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { describeWithParts, runScript, temporaryFolder } from '../../test/support.ts'
@@ -123,6 +123,9 @@ describeWithParts('slo for another service', ['prometheus', 'promtool'], parts =
   test('rules: Prometheus accepts them, and lint says what they cannot express', async () => {
     const file = join(folder, 'rules.yml')
     writeFileSync(file, (await slo('rules')).out)
+    expect(readFileSync(file, 'utf8')).toContain(
+      'runbook_url: http://localhost:8084/docs/runbooks/budget-burn.md',
+    )
     expect(execFileSync(parts.promtool, ['check', 'rules', file], { encoding: 'utf8' })).toContain('SUCCESS')
     const { out, code } = await slo('lint')
     expect(out.match(/calendar-in-rules/g)).toHaveLength(2)

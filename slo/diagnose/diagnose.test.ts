@@ -235,7 +235,7 @@ test('each stage says what data it had and what it lacked', () => {
 
 test('an incident’s note has what to check, whom to ask and what to add', () => {
   const verdict = verdictOf(({ put }) => ({ put: { ...put, converter: 0.5 } }))
-  const note = incidentNote({
+  const incident = {
     verdict,
     examples: [{ seconds: 3.2, order: 7, shop: 'west' }],
     atMs: 270_000,
@@ -247,7 +247,9 @@ test('an incident’s note has what to check, whom to ask and what to add', () =
     budgets: ['Latency: 0 of 9 bad orders left, 12 used: 3 beyond the budget'],
     firstAlertMs: 260_000,
     logged: [{ what: 'storage.called put seconds', mean: 0.5, times: 30 }],
-  })
+  }
+  const note = incidentNote(incident)
+  expect(incidentNote({ ...incident, folder: import.meta.dirname })).not.toContain('Runbook')
   expect(note).toContain('because of disk-latency')
   expect(note).toContain('00:04:20 UTC: the first alert')
   expect(note).toContain(
@@ -259,6 +261,15 @@ test('an incident’s note has what to check, whom to ask and what to add', () =
   expect(note).toContain('- 3.2 s, order 7, shop west: show 7 --at west')
   expect(note).toMatch(/an alert on .* half-way/)
   expect(note).toContain('storage.called put seconds 0.500 (30 times)')
+})
+
+test('of a service without stages what is away is said', () => {
+  const series = simulate({ before: 240, during: 30 }, stepMs, () => ({ converterUp: false }))
+  const without = { ...model, stages: [], resources: [] }
+  expect(diagnoseWith(without, series, { atMs: 270_000, stepMs })).toMatchObject({
+    verdict: 'unknown',
+    remarks: ['the metrics of converter are away', 'no stage has data'],
+  })
 })
 
 test('metrics that are away are unknown, not healthy', () => {

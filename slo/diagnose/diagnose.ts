@@ -142,10 +142,12 @@ function oddReplica(jobs: readonly JobState[]): Answer | undefined {
   return slow && answer(slow.stage, named(slow), slow.evidence)
 }
 
-/** Jobs that are away and that a stage needs. */
+/** Jobs that are away and that a stage needs; of a service without stages all that are away. */
 const missingOf = ({ stages }: Model, jobs: readonly JobState[]): string[] =>
   jobs
-    .filter(({ job, isAway }) => isAway && stages.some(each => each.jobs.includes(job)))
+    .filter(
+      ({ job, isAway }) => isAway && (stages.length === 0 || stages.some(each => each.jobs.includes(job))),
+    )
     .map(({ job }) => job)
 
 /** What is known when no stage grew; `missing` are jobs that are away and that a stage needs, `burning` the budgets. */

@@ -1,3 +1,5 @@
+import { existsSync } from 'node:fs'
+import { resolve } from 'node:path'
 import type { Service } from '../directory/service.ts'
 import { program } from '../directory.ts'
 import type { Verdict } from './diagnose.ts'
@@ -8,6 +10,8 @@ export type Incident = {
   examples: readonly Example[]
   atMs: number
   service: Pick<Service, 'answering' | 'exampleCommand' | 'runbooks'>
+  /** The service's directory: a cause without a runbook in it has none. */
+  folder?: string
   /** What is left of each budget, and what was lost beyond it: a line each. */
   budgets: readonly string[]
   /** When the first alert that fires began; null when none does. */
@@ -42,7 +46,16 @@ function ofAll({ verdict, cause, confidence, also, remarks }: Verdict): string {
 
 /** An incident as Markdown: what a second person who joins needs to know. */
 export function incidentNote(incident: Incident): string {
-  const { verdict: found, examples, atMs, service, budgets, firstAlertMs = null, logged = [] } = incident
+  const {
+    verdict: found,
+    examples,
+    atMs,
+    service,
+    folder,
+    budgets,
+    firstAlertMs = null,
+    logged = [],
+  } = incident
   const [responsible] =
     Object.entries(service.answering).find(([, causes]) => found.cause && causes.includes(found.cause)) ?? []
   const at = clock(new Date(atMs).toISOString())
@@ -61,8 +74,9 @@ export function incidentNote(incident: Incident): string {
   const stages = found.stages.map(({ stage, baseline, now, share, lacked }) => [
     ...[stage, number(baseline), number(now), percent(share), lacked.map(code).join(', ')],
   ])
-  // Of each cause that a service names it has a runbook: test/documents.test.ts holds that for Tintype.
-  const runbook = found.cause && service.runbooks ? `\nRunbook: docs/runbooks/cause-${found.cause}.md` : ''
+  const page = `cause-${found.cause}.md`
+  const isThere = folder === undefined || existsSync(resolve(folder, service.runbooks, page))
+  const runbook = found.cause && isThere ? `\nRunbook: docs/runbooks/${page}` : ''
   const raised =
     logged.length > 0 ? `\n\nLogged while detail was raised (means):\n${list(logged.map(loggedLine))}` : ''
   return `# Incident, seen ${at}

@@ -60,6 +60,8 @@ witnesses: 3
 
 test.each([
   ['', '1:1 service is missing; it must be a name of small letters, digits and hyphens, at most 63'],
+  ['- shop', '1:1 the document is ["shop"]; it must be a map of service, '],
+  [`${'x'.repeat(500)}`, `1:1 the document is "${'x'.repeat(99)}…; it must be a map of`],
   ['service: [shop', '1:15 Flow sequence'],
   ['service: shop\nprobe:\n', '2:7 probe is null; it must be'],
   ['service: shop\ntargets: { job: web }', '2:10 targets is {"job":"web"}; it must be a list'],

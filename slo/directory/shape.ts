@@ -77,7 +77,7 @@ function fill(schema: Schema, written: unknown): unknown {
 /** Everything of a document that is not of the schema, each with its place and what it may be. */
 export function checkShape(document: Document, written: unknown, schema: Schema, path: Path = []): Finding[] {
   const wrong = (mayBe: string) => [
-    document.finding(path, 'shape', `${show(path)} is ${JSON.stringify(written)}`, `it must be ${mayBe}`),
+    document.finding(path, 'shape', `${show(path)} is ${excerpt(written)}`, `it must be ${mayBe}`),
   ]
   const within = (key: string | number, each: unknown, of: Schema) =>
     checkShape(document, each, of, [...path, key])
@@ -133,8 +133,10 @@ function unknown(document: Document, path: Path, written: unknown, known: readon
   ]
 }
 
+const excerpt = (written: unknown): string => JSON.stringify(written).replace(/^(.{100}).+$/s, '$1…')
+
 const show = (path: Path): string =>
   path
     .map(part => (typeof part === 'number' ? `[${part}]` : `.${part}`))
     .join('')
-    .replace(/^\./, '')
+    .replace(/^\./, '') || 'the document'

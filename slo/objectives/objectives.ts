@@ -31,6 +31,8 @@ const eventGapSeconds = 86_400
 const computedGapSeconds = 600
 
 const defaultMinimumBad = { page: 1, ticket: 1 }
+/** Served by the pages of any service. */
+const defaultRunbook = 'docs/runbooks/budget-burn.md'
 
 export class ObjectiveError extends ExpectedError {
   override name = 'ObjectiveError'
@@ -124,7 +126,7 @@ function toObjectives(file: string, document: Document): Objective[] {
       groupBy: text(annotation('group-by')) ?? null,
       group: null,
       tiers: tiers(planning, parseTiers(text(annotation('tiers'))) ?? planTiers(windowMinutes)),
-      runbook: text(annotation('runbook')) ?? '',
+      runbook: text(annotation('runbook')) ?? defaultRunbook,
       file,
     }
   })

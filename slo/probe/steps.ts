@@ -1,3 +1,4 @@
+import { address } from '@tintype/lib/config.ts'
 import type { BoundedAnswer } from '@tintype/lib/http/bounded-request.ts'
 import { expand } from '../directory/expand.ts'
 import type { ProbeStep } from '../directory/service.ts'
@@ -44,11 +45,10 @@ function checkReferences(steps: readonly ProbeStep[], environment: Readonly<Valu
 }
 
 async function once(step: ProbeStep, values: Values, signal: AbortSignal): Promise<Timed> {
-  const address = expand(step.url, values)
-  const url = URL.parse(address)
+  const written = expand(step.url, values)
+  const url = address.parse(written)
   // A part of it may be what the service answered before.
-  if (!url || !/^https?:$/.test(url.protocol))
-    return { phases: noPhases, failed: `"${address}" is no address` }
+  if (!url) return { phases: noPhases, failed: `"${written}" is no address` }
   return timedRequest({
     method: step.method,
     url,

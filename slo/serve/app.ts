@@ -92,11 +92,12 @@ export function createSloApp(options: {
     const found = diagnosis.last()
     if (!found) throw new Problem(404, 'no-note', 'Nothing was looked into since slo started.')
     const budgets = watch.views().map(({ standing }) => budgetLine(standing))
-    const { service } = directory
+    const { service, folder } = directory
     const note = incidentNote({
       ...found,
       atMs: found.at,
       service,
+      folder,
       budgets,
       firstAlertMs: firstAlert(sent()),
     })

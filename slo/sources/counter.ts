@@ -30,11 +30,18 @@ export const ratioSlot = (counts: RatioSli['counts'], start: Minute, part: numbe
 /**
  * How much a counter grew up to `sample`. A value that fell is a restart, counted from zero; a first value counts
  * nothing (what it counted happened at an unknown time), which is why every series starts at zero. The embedded recorder also
- * uses when the process started, and when it last had no such series (`births` in recorder/writer.ts).
+ * uses when the process started, and when it last had no such series (`births` in recorder/writer.ts). `isComputed`: of an
+ * expression a fall counts nothing. It mostly is that one of several processes restarted or ended, and what is left is no growth.
  */
-export function increase(previous: Sample | undefined, sample: Sample, maxGapSeconds: number): number {
+export function increase(
+  previous: Sample | undefined,
+  sample: Sample,
+  maxGapSeconds: number,
+  isComputed = false,
+): number {
   if (!previous || cell(sample.timeMs) - cell(previous.timeMs) > maxGapSeconds) return 0
-  return sample.value >= previous.value ? sample.value - previous.value : sample.value
+  const restarted = isComputed ? 0 : sample.value
+  return sample.value >= previous.value ? sample.value - previous.value : restarted
 }
 
 /** Samples in the order of their times; of two with the same time the larger counts. */

@@ -99,7 +99,7 @@ export type Objective = {
   /** Bad events in the long window below which a tier stays silent: one bad event of a quiet night is no page. */
   minimumBad: { page: number; ticket: number }
   tiers: readonly Tier[]
-  /** What to do when it burns: an address, or a path beside the service's code; empty when there is none. */
+  /** What to do when it burns: an address, or a path below the pages. */
   runbook: string
   /** The file it was read from. */
   file: string

@@ -150,7 +150,8 @@ async function readIncreases(
         // Prometheus 2 also gives a sample at the very start of a range: it belongs to the piece before.
         if (sample.timeMs <= start * 60_000) continue
         const minute = minuteOf(sample.timeMs) - from
-        known.counts[minute] = (known.counts[minute] ?? 0) + increase(known.last, sample, maxGapSeconds)
+        known.counts[minute] =
+          (known.counts[minute] ?? 0) + increase(known.last, sample, maxGapSeconds, !counter.selector)
         known.last = sample
       }
     }

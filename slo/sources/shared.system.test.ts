@@ -65,6 +65,12 @@ describeWithParts('a Prometheus that others share', ['prometheus', 'promtool'], 
     },
   )
 
+  test('of a sum, the restart of one process does not count what the others had counted', async () => {
+    const total = 'sum(http_requests_total) + 1000'
+    const [slot] = await source().slots(objective(total).sli, begin + 12, begin + 13)
+    expect(slot?.total).toBeLessThan(12)
+  })
+
   test('a group is a value of the label in ours', async () => {
     const grouped = objective('http_requests_total', { groupBy: 'route' })
     const recorded = await readRecorded(source(), [grouped], { from: begin, to: begin + minutes })

@@ -14,6 +14,7 @@ import { startShipping } from '@tintype/lib/telemetry/ship.ts'
 import { expect, onTestFinished, test } from 'vitest'
 import { startProxy } from '../../test/proxy.ts'
 import { sampleIn, temporaryFolder, until } from '../../test/support.ts'
+import { freePort } from '../../tools/free-port.ts'
 import { createLogsApp } from './app.ts'
 import { openClock } from './clock.ts'
 import { foldersIn } from './daily.ts'
@@ -129,7 +130,7 @@ test('acknowledgements that are lost on the way double nothing', async () => {
 
 test('entries wait for a server that is away, over a restart of their service too', async () => {
   const [at, local] = [await temporaryFolder(), await temporaryFolder()]
-  const first = await startServer(at)
+  const first = await startServer(at, { port: await freePort() })
   await first.stop()
   const before = startLog(local, () => first.url)
   write(before, 1, 300)
@@ -164,7 +165,7 @@ test('a shipper that lost its folder begins a new epoch: its new entries are no 
 
 test('a server that lost its folder takes what there still is, and the gap can be seen', async () => {
   const [at, local] = [await temporaryFolder(), await temporaryFolder()]
-  const first = await startServer(at)
+  const first = await startServer(at, { port: await freePort() })
   const log = startLog(local, () => first.url)
   write(log, 1, 5_000)
   await until(() => countLines(at) >= 5_000 && segments(local).length === 1)
@@ -345,7 +346,7 @@ test('machines with one INSTANCE whose processes began in the same second lose a
 
 test('the journal of a dead process that no other took over is shipped by one that lives, and its epoch stays', async () => {
   const [at, local] = [await temporaryFolder(), await temporaryFolder()]
-  const first = await startServer(at)
+  const first = await startServer(at, { port: await freePort() })
   const orphan = join(local, 'web.0-2')
   const dead = startLog(local, () => undefined, '0-2')
   write(dead, 1, 300)

@@ -2,6 +2,7 @@ import { type ChildProcess, execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { freePort } from '../../tools/free-port.ts'
 import { inherited } from '../../tools/service.ts'
 import { type Started, startScript } from '../support.ts'
 
@@ -20,17 +21,13 @@ export type Writer = {
 export function cluster(dataDir: string) {
   const token = 'token-of-the-test'
   const environment = { DATA_DIR: dataDir, INGEST_TOKEN: token, LOGS_ADMIN_PORT: '0' }
-  let port = '0'
+  let port: string | undefined
   return {
     token,
     async startServer(given: Record<string, string> = {}): Promise<Started> {
-      const server = await startScript(
-        'services/logs/main.ts',
-        { ...environment, LOGS_PORT: port, ...given },
-        ['serve'],
-      )
-      port = new URL(server.endpoints.logs ?? '').port
-      return server
+      // It comes back to this port, which its writers ask for meanwhile.
+      port ??= String(await freePort())
+      return startScript('services/logs/main.ts', { ...environment, LOGS_PORT: port, ...given }, ['serve'])
     },
     startWriter(from: number, given: Record<string, string> = {}): Writer {
       const ledger = join(dataDir, `ledger.${from}`)
@@ -39,7 +36,7 @@ export function cluster(dataDir: string) {
           ...inherited(),
           FOLDER: join(dataDir, 'logs', 'journal'),
           LEDGER: ledger,
-          LOGS_URL: `http://127.0.0.1:${port}`,
+          LOGS_URL: `http://127.0.0.1:${port ?? 9}`,
           TOKEN: token,
           FROM: String(from),
           LIMIT: '1000000000',

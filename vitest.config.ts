@@ -20,10 +20,9 @@ const alone = ['services/converter/convert.test.ts', 'services/converter/heic.te
 class LongestFirst extends BaseSequencer {
   override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
     const long = /\/(slo\/alerts\/rules|services\/converter\/worker|services\/web\/show\/photos|test\/tidy\.)/
+    const longest = /\/(lib\/(queue|storage|http)|test\/(system|kills\/|faults\/faults)|loadtest\/main)/
     const rank = ({ project, moduleId }: TestSpecification) =>
-      /\/lib\/(queue|storage|http)\//.test(moduleId)
-        ? 2
-        : Number(project.name === 'system' || long.test(moduleId))
+      longest.test(moduleId) ? 2 : Number(project.name === 'system' || long.test(moduleId))
     return (await super.sort(files)).toSorted((a, b) => rank(b) - rank(a))
   }
 }

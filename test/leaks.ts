@@ -27,7 +27,14 @@ export async function teardown(): Promise<void> {
   if (lines.length > 0) throw new Error(`tests left these processes behind:\n${lines.join('\n')}`)
 }
 
-const orphans = (): Process[] =>
-  processes().filter(
-    ({ parent, folder }) => parent === 1 && (folder === root || folder.startsWith(`${root}/`)),
+function orphans(): Process[] {
+  const all = processes()
+  // A command that started the run may itself have lost its parent since: a shell that was left with nohup.
+  const own = new Set<number | undefined>()
+  for (let pid: number | undefined = process.pid; pid; pid = all.find(each => each.pid === pid)?.parent)
+    own.add(pid)
+  return all.filter(
+    ({ pid, parent, folder }) =>
+      parent === 1 && !own.has(pid) && (folder === root || folder.startsWith(`${root}/`)),
   )
+}

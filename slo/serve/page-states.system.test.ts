@@ -11,6 +11,7 @@ import { describeWithParts } from '../../test/support.ts'
 import { readDirectory } from '../directory.ts'
 import { replayOutage } from '../math/outage.ts'
 import { pageStates, stages } from '../test/page-states.ts'
+import { runbookOfCause } from './runbooks.ts'
 
 /** With SHOTS=folder the pages are drawn there. */
 const shots = process.env.SHOTS
@@ -131,6 +132,15 @@ describeWithParts('the pages of slo in each state', ['chromium'], ({ chromium: e
     expect(await textOf('healthy', '', '.card:nth-child(2) .left')).toBe(
       '86 more photos may be bad of 86 allowed',
     )
+  })
+
+  test('the cause of a verdict leads to its runbook, where there is one', async () => {
+    shown = 'burning'
+    await open('', 'en', 1024)
+    const directory = readDirectory()
+    const href = await page.getAttribute('#verdict .notice a', 'href')
+    expect(href).toBe(`${runbookOfCause(directory, 'cpu')}?lang=en`)
+    expect([null, 'moon'].map(cause => runbookOfCause(directory, cause))).toEqual([null, null])
   })
 
   test('objectives are called as the directory calls them', async () => {

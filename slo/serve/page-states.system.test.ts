@@ -133,6 +133,13 @@ describeWithParts('the pages of slo in each state', ['chromium'], ({ chromium: e
     )
   })
 
+  test('the cause of a verdict leads to its runbook', async () => {
+    shown = 'burning'
+    await open('', 'en', 1024)
+    const runbook = await page.getAttribute('#verdict .notice a', 'href')
+    expect(runbook).toBe('docs/runbooks/cause-cpu.md?lang=en')
+  })
+
   test('objectives are called as the directory calls them', async () => {
     expect(await textOf('healthy', '', 'nav')).toBe('StatusPromises')
     expect(await textOf('healthy', '', 'title')).toBe('Tintype: Promises')

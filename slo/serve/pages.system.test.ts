@@ -89,8 +89,6 @@ describeWithParts('the pages of slo', ['chromium'], ({ chromium: executablePath 
     const note = await (await fetch(`${urls.burning}/note`)).text()
     expect(note).toContain('**Slow in wait')
     expect(note).toContain('Online 23 of every 24 hours: 3')
-    const runbook = await page.getAttribute('#verdict .notice a', 'href')
-    expect((await fetch(`${urls.burning}/${runbook}`)).status).toBe(200)
     await page.click('text=More detail from wait')
     await until(async () => (await page.textContent('#verdict output'))?.match(/wait until \d\d:\d\d/))
     for (const service of ['web', 'converter'])

@@ -38,7 +38,15 @@ const maxDead = 10_000
 
 async function stats(queue: Queue): Promise<Answer> {
   const json = await queue.stats()
-  return { json, lines: Object.entries(json).map(([name, value]) => `${name.padEnd(18)} ${value ?? '-'}`) }
+  const { depth, claimed, dead, liveSlots, serviceSeconds, oldestSeconds } = json
+  const lines = [
+    `waiting           ${depth}, the oldest for ${oldestSeconds.toFixed(1)} s`,
+    `in progress       ${claimed}`,
+    `slots             ${liveSlots} of live converters`,
+    `time of a photo   ${serviceSeconds === null ? 'not measured yet' : `${serviceSeconds.toPrecision(3)} s`}`,
+    `dead letters      ${dead}`,
+  ]
+  return { json, lines }
 }
 
 async function dead(queue: Queue): Promise<Answer> {

@@ -29,6 +29,17 @@ const list = (lines: readonly string[]): string => lines.map(line => `- ${line}`
 const rows = (cells: readonly (readonly string[])[]): string =>
   cells.map(row => `| ${row.join(' | ')} |`).join('\n')
 
+/** The address of a cause's runbook, relative to the pages; null when the service's directory has none. */
+export function runbookOf(
+  { runbooks }: Pick<Service, 'runbooks'>,
+  folder: string | undefined,
+  cause: string | null,
+): string | null {
+  const page = `cause-${cause}.md`
+  const isThere = folder === undefined || existsSync(resolve(folder, runbooks, page))
+  return cause !== null && isThere ? `docs/runbooks/${page}` : null
+}
+
 /** The verdict in one sentence. */
 export function sentence(found: Verdict): string {
   return [ofAll(found), ...found.replicas.map(each => `${each}.`)].join(' ')
@@ -71,12 +82,14 @@ export function incidentNote(incident: Incident): string {
   const evidence = found.evidence.map(({ metric, baseline, now, explains }) => [
     ...[code(metric), number(baseline), number(now), percent(explains)],
   ])
+  const proof = `${rows([['metric', 'before', 'now', 'explains'], Array(4).fill('---'), ...evidence])}
+
+To check it: each in PromQL, at the time of this note; with \`offset\`, before.
+${list(found.evidence.map(({ query }) => `\`${query}\``))}`
   const stages = found.stages.map(({ stage, baseline, now, share, lacked }) => [
     ...[stage, number(baseline), number(now), percent(share), lacked.map(code).join(', ')],
   ])
-  const page = `cause-${found.cause}.md`
-  const isThere = folder === undefined || existsSync(resolve(folder, service.runbooks, page))
-  const runbook = found.cause && isThere ? `\nRunbook: docs/runbooks/${page}` : ''
+  const runbook = runbookOf(service, folder, found.cause)
   const raised =
     logged.length > 0 ? `\n\nLogged while detail was raised (means):\n${list(logged.map(loggedLine))}` : ''
   return `# Incident, seen ${at}
@@ -90,27 +103,29 @@ ${list(timeline)}
 ${list(budgets)}
 
 ## Evidence
-${rows([['metric', 'before', 'now', 'explains'], ['---', '---', '---', '---'], ...evidence])}
-
-To check it: each in PromQL, at the time of this note; with \`offset\`, before.
-${list(found.evidence.map(({ query }) => `\`${query}\``))}
+${evidence.length === 0 ? 'no metric left its baseline' : proof}
 
 ${rows([['stage', 'before (s)', 'now (s)', 'of the growth', 'had no data'], Array(5).fill('---'), ...stages])}${raised}
 
 ## Do first
-${found.lever ?? `Raise detail for the stage (${program} diagnose --detail) and look again in two minutes.`}${runbook}
+${found.lever ?? withoutAction(found)}${runbook ? `\nRunbook: ${runbook}` : ''}
 
 ## Look at
 ${list(examples.length === 0 ? ['no example was found'] : examples.map(each => exampleLine(each, service)))}
 
 ## Who else needs to know
-- ${responsible ?? 'who knows the stage best: no resource was named'}
-- who is on call next
+- ${responsible ?? 'the person who knows the stage best: no resource was named'}
+- the next person on call
 
 ## So that it is known at once next time
 ${list(toAdd(found))}
 `
 }
+
+const withoutAction = ({ verdict }: Verdict): string =>
+  verdict === 'healthy'
+    ? 'Nothing: no stage takes longer than before.'
+    : `Raise detail for the stage (${program} diagnose --detail) and look again in two minutes.`
 
 /** The alert and the metrics that would have shown the cause at once. */
 function toAdd({ cause, evidence: [best], verdict, stages }: Verdict): string[] {

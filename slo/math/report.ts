@@ -101,7 +101,7 @@ export function reportJson({ span, objectives, witnesses, planned }: Report): un
 export function reportText(report: Report): string {
   const { span } = report
   const service = report.objectives[0]?.standing.objective.service ?? ''
-  const title = `Objectives of ${service} from ${toShort(span.from)} to ${toShort(span.to)} UTC, ${span.to - span.from} minutes`
+  const title = `Objectives of ${service} from ${toShort(span.from)} to ${toShort(span.to)} UTC, ${span.to - span.from} min`
   return [title, ...report.objectives.map(objectiveText), plannedText(report), witnessText(report.witnesses)]
     .filter(text => text !== '')
     .join('\n\n')
@@ -125,7 +125,7 @@ function objectiveText({ standing, burns, strip, doubtful }: Judged): string {
     `burn    ${burns.map(each => `${each.tier} ${each.rate.toFixed(1)} of ${round(each.factor, 2)} (${toDuration(each.longMinutes)})`).join(' · ')}`,
     ...(doubtful === 0
       ? []
-      : [`doubt   ${doubtful} minutes counted more of a part than of all: taken as no data`]),
+      : [`doubt   ${doubtful} min in which a part was larger than the total: they count as no data`]),
   ]
   return lines.join('\n  ')
 }
@@ -136,19 +136,19 @@ function counts({ objective, good, bad, unknown, ratio }: Standing): string {
     ratio === null ? `no ${objective.unit}` : `${Math.floor((100 * scale * good) / (good + bad)) / scale} %`
   const target = round(toNumber(objective.target) * 100, digitsOf(objective) - 2)
   return objective.method === 'Timeslices'
-    ? `${percent} of at least ${target} %: ${good} minutes online, ${bad} offline, ${unknown} of them without data`
-    : `${percent} of at least ${target} %: ${good} ${objective.unit} good, ${bad} bad`
+    ? `${percent} of at least ${target} %: ${good} min online, ${bad} offline, ${unknown} of them without data`
+    : `${percent} of at least ${target} %: ${good} good, ${bad} bad ${objective.unit}`
 }
 
 const left = (standing: Standing): string =>
   standing.objective.method === 'Timeslices'
-    ? `${round(standing.budgetLeft, 1)} of ${round(standing.budget, 1)} minutes left`
+    ? `${round(standing.budgetLeft, 1)} of ${round(standing.budget, 1)} min left`
     : `${round(budgetLeftRatio(standing) * 100, 1)} % left, ${Math.max(0, Math.floor(standing.budgetLeft))} more ${standing.objective.unit} may be bad`
 
 const plannedText = ({ planned }: Report): string =>
   planned.minutes === 0
     ? ''
-    : `planned downtime: ${planned.minutes} minutes, ${planned.offline} of the offline minutes fell into it`
+    : `planned downtime: ${planned.minutes} min, of which ${planned.offline} were offline`
 
 function witnessText(compared: WitnessCounts | null): string {
   if (!compared) return ''

@@ -61,7 +61,7 @@ function answer(diagnosis: Diagnosis, { logs }: State): Content[] {
         h('strong', {}, word('toDo')),
         ': ',
         h('span', { lang: translated(lever) === lever && 'en' }, translated(lever)),
-        runbook && [' ', runbookLink(runbook)],
+        runbook && [' · ', runbookLink(runbook)],
       ),
     slow && wide(stageTable(verdict), word('stages')),
     evidence.length > 0 && [

@@ -1,4 +1,5 @@
 import { comparableFrom } from '../diagnose/baseline.ts'
+import { runbookOf } from '../diagnose/note.ts'
 import type { Directory } from '../directory.ts'
 import { fits } from '../math/budget.ts'
 import { toNumber } from '../math/fraction.ts'
@@ -8,7 +9,6 @@ import { toMinute } from '../math/time.ts'
 import type { FitAnswer, ObjectiveState, State } from '../page/api.ts'
 import type { Minute, Objective, Slot } from '../sources/index.ts'
 import type { Diagnoser } from './diagnosis.ts'
-import { runbookOfCause } from './runbooks.ts'
 import { type View, viewOf } from './view.ts'
 import type { Watch } from './watch.ts'
 
@@ -19,10 +19,9 @@ export function stateOf(
   watch: Watch,
   diagnosis: Diagnoser,
   planned: readonly Planned[],
-  directory: Directory,
+  { folder, objectives, service }: Directory,
   earlierMs?: number,
 ): Omit<State, 'logs' | 'keepDays' | 'mayAct' | 'program' | 'words'> {
-  const { objectives, service } = directory
   const now = earlierMs ?? Date.now()
   const views = earlierMs === undefined ? watch.views() : watch.viewsAt(toMinute(earlierMs))
   const [found, detail] = [diagnosis.found(now), diagnosis.detail(now)]
@@ -33,7 +32,7 @@ export function stateOf(
     diagnosis: found && {
       ...found,
       at: new Date(found.at).toISOString(),
-      runbook: runbookOfCause(directory, found.verdict.cause),
+      runbook: runbookOf(service, folder, found.verdict.cause),
     },
     detail: detail && { ...detail, until: new Date(detail.until).toISOString() },
     begun: views.length > 0,

@@ -159,7 +159,7 @@ const busy = (detail: string, limit?: LimitName): Problem => {
 
 function isAuthorised(request: Request, token: string): boolean {
   if (token === '') return /^(::ffff:)?127\.|^::1$/.test(request.socket.remoteAddress ?? '')
-  const given = Buffer.from(request.get('authorization') ?? '')
-  const wanted = Buffer.from(`Bearer ${token}`)
+  const [, bearer = ''] = /^bearer +(.+)$/i.exec(request.get('authorization') ?? '') ?? []
+  const [given, wanted] = [Buffer.from(bearer), Buffer.from(token)]
   return given.length === wanted.length && timingSafeEqual(given, wanted)
 }

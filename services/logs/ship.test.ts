@@ -227,7 +227,8 @@ test('a stream cannot be forged: without the token nothing is taken', async () =
   expect((await post({ authorization: `Bearer ${token}` }, 'web.0.1700000001')).status).toBe(400)
   expect((await post({ authorization: `Bearer ${token}` }, '..%2fweb.0.1')).status).toBe(400)
   expect(readJournals(at)).toEqual({})
-  expect((await post({ authorization: `Bearer ${token}` })).status).toBe(200)
+  expect((await post({ authorization: token })).status).toBe(401)
+  expect((await post({ authorization: `bearer ${token}` })).status).toBe(200)
 })
 
 const outside = Object.values(networkInterfaces())

@@ -1,3 +1,4 @@
+import { errorCode } from '@tintype/lib/errors.ts'
 import { askBounded, TooLong } from '@tintype/lib/http/bounded-request.ts'
 import { countLimit, limits } from '@tintype/lib/limits.ts'
 import { turns } from '@tintype/lib/turns.ts'
@@ -32,7 +33,11 @@ export function prometheusApi(url: string, scope: Scope = unscoped) {
       })
     const read = async () => {
       const isGet = path.startsWith('label/')
-      const answer = await ask(isGet)
+      const answer = await ask(isGet).catch(error => {
+        // A load balancer closed the connection that was kept, in the moment in which it was used again.
+        if (errorCode(error) !== 'ECONNRESET') throw error
+        return ask(isGet)
+      })
       // Some proxies let only GET through.
       return answer.status === 405 && !isGet ? ask(true) : answer
     }

@@ -73,6 +73,18 @@ describe('a Prometheus that is none', () => {
   const answeringWith = (result: object[], more = {}) =>
     answering(200, JSON.stringify({ status: 'success', data: { result }, ...more }))
 
+  test('a connection that is closed as it is used again is no Prometheus that is away', async () => {
+    let asked = 0
+    const server = createServer(({ socket }, response) => {
+      if (asked++ === 0) return void socket.destroy()
+      response.end('{"status":"success","data":{"result":[]}}')
+    }).listen(0, '127.0.0.1')
+    await new Promise(resolve => server.once('listening', resolve))
+    afterAll(() => void server.close())
+    const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+    expect(await openPrometheus(url).slots(computed, 0, 1)).toMatchObject([{ unknown: true }])
+  })
+
   test('where only GET is allowed, it is asked by GET', async () => {
     const server = createServer(({ method, url }, response) =>
       response

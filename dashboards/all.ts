@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import { existsSync, globSync, readFileSync } from 'node:fs'
-import { basename, join } from 'node:path'
+import { join, parse as parsePath } from 'node:path'
 import { ExpectedError } from '@tintype/lib/errors.ts'
 import { parse } from 'yaml'
 import type { Directory } from '../slo/directory.ts'
@@ -29,9 +29,9 @@ export function dashboardsOf(directory: Directory): DashboardSpec[] {
     pages: [sloPage, ...(spec.pages ?? [])],
   })
   const files = existsSync(join(folder, 'dashboards'))
-    ? globSync('*.yaml', { cwd: join(folder, 'dashboards') })
+    ? globSync('*.{yaml,yml}', { cwd: join(folder, 'dashboards') })
     : []
-  return [
+  const all = [
     // Recorded series have the labels that their rules give them, not those of what the rules read.
     { ...ofService('objectives', objectivesDashboard(objectives, service)), scope: unscoped },
     ...(service.stages.length > 0 ? [ofService('stages', stagesDashboard(service))] : []),
@@ -39,9 +39,12 @@ export function dashboardsOf(directory: Directory): DashboardSpec[] {
     ...files
       .toSorted()
       .map(file =>
-        ofService(basename(file, '.yaml'), readDashboard(join(folder, 'dashboards', file), objectives)),
+        ofService(parsePath(file).name, readDashboard(join(folder, 'dashboards', file), objectives)),
       ),
   ]
+  const twice = all.find(({ uid }, i) => all.findIndex(each => each.uid === uid) !== i)
+  if (twice) throw new ExpectedError(`two dashboards are ${twice.uid}: name its file otherwise`)
+  return all
 }
 
 /** Grafana takes 40 characters: of a longer one the beginning and a hash. */

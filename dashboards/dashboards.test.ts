@@ -103,6 +103,12 @@ describe('another service', () => {
     )
     expect(another.map(render).join('\n')).not.toMatch(/tintype|availability|latency|photo/)
   })
+  test('cannot have a file that would overwrite what is generated', async () => {
+    const folder = await temporaryFolder()
+    cpSync(anotherFolder, folder, { recursive: true })
+    cpSync(join(folder, 'dashboards', 'storage.yaml'), join(folder, 'dashboards', 'stages.yml'))
+    expect(() => dashboardsOf(readDirectory(folder))).toThrow('two dashboards are prometheus-stages')
+  })
   test('has ids that Grafana takes, however long its name is', async () => {
     const folder = await temporaryFolder()
     cpSync(anotherFolder, folder, { recursive: true })

@@ -148,6 +148,17 @@ test('backtest of a day that slo recorded itself: what burns now fires, and the 
   expect((await slo(well, 'backtest', '--from', iso(60), '--to', iso(120))).err).toContain('in the past')
 })
 
+test('diagnose --detail --json is JSON, also where no service can be asked for detail', async () => {
+  const data = await folder()
+  recordDay(data, days.burning as (typeof days)[string])
+  const { out } = await slo(data, 'diagnose', '--json', '--detail')
+  const { verdict, detail } = JSON.parse(out)
+  expect({ verdict, detail }).toEqual({
+    verdict: expect.stringMatching(/^(wait|receive)$/),
+    detail: expect.stringMatching(/^detail could not be raised: /),
+  })
+})
+
 describe('slo on the command line', () => {
   test.each([
     [['report', '--prometheus', 'http://127.0.0.1:9'], 'is away'],

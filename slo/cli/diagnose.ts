@@ -22,7 +22,12 @@ export const run: Verb = async (given, context) => {
   const { examplesOf, loggedBy } = await openExamples(directory)
   const since = verdict.since === null ? atMs - examplesMs : Date.parse(verdict.since)
   const examples = stage ? await examplesOf(stores, stage.name, since, atMs) : []
-  const detail = given.detail && stage ? await raiseDetail(adminPorts(dataDir), stage.jobs) : undefined
+  // The verdict is the answer, also where no service of this machine can be asked for detail.
+  const raise = async (jobs: readonly string[]) => raiseDetail(adminPorts(dataDir), jobs)
+  const detail =
+    given.detail && stage
+      ? await raise(stage.jobs).catch(error => `detail could not be raised: ${error.message}`)
+      : undefined
   if (detail && !given.json) print(detail)
   if (given.json) print(JSON.stringify({ ...verdict, examples, detail }))
   else {

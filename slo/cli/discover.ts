@@ -1,3 +1,4 @@
+import { median } from '../diagnose/growth.ts'
 import type { PrometheusApi } from '../sources/prometheus-api.ts'
 
 /** The metrics of a job in a Prometheus from which objectives can be made. */
@@ -9,6 +10,8 @@ export type Discovered = {
   durations: { histogram: string; le: string; share: number } | undefined
   /** The metrics of most client libraries that the job exposes. */
   process: ReadonlySet<string>
+  /** How often it is scraped; undefined when that is not known. */
+  scrapeSeconds?: number | undefined
 }
 
 /** Labels that hold a status. */
@@ -53,7 +56,10 @@ export async function discover(api: PrometheusApi, job: string, atSeconds: numbe
     atSeconds - 3600,
     atSeconds,
   )
-  return { job, requests, durations, process: new Set(process) }
+  const scrapes = await api.query(`${ofJob('up')}[10m]`, atSeconds)
+  const gaps = scrapes.flatMap(({ values }) => values.slice(1).map(([at], i) => at - Number(values[i]?.[0])))
+  const scrapeSeconds = gaps.length === 0 ? undefined : Math.round(median(gaps))
+  return { job, requests, durations, process: new Set(process), scrapeSeconds }
 }
 
 type Sample = { labels: Readonly<Record<string, string>>; value: number }

@@ -94,6 +94,17 @@ test('the counter with a status and most requests is chosen, and no counter of s
   })
 })
 
+test('the scrape interval is the one of the samples, within what slo takes', async () => {
+  const values = [0, 30, 60, 121, 150].map(at => [at, '1'] as [number, string])
+  const api = { ...prometheus([], []), query: async () => [{ metric: {}, values }] }
+  const found = await discover(api, 'shop', 0)
+  expect(found.scrapeSeconds).toBe(30)
+  const written = (each: Discovered) => firstDirectory(each, 'http://x')['service.yaml']
+  expect(written(found)).toContain('scrapeSeconds: 30\n')
+  expect(written({ ...found, scrapeSeconds: 300 })).toContain('scrapeSeconds: 60\n')
+  expect(written({ ...found, scrapeSeconds: undefined })).toContain('scrapeSeconds: 15\n')
+})
+
 test('of gRPC the codes that are the server’s fault are failures', async () => {
   const counted = (grpc_code: string, value: number): Sample => [
     { __name__: 'grpc_server_handled_total', grpc_code },

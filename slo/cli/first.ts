@@ -22,7 +22,8 @@ export function firstDirectory(found: Discovered, prometheus: string): Record<st
 
 type Values = Readonly<Record<string, string | number | undefined>>
 
-function valuesOf({ job, requests, durations, process }: Discovered, prometheus: string): Values {
+function valuesOf(found: Discovered, prometheus: string): Values {
+  const { job, requests, durations, process, scrapeSeconds = 15 } = found
   // In YAML’s single quotation marks.
   const of = (metric: string, ...matchers: string[]): string =>
     `${metric}{${[`job=${JSON.stringify(job)}`, ...matchers].join(',')}}`.replaceAll("'", "''")
@@ -31,6 +32,7 @@ function valuesOf({ job, requests, durations, process }: Discovered, prometheus:
     service: stringify(slug(job).slice(0, 63).replace(/-$/, '') || 'service').trim(),
     job: JSON.stringify(job),
     prometheus,
+    scrapeSeconds: Math.min(60, Math.max(1, scrapeSeconds)),
     up: of('up'),
     cpu: exposed('process_cpu_seconds_total'),
     gc: exposed('go_gc_duration_seconds_sum'),

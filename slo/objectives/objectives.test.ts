@@ -172,6 +172,14 @@ describe('an objective', () => {
     expect(objective?.sli).toMatchObject({ total: { promql: 'max(b)' } })
   })
 
+  test.each(['page-fast 15m/2m 0%', 'page-fast 15m/2m 10%, page-fast 1h/5m 20%'])(
+    'tiers that mean nothing are refused: %s',
+    tiers => {
+      const text = annotated(latency, `tiers: "${tiers}"`)
+      expect(findings(text)).toEqual([`${place(text, '"page-fast')} shape`])
+    },
+  )
+
   test('a second window is refused, not passed over', () => {
     const text = latency.replace(
       'isRolling: true',

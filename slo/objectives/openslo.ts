@@ -121,7 +121,7 @@ function schemaOf(document: Document): Schema {
         'slo/minimum-bad': parsed(parseMinimumBad, '"page N, ticket N", whole numbers from 1'),
         'slo/tiers': parsed(
           parseTiers,
-          'a list like "page-fast 15m/2m 10%, ticket-slow 6h/30m 30%": tier, long/short window, share of budget',
+          'a list like "page-fast 15m/2m 10%, ticket-slow 6h/30m 30%": tier (each once), long/short window, share of budget',
         ),
         'slo/events-per-day': rule('a whole number, in quotes', value => /^\d+$/.test(String(value))),
       },
@@ -207,11 +207,13 @@ export function parseTiers(value: unknown): TierPlan[] | undefined {
   const written = String(value)
     .split(',')
     .map(item => {
-      const [, tier, long, short, percent] = /^\s*([\w-]+) (\w+)\/(\w+) (\d{1,4})%\s*$/.exec(item) ?? []
+      const [, tier, long, short, percent] = /^\s*([\w-]+) (\w+)\/(\w+) ([1-9]\d{0,3})%\s*$/.exec(item) ?? []
       const name = tierNames.find(each => each === tier)
       const [longMinutes, shortMinutes] = [parseDuration(long), parseDuration(short)]
       if (!name || !longMinutes || !shortMinutes) return undefined
       return { name, longMinutes, shortMinutes, share: fraction(Number(percent), 100) }
     })
-  return written.every(each => each !== undefined) ? written : undefined
+  const known = written.filter(each => each !== undefined)
+  const names = new Set(known.map(({ name }) => name))
+  return names.size === written.length ? known : undefined
 }

@@ -31,9 +31,8 @@ export async function stagesOf(
     return selector ? [{ name, isPart, selector }] : []
   })
   const names = new Set(drawn.flatMap(({ selector: { metric } }) => [`${metric}_bucket`, `${metric}_sum`]))
-  const isOf = ({ selector: { metric } }: (typeof drawn)[number], name: string) =>
-    [`${metric}_bucket`, `${metric}_sum`].includes(name)
-  const jobsOf = (name: string) => jobsIn(drawn.flatMap(each => (isOf(each, name) ? each.selector : [])))
+  const jobsOf = (name: string) =>
+    jobsIn(drawn.flatMap(({ selector }) => (name.startsWith(`${selector.metric}_`) ? selector : [])))
   const series = await source.series([...names], from - stepMs, to, stepMs, jobsOf)
   const grow = ({ points }: Series): Float64Array => {
     const growth = new Float64Array(count)

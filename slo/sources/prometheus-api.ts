@@ -1,3 +1,4 @@
+import { errorCode } from '@tintype/lib/errors.ts'
 import { askBounded, TooLong } from '@tintype/lib/http/bounded-request.ts'
 import { countLimit, limits } from '@tintype/lib/limits.ts'
 import { turns } from '@tintype/lib/turns.ts'
@@ -23,16 +24,24 @@ export function prometheusApi(url: string, scope: Scope = unscoped) {
   }
   const turn = turns({ atOnce: limits.reads.value, onWait: () => countLimit('reads') })
   const call = async <T>(path: string, what: string, parameters: URLSearchParams): Promise<T> => {
-    const isGet = path.startsWith('label/')
-    const address = `${base}${path}${isGet ? `?${parameters}` : ''}`
-    const ask = () =>
-      askBounded(address, {
+    const ask = (isGet: boolean) =>
+      askBounded(`${base}${path}${isGet ? `?${parameters}` : ''}`, {
         headers: { 'content-type': 'application/x-www-form-urlencoded' },
         signal: AbortSignal.timeout(limits.readSeconds.value * 1000),
         maxMiB: limits.readBytes.value,
         ...(!isGet && { body: `${parameters}` }),
       })
-    const { status, headers, body } = await turn(ask).catch(error => {
+    const read = async () => {
+      const isGet = path.startsWith('label/')
+      const answer = await ask(isGet).catch(error => {
+        // A load balancer closed the connection that was kept, in the moment in which it was used again.
+        if (errorCode(error) !== 'ECONNRESET') throw error
+        return ask(isGet)
+      })
+      // Some proxies let only GET through.
+      return answer.status === 405 && !isGet ? ask(true) : answer
+    }
+    const { status, headers, body } = await turn(read).catch(error => {
       const limit =
         error instanceof TooLong ? 'readBytes' : error.name === 'TimeoutError' ? 'readSeconds' : null
       if (limit === null) return fail(`is away: ${error.message || error.code}`, error)

@@ -73,6 +73,34 @@ describe('a Prometheus that is none', () => {
   const answeringWith = (result: object[], more = {}) =>
     answering(200, JSON.stringify({ status: 'success', data: { result }, ...more }))
 
+  test('a connection that is closed as it is used again is no Prometheus that is away', async () => {
+    let asked = 0
+    const server = createServer(({ socket }, response) => {
+      if (asked++ === 0) return void socket.destroy()
+      response.end('{"status":"success","data":{"result":[]}}')
+    }).listen(0, '127.0.0.1')
+    await new Promise(resolve => server.once('listening', resolve))
+    afterAll(() => void server.close())
+    const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+    expect(await openPrometheus(url).slots(computed, 0, 1)).toMatchObject([{ unknown: true }])
+  })
+
+  test('where only GET is allowed, it is asked by GET', async () => {
+    const server = createServer(({ method, url }, response) =>
+      response
+        .writeHead(method === 'GET' ? 200 : 405)
+        .end(
+          method === 'GET' && url?.startsWith('/api/v1/query?query=')
+            ? '{"status":"success","data":{"result":[]}}'
+            : 'Method Not Allowed',
+        ),
+    ).listen(0, '127.0.0.1')
+    await new Promise(resolve => server.once('listening', resolve))
+    afterAll(() => void server.close())
+    const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+    expect(await openPrometheus(url).slots(computed, 0, 1)).toMatchObject([{ unknown: true }])
+  })
+
   test('a hint at the query is no answer in part, also where version 2.53 calls it a warning', async () => {
     const url = await answeringWith([], { warnings: ['PromQL info: metric might not be a counter: "a"'] })
     expect(await openPrometheus(url).slots(computed, 0, 1)).toMatchObject([{ unknown: true }])

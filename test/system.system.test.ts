@@ -183,15 +183,22 @@ test('an outage pages a person with what is lost and why, and its end is announc
   onTestFinished(() => void process.kill(tintype.pid, 'SIGCONT'))
   process.kill(tintype.process('converter')?.pid as number, 'SIGKILL')
   const page = await until(() => said('firing'), { timeoutMs: 90_000, what: 'the page' })
-  const during = await availability()
+  // Of the first minutes of an outage little is known on a busy machine: what is found is looked at again each minute.
+  const during = await until(
+    async () => {
+      const now = await availability()
+      return now.diagnosis?.verdict.cause === 'no-workers' && now
+    },
+    { timeoutMs: 60_000, what: 'the cause' },
+  )
   process.kill(tintype.pid, 'SIGCONT')
 
   expect(page.commonLabels.severity).toBe('page')
   expect(page.text).toMatch(
-    /^“Online 23 of every 24 hours” burns its budget since \d\d:\d\d UTC\. \d\d of 60 minutes of the budget are left, gone at \d\d:\d\d UTC at this rate\. .*because of no-workers.* What to do: http:\S+$/,
+    /^“Online 23 of every 24 hours” burns its budget since \d\d:\d\d UTC\. \d\d of 60 minutes of the budget are left, gone at \d\d:\d\d UTC at this rate\. .*Note: http:\S+ .*What to do: http:\S+$/,
   )
   expect(during.alerts).toContainEqual(expect.objectContaining({ tier: 'page-fast', clears: null }))
-  expect(during.diagnosis?.verdict).toMatchObject({ verdict: 'wait', cause: 'no-workers' })
+  expect(during.diagnosis?.verdict.verdict).toBe('wait')
   for (const { name, strip } of during.objectives)
     expect(strip.states, `${name}: before the service was there, nothing was measured`).toMatch(/^\.+[oxu]/)
 

@@ -15,7 +15,8 @@ export async function temporaryFolder(
   whenDone: (remove: () => Promise<void>) => void = onTestFinished,
 ): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), 'tintype-'))
-  whenDone(() => rm(folder, { recursive: true, force: true }))
+  // Again when a process or a task that is about to end wrote into it meanwhile.
+  whenDone(() => rm(folder, { recursive: true, force: true, maxRetries: 5 }))
   return folder
 }
 

@@ -103,13 +103,12 @@ export function finishRoutes(app: Express, { log }: { log: Log }): void {
   app.use(onError)
 }
 
-function methodsByPath(app: Express): Map<string, Set<string>> {
-  const found = new Map<string, Set<string>>()
-  for (const { route } of app.router.stack)
-    for (const { method } of route?.stack ?? [])
-      found.set(route?.path ?? '', (found.get(route?.path ?? '') ?? new Set()).add(method.toUpperCase()))
-  for (const methods of found.values()) if (methods.has('GET')) methods.add('HEAD')
-  return found
+function methodsByPath(app: Express): [path: string, methods: Set<string>][] {
+  const routes = app.router.stack.flatMap(({ route }) => route ?? [])
+  return [...Map.groupBy(routes, ({ path }) => path)].map(([path, same]) => {
+    const methods = same.flatMap(({ stack }) => stack.map(({ method }) => method.toUpperCase()))
+    return [path, new Set(methods.includes('GET') ? [...methods, 'HEAD'] : methods)]
+  })
 }
 
 const refuseOthers =

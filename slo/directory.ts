@@ -55,7 +55,7 @@ export function readServiceFile(
     ...service,
     ...(config.PROMETHEUS_URL && { prometheus: config.PROMETHEUS_URL }),
     ...(environment.SCRAPE_SECONDS && { scrapeSeconds: config.SCRAPE_SECONDS }),
-    findings: text === undefined ? [noService(show(file))] : [...findings, ...noModules(folder, service)],
+    findings: text === undefined ? [noService(file)] : [...findings, ...noModules(folder, service)],
   }
 }
 
@@ -64,17 +64,24 @@ const noModules = (folder: string, service: Service): Finding[] =>
   (['metrics', 'probe', 'examples', 'witnesses'] as const)
     .map(key => ({ key, name: service[key] }))
     .filter(({ name }) => typeof name === 'string' && name !== '' && !existsSync(join(folder, name)))
-    .map(({ key, name }) => ({
-      ...noService(show(join(folder, 'service.yaml'))),
-      rule: 'no-module',
-      message: `${key} is ${name}, which is not there`,
-      fix: 'write it, or leave the key out',
-    }))
+    .map(({ key, name }) =>
+      aboutFile(join(folder, 'service.yaml'), {
+        rule: 'no-module',
+        message: `${key} is ${name}, which is not there`,
+        fix: 'write it, or leave the key out',
+      }),
+    )
 
-const noService = (file: string): Finding => ({
-  ...{ file, line: 1, column: 1, severity: 'error', rule: 'no-service' },
-  message: 'no such file',
-  fix: `“${program} init --prometheus URL DIR” writes a first one`,
+const noService = (file: string): Finding =>
+  aboutFile(file, {
+    rule: 'no-service',
+    message: 'no such file',
+    fix: `“${program} init --prometheus URL DIR” writes a first one`,
+  })
+
+const aboutFile = (file: string, about: Pick<Finding, 'rule' | 'message' | 'fix'>): Finding => ({
+  ...{ file: show(file), line: 1, column: 1, severity: 'error' },
+  ...about,
 })
 
 /** What a module that service.yaml names exports; undefined when it names none. */

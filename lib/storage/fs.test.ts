@@ -20,6 +20,15 @@ storageContract('fs', async () => {
 
 const body = (text: string) => Buffer.from(text)
 
+/** A script in a folder, run as a process of its own: `storage` is a storage in the folder. */
+async function storageScript(folder: string, code: string): Promise<string> {
+  const script = join(folder, 'script.ts')
+  const open = `import { openFolder } from '${join(import.meta.dirname, 'fs.ts')}'
+    const storage = await openFolder('${folder}/storage')`
+  await fs.writeFile(script, `${open}\n${code}`)
+  return script
+}
+
 describe('the storage folder', () => {
   test('holds nothing but what is stored: deleted sessions leave no folder', async () => {
     const folder = await temporaryFolder()
@@ -43,12 +52,9 @@ describe('the storage folder', () => {
 
   test('ends the process when it was moved or removed, and the next start opens what is there then', async () => {
     const folder = await temporaryFolder()
-    const script = join(folder, 'put.ts')
-    await fs.writeFile(
-      script,
+    const script = await storageScript(
+      folder,
       `import { rmSync } from 'node:fs'
-       import { openFolder } from '${join(import.meta.dirname, 'fs.ts')}'
-       const storage = await openFolder('${folder}/storage')
        await storage.put('a', Buffer.from('x'))
        if (process.argv[2] === 'remove') rmSync('${folder}/storage', { recursive: true })
        await storage.put('b', Buffer.from('x')).catch(() => new Promise(() => setInterval(() => {}, 1000)))`,
@@ -62,12 +68,9 @@ describe('the storage folder', () => {
 
   test('the next start removes what a killed process left and keeps what a living one writes', async () => {
     const folder = await temporaryFolder()
-    const script = join(folder, 'upload.ts')
-    await fs.writeFile(
-      script,
+    const script = await storageScript(
+      folder,
       `import { Readable } from 'node:stream'
-       import { openFolder } from '${join(import.meta.dirname, 'fs.ts')}'
-       const storage = await openFolder('${folder}/storage')
        const body = new Readable({ read() {} })
        body.push(Buffer.alloc(1024 * 1024))
        void storage.put('a', body)

@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto'
 import { type FileHandle, open } from 'node:fs/promises'
 import { limits } from '../limits.ts'
 import { maxBatchBytes, newline, scanEntry, streamPrefix } from './entry.ts'
-import type { Held, Segment } from './journal.ts'
+import type { Segment, ShippableJournal } from './journal.ts'
 
 /** Whole lines of one stream whose sequence numbers run from `first` to `last` without a gap. */
 export type EntryBatch = { stream: string; first: number; last: number; body: Buffer }
@@ -22,7 +22,7 @@ type Line = { seq: number; bytes: Buffer; end: number }
 type Source = { segment: Segment; handle: FileHandle; prefix: Buffer }
 
 /** Reads the journal's entries in batches, oldest segment first, and frees each segment that is acknowledged. */
-export function readBatches(journal: Held): Batches {
+export function readBatches(journal: ShippableJournal): Batches {
   const buffer = Buffer.allocUnsafe(maxBatchBytes)
   let source: Source | undefined
   /** The position of the next read in the segment, and the sequence number expected there. */

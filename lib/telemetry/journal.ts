@@ -30,7 +30,7 @@ const tailBytes = 2 ** 18
 export type Segment = { file: string; stream: string; epoch: number; first: number; bytes: number }
 
 /** What shipping needs of a journal. */
-export type Held = {
+export type ShippableJournal = {
   /** Segments that are not freed, oldest first. */
   segments(): readonly Segment[]
   /** Whether the last segment is being written. */
@@ -41,7 +41,7 @@ export type Held = {
   onAppend(listener: () => void): void
 }
 
-type Journal = Held & {
+type Journal = ShippableJournal & {
   /**
    * Writes the line that `render` gives for the next id; durable against kill -9 when it returns.
    * @throws when the disk refuses the write; the id is then used for the next entry.
@@ -198,6 +198,7 @@ function openFolder(
   throw new Error(`all ${limits.journals.value} journals of ${service}.${instance} below ${root} are in use`)
 }
 
+/** Epoch and first number of a segment, by its file's name. */
 export const segmentName = /^(\d+)\.(\d+)\.ndjson$/
 
 export function findSegments(path: string, source: string): Segment[] {

@@ -1,16 +1,19 @@
 import { readdirSync, statSync, truncateSync } from 'node:fs'
 import { join } from 'node:path'
-import { findSegments, type Held, type Segment, segmentName } from './journal.ts'
+import { findSegments, type Segment, type ShippableJournal, segmentName } from './journal.ts'
 import { ownFolder } from './own.ts'
 
 /** Time without a write after which a journal that no process owns is an orphan: a restart takes seconds. */
 const orphanedAfterMs = 60_000
 
 /**
- * Ships the journals below `root` that dead processes left and that nobody took over, such as that of a release's second
- * process. Each is owned meanwhile.
+ * Ships the journals below `root` whose process has ended and that no process owns, for example the journal of a release's
+ * second process. This process owns a journal while it ships it.
  */
-export async function shipOrphans(root: string, ship: (orphan: Held) => Promise<void>): Promise<void> {
+export async function shipOrphans(
+  root: string,
+  ship: (orphan: ShippableJournal) => Promise<void>,
+): Promise<void> {
   for (const { name: source } of readdirSync(root, { withFileTypes: true }).filter(each =>
     each.isDirectory(),
   )) {
@@ -22,11 +25,11 @@ export async function shipOrphans(root: string, ship: (orphan: Held) => Promise<
     if (held.length === 0 || held.some(({ mtimeMs }) => mtimeMs > Date.now() - orphanedAfterMs)) continue
     const release = ownFolder(path)
     if (release === 'taken') continue
-    await ship(heldOf(findSegments(path, source))).finally(release)
+    await ship(orphanOf(findSegments(path, source))).finally(release)
   }
 }
 
-function heldOf(segments: Segment[]): Held {
+function orphanOf(segments: Segment[]): ShippableJournal {
   const held = new Set(segments)
   return {
     segments: () => [...held],

@@ -4,7 +4,7 @@ import { askBounded } from '../http/bounded-request.ts'
 import { startPulse } from '../pulse.ts'
 import { type EntryBatch, readBatches } from './batches.ts'
 import { entryVersion, epochOf, sourceOf, streamPrefix } from './entry.ts'
-import type { Held } from './journal.ts'
+import type { ShippableJournal } from './journal.ts'
 
 export type Destination = {
   /** The log server's address; undefined while it is not known: the entries wait in the journal. */
@@ -37,7 +37,7 @@ const stalledSeconds = 60
  * segment. In every other case the same entries are sent again.
  */
 export function startShipping(
-  journal: Held,
+  journal: ShippableJournal,
   destination: Destination,
   onTrouble: (error: unknown) => void,
 ): Shipping {
@@ -55,7 +55,7 @@ export function startShipping(
     const renamed = new Map<string, string>()
     let failures = 0
     let rewound = false
-    let shipped = 0
+    let lastEntries = 0
     for (;;) {
       pulse.beat()
       try {
@@ -65,7 +65,7 @@ export function startShipping(
           if (signal.aborted) return batches.close()
           pulse.rest()
           await appended.promise
-          await pause(shipped < busyEntries ? gatherMs : busyGatherMs)
+          await pause(lastEntries < busyEntries ? gatherMs : busyGatherMs)
           continue
         }
         const url = destination.url()
@@ -76,9 +76,9 @@ export function startShipping(
         }
         faultPoint('ship.before-send')
         const stream = renamed.get(batch.stream) ?? batch.stream
-        const answer = await send(url, destination.token, as(stream, batch), rewound)
+        const answer = await send(url, destination.token, inStream(stream, batch), rewound)
         faultPoint('ship.answered')
-        shipped = batch.last - batch.first + 1
+        lastEntries = batch.last - batch.first + 1
         if ('acked' in answer) batches.acknowledged(batch, answer.acked)
         else if ('expected' in answer) batches.rewind(batch, answer.expected)
         else {
@@ -121,7 +121,7 @@ function answerOf(text: Buffer): ServerAnswer {
 }
 
 /** A batch with its entries numbered in another stream. */
-function as(stream: string, batch: EntryBatch): EntryBatch {
+function inStream(stream: string, batch: EntryBatch): EntryBatch {
   if (stream === batch.stream) return batch
   const [own, other] = [streamPrefix(batch.stream), streamPrefix(stream)].map(String)
   const lines = batch.body.toString('latin1').split('\n')

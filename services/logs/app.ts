@@ -15,11 +15,11 @@ import { turns } from '@tintype/lib/turns.ts'
 import type { Express, Request } from 'express'
 import type { CheckedClock } from './clock.ts'
 import type { Folders } from './daily.ts'
+import { isTimelineKey } from './page/api.ts'
 import { inThread } from './read.ts'
 import { entriesIn, type Wanted } from './search.ts'
 import { isDay } from './stamp.ts'
 import type { Appended, ServerJournal } from './streams.ts'
-import { isTimelineKey } from './timeline.ts'
 
 const retryAfterSeconds = 1
 

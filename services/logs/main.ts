@@ -4,8 +4,8 @@ import { armFault } from '@tintype/lib/fault.ts'
 import { pick } from '@tintype/lib/variables.ts'
 import { publishDay, sizingReport, timelineReport, type VerbAnswer, verifyReport } from './cli.ts'
 import { type Folders, foldersIn } from './daily.ts'
+import { isTimelineKey } from './page/api.ts'
 import { isDay } from './stamp.ts'
-import { isTimelineKey } from './timeline.ts'
 
 const usage = `npm run logs -- VERB [options]
 

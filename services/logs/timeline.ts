@@ -7,8 +7,6 @@ import { entryOf, knownDays, linesOf } from './search.ts'
 /** Longer than a photo's usual way: the entries before and after are of different photos. */
 const gapMs = 10_000
 
-export const isTimelineKey = (text: string): boolean => /^[0-9a-z]{8,64}$/.test(text)
-
 /** Every entry that names a session, a photo or a trace, of all services, in order. `day`: of this UTC day only. */
 export async function timeline(folders: Folders, key: string, day?: string): Promise<Story> {
   const lines: Buffer[] = []

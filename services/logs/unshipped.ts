@@ -1,6 +1,7 @@
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { ignore } from '@tintype/lib/disk.ts'
+import { segmentName } from '@tintype/lib/telemetry/journal.ts'
 import { ownFolder } from '@tintype/lib/telemetry/own.ts'
 import type { Folders } from './daily.ts'
 import { namesIn } from './files.ts'
@@ -35,7 +36,7 @@ async function heldIn(folder: string): Promise<Map<string, number>> {
   const newest = new Map<string, number>()
   for (const source of namesIn(folder))
     for (const name of namesIn(join(folder, source))) {
-      const [, epoch] = /^(\d+)\.\d+\.ndjson$/.exec(name) ?? []
+      const [, epoch] = segmentName.exec(name) ?? []
       if (!epoch) continue
       const stream = `${source}.${epoch}`
       const file = await lookAt(join(folder, source, name), stream).catch(ignore('ENOENT'))

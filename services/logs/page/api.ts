@@ -87,6 +87,9 @@ export type SizingAnswer = Sizing & { keep: { logsDays: number; revisionsDays: n
 export const timeOf = (entry: Entry): number => Date.parse(entry.effective_at ?? entry.timestamp)
 export const serviceOf = (entry: Entry): string => entry.id.split('.').slice(0, 2).join('.')
 
+/** Whether a text has the form of a session, a photo or a trace. */
+export const isTimelineKey = (text: string): boolean => /^[0-9a-z]{8,64}$/.test(text)
+
 /** @throws Error with what the server says. */
 export async function getJson<T>(address: string): Promise<T> {
   const response = await fetch(address)

@@ -2,7 +2,7 @@ import { choices } from '@tintype/lib/page/browser/choices.ts'
 import { find, h } from '@tintype/lib/page/browser/dom.ts'
 import { duration, fillIn, translate } from '@tintype/lib/page/browser/language.ts'
 import { showNavigation } from '@tintype/lib/page/browser/navigation.ts'
-import { type Entry, getJson, type SizingAnswer, type Story, timeOf } from './api.ts'
+import { type Entry, getJson, isTimelineKey, type SizingAnswer, type Story, timeOf } from './api.ts'
 import { drawStory } from './chart.ts'
 import { anchorOf, listEntries } from './entries.ts'
 import { showRecent } from './show-recent.ts'
@@ -26,7 +26,7 @@ find('#ask').addEventListener('submit', event => {
 })
 const key = new URLSearchParams(location.search).get('key')?.trim() ?? ''
 input.value = key
-const isKey = /^[0-9a-z]{8,64}$/.test(key)
+const isKey = isTimelineKey(key)
 find('#recent').hidden = isKey
 if (isKey) void search(key)
 else if (key) lead.textContent = fillIn(words.noKey, { key })

@@ -37,9 +37,9 @@ export function openDoorbell(): Doorbell & { ring(): void } {
 }
 
 /**
- * A doorbell that other processes ring by touching a file, watched from the first look on, so that a process that looks for
- * nothing is not woken. Watching the database's `-wal` file would wake before the commit is
- * visible. When the system has no watches left, waits end by their time.
+ * A doorbell that other processes ring by touching a file. It is watched from the first look on: a process that looks for
+ * nothing is not woken. Watching the database's `-wal` file would wake before the commit is visible. When the system has no
+ * watches left, waits end by their time.
  */
 export function listenTo(file: string): Doorbell {
   const doorbell = openDoorbell()

@@ -50,7 +50,7 @@ export const findLeased = async ({ sql, clock }: Engine, { job, token }: Lease):
   sql(`SELECT ${columns} FROM jobs WHERE photo = ? AND state = 'claimed' AND token = ? AND lease_until > ?
     FOR UPDATE`).get(job.photo, token, clock())
 
-/** Changes columns of a row that `find` locked. */
+/** Changes columns of a row that `findRow` locked. */
 export function updateRow({ sql }: Engine, { seq }: Row, changed: Partial<Row>): void {
   const assignments = Object.keys(changed).map(column => `${column} = ?`)
   sql(`UPDATE jobs SET ${assignments.join(', ')} WHERE seq = ?`).send(...Object.values(changed), seq)

@@ -137,7 +137,7 @@ test('its metrics are there from the start; asked to stop, it finishes what is u
   expect(await get('/readyz')).toEqual({ status: 200, text: '{"ready":true}' })
 
   const [decoder] = childrenOf(child.pid as number)
-  // Halted, so that the conversion is under way for as long as it is looked at.
+  // Halted until SIGCONT, so that the conversion cannot end before the stop is requested.
   process.kill(decoder?.pid as number, 'SIGSTOP')
   const job = await enqueuePhoto({ queue, storage }, await photo())
   await until(async () => (await get('/metrics')).text.includes('tintype_slots_busy 1'))

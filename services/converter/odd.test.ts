@@ -216,7 +216,7 @@ describe('TIFF', () => {
   })
 
   test.each([0, 9])(
-    'of orientation %i, which does not exist, is shown as it is stored, and is whole',
+    'of orientation %i, which EXIF does not define, is not turned and not marked as damaged',
     async orientation => {
       const given = await picture(tiff([{ ...size, pixel: red, orientation }]))
       expect(given).toMatchObject({ ...size, thumbnail: '60x40' })

@@ -225,7 +225,7 @@ test('a late photo is served and its promise broken', async () => {
   await until(async () => (await metric('tintype_promises_total{outcome="broken"}')) === 1)
 })
 
-test('detail raised for a session travels with its photo, and neither other sessions’ nor later photos tell it', async () => {
+test('raised detail is logged for the photo whose job asks for it, not for other sessions or later photos', async () => {
   const { queue, storage, events, start, settled } = await house()
   const watched = await enqueuePhoto({ queue, storage }, await photo(), { detailUntil: Date.now() + 60_000 })
   const other = await enqueuePhoto({ queue, storage }, await photo(), { owner: 'cd'.repeat(16) })

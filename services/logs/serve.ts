@@ -32,7 +32,7 @@ async function start(config: ReturnType<typeof readConfig<typeof used>>): Promis
   const release = ownFolder(folders.streams)
   if (release === 'taken')
     throw new ExpectedError(
-      `another log server owns ${folders.streams}: stop it first, or give this one a DATA_DIR of its own`,
+      `another log server owns ${folders.streams}: stop it first, or set another DATA_DIR for this one`,
     )
   const metrics = createMetrics('logs', config.VERSION)
   watchDisk(metrics, [dataDir])

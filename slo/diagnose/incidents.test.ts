@@ -33,7 +33,7 @@ test('an incident begins with its first bad minute, and has no end while its bud
   })
 })
 
-test('the minute that runs counts as far as it is known', async () => {
+test('the running minute counts as far as it is known', async () => {
   expect(await burningAt(60.75, 60, 61)).toEqual({
     incidents: [[60, Number.POSITIVE_INFINITY]],
     now: ['availability'],

@@ -15,7 +15,7 @@ export type Burning = {
 
 /**
  * Reads when budgets burned in the days before a time. A budget burns when a short window is as bad as the one that its tier
- * alerts on; then a verdict is asked for. The minute that runs counts as far as it is known.
+ * alerts on; then a verdict is asked for. The running minute counts as far as it is known.
  */
 export async function readBurning(
   source: Source,

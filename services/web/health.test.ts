@@ -1,4 +1,4 @@
-import { expect, test, vi } from 'vitest'
+import { expect, onTestFinished, test, vi } from 'vitest'
 import { sampleIn } from '../../test/support.ts'
 import { watchDependencies } from './health.ts'
 import { startWeb } from './test/web.ts'
@@ -33,4 +33,26 @@ test('a dependency that is away or does not answer is shown and logged, and is a
   await web.queue.close()
   expect(await dependencies()).toEqual({ queue: 'away', storage: 'ok' })
   expect([await up('storage'), await up('queue')]).toEqual([1, 0])
+})
+
+test('the event lag begins at the scrape that saw an event waiting: a busy queue is always ahead by a moment', async () => {
+  const { web } = await startWeb()
+  const now = vi.spyOn(Date, 'now')
+  onTestFinished(() => now.mockRestore())
+  const begun = Date.now()
+  const look = async (seconds: number, passed: number, lastEvent: number) => {
+    now.mockReturnValue(begun + seconds * 1000)
+    const set = vi.fn()
+    Object.assign(fakes.metrics, { set })
+    Object.assign(fakes.queue, { stats: async () => ({ ...(await web.queue.stats()), lastEvent }) })
+    Object.assign(fakes.events, { seq: () => passed })
+    await dependencies()
+    return set.mock.calls.find(([name]) => name === 'tintype_event_lag_seconds')?.[2]
+  }
+  const fakes = { metrics: { ...web.metrics }, queue: { ...web.queue }, events: { ...web.events } }
+  const dependencies = watchDependencies({ ...web, ...fakes })
+  // Busy: at each scrape the last events are on their way.
+  expect([await look(0, 7, 9), await look(15, 22, 23), await look(30, 40, 42)]).toEqual([0, 0, 0])
+  // Stalled after event 41.
+  expect([await look(45, 41, 60), await look(60, 41, 75), await look(75, 70, 80)]).toEqual([15, 30, 0])
 })

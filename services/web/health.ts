@@ -54,13 +54,16 @@ function watch({ metrics, log }: Web, dependency: Dependency, call: () => Promis
 }
 
 function queueGauges({ queue, metrics, events }: Web): () => Promise<void> {
-  let upToDateAt = Date.now()
+  /** The newest event at an earlier look, until it is passed on. A busy queue is always ahead by the events of the last milliseconds. */
+  let awaited: { seq: number; since: number } | undefined
   return async () => {
     const { depth, oldestSeconds, dead, lastEvent } = await queue.stats()
     metrics.set('tintype_queue_depth', {}, depth)
     metrics.set('tintype_queue_oldest_seconds', {}, oldestSeconds)
     metrics.set('tintype_dead_letters', {}, dead)
-    if ((events.seq() ?? lastEvent) >= lastEvent) upToDateAt = Date.now()
-    metrics.set('tintype_event_lag_seconds', {}, (Date.now() - upToDateAt) / 1000)
+    const passed = events.seq() ?? lastEvent
+    if (passed >= lastEvent) awaited = undefined
+    else if (!awaited || passed >= awaited.seq) awaited = { seq: lastEvent, since: Date.now() }
+    metrics.set('tintype_event_lag_seconds', {}, awaited ? (Date.now() - awaited.since) / 1000 : 0)
   }
 }

@@ -10,6 +10,7 @@ import {
   list,
   pattern,
   port,
+  type readConfig,
   seconds,
   text,
   token,
@@ -30,7 +31,8 @@ const place = (format: string, addressOf: (url: string) => unknown) =>
   variable('', format, given => (addressOf(given) ? given : undefined))
 
 const table = {
-  INSTANCE: pattern('0', /^[a-z0-9-]+$/, 'lower-case letters, digits and hyphens'),
+  // As part of a file's name it may have 255 characters together with service, epoch and a release's colour.
+  INSTANCE: pattern('0', /^[a-z0-9-]{1,180}$/, 'up to 180 lower-case letters, digits and hyphens'),
   VERSION: pattern(version, /^[\w.+-]{1,64}$/, 'letters, digits, dots, plus and minus signs, underscores'),
   DATA_DIR: text('./data', 'a folder'),
   HOST: host('127.0.0.1'),
@@ -103,6 +105,9 @@ export function pick<N extends VariableName>(...names: N[]): Pick<Table, N> {
   const entries = names.map(name => [name, { ...table[name], meaning: meanings[name] }])
   return Object.fromEntries(entries) as Pick<Table, N>
 }
+
+/** The values of these variables, as `readConfig` gives them. */
+export type Config<N extends VariableName> = ReturnType<typeof readConfig<Pick<Table, N>>>
 
 /** Every environment variable. Each service picks its own. */
 export const variables: Table = pick(...(Object.keys(table) as VariableName[]))

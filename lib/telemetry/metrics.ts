@@ -1,5 +1,5 @@
 import type { Counter, Gauge, Histogram, Registry } from 'prom-client'
-import { limitsReached } from '../limits.ts'
+import { limitNames, limitsReached } from '../limits.ts'
 import type { Definition, ServiceName } from './catalogue.ts'
 import { type MetricName, metrics } from './definitions.ts'
 import helpOf from './help.json' with { type: 'json' }
@@ -17,9 +17,13 @@ type Named<K extends Definition['kind']> = {
 
 export type Metrics = {
   increment<N extends Named<'counter'>>(name: N, labels: LabelsOf<N>, by?: number): void
+  /** Increments by what a total counted elsewhere grew since the call before; a total that decreased adds nothing. */
+  follow<N extends Named<'counter'>>(name: N, labels: LabelsOf<N>, total: number): void
   set<N extends Named<'gauge'>>(name: N, labels: LabelsOf<N>, value: number): void
   /** Observes seconds; `traceId` becomes the bucket's exemplar. */
   observe<N extends Named<'histogram'>>(name: N, labels: LabelsOf<N>, seconds: number, traceId?: string): void
+  /** Removes a series of an open label, whose process is gone. */
+  forget<N extends MetricName>(name: N, labels: LabelsOf<N>): void
   /** Runs before each scrape, to set gauges. */
   onScrape(read: () => void | Promise<void>): void
   /** The exposition for an Accept header: OpenMetrics when asked for, else Prometheus text 0.0.4. */
@@ -56,27 +60,33 @@ export function createMetrics(
       throw new Error(`metric ${name} is not of service ${service}; see lib/telemetry/definitions.ts`)
     return found
   }
-  const reads: (() => void | Promise<void>)[] = []
+  const increment: Metrics['increment'] = (name, labels, by = 1) =>
+    (instrument(name) as Counter).inc(labels as Record<string, string>, by)
+  const totals = new Map<string, number>()
+  const follow: Metrics['follow'] = (name, labels, total) => {
+    const key = name + JSON.stringify(labels)
+    increment(name, labels, Math.max(0, total - (totals.get(key) ?? total)))
+    totals.set(key, total)
+  }
+  const followLimits = () => {
+    for (const limit of limitNames)
+      follow('tintype_limit_reached_total', { limit }, limitsReached.get(limit) ?? 0)
+  }
+  followLimits()
+  const reads: (() => void | Promise<void>)[] = [followLimits]
   const build = instrument('tintype_build_info') as Gauge
   build.set({ version, service }, 1)
-  const shown = new Map(limitsReached)
-  reads.push(() => {
-    for (const [limit, total] of limitsReached) {
-      const counter = instrument('tintype_limit_reached_total') as Counter
-      counter.inc({ limit }, total - (shown.get(limit) ?? 0))
-      shown.set(limit, total)
-    }
-  })
 
   return {
-    increment: (name, labels, by = 1) =>
-      (instrument(name) as Counter).inc(labels as Record<string, string>, by),
+    increment,
+    follow,
     set: (name, labels, value) => (instrument(name) as Gauge).set(labels as Record<string, string>, value),
     observe(name, labels, seconds, traceId) {
       const histogram = instrument(name) as Histogram
       const exemplarLabels = traceId ? { trace_id: traceId } : {}
       histogram.observe({ labels: labels as Record<string, string>, value: seconds, exemplarLabels } as never)
     },
+    forget: (name, labels) => instrument(name).remove(labels as Record<string, string>),
     onScrape: read => void reads.push(read),
     async render(accept) {
       await Promise.all(reads.map(read => read()))

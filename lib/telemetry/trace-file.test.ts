@@ -70,15 +70,18 @@ test('a new day begins a new file, and a file that nobody wrote to for days is r
   expect(await sampleIn(metrics, 'tintype_limit_reached_total{limit="traceAge"}')).toBe(1)
 })
 
-test('spans go on when the file was removed by another', async () => {
-  const folder = await temporaryFolder()
-  const exporter = openTraceFile(folder, 'web.0', 7, 8)
-  await sendBatch(exporter)
-  rmSync(join(folder, 'web.0.jsonl'))
-  await sendBatch(exporter)
-  await exporter.shutdown()
-  expect(statSync(join(folder, 'web.0.jsonl')).size).toBeGreaterThan(0)
-})
+test.each(['', 'web.0.jsonl'])(
+  'spans go on when another removed the folder or the file: "%s"',
+  async name => {
+    const folder = join(await temporaryFolder(), 'traces')
+    const exporter = openTraceFile(folder, 'web.0', 7)
+    await sendBatch(exporter)
+    rmSync(join(folder, name), { recursive: true })
+    await sendBatch(exporter)
+    await exporter.shutdown()
+    expect(statSync(join(folder, 'web.0.jsonl')).size).toBeGreaterThan(0)
+  },
+)
 
 test('a line that a full disk or a kill left unfinished spoils no other', async context => {
   const folder = await smallDisk(context, 2 ** 16)

@@ -19,11 +19,14 @@ export function openTraceFile(
   keepDays: number,
   allBytes: number = limits.traceBytes.value * 1024 * 1024,
 ): SpanExporter {
-  mkdirSync(folder, { recursive: true })
   const path = (generation: number) =>
     join(folder, generation === 0 ? `${name}.jsonl` : `${name}.${generation}.jsonl`)
   const files = Math.max(minFiles, keepDays + 1)
-  let file = openSync(path(0), 'a')
+  const begin = () => {
+    mkdirSync(folder, { recursive: true })
+    return openSync(path(0), 'a')
+  }
+  let file = begin()
   const begun = fstatSync(file)
   let size = begun.size
   /** The file may end in a part of a line, which a kill or a full disk left. */
@@ -42,7 +45,7 @@ export function openTraceFile(
       }
     }
     // Opened before the old file is closed: when this fails the old file is still used.
-    const next = openSync(path(0), 'a')
+    const next = begin()
     closeSync(file)
     file = next
     size = 0
@@ -57,7 +60,9 @@ export function openTraceFile(
           JsonTraceSerializer.serializeRequest(spans) ?? Buffer.alloc(0),
           Buffer.from('\n'),
         ])
-        if (size > 0 && (size + line.length > allBytes / files || dayOf(Date.now()) !== day)) rotate()
+        const isOver = size > 0 && (size + line.length > allBytes / files || dayOf(Date.now()) !== day)
+        // Somebody may have removed the file.
+        if (isOver || fstatSync(file).nlink === 0) rotate()
         torn = true
         const written = writeSync(file, line)
         size += written

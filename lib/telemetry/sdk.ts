@@ -16,7 +16,7 @@ type TracingConfig = Config<
  * Starts OpenTelemetry for this process: traces to OTEL_EXPORTER_OTLP_ENDPOINT when set, else OTLP JSON lines in
  * DATA_DIR/traces. Metrics and logs do not use OpenTelemetry. Nothing is instrumented: lib/http.ts makes the spans of
  * requests, and each stage its own. Resolves with what exports the remaining spans and closes.
- * @param environment process.env, in which the SDK looks for more.
+ * @param environment the process's own, in which the SDK looks for more.
  */
 export async function startTracing(
   config: TracingConfig,

@@ -16,24 +16,7 @@ import { type Destination, startShipping } from './ship.ts'
 /** Facts of one event. Never file names, cookies, tokens or places. */
 type Payload = Record<string, unknown>
 
-/** No call throws, or waits longer than one write to the local journal. */
-export type Log = {
-  /** `session`: sessionOf(owner), for each entry that belongs to one. */
-  error(event: string, payload?: Payload, session?: string): void
-  warn(event: string, payload?: Payload, session?: string): void
-  info(event: string, payload?: Payload, session?: string): void
-  /** `isWanted`: by a photo's job, whatever the level is here. */
-  debug(event: string, payload?: Payload, session?: string, isWanted?: boolean): void
-  /** Whether debug entries of this session (or of all) are written now. Check it before costly debug facts. */
-  detailed(session?: string): boolean
-  /** Changes the level for all, or for one session, for a limited time. */
-  setLevel(change: { level: Level; session?: string; forSeconds: number }): void
-  level(): { level: Level; raised: { session: string | null; level: Level; until: string }[] }
-  /** That shipping is stalled, and for how long, or null. An unreachable log server is no stall. */
-  stalled(): string | null
-  /** Ships entries for a limited time. The rest stays in the journal for the next start. */
-  close(): Promise<void>
-}
+export type Log = ReturnType<typeof createLog>
 
 /** The services, and the launcher that keeps them running. */
 type LogSource = ServiceName | 'launcher'
@@ -41,6 +24,7 @@ type LogSource = ServiceName | 'launcher'
 type JournalOptions = { folder: string; destination: Destination }
 
 /**
+ * A log of which no call throws, or waits longer than one write to the local journal.
  * `instance`: [a-z0-9-]+, unique among the machines that ship to one log server. Without `journal` warnings and errors go
  * to stderr only.
  */
@@ -49,7 +33,7 @@ export function createLog(options: {
   instance: string
   level: Level
   journal?: JournalOptions
-}): Log {
+}) {
   const { service, instance, level, journal } = options
   const scope = levelScope(level)
   const sink = journal && openSink(service, instance, journal)
@@ -66,9 +50,10 @@ export function createLog(options: {
   const logger = winston.createLogger({ level: 'debug', format, transports: [transport] })
   // After the first read winston's stream passes entries on at once. Before it they would wait for the next tick.
   logger.read(0)
+  /** `session`: sessionOf(owner), for each entry that belongs to one. `isWanted`: whatever the level is here. */
   const write =
     (level: Level) =>
-    (event: string, payload: Payload = {}, session?: string, isWanted = false) => {
+    (event: string, payload: Payload = {}, session?: string, isWanted = false): void => {
       if (!isWanted && levels.indexOf(level) > levels.indexOf(scope.effective(session))) return
       logger.log({
         level,
@@ -83,11 +68,15 @@ export function createLog(options: {
     warn: write('warn'),
     info: write('info'),
     debug: write('debug'),
-    detailed: session => scope.effective(session) === 'debug',
+    /** Whether debug entries of this session (or of all) are written now. Check it before costly debug facts. */
+    detailed: (session?: string): boolean => scope.effective(session) === 'debug',
+    /** Changes the level for all, or for one session, for a limited time. */
     setLevel: scope.set,
     level: scope.describe,
-    stalled: () => sink?.stalled() ?? null,
-    async close() {
+    /** That shipping is stalled, and for how long, or null. An unreachable log server is no stall. */
+    stalled: (): string | null => sink?.stalled() ?? null,
+    /** Ships entries for a limited time. The rest stays in the journal for the next start. */
+    async close(): Promise<void> {
       await sink?.close()
       logger.close()
     },

@@ -15,20 +15,7 @@ type Named<K extends Definition['kind']> = {
   [N in MetricName]: (typeof metrics)[N]['kind'] extends K ? N : never
 }[MetricName]
 
-export type Metrics = {
-  increment<N extends Named<'counter'>>(name: N, labels: LabelsOf<N>, by?: number): void
-  /** Increments by what a total counted elsewhere grew since the call before; a total that decreased adds nothing. */
-  follow<N extends Named<'counter'>>(name: N, labels: LabelsOf<N>, total: number): void
-  set<N extends Named<'gauge'>>(name: N, labels: LabelsOf<N>, value: number): void
-  /** Observes seconds; `traceId` becomes the bucket's exemplar. */
-  observe<N extends Named<'histogram'>>(name: N, labels: LabelsOf<N>, seconds: number, traceId?: string): void
-  /** Removes a series of an open label, whose process is gone. */
-  forget<N extends MetricName>(name: N, labels: LabelsOf<N>): void
-  /** Runs before each scrape, to set gauges. */
-  onScrape(read: () => void | Promise<void>): void
-  /** The exposition for an Accept header: OpenMetrics when asked for, else Prometheus text 0.0.4. */
-  render(accept: string | undefined): Promise<{ contentType: string; body: string }>
-}
+export type Metrics = ReturnType<typeof createMetrics>
 
 /**
  * The metrics of one service: the definitions that name it and Node's process metrics. Every combination of closed label
@@ -36,11 +23,7 @@ export type Metrics = {
  * labels starts as NaN: before it is set, zero would be read as a full disk or an empty queue. Optional ones only when
  * they are named.
  */
-export function createMetrics(
-  service: ServiceName,
-  version: string,
-  optional: readonly MetricName[] = [],
-): Metrics {
+export function createMetrics(service: ServiceName, version: string, optional: readonly MetricName[] = []) {
   const registry = new client.Registry()
   // Always rendered as OpenMetrics: prom-client's switching of the content type renames counters in place.
   registry.setContentType(client.Registry.OPENMETRICS_CONTENT_TYPE as never)
@@ -60,35 +43,40 @@ export function createMetrics(
       throw new Error(`metric ${name} is not of service ${service}; see lib/telemetry/definitions.ts`)
     return found
   }
-  const increment: Metrics['increment'] = (name, labels, by = 1) =>
-    (instrument(name) as Counter).inc(labels as Record<string, string>, by)
+  const reads: (() => void | Promise<void>)[] = []
   const totals = new Map<string, number>()
-  const follow: Metrics['follow'] = (name, labels, total) => {
-    const key = name + JSON.stringify(labels)
-    increment(name, labels, Math.max(0, total - (totals.get(key) ?? total)))
-    totals.set(key, total)
-  }
-  const followLimits = () => {
-    for (const limit of limitNames)
-      follow('tintype_limit_reached_total', { limit }, limitsReached.get(limit) ?? 0)
-  }
-  followLimits()
-  const reads: (() => void | Promise<void>)[] = [followLimits]
-  const build = instrument('tintype_build_info') as Gauge
-  build.set({ version, service }, 1)
 
-  return {
-    increment,
-    follow,
-    set: (name, labels, value) => (instrument(name) as Gauge).set(labels as Record<string, string>, value),
-    observe(name, labels, seconds, traceId) {
-      const histogram = instrument(name) as Histogram
-      const exemplarLabels = traceId ? { trace_id: traceId } : {}
-      histogram.observe({ labels: labels as Record<string, string>, value: seconds, exemplarLabels } as never)
+  const all = {
+    increment<N extends Named<'counter'>>(name: N, labels: LabelsOf<N>, by = 1): void {
+      const counter = instrument(name) as Counter
+      counter.inc(labels as Record<string, string>, by)
     },
-    forget: (name, labels) => instrument(name).remove(labels as Record<string, string>),
-    onScrape: read => void reads.push(read),
-    async render(accept) {
+    /** Increments by what a total counted elsewhere grew since the call before; a total that decreased adds nothing. */
+    follow<N extends Named<'counter'>>(name: N, labels: LabelsOf<N>, total: number): void {
+      const key = name + JSON.stringify(labels)
+      all.increment(name, labels, Math.max(0, total - (totals.get(key) ?? total)))
+      totals.set(key, total)
+    },
+    set<N extends Named<'gauge'>>(name: N, labels: LabelsOf<N>, value: number): void {
+      const gauge = instrument(name) as Gauge
+      gauge.set(labels as Record<string, string>, value)
+    },
+    /** Observes seconds; `traceId` becomes the bucket's exemplar. */
+    observe<N extends Named<'histogram'>>(name: N, labels: LabelsOf<N>, value: number, traceId?: string) {
+      const exemplarLabels = traceId ? { trace_id: traceId } : {}
+      const histogram = instrument(name) as Histogram
+      histogram.observe({ labels, value, exemplarLabels } as never)
+    },
+    /** Removes a series of an open label, whose process is gone. */
+    forget<N extends MetricName>(name: N, labels: LabelsOf<N>): void {
+      instrument(name).remove(labels as Record<string, string>)
+    },
+    /** Runs before each scrape, to set gauges. */
+    onScrape(read: () => void | Promise<void>): void {
+      reads.push(read)
+    },
+    /** The exposition for an Accept header: OpenMetrics when asked for, else Prometheus text 0.0.4. */
+    async render(accept: string | undefined): Promise<{ contentType: string; body: string }> {
       await Promise.all(reads.map(read => read()))
       const openMetrics = await registry.metrics()
       return accept?.includes('application/openmetrics-text')
@@ -96,6 +84,14 @@ export function createMetrics(
         : { contentType: 'text/plain; version=0.0.4; charset=utf-8', body: toPrometheusText(openMetrics) }
     },
   }
+  const followLimits = () => {
+    for (const limit of limitNames)
+      all.follow('tintype_limit_reached_total', { limit }, limitsReached.get(limit) ?? 0)
+  }
+  followLimits()
+  all.onScrape(followLimits)
+  all.set('tintype_build_info', { version, service }, 1)
+  return all
 }
 
 function createInstrument(name: MetricName, { kind, labels, buckets }: Definition, registry: Registry) {

@@ -34,16 +34,18 @@ export function openTraceFile(
   let day = dayOf(size > 0 ? begun.mtimeMs : Date.now())
 
   const rotate = () => {
-    for (let generation = files - 1; generation >= 0; generation--) {
-      const stats = statSync(path(generation), { throwIfNoEntry: false })
-      const isOld = stats && keepDays > 0 && Date.now() - stats.mtimeMs > keepDays * dayMs
-      if (!stats) continue
-      if (!isOld && generation < files - 1) renameSync(path(generation), path(generation + 1))
-      else {
-        rmSync(path(generation), { force: true })
-        countLimit(isOld ? 'traceAge' : 'traceBytes')
-      }
+    const statsOf = (n: number) => statSync(path(n), { throwIfNoEntry: false })
+    const generations = Array.from({ length: files }, (_, n) => n).filter(statsOf)
+    const oldest = generations.at(-1) ?? 0
+    const ageMs = Date.now() - (statsOf(oldest)?.mtimeMs ?? Date.now())
+    const isOld = keepDays > 0 && ageMs > keepDays * dayMs
+    // One at a time: a clock that is far ahead for a moment must not cost all.
+    if (isOld || oldest === files - 1) {
+      rmSync(path(oldest), { force: true })
+      countLimit(isOld ? 'traceAge' : 'traceBytes')
+      generations.pop()
     }
+    for (const n of generations.reverse()) renameSync(path(n), path(n + 1))
     // Opened before the old file is closed: when this fails the old file is still used.
     const next = begin()
     closeSync(file)

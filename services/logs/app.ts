@@ -98,9 +98,18 @@ function wantedIn({ from, to, event, level }: Record<string, unknown>): Wanted {
 }
 
 function addIngest(app: Express, { journal, log, metrics, token, clock }: LogServer): void {
-  const seen = lastSeen(source => {
-    for (const name of seriesOfSource) metrics.forget(name, { stream: source })
-  })
+  /** When each process sent last, the longest silent first. */
+  const sentAt = new Map<string, number>()
+  /** Pods have new names: the series of those that are gone would grow for ever. */
+  const endOldSeries = () => {
+    for (const [stream, at] of sentAt) {
+      if (performance.now() - at < dayMs) return
+      sentAt.delete(stream)
+      metrics.forget('tintype_log_entries_total', { stream })
+      metrics.forget('tintype_log_bytes_total', { stream })
+      metrics.forget('tintype_log_lag_seconds', { stream })
+    }
+  }
   let atOnce = 0
   let refusing = false
 
@@ -133,45 +142,25 @@ function addIngest(app: Express, { journal, log, metrics, token, clock }: LogSer
     const appended = await append(stream, request).finally(() => atOnce--)
     if ('malformed' in appended) throw new Problem(400, 'malformed', `Not a batch: ${appended.malformed}.`)
     if ('full' in appended) throw busy(`${appended.full} has too many streams already.`, 'logStreams')
-    if ('taken' in appended)
-      throw new Problem(
-        409,
-        'taken',
-        `Another process ships as ${stream}: give each machine its own INSTANCE.`,
-      )
+    if ('taken' in appended) {
+      const detail = `Another process ships as ${stream}: give each machine its own INSTANCE.`
+      throw new Problem(409, 'taken', detail)
+    }
     if ('expected' in appended) {
       const detail = `Entries from ${appended.expected} on are missing.`
       throw new Problem(409, 'gap', detail, { members: appended })
     }
     if (appended.appended > 0) {
       const labels = { stream: sourceOf(stream) }
-      seen(labels.stream)
+      sentAt.delete(labels.stream)
+      sentAt.set(labels.stream, performance.now())
+      endOldSeries()
       metrics.increment('tintype_log_entries_total', labels, appended.appended)
       metrics.increment('tintype_log_bytes_total', labels, appended.bytes)
       metrics.set('tintype_log_lag_seconds', labels, Math.max(0, Date.now() - appended.newestMs) / 1000)
     }
     response.json({ acked: appended.acked })
   })
-}
-
-const seriesOfSource = [
-  'tintype_log_entries_total',
-  'tintype_log_bytes_total',
-  'tintype_log_lag_seconds',
-] as const
-
-/** Calls `forget` for each source that was not seen for a day: pods have new names, and their series would grow for ever. */
-function lastSeen(forget: (source: string) => void): (source: string) => void {
-  const seenAt = new Map<string, number>()
-  return source => {
-    seenAt.delete(source)
-    seenAt.set(source, performance.now())
-    for (const [oldest, at] of seenAt) {
-      if (performance.now() - at < dayMs) return
-      seenAt.delete(oldest)
-      forget(oldest)
-    }
-  }
 }
 
 const busy = (detail: string, limit?: LimitName): Problem => {

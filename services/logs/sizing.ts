@@ -7,7 +7,7 @@ import type { Folders } from './daily.ts'
 import { readAt } from './files.ts'
 import { dayFile, indexFile, type Manifest, manifestFile, newestManifests } from './manifest.ts'
 import { streamFiles } from './merge.ts'
-import type { DaySize, Sizing } from './page/api.ts'
+import type { DaySize, Estimate, Sizing } from './page/api.ts'
 import { dayMs, dayOf } from './stamp.ts'
 
 /** Entries and bytes a day from the manifests, and when the disk is full. `today`: a UTC day that is not whole yet. */
@@ -72,12 +72,12 @@ const firstTimeIn = (file: string): number =>
   Date.parse(/"timestamp":"([^"]+)"/.exec(readAt(file, 0, headBytes).toString('latin1'))?.[1] ?? '')
 
 type Forecast = Pick<Sizing, 'bytesPerDay' | 'growthPerDay' | 'daysUntilFull'>
+const unknown: Estimate = { low: null, likely: null, high: null }
 
 /** The median of the slopes between all pairs of days (Theil-Sen: one odd day does not bend it), with its spread. */
 export function forecast(bytes: number[], freeBytes: number): Forecast {
-  const nothing = { low: null, likely: null, high: null }
   const last = bytes.length - 1
-  if (last < 0) return { bytesPerDay: null, growthPerDay: nothing, daysUntilFull: nothing }
+  if (last < 0) return { bytesPerDay: null, growthPerDay: unknown, daysUntilFull: unknown }
   const slopes = bytes.flatMap((later, j) =>
     bytes.slice(0, j).map((earlier, i) => (later - earlier) / (j - i)),
   )
@@ -86,26 +86,24 @@ export function forecast(bytes: number[], freeBytes: number): Forecast {
     bytes.map((value, i) => value + growth(0.5) * (last - i)),
     0.5,
   )
-  const until = (slope: number, daily: number) => daysToFill(freeBytes, daily, slope)
-  return {
-    bytesPerDay: level,
-    growthPerDay: { low: growth(0.05), likely: growth(0.5), high: growth(0.95) },
-    daysUntilFull: {
-      low: until(growth(0.95), Math.max(level, ...bytes)),
-      likely: until(growth(0.5), level),
-      high: until(growth(0.05), Math.min(level, ...bytes)),
-    },
-  }
+  return estimate(freeBytes, level, bytes, { low: growth(0.05), likely: growth(0.5), high: growth(0.95) })
 }
 
 /** Without a whole day: the growth since the first look goes on, at least as in the slowest part and at most as in the fastest. */
-function extrapolate(daily: readonly number[], freeBytes: number): Forecast {
-  const mean = sum([...daily]) / daily.length
-  const until = (each: number) => daysToFill(freeBytes, each, 0)
+const extrapolate = (daily: number[], freeBytes: number): Forecast =>
+  estimate(freeBytes, sum(daily) / daily.length, daily, unknown)
+
+/** `daily`: bytes of the days, or of parts of one, as bytes a day; likely are `level`, growing by `growth` a day. */
+function estimate(freeBytes: number, level: number, daily: number[], growth: Estimate): Forecast {
+  const until = (bytes: number, slope: number | null) => daysToFill(freeBytes, bytes, slope ?? 0)
   return {
-    bytesPerDay: mean,
-    growthPerDay: { low: null, likely: null, high: null },
-    daysUntilFull: { low: until(Math.max(...daily)), likely: until(mean), high: until(Math.min(...daily)) },
+    bytesPerDay: level,
+    growthPerDay: growth,
+    daysUntilFull: {
+      low: until(Math.max(level, ...daily), growth.high),
+      likely: until(level, growth.likely),
+      high: until(Math.min(level, ...daily), growth.low),
+    },
   }
 }
 

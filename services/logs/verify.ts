@@ -10,17 +10,6 @@ import { type Range, type StreamPart, streamFiles } from './merge.ts'
 import { entryOf } from './search.ts'
 import { splitId } from './timeline.ts'
 
-type VerifiedDay = {
-  day: string
-  revision: number
-  entries: number
-  /** What is wrong with the file: damage, order, doubled entries. Empty: it is what its manifest says. */
-  faults: string[]
-  missing: { stream: string; ranges: Range[] }[]
-  /** The journals hold entries that are missing in this revision: publish the day again. */
-  late: boolean
-}
-
 /** Faults that are listed. */
 const maxFaults = 10
 
@@ -28,20 +17,22 @@ const maxFaults = 10
  * Reads published days line by line, apart from the code that merged them, and compares with their manifests. An
  * entry is missing when its stream has a later one and no other published day has it: clocks go back, too.
  */
-export async function verify({ streams, days }: Folders, day?: string): Promise<VerifiedDay[]> {
+export async function verify({ streams, days }: Folders, day?: string) {
   const all = newestManifests(days)
   const wanted = all.filter(each => day === undefined || each.day === day)
   return Array.fromAsync(wanted, async manifest => ({
     ...(await check(days, manifest, all)),
+    /** The journals hold entries that are missing in this revision: publish the day again. */
     late: newsOf(streamFiles(join(streams, manifest.day)), manifest).length > 0,
   }))
 }
 
-export const isSound = ({ faults, missing }: VerifiedDay): boolean =>
+export const isSound = ({ faults, missing }: Awaited<ReturnType<typeof check>>): boolean =>
   faults.length === 0 && missing.length === 0
 
 async function check(folder: string, manifest: Manifest, all: Manifest[]) {
   const hash = createHash('sha256')
+  /** What is wrong with the file: damage, order, doubled entries. Empty: it is what its manifest says. */
   const faults: string[] = []
   const { checkLine, missing } = lineChecker(manifest, all)
   let entries = 0

@@ -23,6 +23,7 @@ test.each<[Name, string]>([
   ['HOST', 'http://photos.example'],
   ['LOGS_URL', 'localhost:8083'],
   ['OTEL_EXPORTER_OTLP_ENDPOINT', 'collector:4318'],
+  ['INSTANCE', 'x'.repeat(181)],
   ['PROMETHEUS_URL', 'http://[bad'],
   ['PROBE_TOKEN', ' '],
   ['INGEST_TOKEN', 'two words'],

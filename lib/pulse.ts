@@ -1,23 +1,19 @@
-/** The heartbeat of a loop or a thread, for /livez. */
-export type Pulse = {
-  /** The loop made progress and must do so again within its time. */
-  beat(): void
-  /** The loop waits for work, without a deadline. */
-  rest(): void
-  /** What is stalled and for how long, or null. */
-  stalled(): string | null
-}
+export type Pulse = ReturnType<typeof startPulse>
 
-export function startPulse(name: string, withinSeconds: number): Pulse {
+/** The heartbeat of a loop or a thread, for /livez. */
+export function startPulse(name: string, withinSeconds: number) {
   let movedAt: number | null = performance.now()
   return {
-    beat() {
+    /** The loop made progress and must do so again within its time. */
+    beat(): void {
       movedAt = performance.now()
     },
-    rest() {
+    /** The loop waits for work, without a deadline. */
+    rest(): void {
       movedAt = null
     },
-    stalled() {
+    /** What is stalled and for how long, or null. */
+    stalled(): string | null {
       const seconds = movedAt === null ? 0 : (performance.now() - movedAt) / 1000
       return seconds > withinSeconds ? `${name} has not moved for ${Math.round(seconds)} s` : null
     },

@@ -2,7 +2,6 @@ import { flushCompileCache } from 'node:module'
 import { ConfigError } from './config.ts'
 import { explainError } from './errors.ts'
 import { armFault } from './fault.ts'
-import { stopTracing } from './telemetry/trace.ts'
 import { ignoreTerminal, outliveReaders } from './terminal.ts'
 
 export type Running = {
@@ -53,7 +52,6 @@ function stopOnce({ graceMs, stop }: Running): () => Promise<void> {
     stopping = true
     setTimeout(() => process.exit(1), graceMs + stopMarginMs).unref()
     await stop()
-    await stopTracing()
     process.exit(0)
   }
 }

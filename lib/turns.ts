@@ -1,12 +1,12 @@
-type Turns = {
-  /** Most actions at once; a further one waits, and acts in order. */
-  atOnce: number
-  /** Called before an action waits, with the number of those that wait already. What it throws, the caller gets. */
-  onWait?(waiting: number): void
-}
-
-/** Bounds how many actions run at once. An action holds its turn until it has ended, well or not. */
-export function turns({ atOnce, onWait }: Turns): <T>(act: () => Promise<T>) => Promise<T> {
+/**
+ * Bounds how many actions run at once; a further one waits, and acts in order. An action holds its turn until it has ended,
+ * well or not. `onWait` is called before an action waits, with the number of those that wait already; what it throws, the
+ * caller gets.
+ */
+export function turns(
+  atOnce: number,
+  onWait?: (waiting: number) => void,
+): <T>(act: () => Promise<T>) => Promise<T> {
   const waiting: (() => void)[] = []
   let running = 0
   return async act => {

@@ -85,8 +85,7 @@ export async function runK6(options: RunOptions): Promise<LoadResult> {
     stdio: ['ignore', 'inherit', 'pipe'],
     env: {
       ...plainEnvironment(process.env),
-      // k6's own settings, such as where it writes to.
-      ...Object.fromEntries(Object.entries(process.env).filter(([name]) => name.startsWith('K6_'))),
+      ...settingsIn(process.env),
       SETTINGS: settingsFile,
       K6_NO_USAGE_REPORT: 'true',
       ...(options.html && {
@@ -109,6 +108,14 @@ export async function runK6(options: RunOptions): Promise<LoadResult> {
   if (code !== 0 && code !== 99) throw new ExpectedError(`k6 ended with ${code}:\n${stderr}`)
   return readSummary(summaryFile, stages, objectives.keptTarget)
 }
+
+/** k6's own settings, such as where it writes to, without those that would run something else than the profile. */
+const settingsIn = (environment: NodeJS.ProcessEnv) =>
+  Object.fromEntries(
+    Object.entries(environment).filter(([name]) => name.startsWith('K6_') && !replacing.test(name)),
+  )
+const replacing =
+  /^K6_(VUS|DURATION|ITERATIONS|STAGES|RPS|PAUSED|MIN_ITERATION_DURATION|MAX_REDIRECTS|NO_(SETUP|SUMMARY|THRESHOLDS))$/
 
 type Metric = { values: Record<string, number>; thresholds?: Record<string, { ok: boolean }> }
 

@@ -2,7 +2,7 @@ import { mkdirSync, writeFileSync } from 'node:fs'
 import { cpus } from 'node:os'
 import { join } from 'node:path'
 import { readArguments, runCommand, UsageError } from '../lib/command-line.ts'
-import { readConfig } from '../lib/config.ts'
+import { address, readConfig } from '../lib/config.ts'
 import { ExpectedError } from '../lib/errors.ts'
 import { pick } from '../lib/variables.ts'
 import { part } from '../tools/parts.ts'
@@ -47,9 +47,16 @@ const options = {
 
 async function main(args: string[]): Promise<number> {
   const { values, positionals } = readArguments(args, options, true)
-  const [name, url] = positionals
+  const [name, url, ...more] = positionals
   if (!name) throw new UsageError('a profile is missing')
   if (!names.includes(name)) throw new UsageError(`unknown profile "${name}"`)
+  const own = name === 'breakpoint' && url === undefined
+  if (more.length > 0) throw new UsageError(`${name} does not take "${more[0]}"`)
+  if (name === 'breakpoint' && values.minutes) throw new UsageError('breakpoint does not take --minutes')
+  if (values.scaling && !own) throw new UsageError('--scaling is for breakpoint without a URL')
+  const remoteWrite = values['remote-write']
+  if (remoteWrite !== undefined && !address.parse(remoteWrite))
+    throw new UsageError(`--remote-write "${remoteWrite}" is no http(s) address`)
   const rate = Number(values.rate)
   if (!(rate > 0 && rate <= 1000)) throw new UsageError('--rate must be a number above 0, up to 1000')
   const minutes = values.minutes === undefined ? undefined : Number(values.minutes)
@@ -59,14 +66,13 @@ async function main(args: string[]): Promise<number> {
   if (!k6) throw new ExpectedError('k6 is missing; npm run parts installs it')
 
   const config = readConfig(process.env, pick('DATA_DIR', 'PROMISE_SECONDS'))
-  const own = name === 'breakpoint' && url === undefined
   const target = own ? undefined : await findTarget(url, config.DATA_DIR, values['i-own-this'])
   const objectives = loadObjectives(config.PROMISE_SECONDS)
   const started = new Date().toISOString().replaceAll(/[:.]/g, '-')
   const folder = join(reports, `${name}-${started}`)
   mkdirSync(folder, { recursive: true })
   const photos = await loadPhotos(join(reports, 'photos'))
-  const common = { k6, photos, objectives, folder, remoteWrite: values['remote-write'] }
+  const common = { k6, photos, objectives, folder, remoteWrite }
 
   if (!target || name === 'breakpoint')
     return runBreakpoint({ ...common, target, assumedRate: rate, scaling: values.scaling, json: values.json })

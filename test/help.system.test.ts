@@ -51,3 +51,21 @@ describe.each(asked)('npm run %s', name => {
     }
   })
 })
+
+test.each([
+  ['"extra"', 'load', 'smoke', 'http://127.0.0.1:1', 'extra'],
+  ['--minutes', 'load', 'breakpoint', '--minutes', '1'],
+  ['--scaling', 'load', 'smoke', '--scaling'],
+  ['--remote-write "x"', 'load', 'smoke', '--remote-write', 'x'],
+  ['--namespace "No_Name"', 'rules', '--namespace', 'No_Name'],
+  ['--registry "x"', 'audit', '--registry', 'x'],
+  ['"--day"', 'logs', 'serve', '--day', '2026-11-22'],
+  ['"--session"', 'logs', 'publish', '--session', '0123456789abcdef'],
+  ['one of', 'logs', 'timeline', '--session', '0123456789abcdef', '--photo', '0123456789abcdef'],
+  ['--trials', 'kills', '--trials', '0'],
+])('%s is refused in a sentence: npm run %s -- %s %s', async (named, name, ...args) => {
+  const { code, out, err } = await run(name, ...args)
+  expect({ code, out }).toEqual({ code: 2, out: '' })
+  expect(err).toContain(named)
+  expect(err).toMatch(/^[^\n]+; --help lists what it takes\n$/)
+})

@@ -2,13 +2,14 @@ import { once } from 'node:events'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { text } from 'node:stream/consumers'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
 import { attributes } from '../lib/telemetry/catalogue.ts'
+import { anyPorts } from '../tools/service.ts'
 import { person } from './client.ts'
 import { quadrantImage } from './images.ts'
 import { childrenOf } from './processes.ts'
 import { startTintype, type Tintype } from './service.ts'
-import { temporaryFolder, until } from './support.ts'
+import { startScript, temporaryFolder, until } from './support.ts'
 
 type Span = {
   service: string
@@ -119,6 +120,16 @@ describe('one photo is one trace', () => {
     expect(named('store').attributes[attributes.outcome]).toBe('kept')
   })
 
+  test('also of a client whose traceparent is not sampled: it would keep its photo out of the traces', async () => {
+    const traceId = '0af7651916cd43dd8448eb211c80319c'
+    const user = person(tintype.address)
+    const image = await quadrantImage({ width: 640, height: 480, format: 'jpeg' })
+    await user.upload(image, { traceparent: `00-${traceId}-00f067aa0ba902b7-00`, Prefer: 'wait=60' })
+    const spans = await spansIn(traceId, ['POST /photos', 'receive', 'wait', 'convert', 'store'])
+    const stored = spans.find(({ name }) => name === 'store')
+    expect(stored?.attributes[attributes.outcome]).toBe('kept')
+  })
+
   test('over a failed attempt: the next is a new span, linked to it, with its number', async () => {
     const traceId = 'a3ce929d0e0e47364bf92f3577b34da6'
     const user = person(tintype.address)
@@ -151,4 +162,29 @@ describe('one photo is one trace', () => {
     expect(first?.error).toBe(true)
     expect(second?.links.map(({ spanId }) => spanId)).toContain(first?.spanId)
   })
+})
+
+test('a collector that refuses is said on standard error, and one that never answers keeps no process that is stopped', async () => {
+  let answers = true
+  const collector = createServer((_request, response) => {
+    if (answers) response.writeHead(404).end()
+  }).listen(0, '127.0.0.1')
+  onTestFinished(() => {
+    collector.closeAllConnections()
+    collector.close()
+  })
+  await once(collector, 'listening')
+  const { port } = collector.address() as AddressInfo
+  const web = await startScript('services/web/main.ts', {
+    ...anyPorts,
+    DATA_DIR: await temporaryFolder(),
+    OTEL_EXPORTER_OTLP_ENDPOINT: `http://127.0.0.1:${port}`,
+  })
+  await fetch(web.endpoints.web as string)
+  await until(() => /traces\.not-exported .*Not Found/.test(web.stderr()), { what: 'the refusal' })
+  answers = false
+  await fetch(web.endpoints.web as string)
+  const start = performance.now()
+  expect(await web.stop('SIGTERM')).toBe(0)
+  expect(performance.now() - start).toBeLessThan(8_000)
 })

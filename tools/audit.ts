@@ -1,5 +1,6 @@
 import { execFile } from 'node:child_process'
-import { readArguments, runCommand } from '@tintype/lib/command-line.ts'
+import { readArguments, runCommand, UsageError } from '@tintype/lib/command-line.ts'
+import { address } from '@tintype/lib/config.ts'
 import { ExpectedError } from '@tintype/lib/errors.ts'
 
 const usage = `npm run audit [-- --registry URL]
@@ -17,6 +18,8 @@ type Report = {
 
 async function main(args: string[]): Promise<number> {
   const { registry } = readArguments(args, { registry: { type: 'string' } }).values
+  if (registry !== undefined && address.parse(registry) === undefined)
+    throw new UsageError(`--registry "${registry}" is no http(s) address`)
   const { vulnerabilities, message } = await audit(registry)
   if (!vulnerabilities)
     throw new ExpectedError(`not available here: ${message ?? 'npm audit gave no report'}`)

@@ -45,10 +45,11 @@ export function openFleet(hooks: Omit<Hooks, 'onReady'>, first: Build, changed: 
   async function stop(name: string): Promise<void> {
     const member = members.get(name)
     if (!member) return
-    await member.supervised.stop()
-    members.delete(name)
+    // Before it ends, or slo would log a failed scrape.
     ready.delete(name)
     changed()
+    await member.supervised.stop()
+    members.delete(name)
   }
 
   return {

@@ -55,7 +55,7 @@ describe('npm start', () => {
   let tintype: Tintype
   beforeAll(async () => {
     folder = await mkdtemp(join(tmpdir(), 'tintype-'))
-    tintype = await startTintype(folder)
+    tintype = await startTintype(folder, { SCRAPE_SECONDS: '0.2' })
   })
   afterAll(async () => {
     await tintype.stop('SIGKILL')
@@ -108,11 +108,13 @@ describe('npm start', () => {
     expect(existsSync(join(folder, 'endpoints.json'))).toBe(true)
     const ends = () => tintype.stderr().match(/^.* process\.ended .*$/gm)
     const said = ends()
+    const saidSoFar = tintype.stderr().length
     const children = childrenOf(tintype.process('converter')?.pid as number)
     expect(children.length).toBeGreaterThan(0)
     for (const { pid } of [...ofFolder(), ...children]) if (pid !== tintype.pid) process.kill(pid, 'SIGINT')
     expect(await tintype.stop('SIGINT')).toBe(0)
     expect(ends()).toEqual(said) // no process ended before its turn
+    expect(tintype.stderr().slice(saidSoFar)).not.toContain('scrape.failed')
     expect(ofFolder()).toEqual([])
     expect(existsSync(join(folder, 'endpoints.json'))).toBe(false)
   })

@@ -5,7 +5,7 @@ import { join, resolve } from 'node:path'
 import { readConfig } from '@tintype/lib/config.ts'
 import { openLog } from '@tintype/lib/telemetry/log.ts'
 import { variables } from '@tintype/lib/variables.ts'
-import { type Fleet, openFleet } from './fleet.ts'
+import { type Fleet, type Member, openFleet } from './fleet.ts'
 import { openReleases } from './release/launched.ts'
 import type { Fronting } from './scaled/front.ts'
 import { type Endpoints, portVariable, type Service } from './supervise.ts'
@@ -80,12 +80,24 @@ async function run(config: Config, plan: Plan): Promise<void> {
 
   function publish(): { web?: string } {
     const addresses = plan.publish?.(fleet.ready) ?? endpoints()
-    writeAtomically(
-      resolve(config.DATA_DIR, 'targets.json'),
-      JSON.stringify(targetsOf(fleet, config.INSTANCE)),
-    )
+    publishTargets()
     if (published) writeAtomically(endpointsFile, JSON.stringify(addresses))
     return addresses
+  }
+
+  function publishTargets(): void {
+    const targets = JSON.stringify(targetsOf(fleet, config.INSTANCE))
+    writeAtomically(resolve(config.DATA_DIR, 'targets.json'), targets)
+  }
+
+  /** slo, which stops later, would log a failed scrape of each. It scrapes itself once more when it stops. */
+  function withdraw(members: Member[]): void {
+    for (const { service, role } of members) if (role !== 'slo') fleet.ready.delete(service.name)
+    try {
+      publishTargets()
+    } catch {
+      // A full disk: the targets stay.
+    }
   }
 
   async function stop(exitCode: number): Promise<void> {
@@ -102,6 +114,7 @@ async function run(config: Config, plan: Plan): Promise<void> {
     for (const row of plan.stopOrder) {
       if (row.includes('logs')) await log.close()
       const members = [...fleet.members.values()].filter(({ role }) => row.includes(role))
+      withdraw(members)
       await Promise.all(members.map(({ supervised }) => supervised.stop()))
     }
     rmSync(control.folder, { recursive: true, force: true })

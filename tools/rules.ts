@@ -1,6 +1,6 @@
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
-import { readArguments, runCommand } from '@tintype/lib/command-line.ts'
+import { readArguments, runCommand, UsageError } from '@tintype/lib/command-line.ts'
 import { stringify } from 'yaml'
 import type { PrometheusRule } from '../k8s/kinds.ts'
 import { alertmanagerConfig, rules } from '../slo/alerts/rules.ts'
@@ -53,6 +53,8 @@ export function generated(namespace = 'tintype'): Record<string, string> {
 
 function main(args: string[]): number {
   const { values } = readArguments(args, { check: { type: 'boolean' }, namespace: { type: 'string' } })
+  if (!/^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/.test(values.namespace ?? 'tintype'))
+    throw new UsageError(`--namespace "${values.namespace}" is no name of a namespace`)
   let status = 0
   for (const [path, content] of Object.entries(generated(values.namespace))) {
     if (!values.check) {

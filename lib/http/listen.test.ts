@@ -83,15 +83,17 @@ describe('a client that owes bytes', () => {
       sent: 0,
     }))
     const start = performance.now()
-    for (let passed = 0; passed < 3; await sleep(50)) {
-      passed = Math.min((performance.now() - start) / 1000, 3)
+    const sentAll = () => {
       // By the clock: what a pause of this process kept back is sent after it.
+      const passed = Math.min((performance.now() - start) / 1000, 3)
       for (const each of clients) {
         const due = Math.floor(passed * each.perSecond) - each.sent
         each.sent += due
         if (!each.client.isClosed()) each.client.send(Buffer.alloc(due))
       }
+      return passed === 3
     }
+    await until(sentAll)
     const [steady, drip] = clients.map(({ client }) => client)
     expect(await steady?.answer()).toMatch(/^HTTP\/1.1 200 /)
     expect(await drip?.answer()).toMatch(/^HTTP\/1.1 408 /)
@@ -197,8 +199,13 @@ describe('a stop', () => {
       await seconds(2)
       response.json({})
     }
+    let begun = 0
+    const begin: RequestHandler = (_request, _response, next) => {
+      begun++
+      next()
+    }
     const served = await serve(app =>
-      app.post('/json', json('adminBytes'), ok).get('/work', work).get('/endless', endless),
+      app.use(begin).post('/json', json('adminBytes'), ok).get('/work', work).get('/endless', endless),
     )
     lowerLimit('stalledSeconds', 50)
     const { connect } = served
@@ -212,15 +219,18 @@ describe('a stop', () => {
     await deaf.answer()
     deaf.socket.pause()
     const working = connect(head('GET', '/work'))
-    const sending = connect(head('POST', '/json', 'Content-Type: application/json', 'Content-Length: 30'))
-    for (let tick = 0; tick < 10; tick++) sending.send(' ') && (await sleep(20))
+    const chunked = ['Content-Type: application/json', 'Transfer-Encoding: chunked']
+    const sending = connect(head('POST', '/json', ...chunked))
+    await until(() => begun === half.length + 4, { what: 'all requests' })
     const start = performance.now()
     const closed = served.close(20_000)
-    for (let tick = 0; tick < 18; tick++) sending.send(' ') && (await sleep(100))
-    sending.send('{}')
+    await until(() => {
+      sending.send('1\r\n \r\n')
+      return [idle, headers, ...half].every(each => each.isClosed())
+    })
+    sending.send('2\r\n{}\r\n0\r\n\r\n')
     expect(await sending.answer()).toMatch(/^HTTP\/1.1 200 [\s\S]*Connection: close/)
     expect(await working.answer()).toMatch(/^HTTP\/1.1 200 /)
-    for (const each of [idle, headers, ...half]) expect(each.isClosed()).toBe(true)
     await closed
     expect(performance.now() - start, 'not the whole grace time').toBeLessThan(15_000)
   })

@@ -59,10 +59,9 @@ export async function runPhotoService<N extends Name>(
     const config = readConfig(environment, { ...shared, ...pick(...own) }) as Shared & Own<N>
     const { DATA_DIR, VERSION: version }: Shared = config
     const graceMs = config.GRACE_SECONDS * 1000
-    if (environment.OTEL_SDK_DISABLED?.toLowerCase() !== 'true') {
-      const { startTracing } = await import('../telemetry/sdk.ts')
-      await startTracing(config, name)
-    }
+    const isTraced = environment.OTEL_SDK_DISABLED?.toLowerCase() !== 'true'
+    const sdk = isTraced ? await import('../telemetry/sdk.ts') : null
+    const stopTracing = await sdk?.startTracing(config, name, environment)
     const log = openLog(name, config)
     const metrics = createMetrics(name, version)
     const queueAt = queueUrl(config.QUEUE_URL, DATA_DIR)
@@ -86,7 +85,7 @@ export async function runPhotoService<N extends Name>(
         await admin.close(0)
         await queue.close()
         await storage.close()
-        await log.close()
+        await Promise.all([log.close(), stopTracing?.()])
       },
     }
   })

@@ -1,6 +1,6 @@
 import { isUtf8 } from 'node:buffer'
-import { createHash } from 'node:crypto'
 import { type FileHandle, open } from 'node:fs/promises'
+import { readJson } from '../json.ts'
 import { limits } from '../limits.ts'
 import { maxBatchBytes, newline, scanEntry, streamPrefix } from './entry.ts'
 import type { Segment, ShippableJournal } from './journal.ts'
@@ -8,45 +8,33 @@ import type { Segment, ShippableJournal } from './journal.ts'
 /** Whole lines of one stream whose sequence numbers run from `first` to `last` without a gap. */
 export type EntryBatch = { stream: string; first: number; last: number; body: Buffer }
 
-type Batches = {
-  /** The oldest entries that are not acknowledged; the same ones until they are. */
-  next(): Promise<EntryBatch | 'drained'>
-  /** The server has the stream up to this entry; `next` continues after it. */
-  acknowledged(batch: EntryBatch, seq: number): void
-  /** The server lacks entries before the batch; `next` starts again with the oldest entry in the journal. */
-  rewind(batch: EntryBatch, expected: number): void
-  close(): Promise<void>
-}
-
 type Line = { seq: number; bytes: Buffer; end: number }
 type Source = { segment: Segment; handle: FileHandle; prefix: Buffer }
 
+/** By how much a batch grows again after one that was too large: a proxy refuses then one in some ten. */
+const regrownEntries = 10
+
 /** Reads the journal's entries in batches, oldest segment first, and frees each segment that is acknowledged. */
-export function readBatches(journal: ShippableJournal): Batches {
+export function readBatches(journal: ShippableJournal) {
   const buffer = Buffer.allocUnsafe(maxBatchBytes)
   let source: Source | undefined
   /** The position of the next read in the segment, and the sequence number expected there. */
   let at = { position: 0, seq: 0 }
   let readTo = at
   let acked = { stream: '', seq: 0 }
+  let most = limits.logBatchEntries.value
 
   const select = async (segment: Segment): Promise<Source> => {
     if (source?.segment === segment) return source
     await source?.handle.close()
     source = undefined
-    const handle = await openSegment(segment)
+    const handle = await open(segment.file, 'r').catch(error => {
+      if (error.code === 'ENOENT') journal.free(segment)
+      throw new Error(`could not read the journal segment ${segment.file}`, { cause: error })
+    })
     at = { position: 0, seq: segment.first }
     source = { segment, handle, prefix: streamPrefix(segment.stream) }
     return source
-  }
-
-  const openSegment = async (segment: Segment): Promise<FileHandle> => {
-    try {
-      return await open(segment.file, 'r')
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code === 'ENOENT') journal.free(segment)
-      throw new Error(`could not read the journal segment ${segment.file}`, { cause: error })
-    }
   }
 
   const gather = async (from: Source): Promise<EntryBatch | 'moved' | 'end'> => {
@@ -61,7 +49,7 @@ export function readBatches(journal: ShippableJournal): Batches {
     const lines: Line[] = []
     for (const line of readLines(buffer.subarray(0, bytesRead), from.prefix, at.seq)) {
       const previous = lines.at(-1)
-      if (previous && (line.seq !== previous.seq + 1 || lines.length === limits.logBatchEntries.value)) break
+      if (previous && (line.seq !== previous.seq + 1 || lines.length >= most)) break
       if (line.seq > held) lines.push(line)
       else at = { position: start + line.end, seq: line.seq + 1 }
     }
@@ -75,24 +63,23 @@ export function readBatches(journal: ShippableJournal): Batches {
     return bytesRead < buffer.length ? 'end' : overlong(from)
   }
 
-  /** Replaces a line that is longer than a batch, which only a damaged disk can hold, by an entry with its size and hash. */
+  /** Replaces a line that is longer than a batch, which only a damaged disk can hold, by an entry with its size. */
   const overlong = async ({ segment, handle, prefix }: Source): Promise<EntryBatch | 'end'> => {
-    const hash = createHash('sha256')
     for (let bytes = 0; ; ) {
       const { bytesRead } = await handle.read(buffer, 0, buffer.length, at.position + bytes)
       if (bytesRead === 0) return 'end'
-      const found = buffer.subarray(0, bytesRead).indexOf(newline)
-      hash.update(buffer.subarray(0, found < 0 ? bytesRead : found))
-      bytes += found < 0 ? bytesRead : found
-      if (found < 0) continue
-      const body = placeholder(prefix, at.seq, bytes, hash.digest('hex'))
+      const end = buffer.subarray(0, bytesRead).indexOf(newline)
+      bytes += end < 0 ? bytesRead : end
+      if (end < 0) continue
       readTo = { position: at.position + bytes + 1, seq: at.seq + 1 }
+      const body = placeholder(prefix, at.seq, bytes)
       return { stream: segment.stream, first: at.seq, last: at.seq, body }
     }
   }
 
   return {
-    async next() {
+    /** The oldest entries that are not acknowledged; the same ones until they are. */
+    async next(): Promise<EntryBatch | 'drained'> {
       for (;;) {
         const [segment, newer] = journal.segments()
         if (!segment) return 'drained'
@@ -103,13 +90,20 @@ export function readBatches(journal: ShippableJournal): Batches {
         journal.free(segment)
       }
     },
-    acknowledged({ stream, last }, seq) {
+    /** The server has the stream up to this entry; `next` continues after it. */
+    acknowledged({ stream, last }: EntryBatch, seq: number) {
       acked = { stream, seq }
+      most = Math.min(limits.logBatchEntries.value, most + regrownEntries)
       if (seq >= last) at = readTo
     },
-    rewind({ stream }, expected) {
+    /** The server lacks entries before the batch; `next` starts again with the oldest entry in the journal. */
+    rewind({ stream }: EntryBatch, expected: number) {
       acked = { stream, seq: expected - 1 }
       at = { position: 0, seq: source?.segment.first ?? 0 }
+    },
+    /** The batch is too large for the line, or for a proxy: `next` gives half of it, and later a few entries more each time. */
+    halve({ first, last }: EntryBatch) {
+      most = Math.ceil((last - first + 1) / 2)
     },
     async close() {
       await source?.handle.close()
@@ -123,35 +117,20 @@ function* readLines(bytes: Buffer, prefix: Buffer, expected: number): Generator<
   for (let start = 0, end = bytes.indexOf(newline); end >= 0; end = bytes.indexOf(newline, start)) {
     const line = bytes.subarray(start, end + 1)
     const seq = utf8 || isUtf8(line) ? scanEntry(bytes, start, end, prefix)?.seq : undefined
-    yield seq !== undefined && isJson(line)
-      ? { seq, bytes: line, end: end + 1 }
-      : {
-          seq: seq ?? expected,
-          bytes: placeholder(
-            prefix,
-            seq ?? expected,
-            line.length - 1,
-            createHash('sha256').update(line.subarray(0, -1)).digest('hex'),
-          ),
-          end: end + 1,
-        }
+    const isWhole = seq !== undefined && readJson(line.toString('latin1')) !== undefined
+    yield {
+      seq: seq ?? expected,
+      bytes: isWhole ? line : placeholder(prefix, seq ?? expected, line.length - 1),
+      end: end + 1,
+    }
     expected = (seq ?? expected) + 1
     start = end + 1
   }
 }
 
-function isJson(line: Buffer): boolean {
-  try {
-    JSON.parse(line.toString('latin1'))
-    return true
-  } catch {
-    return false
-  }
-}
-
 /** The entry that replaces an unreadable line. */
-function placeholder(prefix: Buffer, seq: number, bytes: number, sha256: string): Buffer {
-  const payload = JSON.stringify({ event: 'log.unreadable', level: 'error', bytes, sha256 })
+function placeholder(prefix: Buffer, seq: number, bytes: number): Buffer {
+  const payload = JSON.stringify({ event: 'log.unreadable', level: 'error', bytes })
   const timestamp = new Date().toISOString()
   return Buffer.from(`${prefix}${seq}","session":null,"timestamp":"${timestamp}","payload":${payload}}\n`)
 }

@@ -67,7 +67,7 @@ export const attributes = {
 } as const
 
 /** Label values: a closed set, each combination of which is initialised to zero, or open (routes, streams). */
-type Labels = Readonly<Record<string, readonly string[] | 'open'>>
+export type Labels = Readonly<Record<string, readonly string[] | 'open'>>
 
 export type Definition = {
   kind: 'counter' | 'gauge' | 'histogram'

@@ -104,10 +104,6 @@ function number(bytes: Buffer, at: number, digits: number): number {
   return value
 }
 
-/** The end of the last whole line in bytes[0, end), or 0. What follows it is an incomplete line. */
-export const wholeLines = (bytes: Buffer, end: number): number =>
-  end === 0 ? 0 : bytes.lastIndexOf(newline, end - 1) + 1
-
 /** FNV-1a of bytes[start, end), 32 bits. */
 export function hashOf(bytes: Buffer, start: number, end: number): number {
   let hash = 0x811c9dc5

@@ -2,6 +2,7 @@ import {
   close,
   closeSync,
   fdatasync,
+  fstatSync,
   fsync,
   ftruncateSync,
   openSync,
@@ -13,9 +14,10 @@ import {
 } from 'node:fs'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
+import { errorCode } from '../errors.ts'
 import { faultPoint } from '../fault.ts'
 import { countLimit, limits } from '../limits.ts'
-import { wholeLines } from './entry.ts'
+import { newline } from './entry.ts'
 import { ownFolder } from './own.ts'
 
 /** Entries survive kill -9 at once. A power cut can lose those of the last 50 ms and one fsync. */
@@ -41,18 +43,9 @@ export type ShippableJournal = {
   onAppend(listener: () => void): void
 }
 
-type Journal = ShippableJournal & {
-  /**
-   * Writes the line that `render` gives for the next id; durable against kill -9 when it returns.
-   * @throws when the disk refuses the write; the id is then used for the next entry.
-   */
-  append(render: (id: string) => string): void
-  close(): Promise<void>
-}
-
 /** `torn`: the file may hold more than the segment's bytes, from a line that was written in part. */
 type Writing = { segment: Segment; fd: number; torn: boolean }
-type Folder = { path: string; fd: number; stream: string; epoch: number; release: () => void }
+type Folder = ReturnType<typeof openFolder>
 
 const sync = promisify(fdatasync)
 const syncFolder = promisify(fsync)
@@ -67,7 +60,7 @@ export function openJournal(
   service: string,
   instance: string,
   onTrouble: (error: unknown) => void,
-): Journal {
+) {
   let folder: Folder | undefined
   let writing: Writing | undefined
   let seq = 0
@@ -78,21 +71,27 @@ export function openJournal(
   let reopenAt = 0
 
   const open = (): Folder => {
-    if (Date.now() < reopenAt)
+    if (performance.now() < reopenAt)
       throw new Error(`journal ${root} could not be opened; the next try follows within a second`)
-    reopenAt = Date.now() + reopenAfterMs
+    reopenAt = performance.now() + reopenAfterMs
     const opened = openFolder(root, service, instance)
     segments = opened.segments
     seq = 0
-    return opened.folder
+    return opened
   }
 
-  const leave = () => {
-    const [last, from] = [writing, folder]
+  const later = (action: () => Promise<void>) => {
+    syncing = syncing.then(action).catch(onTrouble)
+  }
+  const retire = ({ fd }: Writing) => later(() => sync(fd).finally(() => closeFile(fd)))
+
+  const leave = (openAgainAt: number) => {
+    reopenAt = openAgainAt
+    if (writing) retire(writing)
+    const left = folder
     writing = folder = undefined
-    if (last) later(() => sync(last.fd).finally(() => closeFile(last.fd)))
-    if (from) later(async () => closeSync(from.fd))
-    from?.release()
+    if (left) later(() => closeFile(left.fd))
+    left?.release()
   }
 
   const rotate = (into: Folder): Writing => {
@@ -108,45 +107,24 @@ export function openJournal(
       fd: openSync(file, 'ax'),
       torn: false,
     }
-    const full = writing
-    if (full) later(async () => sync(full.fd).finally(() => closeFile(full.fd)))
+    if (writing) retire(writing)
     later(() => syncFolder(into.fd))
     segments.push(next.segment)
     return next
   }
 
-  const later = (action: () => Promise<void>) => {
-    syncing = syncing.then(action).catch(onTrouble)
-  }
-
   const syncSoon = () => {
     timer ??= setTimeout(() => {
       timer = undefined
-      const fd = writing?.fd
-      if (fd !== undefined) later(() => sync(fd))
+      if (!writing) return
+      const { fd } = writing
+      later(() => sync(fd))
+      // Somebody removed the file: the next append begins a new one.
+      if (fstatSync(fd).nlink === 0) leave(0)
     }, syncWithinMs).unref()
   }
 
-  return {
-    append(render) {
-      folder ??= open()
-      try {
-        if (!writing || writing.segment.bytes >= segmentBytes) writing = rotate(folder)
-      } catch (error) {
-        // Somebody removed the folder: the next append begins a new one.
-        if ((error as NodeJS.ErrnoException).code === 'ENOENT') {
-          leave()
-          reopenAt = 0
-        }
-        throw error
-      }
-      const line = Buffer.from(render(`${folder.stream}.${seq + 1}`))
-      writeWhole(writing, line)
-      faultPoint('journal.written')
-      seq++
-      syncSoon()
-      listener()
-    },
+  const shippable: ShippableJournal = {
     segments: () => segments,
     isLive: true,
     free(segment) {
@@ -156,10 +134,32 @@ export function openJournal(
     onAppend(given) {
       listener = given
     },
-    async close() {
+  }
+  return {
+    ...shippable,
+    /**
+     * Writes the line that `render` gives for the next id; durable against kill -9 when it returns.
+     * @throws when the disk refuses the write; the id is then used for the next entry.
+     */
+    append(render: (id: string) => string): void {
+      folder ??= open()
+      try {
+        if (!writing || writing.segment.bytes >= segmentBytes) writing = rotate(folder)
+      } catch (error) {
+        // Somebody removed the folder: the next append begins a new one.
+        if (errorCode(error) === 'ENOENT') leave(0)
+        throw error
+      }
+      const line = Buffer.from(render(`${folder.stream}.${seq + 1}`))
+      writeWhole(writing, line)
+      faultPoint('journal.written')
+      seq++
+      syncSoon()
+      listener()
+    },
+    async close(): Promise<void> {
       clearTimeout(timer)
-      reopenAt = Number.POSITIVE_INFINITY
-      leave()
+      leave(Number.POSITIVE_INFINITY)
       await syncing
     },
   }
@@ -176,23 +176,22 @@ function writeWhole(writing: Writing, line: Buffer): void {
   segment.bytes += line.length
 }
 
-/** Takes the first instance that no living process owns, removes incomplete lines, and begins a new epoch. */
-function openFolder(
-  root: string,
-  service: string,
-  instance: string,
-): { folder: Folder; segments: Segment[] } {
+/** Takes the first instance that no living process owns, removes incomplete lines, and begins a new epoch. `segments`: of earlier ones. */
+function openFolder(root: string, service: string, instance: string) {
   for (let n = 1; n <= limits.journals.value; n++) {
     const source = `${service}.${n === 1 ? instance : `${instance}-${n}`}`
     const path = join(root, source)
     const release = ownFolder(path)
     if (release === 'taken') continue
-    const segments = findSegments(path, source)
-    const last = segments.at(-1)?.epoch ?? 0
-    // Also above the boot time: after the folder was lost, an epoch must not repeat either.
-    const epoch = Math.max(last + 1, Math.floor(Date.now() / 1000))
-    const folder = { path, fd: openSync(path, 'r'), stream: `${source}.${epoch}`, epoch, release }
-    return { folder, segments }
+    try {
+      const segments = findSegments(path, source)
+      // Also above the boot time: after the folder was lost, an epoch must not repeat either.
+      const epoch = Math.max((segments.at(-1)?.epoch ?? 0) + 1, Math.floor(Date.now() / 1000))
+      return { path, fd: openSync(path, 'r'), stream: `${source}.${epoch}`, epoch, release, segments }
+    } catch (error) {
+      release()
+      throw error
+    }
   }
   countLimit('journals')
   throw new Error(`all ${limits.journals.value} journals of ${service}.${instance} below ${root} are in use`)
@@ -220,7 +219,7 @@ function cutTornTail(file: string): number {
   try {
     const tail = Buffer.allocUnsafe(Math.min(size, tailBytes))
     const read = readSync(fd, tail, 0, tail.length, size - tail.length)
-    const torn = read - wholeLines(tail, read)
+    const torn = read - (tail.subarray(0, read).lastIndexOf(newline) + 1)
     if (torn > 0 && torn < tailBytes) ftruncateSync(fd, size - torn)
     return torn < tailBytes ? size - torn : size
   } finally {

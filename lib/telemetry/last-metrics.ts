@@ -1,5 +1,6 @@
 import { mkdirSync, renameSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import type { Config } from '../variables.ts'
 import type { ServiceName } from './catalogue.ts'
 import type { Metrics } from './metrics.ts'
 
@@ -13,7 +14,7 @@ export const lastMetricsFolder = (dataDir: string): string => join(dataDir, 'met
 export async function leaveMetrics(
   metrics: Metrics,
   service: ServiceName,
-  { DATA_DIR, INSTANCE }: { DATA_DIR: string; INSTANCE: string },
+  { DATA_DIR, INSTANCE }: Config<'DATA_DIR' | 'INSTANCE'>,
 ): Promise<void> {
   try {
     const { body } = await metrics.render('application/openmetrics-text')

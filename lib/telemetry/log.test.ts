@@ -1,8 +1,8 @@
 import fs, { closeSync, ftruncateSync, mkdirSync, openSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { syncBuiltinESMExports } from 'node:module'
 import { join } from 'node:path'
-import { expect, onTestFinished, test } from 'vitest'
-import { sampleIn, temporaryFolder } from '../../test/support.ts'
+import { expect, onTestFinished, test, vi } from 'vitest'
+import { sampleIn, temporaryFolder, until } from '../../test/support.ts'
 import { limits } from '../limits.ts'
 import { openJournal } from './journal.ts'
 import { createLog, type Log } from './log.ts'
@@ -137,6 +137,40 @@ test('a journal whose folder somebody removed goes on in a new one, and says how
     entries: 1,
   })
   expect(JSON.parse(lines()[0] ?? '').id).toMatch(/^web\.0\.\d+\.1$/)
+  await log.close()
+})
+
+test('when a person removed the file that a journal writes to, later entries are in a new one', async () => {
+  const { log, folder, lines } = await logInFolder()
+  log.info('lost')
+  for (const name of readdirSync(join(folder, 'web.0')).filter(name => name.endsWith('.ndjson')))
+    rmSync(join(folder, 'web.0', name))
+  await until(() => {
+    log.info('kept')
+    return lines().length > 1
+  })
+  expect(lines().map(line => JSON.parse(line).payload.event)).not.toContain('lost')
+  await log.close()
+})
+
+test('while the clock is set back detail still falls back in time, and a journal that could not be opened is tried again', async () => {
+  const folder = await temporaryFolder()
+  const inTheWay = join(folder, 'web.0', '1700000000.1.ndjson')
+  mkdirSync(inTheWay, { recursive: true })
+  const destination = { url: () => undefined, token: '' }
+  const log = createLog({ service: 'web', instance: '0', level: 'info', journal: { folder, destination } })
+  log.info('lost')
+  log.setLevel({ level: 'debug', forSeconds: 0.05 })
+  rmSync(inTheWay, { recursive: true })
+  const now = Date.now
+  vi.spyOn(Date, 'now').mockImplementation(() => now() - 3_600_000)
+  onTestFinished(() => void vi.restoreAllMocks())
+  await expect.poll(() => log.detailed()).toBe(false)
+  await until(() => {
+    log.info('kept')
+    return linesOf(join(folder, 'web.0')).length > 0
+  })
+  expect(JSON.parse(linesOf(join(folder, 'web.0'))[0] ?? '').payload).toMatchObject({ event: 'log.lost' })
   await log.close()
 })
 

@@ -2,8 +2,10 @@ import { join } from 'node:path'
 import { trace } from '@opentelemetry/api'
 import winston from 'winston'
 import Transport from 'winston-transport'
+import { errorCode } from '../errors.ts'
 import { countLimit, limits } from '../limits.ts'
 import { secret } from '../secrets.ts'
+import type { Config } from '../variables.ts'
 import type { ServiceName } from './catalogue.ts'
 import { isSession } from './entry.ts'
 import { openJournal } from './journal.ts'
@@ -14,50 +16,44 @@ import { type Destination, startShipping } from './ship.ts'
 /** Facts of one event. Never file names, cookies, tokens or places. */
 type Payload = Record<string, unknown>
 
-/** No call throws, or waits longer than one write to the local journal. */
-export type Log = {
-  /** `session`: sessionOf(owner), for each entry that belongs to one. */
-  error(event: string, payload?: Payload, session?: string): void
-  warn(event: string, payload?: Payload, session?: string): void
-  info(event: string, payload?: Payload, session?: string): void
-  /** `isWanted`: by a photo's job, whatever the level is here. */
-  debug(event: string, payload?: Payload, session?: string, isWanted?: boolean): void
-  /** Whether debug entries of this session (or of all) are written now. Check it before costly debug facts. */
-  detailed(session?: string): boolean
-  /** Changes the level for all, or for one session, for a limited time. */
-  setLevel(change: { level: Level; session?: string; forSeconds: number }): void
-  level(): { level: Level; raised: { session: string | null; level: Level; until: string }[] }
-  /** That shipping is stalled, and for how long, or null. An unreachable log server is no stall. */
-  stalled(): string | null
-  /** Ships entries for a limited time. The rest stays in the journal for the next start. */
-  close(): Promise<void>
-}
+export type Log = ReturnType<typeof createLog>
 
 /** The services, and the launcher that keeps them running. */
 type LogSource = ServiceName | 'launcher'
+/** The journal's folder and the log server. */
+type JournalOptions = { folder: string; destination: Destination }
 
-type LogOptions = {
+/**
+ * A log of which no call throws, or waits longer than one write to the local journal.
+ * `instance`: [a-z0-9-]+, unique among the machines that ship to one log server. Without `journal` warnings and errors go
+ * to stderr only.
+ */
+export function createLog(options: {
   service: LogSource
-  /** [a-z0-9-]+, unique among the machines that ship to one log server. */
   instance: string
   level: Level
-  /** The journal's folder and the log server; without it warnings and errors go to stderr only. */
-  journal?: { folder: string; destination: Destination }
-}
-
-export function createLog({ service, instance, level, journal }: LogOptions): Log {
+  journal?: JournalOptions
+}) {
+  const { service, instance, level, journal } = options
   const scope = levelScope(level)
-  const sink = journal && journalSink({ service, instance, ...journal })
-  const logger = winston.createLogger({
-    level: 'debug',
-    format: winston.format(info => info)(),
-    transports: [...(sink ? [sink.transport] : []), stderrTransport()],
+  const sink = journal && openSink(service, instance, journal)
+  const transport = new Transport({
+    log(entry: Entry, next: () => void) {
+      sink?.write(entry)
+      const { timestamp, level, message, payload } = entry
+      if (level === 'warn' || level === 'error')
+        process.stderr.write(`${timestamp} ${level} ${message} ${payload}\n`)
+      next()
+    },
   })
+  const format = winston.format(info => info)()
+  const logger = winston.createLogger({ level: 'debug', format, transports: [transport] })
   // After the first read winston's stream passes entries on at once. Before it they would wait for the next tick.
   logger.read(0)
+  /** `session`: sessionOf(owner), for each entry that belongs to one. `isWanted`: whatever the level is here. */
   const write =
     (level: Level) =>
-    (event: string, payload: Payload = {}, session?: string, isWanted = false) => {
+    (event: string, payload: Payload = {}, session?: string, isWanted = false): void => {
       if (!isWanted && levels.indexOf(level) > levels.indexOf(scope.effective(session))) return
       logger.log({
         level,
@@ -72,11 +68,15 @@ export function createLog({ service, instance, level, journal }: LogOptions): Lo
     warn: write('warn'),
     info: write('info'),
     debug: write('debug'),
-    detailed: session => scope.effective(session) === 'debug',
+    /** Whether debug entries of this session (or of all) are written now. Check it before costly debug facts. */
+    detailed: (session?: string): boolean => scope.effective(session) === 'debug',
+    /** Changes the level for all, or for one session, for a limited time. */
     setLevel: scope.set,
     level: scope.describe,
-    stalled: () => sink?.stalled() ?? null,
-    async close() {
+    /** That shipping is stalled, and for how long, or null. An unreachable log server is no stall. */
+    stalled: (): string | null => sink?.stalled() ?? null,
+    /** Ships entries for a limited time. The rest stays in the journal for the next start. */
+    async close(): Promise<void> {
       await sink?.close()
       logger.close()
     },
@@ -100,15 +100,7 @@ export const logVariables = [
  */
 export function openLog(
   service: LogSource,
-  config: {
-    DATA_DIR: string
-    HOST: string
-    INSTANCE: string
-    LOG_LEVEL: Level
-    LOGS_PORT: number
-    LOGS_URL: string
-    INGEST_TOKEN: string
-  },
+  config: Config<(typeof logVariables)[number]>,
   self: () => string | undefined = () => undefined,
 ): Log {
   const { DATA_DIR, HOST, INSTANCE, LOG_LEVEL, LOGS_PORT, LOGS_URL, INGEST_TOKEN } = config
@@ -120,56 +112,35 @@ export function openLog(
 }
 
 /** An entry on its way through winston. The journal assigns the id last, so that no id is skipped. */
-type Info = { level: Level; message: string; session: string | null; timestamp: string; payload: string }
-
-const stderrTransport = () =>
-  new Transport({
-    level: 'warn',
-    log(info: Info, next: () => void) {
-      process.stderr.write(`${info.timestamp} ${info.level} ${info.message} ${info.payload}\n`)
-      next()
-    },
-  })
+type Entry = { level: Level; message: string; session: string | null; timestamp: string; payload: string }
 
 const orphansEveryMs = 60_000
-/** Shortest interval of messages about the journal on stderr. */
 const complainEveryMs = 60_000
 
-function journalSink(options: {
-  service: LogSource
-  instance: string
-  folder: string
-  destination: Destination
-}): { transport: Transport; stalled(): string | null; close(): Promise<void> } {
-  const { service, instance, folder, destination } = options
-  const complain = limited(complainEveryMs)
+function openSink(service: LogSource, instance: string, { folder, destination }: JournalOptions) {
+  const complain = complainer('log.trouble')
   const journal = openJournal(folder, service, instance, complain)
   const shipping = startShipping(journal, destination, complain)
   const orphans = setInterval(() => {
     shipOrphans(folder, orphan => startShipping(orphan, destination, complain).stop()).catch(complain)
   }, orphansEveryMs).unref()
   let lost = 0
-  const append = ({ session, timestamp, payload }: Omit<Info, 'level' | 'message'>) =>
-    journal.append(
-      id =>
-        `{"id":"${id}","session":${session ? `"${session}"` : null},"timestamp":"${timestamp}","payload":${payload}}\n`,
-    )
-  const transport = new Transport({
-    log(info: Info, next: () => void) {
+  const append = ({ session, timestamp, payload }: Entry) => {
+    const rest = `"session":${session ? `"${session}"` : null},"timestamp":"${timestamp}","payload":${payload}}`
+    journal.append(id => `{"id":"${id}",${rest}\n`)
+  }
+  return {
+    write(entry: Entry) {
       try {
         if (lost > 0) {
-          append({ ...info, session: null, payload: renderPayload('log.lost', 'error', { entries: lost }) })
+          append({ ...entry, session: null, payload: renderPayload('log.lost', 'error', { entries: lost }) })
           lost = 0
         }
-        append(info)
+        append(entry)
       } catch (error) {
         complain(new Error(`${++lost} log entries lost`, { cause: error }))
       }
-      next()
     },
-  })
-  return {
-    transport,
     stalled: shipping.stalled,
     async close() {
       clearInterval(orphans)
@@ -179,22 +150,22 @@ function journalSink(options: {
   }
 }
 
-/** Writes an error and its causes to stderr, at most once in `everyMs`. */
-function limited(everyMs: number): (error: unknown) => void {
+/** Writes an error and its causes to stderr, at most once a minute. */
+export function complainer(event: string): (error: unknown) => void {
   let quietUntil = 0
   return error => {
-    if (Date.now() < quietUntil) return
-    quietUntil = Date.now() + everyMs
+    if (performance.now() < quietUntil) return
+    quietUntil = performance.now() + complainEveryMs
     const causes = []
-    for (let each = error; each instanceof Error; each = each.cause) causes.push(each.message)
-    process.stderr.write(`${new Date().toISOString()} error log.trouble ${causes.join(': ') || error}\n`)
+    for (let each = error; each instanceof Error; each = each.cause)
+      causes.push(each.message || errorCode(each))
+    process.stderr.write(`${new Date().toISOString()} error ${event} ${causes.join(': ') || error}\n`)
   }
 }
 
 /** Event, level, the active trace's id and the facts as JSON. Facts that are too long or not serialisable are replaced by a marker. */
 function renderPayload(event: string, level: Level, facts: Payload): string {
-  const traceId = trace.getActiveSpan()?.spanContext().traceId
-  const head = { event, level, ...(traceId && { trace: traceId }) }
+  const head = { event, level, trace: trace.getActiveSpan()?.spanContext().traceId }
   let json: string
   try {
     json = JSON.stringify({ ...head, ...facts })
@@ -204,23 +175,19 @@ function renderPayload(event: string, level: Level, facts: Payload): string {
   const most = limits.logPayload.value
   if (json.length <= most && (json.length * 3 <= most || Buffer.byteLength(json) <= most)) return json
   countLimit('logPayload')
-  return JSON.stringify({
-    ...head,
-    cutFromBytes: Buffer.byteLength(json),
-    start: json.slice(0, cutCharacters),
-  })
+  return JSON.stringify({ ...head, cutFromBytes: Buffer.byteLength(json), start: json.slice(0, keptOfCut) })
 }
 
 /** Characters kept of a payload that is too long. */
-const cutCharacters = 1_024
+const keptOfCut = 1_024
 
 /** The effective level of a session: its own while changed, else the global one while changed, else the configured one. */
 function levelScope(configured: Level) {
-  const raised = new Map<string | null, { level: Level; until: number }>()
+  const raised = new Map<string | null, { level: Level; endsAt: number }>()
   const current = (key: string | null): Level | undefined => {
     const change = raised.get(key)
-    if (change && change.until > Date.now()) return change.level
-    if (change) raised.delete(key)
+    if (change && change.endsAt > performance.now()) return change.level
+    raised.delete(key)
     return undefined
   }
   const effective = (session?: string): Level =>
@@ -231,13 +198,16 @@ function levelScope(configured: Level) {
       for (const key of raised.keys()) current(key)
       if (raised.size >= limits.raisedLevels.value && !raised.has(session ?? null))
         return countLimit('raisedLevels')
-      raised.set(session ?? null, { level, until: Date.now() + forSeconds * 1000 })
+      raised.set(session ?? null, { level, endsAt: performance.now() + forSeconds * 1000 })
     },
     describe: () => ({
       level: effective(),
       raised: [...raised]
         .filter(([key]) => current(key))
-        .map(([session, { level, until }]) => ({ session, level, until: new Date(until).toISOString() })),
+        .map(([session, { level, endsAt }]) => {
+          const until = new Date(Date.now() + endsAt - performance.now()).toISOString()
+          return { session, level, until }
+        }),
     }),
   }
 }

@@ -2,18 +2,10 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { statfs } from 'node:fs/promises'
 import { cpus } from 'node:os'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { pressures } from './catalogue.ts'
+import { machineCpuModes, pressures } from './catalogue.ts'
 import type { Metrics } from './metrics.ts'
 
-type Disk = { bavail: number; blocks: number; bsize: number; files: number; ffree: number }
-
-const unknownDisk: Disk = {
-  bavail: Number.NaN,
-  blocks: Number.NaN,
-  bsize: 1,
-  files: Number.NaN,
-  ffree: Number.NaN,
-}
+const unknownDisk = { bavail: Number.NaN, blocks: Number.NaN, bsize: 1, files: Number.NaN, ffree: Number.NaN }
 
 /**
  * Resources of the machine and this process's share of them, read at each scrape: processors, pressure, descriptors, the
@@ -21,22 +13,14 @@ const unknownDisk: Disk = {
  * threads are busy, and that is when the metrics are needed.
  */
 export function watchMachine(metrics: Metrics, folders: readonly string[]): void {
-  const grow = counterOf()
   metrics.onScrape(() => {
-    for (const [mode, seconds] of Object.entries(cpuSeconds()))
-      grow(`cpu ${mode}`, seconds, by =>
-        metrics.increment('tintype_machine_cpu_seconds_total', { mode: mode as 'busy' | 'idle' }, by),
-      )
-    for (const resource of pressures) {
-      const seconds = pressureSeconds(resource)
-      grow(`pressure ${resource}`, seconds, by =>
-        metrics.increment('tintype_machine_pressure_seconds_total', { resource }, by),
-      )
-    }
-    grow('processor wait', processorWaitSeconds(), by =>
-      metrics.increment('tintype_processor_wait_seconds_total', {}, by),
-    )
-    grow('oom kills', oomKills(), by => metrics.increment('tintype_machine_oom_kills_total', {}, by))
+    const cpu = cpuSeconds()
+    for (const mode of machineCpuModes)
+      metrics.follow('tintype_machine_cpu_seconds_total', { mode }, cpu[mode])
+    for (const resource of pressures)
+      metrics.follow('tintype_machine_pressure_seconds_total', { resource }, pressureSeconds(resource))
+    metrics.follow('tintype_processor_wait_seconds_total', {}, processorWaitSeconds())
+    metrics.follow('tintype_machine_oom_kills_total', {}, oomKills())
     metrics.set('tintype_descriptors_used_ratio', {}, descriptorsUsed())
     metrics.set('tintype_clock_seconds', {}, Date.now() / 1000)
   })
@@ -66,15 +50,15 @@ const diskAnswerMs = 100
 
 /** The free space of the fullest file system of `folders`, read at each scrape. */
 export function watchDisk(metrics: Metrics, folders: readonly string[]): void {
-  const set = (disk: Disk) => {
+  const look = async () => {
+    // NaN for a missing folder: 0 or a number would be read as free space.
+    const disks = await Promise.all(folders.map(folder => statfs(folder).catch(() => unknownDisk)))
+    const disk = fullest(disks)
     metrics.set('tintype_disk_free_bytes', {}, disk.bavail * disk.bsize)
     metrics.set('tintype_disk_size_bytes', {}, disk.blocks * disk.bsize)
     // Btrfs and ZFS have no limit on files and report 0 of 0.
     metrics.set('tintype_disk_free_files', {}, disk.files === 0 ? Number.NaN : disk.ffree)
   }
-  // NaN for a missing folder: 0 or a number would be read as free space.
-  const look = async () =>
-    set(fullest(await Promise.all(folders.map(folder => statfs(folder).catch(() => unknownDisk)))))
   let looking: Promise<void> | undefined
   metrics.onScrape(async () => {
     looking ??= look().finally(() => {
@@ -84,7 +68,7 @@ export function watchDisk(metrics: Metrics, folders: readonly string[]): void {
   })
 }
 
-const fullest = (disks: readonly Disk[]): Disk =>
+const fullest = (disks: (typeof unknownDisk)[]) =>
   disks.reduce((a, b) => (a.bavail * b.blocks <= b.bavail * a.blocks ? a : b))
 
 /** Share of used descriptors. prom-client reads the limit once, and nothing when no file can be opened: that is 1. */
@@ -95,16 +79,6 @@ function descriptorsUsed(): number {
     return Math.min(1, open / Number(limit ?? Number.POSITIVE_INFINITY))
   } catch (error) {
     return (error as NodeJS.ErrnoException).code === 'EMFILE' ? 1 : 0
-  }
-}
-
-/** Converts totals since the machine's boot into counters since the process's start. A decrease adds nothing. */
-function counterOf() {
-  const last = new Map<string, number>()
-  return (name: string, total: number, add: (by: number) => void): void => {
-    const before = last.get(name)
-    last.set(name, total)
-    if (before !== undefined && total > before) add(total - before)
   }
 }
 

@@ -1,5 +1,5 @@
 import type { Counter, Gauge, Histogram, Registry } from 'prom-client'
-import { limitsReached } from '../limits.ts'
+import { limitNames, limitsReached } from '../limits.ts'
 import type { Definition, ServiceName } from './catalogue.ts'
 import { type MetricName, metrics } from './definitions.ts'
 import helpOf from './help.json' with { type: 'json' }
@@ -15,16 +15,7 @@ type Named<K extends Definition['kind']> = {
   [N in MetricName]: (typeof metrics)[N]['kind'] extends K ? N : never
 }[MetricName]
 
-export type Metrics = {
-  increment<N extends Named<'counter'>>(name: N, labels: LabelsOf<N>, by?: number): void
-  set<N extends Named<'gauge'>>(name: N, labels: LabelsOf<N>, value: number): void
-  /** Observes seconds; `traceId` becomes the bucket's exemplar. */
-  observe<N extends Named<'histogram'>>(name: N, labels: LabelsOf<N>, seconds: number, traceId?: string): void
-  /** Runs before each scrape, to set gauges. */
-  onScrape(read: () => void | Promise<void>): void
-  /** The exposition for an Accept header: OpenMetrics when asked for, else Prometheus text 0.0.4. */
-  render(accept: string | undefined): Promise<{ contentType: string; body: string }>
-}
+export type Metrics = ReturnType<typeof createMetrics>
 
 /**
  * The metrics of one service: the definitions that name it and Node's process metrics. Every combination of closed label
@@ -32,11 +23,7 @@ export type Metrics = {
  * labels starts as NaN: before it is set, zero would be read as a full disk or an empty queue. Optional ones only when
  * they are named.
  */
-export function createMetrics(
-  service: ServiceName,
-  version: string,
-  optional: readonly MetricName[] = [],
-): Metrics {
+export function createMetrics(service: ServiceName, version: string, optional: readonly MetricName[] = []) {
   const registry = new client.Registry()
   // Always rendered as OpenMetrics: prom-client's switching of the content type renames counters in place.
   registry.setContentType(client.Registry.OPENMETRICS_CONTENT_TYPE as never)
@@ -57,28 +44,39 @@ export function createMetrics(
     return found
   }
   const reads: (() => void | Promise<void>)[] = []
-  const build = instrument('tintype_build_info') as Gauge
-  build.set({ version, service }, 1)
-  const shown = new Map(limitsReached)
-  reads.push(() => {
-    for (const [limit, total] of limitsReached) {
-      const counter = instrument('tintype_limit_reached_total') as Counter
-      counter.inc({ limit }, total - (shown.get(limit) ?? 0))
-      shown.set(limit, total)
-    }
-  })
+  const totals = new Map<string, number>()
 
-  return {
-    increment: (name, labels, by = 1) =>
-      (instrument(name) as Counter).inc(labels as Record<string, string>, by),
-    set: (name, labels, value) => (instrument(name) as Gauge).set(labels as Record<string, string>, value),
-    observe(name, labels, seconds, traceId) {
-      const histogram = instrument(name) as Histogram
-      const exemplarLabels = traceId ? { trace_id: traceId } : {}
-      histogram.observe({ labels: labels as Record<string, string>, value: seconds, exemplarLabels } as never)
+  const all = {
+    increment<N extends Named<'counter'>>(name: N, labels: LabelsOf<N>, by = 1): void {
+      const counter = instrument(name) as Counter
+      counter.inc(labels as Record<string, string>, by)
     },
-    onScrape: read => void reads.push(read),
-    async render(accept) {
+    /** Increments by what a total counted elsewhere grew since the call before; a total that decreased adds nothing. */
+    follow<N extends Named<'counter'>>(name: N, labels: LabelsOf<N>, total: number): void {
+      const key = name + JSON.stringify(labels)
+      all.increment(name, labels, Math.max(0, total - (totals.get(key) ?? total)))
+      totals.set(key, total)
+    },
+    set<N extends Named<'gauge'>>(name: N, labels: LabelsOf<N>, value: number): void {
+      const gauge = instrument(name) as Gauge
+      gauge.set(labels as Record<string, string>, value)
+    },
+    /** Observes seconds; `traceId` becomes the bucket's exemplar. */
+    observe<N extends Named<'histogram'>>(name: N, labels: LabelsOf<N>, value: number, traceId?: string) {
+      const exemplarLabels = traceId ? { trace_id: traceId } : {}
+      const histogram = instrument(name) as Histogram
+      histogram.observe({ labels, value, exemplarLabels } as never)
+    },
+    /** Removes a series of an open label, whose process is gone. */
+    forget<N extends MetricName>(name: N, labels: LabelsOf<N>): void {
+      instrument(name).remove(labels as Record<string, string>)
+    },
+    /** Runs before each scrape, to set gauges. */
+    onScrape(read: () => void | Promise<void>): void {
+      reads.push(read)
+    },
+    /** The exposition for an Accept header: OpenMetrics when asked for, else Prometheus text 0.0.4. */
+    async render(accept: string | undefined): Promise<{ contentType: string; body: string }> {
       await Promise.all(reads.map(read => read()))
       const openMetrics = await registry.metrics()
       return accept?.includes('application/openmetrics-text')
@@ -86,6 +84,14 @@ export function createMetrics(
         : { contentType: 'text/plain; version=0.0.4; charset=utf-8', body: toPrometheusText(openMetrics) }
     },
   }
+  const followLimits = () => {
+    for (const limit of limitNames)
+      all.follow('tintype_limit_reached_total', { limit }, limitsReached.get(limit) ?? 0)
+  }
+  followLimits()
+  all.onScrape(followLimits)
+  all.set('tintype_build_info', { version, service }, 1)
+  return all
 }
 
 function createInstrument(name: MetricName, { kind, labels, buckets }: Definition, registry: Registry) {

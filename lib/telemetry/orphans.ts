@@ -14,15 +14,17 @@ export async function shipOrphans(
   root: string,
   ship: (orphan: ShippableJournal) => Promise<void>,
 ): Promise<void> {
-  for (const { name: source } of readdirSync(root, { withFileTypes: true }).filter(each =>
-    each.isDirectory(),
-  )) {
+  for (const each of readdirSync(root, { withFileTypes: true })) {
+    if (!each.isDirectory()) continue
+    const { name: source } = each
     const path = join(root, source)
     const held = readdirSync(path)
       .filter(name => segmentName.test(name))
       .map(name => statSync(join(path, name)))
       .filter(({ size }) => size > 0)
-    if (held.length === 0 || held.some(({ mtimeMs }) => mtimeMs > Date.now() - orphanedAfterMs)) continue
+    // Written to lately; a time ahead is of a clock that was set back since.
+    const isFresh = held.some(({ mtimeMs }) => Math.abs(Date.now() - mtimeMs) < orphanedAfterMs)
+    if (held.length === 0 || isFresh) continue
     const release = ownFolder(path)
     if (release === 'taken') continue
     await ship(orphanOf(findSegments(path, source))).finally(release)

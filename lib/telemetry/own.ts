@@ -5,14 +5,14 @@ import { DatabaseSync } from 'node:sqlite'
 /**
  * Makes this process the only owner of a folder (created if absent) until it calls the returned function or ends, also by
  * kill -9. The lock is an open exclusive transaction on a small SQLite file: a pid file would outlive kill -9, and Node has
- * no flock.
+ * no flock. `waitMs`: how long it may block until another process leaves it.
  * @throws Error when the folder cannot be written.
  */
-export function ownFolder(folder: string): (() => void) | 'taken' {
+export function ownFolder(folder: string, waitMs = 0): (() => void) | 'taken' {
   makeFolder(folder)
   const database = new DatabaseSync(join(folder, 'owner.lock'))
   try {
-    database.exec('PRAGMA busy_timeout = 0; PRAGMA journal_mode = MEMORY; BEGIN EXCLUSIVE')
+    database.exec(`PRAGMA busy_timeout = ${waitMs}; PRAGMA journal_mode = MEMORY; BEGIN EXCLUSIVE`)
     return () => database.close()
   } catch (error) {
     database.close()

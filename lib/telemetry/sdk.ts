@@ -1,29 +1,35 @@
 import { join } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
+import type { Config } from '../variables.ts'
 import { loadLight } from './load-light.ts'
-import { onTracingStop } from './trace.ts'
+import { complainer } from './log.ts'
 
 /** kill -9 loses at most the spans of this interval. */
 const flushMs = 1_000
+const stopWithinMs = 2_000
 
-type Config = {
-  DATA_DIR: string
-  INSTANCE: string
-  KEEP_TRACES_DAYS: number
-  OTEL_EXPORTER_OTLP_ENDPOINT: string
-  VERSION: string
-}
+type TracingConfig = Config<
+  'DATA_DIR' | 'INSTANCE' | 'KEEP_TRACES_DAYS' | 'OTEL_EXPORTER_OTLP_ENDPOINT' | 'VERSION'
+>
 
 /**
  * Starts OpenTelemetry for this process: traces to OTEL_EXPORTER_OTLP_ENDPOINT when set, else OTLP JSON lines in
  * DATA_DIR/traces. Metrics and logs do not use OpenTelemetry. Nothing is instrumented: lib/http.ts makes the spans of
- * requests, and each stage its own.
+ * requests, and each stage its own. Resolves with what exports the remaining spans and closes.
+ * @param environment the process's own, in which the SDK looks for more.
  */
-export async function startTracing(config: Config, service: string): Promise<void> {
+export async function startTracing(
+  config: TracingConfig,
+  service: string,
+  environment: NodeJS.ProcessEnv,
+): Promise<() => Promise<void>> {
   // Unset, they default to OTLP: a connection refused every few seconds.
-  process.env.OTEL_METRICS_EXPORTER = 'none'
-  process.env.OTEL_LOGS_EXPORTER = 'none'
-  const [{ NodeSDK }, { BatchSpanProcessor }, resources] = await loadLight(() =>
+  Object.assign(environment, { OTEL_METRICS_EXPORTER: 'none', OTEL_LOGS_EXPORTER: 'none' })
+  // The default would let clients choose: a traceparent that is not sampled would keep its photo out of the traces.
+  environment.OTEL_TRACES_SAMPLER ||= 'always_on'
+  const [{ setGlobalErrorHandler }, { NodeSDK }, { BatchSpanProcessor }, resources] = await loadLight(() =>
     Promise.all([
+      import('@opentelemetry/core'),
       import('@opentelemetry/sdk-node'),
       import('@opentelemetry/sdk-trace'),
       import('@opentelemetry/resources'),
@@ -43,11 +49,13 @@ export async function startTracing(config: Config, service: string): Promise<voi
     spanProcessors: [new BatchSpanProcessor({ exporter, scheduledDelayMillis: flushMs })],
   })
   sdk.start()
-  onTracingStop(() => sdk.shutdown())
+  setGlobalErrorHandler(complainer('traces.not-exported'))
+  // A collector that is away costs its spans, and does not keep a stopped process.
+  return () => Promise.race([sdk.shutdown().catch(() => {}), delay(stopWithinMs)])
 }
 
 /** Each exporter is loaded where it is used. */
-async function openExporter(config: Config, service: string) {
+async function openExporter(config: TracingConfig, service: string) {
   if (config.OTEL_EXPORTER_OTLP_ENDPOINT === '') {
     const { openTraceFile } = await loadLight(() => import('./trace-file.ts'))
     const folder = join(config.DATA_DIR, 'traces')

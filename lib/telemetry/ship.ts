@@ -1,6 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { faultPoint } from '../fault.ts'
 import { askBounded } from '../http/bounded-request.ts'
+import { readJson } from '../json.ts'
 import { startPulse } from '../pulse.ts'
 import { type EntryBatch, readBatches } from './batches.ts'
 import { entryVersion, epochOf, sourceOf, streamPrefix } from './entry.ts'
@@ -10,13 +11,6 @@ export type Destination = {
   /** The log server's address; undefined while it is not known: the entries wait in the journal. */
   url: () => string | undefined
   token: string
-}
-
-type Shipping = {
-  /** That shipping is stalled: for too long nothing was sent and no error came. */
-  stalled(): string | null
-  /** Ships the remaining entries while the log server accepts them, for a limited time. */
-  stop(): Promise<void>
 }
 
 /** Entries are collected for this long, because a batch costs the server an fsync; for longer after a batch of many. */
@@ -40,7 +34,7 @@ export function startShipping(
   journal: ShippableJournal,
   destination: Destination,
   onTrouble: (error: unknown) => void,
-): Shipping {
+) {
   const stopping = new AbortController()
   const { signal } = stopping
   let appended = Promise.withResolvers<void>()
@@ -76,7 +70,12 @@ export function startShipping(
         }
         faultPoint('ship.before-send')
         const stream = renamed.get(batch.stream) ?? batch.stream
-        const answer = await send(url, destination.token, inStream(stream, batch), rewound)
+        const answer: Reply = await send(url, destination.token, inStream(stream, batch), rewound).catch(
+          error => {
+            if (error instanceof TooMuch || error.name === 'TimeoutError') batches.halve(batch)
+            throw error
+          },
+        )
         faultPoint('ship.answered')
         lastEntries = batch.last - batch.first + 1
         if ('acked' in answer) batches.acknowledged(batch, answer.acked)
@@ -97,8 +96,10 @@ export function startShipping(
   }
   const running = run()
   return {
+    /** That shipping is stalled: for too long nothing was sent and no error came. */
     stalled: pulse.stalled,
-    async stop() {
+    /** Ships the remaining entries while the log server accepts them, for a limited time. */
+    async stop(): Promise<void> {
       stopping.abort()
       await Promise.race([running, delay(stopWithinMs, undefined, { ref: false })])
     },
@@ -109,16 +110,11 @@ export function startShipping(
 const backoffMs = (failures: number): number =>
   Math.min(firstBackoffMs * 2 ** (failures - 1), maxBackoffMs) * (0.5 + Math.random() / 2)
 
-type ServerAnswer = { acked?: number; expected?: number; type?: string; detail?: string }
+/** A proxy's limit is below a batch. */
+class TooMuch extends Error {}
 
-/** Nothing of what a proxy answers in the server's place. */
-function answerOf(text: Buffer): ServerAnswer {
-  try {
-    return JSON.parse(text.toString()) ?? {}
-  } catch {
-    return {}
-  }
-}
+type Reply = { acked: number } | { expected: number } | { taken: string }
+type ServerAnswer = { acked?: number; expected?: number; type?: string; detail?: string }
 
 /** A batch with its entries numbered in another stream. */
 function inStream(stream: string, batch: EntryBatch): EntryBatch {
@@ -135,9 +131,8 @@ async function send(
   token: string,
   { stream, body }: EntryBatch,
   rewound: boolean,
-): Promise<{ acked: number } | { expected: number } | { taken: string }> {
+): Promise<Reply> {
   const { status, body: text } = await askBounded(`${url.replace(/\/$/, '')}/streams/${stream}`, {
-    method: 'POST',
     headers: {
       authorization: `Bearer ${token}`,
       'content-type': 'application/x-ndjson',
@@ -150,10 +145,11 @@ async function send(
     signal: AbortSignal.timeout(answerTimeoutMs),
     maxMiB: 1,
   })
-  const answer = answerOf(text)
+  const answer = readJson<ServerAnswer>(text.toString()) ?? {} // a proxy may answer in the server's place
   if (status === 200 && Number.isSafeInteger(answer.acked)) return { acked: answer.acked as number }
   if (status === 409 && !rewound && Number.isSafeInteger(answer.expected))
     return { expected: answer.expected as number }
   if (answer.type === '/problems/taken') return { taken: `${answer.detail}` }
-  throw new Error(`the log server answered ${status} ${answer.detail ?? ''}`)
+  const Failure = status === 413 ? TooMuch : Error
+  throw new Failure(`the log server answered ${status} ${answer.detail ?? ''}`)
 }

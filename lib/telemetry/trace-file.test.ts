@@ -10,7 +10,7 @@ import {
 import { join } from 'node:path'
 import { ExportResultCode } from '@opentelemetry/core'
 import { BatchSpanProcessor, type SpanExporter, TracerProvider } from '@opentelemetry/sdk-trace'
-import { expect, test } from 'vitest'
+import { expect, test, vi } from 'vitest'
 import { sampleIn, smallDisk, temporaryFolder } from '../../test/support.ts'
 import { createMetrics } from './metrics.ts'
 import { openTraceFile } from './trace-file.ts'
@@ -70,15 +70,36 @@ test('a new day begins a new file, and a file that nobody wrote to for days is r
   expect(await sampleIn(metrics, 'tintype_limit_reached_total{limit="traceAge"}')).toBe(1)
 })
 
-test('spans go on when the file was removed by another', async () => {
+test('a clock that is a year ahead for a moment costs one trace file, not all', async () => {
   const folder = await temporaryFolder()
-  const exporter = openTraceFile(folder, 'web.0', 7, 8)
+  for (const n of [1, 2, 3]) writeFileSync(join(folder, `web.0.${n}.jsonl`), '{}\n')
+  const exporter = openTraceFile(folder, 'web.0', 7)
   await sendBatch(exporter)
-  rmSync(join(folder, 'web.0.jsonl'))
+  const now = Date.now
+  const clock = vi.spyOn(Date, 'now').mockImplementation(() => now() + 365 * 86_400_000)
   await sendBatch(exporter)
+  clock.mockRestore()
   await exporter.shutdown()
-  expect(statSync(join(folder, 'web.0.jsonl')).size).toBeGreaterThan(0)
+  expect(readdirSync(folder).sort()).toEqual([
+    'web.0.1.jsonl',
+    'web.0.2.jsonl',
+    'web.0.3.jsonl',
+    'web.0.jsonl',
+  ])
 })
+
+test.each(['', 'web.0.jsonl'])(
+  'spans go on when another removed the folder or the file: "%s"',
+  async name => {
+    const folder = join(await temporaryFolder(), 'traces')
+    const exporter = openTraceFile(folder, 'web.0', 7)
+    await sendBatch(exporter)
+    rmSync(join(folder, name), { recursive: true })
+    await sendBatch(exporter)
+    await exporter.shutdown()
+    expect(statSync(join(folder, 'web.0.jsonl')).size).toBeGreaterThan(0)
+  },
+)
 
 test('a line that a full disk or a kill left unfinished spoils no other', async context => {
   const folder = await smallDisk(context, 2 ** 16)

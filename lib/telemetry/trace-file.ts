@@ -19,11 +19,14 @@ export function openTraceFile(
   keepDays: number,
   allBytes: number = limits.traceBytes.value * 1024 * 1024,
 ): SpanExporter {
-  mkdirSync(folder, { recursive: true })
   const path = (generation: number) =>
     join(folder, generation === 0 ? `${name}.jsonl` : `${name}.${generation}.jsonl`)
   const files = Math.max(minFiles, keepDays + 1)
-  let file = openSync(path(0), 'a')
+  const begin = () => {
+    mkdirSync(folder, { recursive: true })
+    return openSync(path(0), 'a')
+  }
+  let file = begin()
   const begun = fstatSync(file)
   let size = begun.size
   /** The file may end in a part of a line, which a kill or a full disk left. */
@@ -31,18 +34,20 @@ export function openTraceFile(
   let day = dayOf(size > 0 ? begun.mtimeMs : Date.now())
 
   const rotate = () => {
-    for (let generation = files - 1; generation >= 0; generation--) {
-      const stats = statSync(path(generation), { throwIfNoEntry: false })
-      const isOld = stats && keepDays > 0 && Date.now() - stats.mtimeMs > keepDays * dayMs
-      if (!stats) continue
-      if (!isOld && generation < files - 1) renameSync(path(generation), path(generation + 1))
-      else {
-        rmSync(path(generation), { force: true })
-        countLimit(isOld ? 'traceAge' : 'traceBytes')
-      }
+    const statsOf = (n: number) => statSync(path(n), { throwIfNoEntry: false })
+    const generations = Array.from({ length: files }, (_, n) => n).filter(statsOf)
+    const oldest = generations.at(-1) ?? 0
+    const ageMs = Date.now() - (statsOf(oldest)?.mtimeMs ?? Date.now())
+    const isOld = keepDays > 0 && ageMs > keepDays * dayMs
+    // One at a time: a clock that is far ahead for a moment must not cost all.
+    if (isOld || oldest === files - 1) {
+      rmSync(path(oldest), { force: true })
+      countLimit(isOld ? 'traceAge' : 'traceBytes')
+      generations.pop()
     }
+    for (const n of generations.reverse()) renameSync(path(n), path(n + 1))
     // Opened before the old file is closed: when this fails the old file is still used.
-    const next = openSync(path(0), 'a')
+    const next = begin()
     closeSync(file)
     file = next
     size = 0
@@ -57,7 +62,9 @@ export function openTraceFile(
           JsonTraceSerializer.serializeRequest(spans) ?? Buffer.alloc(0),
           Buffer.from('\n'),
         ])
-        if (size > 0 && (size + line.length > allBytes / files || dayOf(Date.now()) !== day)) rotate()
+        const isOver = size > 0 && (size + line.length > allBytes / files || dayOf(Date.now()) !== day)
+        // Somebody may have removed the file.
+        if (isOver || fstatSync(file).nlink === 0) rotate()
         torn = true
         const written = writeSync(file, line)
         size += written

@@ -13,16 +13,6 @@ import { attributes, type StageName } from './catalogue.ts'
 
 const tracer = trace.getTracer('tintype')
 
-let stop = async (): Promise<void> => {}
-
-/** Exports the remaining spans and closes. Does nothing when tracing was not started. */
-export const stopTracing = (): Promise<void> => stop()
-
-/** Set by the SDK, so that this file does not load it. */
-export const onTracingStop = (action: () => Promise<void>): void => {
-  stop = action
-}
-
 type SpanOptions = {
   /** W3C traceparent of the parent; default: the active span. */
   parent?: string | undefined
@@ -100,8 +90,8 @@ export function traceparent(): string | undefined {
   return span && traceparentOf(span)
 }
 
-/** The active span's trace id, for exemplars and log entries; undefined when tracing is off. */
-export const traceId = (): string | undefined => trace.getActiveSpan()?.spanContext().traceId
+/** The active span's trace id, for exemplars; undefined when its trace is not exported. */
+export const traceId = (): string | undefined => traceIdOf(traceparent())
 
 export function traceparentOf(span: Span): string | undefined {
   const { traceId, spanId, traceFlags } = span.spanContext()
@@ -110,19 +100,18 @@ export function traceparentOf(span: Span): string | undefined {
     : undefined
 }
 
-/** The trace id within a W3C traceparent. */
-export const traceIdOf = (parent: string | undefined): string | undefined => parent?.split('-')[1]
+/** The trace id within a W3C traceparent; undefined when its trace is not sampled. */
+export const traceIdOf = (parent = ''): string | undefined =>
+  /^00-(\w{32})-\w{16}-.[13579bdf]$/.exec(parent)?.[1]
 
 const parentContext = (parent: string | undefined): Context =>
   parent === undefined ? context.active() : propagation.extract(ROOT_CONTEXT, { traceparent: parent })
 
-function spanOptions({ attributes, links, startTime }: SpanOptions) {
-  const linked = (links ?? []).flatMap(
-    link => trace.getSpanContext(propagation.extract(ROOT_CONTEXT, { traceparent: link })) ?? [],
-  )
-  return {
-    ...(attributes && { attributes }),
-    ...(startTime !== undefined && { startTime }),
-    links: linked.map(spanContext => ({ context: spanContext })),
-  }
-}
+const spanOptions = ({ attributes = {}, links = [], startTime }: SpanOptions) => ({
+  attributes,
+  ...(startTime !== undefined && { startTime }),
+  links: links.flatMap(link => {
+    const linked = trace.getSpanContext(parentContext(link))
+    return linked ? [{ context: linked }] : []
+  }),
+})

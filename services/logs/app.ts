@@ -12,16 +12,14 @@ import { levels } from '@tintype/lib/telemetry/levels.ts'
 import type { Log } from '@tintype/lib/telemetry/log.ts'
 import type { Metrics } from '@tintype/lib/telemetry/metrics.ts'
 import { turns } from '@tintype/lib/turns.ts'
-import type { Express, Request } from 'express'
+import type { Express, Request, Response } from 'express'
 import type { CheckedClock } from './clock.ts'
 import type { Folders } from './daily.ts'
 import { isTimelineKey } from './page/api.ts'
 import { inThread } from './read.ts'
 import { entriesIn, type Wanted } from './search.ts'
-import { isDay } from './stamp.ts'
+import { dayMs, isDay } from './stamp.ts'
 import type { Appended, ServerJournal } from './streams.ts'
-
-const retryAfterSeconds = 1
 
 export type LogServer = OtherPages & {
   folders: Folders
@@ -49,12 +47,10 @@ const lookUpsAtOnce = 2
 
 function addReading(app: Express, server: LogServer): void {
   const { folders, keep, metrics } = server
-  const inTurn = turns({
-    atOnce: lookUpsAtOnce,
-    onWait(waiting) {
-      if (waiting >= limits.lookUps.value) throw busy('Too many look-ups at once.', 'lookUps')
-    },
+  const inTurn = turns(lookUpsAtOnce, waiting => {
+    if (waiting >= limits.lookUps.value) throw busy('Too many look-ups at once.', 'lookUps')
   })
+  const answer = (response: Response, found: object) => response.set('Cache-Control', 'no-store').json(found)
   const pages = openPages(`${import.meta.dirname}/page`)
   app.get('/pages.json', otherPages(server))
   app.use(pages.assets)
@@ -65,11 +61,11 @@ function addReading(app: Express, server: LogServer): void {
       throw new Problem(400, 'bad-key', 'A session, a photo or a trace has 8 to 64 digits and small letters.')
     if (day !== undefined && (typeof day !== 'string' || !isDay(day)))
       throw new Problem(400, 'bad-day', 'day is a UTC day: YYYY-MM-DD.')
-    const found = await inTurn(() => inThread({ folders, ask: 'story', key, day }))
+    const found = await inTurn(() => inThread('timeline', folders, key, day))
     const isLong = found.entries.length === limits.timelineEntries.value
     const limit = isLong ? 'timelineEntries' : 'timelineBytes'
     if (found.cut) metrics.increment('tintype_limit_reached_total', { limit })
-    response.set('Cache-Control', 'no-store').json(found)
+    answer(response, found)
   })
   app.get('/entries.ndjson', async ({ query }, response) => {
     const wanted = wantedIn(query)
@@ -81,17 +77,19 @@ function addReading(app: Express, server: LogServer): void {
     })
   })
   app.get('/recent.json', async (_request, response) => {
-    const found = await inTurn(() => inThread({ folders, ask: 'recent' }))
-    response.set('Cache-Control', 'no-store').json(found)
+    answer(response, await inTurn(() => inThread('recent', folders)))
   })
   app.get('/sizing.json', async (_request, response) => {
-    const found = await inTurn(() => inThread({ folders, ask: 'sizing' }))
-    response.set('Cache-Control', 'no-store').json({ ...found, keep })
+    answer(response, { ...(await inTurn(() => inThread('sizing', folders))), keep })
   })
 }
 
+/** Epoch milliseconds; NaN also without a time zone, which would be this machine's. */
+const timeIn = (text: unknown): number =>
+  /^[\d-]+(T[\d:.]+(Z|[+-]\d\d:\d\d))?$/.test(String(text)) ? Date.parse(String(text)) : Number.NaN
+
 function wantedIn({ from, to, event, level }: Record<string, unknown>): Wanted {
-  const [fromMs, toMs] = [Date.parse(String(from)), Date.parse(String(to))]
+  const [fromMs, toMs] = [timeIn(from), timeIn(to)]
   if (Number.isNaN(fromMs + toMs)) throw new Problem(400, 'bad-time', 'from and to are times in ISO 8601.')
   if (typeof event === 'string' && /^[a-z.-]+$/.test(event)) return { fromMs, toMs, event }
   if (levels.some(each => each === level)) return { fromMs, toMs, level: String(level) }
@@ -100,6 +98,18 @@ function wantedIn({ from, to, event, level }: Record<string, unknown>): Wanted {
 }
 
 function addIngest(app: Express, { journal, log, metrics, token, clock }: LogServer): void {
+  /** When each process sent last, the longest silent first. */
+  const sentAt = new Map<string, number>()
+  /** Pods have new names: the series of those that are gone would grow for ever. */
+  const endOldSeries = () => {
+    for (const [stream, at] of sentAt) {
+      if (performance.now() - at < dayMs) return
+      sentAt.delete(stream)
+      metrics.forget('tintype_log_entries_total', { stream })
+      metrics.forget('tintype_log_bytes_total', { stream })
+      metrics.forget('tintype_log_lag_seconds', { stream })
+    }
+  }
   let atOnce = 0
   let refusing = false
 
@@ -132,18 +142,19 @@ function addIngest(app: Express, { journal, log, metrics, token, clock }: LogSer
     const appended = await append(stream, request).finally(() => atOnce--)
     if ('malformed' in appended) throw new Problem(400, 'malformed', `Not a batch: ${appended.malformed}.`)
     if ('full' in appended) throw busy(`${appended.full} has too many streams already.`, 'logStreams')
-    if ('taken' in appended)
-      throw new Problem(
-        409,
-        'taken',
-        `Another process ships as ${stream}: give each machine its own INSTANCE.`,
-      )
+    if ('taken' in appended) {
+      const detail = `Another process ships as ${stream}: give each machine its own INSTANCE.`
+      throw new Problem(409, 'taken', detail)
+    }
     if ('expected' in appended) {
       const detail = `Entries from ${appended.expected} on are missing.`
       throw new Problem(409, 'gap', detail, { members: appended })
     }
     if (appended.appended > 0) {
       const labels = { stream: sourceOf(stream) }
+      sentAt.delete(labels.stream)
+      sentAt.set(labels.stream, performance.now())
+      endOldSeries()
       metrics.increment('tintype_log_entries_total', labels, appended.appended)
       metrics.increment('tintype_log_bytes_total', labels, appended.bytes)
       metrics.set('tintype_log_lag_seconds', labels, Math.max(0, Date.now() - appended.newestMs) / 1000)
@@ -153,7 +164,7 @@ function addIngest(app: Express, { journal, log, metrics, token, clock }: LogSer
 }
 
 const busy = (detail: string, limit?: LimitName): Problem => {
-  const headers = { 'Retry-After': String(retryAfterSeconds) }
+  const headers = { 'Retry-After': '1' }
   return new Problem(503, 'busy', `${detail} Try again.`, { headers, ...(limit && { limit }) })
 }
 

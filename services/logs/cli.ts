@@ -1,5 +1,3 @@
-import { mkdirSync } from 'node:fs'
-import { setTimeout as delay } from 'node:timers/promises'
 import { ExpectedError } from '@tintype/lib/errors.ts'
 import { ownFolder } from '@tintype/lib/telemetry/own.ts'
 import { type Folders, publish } from './daily.ts'
@@ -26,30 +24,20 @@ const waitForPublishMs = 120_000
 /** Publishes a day once the local shippers have sent what they hold; default: yesterday. */
 export async function publishDay(folders: Folders, day = dayOf(Date.now() - dayMs)): Promise<VerbAnswer> {
   const held = await waitForShipping(folders, waitForShippersMs)
-  const release = await own(folders.days)
+  // One publisher at a time: the server's own and a person's could make the same revision.
+  const release = ownFolder(folders.days, waitForPublishMs)
+  if (release === 'taken') throw new ExpectedError('another publish is under way')
   try {
     const manifest = await publish(folders, day)
     if (!manifest) return answer({ day, held, published: null }, [`${day}: no entries`], 2)
     const { revision, entries, bytes, streams, sha256 } = manifest
     const lines = [
       `${day} revision ${revision}: ${count(entries, 'entry')} of ${count(streams.length, 'stream')}, ${sizeText(bytes)}, sha256 ${sha256}`,
-      ...held.map(
-        ({ stream, from, to }) => `not shipped yet: ${stream} ${from} to ${to}; publish again later`,
-      ),
+      ...held.map(each => `not shipped yet: ${each.stream} ${each.from} to ${each.to}; publish again later`),
     ]
     return answer({ ...manifest, held }, lines, held.length > 0 ? 1 : 0)
   } finally {
     release()
-  }
-}
-
-/** One publisher at a time: the server's own and a person's could make the same revision. */
-async function own(folder: string): Promise<() => void> {
-  mkdirSync(folder, { recursive: true })
-  for (const deadline = Date.now() + waitForPublishMs; ; await delay(100)) {
-    const release = ownFolder(folder)
-    if (release !== 'taken') return release
-    if (Date.now() > deadline) throw new ExpectedError('another publish is under way')
   }
 }
 

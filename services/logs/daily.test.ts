@@ -7,7 +7,7 @@ import { smallDisk, temporaryFolder } from '../../test/support.ts'
 import { timelineReport } from './cli.ts'
 import { type Folders, foldersIn, publish } from './daily.ts'
 import { line, parseLines, session, stamped, writeJournal } from './fixture.ts'
-import { dayFile, manifestFile } from './manifest.ts'
+import { dayFile, indexFile, manifestFile } from './manifest.ts'
 import { recent } from './recent.ts'
 import { due } from './schedule.ts'
 import { entriesIn } from './search.ts'
@@ -322,5 +322,67 @@ test('a day that was published without blocks of its index is searched line by l
   expect(blocks).toHaveLength(1)
   writeFileSync(manifestFile(into.days, { day, revision: 1 }), JSON.stringify(manifest))
   expect((await timeline(into, session)).entries).toHaveLength(10)
+  expect((await verify(into)).every(isSound)).toBe(true)
+})
+
+test('a damaged manifest keeps nothing else from being read, and its revision is published again as it was', async () => {
+  const into = await folders()
+  const write = (n: number) =>
+    writeJournal(
+      into.streams,
+      day,
+      'web.0.17',
+      stamped(line('web.0.17', n, midnight + n, { session }), at(n)),
+    )
+  write(1)
+  await publish(into, day)
+  write(2)
+  const second = await publish(into, day)
+  const file = manifestFile(into.days, { day, revision: 2 })
+  const good = readFileSync(file, 'utf8')
+  writeFileSync(file, Buffer.alloc(good.length))
+  expect((await timeline(into, session)).entries).toHaveLength(2)
+  expect((await verify(into))[0]).toMatchObject({ revision: 1, late: true, faults: [] })
+  expect(due(into, Date.now() + 86_400_000)).toEqual([day])
+  expect(await publish(into, day)).toEqual(second)
+  expect(readFileSync(file, 'utf8')).toBe(good)
+})
+
+test('a published day whose file or index a person removed keeps no timeline of other days from being shown', async () => {
+  const into = await folders()
+  for (const [n, of] of [day, '2026-11-23'].entries())
+    writeJournal(
+      into.streams,
+      of,
+      'web.0.17',
+      stamped(line('web.0.17', n + 1, `${of}T12:00:00.000Z`, { session }), at(n)),
+    )
+  await publish(into, day)
+  rmSync(indexFile(into.days, { day, revision: 1 }))
+  expect((await timeline(into, session)).entries).toHaveLength(2)
+  rmSync(dayFile(into.days, { day, revision: 1 }))
+  expect((await timeline(into, session)).entries).toHaveLength(1)
+  expect((await verify(into))[0]?.faults).toContain(`${day}.r1.ndjson is not there`)
+})
+
+test('a stream that begins at a large number is verified at once, with all that is missing before', async () => {
+  const into = await folders()
+  const stream = `web.0.${midnight / 1000}`
+  const [first, last] = [Number.MAX_SAFE_INTEGER - 9, Number.MAX_SAFE_INTEGER]
+  for (const n of [first, last])
+    writeJournal(into.streams, day, stream, stamped(line(stream, n, midnight), at(0)))
+  await publish(into, day)
+  const ranges = [
+    [1, first - 1],
+    [first + 1, last - 1],
+  ]
+  expect((await verify(into))[0]).toMatchObject({ faults: [], missing: [{ stream, ranges }] })
+})
+
+test('days are sound while the clock of the machine says 1970', async () => {
+  const into = await folders()
+  for (const n of [1, 2])
+    writeJournal(into.streams, '1970-01-01', 'web.0.17', stamped(line('web.0.17', n, n * 9_999), at(n)))
+  await publish(into, '1970-01-01')
   expect((await verify(into)).every(isSound)).toBe(true)
 })

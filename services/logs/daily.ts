@@ -42,12 +42,11 @@ export async function publish({ streams, days }: Folders, day: string): Promise<
   const discard = () => {
     for (const file of Object.values(draft)) rmSync(file, { force: true })
   }
-  const manifest = await writeDraft(draft, files, { day, revision: (newest?.revision ?? 0) + 1 }).catch(
-    error => {
-      discard() // on a full disk it would take the room that everything else needs
-      throw error
-    },
-  )
+  const revision = { day, revision: (newest?.revision ?? 0) + 1 }
+  const manifest = await writeDraft(draft, files, revision).catch(error => {
+    discard() // on a full disk it would take the room that everything else needs
+    throw error
+  })
   if (manifest.entries === 0 || manifest.sha256 === newest?.sha256) {
     discard()
     return newest

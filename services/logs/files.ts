@@ -1,5 +1,6 @@
 import { closeSync, openSync, readdirSync, readSync } from 'node:fs'
 import { setImmediate as nextTurn } from 'node:timers/promises'
+import { errorCode } from '@tintype/lib/errors.ts'
 import { linesIn } from '@tintype/lib/lines.ts'
 import { newline } from '@tintype/lib/telemetry/entry.ts'
 
@@ -7,12 +8,12 @@ const chunkBytes = 2 ** 20
 /** More than most lines. */
 const lineBytes = 2 ** 12
 
-/** Names in a folder; none when it does not exist. */
+/** Names in a folder; none when it does not exist, or is a file that somebody left there. */
 export function namesIn(folder: string): string[] {
   try {
     return readdirSync(folder)
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return []
+    if (/^(ENOENT|ENOTDIR)$/.test(errorCode(error) ?? '')) return []
     throw error
   }
 }

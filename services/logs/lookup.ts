@@ -1,4 +1,4 @@
-import { closeSync, openSync, writeSync } from 'node:fs'
+import { closeSync, openSync, writeFileSync } from 'node:fs'
 import { hasBytesAt, hashOf, newline } from '@tintype/lib/telemetry/entry.ts'
 import { readFrom } from './files.ts'
 import type { StreamSource } from './merge.ts'
@@ -47,8 +47,8 @@ export function writeLookup(fd: number) {
       const hash = hashes[i] as number
       sorted[moved(bucketOf(hash), -1)] = ((hash >>> offsetBits) << offsetBits) | (offsets[i] as number)
     }
-    write(fd, table)
-    write(fd, sorted.subarray(0, keys))
+    writeFileSync(fd, table)
+    writeFileSync(fd, sorted.subarray(0, keys))
     blocks.push({ from, keys })
     keys = 0
   }
@@ -97,11 +97,6 @@ export function* lookUp(dayFile: string, indexFile: string, blocks: Block[], key
 const keyHash = (bytes: Buffer, start: number, end: number): number =>
   hashOf(bytes, Math.max(start, end - 8), end)
 const bucketOf = (hash: number): number => (hash ^ (hash >>> 16)) & (buckets - 1)
-
-function write(fd: number, { buffer, byteLength }: Uint32Array): void {
-  const bytes = new Uint8Array(buffer, 0, byteLength)
-  for (let done = 0; done < byteLength; ) done += writeSync(fd, bytes, done)
-}
 
 function numbersAt(fd: number, at: number, count: number): Uint32Array {
   const { buffer, byteLength } = readFrom(fd, at, count * 4)

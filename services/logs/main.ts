@@ -25,31 +25,42 @@ const options = { day: text, session: text, photo: text, trace: text, json: { ty
 
 type Arguments = ReturnType<typeof readArguments<typeof options>>['values']
 
-const verbs: Record<string, (folders: Folders, given: Arguments) => VerbAnswer | Promise<VerbAnswer>> = {
-  publish: (folders, { day }) => publishDay(folders, day),
-  timeline: (folders, { session, photo, trace, day }) => {
-    const key = session ?? photo ?? trace ?? ''
-    if (isTimelineKey(key)) return timelineReport(folders, key, day)
-    throw new UsageError(
-      'timeline takes --session, --photo or --trace and an id: 8 to 64 digits and small letters',
-    )
+/** `takes`: its options beside --json. Without `answer` it is the server. */
+type Verb = {
+  takes: (keyof Arguments)[]
+  answer?(folders: Folders, given: Arguments): VerbAnswer | Promise<VerbAnswer>
+}
+
+const verbs: Record<string, Verb> = {
+  serve: { takes: [] },
+  publish: { takes: ['day'], answer: (folders, { day }) => publishDay(folders, day) },
+  timeline: {
+    takes: ['session', 'photo', 'trace', 'day'],
+    answer(folders, { session, photo, trace, day }) {
+      const [key = '', ...more] = [session, photo, trace].filter(each => each !== undefined)
+      if (more.length === 0 && isTimelineKey(key)) return timelineReport(folders, key, day)
+      const form = '8 to 64 digits and small letters'
+      throw new UsageError(`timeline takes one of --session, --photo and --trace, and an id: ${form}`)
+    },
   },
-  sizing: folders => sizingReport(folders),
-  verify: (folders, { day }) => verifyReport(folders, day),
+  sizing: { takes: [], answer: sizingReport },
+  verify: { takes: ['day'], answer: (folders, { day }) => verifyReport(folders, day) },
 }
 
 async function main(args: string[]): Promise<number> {
   const { values, positionals } = readArguments(args, options, true)
-  const [verb = '', ...more] = positionals
-  if (more.length > 0) throw new UsageError(`${verb} does not take "${more[0]}"`)
+  const [name = '', ...more] = positionals
+  const verb = Object.hasOwn(verbs, name) ? verbs[name] : undefined
+  if (!verb) throw noVerb(name, verbs)
+  const given = Object.keys(values) as (keyof Arguments)[]
+  const [strange] = given.filter(each => each !== 'json' && !verb.takes.includes(each))
+  if (more.length > 0 || strange) throw new UsageError(`${name} does not take "${more[0] ?? `--${strange}`}"`)
   // Only the server loads Express, winston and the tracer: publish needs its memory for the merge.
-  if (verb === 'serve') return (await import('./serve.ts')).serve(process.env)
-  const action = Object.hasOwn(verbs, verb) ? verbs[verb] : undefined
-  if (!action) throw noVerb(verb, { serve: true, ...verbs })
+  if (!verb.answer) return (await import('./serve.ts')).serve(process.env)
   if (values.day !== undefined && !isDay(values.day)) throw new UsageError('--day is a UTC day: YYYY-MM-DD')
   armFault(process.env.FAULT_POINT)
   const { DATA_DIR, STORAGE_URL } = readConfig(process.env, pick('DATA_DIR', 'STORAGE_URL'))
-  const { data, text, code } = await action(foldersIn(DATA_DIR, STORAGE_URL), values)
+  const { data, text, code } = await verb.answer(foldersIn(DATA_DIR, STORAGE_URL), values)
   process.stdout.write(values.json ? `${JSON.stringify(data)}\n` : text)
   return code
 }

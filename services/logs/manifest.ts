@@ -1,5 +1,6 @@
-import { readFileSync } from 'node:fs'
+import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { readJson } from '@tintype/lib/json.ts'
 import { namesIn } from './files.ts'
 import type { Block } from './lookup.ts'
 import type { StreamPart } from './merge.ts'
@@ -29,13 +30,15 @@ export const manifestFile = fileOf('manifest.json')
 
 /** The newest revision of each published day, oldest day first. */
 export const newestManifests = (folder: string): Manifest[] =>
-  [...newestRevisions(folder)]
-    .sort(([a], [b]) => (a < b ? -1 : 1))
-    .map(([day, revision]) => read(folder, { day, revision }))
+  [...newestRevisions(folder).keys()].sort().flatMap(day => newestManifest(folder, day) ?? [])
 
+/** Of a day's revisions the newest whose manifest the disk did not damage: the next publish makes that one anew. */
 export function newestManifest(folder: string, day: string): Manifest | undefined {
-  const revision = newestRevisions(folder).get(day)
-  return revision === undefined ? undefined : read(folder, { day, revision })
+  for (let revision = newestRevisions(folder).get(day) ?? 0; revision > 0; revision--) {
+    const file = manifestFile(folder, { day, revision })
+    const manifest = existsSync(file) ? readJson<Manifest>(readFileSync(file, 'utf8')) : undefined
+    if (manifest) return manifest
+  }
 }
 
 export function newestRevisions(folder: string): Map<string, number> {
@@ -46,6 +49,3 @@ export function newestRevisions(folder: string): Map<string, number> {
   }
   return newest
 }
-
-const read = (folder: string, revision: Revision): Manifest =>
-  JSON.parse(readFileSync(manifestFile(folder, revision), 'utf8'))

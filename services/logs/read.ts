@@ -2,31 +2,23 @@
 import { once } from 'node:events'
 import { parentPort, Worker, workerData } from 'node:worker_threads'
 import type { Folders } from './daily.ts'
-import type { Recent, Sizing, Story } from './page/api.ts'
 import { recent } from './recent.ts'
 import { sizing } from './sizing.ts'
 import { dayOf } from './stamp.ts'
 import { timeline } from './timeline.ts'
 
-type Question = { folders: Folders } & (
-  | { ask: 'story'; key: string; day: string | undefined }
-  | { ask: 'recent' | 'sizing' }
-)
-type Answers = { story: Story; recent: Recent; sizing: Sizing }
+const lookUps = { timeline, recent, sizing: (folders: Folders) => sizing(folders, dayOf(Date.now())) }
+type LookUps = typeof lookUps
 
-export async function inThread<A extends Question['ask']>(
-  question: Question & { ask: A },
-): Promise<Answers[A]> {
-  const worker = new Worker(new URL(import.meta.url), { workerData: { question }, execArgv: [] })
+export async function inThread<N extends keyof LookUps>(
+  name: N,
+  ...given: Parameters<LookUps[N]>
+): Promise<Awaited<ReturnType<LookUps[N]>>> {
+  const worker = new Worker(new URL(import.meta.url), { workerData: { lookUp: name, given }, execArgv: [] })
   const [answer] = await once(worker, 'message')
   return answer
 }
 
-const question = (workerData as { question?: Question } | null)?.question
-if (question) parentPort?.postMessage(await answer(question))
-
-async function answer(question: Question): Promise<Answers[keyof Answers]> {
-  const { folders } = question
-  if (question.ask === 'story') return timeline(folders, question.key, question.day)
-  return question.ask === 'recent' ? recent(folders) : sizing(folders, dayOf(Date.now()))
-}
+type Asked = { lookUp?: keyof LookUps; given: [Folders, string, string?] }
+const { lookUp, given } = (workerData ?? {}) as Asked
+if (lookUp) parentPort?.postMessage(await lookUps[lookUp](...given))

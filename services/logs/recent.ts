@@ -19,10 +19,8 @@ const maxOfKind = 5
 export function recent({ streams }: Folders): Recent {
   const tails = newestFiles(streams).map(tailOf)
   // Entries from before the latest cut are left out: some streams' are not read, and counts would be wrong.
-  const cutAtMs = Math.max(
-    0,
-    ...tails.map(({ isCut, entries }) => (isCut && entries[0] ? timeOf(entries[0]) : 0)),
-  )
+  const cuts = tails.flatMap(({ isCut, entries: [first] }) => (isCut && first ? timeOf(first) : []))
+  const cutAtMs = Math.max(0, ...cuts)
   const entries = tails
     .flatMap(tail => tail.entries)
     .filter(entry => timeOf(entry) >= cutAtMs)
@@ -34,10 +32,9 @@ export function recent({ streams }: Folders): Recent {
   const late = photos.filter(photo => photo.late)
   const troubles = entries.filter(({ payload }) => payload.level === 'warn' || payload.level === 'error')
   const slowest = photos.toSorted((a, b) => (b.seconds ?? -1) - (a.seconds ?? -1))
+  const row = ({ id, atMs, seconds, reason }: Photo) => ({ key: id, atMs, seconds, text: reason })
   const rows = (of: Photo[], state?: RecentRow['state']): RecentRow[] =>
-    of
-      .slice(0, maxOfKind)
-      .map(({ id, atMs, seconds, reason }) => ({ key: id, atMs, state, seconds, text: reason }))
+    of.slice(0, maxOfKind).map(each => ({ ...row(each), state }))
   return {
     fromMs: entries[0] ? timeOf(entries[0]) : 0,
     counts: { photos: photos.length, failed: failed.length, late: late.length, troubles: troubles.length },

@@ -29,6 +29,14 @@ test('a day is due ten minutes after its end, once; late entries make it due aga
   expect(due(folders, midnight + 24 * 60 * minute)).toEqual([])
 })
 
+test('a file that was written while the clock was a year ahead does not keep its day from being published', async () => {
+  const folders = foldersIn(await temporaryFolder())
+  const file = writeJournal(folders.streams, day, 'web.0.17', stamped(line('web.0.17', 1, at), at))
+  const ahead = midnight / 1000 + 365 * 86_400
+  utimesSync(file, ahead, ahead)
+  expect(due(folders, midnight + 10 * minute)).toEqual([day])
+})
+
 test('a day is published also while a process of this machine holds entries, and the log says so', async () => {
   const dataDir = await temporaryFolder()
   const folders = foldersIn(dataDir)
@@ -36,6 +44,7 @@ test('a day is published also while a process of this machine holds entries, and
   utimesSync(file, midnight / 1000, midnight / 1000)
   mkdirSync(`${folders.journals}/web.9`, { recursive: true })
   writeFileSync(`${folders.journals}/web.9/17.1.ndjson`, line('web.9.17', 1, at))
+  writeFileSync(`${folders.journals}/.DS_Store`, '')
   const said: string[] = []
   const log = { info: (event: string) => said.push(event), error: (event: string) => said.push(event) }
   const stop = new AbortController()

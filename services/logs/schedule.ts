@@ -32,7 +32,8 @@ export const due = ({ streams, days }: Folders, nowMs: number): string[] =>
     .filter(day => isDay(day) && isOver(day, graceMs, nowMs))
     .filter(day => {
       const files = streamFiles(join(streams, day))
-      const isQuiet = files.every(({ file }) => statSync(file).mtimeMs + graceMs <= nowMs)
+      // A time ahead is of a clock that was set back since.
+      const isQuiet = files.every(({ file }) => Math.abs(nowMs - statSync(file).mtimeMs) >= graceMs)
       return isQuiet && newsOf(files, newestManifest(days, day)).length > 0
     })
     .sort()
@@ -57,9 +58,8 @@ export async function removeAged(server: Keeping, nowMs: number): Promise<void> 
     await rmdir(join(streams, day)).catch(ignore('ENOTEMPTY'))
   }
   // Manifests first: files without a manifest count as no revision, and a later run removes them.
-  for (const name of namesIn(days).sort(
-    (a, b) => Number(b.endsWith('.json')) - Number(a.endsWith('.json')),
-  )) {
+  const isManifest = (name: string) => Number(name.endsWith('.json'))
+  for (const name of namesIn(days).sort((a, b) => isManifest(b) - isManifest(a))) {
     const [, day = '', given] = /^\.?(\d{4}-\d\d-\d\d)\.(?:r(\d+)\.)?/.exec(name) ?? []
     const revision = newest.get(day) ?? 0
     const isSuperseded = () =>
@@ -68,7 +68,7 @@ export async function removeAged(server: Keeping, nowMs: number): Promise<void> 
     const limit = isOld(day) ? 'logAge' : isSuperseded() ? 'revisionAge' : undefined
     if (!limit) continue
     await rm(join(days, name))
-    if (name.endsWith('.json')) removed(limit)
+    if (isManifest(name)) removed(limit)
   }
 }
 

@@ -1,4 +1,6 @@
+import { existsSync } from 'node:fs'
 import { join } from 'node:path'
+import { readJson } from '@tintype/lib/json.ts'
 import { type Folders, newsOf } from './daily.ts'
 import { linesWith, namesIn } from './files.ts'
 import { lookUp } from './lookup.ts'
@@ -23,10 +25,11 @@ export async function* linesOf(
 ): AsyncGenerator<Buffer> {
   for (const day of ofDays) {
     const manifest = newestManifest(days, day)
-    if (manifest) {
-      const file = dayFile(days, manifest)
-      const blocks = key === undefined ? undefined : manifest.blocks
-      if (key !== undefined && blocks) yield* lookUp(file, indexFile(days, manifest), blocks, key)
+    // A file that a person removed is named by verify.
+    if (manifest && existsSync(dayFile(days, manifest))) {
+      const [file, index] = [dayFile(days, manifest), indexFile(days, manifest)]
+      const blocks = key !== undefined && existsSync(index) ? manifest.blocks : undefined
+      if (key !== undefined && blocks) yield* lookUp(file, index, blocks, key)
       else yield* linesWith(file, text)
     }
     for (const { file, from } of newsOf(streamFiles(join(streams, day)), manifest))
@@ -36,12 +39,12 @@ export async function* linesOf(
 
 /** An entry from its line; undefined for a line that the disk damaged. */
 export function entryOf(line: Buffer | string): Entry | undefined {
-  try {
-    const entry: Entry = JSON.parse(line.toString())
-    return Object.keys(entry).join().startsWith('id,session,timestamp,payload,') ? entry : undefined
-  } catch {
-    return undefined
-  }
+  const entry = readJson<Entry>(line.toString())
+  return Object.keys(entry ?? {})
+    .join()
+    .startsWith('id,session,timestamp,payload,')
+    ? entry
+    : undefined
 }
 
 export type Wanted = { fromMs: number; toMs: number } & ({ event: string } | { level: string })

@@ -4,6 +4,7 @@ import { createServer, request } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { networkInterfaces } from 'node:os'
 import { join } from 'node:path'
+import { buffer } from 'node:stream/consumers'
 import { listen } from '@tintype/lib/http/listen.ts'
 import { limits } from '@tintype/lib/limits.ts'
 import { openJournal } from '@tintype/lib/telemetry/journal.ts'
@@ -11,7 +12,7 @@ import { createLog, type Log } from '@tintype/lib/telemetry/log.ts'
 import { createMetrics } from '@tintype/lib/telemetry/metrics.ts'
 import { shipOrphans } from '@tintype/lib/telemetry/orphans.ts'
 import { startShipping } from '@tintype/lib/telemetry/ship.ts'
-import { expect, onTestFinished, test } from 'vitest'
+import { expect, onTestFinished, test, vi } from 'vitest'
 import { startProxy } from '../../test/proxy.ts'
 import { sampleIn, temporaryFolder, until } from '../../test/support.ts'
 import { freePort } from '../../tools/free-port.ts'
@@ -103,6 +104,31 @@ test('what a proxy answers in place of the log server is told by its status', as
   expect(causes[0]).toContain('the log server answered 502')
 })
 
+test('a proxy that refuses large batches gets smaller ones, and every entry passes once', async () => {
+  const at = await temporaryFolder()
+  const server = await startServer(at)
+  const most = 40_000
+  let refused = 0
+  const proxy = createServer(async (request, response) => {
+    const body = await buffer(request)
+    if (body.length > most) return response.writeHead(413).end('<html>', () => refused++)
+    const { url = '', headers } = request
+    const answer = await fetch(`${server.url}${url}`, { method: 'POST', headers: headers as never, body })
+    response.writeHead(answer.status).end(await answer.text())
+  }).listen(0, '127.0.0.1')
+  onTestFinished(() => void proxy.close())
+  await once(proxy, 'listening')
+  const { port } = proxy.address() as AddressInfo
+  write(
+    startLog(await temporaryFolder(), () => `http://127.0.0.1:${port}`),
+    1,
+    300,
+  )
+  await until(() => countLines(at) >= 300, { timeoutMs: 20_000 })
+  expect(kept(at)).toEqual(upTo(300))
+  expect(refused).toBeGreaterThan(2)
+})
+
 test('entries come in order and once, and what is acknowledged is freed', async () => {
   const [at, local] = [await temporaryFolder(), await temporaryFolder()]
   const server = await startServer(at)
@@ -114,6 +140,24 @@ test('entries come in order and once, and what is acknowledged is freed', async 
   const counted = async () => (await server.metrics.render(undefined)).body
   await expect.poll(counted).toContain('tintype_log_entries_total{stream="web.0"} 5000')
   expect(await counted()).toMatch(/tintype_log_lag_seconds\{stream="web.0"\} \d/)
+})
+
+test('the series of a process that sent nothing for a day are removed', async () => {
+  const { url, metrics } = await startServer(await temporaryFolder())
+  const send = (source: string) =>
+    fetch(`${url}/streams/${source}.1700000000`, {
+      method: 'POST',
+      headers: { authorization: `Bearer ${token}` },
+      body: lines(`${source}.1700000000`, 1, 1, Date.now()),
+    })
+  await send('web.gone')
+  const now = performance.now.bind(performance)
+  const clock = vi.spyOn(performance, 'now').mockImplementation(() => now() + 86_400_000)
+  await send('web.there')
+  clock.mockRestore()
+  const { body } = await metrics.render(undefined)
+  expect(body.match(/^tintype_log_\w+\{stream="web\.\w+"\}/gm)).toHaveLength(3)
+  expect(body).not.toContain('web.gone')
 })
 
 test('acknowledgements that are lost on the way double nothing', async () => {
@@ -314,6 +358,9 @@ test('entries of a time are answered one a line; a day without any is said to ha
   expect(found.map(each => JSON.parse(each).payload.n)).toEqual([1, 2, 3])
   for (const bad of ['event=', 'event=a%22', 'level=loud', 'from=never&event=test.'])
     expect((await ask(bad)).status, bad).toBe(400)
+  // Without a zone it would be a time of the server's machine.
+  const local = await fetch(`${url}/entries.ndjson?from=2026-11-22T00:00:00&to=2026-11-23&event=test.`)
+  expect(local.status).toBe(400)
 })
 
 test('a journal that a person emptied while its process runs is shipped on', async () => {

@@ -1,8 +1,9 @@
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { expect, test } from 'vitest'
 import { temporaryFolder } from '../../test/support.ts'
 import { foldersIn, publish } from './daily.ts'
 import { line, session, stamped, writeJournal } from './fixture.ts'
+import { dayFile } from './manifest.ts'
 import { forecast, sampleDisk, sizing } from './sizing.ts'
 
 /** The disk filled day by day, by hand. */
@@ -54,8 +55,8 @@ test('the forecast is of all that fills the disk, photos too, once a whole day o
   // 1 % of what is free comes each day, mostly photos; of the 16th nothing is known, and the 21st is not over.
   const used = Number(Object.values(JSON.parse(readFileSync(folders.samples, 'utf8')))[0])
   const daily = Math.round(logs.freeBytes / 100)
-  const samples = [17, 18, 19, 20, 21].map(n => [day(n), used + (n - 17) * daily])
-  writeFileSync(folders.samples, JSON.stringify(Object.fromEntries(samples)))
+  const looks = [17, 18, 19, 20, 21].map(n => [`${day(n)}T23:59:00.000Z`, used + (n - 17) * daily])
+  writeFileSync(folders.samples, JSON.stringify(Object.fromEntries(looks)))
   const all = sizing(folders, day(21))
   expect(all).toMatchObject({ counted: 'disk', fullDays: 3, bytesPerDay: daily })
   expect(all.daysUntilFull.likely).toBeGreaterThan(90)
@@ -71,8 +72,8 @@ test('before a whole day is known the forecast extrapolates from an hour on, and
   // 1 % of what is free comes each day, in the fastest ten minutes at twice that rate.
   const { freeBytes } = sizing(folders, '2026-11-20')
   const grown = [0, 1, 2, 4, 5, 6, 7].map(n => (n * freeBytes) / 100 / 144)
-  const looks = grown.map((bytes, i) => [begin + i * 600_000, 1e9 + bytes])
-  writeFileSync(`${folders.samples}.recent`, JSON.stringify(Object.fromEntries(looks)))
+  const looks = grown.map((bytes, i) => [new Date(begin + i * 600_000).toISOString(), 1e9 + bytes])
+  writeFileSync(folders.samples, JSON.stringify(Object.fromEntries(looks)))
   const { counted, hours, daysUntilFull } = sizing(folders, '2026-11-20')
   expect({ counted, hours }).toEqual({ counted: 'disk', hours: 1 })
   expect(Math.abs((daysUntilFull.likely ?? 0) - 86)).toBeLessThan(4)
@@ -84,8 +85,42 @@ test('how full the disk is, is known of the last 90 days', async () => {
   const folders = foldersIn(await temporaryFolder())
   mkdirSync(folders.streams, { recursive: true })
   for (let n = 0; n < 100; n++) await sampleDisk(folders, Date.parse('2026-01-01') + n * 86_400_000)
-  const days = Object.keys(JSON.parse(readFileSync(folders.samples, 'utf8')))
+  const days = Object.keys(JSON.parse(readFileSync(folders.samples, 'utf8'))).map(at => at.slice(0, 10))
   expect([days.length, days[0], days.at(-1)]).toEqual([90, '2026-01-11', '2026-04-10'])
+})
+
+test('of the last day the disk is looked at each ten minutes, and a clock that was ahead leaves no look', async () => {
+  const folders = foldersIn(await temporaryFolder())
+  mkdirSync(folders.streams, { recursive: true })
+  const minute = 60_000
+  const begin = Date.parse('2026-12-31T12:00:00.000Z')
+  await sampleDisk(folders, begin + 9_999 * minute)
+  for (let n = 0; n <= 36 * 60; n++) await sampleDisk(folders, begin + n * minute)
+  const looks = Object.keys(JSON.parse(readFileSync(folders.samples, 'utf8')))
+  expect(looks).toHaveLength(144 + 1)
+  expect([looks[0], looks.at(-1)]).toEqual(['2026-12-31T23:50:00.000Z', '2027-01-02T00:00:00.000Z'])
+})
+
+test('a file of looks that a power cut filled with zeros begins anew', async () => {
+  const folders = foldersIn(await temporaryFolder())
+  mkdirSync(folders.streams, { recursive: true })
+  writeFileSync(folders.samples, Buffer.alloc(100))
+  expect(sizing(folders, '2026-11-20').bytesPerDay).toBeNull()
+  await sampleDisk(folders, Date.parse('2026-11-20'))
+  expect(Object.keys(JSON.parse(readFileSync(folders.samples, 'utf8')))).toEqual(['2026-11-20T00:00:00.000Z'])
+})
+
+test('a service may be called as a property of every object, and a day whose file a person removed is sized', async () => {
+  const folders = foldersIn(await temporaryFolder())
+  const at = '2026-11-20T12:00:00.000Z'
+  for (const day of ['2026-11-20', '2026-11-21'])
+    writeJournal(folders.streams, day, 'constructor.0.17', stamped(line('constructor.0.17', 1, at), at))
+  await publish(folders, '2026-11-20')
+  rmSync(dayFile(folders.days, { day: '2026-11-20', revision: 1 }))
+  const { days, today, compressionRatio } = sizing(folders, '2026-11-21')
+  expect(days[0]?.services.constructor).toMatchObject({ entries: 1 })
+  expect(today?.services.constructor).toEqual({ bytes: today?.bytes })
+  expect(compressionRatio).toBeNull()
 })
 
 test('a day’s size is counted by service, event and session, as its lines are', async () => {

@@ -2,11 +2,12 @@ import { existsSync, readFileSync, statfsSync, statSync } from 'node:fs'
 import { rename, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { zstdCompressSync } from 'node:zlib'
+import { readJson } from '@tintype/lib/json.ts'
 import type { Folders } from './daily.ts'
 import { readAt } from './files.ts'
 import { dayFile, indexFile, type Manifest, manifestFile, newestManifests } from './manifest.ts'
 import { streamFiles } from './merge.ts'
-import type { Count, DaySize, Sizing } from './page/api.ts'
+import type { DaySize, Estimate, Sizing } from './page/api.ts'
 import { dayMs, dayOf } from './stamp.ts'
 
 /** Entries and bytes a day from the manifests, and when the disk is full. `today`: a UTC day that is not whole yet. */
@@ -14,8 +15,9 @@ export function sizing({ days: folder, samples, photos, streams }: Folders, toda
   const manifests = newestManifests(folder)
   const days = manifests.map(manifest => daySize(folder, manifest))
   const logs = days.filter(({ day }) => day < today).map(({ diskBytes }) => diskBytes)
-  const all = grownBy(readSamples(samples), today)
-  const recent = all.length > 0 ? undefined : recentGrowth(readSamples(recentFile(samples)))
+  const looks = looksIn(samples)
+  const all = grownBy(looks, today)
+  const recent = all.length > 0 ? undefined : recentGrowth(looks)
   const grown = all.length > 0 ? all : logs
   const { freeBytes } = roomOf(photos, streams, folder)
   const newest = manifests.at(-1)
@@ -31,34 +33,35 @@ export function sizing({ days: folder, samples, photos, streams }: Folders, toda
   }
 }
 
-const serviceOf = (stream: string): string => stream.slice(0, stream.indexOf('.'))
+const sum = (numbers: number[]): number => numbers.reduce((total, each) => total + each, 0)
+const sizeOf = (file: string): number => statSync(file, { throwIfNoEntry: false })?.size ?? 0
+
+/** By service; of each what `size` makes of its streams. */
+function byService<P extends { stream: string }, S>(parts: P[], size: (parts: P[]) => S): Record<string, S> {
+  const groups = Map.groupBy(parts, ({ stream }) => stream.slice(0, stream.indexOf('.')))
+  return Object.fromEntries([...groups].map(([service, its]) => [service, size(its)]))
+}
 
 function daySize(folder: string, manifest: Manifest): DaySize {
-  const services: Record<string, Count> = {}
-  let diskBytes = 0
-  for (const { stream, entries, bytes, journalBytes } of manifest.streams) {
-    const known = services[serviceOf(stream)] ?? { entries: 0, bytes: 0 }
-    services[serviceOf(stream)] = { entries: known.entries + entries, bytes: known.bytes + bytes }
-    diskBytes += journalBytes
-  }
-  for (const file of [dayFile, indexFile, manifestFile]) diskBytes += statSync(file(folder, manifest)).size
-  const { day, entries, bytes, events, sessions } = manifest
+  const { day, entries, bytes, events, sessions, streams } = manifest
+  const files = [dayFile, indexFile, manifestFile].map(file => sizeOf(file(folder, manifest)))
+  const diskBytes = sum([...files, ...streams.map(({ journalBytes }) => journalBytes)])
+  const services = byService(streams, parts => ({
+    entries: sum(parts.map(part => part.entries)),
+    bytes: sum(parts.map(part => part.bytes)),
+  }))
   return { day, entries, bytes, diskBytes, services, events, sessions }
 }
 
 /** The journals of a day that is not over: their bytes are known, their entries are not counted. */
 function sizeSoFar(streams: string, day: string): Sizing['today'] {
-  const services: Record<string, { bytes: number }> = {}
-  const found = { day, bytes: 0, services, fromMs: Number.POSITIVE_INFINITY }
-  for (const { stream, file } of streamFiles(join(streams, day))) {
-    const { size } = statSync(file)
-    const firstMs = firstTimeIn(file)
-    if (Number.isNaN(firstMs)) continue
-    services[serviceOf(stream)] = { bytes: (services[serviceOf(stream)]?.bytes ?? 0) + size }
-    found.bytes += size
-    found.fromMs = Math.min(found.fromMs, firstMs)
-  }
-  return found.bytes === 0 ? null : found
+  const parts = streamFiles(join(streams, day))
+    .map(({ stream, file }) => ({ stream, bytes: sizeOf(file), fromMs: firstTimeIn(file) }))
+    .filter(({ fromMs }) => !Number.isNaN(fromMs))
+  if (parts.length === 0) return null
+  const services = byService(parts, its => ({ bytes: sum(its.map(({ bytes }) => bytes)) }))
+  const fromMs = Math.min(...parts.map(part => part.fromMs))
+  return { day, bytes: sum(parts.map(({ bytes }) => bytes)), services, fromMs }
 }
 
 /** Longer than the members of an entry that stand before its payload. */
@@ -69,12 +72,12 @@ const firstTimeIn = (file: string): number =>
   Date.parse(/"timestamp":"([^"]+)"/.exec(readAt(file, 0, headBytes).toString('latin1'))?.[1] ?? '')
 
 type Forecast = Pick<Sizing, 'bytesPerDay' | 'growthPerDay' | 'daysUntilFull'>
+const unknown: Estimate = { low: null, likely: null, high: null }
 
 /** The median of the slopes between all pairs of days (Theil-Sen: one odd day does not bend it), with its spread. */
 export function forecast(bytes: number[], freeBytes: number): Forecast {
-  const nothing = { low: null, likely: null, high: null }
   const last = bytes.length - 1
-  if (last < 0) return { bytesPerDay: null, growthPerDay: nothing, daysUntilFull: nothing }
+  if (last < 0) return { bytesPerDay: null, growthPerDay: unknown, daysUntilFull: unknown }
   const slopes = bytes.flatMap((later, j) =>
     bytes.slice(0, j).map((earlier, i) => (later - earlier) / (j - i)),
   )
@@ -83,26 +86,24 @@ export function forecast(bytes: number[], freeBytes: number): Forecast {
     bytes.map((value, i) => value + growth(0.5) * (last - i)),
     0.5,
   )
-  const until = (slope: number, daily: number) => daysToFill(freeBytes, daily, slope)
-  return {
-    bytesPerDay: level,
-    growthPerDay: { low: growth(0.05), likely: growth(0.5), high: growth(0.95) },
-    daysUntilFull: {
-      low: until(growth(0.95), Math.max(level, ...bytes)),
-      likely: until(growth(0.5), level),
-      high: until(growth(0.05), Math.min(level, ...bytes)),
-    },
-  }
+  return estimate(freeBytes, level, bytes, { low: growth(0.05), likely: growth(0.5), high: growth(0.95) })
 }
 
 /** Without a whole day: the growth since the first look goes on, at least as in the slowest part and at most as in the fastest. */
-function extrapolate(daily: readonly number[], freeBytes: number): Forecast {
-  const mean = daily.reduce((sum, each) => sum + each, 0) / daily.length
-  const until = (each: number) => daysToFill(freeBytes, each, 0)
+const extrapolate = (daily: number[], freeBytes: number): Forecast =>
+  estimate(freeBytes, sum(daily) / daily.length, daily, unknown)
+
+/** `daily`: bytes of the days, or of parts of one, as bytes a day; likely are `level`, growing by `growth` a day. */
+function estimate(freeBytes: number, level: number, daily: number[], growth: Estimate): Forecast {
+  const until = (bytes: number, slope: number | null) => daysToFill(freeBytes, bytes, slope ?? 0)
   return {
-    bytesPerDay: mean,
-    growthPerDay: { low: null, likely: null, high: null },
-    daysUntilFull: { low: until(Math.max(...daily)), likely: until(mean), high: until(Math.min(...daily)) },
+    bytesPerDay: level,
+    growthPerDay: growth,
+    daysUntilFull: {
+      low: until(Math.max(level, ...daily), growth.high),
+      likely: until(level, growth.likely),
+      high: until(Math.min(level, ...daily), growth.low),
+    },
   }
 }
 
@@ -126,55 +127,55 @@ function daysToFill(freeBytes: number, daily: number, slope: number): number | n
   return null
 }
 
-/** Bytes in use on the disk at the last look of each day, oldest first. */
-type Samples = Record<string, number>
+/** Bytes in use on the disk at a time. */
+type Look = { atMs: number; bytes: number }
+const lookEveryMs = 600_000
+const hourMs = 3_600_000
 /** What a forecast looks back on. */
 const maxSampledDays = 90
 
-const readSamples = (file: string): Samples =>
-  existsSync(file) ? JSON.parse(readFileSync(file, 'utf8')) : {}
-
-/** Looks of the last day, by their time in epoch milliseconds: for the forecast before a whole day is known. */
-const recentFile = (samples: string): string => `${samples}.recent`
-const recentEveryMs = 600_000
-const leastRecentMs = 3_600_000
-
-/** Records how full the disk is now. */
-export async function sampleDisk({ samples: file, photos, streams }: Folders, nowMs: number): Promise<void> {
-  const { usedBytes } = roomOf(photos, streams)
-  await writeSamples(file, { ...readSamples(file), [dayOf(nowMs)]: usedBytes }, maxSampledDays)
-  const recent = Object.entries(readSamples(recentFile(file))).filter(([at]) => Number(at) < nowMs)
-  if (nowMs - Number(recent.at(-1)?.[0] ?? 0) < recentEveryMs) return
-  const all = { ...Object.fromEntries(recent), [nowMs]: usedBytes }
-  await writeSamples(recentFile(file), all, dayMs / recentEveryMs)
+/** Oldest first; none of a file that a power cut or the disk damaged. */
+function looksIn(file: string): Look[] {
+  const looks = existsSync(file) ? readJson<object>(readFileSync(file, 'utf8')) : undefined
+  return Object.entries(looks ?? {}).map(([at, bytes]) => ({ atMs: Date.parse(at), bytes: Number(bytes) }))
 }
 
-async function writeSamples(file: string, samples: Samples, most: number): Promise<void> {
-  const newest = Object.entries(samples).sort().slice(-most)
-  await writeFile(`${file}.draft`, JSON.stringify(Object.fromEntries(newest)), { flush: true })
+/** Records how full the disk is now: each ten minutes of the last day, and the last look of each day before. */
+export async function sampleDisk({ samples: file, photos, streams }: Folders, nowMs: number): Promise<void> {
+  const looks = looksIn(file).filter(({ atMs }) => atMs < nowMs)
+  if (nowMs - (looks.at(-1)?.atMs ?? 0) < lookEveryMs) return
+  const lastOf = new Map(looks.map(look => [dayOf(look.atMs), look]))
+  const isKept = (look: Look) =>
+    nowMs - look.atMs < (lastOf.get(dayOf(look.atMs)) === look ? maxSampledDays : 1) * dayMs
+  const kept = [...looks.filter(isKept), { atMs: nowMs, bytes: roomOf(photos, streams).usedBytes }]
+  const byTime = Object.fromEntries(kept.map(({ atMs, bytes }) => [new Date(atMs).toISOString(), bytes]))
+  await writeFile(`${file}.draft`, JSON.stringify(byTime), { flush: true })
   await rename(`${file}.draft`, file)
 }
 
-/** Bytes a day in each sixth of the time that was looked at; undefined before that is an hour. */
-function recentGrowth(samples: Samples): { hours: number; daily: number[] } | undefined {
-  const looks = Object.entries(samples).map(([at, bytes]) => ({ at: Number(at), bytes }))
-  const [first, last] = [looks[0], looks.at(-1)]
-  if (!first || !last || last.at - first.at < leastRecentMs) return undefined
+/** Bytes a day in each sixth of the last day's looks; undefined before these are of an hour. */
+function recentGrowth(all: Look[]): { hours: number; daily: number[] } | undefined {
+  const last = all.at(-1)
+  const looks = all.filter(({ atMs }) => last && last.atMs - atMs < dayMs)
+  const [first] = looks
+  if (!first || !last || last.atMs - first.atMs < hourMs) return undefined
   const marks = [0, 1, 2, 3, 4, 5, 6].map(part => Math.round((part * (looks.length - 1)) / 6))
   const points = [...new Set(marks)].map(index => looks[index] ?? last)
-  const daily = points.slice(1).map(({ at, bytes }, i) => {
+  const daily = points.slice(1).map(({ atMs, bytes }, i) => {
     const before = points[i] ?? first
-    return ((bytes - before.bytes) / (at - before.at)) * dayMs
+    return ((bytes - before.bytes) / (atMs - before.atMs)) * dayMs
   })
-  return { hours: Math.floor((last.at - first.at) / leastRecentMs), daily }
+  return { hours: Math.floor((last.atMs - first.atMs) / hourMs), daily }
 }
 
 /** By how much each whole day filled the disk, of the days whose day before is known too. */
-const grownBy = (samples: Samples, today: string): number[] =>
-  Object.entries(samples).flatMap(([day, bytes]) => {
-    const before = samples[dayOf(Date.parse(day) - dayMs)]
+function grownBy(looks: Look[], today: string): number[] {
+  const lastOf = new Map(looks.map(({ atMs, bytes }) => [dayOf(atMs), bytes]))
+  return [...lastOf].flatMap(([day, bytes]) => {
+    const before = lastOf.get(dayOf(Date.parse(day) - dayMs))
     return before === undefined || day >= today ? [] : [bytes - before]
   })
+}
 
 /** Of the disk that the first of these folders is on that there is. */
 function roomOf(...folders: string[]): { usedBytes: number; freeBytes: number } {
@@ -188,10 +189,11 @@ const samples = 16
 const sampleBytes = 2 ** 18
 
 function compressionRatio(file: string): number | null {
-  const { size } = statSync(file)
+  const size = sizeOf(file)
+  if (size === 0) return null
   const parts = Array.from({ length: samples }, (_, i) =>
     readAt(file, Math.floor((size * i) / samples), sampleBytes),
   )
-  const sum = (all: Buffer[]) => all.reduce((bytes, each) => bytes + each.length, 0)
-  return size > 0 ? sum(parts) / sum(parts.map(part => zstdCompressSync(part))) : null
+  const bytes = (all: Buffer[]) => sum(all.map(({ length }) => length))
+  return bytes(parts) / bytes(parts.map(part => zstdCompressSync(part)))
 }

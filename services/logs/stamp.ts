@@ -1,4 +1,5 @@
 import { isUtf8 } from 'node:buffer'
+import { readJson } from '@tintype/lib/json.ts'
 import { countLimit, limits } from '@tintype/lib/limits.ts'
 import {
   hasBytesAt,
@@ -47,17 +48,9 @@ export function readBatch(body: Buffer, stream: string): Line[] | string {
     lines.push({ ...scanned, start, end })
     start = end + 1
   }
-  return isJsonLines(body, lines.length) ? lines : 'a line is not JSON'
-}
-
-/** One parse of all lines as an array; its length shows that no value runs over from one line to the next. */
-function isJsonLines(body: Buffer, count: number): boolean {
-  try {
-    const parsed = JSON.parse(`[${body.toString('latin1', 0, body.length - 1).replaceAll('\n', ',')}]`)
-    return parsed.length === count
-  } catch {
-    return false
-  }
+  // One parse of all lines as an array; its length shows that no value runs over from one line to the next.
+  const all = `[${body.toString('latin1', 0, body.length - 1).replaceAll('\n', ',')}]`
+  return readJson<unknown[]>(all)?.length === lines.length ? lines : 'a line is not JSON'
 }
 
 /**

@@ -6,6 +6,7 @@ import { faultPoint } from '@tintype/lib/fault.ts'
 import { limits } from '@tintype/lib/limits.ts'
 import { startPulse } from '@tintype/lib/pulse.ts'
 import { newline, scanEntry, streamPrefix } from '@tintype/lib/telemetry/entry.ts'
+import { turns } from '@tintype/lib/turns.ts'
 import { namesIn, readAt } from './files.ts'
 import {
   type Clock,
@@ -47,7 +48,7 @@ type ReceivedBatch = {
  */
 type File = { path: string; day: string; size: number; effectiveMs: number; mark: number; torn: boolean }
 /** `file`: the one that is appended to. */
-type Stream = { turn: Promise<unknown>; waiting: number; file: File | undefined }
+type Stream = { turn: ReturnType<typeof turns>; waiting: number; file: File | undefined }
 
 export type ServerJournal = ReturnType<typeof openServerJournal>
 
@@ -94,18 +95,17 @@ export function openServerJournal(folder: string) {
 
   /** Of one stream one after the other. */
   const inTurn = async <T>(name: string, action: (stream: Stream) => Promise<T>): Promise<T> => {
-    const stream = streams.get(name) ?? { turn: Promise.resolve(), waiting: 0, file: undefined }
+    const stream = streams.get(name) ?? { turn: turns(1), waiting: 0, file: undefined }
     streams.set(name, stream)
     stream.waiting++
     if (waiting++ === 0) pulse.beat()
-    const result = stream.turn.then(() => action(stream))
-    const ended = () => {
+    try {
+      return await stream.turn(() => action(stream))
+    } finally {
       pulse.beat()
       if (--waiting === 0) pulse.rest()
       if (--stream.waiting === 0 && !stream.file) streams.delete(name)
     }
-    stream.turn = result.then(ended, ended)
-    return result
   }
 
   return {
@@ -133,7 +133,7 @@ export function openServerJournal(folder: string) {
     /** That appends are under way and none has ended for too long, or null. */
     stalled: pulse.stalled,
     async close(): Promise<void> {
-      await Promise.all([...streams.values()].map(({ turn }) => turn))
+      await Promise.all([...streams.values()].map(({ turn }) => turn(async () => {})))
     },
   }
 }

@@ -20,11 +20,8 @@ export async function timeline(folders: Folders, key: string, day?: string): Pro
     if (cut) break
     lines.push(line)
   }
-  return storyOf(
-    key,
-    lines.flatMap(line => entryOf(line) ?? []),
-    cut,
-  )
+  const entries = lines.flatMap(line => entryOf(line) ?? [])
+  return storyOf(key, entries, cut)
 }
 
 /** As in a published day: effective time, stream, sequence number. */

@@ -20,14 +20,14 @@ export async function waitForShipping(
   withinMs: number,
 ): Promise<Unshipped[]> {
   const held = await heldIn(journals)
-  for (const deadline = Date.now() + withinMs; ; await delay(lookEveryMs)) {
+  for (const deadline = performance.now() + withinMs; ; await delay(lookEveryMs)) {
     const unshipped: Unshipped[] = []
     for (const [stream, to] of held) {
       const mark = (await newestFile(streams, stream))?.mark ?? 0
       if (mark >= to) held.delete(stream)
       else unshipped.push({ stream, from: mark + 1, to })
     }
-    if (unshipped.length === 0 || Date.now() > deadline || !isServed(streams)) return unshipped
+    if (unshipped.length === 0 || performance.now() > deadline || !isServed(streams)) return unshipped
   }
 }
 

@@ -7,20 +7,8 @@ import { linesWith } from './files.ts'
 import { lookupBytes } from './lookup.ts'
 import { dayFile, indexFile, type Manifest, newestManifests } from './manifest.ts'
 import { type Range, type StreamPart, streamFiles } from './merge.ts'
-import { timeOf } from './page/api.ts'
 import { entryOf } from './search.ts'
 import { splitId } from './timeline.ts'
-
-type VerifiedDay = {
-  day: string
-  revision: number
-  entries: number
-  /** What is wrong with the file: damage, order, doubled entries. Empty: it is what its manifest says. */
-  faults: string[]
-  missing: { stream: string; ranges: Range[] }[]
-  /** The journals hold entries that are missing in this revision: publish the day again. */
-  late: boolean
-}
 
 /** Faults that are listed. */
 const maxFaults = 10
@@ -29,25 +17,22 @@ const maxFaults = 10
  * Reads published days line by line, apart from the code that merged them, and compares with their manifests. An
  * entry is missing when its stream has a later one and no other published day has it: clocks go back, too.
  */
-export async function verify({ streams, days }: Folders, day?: string): Promise<VerifiedDay[]> {
-  const manifests = newestManifests(days)
-  const verdicts: VerifiedDay[] = []
-  for (const manifest of manifests.filter(each => day === undefined || each.day === day)) {
-    const late = newsOf(streamFiles(join(streams, manifest.day)), manifest).length > 0
-    verdicts.push({ ...(await check(days, manifest, manifests)), late })
-  }
-  return verdicts
+export async function verify({ streams, days }: Folders, day?: string) {
+  const all = newestManifests(days)
+  const wanted = all.filter(each => day === undefined || each.day === day)
+  return Array.fromAsync(wanted, async manifest => ({
+    ...(await check(days, manifest, all)),
+    /** The journals hold entries that are missing in this revision: publish the day again. */
+    late: newsOf(streamFiles(join(streams, manifest.day)), manifest).length > 0,
+  }))
 }
 
-export const isSound = ({ faults, missing }: VerifiedDay): boolean =>
+export const isSound = ({ faults, missing }: Awaited<ReturnType<typeof check>>): boolean =>
   faults.length === 0 && missing.length === 0
 
-async function check(
-  folder: string,
-  manifest: Manifest,
-  all: Manifest[],
-): Promise<Omit<VerifiedDay, 'late'>> {
+async function check(folder: string, manifest: Manifest, all: Manifest[]) {
   const hash = createHash('sha256')
+  /** What is wrong with the file: damage, order, doubled entries. Empty: it is what its manifest says. */
   const faults: string[] = []
   const { checkLine, missing } = lineChecker(manifest, all)
   let entries = 0
@@ -79,35 +64,25 @@ async function check(
 function lineChecker(manifest: Manifest, all: Manifest[]) {
   const lastOf = new Map<string, number>()
   const missing = new Map<string, Range[]>()
-  const others = Map.groupBy(
-    all.filter(({ day }) => day !== manifest.day).flatMap(({ streams }) => streams),
-    ({ stream }) => stream,
-  )
+  const ofOthers = all.filter(({ day }) => day !== manifest.day).flatMap(({ streams }) => streams)
+  const others = Map.groupBy(ofOthers, ({ stream }) => stream)
   const oldestMs = Date.parse(all[0]?.day ?? manifest.day)
   let previous = ''
 
-  const addMissing = (stream: string, parts: StreamPart[], from: number, to: number) => {
-    const ranges = missing.get(stream) ?? []
-    for (let seq = from; seq < to; seq++) {
-      if (parts.some(part => has(part, seq))) continue
-      const newest = ranges.at(-1)
-      if (newest?.[1] === seq - 1) newest[1] = seq
-      else ranges.push([seq, seq])
-    }
-    if (ranges.length > 0) missing.set(stream, ranges)
-  }
   const checkLine = (line: Buffer): string | undefined => {
     const entry = entryOf(line)
     if (!entry) return 'not an entry of the schema'
     const { stream, seq } = splitId(entry.id)
-    const parts = others.get(stream) ?? []
-    const last = lastOf.get(stream) ?? Math.max(0, ...parts.map(part => part.last).filter(each => each < seq))
+    const held = (others.get(stream) ?? []).flatMap(heldIn)
+    const last = lastOf.get(stream) ?? Math.max(0, ...held.map(([, to]) => to).filter(to => to < seq))
     if (seq <= last) return `${entry.id} comes after ${last} of its stream`
-    if (parts.some(part => has(part, seq))) return `${entry.id} is of another day, too`
+    if (held.some(([from, to]) => from <= seq && seq <= to)) return `${entry.id} is of another day, too`
     // What a stream has before all that is published may have been removed by age.
-    addMissing(stream, parts, last > 0 || epochOf(stream) * 1000 >= oldestMs ? last + 1 : seq, seq)
+    const from = last > 0 || epochOf(stream) * 1000 >= oldestMs ? last + 1 : seq
+    const ranges = without(held, from, seq - 1)
+    if (ranges.length > 0) missing.set(stream, [...(missing.get(stream) ?? []), ...ranges])
     lastOf.set(stream, seq)
-    const place = `${timeOf(entry)} ${stream} ${String(seq).padStart(16, '0')}`
+    const place = `${entry.effective_at ?? entry.timestamp} ${stream} ${String(seq).padStart(16, '0')}`
     if (place <= previous) return `${entry.id} is earlier than the line before`
     previous = place
     return undefined
@@ -115,5 +90,18 @@ function lineChecker(manifest: Manifest, all: Manifest[]) {
   return { missing, checkLine }
 }
 
-const has = ({ first, last, missing }: StreamPart, seq: number): boolean =>
-  first <= seq && seq <= last && !missing.some(([from, to]) => from <= seq && seq <= to)
+/** The numbers that a published day has of a stream. */
+const heldIn = ({ first, last, missing }: StreamPart): Range[] =>
+  [...missing, [last + 1, last + 1]].map(([to = 0], i) => [(missing[i - 1]?.[1] ?? first - 1) + 1, to - 1])
+
+/** What is left of the numbers `from` to `to` when some ranges are taken out. */
+function without(ranges: Range[], from: number, to: number): Range[] {
+  const left: Range[] = []
+  for (const [first, last] of ranges.toSorted(([a], [b]) => a - b)) {
+    if (first > to) break
+    if (first > from) left.push([from, first - 1])
+    from = Math.max(from, last + 1)
+  }
+  if (from <= to) left.push([from, to])
+  return left
+}

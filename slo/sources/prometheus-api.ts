@@ -22,7 +22,7 @@ export function prometheusApi(url: string, scope: Scope = unscoped) {
   const fail = (what: string, cause?: unknown): never => {
     throw new SourceError(`Prometheus at ${shown} ${what}`, cause === undefined ? {} : { cause })
   }
-  const turn = turns({ atOnce: limits.reads.value, onWait: () => countLimit('reads') })
+  const turn = turns(limits.reads.value, () => countLimit('reads'))
   const call = async <T>(path: string, what: string, parameters: URLSearchParams): Promise<T> => {
     const ask = (isGet: boolean) =>
       askBounded(`${base}${path}${isGet ? `?${parameters}` : ''}`, {

@@ -11,6 +11,8 @@ import {
 } from '@opentelemetry/api'
 import { attributes, type StageName } from './catalogue.ts'
 
+export type { Span } from '@opentelemetry/api'
+
 const tracer = trace.getTracer('tintype')
 
 let stop = async (): Promise<void> => {}
@@ -26,8 +28,6 @@ export const onTracingStop = (action: () => Promise<void>): void => {
 type SpanOptions = {
   /** W3C traceparent of the parent; default: the active span. */
   parent?: string | undefined
-  /** W3C traceparents of earlier attempts. */
-  links?: readonly string[]
   attributes?: Attributes
   /** Epoch milliseconds; default: now. */
   startTime?: number
@@ -40,7 +40,7 @@ export async function withSpan<T>(
   run: (span: Span) => Promise<T>,
 ): Promise<T> {
   const parent = parentContext(options.parent)
-  const span = tracer.startSpan(stage, spanOptions(options), parent)
+  const span = tracer.startSpan(stage, options, parent)
   try {
     return await context.with(trace.setSpan(parent, span), () => run(span))
   } catch (error) {
@@ -72,13 +72,19 @@ export function endRequest(span: Span, method: string, route: string, status: nu
 export const inSpan = (span: Span, run: () => void): void =>
   context.with(trace.setSpan(context.active(), span), run)
 
+/** Links a span to that of an earlier attempt (traceparent). */
+export function linkSpan(span: Span, earlier: string | undefined): void {
+  const linked = trace.getSpanContext(propagation.extract(ROOT_CONTEXT, { traceparent: earlier }))
+  if (linked) span.addLink({ context: linked })
+}
+
 /** Marks a span as failed, for a failure that is a value and not an error. */
 export const markFailed = (span: Span, message: string): void =>
   void span.setStatus({ code: SpanStatusCode.ERROR, message })
 
 /** Records a span that has already ended (the wait in the queue). Returns its traceparent. */
 export function recordSpan(stage: StageName, options: SpanOptions & { endTime: number }): string | undefined {
-  const span = tracer.startSpan(stage, spanOptions(options), parentContext(options.parent))
+  const span = tracer.startSpan(stage, options, parentContext(options.parent))
   span.end(options.endTime)
   return traceparentOf(span)
 }
@@ -115,14 +121,3 @@ export const traceIdOf = (parent: string | undefined): string | undefined => par
 
 const parentContext = (parent: string | undefined): Context =>
   parent === undefined ? context.active() : propagation.extract(ROOT_CONTEXT, { traceparent: parent })
-
-function spanOptions({ attributes, links, startTime }: SpanOptions) {
-  const linked = (links ?? []).flatMap(
-    link => trace.getSpanContext(propagation.extract(ROOT_CONTEXT, { traceparent: link })) ?? [],
-  )
-  return {
-    ...(attributes && { attributes }),
-    ...(startTime !== undefined && { startTime }),
-    links: linked.map(spanContext => ({ context: spanContext })),
-  }
-}

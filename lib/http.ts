@@ -32,6 +32,19 @@ export class Problem extends Error {
   }
 }
 
+/** A problem that passes: `what`, and after how many seconds to try again. */
+export const tryAgain = (
+  status: number,
+  type: string,
+  what: string,
+  seconds: number,
+  limit?: LimitName,
+): Problem =>
+  new Problem(status, type, `${what} Try again in ${seconds} s.`, {
+    headers: { 'Retry-After': String(seconds) },
+    ...(limit && { limit }),
+  })
+
 const problemType = 'application/problem+json'
 
 const problemBody = (problem: Problem): string =>
@@ -126,15 +139,21 @@ const refuseOthers =
 export const hasLeft = (request: Request): boolean =>
   request.errored !== null || (request.destroyed && !request.complete)
 
+/** Aborted when the connection of a response is closed. */
+export function goneSignal(response: ServerResponse): AbortSignal {
+  const controller = new AbortController()
+  if (response.closed) controller.abort()
+  else response.once('close', () => controller.abort())
+  return controller.signal
+}
+
 function fromFramework(error: { status?: number; expose?: boolean; message?: string }): Problem {
   const status = error.status ?? 500
   if (status < 500)
     return new Problem(status, 'bad-request', error.message ?? 'The request could not be read.')
   // Errors with a code come from the system, queue or storage, and may be temporary.
   if (errorCode(error) !== undefined)
-    return new Problem(503, 'unavailable', 'Storage or queue is not available. Try again in 5 s.', {
-      headers: { 'Retry-After': '5' },
-    })
+    return tryAgain(503, 'unavailable', 'Storage or queue is not available.', 5)
   return new Problem(
     500,
     'internal',

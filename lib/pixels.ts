@@ -39,3 +39,21 @@ export const pixelLimit = (format: Format, maxPixels: number, costly = false): n
     maxPixels,
     (costly ? costlyKinds : wholeDecodePixels)[format] ?? wholeDecodePixels[format] ?? maxPixels,
   )
+
+/**
+ * The sentence for a photo that is over the limits, else undefined.
+ * @param kind its costly kind, such as `interlaced`; empty when it is none, or not yet known.
+ */
+export function pixelRefusal(
+  { width, height }: { width: number; height: number },
+  format: Format,
+  maxPixels: number,
+  kind = '',
+): string | undefined {
+  const most = pixelLimit(format, maxPixels, kind !== '')
+  if (width * height <= most && Math.max(width, height) <= maxSide) return undefined
+  return (
+    `This photo has ${width} × ${height} pixels; we take ${`${kind} ${format.toUpperCase()}`.trim()} files up to ` +
+    `${inMillions(most)} megapixels and ${maxSide} pixels a side. Make it smaller or save it as a plain JPEG, then try again.`
+  )
+}

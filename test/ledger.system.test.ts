@@ -5,6 +5,7 @@ import { attributes } from '@tintype/lib/telemetry/catalogue.ts'
 import { expect, onTestFinished, test } from 'vitest'
 import { type Person, type Photo, person } from './client.ts'
 import { photo } from './images.ts'
+import { everyOutcome } from './outcomes.ts'
 import { connectRaw, head } from './raw.ts'
 import { startTintype, type Tintype } from './service.ts'
 import { runScript, temporaryFolder, until } from './support.ts'
@@ -81,7 +82,7 @@ async function tracedOutcomes(dataDir: string): Promise<[photo: string, outcome:
 async function queueOutcomes(dataDir: string): Promise<Map<string, string>> {
   const queue = await openQueue(queueUrl('', dataDir))
   const outcomes = new Map<string, string>()
-  for await (const { photo, outcome } of queue.outcomes()) outcomes.set(photo, outcome)
+  for await (const { photo, outcome } of everyOutcome(queue)) outcomes.set(photo, outcome)
   await queue.close()
   return outcomes
 }

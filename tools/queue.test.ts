@@ -5,6 +5,7 @@ import { newPhotoId, type PhotoRecord, photoKey, type ResultRecord } from '@tint
 import { jobOf, openQueue, queueUrl } from '@tintype/lib/queue/index.ts'
 import { openStorage, storageUrl } from '@tintype/lib/storage/index.ts'
 import { expect, onTestFinished, test } from 'vitest'
+import { everyOutcome } from '../test/outcomes.ts'
 import { runScript, temporaryFolder } from '../test/support.ts'
 
 const run = (dataDir: string, ...args: string[]) => runScript('tools/queue.ts', args, { DATA_DIR: dataDir })
@@ -94,7 +95,7 @@ test('after the loss of the queue, rebuild puts unfinished photos to work and re
 
   const { queue } = await opened(dataDir)
   const outcomes: Record<string, string> = {}
-  for await (const { photo, outcome } of queue.outcomes()) outcomes[photo] = outcome
+  for await (const { photo, outcome } of everyOutcome(queue)) outcomes[photo] = outcome
   const expected = Object.values(photos).flatMap(([photo, , outcome]) =>
     outcome ? [[photo.id, outcome]] : [],
   )

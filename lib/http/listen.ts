@@ -89,25 +89,27 @@ function answerUnparsed(server: Server): void {
     const answered = last?.headersSent && !last.req.complete
     const left = error.code === 'ECONNRESET' || error.code === 'HPE_INVALID_EOF_STATE' || !socket.writable
     if (answered || left) return void socket.destroy()
-    socket.end(problemMessage(unparsed(error.code)))
+    const problem = unparsed[error.code ?? ''] ?? malformed
+    if (problem.limit) countLimit(problem.limit)
+    socket.end(problemMessage(problem))
     // Closing with unread bytes resets the connection, and the client would lose the response.
     socket.resume()
     setTimeout(() => socket.destroy(), lingerMs).unref()
   })
 }
 
-function unparsed(code: string | undefined): Problem {
-  if (code === 'HPE_HEADER_OVERFLOW') {
-    countLimit('headerBytes')
-    return new Problem(
-      431,
-      'headers-too-large',
-      'The request’s headers are over 16 KiB; send fewer or shorter ones.',
-    )
-  }
-  if (code === 'ERR_HTTP_REQUEST_TIMEOUT') {
-    countLimit('headerSeconds')
-    return new Problem(408, 'too-slow', 'The request’s headers did not arrive in time; send it again.')
-  }
-  return new Problem(400, 'bad-request', 'This is not a well-formed HTTP request.')
+const unparsed: Record<string, Problem> = {
+  HPE_HEADER_OVERFLOW: new Problem(
+    431,
+    'headers-too-large',
+    'The request’s headers are over 16 KiB; send fewer or shorter ones.',
+    { limit: 'headerBytes' },
+  ),
+  ERR_HTTP_REQUEST_TIMEOUT: new Problem(
+    408,
+    'too-slow',
+    'The request’s headers did not arrive in time; send it again.',
+    { limit: 'headerSeconds' },
+  ),
 }
+const malformed = new Problem(400, 'bad-request', 'This is not a well-formed HTTP request.')

@@ -14,11 +14,14 @@ import {
   photoTime,
 } from './record.ts'
 
-/** The size of a received upload, and with an Idempotency-Key its hash. */
-type Received = { bytes: number; sha256?: string }
+/**
+ * A received upload. `receivedAt` (epoch ms): when the last byte was read and the promise began. `clientSeconds`: waited for
+ * the client's bytes. `sha256`: with an Idempotency-Key.
+ */
+export type Received = { bytes: number; receivedAt: number; clientSeconds: number; sha256?: string }
 
 /** An upload that is to be accepted. */
-export type Arrival<R extends Received = Received> = {
+export type Arrival = {
   photo: PhotoId
   owner: Owner
   /** The storage key of its Idempotency-Key. */
@@ -28,8 +31,8 @@ export type Arrival<R extends Received = Received> = {
   disposable: boolean
   maxBytes: number
   /** Resolves when `body` was read to its end and is well-formed. */
-  received: Promise<R>
-  recordOf(photo: PhotoId, received: R): PhotoRecord
+  received: Promise<Received>
+  recordOf(photo: PhotoId, received: Received): PhotoRecord
   /** Called when the body was received: the error to refuse it with, when its promise can no longer be kept. */
   refusal(): Promise<Error | null>
   /** Until when the session's detail is raised, epoch ms. It is passed on with the job. */
@@ -44,11 +47,9 @@ export type Accepted =
 export type Refused = 'too-large' | 'full' | 'deleted' | 'other-body'
 
 /**
- * The photo of an Idempotency-Key. It is written, if absent, after the original is durable and before photo.json:
- * - of concurrent uploads with one key, one writes it; the others remove their own original and join its photo;
- * - killed before it was written: nothing refers to the original, and the retry begins anew;
- * - killed after it was written: the original is whole, and the retry (same hash) writes photo.json and enqueues the job.
- * It is kept after the photo's deletion, so that a late retry does not restore the photo.
+ * The photo of an Idempotency-Key, written, if absent, after the original is durable and before photo.json. Of concurrent
+ * uploads with one key one writes it, and the others join its photo. After a crash a retry finds no key and begins anew, or
+ * finds a whole original, writes photo.json and enqueues the job. The key outlives the photo: a late retry restores nothing.
  */
 export type KeyRecord = { photo: PhotoId; sha256: string; bytes: number }
 
@@ -89,10 +90,7 @@ async function leadsToPhoto(
  * absent → stored → queued. Original, key, photo.json, then the job: when it resolves with a photo, all are durable
  * and the photo is a promise. A refusal, or an error before the key was sent, leaves nothing that a retry would meet.
  */
-export async function accept<R extends Received>(
-  context: PhotoContext,
-  arrival: Arrival<R>,
-): Promise<Accepted | Refused> {
+export async function accept(context: PhotoContext, arrival: Arrival): Promise<Accepted | Refused> {
   const { owner, photo, key } = arrival
   const received = await store(context, arrival).catch(async error => {
     arrival.body.destroy()
@@ -117,10 +115,10 @@ export async function accept<R extends Received>(
 }
 
 /** Stores the original, and without a key photo.json with it, for one fsync of their folder. */
-async function store<R extends Received>(
+async function store(
   { storage }: PhotoContext,
-  { owner, photo, key, body, disposable, maxBytes, received, recordOf, refusal }: Arrival<R>,
-): Promise<R | 'too-large'> {
+  { owner, photo, key, body, disposable, maxBytes, received, recordOf, refusal }: Arrival,
+): Promise<Received | 'too-large'> {
   let refused: Error | null = null
   async function* files() {
     yield { key: photoKey(owner, photo, 'original'), body, maxBytes, disposable }
@@ -151,10 +149,10 @@ async function claimKey(context: PhotoContext, owner: Owner, key: Key, ours: Key
 }
 
 /** Writes photo.json if absent. Returns the record that stands: a concurrent upload with the same key may have been first. */
-async function recordStanding<R extends Received>(
+async function recordStanding(
   { storage }: PhotoContext,
-  { owner, photo, recordOf }: Arrival<R>,
-  received: R,
+  { owner, photo, recordOf }: Arrival,
+  received: Received,
 ): Promise<PhotoRecord> {
   const record = recordOf(photo, received)
   const { key, body } = recordFile(record)
@@ -209,11 +207,11 @@ async function withdraw(
  * A request whose key is known: answers its photo, and finishes the upload when the process that began it died. A finished
  * or deleted photo is not enqueued again.
  */
-export async function join<R extends Received>(
+export async function join(
   context: PhotoContext,
-  arrival: Arrival<R>,
+  arrival: Arrival,
   known: KeyRecord,
-  received: R,
+  received: Received,
 ): Promise<Accepted | Refused> {
   if (received.sha256 !== known.sha256) return 'other-body'
   const { storage, queue, account } = context

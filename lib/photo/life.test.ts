@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { Readable } from 'node:stream'
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
+import { everyOutcome } from '../../test/outcomes.ts'
 import { rebuild } from '../../tools/rebuild-queue.ts'
 import type { Claim } from '../queue/index.ts'
 import { openStorage, type Storage } from '../storage/index.ts'
@@ -176,7 +177,7 @@ async function upload(
     body: Readable.from([Buffer.from('pixels')]),
     disposable: false,
     maxBytes: 100,
-    received: Promise.resolve({ bytes: 6, sha256: key ?? 'none' }),
+    received: Promise.resolve({ bytes: 6, receivedAt: 0, clientSeconds: 0, sha256: key ?? 'none' }),
     recordOf: (id: string) =>
       record({
         id,
@@ -306,7 +307,7 @@ async function expectAgreement(
   actors: Actor[],
 ) {
   const outcomes = new Map<string, string>()
-  for await (const { photo, outcome } of queue.outcomes()) outcomes.set(photo, outcome)
+  for await (const { photo, outcome } of everyOutcome(queue)) outcomes.set(photo, outcome)
   const lastCalls = actors.filter(({ fault }) => fault?.how.endsWith('when done')).length
 
   // Each mark is counted at most once, and goes uncounted only where the call that gave it did not return.

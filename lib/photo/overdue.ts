@@ -2,7 +2,8 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { Job } from '../queue/index.ts'
 import type { Storage } from '../storage/index.ts'
 import { type PhotoContext, readResult } from './find.ts'
-import { endedAt, type FailureReason, isBytesFault, type ResultRecord } from './record.ts'
+import { reasonFor } from './reasons.ts'
+import { endedAt, isBytesFault, type ResultRecord } from './record.ts'
 import { admitLate, outcomeOf, putResult } from './settle.ts'
 
 /** Web's sweeper settles overdue promises and photos whose converters died, also when no converter runs. */
@@ -30,22 +31,13 @@ async function readSoon(storage: Storage, { owner, photo }: Job): Promise<Result
   return typeof result === 'string' ? null : result
 }
 
-const diedOfIt: FailureReason = {
-  code: 'crash',
-  detail:
-    'This photo stopped our converter each time it was tried. Save it again as JPEG or PNG, then try again.',
-}
-
 /** lost → dead, or done when a converter had stored a result before it died. */
 export async function giveUp(context: PhotoContext): Promise<void> {
   const { queue, storage } = context
   for (const job of await queue.lost(maxPass)) {
     const failedAt = new Date(queue.now()).toISOString()
-    await endLost(
-      context,
-      job,
-      await putResult(storage, job, { state: 'failed', reason: diedOfIt, failedAt }),
-    )
+    const own = { state: 'failed', reason: reasonFor('crash'), failedAt } as const
+    await endLost(context, job, await putResult(storage, job, own))
   }
 }
 

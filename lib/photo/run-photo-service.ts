@@ -3,10 +3,10 @@ import { adminApp } from '../http/admin.ts'
 import { listen } from '../http/listen.ts'
 import { openQueue, queueUrl } from '../queue/index.ts'
 import { run } from '../run.ts'
-import { foldersOf, openStorage, type Storage, storageUrl } from '../storage/index.ts'
+import { foldersOf, openStorage, type StorageOptions, storageUrl } from '../storage/index.ts'
 import { observeQueue, observeStorage } from '../telemetry/calls.ts'
 import { leaveMetrics } from '../telemetry/last-metrics.ts'
-import { logVariables, openLog } from '../telemetry/log.ts'
+import { type Log, logVariables, openLog } from '../telemetry/log.ts'
 import { watchMachine } from '../telemetry/machine.ts'
 import { createMetrics, type Metrics } from '../telemetry/metrics.ts'
 import { pick, type variables } from '../variables.ts'
@@ -51,9 +51,7 @@ export async function runPhotoService<N extends Name>(
   environment: NodeJS.ProcessEnv,
   own: readonly N[],
   start: (parts: Parts, config: Shared & Own<N>) => Promise<Service>,
-  observe: (parts: Pick<Parts, 'metrics' | 'log'>) => Parameters<typeof openStorage>[1] = ({ metrics }) => ({
-    observe: observeStorage(metrics),
-  }),
+  observe: (metrics: Metrics, log: Log) => NonNullable<StorageOptions['observe']> = observeStorage,
 ): Promise<void> {
   await run(async () => {
     const config = readConfig(environment, { ...shared, ...pick(...own) }) as Shared & Own<N>
@@ -68,7 +66,7 @@ export async function runPhotoService<N extends Name>(
     const acceptLoss = config.QUEUE_ACCEPT_LOSS
     const queue = await openQueue(queueAt, { observe: observeQueue(metrics, queueAt), acceptLoss, version })
     const storageAt = storageUrl(config.STORAGE_URL, DATA_DIR)
-    const storage: Storage = await openStorage(storageAt, observe({ metrics, log }))
+    const storage = await openStorage(storageAt, { observe: observe(metrics, log) })
     watchMachine(metrics, [DATA_DIR, ...foldersOf(storageAt)])
     const account = openAccount(metrics, log)
     const service = await start({ storage, queue, log, metrics, account, storageAt }, config)

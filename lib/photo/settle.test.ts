@@ -27,7 +27,7 @@ async function context() {
   const all = countingContext({ storage, queue })
   const upload = (context: PhotoContext = all, key?: string): Promise<Accepted | Refused> => {
     const name = key && `keys/ab/${owner}/${key}`
-    const received = { bytes: 6, sha256: 'hash' }
+    const received = { bytes: 6, receivedAt: 0, clientSeconds: 0, sha256: 'hash' }
     const arrival = {
       photo: newPhotoId(clock.now),
       owner,

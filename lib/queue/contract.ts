@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, onTestFinished, test } from 'vitest'
+import { everyOutcome } from '../../test/outcomes.ts'
 import { until } from '../../test/support.ts'
 import { type FailureReason, newPhotoId } from '../photo/record.ts'
 import { openElsewhere } from './contract-process.ts'
@@ -91,7 +92,7 @@ export function queueContract(name: string, start: () => Promise<Engine>): void 
     return known === 'unknown' ? known : known.state
   }
   async function outcomeOf({ photo }: Job, queue: Queue) {
-    return (await collect(queue.outcomes())).filter(each => each.photo === photo).map(each => each.outcome)
+    return (await collect(everyOutcome(queue))).filter(each => each.photo === photo).map(each => each.outcome)
   }
 
   describe(`queue ${name}`, () => {
@@ -559,7 +560,7 @@ export function queueContract(name: string, start: () => Promise<Engine>): void 
           expect(all.filter(Boolean)).toHaveLength(1)
           marks.set(claims[i]?.job.photo ?? '', all.find(Boolean))
         }
-        const outcomes = await collect(one.outcomes())
+        const outcomes = await collect(everyOutcome(one))
         expect(outcomes).toHaveLength(all.length)
         for (const { photo, outcome } of outcomes) expect(marks.get(photo)).toBe(outcome)
       })

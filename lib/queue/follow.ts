@@ -1,17 +1,15 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { Doorbell } from './doorbell.ts'
+import type { Doorbell } from '../doorbell.ts'
 import type { QueueEvent } from './job.ts'
 
 export type EventSource = {
   /** Events after a number, oldest first. */
   page(after: number, limit: number): Promise<QueueEvent[]>
   doorbell: Doorbell
-  /** Whether the engine numbers an event before its transaction commits, so that a missing number may still appear. */
-  numbersEarly: boolean
 }
 
-/** Events and outcomes are read in pages, so that no read holds up the engine. */
-export const pageRows = 500
+/** Events are read in pages, so that no read holds up the engine. */
+const pageRows = 500
 /** The longest delay after a lost ring. */
 export const pollMs = 1_000
 /** Shortest time between two reads. The events of a busy moment share one, which costs 0.15 ms of CPU. */
@@ -27,7 +25,7 @@ const maxHole = 10_000
 
 /** The events after `seen`, in order and without gaps, until aborted. */
 export async function* follow(
-  { page, doorbell, numbersEarly }: EventSource,
+  { page, doorbell }: EventSource,
   seen: number,
   signal: AbortSignal,
 ): AsyncIterable<QueueEvent> {
@@ -37,7 +35,7 @@ export async function* follow(
     const nextRead = performance.now() + readEveryMs
     const found = await page(seen, pageRows)
     const from = reads > holeReads && found[0] ? found[0].seq - 1 : seen
-    const events = numbersEarly ? untilHole(found, from) : found
+    const events = untilHole(found, from)
     yield* events
     seen = events.at(-1)?.seq ?? seen
     if (events.length < found.length) {
@@ -53,7 +51,7 @@ export async function* follow(
   }
 }
 
-/** The events before the first missing number. */
+/** The events before the first missing number. PostgreSQL numbers an event before its transaction commits, so that it may still appear. */
 function untilHole(events: QueueEvent[], seen: number): QueueEvent[] {
   const hole = events.findIndex(({ seq }, i) => {
     const missing = seq - (events[i - 1]?.seq ?? seen) - 1

@@ -1,8 +1,7 @@
-import type { Outcome, PhotoId } from '../photo/record.ts'
+import type { Doorbell } from '../doorbell.ts'
 import { type CallOutcome, type QueueOperation, queueOperations } from '../telemetry/catalogue.ts'
-import type { Doorbell } from './doorbell.ts'
 import type { Engine, QueueOptions } from './engine.ts'
-import { type EventSource, follow, pageRows, pollMs } from './follow.ts'
+import { type EventSource, follow, pollMs } from './follow.ts'
 import type { Claim, QueueEvent } from './job.ts'
 import * as reads from './reads.ts'
 import * as writes from './writes.ts'
@@ -13,7 +12,7 @@ export type Method = keyof Operations
 type Arguments<F> = F extends (engine: Engine, ...rest: infer R) => unknown ? R : never
 type Answer<F> = F extends (...args: never) => Promise<infer T> ? T : never
 /** Steps of other operations. */
-type Internal = 'claim' | 'claimAll' | 'purge' | 'lastEvent' | 'eventsAfter' | 'outcomesAfter'
+type Internal = 'claim' | 'claimAll' | 'purge' | 'lastEvent' | 'eventsAfter'
 
 /**
  * A durable job queue with leases: the operations of reads.ts and writes.ts on an engine, each durable when it resolves. They
@@ -28,12 +27,8 @@ export type Queue = {
   claim(worker: string, leaseMs: number, signal: AbortSignal): Promise<Claim | 'aborted'>
   /** Events of all owners after `after` (null: from now on), until aborted. */
   events(after: number | null, signal: AbortSignal): AsyncIterable<QueueEvent>
-  /** The recorded outcomes, which kill tests compare. */
-  outcomes(): AsyncIterable<{ photo: PhotoId; outcome: Outcome }>
   /** Epoch ms by the engine's clock, which all stages of a photo use. */
   now(): number
-  /** Age of the oldest unanswered call in ms; 0 when there is none. */
-  unansweredMs(): number
   close(): Promise<void>
 }
 
@@ -50,8 +45,8 @@ export const isRead = ({ method }: QueueCall): boolean => method in reads
 /** Wait of a worker that found work locked by others, who may release it. */
 const missMs = 5
 
-/** Runs a call on the engine, durably, and closes it. */
-type OfEngine = Partial<Pick<EventSource, 'numbersEarly'>> & {
+type OfEngine = {
+  /** Runs a call on the engine, durably. */
   ask: (call: QueueCall) => Promise<unknown>
   /** Rung for waiting jobs alone; default: the doorbell of all events. */
   work?: Doorbell
@@ -63,17 +58,15 @@ type OfEngine = Partial<Pick<EventSource, 'numbersEarly'>> & {
 export function queueOn(
   doorbell: Doorbell,
   { observe }: QueueOptions,
-  { ask, work = doorbell, now, numbersEarly = false, close }: OfEngine,
+  { ask, work = doorbell, now, close }: OfEngine,
 ): Queue {
   const closing = new AbortController()
-  const unanswered = new Set<{ since: number }>()
 
   async function call<M extends Method>(
     method: M,
     ...args: Arguments<Operations[M]>
   ): Promise<Answer<Operations[M]>> {
-    const asked = { since: performance.now() }
-    unanswered.add(asked)
+    const since = performance.now()
     let outcome: CallOutcome = 'ours'
     try {
       const answer = await ask({ method, args })
@@ -82,17 +75,12 @@ export function queueOn(
     } catch (cause) {
       throw new Error(`queue could not ${method}: ${(cause as Error).message}`, { cause })
     } finally {
-      unanswered.delete(asked)
-      if (isObserved(method)) observe?.(method, (performance.now() - asked.since) / 1000, outcome)
+      if (isObserved(method)) observe?.(method, (performance.now() - since) / 1000, outcome)
     }
   }
 
   const methods = Object.keys(operations).map(method => [method, call.bind(null, method as Method)])
-  const events: EventSource = {
-    page: (after, limit) => call('eventsAfter', after, limit),
-    doorbell,
-    numbersEarly,
-  }
+  const events: EventSource = { page: (after, limit) => call('eventsAfter', after, limit), doorbell }
 
   return {
     ...(Object.fromEntries(methods) as Queue),
@@ -120,22 +108,7 @@ export function queueOn(
       })()
     },
 
-    async *outcomes() {
-      for (let after = 0; ; ) {
-        const rows = await call('outcomesAfter', after, pageRows)
-        yield* rows.map(({ photo, outcome }) => ({ photo, outcome }))
-        const last = rows.at(-1)
-        if (!last) return
-        after = last.seq
-      }
-    },
-
     now,
-
-    unansweredMs() {
-      const [oldest] = unanswered
-      return oldest ? performance.now() - oldest.since : 0
-    },
 
     async close() {
       if (closing.signal.aborted) return

@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { type Doorbell, openDoorbell } from './doorbell.ts'
+import { openDoorbell } from '../doorbell.ts'
+import { repeat } from '../repeat.ts'
 import { type ServerClock, serverNowSql } from './postgres-clock.ts'
 import type { Connections } from './postgres-connections.ts'
 import { lastRow } from './postgres-writer.ts'
@@ -15,11 +16,7 @@ const startMs = 3_000
  * Rings at the commits of every process, by LISTEN on a connection of its own. After a reconnect it rings once for missed
  * notifications.
  */
-export async function openBell(
-  connections: Connections,
-  channel: string,
-  clock: ServerClock,
-): Promise<{ doorbell: Doorbell; ring(): void; close(): Promise<void> }> {
+export async function openBell(connections: Connections, channel: string, clock: ServerClock) {
   const doorbell = openDoorbell()
   /** Rung by commits of this process, for which the others are notified. */
   const commits = openDoorbell()
@@ -42,13 +39,7 @@ export async function openBell(
     })
   }
 
-  async function listenOn(): Promise<void> {
-    while (!closing.signal.aborted) {
-      await listen().catch(() => {})
-      await sleep(beatMs, undefined, closing).catch(() => {})
-    }
-  }
-  const listening = listenOn()
+  const listening = repeat(beatMs, closing.signal, listen)
   await doorbell.wait(0, startMs, closing.signal)
   return {
     doorbell,

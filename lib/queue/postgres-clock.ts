@@ -1,29 +1,26 @@
 /** SQL: the server's time in epoch milliseconds. */
 export const serverNowSql = '(extract(epoch from clock_timestamp()) * 1000)::float8'
 
-export type ServerClock = {
-  /** Takes a time that the server has just sent, epoch ms. */
-  set(ms: number): void
-  /** Epoch milliseconds: never ahead of the server's clock, and behind it by the time of the fastest answer. */
-  now(): number
-}
+export type ServerClock = ReturnType<typeof openServerClock>
 
 /** Clocks drift apart, so that an estimate of this age is replaced by the next one. */
 const freshMs = 10_000
 /** No answer takes longer. A larger difference means that the server's clock was set back. */
 const stepMs = 1_000
 
-export function openServerClock(): ServerClock {
+export function openServerClock() {
   let offset = Number.NEGATIVE_INFINITY
   let measuredAt = 0
   return {
-    set(ms) {
+    /** Takes a time that the server has just sent, epoch ms. */
+    set(ms: number): void {
       const now = performance.now()
       const measured = ms - now
       if (measured < offset && measured > offset - stepMs && now - measuredAt < freshMs) return
       offset = measured
       measuredAt = now
     },
+    /** Epoch milliseconds: never ahead of the server's clock, and behind it by the time of the fastest answer. */
     now: () => Math.floor(performance.now() + offset),
   }
 }

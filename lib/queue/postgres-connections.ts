@@ -2,15 +2,7 @@ import { Socket } from 'node:net'
 import pg from 'pg'
 import { countLimit, limits } from '../limits.ts'
 
-export type Connections = {
-  /**
-   * Runs queries on a connection that no other caller uses meanwhile. After an error it is closed, which ends an open
-   * transaction without a rollback: a dead server, one that does not answer and a refused statement are handled alike.
-   * @throws an error with a code: the SQLSTATE, the system's, or ETIMEDOUT when the server does not answer in time.
-   */
-  use<T>(work: (client: pg.ClientBase) => Promise<T>): Promise<T>
-  close(): Promise<void>
-}
+export type Connections = ReturnType<typeof openConnections>
 
 /** Deadline of an answer from a frozen server or over a dead network. */
 const answerMs = limits.queueAnswer.value * 1000
@@ -21,7 +13,7 @@ export function openConnections(
   settings: pg.ClientConfig,
   onConnect: (client: pg.ClientBase) => Promise<void>,
   withinMs = answerMs,
-): Connections {
+) {
   const sockets = new Set<Socket>()
   const stream = () => {
     const socket = new Socket()
@@ -41,7 +33,12 @@ export function openConnections(
   pool.on('error', () => {})
   pool.on('connect', client => client.on('error', () => {}))
   return {
-    async use(work) {
+    /**
+     * Runs queries on a connection that no other caller uses meanwhile. After an error it is closed, which ends an open
+     * transaction without a rollback: a dead server, one that does not answer and a refused statement are handled alike.
+     * @throws an error with a code: the SQLSTATE, the system's, or ETIMEDOUT when the server does not answer in time.
+     */
+    async use<T>(work: (client: pg.ClientBase) => Promise<T>): Promise<T> {
       let client: pg.PoolClient | undefined
       let failure: Error | undefined
       if (pool.idleCount === 0 && pool.totalCount === pool.options.max) countLimit('queueConnections')

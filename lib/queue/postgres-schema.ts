@@ -57,15 +57,12 @@ async function expand(client: pg.ClientBase, place: string): Promise<void> {
   await client.query(`SET lock_timeout = ${lockMs}`)
   for (const { table, column, type } of expansions) {
     if (rows.some(row => row.table === table && row.column === column)) continue
-    const add = () => client.query(`ALTER TABLE ${table} ADD COLUMN IF NOT EXISTS ${column} ${type}`)
-    for (let tries = 1; ; tries++) {
-      const error = await add().then(
-        () => null,
-        (error: pg.DatabaseError) => error,
-      )
-      if (!error) break
-      if (error.code !== lockNotAvailable || tries === maxTries) throw error
-    }
+    const add = (tries: number): Promise<unknown> =>
+      client.query(`ALTER TABLE ${table} ADD COLUMN IF NOT EXISTS ${column} ${type}`).catch(error => {
+        if (error.code !== lockNotAvailable || tries === maxTries) throw error
+        return add(tries + 1)
+      })
+    await add(1)
   }
 }
 

@@ -1,6 +1,7 @@
 import pg from 'pg'
 import { ConfigError } from '../config.ts'
 import { countLimit } from '../limits.ts'
+import { repeat } from '../repeat.ts'
 import { engineOn, type QueueOptions, settingsOf } from './engine.ts'
 import { callEngine, isRead, type Queue, type QueueCall, queueOn } from './port.ts'
 import { openBell } from './postgres-bell.ts'
@@ -19,8 +20,8 @@ import type { PostgresAddress } from './queue-url.ts'
 /** A migration may have to rewrite a table. */
 const migrationMs = 60_000
 const purgeEveryMs = 10_000
-/** BIGINT, which pg gives as text: no number here exceeds 2^53. */
-const bigint = 20
+/** BIGINT is text by default. No number here exceeds 2^53. */
+pg.types.setTypeParser(pg.types.builtins.INT8, Number)
 
 /**
  * The queue in a schema of a PostgreSQL database. Lost connections are opened again. While the server is away calls fail at
@@ -50,7 +51,12 @@ export async function openPostgres(address: PostgresAddress, options: QueueOptio
       const sql = statementsOf(query => client.query(query))
       return callEngine(engineOn(sql, settings, clock.now), call)
     })
-  const purging = startPurging(write)
+  const closing = new AbortController()
+  const purge = async (): Promise<void> => {
+    const { more } = (await write({ method: 'purge', args: [] })) as { more: boolean }
+    if (more) await purge()
+  }
+  repeat(purgeEveryMs, closing.signal, purge)
   return queueOn(bell.doorbell, options, {
     async ask(call) {
       try {
@@ -61,9 +67,8 @@ export async function openPostgres(address: PostgresAddress, options: QueueOptio
       }
     },
     now: clock.now,
-    numbersEarly: true,
     async close() {
-      clearInterval(purging)
+      closing.abort()
       await Promise.all([claims.close(), others.close(), bell.close()])
       await connections.close()
     },
@@ -76,15 +81,11 @@ function connect(
   clock: ServerClock,
   withinMs?: number,
 ): Connections {
-  // Other connections of the process keep pg's own parsers.
-  const getTypeParser = ((oid: number, format?: 'text') =>
-    oid === bigint ? Number : pg.types.getTypeParser(oid, format)) as typeof pg.types.getTypeParser
-  const config: pg.ClientConfig = {
+  const config = {
     connectionString,
     fallback_application_name: 'tintype',
     keepAlive: true,
     pipeline: true,
-    types: { getTypeParser },
   }
   const prepare = async (client: pg.ClientBase) => {
     const answers = await client.query(
@@ -95,15 +96,4 @@ function connect(
     assertKeeps(server, acceptLoss)
   }
   return openConnections(config, prepare, withinMs)
-}
-
-/** Removes old rows in the background. What fails is tried again at the next interval. */
-function startPurging(write: (call: QueueCall) => Promise<unknown>): NodeJS.Timeout {
-  const purge = async (): Promise<void> => {
-    const { more } = (await write({ method: 'purge', args: [] })) as { more: boolean }
-    if (more) await purge()
-  }
-  const start = () => void purge().catch(() => {})
-  start()
-  return setInterval(start, purgeEveryMs)
 }

@@ -104,6 +104,7 @@ export async function eventsOf(
   return events.length > maxMissed ? 'reset' : events
 }
 
+/** Recorded outcomes, which tests compare, in pages. */
 export const outcomesAfter = async ({ sql }: Engine, seq: number, limit: number) =>
   sql(`SELECT seq, photo, outcome FROM jobs WHERE seq > ? AND outcome IS NOT NULL ORDER BY seq LIMIT ?`).all<{
     seq: number

@@ -2,6 +2,7 @@ import { execFileSync, spawnSync } from 'node:child_process'
 import { mkdirSync, readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { beforeAll, describe, expect, onTestFinished, test } from 'vitest'
+import { everyOutcome } from '../../test/outcomes.ts'
 import { startPostgres } from '../../test/postgres.ts'
 import { describeWithParts, temporaryFolder, until } from '../../test/support.ts'
 import { job, opened } from './contract.ts'
@@ -79,7 +80,7 @@ function betweenReleases(name: string, newUrl: () => Promise<string>): void {
       })
       finished.abort()
       await rest.stop()
-      const outcomes = await Array.fromAsync(queue.outcomes())
+      const outcomes = await Array.fromAsync(everyOutcome(queue))
       expect(new Set(outcomes.map(({ photo }) => photo)).size).toBe(outcomes.length)
       const acknowledged = [...before.acknowledged, ...after.acknowledged]
       expect(outcomes.map(({ photo }) => photo)).toEqual(expect.arrayContaining(acknowledged))

@@ -1,7 +1,7 @@
 import type { CallOutcome, StorageAdapter, StorageOperation } from '../telemetry/catalogue.ts'
 import { type Pause, withPause } from './chunks.ts'
 import { checkKey, checkPrefix, type Key } from './key.ts'
-import type { ByteRange, OpenObject, Put, Storage, StorageOptions, Stored } from './storage.ts'
+import type { Put, Storage, StorageOptions, Stored } from './storage.ts'
 
 /** A call in progress. `key` is the current key; `refused` is true for an expected answer other than success. */
 export type StorageCall = Pause & { key: Key; refused: boolean }
@@ -9,15 +9,11 @@ export type StorageCall = Pause & { key: Key; refused: boolean }
 export type Measure = <T>(work: () => Promise<T>) => Promise<T>
 
 /** What an adapter does for `Storage`, which has the promises. Keys are checked and calls measured before. */
-type Adapter = {
+type Adapter = Pick<Storage, 'get' | 'read' | 'localFile' | 'delete'> & {
   name: StorageAdapter
   /** Stores files in order, up to the first that is refused. */
   store(files: AsyncIterable<Put>, call: StorageCall): Promise<Stored[]>
-  get(key: Key, range?: ByteRange): Promise<OpenObject | 'not-found'>
-  read(key: Key): Promise<Buffer | 'not-found'>
-  localFile(key: Key): string | null
   list(prefix: Key, after: Key | undefined, measured: Measure): AsyncIterable<Key>
-  delete(keyOrPrefix: Key): Promise<void>
   close(): void
 }
 
@@ -56,7 +52,7 @@ export function storageOn(adapter: Adapter, { observe }: StorageOptions): Storag
     adapter: adapter.name,
     put: async (key, body, options) => (await store([{ key, body, ...options }]))[0] as Stored,
     putAll: async files => ((await store(files)).includes('too-large') ? 'too-large' : 'stored'),
-    get: async (key, range) => measured('get', checkKey(key), () => adapter.get(key, range)),
+    get: async key => measured('get', checkKey(key), () => adapter.get(key)),
     read: async key => measured('get', checkKey(key), () => adapter.read(key)),
     localFile: key => adapter.localFile(checkKey(key)),
     async *list(prefix, after) {

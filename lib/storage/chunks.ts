@@ -19,25 +19,22 @@ export async function* withPause<T>(
   source: Iterable<T> | AsyncIterable<T>,
   pause: Pause,
 ): AsyncGenerator<T, void> {
-  const items = Symbol.asyncIterator in source ? source[Symbol.asyncIterator]() : source[Symbol.iterator]()
-  let isEnded = false
+  let since = performance.now()
+  pause.broken = true // until the source answers
+  const answered = () => {
+    pause.broken = false
+    pause.waitedMs += performance.now() - since
+  }
   try {
-    for (;;) {
-      const since = performance.now()
-      pause.broken = true // until the source answers
-      let item: IteratorResult<T>
-      try {
-        item = await items.next()
-      } finally {
-        pause.waitedMs += performance.now() - since
-      }
-      pause.broken = false
-      isEnded = item.done === true
-      if (isEnded) return
-      yield item.value
+    for await (const item of source) {
+      answered()
+      yield item
+      since = performance.now()
+      pause.broken = true
     }
+    answered()
   } finally {
-    if (!isEnded && !pause.broken) await items.return?.()
+    if (pause.broken) pause.waitedMs += performance.now() - since
   }
 }
 

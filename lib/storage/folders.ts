@@ -4,22 +4,15 @@ import { type Disk, ignore, syncFolder } from '../disk.ts'
 /** Known folders held in memory, about 200 bytes each. Forgetting one costs one more fsync. */
 const maxKnown = 20_000
 
-type DurableFolders = {
-  /** Makes a folder and those above it, up to the root, and makes each entry durable. */
-  make(folder: string): Promise<void>
-  /** fsync of a folder: its entries are durable. Calls that wait for the same folder share one fsync. */
-  sync(folder: string): Promise<void>
-  /** Forgets all folders, after something below the root was removed, perhaps by another process. */
-  forget(): void
-}
-
 /**
  * Folders below a root. This process also fsyncs folders that another process made, because that one may have died
  * before its fsync. `known` limits this to once a folder.
  */
-export function openFolders(root: string, disk: Disk): DurableFolders {
+export function openFolders(root: string, disk: Disk) {
   const known = new Map<string, Promise<void>>()
+  /** fsync of a folder: its entries are durable. Calls that wait for the same folder share one fsync. */
   const sync = shareWaiting(folder => syncFolder(folder, disk))
+  /** Makes a folder and those above it, up to the root, and makes each entry durable. */
   const make = (folder: string): Promise<void> => {
     if (folder === root) return Promise.resolve()
     const begun = known.get(folder)
@@ -35,6 +28,7 @@ export function openFolders(root: string, disk: Disk): DurableFolders {
     await disk.mkdir(folder).catch(ignore('EEXIST'))
     await sync(parent)
   }
+  /** Forgets all folders, after something below the root was removed, perhaps by another process. */
   const forget = () => known.clear()
   return { make, sync, forget }
 }

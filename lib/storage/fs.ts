@@ -1,14 +1,13 @@
 import { createReadStream, fstatSync, statSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import { dirname, join, resolve } from 'node:path'
-import { Readable } from 'node:stream'
 import { type Disk, ignore, makeFolder, realDisk } from '../disk.ts'
 import { endProcess } from '../errors.ts'
 import { type Measure, type StorageCall, storageOn } from './adapter.ts'
 import { type Draft, writeDraft } from './draft.ts'
 import { openFolders } from './folders.ts'
 import type { Key } from './key.ts'
-import type { ByteRange, Put, Storage, StorageOptions, Stored } from './storage.ts'
+import type { Put, Storage, StorageOptions, Stored } from './storage.ts'
 import { removeLeftovers, writerName } from './temporary.ts'
 
 /** No key starts with a dot, so no key can name what is in here. */
@@ -51,17 +50,6 @@ export async function openFolder(
   const writer = writerName(process.pid)
   const newTemporary = () => join(temporary, `${writer}.${++temporaries}`)
   const at = (key: Key) => `${root}/${key}`
-
-  /** An open file, its size, and the function that closes it. */
-  async function openFile(key: Key) {
-    const file = await disk.open(at(key), 'r').catch(ignore('ENOENT', 'ENOTDIR'))
-    if (file === undefined) return undefined
-    const close = () => disk.closeSync(file)
-    const stat = fstatSync(file)
-    if (stat.isFile()) return { file, size: stat.size, close }
-    close()
-    return undefined
-  }
 
   /** Writes and fsyncs all files, renames them in order, then fsyncs their folder once. */
   async function store(files: AsyncIterable<Put>, call: StorageCall): Promise<Stored[]> {
@@ -142,15 +130,13 @@ export async function openFolder(
     store,
     list,
 
-    async get(key: Key, range?: ByteRange) {
-      const found = await openFile(key)
-      if (!found) return 'not-found' as const
-      const { file: fd, size, close } = found
-      const start = Math.min(range?.start ?? 0, size)
-      const bytes = Math.max(0, Math.min(range?.end ?? size, size - 1) + 1 - start)
-      if (bytes > 0) return { body: createReadStream('', { fd, start, end: start + bytes - 1 }), bytes }
-      close()
-      return { body: Readable.from([]), bytes }
+    async get(key: Key) {
+      const fd = await disk.open(at(key), 'r').catch(ignore('ENOENT', 'ENOTDIR'))
+      if (fd === undefined) return 'not-found' as const
+      const stat = fstatSync(fd)
+      if (stat.isFile()) return { body: createReadStream('', { fd }), bytes: stat.size }
+      disk.closeSync(fd)
+      return 'not-found' as const
     },
 
     /** Node opens, reads and closes a small file in one round trip to its threads, a FileHandle's in four. */

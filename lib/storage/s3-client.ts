@@ -12,23 +12,20 @@ const maxAttempts = 3
 
 type Command = Parameters<S3Client['send']>[0]
 
-export type Bucket = {
-  /** For the input of each command. */
-  Bucket: string
-  prefix: string
-  /** Sends a command within `storageCall`. Its errors have a `code`. */
-  send: S3Client['send']
-  /** The bytes of a response body. @throws when none arrive for `attemptMs`. */
-  bytesOf(body: Readable): AsyncGenerator<Buffer, void>
-  close(): void
-}
+/** Servers other than AWS answer 501 to headers like x-amz-checksum-crc32. The signature covers the body all the same. */
+const withoutChecksums = {
+  requestChecksumCalculation: 'WHEN_REQUIRED',
+  responseChecksumValidation: 'WHEN_REQUIRED',
+} as const
+
+export type Bucket = Awaited<ReturnType<typeof connect>>
 
 /** A client of one bucket. Credentials are what the SDK finds in the environment. */
-export async function connect(address: S3Address): Promise<Bucket> {
+export async function connect(address: S3Address) {
   const connections = { keepAlive: true, maxSockets: limits.storageConnections.value }
   const agents = { httpAgent: new http.Agent(connections), httpsAgent: new HttpsAgent(connections) }
   const client = new S3Client({
-    ...(address.endpoint && { endpoint: address.endpoint }),
+    ...(address.endpoint && { endpoint: address.endpoint, ...withoutChecksums }),
     region: address.region ?? (await regionOfEnvironment()),
     forcePathStyle: address.pathStyle,
     maxAttempts,
@@ -73,8 +70,10 @@ export async function connect(address: S3Address): Promise<Bucket> {
   }
 
   return {
+    /** For the input of each command. */
     Bucket: address.bucket,
     prefix: address.prefix,
+    /** Sends a command within `storageCall`. Its errors have a `code`. */
     send: send as S3Client['send'],
     bytesOf,
     close: () => client.destroy(),
@@ -83,6 +82,7 @@ export async function connect(address: S3Address): Promise<Bucket> {
 
 const regionOfEnvironment = (): Promise<string> => new S3Client({}).config.region().catch(() => 'us-east-1')
 
+/** The bytes of a response body. @throws when none arrive for `attemptMs`. */
 async function* bytesOf(body: Readable): AsyncGenerator<Buffer, void> {
   const chunks = body.iterator()
   try {

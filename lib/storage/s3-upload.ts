@@ -93,13 +93,13 @@ async function putParts(
   call: StorageCall,
 ): Promise<Stored> {
   const { target, condition, Metadata } = write
-  const begin = new s3.CreateMultipartUploadCommand({ ...target, Metadata, ChecksumAlgorithm: 'CRC32' })
+  const begin = new s3.CreateMultipartUploadCommand({ ...target, Metadata })
   const { UploadId } = await bucket.send(begin)
   const Parts: s3.CompletedPart[] = []
   const sendPart = async (PartNumber: number, Body: Buffer) => {
     const part = new s3.UploadPartCommand({ ...target, UploadId, PartNumber, Body })
-    const { ETag, ChecksumCRC32 } = await bucket.send(part)
-    Parts.push({ PartNumber, ETag, ChecksumCRC32 })
+    const { ETag } = await bucket.send(part)
+    Parts.push({ PartNumber, ETag })
     release(Body)
   }
   let sending = Promise.resolve()

@@ -11,12 +11,20 @@ import { foldersOf, openStorage } from './index.ts'
 
 Object.assign(process.env, s3Environment)
 
-/** Answers as an empty bucket does, until it falls silent. */
+/** Answers as a bucket of one object does, until it falls silent. It refuses what only AWS knows. */
 async function startBucket({ ignoresConditions = false } = {}) {
   let silent = false
   let conflicts = 0
+  const deleted: (string | undefined)[] = []
   const server = createServer((request, response) => {
     if (silent) return
+    if (request.method === 'DELETE') deleted.push(request.url?.split('?')[0])
+    const checksums = Object.keys(request.headers).filter(name => /^x-amz-(sdk-)?checksum/.test(name))
+    if (checksums.length > 0 || /[?&]delete/.test(request.url ?? '')) {
+      response.statusCode = 501
+      response.end('<Error><Code>NotImplemented</Code></Error>')
+      return
+    }
     if (conflicts > 0) {
       conflicts--
       response.statusCode = 409
@@ -26,7 +34,9 @@ async function startBucket({ ignoresConditions = false } = {}) {
     if (request.headers['if-none-match'] && !ignoresConditions) {
       response.statusCode = 412
       response.end('<Error><Code>PreconditionFailed</Code></Error>')
-    } else response.end(request.url?.includes('list-type') ? '<ListBucketResult/>' : '')
+    } else if (request.url?.includes('list-type'))
+      response.end('<ListBucketResult><Contents><Key>a/b</Key></Contents></ListBucketResult>')
+    else response.end()
   }).listen(0, '127.0.0.1')
   onTestFinished(() => {
     server.closeAllConnections()
@@ -36,6 +46,7 @@ async function startBucket({ ignoresConditions = false } = {}) {
   const url = `s3://photos?endpoint=http://127.0.0.1:${(server.address() as AddressInfo).port}`
   return {
     url,
+    deleted,
     fallSilent() {
       silent = true
     },
@@ -50,6 +61,15 @@ test('a server that ignores If-None-Match is refused', async () => {
   await expect(openStorage(url)).rejects.toThrow(
     /^cannot write conditionally the bucket .*ignores If-None-Match/,
   )
+})
+
+test('a server that knows neither checksums nor lists of keys to delete is used all the same', async () => {
+  const { url, deleted } = await startBucket()
+  const storage = await openStorage(url)
+  onTestFinished(() => storage.close())
+  expect(await storage.put('a/b', Buffer.from('x'))).toEqual({ bytes: 1 })
+  await storage.delete('a/')
+  expect(deleted).toEqual(['/photos/a/b'])
 })
 
 test('a conflict with another request is tried again, a limited number of times', async () => {

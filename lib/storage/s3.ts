@@ -6,8 +6,11 @@ import { type Measure, type StorageCall, storageOn } from './adapter.ts'
 import type { Key } from './key.ts'
 import { type Bucket, connect } from './s3-client.ts'
 import { uploadObject } from './s3-upload.ts'
-import type { ByteRange, Put, Storage, StorageOptions, Stored } from './storage.ts'
+import type { Put, Storage, StorageOptions, Stored } from './storage.ts'
 import type { S3Address } from './storage-url.ts'
+
+/** Requests at once of a delete. A photo has fewer files. */
+const maxDeletes = 20
 
 /**
  * Storage in a bucket of any S3 that knows conditional writes.
@@ -30,10 +33,8 @@ export async function openBucket(address: S3Address, options: StorageOptions = {
     } while (ContinuationToken !== undefined)
   }
 
-  const find = async (key: Key, range?: ByteRange) => {
-    const found = await send(new s3.GetObjectCommand({ ...at(key), Range: range && headerOf(range) })).catch(
-      ignore('NoSuchKey'),
-    )
+  const find = async (key: Key) => {
+    const found = await send(new s3.GetObjectCommand(at(key))).catch(ignore('NoSuchKey'))
     return found && { body: found.Body as Readable, bytes: found.ContentLength as number }
   }
 
@@ -51,18 +52,13 @@ export async function openBucket(address: S3Address, options: StorageOptions = {
       return answers
     },
 
-    async get(key: Key, range?: ByteRange) {
-      try {
-        const found = await find(key, range)
-        if (!found) return 'not-found' as const
-        const body = Readable.from(bucket.bytesOf(found.body), { objectMode: false })
-        // Also when it is destroyed before its first byte was read.
-        body.once('close', () => found.body.destroy())
-        return { body, bytes: found.bytes }
-      } catch (error) {
-        ignore('InvalidRange')(error as Error)
-        return { body: Readable.from([]), bytes: 0 }
-      }
+    async get(key: Key) {
+      const found = await find(key)
+      if (!found) return 'not-found' as const
+      const body = Readable.from(bucket.bytesOf(found.body), { objectMode: false })
+      // Also when it is destroyed before its first byte was read.
+      body.once('close', () => found.body.destroy())
+      return { body, bytes: found.bytes }
     },
 
     async read(key: Key) {
@@ -81,25 +77,18 @@ export async function openBucket(address: S3Address, options: StorageOptions = {
     },
 
     async delete(key: Key) {
-      if (!key.endsWith('/')) return void (await send(new s3.DeleteObjectCommand(at(key))))
-      // A page of keys is the most that one request may delete.
-      for await (const keys of pages(key)) {
-        if (keys.length === 0) return
-        const Delete = { Quiet: true, Objects: keys.map(key => ({ Key: prefix + key })) }
-        const { Errors = [] } = await send(new s3.DeleteObjectsCommand({ Bucket, Delete }))
-        const [failed] = Errors
-        if (failed) throw Object.assign(new Error(`${failed.Key}: ${failed.Message}`), { code: failed.Code })
-      }
+      const remove = (each: Key) => send(new s3.DeleteObjectCommand(at(each)))
+      if (!key.endsWith('/')) return void (await remove(key))
+      // A request for each key: many servers refuse DeleteObjects without Content-MD5, which the SDK does not send.
+      for await (const keys of pages(key))
+        for (let from = 0; from < keys.length; from += maxDeletes)
+          await Promise.all(keys.slice(from, from + maxDeletes).map(remove))
     },
 
     close: bucket.close,
   }
   return storageOn(adapter, options)
 }
-
-/** Inclusive. The header cannot name an empty range, so a range beyond every body replaces it. */
-const headerOf = ({ start, end }: ByteRange): string =>
-  end < start ? `bytes=${Number.MAX_SAFE_INTEGER}-` : `bytes=${start}-${end}`
 
 /** Tries each kind of request that storage needs, so that a wrong bucket fails the start and not the first photo. */
 async function check({ Bucket, prefix, send }: Bucket, { endpoint = 'AWS' }: S3Address): Promise<void> {

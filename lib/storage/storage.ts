@@ -3,8 +3,6 @@ import type { CallOutcome, StorageAdapter, StorageOperation } from '../telemetry
 import type { Key } from './key.ts'
 
 export type OpenObject = { body: Readable; bytes: number }
-/** Both ends are included; what is beyond the body is left out. */
-export type ByteRange = { start: number; end: number }
 
 /**
  * A body to store under a key. Over `maxBytes` the call answers 'too-large' and leaves the rest of the body unread and not
@@ -41,8 +39,8 @@ export type Storage = {
    * next file is requested. An error of the iterator ends the call. Then, or at 'too-large', files may be left.
    */
   putAll(files: Iterable<NewFile> | AsyncIterable<NewFile>): Promise<'stored' | 'too-large'>
-  /** A stream of the body, or of a range of it. The caller must consume or destroy it. */
-  get(key: Key, range?: ByteRange): Promise<OpenObject | 'not-found'>
+  /** A stream of the body. The caller must consume or destroy it. */
+  get(key: Key): Promise<OpenObject | 'not-found'>
   /** The whole body at once: small records, and originals for the converter's child. */
   read(key: Key): Promise<Buffer | 'not-found'>
   /** The path of a body's file, for reading only; null when bodies are not local files. */

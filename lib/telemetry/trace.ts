@@ -11,13 +11,13 @@ import {
 } from '@opentelemetry/api'
 import { attributes, type StageName } from './catalogue.ts'
 
+export type { Span } from '@opentelemetry/api'
+
 const tracer = trace.getTracer('tintype')
 
 type SpanOptions = {
   /** W3C traceparent of the parent; default: the active span. */
   parent?: string | undefined
-  /** W3C traceparents of earlier attempts. */
-  links?: readonly string[]
   attributes?: Attributes
   /** Epoch milliseconds; default: now. */
   startTime?: number
@@ -30,7 +30,7 @@ export async function withSpan<T>(
   run: (span: Span) => Promise<T>,
 ): Promise<T> {
   const parent = parentContext(options.parent)
-  const span = tracer.startSpan(stage, spanOptions(options), parent)
+  const span = tracer.startSpan(stage, options, parent)
   try {
     return await context.with(trace.setSpan(parent, span), () => run(span))
   } catch (error) {
@@ -62,13 +62,19 @@ export function endRequest(span: Span, method: string, route: string, status: nu
 export const inSpan = (span: Span, run: () => void): void =>
   context.with(trace.setSpan(context.active(), span), run)
 
+/** Links a span to that of an earlier attempt (traceparent). */
+export function linkSpan(span: Span, earlier: string | undefined): void {
+  const linked = trace.getSpanContext(propagation.extract(ROOT_CONTEXT, { traceparent: earlier }))
+  if (linked) span.addLink({ context: linked })
+}
+
 /** Marks a span as failed, for a failure that is a value and not an error. */
 export const markFailed = (span: Span, message: string): void =>
   void span.setStatus({ code: SpanStatusCode.ERROR, message })
 
 /** Records a span that has already ended (the wait in the queue). Returns its traceparent. */
 export function recordSpan(stage: StageName, options: SpanOptions & { endTime: number }): string | undefined {
-  const span = tracer.startSpan(stage, spanOptions(options), parentContext(options.parent))
+  const span = tracer.startSpan(stage, options, parentContext(options.parent))
   span.end(options.endTime)
   return traceparentOf(span)
 }
@@ -106,12 +112,3 @@ export const traceIdOf = (parent = ''): string | undefined =>
 
 const parentContext = (parent: string | undefined): Context =>
   parent === undefined ? context.active() : propagation.extract(ROOT_CONTEXT, { traceparent: parent })
-
-const spanOptions = ({ attributes = {}, links = [], startTime }: SpanOptions) => ({
-  attributes,
-  ...(startTime !== undefined && { startTime }),
-  links: links.flatMap(link => {
-    const linked = trace.getSpanContext(parentContext(link))
-    return linked ? [{ context: linked }] : []
-  }),
-})

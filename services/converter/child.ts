@@ -35,60 +35,45 @@ async function serve({ storageUrl, sizes, maxPixels }: Setup): Promise<void> {
   process.on('disconnect', () => process.kill(process.pid, 'SIGKILL'))
   const storage = storageUrl === null ? null : await openStorage(storageUrl)
   await warmUp(sizes, maxPixels)
-  process.on('message', async ({ original, detailed, body }: Request) => {
-    const run = (input: Buffer | string) => convert(input, sizes, maxPixels, detailed)
-    if (body) answer(await fromBytes(body, 0, process.cpuUsage(), run))
-    else if (storage) answer(await convertOriginal(storage, original, detailed, run))
+  process.on('message', async (request: Request) => {
+    const answer = await convertOriginal(storage, request, input =>
+      convert(input, sizes, maxPixels, request.detailed),
+    )
+    // Sending to a parent that ended is no error: `disconnect` follows.
+    process.send?.(answer, undefined, {}, () => {})
   })
   process.send?.('ready')
   flushCompileCache()
 }
 
-/** Sending to a parent that ended is no error: `disconnect` follows. */
-const answer = (message: ChildReply): void => void process.send?.(message, undefined, {}, () => {})
-
 /** Converts a photo from its file, which is quicker; from its bytes when that fails or `detailed` asks for the steps. */
 async function convertOriginal(
-  storage: Storage,
-  key: Key,
-  detailed: boolean,
-  run: (original: Buffer | string) => Promise<Conversion>,
+  storage: Storage | null,
+  { original, detailed, body }: Request,
+  run: (input: Buffer | string) => Promise<Conversion>,
 ): Promise<ChildReply> {
   const cpu = process.cpuUsage()
-  const file = detailed ? null : storage.localFile(key)
-  const quick = file === null ? null : await fromFile(file, run).catch(() => null)
-  if (quick?.outcome === 'ok') return { ...quick, cpuSeconds: secondsSince(cpu) }
+  const timed = async (input: Buffer | string, readSeconds: number) => {
+    const conversion = await run(input)
+    const { user, system } = process.cpuUsage(cpu)
+    return { ...conversion, readSeconds, cpuSeconds: (user + system) / 1e6 }
+  }
+  const file = detailed || body ? null : storage?.localFile(original)
+  const quick = file ? await Promise.try(() => timed(file, readThrough(file))).catch(() => null) : null
+  if (quick?.outcome === 'ok') return quick
   // Only reading the bytes distinguishes a deleted photo, a read error and a damaged photo.
   const start = performance.now()
-  let original: Buffer | 'not-found'
+  let bytes: Buffer | 'not-found' | undefined
   try {
-    original = await storage.read(key)
+    bytes = body ?? (await storage?.read(original))
   } catch (error) {
     return { outcome: 'storage', error: String(error) }
   }
-  if (original === 'not-found') return { outcome: 'gone' }
-  return fromBytes(original, secondsFrom(start), cpu, run)
-}
-
-async function fromBytes(
-  original: Buffer,
-  readSeconds: number,
-  cpu: NodeJS.CpuUsage,
-  run: (original: Buffer) => Promise<Conversion>,
-): Promise<ChildReply> {
-  try {
-    const conversion = await run(original)
-    return { ...conversion, readSeconds, cpuSeconds: secondsSince(cpu) }
-  } catch (error) {
-    return { outcome: 'crash', error: String(error) }
-  }
-}
-
-async function fromFile(file: string, run: (file: string) => Promise<Conversion>) {
-  const start = performance.now()
-  readThrough(file)
-  const readSeconds = secondsFrom(start)
-  return { ...(await run(file)), readSeconds }
+  if (!bytes || bytes === 'not-found') return { outcome: 'gone' }
+  return timed(bytes, body ? 0 : secondsFrom(start)).catch(error => ({
+    outcome: 'crash',
+    error: String(error),
+  }))
 }
 
 const secondsFrom = (start: number): number => (performance.now() - start) / 1000
@@ -98,25 +83,22 @@ const chunk = Buffer.alloc(64 * 1024)
 const cachedSeconds = 0.0005
 
 /**
- * Reads the file into the page cache, so that a slow disk counts as reading and not as conversion. Copying a photo that is
- * in the page cache would cost 0.3 ms, and a photo that web has just stored is: its first and last chunk tell.
+ * Reads the file into the page cache, so that a slow disk counts as reading and not as conversion. A photo that is in the page
+ * cache is not copied, which would cost 0.3 ms: its first and last chunk tell. Returns the seconds that it took.
  */
-function readThrough(file: string): void {
+function readThrough(file: string): number {
   const handle = openSync(file, 'r')
   try {
     const start = performance.now()
     readSync(handle, chunk, { position: 0 })
     readSync(handle, chunk, { position: Math.max(0, fstatSync(handle).size - chunk.length) })
-    if (secondsFrom(start) < cachedSeconds) return
-    for (let at = 0, read = 1; read > 0; at += read) read = readSync(handle, chunk, { position: at })
+    const isCached = secondsFrom(start) < cachedSeconds
+    for (let at = 0, read = isCached ? 0 : 1; read > 0; at += read)
+      read = readSync(handle, chunk, { position: at })
+    return secondsFrom(start)
   } finally {
     closeSync(handle)
   }
-}
-
-function secondsSince(cpu: NodeJS.CpuUsage): number {
-  const { user, system } = process.cpuUsage(cpu)
-  return (user + system) / 1e6
 }
 
 /** The first conversion of a process takes 50 ms longer; this one is made before any photo comes. */

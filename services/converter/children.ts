@@ -11,12 +11,7 @@ export type ChildAnswer = ChildReply | { outcome: 'timeout' | 'memory'; error: s
 type Bounds = { deadlineMs: number; memoryBytes: number }
 
 /** A process that converts one photo at a time and may be killed for it. */
-export type Child = {
-  /** Never throws: a child that was killed or died is an outcome. `isAlive`: whether it can convert again. */
-  convert(request: Request): Promise<ChildAnswer>
-  isAlive(): boolean
-  kill(): void
-}
+export type Child = Awaited<ReturnType<typeof startChild>>
 
 /** A decoder allocates 2 GB a second at most, so that the ceiling is overshot by 200 MB at most. */
 const memoryCheckMs = 100
@@ -27,11 +22,7 @@ const startMs = 30_000
  * Starts a child and waits until it is warm.
  * @throws when it ends or hangs before that.
  */
-export async function startChild(
-  setup: Setup,
-  bounds: Bounds,
-  environment: NodeJS.ProcessEnv = {},
-): Promise<Child> {
+export async function startChild(setup: Setup, bounds: Bounds, environment: NodeJS.ProcessEnv = {}) {
   const child = fork(`${import.meta.dirname}/child.ts`, [JSON.stringify(setup)], {
     // Few objects are made here: the memory of a child is libvips'. 2 MiB less a child.
     execArgv: ['--max-semi-space-size=1'],
@@ -53,7 +44,13 @@ export async function startChild(
     clearTimeout(hung)
     ended.catch(() => {})
   }
-  return { convert: request => ask(child, request, bounds), isAlive, kill }
+  return {
+    /** Never throws: a child that was killed or died is an outcome. */
+    convert: (request: Request) => ask(child, request, bounds),
+    /** Whether it can convert again. */
+    isAlive,
+    kill,
+  }
 }
 
 function ask(

@@ -13,19 +13,6 @@ export type HeldPhoto = {
   lost: boolean
 }
 
-export type Claims = {
-  /** A message when a claim has not returned for too long, else null. */
-  stalled(): string | null
-  /** The next photo: the one that is claimed ahead, or the next that is queued. */
-  take(): Promise<HeldPhoto | 'stopped'>
-  /** Ends the renewal of a lease. */
-  drop(held: HeldPhoto): void
-  /** Claims no more, and releases without a charge what waits for a slot. */
-  stop(): Promise<void>
-  /** Releases every photo without a charge. */
-  releaseAll(): Promise<void>
-}
-
 /** After a worker's death its photo can be claimed again within 5 s and a poll of the queue: 10 s at most. */
 const leaseMs = 5_000
 /** The lease outlasts two failed or late renewals. */
@@ -36,10 +23,8 @@ const retryMs = 1_000
 const claimMs = 10_000
 const stalledSeconds = 60
 
-/**
- * Claims one photo ahead, which the next free slot takes, so that no slot waits for a commit. Renews every lease.
- */
-export function openClaims(queue: Queue, log: Log, worker: string): Claims {
+/** Claims one photo ahead, which the next free slot takes, so that no slot waits for a commit. Renews every lease. */
+export function openClaims(queue: Queue, log: Log, worker: string) {
   const stopping = new AbortController()
   const all = new Set<HeldPhoto>()
   const pulse = startPulse('the claim loop', stalledSeconds)
@@ -89,17 +74,22 @@ export function openClaims(queue: Queue, log: Log, worker: string): Claims {
   }
 
   return {
+    /** A message when a claim has not returned for too long, else null. */
     stalled: pulse.stalled,
-    take() {
+    /** The next photo: the one that is claimed ahead, or the next that is queued. */
+    take(): Promise<HeldPhoto | 'stopped'> {
       const taken = next
       next = taken.then(claimOne)
       return taken
     },
-    drop: held => void all.delete(held),
+    /** Ends the renewal of a lease. */
+    drop: (held: HeldPhoto) => void all.delete(held),
+    /** Claims no more, and releases without a charge what waits for a slot. */
     async stop() {
       stopping.abort()
       await Promise.all([...all].filter(held => !held.begun).map(release))
     },
+    /** Releases every photo without a charge. */
     async releaseAll() {
       clearInterval(renewing)
       await Promise.all([...all].map(release))

@@ -1,6 +1,7 @@
 import type { LimitName } from '@tintype/lib/limits.ts'
 import type { Format, Size } from '@tintype/lib/photo/record.ts'
 import sharp, { type OutputInfo, type Sharp } from 'sharp'
+import { toSrgb } from './colours.ts'
 import { type OpenedPhoto, openPhoto, orUndecodable, type Undecodable } from './open.ts'
 import { lacksPixels, salvage } from './salvage.ts'
 
@@ -42,7 +43,7 @@ export async function convert(
   maxPixels: number,
   detailed = false,
 ): Promise<Conversion> {
-  const stopwatch = startStopwatch()
+  const begunAt = performance.now()
   const largest = Math.max(...sizes.map(size => size.side))
   const photo = await openPhoto(original, maxPixels, largest)
   if ('reason' in photo) return photo
@@ -52,40 +53,42 @@ export async function convert(
   const converted = { outcome: 'ok', format, pixels, width, height, ...(limit && { limit }) } as const
 
   const [size] = sizes
-  if (typeof original === 'string' && size && sizes.length === 1 && isPlain(photo)) {
+  if (typeof photo.input === 'string' && size && sizes.length === 1 && isPlain(photo)) {
     const { warnings } = photo
     const thumbnail = await encode(listen(shrink(await photo.open('strict'), size.side), warnings), size)
     return { ...converted, ...(lacksPixels(warnings) && { damaged: true }), thumbnails: [thumbnail] }
   }
 
-  const headerSeconds = stopwatch()
-  const decoded = await decodePhoto(photo, original, largest)
+  const openedAt = performance.now()
+  const decoded = await decodePhoto(photo, largest)
   if ('reason' in decoded) return decoded
-  const decodeSeconds = stopwatch()
+  if (photo.colours) toSrgb(decoded.data, decoded.info.channels, photo.colours)
+  const decodedAt = performance.now()
   const thumbnails: Thumbnail[] = []
   for (const size of sizes) thumbnails.push(await encode(resized(decoded, size), size))
   const done = { ...converted, ...(decoded.damaged && { damaged: true as const }), thumbnails }
   if (!detailed) return done
-  return { ...done, detail: { header: headerSeconds, decode: decodeSeconds, encode: stopwatch() } }
+  const stamps = [begunAt, openedAt, decodedAt, performance.now()]
+  const seconds = (step: number) => ((stamps[step + 1] ?? 0) - (stamps[step] ?? 0)) / 1000
+  return { ...done, detail: { header: seconds(0), decode: seconds(1), encode: seconds(2) } }
 }
 
-/** Photos whose thumbnail is the same from one pass and from two: no alpha to flatten, no samples to round twice; not TIFF, which may lack tiles. */
-const isPlain = ({ header, format }: OpenedPhoto): boolean =>
-  !header.hasAlpha && header.depth === 'uchar' && format !== 'tiff'
+/** Photos whose thumbnail is the same from one pass and from two: no alpha to flatten, no samples to round twice, no colours to convert; not TIFF, which may lack tiles. */
+const isPlain = ({ header, format, colours }: OpenedPhoto): boolean =>
+  !header.hasAlpha && header.depth === 'uchar' && format !== 'tiff' && !colours
 
 type Pixels = { data: Buffer; info: OutputInfo }
 
 /** The photo's pixels; of a damaged photo, as many as can be decoded. */
 async function decodePhoto(
   photo: OpenedPhoto,
-  original: Buffer | string,
   side: number,
 ): Promise<(Pixels & { damaged: boolean }) | Undecodable> {
-  const { warnings } = photo
+  const { warnings, input } = photo
   const { depth, space } = photo.header
-  const read = async (input: Sharp, warnings: string[]) => {
-    const colours = space === 'rgb16' ? await fromP3(input) : input
-    const shrunk = shrink(photo.extraChannels ? await withoutExtraChannels(colours) : colours, side)
+  const read = async (opened: Sharp, warnings: string[]) => {
+    const coloured = space === 'rgb16' ? await fromP3(opened) : opened
+    const shrunk = shrink(photo.extraChannels ? await withoutExtraChannels(coloured) : coloured, side)
     // Grey floats are light from 0 to 1, as RGB floats are; libvips takes them for 0 to 255.
     const isLight = depth === 'float' && space === 'b-w'
     return decode(listen(isLight ? shrunk.removeAlpha().gamma(1, 2.2).linear(255) : shrunk, warnings))
@@ -96,9 +99,9 @@ async function decodePhoto(
   if ('reason' in whole && /^Warning treated as error/.test(whole.error ?? ''))
     whole = await strictly('strict')
   if (!('reason' in whole)) return { ...whole, damaged: lacksPixels(warnings) }
-  if (typeof original === 'string') return whole
+  if (typeof input === 'string') return whole
   const salvaged: string[] = []
-  const part = await orUndecodable(async () => read(await salvage(photo, original, side, warnings), salvaged))
+  const part = await orUndecodable(async () => read(await salvage(photo, input, side, warnings), salvaged))
   if ('reason' in part || isBlank(part, photo.format)) return whole
   const isHarmless = photo.format === 'jpeg' ? !lacksPixels(salvaged, 1) : badTag.test(whole.error ?? '')
   return { ...part, damaged: !isHarmless }
@@ -155,14 +158,4 @@ const encoders: Record<Size['format'], (image: Sharp) => Sharp> = {
   png: image => image.png(),
   webp: image => image.webp({ effort: 4 }),
   avif: image => image.avif({ effort: 1 }),
-}
-
-function startStopwatch(): () => number {
-  let last = performance.now()
-  return () => {
-    const now = performance.now()
-    const seconds = (now - last) / 1000
-    last = now
-    return seconds
-  }
 }

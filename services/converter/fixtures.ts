@@ -4,6 +4,7 @@ import { newPhotoId, photoKey, type ResultRecord } from '@tintype/lib/photo/reco
 import type { Job, Queue } from '@tintype/lib/queue/index.ts'
 import type { Storage } from '@tintype/lib/storage/index.ts'
 import sharp, { type Sharp } from 'sharp'
+import { everyOutcome } from '../../test/outcomes.ts'
 
 /** Photos that the converter's tests make themselves. */
 
@@ -231,6 +232,6 @@ export async function queueStateOf(queue: Queue, { photo }: Job): Promise<string
 /** Every outcome the queue remembers, by photo. */
 export async function outcomesOf(queue: Queue): Promise<Record<string, string>> {
   const outcomes: Record<string, string> = {}
-  for await (const { photo, outcome } of queue.outcomes()) outcomes[photo] = outcome
+  for await (const { photo, outcome } of everyOutcome(queue)) outcomes[photo] = outcome
   return outcomes
 }

@@ -1,6 +1,5 @@
 import { parentPort, workerData } from 'node:worker_threads'
 import libheif from 'libheif-js/libheif-wasm/libheif.js'
-import type { Nclx } from './nclx.ts'
 
 /**
  * The thread that decodes one HEIC by libheif, compiled to WebAssembly, and ends. Its memory is new, so that it holds
@@ -15,7 +14,6 @@ export type Decoded = {
   height: number
   channels: 3 | 4
   premultiplied: boolean
-  nclx?: Nclx
   /** Of tiles that the file lacks, for example. */
   warnings: string[]
 }
@@ -49,7 +47,6 @@ function decode(): Decoded {
   heif._heif_context_get_primary_image_handle(error, context, out)
   check()
   const photo = word(out)
-  const nclx = nclxOf(photo)
   const channels = heif._heif_image_handle_has_alpha_channel(photo) ? 4 : 3
   heif._heif_decode_image(error, photo, out, rgb, channels === 4 ? interleavedRgba : interleavedRgb, 0)
   check()
@@ -60,7 +57,7 @@ function decode(): Decoded {
   const pixels = pixelsOf(image, width * channels, height)
   if (warnings.length > 0) paintMissing(pixels, channels)
   const premultiplied = heif._heif_image_handle_is_premultiplied_alpha(photo) === 1
-  return { pixels, width, height, channels, premultiplied, warnings, ...(nclx && { nclx }) }
+  return { pixels, width, height, channels, premultiplied, warnings }
 }
 
 /** @throws libheif's error of the last call. */
@@ -107,13 +104,4 @@ function paintMissing(pixels: Uint8Array, channels: number): void {
   }
   if (missing * channels > mostMissing * pixels.length)
     throw new Error('libheif: nearly all tiles are missing')
-}
-
-/** struct heif_color_profile_nclx: version, primaries, transfer, matrix, range, then 8 floats. */
-function nclxOf(photo: number): Nclx | undefined {
-  heif._heif_image_handle_get_nclx_color_profile(error, photo, out)
-  if (word(error) !== 0) return undefined
-  const start = word(out)
-  const primaries = [...heif.HEAPF32.subarray(start / 4 + 5, start / 4 + 13)]
-  return { primaries, transfer: word(start + 8) }
 }

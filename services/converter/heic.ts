@@ -2,12 +2,11 @@ import { Worker } from 'node:worker_threads'
 import { crc32, deflateSync } from 'node:zlib'
 import sharp, { type Sharp } from 'sharp'
 import type { Decoded, Work } from './heic-thread.ts'
-import { profileOf } from './nclx.ts'
 
 /**
  * Opens the primary image of a HEIC, decoded and no longer than `side`: libvips has no decoder for HEVC.
  * Tiles that the file lacks are grey, and among the warnings.
- * @param icc its colour profile; without one its nclx numbers count.
+ * @param icc its colour profile.
  * @throws libheif's error when no tile can be decoded.
  */
 export async function openHeic(
@@ -16,12 +15,10 @@ export async function openHeic(
   { side, maxPixels }: { side: number; maxPixels: number },
   warnings: string[],
 ): Promise<Sharp> {
-  const { pixels, nclx, warnings: added, ...raw } = await decode({ bytes, maxPixels })
+  const { pixels, warnings: added, ...raw } = await decode({ bytes, maxPixels })
   warnings.push(...added)
   const small = sharp(pixels, { raw }).resize(side, side, { fit: 'inside', withoutEnlargement: true })
-  const profile = icc ?? (nclx && profileOf(nclx))
-  if (!profile) return small
-  return sharp(withProfile(await small.png({ compressionLevel: 0 }).toBuffer(), profile))
+  return icc ? sharp(withProfile(await small.png({ compressionLevel: 0 }).toBuffer(), icc)) : small
 }
 
 async function decode(work: Work): Promise<Decoded> {

@@ -1,3 +1,4 @@
+import { crc32 } from 'node:zlib'
 import { limits } from '@tintype/lib/limits.ts'
 import type { Size } from '@tintype/lib/photo/record.ts'
 import { openStorage, type Storage } from '@tintype/lib/storage/index.ts'
@@ -312,5 +313,73 @@ describe('an animation', () => {
     bytes.writeUInt16LE(100, 6)
     bytes.writeUInt16LE(80, 8)
     expect(await picture(bytes)).toMatchObject({ width: 300, height: 200, thumbnail: '60x40' })
+  })
+})
+
+describe('the orientation in the EXIF of a JPEG turns it, also as a LONG', () => {
+  /** An EXIF block whose only field is the orientation 6, as an APP1 segment. */
+  const segment = (order: 'II' | 'MM', type: 3 | 4) => {
+    const hex = {
+      II: `49492a0008000000010012010${type}00010000000600000000000000`,
+      MM: `4d4d002a0000000800010112000${type}00000001${type === 3 ? '00060000' : '00000006'}00000000`,
+    }
+    return Buffer.from(`ffe10022457869660000${hex[order]}`, 'hex')
+  }
+
+  test.each(['II', 'MM'] as const)('%s', async order => {
+    const upright = await picture(behind(await jpeg(), 2, segment(order, 3)))
+    expect(upright).toMatchObject({ width: 200, height: 300, thumbnail: '40x60' })
+    expect(await picture(behind(await jpeg(), 2, segment(order, 4)))).toMatchObject({
+      width: 200,
+      height: 300,
+      thumbnail: '40x60',
+    })
+  })
+})
+
+describe('colours that are named by numbers become sRGB', () => {
+  const near = (given: number[], expected: number[]) =>
+    expect(given.map((value, at) => Math.abs(value - (expected[at] ?? 0)) <= 3)).toEqual([true, true, true])
+  const grey = '#808080'
+  const chunk = (type: string, data: number[]) => {
+    const body = Buffer.concat([Buffer.from(type), Buffer.from(data)])
+    const [length, checksum] = [Buffer.alloc(4), Buffer.alloc(4)]
+    length.writeUInt32BE(data.length)
+    checksum.writeUInt32BE(crc32(body))
+    return Buffer.concat([length, body, checksum])
+  }
+  const linear = chunk('gAMA', [0, 1, 0x86, 0xa0])
+
+  test.each<[string, string, Buffer, number[]]>([
+    ['a PNG in Display P3', '#d02020', chunk('cICP', [12, 13, 0, 1]), [227, 0, 8]],
+    ['a PNG in PQ', grey, chunk('cICP', [9, 16, 0, 1]), [180, 180, 180]],
+    ['a PNG in HLG', grey, chunk('cICP', [9, 18, 0, 1]), [137, 137, 137]],
+    ['a PNG in sRGB', grey, chunk('cICP', [1, 13, 0, 1]), [128, 128, 128]],
+    ['a PNG whose samples are light', grey, linear, [188, 188, 188]],
+    ['a PNG of the usual gamma', grey, chunk('gAMA', [0, 0, 0xb1, 0x8f]), [128, 128, 128]],
+    ['a PNG in sRGB with a gamma', grey, Buffer.concat([chunk('sRGB', [0]), linear]), [128, 128, 128]],
+  ])('%s', async (_name, colourGiven, chunks, expected) => {
+    const bytes = await plain(300, 200, colourGiven).png().toBuffer()
+    near(colour(await picture(behind(bytes, 33, chunks))), expected)
+  })
+
+  test('a grey PNG, also with alpha', async () => {
+    for (const channels of ['b-w', 'alpha']) {
+      const image = plain(300, 200, grey).toColourspace('b-w')
+      const bytes = await (channels === 'alpha' ? image.ensureAlpha() : image).png().toBuffer()
+      near(colour(await picture(behind(bytes, 33, linear))), [188, 188, 188])
+    }
+  })
+
+  test.each([
+    [12, 13, '#d02020', [227, 0, 8]],
+    [9, 16, grey, [180, 180, 180]],
+    [1, 13, grey, [128, 128, 128]],
+  ])('an AVIF of primaries %i and curve %i', async (primaries, transfer, colourGiven, expected) => {
+    const bytes = await plain(300, 200, colourGiven).avif({ lossless: true }).toBuffer()
+    const nclx = bytes.indexOf('nclx')
+    bytes.writeUInt16BE(primaries, nclx + 4)
+    bytes.writeUInt16BE(transfer, nclx + 6)
+    near(colour(await picture(bytes)), expected)
   })
 })

@@ -1,9 +1,11 @@
+import { closeSync, openSync, readSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import { type LimitName, limits } from '@tintype/lib/limits.ts'
-import type { FailureReason } from '@tintype/lib/photo/record.ts'
-import { type Format, formats } from '@tintype/lib/photo/record.ts'
-import { inMillions, maxSide, pixelLimit } from '@tintype/lib/pixels.ts'
+import { type FailureReason, type Format, formats } from '@tintype/lib/photo/record.ts'
+import { exifOrientation } from '@tintype/lib/photo/tiff.ts'
+import { pixelLimit, pixelRefusal } from '@tintype/lib/pixels.ts'
 import sharp, { type Metadata, type Sharp, type SharpOptions } from 'sharp'
+import { type Colours, coloursOf } from './colours.ts'
 import { openHeic } from './heic.ts'
 
 /** `error` is the decoder's message, for the log; `limit` the one that the photo exceeds. */
@@ -19,9 +21,13 @@ type Strictness = 'unwarned' | 'strict' | 'tolerant'
 
 /** A photo whose headers are within the limits; no pixel of it is decoded yet. */
 export type OpenedPhoto = {
+  /** Its bytes, with what libvips would misread corrected, or its file. */
+  input: Buffer | string
   /** Of the page that is shown. */
   header: Metadata
   format: Format
+  /** In place of a profile; undefined when they are sRGB's. */
+  colours: Colours | undefined
   /** There are channels besides colours and alpha. */
   extraChannels: boolean
   /** A limit that was reached and changes what is shown. */
@@ -62,26 +68,29 @@ export async function openPhoto(
   const largest = await orUndecodable(() => largestPage(input))
   if ('reason' in largest) return largest
   const { header, page, limit } = largest
+  const shortened = await withShortOrientation(header, input)
+  if (shortened) return openPhoto(shortened, maxPixels, side)
   const format = formatOf(header)
   if (!format) return undecodable(notAnImage, `${header.format} ${header.compression ?? ''}`)
-  const extraChannels = header.channels > (colours[header.space] ?? 3) + 1
+  const extraChannels = header.channels > (colourChannels[header.space] ?? 3) + 1
   const most = extraChannels ? Math.min(maxPixels, extraChannelPixels) : maxPixels
-  const refusal = overLimit(header, format, most)
-  if (refusal) return refusal
+  const kind = costlyKind(header)
+  const detail = pixelRefusal(header, format, most, kind)
+  if (detail) return { outcome: 'undecodable', reason: { code: 'over-limit', detail }, limit: 'photoPixels' }
   // A TIFF that breaks off is an error to libvips, any other is truncated.
   const strict = format === 'tiff' ? 'error' : 'truncated'
   const failOn = { unwarned: 'warning', strict, tolerant: 'none' } as const
   const warnings: string[] = []
-  const bounds = { side, maxPixels: pixelLimit(format, most, isCostly(header)) }
-  const open: OpenedPhoto['open'] = async (how, bytes) => {
-    if (format !== 'heic') return openPage(bytes ?? input, failOn[how], page)
-    const whole = typeof input === 'string' ? await readFile(input) : input
-    return openHeic(whole, header.icc, bounds, warnings)
-  }
-  return { header, format, extraChannels, ...(limit && { limit }), warnings, open }
+  const bounds = { side, maxPixels: pixelLimit(format, most, kind !== '') }
+  const open = async (how: Strictness, bytes = input) =>
+    format === 'heic'
+      ? openHeic(await wholeOf(bytes), header.icc, bounds, warnings)
+      : openPage(bytes, failOn[how], page)
+  const colours = header.icc ? undefined : coloursOf(format, () => headOf(input))
+  return { input, header, format, colours, extraChannels, ...(limit && { limit }), warnings, open }
 }
 
-const colours: Record<string, number> = { cmyk: 4, 'b-w': 1, grey16: 1 }
+const colourChannels: Record<string, number> = { cmyk: 4, 'b-w': 1, grey16: 1 }
 /** Their channels are sorted in memory: 8 bytes a pixel, below the 0.8 GiB that lib/pixels.ts explains. */
 const extraChannelPixels = 80_000_000
 
@@ -95,6 +104,39 @@ const stillBrands: Record<string, string> = { ftypavis: 'avif', ftyphevx: 'heic'
 function asStill(bytes: Buffer): Buffer {
   const brand = stillBrands[bytes.toString('latin1', 4, 12)]
   return brand ? Buffer.concat([bytes.subarray(0, 8), Buffer.from(brand), bytes.subarray(12)]) : bytes
+}
+
+const wholeOf = async (input: Buffer | string): Promise<Buffer> =>
+  typeof input === 'string' ? readFile(input) : input
+
+/** A JPEG whose EXIF orientation is a LONG, with a SHORT in its place, the only type that libvips reads; else undefined. */
+async function withShortOrientation(
+  { format, exif }: Metadata,
+  input: Buffer | string,
+): Promise<Buffer | undefined> {
+  const field = format === 'jpeg' && exif ? exifOrientation(exif) : undefined
+  if (!exif || field?.type !== 4) return undefined
+  const copy = Buffer.from(await wholeOf(input))
+  const start = copy.indexOf(exif)
+  if (start < 0) return undefined
+  const at = start + field.at
+  if (copy[at + 2] === 4) copy[at + 2] = 3
+  else copy.set([0, 3, 0, 0, 0, 1, 0, field.value], at + 2)
+  return copy
+}
+
+const headBytes = 64 * 1024
+
+/** The first bytes. */
+function headOf(input: Buffer | string): Buffer {
+  if (typeof input !== 'string') return input
+  const file = openSync(input, 'r')
+  const head = Buffer.alloc(headBytes)
+  try {
+    return head.subarray(0, readSync(file, head))
+  } finally {
+    closeSync(file)
+  }
 }
 
 /** The header of the largest page of a TIFF, of equal ones the first; of another format that of its only picture. */
@@ -122,21 +164,10 @@ function formatOf({ format, compression }: Metadata): Format | undefined {
   return formats.find(known => known === format)
 }
 
-/** Of the kind that takes more memory than the rest of its format: see pixelLimit. */
-const isCostly = ({ format, isProgressive, hasAlpha, depth }: Metadata): boolean =>
-  format === 'heif' ? hasAlpha || depth !== 'uchar' : isProgressive
-
-function overLimit(header: Metadata, format: Format, maxPixels: number): Undecodable | undefined {
-  const { width, height, isProgressive } = header
-  const costly = isCostly(header)
-  const limit = pixelLimit(format, maxPixels, costly)
-  if (width * height <= limit && Math.max(width, height) <= maxSide) return undefined
-  const which = isProgressive ? 'interlaced ' : costly ? 'deep or transparent ' : ''
-  const kind = `${which}${format.toUpperCase()}`
-  const detail =
-    `The photo has ${width} × ${height} pixels; we convert ${kind} files up to ${inMillions(limit)} ` +
-    `megapixels and ${maxSide} pixels a side. Make it smaller or save it as a plain JPEG.`
-  return { outcome: 'undecodable', reason: { code: 'over-limit', detail }, limit: 'photoPixels' }
+/** The kind that takes more memory than the rest of its format; empty when it is none. See pixelLimit. */
+const costlyKind = ({ format, isProgressive, hasAlpha, depth }: Metadata): string => {
+  if (format !== 'heif') return isProgressive ? 'interlaced' : ''
+  return hasAlpha || depth !== 'uchar' ? 'deep or transparent' : ''
 }
 
 /** An error of the decoder means undecodable bytes, except when memory is short. @throws then */

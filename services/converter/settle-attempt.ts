@@ -1,6 +1,7 @@
 import { describeError } from '@tintype/lib/errors.ts'
 import { spanAttributes } from '@tintype/lib/photo/account.ts'
 import type { PhotoContext } from '@tintype/lib/photo/find.ts'
+import { reasonFor } from '@tintype/lib/photo/reasons.ts'
 import { type FailureReason, sessionOf } from '@tintype/lib/photo/record.ts'
 import {
   followEarlier,
@@ -12,9 +13,8 @@ import {
 } from '@tintype/lib/photo/settle.ts'
 import { attributes } from '@tintype/lib/telemetry/catalogue.ts'
 import type { Metrics } from '@tintype/lib/telemetry/metrics.ts'
-import { traceIdOf, withSpan } from '@tintype/lib/telemetry/trace.ts'
+import { type Span, traceIdOf, withSpan } from '@tintype/lib/telemetry/trace.ts'
 import type { HeldPhoto } from './claims.ts'
-import { reasonFor } from './reasons.ts'
 
 /** What the converter works with; opened by main.ts. */
 export type Tools = PhotoContext & { metrics: Metrics }
@@ -42,15 +42,8 @@ export async function settle(tools: Tools, held: HeldPhoto, verdict: AttemptResu
 }
 
 /** Ends a photo whose result an earlier attempt stored; false when there is none. */
-export async function settleEarlier(tools: Tools, held: HeldPhoto): Promise<boolean> {
-  let found = false
-  await inStore(tools, held, async span => {
-    const settled = await followEarlier(tools, held.claim, span)
-    found = settled !== null
-    return settled
-  })
-  return found
-}
+export const settleEarlier = async (tools: Tools, held: HeldPhoto): Promise<boolean> =>
+  (await inStore(tools, held, span => followEarlier(tools, held.claim, span))) !== null
 
 /** Parent and attributes of an attempt's spans. */
 export const attemptSpan = ({ claim: { job, attempt } }: HeldPhoto) => ({
@@ -61,15 +54,17 @@ export const attemptSpan = ({ claim: { job, attempt } }: HeldPhoto) => ({
 async function inStore(
   tools: Tools,
   held: HeldPhoto,
-  run: (span: Parameters<Parameters<typeof withSpan>[2]>[0]) => Promise<Settled | null>,
-): Promise<void> {
+  run: (span: Span) => Promise<Settled | null>,
+): Promise<Settled | null> {
   try {
-    await withSpan('store', attemptSpan(held), async span => {
+    return await withSpan('store', attemptSpan(held), async span => {
       const settled = await run(span)
       if (settled) report(tools, held, settled)
+      return settled
     })
   } catch (error) {
     logFailure(tools, held, 'settle.failed', error)
+    return null
   }
 }
 

@@ -15,7 +15,7 @@ import { temporaryFolder } from '../../test/support.ts'
 import type { Child, ChildAnswer } from './children.ts'
 import { enqueuePhoto, photo } from './fixtures.ts'
 import { settle } from './settle-attempt.ts'
-import { rememberAttempts, tryPhoto } from './try-photo.ts'
+import { replaceAttempt, tryPhoto } from './try-photo.ts'
 
 const requestTrace = '0af7651916cd43dd8448eb211c80319c'
 
@@ -50,7 +50,6 @@ test('an attempt’s spans hang below the upload’s, and a second attempt is li
   const job = await enqueuePhoto(tools, await photo(), {
     traceparent: `00-${requestTrace}-b7ad6b7169203331-01`,
   })
-  const attempts = rememberAttempts()
   const detail = { header: 0, decode: 0, encode: 0 }
   const answers: ChildAnswer[] = [
     { outcome: 'timeout', error: 'not done' },
@@ -70,7 +69,7 @@ test('an attempt’s spans hang below the upload’s, and a second attempt is li
     const claim = await tools.queue.claim('w', 10_000, new AbortController().signal)
     if (claim === 'aborted') throw new Error('nothing claimed')
     const held = { claim, begun: true, lost: false }
-    const verdict = await tryPhoto(tools, childThatAnswers(answer), held, attempts)
+    const verdict = await tryPhoto(tools, childThatAnswers(answer), held)
     await settle(tools, held, verdict)
   }
   await tools.queue.close()
@@ -88,8 +87,7 @@ test('an attempt’s spans hang below the upload’s, and a second attempt is li
 })
 
 test('of attempts that never come back the oldest are forgotten', () => {
-  const attempts = rememberAttempts()
-  for (let each = 0; each <= 1_000; each++) attempts.add(`photo ${each}`, `traceparent ${each}`)
-  expect(attempts.of('photo 0')).toEqual([])
-  expect(attempts.of('photo 1')).toEqual(['traceparent 1'])
+  for (let each = 0; each <= 1_000; each++) replaceAttempt(`photo ${each}`, `traceparent ${each}`)
+  expect(replaceAttempt('photo 0', undefined)).toBe(undefined)
+  expect(replaceAttempt('photo 1', undefined)).toBe('traceparent 1')
 })

@@ -1,28 +1,45 @@
 import { readRecord } from '@tintype/lib/photo/find.ts'
-import { photoKey, sessionOf } from '@tintype/lib/photo/record.ts'
+import { reasonFor } from '@tintype/lib/photo/reasons.ts'
+import { type PhotoId, photoKey, sessionOf } from '@tintype/lib/photo/record.ts'
 import type { Stamps } from '@tintype/lib/photo/settle.ts'
 import type { Job } from '@tintype/lib/queue/index.ts'
 import type { Storage } from '@tintype/lib/storage/index.ts'
 import { attributes } from '@tintype/lib/telemetry/catalogue.ts'
 import type { Log } from '@tintype/lib/telemetry/log.ts'
-import { markFailed, recordSpan, traceIdOf, traceparentOf, withSpan } from '@tintype/lib/telemetry/trace.ts'
+import {
+  linkSpan,
+  markFailed,
+  recordSpan,
+  traceIdOf,
+  traceparentOf,
+  withSpan,
+} from '@tintype/lib/telemetry/trace.ts'
 import type { Request } from './child.ts'
 import type { Child, ChildAnswer } from './children.ts'
 import type { HeldPhoto } from './claims.ts'
-import { reasonFor } from './reasons.ts'
 import { type AttemptResult, attemptSpan, type Tools } from './settle-attempt.ts'
 
+/** The spans (traceparent) of photos' last attempts in this process. The next attempt's span links it. */
+const lastAttempts = new Map<PhotoId, string>()
+/** Beyond so many the oldest is forgotten, and the next attempt's span has no link. */
+const maxRemembered = 1_000
+
+/** Replaces a photo's last attempt, and returns the one before; undefined when there is none. */
+export function replaceAttempt(photo: PhotoId, traceparent: string | undefined): string | undefined {
+  const before = lastAttempts.get(photo)
+  lastAttempts.delete(photo)
+  if (traceparent) lastAttempts.set(photo, traceparent)
+  const [oldest] = lastAttempts.keys()
+  if (lastAttempts.size > maxRemembered && oldest) lastAttempts.delete(oldest)
+  return before
+}
+
 /** Converts a photo once. Counts, logs and traces the attempt. */
-export async function tryPhoto(
-  tools: Tools,
-  child: Child,
-  held: HeldPhoto,
-  links: EarlierAttempts,
-): Promise<AttemptResult> {
+export async function tryPhoto(tools: Tools, child: Child, held: HeldPhoto): Promise<AttemptResult> {
   const { job, attempt } = held.claim
   const begunAt = endWait(tools, held)
-  return withSpan('convert', { ...attemptSpan(held), links: links.of(job.photo) }, async span => {
-    links.add(job.photo, traceparentOf(span))
+  return withSpan('convert', attemptSpan(held), async span => {
+    linkSpan(span, replaceAttempt(job.photo, traceparentOf(span)))
     const request = await requestOf(tools.storage, job)
     const answer =
       'outcome' in request
@@ -109,28 +126,4 @@ function verdictOf(answer: ChildAnswer, stamps: Stamps): AttemptResult {
   }
   if (answer.outcome === 'undecodable') return { outcome: 'failed', reason: answer.reason }
   return { outcome: 'failed', reason: reasonFor(answer.outcome === 'gone' ? 'storage' : answer.outcome) }
-}
-
-/** The spans of a photo's earlier attempts in this process, which the next attempt's span links. */
-type EarlierAttempts = {
-  of(photo: string): string[]
-  add(photo: string, traceparent: string | undefined): void
-  forget(photo: string): void
-}
-
-/** Photos remembered; beyond that the oldest are forgotten, and their next span has no link. */
-const maxRemembered = 1_000
-
-export function rememberAttempts(): EarlierAttempts {
-  const spans = new Map<string, string[]>()
-  const of = (photo: string) => spans.get(photo) ?? []
-  return {
-    of,
-    add(photo, traceparent) {
-      if (traceparent) spans.set(photo, [...of(photo), traceparent])
-      const [oldest] = spans.keys()
-      if (spans.size > maxRemembered && oldest) spans.delete(oldest)
-    },
-    forget: photo => void spans.delete(photo),
-  }
 }

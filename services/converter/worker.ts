@@ -5,19 +5,10 @@ import { firstStalled, startPulse } from '@tintype/lib/pulse.ts'
 import type { Child } from './children.ts'
 import { type HeldPhoto, openClaims } from './claims.ts'
 import { settle, settleEarlier, type Tools } from './settle-attempt.ts'
-import { rememberAttempts, tryPhoto } from './try-photo.ts'
+import { tryPhoto } from './try-photo.ts'
 
 /** `startChild`: a fresh child, for a slot that has none or a dead one. */
 type WorkerOptions = { id: string; slots: number; startChild: () => Promise<Child> }
-
-type ConverterWorker = {
-  /** Why no photo can be converted now, or null. */
-  missing(): string | null
-  /** Which loop has not moved for too long, or null. */
-  stalled(): string | null
-  /** Claims no more, lets conversions finish within the grace time, and releases the rest without a charge. */
-  stop(graceMs: number): Promise<void>
-}
 
 const announceMs = 2_000
 /** The queue's engine answers within 5 s, if only with an error. */
@@ -31,15 +22,11 @@ const newestWeight = 0.1
  * Converts photos, `slots` at once, each in a child process of its own.
  * @throws when the children do not start.
  */
-export async function startWorker(
-  tools: Tools,
-  { id, slots, startChild }: WorkerOptions,
-): Promise<ConverterWorker> {
+export async function startWorker(tools: Tools, { id, slots, startChild }: WorkerOptions) {
   const { queue, log, metrics } = tools
   const children = await Promise.all(Array.from({ length: slots }, startChild))
   const stopping = new AbortController()
   const claims = openClaims(queue, log, id)
-  const attempts = rememberAttempts()
   /** When the running conversion of each slot began. */
   const begun = new Map<number, number>()
   /** Slots that could not take another photo: converting, or waiting for the last one to be stored. */
@@ -79,22 +66,22 @@ export async function startWorker(
       await settling
       busy.delete(slot)
       settling = settleIt().finally(() => claims.drop(held))
-      noteService((performance.now() - start) / 1000)
+      const seconds = (performance.now() - start) / 1000
+      serviceSeconds += (serviceSeconds === 0 ? 1 : newestWeight) * (seconds - serviceSeconds)
     }
     await settling
   }
 
   /** Resolves with the rest of the work (storing), which needs no slot. */
   async function convert(slot: number, held: HeldPhoto): Promise<() => Promise<void>> {
-    const { job, attempt, lastAttempt, earlier } = held.claim
+    const { job, attempt, earlier } = held.claim
     begun.set(slot, performance.now())
     try {
       faultPoint('convert.claimed')
       if ((attempt > 1 || earlier.convertedMs > 0) && (await settleEarlier(tools, held)))
         return async () => {}
-      const verdict = await tryPhoto(tools, await livingChild(slot), held, attempts)
+      const verdict = await tryPhoto(tools, await livingChild(slot), held)
       faultPoint('convert.converted')
-      if (verdict.outcome === 'ok' || lastAttempt) attempts.forget(job.photo)
       return () => settle(tools, held, verdict)
     } catch (error) {
       // Storage or queue failed: the photo is queued again when its lease is over.
@@ -119,16 +106,14 @@ export async function startWorker(
     }
   }
 
-  function noteService(seconds: number): void {
-    serviceSeconds =
-      serviceSeconds === 0 ? seconds : serviceSeconds + newestWeight * (seconds - serviceSeconds)
-  }
-
   const running = Promise.all(children.map((_, slot) => runSlot(slot)))
   return {
+    /** Why no photo can be converted now, or null. */
     missing: () => (stopping.signal.aborted ? 'stopping' : alive() === 0 ? 'no child to convert in' : null),
+    /** Which loop has not moved for too long, or null. */
     stalled: () => firstStalled([engine, claims]),
-    async stop(graceMs) {
+    /** Claims no more, lets conversions finish within the grace time, and releases the rest without a charge. */
+    async stop(graceMs: number) {
       stopping.abort()
       clearInterval(announcing)
       await announce(0)

@@ -69,5 +69,5 @@ await runPhotoService(
       },
     }
   },
-  ({ metrics, log }) => ({ observe: observeStorageInDetail(metrics, log) }),
+  observeStorageInDetail,
 )

@@ -1,8 +1,8 @@
-import { setTimeout as sleep } from 'node:timers/promises'
 import { describeError } from '@tintype/lib/errors.ts'
 import { giveUp, settleOverdue } from '@tintype/lib/photo/overdue.ts'
 import { buryTombstones } from '@tintype/lib/photo/remove.ts'
 import { sweepStorage } from '@tintype/lib/photo/sweep.ts'
+import { repeat } from '@tintype/lib/repeat.ts'
 import type { Web } from './web.ts'
 
 /** An overdue promise is marked broken within this time. */
@@ -16,24 +16,17 @@ const storageMs = 3_600_000
  * called each second, for /livez.
  */
 export async function sweep(web: Web, moved = () => {}): Promise<void> {
-  const { keep, queue, metrics, stopped } = web
+  const { keep, queue, metrics, stopped, log } = web
   const expired = (limit: 'photoAge' | 'keyAge' | 'deadLetterAge', by = 1) =>
     metrics.increment('tintype_limit_reached_total', { limit }, by)
+  const every = (ms: number, step: () => Promise<void>) =>
+    repeat(ms, stopped, step, error => log.error('sweep.failed', { error: describeError(error) }))
   await Promise.all([
     // Independent loops, so that a task that fails or waits for storage does not delay the others.
-    every(web, promisesMs, () => settleOverdue(web).finally(moved)),
-    every(web, promisesMs, () => giveUp(web)),
-    every(web, promisesMs, () => buryTombstones(web)),
-    every(web, deadLettersMs, async () =>
-      expired('deadLetterAge', await queue.expireDead(keep.deadLettersMs)),
-    ),
-    every(web, storageMs, () => sweepStorage(web, keep, expired, stopped)),
+    every(promisesMs, () => settleOverdue(web).finally(moved)),
+    every(promisesMs, () => giveUp(web)),
+    every(promisesMs, () => buryTombstones(web)),
+    every(deadLettersMs, async () => expired('deadLetterAge', await queue.expireDead(keep.deadLettersMs))),
+    every(storageMs, () => sweepStorage(web, keep, expired, stopped)),
   ])
-}
-
-async function every({ stopped: signal, log }: Web, ms: number, step: () => Promise<void>): Promise<void> {
-  while (!signal.aborted) {
-    await step().catch(error => log.error('sweep.failed', { error: describeError(error) }))
-    await sleep(ms, undefined, { signal }).catch(() => {})
-  }
 }

@@ -2,9 +2,9 @@ import type { OtherPages } from '@tintype/lib/page/other-pages.ts'
 import type { PhotoContext } from '@tintype/lib/photo/find.ts'
 import type { Ages } from '@tintype/lib/photo/sweep.ts'
 import type { Metrics } from '@tintype/lib/telemetry/metrics.ts'
-import { type Admission, openAdmission } from './accept/admission.ts'
-import { type Events, openEvents } from './events/events.ts'
-import { type Delivery, openDelivery } from './show/deliver.ts'
+import { openAdmission } from './accept/admission.ts'
+import { openEvents } from './events/events.ts'
+import { openDelivery } from './show/deliver.ts'
 
 export type Limits = {
   maxUploadBytes: number
@@ -31,9 +31,9 @@ export type WebOptions = PhotoContext & {
 }
 
 /** The state that the routes of one web process share. */
-export type Web = WebOptions & { admission: Admission; events: Events; delivery: Delivery }
+export type Web = ReturnType<typeof openWeb>
 
-export const openWeb = (options: WebOptions): Web => ({
+export const openWeb = (options: WebOptions) => ({
   ...options,
   admission: openAdmission(options.queue, options.limits.promiseSeconds),
   events: openEvents(options.queue, options.log, options.stopped),

@@ -4,6 +4,7 @@ import { setTimeout } from 'node:timers/promises'
 import { openQueue, queueUrl } from '@tintype/lib/queue/index.ts'
 import sharp from 'sharp'
 import { type Photo, person } from '../client.ts'
+import { everyOutcome } from '../outcomes.ts'
 import type { Tintype } from '../service.ts'
 import { type Acknowledged, type Load, sha256 } from './load.ts'
 
@@ -112,7 +113,7 @@ async function checkOutcomes(url: string, acknowledged: Acknowledged[]): Promise
   let missing: Acknowledged[]
   const deadline = Date.now() + settleMs
   do {
-    marked = (await Array.fromAsync(queue.outcomes())).map(({ photo }) => photo)
+    marked = (await Array.fromAsync(everyOutcome(queue))).map(({ photo }) => photo)
     missing = acknowledged.filter(({ photo }) => !marked.includes(photo))
     if (missing.length > 0) await setTimeout(100)
   } while (missing.length > 0 && Date.now() < deadline)

@@ -3,7 +3,7 @@ import { limits } from '@tintype/lib/limits.ts'
 import type { Stats } from '@tintype/lib/queue/index.ts'
 import { describe, expect, test } from 'vitest'
 import { uploadRate } from '../visitors/rate.ts'
-import { openAdmission, predictedSeconds, type Ticket } from './admission.ts'
+import { openAdmission, predictedSeconds } from './admission.ts'
 
 const idle: Stats = {
   depth: 0,
@@ -50,7 +50,7 @@ test('received uploads and those just enqueued count, also before the queue is a
   for (let n = 0; n < 100; n++) tickets.push(await door.admit()) // their bodies may never come
   stats = { ...idle, depth: 153 }
   now += 251
-  const [last, ...received] = tickets.slice(0, 4) as [Ticket, ...Ticket[]]
+  const [last, ...received] = tickets.slice(0, 4) as [(typeof tickets)[0], ...typeof tickets]
   await Promise.all(received.map(ticket => ticket.confirm()))
   expect(await refusal(last.confirm())).toEqual(['busy', '1'])
   for (const ticket of received) ticket.done()

@@ -1,5 +1,5 @@
-import { Problem } from '@tintype/lib/http.ts'
-import { limits } from '@tintype/lib/limits.ts'
+import { type Problem, tryAgain } from '@tintype/lib/http.ts'
+import { type LimitName, limits } from '@tintype/lib/limits.ts'
 import type { Queue, Stats } from '@tintype/lib/queue/index.ts'
 
 /** Older statistics are read again, so at most four times a second. */
@@ -7,21 +7,6 @@ const maxStatsAgeMs = 250
 /** Service time assumed until a converter has measured one. A 12-megapixel JPEG takes a tenth of it. */
 const unmeasuredServiceSeconds = 1
 const maxRetrySeconds = 60
-
-/** An upload's admission, held until its job is in the queue. */
-export type Ticket = {
-  /**
-   * Call it when the body was received: from now on the upload counts as waiting work.
-   * @throws Problem 503 when the promise can no longer be kept.
-   */
-  confirm(): Promise<void>
-  done(): void
-}
-
-export type Admission = {
-  /** @throws Problem 503 with Retry-After when the promise cannot be kept. */
-  admit(): Promise<Ticket>
-}
 
 /** Seconds until a photo that is enqueued now is converted, when `ahead` photos are waiting or converting. */
 export const predictedSeconds = (ahead: number, stats: Stats): number =>
@@ -37,7 +22,7 @@ export function openAdmission(
   queue: Pick<Queue, 'stats'>,
   promiseSeconds: number,
   now: () => number = () => performance.now(),
-): Admission {
+) {
   /** Received and not yet in the queue. */
   let received = 0
   let finished = 0
@@ -59,26 +44,28 @@ export function openAdmission(
   }
   /** `others`: received uploads besides this one. */
   const assertKeepable = (stats: Stats, others: number, limit: 'predictedShare' | 'receivedShare') => {
-    if (stats.liveSlots === 0) throw busy('no-converter', 'Photos cannot be converted just now.', 10)
+    if (stats.liveSlots === 0) throw tryAgain(503, 'no-converter', 'Photos cannot be converted just now.', 10)
     const ahead = stats.depth + stats.claimed + finished - snapshot.finished + others
     // Refused, it would leave the service time as it was measured last, and each later photo would be refused.
     if (ahead === 0) return
     const seconds = predictedSeconds(ahead, stats)
-    const limitSeconds = promiseSeconds * limits[limit].value
-    if (seconds > limitSeconds)
-      throw busy(
-        'busy',
-        'So many photos are waiting that yours would be late.',
-        seconds - limitSeconds,
-        limit,
-      )
+    const overSeconds = seconds - promiseSeconds * limits[limit].value
+    if (overSeconds > 0) throw tooMany(Math.min(maxRetrySeconds, Math.ceil(overSeconds)), limit)
   }
 
   return {
+    /**
+     * A ticket, to be held until the upload's job is in the queue.
+     * @throws Problem 503 with Retry-After when the promise cannot be kept.
+     */
     async admit() {
       assertKeepable(await fresh(), received, 'predictedShare')
       let confirmed = false
       return {
+        /**
+         * Call it when the body was received: from now on the upload counts as waiting work.
+         * @throws Problem 503 when the promise can no longer be kept.
+         */
         async confirm() {
           assertKeepable(await fresh(), received, 'receivedShare')
           received++ // synchronous with the check, so that concurrent uploads count each other
@@ -94,15 +81,6 @@ export function openAdmission(
   }
 }
 
-function busy(
-  type: string,
-  what: string,
-  seconds: number,
-  limit?: 'predictedShare' | 'receivedShare',
-): Problem {
-  const retrySeconds = Math.min(maxRetrySeconds, Math.max(1, Math.ceil(seconds)))
-  return new Problem(503, type, `${what} Try again in ${retrySeconds} s.`, {
-    headers: { 'Retry-After': String(retrySeconds) },
-    ...(limit && { limit }),
-  })
-}
+/** The refusal of a photo that would be late. */
+export const tooMany = (retrySeconds: number, limit?: LimitName): Problem =>
+  tryAgain(503, 'busy', 'So many photos are waiting that yours would be late.', retrySeconds, limit)

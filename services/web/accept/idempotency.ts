@@ -1,9 +1,9 @@
-import { createHash } from 'node:crypto'
+import { hash } from 'node:crypto'
 import { Problem } from '@tintype/lib/http.ts'
-import type { KeyRecord } from '@tintype/lib/photo/accept.ts'
+import type { KeyRecord, Received } from '@tintype/lib/photo/accept.ts'
 import type { Owner } from '@tintype/lib/photo/record.ts'
 import type { Key } from '@tintype/lib/storage/index.ts'
-import type { IncomingUpload, ReceivedUpload } from './upload.ts'
+import type { IncomingUpload } from './upload.ts'
 
 /**
  * The storage key of a request's Idempotency-Key; undefined without one.
@@ -13,15 +13,11 @@ export function keyOf(owner: Owner, given: string | undefined): Key | undefined 
   if (given === undefined) return undefined
   if (given === '' || given.length > 255)
     throw new Problem(400, 'bad-idempotency-key', 'An Idempotency-Key has 1 to 255 characters.')
-  const hash = createHash('sha256').update(given).digest('hex')
-  return `keys/${owner.slice(0, 2)}/${owner}/${hash}`
+  return `keys/${owner.slice(0, 2)}/${owner}/${hash('sha256', given)}`
 }
 
 /** Reads a repeated body to compare its hash, and stops when it is longer than the first upload. */
-export async function sameBody(
-  upload: IncomingUpload,
-  known: KeyRecord,
-): Promise<ReceivedUpload | 'other-body'> {
+export async function sameBody(upload: IncomingUpload, known: KeyRecord): Promise<Received | 'other-body'> {
   let bytes = 0
   for await (const chunk of upload.body) {
     bytes += chunk.length

@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { expect, test } from 'vitest'
+import { everyOutcome } from '../../../test/outcomes.ts'
 import { until } from '../../../test/support.ts'
 import type { PhotoView } from '../show/photo-view.ts'
 import { png } from '../test/images.ts'
@@ -48,7 +49,7 @@ test('of twelve times what can be converted, what is accepted is kept and the re
   await converter
   const outcomes = new Map<string, string>()
   await until(async () => {
-    for await (const { photo, outcome } of running.queue.outcomes()) outcomes.set(photo, outcome)
+    for await (const { photo, outcome } of everyOutcome(running.queue)) outcomes.set(photo, outcome)
     return outcomes.size === accepted.length
   })
   expect(accepted.filter(id => outcomes.get(id) !== 'kept')).toEqual([])

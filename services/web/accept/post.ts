@@ -1,6 +1,6 @@
 import { describeError, errorCode } from '@tintype/lib/errors.ts'
 import { tooSlow } from '@tintype/lib/http/connections.ts'
-import { hasLeft, Problem, sendProblem } from '@tintype/lib/http.ts'
+import { goneSignal, hasLeft, Problem, sendProblem, tryAgain } from '@tintype/lib/http.ts'
 import { countLimit, limits } from '@tintype/lib/limits.ts'
 import type { ErrorRequestHandler, Request, RequestHandler, Response } from 'express'
 import { type PhotoView, pending } from '../show/photo-view.ts'
@@ -20,10 +20,7 @@ export function refuseEarly(web: Web): RequestHandler {
   const checkRate = uploadRate(web.limits.uploadsPerMinute)
   const { maxUploadBytes } = web.limits
   return (request, response, next) => {
-    if (web.draining.aborted)
-      throw new Problem(503, 'stopping', 'This server is about to restart. Try again in 5 s.', {
-        headers: { 'Retry-After': '5' },
-      })
+    if (web.draining.aborted) throw tryAgain(503, 'stopping', 'This server is about to restart.', 5)
     checkRate(visitorOf(response), clientAddress(request))
     if (request.headers.expect !== undefined) refuseDeclaredType(request)
     if (Number(request.get('content-length') ?? 0) > maxBodyBytes(request, maxUploadBytes))
@@ -68,48 +65,34 @@ export function postPhoto(web: Web): RequestHandler {
       web.delivery.expect(id)
     }
     waits++
-    const signal = AbortSignal.any([gone(response), web.draining])
+    const signal = AbortSignal.any([goneSignal(response), web.draining])
     const view = await settledWithin(web, owner, id, record, seconds, signal).finally(() => waits--)
     answer(response, view, seconds > 0)
   }
 }
 
 function tooManyAtOnce(limit: 'uploads' | 'visitorUploads' | 'addressUploads'): Problem {
-  const more = { limit, headers: { 'Retry-After': '5' } }
-  if (limit === 'uploads')
-    return new Problem(503, 'busy', 'Too many photos are being uploaded. Try again in 5 s.', more)
-  const detail = `You are uploading ${limits[limit].value} photos at once. Let some finish, or try again in 5 s.`
-  return new Problem(429, 'too-many-at-once', detail, more)
+  if (limit === 'uploads') return tryAgain(503, 'busy', 'Too many photos are being uploaded.', 5, limit)
+  const detail = `You are uploading ${limits[limit].value} photos at once. Let some finish.`
+  return tryAgain(429, 'too-many-at-once', detail, 5, limit)
 }
 
 /** Answers with the state of an accepted photo. */
 function answer(response: Response, view: PhotoView | 'not-found', waited: boolean): void {
-  const problem = waited || view === 'not-found' ? problemOf(view) : undefined
-  if (problem) sendProblem(response, problem)
-  else if (view !== 'not-found')
-    response
-      .status(waited && view.state === 'ready' ? 201 : 202)
-      .set('Location', view.links.self)
-      // The browser and the probe subtract it from their own time to get the time on the network.
-      .set('Server-Timing', `app;dur=${Math.round(performance.now() - response.locals.startedAt)}`)
-      .json(view)
-}
-
-function problemOf(view: PhotoView | 'not-found'): Problem | undefined {
-  if (view === 'not-found') return new Problem(410, 'deleted', 'This photo was deleted meanwhile.')
-  if (!view.reason) return undefined
-  const { code, detail } = view.reason
-  return new Problem(422, `photo-${code}`, detail, {
-    headers: { Location: view.links.self },
-    members: { photo: view.links.self, reason: view.reason },
-  })
-}
-
-function gone(response: Response): AbortSignal {
-  const controller = new AbortController()
-  if (response.closed) controller.abort()
-  else response.once('close', () => controller.abort())
-  return controller.signal
+  if (view === 'not-found')
+    return void sendProblem(response, new Problem(410, 'deleted', 'This photo was deleted meanwhile.'))
+  const { reason, state } = view
+  const { self } = view.links
+  if (waited && reason) {
+    const more = { headers: { Location: self }, members: { photo: self, reason } }
+    return void sendProblem(response, new Problem(422, `photo-${reason.code}`, reason.detail, more))
+  }
+  response
+    .status(waited && state === 'ready' ? 201 : 202)
+    .set('Location', self)
+    // The browser and the probe subtract it from their own time to get the time on the network.
+    .set('Server-Timing', `app;dur=${Math.round(performance.now() - response.locals.startedAt)}`)
+    .json(view)
 }
 
 /** Counts, logs and answers each upload that is not accepted. */
@@ -137,7 +120,5 @@ const notStored = 'not-stored'
 function ours(web: Web, error: unknown, session: string): Problem | undefined {
   if (errorCode(error) === undefined) return undefined
   web.log.error('photo.not-stored', { error: describeError(error) }, session)
-  return new Problem(503, notStored, 'The photo could not be stored just now. Try again in 10 s.', {
-    headers: { 'Retry-After': '10' },
-  })
+  return tryAgain(503, notStored, 'The photo could not be stored just now.', 10)
 }

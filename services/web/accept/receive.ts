@@ -14,9 +14,10 @@ import { traceId, traceparent, withSpan } from '@tintype/lib/telemetry/trace.ts'
 import type { Request, Response } from 'express'
 import { visitorOf } from '../visitors/session.ts'
 import type { Web } from '../web.ts'
+import { tooMany } from './admission.ts'
 import { keyOf, sameBody } from './idempotency.ts'
 import { sniff } from './sniff.ts'
-import { openUpload, type ReceivedUpload, tooLarge } from './upload.ts'
+import { openUpload, tooLarge } from './upload.ts'
 
 /**
  * Accepts an upload. When it resolves, original, photo.json and job are durable, and the photo is a promise. Returns the
@@ -51,7 +52,7 @@ async function receive(
   try {
     const upload = await openUpload(request, maxBytes, key !== undefined, queue.now)
     const kind = await sniff(upload.head, maxPixels)
-    const arrival: Arrival<ReceivedUpload> = {
+    const arrival: Arrival = {
       ...upload,
       photo: newPhotoId(startedAt),
       owner,
@@ -104,9 +105,7 @@ function refusalOf(refused: Refused, maxBytes: number): Problem {
       'idempotency-key-reused',
       'This Idempotency-Key was used for another photo. Use a new key for each photo.',
     )
-  return new Problem(503, 'busy', 'So many photos are waiting that yours would be late. Try again in 60 s.', {
-    headers: { 'Retry-After': '60' },
-  })
+  return tooMany(60)
 }
 
 /** Until when (epoch ms) the session's detail is raised. */

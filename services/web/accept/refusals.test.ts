@@ -101,7 +101,7 @@ describe('a refused upload is told why', () => {
     await expectRefusal(running, await running.visitor().post(form), 413, 'too-large')
     const small = await startWeb({ maxUploadBytes: 500_000, maxPixels: 500_000 })
     expect(await (await small.visitor().post(large)).text()).toContain('0.47 MB at most')
-    expect(await (await small.visitor().post(png(900, 900))).text()).toContain('is 0.5 megapixels')
+    expect(await (await small.visitor().post(png(900, 900))).text()).toContain('up to 0.5 megapixels')
   })
 
   test('415 whatever its name and Content-Type say', async () => {

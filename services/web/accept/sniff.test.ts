@@ -72,6 +72,9 @@ describe('the size is that of the upright photo', () => {
     const app1 = Buffer.concat([Buffer.from([0xff, 0xe1, 0, block.length + 2]), block])
     const head = Buffer.concat([jpeg.subarray(0, 20), app1, jpeg.subarray(20)])
     expect(await size(head)).toBe([5, 6, 8].includes(orientation) ? '3000x4000' : '4000x3000')
+    const field = head.indexOf(Buffer.from('01120003', 'hex'))
+    head.set([0, 4, 0, 0, 0, 1, 0, 0, 0, orientation], field + 2)
+    expect(await size(head), 'as a LONG').toBe([5, 6, 8].includes(orientation) ? '3000x4000' : '4000x3000')
   })
 
   test.each([0, 1, 2, 3])('AVIF, turned by %i quarters', async turns => {

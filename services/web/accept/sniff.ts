@@ -1,9 +1,10 @@
 import { Problem } from '@tintype/lib/http.ts'
+import { heifProperties } from '@tintype/lib/photo/heif.ts'
 import type { Format } from '@tintype/lib/photo/record.ts'
-import { inMillions, maxSide, pixelLimit } from '@tintype/lib/pixels.ts'
+import { exifOrientation, firstDirectory, tags } from '@tintype/lib/photo/tiff.ts'
+import { pixelRefusal } from '@tintype/lib/pixels.ts'
 import { fileTypeFromBuffer } from 'file-type'
 import { imageSize } from 'image-size'
-import { measureHeif } from './heif.ts'
 
 /** Bytes of the body that are read to find type and size. In a JPEG the size follows the metadata. */
 export const headBytes = 64 * 1024
@@ -39,7 +40,9 @@ export async function sniff(head: Buffer, maxPixels: number): Promise<Kind> {
   const format = heifFormat(head) ?? formatsByType[mime ?? ''] ?? tiffByMagic(mime, head)
   if (format === undefined) throw unsupported(mime, head)
   const size = measure(format, head)
-  if (size) assertDecodable(format, size.width, size.height, maxPixels)
+  // The converter has lower limits for kinds that the head does not show (interlaced, progressive).
+  const refusal = size && pixelRefusal(size, format, maxPixels)
+  if (refusal) throw new Problem(422, 'too-many-pixels', refusal, { limit: 'photoPixels' })
   return { format, contentType: `image/${format}`, ...(size && upright(size)) }
 }
 
@@ -54,18 +57,6 @@ function heifFormat(head: Buffer): Format | undefined {
 const tiffByMagic = (mime: string | undefined, head: Buffer): Format | undefined =>
   mime === undefined && /^(II[*+]\0|MM\0[*+])/.test(head.toString('latin1', 0, 4)) ? 'tiff' : undefined
 
-/** The converter applies lower limits to kinds that the head does not show (interlaced, progressive). */
-function assertDecodable(format: Format, width: number, height: number, maxPixels: number): void {
-  const most = pixelLimit(format, maxPixels)
-  if (width * height <= most && Math.max(width, height) <= maxSide) return
-  throw new Problem(
-    422,
-    'too-many-pixels',
-    `This photo has ${width} × ${height} pixels; the most we can take of its type is ${inMillions(most)} megapixels and ${maxSide} on a side. Make it smaller, then try again.`,
-    { limit: 'photoPixels' },
-  )
-}
-
 /** The stored size. The EXIF orientation is NaN when the head does not hold it. */
 type Stored = { width: number; height: number; orientation: number }
 
@@ -79,37 +70,35 @@ function measure(format: Format, head: Buffer): Stored | undefined {
 }
 
 function measureOther(head: Buffer, format: Format): Stored {
-  const { width, height, orientation = 1 } = imageSize(head)
+  const { width, height } = imageSize(head)
   // The orientation of a PNG or WebP may lie beyond the head; the converter reads it.
   const extended = head.toString('latin1', 12, 16) === 'VP8X' && ((head[20] ?? 0) & 8) > 0
   const hasExif = format === 'webp' ? extended : format === 'png' && head.includes('eXIf')
-  return { width, height, orientation: hasExif ? Number.NaN : orientation }
+  const { value = 1 } = (format === 'jpeg' && exifOrientation(head)) || {}
+  return { width, height, orientation: hasExif ? Number.NaN : value }
 }
 
 /** EXIF's orientation does not turn a HEIF: its own boxes do. */
 function measureBoxes(head: Buffer): Stored {
-  const { width, height, turned, cropped } = measureHeif(head)
-  return { width, height, orientation: cropped ? Number.NaN : turned ? 6 : 1 }
+  const properties = heifProperties(head)
+  const find = (type: string) => properties.find(box => box.type === type)?.body
+  const size = find('ispe') ?? Buffer.alloc(0)
+  const turned = ((find('irot')?.[0] ?? 0) & 1) === 1
+  return {
+    width: size.readUInt32BE(4),
+    height: size.readUInt32BE(8),
+    // A crop makes the picture smaller than what is stored.
+    orientation: find('clap') ? Number.NaN : turned ? 6 : 1,
+  }
 }
 
-/** By the first directory. @throws RangeError when it lies beyond the head. */
+/** By the first directory. The converter decides which of several pages is shown. */
 function measureTiff(head: Buffer): Stored {
-  const little = head[0] === 0x49
-  const big = head[little ? 2 : 3] === 43
-  const view = new DataView(head.buffer, head.byteOffset, head.length)
-  const short = (at: number) => view.getUint16(at, little)
-  const long = (at: number) => view.getUint32(at, little)
-  const offset = (at: number) => (big ? Number(view.getBigUint64(at, little)) : long(at))
-  const readers: Record<number, (at: number) => number> = { 3: short, 4: long, 16: offset }
-  const start = offset(big ? 8 : 4)
-  const [first, entryBytes, valueAt] = big ? [start + 8, 20, 12] : [start + 2, 12, 8]
-  const end = first + entryBytes * (big ? offset(start) : short(start))
-  const tags = new Map<number, number>()
-  for (let at = first; at < end; at += entryBytes)
-    tags.set(short(at), readers[short(at + 2)]?.(at + valueAt) ?? 0)
-  const [width = 0, height = 0, orientation = 1] = [256, 257, 274].map(tag => tags.get(tag))
-  // The converter decides which of several pages is shown.
-  return { width, height, orientation: offset(end) === 0 ? orientation : Number.NaN }
+  const { fields, more } = firstDirectory(head)
+  const [width = 0, height = 0, orientation = 1] = [tags.width, tags.height, tags.orientation].map(
+    tag => fields.get(tag)?.value,
+  )
+  return { width, height, orientation: more() ? Number.NaN : orientation }
 }
 
 const measurers: Partial<Record<Format, (head: Buffer) => Stored>> = {

@@ -3,6 +3,7 @@ import { Readable } from 'node:stream'
 import { Busboy } from '@fastify/busboy'
 import { Problem } from '@tintype/lib/http.ts'
 import { limits } from '@tintype/lib/limits.ts'
+import type { Arrival, Received } from '@tintype/lib/photo/accept.ts'
 import { inMillions } from '@tintype/lib/pixels.ts'
 import type { Request } from 'express'
 import { headBytes } from './sniff.ts'
@@ -13,24 +14,8 @@ const multipartLimits = { files: 1, parts, fields: parts - 1, fieldSize: 1024, h
 /** Room for a form's boundaries and headers. */
 const formOverheadBytes = 64 * 1024
 
-/** `receivedAt` (epoch ms): when the last byte was read and the promise began. */
-export type ReceivedUpload = {
-  bytes: number
-  receivedAt: number
-  /** Seconds spent waiting for the client's bytes. */
-  clientSeconds: number
-  sha256?: string
-}
-
-export type IncomingUpload = {
-  /** The first bytes, at most `headBytes` and a chunk; also the first of `body`. */
-  head: Buffer
-  body: Readable
-  /** No other code uses the memory of the body's chunks. */
-  disposable: boolean
-  /** Resolves when `body` was read to its end and was well-formed; else rejects with a Problem. */
-  received: Promise<ReceivedUpload>
-}
+/** `head`: the first bytes, at most `headBytes` and a chunk; also the first of `body`. `received` rejects with a Problem. */
+export type IncomingUpload = Pick<Arrival, 'body' | 'disposable' | 'received'> & { head: Buffer }
 
 export const tooLarge = (maxBytes: number): Problem =>
   new Problem(
@@ -43,12 +28,6 @@ export const tooLarge = (maxBytes: number): Problem =>
 /** The largest body of a request whose photo may have `maxBytes`. */
 export const maxBodyBytes = (request: Request, maxBytes: number): number =>
   maxBytes + (request.is('multipart/form-data') ? formOverheadBytes : 0)
-
-/** A photo's bytes; `wellFormed` settles when the whole request was read. */
-type Source = Pick<IncomingUpload, 'disposable'> & {
-  chunks: AsyncIterator<Buffer>
-  wellFormed: Promise<unknown>
-}
 
 /**
  * Opens the body of a request, raw or the `photo` part of a form. Reads only its head; the rest is read with `body`. Never
@@ -63,8 +42,9 @@ export async function openUpload(
   digest: boolean,
   now: () => number,
 ): Promise<IncomingUpload> {
+  const raw = { chunks: request.iterator({ destroyOnReturn: false }), wellFormed: null, disposable: true }
   const isForm = request.is('multipart/form-data')
-  const { chunks, wellFormed, disposable } = isForm ? await photoPart(request, maxBytes) : rawBody(request)
+  const { chunks, wellFormed, disposable } = isForm ? await photoPart(request, maxBytes) : raw
   let waitedMs = 0
   const next = async (): Promise<Buffer | undefined> => {
     const asked = performance.now()
@@ -81,7 +61,7 @@ export async function openUpload(
   }
   const head = Buffer.concat(first)
   if (head.length === 0) throw new Problem(400, 'empty', 'The photo is empty: not one byte came.')
-  const received = Promise.withResolvers<ReceivedUpload>()
+  const received = Promise.withResolvers<Received>()
   received.promise.catch(() => {}) // it is not awaited when the upload is refused by its head
   async function* all() {
     const hash = digest ? createHash('sha256') : undefined
@@ -104,13 +84,8 @@ export async function openUpload(
   return { head, body, disposable, received: received.promise }
 }
 
-const rawBody = (request: Request): Source => ({
-  chunks: request.iterator({ destroyOnReturn: false }),
-  wellFormed: Promise.resolve(),
-  disposable: true,
-})
-
-async function photoPart(request: Request, maxBytes: number): Promise<Source> {
+/** The bytes of a form's photo; `wellFormed` settles when the whole request was read. */
+async function photoPart(request: Request, maxBytes: number) {
   const form = openForm(request)
   const wellFormed = new Promise((resolve, reject) => {
     const refuse = (type: string, detail: string, limit?: 'formParts') => () =>

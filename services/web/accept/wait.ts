@@ -1,3 +1,4 @@
+import { openDoorbell } from '@tintype/lib/doorbell.ts'
 import { readResult } from '@tintype/lib/photo/find.ts'
 import type { Owner, PhotoId, PhotoRecord } from '@tintype/lib/photo/record.ts'
 import { type PhotoView, pending, photoViewOf, viewPhoto } from '../show/photo-view.ts'
@@ -24,38 +25,20 @@ export async function settledWithin(
     const result = await readResult(web.storage, owner, id)
     return photoViewOf(web, typeof result === 'string' ? { record: accepted } : { record: accepted, result })
   }
-  for (let known = accepted && pending(accepted, 'queued'); ; known = undefined) {
-    const hint = nextHint(web, owner, id, signal) // subscribed before the read, so that no event in between is missed
-    try {
+  const ended = openDoorbell()
+  const unsubscribe = web.events.subscribe(owner, ({ photo, state }) => {
+    if (photo === id && state !== 'queued' && state !== 'converting') ended.ring()
+  })
+  try {
+    for (let known = accepted && pending(accepted, 'queued'); ; known = undefined) {
+      const rings = ended.rings()
       const view = known ?? (await look())
       const over = view === 'not-found' || view.state === 'ready' || view.state === 'failed'
       const leftMs = deadline - performance.now()
       if (over || leftMs <= 0 || signal.aborted) return view
-      await hint.within(Math.min(pollMs, leftMs))
-    } finally {
-      hint.cancel()
+      await ended.wait(rings, Math.min(pollMs, leftMs), signal)
     }
-  }
-}
-
-/** Resolves when the photo has ended, by an event. */
-function nextHint({ events }: Web, owner: Owner, id: PhotoId, signal: AbortSignal) {
-  const { promise, resolve } = Promise.withResolvers<void>()
-  const unsubscribe = events.subscribe(owner, ({ photo, state }) => {
-    if (photo === id && state !== 'queued' && state !== 'converting') resolve()
-  })
-  const stop = () => resolve()
-  signal.addEventListener('abort', stop)
-  let timer: NodeJS.Timeout | undefined
-  return {
-    within(ms: number) {
-      timer = setTimeout(resolve, ms)
-      return promise
-    },
-    cancel() {
-      clearTimeout(timer)
-      signal.removeEventListener('abort', stop)
-      unsubscribe()
-    },
+  } finally {
+    unsubscribe()
   }
 }

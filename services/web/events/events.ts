@@ -1,51 +1,33 @@
-import { setTimeout as sleep } from 'node:timers/promises'
+import { EventEmitter } from 'node:events'
 import { describeError } from '@tintype/lib/errors.ts'
 import type { Owner } from '@tintype/lib/photo/record.ts'
 import type { Queue, QueueEvent } from '@tintype/lib/queue/index.ts'
+import { repeat } from '@tintype/lib/repeat.ts'
 import type { Log } from '@tintype/lib/telemetry/log.ts'
 
 /** Pause before the queue's events are read again after an error. */
 const retryMs = 1_000
 
-type Listener = (event: QueueEvent) => void
-
 /** Reads the queue's events once a process and passes them to the subscribers of their owner. */
-export type Events = {
-  /** Returns the function that ends the subscription. */
-  subscribe(owner: Owner, listener: Listener): () => void
-  /** The last event passed on; null when there was none since the start. */
-  seq(): number | null
-}
-
-export function openEvents(queue: Pick<Queue, 'events'>, log: Log, signal: AbortSignal): Events {
-  const listeners = new Map<Owner, Set<Listener>>()
+export function openEvents(queue: Pick<Queue, 'events'>, log: Log, signal: AbortSignal) {
+  const owners = new EventEmitter().setMaxListeners(0)
   let seq: number | null = null
 
   const read = async () => {
     for await (const event of queue.events(seq, signal)) {
       seq = event.seq
-      for (const listener of listeners.get(event.owner) ?? []) listener(event)
+      owners.emit(event.owner, event)
     }
   }
-  const readOn = async () => {
-    while (!signal.aborted) {
-      await read().catch(
-        error => signal.aborted || log.error('events.failed', { error: describeError(error) }),
-      )
-      await sleep(retryMs, undefined, { signal }).catch(() => {})
-    }
-  }
-  readOn()
+  repeat(retryMs, signal, read, error => log.error('events.failed', { error: describeError(error) }))
 
   return {
-    subscribe(owner, listener) {
-      const own = listeners.get(owner) ?? new Set()
-      listeners.set(owner, own.add(listener))
-      return () => {
-        own.delete(listener)
-        if (own.size === 0 && listeners.get(owner) === own) listeners.delete(owner)
-      }
+    /** Returns the function that ends the subscription. */
+    subscribe(owner: Owner, listener: (event: QueueEvent) => void): () => void {
+      owners.on(owner, listener)
+      return () => void owners.off(owner, listener)
     },
+    /** The last event passed on; null when there was none since the start. */
     seq: () => seq,
   }
 }

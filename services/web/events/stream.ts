@@ -1,5 +1,6 @@
+import { openDoorbell } from '@tintype/lib/doorbell.ts'
 import { describeError } from '@tintype/lib/errors.ts'
-import { Problem } from '@tintype/lib/http.ts'
+import { goneSignal, tryAgain } from '@tintype/lib/http.ts'
 import { countLimit, limits } from '@tintype/lib/limits.ts'
 import type { Owner } from '@tintype/lib/photo/record.ts'
 import type { QueueEvent } from '@tintype/lib/queue/index.ts'
@@ -10,7 +11,7 @@ import { countAtOnce } from '../visitors/at-once.ts'
 import { visitorOf } from '../visitors/session.ts'
 import type { Web } from '../web.ts'
 
-/** Below the idle timeouts of proxies, which are 30 to 60 s. */
+/** After so long without an event a comment is sent: proxies close a connection that is idle for 30 to 60 s. */
 const heartbeatMs = 15_000
 /** The browser's delay before it reconnects. */
 const retryMs = 1_000
@@ -30,68 +31,45 @@ export function eventStream(web: Web): RequestHandler {
     })
     if (request.method === 'HEAD') return void response.end()
     const leave = enter(owner, clientAddress(request))
-    if (typeof leave === 'string') {
-      const detail = 'Too many event streams are open. Close a tab, then try again.'
-      throw new Problem(503, 'too-many-streams', detail, { limit: leave, headers: { 'Retry-After': '10' } })
-    }
-    const ended = new AbortController()
-    response.once('close', () => {
-      ended.abort()
-      leave()
-    })
-    stream(web, owner, request, response, ended.signal).catch(error => {
-      if (!ended.signal.aborted) web.log.error('events.failed', { error: describeError(error) })
+    if (typeof leave === 'string')
+      throw tryAgain(503, 'too-many-streams', 'Too many event streams are open. Close a tab.', 10, leave)
+    response.once('close', leave)
+    const gone = goneSignal(response)
+    stream(web, owner, request, response, gone).catch(error => {
+      if (!gone.aborted) web.log.error('events.failed', { error: describeError(error) })
       response.destroy()
     })
   }
 }
 
-async function stream(web: Web, owner: Owner, request: Request, response: Response, closed: AbortSignal) {
-  const signal = AbortSignal.any([closed, web.draining])
-  response.write(`retry: ${retryMs}\n\n`)
-  const heartbeat = setInterval(() => response.write(':\n\n'), heartbeatMs)
-  const inbox = openInbox(web, owner, signal, () => cut(response, 'streamEvents'))
+async function stream(web: Web, owner: Owner, request: Request, response: Response, gone: AbortSignal) {
+  const signal = AbortSignal.any([gone, web.draining])
+  const waiting: QueueEvent[] = []
+  const bell = openDoorbell()
+  // Subscribed before the missed events are read, so that none in between is lost.
+  const unsubscribe = web.events.subscribe(owner, event => {
+    if (waiting.length >= limits.streamEvents.value) cut(response, 'streamEvents')
+    else waiting.push(event)
+    bell.ring()
+  })
   try {
+    response.write(`retry: ${retryMs}\n\n`)
     const sent = await sendMissed(web, owner, request, response)
-    for await (const event of inbox) if (!sent.delete(event.seq)) await send(web, response, event)
+    while (!signal.aborted) {
+      const rings = bell.rings()
+      for (const event of waiting.splice(0)) if (!sent.delete(event.seq)) await send(web, response, event)
+      await bell.wait(rings, heartbeatMs, signal)
+      if (bell.rings() === rings) response.write(':\n\n')
+    }
   } finally {
-    clearInterval(heartbeat)
+    unsubscribe()
     response.end()
   }
 }
 
-/** The owner's events from this call on, until aborted. */
-function openInbox(
-  { events }: Web,
-  owner: Owner,
-  signal: AbortSignal,
-  overflow: () => void,
-): AsyncIterable<QueueEvent> {
-  const waiting: QueueEvent[] = []
-  let wake = () => {}
-  const unsubscribe = events.subscribe(owner, event => {
-    if (waiting.length >= limits.streamEvents.value) overflow()
-    else waiting.push(event)
-    wake()
-  })
-  signal.addEventListener('abort', () => {
-    unsubscribe()
-    wake()
-  })
-  return (async function* () {
-    while (!signal.aborted) {
-      yield* waiting.splice(0)
-      if (waiting.length === 0 && !signal.aborted)
-        await new Promise<void>(resolve => {
-          wake = resolve
-        })
-    }
-  })()
-}
-
 /**
  * Sends the events after the reader's last one, or a `reset`, after which it reads its list again, when the queue no longer
- * has them. Returns the numbers that it sent, because the inbox holds some of them too.
+ * has them. Returns the numbers that it sent, because some of them also wait.
  */
 async function sendMissed(
   web: Web,

@@ -12,24 +12,17 @@ export const maxExperienceSeconds = 3_600
  * waiting user, who had an open event stream or had requested the photo before. A user who returns a day later is not
  * measured as a slow delivery. Waiting users are held in memory: a restart loses the measurements in progress.
  */
-export type Delivery = {
-  /** A user waits for this photo. */
-  expect(photo: PhotoId): void
-  /** The thumbnail's bytes were sent. */
-  sent(record: PhotoRecord, durableAt: string): void
-  /** The browser's time from click to thumbnail on screen, once a photo; false when it was already counted. */
-  experienced(photo: PhotoId, seconds: number, traceId: string | undefined): boolean
-}
-
-export function openDelivery(metrics: Metrics, now: () => number): Delivery {
+export function openDelivery(metrics: Metrics, now: () => number) {
   /** Kept after the delivery, so that a late event does not cause a second measurement. */
   const deliveries = new Map<PhotoId, 'expected' | 'sent'>()
   const experienced = new Map<PhotoId, true>()
   return {
-    expect(photo) {
+    /** A user waits for this photo. */
+    expect(photo: PhotoId): void {
       if (!deliveries.has(photo)) setBounded(deliveries, photo, 'expected')
     },
-    sent({ id, owner, traceparent }, durableAt) {
+    /** The thumbnail's bytes were sent. */
+    sent({ id, owner, traceparent }: PhotoRecord, durableAt: string): void {
       if (deliveries.get(id) !== 'expected') return
       setBounded(deliveries, id, 'sent')
       const startTime = Date.parse(durableAt)
@@ -43,11 +36,11 @@ export function openDelivery(metrics: Metrics, now: () => number): Delivery {
       const seconds = Math.max(0, endTime - startTime) / 1000
       metrics.observe('tintype_stage_seconds', { stage: 'deliver' }, seconds, traceIdOf(traceparent))
     },
-    experienced(photo, seconds, traceId) {
-      if (experienced.has(photo)) return false
+    /** The browser's time from click to thumbnail on screen, once a photo. */
+    experienced(photo: PhotoId, seconds: number, traceId: string | undefined): void {
+      if (experienced.has(photo)) return
       setBounded(experienced, photo, true)
       metrics.observe('tintype_stage_seconds', { stage: 'experience' }, seconds, traceId)
-      return true
     },
   }
 }

@@ -2,8 +2,7 @@ import type { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { Problem } from '@tintype/lib/http.ts'
 import { findPhoto, type StoredPhoto } from '@tintype/lib/photo/find.ts'
-import { photoKey } from '@tintype/lib/photo/record.ts'
-import type { Storage } from '@tintype/lib/storage/index.ts'
+import { photoKey, thumbnailFile } from '@tintype/lib/photo/record.ts'
 import type { Request, RequestHandler, Response } from 'express'
 import { visitorOf } from '../visitors/session.ts'
 import type { Web } from '../web.ts'
@@ -36,7 +35,7 @@ export function thumbnail(web: Web): RequestHandler {
     response.set('Content-Type', contentTypes[chosen.format]).once('finish', () => {
       if (request.method === 'GET' && response.statusCode === 200) web.delivery.sent(record, result.durableAt)
     })
-    await send(web, request, response, photo, chosen)
+    await send(web, request, response, photo, { file: thumbnailFile(chosen), bytes: chosen.bytes })
   }
 }
 
@@ -71,19 +70,14 @@ async function send(
   response.set({ ETag: etag, 'Cache-Control': immutable })
   if (isHeld(request.get('if-none-match'), etag)) return void response.status(304).end()
   const key = photoKey(record.owner, record.id, file)
-  const found = bytes <= wholeBytes ? await readWhole(storage, key) : await storage.get(key)
+  const found = bytes <= wholeBytes ? await storage.read(key) : await storage.get(key)
   if (found === 'not-found') throw notFound() // deleted meanwhile
-  response.set('Content-Length', String(found.bytes))
-  if (Buffer.isBuffer(found.body)) response.end(found.body)
+  response.set('Content-Length', String(Buffer.isBuffer(found) ? found.length : found.bytes))
+  if (Buffer.isBuffer(found)) response.end(found)
   else if (request.method === 'HEAD') {
     found.body.destroy()
     response.end()
   } else await stream(found.body, response)
-}
-
-async function readWhole(storage: Storage, key: string) {
-  const body = await storage.read(key)
-  return body === 'not-found' ? body : { body, bytes: body.length }
 }
 
 /**

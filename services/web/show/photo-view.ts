@@ -9,7 +9,6 @@ import {
   type PhotoRecord,
   photoPrefix,
   type ThumbnailRecord,
-  thumbnailFile,
 } from '@tintype/lib/photo/record.ts'
 import { outcomeOf, type Ready, roundedSeconds, withStore } from '@tintype/lib/photo/settle.ts'
 import type { JobStatus } from '@tintype/lib/queue/index.ts'
@@ -24,13 +23,13 @@ export type PhotoView = {
   acceptedAt: string
   promiseBy: string
   /** Absent while it is open, and when the promise is void. */
-  kept?: boolean
+  kept?: boolean | undefined
   format: string
   bytes: number
-  width?: number
-  height?: number
+  width?: number | undefined
+  height?: number | undefined
   /** The file is truncated or has errors; the thumbnail shows what could be decoded. */
-  damaged?: true
+  damaged?: true | undefined
   thumbnails?: (ThumbnailRecord & { href: string })[]
   stages: { receive: number; wait?: number; convert?: number; store?: number }
   links: { self: string; thumbnail: string; original: string }
@@ -70,8 +69,8 @@ function common<S extends PhotoView['state']>(record: PhotoRecord, state: S) {
     promiseBy,
     format,
     bytes,
-    ...(width !== undefined && { width }),
-    ...(height !== undefined && { height }),
+    width,
+    height,
     stages: { receive: receiveSeconds },
     links: { self, thumbnail: `${self}/thumbnail`, original: `${self}/original` },
   }
@@ -79,7 +78,7 @@ function common<S extends PhotoView['state']>(record: PhotoRecord, state: S) {
 
 export function pending(record: PhotoRecord, state: 'queued' | 'converting'): PhotoView {
   const late = Date.now() > Date.parse(record.promiseBy)
-  return { ...common(record, state), ...(late && { kept: false }) }
+  return { ...common(record, state), kept: late ? false : undefined }
 }
 
 /** `known` is the queue's state; after 8 days only the result is left. */
@@ -89,22 +88,16 @@ function settled({ record, result }: StoredPhoto, known: JobStatus | null): Phot
   const outcome =
     (record.probe ? null : known?.outcome) ??
     outcomeOf({ promise: true, promiseBy: Date.parse(record.promiseBy) }, result)
-  const kept = outcome === 'void' ? {} : { kept: outcome === 'kept' }
-  if (result.state === 'failed') return { ...view, ...kept, reason: result.reason }
+  const kept = outcome === 'void' ? undefined : outcome === 'kept'
+  if (result.state === 'failed') return { ...view, kept, reason: result.reason }
   const durableAt = known?.durableAt ?? Date.parse(result.durableAt)
   const { width = record.width, height = record.height, damaged } = result
-  return {
-    ...view,
-    ...kept,
-    ...(width !== undefined && { width }),
-    ...(height !== undefined && { height }),
-    ...(damaged && { damaged }),
-    thumbnails: result.thumbnails.map(thumbnail => ({
-      ...thumbnail,
-      href: thumbnailHref(view.id, thumbnail),
-    })),
-    stages: stagesOf(record, withStore(result, durableAt).stages, durableAt),
-  }
+  const thumbnails = result.thumbnails.map(each => ({
+    ...each,
+    href: `${view.links.thumbnail}?size=${each.side}&format=${each.format}`,
+  }))
+  const stages = stagesOf(record, withStore(result, durableAt).stages, durableAt)
+  return { ...view, kept, width, height, damaged, thumbnails, stages }
 }
 
 /** `receive` is the rest: the time from the first byte to the durable result, without the other stages. */
@@ -114,44 +107,31 @@ function stagesOf({ receivedAt, receiveSeconds }: PhotoRecord, stages: Ready['st
   return { receive: Math.max(receiveSeconds, receive), ...stages }
 }
 
-const thumbnailHref = (id: PhotoId, { side, format }: ThumbnailRecord): string =>
-  `/photos/${id}/thumbnail?size=${side}&format=${format}`
-
 /** The requested thumbnail, or the first; undefined when none of that size and format exists. */
 export const chooseThumbnail = (
   thumbnails: ThumbnailRecord[],
   size: string | undefined,
   format: string | undefined,
-): (ThumbnailRecord & { file: string }) | undefined => {
-  const found = thumbnails.find(
-    each =>
-      (size === undefined || String(each.side) === size) && (format === undefined || each.format === format),
+): ThumbnailRecord | undefined =>
+  thumbnails.find(
+    made => (size ?? `${made.side}`) === `${made.side}` && (format ?? made.format) === made.format,
   )
-  return found && { ...found, file: thumbnailFile(found) }
-}
 
 /** A session's photos after a given one, newest first. `next` is the last one's id when there may be more. */
-export async function listPhotos(
-  web: Web,
-  owner: Owner,
-  after: PhotoId | undefined,
-  limit: number,
-): Promise<{ photos: PhotoView[]; next: PhotoId | null }> {
+export async function listPhotos(web: Web, owner: Owner, after: PhotoId | undefined, limit: number) {
   const prefix = ownerPrefix(owner)
   const start = after === undefined ? undefined : `${photoPrefix(owner, after)}zzz` // after each of its files
-  const ids: PhotoId[] = []
+  const ids = new Set<PhotoId>()
   for await (const key of web.storage.list(prefix, start)) {
-    const id = key.slice(prefix.length).split('/')[0] as PhotoId
-    if (id === ids.at(-1)) continue
-    if (ids.length === limit) return { photos: await viewAll(web, owner, ids), next: ids.at(-1) ?? null }
-    ids.push(id)
+    ids.add(key.slice(prefix.length).split('/')[0] as PhotoId)
+    if (ids.size > limit) break
   }
-  return { photos: await viewAll(web, owner, ids), next: null }
-}
-
-async function viewAll(web: Web, owner: Owner, ids: PhotoId[]): Promise<PhotoView[]> {
-  const views = await Promise.all(ids.map(id => viewPhoto(web, owner, id)))
-  return views.filter(view => view !== 'not-found') // not yet accepted, or just deleted
+  const shown = [...ids].slice(0, limit)
+  const views = await Promise.all(shown.map(id => viewPhoto(web, owner, id)))
+  return {
+    photos: views.filter(view => view !== 'not-found'), // not yet accepted, or just deleted
+    next: ids.size > limit ? (shown.at(-1) ?? null) : null,
+  }
 }
 
 export const notFound = (): Problem => new Problem(404, 'no-such-photo', 'You have no photo with this id.')

@@ -1,4 +1,4 @@
-import { Problem } from '@tintype/lib/http.ts'
+import { tryAgain } from '@tintype/lib/http.ts'
 import { limits } from '@tintype/lib/limits.ts'
 import { setBounded } from './bounded.ts'
 import type { Visitor } from './session.ts'
@@ -26,17 +26,9 @@ function openBuckets(perMinute: number, limit: 'visitorRate' | 'addressRate', no
     const at = now()
     const bucket = buckets.get(key) ?? { tokens: perMinute, at }
     const tokens = Math.min(perMinute, bucket.tokens + (at - bucket.at) * perMs)
-    if (tokens >= 1) {
-      setBounded(buckets, key, { tokens: tokens - 1, at })
-      return
-    }
+    if (tokens >= 1) return void setBounded(buckets, key, { tokens: tokens - 1, at })
     const retrySeconds = Math.ceil((1 - tokens) / perMs / 1000)
     const whose = limit === 'addressRate' ? ' from one address' : ''
-    throw new Problem(
-      429,
-      'too-many',
-      `More than ${perMinute} photos a minute${whose}. Try again in ${retrySeconds} s.`,
-      { headers: { 'Retry-After': String(retrySeconds) }, limit },
-    )
+    throw tryAgain(429, 'too-many', `More than ${perMinute} photos a minute${whose}.`, retrySeconds, limit)
   }
 }

@@ -1,7 +1,6 @@
 import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto'
 import { type Owner, ownerOf, sessionOf } from '@tintype/lib/photo/record.ts'
 import { withSession } from '@tintype/lib/telemetry/trace.ts'
-import { stringifySetCookie } from 'cookie'
 import type { RequestHandler, Response } from 'express'
 import { withDetail } from '../detail.ts'
 import type { WebOptions } from '../web.ts'
@@ -56,12 +55,4 @@ function issuedSession(header: string, secret: string): string | undefined {
 const issuedCookie = new RegExp(`(?<=^|;)\\s*${cookieName}="?([0-9a-f]{32})\\.([\\w-]{43})"?\\s*(?=;|$)`, 'g')
 
 const setCookie = (id: string, secret: string, secure: boolean): string =>
-  stringifySetCookie({
-    name: cookieName,
-    value: `${id}.${sign(id, secret)}`,
-    httpOnly: true,
-    sameSite: 'lax',
-    path: '/',
-    maxAge: maxAgeSeconds,
-    secure,
-  })
+  `${cookieName}=${id}.${sign(id, secret)}; Max-Age=${maxAgeSeconds}; Path=/; HttpOnly${secure ? '; Secure' : ''}; SameSite=Lax`

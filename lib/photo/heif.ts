@@ -1,27 +1,16 @@
-/** The boxes that hold the size of a HEIF photo (AVIF, HEIC): ISO/IEC 23008-12 and 14496-12. */
-
-/** The stored size of the primary image. `turned`: rotated by a quarter; `cropped`: the size shown is smaller. */
-type HeifSize = { width: number; height: number; turned: boolean; cropped: boolean }
+/** The boxes of a HEIF photo (AVIF, HEIC) that describe it: ISO/IEC 23008-12 and 14496-12. */
 
 type Box = { type: string; body: Buffer }
 
-/** @throws RangeError when the head does not hold it. */
-export function measureHeif(head: Buffer): HeifSize {
+/** The properties of the primary image. @throws RangeError when the head does not hold them. */
+export function heifProperties(head: Buffer): Box[] {
   const meta = inside([...boxes(head)], 'meta').subarray(4)
   const parts = [...boxes(meta)]
   const properties = [...boxes(inside(parts, 'iprp'))]
   const all = [...boxes(inside(properties, 'ipco'))]
-  const own = indexesOf(idIn(inside(parts, 'pitm'), 4), inside(properties, 'ipma')).map(
-    index => all[index - 1],
+  return indexesOf(idIn(inside(parts, 'pitm'), 4), inside(properties, 'ipma')).flatMap(
+    index => all[index - 1] ?? [],
   )
-  const find = (type: string) => own.find(box => box?.type === type)?.body
-  const size = find('ispe') ?? Buffer.alloc(0)
-  return {
-    width: size.readUInt32BE(4),
-    height: size.readUInt32BE(8),
-    turned: ((find('irot')?.[0] ?? 0) & 1) === 1,
-    cropped: find('clap') !== undefined,
-  }
 }
 
 /** A sequence of boxes. The end of the head may cut the last one. */

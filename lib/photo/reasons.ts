@@ -1,4 +1,4 @@
-import type { FailureReason } from '@tintype/lib/photo/record.ts'
+import type { FailureReason } from './record.ts'
 
 /** Reasons shown to the person for failures other than bad bytes. */
 export const reasons = {

@@ -1,5 +1,3 @@
-import { type FSWatcher, watch } from 'node:fs'
-
 export type Doorbell = {
   /** The number of rings so far. Read it before looking for work, so that no ring in between is missed. */
   rings(): number
@@ -33,35 +31,5 @@ export function openDoorbell(): Doorbell & { ring(): void } {
         signal.addEventListener('abort', wake)
       }),
     close: ring,
-  }
-}
-
-/**
- * A doorbell that other processes ring by touching a file. It is watched from the first look on: a process that looks for
- * nothing is not woken. Watching the database's `-wal` file would wake before the commit is visible. When the system has no
- * watches left, waits end by their time.
- */
-export function listenTo(file: string): Doorbell {
-  const doorbell = openDoorbell()
-  let watcher: FSWatcher | undefined
-  let isWatched = false
-  const listen = () => {
-    isWatched = true
-    try {
-      watcher = watch(file, doorbell.ring).on('error', () => {})
-    } catch {
-      // The system has no watches left.
-    }
-  }
-  return {
-    ...doorbell,
-    rings() {
-      if (!isWatched) listen()
-      return doorbell.rings()
-    },
-    close() {
-      watcher?.close()
-      doorbell.close()
-    },
   }
 }

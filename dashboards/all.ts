@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { existsSync, globSync, readFileSync } from 'node:fs'
+import { globSync, readFileSync } from 'node:fs'
 import { join, parse as parsePath } from 'node:path'
 import { ExpectedError } from '@tintype/lib/errors.ts'
 import { parse } from 'yaml'
@@ -28,19 +28,16 @@ export function dashboardsOf(directory: Directory): DashboardSpec[] {
     scope: service,
     pages: [sloPage, ...(spec.pages ?? [])],
   })
-  const files = existsSync(join(folder, 'dashboards'))
-    ? globSync('*.{yaml,yml}', { cwd: join(folder, 'dashboards') })
-    : []
+  const files = globSync('*.{yaml,yml}', { cwd: join(folder, 'dashboards') })
   const all = [
     // Recorded series have the labels that their rules give them, not those of what the rules read.
     { ...ofService('objectives', objectivesDashboard(objectives, service)), scope: unscoped },
     ...(service.stages.length > 0 ? [ofService('stages', stagesDashboard(service))] : []),
     ...(service.resources.length > 0 ? [ofService('resources', resourcesDashboard(service))] : []),
-    ...files
-      .toSorted()
-      .map(file =>
-        ofService(parsePath(file).name, readDashboard(join(folder, 'dashboards', file), objectives)),
-      ),
+    ...files.toSorted().map(file => {
+      const spec = readDashboard(join(folder, 'dashboards', file), objectives)
+      return ofService(parsePath(file).name, spec)
+    }),
   ]
   const twice = all.find(({ uid }, i) => all.findIndex(each => each.uid === uid) !== i)
   if (twice) throw new ExpectedError(`two dashboards are ${twice.uid}: name its file otherwise`)

@@ -1,11 +1,5 @@
 import * as bargauge from '@grafana/grafana-foundation-sdk/bargauge'
 import * as common from '@grafana/grafana-foundation-sdk/common'
-import {
-  BarGaugeDisplayMode,
-  GraphThresholdsStyleMode,
-  StackingMode,
-  TooltipDisplayMode,
-} from '@grafana/grafana-foundation-sdk/common'
 import * as dashboard from '@grafana/grafana-foundation-sdk/dashboard'
 import * as prometheus from '@grafana/grafana-foundation-sdk/prometheus'
 import * as stat from '@grafana/grafana-foundation-sdk/stat'
@@ -35,7 +29,6 @@ const everywhere = [
   { name: 'instance', label: 'Instance', all: '.+' },
 ] as const
 
-const ofVariables = (names: readonly string[]) => names.map(name => `${name}=~"$${name}"`)
 const fixed = ({ scope: { selectors } }: DashboardSpec) =>
   Object.entries(selectors).map(([label, value]) => `${label}=${JSON.stringify(value)}`)
 
@@ -89,7 +82,7 @@ export function variableQueries(
     return { name, label, all: '.+', query: `label_values(${metric}, ${name})` }
   })
   const shared = everywhere.map((variable, i) => {
-    const before = ofVariables(everywhere.slice(0, i).map(({ name }) => name))
+    const before = everywhere.slice(0, i).map(({ name }) => `${name}=~"$${name}"`)
     const query = `label_values({${[read, ...fixed(spec), ...before].join(', ')}}, ${variable.name})`
     return { ...variable, query }
   })
@@ -184,7 +177,7 @@ function dress(panel: AnyPanel, spec: PanelSpec): AnyPanel {
       .showPoints(common.VisibilityMode.Never)
       .tooltip(
         new common.VizTooltipOptionsBuilder()
-          .mode(TooltipDisplayMode.Multi)
+          .mode(common.TooltipDisplayMode.Multi)
           .sort(common.SortOrder.Descending),
       )
       .legend(
@@ -195,16 +188,17 @@ function dress(panel: AnyPanel, spec: PanelSpec): AnyPanel {
       )
     if (spec.softMax !== undefined) panel.axisSoftMax(spec.softMax)
     if (spec.stacked) {
-      const mode = spec.stacked === 'share' ? StackingMode.Percent : StackingMode.Normal
+      const { Percent, Normal } = common.StackingMode
+      const mode = spec.stacked === 'share' ? Percent : Normal
       panel.stacking(new common.StackingConfigBuilder().mode(mode))
     }
     if (spec.thresholds)
       panel.thresholdsStyle(
-        new common.GraphThresholdsStyleConfigBuilder().mode(GraphThresholdsStyleMode.Dashed),
+        new common.GraphThresholdsStyleConfigBuilder().mode(common.GraphThresholdsStyleMode.Dashed),
       )
   }
   if (panel instanceof bargauge.PanelBuilder)
-    panel.displayMode(BarGaugeDisplayMode.Basic).orientation(common.VizOrientation.Horizontal)
+    panel.displayMode(common.BarGaugeDisplayMode.Basic).orientation(common.VizOrientation.Horizontal)
   if (panel instanceof stat.PanelBuilder)
     panel.graphMode(common.BigValueGraphMode.None).colorMode(common.BigValueColorMode.Value)
   if (panel instanceof statetimeline.PanelBuilder)

@@ -99,7 +99,7 @@ test('only alerts of these objectives count, also when every job is chosen', () 
 describe('another service', () => {
   test('gets dashboards without a word of Tintype', () => {
     expect(another.map(({ uid }) => uid)).toEqual(
-      ['objectives', 'stages', 'resources', 'storage'].map(name => `prometheus-${name}`),
+      ['objectives', 'stages', 'resources', 'storage'].map(name => `itself-${name}`),
     )
     expect(another.map(render).join('\n')).not.toMatch(/tintype|availability|latency|photo/)
   })
@@ -107,14 +107,14 @@ describe('another service', () => {
     const folder = await temporaryFolder()
     cpSync(anotherFolder, folder, { recursive: true })
     cpSync(join(folder, 'dashboards', 'storage.yaml'), join(folder, 'dashboards', 'stages.yml'))
-    expect(() => dashboardsOf(readDirectory(folder))).toThrow('two dashboards are prometheus-stages')
+    expect(() => dashboardsOf(readDirectory(folder))).toThrow('two dashboards are itself-stages')
   })
   test('has ids that Grafana takes, however long its name is', async () => {
     const folder = await temporaryFolder()
     cpSync(anotherFolder, folder, { recursive: true })
     const file = join(folder, 'service.yaml')
     const name = 'the-service-that-has-the-longest-name-of-all'
-    writeFileSync(file, readFileSync(file, 'utf8').replace('service: prometheus', `service: ${name}`))
+    writeFileSync(file, readFileSync(file, 'utf8').replace('service: itself', `service: ${name}`))
     const uids = dashboardsOf(readDirectory(folder)).map(({ uid }) => uid)
     expect(uids.filter(uid => uid.length > 40)).toEqual([])
     expect(new Set(uids).size).toBe(uids.length)

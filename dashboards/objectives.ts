@@ -7,20 +7,10 @@ import type { Objective, Tier } from '../slo/sources/index.ts'
 import type { Scope } from '../slo/sources/promql.ts'
 import { type DashboardSpec, lines, type PanelSpec, type Query } from './spec.ts'
 
-/** What the rules record of an objective, and its alerts. */
-type Recorded = {
-  objective: Objective
-  good: string
-  total: string
-  bad: string
-  budgetLeft: string
-  budgetLeftRatio: string
-  firing: string
-  /** Of a line: the objective, or its group. */
-  legend: string
-}
+type Recorded = ReturnType<typeof recordedOf>
 
-function recordedOf(objective: Objective, scope: Scope): Recorded {
+/** What the rules record of an objective, its alerts, and what a line of it is called. */
+function recordedOf(objective: Objective, scope: Scope) {
   const of = (metric: string) => series(metric, objective, scope)
   return {
     objective,

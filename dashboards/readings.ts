@@ -21,7 +21,7 @@ export function stagesDashboard({
   const failing = stages.flatMap(({ name, failing }) =>
     failing ? [{ expr: shown(failing), legend: name }] : [],
   )
-  const across: PanelSpec[] = [
+  const across = [
     lines({
       title: 'Share of time by stage',
       description: 'The part of each stage in the time of one unit of work.',
@@ -30,13 +30,11 @@ export function stagesDashboard({
       stacked: 'share',
       queries: each(seconds => seconds),
     }),
-    {
+    lines({
       kind: 'bars',
       title: 'Stage time compared with before',
       description: 'Time of each stage as a part of what it was at the time chosen above.',
       unit: 'percentunit',
-      width: 12,
-      height: 7,
       min: 0,
       nothing: 'nothing to compare with',
       queries: each(seconds => `(${seconds}) / (${before(seconds)} > 0)`),
@@ -44,34 +42,28 @@ export function stagesDashboard({
         { above: 1.5, means: 'late' },
         { above: 3, means: 'broken' },
       ],
-    },
+    }),
+    lines({
+      title: 'Error rate by stage',
+      description: 'Share of the work that ends in each stage by an error of the service.',
+      unit: 'percentunit',
+      min: 0,
+      max: 1,
+      queries: failing,
+    }),
+    lines({
+      title: 'Traffic',
+      description: 'Work that users bring.',
+      unit: 'reqps',
+      min: 0,
+      queries: traffic ? [{ expr: shown(traffic), legend: 'traffic' }] : [],
+    }),
   ]
-  if (failing.length > 0)
-    across.push(
-      lines({
-        title: 'Error rate by stage',
-        description: 'Share of the work that ends in each stage by an error of the service.',
-        unit: 'percentunit',
-        min: 0,
-        max: 1,
-        queries: failing,
-      }),
-    )
-  if (traffic)
-    across.push(
-      lines({
-        title: 'Traffic',
-        description: 'Work that users bring.',
-        unit: 'reqps',
-        min: 0,
-        queries: [{ expr: shown(traffic), legend: 'traffic' }],
-      }),
-    )
   return {
     description: 'Which stage of the work takes the time, which grew, and in which does it fail?',
     ago: ages,
     rows: [
-      { title: 'All stages', panels: across },
+      { title: 'All stages', panels: across.filter(({ queries }) => queries.length > 0) },
       {
         title: 'Time of each stage',
         panels: stages.map(({ name, seconds }) =>
@@ -103,32 +95,27 @@ const words = (cause: string): string =>
     : cause.charAt(0).toUpperCase() + cause.slice(1).replaceAll('-', ' ')
 
 /** Readings of one cause and kind are lines of one panel. */
-function resourcePanel(stage: string, readings: readonly ResourceReading[]): PanelSpec[] {
-  const [first] = readings
-  if (!first) return []
+function resourcePanel(stage: string, readings: readonly ResourceReading[]): PanelSpec {
+  const [first] = readings as [ResourceReading]
   const { noun, unit, what } = looks[first.kind]
   const queries = readings.map(({ query }) => shown(query))
   const metrics = readings.map(({ metric, query }) => metric ?? metricsOf(shown(query))[0] ?? first.cause)
   const isAlone = (metric: string) => metrics.indexOf(metric) === metrics.lastIndexOf(metric)
   const limit = Math.min(...readings.map(({ limit = 1 }) => limit))
-  return [
-    lines({
-      title: `${words(first.cause)}${noun}: ${stage}`,
-      description: `${what}; when diagnosis names ${first.cause}: ${first.action}.`,
-      unit,
-      width: 6,
-      height: 6,
-      min: 0,
-      nothing: 'not measured here',
-      ...(first.kind === 'exhausted'
-        ? { softMax: 1, thresholds: [{ above: limit, means: 'late' as const }] }
-        : {}),
-      queries: queries.map((expr, i) => {
-        const metric = metrics[i] as string
-        return { expr, legend: isAlone(metric) ? metric : `${metric} (${i + 1})` }
-      }),
+  return lines({
+    title: `${words(first.cause)}${noun}: ${stage}`,
+    description: `${what}; when diagnosis names ${first.cause}: ${first.action}.`,
+    unit,
+    width: 6,
+    height: 6,
+    min: 0,
+    nothing: 'not measured here',
+    ...(first.kind === 'exhausted' && { softMax: 1, thresholds: [{ above: limit, means: 'late' }] }),
+    queries: queries.map((expr, i) => {
+      const metric = metrics[i] as string
+      return { expr, legend: isAlone(metric) ? metric : `${metric} (${i + 1})` }
     }),
-  ]
+  })
 }
 
 /** Every reading of diagnosis, by the stage whose time it explains. */
@@ -137,7 +124,7 @@ export function resourcesDashboard({
 }: Service): Pick<DashboardSpec, 'description' | 'ago' | 'rows'> {
   const rows = [...Map.groupBy(resources, ({ stage }) => stage)].map(([stage, ofStage]) => {
     const panels = [...Map.groupBy(ofStage, ({ cause, kind }) => `${cause} ${kind}`).values()]
-    return { title: `Stage ${stage}`, panels: panels.flatMap(readings => resourcePanel(stage, readings)) }
+    return { title: `Stage ${stage}`, panels: panels.map(readings => resourcePanel(stage, readings)) }
   })
   return { description: 'What diagnosis reads, stage by stage: which resource is short?', ago: ages, rows }
 }

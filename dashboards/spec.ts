@@ -68,9 +68,4 @@ export type Page = { name: string; title: string; address: string }
 /** Half a row: a panel of lines over time. */
 export const lines = (
   panel: Omit<PanelSpec, 'kind' | 'width' | 'height'> & Partial<PanelSpec>,
-): PanelSpec => ({
-  kind: 'timeseries',
-  width: 12,
-  height: 7,
-  ...panel,
-})
+): PanelSpec => ({ kind: 'timeseries', width: 12, height: 7, ...panel })

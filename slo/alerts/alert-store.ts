@@ -64,13 +64,6 @@ function read(file: string): Content {
   return { sent, facts }
 }
 
-/** When the first alert began of those that were sent and fire, epoch milliseconds; null when none fires. */
-export const firstAlert = (sent: readonly Pick<Sent, 'since'>[]): number | null =>
-  sent.length === 0 ? null : Math.min(...sent.map(({ since }) => since))
-
-/** The messages that another process sent, of groups that fire. */
-export const readSent = (file: string): Sent[] => read(file).sent.map(([, each]) => each)
-
 /**
  * Opens a store. An error in reading or writing it, such as a full disk, is reported to `onTrouble`, and null when it is over. The
  * next call writes again; a damaged file is replaced.

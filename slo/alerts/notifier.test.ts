@@ -26,14 +26,14 @@ type Received = ReturnType<typeof payload> & Record<'key' | 'authorization', str
 /** A receiver of messages, which can refuse them, or hang until it is released. */
 async function phone(folder?: string) {
   const received: Received[] = []
-  const state = { refuse: 0, asked: 0, hang: undefined as Promise<void> | undefined }
+  const state = { refuse: 0, retryAfter: '0', asked: 0, hang: undefined as Promise<void> | undefined }
   const server = createServer(async (request, response) => {
     state.asked++
     await state.hang
     const body = Buffer.concat(await request.toArray()).toString()
     if (state.refuse > 0) {
       state.refuse--
-      response.writeHead(500).end()
+      response.writeHead(429, { 'Retry-After': state.retryAfter }).end()
       return
     }
     const { authorization, 'idempotency-key': key } = request.headers as Record<string, string>
@@ -169,6 +169,35 @@ test('a message that is not taken is tried again, and with the next evaluation o
   expect(said()).toEqual([])
   await update([page], begin + minute)
   expect(said()).toEqual([['firing', 'page']])
+})
+
+test('a receiver that asks for time by Retry-After is not asked before', async () => {
+  const { start, state, said } = await phone()
+  const { update, stop } = start()
+  Object.assign(state, { refuse: 1, retryAfter: '3' })
+  const began = performance.now()
+  await update([page], begin)
+  expect(performance.now() - began).toBeGreaterThan(2_900)
+  expect(said()).toEqual([['firing', 'page']])
+  Object.assign(state, { refuse: 1, retryAfter: new Date(Date.now() + 3_600_000).toUTCString() })
+  const asked = state.asked
+  void update([], begin + minute)
+  await until(() => state.asked === asked + 1)
+  await stop()
+})
+
+test('of an alert that ended before its message arrived the end is sent, which says what was', async () => {
+  const { start, state, received } = await phone()
+  const notifier = start()
+  const { update } = notifier
+  state.refuse = 3
+  await update([page], begin)
+  expect([...notifier.begun()]).toEqual(['availability'])
+  await update([], begin + 10 * minute)
+  await update([], begin + 11 * minute)
+  expect(received.map(({ status, text }) => [status, text])).toEqual([
+    ['resolved', 'Resolved: availability. It lasted 10 min. Was: availability burns Slow in convert: cpu.'],
+  ])
 })
 
 test('updates that come together are one message', async () => {

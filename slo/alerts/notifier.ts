@@ -11,7 +11,9 @@ import { runbookUrl } from './rules.ts'
 const repeatMs = 4 * 3_600_000
 const webhookTimeoutMs = 10_000
 /** A message that the receiver did not accept is sent again after these; after the last, with the next evaluation. */
-const retryAfterMs = [1_000, 4_000]
+const retryAfterMs = [1_000, 4_000, 0]
+/** The longest wait that a receiver may ask for by Retry-After: Slack and Discord block who goes on sending. */
+const maxPauseMs = 5 * 60_000
 
 export type Notifier = {
   /**
@@ -19,6 +21,8 @@ export type Notifier = {
    * being sent a newer update replaces a waiting one; resolves when the newest is sent or has failed.
    */
   update(firing: readonly Alert[], nowMs: number): Promise<void>
+  /** The groups whose beginning was sent, or was to be sent: their end is due. */
+  begun(): ReadonlySet<string>
   /** Aborts the message that is being sent: the next start sends it again. */
   stop(): Promise<void>
 }
@@ -40,6 +44,8 @@ export function createNotifier(options: {
   const { alertStore, webhook, pages, labels = {}, log } = options
   const stopping = new AbortController()
   let groups = new Map<string, readonly Alert[]>()
+  /** Messages that did not arrive. When their alerts have ended, the end is sent all the same: it says what was. */
+  const missed = new Map<string, Message>()
   let now = 0
   let changed = false
   let sending = false
@@ -48,7 +54,8 @@ export function createNotifier(options: {
   const sendGroup = async (group: string): Promise<void> => {
     if (stopping.signal.aborted) return
     const before = alertStore.sent().find(each => each.group === group)
-    const message = nextMessage(before, groups.get(group) ?? [], now)
+    const firing = groups.get(group) ?? []
+    const message = nextMessage(before, firing, missed.get(group), now)
     if (!message) return
     log[message.status === 'firing' ? 'warn' : 'info'](`alert.${message.status}`, {
       group,
@@ -56,15 +63,20 @@ export function createNotifier(options: {
       alerts: message.alerts.map(({ name }) => name),
     })
     const delivery = webhook && { webhook, pages: pages(), labels, log, signal: stopping.signal }
-    if (delivery === null || (await send(message, delivery))) alertStore.record(message)
+    const arrived = delivery === null || (await send(message, delivery))
+    if (arrived) alertStore.record(message)
+    if (arrived) missed.delete(group)
+    else if (message.status === 'firing') missed.set(group, message)
   }
+
+  const begun = () => new Set([...alertStore.sent().map(({ group }) => group), ...missed.keys()])
 
   /** Group by group: two concurrent rounds would both send the same group. */
   const sendAll = async (): Promise<void> => {
     sending = true
     while (changed && !stopping.signal.aborted) {
       changed = false
-      for (const group of new Set([...alertStore.sent().map(each => each.group), ...groups.keys()]))
+      for (const group of new Set([...begun(), ...groups.keys()]))
         await sendGroup(group).catch(error => {
           if (!stopping.signal.aborted) log.error('alert.failed', { group, error: describeError(error) })
         })
@@ -73,6 +85,7 @@ export function createNotifier(options: {
   }
 
   return {
+    begun,
     update(firing, nowMs) {
       groups = Map.groupBy(firing, ({ group }) => group)
       now = nowMs
@@ -90,9 +103,15 @@ export function createNotifier(options: {
 }
 
 /** The message that is due for a group now, or null. A second tier of the same severity needs no message. */
-function nextMessage(sent: Sent | undefined, firing: readonly Alert[], nowMs: number): Message | null {
+function nextMessage(
+  sent: Sent | undefined,
+  firing: readonly Alert[],
+  missed: Message | undefined,
+  nowMs: number,
+): Message | null {
   const first = firing[0]
-  if (!first) return sent ? { ...sent, status: 'resolved', at: nowMs } : null
+  const begun = sent ?? missed
+  if (!first) return begun ? { ...begun, status: 'resolved', at: nowMs } : null
   const severity = firing.some(each => each.severity === 'page') ? 'page' : 'ticket'
   const since = Math.min(sent?.since ?? Infinity, ...firing.map(each => each.since))
   const alerts = [...firing]
@@ -112,29 +131,40 @@ type Delivery = {
 
 async function send(message: Message, delivery: Delivery): Promise<boolean> {
   const { group, status } = message
-  for (const again of [...retryAfterMs, null]) {
-    const why = await post(message, delivery)
+  for (const least of retryAfterMs) {
+    const { why, pauseMs = 0 } = await post(message, delivery)
     if (why === null) return true
     delivery.signal.throwIfAborted()
+    const again = Math.max(least, pauseMs)
     delivery.log.error('alert.not-delivered', { group, status, why, again })
-    if (again !== null) await delay(again, undefined, { signal: delivery.signal })
+    await delay(again, undefined, { signal: delivery.signal })
   }
   return false
 }
 
-async function post(message: Message, { webhook, pages, labels, signal }: Delivery): Promise<string | null> {
+/** Why the receiver did not accept a message, null when it did; and how long it wants to be left alone. */
+type Answer = { why: string | null; pauseMs?: number }
+
+async function post(message: Message, { webhook, pages, labels, signal }: Delivery): Promise<Answer> {
   try {
     // Not fetch: it refuses an address with a password, and follows a redirect by a GET, which loses the message.
-    const { status } = await askBounded(webhook.href, {
+    const { status, headers } = await askBounded(webhook.href, {
       headers: { 'Content-Type': 'application/json', 'Idempotency-Key': idempotencyKey(message) },
       body: JSON.stringify(payload(message, pages, labels)),
       signal: AbortSignal.any([signal, AbortSignal.timeout(webhookTimeoutMs)]),
       maxMiB: 1,
     })
-    return status >= 200 && status < 300 ? null : `answer ${status}`
+    if (status >= 200 && status < 300) return { why: null }
+    return { why: `answer ${status}`, pauseMs: pauseOf(headers['retry-after']) }
   } catch (error) {
-    return String(error)
+    return { why: String(error) }
   }
+}
+
+/** Retry-After is seconds, or a date. */
+function pauseOf(header = '0'): number {
+  const ms = Number.isNaN(Number(header)) ? Date.parse(header) - Date.now() : Number(header) * 1000
+  return Math.min(maxPauseMs, Math.max(0, ms || 0))
 }
 
 /** Equal for repetitions of a message, also from two processes that saw the alert begin in the same minute. */

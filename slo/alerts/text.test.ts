@@ -37,6 +37,25 @@ test('what was lost is said also beyond the budget, in the objective’s own uni
   expect(line(orders, 61)).toBe('Orders in time: 0 of 60 bad orders left, 61 used: 1 beyond the budget')
 })
 
+test('of a service so young that its budget is no whole event nothing is said to be left of nothing', () => {
+  const young = { ...orders, windowMinutes: 10 }
+  expect(budgetLine(standing(young, tally(young, at - 10, day(0).slice(-10)), spanAt(young, at)))).toBe(
+    'Orders in time: 10 orders counted, none bad',
+  )
+})
+
+test('a time that is a day or more away has its date', () => {
+  const month = { ...availability, windowMinutes: 30 * 1440 }
+  const slots = Array.from({ length: 30 * 1440 }, (_, i) => {
+    const start = at - 30 * 1440 + i
+    const isBad = start >= at - 3 * 1440 && (at - start) % 4 === 1
+    return { start, good: isBad ? 0 : 1, total: 1, unknown: false }
+  })
+  const known = { objective: month, slots, tally: tally(month, at - 30 * 1440, slots), begun: undefined }
+  const text = alertsOf(viewOf(known, at - 30 * 1440, at))[0]?.text
+  expect(text).toMatch(/since \d\d-\d\d \d\d:\d\d UTC/)
+})
+
 test('an alert says what is left, or how much was lost beyond it', () => {
   expect(firstText(availability, 20)).toMatch(
     /40 of 60 minutes of the budget are left, gone at \d\d:\d\d UTC at this rate\.$/,

@@ -1,15 +1,20 @@
 import type { Standing } from '../math/standing.ts'
+import { toShort } from '../math/time.ts'
 import type { View } from '../serve/view.ts'
 import type { Minute, Objective } from '../sources/index.ts'
 import type { Alert } from './alert-store.ts'
 
-const clock = (minute: Minute): string => `${new Date(minute * 60_000).toISOString().slice(11, 16)} UTC`
+/** The time of day, with its date when it is a day or more from `near`. */
+const clock = (minute: Minute, near: Minute): string =>
+  `${toShort(minute).slice(Math.abs(minute - near) < 1440 ? 6 : 0)} UTC`
 
 const lossesOf = ({ method, unit }: Objective): string => (method === 'Timeslices' ? unit : `bad ${unit}`)
 
 /** What is left of a budget and what was used, in a line. */
-export function budgetLine({ objective, budget, bad }: Standing): string {
+export function budgetLine({ objective, budget, good, bad }: Standing): string {
   const [all, used] = [Math.floor(budget), Math.ceil(bad)]
+  // A share of few events allows none to be bad.
+  if (all === 0 && used === 0) return `${objective.displayName}: ${good} ${objective.unit} counted, none bad`
   const beyond = used > all ? `: ${used - all} beyond the budget` : ''
   return `${objective.displayName}: ${Math.max(0, all - used)} of ${all} ${lossesOf(objective)} left, ${used} used${beyond}`
 }
@@ -30,7 +35,7 @@ export function alertsOf(view: View): Alert[] {
   }))
 }
 
-function describe({ objective, standing: { budget, budgetLeft }, goneAt }: View, since: Minute): string {
+function describe({ objective, standing: { budget, budgetLeft }, goneAt, at }: View, since: Minute): string {
   const unit = lossesOf(objective)
   const all = Math.floor(budget)
   const left = `${Math.floor(budgetLeft)} of ${all} ${unit} of the budget are left`
@@ -38,6 +43,6 @@ function describe({ objective, standing: { budget, budgetLeft }, goneAt }: View,
     budgetLeft <= 0
       ? `The budget of ${all} ${unit} is used up, and ${Math.ceil(-budgetLeft)} beyond it`
       : left
-  const when = budgetLeft > 0 && goneAt !== null ? `, gone at ${clock(goneAt)} at this rate` : ''
-  return `“${objective.displayName}” burns its budget since ${clock(since)}. ${gone}${when}.`
+  const when = budgetLeft > 0 && goneAt !== null ? `, gone at ${clock(goneAt, at)} at this rate` : ''
+  return `“${objective.displayName}” burns its budget since ${clock(since, at)}. ${gone}${when}.`
 }

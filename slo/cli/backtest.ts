@@ -27,7 +27,7 @@ export const run: Verb = async (given, context) => {
     given.outage === undefined
       ? await recordedResult(objectives, given, context)
       : describedResult(objectives, given.outage, minute('at', given.at ?? 'now', context.nowMs))
-  context.print(given.json ? JSON.stringify(toJson(result)) : toText(result))
+  context.show(toJson(result), toText(result))
   return status.good
 }
 
@@ -76,6 +76,7 @@ function toText({ from, to, timelines }: Result): string {
   const end = last === from ? to : Math.min(to, last + Math.ceil((last - from) / 10))
   const after = (at: Minute) => `${toShort(at)} (after ${toDuration(Math.max(0, at - from))})`
   const at = (cell: number) => from + (cell * Math.max(1, end - from)) / cells
+  const width = Math.max(26, ...timelines.map(({ objective, tier }) => objective.length + tier.length + 2))
   const lines = timelines.flatMap(({ objective, tier, firings, budgetUsedAtFire: used }) => {
     const bar = Array.from({ length: cells }, (_, i) =>
       firings.some(({ fires, clears }) => fires < at(i + 1) && (clears ?? to) > at(i)) ? '█' : '·',
@@ -85,7 +86,7 @@ function toText({ from, to, timelines }: Result): string {
       ({ fires, clears }) =>
         `    fires ${after(fires)}, ${clears === null ? 'still firing at the end' : `clears ${after(clears)}`}`,
     )
-    return [`${objective} ${tier}`.padEnd(26) + bar + gone, ...times]
+    return [`${objective} ${tier}`.padEnd(width) + bar + gone, ...times]
   })
   return [`from ${toShort(from)} to ${toShort(end)} UTC`, ...lines].join('\n')
 }

@@ -9,12 +9,12 @@ import { lookBackMinutes, readRecorded } from '../sources/recorded.ts'
 import { type Context, durationOption, type Given, minute, status, type Verb, withSource } from './context.ts'
 
 export const run: Verb = async (given, context) => {
-  const { dataDir, nowMs, print } = context
+  const { dataDir, nowMs, show } = context
   if (given.cancel !== undefined) {
     const planned = readPlanned(dataDir).find(({ id }) => id === given.cancel)
     if (!planned) throw new UsageError(`--cancel "${given.cancel}" is no planned downtime`)
     removePlanned(dataDir, given.cancel)
-    print(given.json ? JSON.stringify(plannedJson(planned)) : `${given.cancel} is no longer planned`)
+    show(plannedJson(planned), `${given.cancel} is no longer planned`)
     return status.good
   }
   const at = minute('at', given.at ?? 'now', nowMs)
@@ -22,14 +22,12 @@ export const run: Verb = async (given, context) => {
     const reason = given.reason ?? ''
     if (given.at === undefined || reason === '') throw new UsageError('--plan needs --at and --reason')
     const planned = addPlanned(dataDir, { from: at, to: at + length('plan', given.plan), reason })
-    print(given.json ? JSON.stringify(plannedJson(planned)) : plannedLine(planned))
+    show(plannedJson(planned), plannedLine(planned))
     return status.good
   }
   const minutes = given.fits === undefined ? undefined : length('fits', given.fits)
   const now = await left(given, context)
-  return minutes === undefined
-    ? printLeft(now, given, context)
-    : printFit(now, { from: at, minutes }, given, context)
+  return minutes === undefined ? showLeft(now, context) : showFit(now, { from: at, minutes }, context)
 }
 
 function length(option: string, text: string): number {
@@ -40,7 +38,6 @@ function length(option: string, text: string): number {
 
 type Left = Awaited<ReturnType<typeof left>>
 
-/** The objective up to now. */
 async function left(given: Given, context: Context) {
   const { objective: wanted } = given
   const now = minute('at', 'now', context.nowMs)
@@ -64,18 +61,11 @@ async function left(given: Given, context: Context) {
   return { ...found, standing: standing(found.objective, found.tally, spanOf(recorded, found)), planned, now }
 }
 
-function printLeft({ standing, planned, now }: Left, { json }: Given, { print }: Context): number {
+function showLeft({ standing, planned, now }: Left, { show }: Context): number {
   const coming = planned.filter(({ to }) => to > now)
   const [budgetMinutes, budgetLeftMinutes] = [round(standing.budget, 1), round(standing.budgetLeft, 1)]
-  print(
-    json
-      ? JSON.stringify({
-          budgetMinutes,
-          budgetLeftMinutes,
-          planned: coming.map(plannedJson),
-        })
-      : [`${budgetLeftMinutes} of ${budgetMinutes} minutes are left`, ...coming.map(plannedLine)].join('\n'),
-  )
+  const text = [`${budgetLeftMinutes} of ${budgetMinutes} minutes are left`, ...coming.map(plannedLine)]
+  show({ budgetMinutes, budgetLeftMinutes, planned: coming.map(plannedJson) }, text.join('\n'))
   return budgetLeftMinutes < 0 ? status.broken : status.good
 }
 
@@ -83,22 +73,18 @@ const plannedJson = (planned: Planned) => ({ ...planned, from: toIso(planned.fro
 const plannedLine = ({ id, from, to, reason }: Planned): string =>
   `planned ${id}: ${toShort(from)} to ${toShort(to)} UTC, ${reason}`
 
-function printFit(
+function showFit(
   { objective, tally, planned }: Left,
   maintenance: { from: number; minutes: number },
-  { json }: Given,
-  { print }: Context,
+  { show }: Context,
 ): number {
   const { fits: isFitting, leftAfter, budgetMinutes, earliest } = fits(objective, tally, planned, maintenance)
   const from = earliest === null ? null : toIso(earliest)
   const leftAfterMinutes = round(leftAfter, 1)
   const what = `${toDuration(maintenance.minutes)} at ${toShort(maintenance.from)} UTC`
-  print(
-    json
-      ? JSON.stringify({ fits: isFitting, budgetMinutes, leftAfterMinutes, earliest: from })
-      : isFitting
-        ? `${what} fits: ${leftAfterMinutes} of ${round(budgetMinutes, 1)} minutes would be left`
-        : `${what} does not fit: ${-leftAfterMinutes} minutes too long; ${from ? `it fits from ${from}` : 'it never does'}`,
-  )
+  const text = isFitting
+    ? `fits: ${leftAfterMinutes} of ${round(budgetMinutes, 1)} minutes would be left`
+    : `does not fit: ${-leftAfterMinutes} minutes too long; ${from ? `it fits from ${from}` : 'it never does'}`
+  show({ fits: isFitting, budgetMinutes, leftAfterMinutes, earliest: from }, `${what} ${text}`)
   return isFitting ? status.good : status.broken
 }

@@ -60,18 +60,18 @@ export async function main(
     const { run } = await load()
     const { config: folder = defaultFolder, ...given } = values as { config?: string }
     if (folder === '') throw new UsageError('--config is followed by a directory')
-    return run({ ...given, paths: positionals }, context(environment, folder, evaluating.includes(name)))
+    return run({ ...given, paths: positionals }, contextOf(environment, folder, name, 'json' in given))
   })
 }
 
 /** The verbs that evaluate the expressions of service.yaml. */
 const evaluating = ['diagnose', 'serve']
 
-function context(environment: NodeJS.ProcessEnv, folder: string, expressions: boolean): Context {
+function contextOf(environment: NodeJS.ProcessEnv, folder: string, verb: string, json: boolean): Context {
   const config = readConfig(environment, pick('DATA_DIR', 'KEEP_METRICS_DAYS'))
   let read: Directory | undefined
   const directory = () => {
-    read ??= readDirectory(folder, environment, { expressions })
+    read ??= readDirectory(folder, environment, { expressions: evaluating.includes(verb) })
     return read
   }
   return {
@@ -82,5 +82,6 @@ function context(environment: NodeJS.ProcessEnv, folder: string, expressions: bo
     keepDays: config.KEEP_METRICS_DAYS,
     nowMs: Date.now(),
     print: text => console.log(text),
+    show: (data, text) => console.log(json ? JSON.stringify(data) : text),
   }
 }

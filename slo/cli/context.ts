@@ -36,7 +36,6 @@ export const options = {
   job: text,
 } as const
 
-/** The options of one call, and its other arguments. */
 export type Given = {
   [O in keyof typeof options]?: (typeof options)[O]['type'] extends 'string' ? string : boolean
 } & { paths: string[] }
@@ -47,10 +46,8 @@ export type Verb = (given: Given, context: Context) => Promise<number>
 /** Where `npm start` has the receiver of alerts. */
 export const defaultWebhook = 'http://127.0.0.1:9084/alerts'
 
-/** What a verb gets besides its options. */
 export type Context = {
   environment: Record<string, string | undefined>
-  /** The folder of `--config`. */
   folder: string
   /** Reads the folder. @throws ObjectiveError with every error in it. */
   directory(): Directory
@@ -59,6 +56,8 @@ export type Context = {
   keepDays: number
   nowMs: number
   print(text: string): void
+  /** Prints the text, or with --json the data. */
+  show(data: unknown, text: string): void
 }
 
 export const status = { good: 0, broken: 1, unusable: 2 } as const

@@ -1,12 +1,11 @@
-import { alertStoreFile, firstAlert, readSent } from '../alerts/alert-store.ts'
-import { budgetLine } from '../alerts/text.ts'
 import { diagnoseAt } from '../diagnose/diagnose-at.ts'
 import { type Incident, incidentNote, terminal } from '../diagnose/note.ts'
 import { openExamples } from '../diagnose/open-examples.ts'
 import { adminPorts, raiseDetail } from '../diagnose/raise-detail.ts'
-import { judgeAll } from '../math/report.ts'
 import { toMinute } from '../math/time.ts'
-import { readRecorded } from '../sources/recorded.ts'
+import { openEvaluations } from '../serve/evaluations.ts'
+import type { View } from '../serve/view.ts'
+import type { Minute } from '../sources/index.ts'
 import { type Context, type Given, status, time, type Verb, withSource } from './context.ts'
 
 /** When it is not known when the slowness began, examples are taken from this long before. */
@@ -35,10 +34,8 @@ export const run: Verb = async (given, context) => {
       verdict,
       examples,
       atMs,
-      service: directory.service,
-      folder: directory.folder,
-      budgets: given.note ? await budgets(context, given, atMs) : [],
-      firstAlertMs: firstAlert(readSent(alertStoreFile(dataDir))),
+      directory,
+      views: given.note ? await viewsAt(toMinute(atMs), context, given) : [],
       logged: stage ? await loggedBy(stores, stage.jobs, since, atMs) : [],
     }
     print(given.note ? incidentNote(incident) : terminal(incident))
@@ -46,12 +43,11 @@ export const run: Verb = async (given, context) => {
   return verdict.verdict === 'healthy' ? status.good : status.broken
 }
 
-/** The used budget of each objective, a line each. */
-async function budgets(context: Context, given: Given, atMs: number): Promise<string[]> {
-  const objectives = context.directory().objectives
-  const to = toMinute(atMs)
-  const from = to - Math.max(...objectives.map(({ windowMinutes }) => windowMinutes))
-  const recorded = await withSource(given, context, source => readRecorded(source, objectives, { from, to }))
-  if (!recorded) return []
-  return judgeAll(recorded, undefined).map(({ standing }) => budgetLine(standing))
-}
+const nothingStored = { get: () => undefined, set() {} }
+
+const viewsAt = (minute: Minute, context: Context, given: Given): Promise<View[]> =>
+  withSource(given, context, async source => {
+    const evaluations = openEvaluations(context.directory().objectives, source, nothingStored)
+    await evaluations.read(minute)
+    return evaluations.viewsAt(minute)
+  })

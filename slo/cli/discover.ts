@@ -32,7 +32,6 @@ const technical = /^(promhttp_|prometheus_(sd|remote|notifications)|net_conntrac
 /** Of these names only the largest are looked at: an API server has hundreds of histograms. */
 const mostMetrics = 20
 
-/** The jobs whose targets are scraped, sorted. */
 export const jobsOf = (api: PrometheusApi, atSeconds: number): Promise<string[]> =>
   api.labelValues('job', ['up'], atSeconds - 3600, atSeconds)
 
@@ -83,7 +82,6 @@ const sum = (samples: readonly Sample[]): number => samples.reduce((total, { val
 const totalOf = (name: string, samples: readonly Sample[]): number =>
   name.endsWith('_bucket') ? Math.max(...samples.map(({ value }) => value)) : sum(samples)
 
-/** The first counter with a label that holds a status. */
 function requestsIn(metrics: readonly Metric[]): Discovered['requests'] {
   for (const { name, samples, total } of metrics) {
     const label = statusLabels.find(each => samples.some(({ labels }) => isStatus(labels[each])))

@@ -7,7 +7,7 @@ import type { Reading } from '../objectives/lint-metrics.ts'
 import { formatFinding, parseFiles } from '../objectives/objectives.ts'
 import { status, type Verb } from './context.ts'
 
-export const run: Verb = async ({ format = 'text', json, paths }, context) => {
+export const run: Verb = async ({ format = 'text', paths }, context) => {
   if (format !== 'text' && format !== 'github')
     throw new UsageError(`--format is text or github, not "${format}"`)
   const { findings: ofService, ...service } = readServiceFile(context.folder, context.environment)
@@ -22,13 +22,11 @@ export const run: Verb = async ({ format = 'text', json, paths }, context) => {
     paths.length > 0
       ? lintFiles(paths, reading)
       : [...ofService, ...lintFiles([join(context.folder, 'objectives')], reading)]
-  if (json) context.print(JSON.stringify({ findings }))
-  else if (findings.length === 0) context.print('no findings')
-  else context.print(findings.map(format === 'github' ? forGithub : formatFinding).join('\n'))
+  const lines = findings.map(format === 'github' ? forGithub : formatFinding)
+  context.show({ findings }, lines.join('\n') || 'no findings')
   return findings.some(({ severity }) => severity === 'error') ? status.broken : status.good
 }
 
-/** The findings of these files and folders, in their order. */
 export const lintFiles = (paths: readonly string[], reading: Reading): Finding[] =>
   parseFiles(paths).flatMap(({ document, objectives, findings }) => [
     ...findings,

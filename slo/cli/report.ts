@@ -30,7 +30,7 @@ export const run: Verb = async (given, context) => {
   )
   if (!recorded) throw new SourceError(`nothing was counted before ${toIso(to)}`)
   const report = await toReport(recorded, windowMinutes, context)
-  context.print(given.json ? JSON.stringify(reportJson(report)) : reportText(report))
+  context.show(reportJson(report), reportText(report))
   return report.objectives.some(({ standing }) => standing.broken) ? status.broken : status.good
 }
 

@@ -15,7 +15,7 @@ export const run: Verb = async (given, context) => {
   const file = given.alertmanager
     ? alertmanagerConfig({ webhook, deadman }, objectives, service)
     : rules(objectives, service, pages.href)
-  context.print(given.json ? JSON.stringify(file) : ruleYaml(file))
+  context.show(file, ruleYaml(file))
   return status.good
 }
 

@@ -83,7 +83,6 @@ function comparable(model: Model, windows: readonly Window[], now: Window): read
 export const comparableFrom = (firstMs: number, scrapeMs: number): number =>
   firstMs + (minBaselineWindows + 1) * nowSteps * scrapeMs
 
-/** The same, in words; none once it can be compared. */
 export function youth(
   { history }: Baseline,
   series: readonly Series[],

@@ -1,11 +1,12 @@
 import type { Directory } from '../directory.ts'
 import type { Series, Source } from '../sources/index.ts'
 import { spansRead } from './baseline.ts'
-import { diagnose, type Verdict } from './diagnose.ts'
+import { diagnose } from './diagnose.ts'
 import type { TimeRange } from './evaluate.ts'
 import { median } from './growth.ts'
 import { readBurning } from './incidents.ts'
 import { jobsRead, type Model, metricsRead, modelOf, upMetric } from './model.ts'
+import type { Verdict } from './verdict.ts'
 
 /** How many earlier days are read; the recorder keeps samples of two. */
 const days = 3

@@ -1,11 +1,14 @@
 import { describe, expect, test } from 'vitest'
 import { readDirectory } from '../directory.ts'
-import type { Series } from '../sources/index.ts'
+import { tally } from '../math/sli.ts'
+import { viewOf } from '../serve/view.ts'
+import type { Objective, Series } from '../sources/index.ts'
 import { simulate } from '../test/incident.ts'
 import { calm, type World } from '../test/world.ts'
-import { diagnose as diagnoseWith, type Verdict } from './diagnose.ts'
+import { diagnose as diagnoseWith } from './diagnose.ts'
 import { modelOf } from './model.ts'
-import { incidentNote } from './note.ts'
+import { incidentNote, sentence, terminal } from './note.ts'
+import type { Verdict } from './verdict.ts'
 
 const stepMs = 1_000
 const model = modelOf(readDirectory().service)
@@ -235,32 +238,63 @@ test('each stage says what data it had and what it lacked', () => {
 
 test('an incident’s note has what to check, whom to ask and what to add', () => {
   const verdict = verdictOf(({ put }) => ({ put: { ...put, converter: 0.5 } }))
+  const directory = readDirectory()
+  const latency = directory.objectives.find(({ name }) => name === 'latency') as Objective
+  const objective = { ...latency, displayName: 'Orders in time', unit: 'orders' }
+  const slots = [100, 100, 100, 70, 70].map((good, start) => ({ start, good, total: 100, unknown: false }))
   const incident = {
     verdict,
     examples: [{ seconds: 3.2, order: 7, shop: 'west' }],
     atMs: 270_000,
-    service: {
-      answering: { 'the disks’ owners': ['disk-latency'] },
-      exampleCommand: 'show $order --at $shop',
-      runbooks: 'runbooks',
+    directory: {
+      ...directory,
+      service: {
+        ...directory.service,
+        answering: { 'the disks’ owners': ['disk-latency'] },
+        exampleCommand: 'show $order --at $shop',
+      },
     },
-    budgets: ['Latency: 0 of 9 bad orders left, 12 used: 3 beyond the budget'],
-    firstAlertMs: 260_000,
+    views: [viewOf({ objective, slots, tally: tally(objective, 0, slots), begun: 0 }, 0, 5)],
     logged: [{ what: 'storage.called put seconds', mean: 0.5, times: 30 }],
   }
   const note = incidentNote(incident)
-  expect(incidentNote({ ...incident, folder: import.meta.dirname })).not.toContain('Runbook')
+  const elsewhere = { ...directory, service: { ...directory.service, runbooks: 'none' } }
+  expect(incidentNote({ ...incident, directory: elsewhere })).not.toContain('Runbook')
   expect(note).toContain('because of disk-latency')
-  expect(note).toContain('00:04:20 UTC: the first alert')
+  expect(note).toContain('00:04:00 UTC: the first alert')
   expect(note).toContain(
     'sum(rate(tintype_storage_seconds_sum{adapter!="s3",operation="put",job="converter"}[12s]))',
   )
   expect(note).toContain('the disks’ owners')
   expect(note).toContain('docs/runbooks/cause-disk-latency.md')
-  expect(note).toContain('3 beyond the budget')
+  expect(note).toContain('Orders in time: 0 of 5 bad orders left, 60 used: 55 beyond the budget')
+  expect(incidentNote({ ...incident, views: [] })).toContain('no alert fires')
   expect(note).toContain('- 3.2 s, order 7, shop west: show 7 --at west')
   expect(note).toMatch(/an alert on .* half-way/)
   expect(note).toContain('storage.called put seconds 0.500 (30 times)')
+})
+
+test('a sentence names three processes at most: a receiver of alerts refuses what is too long', () => {
+  const replicas = Array.from({ length: 200 }, (_, i) => `converter 10.0.0.${i}:80 is away`)
+  const said = sentence({ ...verdictOf(() => ({})), replicas })
+  expect(said).toContain('converter 10.0.0.2:80 is away. And 197 more processes.')
+  expect(said).not.toContain('10.0.0.3')
+})
+
+test('the columns of the terminal are as wide as the longest name', () => {
+  const verdict = verdictOf(({ put }) => ({ put: { ...put, converter: 0.5 } }))
+  const [first, ...others] = verdict.stages
+  const stages = [{ ...first, stage: 'a-stage-with-a-long-name' }, ...others] as typeof verdict.stages
+  const lines = terminal({
+    verdict: { ...verdict, stages },
+    examples: [],
+    atMs: 0,
+    directory: readDirectory(),
+    views: [],
+  })
+  const bars = lines.split('\n').flatMap(line => /^\S+ +[█·]{30}/.exec(line)?.[0].length ?? [])
+  expect(bars).toHaveLength(stages.length)
+  expect(new Set(bars).size).toBe(1)
 })
 
 test('of a service without stages what is away is said', () => {

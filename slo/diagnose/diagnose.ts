@@ -5,7 +5,6 @@ import { type Samples, samplesOf, type Window, windowOf } from './evaluate.ts'
 import {
   atLimit,
   dataOf,
-  type Evidence,
   type Explained,
   enough,
   explainAll,
@@ -14,34 +13,13 @@ import {
   type Weighed,
   type WindowGrowth,
 } from './explain.ts'
-import { attribute, type Baseline, type Grown, type Growth, minBaselineWindows, secondsIn } from './growth.ts'
+import { attribute, type Baseline, type Grown, minBaselineWindows, secondsIn } from './growth.ts'
 import type { Burning } from './incidents.ts'
 import { type Model, upMetric } from './model.ts'
 import { remark } from './remark.ts'
 import { type JobState, jobsAt, startsIn } from './replicas.ts'
+import type { Evidence, Verdict } from './verdict.ts'
 
-export type Verdict = {
-  /** A stage, `healthy` or `unknown`. */
-  verdict: string
-  cause: string | null
-  /** 0 to 1: the stage's share of the growth × what its cause explains of it. */
-  confidence: number
-  since: string | null
-  evidence: Evidence[]
-  lever: string | null
-  /** The second largest, when two things are slow at once. */
-  also: { stage: string; cause: string | null; share: number } | null
-  /** Each stage's time, and what data there was about it. */
-  stages: (Growth & { had: string[]; lacked: string[] })[]
-  /** Of all stages: metrics of resources that were not there. */
-  lacking: string[]
-  /** Why the verdict may be wrong or incomplete, in words. */
-  remarks: string[]
-  /** Processes unlike the others of their service, in words. */
-  replicas: string[]
-  /** What happened meanwhile and need not be the cause, in words: processes that started. */
-  context: string[]
-}
 type Answer = Omit<Verdict, 'stages' | 'lacking' | 'since' | 'replicas' | 'context'>
 
 const maxEvidence = 6
@@ -72,6 +50,7 @@ export function diagnose(
   const quiet: Quiet = { now, baseline, jobs, missing: missingOf(model, jobs), burning: burning?.now ?? [] }
   const slow = slowest(explained, baseline, jobs)
   const settling = slow?.cause === null ? nowSteps : settlingSteps
+  const seconds = (settling * stepMs) / 1000
   const lookAt = (scrapesAgo: number): WindowGrowth => {
     const ago = scrapesAgo * stepMs
     const window = windowOf(samples, { fromMs: now.fromMs - ago, toMs: now.toMs - ago })
@@ -84,7 +63,8 @@ export function diagnose(
       (grown.filter(isSlow).every(({ isDoubted }) => isDoubted) ||
         [1, 2].every(ago => explainAll(model, lookAt(ago))[0]?.stage === slow?.verdict)))
   const found =
-    (slow && !isSettled ? unsettled(slow, (settling * stepMs) / 1000) : slow) ??
+    // A wrong name costs the person an action in the wrong place.
+    (slow && !isSettled ? unknown([remark('justSlow', { stage: slow.verdict, seconds })]) : slow) ??
     oddReplica(jobs) ??
     reachedLimit(model, quiet) ??
     atRest(model, grown, quiet)
@@ -101,16 +81,11 @@ export function diagnose(
 }
 
 const answer = (stage: string, best: Weighed | undefined, evidence: Weighed[], share = 1): Answer => ({
-  verdict: stage,
-  cause: best?.cause ?? null,
-  confidence: round(share * (best?.explains ?? enough), 2),
-  evidence,
-  lever: best?.action ?? null,
-  also: null,
-  remarks: [],
+  ...nothing,
+  ...(best && { cause: best.cause, lever: best.action }),
+  ...{ verdict: stage, evidence, confidence: round(share * (best?.explains ?? enough), 2) },
 })
 
-/** The stage that grew most, with its cause. */
 function slowest(
   [first, second]: readonly Explained[],
   { windows }: Baseline,
@@ -130,11 +105,8 @@ function slowest(
   }
 }
 
-/** A wrong name costs the person an action in the wrong place. */
-const unsettled = ({ verdict }: Answer, seconds: number): Answer => ({
-  ...{ verdict: 'unknown', cause: null, confidence: 0, evidence: [], lever: null, also: null },
-  remarks: [remark('justSlow', { stage: verdict, seconds })],
-})
+const nothing = { cause: null, evidence: [], lever: null, also: null, remarks: [] }
+const unknown = (remarks: string[]): Answer => ({ ...nothing, verdict: 'unknown', confidence: 0, remarks })
 
 /** One of several processes that is slow: the mean over all of them hides it. */
 function oddReplica(jobs: readonly JobState[]): Answer | undefined {
@@ -143,12 +115,10 @@ function oddReplica(jobs: readonly JobState[]): Answer | undefined {
 }
 
 /** Jobs that are away and that a stage needs; of a service without stages all that are away. */
-const missingOf = ({ stages }: Model, jobs: readonly JobState[]): string[] =>
-  jobs
-    .filter(
-      ({ job, isAway }) => isAway && (stages.length === 0 || stages.some(each => each.jobs.includes(job))),
-    )
-    .map(({ job }) => job)
+function missingOf({ stages }: Model, jobs: readonly JobState[]): string[] {
+  const away = jobs.filter(({ isAway }) => isAway).map(({ job }) => job)
+  return away.filter(job => stages.length === 0 || stages.some(each => each.jobs.includes(job)))
+}
 
 /** What is known when no stage grew; `missing` are jobs that are away and that a stage needs, `burning` the budgets. */
 type Quiet = {
@@ -190,28 +160,22 @@ function atRest(
     ...(burning.length === 1 ? [remark('budgetBurns', { objective: objectives })] : []),
     ...(burning.length > 1 ? [remark('budgetsBurn', { objectives })] : []),
   ]
-  const nothing = { cause: null, evidence: [], lever: null, also: null }
-  if (remarks.length > 0) return { ...nothing, verdict: 'unknown', confidence: 0, remarks }
-  const away = [
-    ...jobs.filter(({ isAway }) => isAway).map(({ job }) => ({ name: job, matchers: `job="${job}"` })),
-    ...jobs
-      .flatMap(({ odd }) => odd.filter(({ isAway }) => isAway))
-      .map(({ job, instance }) => ({
-        name: `${job} ${instance}`,
-        matchers: `job="${job}",instance="${instance}"`,
+  if (remarks.length > 0) return unknown(remarks)
+  const away = jobs.flatMap(({ job, isAway, odd }) => [
+    ...(isAway ? [{ name: job, metric: `${upMetric}{job="${job}"}` }] : []),
+    ...odd
+      .filter(each => each.isAway)
+      .map(({ instance: of }) => ({
+        name: `${job} ${of}`,
+        metric: `${upMetric}{job="${job}",instance="${of}"}`,
       })),
-  ]
-  const healthy = { ...nothing, verdict: 'healthy', confidence: 1, remarks }
+  ])
+  const healthy = { ...nothing, verdict: 'healthy', confidence: 1 }
   if (away.length === 0) return healthy
   const { cause, action } = model.away
   return {
-    ...healthy,
-    cause,
-    evidence: away.map(({ matchers }) => {
-      const metric = `${upMetric}{${matchers}}`
-      return { metric, query: metric, cause, baseline: 1, now: 0, explains: 1 }
-    }),
-    lever: action.replaceAll('$job', away.map(({ name }) => name).join(', ')),
+    ...{ ...healthy, cause, lever: action.replaceAll('$job', away.map(({ name }) => name).join(', ')) },
+    evidence: away.map(({ metric }) => ({ metric, query: metric, cause, baseline: 1, now: 0, explains: 1 })),
   }
 }
 

@@ -2,7 +2,6 @@ import type { Selector, Series } from '../sources/index.ts'
 import { matches } from '../sources/selector.ts'
 
 type Points = Series['points']
-/** The series of a metric. */
 export type Samples = (metric: string) => readonly Series[]
 export type TimeRange = { fromMs: number; toMs: number }
 
@@ -47,7 +46,6 @@ const overWindow =
       return within.length === 0 ? [] : [{ labels, value: compute(within, values) }]
     })
 
-/** Index of the first point later than a time. */
 function firstAfter(points: Points, atMs: number): number {
   let [low, high] = [0, points.length]
   while (low < high) {
@@ -128,7 +126,6 @@ export function aggregate(name: string, by: readonly string[], vector: Vector): 
   })
 }
 
-/** A comparison is true or false. */
 export const operators: Readonly<Record<string, (a: number, b: number) => number | boolean>> = {
   '+': (a, b) => a + b,
   '-': (a, b) => a - b,

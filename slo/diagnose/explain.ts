@@ -1,19 +1,9 @@
 import { round } from '../math/standing.ts'
 import type { TimeRange, Window } from './evaluate.ts'
 import { numberIn, valueIn } from './expression.ts'
-import { type Grown, median, secondsIn } from './growth.ts'
+import { type Grown, median, secondsIn, still } from './growth.ts'
 import { type Model, nameOf, type Resource, type Stage } from './model.ts'
-
-export type Evidence = {
-  metric: string
-  /** PromQL that gives `now`; with `offset` what was before. */
-  query: string
-  cause: string
-  baseline: number | null
-  now: number
-  /** 0 to 1, of the stage's growth. */
-  explains: number
-}
+import type { Evidence } from './verdict.ts'
 
 /** The stage that a growth is attributed to, and what of it the resources explain, the most first. */
 export type Explained = { stage: string; share: number; evidence: Weighed[] }
@@ -24,21 +14,14 @@ const usedUp = 0.95
 
 /** The metrics of a stage’s time and of its resources: those with data in the window, and those without. */
 export function dataOf({ stages, resources }: Model, name: string, now: Window) {
+  const ofStage = stages.filter(each => each.name === name).map(({ seconds }) => seconds)
   const all = [
-    ...stages
-      .filter(each => each.name === name)
-      .map(({ seconds }) => ({ metric: nameOf(seconds), expression: seconds })),
+    ...ofStage.map(expression => ({ metric: nameOf(expression), expression })),
     ...resources.filter(({ stage }) => stage === name),
   ]
-  const names = (has: boolean) => [
-    ...new Set(
-      all
-        .filter(({ expression }) => (valueIn(expression, now) !== undefined) === has)
-        .map(({ metric }) => metric),
-    ),
-  ]
-  const had = names(true)
-  return { had, lacked: names(false).filter(metric => !had.includes(metric)) }
+  const names = (of: typeof all) => [...new Set(of.map(({ metric }) => metric))]
+  const had = names(all.filter(({ expression }) => valueIn(expression, now) !== undefined))
+  return { had, lacked: names(all).filter(metric => !had.includes(metric)) }
 }
 
 /**
@@ -66,23 +49,22 @@ export function explain(
     .sort((a, b) => b.explains - a.explains || b.raw - a.raw)
     .map(({ kind: _, raw: __, ...each }) => each)
   const [best] = evidence
-  if (!best?.blames || best.explains < enough || led.includes(grown.stage))
-    return { stage: grown.stage, share: grown.share, evidence }
+  const own = { stage: grown.stage, share: grown.share, evidence }
+  if (!best?.blames || best.explains < enough || led.includes(grown.stage)) return own
   const [blamed] = growths()
     .filter(({ stage }) => best.blames?.includes(stage))
     .toSorted((a, b) => b.growth - a.growth)
-  if (!blamed) return { stage: grown.stage, share: grown.share, evidence }
+  if (!blamed) return own
   // Its growth, also where that is within the usual spread.
   const least = Math.max(0, (blamed.now ?? 0) - (blamed.baseline ?? 0))
   const there = blamed.growth > 0 ? blamed : { ...blamed, growth: least, before: grown.before }
   const found = explain(model, there, now, growths, [...led, grown.stage])
-  if (blamed.growth === 0 && !named(found)) return { stage: grown.stage, share: grown.share, evidence }
+  if (blamed.growth === 0 && !named(found)) return own
   // What left its baseline here explains this stage, not the blamed one: it is shown there and does not name the cause.
   const here = evidence.map(each => ({ ...each, blames: each.blames ?? [] }))
   return { stage: found.stage, share: grown.share, evidence: [...found.evidence, ...here] }
 }
 
-/** What the stages grew in a window. */
 export type WindowGrowth = { window: Window; grown: readonly Grown[] }
 export const isSlow = ({ growth }: Grown): boolean => growth > 0
 
@@ -111,11 +93,7 @@ export const atLimit = (
   before: readonly Window[],
 ): (Weighed & { stage: string })[] =>
   model.stages.flatMap(({ name: stage }) =>
-    weighAll(
-      model,
-      { stage, baseline: null, now: null, growth: 0, share: 0, before, since: [], isDoubted: false },
-      now,
-    )
+    weighAll(model, still(stage, before), now)
       .filter(({ kind, explains, blames }) => kind === 'exhausted' && explains === 1 && !blames)
       .map(({ kind: _, raw: __, ...each }) => ({ ...each, stage })),
   )

@@ -17,7 +17,6 @@ import {
 
 type SyntaxNode = ReturnType<typeof parser.parse>['topNode']
 
-/** PromQL that slo evaluates. */
 export type Expression = {
   /** As it is written; in one window the same text has the same value. */
   text: string

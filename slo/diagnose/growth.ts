@@ -1,21 +1,19 @@
 import { type Window, windowOf } from './evaluate.ts'
 import { numberIn } from './expression.ts'
 import type { Model, Stage } from './model.ts'
+import type { Growth } from './verdict.ts'
 
-export type Growth = {
-  stage: string
-  baseline: number | null
-  now: number | null
-  /** Seconds more than before; 0 when it is within what is usual. */
-  growth: number
-  /** Of the growth of all stages. */
-  share: number
-}
 /**
  * `before`: the windows that it was compared with, oldest first; `since`: those that are as slow as now; `isDoubted`: no budget
  * burns and little fails, so that it had to be slow in both halves of the window.
  */
 export type Grown = Growth & { before: readonly Window[]; since: readonly Window[]; isDoubted: boolean }
+
+/** A stage whose time did not grow. */
+export const still = (stage: string, before: readonly Window[]): Grown => ({
+  ...{ stage, baseline: null, now: null, growth: 0, share: 0 },
+  ...{ before, since: [], isDoubted: false },
+})
 
 /** The windows that a verdict compares with, in the order of time: first those of the same hour of earlier days. */
 export type Baseline = {
@@ -55,7 +53,7 @@ export function attribute(model: Model, baseline: Baseline, now: Window): Grown[
   return grown.map(each => ({ ...each, share: all === 0 ? 0 : each.growth / all }))
 }
 
-function growthOf(model: Model, stage: Stage, baseline: Baseline, now: Window): Omit<Grown, 'share'> {
+function growthOf(model: Model, stage: Stage, baseline: Baseline, now: Window): Grown {
   const secondsOf = (window: Window) => secondsIn(stage, window, model.failedSeconds)
   const current = secondsOf(now)
   const known = baseline.windows.flatMap((window, i) => {
@@ -64,16 +62,12 @@ function growthOf(model: Model, stage: Stage, baseline: Baseline, now: Window): 
   })
   const seconds = known.map(each => each.seconds)
   const isDoubted = !baseline.isQuiet && failingIn(stage, now) < failingAnyway / 2
-  const found = (at: number, isSlow: boolean): Omit<Grown, 'share'> => {
+  const found = (at: number, isSlow: boolean): Grown => {
     const usual = at === 0 ? null : median(seconds.slice(0, at))
     const growth = isSlow ? (current ?? 0) - (usual ?? 0) : 0
     const windows = known.map(({ window }) => window)
-    return {
-      ...{ stage: stage.name, baseline: usual, now: current, growth },
-      before: windows.slice(0, at),
-      since: windows.slice(at),
-      isDoubted,
-    }
+    const compared = { baseline: usual, now: current, growth, since: windows.slice(at), isDoubted }
+    return { ...still(stage.name, windows.slice(0, at)), ...compared }
   }
   if (current === null) return found(known.length, false)
   if (known.length < minBaselineWindows) {

@@ -5,7 +5,6 @@ import type { Minute, Objective, Source } from '../sources/index.ts'
 import { longestMinutes, type RecordedObjective, readRecorded } from '../sources/recorded.ts'
 import type { TimeRange } from './evaluate.ts'
 
-/** When budgets burned. */
 export type Burning = {
   /** Stretches in which a budget burned, oldest first, each from its first bad minute; one that lasts has no end. */
   incidents: readonly TimeRange[]

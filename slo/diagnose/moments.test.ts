@@ -37,6 +37,12 @@ test('a stage that nothing explains is named after a whole window, not before', 
   expect(verdictAt(240, slowStore)).toMatchObject({ verdict: 'store', cause: null })
 })
 
+test('while the backlog of a stall is worked off, the queue is not named as stalled', () => {
+  const stalled = (second: number) => (second <= 300 ? { claims: false } : {})
+  for (let seconds = 315; seconds <= 480; seconds += 15)
+    expect(verdictAt(seconds, stalled).cause, `${seconds} s`).toBeNull()
+})
+
 test('what was slow is not named once a converter that hung is replaced and no photo waits', () => {
   const hung = (second: number) => (second <= 300 ? { claims: false } : {})
   expect(verdictAt(290, hung)).toMatchObject({ verdict: 'wait', cause: 'queue-stalled' })

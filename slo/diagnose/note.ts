@@ -1,26 +1,23 @@
 import { existsSync } from 'node:fs'
 import { resolve } from 'node:path'
-import type { Service } from '../directory/service.ts'
-import { program } from '../directory.ts'
-import type { Verdict } from './diagnose.ts'
+import { budgetLine } from '../alerts/text.ts'
+import { type Directory, program } from '../directory.ts'
+import type { View } from '../serve/view.ts'
 import type { Example, Logged } from './open-examples.ts'
+import type { Verdict } from './verdict.ts'
 
 export type Incident = {
   verdict: Verdict
   examples: readonly Example[]
   atMs: number
-  service: Pick<Service, 'answering' | 'exampleCommand' | 'runbooks'>
-  /** The service's directory: a cause without a runbook in it has none. */
-  folder?: string
-  /** What is left of each budget, and what was lost beyond it: a line each. */
-  budgets: readonly string[]
-  /** When the first alert that fires began; null when none does. */
-  firstAlertMs?: number | null
+  directory: Pick<Directory, 'folder' | 'service'>
+  views: readonly Pick<View, 'standing' | 'firings'>[]
   /** Numbers that were logged while detail was raised. */
   logged?: readonly Logged[]
 }
 
-const clock = (iso: string): string => `${iso.slice(0, 19).replace('T', ' ')} UTC`
+const clock = (time: string | number): string =>
+  `${new Date(time).toISOString().slice(0, 19).replace('T', ' ')} UTC`
 const number = (value: number | null): string =>
   value === null ? 'no data' : Math.abs(value) >= 100 ? value.toFixed(0) : value.toPrecision(3)
 const percent = (share: number): string => `${Math.round(share * 100)} %`
@@ -31,19 +28,22 @@ const rows = (cells: readonly (readonly string[])[]): string =>
 
 /** The address of a cause's runbook, relative to the pages; null when the service's directory has none. */
 export function runbookOf(
-  { runbooks }: Pick<Service, 'runbooks'>,
-  folder: string | undefined,
+  { folder, service }: Pick<Directory, 'folder' | 'service'>,
   cause: string | null,
 ): string | null {
   const page = `cause-${cause}.md`
-  const isThere = folder === undefined || existsSync(resolve(folder, runbooks, page))
-  return cause !== null && isThere ? `docs/runbooks/${page}` : null
+  return cause && existsSync(resolve(folder, service.runbooks, page)) ? `docs/runbooks/${page}` : null
 }
 
-/** The verdict in one sentence. */
 export function sentence(found: Verdict): string {
-  return [ofAll(found), ...found.replicas.map(each => `${each}.`)].join(' ')
+  const { replicas } = found
+  const named = replicas.slice(0, maxReplicas).map(each => `${each}.`)
+  const more = replicas.length > maxReplicas ? [`And ${replicas.length - maxReplicas} more processes.`] : []
+  return [ofAll(found), ...named, ...more].join(' ')
 }
+
+/** In a sentence. Chat services refuse a message of more than 2,000 characters, which would never arrive. */
+const maxReplicas = 3
 
 function ofAll({ verdict, cause, confidence, also, remarks }: Verdict): string {
   if (verdict === 'healthy')
@@ -57,24 +57,15 @@ function ofAll({ verdict, cause, confidence, also, remarks }: Verdict): string {
 
 /** An incident as Markdown: what a second person who joins needs to know. */
 export function incidentNote(incident: Incident): string {
-  const {
-    verdict: found,
-    examples,
-    atMs,
-    service,
-    folder,
-    budgets,
-    firstAlertMs = null,
-    logged = [],
-  } = incident
-  const [responsible] =
-    Object.entries(service.answering).find(([, causes]) => found.cause && causes.includes(found.cause)) ?? []
-  const at = clock(new Date(atMs).toISOString())
+  const { verdict: found, examples, directory, views, logged = [] } = incident
+  const teams = Object.entries(directory.service.answering)
+  const [responsible] = teams.find(([, causes]) => found.cause && causes.includes(found.cause)) ?? []
+  const at = clock(incident.atMs)
+  const firing = views.flatMap(({ firings }) => firings.filter(({ clears }) => clears === null))
+  const firstAlert = Math.min(...firing.map(({ fires }) => fires))
   const timeline = [
     found.since ? `${clock(found.since)}: ${found.verdict} left its baseline` : 'when it began is not known',
-    firstAlertMs === null
-      ? 'no alert fires'
-      : `${clock(new Date(firstAlertMs).toISOString())}: the first alert`,
+    firing.length === 0 ? 'no alert fires' : `${clock(firstAlert * 60_000)}: the first alert`,
     ...found.context,
     `${at}: this note`,
     '…: what was done, by whom, what it changed',
@@ -89,7 +80,7 @@ ${list(found.evidence.map(({ query }) => `\`${query}\``))}`
   const stages = found.stages.map(({ stage, baseline, now, share, lacked }) => [
     ...[stage, number(baseline), number(now), percent(share), lacked.map(code).join(', ')],
   ])
-  const runbook = runbookOf(service, folder, found.cause)
+  const runbook = runbookOf(directory, found.cause)
   const raised =
     logged.length > 0 ? `\n\nLogged while detail was raised (means):\n${list(logged.map(loggedLine))}` : ''
   return `# Incident, seen ${at}
@@ -100,7 +91,7 @@ ${list(found.evidence.map(({ query }) => `\`${query}\``))}`
 ${list(timeline)}
 
 ## Budgets
-${list(budgets)}
+${list(views.length === 0 ? ['nothing is measured yet'] : views.map(({ standing }) => budgetLine(standing)))}
 
 ## Evidence
 ${evidence.length === 0 ? 'no metric left its baseline' : proof}
@@ -111,7 +102,7 @@ ${rows([['stage', 'before (s)', 'now (s)', 'of the growth', 'had no data'], Arra
 ${found.lever ?? withoutAction(found)}${runbook ? `\nRunbook: ${runbook}` : ''}
 
 ## Look at
-${list(examples.length === 0 ? ['no example was found'] : examples.map(each => exampleLine(each, service)))}
+${list(examples.length === 0 ? ['no example was found'] : examples.map(each => exampleLine(each, directory)))}
 
 ## Who else needs to know
 - ${responsible ?? 'the person who knows the stage best: no resource was named'}
@@ -141,16 +132,18 @@ function toAdd({ cause, evidence: [best], verdict, stages }: Verdict): string[] 
 const loggedLine = ({ what, mean, times }: Logged): string => `${what} ${number(mean)} (${times} times)`
 
 /** How long it took, what it is found by, and the command that shows it. */
-function exampleLine({ seconds, ...keys }: Example, { exampleCommand }: Incident['service']): string {
+function exampleLine({ seconds, ...keys }: Example, { service }: Incident['directory']): string {
   const facts = Object.entries(keys).map(([name, value]) => `${name} ${value}`)
-  const command = exampleCommand.replace(/\$(\w+)/g, (_, name: string) => String(keys[name] ?? ''))
+  const command = service.exampleCommand.replace(/\$(\w+)/g, (_, name: string) => String(keys[name] ?? ''))
   return [`${seconds} s, ${facts.join(', ')}`, command].filter(Boolean).join(': ')
 }
 
 /** For the terminal: the sentence, the stages as bars, the evidence, what to do. */
-export function terminal({ verdict: found, examples, service, logged = [] }: Incident): string {
+export function terminal({ verdict: found, examples, directory, logged = [] }: Incident): string {
   const seconds = (value: number | null) => (value === null ? number(value) : `${number(value)} s`)
   const longest = Math.max(...found.stages.map(({ now }) => now ?? 0), 0.001)
+  const stageWidth = Math.max(8, ...found.stages.map(({ stage }) => stage.length))
+  const causeWidth = Math.max(15, ...found.evidence.map(({ cause }) => cause.length))
   const bar = (seconds: number | null) =>
     '█'.repeat(Math.round(((seconds ?? 0) / longest) * 30)).padEnd(30, '·')
   const lines = [
@@ -160,12 +153,12 @@ export function terminal({ verdict: found, examples, service, logged = [] }: Inc
     '',
     ...found.stages.map(
       ({ stage, baseline, now, growth }) =>
-        `${stage.padEnd(8)} ${bar(now)} ${seconds(now)}, before ${seconds(baseline)}${growth > 0 ? '  ◀ grew' : ''}`,
+        `${stage.padEnd(stageWidth)} ${bar(now)} ${seconds(now)}, before ${seconds(baseline)}${growth > 0 ? '  ◀ grew' : ''}`,
     ),
     '',
     ...found.evidence.map(
       ({ cause, metric, baseline, now, explains }) =>
-        `${cause.padEnd(15)} explains ${percent(explains)}: ${metric} ${number(baseline)} → ${number(now)}`,
+        `${cause.padEnd(causeWidth)} explains ${percent(explains)}: ${metric} ${number(baseline)} → ${number(now)}`,
     ),
     ...found.evidence.slice(0, 1).map(({ query }) => `check: ${query}`),
     ...logged.map(each => `detail: ${loggedLine(each)}`),
@@ -176,7 +169,7 @@ export function terminal({ verdict: found, examples, service, logged = [] }: Inc
         return `${stage}: ${known}; no data: ${lacked.join(', ')}`
       }),
     ...(found.lever ? ['', `do: ${found.lever}`] : []),
-    ...examples.map(each => `see: ${exampleLine(each, service)}`),
+    ...examples.map(each => `see: ${exampleLine(each, directory)}`),
   ]
   return lines.join('\n')
 }

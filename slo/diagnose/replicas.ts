@@ -1,7 +1,7 @@
 import { type Samples, type Window, windowOf } from './evaluate.ts'
 import { type Explained, enough, explain } from './explain.ts'
 import { numberIn, parseExpression } from './expression.ts'
-import { attribute, type Grown, median, minBaselineWindows, secondsIn } from './growth.ts'
+import { attribute, type Grown, median, minBaselineWindows, secondsIn, still } from './growth.ts'
 import { type Model, startMetric, upMetric } from './model.ts'
 import { remark } from './remark.ts'
 
@@ -102,18 +102,7 @@ function slowReplicas(model: Model, job: string, instances: readonly string[], n
       if (!(seconds > usual * slowRatio && seconds - usual > stage.floorSeconds)) return []
       const growth = seconds - usual
       const before = others.map(each => each.window)
-      const grown: Grown = {
-        ...{
-          stage: stage.name,
-          baseline: usual,
-          now: seconds,
-          growth,
-          share: 1,
-          before,
-          since: [],
-          isDoubted: false,
-        },
-      }
+      const grown: Grown = { ...still(stage.name, before), baseline: usual, now: seconds, growth, share: 1 }
       const found = explain(model, grown, window, () =>
         attribute(model, { windows: before, earlierDays: 0, isQuiet: true, history: 0 }, window),
       )

@@ -1,7 +1,7 @@
 import { type Content, h } from '@tintype/lib/page/browser/dom.ts'
 import type { ObjectiveState, WhatIfAlert } from './api.ts'
-import { clock, joined, percent } from './format.ts'
-import { addressAt, asTable, type Bar, chart, firstMeasured } from './parts.ts'
+import { joined, moment, percent } from './format.ts'
+import { addressAt, asTable, type Bar, chart, firstMeasured, folded } from './parts.ts'
 import { translated, word } from './words.ts'
 
 /** `links` are shown in place of the summary. */
@@ -10,23 +10,17 @@ type Lane = { name: string; bars: Omit<Bar, 'class'>[]; summary: string; links?:
 /** Lanes of bars on one axis from 0 to `length`. `mark` is a stretch to compare with, such as the outage. */
 function lanes(all: readonly Lane[], length: number, mark?: Bar): HTMLElement {
   const widen = (bar: Bar) => ({ ...bar, from: Math.max(0, Math.min(bar.from, bar.to - length / 300)) })
-  return h(
-    'div',
-    { class: 'lanes small' },
-    all.map(({ name, bars, summary, links = summary }) => {
-      const firing = bars.map(bar => widen({ ...bar, class: 'firing' }))
-      const drawn = chart(`${name}: ${summary}`, length, mark ? [mark, ...firing] : firing)
-      return [h('span', {}, name), drawn, h('span', { class: 'soft' }, links)]
-    }),
-  )
+  const rows = all.map(({ name, bars, summary, links = summary }) => {
+    const firing = bars.map(bar => widen({ ...bar, class: 'firing' }))
+    const drawn = chart(`${name}: ${summary}`, length, mark ? [mark, ...firing] : firing)
+    return [h('span', {}, name), drawn, h('span', { class: 'soft' }, links)]
+  })
+  return h('div', { class: 'lanes small' }, rows)
 }
 
 const minutesADay = 1440
 /** So many alerts of a lane are named with their times: the last ones. */
 const maxTimes = 3
-
-/** The time at which an alert fired, as a link to the page as it was then. */
-const momentOf = (fires: string): HTMLElement => h('a', { href: addressAt(fires) }, clock(fires))
 
 /** The alerts of the measured day on one axis, and as a table with the budget that was gone when each fired. */
 export function alertHistory(objectives: ObjectiveState[]): HTMLElement {
@@ -35,26 +29,29 @@ export function alertHistory(objectives: ObjectiveState[]): HTMLElement {
   )
   if (fired.length === 0) return h('p', { class: 'soft' }, word('noAlerts'))
   const length = minutesADay - firstMeasured(objectives)
-  const end = Date.parse(objectives[0]?.to ?? '') / 60_000
+  const now = objectives[0]?.to ?? ''
+  const end = Date.parse(now) / 60_000
+  /** The time at which an alert fired, as a link to the page as it was then. */
+  const began = (fires: string) => h('a', { href: addressAt(fires) }, moment(fires, now))
   const minute = (time: string | null) =>
     time === null ? length : Math.max(0, Date.parse(time) / 60_000 - end + length)
-  const ended = (clears: string | null) => (clears ? clock(clears) : word('still'))
+  const ended = (clears: string | null) => (clears ? moment(clears, now) : word('still'))
   const recent = fired.filter(({ clears }) => minute(clears) > 0)
   const byLane = [...Map.groupBy(recent, ({ lane }) => lane)].map(([name, own]) => {
     const bars = own.map(({ fires, clears }) => ({
       from: minute(fires),
       to: minute(clears),
-      title: `${clock(fires)}–${ended(clears)}`,
+      title: `${moment(fires, now)}–${ended(clears)}`,
     }))
     const links = own
       .slice(-maxTimes)
-      .map(({ fires, clears }) => [momentOf(fires), clears ? ' ' : ` ${ended(null)}`])
+      .map(({ fires, clears }) => [began(fires), clears ? ' ' : ` ${ended(null)}`])
     return { name, bars, links, summary: bars.map(({ title }) => title).join(', ') }
   })
   const rows = fired.map(({ displayName, tier, fires, clears, budgetUsedAtFire }) => [
     translated(displayName),
     tier,
-    momentOf(fires),
+    began(fires),
     ended(clears),
     percent(budgetUsedAtFire),
   ])
@@ -63,11 +60,8 @@ export function alertHistory(objectives: ObjectiveState[]): HTMLElement {
 
 /** When each alert fires and clears in a described outage; the alerts that do not fire are only named. */
 export function whatIfLanes(minutes: number, alerts: WhatIfAlert[]): HTMLElement {
-  const last = Math.max(
-    1,
-    minutes,
-    ...alerts.flatMap(({ firings }) => firings.map(({ clears }) => clears ?? 0)),
-  )
+  const ends = alerts.flatMap(({ firings }) => firings.map(({ clears }) => clears ?? 0))
+  const last = Math.max(1, minutes, ...ends)
   const nameOf = ({ objective, tier }: WhatIfAlert) => `${objective} ${tier}`
   const fired = alerts.flatMap(alert => {
     const [first, ended] = [alert.firings[0], alert.firings.at(-1)?.clears]
@@ -87,16 +81,7 @@ export function whatIfLanes(minutes: number, alerts: WhatIfAlert[]): HTMLElement
   })
   const silent = alerts.filter(({ firings }) => firings.length === 0).map(nameOf)
   const outage = { from: 0, to: minutes, class: 'mark', title: word('whatIfOutage', { n: minutes }) }
-  return h(
-    'div',
-    {},
-    lanes(fired, last, outage),
-    silent.length > 0 &&
-      h(
-        'details',
-        { class: 'small' },
-        h('summary', {}, word('whatIfNever', { n: silent.length })),
-        h('p', { class: 'soft' }, silent.join(', ')),
-      ),
-  )
+  const names = h('p', { class: 'soft' }, silent.join(', '))
+  const never = silent.length > 0 && folded(word('whatIfNever', { n: silent.length }), names)
+  return h('div', {}, lanes(fired, last, outage), never)
 }

@@ -1,3 +1,5 @@
+import type { Verdict } from '../diagnose/verdict.ts'
+
 /** What the pages draw. Times are ISO 8601 in UTC; strips have one character a minute, oldest first. */
 export type State = {
   at: string
@@ -9,8 +11,6 @@ export type State = {
   detail: { stage: string; until: string } | null
   /** Whether the viewer may start a diagnosis and raise detail: only on the service's own machine. */
   mayAct: boolean
-  /** The log server's pages; empty when there is none. */
-  logs: string
   /** What a person types before a verb: `slo`. */
   program: string
   /** By language: texts of the directory (units, names of objectives and stages) in that language. */
@@ -27,30 +27,7 @@ export type State = {
 
 export type Diagnosis = {
   at: string
-  verdict: {
-    /** A stage, `healthy` or `unknown`. */
-    verdict: string
-    cause: string | null
-    confidence: number
-    since: string | null
-    evidence: {
-      metric: string
-      cause: string
-      baseline: number | null
-      now: number | null
-      explains: number
-    }[]
-    lever: string | null
-    also: { stage: string; share: number } | null
-    /** Seconds that one unit of work spends there. */
-    stages: { stage: string; baseline: number | null; now: number | null; growth: number; share: number }[]
-    lacking: readonly string[]
-    /** What speaks against a name. */
-    remarks: readonly string[]
-    /** Processes unlike the others of their job, and what started meanwhile. */
-    replicas: readonly string[]
-    context: readonly string[]
-  }
+  verdict: Verdict
   /** `seconds`, and keys by which the log server finds the work: traceId, session, … */
   examples: readonly Readonly<Record<string, string | number>>[]
   /** That of the cause; null when there is none. */

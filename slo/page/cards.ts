@@ -1,6 +1,6 @@
 import { h } from '@tintype/lib/page/browser/dom.ts'
 import type { ObjectiveState } from './api.ts'
-import { clock, count, joined, percent, tenths } from './format.ts'
+import { count, joined, moment, percent, tenths } from './format.ts'
 import { runbookLink } from './parts.ts'
 import { translated, word } from './words.ts'
 
@@ -18,11 +18,11 @@ export const stateWord = (objective: ObjectiveState): string => {
 
 /** An objective: what is left of its budget, until when, and its tiers against their thresholds. */
 export function card(objective: ObjectiveState): HTMLElement {
-  const { displayName, description, budget, budgetLeft, goneAt, tiers, runbook } = objective
+  const { displayName, description, budget, budgetLeft, goneAt, tiers, runbook, to } = objective
   const state = cardState(objective)
   const name = translated(displayName)
   const gone =
-    budgetLeft <= 0 && budget > 0 ? word('usedUp') : goneAt && word('gone', { time: clock(goneAt) })
+    budgetLeft <= 0 && budget > 0 ? word('usedUp') : goneAt && word('gone', { time: moment(goneAt, to) })
   return h(
     'article',
     { class: 'sheet card', 'data-state': state },

@@ -26,3 +26,7 @@ export const joined = (separator: string, ...parts: (string | false | null | und
 
 /** `2026-11-26 04:12`. */
 export const shortTime = (time: string): string => time.slice(0, 16).replace('T', ' ')
+
+/** `04:12`, with its date when it is a day or more from `near`. */
+export const moment = (time: string, near: string): string =>
+  Math.abs(Date.parse(time) - Date.parse(near)) < 86_400_000 ? clock(time) : shortTime(time)

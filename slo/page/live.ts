@@ -4,7 +4,7 @@ import { translate } from '@tintype/lib/page/browser/language.ts'
 import { showNavigation } from '@tintype/lib/page/browser/navigation.ts'
 import { get, type ObjectiveState, type State } from './api.ts'
 import { presentState } from './cards.ts'
-import { clock, shortTime } from './format.ts'
+import { clock, moment, shortTime } from './format.ts'
 import { addressAt } from './parts.ts'
 import { learn, objectivesName, word, words } from './words.ts'
 
@@ -16,7 +16,7 @@ type Page = {
   name: 'objectives' | 'status'
   /** The state in one sentence. */
   lead(objectives: ObjectiveState[]): string
-  draw(state: State, refresh: () => Promise<void>): void
+  draw(state: State, refresh: () => Promise<void>): void | Promise<void>
 }
 
 /** Draws a page from slo's state: each 15 s, or once as it was at `earlier`. */
@@ -24,10 +24,10 @@ export async function showLive(page: Page, earlier: string | null = null): Promi
   const path = earlier === null ? 'api/state' : `api/state?at=${encodeURIComponent(earlier)}`
   const refresh = async (): Promise<void> => {
     const state = await get<State>(path).catch(() => ({ refused: word('away') }))
-    if ('refused' in state) return showUnknown(state.refused)
+    if ('refused' in state) return show(state.refused)
     learn(state)
     showState(state, page, earlier)
-    page.draw(state, refresh)
+    await page.draw(state, refresh)
   }
   translate(words)
   find('#choices').append(choices())
@@ -40,22 +40,20 @@ export async function showLive(page: Page, earlier: string | null = null): Promi
 function showState({ objectives, at, seenAt, begun }: State, page: Page, earlier: string | null): void {
   const stale = Date.parse(at) - Date.parse(seenAt) > staleMs
   const lead = begun ? page.lead(objectives) : word('waiting', { time: clock(firstNumbers(at)) })
-  find('#lead').textContent = stale ? word('stale', { time: clock(seenAt) }) : lead
+  const { state, text } = presentState(stale || !begun ? [] : objectives)
+  show(stale ? word('stale', { time: moment(seenAt, at) }) : lead, state, text)
   find('#notice').hidden = earlier === null
   find('#notice').replaceChildren(
     word('asItWas', { time: shortTime(at) }),
     ' ',
     h('a', { href: addressAt(null) }, word('showNow')),
   )
-  const now = presentState(objectives)
-  find('#state').dataset.state = stale || !begun ? 'unknown' : now.state
-  find('#state').textContent = stale || !begun ? word('unknown') : now.text
 }
 
-function showUnknown(why: string): void {
-  find('#lead').textContent = why
-  find('#state').dataset.state = 'unknown'
-  find('#state').textContent = word('unknown')
+function show(lead: string, state = 'unknown', text = word('unknown')): void {
+  find('#lead').textContent = lead
+  find('#state').dataset.state = state
+  find('#state').textContent = text
 }
 
 /** When the first numbers are shown: after the first whole minute and the evaluation that follows it. */

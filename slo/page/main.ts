@@ -10,12 +10,12 @@ import {
   type WhatIf,
 } from './api.ts'
 import { card, summary } from './cards.ts'
-import { clock, joined, shortTime } from './format.ts'
+import { joined, moment, shortTime } from './format.ts'
 import { refreshMs, showLive } from './live.ts'
 import { table } from './parts.ts'
+import { showVerdict } from './show-verdict.ts'
 import { stageLanes } from './stages.ts'
 import { clamp, dayStrips, usefulZooms, type Zoom, zooms } from './strip.ts'
-import { showVerdict } from './verdict.ts'
 import { translated, word } from './words.ts'
 
 const address = new URL(location.href)
@@ -33,22 +33,22 @@ function remember(changes: Record<string, string>): void {
   history.replaceState(null, '', address)
 }
 
-function draw(state: State, refresh: () => Promise<void>): void {
+function draw(state: State, refresh: () => Promise<void>): Promise<void> {
   const { objectives, planned, keepDays } = state
   const kept = (days: number, some: 'minutesKept' | 'tracesKept') =>
     word(days > 0 ? some : `${some}Forever`, { n: days })
   find('#kept').textContent =
     `${kept(keepDays.minutes, 'minutesKept')} ${kept(keepDays.traces, 'tracesKept')}`
-  showVerdict(state, refresh)
   redraw(find('#cards'), ...objectives.map(card))
   drawDay(objectives)
   redraw(find('#alerts'), alertHistory(objectives))
-  const rows = planned.map(({ from, to, reason }) => [shortTime(from), clock(to), reason])
+  const rows = planned.map(({ from, to, reason }) => [shortTime(from), moment(to, from), reason])
   find('#planned').replaceChildren(
     rows.length > 0
       ? table(word('plannedColumns'), rows)
       : h('p', { class: 'soft small' }, word('noPlanned', { program: state.program })),
   )
+  return showVerdict(state, refresh)
 }
 
 function drawDay(objectives: ObjectiveState[]): void {
@@ -61,11 +61,8 @@ function drawDay(objectives: ObjectiveState[]): void {
   const buttons = useful.map(hours => {
     const pressed = String(hours === zoom.hours)
     const click = () => show(clamp({ ...zoom, hours }))
-    return h(
-      'button',
-      { type: 'button', class: 'quiet', 'aria-pressed': pressed, click },
-      word('hours', { n: hours }),
-    )
+    const attributes = { type: 'button', class: 'quiet', 'aria-pressed': pressed, click }
+    return h('button', attributes, word('hours', { n: hours }))
   })
   redraw(find('#zoom'), ...(useful.length > 1 ? buttons : []))
   redraw(find('#day'), dayStrips(objectives, zoom, show))

@@ -18,15 +18,11 @@ export const cellWords = ({ kind }: Pick<ObjectiveState, 'kind'>): Record<string
 /** Consecutive minutes in one state: the strip's minutes [from, to). */
 type Run = { letter: string; from: number; to: number }
 
-export function runs(states: string): Run[] {
-  const found: Run[] = []
-  for (const [i, letter] of [...states].entries()) {
-    const last = found.at(-1)
-    if (last?.letter === letter) last.to = i + 1
-    else found.push({ letter, from: i, to: i + 1 })
-  }
-  return found
-}
+export const runs = (states: string): Run[] =>
+  [...states.matchAll(/(.)\1*/g)].map(found => {
+    const [all, letter = ''] = found
+    return { letter, from: found.index, to: found.index + all.length }
+  })
 
 /** The first measured minute of these strips; their length when nothing was measured. */
 export const firstMeasured = (objectives: readonly ObjectiveState[]): number =>
@@ -76,16 +72,8 @@ export function table(columns: string, rows: readonly (readonly Cell[])[], attri
       return h(name, { class: isNumeric && 'number', scope: name === 'th' && 'col' }, cell)
     })
   const head = columns.split('|').map(name => name.trim())
-  return h(
-    'table',
-    attributes,
-    h('thead', {}, h('tr', {}, cells('th', head))),
-    h(
-      'tbody',
-      {},
-      rows.map(row => h('tr', {}, cells('td', row))),
-    ),
-  )
+  const body = rows.map(row => h('tr', {}, cells('td', row)))
+  return h('table', attributes, h('thead', {}, h('tr', {}, cells('th', head))), h('tbody', {}, body))
 }
 
 /** A table that scrolls sideways on a narrow screen. It can have the focus, so that the keyboard scrolls it. */
@@ -104,6 +92,9 @@ export function addressAt(time: string | null): string {
   return address.href
 }
 
+export const folded = (summary: string, content: Content): HTMLElement =>
+  h('details', { class: 'small' }, h('summary', {}, summary), content)
+
 /** What a chart shows as a table, folded away. */
 export const asTable = (columns: string, rows: readonly (readonly Cell[])[]): HTMLElement =>
-  h('details', { class: 'small' }, h('summary', {}, word('table')), wide(table(columns, rows), word('table')))
+  folded(word('table'), wide(table(columns, rows), word('table')))

@@ -25,23 +25,12 @@ export function stageLanes({ times, stages }: Stages, into: HTMLElement): void {
   for (const { stage, p50, p95, p99, share } of seen) {
     const chart = h('div', { class: 'chart' })
     const last = p99.findLast(value => value !== null)
-    into.append(
-      h(
-        'div',
-        { class: 'lane' },
-        h('h3', {}, translated(stage)),
-        h(
-          'p',
-          { class: 'small soft' },
-          joined(
-            ' · ',
-            last != null && `p99 ${duration(last)}`,
-            share !== null && word('share', { share: wholePercent(share) }),
-          ),
-        ),
-        chart,
-      ),
-    )
+    const [tail, part] = [
+      last != null && `p99 ${duration(last)}`,
+      share !== null && word('share', { share: wholePercent(share) }),
+    ]
+    const facts = h('p', { class: 'small soft' }, joined(' · ', tail, part))
+    into.append(h('div', { class: 'lane' }, h('h3', {}, translated(stage)), facts, chart))
     // One step makes no line.
     if (measured(times).length < 2) continue
     const line = (label: string, stroke: string, width: number) => ({

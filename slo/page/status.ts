@@ -38,8 +38,9 @@ function lead(objectives: ObjectiveState[]): string {
 
 function leadMinutes({ bad, budget, windowMinutes }: ObjectiveState): string {
   const inDays = windowMinutes > 1440 && windowMinutes % 1440 === 0
-  const n = windowMinutes / (inDays ? 1440 : 60)
-  return word('leadMinutes', { n: bad, budget, window: word(inDays ? 'windowDays' : 'windowHours', { n }) })
+  const unit = inDays ? 'windowDays' : windowMinutes % 60 === 0 ? 'windowHours' : 'minutes'
+  const n = windowMinutes / { windowDays: 1440, windowHours: 60, minutes: 1 }[unit]
+  return word('leadMinutes', { n: bad, budget, window: word(unit, { n }) })
 }
 
 function leadEvents({ displayName, good, bad, unit }: ObjectiveState): string {

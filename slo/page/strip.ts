@@ -35,7 +35,9 @@ export function dayStrips(objectives: ObjectiveState[], zoom: Zoom, move: (zoom:
     move(clamp({ hours, until: Math.round(minutesADay - minute - hours * 30) }))
   }
   const parts = Math.min(4, length)
-  const ticks = Array.from({ length: parts + 1 }, (_, i) => clockOf(first.strip, from + (i * length) / parts))
+  const ticks = Array.from({ length: parts + 1 }, (_, i) =>
+    h('span', {}, clockOf(first.strip, from + (i * length) / parts)),
+  )
   return h(
     'div',
     { class: 'strips' },
@@ -43,11 +45,7 @@ export function dayStrips(objectives: ObjectiveState[], zoom: Zoom, move: (zoom:
       h('p', { class: 'small' }, translated(objective.displayName)),
       strip(objective, from, to, click),
     ]),
-    h(
-      'div',
-      { class: 'ticks small soft', 'aria-hidden': 'true' },
-      ticks.map(tick => h('span', {}, tick)),
-    ),
+    h('div', { class: 'ticks small soft', 'aria-hidden': 'true' }, ticks),
     h('p', { class: 'small soft' }, measuredText(objectives)),
     legend(objectives, from, to),
     asTable(
@@ -93,18 +91,13 @@ const looks: Record<string, { class: string; y: number }> = {
 
 /** What each look means, for those that occur in the minutes [from, to). */
 export function legend(objectives: ObjectiveState[], from: number, to: number): HTMLElement {
-  const seen = new Map(
-    objectives.flatMap(objective =>
-      [...new Set(objective.strip.states.slice(from, to))].map(
-        letter => [cellWords(objective)[letter] ?? '', letter] as const,
-      ),
+  const seen = objectives.flatMap(objective =>
+    [...new Set(objective.strip.states.slice(from, to))].map(
+      letter => [cellWords(objective)[letter] ?? '', looks[letter]?.class] as const,
     ),
   )
-  return h(
-    'p',
-    { class: 'legend small soft' },
-    [...seen].map(([text, letter]) =>
-      h('span', {}, h('i', { class: `swatch ${looks[letter]?.class}`, 'aria-hidden': 'true' }), ` ${text}`),
-    ),
+  const swatches = [...new Map(seen)].map(([text, name]) =>
+    h('span', {}, h('i', { class: `swatch ${name}`, 'aria-hidden': 'true' }), ` ${text}`),
   )
+  return h('p', { class: 'legend small soft' }, swatches)
 }

@@ -1,12 +1,13 @@
 import type { ClientRequest } from 'node:http'
 import { isIP } from 'node:net'
 import { setTimeout as delay } from 'node:timers/promises'
+import { brotliDecompressSync, unzipSync, zstdDecompressSync } from 'node:zlib'
 import { askBounded, type BoundedAnswer } from '@tintype/lib/http/bounded-request.ts'
 
 /** Seconds of one request; 0 where a phase was not reached or does not exist (tls on http, dns for an address). */
-export type RequestPhases = Record<'dns' | 'connect' | 'tls' | 'processing' | 'transfer', number>
-
-export const noPhases: RequestPhases = { dns: 0, connect: 0, tls: 0, processing: 0, transfer: 0 }
+export const noPhases = { dns: 0, connect: 0, tls: 0, processing: 0, transfer: 0 }
+type RequestPhases = typeof noPhases
+export const phaseNames = Object.keys(noPhases) as (keyof RequestPhases)[]
 
 /** The beginning of a body, for a message. */
 export const excerpt = (body: Buffer): string => body.toString('utf8', 0, 200)
@@ -73,7 +74,7 @@ export async function timedRequest({ url, timeoutMs, signal, ...asked }: Asked):
       onRequest: request => followPhases(request, url, clock),
     })
     clock.enter(null)
-    return { phases: clock.phases, answer }
+    return { phases: clock.phases, answer: decompressed(answer) }
   } catch (error) {
     signal.throwIfAborted()
     clock.enter(null)
@@ -86,6 +87,17 @@ export async function timedRequest({ url, timeoutMs, signal, ...asked }: Asked):
     clearTimeout(cut)
     signal.removeEventListener('abort', onStop)
   }
+}
+
+const decoders = { gzip: unzipSync, deflate: unzipSync, br: brotliDecompressSync, zstd: zstdDecompressSync }
+
+/** Some servers compress without being asked. @throws when the body is not what Content-Encoding says, or too long. */
+function decompressed(answer: BoundedAnswer): BoundedAnswer {
+  const { headers, body } = answer
+  const decode = decoders[headers['content-encoding'] as keyof typeof decoders]
+  // The answer to HEAD has the header and no body.
+  if (!decode || body.length === 0) return answer
+  return { ...answer, body: decode(body, { maxOutputLength: maxAnswerMiB * 2 ** 20 }) }
 }
 
 function followPhases(request: ClientRequest, { hostname, protocol }: URL, clock: Clock): void {

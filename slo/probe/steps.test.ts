@@ -1,6 +1,7 @@
 import { once } from 'node:events'
 import { createServer, type RequestListener } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { brotliCompressSync, gzipSync } from 'node:zlib'
 import { expect, onTestFinished, test } from 'vitest'
 import type { ProbeStep } from '../directory/service.ts'
 import { parseService } from '../directory/service.ts'
@@ -81,6 +82,21 @@ test.each([
   )
   const { failure } = await walk(`  - { name: look, url: "\${SHOP}", expect: ${expected} }`, environment)
   expect(failure).toEqual({ step: 'look', why })
+})
+
+test.each([
+  ['gzip', gzipSync, undefined],
+  ['br', brotliCompressSync, undefined],
+  ['gzip', Buffer.from, 'incorrect header check'],
+  ['gzip', () => gzipSync(Buffer.alloc(2 ** 23)), 'Cannot create a Buffer larger than'],
+])('a body that comes compressed by %s is read, or fails', async (encoding, compress, why) => {
+  const { environment } = await shop((_, response) =>
+    response.writeHead(200, { 'Content-Encoding': encoding }).end(compress(Buffer.from('order 42 is paid'))),
+  )
+  const look = '  - { name: look, method: POST, url: "${SHOP}", expect: { body: is paid } }'
+  const { failure } = await walk(look, environment)
+  if (why) expect(failure?.why).toContain(why)
+  else expect(failure).toBeUndefined()
 })
 
 test('what is to be captured and is not there is a failure, and later steps are not walked', async () => {

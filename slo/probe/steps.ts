@@ -2,13 +2,24 @@ import { address } from '@tintype/lib/config.ts'
 import type { BoundedAnswer } from '@tintype/lib/http/bounded-request.ts'
 import { expand } from '../directory/expand.ts'
 import type { ProbeStep } from '../directory/service.ts'
-import type { Probe } from './probe.ts'
-import { excerpt, noPhases, type RequestPhases, type Timed, timedRequest, withRetry } from './request.ts'
+import { type Directory, loadModule } from '../directory.ts'
+import type { Probe, ProbeModule } from './probe.ts'
+import { excerpt, noPhases, phaseNames, type Timed, timedRequest, withRetry } from './request.ts'
 
 /** Methods for which a repeated request changes nothing more than the first. */
 const idempotent = ['GET', 'HEAD', 'PUT', 'DELETE']
 
 type Values = Record<string, string | undefined>
+
+/** The module that the directory names, or its steps; undefined when it has no probe. */
+export async function probeOf({ folder, service: { probe } }: Directory): Promise<ProbeModule | undefined> {
+  if (typeof probe === 'string') return loadModule<ProbeModule>(folder, probe)
+  if (!probe) return undefined
+  return {
+    names: { attempts: 'slo_probe_attempts_total', seconds: 'slo_probe_seconds', others: [] },
+    openProbe: ({ environment }) => stepProbe(probe, environment),
+  }
+}
 
 /**
  * The probe whose attempts send these requests in order, each with the values that earlier ones captured.
@@ -19,13 +30,13 @@ export function stepProbe(steps: readonly ProbeStep[], environment: Readonly<Val
   return {
     async attempt(signal) {
       const values: Values = { ...environment }
-      let phases = noPhases
+      const phases = { ...noPhases }
       for (const step of steps) {
         const send = () => once(step, values, signal)
         const timed = await (idempotent.includes(step.method)
           ? withRetry(send, signal, step.expect.status)
           : send())
-        phases = sum(phases, timed.phases)
+        for (const phase of phaseNames) phases[phase] += timed.phases[phase]
         const why = 'failed' in timed ? timed.failed : judge(step, timed.answer, values)
         if (why !== null) return { phases, failure: { step: step.name, why } }
       }
@@ -83,8 +94,3 @@ function judge({ expect, capture }: ProbeStep, answer: BoundedAnswer, values: Va
 
 const headerOf = ({ headers }: BoundedAnswer, name: string): string =>
   String(headers[name.toLowerCase()] ?? '')
-
-const sum = (one: RequestPhases, other: RequestPhases): RequestPhases =>
-  Object.fromEntries(
-    Object.entries(one).map(([phase, seconds]) => [phase, seconds + other[phase as keyof RequestPhases]]),
-  ) as RequestPhases

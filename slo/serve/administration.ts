@@ -8,8 +8,9 @@ import { watchdogName } from '../alerts/rules.ts'
 import { addPlanned, readPlanned, removePlanned } from '../math/planned.ts'
 import type { Watch } from './watch.ts'
 
-/** What is read of Alertmanager's webhook, version 4. */
-type Webhook = { alerts?: ({ status?: string; labels?: { alertname?: string } } | null)[] }
+/** What is read of Alertmanager's webhook, version 4, if it is one. */
+type Webhook = { alerts?: unknown }
+type Received = { status?: string; labels?: { alertname?: string } } | null
 
 /** Administration of slo: what every service has, where Alertmanager sends SloWatchdog, and planned downtime. Never public. */
 export function createAdmin(options: {
@@ -25,8 +26,9 @@ export function createAdmin(options: {
 
 function addRoutes(app: Express, { watch, dataDir, log }: { watch: Watch; dataDir: string; log: Log }): void {
   app.post('/alerts', json('adminBytes'), (request, response) => {
-    const { alerts = [] } = (request.body ?? {}) as Webhook
-    if (alerts.some(alert => alert?.status === 'firing' && alert.labels?.alertname === watchdogName))
+    const { alerts } = (request.body ?? {}) as Webhook
+    const received: Received[] = Array.isArray(alerts) ? alerts : []
+    if (received.some(each => each?.status === 'firing' && each.labels?.alertname === watchdogName))
       watch.receiveWatchdog()
     response.status(204).end()
   })

@@ -5,8 +5,6 @@ import { openPages } from '@tintype/lib/page/pages.ts'
 import type { Log } from '@tintype/lib/telemetry/log.ts'
 import type { Metrics } from '@tintype/lib/telemetry/metrics.ts'
 import type { Express, Request, RequestHandler, Response } from 'express'
-import { firstAlert, type Sent } from '../alerts/alert-store.ts'
-import { budgetLine } from '../alerts/text.ts'
 import { incidentNote } from '../diagnose/note.ts'
 import { type Directory, program } from '../directory.ts'
 import { outageFormat, replayOutage } from '../math/outage.ts'
@@ -14,7 +12,7 @@ import { maxPlannedMinutes, readPlanned } from '../math/planned.ts'
 import { parseTime, timeFormat, toMinute } from '../math/time.ts'
 import type { State, WhatIf } from '../page/api.ts'
 import { readUnderWay } from '../releases/under-way.ts'
-import type { Source } from '../sources/index.ts'
+import { type Source, SourceError } from '../sources/index.ts'
 import { addActions, isLocal } from './act.ts'
 import { cached } from './cached.ts'
 import type { Diagnoser } from './diagnosis.ts'
@@ -31,6 +29,18 @@ const maxHours = 48
 const readEveryMs = 5_000
 /** Long descriptions are programs. */
 const maxOutageLength = 500
+/** The state is computed this often for other machines: of many objectives it takes milliseconds. */
+const stateEveryMs = 1_000
+
+/** What is read of the source, once for all who ask. */
+const readForAll = <T>(read: () => Promise<T>): (() => Promise<T>) =>
+  cached(readEveryMs, () =>
+    read().catch(error => {
+      if (!(error instanceof SourceError)) throw error
+      const headers = { 'Retry-After': '15' }
+      throw new Problem(503, 'source-away', 'The measurements cannot be read now.', { headers })
+    }),
+  )
 
 /** The public side of slo: two pages and the JSON they are drawn from. Requests from other machines change nothing. */
 export function createSloApp(options: {
@@ -41,12 +51,9 @@ export function createSloApp(options: {
   source: Source
   directory: Directory
   dataDir: string
-  sent: () => readonly Sent[]
-  /** The log server's address; empty when there is none. */
-  logs: string
   keepDays: State['keepDays']
 }): Express {
-  const { watch, diagnosis, source, directory, dataDir, sent, logs, keepDays } = options
+  const { watch, diagnosis, source, directory, dataDir, keepDays } = options
   const pages = openPages(fileURLToPath(new URL('../page', import.meta.url)), {
     vendor: {
       uplot: fileURLToPath(import.meta.resolve('uplot/dist/uPlot.esm.js')),
@@ -64,22 +71,25 @@ export function createSloApp(options: {
     response.set('Cache-Control', 'no-store')
     next()
   })
-  const sendState = (request: Request, response: Response, earlierMs?: number): void => {
-    const state = stateOf(watch, diagnosis, readPlanned(dataDir), directory, earlierMs)
-    const { words } = directory.service
-    response.json({ ...state, logs, keepDays, program, words, mayAct: isLocal(request) } satisfies State)
-  }
-  app.get('/api/state', (request, response, next) => {
+  const stateAt = (earlierMs?: number) =>
+    stateOf(watch, diagnosis, readPlanned(dataDir), directory, earlierMs)
+  const stateForAll = cached(stateEveryMs, async () => stateAt())
+  const { words } = directory.service
+  const sendState = (request: Request, response: Response, state: ReturnType<typeof stateAt>): void =>
+    void response.json({ ...state, keepDays, program, words, mayAct: isLocal(request) } satisfies State)
+  app.get('/api/state', async (request, response, next) => {
     if (request.query.at !== undefined) return next()
-    sendState(request, response)
+    // A person on this machine sees at once what their button did.
+    sendState(request, response, isLocal(request) ? stateAt() : await stateForAll())
   })
   const bounded = createPublicWork()
   const sendEarlierState: RequestHandler = (request, response) => {
     const at = parseTime(String(request.query.at), Date.now())
     if (at === undefined) throw new Problem(400, 'bad-time', `at is ${timeFormat}.`)
     // A link in an alert may be followed before the minute that it names was evaluated.
-    if (watch.views().some(view => toMinute(at) >= view.at)) return sendState(request, response)
-    if (watch.viewsAt(toMinute(at)).length > 0) return sendState(request, response, at)
+    const isNow = watch.views().some(view => toMinute(at) >= view.at)
+    if (isNow || watch.viewsAt(toMinute(at)).length > 0)
+      return sendState(request, response, stateAt(isNow ? undefined : at))
     throw new Problem(
       404,
       'not-kept',
@@ -91,20 +101,11 @@ export function createSloApp(options: {
   app.get('/note', (_request, response) => {
     const found = diagnosis.last()
     if (!found) throw new Problem(404, 'no-note', 'Nothing was looked into since slo started.')
-    const budgets = watch.views().map(({ standing }) => budgetLine(standing))
-    const { service, folder } = directory
-    const note = incidentNote({
-      ...found,
-      atMs: found.at,
-      service,
-      folder,
-      budgets,
-      firstAlertMs: firstAlert(sent()),
-    })
+    const note = incidentNote({ ...found, atMs: found.at, directory, views: watch.views() })
     response.set('Cache-Control', 'no-store').type('text').send(note)
   })
   const stages = Array.from({ length: maxHours }, (_, i) =>
-    cached(readEveryMs, () => stagesOf(directory.service, source, i + 1, Date.now())),
+    readForAll(() => stagesOf(directory.service, source, i + 1, Date.now())),
   )
   app.get('/api/stages', async (request, response) => {
     const read = stages[Number(request.query.hours ?? 3) - 1]
@@ -129,7 +130,7 @@ export function createSloApp(options: {
   }
   app.get('/api/fits', bounded(answerFits))
   app.get('/api/release', (_request, response) => void response.json(readUnderWay(dataDir)))
-  const status = cached(readEveryMs, () => readStatus(watch, source))
+  const status = readForAll(() => readStatus(watch, source))
   app.get('/status.json', async (_request, response) => {
     response.set('Cache-Control', 'no-store').json(await status())
   })

@@ -1,4 +1,4 @@
-/** Reads at most once in `forMs`, and once at a time; a read that failed is repeated at the next call. */
+/** Reads at most once in `forMs` and once at a time, however many ask; a failure is kept as long as an answer. */
 export function cached<T>(
   forMs: number,
   read: () => Promise<T>,
@@ -8,11 +8,9 @@ export function cached<T>(
   let value: Promise<T> | undefined
   return () => {
     if (value === undefined || clock() - readAt >= forMs) {
-      readAt = clock()
-      const reading = read()
-      value = reading
-      reading.catch(() => {
-        if (value === reading) value = undefined
+      readAt = Number.POSITIVE_INFINITY
+      value = read().finally(() => {
+        readAt = clock()
       })
     }
     return value

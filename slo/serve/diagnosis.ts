@@ -8,10 +8,10 @@ import { describeError } from '@tintype/lib/errors.ts'
 import { countLimit, limits } from '@tintype/lib/limits.ts'
 import type { Log } from '@tintype/lib/telemetry/log.ts'
 import type { AlertStore } from '../alerts/alert-store.ts'
-import type { Verdict } from '../diagnose/diagnose.ts'
 import { sentence } from '../diagnose/note.ts'
 import type { Example } from '../diagnose/open-examples.ts'
 import { type AdminPort, detailSeconds, raiseDetail } from '../diagnose/raise-detail.ts'
+import type { Verdict } from '../diagnose/verdict.ts'
 import type { Directory } from '../directory.ts'
 
 /** An answer of diagnose: from when a budget began to burn, or when a person asked. */
@@ -102,7 +102,6 @@ export function openDiagnosis(
       log.info('detail.raised', { stage: stage.name, forSeconds: detailSeconds })
       return detail
     },
-    /** The detail that is raised, while it lasts. */
     detail: (nowMs: number): RaisedDetail | null => (detail && detail.until > nowMs ? detail : null),
   }
 }

@@ -36,11 +36,9 @@ export function openEvaluations(
       const trouble = source.trouble()
       if (trouble !== undefined) return describeError(trouble)
       hasRead ||= recorded !== undefined
+      const known = recorded?.objectives ?? []
       const began = Object.fromEntries(
-        (recorded?.objectives ?? []).map(({ objective, begun }) => [
-          objective.id,
-          knownOf(objective) ?? begun,
-        ]),
+        known.map(({ objective, begun }) => [objective.id, knownOf(objective) ?? begun]),
       )
       if (JSON.stringify(began) !== JSON.stringify(stored)) store.set('began', began)
       return null

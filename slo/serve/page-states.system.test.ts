@@ -34,7 +34,10 @@ function pagesOf(state: () => unknown): express.Express {
   })
   const app = express().use(pages.assets)
   app.get('/', pages.html('index.html')).get('/status', pages.html('status.html'))
-  app.get('/pages.json', (_, response) => void response.json({ status: 'status', objectives: '.' }))
+  app.get(
+    '/pages.json',
+    (_, response) => void response.json({ status: 'status', objectives: '.', logs: 'http://logs/' }),
+  )
   app.get('/api/state', (_, response) => void response.json(state()))
   app.get('/api/stages', (_, response) => void response.json(stages))
   app.get('/api/release', (_, response) => void response.json(release))
@@ -140,8 +143,22 @@ describeWithParts('the pages of slo in each state', ['chromium'], ({ chromium: e
     expect(runbook).toBe('docs/runbooks/cause-cpu.md?lang=en')
   })
 
+  test('each key of an example leads to the log server that this browser reaches', async () => {
+    shown = 'burning'
+    await open('', 'en', 1024)
+    const links = await page
+      .locator('#verdict li a')
+      .evaluateAll(all => all.map(each => each.getAttribute('href')))
+    expect(links).toContain('http://logs/?key=a%26c4')
+  })
+
+  test('a time that is days away has its date', async () => {
+    expect(await textOf('a month', '', '.card')).toContain('gone at 2026-12-')
+    expect(await textOf('a month', '', '#alerts td a')).toBe('2026-11-24 10:30')
+  })
+
   test('objectives are called as the directory calls them', async () => {
-    expect(await textOf('healthy', '', 'nav')).toBe('StatusPromises')
+    expect(await textOf('healthy', '', 'nav')).toBe('StatusPromisesLogs')
     expect(await textOf('healthy', '', 'title')).toBe('Tintype: Promises')
     expect(await textOf('healthy', 'status', '#objectives-title')).toBe('Promises')
   })

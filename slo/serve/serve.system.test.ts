@@ -55,14 +55,15 @@ test('what burns when slo starts is sent, once an objective, with what is left',
 })
 
 test('what Alertmanager sends to slo is not sent a second time', async () => {
-  const answer = await fetch(`${slo.endpoints.sloAdmin}/alerts`, {
-    method: 'POST',
-    headers: { 'Content-Type': 'application/json' },
-    body: JSON.stringify({
-      alerts: [{ status: 'firing', labels: { alertname: 'DiskFull', severity: 'page' } }, 7],
-    }),
-  })
-  expect(answer.status).toBe(204)
+  const alerts = [{ status: 'firing', labels: { alertname: 'DiskFull', severity: 'page' } }, 7]
+  for (const body of [{ alerts }, { alerts: null }, { alerts: { status: 'firing' } }, []]) {
+    const answer = await fetch(`${slo.endpoints.sloAdmin}/alerts`, {
+      method: 'POST',
+      headers: { 'Content-Type': 'application/json' },
+      body: JSON.stringify(body),
+    })
+    expect(answer.status).toBe(204)
+  }
 })
 
 test('after kill -9 nothing is sent again', async () => {

@@ -49,14 +49,15 @@ export async function stagesOf(
   const lanes = drawn.map(({ name, isPart, selector }) => {
     const of = (part: string) =>
       series.filter(each => each.name === `${selector.metric}_${part}` && matches(selector, each.labels))
-    const buckets = bucketsOf(
-      of('bucket').map(each => [Number(each.labels.le?.replace('+Inf', 'Infinity')), grow(each)]),
-    )
+    const boundOf = ({ labels: { le } }: Series) => (le === '+Inf' ? Infinity : Number(le))
+    const buckets = [...Map.groupBy(of('bucket'), boundOf)]
+      .map(([le, ofAll]) => ({ le, growth: sum(ofAll.map(grow)) }))
+      .sort((one, other) => one.le - other.le)
     const quantiles = (q: number) => Array.from({ length: count }, (_, step) => quantile(q, buckets, step))
     return {
       stage: name,
       isPart,
-      seconds: of('sum').reduce((sum, each) => sum + total(grow(each)), 0),
+      seconds: total(sum(of('sum').map(grow))),
       p50: quantiles(0.5),
       p95: quantiles(0.95),
       p99: quantiles(0.99),
@@ -73,13 +74,9 @@ export async function stagesOf(
   }
 }
 
-/** The growth of each bucket over all processes, by ascending bound. */
-function bucketsOf(grown: readonly (readonly [le: number, growth: Float64Array])[]): Bucket[] {
-  const bounds = new Map<number, Float64Array>()
-  for (const [le, growth] of grown)
-    bounds.set(le, bounds.get(le)?.map((value, i) => value + (growth[i] ?? 0)) ?? growth)
-  return [...bounds].map(([le, growth]) => ({ le, growth })).sort((one, other) => one.le - other.le)
-}
+/** Step by step; of nothing it has no steps. */
+const sum = (all: readonly Float64Array[]): Float64Array =>
+  all.reduce((sums, each) => each.map((value, i) => value + (sums[i] ?? 0)), new Float64Array())
 
 /** As Prometheus' histogram_quantile: linear within the bucket, the last finite bound above it; null when empty. */
 function quantile(q: number, buckets: Bucket[], step: number): number | null {

@@ -13,7 +13,7 @@ import { createNotifier } from '../alerts/notifier.ts'
 import { asHost, expand } from '../directory/expand.ts'
 import type { Directory } from '../directory.ts'
 import { startProbe } from '../probe/probe.ts'
-import { probeOf } from '../probe/probe-of.ts'
+import { probeOf } from '../probe/steps.ts'
 import { checkRecorded, embeddedSource } from '../sources/embedded.ts'
 import { openPrometheus } from '../sources/prometheus.ts'
 import { startRecorder, type Target } from '../sources/recorder/recorder.ts'
@@ -104,19 +104,7 @@ export async function startSlo(written: Directory, environment: NodeJS.ProcessEn
     log,
   })
 
-  const { sent } = alertStore
-  const app = createSloApp({
-    metrics,
-    log,
-    watch,
-    diagnosis,
-    source,
-    directory,
-    dataDir,
-    sent,
-    logs,
-    keepDays,
-  })
+  const app = createSloApp({ metrics, log, watch, diagnosis, source, directory, dataDir, keepDays })
   const listening = await listen(app, config.HOST, config.SLO_PORT)
   // The port may have been any free one.
   pages = config.SLO_URL?.href ?? reach(config.HOST, Number(new URL(listening.url).port))
@@ -142,15 +130,8 @@ export async function startSlo(written: Directory, environment: NodeJS.ProcessEn
   const given = { environment, dataDir, metrics, log }
   const probe = prober && startProbe(prober.openProbe(given), prober.names, given)
   const { STORAGE_URL: storageUrl } = config
-  const status = await startStatus({
-    watch,
-    source,
-    metrics,
-    log,
-    file: service.statusFile,
-    storageUrl,
-    dataDir,
-  })
+  const { statusFile: file } = service
+  const status = await startStatus({ watch, source, metrics, log, file, storageUrl, dataDir })
   log.info('slo.started', { version: config.VERSION })
   const graceMs = config.GRACE_SECONDS * 1000
 

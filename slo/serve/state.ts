@@ -19,9 +19,10 @@ export function stateOf(
   watch: Watch,
   diagnosis: Diagnoser,
   planned: readonly Planned[],
-  { folder, objectives, service }: Directory,
+  directory: Directory,
   earlierMs?: number,
-): Omit<State, 'logs' | 'keepDays' | 'mayAct' | 'program' | 'words'> {
+): Omit<State, 'keepDays' | 'mayAct' | 'program' | 'words'> {
+  const { objectives, service } = directory
   const now = earlierMs ?? Date.now()
   const views = earlierMs === undefined ? watch.views() : watch.viewsAt(toMinute(earlierMs))
   const [found, detail] = [diagnosis.found(now), diagnosis.detail(now)]
@@ -32,7 +33,7 @@ export function stateOf(
     diagnosis: found && {
       ...found,
       at: new Date(found.at).toISOString(),
-      runbook: runbookOf(service, folder, found.verdict.cause),
+      runbook: runbookOf(directory, found.verdict.cause),
     },
     detail: detail && { ...detail, until: new Date(detail.until).toISOString() },
     begun: views.length > 0,
@@ -54,25 +55,20 @@ function unseen(objective: Objective, nowMs: number): View {
 }
 
 const time = (minute: Minute): string => new Date(minute * 60_000).toISOString()
+const timeOrNull = (minute: Minute | null): string | null => (minute === null ? null : time(minute))
 
 function objectiveState(view: View, planned: readonly Planned[]): ObjectiveState {
   const { objective, standing, firings, burns, goneAt } = view
+  const { id: name, displayName, description, method, unit, target, windowMinutes, runbook } = objective
+  const { span, good, bad, unknown, budget, budgetLeft } = standing
   return {
-    name: objective.id,
-    displayName: objective.displayName,
-    description: objective.description,
-    kind: objective.method === 'Timeslices' ? 'minutes' : 'events',
-    unit: objective.unit,
-    target: toNumber(objective.target),
-    windowMinutes: objective.windowMinutes,
-    from: time(standing.span.from),
-    to: time(standing.span.to),
-    good: standing.good,
-    bad: standing.bad,
-    unknown: standing.unknown,
-    budget: standing.budget,
-    budgetLeft: standing.budgetLeft,
-    goneAt: goneAt === null ? null : time(goneAt),
+    ...{ name, displayName, description, unit, windowMinutes, runbook },
+    ...{ good, bad, unknown, budget, budgetLeft },
+    kind: method === 'Timeslices' ? 'minutes' : 'events',
+    target: toNumber(target),
+    from: time(span.from),
+    to: time(span.to),
+    goneAt: timeOrNull(goneAt),
     tiers: burns.map(({ tier, long, short }) => ({
       ...tier,
       burnLong: long,
@@ -82,10 +78,9 @@ function objectiveState(view: View, planned: readonly Planned[]): ObjectiveState
     alerts: firings.map(({ tier, fires, clears, budgetUsed }) => ({
       tier: tier.name,
       fires: time(fires),
-      clears: clears === null ? null : time(clears),
+      clears: timeOrNull(clears),
       budgetUsedAtFire: budgetUsed,
     })),
-    runbook: objective.runbook,
     strip: strip(view, planned),
   }
 }
@@ -108,12 +103,11 @@ function strip(
   return { from: time(first), states: minutes.map(letter).join('') }
 }
 
-/** Whether a maintenance fits into what is left. */
 export function fitOf(
   { objective, tally }: View,
   planned: readonly Planned[],
   wanted: { from: Minute; minutes: number },
 ): FitAnswer {
   const { earliest, ...fit } = fits(objective, tally, planned, wanted)
-  return { ...fit, earliest: earliest === null ? null : time(earliest) }
+  return { ...fit, earliest: timeOrNull(earliest) }
 }

@@ -4,9 +4,7 @@ import { expand } from '../directory/expand.ts'
 import type { Service } from '../directory/service.ts'
 import type { Target } from '../sources/recorder/recorder.ts'
 
-/**
- * What is recorded: the targets of SCRAPE_TARGETS, else those of service.yaml. @throws ConfigError
- */
+/** What is recorded: the targets of SCRAPE_TARGETS, else those of service.yaml. @throws ConfigError */
 export function targetsOf(
   given: readonly Target[],
   { targets }: Service,
@@ -19,11 +17,7 @@ export function targetsOf(
           const address = expand(url, environment)
           const parsed = URL.parse(address)
           if (!parsed) throw new ConfigError(`"${address}", the target ${job} of service.yaml, is no address`)
-          return {
-            job,
-            instance: instance === undefined ? parsed.host : expand(instance, environment),
-            url: parsed,
-          }
+          return { job, instance: instance ? expand(instance, environment) : parsed.host, url: parsed }
         })
   const names = all.map(({ job, instance }) => `${job} ${instance}`)
   const twice = names.find((name, i) => names.indexOf(name) !== i)

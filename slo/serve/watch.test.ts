@@ -121,7 +121,11 @@ function watching(
   const note = (event: string) => void logged.push(event)
   const watch = startWatch({
     evaluations: openEvaluations([objective], fake, alertStore),
-    notifier: { update: async firing => void updates.push(firing), stop: async () => {} },
+    notifier: {
+      update: async firing => void updates.push(firing),
+      begun: () => new Set(alertStore.sent().map(({ group }) => group)),
+      stop: async () => {},
+    },
     alertStore,
     hasAlertmanager,
     heartbeat,

@@ -25,7 +25,6 @@ const stalledSeconds = 5 * 60
 const heartbeatTimeoutMs = 5_000
 /** A verdict takes a second or two. */
 const verdictMs = 10_000
-/** The group of alerts about the monitoring itself. */
 const monitoring = 'monitoring'
 
 export type Watch = ReturnType<typeof startWatch>
@@ -43,7 +42,6 @@ export function startWatch(options: {
   hasAlertmanager: (() => Promise<boolean>) | null
   heartbeat: URL | null
   diagnosis: Diagnoser
-  /** Where the pages are. */
   pages: () => string
   log: Log
 }) {
@@ -70,7 +68,7 @@ export function startWatch(options: {
     const sends = !alertmanager || silent !== null
     logSender(sends ? null : 'Alertmanager')
     // What slo began to send it also ends.
-    const begunHere = new Set(alertStore.sent().map(({ group }) => group))
+    const begunHere = notifier.begun()
     const alerts = own.filter(({ group }) => sends || begunHere.has(group))
     const blind = silence('monitoring-blind', measured.missingSince())
     const all = [...alerts.map(alert => ({ ...alert, diagnosis: verdict })), ...blind]
@@ -131,7 +129,6 @@ export function startWatch(options: {
     viewsAt: evaluations.viewsAt,
     /** When the source last answered, epoch milliseconds. */
     seenAt: measured.lastAt,
-    /** SloWatchdog came in from Alertmanager. */
     receiveWatchdog(): void {
       watchdog.came()
       if (alertStore.get('watchdog') === undefined) alertStore.set('watchdog', Date.now())
@@ -162,9 +159,8 @@ export const silences = {
 export function silence(name: keyof typeof silences, since: number | null): Alert[] {
   if (since === null) return []
   const runbook = `docs/runbooks/${name}.md`
-  return [
-    { group: monitoring, name, severity: 'page', since, text: silences[name], diagnosis: null, runbook },
-  ]
+  const severity = 'page'
+  return [{ group: monitoring, name, severity, since, text: silences[name], diagnosis: null, runbook }]
 }
 
 async function beat(url: URL, log: Log): Promise<void> {

@@ -83,6 +83,7 @@ const diagnosis: Diagnosis = {
     evidence: [
       {
         metric: 'process_cpu_seconds_total{job="converter"}',
+        query: 'process_cpu_seconds_total{job="converter"}',
         cause: 'cpu',
         baseline: 0.31,
         now: 0.98,
@@ -90,6 +91,7 @@ const diagnosis: Diagnosis = {
       },
       {
         metric: 'node_memory_MemAvailable_bytes',
+        query: 'node_memory_MemAvailable_bytes',
         cause: 'memory',
         baseline: 8e9,
         now: 7.5e9,
@@ -97,21 +99,21 @@ const diagnosis: Diagnosis = {
       },
     ],
     lever: 'add converter slots, or a machine',
-    also: { stage: 'store', share: 0.12 },
+    also: { stage: 'store', cause: null, share: 0.12 },
     stages: [
       { stage: 'receive', baseline: 0.05, now: 0.05, growth: 0, share: 0 },
       { stage: 'wait', baseline: 0.1, now: 14, growth: 13.9, share: 0.7 },
       { stage: 'convert', baseline: 0.25, now: 5.1, growth: 4.85, share: 0.24 },
       { stage: 'store', baseline: 0.03, now: 1.2, growth: 1.17, share: 0.06 },
       { stage: 'deliver', baseline: null, now: null, growth: 0, share: 0 },
-    ],
+    ].map(each => ({ ...each, had: [], lacked: [] })),
     lacking: ['tintype_storage_seconds{operation="write"}', 'process_open_fds'],
     remarks: ['the baseline holds 11 of 12 windows'],
     replicas: ['converter-2 is slower than the others of its service'],
     context: ['web restarted at 12:20'],
   },
   examples: [
-    { seconds: 71.2, traceId: '5b8aa5a2d2c872e8321cf37308d69df2', photo: '8f3kq0', session: 'a4c1' },
+    { seconds: 71.2, traceId: '5b8aa5a2d2c872e8321cf37308d69df2', photo: '8f3kq0', session: 'a&c4' },
     { seconds: 65.9, traceId: '0af7651916cd43dd8448eb211c80319c', photo: '8f3kq1', session: 'a4c1' },
   ],
   runbook: 'docs/runbooks/cause-cpu.md',
@@ -123,7 +125,6 @@ const state = (objectives: ObjectiveState[], more: Partial<State> = {}): State =
   diagnosis: null,
   detail: null,
   mayAct: true,
-  logs: '',
   program: 'npm run slo --',
   words: {
     en: { Objectives: 'Promises', traceId: 'trace' },
@@ -152,7 +153,6 @@ export const pageStates: Readonly<Record<string, State>> = {
   }),
   burning: state([objective(online, 'minutes', burning), objective(inTime, 'events', burning)], {
     diagnosis,
-    logs: 'http://127.0.0.1:8083',
     detail: { stage: 'convert', until: iso(-8) },
   }),
   'burning, seen from elsewhere': state([objective(online, 'minutes', burning)], {
@@ -162,6 +162,12 @@ export const pageStates: Readonly<Record<string, State>> = {
   broken: state([
     objective(online, 'minutes', `${planned}${'x'.repeat(50)}`),
     objective(inTime, 'events', burning),
+  ]),
+  'a month': state([
+    objective(online, 'minutes', burning, {
+      ...{ windowMinutes: 43_200, goneAt: iso(-9 * 1440) },
+      alerts: [{ tier: 'ticket-slow', fires: iso(3_000), clears: iso(2_900), budgetUsedAtFire: 0.4 }],
+    }),
   ]),
   'source away': state([objective(online, 'minutes', well), objective(inTime, 'events', well)], {
     seenAt: iso(10),

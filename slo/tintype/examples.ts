@@ -1,11 +1,8 @@
-import { createReadStream } from 'node:fs'
 import { join } from 'node:path'
 import { attributes } from '@tintype/lib/telemetry/catalogue.ts'
-import type { Example, Stores } from '../diagnose/open-examples.ts'
-import { linesOfStream } from './witness/lines.ts'
-import { attributeOf, filesSince, type OtlpSpan, spansOf } from './witness/otlp.ts'
-
-export { loggedBy } from './log-details.ts'
+import type { Example, Logged, Stores } from '../diagnose/open-examples.ts'
+import { readEntries } from './log-entries.ts'
+import { attributeOf, type OtlpSpan, spansIn } from './witness/otlp.ts'
 
 const shown = 3
 
@@ -17,17 +14,12 @@ export async function examplesOf(
   toMs: number,
 ): Promise<Example[]> {
   const slowest: Example[] = []
-  for (const file of filesSince(join(dataDir, 'traces'), sinceMs))
-    for await (const line of linesOfStream(
-      createReadStream(file, { highWaterMark: 2 ** 20 }),
-      `"name":"${stage}"`,
-    ))
-      for (const span of spansOf(line)) {
-        const example = exampleOf(span, stage, sinceMs, toMs)
-        if (example) slowest.push(example)
-        if (slowest.length > shown) slowest.sort((a, b) => b.seconds - a.seconds).pop()
-      }
-  return slowest.sort((a, b) => b.seconds - a.seconds)
+  for await (const span of spansIn(join(dataDir, 'traces'), sinceMs, `"name":"${stage}"`)) {
+    const example = exampleOf(span, stage, sinceMs, toMs)
+    if (example) slowest.push(example)
+    slowest.sort((a, b) => b.seconds - a.seconds).splice(shown)
+  }
+  return slowest
 }
 
 function exampleOf(span: OtlpSpan, stage: string, sinceMs: number, toMs: number): Example | undefined {
@@ -35,4 +27,27 @@ function exampleOf(span: OtlpSpan, stage: string, sinceMs: number, toMs: number)
   const [start, end] = [Number(span.startTimeUnixNano) / 1e6, Number(span.endTimeUnixNano) / 1e6]
   if (span.name !== stage || !photo || !session || end < sinceMs || end > toMs) return undefined
   return { traceId: span.traceId, photo, session, seconds: Math.round(end - start) / 1000 }
+}
+
+/** The numbers in the debug entries of some jobs, the largest first; none while no detail was raised. */
+export async function loggedBy(
+  stores: Stores,
+  jobs: readonly string[],
+  sinceMs: number,
+  toMs: number,
+): Promise<Logged[]> {
+  const sums = new Map<string, { sum: number; times: number }>()
+  const isWhole = await readEntries(stores, { level: 'debug' }, sinceMs, toMs, ({ id, payload }) => {
+    if (!jobs.some(job => id.startsWith(`${job}.`))) return
+    const head = [payload.event, payload.operation].filter(Boolean).join(' ')
+    for (const [key, value] of Object.entries(payload)) {
+      if (typeof value !== 'number') continue
+      const { sum = 0, times = 0 } = sums.get(`${head} ${key}`) ?? {}
+      sums.set(`${head} ${key}`, { sum: sum + value, times: times + 1 })
+    }
+  })
+  if (!isWhole) return []
+  return [...sums]
+    .map(([what, { sum, times }]) => ({ what, mean: sum / times, times }))
+    .sort((a, b) => b.mean - a.mean)
 }

@@ -1,6 +1,7 @@
 import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
 import type { IncomingMessage } from 'node:http'
+import { base } from '@tintype/lib/config.ts'
 import { ExpectedError } from '@tintype/lib/errors.ts'
 import { http } from '@tintype/lib/http/node-http.ts'
 import { countLimit, limits } from '@tintype/lib/limits.ts'
@@ -45,14 +46,12 @@ export async function readEntries(
 }
 
 /** LOGS_URL, else the log server that the launcher started on this DATA_DIR. */
-function addressOf({ dataDir, environment }: Stores): string | undefined {
-  if (environment.LOGS_URL) return withSlash(environment.LOGS_URL)
+function addressOf({ dataDir, environment }: Stores): URL | null | undefined {
+  if (environment.LOGS_URL) return base.parse(environment.LOGS_URL)
   try {
-    const { logs } = JSON.parse(readFileSync(`${dataDir}/endpoints.json`, 'utf8')) as { logs?: string }
-    return logs && withSlash(logs)
+    const { logs = '' } = JSON.parse(readFileSync(`${dataDir}/endpoints.json`, 'utf8')) as { logs?: string }
+    return base.parse(logs)
   } catch {
     return undefined
   }
 }
-
-const withSlash = (address: string): string => (address.endsWith('/') ? address : `${address}/`)

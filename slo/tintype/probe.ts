@@ -28,11 +28,20 @@ export const openProbe: ProbeModule['openProbe'] = ({ environment, dataDir, metr
     token: secret('PROBE_TOKEN', config.PROBE_TOKEN, dataDir),
     promiseSeconds: config.PROMISE_SECONDS,
   }
-  const visitors = visitorsByTheHour()
+  /** The visitor of this hour, and the one before, who may have a journey under way. */
+  const visitors: ProbeSession[] = [{ cookie: undefined }]
+  let since = performance.now()
+  /** Begins with a new visitor each hour; those who have no journey any more. */
+  const retire = (): ProbeSession[] => {
+    if (performance.now() - since < visitorMs) return []
+    since = performance.now()
+    visitors.unshift({ cookie: undefined })
+    return visitors.splice(2)
+  }
   return {
     async attempt(signal): Promise<Attempt> {
-      const { visitor, retired } = visitors.now()
-      const way: Walk = { ...common, visitor, signal }
+      const retired = retire()
+      const way: Walk = { ...common, visitor: visitors[0] as ProbeSession, signal }
       const { photo, lostSeconds, ...journey } = await walk(way)
       metrics.set('tintype_probe_lost_seconds', {}, lostSeconds)
       return {
@@ -40,30 +49,12 @@ export const openProbe: ProbeModule['openProbe'] = ({ environment, dataDir, metr
         async tidyUp() {
           const left = photo && (await tidyUp(way, photo))
           if (left) log.warn('probe.photo-left', { why: left })
-          if (retired) await tidyUpAll({ ...way, visitor: retired })
+          for (const visitor of retired) await tidyUpAll({ ...way, visitor })
         },
       }
     },
     async close(signal) {
-      for (const visitor of visitors.all()) await tidyUpAll({ ...common, visitor, signal }).catch(() => {})
+      for (const visitor of visitors) await tidyUpAll({ ...common, visitor, signal }).catch(() => {})
     },
-  }
-}
-
-/** The visitor of this hour. After each change it also returns the one before the last once, which has no journey under way. */
-function visitorsByTheHour() {
-  let current: ProbeSession = { cookie: undefined }
-  let previous: ProbeSession | undefined
-  let since = performance.now()
-  return {
-    now(): { visitor: ProbeSession; retired?: ProbeSession } {
-      if (performance.now() - since < visitorMs) return { visitor: current }
-      const retired = previous
-      previous = current
-      current = { cookie: undefined }
-      since = performance.now()
-      return { visitor: current, ...(retired && { retired }) }
-    },
-    all: (): ProbeSession[] => [current, ...(previous ? [previous] : [])],
   }
 }

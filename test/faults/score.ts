@@ -1,4 +1,4 @@
-import type { Verdict } from '../../slo/diagnose/diagnose.ts'
+import type { Verdict } from '../../slo/diagnose/verdict.ts'
 import type { Said } from './drill.ts'
 
 export type Finding = {
@@ -43,12 +43,7 @@ type Score = Record<Grade, number> & { of: number }
 
 export function score(findings: readonly Finding[]): Score {
   const count = (grade: Grade) => findings.filter(each => gradeOf(each) === grade).length
-  return {
-    right: count('right'),
-    abstained: count('abstained'),
-    wrong: count('wrong'),
-    of: findings.length,
-  }
+  return { right: count('right'), abstained: count('abstained'), wrong: count('wrong'), of: findings.length }
 }
 
 /** The scores of a campaign: of all drills, of those that diagnose was made with, and of those set aside. */

@@ -1,5 +1,7 @@
-import { readdirSync, statSync } from 'node:fs'
+import { createReadStream, readdirSync, statSync } from 'node:fs'
 import { join } from 'node:path'
+import { errorCode } from '@tintype/lib/errors.ts'
+import { linesOfStream } from './lines.ts'
 
 /** The fields of an OTLP JSON line that are read. */
 type Exported = { resourceSpans?: { scopeSpans?: { spans?: OtlpSpan[] }[] }[] }
@@ -23,13 +25,21 @@ export function filesSince(folder: string, ms: number): string[] {
         return found && found.size > 0 && found.mtimeMs >= ms
       })
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return []
+    if (errorCode(error) === 'ENOENT') return []
     throw error
   }
 }
 
+/** The spans in files written to since a time, of the lines that hold a text. */
+export async function* spansIn(folder: string, sinceMs: number, text: string): AsyncGenerator<OtlpSpan> {
+  for (const file of filesSince(folder, sinceMs)) {
+    const chunks = createReadStream(file, { highWaterMark: 2 ** 20 })
+    for await (const line of linesOfStream(chunks, text)) yield* spansOf(line)
+  }
+}
+
 /** The spans of one line; none of a line that a kill or a full disk left unfinished. */
-export function spansOf(line: string): OtlpSpan[] {
+function spansOf(line: string): OtlpSpan[] {
   let exported: Exported = {}
   try {
     exported = JSON.parse(line)

@@ -15,7 +15,7 @@ export const receive: readonly Drill[] = [
   {
     name: 'event loop of web blocked',
     truth: ['receive event-loop'],
-    prepare: lab => ({ inject: ({ pid }) => stutter(lab, pid('web'), { stoppedMs: 700, everyMs: 1_000 }) }),
+    prepare: lab => ({ inject: ({ pid }) => stutter(lab, pid('web'), 700, 1_000) }),
   },
   {
     name: 'web out of descriptors',

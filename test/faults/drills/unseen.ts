@@ -44,9 +44,7 @@ const faults: readonly Drill[] = [
   {
     name: 'web stops for 3 s in every 10',
     truth: ['receive event-loop'],
-    prepare: lab => ({
-      inject: ({ pid }) => stutter(lab, pid('web'), { stoppedMs: 3_000, everyMs: 10_000 }),
-    }),
+    prepare: lab => ({ inject: ({ pid }) => stutter(lab, pid('web'), 3_000, 10_000) }),
   },
   {
     name: 'web gets almost no processor',

@@ -5,19 +5,8 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { freePort } from '../../../tools/free-port.ts'
 import type { Lab } from '../drill.ts'
 
-/** A line to an address that can be made slow or narrow, or cut. */
-export type Line = {
-  url: string
-  /** Before the first byte of each connection. */
-  delayMs: number
-  /** Of what comes back. */
-  bytesPerSecond: number
-  /** From now on every connection is closed, those that are open too. */
-  cut(): void
-}
-
-/** A TCP proxy on a free port in front of what `target` gives when a connection comes. */
-export async function openLine(lab: Lab, target: () => string): Promise<Line> {
+/** A TCP proxy on a free port in front of another one, which can be made slow or narrow, or cut. */
+async function openLine(lab: Lab, port: number) {
   const sockets = new Set<Socket>()
   let isCut = false
   const closeAll = () => {
@@ -25,7 +14,7 @@ export async function openLine(lab: Lab, target: () => string): Promise<Line> {
   }
   const server: Server = createServer(near => {
     if (isCut) return void near.destroy()
-    const far = connect({ host: '127.0.0.1', port: Number(new URL(target()).port) })
+    const far = connect({ host: '127.0.0.1', port })
     for (const socket of [near, far]) {
       sockets.add(socket)
       socket.on('error', () => {}).on('close', () => sockets.delete(socket))
@@ -44,16 +33,19 @@ export async function openLine(lab: Lab, target: () => string): Promise<Line> {
   })
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')
-  const { port } = server.address() as { port: number }
+  const { port: own } = server.address() as { port: number }
   lab.onEnd(() => {
     server.close()
     closeAll()
   })
-  const line: Line = {
-    url: `http://127.0.0.1:${port}`,
+  const line = {
+    url: `http://127.0.0.1:${own}`,
+    /** Before the first byte of each connection. */
     delayMs: 0,
+    /** Of what comes back. */
     bytesPerSecond: Number.POSITIVE_INFINITY,
-    cut() {
+    /** From now on every connection is closed, those that are open too. */
+    cut(): void {
       isCut = true
       closeAll()
     },
@@ -63,7 +55,10 @@ export async function openLine(lab: Lab, target: () => string): Promise<Line> {
 
 const piecesASecond = 10
 
-async function* narrowed(source: AsyncIterable<Buffer>, line: Line): AsyncGenerator<Buffer> {
+async function* narrowed(
+  source: AsyncIterable<Buffer>,
+  line: { bytesPerSecond: number },
+): AsyncGenerator<Buffer> {
   for await (const chunk of source)
     for (let at = 0; at < chunk.length; ) {
       const piece = chunk.subarray(at, at + Math.max(1, Math.round(line.bytesPerSecond / piecesASecond)))
@@ -74,16 +69,16 @@ async function* narrowed(source: AsyncIterable<Buffer>, line: Line): AsyncGenera
 }
 
 /** The probe, and each client of `line.url`, reaches web over a line. */
-export async function reachedByLine(lab: Lab): Promise<{ line: Line; environment: Record<string, string> }> {
+export async function reachedByLine(lab: Lab) {
   const port = await freePort()
-  const line = await openLine(lab, () => `http://127.0.0.1:${port}`)
+  const line = await openLine(lab, port)
   return { line, environment: { WEB_PORT: String(port), PROBE_URL: line.url } }
 }
 
 /** Web’s metrics are read over a line. */
-export async function scrapedByLine(lab: Lab): Promise<{ line: Line; environment: Record<string, string> }> {
+export async function scrapedByLine(lab: Lab) {
   const [web, converter] = [await freePort(), await freePort()]
-  const line = await openLine(lab, () => `http://127.0.0.1:${web}`)
+  const line = await openLine(lab, web)
   const environment = {
     WEB_ADMIN_PORT: String(web),
     CONVERTER_ADMIN_PORT: String(converter),

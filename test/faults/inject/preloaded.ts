@@ -23,17 +23,8 @@ export function slowWhile(lab: Lab, preload: 'slow-session' | 'slow-store' | 'st
 
 /** Compiles a file of this folder to what LD_PRELOAD takes; gives its path. Linux only. */
 function compile({ folder }: Lab, source: string, ...defines: string[]): string {
-  const library = join(folder, source.replace(/c$/, 'so'))
-  const build = [
-    '-shared',
-    '-fPIC',
-    '-O2',
-    ...defines,
-    '-o',
-    library,
-    join(import.meta.dirname, source),
-    '-ldl',
-  ]
+  const [library, file] = [join(folder, source.replace(/c$/, 'so')), join(import.meta.dirname, source)]
+  const build = ['-shared', '-fPIC', '-O2', ...defines, '-o', library, file, '-ldl']
   const { status, stderr } = spawnSync('gcc', build)
   if (status !== 0) throw new Error(`gcc: ${stderr}`)
   return library

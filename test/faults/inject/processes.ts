@@ -30,11 +30,7 @@ export function freeze(lab: Lab, pid: number): void {
 }
 
 /** Stops a process for a part of every so often. */
-export function stutter(
-  lab: Lab,
-  pid: number,
-  { stoppedMs, everyMs }: { stoppedMs: number; everyMs: number },
-) {
+export function stutter(lab: Lab, pid: number, stoppedMs: number, everyMs: number): void {
   repeat(lab, everyMs, () => {
     signal(pid, 'SIGSTOP')
     setTimeout(() => signal(pid, 'SIGCONT'), stoppedMs)
@@ -71,19 +67,8 @@ export const slowDisk = 'fsync,fdatasync:delay_enter=600000'
 export async function tamper(lab: Lab, pid: number, inject: string, path?: string): Promise<void> {
   const calls = inject.slice(0, inject.indexOf(':'))
   const only = path ? ['-P', path] : []
-  const args = [
-    '-f',
-    '-p',
-    String(pid),
-    '-o',
-    '/dev/null',
-    ...only,
-    '-e',
-    `trace=${calls}`,
-    '-e',
-    `inject=${inject}`,
-  ]
-  const tracer = spawn('strace', args, { stdio: ['ignore', 'ignore', 'pipe'] })
+  const all = `-f -p ${pid} -o /dev/null -e trace=${calls} -e inject=${inject}`.split(' ')
+  const tracer = spawn('strace', [...all, ...only], { stdio: ['ignore', 'ignore', 'pipe'] })
   lab.onEnd(() => end(tracer, 'SIGINT'))
   await once(tracer.stderr, 'data') // names the process that it attached to
 }

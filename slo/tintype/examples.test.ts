@@ -3,7 +3,7 @@ import type { AddressInfo } from 'node:net'
 import { limitsReached } from '@tintype/lib/limits.ts'
 import { expect, onTestFinished, test } from 'vitest'
 import { lowerLimit, temporaryFolder } from '../../test/support.ts'
-import { loggedBy } from './log-details.ts'
+import { loggedBy } from './examples.ts'
 import { readEntries } from './log-entries.ts'
 import { outcomesInLogs } from './witness/logs.ts'
 

@@ -1,19 +1,20 @@
 import { type Content, find, h, redraw } from '@tintype/lib/page/browser/dom.ts'
 import { duration } from '@tintype/lib/page/browser/language.ts'
+import { pageAddresses } from '@tintype/lib/page/browser/navigation.ts'
+import type { Verdict } from '../diagnose/verdict.ts'
 import { type Diagnosis, post, type State } from './api.ts'
-import { clock, joined, significant, wholePercent } from './format.ts'
-import { runbookLink, table, wide } from './parts.ts'
+import { clock, joined, moment, significant, wholePercent } from './format.ts'
+import { folded, runbookLink, table, wide } from './parts.ts'
 import { translated, translatedRemark, word } from './words.ts'
-
-type Verdict = Diagnosis['verdict']
 
 /** From this share on, diagnose takes a resource for the cause. */
 const named = 0.5
 let drawn = ''
 
 /** The last verdict, its evidence, and what can be done. Hidden where there is none and the viewer may not ask for one. */
-export function showVerdict(state: State, refresh: () => Promise<void>): void {
+export async function showVerdict(state: State, refresh: () => Promise<void>): Promise<void> {
   const { diagnosis, detail, mayAct, begun, comparesFrom } = state
+  const { logs } = await pageAddresses()
   find('#verdict').hidden = !diagnosis && !comparesFrom && !(mayAct && begun)
   // The state is read each 15 s: an unchanged verdict is not drawn again, or a button would lose its focus.
   const now = JSON.stringify([diagnosis, detail, mayAct, comparesFrom])
@@ -24,7 +25,7 @@ export function showVerdict(state: State, refresh: () => Promise<void>): void {
     h(
       'article',
       { class: 'sheet verdict', 'data-state': stateOf(diagnosis) },
-      diagnosis ? answer(diagnosis, state) : h('p', { class: 'soft' }, word('notAsked')),
+      diagnosis ? answer(diagnosis, logs) : h('p', { class: 'soft' }, word('notAsked')),
       // A stage that is named was compared, or needed no comparison.
       comparesFrom &&
         !(diagnosis && isSlow(diagnosis.verdict)) &&
@@ -39,30 +40,19 @@ function stateOf(diagnosis: Diagnosis | null): string {
   return diagnosis.verdict.verdict === 'healthy' ? 'kept' : 'late'
 }
 
-function answer(diagnosis: Diagnosis, { logs }: State): Content[] {
+function answer(diagnosis: Diagnosis, logs: string | undefined): Content[] {
   const { verdict, examples, runbook } = diagnosis
   const { lever, evidence, lacking } = verdict
   const written = [...verdict.replicas, ...verdict.context, ...verdict.remarks]
   const remarks = written.map(translatedRemark)
+  const isEnglish = remarks.some(each => written.includes(each))
   const slow = isSlow(verdict)
+  const linked = examples.map(example => exampleOf(example, logs))
   return [
     h('p', { class: 'lead' }, sentence(verdict)),
     h('p', { class: 'small soft' }, facts(diagnosis)),
-    remarks.length > 0 &&
-      h(
-        'p',
-        { class: 'small', lang: remarks.some(each => written.includes(each)) && 'en' },
-        remarks.join('; '),
-      ),
-    lever &&
-      h(
-        'p',
-        { class: 'notice' },
-        h('strong', {}, word('toDo')),
-        ': ',
-        h('span', { lang: translated(lever) === lever && 'en' }, translated(lever)),
-        runbook && [' · ', runbookLink(runbook)],
-      ),
+    remarks.length > 0 && h('p', { class: 'small', lang: isEnglish && 'en' }, remarks.join('; ')),
+    lever && h('p', { class: 'notice' }, toDo(lever), runbook && [' · ', runbookLink(runbook)]),
     slow && wide(stageTable(verdict), word('stages')),
     evidence.length > 0 && [
       h('h3', {}, word('evidence')),
@@ -70,18 +60,15 @@ function answer(diagnosis: Diagnosis, { logs }: State): Content[] {
     ],
     slow && list(word('ruledOut'), ruledOut(verdict)),
     lacking.length > 0 &&
-      h(
-        'details',
-        { class: 'small' },
-        h('summary', {}, word('lackingData', { n: lacking.length })),
-        items(lacking.map(metric => h('code', {}, metric))),
-      ),
-    list(
-      word('examples'),
-      examples.map(example => exampleOf(example, logs)),
-    ),
+      folded(word('lackingData', { n: lacking.length }), items(lacking.map(metric => h('code', {}, metric)))),
+    list(word('examples'), linked),
   ]
 }
+
+const toDo = (lever: string): Content => [
+  ...[h('strong', {}, word('toDo')), ': '],
+  h('span', { lang: translated(lever) === lever && 'en' }, translated(lever)),
+]
 
 const isSlow = ({ verdict }: Verdict): boolean => verdict !== 'healthy' && verdict !== 'unknown'
 
@@ -101,7 +88,7 @@ function facts({ at, verdict: found }: Diagnosis): string {
   const first = joined(
     ' · ',
     word('seenAt', { time: clock(at) }),
-    since && word('slowSince', { time: clock(since) }),
+    since && word('slowSince', { time: moment(since, at) }),
     slow && word('confidence', { share: wholePercent(confidence) }),
   )
   const shareOf = (each: { stage: string; share: number }) => ({
@@ -122,12 +109,8 @@ function stageTable({ stages }: Verdict): HTMLElement {
   const time = (seconds: number | null, grew: boolean) => {
     const bar = h('span', { class: 'took-bar', 'data-grew': grew })
     bar.style.width = `${((seconds ?? 0) / longest) * 100}%`
-    return h(
-      'div',
-      {},
-      seconds === null ? word('noData') : duration(seconds),
-      h('span', { class: 'took' }, bar),
-    )
+    const text = seconds === null ? word('noData') : duration(seconds)
+    return h('div', {}, text, h('span', { class: 'took' }, bar))
   }
   const rows = stages.map(({ stage, baseline, now, growth, share }) => [
     translated(stage),
@@ -163,13 +146,13 @@ function ruledOut({ verdict, stages, evidence }: Verdict): string[] {
   ]
 }
 
-/** Each key by which the log server finds the work is a link to it. */
-function exampleOf({ seconds, ...keys }: Diagnosis['examples'][number], logs: string): HTMLElement {
+/** Each key by which the log server finds the work is a link to it, where this browser reaches its page. */
+function exampleOf({ seconds, ...keys }: Diagnosis['examples'][number], logs?: string): HTMLElement {
   const links = Object.entries(keys).map(([name, key], i) => [
     i > 0 && ' · ',
-    logs === ''
-      ? h('span', {}, `${translated(name)} `, h('code', {}, String(key)))
-      : h('a', { href: `${logs}/?key=${key}` }, translated(name)),
+    logs
+      ? h('a', { href: new URL(`?key=${encodeURIComponent(key)}`, logs).href }, translated(name))
+      : h('span', {}, `${translated(name)} `, h('code', {}, String(key))),
   ])
   return h('span', {}, `${duration(Number(seconds))}: `, links)
 }
@@ -184,13 +167,12 @@ function actions({ diagnosis, detail, mayAct, program }: State, refresh: () => P
   const outcome = h('output', { class: 'small' })
   if (detail)
     outcome.textContent = word('raised', { stage: translated(detail.stage), time: clock(detail.until) })
-  const button = (text: string, path: string, body = {}, primary = false) =>
-    h(
-      'button',
-      { type: 'button', class: primary && 'primary', click: act(() => post(path, body), outcome, refresh) },
-      text,
-    )
+  const button = (text: string, path: string, body = {}, primary = false) => {
+    const click = act(() => post(path, body), outcome, refresh)
+    return h('button', { type: 'button', class: primary && 'primary', click }, text)
+  }
   const stage = diagnosis && isSlow(diagnosis.verdict) ? diagnosis.verdict.verdict : null
+  const command = h('code', {}, `${program} diagnose --detail`)
   return h(
     'div',
     { class: 'row actions' },
@@ -200,15 +182,7 @@ function actions({ diagnosis, detail, mayAct, program }: State, refresh: () => P
       button(word('raise', { stage: translated(stage) }), 'api/detail', { stage }, true),
     mayAct && button(word(diagnosis ? 'lookAgain' : 'look'), 'api/diagnosis'),
     diagnosis && h('a', { class: 'button quiet', href: 'note' }, word('note')),
-    stage &&
-      !mayAct &&
-      h(
-        'span',
-        { class: 'small soft' },
-        word('raiseThere'),
-        ' ',
-        h('code', {}, `${program} diagnose --detail`),
-      ),
+    stage && !mayAct && h('span', { class: 'small soft' }, word('raiseThere'), ' ', command),
     outcome,
   )
 }

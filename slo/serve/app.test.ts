@@ -1,0 +1,72 @@
+import { listen } from '@tintype/lib/http/listen.ts'
+import { createLog } from '@tintype/lib/telemetry/log.ts'
+import { createMetrics } from '@tintype/lib/telemetry/metrics.ts'
+import { expect, onTestFinished, test } from 'vitest'
+import { temporaryFolder } from '../../test/support.ts'
+import { readDirectory } from '../directory.ts'
+import { tally } from '../math/sli.ts'
+import { toMinute } from '../math/time.ts'
+import { type Objective, type Source, SourceError } from '../sources/index.ts'
+import { createSloApp } from './app.ts'
+import type { Diagnoser } from './diagnosis.ts'
+import { viewOf } from './view.ts'
+import type { Watch } from './watch.ts'
+
+const directory = readDirectory()
+const objective = directory.objectives.find(({ method }) => method === 'Timeslices') as Objective
+
+/** The pages over a source that is away. */
+async function pages() {
+  const counts = { asked: 0, viewed: 0 }
+  const away = async () => {
+    counts.asked++
+    throw new SourceError('http://prometheus.internal:9090 does not answer')
+  }
+  const at = toMinute(Date.now())
+  const view = viewOf(
+    { objective, slots: [], tally: tally(objective, at - 10, []), begun: at - 10 },
+    at - 10,
+    at,
+  )
+  const views = () => {
+    counts.viewed++
+    return [view]
+  }
+  const logged: string[] = []
+  const log = { ...createLog({ service: 'slo', instance: '0', level: 'error' }) }
+  log.error = event => void logged.push(event)
+  const app = createSloApp({
+    metrics: createMetrics('slo', '0'),
+    log,
+    watch: { views, seenAt: () => Date.now() } as unknown as Watch,
+    diagnosis: { found: () => null, detail: () => null, last: () => null } as unknown as Diagnoser,
+    source: { slots: away, series: away } as unknown as Source,
+    directory,
+    dataDir: await temporaryFolder(),
+    keepDays: { minutes: 1, traces: 1 },
+  })
+  const { url, close } = await listen(app, '127.0.0.1', 0)
+  onTestFinished(() => close(0))
+  return { counts, logged, ask: (path: string, headers = {}) => fetch(`${url}/${path}`, { headers }) }
+}
+
+test('while the source is away the public is told so, and the source is asked once', async () => {
+  const { ask, counts, logged } = await pages()
+  for (const path of ['status.json', 'api/stages', 'api/stages']) {
+    const answer = await ask(path)
+    expect([answer.status, answer.headers.get('Retry-After')]).toEqual([503, '15'])
+    expect(await answer.text()).not.toContain('internal')
+  }
+  expect(counts.asked).toBe(2)
+  expect(logged).toEqual([])
+})
+
+test('the state is computed once for all who ask from elsewhere, and each time for this machine', async () => {
+  const { ask, counts } = await pages()
+  const elsewhere = { 'X-Forwarded-For': '192.0.2.1' }
+  await Promise.all(Array.from({ length: 50 }, () => ask('api/state', elsewhere)))
+  expect(counts.viewed).toBe(1)
+  await ask('api/state')
+  await ask('api/state')
+  expect(counts.viewed).toBe(3)
+})

@@ -55,13 +55,19 @@ const flushMs = 2_000
 
 type Content = { sent: [group: string, Sent][]; facts: [name: string, unknown][] }
 
-/** Empty when there is no file. @throws when it cannot be read, or is no store of alerts. */
-function read(file: string): Content {
-  if (!existsSync(file)) return { sent: [], facts: [] }
-  const { sent, facts } = JSON.parse(readFileSync(file, 'utf8')) as Content
-  if (!sent.every(([, { alerts }]) => Array.isArray(alerts)) || !Array.isArray(facts))
-    throw new TypeError(`${file} is not a store of alerts`)
-  return { sent, facts }
+/** Empty when there is no file, and when it cannot be read or is no store of alerts, which is reported. */
+function read(file: string, onTrouble: (why: string) => void): Content {
+  try {
+    const { sent, facts } = existsSync(file)
+      ? (JSON.parse(readFileSync(file, 'utf8')) as Content)
+      : { sent: [], facts: [] }
+    if (!sent.every(([, { alerts }]) => Array.isArray(alerts)) || !Array.isArray(facts))
+      throw new TypeError(`${file} is not a store of alerts`)
+    return { sent, facts }
+  } catch (error) {
+    onTrouble(describeError(error))
+    return { sent: [], facts: [] }
+  }
 }
 
 /** When the first alert began of those that were sent and fire, epoch milliseconds; null when none fires. */
@@ -69,15 +75,15 @@ export const firstAlert = (sent: readonly Pick<Sent, 'since'>[]): number | null 
   sent.length === 0 ? null : Math.min(...sent.map(({ since }) => since))
 
 /** The messages that another process sent, of groups that fire. */
-export const readSent = (file: string): Sent[] => read(file).sent.map(([, each]) => each)
+export const readSent = (file: string): Sent[] => read(file, () => {}).sent.map(([, each]) => each)
 
 /**
  * Opens a store. An error in reading or writing it, such as a full disk, is reported to `onTrouble`, and null when it is over. The
  * next call writes again; a damaged file is replaced.
  */
 export function openAlertStore(file: string, onTrouble: (why: string | null) => void = () => {}): AlertStore {
-  const loaded = load(file, onTrouble)
-  const [sent, facts] = [new Map(loaded.sent), new Map(loaded.facts)]
+  const stored = read(file, onTrouble)
+  const [sent, facts] = [new Map(stored.sent), new Map(stored.facts)]
   let written = true
   let writing: Promise<void> | undefined
 
@@ -118,15 +124,6 @@ export function openAlertStore(file: string, onTrouble: (why: string | null) => 
       if (!written) write()
       await Promise.race([writing, delay(flushMs, undefined, { ref: false })])
     },
-  }
-}
-
-function load(file: string, onTrouble: (why: string) => void): Content {
-  try {
-    return read(file)
-  } catch (error) {
-    onTrouble(describeError(error))
-    return { sent: [], facts: [] }
   }
 }
 

@@ -39,14 +39,27 @@ export function createNotifier(options: {
 }): Notifier {
   const { alertStore, webhook, pages, labels = {}, log } = options
   const stopping = new AbortController()
+  const { signal } = stopping
   let groups = new Map<string, readonly Alert[]>()
   let now = 0
   let changed = false
   let sending = false
   let round = Promise.resolve()
 
+  const send = async (message: Message, webhook: URL): Promise<boolean> => {
+    const { group, status } = message
+    for (const again of [...retryAfterMs, null]) {
+      const why = await post(webhook, message, payload(message, pages(), labels), signal)
+      if (why === null) return true
+      signal.throwIfAborted()
+      log.error('alert.not-delivered', { group, status, why, again })
+      if (again !== null) await delay(again, undefined, { signal })
+    }
+    return false
+  }
+
   const sendGroup = async (group: string): Promise<void> => {
-    if (stopping.signal.aborted) return
+    if (signal.aborted) return
     const before = alertStore.sent().find(each => each.group === group)
     const message = nextMessage(before, groups.get(group) ?? [], now)
     if (!message) return
@@ -55,18 +68,17 @@ export function createNotifier(options: {
       severity: message.severity,
       alerts: message.alerts.map(({ name }) => name),
     })
-    const delivery = webhook && { webhook, pages: pages(), labels, log, signal: stopping.signal }
-    if (delivery === null || (await send(message, delivery))) alertStore.record(message)
+    if (webhook === null || (await send(message, webhook))) alertStore.record(message)
   }
 
   /** Group by group: two concurrent rounds would both send the same group. */
   const sendAll = async (): Promise<void> => {
     sending = true
-    while (changed && !stopping.signal.aborted) {
+    while (changed && !signal.aborted) {
       changed = false
       for (const group of new Set([...alertStore.sent().map(each => each.group), ...groups.keys()]))
         await sendGroup(group).catch(error => {
-          if (!stopping.signal.aborted) log.error('alert.failed', { group, error: describeError(error) })
+          if (!signal.aborted) log.error('alert.failed', { group, error: describeError(error) })
         })
     }
     sending = false
@@ -102,32 +114,18 @@ function nextMessage(sent: Sent | undefined, firing: readonly Alert[], nowMs: nu
   return !sent || worse || Math.abs(nowMs - sent.sentAt) >= repeatMs ? message : null
 }
 
-type Delivery = {
-  webhook: URL
-  pages: string
-  labels: Readonly<Record<string, string>>
-  log: Log
-  signal: AbortSignal
-}
-
-async function send(message: Message, delivery: Delivery): Promise<boolean> {
-  const { group, status } = message
-  for (const again of [...retryAfterMs, null]) {
-    const why = await post(message, delivery)
-    if (why === null) return true
-    delivery.signal.throwIfAborted()
-    delivery.log.error('alert.not-delivered', { group, status, why, again })
-    if (again !== null) await delay(again, undefined, { signal: delivery.signal })
-  }
-  return false
-}
-
-async function post(message: Message, { webhook, pages, labels, signal }: Delivery): Promise<string | null> {
+/** Null when the receiver accepted it, else why not. */
+async function post(
+  webhook: URL,
+  message: Message,
+  body: object,
+  signal: AbortSignal,
+): Promise<string | null> {
   try {
     // Not fetch: it refuses an address with a password, and follows a redirect by a GET, which loses the message.
     const { status } = await askBounded(webhook.href, {
       headers: { 'Content-Type': 'application/json', 'Idempotency-Key': idempotencyKey(message) },
-      body: JSON.stringify(payload(message, pages, labels)),
+      body: JSON.stringify(body),
       signal: AbortSignal.any([signal, AbortSignal.timeout(webhookTimeoutMs)]),
       maxMiB: 1,
     })

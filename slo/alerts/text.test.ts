@@ -1,7 +1,8 @@
 import { expect, test } from 'vitest'
 import { readDirectory } from '../directory.ts'
 import { tally } from '../math/sli.ts'
-import { spanAt, standing } from '../math/standing.ts'
+import { standing } from '../math/standing.ts'
+import { windowAt } from '../math/window.ts'
 import { viewOf } from '../serve/view.ts'
 import type { Objective, Slot } from '../sources/index.ts'
 import { alertsOf, budgetLine } from './text.ts'
@@ -22,7 +23,7 @@ const day = (badMinutes: number): Slot[] =>
     return { start, good: start >= at - badMinutes ? 0 : 1, total: 1, unknown: false }
   })
 const line = (objective: Objective, badMinutes: number) =>
-  budgetLine(standing(objective, tally(objective, at - 1440, day(badMinutes)), spanAt(objective, at)))
+  budgetLine(standing(objective, tally(objective, at - 1440, day(badMinutes)), windowAt(objective, at)))
 const firstText = (objective: Objective, badMinutes: number) => {
   const slots = day(badMinutes)
   const known = { objective, slots, tally: tally(objective, at - 1440, slots), begun: at - 1440 }

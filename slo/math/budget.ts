@@ -2,7 +2,7 @@ import type { Minute, Objective } from '../sources/index.ts'
 import { complement, toNumber } from './fraction.ts'
 import type { Planned } from './planned.ts'
 import { bad, type Tally } from './sli.ts'
-import { longestWindowMinutes, windowAt } from './window.ts'
+import { longestWindowMinutes, type MinuteSpan, windowAt } from './window.ts'
 
 type Fit = {
   fits: boolean
@@ -35,7 +35,7 @@ export function fits(
   /** Offline minutes beyond the budget of the window that ends at a minute, without the maintenance. */
   const excess = (at: Minute): number => {
     const window = windowOf(at)
-    return between(window.from, at) - window.minutes * allowed
+    return between(window.from, at) - window.nominalMinutes * allowed
   }
   const worst = slidingMaximum(excess)
   const added = (begin: Minute, end: Minute): number => end - begin - between(begin, end)
@@ -50,15 +50,20 @@ export function fits(
   let earliest = leftAfter >= 0 ? from : null
   for (let start = from + 1; start < from + longest && earliest === null; start++)
     if (excessWith(start) <= 0) earliest = start
-  return { fits: leftAfter >= 0, leftAfter, budgetMinutes: windowOf(from + 1).minutes * allowed, earliest }
+  return {
+    fits: leftAfter >= 0,
+    leftAfter,
+    budgetMinutes: windowOf(from + 1).nominalMinutes * allowed,
+    earliest,
+  }
 }
 
 /** The window up to a minute. A calendar's last window is remembered, because its bounds are slow to compute. */
-function windows(objective: Objective): (at: Minute) => { from: Minute; minutes: number } {
+function windows(objective: Objective): (at: Minute) => MinuteSpan {
   let last = windowAt(objective, 1)
   return at => {
     if (objective.calendar === null) return windowAt(objective, at)
-    if (at <= last.from || at > last.from + last.minutes) last = windowAt(objective, at)
+    if (at <= last.from || at > last.from + last.nominalMinutes) last = windowAt(objective, at)
     return last
   }
 }
@@ -70,8 +75,8 @@ function lastAt(
   windowOf: ReturnType<typeof windows>,
 ): Minute {
   if (calendar === null) return start + windowMinutes
-  const { from, minutes } = windowOf(start + 1)
-  return from + minutes
+  const { from, nominalMinutes } = windowOf(start + 1)
+  return from + nominalMinutes
 }
 
 /** Running sums over [from, to): minutes that were offline, and later minutes that are announced, each counted once. */

@@ -10,6 +10,8 @@ export type Scope = {
   selectors: Readonly<Record<string, string>>
   /** Labels that distinguish the copies of a highly available pair; of series that differ in nothing else one counts. */
   replicaLabels: readonly string[]
+  /** Sent with each read: a token, a tenant. */
+  headers?: Readonly<Record<string, string>>
 }
 export const unscoped: Scope = { selectors: {}, replicaLabels: [] }
 

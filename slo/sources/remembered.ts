@@ -40,6 +40,7 @@ export function rememberSlots(source: Source): Remembered {
       return last
     },
     blindUntil: () => blindUntil,
+    now: () => orElse(source.now(), () => Date.now()),
 
     async slots(sli, from, to) {
       const key = JSON.stringify(sli)

@@ -153,17 +153,14 @@ export async function scrape(
 /** Leaves out metrics with too many series: an unbounded label would fill the disk, and half of a metric would be wrong. */
 function bounded(samples: ExposedSample[]): Exposed {
   const [ofMetric, ofProcess] = [limits.metricSeries.value, limits.processSeries.value]
-  const counts = new Map<string, number>()
-  for (const { name } of samples) counts.set(name, (counts.get(name) ?? 0) + 1)
-  const tooMany = [...counts].filter(([, count]) => count > ofMetric)
-  const dropped = new Set(tooMany.map(([name]) => name))
-  const kept = samples.filter(({ name }) => !dropped.has(name))
+  const tooMany = [...Map.groupBy(samples, ({ name }) => name)].filter(([, { length }]) => length > ofMetric)
+  const kept = samples.filter(({ name }) => !tooMany.some(([dropped]) => dropped === name))
   if (kept.length > ofProcess) {
     const trouble = `${samples.length} series, more than ${ofProcess}: none recorded`
     return { samples: null, trouble, limit: 'processSeries' }
   }
   if (tooMany.length === 0) return { samples, trouble: null }
-  const words = tooMany.map(([name, count]) => `${name} has ${count} series`).join(', ')
+  const words = tooMany.map(([name, { length }]) => `${name} has ${length} series`).join(', ')
   return { samples: kept, trouble: `${words}, more than ${ofMetric}: not recorded`, limit: 'metricSeries' }
 }
 

@@ -34,8 +34,8 @@ const daysAtOnce = 30
 const metricsAtOnce = 10
 
 type Range = { from: Minute; to: Minute }
-/** What a counter grew in each minute. `labels`: of one of its series; null: of all together. */
-type Increases = { labels: Series['labels'] | null; counts: Float64Array }
+/** What a counter grew in each minute, and what those of its series grew that are the part; null where that was not read. */
+type Growth = { all: Float64Array; part: Float64Array | null; isSummed: boolean }
 
 /** The source over Prometheus’ HTTP API, version 2 or 3. */
 export function openPrometheus(url: string, scope: Scope = unscoped): Source {
@@ -91,19 +91,13 @@ async function ratioSlots(
   { from, to }: Range,
 ): Promise<Slot[]> {
   const reading = { api, maxGapSeconds, from: from - Math.ceil(maxGapSeconds / 60) - 1, to }
-  const totals = await readIncreases(reading, total, limits.readSeries.value)
-  const isSummed = totals.some(({ labels }) => labels === null)
-  const within = part.selector && total.selector && isWithin(part.selector, total.selector) && part.selector
-  const parts =
-    within && !isSummed
-      ? totals.filter(({ labels }) => matches(within, labels ?? {}))
-      : // The part of a sum is a sum: read otherwise it could be larger than the whole.
-        await readIncreases(reading, part, isSummed ? 0 : limits.readSeries.value)
-  const sum = (series: readonly Increases[], minute: Minute) =>
-    series.reduce((all, { counts }) => all + (counts[minute - reading.from] ?? 0), 0)
-  return Array.from({ length: to - from }, (_, i) =>
-    ratioSlot(counts, from + i, sum(parts, from + i), sum(totals, from + i)),
-  )
+  const within = part.selector && total.selector && isWithin(part.selector, total.selector)
+  const { all, part: known, isSummed } = await readGrowth(reading, total, within ? part.selector : null)
+  const parts = known ?? (await readGrowth(reading, part, null, isSummed)).all
+  return Array.from({ length: to - from }, (_, i) => {
+    const index = from + i - reading.from
+    return ratioSlot(counts, from + i, parts[index] ?? 0, all[index] ?? 0)
+  })
 }
 
 /** Whether a selector means no series but some of another’s. */
@@ -111,50 +105,55 @@ const isWithin = (part: Selector, total: Selector): boolean =>
   part.metric === total.metric &&
   total.matchers.every(each => part.matchers.some(other => formatMatcher(other) === formatMatcher(each)))
 
-/** What a counter grew, of each series, or of all together when there are more than `most`. */
-async function readIncreases(reading: Reading, counter: Counter, most: number): Promise<Increases[]> {
+/**
+ * What a counter grew, and those of its series that a selector means. Of too many series, or where that is asked for, Prometheus
+ * sums the growth: the part of a sum must be one too, or it could be larger than the whole.
+ */
+async function readGrowth(reading: Reading, counter: Counter, part: Selector | null, isSummed = false) {
+  if (!counter.selector) return readEach(reading, counter, computedSeries, part)
   const { api, from, to } = reading
-  if (!counter.selector) return readEach(reading, counter, computedSeries)
   const series = await api.series(formatSelector(counter.selector), from * 60, to * 60)
-  return series > most ? [await readSum(reading, counter, series)] : readEach(reading, counter, series)
+  return isSummed || series > limits.readSeries.value
+    ? readSum(reading, counter, series)
+    : readEach(reading, counter, series, part)
 }
 
-/** What each series grew in each minute, from all its samples, piece by piece. */
+/** From all samples, piece by piece. */
 async function readEach(
   { api, maxGapSeconds, from, to }: Reading,
   counter: Counter,
   series: number,
-): Promise<Increases[]> {
+  part: Selector | null,
+): Promise<Growth> {
+  const sums = { all: new Float64Array(to - from), part: part && new Float64Array(to - from) }
+  const last = new Map<string, Sample | undefined>()
   const piece = Math.max(60, Math.floor(maxSamples / samplesAMinute / Math.max(1, series)))
-  const all = new Map<string, Increases & { last?: Sample | undefined }>()
   for (let start = from; start < to; start += piece) {
     const end = Math.min(start + piece, to)
     for (const { labels, samples } of await api.query(rangeOf(counter, `${(end - start) * 60}s`), end * 60)) {
       const key = JSON.stringify(labels)
-      const known = all.get(key) ?? { labels, counts: new Float64Array(to - from), last: undefined }
-      all.set(key, known)
+      const added = part && matches(part, labels) ? [sums.all, sums.part] : [sums.all]
+      let before = last.get(key)
       for (const sample of ordered(samples)) {
         // Prometheus 2 also gives a sample at the very start of a range: it belongs to the piece before.
         if (sample.timeMs <= start * 60_000) continue
+        const grown = increase(before, sample, maxGapSeconds, !counter.selector)
         const minute = minuteOf(sample.timeMs) - from
-        known.counts[minute] =
-          (known.counts[minute] ?? 0) + increase(known.last, sample, maxGapSeconds, !counter.selector)
-        known.last = sample
+        for (const sum of added) if (sum) sum[minute] = (sum[minute] ?? 0) + grown
+        before = sample
       }
+      last.set(key, before)
     }
   }
-  return [...all.values()]
+  return { ...sums, isSummed: false }
 }
 
-/**
- * What a counter of too many series grew in each minute, as Prometheus sums it: from the last sample of each minute, so that the
- * events between that and a restart in the same minute are missing.
- */
+/** From the last samples of each minute: events between that and a restart in the same minute are missing. */
 async function readSum(
   { api, maxGapSeconds, from, to }: Reading,
   counter: Counter,
   series: number,
-): Promise<Increases> {
+): Promise<Growth> {
   countLimit('readSeries')
   const summed = `sum(${growth(counter, `${Math.min(maxGapSeconds, maxSummedGapSeconds)}s`, '1m')} >= 0 < +Inf)`
   if (series * (to - from) > limits.readSummed.value * 1e6) {
@@ -163,13 +162,13 @@ async function readSum(
       `${counter.promql} has ${series} series in ${to - from} minutes, more than can be summed: count a recording rule of their sum`,
     )
   }
-  const counts = new Float64Array(to - from)
-  const piece = Math.min(maxPoints, Math.max(10, Math.floor(maxSamples / series)))
+  const all = new Float64Array(to - from)
+  const piece = Math.min(maxPoints, Math.max(10, Math.floor(maxSamples / Math.max(1, series))))
   for (let start = from; start < to; start += piece) {
     const [sum] = await api.range(summed, (start + 1) * 60, Math.min(start + piece, to) * 60, 60)
-    for (const { timeMs, value } of sum?.samples ?? []) counts[minuteOf(timeMs) - from] = value
+    for (const { timeMs, value } of sum?.samples ?? []) all[minuteOf(timeMs) - from] = value
   }
-  return { labels: null, counts }
+  return { all, part: null, isSummed: true }
 }
 
 async function thresholdSlots(api: PrometheusApi, sli: ThresholdSli, { from, to }: Range): Promise<Slot[]> {

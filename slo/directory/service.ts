@@ -7,45 +7,37 @@ import {
   filled,
   matching,
   maybe,
+  name,
   number,
   oneOf,
   or,
   required,
+  rule,
   type Typed,
   text,
 } from './shape.ts'
 import { writtenOut } from './template.ts'
 
-const name = matching(
-  /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/,
-  'a name of small letters, digits and hyphens, at most 63',
-)
 const url = matching(
   /^(https?:\/\/|\$\{)/,
   'an address that starts with http:// or https://, or with a variable of the environment',
 )
 const module = matching(/^[\w./-]+\.[jt]s$/, 'a file beside service.yaml, as in probe.ts')
-const flag = {
-  mayBe: 'true or false',
-  holds: (value: unknown) => typeof value === 'boolean',
-  fallback: false,
-}
-const selector = {
-  ...text,
-  mayBe: 'a selector, as in name{label="value"}',
-  holds: (value: unknown) => typeof value === 'string' && parseSelector(value) !== undefined,
-}
-const regex = {
-  ...text,
-  mayBe: 'a regular expression of JavaScript',
-  holds(value: unknown) {
-    try {
-      return typeof value === 'string' && new RegExp(value) !== undefined
-    } catch {
-      return false
-    }
-  },
-}
+const flag = or(
+  rule<boolean>('true or false', value => typeof value === 'boolean'),
+  false,
+)
+const selector = rule(
+  'a selector, as in name{label="value"}',
+  value => typeof value === 'string' && parseSelector(value) !== undefined,
+)
+const regex = rule('a regular expression of JavaScript', value => {
+  try {
+    return typeof value === 'string' && new RegExp(value) !== undefined
+  } catch {
+    return false
+  }
+})
 
 /** One HTTP request of the synthetic user. `${NAME}` is a variable of the environment; in lower case a captured value. */
 const step = {
@@ -104,7 +96,7 @@ const schema = {
   whole: maybe({ name: required(name), histogram: required(selector) }),
   resources: [
     {
-      for: maybe([{ '*': { mayBe: 'a value', holds: () => true }, blames: [name] }] as const),
+      for: maybe([{ '*': rule<unknown>('a value', () => true), blames: [name] }] as const),
       stage: name,
       cause: name,
       /** See diagnose/model.ts. */

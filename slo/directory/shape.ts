@@ -12,22 +12,28 @@ export type KeyRule<T = unknown> = {
   fallback?: T
 }
 
-export const text: KeyRule<string> = { mayBe: 'text', holds: value => typeof value === 'string' }
+export const rule = <T = string>(mayBe: string, holds: KeyRule['holds']): KeyRule<T> => ({ mayBe, holds })
+export const parsed = <T>(read: (value: unknown) => T | undefined, mayBe: string): KeyRule<T> => ({
+  ...rule<T>(mayBe, value => read(value) !== undefined),
+  read,
+})
 export const required = <T>(rule: KeyRule<T>) => ({ ...rule, required: true }) as const
 export const always = <T>(rule: KeyRule<T>) => ({ ...rule, required: 'always' }) as const
 export const or = <T>(rule: KeyRule<T>, fallback: T) => ({ ...rule, fallback })
-export const matching = (pattern: RegExp, mayBe: string): KeyRule<string> => ({
-  mayBe,
-  holds: value => typeof value === 'string' && pattern.test(value),
-})
-export const number = (min: number, max: number): KeyRule<number> => ({
-  mayBe: `a number from ${min} to ${max}`,
-  holds: value => typeof value === 'number' && value >= min && value <= max,
-})
-export const oneOf = <const V extends string>(...values: readonly V[]): KeyRule<V> => ({
-  mayBe: values.join(', '),
-  holds: value => values.some(each => each === String(value)),
-})
+export const text = rule('text', value => typeof value === 'string')
+export const matching = (pattern: RegExp, mayBe: string) =>
+  rule(mayBe, value => typeof value === 'string' && pattern.test(value))
+export const number = (min: number, max: number) =>
+  rule<number>(
+    `a number from ${min} to ${max}`,
+    value => typeof value === 'number' && value >= min && value <= max,
+  )
+export const oneOf = <const V extends string>(...values: readonly V[]) =>
+  rule<V>(values.join(', '), value => values.some(each => each === String(value)))
+export const name = matching(
+  /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/,
+  'a name of small letters, digits and hyphens, at most 63',
+)
 
 /** A document as nested rules: a list has one element, `*` is any key. Lists, maps and groups of rules default to empty. */
 export type Schema = KeyRule | Maybe | readonly [Schema] | { readonly [key: string]: Schema }

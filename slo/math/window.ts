@@ -18,16 +18,23 @@ export const longestWindowMinutes = ({ windowMinutes, calendar }: Windowed): num
 /** The minutes [from, to) that are judged. `nominalMinutes` is the length of the whole window, also while the SLO is younger. */
 export type MinuteSpan = { from: Minute; to: Minute; nominalMinutes: number }
 
+/** The last window of each calendar that was asked for: its bounds are slow to compute. */
+const lastOf = new WeakMap<Calendar, MinuteSpan>()
+
 /** The window in which the minute before `to` falls, up to there: a calendar window may end later. */
 export function windowAt({ windowMinutes, calendar }: Windowed, to: Minute): MinuteSpan {
   if (!calendar) return { from: to - windowMinutes, to, nominalMinutes: windowMinutes }
+  const last = lastOf.get(calendar)
+  if (last && last.from < to && to <= last.from + last.nominalMinutes) return { ...last, to }
   const starts = startsOf(calendar)
   const days = (to - 1 - starts(0)) / 1440
   let index = Math.floor(days / (calendar.count * nominalDays[calendar.unit]))
   while (starts(index) >= to) index--
   while (starts(index + 1) < to) index++
   const from = starts(index)
-  return { from, to, nominalMinutes: starts(index + 1) - from }
+  const window = { from, to, nominalMinutes: starts(index + 1) - from }
+  lastOf.set(calendar, window)
+  return window
 }
 
 /** The first minute of each window, counted from the one that begins at the calendar's start. */

@@ -2,11 +2,13 @@ import {
   always,
   checkShape,
   filled,
-  type KeyRule,
   matching,
+  name,
   oneOf,
   or,
+  parsed,
   required,
+  rule,
   type Schema,
   type Typed,
   text,
@@ -20,19 +22,10 @@ import { isInstantVector, promqlError, withoutComments } from '../sources/promql
 import type { Document, Finding, Path } from './document.ts'
 import { found } from './found.ts'
 
-const rule = <T = string>(mayBe: string, holds: KeyRule['holds']): KeyRule<T> => ({ mayBe, holds })
-const parsed = <T>(read: (value: unknown) => T | undefined, mayBe: string): KeyRule<T> => ({
-  ...{ mayBe, read },
-  holds: value => read(value) !== undefined,
-})
 /** What has an effect in some documents only. */
 const only = <S extends Schema>(isEffective: boolean, allowed: S, why: string): S =>
   isEffective ? allowed : (rule(`left out: ${why}`, () => false) as S)
 const anything = rule<unknown>('anything', () => true)
-const name = matching(
-  /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/,
-  'a name of small letters, digits and hyphens, at most 63',
-)
 /** OpenSLO has no rule for it. It becomes a label, and a part of names. */
 const service = matching(
   /^\w[\w.-]{0,62}$/,
@@ -94,7 +87,7 @@ export const query = (which: Part): Path => [...metric(which), 'metricSource', '
 
 /** The part that the ratio counts beside its total; undefined for a threshold. */
 export function countedPart(document: Document): 'good' | 'bad' | undefined {
-  const has = (which: Part) => (document.get(metric(which)) ?? null) !== null
+  const has = (which: Part) => document.get(metric(which)) !== undefined
   if (has('gauge')) return undefined
   return has('bad') && !has('good') ? 'bad' : 'good'
 }

@@ -32,20 +32,7 @@ export type Sent = {
   alerts: Alert[]
 }
 
-/**
- * Remembers what was sent, so that a restart repeats nothing. Kept in memory and written in the background: no call waits for
- * the disk, throws or rejects.
- */
-export type AlertStore = {
-  sent(): Sent[]
-  /** Records a message as sent; a resolved group is removed. */
-  record(message: Message): void
-  /** Facts by name that must survive a restart. */
-  get<T>(name: string): T | undefined
-  set(name: string, value: unknown): void
-  /** Resolves when all is written, when it cannot be, or after a few seconds. */
-  flush(): Promise<void>
-}
+export type AlertStore = ReturnType<typeof openAlertStore>
 
 /** Where the store of a DATA_DIR is. */
 export const alertStoreFile = (dataDir: string): string => `${dataDir}/slo/alerts.json`
@@ -78,10 +65,11 @@ export const firstAlert = (sent: readonly Pick<Sent, 'since'>[]): number | null 
 export const readSent = (file: string): Sent[] => read(file, () => {}).sent.map(([, each]) => each)
 
 /**
- * Opens a store. An error in reading or writing it, such as a full disk, is reported to `onTrouble`, and null when it is over. The
- * next call writes again; a damaged file is replaced.
+ * Remembers what was sent, so that a restart repeats nothing. Kept in memory and written in the background: no call waits for
+ * the disk, throws or rejects. An error in reading or writing it, such as a full disk, is reported to `onTrouble`, and null when
+ * it is over. The next call writes again; a damaged file is replaced.
  */
-export function openAlertStore(file: string, onTrouble: (why: string | null) => void = () => {}): AlertStore {
+export function openAlertStore(file: string, onTrouble: (why: string | null) => void = () => {}) {
   const stored = read(file, onTrouble)
   const [sent, facts] = [new Map(stored.sent), new Map(stored.facts)]
   let written = true
@@ -106,21 +94,24 @@ export function openAlertStore(file: string, onTrouble: (why: string | null) => 
     })
   }
   return {
-    sent() {
+    sent(): Sent[] {
       if (!written) write()
       return [...sent.values()]
     },
-    record({ group, status, severity, since, at, alerts }) {
+    /** Records a message as sent; a resolved group is removed. */
+    record({ group, status, severity, since, at, alerts }: Message): void {
       if (status === 'resolved') sent.delete(group)
       else sent.set(group, { group, severity, since, sentAt: at, alerts })
       write()
     },
+    /** Facts by name that must survive a restart. */
     get: <T>(name: string) => facts.get(name) as T | undefined,
-    set(name, value) {
+    set(name: string, value: unknown): void {
       facts.set(name, value)
       write()
     },
-    async flush() {
+    /** Resolves when all is written, when it cannot be, or after a few seconds. */
+    async flush(): Promise<void> {
       if (!written) write()
       await Promise.race([writing, delay(flushMs, undefined, { ref: false })])
     },

@@ -13,15 +13,7 @@ const webhookTimeoutMs = 10_000
 /** A message that the receiver did not accept is sent again after these; after the last, with the next evaluation. */
 const retryAfterMs = [1_000, 4_000]
 
-export type Notifier = {
-  /**
-   * Sends what changed. `firing` is every alert that fires now: a missing one has ended. Never rejects. While a message is
-   * being sent a newer update replaces a waiting one; resolves when the newest is sent or has failed.
-   */
-  update(firing: readonly Alert[], nowMs: number): Promise<void>
-  /** Aborts the message that is being sent: the next start sends it again. */
-  stop(): Promise<void>
-}
+export type Notifier = ReturnType<typeof createNotifier>
 
 /**
  * Sends one message a group: when it begins to fire, when it becomes a page, every four hours, and when all of it has ended.
@@ -36,7 +28,7 @@ export function createNotifier(options: {
   /** Labels that each alert gets besides its own, such as the namespace. */
   labels?: Readonly<Record<string, string>>
   log: Log
-}): Notifier {
+}) {
   const { alertStore, webhook, pages, labels = {}, log } = options
   const stopping = new AbortController()
   const { signal } = stopping
@@ -85,7 +77,11 @@ export function createNotifier(options: {
   }
 
   return {
-    update(firing, nowMs) {
+    /**
+     * Sends what changed. `firing` is every alert that fires now: a missing one has ended. Never rejects. While a message is
+     * being sent a newer update replaces a waiting one; resolves when the newest is sent or has failed.
+     */
+    update(firing: readonly Alert[], nowMs: number): Promise<void> {
       groups = Map.groupBy(firing, ({ group }) => group)
       now = nowMs
       changed = true
@@ -93,7 +89,8 @@ export function createNotifier(options: {
       else round = sendAll()
       return round
     },
-    async stop() {
+    /** Aborts the message that is being sent: the next start sends it again. */
+    async stop(): Promise<void> {
       stopping.abort()
       await round
       await alertStore.flush()

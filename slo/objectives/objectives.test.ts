@@ -353,9 +353,9 @@ describe('the lint', () => {
       'an increase of an increase',
       latency.replace(
         'query: tintype_promises_total{outcome="kept"}',
-        'query: sum(rate(tintype_promises_total[5m]))',
+        'query: max(rate(tintype_promises_total[5m]))',
       ),
-      'sum(rate',
+      'max(rate',
       'no-counter',
     ],
     [

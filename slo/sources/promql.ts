@@ -147,7 +147,10 @@ function instantVector(selector: Node, promql: string): { from: number; to: numb
   return node ?? undefined
 }
 
-/** A counter as it is written: a sum of a selector counts what its series count, also with a zero where it has none. */
+/**
+ * A counter as it is written: a sum of a selector counts what its series count, also with a zero where it has none, and as a rate,
+ * which is how objectives are written for programs that divide rates.
+ */
 export function counterOf(promql: string): Counter {
   let node = parser.parse(promql).topNode.firstChild
   for (;;) {
@@ -162,17 +165,19 @@ export function counterOf(promql: string): Counter {
   }
 }
 
-/** The only operand of a sum or of parentheses, and that of `or vector(0)`. */
+/** The only operand of a sum, of parentheses or of a rate, and that of `or vector(0)`. */
 function within(node: Node, promql: string): Node | null | undefined {
   if (node.name === 'ParenExpr') return node.firstChild
+  const operand = node.getChild('FunctionCallBody')?.firstChild
+  if (/^(rate|increase)$/.test(functionOf(node, promql)))
+    return operand?.name === 'MatrixSelector' ? operand.firstChild : undefined
   if (node.name === 'BinaryExpr')
     return /^or\s+(on\s*\(\s*\)\s*)?vector\(\s*0\s*\)$/.test(
       promql.slice(node.firstChild?.to, node.to).trim(),
     )
       ? node.firstChild
       : undefined
-  if (node.name !== 'AggregateExpr' || !/^sum\b/.test(promql.slice(node.from, node.to))) return undefined
-  return node.getChild('FunctionCallBody')?.firstChild
+  return node.name === 'AggregateExpr' && /^sum\b/.test(promql.slice(node.from)) ? operand : undefined
 }
 
 /** Reads `name{label="value", …}`; undefined when it is anything else, such as a function of it. */

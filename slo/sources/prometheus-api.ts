@@ -8,6 +8,11 @@ import { type Scope, scoped, unscoped, withMatchers } from './promql.ts'
 
 type Answer<T> = { status?: string; error?: string; warnings?: string[]; isPartial?: boolean; data?: T }
 
+type Instant = { value: [seconds: number, value: string] }
+
+/** A scrape and its write take so long. */
+const settleSeconds = 5
+
 export type PrometheusApi = ReturnType<typeof prometheusApi>
 
 /**
@@ -79,11 +84,16 @@ export function prometheusApi(url: string, scope: Scope = unscoped) {
     return new URLSearchParams([...narrowed, ...parametersOf({ start, end })])
   }
   return {
-    /** The clock that stamps samples, epoch milliseconds: minutes that it has not reached have no data yet. */
-    async now() {
-      const query = 'time()'
-      const { result } = await call<{ result: [number, string] }>('query', query, parametersOf({ query }))
-      return Number(result[1]) * 1000
+    /**
+     * Up to when there are samples, epoch milliseconds: the clock of Prometheus, and where samples come late, as by remote write,
+     * the newest one. Older than five minutes is none: then the scrapes have ended, and what is missing counts.
+     */
+    async now(): Promise<number> {
+      const query = withMatchers('max(timestamp(up)) or vector(0)', scope.selectors)
+      const { result } = await call<{ result: Instant[] }>('query', query, parametersOf({ query }))
+      const [at = Date.now() / 1000, newest = 0] = result[0]?.value.map(Number) ?? []
+      const isLate = newest > 0 && at - newest > 2 * (scope.scrapeSeconds ?? 60) + settleSeconds
+      return (isLate ? newest : at) * 1000
     },
     /** Whether it has an Alertmanager to send alerts to. */
     hasAlertmanager: async () =>

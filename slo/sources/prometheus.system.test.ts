@@ -104,6 +104,15 @@ describe('a Prometheus that is none', () => {
     expect(await openPrometheus(url).slots(computed, 0, 1)).toMatchObject([{ unknown: true }])
   })
 
+  test.each([
+    ['whose samples are fresh', '970', 1_000_000],
+    ['whose samples come four minutes late', '760', 760_000],
+    ['that scrapes nothing', '0', 1_000_000],
+  ])('the time of a source %s is known', async (_, newest, expected) => {
+    const url = await answeringWith([{ metric: {}, value: [1000, newest] }])
+    expect(await openPrometheus(url, { ...unscoped, scrapeSeconds: 15 }).now()).toBe(expected)
+  })
+
   test('an answer of one value for a range of samples is refused', async () => {
     const url = await answeringWith([{ metric: {}, value: [0, '1'] }])
     await expect(openPrometheus(url).slots(computed, 0, 1)).rejects.toThrow(/does not read ranges/)

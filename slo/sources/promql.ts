@@ -10,6 +10,8 @@ export type Scope = {
   selectors: Readonly<Record<string, string>>
   /** Labels that distinguish the copies of a highly available pair; of series that differ in nothing else one counts. */
   replicaLabels: readonly string[]
+  /** The scrape interval; default: the longest, 60. */
+  scrapeSeconds?: number
   /** Sent with each read: a token, a tenant. */
   headers?: Readonly<Record<string, string>>
 }

@@ -41,6 +41,18 @@ test('a secret’s file ends in a newline, which no request could carry', () => 
   expect(names.map(name => config[name])).toEqual(['secret', 'secret', 'secret'])
 })
 
+test('headers are read, and no error shows a secret', () => {
+  const { PROMETHEUS_HEADERS } = read({
+    PROMETHEUS_HEADERS: 'Authorization=Bearer a=b==, X-Scope-OrgID=one|two\n',
+  })
+  expect(PROMETHEUS_HEADERS).toEqual({ Authorization: 'Bearer a=b==', 'X-Scope-OrgID': 'one|two' })
+  const names = ['PROMETHEUS_HEADERS', 'PROBE_TOKEN', 'INGEST_TOKEN', 'SESSION_SECRET'] as const
+  for (const name of names) {
+    expect(() => read({ [name]: 'my hidden text' })).toThrow(`${name}="…" must be`)
+    expect(() => read({ [name]: 'my hidden text' })).not.toThrow('hidden')
+  }
+})
+
 test('an address keeps a proxy’s prefix, with and without its slash', () => {
   for (const given of ['https://example.org/a/b', 'https://example.org/a/b/']) {
     const { PROBE_URL, SLO_URL } = read({ PROBE_URL: given, SLO_URL: given })

@@ -7,6 +7,8 @@ export type Variable<T> = {
   readonly format: string
   /** Undefined when the text does not have the format. */
   readonly parse: (text: string) => T | undefined
+  /** No error shows its value. */
+  readonly secret?: true
 }
 
 export const variable = <T>(fallback: T, format: string, parse: Variable<T>['parse']): Variable<T> => ({
@@ -68,9 +70,29 @@ export const base = variable<URL | null>(null, httpUrl, given => {
 export const addressText = variable('', httpUrl, given => (address.parse(given) ? given.trim() : undefined))
 
 /** A secret that is sent in a header. The newline at the end of a secret's file is left out: it would break each request. */
-export const token = variable('', 'visible ASCII characters without spaces', given =>
-  /^[!-~]+$/.test(given.trim()) ? given.trim() : undefined,
-)
+export const token = {
+  ...variable('', 'visible ASCII characters without spaces', given =>
+    /^[!-~]+$/.test(given.trim()) ? given.trim() : undefined,
+  ),
+  secret: true as const,
+}
+
+/** HTTP headers, which hold secrets. */
+export const headers: Variable<Readonly<Record<string, string>>> = {
+  ...variable(
+    {},
+    'NAME=VALUE, separated by commas, as in Authorization=Bearer abc,X-Scope-OrgID=shop',
+    given => {
+      const pairs = given
+        .split(',')
+        .map(each => /^\s*([\w!#$%&'*+.^`|~-]+)=\s*([!-~](?:[ -~]*[!-~])?)\s*$/.exec(each))
+      return pairs.every(pair => pair !== null)
+        ? Object.fromEntries(pairs.map(([, name, value]) => [name, value]))
+        : undefined
+    },
+  ),
+  secret: true,
+}
 
 export const choice = <T extends string>(fallback: T, choices: readonly T[]): Variable<T> =>
   variable(fallback, `one of ${choices.join(', ')}`, given => choices.find(each => each === given))
@@ -114,7 +136,9 @@ export function readConfig<V extends Record<string, Described>>(
     const given = environment[name]
     const value = given === undefined || given === '' ? variable.default : variable.parse(given)
     if (value === undefined)
-      bad.push(`  ${name}="${withoutPassword(given)}" must be ${variable.format} (${variable.meaning})`)
+      bad.push(
+        `  ${name}="${variable.secret ? '…' : withoutPassword(given)}" must be ${variable.format} (${variable.meaning})`,
+      )
     values[name] = value
   }
   if (bad.length > 0) throw new ConfigError(`bad environment:\n${bad.join('\n')}`)

@@ -66,6 +66,7 @@ const table = {
   QUEUE_ACCEPT_LOSS: is.flag,
   STORAGE_URL: place(storageUrlFormat, storageAddress),
   PROMETHEUS_URL: is.addressText,
+  PROMETHEUS_HEADERS: is.headers,
   OTEL_EXPORTER_OTLP_ENDPOINT: is.addressText,
   LOGS_URL: is.addressText,
   SLO_URL: is.base,

@@ -2,10 +2,10 @@ import { existsSync, readFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import { readConfig } from '@tintype/lib/config.ts'
-import { errorCode } from '@tintype/lib/errors.ts'
 import { pick } from '@tintype/lib/variables.ts'
 import { parseService, type Service } from './directory/service.ts'
 import type { Finding } from './objectives/document.ts'
+import { foundIn } from './objectives/found.ts'
 import { ObjectiveError, parseFiles, show } from './objectives/objectives.ts'
 import type { Objective } from './sources/index.ts'
 
@@ -26,7 +26,7 @@ export type Directory = {
 }
 
 /**
- * Reads a directory. PROMETHEUS_URL and SCRAPE_SECONDS of the environment override service.yaml.
+ * Reads a directory. PROMETHEUS_HEADERS of the environment are added, PROMETHEUS_URL and SCRAPE_SECONDS override service.yaml.
  * @throws ObjectiveError with every error of every file, each as file:line:column; ConfigError.
  */
 export function readDirectory(
@@ -48,52 +48,31 @@ export function readServiceFile(
   parts?: Parameters<typeof parseService>[2],
 ): Service & { findings: readonly Finding[] } {
   const file = join(folder, 'service.yaml')
-  const text = readText(file)
+  const text = existsSync(file) ? readFileSync(file, 'utf8') : undefined
   const { findings, service } = parseService(show(file), text ?? '', parts)
-  const config = readConfig(environment, pick('PROMETHEUS_URL', 'SCRAPE_SECONDS'))
+  const config = readConfig(environment, pick('PROMETHEUS_URL', 'PROMETHEUS_HEADERS', 'SCRAPE_SECONDS'))
   return {
     ...service,
+    headers: config.PROMETHEUS_HEADERS,
     ...(config.PROMETHEUS_URL && { prometheus: config.PROMETHEUS_URL }),
     ...(environment.SCRAPE_SECONDS && { scrapeSeconds: config.SCRAPE_SECONDS }),
-    findings: text === undefined ? [noService(file)] : [...findings, ...noModules(folder, service)],
+    findings:
+      text === undefined
+        ? [foundIn(show(file), 'no-service', { program })]
+        : [...findings, ...noModules(folder, service)],
   }
 }
 
 /** The modules that service.yaml names and that are not there. */
 const noModules = (folder: string, service: Service): Finding[] =>
-  (['metrics', 'probe', 'examples', 'witnesses'] as const)
-    .map(key => ({ key, name: service[key] }))
-    .filter(({ name }) => typeof name === 'string' && name !== '' && !existsSync(join(folder, name)))
-    .map(({ key, name }) =>
-      aboutFile(join(folder, 'service.yaml'), {
-        rule: 'no-module',
-        message: `${key} is ${name}, which is not there`,
-        fix: 'write it, or leave the key out',
-      }),
-    )
-
-const noService = (file: string): Finding =>
-  aboutFile(file, {
-    rule: 'no-service',
-    message: 'no such file',
-    fix: `“${program} init --prometheus URL DIR” writes a first one`,
+  (['metrics', 'probe', 'examples', 'witnesses'] as const).flatMap(key => {
+    const name = service[key]
+    return typeof name !== 'string' || name === '' || existsSync(join(folder, name))
+      ? []
+      : [foundIn(show(join(folder, 'service.yaml')), 'no-module', { key, name })]
   })
-
-const aboutFile = (file: string, about: Pick<Finding, 'rule' | 'message' | 'fix'>): Finding => ({
-  ...{ file: show(file), line: 1, column: 1, severity: 'error' },
-  ...about,
-})
 
 /** What a module that service.yaml names exports; undefined when it names none. */
 export async function loadModule<M>(folder: string, name: string): Promise<M | undefined> {
   return name === '' ? undefined : import(pathToFileURL(resolve(folder, name)).href)
-}
-
-function readText(file: string): string | undefined {
-  try {
-    return readFileSync(file, 'utf8')
-  } catch (error) {
-    if (errorCode(error) === 'ENOENT') return undefined
-    throw error
-  }
 }

@@ -22,7 +22,7 @@ const code = (text: unknown): string => (text === '' ? '' : `\`${cell(text)}\``)
 function shownDefault(name: string, value: unknown): string {
   if (name === 'CONVERTER_SLOTS') return 'cores'
   if (name === 'THUMBNAILS') return code('320.jpg')
-  return value === null || value === undefined || Array.isArray(value) ? '' : code(value)
+  return typeof value === 'object' || value === undefined ? '' : code(value)
 }
 
 function variableTable(): string[] {

@@ -32,20 +32,7 @@ export type Sent = {
   alerts: Alert[]
 }
 
-/**
- * Remembers what was sent, so that a restart repeats nothing. Kept in memory and written in the background: no call waits for
- * the disk, throws or rejects.
- */
-export type AlertStore = {
-  sent(): Sent[]
-  /** Records a message as sent; a resolved group is removed. */
-  record(message: Message): void
-  /** Facts by name that must survive a restart. */
-  get<T>(name: string): T | undefined
-  set(name: string, value: unknown): void
-  /** Resolves when all is written, when it cannot be, or after a few seconds. */
-  flush(): Promise<void>
-}
+export type AlertStore = ReturnType<typeof openAlertStore>
 
 /** Where the store of a DATA_DIR is. */
 export const alertStoreFile = (dataDir: string): string => `${dataDir}/slo/alerts.json`
@@ -55,22 +42,29 @@ const flushMs = 2_000
 
 type Content = { sent: [group: string, Sent][]; facts: [name: string, unknown][] }
 
-/** Empty when there is no file. @throws when it cannot be read, or is no store of alerts. */
-function read(file: string): Content {
-  if (!existsSync(file)) return { sent: [], facts: [] }
-  const { sent, facts } = JSON.parse(readFileSync(file, 'utf8')) as Content
-  if (!sent.every(([, { alerts }]) => Array.isArray(alerts)) || !Array.isArray(facts))
-    throw new TypeError(`${file} is not a store of alerts`)
-  return { sent, facts }
+/** Empty when there is no file, and when it cannot be read or is no store of alerts, which is reported. */
+function read(file: string, onTrouble: (why: string) => void): Content {
+  try {
+    const { sent, facts } = existsSync(file)
+      ? (JSON.parse(readFileSync(file, 'utf8')) as Content)
+      : { sent: [], facts: [] }
+    if (!sent.every(([, { alerts }]) => Array.isArray(alerts)) || !Array.isArray(facts))
+      throw new TypeError(`${file} is not a store of alerts`)
+    return { sent, facts }
+  } catch (error) {
+    onTrouble(describeError(error))
+    return { sent: [], facts: [] }
+  }
 }
 
 /**
- * Opens a store. An error in reading or writing it, such as a full disk, is reported to `onTrouble`, and null when it is over. The
- * next call writes again; a damaged file is replaced.
+ * Remembers what was sent, so that a restart repeats nothing. Kept in memory and written in the background: no call waits for
+ * the disk, throws or rejects. An error in reading or writing it, such as a full disk, is reported to `onTrouble`, and null when
+ * it is over. The next call writes again; a damaged file is replaced.
  */
-export function openAlertStore(file: string, onTrouble: (why: string | null) => void = () => {}): AlertStore {
-  const loaded = load(file, onTrouble)
-  const [sent, facts] = [new Map(loaded.sent), new Map(loaded.facts)]
+export function openAlertStore(file: string, onTrouble: (why: string | null) => void = () => {}) {
+  const stored = read(file, onTrouble)
+  const [sent, facts] = [new Map(stored.sent), new Map(stored.facts)]
   let written = true
   let writing: Promise<void> | undefined
 
@@ -93,33 +87,27 @@ export function openAlertStore(file: string, onTrouble: (why: string | null) => 
     })
   }
   return {
-    sent() {
+    sent(): Sent[] {
       if (!written) write()
       return [...sent.values()]
     },
-    record({ group, status, severity, since, at, alerts }) {
+    /** Records a message as sent; a resolved group is removed. */
+    record({ group, status, severity, since, at, alerts }: Message): void {
       if (status === 'resolved') sent.delete(group)
       else sent.set(group, { group, severity, since, sentAt: at, alerts })
       write()
     },
+    /** Facts by name that must survive a restart. */
     get: <T>(name: string) => facts.get(name) as T | undefined,
-    set(name, value) {
+    set(name: string, value: unknown): void {
       facts.set(name, value)
       write()
     },
-    async flush() {
+    /** Resolves when all is written, when it cannot be, or after a few seconds. */
+    async flush(): Promise<void> {
       if (!written) write()
       await Promise.race([writing, delay(flushMs, undefined, { ref: false })])
     },
-  }
-}
-
-function load(file: string, onTrouble: (why: string) => void): Content {
-  try {
-    return read(file)
-  } catch (error) {
-    onTrouble(describeError(error))
-    return { sent: [], facts: [] }
   }
 }
 

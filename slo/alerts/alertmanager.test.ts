@@ -1,6 +1,7 @@
 import { once } from 'node:events'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { text } from 'node:stream/consumers'
 import { expect, onTestFinished, test } from 'vitest'
 import { hasAlertmanager } from './alertmanager.ts'
 
@@ -8,9 +9,10 @@ import { hasAlertmanager } from './alertmanager.ts'
 async function prometheus(alertmanagers: object[], firing: object[]) {
   const seen: (string | undefined)[] = []
   const queries: string[] = []
-  const server = createServer(({ url, headers }, response) => {
+  const server = createServer(async (request, response) => {
+    const { url, headers } = request
     seen.push(headers.authorization)
-    queries.push(new URL(url ?? '', 'http://x').searchParams.get('query') ?? '')
+    queries.push(new URLSearchParams(await text(request)).get('query') ?? '')
     const data = url?.startsWith('/prom/api/v1/alertmanagers')
       ? { activeAlertmanagers: alertmanagers }
       : { resultType: 'vector', result: firing }
@@ -43,6 +45,6 @@ test('an address with a password is asked with it', async () => {
 
 test('in a Prometheus that others share only the watchdog of our own rules counts', async () => {
   const { address, queries } = await prometheus(one, [{}])
-  await hasAlertmanager(`http://${address}`, { namespace: 'shop' })
+  await hasAlertmanager(`http://${address}`, { selectors: { namespace: 'shop' }, replicaLabels: [] })
   expect(queries).toContain('ALERTS{alertname="SloWatchdog",alertstate="firing",namespace="shop"}')
 })

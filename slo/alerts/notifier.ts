@@ -15,17 +15,7 @@ const retryAfterMs = [1_000, 4_000, 0]
 /** The longest wait that a receiver may ask for by Retry-After: Slack and Discord block who goes on sending. */
 const maxPauseMs = 5 * 60_000
 
-export type Notifier = {
-  /**
-   * Sends what changed. `firing` is every alert that fires now: a missing one has ended. Never rejects. While a message is
-   * being sent a newer update replaces a waiting one; resolves when the newest is sent or has failed.
-   */
-  update(firing: readonly Alert[], nowMs: number): Promise<void>
-  /** The groups whose beginning was sent, or was to be sent: their end is due. */
-  begun(): ReadonlySet<string>
-  /** Aborts the message that is being sent: the next start sends it again. */
-  stop(): Promise<void>
-}
+export type Notifier = ReturnType<typeof createNotifier>
 
 /**
  * Sends one message a group: when it begins to fire, when it becomes a page, every four hours, and when all of it has ended.
@@ -40,9 +30,10 @@ export function createNotifier(options: {
   /** Labels that each alert gets besides its own, such as the namespace. */
   labels?: Readonly<Record<string, string>>
   log: Log
-}): Notifier {
+}) {
   const { alertStore, webhook, pages, labels = {}, log } = options
   const stopping = new AbortController()
+  const { signal } = stopping
   let groups = new Map<string, readonly Alert[]>()
   /** Messages that did not arrive. When their alerts have ended, the end is sent all the same: it says what was. */
   const missed = new Map<string, Message>()
@@ -51,8 +42,22 @@ export function createNotifier(options: {
   let sending = false
   let round = Promise.resolve()
 
+  const send = async (message: Message, webhook: URL): Promise<boolean> => {
+    const { group, status } = message
+    const body = payload(message, pages(), labels)
+    for (const least of retryAfterMs) {
+      const { why, pauseMs = 0 } = await post(webhook, message, body, signal)
+      if (why === null) return true
+      signal.throwIfAborted()
+      const again = Math.max(least, pauseMs)
+      log.error('alert.not-delivered', { group, status, why, again })
+      await delay(again, undefined, { signal })
+    }
+    return false
+  }
+
   const sendGroup = async (group: string): Promise<void> => {
-    if (stopping.signal.aborted) return
+    if (signal.aborted) return
     const before = alertStore.sent().find(each => each.group === group)
     const firing = groups.get(group) ?? []
     const message = nextMessage(before, firing, missed.get(group), now)
@@ -62,8 +67,7 @@ export function createNotifier(options: {
       severity: message.severity,
       alerts: message.alerts.map(({ name }) => name),
     })
-    const delivery = webhook && { webhook, pages: pages(), labels, log, signal: stopping.signal }
-    const arrived = delivery === null || (await send(message, delivery))
+    const arrived = webhook === null || (await send(message, webhook))
     if (arrived) alertStore.record(message)
     if (arrived) missed.delete(group)
     else if (message.status === 'firing') missed.set(group, message)
@@ -74,19 +78,24 @@ export function createNotifier(options: {
   /** Group by group: two concurrent rounds would both send the same group. */
   const sendAll = async (): Promise<void> => {
     sending = true
-    while (changed && !stopping.signal.aborted) {
+    while (changed && !signal.aborted) {
       changed = false
       for (const group of new Set([...begun(), ...groups.keys()]))
         await sendGroup(group).catch(error => {
-          if (!stopping.signal.aborted) log.error('alert.failed', { group, error: describeError(error) })
+          if (!signal.aborted) log.error('alert.failed', { group, error: describeError(error) })
         })
     }
     sending = false
   }
 
   return {
+    /** The groups whose beginning was sent, or was to be sent: their end is due. */
     begun,
-    update(firing, nowMs) {
+    /**
+     * Sends what changed. `firing` is every alert that fires now: a missing one has ended. Never rejects. While a message is
+     * being sent a newer update replaces a waiting one; resolves when the newest is sent or has failed.
+     */
+    update(firing: readonly Alert[], nowMs: number): Promise<void> {
       groups = Map.groupBy(firing, ({ group }) => group)
       now = nowMs
       changed = true
@@ -94,7 +103,8 @@ export function createNotifier(options: {
       else round = sendAll()
       return round
     },
-    async stop() {
+    /** Aborts the message that is being sent: the next start sends it again. */
+    async stop(): Promise<void> {
       stopping.abort()
       await round
       await alertStore.flush()
@@ -121,36 +131,15 @@ function nextMessage(
   return !sent || worse || Math.abs(nowMs - sent.sentAt) >= repeatMs ? message : null
 }
 
-type Delivery = {
-  webhook: URL
-  pages: string
-  labels: Readonly<Record<string, string>>
-  log: Log
-  signal: AbortSignal
-}
-
-async function send(message: Message, delivery: Delivery): Promise<boolean> {
-  const { group, status } = message
-  for (const least of retryAfterMs) {
-    const { why, pauseMs = 0 } = await post(message, delivery)
-    if (why === null) return true
-    delivery.signal.throwIfAborted()
-    const again = Math.max(least, pauseMs)
-    delivery.log.error('alert.not-delivered', { group, status, why, again })
-    await delay(again, undefined, { signal: delivery.signal })
-  }
-  return false
-}
-
 /** Why the receiver did not accept a message, null when it did; and how long it wants to be left alone. */
 type Answer = { why: string | null; pauseMs?: number }
 
-async function post(message: Message, { webhook, pages, labels, signal }: Delivery): Promise<Answer> {
+async function post(webhook: URL, message: Message, body: object, signal: AbortSignal): Promise<Answer> {
   try {
     // Not fetch: it refuses an address with a password, and follows a redirect by a GET, which loses the message.
     const { status, headers } = await askBounded(webhook.href, {
       headers: { 'Content-Type': 'application/json', 'Idempotency-Key': idempotencyKey(message) },
-      body: JSON.stringify(payload(message, pages, labels)),
+      body: JSON.stringify(body),
       signal: AbortSignal.any([signal, AbortSignal.timeout(webhookTimeoutMs)]),
       maxMiB: 1,
     })

@@ -3,7 +3,7 @@ import { toDuration } from '../math/time.ts'
 import { gridSeconds } from '../sources/counter.ts'
 import type { Counter, Objective, RatioSli, ThresholdSli } from '../sources/index.ts'
 import { type Scope, scoped } from '../sources/promql.ts'
-import { rangeOf, readings } from '../sources/ranges.ts'
+import { growth, readings } from '../sources/ranges.ts'
 import { goneMinutes } from '../sources/recorded.ts'
 
 export type RecordingRule = { record: string; labels: Record<string, string>; expr: string }
@@ -123,10 +123,8 @@ const wholeMinute = (expr: string): string => `last_over_time((\n  ${expr}\n)[1m
 function eachMinute(objective: Objective, counter: Counter, { maxGapSeconds }: RatioSli): string {
   // An expression is computed on the grid, so half a step less holds the same steps in both versions.
   const gap = counter.selector ? toDuration(maxGapSeconds / 60) : `${maxGapSeconds - gridSeconds / 2}s`
-  const now = `last_over_time(${rangeOf(counter, gap)})`
-  const before = `last_over_time(${rangeOf(counter, gap)} offset ${gridSeconds}s)`
-  const restarted = counter.selector ? `0 * ${before}` : `${now} + 0 * ${before}`
+  const grown = growth(counter, gap, `${gridSeconds}s`)
   return wholeMinute(
-    `sum${grouping(objective)}(\n    sum_over_time((${now} - (${before} <= ${now} or ${restarted}))[55s:${gridSeconds}s]) >= 0 < +Inf\n  )`,
+    `sum${grouping(objective)}(\n    sum_over_time(${grown}[55s:${gridSeconds}s]) >= 0 < +Inf\n  )`,
   )
 }

@@ -1,7 +1,8 @@
 import { expect, test } from 'vitest'
 import { readDirectory } from '../directory.ts'
 import { tally } from '../math/sli.ts'
-import { spanAt, standing } from '../math/standing.ts'
+import { standing } from '../math/standing.ts'
+import { windowAt } from '../math/window.ts'
 import { viewOf } from '../serve/view.ts'
 import type { Objective, Slot } from '../sources/index.ts'
 import { alertsOf, budgetLine } from './text.ts'
@@ -22,7 +23,7 @@ const day = (badMinutes: number): Slot[] =>
     return { start, good: start >= at - badMinutes ? 0 : 1, total: 1, unknown: false }
   })
 const line = (objective: Objective, badMinutes: number) =>
-  budgetLine(standing(objective, tally(objective, at - 1440, day(badMinutes)), spanAt(objective, at)))
+  budgetLine(standing(objective, tally(objective, at - 1440, day(badMinutes)), windowAt(objective, at)))
 const firstText = (objective: Objective, badMinutes: number) => {
   const slots = day(badMinutes)
   const known = { objective, slots, tally: tally(objective, at - 1440, slots), begun: at - 1440 }
@@ -39,7 +40,7 @@ test('what was lost is said also beyond the budget, in the objective’s own uni
 
 test('of a service so young that its budget is no whole event nothing is said to be left of nothing', () => {
   const young = { ...orders, windowMinutes: 10 }
-  expect(budgetLine(standing(young, tally(young, at - 10, day(0).slice(-10)), spanAt(young, at)))).toBe(
+  expect(budgetLine(standing(young, tally(young, at - 10, day(0).slice(-10)), windowAt(young, at)))).toBe(
     'Orders in time: 10 orders counted, none bad',
   )
 })

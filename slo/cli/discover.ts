@@ -56,7 +56,9 @@ export async function discover(api: PrometheusApi, job: string, atSeconds: numbe
     atSeconds,
   )
   const scrapes = await api.query(`${ofJob('up')}[10m]`, atSeconds)
-  const gaps = scrapes.flatMap(({ values }) => values.slice(1).map(([at], i) => at - Number(values[i]?.[0])))
+  const gaps = scrapes.flatMap(({ samples }) =>
+    samples.slice(1).map(({ timeMs }, i) => (timeMs - Number(samples[i]?.timeMs)) / 1000),
+  )
   const scrapeSeconds = gaps.length === 0 ? undefined : Math.round(median(gaps))
   return { job, requests, durations, process: new Set(process), scrapeSeconds }
 }
@@ -66,8 +68,8 @@ type Metric = { name: string; samples: Sample[]; total: number }
 
 /** The metrics of an expression now: first those that count requests of users, then the largest. */
 async function readMetrics(api: PrometheusApi, query: string, atSeconds: number): Promise<Metric[]> {
-  const matrix = await api.range(query, atSeconds, atSeconds, 60)
-  const samples = matrix.map(({ metric, values }) => ({ labels: metric, value: Number(values[0]?.[1]) || 0 }))
+  const answered = await api.range(query, atSeconds, atSeconds, 60)
+  const samples = answered.map(({ labels, samples: [first] }) => ({ labels, value: first?.value || 0 }))
   return [...Map.groupBy(samples, ({ labels }) => labels.__name__ ?? '')]
     .map(([name, samples]) => ({ name, samples, total: totalOf(name, samples) }))
     .sort(

@@ -64,10 +64,13 @@ type Sample = [labels: Record<string, string>, value: number]
 const prometheus = (counters: Sample[], buckets: Sample[]): PrometheusApi => ({
   query: async () => [],
   range: async query =>
-    (query.includes('le)') ? buckets : counters).map(([metric, value]) => ({
-      metric,
-      values: [[0, String(value)]],
+    (query.includes('le)') ? buckets : counters).map(([labels, value]) => ({
+      labels,
+      samples: [{ timeMs: 0, value }],
     })),
+  any: async () => false,
+  now: async () => 0,
+  hasAlertmanager: async () => false,
   series: async () => 0,
   labelValues: async () => ['process_cpu_seconds_total'],
 })
@@ -95,8 +98,8 @@ test('the counter with a status and most requests is chosen, and no counter of s
 })
 
 test('the scrape interval is the one of the samples, within what slo takes', async () => {
-  const values = [0, 30, 60, 121, 150].map(at => [at, '1'] as [number, string])
-  const api = { ...prometheus([], []), query: async () => [{ metric: {}, values }] }
+  const samples = [0, 30, 60, 121, 150].map(at => ({ timeMs: at * 1000, value: 1 }))
+  const api = { ...prometheus([], []), query: async () => [{ labels: {}, samples }] }
   const found = await discover(api, 'shop', 0)
   expect(found.scrapeSeconds).toBe(30)
   const written = (each: Discovered) => firstDirectory(each, 'http://x')['service.yaml']

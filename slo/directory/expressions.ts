@@ -1,5 +1,6 @@
 import { checkExpression } from '../diagnose/expression.ts'
 import type { Document, Finding, Path } from '../objectives/document.ts'
+import { found } from '../objectives/found.ts'
 import { type Written, writtenOut } from './template.ts'
 
 const needed = ['stage', 'cause', 'kind', 'query', 'action']
@@ -10,9 +11,7 @@ export function checkExpressions(document: Document, written: Written & { replic
   const names = stages.map(({ name }) => name)
   const check = (path: Path, text: unknown): Finding[] => {
     const wrong = typeof text === 'string' && text !== '' ? checkExpression(text) : undefined
-    return wrong
-      ? [document.finding(path, 'expression', `${wrong.message} in ${text}`, 'correct the PromQL')]
-      : []
+    return wrong ? [found(document, path, 'expression', { message: wrong.message, text: String(text) })] : []
   }
   const checkPart = (
     path: Path,
@@ -22,27 +21,21 @@ export function checkExpressions(document: Document, written: Written & { replic
     try {
       return use(writtenOut({ expressions, ...part }))
     } catch (error) {
-      return [document.finding(path, 'expression', (error as Error).message, 'name it under expressions')]
+      return [found(document, path, 'no-expression', { message: (error as Error).message })]
     }
   }
   const checkResource = (path: Path, resource: Readonly<Record<string, unknown>>): Finding[] => {
     const place = `resources[${path[1]}]`
-    const missing = needed.filter(key => resource[key] === undefined)
-    const unknown = [resource.stage, ...((resource.blames ?? []) as string[])].filter(
-      name => name !== undefined && !names.includes(String(name)),
-    )
+    const known = names.join(', ') || 'none: give stages first'
+    const used = [resource.stage, ...((resource.blames ?? []) as string[])].filter(name => name !== undefined)
     return [
-      ...missing.map(key =>
-        document.finding(path, 'shape', `${place}.${key} is missing`, 'give it here, or in each row of for'),
-      ),
-      ...unknown.map(name =>
-        document.finding(
-          path,
-          'unknown-stage',
-          `${place} names the stage "${name}", which is not there`,
-          `it may be ${names.join(', ') || 'none: give stages first'}`,
-        ),
-      ),
+      ...needed
+        .filter(key => resource[key] === undefined)
+        .map(key => found(document, path, 'no-key', { place, key })),
+      ...used
+        .map(String)
+        .filter(name => !names.includes(name))
+        .map(name => found(document, path, 'unknown-stage', { place, name, known })),
       ...check([...path, 'query'], resource.query),
     ]
   }

@@ -1,4 +1,5 @@
 import { type Document, type Finding, readDocument } from '../objectives/document.ts'
+import { found } from '../objectives/found.ts'
 import { parseSelector } from '../sources/promql.ts'
 import { checkExpressions } from './expressions.ts'
 import {
@@ -6,45 +7,37 @@ import {
   filled,
   matching,
   maybe,
+  name,
   number,
   oneOf,
   or,
   required,
+  rule,
   type Typed,
   text,
 } from './shape.ts'
 import { writtenOut } from './template.ts'
 
-const name = matching(
-  /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/,
-  'a name of small letters, digits and hyphens, at most 63',
-)
 const url = matching(
   /^(https?:\/\/|\$\{)/,
   'an address that starts with http:// or https://, or with a variable of the environment',
 )
 const module = matching(/^[\w./-]+\.[jt]s$/, 'a file beside service.yaml, as in probe.ts')
-const flag = {
-  mayBe: 'true or false',
-  holds: (value: unknown) => typeof value === 'boolean',
-  fallback: false,
-}
-const selector = {
-  ...text,
-  mayBe: 'a selector, as in name{label="value"}',
-  holds: (value: unknown) => typeof value === 'string' && parseSelector(value) !== undefined,
-}
-const regex = {
-  ...text,
-  mayBe: 'a regular expression of JavaScript',
-  holds(value: unknown) {
-    try {
-      return typeof value === 'string' && new RegExp(value) !== undefined
-    } catch {
-      return false
-    }
-  },
-}
+const flag = or(
+  rule<boolean>('true or false', value => typeof value === 'boolean'),
+  false,
+)
+const selector = rule(
+  'a selector, as in name{label="value"}',
+  value => typeof value === 'string' && parseSelector(value) !== undefined,
+)
+const regex = rule('a regular expression of JavaScript', value => {
+  try {
+    return typeof value === 'string' && new RegExp(value) !== undefined
+  } catch {
+    return false
+  }
+})
 
 /** One HTTP request of the synthetic user. `${NAME}` is a variable of the environment; in lower case a captured value. */
 const step = {
@@ -62,6 +55,9 @@ const step = {
   capture: { '*': { header: text, matches: required(regex) } },
   timeoutSeconds: or(number(0.1, 60), 5),
 } as const
+
+/** Less growth of a time is no slowness. */
+const floors = { floorSeconds: or(number(0, 86_400), 0.05), floorRatio: or(number(1, 1_000), 1.5) }
 
 /** What may stand in service.yaml, and its defaults; slo/README.md documents each key. */
 const schema = {
@@ -92,8 +88,7 @@ const schema = {
       jobs: [text],
       seconds: required(text),
       failing: text,
-      floorSeconds: or(number(0, 86_400), 0.05),
-      floorRatio: or(number(1, 1_000), 1.5),
+      ...floors,
       queues: flag,
       histogram: selector,
     },
@@ -101,7 +96,7 @@ const schema = {
   whole: maybe({ name: required(name), histogram: required(selector) }),
   resources: [
     {
-      for: maybe([{ '*': { mayBe: 'a value', holds: () => true }, blames: [name] }] as const),
+      for: maybe([{ '*': rule<unknown>('a value', () => true), blames: [name] }] as const),
       stage: name,
       cause: name,
       /** See diagnose/model.ts. */
@@ -137,8 +132,7 @@ const schema = {
         bad: selector,
         total: selector,
         seconds: selector,
-        floorRatio: number(1, 1_000),
-        floorSeconds: number(0, 3_600),
+        ...floors,
       },
     ],
   } as const),
@@ -152,31 +146,22 @@ export type StageReading = Read['stages'][number]
 export type ResourceReading = Pick<Row, 'metric' | 'limit' | 'blames'> &
   Required<Pick<Row, 'stage' | 'cause' | 'kind' | 'query' | 'action'>>
 export type ProbeStep = Typed<typeof step>
-type Comparison = { what: string; process: string; stage: string } & (
-  | { bad: string; total: string }
-  | { seconds: string; floorRatio: number; floorSeconds: number }
-)
-export type Releases = { buildInfo: string; memory: string; compare: readonly Comparison[] }
+/** How two versions are compared: by events that went wrong (`bad` of `total`), or by a mean (`seconds`). */
+export type Releases = NonNullable<Read['releases']>
 
 /** `service.yaml` of a directory, with its templates written out. */
-export type Service = Omit<Read, 'displayName' | 'expressions' | 'resources' | 'releases'> & {
+export type Service = Omit<Read, 'displayName' | 'expressions' | 'resources'> & {
   displayName: string
+  /** Of PROMETHEUS_HEADERS: sent with each read of Prometheus. */
+  headers?: Readonly<Record<string, string>>
   resources: readonly ResourceReading[]
-  releases?: Releases
 }
 
 /** A selector's key becomes a label of the rules, beside those that they set themselves. */
 const checkSelectors = (document: Document, written: Partial<Read> | null): Finding[] =>
   Object.keys(written?.selectors ?? {})
     .filter(key => !/^(?!(objective|tier|severity|alertname)$)[a-zA-Z_]\w*$/.test(key))
-    .map(key =>
-      document.finding(
-        ['selectors', key],
-        'shape',
-        `selectors.${key} is no label of a series, or one that the rules set`,
-        'it may be namespace, cluster',
-      ),
-    )
+    .map(key => found(document, ['selectors', key], 'no-label', { key }))
 
 /**
  * One service.yaml, or everything that is wrong with it; then the defaults stand for it. Without

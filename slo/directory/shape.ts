@@ -4,28 +4,36 @@ import type { Document, Finding, Path } from '../objectives/document.ts'
 export type KeyRule<T = unknown> = {
   mayBe: string
   holds: (value: unknown) => boolean
+  /** What a value that holds is read as; default: itself. */
+  read?: (value: unknown) => T | undefined
   /** Where what it stands in is there; `always`: also when that is missing. */
   required?: true | 'always'
   /** The value of a place that is empty. */
   fallback?: T
 }
 
-export const text: KeyRule<string> = { mayBe: 'text', holds: value => typeof value === 'string' }
+export const rule = <T = string>(mayBe: string, holds: KeyRule['holds']): KeyRule<T> => ({ mayBe, holds })
+export const parsed = <T>(read: (value: unknown) => T | undefined, mayBe: string): KeyRule<T> => ({
+  ...rule<T>(mayBe, value => read(value) !== undefined),
+  read,
+})
 export const required = <T>(rule: KeyRule<T>) => ({ ...rule, required: true }) as const
-export const always = (rule: KeyRule): KeyRule => ({ ...rule, required: 'always' })
+export const always = <T>(rule: KeyRule<T>) => ({ ...rule, required: 'always' }) as const
 export const or = <T>(rule: KeyRule<T>, fallback: T) => ({ ...rule, fallback })
-export const matching = (pattern: RegExp, mayBe: string): KeyRule<string> => ({
-  mayBe,
-  holds: value => typeof value === 'string' && pattern.test(value),
-})
-export const number = (min: number, max: number): KeyRule<number> => ({
-  mayBe: `a number from ${min} to ${max}`,
-  holds: value => typeof value === 'number' && value >= min && value <= max,
-})
-export const oneOf = <const V extends string>(...values: readonly V[]): KeyRule<V> => ({
-  mayBe: values.join(', '),
-  holds: value => values.some(each => each === String(value)),
-})
+export const text = rule('text', value => typeof value === 'string')
+export const matching = (pattern: RegExp, mayBe: string) =>
+  rule(mayBe, value => typeof value === 'string' && pattern.test(value))
+export const number = (min: number, max: number) =>
+  rule<number>(
+    `a number from ${min} to ${max}`,
+    value => typeof value === 'number' && value >= min && value <= max,
+  )
+export const oneOf = <const V extends string>(...values: readonly V[]) =>
+  rule<V>(values.join(', '), value => values.some(each => each === String(value)))
+export const name = matching(
+  /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/,
+  'a name of small letters, digits and hyphens, at most 63',
+)
 
 /** A document as nested rules: a list has one element, `*` is any key. Lists, maps and groups of rules default to empty. */
 export type Schema = KeyRule | Maybe | readonly [Schema] | { readonly [key: string]: Schema }
@@ -48,7 +56,7 @@ export type Typed<S> =
             }
 type IsOptional<S> = S extends Maybe
   ? true
-  : S extends { required: true } | { fallback: unknown }
+  : S extends { required: true | 'always' } | { fallback: unknown }
     ? false
     : S extends KeyRule
       ? true
@@ -63,7 +71,10 @@ export const filled = <S extends Schema>(schema: S, written: unknown): Typed<S> 
   fill(schema, written) as Typed<S>
 
 function fill(schema: Schema, written: unknown): unknown {
-  if (isRule(schema)) return written ?? schema.fallback
+  if (isRule(schema))
+    return (
+      (written === undefined ? undefined : schema.read ? schema.read(written) : written) ?? schema.fallback
+    )
   if (isMaybe(schema)) return typeof written === 'object' ? fill(schema.maybe as Schema, written) : written
   if (isList(schema)) return ((written ?? []) as unknown[]).map(each => fill(schema[0], each))
   const given = (written ?? {}) as Record<string, unknown>
@@ -76,21 +87,14 @@ function fill(schema: Schema, written: unknown): unknown {
 
 /** Everything of a document that is not of the schema, each with its place and what it may be. */
 export function checkShape(document: Document, written: unknown, schema: Schema, path: Path = []): Finding[] {
-  const wrong = (mayBe: string) => [
-    document.finding(path, 'shape', `${show(path)} is ${excerpt(written)}`, `it must be ${mayBe}`),
-  ]
+  const isCollection = typeof written === 'object' && written !== null
+  const wrong = (mayBe: string) => [shape(document, path, `is ${excerpt(written)}`, `it must be ${mayBe}`)]
   const within = (key: string | number, each: unknown, of: Schema) =>
     checkShape(document, each, of, [...path, key])
   if (isRule(schema)) return written === undefined || schema.holds(written) ? [] : wrong(schema.mayBe)
-  const isCollection = typeof written === 'object' && written !== null
   if (isMaybe(schema)) {
-    if (written === undefined) return []
-    return checkShape(
-      document,
-      written,
-      (isCollection ? undefined : schema.or) ?? (schema.maybe as Schema),
-      path,
-    )
+    const chosen = (isCollection ? undefined : schema.or) ?? (schema.maybe as Schema)
+    return written === undefined ? [] : checkShape(document, written, chosen, path)
   }
   if (isList(schema)) {
     if (written !== undefined && !Array.isArray(written)) return wrong('a list')
@@ -102,35 +106,26 @@ export function checkShape(document: Document, written: unknown, schema: Schema,
   if (written !== undefined && (!isCollection || Array.isArray(written)))
     return wrong(known.length === 0 ? 'a map' : `a map of ${known.join(', ')}`)
   const given = (written ?? {}) as Record<string, unknown>
-  return [
-    ...Object.entries(given).flatMap(([key, each]) => {
-      const of = schema[key] ?? schema['*']
-      return of ? within(key, each, of) : unknown(document, [...path, key], each, known)
-    }),
-    ...known
-      .filter(key => given[key] === undefined)
-      .flatMap(key => {
-        const of = schema[key] as Schema
-        if (!isRule(of)) return within(key, undefined, of)
-        const isMissing = of.required === 'always' || (of.required && written !== undefined)
-        return isMissing ? missing(document, [...path, key], of) : []
-      }),
-  ]
+  return [...new Set([...Object.keys(given), ...known])].flatMap(key => {
+    const [of, each, at] = [schema[key] ?? schema['*'], given[key], [...path, key]]
+    if (!of) return each === undefined ? [] : unknown(document, at, each, known)
+    if (each !== undefined || !isRule(of)) return within(key, each, of)
+    const isMissing = of.required === 'always' || (of.required && written !== undefined)
+    return isMissing ? [shape(document, at, 'is missing', `it must be ${of.mayBe}`)] : []
+  })
 }
 
-const missing = (document: Document, path: Path, { mayBe }: KeyRule): Finding[] => [
-  document.finding(path, 'shape', `${show(path)} is missing`, `it must be ${mayBe}`),
-]
+const shape = (document: Document, path: Path, what: string, fix: string): Finding =>
+  document.finding(path, 'shape', `${show(path)} ${what}`, fix)
 
 /** A key that is not known, at each value that it holds. */
 function unknown(document: Document, path: Path, written: unknown, known: readonly string[]): Finding[] {
-  if (typeof written === 'object' && written !== null)
-    return Object.entries(written).flatMap(([key, each]) =>
+  const inner = typeof written === 'object' && written !== null ? Object.entries(written) : []
+  if (inner.length > 0)
+    return inner.flatMap(([key, each]) =>
       unknown(document, [...path, Array.isArray(written) ? Number(key) : key], each, known),
     )
-  return [
-    document.finding(path, 'shape', `${show(path)} means nothing here`, `it may be ${known.join(', ')}`),
-  ]
+  return [shape(document, path, 'means nothing here', `it may be ${known.join(', ')}`)]
 }
 
 const excerpt = (written: unknown): string => JSON.stringify(written).replace(/^(.{100}).+$/s, '$1…')

@@ -1,7 +1,8 @@
 import type { Minute, Objective, Tier, TierName } from '../sources/index.ts'
 import { fires } from './burn-rate.ts'
 import type { Tally } from './sli.ts'
-import { round, spanAt, standing } from './standing.ts'
+import { round, standing } from './standing.ts'
+import { windowAt } from './window.ts'
 
 /** `clears` is null while the alert fires. */
 type Firing = { fires: Minute; clears: Minute | null }
@@ -49,6 +50,6 @@ function replay(tier: Tier, tally: Tally, to: Minute): Firing[] {
 }
 
 function budgetUsed(objective: Objective, tally: Tally, at: Minute): number {
-  const { bad, budget } = standing(objective, tally, spanAt(objective, at))
+  const { bad, budget } = standing(objective, tally, windowAt(objective, at))
   return round(bad / budget, 4)
 }

@@ -31,47 +31,37 @@ export function fits(
   const offline = offlineSums(tally, planned, first, from + 3 * longest + minutes)
   const between = (begin: Minute, end: Minute): number =>
     (offline[end - first] as number) - (offline[begin - first] as number)
-  const windowOf = windows(objective)
   /** Offline minutes beyond the budget of the window that ends at a minute, without the maintenance. */
   const excess = (at: Minute): number => {
-    const window = windowOf(at)
-    return between(window.from, at) - window.minutes * allowed
+    const window = windowAt(objective, at)
+    return between(window.from, at) - window.nominalMinutes * allowed
   }
   const worst = slidingMaximum(excess)
   const added = (begin: Minute, end: Minute): number => end - begin - between(begin, end)
   /** The worst minute is between the end of the maintenance and the minute before it begins to leave the window. */
   const excessWith = (start: Minute): number => {
-    const [end, inWindow] = [start + minutes, lastAt(objective, start, windowOf)]
+    const [end, inWindow] = [start + minutes, lastAt(objective, start)]
     if (end <= inWindow) return worst(end, inWindow) + added(start, end)
-    const rest = worst(end, Math.max(end, lastAt(objective, inWindow, windowOf))) + added(inWindow, end)
+    const rest = worst(end, Math.max(end, lastAt(objective, inWindow))) + added(inWindow, end)
     return Math.max(excess(inWindow) + added(start, inWindow), rest)
   }
   const leftAfter = 0 - excessWith(from)
   let earliest = leftAfter >= 0 ? from : null
   for (let start = from + 1; start < from + longest && earliest === null; start++)
     if (excessWith(start) <= 0) earliest = start
-  return { fits: leftAfter >= 0, leftAfter, budgetMinutes: windowOf(from + 1).minutes * allowed, earliest }
-}
-
-/** The window up to a minute. A calendar's last window is remembered, because its bounds are slow to compute. */
-function windows(objective: Objective): (at: Minute) => { from: Minute; minutes: number } {
-  let last = windowAt(objective, 1)
-  return at => {
-    if (objective.calendar === null) return windowAt(objective, at)
-    if (at <= last.from || at > last.from + last.minutes) last = windowAt(objective, at)
-    return last
+  return {
+    fits: leftAfter >= 0,
+    leftAfter,
+    budgetMinutes: windowAt(objective, from + 1).nominalMinutes * allowed,
+    earliest,
   }
 }
 
 /** The last minute whose window holds the one that begins at `start`. */
-function lastAt(
-  { calendar, windowMinutes }: Objective,
-  start: Minute,
-  windowOf: ReturnType<typeof windows>,
-): Minute {
-  if (calendar === null) return start + windowMinutes
-  const { from, minutes } = windowOf(start + 1)
-  return from + minutes
+function lastAt(objective: Objective, start: Minute): Minute {
+  if (objective.calendar === null) return start + objective.windowMinutes
+  const { from, nominalMinutes } = windowAt(objective, start + 1)
+  return from + nominalMinutes
 }
 
 /** Running sums over [from, to): minutes that were offline, and later minutes that are announced, each counted once. */

@@ -1,7 +1,6 @@
 import type { Minute, Objective, Tier, TierName } from '../sources/index.ts'
-import { complement, type Fraction, fraction, multiply, reaches, toNumber } from './fraction.ts'
-import type { Tally } from './sli.ts'
-import { bad, total } from './sli.ts'
+import { complement, fraction, multiply, reaches, toNumber } from './fraction.ts'
+import { bad, type Tally, total } from './sli.ts'
 
 /** In a shorter window one bad slot would be the whole window. */
 export const minimumShortSlots = 2
@@ -9,26 +8,20 @@ export const minimumShortSlots = 2
 /** With a longer one an alert would fire for hours after the recovery. */
 export const maxShortMinutes = 30
 
-type Share = { name: TierName; part: number; share: Fraction }
-const row = (name: TierName, part: number, percent: number): Share => ({
-  name,
-  part,
-  share: fraction(percent, 100),
-})
-
-/** Long window as a part of the whole, and the part of the budget that may be gone when the tier fires. */
-const shortPlan: readonly Share[] = [
-  row('page-fast', 96, 10),
-  row('page-slow', 24, 20),
-  row('ticket-fast', 8, 30),
-  row('ticket-slow', 4, 30),
+/** Long window as a part of the whole, and percent of the budget that may be gone when the tier fires. */
+type Plan = readonly (readonly [name: TierName, part: number, percent: number])[]
+const shortPlan: Plan = [
+  ['page-fast', 96, 10],
+  ['page-slow', 24, 20],
+  ['ticket-fast', 8, 30],
+  ['ticket-slow', 4, 30],
 ]
 /** SRE workbook, chapter 5, table 5-8: of 30 days 1 h, 6 h, 1 d and 3 d, which are factors of 14.4, 6, 3 and 1. */
-const longPlan: readonly Share[] = [
-  row('page-fast', 720, 2),
-  row('page-slow', 120, 5),
-  row('ticket-fast', 30, 10),
-  row('ticket-slow', 10, 10),
+const longPlan: Plan = [
+  ['page-fast', 720, 2],
+  ['page-slow', 120, 5],
+  ['ticket-fast', 30, 10],
+  ['ticket-slow', 10, 10],
 ]
 const longPlanMinutes = 14 * 1440
 
@@ -42,12 +35,12 @@ type Planning = Pick<Objective, 'method' | 'target' | 'windowMinutes' | 'minimum
  */
 export function planTiers(windowMinutes: number): TierPlan[] {
   const plan = windowMinutes < longPlanMinutes ? shortPlan : longPlan
-  const plans = plan.map(({ name, part, share }) => {
+  const plans = plan.map(([name, part, percent]) => {
     const longMinutes = Math.max(2 * minimumShortSlots, Math.floor(windowMinutes / part))
     const twelfth = Math.round(longMinutes / 12)
     return {
       name,
-      share,
+      share: fraction(percent, 100),
       longMinutes,
       shortMinutes: Math.min(maxShortMinutes, Math.max(minimumShortSlots, twelfth)),
     }

@@ -1,20 +1,12 @@
 import type { WitnessCounts } from '../directory/witnesses.ts'
-import type { Minute, Objective } from '../sources/index.ts'
+import type { Minute, Objective, Tier } from '../sources/index.ts'
 import type { Recorded } from '../sources/recorded.ts'
 import { burnRate } from './burn-rate.ts'
 import { toNumber } from './fraction.ts'
-import { type bad, isDoubtful, unknown } from './sli.ts'
-import {
-  budgetLeftRatio,
-  digitsOf,
-  type MinuteSpan,
-  round,
-  type Standing,
-  standing,
-  standingJson,
-} from './standing.ts'
+import { isDoubtful, type Tally, unknown } from './sli.ts'
+import { budgetLeftRatio, digitsOf, round, type Standing, standing, standingJson } from './standing.ts'
 import { toDuration, toIso, toShort } from './time.ts'
-import { windowAt } from './window.ts'
+import { type MinuteSpan, windowAt } from './window.ts'
 
 export type Report = {
   span: MinuteSpan
@@ -23,8 +15,12 @@ export type Report = {
   witnesses: WitnessCounts | null
   planned: { minutes: number; offline: number }
 }
-type Judged = { standing: Standing; burns: Burn[]; strip: string; doubtful: number }
-type Burn = { tier: string; rate: number; factor: number; longMinutes: number }
+type Judged = {
+  standing: Standing
+  burns: { tier: Tier; rate: number }[]
+  strip: string
+  doubtful: number
+}
 
 /** The minutes that are judged: of each objective’s own window, or of one of the given length. */
 export function spanOf(
@@ -32,12 +28,9 @@ export function spanOf(
   { objective, tally }: Recorded['objectives'][number],
   windowMinutes?: number,
 ): MinuteSpan {
-  const { from, minutes } = windowAt(
-    windowMinutes === undefined ? objective : { windowMinutes, calendar: null },
-    to,
-  )
+  const window = windowAt(windowMinutes === undefined ? objective : { windowMinutes, calendar: null }, to)
   const begin = objective.method === 'Timeslices' ? tally.from : start
-  return { from: Math.max(begin, from), to, nominalMinutes: minutes }
+  return { ...window, from: Math.max(begin, window.from) }
 }
 
 export function judgeAll(recorded: Recorded, windowMinutes: number | undefined): Judged[] {
@@ -46,11 +39,9 @@ export function judgeAll(recorded: Recorded, windowMinutes: number | undefined):
     const span = spanOf(recorded, each, windowMinutes)
     return {
       standing: standing(objective, tally, span),
-      burns: objective.tiers.map(({ name, longMinutes, factor }) => ({
-        tier: name,
-        rate: burnRate(objective, tally, recorded.to, longMinutes),
-        factor,
-        longMinutes,
+      burns: objective.tiers.map(tier => ({
+        tier,
+        rate: burnRate(objective, tally, recorded.to, tier.longMinutes),
       })),
       strip: strip(span, objective, tally),
       doubtful: slots.filter(slot => slot.start >= span.from && isDoubtful(slot)).length,
@@ -63,7 +54,7 @@ const cells = 72
 const shades = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█']
 
 /** The window’s minutes in one line: `·` all good, ▁ to █ bad, `?` no data. */
-function strip(span: MinuteSpan, objective: Objective, tally: Parameters<typeof bad>[0]): string {
+function strip(span: MinuteSpan, objective: Objective, tally: Tally): string {
   const width = Math.min(cells, span.to - span.from)
   return Array.from({ length: width }, (_, i) => {
     const at = (cell: number): Minute => span.from + Math.round((cell * (span.to - span.from)) / width)
@@ -122,7 +113,7 @@ function objectiveText({ standing, burns, strip, doubtful }: Judged): string {
     `budget  ${'█'.repeat(filled)}${'░'.repeat(barCells - filled)}  ${left(standing)}`,
     `${toShort(span.from)} ${strip} ${toShort(span.to)}`,
     `        one cell is ${toDuration(minutesACell)}: · all good, ▁ to █ bad${objective.method === 'Timeslices' ? ', ? no data' : ''}`,
-    `burn    ${burns.map(each => `${each.tier} ${each.rate.toFixed(1)} of ${round(each.factor, 2)} (${toDuration(each.longMinutes)})`).join(' · ')}`,
+    `burn    ${burns.map(({ tier, rate }) => `${tier.name} ${rate.toFixed(1)} of ${round(tier.factor, 2)} (${toDuration(tier.longMinutes)})`).join(' · ')}`,
     ...(doubtful === 0
       ? []
       : [`doubt   ${doubtful} min in which a part was larger than the total: they count as no data`]),
@@ -137,7 +128,7 @@ function counts({ objective, good, bad, unknown, ratio }: Standing): string {
   const target = round(toNumber(objective.target) * 100, digitsOf(objective) - 2)
   return objective.method === 'Timeslices'
     ? `${percent} of at least ${target} %: ${good} min online, ${bad} offline, ${unknown} of them without data`
-    : `${percent} of at least ${target} %: ${good} good, ${bad} bad ${objective.unit}`
+    : `${percent} of at least ${target} %: ${round(good, 6)} good, ${round(bad, 6)} bad ${objective.unit}`
 }
 
 const left = (standing: Standing): string =>

@@ -1,16 +1,7 @@
-import type { Minute, Objective } from '../sources/index.ts'
+import type { Objective } from '../sources/index.ts'
 import { complement, reaches, toNumber } from './fraction.ts'
 import { bad, type Tally, total, unknown } from './sli.ts'
-import { windowAt } from './window.ts'
-
-/** The minutes [from, to) that are judged. `nominalMinutes` is the length of the whole window, also while the SLO is younger. */
-export type MinuteSpan = { from: Minute; to: Minute; nominalMinutes: number }
-
-/** The objective’s own window up to `at`. */
-export function spanAt(objective: Objective, at: Minute): MinuteSpan {
-  const { from, minutes } = windowAt(objective, at)
-  return { from, to: at, nominalMinutes: minutes }
-}
+import type { MinuteSpan } from './window.ts'
 
 /** How an objective stands: slots for Timeslices, events for Occurrences. */
 export type Standing = {
@@ -78,8 +69,9 @@ export function standingJson(standing: Standing): Record<string, number | null> 
       }
     : {
         objective: target,
-        kept: good,
-        broken: bad,
+        // A counter may count seconds, whose sums have rounding errors.
+        kept: round(good, 6),
+        broken: round(bad, 6),
         ratio: rounded,
         budgetLeft: round(budgetLeftRatio(standing), 3),
       }

@@ -9,7 +9,11 @@ const berlin = (unit: Calendar['unit'], startTime = '2026-01-01 00:00:00', count
 
 describe('the window', () => {
   test('that rolls ends where it is looked at', () => {
-    expect(windowAt({ windowMinutes: 60, calendar: null }, 1000)).toEqual({ from: 940, minutes: 60 })
+    expect(windowAt({ windowMinutes: 60, calendar: null }, 1000)).toEqual({
+      from: 940,
+      to: 1000,
+      nominalMinutes: 60,
+    })
   })
 
   test.each([
@@ -31,7 +35,7 @@ describe('the window', () => {
     ['a window before the first', berlin('M'), '2025-12-10T00:00', '2025-11-30T23:00', 31 * 1440],
     ['two weeks', berlin('w', '2026-01-05 08:30:00', 2), '2026-01-20T12:00', '2026-01-19T07:30', 20_160],
   ])('of the calendar: %s', (_, each, at, from, minutes) => {
-    expect(windowAt(each, minute(at))).toEqual({ from: minute(from), minutes })
+    expect(windowAt(each, minute(at))).toMatchObject({ from: minute(from), nominalMinutes: minutes })
     expect(longestWindowMinutes(each)).toBeGreaterThanOrEqual(minutes)
   })
 })

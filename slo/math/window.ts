@@ -1,10 +1,10 @@
-import type { Calendar, CalendarUnit, Minute, Objective } from '../sources/index.ts'
+import type { Calendar, Minute, Objective } from '../sources/index.ts'
 
 type Windowed = Pick<Objective, 'windowMinutes' | 'calendar'>
 
 /** The nominal days of a unit. */
-const nominalDays: Record<CalendarUnit, number> = { d: 1, w: 7, M: 30 }
-const longestDays: Record<CalendarUnit, number> = { d: 1, w: 7, M: 31 }
+const nominalDays: Record<Calendar['unit'], number> = { d: 1, w: 7, M: 30 }
+const longestDays: Record<Calendar['unit'], number> = { d: 1, w: 7, M: 31 }
 /** A window is longer when clocks are set back in it. */
 const clockChangeMinutes = 120
 
@@ -15,22 +15,26 @@ export const nominalMinutes = ({ count, unit }: Pick<Calendar, 'count' | 'unit'>
 export const longestWindowMinutes = ({ windowMinutes, calendar }: Windowed): number =>
   calendar ? calendar.count * longestDays[calendar.unit] * 1440 + clockChangeMinutes : windowMinutes
 
-/**
- * The window in which the minute before `at` falls: where it begins, and how long it is as a whole. A rolling one ends
- * at `at`; a calendar window may end later.
- */
-export function windowAt(
-  { windowMinutes, calendar }: Windowed,
-  at: Minute,
-): { from: Minute; minutes: number } {
-  if (!calendar) return { from: at - windowMinutes, minutes: windowMinutes }
+/** The minutes [from, to) that are judged. `nominalMinutes` is the length of the whole window, also while the SLO is younger. */
+export type MinuteSpan = { from: Minute; to: Minute; nominalMinutes: number }
+
+/** The last window of each calendar that was asked for: its bounds are slow to compute. */
+const lastOf = new WeakMap<Calendar, MinuteSpan>()
+
+/** The window in which the minute before `to` falls, up to there: a calendar window may end later. */
+export function windowAt({ windowMinutes, calendar }: Windowed, to: Minute): MinuteSpan {
+  if (!calendar) return { from: to - windowMinutes, to, nominalMinutes: windowMinutes }
+  const last = lastOf.get(calendar)
+  if (last && last.from < to && to <= last.from + last.nominalMinutes) return { ...last, to }
   const starts = startsOf(calendar)
-  const days = (at - 1 - starts(0)) / 1440
+  const days = (to - 1 - starts(0)) / 1440
   let index = Math.floor(days / (calendar.count * nominalDays[calendar.unit]))
-  while (starts(index) >= at) index--
-  while (starts(index + 1) < at) index++
+  while (starts(index) >= to) index--
+  while (starts(index + 1) < to) index++
   const from = starts(index)
-  return { from, minutes: starts(index + 1) - from }
+  const window = { from, to, nominalMinutes: starts(index + 1) - from }
+  lastOf.set(calendar, window)
+  return window
 }
 
 /** The first minute of each window, counted from the one that begins at the calendar's start. */

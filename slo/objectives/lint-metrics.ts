@@ -1,10 +1,9 @@
-import { readFileSync } from 'node:fs'
 import type { Definition } from '@tintype/lib/telemetry/catalogue.ts'
-import { parse } from 'yaml'
 import type { Counter, Matcher, Selector, Sli } from '../sources/index.ts'
 import { formatMatcher, functionsOf } from '../sources/promql.ts'
 import { matches } from '../sources/selector.ts'
-import type { Document, Finding, Path } from './document.ts'
+import type { Document, Finding } from './document.ts'
+import { found } from './found.ts'
 import { countedPart, type Part, query } from './openslo.ts'
 
 /** What lint knows of where the metrics come from. */
@@ -16,20 +15,8 @@ export type Reading = {
   catalogue?: Readonly<Record<string, Definition>> | undefined
 }
 
-type Text = { rule?: string; severity?: Finding['severity']; message: string; fix: string }
-const texts: Record<string, Text> = parse(readFileSync(new URL('lint-rules.yaml', import.meta.url), 'utf8'))
-
-/** A finding of lint-rules.yaml at a place of the document. */
-export function found(
-  document: Document,
-  path: Path,
-  name: string,
-  values: Readonly<Record<string, string | number>> = {},
-): Finding {
-  const { rule = name, severity, message, fix } = texts[name] as Text
-  const fill = (text: string) => text.replace(/\{(\w+)\}/g, (_, key: string) => String(values[key]))
-  return document.finding(path, rule, fill(message), fill(fix), severity)
-}
+/** A finding at the place that is looked at. */
+type Find = (name: string, values?: Readonly<Record<string, string | number>>) => Finding
 
 /** What is wrong with the queries of an indicator: what they read is no counter, or is not exposed. */
 export function lintSli(document: Document, sli: Sli, { source, catalogue }: Reading): Finding[] {
@@ -40,82 +27,65 @@ export function lintSli(document: Document, sli: Sli, { source, catalogue }: Rea
     ['total', sli.total],
   ]
   return parts.flatMap(([part, { selector, promql }]) => {
-    const path = query(part)
-    if (selector)
-      return catalogue
-        ? lintSelector(document, path, selector, catalogue)
-        : lintBound(document, path, selector)
+    const find: Find = (name, values) => found(document, query(part), name, values)
+    if (selector) return catalogue ? lintSelector(find, selector, catalogue) : lintBound(find, selector)
+    // The increase of a counter is taken; the increase of a rate would not be the number of events.
+    const rate = functionsOf(promql).find(name => /^(i?rate|increase|delta|idelta|deriv)$/.test(name))
     return [
-      ...(isEmbedded ? [found(document, path, 'needs-prometheus')] : []),
-      ...lintComputed(document, path, promql),
+      ...(isEmbedded ? [find('needs-prometheus')] : []),
+      ...(rate ? [find('computed', { function: rate })] : []),
     ]
   })
 }
 
 /** Where the metrics are not known, Prometheus' version is not, either. */
-const lintBound = (document: Document, path: Path, { matchers }: Selector): Finding[] =>
+const lintBound = (find: Find, { matchers }: Selector): Finding[] =>
   matchers
     .filter(({ label, operator, value }) => label === 'le' && operator === '=' && /^\d+(\.0)?$/.test(value))
-    .map(({ value }) =>
-      found(document, path, 'bucket-written', { bound: Number(value), pattern: pattern(Number(value)) }),
-    )
-
-/** The increase of a counter is taken; the increase of a rate would not be the number of events. */
-function lintComputed(document: Document, path: Path, promql: string): Finding[] {
-  const [wrong] = functionsOf(promql).filter(name => /^(i?rate|increase|delta|idelta|deriv)$/.test(name))
-  return wrong ? [found(document, path, 'computed', { function: wrong })] : []
-}
+    .map(({ value }) => find('bucket-written', { bound: Number(value), pattern: pattern(Number(value)) }))
 
 function lintSelector(
-  document: Document,
-  path: Path,
+  find: Find,
   { metric, matchers }: Selector,
   catalogue: NonNullable<Reading['catalogue']>,
 ): Finding[] {
   const [, base = metric, part] = /^(.*?)(_bucket|_count|_sum)?$/.exec(metric) ?? []
   const definition = catalogue[metric] ?? catalogue[base]
-  if (!definition) return [found(document, path, 'unknown-metric', { metric })]
+  if (!definition) return [find('unknown-metric', { metric })]
   const { kind } = definition
-  if (kind === 'gauge' || (kind === 'histogram' && !part))
-    return [found(document, path, 'no-counter', { metric, kind })]
-  const labels = matchers
-    .filter(({ label }) => label !== 'le')
-    .flatMap(each => lintLabel(document, path, metric, definition, each))
-  return part === '_bucket' ? [...labels, ...lintBucket(document, path, definition, matchers)] : labels
+  if (kind === 'gauge' || (kind === 'histogram' && !part)) return [find('no-counter', { metric, kind })]
+  return [
+    ...matchers
+      .filter(({ label }) => label !== 'le')
+      .flatMap(each => lintLabel(find, metric, definition, each)),
+    ...(part === '_bucket' ? lintBucket(find, definition, matchers) : []),
+  ]
 }
 
 /** Prometheus adds these to every series it scrapes. */
 const targetLabels = ['job', 'instance']
 
-function lintLabel(document: Document, path: Path, metric: string, definition: Definition, matcher: Matcher) {
+function lintLabel(find: Find, metric: string, definition: Definition, matcher: Matcher): Finding[] {
   const { label } = matcher
   const values = definition.labels[label]
   if (values === 'open' || targetLabels.includes(label)) return []
   if (!values) {
     const known = Object.keys(definition.labels).join(', ') || 'none'
-    return [found(document, path, 'unknown-label', { metric, label, known })]
+    return [find('unknown-label', { metric, label, known })]
   }
   if (values.some(value => matches({ matchers: [matcher] }, { [label]: value }))) return []
-  const known = values.join(', ')
-  return [found(document, path, 'unknown-value', { metric, matcher: formatMatcher(matcher), known })]
+  return [find('unknown-value', { metric, matcher: formatMatcher(matcher), known: values.join(', ') })]
 }
 
 const pattern = (bound: number): string => `le=~"${bound}(\\\\.0)?"`
 
-function lintBucket(
-  document: Document,
-  path: Path,
-  { buckets = [] }: Definition,
-  matchers: readonly Matcher[],
-) {
+function lintBucket(find: Find, { buckets = [] }: Definition, matchers: readonly Matcher[]): Finding[] {
   const le = matchers.find(({ label }) => label === 'le')
-  if (!le) return [found(document, path, 'no-bucket', { pattern: pattern(60) })]
+  if (!le) return [find('no-bucket', { pattern: pattern(60) })]
   const has = (bound: string) => matches({ matchers: [le] }, { le: bound })
   const chosen = buckets.find(bound => has(String(bound)))
   if (chosen === undefined)
-    return [
-      found(document, path, 'missing-bucket', { matcher: formatMatcher(le), bounds: buckets.join(', ') }),
-    ]
+    return [find('missing-bucket', { matcher: formatMatcher(le), bounds: buckets.join(', ') })]
   if (!Number.isInteger(chosen) || (has(String(chosen)) && has(`${chosen}.0`))) return []
-  return [found(document, path, 'bucket-text', { bound: chosen, pattern: pattern(chosen) })]
+  return [find('bucket-text', { bound: chosen, pattern: pattern(chosen) })]
 }

@@ -6,8 +6,10 @@ import { longestWindowMinutes } from '../math/window.ts'
 import type { Objective, Tier } from '../sources/index.ts'
 import { losesLabel } from '../sources/promql.ts'
 import type { Document, Finding } from './document.ts'
-import { found, lintSli, type Reading } from './lint-metrics.ts'
-import { annotation, countObjectives, objectivePath, windowKey, windowPath } from './openslo.ts'
+import { found } from './found.ts'
+import { lintSli, type Reading } from './lint-metrics.ts'
+import { slug } from './objectives.ts'
+import { annotation, objectivePath, rollingPath, windowPath } from './openslo.ts'
 
 /** What the shape of a document allows and is wrong all the same. */
 export function lint(document: Document, objectives: readonly Objective[], reading: Reading): Finding[] {
@@ -15,9 +17,10 @@ export function lint(document: Document, objectives: readonly Objective[], readi
   if (!first) return []
   return [
     ...lintSli(document, first.sli, reading),
-    ...lintNames(document),
     ...lintGroup(document, first),
+    ...lintPolicies(document),
     ...objectives.flatMap((objective, index) => [
+      ...(objectives.length > 1 ? lintName(document, index) : []),
       ...lintTarget(document, objective, index),
       ...objective.tiers.flatMap(tier => lintTier(document, objective, tier, index)),
     ]),
@@ -42,13 +45,17 @@ function lintGroup(document: Document, { groupBy, sli }: Objective): Finding[] {
   ]
 }
 
-function lintNames(document: Document): Finding[] {
-  const count = countObjectives(document)
-  if (count === 1) return []
-  const paths = Array.from({ length: count }, (_, index) => objectivePath(index, 'displayName'))
-  return paths.flatMap((path, index) =>
-    document.get(path) === undefined ? [found(document, path, 'name-by-order', { place: index + 1 })] : [],
-  )
+/** The names of several entries of a document end in their displayNames, of which letters a to z and digits are left. */
+function lintName(document: Document, index: number): Finding[] {
+  const path = objectivePath(index, 'displayName')
+  const title = document.get(path) as string | undefined
+  return slug(title) === '' ? [found(document, path, 'name-by-order', { place: index + 1 })] : []
+}
+
+function lintPolicies(document: Document): Finding[] {
+  const path = ['spec', 'alertPolicies']
+  const policies = document.get(path)
+  return Array.isArray(policies) && policies.length > 0 ? [found(document, path, 'own-alerts')] : []
 }
 
 function lintTarget(document: Document, objective: Objective, index: number): Finding[] {
@@ -72,7 +79,7 @@ function lintWindow(document: Document, objective: Objective, reading: Reading):
   const window = toDuration(windowMinutes)
   const isKept = keepDays === 0 || needed <= keepDays
   return [
-    ...(calendar ? [found(document, windowKey('isRolling'), 'calendar-in-rules')] : []),
+    ...(calendar ? [found(document, rollingPath, 'calendar-in-rules')] : []),
     ...(isKept ? [] : [found(document, windowPath, 'window-not-kept', { window, keepDays, needed })]),
   ]
 }

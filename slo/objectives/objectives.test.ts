@@ -83,7 +83,7 @@ describe('an objective', () => {
     ['a target without a budget', latency.replace('0.99', '0.9999999999'), '0.9999999999', 'shape'],
     ['an alias of nothing', latency.replace('0.99', '*none'), 'apiVersion', 'yaml'],
     ['no target', latency.replace(/ {6}target: 0.99\n/, ''), 'displayName: Promises kept', 'shape'],
-    ['another kind', latency.replace('kind: SLO', 'kind: SLI'), 'SLI', 'shape'],
+    ['another kind', latency.replace('kind: SLO', 'kind: SLA'), 'SLA', 'shape'],
     ['a misspelt key', latency.replace('budgetingMethod', 'budgetMethod'), 'Occurrences', 'shape'],
     ['a window of two years', latency.replace('duration: 1d', 'duration: 104w'), '104w', 'shape'],
     ['a function of a counter', latency.replace('query: tintype', 'query: rate(tintype'), 'rate(', 'shape'],
@@ -95,7 +95,7 @@ describe('an objective', () => {
         '        total:',
         '        bad: { metricSource: { spec: { query: up } } }\n        total:',
       ),
-      'up } }',
+      '{ metricSource',
       'shape',
     ],
     [
@@ -155,6 +155,60 @@ describe('an objective', () => {
     ])
     expect(parsed[1]?.objectives[1]?.displayName).toBe('Online 23 of every 24 hours: Nearly all (99 %)')
     expect(findings(text)).toContain(`${place(text, '{ target: 0.95')} name-by-order`)
+    const korean = text.replace('Most,', '대부분,')
+    expect(findings(korean)).toContain(`${place(korean, '대부분')} name-by-order`)
+  })
+
+  test('an SLI of another file is the indicator of the objective that names it, and other kinds are passed over', async () => {
+    const folder = await temporaryFolder()
+    const indicator = / {2}indicator:\n(?: {4}.*\n)+/.exec(latency)?.[0] ?? ''
+    const spec = /(?: {6}ratioMetric:\n)(?: {8}.*\n)+/.exec(indicator)?.[0] ?? ''
+    const head = (kind: string, name: string) =>
+      `apiVersion: openslo/v1\nkind: ${kind}\nmetadata: { name: ${name} }\n`
+    writeFileSync(
+      join(folder, 'z.yaml'),
+      `${head('SLI', 'kept')}spec:\n${spec}---\n${head('Service', 'shop')}spec: {}\n`,
+    )
+    writeFileSync(join(folder, 'a.yaml'), latency.replace(indicator, '  indicatorRef: kept\n'))
+    const [inline] = parseObjectives('x.yaml', latency)[0]?.objectives ?? []
+    expect(readObjectives(folder)).toMatchObject([{ name: 'latency', sli: inline?.sli }])
+    expect(lintFiles([folder], recorder(0))).toEqual([])
+    writeFileSync(join(folder, 'a.yaml'), latency.replace(indicator, '  indicatorRef: other\n'))
+    expect(lintFiles([folder], recorder(0))).toMatchObject([
+      {
+        message: 'spec.indicatorRef is "other"',
+        fix: 'it must be the name of an SLI in these files, without an indicator beside it',
+      },
+    ])
+  })
+
+  test('a list of documents, a percentage, a calendar without isRolling and a quarter are read as OpenSLO has them', () => {
+    const text = latency
+      .replace('target: 0.99', 'targetPercent: 99.9')
+      .replace('duration: 1d', 'duration: 1Q')
+      .replace('isRolling: true', 'calendar: { startTime: 2026-01-01 00:00:00, timeZone: Asia/Seoul }')
+      .replace('counter: true', 'counter: true')
+    const list = `- ${text.replaceAll('\n', '\n  ').trim()}\n- ${availability.replaceAll('\n', '\n  ').trim()}\n`
+    const [quarter, second] = parseObjectives('x.yaml', list).flatMap(({ objectives }) => objectives)
+    expect(quarter).toMatchObject({
+      target: { numerator: 999, denominator: 1000 },
+      windowMinutes: 129_600,
+      calendar: { count: 3, unit: 'M', timeZone: 'Asia/Seoul' },
+    })
+    expect(second?.name).toBe('availability')
+    const wrong = list.replace('99.9', '999')
+    expect(findings(wrong)).toContain(`${place(wrong, 'displayName: Promises kept')} shape`)
+    expect(findings(list.replace('targetPercent: 99.9', 'targetPercent: "99"')).join()).toContain('shape')
+  })
+
+  test('labels, alert policies and a service of any name are no errors', () => {
+    const text = latency
+      .replace('  annotations:', '  labels: { team: [a, b] }\n  annotations:\n    other.com/x: 1')
+      .replace('service: tintype', 'service: TheService.v2')
+      .replace('          counter: true\n', '')
+      .concat('  alertPolicies:\n    - alertPolicyRef: fast\n')
+    expect(findings(text).map(each => each.split(' ')[1])).toEqual(['own-alerts'])
+    expect(findings(text.replace('    - alertPolicyRef: fast\n', ''))).toEqual([])
   })
 
   test('empty documents and hidden files are passed over, folders in the folder are read', async () => {
@@ -299,9 +353,9 @@ describe('the lint', () => {
       'an increase of an increase',
       latency.replace(
         'query: tintype_promises_total{outcome="kept"}',
-        'query: sum(rate(tintype_promises_total[5m]))',
+        'query: max(rate(tintype_promises_total[5m]))',
       ),
-      'sum(rate',
+      'max(rate',
       'no-counter',
     ],
     [

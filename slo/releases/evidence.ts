@@ -44,7 +44,7 @@ export const metricsOf = (
     memory,
     ...countedOf(objectives).flatMap(({ part, total }) => [part.metric, total.metric]),
     ...compare.flatMap(each =>
-      'seconds' in each
+      each.seconds
         ? ['bucket', 'sum', 'count'].map(part => `${selector(each.seconds).metric}_${part}`)
         : [selector(each.bad).metric, selector(each.total).metric],
     ),
@@ -63,7 +63,7 @@ export const countedOf = (objectives: readonly Objective[]) =>
     return part && total ? [{ objective, part, total, isBad: sli.counts === 'bad' }] : []
   })
 
-function selector(text: string): Selector {
+function selector(text = ''): Selector {
   const parsed = parseSelector(text)
   if (!parsed) throw new Error(`service.yaml, releases: "${text}" is no selector of one metric`)
   return parsed
@@ -114,9 +114,9 @@ export function countVersions(
     }),
     compared: releases.compare.map(({ what, process, stage, ...each }) => ({
       ...{ what, process, stage },
-      ...('bad' in each
-        ? { counts: countsOf(sum(selector(each.bad)), sum(selector(each.total))) }
-        : times(each, all.old, sumTogether)),
+      ...(each.seconds
+        ? times(each, all.old, sumTogether)
+        : { counts: countsOf(sum(selector(each.bad)), sum(selector(each.total))) }),
     })),
     memory: memoryOf(all, releases, spans.new),
     seen: [...known]
@@ -137,7 +137,7 @@ function lives(series: readonly Series[], buildInfo: string) {
   return found
 }
 
-type Timed = { seconds: string; floorRatio: number; floorSeconds: number }
+type Timed = Pick<Releases['compare'][number], 'seconds' | 'floorRatio' | 'floorSeconds'>
 type Sum = (selector: Selector) => Pair<number>
 
 /** The means, and how many events were slower than the bucket's bound that is nearest to the median of all. */

@@ -52,6 +52,7 @@ export function openDiagnosis(
     NODE_COMPILE_CACHE: getCompileCacheDir() ?? '',
     SCRAPE_SECONDS: String(service.scrapeSeconds),
     PROMETHEUS_URL: service.prometheus,
+    PROMETHEUS_HEADERS: own.PROMETHEUS_HEADERS ?? '',
   }
   let all = store.get<FoundVerdict[]>('verdicts') ?? []
   const keep = (found: FoundVerdict): void => {

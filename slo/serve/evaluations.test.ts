@@ -5,22 +5,28 @@ import { openEvaluations } from './evaluations.ts'
 
 const now = 30_000_000
 
-test('a group whose first minute was an hour ago was not offline before', async () => {
-  const began: Record<string, number> = { old: 0, young: now - 60 }
+/** Groups that counted from a minute on, with the last samples at `to`. */
+const counting = (began: Record<string, number>, to = Number.POSITIVE_INFINITY): Source => {
   const jobOf = (sli: unknown) => /job=\\"(\w+)\\"/.exec(JSON.stringify(sli))?.[1] ?? ''
-  const source: Source = {
+  return {
     labelValues: async () => Object.keys(began),
+    now: async () => to * 60_000,
     seenBefore: async (sli, minute) => (began[jobOf(sli)] ?? 0) < minute,
-    slots: async (sli, from, to) =>
-      Array.from({ length: to - from }, (_, i) => {
-        const counted = from + i >= (began[jobOf(sli)] ?? 0)
+    slots: async (sli, from, until) =>
+      Array.from({ length: until - from }, (_, i) => {
+        const counted = from + i >= (began[jobOf(sli)] ?? 0) && from + i < to
         return { start: from + i, good: counted ? 4 : 0, total: counted ? 4 : 0, unknown: !counted }
       }),
     series: async () => [],
     close: async () => {},
   }
-  const grouped = countedKinds.filter(({ name }) => name === 'grouped-slices')
-  const evaluations = openEvaluations(grouped, source, { get: () => undefined, set: () => {} })
+}
+
+const groupedSlices = countedKinds.filter(({ name }) => name === 'grouped-slices')
+const noStore = { get: () => undefined, set: () => {} }
+
+test('a group whose first minute was an hour ago was not offline before', async () => {
+  const evaluations = openEvaluations(groupedSlices, counting({ old: 0, young: now - 60 }), noStore)
   await evaluations.read(now)
   const views = evaluations.viewsAt(now)
   expect(views.map(({ objective, standing }) => [objective.group, standing.good, standing.bad])).toEqual([
@@ -28,4 +34,11 @@ test('a group whose first minute was an hour ago was not offline before', async 
     ['young', 60, 0],
   ])
   expect(views.flatMap(({ firings }) => firings)).toEqual([])
+})
+
+test('minutes that a late clock of the source has not reached are not offline', async () => {
+  const evaluations = openEvaluations(groupedSlices, counting({ old: 0 }, now - 5), noStore)
+  await evaluations.read(now)
+  const [view] = evaluations.viewsAt(now)
+  expect([view?.at, view?.standing.good, view?.standing.bad]).toEqual([now - 5, 1440, 0])
 })

@@ -46,8 +46,9 @@ export function openEvaluations(
     /** Whether the source was read once and the SLO had begun. */
     hasRead: () => hasRead,
     /** The objectives at a minute that was read, without groups that have ended; empty before the SLO began, and when it is before what is kept. */
-    viewsAt(minute: Minute): View[] {
-      const { start, objectives } = recorded ?? { start: minute, objectives: [] }
+    viewsAt(asked: Minute): View[] {
+      const { start, to, objectives } = recorded ?? { start: asked, to: asked, objectives: [] }
+      const minute = Math.min(asked, to)
       if (start >= minute) return []
       return objectives
         .filter(({ tally: { from, to } }) => from < minute && minute <= to)

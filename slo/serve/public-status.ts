@@ -4,6 +4,7 @@ import { observeStorage } from '@tintype/lib/telemetry/calls.ts'
 import type { Log } from '@tintype/lib/telemetry/log.ts'
 import type { Metrics } from '@tintype/lib/telemetry/metrics.ts'
 import { judge } from '../math/sli.ts'
+import { toMinute } from '../math/time.ts'
 import type { Source } from '../sources/index.ts'
 import { type Loop, repeat } from './loop.ts'
 import { onChange } from './on-change.ts'
@@ -43,7 +44,7 @@ export async function readStatus(watch: Watch, source: Source): Promise<PublicSt
 
 /** The minute that runs, as far as it is known; before its first journey has ended, the one before. */
 async function isOnline({ objective }: View, source: Source): Promise<boolean> {
-  const minute = Math.floor(Date.now() / 60_000)
+  const minute = toMinute(await source.now())
   const [before, now] = await source.slots(objective.sli, minute - 1, minute + 1)
   const latest = now && now.total > 0 ? now : before
   return latest !== undefined && judge(objective, latest).good === 1

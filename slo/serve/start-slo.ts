@@ -97,7 +97,7 @@ export async function startSlo(written: Directory, environment: NodeJS.ProcessEn
     evaluations: openEvaluations(objectives, source, alertStore),
     notifier,
     alertStore,
-    hasAlertmanager: service.prometheus ? () => hasAlertmanager(service.prometheus, service.selectors) : null,
+    hasAlertmanager: service.prometheus ? () => hasAlertmanager(service.prometheus, service) : null,
     heartbeat: config.HEARTBEAT_URL,
     diagnosis,
     pages: () => pages,

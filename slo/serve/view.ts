@@ -1,7 +1,8 @@
 import { backtest } from '../math/backtest.ts'
 import { burnRate } from '../math/burn-rate.ts'
 import { bad } from '../math/sli.ts'
-import { type Standing, spanAt, standing } from '../math/standing.ts'
+import { type Standing, standing } from '../math/standing.ts'
+import { windowAt } from '../math/window.ts'
 import type { Minute, Tier } from '../sources/index.ts'
 import type { RecordedObjective } from '../sources/recorded.ts'
 
@@ -27,7 +28,7 @@ export function viewOf(recorded: RecordedObjective, start: Minute, at: Minute): 
   const { objective, tally } = recorded
   const { windowMinutes, tiers } = objective
   const stand = (to: Minute) => {
-    const span = spanAt(objective, to)
+    const span = windowAt(objective, to)
     return standing(objective, tally, { ...span, from: Math.max(tally.from, span.from) })
   }
   const now = stand(at)

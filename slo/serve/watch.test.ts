@@ -30,6 +30,7 @@ function source() {
   const fake: Source = {
     slots,
     labelValues: async () => [],
+    now: async () => Number.POSITIVE_INFINITY,
     seenBefore: async () => false,
     series: async () => [],
     close: async () => {},
@@ -183,6 +184,7 @@ const offline = (): Source => ({
       return { start: from + i, good, total: 4, unknown: false }
     })
   },
+  now: async () => Number.POSITIVE_INFINITY,
   seenBefore: async () => true,
   labelValues: async () => [],
   series: async () => [],

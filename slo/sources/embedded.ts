@@ -8,6 +8,7 @@ export const openEmbedded = (dataDir: string): Source => embeddedSource(openStor
 
 /** The source over an open recorder's file; closing it closes the file. */
 export const embeddedSource = (store: Reader): Source => ({
+  now: async () => Date.now(),
   async slots(sli, from, to) {
     const { part, total } = recordedSelectors(sli)
     const { counts, maxGapSeconds } = sli as RatioSli
@@ -28,12 +29,10 @@ export function checkRecorded(slis: readonly Sli[]): void {
 }
 
 function recordedSelectors(sli: Sli): { part: Selector; total: Selector } {
-  const computed = sli.kind === 'threshold' ? sli.gauge : computedOf(sli)
   if (sli.kind === 'ratio' && sli.part.selector && sli.total.selector)
     return { part: sli.part.selector, total: sli.total.selector }
+  const computed = sli.kind === 'threshold' ? sli.gauge : (sli.part.selector ? sli.total : sli.part).promql
   throw new SourceError(
     `the embedded recorder reads counters as name{label="value"}, and their sum; ${computed} needs a Prometheus (PROMETHEUS_URL)`,
   )
 }
-
-const computedOf = ({ part, total }: RatioSli): string => (part.selector ? total : part).promql

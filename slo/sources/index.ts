@@ -38,6 +38,8 @@ export type Sli = RatioSli | ThresholdSli
 
 /** Where slots come from: Prometheus or the embedded recorder. Both give the same slots for the same samples. */
 export type Source = {
+  /** Up to when there are samples, epoch milliseconds. A minute that ends later is not judged. */
+  now(): Promise<number>
   /** One slot for every minute of [from, to), in order; a minute without data has 0 of 0 and is unknown. */
   slots(sli: Sli, from: Minute, to: Minute): Promise<Slot[]>
   /** Whether anything was counted at or before the start of `minute`. */
@@ -105,12 +107,8 @@ export type Objective = {
   file: string
 }
 
-/** Days, weeks, months. */
-export const calendarUnits = ['d', 'w', 'M'] as const
-export type CalendarUnit = (typeof calendarUnits)[number]
-
-/** Windows that follow each other: the first begins at `startTime` on the clocks of `timeZone`. */
-export type Calendar = { count: number; unit: CalendarUnit; startTime: string; timeZone: string }
+/** Days, weeks or months that follow each other: the first begins at `startTime` on the clocks of `timeZone`. */
+export type Calendar = { count: number; unit: 'd' | 'w' | 'M'; startTime: string; timeZone: string }
 
 export const tierNames = ['page-fast', 'page-slow', 'ticket-fast', 'ticket-slow'] as const
 export type TierName = (typeof tierNames)[number]

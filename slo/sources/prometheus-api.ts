@@ -2,44 +2,52 @@ import { errorCode } from '@tintype/lib/errors.ts'
 import { askBounded, TooLong } from '@tintype/lib/http/bounded-request.ts'
 import { countLimit, limits } from '@tintype/lib/limits.ts'
 import { turns } from '@tintype/lib/turns.ts'
+import { type Answered, type Matrix, onePerCopy } from './copies.ts'
 import { SourceError } from './index.ts'
 import { type Scope, scoped, unscoped, withMatchers } from './promql.ts'
 
-export type Matrix = { metric: Record<string, string>; values: [seconds: number, value: string][] }[]
 type Answer<T> = { status?: string; error?: string; warnings?: string[]; isPartial?: boolean; data?: T }
+
+type Instant = { value: [seconds: number, value: string] }
+
+/** A scrape and its write take so long. */
+const settleSeconds = 5
 
 export type PrometheusApi = ReturnType<typeof prometheusApi>
 
 /**
- * Prometheus’ HTTP API. Every expression is narrowed to the scope. Each call @throws SourceError when Prometheus is
- * away, refuses, answers only in part, not within `limits.readSeconds`, or with more than `limits.readSeries` series or
- * `limits.readBytes`. At most `limits.reads` are under way.
+ * Prometheus’ HTTP API. Every expression is narrowed to the scope; copies of a series are answered as one. Parameters of the
+ * address are sent with each call. Each call @throws SourceError when Prometheus is away, refuses, answers only in part, not
+ * within `limits.readSeconds`, or with more than `limits.readSeries` series or `limits.readBytes`. At most `limits.reads` are
+ * under way.
  */
 export function prometheusApi(url: string, scope: Scope = unscoped) {
-  const base = `${url.replace(/\/+$/, '')}/api/v1/`
+  const [address = '', ofAddress = ''] = url.split('?')
+  const base = `${address.replace(/\/+$/, '')}/api/v1/`
   // Without a password that stands in the address.
-  const shown = url.replace(/\/\/[^/]*@/, '//')
+  const shown = address.replace(/\/\/[^/]*@/, '//')
   const fail = (what: string, cause?: unknown): never => {
     throw new SourceError(`Prometheus at ${shown} ${what}`, cause === undefined ? {} : { cause })
   }
   const turn = turns(limits.reads.value, () => countLimit('reads'))
-  const call = async <T>(path: string, what: string, parameters: URLSearchParams): Promise<T> => {
+  const call = async <T>(path: string, what: string, own: URLSearchParams): Promise<T> => {
+    const parameters = new URLSearchParams([...new URLSearchParams(ofAddress), ...own])
     const ask = (isGet: boolean) =>
       askBounded(`${base}${path}${isGet ? `?${parameters}` : ''}`, {
-        headers: { 'content-type': 'application/x-www-form-urlencoded' },
+        headers: { ...scope.headers, 'content-type': 'application/x-www-form-urlencoded' },
         signal: AbortSignal.timeout(limits.readSeconds.value * 1000),
         maxMiB: limits.readBytes.value,
         ...(!isGet && { body: `${parameters}` }),
       })
     const read = async () => {
-      const isGet = path.startsWith('label/')
+      const isGet = !path.startsWith('query')
       const answer = await ask(isGet).catch(error => {
         // A load balancer closed the connection that was kept, in the moment in which it was used again.
         if (errorCode(error) !== 'ECONNRESET') throw error
         return ask(isGet)
       })
       // Some proxies let only GET through.
-      return answer.status === 405 && !isGet ? ask(true) : answer
+      return [403, 404, 405].includes(answer.status) && !isGet ? ask(true) : answer
     }
     const { status, headers, body } = await turn(read).catch(error => {
       const limit =
@@ -53,7 +61,7 @@ export function prometheusApi(url: string, scope: Scope = unscoped) {
     if (answer?.status === 'error') fail(`refused ${what}: ${answer.error}`)
     if (answer?.status !== 'success' || answer.data === undefined)
       throw new SourceError(
-        `${shown} answered ${[status, headers.location].filter(Boolean).join(' to ')} and not as Prometheus does: is that a Prometheus?`,
+        `${shown} answered ${[status, headers.location].filter(Boolean).join(' to ')} and not as Prometheus does: ${[401, 403].includes(status) ? 'PROMETHEUS_HEADERS may name its token and tenant' : 'is that a Prometheus?'}`,
       )
     // Up to version 2.53 hints at the query, which the answer does not lack anything for, are among the warnings.
     const warnings = answer.warnings?.filter(each => !each.startsWith('PromQL info:')) ?? []
@@ -76,10 +84,32 @@ export function prometheusApi(url: string, scope: Scope = unscoped) {
     return new URLSearchParams([...narrowed, ...parametersOf({ start, end })])
   }
   return {
-    /** A range vector, or an instant vector’s series (without values), at a time in epoch seconds. */
-    query: (query: string, time: number) => evaluate('query', query, { time }),
-    range: (query: string, start: number, end: number, step: number) =>
-      evaluate('query_range', query, { start, end, step }),
+    /**
+     * Up to when there are samples, epoch milliseconds: the clock of Prometheus, and where samples come late, as by remote write,
+     * the newest one. Older than five minutes is none: then the scrapes have ended, and what is missing counts.
+     */
+    async now(): Promise<number> {
+      const query = withMatchers('max(timestamp(up)) or vector(0)', scope.selectors)
+      const { result } = await call<{ result: Instant[] }>('query', query, parametersOf({ query }))
+      const [at = Date.now() / 1000, newest = 0] = result[0]?.value.map(Number) ?? []
+      const isLate = newest > 0 && at - newest > 2 * (scope.scrapeSeconds ?? 60) + settleSeconds
+      return (isLate ? newest : at) * 1000
+    },
+    /** Whether it has an Alertmanager to send alerts to. */
+    hasAlertmanager: async () =>
+      (await call<{ activeAlertmanagers: unknown[] }>('alertmanagers', 'alertmanagers', parametersOf({})))
+        .activeAlertmanagers.length > 0,
+    /** The samples of a range vector, at a time in epoch seconds. */
+    async query(query: string, time: number): Promise<Answered[]> {
+      const matrix = await evaluate('query', query, { time })
+      if (matrix.some(({ values }) => values === undefined))
+        fail(`answered no samples of ${query}: it does not read ranges as Prometheus does`)
+      return onePerCopy(matrix, scope.replicaLabels)
+    },
+    /** Whether an instant vector has a series. */
+    any: async (query: string, time: number) => (await evaluate('query', query, { time })).length > 0,
+    range: async (query: string, start: number, end: number, step: number): Promise<Answered[]> =>
+      onePerCopy(await evaluate('query_range', query, { start, end, step }), scope.replicaLabels),
     /** How many series a selector has between two times. */
     series: async (selector: string, start: number, end: number) =>
       (await call<unknown[]>('series', selector, match([selector], start, end))).length,

@@ -3,13 +3,16 @@ import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { text } from 'node:stream/consumers'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { describeWithParts } from '../../test/support.ts'
+import { hasAlertmanager } from '../alerts/alertmanager.ts'
 import { readDirectory } from '../directory.ts'
 import { type RunningPrometheus, startPrometheus } from '../test/prometheus.ts'
 import { contractData, sourceContract } from './contract.ts'
 import type { RatioSli } from './index.ts'
 import { openPrometheus } from './prometheus.ts'
+import { unscoped } from './promql.ts'
 
 describeWithParts('Prometheus as a source', ['prometheus', 'promtool'], parts => {
   let folder: string
@@ -101,9 +104,58 @@ describe('a Prometheus that is none', () => {
     expect(await openPrometheus(url).slots(computed, 0, 1)).toMatchObject([{ unknown: true }])
   })
 
+  test.each([
+    ['whose samples are fresh', '970', 1_000_000],
+    ['whose samples come four minutes late', '760', 760_000],
+    ['that scrapes nothing', '0', 1_000_000],
+  ])('the time of a source %s is known', async (_, newest, expected) => {
+    const url = await answeringWith([{ metric: {}, value: [1000, newest] }])
+    expect(await openPrometheus(url, { ...unscoped, scrapeSeconds: 15 }).now()).toBe(expected)
+  })
+
+  test('an answer of one value for a range of samples is refused', async () => {
+    const url = await answeringWith([{ metric: {}, value: [0, '1'] }])
+    await expect(openPrometheus(url).slots(computed, 0, 1)).rejects.toThrow(/does not read ranges/)
+  })
+
+  test('parameters of the address are sent with each read', async () => {
+    const seen: string[] = []
+    const server = createServer(async (request, response) => {
+      seen.push(`${request.url} ${await text(request)}`)
+      const data = request.url?.startsWith('/vm/api/v1/series') ? [] : { result: [] }
+      response.end(JSON.stringify({ status: 'success', data }))
+    }).listen(0, '127.0.0.1')
+    await new Promise(resolve => server.once('listening', resolve))
+    afterAll(() => void server.close())
+    const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/vm/?nocache=1`
+    await openPrometheus(url).slots(sli, 0, 1)
+    expect(seen.length).toBeGreaterThan(1)
+    for (const each of seen) expect(each).toMatch(/^\/vm\/api\/v1\/.*nocache=1/)
+  })
+
   test('a hint at the query is no answer in part, also where version 2.53 calls it a warning', async () => {
     const url = await answeringWith([], { warnings: ['PromQL info: metric might not be a counter: "a"'] })
     expect(await openPrometheus(url).slots(computed, 0, 1)).toMatchObject([{ unknown: true }])
+  })
+
+  test('whether anything was counted in 90 days is asked in pieces, because Mimir refuses more than 32 days', async () => {
+    const queries: URLSearchParams[] = []
+    const server = createServer(async (request, response) => {
+      const query = new URLSearchParams(await text(request))
+      queries.push(query)
+      const days = Number(/\[(\d+)d\]/.exec(query.get('query') ?? '')?.[1])
+      if (days > 32) return void response.writeHead(422).end('{"status":"error","error":"exceeds the limit"}')
+      const result = queries.length === 2 ? [{ metric: {}, value: [0, '1'] }] : []
+      response.end(JSON.stringify({ status: 'success', data: { result } }))
+    }).listen(0, '127.0.0.1')
+    await new Promise(resolve => server.once('listening', resolve))
+    afterAll(() => void server.close())
+    const source = openPrometheus(`http://127.0.0.1:${(server.address() as AddressInfo).port}`)
+    expect(await source.seenBefore(sli, 30_000_000)).toBe(true)
+    expect(queries.map(each => Number(each.get('time')))).toEqual([
+      1_800_000_000,
+      1_800_000_000 - 30 * 86_400,
+    ])
   })
 
   test('a native histogram is no counter, and what counts it is named', async () => {
@@ -111,8 +163,29 @@ describe('a Prometheus that is none', () => {
     await expect(openPrometheus(url).slots(computed, 0, 1)).rejects.toThrow(/histogram_count\(\)/)
   })
 
-  test('10,000 series in one metric are refused with their number', async () => {
-    const url = await answering(200, JSON.stringify({ status: 'success', data: Array(10_000).fill({}) }))
-    await expect(openPrometheus(url).slots(sli, 0, 10)).rejects.toThrow(/has 10000 series, more than 2000/)
+  test('one that asks for a token says which variable has it, and gets it with every read', async () => {
+    const seen: (string | undefined)[] = []
+    const server = createServer(({ headers, url }, response) => {
+      const isKnown = headers.authorization === 'Bearer abc' && headers['x-scope-orgid'] === 'shop'
+      seen.push(url)
+      const data = url?.endsWith('/query')
+        ? { result: [] }
+        : url?.includes('alertmanagers')
+          ? { activeAlertmanagers: [] }
+          : []
+      if (isKnown) response.end(JSON.stringify({ status: 'success', data }))
+      else response.writeHead(401).end('no org id')
+    }).listen(0, '127.0.0.1')
+    await new Promise(resolve => server.once('listening', resolve))
+    afterAll(() => void server.close())
+    const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+    await expect(openPrometheus(url).slots(sli, 0, 1)).rejects.toThrow(/answered 401 .*PROMETHEUS_HEADERS/)
+    const headers = { Authorization: 'Bearer abc', 'X-Scope-OrgID': 'shop' }
+    const source = openPrometheus(url, { ...unscoped, headers })
+    expect(await source.slots(sli, 0, 1)).toMatchObject([{ unknown: true }])
+    expect(await source.labelValues(sli, 'job', 0, 1)).toEqual([])
+    expect(await source.series(['up'], 0, 60_000)).toEqual([])
+    expect(await hasAlertmanager(url, { ...unscoped, headers })).toBe(false)
+    expect(seen.length).toBeGreaterThan(5)
   })
 })

@@ -44,6 +44,7 @@ describe('a counter', () => {
   test.each([
     ...['a{b="c"}', 'sum(a{b="c"})', 'sum by (d) (a{b="c"})', '(sum(a{b="c"}) by (d))', "a{b='c'}"],
     ...['sum(a{b="c"}) or vector(0)', '(sum(a{b="c"}) or on() vector( 0 ))'],
+    ...['sum(rate(a{b="c"}[5m]))', 'increase(a{b="c"}[1m]) or vector(0)'],
   ])('%s is read series by series', promql => {
     expect(counterOf(promql).selector).toEqual({
       metric: 'a',
@@ -52,7 +53,8 @@ describe('a counter', () => {
   })
 
   test.each([
-    ...['sum(a) + sum(b)', 'a offset 5m', 'max(a)', 'rate(a[5m])', '{__name__=~"a|b"}'],
+    ...['sum(a) + sum(b)', 'a offset 5m', 'max(a)', 'irate(a[5m])', '{__name__=~"a|b"}'],
+    ...['max(rate(a[5m]))', 'rate(a[5m] offset 1m)', 'rate(max(a)[5m:1m])'],
     ...['sum(a) or vector(1)', 'a or b', 'a{"b.c"="d"}', '{"a.b"}', 'a{b=~"\\\\pL"}', 'a{b=~"[[:alpha:]]"}'],
   ])('%s is computed', promql => expect(counterOf(promql).selector).toBe(null))
 })

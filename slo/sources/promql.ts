@@ -10,6 +10,10 @@ export type Scope = {
   selectors: Readonly<Record<string, string>>
   /** Labels that distinguish the copies of a highly available pair; of series that differ in nothing else one counts. */
   replicaLabels: readonly string[]
+  /** The scrape interval; default: the longest, 60. */
+  scrapeSeconds?: number
+  /** Sent with each read: a token, a tenant. */
+  headers?: Readonly<Record<string, string>>
 }
 export const unscoped: Scope = { selectors: {}, replicaLabels: [] }
 
@@ -145,7 +149,10 @@ function instantVector(selector: Node, promql: string): { from: number; to: numb
   return node ?? undefined
 }
 
-/** A counter as it is written: a sum of a selector counts what its series count, also with a zero where it has none. */
+/**
+ * A counter as it is written: a sum of a selector counts what its series count, also with a zero where it has none, and as a rate,
+ * which is how objectives are written for programs that divide rates.
+ */
 export function counterOf(promql: string): Counter {
   let node = parser.parse(promql).topNode.firstChild
   for (;;) {
@@ -160,17 +167,19 @@ export function counterOf(promql: string): Counter {
   }
 }
 
-/** The only operand of a sum or of parentheses, and that of `or vector(0)`. */
+/** The only operand of a sum, of parentheses or of a rate, and that of `or vector(0)`. */
 function within(node: Node, promql: string): Node | null | undefined {
   if (node.name === 'ParenExpr') return node.firstChild
+  const operand = node.getChild('FunctionCallBody')?.firstChild
+  if (/^(rate|increase)$/.test(functionOf(node, promql)))
+    return operand?.name === 'MatrixSelector' ? operand.firstChild : undefined
   if (node.name === 'BinaryExpr')
     return /^or\s+(on\s*\(\s*\)\s*)?vector\(\s*0\s*\)$/.test(
       promql.slice(node.firstChild?.to, node.to).trim(),
     )
       ? node.firstChild
       : undefined
-  if (node.name !== 'AggregateExpr' || !/^sum\b/.test(promql.slice(node.from, node.to))) return undefined
-  return node.getChild('FunctionCallBody')?.firstChild
+  return node.name === 'AggregateExpr' && /^sum\b/.test(promql.slice(node.from)) ? operand : undefined
 }
 
 /** Reads `name{label="value", …}`; undefined when it is anything else, such as a function of it. */

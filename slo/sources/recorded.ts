@@ -1,7 +1,8 @@
 import { type Tally, tally } from '../math/sli.ts'
+import { toMinute } from '../math/time.ts'
 import { longestWindowMinutes } from '../math/window.ts'
 import { grouped } from './groups.ts'
-import type { Minute, Objective, Slot, Source } from './index.ts'
+import { type Minute, type Objective, type Slot, type Source, SourceError } from './index.ts'
 
 /** A group that counted nothing for so long has ended, here and in the generated rules; else it would be offline for ever. */
 export const goneMinutes = 1_440
@@ -35,19 +36,25 @@ type Period = {
 }
 
 /**
- * Reads the minutes [from, to) of all objectives. An objective begins with `since`, else with the first minute in which
+ * Reads the minutes [from, to) of all objectives, as far as the source’s clock has come. An objective begins with `since`, else with the first minute in which
  * something was counted, as in the generated rules: one that never counted anything has no minutes. The SLO starts with the
  * first Timeslices objective that has begun, else with the first one of any kind; undefined when none has.
  */
 export async function readRecorded(
   source: Source,
   objectives: readonly Objective[],
-  { from, to, since, begun: knownOf = () => undefined, fromOf = () => from }: Period,
+  { from, to: wanted, since, begun: knownOf = () => undefined, fromOf = () => from }: Period,
 ): Promise<Recorded | undefined> {
+  const to = Math.min(wanted, toMinute(await source.now()))
   const known = await grouped(source, objectives, from, to)
   const reads = known.map(async (objective): Promise<Read> => {
     const own = fromOf(objective)
-    return { objective, from: own, slots: await source.slots(objective.sli, own, to) }
+    const slots = await source.slots(objective.sli, own, to).catch(error => {
+      throw error instanceof SourceError
+        ? new SourceError(`${objective.id}: ${error.message}`, { cause: error.cause })
+        : error
+    })
+    return { objective, from: own, slots }
   })
   const read = await Promise.all(reads)
   const begin = async (each: Read) => since ?? (await beginOf(source, each)) ?? knownOf(each.objective)

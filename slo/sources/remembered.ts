@@ -1,5 +1,5 @@
 import { unknownSlots } from './counter.ts'
-import type { Minute, Slot, Source } from './index.ts'
+import type { Minute, Sli, Slot, Source } from './index.ts'
 import { goneMinutes } from './recorded.ts'
 
 /** Minutes asked for again each time: what was scraped or written late is then still counted. */
@@ -7,23 +7,16 @@ const overlapMinutes = 10
 
 type Kept = { from: Minute; slots: readonly Slot[]; missedFrom: Minute }
 
-export type Remembered = Source & {
-  /** Why a read failed since this was last called; undefined when none did. */
-  trouble(): unknown
-  /** While nothing could be read since the start: the minute of the first attempt, before which nothing counts as offline. */
-  blindUntil(): Minute
-}
-
 /**
  * A source that keeps in memory what it has read, so that each evaluation asks for a few minutes only. It does not throw: a
  * minute that could not be read is unknown, and is asked for again once the source answers.
  */
-export function rememberSlots(source: Source): Remembered {
+export function rememberSlots(source: Source) {
   const kept = new Map<string, Kept>()
   const values = new Map<string, string[]>()
   const seen = new Map<string, Minute>()
   let trouble: unknown
-  let blindUntil = 0
+  let blindUntil: Minute = 0
   const orElse = async <T>(read: Promise<T>, known: () => T): Promise<T> => {
     try {
       return await read
@@ -34,14 +27,17 @@ export function rememberSlots(source: Source): Remembered {
   }
   return {
     ...source,
+    /** Why a read failed since this was last called; undefined when none did. */
     trouble() {
       const last = trouble
       trouble = undefined
       return last
     },
+    /** While nothing could be read since the start: the minute of the first attempt, before which nothing counts as offline. */
     blindUntil: () => blindUntil,
+    now: () => orElse(source.now(), () => Date.now()),
 
-    async slots(sli, from, to) {
+    async slots(sli: Sli, from: Minute, to: Minute) {
       const key = JSON.stringify(sli)
       const last = kept.get(key)
       // A clock that was set back, or that had been far ahead, asks for all of it anew.
@@ -66,7 +62,7 @@ export function rememberSlots(source: Source): Remembered {
       return [...now.slots]
     },
 
-    async seenBefore(sli, minute) {
+    async seenBefore(sli: Sli, minute: Minute) {
       const key = JSON.stringify(sli)
       if (minute >= (seen.get(key) ?? Number.POSITIVE_INFINITY)) return true
       const isSeen = await orElse(source.seenBefore(sli, minute), () => false)
@@ -74,7 +70,7 @@ export function rememberSlots(source: Source): Remembered {
       return isSeen
     },
 
-    async labelValues(sli, label, from, to) {
+    async labelValues(sli: Sli, label: string, from: Minute, to: Minute) {
       const key = JSON.stringify([sli, label])
       const read = source.labelValues(sli, label, Math.max(from, to - goneMinutes), to)
       const now = await orElse(read, () => values.get(key) ?? [])

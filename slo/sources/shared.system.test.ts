@@ -26,6 +26,13 @@ const series = (labels: Record<string, string>, perMinute: number, offsetMs = 0)
   })),
 })
 
+/** A limit for the length of a test. */
+function lowered(name: 'readSeries' | 'readSummed', to: number): void {
+  const { value } = limits[name]
+  Object.assign(limits[name], { value: to })
+  onTestFinished(() => void Object.assign(limits[name], { value }))
+}
+
 const metric = (query: string) => ({ metricSource: { type: 'Prometheus', spec: { query } } })
 function objective(total: string, more: Record<string, unknown> = {}): Objective {
   const good = total.replace('http_requests_total', 'http_requests_total{code="200"}')
@@ -109,6 +116,36 @@ describeWithParts('a Prometheus that others share', ['prometheus', 'promtool'], 
     expect(slots[12]).toMatchObject({ good: 6, total: 6 })
   })
 
+  test('a counter of too many series is summed by Prometheus, to the same counts but in the minute of a restart', async () => {
+    const { sli } = objective('http_requests_total')
+    const each = await source().slots(sli, begin + 1, begin + minutes)
+    lowered('readSeries', 1)
+    const before = limitsReached.get('readSeries') ?? 0
+    const summed = await source().slots(sli, begin + 1, begin + minutes)
+    expect(limitsReached.get('readSeries')).toBe(before + 2)
+    const whole = (slots: typeof each) => slots.filter(({ start }) => start !== begin + 12)
+    expect(whole(summed)).toEqual(whole(each))
+    expect(summed[11]?.total).toBeLessThanOrEqual(each[11]?.total ?? 0)
+  })
+
+  test('one of more than can be summed fails, and the objective is named', async () => {
+    lowered('readSeries', 1)
+    lowered('readSummed', 0)
+    const before = limitsReached.get('readSummed') ?? 0
+    const read = readRecorded(source(), [objective('http_requests_total')], { from: begin, to: begin + 5 })
+    await expect(read).rejects.toThrow(/^answers: http_requests_total has 4 series in \d+ minutes/)
+    expect(limitsReached.get('readSummed')).toBe(before + 1)
+  })
+
+  test('minutes that the clock of Prometheus has not reached are not judged', async () => {
+    const late = { ...source(), now: async () => (begin + 20) * 60_000 + 59_000 }
+    const read = { from: begin, to: begin + minutes }
+    const recorded = await readRecorded(late, [objective('http_requests_total')], read)
+    expect(recorded?.to).toBe(begin + 20)
+    expect(recorded?.objectives[0]?.slots).toHaveLength(20)
+    expect(Math.abs((await source().now()) - Date.now())).toBeLessThan(5_000)
+  })
+
   test('an expression that Prometheus refuses is no number, and says why', async () => {
     const many = 'http_requests_total * on() group_right() label_replace(vector(1), "x", "$1", "", "") + 0'
     await expect(source().slots(objective(many).sli, begin, begin + 5)).rejects.toThrow(/refused/)
@@ -182,6 +219,7 @@ describe('a read of Prometheus', () => {
     const source = {
       labelValues: async () => values,
       slots: async () => [{ start: 0, good: 1, total: 1, unknown: false }],
+      now: async () => Number.POSITIVE_INFINITY,
       seenBefore: async () => false,
       series: async () => [],
       close: async () => {},

@@ -20,6 +20,7 @@ export function samplesSource({ series }: Simulated): Source {
       const [parts, totals] = [grown(sli.part), grown(sli.total)]
       return Array.from(totals, (total, i) => ratioSlot(sli.counts, from + i, parts[i] ?? 0, total))
     },
+    now: async () => Number.POSITIVE_INFINITY,
     seenBefore: async (sli, minute) =>
       of(totalOf(sli)).some(({ samples }) =>
         samples.some(({ timeMs, value }) => timeMs <= minute * 60_000 && value > 0),

@@ -1,5 +1,5 @@
 import { openSource } from '../../slo/cli/context.ts'
-import { type Directory, readDirectory } from '../../slo/directory.ts'
+import { type Directory, readDirectory, tintypeFolder } from '../../slo/directory.ts'
 import {
   type CustomerTimes,
   countedOf,
@@ -26,7 +26,8 @@ export function openEvidence(
   from: { prometheusUrl: string; dataDir: string },
   versions: Pair<string>,
 ): ReleaseEvidence {
-  const directory = readDirectory()
+  const { PROMETHEUS_HEADERS } = process.env
+  const directory = readDirectory(tintypeFolder, { PROMETHEUS_HEADERS })
   const { objectives, service } = directory
   const { releases } = service
   if (!releases)

@@ -138,32 +138,31 @@ export async function scrape(
       signal: AbortSignal.any([signal, AbortSignal.timeout(timeoutMs)]),
       maxMiB: limits.scrapeBytes.value,
     })
-    if (status !== 200) return { samples: null, trouble: `answered ${status}` }
+    if (status !== 200) return none(`answered ${status}`)
     const isOpen = headers['content-type']?.startsWith('application/openmetrics-text')
     return bounded(parseExposition(body.toString(), isOpen ? 'openmetrics' : 'text'))
   } catch (error) {
     const { name, message } = error as Error
-    if (error instanceof TooLong)
-      return { samples: null, trouble: `${message}: not recorded`, limit: 'scrapeBytes' }
-    if (error instanceof ExpositionError) return { samples: null, trouble: `cannot be read: ${message}` }
-    return { samples: null, trouble: name === 'TimeoutError' ? `no answer within ${timeoutMs} ms` : message }
+    if (error instanceof TooLong) return { ...none(`${message}: not recorded`), limit: 'scrapeBytes' }
+    if (error instanceof ExpositionError) return none(`cannot be read: ${message}`)
+    return none(name === 'TimeoutError' ? `no answer within ${timeoutMs} ms` : message)
   }
 }
+
+const none = (trouble: string): Exposed => ({ samples: null, trouble })
 
 /** Leaves out metrics with too many series: an unbounded label would fill the disk, and half of a metric would be wrong. */
 function bounded(samples: ExposedSample[]): Exposed {
   const [ofMetric, ofProcess] = [limits.metricSeries.value, limits.processSeries.value]
-  const counts = new Map<string, number>()
-  for (const { name } of samples) counts.set(name, (counts.get(name) ?? 0) + 1)
-  const tooMany = [...counts].filter(([, count]) => count > ofMetric)
-  const dropped = new Set(tooMany.map(([name]) => name))
-  const kept = samples.filter(({ name }) => !dropped.has(name))
-  if (kept.length > ofProcess) {
-    const trouble = `${samples.length} series, more than ${ofProcess}: none recorded`
-    return { samples: null, trouble, limit: 'processSeries' }
-  }
+  const tooMany = [...Map.groupBy(samples, ({ name }) => name)].filter(([, { length }]) => length > ofMetric)
+  const kept = samples.filter(({ name }) => !tooMany.some(([dropped]) => dropped === name))
+  if (kept.length > ofProcess)
+    return {
+      ...none(`${samples.length} series, more than ${ofProcess}: none recorded`),
+      limit: 'processSeries',
+    }
   if (tooMany.length === 0) return { samples, trouble: null }
-  const words = tooMany.map(([name, count]) => `${name} has ${count} series`).join(', ')
+  const words = tooMany.map(([name, { length }]) => `${name} has ${length} series`).join(', ')
   return { samples: kept, trouble: `${words}, more than ${ofMetric}: not recorded`, limit: 'metricSeries' }
 }
 

@@ -160,12 +160,9 @@ async function main(args: string[]): Promise<number> {
   for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(name, () => stopping.abort())
   const start = Date.now()
   const tell = (line: string) => {
-    const [minutes, seconds] = [
-      Math.floor((Date.now() - start) / 60_000),
-      Math.floor((Date.now() - start) / 1000) % 60,
-    ]
+    const minutesAndSeconds = new Date(Date.now() - start).toISOString().slice(14, 19)
     const colour = colours[line.split(' ')[0] as keyof typeof colours] ?? 'reset'
-    console.log(`${minutes}:${String(seconds).padStart(2, '0')}  ${styleText(colour, line)}`)
+    console.log(`${minutesAndSeconds}  ${styleText(colour, line)}`)
   }
   try {
     return (await demo(drill, tell, stopping.signal)) ? 0 : 1

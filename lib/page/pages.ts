@@ -14,27 +14,17 @@ type Pages = {
   html(name: string): RequestHandler
 }
 
-type PagesOptions = {
-  /** Browser libraries of npm: the file to serve for a bare import, `{ uplot: '/…/uPlot.esm.js' }`. */
-  vendor?: Vendor
-  /** Values for placeholders in HTML: `{promiseSeconds}`. */
-  values?: Record<string, string | number>
-}
-
+/** Browser libraries of npm: the file to serve for a bare import, `{ uplot: '/…/uPlot.esm.js' }`. */
 type Vendor = Record<string, string>
+/** Values for placeholders in HTML: `{promiseSeconds}`. */
+type Values = Record<string, string | number>
 
-type Encoding = 'br' | 'gzip' | 'identity'
 type File = { path: string; bytes: Buffer }
-type Asset = { type: string; etag: string; body: Record<Encoding, Buffer> }
+/** A compiled file by its encodings. */
+type Asset = Record<'br' | 'gzip' | 'identity', Buffer>
 
-const types: Record<string, string> = {
-  '.html': 'text/html; charset=utf-8',
-  '.css': 'text/css; charset=utf-8',
-  '.ts': 'text/javascript; charset=utf-8',
-  '.js': 'text/javascript; charset=utf-8',
-  '.json': 'text/javascript; charset=utf-8',
-  '.svg': 'image/svg+xml',
-}
+const scripts = ['.ts', '.js', '.json']
+const served = ['.html', '.css', '.svg', ...scripts]
 
 /** Only scripts, styles and images of this origin, none inline. */
 const contentSecurityPolicy = [
@@ -59,24 +49,26 @@ const contentSecurityPolicy = [
  * `@tintype/lib/page/browser/…`, and vendors by their key.
  * @throws when a file cannot be read or is not erasable TypeScript, and when HTML names an unknown value.
  */
-export function openPages(folder: string, { vendor = {}, values = {} }: PagesOptions = {}): Pages {
+export function openPages(folder: string, options: { vendor?: Vendor; values?: Values } = {}): Pages {
+  const { vendor = {}, values = {} } = options
   const files = [
     ...read(folder, 'page'),
     ...read(`${import.meta.dirname}/browser`, 'lib'),
     ...Object.values(vendor).map(file => ({ path: `vendor/${basename(file)}`, bytes: readFileSync(file) })),
   ]
   const version = versionOf(files)
-  const assets = kept(versionOf([...files, { path: JSON.stringify(values), bytes: ownSource() }]), () =>
-    files.map(file => [file.path, compress(compile(file, version, vendor, values))] as const),
+  const all = { ...values, assets: `assets/${version}` }
+  const source = { path: JSON.stringify(values), bytes: readFileSync(import.meta.filename) }
+  const assets = kept(versionOf([...files, source]), () =>
+    files.map(file => [file.path, compress(compile(file, vendor, all))]),
   )
   return { assets: assetRouter(version, assets), html: name => htmlHandler(name, assets.get(`page/${name}`)) }
 }
 
 const cache = `${import.meta.dirname}/../../node_modules/.cache/pages`
-const ownSource = () => readFileSync(import.meta.filename)
 
 /** Reads the compiled assets from the cache, or compiles and caches them. An unwritable cache costs only time. */
-function kept(version: string, make: () => (readonly [string, Asset])[]): Map<string, Asset> {
+function kept(version: string, make: () => [string, Asset][]): Map<string, Asset> {
   const file = join(cache, version)
   try {
     return new Map(deserialize(readFileSync(file)))
@@ -92,7 +84,9 @@ function kept(version: string, make: () => (readonly [string, Asset])[]): Map<st
 }
 
 function read(folder: string, as: string): File[] {
-  const names = readdirSync(folder).filter(name => extname(name) in types && !name.endsWith('.test.ts'))
+  const names = readdirSync(folder).filter(
+    name => served.includes(extname(name)) && !name.endsWith('.test.ts'),
+  )
   return names.sort().map(name => ({ path: `${as}/${name}`, bytes: readFileSync(`${folder}/${name}`) }))
 }
 
@@ -103,28 +97,24 @@ function versionOf(files: File[]): string {
   return hash.digest('base64url').slice(0, 12)
 }
 
-function compile(file: File, version: string, vendor: Vendor, values: Record<string, string | number>): File {
-  const { path, bytes } = file
-  // Relative to the page, as all its addresses are: a proxy may serve it under a prefix.
-  if (extname(path) === '.html')
-    return { path, bytes: Buffer.from(fillIn(file, { ...values, assets: `assets/${version}` })) }
-  if (extname(path) === '.json') return { path, bytes: Buffer.from(`export default ${bytes}`) }
-  if (extname(path) === '.ts') return { path, bytes: Buffer.from(script(bytes.toString(), vendor)) }
-  return file
+function compile({ path, bytes }: File, vendor: Vendor, values: Values): string {
+  const text = bytes.toString()
+  if (path.endsWith('.html')) return fillIn(path, text, values)
+  if (path.endsWith('.json')) return `export default ${text}`
+  return path.endsWith('.ts') ? script(text, vendor) : text
 }
 
 /** What the head of each page begins with. */
 const head = readFileSync(`${import.meta.dirname}/browser/head.html`, 'utf8').trim()
 
-function fillIn({ path, bytes }: File, values: Record<string, string | number>): string {
-  const text = bytes.toString().replace('{head}', head)
-  return text.replaceAll(/\{(\w+)\}/g, (_whole, name: string) => {
+const fillIn = (path: string, text: string, values: Values): string =>
+  text.replace('{head}', head).replaceAll(/\{(\w+)\}/g, (_whole, name: string) => {
     const value = values[name]
     if (value === undefined) throw new Error(`${path} names {${name}}, which is not a known value`)
     return String(value).replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('"', '&quot;')
   })
-}
 
+/** Imports are relative, as all addresses of a page are: a proxy may serve it under a prefix. */
 function script(source: string, vendor: Vendor): string {
   const script = stripTypes(source).replaceAll(/ with \{ type: 'json' \}/g, '')
   return script.replaceAll(/(?<=\b(?:from|import)\s*)'([^.'/][^']*)'/g, (whole, name: string) => {
@@ -147,11 +137,11 @@ export function stripTypes(source: string): string {
   }
 }
 
-function compress({ path, bytes }: File): Asset {
-  const etag = `W/"${createHash('sha256').update(bytes).digest('base64url').slice(0, 16)}"`
-  const body = { br: brotliCompressSync(bytes), gzip: gzipSync(bytes), identity: bytes }
-  return { type: types[extname(path)] ?? '', etag, body }
-}
+const compress = (text: string): Asset => ({
+  br: brotliCompressSync(text),
+  gzip: gzipSync(text),
+  identity: Buffer.from(text),
+})
 
 function assetRouter(current: string, assets: Map<string, Asset>): Router {
   const router = Router()
@@ -162,7 +152,7 @@ function assetRouter(current: string, assets: Map<string, Asset>): Router {
     // During a release the page of one version may request files from the other. This version's files are sent, uncached.
     const ours = version === current
     response.set('Cache-Control', ours ? 'public, max-age=31536000, immutable' : 'no-store')
-    send(request, response, asset)
+    send(request, response, file, asset)
   })
   return router
 }
@@ -175,15 +165,15 @@ function htmlHandler(name: string, asset: Asset | undefined): RequestHandler {
       'Content-Security-Policy': contentSecurityPolicy,
       'Referrer-Policy': 'no-referrer',
     })
-    send(request, response, asset)
+    send(request, response, name, asset)
   }
 }
 
-function send(request: Request, response: Response, { type, etag, body }: Asset): void {
+/** Express adds the ETag, and answers 304 to who has it. */
+function send(request: Request, response: Response, name: string, asset: Asset): void {
   // One at a time: with a list Express follows the browser's order, which names gzip first.
   const encoding = (['br', 'gzip'] as const).find(each => request.acceptsEncodings(each)) ?? 'identity'
-  response.set({ ETag: etag, Vary: 'Accept-Encoding', 'X-Content-Type-Options': 'nosniff' })
-  if (request.fresh) return void response.status(304).end()
+  response.set({ Vary: 'Accept-Encoding', 'X-Content-Type-Options': 'nosniff' })
   if (encoding !== 'identity') response.set('Content-Encoding', encoding)
-  response.set('Content-Type', type).send(body[encoding])
+  response.type(scripts.includes(extname(name)) ? '.js' : extname(name)).send(asset[encoding])
 }

@@ -1,6 +1,6 @@
 import { once } from 'node:events'
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
-import { createServer, request } from 'node:http'
+import { mkdir, mkdtemp, rm, utimes, writeFile } from 'node:fs/promises'
+import { createServer, type IncomingMessage, request, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { formats } from '@tintype/lib/photo/record.ts'
@@ -26,6 +26,8 @@ describeWithParts('the upload page', ['chromium'], parts => {
   let complaints: string[] = []
   let harbour: File
   let pines: File
+  const args = ['--no-sandbox', '--disable-gpu', '--disable-background-networking']
+  const launch = { executablePath: parts.chromium, args }
 
   beforeAll(async () => {
     dataDir = await mkdtemp(`${tmpdir()}/tintype-page-`)
@@ -34,10 +36,7 @@ describeWithParts('the upload page', ['chromium'], parts => {
     ;[web, converter, browser] = await Promise.all([
       startScript('services/web/main.ts', { ...environment, ...any }),
       startScript('services/converter/main.ts', { ...environment, ...any }),
-      chromium.launch({
-        executablePath: parts.chromium,
-        args: ['--no-sandbox', '--disable-gpu', '--disable-background-networking'],
-      }),
+      chromium.launch(launch),
     ])
     harbour = { name: 'harbour.jpg', mimeType: 'image/jpeg', buffer: await photo(640, 480, 1) }
     pines = {
@@ -393,7 +392,7 @@ describeWithParts('the upload page', ['chromium'], parts => {
         name,
         createReader: () => ({ readEntries: done => done(entries.splice(0)) }),
       })
-      const trip = folder('trip', [file('day.jpg', 'image/jpeg'), file('route.gpx', ''), folder('night', [file('night.jpg', 'image/jpeg')])])
+      const trip = folder('trip', [file('day.jpg', 'image/jpeg'), file('._day.jpg', 'image/jpeg'), file('.DS_Store', ''), file('route.gpx', ''), folder('night', [file('night.jpg', 'image/jpeg')])])
       const drop = new Event('drop', { bubbles: true, cancelable: true })
       drop.dataTransfer = { types: ['Files'], items: [{ getAsFile: () => new File([], 'trip'), webkitGetAsEntry: () => trip }] }
       document.body.dispatchEvent(drop)
@@ -414,31 +413,44 @@ describeWithParts('the upload page', ['chromium'], parts => {
     await phone.close()
   })
 
-  test('all works behind a proxy that serves the page under a prefix', async () => {
+  /** The address of a proxy before web: `handle` passes a request on to a path, or answers it. */
+  async function startProxy(
+    handle: (incoming: IncomingMessage, outgoing: ServerResponse, pass: (path: string) => void) => void,
+  ): Promise<string> {
     const target = new URL(web.endpoints.web ?? '')
-    const proxy = createServer((incoming, outgoing) => {
-      const path = incoming.url?.replace(/^\/tintype(?=\/)/, '')
-      // What does not stand under the prefix is another program's.
-      if (path === incoming.url) return void outgoing.writeHead(404).end()
+    const pass = (incoming: IncomingMessage, outgoing: ServerResponse, path: string) => {
       const { method, headers } = incoming
       const passed = request({ host: target.hostname, port: target.port, method, path, headers }, answer => {
         outgoing.writeHead(answer.statusCode ?? 502, answer.headers)
         answer.pipe(outgoing)
       })
       incoming.pipe(passed.on('error', () => outgoing.destroy()))
-    }).listen(0, '127.0.0.1')
+    }
+    const proxy = createServer((incoming, outgoing) =>
+      handle(incoming, outgoing, path => pass(incoming, outgoing, path)),
+    ).listen(0, '127.0.0.1')
     onTestFinished(() => void proxy.closeAllConnections())
     onTestFinished(() => void proxy.close())
     await once(proxy, 'listening')
-    await page.goto(`http://127.0.0.1:${(proxy.address() as AddressInfo).port}/tintype/`)
+    return `http://127.0.0.1:${(proxy.address() as AddressInfo).port}`
+  }
+
+  test('all works behind a proxy that serves the page under a prefix', async () => {
+    const address = await startProxy(({ url = '' }, outgoing, pass) => {
+      const path = url.replace(/^\/tintype(?=\/)/, '')
+      // What does not stand under the prefix is another program's.
+      if (path === url) outgoing.writeHead(404).end()
+      else pass(path)
+    })
+    await page.goto(`${address}/tintype/`)
     await choose(harbour)
     await ready('harbour.jpg')
     await picture('harbour.jpg').click()
     await row('harbour.jpg').locator('dd').first().waitFor()
-    const address = await row('harbour.jpg')
+    const thumbnail = await row('harbour.jpg')
       .getByRole('link', { name: /^Download/ })
       .evaluate(link => Reflect.get(link, 'href'))
-    expect((await context.request.get(address as string)).status()).toBe(200)
+    expect((await context.request.get(thumbnail as string)).status()).toBe(200)
     await row('harbour.jpg').getByRole('button', { name: 'Delete' }).click()
     await row('harbour.jpg').getByRole('button', { name: 'Really delete?' }).click()
     await row('harbour.jpg').waitFor({ state: 'detached' })
@@ -504,5 +516,101 @@ describeWithParts('the upload page', ['chromium'], parts => {
     // With its date when that was yesterday.
     await page.getByText(/^not known since (\w+ \d+ )?\d+:\d\d/).waitFor()
     await storage.close()
+  })
+
+  test('a photo that is dragged within the page is not sent again', async () => {
+    await choose(harbour)
+    await ready('harbour.jpg')
+    await picture('harbour.jpg').dragTo(page.locator('#drop'))
+    expect(await page.locator('li.photo').count()).toBe(1)
+    expect(await list()).toHaveLength(1)
+  })
+
+  test('a file that was changed after it had been chosen is refused, because it can never be sent', async () => {
+    const file = `${dataDir}/changed.jpg`
+    await writeFile(file, harbour.buffer)
+    await context.setOffline(true)
+    await page.setInputFiles('#choose', file)
+    await says('changed.jpg', /Could not be sent; trying again in/)
+    await writeFile(file, pines.buffer)
+    await utimes(file, 0, 0) // the browser compares times, in seconds
+    await context.setOffline(false)
+    await says('changed.jpg', 'The file was changed, moved or deleted after you chose it. Choose it again.')
+  })
+
+  test('an upload that stops moving is sent again: a browser notices a dead connection only after minutes', async () => {
+    let stalls = 1
+    const address = await startProxy(({ method, url = '' }, _, pass) => {
+      if (method !== 'POST' || stalls-- <= 0) pass(url)
+    })
+    await page.goto(address)
+    await page.evaluate(`{
+      const { set } = Object.getOwnPropertyDescriptor(XMLHttpRequest.prototype, 'timeout')
+      // A minute becomes a second.
+      Object.defineProperty(XMLHttpRequest.prototype, 'timeout', { set(ms) { set.call(this, ms / 60) } })
+    }`)
+    await choose(harbour)
+    await says('harbour.jpg', /Could not be sent; trying again in/)
+    await ready('harbour.jpg')
+    expect(await page.locator('li.photo').count()).toBe(1)
+  })
+
+  test('names are shown as they are: long, from right to left, or like HTML', async () => {
+    const names = [
+      `${'long-'.repeat(48)}.jpg`,
+      'שלום-\u202egpj.jpg',
+      '<img src=x onerror=alert(1)>.jpg',
+      '한글 사진.jpg',
+    ]
+    await choose(...names.map(name => ({ ...harbour, name })))
+    for (const name of names) await ready(name)
+    expect((await page.locator('h3').allTextContents()).toSorted()).toEqual(names.toSorted())
+    await page.setViewportSize({ width: 320, height: 700 })
+    expect(await barriers(page)).toEqual([])
+  })
+
+  test('a deletion that failed is said on its button, and a click tries again', async () => {
+    await choose(harbour)
+    await ready('harbour.jpg')
+    await page.route('**/photos/*', route =>
+      route.request().method() === 'DELETE' ? route.abort() : route.fallback(),
+    )
+    await row('harbour.jpg').getByRole('button', { name: 'Delete' }).click()
+    await row('harbour.jpg').getByRole('button', { name: 'Really delete?' }).click()
+    const again = row('harbour.jpg').getByRole('button', { name: 'It could not be deleted' })
+    await again.waitFor()
+    await page.unroute('**/photos/*')
+    await again.click()
+    await row('harbour.jpg').waitFor({ state: 'detached' })
+  })
+
+  test('dark colours print as dark text on white paper', async () => {
+    await page.getByLabel('Colours').selectOption('dark')
+    await page.emulateMedia({ media: 'print' })
+    const ink = await page.evaluate('getComputedStyle(document.body).color')
+    await page.emulateMedia({ media: 'screen' })
+    expect(ink).toBe('rgb(31, 28, 25)')
+    expect(await page.evaluate('getComputedStyle(document.body).color')).toBe('rgb(236, 232, 225)')
+  })
+
+  test('a browser that refuses cookies and storage shows the page, and says why it sends nothing', async () => {
+    const profile = await mkdtemp(`${tmpdir()}/tintype-profile-`)
+    await mkdir(`${profile}/Default`)
+    const blocked = { profile: { default_content_setting_values: { cookies: 2 } } }
+    await writeFile(`${profile}/Default/Preferences`, JSON.stringify(blocked))
+    const strict = await chromium.launchPersistentContext(profile, { ...launch, locale: 'en-GB' })
+    try {
+      const tab = await openTab(strict)
+      await tab.getByText('No photos yet.').waitFor()
+      await tab.setInputFiles('#choose', harbour)
+      await row('harbour.jpg', tab)
+        .getByText(/^This browser refuses cookies/)
+        .waitFor()
+      await tab.getByLabel('Language').selectOption('ko')
+      await tab.getByText('사진 선택').waitFor()
+    } finally {
+      await strict.close()
+      await rm(profile, { recursive: true, force: true })
+    }
   })
 })

@@ -1,5 +1,5 @@
 import { type Content, find, h, redraw } from '@tintype/lib/page/browser/dom.ts'
-import { duration } from '@tintype/lib/page/browser/language.ts'
+import { duration, inLanguage } from '@tintype/lib/page/browser/language.ts'
 import { pageAddresses } from '@tintype/lib/page/browser/navigation.ts'
 import type { Verdict } from '../diagnose/verdict.ts'
 import { type Diagnosis, post, type State } from './api.ts'
@@ -151,7 +151,7 @@ function exampleOf({ seconds, ...keys }: Diagnosis['examples'][number], logs?: s
   const links = Object.entries(keys).map(([name, key], i) => [
     i > 0 && ' · ',
     logs
-      ? h('a', { href: new URL(`?key=${encodeURIComponent(key)}`, logs).href }, translated(name))
+      ? h('a', { href: inLanguage(`${logs}?key=${encodeURIComponent(key)}`) }, translated(name))
       : h('span', {}, `${translated(name)} `, h('code', {}, String(key))),
   ])
   return h('span', {}, `${duration(Number(seconds))}: `, links)

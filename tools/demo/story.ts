@@ -21,26 +21,18 @@ export function chooseLesson(part = 'no converter'): Drill {
   throw new UsageError(`--fault is one of ${Object.keys(lessons).join(', ')}, not "${part}"`)
 }
 
-/** What the monitor says at a moment. */
-export type Seen = {
-  good: number
-  broken: number
-  /** Of the budget, from 0 to 1. */
-  left: number
-  /** One promise in so many may be broken. */
-  oneIn: number
-  firing: string[]
-  verdict: string
-  action: string
-}
+export type Seen = ReturnType<typeof seenIn>
 
-export function seenIn({ objectives, diagnosis }: State): Seen {
+/** What the monitor says at a moment. */
+export function seenIn({ objectives, diagnosis }: State) {
   const photos = objectives.find(({ unit }) => unit === 'photos')
   const { verdict = 'unknown', cause = null, lever = null } = diagnosis?.verdict ?? {}
   return {
     good: photos?.good ?? 0,
     broken: photos?.bad ?? 0,
+    /** Of the budget, from 0 to 1. */
     left: Math.max(0, photos ? photos.budgetLeft / (photos.budget || 1) : 1),
+    /** One promise in so many may be broken. */
     oneIn: photos ? Math.round(1 / (1 - photos.target)) : 0,
     // The slower tiers go on firing for as long as their windows reach back.
     firing: objectives.flatMap(({ name, tiers: [fastest] }) =>

@@ -1,4 +1,5 @@
 import { h } from './dom.ts'
+import { keep, kept } from './kept.ts'
 import { language, speak } from './language.ts'
 
 const words = speak({
@@ -6,55 +7,44 @@ const words = speak({
   ko: { theme: '색', system: '시스템 설정', light: '밝게', dark: '어둡게', language: '언어' },
 })
 
-const themes = ['system', 'light', 'dark'] as const
-type Theme = (typeof themes)[number]
-
 /** The choices of language and of light, dark or the system's colours, both kept in this browser. */
 export function choices(): HTMLElement {
-  const theme = stored()
+  const theme = kept('theme') ?? 'system'
   apply(theme)
-  const themeNames = themes.map(value => ({ value, text: words[value] }))
-  const languageNames = [
-    { value: 'en', text: 'English' },
-    { value: 'ko', text: '한국어' },
-  ]
+  const { system, light, dark } = words
   return h(
     'div',
     { class: 'choices' },
-    choice(words.language, languageNames, language, speakFromNowOn),
-    choice(words.theme, themeNames, theme, value => {
-      localStorage.setItem('theme', value)
-      apply(value as Theme)
+    choice(words.language, { en: 'English', ko: '한국어' }, language, speakFromNowOn),
+    choice(words.theme, { system, light, dark }, theme, value => {
+      keep('theme', value)
+      apply(value)
     }),
   )
 }
 
-type Option = { value: string; text: string }
-
 function choice(
   label: string,
-  options: readonly Option[],
+  options: Record<string, string>,
   current: string,
   chosen: (value: string) => void,
 ): HTMLElement {
   const select = h('select', { change: () => chosen(select.value) })
-  for (const { value, text } of options)
+  for (const [value, text] of Object.entries(options))
     select.append(h('option', { value, selected: value === current }, text))
   return h('label', {}, `${label} `, select)
 }
 
 /** Words are chosen when the page is loaded. An address with another language would win over the choice. */
 function speakFromNowOn(value: string): void {
-  localStorage.setItem('language', value)
   const address = new URL(location.href)
-  address.searchParams.delete('lang')
+  if (keep('language', value)) address.searchParams.delete('lang')
+  else address.searchParams.set('lang', value)
   if (address.href === location.href) location.reload()
   else location.replace(address)
 }
 
-const stored = (): Theme => themes.find(theme => theme === localStorage.getItem('theme')) ?? 'system'
-
-/** The stylesheet's colours are light-dark() pairs, so the colour scheme is all there is to set. */
-function apply(theme: Theme): void {
-  document.documentElement.style.colorScheme = theme === 'system' ? '' : theme
+/** The stylesheet's colours are light-dark() pairs, and it sets the colour scheme by this attribute. */
+function apply(theme: string): void {
+  document.documentElement.dataset.theme = theme
 }

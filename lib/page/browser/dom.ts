@@ -8,37 +8,29 @@ type Attributes = Record<
 export type Content = Node | string | false | null | undefined | Content[]
 
 /** Makes an element: `h('button', { class: 'quiet', click: cancel }, 'Cancel')`. Text is never parsed as HTML. */
-export function h<K extends keyof HTMLElementTagNameMap>(
+export const h = <K extends keyof HTMLElementTagNameMap>(
   name: K,
   attributes: Attributes = {},
   ...children: Content[]
-): HTMLElementTagNameMap[K] {
-  return fill(document.createElement(name), attributes, children)
-}
+): HTMLElementTagNameMap[K] => fill(document.createElement(name), attributes, children)
 
 /** Like `h`, for SVG. */
-export function svg<K extends keyof SVGElementTagNameMap>(
+export const svg = <K extends keyof SVGElementTagNameMap>(
   name: K,
   attributes: Attributes = {},
   ...children: Content[]
-): SVGElementTagNameMap[K] {
-  return fill(document.createElementNS('http://www.w3.org/2000/svg', name), attributes, children)
-}
+): SVGElementTagNameMap[K] =>
+  fill(document.createElementNS('http://www.w3.org/2000/svg', name), attributes, children)
 
-function fill<E extends Element>(element: E, attributes: Attributes, children: readonly Content[]): E {
+function fill<E extends Element>(element: E, attributes: Attributes, children: Content[]): E {
   for (const [name, value] of Object.entries(attributes)) {
     if (typeof value === 'function') element.addEventListener(name, value as EventListener)
     else if (value !== undefined && value !== false)
       element.setAttribute(name, value === true ? '' : `${value}`)
   }
-  append(element, children)
+  for (const child of (children as unknown[]).flat(Number.POSITIVE_INFINITY) as (Node | string | false)[])
+    if (child) element.append(child)
   return element
-}
-
-function append(element: Element, children: readonly Content[]): void {
-  for (const child of children)
-    if (Array.isArray(child)) append(element, child)
-    else if (child) element.append(child)
 }
 
 /** The element with this selector. @throws when the page has none. */

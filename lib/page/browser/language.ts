@@ -1,12 +1,23 @@
-export type Language = 'en' | 'ko'
+import { kept } from './kept.ts'
+
+type Language = 'en' | 'ko'
+
+const firstKnown = (names: readonly string[]): Language | undefined =>
+  names.map(name => name.slice(0, 2)).find(name => name === 'en' || name === 'ko')
+
+const asked = firstKnown([new URLSearchParams(location.search).get('lang') ?? ''])
+const chosen = asked ?? firstKnown([kept('language') ?? ''])
 
 /** `?lang=`, else the language chosen before, else the browser's first language that the page has, else English. */
-export const language: Language = (() => {
-  const asked = new URLSearchParams(location.search).get('lang')
-  const wanted = [asked ?? '', localStorage.getItem('language') ?? '', ...navigator.languages]
-  const known = wanted.map(each => each.slice(0, 2)).find(each => each === 'en' || each === 'ko')
-  return known === 'ko' ? 'ko' : 'en'
-})()
+export const language: Language = chosen ?? firstKnown(navigator.languages) ?? 'en'
+
+/** The address of a page with the chosen language, which a browser keeps by origin: a page on another port has none. */
+export function inLanguage(address: string): string {
+  const url = new URL(address, location.href)
+  const carried = url.origin === location.origin ? asked : chosen
+  if (carried) url.searchParams.set('lang', carried)
+  return url.href
+}
 
 /** A page's words, one object a language, all of the shape of the first. */
 export const speak = <T>(words: Record<Language, T>): T => words[language]

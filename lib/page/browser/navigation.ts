@@ -1,5 +1,5 @@
 import { find, h } from './dom.ts'
-import { language, speak } from './language.ts'
+import { inLanguage, speak } from './language.ts'
 
 const pages = ['upload', 'status', 'objectives', 'logs'] as const
 type PageName = (typeof pages)[number]
@@ -31,15 +31,14 @@ export async function showNavigation(
     const links = pages.flatMap(name => {
       const address = name === current ? location.pathname : addresses[name]
       if (address === undefined) return []
-      const href = name === current ? address : `${address}${chosen(address)}`
-      return h('a', { href, 'aria-current': name === current && 'page' }, names[name] ?? words[name])
+      return h(
+        'a',
+        { href: inLanguage(address), 'aria-current': name === current && 'page' },
+        names[name] ?? words[name],
+      )
     })
     nav.replaceChildren(...links)
   }
   draw({})
   draw(await pageAddresses())
 }
-
-/** The language is stored by origin, so a link to a page on another port carries it in its address. */
-const chosen = (address: string): string =>
-  localStorage.getItem('language') && !address.includes('?') ? `?lang=${language}` : ''

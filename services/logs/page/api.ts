@@ -90,14 +90,6 @@ export const serviceOf = (entry: Entry): string => entry.id.split('.').slice(0, 
 /** Whether a text has the form of a session, a photo or a trace. */
 export const isTimelineKey = (text: string): boolean => /^[0-9a-z]{8,64}$/.test(text)
 
-/** @throws Error with what the server says. */
-export async function getJson<T>(address: string): Promise<T> {
-  const response = await fetch(address)
-  const answer = (await response.json()) as T & { detail?: string }
-  if (!response.ok) throw new Error(answer.detail ?? response.statusText)
-  return answer
-}
-
 /** A size for people in powers of ten, as disks are sold. */
 export function sizeText(bytes: number, language = 'en'): string {
   const power = Math.min(4, Math.max(0, Math.floor(Math.log10(Math.abs(bytes) || 1) / 3)))

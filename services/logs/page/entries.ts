@@ -2,7 +2,7 @@ import { h } from '@tintype/lib/page/browser/dom.ts'
 import { fillIn } from '@tintype/lib/page/browser/language.ts'
 import { type Entry, type Story, serviceOf, timeOf } from './api.ts'
 import { pauseOf, preciseTime } from './chart.ts'
-import { words } from './words.ts'
+import { entriesOf, words } from './words.ts'
 
 export const anchorOf = (entry: Entry): string => `entry-${entry.id}`
 
@@ -56,4 +56,4 @@ function describe(entry: Entry, ms: number): HTMLElement {
   )
 }
 
-const link = (text: string, key: string) => h('a', { href: `?key=${key}` }, text)
+const link = (text: string, key: string) => h('a', { href: entriesOf(key) }, text)

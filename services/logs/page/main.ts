@@ -2,12 +2,12 @@ import { choices } from '@tintype/lib/page/browser/choices.ts'
 import { find, h } from '@tintype/lib/page/browser/dom.ts'
 import { duration, fillIn, translate } from '@tintype/lib/page/browser/language.ts'
 import { showNavigation } from '@tintype/lib/page/browser/navigation.ts'
-import { type Entry, getJson, isTimelineKey, type SizingAnswer, type Story, timeOf } from './api.ts'
+import { type Entry, isTimelineKey, type SizingAnswer, type Story, timeOf } from './api.ts'
 import { drawStory } from './chart.ts'
 import { anchorOf, listEntries } from './entries.ts'
 import { showRecent } from './show-recent.ts'
 import { showSizing } from './show-sizing.ts'
-import { words } from './words.ts'
+import { entriesOf, getJson, words } from './words.ts'
 
 const lead = find('#lead')
 const chart = find('#chart')
@@ -22,7 +22,7 @@ void showNavigation('logs')
 // The page's security policy lets no form send itself.
 find('#ask').addEventListener('submit', event => {
   event.preventDefault()
-  location.search = `?${new URLSearchParams({ key: input.value.trim() })}`
+  location.href = entriesOf(input.value.trim())
 })
 const key = new URLSearchParams(location.search).get('key')?.trim() ?? ''
 input.value = key
@@ -32,8 +32,7 @@ if (isKey) void search(key)
 else if (key) lead.textContent = fillIn(words.noKey, { key })
 else input.focus()
 showRecent(key ? undefined : lead)
-const failed = (error: unknown) => fillIn(words.errorOf, { why: (error as Error).message })
-getJson<SizingAnswer>('sizing.json').then(showSizing, error => find('#forecast').append(failed(error)))
+getJson<SizingAnswer>('sizing.json').then(showSizing, error => find('#forecast').append(error.message))
 
 async function search(key: string): Promise<void> {
   lead.textContent = words.searching
@@ -41,7 +40,7 @@ async function search(key: string): Promise<void> {
   try {
     show(await getJson<Story>(`timeline.json?key=${encodeURIComponent(key)}`))
   } catch (error) {
-    lead.textContent = failed(error)
+    lead.textContent = (error as Error).message
     find('#recent').hidden = false
   }
 }
@@ -72,7 +71,7 @@ function linkPhotos({ key, entries }: Story): void {
   const ids = entries.flatMap(({ payload: { photo } }) => (typeof photo === 'string' ? photo : []))
   const photos = [...new Set(ids)].filter(id => id !== key).slice(0, maxPhotosLinked)
   if (photos.length === 0) return
-  const links = photos.map(id => h('a', { class: 'mono small', href: `?key=${id}` }, id))
+  const links = photos.map(id => h('a', { class: 'mono small', href: entriesOf(id) }, id))
   find('#tools').append(h('span', { class: 'soft' }, words.itsPhotos), ...links)
 }
 

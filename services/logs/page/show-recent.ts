@@ -1,7 +1,7 @@
 import { find, h, redraw } from '@tintype/lib/page/browser/dom.ts'
 import { duration, fillIn } from '@tintype/lib/page/browser/language.ts'
-import { getJson, type Recent, type RecentRow, recentLists } from './api.ts'
-import { wordFor, words } from './words.ts'
+import { type Recent, type RecentRow, recentLists } from './api.ts'
+import { entriesOf, getJson, wordFor, words } from './words.ts'
 
 const refreshMs = 10_000
 
@@ -25,7 +25,7 @@ export function showRecent(lead: HTMLElement | undefined): void {
       // Unchanged text must not be set again: screen readers would announce it each time.
       if (lead && lead.textContent !== text) lead.textContent = text
     } catch (error) {
-      if (lead) lead.textContent = fillIn(words.errorOf, { why: (error as Error).message })
+      if (lead) lead.textContent = (error as Error).message
       shown = ''
     }
   }
@@ -68,7 +68,7 @@ function item(row: RecentRow): HTMLElement {
     'li',
     {},
     h('time', { class: 'mono', datetime: new Date(atMs).toISOString() }, clock(atMs)),
-    key === null ? h('span') : h('a', { class: 'mono', href: `?key=${key}` }, key),
+    key === null ? h('span') : h('a', { class: 'mono', href: entriesOf(key) }, key),
     h('span', { class: state && 'state', 'data-state': state }, facts(row)),
   )
 }

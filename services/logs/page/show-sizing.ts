@@ -1,5 +1,6 @@
 import { find, h } from '@tintype/lib/page/browser/dom.ts'
 import { duration, fillIn, language } from '@tintype/lib/page/browser/language.ts'
+import { serverNow } from '@tintype/lib/page/browser/server.ts'
 import { type SizingAnswer, sizeText } from './api.ts'
 import { words } from './words.ts'
 
@@ -21,16 +22,10 @@ export function showSizing(sizing: SizingAnswer): void {
     return row(day.day, bytes(day.bytes), bars(day.services, largest), number.format(day.entries), perSession)
   })
   // Its entries and sessions are counted when the day is published.
-  if (today)
-    rows.push(
-      row(
-        fillIn(words.today, { day: today.day }),
-        bytes(today.bytes),
-        bars(today.services, largest),
-        '–',
-        '–',
-      ),
-    )
+  if (today) {
+    const name = fillIn(words.today, { day: today.day })
+    rows.push(row(name, bytes(today.bytes), bars(today.services, largest), '–', '–'))
+  }
   // Focusable, so that the keyboard can scroll it.
   Object.assign(find('#days'), { hidden: rows.length === 0, tabIndex: 0 })
   find('#days tbody').replaceChildren(...rows)
@@ -58,7 +53,7 @@ const dayMs = 86_400_000
 
 function ofToday({ today }: SizingAnswer): string {
   if (!today) return ''
-  const tookMs = Math.max(1_000, Date.now() - today.fromMs)
+  const tookMs = Math.max(1_000, serverNow() - today.fromMs)
   const daily = bytes((today.bytes * dayMs) / tookMs)
   const rate = tookMs < rateAfterMs ? words.tooEarly : fillIn(words.perDay, { daily })
   return fillIn(words.soFar, { size: bytes(today.bytes), took: duration(tookMs / 1000), rate })

@@ -1,5 +1,7 @@
 /** The public HTTP interface that the page uses. */
 
+import { noteClock, request, serverNow } from '@tintype/lib/page/browser/server.ts'
+
 /** The server's stages in order, in seconds in `GET /photos/{id}`. */
 export const serverStages = ['receive', 'wait', 'convert', 'store'] as const
 type ServerStage = (typeof serverStages)[number]
@@ -24,28 +26,9 @@ type Answer =
   | { kind: 'busy'; seconds: number }
   | { kind: 'refused'; problem: PageProblem }
   | { kind: 'unreachable' }
+  /** The file was changed, moved or deleted after it had been chosen. */
+  | { kind: 'unreadable' }
   | { kind: 'cancelled' }
-
-/** Clocks of browser and server count as equal unless they differ by more than a Date header's rounding. */
-const clockToleranceMs = 2_000
-let clockOffsetMs = 0
-
-function noteClock(date: string | null): void {
-  const offset = Date.parse(date ?? '') - Date.now()
-  if (Number.isFinite(offset)) clockOffsetMs = Math.abs(offset) > clockToleranceMs ? offset : 0
-}
-
-/** The server's time in ms, by which the promise is measured. */
-export const serverNow = (): number => Date.now() + clockOffsetMs
-
-/** A request that takes longer counts as a lost connection. */
-const requestTimeoutMs = 10_000
-
-async function request(address: string, init: RequestInit = {}): Promise<Response> {
-  const response = await fetch(address, { ...init, signal: AbortSignal.timeout(requestTimeoutMs) })
-  noteClock(response.headers.get('date'))
-  return response
-}
 
 /** A page of this session's photos, newest first. @throws when the request fails. */
 export async function fetchPhotos(address = 'photos'): Promise<{ photos: Photo[]; next: string | null }> {
@@ -77,8 +60,10 @@ export async function fetchStatus(): Promise<Status | undefined> {
   return response?.ok ? response.json() : undefined
 }
 
-/** Retry-After in seconds, or a default. */
+/** Used when a response has no Retry-After. */
 const defaultRetrySeconds = 5
+/** An upload without progress for so long counts as a lost connection: a browser notices a dead one only after minutes. */
+const stallMs = 60_000
 
 /**
  * Sends one photo by XMLHttpRequest, because fetch reports no upload progress.
@@ -90,22 +75,38 @@ export function sendPhoto(
   onProgress: (share: number) => void,
   signal: AbortSignal,
 ): Promise<Answer> {
+  const begunAt = performance.now()
   return new Promise(resolve => {
     const xhr = new XMLHttpRequest()
+    const progress = (share: number) => {
+      // Counted from the beginning of the request, and set by the first bytes: a browser sends six requests at once.
+      xhr.timeout = performance.now() - begunAt + stallMs
+      onProgress(share)
+    }
     xhr.open('POST', 'photos')
     xhr.responseType = 'json'
     xhr.setRequestHeader('Content-Type', file.type || 'application/octet-stream')
     for (const [name, value] of Object.entries(headers)) xhr.setRequestHeader(name, value)
-    xhr.upload.onprogress = ({ loaded, total }) => onProgress(total > 0 ? loaded / total : 1)
-    xhr.upload.onload = () => onProgress(1)
+    xhr.upload.onprogress = ({ loaded, total }) => progress(total > 0 ? loaded / total : 1)
+    xhr.upload.onload = () => progress(1)
     xhr.onload = () => resolve(answerOf(xhr))
-    xhr.onerror = () => resolve({ kind: 'unreachable' })
+    xhr.onerror = async () => resolve({ kind: (await isReadable(file)) ? 'unreachable' : 'unreadable' })
+    xhr.ontimeout = () => resolve({ kind: 'unreachable' })
     xhr.onabort = () => resolve({ kind: 'cancelled' })
     signal.addEventListener('abort', () => xhr.abort(), { once: true })
     if (signal.aborted) resolve({ kind: 'cancelled' })
     else xhr.send(file)
   })
 }
+
+const isReadable = (file: File): Promise<boolean> =>
+  file
+    .slice(0, 1)
+    .arrayBuffer()
+    .then(
+      () => true,
+      () => false,
+    )
 
 function answerOf(xhr: XMLHttpRequest): Answer {
   noteClock(xhr.getResponseHeader('date'))
@@ -116,6 +117,7 @@ function answerOf(xhr: XMLHttpRequest): Answer {
   if (xhr.status === 503 || xhr.status === 429) {
     return { kind: 'busy', seconds: Number(xhr.getResponseHeader('retry-after')) || defaultRetrySeconds }
   }
-  if (xhr.status >= 500) return { kind: 'unreachable' }
+  // 408: the bytes came too slowly.
+  if (xhr.status >= 500 || xhr.status === 408) return { kind: 'unreachable' }
   return { kind: 'refused', problem: xhr.response ?? { type: 'unknown', detail: `HTTP ${xhr.status}` } }
 }

@@ -1,44 +1,34 @@
 import { h } from '@tintype/lib/page/browser/dom.ts'
-import { duration } from '@tintype/lib/page/browser/language.ts'
+import { duration, inLanguage } from '@tintype/lib/page/browser/language.ts'
 import { pageAddresses } from '@tintype/lib/page/browser/navigation.ts'
 import { type Photo, serverStages } from './api.ts'
 import { recall } from './memory.ts'
 import { say, words } from './words.ts'
 
+type StageTime = { stage: (typeof serverStages)[number] | 'deliver'; seconds: number | undefined }
+
 /** A photo's time by stage: a sentence, a bar of five stages, and the ids to quote when asking for help. */
 export function journey(photo: Photo): Node[] {
-  const memory = recall(photo.id)
-  const stages = [
+  const { deliver, experience, traceId } = recall(photo.id)
+  const stages: StageTime[] = [
     ...serverStages.map(stage => ({ stage, seconds: photo.stages[stage] })),
-    { stage: 'deliver' as const, seconds: memory.deliver },
+    { stage: 'deliver', seconds: deliver },
   ]
   const total = stages.reduce((sum, { seconds = 0 }) => sum + seconds, 0)
   const longest = stages.reduce((one, other) => ((other.seconds ?? 0) > (one.seconds ?? 0) ? other : one))
-  const experience =
-    memory.experience === undefined ? '' : ` ${say('experience', { seconds: memory.experience })}`
+  const lead = say('lead', { seconds: total, stage: words[`most ${longest.stage}`] })
   const story = h(
     'div',
     { class: 'story' },
-    h('p', {}, `${say('lead', { seconds: total, stage: words[most[longest.stage]] })}${experience}`),
+    h('p', {}, experience === undefined ? lead : `${lead} ${say('experience', { seconds: experience })}`),
     // Hidden from screen readers: the list below has the same values.
     h('div', { class: 'bar', 'aria-hidden': 'true' }, ...stages.map(stage => segment(stage, total))),
     h('dl', { class: 'stages' }, ...stages.map(row)),
-    h('p', { class: 'soft small marks' }, ...marks(photo, memory.traceId)),
+    h('p', { class: 'soft small marks' }, ...marks(photo, traceId)),
   )
   void linkStory(photo, story)
   return [h('img', { src: `photos/${photo.id}/thumbnail`, alt: '' }), story]
 }
-
-/** What the longest stage is called in a sentence. */
-const most = {
-  receive: 'mostReceive',
-  wait: 'mostWait',
-  convert: 'mostConvert',
-  store: 'mostStore',
-  deliver: 'mostDeliver',
-} as const
-
-type StageTime = { stage: keyof typeof most; seconds: number | undefined }
 
 function segment({ stage, seconds = 0 }: StageTime, total: number): HTMLElement {
   const element = h('span', { class: 'segment', 'data-stage': stage })
@@ -55,7 +45,8 @@ function row({ stage, seconds }: StageTime): HTMLElement {
 /** A link to the photo's log entries, if the log server's page can be reached. */
 async function linkStory({ id }: Photo, into: HTMLElement): Promise<void> {
   const { logs } = await pageAddresses()
-  if (logs) into.append(h('p', { class: 'small' }, h('a', { href: `${logs}?key=${id}` }, words.story)))
+  if (logs)
+    into.append(h('p', { class: 'small' }, h('a', { href: inLanguage(`${logs}?key=${id}`) }, words.story)))
 }
 
 /** The ids to quote when asking for help, and a link to the original. */

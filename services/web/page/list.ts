@@ -1,4 +1,5 @@
 import { find } from '@tintype/lib/page/browser/dom.ts'
+import { takesCookies } from '@tintype/lib/page/browser/kept.ts'
 import { announce } from './announce.ts'
 import { deletePhoto, fetchPhotos, type Photo, reportExperience } from './api.ts'
 import { finished, type Item, itemName, lookOf, underWay } from './item.ts'
@@ -6,7 +7,7 @@ import { forget, keepUnsent, remember, type Unsent, unsent } from './memory.ts'
 import { showProgress } from './progress.ts'
 import type { Actions } from './row.ts'
 import { drop, insert, items, update, withPhoto } from './rows.ts'
-import { interrupted, newUpload, type Upload, uploader } from './uploads.ts'
+import { newUpload, refusal, type Upload, uploader } from './uploads.ts'
 import { say, words } from './words.ts'
 
 /** The photos of the page: chosen, sent, reported by the server, deleted. */
@@ -31,7 +32,7 @@ const send = uploader({
   changed(upload) {
     const item = items().find(each => each.upload === upload)
     if (item) update(item)
-    if (upload.state.is === 'refused' && item) announce(`${upload.name}: ${lookOf(item).text}`)
+    if (upload.state.is === 'refused') announceRefusal(upload)
     changed()
   },
   accepted(upload, photo) {
@@ -53,7 +54,12 @@ const actions: Actions = {
     drop(item)
     changed()
   },
-  retry: ({ upload }) => upload && send(upload),
+  retry(item) {
+    if (!item.upload) return
+    item.upload.state = { is: 'waiting' }
+    update(item)
+    send(item.upload)
+  },
   chooseAgain: () => chooser.click(),
   async remove(item) {
     const name = itemName(item)
@@ -62,8 +68,10 @@ const actions: Actions = {
       await deletePhoto(id)
       deleted(id)
       announce(say('deleted', { name }))
+      return true
     } catch {
       announce(words.notDeleted)
+      return false
     }
   },
   seen({ upload, photo }, deliver) {
@@ -79,10 +87,13 @@ export function add(files: readonly File[]): void {
   for (const file of files) {
     const old = items().find(({ upload }) => upload?.state.is === 'interrupted' && isSame(upload, file))
     if (old) drop(old)
-    const upload = newUpload(file, old?.upload)
+    const upload = newUpload(file, old?.upload?.key)
+    if (!takesCookies()) upload.state = refusal(words.noCookies)
+    else if (file.size > maxUploadBytes)
+      upload.state = refusal(say('tooLarge', { bytes: file.size, most: maxUploadBytes }))
     insert({ upload }, actions)
-    if (file.size <= maxUploadBytes) send(upload)
-    else refuse(upload, say('tooLarge', { bytes: file.size, most: maxUploadBytes }))
+    if (upload.state.is === 'refused') announceRefusal(upload)
+    else send(upload)
   }
   changed()
 }
@@ -90,10 +101,7 @@ export function add(files: readonly File[]): void {
 const isSame = (kept: Unsent, file: File): boolean =>
   kept.name === file.name && kept.size === file.size && kept.lastModified === file.lastModified
 
-function refuse(upload: Upload, detail: string): void {
-  upload.state = { is: 'refused', problem: { type: 'here', detail } }
-  announce(`${upload.name}: ${detail}`)
-}
+const announceRefusal = (upload: Upload): void => announce(`${upload.name}: ${lookOf({ upload }).text}`)
 
 /** Shows the server's state of a photo. */
 export function showPhoto(photo: Photo): void {
@@ -110,12 +118,11 @@ const answerExpected = (): boolean =>
 
 /** A late event does not reset a finished photo. */
 function merge(item: Item, photo: Photo): void {
-  const before = item.photo
-  if (before && finished(before) && !finished(photo)) return
+  const wasFinished = item.photo !== undefined && finished(item.photo)
+  if (wasFinished && !finished(photo)) return
   item.photo = photo
   update(item)
-  const news = finished(photo) && !(before && finished(before))
-  if (news) announce(`${itemName(item)}: ${lookOf(item).text}`)
+  if (finished(photo) && !wasFinished) announce(`${itemName(item)}: ${lookOf(item).text}`)
 }
 
 export function deleted(id: string): void {
@@ -133,16 +140,20 @@ function changed(): void {
     early.clear()
     for (const photo of waiting) showPhoto(photo)
   }
-  const sending = items().flatMap(({ upload, photo }) => (upload && !photo ? [upload] : []))
-  keepUnsent(
-    sending
-      .filter(({ state }) => state.is !== 'refused')
-      .map(({ key, name, size, lastModified }) => ({ key, name, size, lastModified })),
-  )
+  keepUnsent(sending().map(({ key, name, size, lastModified }) => ({ key, name, size, lastModified })))
   showProgress(items())
   find('#empty').hidden = !listed || items().length > 0
   find('#older').hidden = older === null
 }
+
+/** Uploads that are not accepted yet and may still be. */
+const sending = (): Upload[] =>
+  items().flatMap(({ upload, photo }) => (upload && !photo && upload.state.is !== 'refused' ? upload : []))
+
+// Only this tab has the bytes: the browser asks before it closes or reloads the page.
+addEventListener('beforeunload', event => {
+  if (sending().some(({ file }) => file)) event.preventDefault()
+})
 
 export const unfinished = (): boolean => items().some(underWay)
 
@@ -173,7 +184,7 @@ async function showOlder(): Promise<void> {
 
 /** Uploads that a reload of this tab interrupted. Their files must be chosen again, because the page lost the bytes. */
 export function showInterrupted(): void {
-  for (const kept of unsent()) insert({ upload: interrupted(kept) }, actions)
+  for (const kept of unsent()) insert({ upload: newUpload(kept, kept.key) }, actions)
 }
 
 find('#older').addEventListener('click', () => void showOlder().catch(() => {}))

@@ -1,14 +1,5 @@
 import type { Photo } from './api.ts'
-
-type Listener = {
-  photo(photo: Photo): void
-  deleted(id: string): void
-  /** Reads the whole list again. @throws when the request fails. */
-  refresh(): Promise<void>
-  /** Whether a photo on the page is unfinished. */
-  unfinished(): boolean
-  connected(yes: boolean): void
-}
+import { deleted, refresh, showPhoto, unfinished } from './list.ts'
 
 /** Interval of reading the list beside events while a photo is unfinished, because events can be lost. */
 const checkMs = 10_000
@@ -18,10 +9,11 @@ const pollMs = 2_000
 const reopenMs = 10_000
 
 /**
- * Keeps the page up to date by events, or by polling without them, and only while the tab is visible: browsers open six
- * connections to a server over all tabs, and hidden tabs would use them up.
+ * Keeps the list up to date by events, or by polling without them, and only while the tab is visible: browsers open six
+ * connections to a server over all tabs, and hidden tabs would use them up. `connected` is called with whether the server
+ * was reached.
  */
-export function live(listener: Listener): void {
+export function live(connected: (yes: boolean) => void): void {
   let source: EventSource | undefined
   let openedAt = 0
   let readAt = 0
@@ -29,10 +21,10 @@ export function live(listener: Listener): void {
   async function read(): Promise<void> {
     readAt = performance.now()
     try {
-      await listener.refresh()
-      listener.connected(true)
+      await refresh()
+      connected(true)
     } catch {
-      listener.connected(false)
+      connected(false)
     }
   }
 
@@ -46,8 +38,8 @@ export function live(listener: Listener): void {
     source.addEventListener('reset', () => void read())
     source.addEventListener('photo', ({ data }) => {
       const change: Photo | { id: string; state: 'deleted' } = JSON.parse(data)
-      if (change.state === 'deleted') listener.deleted(change.id)
-      else listener.photo(change)
+      if (change.state === 'deleted') deleted(change.id)
+      else showPhoto(change)
     })
   }
 
@@ -58,12 +50,12 @@ export function live(listener: Listener): void {
     const now = performance.now()
     if (source?.readyState === EventSource.CLOSED && now - openedAt > reopenMs) open()
     else if (!flowing && now - readAt > pollMs) void read()
-    else if (listener.unfinished() && now - readAt > checkMs) void read()
+    else if (unfinished() && now - readAt > checkMs) void read()
   }
 
   document.addEventListener('visibilitychange', () => (document.hidden ? source?.close() : open()))
   addEventListener('online', open)
-  addEventListener('offline', () => listener.connected(false))
+  addEventListener('offline', () => connected(false))
   setInterval(check, 500)
   if (!document.hidden) open()
   void read()

@@ -2,7 +2,7 @@ import { choices } from '@tintype/lib/page/browser/choices.ts'
 import { find } from '@tintype/lib/page/browser/dom.ts'
 import { duration, translate } from '@tintype/lib/page/browser/language.ts'
 import { showNavigation } from '@tintype/lib/page/browser/navigation.ts'
-import { add, deleted, refresh, showInterrupted, showPhoto, unfinished } from './list.ts'
+import { add, showInterrupted } from './list.ts'
 import { live } from './live.ts'
 import { showStatus } from './status.ts'
 import { takeFiles } from './take.ts'
@@ -19,7 +19,6 @@ const days = Number(keepPhotosDays)
 find('#keeping').textContent = words.keeping + (days > 0 ? ` ${say('keepingDays', { days })}` : '')
 find('#choices').append(choices())
 void showNavigation('upload')
-const connected = showStatus()
 showInterrupted()
 takeFiles(add)
-live({ photo: showPhoto, deleted, refresh, unfinished, connected })
+live(showStatus())

@@ -1,3 +1,5 @@
+import { keep, kept } from '@tintype/lib/page/browser/kept.ts'
+
 /** Facts about a photo that only this browser keeps: file name and times. */
 type Memory = {
   name?: string
@@ -10,40 +12,51 @@ type Memory = {
 /** Photos remembered; the oldest are forgotten. */
 const maxRemembered = 1_000
 
-const read = <T>(storage: Storage, name: string, fallback: T): T => {
+let text = ''
+let photos = new Map<string, Memory>()
+
+/** Parsed again only when another tab has changed it: rows ask four times a second. */
+function all(): Map<string, Memory> {
+  const now = kept('photos') ?? text
+  if (now !== text) [text, photos] = [now, new Map(parse<[string, Memory][]>(now))]
+  return photos
+}
+
+/** Empty when another program of this origin keeps something else under this name. */
+function parse<T extends unknown[]>(json: string): T | [] {
   try {
-    return JSON.parse(storage.getItem(name) ?? '') as T
+    const value = JSON.parse(json)
+    return Array.isArray(value) ? (value as T) : []
   } catch {
-    return fallback
+    return []
   }
 }
 
-const write = (storage: Storage, name: string, value: unknown): void => {
-  try {
-    storage.setItem(name, JSON.stringify(value))
-  } catch {
-    // Storage is full or forbidden: the page shows a photo's time instead of its name.
-  }
+function write(): void {
+  text = JSON.stringify([...photos].slice(-maxRemembered))
+  keep('photos', text)
 }
-
-type Remembered = [id: string, memory: Memory][]
-const all = () => new Map(read<Remembered>(localStorage, 'photos', []))
 
 export const recall = (id: string): Memory => all().get(id) ?? {}
 
 export function remember(id: string, memory: Memory): void {
-  const photos = all()
-  photos.set(id, { ...photos.get(id), ...memory })
-  write(localStorage, 'photos', [...photos].slice(-maxRemembered))
+  all().set(id, { ...recall(id), ...memory })
+  write()
 }
 
 export function forget(id: string): void {
-  const photos = all()
-  if (photos.delete(id)) write(localStorage, 'photos', [...photos])
+  if (all().delete(id)) write()
 }
 
 /** An unfinished upload, without its bytes: after a reload of this tab its file must be chosen again. */
 export type Unsent = { key: string; name: string; size: number; lastModified: number }
 
-export const unsent = (): Unsent[] => read<Unsent[]>(sessionStorage, 'unsent', [])
-export const keepUnsent = (uploads: Unsent[]): void => write(sessionStorage, 'unsent', uploads)
+export const unsent = (): Unsent[] => parse<Unsent[]>(kept('unsent', 'sessionStorage') ?? '')
+let keptUnsent = ''
+
+/** Called at every progress of an upload, and written only when the uploads are others. */
+export function keepUnsent(uploads: Unsent[]): void {
+  const text = JSON.stringify(uploads)
+  if (text !== keptUnsent) keep('unsent', text, 'sessionStorage')
+  keptUnsent = text
+}

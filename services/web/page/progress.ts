@@ -10,31 +10,24 @@ const isOver = ({ upload, photo }: Item): boolean =>
 
 /** One bar and one sentence for several photos in progress; a single photo has its ring. */
 export function showProgress(items: readonly Item[]): void {
-  const sent = items.filter(({ upload }) => upload && upload.state.is !== 'interrupted')
-  const here = new Set(sent)
-  const known = [...batch].filter(item => here.has(item))
-  const isDone = known.length > 0 && known.every(isOver)
-  const fresh = sent.filter(item => !batch.has(item) && !isOver(item))
-  if (isDone && fresh.length > 0) batch = new Set(fresh)
-  else batch = new Set([...known, ...fresh])
-  const all = [...batch]
-  const count = (is: (item: Item) => boolean) => all.filter(is).length
-  const ready = count(({ photo }) => photo?.state === 'ready')
-  const over = count(isOver)
-  const element = find('#overall')
-  element.hidden = all.length < 2
+  const sent = new Set(items.filter(({ upload }) => upload && upload.state.is !== 'interrupted'))
+  const known = [...batch].filter(item => sent.has(item))
+  const fresh = [...sent].filter(item => !batch.has(item) && !isOver(item))
+  const all = fresh.length > 0 && known.every(isOver) ? fresh : [...known, ...fresh]
+  batch = new Set(all)
+  find('#overall').hidden = all.length < 2
   const bar = find<HTMLProgressElement>('#overall progress')
   bar.max = all.length
   bar.value = all.reduce((sum, item) => sum + shareOf(item), 0)
-  const failed = over - ready
-  const text =
-    say('overall', { ready, of: all.length }) + (failed > 0 ? say('overallFailed', { failed }) : '')
-  find('#overall span').textContent = text
+  const ready = all.filter(({ photo }) => photo?.state === 'ready').length
+  const failed = all.filter(isOver).length - ready
+  const text = say('overall', { ready, of: all.length })
+  find('#overall span').textContent = failed > 0 ? text + say('overallFailed', { failed }) : text
 }
 
 /** A sent photo counts as half done. */
 function shareOf(item: Item): number {
   if (isOver(item)) return 1
   if (item.photo) return item.photo.state === 'converting' ? 0.75 : 0.5
-  return item.upload?.state.is === 'sending' ? item.upload.state.share / 2 : 0
+  return item.upload.state.is === 'sending' ? item.upload.state.share / 2 : 0
 }

@@ -1,41 +1,30 @@
 import { h } from '@tintype/lib/page/browser/dom.ts'
-import type { Photo } from './api.ts'
 import { type Item, itemName, lookOf } from './item.ts'
 import { journey } from './journey.ts'
 import { say, words } from './words.ts'
-
-export type PhotoRow = {
-  element: HTMLLIElement
-  /** Updates the row from the item. It is cheap and called often. */
-  update(): void
-}
 
 export type Actions = {
   cancel(item: Item): void
   retry(item: Item): void
   chooseAgain(): void
-  remove(item: Item): Promise<void>
+  /** Resolves to false when the photo could not be deleted. */
+  remove(item: Item): Promise<boolean>
   /** The picture is on the screen, `seconds` after the state `ready` arrived. */
   seen(item: Item, seconds: number): void
 }
 
-/** The row of one item. */
-export function photoRow(item: Item, actions: Actions): PhotoRow {
+/** The row of one item. `update` shows the item as it is now; it is cheap and called often. */
+export function photoRow(item: Item, actions: Actions): { element: HTMLElement; update(): void } {
   // Hidden from screen readers because the text beside it says the same.
   const ring = h('span', { class: 'ring', 'aria-hidden': 'true' })
   const picture = h('div', { class: 'picture' }, ring)
-  const name = h('h3', { class: 'title' })
+  // A name may be in a script that runs from right to left; the row does not turn with it.
+  const name = h('bdi')
   const text = h('p', { class: 'text' })
   const buttons = h('div', { class: 'actions' })
   const panel = h('div', { class: 'journey', hidden: true })
-  const element = h(
-    'li',
-    { class: 'photo' },
-    picture,
-    h('div', { class: 'what' }, name, text),
-    buttons,
-    panel,
-  )
+  const what = h('div', { class: 'what' }, h('h3', { class: 'title' }, name), text)
+  const element = h('li', { class: 'photo' }, picture, what, buttons, panel)
   let shown = ''
 
   /** Buttons and pictures are replaced only when the kind of row changes, so that focus and hover stay. */
@@ -54,26 +43,38 @@ export function photoRow(item: Item, actions: Actions): PhotoRow {
       element.dataset.state = look.state
       text.classList.toggle('state', look.state === 'late')
       text.dataset.state = look.state
-      if (text.textContent !== look.text) text.textContent = look.text
-      name.textContent = itemName(item)
-      ring.dataset.kind = look.ring.kind
-      ring.style.setProperty('--share', `${Math.min(1, Math.max(0, look.ring.share))}`)
-      ring.textContent = look.ring.text
+      write(text, look.text)
+      write(name, itemName(item))
+      ring.dataset.kind = look.ring
+      ring.style.setProperty('--share', `${Math.min(1, Math.max(0, look.share ?? 0))}`)
+      ring.textContent = look.mark ?? ''
       if (kind !== shown) rebuild()
       shown = kind
     },
   }
 }
 
+/** A text that stays the same is not replaced, so that a selection in it stays. */
+function write(element: HTMLElement, text: string): void {
+  if (element.textContent !== text) element.textContent = text
+}
+
 function controls(item: Item, actions: Actions): HTMLElement[] {
-  const button = (name: string, click: () => void) => {
-    const label = say('label', { action: name, name: itemName(item) })
-    return h('button', { class: 'quiet', type: 'button', 'aria-label': label, click }, name)
-  }
-  const { photo, upload } = item
-  if (photo) return [...(photo.state === 'ready' ? [download(item)] : []), deleteButton(item, actions)]
-  const remove = (name = words.remove) => button(name, () => actions.cancel(item))
-  switch (upload?.state.is) {
+  const name = itemName(item)
+  const button = (action: string, click: () => void) =>
+    h(
+      'button',
+      { class: 'quiet', type: 'button', 'aria-label': say('label', { action, name }), click },
+      action,
+    )
+  const remove = (action = words.remove) => button(action, () => actions.cancel(item))
+  switch (item.photo?.state ?? item.upload?.state.is) {
+    case 'ready':
+      return [download(item, name), deleteButton(item, name, actions)]
+    case 'queued':
+    case 'converting':
+    case 'failed':
+      return [deleteButton(item, name, actions)]
     case 'given-up':
       return [button(words.again, () => actions.retry(item)), remove()]
     case 'interrupted':
@@ -85,11 +86,10 @@ function controls(item: Item, actions: Actions): HTMLElement[] {
   }
 }
 
-function download(item: Item): HTMLElement {
-  const name = itemName(item)
+function download({ photo }: Item, name: string): HTMLElement {
   const attributes = {
     class: 'button',
-    href: `photos/${item.photo?.id}/thumbnail`,
+    href: `photos/${photo?.id}/thumbnail`,
     download: `${name.replace(/\.\w+$/, '')}-thumbnail`,
     'aria-label': say('label', { action: words.download, name }),
   }
@@ -97,36 +97,22 @@ function download(item: Item): HTMLElement {
 }
 
 /** Asks for confirmation before it deletes. Losing focus cancels the question. */
-function deleteButton(item: Item, actions: Actions): HTMLElement {
-  const label = (name: string) => {
-    element.textContent = name
-    element.setAttribute('aria-label', say('label', { action: name, name: itemName(item) }))
+function deleteButton(item: Item, name: string, actions: Actions): HTMLElement {
+  const ask = (action: string) => {
+    element.textContent = action
+    element.setAttribute('aria-label', say('label', { action, name }))
   }
-  let sure = false
-  const element = h('button', {
-    class: 'quiet',
-    type: 'button',
-    click: async () => {
-      if (sure) return actions.remove(item)
-      sure = true
-      label(words.reallyDelete)
-    },
-    blur: () => {
-      sure = false
-      label(words.delete)
-    },
-  })
-  label(words.delete)
+  const click = async () => {
+    if (element.textContent === words.delete) ask(words.reallyDelete)
+    else if (!(await actions.remove(item))) ask(words.notDeleted)
+  }
+  const element = h('button', { class: 'quiet', type: 'button', click, blur: () => ask(words.delete) })
+  ask(words.delete)
   return element
 }
 
 /** The picture in place of the ring, as a button that opens the photo's times. */
-async function showPicture(
-  item: Item,
-  place: HTMLElement,
-  panel: HTMLElement,
-  actions: Actions,
-): Promise<void> {
+async function showPicture(item: Item, place: HTMLElement, panel: HTMLElement, actions: Actions) {
   const { photo } = item
   if (!photo) return
   const readyAt = performance.now()
@@ -134,29 +120,6 @@ async function showPicture(
   if (!image) return
   actions.seen(item, (performance.now() - readyAt) / 1000)
   panel.id = `journey-${photo.id}`
-  place.replaceChildren(journeyButton(item, photo, panel, image))
-}
-
-/** Delays of retries for a picture that did not load, for about as long as a lost connection lasts. */
-const pictureTries = 60
-const pictureRetryMs = 2_000
-
-/** Undefined when it did not load, or when its row was removed. */
-async function load(address: string, place: HTMLElement): Promise<HTMLImageElement | undefined> {
-  for (let attempt = 1; attempt <= pictureTries; attempt++) {
-    const image = h('img', { src: address, alt: '' })
-    const came = await image.decode().then(
-      () => true,
-      () => false,
-    )
-    if (came) return image
-    await new Promise(resolve => setTimeout(resolve, pictureRetryMs))
-    if (!place.isConnected) return undefined
-  }
-  return undefined
-}
-
-function journeyButton(item: Item, photo: Photo, panel: HTMLElement, image: HTMLElement): HTMLElement {
   const attributes = {
     class: 'open',
     type: 'button',
@@ -170,5 +133,26 @@ function journeyButton(item: Item, photo: Photo, panel: HTMLElement, image: HTML
     },
   }
   const open = h('button', attributes, image)
-  return open
+  place.replaceChildren(open)
+}
+
+/** Delays of retries for a picture that did not load, for about as long as a lost connection lasts. */
+const pictureTries = 60
+const pictureRetryMs = 2_000
+
+/** Undefined when it did not load, or when its row was removed. */
+async function load(src: string, place: HTMLElement): Promise<HTMLImageElement | undefined> {
+  for (let attempt = 1; attempt <= pictureTries; attempt++) {
+    const image = h('img', { src, alt: '' })
+    if (
+      await image.decode().then(
+        () => true,
+        () => false,
+      )
+    )
+      return image
+    await new Promise(resolve => setTimeout(resolve, pictureRetryMs))
+    if (!place.isConnected) return undefined
+  }
+  return undefined
 }

@@ -1,15 +1,17 @@
 import { find } from '@tintype/lib/page/browser/dom.ts'
-import type { Item } from './item.ts'
-import { type Actions, type PhotoRow, photoRow } from './row.ts'
+import type { Photo } from './api.ts'
+import { type Item, underWay } from './item.ts'
+import { type Actions, photoRow } from './row.ts'
 
 /** The rows on the screen: uploads of this tab on top, then photos, newest first. */
-const rows = new Map<Item, PhotoRow>()
+const rows = new Map<Item, ReturnType<typeof photoRow>>()
 const element = find('#photos')
 
-/** Interval of updating running minutes. */
+/** Interval of updating the rows that show a running time. */
 const tickMs = 250
 setInterval(() => {
-  for (const row of rows.values()) row.update()
+  for (const [item, row] of rows)
+    if (underWay(item) || (!item.photo && item.upload.state.is === 'retrying')) row.update()
 }, tickMs)
 
 export const items = (): Item[] => [...rows.keys()]
@@ -17,18 +19,18 @@ export const withPhoto = (id: string): Item | undefined => items().find(({ photo
 
 export function insert(item: Item, actions: Actions): void {
   const row = photoRow(item, actions)
-  const next = item.upload ? element.firstElementChild : placeOf(item)
+  const next = item.photo && !item.upload ? placeOf(item.photo) : element.firstElementChild
   rows.set(item, row)
   row.update()
   element.insertBefore(row.element, next)
 }
 
-/** Ids sort newest first. */
-function placeOf({ photo: newer }: Item): Element | null {
-  const older = items()
-    .filter(({ photo }) => photo && newer && photo.id > newer.id)
-    .sort((one, other) => ((one.photo?.id ?? '') < (other.photo?.id ?? '') ? -1 : 1))[0]
-  return (older && rows.get(older)?.element) ?? null
+/** Ids sort newest first: the row before which a photo's row belongs is the first one with a larger id. */
+function placeOf({ id }: Photo): Element | null {
+  const [next] = items()
+    .filter(({ photo }) => photo && photo.id > id)
+    .sort((one, other) => ((one.photo?.id ?? '') < (other.photo?.id ?? '') ? -1 : 1))
+  return (next && rows.get(next)?.element) ?? null
 }
 
 export const update = (item: Item): void => rows.get(item)?.update()

@@ -1,6 +1,8 @@
 import { find, h } from '@tintype/lib/page/browser/dom.ts'
+import { inLanguage } from '@tintype/lib/page/browser/language.ts'
 import { pageAddresses } from '@tintype/lib/page/browser/navigation.ts'
-import { fetchStatus, type Status, serverNow } from './api.ts'
+import { serverNow } from '@tintype/lib/page/browser/server.ts'
+import { fetchStatus, type Status } from './api.ts'
 import { say, words } from './words.ts'
 
 /** An older status counts as unknown. */
@@ -32,7 +34,6 @@ export function showStatus(): (connected: boolean) => void {
   }
   setInterval(read, readEveryMs)
   void read()
-  show()
   void linkStatusPage()
   closeOnEscape(find<HTMLDetailsElement>('#budget'))
   return connected => {
@@ -52,16 +53,16 @@ function closeOnEscape(details: HTMLDetailsElement): void {
 
 async function linkStatusPage(): Promise<void> {
   const { status } = await pageAddresses()
-  if (status) find('#budget .sheet').append(h('a', { href: status }, words.statusPage))
+  if (status) find('#budget .sheet').append(h('a', { href: inLanguage(status) }, words.statusPage))
 }
 
 function describe(status: Status | undefined, reached: boolean): Shown {
-  const left = status ? Math.max(0, Math.floor(status.budgetLeftMinutes)) : 0
-  const of = status ? Math.round(status.budgetMinutes) : 0
-  const budget = status ? say('budgetMeans', { left, of, at: new Date(status.at) }) : ''
-  if (!reached) return { state: 'late', lead: words.offline, short: '', budget }
-  if (!status) return { state: 'unknown', lead: words.notMeasured, short: '', budget }
+  if (!reached) return { state: 'late', lead: words.offline, short: '', budget: '' }
+  if (!status) return { state: 'unknown', lead: words.notMeasured, short: '', budget: '' }
+  const left = Math.max(0, Math.floor(status.budgetLeftMinutes))
+  const of = Math.round(status.budgetMinutes)
   const at = new Date(status.at)
+  const budget = say('budgetMeans', { left, of, at })
   if (serverNow() - at.getTime() > staleMs)
     return { state: 'unknown', lead: words.stale, short: say('unknownSince', { at }), budget }
   const short = `${status.online ? words.online : words.down} · ${say('budget', { left, of })}`

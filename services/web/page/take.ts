@@ -16,7 +16,15 @@ export function takeFiles(add: (files: File[]) => void): void {
 
 function takeDrops(add: (files: File[]) => void): void {
   const place = find('#drop')
-  const carriesFiles = (event: DragEvent) => event.dataTransfer?.types.includes('Files') ?? false
+  let ownDrag = false
+  // A thumbnail that is dragged carries itself as a file, too.
+  addEventListener('dragstart', () => {
+    ownDrag = true
+  })
+  addEventListener('dragend', () => {
+    ownDrag = false
+  })
+  const carriesFiles = (event: DragEvent) => !ownDrag && event.dataTransfer?.types.includes('Files')
   addEventListener('dragover', event => {
     if (!carriesFiles(event)) return
     event.preventDefault()
@@ -42,43 +50,54 @@ function takeDrops(add: (files: File[]) => void): void {
 const folderOf = (entry: FileSystemEntry | null) =>
   entry?.isDirectory ? (entry as FileSystemDirectoryEntry) : undefined
 
-/** Most photos taken at once: each is a row, and more is probably a mistake. */
-const maxOfFolder = 500
+/** Most photos of a folder taken at once: each is a row, and more is probably a mistake. */
+const most = 500
+/** Most other files that are passed over: a dropped disk would be read for minutes. */
+const mostOthers = 10_000
+
+type Found = { photos: File[]; others: number; cut: boolean }
 
 /** The photos of a folder and its subfolders. Other files are skipped and counted. */
 async function addFolder(folder: FileSystemDirectoryEntry, add: (files: File[]) => void): Promise<void> {
-  const files = await filesIn(folder)
-  const accepted = find<HTMLInputElement>('#choose').accept.split(',')
-  const isPhoto = ({ type, name }: File) =>
-    // Some systems have no media type for HEIC, so its file extensions are accepted too.
-    accepted.includes(type) || accepted.includes(name.toLowerCase().replace(/.*(?=\.)/, ''))
-  const photos = files.filter(isPhoto).slice(0, maxOfFolder)
-  const others = files.length - photos.length
-  const left = others > 0 ? say('folderOthers', { others }) : ''
-  const text = `${say('folder', { name: folder.name, photos: photos.length })}${left}.`
+  const found: Found = { photos: [], others: 0, cut: false }
+  await search(folder, found)
+  const { photos, others, cut } = found
+  const parts = [
+    say('folder', { name: folder.name, photos: photos.length }),
+    others > 0 ? say('folderOthers', { others }) : '',
+    cut ? say('folderCut', { most }) : '',
+  ]
+  const text = `${parts.join('')}.`
   find('#taken').textContent = text
   announce(text)
   add(photos)
 }
 
-async function filesIn(folder: FileSystemDirectoryEntry): Promise<File[]> {
+async function search(folder: FileSystemDirectoryEntry, found: Found): Promise<void> {
   const reader = folder.createReader()
-  const files: File[] = []
   // A reader returns a hundred entries at a time, and none at the end.
   for (;;) {
     const entries = await new Promise<FileSystemEntry[]>(resolve =>
       reader.readEntries(resolve, () => resolve([])),
     )
-    if (entries.length === 0 || files.length > 2 * maxOfFolder) return files
+    if (entries.length === 0) return
     for (const entry of entries) {
+      found.cut ||= found.photos.length === most || found.others === mostOthers
+      if (found.cut) return
       const inner = folderOf(entry)
-      if (inner) files.push(...(await filesIn(inner)))
-      else {
-        const file = await new Promise<File | undefined>(resolve =>
-          (entry as FileSystemFileEntry).file(resolve, () => resolve(undefined)),
-        )
-        if (file) files.push(file)
-      }
+      if (inner) await search(inner, found)
+      else await take(entry as FileSystemFileEntry, found)
     }
   }
+}
+
+async function take(entry: FileSystemFileEntry, found: Found): Promise<void> {
+  const file = await new Promise<File | undefined>(resolve => entry.file(resolve, () => resolve(undefined)))
+  // Files that a system hides: .DS_Store, and ._IMG_1.jpg beside each photo that macOS copied to another file system.
+  if (!file || file.name.startsWith('.')) return
+  const accepted = find<HTMLInputElement>('#choose').accept.split(',')
+  // Some systems have no media type for HEIC, so its file extensions are accepted too.
+  if (accepted.includes(file.type) || accepted.includes(file.name.toLowerCase().replace(/.*(?=\.)/, '')))
+    found.photos.push(file)
+  else found.others++
 }

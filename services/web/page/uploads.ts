@@ -1,5 +1,6 @@
 import { type PageProblem, type Photo, sendPhoto } from './api.ts'
 import type { Unsent } from './memory.ts'
+import { words } from './words.ts'
 
 export type Upload = Unsent & {
   /** Absent after a reload of the tab, until the file is chosen again. */
@@ -17,8 +18,8 @@ export type Upload = Unsent & {
   cancel: AbortController
 }
 
-/** Concurrent uploads. A browser opens six connections to a server, and events and pictures need some. */
-const sendingAtOnce = 3
+/** Concurrent uploads. Two tabs share the six connections that a browser opens, and need some for events and pictures. */
+const sendingAtOnce = 2
 /** With the pauses below, retries go on for about ten minutes. */
 const maxTries = 25
 const longestPauseSeconds = 30
@@ -28,26 +29,26 @@ const hex = (bytes: number): string =>
     '',
   )
 
-/** A new upload of a file. `again` is the interrupted upload that it continues: the same key makes both one photo. */
-export const newUpload = (file: File, again?: Unsent): Upload => ({
-  // Not crypto.randomUUID: that exists on https and localhost only.
-  key: again?.key ?? hex(16),
-  name: file.name,
-  size: file.size,
-  lastModified: file.lastModified,
-  file,
+/**
+ * A new upload of a file, or an interrupted one without its file. Uploads with one key become one photo.
+ * The key is not a crypto.randomUUID: that exists on https and localhost only.
+ */
+export const newUpload = (of: File | Unsent, key = hex(16)): Upload => ({
+  key,
+  name: of.name,
+  size: of.size,
+  lastModified: of.lastModified,
+  ...(of instanceof File && { file: of }),
   traceId: hex(16),
   chosenAt: performance.now(),
-  state: { is: 'waiting' },
+  state: { is: of instanceof File ? 'waiting' : 'interrupted' },
   cancel: new AbortController(),
 })
 
-export const interrupted = (kept: Unsent): Upload => ({
-  ...kept,
-  traceId: '',
-  chosenAt: 0,
-  state: { is: 'interrupted' },
-  cancel: new AbortController(),
+/** A refusal by the page itself, in the page's language. */
+export const refusal = (detail: string): Upload['state'] => ({
+  is: 'refused',
+  problem: { type: 'here', detail },
 })
 
 type Listener = {
@@ -61,8 +62,7 @@ export function uploader(listener: Listener): (upload: Upload) => void {
   let sending = 0
 
   async function next(): Promise<void> {
-    if (sending >= sendingAtOnce) return
-    const upload = waiting.shift()
+    const upload = sending < sendingAtOnce && waiting.shift()
     if (!upload) return
     sending++
     await deliver(upload, listener)
@@ -87,8 +87,9 @@ async function deliver(upload: Upload, listener: Listener): Promise<void> {
     const answer = await attemptOnce(upload, share => become({ is: 'sending', share }))
     if (answer.kind === 'accepted') return listener.accepted(upload, answer.photo)
     if (answer.kind === 'refused') return become({ is: 'refused', problem: answer.problem })
-    if (attempt === maxTries) return become({ is: 'given-up' })
+    if (answer.kind === 'unreadable') return become(refusal(words.unreadable))
     if (answer.kind === 'cancelled') return
+    if (attempt === maxTries) return become({ is: 'given-up' })
     const seconds = answer.kind === 'busy' ? answer.seconds : backoffSeconds(attempt)
     become({ is: 'retrying', because: answer.kind, at: performance.now() + seconds * 1000 })
     await pause(seconds, signal, answer.kind === 'unreachable')

@@ -1,0 +1,23 @@
+/** Clocks of browser and server count as equal unless they differ by more than a Date header's rounding. */
+const toleranceMs = 2_000
+let offsetMs = 0
+
+/** Compares the browser's clock with the Date header of a response. */
+export function noteClock(date: string | null): void {
+  const offset = Date.parse(date ?? '') - Date.now()
+  if (Number.isFinite(offset)) offsetMs = Math.abs(offset) > toleranceMs ? offset : 0
+}
+
+/** The server's time in epoch ms: the browser's own clock may be wrong by hours. */
+export const serverNow = (): number => Date.now() + offsetMs
+
+/** A request to the page's server. @throws when it does not answer, or not in time. */
+export async function request(
+  address: string,
+  init: RequestInit = {},
+  timeoutMs = 10_000,
+): Promise<Response> {
+  const response = await fetch(address, { ...init, signal: AbortSignal.timeout(timeoutMs) })
+  noteClock(response.headers.get('date'))
+  return response
+}

@@ -149,7 +149,7 @@ describeWithParts('the pages of slo in each state', ['chromium'], ({ chromium: e
     const links = await page
       .locator('#verdict li a')
       .evaluateAll(all => all.map(each => each.getAttribute('href')))
-    expect(links).toContain('http://logs/?key=a%26c4')
+    expect(links).toContain('http://logs/?key=a%26c4&lang=en')
   })
 
   test('a time that is days away has its date', async () => {

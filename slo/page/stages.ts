@@ -8,6 +8,9 @@ import { translated, word } from './words.ts'
 /** Heights and widths in px where the page's font size is 16 px. */
 const [height, timesHeight, secondsWidth, textSize] = [84, 22, 64, 12]
 
+/** Of so few steps each is a point, too. */
+const fewSteps = 15
+
 /** One lane a stage, all on one time axis, which begins with the first work that was measured. */
 export function stageLanes({ times, stages }: Stages, into: HTMLElement): void {
   const seen = stages.filter(({ count }) => count > 0)
@@ -37,7 +40,8 @@ export function stageLanes({ times, stages }: Stages, into: HTMLElement): void {
       label,
       stroke: colour(stroke),
       width,
-      points: { show: false },
+      // A value without neighbours makes no line.
+      points: { show: measured(times).length < fewSteps, size: 5 * scale, fill: colour(stroke) },
     })
     new uPlot(
       {

@@ -462,6 +462,12 @@ describeWithParts('the upload page', ['chromium'], parts => {
     await page.reload()
     await page.getByText('사진 선택').waitFor()
     expect(await page.locator('nav a').allTextContents()).toEqual(['업로드'])
+    await page.getByLabel('언어').selectOption('en')
+    await page.getByText('Choose photos').waitFor()
+    // A link from another page carries the language in its address, and so do the links of this page then.
+    await page.goto(`${web.endpoints.web}/?lang=ko`)
+    await page.getByText('사진 선택').waitFor()
+    expect(await page.locator('nav a').evaluate(link => Reflect.get(link, 'href'))).toMatch(/\?lang=ko$/)
   })
 
   test('no state of the page has a barrier, at the width of a small phone', async () => {

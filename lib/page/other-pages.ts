@@ -20,17 +20,15 @@ export function otherPages({ dataDir, sloUrl, own }: OtherPages): RequestHandler
   return (request, response) => {
     const { web, logs, slo } = endpointsIn(dataDir)
     const objectives = sloUrl?.href ?? slo
-    const pages = {
-      upload: web,
-      status: objectives && new URL('status', objectives).href,
-      objectives,
-      logs,
-    }
-    const reached = Object.entries(pages).flatMap(([name, address]) => {
-      const url = address === undefined ? undefined : fromBrowser(address, request.hostname)
-      return url ? [[name, url]] : []
+    const status = objectives && new URL('status', objectives).href
+    const reached = (address = '') => fromBrowser(address, request.hostname)
+    response.set('Cache-Control', 'no-store').json({
+      upload: reached(web),
+      status: reached(status),
+      objectives: reached(objectives),
+      logs: reached(logs),
+      ...own,
     })
-    response.set('Cache-Control', 'no-store').json({ ...Object.fromEntries(reached), ...own })
   }
 }
 

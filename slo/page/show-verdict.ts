@@ -14,7 +14,7 @@ let drawn = ''
 /** The last verdict, its evidence, and what can be done. Hidden where there is none and the viewer may not ask for one. */
 export async function showVerdict(state: State, refresh: () => Promise<void>): Promise<void> {
   const { diagnosis, detail, mayAct, begun, comparesFrom } = state
-  const { logs } = await pageAddresses()
+  const { logs } = await pageAddresses
   find('#verdict').hidden = !diagnosis && !comparesFrom && !(mayAct && begun)
   // The state is read each 15 s: an unchanged verdict is not drawn again, or a button would lose its focus.
   const now = JSON.stringify([diagnosis, detail, mayAct, comparesFrom])

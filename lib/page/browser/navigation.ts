@@ -9,16 +9,11 @@ const words = speak({
   ko: { pages: '페이지', upload: '업로드', status: '상태', objectives: '약속', logs: '로그' },
 })
 
-let known: Promise<Partial<Record<PageName, string>>> | undefined
-
-/** The addresses of the other pages that this browser can reach, requested once. */
-export const pageAddresses = (): Promise<Partial<Record<PageName, string>>> => {
-  known ??= fetch('pages.json').then(
-    response => (response.ok ? response.json() : {}),
-    () => ({}),
-  )
-  return known
-}
+/** The addresses of the other pages that this browser can reach. */
+export const pageAddresses: Promise<Partial<Record<PageName, string>>> = fetch('pages.json').then(
+  response => (response.ok ? response.json() : {}),
+  () => ({}),
+)
 
 /** Fills the masthead's `<nav>` with the reachable pages, in the same order on every page. `names` replaces their names. */
 export async function showNavigation(
@@ -40,5 +35,5 @@ export async function showNavigation(
     nav.replaceChildren(...links)
   }
   draw({})
-  draw(await pageAddresses())
+  draw(await pageAddresses)
 }

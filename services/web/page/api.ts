@@ -90,23 +90,20 @@ export function sendPhoto(
     xhr.upload.onprogress = ({ loaded, total }) => progress(total > 0 ? loaded / total : 1)
     xhr.upload.onload = () => progress(1)
     xhr.onload = () => resolve(answerOf(xhr))
-    xhr.onerror = async () => resolve({ kind: (await isReadable(file)) ? 'unreachable' : 'unreadable' })
-    xhr.ontimeout = () => resolve({ kind: 'unreachable' })
+    const unreachable = () => resolve({ kind: 'unreachable' })
+    // A file that cannot be read fails as a lost connection does.
+    xhr.onerror = () =>
+      file
+        .slice(0, 1)
+        .arrayBuffer()
+        .then(unreachable, () => resolve({ kind: 'unreadable' }))
+    xhr.ontimeout = unreachable
     xhr.onabort = () => resolve({ kind: 'cancelled' })
     signal.addEventListener('abort', () => xhr.abort(), { once: true })
     if (signal.aborted) resolve({ kind: 'cancelled' })
     else xhr.send(file)
   })
 }
-
-const isReadable = (file: File): Promise<boolean> =>
-  file
-    .slice(0, 1)
-    .arrayBuffer()
-    .then(
-      () => true,
-      () => false,
-    )
 
 function answerOf(xhr: XMLHttpRequest): Answer {
   noteClock(xhr.getResponseHeader('date'))

@@ -26,7 +26,12 @@ export function journey(photo: Photo): Node[] {
     h('dl', { class: 'stages' }, ...stages.map(row)),
     h('p', { class: 'soft small marks' }, ...marks(photo, traceId)),
   )
-  void linkStory(photo, story)
+  // If the log server's page can be reached.
+  void pageAddresses.then(({ logs }) => {
+    if (!logs) return
+    const href = inLanguage(`${logs}?key=${photo.id}`)
+    story.append(h('p', { class: 'small' }, h('a', { href }, words.story)))
+  })
   return [h('img', { src: `photos/${photo.id}/thumbnail`, alt: '' }), story]
 }
 
@@ -40,13 +45,6 @@ function segment({ stage, seconds = 0 }: StageTime, total: number): HTMLElement 
 function row({ stage, seconds }: StageTime): HTMLElement {
   const text = seconds === undefined ? words.notSeen : duration(seconds)
   return h('div', {}, h('dt', { 'data-stage': stage }, words[stage]), h('dd', {}, text))
-}
-
-/** A link to the photo's log entries, if the log server's page can be reached. */
-async function linkStory({ id }: Photo, into: HTMLElement): Promise<void> {
-  const { logs } = await pageAddresses()
-  if (logs)
-    into.append(h('p', { class: 'small' }, h('a', { href: inLanguage(`${logs}?key=${id}`) }, words.story)))
 }
 
 /** The ids to quote when asking for help, and a link to the original. */

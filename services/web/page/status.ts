@@ -9,8 +9,6 @@ import { say, words } from './words.ts'
 const staleMs = 180_000
 const readEveryMs = 30_000
 
-type Shown = { state: 'good' | 'late' | 'broken' | 'unknown'; lead: string; short: string; budget: string }
-
 /**
  * Updates the page's first sentence (is the service online?) and the header's budget, which shows an explanation when it
  * is opened. Returns what to call with whether this browser reaches the service.
@@ -34,8 +32,14 @@ export function showStatus(): (connected: boolean) => void {
   }
   setInterval(read, readEveryMs)
   void read()
-  void linkStatusPage()
-  closeOnEscape(find<HTMLDetailsElement>('#budget'))
+  void pageAddresses.then(({ status }) => {
+    if (status) find('#budget .sheet').append(h('a', { href: inLanguage(status) }, words.statusPage))
+  })
+  find('#budget').addEventListener('keydown', ({ key }) => {
+    if (key !== 'Escape') return
+    find<HTMLDetailsElement>('#budget').open = false
+    find('#status').focus()
+  })
   return connected => {
     if (reached === connected) return
     reached = connected
@@ -43,20 +47,7 @@ export function showStatus(): (connected: boolean) => void {
   }
 }
 
-function closeOnEscape(details: HTMLDetailsElement): void {
-  addEventListener('keydown', ({ key }) => {
-    if (key !== 'Escape' || !details.open) return
-    details.open = false
-    details.querySelector('summary')?.focus()
-  })
-}
-
-async function linkStatusPage(): Promise<void> {
-  const { status } = await pageAddresses()
-  if (status) find('#budget .sheet').append(h('a', { href: inLanguage(status) }, words.statusPage))
-}
-
-function describe(status: Status | undefined, reached: boolean): Shown {
+function describe(status: Status | undefined, reached: boolean) {
   if (!reached) return { state: 'late', lead: words.offline, short: '', budget: '' }
   if (!status) return { state: 'unknown', lead: words.notMeasured, short: '', budget: '' }
   const left = Math.max(0, Math.floor(status.budgetLeftMinutes))

@@ -25,9 +25,7 @@ const maxTries = 25
 const longestPauseSeconds = 30
 
 const hex = (bytes: number): string =>
-  Array.from(crypto.getRandomValues(new Uint8Array(bytes)), byte => byte.toString(16).padStart(2, '0')).join(
-    '',
-  )
+  [...crypto.getRandomValues(new Uint8Array(bytes))].map(byte => byte.toString(16).padStart(2, '0')).join('')
 
 /**
  * A new upload of a file, or an interrupted one without its file. Uploads with one key become one photo.
@@ -109,14 +107,9 @@ function backoffSeconds(attempt: number): number {
 
 /** Ends early when cancelled, or when the browser is online again. */
 function pause(seconds: number, signal: AbortSignal, untilOnline: boolean): Promise<void> {
-  return new Promise(resolve => {
-    const done = () => {
-      clearTimeout(timer)
-      removeEventListener('online', done)
-      resolve()
-    }
-    const timer = setTimeout(done, seconds * 1000)
-    signal.addEventListener('abort', done, { once: true })
-    if (untilOnline) addEventListener('online', done)
-  })
+  const { promise, resolve } = Promise.withResolvers<void>()
+  setTimeout(resolve, seconds * 1000)
+  signal.addEventListener('abort', () => resolve())
+  if (untilOnline) addEventListener('online', () => resolve(), { once: true })
+  return promise
 }

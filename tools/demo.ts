@@ -115,8 +115,11 @@ export async function demo(
       if (now.broken > lastLate.broken) lastLate = now
       const inTime = now.good - lastLate.good
       healed ||= now.verdict === 'healthy' || (now.verdict === 'unknown' && inTime >= photosInTime)
-      return healed && now.firing.length === 0
+      // The slower tier goes on firing for as long as its windows reach back.
+      return healed && !now.firing.some(each => each.endsWith('page-fast'))
     }, pace.recovery)
+    if (recovered && seen.firing.length > 0)
+      tell(`alert     ${seen.firing.join(', ')} still fires: its windows reach back into the fault`)
     // Other programs may keep the service slow for ever.
     const isOver = recovered || (otherWork() !== '' && !drill.truth.includes(seen.verdict))
     if (recovered && seen.verdict === 'unknown')

@@ -1,7 +1,8 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
-import { busy, changes, chooseLesson, lessons, type Seen } from './story.ts'
+import type { State } from '../../slo/page/api.ts'
+import { busy, changes, chooseLesson, lessons, type Seen, seenIn } from './story.ts'
 
 const well: Seen = { good: 90, broken: 0, left: 1, oneIn: 100, firing: [], verdict: 'healthy', action: '' }
 const truth = ['wait no-workers']
@@ -62,4 +63,13 @@ test('a fault is chosen by a part of its name; one that fits none or several is 
   expect(chooseLesson().name).toBe('no converter')
   expect(chooseLesson('thumbnail').name).toBe('slow thumbnail store')
   for (const part of ['slow', 'nonsense']) expect(() => chooseLesson(part)).toThrow(/one of no converter, /)
+})
+
+test('every tier that would call a person is an alert of the story, and no ticket is', () => {
+  const tiers = ['page-fast', 'page-slow', 'ticket-fast'].map(name => ({
+    name,
+    firing: name !== 'page-fast',
+  }))
+  const state = { objectives: [{ name: 'latency', unit: 'photos', tiers }], diagnosis: null }
+  expect(seenIn(state as unknown as State).firing).toEqual(['latency page-slow'])
 })

@@ -34,9 +34,9 @@ export function seenIn({ objectives, diagnosis }: State) {
     left: Math.max(0, photos ? photos.budgetLeft / (photos.budget || 1) : 1),
     /** One promise in so many may be broken. */
     oneIn: photos ? Math.round(1 / (1 - photos.target)) : 0,
-    // The slower tiers go on firing for as long as their windows reach back.
-    firing: objectives.flatMap(({ name, tiers: [fastest] }) =>
-      fastest?.firing ? [`${name} ${fastest.name}`] : [],
+    // Tickets call no person.
+    firing: objectives.flatMap(({ name, tiers }) =>
+      tiers.flatMap(tier => (tier.firing && tier.name.startsWith('page') ? `${name} ${tier.name}` : [])),
     ),
     verdict: cause ? `${verdict} ${cause}` : verdict,
     action: lever ?? '',

@@ -524,6 +524,18 @@ describeWithParts('the upload page', ['chromium'], parts => {
     await storage.close()
   })
 
+  test('a tab that alone has a photo’s bytes asks before it is closed', async () => {
+    const tab = await openTab(context)
+    await context.setOffline(true)
+    await tab.setInputFiles('#choose', harbour)
+    await row('harbour.jpg', tab).waitFor()
+    await tab.locator('h2').first().click() // a browser asks only where a person has done something
+    const asked = tab.waitForEvent('dialog')
+    await tab.close({ runBeforeUnload: true })
+    expect((await asked).type()).toBe('beforeunload')
+    await Promise.all([tab.waitForEvent('close'), (await asked).accept()])
+  })
+
   test('a photo that is dragged within the page is not sent again', async () => {
     await choose(harbour)
     await ready('harbour.jpg')

@@ -176,6 +176,19 @@ describeWithParts('the upload page', ['chromium'], parts => {
     expect(uploads).toHaveLength(2)
   })
 
+  test('a refusal by a proxy, which knows no problems, is said in words', async () => {
+    let status = 413
+    await page.route('**/photos', route =>
+      route.request().method() === 'POST'
+        ? route.fulfill({ status: status++, contentType: 'text/html', body: '<h1>No</h1>' })
+        : route.continue(),
+    )
+    await choose(harbour)
+    await says('harbour.jpg', /takes no photo of this size/)
+    await choose(pines)
+    await says('pines.png', 'A proxy before this service refused the photo (HTTP 414).')
+  })
+
   test('a damaged photo ends with a reason, which is no broken promise', async () => {
     await choose({ ...harbour, name: 'torn.jpg', buffer: harbour.buffer.subarray(0, 2_000) })
     await row('torn.jpg').and(page.locator('[data-state="stopped"]')).waitFor()

@@ -24,7 +24,8 @@ type Answer =
   | { kind: 'accepted'; photo: Photo }
   /** Seconds to wait before a retry. */
   | { kind: 'busy'; seconds: number }
-  | { kind: 'refused'; problem: PageProblem }
+  /** Without a problem the response is not web's: a proxy refused the photo. */
+  | { kind: 'refused'; status: number; problem?: PageProblem }
   | { kind: 'unreachable' }
   /** The file was changed, moved or deleted after it had been chosen. */
   | { kind: 'unreadable' }
@@ -107,14 +108,15 @@ export function sendPhoto(
 
 function answerOf(xhr: XMLHttpRequest): Answer {
   noteClock(xhr.getResponseHeader('date'))
-  if (xhr.status === 201 || xhr.status === 202) {
+  if ((xhr.status === 201 || xhr.status === 202) && xhr.response) {
     const acceptedAt = new Date(serverNow()).toISOString()
     return { kind: 'accepted', photo: { acceptedAt, stages: {}, ...xhr.response } }
   }
   if (xhr.status === 503 || xhr.status === 429) {
     return { kind: 'busy', seconds: Number(xhr.getResponseHeader('retry-after')) || defaultRetrySeconds }
   }
-  // 408: the bytes came too slowly.
-  if (xhr.status >= 500 || xhr.status === 408) return { kind: 'unreachable' }
-  return { kind: 'refused', problem: xhr.response ?? { type: 'unknown', detail: `HTTP ${xhr.status}` } }
+  // Below 400 the response is of a network that asks for a login; 408: the bytes came too slowly.
+  const { status, response } = xhr
+  if (status < 400 || status >= 500 || status === 408) return { kind: 'unreachable' }
+  return { kind: 'refused', status, ...(response?.detail && { problem: response }) }
 }

@@ -1,6 +1,6 @@
 import { type PageProblem, type Photo, sendPhoto } from './api.ts'
 import type { Unsent } from './memory.ts'
-import { words } from './words.ts'
+import { say, words } from './words.ts'
 
 export type Upload = Unsent & {
   /** Absent after a reload of the tab, until the file is chosen again. */
@@ -43,6 +43,11 @@ export const newUpload = (of: File | Unsent, key = hex(16)): Upload => ({
   cancel: new AbortController(),
 })
 
+function refused({ status, problem }: { status: number; problem?: PageProblem }): Upload['state'] {
+  if (problem) return { is: 'refused', problem }
+  return refusal(status === 413 ? words.proxyTooLarge : say('proxyRefused', { status }))
+}
+
 /** A refusal by the page itself, in the page's language. */
 export const refusal = (detail: string): Upload['state'] => ({
   is: 'refused',
@@ -84,7 +89,7 @@ async function deliver(upload: Upload, listener: Listener): Promise<void> {
     become({ is: 'sending', share: 0 })
     const answer = await attemptOnce(upload, share => become({ is: 'sending', share }))
     if (answer.kind === 'accepted') return listener.accepted(upload, answer.photo)
-    if (answer.kind === 'refused') return become({ is: 'refused', problem: answer.problem })
+    if (answer.kind === 'refused') return become(refused(answer))
     if (answer.kind === 'unreadable') return become(refusal(words.unreadable))
     if (answer.kind === 'cancelled') return
     if (attempt === maxTries) return become({ is: 'given-up' })

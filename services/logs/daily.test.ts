@@ -152,7 +152,8 @@ test('a line that the disk damaged is left out, wherever people read', async () 
 
 test('entries of another shipper, which need not name event and level, are shown and counted', async () => {
   const into = await folders()
-  const payloads = [{}, { n: 1 }, { a: { event: 'photo.' } }, { event: 5, level: 6 }, { event: 'über' }]
+  const long = { event: 'x'.repeat(1_000_000) }
+  const payloads = [{}, { n: 1 }, { a: { event: 'photo.' } }, { event: 5, level: 6 }, { event: 'über' }, long]
   const text = (payload: object, n: number) =>
     line('other.0.17', n + 1, midnight + n, { session }).replace(
       /("payload":).*/,
@@ -169,7 +170,7 @@ test('entries of another shipper, which need not name event and level, are shown
   expect((await timelineReport(into, session)).text.split('\n')).toHaveLength(payloads.length + 1)
   const counted = (await publish(into, day))?.events ?? {}
   expect(Object.entries(counted).map(([name, { entries }]) => [name, entries])).toEqual([
-    ['other', 4],
+    ['other', 5],
     ['über', 1],
   ])
 })

@@ -2,12 +2,12 @@ import { execFile } from 'node:child_process'
 import { statSync } from 'node:fs'
 import { rm, rmdir } from 'node:fs/promises'
 import { join } from 'node:path'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { promisify } from 'node:util'
 import { daysMs } from '@tintype/lib/config.ts'
 import { ignore } from '@tintype/lib/disk.ts'
 import { describeError } from '@tintype/lib/errors.ts'
 import type { LimitName } from '@tintype/lib/limits.ts'
+import { repeat } from '@tintype/lib/repeat.ts'
 import type { LogServer } from './app.ts'
 import { type Folders, newsOf } from './daily.ts'
 import { namesIn } from './files.ts'
@@ -99,11 +99,7 @@ export function tendDays(server: LogServer, signal: AbortSignal): void {
     await removeAged(server, now)
     await sampleDisk(folders, now)
   }
-  const loop = async () => {
-    while (!signal.aborted) {
-      await look().catch(error => log.error('days.not-tended', { error: describeError(error) }))
-      await sleep(lookEveryMs, undefined, { signal, ref: false }).catch(() => {})
-    }
-  }
-  void loop()
+  void repeat(lookEveryMs, signal, look, error =>
+    log.error('days.not-tended', { error: describeError(error) }),
+  )
 }

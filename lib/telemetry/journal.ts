@@ -163,7 +163,7 @@ function writeWhole(writing: Writing, line: Buffer): void {
   segment.bytes += line.length
 }
 
-/** Takes the first instance that no living process owns, removes incomplete lines, and begins a new epoch. `segments`: of earlier ones. */
+/** Takes the first instance that no living process owns, and begins a new epoch. `segments`: of earlier ones, without torn tails. */
 function openFolder(root: string, service: string, instance: string) {
   for (let n = 1; n <= limits.journals.value; n++) {
     const source = `${service}.${n === 1 ? instance : `${instance}-${n}`}`

@@ -38,10 +38,7 @@ export const due = ({ streams, days }: Folders, nowMs: number): string[] =>
     })
     .sort()
 
-/**
- * Removes what is over its age, one file at a time, so that batches are taken in between. A day stays until it is
- * published.
- */
+/** Removes what is over its age, one file at a time: batches are taken in between. A day stays until it is published. */
 export async function removeAged(server: Keeping, nowMs: number): Promise<void> {
   const { folders, journal, keep, metrics } = server
   const { streams, days } = folders
@@ -72,10 +69,7 @@ export async function removeAged(server: Keeping, nowMs: number): Promise<void> 
   }
 }
 
-/**
- * The log server's work of each minute, until the signal: publishes days, removes what is over its age, and
- * records how full the disk is. Each is published by a process of its own, since a merge of millions of entries would delay ingest.
- */
+/** The log server's work of each minute, until the signal. A day is published by another process: a merge would delay ingest. */
 export function tendDays(server: LogServer, signal: AbortSignal): void {
   const { folders, dataDir, clock, log } = server
   const publish = async (day: string) => {

@@ -69,7 +69,7 @@ export async function startApiServer(
   }
   process.on('exit', clean)
   const ended = Promise.race(started.map(each => each.ended))
-  const problem = await Promise.race([ended, whyNotReady(kubectl)])
+  const problem = await Promise.race([ended, whyNot(kubectl, ['get', '--raw=/readyz'])])
   if (!problem) return { kubectl, stop }
   await stop()
   throw new Error(problem)
@@ -126,10 +126,11 @@ function run(program: string, args: readonly string[], input: unknown): Promise<
   return promise
 }
 
-async function whyNotReady(kubectl: ApiServer['kubectl']): Promise<string | undefined> {
+/** Asks until the answer is good; else what it was, when the time is over. */
+export async function whyNot(kubectl: ApiServer['kubectl'], args: string[]): Promise<string | undefined> {
   let last = ''
-  for (const deadline = Date.now() + readyMs; Date.now() < deadline; await delay(200)) {
-    const { ok, text } = await kubectl(['get', '--raw=/readyz'])
+  for (const deadline = performance.now() + readyMs; performance.now() < deadline; await delay(200)) {
+    const { ok, text } = await kubectl(args)
     if (ok) return undefined
     last = text
   }

@@ -6,7 +6,7 @@ import { ExpectedError } from '@tintype/lib/errors.ts'
 import type { PodTemplateSpec } from 'kubernetes-types/core/v1.d.ts'
 import { parseAllDocuments } from 'yaml'
 import { part, remedy } from '../tools/parts.ts'
-import { type ApiServer, startApiServer } from './api-server.ts'
+import { type ApiServer, startApiServer, whyNot } from './api-server.ts'
 
 const usage = `npm run k8s:check [-- FOLDER …]
 
@@ -73,13 +73,11 @@ async function install(
 ): Promise<void> {
   const files = kinds.map(({ part, file }) => `--filename=${join(folders[part], `${file}.yaml`)}`)
   const established = kinds.map(({ name }) => `crd/${name}`)
-  for (const args of [
-    ['apply', '--server-side', ...files],
-    ['wait', '--for=condition=Established', ...established],
-  ]) {
-    const { ok, text } = await kubectl(args)
-    if (!ok) throw new Error(text)
-  }
+  const { ok, text } = await kubectl(['apply', '--server-side', ...files])
+  if (!ok) throw new Error(text)
+  // More than once: the wait fails when it comes before the first condition of a kind.
+  const why = await whyNot(kubectl, ['wait', '--for=condition=Established', ...established])
+  if (why) throw new Error(why)
 }
 
 /** Whether an overlay's objects would be taken, and the pods that its workloads would make. */

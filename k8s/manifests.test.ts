@@ -117,6 +117,8 @@ describeWithParts('each overlay', ['kubectl'], ({ kubectl }) => {
         for (const workload of workloads)
           expect(podOf(workload)).toMatchObject({
             automountServiceAccountToken: false,
+            // A Service called web would set WEB_PORT to tcp://…, and no process would start.
+            enableServiceLinks: false,
             securityContext: { runAsNonRoot: true, seccompProfile: { type: 'RuntimeDefault' } },
           })
         for (const container of containers)
@@ -216,9 +218,12 @@ describeWithParts('each overlay', ['kubectl'], ({ kubectl }) => {
 
     test('each policy and each budget selects a pod, and a label that no pod has would not', () => {
       const pods = workloads.map(labelsOf)
+      const budgets = ofKind<{ spec: { selector: object } }>('PodDisruptionBudget')
+      for (const { spec } of budgets)
+        expect(spec).toMatchObject({ unhealthyPodEvictionPolicy: 'AlwaysAllow' })
       const selectors = [
         ...policies.map(({ spec }) => spec?.podSelector),
-        ...ofKind<{ spec: { selector: object } }>('PodDisruptionBudget').map(({ spec }) => spec.selector),
+        ...budgets.map(({ spec }) => spec.selector),
       ]
       for (const { matchLabels = {}, matchExpressions = [] } of selectors as {
         matchLabels?: Record<string, string>

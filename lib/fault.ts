@@ -1,7 +1,4 @@
-/**
- * Named places in the code where a test can kill the process as kill -9 does. With FAULT_POINT=name:nth it dies the
- * nth time it passes there. Costs one comparison when nothing is armed.
- */
+/** Named places where a test can kill the process as kill -9 does: with FAULT_POINT=name:nth the nth time that it passes. */
 let armed: { name: string; left: number } | undefined
 
 /** Arms the fault point that the environment names; nothing when it is unset. */

@@ -179,7 +179,9 @@ test('a collector that refuses is said on standard error, and one that never ans
     ...anyPorts,
     DATA_DIR: await temporaryFolder(),
     OTEL_EXPORTER_OTLP_ENDPOINT: `http://127.0.0.1:${port}`,
+    OTEL_TRACES_SAMPLER: 'some',
   })
+  expect(web.stderr()).toContain('unknown OTEL_TRACES_SAMPLER value "some"')
   await fetch(web.endpoints.web as string)
   await until(() => /traces\.not-exported .*Not Found/.test(web.stderr()), { what: 'the refusal' })
   answers = false

@@ -1,12 +1,10 @@
 import { limits } from '../limits.ts'
 
-/** The form of entries, which each batch names. A further member does not raise it. */
-export const entryVersion = 1
-
 /**
- * One log entry is one JSON object on a line whose first four members are id, session, timestamp and payload,
- * always in this order, so that shipper, server and merge find fields by position, without parsing JSON.
+ * The form of entries, which each batch names: a JSON object a line that begins with id, session, timestamp and payload, so
+ * that shipper, server and merge find them without parsing JSON. A further member does not raise it.
  */
+export const entryVersion = 1
 
 export const newline = 0x0a
 /** The largest batch: half of the server's limit, because entries that replace unreadable lines can be longer. */
@@ -37,10 +35,7 @@ const timestampOpen = Buffer.from(',"timestamp":"')
 const payloadOpen = Buffer.from('","payload":{')
 const isoLength = 24
 
-/**
- * Reads the head of the line bytes[start, end) of the stream that `prefix` belongs to.
- * Null when it is not an entry of that stream. It does not check that the payload is JSON.
- */
+/** Reads the head of the line bytes[start, end); null when it is no entry of the stream of `prefix`. The payload is not parsed. */
 export function scanEntry(bytes: Buffer, start: number, end: number, prefix: Buffer): Scanned | null {
   if (end - start < prefix.length || !hasBytesAt(bytes, start, prefix)) return null
   let at = start + prefix.length

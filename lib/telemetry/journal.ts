@@ -1,17 +1,4 @@
-import {
-  close,
-  closeSync,
-  fdatasync,
-  fstatSync,
-  fsync,
-  ftruncateSync,
-  openSync,
-  readdirSync,
-  readSync,
-  rmSync,
-  statSync,
-  writeSync,
-} from 'node:fs'
+import fs from 'node:fs'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { errorCode } from '../errors.ts'
@@ -47,9 +34,9 @@ export type ShippableJournal = {
 type Writing = { segment: Segment; fd: number; torn: boolean }
 type Folder = ReturnType<typeof openFolder>
 
-const sync = promisify(fdatasync)
-const syncFolder = promisify(fsync)
-const closeFile = promisify(close)
+const sync = promisify(fs.fdatasync)
+const syncFolder = promisify(fs.fsync)
+const closeFile = promisify(fs.close)
 
 /**
  * The local journal of one process: append-only segments below `root`/service.instance, a new epoch each boot.
@@ -104,7 +91,7 @@ export function openJournal(
     const file = join(into.path, `${into.epoch}.${first}.ndjson`)
     const next = {
       segment: { file, stream: into.stream, epoch: into.epoch, first, bytes: 0 },
-      fd: openSync(file, 'ax'),
+      fd: fs.openSync(file, 'ax'),
       torn: false,
     }
     if (writing) retire(writing)
@@ -120,7 +107,7 @@ export function openJournal(
       const { fd } = writing
       later(() => sync(fd))
       // Somebody removed the file: the next append begins a new one.
-      if (fstatSync(fd).nlink === 0) leave(0)
+      if (fs.fstatSync(fd).nlink === 0) leave(0)
     }, syncWithinMs).unref()
   }
 
@@ -128,7 +115,7 @@ export function openJournal(
     segments: () => segments,
     isLive: true,
     free(segment) {
-      rmSync(segment.file, { force: true })
+      fs.rmSync(segment.file, { force: true })
       segments = segments.filter(each => each !== segment)
     },
     onAppend(given) {
@@ -168,15 +155,15 @@ export function openJournal(
 /** Writes all of the line or nothing: a part written to a full disk is removed before the next line. */
 function writeWhole(writing: Writing, line: Buffer): void {
   const { fd, segment } = writing
-  if (writing.torn) ftruncateSync(fd, segment.bytes)
+  if (writing.torn) fs.ftruncateSync(fd, segment.bytes)
   writing.torn = true
-  const written = writeSync(fd, line)
+  const written = fs.writeSync(fd, line)
   if (written < line.length) throw new Error(`only ${written} of ${line.length} bytes were written`)
   writing.torn = false
   segment.bytes += line.length
 }
 
-/** Takes the first instance that no living process owns, removes incomplete lines, and begins a new epoch. `segments`: of earlier ones. */
+/** Takes the first instance that no living process owns, and begins a new epoch. `segments`: of earlier ones, without torn tails. */
 function openFolder(root: string, service: string, instance: string) {
   for (let n = 1; n <= limits.journals.value; n++) {
     const source = `${service}.${n === 1 ? instance : `${instance}-${n}`}`
@@ -187,7 +174,7 @@ function openFolder(root: string, service: string, instance: string) {
       const segments = findSegments(path, source)
       // Also above the boot time: after the folder was lost, an epoch must not repeat either.
       const epoch = Math.max((segments.at(-1)?.epoch ?? 0) + 1, Math.floor(Date.now() / 1000))
-      return { path, fd: openSync(path, 'r'), stream: `${source}.${epoch}`, epoch, release, segments }
+      return { path, fd: fs.openSync(path, 'r'), stream: `${source}.${epoch}`, epoch, release, segments }
     } catch (error) {
       release()
       throw error
@@ -202,7 +189,7 @@ export const segmentName = /^(\d+)\.(\d+)\.ndjson$/
 
 export function findSegments(path: string, source: string): Segment[] {
   const segments: Segment[] = []
-  for (const name of readdirSync(path)) {
+  for (const name of fs.readdirSync(path)) {
     const [, epoch, first] = segmentName.exec(name) ?? []
     if (epoch === undefined) continue
     const file = join(path, name)
@@ -214,15 +201,15 @@ export function findSegments(path: string, source: string): Segment[] {
 
 /** Removes the incomplete line of a process that was killed during a write. Returns the size left. */
 function cutTornTail(file: string): number {
-  const { size } = statSync(file)
-  const fd = openSync(file, 'r+')
+  const { size } = fs.statSync(file)
+  const fd = fs.openSync(file, 'r+')
   try {
     const tail = Buffer.allocUnsafe(Math.min(size, tailBytes))
-    const read = readSync(fd, tail, 0, tail.length, size - tail.length)
+    const read = fs.readSync(fd, tail, 0, tail.length, size - tail.length)
     const torn = read - (tail.subarray(0, read).lastIndexOf(newline) + 1)
-    if (torn > 0 && torn < tailBytes) ftruncateSync(fd, size - torn)
+    if (torn > 0 && torn < tailBytes) fs.ftruncateSync(fd, size - torn)
     return torn < tailBytes ? size - torn : size
   } finally {
-    closeSync(fd)
+    fs.closeSync(fd)
   }
 }

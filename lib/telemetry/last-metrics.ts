@@ -7,10 +7,7 @@ import type { Metrics } from './metrics.ts'
 /** The folder of final metrics: SERVICE.INSTANCE.txt of each stopped process, in OpenMetrics. */
 export const lastMetricsFolder = (dataDir: string): string => join(dataDir, 'metrics')
 
-/**
- * Writes this process's final metrics for the recorder on this machine. Without them the counts since the last scrape
- * would be lost. A disk that refuses the write does not stop the process from ending.
- */
+/** Writes this process's final metrics for the recorder on this machine, which has the counts since the last scrape by them. */
 export async function leaveMetrics(
   metrics: Metrics,
   service: ServiceName,

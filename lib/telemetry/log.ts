@@ -94,10 +94,7 @@ export const logVariables = [
   'LOG_LEVEL',
 ] as const
 
-/**
- * The log of a service's process, from its configuration: journal in DATA_DIR, shipped to the log server.
- * `self`: the address of the log server itself, known once it listens.
- */
+/** The log of a service's process. `self`: the address of the log server itself, known once it listens. */
 export function openLog(
   service: LogSource,
   config: Config<(typeof logVariables)[number]>,

@@ -45,3 +45,10 @@ test('the metrics are there while all of Node’s threads for files wait for a s
   expect(await Promise.race([told, held])).toBe('metrics')
   await held
 })
+
+test('a time that a clock set back made negative counts as none: a sum that decreases would be read as a restart', async () => {
+  const metrics = createMetrics('converter', 'test')
+  for (const seconds of [2, -5]) metrics.observe('tintype_photo_seconds', {}, seconds)
+  expect(await sampleIn(metrics, 'tintype_photo_seconds_sum')).toBe(2)
+  expect(await sampleIn(metrics, 'tintype_photo_seconds_bucket{le="0.05"}')).toBe(1)
+})

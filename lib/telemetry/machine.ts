@@ -31,10 +31,7 @@ export function watchMachine(metrics: Metrics, folders: readonly string[]): void
 /** Interval of the timer that measures pauses of the event loop. Shorter pauses may be missed. */
 const lookMs = 50
 
-/**
- * Reports each pause of the event loop, in seconds. The lag that prom-client shows is reset by each scrape, also by one
- * that timed out because of the pause.
- */
+/** Reports each pause of the event loop, in seconds. prom-client's lag is reset by each scrape, also by one that timed out. */
 function watchEventLoop(report: (seconds: number) => void): void {
   let last = performance.now()
   setInterval(() => {

@@ -61,11 +61,11 @@ export function createMetrics(service: ServiceName, version: string, optional: r
       const gauge = instrument(name) as Gauge
       gauge.set(labels as Record<string, string>, value)
     },
-    /** Observes seconds; `traceId` becomes the bucket's exemplar. */
+    /** Observes seconds, at least 0: a clock set back must not decrease the sum. `traceId` becomes the bucket's exemplar. */
     observe<N extends Named<'histogram'>>(name: N, labels: LabelsOf<N>, value: number, traceId?: string) {
       const exemplarLabels = traceId ? { trace_id: traceId } : {}
       const histogram = instrument(name) as Histogram
-      histogram.observe({ labels, value, exemplarLabels } as never)
+      histogram.observe({ labels, value: Math.max(0, value), exemplarLabels } as never)
     },
     /** Removes a series of an open label, whose process is gone. */
     forget<N extends MetricName>(name: N, labels: LabelsOf<N>): void {

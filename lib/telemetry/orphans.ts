@@ -6,10 +6,7 @@ import { ownFolder } from './own.ts'
 /** Time without a write after which a journal that no process owns is an orphan: a restart takes seconds. */
 const orphanedAfterMs = 60_000
 
-/**
- * Ships the journals below `root` whose process has ended and that no process owns, for example the journal of a release's
- * second process. This process owns a journal while it ships it.
- */
+/** Ships the journals below `root` of processes that ended, such as a release's second one; owns each while it ships it. */
 export async function shipOrphans(
   root: string,
   ship: (orphan: ShippableJournal) => Promise<void>,

@@ -27,6 +27,8 @@ export async function startTracing(
   Object.assign(environment, { OTEL_METRICS_EXPORTER: 'none', OTEL_LOGS_EXPORTER: 'none' })
   // The default would let clients choose: a traceparent that is not sampled would keep its photo out of the traces.
   environment.OTEL_TRACES_SAMPLER ||= 'always_on'
+  // Without it a wrong value of a variable is replaced by its default and not said.
+  environment.OTEL_LOG_LEVEL ||= 'error'
   const [{ setGlobalErrorHandler }, { NodeSDK }, { BatchSpanProcessor }, resources] = await loadLight(() =>
     Promise.all([
       import('@opentelemetry/core'),

@@ -26,10 +26,7 @@ const stopWithinMs = 2_000
 /** Far over a request's timeout and a backoff: a longer pause means a hang, such as a disk that does not answer. */
 const stalledSeconds = 60
 
-/**
- * Sends the journal's entries to the log server in order, one batch at a time. Only the server's acknowledgement frees a
- * segment. In every other case the same entries are sent again.
- */
+/** Sends the journal's entries in order, one batch at a time, again and again until the log server has acknowledged them. */
 export function startShipping(
   journal: ShippableJournal,
   destination: Destination,

@@ -1,24 +1,14 @@
-import {
-  type Attributes,
-  type Context,
-  context,
-  propagation,
-  ROOT_CONTEXT,
-  type Span,
-  SpanKind,
-  SpanStatusCode,
-  trace,
-} from '@opentelemetry/api'
+import * as api from '@opentelemetry/api'
 import { attributes, type StageName } from './catalogue.ts'
 
 export type { Span } from '@opentelemetry/api'
 
-const tracer = trace.getTracer('tintype')
+const tracer = api.trace.getTracer('tintype')
 
 type SpanOptions = {
   /** W3C traceparent of the parent; default: the active span. */
   parent?: string | undefined
-  attributes?: Attributes
+  attributes?: api.Attributes
   /** Epoch milliseconds; default: now. */
   startTime?: number
 }
@@ -27,15 +17,15 @@ type SpanOptions = {
 export async function withSpan<T>(
   stage: StageName,
   options: SpanOptions,
-  run: (span: Span) => Promise<T>,
+  run: (span: api.Span) => Promise<T>,
 ): Promise<T> {
   const parent = parentContext(options.parent)
   const span = tracer.startSpan(stage, options, parent)
   try {
-    return await context.with(trace.setSpan(parent, span), () => run(span))
+    return await api.context.with(api.trace.setSpan(parent, span), () => run(span))
   } catch (error) {
     span.recordException(error as Error)
-    span.setStatus({ code: SpanStatusCode.ERROR, message: (error as Error).message })
+    span.setStatus({ code: api.SpanStatusCode.ERROR, message: (error as Error).message })
     throw error
   } finally {
     span.end()
@@ -43,34 +33,34 @@ export async function withSpan<T>(
 }
 
 /** The span of a request; the client's traceparent is its parent. End it with `endRequest`. */
-export const startRequest = (headers: object, attributes: Attributes): Span =>
+export const startRequest = (headers: object, attributes: api.Attributes): api.Span =>
   tracer.startSpan(
     'request',
-    { kind: SpanKind.SERVER, attributes },
-    propagation.extract(ROOT_CONTEXT, headers),
+    { kind: api.SpanKind.SERVER, attributes },
+    api.propagation.extract(api.ROOT_CONTEXT, headers),
   )
 
 /** Names the span by OpenTelemetry's conventions, `POST /photos`, and ends it. */
-export function endRequest(span: Span, method: string, route: string, status: number): void {
+export function endRequest(span: api.Span, method: string, route: string, status: number): void {
   span.updateName(`${method} ${route}`.trim())
   span.setAttributes({ 'http.route': route, 'http.response.status_code': status })
-  if (status >= 500) span.setStatus({ code: SpanStatusCode.ERROR })
+  if (status >= 500) span.setStatus({ code: api.SpanStatusCode.ERROR })
   span.end()
 }
 
 /** Runs with this span as the active one. */
-export const inSpan = (span: Span, run: () => void): void =>
-  context.with(trace.setSpan(context.active(), span), run)
+export const inSpan = (span: api.Span, run: () => void): void =>
+  api.context.with(api.trace.setSpan(api.context.active(), span), run)
 
 /** Links a span to that of an earlier attempt (traceparent). */
-export function linkSpan(span: Span, earlier: string | undefined): void {
-  const linked = trace.getSpanContext(propagation.extract(ROOT_CONTEXT, { traceparent: earlier }))
+export function linkSpan(span: api.Span, earlier: string | undefined): void {
+  const linked = api.trace.getSpanContext(api.propagation.extract(api.ROOT_CONTEXT, { traceparent: earlier }))
   if (linked) span.addLink({ context: linked })
 }
 
 /** Marks a span as failed, for a failure that is a value and not an error. */
-export const markFailed = (span: Span, message: string): void =>
-  void span.setStatus({ code: SpanStatusCode.ERROR, message })
+export const markFailed = (span: api.Span, message: string): void =>
+  void span.setStatus({ code: api.SpanStatusCode.ERROR, message })
 
 /** Records a span that has already ended (the wait in the queue). Returns its traceparent. */
 export function recordSpan(stage: StageName, options: SpanOptions & { endTime: number }): string | undefined {
@@ -81,27 +71,27 @@ export function recordSpan(stage: StageName, options: SpanOptions & { endTime: n
 
 /** Runs with the session in OpenTelemetry's baggage, where every callee can read it. */
 export function withSession<T>(session: string, run: () => T): T {
-  const active = context.active()
-  const baggage = propagation.getBaggage(active) ?? propagation.createBaggage()
-  trace.getActiveSpan()?.setAttribute(attributes.session, session)
-  return context.with(
-    propagation.setBaggage(active, baggage.setEntry(attributes.session, { value: session })),
+  const active = api.context.active()
+  const baggage = api.propagation.getBaggage(active) ?? api.propagation.createBaggage()
+  api.trace.getActiveSpan()?.setAttribute(attributes.session, session)
+  return api.context.with(
+    api.propagation.setBaggage(active, baggage.setEntry(attributes.session, { value: session })),
     run,
   )
 }
 
 /** The active span's W3C traceparent; undefined when tracing is off. */
 export function traceparent(): string | undefined {
-  const span = trace.getActiveSpan()
+  const span = api.trace.getActiveSpan()
   return span && traceparentOf(span)
 }
 
 /** The active span's trace id, for exemplars; undefined when its trace is not exported. */
 export const traceId = (): string | undefined => traceIdOf(traceparent())
 
-export function traceparentOf(span: Span): string | undefined {
+export function traceparentOf(span: api.Span): string | undefined {
   const { traceId, spanId, traceFlags } = span.spanContext()
-  return trace.isSpanContextValid(span.spanContext())
+  return api.trace.isSpanContextValid(span.spanContext())
     ? `00-${traceId}-${spanId}-${traceFlags.toString(16).padStart(2, '0')}`
     : undefined
 }
@@ -110,5 +100,7 @@ export function traceparentOf(span: Span): string | undefined {
 export const traceIdOf = (parent = ''): string | undefined =>
   /^00-(\w{32})-\w{16}-.[13579bdf]$/.exec(parent)?.[1]
 
-const parentContext = (parent: string | undefined): Context =>
-  parent === undefined ? context.active() : propagation.extract(ROOT_CONTEXT, { traceparent: parent })
+const parentContext = (parent: string | undefined): api.Context =>
+  parent === undefined
+    ? api.context.active()
+    : api.propagation.extract(api.ROOT_CONTEXT, { traceparent: parent })

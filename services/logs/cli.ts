@@ -63,8 +63,11 @@ export async function timelineReport(folders: Folders, key: string, day?: string
 function line(entry: Entry): string {
   const { event, level, trace, ...facts } = entry.payload
   const at = entry.effective_at ? `${entry.effective_at}~` : `${entry.timestamp} `
-  return `${at} ${serviceOf(entry).padEnd(12)} ${String(level ?? '').padEnd(5)} ${String(event ?? '').padEnd(22)} ${JSON.stringify(facts)}`
+  return `${at} ${serviceOf(entry).padEnd(12)} ${shown(level).padEnd(5)} ${shown(event).padEnd(22)} ${JSON.stringify(facts)}`
 }
+
+/** A text of another shipper, without what would control the terminal. */
+const shown = (text: unknown): string => JSON.stringify(String(text ?? '')).slice(1, -1)
 
 export function sizingReport(folders: Folders): VerbAnswer {
   const found = sizing(folders, dayOf(Date.now()))
@@ -81,7 +84,7 @@ export function sizingReport(folders: Folders): VerbAnswer {
       .slice(0, 10)
       .map(
         ([name, { entries, bytes }]) =>
-          `  ${name.padEnd(28)} ${sizeText(bytes).padStart(9)} ${count(entries, 'entry')}`,
+          `  ${shown(name).padEnd(28)} ${sizeText(bytes).padStart(9)} ${count(entries, 'entry')}`,
       )
   const [session] = newest.sessions.largest
   return answer(found, [
@@ -91,7 +94,7 @@ export function sizingReport(folders: Folders): VerbAnswer {
     `by event, ${newest.day}:`,
     ...shares(newest.events),
     `largest session: ${session ? `${session.session} ${sizeText(session.bytes)}` : 'none'}`,
-    `compresses ${found.compressionRatio?.toFixed(1)} to 1`,
+    `compresses ${found.compressionRatio?.toFixed(1) ?? '?'} to 1`,
     room,
   ])
 }

@@ -152,7 +152,15 @@ test('a line that the disk damaged is left out, wherever people read', async () 
 
 test('entries of another shipper, which need not name event and level, are shown and counted', async () => {
   const into = await folders()
-  const payloads = [{}, { n: 1 }, { a: { event: 'photo.' } }, { event: 5, level: 6 }, { event: 'über' }]
+  const long = { event: 'x'.repeat(1_000_000) }
+  const payloads = [
+    {},
+    { n: 1 },
+    { a: { event: 'photo.' } },
+    { event: 5, level: '\x1b[2J' },
+    { event: 'über' },
+    long,
+  ]
   const text = (payload: object, n: number) =>
     line('other.0.17', n + 1, midnight + n, { session }).replace(
       /("payload":).*/,
@@ -166,10 +174,12 @@ test('entries of another shipper, which need not name event and level, are shown
   )
   const wanted = { fromMs: midnight, toMs: midnight + 9, event: 'photo.' }
   expect(await Array.fromAsync(entriesIn(into, wanted) ?? [])).toEqual([])
-  expect((await timelineReport(into, session)).text.split('\n')).toHaveLength(payloads.length + 1)
+  const { text: shown } = await timelineReport(into, session)
+  expect(shown.split('\n')).toHaveLength(payloads.length + 1)
+  expect(shown, 'what would control a terminal').not.toContain('\x1b')
   const counted = (await publish(into, day))?.events ?? {}
   expect(Object.entries(counted).map(([name, { entries }]) => [name, entries])).toEqual([
-    ['other', 4],
+    ['other', 5],
     ['über', 1],
   ])
 })

@@ -66,10 +66,7 @@ export async function publish({ streams, days }: Folders, day: string): Promise<
   return manifest
 }
 
-/**
- * What a day's streams received since a revision: the files that have more whole lines now, and where these begin. A line
- * that a kill left unfinished is no news, or its day would be merged again each minute.
- */
+/** The files of a day with more whole lines than a revision has, and where these begin. A line cut by a kill is no news. */
 export function newsOf(files: StreamFile[], newest?: Manifest): { file: string; from: number }[] {
   const read = new Map(newest?.streams.map(({ stream, journalBytes }) => [stream, journalBytes]))
   return files

@@ -43,10 +43,7 @@ export function hasLine(file: string, from: number): boolean {
   }
 }
 
-/**
- * The lines of a file from byte `from` on that hold a text, as `linesIn` finds them. A last line without its newline is
- * still being written, and is left out.
- */
+/** The lines of a file from byte `from` on that hold a text. A last one without its newline is still being written: left out. */
 export async function* linesWith(file: string, text: string, from = 0): AsyncGenerator<Buffer> {
   const fd = openSync(file, 'r')
   try {

@@ -2,12 +2,12 @@ import { execFile } from 'node:child_process'
 import { statSync } from 'node:fs'
 import { rm, rmdir } from 'node:fs/promises'
 import { join } from 'node:path'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { promisify } from 'node:util'
 import { daysMs } from '@tintype/lib/config.ts'
 import { ignore } from '@tintype/lib/disk.ts'
 import { describeError } from '@tintype/lib/errors.ts'
 import type { LimitName } from '@tintype/lib/limits.ts'
+import { repeat } from '@tintype/lib/repeat.ts'
 import type { LogServer } from './app.ts'
 import { type Folders, newsOf } from './daily.ts'
 import { namesIn } from './files.ts'
@@ -38,10 +38,7 @@ export const due = ({ streams, days }: Folders, nowMs: number): string[] =>
     })
     .sort()
 
-/**
- * Removes what is over its age, one file at a time, so that batches are taken in between. A day stays until it is
- * published.
- */
+/** Removes what is over its age, one file at a time: batches are taken in between. A day stays until it is published. */
 export async function removeAged(server: Keeping, nowMs: number): Promise<void> {
   const { folders, journal, keep, metrics } = server
   const { streams, days } = folders
@@ -72,10 +69,7 @@ export async function removeAged(server: Keeping, nowMs: number): Promise<void> 
   }
 }
 
-/**
- * The log server's work of each minute, until the signal: publishes days, removes what is over its age, and
- * records how full the disk is. Each is published by a process of its own, since a merge of millions of entries would delay ingest.
- */
+/** The log server's work of each minute, until the signal. A day is published by another process: a merge would delay ingest. */
 export function tendDays(server: LogServer, signal: AbortSignal): void {
   const { folders, dataDir, clock, log } = server
   const publish = async (day: string) => {
@@ -99,11 +93,7 @@ export function tendDays(server: LogServer, signal: AbortSignal): void {
     await removeAged(server, now)
     await sampleDisk(folders, now)
   }
-  const loop = async () => {
-    while (!signal.aborted) {
-      await look().catch(error => log.error('days.not-tended', { error: describeError(error) }))
-      await sleep(lookEveryMs, undefined, { signal, ref: false }).catch(() => {})
-    }
-  }
-  void loop()
+  void repeat(lookEveryMs, signal, look, error =>
+    log.error('days.not-tended', { error: describeError(error) }),
+  )
 }

@@ -49,10 +49,7 @@ export function entryOf(line: Buffer | string): Entry | undefined {
 
 export type Wanted = { fromMs: number; toMs: number } & ({ event: string } | { level: string })
 
-/**
- * The lines of entries in a time [from, to): those whose event begins with `event`, or those of a level. Undefined when
- * nothing was logged on those days.
- */
+/** The lines in a time [from, to) of what `event` begins, or of a level; undefined when nothing was logged on those days. */
 export function entriesIn(folders: Folders, wanted: Wanted): AsyncGenerator<string> | undefined {
   const { fromMs, toMs } = wanted
   const days = knownDays(folders).filter(day => Date.parse(day) < toMs && Date.parse(day) + dayMs > fromMs)

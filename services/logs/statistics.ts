@@ -8,6 +8,8 @@ export type Statistics = { events: Record<string, Count>; sessions: SessionSizes
 const maxSessions = 200_000
 /** Beyond so many, all others are counted as one, with the entries that name no event first. */
 const maxEvents = 1_000
+/** A longer text is no name, and would make the manifest as large as the day. */
+const maxEventBytes = 128
 const largestShown = 5
 
 const eventOpen = Buffer.from('{"event":"')
@@ -34,7 +36,8 @@ export function statistics(): { add(source: StreamSource, bytes: number): void; 
     add({ buffer, head }, bytes) {
       const from = head.payloadAt + eventOpen.length
       const to = buffer.indexOf(quote, from)
-      const event = hasBytesAt(buffer, head.payloadAt, eventOpen) ? hashOf(buffer, from, to) : -1
+      const isNamed = hasBytesAt(buffer, head.payloadAt, eventOpen) && to - from <= maxEventBytes
+      const event = isNamed ? hashOf(buffer, from, to) : -1
       if (event >= 0 && (events.size < maxEvents || events.has(event)))
         add(events, event, bytes, () => buffer.toString('utf8', from, to))
       else add(events, -1, bytes, () => 'other')

@@ -33,13 +33,7 @@ export class Problem extends Error {
 }
 
 /** A problem that passes: `what`, and after how many seconds to try again. */
-export const tryAgain = (
-  status: number,
-  type: string,
-  what: string,
-  seconds: number,
-  limit?: LimitName,
-): Problem =>
+export const tryAgain = (status: number, type: string, what: string, seconds: number, limit?: LimitName) =>
   new Problem(status, type, `${what} Try again in ${seconds} s.`, {
     headers: { 'Retry-After': String(seconds) },
     ...(limit && { limit }),

@@ -31,7 +31,7 @@ export const settingsOf = ({ maxAttempts = 3, maxDepth = 10_000, version = '' }:
 })
 
 type Value = string | number | null
-/** A prepared statement with parameters `?`. SQLite answers synchronously, a server later, so callers await. */
+/** A prepared statement with parameters `?`, or `?1`, which may stand several times. SQLite answers synchronously, a server later, so callers await. */
 export type Statement = {
   get<R>(...values: Value[]): R | undefined | Promise<R | undefined>
   all<R>(...values: Value[]): R[] | Promise<R[]>

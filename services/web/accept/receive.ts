@@ -69,7 +69,11 @@ async function receive(
         probe: request.get('tintype-probe') === probeToken,
         ...(parent !== undefined && { traceparent: parent }),
       }),
-      refusal: async () => ticket?.confirm().then(() => null, asError) ?? null,
+      refusal: async () =>
+        ticket?.confirm().then(
+          () => null,
+          (error: Error) => error,
+        ) ?? null,
       detailUntil: detailEnd(log, session),
     }
     if (known) {
@@ -92,8 +96,6 @@ async function receive(
     ticket?.done()
   }
 }
-
-const asError = (error: Error): Error => error
 
 function refusalOf(refused: Refused, maxBytes: number): Problem {
   if (refused === 'too-large') return tooLarge(maxBytes)

@@ -23,10 +23,10 @@ export function thumbnail(web: Web): RequestHandler {
       if (request.method === 'GET') web.delivery.expect(record.id)
       return void response.status(202).set({ 'Retry-After': '1', 'Cache-Control': 'no-store' }).end()
     }
-    if (result.state === 'failed')
-      throw new Problem(410, `photo-${result.reason.code}`, result.reason.detail, {
-        members: { reason: result.reason },
-      })
+    if (result.state === 'failed') {
+      const { reason } = result
+      throw new Problem(410, `photo-${reason.code}`, reason.detail, { members: { reason } })
+    }
     const chosen = chooseThumbnail(result.thumbnails, text(request.query.size), text(request.query.format))
     if (!chosen) {
       const made = result.thumbnails.map(({ side, format }) => `size=${side}&format=${format}`).join(', ')

@@ -4,15 +4,8 @@ import { jobOf } from '../queue/index.ts'
 import type { Key } from '../storage/index.ts'
 import { discard, takeBack } from './discard.ts'
 import { filesOf, findPhoto, type PhotoContext, readJson } from './find.ts'
-import {
-  bytesOf,
-  type Owner,
-  type PhotoId,
-  type PhotoRecord,
-  photoKey,
-  photoPrefix,
-  photoTime,
-} from './record.ts'
+import type { Owner, PhotoId, PhotoRecord } from './record.ts'
+import { bytesOf, photoKey, photoPrefix, photoTime } from './record.ts'
 
 /**
  * A received upload. `receivedAt` (epoch ms): when the last byte was read and the promise began. `clientSeconds`: waited for
@@ -156,7 +149,7 @@ async function enqueue(context: PhotoContext, arrival: Arrival, record: PhotoRec
   const { queue, account } = context
   const queuedAt = queue.now()
   faultPoint('accept.recorded')
-  const job = { ...jobOf(record), ...(detailUntil !== undefined && { detailUntil }) }
+  const job = { ...jobOf(record), detailUntil }
   const answer = await queue.enqueue(job, queuedAt).catch(async error => {
     // With a key a concurrent upload may have joined and been acknowledged, so the files stay for the retry.
     if (key === undefined) await discard(context, owner, photo, takeBack)

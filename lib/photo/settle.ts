@@ -3,19 +3,8 @@ import { faultPoint } from '../fault.ts'
 import type { Claim, Job } from '../queue/index.ts'
 import type { Storage } from '../storage/index.ts'
 import { type PhotoContext, readResult } from './find.ts'
-import {
-  bytesOf,
-  endedAt,
-  type FailureReason,
-  isBytesFault,
-  type Outcome,
-  photoKey,
-  photoPrefix,
-  type ResultRecord,
-  type Size,
-  type ThumbnailRecord,
-  thumbnailFile,
-} from './record.ts'
+import type { FailureReason, ResultRecord, Size, ThumbnailRecord } from './record.ts'
+import { bytesOf, endedAt, isBytesFault, photoKey, photoPrefix, thumbnailFile } from './record.ts'
 
 export type Ready = Extract<ResultRecord, { state: 'ready' }>
 type Failed = Extract<ResultRecord, { state: 'failed' }>
@@ -121,7 +110,7 @@ export async function admitLate<R extends ResultRecord>(
   { queue, storage }: PhotoContext,
   job: Job,
   result: R,
-): Promise<R> {
+) {
   const now = Math.max(queue.now(), job.promiseBy + 1)
   const late = new Date(now).toISOString()
   const corrected: ResultRecord =
@@ -163,10 +152,7 @@ export async function putResult<R extends ResultRecord>(
 }
 
 /** The outcome that a result gives to a promise; null for a probe's photo. */
-export function outcomeOf(
-  { promise, promiseBy }: Pick<Job, 'promise' | 'promiseBy'>,
-  result: ResultRecord,
-): Outcome | null {
+export function outcomeOf({ promise, promiseBy }: Pick<Job, 'promise' | 'promiseBy'>, result: ResultRecord) {
   if (!promise) return null
   const inTime = endedAt(result) <= promiseBy
   if (result.state === 'ready') return inTime ? 'kept' : 'broken'

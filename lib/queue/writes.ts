@@ -1,15 +1,7 @@
 import { type FailureReason, isBytesFault, type Outcome, type Owner, type PhotoId } from '../photo/record.ts'
 import type { Engine } from './engine.ts'
-import {
-  type Claim,
-  type Ended,
-  type Job,
-  type Lease,
-  type LostEnd,
-  type Marked,
-  retentionMs,
-  type Worker,
-} from './job.ts'
+import type { Claim, Ended, Job, Lease, LostEnd, Marked, Worker } from './job.ts'
+import { retentionMs } from './job.ts'
 import { columns, type Row } from './schema.ts'
 import {
   type ClaimRequest,

@@ -6,7 +6,7 @@ import { photoKey, thumbnailFile } from '@tintype/lib/photo/record.ts'
 import type { Request, RequestHandler, Response } from 'express'
 import { visitorOf } from '../visitors/session.ts'
 import type { Web } from '../web.ts'
-import { chooseThumbnail, notFound, photoIdOf } from './photo-view.ts'
+import { notFound, photoIdOf } from './photo-view.ts'
 
 /** A photo's bytes never change, and only its session may cache them. */
 const immutable = 'private, max-age=31536000, immutable'
@@ -27,7 +27,10 @@ export function thumbnail(web: Web): RequestHandler {
       const { reason } = result
       throw new Problem(410, `photo-${reason.code}`, reason.detail, { members: { reason } })
     }
-    const chosen = chooseThumbnail(result.thumbnails, text(request.query.size), text(request.query.format))
+    const { size, format } = request.query
+    const chosen = result.thumbnails.find(
+      made => (size ?? `${made.side}`) === `${made.side}` && (format ?? made.format) === made.format,
+    )
     if (!chosen) {
       const made = result.thumbnails.map(({ side, format }) => `size=${side}&format=${format}`).join(', ')
       throw new Problem(404, 'no-such-thumbnail', `This photo has these thumbnails: ${made}.`)
@@ -100,5 +103,3 @@ async function stream(body: Readable, response: Response): Promise<void> {
 
 /** The photo was deleted while its bytes were sent, or before the first of them. */
 const clientLeft = new Set(['ERR_STREAM_PREMATURE_CLOSE', 'ERR_STREAM_UNABLE_TO_PIPE'])
-
-const text = (value: unknown): string | undefined => (typeof value === 'string' ? value : undefined)

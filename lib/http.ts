@@ -33,13 +33,7 @@ export class Problem extends Error {
 }
 
 /** A problem that passes: `what`, and after how many seconds to try again. */
-export const tryAgain = (
-  status: number,
-  type: string,
-  what: string,
-  seconds: number,
-  limit?: LimitName,
-): Problem =>
+export const tryAgain = (status: number, type: string, what: string, seconds: number, limit?: LimitName) =>
   new Problem(status, type, `${what} Try again in ${seconds} s.`, {
     headers: { 'Retry-After': String(seconds) },
     ...(limit && { limit }),
@@ -154,11 +148,8 @@ function fromFramework(error: { status?: number; expose?: boolean; message?: str
   // Errors with a code come from the system, queue or storage, and may be temporary.
   if (errorCode(error) !== undefined)
     return tryAgain(503, 'unavailable', 'Storage or queue is not available.', 5)
-  return new Problem(
-    500,
-    'internal',
-    'An unexpected error, which is our fault. Try again; the log has the details.',
-  )
+  const detail = 'An unexpected error, which is our fault. Try again; the log has the details.'
+  return new Problem(500, 'internal', detail)
 }
 
 /** Requests without a span: each shipped batch and each file of a page would be a trace. */

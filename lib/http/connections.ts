@@ -67,7 +67,9 @@ export function watchConnections(server: Server) {
     if (checking) return
     checking = true
     const all = [...connections.values()]
-    const unacknowledged = all.some(isBehind) ? await readUnacknowledged() : undefined
+    // Bytes that were written before the last check are still not acknowledged.
+    const isAnyBehind = all.some(({ written, taken }) => taken < written)
+    const unacknowledged = isAnyBehind ? await readUnacknowledged() : undefined
     // A pause of this process is not the client's fault.
     const elapsedMs = Math.min(performance.now() - checkedAt, 2 * checkMs)
     checkedAt = performance.now()
@@ -109,14 +111,7 @@ export function watchConnections(server: Server) {
 
 const newWindow = () => ({ ms: 0, bytes: 0 })
 
-/** Whether bytes written before the last check are still not acknowledged. */
-const isBehind = ({ written, taken }: Connection): boolean => taken < written
-
-function measure(
-  connection: Connection,
-  elapsedMs: number,
-  unacknowledged: Unacknowledged | undefined,
-): void {
+function measure(connection: Connection, elapsedMs: number, unacknowledged: Unacknowledged | undefined) {
   const { socket, request, received, written, taken } = connection
   const output = outputOf(socket, unacknowledged ?? new Map())
   connection.received = socket.bytesRead

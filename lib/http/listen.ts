@@ -9,13 +9,6 @@ import { watchConnections } from './connections.ts'
 import { answerExpectations } from './expect.ts'
 import { http } from './node-http.ts'
 
-type Listening = {
-  url: string
-  server: Server
-  /** Stops accepting, waits up to graceMs for requests in progress, then closes all connections. */
-  close(graceMs: number): Promise<void>
-}
-
 /** Longer than the idle time of load balancers (60 s), which otherwise reuse a connection that is just being closed. */
 const keepAliveTimeout = 65_000
 /** How often Node checks for late headers. */
@@ -25,7 +18,7 @@ const connectionsCheckingInterval = 5_000
  * Starts an app; port 0 is any free port. A client that sends or takes nothing is closed (`stalledSeconds`).
  * `shared`: another process of this user may listen on the port too, so that it can take it over.
  */
-export async function listen(app: Express, host: string, port: number, shared = false): Promise<Listening> {
+export async function listen(app: Express, host: string, port: number, shared = false) {
   const options = {
     headersTimeout: limits.headerSeconds.value * 1000,
     maxHeaderSize: limits.headerBytes.value,
@@ -50,7 +43,8 @@ export async function listen(app: Express, host: string, port: number, shared = 
   return {
     url,
     server,
-    async close(graceMs) {
+    /** Stops accepting, waits up to graceMs for requests in progress, then closes all connections. */
+    async close(graceMs: number) {
       const closed = once(server, 'close')
       server.close()
       connections.cutIdle()

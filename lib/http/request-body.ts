@@ -3,11 +3,7 @@ import { Problem } from '../http.ts'
 import { type LimitName, limits } from '../limits.ts'
 
 /** The whole body of a request. @throws Problem 413 as soon as it is larger, without reading the rest. */
-export async function readBody(
-  request: Request,
-  maxBytes: number,
-  more: { limit?: LimitName } = {},
-): Promise<Buffer> {
+export async function readBody(request: Request, maxBytes: number, more: { limit?: LimitName } = {}) {
   const chunks: Buffer[] = []
   const tooLarge = new Problem(413, 'too-large', `The body may have ${maxBytes} bytes at most.`, more)
   if (Number(request.get('content-length') ?? 0) > maxBytes) throw tooLarge

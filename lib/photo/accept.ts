@@ -4,15 +4,8 @@ import { jobOf } from '../queue/index.ts'
 import type { Key } from '../storage/index.ts'
 import { discard, takeBack } from './discard.ts'
 import { filesOf, findPhoto, type PhotoContext, readJson } from './find.ts'
-import {
-  bytesOf,
-  type Owner,
-  type PhotoId,
-  type PhotoRecord,
-  photoKey,
-  photoPrefix,
-  photoTime,
-} from './record.ts'
+import type { Owner, PhotoId, PhotoRecord } from './record.ts'
+import { bytesOf, photoKey, photoPrefix, photoTime } from './record.ts'
 
 /**
  * A received upload. `receivedAt` (epoch ms): when the last byte was read and the promise began. `clientSeconds`: waited for
@@ -60,27 +53,17 @@ const finishableMs = 12 * 3_600_000
 /** Age at which an unfinished upload is removed: twice as long, so that no sweep meets a retry or an upload in progress. */
 export const forgottenMs = 2 * finishableMs
 
-const isKeyRecord = ({ photo, sha256 }: KeyRecord): boolean =>
-  typeof photo === 'string' && typeof sha256 === 'string'
-
 /** The photo of a key. A key without a photo, after a crash or an error of its upload, is removed, and its retry begins anew. */
-export async function findKey(
-  context: PhotoContext,
-  owner: Owner,
-  key: Key | undefined,
-): Promise<KeyRecord | undefined> {
+export async function findKey(context: PhotoContext, owner: Owner, key: Key | undefined) {
   if (key === undefined) return undefined
-  const known = await readJson(context.storage, key, isKeyRecord)
+  const isRecord = ({ photo, sha256 }: KeyRecord) => typeof photo === 'string' && typeof sha256 === 'string'
+  const known = await readJson(context.storage, key, isRecord)
   if (typeof known === 'object' && (await leadsToPhoto(context, owner, known))) return known
   if (known !== 'not-found') await context.storage.delete(key)
   return undefined
 }
 
-async function leadsToPhoto(
-  { queue, storage }: PhotoContext,
-  owner: Owner,
-  { photo }: KeyRecord,
-): Promise<boolean> {
+async function leadsToPhoto({ queue, storage }: PhotoContext, owner: Owner, { photo }: KeyRecord) {
   if ((await queue.look(photo)) !== 'unknown') return true
   const files = await filesOf(storage, owner, photo)
   return files.has('photo.json') || (files.has('original') && Date.now() - photoTime(photo) < finishableMs)
@@ -161,16 +144,12 @@ async function recordStanding(
   return found === 'not-found' ? record : found.record
 }
 
-async function enqueue(
-  context: PhotoContext,
-  arrival: Arrival,
-  record: PhotoRecord,
-): Promise<Accepted | Refused> {
+async function enqueue(context: PhotoContext, arrival: Arrival, record: PhotoRecord) {
   const { owner, photo, key, detailUntil } = arrival
   const { queue, account } = context
   const queuedAt = queue.now()
   faultPoint('accept.recorded')
-  const job = { ...jobOf(record), ...(detailUntil !== undefined && { detailUntil }) }
+  const job = { ...jobOf(record), detailUntil }
   const answer = await queue.enqueue(job, queuedAt).catch(async error => {
     // With a key a concurrent upload may have joined and been acknowledged, so the files stay for the retry.
     if (key === undefined) await discard(context, owner, photo, takeBack)
@@ -186,10 +165,7 @@ async function enqueue(
  * stored → absent, unless another upload joined and enqueued it. The key is removed first, so that after a crash a retry
  * begins anew.
  */
-async function withdraw(
-  context: PhotoContext,
-  { owner, photo, key }: Arrival,
-): Promise<'withdrawn' | 'joined'> {
+async function withdraw(context: PhotoContext, { owner, photo, key }: Arrival) {
   const { storage, queue } = context
   const known = await findKey(context, owner, key)
   if (key !== undefined) await storage.delete(key)

@@ -27,13 +27,8 @@ export const openAccount = (metrics: Metrics, log: Log): Account => ({
     log.info(`promise.${marked}`, { photo }, sessionOf(owner))
     if (span) return void span.setAttribute(attributes.outcome, marked)
     const now = Date.now()
-    const more = { [attributes.outcome]: marked }
-    recordSpan('deliver', {
-      parent: traceparent,
-      startTime: now,
-      endTime: now,
-      attributes: spanAttributes(photo, owner, more),
-    })
+    const about = spanAttributes(photo, owner, { [attributes.outcome]: marked })
+    recordSpan('deliver', { parent: traceparent, startTime: now, endTime: now, attributes: about })
   },
 })
 

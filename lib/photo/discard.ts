@@ -12,12 +12,7 @@ let discarding = 0
  * Removes an upload that was never acknowledged; the sweep removes what is left. It goes on behind the answer after
  * `discardMs`: storage that failed just now would delay the answer by a second deadline.
  */
-export async function discard(
-  context: PhotoContext,
-  owner: Owner,
-  photo: PhotoId,
-  removed: (context: PhotoContext, owner: Owner, photo: PhotoId) => Promise<void> = removeFiles,
-): Promise<void> {
+export async function discard(context: PhotoContext, owner: Owner, photo: PhotoId, removed = removeFiles) {
   if (discarding >= limits.discards.value) return countLimit('discards')
   discarding++
   const removal = removed(context, owner, photo)

@@ -2,16 +2,8 @@ import type { Queue } from '../queue/index.ts'
 import type { Key, Storage } from '../storage/index.ts'
 import type { Log } from '../telemetry/log.ts'
 import type { Account } from './account.ts'
-import {
-  type Owner,
-  type PhotoId,
-  type PhotoRecord,
-  photoKey,
-  photoPrefix,
-  photoTime,
-  type ResultRecord,
-  recordVersion,
-} from './record.ts'
+import type { Owner, PhotoId, PhotoRecord, ResultRecord } from './record.ts'
+import { photoKey, photoPrefix, photoTime, recordVersion } from './record.ts'
 
 /** The dependencies of a photo's transitions. */
 export type PhotoContext = { storage: Storage; queue: Queue; account: Account; log: Log }

@@ -70,7 +70,7 @@ export type PhotoRecord = {
   receiveSeconds: number
   /** A probe's photo is no promise. */
   probe: boolean
-  traceparent?: string
+  traceparent?: string | undefined
 }
 
 /** One entry of THUMBNAILS: longest side in pixels and format. */

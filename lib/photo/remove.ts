@@ -1,3 +1,4 @@
+import type { Job } from '../queue/index.ts'
 import type { PhotoContext } from './find.ts'
 import { type Owner, type PhotoId, photoPrefix, sessionOf } from './record.ts'
 
@@ -5,12 +6,10 @@ import { type Owner, type PhotoId, photoPrefix, sessionOf } from './record.ts'
  * any → removed. First in the queue, whose tombstone refuses every later enqueue of the photo, then in storage. After a
  * kill in between, `buryTombstones` continues.
  */
-export async function remove(
-  context: PhotoContext,
-  { owner, photo, traceparent }: { owner: Owner; photo: PhotoId; traceparent?: string | undefined },
-): Promise<void> {
+export async function remove(context: PhotoContext, target: Pick<Job, 'owner' | 'photo' | 'traceparent'>) {
+  const { owner, photo } = target
   const { marked } = await context.queue.remove(photo, owner)
-  context.account.settled({ photo, owner, ...(traceparent !== undefined && { traceparent }) }, marked)
+  context.account.settled(target, marked)
   await bury(context, owner, photo)
 }
 

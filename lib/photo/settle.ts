@@ -3,19 +3,8 @@ import { faultPoint } from '../fault.ts'
 import type { Claim, Job } from '../queue/index.ts'
 import type { Storage } from '../storage/index.ts'
 import { type PhotoContext, readResult } from './find.ts'
-import {
-  bytesOf,
-  endedAt,
-  type FailureReason,
-  isBytesFault,
-  type Outcome,
-  photoKey,
-  photoPrefix,
-  type ResultRecord,
-  type Size,
-  type ThumbnailRecord,
-  thumbnailFile,
-} from './record.ts'
+import type { FailureReason, ResultRecord, Size, ThumbnailRecord } from './record.ts'
+import { bytesOf, endedAt, isBytesFault, photoKey, photoPrefix, thumbnailFile } from './record.ts'
 
 export type Ready = Extract<ResultRecord, { state: 'ready' }>
 type Failed = Extract<ResultRecord, { state: 'failed' }>
@@ -32,19 +21,11 @@ export type Settled =
   /** The lease was lost or the photo deleted: this attempt does not settle it. */
   | { state: 'stale' }
 
-const stale: Settled = { state: 'stale' }
-
 /**
  * converting → ready. Stores the thumbnails, then result.json if absent, then completes the job. A result that another
  * attempt stored first stands, and this attempt adopts it.
  */
-export async function ready(
-  context: PhotoContext,
-  claim: Claim,
-  made: Made,
-  stamps: Stamps,
-  span?: Span,
-): Promise<Settled> {
+export async function ready(context: PhotoContext, claim: Claim, made: Made, stamps: Stamps, span?: Span) {
   const { storage, queue } = context
   const { job } = claim
   const { thumbnails, ...rest } = made
@@ -75,11 +56,7 @@ export async function ready(
 }
 
 /** Ends a claim by the result that its photo already has; null when there is none. */
-export async function followEarlier(
-  context: PhotoContext,
-  claim: Claim,
-  span?: Span,
-): Promise<Settled | null> {
+export async function followEarlier(context: PhotoContext, claim: Claim, span?: Span) {
   const { owner, photo } = claim.job
   const result = await readResult(context.storage, owner, photo)
   return typeof result === 'string' ? null : follow(context, claim, result, span)
@@ -89,12 +66,7 @@ export async function followEarlier(
  * converting → failed, dead, or queued again. The reason is stored before the photo ends. While storage fails, the photo
  * does not end.
  */
-export async function refuse(
-  context: PhotoContext,
-  claim: Claim,
-  reason: FailureReason,
-  span?: Span,
-): Promise<Settled> {
+export async function refuse(context: PhotoContext, claim: Claim, reason: FailureReason, span?: Span) {
   const { job, lastAttempt } = claim
   const own: Failed = { state: 'failed', reason, failedAt: new Date(context.queue.now()).toISOString() }
   const retried = !lastAttempt && !isBytesFault(reason)
@@ -116,7 +88,13 @@ async function follow(
   const ended =
     result.state === 'ready' ? await queue.complete(claim, at) : await queue.fail(claim, result.reason, at)
   faultPoint('convert.completed')
-  if (ended === 'stale') return clearDeleted(context, job)
+  if (ended === 'stale') {
+    const known = await queue.look(job.photo)
+    // The user deleted the photo before this attempt stored its files.
+    if (known !== 'unknown' && known.state === 'deleted')
+      await context.storage.delete(photoPrefix(job.owner, job.photo))
+    return { state: 'stale' }
+  }
   if (ended === 'late') return follow(context, claim, await admitLate(context, job, result), span)
   if ('marked' in ended) account.settled(job, ended.marked, span)
   return result.state === 'ready'
@@ -132,7 +110,7 @@ export async function admitLate<R extends ResultRecord>(
   { queue, storage }: PhotoContext,
   job: Job,
   result: R,
-): Promise<R> {
+) {
   const now = Math.max(queue.now(), job.promiseBy + 1)
   const late = new Date(now).toISOString()
   const corrected: ResultRecord =
@@ -145,13 +123,6 @@ export async function admitLate<R extends ResultRecord>(
 export const withStore = (result: Ready, durableAt: number): Ready => {
   const store = roundedSeconds(result.stages.store * 1000 + durableAt - Date.parse(result.durableAt))
   return { ...result, stages: { ...result.stages, store } }
-}
-
-/** Removes files that were stored after the user deleted the photo. */
-async function clearDeleted({ queue, storage }: PhotoContext, { owner, photo }: Job): Promise<Settled> {
-  const known = await queue.look(photo)
-  if (known !== 'unknown' && known.state === 'deleted') await storage.delete(photoPrefix(owner, photo))
-  return stale
 }
 
 function stagesOf({ waitedMs, claimedAt, earlier }: Claim, { begunAt, encodedAt }: Stamps, now: number) {
@@ -181,10 +152,7 @@ export async function putResult<R extends ResultRecord>(
 }
 
 /** The outcome that a result gives to a promise; null for a probe's photo. */
-export function outcomeOf(
-  { promise, promiseBy }: Pick<Job, 'promise' | 'promiseBy'>,
-  result: ResultRecord,
-): Outcome | null {
+export function outcomeOf({ promise, promiseBy }: Pick<Job, 'promise' | 'promiseBy'>, result: ResultRecord) {
   if (!promise) return null
   const inTime = endedAt(result) <= promiseBy
   if (result.state === 'ready') return inTime ? 'kept' : 'broken'

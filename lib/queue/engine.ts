@@ -22,16 +22,16 @@ export type QueueOptions = {
   onDeath?: (error: Error) => void
 }
 
-export type Settings = Required<Pick<QueueOptions, 'maxAttempts' | 'maxDepth' | 'version'>>
+export type Settings = ReturnType<typeof settingsOf>
 
-export const settingsOf = ({ maxAttempts = 3, maxDepth = 10_000, version = '' }: QueueOptions): Settings => ({
+export const settingsOf = ({ maxAttempts = 3, maxDepth = 10_000, version = '' }: QueueOptions) => ({
   maxAttempts,
   maxDepth,
   version,
 })
 
 type Value = string | number | null
-/** A prepared statement with parameters `?`. SQLite answers synchronously, a server later, so callers await. */
+/** A prepared statement with parameters `?`, or `?1`, which may stand several times. SQLite answers synchronously, a server later, so callers await. */
 export type Statement = {
   get<R>(...values: Value[]): R | undefined | Promise<R | undefined>
   all<R>(...values: Value[]): R[] | Promise<R[]>
@@ -40,27 +40,19 @@ export type Statement = {
   send(...values: Value[]): void
 }
 
-/** What every operation works on: one transaction for writes; reads may run outside of one. */
-export type Engine = {
-  sql(text: string): Statement
-  /** Epoch milliseconds. */
-  clock(): number
-  settings: Settings
-  /** Waiting photos, counted at most once a transaction: counting 10,000 takes 0.3 ms, and many enqueues share a transaction. */
-  depth: number | null
-  /** `clock()` of the last check for expired leases: within the same millisecond no more can expire. */
-  sweptAt: number | null
-  /** Events of this transaction, written before its commit, which then rings the doorbell. */
-  events: Omit<QueueEvent, 'seq'>[]
-}
+/** What every operation works on: one transaction for writes; reads may run outside of one. `clock` gives epoch ms. */
+export type Engine = ReturnType<typeof engineOn>
 
-export const engineOn = (sql: Engine['sql'], settings: Settings, clock: () => number): Engine => ({
+export const engineOn = (sql: (text: string) => Statement, settings: Settings, clock: () => number) => ({
   sql,
   settings,
   clock,
-  depth: null,
-  sweptAt: null,
-  events: [],
+  /** Waiting photos, counted at most once a transaction: counting 10,000 takes 0.3 ms, and many enqueues share a transaction. */
+  depth: null as number | null,
+  /** `clock()` of the last check for expired leases: within the same millisecond no more can expire. */
+  sweptAt: null as number | null,
+  /** Events of this transaction, written before its commit, which then rings the doorbell. */
+  events: [] as Omit<QueueEvent, 'seq'>[],
 })
 
 /** Splits a list into parts of 1, 2, 4 … 32, so that statements of few sizes are prepared. */

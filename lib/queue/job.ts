@@ -10,9 +10,9 @@ export type Job = {
   /** False for a probe's photo: it gets no outcome. */
   promise: boolean
   /** W3C traceparent of the accepting request, the parent of the converter's spans. */
-  traceparent?: string
+  traceparent?: string | undefined
   /** Until when (epoch ms) this session's detail is raised. */
-  detailUntil?: number
+  detailUntil?: number | undefined
 }
 
 /** The job of an accepted photo. */
@@ -22,7 +22,7 @@ export const jobOf = (record: PhotoRecord): Job => ({
   receivedAt: Date.parse(record.receivedAt),
   promiseBy: Date.parse(record.promiseBy),
   promise: !record.probe,
-  ...(record.traceparent !== undefined && { traceparent: record.traceparent }),
+  traceparent: record.traceparent,
 })
 
 export type Claim = {

@@ -75,7 +75,8 @@ export function queueOn(
     } catch (cause) {
       throw new Error(`queue could not ${method}: ${(cause as Error).message}`, { cause })
     } finally {
-      if (isObserved(method)) observe?.(method, (performance.now() - since) / 1000, outcome)
+      if ((queueOperations as readonly string[]).includes(method))
+        observe?.(method as QueueOperation, (performance.now() - since) / 1000, outcome)
     }
   }
 
@@ -119,6 +120,3 @@ export function queueOn(
     },
   }
 }
-
-const isObserved = (method: Method): method is Method & QueueOperation =>
-  (queueOperations as readonly string[]).includes(method)

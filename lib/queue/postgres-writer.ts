@@ -153,7 +153,7 @@ export const statementsOf =
     let known = numbered.get(given)
     if (!known) {
       let count = 0
-      known = { name: `q${numbered.size}`, text: given.replaceAll('?', () => `$${++count}`) }
+      known = { name: `q${numbered.size}`, text: given.replaceAll(/\?(\d*)/g, (_, n) => `$${n || ++count}`) }
       numbered.set(given, known)
     }
     const { name, text } = known

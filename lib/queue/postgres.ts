@@ -7,13 +7,8 @@ import { callEngine, isRead, type Queue, type QueueCall, queueOn } from './port.
 import { openBell } from './postgres-bell.ts'
 import { openServerClock, type ServerClock } from './postgres-clock.ts'
 import { type Connections, noAnswer, openConnections } from './postgres-connections.ts'
-import {
-  assertKeeps,
-  migratePostgres,
-  type ServerState,
-  serverStateQuery,
-  sessionSettings,
-} from './postgres-schema.ts'
+import type { ServerState } from './postgres-schema.ts'
+import { assertKeeps, migratePostgres, serverStateQuery, sessionSettings } from './postgres-schema.ts'
 import { isUnnamed, lastRow, openWriter, statementsOf } from './postgres-writer.ts'
 import type { PostgresAddress } from './queue-url.ts'
 

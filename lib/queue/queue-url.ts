@@ -16,10 +16,7 @@ export type PostgresAddress = {
 
 /** Parses a QUEUE_URL; undefined when it has none of the formats. */
 export function queueAddress(url: string): { file: string } | PostgresAddress | undefined {
-  return /^sqlite:\S/.test(url) ? { file: url.slice('sqlite:'.length) } : postgresAddress(url)
-}
-
-function postgresAddress(url: string): PostgresAddress | undefined {
+  if (/^sqlite:\S/.test(url)) return { file: url.slice('sqlite:'.length) }
   const parsed = URL.parse(url)
   if (!parsed || !/^postgres(ql)?:$/.test(parsed.protocol)) return undefined
   const schema = parsed.searchParams.get('search_path') ?? 'tintype'

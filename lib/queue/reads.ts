@@ -88,11 +88,7 @@ export const eventsAfter = async ({ sql }: Engine, seq: number, limit: number): 
   sql(`SELECT seq, photo, owner, state FROM events WHERE seq > ? ORDER BY seq LIMIT ${limit}`).all(seq)
 
 /** One owner's events after `after`, oldest first; `reset` when the queue no longer has all of them. */
-export async function eventsOf(
-  { sql }: Engine,
-  owner: Owner,
-  after: number,
-): Promise<QueueEvent[] | 'reset'> {
+export async function eventsOf({ sql }: Engine, owner: Owner, after: number) {
   const range = await sql(
     'SELECT (SELECT min(seq) FROM events) AS first, (SELECT max(seq) FROM events) AS last',
   ).get<Record<'first' | 'last', number | null>>()

@@ -177,11 +177,8 @@ export async function expireLeases(engine: Engine): Promise<boolean> {
   const now = clock()
   if (engine.sweptAt === now) return false
   engine.sweptAt = now
-  sql(`UPDATE jobs SET lease_until = ? + lease_ms, claimed_at = ? WHERE seq IN (SELECT seq FROM jobs
-    WHERE state = 'claimed' AND lease_until > ? AND lease_until > ? + lease_ms FOR UPDATE SKIP LOCKED)`).send(
-    now,
-    now,
-    now,
+  sql(`UPDATE jobs SET lease_until = ?1 + lease_ms, claimed_at = ?1 WHERE seq IN (SELECT seq FROM jobs
+    WHERE state = 'claimed' AND lease_until > ?1 AND lease_until > ?1 + lease_ms FOR UPDATE SKIP LOCKED)`).send(
     now,
   )
   const expired = await sql(

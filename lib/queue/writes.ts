@@ -1,15 +1,7 @@
 import { type FailureReason, isBytesFault, type Outcome, type Owner, type PhotoId } from '../photo/record.ts'
 import type { Engine } from './engine.ts'
-import {
-  type Claim,
-  type Ended,
-  type Job,
-  type Lease,
-  type LostEnd,
-  type Marked,
-  retentionMs,
-  type Worker,
-} from './job.ts'
+import type { Claim, Ended, Job, Lease, LostEnd, Marked, Worker } from './job.ts'
+import { retentionMs } from './job.ts'
 import { columns, type Row } from './schema.ts'
 import {
   type ClaimRequest,
@@ -194,10 +186,7 @@ export async function endLost(engine: Engine, photo: PhotoId, as: LostEnd): Prom
 }
 
 /** An announcement without slots is ignored, and a measured service time is kept, so that a restart refuses no upload. */
-export async function announce(
-  { sql, clock, settings }: Engine,
-  { id, slots, serviceSeconds }: Worker,
-): Promise<void> {
+export async function announce({ sql, clock, settings }: Engine, { id, slots, serviceSeconds }: Worker) {
   if (slots === 0) return
   sql(`INSERT INTO workers (id, slots, service_seconds, seen_at, version) VALUES (?, ?, ?, ?, ?) ON CONFLICT (id)
     DO UPDATE SET slots = excluded.slots, seen_at = excluded.seen_at, version = excluded.version,

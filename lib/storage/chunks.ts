@@ -15,10 +15,7 @@ export function chunksOf(body: Readable | Buffer, pause: Pause): AsyncGenerator<
 }
 
 /** Passes items on, adds the time spent waiting for each to `pause.waitedMs`, and sets `pause.broken` when the source throws. */
-export async function* withPause<T>(
-  source: Iterable<T> | AsyncIterable<T>,
-  pause: Pause,
-): AsyncGenerator<T, void> {
+export async function* withPause<T>(source: Iterable<T> | AsyncIterable<T>, pause: Pause) {
   let since = performance.now()
   pause.broken = true // until the source answers
   const answered = () => {

@@ -7,7 +7,7 @@ import { type Measure, type StorageCall, storageOn } from './adapter.ts'
 import { type Draft, writeDraft } from './draft.ts'
 import { openFolders } from './folders.ts'
 import type { Key } from './key.ts'
-import type { Put, Storage, StorageOptions, Stored } from './storage.ts'
+import type { Put, StorageOptions, Stored } from './storage.ts'
 import { removeLeftovers, writerName } from './temporary.ts'
 
 /** No key starts with a dot, so no key can name what is in here. */
@@ -28,11 +28,7 @@ type Placed = Draft & { target: string; ifAbsent: boolean; beside: boolean } & {
  * Storage in a local folder. A body is written to a temporary file, fsynced, renamed to its place, and the folder
  * fsynced: a reader sees all of it or nothing, also after a power cut.
  */
-export async function openFolder(
-  path: string,
-  options: StorageOptions = {},
-  disk: Disk = realDisk,
-): Promise<Storage> {
+export async function openFolder(path: string, options: StorageOptions = {}, disk: Disk = realDisk) {
   const root = resolve(path)
   const temporary = join(root, temporaryFolder)
   await makeFolder(root, disk)

@@ -1,9 +1,9 @@
 /** `/`-separated segments of [A-Za-z0-9._-]; none is empty or starts with a dot. At most 1024 characters, a segment 255. */
 export type Key = string
 
-const isSegment = (segment: string): boolean => /^[A-Za-z0-9_-][A-Za-z0-9._-]{0,254}$/.test(segment)
-
-export const isStorageKey = (text: Key): boolean => text.length <= 1024 && text.split('/').every(isSegment)
+export const isStorageKey = (text: Key): boolean =>
+  text.length <= 1024 &&
+  text.split('/').every(segment => /^[A-Za-z0-9_-][A-Za-z0-9._-]{0,254}$/.test(segment))
 
 /** @throws Error when it is no key: what comes from outside can name nothing but keys. */
 export function checkKey(key: Key): Key {

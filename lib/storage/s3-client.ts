@@ -26,7 +26,7 @@ export async function connect(address: S3Address) {
   const agents = { httpAgent: new http.Agent(connections), httpsAgent: new HttpsAgent(connections) }
   const client = new S3Client({
     ...(address.endpoint && { endpoint: address.endpoint, ...withoutChecksums }),
-    region: address.region ?? (await regionOfEnvironment()),
+    region: address.region ?? (await new S3Client({}).config.region().catch(() => 'us-east-1')),
     forcePathStyle: address.pathStyle,
     maxAttempts,
     requestHandler: {
@@ -79,8 +79,6 @@ export async function connect(address: S3Address) {
     close: () => client.destroy(),
   }
 }
-
-const regionOfEnvironment = (): Promise<string> => new S3Client({}).config.region().catch(() => 'us-east-1')
 
 /** The bytes of a response body. @throws when none arrive for `attemptMs`. */
 async function* bytesOf(body: Readable): AsyncGenerator<Buffer, void> {

@@ -132,11 +132,7 @@ async function putParts(
  * Waits for the request that makes an object visible; false when another write's object exists. When the response is lost,
  * the next try finds the object or no upload: then the token in the object decides.
  */
-async function isStored(
-  { send }: Bucket,
-  { target, Metadata }: ObjectWrite,
-  request: Promise<unknown>,
-): Promise<boolean> {
+async function isStored({ send }: Bucket, { target, Metadata }: ObjectWrite, request: Promise<unknown>) {
   try {
     await request
     return true

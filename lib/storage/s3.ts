@@ -97,10 +97,8 @@ async function check({ Bucket, prefix, send }: Bucket, { endpoint = 'AWS' }: S3A
   const put = (condition?: { IfNoneMatch: '*' }) =>
     send(new s3.PutObjectCommand({ Bucket, Key, Body, ...condition }))
   const putAgain = async () => {
-    const stored = await put({ IfNoneMatch: '*' }).catch(
-      ignore('PreconditionFailed', 'ConditionalRequestConflict'),
-    )
-    if (stored)
+    const refused = ignore('PreconditionFailed', 'ConditionalRequestConflict')
+    if (await put({ IfNoneMatch: '*' }).catch(refused))
       throw new Error('it ignores If-None-Match: two uploads with one Idempotency-Key would be two photos')
   }
   const steps: [what: string, step: () => Promise<unknown>][] = [
@@ -113,8 +111,7 @@ async function check({ Bucket, prefix, send }: Bucket, { endpoint = 'AWS' }: S3A
   for (const [what, step] of steps)
     await step().catch(cause => {
       const why = `${cause.message}${cause.code ? ` (${cause.code})` : ''}`
-      throw new ExpectedError(`cannot ${what} the bucket "${Bucket}" of STORAGE_URL at ${endpoint}: ${why}`, {
-        cause,
-      })
+      const message = `cannot ${what} the bucket "${Bucket}" of STORAGE_URL at ${endpoint}: ${why}`
+      throw new ExpectedError(message, { cause })
     })
 }

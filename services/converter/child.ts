@@ -30,11 +30,17 @@ if (process.send) await serve(JSON.parse(process.argv[2] ?? '{}'))
 async function serve({ storageUrl, sizes, maxPixels }: Setup): Promise<void> {
   ignoreTerminal()
   setPriority(niceness)
-  preferAsVictim()
+  try {
+    writeFileSync('/proc/self/oom_score_adj', oomScoreAdjust)
+  } catch {
+    // Not Linux.
+  }
   // process.exit would wait for libvips' thread, which a hostile photo may keep busy for ever.
   process.on('disconnect', () => process.kill(process.pid, 'SIGKILL'))
   const storage = storageUrl === null ? null : await openStorage(storageUrl)
-  await warmUp(sizes, maxPixels)
+  // The first conversion of a process takes 50 ms longer; this one is made before any photo comes.
+  const photo = sharp({ create: { width: 64, height: 64, channels: 3, background: '#704214' } }).jpeg()
+  await convert(await photo.toBuffer(), sizes, maxPixels)
   process.on('message', async (request: Request) => {
     const answer = await convertOriginal(storage, request, input =>
       convert(input, sizes, maxPixels, request.detailed),
@@ -98,19 +104,5 @@ function readThrough(file: string): number {
     return secondsFrom(start)
   } finally {
     closeSync(handle)
-  }
-}
-
-/** The first conversion of a process takes 50 ms longer; this one is made before any photo comes. */
-async function warmUp(sizes: readonly Size[], maxPixels: number): Promise<void> {
-  const photo = sharp({ create: { width: 64, height: 64, channels: 3, background: '#704214' } }).jpeg()
-  await convert(await photo.toBuffer(), sizes, maxPixels)
-}
-
-function preferAsVictim(): void {
-  try {
-    writeFileSync('/proc/self/oom_score_adj', oomScoreAdjust)
-  } catch {
-    // Not Linux.
   }
 }

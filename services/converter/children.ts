@@ -53,12 +53,8 @@ export async function startChild(setup: Setup, bounds: Bounds, environment: Node
   }
 }
 
-function ask(
-  child: ChildProcess,
-  request: Request,
-  { deadlineMs, memoryBytes }: Bounds,
-): Promise<ChildAnswer> {
-  return new Promise(resolve => {
+function ask(child: ChildProcess, request: Request, { deadlineMs, memoryBytes }: Bounds) {
+  return new Promise<ChildAnswer>(resolve => {
     let killed: ChildAnswer | undefined
     const kill = (outcome: 'timeout' | 'memory', error: string) => {
       killed ??= { outcome, error }

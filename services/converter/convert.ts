@@ -80,10 +80,7 @@ const isPlain = ({ header, format, colours }: OpenedPhoto): boolean =>
 type Pixels = { data: Buffer; info: OutputInfo }
 
 /** The photo's pixels; of a damaged photo, as many as can be decoded. */
-async function decodePhoto(
-  photo: OpenedPhoto,
-  side: number,
-): Promise<(Pixels & { damaged: boolean }) | Undecodable> {
+async function decodePhoto(photo: OpenedPhoto, side: number) {
   const { warnings, input } = photo
   const { depth, space } = photo.header
   const read = async (opened: Sharp, warnings: string[]) => {

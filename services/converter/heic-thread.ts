@@ -8,15 +8,7 @@ import libheif from 'libheif-js/libheif-wasm/libheif.js'
 
 export type Work = { bytes: Uint8Array; maxPixels: number }
 /** Upright, 8 bits a channel, rows without a gap. */
-export type Decoded = {
-  pixels: Uint8Array
-  width: number
-  height: number
-  channels: 3 | 4
-  premultiplied: boolean
-  /** Of tiles that the file lacks, for example. */
-  warnings: string[]
-}
+export type Decoded = ReturnType<typeof decode>
 
 /** Of the enumerations heif_colorspace, heif_chroma, heif_channel and heif_suberror_code. */
 const [rgb, interleavedRgb, interleavedRgba, interleaved] = [1, 10, 11, 10]
@@ -37,7 +29,7 @@ const word = (address: number): number => heif.HEAPU32[address / 4]
 const decoded = decode()
 parentPort?.postMessage(decoded, [decoded.pixels.buffer as ArrayBuffer])
 
-function decode(): Decoded {
+function decode() {
   const context = heif._heif_context_alloc()
   heif._heif_context_set_maximum_image_size_limit(context, Math.ceil(Math.sqrt(maxPixels)))
   const file = heif._malloc(bytes.length)
@@ -47,7 +39,7 @@ function decode(): Decoded {
   heif._heif_context_get_primary_image_handle(error, context, out)
   check()
   const photo = word(out)
-  const channels = heif._heif_image_handle_has_alpha_channel(photo) ? 4 : 3
+  const channels: 3 | 4 = heif._heif_image_handle_has_alpha_channel(photo) ? 4 : 3
   heif._heif_decode_image(error, photo, out, rgb, channels === 4 ? interleavedRgba : interleavedRgb, 0)
   check()
   const image = word(out)
@@ -70,7 +62,7 @@ function message(): string {
   return Buffer.from(heif.HEAPU8.subarray(start, heif.HEAPU8.indexOf(0, start))).toString()
 }
 
-/** What the decoder could not find or read. That two colour profiles differ is no damage. */
+/** What the decoder could not find or read, tiles for example. That two colour profiles differ is no damage. */
 function warningsOf(image: number): string[] {
   const count = heif._heif_image_get_decoding_warnings(image, 0, 0, 0)
   const warnings = Array.from({ length: count }, (_, index) => {

@@ -71,7 +71,7 @@ export async function openPhoto(
   const shortened = await withShortOrientation(header, input)
   if (shortened) return openPhoto(shortened, maxPixels, side)
   const format = formatOf(header)
-  if (!format) return undecodable(notAnImage, `${header.format} ${header.compression ?? ''}`)
+  if (!format) return undecodable(notAPhoto, `${header.format} ${header.compression ?? ''}`)
   const extraChannels = header.channels > (colourChannels[header.space] ?? 3) + 1
   const most = extraChannels ? Math.min(maxPixels, extraChannelPixels) : maxPixels
   const kind = costlyKind(header)
@@ -110,10 +110,7 @@ const wholeOf = async (input: Buffer | string): Promise<Buffer> =>
   typeof input === 'string' ? readFile(input) : input
 
 /** A JPEG whose EXIF orientation is a LONG, with a SHORT in its place, the only type that libvips reads; else undefined. */
-async function withShortOrientation(
-  { format, exif }: Metadata,
-  input: Buffer | string,
-): Promise<Buffer | undefined> {
+async function withShortOrientation({ format, exif }: Metadata, input: Buffer | string) {
   const field = format === 'jpeg' && exif ? exifOrientation(exif) : undefined
   if (!exif || field?.type !== 4) return undefined
   const copy = Buffer.from(await wholeOf(input))
@@ -182,7 +179,7 @@ export async function orUndecodable<T extends object>(step: () => Promise<T>): P
   }
 }
 
-const notAnImage = `This file is not a photo that we can read: it must be ${formats.join(', ').toUpperCase()}.`
+const notAPhoto = `This file is not a photo that we can read: it must be ${formats.join(', ').toUpperCase()}.`
 const unreadable =
   'The file is damaged or incomplete, or a kind of image that we do not read. Save or export it again, as JPEG or PNG.'
 const sentences: [RegExp, string][] = [

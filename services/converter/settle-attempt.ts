@@ -3,14 +3,8 @@ import { spanAttributes } from '@tintype/lib/photo/account.ts'
 import type { PhotoContext } from '@tintype/lib/photo/find.ts'
 import { reasonFor } from '@tintype/lib/photo/reasons.ts'
 import { type FailureReason, sessionOf } from '@tintype/lib/photo/record.ts'
-import {
-  followEarlier,
-  type Made,
-  ready,
-  refuse,
-  type Settled,
-  type Stamps,
-} from '@tintype/lib/photo/settle.ts'
+import type { Made, Settled, Stamps } from '@tintype/lib/photo/settle.ts'
+import { followEarlier, ready, refuse } from '@tintype/lib/photo/settle.ts'
 import { attributes } from '@tintype/lib/telemetry/catalogue.ts'
 import type { Metrics } from '@tintype/lib/telemetry/metrics.ts'
 import { type Span, traceIdOf, withSpan } from '@tintype/lib/telemetry/trace.ts'

@@ -41,10 +41,9 @@ export async function tryPhoto(tools: Tools, child: Child, held: HeldPhoto): Pro
   return withSpan('convert', attemptSpan(held), async span => {
     linkSpan(span, replaceAttempt(job.photo, traceparentOf(span)))
     const request = await requestOf(tools.storage, job)
-    const answer =
-      'outcome' in request
-        ? request
-        : await child.convert({ ...request, detailed: wantsDetail(tools.log, job) })
+    // A log level that web raised for a session comes with each of its jobs.
+    const isDetailed = (job.detailUntil ?? 0) > Date.now() || tools.log.detailed(sessionOf(job.owner))
+    const answer = 'outcome' in request ? request : await child.convert({ ...request, detailed: isDetailed })
     const encodedAt = Math.max(begunAt, tools.queue.now())
     const seconds = (encodedAt - begunAt) / 1000
     span.setAttribute(attributes.conversion, answer.outcome)
@@ -79,10 +78,6 @@ function endWait({ metrics, queue }: Tools, held: HeldPhoto): number {
   metrics.observe('tintype_stage_seconds', { stage: 'wait' }, seconds, traceIdOf(job.traceparent))
   return endTime
 }
-
-/** A log level that web raised for a session comes with each of its jobs. */
-const wantsDetail = (log: Log, { owner, detailUntil = 0 }: Job): boolean =>
-  detailUntil > Date.now() || log.detailed(sessionOf(owner))
 
 async function count(tools: Tools, job: Job, answer: ChildAnswer, seconds: number): Promise<void> {
   const { metrics, storage } = tools

@@ -37,11 +37,8 @@ export async function startWorker(tools: Tools, { id, slots, startChild }: Worke
   metrics.onScrape(() => {
     metrics.set('tintype_slots', {}, alive())
     metrics.set('tintype_slots_busy', {}, busy.size)
-    metrics.set(
-      'tintype_slot_oldest_seconds',
-      {},
-      begun.size === 0 ? 0 : (performance.now() - Math.min(...begun.values())) / 1000,
-    )
+    const now = performance.now()
+    metrics.set('tintype_slot_oldest_seconds', {}, (now - Math.min(now, ...begun.values())) / 1000)
   })
   const engine = startPulse('the queue’s engine', stalledSeconds)
   const announce = (live: number) =>

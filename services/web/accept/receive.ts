@@ -1,12 +1,6 @@
 import { Problem } from '@tintype/lib/http.ts'
-import {
-  type Accepted,
-  type Arrival,
-  accept,
-  findKey,
-  join,
-  type Refused,
-} from '@tintype/lib/photo/accept.ts'
+import type { Accepted, Arrival, Refused } from '@tintype/lib/photo/accept.ts'
+import { accept, findKey, join } from '@tintype/lib/photo/accept.ts'
 import { spanAttributes } from '@tintype/lib/photo/account.ts'
 import { newPhotoId } from '@tintype/lib/photo/record.ts'
 import type { Log } from '@tintype/lib/telemetry/log.ts'
@@ -67,9 +61,13 @@ async function receive(
         promiseBy: new Date(receivedAt + promiseSeconds * 1000).toISOString(),
         receiveSeconds: (receivedAt - startedAt) / 1000,
         probe: request.get('tintype-probe') === probeToken,
-        ...(parent !== undefined && { traceparent: parent }),
+        traceparent: parent,
       }),
-      refusal: async () => ticket?.confirm().then(() => null, asError) ?? null,
+      refusal: async () =>
+        ticket?.confirm().then(
+          () => null,
+          (error: Error) => error,
+        ) ?? null,
       detailUntil: detailEnd(log, session),
     }
     if (known) {
@@ -93,19 +91,13 @@ async function receive(
   }
 }
 
-const asError = (error: Error): Error => error
-
 function refusalOf(refused: Refused, maxBytes: number): Problem {
   if (refused === 'too-large') return tooLarge(maxBytes)
+  if (refused === 'full') return tooMany(60)
   if (refused === 'deleted')
     return new Problem(410, 'deleted', 'The photo that this Idempotency-Key stands for was deleted.')
-  if (refused === 'other-body')
-    return new Problem(
-      409,
-      'idempotency-key-reused',
-      'This Idempotency-Key was used for another photo. Use a new key for each photo.',
-    )
-  return tooMany(60)
+  const detail = 'This Idempotency-Key was used for another photo. Use a new key for each photo.'
+  return new Problem(409, 'idempotency-key-reused', detail)
 }
 
 /** Until when (epoch ms) the session's detail is raised. */

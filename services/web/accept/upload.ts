@@ -17,13 +17,10 @@ const formOverheadBytes = 64 * 1024
 /** `head`: the first bytes, at most `headBytes` and a chunk; also the first of `body`. `received` rejects with a Problem. */
 export type IncomingUpload = Pick<Arrival, 'body' | 'disposable' | 'received'> & { head: Buffer }
 
-export const tooLarge = (maxBytes: number): Problem =>
-  new Problem(
-    413,
-    'too-large',
-    `A photo may have ${inMillions(maxBytes, 2 ** 20)} MB at most. Make it smaller, then try again.`,
-    { limit: 'uploadBytes' },
-  )
+export function tooLarge(maxBytes: number): Problem {
+  const detail = `A photo may have ${inMillions(maxBytes, 2 ** 20)} MB at most. Make it smaller, then try again.`
+  return new Problem(413, 'too-large', detail, { limit: 'uploadBytes' })
+}
 
 /** The largest body of a request whose photo may have `maxBytes`. */
 export const maxBodyBytes = (request: Request, maxBytes: number): number =>

@@ -71,19 +71,14 @@ async function stream(web: Web, owner: Owner, request: Request, response: Respon
  * Sends the events after the reader's last one, or a `reset`, after which it reads its list again, when the queue no longer
  * has them. Returns the numbers that it sent, because some of them also wait.
  */
-async function sendMissed(
-  web: Web,
-  owner: Owner,
-  request: Request,
-  response: Response,
-): Promise<Set<number>> {
+async function sendMissed(web: Web, owner: Owner, request: Request, response: Response) {
   const given = request.get('last-event-id')
   if (given === undefined || given === '') return new Set()
   const missed = /^\d{1,15}$/.test(given) ? await web.queue.eventsOf(owner, Number(given)) : 'reset'
   if (missed === 'reset') {
     const { lastEvent } = await web.queue.stats()
     response.write(`id: ${lastEvent}\nevent: reset\ndata: {}\n\n`)
-    return new Set()
+    return new Set<number>()
   }
   for (const event of missed) await send(web, response, event)
   return new Set(missed.map(({ seq }) => seq))

@@ -27,12 +27,8 @@ export function openDelivery(metrics: Metrics, now: () => number) {
       setBounded(deliveries, id, 'sent')
       const startTime = Date.parse(durableAt)
       const endTime = now()
-      recordSpan('deliver', {
-        parent: traceparent,
-        startTime,
-        endTime,
-        attributes: spanAttributes(id, owner),
-      })
+      const attributes = spanAttributes(id, owner)
+      recordSpan('deliver', { parent: traceparent, startTime, endTime, attributes })
       const seconds = Math.max(0, endTime - startTime) / 1000
       metrics.observe('tintype_stage_seconds', { stage: 'deliver' }, seconds, traceIdOf(traceparent))
     },

@@ -6,7 +6,7 @@ import { photoKey, thumbnailFile } from '@tintype/lib/photo/record.ts'
 import type { Request, RequestHandler, Response } from 'express'
 import { visitorOf } from '../visitors/session.ts'
 import type { Web } from '../web.ts'
-import { chooseThumbnail, notFound, photoIdOf } from './photo-view.ts'
+import { notFound, photoIdOf } from './photo-view.ts'
 
 /** A photo's bytes never change, and only its session may cache them. */
 const immutable = 'private, max-age=31536000, immutable'
@@ -23,11 +23,14 @@ export function thumbnail(web: Web): RequestHandler {
       if (request.method === 'GET') web.delivery.expect(record.id)
       return void response.status(202).set({ 'Retry-After': '1', 'Cache-Control': 'no-store' }).end()
     }
-    if (result.state === 'failed')
-      throw new Problem(410, `photo-${result.reason.code}`, result.reason.detail, {
-        members: { reason: result.reason },
-      })
-    const chosen = chooseThumbnail(result.thumbnails, text(request.query.size), text(request.query.format))
+    if (result.state === 'failed') {
+      const { reason } = result
+      throw new Problem(410, `photo-${reason.code}`, reason.detail, { members: { reason } })
+    }
+    const { size, format } = request.query
+    const chosen = result.thumbnails.find(
+      made => (size ?? `${made.side}`) === `${made.side}` && (format ?? made.format) === made.format,
+    )
     if (!chosen) {
       const made = result.thumbnails.map(({ side, format }) => `size=${side}&format=${format}`).join(', ')
       throw new Problem(404, 'no-such-thumbnail', `This photo has these thumbnails: ${made}.`)
@@ -100,5 +103,3 @@ async function stream(body: Readable, response: Response): Promise<void> {
 
 /** The photo was deleted while its bytes were sent, or before the first of them. */
 const clientLeft = new Set(['ERR_STREAM_PREMATURE_CLOSE', 'ERR_STREAM_UNABLE_TO_PIPE'])
-
-const text = (value: unknown): string | undefined => (typeof value === 'string' ? value : undefined)

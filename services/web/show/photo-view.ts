@@ -1,15 +1,13 @@
 import { Problem } from '@tintype/lib/http.ts'
 import { filesOf, findPhoto, type StoredPhoto } from '@tintype/lib/photo/find.ts'
-import {
-  type FailureReason,
-  isPhotoId,
-  type Owner,
-  ownerPrefix,
-  type PhotoId,
-  type PhotoRecord,
-  photoPrefix,
-  type ThumbnailRecord,
+import type {
+  FailureReason,
+  Owner,
+  PhotoId,
+  PhotoRecord,
+  ThumbnailRecord,
 } from '@tintype/lib/photo/record.ts'
+import { isPhotoId, ownerPrefix, photoPrefix } from '@tintype/lib/photo/record.ts'
 import { outcomeOf, type Ready, roundedSeconds, withStore } from '@tintype/lib/photo/settle.ts'
 import type { JobStatus } from '@tintype/lib/queue/index.ts'
 import type { Request } from 'express'
@@ -106,16 +104,6 @@ function stagesOf({ receivedAt, receiveSeconds }: PhotoRecord, stages: Ready['st
   const receive = roundedSeconds(wholeMs - (stages.wait + stages.convert + stages.store) * 1000)
   return { receive: Math.max(receiveSeconds, receive), ...stages }
 }
-
-/** The requested thumbnail, or the first; undefined when none of that size and format exists. */
-export const chooseThumbnail = (
-  thumbnails: ThumbnailRecord[],
-  size: string | undefined,
-  format: string | undefined,
-): ThumbnailRecord | undefined =>
-  thumbnails.find(
-    made => (size ?? `${made.side}`) === `${made.side}` && (format ?? made.format) === made.format,
-  )
 
 /** A session's photos after a given one, newest first. `next` is the last one's id when there may be more. */
 export async function listPhotos(web: Web, owner: Owner, after: PhotoId | undefined, limit: number) {

@@ -114,7 +114,10 @@ function visitor(url: string): Visitor {
 
 function documented(method: string, path: string, status: number): boolean {
   const template = path.replace(/^\/photos\/[^/]+/, '/photos/{id}')
-  return status in (openapi.paths[template]?.[method.toLowerCase().replace('head', 'get')]?.responses ?? {})
+  const paths: Record<string, Record<string, object>> = openapi.paths
+  const operation: { responses?: object } =
+    paths[template]?.[method.toLowerCase().replace('head', 'get')] ?? {}
+  return status in (operation.responses ?? {})
 }
 
 function memoryLog(entries: Entry[]): Log {

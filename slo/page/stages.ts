@@ -8,8 +8,12 @@ import { translated, word } from './words.ts'
 /** Heights and widths in px where the page's font size is 16 px. */
 const [height, timesHeight, secondsWidth, textSize] = [84, 22, 64, 12]
 
+/** uPlot keeps what it drew, with its canvas, until it is told that it is gone: a page may be open for days. */
+const plots: uPlot[] = []
+
 /** One lane a stage, all on one time axis, which begins with the first work that was measured. */
 export function stageLanes({ times, stages }: Stages, into: HTMLElement): void {
+  for (const plot of plots.splice(0)) plot.destroy()
   const seen = stages.filter(({ count }) => count > 0)
   const begin = Math.min(...seen.map(({ p99 }) => p99.findIndex(value => value !== null)).filter(i => i >= 0))
   const measured = <T>(values: T[]): T[] => values.slice(begin)
@@ -39,7 +43,7 @@ export function stageLanes({ times, stages }: Stages, into: HTMLElement): void {
       width,
       points: { show: false },
     })
-    new uPlot(
+    const plot = new uPlot(
       {
         width: chart.clientWidth,
         height: height * scale,
@@ -66,6 +70,7 @@ export function stageLanes({ times, stages }: Stages, into: HTMLElement): void {
       [measured(times), measured(p99), measured(p95), measured(p50)],
       chart,
     )
+    plots.push(plot)
   }
 }
 

@@ -152,6 +152,17 @@ describeWithParts('the pages of slo in each state', ['chromium'], ({ chromium: e
     expect(links).toContain('http://logs/?key=a%26c4')
   })
 
+  test('a page that is open for long keeps no chart that it drew before', async () => {
+    shown = 'burning'
+    await open('', 'en', 1024)
+    const library = `performance.getEntriesByType('resource').find(({ name }) => name.includes('uPlot.esm')).name`
+    const charts = () =>
+      page.evaluate(`import(${library}).then(({ default: uPlot }) => uPlot.sync('stages').plots.length)`)
+    expect(await charts()).toBe(stages.stages.length)
+    await page.evaluate('for (let i = 0; i < 10; i++) dispatchEvent(new Event("resize"))')
+    expect(await charts()).toBe(stages.stages.length)
+  })
+
   test('a time that is days away has its date', async () => {
     expect(await textOf('a month', '', '.card')).toContain('gone at 2026-12-')
     expect(await textOf('a month', '', '#alerts td a')).toBe('2026-11-24 10:30')

@@ -123,7 +123,7 @@ async function refreshRelease(): Promise<void> {
 function onSubmit(form: string, answer: () => Promise<void>): void {
   find(form).addEventListener('submit', event => {
     event.preventDefault()
-    void answer()
+    answer().catch(() => find(`${form}-answer`).replaceChildren(word('away')))
   })
 }
 

@@ -152,6 +152,14 @@ describeWithParts('the pages of slo in each state', ['chromium'], ({ chromium: e
     expect(links).toContain('http://logs/?key=a%26c4')
   })
 
+  test('a question that slo does not answer is said to have no answer', async () => {
+    shown = 'healthy'
+    await open('', 'en', 1024)
+    await page.click('#fits button')
+    await page.waitForSelector('#fits-answer:has-text("slo does not answer")')
+    expect(problems.filter(each => !each.includes('404'))).toEqual([])
+  })
+
   test('a page that is open for long keeps no chart that it drew before', async () => {
     shown = 'burning'
     await open('', 'en', 1024)

@@ -169,6 +169,25 @@ export const pageStates: Readonly<Record<string, State>> = {
       alerts: [{ tier: 'ticket-slow', fires: iso(3_000), clears: iso(2_900), budgetUsedAtFire: 0.4 }],
     }),
   ]),
+  'odd names': state(
+    [
+      objective(`<img src=x onerror="document.title='broken'"> & {n:count} $& “quoted”`, 'minutes', burning),
+      objective(`checkout.payments-${'x'.repeat(90)}.example/path`, 'events', burning, {
+        unit: `units_${'y'.repeat(60)}`,
+      }),
+    ],
+    {
+      diagnosis: {
+        ...diagnosis,
+        verdict: {
+          ...diagnosis.verdict,
+          verdict: `stage-${'z'.repeat(60)}`,
+          cause: `cause-${'c'.repeat(57)}`,
+        },
+      },
+      planned: [{ id: '1-2', from: iso(-700), to: iso(-745), reason: `<b>${'r'.repeat(199)}` }],
+    },
+  ),
   'source away': state([objective(online, 'minutes', well), objective(inTime, 'events', well)], {
     seenAt: iso(10),
   }),

@@ -141,7 +141,8 @@ async function post(webhook: URL, message: Message, body: object, signal: AbortS
       headers: { 'Content-Type': 'application/json', 'Idempotency-Key': idempotencyKey(message) },
       body: JSON.stringify(body),
       signal: AbortSignal.any([signal, AbortSignal.timeout(webhookTimeoutMs)]),
-      maxMiB: 1,
+      // A receiver that accepted a message must not get it again because its answer is long or never ends.
+      maxMiB: 0,
     })
     if (status >= 200 && status < 300) return { why: null }
     return { why: `answer ${status}`, pauseMs: pauseOf(headers['retry-after']) }

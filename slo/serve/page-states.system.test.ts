@@ -152,6 +152,13 @@ describeWithParts('the pages of slo in each state', ['chromium'], ({ chromium: e
     expect(links).toContain('http://logs/?key=a%26c4')
   })
 
+  test('of what was not measured yet nothing is claimed', async () => {
+    expect(await textOf('before the first journey', 'status', '#lead')).toBe(
+      'Online 23 of every 24 hours: nothing to count. The thumbnail within one minute: 100% of 8,640 photos.',
+    )
+    expect(await textOf('burning', 'status', '#lead')).toMatch(/^Offline\. In the last 24 hours 19 minutes/)
+  })
+
   test('a question that slo does not answer is said to have no answer', async () => {
     shown = 'healthy'
     await open('', 'en', 1024)

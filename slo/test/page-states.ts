@@ -148,6 +148,10 @@ export const pageStates: Readonly<Record<string, State>> = {
     objective(online, 'minutes', `ooox${'o'.repeat(97)}`),
     objective(inTime, 'events', ''),
   ]),
+  'before the first journey': state([
+    objective(online, 'minutes', ''),
+    objective(inTime, 'events', 'o'.repeat(1440)),
+  ]),
   healthy: state([objective(online, 'minutes', well), objective(inTime, 'events', 'o'.repeat(1440))], {
     planned: [{ id: '1-2', from: iso(-700), to: iso(-745), reason: 'a new disk' }],
   }),

@@ -159,6 +159,10 @@ describeWithParts('the pages of slo in each state', ['chromium'], ({ chromium: e
     expect(await textOf('burning', 'status', '#lead')).toMatch(/^Offline\. In the last 24 hours 19 minutes/)
   })
 
+  test('downtime that is over for a day is shown no more', async () => {
+    expect(await textOf('healthy', '', '#planned tbody')).toBe('2026-11-27 00:1000:55a new disk')
+  })
+
   test('a question that slo does not answer is said to have no answer', async () => {
     shown = 'healthy'
     await open('', 'en', 1024)

@@ -153,7 +153,10 @@ export const pageStates: Readonly<Record<string, State>> = {
     objective(inTime, 'events', 'o'.repeat(1440)),
   ]),
   healthy: state([objective(online, 'minutes', well), objective(inTime, 'events', 'o'.repeat(1440))], {
-    planned: [{ id: '1-2', from: iso(-700), to: iso(-745), reason: 'a new disk' }],
+    planned: [
+      { id: '0-1', from: iso(1500), to: iso(1455), reason: 'the old disk' },
+      { id: '1-2', from: iso(-700), to: iso(-745), reason: 'a new disk' },
+    ],
   }),
   burning: state([objective(online, 'minutes', burning), objective(inTime, 'events', burning)], {
     diagnosis,

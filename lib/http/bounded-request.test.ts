@@ -29,6 +29,13 @@ test.each([
   await expect(askBounded(await serve(answer as never), within(200))).rejects.toThrow()
 })
 
+test('a request that wants the status alone waits for no body', async () => {
+  const url = await serve((_request, response) => response.writeHead(202).write('and so on'))
+  const asked = { signal: AbortSignal.timeout(300), maxMiB: 0 }
+  expect(await askBounded(url, asked)).toMatchObject({ status: 202, body: Buffer.alloc(0) })
+  await new Promise(resolve => asked.signal.addEventListener('abort', resolve))
+})
+
 test('a server that cannot be reached is an error', async () => {
   await expect(askBounded('http://127.0.0.1:1/', within(5_000))).rejects.toThrow('ECONNREFUSED')
 })

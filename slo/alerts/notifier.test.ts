@@ -26,7 +26,13 @@ type Received = ReturnType<typeof payload> & Record<'key' | 'authorization', str
 /** A receiver of messages, which can refuse them, or hang until it is released. */
 async function phone(folder?: string) {
   const received: Received[] = []
-  const state = { refuse: 0, retryAfter: '0', asked: 0, hang: undefined as Promise<void> | undefined }
+  const state = {
+    refuse: 0,
+    retryAfter: '0',
+    endless: false,
+    asked: 0,
+    hang: undefined as Promise<void> | undefined,
+  }
   const server = createServer(async (request, response) => {
     state.asked++
     await state.hang
@@ -38,7 +44,8 @@ async function phone(folder?: string) {
     }
     const { authorization, 'idempotency-key': key } = request.headers as Record<string, string>
     received.push({ ...JSON.parse(body), key, authorization })
-    response.end()
+    if (state.endless) response.write('and so on')
+    else response.end()
   }).listen(0, '127.0.0.1')
   await once(server, 'listening')
   onTestFinished(() => {
@@ -184,6 +191,15 @@ test('a receiver that asks for time by Retry-After is not asked before', async (
   void update([], begin + minute)
   await until(() => state.asked === asked + 1)
   await stop()
+})
+
+test('a message is accepted by its status, also when the answer does not end', async () => {
+  const { start, state, said } = await phone()
+  const { update } = start()
+  state.endless = true
+  await update([page], begin)
+  await update([page], begin + minute)
+  expect([state.asked, said()]).toEqual([1, [['firing', 'page']]])
 })
 
 test('of an alert that ended before its message arrived the end is sent, which says what was', async () => {

@@ -12,8 +12,8 @@ const repeatMs = 4 * 3_600_000
 const webhookTimeoutMs = 10_000
 /** A message that the receiver did not accept is sent again after these; after the last, with the next evaluation. */
 const retryAfterMs = [1_000, 4_000, 0]
-/** The longest wait that a receiver may ask for by Retry-After: Slack and Discord block who goes on sending. */
-const maxPauseMs = 5 * 60_000
+/** The longest wait that a receiver may ask for by Retry-After. Slack blocks who goes on sending; a page must not wait for hours. */
+const maxPauseMs = 60_000
 
 export type Notifier = ReturnType<typeof createNotifier>
 
@@ -141,7 +141,8 @@ async function post(webhook: URL, message: Message, body: object, signal: AbortS
       headers: { 'Content-Type': 'application/json', 'Idempotency-Key': idempotencyKey(message) },
       body: JSON.stringify(body),
       signal: AbortSignal.any([signal, AbortSignal.timeout(webhookTimeoutMs)]),
-      maxMiB: 1,
+      // A receiver that accepted a message must not get it again because its answer is long or never ends.
+      maxMiB: 0,
     })
     if (status >= 200 && status < 300) return { why: null }
     return { why: `answer ${status}`, pauseMs: pauseOf(headers['retry-after']) }

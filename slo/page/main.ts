@@ -42,7 +42,9 @@ function draw(state: State, refresh: () => Promise<void>): Promise<void> {
   redraw(find('#cards'), ...objectives.map(card))
   drawDay(objectives)
   redraw(find('#alerts'), alertHistory(objectives))
-  const rows = planned.map(({ from, to, reason }) => [shortTime(from), moment(to, from), reason])
+  const begin = objectives[0]?.strip.from ?? state.at
+  const recent = planned.filter(({ to }) => to > begin)
+  const rows = recent.map(({ from, to, reason }) => [shortTime(from), moment(to, from), reason])
   find('#planned').replaceChildren(
     rows.length > 0
       ? table(word('plannedColumns'), rows)
@@ -123,7 +125,7 @@ async function refreshRelease(): Promise<void> {
 function onSubmit(form: string, answer: () => Promise<void>): void {
   find(form).addEventListener('submit', event => {
     event.preventDefault()
-    void answer()
+    answer().catch(() => find(`${form}-answer`).replaceChildren(word('away')))
   })
 }
 

@@ -10,9 +10,12 @@ const [height, timesHeight, secondsWidth, textSize] = [84, 22, 64, 12]
 
 /** Of so few steps each is a point, too. */
 const fewSteps = 15
+/** uPlot keeps what it drew, with its canvas, until it is told that it is gone: a page may be open for days. */
+const plots: uPlot[] = []
 
 /** One lane a stage, all on one time axis, which begins with the first work that was measured. */
 export function stageLanes({ times, stages }: Stages, into: HTMLElement): void {
+  for (const plot of plots.splice(0)) plot.destroy()
   const seen = stages.filter(({ count }) => count > 0)
   const begin = Math.min(...seen.map(({ p99 }) => p99.findIndex(value => value !== null)).filter(i => i >= 0))
   const measured = <T>(values: T[]): T[] => values.slice(begin)
@@ -43,7 +46,7 @@ export function stageLanes({ times, stages }: Stages, into: HTMLElement): void {
       // A value without neighbours makes no line.
       points: { show: measured(times).length < fewSteps, size: 5 * scale, fill: colour(stroke) },
     })
-    new uPlot(
+    const plot = new uPlot(
       {
         width: chart.clientWidth,
         height: height * scale,
@@ -70,6 +73,7 @@ export function stageLanes({ times, stages }: Stages, into: HTMLElement): void {
       [measured(times), measured(p99), measured(p95), measured(p50)],
       chart,
     )
+    plots.push(plot)
   }
 }
 

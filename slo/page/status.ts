@@ -27,13 +27,18 @@ function draw({ objectives }: State): void {
 
 /** Online or not, how much of the budget is used, and each objective about events. */
 function lead(objectives: ObjectiveState[]): string {
-  if (objectives.length > maxInLead + 1) return summary(objectives)
-  const minutes = objectives.find(({ kind }) => kind === 'minutes')
-  const events = objectives.filter(({ kind }) => kind === 'events')
-  const parts = [...(minutes ? [leadMinutes(minutes)] : []), ...events.map(leadEvents)]
-  const isOnline = minutes?.strip.states.at(-1) === 'o'
-  const start = minutes ? `${word(isOnline ? 'leadOnline' : 'leadOffline')} ` : ''
+  const { minutes = [], events = [] } = Object.groupBy(objectives, ({ kind }) => kind)
+  if (objectives.length > maxInLead + 1 || minutes.length > 1) return summary(objectives)
+  const parts = [...minutes, ...events].map(leadOf)
+  const last = minutes[0]?.strip.states.at(-1) ?? '.'
+  const start = last === '.' ? '' : `${word(last === 'o' ? 'leadOnline' : 'leadOffline')} `
   return `${start}${parts.join('. ')}.`
+}
+
+function leadOf(objective: ObjectiveState): string {
+  const { kind, displayName, good, bad } = objective
+  if (good + bad === 0) return word('leadNoEvents', { name: translated(displayName) })
+  return kind === 'minutes' ? leadMinutes(objective) : leadEvents(objective)
 }
 
 function leadMinutes({ bad, budget, windowMinutes }: ObjectiveState): string {
@@ -44,10 +49,9 @@ function leadMinutes({ bad, budget, windowMinutes }: ObjectiveState): string {
 }
 
 function leadEvents({ displayName, good, bad, unit }: ObjectiveState): string {
-  const [name, n] = [translated(displayName), good + bad]
-  return n === 0
-    ? word('leadNoEvents', { name })
-    : word('leadEvents', { name, ratio: percent(good / n), n, unit: translated(unit) })
+  const n = good + bad
+  const ratio = percent(good / n)
+  return word('leadEvents', { name: translated(displayName), ratio, n, unit: translated(unit) })
 }
 
 const standings = (objectives: ObjectiveState[]): HTMLElement =>

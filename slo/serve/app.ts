@@ -21,6 +21,7 @@ import { createPublicWork } from './public-work.ts'
 import { runbooks } from './runbooks.ts'
 import { stagesOf } from './stage-times.ts'
 import { fitOf, stateOf } from './state.ts'
+import type { View } from './view.ts'
 import type { Watch } from './watch.ts'
 
 /** The recorder keeps all series for two days. */
@@ -71,30 +72,28 @@ export function createSloApp(options: {
     response.set('Cache-Control', 'no-store')
     next()
   })
-  const stateAt = (earlierMs?: number) =>
-    stateOf(watch, diagnosis, readPlanned(dataDir), directory, earlierMs)
-  const stateForAll = cached(stateEveryMs, async () => stateAt())
+  const stateAt = (views: readonly View[], now: number, seenMs = now) =>
+    stateOf({ views, now, seenMs }, diagnosis, readPlanned(dataDir), directory)
+  const stateNow = () => stateAt(watch.views(), Date.now(), watch.seenAt())
+  const stateForAll = cached(stateEveryMs, async () => stateNow())
   const { words } = directory.service
   const sendState = (request: Request, response: Response, state: ReturnType<typeof stateAt>): void =>
     void response.json({ ...state, keepDays, program, words, mayAct: isLocal(request) } satisfies State)
   app.get('/api/state', async (request, response, next) => {
     if (request.query.at !== undefined) return next()
     // A person on this machine sees at once what their button did.
-    sendState(request, response, isLocal(request) ? stateAt() : await stateForAll())
+    sendState(request, response, isLocal(request) ? stateNow() : await stateForAll())
   })
   const bounded = createPublicWork()
   const sendEarlierState: RequestHandler = (request, response) => {
     const at = parseTime(String(request.query.at), Date.now())
     if (at === undefined) throw new Problem(400, 'bad-time', `at is ${timeFormat}.`)
     // A link in an alert may be followed before the minute that it names was evaluated.
-    const isNow = watch.views().some(view => toMinute(at) >= view.at)
-    if (isNow || watch.viewsAt(toMinute(at)).length > 0)
-      return sendState(request, response, stateAt(isNow ? undefined : at))
-    throw new Problem(
-      404,
-      'not-kept',
-      `The pages show the last days only: ${program} report --at shows older ones.`,
-    )
+    if (watch.views().some(view => toMinute(at) >= view.at)) return sendState(request, response, stateNow())
+    const views = watch.viewsAt(toMinute(at))
+    const advice = `The pages show the last days only: ${program} report --at shows older ones.`
+    if (views.length === 0) throw new Problem(404, 'not-kept', advice)
+    sendState(request, response, stateAt(views, at))
   }
   app.get('/api/state', bounded(sendEarlierState))
   addActions(app, diagnosis)

@@ -8,8 +8,12 @@ import { type FoundVerdict, inShort, openDiagnosis } from './diagnosis.ts'
 
 function listening() {
   const events: string[] = []
-  const note = (event: string) => void events.push(event)
-  return { events, log: { warn: note, error: note } as unknown as Log }
+  const errors: unknown[] = []
+  const note = (event: string, payload?: Record<string, unknown>) => {
+    events.push(event)
+    errors.push(payload?.error)
+  }
+  return { events, errors, log: { warn: note, error: note } as unknown as Log }
 }
 
 /** A store of facts in memory. */
@@ -52,6 +56,14 @@ test('a diagnosis trusts the certificates that slo trusts: Node’s variables ar
   const { events, log } = listening()
   await openDiagnosis(readDirectory(), dataDir, '', [], log, facts(), environment).look(Date.now())
   expect(events).toEqual(['diagnosis.failed'])
+})
+
+test('a diagnosis that ends with the status of an answer and without one is said with its last words', async () => {
+  const environment = { NODE_OPTIONS: '--import data:text/javascript,broken' }
+  const dataDir = await temporaryFolder()
+  const { errors, log } = listening()
+  await openDiagnosis(readDirectory(), dataDir, '', [], log, facts(), environment).look(Date.now())
+  expect(String(errors)).toContain('ReferenceError: broken is not defined')
 })
 
 test('what was found is kept for each five minutes, over a restart, and the oldest is forgotten', async () => {

@@ -70,7 +70,7 @@ export function openDiagnosis(
     const bounds = { env: environment, timeout: timeoutMs, killSignal: 'SIGKILL' } as const
     const asked = promisify(execFile)(process.execPath, verb, bounds)
     const { stdout } = await asked.catch(error => {
-      if (error.code === 1) return error // an answer: something is slow
+      if (error.code === 1 && error.stdout) return error // an answer: something is slow
       const said = String(error.stderr).trim().slice(-saidChars)
       throw new Error(error.killed ? `no answer within ${timeoutMs / 1000} s` : `${error.code}: ${said}`)
     })

@@ -152,6 +152,36 @@ describeWithParts('the pages of slo in each state', ['chromium'], ({ chromium: e
     expect(links).toContain('http://logs/?key=a%26c4&lang=en')
   })
 
+  test('of what was not measured yet nothing is claimed', async () => {
+    expect(await textOf('before the first journey', 'status', '#lead')).toBe(
+      'Online 23 of every 24 hours: nothing to count. The thumbnail within one minute: 100% of 8,640 photos.',
+    )
+    expect(await textOf('burning', 'status', '#lead')).toMatch(/^Offline\. In the last 24 hours 19 minutes/)
+  })
+
+  test('downtime that is over for a day is shown no more', async () => {
+    expect(await textOf('healthy', '', '#planned tbody')).toBe('2026-11-27 00:1000:55a new disk')
+  })
+
+  test('a question that slo does not answer is said to have no answer', async () => {
+    shown = 'healthy'
+    await open('', 'en', 1024)
+    await page.click('#fits button')
+    await page.waitForSelector('#fits-answer:has-text("slo does not answer")')
+    expect(problems.filter(each => !each.includes('404'))).toEqual([])
+  })
+
+  test('a page that is open for long keeps no chart that it drew before', async () => {
+    shown = 'burning'
+    await open('', 'en', 1024)
+    const library = `performance.getEntriesByType('resource').find(({ name }) => name.includes('uPlot.esm')).name`
+    const charts = () =>
+      page.evaluate(`import(${library}).then(({ default: uPlot }) => uPlot.sync('stages').plots.length)`)
+    expect(await charts()).toBe(stages.stages.length)
+    await page.evaluate('for (let i = 0; i < 10; i++) dispatchEvent(new Event("resize"))')
+    expect(await charts()).toBe(stages.stages.length)
+  })
+
   test('a time that is days away has its date', async () => {
     expect(await textOf('a month', '', '.card')).toContain('gone at 2026-12-')
     expect(await textOf('a month', '', '#alerts td a')).toBe('2026-11-24 10:30')

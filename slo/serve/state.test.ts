@@ -5,7 +5,6 @@ import type { Objective } from '../sources/index.ts'
 import type { Diagnoser } from './diagnosis.ts'
 import { stateOf } from './state.ts'
 import { viewOf } from './view.ts'
-import type { Watch } from './watch.ts'
 
 const minute = Math.floor(Date.now() / 60_000)
 
@@ -21,9 +20,11 @@ test.each<[number, boolean]>([
     start,
     minute,
   )
-  const watch = { views: () => [view], seenAt: Date.now } as unknown as Watch
   const diagnosis = { found: () => null, detail: () => null } as unknown as Diagnoser
   // Four windows of twelve scrapes: three to compare with, and the one that is looked at.
   const from = new Date((start + 12) * 60_000).toISOString()
-  expect(stateOf(watch, diagnosis, [], directory).comparesFrom).toBe(says ? from : null)
+  const now = Date.now()
+  expect(stateOf({ views: [view], now, seenMs: now }, diagnosis, [], directory).comparesFrom).toBe(
+    says ? from : null,
+  )
 })

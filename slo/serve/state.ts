@@ -10,26 +10,23 @@ import type { FitAnswer, ObjectiveState, State } from '../page/api.ts'
 import type { Minute, Objective, Slot } from '../sources/index.ts'
 import type { Diagnoser } from './diagnosis.ts'
 import { type View, viewOf } from './view.ts'
-import type { Watch } from './watch.ts'
 
 /** The day strip is of one day, whatever the objective's window is. */
 const stripMinutes = 1440
 
+/** The state of a time, whose measurements were read until `seenMs`. */
 export function stateOf(
-  watch: Watch,
+  { views, now, seenMs }: { views: readonly View[]; now: number; seenMs: number },
   diagnosis: Diagnoser,
   planned: readonly Planned[],
   directory: Directory,
-  earlierMs?: number,
 ): Omit<State, 'keepDays' | 'mayAct' | 'program' | 'words'> {
   const { objectives, service } = directory
-  const now = earlierMs ?? Date.now()
-  const views = earlierMs === undefined ? watch.views() : watch.viewsAt(toMinute(earlierMs))
   const [found, detail] = [diagnosis.found(now), diagnosis.detail(now)]
   const fromMs = comparableFrom((views[0]?.start ?? 0) * 60_000, service.scrapeSeconds * 1000)
   return {
     at: new Date(now).toISOString(),
-    seenAt: new Date(earlierMs ?? watch.seenAt()).toISOString(),
+    seenAt: new Date(seenMs).toISOString(),
     diagnosis: found && {
       ...found,
       at: new Date(found.at).toISOString(),

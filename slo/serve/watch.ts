@@ -166,7 +166,7 @@ export function silence(name: keyof typeof silences, since: number | null): Aler
 async function beat(url: URL, log: Log): Promise<void> {
   try {
     const signal = AbortSignal.timeout(heartbeatTimeoutMs)
-    const { status } = await askBounded(url.href, { signal, maxMiB: 1 })
+    const { status } = await askBounded(url.href, { signal, maxMiB: 0 })
     // A redirect is not followed: what it leads to received nothing.
     if (status >= 300) throw new Error(`answer ${status}`)
   } catch (error) {

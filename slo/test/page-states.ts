@@ -148,8 +148,15 @@ export const pageStates: Readonly<Record<string, State>> = {
     objective(online, 'minutes', `ooox${'o'.repeat(97)}`),
     objective(inTime, 'events', ''),
   ]),
+  'before the first journey': state([
+    objective(online, 'minutes', ''),
+    objective(inTime, 'events', 'o'.repeat(1440)),
+  ]),
   healthy: state([objective(online, 'minutes', well), objective(inTime, 'events', 'o'.repeat(1440))], {
-    planned: [{ id: '1-2', from: iso(-700), to: iso(-745), reason: 'a new disk' }],
+    planned: [
+      { id: '0-1', from: iso(1500), to: iso(1455), reason: 'the old disk' },
+      { id: '1-2', from: iso(-700), to: iso(-745), reason: 'a new disk' },
+    ],
   }),
   burning: state([objective(online, 'minutes', burning), objective(inTime, 'events', burning)], {
     diagnosis,
@@ -169,6 +176,25 @@ export const pageStates: Readonly<Record<string, State>> = {
       alerts: [{ tier: 'ticket-slow', fires: iso(3_000), clears: iso(2_900), budgetUsedAtFire: 0.4 }],
     }),
   ]),
+  'odd names': state(
+    [
+      objective(`<img src=x onerror="document.title='broken'"> & {n:count} $& “quoted”`, 'minutes', burning),
+      objective(`checkout.payments-${'x'.repeat(90)}.example/path`, 'events', burning, {
+        unit: `units_${'y'.repeat(60)}`,
+      }),
+    ],
+    {
+      diagnosis: {
+        ...diagnosis,
+        verdict: {
+          ...diagnosis.verdict,
+          verdict: `stage-${'z'.repeat(60)}`,
+          cause: `cause-${'c'.repeat(57)}`,
+        },
+      },
+      planned: [{ id: '1-2', from: iso(-700), to: iso(-745), reason: `<b>${'r'.repeat(199)}` }],
+    },
+  ),
   'source away': state([objective(online, 'minutes', well), objective(inTime, 'events', well)], {
     seenAt: iso(10),
   }),

@@ -40,7 +40,7 @@ async function pages() {
     log,
     watch: { views, seenAt: () => Date.now() } as unknown as Watch,
     diagnosis: { found: () => null, detail: () => null, last: () => null } as unknown as Diagnoser,
-    source: { slots: away, series: away } as unknown as Source,
+    source: { now: async () => Date.now(), slots: away, series: away } as unknown as Source,
     directory,
     dataDir: await temporaryFolder(),
     keepDays: { minutes: 1, traces: 1 },

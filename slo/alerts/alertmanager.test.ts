@@ -23,10 +23,11 @@ async function prometheus(alertmanagers: object[], firing: object[]) {
   return { address: `127.0.0.1:${(server.address() as AddressInfo).port}/prom/`, seen, queries }
 }
 
+const firing = [{ metric: {}, value: [0, '1'] }]
 const one = [{ url: 'http://alertmanager:9093/api/v2/alerts' }]
 
 test('a Prometheus with an Alertmanager, whose rules fire, notifies; one without does not', async () => {
-  const [having, without] = [await prometheus(one, [{}]), await prometheus([], [{}])]
+  const [having, without] = [await prometheus(one, firing), await prometheus([], firing)]
   expect(await hasAlertmanager(`http://${having.address}`)).toBe(true)
   expect(await hasAlertmanager(`http://${without.address}`)).toBe(false)
 })
@@ -38,13 +39,13 @@ test('where our rules are not evaluated, or Prometheus is away, it is not known'
 })
 
 test('an address with a password is asked with it', async () => {
-  const { address, seen } = await prometheus(one, [{}])
+  const { address, seen } = await prometheus(one, firing)
   expect(await hasAlertmanager(`http://me:secret@${address}`)).toBe(true)
   expect(seen).toEqual(Array(2).fill(`Basic ${btoa('me:secret')}`))
 })
 
 test('in a Prometheus that others share only the watchdog of our own rules counts', async () => {
-  const { address, queries } = await prometheus(one, [{}])
+  const { address, queries } = await prometheus(one, firing)
   await hasAlertmanager(`http://${address}`, { selectors: { namespace: 'shop' }, replicaLabels: [] })
   expect(queries).toContain('ALERTS{alertname="SloWatchdog",alertstate="firing",namespace="shop"}')
 })

@@ -9,10 +9,11 @@ import { watchdogName } from './rules.ts'
  */
 export async function hasAlertmanager(prometheusUrl: string, scope: Scope = unscoped): Promise<boolean> {
   const api = prometheusApi(prometheusUrl, scope)
-  const [isThere, fires] = await Promise.all([
+  const [isThere, firing] = await Promise.all([
     api.hasAlertmanager(),
-    api.any(`ALERTS{alertname="${watchdogName}",alertstate="firing"}`, Date.now() / 1000),
+    api.instant(`ALERTS{alertname="${watchdogName}",alertstate="firing"}`, Date.now() / 1000),
   ])
-  if (isThere && !fires) throw new Error(`${watchdogName} does not fire in Prometheus: are our rules loaded?`)
+  if (isThere && firing.length === 0)
+    throw new Error(`${watchdogName} does not fire in Prometheus: are our rules loaded?`)
   return isThere
 }

@@ -68,7 +68,7 @@ const prometheus = (counters: Sample[], buckets: Sample[]): PrometheusApi => ({
       labels,
       samples: [{ timeMs: 0, value }],
     })),
-  any: async () => false,
+  instant: async () => [],
   now: async () => 0,
   hasAlertmanager: async () => false,
   series: async () => 0,

@@ -6,7 +6,7 @@ import { type Written, writtenOut } from './template.ts'
 const needed = ['stage', 'cause', 'kind', 'query', 'action']
 
 /** What is wrong with the expressions of a service.yaml and with the resources that they make. */
-export function checkExpressions(document: Document, written: Written & { replicas?: string }): Finding[] {
+export function checkExpressions(document: Document, written: Written): Finding[] {
   const { expressions = {}, stages = [], resources = [], traffic = '', replicas = '' } = written
   const names = stages.map(({ name }) => name)
   const check = (path: Path, text: unknown): Finding[] => {

@@ -1,16 +1,10 @@
-/** `name` or `name(parameter, …)` to the expression that `$name(argument, …)` stands for. */
-type Expressions = Readonly<Record<string, string>>
+import type { Read } from './service-keys.ts'
 
+/** `name` or `name(parameter, …)` to the expression that `$name(argument, …)` stands for. */
+type Expressions = Read['expressions']
 type Template = { parameters: readonly string[]; text: string }
-/** A resource as it is written: once for each row of `for`, whose keys replace its own or stand in it with `$`. */
-type Row = Readonly<Record<string, unknown>> & { for?: readonly Readonly<Record<string, unknown>>[] }
-/** Of service.yaml what diagnosis reads. */
-export type Written = {
-  expressions?: Expressions
-  stages?: readonly { name?: string; seconds: string; failing?: string }[]
-  resources?: readonly Row[]
-  traffic?: string
-}
+/** Of service.yaml what diagnosis reads. A resource is written once for each row of `for`, whose keys replace its own or stand in it with `$`. */
+export type Written = Partial<Pick<Read, 'expressions' | 'stages' | 'resources' | 'traffic' | 'replicas'>>
 
 /** Every `$name` but `$w` and `$b` is written out. @throws Error that names what is not known. */
 export function writtenOut<T extends Written>(service: T) {
@@ -30,7 +24,10 @@ export function writtenOut<T extends Written>(service: T) {
 
 const keys = ['stage', 'cause', 'kind', 'query', 'action', 'metric', 'limit', 'blames']
 
-function rowsOf({ for: each = [{}], ...row }: Row, templates: ReadonlyMap<string, Template>) {
+function rowsOf(
+  { for: each = [{}], ...row }: Read['resources'][number],
+  templates: ReadonlyMap<string, Template>,
+) {
   return each.map(values => {
     const isKey = (key: string) => key in row || keys.includes(key)
     const own = Object.entries(values)

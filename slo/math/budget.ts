@@ -4,15 +4,6 @@ import type { Planned } from './planned.ts'
 import { bad, type Tally } from './sli.ts'
 import { longestWindowMinutes, windowAt } from './window.ts'
 
-type Fit = {
-  fits: boolean
-  /** The least that would be left of the budget, in minutes, from the end of the maintenance until it leaves the window. */
-  leftAfter: number
-  budgetMinutes: number
-  /** The first start from `from` on at which it fits; null when there is none within a window. */
-  earliest: Minute | null
-}
-
 type Maintenance = { from: Minute; minutes: number }
 
 /**
@@ -24,7 +15,7 @@ export function fits(
   tally: Tally,
   planned: readonly Planned[],
   { from, minutes }: Maintenance,
-): Fit {
+) {
   const allowed = toNumber(complement(objective.target))
   const longest = longestWindowMinutes(objective)
   const first = from - longest
@@ -46,13 +37,15 @@ export function fits(
     return Math.max(excess(inWindow) + added(start, inWindow), rest)
   }
   const leftAfter = 0 - excessWith(from)
-  let earliest = leftAfter >= 0 ? from : null
+  let earliest: Minute | null = leftAfter >= 0 ? from : null
   for (let start = from + 1; start < from + longest && earliest === null; start++)
     if (excessWith(start) <= 0) earliest = start
   return {
     fits: leftAfter >= 0,
+    /** The least that would be left of the budget, in minutes, from the end of the maintenance until it leaves the window. */
     leftAfter,
     budgetMinutes: windowAt(objective, from + 1).nominalMinutes * allowed,
+    /** The first start from `from` on at which it fits; null when there is none within a window. */
     earliest,
   }
 }

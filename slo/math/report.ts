@@ -1,5 +1,5 @@
 import type { WitnessCounts } from '../directory/witnesses.ts'
-import type { Minute, Objective, Tier } from '../sources/index.ts'
+import type { Minute, Objective } from '../sources/index.ts'
 import type { Recorded } from '../sources/recorded.ts'
 import { burnRate } from './burn-rate.ts'
 import { toNumber } from './fraction.ts'
@@ -15,12 +15,7 @@ export type Report = {
   witnesses: WitnessCounts | null
   planned: { minutes: number; offline: number }
 }
-type Judged = {
-  standing: Standing
-  burns: { tier: Tier; rate: number }[]
-  strip: string
-  doubtful: number
-}
+type Judged = ReturnType<typeof judgeAll>[number]
 
 /** The minutes that are judged: of each objective’s own window, or of one of the given length. */
 export function spanOf(
@@ -33,7 +28,7 @@ export function spanOf(
   return { ...window, from: Math.max(begin, window.from) }
 }
 
-export function judgeAll(recorded: Recorded, windowMinutes: number | undefined): Judged[] {
+export function judgeAll(recorded: Recorded, windowMinutes: number | undefined) {
   return recorded.objectives.map(each => {
     const { objective, slots, tally } = each
     const span = spanOf(recorded, each, windowMinutes)

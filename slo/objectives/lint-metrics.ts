@@ -28,6 +28,7 @@ export function lintSli(document: Document, sli: Sli, { source, catalogue }: Rea
   ]
   return parts.flatMap(([part, { selector, promql }]) => {
     const find: Find = (name, values) => found(document, query(part), name, values)
+    if (part !== 'total' && promql === sli.total.promql) return [find('same-query', { part })]
     if (selector) return catalogue ? lintSelector(find, selector, catalogue) : lintBound(find, selector)
     // The increase of a counter is taken; the increase of a rate would not be the number of events.
     const rate = functionsOf(promql).find(name => /^(i?rate|increase|delta|idelta|deriv)$/.test(name))

@@ -376,6 +376,15 @@ describe('the lint', () => {
       'job\n    slo',
       'lost-label',
     ],
+    [
+      'a part that is the whole',
+      latency.replace(
+        'tintype_promises_total{outcome="kept"}',
+        'tintype_promises_total{outcome=~"kept|broken"}',
+      ),
+      'tintype_promises_total{outcome=~',
+      'same-query',
+    ],
     ['a missing bucket', bucket('{le="55"}'), 'tintype_photo_seconds_bucket', 'missing-bucket'],
     ['no bucket at all', bucket(''), 'tintype_photo_seconds_bucket', 'missing-bucket'],
     [

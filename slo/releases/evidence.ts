@@ -23,16 +23,9 @@ export type VersionComparison = {
   seconds?: Pair<number> & { floorRatio: number; floorSeconds: number }
 }
 
+export type VersionCounts = ReturnType<typeof countVersions>
 /** Bytes of each process at each scrape, oldest first. */
-export type Memory = { instance: string; process: string; bytes: number[]; oldMost: number }
-
-export type VersionCounts = {
-  objectives: { objective: Objective; counts: Pair<Counts> }[]
-  compared: VersionComparison[]
-  memory: Memory[]
-  /** Instances of the new version, each with the time of its last sample. */
-  seen: { instance: string; at: number }[]
-}
+export type Memory = ReturnType<typeof memoryOf>[number]
 
 /** The names of all metrics that `countVersions` needs. */
 export const metricsOf = (
@@ -87,7 +80,7 @@ export function countVersions(
   objectives: readonly Objective[],
   versions: Pair<string>,
   spans: CustomerTimes,
-): VersionCounts {
+) {
   const known = lives(series, releases.buildInfo)
   // An instance's earlier samples may be of another version.
   const all = both(which =>
@@ -112,13 +105,16 @@ export function countVersions(
       const events = sum(total)
       return { objective, counts: countsOf(isBad ? sum(part) : minus(events, sum(part)), events) }
     }),
-    compared: releases.compare.map(({ what, process, stage, ...each }) => ({
-      ...{ what, process, stage },
-      ...(each.seconds
-        ? times(each, all.old, sumTogether)
-        : { counts: countsOf(sum(selector(each.bad)), sum(selector(each.total))) }),
-    })),
+    compared: releases.compare.map(
+      ({ what, process, stage, ...each }): VersionComparison => ({
+        ...{ what, process, stage },
+        ...(each.seconds
+          ? times(each, all.old, sumTogether)
+          : { counts: countsOf(sum(selector(each.bad)), sum(selector(each.total))) }),
+      }),
+    ),
     memory: memoryOf(all, releases, spans.new),
+    /** Instances of the new version, each with the time of its last sample. */
     seen: [...known]
       .filter(([, { version }]) => version === versions.new)
       .map(([instance, { to }]) => ({ instance, at: to })),
@@ -180,7 +176,7 @@ export function grown(
   return total
 }
 
-function memoryOf(all: Pair<Series[]>, { memory }: Releases, spans: readonly MsRange[]): Memory[] {
+function memoryOf(all: Pair<Series[]>, { memory }: Releases, spans: readonly MsRange[]) {
   const bytesOf = ({ points }: Series) =>
     points.flatMap(({ at, value }) => (spans.some(({ from, to }) => at > from && at <= to) ? [value] : []))
   const of = (which: keyof Pair<0>) => all[which].filter(({ name }) => name === memory)

@@ -4,14 +4,8 @@ export type Counts = { bad: number; total: number }
 /** ln(n!), by Stirling's series from 10 on: exact to 1e-10, which no p value here needs. */
 function logFactorial(n: number): number {
   if (n < 10) return Math.log([1, 1, 2, 6, 24, 120, 720, 5040, 40320, 362880][n] as number)
-  return (
-    n * Math.log(n) -
-    n +
-    Math.log(2 * Math.PI * n) / 2 +
-    1 / (12 * n) -
-    1 / (360 * n ** 3) +
-    1 / (1260 * n ** 5)
-  )
+  const series = 1 / (12 * n) - 1 / (360 * n ** 3) + 1 / (1260 * n ** 5)
+  return n * Math.log(n) - n + Math.log(2 * Math.PI * n) / 2 + series
 }
 const logChoose = (n: number, k: number): number => logFactorial(n) - logFactorial(k) - logFactorial(n - k)
 

@@ -82,22 +82,18 @@ export function openJudge() {
 
 export type Judge = ReturnType<typeof openJudge>
 
+const reason = (what: string, process = '', stage = ''): Reason => ({ what, process, stage })
+
 function hardStops({ objectives, compared, seen }: VersionCounts, given: Circumstances): Reason[] {
   const { nowMs, staleSeconds, died, journeys, dayTotals } = given
-  const reasons: Reason[] = died.map(name => ({
-    what: `${name} ended unexpectedly`,
-    process: name,
-    stage: '',
-  }))
-  for (const { instance, at } of seen)
-    if (nowMs - at > staleSeconds * 1000)
-      reasons.push({
-        what: `the metrics of ${instance} are away for ${Math.round((nowMs - at) / 1000)} s`,
-        process: instance.split('.')[0] ?? '',
-        stage: '',
-      })
-  const { process, stage, what: how } = journeys.failure ?? { process: '', stage: '', what: '' }
-  if (journeys.failedInARow >= 2) reasons.push({ what: `the synthetic user fails: ${how}`, process, stage })
+  const reasons = died.map(name => reason(`${name} ended unexpectedly`, name))
+  for (const { instance, at } of seen) {
+    const seconds = (nowMs - at) / 1000
+    const what = `the metrics of ${instance} are away for ${Math.round(seconds)} s`
+    if (seconds > staleSeconds) reasons.push(reason(what, instance.split('.')[0]))
+  }
+  const { process, stage, what: how } = journeys.failure ?? reason('')
+  if (journeys.failedInARow >= 2) reasons.push(reason(`the synthetic user fails: ${how}`, process, stage))
   if (journeys.offlineMinutes > offlineMinutes) {
     const what = `${journeys.offlineMinutes} minutes offline, more than ${offlineMinutes}: ${how}`
     reasons.push({ what, process, stage })

@@ -106,8 +106,14 @@ export function prometheusApi(url: string, scope: Scope = unscoped) {
         fail(`answered no samples of ${query}: it does not read ranges as Prometheus does`)
       return onePerCopy(matrix, scope.replicaLabels)
     },
-    /** Whether an instant vector has a series. */
-    any: async (query: string, time: number) => (await evaluate('query', query, { time })).length > 0,
+    /** An instant vector, at a time in epoch seconds. */
+    async instant(query: string, time: number): Promise<Answered[]> {
+      const vector = (await evaluate('query', query, { time })) as (Instant & Matrix[number])[]
+      return onePerCopy(
+        vector.map(({ metric, value }) => ({ metric, values: [value] })),
+        scope.replicaLabels,
+      )
+    },
     range: async (query: string, start: number, end: number, step: number): Promise<Answered[]> =>
       onePerCopy(await evaluate('query_range', query, { start, end, step }), scope.replicaLabels),
     /** How many series a selector has between two times. */

@@ -118,6 +118,24 @@ describe('a Prometheus that is none', () => {
     await expect(openPrometheus(url).slots(computed, 0, 1)).rejects.toThrow(/does not read ranges/)
   })
 
+  test('a few minutes of events are read with the ten minutes before, not with a day', async () => {
+    const queries: string[] = []
+    const server = createServer(async (request, response) => {
+      queries.push(new URLSearchParams(await text(request)).get('query') ?? '')
+      const data = request.url?.startsWith('/api/v1/series') ? [{}] : { result: [] }
+      response.end(JSON.stringify({ status: 'success', data }))
+    }).listen(0, '127.0.0.1')
+    await new Promise(resolve => server.once('listening', resolve))
+    afterAll(() => void server.close())
+    const source = openPrometheus(`http://127.0.0.1:${(server.address() as AddressInfo).port}`)
+    await source.slots({ ...sli, maxGapSeconds: 86_400 }, 10_000, 10_010)
+    const ranges = queries
+      .filter(each => each.endsWith('s]'))
+      .map(each => Number(/\[(\d+)s\]$/.exec(each)?.[1]))
+    expect(ranges.length).toBeGreaterThan(0)
+    expect(Math.max(...ranges)).toBeLessThan(30 * 60)
+  })
+
   test('parameters of the address are sent with each read', async () => {
     const seen: string[] = []
     const server = createServer(async (request, response) => {

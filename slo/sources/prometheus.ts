@@ -22,8 +22,8 @@ const maxPoints = 2_500
 const maxSamples = 200_000
 /** Of a counter whose samples are computed, how many series are expected. */
 const computedSeries = 100
-/** Ten minutes, as of an expression: a longer range costs the server a read of all its samples at each step. */
-const maxSummedGapSeconds = 600
+/** So long before the first minute samples are read; of a longer gap the last value alone: each minute is read by `slo serve`. */
+const leadSeconds = 600
 /** Two scrapes or steps are never closer together. */
 const samplesAMinute = 6
 /** How far back the start of the SLO is looked for: the longest objective window. */
@@ -53,7 +53,7 @@ export function openPrometheus(url: string, scope: Scope = unscoped): Source {
           ? `max(max_over_time(${rangeOf(sli.total, `${daysAtOnce}d`, 3600)})) > 0`
           : `count(count_over_time((${sli.gauge})[${daysAtOnce}d:1h]))`
       for (let days = 0; days < seenDays; days += daysAtOnce)
-        if (await api.any(query, minute * 60 - days * 86_400)) return true
+        if ((await api.instant(query, minute * 60 - days * 86_400)).length > 0) return true
       return false
     },
     labelValues: (sli, label, from, to) => {
@@ -90,7 +90,7 @@ async function ratioSlots(
   { counts, part, total, maxGapSeconds }: RatioSli,
   { from, to }: Range,
 ): Promise<Slot[]> {
-  const reading = { api, maxGapSeconds, from: from - Math.ceil(maxGapSeconds / 60) - 1, to }
+  const reading = { api, maxGapSeconds, from: from - Math.ceil(lead(maxGapSeconds) / 60) - 1, to }
   const within = part.selector && total.selector && isWithin(part.selector, total.selector)
   const { all, part: known, isSummed } = await readGrowth(reading, total, within ? part.selector : null)
   const parts = known ?? (await readGrowth(reading, part, null, isSummed)).all
@@ -99,6 +99,8 @@ async function ratioSlots(
     return ratioSlot(counts, from + i, parts[index] ?? 0, all[index] ?? 0)
   })
 }
+
+const lead = (maxGapSeconds: number): number => Math.min(leadSeconds, maxGapSeconds)
 
 /** Whether a selector means no series but some of another’s. */
 const isWithin = (part: Selector, total: Selector): boolean =>
@@ -126,12 +128,12 @@ async function readEach(
   part: Selector | null,
 ): Promise<Growth> {
   const sums = { all: new Float64Array(to - from), part: part && new Float64Array(to - from) }
-  const last = new Map<string, Sample | undefined>()
+  const last = await lastBefore(api, counter, maxGapSeconds, from)
   const piece = Math.max(60, Math.floor(maxSamples / samplesAMinute / Math.max(1, series)))
   for (let start = from; start < to; start += piece) {
     const end = Math.min(start + piece, to)
     for (const { labels, samples } of await api.query(rangeOf(counter, `${(end - start) * 60}s`), end * 60)) {
-      const key = JSON.stringify(labels)
+      const key = keyOf(labels)
       const added = part && matches(part, labels) ? [sums.all, sums.part] : [sums.all]
       let before = last.get(key)
       for (const sample of ordered(samples)) {
@@ -148,6 +150,17 @@ async function readEach(
   return { ...sums, isSummed: false }
 }
 
+/** A function drops the name. */
+const keyOf = ({ __name__: _, ...labels }: Series['labels']): string => JSON.stringify(labels)
+
+/** The last sample of each series in the gap before a minute; it is taken for as old as that minute. */
+async function lastBefore(api: PrometheusApi, counter: Counter, gapSeconds: number, minute: Minute) {
+  const query = `last_over_time(${rangeOf(counter, `${gapSeconds}s`)})`
+  const answered = gapSeconds > leadSeconds ? await api.instant(query, minute * 60) : []
+  const last = answered.map(({ labels, samples }) => [keyOf(labels), ordered(samples)[0]] as const)
+  return new Map<string, Sample | undefined>(last)
+}
+
 /** From the last samples of each minute: events between that and a restart in the same minute are missing. */
 async function readSum(
   { api, maxGapSeconds, from, to }: Reading,
@@ -155,7 +168,7 @@ async function readSum(
   series: number,
 ): Promise<Growth> {
   countLimit('readSeries')
-  const summed = `sum(${growth(counter, `${Math.min(maxGapSeconds, maxSummedGapSeconds)}s`, '1m')} >= 0 < +Inf)`
+  const summed = `sum(${growth(counter, `${lead(maxGapSeconds)}s`, '1m')} >= 0 < +Inf)`
   if (series * (to - from) > limits.readSummed.value * 1e6) {
     countLimit('readSummed')
     throw new SourceError(

@@ -52,6 +52,14 @@ describeWithParts('a Prometheus that others share', ['prometheus', 'promtool'], 
         series({ namespace: 'ours', replica, code: '200', route: '/' }, 8, i * 7_000),
         series({ namespace: 'ours', replica, code: '500', route: '/x' }, 4, i * 7_000),
       ]),
+      {
+        metric: 'rare_total',
+        labels: { namespace: 'ours' },
+        samples: [
+          { timeMs: begin * 60_000 + 5_000, value: 5 },
+          { timeMs: (begin + 25) * 60_000 + 5_000, value: 9 },
+        ],
+      },
       series({ namespace: 'theirs', replica: 'a', code: '500', route: '/theirs' }, 4_000),
     ])
   })
@@ -76,6 +84,13 @@ describeWithParts('a Prometheus that others share', ['prometheus', 'promtool'], 
     const total = 'sum(http_requests_total) + 1000'
     const [slot] = await source().slots(objective(total).sli, begin + 12, begin + 13)
     expect(slot?.total).toBeLessThan(12)
+  })
+
+  test('events after a gap of less than a day are counted when they are seen, wherever the window begins', async () => {
+    for (const from of [begin, begin + 20]) {
+      const slots = await source().slots(objective('rare_total').sli, from, begin + minutes)
+      expect(slots.filter(({ total }) => total > 0)).toMatchObject([{ start: begin + 25, total: 4 }])
+    }
   })
 
   test('a group is a value of the label in ours', async () => {

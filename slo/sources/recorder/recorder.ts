@@ -1,6 +1,5 @@
 import { existsSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs'
 import { join } from 'node:path'
-import { errorCode } from '@tintype/lib/errors.ts'
 import { askBounded, TooLong } from '@tintype/lib/http/bounded-request.ts'
 import { countLimit, type LimitName, limits } from '@tintype/lib/limits.ts'
 import { type Pulse, startPulse } from '@tintype/lib/pulse.ts'
@@ -38,25 +37,23 @@ type Options = {
 /** Scrapes every target at each interval into the store, all at once, aligned to the clock, and once more at the stop. */
 export function startRecorder(options: Options): Loop & Pick<Pulse, 'stalled'> {
   const { intervalMs, store, log } = options
-  /** Every target so far: one that stopped leaves its last counts in a file. */
-  const known = new Map<string, { target: Target; say: ReturnType<typeof sayOf> }>()
+  const says = new Map<string, ReturnType<typeof sayOf>>()
 
   const round = async (timeoutMs: number, signal: AbortSignal, isLast: boolean): Promise<void> => {
-    const targets = options.targets()
-    for (const target of targets)
-      if (!known.has(keyOf(target))) known.set(keyOf(target), { target, say: sayOf(log, target) })
-    for (const { target } of known.values()) recordLeft(options, target)
+    recordLeft(options)
     const at = Date.now()
-    const scrapes = targets.map(async target => {
+    const scrapes = options.targets().map(async target => {
+      const key = `${target.job}.${target.instance}`
+      const say = says.get(key) ?? sayOf(log, target)
+      says.set(key, say)
       const { samples, trouble, limit } = await scrape(target, timeoutMs, signal)
       if (signal.aborted || (isLast && !samples)) return
       if (limit) countLimit(limit)
-      const say = known.get(keyOf(target))?.say
       try {
         store.append({ ...target, at, samples })
-        say?.(trouble)
+        say(trouble)
       } catch (error) {
-        say?.(trouble ?? `could not be recorded: ${(error as Error).message}`)
+        say(trouble ?? `could not be recorded: ${(error as Error).message}`)
       }
     })
     await Promise.all(scrapes)
@@ -85,20 +82,22 @@ export function startRecorder(options: Options): Loop & Pick<Pulse, 'stalled'> {
   }
 }
 
-const keyOf = ({ job, instance }: Target): string => `${job}.${instance}`
-
-/** Records what a target that stopped left, once. */
-function recordLeft({ dataDir, store, log }: Options, { job, instance }: Target): void {
-  const file = join(lastMetricsFolder(dataDir), `${job}.${instance}.txt`)
-  try {
-    const at = Math.floor(statSync(file).mtimeMs)
-    const { samples } = bounded(parseExposition(readFileSync(file, 'utf8'), 'openmetrics'))
-    store.append({ job, instance, at, samples })
-    rmSync(file)
-  } catch (error) {
-    if (errorCode(error) === 'ENOENT') return
-    log.warn('last-metrics.not-recorded', { job, why: (error as Error).message })
-    if (error instanceof ExpositionError) rmSync(file)
+/** Records what each process that stopped left, once. */
+function recordLeft({ dataDir, store, log }: Options): void {
+  const folder = lastMetricsFolder(dataDir)
+  for (const name of existsSync(folder) ? readdirSync(folder) : []) {
+    const [, job, instance] = /^([^.]+)\.(.+)\.txt$/.exec(name) ?? []
+    if (!job || !instance) continue
+    const file = join(folder, name)
+    try {
+      const at = Math.floor(statSync(file).mtimeMs)
+      const { samples } = bounded(parseExposition(readFileSync(file, 'utf8'), 'openmetrics'))
+      store.append({ job, instance, at, samples })
+      rmSync(file)
+    } catch (error) {
+      log.warn('last-metrics.not-recorded', { job, why: (error as Error).message })
+      if (error instanceof ExpositionError) rmSync(file)
+    }
   }
 }
 

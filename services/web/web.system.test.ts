@@ -158,7 +158,7 @@ test('a full disk is told as 503, logged, and leaves room for what fits', async 
   const full = await post(service.url, png(8, 8, 6_000_000))
   expect([full.status, full.headers.get('retry-after')]).toEqual([503, '10'])
   expect(((await full.json()) as { type: string }).type).toBe('/problems/not-stored')
-  expect(service.stderr()).toMatch(/photo\.not-stored.*ENOSPC/)
+  await until(() => /photo\.not-stored.*ENOSPC/.test(service.stderr()))
   expect(await filesOf(`${disk}/storage`)).toEqual([])
   expect((await post(service.url, png(8, 8, 1_000_000))).status).toBe(202)
 })

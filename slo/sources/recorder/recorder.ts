@@ -43,11 +43,13 @@ export function startRecorder(options: Options): Loop & Pick<Pulse, 'stalled'> {
     recordLeft(options)
     const at = Date.now()
     const scrapes = options.targets().map(async target => {
-      const key = `${target.job}.${target.instance}`
+      const key = keyOf(target)
       const say = says.get(key) ?? sayOf(log, target)
       says.set(key, say)
       const { samples, trouble, limit } = await scrape(target, timeoutMs, signal)
-      if (signal.aborted || (isLast && !samples)) return
+      // Withdrawn while it was asked: it stops, and is not away.
+      const isWithdrawn = () => !options.targets().some(each => keyOf(each) === key)
+      if (signal.aborted || (!samples && (isLast || isWithdrawn()))) return
       if (limit) countLimit(limit)
       try {
         store.append({ ...target, at, samples })
@@ -81,6 +83,8 @@ export function startRecorder(options: Options): Loop & Pick<Pulse, 'stalled'> {
     },
   }
 }
+
+const keyOf = ({ job, instance }: Target): string => `${job}.${instance}`
 
 /** Records what each process that stopped left, once. */
 function recordLeft({ dataDir, store, log }: Options): void {

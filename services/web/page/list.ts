@@ -95,7 +95,8 @@ export function add(files: readonly File[]): void {
     if (upload.state.is === 'refused') announceRefusal(upload)
     else send(upload)
   }
-  changed()
+  // At once: a photo that is ready in the meantime would not be counted.
+  showChanges()
 }
 
 const isSame = (kept: Unsent, file: File): boolean =>
@@ -133,8 +134,19 @@ export function deleted(id: string): void {
   changed()
 }
 
-/** After each change: updates the other parts of the page and what a reload needs. */
+/** Changes within this time are shown together: uploads report their progress, and there may be thousands of rows. */
+const gatherMs = 50
+let gathering = false
+
+/** To be called after each change. */
 function changed(): void {
+  if (!gathering) setTimeout(showChanges, gatherMs)
+  gathering = true
+}
+
+/** Updates the other parts of the page and what a reload needs. */
+function showChanges(): void {
+  gathering = false
   if (!answerExpected() && early.size > 0) {
     const waiting = [...early.values()]
     early.clear()

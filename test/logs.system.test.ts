@@ -200,5 +200,13 @@ describeWithParts('the timeline page', ['chromium'], ({ chromium: executablePath
     await marks.first().click()
     expect(await entries.first().locator('pre').isVisible()).toBe(true)
     expect(problems).toEqual([])
+    // A log server that is away, and a proxy that answers for it, are told apart.
+    await page.route('**/recent.json', route => route.abort())
+    await page.goto(tintype.endpoints.logs as string)
+    await page.locator('#lead').getByText('The log server does not answer.').waitFor()
+    await page.unroute('**/recent.json')
+    await page.route('**/recent.json', route => route.fulfill({ status: 502, body: '<h1>Bad gateway</h1>' }))
+    await page.reload()
+    await page.locator('#lead').getByText('The log server answered with an error: HTTP 502').waitFor()
   }, 120_000)
 })

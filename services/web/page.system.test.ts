@@ -176,6 +176,17 @@ describeWithParts('the upload page', ['chromium'], parts => {
     expect(uploads).toHaveLength(2)
   })
 
+  test('a network that answers everything with its login page counts as no connection', async () => {
+    const login = { contentType: 'text/html', body: '<h1>Please log in</h1>' }
+    await page.route(/\/(photos|status\.json|pages\.json)$/, route => route.fulfill(login))
+    await page.reload()
+    await page.getByText('No connection.').waitFor()
+    await choose(harbour)
+    await says('harbour.jpg', /Could not be sent; trying again in/)
+    await page.unrouteAll()
+    await ready('harbour.jpg')
+  })
+
   test('a refusal by a proxy, which knows no problems, is said in words', async () => {
     let status = 413
     await page.route('**/photos', route =>

@@ -10,10 +10,9 @@ const words = speak({
 })
 
 /** The addresses of the other pages that this browser can reach. */
-export const pageAddresses: Promise<Partial<Record<PageName, string>>> = fetch('pages.json').then(
-  response => (response.ok ? response.json() : {}),
-  () => ({}),
-)
+export const pageAddresses: Promise<Partial<Record<PageName, string>>> = fetch('pages.json')
+  .then(response => (response.ok ? response.json() : {}))
+  .catch(() => ({}))
 
 /** Fills the masthead's `<nav>` with the reachable pages, in the same order on every page. `names` replaces their names. */
 export async function showNavigation(

@@ -56,10 +56,10 @@ export async function reportExperience(photo: string, seconds: number): Promise<
 export type Status = { online: boolean; budgetLeftMinutes: number; budgetMinutes: number; at: string }
 
 /** The service's last status; undefined when there is none or the request fails. */
-export async function fetchStatus(): Promise<Status | undefined> {
-  const response = await request('status.json', { cache: 'no-store' }).catch(() => undefined)
-  return response?.ok ? response.json() : undefined
-}
+export const fetchStatus = (): Promise<Status | undefined> =>
+  request('status.json', { cache: 'no-store' })
+    .then(response => (response.ok ? response.json() : undefined))
+    .catch(() => undefined)
 
 /** Used when a response has no Retry-After. */
 const defaultRetrySeconds = 5

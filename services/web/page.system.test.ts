@@ -638,6 +638,22 @@ describeWithParts('the upload page', ['chromium'], parts => {
     expect(await page.evaluate('getComputedStyle(document.body).color')).toBe('rgb(236, 232, 225)')
   })
 
+  test('what another program at this address keeps in the browser breaks nothing', async () => {
+    for (const value of ['[1, null, {}]', '{}', 'dark', 'null']) {
+      await page.evaluate(`{
+        const { setItem } = Object.getPrototypeOf(localStorage)
+        for (const name of ['photos', 'language', 'theme']) setItem.call(localStorage, name, '${value}')
+        setItem.call(sessionStorage, 'unsent', '${value}')
+      }`)
+      await page.reload()
+      await choose(harbour)
+      await ready('harbour.jpg')
+      await row('harbour.jpg').getByRole('button', { name: 'Delete' }).click()
+      await row('harbour.jpg').getByRole('button', { name: 'Really delete?' }).click()
+      await row('harbour.jpg').waitFor({ state: 'detached' })
+    }
+  })
+
   test('a browser that refuses cookies and storage shows the page, and says why it sends nothing', async () => {
     const profile = await mkdtemp(`${tmpdir()}/tintype-profile-`)
     await mkdir(`${profile}/Default`)

@@ -18,15 +18,14 @@ let photos = new Map<string, Memory>()
 /** Parsed again only when another tab has changed it: rows ask four times a second. */
 function all(): Map<string, Memory> {
   const now = kept('photos') ?? text
-  if (now !== text) [text, photos] = [now, new Map(parse<[string, Memory][]>(now))]
+  if (now !== text) [text, photos] = [now, new Map(parse<[string, Memory]>(now, Array.isArray))]
   return photos
 }
 
-/** Empty when another program of this origin keeps something else under this name. */
-function parse<T extends unknown[]>(json: string): T | [] {
+/** Without what another program of this origin keeps under the same name. */
+function parse<T>(json: string, isOurs: (each: Partial<T> | null) => boolean): T[] {
   try {
-    const value = JSON.parse(json)
-    return Array.isArray(value) ? (value as T) : []
+    return JSON.parse(json).filter(isOurs)
   } catch {
     return []
   }
@@ -51,7 +50,8 @@ export function forget(id: string): void {
 /** An unfinished upload, without its bytes: after a reload of this tab its file must be chosen again. */
 export type Unsent = { key: string; name: string; size: number; lastModified: number }
 
-export const unsent = (): Unsent[] => parse<Unsent[]>(kept('unsent', 'sessionStorage') ?? '')
+export const unsent = (): Unsent[] =>
+  parse<Unsent>(kept('unsent', 'sessionStorage') ?? '', each => typeof each?.name === 'string')
 let keptUnsent = ''
 
 /** Called at every progress of an upload, and written only when the uploads are others. */

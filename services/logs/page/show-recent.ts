@@ -34,18 +34,10 @@ export function showRecent(lead: HTMLElement | undefined): void {
   void read()
 }
 
-/** The text with the number, unless it is 0. */
-const some = (text: string, count: number): string[] => (count > 0 ? [fillIn(text, { count })] : [])
-
-function sentence({ fromMs, counts: { photos, failed, late, troubles } }: Recent): string {
+function sentence({ fromMs, counts }: Recent): string {
   if (fromMs === 0) return words.nothingYet
-  const unusual = [
-    ...some(words.someFailed, failed),
-    ...some(words.someLate, late),
-    ...some(words.someTroubles, troubles),
-  ]
-  const photosSince = fillIn(words.recentPhotos, { photos, from: clock(fromMs) })
-  return [photosSince, ...(unusual.length > 0 ? unusual : [words.allWell])].join(' ')
+  const text = fillIn(words.recentPhotos, { ...counts, from: clock(fromMs) })
+  return counts.failed + counts.late + counts.troubles > 0 ? text : `${text} ${words.allWell}`
 }
 
 function optionsOf(recent: Recent): HTMLElement[] {
@@ -73,15 +65,9 @@ function item(row: RecentRow): HTMLElement {
   )
 }
 
-function facts({ counts, text, seconds }: RecentRow): string {
-  const { photos = 0, failed = 0, late = 0 } = counts ?? {}
-  return [
-    ...(counts ? [fillIn(words.photos, { count: photos })] : []),
-    ...some(words.countFailed, failed),
-    ...some(words.countLate, late),
-    ...(text === undefined ? [] : [wordFor(text)]),
-    ...(seconds === undefined ? [] : [duration(seconds)]),
-  ].join(', ')
-}
+const facts = ({ counts, text, seconds }: RecentRow): string =>
+  [counts && fillIn(words.photos, counts), text && wordFor(text), seconds !== undefined && duration(seconds)]
+    .filter(Boolean)
+    .join(', ')
 
 const clock = (ms: number): string => new Date(ms).toISOString().slice(11, 19)

@@ -3,7 +3,7 @@ import * as is from './config.ts'
 import type { Size } from './photo/record.ts'
 import { queueAddress, queueUrlFormat } from './queue/queue-url.ts'
 import { storageAddress, storageUrlFormat } from './storage/storage-url.ts'
-import { levels } from './telemetry/levels.ts'
+import { levels } from './telemetry/catalogue.ts'
 import meanings from './variables.json' with { type: 'json' }
 import { version } from './version.ts'
 

@@ -1,6 +1,6 @@
 import express, { type Express } from 'express'
 import { finishRoutes, Problem } from '../http.ts'
-import { type Level, levels } from '../telemetry/levels.ts'
+import { type Level, levels } from '../telemetry/catalogue.ts'
 import type { Log } from '../telemetry/log.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
 import { json } from './request-body.ts'

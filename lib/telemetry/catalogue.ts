@@ -7,6 +7,10 @@
 export const services = ['web', 'converter', 'logs', 'slo'] as const
 export type ServiceName = (typeof services)[number]
 
+/** Of log entries, the most severe first. */
+export const levels = ['error', 'warn', 'info', 'debug'] as const
+export type Level = (typeof levels)[number]
+
 /** The stages of a photo, in order. `experience` is measured in the browser (click to thumbnail). */
 export const stages = ['receive', 'wait', 'convert', 'store', 'deliver', 'experience'] as const
 export type StageName = (typeof stages)[number]

@@ -104,10 +104,10 @@ export function openJournal(
     timer ??= setTimeout(() => {
       timer = undefined
       if (!writing) return
-      const { fd } = writing
+      const { fd, segment } = writing
       later(() => sync(fd))
-      // Somebody removed the file: the next append begins a new one.
-      if (fs.fstatSync(fd).nlink === 0) leave(0)
+      // Somebody removed the file: the next append begins a new one. Some network file systems have no number of links.
+      if (fs.fstatSync(fd).nlink === 0 && !fs.existsSync(segment.file)) leave(0)
     }, syncWithinMs).unref()
   }
 

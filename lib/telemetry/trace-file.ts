@@ -21,6 +21,7 @@ export function openTraceFile(
 ): SpanExporter {
   const path = (generation: number) =>
     join(folder, generation === 0 ? `${name}.jsonl` : `${name}.${generation}.jsonl`)
+  const statsOf = (generation: number) => statSync(path(generation), { throwIfNoEntry: false })
   const files = Math.max(minFiles, keepDays + 1)
   const begin = () => {
     mkdirSync(folder, { recursive: true })
@@ -34,7 +35,6 @@ export function openTraceFile(
   let day = dayOf(size > 0 ? begun.mtimeMs : Date.now())
 
   const rotate = () => {
-    const statsOf = (n: number) => statSync(path(n), { throwIfNoEntry: false })
     const generations = Array.from({ length: files }, (_, n) => n).filter(statsOf)
     const oldest = generations.at(-1) ?? 0
     const ageMs = Date.now() - (statsOf(oldest)?.mtimeMs ?? Date.now())
@@ -63,8 +63,8 @@ export function openTraceFile(
           Buffer.from('\n'),
         ])
         const isOver = size > 0 && (size + line.length > allBytes / files || dayOf(Date.now()) !== day)
-        // Somebody may have removed the file.
-        if (isOver || fstatSync(file).nlink === 0) rotate()
+        const isRemoved = fstatSync(file).nlink === 0 && !statsOf(0)
+        if (isOver || isRemoved) rotate()
         torn = true
         const written = writeSync(file, line)
         size += written

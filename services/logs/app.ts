@@ -7,8 +7,8 @@ import { createApp, finishRoutes, Problem } from '@tintype/lib/http.ts'
 import { type LimitName, limits } from '@tintype/lib/limits.ts'
 import { type OtherPages, otherPages } from '@tintype/lib/page/other-pages.ts'
 import { openPages } from '@tintype/lib/page/pages.ts'
+import { levels } from '@tintype/lib/telemetry/catalogue.ts'
 import { entryVersion, isStream, sourceOf } from '@tintype/lib/telemetry/entry.ts'
-import { levels } from '@tintype/lib/telemetry/levels.ts'
 import type { Log } from '@tintype/lib/telemetry/log.ts'
 import type { Metrics } from '@tintype/lib/telemetry/metrics.ts'
 import { turns } from '@tintype/lib/turns.ts'
@@ -50,7 +50,11 @@ function addReading(app: Express, server: LogServer): void {
   const inTurn = turns(lookUpsAtOnce, waiting => {
     if (waiting >= limits.lookUps.value) throw busy('Too many look-ups at once.', 'lookUps')
   })
-  const answer = (response: Response, found: object) => response.set('Cache-Control', 'no-store').json(found)
+  const answer = async (response: Response, lookUp: () => ReturnType<typeof inThread>) => {
+    const { json, limit } = await inTurn(lookUp)
+    if (limit) metrics.increment('tintype_limit_reached_total', { limit })
+    response.set('Cache-Control', 'no-store').type('json').send(json)
+  }
   const pages = openPages(`${import.meta.dirname}/page`)
   app.get('/pages.json', otherPages(server))
   app.use(pages.assets)
@@ -61,11 +65,7 @@ function addReading(app: Express, server: LogServer): void {
       throw new Problem(400, 'bad-key', 'A session, a photo or a trace has 8 to 64 digits and small letters.')
     if (day !== undefined && (typeof day !== 'string' || !isDay(day)))
       throw new Problem(400, 'bad-day', 'day is a UTC day: YYYY-MM-DD.')
-    const found = await inTurn(() => inThread('timeline', folders, key, day))
-    const isLong = found.entries.length === limits.timelineEntries.value
-    const limit = isLong ? 'timelineEntries' : 'timelineBytes'
-    if (found.cut) metrics.increment('tintype_limit_reached_total', { limit })
-    answer(response, found)
+    await answer(response, () => inThread('timeline', folders, key, day))
   })
   app.get('/entries.ndjson', async ({ query }, response) => {
     const wanted = wantedIn(query)
@@ -76,12 +76,8 @@ function addReading(app: Express, server: LogServer): void {
       await pipeline(Readable.from(found), response).catch(ignore('ERR_STREAM_PREMATURE_CLOSE'))
     })
   })
-  app.get('/recent.json', async (_request, response) => {
-    answer(response, await inTurn(() => inThread('recent', folders)))
-  })
-  app.get('/sizing.json', async (_request, response) => {
-    answer(response, { ...(await inTurn(() => inThread('sizing', folders))), keep })
-  })
+  app.get('/recent.json', (_, response) => answer(response, () => inThread('recent', folders)))
+  app.get('/sizing.json', (_, response) => answer(response, () => inThread('sizing', folders, keep)))
 }
 
 /** Epoch milliseconds; NaN also without a time zone, which would be this machine's. */

@@ -1,24 +1,41 @@
-/** A thread of its own for one look-up: reading a day's files must not keep ingest waiting. */
+/** A thread of its own for one look-up: neither reading a day's files nor a large answer must keep ingest waiting. */
 import { once } from 'node:events'
 import { parentPort, Worker, workerData } from 'node:worker_threads'
+import { type LimitName, limits } from '@tintype/lib/limits.ts'
 import type { Folders } from './daily.ts'
+import type { SizingAnswer, Story } from './page/api.ts'
 import { recent } from './recent.ts'
 import { sizing } from './sizing.ts'
 import { dayOf } from './stamp.ts'
 import { timeline } from './timeline.ts'
 
-const lookUps = { timeline, recent, sizing: (folders: Folders) => sizing(folders, dayOf(Date.now())) }
+const lookUps = {
+  timeline,
+  recent,
+  sizing(folders: Folders, keep: SizingAnswer['keep']): SizingAnswer {
+    return { ...sizing(folders, dayOf(Date.now())), keep }
+  },
+}
 type LookUps = typeof lookUps
+/** `json`: the answer as text. `limit`: the one that cut it. */
+type Found = { json: string; limit: LimitName | undefined }
 
 export async function inThread<N extends keyof LookUps>(
   name: N,
   ...given: Parameters<LookUps[N]>
-): Promise<Awaited<ReturnType<LookUps[N]>>> {
+): Promise<Found> {
   const worker = new Worker(new URL(import.meta.url), { workerData: { lookUp: name, given }, execArgv: [] })
-  const [answer] = await once(worker, 'message')
-  return answer
+  const [found] = await once(worker, 'message')
+  return found
 }
 
-type Asked = { lookUp?: keyof LookUps; given: [Folders, string, string?] }
-const { lookUp, given } = (workerData ?? {}) as Asked
-if (lookUp) parentPort?.postMessage(await lookUps[lookUp](...given))
+const { lookUp, given } = (workerData ?? {}) as { lookUp?: keyof LookUps; given: [never, never] }
+if (lookUp) {
+  const answer: object = await lookUps[lookUp](...given)
+  parentPort?.postMessage({ json: JSON.stringify(answer), limit: limitOf(answer) } satisfies Found)
+}
+
+function limitOf({ cut, entries }: Partial<Story>): LimitName | undefined {
+  if (!cut) return undefined
+  return entries?.length === limits.timelineEntries.value ? 'timelineEntries' : 'timelineBytes'
+}

@@ -19,7 +19,7 @@ import { freePort } from '../../tools/free-port.ts'
 import { createLogsApp } from './app.ts'
 import { openClock } from './clock.ts'
 import { foldersIn } from './daily.ts'
-import { countLines, line, lines, readJournals } from './fixture.ts'
+import { countLines, line, lines, readJournals, session } from './fixture.ts'
 import { openServerJournal } from './streams.ts'
 
 const token = 'secret-of-the-shippers'
@@ -332,6 +332,23 @@ test('more batches at once than may be get 503 and Retry-After', async () => {
   expect(await sampleIn(metrics, 'tintype_limit_reached_total{limit="logBatches"}')).toBe(1)
   for (const each of under) each.end('x'.repeat(99))
   await until(async () => (await one()).status === 200)
+})
+
+test('an entry of a hundred thousand brackets is shown with the others of its session', async () => {
+  const { url } = await startServer(await temporaryFolder())
+  const headers = { authorization: `Bearer ${token}` }
+  const deep = line('web.0.1700000000', 1, Date.now(), { session }).replace(
+    '"n":1',
+    `"n":${'['.repeat(1e5)}${']'.repeat(1e5)}`,
+  )
+  const { status } = await fetch(`${url}/streams/web.0.1700000000`, { method: 'POST', headers, body: deep })
+  const story = await fetch(`${url}/timeline.json?key=${session}`)
+  expect([status, story.status, story.headers.get('content-type')]).toEqual([
+    200,
+    200,
+    'application/json; charset=utf-8',
+  ])
+  expect((await story.text()).length).toBeGreaterThan(2e5)
 })
 
 test('more look-ups than may wait get 503', async () => {

@@ -267,7 +267,6 @@ test.each([
     'a value that runs over two lines',
     line(stream, 1, noon).replace('"n":1', '"n":[{}') + line(stream, 2, noon).replace('}}', '}]}}'),
   ],
-  ['an id that is named twice', line(stream, 1, noon).replace(/\}\n$/, `,"id":"${stream}.2"}\n`)],
   ['a time that the server adds', line(stream, 1, noon).replace(/\}\n$/, ',"effective_at":"2000-01-01"}\n')],
   ['a seq that is 0', line(stream, 0, noon)],
   ['1,001 entries', lines(stream, 1, limits.logBatchEntries.value + 1, noon)],

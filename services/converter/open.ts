@@ -115,7 +115,13 @@ function headOf(input: Buffer | string): Buffer {
 async function largestPage(
   input: Buffer | string,
 ): Promise<{ header: Metadata; page: number; limit?: LimitName }> {
-  const first = await openPage(input, 'none', 0).metadata()
+  const first = await openPage(input, 'none', 0)
+    .metadata()
+    .catch(error => {
+      if (!/security limit/i.test(error.message)) throw error
+      // libvips takes fewer items of a HEIF than phones write, for tiles, gain maps and depth. No pixel is decoded here.
+      return sharp(input, { unlimited: true, limitInputPixels: false }).metadata()
+    })
   let largest = { header: first, page: 0 }
   const { pages = 1 } = first
   if (first.format !== 'tiff') return largest

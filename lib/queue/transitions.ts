@@ -59,7 +59,7 @@ export async function insertRow(
   { sql, settings }: Engine,
   job: Job,
   state: Partial<Row> & Pick<Row, 'state'>,
-): Promise<boolean> {
+) {
   const row: Partial<Row> = {
     photo: job.photo,
     owner: job.owner,

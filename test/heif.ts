@@ -119,10 +119,14 @@ const size = (width: number, height: number) => box('ispe', u32(0, width, height
 
 function file(brand: string, primary: number, items: Item[]): Buffer {
   const start = box('ftyp', brand, u32(0), 'mif1heic')
-  const properties = items.flatMap(item => item.properties)
-  let next = 1
+  // As phones do, items share equal properties.
+  const properties: Buffer[] = []
+  const numberOf = (property: Buffer): number => {
+    const known = properties.findIndex(each => each.equals(property))
+    return known < 0 ? properties.push(property) : known + 1
+  }
   const associations = items.map(({ id, properties }) =>
-    Buffer.concat([u16(id), u8(properties.length, ...properties.map(() => next++))]),
+    Buffer.concat([u16(id), u8(properties.length, ...properties.map(numberOf))]),
   )
   const meta = (offset: number) => {
     let at = offset

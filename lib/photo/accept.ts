@@ -132,11 +132,8 @@ async function claimKey(context: PhotoContext, owner: Owner, key: Key, ours: Key
 }
 
 /** Writes photo.json if absent. Returns the record that stands: a concurrent upload with the same key may have been first. */
-async function recordStanding(
-  { storage }: PhotoContext,
-  { owner, photo, recordOf }: Arrival,
-  received: Received,
-): Promise<PhotoRecord> {
+async function recordStanding({ storage }: PhotoContext, arrival: Arrival, received: Received) {
+  const { owner, photo, recordOf } = arrival
   const record = recordOf(photo, received)
   const { key, body } = recordFile(record)
   if ((await storage.put(key, body, { ifAbsent: true })) !== 'exists') return record
@@ -183,12 +180,7 @@ async function withdraw(context: PhotoContext, { owner, photo, key }: Arrival) {
  * A request whose key is known: answers its photo, and finishes the upload when the process that began it died. A finished
  * or deleted photo is not enqueued again.
  */
-export async function join(
-  context: PhotoContext,
-  arrival: Arrival,
-  known: KeyRecord,
-  received: Received,
-): Promise<Accepted | Refused> {
+export async function join(context: PhotoContext, arrival: Arrival, known: KeyRecord, received: Received) {
   if (received.sha256 !== known.sha256) return 'other-body'
   const { storage, queue, account } = context
   const [{ owner }, { photo }] = [arrival, known]

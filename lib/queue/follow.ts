@@ -2,12 +2,6 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { Doorbell } from '../doorbell.ts'
 import type { QueueEvent } from './job.ts'
 
-export type EventSource = {
-  /** Events after a number, oldest first. */
-  page(after: number, limit: number): Promise<QueueEvent[]>
-  doorbell: Doorbell
-}
-
 /** Events are read in pages, so that no read holds up the engine. */
 const pageRows = 500
 /** The longest delay after a lost ring. */
@@ -23,9 +17,13 @@ const holeReads = 100
 /** A larger gap means purged events: so many transactions are never open at once. */
 const maxHole = 10_000
 
-/** The events after `seen`, in order and without gaps, until aborted. */
+/**
+ * The events after `seen`, in order and without gaps, until aborted.
+ * @param page reads the events after a number, oldest first.
+ */
 export async function* follow(
-  { page, doorbell }: EventSource,
+  page: (after: number, limit: number) => Promise<QueueEvent[]>,
+  doorbell: Doorbell,
   seen: number,
   signal: AbortSignal,
 ): AsyncIterable<QueueEvent> {

@@ -1,7 +1,7 @@
 import type { Doorbell } from '../doorbell.ts'
 import { type CallOutcome, type QueueOperation, queueOperations } from '../telemetry/catalogue.ts'
 import type { Engine, QueueOptions } from './engine.ts'
-import { type EventSource, follow, pollMs } from './follow.ts'
+import { follow, pollMs } from './follow.ts'
 import type { Claim, QueueEvent } from './job.ts'
 import * as reads from './reads.ts'
 import * as writes from './writes.ts'
@@ -62,10 +62,7 @@ export function queueOn(
 ): Queue {
   const closing = new AbortController()
 
-  async function call<M extends Method>(
-    method: M,
-    ...args: Arguments<Operations[M]>
-  ): Promise<Answer<Operations[M]>> {
+  async function call<M extends Method>(method: M, ...args: Arguments<Operations[M]>) {
     const since = performance.now()
     let outcome: CallOutcome = 'ours'
     try {
@@ -81,7 +78,6 @@ export function queueOn(
   }
 
   const methods = Object.keys(operations).map(method => [method, call.bind(null, method as Method)])
-  const events: EventSource = { page: (after, limit) => call('eventsAfter', after, limit), doorbell }
 
   return {
     ...(Object.fromEntries(methods) as Queue),
@@ -105,7 +101,7 @@ export function queueOn(
       start.catch(() => {}) // the reader below gets the error
       const until = AbortSignal.any([signal, closing.signal])
       return (async function* () {
-        yield* follow(events, await start, until)
+        yield* follow((after, limit) => call('eventsAfter', after, limit), doorbell, await start, until)
       })()
     },
 

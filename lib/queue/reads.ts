@@ -16,6 +16,8 @@ export async function look({ sql }: Engine, photo: PhotoId): Promise<JobStatus |
   return { state, outcome: row.outcome, durableAt: row.durable_at }
 }
 
+type Counts = Omit<Stats, 'oldestSeconds'> & { oldest: number | null }
+
 export async function stats({ sql, clock }: Engine): Promise<Stats> {
   const now = clock()
   const row = (await sql(`SELECT
@@ -27,19 +29,15 @@ export async function stats({ sql, clock }: Engine): Promise<Stats> {
     coalesce(sum(slots), 0) AS "liveSlots",
     sum(slots) FILTER (WHERE service_seconds > 0)
       / sum(slots / service_seconds) FILTER (WHERE service_seconds > 0) AS "serviceSeconds"
-    FROM workers WHERE seen_at BETWEEN ? AND ?`).get(now - workerLiveMs, now + workerLiveMs)) as Omit<
-    Stats,
-    'oldestSeconds'
-  > & { oldest: number | null }
+    FROM workers WHERE seen_at BETWEEN ? AND ?`).get(now - workerLiveMs, now + workerLiveMs)) as Counts
   const { oldest, ...counts } = row
   return { ...counts, oldestSeconds: Math.max(0, now - (oldest ?? now)) / 1000 }
 }
 
 /** Dead letters, oldest first, with their reasons. */
 export async function deadLetters({ sql }: Engine, limit: number) {
-  const rows = await sql(`SELECT ${columns} FROM jobs WHERE state = 'dead' ORDER BY seq LIMIT ?`).all<Row>(
-    limit,
-  )
+  const text = `SELECT ${columns} FROM jobs WHERE state = 'dead' ORDER BY seq LIMIT ?`
+  const rows = await sql(text).all<Row>(limit)
   const reasonOf = ({ reason }: Row): FailureReason => JSON.parse(reason ?? 'null')
   return rows.map(row => ({ job: toJob(row), attempts: row.attempts, reason: reasonOf(row) }))
 }

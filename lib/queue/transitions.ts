@@ -28,11 +28,9 @@ export const dueNowOf = (engine: Engine): [string, number, number, number, numbe
 export async function nextDue(engine: Engine): Promise<number> {
   const { sql, clock } = engine
   if (await sql(`SELECT 1 AS due FROM jobs WHERE ${dueNow} LIMIT 1`).get(...dueNowOf(engine))) return clock()
-  const next = await sql(`SELECT min(at) AS at FROM (
-    SELECT min(lease_until) AS at FROM jobs WHERE state = 'claimed'
-    UNION ALL SELECT min(due_at) AS at FROM jobs WHERE ${waitsForUs}) AS next`).get<{
-    at: number | null
-  }>(...oursOf(engine))
+  const text = `SELECT min(at) AS at FROM (SELECT min(lease_until) AS at FROM jobs WHERE state = 'claimed'
+    UNION ALL SELECT min(due_at) AS at FROM jobs WHERE ${waitsForUs}) AS next`
+  const next = await sql(text).get<{ at: number | null }>(...oursOf(engine))
   return next?.at ?? Number.POSITIVE_INFINITY
 }
 
@@ -61,7 +59,7 @@ export async function insertRow(
   { sql, settings }: Engine,
   job: Job,
   state: Partial<Row> & Pick<Row, 'state'>,
-): Promise<boolean> {
+) {
   const row: Partial<Row> = {
     photo: job.photo,
     owner: job.owner,

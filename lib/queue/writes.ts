@@ -224,12 +224,9 @@ export async function expireDead({ sql, clock }: Engine, ageMs: number): Promise
 export async function purge({ sql, clock }: Engine): Promise<{ more: boolean }> {
   const endedBefore = clock() - retentionMs
   const jobs = await sql(`DELETE FROM jobs WHERE seq IN (SELECT seq FROM jobs
-    WHERE ended_at < ? AND state <> 'dead' LIMIT ? FOR UPDATE SKIP LOCKED)`).run(endedBefore, purgeAtMost)
+    WHERE ended_at < ? AND state <> 'dead' LIMIT ${purgeAtMost} FOR UPDATE SKIP LOCKED)`).run(endedBefore)
   const events = await sql(`DELETE FROM events WHERE seq IN (SELECT seq FROM events
-    WHERE seq <= (SELECT max(seq) FROM events) - ? LIMIT ? FOR UPDATE SKIP LOCKED)`).run(
-    maxEvents,
-    purgeAtMost,
-  )
+    WHERE seq <= (SELECT max(seq) FROM events) - ${maxEvents} LIMIT ${purgeAtMost} FOR UPDATE SKIP LOCKED)`).run()
   sql('DELETE FROM workers WHERE seen_at < ?').send(endedBefore)
   return { more: Math.max(jobs.changes, events.changes) >= purgeAtMost }
 }

@@ -20,18 +20,14 @@ export type ChildReply =
   | { outcome: 'gone' }
   | { outcome: 'storage' | 'crash'; error: string }
 
-/** The kernel's out-of-memory killer ends this process before the parent, and before other programs. */
-const oomScoreAdjust = '800'
-/** Web's requests are scheduled before conversions. */
-const niceness = 5
-
 if (process.send) await serve(JSON.parse(process.argv[2] ?? '{}'))
 
 async function serve({ storageUrl, sizes, maxPixels }: Setup): Promise<void> {
   ignoreTerminal()
-  setPriority(niceness)
+  setPriority(5) // web's requests are scheduled before conversions
   try {
-    writeFileSync('/proc/self/oom_score_adj', oomScoreAdjust)
+    // The kernel's out-of-memory killer ends this process before its parent and other programs.
+    writeFileSync('/proc/self/oom_score_adj', '800')
   } catch {
     // Not Linux.
   }

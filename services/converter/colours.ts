@@ -54,9 +54,6 @@ function byCodes(primaries: number, transfer: number): Colours | undefined {
   return found || light ? { primaries: found ?? srgbPrimaries, light: light ?? srgb } : undefined
 }
 
-/** libpng's: a smaller difference is not seen. */
-const gammaTolerance = 0.05
-
 /** By the chunk cICP, else by gAMA and cHRM, which count only without sRGB. */
 function coloursOfPng(head: Buffer): Colours | undefined {
   const chunks = new Map<string, Buffer>()
@@ -65,7 +62,8 @@ function coloursOfPng(head: Buffer): Colours | undefined {
   const [codes, gamma, points] = ['cICP', 'gAMA', 'cHRM'].map(type => chunks.get(type))
   if (codes) return byCodes(codes.readUInt8(0), codes.readUInt8(1))
   const exponent = 100_000 / (gamma?.readUInt32BE(0) || 45_455)
-  if (chunks.has('sRGB') || Math.abs(exponent / 2.2 - 1) <= gammaTolerance) return undefined
+  // A smaller difference is not seen; libpng has the same tolerance.
+  if (chunks.has('sRGB') || Math.abs(exponent / 2.2 - 1) <= 0.05) return undefined
   const [whiteX = 0, whiteY = 0, ...others] = points
     ? Array.from({ length: 8 }, (_, index) => points.readUInt32BE(index * 4) / 100_000)
     : []

@@ -76,6 +76,12 @@ describe('colours become sRGB', () => {
   })
 })
 
+test('a HEIC of more items than libvips takes is shown', async () => {
+  const before = Array.from({ length: 300 }, () => 'green' as const)
+  await expect(sharp(heic({ before })).metadata()).rejects.toThrow(/security limit/)
+  near(await meanOf({ before }), red)
+})
+
 test('of a burst the primary image is shown', async () => {
   near(await meanOf({ before: ['green', 'blue'] }), red)
 })

@@ -308,6 +308,24 @@ describe('an animation', () => {
     })
   })
 
+  test.each([
+    ['with a control block', (bytes: Buffer) => bytes],
+    ['without one', (bytes: Buffer) => Buffer.concat([bytes.subarray(0, 19), bytes.subarray(27)])],
+  ])(
+    'GIF %s whose first frame does not fill its canvas: the rest is empty, which is white',
+    async (_name, change) => {
+      const bytes = await plain(30, 20, '#d02020').gif().toBuffer()
+      const image = bytes.indexOf(Buffer.from('2c00000000', 'hex'))
+      bytes[bytes.indexOf(Buffer.from('21f904', 'hex')) + 3] = 0
+      bytes.set([135, 0, 90, 0], image + 1)
+      bytes.set([44, 1, 200, 0], 6)
+      const given = await picture(change(bytes))
+      expect(given).toMatchObject({ width: 300, height: 200, thumbnail: '60x40' })
+      expect([...given.shown.subarray(0, 3)]).toEqual([255, 255, 255])
+      expect(colour(given).map(value => value >> 4)).toEqual(red.map(value => value >> 4))
+    },
+  )
+
   test('GIF with a frame beyond its canvas: the size is that of what is shown', async () => {
     const bytes = await noise(300, 200).gif().toBuffer()
     bytes.writeUInt16LE(100, 6)

@@ -1,11 +1,10 @@
 import { closeSync, openSync, readSync } from 'node:fs'
-import { readFile } from 'node:fs/promises'
 import { type LimitName, limits } from '@tintype/lib/limits.ts'
 import { type FailureReason, type Format, formats } from '@tintype/lib/photo/record.ts'
-import { exifOrientation } from '@tintype/lib/photo/tiff.ts'
 import { pixelLimit, pixelRefusal } from '@tintype/lib/pixels.ts'
 import sharp, { type Metadata, type Sharp, type SharpOptions } from 'sharp'
 import { type Colours, coloursOf } from './colours.ts'
+import { asStill, correct, wholeOf } from './correct.ts'
 import { openHeic } from './heic.ts'
 
 /** `error` is the decoder's message, for the log; `limit` the one that the photo exceeds. */
@@ -68,8 +67,8 @@ export async function openPhoto(
   const largest = await orUndecodable(() => largestPage(input))
   if ('reason' in largest) return largest
   const { header, page, limit } = largest
-  const shortened = await withShortOrientation(header, input)
-  if (shortened) return openPhoto(shortened, maxPixels, side)
+  const corrected = await correct(header, input)
+  if (corrected) return openPhoto(corrected, maxPixels, side)
   const format = formatOf(header)
   if (!format) return undecodable(notAPhoto, `${header.format} ${header.compression ?? ''}`)
   const extraChannels = header.channels > (colourChannels[header.space] ?? 3) + 1
@@ -98,30 +97,6 @@ const extraChannelPixels = 80_000_000
 const openPage = (input: Buffer | string, failOn: NonNullable<SharpOptions['failOn']>, page: number): Sharp =>
   sharp(input, { failOn, limitInputPixels: false, ...(page > 0 && { page }) })
 
-/** Brands of animations that libvips does not know; their still picture it knows by the still picture's brand. */
-const stillBrands: Record<string, string> = { ftypavis: 'avif', ftyphevx: 'heic' }
-
-function asStill(bytes: Buffer): Buffer {
-  const brand = stillBrands[bytes.toString('latin1', 4, 12)]
-  return brand ? Buffer.concat([bytes.subarray(0, 8), Buffer.from(brand), bytes.subarray(12)]) : bytes
-}
-
-const wholeOf = async (input: Buffer | string): Promise<Buffer> =>
-  typeof input === 'string' ? readFile(input) : input
-
-/** A JPEG whose EXIF orientation is a LONG, with a SHORT in its place, the only type that libvips reads; else undefined. */
-async function withShortOrientation({ format, exif }: Metadata, input: Buffer | string) {
-  const field = format === 'jpeg' && exif ? exifOrientation(exif) : undefined
-  if (!exif || field?.type !== 4) return undefined
-  const copy = Buffer.from(await wholeOf(input))
-  const start = copy.indexOf(exif)
-  if (start < 0) return undefined
-  const at = start + field.at
-  if (copy[at + 2] === 4) copy[at + 2] = 3
-  else copy.set([0, 3, 0, 0, 0, 1, 0, field.value], at + 2)
-  return copy
-}
-
 const headBytes = 64 * 1024
 
 /** The first bytes. */
@@ -140,7 +115,13 @@ function headOf(input: Buffer | string): Buffer {
 async function largestPage(
   input: Buffer | string,
 ): Promise<{ header: Metadata; page: number; limit?: LimitName }> {
-  const first = await openPage(input, 'none', 0).metadata()
+  const first = await openPage(input, 'none', 0)
+    .metadata()
+    .catch(error => {
+      if (!/security limit/i.test(error.message)) throw error
+      // libvips takes fewer items of a HEIF than phones write, for tiles, gain maps and depth. No pixel is decoded here.
+      return sharp(input, { unlimited: true, limitInputPixels: false }).metadata()
+    })
   let largest = { header: first, page: 0 }
   const { pages = 1 } = first
   if (first.format !== 'tiff') return largest

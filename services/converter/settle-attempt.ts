@@ -45,11 +45,7 @@ export const attemptSpan = ({ claim: { job, attempt } }: HeldPhoto) => ({
   attributes: spanAttributes(job.photo, job.owner, { [attributes.attempt]: attempt }),
 })
 
-async function inStore(
-  tools: Tools,
-  held: HeldPhoto,
-  run: (span: Span) => Promise<Settled | null>,
-): Promise<Settled | null> {
+async function inStore(tools: Tools, held: HeldPhoto, run: (span: Span) => Promise<Settled | null>) {
   try {
     return await withSpan('store', attemptSpan(held), async span => {
       const settled = await run(span)

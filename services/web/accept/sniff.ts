@@ -29,8 +29,6 @@ const formatsByType: Record<string, Format> = {
 /** Major brands of ISO/IEC 23008-12 and of AVIF; mif1 and msf1 are any HEIF. */
 const heifBrand = /^ftyp(avi[fs]|he[iv][cx]|he[iv][ms]|m[is]f1)/
 
-const supported = 'JPEG, HEIC, PNG, WebP, GIF, AVIF and TIFF'
-
 /**
  * The type and size of a photo by its first bytes. The client's Content-Type is ignored.
  * @throws Problem 415 for a type that is not accepted, 422 for more than maxPixels.
@@ -117,5 +115,9 @@ export function unsupported(mime: string | undefined, head: Buffer): Problem {
   if (mime === 'image/svg+xml' || /<svg[\s/>]/i.test(head.toString('latin1')))
     return new Problem(415, 'svg', 'This is an SVG drawing, not a photo. Export it as PNG, then try again.')
   const what = mime === undefined ? 'not an image of a known type' : `of type ${mime}`
-  return new Problem(415, 'unsupported-type', `This file is ${what}. We take ${supported}.`)
+  return new Problem(
+    415,
+    'unsupported-type',
+    `This file is ${what}. We take JPEG, HEIC, PNG, WebP, GIF, AVIF and TIFF.`,
+  )
 }

@@ -33,12 +33,7 @@ export const maxBodyBytes = (request: Request, maxBytes: number): number =>
  * `digest`: whether `received` holds the SHA-256 of the photo. `now`: the clock of the photo's stages.
  * @throws Problem 400 when it is empty or malformed, 413.
  */
-export async function openUpload(
-  request: Request,
-  maxBytes: number,
-  digest: boolean,
-  now: () => number,
-): Promise<IncomingUpload> {
+export async function openUpload(request: Request, maxBytes: number, digest: boolean, now: () => number) {
   const raw = { chunks: request.iterator({ destroyOnReturn: false }), wellFormed: null, disposable: true }
   const isForm = request.is('multipart/form-data')
   const { chunks, wellFormed, disposable } = isForm ? await photoPart(request, maxBytes) : raw

@@ -157,6 +157,8 @@ test('diagnose --detail --json is JSON, also where no service can be asked for d
     verdict: expect.stringMatching(/^(wait|receive)$/),
     detail: expect.stringMatching(/^detail could not be raised: /),
   })
+  const earlier = await slo(data, 'diagnose', '--detail', '--at', '2020-01-01')
+  expect(earlier.out).toContain('detail could not be raised: no stage is named')
 })
 
 describe('slo on the command line', () => {

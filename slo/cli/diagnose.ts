@@ -24,11 +24,12 @@ export const run: Verb = async (given, context) => {
   const since = verdict.since === null ? atMs - examplesMs : Date.parse(verdict.since)
   const examples = stage ? await examplesOf(stores, stage.name, since, atMs) : []
   // The verdict is the answer, also where no service of this machine can be asked for detail.
-  const raise = async (jobs: readonly string[]) => raiseDetail(adminPorts(dataDir), jobs)
-  const detail =
-    given.detail && stage
-      ? await raise(stage.jobs).catch(error => `detail could not be raised: ${error.message}`)
-      : undefined
+  const raise = async (): Promise<string> => {
+    if (!stage) throw new Error('no stage is named')
+    return raiseDetail(adminPorts(dataDir), stage.jobs)
+  }
+  const notRaised = (error: Error) => `detail could not be raised: ${error.message}`
+  const detail = given.detail ? await raise().catch(notRaised) : undefined
   if (detail && !given.json) print(detail)
   if (given.json) print(JSON.stringify({ ...verdict, examples, detail }))
   else {

@@ -269,6 +269,8 @@ test('an incident’s note has what to check, whom to ask and what to add', () =
   expect(note).toContain('docs/runbooks/cause-disk-latency.md')
   expect(note).toContain('Orders in time: 0 of 5 bad orders left, 60 used: 55 beyond the budget')
   expect(incidentNote({ ...incident, views: [] })).toContain('no alert fires')
+  const unknown = { ...verdict, verdict: 'unknown', cause: null, lever: null }
+  expect(incidentNote({ ...incident, verdict: unknown })).not.toContain('--detail')
   expect(note).toContain('- 3.2 s, order 7, shop west: show 7 --at west')
   expect(note).toMatch(/an alert on .* half-way/)
   expect(note).toContain('storage.called put seconds 0.500 (30 times)')

@@ -94,7 +94,7 @@ function growthOf(model: Model, stage: Stage, baseline: Baseline, now: Window): 
   return found(known.length, false)
 }
 
-const partOf = ({ samples, fromMs, toMs }: Window, from: number, to: number): Window =>
+export const partOf = ({ samples, fromMs, toMs }: Window, from: number, to: number): Window =>
   windowOf(samples, { fromMs: fromMs + (toMs - fromMs) * from, toMs: fromMs + (toMs - fromMs) * to })
 
 /** Seconds above which a stage is slow, whose times were these. */

@@ -113,10 +113,11 @@ ${list(toAdd(found))}
 `
 }
 
-const withoutAction = ({ verdict }: Verdict): string =>
-  verdict === 'healthy'
-    ? 'Nothing: no stage takes longer than before.'
-    : `Raise detail for the stage (${program} diagnose --detail) and look again in two minutes.`
+function withoutAction({ verdict }: Verdict): string {
+  if (verdict === 'healthy') return 'Nothing: no stage takes longer than before.'
+  if (verdict === 'unknown') return `No stage is named: look again in two minutes (${program} diagnose).`
+  return `Raise detail for the stage (${program} diagnose --detail) and look again in two minutes.`
+}
 
 /** The alert and the metrics that would have shown the cause at once. */
 function toAdd({ cause, evidence: [best], verdict, stages }: Verdict): string[] {

@@ -1,7 +1,7 @@
 import { type Samples, type Window, windowOf } from './evaluate.ts'
 import { type Explained, enough, explain } from './explain.ts'
 import { numberIn, parseExpression } from './expression.ts'
-import { attribute, type Grown, median, minBaselineWindows, secondsIn, still } from './growth.ts'
+import { attribute, type Grown, median, minBaselineWindows, partOf, secondsIn, still } from './growth.ts'
 import { type Model, startMetric, upMetric } from './model.ts'
 import { remark } from './remark.ts'
 
@@ -21,8 +21,6 @@ export type JobState = { job: string; isAway: boolean; odd: OddReplica[] }
 
 /** A process is slow when it takes this many times as long as the others of its job. */
 const slowRatio = 2
-/** A process of which the last third of the window has no sample is scraped no more. */
-const recentPart = 1 / 3
 
 /**
  * The jobs of the service, and of each with several processes those that are away, or slower than the others at the same
@@ -35,13 +33,11 @@ export function jobsAt(model: Model, now: Window, baseline: readonly Window[]): 
     const gone = goneOf(model, job, now, baseline)
     const isAway = up.length === 0 && (all.size > 0 || gone.length > 0)
     if (isAway || all.size + gone.length < 2) return { job, isAway, odd: [] }
-    const away = [...all].filter(([, isUp]) => !isUp)
-    const odd = away.map(([instance]) => ({
-      job,
-      instance,
-      text: remark('away', { process: `${job} ${instance}` }),
-      isAway: true,
-    }))
+    const away = [...all.keys()].filter(instance => !up.includes(instance))
+    const odd = away.map(instance => {
+      const text = remark('away', { process: `${job} ${instance}` })
+      return { job, instance, text, isAway: true }
+    })
     return { job, isAway, odd: [...odd, ...gone, ...slowReplicas(model, job, up, now)] }
   })
 }
@@ -65,10 +61,8 @@ function upIn(job: string, window: Window): Map<string, boolean> {
  * baseline says how many there were, and fewer may be on purpose.
  */
 function goneOf(model: Model, job: string, now: Window, baseline: readonly Window[]): OddReplica[] {
-  const recent = windowOf(now.samples, {
-    fromMs: now.toMs - (now.toMs - now.fromMs) * recentPart,
-    toMs: now.toMs,
-  })
+  // A process of which the last third of the window has no sample is scraped no more.
+  const recent = partOf(now, 2 / 3, 1)
   // Without any sample the measurements are late or away, not the processes.
   if (numberIn(parseExpression(`count(${upMetric})`), recent) === null) return []
   const expected = model.expected ? numberIn(model.expected(job), now) : null

@@ -1,3 +1,4 @@
+import { request } from '@tintype/lib/page/browser/server.ts'
 import type { Verdict } from '../diagnose/verdict.ts'
 
 /** What the pages draw. Times are ISO 8601 in UTC; strips have one character a minute, oldest first. */
@@ -104,12 +105,11 @@ export type FitAnswer = {
 /** A verdict takes slo up to 30 s. */
 const postMs = 60_000
 
-/** Sends a request that changes something. @throws with slo's reason when it refuses, or when it does not answer. */
-export async function post(path: string, body: Record<string, string> = {}): Promise<void> {
+/** Sends a request that changes something. Null, or slo's reason for a refusal. @throws when slo does not answer. */
+export async function post(path: string, body: Record<string, string> = {}): Promise<string | null> {
   const headers = { 'Content-Type': 'application/json' }
-  const signal = AbortSignal.timeout(postMs)
-  const response = await fetch(path, { method: 'POST', headers, body: JSON.stringify(body), signal })
-  if (!response.ok) throw new Error(((await response.json()) as { detail: string }).detail)
+  const response = await request(path, { method: 'POST', headers, body: JSON.stringify(body) }, postMs)
+  return response.ok ? null : ((await response.json()) as { detail: string }).detail
 }
 
 /** Why slo refused a request, in words. */
@@ -117,7 +117,7 @@ type Refused = { refused: string }
 
 /** Reads JSON from slo, or its reason for a refusal. @throws when slo does not answer. */
 export async function get<T>(path: string): Promise<T | Refused> {
-  const response = await fetch(path, { signal: AbortSignal.timeout(10_000) })
+  const response = await request(path)
   const body: unknown = await response.json()
   return response.ok ? (body as T) : { refused: (body as { detail: string }).detail }
 }

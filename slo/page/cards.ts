@@ -49,11 +49,8 @@ function leftOf({ kind, unit: written, budget, budgetLeft, good, bad, target }: 
 
 export function countsOf({ good, bad, unknown, target, kind, unit }: ObjectiveState): string {
   if (good + bad === 0) return word('nothingCounted')
-  const counted = word(kind === 'minutes' ? 'minutesCounted' : 'eventsCounted', {
-    good,
-    bad,
-    unit: translated(unit),
-  })
+  const counts = { good, bad, unit: translated(unit) }
+  const counted = word(kind === 'minutes' ? 'minutesCounted' : 'eventsCounted', counts)
   const without = kind === 'minutes' && unknown > 0 && word('withoutData', { n: unknown })
   const ratio = word('ratio', { ratio: percent(good / (good + bad)), target: percent(target) })
   return joined(' · ', ratio, counted, without)
@@ -106,21 +103,18 @@ const maxNames = 3
 
 /** Which objectives are broken and which burn, or that all are met. */
 export function summary(objectives: readonly ObjectiveState[]): string {
-  const named = (wanted: string) => {
-    const all = objectives
-      .filter(each => cardState(each) === wanted)
-      .map(each => translated(each.displayName))
+  const { broken = [], late = [], kept = [] } = Object.groupBy(objectives, cardState)
+  const named = (some: readonly ObjectiveState[]) => {
+    const all = some.map(each => translated(each.displayName))
     if (all.length <= maxNames + 1) return all.join(', ')
     return word('andMore', { names: all.slice(0, maxNames).join(', '), n: all.length - maxNames })
   }
-  const [broken, burning] = [named('broken'), named('late')]
-  if (broken || burning)
-    return joined(
-      ' ',
-      broken && word('broken', { names: broken }),
-      burning && word('burning', { names: burning }),
-    )
-  const [n, all] = [objectives.filter(each => cardState(each) === 'kept').length, objectives.length]
+  const trouble = [
+    broken.length > 0 && word('broken', { names: named(broken) }),
+    late.length > 0 && word('burning', { names: named(late) }),
+  ]
+  if (trouble.some(Boolean)) return joined(' ', ...trouble)
+  const [n, all] = [kept.length, objectives.length]
   if (n < all) return word('someMet', { n, all })
   return word(n === 1 ? 'oneMet' : n === 2 ? 'bothMet' : 'allMet', { n })
 }

@@ -28,8 +28,7 @@ export const runs = (states: string): Run[] =>
 export const firstMeasured = (objectives: readonly ObjectiveState[]): number =>
   Math.min(...objectives.map(({ strip: { states } }) => /[^.]|$/.exec(states)?.index ?? 0))
 
-const timeOf = (strip: Strip, minute: number): number => Date.parse(strip.from) + minute * 60_000
-export const clockOf = (strip: Strip, minute: number): string => clock(timeOf(strip, minute))
+export const clockOf = ({ from }: Strip, minute: number): string => clock(Date.parse(from) + minute * 60_000)
 
 /** `Measured since 04:12: 13 min of 24 hours.`; null when all of the day was measured. */
 export function measuredText(objectives: readonly ObjectiveState[]): string | null {

@@ -188,17 +188,13 @@ function actions({ diagnosis, detail, mayAct, program }: State, refresh: () => P
 }
 
 const act =
-  (request: () => Promise<void>, outcome: HTMLElement, refresh: () => Promise<void>) =>
+  (request: () => Promise<string | null>, outcome: HTMLElement, refresh: () => Promise<void>) =>
   async ({ currentTarget }: Event): Promise<void> => {
     const button = currentTarget as HTMLButtonElement
     button.disabled = true
     outcome.textContent = word('looking')
-    try {
-      await request()
-      outcome.textContent = ''
-      await refresh()
-    } catch (error) {
-      outcome.textContent = (error as Error).message
-    }
+    const refused = await request().catch(() => word('away'))
+    outcome.textContent = refused
+    if (refused === null) await refresh()
     button.disabled = false
   }

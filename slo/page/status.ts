@@ -92,12 +92,8 @@ function incidents(objective: ObjectiveState): HTMLElement {
   const found = runs(strip.states).filter(({ letter }) => 'xup'.includes(letter))
   if (found.length === 0) return h('p', { class: 'soft' }, word('noIncidents'))
   const items = found.toReversed().map(({ letter, from, to }) => {
-    const values = {
-      from: clockOf(strip, from),
-      to: clockOf(strip, to),
-      minutes: to - from,
-      what: names[letter] ?? '',
-    }
+    const times = { from: clockOf(strip, from), to: clockOf(strip, to), minutes: to - from }
+    const values = { ...times, what: names[letter] ?? '' }
     return h('li', {}, word(to === strip.states.length ? 'since' : 'incident', values))
   })
   return h('ul', { class: 'incidents' }, items)

@@ -168,6 +168,8 @@ describeWithParts('the pages of slo in each state', ['chromium'], ({ chromium: e
     await open('', 'en', 1024)
     await page.click('#fits button')
     await page.waitForSelector('#fits-answer:has-text("slo does not answer")')
+    await page.click('#verdict button')
+    await page.waitForSelector('#verdict output:has-text("slo does not answer")')
     expect(problems.filter(each => !each.includes('404'))).toEqual([])
   })
 

@@ -1,18 +1,4 @@
-import {
-  always,
-  checkShape,
-  filled,
-  matching,
-  name,
-  oneOf,
-  or,
-  parsed,
-  required,
-  rule,
-  type Schema,
-  type Typed,
-  text,
-} from '../directory/shape.ts'
+import * as is from '../directory/shape.ts'
 import type { TierPlan } from '../math/burn-rate.ts'
 import { type Fraction, fraction, fromDecimal } from '../math/fraction.ts'
 import { parseDuration } from '../math/time.ts'
@@ -23,40 +9,43 @@ import type { Document, Finding, Path } from './document.ts'
 import { found } from './found.ts'
 
 /** What has an effect in some documents only. */
-const only = <S extends Schema>(isEffective: boolean, allowed: S, why: string): S =>
-  isEffective ? allowed : (rule(`left out: ${why}`, () => false) as S)
-const anything = rule<unknown>('anything', () => true)
+const only = <S extends is.Schema>(isEffective: boolean, allowed: S, why: string): S =>
+  isEffective ? allowed : (is.rule(`left out: ${why}`, () => false) as S)
+const anything = is.rule<unknown>('anything', () => true)
 /** OpenSLO has no rule for it. It becomes a label, and a part of names. */
-const service = matching(
+const service = is.matching(
   /^\w[\w.-]{0,62}$/,
   'a name of letters, digits, hyphens, dots and underscores, at most 63',
 )
 /** The other members of a report’s JSON, of which each objective is one. */
 const taken = ['window', 'planned', 'witnesses']
-const ownName = rule(
-  `${name.mayBe}, and not ${taken.join(' or ')}, which a report has`,
-  value => name.holds(value) && !taken.includes(String(value)),
+const ownName = is.rule(
+  `${is.name.mayBe}, and not ${taken.join(' or ')}, which a report has`,
+  value => is.name.holds(value) && !taken.includes(String(value)),
 )
 type Duration = { minutes: number } & Partial<Pick<Calendar, 'count' | 'unit'>>
-const within = <D extends Duration>(duration: D | undefined): D | undefined =>
+const within = (duration: Duration | undefined): Duration | undefined =>
   duration && duration.minutes >= 60 && duration.minutes <= 90 * 1440 ? duration : undefined
-const rolling = parsed((value): Duration | undefined => {
-  const minutes = parseDuration(value)
-  return within(minutes === undefined ? undefined : { minutes })
-}, 'a duration from 1h to 90d, as in 24h or 30d')
-const calendar = parsed(
-  (value): Duration | undefined => within(parseCalendar(value)),
+const rolling = is.parsed(
+  value => within({ minutes: parseDuration(value) ?? 0 }),
+  'a duration from 1h to 90d, as in 24h or 30d',
+)
+const calendar = is.parsed(
+  value => within(parseCalendar(value)),
   'a duration of the calendar, at most 90 days: days, weeks, months or a quarter, as in 1d, 1w, 1M or 1Q',
 )
 const fractionOf = (value: unknown): Fraction | undefined =>
   typeof value === 'number' && value > 0 && value <= 1 ? fromDecimal(value) : undefined
-const target = parsed(value => {
+const target = is.parsed(value => {
   const part = fractionOf(value)
   // One so near to 0 or 1 that it counts as that has no budget to divide by.
   return part && part.numerator > 0 && part.numerator < part.denominator ? part : undefined
 }, 'a number above 0 and below 1; 99 % is 0.99, 23 of 24 is 0.9583333333333334')
-const sliceTarget = parsed(fractionOf, 'a number above 0, at most 1: the part of a minute that must be good')
-const promql = parsed(
+const sliceTarget = is.parsed(
+  fractionOf,
+  'a number above 0, at most 1: the part of a minute that must be good',
+)
+const promql = is.parsed(
   value =>
     typeof value === 'string' && promqlError(value) === undefined && isInstantVector(withoutComments(value))
       ? withoutComments(value)
@@ -67,9 +56,9 @@ const promql = parsed(
 const defaultRunbook = 'docs/runbooks/budget-burn.md'
 const source = {
   metricSource: {
-    metricSourceRef: text,
-    type: matching(/^prometheus$/i, 'Prometheus'),
-    spec: { query: always(promql) },
+    metricSourceRef: is.text,
+    type: is.matching(/^prometheus$/i, 'Prometheus'),
+    spec: { query: is.always(promql) },
   },
 }
 
@@ -100,44 +89,44 @@ function schemaOf(document: Document) {
   const isRolling = document.get(rollingPath) !== false
   const isReferred = document.get(['spec', 'indicatorRef']) !== undefined
   const noSlices = 'Occurrences have no time slices; budgetingMethod: Timeslices has them'
-  const operator = oneOf(...(Object.keys(thresholdOperators) as (keyof typeof thresholdOperators)[]))
+  const operator = is.oneOf(...(Object.keys(thresholdOperators) as (keyof typeof thresholdOperators)[]))
   return {
-    apiVersion: always(oneOf('openslo/v1')),
-    kind: always(oneOf('SLO')),
+    apiVersion: is.always(is.oneOf('openslo/v1')),
+    kind: is.always(is.oneOf('SLO')),
     metadata: {
-      name: always(ownName),
-      displayName: text,
+      name: is.always(ownName),
+      displayName: is.text,
       labels: anything,
       annotations: {
-        'slo/runbook': or(text, defaultRunbook),
-        'slo/unit': or(text, 'events'),
-        'slo/group-by': matching(/^[a-zA-Z_]\w*$/, 'the name of a label'),
-        'slo/minimum-bad': or(parsed(parseMinimumBad, '"page N, ticket N", whole numbers from 1'), {
+        'slo/runbook': is.or(is.text, defaultRunbook),
+        'slo/unit': is.or(is.text, 'events'),
+        'slo/group-by': is.matching(/^[a-zA-Z_]\w*$/, 'the name of a label'),
+        'slo/minimum-bad': is.or(is.parsed(parseMinimumBad, '"page N, ticket N", whole numbers from 1'), {
           page: 1,
           ticket: 1,
         }),
-        'slo/tiers': parsed(
+        'slo/tiers': is.parsed(
           parseTiers,
           'a list like "page-fast 15m/2m 10%, ticket-slow 6h/30m 30%": tier (each once), long/short window, share of budget',
         ),
-        'slo/events-per-day': rule('a whole number, in quotes', value => /^\d+$/.test(String(value))),
+        'slo/events-per-day': is.rule('a whole number, in quotes', value => /^\d+$/.test(String(value))),
       },
     },
     spec: {
-      description: or(text, ''),
-      service: always(service),
-      indicatorRef: rule('the name of an SLI in these files, without an indicator beside it', () => false),
+      description: is.or(is.text, ''),
+      service: is.always(service),
+      indicatorRef: is.rule('the name of an SLI in these files, without an indicator beside it', () => false),
       indicator: only(
         !isReferred,
         {
-          metadata: { name, displayName: text, labels: anything, annotations: anything },
+          metadata: { name: is.name, displayName: is.text, labels: anything, annotations: anything },
           spec: {
-            description: text,
+            description: is.text,
             thresholdMetric: only(isThreshold, source, 'there is a ratioMetric'),
             ratioMetric: only(
               !isThreshold,
               {
-                counter: rule<boolean>('true', value => value === true),
+                counter: is.rule<boolean>('true', value => value === true),
                 good: only(counted === 'good', source, 'bad is counted'),
                 bad: only(counted === 'bad', source, 'good is counted'),
                 total: source,
@@ -150,34 +139,34 @@ function schemaOf(document: Document) {
       ),
       timeWindow: [
         {
-          duration: always(isRolling ? rolling : calendar),
-          isRolling: always(rule<boolean>('true or false', value => typeof value === 'boolean')),
+          duration: is.always(isRolling ? rolling : calendar),
+          isRolling: is.always(is.rule<boolean>('true or false', value => typeof value === 'boolean')),
           calendar: only(
             !isRolling,
             {
-              startTime: always(rule<string>('a time like 2026-01-01 00:00:00', isStartTime)),
-              timeZone: always(rule<string>('a time zone like Europe/Berlin or UTC', isTimeZone)),
+              startTime: is.always(is.rule<string>('a time like 2026-01-01 00:00:00', isStartTime)),
+              timeZone: is.always(is.rule<string>('a time zone like Europe/Berlin or UTC', isTimeZone)),
             },
             'a rolling window has no calendar; isRolling: false has one',
           ),
         },
       ],
-      budgetingMethod: always(oneOf('Timeslices', 'Occurrences')),
+      budgetingMethod: is.always(is.oneOf('Timeslices', 'Occurrences')),
       objectives: [
         {
-          displayName: text,
-          target: always(target),
-          targetPercent: rule('a number above 0 and below 100, without a target beside it', () => false),
-          op: isThreshold ? required(operator) : operator,
+          displayName: is.text,
+          target: is.always(target),
+          targetPercent: is.rule('a number above 0 and below 100, without a target beside it', () => false),
+          op: isThreshold ? is.required(operator) : operator,
           value: only(
             isThreshold,
-            required(rule<number>('a number', Number.isFinite)),
+            is.required(is.rule<number>('a number', Number.isFinite)),
             'only a thresholdMetric is compared',
           ),
-          timeSliceTarget: only(isSliced, or(sliceTarget, fraction(1, 1)), noSlices),
+          timeSliceTarget: only(isSliced, is.or(sliceTarget, fraction(1, 1)), noSlices),
           timeSliceWindow: only(
             isSliced,
-            rule('1m', value => value === '1m' || value === 1),
+            is.rule('1m', value => value === '1m' || value === 1),
             noSlices,
           ),
         },
@@ -188,15 +177,15 @@ function schemaOf(document: Document) {
 }
 
 /** A document without findings. */
-export type Slo = Typed<ReturnType<typeof schemaOf>>
-export const sloOf = (document: Document): Slo => filled(schemaOf(document), document.value())
+export type Slo = is.Typed<ReturnType<typeof schemaOf>>
+export const sloOf = (document: Document): Slo => is.filled(schemaOf(document), document.value())
 
 /** Every value of a document that its shape does not allow, with its place and what it may be. */
 export function checkDocument(document: Document): Finding[] {
   if (document.syntax.length > 0) return document.syntax
   const second: Path = ['spec', 'timeWindow', 1]
   return [
-    ...checkShape(document, document.value(), schemaOf(document)),
+    ...is.checkShape(document, document.value(), schemaOf(document)),
     ...(document.get(second) === undefined ? [] : [found(document, second, 'second-window')]),
   ]
 }

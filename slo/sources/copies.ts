@@ -1,8 +1,9 @@
 import type { Sample } from './counter.ts'
 import type { Series } from './index.ts'
 
-/** Result of a query of Prometheus: `values` of a range vector or a query_range. */
-export type Matrix = { metric: Record<string, string>; values?: [seconds: number, value: string][] }[]
+type Point = [seconds: number, value: string]
+/** A series that Prometheus answers: `values` of a range vector and of a query_range, `value` of an instant vector. */
+export type Result = { metric: Record<string, string>; values?: Point[]; value?: Point }
 /** A series that Prometheus answered, its labels sorted by name. */
 export type Answered = { labels: Series['labels']; samples: Sample[] }
 
@@ -12,8 +13,8 @@ const gapMs = 60_000
 const skewMs = 5_000
 
 /** Of series that differ only in which server of a pair has them, the one with most samples, with the others' in its gaps. */
-export function onePerCopy(matrix: Matrix, replicaLabels: readonly string[]): Answered[] {
-  const named = matrix.map(({ metric, values = [] }) => {
+export function onePerCopy(results: readonly Result[], replicaLabels: readonly string[]): Answered[] {
+  const named = results.map(({ metric, value, values = value ? [value] : [] }) => {
     const kept = Object.entries(metric).filter(([label]) => !replicaLabels.includes(label))
     const labels = Object.fromEntries(kept.sort(([a], [b]) => (a < b ? -1 : 1)))
     return { labels, samples: values.map(sampleOf) }
@@ -40,7 +41,7 @@ function filled(samples: Sample[], other: Sample[]): Sample[] {
   return more.length === 0 ? samples : [...samples, ...more].sort((a, b) => a.timeMs - b.timeMs)
 }
 
-const sampleOf = ([seconds, value]: [number, string]): Sample => ({
+const sampleOf = ([seconds, value]: Point): Sample => ({
   timeMs: Math.round(seconds * 1000),
   value: Number(value.replace('Inf', 'Infinity')),
 })

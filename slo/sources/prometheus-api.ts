@@ -2,13 +2,11 @@ import { errorCode } from '@tintype/lib/errors.ts'
 import { askBounded, TooLong } from '@tintype/lib/http/bounded-request.ts'
 import { countLimit, limits } from '@tintype/lib/limits.ts'
 import { turns } from '@tintype/lib/turns.ts'
-import { type Answered, type Matrix, onePerCopy } from './copies.ts'
+import { type Answered, onePerCopy, type Result } from './copies.ts'
 import { SourceError } from './index.ts'
 import { type Scope, scoped, unscoped, withMatchers } from './promql.ts'
 
 type Answer<T> = { status?: string; error?: string; warnings?: string[]; isPartial?: boolean; data?: T }
-
-type Instant = { value: [seconds: number, value: string] }
 
 /** A scrape and its write take so long. */
 const settleSeconds = 5
@@ -69,13 +67,20 @@ export function prometheusApi(url: string, scope: Scope = unscoped) {
     if (warnings.length > 0) fail(`answered only in part: ${warnings.join('; ')}`)
     return answer.data
   }
-  const evaluate = async (path: string, promql: string, times: Record<string, number>): Promise<Matrix> => {
+  const evaluate = async (
+    path: 'query' | 'query_range',
+    promql: string,
+    times: Record<string, number>,
+    isRange = false,
+  ): Promise<Answered[]> => {
     const query = scoped(promql, scope)
     const parameters = parametersOf({ query, ...times, timeout: `${limits.readSeconds.value}s` })
-    const { result } = await call<{ result: Matrix }>(path, query, parameters)
+    const { result } = await call<{ result: Result[] }>(path, query, parameters)
     if (result.some(each => 'histograms' in each || 'histogram' in each))
       fail(`has native histograms, not numbers, for ${query}: histogram_count() of them is a counter`)
-    if (result.length <= limits.readSeries.value) return result
+    if (isRange && result.some(({ values }) => values === undefined))
+      fail(`answered no samples of ${query}: it does not read ranges as Prometheus does`)
+    if (result.length <= limits.readSeries.value) return onePerCopy(result, scope.replicaLabels)
     countLimit('readSeries')
     return fail(`has ${result.length} series, more than ${limits.readSeries.value}, for ${query}`)
   }
@@ -90,8 +95,8 @@ export function prometheusApi(url: string, scope: Scope = unscoped) {
      */
     async now(): Promise<number> {
       const query = withMatchers('max(timestamp(up)) or vector(0)', scope.selectors)
-      const { result } = await call<{ result: Instant[] }>('query', query, parametersOf({ query }))
-      const [at = Date.now() / 1000, newest = 0] = result[0]?.value.map(Number) ?? []
+      const { result } = await call<{ result: Result[] }>('query', query, parametersOf({ query }))
+      const [at = Date.now() / 1000, newest = 0] = result[0]?.value?.map(Number) ?? []
       const isLate = newest > 0 && at - newest > 2 * (scope.scrapeSeconds ?? 60) + settleSeconds
       return (isLate ? newest : at) * 1000
     },
@@ -100,22 +105,11 @@ export function prometheusApi(url: string, scope: Scope = unscoped) {
       (await call<{ activeAlertmanagers: unknown[] }>('alertmanagers', 'alertmanagers', parametersOf({})))
         .activeAlertmanagers.length > 0,
     /** The samples of a range vector, at a time in epoch seconds. */
-    async query(query: string, time: number): Promise<Answered[]> {
-      const matrix = await evaluate('query', query, { time })
-      if (matrix.some(({ values }) => values === undefined))
-        fail(`answered no samples of ${query}: it does not read ranges as Prometheus does`)
-      return onePerCopy(matrix, scope.replicaLabels)
-    },
+    query: (query: string, time: number) => evaluate('query', query, { time }, true),
     /** An instant vector, at a time in epoch seconds. */
-    async instant(query: string, time: number): Promise<Answered[]> {
-      const vector = (await evaluate('query', query, { time })) as (Instant & Matrix[number])[]
-      return onePerCopy(
-        vector.map(({ metric, value }) => ({ metric, values: [value] })),
-        scope.replicaLabels,
-      )
-    },
-    range: async (query: string, start: number, end: number, step: number): Promise<Answered[]> =>
-      onePerCopy(await evaluate('query_range', query, { start, end, step }), scope.replicaLabels),
+    instant: (query: string, time: number) => evaluate('query', query, { time }),
+    range: (query: string, start: number, end: number, step: number) =>
+      evaluate('query_range', query, { start, end, step }),
     /** How many series a selector has between two times. */
     series: async (selector: string, start: number, end: number) =>
       (await call<unknown[]>('series', selector, match([selector], start, end))).length,

@@ -34,9 +34,6 @@ const daysAtOnce = 30
 const metricsAtOnce = 10
 
 type Range = { from: Minute; to: Minute }
-/** What a counter grew in each minute, and what those of its series grew that are the part; null where that was not read. */
-type Growth = { all: Float64Array; part: Float64Array | null; isSummed: boolean }
-
 /** The source over Prometheus’ HTTP API, version 2 or 3. */
 export function openPrometheus(url: string, scope: Scope = unscoped): Source {
   const api = prometheusApi(url, scope)
@@ -108,8 +105,8 @@ const isWithin = (part: Selector, total: Selector): boolean =>
   total.matchers.every(each => part.matchers.some(other => formatMatcher(other) === formatMatcher(each)))
 
 /**
- * What a counter grew, and those of its series that a selector means. Of too many series, or where that is asked for, Prometheus
- * sums the growth: the part of a sum must be one too, or it could be larger than the whole.
+ * What a counter grew in each minute, and those of its series that a selector means. Of too many series, or where that is asked
+ * for, Prometheus sums the growth: the part of a sum must be one too, or it could be larger than the whole.
  */
 async function readGrowth(reading: Reading, counter: Counter, part: Selector | null, isSummed = false) {
   if (!counter.selector) return readEach(reading, counter, computedSeries, part)
@@ -121,12 +118,8 @@ async function readGrowth(reading: Reading, counter: Counter, part: Selector | n
 }
 
 /** From all samples, piece by piece. */
-async function readEach(
-  { api, maxGapSeconds, from, to }: Reading,
-  counter: Counter,
-  series: number,
-  part: Selector | null,
-): Promise<Growth> {
+async function readEach(reading: Reading, counter: Counter, series: number, part: Selector | null) {
+  const { api, maxGapSeconds, from, to } = reading
   const sums = { all: new Float64Array(to - from), part: part && new Float64Array(to - from) }
   const last = await lastBefore(api, counter, maxGapSeconds, from)
   const piece = Math.max(60, Math.floor(maxSamples / samplesAMinute / Math.max(1, series)))
@@ -162,11 +155,7 @@ async function lastBefore(api: PrometheusApi, counter: Counter, gapSeconds: numb
 }
 
 /** From the last samples of each minute: events between that and a restart in the same minute are missing. */
-async function readSum(
-  { api, maxGapSeconds, from, to }: Reading,
-  counter: Counter,
-  series: number,
-): Promise<Growth> {
+async function readSum({ api, maxGapSeconds, from, to }: Reading, counter: Counter, series: number) {
   countLimit('readSeries')
   const summed = `sum(${growth(counter, `${lead(maxGapSeconds)}s`, '1m')} >= 0 < +Inf)`
   if (series * (to - from) > limits.readSummed.value * 1e6) {

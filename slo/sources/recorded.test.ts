@@ -39,3 +39,17 @@ test('a group has minutes for a day after the last that it counted, an objective
   expect(await ends(grouped)).toBe(59 + 1_440)
   expect(await ends([perBusy as Objective])).toBe(3_000)
 })
+
+test('the time of the source is asked while its minutes are read, so that one that hangs costs its time once', async () => {
+  const { promise: isRead, resolve } = Promise.withResolvers<void>()
+  const both = {
+    ...source,
+    now: () => isRead.then(() => 30 * 60_000),
+    slots: (...asked: Parameters<typeof source.slots>) => {
+      resolve()
+      return source.slots(...asked)
+    },
+  }
+  const recorded = await readRecorded(both, [perBusy as Objective], { from: 0, to: 60 })
+  expect(recorded?.objectives[0]?.slots).toHaveLength(30)
+})

@@ -45,18 +45,20 @@ export async function readRecorded(
   objectives: readonly Objective[],
   { from, to: wanted, since, begun: knownOf = () => undefined, fromOf = () => from }: Period,
 ): Promise<Recorded | undefined> {
-  const to = Math.min(wanted, toMinute(await source.now()))
-  const known = await grouped(source, objectives, from, to)
+  const known = await grouped(source, objectives, from, wanted)
   const reads = known.map(async (objective): Promise<Read> => {
     const own = fromOf(objective)
-    const slots = await source.slots(objective.sli, own, to).catch(error => {
+    const slots = await source.slots(objective.sli, own, wanted).catch(error => {
       throw error instanceof SourceError
         ? new SourceError(`${objective.id}: ${error.message}`, { cause: error.cause })
         : error
     })
     return { objective, from: own, slots }
   })
-  const read = await Promise.all(reads)
+  // At once: a source that hangs takes its whole time for each.
+  const [now, whole] = await Promise.all([source.now(), Promise.all(reads)])
+  const to = Math.min(wanted, toMinute(now))
+  const read = whole.map(each => ({ ...each, slots: each.slots.slice(0, Math.max(0, to - each.from)) }))
   const begin = async (each: Read) => since ?? (await beginOf(source, each)) ?? knownOf(each.objective)
   const all = await Promise.all(read.map(async each => ({ ...each, begun: await begin(each) })))
   const start = all.toSorted((a, b) => rank(a) - rank(b)).find(({ begun }) => begun !== undefined)?.begun

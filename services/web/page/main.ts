@@ -15,8 +15,7 @@ find('#drop-limits').textContent = say('limits', {
   bytes: Number(maxUploadBytes),
   time: promiseSeconds === '60' ? words.aMinute : duration(Number(promiseSeconds)),
 })
-const days = Number(keepPhotosDays)
-find('#keeping').textContent = words.keeping + (days > 0 ? ` ${say('keepingDays', { days })}` : '')
+find('#keeping').textContent = say('keeping', { days: Number(keepPhotosDays) })
 find('#choices').append(choices())
 void showNavigation('upload')
 showInterrupted()

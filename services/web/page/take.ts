@@ -62,12 +62,7 @@ async function addFolder(folder: FileSystemDirectoryEntry, add: (files: File[]) 
   const found: Found = { photos: [], others: 0, cut: false }
   await search(folder, found)
   const { photos, others, cut } = found
-  const parts = [
-    say('folder', { name: folder.name, photos: photos.length }),
-    others > 0 ? say('folderOthers', { others }) : '',
-    cut ? say('folderCut', { most }) : '',
-  ]
-  const text = `${parts.join('')}.`
+  const text = say('folder', { photos: photos.length, name: folder.name, others, most: cut ? most : 0 })
   find('#taken').textContent = text
   announce(text)
   add(photos)

@@ -629,6 +629,19 @@ describeWithParts('the upload page', ['chromium'], parts => {
     await row('harbour.jpg').waitFor({ state: 'detached' })
   })
 
+  test('bars are drawn also in forced colours, in which a browser removes backgrounds', async () => {
+    await choose(harbour)
+    await ready('harbour.jpg')
+    await picture('harbour.jpg').click()
+    const segment = row('harbour.jpg').locator('.segment').first()
+    const fill = () => segment.evaluate('each => getComputedStyle(each).backgroundColor')
+    const usual = await fill()
+    await page.emulateMedia({ forcedColors: 'active' })
+    const forced = await fill()
+    await page.emulateMedia({ forcedColors: 'none' })
+    expect(forced).toBe(usual)
+  })
+
   test('dark colours print as dark text on white paper', async () => {
     await page.getByLabel('Colours').selectOption('dark')
     await page.emulateMedia({ media: 'print' })

@@ -633,13 +633,13 @@ describeWithParts('the upload page', ['chromium'], parts => {
     await choose(harbour)
     await ready('harbour.jpg')
     await picture('harbour.jpg').click()
-    const segment = row('harbour.jpg').locator('.segment').first()
-    const fill = () => segment.evaluate('each => getComputedStyle(each).backgroundColor')
-    const usual = await fill()
+    await row('harbour.jpg').locator('.segment').first().waitFor()
     await page.emulateMedia({ forcedColors: 'active' })
-    const forced = await fill()
+    const drawn = (selector: string, part = '') =>
+      page.evaluate(`getComputedStyle(document.querySelector('${selector}'), '${part}').forcedColorAdjust`)
+    expect(await drawn('.segment')).toBe('none')
+    expect(await drawn('.stages dt', '::before')).toBe('none')
     await page.emulateMedia({ forcedColors: 'none' })
-    expect(forced).toBe(usual)
   })
 
   test('dark colours print as dark text on white paper', async () => {

@@ -6,14 +6,6 @@ import { deserialize, serialize } from 'node:v8'
 import { brotliCompressSync, gzipSync } from 'node:zlib'
 import { type Request, type RequestHandler, type Response, Router } from 'express'
 
-/** The pages of one folder: each `.html` by name, and the files that they load under `/assets/<content hash>/`. */
-type Pages = {
-  /** Mount at the root, before the pages: `app.use(pages.assets)`. */
-  assets: Router
-  /** The handler of one page: `app.get('/', pages.html('index.html'))`. @throws when there is no such file. */
-  html(name: string): RequestHandler
-}
-
 /** Browser libraries of npm: the file to serve for a bare import, `{ uplot: '/…/uPlot.esm.js' }`. */
 type Vendor = Record<string, string>
 /** Values for placeholders in HTML: `{promiseSeconds}`. */
@@ -39,6 +31,9 @@ const contentSecurityPolicy = [
 ].join('; ')
 
 /**
+ * The pages of one folder: `app.use(pages.assets)`, the files that they load under `/assets/<content hash>/`, and then
+ * `app.get('/', pages.html('index.html'))`, which throws when there is no such page.
+ *
  * Reads a folder of `.html`, `.css`, `.svg`, `.json` and browser `.ts`, makes JSON a module, strips the types, compresses, and serves all from memory.
  * Synchronous: a quarter of a second for 25 files, most of it brotli, and 17 MiB for Node's type stripping. So the result
  * is kept below node_modules, and the next process that opens the same files reads it there.
@@ -49,7 +44,7 @@ const contentSecurityPolicy = [
  * `@tintype/lib/page/browser/…`, and vendors by their key.
  * @throws when a file cannot be read or is not erasable TypeScript, and when HTML names an unknown value.
  */
-export function openPages(folder: string, options: { vendor?: Vendor; values?: Values } = {}): Pages {
+export function openPages(folder: string, options: { vendor?: Vendor; values?: Values } = {}) {
   const { vendor = {}, values = {} } = options
   const files = [
     ...read(folder, 'page'),
@@ -62,7 +57,10 @@ export function openPages(folder: string, options: { vendor?: Vendor; values?: V
   const assets = kept(versionOf([...files, source]), () =>
     files.map(file => [file.path, compress(compile(file, vendor, all))]),
   )
-  return { assets: assetRouter(version, assets), html: name => htmlHandler(name, assets.get(`page/${name}`)) }
+  return {
+    assets: assetRouter(version, assets),
+    html: (name: string) => htmlHandler(name, assets.get(`page/${name}`)),
+  }
 }
 
 const cache = `${import.meta.dirname}/../../node_modules/.cache/pages`

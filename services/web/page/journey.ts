@@ -24,7 +24,13 @@ export function journey(photo: Photo): Node[] {
     // Hidden from screen readers: the list below has the same values.
     h('div', { class: 'bar', 'aria-hidden': 'true' }, ...stages.map(stage => segment(stage, total))),
     h('dl', { class: 'stages' }, ...stages.map(row)),
-    h('p', { class: 'soft small marks' }, ...marks(photo, traceId)),
+    h(
+      'p',
+      { class: 'soft small marks' },
+      [`${words.photo} `, h('code', {}, photo.id), ' · '],
+      traceId && [`${words.trace} `, h('code', {}, traceId), ' · '],
+      h('a', { href: `photos/${photo.id}/original`, target: '_blank', rel: 'noopener' }, words.original),
+    ),
   )
   // If the log server's page can be reached.
   void pageAddresses.then(({ logs }) => {
@@ -46,10 +52,3 @@ function row({ stage, seconds }: StageTime): HTMLElement {
   const text = seconds === undefined ? words.notSeen : duration(seconds)
   return h('div', {}, h('dt', { 'data-stage': stage }, words[stage]), h('dd', {}, text))
 }
-
-/** The ids to quote when asking for help, and a link to the original. */
-const marks = ({ id }: Photo, traceId: string | undefined): (Node | string)[] => [
-  ...[`${words.photo} `, h('code', {}, id), ' · '],
-  ...(traceId ? [`${words.trace} `, h('code', {}, traceId), ' · '] : []),
-  h('a', { href: `photos/${id}/original`, target: '_blank', rel: 'noopener' }, words.original),
-]

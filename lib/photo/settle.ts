@@ -137,11 +137,7 @@ function stagesOf({ waitedMs, claimedAt, earlier }: Claim, { begunAt, encodedAt 
 export const roundedSeconds = (ms: number): number => Math.round(ms * 1000) / 1e6
 
 /** Writes a result if there is none, and returns the one that stands. A damaged one is replaced. */
-export async function putResult<R extends ResultRecord>(
-  storage: Storage,
-  { owner, photo }: Job,
-  result: R,
-): Promise<R | ResultRecord> {
+export async function putResult<R extends ResultRecord>(storage: Storage, { owner, photo }: Job, result: R) {
   const key = photoKey(owner, photo, 'result.json')
   const body = bytesOf(result)
   if ((await storage.put(key, body, { ifAbsent: true, beside: true })) !== 'exists') return result

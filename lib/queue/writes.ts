@@ -204,11 +204,7 @@ export async function replay(engine: Engine, photo: PhotoId): Promise<'queued' |
 }
 
 /** After the loss of the queue: adds a photo that has a result in storage, with its outcome, which is not counted again. */
-export async function restore(
-  engine: Engine,
-  job: Job,
-  { outcome }: { outcome: Outcome | null },
-): Promise<'restored' | 'already'> {
+export async function restore(engine: Engine, job: Job, { outcome }: { outcome: Outcome | null }) {
   const isNew = await insertRow(engine, job, { state: 'done', ended_at: engine.clock(), outcome })
   return isNew ? 'restored' : 'already'
 }

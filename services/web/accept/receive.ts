@@ -30,13 +30,7 @@ export async function acceptPhoto(web: Web, request: Request, response: Response
   })
 }
 
-async function receive(
-  web: Web,
-  request: Request,
-  response: Response,
-  startedAt: number,
-  parent: string | undefined,
-): Promise<Accepted | Refused> {
+async function receive(web: Web, request: Request, response: Response, startedAt: number, parent?: string) {
   const { owner, session } = visitorOf(response)
   const { queue, log, metrics, probeToken } = web
   const { maxUploadBytes: maxBytes, maxPixels, promiseSeconds } = web.limits

@@ -1,4 +1,4 @@
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join, relative, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { readArguments, runCommand } from '@tintype/lib/command-line.ts'
@@ -37,7 +37,7 @@ function main(args: string[]): number {
     json: render(spec),
   }))
   if (values.check) {
-    const stale = files.filter(({ path, json }) => read(path) !== json)
+    const stale = files.filter(({ path, json }) => !existsSync(path) || readFileSync(path, 'utf8') !== json)
     for (const { path } of stale)
       process.stderr.write(`${relative('', path)} differs from its directory; run npm run dashboards\n`)
     return stale.length > 0 ? 1 : 0
@@ -51,12 +51,4 @@ function main(args: string[]): number {
 if (import.meta.main) {
   const args = process.argv.slice(2)
   process.exitCode = await runCommand(args, usage, () => main(args))
-}
-
-function read(file: string): string | undefined {
-  try {
-    return readFileSync(file, 'utf8')
-  } catch {
-    return undefined
-  }
 }

@@ -21,7 +21,7 @@ import { translated, word } from './words.ts'
 const address = new URL(location.href)
 let zoom: Zoom = clamp({
   hours: zooms.find(hours => String(hours) === address.searchParams.get('hours')) ?? 24,
-  until: Number(address.searchParams.get('until') ?? 0),
+  until: Number(address.searchParams.get('until')) || 0,
 })
 
 /** The time that an alert's link is about; null shows now. */

@@ -61,6 +61,12 @@ test('while the source is away the public is told so, and the source is asked on
   expect(logged).toEqual([])
 })
 
+test('the status page with a slash behind it is the one without, below any prefix', async () => {
+  const { ask } = await pages()
+  const answer = await ask('status/')
+  expect([answer.redirected, new URL(answer.url).pathname]).toEqual([true, '/status'])
+})
+
 test('the state is computed once a second for all who ask from elsewhere, and each time for this machine', async () => {
   const { ask, counts } = await pages()
   const elsewhere = { 'X-Forwarded-For': '192.0.2.1' }

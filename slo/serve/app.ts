@@ -66,7 +66,10 @@ export function createSloApp(options: {
   app.get('/pages.json', otherPages({ dataDir, sloUrl: null, own: { status: 'status', objectives: '.' } }))
   app.use(pages.assets)
   app.get('/', pages.html('index.html'))
-  app.get('/status', pages.html('status.html'))
+  // The addresses in the page are relative to it.
+  const withoutSlash: RequestHandler = ({ path }, response, next) =>
+    path.endsWith('/') ? response.redirect(301, '../status') : next()
+  app.get('/status', withoutSlash, pages.html('status.html'))
   app.get('/docs/runbooks/:name', runbooks(directory))
   app.use('/api', (_request, response, next) => {
     response.set('Cache-Control', 'no-store')

@@ -159,6 +159,16 @@ describeWithParts('the pages of slo in each state', ['chromium'], ({ chromium: e
     expect(await textOf('burning', 'status', '#lead')).toMatch(/^Offline\. In the last 24 hours 19 minutes/)
   })
 
+  test('an address with a part of the day that is none shows the whole day', async () => {
+    shown = 'healthy'
+    problems = []
+    await page.goto(`${address}/?until=soon&hours=many&lang=en`)
+    await page.waitForSelector('html[data-ready]')
+    expect(await page.textContent('#zoom [aria-pressed="true"]')).toBe('24 h')
+    expect(await page.getAttribute('.strip', 'viewBox')).toBe('0 0 1440 10')
+    expect(problems).toEqual([])
+  })
+
   test('downtime that is over for a day is shown no more', async () => {
     expect(await textOf('healthy', '', '#planned tbody')).toBe('2026-11-27 00:1000:55a new disk')
   })

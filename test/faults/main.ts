@@ -1,4 +1,4 @@
-import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { globSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { runCommand } from '@tintype/lib/command-line.ts'
 import { ExpectedError } from '@tintype/lib/errors.ts'
@@ -71,8 +71,7 @@ async function* inject(
 
 /** @throws ExpectedError when the folder holds no recordings. */
 async function* again(folder: string, { chosen }: Asked): AsyncGenerator<Finding> {
-  const files = existsSync(folder) ? readdirSync(folder) : []
-  const recordings = files.filter(name => name.endsWith('.json'))
+  const recordings = globSync('*.json', { cwd: folder }).sort()
   if (recordings.length === 0) throw new ExpectedError(`${folder} holds no recordings: make some with --keep`)
   for (const name of recordings) {
     const { drill, at } = readRecording(join(folder, name))

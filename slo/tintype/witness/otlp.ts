@@ -1,6 +1,5 @@
-import { createReadStream, readdirSync, statSync } from 'node:fs'
+import { createReadStream, globSync, statSync } from 'node:fs'
 import { join } from 'node:path'
-import { errorCode } from '@tintype/lib/errors.ts'
 import { linesOfStream } from './lines.ts'
 
 /** The fields of an OTLP JSON line that are read. */
@@ -14,21 +13,15 @@ export type OtlpSpan = {
 }
 
 /** The files of a folder that were written to since a time. */
-export function filesSince(folder: string, ms: number): string[] {
-  try {
-    return readdirSync(folder)
-      .filter(name => name.endsWith('.jsonl'))
-      .map(name => join(folder, name))
-      .filter(file => {
-        // Another process may rotate it away meanwhile.
-        const found = statSync(file, { throwIfNoEntry: false })
-        return found && found.size > 0 && found.mtimeMs >= ms
-      })
-  } catch (error) {
-    if (errorCode(error) === 'ENOENT') return []
-    throw error
-  }
-}
+export const filesSince = (folder: string, ms: number): string[] =>
+  globSync('*.jsonl', { cwd: folder })
+    .sort()
+    .map(name => join(folder, name))
+    .filter(file => {
+      // Another process may rotate it away meanwhile.
+      const found = statSync(file, { throwIfNoEntry: false })
+      return found && found.size > 0 && found.mtimeMs >= ms
+    })
 
 /** The spans in files written to since a time, of the lines that hold a text. */
 export async function* spansIn(folder: string, sinceMs: number, text: string): AsyncGenerator<OtlpSpan> {

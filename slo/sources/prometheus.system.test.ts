@@ -113,6 +113,11 @@ describe('a Prometheus that is none', () => {
     expect(await openPrometheus(url, { ...unscoped, scrapeSeconds: 15 }).now()).toBe(expected)
   })
 
+  test('a source that refuses to say its time is read all the same', async () => {
+    const url = await answering(422, '{"status":"error","error":"label namespace is missing"}')
+    expect(Math.abs((await openPrometheus(url).now()) - Date.now())).toBeLessThan(5_000)
+  })
+
   test('an answer of one value for a range of samples is refused', async () => {
     const url = await answeringWith([{ metric: {}, value: [0, '1'] }])
     await expect(openPrometheus(url).slots(computed, 0, 1)).rejects.toThrow(/does not read ranges/)

@@ -35,7 +35,6 @@ export function rememberSlots(source: Source) {
     },
     /** While nothing could be read since the start: the minute of the first attempt, before which nothing counts as offline. */
     blindUntil: () => blindUntil,
-    now: () => orElse(source.now(), () => Date.now()),
 
     async slots(sli: Sli, from: Minute, to: Minute) {
       const key = JSON.stringify(sli)

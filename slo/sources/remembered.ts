@@ -64,6 +64,8 @@ export function rememberSlots(source: Source) {
     async seenBefore(sli: Sli, minute: Minute) {
       const key = JSON.stringify(sli)
       if (minute >= (seen.get(key) ?? Number.POSITIVE_INFINITY)) return true
+      // Where its minutes could not be read: a source that hangs takes its whole time for each question.
+      if (Number.isFinite(kept.get(key)?.missedFrom)) return false
       const isSeen = await orElse(source.seenBefore(sli, minute), () => false)
       if (isSeen) seen.set(key, minute)
       return isSeen

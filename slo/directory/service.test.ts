@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { temporaryFolder } from '../../test/support.ts'
 import { readDirectory, readServiceFile, tintypeFolder } from '../directory.ts'
-import { targetsOf } from '../serve/targets.ts'
+import { readTargets, targetsOf } from '../serve/targets.ts'
 import { asHost, expand } from './expand.ts'
 import { parseService } from './service.ts'
 
@@ -125,6 +125,17 @@ test('two targets of one job and instance are refused', () => {
     )
   expect(of('/metrics')).toMatchObject([{ job: 'web', instance: 'web:1' }])
   expect(() => of('/metrics', '/others')).toThrow('two targets are web web:1')
+})
+
+test('a file of targets is read as Prometheus reads it, with scheme and path', async () => {
+  const file = join(await temporaryFolder(), 'targets.json')
+  const labels = { job: 'web', __scheme__: 'https', __metrics_path__: '/admin/metrics' }
+  writeFileSync(file, JSON.stringify([{ targets: ['a:1', '[::1]:2'], labels }, { targets: ['b:3'] }]))
+  expect(readTargets(file, [])?.map(({ job, instance, url }) => [job, instance, url.href])).toEqual([
+    ['web', 'a:1', 'https://a:1/admin/metrics'],
+    ['web', '[::1]:2', 'https://[::1]:2/admin/metrics'],
+    ['b:3', 'b:3', 'http://b:3/metrics'],
+  ])
 })
 
 test('a variable has a value, a default, or is missed', () => {

@@ -42,3 +42,15 @@ test('minutes that a late clock of the source has not reached are not offline', 
   const [view] = evaluations.viewsAt(now)
   expect([view?.at, view?.standing.good, view?.standing.bad]).toEqual([now - 5, 1440, 0])
 })
+
+test('a source that does not answer is not asked further, as each question takes its whole time', async () => {
+  const asked: string[] = []
+  const away = (what: string) => async () => {
+    asked.push(what)
+    throw new Error('did not answer')
+  }
+  const source = { ...counting({}), slots: away('slots'), seenBefore: away('seenBefore') }
+  const ungrouped = countedKinds.filter(({ name }) => name === 'bad-events')
+  expect(await openEvaluations(ungrouped, source, noStore).read(now)).toContain('did not answer')
+  expect(asked).toEqual(['slots'])
+})

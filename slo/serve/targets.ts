@@ -36,7 +36,7 @@ export function readTargets(file: string, given: readonly Target[]): readonly Ta
       targets.map(address => ({
         job: labels.job ?? address,
         instance: labels.instance ?? address,
-        url: new URL(`http://${address}/metrics`),
+        url: new URL(`${labels.__scheme__ ?? 'http'}://${address}${labels.__metrics_path__ ?? '/metrics'}`),
       })),
     )
   } catch {

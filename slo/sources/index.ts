@@ -38,7 +38,7 @@ export type Sli = RatioSli | ThresholdSli
 
 /** Where slots come from: Prometheus or the embedded recorder. Both give the same slots for the same samples. */
 export type Source = {
-  /** Up to when there are samples, epoch milliseconds. A minute that ends later is not judged. */
+  /** Up to when there are samples, epoch milliseconds. A minute that ends later is not judged. Never rejects. */
   now(): Promise<number>
   /** One slot for every minute of [from, to), in order; a minute without data has 0 of 0 and is unknown. */
   slots(sli: Sli, from: Minute, to: Minute): Promise<Slot[]>

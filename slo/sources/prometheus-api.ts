@@ -91,14 +91,16 @@ export function prometheusApi(url: string, scope: Scope = unscoped) {
   return {
     /**
      * Up to when there are samples, epoch milliseconds: the clock of Prometheus, and where samples come late, as by remote write,
-     * the newest one. Older than five minutes is none: then the scrapes have ended, and what is missing counts.
+     * the newest one. Older than five minutes is none: then the scrapes have ended, and what is missing counts. A clock an hour
+     * off is no clock that lags, and would leave everything unknown: ours is taken.
      */
     async now(): Promise<number> {
       const query = withMatchers('max(timestamp(up)) or vector(0)', scope.selectors)
       const { result } = await call<{ result: Result[] }>('query', query, parametersOf({ query }))
       const [at = Date.now() / 1000, newest = 0] = result[0]?.value?.map(Number) ?? []
       const isLate = newest > 0 && at - newest > 2 * (scope.scrapeSeconds ?? 60) + settleSeconds
-      return (isLate ? newest : at) * 1000
+      const isClock = Math.abs(at * 1000 - Date.now()) < 3_600_000
+      return isClock ? (isLate ? newest : at) * 1000 : Date.now()
     },
     /** Whether it has an Alertmanager to send alerts to. */
     hasAlertmanager: async () =>

@@ -105,12 +105,22 @@ describe('a Prometheus that is none', () => {
   })
 
   test.each([
-    ['whose samples are fresh', '970', 1_000_000],
-    ['whose samples come four minutes late', '760', 760_000],
-    ['that scrapes nothing', '0', 1_000_000],
-  ])('the time of a source %s is known', async (_, newest, expected) => {
-    const url = await answeringWith([{ metric: {}, value: [1000, newest] }])
-    expect(await openPrometheus(url, { ...unscoped, scrapeSeconds: 15 }).now()).toBe(expected)
+    ['whose samples are fresh', 60, 90, 60],
+    ['whose clock and samples are late', 300, 330, 300],
+    ['whose samples come four minutes late', 0, 240, 240],
+    ['that scrapes nothing', 60, Number.POSITIVE_INFINITY, 60],
+    ['whose clock is of another day', 86_400, 86_430, 0],
+  ])('the time of a source %s is known', async (_, clockAgo, newestAgo, expectedAgo) => {
+    const now = Math.floor(Date.now() / 1000)
+    const newest = Number.isFinite(newestAgo) ? now - newestAgo : 0
+    const url = await answeringWith([{ metric: {}, value: [now - clockAgo, `${newest}`] }])
+    const time = await openPrometheus(url, { ...unscoped, scrapeSeconds: 15 }).now()
+    expect(Math.abs(time / 1000 - (now - expectedAgo))).toBeLessThan(5)
+  })
+
+  test('a source that refuses to say its time is read all the same', async () => {
+    const url = await answering(422, '{"status":"error","error":"label namespace is missing"}')
+    expect(Math.abs((await openPrometheus(url).now()) - Date.now())).toBeLessThan(5_000)
   })
 
   test('an answer of one value for a range of samples is refused', async () => {

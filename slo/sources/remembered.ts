@@ -35,7 +35,6 @@ export function rememberSlots(source: Source) {
     },
     /** While nothing could be read since the start: the minute of the first attempt, before which nothing counts as offline. */
     blindUntil: () => blindUntil,
-    now: () => orElse(source.now(), () => Date.now()),
 
     async slots(sli: Sli, from: Minute, to: Minute) {
       const key = JSON.stringify(sli)
@@ -65,6 +64,8 @@ export function rememberSlots(source: Source) {
     async seenBefore(sli: Sli, minute: Minute) {
       const key = JSON.stringify(sli)
       if (minute >= (seen.get(key) ?? Number.POSITIVE_INFINITY)) return true
+      // Where its minutes could not be read: a source that hangs takes its whole time for each question.
+      if (Number.isFinite(kept.get(key)?.missedFrom)) return false
       const isSeen = await orElse(source.seenBefore(sli, minute), () => false)
       if (isSeen) seen.set(key, minute)
       return isSeen

@@ -36,9 +36,9 @@ type Period = {
 }
 
 /**
- * Reads the minutes [from, to) of all objectives, as far as the source’s clock has come. An objective begins with `since`, else with the first minute in which
- * something was counted, as in the generated rules: one that never counted anything has no minutes. The SLO starts with the
- * first Timeslices objective that has begun, else with the first one of any kind; undefined when none has.
+ * Reads the minutes [from, to) of all objectives, as far as the source’s clock has come. An objective begins with `since`, else
+ * with the first minute in which something was counted, as in the generated rules: one that never counted anything has no minutes.
+ * The SLO starts with the first Timeslices objective that has begun, else with the first one of any kind; undefined when none has.
  */
 export async function readRecorded(
   source: Source,

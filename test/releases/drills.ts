@@ -9,10 +9,10 @@ const encoded = '    const encodedAt = Math.max(begunAt, tools.queue.now())\n'
 /** Some photos, the same ones at each attempt. */
 const fails = (oneIn: number): Edit => [
   attempt,
-  "      'outcome' in request\n",
-  `      Number.parseInt(job.photo.slice(-2), 32) % ${oneIn} === 0
-        ? ({ outcome: 'crash', error: 'a bad release' } as never)
-        : 'outcome' in request\n`,
+  "    const answer = 'outcome' in request ?",
+  `    const answer = Number.parseInt(job.photo.slice(-2), 32) % ${oneIn} === 0
+      ? ({ outcome: 'crash', error: 'a bad release' } as never)
+      : 'outcome' in request ?`,
 ]
 
 export const drills: readonly Drill[] = [

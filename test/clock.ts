@@ -1,11 +1,13 @@
 /**
- * Preloaded into every process, it makes the clock of slo run CLOCK_TIMES as fast since CLOCK_SINCE, and its loops
- * with it: an hour of watching takes minutes. Time limits stay those of the world outside.
+ * Preloaded into every process, it makes the clock of slo run `times` as fast since `since`, and its loops with it: an hour
+ * of watching takes minutes. Time limits stay those of the world outside. Both numbers are in its address, which slo hands on
+ * with NODE_OPTIONS to the processes that it starts.
  */
 import { syncBuiltinESMExports } from 'node:module'
 import timers from 'node:timers/promises'
 
-const [since, times] = [Number(process.env.CLOCK_SINCE), Number(process.env.CLOCK_TIMES)]
+const given = new URL(import.meta.url).searchParams
+const [since, times] = [Number(given.get('since')), Number(given.get('times'))]
 
 if (process.argv[1]?.endsWith('slo/main.ts')) {
   const { now } = Date
@@ -23,3 +25,8 @@ if (process.argv[1]?.endsWith('slo/main.ts')) {
 export function fastTime(ms: number, since: number, times: number): number {
   return since + (ms - since) * times
 }
+
+/** The environment of processes whose slo has such a clock. */
+export const fastClock = (since: number, times: number) => ({
+  NODE_OPTIONS: `--import ${new URL(`?since=${since}&times=${times}`, import.meta.url)}`,
+})

@@ -10,7 +10,7 @@ import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest'
 import { freePort } from '../tools/free-port.ts'
 import { compareWithCatalogue } from './catalogue.ts'
 import { type Person, type Photo, person } from './client.ts'
-import { fastTime } from './clock.ts'
+import { fastClock, fastTime } from './clock.ts'
 import { photo } from './images.ts'
 import { journey } from './journey.ts'
 import { startTintype, type Tintype } from './service.ts'
@@ -55,9 +55,7 @@ afterAll(async () => {
 
 const settings = () => ({
   ALERT_WEBHOOK_URL: `http://127.0.0.1:${(phone.address() as AddressInfo).port}`,
-  NODE_OPTIONS: `--import ${join(import.meta.dirname, 'clock.ts')}`,
-  CLOCK_SINCE: String(clock.since),
-  CLOCK_TIMES: String(clock.times),
+  ...fastClock(clock.since, clock.times),
 })
 const settleMs = 75_000
 /** Of slo’s clock: three windows to compare with, three minutes each, and the first scrapes. */

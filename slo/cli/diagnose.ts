@@ -16,11 +16,9 @@ export const run: Verb = async (given, context) => {
   const stores = { dataDir, environment }
   const atMs = given.at === undefined ? nowMs : time('at', given.at, nowMs)
   const directory = context.directory()
-  const verdict = await withSource(given, context, async source => {
-    const sourceMs = await source.now()
-    const isBehind = sourceMs < nowMs
-    return diagnoseAt(directory, source, isBehind ? Math.min(atMs, sourceMs) : atMs)
-  })
+  const verdict = await withSource(given, context, async source =>
+    diagnoseAt(directory, source, Math.min(atMs, await source.now())),
+  )
   const stage = directory.service.stages.find(({ name }) => name === verdict.verdict)
   const { examplesOf, loggedBy } = await openExamples(directory)
   const since = verdict.since === null ? atMs - examplesMs : Date.parse(verdict.since)

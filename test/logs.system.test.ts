@@ -29,14 +29,15 @@ const logs = async (...args: string[]) => {
 const storyOf = async (photo: string): Promise<Entry[]> =>
   (await logs('timeline', '--photo', photo).catch(() => ({ entries: [] }))).entries
 
-/** The photo's entries once its promise is among them: the last that is written. */
+/** The photo's entries once the last ones of web and converter are among them: each ships its own. */
 const whole = (photo: string) =>
   until(
     async () => {
       const entries = await storyOf(photo)
-      return entries.some(({ payload }) => payload.event === 'promise.kept') && entries
+      const events = entries.map(({ payload }) => payload.event)
+      return ['photo.accepted', 'promise.kept'].every(each => events.includes(each)) && entries
     },
-    { timeoutMs: 30_000, what: `promise.kept of ${photo} in the logs` },
+    { timeoutMs: 30_000, what: `the promise of ${photo} in the logs` },
   )
 
 const service = ({ id }: Entry) => id.split('.')[0]

@@ -27,6 +27,18 @@ test('a gauge that nothing has set yet is not a number, so that it is not read a
   }
 })
 
+test('while one of the folders is missing no free space is shown, whichever it is', async () => {
+  const [there, missing] = [await temporaryFolder(), '/nowhere']
+  for (const folders of [
+    [there, missing],
+    [missing, there],
+  ]) {
+    const metrics = createMetrics('web', 'test')
+    watchMachine(metrics, folders)
+    expect(await sampleIn(metrics, 'tintype_disk_free_bytes')).toBeNaN()
+  }
+})
+
 test('a pause of the event loop counts by half its square, however often it was scraped', async () => {
   const metrics = createMetrics('web', 'test')
   watchMachine(metrics, [await temporaryFolder()])

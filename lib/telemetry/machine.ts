@@ -66,6 +66,7 @@ export function watchDisk(metrics: Metrics, folders: readonly string[]): void {
 }
 
 const fullest = (disks: (typeof unknownDisk)[]) =>
+  disks.find(disk => disk === unknownDisk) ??
   disks.reduce((a, b) => (a.bavail * b.blocks <= b.bavail * a.blocks ? a : b))
 
 /** Share of used descriptors. prom-client reads the limit once, and nothing when no file can be opened: that is 1. */

@@ -25,18 +25,19 @@ const removeFiles = ({ storage }: PhotoContext, owner: Owner, photo: PhotoId): P
   storage.delete(photoPrefix(owner, photo))
 
 const takeBackEveryMs = 1_000
+/** Until the next sweep, which enqueues what is still there: its promise is then late, and its files stay. */
+const takeBackTries = 3_600
 
 /**
- * Removes an upload whose enqueue failed, as soon as the queue answers or until the process ends. The job may be in the queue all
- * the same, when its connection broke after the commit: without the tombstone a converter would find no files, and the
- * promise would count as broken.
+ * Removes an upload whose enqueue failed. The job may be in the queue all the same, when its connection broke after the
+ * commit: without the tombstone a converter would find no files, and the promise would count as broken.
  */
 export async function takeBack(context: PhotoContext, owner: Owner, photo: PhotoId): Promise<void> {
-  for (;;)
+  for (let tries = 1; ; tries++)
     try {
       return await remove(context, { owner, photo })
     } catch (error) {
-      if (errorCode(error) === 'ERR_QUEUE_CLOSED') throw error
+      if (errorCode(error) === 'ERR_QUEUE_CLOSED' || tries === takeBackTries) throw error
       await sleep(takeBackEveryMs, undefined, { ref: false })
     }
 }

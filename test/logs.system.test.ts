@@ -48,7 +48,7 @@ const phonePhoto = () =>
     .withExif({
       IFD0: { Artist: 'planted artist', ImageDescription: 'planted description' },
       IFD3: {
-        GPSLatitude: '52/1 31/1 1234/100',
+        GPSLatitude: '52/1 31/1 12345678/1000000',
         GPSLatitudeRef: 'N',
         GPSLongitude: '13/1 24/1 5678/100',
         GPSLongitudeRef: 'E',
@@ -144,8 +144,8 @@ test('a published day is whole, and holds nothing personal and no secret', async
     ...secrets,
     cookie,
     cookie.split('.')[0] ?? cookie,
-    '1234/100',
-    '12.34',
+    '12345678/1000000',
+    '12.345678',
     'GPS',
   ])
     expect(text.includes(planted), planted).toBe(false)

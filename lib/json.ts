@@ -1,5 +1,5 @@
 /** The value of a JSON text; undefined when it is none, such as a line that the disk damaged. */
-export function readJson<T>(text: string): T | undefined {
+export function parseJson<T>(text: string): T | undefined {
   try {
     return JSON.parse(text)
   } catch {

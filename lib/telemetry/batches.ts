@@ -1,6 +1,6 @@
 import { isUtf8 } from 'node:buffer'
 import { type FileHandle, open } from 'node:fs/promises'
-import { readJson } from '../json.ts'
+import { parseJson } from '../json.ts'
 import { limits } from '../limits.ts'
 import { maxBatchBytes, newline, scanEntry, streamPrefix } from './entry.ts'
 import type { Segment, ShippableJournal } from './journal.ts'
@@ -117,7 +117,7 @@ function* readLines(bytes: Buffer, prefix: Buffer, expected: number): Generator<
   for (let start = 0, end = bytes.indexOf(newline); end >= 0; end = bytes.indexOf(newline, start)) {
     const line = bytes.subarray(start, end + 1)
     const seq = utf8 || isUtf8(line) ? scanEntry(bytes, start, end, prefix)?.seq : undefined
-    const isWhole = seq !== undefined && readJson(line.toString('latin1')) !== undefined
+    const isWhole = seq !== undefined && parseJson(line.toString('latin1')) !== undefined
     yield {
       seq: seq ?? expected,
       bytes: isWhole ? line : placeholder(prefix, seq ?? expected, line.length - 1),

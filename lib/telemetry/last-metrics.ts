@@ -6,6 +6,8 @@ import type { Metrics } from './metrics.ts'
 
 /** The folder of final metrics: SERVICE.INSTANCE.txt of each stopped process, in OpenMetrics. */
 export const lastMetricsFolder = (dataDir: string): string => join(dataDir, 'metrics')
+/** Service and instance in the name of such a file. */
+export const lastMetricsName = /^([^.]+)\.(.+)\.txt$/
 
 /** Writes this process's final metrics for the recorder on this machine, which has the counts since the last scrape by them. */
 export async function leaveMetrics(

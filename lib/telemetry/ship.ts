@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { faultPoint } from '../fault.ts'
 import { askBounded } from '../http/bounded-request.ts'
-import { readJson } from '../json.ts'
+import { parseJson } from '../json.ts'
 import { startPulse } from '../pulse.ts'
 import { type EntryBatch, readBatches } from './batches.ts'
 import { entryVersion, epochOf, sourceOf, streamPrefix } from './entry.ts'
@@ -142,7 +142,7 @@ async function send(
     signal: AbortSignal.timeout(answerTimeoutMs),
     maxMiB: 1,
   })
-  const answer = readJson<ServerAnswer>(text.toString()) ?? {} // a proxy may answer in the server's place
+  const answer = parseJson<ServerAnswer>(text.toString()) ?? {} // a proxy may answer in the server's place
   if (status === 200 && Number.isSafeInteger(answer.acked)) return { acked: answer.acked as number }
   if (status === 409 && !rewound && Number.isSafeInteger(answer.expected))
     return { expected: answer.expected as number }

@@ -1,6 +1,6 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { readJson } from '@tintype/lib/json.ts'
+import { parseJson } from '@tintype/lib/json.ts'
 import { namesIn } from './files.ts'
 import type { Block } from './lookup.ts'
 import type { StreamPart } from './merge.ts'
@@ -36,7 +36,7 @@ export const newestManifests = (folder: string): Manifest[] =>
 export function newestManifest(folder: string, day: string): Manifest | undefined {
   for (let revision = newestRevisions(folder).get(day) ?? 0; revision > 0; revision--) {
     const file = manifestFile(folder, { day, revision })
-    const manifest = existsSync(file) ? readJson<Manifest>(readFileSync(file, 'utf8')) : undefined
+    const manifest = existsSync(file) ? parseJson<Manifest>(readFileSync(file, 'utf8')) : undefined
     if (manifest) return manifest
   }
 }

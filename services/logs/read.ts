@@ -1,4 +1,4 @@
-/** A thread of its own for one look-up: neither reading a day's files nor a large answer must keep ingest waiting. */
+/** Each look-up runs in a separate thread: in the server's, reading a day's files or making a large answer would delay ingest. */
 import { once } from 'node:events'
 import { parentPort, Worker, workerData } from 'node:worker_threads'
 import { type LimitName, limits } from '@tintype/lib/limits.ts'

@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
-import { readJson } from '@tintype/lib/json.ts'
+import { parseJson } from '@tintype/lib/json.ts'
 import { type Folders, newsOf } from './daily.ts'
 import { linesWith, namesIn } from './files.ts'
 import { lookUp } from './lookup.ts'
@@ -39,7 +39,7 @@ export async function* linesOf(
 
 /** An entry from its line; undefined for a line that the disk damaged. */
 export function entryOf(line: Buffer | string): Entry | undefined {
-  const entry = readJson<Entry>(line.toString())
+  const entry = parseJson<Entry>(line.toString())
   return Object.keys(entry ?? {})
     .join()
     .startsWith('id,session,timestamp,payload,')

@@ -2,7 +2,7 @@ import { existsSync, readFileSync, statfsSync, statSync } from 'node:fs'
 import { rename, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { zstdCompressSync } from 'node:zlib'
-import { readJson } from '@tintype/lib/json.ts'
+import { parseJson } from '@tintype/lib/json.ts'
 import type { Folders } from './daily.ts'
 import { readAt } from './files.ts'
 import { dayFile, indexFile, type Manifest, manifestFile, newestManifests } from './manifest.ts'
@@ -136,7 +136,7 @@ const maxSampledDays = 90
 
 /** Oldest first; none of a file that a power cut or the disk damaged. */
 function looksIn(file: string): Look[] {
-  const looks = existsSync(file) ? readJson<object>(readFileSync(file, 'utf8')) : undefined
+  const looks = existsSync(file) ? parseJson<object>(readFileSync(file, 'utf8')) : undefined
   return Object.entries(looks ?? {}).map(([at, bytes]) => ({ atMs: Date.parse(at), bytes: Number(bytes) }))
 }
 

@@ -1,5 +1,5 @@
 import { isUtf8 } from 'node:buffer'
-import { readJson } from '@tintype/lib/json.ts'
+import { parseJson } from '@tintype/lib/json.ts'
 import { countLimit, limits } from '@tintype/lib/limits.ts'
 import {
   hasBytesAt,
@@ -50,7 +50,7 @@ export function readBatch(body: Buffer, stream: string): Line[] | string {
   }
   // One parse of all lines as an array; its length shows that no value runs over from one line to the next.
   const all = `[${body.toString('latin1', 0, body.length - 1).replaceAll('\n', ',')}]`
-  const entries = readJson<object[]>(all)
+  const entries = parseJson<object[]>(all)
   if (entries?.length !== lines.length) return 'a line is not JSON'
   const isStamped = (entry: object) => 'received_at' in entry || 'effective_at' in entry
   // Few batches hold that text at all.

@@ -2,7 +2,7 @@ import { countLimit, limits } from '@tintype/lib/limits.ts'
 import type { MetricName } from '@tintype/lib/telemetry/definitions.ts'
 import type { Log } from '@tintype/lib/telemetry/log.ts'
 import type { Metrics } from '@tintype/lib/telemetry/metrics.ts'
-import { type Loop, repeat } from '../serve/loop.ts'
+import { type Loop, startLoop } from '../serve/loop.ts'
 
 const spacingMs = 15_000
 /** An attempt starts early in its quarter of the minute, so that a healthy one also ends in it. */
@@ -70,7 +70,7 @@ export function startProbe(probe: Probe, names: ProbeModule['names'], options: P
     underWay.add(attempt)
   }
   const fail = (error: unknown) => log.error('probe.broken', { error: String(error) })
-  const loop = repeat(() => untilNextStart(Date.now(), Math.random()), start, fail)
+  const loop = startLoop(() => untilNextStart(Date.now(), Math.random()), start, fail)
 
   return {
     async stop() {

@@ -1,9 +1,10 @@
 import { setTimeout as delay } from 'node:timers/promises'
+import { repeat } from '@tintype/lib/repeat.ts'
 
 export type Loop = { stop(): Promise<void> }
 
 /** Waits and acts again and again until it is stopped. An error of a turn is passed to `onError` and does not end the loop. */
-export function repeat(
+export function startLoop(
   waitMs: () => number,
   act: (signal: AbortSignal) => Promise<void>,
   onError: (error: unknown) => void,
@@ -14,10 +15,7 @@ export function repeat(
     await delay(waitMs(), undefined, { signal })
     await act(signal)
   }
-  const loop = async (): Promise<void> => {
-    while (!signal.aborted) await turn().catch(error => signal.aborted || onError(error))
-  }
-  const looping = loop()
+  const looping = repeat(0, signal, turn, onError)
   return {
     async stop() {
       stopping.abort()

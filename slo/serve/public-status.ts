@@ -6,7 +6,7 @@ import type { Metrics } from '@tintype/lib/telemetry/metrics.ts'
 import { judge } from '../math/sli.ts'
 import { toMinute } from '../math/time.ts'
 import type { Source } from '../sources/index.ts'
-import { type Loop, repeat } from './loop.ts'
+import { type Loop, startLoop } from './loop.ts'
 import { onChange } from './on-change.ts'
 import type { View } from './view.ts'
 import type { Watch } from './watch.ts'
@@ -81,6 +81,6 @@ export async function startStatus(options: {
     say(null)
   }
   const fail = (error: unknown) => say(String(error))
-  const loop = repeat(() => everyMs, write, fail)
+  const loop = startLoop(() => everyMs, write, fail)
   return { stop: () => loop.stop().then(() => storage.close()) }
 }

@@ -9,7 +9,7 @@ import { alertsOf } from '../alerts/text.ts'
 import type { Minute } from '../sources/index.ts'
 import { type Diagnoser, inShort } from './diagnosis.ts'
 import type { Evaluations } from './evaluations.ts'
-import { repeat } from './loop.ts'
+import { startLoop } from './loop.ts'
 import { onChange } from './on-change.ts'
 import { expectSign } from './sign.ts'
 import type { View } from './view.ts'
@@ -107,7 +107,7 @@ export function startWatch(options: {
 
   const pulse = startPulse('the evaluation', stalledSeconds)
   let evaluated = false
-  const loop = repeat(
+  const loop = startLoop(
     () => {
       pulse.beat()
       return evaluated ? 60_000 - ((Date.now() - settleMs) % 60_000) : 0

@@ -3,9 +3,9 @@ import { join } from 'node:path'
 import { askBounded, TooLong } from '@tintype/lib/http/bounded-request.ts'
 import { countLimit, type LimitName, limits } from '@tintype/lib/limits.ts'
 import { type Pulse, startPulse } from '@tintype/lib/pulse.ts'
-import { lastMetricsFolder } from '@tintype/lib/telemetry/last-metrics.ts'
+import { lastMetricsFolder, lastMetricsName } from '@tintype/lib/telemetry/last-metrics.ts'
 import type { Log } from '@tintype/lib/telemetry/log.ts'
-import { type Loop, repeat } from '../../serve/loop.ts'
+import { type Loop, startLoop } from '../../serve/loop.ts'
 import { onChange } from '../../serve/on-change.ts'
 import { type ExposedSample, ExpositionError, parseExposition } from './exposition.ts'
 import type { Writer } from './writer.ts'
@@ -73,7 +73,7 @@ export function startRecorder(options: Options): Loop & Pick<Pulse, 'stalled'> {
     pulse.beat()
     return untilNextScrape(Date.now(), intervalMs)
   }
-  const loop = repeat(wait, turn, fail)
+  const loop = startLoop(wait, turn, fail)
   return {
     stalled: pulse.stalled,
     async stop() {
@@ -90,7 +90,7 @@ const keyOf = ({ job, instance }: Target): string => `${job}.${instance}`
 function recordLeft({ dataDir, store, log }: Options): void {
   const folder = lastMetricsFolder(dataDir)
   for (const name of existsSync(folder) ? readdirSync(folder) : []) {
-    const [, job, instance] = /^([^.]+)\.(.+)\.txt$/.exec(name) ?? []
+    const [, job, instance] = lastMetricsName.exec(name) ?? []
     if (!job || !instance) continue
     const file = join(folder, name)
     try {

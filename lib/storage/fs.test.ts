@@ -20,7 +20,7 @@ storageContract('fs', async () => {
 
 const body = (text: string) => Buffer.from(text)
 
-/** A script in a folder, run as a process of its own: `storage` is a storage in the folder. */
+/** Runs code in a separate process. In the code `storage` is the storage of the folder. */
 async function storageScript(folder: string, code: string): Promise<string> {
   const script = join(folder, 'script.ts')
   const open = `import { openFolder } from '${join(import.meta.dirname, 'fs.ts')}'

@@ -83,7 +83,9 @@ export function diagnose(
 const answer = (stage: string, best: Weighed | undefined, evidence: Weighed[], share = 1): Answer => ({
   ...nothing,
   ...(best && { cause: best.cause, lever: best.action }),
-  ...{ verdict: stage, evidence, confidence: round(share * (best?.explains ?? enough), 2) },
+  verdict: stage,
+  evidence,
+  confidence: round(share * (best?.explains ?? enough), 2),
 })
 
 function slowest(
@@ -174,7 +176,9 @@ function atRest(
   if (away.length === 0) return healthy
   const { cause, action } = model.away
   return {
-    ...{ ...healthy, cause, lever: action.replaceAll('$job', away.map(({ name }) => name).join(', ')) },
+    ...healthy,
+    cause,
+    lever: action.replaceAll('$job', away.map(({ name }) => name).join(', ')),
     evidence: away.map(({ metric }) => ({ metric, query: metric, cause, baseline: 1, now: 0, explains: 1 })),
   }
 }

@@ -130,7 +130,14 @@ function weigh(resource: Resource, stage: Stage, grown: Grown, now: Window, befo
   return {
     kind,
     raw: kind === 'exhausted' ? raw * Number.MAX_VALUE : raw,
-    ...{ metric, query, cause, baseline, now: current, explains: clamp(raw), action, blames },
+    metric,
+    query,
+    cause,
+    baseline,
+    now: current,
+    explains: clamp(raw),
+    action,
+    blames,
   }
 }
 

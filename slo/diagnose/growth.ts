@@ -11,8 +11,14 @@ export type Grown = Growth & { before: readonly Window[]; since: readonly Window
 
 /** A stage whose time did not grow. */
 export const still = (stage: string, before: readonly Window[]): Grown => ({
-  ...{ stage, baseline: null, now: null, growth: 0, share: 0 },
-  ...{ before, since: [], isDoubted: false },
+  stage,
+  baseline: null,
+  now: null,
+  growth: 0,
+  share: 0,
+  before,
+  since: [],
+  isDoubted: false,
 })
 
 /** The windows that a verdict compares with, in the order of time: first those of the same hour of earlier days. */

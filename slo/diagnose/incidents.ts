@@ -14,7 +14,7 @@ export type Burning = {
 
 /**
  * Reads when budgets burned in the days before a time. A budget burns when a short window is as bad as the one that its tier
- * alerts on; then a verdict is asked for. The running minute counts as far as it is known.
+ * alerts on; then a verdict is asked for. Of the running minute the samples so far count.
  */
 export async function readBurning(
   source: Source,

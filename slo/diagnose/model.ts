@@ -31,7 +31,10 @@ export type Resource = ResourceReading & { expression: Expression; metric: strin
 export function modelOf(service: Service): Model {
   const { jobs, away, failedSeconds, slowSeconds, traffic, replicas } = service
   return {
-    ...{ jobs, away, failedSeconds, slowSeconds },
+    jobs,
+    away,
+    failedSeconds,
+    slowSeconds,
     stages: service.stages.map(stage => ({
       ...stage,
       seconds: parseExpression(stage.seconds),

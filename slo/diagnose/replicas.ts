@@ -102,8 +102,11 @@ function slowReplicas(model: Model, job: string, instances: readonly string[], n
       )
       const [best] = found.evidence
       const text = remark(best && best.explains >= enough ? 'slowBecause' : 'slow', {
-        ...{ process: `${job} ${instance}`, stage: found.stage, cause: best?.cause ?? '' },
-        ...{ seconds: seconds.toFixed(2), usual: usual.toFixed(2) },
+        process: `${job} ${instance}`,
+        stage: found.stage,
+        cause: best?.cause ?? '',
+        seconds: seconds.toFixed(2),
+        usual: usual.toFixed(2),
       })
       return [{ job, instance, text, isAway: false, slow: found, growth }]
     })

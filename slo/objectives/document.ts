@@ -75,7 +75,8 @@ function placed(file: string, lineCounter: LineCounter, yaml: Yaml): Document {
     }),
   )
   const below = (base: Path, value: unknown): Document => ({
-    ...{ file, syntax },
+    file,
+    syntax,
     // Of the values, in which aliases (`*name`) and merged maps (`<<`) are what they stand for.
     get: path =>
       path.reduce<unknown>((at, key) => (at as Record<string, unknown> | null | undefined)?.[key], value),
@@ -85,7 +86,10 @@ function placed(file: string, lineCounter: LineCounter, yaml: Yaml): Document {
       Array.isArray(value) ? value.map((each, i) => below([...base, i], each)) : [below(base, value)],
     finding: (path, rule, message, fix, severity = 'error') => ({
       ...at(offsetOf([...base, ...path])),
-      ...{ severity, rule, message, fix },
+      severity,
+      rule,
+      message,
+      fix,
     }),
   })
   return below([], whole)

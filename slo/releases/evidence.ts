@@ -107,7 +107,9 @@ export function countVersions(
     }),
     compared: releases.compare.map(
       ({ what, process, stage, ...each }): VersionComparison => ({
-        ...{ what, process, stage },
+        what,
+        process,
+        stage,
         ...(each.seconds
           ? times(each, all.old, sumTogether)
           : { counts: countsOf(sum(selector(each.bad)), sum(selector(each.total))) }),

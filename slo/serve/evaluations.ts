@@ -26,7 +26,8 @@ export function openEvaluations(
       // One in the future was stored while the clock was ahead.
       const knownOf = ({ id }: Objective) => ((stored[id] ?? now) < now ? stored[id] : undefined)
       recorded = await readRecorded(source, objectives, {
-        ...{ from: now - keptMinutes(objectives), to: now },
+        from: now - keptMinutes(objectives),
+        to: now,
         fromOf: each => now - keptMinutes([each]),
         begun: each => {
           const known = knownOf(each)

@@ -125,7 +125,9 @@ export async function startSlo(written: Directory, environment: NodeJS.ProcessEn
           },
           intervalMs: service.scrapeSeconds * 1000,
           keep: keepDays,
-          ...{ dataDir, store, log },
+          dataDir,
+          store,
+          log,
         })
   const given = { environment, dataDir, metrics, log }
   const probe = prober && startProbe(prober.openProbe(given), prober.names, given)

@@ -59,8 +59,17 @@ function objectiveState(view: View, planned: readonly Planned[]): ObjectiveState
   const { id: name, displayName, description, method, unit, target, windowMinutes, runbook } = objective
   const { span, good, bad, unknown, budget, budgetLeft } = standing
   return {
-    ...{ name, displayName, description, unit, windowMinutes, runbook },
-    ...{ good, bad, unknown, budget, budgetLeft },
+    name,
+    displayName,
+    description,
+    unit,
+    windowMinutes,
+    runbook,
+    good,
+    bad,
+    unknown,
+    budget,
+    budgetLeft,
     kind: method === 'Timeslices' ? 'minutes' : 'events',
     target: toNumber(target),
     from: time(span.from),

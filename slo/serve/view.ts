@@ -39,7 +39,9 @@ export function viewOf(recorded: RecordedObjective, start: Minute, at: Minute): 
     return budget === 0 ? 0 : bad / budget
   }
   return {
-    ...{ ...recorded, at, start },
+    ...recorded,
+    at,
+    start,
     standing: now,
     goneAt: leftMinutes < windowMinutes ? at + Math.max(0, Math.floor(leftMinutes)) : null,
     burns: tiers.map(tier => ({

@@ -27,12 +27,22 @@ function objective(
   const budget = isEvents ? (good + bad) * (1 - target) : 60
   const firing = states.endsWith('xxxx')
   const tier = (name: string, longMinutes: number, shortMinutes: number, factor: number) => ({
-    ...{ name, longMinutes, shortMinutes, factor, firing },
+    name,
+    longMinutes,
+    shortMinutes,
+    factor,
+    firing,
     burnLong: firing ? factor * 1.4 : 0.3,
     burnShort: firing ? factor * 2 : 0,
   })
   return {
-    ...{ name: displayName.toLowerCase().replaceAll(' ', '-'), displayName, kind, target, good, bad, budget },
+    name: displayName.toLowerCase().replaceAll(' ', '-'),
+    displayName,
+    kind,
+    target,
+    good,
+    bad,
+    budget,
     description: 'What is promised, in a sentence.',
     unit: isEvents ? 'photos' : 'minutes',
     windowMinutes: 1440,
@@ -172,7 +182,8 @@ export const pageStates: Readonly<Record<string, State>> = {
   ]),
   'a month': state([
     objective(online, 'minutes', burning, {
-      ...{ windowMinutes: 43_200, goneAt: iso(-9 * 1440) },
+      windowMinutes: 43_200,
+      goneAt: iso(-9 * 1440),
       alerts: [{ tier: 'ticket-slow', fires: iso(3_000), clears: iso(2_900), budgetUsedAtFire: 0.4 }],
     }),
   ]),

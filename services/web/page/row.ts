@@ -13,7 +13,7 @@ export type Actions = {
   seen(item: Item, seconds: number): void
 }
 
-/** The row of one item. `update` shows the item as it is now; it is cheap and called often. */
+/** The row of one item. `update` draws the item's present state. It is called often and must stay cheap. */
 export function photoRow(item: Item, actions: Actions): { element: HTMLElement; update(): void } {
   // Hidden from screen readers because the text beside it says the same.
   const ring = h('span', { class: 'ring', 'aria-hidden': 'true' })

@@ -1,9 +1,9 @@
 import sharp from 'sharp'
 import { photo } from '../../images.ts'
 
-/** Decodes whole, whatever the thumbnail's size: 36 megabytes of pixels and the same again for the passes. */
+/** Decodes whole, whatever the thumbnail's size: 126 megabytes of pixels. */
 export const interlacedPng = (): Promise<Buffer> =>
-  sharp({ create: { width: 5000, height: 4000, channels: 3, background: '#704214' } })
+  sharp({ create: { width: 7000, height: 6000, channels: 3, background: '#704214' } })
     .png({ progressive: true })
     .toBuffer()
 

@@ -1,5 +1,5 @@
 import { ratioSlot } from './counter.ts'
-import { type RatioSli, type Selector, type Sli, type Slot, type Source, SourceError } from './index.ts'
+import { type Sli, type Slot, type Source, SourceError } from './index.ts'
 import type { Reader } from './recorder/reader.ts'
 import { openStore, recorderFile } from './recorder/store.ts'
 
@@ -10,13 +10,15 @@ export const openEmbedded = (dataDir: string): Source => embeddedSource(openStor
 export const embeddedSource = (store: Reader): Source => ({
   now: async () => Date.now(),
   async slots(sli, from, to) {
-    const { part, total } = recordedSelectors(sli)
-    const { counts, maxGapSeconds } = sli as RatioSli
+    const { part, total, counts, maxGapSeconds } = recordedSelectors(sli)
     const parts = store.increases(part, maxGapSeconds, from, to)
     const totals = store.increases(total, maxGapSeconds, from, to)
     return Array.from(totals, (count, i): Slot => ratioSlot(counts, from + i, parts[i] || 0, count || 0))
   },
-  seenBefore: async (sli, minute) => store.aboveZeroBy(recordedSelectors(sli).total, minute),
+  async seenBefore(sli, minute) {
+    const { total, maxGapSeconds } = recordedSelectors(sli)
+    return store.aboveZeroBy(total, maxGapSeconds, minute)
+  },
   labelValues: async (sli, label, from) =>
     store.labelValues(recordedSelectors(sli).total, label, from).sort(),
   series: async (metrics, fromMs, toMs, stepMs) => store.read(metrics, fromMs, toMs, stepMs),
@@ -28,9 +30,9 @@ export function checkRecorded(slis: readonly Sli[]): void {
   for (const sli of slis) recordedSelectors(sli)
 }
 
-function recordedSelectors(sli: Sli): { part: Selector; total: Selector } {
+function recordedSelectors(sli: Sli) {
   if (sli.kind === 'ratio' && sli.part.selector && sli.total.selector)
-    return { part: sli.part.selector, total: sli.total.selector }
+    return { ...sli, part: sli.part.selector, total: sli.total.selector }
   const computed = sli.kind === 'threshold' ? sli.gauge : (sli.part.selector ? sli.total : sli.part).promql
   throw new SourceError(
     `the embedded recorder reads counters as name{label="value"}, and their sum; ${computed} needs a Prometheus (PROMETHEUS_URL)`,

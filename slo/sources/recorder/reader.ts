@@ -21,7 +21,7 @@ export function reader(db: DatabaseSync) {
     'SELECT start, increases FROM hour WHERE series = ? AND max_gap = ? AND start > ? AND start < ?',
   )
   const seenBefore = db.prepare(
-    'SELECT 1 FROM counter JOIN hour USING (series) WHERE series = ?1 AND above_zero_at <= ?2 * 60000 AND start < ?2 LIMIT 1',
+    'SELECT 1 FROM counter JOIN hour USING (series) WHERE series = ? AND max_gap = ? AND above_zero_at <= ?3 * 60000 AND start < ?3 LIMIT 1',
   )
   const seenSince = db.prepare('SELECT 1 FROM counter WHERE series = ? AND at >= ? * 60000')
   // Numbers of JavaScript arrive as REAL, hence the cast. With min(at), SQLite takes the other columns from that same row: the first scrape of each target in each step.
@@ -71,9 +71,9 @@ export function reader(db: DatabaseSync) {
       return sums
     },
 
-    /** Whether a counter that the selector means was above zero at or before the start of a minute, and it is still kept. */
-    aboveZeroBy: (selector: Selector, minute: Minute): boolean =>
-      selected(selector).some(({ id }) => seenBefore.get(id, minute) !== undefined),
+    /** Whether a counter that the selector means was above zero at or before the start of a minute, and was rolled up with that gap. */
+    aboveZeroBy: (selector: Selector, maxGapSeconds: number, minute: Minute): boolean =>
+      selected(selector).some(({ id }) => seenBefore.get(id, maxGapSeconds, minute) !== undefined),
 
     /** Values of a label among the counters that the selector means, of those with a sample since a minute. */
     labelValues(selector: Selector, label: string, from: Minute): string[] {

@@ -125,6 +125,13 @@ test('what a process counted before it was first scraped counts, and after a res
   expect(minutesOf(store, 1)).toEqual([20 + 2 + 30])
 })
 
+test('a start time that varies with the clock of its machine is no restart', async () => {
+  const { store } = await recorded([])
+  for (const [i, seconds] of [0, 1, -1, 0, 1_800, 1_800].entries())
+    store.append(processOf((seconds - 3_600) * 1_000, noon + 15_000 * i, 5_000 + i))
+  expect(minutesOf(store, 2)).toEqual([4, 1])
+})
+
 test('what a process counted long before the recorder saw it does not count', async () => {
   const { store } = await recorded([])
   store.append(processOf(-3_600_000, noon + 15_000, 5_000))
@@ -229,7 +236,7 @@ test('samples and minutes are kept for their time, and removed a little at a tim
   expect(store.prune(noon + 1000 * day, 0)).toMatchObject({ minutes: 0 })
   expect(store.prune(noon + 36 * day, 35)).toMatchObject({ minutes: 60 })
   expect(minutesOf(store, 1)).toEqual([null])
-  expect(store.aboveZeroBy(kept, noonMinute + 9 * 1440)).toBe(false)
+  expect(store.aboveZeroBy(kept, 75, noonMinute + 9 * 1440)).toBe(false)
 })
 
 test('a clock that is years ahead for a moment costs the oldest minutes only', async () => {
@@ -254,13 +261,26 @@ test('a scrape of 400 series costs under a kilobyte, or the disk fills', async (
   expect(statSync(file).size / 1_000).toBeLessThan(1_200)
 })
 
+test('a further objective about the same counter, of minutes instead of events, begins when it is first counted', async () => {
+  const { store, file } = await recorded([
+    [1_000, 1],
+    [16_000, 2],
+  ])
+  store.close()
+  const slices = { ...sli, maxGapSeconds: 120 }
+  const again = createStore(file, [sli, slices])
+  again.append(scrapeOf(noon + 7_216_000, 3))
+  const seen = (maxGap: number, minute: number) => again.aboveZeroBy(kept, maxGap, noonMinute + minute)
+  expect([seen(75, 60), seen(120, 60), seen(120, 121)]).toEqual([true, false, true])
+})
+
 test('the first sight of a counter above zero is remembered for good', async () => {
   const { store } = await recorded([
     [1_000, 0],
     [61_000, 2],
     [76_000, 0],
   ])
-  expect(store.aboveZeroBy(kept, noonMinute + 1)).toBe(false)
-  expect(store.aboveZeroBy(kept, noonMinute + 2)).toBe(true)
-  expect(store.aboveZeroBy(selecting('broken'), noonMinute + 9)).toBe(false)
+  expect(store.aboveZeroBy(kept, 75, noonMinute + 1)).toBe(false)
+  expect(store.aboveZeroBy(kept, 75, noonMinute + 2)).toBe(true)
+  expect(store.aboveZeroBy(selecting('broken'), 75, noonMinute + 9)).toBe(false)
 })

@@ -22,6 +22,8 @@ const hourMs = 3_600_000
 const dayMs = 24 * hourMs
 /** Removed at once, so that the event loop is not held, and a clock that is ahead for minutes costs days of the oldest. */
 const pruneRows = 500
+/** Between a target's clock and ours. */
+const clockSkewMs = 5_000
 
 /** The writing half of the recorder's file: appends scrapes, rolls counters up, prunes. */
 export function writer(db: DatabaseSync, slis: readonly Sli[]) {
@@ -123,7 +125,10 @@ function births(db: DatabaseSync): (target: number, samples: ExposedSample[], at
     if (started === undefined || !isCounterValue(started)) return { anew: false }
     const last = lastOf.get(target) as { started: number; at: number } | undefined
     set.run(target, started, at)
-    if (last?.started === started) return { anew: false, newborn: { timeMs: last.at, value: 0 } }
+    // Some runtimes compute it anew for each scrape, and it varies with their clock (dotnet/runtime#108959): a process that
+    // started before its last scrape is the one that was scraped then.
+    const isSame = last && (last.started === started || started * 1000 < last.at - clockSkewMs)
+    if (isSame) return { anew: false, newborn: { timeMs: last.at, value: 0 } }
     const zero = { timeMs: Math.min(at, started * 1000), value: 0 }
     return { anew: last !== undefined, zero, newborn: zero }
   }

@@ -1,6 +1,6 @@
 import { UsageError } from '@tintype/lib/command-line.ts'
 import { backtest, type Timeline } from '../math/backtest.ts'
-import { outageFormat, replayOutage } from '../math/outage.ts'
+import { outageFormat, outageMinutes, parseOutage, replayOutage } from '../math/outage.ts'
 import { toDuration, toIso, toShort } from '../math/time.ts'
 import { type Minute, type Objective, SourceError } from '../sources/index.ts'
 import { longestMinutes, lookBackMinutes, readRecorded } from '../sources/recorded.ts'
@@ -51,9 +51,10 @@ async function recordedResult(objectives: Objective[], given: Given, context: Co
 }
 
 function describedResult(objectives: Objective[], text: string, begin: Minute): Result {
-  const replayed = replayOutage(objectives, text, begin)
-  if (!replayed) throw new UsageError(`--outage "${text}" is not ${outageFormat}`)
-  return { ...replayed, from: begin }
+  const phases = parseOutage(text)
+  if (!phases) throw new UsageError(`--outage "${text}" is not ${outageFormat}`)
+  const timelines = objectives.flatMap(each => replayOutage(each, phases, begin))
+  return { from: begin, to: begin + outageMinutes(phases) + 2 * longestMinutes(objectives), timelines }
 }
 
 const toJson = ({ from, to, timelines }: Result) => ({

@@ -50,13 +50,13 @@ function parsePhase(text: string): Phase | undefined {
   }
 }
 
-const outageMinutes = (phases: readonly Phase[]): number =>
+export const outageMinutes = (phases: readonly Phase[]): number =>
   phases.reduce((sum, { minutes }) => sum + minutes, 0)
 
 /** The outage beginning at a minute, after a good window and followed by one in which every alert clears. */
 export function outageTally(objective: Objective, phases: readonly Phase[], begin: Minute): Tally {
   const well = (minutes: number): Phase => ({ minutes, offlinePercent: 0, badPercent: 0, events: true })
-  const after = 2 * Math.max(...objective.tiers.map(({ longMinutes }) => longMinutes))
+  const after = 2 * longestMinutes([objective])
   const from = begin - objective.windowMinutes
   const slots: Slot[] = []
   for (const phase of [well(objective.windowMinutes), ...phases, well(after)])
@@ -75,16 +75,8 @@ function slot({ method }: Objective, phase: Phase, start: Minute, i: number): Sl
 const spread = (percent: number, i: number): number =>
   Math.floor(((i + 1) * percent) / 100) - Math.floor((i * percent) / 100)
 
-/** What each alert does in a described outage that begins at a minute; undefined when the text is no description. */
-export function replayOutage(
-  objectives: readonly Objective[],
-  text: string,
-  begin: Minute,
-): { minutes: number; to: Minute; timelines: Timeline[] } | undefined {
-  const phases = parseOutage(text)
-  if (!phases) return undefined
-  const minutes = outageMinutes(phases)
-  const to = begin + minutes + 2 * longestMinutes(objectives)
-  const replay = (each: Objective) => backtest(each, outageTally(each, phases, begin), begin, to)
-  return { minutes, to, timelines: objectives.flatMap(replay) }
+/** What the alerts of an objective do in an outage that begins at a minute. */
+export function replayOutage(objective: Objective, phases: readonly Phase[], begin: Minute): Timeline[] {
+  const tally = outageTally(objective, phases, begin)
+  return backtest(objective, tally, begin, tally.to)
 }

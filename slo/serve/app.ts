@@ -7,7 +7,7 @@ import type { Metrics } from '@tintype/lib/telemetry/metrics.ts'
 import type { Express, Request, RequestHandler, Response } from 'express'
 import { incidentNote } from '../diagnose/note.ts'
 import { type Directory, program } from '../directory.ts'
-import { outageFormat, replayOutage } from '../math/outage.ts'
+import { outageFormat, outageMinutes, parseOutage, replayOutage } from '../math/outage.ts'
 import { maxPlannedMinutes, readPlanned } from '../math/planned.ts'
 import { parseTime, timeFormat, toMinute } from '../math/time.ts'
 import type { State, WhatIf } from '../page/api.ts'
@@ -88,17 +88,21 @@ export function createSloApp(options: {
     sendState(request, response, isLocal(request) ? stateNow() : await stateForAll())
   })
   const bounded = createPublicWork()
-  const sendEarlierState: RequestHandler = (request, response) => {
+  const sendEarlierState = bounded(async (request, response, pause) => {
     const at = parseTime(String(request.query.at), Date.now())
     if (at === undefined) throw new Problem(400, 'bad-time', `at is ${timeFormat}.`)
     // A link in an alert may be followed before the minute that it names was evaluated.
     if (watch.views().some(view => toMinute(at) >= view.at)) return sendState(request, response, stateNow())
-    const views = watch.viewsAt(toMinute(at))
+    const views: View[] = []
+    for (const view of watch.eachViewAt(toMinute(at))) {
+      views.push(view)
+      await pause()
+    }
     const advice = `The pages show the last days only: ${program} report --at shows older ones.`
     if (views.length === 0) throw new Problem(404, 'not-kept', advice)
     sendState(request, response, stateAt(views, at))
-  }
-  app.get('/api/state', bounded(sendEarlierState))
+  })
+  app.get('/api/state', sendEarlierState)
   addActions(app, diagnosis)
   app.get('/note', (_request, response) => {
     const found = diagnosis.last()
@@ -114,14 +118,18 @@ export function createSloApp(options: {
     if (!read) throw new Problem(400, 'bad-hours', `hours must be a whole number from 1 to ${maxHours}.`)
     response.json(await read())
   })
-  const answerWhatIf: RequestHandler = ({ query }, response) => {
-    const outage = String(query.outage ?? '').slice(0, maxOutageLength)
-    const replayed = replayOutage(directory.objectives, outage, 0)
-    if (!replayed) throw new Problem(400, 'bad-outage', `outage is ${outageFormat}`)
-    response.json({ minutes: replayed.minutes, alerts: replayed.timelines } satisfies WhatIf)
-  }
-  app.get('/api/what-if', bounded(answerWhatIf))
-  const answerFits: RequestHandler = ({ query }, response) => {
+  const answerWhatIf = bounded(async ({ query }, response, pause) => {
+    const outage = parseOutage(String(query.outage ?? '').slice(0, maxOutageLength))
+    if (!outage) throw new Problem(400, 'bad-outage', `outage is ${outageFormat}`)
+    const alerts: WhatIf['alerts'] = []
+    for (const objective of directory.objectives) {
+      alerts.push(...replayOutage(objective, outage, 0))
+      await pause()
+    }
+    response.json({ minutes: outageMinutes(outage), alerts } satisfies WhatIf)
+  })
+  app.get('/api/what-if', answerWhatIf)
+  const answerFits = bounded(async ({ query }, response) => {
     const minutes = Number(query.minutes)
     const at = parseTime(String(query.at ?? 'now'), Date.now())
     if (!Number.isInteger(minutes) || minutes < 1 || minutes > maxPlannedMinutes || at === undefined)
@@ -129,8 +137,8 @@ export function createSloApp(options: {
     const slices = watch.views().find(({ objective }) => objective.method === 'Timeslices')
     if (!slices) throw new Problem(404, 'not-begun', 'Nothing is measured yet.')
     response.json(fitOf(slices, readPlanned(dataDir), { from: toMinute(at), minutes }))
-  }
-  app.get('/api/fits', bounded(answerFits))
+  })
+  app.get('/api/fits', answerFits)
   app.get('/api/release', (_request, response) => void response.json(readUnderWay(dataDir)))
   const status = readForAll(() => readStatus(watch, source))
   app.get('/status.json', async (_request, response) => {

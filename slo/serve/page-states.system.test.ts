@@ -9,7 +9,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { barriers } from '../../test/accessible.ts'
 import { describeWithParts } from '../../test/support.ts'
 import { readDirectory } from '../directory.ts'
-import { replayOutage } from '../math/outage.ts'
+import { parseOutage, replayOutage } from '../math/outage.ts'
 import { pageStates, stages } from '../test/page-states.ts'
 
 /** With SHOTS=folder the pages are drawn there. */
@@ -41,8 +41,8 @@ function pagesOf(state: () => unknown): express.Express {
   app.get('/api/state', (_, response) => void response.json(state()))
   app.get('/api/stages', (_, response) => void response.json(stages))
   app.get('/api/release', (_, response) => void response.json(release))
-  const { minutes, timelines } = replayOutage(objectives, 'full 10m', 0) ?? {}
-  app.get('/api/what-if', (_, response) => void response.json({ minutes, alerts: timelines }))
+  const alerts = objectives.flatMap(each => replayOutage(each, parseOutage('full 10m') ?? [], 0))
+  app.get('/api/what-if', (_, response) => void response.json({ minutes: 10, alerts }))
   return app
 }
 

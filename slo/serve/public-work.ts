@@ -1,21 +1,25 @@
+import { setImmediate as others } from 'node:timers/promises'
 import { Problem } from '@tintype/lib/http.ts'
 import { limits } from '@tintype/lib/limits.ts'
-import type { RequestHandler } from 'express'
+import { turns } from '@tintype/lib/turns.ts'
+import type { Request, RequestHandler, Response } from 'express'
 
 /** Unused time that is saved up, so that several requests in a row are not refused. */
 const burstMs = 3_000
 
+/** Computes an answer, of one objective after the other, with a pause between two. */
+type Work = (request: Request, response: Response, pause: () => Promise<void>) => Promise<void>
+
 /**
- * Runs handlers that compute, as long as they together keep to their share of the time: requests without end must not block
- * the evaluation and its alerts. One request is short by the bounds of its input.
+ * Runs handlers that compute, one at a time, as long as they together keep to their share of the time: requests without end
+ * must not block the evaluation and its alerts. In a pause everything else that waits in the process is done.
  */
-export function createPublicWork(
-  clock = () => performance.now(),
-): (handler: RequestHandler) => RequestHandler {
+export function createPublicWork(clock = () => performance.now()): (work: Work) => RequestHandler {
   let leftMs = burstMs
   let filledAt = clock()
-  return handler => (request, response, next) => {
-    const began = clock()
+  const turn = turns(1)
+  const run = async (work: Work, request: Request, response: Response): Promise<void> => {
+    let began = clock()
     leftMs = Math.min(burstMs, leftMs + ((began - filledAt) * limits.publicWork.value) / 1000)
     filledAt = began
     if (leftMs <= 0)
@@ -23,10 +27,15 @@ export function createPublicWork(
         limit: 'publicWork',
         headers: { 'Retry-After': '5' },
       })
-    try {
-      handler(request, response, next)
-    } finally {
+    const charge = () => {
       leftMs -= clock() - began
     }
+    const pause = async () => {
+      charge()
+      await others()
+      began = clock()
+    }
+    await work(request, response, pause).finally(charge)
   }
+  return work => (request, response) => turn(() => run(work, request, response))
 }

@@ -2,7 +2,7 @@ import { complement } from '../math/fraction.ts'
 import { toDuration } from '../math/time.ts'
 import { gridSeconds } from '../sources/counter.ts'
 import type { Counter, Objective, RatioSli, ThresholdSli } from '../sources/index.ts'
-import { type Scope, scoped } from '../sources/promql.ts'
+import { type Scope, scoped, withMatchers } from '../sources/promql.ts'
 import { growth, readings } from '../sources/ranges.ts'
 import { goneMinutes } from '../sources/recorded.ts'
 
@@ -18,7 +18,10 @@ export const recorded = {
 } as const
 
 /** The labels that identify an objective's series; a group adds its own label. */
-export const identity = ({ name, service }: Objective, { selectors }: Scope): Record<string, string> => ({
+export const identity = (
+  { name, service }: Pick<Objective, 'name' | 'service'>,
+  { selectors }: Scope,
+): Record<string, string> => ({
   objective: name,
   service,
   ...selectors,
@@ -45,10 +48,12 @@ export function recordings(objective: Objective, scope: Scope): RecordingRule[] 
     series(each, objective, scope),
   ) as [string, string, string]
   const allowed = complement(target)
-  const whole =
+  const lost = window(bad, windowMinutes)
+  // Of no events 0 ÷ 0 is gone, which is NaN: all is left.
+  const [whole, orWhole] =
     method === 'Timeslices'
-      ? `${windowMinutes}`
-      : `(${window(good, windowMinutes)} + ${window(bad, windowMinutes)})`
+      ? [`${windowMinutes}`, '']
+      : [`(${window(good, windowMinutes)} + ${lost})`, ` > -Inf or 1 + 0 * ${lost}`]
   const isThere = groupBy
     ? `max_over_time(${total}[${toDuration(goneMinutes - 1)}30s]) > 0`
     : `${total} > 0 or last_over_time(${bad}[1d])`
@@ -59,7 +64,7 @@ export function recordings(objective: Objective, scope: Scope): RecordingRule[] 
     expr,
   })
   return [
-    record(recorded.total, scoped(totalEachMinute(objective), scope)),
+    record(recorded.total, scoped(ofGroups(objective, totalEachMinute(objective)), scope)),
     // A part larger than the total is a wrong measurement and is not recorded.
     record(recorded.good, goodEachMinute(objective, total, scope)),
     record(
@@ -74,12 +79,15 @@ export function recordings(objective: Objective, scope: Scope): RecordingRule[] 
     ...(calendar
       ? []
       : [
-          record(recorded.budgetLeft, `${budget} - ${window(bad, windowMinutes)}`),
-          record(recorded.budgetLeftRatio, `1 - ${window(bad, windowMinutes)} / (${budget})`),
+          record(recorded.budgetLeft, `${budget} - ${lost}`),
+          record(recorded.budgetLeftRatio, `1 - ${lost} / (${budget})${orWhole}`),
         ]),
   ]
 }
 
+/** Series without the label belong to no group. */
+const ofGroups = ({ groupBy }: Objective, promql: string): string =>
+  groupBy ? withMatchers(promql, { [groupBy]: '' }, '!=') : promql
 const grouping = ({ groupBy }: Objective): string => (groupBy ? ` by (${groupBy})` : '')
 const on = ({ groupBy }: Objective): string => `on(${groupBy ?? ''})`
 
@@ -93,9 +101,10 @@ function totalEachMinute(objective: Objective): string {
 
 function goodEachMinute(objective: Objective, total: string, scope: Scope): string {
   const { sli } = objective
+  const read = (promql: string) => scoped(ofGroups(objective, promql), scope)
   if (sli.kind === 'threshold')
-    return `${scoped(wholeMinute(readingsOf(objective, sli, true)), scope)} <= ${on(objective)} ${total}`
-  const known = `(${scoped(eachMinute(objective, sli.part, sli), scope)}\nor ${on(objective)} 0 * ${total})`
+    return `${read(wholeMinute(readingsOf(objective, sli, true)))} <= ${on(objective)} ${total}`
+  const known = `(${read(eachMinute(objective, sli.part, sli))}\nor ${on(objective)} 0 * ${total})`
   return sli.counts === 'bad'
     ? `${total} - ${on(objective)} ${known} >= 0`
     : `${known} <= ${on(objective)} ${total}`

@@ -13,7 +13,7 @@ import { countedKinds } from '../test/kinds.ts'
 import { promtoolTest, runPromtool } from '../test/promtool.ts'
 import { samplesSource } from '../test/samples-source.ts'
 import { type Scenario, type Simulated, simulate } from '../test/simulate.ts'
-import { alertmanagerConfig, rules } from './rules.ts'
+import { type AlertRule, alertmanagerConfig, rules } from './rules.ts'
 
 const objectives = readDirectory().objectives
 const committed = fileURLToPath(new URL('../tintype/generated/rules.yml', import.meta.url))
@@ -111,11 +111,57 @@ describeWithParts('Prometheus', ['promtool'], ({ promtool }) => {
     await runPromtool(promtool, await temporaryFolder(), objectives, tests)
   })
 
-  test('reads the braces of a name as they are', async () => {
-    const file = join(await temporaryFolder(), 'rules.yml')
-    const named = objectives.map(each => ({ ...each, displayName: 'Of {{tenant}} "all"', unit: '{{x}}' }))
-    writeFileSync(file, stringify(rules(named)))
-    expect(execFileSync(promtool, ['check', 'rules', file], { encoding: 'utf8' })).toContain('SUCCESS')
+  test('reads the braces, quotes and line breaks of names and selectors as they are', async () => {
+    const odd = 'a{{b}} "c"\n{{{$value'
+    const named = objectives.map(each => ({ ...each, displayName: `Of ${odd}`, unit: odd }))
+    const scope = { selectors: { cluster: odd }, replicaLabels: [] }
+    const watchdog = {
+      name: 'labels',
+      interval: '15s',
+      input_series: [],
+      promql_expr_test: [],
+      alert_rule_test: [
+        {
+          eval_time: '2m',
+          alertname: 'SloWatchdog',
+          exp_alerts: [
+            {
+              exp_labels: { severity: 'watchdog', cluster: odd },
+              exp_annotations: (rules(named, scope).groups.at(-1) as { rules: AlertRule[] }).rules[0]
+                ?.annotations,
+            },
+          ],
+        },
+      ],
+    }
+    await runPromtool(promtool, await temporaryFolder(), named, [watchdog], scope)
+  })
+
+  test('of events record no series without the label of the groups, and a whole budget where nothing was counted', async () => {
+    const series = (labels: string, values: string) => ({
+      series: `tintype_promises_total{outcome="kept"${labels}}`,
+      values,
+    })
+    const own = 'instance="all",objective="grouped",service="tintype"'
+    await runPromtool(
+      promtool,
+      await temporaryFolder(),
+      countedKinds.filter(({ name }) => name === 'grouped'),
+      [
+        {
+          name: 'groups',
+          interval: '15s',
+          input_series: [series(',job="web"', '0+0x40'), series('', '0+3x40')],
+          promql_expr_test: [
+            {
+              expr: 'slo:budget_left:ratio',
+              eval_time: '9m',
+              exp_samples: [{ labels: `slo:budget_left:ratio{job="web",${own}}`, value: 1 }],
+            },
+          ],
+        },
+      ],
+    )
   })
 
   test('of a scope count ours alone, and the copies of a pair once', async () => {
@@ -202,6 +248,7 @@ test('a page inhibits the tickets of its own group and namespace alone', () => {
     replicaLabels: [],
   })
   expect(config).toMatchObject({
+    route: { group_by: ['service', 'objective', 'severity', 'namespace', 'job'] },
     inhibit_rules: [{ equal: ['service', 'objective', 'namespace', 'job'] }],
   })
 })

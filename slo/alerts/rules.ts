@@ -10,7 +10,7 @@ import { identity, type RecordingRule, recorded, recordings, series, window } fr
 
 /** Prometheus’ rule file, as the parts of it that are generated. */
 type Rule = RecordingRule | AlertRule
-type AlertRule = {
+export type AlertRule = {
   alert: string
   expr: string
   keep_firing_for?: string
@@ -65,7 +65,7 @@ function alert(objective: Objective, tier: Tier, scope: Scope, pages: string): A
       .map(minutes => condition(objective, tier, minutes, scope))
       .join('\nand\n'),
     keep_firing_for: toDuration(tier.shortMinutes),
-    labels: { ...identity(objective, scope), tier: tier.name, severity: tier.severity },
+    labels: asTexts({ ...identity(objective, scope), tier: tier.name, severity: tier.severity }),
     annotations: annotations(objective, tier, scope, pages),
   }
 }
@@ -128,8 +128,10 @@ function of(metric: string, objective: Objective, scope: Scope): string {
   return groupBy ? selector.replace(/}$/, `,${groupBy}=$group}`) : selector
 }
 
-/** Braces of a text are no template’s. */
+/** Braces of a text are no template’s: Prometheus expands annotations and labels of alerts. */
 const asText = (text: string): string => text.replaceAll('{{', '{{ "{{" }}')
+const asTexts = (labels: Record<string, string>): Record<string, string> =>
+  Object.fromEntries(Object.entries(labels).map(([name, text]) => [name, asText(text)]))
 
 /** A query of a template; the value of the alert's own group stands for $group. */
 function ask(promql: string, show: string): string {
@@ -147,7 +149,7 @@ export const watchdogName = 'SloWatchdog'
 const watchdog = ({ selectors }: Scope, pages: string): AlertRule => ({
   alert: watchdogName,
   expr: 'vector(1)',
-  labels: { severity: 'watchdog', ...selectors },
+  labels: asTexts({ severity: 'watchdog', ...selectors }),
   annotations: {
     summary: 'Alerting works: this fires always. When it stops arriving, no alert of Prometheus arrives.',
     runbook_url: runbookUrl('docs/runbooks/slo-watchdog.md', pages),
@@ -155,8 +157,8 @@ const watchdog = ({ selectors }: Scope, pages: string): AlertRule => ({
 })
 
 /**
- * Alertmanager's configuration. A receiver's path is a file that holds its address, which may be a secret. A page inhibits
- * the tickets of its own objective alone: not those of another group of it, nor of another namespace.
+ * Alertmanager's configuration. A receiver's path is a file that holds its address, which may be a secret. A message is about
+ * one objective, and a page inhibits the tickets of that alone: neither of another group of it nor of another namespace.
  */
 export function alertmanagerConfig(
   { webhook, deadman }: { webhook: string; deadman: string },
@@ -167,6 +169,7 @@ export function alertmanagerConfig(
   const labels = [...Object.keys(selectors), ...objectives.flatMap(({ groupBy }) => groupBy ?? [])]
   const [inhibit] = config.inhibit_rules
   inhibit.equal = [...new Set([...inhibit.equal, ...labels])]
+  config.route.group_by = [...new Set([...config.route.group_by, ...labels])]
   for (const receiver of config.receivers) {
     const url = receiver.name === 'deadman' ? deadman : webhook
     const target = url.startsWith('/') ? { url_file: url } : { url }

@@ -50,7 +50,7 @@ const promql = is.parsed(
     typeof value === 'string' && promqlError(value) === undefined && isInstantVector(withoutComments(value))
       ? withoutComments(value)
       : undefined,
-  'a PromQL expression of an instant vector',
+  'a PromQL expression of an instant vector, with patterns of RE2',
 )
 /** Served by the pages of any service. */
 const defaultRunbook = 'docs/runbooks/budget-burn.md'

@@ -96,11 +96,16 @@ test('comments are no part of an expression', () => {
   expect(withoutComments('# of users\na{b="#"} # in all\n  + c # and')).toBe('a{b="#"} \n  + c')
 })
 
-test('what is no PromQL is named from its first wrong character', () => {
-  expect(promqlError('a}b')).toBe('}b')
-  expect(promqlError('rate(a')).toBe('its end')
-  expect(promqlError('')).toBe('its end')
-  expect(promqlError('a')).toBe(undefined)
+test.each([
+  ['a', undefined],
+  ['a}b', '}b'],
+  ['rate(a', 'its end'],
+  ['', 'its end'],
+  ['a{code!~"(?i)5.."} / a{b="(?=c)"}', undefined],
+  ['a{code=~"(?!5).*"}', 'code=~"(?!5).*"'],
+  [String.raw`sum(a) - b{c='d',code!~'(..)\\1'}`, String.raw`code!~'(..)\\1'`],
+])('of %s Prometheus does not read %s', (text, wrong) => {
+  expect(promqlError(text)).toBe(wrong)
 })
 
 test('flags at the start of a pattern are those of Go', () => {

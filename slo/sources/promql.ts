@@ -28,10 +28,15 @@ function nodes(promql: string, ...names: string[]): Node[] {
 export const errorAt = (promql: string): number | undefined =>
   promql.trim() === '' ? 0 : nodes(promql, '⚠')[0]?.from
 
-/** What cannot be read of a text that is no PromQL, from its first wrong character on. */
+/** Lookaround and references to groups, for which Prometheus refuses a whole file of rules. */
+const notRe2 = /^\w+\s*[=!]~.*(\(\?<?[=!]|\\[1-9])/
+
+/** What cannot be read of a text that is no PromQL, from its first wrong character on, or a matcher whose pattern cannot. */
 export function promqlError(promql: string): string | undefined {
   const at = errorAt(promql)
-  return at === undefined ? undefined : promql.slice(at).trim() || 'its end'
+  if (at !== undefined) return promql.slice(at).trim() || 'its end'
+  const matchers = nodes(promql, 'UnquotedLabelMatcher').map(({ from, to }) => promql.slice(from, to))
+  return matchers.find(each => notRe2.test(each))
 }
 
 const takesRange =
@@ -102,7 +107,7 @@ const insert = (text: string, added: { at: number; text: string }[]): string =>
 export const withMatchers = (
   promql: string,
   values: Readonly<Record<string, string>>,
-  operator: '=' | '=~' = '=',
+  operator: Matcher['operator'] = '=',
 ): string =>
   insert(
     promql,

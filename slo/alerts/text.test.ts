@@ -63,3 +63,23 @@ test('an alert says what is left, or how much was lost beyond it', () => {
   )
   expect(firstText(availability, 75)).toMatch(/The budget of 60 minutes is used up, and 15 beyond it\.$/)
 })
+
+test('the budget of a calendar window is gone only before its end, and that of events grows with them', () => {
+  const from = at - 480
+  const calendar = { count: 1, unit: 'd', startTime: '2026-01-01 00:00:00', timeZone: 'UTC' } as const
+  const goneAfter = (objective: Objective, bad: (minute: number) => number, total: number) => {
+    const slots = Array.from({ length: 480 }, (_, i) => {
+      return { start: from + i, good: total - bad(480 - i), total, unknown: false }
+    })
+    const known = { objective, slots, tally: tally(objective, from, slots), begun: from }
+    const { goneAt } = viewOf(known, from, at)
+    return goneAt && goneAt - at
+  }
+  const target = { numerator: 99, denominator: 100 }
+  const month = { ...orders, target, calendar: { ...calendar, unit: 'M' as const } }
+  expect(goneAfter(month, () => 0.5, 100)).toBeNull()
+  expect(goneAfter(month, ago => (ago > 100 ? 0 : 2), 100)).toBe(280)
+  const slices = { ...availability, calendar, target: { numerator: 95, denominator: 100 } }
+  expect(goneAfter(slices, ago => (ago > 3 ? 0 : 1), 1)).toBeNull()
+  expect(goneAfter(slices, ago => (ago > 6 ? 0 : 1), 1)).toBe(660)
+})

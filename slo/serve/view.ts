@@ -1,6 +1,5 @@
 import { backtest } from '../math/backtest.ts'
 import { burnRate } from '../math/burn-rate.ts'
-import { bad } from '../math/sli.ts'
 import { type Standing, standing } from '../math/standing.ts'
 import { windowAt } from '../math/window.ts'
 import type { Minute, Tier } from '../sources/index.ts'
@@ -12,7 +11,7 @@ export type View = RecordedObjective & {
   /** When the SLO began. */
   start: Minute
   standing: Standing
-  /** When the budget is gone at the rate of the last hour; null when it is not used up within a window. */
+  /** When the budget is gone at the rate of the last hour; null when it is not used up within the window. */
   goneAt: Minute | null
   burns: { tier: Tier; long: number; short: number }[]
   /** Oldest first. */
@@ -25,15 +24,20 @@ type TierFiring = { tier: Tier; fires: Minute; clears: Minute | null; budgetUsed
 const rateMinutes = 60
 
 export function viewOf(recorded: RecordedObjective, start: Minute, at: Minute): View {
-  const { objective, tally } = recorded
-  const { windowMinutes, tiers } = objective
+  const { objective, tally, begun = at } = recorded
+  const { windowMinutes, tiers, calendar, method } = objective
   const stand = (to: Minute) => {
     const span = windowAt(objective, to)
     return standing(objective, tally, { ...span, from: Math.max(tally.from, span.from) })
   }
   const now = stand(at)
-  const lost = bad(tally, at - rateMinutes, at)
-  const leftMinutes = lost === 0 ? Infinity : (now.budgetLeft / lost) * rateMinutes
+  const hour = standing(objective, tally, { from: at - rateMinutes, to: at, nominalMinutes: rateMinutes })
+  // The budget of events grows with them until the window is full: that of a rolling one then stays.
+  const isGrowing = method === 'Occurrences' && (calendar !== null || begun > at - windowMinutes)
+  const lost = hour.bad - (isGrowing ? hour.budget : 0)
+  const goneAt = at + Math.max(0, Math.floor((now.budgetLeft / Math.max(0, lost)) * rateMinutes))
+  const window = windowAt(objective, at)
+  const end = calendar ? window.from + window.nominalMinutes : at + windowMinutes
   const used = (to: Minute) => {
     const { bad, budget } = stand(to)
     return budget === 0 ? 0 : bad / budget
@@ -43,7 +47,7 @@ export function viewOf(recorded: RecordedObjective, start: Minute, at: Minute): 
     at,
     start,
     standing: now,
-    goneAt: leftMinutes < windowMinutes ? at + Math.max(0, Math.floor(leftMinutes)) : null,
+    goneAt: goneAt < end ? goneAt : null,
     burns: tiers.map(tier => ({
       tier,
       long: burnRate(objective, tally, at, tier.longMinutes),

@@ -1,19 +1,37 @@
+import type { Objective } from '../sources/index.ts'
 import { prometheusApi } from '../sources/prometheus-api.ts'
 import { type Scope, unscoped } from '../sources/promql.ts'
+import { identity, recorded } from './recordings.ts'
 import { watchdogName } from './rules.ts'
 
+/** Whether Alertmanager sends the alerts of an objective. */
+export type Sends = (objective: Pick<Objective, 'name' | 'service'>) => boolean
+
 /**
- * Whether Prometheus has an Alertmanager to send alerts to. Only SloWatchdog's arrival at the end of its route shows whether
- * Alertmanager reaches a person. Within the scope: that of another service in a shared Prometheus says nothing about our rules.
+ * Whose alerts Prometheus gives to an Alertmanager: nobody's when it has none, else those of the objectives whose rules it
+ * evaluates. An objective that was added since the rules were loaded, or whose rules fail, is not among them. Only SloWatchdog's
+ * arrival at the end of its route shows whether Alertmanager reaches a person. Within the scope: the rules of another service in
+ * a shared Prometheus are not ours.
  * @throws SourceError when Prometheus does not answer; when it has one and does not evaluate our rules (yet).
  */
-export async function hasAlertmanager(prometheusUrl: string, scope: Scope = unscoped): Promise<boolean> {
+export async function alertmanagerSends(prometheusUrl: string, scope: Scope = unscoped): Promise<Sends> {
   const api = prometheusApi(prometheusUrl, scope)
-  const [isThere, firing] = await Promise.all([
+  const now = Date.now() / 1000
+  const [isThere, firing, evaluated] = await Promise.all([
     api.hasAlertmanager(),
-    api.instant(`ALERTS{alertname="${watchdogName}",alertstate="firing"}`, Date.now() / 1000),
+    api.instant(`ALERTS{alertname="${watchdogName}",alertstate="firing"}`, now),
+    api.instant(
+      `group by (service, objective) (last_over_time({__name__=~"${recorded.total}|${recorded.bad}"}[5m]))`,
+      now,
+    ),
   ])
-  if (isThere && firing.length === 0)
+  if (!isThere) return () => false
+  if (firing.length === 0)
     throw new Error(`${watchdogName} does not fire in Prometheus: are our rules loaded?`)
-  return isThere
+  return objective => {
+    const own = identity(objective, scope)
+    return evaluated.some(
+      ({ labels }) => labels.service === own.service && labels.objective === own.objective,
+    )
+  }
 }

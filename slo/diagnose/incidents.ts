@@ -3,6 +3,7 @@ import { bad } from '../math/sli.ts'
 import { toMinute } from '../math/time.ts'
 import type { Minute, Objective, Source } from '../sources/index.ts'
 import { longestMinutes, type RecordedObjective, readRecorded } from '../sources/recorded.ts'
+import { rememberSlots } from '../sources/remembered.ts'
 import type { TimeRange } from './evaluate.ts'
 
 export type Burning = {
@@ -24,7 +25,11 @@ export async function readBurning(
 ): Promise<Burning> {
   const to = toMinute(atMs)
   const from = to - days * 1440 - longestMinutes(all)
-  const recorded = all.length > 0 ? await readRecorded(source, all, { from, to: to + 1 }) : undefined
+  // An objective that cannot be read does not keep a verdict from the others.
+  const readable = rememberSlots(source)
+  const recorded = all.length > 0 ? await readRecorded(readable, all, { from, to: to + 1 }) : undefined
+  const troubles = all.map(({ sli }) => sli).map(readable.troubles())
+  if (troubles.length > 0 && !troubles.includes(undefined)) throw troubles[0]
   if (!recorded) return { incidents: [], now: [] }
   const { start, objectives } = recorded
   const burns = ({ objective, tally }: RecordedObjective, minute: Minute): boolean =>

@@ -1,4 +1,4 @@
-import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { countLimit, limits } from '@tintype/lib/limits.ts'
 import type { Minute } from '../sources/index.ts'
@@ -11,24 +11,13 @@ export const maxPlannedMinutes = 1440
 
 const folderOf = (dataDir: string): string => join(dataDir, 'slo', 'planned')
 
-/** Cached until the folder changes, because the public pages read it at each request. */
-const read = new Map<string, { mtimeMs: number; planned: Planned[] }>()
-/** Two changes within some milliseconds have the same time on some file systems: a folder that just changed is not cached. */
-const settledMs = 1_000
-
 /** All planned downtime, earliest first. One file each, so that two processes that enter one lose none. */
 export function readPlanned(dataDir: string): Planned[] {
   const folder = folderOf(dataDir)
-  const mtimeMs = statSync(folder, { throwIfNoEntry: false })?.mtimeMs
-  if (mtimeMs === undefined) return []
-  const known = read.get(folder)
-  if (known?.mtimeMs === mtimeMs) return known.planned
-  const planned = readdirSync(folder)
+  return (existsSync(folder) ? readdirSync(folder) : [])
     .filter(name => name.endsWith('.json'))
     .map(name => JSON.parse(readFileSync(join(folder, name), 'utf8')) as Planned)
     .sort((one, other) => one.from - other.from)
-  if (Math.abs(Date.now() - mtimeMs) > settledMs) read.set(folder, { mtimeMs, planned })
-  return planned
 }
 
 /**

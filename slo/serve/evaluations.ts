@@ -1,5 +1,6 @@
 import { describeError } from '@tintype/lib/errors.ts'
 import type { AlertStore } from '../alerts/alert-store.ts'
+import { grouped, ungrouped } from '../sources/groups.ts'
 import type { Minute, Objective, Source } from '../sources/index.ts'
 import { longestMinutes, lookBackMinutes, type Recorded, readRecorded } from '../sources/recorded.ts'
 import { rememberSlots } from '../sources/remembered.ts'
@@ -17,43 +18,62 @@ export function openEvaluations(
   /** The window, and before it a day of alerts with what these look back on. */
   const keptMinutes = (of: readonly Objective[]) => lookBackMinutes(of) + 1440 + longestMinutes(of)
   let recorded: Recorded | undefined
-  let hasRead = false
+  let unread = new Map<string, string>()
+  const everRead = new Set<string>()
+
+  /** The objectives at a minute that was read, without groups that have ended; none before the SLO began, and when it is before what is kept. */
+  function* eachViewAt(asked: Minute): Generator<View, void> {
+    const { start, to, objectives } = recorded ?? { start: asked, to: asked, objectives: [] }
+    const minute = Math.min(asked, to)
+    if (start >= minute) return
+    for (const each of objectives)
+      if (each.tally.from < minute && minute <= each.tally.to) yield viewOf(each, start, minute)
+  }
   return {
-    /** Reads up to a minute. Why the source did not answer, or null; what is known is evaluated all the same. */
+    objectives,
+    /** Reads up to a minute. Which objectives could not be read and why, or null; what is known is evaluated all the same. */
     async read(now: Minute): Promise<string | null> {
       // When each objective began is stored for a start while the source is away: then no data is offline, too.
       const stored = store.get<Readonly<Record<string, Minute>>>('began') ?? {}
       // One in the future was stored while the clock was ahead.
       const knownOf = ({ id }: Objective) => ((stored[id] ?? now) < now ? stored[id] : undefined)
-      recorded = await readRecorded(source, objectives, {
-        from: now - keptMinutes(objectives),
+      const from = now - keptMinutes(objectives)
+      const each = await grouped(source, objectives, from, now)
+      recorded = await readRecorded(source, each, {
+        from,
         to: now,
         fromOf: each => now - keptMinutes([each]),
         begun: each => {
-          const known = knownOf(each)
-          return known === undefined ? undefined : Math.max(known, source.blindUntil())
+          const [known, blindUntil] = [knownOf(each), source.blindUntil(each.sli)]
+          return known && blindUntil && Math.max(known, blindUntil)
         },
       })
-      const trouble = source.trouble()
-      if (trouble !== undefined) return describeError(trouble)
-      hasRead ||= recorded !== undefined
-      const known = recorded?.objectives ?? []
-      const began = Object.fromEntries(
-        known.map(({ objective, begun }) => [objective.id, knownOf(objective) ?? begun]),
+      const troubleOf = source.troubles()
+      unread = new Map(
+        [...objectives, ...each].flatMap(({ id, sli }) => {
+          const trouble = troubleOf(sli)
+          return trouble === undefined ? [] : [[ungrouped(id), describeError(trouble)] as const]
+        }),
       )
+      const isUnread = (id: string) => unread.has(ungrouped(id))
+      const known = recorded?.objectives ?? []
+      if (recorded) for (const { id } of objectives) if (!isUnread(id)) everRead.add(id)
+      const began = Object.fromEntries([
+        ...Object.entries(stored).filter(([id]) => isUnread(id)),
+        ...known.map(({ objective, begun }) => [objective.id, knownOf(objective) ?? begun]),
+      ])
       if (JSON.stringify(began) !== JSON.stringify(stored)) store.set('began', began)
-      return null
+      const [why] = unread.values()
+      return why === undefined ? null : `${[...unread.keys()].join(', ')}: ${why}`
     },
-    /** Whether the source was read once and the SLO had begun. */
-    hasRead: () => hasRead,
-    /** The objectives at a minute that was read, without groups that have ended; empty before the SLO began, and when it is before what is kept. */
-    viewsAt(asked: Minute): View[] {
-      const { start, to, objectives } = recorded ?? { start: asked, to: asked, objectives: [] }
-      const minute = Math.min(asked, to)
-      if (start >= minute) return []
-      return objectives
-        .filter(({ tally: { from, to } }) => from < minute && minute <= to)
-        .map(each => viewOf(each, start, minute))
+    /** The objectives that could not be read last, groups of them neither: id to why. */
+    unread: (): ReadonlyMap<string, string> => unread,
+    /** Whether an objective, or that of a group, was read once and the SLO had begun; one that is no more was, with the others. */
+    hasRead(id: string): boolean {
+      const isOurs = objectives.some(each => each.id === ungrouped(id))
+      return isOurs ? everRead.has(ungrouped(id)) : everRead.size > 0
     },
+    eachViewAt,
+    viewsAt: (asked: Minute): View[] => [...eachViewAt(asked)],
   }
 }

@@ -8,7 +8,7 @@ import { createMetrics } from '@tintype/lib/telemetry/metrics.ts'
 import { ownFolder } from '@tintype/lib/telemetry/own.ts'
 import { pick } from '@tintype/lib/variables.ts'
 import { alertStoreFile, openAlertStore } from '../alerts/alert-store.ts'
-import { hasAlertmanager } from '../alerts/alertmanager.ts'
+import { alertmanagerSends } from '../alerts/alertmanager.ts'
 import { createNotifier } from '../alerts/notifier.ts'
 import { asHost, expand } from '../directory/expand.ts'
 import type { Directory } from '../directory.ts'
@@ -97,7 +97,7 @@ export async function startSlo(written: Directory, environment: NodeJS.ProcessEn
     evaluations: openEvaluations(objectives, source, alertStore),
     notifier,
     alertStore,
-    hasAlertmanager: service.prometheus ? () => hasAlertmanager(service.prometheus, service) : null,
+    alertmanager: service.prometheus ? () => alertmanagerSends(service.prometheus, service) : null,
     heartbeat: config.HEARTBEAT_URL,
     diagnosis,
     pages: () => pages,

@@ -7,6 +7,7 @@ import type { Planned } from '../math/planned.ts'
 import { judge, tally } from '../math/sli.ts'
 import { toMinute } from '../math/time.ts'
 import type { FitAnswer, ObjectiveState, State } from '../page/api.ts'
+import { ungrouped } from '../sources/groups.ts'
 import type { Minute, Objective, Slot } from '../sources/index.ts'
 import type { Diagnoser } from './diagnosis.ts'
 import { type View, viewOf } from './view.ts'
@@ -37,7 +38,7 @@ export function stateOf(
     comparesFrom: fromMs > now ? new Date(fromMs).toISOString() : null,
     objectives: objectives
       .flatMap(each => {
-        const seen = views.filter(({ objective }) => objective.id.split('{')[0] === each.id)
+        const seen = views.filter(({ objective }) => ungrouped(objective.id) === each.id)
         return seen.length > 0 ? seen : [unseen(each, now)]
       })
       .map(view => objectiveState(view, planned)),

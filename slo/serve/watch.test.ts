@@ -6,8 +6,9 @@ import { expect, onTestFinished, test } from 'vitest'
 import { lowerLimit, temporaryFolder, until } from '../../test/support.ts'
 import type { Alert } from '../alerts/alert-store.ts'
 import { type AlertStore, openAlertStore } from '../alerts/alert-store.ts'
+import type { Sends } from '../alerts/alertmanager.ts'
 import { readDirectory } from '../directory.ts'
-import type { Minute, Objective, Slot, Source } from '../sources/index.ts'
+import { type Minute, type Objective, type Slot, type Source, SourceError } from '../sources/index.ts'
 import type { Diagnoser } from './diagnosis.ts'
 import { type Evaluations, openEvaluations } from './evaluations.ts'
 import { expectSign } from './sign.ts'
@@ -114,21 +115,22 @@ test('a source that is away from the start is offline from then on, and whole on
 function watching(
   fake: Source,
   alertStore: AlertStore,
-  hasAlertmanager: (() => Promise<boolean>) | null = null,
+  alertmanager: (() => Promise<Sends>) | null = null,
   heartbeat: URL | null = null,
+  objectives = [objective],
 ) {
   const logged: string[] = []
   const updates: (readonly Alert[])[] = []
   const note = (event: string) => void logged.push(event)
   const watch = startWatch({
-    evaluations: openEvaluations([objective], fake, alertStore),
+    evaluations: openEvaluations(objectives, fake, alertStore),
     notifier: {
       update: async firing => void updates.push(firing),
       begun: () => new Set(alertStore.sent().map(({ group }) => group)),
       stop: async () => {},
     },
     alertStore,
-    hasAlertmanager,
+    alertmanager,
     heartbeat,
     diagnosis: { look: async () => {}, found: () => null } as unknown as Diagnoser,
     pages: () => 'http://slo',
@@ -175,6 +177,80 @@ test('away at a restart, it logs so once, and what was sent still fires', async 
   expect(updates).toEqual([[burning]])
 })
 
+test('two objectives that read one counter over windows of different lengths ask for a few minutes each', async () => {
+  const { state, fake } = source()
+  const month = { ...objective, id: 'month', windowMinutes: 43_200 }
+  const { evaluations } = evaluating(fake, [month, objective])
+  for (let now = begin + 100; now < begin + 103; now++) await evaluations.read(now)
+  state.asked = 0
+  for (let now = begin + 103; now < begin + 203; now++) await evaluations.read(now)
+  expect(state.asked / 200).toBeLessThan(12)
+  state.away = true
+  await evaluations.read(begin + 203)
+  expect(evaluations.viewsAt(begin + 203).map(({ standing }) => standing.good)).toEqual([202, 202])
+})
+
+test('an objective that is edited to count what is not there yet was not offline', async () => {
+  const { fake } = source()
+  const unknown = async (_: unknown, from: Minute, to: Minute) =>
+    Array.from({ length: to - from }, (_, i) => ({ start: from + i, good: 0, total: 0, unknown: true }))
+  const { evaluations } = evaluating({ ...fake, slots: unknown })
+  await evaluations.read(begin + 100)
+  expect(evaluations.viewsAt(begin + 100)).toEqual([])
+})
+
+/** A source of which one objective's reads fail, always or from now on. */
+function failing(fake: Source, total: string): Source {
+  return {
+    ...fake,
+    slots: (sli, from, to) =>
+      sli.kind === 'ratio' && sli.total.promql === total
+        ? Promise.reject(new SourceError('too many series'))
+        : fake.slots(sli, from, to),
+  }
+}
+const other: Objective = {
+  ...objective,
+  id: 'other',
+  name: 'other',
+  sli: { ...objective.sli, total: { promql: 'other_total', selector: null } } as Objective['sli'],
+}
+
+test('an objective that cannot be read is named, the others are judged, and alerts of theirs end', async () => {
+  const { evaluations, standingAt } = evaluating(failing(source().fake, 'other_total'), [objective, other])
+  expect(await evaluations.read(begin + 100)).toBe('other: too many series')
+  expect([...evaluations.unread().keys()]).toEqual(['other'])
+  expect(standingAt(begin + 100)).toMatchObject({ good: 100, bad: 0 })
+  expect(['availability', 'other', 'other{city="a"}', 'removed'].map(evaluations.hasRead)).toEqual([
+    true,
+    false,
+    false,
+    true,
+  ])
+})
+
+test('of an objective that could not be read for three minutes one alert says which and why, also after a restart', async () => {
+  const store = await newStore()
+  store.record({
+    group: 'monitoring of other',
+    status: 'firing',
+    severity: 'page',
+    since: 7,
+    at: 7,
+    alerts: [{ ...burning, group: 'monitoring of other', name: 'monitoring-blind', since: 7 }],
+  })
+  const { watch, updates } = watching(failing(offline(), 'other_total'), store, null, null, [
+    objective,
+    other,
+  ])
+  await until(() => updates.length > 0)
+  await watch.stop()
+  const monitoring = updates[0]?.filter(({ name }) => name === 'monitoring-blind')
+  expect(monitoring).toMatchObject([{ group: 'monitoring of other', since: 7 }])
+  expect(monitoring?.[0]?.text).toContain('too many series')
+  expect(updates[0]?.map(({ group }) => group)).toContain('availability')
+})
+
 /** A source in which the last twenty minutes are offline. */
 const offline = (): Source => ({
   slots: async (_, from, to) => {
@@ -191,13 +267,20 @@ const offline = (): Source => ({
   close: async () => {},
 })
 
-test.each<[string, (() => Promise<boolean>) | null, boolean]>([
+test.each<[string, (() => Promise<Sends>) | null, boolean]>([
   ['without Prometheus', null, true],
-  ['with a Prometheus that has no Alertmanager', async () => false, true],
-  ['with an Alertmanager', async () => true, false],
+  ['with a Prometheus that has no Alertmanager', async () => () => false, true],
+  ['with an Alertmanager', async () => () => true, false],
+  [
+    'with rules that Prometheus evaluates for others',
+    async () =>
+      ({ name }) =>
+        name !== 'availability',
+    true,
+  ],
   ['while Prometheus has only begun to answer', () => Promise.reject(new Error('not yet')), false],
-])('%s, whether slo sends the alert of an objective is %s', async (_, hasAlertmanager, sends) => {
-  const { watch, updates } = watching(offline(), await newStore(), hasAlertmanager)
+])('%s, whether slo sends the alert of an objective is %s', async (_, alertmanager, sends) => {
+  const { watch, updates } = watching(offline(), await newStore(), alertmanager)
   await until(() => updates.length > 0)
   await watch.stop()
   expect(updates[0]?.map(({ group }) => group)).toEqual(sends ? expect.arrayContaining(['availability']) : [])
@@ -214,7 +297,7 @@ test('slo sends in the place of an Alertmanager whose SloWatchdog does not arriv
     at: 1,
     alerts: [{ ...burning, group: 'monitoring', name: 'watchdog-silent', since: 1 }],
   })
-  const { watch, updates } = watching(offline(), store, async () => true)
+  const { watch, updates } = watching(offline(), store, async () => () => true)
   await until(() => updates.length > 0)
   expect(updates[0]?.map(({ group }) => group)).toEqual(
     expect.arrayContaining(['availability', 'monitoring']),
@@ -229,7 +312,7 @@ test('slo sends in the place of an Alertmanager whose SloWatchdog does not arriv
   })
   watch.receiveWatchdog()
   await watch.stop()
-  const again = watching(offline(), store, async () => true)
+  const again = watching(offline(), store, async () => () => true)
   again.watch.receiveWatchdog()
   await until(() => again.updates.length > 0)
   await again.watch.stop()

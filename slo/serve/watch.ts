@@ -4,9 +4,11 @@ import { askBounded } from '@tintype/lib/http/bounded-request.ts'
 import { startPulse } from '@tintype/lib/pulse.ts'
 import type { Log } from '@tintype/lib/telemetry/log.ts'
 import type { Alert, AlertStore } from '../alerts/alert-store.ts'
+import type { Sends } from '../alerts/alertmanager.ts'
 import type { Notifier } from '../alerts/notifier.ts'
 import { alertsOf } from '../alerts/text.ts'
-import type { Minute } from '../sources/index.ts'
+import { ungrouped } from '../sources/groups.ts'
+import type { Minute, Objective } from '../sources/index.ts'
 import { type Diagnoser, inShort } from './diagnosis.ts'
 import type { Evaluations } from './evaluations.ts'
 import { startLoop } from './loop.ts'
@@ -26,20 +28,22 @@ const heartbeatTimeoutMs = 5_000
 /** A verdict takes a second or two. */
 const verdictMs = 10_000
 const monitoring = 'monitoring'
+/** Some receivers refuse a message that is longer than 1,024 characters. */
+const maxWhy = 500
 
 export type Watch = ReturnType<typeof startWatch>
 
 /**
- * Evaluates every objective each minute, updates the notifier, and watches that it does. Where Alertmanager notifies, alerts
- * of objectives are its own, and slo sends only what Alertmanager cannot: that no measurement can be read, or that
- * Alertmanager itself is silent; while it is, slo sends the alerts of objectives too.
+ * Evaluates every objective each minute, updates the notifier, and watches that it does. Where Alertmanager notifies, slo sends
+ * only what Alertmanager cannot: that nothing can be read, or an objective cannot; alerts of objectives without rules that
+ * Prometheus evaluates; that Alertmanager itself is silent, and while it is the alerts of all objectives.
  */
 export function startWatch(options: {
   evaluations: Evaluations
   notifier: Notifier
   alertStore: AlertStore
-  /** Whether Prometheus has an Alertmanager that notifies; null where slo alone does. */
-  hasAlertmanager: (() => Promise<boolean>) | null
+  /** Whose alerts an Alertmanager sends; null where slo alone notifies. */
+  alertmanager: (() => Promise<Sends>) | null
   heartbeat: URL | null
   diagnosis: Diagnoser
   pages: () => string
@@ -48,13 +52,16 @@ export function startWatch(options: {
   const { evaluations, notifier, alertStore, heartbeat, diagnosis, pages, log } = options
   let views: View[] = []
   const sent = alertStore.sent().flatMap(({ alerts }) => alerts)
-  const sentSince = (name: string) =>
-    sent.find(alert => alert.group === monitoring && alert.name === name)?.since ?? null
-  const measured = expectSign(blindMs, sentSince('monitoring-blind'))
+  const sentSince = (name: Silence, of?: Objective) =>
+    sent.find(alert => alert.group === monitoringOf(of) && alert.name === name)?.since ?? null
+  const measured = evaluations.objectives.map(objective => ({
+    objective,
+    sign: expectSign(blindMs, sentSince('monitoring-blind', objective) ?? sentSince('monitoring-blind')),
+  }))
   const watchdog = expectSign(watchdogMs, sentSince('watchdog-silent'))
   // Until the first evaluation what was sent still fires: a restart ends no alert.
-  let own: Alert[] = sent.filter(({ group }) => group !== monitoring)
-  let alertmanager = options.hasAlertmanager !== null
+  let own: Alert[] = sent.filter(({ name }) => !(name in silences))
+  let alertmanagerSends: Sends = () => options.alertmanager !== null
   const logAway = onChange(why => (why ? log.error('source.away', { error: why }) : log.info('source.back')))
   const logSender = onChange(who => log.warn('alerts.sender', { sender: who ?? 'slo' }))
 
@@ -65,38 +72,50 @@ export function startWatch(options: {
     const verdict = found && inShort(found, pages())
     // SloWatchdog can fall silent only where it is routed to slo.
     const silent = alertStore.get('watchdog') === undefined ? null : watchdog.missingSince()
-    const sends = !alertmanager || silent !== null
-    logSender(sends ? null : 'Alertmanager')
+    const others = new Set(evaluations.objectives.filter(alertmanagerSends).map(({ id }) => id))
+    if (silent !== null) others.clear()
+    logSender(others.size === 0 ? null : `Alertmanager, of ${[...others].join(', ')}`)
+    const unruled = others.size === 0 ? '' : ' slo sends this itself: Prometheus evaluates no rules of it.'
     // What slo began to send it also ends.
     const begunHere = notifier.begun()
-    const alerts = own.filter(({ group }) => sends || begunHere.has(group))
-    const blind = silence('monitoring-blind', measured.missingSince())
-    const all = [...alerts.map(alert => ({ ...alert, diagnosis: verdict })), ...blind]
-    void notifier.update([...all, ...silence('watchdog-silent', silent)], now)
+    const alerts = own.flatMap(alert => {
+      const isOthers = others.has(ungrouped(alert.group))
+      if (isOthers && !begunHere.has(alert.group)) return []
+      return [{ ...alert, text: alert.text + (isOthers ? '' : unruled), diagnosis: verdict }]
+    })
+    const blind = measured.flatMap(({ objective, sign }) =>
+      silence('monitoring-blind', sign.missingSince(), objective, evaluations.unread().get(objective.id)),
+    )
+    // One alert says it of all objectives.
+    const isBlind = blind.length === measured.length
+    const each = blind.filter(({ group }) => !isBlind || begunHere.has(group))
+    const all = isBlind ? silence('monitoring-blind', Math.max(...blind.map(({ since }) => since))) : []
+    void notifier.update([...alerts, ...each, ...all, ...silence('watchdog-silent', silent)], now)
   }
 
   /** A Prometheus that does not answer or has just started is asked again in a minute, for `watchdogMs`. */
   const reached = expectSign(watchdogMs)
   const askForAlertmanager = async (): Promise<void> => {
     try {
-      alertmanager = (await options.hasAlertmanager?.()) ?? false
+      alertmanagerSends = (await options.alertmanager?.()) ?? (() => false)
       reached.came()
     } catch {
-      if (reached.missingSince() !== null) alertmanager = false
+      if (reached.missingSince() !== null) alertmanagerSends = () => false
     }
   }
 
   const evaluate = async (now: Minute, signal: AbortSignal): Promise<void> => {
     const [away] = await Promise.all([evaluations.read(now), askForAlertmanager()])
-    if (away === null) measured.came()
     logAway(away)
     views = evaluations.viewsAt(now)
+    const read = measured.filter(({ objective }) => !evaluations.unread().has(objective.id))
+    for (const { sign } of read) sign.came()
     if (views.some(burns)) await look(signal)
     const firing = views.flatMap(alertsOf)
-    // Until the source was read once, an alert that is not seen has not ended.
-    own = evaluations.hasRead() ? firing : join([...firing, ...own])
+    // Until its objective was read once, an alert that is not seen has not ended.
+    own = join([...firing, ...own.filter(({ group }) => !evaluations.hasRead(group))])
     notify()
-    if (heartbeat && away === null) await beat(heartbeat, log)
+    if (heartbeat && read.length > 0) await beat(heartbeat, log)
   }
 
   /** The first message carries a verdict if there is one in time; no page waits longer for it. */
@@ -126,9 +145,9 @@ export function startWatch(options: {
     stalled: pulse.stalled,
     /** The last evaluation; empty before the SLO began. */
     views: (): readonly View[] => views,
-    viewsAt: evaluations.viewsAt,
+    eachViewAt: evaluations.eachViewAt,
     /** When the source last answered, epoch milliseconds. */
-    seenAt: measured.lastAt,
+    seenAt: () => Math.max(...measured.map(({ sign }) => sign.lastAt())),
     receiveWatchdog(): void {
       watchdog.came()
       if (alertStore.get('watchdog') === undefined) alertStore.set('watchdog', Date.now())
@@ -155,12 +174,19 @@ export const silences = {
     'SloWatchdog does not arrive: Prometheus or Alertmanager is down, or its way to slo. slo sends the alerts of objectives itself until it arrives.',
 }
 
-/** What fires when a sign of life is missing since a time. */
-export function silence(name: keyof typeof silences, since: number | null): Alert[] {
+type Silence = keyof typeof silences
+
+const monitoringOf = (objective?: Objective): string =>
+  objective ? `${monitoring} of ${objective.id}` : monitoring
+
+/** What fires when a sign of life is missing since a time; of one objective, why. */
+export function silence(name: Silence, since: number | null, of?: Objective, why = ''): Alert[] {
   if (since === null) return []
+  const text = of
+    ? `No measurement of “${of.displayName}” could be read for three minutes: whether it is met is not known, other objectives are judged. ${why.slice(0, maxWhy)}`
+    : silences[name]
   const runbook = `docs/runbooks/${name}.md`
-  const severity = 'page'
-  return [{ group: monitoring, name, severity, since, text: silences[name], diagnosis: null, runbook }]
+  return [{ group: monitoringOf(of), name, severity: 'page', since, text, diagnosis: null, runbook }]
 }
 
 async function beat(url: URL, log: Log): Promise<void> {

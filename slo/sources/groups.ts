@@ -36,3 +36,6 @@ export function groupOf(objective: Objective, label: string, value: string): Obj
     sli: ofGroup,
   }
 }
+
+/** The id of the objective that a group is of; of an objective its own. */
+export const ungrouped = (id: string): string => id.split('{')[0] as string

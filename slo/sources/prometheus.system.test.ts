@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { describeWithParts } from '../../test/support.ts'
-import { hasAlertmanager } from '../alerts/alertmanager.ts'
+import { alertmanagerSends } from '../alerts/alertmanager.ts'
 import { readDirectory } from '../directory.ts'
 import { type RunningPrometheus, startPrometheus } from '../test/prometheus.ts'
 import { contractData, sourceContract } from './contract.ts'
@@ -213,7 +213,8 @@ describe('a Prometheus that is none', () => {
     expect(await source.slots(sli, 0, 1)).toMatchObject([{ unknown: true }])
     expect(await source.labelValues(sli, 'job', 0, 1)).toEqual([])
     expect(await source.series(['up'], 0, 60_000)).toEqual([])
-    expect(await hasAlertmanager(url, { ...unscoped, headers })).toBe(false)
+    const sends = await alertmanagerSends(url, { ...unscoped, headers })
+    expect(sends({ name: 'availability', service: 'shop' })).toBe(false)
     expect(seen.length).toBeGreaterThan(5)
   })
 })

@@ -15,30 +15,32 @@ export function rememberSlots(source: Source) {
   const kept = new Map<string, Kept>()
   const values = new Map<string, string[]>()
   const seen = new Map<string, Minute>()
-  let trouble: unknown
-  let blindUntil: Minute = 0
-  const orElse = async <T>(read: Promise<T>, known: () => T): Promise<T> => {
+  const blindUntil = new Map<string, Minute>()
+  let troubles = new Map<string, unknown>()
+  const orElse = async <T>(key: string, read: Promise<T>, known: () => T): Promise<T> => {
     try {
       return await read
     } catch (error) {
-      trouble = error
+      troubles.set(key, error)
       return known()
     }
   }
   return {
     ...source,
-    /** Why a read failed since this was last called; undefined when none did. */
-    trouble() {
-      const last = trouble
-      trouble = undefined
-      return last
+    /** Why reads of an indicator failed since this was last called, by the indicator. */
+    troubles(): (sli: Sli) => unknown {
+      const last = troubles
+      troubles = new Map()
+      return sli => last.get(JSON.stringify(sli))
     },
-    /** While nothing could be read since the start: the minute of the first attempt, before which nothing counts as offline. */
-    blindUntil: () => blindUntil,
+    /** While an indicator could not be read since the start: the minute of the first attempt, before which nothing counts as offline. */
+    blindUntil: (sli: Sli) => blindUntil.get(JSON.stringify(sli)),
 
-    async slots(sli: Sli, from: Minute, to: Minute) {
+    async slots(sli: Sli, asked: Minute, to: Minute) {
       const key = JSON.stringify(sli)
       const last = kept.get(key)
+      // The longest window of those that read this indicator is kept for all of them.
+      const from = last && to > last.from ? Math.min(asked, to - last.slots.length) : asked
       // A clock that was set back, or that had been far ahead, asks for all of it anew.
       const isKnown = last !== undefined && from >= last.from && to > last.from
       const known: Kept = isKnown ? last : { from, slots: [], missedFrom: from }
@@ -46,19 +48,22 @@ export function rememberSlots(source: Source) {
       const since = Math.max(from, Math.min(end - overlapMinutes, known.missedFrom))
       const older = (until: Minute) => known.slots.slice(from - known.from, Math.max(0, until - known.from))
       const missing = (): Kept => {
-        if (!isKnown) blindUntil = Math.max(blindUntil, to)
+        if (!isKnown) blindUntil.set(key, to)
         const begin = Math.max(from, end)
         const slots = [...older(begin), ...unknownSlots(begin, to)]
         return { from, slots, missedFrom: Math.min(known.missedFrom, begin) }
       }
       const read = async (): Promise<Kept> => {
         const slots = [...older(since), ...(await source.slots(sli, since, to))]
-        blindUntil = 0
+        blindUntil.delete(key)
         return { from, slots, missedFrom: Number.POSITIVE_INFINITY }
       }
-      const now = await orElse(read(), missing)
-      kept.set(key, now)
-      return [...now.slots]
+      const now = await orElse(key, read(), missing)
+      const other = kept.get(key)
+      if (other === last || (other?.slots.length ?? 0) <= now.slots.length) kept.set(key, now)
+      for (const [each, { from, slots }] of kept)
+        if (from + slots.length < to - goneMinutes) kept.delete(each)
+      return now.slots.slice(asked - from)
     },
 
     async seenBefore(sli: Sli, minute: Minute) {
@@ -66,7 +71,7 @@ export function rememberSlots(source: Source) {
       if (minute >= (seen.get(key) ?? Number.POSITIVE_INFINITY)) return true
       // Where its minutes could not be read: a source that hangs takes its whole time for each question.
       if (Number.isFinite(kept.get(key)?.missedFrom)) return false
-      const isSeen = await orElse(source.seenBefore(sli, minute), () => false)
+      const isSeen = await orElse(key, source.seenBefore(sli, minute), () => false)
       if (isSeen) seen.set(key, minute)
       return isSeen
     },
@@ -74,7 +79,7 @@ export function rememberSlots(source: Source) {
     async labelValues(sli: Sli, label: string, from: Minute, to: Minute) {
       const key = JSON.stringify([sli, label])
       const read = source.labelValues(sli, label, Math.max(from, to - goneMinutes), to)
-      const now = await orElse(read, () => values.get(key) ?? [])
+      const now = await orElse(JSON.stringify(sli), read, () => values.get(key) ?? [])
       values.set(key, now)
       return now
     },

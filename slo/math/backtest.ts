@@ -16,7 +16,7 @@ export type Timeline = {
 }
 
 /**
- * The firings of an objective's alerts in [from, to]: evaluated at the end of every minute from the tally's start.
+ * The firings of an objective's alerts in [from, to]: evaluated at the end of every minute from the first bad one of the tally.
  */
 export function backtest(objective: Objective, tally: Tally, from: Minute, to: Minute): Timeline[] {
   return objective.tiers.map(tier => {
@@ -38,7 +38,8 @@ export function backtest(objective: Objective, tally: Tally, from: Minute, to: M
 function replay(tier: Tier, tally: Tally, to: Minute): Firing[] {
   const firings: Firing[] = []
   let lastTrue = Number.NEGATIVE_INFINITY
-  for (let at = tally.from + 1; at <= to; at++) {
+  const firstBad = tally.bad.findIndex(sum => sum > 0)
+  for (let at = firstBad === -1 ? to + 1 : tally.from + firstBad; at <= to; at++) {
     const last = firings.at(-1)
     const isFiring = last?.clears === null
     if (fires(tier, tally, at)) {

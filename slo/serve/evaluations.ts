@@ -1,4 +1,4 @@
-import { describeError } from '@tintype/lib/errors.ts'
+import { explainError } from '@tintype/lib/errors.ts'
 import type { AlertStore } from '../alerts/alert-store.ts'
 import { grouped, ungrouped } from '../sources/groups.ts'
 import type { Minute, Objective, Source } from '../sources/index.ts'
@@ -52,7 +52,7 @@ export function openEvaluations(
       unread = new Map(
         [...objectives, ...each].flatMap(({ id, sli }) => {
           const trouble = troubleOf(sli)
-          return trouble === undefined ? [] : [[ungrouped(id), describeError(trouble)] as const]
+          return trouble === undefined ? [] : [[ungrouped(id), explainError(trouble)] as const]
         }),
       )
       const isUnread = (id: string) => unread.has(ungrouped(id))

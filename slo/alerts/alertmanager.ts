@@ -8,11 +8,9 @@ import { watchdogName } from './rules.ts'
 export type Sends = (objective: Pick<Objective, 'name' | 'service'>) => boolean
 
 /**
- * Whose alerts Prometheus gives to an Alertmanager: nobody's when it has none, else those of the objectives whose rules it
- * evaluates. An objective that was added since the rules were loaded, or whose rules fail, is not among them. Only SloWatchdog's
- * arrival at the end of its route shows whether Alertmanager reaches a person. Within the scope: the rules of another service in
- * a shared Prometheus are not ours.
- * @throws SourceError when Prometheus does not answer; when it has one and does not evaluate our rules (yet).
+ * Whose alerts Prometheus, within the scope, gives to an Alertmanager: of the objectives whose rules it evaluates, which are
+ * not those that were added since it loaded the rules, or whose rules fail. Whether Alertmanager reaches a person shows only
+ * SloWatchdog's arrival. @throws SourceError when Prometheus does not answer; when it has one and does not evaluate our rules (yet).
  */
 export async function alertmanagerSends(prometheusUrl: string, scope: Scope = unscoped): Promise<Sends> {
   const api = prometheusApi(prometheusUrl, scope)
@@ -20,10 +18,7 @@ export async function alertmanagerSends(prometheusUrl: string, scope: Scope = un
   const [isThere, firing, evaluated] = await Promise.all([
     api.hasAlertmanager(),
     api.instant(`ALERTS{alertname="${watchdogName}",alertstate="firing"}`, now),
-    api.instant(
-      `group by (service, objective) (last_over_time({__name__=~"${recorded.total}|${recorded.bad}"}[5m]))`,
-      now,
-    ),
+    api.instant(`group by (service, objective) (last_over_time(${recorded.bad}[5m]))`, now),
   ])
   if (!isThere) return () => false
   if (firing.length === 0)

@@ -1,7 +1,7 @@
 import type { Minute, Objective, Slot } from '../sources/index.ts'
 import { longestMinutes } from '../sources/recorded.ts'
 import { backtest, type Timeline } from './backtest.ts'
-import { type Tally, tally } from './sli.ts'
+import { type Tally, tallyOf } from './sli.ts'
 import { parseDuration } from './time.ts'
 
 /** A stretch of an outage: which part of the minutes is offline and of the events bad, in percent. */
@@ -58,10 +58,12 @@ export function outageTally(objective: Objective, phases: readonly Phase[], begi
   const well = (minutes: number): Phase => ({ minutes, offlinePercent: 0, badPercent: 0, events: true })
   const after = 2 * longestMinutes([objective])
   const from = begin - objective.windowMinutes
-  const slots: Slot[] = []
-  for (const phase of [well(objective.windowMinutes), ...phases, well(after)])
-    for (let i = 0; i < phase.minutes; i++) slots.push(slot(objective, phase, from + slots.length, i))
-  return tally(objective, from, slots)
+  const all = [well(objective.windowMinutes), ...phases, well(after)]
+  let [phase, first] = [0, 0]
+  return tallyOf(objective, from, outageMinutes(all), i => {
+    while (i >= first + (all[phase] as Phase).minutes) first += (all[phase++] as Phase).minutes
+    return slot(objective, all[phase] as Phase, from + i, i - first)
+  })
 }
 
 function slot({ method }: Objective, phase: Phase, start: Minute, i: number): Slot {

@@ -28,15 +28,19 @@ export type Tally = {
 }
 
 /** Sums an objective’s slots, which must be without holes: [from, from + slots.length). */
-export function tally(objective: Judging, from: Minute, slots: readonly Slot[]): Tally {
-  const sums = (): Float64Array => new Float64Array(slots.length + 1)
-  const result = { from, to: from + slots.length, bad: sums(), total: sums(), unknown: sums() }
-  slots.forEach((slot, i) => {
-    const { good, total, unknown } = judge(objective, slot)
+export const tally = (objective: Judging, from: Minute, slots: readonly Slot[]): Tally =>
+  tallyOf(objective, from, slots.length, i => slots[i] as Slot)
+
+/** The same of slots that are made one by one. */
+export function tallyOf(objective: Judging, from: Minute, count: number, slotAt: (i: number) => Slot): Tally {
+  const sums = (): Float64Array => new Float64Array(count + 1)
+  const result = { from, to: from + count, bad: sums(), total: sums(), unknown: sums() }
+  for (let i = 0; i < count; i++) {
+    const { good, total, unknown } = judge(objective, slotAt(i))
     result.bad[i + 1] = (result.bad[i] ?? 0) + total - good
     result.total[i + 1] = (result.total[i] ?? 0) + total
     result.unknown[i + 1] = (result.unknown[i] ?? 0) + (unknown ? 1 : 0)
-  })
+  }
   return result
 }
 

@@ -55,14 +55,12 @@ export function openEvaluations(
           return trouble === undefined ? [] : [[ungrouped(id), explainError(trouble)] as const]
         }),
       )
-      const isUnread = (id: string) => unread.has(ungrouped(id))
       const known = recorded?.objectives ?? []
-      if (recorded) for (const { id } of objectives) if (!isUnread(id)) everRead.add(id)
-      const began = Object.fromEntries([
-        ...Object.entries(stored).filter(([id]) => isUnread(id)),
-        ...known.map(({ objective, begun }) => [objective.id, knownOf(objective) ?? begun]),
-      ])
-      if (JSON.stringify(began) !== JSON.stringify(stored)) store.set('began', began)
+      if (recorded) for (const { id } of objectives) if (!unread.has(id)) everRead.add(id)
+      const began = Object.fromEntries(
+        known.map(({ objective, begun }) => [objective.id, knownOf(objective) ?? begun]),
+      )
+      if (unread.size === 0 && JSON.stringify(began) !== JSON.stringify(stored)) store.set('began', began)
       const [why] = unread.values()
       return why === undefined ? null : `${[...unread.keys()].join(', ')}: ${why}`
     },

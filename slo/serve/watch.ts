@@ -113,7 +113,9 @@ export function startWatch(options: {
     if (views.some(burns)) await look(signal)
     const firing = views.flatMap(alertsOf)
     // Until its objective was read once, an alert that is not seen has not ended.
-    own = join([...firing, ...own.filter(({ group }) => !evaluations.hasRead(group))])
+    const isLeft = ({ group, name }: Alert) =>
+      !evaluations.hasRead(group) && !firing.some(each => each.group === group && each.name === name)
+    own = [...firing, ...own.filter(isLeft)]
     notify()
     if (heartbeat && read.length > 0) await beat(heartbeat, log)
   }
@@ -161,11 +163,6 @@ export function startWatch(options: {
 
 /** Begins to burn: in the short window of a tier already as fast as it alerts on. */
 const burns = ({ burns }: View): boolean => burns.some(({ tier, short }) => short >= tier.factor)
-
-/** One of each group and name: the first. */
-const join = (alerts: readonly Alert[]): Alert[] => [
-  ...new Map(alerts.toReversed().map(alert => [`${alert.group} ${alert.name}`, alert])).values(),
-]
 
 export const silences = {
   'monitoring-blind':

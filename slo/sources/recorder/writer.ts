@@ -56,7 +56,7 @@ export function writer(db: DatabaseSync, slis: readonly Sli[]) {
       }
     }
     const numbers = deflateRawSync(new Uint8Array(Float64Array.from(values.values()).buffer), { level: 1 })
-    insert.run(target, at, ids.layout([...values.keys()]), numbers)
+    insert.run(target, at, ids.layout([...values.keys()].join()), numbers)
   }
 
   const pruneScrapes = db.prepare(
@@ -78,7 +78,7 @@ export function writer(db: DatabaseSync, slis: readonly Sli[]) {
         transaction(db, () => append(scrape))
       } catch (error) {
         // Series ids of a rolled-back transaction must be discarded, or later rows would point to missing series.
-        ids.forget()
+        ids.series.forget()
         throw error
       }
     },
@@ -92,7 +92,7 @@ export function writer(db: DatabaseSync, slis: readonly Sli[]) {
       const minutes = Number(pruneHours.run(minuteOf(nowMs - keepMs) - minutesAnHour, pruneRows).changes)
       for (const each of forgetUnseen) each.run(nowMs - keepMs)
       db.exec(removeOrphans)
-      ids.forget()
+      ids.series.forget()
       gaps.forget()
       return { samples, minutes: minutes * minutesAnHour }
     },
@@ -165,7 +165,7 @@ function rollUps(db: DatabaseSync) {
   }
 }
 
-/** Numbers for targets, series and layouts, made at first sight and remembered. */
+/** Numbers for targets, series and layouts, made at first sight; those of series are remembered. */
 function identities(db: DatabaseSync) {
   const numbered = (table: string, columns: string) => {
     const places = columns.replaceAll(/\w+/g, '?')
@@ -174,19 +174,13 @@ function identities(db: DatabaseSync) {
     return (...values: string[]): number =>
       (find.get(...values)?.id as number | undefined) ?? Number(add.run(...values).lastInsertRowid)
   }
-  const addSeries = numbered('series', 'name,labels')
-  const target = memo(numbered('target', 'job,instance'))
-  const series = memo((name: string, labels: string, job: string, instance: string) =>
-    addSeries(name, withLabels(labels, { job, instance })),
-  )
-  const layout = memo(numbered('layout', 'series'))
+  const seriesOf = numbered('series', 'name,labels')
   return {
-    target,
-    series,
-    layout: (ids: number[]) => layout(ids.join(',')),
-    forget() {
-      for (const known of [target, series, layout]) known.forget()
-    },
+    target: numbered('target', 'job,instance'),
+    layout: numbered('layout', 'series'),
+    series: memo((name: string, labels: string, job: string, instance: string) =>
+      seriesOf(name, withLabels(labels, { job, instance })),
+    ),
   }
 }
 

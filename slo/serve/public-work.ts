@@ -6,6 +6,7 @@ import type { Request, RequestHandler, Response } from 'express'
 
 /** Unused time that is saved up, so that several requests in a row are not refused. */
 const burstMs = 3_000
+const leastPauseSeconds = 5
 
 /** Computes an answer, of one objective after the other, with a pause between two. */
 type Work = (request: Request, response: Response, pause: () => Promise<void>) => Promise<void>
@@ -22,11 +23,13 @@ export function createPublicWork(clock = () => performance.now()): (work: Work) 
     let began = clock()
     leftMs = Math.min(burstMs, leftMs + ((began - filledAt) * limits.publicWork.value) / 1000)
     filledAt = began
-    if (leftMs <= 0)
-      throw new Problem(503, 'busy', 'Too much was asked for in the last seconds. Try again in 5 s.', {
+    if (leftMs <= 0) {
+      const seconds = leastPauseSeconds + Math.ceil(-leftMs / limits.publicWork.value)
+      throw new Problem(503, 'busy', `Too much was asked for in the last seconds. Try again in ${seconds} s.`, {
         limit: 'publicWork',
-        headers: { 'Retry-After': '5' },
+        headers: { 'Retry-After': `${seconds}` },
       })
+    }
     const charge = () => {
       leftMs -= clock() - began
     }

@@ -90,9 +90,10 @@ const cachedSeconds = 0.0005
  * seconds that it took.
  */
 function readThrough(file: string): number {
+  // A slow disk is slow to open a file, too.
+  const start = performance.now()
   const handle = openSync(file, 'r')
   try {
-    const start = performance.now()
     readSync(handle, chunk, { position: 0 })
     readSync(handle, chunk, { position: Math.max(0, fstatSync(handle).size - chunk.length) })
     const isCached = secondsFrom(start) < cachedSeconds

@@ -174,7 +174,6 @@ function dress(panel: AnyPanel, spec: PanelSpec): AnyPanel {
     panel
       .lineWidth(2)
       .fillOpacity(spec.stacked ? 60 : 5)
-      .showPoints(common.VisibilityMode.Never)
       .tooltip(
         new common.VizTooltipOptionsBuilder()
           .mode(common.TooltipDisplayMode.Multi)

@@ -47,6 +47,8 @@ export async function askBounded(address: string, options: Options): Promise<Bou
     return { status: response.statusCode ?? 0, headers: response.headers, body: Buffer.concat(chunks) }
   } catch (error) {
     request.destroy()
-    throw signal.aborted ? signal.reason : error
+    if (signal.aborted) throw signal.reason
+    // Of a name with several addresses: the message of an AggregateError is empty.
+    throw error instanceof AggregateError ? error.errors[0] : error
   }
 }

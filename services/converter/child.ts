@@ -90,7 +90,7 @@ const cachedSeconds = 0.0005
  * seconds that it took.
  */
 function readThrough(file: string): number {
-  // A slow disk also takes long to open a file.
+  // A slow disk is slow to open a file, too.
   const start = performance.now()
   const handle = openSync(file, 'r')
   try {

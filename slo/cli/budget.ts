@@ -1,5 +1,5 @@
 import { UsageError } from '@tintype/lib/command-line.ts'
-import { fits } from '../math/budget.ts'
+import { fitsAll } from '../math/budget.ts'
 import { addPlanned, maxPlannedMinutes, type Planned, readPlanned, removePlanned } from '../math/planned.ts'
 import { spanOf } from '../math/report.ts'
 import { round, standing } from '../math/standing.ts'
@@ -42,28 +42,32 @@ async function left(given: Given, context: Context) {
   const { objective: wanted } = given
   const now = minute('at', 'now', context.nowMs)
   const slices = context.directory().objectives.filter(({ method }) => method === 'Timeslices')
-  const objective = slices.find(({ id }) => wanted === undefined || wanted.split('{')[0] === id)
-  if (!objective)
+  const objectives = slices.filter(({ id }) => wanted === undefined || wanted.split('{')[0] === id)
+  if (objectives.length === 0)
     throw new UsageError(
       `budgets in minutes have: ${slices.map(({ id }) => id).join(', ') || 'no objective'}`,
     )
   const recorded = await withSource(given, context, source =>
-    readRecorded(source, [objective], { from: now - lookBackMinutes([objective]), to: now }),
+    readRecorded(source, objectives, { from: now - lookBackMinutes(objectives), to: now }),
   )
-  const found = recorded?.objectives.find(
-    ({ objective }) => !wanted?.includes('{') || objective.id === wanted,
+  // Without objectives that have not begun, and groups that have ended.
+  const counted = recorded?.objectives.filter(
+    ({ objective, slots, tally }) =>
+      (!wanted?.includes('{') || objective.id === wanted) && slots.length > 0 && tally.to === recorded.to,
   )
-  if (!recorded || !found)
+  if (!recorded || !counted?.length)
     throw new SourceError(
       'no minute of an objective with time slices was counted: there is no budget in minutes',
     )
-  const planned = readPlanned(context.dataDir)
-  return { ...found, standing: standing(found.objective, found.tally, spanOf(recorded, found)), planned, now }
+  return { counted, recorded, planned: readPlanned(context.dataDir), now }
 }
 
-function showLeft({ standing, planned, now }: Left, { show }: Context): number {
+function showLeft({ counted, recorded, planned, now }: Left, { show }: Context): number {
   const coming = planned.filter(({ to }) => to > now)
-  const [budgetMinutes, budgetLeftMinutes] = [round(standing.budget, 1), round(standing.budgetLeft, 1)]
+  const tightest = counted
+    .map(each => standing(each.objective, each.tally, spanOf(recorded, each)))
+    .reduce((one, other) => (one.budgetLeft <= other.budgetLeft ? one : other))
+  const [budgetMinutes, budgetLeftMinutes] = [round(tightest.budget, 1), round(tightest.budgetLeft, 1)]
   const text = [`${budgetLeftMinutes} of ${budgetMinutes} minutes are left`, ...coming.map(plannedLine)]
   show({ budgetMinutes, budgetLeftMinutes, planned: coming.map(plannedJson) }, text.join('\n'))
   return budgetLeftMinutes < 0 ? status.broken : status.good
@@ -74,11 +78,11 @@ const plannedLine = ({ id, from, to, reason }: Planned): string =>
   `planned ${id}: ${toShort(from)} to ${toShort(to)} UTC, ${reason}`
 
 function showFit(
-  { objective, tally, planned }: Left,
+  { counted, planned }: Left,
   maintenance: { from: number; minutes: number },
   { show }: Context,
 ): number {
-  const { fits: isFitting, leftAfter, budgetMinutes, earliest } = fits(objective, tally, planned, maintenance)
+  const { fits: isFitting, leftAfter, budgetMinutes, earliest } = fitsAll(counted, planned, maintenance)
   const from = earliest === null ? null : toIso(earliest)
   const leftAfterMinutes = round(leftAfter, 1)
   const what = `${toDuration(maintenance.minutes)} at ${toShort(maintenance.from)} UTC`

@@ -3,8 +3,7 @@ import { address } from '@tintype/lib/config.ts'
 import { expand } from '../directory/expand.ts'
 import type { Directory } from '../directory.ts'
 import { parseDuration, parseTime, timeFormat, toDuration, toMinute } from '../math/time.ts'
-import type { Minute } from '../sources/index.ts'
-import { type Source, SourceError } from '../sources/index.ts'
+import { type Minute, type Source, SourceError } from '../sources/index.ts'
 import type { Scope } from '../sources/promql.ts'
 
 const text = { type: 'string' } as const

@@ -3,7 +3,7 @@ import type { WitnessModule } from '../directory/witnesses.ts'
 import { loadModule } from '../directory.ts'
 import { readPlanned } from '../math/planned.ts'
 import { judgeAll, type Report, reportJson, reportText, spanOf } from '../math/report.ts'
-import { judge } from '../math/sli.ts'
+import { bad } from '../math/sli.ts'
 import { toIso } from '../math/time.ts'
 import type { MinuteSpan } from '../math/window.ts'
 import { SourceError } from '../sources/index.ts'
@@ -70,7 +70,7 @@ async function compareWitnesses(
   })
 }
 
-/** Planned minutes of the window, and how many of them were offline. */
+/** Planned minutes of the window, and in how many of them an objective was offline. */
 function planned(
   { objectives }: Recorded,
   { from, to }: MinuteSpan,
@@ -78,8 +78,9 @@ function planned(
 ): Report['planned'] {
   const announced = readPlanned(dataDir)
   const isPlanned = (at: number) => announced.some(each => at >= each.from && at < each.to)
-  const first = objectives.find(({ objective }) => objective.method === 'Timeslices')
-  const slots = (first?.slots ?? []).filter(({ start }) => start >= from && start < to && isPlanned(start))
-  const offline = slots.filter(slot => first && judge(first.objective, slot).good === 0)
-  return { minutes: slots.length, offline: offline.length }
+  const slices = objectives.filter(({ objective }) => objective.method === 'Timeslices')
+  const starts = (slices[0]?.slots ?? []).map(({ start }) => start)
+  const minutes = starts.filter(start => start >= from && start < to && isPlanned(start))
+  const offline = minutes.filter(start => slices.some(({ tally }) => bad(tally, start, start + 1) > 0))
+  return { minutes: minutes.length, offline: offline.length }
 }

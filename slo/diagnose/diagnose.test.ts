@@ -181,7 +181,10 @@ const truths: [string, (world: World) => Partial<World>, string, string | null][
 describe('one stage and one cause are named when', () => {
   test.each(truths)('%s', (_, incident, verdict, cause) => {
     const { storage, engine } = { ...calm(), ...incident(calm()) }
-    expect(verdictOf(incident, undefined, { storage, engine })).toMatchObject({ verdict, cause })
+    const found = verdictOf(incident, undefined, { storage, engine })
+    expect(found).toMatchObject({ verdict, cause })
+    const readings = found.evidence.map(({ cause, metric }) => `${cause} ${metric}`)
+    expect(readings).toEqual([...new Set(readings)])
   })
 })
 

@@ -70,7 +70,9 @@ export function diagnose(
     atRest(model, grown, quiet)
   return {
     ...found,
-    evidence: found.evidence.slice(0, maxEvidence).map(each => shown(each, now, baseline)),
+    evidence: once(found.evidence)
+      .slice(0, maxEvidence)
+      .map(each => shown(each, now, baseline)),
     remarks: [...found.remarks, ...youth(baseline, series, atMs, stepMs)],
     stages,
     lacking: [...new Set(stages.flatMap(({ lacked }) => lacked))],
@@ -106,6 +108,12 @@ function slowest(
     remarks: isYoung ? [remark('littleEarlierTime')] : [],
   }
 }
+
+/** A stage and another one that it keeps waiting may read the same resource: its first reading is shown. */
+const once = (evidence: readonly Evidence[]): Evidence[] =>
+  [...Map.groupBy(evidence, ({ cause, metric }) => `${cause} ${metric}`).values()].map(
+    ([first]) => first as Evidence,
+  )
 
 const nothing = { cause: null, evidence: [], lever: null, also: null, remarks: [] }
 const unknown = (remarks: string[]): Answer => ({ ...nothing, verdict: 'unknown', confidence: 0, remarks })

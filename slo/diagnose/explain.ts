@@ -80,7 +80,6 @@ function merge(all: readonly Explained[]): Explained[] {
       share: of.reduce((sum, { share }) => sum + share, 0),
       evidence: of
         .flatMap(({ evidence }) => evidence)
-        .filter(({ query }, i, every) => every.findIndex(other => other.query === query) === i)
         .sort((a, b) => Number(a.blames !== undefined) - Number(b.blames !== undefined)),
     }))
     .sort((a, b) => b.share - a.share)

@@ -2,7 +2,7 @@ import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { readDirectory } from '../directory.ts'
 import type { Objective, Slot } from '../sources/index.ts'
-import { fits } from './budget.ts'
+import { fits, fitsAll } from './budget.ts'
 import { tally } from './sli.ts'
 
 const availability = readDirectory().objectives[0] as Objective
@@ -24,6 +24,14 @@ describe('a maintenance', () => {
       fits: true,
       leftAfter: 15,
     })
+  })
+
+  test('fits when it fits into the budget of each objective', () => {
+    const counted = [0, 58, 10].map(offline => ({ objective: availability, tally: day(offline) }))
+    const maintenance = { from: 1440, minutes: 58 }
+    expect(fitsAll(counted.slice(0, 1), [], maintenance)).toMatchObject({ fits: true, leftAfter: 2 })
+    expect(fitsAll(counted, [], maintenance)).toEqual(fits(availability, day(58), [], maintenance))
+    expect(fitsAll(counted, [], { from: 1440, minutes: 61 }).earliest).toBeNull()
   })
 
   test('of exactly the budget fits, a minute more does not', () => {

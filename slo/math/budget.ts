@@ -50,6 +50,16 @@ export function fits(
   }
 }
 
+type Counted = { objective: Objective; tally: Tally }
+
+/** The same for several objectives, at least one: a maintenance takes its minutes from the budget of each. */
+export function fitsAll(counted: readonly Counted[], planned: readonly Planned[], maintenance: Maintenance) {
+  const all = counted.map(({ objective, tally }) => fits(objective, tally, planned, maintenance))
+  const tightest = all.reduce((one, other) => (one.leftAfter <= other.leftAfter ? one : other))
+  const earliest = Math.max(...all.map(each => each.earliest ?? Infinity))
+  return { ...tightest, earliest: earliest === Infinity ? null : earliest }
+}
+
 /** The last minute whose window holds the one that begins at `start`. */
 function lastAt(objective: Objective, start: Minute): Minute {
   if (objective.calendar === null) return start + objective.windowMinutes

@@ -52,8 +52,8 @@ export function countsOf({ good, bad, unknown, target, kind, unit }: ObjectiveSt
   const counts = { good, bad, unit: translated(unit) }
   const counted = word(kind === 'minutes' ? 'minutesCounted' : 'eventsCounted', counts)
   const without = kind === 'minutes' && unknown > 0 && word('withoutData', { n: unknown })
-  const ratio = word('ratio', { ratio: percent(good / (good + bad)), target: percent(target) })
-  return joined(' · ', ratio, counted, without)
+  const ratio = percent(good / (good + bad), target)
+  return joined(' · ', word('ratio', { ratio, target: percent(target, target) }), counted, without)
 }
 
 function meter(value: number, label: string): HTMLElement {
@@ -86,11 +86,12 @@ function tierRow(tier: ObjectiveState['tiers'][number]): HTMLElement[] {
   ]
 }
 
-/** The state of the present minute where an objective is about minutes; else the worst state of the objectives. */
+/** The present minute of the objectives about minutes, the worst one; without any the worst state of the objectives. */
 export function presentState(objectives: readonly ObjectiveState[]): { state: string; text: string } {
-  const last = objectives.find(({ kind }) => kind === 'minutes')?.strip.states.at(-1)
-  if (last === 'o') return { state: 'online', text: word('online') }
-  if (last && last !== '.') return { state: 'broken', text: word('offline') }
+  const ofMinutes = objectives.filter(({ kind }) => kind === 'minutes')
+  const last = ofMinutes.map(({ strip }) => strip.states.at(-1)).join('')
+  if (/[^o.]/.test(last)) return { state: 'broken', text: word('offline') }
+  if (last.includes('o')) return { state: 'online', text: word('online') }
   const states = last ? [] : (['broken', 'late', 'kept'] as const)
   const worst = states.map(state => objectives.find(each => cardState(each) === state)).find(Boolean)
   return worst

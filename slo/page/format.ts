@@ -2,10 +2,18 @@ import { language } from '@tintype/lib/page/browser/language.ts'
 
 const number = (options: Intl.NumberFormatOptions) => new Intl.NumberFormat(language, options).format
 const whole = number({ maximumFractionDigits: 0 })
-const hundredths = number({ style: 'percent', maximumFractionDigits: 2 })
 
 export const count = (value: number): string => whole(Math.floor(value))
-export const percent = (value: number): string => hundredths(Math.floor(value * 10_000) / 10_000)
+
+/** Rounded down, with a digit more than its target has nines: what is below the target must not look like it. */
+export function percent(value: number, target = 0): string {
+  const digits = Math.min(8, Math.max(2, Math.ceil(-Math.log10(1 - target) - 1e-9) - 1))
+  const scale = 10 ** (digits + 2)
+  // 0.57 × 10,000 is 5,699.999…
+  const down = Math.floor(value * scale + 1e-6) / scale
+  return number({ style: 'percent', maximumFractionDigits: digits })(down)
+}
+
 export const wholePercent = number({ style: 'percent' })
 const digits = number({ maximumSignificantDigits: 3 })
 const shortDigits = number({ maximumSignificantDigits: 3, notation: 'compact' })

@@ -8,8 +8,6 @@ import { translated, word } from './words.ts'
 /** Heights and widths in px where the page's font size is 16 px. */
 const [height, timesHeight, secondsWidth, textSize] = [84, 22, 64, 12]
 
-/** Of so few steps each is a point, too. */
-const fewSteps = 15
 /** uPlot keeps what it drew, with its canvas, until it is told that it is gone: a page may be open for days. */
 const plots: uPlot[] = []
 
@@ -43,8 +41,12 @@ export function stageLanes({ times, stages }: Stages, into: HTMLElement): void {
       label,
       stroke: colour(stroke),
       width,
-      // A value without neighbours makes no line.
-      points: { show: measured(times).length < fewSteps, size: 5 * scale, fill: colour(stroke) },
+      points: {
+        show: false,
+        filter: ({ data }: uPlot, i: number) => alone(data[i] ?? []),
+        size: 5 * scale,
+        fill: colour(stroke),
+      },
     })
     const plot = new uPlot(
       {
@@ -76,6 +78,12 @@ export function stageLanes({ times, stages }: Stages, into: HTMLElement): void {
     plots.push(plot)
   }
 }
+
+/** The values without neighbours, which make no line and are drawn as points. */
+const alone = (values: ArrayLike<number | null | undefined>): number[] =>
+  Array.from(values, (value, i) =>
+    value != null && values[i - 1] == null && values[i + 1] == null ? [i] : [],
+  ).flat()
 
 /** Resolves a custom property of the stylesheet to a colour that a canvas can use: these are light-dark() pairs. */
 function resolver(into: HTMLElement): (name: string) => string {

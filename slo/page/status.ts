@@ -1,7 +1,7 @@
 import { find, h, redraw } from '@tintype/lib/page/browser/dom.ts'
 import type { ObjectiveState, State } from './api.ts'
 import { countsOf, stateWord, summary } from './cards.ts'
-import { percent } from './format.ts'
+import { joined, percent } from './format.ts'
 import { showLive } from './live.ts'
 import { cellWords, clockOf, firstMeasured, measuredText, runs, table, wide } from './parts.ts'
 import { legend } from './strip.ts'
@@ -12,7 +12,9 @@ const maxInLead = 2
 
 function draw({ objectives }: State): void {
   find('#objectives-title').textContent = objectivesName()
-  const shown = objectives.find(({ kind }) => kind === 'minutes') ?? objectives[0]
+  const ofMinutes = objectives.filter(({ kind }) => kind === 'minutes')
+  const told = ofMinutes.length > 0 ? ofMinutes : objectives.slice(0, 1)
+  const [shown] = told
   if (!shown) return
   const measured = measuredText([shown])
   find('#hours').replaceChildren(
@@ -21,7 +23,7 @@ function draw({ objectives }: State): void {
     hours(shown),
   )
   find('#legend').replaceChildren(legend([shown], firstMeasured([shown]), shown.strip.states.length))
-  find('#incidents').replaceChildren(incidents(shown))
+  find('#incidents').replaceChildren(incidents(told))
   redraw(find('#objectives'), wide(standings(objectives), objectivesName()))
 }
 
@@ -48,9 +50,9 @@ function leadMinutes({ bad, budget, windowMinutes }: ObjectiveState): string {
   return word('leadMinutes', { n: bad, budget, window: word(unit, { n }) })
 }
 
-function leadEvents({ displayName, good, bad, unit }: ObjectiveState): string {
+function leadEvents({ displayName, good, bad, unit, target }: ObjectiveState): string {
   const n = good + bad
-  const ratio = percent(good / n)
+  const ratio = percent(good / n, target)
   return word('leadEvents', { name: translated(displayName), ratio, n, unit: translated(unit) })
 }
 
@@ -85,16 +87,21 @@ function hours(objective: ObjectiveState): HTMLElement {
   return h('div', { class: 'grid' }, rows)
 }
 
-/** Each stretch that was not online, in words, the newest first. */
-function incidents(objective: ObjectiveState): HTMLElement {
-  const { strip } = objective
-  const names = cellWords(objective)
-  const found = runs(strip.states).filter(({ letter }) => 'xup'.includes(letter))
+/** Each stretch that was not online, in words, the newest first; of several objectives with their names. */
+function incidents(objectives: ObjectiveState[]): HTMLElement {
+  const found = objectives.flatMap(objective =>
+    runs(objective.strip.states)
+      .filter(({ letter }) => 'xup'.includes(letter))
+      .map(run => ({ ...run, objective })),
+  )
   if (found.length === 0) return h('p', { class: 'soft' }, word('noIncidents'))
-  const items = found.toReversed().map(({ letter, from, to }) => {
+  found.sort((one, other) => other.from - one.from)
+  const items = found.map(({ letter, from, to, objective }) => {
+    const { strip, displayName } = objective
     const times = { from: clockOf(strip, from), to: clockOf(strip, to), minutes: to - from }
-    const values = { ...times, what: names[letter] ?? '' }
-    return h('li', {}, word(to === strip.states.length ? 'since' : 'incident', values))
+    const values = { ...times, what: cellWords(objective)[letter] ?? '' }
+    const text = word(to === strip.states.length ? 'since' : 'incident', values)
+    return h('li', {}, joined(': ', objectives.length > 1 && translated(displayName), text))
   })
   return h('ul', { class: 'incidents' }, items)
 }

@@ -99,6 +99,19 @@ test.each([
   else expect(failure).toBeUndefined()
 })
 
+test('a page that redirects, such as to a log-in, is not the page; a form that does was taken', async () => {
+  const { environment } = await shop((_, response) =>
+    response.writeHead(302, { Location: '/login' }).end('moved'),
+  )
+  const { failure } = await walk('  - { name: look, url: "${SHOP}" }', environment)
+  expect(failure?.why).toBe('answer 302 to /login: moved')
+  const taken = [
+    '  - { name: look, method: POST, url: "${SHOP}" }',
+    '  - { name: look, url: "${SHOP}", expect: { status: [302] } }',
+  ]
+  for (const step of taken) expect((await walk(step, environment)).failure).toBeUndefined()
+})
+
 test('what is to be captured and is not there is a failure, and later steps are not walked', async () => {
   const { asked, environment } = await shop((_, response) => response.end('{}'))
   const { failure } = await walk(order, environment)

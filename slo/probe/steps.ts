@@ -73,11 +73,14 @@ async function once(step: ProbeStep, values: Values, signal: AbortSignal): Promi
 }
 
 /** Why an answer is not the expected one; null when it is, and then its captures are in `values`. */
-function judge({ expect, capture }: ProbeStep, answer: BoundedAnswer, values: Values): string | null {
+function judge({ method, expect, capture }: ProbeStep, answer: BoundedAnswer, values: Values): string | null {
   const body = answer.body.toString()
-  const { status } = answer
-  const isExpected = expect.status.length > 0 ? expect.status.includes(status) : status < 400
-  if (!isExpected) return `answer ${status}: ${excerpt(answer.body)}`
+  const { status, headers } = answer
+  // A form that redirects was taken; a page that does is not the page.
+  const usual = status < (idempotent.includes(method) ? 300 : 400)
+  const isExpected = expect.status.length > 0 ? expect.status.includes(status) : usual
+  if (!isExpected)
+    return `answer ${[status, headers.location].filter(Boolean).join(' to ')}: ${excerpt(answer.body)}`
   if (!body.includes(expand(expect.body, values)))
     return `the body lacks "${expect.body}": ${excerpt(answer.body)}`
   if (!new RegExp(expect.matches).test(body))

@@ -7,10 +7,11 @@ import type { Metrics } from '@tintype/lib/telemetry/metrics.ts'
 import type { Express, Request, RequestHandler, Response } from 'express'
 import { incidentNote } from '../diagnose/note.ts'
 import { type Directory, program } from '../directory.ts'
+import { fitsAll } from '../math/budget.ts'
 import { outageFormat, outageMinutes, parseOutage, replayOutage } from '../math/outage.ts'
 import { maxPlannedMinutes, readPlanned } from '../math/planned.ts'
-import { parseTime, timeFormat, toMinute } from '../math/time.ts'
-import type { State, WhatIf } from '../page/api.ts'
+import { parseTime, timeFormat, toIso, toMinute } from '../math/time.ts'
+import type { FitAnswer, State, WhatIf } from '../page/api.ts'
 import { readUnderWay } from '../releases/under-way.ts'
 import { type Source, SourceError } from '../sources/index.ts'
 import { addActions, isLocal } from './act.ts'
@@ -20,7 +21,7 @@ import { readStatus } from './public-status.ts'
 import { createPublicWork } from './public-work.ts'
 import { runbooks } from './runbooks.ts'
 import { stagesOf } from './stage-times.ts'
-import { fitOf, stateOf } from './state.ts'
+import { stateOf } from './state.ts'
 import type { View } from './view.ts'
 import type { Watch } from './watch.ts'
 
@@ -111,7 +112,11 @@ export function createSloApp(options: {
     response.set('Cache-Control', 'no-store').type('text').send(note)
   })
   const stages = Array.from({ length: maxHours }, (_, i) =>
-    readForAll(() => stagesOf(directory.service, source, i + 1, Date.now())),
+    readForAll(() => {
+      const now = Date.now()
+      const begunMs = (watch.views()[0]?.start ?? 0) * 60_000
+      return stagesOf(directory.service, source, Math.max(now - (i + 1) * 3_600_000, begunMs), now)
+    }),
   )
   app.get('/api/stages', async (request, response) => {
     const read = stages[Number(request.query.hours ?? 3) - 1]
@@ -134,9 +139,15 @@ export function createSloApp(options: {
     const at = parseTime(String(query.at ?? 'now'), Date.now())
     if (!Number.isInteger(minutes) || minutes < 1 || minutes > maxPlannedMinutes || at === undefined)
       throw new Problem(400, 'bad-maintenance', `minutes is 1 to ${maxPlannedMinutes}, at is ${timeFormat}.`)
-    const slices = watch.views().find(({ objective }) => objective.method === 'Timeslices')
-    if (!slices) throw new Problem(404, 'not-begun', 'Nothing is measured yet.')
-    response.json(fitOf(slices, readPlanned(dataDir), { from: toMinute(at), minutes }))
+    const slices = watch.views().filter(({ objective }) => objective.method === 'Timeslices')
+    if (slices.length === 0) throw new Problem(404, 'not-begun', 'Nothing is measured yet.')
+    const maintenance = { from: toMinute(at), minutes }
+    const { fits, leftAfter, earliest } = fitsAll(slices, readPlanned(dataDir), maintenance)
+    response.json({
+      fits,
+      leftAfter,
+      earliest: earliest === null ? null : toIso(earliest),
+    } satisfies FitAnswer)
   })
   app.get('/api/fits', answerFits)
   app.get('/api/release', (_request, response) => void response.json(readUnderWay(dataDir)))

@@ -39,7 +39,7 @@ export function openDiagnosis(
   { folder, service }: Directory,
   dataDir: string,
   logs: string,
-  ports: readonly AdminPort[],
+  ports: () => readonly AdminPort[],
   log: Log,
   store: Pick<AlertStore, 'get' | 'set'>,
   own: NodeJS.ProcessEnv = {},
@@ -98,7 +98,7 @@ export function openDiagnosis(
     async raise(wanted: string): Promise<RaisedDetail | null> {
       const stage = service.stages.find(({ name }) => name === wanted)
       if (!stage) return null
-      await raiseDetail(ports, stage.jobs)
+      await raiseDetail(ports(), stage.jobs)
       detail = { stage: stage.name, until: Date.now() + detailSeconds * 1000 }
       log.info('detail.raised', { stage: stage.name, forSeconds: detailSeconds })
       return detail

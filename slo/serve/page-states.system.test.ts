@@ -159,6 +159,14 @@ describeWithParts('the pages of slo in each state', ['chromium'], ({ chromium: e
     expect(await textOf('burning', 'status', '#lead')).toMatch(/^Offline\. In the last 24 hours 19 minutes/)
   })
 
+  test('of several objectives about minutes the one that is offline is told, on both pages', async () => {
+    for (const path of ['', 'status'])
+      expect(await textOf('ten objectives', path, '#state'), path).toBe('offline')
+    expect(await page.locator('.incidents li').allTextContents()).toContain(
+      'Requests of the route /v9/photos answered without an error: offline since 12:16, 14 min',
+    )
+  })
+
   test('an address with a part of the day that is none shows the whole day', async () => {
     shown = 'healthy'
     problems = []

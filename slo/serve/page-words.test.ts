@@ -30,6 +30,15 @@ test('each text is used, and each text that the HTML names is there', () => {
   expect(unused).toEqual([])
 })
 
+test('a share has the digits that its target needs, and none is rounded up to it', async () => {
+  vi.stubGlobal('location', { search: '?lang=ko' })
+  vi.stubGlobal('localStorage', { getItem: () => null })
+  const { percent } = await import(join(folder, 'format.ts'))
+  expect([percent(0.57), percent(0.95838), percent(1)]).toEqual(['57%', '95.83%', '100%'])
+  expect([percent(0.99999, 0.99999), percent(0.999989, 0.99999)]).toEqual(['99.999%', '99.9989%'])
+  expect([percent(0.9999999, 0.99), percent(1, 1)]).toEqual(['99.99%', '100%'])
+})
+
 test('each remark of diagnose is shown in Korean by its own form, with its values', async () => {
   vi.stubGlobal('location', { search: '?lang=ko' })
   vi.stubGlobal('localStorage', { getItem: () => null })

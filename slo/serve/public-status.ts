@@ -25,16 +25,18 @@ type PublicStatus = {
 }
 
 /**
- * The state now; null before the SLO began. It throws while the source is away: the last status in storage then grows old,
- * and readers see its age.
+ * The state now of all objectives about minutes, and the least that is left of their budgets; null before the SLO began. It
+ * throws while the source is away: the last status in storage then grows old, and readers see its age.
  */
 export async function readStatus(watch: Watch, source: Source): Promise<PublicStatus | null> {
-  const slices = watch.views().find(({ objective }) => objective.method === 'Timeslices')
+  const slices = watch.views().filter(({ objective }) => objective.method === 'Timeslices')
   const events = watch.views().find(({ objective }) => objective.method === 'Occurrences')
-  if (!slices) return null
-  const { standing } = slices
+  const [tightest] = slices.toSorted((one, other) => one.standing.budgetLeft - other.standing.budgetLeft)
+  if (!tightest) return null
+  const { standing } = tightest
+  const online = await Promise.all(slices.map(each => isOnline(each, source)))
   return {
-    online: await isOnline(slices, source),
+    online: online.every(Boolean),
     budgetLeftMinutes: Math.max(0, standing.budgetLeft),
     budgetMinutes: standing.budget,
     keptRatio: events?.standing.ratio ?? null,

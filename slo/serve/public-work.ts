@@ -25,10 +25,15 @@ export function createPublicWork(clock = () => performance.now()): (work: Work) 
     filledAt = began
     if (leftMs <= 0) {
       const seconds = leastPauseSeconds + Math.ceil(-leftMs / limits.publicWork.value)
-      throw new Problem(503, 'busy', `Too much was asked for in the last seconds. Try again in ${seconds} s.`, {
-        limit: 'publicWork',
-        headers: { 'Retry-After': `${seconds}` },
-      })
+      throw new Problem(
+        503,
+        'busy',
+        `Too much was asked for in the last seconds. Try again in ${seconds} s.`,
+        {
+          limit: 'publicWork',
+          headers: { 'Retry-After': `${seconds}` },
+        },
+      )
     }
     const charge = () => {
       leftMs -= clock() - began

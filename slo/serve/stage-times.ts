@@ -7,20 +7,23 @@ import { jobsIn, matches } from '../sources/selector.ts'
 
 /** As many points as a small chart can show. */
 const steps = 72
+/** The shortest step, which holds two scrapes at the usual interval. */
+const leastStepMs = 30_000
 
 /** How much a bucket grew in each step. */
 type Bucket = { le: number; growth: Float64Array }
 
-/** How long each stage that has a histogram took over the last hours. */
+/** How long each stage that has a histogram took since a time. Of a young service the steps are shorter. */
 export async function stagesOf(
-  { stages, whole }: Pick<Service, 'stages' | 'whole'>,
+  { stages, whole, scrapeSeconds }: Pick<Service, 'stages' | 'whole' | 'scrapeSeconds'>,
   source: Source,
-  hours: number,
+  sinceMs: number,
   nowMs: number,
 ): Promise<Stages> {
-  const stepMs = Math.max(60_000, (hours * 3_600_000) / steps)
-  const count = Math.round((hours * 3_600_000) / stepMs)
+  const leastMs = Math.max(leastStepMs, scrapeSeconds * 1000)
+  const stepMs = leastMs * Math.max(1, Math.ceil((nowMs - sinceMs) / steps / leastMs))
   const to = Math.ceil(nowMs / stepMs) * stepMs
+  const count = Math.max(1, Math.floor((to - sinceMs) / stepMs))
   const from = to - count * stepMs
   const parts = [
     ...stages.map(each => ({ ...each, isPart: true })),

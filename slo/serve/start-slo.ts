@@ -55,8 +55,9 @@ export async function startSlo(written: Directory, environment: NodeJS.ProcessEn
   const { objectives, service } = directory
   const config = readConfig(environment, used)
   const { SCRAPE_TARGETS, TARGETS_FILE, DATA_DIR: dataDir } = config
-  const targets = () => readTargets(TARGETS_FILE, SCRAPE_TARGETS)
-  const others = targets() ?? targetsOf(SCRAPE_TARGETS, service, environment)
+  const listed = () => readTargets(TARGETS_FILE, SCRAPE_TARGETS)
+  const others = listed() ?? targetsOf(SCRAPE_TARGETS, service, environment)
+  const targets = () => listed() ?? others
   const slis = objectives.map(({ sli }) => sli)
   if (service.prometheus === '' && others.length === 0)
     throw new ConfigError(
@@ -92,7 +93,7 @@ export async function startSlo(written: Directory, environment: NodeJS.ProcessEn
     log,
   })
   const logs = service.logServer ? config.LOGS_URL || reach(config.HOST, config.LOGS_PORT) : ''
-  const diagnosis = openDiagnosis(directory, dataDir, logs, others, log, alertStore, environment)
+  const diagnosis = openDiagnosis(directory, dataDir, logs, targets, log, alertStore, environment)
   const watch = startWatch({
     evaluations: openEvaluations(objectives, source, alertStore),
     notifier,
@@ -119,7 +120,7 @@ export async function startSlo(written: Directory, environment: NodeJS.ProcessEn
       ? undefined
       : startRecorder({
           targets: () => {
-            const known = targets() ?? others
+            const known = targets()
             // Without its own probe slo would read no journey as a service that is away.
             return known.some(({ job }) => job === 'slo') ? known : [...known, own(config, admin.url)]
           },

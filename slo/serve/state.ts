@@ -1,12 +1,11 @@
 import { comparableFrom } from '../diagnose/baseline.ts'
 import { runbookOf } from '../diagnose/note.ts'
 import type { Directory } from '../directory.ts'
-import { fits } from '../math/budget.ts'
 import { toNumber } from '../math/fraction.ts'
 import type { Planned } from '../math/planned.ts'
 import { judge, tally } from '../math/sli.ts'
 import { toMinute } from '../math/time.ts'
-import type { FitAnswer, ObjectiveState, State } from '../page/api.ts'
+import type { ObjectiveState, State } from '../page/api.ts'
 import { ungrouped } from '../sources/groups.ts'
 import type { Minute, Objective, Slot } from '../sources/index.ts'
 import type { Diagnoser } from './diagnosis.ts'
@@ -108,13 +107,4 @@ function strip(
     return unknown ? 'u' : 'x'
   }
   return { from: time(first), states: minutes.map(letter).join('') }
-}
-
-export function fitOf(
-  { objective, tally }: View,
-  planned: readonly Planned[],
-  wanted: { from: Minute; minutes: number },
-): FitAnswer {
-  const { earliest, ...fit } = fits(objective, tally, planned, wanted)
-  return { ...fit, earliest: timeOrNull(earliest) }
 }

@@ -63,21 +63,17 @@ function busiest(outcomes: Seen[], intervalMs: number): number {
 }
 
 function differences(traces: Outcomes, logs: Outcomes, atEnds: (seen: Seen) => boolean): Disagreement[] {
-  const beyond = (
-    one: Outcomes,
-    other: Outcomes,
-    differs: (seen: Seen, others: Seen | undefined) => boolean,
-  ) =>
-    [...one.photos]
-      .filter(([photo, seen]) => !atEnds(seen) && differs(seen, other.photos.get(photo)))
-      .map(([id]) => id)
-  const absent = (_: Seen, others: Seen | undefined) => others === undefined
-  const otherwise = (seen: Seen, others: Seen | undefined) =>
-    others !== undefined && others.outcome !== seen.outcome
+  const inOne = (one: Outcomes, isSo: (photo: string, seen: Seen) => boolean) =>
+    [...one.photos].flatMap(([photo, seen]) => (!atEnds(seen) && isSo(photo, seen) ? photo : []))
+  const missing = (one: Outcomes, other: Outcomes) => inOne(other, photo => !one.photos.has(photo))
+  const otherwise = inOne(traces, (photo, { outcome }) => {
+    const other = logs.photos.get(photo)
+    return other !== undefined && other.outcome !== outcome
+  })
   return [
-    disagreement('traces', 'lack photos that the logs have', beyond(logs, traces, absent)),
-    disagreement('logs', 'lack photos that the traces have', beyond(traces, logs, absent)),
-    disagreement('traces', 'give photos another outcome than the logs', beyond(traces, logs, otherwise)),
+    disagreement('traces', 'lack photos that the logs have', missing(traces, logs)),
+    disagreement('logs', 'lack photos that the traces have', missing(logs, traces)),
+    disagreement('traces', 'give photos another outcome than the logs', otherwise),
   ].filter(({ ids }) => ids.length > 0)
 }
 

@@ -48,14 +48,17 @@ export type Manifest = {
 export type Verdict = { object: string; refused?: string }
 export type Checker = { check(manifests: readonly Manifest[]): Promise<Verdict[]>; stop(): Promise<void> }
 
-/** @throws when a part is missing or does not start. */
-export async function startChecker(): Promise<Checker> {
+type Programs = Record<(typeof needed)[number], string>
+
+/** @throws when a part is missing. */
+function findPrograms(): Programs {
   const missing = needed.filter(name => !part(name))
   if (missing.length > 0) throw new ExpectedError(`missing: ${missing.join(', ')}; ${remedy(missing)}`)
-  const programs = Object.fromEntries(needed.map(name => [name, part(name)])) as Record<
-    (typeof needed)[number],
-    string
-  >
+  return Object.fromEntries(needed.map(name => [name, part(name)])) as Programs
+}
+
+/** @throws when a part is missing or does not start. */
+export async function startChecker(programs = findPrograms()): Promise<Checker> {
   const server = await startApiServer(programs)
   try {
     await install(server, programs)
@@ -139,14 +142,20 @@ export function buildOverlay(kubectl: string, folder: string): Manifest[] {
 
 async function main(args: string[]): Promise<number> {
   const { positionals } = readArguments(args, {}, true)
+  const programs = findPrograms()
+  // Built before the server starts, which takes a minute: a wrong folder is named at once.
+  const built = (positionals.length > 0 ? positionals : overlays).map(
+    folder => [folder, buildOverlay(programs.kubectl, folder)] as const,
+  )
+  for (const [folder, manifests] of built)
+    if (manifests.length === 0) throw new ExpectedError(`${folder} has no object: this says nothing`)
   // What it started ends with it, by the exit.
   for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => process.exit(2))
-  const checker = await startChecker()
+  const checker = await startChecker(programs)
   try {
     let refusals = 0
-    for (const folder of positionals.length > 0 ? positionals : overlays) {
-      const verdicts = await checker.check(buildOverlay(part('kubectl') as string, folder))
-      if (verdicts.length === 0) throw new ExpectedError(`${folder} has no object: this says nothing`)
+    for (const [folder, manifests] of built) {
+      const verdicts = await checker.check(manifests)
       for (const { object, refused } of verdicts)
         console.log(refused ? `refused  ${object}\n  ${refused}` : `taken    ${object}`)
       const bad = verdicts.filter(({ refused }) => refused).length

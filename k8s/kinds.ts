@@ -80,7 +80,7 @@ export type ScaledObject = {
       type: 'prometheus'
       name: string
       metricType: 'Value' | 'AverageValue'
-      metadata: { serverAddress: string; query: string; threshold: string }
+      metadata: { serverAddress: string; query: string; threshold: string; ignoreNullValues: 'false' }
     }[]
   }
 }

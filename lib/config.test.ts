@@ -1,6 +1,8 @@
+import { once } from 'node:events'
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { expect, test } from 'vitest'
+import { Worker } from 'node:worker_threads'
+import { expect, onTestFinished, test } from 'vitest'
 import { temporaryFolder } from '../test/support.ts'
 import { readConfig } from './config.ts'
 import { secret } from './secrets.ts'
@@ -66,4 +68,22 @@ test('a secret’s file without a secret ends the start', async () => {
   mkdirSync(join(folder, 'secrets'))
   writeFileSync(join(folder, 'secrets', 'probe_token'), '\n')
   expect(() => secret('PROBE_TOKEN', '', folder)).toThrow('is empty')
+})
+
+test('processes of one number, as those of containers are, that start together make one secret', async () => {
+  const source = `
+    const { parentPort, workerData } = require('node:worker_threads')
+    import('${import.meta.dirname}/secrets.ts').then(({ secret }) => {
+      parentPort.postMessage('loaded')
+      parentPort.on('message', folder => parentPort.postMessage(secret('PROBE_TOKEN', '', folder)))
+    })`
+  const workers = Array.from({ length: 4 }, () => new Worker(source, { eval: true }))
+  onTestFinished(async () => void (await Promise.all(workers.map(worker => worker.terminate()))))
+  await Promise.all(workers.map(worker => once(worker, 'message')))
+  for (let times = 0; times < 50; times++) {
+    const folder = await temporaryFolder()
+    const made = workers.map(worker => once(worker, 'message').then(([text]) => text))
+    for (const worker of workers) worker.postMessage(folder)
+    expect(new Set(await Promise.all(made)).size).toBe(1)
+  }
 })

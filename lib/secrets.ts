@@ -1,4 +1,4 @@
-import { randomBytes } from 'node:crypto'
+import { randomBytes, randomUUID } from 'node:crypto'
 import { existsSync, linkSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { ExpectedError } from './errors.ts'
@@ -14,7 +14,8 @@ export function secret(name: string, given: string, dataDir: string): string {
   // Reads before it writes, so that a later start works on a full disk.
   if (existsSync(file)) return read(file)
   mkdirSync(folder, { recursive: true, mode: 0o700 })
-  const draft = `${file}.${process.pid}.tmp`
+  // Not named by the process's number: containers that share DATA_DIR may all have number 1.
+  const draft = `${file}.${randomUUID()}.tmp`
   writeFileSync(draft, randomBytes(32).toString('hex'), { mode: 0o600, flush: true })
   try {
     linkSync(draft, file)

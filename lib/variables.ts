@@ -79,6 +79,7 @@ const table = {
   KEEP_DEAD_LETTERS_DAYS: is.days(30),
   LOG_LEVEL: is.choice('info', levels),
   GRACE_SECONDS: is.seconds(20, 0, 600),
+  FLUSH_SECONDS: is.seconds(0, 0, 600),
 } as const satisfies Record<keyof typeof meanings, is.Variable<unknown>>
 
 export type VariableName = keyof typeof table

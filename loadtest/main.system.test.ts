@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { startTintype, type Tintype } from '../test/service.ts'
 import { describeWithParts, runScript, temporaryFolder } from '../test/support.ts'
+import { freePort } from '../tools/free-port.ts'
 
 /** The variables of k6 would replace the profile: k6 takes them before what the script says. */
 const load = (dataDir: string, ...args: string[]) =>
@@ -54,11 +55,17 @@ describeWithParts('npm run load, with the real k6', ['k6'], () => {
   })
 })
 
-test('an address elsewhere, an unknown profile and a rate of nothing are refused before any load', async () => {
+test('an address elsewhere or of nobody, an unknown profile and a rate of nothing are refused before any load', async () => {
   const folder = await temporaryFolder()
-  for (const args of [['smoke', 'http://192.0.2.1:8080'], ['flood'], ['smoke', '--rate', '0']]) {
+  const nobody = `http://127.0.0.1:${await freePort()}`
+  for (const args of [
+    ['smoke', 'http://192.0.2.1:8080'],
+    ['flood'],
+    ['smoke', '--rate', '0'],
+    ['soak', nobody],
+  ]) {
     const { code, err } = await load(folder, ...args)
-    expect(err).toMatch(/--i-own-this|unknown profile|must be a number|k6 is missing/)
+    expect(err).toMatch(/--i-own-this|unknown profile|must be a number|k6 is missing|no service answers/)
     expect(code).toBe(2)
   }
 })

@@ -12,7 +12,7 @@ import { type LoadResult, type Objectives, runK6 } from './k6.ts'
 import { loadObjectives } from './objectives.ts'
 import { loadPhotos } from './photos.ts'
 import { profiles, within } from './profiles.ts'
-import { findTarget } from './target.ts'
+import { checkAnswers, findTarget } from './target.ts'
 
 /** Not kept by git: what one machine measured. */
 const reports = join(import.meta.dirname, '..', '.tmp', 'load')
@@ -67,6 +67,7 @@ async function main(args: string[]): Promise<number> {
 
   const config = readConfig(process.env, pick('DATA_DIR', 'PROMISE_SECONDS'))
   const target = own ? undefined : await findTarget(url, config.DATA_DIR, values['i-own-this'])
+  if (target) await checkAnswers(target)
   const objectives = loadObjectives(config.PROMISE_SECONDS)
   const started = new Date().toISOString().replaceAll(/[:.]/g, '-')
   const folder = join(reports, `${name}-${started}`)

@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { cpus, totalmem } from 'node:os'
+import { cpuSeconds } from '../lib/telemetry/machine.ts'
 
 /** How much of each resource is used, 0 to 1 (1: nothing left), over one stretch of time; null is not known. */
 export type Utilisation = {
@@ -48,7 +49,11 @@ export async function watch(admin: Admin, generatorPid: number): Promise<() => P
       const known = rows.map(read).filter(value => value !== undefined)
       return known.length === 0 ? null : Math.min(1, known.reduce((a, b) => a + b) / known.length)
     }
-    const busy = 1 - (after.idle - before.idle) / Math.max(1, after.total - before.total)
+    const [worked, rested] = [
+      after.machine.busy - before.machine.busy,
+      after.machine.idle - before.machine.idle,
+    ]
+    const busy = worked / Math.max(0.01, worked + rested)
     const disk =
       after.diskMs === null || before.diskMs === null ? null : (after.diskMs - before.diskMs) / 1000 / seconds
     return {
@@ -60,7 +65,7 @@ export async function watch(admin: Admin, generatorPid: number): Promise<() => P
         memory: mean(row => row.memory),
         descriptors: mean(row => row.descriptors),
       },
-      cpuBy: shares(before.cpuSeconds, after.cpuSeconds, seconds, busy),
+      cpuBy: shares(before.users, after.users, seconds, busy),
       queue: rows.at(-1)?.queue ?? { depth: 0, oldestSeconds: 0 },
     }
   }
@@ -96,8 +101,7 @@ async function counters(admin: Admin, generatorPid: number) {
     scrape(admin.logsAdmin),
     scrape(admin.sloAdmin),
   ])
-  const times = cpus().map(cpu => cpu.times)
-  const cpuSeconds: CpuSeconds = {
+  const users: CpuSeconds = {
     children: converter('tintype_conversion_cpu_seconds_total') ?? 0,
     web: web('process_cpu_seconds_total') ?? 0,
     converter: converter('process_cpu_seconds_total') ?? 0,
@@ -107,10 +111,9 @@ async function counters(admin: Admin, generatorPid: number) {
   }
   return {
     atMs: Date.now(),
-    idle: times.reduce((sum, time) => sum + time.idle, 0),
-    total: times.reduce((sum, time) => sum + Object.values(time).reduce((a, b) => a + b, 0), 0),
+    machine: cpuSeconds(),
     diskMs: diskBusyMs(),
-    cpuSeconds,
+    users,
   }
 }
 

@@ -31,6 +31,17 @@ export async function findTarget(
   return url === here?.url ? here : { url }
 }
 
+/** @throws ExpectedError when nothing answers there: a run would take its time to say so, a soak an hour. */
+export async function checkAnswers({ url }: Target): Promise<void> {
+  const signal = AbortSignal.timeout(answerMs)
+  const answer = await fetch(url, { signal, redirect: 'manual' }).catch(cause => {
+    throw new ExpectedError(`no service answers at ${url}`, { cause })
+  })
+  await answer.body?.cancel()
+}
+
+const answerMs = 10_000
+
 function running(dataDir: string): Target | undefined {
   try {
     const endpoints = JSON.parse(readFileSync(join(dataDir, 'endpoints.json'), 'utf8'))

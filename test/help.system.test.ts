@@ -60,6 +60,7 @@ test.each([
   ['--namespace "No_Name"', 'rules', '--namespace', 'No_Name'],
   ['--registry "x"', 'audit', '--registry', 'x'],
   ['"--day"', 'logs', 'serve', '--day', '2026-11-22'],
+  ['a UTC day', 'logs', 'publish', '--day', '2026-02-31'],
   ['"--session"', 'logs', 'publish', '--session', '0123456789abcdef'],
   ['one of', 'logs', 'timeline', '--session', '0123456789abcdef', '--photo', '0123456789abcdef'],
   ['--trials', 'kills', '--trials', '0'],

@@ -1,6 +1,8 @@
 import { once } from 'node:events'
+import { existsSync } from 'node:fs'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
 import { attributes } from '../lib/telemetry/catalogue.ts'
@@ -178,7 +180,8 @@ test('a collector that refuses is said on standard error, and one that never ans
   const web = await startScript('services/web/main.ts', {
     ...anyPorts,
     DATA_DIR: await temporaryFolder(),
-    OTEL_EXPORTER_OTLP_ENDPOINT: `http://127.0.0.1:${port}`,
+    // The variable of traces alone counts as the one of all signals does.
+    OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: `http://127.0.0.1:${port}/v1/traces`,
     OTEL_TRACES_SAMPLER: 'some',
   })
   expect(web.stderr()).toContain('unknown OTEL_TRACES_SAMPLER value "some"')
@@ -189,4 +192,16 @@ test('a collector that refuses is said on standard error, and one that never ans
   const start = performance.now()
   expect(await web.stop('SIGTERM')).toBe(0)
   expect(performance.now() - start).toBeLessThan(8_000)
+})
+
+test('without an exporter no trace is written', async () => {
+  const DATA_DIR = await temporaryFolder()
+  const web = await startScript('services/web/main.ts', {
+    ...anyPorts,
+    DATA_DIR,
+    OTEL_TRACES_EXPORTER: 'none',
+  })
+  await fetch(web.endpoints.web as string)
+  expect(await web.stop('SIGTERM')).toBe(0)
+  expect(existsSync(join(DATA_DIR, 'traces'))).toBe(false)
 })

@@ -148,5 +148,6 @@ test('bad arguments are refused with what is understood', async () => {
     expect({ args, code }).toEqual({ args, code: 2 })
     expect(err).toContain('--help')
   }
+  expect(readdirSync(dataDir)).toEqual([])
   expect(await run(dataDir, '--help')).toMatchObject({ code: 0, out: expect.stringContaining('rebuild') })
 })

@@ -61,9 +61,6 @@ async function dead(queue: Queue): Promise<Answer> {
 const reading: Record<string, (queue: Queue) => Promise<Answer>> = { stats, dead }
 
 async function replay(ports: Ports, ids: string[], all: boolean): Promise<Answer> {
-  if (all === ids.length > 0) throw new UsageError('replay takes photo ids, or --all')
-  const notIds = ids.filter(id => !isPhotoId(id))
-  if (notIds.length > 0) throw new UsageError(`no photo id: ${notIds.join(', ')}`)
   const letters = await ports.queue.deadLetters(maxDead)
   const chosen = all ? letters : letters.filter(({ job }) => ids.includes(job.photo))
   const replayed: string[] = []
@@ -94,14 +91,18 @@ async function rebuildQueue({ storage, queue }: Ports): Promise<Answer> {
 async function main(args: string[]): Promise<number> {
   const { values, positionals } = readArguments(args, options, true)
   const [verb = '', ...ids] = positionals
+  const all = values.all ?? false
   const changing: Record<string, (ports: Ports) => Promise<Answer>> = {
-    replay: ports => replay(ports, ids, values.all ?? false),
+    replay: ports => replay(ports, ids, all),
     rebuild: rebuildQueue,
   }
   const verbs = { ...reading, ...changing }
   if (!Object.hasOwn(verbs, verb)) throw noVerb(verb, verbs)
-  if (verb !== 'replay' && (ids.length > 0 || values.all))
+  if (verb !== 'replay' && (ids.length > 0 || all))
     throw new UsageError(`${verb} takes neither ids nor --all`)
+  if (verb === 'replay' && all === ids.length > 0) throw new UsageError('replay takes photo ids, or --all')
+  const notIds = ids.filter(id => !isPhotoId(id))
+  if (notIds.length > 0) throw new UsageError(`no photo id: ${notIds.join(', ')}`)
 
   const config = readConfig(process.env, pick('DATA_DIR', 'QUEUE_ACCEPT_LOSS', 'QUEUE_URL', 'STORAGE_URL'))
   const queueAt = { url: queueUrl(config.QUEUE_URL, config.DATA_DIR), acceptLoss: config.QUEUE_ACCEPT_LOSS }

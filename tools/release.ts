@@ -6,6 +6,7 @@ import { ExpectedError } from '@tintype/lib/errors.ts'
 import { secret } from '@tintype/lib/secrets.ts'
 import { pick } from '@tintype/lib/variables.ts'
 import { type Controlled, control } from './control.ts'
+import { part, remedy } from './parts.ts'
 import { buildOf, isBuild, named, nameOf } from './release/builds.ts'
 import type { Status } from './release/launched.ts'
 import { planText, type Step, type Strategy, stepsOf, strategies } from './release/plan.ts'
@@ -88,6 +89,8 @@ async function start(launcher: Controlled, asked: Asked): Promise<number> {
   if (!running) throw new ExpectedError(`no web runs in ${dataDir}`)
   if (from && !isBuild(running, from))
     throw new UsageError(`--from is ${nameOf(from)}, but ${running.version} from ${running.root} is running`)
+  // Said by the launcher, too, but only when the new version's packages are installed.
+  if (!part('haproxy')) throw new ExpectedError(`haproxy is missing: ${remedy(['haproxy'])}`)
   const to = buildOf(asked.to)
   if (to.version === running.version) to.version += '.again'
   console.log(planText(strategy, steps, `${running.version} (${running.root})`, to.version, pace))

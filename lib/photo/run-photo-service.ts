@@ -57,7 +57,8 @@ export async function runPhotoService<N extends Name>(
     const config = readConfig(environment, { ...shared, ...pick(...own) }) as Shared & Own<N>
     const { DATA_DIR, VERSION: version }: Shared = config
     const graceMs = config.GRACE_SECONDS * 1000
-    const isTraced = environment.OTEL_SDK_DISABLED?.toLowerCase() !== 'true'
+    const { OTEL_SDK_DISABLED, OTEL_TRACES_EXPORTER } = environment
+    const isTraced = OTEL_SDK_DISABLED?.toLowerCase() !== 'true' && OTEL_TRACES_EXPORTER !== 'none'
     const sdk = isTraced ? await import('../telemetry/sdk.ts') : null
     const stopTracing = await sdk?.startTracing(config, name, environment)
     const log = openLog(name, config)

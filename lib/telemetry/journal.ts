@@ -103,11 +103,14 @@ export function openJournal(
   const syncSoon = () => {
     timer ??= setTimeout(() => {
       timer = undefined
-      if (!writing) return
-      const { fd, segment } = writing
-      later(() => sync(fd))
-      // Somebody removed the file: the next append begins a new one. Some network file systems have no number of links.
-      if (fs.fstatSync(fd).nlink === 0 && !fs.existsSync(segment.file)) leave(0)
+      const synced = writing
+      if (!synced) return
+      const { fd, segment } = synced
+      later(async () => {
+        await sync(fd)
+        // Somebody removed the file: the next append begins a new one. Some network file systems have no number of links.
+        if (synced === writing && fs.fstatSync(fd).nlink === 0 && !fs.existsSync(segment.file)) leave(0)
+      })
     }, syncWithinMs).unref()
   }
 

@@ -187,7 +187,7 @@ test('more processes of one instance than may be have no journal', async () => {
 })
 
 /** What a faulty disk does to the next calls of a kind, one each. */
-function faulty<N extends 'writeSync' | 'ftruncateSync'>(
+function faulty<N extends 'fstatSync' | 'ftruncateSync' | 'writeSync'>(
   name: N,
   ...faults: ((real: (typeof fs)[N]) => unknown)[]
 ) {
@@ -219,4 +219,17 @@ test('what a faulty disk took of half a line is cut off before the next one, or 
   append()
   const lines = readFileSync(journal.segments()[0]?.file ?? '', 'utf8').split('\n')
   expect(lines.map(line => line.split('.')[3])).toEqual(['1"}', '2"}', undefined])
+})
+
+test('a file that cannot be looked at after its fsync, as on a network disk that was away, ends no process', async () => {
+  const troubles: unknown[] = []
+  const journal = openJournal(await temporaryFolder(), 'web', '0', error => troubles.push(error))
+  onTestFinished(() => journal.close())
+  const stale = new Error('ESTALE: stale file handle')
+  faulty('fstatSync', () => {
+    throw stale
+  })
+  journal.append(id => `{"id":"${id}"}\n`)
+  await until(() => troubles.length > 0)
+  expect(troubles).toEqual([stale])
 })

@@ -19,8 +19,8 @@ export type Log = ReturnType<typeof createLog>
 
 /** The services, and the launcher that keeps them running. */
 type LogSource = ServiceName | 'launcher'
-/** The journal's folder and the log server. */
-type JournalOptions = { folder: string; destination: Destination }
+/** The journal's folder, the log server, and how long `close` tries to reach that. */
+type JournalOptions = { folder: string; destination: Destination; flushMs?: number }
 
 /**
  * A log of which no call throws, or waits longer than one write to the local journal.
@@ -85,6 +85,7 @@ export function createLog(options: {
 /** The variables that `openLog` reads. */
 export const logVariables = [
   'DATA_DIR',
+  'FLUSH_SECONDS',
   'HOST',
   'INGEST_TOKEN',
   'INSTANCE',
@@ -99,12 +100,12 @@ export function openLog(
   config: Config<(typeof logVariables)[number]>,
   self: () => string | undefined = () => undefined,
 ): Log {
-  const { DATA_DIR, HOST, INSTANCE, LOG_LEVEL, LOGS_PORT, LOGS_URL, INGEST_TOKEN } = config
+  const { DATA_DIR, FLUSH_SECONDS, HOST, INSTANCE, LOG_LEVEL, LOGS_PORT, LOGS_URL, INGEST_TOKEN } = config
   const here = LOGS_PORT === 0 ? undefined : `http://${HOST.includes(':') ? `[${HOST}]` : HOST}:${LOGS_PORT}`
   const token = secret('INGEST_TOKEN', INGEST_TOKEN, DATA_DIR)
   const destination = { url: () => LOGS_URL || here || self(), token }
-  const folder = join(DATA_DIR, 'logs', 'journal')
-  return createLog({ service, instance: INSTANCE, level: LOG_LEVEL, journal: { folder, destination } })
+  const journal = { folder: join(DATA_DIR, 'logs', 'journal'), destination, flushMs: FLUSH_SECONDS * 1000 }
+  return createLog({ service, instance: INSTANCE, level: LOG_LEVEL, journal })
 }
 
 /** An entry on its way through winston. The journal assigns the id last, so that no id is skipped. */
@@ -113,7 +114,7 @@ type Entry = { level: Level; message: string; session: string | null; timestamp:
 const orphansEveryMs = 60_000
 const complainEveryMs = 60_000
 
-function openSink(service: LogSource, instance: string, { folder, destination }: JournalOptions) {
+function openSink(service: LogSource, instance: string, { folder, destination, flushMs }: JournalOptions) {
   const complain = complainer('log.trouble')
   const journal = openJournal(folder, service, instance, complain)
   const shipping = startShipping(journal, destination, complain)
@@ -140,7 +141,7 @@ function openSink(service: LogSource, instance: string, { folder, destination }:
     stalled: shipping.stalled,
     async close() {
       clearInterval(orphans)
-      await shipping.stop()
+      await shipping.stop(flushMs)
       await journal.close()
     },
   }

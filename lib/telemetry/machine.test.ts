@@ -1,8 +1,11 @@
 import { pbkdf2 } from 'node:crypto'
+import fs from 'node:fs/promises'
+import { syncBuiltinESMExports } from 'node:module'
+import { cpus } from 'node:os'
 import { promisify } from 'node:util'
-import { expect, test } from 'vitest'
+import { expect, onTestFinished, test } from 'vitest'
 import { sampleIn, temporaryFolder, until } from '../../test/support.ts'
-import { watchMachine } from './machine.ts'
+import { watchDisk, watchMachine } from './machine.ts'
 import { createMetrics } from './metrics.ts'
 
 test('between two scrapes the machine’s processor time grows, and the disk has a size and room', async () => {
@@ -10,9 +13,15 @@ test('between two scrapes the machine’s processor time grows, and the disk has
   watchMachine(metrics, [await temporaryFolder()])
   await metrics.render(undefined)
   const burn = performance.now()
-  while (performance.now() - burn < 50) Math.sqrt(burn)
+  while (performance.now() - burn < 300) Math.sqrt(burn)
   const value = (series: string) => sampleIn(metrics, series)
-  expect(await value('tintype_machine_cpu_seconds_total{mode="busy"}')).toBeGreaterThan(0)
+  const busy = await value('tintype_machine_cpu_seconds_total{mode="busy"}')
+  expect(busy).toBeGreaterThan(0)
+  // All that the processors did, also while they waited for a disk.
+  const all = busy + (await value('tintype_machine_cpu_seconds_total{mode="idle"}'))
+  const seconds = (performance.now() - burn) / 1000
+  expect(all / seconds).toBeGreaterThan(cpus().length * 0.7)
+  expect(all / seconds).toBeLessThan(cpus().length * 1.3)
   expect(await value('tintype_descriptors_used_ratio')).toBeGreaterThan(0)
   expect(await value('tintype_disk_free_bytes')).toBeGreaterThan(0)
   expect(await value('tintype_disk_size_bytes')).toBeGreaterThan(await value('tintype_disk_free_bytes'))
@@ -37,6 +46,21 @@ test('while one of the folders is missing no free space is shown, whichever it i
     watchMachine(metrics, folders)
     expect(await sampleIn(metrics, 'tintype_disk_free_bytes')).toBeNaN()
   }
+})
+
+test('the size of a disk does not depend on the size of a transfer, which virtiofs and Docker’s file sharing tell', async () => {
+  const { statfs } = fs
+  fs.statfs = (async (folder: string) => Object.assign(await statfs(folder), { bsize: 2 ** 20 })) as never
+  syncBuiltinESMExports()
+  onTestFinished(() => {
+    Object.assign(fs, { statfs })
+    syncBuiltinESMExports()
+  })
+  const folder = await temporaryFolder()
+  const metrics = createMetrics('logs', 'test')
+  watchDisk(metrics, [folder])
+  const { blocks, frsize } = await statfs(folder)
+  expect(await sampleIn(metrics, 'tintype_disk_size_bytes')).toBe(blocks * frsize)
 })
 
 test('a pause of the event loop counts by half its square, however often it was scraped', async () => {

@@ -37,7 +37,7 @@ export async function startTracing(
       import('@opentelemetry/resources'),
     ]),
   )
-  const exporter = await openExporter(config, service)
+  const exporter = await openExporter(config, service, environment)
   const ours = resources.resourceFromAttributes({
     'service.name': service,
     'service.version': config.VERSION,
@@ -57,8 +57,8 @@ export async function startTracing(
 }
 
 /** Each exporter is loaded where it is used. */
-async function openExporter(config: TracingConfig, service: string) {
-  if (config.OTEL_EXPORTER_OTLP_ENDPOINT === '') {
+async function openExporter(config: TracingConfig, service: string, environment: NodeJS.ProcessEnv) {
+  if (!config.OTEL_EXPORTER_OTLP_ENDPOINT && !environment.OTEL_EXPORTER_OTLP_TRACES_ENDPOINT) {
     const { openTraceFile } = await loadLight(() => import('./trace-file.ts'))
     const folder = join(config.DATA_DIR, 'traces')
     return openTraceFile(folder, `${service}.${config.INSTANCE}`, config.KEEP_TRACES_DAYS)

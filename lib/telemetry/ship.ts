@@ -22,6 +22,7 @@ const maxBackoffMs = 5_000
 /** Interval of asking for an address that is not known yet. */
 const unknownAddressMs = 200
 const answerTimeoutMs = 15_000
+/** How long a stop waits for a log server that answers slowly. */
 const stopWithinMs = 2_000
 /** Far over a request's timeout and a backoff: a longer pause means a hang, such as a disk that does not answer. */
 const stalledSeconds = 60
@@ -39,6 +40,7 @@ export function startShipping(
   journal.onAppend(() => appended.resolve())
   const pulse = startPulse('log shipping', stalledSeconds)
   const pause = (ms: number) => delay(ms, undefined, { signal, ref: false }).catch(() => {})
+  let triesUntil = Number.POSITIVE_INFINITY
 
   const run = async () => {
     const batches = readBatches(journal)
@@ -50,10 +52,12 @@ export function startShipping(
     for (;;) {
       pulse.beat()
       try {
-        if (!signal.aborted) appended = Promise.withResolvers()
+        // Read before the journal, or entries that were appended since would not be shipped.
+        const isLast = signal.aborted
+        if (!isLast) appended = Promise.withResolvers()
         const batch = await batches.next()
         if (batch === 'drained') {
-          if (signal.aborted) return batches.close()
+          if (isLast) return batches.close()
           pulse.rest()
           await appended.promise
           await pause(lastEntries < busyEntries ? gatherMs : busyGatherMs)
@@ -86,8 +90,8 @@ export function startShipping(
       } catch (error) {
         failures++
         onTrouble(new Error('log entries wait in the journal', { cause: error }))
-        if (signal.aborted) return batches.close()
-        await pause(backoffMs(failures))
+        if (performance.now() >= triesUntil) return batches.close()
+        await (signal.aborted ? delay(backoffMs(failures)) : pause(backoffMs(failures)))
       }
     }
   }
@@ -95,10 +99,14 @@ export function startShipping(
   return {
     /** That shipping is stalled: for too long nothing was sent and no error came. */
     stalled: pulse.stalled,
-    /** Ships the remaining entries while the log server accepts them, for a limited time. */
-    async stop(): Promise<void> {
+    /**
+     * Ships the remaining entries for a limited time. `flushMs`: how long it tries a log server that does not answer; what
+     * is left stays in the journal.
+     */
+    async stop(flushMs = 0): Promise<void> {
+      triesUntil = performance.now() + flushMs
       stopping.abort()
-      await Promise.race([running, delay(stopWithinMs, undefined, { ref: false })])
+      await Promise.race([running, delay(Math.max(stopWithinMs, flushMs), undefined, { ref: false })])
     },
   }
 }

@@ -24,9 +24,10 @@ export async function* linesOf(
   key?: string,
 ): AsyncGenerator<Buffer> {
   for (const day of ofDays) {
-    const manifest = newestManifest(days, day)
-    // A file that a person removed is named by verify.
-    if (manifest && existsSync(dayFile(days, manifest))) {
+    const newest = newestManifest(days, day)
+    // In place of a file that a person removed, which verify names, the journals are read.
+    const manifest = newest && existsSync(dayFile(days, newest)) ? newest : undefined
+    if (manifest) {
       const [file, index] = [dayFile(days, manifest), indexFile(days, manifest)]
       const blocks = key !== undefined && existsSync(index) ? manifest.blocks : undefined
       if (key !== undefined && blocks) yield* lookUp(file, index, blocks, key)

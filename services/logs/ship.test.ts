@@ -5,6 +5,7 @@ import type { AddressInfo } from 'node:net'
 import { networkInterfaces } from 'node:os'
 import { join } from 'node:path'
 import { buffer } from 'node:stream/consumers'
+import { setTimeout as delay } from 'node:timers/promises'
 import { listen } from '@tintype/lib/http/listen.ts'
 import { limits } from '@tintype/lib/limits.ts'
 import { openJournal } from '@tintype/lib/telemetry/journal.ts'
@@ -185,6 +186,20 @@ test('entries wait for a server that is away, over a restart of their service to
   await until(() => countLines(at) >= 600)
   expect(kept(at)).toEqual(upTo(600))
   expect(Object.keys(readJournals(at))).toHaveLength(2)
+})
+
+test('a stop tries a log server that is away for as long as it is told', async () => {
+  const [at, local] = [await temporaryFolder(), await temporaryFolder()]
+  const first = await startServer(at, { port: await freePort() })
+  await first.stop()
+  const journal = { folder: local, destination: { url: () => first.url, token }, flushMs: 30_000 }
+  const log = createLog({ service: 'web', instance: '0', level: 'info', journal })
+  write(log, 1, 100)
+  const closed = log.close()
+  expect(await Promise.race([closed, delay(500, 'tries on')])).toBe('tries on')
+  await startServer(at, { port: first.port })
+  await closed
+  expect(kept(at)).toEqual(upTo(100))
 })
 
 test('a shipper that lost its folder begins a new epoch: its new entries are no duplicates', async () => {

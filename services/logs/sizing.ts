@@ -181,8 +181,8 @@ function grownBy(looks: Look[], today: string): number[] {
 function roomOf(...folders: string[]): { usedBytes: number; freeBytes: number } {
   const folder = folders.find(each => existsSync(each))
   if (folder === undefined) return { usedBytes: 0, freeBytes: 0 }
-  const { blocks, bfree, bavail, bsize } = statfsSync(folder)
-  return { usedBytes: (blocks - bfree) * bsize, freeBytes: bavail * bsize }
+  const { blocks, bfree, bavail, frsize } = statfsSync(folder)
+  return { usedBytes: (blocks - bfree) * frsize, freeBytes: bavail * frsize }
 }
 
 const samples = 16

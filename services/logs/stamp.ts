@@ -99,7 +99,8 @@ export function stamp(body: Buffer, lines: readonly Line[], clock: Clock, afterM
 export const dayMs = 86_400_000
 /** UTC days: `2026-11-22`. */
 export const dayOf = (ms: number): string => new Date(ms).toISOString().slice(0, 10)
-export const isDay = (text: string): boolean => /^\d{4}-\d\d-\d\d$/.test(text)
+/** Not of a day that no month has, such as `2026-02-31`. */
+export const isDay = (text: string): boolean => new Date(text).toJSON()?.slice(0, 10) === text
 const iso = (ms: number): Buffer => Buffer.from(new Date(ms).toISOString())
 
 /** The effective time of the stamped line that ends (at its newline) at `end`. */

@@ -237,16 +237,39 @@ test('while a later file has the mark, the removal of an older one changes nothi
   expect(days(folder)).toEqual({ '2026-11-23': [6, 7, 8] })
 })
 
-test('a day with too many streams takes no further one, and takes on from those it has', async () => {
+test('another process’s entries under the name of a stream are told apart, however much was written since', async () => {
+  const folder = await temporaryFolder()
+  const { send } = await journalIn(folder)
+  const long = (n: number) => line(stream, n, noon, { payload: { text: 'x'.repeat(60_000) } })
+  const ours = lines(stream, 1, 3, noon - 1_000)
+  await send(ours)
+  for (let n = 4; n < 160; n += 20) await send(Array.from({ length: 20 }, (_, i) => long(n + i)).join(''))
+  const theirs = lines(stream, 1, 3, noon)
+  expect([await send(ours), await send(theirs)]).toEqual([acked(163, 0), { taken: stream }])
+  await send(line(stream, 164, midnight + 5), { receivedMs: midnight + 10 })
+  expect([await send(ours), await send(theirs)]).toEqual([acked(164, 0), { taken: stream }])
+})
+
+test('a day with too many streams takes on from those it has, and entries of further ones count for the next day', async () => {
   const folder = await temporaryFolder()
   const { send } = await journalIn(folder)
   await send(lines(stream, 1, 2, noon))
   for (let n = 1; n < limits.logStreams.value; n++)
     appendFileSync(join(folder, '2026-11-22', `web.${n}.1700000000.ndjson`), '')
-  expect(await send(lines('web.x.1700000000', 1, 2, noon), { to: 'web.x.1700000000' })).toEqual({
-    full: '2026-11-22',
-  })
+  const further = { to: 'web.x.1700000000' }
+  const waiting = lines(further.to, 1, 2, noon)
+  expect(await send(waiting, further)).toEqual({ full: '2026-11-22' })
   expect(await send(lines(stream, 3, 3, noon))).toEqual(acked(3, 1))
+  const tomorrow = { ...further, receivedMs: midnight + 60_000 }
+  expect(await send(waiting + line(further.to, 3, midnight + 50_000), tomorrow)).toEqual(acked(3, 3))
+  const [entries] = Object.entries(readJournals(folder)).flatMap(([name, found]) =>
+    name === '2026-11-23/web.x.1700000000.ndjson' ? [found] : [],
+  )
+  expect(entries?.map(({ timestamp, effective_at }) => effective_at ?? timestamp)).toEqual([
+    '2026-11-23T00:00:00.000Z',
+    '2026-11-23T00:00:00.000Z',
+    '2026-11-23T00:00:50.000Z',
+  ])
 })
 
 test.each([

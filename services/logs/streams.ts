@@ -1,4 +1,4 @@
-import { constants, mkdirSync } from 'node:fs'
+import { constants, existsSync, mkdirSync } from 'node:fs'
 import { appendFile, mkdir, open, readdir, rm } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { ignore, syncFolder } from '@tintype/lib/disk.ts'
@@ -7,9 +7,10 @@ import { limits } from '@tintype/lib/limits.ts'
 import { startPulse } from '@tintype/lib/pulse.ts'
 import { newline, scanEntry, streamPrefix } from '@tintype/lib/telemetry/entry.ts'
 import { turns } from '@tintype/lib/turns.ts'
-import { namesIn, readAt } from './files.ts'
+import { linesWith, namesIn } from './files.ts'
 import {
   type Clock,
+  dayMs,
   dayOf,
   effectiveAt,
   effectiveMs,
@@ -70,19 +71,22 @@ export function openServerJournal(folder: string) {
     const mark = stream.file?.mark ?? 0
     const [first, last] = [lines[0]?.seq ?? 0, lines.at(-1)?.seq ?? 0]
     const again = lines[Math.min(last, mark) - first]
-    if (again && stream.file && !isHeld(stream.file, batch.body.subarray(again.start, again.end)))
-      return { taken: name }
+    if (again && stream.file) {
+      const line = batch.body.subarray(again.start, again.end)
+      if (!(await isHeld(folder, stream.file, line))) return { taken: name }
+    }
     if (last <= mark) return { acked: mark, appended: 0, bytes: 0, newestMs: 0 }
     if (first > mark + 1 && !batch.oldest) return { expected: mark + 1 }
     const fresh = first > mark ? lines : lines.slice(mark + 1 - first)
     let bytes = 0
     for (let rest = fresh; rest[0]; ) {
-      const day = dayOf(effectiveMs(rest[0].timestampMs, batch.clock, stream.file?.effectiveMs ?? 0))
-      if (stream.file?.day !== day) {
+      const atMs = effectiveMs(rest[0].timestampMs, batch.clock, stream.file?.effectiveMs ?? 0)
+      if (stream.file?.day !== dayOf(atMs)) {
         // What was not acknowledged comes again, now into another file.
         if (stream.file?.torn) await write(stream.file, Buffer.alloc(0))
-        stream.file = await create(folder, day, name, stream.file?.mark)
-        if (!stream.file) return { full: day }
+        const next = await create(folder, name, atMs, batch.clock.receivedMs, stream.file?.mark)
+        if (!next) return { full: dayOf(batch.clock.receivedMs) }
+        stream.file = next
       }
       const run = stamp(batch.body, rest, batch.clock, stream.file.effectiveMs)
       await write(stream.file, run.bytes)
@@ -138,12 +142,16 @@ export function openServerJournal(folder: string) {
   }
 }
 
-/** Whether the entry of this number in a file is this line; true when it is not near the end, or stands for a damaged line. */
-function isHeld({ path, size }: File, line: Buffer): boolean {
-  const from = Math.max(0, size - recoverBytes)
-  const bytes = readAt(path, from, size - from)
-  const at = bytes.indexOf(line.subarray(0, line.indexOf('","session":') + 1))
-  return at < 0 || line.includes('"event":"log.unreadable"') || bytes.indexOf(line.subarray(0, -1), at) === at
+/** Whether the stream's entry of this number is this line; true when it is not there any more, or the line stands for a damaged one. */
+async function isHeld(folder: string, { path, size }: File, line: Buffer): Promise<boolean> {
+  if (line.includes('"event":"log.unreadable"')) return true
+  const head = line.toString('latin1', 0, line.indexOf('","session":') + 1)
+  const files = namesIn(folder).map(day => join(folder, day, basename(path)))
+  // Mostly it is the last one, whose acknowledgement was lost.
+  const ends = [{ file: path, from: Math.max(0, size - recoverBytes) }]
+  for (const { file, from } of [...ends, ...files.filter(existsSync).map(file => ({ file, from: 0 }))])
+    for await (const held of linesWith(file, head, from)) return held.indexOf(line.subarray(0, -1)) === 0
+  return true
 }
 
 /** After a failed write or fsync the file's end is not to be trusted: it is cut to what is known to be durable. */
@@ -161,17 +169,30 @@ async function write(file: File, bytes: Buffer): Promise<void> {
   file.torn = false
 }
 
-/** The file is there for good before an entry in it is acknowledged; undefined when the day has too many. */
-async function create(folder: string, day: string, name: string, mark = 0): Promise<File | undefined> {
-  const path = join(folder, day)
+/**
+ * The stream's file of the day of `atMs`, there for good before an entry in it is acknowledged. Of a day that has too many,
+ * entries count for the start of the next one that has room, or they would be refused for ever. Undefined: not before tomorrow.
+ */
+async function create(
+  folder: string,
+  name: string,
+  atMs: number,
+  nowMs: number,
+  mark = 0,
+): Promise<File | undefined> {
+  const path = join(folder, dayOf(atMs))
   const file = `${name}.ndjson`
   await mkdir(path, { recursive: true })
   const names = await readdir(path)
-  if (names.length >= limits.logStreams.value && !names.includes(file)) return undefined
+  if (names.length >= limits.logStreams.value && !names.includes(file)) {
+    const nextDayMs = Math.floor(atMs / dayMs) * dayMs + dayMs
+    return nextDayMs > nowMs ? undefined : create(folder, name, nextDayMs, nowMs, mark)
+  }
   await appendFile(join(path, file), '')
   await syncFolder(path)
   await syncFolder(folder)
-  return { ...(await lookAt(join(path, file), name)), mark }
+  const found = await lookAt(join(path, file), name)
+  return { ...found, effectiveMs: Math.max(found.effectiveMs, atMs), mark }
 }
 
 /** The file of the stream's highest entry; what follows that line is cut. */

@@ -42,7 +42,12 @@ export async function openFront({ program, config, socketFolder, port, webs }: O
     writeFileSync(control.shareFile, `green ${kept}\n`)
   }
   write()
-  const send = (command: string) => ask(control.socket, command)
+  /** @throws Error with HAProxy's answer when it refuses: versions before 2.6 add no server while they run. */
+  const send = async (command: string) => {
+    const answer = (await ask(control.socket, command)).trim()
+    if (answer && answer !== 'New server registered.')
+      throw new Error(`HAProxy refused "${command}": ${answer}`)
+  }
   const here = front.host.replace('0.0.0.0', '127.0.0.1').replace('[::]', '[::1]')
   const endpoints = {
     web: `http://${here}:${front.port}`,
@@ -73,9 +78,9 @@ export async function openFront({ program, config, socketFolder, port, webs }: O
     async remove(color, name) {
       standing[color] = standing[color].filter(each => each.name !== name)
       write()
-      await send(`set server ${color}/${name} state maint`)
-      await send(`shutdown sessions server ${color}/${name}`)
-      await send(`del server ${color}/${name}`)
+      // A HAProxy that was restarted meanwhile does not know it any more.
+      for (const command of ['set server % state maint', 'shutdown sessions server %', 'del server %'])
+        await ask(control.socket, command.replace('%', `${color}/${name}`))
     },
     async share(green, keep) {
       if (keep) {

@@ -1,4 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process'
+import { createSocket } from 'node:dgram'
 import { once } from 'node:events'
 import { writeFileSync } from 'node:fs'
 import { createServer, type RequestListener } from 'node:http'
@@ -6,15 +7,19 @@ import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { expect, onTestFinished, test } from 'vitest'
 import { clientAddress } from '../../services/web/visitors/address.ts'
+import { answer } from '../../test/faults/inject/name-server.ts'
 import { describeWithParts, temporaryFolder, until } from '../../test/support.ts'
 import { freePort } from '../free-port.ts'
-import { haproxyConfig } from './haproxy.ts'
+import type { Config } from '../launcher.ts'
+import type { Program, Service } from '../supervise.ts'
+import { openFront } from './front.ts'
+import { type Backend, haproxyConfig } from './haproxy.ts'
 
-async function backend(answer: RequestListener) {
+async function backend(answer: RequestListener, host = '127.0.0.1', port = 0) {
   const server = createServer((request, response) => {
     if (request.url === '/readyz') response.end('ok')
     else answer(request, response)
-  }).listen(0, '127.0.0.1')
+  }).listen(port, host)
   await once(server, 'listening')
   const stop = () => {
     server.closeAllConnections()
@@ -26,22 +31,32 @@ async function backend(answer: RequestListener) {
 }
 
 async function front(program: string, ...answers: RequestListener[]) {
-  const webs = await Promise.all(answers.map(backend))
-  const [port, adminPort] = [await freePort(), await freePort()]
-  const file = join(await temporaryFolder(), 'haproxy.cfg')
-  writeFileSync(file, haproxyConfig({ host: '127.0.0.1', port, adminPort }, { blue: webs, green: [] }, 1))
-  const child: ChildProcess = spawn(program, ['-db', '-f', file], { stdio: 'ignore' })
+  const webs = await Promise.all(answers.map(answer => backend(answer)))
+  return { webs, url: await start(program, webs) }
+}
+
+function run(program: string, args: readonly string[]): void {
+  const child: ChildProcess = spawn(program, args, { stdio: 'ignore' })
   onTestFinished(async () => {
     child.kill('SIGKILL')
     await once(child, 'exit')
   })
+}
+
+/** `nameServer`: in place of the machine's own. */
+async function start(program: string, blue: readonly Backend[], nameServer = 'parse-resolv-conf') {
+  const [port, adminPort] = [await freePort(), await freePort()]
+  const file = join(await temporaryFolder(), 'haproxy.cfg')
+  const config = haproxyConfig({ host: '127.0.0.1', port, adminPort }, { blue, green: [] }, 1)
+  writeFileSync(file, config.replace('parse-resolv-conf', nameServer))
+  run(program, ['-db', '-f', file])
   await until(() =>
     fetch(`http://127.0.0.1:${adminPort}/livez`).then(
       ({ ok }) => ok,
       () => false,
     ),
   )
-  return { url: `http://127.0.0.1:${port}`, webs }
+  return `http://127.0.0.1:${port}`
 }
 
 test('the containers’ configuration is the same (npx vitest run tools/scaled -u writes it)', async () => {
@@ -96,5 +111,42 @@ describeWithParts('HAProxy before the webs', ['haproxy'], ({ haproxy }) => {
     expect(answer.headers.get('retry-after')).toBe('5')
     expect(answer.headers.get('content-type')).toBe('application/problem+json')
     expect(await answer.json()).toMatchObject({ status: 503, type: '/problems/unavailable' })
+  })
+
+  test('follows a web to another address, as that of a container that was made anew', async () => {
+    const port = await freePort()
+    const [first, second] = ['127.0.0.2', '127.0.0.3']
+    let address = first
+    const names = createSocket('udp4')
+    names.on('message', (query, from) => names.send(answer(query, address), from.port, from.address))
+    names.bind(0, '127.0.0.1')
+    onTestFinished(() => void names.close())
+    await once(names, 'listening')
+    const { stop } = await backend((_request, response) => response.end('first'), first, port)
+    await backend((_request, response) => response.end('second'), second, port)
+    const web = `http://web.test:${port}`
+    const nameServer = `nameserver own 127.0.0.1:${names.address().port}`
+    const url = await start(haproxy, [{ name: 'web', web, admin: web }], nameServer)
+    const says = (text: string) => until(async () => (await (await fetch(url)).text()) === text)
+    await says('first')
+    stop()
+    address = second
+    await says('second')
+  })
+
+  test('what it refuses while it runs is an error: without its servers a version would have customers', async () => {
+    const web = await backend((_request, response) => response.end('whole'))
+    const config = { HOST: '127.0.0.1', DATA_DIR: await temporaryFolder(), GRACE_SECONDS: 1 } as Config
+    const [socketFolder, port] = [await temporaryFolder(), await freePort()]
+    const fronting = await openFront({ program: haproxy, config, socketFolder, port, webs: [web] })
+    const { args, answers } = fronting.service as Extract<Service, Program>
+    run(haproxy, args)
+    await until(answers)
+    await expect(fronting.add('blue', web)).rejects.toThrow('HAProxy refused "add server blue/')
+    await fronting.add('green', web)
+    await fronting.share(100, false)
+    expect((await fetch(`http://127.0.0.1:${port}`)).headers.get('tintype-served-by')).toMatch(/^green/)
+    await fronting.remove('green', web.name)
+    await fronting.remove('green', web.name)
   })
 })

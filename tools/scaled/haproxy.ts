@@ -43,14 +43,22 @@ const choice = ({ shareFile }: Control): string => `
   # The customers of a version whose webs are all down go to the other version, if that has customers.
   use_backend green if { nbsrv(blue) eq 0 } { var(txn.share) -m int gt 0 }`
 
-const backend = (name: string, webs: readonly Backend[]): string => `backend ${name}
+const backend = (name: string, webs: readonly Backend[], more = ''): string => `backend ${name}
   balance roundrobin
   option httpchk GET /readyz
   http-check expect status 200
-  default-server ${checks}
+  default-server ${checks}${more}
 ${webs.map(each => `  server ${each.name} ${serverOf(each)}\n`).join('')}`
 
-/** Its timeouts are longer than web's, so that web's apply (lib/limits.ts). */
+/** Without it HAProxy asks for a name once, and ends when there is none: a container that is made anew has another address. */
+const names = `
+resolvers names
+  parse-resolv-conf`
+
+/**
+ * Its timeouts are longer than web's, so that web's apply (lib/limits.ts). Without `control` it is that of the containers,
+ * whose webs have names.
+ */
 export const haproxyConfig = (
   front: Front,
   webs: Record<Color, readonly Backend[]>,
@@ -61,7 +69,7 @@ global
   maxconn 8000${control ? `\n  stats socket ${control.socket} mode 600 level admin` : ''}
   hard-stop-after ${graceSeconds}s
   # Web answers headers over 16 KiB itself.
-  tune.bufsize 32768
+  tune.bufsize 32768${control ? '' : names}
 defaults
   mode http
   timeout connect 2s
@@ -81,7 +89,7 @@ frontend public
   http-request disable-l7-retry unless { method GET HEAD }
 ${control ? choice(control) : ''}
   default_backend blue
-${backend('blue', webs.blue)}${control ? backend('green', webs.green) : ''}frontend admin
+${backend('blue', webs.blue, control ? '' : ' resolvers names init-addr last,libc,none')}${control ? backend('green', webs.green) : ''}frontend admin
   bind 127.0.0.1:${front.adminPort}
   monitor-uri /livez
   http-request use-service prometheus-exporter if { path /metrics }

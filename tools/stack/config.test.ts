@@ -87,6 +87,9 @@ type Container = {
   profiles?: string[]
   environment?: Record<string, string>
   depends_on?: string[] | Record<string, unknown>
+  build?: string
+  restart?: string
+  stop_grace_period?: string
 }
 
 describe('compose.yaml', () => {
@@ -165,6 +168,14 @@ describe('compose.yaml', () => {
     const written = (alertmanager.configs ?? []).map(({ target }) => target)
     expect(written).toEqual([page.url_file])
     expect(written).toEqual([ticket.url_file])
+  })
+
+  test('starts each program again that ended, and gives ours the time that a stop takes', () => {
+    for (const [name, { restart, build, stop_grace_period }] of Object.entries(services)) {
+      if (name === 'bucket') continue
+      expect(restart, name).toBe('unless-stopped')
+      if (build) expect(stop_grace_period, name).toBe('60s')
+    }
   })
 
   test('publishes nothing beyond this machine', () => {

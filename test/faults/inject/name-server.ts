@@ -42,7 +42,7 @@ async function startNameServer(lab: Lab): Promise<NameServer> {
 }
 
 /** RFC 1035: the question again, and for an IPv4 address the answer; other types have none. */
-function answer(query: Buffer, is: string): Buffer {
+export function answer(query: Buffer, is: string): Buffer {
   const nameEnd = query.indexOf(0, 12) + 1
   const question = query.subarray(12, nameEnd + 4)
   const has = query.readUInt16BE(nameEnd) === ipv4

@@ -105,8 +105,8 @@ async function main(args: string[]): Promise<number> {
   if (!alive?.ok) throw new ExpectedError(`no Prometheus answers at ${prometheus}`)
   const executablePath = part('chromium')
   if (!executablePath) throw new ExpectedError('chromium is missing: npm run parts')
-  const { script, style } = bundle()
   mkdirSync(out, { recursive: true })
+  const { script, style } = bundle()
   const browser = await chromium.launch({
     executablePath,
     env: plainEnvironment(process.env),

@@ -1,5 +1,5 @@
-import { writeFileSync } from 'node:fs'
-import { readArguments, runCommand, UsageError } from '@tintype/lib/command-line.ts'
+import { existsSync, writeFileSync } from 'node:fs'
+import { checkWritable, readArguments, runCommand, UsageError } from '@tintype/lib/command-line.ts'
 import { ExpectedError } from '@tintype/lib/errors.ts'
 import { machine, type Row, table } from './rows.ts'
 import { type Benchmark, type Options, run } from './run.ts'
@@ -56,6 +56,8 @@ async function main(args: string[]): Promise<number> {
   const { json, quick, photos, results } = values
   const unknown = positionals.find(name => !Object.hasOwn(benchmarks, name))
   if (unknown !== undefined) throw new UsageError(`there is no benchmark "${unknown}"`)
+  if (photos && !existsSync(photos)) throw new UsageError(`--photos: there is no folder "${photos}"`)
+  checkWritable('results', results)
   const begun = Date.now()
   const optionsFor = (name: string): Options => ({
     quick,

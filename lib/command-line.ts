@@ -1,3 +1,5 @@
+import { closeSync, mkdirSync, openSync } from 'node:fs'
+import { dirname } from 'node:path'
 import { type ParseArgsOptionsConfig, parseArgs } from 'node:util'
 import { ExpectedError, explainError } from './errors.ts'
 import { outliveEarlyReaders } from './terminal.ts'
@@ -25,6 +27,17 @@ export function readArguments<O extends ParseArgsOptionsConfig>(
   } catch (error) {
     // Node's second sentence explains how to pass a file whose name starts with a hyphen.
     throw new UsageError((error as Error).message.split('. ')[0])
+  }
+}
+
+/** For a file that is written at the end of long work. @throws UsageError when it cannot be written. */
+export function checkWritable(option: string, file: string | undefined): void {
+  if (file === undefined) return
+  try {
+    mkdirSync(dirname(file), { recursive: true })
+    closeSync(openSync(file, 'a'))
+  } catch (error) {
+    throw new UsageError(`--${option} cannot be written (${(error as Error).message})`)
   }
 }
 

@@ -5,7 +5,7 @@ import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { readArguments, runCommand, UsageError } from '@tintype/lib/command-line.ts'
-import { readConfig } from '@tintype/lib/config.ts'
+import { port, readConfig } from '@tintype/lib/config.ts'
 import { plainEnvironment } from '@tintype/lib/environment.ts'
 import { ExpectedError } from '@tintype/lib/errors.ts'
 import { handOnErrors } from '@tintype/lib/terminal.ts'
@@ -149,7 +149,8 @@ async function main(args: string[]): Promise<number> {
   const config = readConfig(process.env, pick('ALERT_WEBHOOK_URL', 'DATA_DIR', 'SCRAPE_SECONDS'))
   const [prometheusPort = 0, alertmanagerPort = 0] = (['prometheus-port', 'alertmanager-port'] as const).map(
     name => {
-      if (/^\d{1,5}$/.test(values[name])) return Number(values[name])
+      const number = port(0).parse(values[name])
+      if (number) return number
       throw new UsageError(`--${name} "${values[name]}" is no port number`)
     },
   )

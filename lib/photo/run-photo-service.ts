@@ -1,3 +1,4 @@
+import { readArguments, runCommand } from '../command-line.ts'
 import { readConfig } from '../config.ts'
 import { adminApp } from '../http/admin.ts'
 import { listen } from '../http/listen.ts'
@@ -42,6 +43,13 @@ type Service = {
   stop(graceMs: number): Promise<void>
 }
 
+const usageOf = (name: string): string => `npm run ${name}
+
+One ${name} alone, until it is stopped; npm start runs one of each process. Environment variables configure it:
+docs/reference.md lists them, docs/how-to/scale-out.md says which ones several machines need.
+Example: INSTANCE=${name}-2 npm run ${name}
+Exit status: 0 stopped, 1 it did not start, 2 bad arguments or environment.`
+
 /**
  * Runs web or a converter: reads `own` and the shared variables, opens log, metrics, queue and storage, starts the service
  * and serves its administration. At the stop the service ends first, then what it was made of.
@@ -53,7 +61,7 @@ export async function runPhotoService<N extends Name>(
   start: (parts: Parts, config: Shared & Own<N>) => Promise<Service>,
   observe: (metrics: Metrics, log: Log) => NonNullable<StorageOptions['observe']> = observeStorage,
 ): Promise<void> {
-  await run(async () => {
+  const open = async () => {
     const config = readConfig(environment, { ...shared, ...pick(...own) }) as Shared & Own<N>
     const { DATA_DIR, VERSION: version }: Shared = config
     const graceMs = config.GRACE_SECONDS * 1000
@@ -87,5 +95,11 @@ export async function runPhotoService<N extends Name>(
         await Promise.all([log.close(), stopTracing?.()])
       },
     }
+  }
+  const args = process.argv.slice(2)
+  process.exitCode = await runCommand(args, usageOf(name), async () => {
+    readArguments(args, {})
+    await run(open)
+    return 0
   })
 }

@@ -181,6 +181,12 @@ describe('slo on the command line', () => {
     [['backtest', '--from', '1970-01-01', '--to', 'now'], 'is more than 366d before'],
     [['rules', '--pages', 'pages'], '--pages "pages" is no http(s) address'],
     [['rules', '--alertmanager', '--webhook', 'hook'], '"hook" is no http(s) address'],
+    [['rules', '--webhook', 'http://hook'], '--webhook needs --alertmanager'],
+    [['backtest', '--outage', 'full 10m', '--from', '2026-01-01'], '--from does not go with --outage'],
+    [['budget', '--at', 'now'], '--at needs --fits or --plan'],
+    [['budget', '--fits', '5m', '--plan', '5m'], '--plan does not go with --fits'],
+    [['diagnose', '--json', '--note'], '--json does not go with --note'],
+    [['init', '--prometheus', 'http://127.0.0.1:9', '--config', 'a', 'b', 'c'], 'one DIR at most'],
     [['sing'], 'there is no verb "sing": it is one of budget'],
   ])('%s is exit status 2 and says why', async (args, why) => {
     const { code, err, out } = await slo(await folder(), ...args)

@@ -31,8 +31,16 @@ ${program} VERB --help shows the options of a verb.
 Example: ${program} report --window 24h
 Exit status: 0 good, 1 an objective broken or a lint error found, 2 bad arguments or no data source.`
 
+type Option = keyof typeof options
+
 /** A verb in verbs.yaml. `paths`: it also takes arguments that are no options. */
-type Described = { does: string; takes: (keyof typeof options)[]; paths?: boolean; help: string }
+type Described = {
+  does: string
+  takes: Option[]
+  forms?: Partial<Record<Option, Option[]>>
+  paths?: boolean
+  help: string
+}
 
 const described = (): Record<string, Described> =>
   parse(readFileSync(new URL('verbs.yaml', import.meta.url), 'utf8'))
@@ -53,15 +61,32 @@ export async function main(
     return runCommand([name], overview(), () => {
       throw noVerb(name, verbs)
     })
-  const { takes, paths = false, help: own } = describe(name)
+  const { takes, forms = {}, paths = false, help: own } = describe(name)
   return runCommand(args, own, async () => {
-    const taken = Object.fromEntries([...takes, 'config' as const].map(option => [option, options[option]]))
+    const all = [...takes, ...Object.entries(forms).flat(2), 'config'] as Option[]
+    const taken = Object.fromEntries(all.map(option => [option, options[option]]))
     const { values, positionals } = readArguments(args, taken, paths)
+    refuseStrange(Object.keys(values) as Option[], takes, forms)
     const { run } = await load()
     const { config: folder = defaultFolder, ...given } = values as { config?: string }
     if (folder === '') throw new UsageError('--config is followed by a directory')
     return run({ ...given, paths: positionals }, contextOf(environment, folder, name, 'json' in given))
   })
+}
+
+/** @throws UsageError naming an option that has no effect with, or without, another. */
+function refuseStrange(
+  given: readonly Option[],
+  takes: Option[],
+  forms: NonNullable<Described['forms']>,
+): void {
+  const names = Object.keys(forms) as Option[]
+  const form = names.find(each => given.includes(each))
+  const fitting = ['config', ...(form ? [form, ...(forms[form] ?? [])] : takes)]
+  const strange = given.find(each => !fitting.includes(each))
+  if (strange === undefined) return
+  const needed = names.filter(each => forms[each]?.includes(strange)).join(' or --')
+  throw new UsageError(form ? `--${strange} does not go with --${form}` : `--${strange} needs --${needed}`)
 }
 
 /** The verbs that evaluate the expressions of service.yaml. */

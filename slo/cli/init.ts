@@ -11,8 +11,9 @@ import { status, type Verb } from './context.ts'
 import { discover, jobsOf } from './discover.ts'
 import { boundSeconds, firstDirectory } from './first.ts'
 
-export const run: Verb = async ({ prometheus, job: wanted, paths }, { environment, nowMs, print }) => {
-  const [folder = 'slo', ...more] = paths
+export const run: Verb = async ({ prometheus, job: wanted, paths }, context) => {
+  const { environment, nowMs, print } = context
+  const [folder = context.folder, ...more] = paths
   if (!prometheus || more.length > 0) throw new UsageError('give --prometheus URL and one DIR at most')
   if (!address.parse(prometheus))
     throw new UsageError(`--prometheus "${prometheus}" is no address that starts with http:// or https://`)

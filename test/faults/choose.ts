@@ -1,4 +1,4 @@
-import { readArguments, UsageError } from '@tintype/lib/command-line.ts'
+import { checkWritable, readArguments, UsageError } from '@tintype/lib/command-line.ts'
 import type { Drill } from './drill.ts'
 import { drills } from './drills/all.ts'
 import { simulated } from './drills/simulated.ts'
@@ -38,6 +38,7 @@ export function choose(args: string[]) {
   const chosen = given.simulated ? [] : drills.filter(isWanted)
   const lives = given.replay || given.keep ? [] : simulated.filter(isWanted)
   if (chosen.length + lives.length === 0) throw new UsageError('no drill is chosen')
+  checkWritable('results', given.results)
   return { ...given, chosen, lives }
 }
 

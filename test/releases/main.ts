@@ -1,7 +1,7 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { readArguments, runCommand, UsageError } from '@tintype/lib/command-line.ts'
+import { checkWritable, readArguments, runCommand, UsageError } from '@tintype/lib/command-line.ts'
 import { ExpectedError } from '@tintype/lib/errors.ts'
 import { type PartName, part, remedy } from '../../tools/parts.ts'
 import { startTintype } from '../service.ts'
@@ -22,6 +22,7 @@ async function main(args: string[]): Promise<number> {
   const names: readonly string[] = positionals
   const unknown = names.find(each => !drills.some(({ name }) => name === each))
   if (unknown) throw new UsageError(`there is no drill "${unknown}"`)
+  checkWritable('out', values.out)
   const needed: readonly PartName[] = ['k6', 'haproxy']
   const missing = needed.filter(each => !part(each))
   const k6 = part('k6')

@@ -66,7 +66,7 @@ export const convert: readonly Drill[] = [
     async prepare() {
       const large = await interlacedPng()
       return {
-        // Everyday photos take 100 MB of it, the large one 220.
+        // Everyday photos take 100 MB of it, the large one 170.
         environment: { CHILD_MEMORY_BYTES: String(130 * 2 ** 20) },
         inject({ traffic }) {
           traffic.images = [large]

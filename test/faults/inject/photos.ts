@@ -1,9 +1,9 @@
 import sharp from 'sharp'
 import { photo } from '../../images.ts'
 
-/** Decodes whole, whatever the thumbnail's size: 126 megabytes of pixels. */
+/** Decodes whole, whatever the thumbnail's size: 90 megabytes of pixels. */
 export const interlacedPng = (): Promise<Buffer> =>
-  sharp({ create: { width: 7000, height: 6000, channels: 3, background: '#704214' } })
+  sharp({ create: { width: 6000, height: 5000, channels: 3, background: '#704214' } })
     .png({ progressive: true })
     .toBuffer()
 

@@ -33,9 +33,10 @@ describeWithParts('expressions and thresholds', ['prometheus', 'promtool'], part
       const timelines = (recorded?.objectives ?? []).flatMap(({ objective, tally }) =>
         backtest(objective, tally, begin, to).map(timeline => ({
           ...timeline,
-          firings: timeline.firings.map(({ fires, clears }) => ({
+          firings: timeline.firings.map(({ fires, clears, budgetUsed }) => ({
             fires: fires - begin,
             clears: clears === null ? null : clears - begin,
+            budgetUsed,
           })),
         })),
       )

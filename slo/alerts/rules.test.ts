@@ -235,7 +235,7 @@ describeWithParts('Prometheus', ['promtool'], ({ promtool }) => {
     const simulated = simulate((table[1] as [Scenario, unknown])[0])
     const late = (await timelinesOf(simulated)).map(timeline => ({
       ...timeline,
-      firings: timeline.firings.map(({ fires, clears }) => ({ fires: fires + 1, clears })),
+      firings: timeline.firings.map(each => ({ ...each, fires: each.fires + 1 })),
     }))
     const run = runPromtool(promtool, await temporaryFolder(), objectives, [promtoolTest(simulated, late)])
     await expect(run).rejects.toThrow(/FAILED/)

@@ -77,12 +77,12 @@ const plannedJson = (planned: Planned) => ({ ...planned, from: toIso(planned.fro
 const plannedLine = ({ id, from, to, reason }: Planned): string =>
   `planned ${id}: ${toShort(from)} to ${toShort(to)} UTC, ${reason}`
 
-function showFit(
+async function showFit(
   { counted, planned }: Left,
   maintenance: { from: number; minutes: number },
   { show }: Context,
-): number {
-  const { fits: isFitting, leftAfter, budgetMinutes, earliest } = fitsAll(counted, planned, maintenance)
+): Promise<number> {
+  const { fits: isFitting, leftAfter, budgetMinutes, earliest } = await fitsAll(counted, planned, maintenance)
   const from = earliest === null ? null : toIso(earliest)
   const leftAfterMinutes = round(leftAfter, 1)
   const what = `${toDuration(maintenance.minutes)} at ${toShort(maintenance.from)} UTC`

@@ -4,14 +4,14 @@ import type { Tally } from './sli.ts'
 import { round, standing } from './standing.ts'
 import { windowAt } from './window.ts'
 
-/** `clears` is null while the alert fires. */
-type Firing = { fires: Minute; clears: Minute | null }
+/** `clears` is null while the alert fires. `budgetUsed`: the part of the window’s budget that was gone when it fired. */
+export type Firing = { fires: Minute; clears: Minute | null; budgetUsed: number }
 
 export type Timeline = {
   objective: string
   tier: TierName
   firings: Firing[]
-  /** The part of the window’s budget that was gone when it first fired; null when it never did. */
+  /** Of its first firing; null when it never fired. */
   budgetUsedAtFire: number | null
 }
 
@@ -19,15 +19,16 @@ export type Timeline = {
  * The firings of an objective's alerts in [from, to]: evaluated at the end of every minute from the first bad one of the tally.
  */
 export function backtest(objective: Objective, tally: Tally, from: Minute, to: Minute): Timeline[] {
+  const usedAt = (at: Minute): number => {
+    const { bad, budget } = standing(objective, tally, windowAt(objective, at))
+    return round(bad / budget, 4)
+  }
   return objective.tiers.map(tier => {
-    const firings = replay(tier, tally, to).filter(({ clears }) => clears === null || clears > from)
-    const first = firings[0]
-    return {
-      objective: objective.id,
-      tier: tier.name,
-      firings,
-      budgetUsedAtFire: first ? budgetUsed(objective, tally, first.fires) : null,
-    }
+    const firings = replay(tier, tally, to)
+      .filter(({ clears }) => clears === null || clears > from)
+      .map(firing => ({ ...firing, budgetUsed: usedAt(firing.fires) }))
+    const budgetUsedAtFire = firings[0]?.budgetUsed ?? null
+    return { objective: objective.id, tier: tier.name, firings, budgetUsedAtFire }
   })
 }
 
@@ -35,8 +36,8 @@ export function backtest(objective: Objective, tally: Tally, from: Minute, to: M
  * A firing alert ends when its condition was false for the tier's short window, as Prometheus' `keep_firing_for` has it.
  * Without that, an outage of 2 minutes up, 2 minutes down fires 28 times in two hours.
  */
-function replay(tier: Tier, tally: Tally, to: Minute): Firing[] {
-  const firings: Firing[] = []
+function replay(tier: Tier, tally: Tally, to: Minute) {
+  const firings: Pick<Firing, 'fires' | 'clears'>[] = []
   let lastTrue = Number.NEGATIVE_INFINITY
   const firstBad = tally.bad.findIndex(sum => sum > 0)
   for (let at = firstBad === -1 ? to + 1 : tally.from + firstBad; at <= to; at++) {
@@ -48,9 +49,4 @@ function replay(tier: Tier, tally: Tally, to: Minute): Firing[] {
     } else if (isFiring && at - lastTrue > tier.shortMinutes) last.clears = at
   }
   return firings
-}
-
-function budgetUsed(objective: Objective, tally: Tally, at: Minute): number {
-  const { bad, budget } = standing(objective, tally, windowAt(objective, at))
-  return round(bad / budget, 4)
 }

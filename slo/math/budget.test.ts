@@ -7,15 +7,15 @@ import { tally } from './sli.ts'
 
 const availability = readDirectory().objectives[0] as Objective
 
-/** A day that ends at minute 1440, offline in its first so many minutes. */
-const day = (offline: number) =>
+/** A day that ends at minute 1440, offline in its first so many minutes, or from another one on. */
+const day = (offline: number, from = 0) =>
   tally(
     availability,
     0,
-    Array.from(
-      { length: 1440 },
-      (_, start): Slot => ({ start, good: start < offline ? 0 : 4, total: 4, unknown: false }),
-    ),
+    Array.from({ length: 1440 }, (_, start): Slot => {
+      const isOffline = start >= from && start < from + offline
+      return { start, good: isOffline ? 0 : 4, total: 4, unknown: false }
+    }),
   )
 
 describe('a maintenance', () => {
@@ -26,12 +26,31 @@ describe('a maintenance', () => {
     })
   })
 
-  test('fits when it fits into the budget of each objective', () => {
+  test('fits when it fits into the budget of each objective', async () => {
     const counted = [0, 58, 10].map(offline => ({ objective: availability, tally: day(offline) }))
     const maintenance = { from: 1440, minutes: 58 }
-    expect(fitsAll(counted.slice(0, 1), [], maintenance)).toMatchObject({ fits: true, leftAfter: 2 })
-    expect(fitsAll(counted, [], maintenance)).toEqual(fits(availability, day(58), [], maintenance))
-    expect(fitsAll(counted, [], { from: 1440, minutes: 61 }).earliest).toBeNull()
+    expect(await fitsAll(counted.slice(0, 1), [], maintenance)).toMatchObject({ fits: true, leftAfter: 2 })
+    expect(await fitsAll(counted, [], maintenance)).toEqual(fits(availability, day(58), [], maintenance))
+    expect((await fitsAll(counted, [], { from: 1440, minutes: 61 })).earliest).toBeNull()
+  })
+
+  test('fits at the earliest where each objective has room, also when that of one is another’s planned downtime', async () => {
+    const hourly = { ...availability, windowMinutes: 60, target: { numerator: 1, denominator: 2 } }
+    const counted = [
+      { objective: availability, tally: day(58, 100) },
+      { objective: hourly, tally: day(0) },
+    ]
+    const own = fits(availability, day(58, 100), [], { from: 1440, minutes: 20 }).earliest as number
+    const planned = [{ id: '1', from: own + 20, to: own + 45, reason: 'move' }]
+    const room = (from: number) =>
+      counted.every(each => fits(each.objective, each.tally, planned, { from, minutes: 20 }).fits)
+    let pauses = 0
+    const pause = async () => void pauses++
+    const { earliest } = await fitsAll(counted, planned, { from: 1440, minutes: 20 }, pause)
+    const starts = Array.from({ length: 600 }, (_, i) => 1440 + i)
+    expect(earliest).toBe(starts.find(room))
+    expect(earliest).toBeGreaterThan(own)
+    expect(pauses).toBeGreaterThanOrEqual(counted.length)
   })
 
   test('of exactly the budget fits, a minute more does not', () => {

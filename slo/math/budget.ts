@@ -52,11 +52,29 @@ export function fits(
 
 type Counted = { objective: Objective; tally: Tally }
 
-/** The same for several objectives, at least one: a maintenance takes its minutes from the budget of each. */
-export function fitsAll(counted: readonly Counted[], planned: readonly Planned[], maintenance: Maintenance) {
-  const all = counted.map(({ objective, tally }) => fits(objective, tally, planned, maintenance))
+/** The same for several objectives, at least one, with a pause after each: a maintenance takes its minutes from the budget of each. */
+export async function fitsAll(
+  counted: readonly Counted[],
+  planned: readonly Planned[],
+  maintenance: Maintenance,
+  pause = async () => {},
+) {
+  const fitsFrom = async (i: number, from: Minute) => {
+    const { objective, tally } = counted[i] as Counted
+    await pause()
+    return fits(objective, tally, planned, { ...maintenance, from })
+  }
+  const all = []
+  for (const i of counted.keys()) all.push(await fitsFrom(i, maintenance.from))
   const tightest = all.reduce((one, other) => (one.leftAfter <= other.leftAfter ? one : other))
-  const earliest = Math.max(...all.map(each => each.earliest ?? Infinity))
+  let earliest = Math.max(...all.map(each => each.earliest ?? Infinity))
+  // The later start that one of them needs may not suit another.
+  let agreed = tightest.fits ? counted.length : 0
+  for (let i = 0; agreed < counted.length && earliest < Infinity; i++) {
+    const next = (await fitsFrom(i % counted.length, earliest)).earliest ?? Infinity
+    agreed = next === earliest ? agreed + 1 : 1
+    earliest = next
+  }
   return { ...tightest, earliest: earliest === Infinity ? null : earliest }
 }
 

@@ -134,7 +134,7 @@ export function createSloApp(options: {
     response.json({ minutes: outageMinutes(outage), alerts } satisfies WhatIf)
   })
   app.get('/api/what-if', answerWhatIf)
-  const answerFits = bounded(async ({ query }, response) => {
+  const answerFits = bounded(async ({ query }, response, pause) => {
     const minutes = Number(query.minutes)
     const at = parseTime(String(query.at ?? 'now'), Date.now())
     if (!Number.isInteger(minutes) || minutes < 1 || minutes > maxPlannedMinutes || at === undefined)
@@ -142,7 +142,7 @@ export function createSloApp(options: {
     const slices = watch.views().filter(({ objective }) => objective.method === 'Timeslices')
     if (slices.length === 0) throw new Problem(404, 'not-begun', 'Nothing is measured yet.')
     const maintenance = { from: toMinute(at), minutes }
-    const { fits, leftAfter, earliest } = fitsAll(slices, readPlanned(dataDir), maintenance)
+    const { fits, leftAfter, earliest } = await fitsAll(slices, readPlanned(dataDir), maintenance, pause)
     response.json({
       fits,
       leftAfter,

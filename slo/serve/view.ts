@@ -1,4 +1,4 @@
-import { backtest } from '../math/backtest.ts'
+import { backtest, type Firing } from '../math/backtest.ts'
 import { burnRate } from '../math/burn-rate.ts'
 import { type Standing, standing } from '../math/standing.ts'
 import { windowAt } from '../math/window.ts'
@@ -15,33 +15,22 @@ export type View = RecordedObjective & {
   goneAt: Minute | null
   burns: { tier: Tier; long: number; short: number }[]
   /** Oldest first. */
-  firings: TierFiring[]
+  firings: (Firing & { tier: Tier })[]
 }
-
-/** One firing of a tier; `clears` is null while it lasts. */
-type TierFiring = { tier: Tier; fires: Minute; clears: Minute | null; budgetUsed: number }
 
 const rateMinutes = 60
 
 export function viewOf(recorded: RecordedObjective, start: Minute, at: Minute): View {
   const { objective, tally, begun = at } = recorded
   const { windowMinutes, tiers, calendar, method } = objective
-  const stand = (to: Minute) => {
-    const span = windowAt(objective, to)
-    return standing(objective, tally, { ...span, from: Math.max(tally.from, span.from) })
-  }
-  const now = stand(at)
+  const window = windowAt(objective, at)
+  const now = standing(objective, tally, { ...window, from: Math.max(tally.from, window.from) })
   const hour = standing(objective, tally, { from: at - rateMinutes, to: at, nominalMinutes: rateMinutes })
   // The budget of events grows with them until the window is full: that of a rolling one then stays.
   const isGrowing = method === 'Occurrences' && (calendar !== null || begun > at - windowMinutes)
   const lost = hour.bad - (isGrowing ? hour.budget : 0)
   const goneAt = at + Math.max(0, Math.floor((now.budgetLeft / Math.max(0, lost)) * rateMinutes))
-  const window = windowAt(objective, at)
   const end = calendar ? window.from + window.nominalMinutes : at + windowMinutes
-  const used = (to: Minute) => {
-    const { bad, budget } = stand(to)
-    return budget === 0 ? 0 : bad / budget
-  }
   return {
     ...recorded,
     at,
@@ -54,13 +43,7 @@ export function viewOf(recorded: RecordedObjective, start: Minute, at: Minute): 
       short: burnRate(objective, tally, at, tier.shortMinutes),
     })),
     firings: backtest(objective, tally, tally.from, at)
-      .flatMap(({ tier, firings }) =>
-        firings.map(firing => ({
-          ...firing,
-          tier: tiers.find(({ name }) => name === tier) as Tier,
-          budgetUsed: used(firing.fires),
-        })),
-      )
+      .flatMap(({ firings }, i) => firings.map(firing => ({ ...firing, tier: tiers[i] as Tier })))
       .sort((one, other) => one.fires - other.fires),
   }
 }

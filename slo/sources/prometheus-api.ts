@@ -1,5 +1,6 @@
 import { errorCode } from '@tintype/lib/errors.ts'
 import { askBounded, TooLong } from '@tintype/lib/http/bounded-request.ts'
+import { parseJson } from '@tintype/lib/json.ts'
 import { countLimit, limits } from '@tintype/lib/limits.ts'
 import { turns } from '@tintype/lib/turns.ts'
 import { type Answered, onePerCopy, type Result } from './copies.ts'
@@ -55,7 +56,7 @@ export function prometheusApi(url: string, scope: Scope = unscoped) {
       if (limit === 'readBytes') return fail(`answered ${error.message}: ${what}`)
       return fail(`did not answer within ${limits.readSeconds.value} s: ${what}`, error)
     })
-    const answer = parse<T>(body.toString())
+    const answer = parseJson<Answer<T> | null>(body.toString())
     if (answer?.status === 'error') fail(`refused ${what}: ${answer.error}`)
     if (answer?.status !== 'success' || answer.data === undefined)
       throw new SourceError(
@@ -123,11 +124,3 @@ export function prometheusApi(url: string, scope: Scope = unscoped) {
 
 const parametersOf = (parameters: Record<string, string | number>): URLSearchParams =>
   new URLSearchParams(Object.entries(parameters).map(([name, value]) => [name, String(value)]))
-
-function parse<T>(text: string): Answer<T> | null | undefined {
-  try {
-    return JSON.parse(text)
-  } catch {
-    return undefined
-  }
-}

@@ -1,4 +1,5 @@
 import { parser } from '@prometheus-io/lezer-promql'
+import { parseJson } from '@tintype/lib/json.ts'
 import type { Counter, Matcher, Selector } from './index.ts'
 import { patternOf } from './selector.ts'
 
@@ -219,13 +220,8 @@ export const formatSelector = ({ metric, matchers }: Selector): string =>
 
 /** Undefined for an escape that only Go has. */
 function unquote(quoted: string): string | undefined {
-  if (quoted.startsWith('`')) return quoted.slice(1, -1)
   const inside = quoted.slice(1, -1)
-  try {
-    return JSON.parse(
-      `"${quoted.startsWith("'") ? inside.replaceAll("\\'", "'").replaceAll('"', '\\"') : inside}"`,
-    )
-  } catch {
-    return undefined
-  }
+  if (quoted.startsWith('`')) return inside
+  const isSingle = quoted.startsWith("'")
+  return parseJson(`"${isSingle ? inside.replaceAll("\\'", "'").replaceAll('"', '\\"') : inside}"`)
 }

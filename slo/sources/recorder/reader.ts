@@ -3,11 +3,20 @@ import { inflateRawSync } from 'node:zlib'
 import type { Minute, Selector, Series } from '../index.ts'
 import { matches } from '../selector.ts'
 import { labelsOf } from './exposition.ts'
-import { decodeHour, minutesAnHour } from './hours.ts'
 
 type ScrapeRow = { layout: number; at: number; numbers: Uint8Array }
 type HourRow = { start: number; increases: Uint8Array }
 export type Reader = ReturnType<typeof reader>
+export const minutesAnHour = 60
+
+/** An hour's increases as stored; 60 minutes without a sample (NaN) when there is no row. */
+export function decodeHour(blob: Uint8Array | undefined): Float64Array {
+  if (blob === undefined) return new Float64Array(minutesAnHour).fill(Number.NaN)
+  // A view needs aligned bytes, which SQLite’s own buffer mostly has; a copy of each would cost most of a read.
+  return blob.byteOffset % 8 === 0
+    ? new Float64Array(blob.buffer as ArrayBuffer, blob.byteOffset, minutesAnHour)
+    : new Float64Array(blob.slice().buffer)
+}
 
 /** The reading half of the recorder's file. */
 export function reader(db: DatabaseSync) {

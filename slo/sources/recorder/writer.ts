@@ -5,7 +5,7 @@ import { increase, isCounterValue, minuteOf, type Sample } from '../counter.ts'
 import type { Counter, Sli } from '../index.ts'
 import { matches } from '../selector.ts'
 import { type ExposedSample, labelsOf, withLabels } from './exposition.ts'
-import { decodeHour, minutesAnHour } from './hours.ts'
+import { decodeHour, minutesAnHour } from './reader.ts'
 
 type Scrape = {
   job: string

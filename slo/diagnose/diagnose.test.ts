@@ -142,6 +142,12 @@ const truths: [string, (world: World) => Partial<World>, string, string | null][
     'disk-latency',
   ],
   [
+    'so slow that each slot also waits for the photo before, on a machine that is busy from then on, too',
+    ({ put }) => ({ put: { ...put, converter: 1.2 }, unexplained: 1.6, starved: 0.6 }),
+    store,
+    'disk-latency',
+  ],
+  [
     'storage that answers the converter with errors',
     ({ failing }) => ({ failing: { ...failing, storage: 1 } }),
     store,

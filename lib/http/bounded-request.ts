@@ -13,8 +13,6 @@ type Options = {
   headers?: OutgoingHttpHeaders
   body?: string | Buffer | undefined
   signal: AbortSignal
-  /** 0: the status is all that is wanted. What comes of the body is dropped, and its end is not waited for. */
-  maxMiB: number
   /** False: on a new connection. */
   agent?: false
   /** Called before the request is sent. */
@@ -26,8 +24,33 @@ type Options = {
  * memory of every service, and a tenth of the time that a report may take. TLS is loaded for https only.
  * @throws TooLong, the signal’s reason, or why the connection failed.
  */
-export async function askBounded(address: string, options: Options): Promise<BoundedAnswer> {
-  const { body, signal, maxMiB, onRequest, ...rest } = options
+export const askBounded = (
+  address: string,
+  { maxMiB, ...options }: Options & { maxMiB: number },
+): Promise<BoundedAnswer> =>
+  ask(address, options, async response => {
+    const chunks: Buffer[] = []
+    let bytes = 0
+    for await (const chunk of response) {
+      bytes += chunk.length
+      if (bytes > maxMiB * 2 ** 20) throw new TooLong(`more than ${maxMiB} MiB`)
+      chunks.push(chunk)
+    }
+    return { status: response.statusCode ?? 0, headers: response.headers, body: Buffer.concat(chunks) }
+  })
+
+/** One HTTP request whose status and headers are all that is wanted: its body is dropped, and its end is not waited for. */
+export const askStatus = (address: string, options: Options): Promise<Omit<BoundedAnswer, 'body'>> =>
+  ask(address, options, async response => {
+    response.on('error', () => {}).resume()
+    return { status: response.statusCode ?? 0, headers: response.headers }
+  })
+
+async function ask<T>(
+  address: string,
+  { body, signal, onRequest, ...rest }: Options,
+  read: (response: IncomingMessage) => Promise<T>,
+): Promise<T> {
   const client = address.startsWith('https:') ? process.getBuiltinModule('node:https') : http
   const request = client.request(address, { method: body === undefined ? 'GET' : 'POST', ...rest, signal })
   onRequest?.(request)
@@ -35,16 +58,7 @@ export async function askBounded(address: string, options: Options): Promise<Bou
   request.on('error', () => {}).end(body)
   try {
     const [response] = (await once(request, 'response')) as [IncomingMessage]
-    const chunks: Buffer[] = []
-    let bytes = 0
-    const read: AsyncIterable<Buffer> | Buffer[] = maxMiB === 0 ? [] : response
-    if (maxMiB === 0) response.on('error', () => {}).resume()
-    for await (const chunk of read) {
-      bytes += chunk.length
-      if (bytes > maxMiB * 2 ** 20) throw new TooLong(`more than ${maxMiB} MiB`)
-      chunks.push(chunk)
-    }
-    return { status: response.statusCode ?? 0, headers: response.headers, body: Buffer.concat(chunks) }
+    return await read(response)
   } catch (error) {
     request.destroy()
     throw signal.aborted ? signal.reason : error

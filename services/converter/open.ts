@@ -3,7 +3,7 @@ import { type LimitName, limits } from '@tintype/lib/limits.ts'
 import { type FailureReason, type Format, formats } from '@tintype/lib/photo/record.ts'
 import { pixelLimit, pixelRefusal } from '@tintype/lib/pixels.ts'
 import sharp, { type Metadata, type Sharp, type SharpOptions } from 'sharp'
-import { type Colours, coloursOf } from './colours.ts'
+import { type Colours, coloursOf, isRawYcc } from './colours.ts'
 import { asStill, correct, wholeOf } from './correct.ts'
 import { openHeic } from './heic.ts'
 
@@ -56,22 +56,26 @@ sharp.unblock({ operation: loaders })
 /**
  * Reads the headers of a photo, given as its bytes or its file, and applies the limits.
  * @param side the longest that is needed of it, in pixels.
+ * @param corrected what libvips would misread is already corrected.
  */
 export async function openPhoto(
   original: Buffer | string,
   maxPixels: number,
   side: number,
+  corrected = false,
 ): Promise<OpenedPhoto | Undecodable> {
   if (original.length === 0) return undecodable(unreadable)
   const input = typeof original === 'string' ? original : asStill(original)
   const largest = await orUndecodable(() => largestPage(input))
   if ('reason' in largest) return largest
-  const { header, page, limit } = largest
-  const corrected = await correct(header, input)
-  if (corrected) return openPhoto(corrected, maxPixels, side)
+  const { header, page, unlimited, limit } = largest
+  const better = corrected ? undefined : await correct(header, input)
+  if (better) return openPhoto(better, maxPixels, side, true)
   const format = formatOf(header)
   if (!format) return undecodable(notAPhoto, `${header.format} ${header.compression ?? ''}`)
-  const extraChannels = header.channels > (colourChannels[header.space] ?? 3) + 1
+  if (header.channels === 3 && format === 'tiff' && isRawYcc(await wholeOf(input), page))
+    return undecodable(unreadable, 'a TIFF in YCbCr without JPEG')
+  const extraChannels = header.channels > (mostChannels[header.space] ?? 4)
   const most = extraChannels ? Math.min(maxPixels, extraChannelPixels) : maxPixels
   const kind = costlyKind(header)
   const detail = pixelRefusal(header, format, most, kind)
@@ -84,18 +88,26 @@ export async function openPhoto(
   const open = async (how: Strictness, bytes = input) =>
     format === 'heic'
       ? openHeic(await wholeOf(bytes), header.icc, bounds, warnings)
-      : openPage(bytes, failOn[how], page)
+      : openPage(bytes, failOn[how], page, unlimited)
   const colours = header.icc ? undefined : coloursOf(format, () => headOf(input))
   return { input, header, format, colours, extraChannels, ...(limit && { limit }), warnings, open }
 }
 
-const colourChannels: Record<string, number> = { cmyk: 4, 'b-w': 1, grey16: 1 }
+/** With alpha, which libvips cannot resize in Lab. */
+const mostChannels: Record<string, number> = { cmyk: 5, 'b-w': 2, grey16: 2, labs: 3 }
 /** Their channels are sorted in memory: 8 bytes a pixel, below the 0.8 GiB that lib/pixels.ts explains. */
 const extraChannelPixels = 80_000_000
 
-/** Without a page the decoder takes the first, or the primary image of an AVIF. */
-const openPage = (input: Buffer | string, failOn: NonNullable<SharpOptions['failOn']>, page: number): Sharp =>
-  sharp(input, { failOn, limitInputPixels: false, ...(page > 0 && { page }) })
+/**
+ * Without a page the decoder takes the first, or the primary image of an AVIF.
+ * @param unlimited for a HEIF of more items (tiles, gain maps, depth) than libvips takes by default.
+ */
+const openPage = (
+  input: Buffer | string,
+  failOn: NonNullable<SharpOptions['failOn']>,
+  page: number,
+  unlimited = false,
+): Sharp => sharp(input, { failOn, limitInputPixels: false, unlimited, ...(page > 0 && { page }) })
 
 const headBytes = 64 * 1024
 
@@ -114,15 +126,16 @@ function headOf(input: Buffer | string): Buffer {
 /** The header of the largest page of a TIFF, of equal ones the first; of another format that of its only picture. */
 async function largestPage(
   input: Buffer | string,
-): Promise<{ header: Metadata; page: number; limit?: LimitName }> {
+): Promise<{ header: Metadata; page: number; unlimited: boolean; limit?: LimitName }> {
+  let unlimited = false
   const first = await openPage(input, 'none', 0)
     .metadata()
     .catch(error => {
-      if (!/security limit/i.test(error.message)) throw error
-      // libvips takes fewer items of a HEIF than phones write, for tiles, gain maps and depth. No pixel is decoded here.
-      return sharp(input, { unlimited: true, limitInputPixels: false }).metadata()
+      unlimited = /security limit/i.test(error.message)
+      if (!unlimited) throw error
+      return openPage(input, 'none', 0, true).metadata()
     })
-  let largest = { header: first, page: 0 }
+  let largest = { header: first, page: 0, unlimited }
   const { pages = 1 } = first
   if (first.format !== 'tiff') return largest
   if (pages > limits.tiffPages.value) return { ...largest, limit: 'tiffPages' }
@@ -132,7 +145,7 @@ async function largestPage(
       .metadata()
       .catch(() => first)
     if (header.width * header.height > largest.header.width * largest.header.height)
-      largest = { header, page }
+      largest = { header, page, unlimited }
   }
   return largest
 }

@@ -122,16 +122,22 @@ export function lease(engine: Engine, row: Row, { worker, leaseMs }: ClaimReques
 export function requeue(
   engine: Engine,
   row: Row,
-  { attempts, dueAt = 0, expired = null }: { attempts: number; dueAt?: number; expired?: string | null },
+  {
+    attempts,
+    dueAt = 0,
+    expired = null,
+    begun = true,
+  }: { attempts: number; dueAt?: number; expired?: string | null; begun?: boolean },
 ): void {
   const now = engine.clock()
+  const time = begun ? 'converted_ms' : 'waited_ms'
   updateRow(engine, row, {
     ...unleased,
     state: 'queued',
     queued_at: now,
     due_at: dueAt,
     attempts: Math.max(0, attempts),
-    converted_ms: row.converted_ms + since(now, row.claimed_at),
+    [time]: row[time] + since(now, row.claimed_at),
     expired,
     ended_at: null,
     reason: null,

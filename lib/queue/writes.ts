@@ -132,11 +132,11 @@ export async function fail(
   return { next: 'dead', ...end(engine, row, 'dead', 'broken', { reason }) }
 }
 
-/** Returns an unfinished claim without charging the attempt, when a converter drains. */
-export async function release(engine: Engine, lease: Lease): Promise<'released' | 'stale'> {
+/** Returns an unfinished claim without charging the attempt. Unless its conversion had begun, its time was a wait. */
+export async function release(engine: Engine, lease: Lease, begun = true): Promise<'released' | 'stale'> {
   const row = await findLeased(engine, lease)
   if (!row) return 'stale'
-  requeue(engine, row, { attempts: row.attempts - 1 })
+  requeue(engine, row, { attempts: row.attempts - 1, begun })
   return 'released'
 }
 

@@ -1,11 +1,11 @@
 import { once } from 'node:events'
-import type { ClientRequest, IncomingHttpHeaders, IncomingMessage, OutgoingHttpHeaders } from 'node:http'
+import type { ClientRequest, IncomingMessage, OutgoingHttpHeaders } from 'node:http'
 import { http } from './node-http.ts'
 
 /** An answer that is not read to its end; its message is the bound. */
 export class TooLong extends Error {}
 
-export type BoundedAnswer = { status: number; headers: IncomingHttpHeaders; body: Buffer }
+export type BoundedAnswer = Awaited<ReturnType<typeof askBounded>>
 
 type Options = {
   /** Default: POST when there is a body, else GET. */
@@ -24,10 +24,7 @@ type Options = {
  * memory of every service, and a tenth of the time that a report may take. TLS is loaded for https only.
  * @throws TooLong, the signal’s reason, or why the connection failed.
  */
-export const askBounded = (
-  address: string,
-  { maxMiB, ...options }: Options & { maxMiB: number },
-): Promise<BoundedAnswer> =>
+export const askBounded = (address: string, { maxMiB, ...options }: Options & { maxMiB: number }) =>
   ask(address, options, async response => {
     const chunks: Buffer[] = []
     let bytes = 0
@@ -36,21 +33,18 @@ export const askBounded = (
       if (bytes > maxMiB * 2 ** 20) throw new TooLong(`more than ${maxMiB} MiB`)
       chunks.push(chunk)
     }
-    return { status: response.statusCode ?? 0, headers: response.headers, body: Buffer.concat(chunks) }
+    return Buffer.concat(chunks)
   })
 
-/** One HTTP request whose status and headers are all that is wanted: its body is dropped, and its end is not waited for. */
-export const askStatus = (address: string, options: Options): Promise<Omit<BoundedAnswer, 'body'>> =>
-  ask(address, options, async response => {
-    response.on('error', () => {}).resume()
-    return { status: response.statusCode ?? 0, headers: response.headers }
-  })
+/** The same for the status and the headers alone: the body is dropped, and its end is not waited for. */
+export const askStatus = (address: string, options: Options) =>
+  ask(address, options, async response => void response.on('error', () => {}).resume())
 
-async function ask<T>(
+async function ask<Body>(
   address: string,
   { body, signal, onRequest, ...rest }: Options,
-  read: (response: IncomingMessage) => Promise<T>,
-): Promise<T> {
+  read: (response: IncomingMessage) => Promise<Body>,
+) {
   const client = address.startsWith('https:') ? process.getBuiltinModule('node:https') : http
   const request = client.request(address, { method: body === undefined ? 'GET' : 'POST', ...rest, signal })
   onRequest?.(request)
@@ -58,7 +52,7 @@ async function ask<T>(
   request.on('error', () => {}).end(body)
   try {
     const [response] = (await once(request, 'response')) as [IncomingMessage]
-    return await read(response)
+    return { status: response.statusCode ?? 0, headers: response.headers, body: await read(response) }
   } catch (error) {
     request.destroy()
     throw signal.aborted ? signal.reason : error

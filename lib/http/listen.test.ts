@@ -362,7 +362,7 @@ describe('Expect: 100-continue', () => {
 
 test.each([
   [50, /^HTTP\/1.1 200 [\s\S]*\{"ok":true\}$/],
-  [2_500, /^HTTP\/1.1 102 Processing\r\n\r\nHTTP\/1.1 200 [\s\S]*\{"ok":true\}$/],
+  [500, /^(HTTP\/1.1 102 Processing\r\n\r\n)+HTTP\/1.1 200 [\s\S]*\{"ok":true\}$/],
 ])(
   'a client that ends its side after the request still gets the answer after %i ms, and the connection ends with it',
   async (ms, text) => {

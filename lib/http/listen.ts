@@ -32,7 +32,9 @@ export async function listen(app: Express, host: string, port: number, shared = 
       sendProblem(response, new Problem(400, 'bad-request', 'A request has one Host header.'))
     else app(request, response)
   })
-  keepHalfOpen(server)
+  // A client may end its side after it sent its data (nc -N, a socket's `end(request)`) and still read the answer. Without this
+  // property Node closes the connection, and the client of an accepted photo never learns of it.
+  Object.assign(server, { httpAllowHalfOpen: true })
   const connections = watchConnections(server)
   answerExpectations(server)
   answerUnparsed(server)
@@ -54,32 +56,6 @@ export async function listen(app: Express, host: string, port: number, shared = 
       connections.stop()
     },
   }
-}
-
-/** Interval of `102 Processing` to a client that ended its side and waits. The second one to a closed socket fails. */
-const processingMs = 2_000
-
-/**
- * A client may end its side after it sent its data (nc -N, a socket's `end(request)`) and still read the answer. Without this
- * property Node closes the connection, and the client of an accepted photo never learns of it. A client that closed its
- * socket ends its side, too: only the system's answer to what is written to it tells the two apart. For every method but POST
- * the end counts as the client's leaving, so that nothing is read and sent for a browser that left.
- */
-function keepHalfOpen(server: Server): void {
-  Object.assign(server, { httpAllowHalfOpen: true })
-  server.prependListener('request', ({ method, socket, httpVersionMinor }, response) => {
-    let timer: NodeJS.Timeout | undefined
-    const sendProcessing = () => response.headersSent || response.writeProcessing()
-    const onEnd = () => {
-      if (method !== 'POST') response.destroy()
-      else if (httpVersionMinor > 0) timer = setInterval(sendProcessing, processingMs)
-    }
-    socket.once('end', onEnd)
-    response.once('close', () => {
-      socket.off('end', onEnd)
-      clearInterval(timer)
-    })
-  })
 }
 
 /** How long a connection stays open to discard input after a request that could not be parsed was answered. */

@@ -118,29 +118,19 @@ export function lease(engine: Engine, row: Row, { worker, leaseMs }: ClaimReques
   }
 }
 
-/** Enqueues the job again, in its old place once it is due. */
-export function requeue(
-  engine: Engine,
-  row: Row,
-  {
-    attempts,
-    dueAt = 0,
-    expired = null,
-    begun = true,
-  }: { attempts: number; dueAt?: number; expired?: string | null; begun?: boolean },
-): void {
+/** Enqueues the job again, in its old place once it is due. `changed`: columns that differ from those of a job that may start now. */
+export function requeue(engine: Engine, row: Row, changed: Partial<Row> & Pick<Row, 'attempts'>): void {
   const now = engine.clock()
-  const time = begun ? 'converted_ms' : 'waited_ms'
   updateRow(engine, row, {
     ...unleased,
     state: 'queued',
     queued_at: now,
-    due_at: dueAt,
-    attempts: Math.max(0, attempts),
-    [time]: row[time] + since(now, row.claimed_at),
-    expired,
+    due_at: 0,
+    converted_ms: row.converted_ms + since(now, row.claimed_at),
+    expired: null,
     ended_at: null,
     reason: null,
+    ...changed,
   })
   emit(engine, row, 'queued')
 }

@@ -125,7 +125,7 @@ export async function fail(
   }
   if (row.attempts < engine.settings.maxAttempts) {
     const at = engine.clock() + backoffMs(row.attempts)
-    requeue(engine, row, { dueAt: at, attempts: row.attempts })
+    requeue(engine, row, { attempts: row.attempts, due_at: at })
     return { next: 'retry', at }
   }
   emit(engine, row, 'failed')
@@ -136,7 +136,8 @@ export async function fail(
 export async function release(engine: Engine, lease: Lease, begun = true): Promise<'released' | 'stale'> {
   const row = await findLeased(engine, lease)
   if (!row) return 'stale'
-  requeue(engine, row, { attempts: row.attempts - 1, begun })
+  const wait = { queued_at: row.claimed_at, converted_ms: row.converted_ms }
+  requeue(engine, row, { attempts: row.attempts - 1, ...(begun ? {} : wait) })
   return 'released'
 }
 

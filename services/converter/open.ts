@@ -68,7 +68,7 @@ export async function openPhoto(
   const input = typeof original === 'string' ? original : asStill(original)
   const largest = await orUndecodable(() => largestPage(input))
   if ('reason' in largest) return largest
-  const { header, page, unlimited, limit } = largest
+  const { header, page, limit } = largest
   const better = corrected ? undefined : await correct(header, input)
   if (better) return openPhoto(better, maxPixels, side, true)
   const format = formatOf(header)
@@ -88,7 +88,7 @@ export async function openPhoto(
   const open = async (how: Strictness, bytes = input) =>
     format === 'heic'
       ? openHeic(await wholeOf(bytes), header.icc, bounds, warnings)
-      : openPage(bytes, failOn[how], page, unlimited)
+      : openPage(bytes, failOn[how], page, format === 'avif')
   const colours = header.icc ? undefined : coloursOf(format, () => headOf(input))
   return { input, header, format, colours, extraChannels, ...(limit && { limit }), warnings, open }
 }
@@ -126,16 +126,14 @@ function headOf(input: Buffer | string): Buffer {
 /** The header of the largest page of a TIFF, of equal ones the first; of another format that of its only picture. */
 async function largestPage(
   input: Buffer | string,
-): Promise<{ header: Metadata; page: number; unlimited: boolean; limit?: LimitName }> {
-  let unlimited = false
+): Promise<{ header: Metadata; page: number; limit?: LimitName }> {
   const first = await openPage(input, 'none', 0)
     .metadata()
     .catch(error => {
-      unlimited = /security limit/i.test(error.message)
-      if (!unlimited) throw error
+      if (!/security limit/i.test(error.message)) throw error
       return openPage(input, 'none', 0, true).metadata()
     })
-  let largest = { header: first, page: 0, unlimited }
+  let largest = { header: first, page: 0 }
   const { pages = 1 } = first
   if (first.format !== 'tiff') return largest
   if (pages > limits.tiffPages.value) return { ...largest, limit: 'tiffPages' }
@@ -145,7 +143,7 @@ async function largestPage(
       .metadata()
       .catch(() => first)
     if (header.width * header.height > largest.header.width * largest.header.height)
-      largest = { header, page, unlimited }
+      largest = { header, page }
   }
   return largest
 }

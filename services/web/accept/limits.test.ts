@@ -278,6 +278,7 @@ test.each(['resetAndDestroy', 'destroy'] as const)(
   'a client that leaves (%s) while it waits frees its place',
   async leave => {
     lowerLimit('waits', 1)
+    lowerLimit('stalledSeconds', 1)
     const running = await startWeb()
     const lines = [`Content-Length: ${photo.length}`, 'Prefer: wait=60']
     const waiting = connectRaw(running.url, head('POST', '/photos', ...lines)).send(photo)

@@ -102,14 +102,16 @@ async function photoPart(request: Request, maxBytes: number) {
       if (left < 0) reject(tooLarge(maxBytes))
     })
   })
-  const found = new Promise<Readable>(resolve => form.once('file', (_name, file) => resolve(file)))
+  // Without a listener at once the error of a small form that breaks off would end the process. `wellFormed` has it, too.
+  const found = new Promise<Readable>(resolve =>
+    form.once('file', (_name, file) => resolve(file.on('error', () => {}))),
+  )
   const absent = wellFormed.then(() => {
     throw new Problem(400, 'no-photo', 'The form has no part named "photo".')
   })
   absent.catch(() => {})
   request.pipe(form)
   const file = await Promise.race([found, absent])
-  file.on('error', () => {}) // its reader may have stopped
   wellFormed.catch(error => file.destroy(error))
   return { chunks: partBytes(file), wellFormed, disposable: false } // they are slices of the form's chunks
 }

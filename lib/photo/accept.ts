@@ -136,22 +136,17 @@ async function claimKey(context: PhotoContext, owner: Owner, key: Key, ours: Key
  * Writes photo.json if absent. Returns the photo that stands: an upload with the same key may have been first. When the queue
  * did not take that one, and half of its promise is over, the promise begins anew: its client was told to send it again.
  */
-async function recordStanding(
-  { storage }: PhotoContext,
-  arrival: Arrival,
-  received: Received,
-): Promise<StoredPhoto> {
+async function recordStanding({ storage }: PhotoContext, arrival: Arrival, received: Received) {
   const { owner, photo, recordOf } = arrival
-  const record = recordOf(photo, received)
-  const { key, body } = recordFile(record)
-  if ((await storage.put(key, body, { ifAbsent: true })) !== 'exists') return { record }
+  const ours: StoredPhoto = { record: recordOf(photo, received) }
+  const { key, body } = recordFile(ours.record)
+  if ((await storage.put(key, body, { ifAbsent: true })) !== 'exists') return ours
   const found = await findPhoto(storage, owner, photo)
-  if (found === 'not-found') return { record }
-  const { promiseBy, receivedAt } = found.record
-  const half = (Date.parse(promiseBy) + Date.parse(receivedAt)) / 2
-  if (found.result || Date.parse(record.receivedAt) < half) return found
+  if (found === 'not-found') return ours
+  const half = (Date.parse(found.record.receivedAt) + Date.parse(found.record.promiseBy)) / 2
+  if (found.result || Date.parse(ours.record.receivedAt) < half) return found
   await storage.put(key, body)
-  return { record }
+  return ours
 }
 
 async function enqueue(context: PhotoContext, arrival: Arrival, record: PhotoRecord) {

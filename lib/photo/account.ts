@@ -28,18 +28,13 @@ export const openAccount = (metrics: Metrics, log: Log) => ({
     log.info(`promise.${marked}`, { photo }, sessionOf(owner))
     if (span) return void span.setAttribute(attributes.outcome, marked)
     const now = Date.now()
-    const about = spanAttributes(photo, owner, { [attributes.outcome]: marked })
+    const about = { ...spanAttributes(photo, owner), [attributes.outcome]: marked }
     recordSpan('deliver', { parent: traceparent, startTime: now, endTime: now, attributes: about })
   },
 })
 
 /** The attributes of a photo's spans. */
-export const spanAttributes = (
-  photo: PhotoId,
-  owner: Owner,
-  more: Record<string, string | number> = {},
-): Record<string, string | number> => ({
+export const spanAttributes = (photo: PhotoId, owner: Owner) => ({
   [attributes.photo]: photo,
   [attributes.session]: sessionOf(owner),
-  ...more,
 })

@@ -33,10 +33,14 @@ const exif = 'Exif\0\0'
 /** The orientation in the EXIF block of a JPEG; undefined when there is none that can be read. */
 export function exifOrientation(jpeg: Buffer): Field | undefined {
   const start = jpeg.indexOf(exif) + exif.length
-  if (start < exif.length) return undefined
+  const found = start < exif.length ? undefined : fieldOf(jpeg.subarray(start), tags.orientation)
+  return found && { ...found, at: start + found.at }
+}
+
+/** A field of a page; undefined when there is none that can be read. */
+export function fieldOf(bytes: Buffer, tag: number, page = 0): Field | undefined {
   try {
-    const found = directoryOf(jpeg.subarray(start)).fields.get(tags.orientation)
-    return found && { ...found, at: start + found.at }
+    return directoryOf(bytes, page).fields.get(tag)
   } catch {
     return undefined
   }

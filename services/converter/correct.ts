@@ -39,7 +39,7 @@ function withShortOrientation(jpeg: Buffer, exif: Buffer, field: { at: number; v
 
 /**
  * The first frame of a GIF that does not fill its canvas, and behind it a transparent one: without one in the file libvips
- * shows the rest of the canvas black. Undefined when it fills the canvas or breaks off.
+ * shows the rest of the canvas black. Undefined when it fills the canvas, breaks off, or has it already.
  */
 function withClearCanvas(gif: Buffer): Buffer | undefined {
   const byte = (at: number): number => gif[at] ?? 0
@@ -55,7 +55,8 @@ function withClearCanvas(gif: Buffer): Buffer | undefined {
   if (byte(at) !== 0x2c || at + 10 > gif.length) return undefined
   const end = behindBlocks(behindColours(at + 9) + 1)
   const fills = short(at + 5) >= short(6) && short(at + 7) >= short(8)
-  return fills || end > gif.length ? undefined : Buffer.concat([gif.subarray(0, end), clearFrame])
+  if (fills || end > gif.length || gif.indexOf(clearFrame) === end) return undefined
+  return Buffer.concat([gif.subarray(0, end), clearFrame])
 }
 
 /** A control block with a transparent colour, a frame of one pixel of that colour, and the end of the file. */

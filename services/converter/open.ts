@@ -56,21 +56,19 @@ sharp.unblock({ operation: loaders })
 /**
  * Reads the headers of a photo, given as its bytes or its file, and applies the limits.
  * @param side the longest that is needed of it, in pixels.
- * @param corrected what libvips would misread is already corrected.
  */
 export async function openPhoto(
   original: Buffer | string,
   maxPixels: number,
   side: number,
-  corrected = false,
 ): Promise<OpenedPhoto | Undecodable> {
   if (original.length === 0) return undecodable(unreadable)
   const input = typeof original === 'string' ? original : asStill(original)
   const largest = await orUndecodable(() => largestPage(input))
   if ('reason' in largest) return largest
   const { header, page, limit } = largest
-  const better = corrected ? undefined : await correct(header, input)
-  if (better) return openPhoto(better, maxPixels, side, true)
+  const corrected = await correct(header, input)
+  if (corrected) return openPhoto(corrected, maxPixels, side)
   const format = formatOf(header)
   if (!format) return undecodable(notAPhoto, `${header.format} ${header.compression ?? ''}`)
   if (header.channels === 3 && format === 'tiff' && isRawYcc(await wholeOf(input), page))
@@ -88,7 +86,7 @@ export async function openPhoto(
   const open = async (how: Strictness, bytes = input) =>
     format === 'heic'
       ? openHeic(await wholeOf(bytes), header.icc, bounds, warnings)
-      : openPage(bytes, failOn[how], page, format === 'avif')
+      : openPage(bytes, { failOn: failOn[how], page, unlimited: format === 'avif' })
   const colours = header.icc ? undefined : coloursOf(format, () => headOf(input))
   return { input, header, format, colours, extraChannels, ...(limit && { limit }), warnings, open }
 }
@@ -98,16 +96,9 @@ const mostChannels: Record<string, number> = { cmyk: 5, 'b-w': 2, grey16: 2, lab
 /** Their channels are sorted in memory: 8 bytes a pixel, below the 0.8 GiB that lib/pixels.ts explains. */
 const extraChannelPixels = 80_000_000
 
-/**
- * Without a page the decoder takes the first, or the primary image of an AVIF.
- * @param unlimited for a HEIF of more items (tiles, gain maps, depth) than libvips takes by default.
- */
-const openPage = (
-  input: Buffer | string,
-  failOn: NonNullable<SharpOptions['failOn']>,
-  page: number,
-  unlimited = false,
-): Sharp => sharp(input, { failOn, limitInputPixels: false, unlimited, ...(page > 0 && { page }) })
+/** Without a page the decoder takes the first, or the primary image of an AVIF. */
+const openPage = (input: Buffer | string, { page = 0, ...how }: SharpOptions): Sharp =>
+  sharp(input, { ...how, limitInputPixels: false, ...(page > 0 && { page }) })
 
 const headBytes = 64 * 1024
 
@@ -127,11 +118,12 @@ function headOf(input: Buffer | string): Buffer {
 async function largestPage(
   input: Buffer | string,
 ): Promise<{ header: Metadata; page: number; limit?: LimitName }> {
-  const first = await openPage(input, 'none', 0)
+  const first = await openPage(input, { failOn: 'none' })
     .metadata()
     .catch(error => {
       if (!/security limit/i.test(error.message)) throw error
-      return openPage(input, 'none', 0, true).metadata()
+      // libvips takes fewer items of a HEIF than phones and encoders write, for tiles, gain maps and depth.
+      return openPage(input, { failOn: 'none', unlimited: true }).metadata()
     })
   let largest = { header: first, page: 0 }
   const { pages = 1 } = first
@@ -139,7 +131,7 @@ async function largestPage(
   if (pages > limits.tiffPages.value) return { ...largest, limit: 'tiffPages' }
   for (let page = 1; page < pages; page++) {
     // A page that cannot be read is skipped.
-    const header = await openPage(input, 'none', page)
+    const header = await openPage(input, { failOn: 'none', page })
       .metadata()
       .catch(() => first)
     if (header.width * header.height > largest.header.width * largest.header.height)

@@ -39,18 +39,15 @@ export async function viewPhoto(web: Web, owner: Owner, id: PhotoId): Promise<Ph
   return photo === 'not-found' ? photo : photoViewOf(web, photo)
 }
 
-export async function photoViewOf(
-  web: Web,
-  { record, result }: StoredPhoto,
-): Promise<PhotoView | 'not-found'> {
-  const { owner, id } = record
-  const known = await web.queue.look(id)
+export async function photoViewOf(web: Web, photo: StoredPhoto): Promise<PhotoView | 'not-found'> {
+  const { record, result } = photo
+  const known = await web.queue.look(record.id)
   if (known === 'unknown') return result ? settled(record, result, null) : unfinished(web, record)
   if (known.state === 'deleted') return 'not-found'
   if (result) return settled(record, result, known)
   if (known.state === 'queued' || known.state === 'converting') return pending(web, record, known.state)
   // The job ended after the first read of storage, so the result is there now.
-  const again = await findPhoto(web.storage, owner, id)
+  const again = await findPhoto(web.storage, record.owner, record.id)
   if (again !== 'not-found' && again.result) return settled(again.record, again.result, known)
   return pending(web, record, 'converting')
 }

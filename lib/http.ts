@@ -75,7 +75,7 @@ export function problemMessage(problem: Problem): string {
   )
 }
 
-/** The Express app of every service, with request ids and the duration histogram. Add routes, then call `finish`. */
+/** The Express app of every service, with request ids and the duration histogram. Add routes, then call finishRoutes. */
 export function createApp(telemetry: { metrics: Metrics; log: Log }): Express {
   const app = express()
   app.disable('x-powered-by')

@@ -11,14 +11,16 @@ const tiles = {
   white: ['8', 'AAAAFygBrwY4W4jl4r/sMD1VmsJC+TeoY0W4'],
   'red of 10 bits': ['10', 'AAAAICgBrwY4Wvz9N/jL7///rGz6H+m6KqvEJj7vJ1avN6mA'],
   grey: ['grey', 'AAAADSgBrgxwdxkRJPxYZrA='],
+  'red of AV1': ['AV1', 'EgAKCTgZf/7SAhoNIDIZEQEhpUAAeQAAl8mdVJYi7DGDZN5MVAeWBA=='],
 } as const
 export type Tile = keyof typeof tiles
 
-/** The decoder's configuration for each kind: the body of its hvcC box. */
+/** The decoder's configuration for each kind: the body of its hvcC or av1C box. */
 const configurations = {
   8: 'AQNwAAAAkAAAAAAAHvAA/P34+AAADwNgAAEAGEABDAH//wNwAAADAJAAAAMAAAMAHroCQGEAAQArQgEBA3AAAAMAkAAAAwAAAwAeoBAgQWW6kkprm4CGgwIAAAMAMgAAAwACEGIAAQAHRAHBcrAiQA==',
   10: 'AQQIAAAAnbgAAAAAHvAA/P36+gAADwNgAAEAF0ABDAH//wQIAAADAJ24AAADAAAeugJAYQABACpCAQEECAAAAwCduAAAAwAAHqAQIEE2W6kkprm4CGgwIAAAAwMgAAADACFiAAEAB0QBwXKwIkA=',
   grey: 'AQQIAAAAn/gAAAAAHvAA/Pz4+AAADwNgAAEAF0ABDAH//wQIAAADAJ/4AAADAAAeugJAYQABACdCAQEECAAAAwCf+AAAAwAAHsBAgQWW6kkprmwIAAADAMgAAAMACEBiAAEAB0QBwXKwIkA=',
+  AV1: 'gSACAA==',
 } as const
 const tileWidth = 128
 const tileHeight = 64
@@ -72,9 +74,13 @@ export function heic(options: HeicOptions = {}): Buffer {
   const add = (item: Omit<Item, 'id'>): number => items.push({ id: items.length + 1, ...item })
   const picture = (tile: Tile, more: Partial<Item> = {}) => {
     const [kind, data] = tiles[tile]
-    const properties = [size(tileWidth, tileHeight), box('hvcC', Buffer.from(configurations[kind], 'base64'))]
+    const [type, configuration] = kind === 'AV1' ? ['av01', 'av1C'] : ['hvc1', 'hvcC']
+    const properties = [
+      size(tileWidth, tileHeight),
+      box(configuration, Buffer.from(configurations[kind], 'base64')),
+    ]
     return add({
-      type: 'hvc1',
+      type,
       data: Buffer.from(data, 'base64'),
       ...more,
       properties: [...properties, ...(more.properties ?? [])],

@@ -1,11 +1,11 @@
 import { once } from 'node:events'
-import type { ClientRequest, IncomingHttpHeaders, IncomingMessage, OutgoingHttpHeaders } from 'node:http'
+import type { ClientRequest, IncomingMessage, OutgoingHttpHeaders } from 'node:http'
 import { http } from './node-http.ts'
 
 /** An answer that is not read to its end; its message is the bound. */
 export class TooLong extends Error {}
 
-export type BoundedAnswer = { status: number; headers: IncomingHttpHeaders; body: Buffer }
+export type BoundedAnswer = Awaited<ReturnType<typeof askBounded>>
 
 type Options = {
   /** Default: POST when there is a body, else GET. */
@@ -13,8 +13,6 @@ type Options = {
   headers?: OutgoingHttpHeaders
   body?: string | Buffer | undefined
   signal: AbortSignal
-  /** 0: the status is all that is wanted. What comes of the body is dropped, and its end is not waited for. */
-  maxMiB: number
   /** False: on a new connection. */
   agent?: false
   /** Called before the request is sent. */
@@ -26,8 +24,27 @@ type Options = {
  * memory of every service, and a tenth of the time that a report may take. TLS is loaded for https only.
  * @throws TooLong, the signal’s reason, or why the connection failed.
  */
-export async function askBounded(address: string, options: Options): Promise<BoundedAnswer> {
-  const { body, signal, maxMiB, onRequest, ...rest } = options
+export const askBounded = (address: string, { maxMiB, ...options }: Options & { maxMiB: number }) =>
+  ask(address, options, async response => {
+    const chunks: Buffer[] = []
+    let bytes = 0
+    for await (const chunk of response) {
+      bytes += chunk.length
+      if (bytes > maxMiB * 2 ** 20) throw new TooLong(`more than ${maxMiB} MiB`)
+      chunks.push(chunk)
+    }
+    return Buffer.concat(chunks)
+  })
+
+/** The same for the status and the headers alone: the body is dropped, and its end is not waited for. */
+export const askStatus = (address: string, options: Options) =>
+  ask(address, options, async response => void response.on('error', () => {}).resume())
+
+async function ask<Body>(
+  address: string,
+  { body, signal, onRequest, ...rest }: Options,
+  read: (response: IncomingMessage) => Promise<Body>,
+) {
   const client = address.startsWith('https:') ? process.getBuiltinModule('node:https') : http
   const request = client.request(address, { method: body === undefined ? 'GET' : 'POST', ...rest, signal })
   onRequest?.(request)
@@ -35,16 +52,7 @@ export async function askBounded(address: string, options: Options): Promise<Bou
   request.on('error', () => {}).end(body)
   try {
     const [response] = (await once(request, 'response')) as [IncomingMessage]
-    const chunks: Buffer[] = []
-    let bytes = 0
-    const read: AsyncIterable<Buffer> | Buffer[] = maxMiB === 0 ? [] : response
-    if (maxMiB === 0) response.on('error', () => {}).resume()
-    for await (const chunk of read) {
-      bytes += chunk.length
-      if (bytes > maxMiB * 2 ** 20) throw new TooLong(`more than ${maxMiB} MiB`)
-      chunks.push(chunk)
-    }
-    return { status: response.statusCode ?? 0, headers: response.headers, body: Buffer.concat(chunks) }
+    return { status: response.statusCode ?? 0, headers: response.headers, body: await read(response) }
   } catch (error) {
     request.destroy()
     if (signal.aborted) throw signal.reason

@@ -50,8 +50,11 @@ export function watchConnections(server: Server) {
   server.on('connection', socket => {
     const bytes = { received: 0, written: 0, taken: 0 }
     const idle = { answers: 0, waitsFor: undefined, quietMs: 0, window: newWindow() }
-    connections.set(socket, { socket, ...bytes, ...idle })
+    const connection: Connection = { socket, ...bytes, ...idle }
+    connections.set(socket, connection)
     socket.once('close', () => connections.delete(socket))
+    // Of a method other than POST a half-closed client counts as one that left: nothing is read and sent for a browser that is gone.
+    socket.once('end', () => connection.request?.method === 'POST' || connection.response?.destroy())
   })
   server.prependListener('request', (request, response) => {
     const connection = connections.get(request.socket)
@@ -76,6 +79,7 @@ export function watchConnections(server: Server) {
     checking = false
     for (const connection of all) {
       measure(connection, elapsedMs, unacknowledged)
+      if (connection.socket.readableEnded) askWhetherThere(connection)
       if (stopping) cutAtStop(connection)
       else closeStalled(connection)
     }
@@ -127,6 +131,11 @@ function measure(connection: Connection, elapsedMs: number, unacknowledged: Unac
   connection.quietMs = bytes > 0 ? 0 : connection.quietMs + elapsedMs
   connection.window.ms += elapsedMs
   connection.window.bytes += bytes
+}
+
+/** A client that closed its socket ends its side, too: the second answer that is written to it fails, and its request ends. */
+function askWhetherThere({ request, response }: Connection): void {
+  if (request?.httpVersion === '1.1' && response?.headersSent === false) response.writeProcessing()
 }
 
 function end({ socket, request, response, waitsFor }: Connection): void {

@@ -360,19 +360,25 @@ describe('Expect: 100-continue', () => {
   })
 })
 
-test('a client that ends its side after the request still gets the answer, and the connection ends with it', async () => {
-  const server = await serve(app =>
-    app.post(
-      '/',
-      json('adminBytes'),
-      (_request, response) => void setTimeout(() => ok(_request, response, () => {}), 50),
-    ),
-  )
-  const client = server.connect()
-  client.socket.end(`${head('POST', '/', 'Content-Type: application/json', 'Content-Length: 2')}{}`)
-  await client.closed()
-  expect(client.text()).toMatch(/^HTTP\/1.1 200 [\s\S]*\{"ok":true\}$/)
-})
+test.each([
+  [50, /^HTTP\/1.1 200 [\s\S]*\{"ok":true\}$/],
+  [500, /^(HTTP\/1.1 102 Processing\r\n\r\n)+HTTP\/1.1 200 [\s\S]*\{"ok":true\}$/],
+])(
+  'a client that ends its side after the request still gets the answer after %i ms, and the connection ends with it',
+  async (ms, text) => {
+    const server = await serve(app =>
+      app.post(
+        '/',
+        json('adminBytes'),
+        (_request, response) => void setTimeout(() => ok(_request, response, () => {}), ms),
+      ),
+    )
+    const client = server.connect()
+    client.socket.end(`${head('POST', '/', 'Content-Type: application/json', 'Content-Length: 2')}{}`)
+    await client.closed()
+    expect(client.text()).toMatch(text)
+  },
+)
 
 test('a JSON body is bounded, well-formed and named as such', async () => {
   const { url, reached } = await serve(app =>

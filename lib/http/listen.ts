@@ -32,7 +32,9 @@ export async function listen(app: Express, host: string, port: number, shared = 
       sendProblem(response, new Problem(400, 'bad-request', 'A request has one Host header.'))
     else app(request, response)
   })
-  keepHalfOpen(server)
+  // A client may end its side after it sent its data (nc -N, a socket's `end(request)`) and still read the answer. Without this
+  // property Node closes the connection, and the client of an accepted photo never learns of it.
+  Object.assign(server, { httpAllowHalfOpen: true })
   const connections = watchConnections(server)
   answerExpectations(server)
   answerUnparsed(server)
@@ -54,21 +56,6 @@ export async function listen(app: Express, host: string, port: number, shared = 
       connections.stop()
     },
   }
-}
-
-/**
- * A client may end its side after it sent its data (nc -N, a socket's `end(request)`) and still read the answer. Without this
- * property Node closes the connection, and the client of an accepted photo never learns of it. For every method but POST
- * the end still counts as the client's leaving, so that nothing is read and sent for a browser that left.
- */
-function keepHalfOpen(server: Server): void {
-  Object.assign(server, { httpAllowHalfOpen: true })
-  server.prependListener('request', ({ method, socket }, response) => {
-    if (method === 'POST') return
-    const leave = () => void response.destroy()
-    socket.once('end', leave)
-    response.once('close', () => socket.off('end', leave))
-  })
 }
 
 /** How long a connection stays open to discard input after a request that could not be parsed was answered. */

@@ -3,7 +3,7 @@ import { faultPoint } from '../fault.ts'
 import { jobOf } from '../queue/index.ts'
 import type { Key } from '../storage/index.ts'
 import { discard, takeBack } from './discard.ts'
-import { filesOf, findPhoto, type PhotoContext, readJson } from './find.ts'
+import { filesOf, findPhoto, type PhotoContext, readJson, type StoredPhoto } from './find.ts'
 import type { Owner, PhotoId, PhotoRecord } from './record.ts'
 import { bytesOf, photoKey, photoPrefix, photoTime } from './record.ts'
 
@@ -94,7 +94,8 @@ export async function accept(context: PhotoContext, arrival: Arrival): Promise<A
     await discard(context, owner, photo)
     return join(context, arrival, winner, received)
   }
-  return enqueue(context, arrival, await recordStanding(context, arrival, received))
+  const { record } = await recordStanding(context, arrival, received)
+  return enqueue(context, arrival, record)
 }
 
 /** Stores the original, and without a key photo.json with it, for one fsync of their folder. */
@@ -131,14 +132,21 @@ async function claimKey(context: PhotoContext, owner: Owner, key: Key, ours: Key
   }
 }
 
-/** Writes photo.json if absent. Returns the record that stands: a concurrent upload with the same key may have been first. */
+/**
+ * Writes photo.json if absent. Returns the photo that stands: an upload with the same key may have been first. When the queue
+ * did not take that one, and half of its promise is over, the promise begins anew: its client was told to send it again.
+ */
 async function recordStanding({ storage }: PhotoContext, arrival: Arrival, received: Received) {
   const { owner, photo, recordOf } = arrival
-  const record = recordOf(photo, received)
-  const { key, body } = recordFile(record)
-  if ((await storage.put(key, body, { ifAbsent: true })) !== 'exists') return record
+  const ours: StoredPhoto = { record: recordOf(photo, received) }
+  const { key, body } = recordFile(ours.record)
+  if ((await storage.put(key, body, { ifAbsent: true })) !== 'exists') return ours
   const found = await findPhoto(storage, owner, photo)
-  return found === 'not-found' ? record : found.record
+  if (found === 'not-found') return ours
+  const half = (Date.parse(found.record.receivedAt) + Date.parse(found.record.promiseBy)) / 2
+  if (found.result || Date.parse(ours.record.receivedAt) < half) return found
+  await storage.put(key, body)
+  return ours
 }
 
 async function enqueue(context: PhotoContext, arrival: Arrival, record: PhotoRecord) {
@@ -182,14 +190,13 @@ async function withdraw(context: PhotoContext, { owner, photo, key }: Arrival) {
  */
 export async function join(context: PhotoContext, arrival: Arrival, known: KeyRecord, received: Received) {
   if (received.sha256 !== known.sha256) return 'other-body'
-  const { storage, queue, account } = context
-  const [{ owner }, { photo }] = [arrival, known]
+  const { queue, account } = context
+  const { photo } = known
   const state = await queue.look(photo)
   if (state !== 'unknown') return state.state === 'deleted' ? 'deleted' : { photo }
-  if (!(await leadsToPhoto(context, owner, known))) return 'full' // withdrawn meanwhile; a retry begins anew
-  const record = await recordStanding(context, { ...arrival, photo }, received)
-  const found = await findPhoto(storage, owner, photo)
-  if (found !== 'not-found' && found.result) return { photo }
+  if (!(await leadsToPhoto(context, arrival.owner, known))) return 'full' // withdrawn meanwhile; a retry begins anew
+  const { record, result } = await recordStanding(context, { ...arrival, photo }, received)
+  if (result) return { photo }
   const answer = await queue.enqueue(jobOf(record))
   if (answer === 'queued') account.accepted(record)
   // 'deleted' means that the upload that began it found the queue full and withdrew it.

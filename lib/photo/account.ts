@@ -6,39 +6,35 @@ import type { Metrics } from '../telemetry/metrics.ts'
 import { recordSpan } from '../telemetry/trace.ts'
 import { type Owner, type PhotoId, type PhotoRecord, sessionOf } from './record.ts'
 
-/** Counts, logs and traces the outcomes of photos. Only the process that caused an outcome records it. */
-export type Account = {
-  /** The photo was enqueued and is now a promise. */
-  accepted(record: PhotoRecord): void
-  /** A promise got its outcome; null when the call gave none. It is recorded on `span`, or on a span of its own. */
-  settled(photo: Pick<Job, 'photo' | 'owner' | 'traceparent'>, marked: Marked, span?: Span): void
-}
+export type Account = ReturnType<typeof openAccount>
 
-export const openAccount = (metrics: Metrics, log: Log): Account => ({
-  accepted(record) {
+/** Counts, logs and traces the outcomes of photos. Only the process that caused an outcome records it. */
+export const openAccount = (metrics: Metrics, log: Log) => ({
+  /** The photo was enqueued and is now a promise. */
+  accepted(record: PhotoRecord): void {
     const { id: photo, owner, format, bytes, width, height, receiveSeconds, probe } = record
     metrics.increment('tintype_photos_total', { outcome: 'accepted' })
     const payload = { photo, format, bytes, width, height, receiveSeconds, ...(probe && { probe }) }
     log.info('photo.accepted', payload, sessionOf(owner))
   },
-  settled({ photo, owner, traceparent }, marked, span) {
+  /** A promise got its outcome; null when the call gave none. It is recorded on `span`, or on a span of its own. */
+  settled(
+    { photo, owner, traceparent }: Pick<Job, 'photo' | 'owner' | 'traceparent'>,
+    marked: Marked,
+    span?: Span,
+  ): void {
     if (marked === null) return
     metrics.increment('tintype_promises_total', { outcome: marked })
     log.info(`promise.${marked}`, { photo }, sessionOf(owner))
     if (span) return void span.setAttribute(attributes.outcome, marked)
     const now = Date.now()
-    const about = spanAttributes(photo, owner, { [attributes.outcome]: marked })
+    const about = { ...spanAttributes(photo, owner), [attributes.outcome]: marked }
     recordSpan('deliver', { parent: traceparent, startTime: now, endTime: now, attributes: about })
   },
 })
 
 /** The attributes of a photo's spans. */
-export const spanAttributes = (
-  photo: PhotoId,
-  owner: Owner,
-  more: Record<string, string | number> = {},
-): Record<string, string | number> => ({
+export const spanAttributes = (photo: PhotoId, owner: Owner) => ({
   [attributes.photo]: photo,
   [attributes.session]: sessionOf(owner),
-  ...more,
 })

@@ -3,25 +3,17 @@ import { filesOf, type PhotoContext, readRecord, readResult } from './find.ts'
 import { type Owner, type PhotoId, photoKey, photoTime, thumbnailFile } from './record.ts'
 import { outcomeOf } from './settle.ts'
 
-export type Finished =
-  /** Enqueued with its original promise. */
-  | 'requeued'
-  /** It has a result: the queue's outcome was restored without counting it again. */
-  | 'restored'
-  | 'known'
-  /** photo.json without its original, which a power cut before the 202 can leave. */
-  | 'unfinished'
-  | 'unreadable'
-  /** The queue keeps ids for 8 days, so it does not know whether an older photo was converted. */
-  | 'too-old'
+export type Finished = Awaited<ReturnType<typeof finish>>
 
-/** stored → queued, or → done when its result stands. For a photo that the queue does not know. */
+/**
+ * stored → queued with its original promise, or → done when its result stands, whose outcome is not counted again. For a photo
+ * that the queue does not know.
+ */
 export async function finish(
-  context: Omit<PhotoContext, 'log'>,
+  { storage, queue, account }: Omit<PhotoContext, 'log'>,
   owner: Owner,
   photo: PhotoId,
-): Promise<Finished> {
-  const { storage, queue, account } = context
+) {
   const [record, result] = await Promise.all([
     readRecord(storage, owner, photo),
     readResult(storage, owner, photo),
@@ -38,7 +30,8 @@ export async function finish(
     const answer = await queue.restore(job, { outcome: outcomeOf(job, result) })
     return answer === 'already' ? 'known' : 'restored'
   }
-  if (!files.has('original')) return 'unfinished'
+  if (!files.has('original')) return 'unfinished' // as a power cut before the 202 can leave it
+  // The queue keeps ids for 8 days: it does not know whether an older photo was converted.
   if (Date.now() - photoTime(photo) > retentionMs) return 'too-old'
   const answer = await queue.enqueue(jobOf(record))
   if (answer === 'full') throw new Error('the queue is full: open it without a limit to rebuild it')

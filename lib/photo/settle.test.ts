@@ -14,6 +14,7 @@ const leaseMs = 5_000
 const never = new AbortController().signal
 const crash = { code: 'crash', detail: 'x' } as const
 const body = Buffer.from('small')
+const at = (ms: number) => new Date(ms).toISOString()
 const made = {
   thumbnails: [{ side: 320, format: 'jpg' as const, width: 4, height: 3, body }],
   width: 4,
@@ -36,7 +37,7 @@ async function context() {
       disposable: false,
       maxBytes: 100,
       received: Promise.resolve(received),
-      recordOf: (id: string) => record({ id }),
+      recordOf: (id: string) => record({ id, receivedAt: at(clock.now), promiseBy: at(clock.now + 60_000) }),
       refusal: async () => null,
     }
     return findKey(context, owner, name).then(known =>
@@ -143,6 +144,21 @@ test('an upload whose enqueue fails leaves nothing that blocks its retry, with a
   await expect(all.upload(away)).rejects.toThrow('locked')
   expect(typeof (await all.upload(all, 'key'))).toBe('object')
   expect((await all.queue.stats()).depth).toBe(1)
+})
+
+test('a retry of an upload that was not acknowledged is a promise of its own', async () => {
+  const all = await context()
+  const away = { ...all, queue: failing(all.queue, 'enqueue') }
+  await expect(all.upload(away, 'key')).rejects.toThrow('locked')
+  all.clock.now += 120_000
+  expect(typeof (await all.upload(all, 'key'))).toBe('object')
+  await settleOverdue(all)
+  const claim = await all.claim()
+  await ready(all, claim, made, all.end())
+  expect(all.counted.settled).toEqual([[claim.job.photo, 'kept']])
+  expect(await findPhoto(all.storage, owner, claim.job.photo)).toMatchObject({
+    record: { promiseBy: at(claim.job.promiseBy) },
+  })
 })
 
 test('an upload whose job is in the queue although its enqueue failed is taken back, and breaks no promise', async () => {

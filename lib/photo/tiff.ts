@@ -2,10 +2,10 @@
 type Field = { at: number; type: number; value: number }
 
 /**
- * The fields, by tag, of the first directory of a TIFF or of an EXIF block (TIFF 6.0, BigTIFF). `more`: whether a further directory follows.
+ * The fields, by tag, of a page of a TIFF or of an EXIF block (TIFF 6.0, BigTIFF). `more`: whether a further page follows.
  * Both throw RangeError for what lies beyond the bytes.
  */
-export function firstDirectory(bytes: Buffer): { fields: Map<number, Field>; more: () => boolean } {
+export function directoryOf(bytes: Buffer, page = 0): { fields: Map<number, Field>; more: () => boolean } {
   const little = bytes[0] === 0x49
   const big = bytes[little ? 2 : 3] === 43
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length)
@@ -13,28 +13,34 @@ export function firstDirectory(bytes: Buffer): { fields: Map<number, Field>; mor
   const long = (at: number) => view.getUint32(at, little)
   const offset = (at: number) => (big ? Number(view.getBigUint64(at, little)) : long(at))
   const readers: Record<number, (at: number) => number> = { 3: short, 4: long, 16: offset }
-  const start = offset(big ? 8 : 4)
-  const [first, fieldBytes, valueAt] = big ? [start + 8, 20, 12] : [start + 2, 12, 8]
-  const end = first + fieldBytes * (big ? offset(start) : short(start))
+  const [countBytes, fieldBytes, valueAt] = big ? [8, 20, 12] : [2, 12, 8]
+  const endOf = (start: number) => start + countBytes + fieldBytes * (big ? offset(start) : short(start))
+  let start = offset(big ? 8 : 4)
+  for (let before = 0; before < page; before++) start = offset(endOf(start))
+  const end = endOf(start)
   const fields = new Map<number, Field>()
-  for (let at = first; at < end; at += fieldBytes) {
+  for (let at = start + countBytes; at < end; at += fieldBytes) {
     const type = short(at + 2)
     fields.set(short(at), { at, type, value: readers[type]?.(at + valueAt) ?? 0 })
   }
   return { fields, more: () => offset(end) !== 0 }
 }
 
-export const tags = { width: 256, height: 257, orientation: 274 }
+export const tags = { width: 256, height: 257, compression: 259, photometric: 262, orientation: 274 }
 
 const exif = 'Exif\0\0'
 
 /** The orientation in the EXIF block of a JPEG; undefined when there is none that can be read. */
 export function exifOrientation(jpeg: Buffer): Field | undefined {
   const start = jpeg.indexOf(exif) + exif.length
-  if (start < exif.length) return undefined
+  const found = start < exif.length ? undefined : fieldOf(jpeg.subarray(start), tags.orientation)
+  return found && { ...found, at: start + found.at }
+}
+
+/** A field of a page; undefined when there is none that can be read. */
+export function fieldOf(bytes: Buffer, tag: number, page = 0): Field | undefined {
   try {
-    const found = firstDirectory(jpeg.subarray(start)).fields.get(tags.orientation)
-    return found && { ...found, at: start + found.at }
+    return directoryOf(bytes, page).fields.get(tag)
   } catch {
     return undefined
   }

@@ -118,23 +118,19 @@ export function lease(engine: Engine, row: Row, { worker, leaseMs }: ClaimReques
   }
 }
 
-/** Enqueues the job again, in its old place once it is due. */
-export function requeue(
-  engine: Engine,
-  row: Row,
-  { attempts, dueAt = 0, expired = null }: { attempts: number; dueAt?: number; expired?: string | null },
-): void {
+/** Enqueues the job again, in its old place once it is due. `changed`: columns that differ from those of a job that may start now. */
+export function requeue(engine: Engine, row: Row, changed: Partial<Row> & Pick<Row, 'attempts'>): void {
   const now = engine.clock()
   updateRow(engine, row, {
     ...unleased,
     state: 'queued',
     queued_at: now,
-    due_at: dueAt,
-    attempts: Math.max(0, attempts),
+    due_at: 0,
     converted_ms: row.converted_ms + since(now, row.claimed_at),
-    expired,
+    expired: null,
     ended_at: null,
     reason: null,
+    ...changed,
   })
   emit(engine, row, 'queued')
 }

@@ -125,18 +125,19 @@ export async function fail(
   }
   if (row.attempts < engine.settings.maxAttempts) {
     const at = engine.clock() + backoffMs(row.attempts)
-    requeue(engine, row, { dueAt: at, attempts: row.attempts })
+    requeue(engine, row, { attempts: row.attempts, due_at: at })
     return { next: 'retry', at }
   }
   emit(engine, row, 'failed')
   return { next: 'dead', ...end(engine, row, 'dead', 'broken', { reason }) }
 }
 
-/** Returns an unfinished claim without charging the attempt, when a converter drains. */
-export async function release(engine: Engine, lease: Lease): Promise<'released' | 'stale'> {
+/** Returns an unfinished claim without charging the attempt. Unless its conversion had begun, its time was a wait. */
+export async function release(engine: Engine, lease: Lease, begun = true): Promise<'released' | 'stale'> {
   const row = await findLeased(engine, lease)
   if (!row) return 'stale'
-  requeue(engine, row, { attempts: row.attempts - 1 })
+  const wait = { queued_at: row.claimed_at, converted_ms: row.converted_ms }
+  requeue(engine, row, { attempts: row.attempts - 1, ...(begun ? {} : wait) })
   return 'released'
 }
 

@@ -67,7 +67,7 @@ async function write(
       bytes += chunk.length
       if (bytes > maxBytes) return 'too-large'
       gathered.push(chunk)
-      if (bytesOf(gathered) >= writeBytes) await flush()
+      if (lengthOf(gathered) >= writeBytes) await flush()
     }
     await flush()
     return bytes
@@ -76,11 +76,11 @@ async function write(
   }
 }
 
-const bytesOf = (chunks: readonly Buffer[]): number => chunks.reduce((sum, { length }) => sum + length, 0)
+const lengthOf = (chunks: readonly Buffer[]): number => chunks.reduce((sum, { length }) => sum + length, 0)
 
 /** Writes several chunks in one call and repeats it for bytes that the system did not take. */
 async function writeAll(file: number, chunks: readonly Buffer[]): Promise<void> {
-  const length = bytesOf(chunks)
+  const length = lengthOf(chunks)
   if (length === 0) return
   const { bytesWritten } = await writeChunks(file, chunks)
   if (bytesWritten < length) await writeAll(file, [Buffer.concat(chunks).subarray(bytesWritten)])

@@ -17,6 +17,8 @@ export type HeldPhoto = {
 const leaseMs = 5_000
 /** The lease outlasts two failed or late renewals. */
 const renewMs = leaseMs / 3
+/** A photo that has waited for a slot this long is released: another converter may have a free one. */
+const aheadMs = 2_000
 const endingMs = 100
 const retryMs = 1_000
 /** A claim returns without a photo after this time, which shows that the queue answers. */
@@ -53,6 +55,7 @@ export function openClaims(queue: Queue, log: Log, worker: string) {
   }
 
   async function renew(held: HeldPhoto): Promise<void> {
+    if (!held.begun && queue.now() - held.claim.claimedAt > aheadMs) return release(held)
     try {
       if ((await queue.renew(held.claim, leaseMs)) === 'held') return
       // A photo that has just ended has no lease either; it is dropped when the queue's answer has arrived.
@@ -69,19 +72,22 @@ export function openClaims(queue: Queue, log: Log, worker: string) {
     all.delete(held)
     held.lost = true
     await queue
-      .release(held.claim)
+      .release(held.claim, held.begun)
       .catch(error => log.warn('release.failed', { error: describeError(error) }))
   }
 
+  /** The next photo: the one that is claimed ahead, or the next that is queued. */
+  async function take(): Promise<HeldPhoto | 'stopped'> {
+    const taken = next
+    next = taken.then(claimOne)
+    const held = await taken
+    return held !== 'stopped' && held.lost ? take() : held
+  }
+
   return {
+    take,
     /** A message when a claim has not returned for too long, else null. */
     stalled: pulse.stalled,
-    /** The next photo: the one that is claimed ahead, or the next that is queued. */
-    take(): Promise<HeldPhoto | 'stopped'> {
-      const taken = next
-      next = taken.then(claimOne)
-      return taken
-    },
     /** Ends the renewal of a lease. */
     drop: (held: HeldPhoto) => void all.delete(held),
     /** Claims no more, and releases without a charge what waits for a slot. */

@@ -1,5 +1,6 @@
 import { heifProperties } from '@tintype/lib/photo/heif.ts'
 import type { Format } from '@tintype/lib/photo/record.ts'
+import { fieldOf, tags } from '@tintype/lib/photo/tiff.ts'
 
 /** Colours other than sRGB's: x and y of red, green, blue and white, and light (white is 1) by a sample's value from 0 to 1. */
 export type Colours = { primaries: readonly number[]; light: (value: number) => number }
@@ -70,6 +71,10 @@ function coloursOfPng(head: Buffer): Colours | undefined {
   const primaries = points ? [...others, whiteX, whiteY] : srgbPrimaries
   return { primaries, light: value => value ** exponent }
 }
+
+/** Whether a page of a TIFF holds YCbCr that is no JPEG, which libvips takes for RGB where the chroma is whole. */
+export const isRawYcc = (tiff: Buffer, page: number): boolean =>
+  fieldOf(tiff, tags.photometric, page)?.value === 6 && fieldOf(tiff, tags.compression, page)?.value !== 7
 
 type Vector = [number, number, number]
 type Matrix = [Vector, Vector, Vector]

@@ -38,24 +38,26 @@ function withShortOrientation(jpeg: Buffer, exif: Buffer, field: { at: number; v
 }
 
 /**
- * A GIF whose first frame does not fill the canvas, with a transparent colour that no pixel has: without one libvips shows the
- * rest of the canvas black. Undefined when it fills it, and when its pixels may have each of 256 colours.
+ * The first frame of a GIF that does not fill its canvas, and behind it a transparent one: without one in the file libvips
+ * shows the rest of the canvas black. Undefined when it fills the canvas, breaks off, or has it already.
  */
 function withClearCanvas(gif: Buffer): Buffer | undefined {
   const byte = (at: number): number => gif[at] ?? 0
   const short = (at: number): number => gif.readUInt16LE(at)
-  let at = 13 + (byte(10) & 0x80 ? 3 * 2 ** ((byte(10) & 7) + 1) : 0)
-  let control = 0
-  for (; byte(at) === 0x21; at++) {
-    if (byte(at + 1) === 0xf9) control = at
-    for (at += 2; byte(at) > 0; ) at += byte(at) + 1
+  const behindColours = (at: number, flags = byte(at)) =>
+    flags & 0x80 ? at + 1 + 3 * 2 ** ((flags & 7) + 1) : at + 1
+  const behindBlocks = (at: number) => {
+    while (byte(at) > 0) at += byte(at) + 1
+    return at + 1
   }
+  let at = behindColours(10) + 2
+  while (byte(at) === 0x21) at = behindBlocks(at + 2)
   if (byte(at) !== 0x2c || at + 10 > gif.length) return undefined
+  const end = behindBlocks(behindColours(at + 9) + 1)
   const fills = short(at + 5) >= short(6) && short(at + 7) >= short(8)
-  const flags = byte(at + 9) & 0x80 ? byte(at + 9) : byte(10)
-  const isClear = control > 0 && (byte(control + 3) & 1) === 1
-  if (fills || isClear || (flags & 7) === 7) return undefined
-  const clear = Buffer.from([0x21, 0xf9, 4, 1, 0, 0, 255, 0])
-  const [from, to] = control > 0 ? [control, control + clear.length] : [at, at]
-  return Buffer.concat([gif.subarray(0, from), clear, gif.subarray(to)])
+  if (fills || end > gif.length || gif.indexOf(clearFrame) === end) return undefined
+  return Buffer.concat([gif.subarray(0, end), clearFrame])
 }
+
+/** A control block with a transparent colour, a frame of one pixel of that colour, and the end of the file. */
+const clearFrame = Buffer.from('21f90401000000002c00000000010001000002024401003b', 'hex')

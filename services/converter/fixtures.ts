@@ -173,6 +173,7 @@ export function tiff(pages: Page[], { bigEndian = false, big = false } = {}): Bu
       [279, data.length],
       ...(extra.length > 0 ? [[338, ...extra]] : []),
       [339, ...pixel.map(() => (bits === 32 ? 3 : 1))],
+      ...(photometric === 6 ? [[530, 1, 1]] : []),
     ] as [number, ...number[]][]
     length += data.length
     const isLong = (tag: number) => tag === 273 || tag === 279

@@ -82,6 +82,13 @@ test('a HEIC of more items than libvips takes is shown', async () => {
   near(await meanOf({ before }), red)
 })
 
+test('an AVIF of more tiles than libvips takes is shown', async () => {
+  const shown = Array.from({ length: 300 }, () => 'red of AV1' as const)
+  const options = { brand: 'avif', shown, columns: 20 }
+  await expect(sharp(heic(options)).metadata()).rejects.toThrow(/security limit/i)
+  near(await meanOf(options), red)
+})
+
 test('of a burst the primary image is shown', async () => {
   near(await meanOf({ before: ['green', 'blue'] }), red)
 })

@@ -250,6 +250,7 @@ describe('TIFF', () => {
     ['CMYK with alpha', { pixel: [0, 255, 255, 0, 255], photometric: 5, extra: [2] }, [232, 0, 0]],
     ['grey where 0 is white', { pixel: [16], photometric: 0 }, [239, 239, 239]],
     ['16 bits with alpha', { pixel: [0x8080, 0, 0, 0xffff], bits: 16 as const, extra: [2] }, [128, 0, 0]],
+    ['Lab of 8 bits with alpha', { pixel: [114, 65, 46, 255], photometric: 8, extra: [2] }, [207, 30, 32]],
     ['floats', { pixel: [0.5, 0.5, 0.5], bits: 32 as const }, [188, 188, 188]],
     ['floats with alpha', { pixel: [0.5, 0.5, 0.5, 1], bits: 32 as const, extra: [2] }, [188, 188, 188]],
     [
@@ -266,6 +267,16 @@ describe('TIFF', () => {
   ])('%s', async (_name, page, expected) => {
     const given = colour(await picture(tiff([{ ...size, ...page }])))
     expect(given.map((value, at) => Math.abs(value - (expected[at] ?? 0)) <= 1)).toEqual([true, true, true])
+  })
+
+  test.each([
+    ['YCbCr without JPEG', { pixel: [84, 98, 216], photometric: 6 }],
+    ['Lab of 8 bits without alpha', { pixel: [114, 65, 46], photometric: 8 }],
+  ])('%s, whose colours libvips does not read, is undecodable, also on a later page', async (_name, page) => {
+    const small = { width: 30, height: 20, pixel: red }
+    expect(await reason(tiff([{ ...size, ...page }]))).toMatchObject({ code: 'undecodable' })
+    if (page.photometric === 6)
+      expect(await reason(tiff([small, { ...size, ...page }]))).toMatchObject({ code: 'undecodable' })
   })
 
   test('with more channels than are read it says so', async () => {
@@ -311,6 +322,16 @@ describe('an animation', () => {
   test.each([
     ['with a control block', (bytes: Buffer) => bytes],
     ['without one', (bytes: Buffer) => Buffer.concat([bytes.subarray(0, 19), bytes.subarray(27)])],
+    [
+      'of 256 colours',
+      (bytes: Buffer) => {
+        const table = Buffer.alloc(3 * 256)
+        bytes.copy(table, 0, 13, 19)
+        bytes[10] = 0xf7
+        return Buffer.concat([bytes.subarray(0, 13), table, bytes.subarray(19)])
+      },
+    ],
+    ['that has a second frame', (bytes: Buffer) => behind(bytes, bytes.length - 1, bytes.subarray(19, -1))],
   ])(
     'GIF %s whose first frame does not fill its canvas: the rest is empty, which is white',
     async (_name, change) => {

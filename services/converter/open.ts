@@ -3,7 +3,7 @@ import { type LimitName, limits } from '@tintype/lib/limits.ts'
 import { type FailureReason, type Format, formats } from '@tintype/lib/photo/record.ts'
 import { pixelLimit, pixelRefusal } from '@tintype/lib/pixels.ts'
 import sharp, { type Metadata, type Sharp, type SharpOptions } from 'sharp'
-import { type Colours, coloursOf } from './colours.ts'
+import { type Colours, coloursOf, isRawYcc } from './colours.ts'
 import { asStill, correct, wholeOf } from './correct.ts'
 import { openHeic } from './heic.ts'
 
@@ -71,7 +71,9 @@ export async function openPhoto(
   if (corrected) return openPhoto(corrected, maxPixels, side)
   const format = formatOf(header)
   if (!format) return undecodable(notAPhoto, `${header.format} ${header.compression ?? ''}`)
-  const extraChannels = header.channels > (colourChannels[header.space] ?? 3) + 1
+  if (header.channels === 3 && format === 'tiff' && isRawYcc(await wholeOf(input), page))
+    return undecodable(unreadable, 'a TIFF in YCbCr without JPEG')
+  const extraChannels = header.channels > (mostChannels[header.space] ?? 4)
   const most = extraChannels ? Math.min(maxPixels, extraChannelPixels) : maxPixels
   const kind = costlyKind(header)
   const detail = pixelRefusal(header, format, most, kind)
@@ -84,18 +86,19 @@ export async function openPhoto(
   const open = async (how: Strictness, bytes = input) =>
     format === 'heic'
       ? openHeic(await wholeOf(bytes), header.icc, bounds, warnings)
-      : openPage(bytes, failOn[how], page)
+      : openPage(bytes, { failOn: failOn[how], page, unlimited: format === 'avif' })
   const colours = header.icc ? undefined : coloursOf(format, () => headOf(input))
   return { input, header, format, colours, extraChannels, ...(limit && { limit }), warnings, open }
 }
 
-const colourChannels: Record<string, number> = { cmyk: 4, 'b-w': 1, grey16: 1 }
+/** With alpha, which libvips cannot resize in Lab. */
+const mostChannels: Record<string, number> = { cmyk: 5, 'b-w': 2, grey16: 2, labs: 3 }
 /** Their channels are sorted in memory: 8 bytes a pixel, below the 0.8 GiB that lib/pixels.ts explains. */
 const extraChannelPixels = 80_000_000
 
 /** Without a page the decoder takes the first, or the primary image of an AVIF. */
-const openPage = (input: Buffer | string, failOn: NonNullable<SharpOptions['failOn']>, page: number): Sharp =>
-  sharp(input, { failOn, limitInputPixels: false, ...(page > 0 && { page }) })
+const openPage = (input: Buffer | string, { page = 0, ...how }: SharpOptions): Sharp =>
+  sharp(input, { ...how, limitInputPixels: false, ...(page > 0 && { page }) })
 
 const headBytes = 64 * 1024
 
@@ -115,12 +118,12 @@ function headOf(input: Buffer | string): Buffer {
 async function largestPage(
   input: Buffer | string,
 ): Promise<{ header: Metadata; page: number; limit?: LimitName }> {
-  const first = await openPage(input, 'none', 0)
+  const first = await openPage(input, { failOn: 'none' })
     .metadata()
     .catch(error => {
       if (!/security limit/i.test(error.message)) throw error
-      // libvips takes fewer items of a HEIF than phones write, for tiles, gain maps and depth. No pixel is decoded here.
-      return sharp(input, { unlimited: true, limitInputPixels: false }).metadata()
+      // libvips takes fewer items of a HEIF than phones and encoders write, for tiles, gain maps and depth.
+      return openPage(input, { failOn: 'none', unlimited: true }).metadata()
     })
   let largest = { header: first, page: 0 }
   const { pages = 1 } = first
@@ -128,7 +131,7 @@ async function largestPage(
   if (pages > limits.tiffPages.value) return { ...largest, limit: 'tiffPages' }
   for (let page = 1; page < pages; page++) {
     // A page that cannot be read is skipped.
-    const header = await openPage(input, 'none', page)
+    const header = await openPage(input, { failOn: 'none', page })
       .metadata()
       .catch(() => first)
     if (header.width * header.height > largest.header.width * largest.header.height)

@@ -42,7 +42,7 @@ export const settleEarlier = async (tools: Tools, held: HeldPhoto): Promise<bool
 /** Parent and attributes of an attempt's spans. */
 export const attemptSpan = ({ claim: { job, attempt } }: HeldPhoto) => ({
   parent: job.traceparent,
-  attributes: spanAttributes(job.photo, job.owner, { [attributes.attempt]: attempt }),
+  attributes: { ...spanAttributes(job.photo, job.owner), [attributes.attempt]: attempt },
 })
 
 async function inStore(tools: Tools, held: HeldPhoto, run: (span: Span) => Promise<Settled | null>) {

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import { setTimeout as delay } from 'node:timers/promises'
 import { describeError } from '@tintype/lib/errors.ts'
-import { askBounded } from '@tintype/lib/http/bounded-request.ts'
+import { askStatus } from '@tintype/lib/http/bounded-request.ts'
 import { countLimit } from '@tintype/lib/limits.ts'
 import type { Log } from '@tintype/lib/telemetry/log.ts'
 import type { Alert, AlertStore, Message, Sent } from './alert-store.ts'
@@ -136,13 +136,12 @@ type Answer = { why: string | null; pauseMs?: number }
 
 async function post(webhook: URL, message: Message, body: object, signal: AbortSignal): Promise<Answer> {
   try {
-    // Not fetch: it refuses an address with a password, and follows a redirect by a GET, which loses the message.
-    const { status, headers } = await askBounded(webhook.href, {
+    // Not fetch: it refuses an address with a password, and follows a redirect by a GET, which loses the message. The status
+    // alone: a receiver that accepted a message must not get it again because its answer is long or never ends.
+    const { status, headers } = await askStatus(webhook.href, {
       headers: { 'Content-Type': 'application/json', 'Idempotency-Key': idempotencyKey(message) },
       body: JSON.stringify(body),
       signal: AbortSignal.any([signal, AbortSignal.timeout(webhookTimeoutMs)]),
-      // A receiver that accepted a message must not get it again because its answer is long or never ends.
-      maxMiB: 0,
     })
     if (status >= 200 && status < 300) return { why: null }
     return { why: `answer ${status}`, pauseMs: pauseOf(headers['retry-after']) }

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { ExpectedError, errorCode } from '@tintype/lib/errors.ts'
-import { askBounded } from '@tintype/lib/http/bounded-request.ts'
+import { askStatus } from '@tintype/lib/http/bounded-request.ts'
 
 /** Long enough to see some work, short enough not to fill the disk. */
 export const detailSeconds = 600
@@ -48,12 +48,11 @@ export async function raiseDetail(ports: readonly AdminPort[], jobs: readonly st
 }
 
 async function raise(url: URL | string): Promise<void> {
-  const { status } = await askBounded(new URL('/log-level', url).href, {
+  const { status } = await askStatus(new URL('/log-level', url).href, {
     method: 'PUT',
     headers: { 'Content-Type': 'application/json' },
     body: JSON.stringify({ level: 'debug', forSeconds: detailSeconds }),
     signal: AbortSignal.timeout(answerMs),
-    maxMiB: 1,
   })
   if (status >= 300) throw new Error(`it answered ${status} to PUT /log-level`)
 }

@@ -1,6 +1,6 @@
 import { once } from 'node:events'
 import { describeError } from '@tintype/lib/errors.ts'
-import { askBounded } from '@tintype/lib/http/bounded-request.ts'
+import { askStatus } from '@tintype/lib/http/bounded-request.ts'
 import { startPulse } from '@tintype/lib/pulse.ts'
 import type { Log } from '@tintype/lib/telemetry/log.ts'
 import type { Alert, AlertStore } from '../alerts/alert-store.ts'
@@ -189,7 +189,7 @@ export function silence(name: Silence, since: number | null, of?: Objective, why
 async function beat(url: URL, log: Log): Promise<void> {
   try {
     const signal = AbortSignal.timeout(heartbeatTimeoutMs)
-    const { status } = await askBounded(url.href, { signal, maxMiB: 0 })
+    const { status } = await askStatus(url.href, { signal })
     // A redirect is not followed: what it leads to received nothing.
     if (status >= 300) throw new Error(`answer ${status}`)
   } catch (error) {

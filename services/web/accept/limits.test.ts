@@ -274,19 +274,23 @@ test('answers that wait are bounded: beyond, the photo is accepted without waiti
   expect([first.status, first.headers.get('preference-applied')]).toEqual([201, 'wait=30'])
 })
 
-test('a client whose connection breaks while it waits frees its place', async () => {
-  lowerLimit('waits', 1)
-  const running = await startWeb()
-  const lines = [`Content-Length: ${photo.length}`, 'Prefer: wait=60']
-  const waiting = connectRaw(running.url, head('POST', '/photos', ...lines)).send(photo)
-  await until(async () => (await running.queue.stats()).depth === 1)
-  waiting.socket.resetAndDestroy()
-  const waits = async () => {
-    const answer = await running.visitor().post(photo, { prefer: 'wait=1' })
-    return answer.headers.has('preference-applied')
-  }
-  await until(waits)
-})
+test.each(['resetAndDestroy', 'destroy'] as const)(
+  'a client that leaves (%s) while it waits frees its place',
+  async leave => {
+    lowerLimit('waits', 1)
+    lowerLimit('stalledSeconds', 1)
+    const running = await startWeb()
+    const lines = [`Content-Length: ${photo.length}`, 'Prefer: wait=60']
+    const waiting = connectRaw(running.url, head('POST', '/photos', ...lines)).send(photo)
+    await until(async () => (await running.queue.stats()).depth === 1)
+    waiting.socket[leave]()
+    const waits = async () => {
+      const answer = await running.visitor().post(photo, { prefer: 'wait=1' })
+      return answer.headers.has('preference-applied')
+    }
+    await until(waits)
+  },
+)
 
 describe('event streams', () => {
   const open = ({ url }: Running, cookie: string, address = '192.0.2.1') =>

@@ -12,7 +12,7 @@ import type { Web } from '../web.ts'
 import { preferredWait } from './prefer.ts'
 import { acceptPhoto } from './receive.ts'
 import { unsupported } from './sniff.ts'
-import { maxBodyBytes, tooLarge } from './upload.ts'
+import { maxBodyBytes, mediaType, tooLarge } from './upload.ts'
 import { settledWithin } from './wait.ts'
 
 /** Refuses requests before the body is read. */
@@ -29,19 +29,14 @@ export function refuseEarly(web: Web): RequestHandler {
   }
 }
 
-/** Types that may hold a photo. The last is curl's default for any body. */
-const photoTypes = [
-  'image/*',
-  'multipart/form-data',
-  'application/octet-stream',
-  'application/x-www-form-urlencoded',
-]
+/** Types that may hold a photo, or none. The last is curl's default for any body. */
+const photoType =
+  /^(image\/(?!svg)|multipart\/form-data$|application\/(octet-stream|x-www-form-urlencoded)$|$)/
 
 /** The bytes decide what a body is. Only with `Expect: 100-continue`, before any bytes, the declared type decides. */
 function refuseDeclaredType(request: Request): void {
-  const type = request.get('content-type')?.split(';')[0]?.trim().toLowerCase()
-  if (type === undefined) return
-  if (type === 'image/svg+xml' || !request.is(photoTypes)) throw unsupported(type, Buffer.alloc(0))
+  const type = mediaType(request)
+  if (!photoType.test(type)) throw unsupported(type, Buffer.alloc(0))
 }
 
 /** POST /photos: 202 when the photo is durable, or with `Prefer: wait=N` its state after at most N seconds. */
@@ -59,7 +54,7 @@ export function postPhoto(web: Web): RequestHandler {
     if (isFull) countLimit('waits')
     const seconds = isFull ? 0 : wanted
     const record = 'record' in accepted ? accepted.record : undefined
-    if (record && seconds === 0) return answer(response, pending(record, 'queued'), false)
+    if (record && seconds === 0) return answer(response, pending(web, record, 'queued'), false)
     if (seconds > 0) {
       response.set('Preference-Applied', `wait=${seconds}`)
       web.delivery.expect(id)

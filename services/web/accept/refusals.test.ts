@@ -1,6 +1,7 @@
 import { readdir } from 'node:fs/promises'
 import { connect, type Socket } from 'node:net'
 import { describe, expect, test } from 'vitest'
+import { connectRaw, head } from '../../../test/raw.ts'
 import { until } from '../../../test/support.ts'
 import { png } from '../test/images.ts'
 import { keysOf, type Running, slowly, startWeb } from '../test/web.ts'
@@ -67,6 +68,21 @@ describe('a refused upload is told why', () => {
       400,
       'no-photo',
     )
+  })
+
+  test('400 when a small form breaks off, wherever, that comes at once with its head', async () => {
+    const { url } = await startWeb()
+    const part = '--b\r\nContent-Disposition: form-data; name="photo"; filename="a"\r\n\r\n'
+    const whole = Buffer.concat([Buffer.from(part), png(4, 4), Buffer.from('\r\n--b--\r\n')])
+    const post = (body: Buffer) => {
+      const lines = ['Content-Type: multipart/form-data; boundary=b', `Content-Length: ${body.length}`]
+      return connectRaw(url)
+        .send(Buffer.concat([Buffer.from(head('POST', '/photos', ...lines)), body]))
+        .answer()
+    }
+    for (let length = whole.length - 4; length > 0; length -= 9)
+      expect(await post(whole.subarray(0, length)), `${length} bytes`).toMatch(/^HTTP\/1.1 400 /)
+    expect(await post(whole)).toMatch(/^HTTP\/1.1 202 /)
   })
 
   test('400 for a thousand parts, before or after the photo, and for a second photo', async () => {

@@ -1,7 +1,7 @@
 import { Problem } from '@tintype/lib/http.ts'
 import { heifProperties } from '@tintype/lib/photo/heif.ts'
 import type { Format } from '@tintype/lib/photo/record.ts'
-import { exifOrientation, firstDirectory, tags } from '@tintype/lib/photo/tiff.ts'
+import { directoryOf, exifOrientation, tags } from '@tintype/lib/photo/tiff.ts'
 import { pixelRefusal } from '@tintype/lib/pixels.ts'
 import { fileTypeFromBuffer } from 'file-type'
 import { imageSize } from 'image-size'
@@ -92,7 +92,7 @@ function measureBoxes(head: Buffer): Stored {
 
 /** By the first directory. The converter decides which of several pages is shown. */
 function measureTiff(head: Buffer): Stored {
-  const { fields, more } = firstDirectory(head)
+  const { fields, more } = directoryOf(head)
   const [width = 0, height = 0, orientation = 1] = [tags.width, tags.height, tags.orientation].map(
     tag => fields.get(tag)?.value,
   )

@@ -22,9 +22,18 @@ export function tooLarge(maxBytes: number): Problem {
   return new Problem(413, 'too-large', detail, { limit: 'uploadBytes' })
 }
 
+/**
+ * The media type of a request in lower case, without parameters; empty when it has none. `request.is` finds no type when a
+ * parameter is malformed, such as a boundary with a slash and without quotes, which iPhone apps send.
+ */
+export const mediaType = ({ headers }: Request): string =>
+  headers['content-type']?.split(';')[0]?.trim().toLowerCase() ?? ''
+
+const isForm = (request: Request): boolean => mediaType(request) === 'multipart/form-data'
+
 /** The largest body of a request whose photo may have `maxBytes`. */
 export const maxBodyBytes = (request: Request, maxBytes: number): number =>
-  maxBytes + (request.is('multipart/form-data') ? formOverheadBytes : 0)
+  maxBytes + (isForm(request) ? formOverheadBytes : 0)
 
 /**
  * Opens the body of a request, raw or the `photo` part of a form. Reads only its head; the rest is read with `body`. Never
@@ -35,8 +44,7 @@ export const maxBodyBytes = (request: Request, maxBytes: number): number =>
  */
 export async function openUpload(request: Request, maxBytes: number, digest: boolean, now: () => number) {
   const raw = { chunks: request.iterator({ destroyOnReturn: false }), wellFormed: null, disposable: true }
-  const isForm = request.is('multipart/form-data')
-  const { chunks, wellFormed, disposable } = isForm ? await photoPart(request, maxBytes) : raw
+  const { chunks, wellFormed, disposable } = isForm(request) ? await photoPart(request, maxBytes) : raw
   let waitedMs = 0
   const next = async (): Promise<Buffer | undefined> => {
     const asked = performance.now()
@@ -94,14 +102,16 @@ async function photoPart(request: Request, maxBytes: number) {
       if (left < 0) reject(tooLarge(maxBytes))
     })
   })
-  const found = new Promise<Readable>(resolve => form.once('file', (_name, file) => resolve(file)))
+  // Without a listener at once the error of a small form that breaks off would end the process. `wellFormed` has it, too.
+  const found = new Promise<Readable>(resolve =>
+    form.once('file', (_name, file) => resolve(file.on('error', () => {}))),
+  )
   const absent = wellFormed.then(() => {
     throw new Problem(400, 'no-photo', 'The form has no part named "photo".')
   })
   absent.catch(() => {})
   request.pipe(form)
   const file = await Promise.race([found, absent])
-  file.on('error', () => {}) // its reader may have stopped
   wellFormed.catch(error => file.destroy(error))
   return { chunks: partBytes(file), wellFormed, disposable: false } // they are slices of the form's chunks
 }

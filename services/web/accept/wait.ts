@@ -30,7 +30,7 @@ export async function settledWithin(
     if (photo === id && state !== 'queued' && state !== 'converting') ended.ring()
   })
   try {
-    for (let known = accepted && pending(accepted, 'queued'); ; known = undefined) {
+    for (let known = accepted && pending(web, accepted, 'queued'); ; known = undefined) {
       const rings = ended.rings()
       const view = known ?? (await look())
       const over = view === 'not-found' || view.state === 'ready' || view.state === 'failed'

@@ -101,5 +101,5 @@ async function stream(body: Readable, response: Response): Promise<void> {
   }
 }
 
-/** The photo was deleted while its bytes were sent, or before the first of them. */
+/** While its bytes were sent, or before the first of them. */
 const clientLeft = new Set(['ERR_STREAM_PREMATURE_CLOSE', 'ERR_STREAM_UNABLE_TO_PIPE'])

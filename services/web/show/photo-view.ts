@@ -5,6 +5,7 @@ import type {
   Owner,
   PhotoId,
   PhotoRecord,
+  ResultRecord,
   ThumbnailRecord,
 } from '@tintype/lib/photo/record.ts'
 import { isPhotoId, ownerPrefix, photoPrefix } from '@tintype/lib/photo/record.ts'
@@ -39,22 +40,22 @@ export async function viewPhoto(web: Web, owner: Owner, id: PhotoId): Promise<Ph
 }
 
 export async function photoViewOf(web: Web, photo: StoredPhoto): Promise<PhotoView | 'not-found'> {
-  const { owner, id } = photo.record
-  const known = await web.queue.look(id)
-  if (known === 'unknown') return photo.result ? settled(photo, null) : unfinished(web, photo)
+  const { record, result } = photo
+  const known = await web.queue.look(record.id)
+  if (known === 'unknown') return result ? settled(record, result, null) : unfinished(web, record)
   if (known.state === 'deleted') return 'not-found'
-  if (photo.result) return settled(photo, known)
-  if (known.state === 'queued' || known.state === 'converting') return pending(photo.record, known.state)
+  if (result) return settled(record, result, known)
+  if (known.state === 'queued' || known.state === 'converting') return pending(web, record, known.state)
   // The job ended after the first read of storage, so the result is there now.
-  const again = await findPhoto(web.storage, owner, id)
-  if (again !== 'not-found' && again.result) return settled(again, known)
-  return pending(photo.record, 'converting')
+  const again = await findPhoto(web.storage, record.owner, record.id)
+  if (again !== 'not-found' && again.result) return settled(again.record, again.result, known)
+  return pending(web, record, 'converting')
 }
 
 /** A photo that the queue does not know: its upload is unfinished, or the sweep will enqueue it. */
-async function unfinished({ storage }: Web, { record }: StoredPhoto): Promise<PhotoView | 'not-found'> {
-  const files = await filesOf(storage, record.owner, record.id)
-  return files.has('original') ? pending(record, 'queued') : 'not-found'
+async function unfinished(web: Web, record: PhotoRecord): Promise<PhotoView | 'not-found'> {
+  const files = await filesOf(web.storage, record.owner, record.id)
+  return files.has('original') ? pending(web, record, 'queued') : 'not-found'
 }
 
 function common<S extends PhotoView['state']>(record: PhotoRecord, state: S) {
@@ -74,14 +75,13 @@ function common<S extends PhotoView['state']>(record: PhotoRecord, state: S) {
   }
 }
 
-export function pending(record: PhotoRecord, state: 'queued' | 'converting'): PhotoView {
-  const late = Date.now() > Date.parse(record.promiseBy)
+export function pending({ queue }: Web, record: PhotoRecord, state: 'queued' | 'converting'): PhotoView {
+  const late = queue.now() > Date.parse(record.promiseBy)
   return { ...common(record, state), kept: late ? false : undefined }
 }
 
 /** `known` is the queue's state; after 8 days only the result is left. */
-function settled({ record, result }: StoredPhoto, known: JobStatus | null): PhotoView {
-  if (!result) return pending(record, 'queued')
+function settled(record: PhotoRecord, result: ResultRecord, known: JobStatus | null): PhotoView {
   const view = common(record, result.state)
   const outcome =
     (record.probe ? null : known?.outcome) ??

@@ -16,6 +16,12 @@ test('first contact sets the session cookie, 128 random bits and signed', async 
   expect(cookieOf(returning)).toBe('')
 })
 
+test('a view of the page renews the cookie of the session', async () => {
+  const { url } = await startWeb()
+  const [cookie = ''] = cookieOf(await fetch(`${url}/photos`)).split(';')
+  expect(cookieOf(await fetch(`${url}/`, { headers: { cookie } }))).toContain(`${cookie}; Max-Age=34560000`)
+})
+
 test('a session that we did not issue is replaced by a new one', async () => {
   const { url } = await startWeb()
   const [value = ''] = cookieOf(await fetch(`${url}/photos`)).split(';')

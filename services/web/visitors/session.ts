@@ -29,7 +29,9 @@ export function sessions({ sessionSecret: secret, log, metrics }: WebOptions): R
     const start = performance.now()
     const known = issuedSession(request.headers.cookie ?? '', secret)
     const id = known ?? randomBytes(16).toString('hex')
-    if (known === undefined) response.append('Set-Cookie', setCookie(id, secret, request.secure))
+    // Each view of the page begins the 400 days anew: otherwise a person who comes daily loses all photos after them.
+    if (known === undefined || request.path === '/')
+      response.append('Set-Cookie', setCookie(id, secret, request.secure))
     const owner = ownerOf(id)
     const session = sessionOf(owner)
     const returning = known !== undefined

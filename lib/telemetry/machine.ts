@@ -5,13 +5,8 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { machineCpuModes, pressures } from './catalogue.ts'
 import type { Metrics } from './metrics.ts'
 
-const unknownDisk = {
-  bavail: Number.NaN,
-  blocks: Number.NaN,
-  frsize: 1,
-  files: Number.NaN,
-  ffree: Number.NaN,
-}
+const unknown = Number.NaN
+const unknownDisk = { bavail: unknown, blocks: unknown, frsize: 1, files: unknown, ffree: unknown }
 
 /**
  * Resources of the machine and this process's share of them, read at each scrape: processors, pressure, descriptors, the

@@ -37,19 +37,18 @@ export function createMetrics(service: ServiceName, version: string, optional: r
     for (const labels of combinations(definition.labels)) zero(instrument, labels)
     instruments.set(name, instrument)
   }
-  const instrument = (name: string): Counter | Gauge | Histogram => {
+  const instrument = <T extends Counter | Gauge | Histogram>(name: string): T => {
     const found = instruments.get(name)
     if (!found)
       throw new Error(`metric ${name} is not of service ${service}; see lib/telemetry/definitions.ts`)
-    return found
+    return found as T
   }
   const reads: (() => void | Promise<void>)[] = []
   const totals = new Map<string, number>()
 
   const all = {
     increment<N extends Named<'counter'>>(name: N, labels: LabelsOf<N>, by = 1): void {
-      const counter = instrument(name) as Counter
-      counter.inc(labels as Record<string, string>, by)
+      instrument<Counter>(name).inc(labels as Record<string, string>, by)
     },
     /** Increments by what a total counted elsewhere grew since the call before; a total that decreased adds nothing. */
     follow<N extends Named<'counter'>>(name: N, labels: LabelsOf<N>, total: number): void {
@@ -58,14 +57,12 @@ export function createMetrics(service: ServiceName, version: string, optional: r
       totals.set(key, total)
     },
     set<N extends Named<'gauge'>>(name: N, labels: LabelsOf<N>, value: number): void {
-      const gauge = instrument(name) as Gauge
-      gauge.set(labels as Record<string, string>, value)
+      instrument<Gauge>(name).set(labels as Record<string, string>, value)
     },
     /** Observes seconds, at least 0: a clock set back must not decrease the sum. `traceId` becomes the bucket's exemplar. */
     observe<N extends Named<'histogram'>>(name: N, labels: LabelsOf<N>, value: number, traceId?: string) {
       const exemplarLabels = traceId ? { trace_id: traceId } : {}
-      const histogram = instrument(name) as Histogram
-      histogram.observe({ labels, value: Math.max(0, value), exemplarLabels } as never)
+      instrument<Histogram>(name).observe({ labels, value: Math.max(0, value), exemplarLabels } as never)
     },
     /** Removes a series of an open label, whose process is gone. */
     forget<N extends MetricName>(name: N, labels: LabelsOf<N>): void {

@@ -25,8 +25,7 @@ export function ownFolder(folder: string, waitMs = 0): (() => void) | 'taken' {
 /** Files synced inside a folder are durable only when the folder's own entry is. */
 function makeFolder(folder: string): void {
   const first = mkdirSync(folder, { recursive: true })
-  if (first === undefined) return
-  for (let path = folder; path !== dirname(first); ) {
+  for (let path = folder; first !== undefined && path !== dirname(first); ) {
     path = dirname(path)
     const fd = openSync(path, 'r')
     fsyncSync(fd)

@@ -14,8 +14,7 @@ type TracingConfig = Config<
 
 /**
  * Starts OpenTelemetry for this process: traces to OTEL_EXPORTER_OTLP_ENDPOINT when set, else OTLP JSON lines in
- * DATA_DIR/traces. Metrics and logs do not use OpenTelemetry. Nothing is instrumented: lib/http.ts makes the spans of
- * requests, and each stage its own. Resolves with what exports the remaining spans and closes.
+ * DATA_DIR/traces. Metrics and logs do not use it. Resolves with what exports the remaining spans and closes.
  * @param environment the process's own, in which the SDK looks for more.
  */
 export async function startTracing(
@@ -44,9 +43,9 @@ export async function startTracing(
     'service.instance.id': config.INSTANCE,
   })
   // OTEL_RESOURCE_ATTRIBUTES adds what an operator wants on each span, and cannot rename the service.
-  const detectors = [resources.resourceAttributesEnvDetector]
+  const theirs = resources.detectResources({ detectors: [resources.resourceAttributesEnvDetector] })
   const sdk = new NodeSDK({
-    resource: resources.detectResources({ detectors }).merge(ours),
+    resource: theirs.merge(ours),
     autoDetectResources: false,
     spanProcessors: [new BatchSpanProcessor({ exporter, scheduledDelayMillis: flushMs })],
   })

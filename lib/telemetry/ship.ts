@@ -99,10 +99,7 @@ export function startShipping(
   return {
     /** That shipping is stalled: for too long nothing was sent and no error came. */
     stalled: pulse.stalled,
-    /**
-     * Ships the remaining entries for a limited time. `flushMs`: how long it tries a log server that does not answer; what
-     * is left stays in the journal.
-     */
+    /** Ships the remaining entries for a limited time. `flushMs`: how long it tries a log server that does not answer. */
     async stop(flushMs = 0): Promise<void> {
       triesUntil = performance.now() + flushMs
       stopping.abort()

@@ -75,7 +75,6 @@ export function openTraceFile(
         done({ code: ExportResultCode.FAILED, error: error as Error })
       }
     },
-    forceFlush: async () => {},
     shutdown: async () => closeSync(file),
   }
 }

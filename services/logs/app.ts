@@ -96,14 +96,13 @@ function wantedIn({ from, to, event, level }: Record<string, unknown>): Wanted {
 function addIngest(app: Express, { journal, log, metrics, token, clock }: LogServer): void {
   /** When each process sent last, the longest silent first. */
   const sentAt = new Map<string, number>()
+  const series = ['tintype_log_entries_total', 'tintype_log_bytes_total', 'tintype_log_lag_seconds'] as const
   /** Pods have new names: the series of those that are gone would grow for ever. */
   const endOldSeries = () => {
     for (const [stream, at] of sentAt) {
       if (performance.now() - at < dayMs) return
       sentAt.delete(stream)
-      metrics.forget('tintype_log_entries_total', { stream })
-      metrics.forget('tintype_log_bytes_total', { stream })
-      metrics.forget('tintype_log_lag_seconds', { stream })
+      for (const name of series) metrics.forget(name, { stream })
     }
   }
   let atOnce = 0

@@ -51,8 +51,7 @@ export async function timelineReport(folders: Folders, key: string, day?: string
     gapBefore.delete(timeOf(entry))
     return gapMs === undefined ? [line(entry)] : [`    … ${(gapMs / 1000).toFixed(0)} s`, line(entry)]
   })
-  const byPhoto = Map.groupBy(story.stages, ({ photo }) => photo)
-  for (const [photo, stages] of byPhoto)
+  for (const [photo, stages] of Map.groupBy(story.stages, ({ photo }) => photo))
     lines.push(
       `${photo}: ${stages.map(({ stage, fromMs, toMs }) => `${stage} ${((toMs - fromMs) / 1000).toFixed(3)} s`).join(' · ')}`,
     )

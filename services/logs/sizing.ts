@@ -27,7 +27,7 @@ export function sizing({ days: folder, samples, photos, streams }: Folders, toda
     fullDays: grown.length,
     counted: recent || grown === all ? 'disk' : 'logs',
     hours: recent?.hours ?? null,
-    ...(recent ? extrapolate(recent.daily, freeBytes) : forecast(grown, freeBytes)),
+    ...(recent ? estimate(freeBytes, recent.mean, recent.daily, unknown) : forecast(grown, freeBytes)),
     freeBytes,
     compressionRatio: newest ? compressionRatio(dayFile(folder, newest)) : null,
   }
@@ -89,10 +89,6 @@ export function forecast(bytes: number[], freeBytes: number): Forecast {
   return estimate(freeBytes, level, bytes, { low: growth(0.05), likely: growth(0.5), high: growth(0.95) })
 }
 
-/** Without a whole day: the growth since the first look goes on, at least as in the slowest part and at most as in the fastest. */
-const extrapolate = (daily: number[], freeBytes: number): Forecast =>
-  estimate(freeBytes, sum(daily) / daily.length, daily, unknown)
-
 /** `daily`: bytes of the days, or of parts of one, as bytes a day; likely are `level`, growing by `growth` a day. */
 function estimate(freeBytes: number, level: number, daily: number[], growth: Estimate): Forecast {
   const until = (bytes: number, slope: number | null) => daysToFill(freeBytes, bytes, slope ?? 0)
@@ -153,8 +149,8 @@ export async function sampleDisk({ samples: file, photos, streams }: Folders, no
   await rename(`${file}.draft`, file)
 }
 
-/** Bytes a day in each sixth of the last day's looks; undefined before these are of an hour. */
-function recentGrowth(all: Look[]): { hours: number; daily: number[] } | undefined {
+/** Bytes a day in each sixth of the last day's looks, which go on like their mean; undefined before these are of an hour. */
+function recentGrowth(all: Look[]): { hours: number; daily: number[]; mean: number } | undefined {
   const last = all.at(-1)
   const looks = all.filter(({ atMs }) => last && last.atMs - atMs < dayMs)
   const [first] = looks
@@ -165,7 +161,7 @@ function recentGrowth(all: Look[]): { hours: number; daily: number[] } | undefin
     const before = points[i] ?? first
     return ((bytes - before.bytes) / (atMs - before.atMs)) * dayMs
   })
-  return { hours: Math.floor((last.atMs - first.atMs) / hourMs), daily }
+  return { hours: Math.floor((last.atMs - first.atMs) / hourMs), daily, mean: sum(daily) / daily.length }
 }
 
 /** By how much each whole day filled the disk, of the days whose day before is known too. */

@@ -80,13 +80,15 @@ export function openServerJournal(folder: string) {
     const fresh = first > mark ? lines : lines.slice(mark + 1 - first)
     let bytes = 0
     for (let rest = fresh; rest[0]; ) {
-      const atMs = effectiveMs(rest[0].timestampMs, batch.clock, stream.file?.effectiveMs ?? 0)
-      if (stream.file?.day !== dayOf(atMs)) {
+      let atMs = effectiveMs(rest[0].timestampMs, batch.clock, stream.file?.effectiveMs ?? 0)
+      while (stream.file?.day !== dayOf(atMs)) {
         // What was not acknowledged comes again, now into another file.
         if (stream.file?.torn) await write(stream.file, Buffer.alloc(0))
-        const next = await create(folder, name, atMs, batch.clock.receivedMs, stream.file?.mark)
-        if (!next) return { full: dayOf(batch.clock.receivedMs) }
-        stream.file = next
+        const next = await create(folder, dayOf(atMs), name, stream.file?.mark)
+        if (next) stream.file = { ...next, effectiveMs: Math.max(next.effectiveMs, atMs) }
+        else if (dayOf(atMs) >= dayOf(batch.clock.receivedMs)) return { full: dayOf(atMs) }
+        // Entries of a past day with too many streams count for the start of the next: they would be refused for ever.
+        else atMs = (Math.floor(atMs / dayMs) + 1) * dayMs
       }
       const run = stamp(batch.body, rest, batch.clock, stream.file.effectiveMs)
       await write(stream.file, run.bytes)
@@ -169,30 +171,17 @@ async function write(file: File, bytes: Buffer): Promise<void> {
   file.torn = false
 }
 
-/**
- * The stream's file of the day of `atMs`, there for good before an entry in it is acknowledged. Of a day that has too many,
- * entries count for the start of the next one that has room, or they would be refused for ever. Undefined: not before tomorrow.
- */
-async function create(
-  folder: string,
-  name: string,
-  atMs: number,
-  nowMs: number,
-  mark = 0,
-): Promise<File | undefined> {
-  const path = join(folder, dayOf(atMs))
+/** The file is there for good before an entry in it is acknowledged; undefined when the day has too many. */
+async function create(folder: string, day: string, name: string, mark = 0): Promise<File | undefined> {
+  const path = join(folder, day)
   const file = `${name}.ndjson`
   await mkdir(path, { recursive: true })
   const names = await readdir(path)
-  if (names.length >= limits.logStreams.value && !names.includes(file)) {
-    const nextDayMs = Math.floor(atMs / dayMs) * dayMs + dayMs
-    return nextDayMs > nowMs ? undefined : create(folder, name, nextDayMs, nowMs, mark)
-  }
+  if (names.length >= limits.logStreams.value && !names.includes(file)) return undefined
   await appendFile(join(path, file), '')
   await syncFolder(path)
   await syncFolder(folder)
-  const found = await lookAt(join(path, file), name)
-  return { ...found, effectiveMs: Math.max(found.effectiveMs, atMs), mark }
+  return { ...(await lookAt(join(path, file), name)), mark }
 }
 
 /** The file of the stream's highest entry; what follows that line is cut. */

@@ -27,8 +27,7 @@ export async function timeline(folders: Folders, key: string, day?: string): Pro
 /** As in a published day: effective time, stream, sequence number. */
 function inOrder(entries: Entry[]): Entry[] {
   const keyed = entries.map(entry => ({ entry, ms: timeOf(entry), ...splitId(entry.id) }))
-  const byStream = (a: string, b: string) => (a < b ? -1 : a > b ? 1 : 0)
-  keyed.sort((a, b) => a.ms - b.ms || byStream(a.stream, b.stream) || a.seq - b.seq)
+  keyed.sort((a, b) => a.ms - b.ms || +(a.stream > b.stream) - +(a.stream < b.stream) || a.seq - b.seq)
   return keyed.map(({ entry }) => entry)
 }
 

@@ -51,13 +51,8 @@ async function check(folder: string, manifest: Manifest, all: Manifest[]) {
   if (hash.digest('hex') !== manifest.sha256) faults.push('its sha256 is not the manifest’s')
   if (entries !== manifest.entries) faults.push(`${entries} entries, ${manifest.entries} in the manifest`)
   const { day, revision } = manifest
-  return {
-    day,
-    revision,
-    entries,
-    faults,
-    missing: [...missing].map(([stream, ranges]) => ({ stream, ranges })),
-  }
+  const gaps = [...missing].map(([stream, ranges]) => ({ stream, ranges }))
+  return { day, revision, entries, faults, missing: gaps }
 }
 
 /** Checks the lines of a day, one after the other; `checkLine` gives what is wrong with one. */

@@ -200,6 +200,14 @@ describeWithParts('the timeline page', ['chromium'], ({ chromium: executablePath
     expect(await marks.count()).toBe(await entries.count())
     await marks.first().click()
     expect(await entries.first().locator('pre').isVisible()).toBe(true)
+    // A line can be selected to be copied.
+    const line = entries.nth(1).locator('summary')
+    await line.locator('time').dragTo(line.locator('strong'))
+    expect(await page.evaluate('getSelection().toString()')).toContain('.')
+    expect(await entries.nth(1).locator('pre').isVisible()).toBe(false)
+    await page.fill('#ask input', 'Photo 1')
+    await page.press('#ask input', 'Enter')
+    await page.getByText('Photo 1 is no session, photo or trace').waitFor()
     expect(problems).toEqual([])
     // A log server that is away, and a proxy that answers for it, are told apart.
     await page.route('**/recent.json', route => route.abort())

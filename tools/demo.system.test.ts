@@ -41,4 +41,5 @@ test('Ctrl-C ends the demo and removes everything', async () => {
   expect(output.trim().split('\n').at(-1)).toMatch(/stopped, everything is removed/)
   expect(existsSync(/in (\S+)/.exec(output)?.[1] ?? '')).toBe(false)
   expect(output).not.toContain('\u001b')
+  expect(output).toMatch(/open +http:\/\/localhost:\d+/)
 }, 200_000)

@@ -58,8 +58,8 @@ export async function demo(
     ends.push(() => tintype.stop())
     signal.throwIfAborted()
     const pages = tintype.endpoints.slo as string
-    tell(`open      ${pages} for the promises, ${tintype.address} to upload a photo yourself`)
-    openPage(pages)
+    tell(`open      ${byName(pages)} for the promises, ${byName(tintype.address)} to upload a photo yourself`)
+    openPage(byName(pages))
     const traffic = startTraffic(address ?? tintype.address, images, photosASecond)
     ends.push(() => traffic.stop())
     tell(
@@ -134,6 +134,9 @@ export async function demo(
     for (const end of [...ends, ...undo].toReversed()) await end()
   }
 }
+
+/** Cookies belong to a host name: at 127.0.0.1 the demo's session would replace that of a service of `npm start`. */
+const byName = (address: string) => address.replace('127.0.0.1', 'localhost')
 
 const because = (reason: string) => (reason ? `, because ${reason}` : '')
 

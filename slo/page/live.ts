@@ -1,5 +1,5 @@
 import { choices } from '@tintype/lib/page/browser/choices.ts'
-import { find, h } from '@tintype/lib/page/browser/dom.ts'
+import { find, h, write } from '@tintype/lib/page/browser/dom.ts'
 import { translate } from '@tintype/lib/page/browser/language.ts'
 import { showNavigation } from '@tintype/lib/page/browser/navigation.ts'
 import { get, type ObjectiveState, type State } from './api.ts'
@@ -51,9 +51,9 @@ function showState({ objectives, at, seenAt, begun }: State, page: Page, earlier
 }
 
 function show(lead: string, state = 'unknown', text = word('unknown')): void {
-  find('#lead').textContent = lead
+  write(find('#lead'), lead)
   find('#state').dataset.state = state
-  find('#state').textContent = text
+  write(find('#state'), text)
 }
 
 /** When the first numbers are shown: after the first whole minute and the evaluation that follows it. */

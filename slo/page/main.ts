@@ -138,5 +138,6 @@ document.documentElement.dataset.ready = 'true'
 // The charts are canvases, which keep their size and colours.
 addEventListener('resize', () => drawStages())
 matchMedia('(prefers-color-scheme: dark)').addEventListener('change', () => drawStages())
+find('#choices').addEventListener('change', () => drawStages())
 setInterval(() => void refreshRelease().catch(() => {}), refreshMs)
 setInterval(() => void refreshStages().catch(() => {}), 4 * refreshMs)

@@ -202,6 +202,21 @@ describeWithParts('the pages of slo in each state', ['chromium'], ({ chromium: e
     expect(await charts()).toBe(stages.stages.length)
   })
 
+  test('charts take the colours that are chosen at once', async () => {
+    shown = 'burning'
+    await open('', 'en', 1024)
+    const drawn = () =>
+      page
+        .locator('#stages canvas')
+        .first()
+        .evaluate(canvas => canvas.toDataURL())
+    const light = await drawn()
+    await page.getByLabel('Colours').selectOption('dark')
+    expect(await drawn()).not.toBe(light)
+    await page.getByLabel('Colours').selectOption('system')
+    expect(await drawn()).toBe(light)
+  })
+
   test('a time that is days away has its date', async () => {
     expect(await textOf('a month', '', '.card')).toContain('gone at 2026-12-')
     expect(await textOf('a month', '', '#alerts td a')).toBe('2026-11-24 10:30')

@@ -1,50 +1,38 @@
+import { choiceOf, choose } from './cookies.ts'
 import { h } from './dom.ts'
-import { keep, kept } from './kept.ts'
 import { language, speak } from './language.ts'
+import texts from './words.json' with { type: 'json' }
 
-const words = speak({
-  en: { theme: 'Colours', system: 'as the system', light: 'light', dark: 'dark', language: 'Language' },
-  ko: { theme: '색', system: '시스템 설정', light: '밝게', dark: '어둡게', language: '언어' },
-})
+const words = speak(texts)
 
-/** The choices of language and of light, dark or the system's colours, both kept in this browser. */
+/** The choices of language and of light, dark or the system's colours, both for all pages of this host. */
 export function choices(): HTMLElement {
-  const theme = kept('theme') ?? 'system'
-  apply(theme)
+  // Renewed at each visit: Safari keeps a script's cookie for a week.
+  for (const name of ['theme', 'language']) choose(name, choiceOf(name))
   const { system, light, dark } = words
   return h(
     'div',
     { class: 'choices' },
     choice(words.language, { en: 'English', ko: '한국어' }, language, speakFromNowOn),
-    choice(words.theme, { system, light, dark }, theme, value => {
-      keep('theme', value)
-      apply(value)
+    choice(words.theme, { system, light, dark }, choiceOf('theme') ?? 'system', value => {
+      choose('theme', value === 'system' ? undefined : value)
+      document.documentElement.dataset.theme = value
     }),
   )
 }
 
-function choice(
-  label: string,
-  options: Record<string, string>,
-  current: string,
-  chosen: (value: string) => void,
-): HTMLElement {
-  const select = h('select', { change: () => chosen(select.value) })
+function choice(label: string, options: Record<string, string>, now: string, use: (value: string) => void) {
+  const select = h('select', { change: () => use(select.value) })
   for (const [value, text] of Object.entries(options))
-    select.append(h('option', { value, selected: value === current }, text))
+    select.append(h('option', { value, selected: value === now }, text))
   return h('label', {}, `${label} `, select)
 }
 
 /** Words are chosen when the page is loaded. An address with another language would win over the choice. */
 function speakFromNowOn(value: string): void {
   const address = new URL(location.href)
-  if (keep('language', value)) address.searchParams.delete('lang')
+  if (choose('language', value)) address.searchParams.delete('lang')
   else address.searchParams.set('lang', value)
   if (address.href === location.href) location.reload()
   else location.replace(address)
-}
-
-/** The stylesheet's colours are light-dark() pairs, and it sets the colour scheme by this attribute. */
-function apply(theme: string): void {
-  document.documentElement.dataset.theme = theme
 }

@@ -40,6 +40,14 @@ export function find<E extends HTMLElement = HTMLElement>(selector: string): E {
   return element
 }
 
+const written = new WeakMap<Element, string>()
+
+/** Sets a text unless it was set before: selections and translations stay, and live regions are not announced again. */
+export function write(element: Element, text: string): void {
+  if (written.get(element) !== text) element.textContent = text
+  written.set(element, text)
+}
+
 /** Replaces what an element contains. What was unfolded stays so, and the focus keeps its place. */
 export function redraw(element: HTMLElement, ...content: (Node | string)[]): void {
   const folds = () => [...element.querySelectorAll('details')]

@@ -1,20 +1,20 @@
-import { kept } from './kept.ts'
+import { choiceOf } from './cookies.ts'
 
 type Language = 'en' | 'ko'
 
 const firstKnown = (names: readonly string[]): Language | undefined =>
-  names.map(name => name.slice(0, 2)).find(name => name === 'en' || name === 'ko')
+  names.map(name => name.split('-')[0]).find(name => name === 'en' || name === 'ko')
 
 const asked = firstKnown([new URLSearchParams(location.search).get('lang') ?? ''])
-const chosen = asked ?? firstKnown([kept('language') ?? ''])
+const chosen = asked ?? firstKnown([choiceOf('language') ?? ''])
 
 /** `?lang=`, else the language chosen before, else the browser's first language that the page has, else English. */
 export const language: Language = chosen ?? firstKnown(navigator.languages) ?? 'en'
 
-/** The address of a page with the chosen language, which a browser keeps by origin: a page on another port has none. */
+/** The address of a page with the chosen language, which a browser keeps by host: a page of another host has none. */
 export function inLanguage(address: string): string {
   const url = new URL(address, location.href)
-  const carried = url.origin === location.origin ? asked : chosen
+  const carried = url.hostname === location.hostname ? asked : chosen
   if (carried) url.searchParams.set('lang', carried)
   return url.href
 }

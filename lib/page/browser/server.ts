@@ -12,11 +12,7 @@ export function noteClock(date: string | null): void {
 export const serverNow = (): number => Date.now() + offsetMs
 
 /** A request to the page's server. @throws when it does not answer, or not in time. */
-export async function request(
-  address: string,
-  init: RequestInit = {},
-  timeoutMs = 10_000,
-): Promise<Response> {
+export async function request(address: string, init: RequestInit = {}, timeoutMs = 10_000) {
   const response = await fetch(address, { ...init, signal: AbortSignal.timeout(timeoutMs) })
   noteClock(response.headers.get('date'))
   return response

@@ -1,17 +1,11 @@
 /** A time without entries. */
 export type Gap = { fromMs: number; toMs: number }
-export type Axis = {
-  x(ms: number): number
-  /** Quiet times, each drawn as wide as every other. */
-  gaps: (Gap & { x: number; width: number })[]
-  /** Times to write below: where a stretch begins, and the end. */
-  ticks: { ms: number; x: number }[]
-}
+export type Axis = ReturnType<typeof axisOf>
 
 const gapWidth = 44
 
-/** A time axis from 0 to `width` on which what happened has the room, and quiet times only a strip. */
-export function axisOf(fromMs: number, toMs: number, gaps: readonly Gap[], width: number): Axis {
+/** A time axis from 0 to `width`: quiet times are only a strip. `ticks`, written below, begin its stretches and end it. */
+export function axisOf(fromMs: number, toMs: number, gaps: readonly Gap[], width: number) {
   const quietMs = gaps.reduce((sum, gap) => sum + gap.toMs - gap.fromMs, 0)
   // At least a millisecond, for a story of one entry.
   const busyMs = Math.max(1, toMs - fromMs - quietMs)

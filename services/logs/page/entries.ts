@@ -39,7 +39,7 @@ function describe(entry: Entry, ms: number): HTMLElement {
     { id: anchorOf(entry) },
     h(
       'summary',
-      {},
+      { click: staysWhenSelected },
       h('time', time, `${preciseTime(ms)}${effective ? ' ~' : ''}`),
       h('span', { class: 'soft' }, serviceOf(entry)),
       h('strong', { 'data-level': level }, name),
@@ -54,6 +54,11 @@ function describe(entry: Entry, ms: number): HTMLElement {
       ...(typeof trace === 'string' ? [link(words.trace, trace)] : []),
     ),
   )
+}
+
+/** Text of the line is selected with the mouse, to be copied: that unfolds nothing. */
+const staysWhenSelected = (event: MouseEvent): void => {
+  if (event.detail > 0 && getSelection()?.isCollapsed === false) event.preventDefault()
 }
 
 const link = (text: string, key: string) => h('a', { href: entriesOf(key) }, text)

@@ -1,5 +1,5 @@
 import { choices } from '@tintype/lib/page/browser/choices.ts'
-import { find, h } from '@tintype/lib/page/browser/dom.ts'
+import { find, h, write } from '@tintype/lib/page/browser/dom.ts'
 import { duration, fillIn, translate } from '@tintype/lib/page/browser/language.ts'
 import { showNavigation } from '@tintype/lib/page/browser/navigation.ts'
 import { type Entry, isTimelineKey, type SizingAnswer, type Story, timeOf } from './api.ts'
@@ -9,6 +9,8 @@ import { showRecent } from './show-recent.ts'
 import { showSizing } from './show-sizing.ts'
 import { entriesOf, getJson, words } from './words.ts'
 
+/** Interval of reading the sizes again: a page may stay open past midnight. */
+const sizingMs = 300_000
 const lead = find('#lead')
 const chart = find('#chart')
 const input = find<HTMLInputElement>('#ask input')
@@ -32,7 +34,10 @@ if (isKey) void search(key)
 else if (key) lead.textContent = fillIn(words.noKey, { key })
 else input.focus()
 showRecent(key ? undefined : lead)
-getJson<SizingAnswer>('sizing.json').then(showSizing, error => find('#forecast').append(error.message))
+const readSizing = () =>
+  getJson<SizingAnswer>('sizing.json').then(showSizing, ({ message }) => write(find('#forecast'), message))
+void readSizing()
+setInterval(readSizing, sizingMs)
 
 async function search(key: string): Promise<void> {
   lead.textContent = words.searching

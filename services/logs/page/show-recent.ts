@@ -1,4 +1,4 @@
-import { find, h, redraw } from '@tintype/lib/page/browser/dom.ts'
+import { find, h, redraw, write } from '@tintype/lib/page/browser/dom.ts'
 import { duration, fillIn } from '@tintype/lib/page/browser/language.ts'
 import { type Recent, type RecentRow, recentLists } from './api.ts'
 import { entriesOf, getJson, wordFor, words } from './words.ts'
@@ -21,11 +21,9 @@ export function showRecent(lead: HTMLElement | undefined): void {
       shown = now
       find('#keys').replaceChildren(...optionsOf(recent))
       redraw(find('#recent'), ...sectionsOf(recent))
-      const text = sentence(recent)
-      // Unchanged text must not be set again: screen readers would announce it each time.
-      if (lead && lead.textContent !== text) lead.textContent = text
+      if (lead) write(lead, sentence(recent))
     } catch (error) {
-      if (lead) lead.textContent = (error as Error).message
+      if (lead) write(lead, (error as Error).message)
       shown = ''
     }
   }

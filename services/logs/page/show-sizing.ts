@@ -1,4 +1,4 @@
-import { find, h } from '@tintype/lib/page/browser/dom.ts'
+import { find, h, write } from '@tintype/lib/page/browser/dom.ts'
 import { duration, fillIn, language } from '@tintype/lib/page/browser/language.ts'
 import { serverNow } from '@tintype/lib/page/browser/server.ts'
 import { type SizingAnswer, sizeText } from './api.ts'
@@ -15,7 +15,7 @@ export function showSizing(sizing: SizingAnswer): void {
   const { days, today } = sizing
   const { logsDays: logs, revisionsDays: revisions } = sizing.keep
   const sentences = [ofToday(sizing), ...forecast(sizing), fillIn(words.kept, { logs, revisions })]
-  find('#forecast').textContent = sentences.join(' ').trim()
+  write(find('#forecast'), sentences.join(' ').trim())
   const largest = Math.max(today?.bytes ?? 0, ...days.map(day => day.bytes))
   const rows = days.map(day => {
     const perSession = `${bytes(day.sessions.p50)}, ${bytes(day.sessions.p99)}`
@@ -68,12 +68,11 @@ function forecast(sizing: SizingAnswer): string[] {
   const until = low === high ? range.likely : fillIn(words.range, range)
   const text = counted === 'disk' ? words.forecastOfDisk : words.forecastOfLogs
   const values = { daily: bytes(bytesPerDay ?? 0), free: bytes(freeBytes), days: until }
+  const compressed = { ratio: ratio.format(compressionRatio ?? 0) }
   return [
     bytesPerDay === null ? words.noForecast : fillIn(text, values),
     ...(hours === null ? [] : [fillIn(words.extrapolated, { hours: number.format(hours) })]),
-    ...(compressionRatio === null
-      ? []
-      : [fillIn(words.compresses, { ratio: ratio.format(compressionRatio) })]),
+    ...(compressionRatio === null ? [] : [fillIn(words.compresses, compressed)]),
   ]
 }
 

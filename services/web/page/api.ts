@@ -4,7 +4,6 @@ import { noteClock, request, serverNow } from '@tintype/lib/page/browser/server.
 
 /** The server's stages in order, in seconds in `GET /photos/{id}`. */
 export const serverStages = ['receive', 'wait', 'convert', 'store'] as const
-type ServerStage = (typeof serverStages)[number]
 
 export type Photo = {
   id: string
@@ -14,7 +13,7 @@ export type Photo = {
   promiseBy: string
   kept?: boolean
   damaged?: true
-  stages: Partial<Record<ServerStage, number>>
+  stages: Partial<Record<(typeof serverStages)[number], number>>
 }
 
 /** A problem of RFC 9457, or a code of the page when there was no response. */
@@ -26,7 +25,7 @@ type Answer =
   | { kind: 'busy'; seconds: number }
   /** Without a problem the response is not web's: a proxy refused the photo. */
   | { kind: 'refused'; status: number; problem?: PageProblem }
-  | { kind: 'unreachable' }
+  | { kind: 'unreachable'; copy?: Blob }
   /** The file was changed, moved or deleted after it had been chosen. */
   | { kind: 'unreadable' }
   | { kind: 'cancelled' }
@@ -71,7 +70,7 @@ const stallMs = 60_000
  * @param onProgress the share sent, 0 to 1.
  */
 export function sendPhoto(
-  file: File,
+  file: Blob,
   headers: Record<string, string>,
   onProgress: (share: number) => void,
   signal: AbortSignal,
@@ -79,7 +78,9 @@ export function sendPhoto(
   const begunAt = performance.now()
   return new Promise(resolve => {
     const xhr = new XMLHttpRequest()
+    let sent = 0
     const progress = (share: number) => {
+      sent = share
       // Counted from the beginning of the request, and set by the first bytes: a browser sends six requests at once.
       xhr.timeout = performance.now() - begunAt + stallMs
       onProgress(share)
@@ -91,16 +92,17 @@ export function sendPhoto(
     xhr.upload.onprogress = ({ loaded, total }) => progress(total > 0 ? loaded / total : 1)
     xhr.upload.onload = () => progress(1)
     xhr.onload = () => resolve(answerOf(xhr))
-    const unreachable = () => resolve({ kind: 'unreachable' })
-    // A file that cannot be read fails as a lost connection does.
+    // A file that cannot be read fails as a lost connection does. One of Android's photo picker can be read, but not sent.
     xhr.onerror = () =>
-      file
-        .slice(0, 1)
-        .arrayBuffer()
-        .then(unreachable, () => resolve({ kind: 'unreadable' }))
-    xhr.ontimeout = unreachable
-    xhr.onabort = () => resolve({ kind: 'cancelled' })
-    signal.addEventListener('abort', () => xhr.abort(), { once: true })
+      file.arrayBuffer().then(
+        bytes => resolve({ kind: 'unreachable', copy: new Blob([bytes], { type: file.type }) }),
+        () => resolve({ kind: 'unreadable' }),
+      )
+    xhr.ontimeout = () => resolve({ kind: 'unreachable' })
+    // Browsers, too, abort requests: when a page is left, or by their button to stop loading.
+    xhr.onabort = () => resolve({ kind: signal.aborted ? 'cancelled' : 'unreachable' })
+    // A photo that was sent whole may be accepted by now. The answer says which one is to be deleted.
+    signal.addEventListener('abort', () => sent === 1 || xhr.abort(), { once: true })
     if (signal.aborted) resolve({ kind: 'cancelled' })
     else xhr.send(file)
   })

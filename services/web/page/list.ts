@@ -1,5 +1,5 @@
+import { takesCookies } from '@tintype/lib/page/browser/cookies.ts'
 import { find } from '@tintype/lib/page/browser/dom.ts'
-import { takesCookies } from '@tintype/lib/page/browser/kept.ts'
 import { announce } from './announce.ts'
 import { deletePhoto, fetchPhotos, type Photo, reportExperience } from './api.ts'
 import { finished, type Item, itemName, lookOf, underWay } from './item.ts'
@@ -42,6 +42,8 @@ const send = uploader({
     const known = withPhoto(photo.id)
     if (known && known !== item) drop(known)
     remember(photo.id, { name: upload.name, traceId: upload.traceId })
+    // A pasted photo or one of a phone's camera stays in memory while its file is held, as listeners of `cancel` do, too.
+    Object.assign(upload, { file: undefined, cancel: new AbortController() })
     merge(item, known?.photo ?? early.get(photo.id) ?? photo)
     early.delete(photo.id)
     changed()
@@ -84,11 +86,12 @@ const actions: Actions = {
 
 /** Sends chosen files, or shows at once why not. A file that continues an interrupted upload takes its row. */
 export function add(files: readonly File[]): void {
+  const remembersPhotos = takesCookies()
   for (const file of files) {
     const old = items().find(({ upload }) => upload?.state.is === 'interrupted' && isSame(upload, file))
     if (old) drop(old)
     const upload = newUpload(file, old?.upload?.key)
-    if (!takesCookies()) upload.state = refusal(words.noCookies)
+    if (!remembersPhotos) upload.state = refusal(words.noCookies)
     else if (file.size > maxUploadBytes)
       upload.state = refusal(say('tooLarge', { bytes: file.size, most: maxUploadBytes }))
     insert({ upload }, actions)
@@ -173,7 +176,14 @@ export const unfinished = (): boolean => items().some(underWay)
 export async function refresh(): Promise<void> {
   // Read before the request: a photo that is accepted meanwhile is not in the list.
   const before = items().flatMap(({ photo }) => photo?.id ?? [])
-  const { photos, next } = await fetchPhotos()
+  let { photos, next } = await fetchPhotos()
+  // Down to the last unfinished one: a hidden tab misses events, also of photos that are further down by now.
+  const isBelow = ({ photo }: Item) => photo && !finished(photo) && photo.id > (photos.at(-1)?.id ?? '')
+  while (next !== null && items().some(isBelow)) {
+    const page = await fetchPhotos(next)
+    photos = [...photos, ...page.photos]
+    next = page.next
+  }
   const oldest = photos.at(-1)?.id ?? ''
   const listedIds = new Set(photos.map(({ id }) => id))
   for (const id of before) {
@@ -194,9 +204,19 @@ async function showOlder(): Promise<void> {
   changed()
 }
 
-/** Uploads that a reload of this tab interrupted. Their files must be chosen again, because the page lost the bytes. */
+/** Tabs ask each other by null which uploads they send, and answer with their keys. */
+const tabs = new BroadcastChannel('tintype-uploads')
+tabs.onmessage = ({ data: keys }: MessageEvent<string[] | null>) => {
+  if (!keys) return tabs.postMessage(sending().flatMap(({ file, key }) => (file ? key : [])))
+  for (const item of items())
+    if (item.upload?.state.is === 'interrupted' && keys.includes(item.upload.key)) drop(item)
+  changed()
+}
+
+/** Uploads that a reload interrupted: the page lost their bytes. A duplicate of a tab has those that the first still sends. */
 export function showInterrupted(): void {
   for (const kept of unsent()) insert({ upload: newUpload(kept, kept.key) }, actions)
+  tabs.postMessage(null)
 }
 
 find('#older').addEventListener('click', () => void showOlder().catch(() => {}))

@@ -33,9 +33,7 @@ export function live(connected: (yes: boolean) => void): void {
     openedAt = performance.now()
     source = new EventSource('events')
     // The list is read after the stream is open, so that no change in between is missed.
-    source.onopen = () => void read()
-    source.onerror = () => void read()
-    source.addEventListener('reset', () => void read())
+    for (const name of ['open', 'error', 'reset']) source.addEventListener(name, () => void read())
     source.addEventListener('photo', ({ data }) => {
       const change: Photo | { id: string; state: 'deleted' } = JSON.parse(data)
       if (change.state === 'deleted') deleted(change.id)
@@ -54,7 +52,7 @@ export function live(connected: (yes: boolean) => void): void {
   }
 
   document.addEventListener('visibilitychange', () => (document.hidden ? source?.close() : open()))
-  addEventListener('online', open)
+  addEventListener('online', () => document.hidden || open())
   addEventListener('offline', () => connected(false))
   setInterval(check, 500)
   if (!document.hidden) open()

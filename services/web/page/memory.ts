@@ -1,5 +1,3 @@
-import { keep, kept } from '@tintype/lib/page/browser/kept.ts'
-
 /** Facts about a photo that only this browser keeps: file name and times. */
 type Memory = {
   name?: string
@@ -15,9 +13,18 @@ const maxRemembered = 1_000
 let text = ''
 let photos = new Map<string, Memory>()
 
+/** Undefined where the browser refuses cookies, and any use of its storage throws, or where no space is left. */
+function attempt<T>(use: () => T): T | undefined {
+  try {
+    return use()
+  } catch {
+    return undefined
+  }
+}
+
 /** Parsed again only when another tab has changed it: rows ask four times a second. */
 function all(): Map<string, Memory> {
-  const now = kept('photos') ?? text
+  const now = attempt(() => localStorage.getItem('photos')) ?? text
   if (now !== text) [text, photos] = [now, new Map(parse<[string, Memory]>(now, Array.isArray))]
   return photos
 }
@@ -33,7 +40,7 @@ function parse<T>(json: string, isOurs: (each: Partial<T> | null) => boolean): T
 
 function write(): void {
   text = JSON.stringify([...photos].slice(-maxRemembered))
-  keep('photos', text)
+  attempt(() => localStorage.setItem('photos', text))
 }
 
 export const recall = (id: string): Memory => all().get(id) ?? {}
@@ -51,12 +58,12 @@ export function forget(id: string): void {
 export type Unsent = { key: string; name: string; size: number; lastModified: number }
 
 export const unsent = (): Unsent[] =>
-  parse<Unsent>(kept('unsent', 'sessionStorage') ?? '', each => typeof each?.name === 'string')
+  parse<Unsent>(attempt(() => sessionStorage.getItem('unsent')) ?? '', each => typeof each?.name === 'string')
 let keptUnsent = ''
 
 /** Called at every progress of an upload, and written only when the uploads are others. */
 export function keepUnsent(uploads: Unsent[]): void {
   const text = JSON.stringify(uploads)
-  if (text !== keptUnsent) keep('unsent', text, 'sessionStorage')
+  if (text !== keptUnsent) attempt(() => sessionStorage.setItem('unsent', text))
   keptUnsent = text
 }

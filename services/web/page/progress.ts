@@ -21,7 +21,7 @@ export function showProgress(items: readonly Item[]): void {
   bar.value = all.reduce((sum, item) => sum + shareOf(item), 0)
   const ready = all.filter(({ photo }) => photo?.state === 'ready').length
   const failed = all.filter(isOver).length - ready
-  find('#overall span').textContent = say('overall', { ready, of: all.length, failed })
+  find('#overall span').textContent = all.length < 2 ? '' : say('overall', { ready, of: all.length, failed })
 }
 
 /** A sent photo counts as half done. */

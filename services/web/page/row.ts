@@ -1,4 +1,4 @@
-import { h } from '@tintype/lib/page/browser/dom.ts'
+import { h, write } from '@tintype/lib/page/browser/dom.ts'
 import { type Item, itemName, lookOf } from './item.ts'
 import { journey } from './journey.ts'
 import { say, words } from './words.ts'
@@ -54,19 +54,12 @@ export function photoRow(item: Item, actions: Actions): { element: HTMLElement; 
   }
 }
 
-/** A text that stays the same is not replaced, so that a selection in it stays. */
-function write(element: HTMLElement, text: string): void {
-  if (element.textContent !== text) element.textContent = text
-}
-
 function controls(item: Item, actions: Actions): HTMLElement[] {
   const name = itemName(item)
-  const button = (action: string, click: () => void) =>
-    h(
-      'button',
-      { class: 'quiet', type: 'button', 'aria-label': say('label', { action, name }), click },
-      action,
-    )
+  const button = (action: string, click: () => void) => {
+    const label = say('label', { action, name })
+    return h('button', { class: 'quiet', type: 'button', 'aria-label': label, click }, action)
+  }
   const remove = (action = words.remove) => button(action, () => actions.cancel(item))
   switch (item.photo?.state ?? item.upload?.state.is) {
     case 'ready':
@@ -98,15 +91,23 @@ function download({ photo }: Item, name: string): HTMLElement {
 
 /** Asks for confirmation before it deletes. Losing focus cancels the question. */
 function deleteButton(item: Item, name: string, actions: Actions): HTMLElement {
+  // Kept apart from the button's text, which a browser may have translated.
+  let shown = ''
   const ask = (action: string) => {
+    shown = action
     element.textContent = action
     element.setAttribute('aria-label', say('label', { action, name }))
   }
-  const click = async () => {
-    if (element.textContent === words.delete) ask(words.reallyDelete)
+  const click = async ({ detail }: MouseEvent) => {
+    // The second click of a double click comes before anyone has read the question.
+    if (detail > 1) return
+    if (shown === words.delete) ask(words.reallyDelete)
     else if (!(await actions.remove(item))) ask(words.notDeleted)
   }
-  const element = h('button', { class: 'quiet', type: 'button', click, blur: () => ask(words.delete) })
+  // Enter that is held down clicks again and again.
+  const keydown = (event: KeyboardEvent) => event.repeat && event.preventDefault()
+  const blur = () => ask(words.delete)
+  const element = h('button', { class: 'quiet', type: 'button', click, keydown, blur })
   ask(words.delete)
   return element
 }
@@ -136,23 +137,16 @@ async function showPicture(item: Item, place: HTMLElement, panel: HTMLElement, a
   place.replaceChildren(open)
 }
 
-/** Delays of retries for a picture that did not load, for about as long as a lost connection lasts. */
-const pictureTries = 60
-const pictureRetryMs = 2_000
+/** Pauses before a picture that did not load is asked for again. */
+const firstPauseMs = 2_000
+const longestPauseMs = 30_000
 
-/** Undefined when it did not load, or when its row was removed. */
+/** Undefined when its row was removed before it loaded. */
 async function load(src: string, place: HTMLElement): Promise<HTMLImageElement | undefined> {
-  for (let attempt = 1; attempt <= pictureTries; attempt++) {
+  for (let pauseMs = firstPauseMs; ; pauseMs = Math.min(2 * pauseMs, longestPauseMs)) {
     const image = h('img', { src, alt: '' })
-    if (
-      await image.decode().then(
-        () => true,
-        () => false,
-      )
-    )
-      return image
-    await new Promise(resolve => setTimeout(resolve, pictureRetryMs))
+    if (!(await image.decode().catch(() => 'failed'))) return image
+    await new Promise(resolve => setTimeout(resolve, pauseMs))
     if (!place.isConnected) return undefined
   }
-  return undefined
 }

@@ -27,9 +27,8 @@ export function insert(item: Item, actions: Actions): void {
 
 /** Ids sort newest first: the row before which a photo's row belongs is the first one with a larger id. */
 function placeOf({ id }: Photo): Element | null {
-  const [next] = items()
-    .filter(({ photo }) => photo && photo.id > id)
-    .sort((one, other) => ((one.photo?.id ?? '') < (other.photo?.id ?? '') ? -1 : 1))
+  const larger = items().flatMap(({ photo }) => (photo && photo.id > id ? photo.id : []))
+  const next = withPhoto(larger.sort()[0] ?? '')
   return (next && rows.get(next)?.element) ?? null
 }
 

@@ -1,4 +1,4 @@
-import { find, h } from '@tintype/lib/page/browser/dom.ts'
+import { find, h, write } from '@tintype/lib/page/browser/dom.ts'
 import { inLanguage } from '@tintype/lib/page/browser/language.ts'
 import { pageAddresses } from '@tintype/lib/page/browser/navigation.ts'
 import { serverNow } from '@tintype/lib/page/browser/server.ts'
@@ -18,13 +18,13 @@ export function showStatus(): (connected: boolean) => void {
   let reached = true
   const show = () => {
     const shown = describe(last, reached)
-    find('#state').textContent = shown.lead
+    write(find('#state'), shown.lead)
     find('#state').dataset.state = shown.state
     find('#budget').hidden = shown.short === ''
     const summary = find('#status')
     summary.dataset.state = shown.state
-    summary.textContent = shown.short
-    find('#budget p').textContent = shown.budget
+    write(summary, shown.short)
+    write(find('#budget p'), shown.budget)
   }
   const read = async () => {
     last = (await fetchStatus()) ?? last

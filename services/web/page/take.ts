@@ -16,15 +16,11 @@ export function takeFiles(add: (files: File[]) => void): void {
 
 function takeDrops(add: (files: File[]) => void): void {
   const place = find('#drop')
-  let ownDrag = false
-  // A thumbnail that is dragged carries itself as a file, too.
-  addEventListener('dragstart', () => {
-    ownDrag = true
-  })
-  addEventListener('dragend', () => {
-    ownDrag = false
-  })
-  const carriesFiles = (event: DragEvent) => !ownDrag && event.dataTransfer?.types.includes('Files')
+  // A thumbnail that is dragged carries itself as a file, too. It is marked by a type of its own.
+  const own = 'application/x-tintype'
+  addEventListener('dragstart', ({ dataTransfer }) => dataTransfer?.setData(own, 'photo'))
+  const carriesFiles = ({ dataTransfer }: DragEvent) =>
+    dataTransfer?.types.includes('Files') && !dataTransfer.types.includes(own)
   addEventListener('dragover', event => {
     if (!carriesFiles(event)) return
     event.preventDefault()
@@ -43,6 +39,7 @@ function takeDrops(add: (files: File[]) => void): void {
       folder: folderOf(item.webkitGetAsEntry()),
     }))
     add(dropped.flatMap(({ file, folder }) => (file && !folder ? file : [])))
+    find('#taken').textContent = ''
     for (const { folder } of dropped) if (folder) void addFolder(folder, add)
   })
 }
@@ -60,10 +57,10 @@ type Found = { photos: File[]; others: number; cut: boolean }
 /** The photos of a folder and its subfolders. Other files are skipped and counted. */
 async function addFolder(folder: FileSystemDirectoryEntry, add: (files: File[]) => void): Promise<void> {
   const found: Found = { photos: [], others: 0, cut: false }
-  await search(folder, found)
+  await search(folder, found).catch(() => found.others++)
   const { photos, others, cut } = found
   const text = say('folder', { photos: photos.length, name: folder.name, others, most: cut ? most : 0 })
-  find('#taken').textContent = text
+  find('#taken').append(`${text} `)
   announce(text)
   add(photos)
 }
@@ -72,24 +69,23 @@ async function search(folder: FileSystemDirectoryEntry, found: Found): Promise<v
   const reader = folder.createReader()
   // A reader returns a hundred entries at a time, and none at the end.
   for (;;) {
-    const entries = await new Promise<FileSystemEntry[]>(resolve =>
-      reader.readEntries(resolve, () => resolve([])),
-    )
+    const entries = await new Promise<FileSystemEntry[]>((...callbacks) => reader.readEntries(...callbacks))
     if (entries.length === 0) return
     for (const entry of entries) {
       found.cut ||= found.photos.length === most || found.others === mostOthers
       if (found.cut) return
       const inner = folderOf(entry)
-      if (inner) await search(inner, found)
-      else await take(entry as FileSystemFileEntry, found)
+      const taken = inner ? search(inner, found) : take(entry as FileSystemFileEntry, found)
+      // What cannot be read is counted with the others.
+      await taken.catch(() => found.others++)
     }
   }
 }
 
 async function take(entry: FileSystemFileEntry, found: Found): Promise<void> {
-  const file = await new Promise<File | undefined>(resolve => entry.file(resolve, () => resolve(undefined)))
+  const file = await new Promise<File>((...callbacks) => entry.file(...callbacks))
   // Files that a system hides: .DS_Store, and ._IMG_1.jpg beside each photo that macOS copied to another file system.
-  if (!file || file.name.startsWith('.')) return
+  if (file.name.startsWith('.')) return
   const accepted = find<HTMLInputElement>('#choose').accept.split(',')
   // Some systems have no media type for HEIC, so its file extensions are accepted too.
   if (accepted.includes(file.type) || accepted.includes(file.name.toLowerCase().replace(/.*(?=\.)/, '')))

@@ -1,10 +1,10 @@
-import { type PageProblem, type Photo, sendPhoto } from './api.ts'
+import { fetchPhotos, type PageProblem, type Photo, sendPhoto } from './api.ts'
 import type { Unsent } from './memory.ts'
 import { say, words } from './words.ts'
 
 export type Upload = Unsent & {
-  /** Absent after a reload of the tab, until the file is chosen again. */
-  file?: File
+  /** Undefined after a reload of the tab, until the file is chosen again, and once the photo was accepted. */
+  file: Blob | undefined
   traceId: string
   /** performance.now() of the click, drop or paste. */
   chosenAt: number
@@ -20,7 +20,7 @@ export type Upload = Unsent & {
 
 /** Concurrent uploads. Two tabs share the six connections that a browser opens, and need some for events and pictures. */
 const sendingAtOnce = 2
-/** With the pauses below, retries go on for about ten minutes. */
+/** About ten minutes with the pauses below. Then an upload is given up, but only if the service answers other requests. */
 const maxTries = 25
 const longestPauseSeconds = 30
 
@@ -36,7 +36,7 @@ export const newUpload = (of: File | Unsent, key = hex(16)): Upload => ({
   name: of.name,
   size: of.size,
   lastModified: of.lastModified,
-  ...(of instanceof File && { file: of }),
+  file: of instanceof File ? of : undefined,
   traceId: hex(16),
   chosenAt: performance.now(),
   state: { is: of instanceof File ? 'waiting' : 'interrupted' },
@@ -80,28 +80,28 @@ export function uploader(listener: Listener): (upload: Upload) => void {
 }
 
 async function deliver(upload: Upload, listener: Listener): Promise<void> {
-  const { signal } = upload.cancel
+  const { key, traceId, cancel } = upload
+  const { signal } = cancel
   const become = (state: Upload['state']) => {
     upload.state = state
     if (!signal.aborted) listener.changed(upload)
   }
   for (let attempt = 1; !signal.aborted; attempt++) {
     become({ is: 'sending', share: 0 })
-    const answer = await attemptOnce(upload, share => become({ is: 'sending', share }))
+    const headers = { 'Idempotency-Key': key, traceparent: `00-${traceId}-${hex(8)}-01` }
+    const progress = (share: number) => become({ is: 'sending', share })
+    const answer = await sendPhoto(upload.file as Blob, headers, progress, signal)
     if (answer.kind === 'accepted') return listener.accepted(upload, answer.photo)
     if (answer.kind === 'refused') return become(refused(answer))
     if (answer.kind === 'unreadable') return become(refusal(words.unreadable))
     if (answer.kind === 'cancelled') return
-    if (attempt === maxTries) return become({ is: 'given-up' })
+    const isReached = attempt >= maxTries && (await fetchPhotos().catch(() => false))
+    if (isReached) return become({ is: 'given-up' })
+    if (answer.kind === 'unreachable') upload.file = answer.copy ?? upload.file
     const seconds = answer.kind === 'busy' ? answer.seconds : backoffSeconds(attempt)
     become({ is: 'retrying', because: answer.kind, at: performance.now() + seconds * 1000 })
     await pause(seconds, signal, answer.kind === 'unreachable')
   }
-}
-
-function attemptOnce({ file, key, traceId, cancel }: Upload, onProgress: (share: number) => void) {
-  const headers = { 'Idempotency-Key': key, traceparent: `00-${traceId}-${hex(8)}-01` }
-  return sendPhoto(file as File, headers, onProgress, cancel.signal)
 }
 
 /** Doubling from one second, half of it random, so that many browsers do not return at once. */
@@ -111,10 +111,9 @@ function backoffSeconds(attempt: number): number {
 }
 
 /** Ends early when cancelled, or when the browser is online again. */
-function pause(seconds: number, signal: AbortSignal, untilOnline: boolean): Promise<void> {
-  const { promise, resolve } = Promise.withResolvers<void>()
-  setTimeout(resolve, seconds * 1000)
-  signal.addEventListener('abort', () => resolve())
-  if (untilOnline) addEventListener('online', () => resolve(), { once: true })
-  return promise
-}
+const pause = (seconds: number, signal: AbortSignal, untilOnline: boolean): Promise<void> =>
+  new Promise(resolve => {
+    setTimeout(resolve, seconds * 1000)
+    signal.addEventListener('abort', () => resolve())
+    if (untilOnline) addEventListener('online', () => resolve(), { once: true })
+  })

@@ -1,5 +1,4 @@
-import { closeSync, mkdirSync, openSync } from 'node:fs'
-import { dirname } from 'node:path'
+import { closeSync, openSync } from 'node:fs'
 import { type ParseArgsOptionsConfig, parseArgs } from 'node:util'
 import { ExpectedError, explainError } from './errors.ts'
 import { outliveEarlyReaders } from './terminal.ts'
@@ -26,7 +25,8 @@ export function readArguments<O extends ParseArgsOptionsConfig>(
     return parseArgs({ args, options, strict: true, allowPositionals })
   } catch (error) {
     // Node's second sentence explains how to pass a file whose name starts with a hyphen.
-    throw new UsageError((error as Error).message.split('. ')[0])
+    const [sentence = ''] = (error as Error).message.split(/\.\s/)
+    throw new UsageError(sentence.replace('argument is ambiguous', 'is not followed by its value'))
   }
 }
 
@@ -34,7 +34,6 @@ export function readArguments<O extends ParseArgsOptionsConfig>(
 export function checkWritable(option: string, file: string | undefined): void {
   if (file === undefined) return
   try {
-    mkdirSync(dirname(file), { recursive: true })
     closeSync(openSync(file, 'a'))
   } catch (error) {
     throw new UsageError(`--${option} cannot be written (${(error as Error).message})`)

@@ -65,7 +65,9 @@ test('an address elsewhere or of nobody, an unknown profile and a rate of nothin
     ['soak', nobody],
   ]) {
     const { code, err } = await load(folder, ...args)
-    expect(err).toMatch(/--i-own-this|unknown profile|must be a number|k6 is missing|no service answers/)
+    expect(err).toMatch(
+      /--i-own-this|no profile "flood": it is one of smoke|must be a number|no service answers/,
+    )
     expect(code).toBe(2)
   }
 })

@@ -49,7 +49,8 @@ async function main(args: string[]): Promise<number> {
   const { values, positionals } = readArguments(args, options, true)
   const [name, url, ...more] = positionals
   if (!name) throw new UsageError('a profile is missing')
-  if (!names.includes(name)) throw new UsageError(`unknown profile "${name}"`)
+  if (!names.includes(name))
+    throw new UsageError(`there is no profile "${name}": it is one of ${names.join(', ')}`)
   const own = name === 'breakpoint' && url === undefined
   if (more.length > 0) throw new UsageError(`${name} does not take "${more[0]}"`)
   if (name === 'breakpoint' && values.minutes) throw new UsageError('breakpoint does not take --minutes')
@@ -62,12 +63,11 @@ async function main(args: string[]): Promise<number> {
   const minutes = values.minutes === undefined ? undefined : Number(values.minutes)
   if (minutes !== undefined && !(minutes > 0 && minutes <= 10_000))
     throw new UsageError('--minutes must be a number above 0, up to 10000')
-  const k6 = part('k6')
-  if (!k6) throw new ExpectedError('k6 is missing; npm run parts installs it')
-
   const config = readConfig(process.env, pick('DATA_DIR', 'PROMISE_SECONDS'))
   const target = own ? undefined : await findTarget(url, config.DATA_DIR, values['i-own-this'])
   if (target) await checkAnswers(target)
+  const k6 = part('k6')
+  if (!k6) throw new ExpectedError('k6 is missing; npm run parts installs it')
   const objectives = loadObjectives(config.PROMISE_SECONDS)
   const started = new Date().toISOString().replaceAll(/[:.]/g, '-')
   const folder = join(reports, `${name}-${started}`)

@@ -63,6 +63,7 @@ test.each([
   ['--results', 'bench', 'floor', '--results', '/dev/null/x'],
   ['--photos', 'bench', 'floor', '--photos', '/nowhere'],
   ['--out', 'release:drills', 'good', '--out', '/dev/null/x'],
+  ['--trials', 'kills', '--trials', '-1'],
   ['"--day"', 'logs', 'serve', '--day', '2026-11-22'],
   ['a UTC day', 'logs', 'publish', '--day', '2026-02-31'],
   ['"--session"', 'logs', 'publish', '--session', '0123456789abcdef'],

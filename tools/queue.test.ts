@@ -133,10 +133,10 @@ test('dead letters are listed and replayed, and their failed result is taken bac
 
 test('a queue that is not there is said, and not made', async () => {
   const dataDir = await temporaryFolder()
-  for (const verb of ['stats', 'dead']) {
-    const { code, out, err } = await run(dataDir, verb)
+  for (const args of [['stats'], ['dead'], ['replay', '--all'], ['rebuild']]) {
+    const { code, out, err } = await run(dataDir, ...args)
     expect({ code, out }).toEqual({ code: 2, out: '' })
-    expect(err).toContain('there is no queue')
+    expect(err).toMatch(/there is no (queue|storage): .* does not exist/)
   }
   expect(readdirSync(dataDir)).toEqual([])
 })

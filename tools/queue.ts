@@ -1,4 +1,4 @@
-import { accessSync, constants, mkdtempSync, rmSync } from 'node:fs'
+import { accessSync, constants, existsSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { noVerb, readArguments, runCommand, UsageError } from '@tintype/lib/command-line.ts'
@@ -7,7 +7,7 @@ import { ExpectedError } from '@tintype/lib/errors.ts'
 import { replay as replayPhoto } from '@tintype/lib/photo/finish.ts'
 import { isPhotoId } from '@tintype/lib/photo/record.ts'
 import { openQueue, type Queue, queueUrl } from '@tintype/lib/queue/index.ts'
-import { openStorage, type Storage, storageUrl } from '@tintype/lib/storage/index.ts'
+import { foldersOf, openStorage, type Storage, storageUrl } from '@tintype/lib/storage/index.ts'
 import { pick } from '@tintype/lib/variables.ts'
 import { openReadOnly } from '../slo/sources/recorder/read-only.ts'
 import { rebuild } from './rebuild-queue.ts'
@@ -106,12 +106,25 @@ async function main(args: string[]): Promise<number> {
 
   const config = readConfig(process.env, pick('DATA_DIR', 'QUEUE_ACCEPT_LOSS', 'QUEUE_URL', 'STORAGE_URL'))
   const queueAt = { url: queueUrl(config.QUEUE_URL, config.DATA_DIR), acceptLoss: config.QUEUE_ACCEPT_LOSS }
+  const storageAt = storageUrl(config.STORAGE_URL, config.DATA_DIR)
   const change = changing[verb]
+  // A wrong DATA_DIR would be taken for an empty service. Only rebuild makes a queue.
+  if (change) assertThere('storage', ...foldersOf(storageAt))
+  if (verb === 'replay') assertThere('queue', fileOf(queueAt))
   const { json, lines, failed } = change
-    ? await withPorts(queueAt, storageUrl(config.STORAGE_URL, config.DATA_DIR), change)
+    ? await withPorts(queueAt, storageAt, change)
     : await withReadable(queueAt, reading[verb] as (typeof reading)[string])
   process.stdout.write(`${values.json ? JSON.stringify(json) : lines.join('\n')}\n`)
   return failed ? 1 : 0
+}
+
+const fileOf = ({ url }: QueueAt): string | undefined =>
+  url.startsWith('sqlite:') ? url.slice('sqlite:'.length) : undefined
+
+/** @throws ExpectedError when it is a file or folder that is not there. */
+function assertThere(what: string, path?: string): void {
+  if (path !== undefined && !existsSync(path))
+    throw new ExpectedError(`there is no ${what}: ${path} does not exist`)
 }
 
 async function withPorts(
@@ -131,11 +144,9 @@ async function withPorts(
 }
 
 /** Reads a copy when the queue's file is read-only, because the engine opens it to write. It makes no queue. */
-async function withReadable(
-  { url, acceptLoss }: QueueAt,
-  use: (queue: Queue) => Promise<Answer>,
-): Promise<Answer> {
-  const file = url.startsWith('sqlite:') ? url.slice('sqlite:'.length) : undefined
+async function withReadable(at: QueueAt, use: (queue: Queue) => Promise<Answer>): Promise<Answer> {
+  const { url, acceptLoss } = at
+  const file = fileOf(at)
   const folder = mkdtempSync(join(tmpdir(), 'tintype-'))
   try {
     const copied = file !== undefined && !isWritable(file)

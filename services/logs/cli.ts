@@ -29,7 +29,8 @@ export async function publishDay(folders: Folders, day = dayOf(Date.now() - dayM
   if (release === 'taken') throw new ExpectedError('another publish is under way')
   try {
     const manifest = await publish(folders, day)
-    if (!manifest) return answer({ day, held, published: null }, [`${day}: no entries`], 2)
+    if (!manifest)
+      return answer({ day, held, published: null }, [`${day}: no entries in ${folders.streams}`], 2)
     const { revision, entries, bytes, streams, sha256 } = manifest
     const lines = [
       `${day} revision ${revision}: ${count(entries, 'entry')} of ${count(streams.length, 'stream')}, ${sizeText(bytes)}, sha256 ${sha256}`,

@@ -57,7 +57,8 @@ async function main(args: string[]): Promise<number> {
   if (more.length > 0 || strange) throw new UsageError(`${name} does not take "${more[0] ?? `--${strange}`}"`)
   // Only the server loads Express, winston and the tracer: publish needs its memory for the merge.
   if (!verb.answer) return (await import('./serve.ts')).serve(process.env)
-  if (values.day !== undefined && !isDay(values.day)) throw new UsageError('--day is a UTC day: YYYY-MM-DD')
+  if (values.day !== undefined && !isDay(values.day))
+    throw new UsageError(`--day "${values.day}" is not a UTC day: YYYY-MM-DD`)
   armFault(process.env.FAULT_POINT)
   const { DATA_DIR, STORAGE_URL } = readConfig(process.env, pick('DATA_DIR', 'STORAGE_URL'))
   const { data, text, code } = await verb.answer(foldersIn(DATA_DIR, STORAGE_URL), values)

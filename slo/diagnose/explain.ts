@@ -40,11 +40,13 @@ export function explain(
     (left, { kind, explains }) => (kind === 'taken' ? left * (1 - explains) : left),
     1,
   )
+  // The wait that was measured as a part, such as the one while workers were free, does not come from more load.
+  const queues = model.stages.some(({ name, queues }) => name === grown.stage && queues)
+  const measured = Math.max(0, ...weighed.map(({ kind, explains }) => (kind === 'part' ? explains : 0)))
+  const factors = queues ? 1 - measured : 1
+  const share = { part: left, factor: factors, taken: 1, exhausted: 1 }
   const evidence = weighed
-    .map(each => ({
-      ...each,
-      explains: round(each.kind === 'part' ? each.explains * left : each.explains, 2),
-    }))
+    .map(each => ({ ...each, explains: round(each.explains * share[each.kind], 2) }))
     .filter(({ explains }) => explains > 0)
     .sort((a, b) => b.explains - a.explains || b.raw - a.raw)
     .map(({ kind: _, raw: __, ...each }) => each)

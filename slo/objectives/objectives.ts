@@ -101,8 +101,11 @@ const nothingIn = ({ path }: { path: string }): Parsed => {
   return { document, objectives: [], findings: [found(document, [], 'no-objectives')] }
 }
 
-/** The path relative to the current folder. */
-export const show = (path: string): string => relative('.', path) || path
+/** A path in the current folder is relative to it. */
+export function show(path: string): string {
+  const near = relative('.', path)
+  return near.startsWith('..') ? path : near || path
+}
 
 function toObjectives(document: Document): Objective[] {
   const { metadata, spec } = sloOf(document)

@@ -37,7 +37,7 @@ export function choose(args: string[]) {
     (!only || only.some(part => drill.name.includes(part))) && (!kept || drill.kept) && (!seen || !drill.kept)
   const chosen = given.simulated ? [] : drills.filter(isWanted)
   const lives = given.replay || given.keep ? [] : simulated.filter(isWanted)
-  if (chosen.length + lives.length === 0) throw new UsageError('no drill is chosen')
+  if (chosen.length + lives.length === 0) throw new UsageError('no drill has such a name; --list names them')
   checkWritable('results', given.results)
   return { ...given, chosen, lives }
 }

@@ -71,6 +71,9 @@ function openToWrite(file: string, locking: 'NORMAL' | 'EXCLUSIVE'): DatabaseSyn
 /** Opens it to read, beside the writer. @throws ExpectedError when nothing was ever recorded, or it cannot be read. */
 export function openStore(file: string): Reader {
   const db = openReadOnly(file)
-  if (!db) throw new SourceError(`nothing was recorded yet: there is no ${file}`)
+  if (!db)
+    throw new SourceError(
+      `nothing was recorded yet: there is no ${file}; start the service, or give --prometheus`,
+    )
   return reader(db)
 }

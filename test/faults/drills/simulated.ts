@@ -46,7 +46,20 @@ const dayOf =
   }
 const eachHalfHour = Array.from({ length: 39 }, (_, i) => 30 * (i + 1) + 20)
 
+/** Only the probe uploads; then converters claim nothing for 75 s, and a person uploads a photo of a phone. */
+const firstPhoto = (second: number): Partial<World> => ({
+  photosASecond: 1 / 15,
+  pixels: second > 20 * 60 ? usual.pixels : 3072,
+  claims: second < 20 * 60 || second > 21.25 * 60,
+})
+
 const known: readonly SimulatedDrill[] = [
+  {
+    name: 'simulated: a halted converter and a first large photo',
+    truth: ['wait queue-stalled'],
+    minutes: [21, 22],
+    life: { world: firstPhoto },
+  },
   {
     name: 'simulated: a slow store that breaks promises',
     truth: ['store disk-latency'],

@@ -41,6 +41,14 @@ test('blanks, tabs and line ends of Windows stand between tokens', () => {
   ])
 })
 
+test('a time as Go writes it, and a backslash that escapes nothing, are read as Prometheus does', () => {
+  const text = String.raw`a{dir="C:\data\\new",b="1"} 2 1.520879607789e+09` + '\n# EOF\n'
+  const [sample] = parseExposition(text, 'openmetrics')
+  expect(sample?.value).toBe(2)
+  expect(labelsOf(sample?.labels ?? '').dir).toBe(String.raw`C:\data\new`)
+  expect(labelsOf(withLabels(sample?.labels ?? '', { job: 'x' })).dir).toBe(String.raw`C:\data\new`)
+})
+
 test.each([
   ['a torn answer', 'a 1\n', 'openmetrics', 'torn'],
   ['a value cut short', 'a 1\nb', 'text', 'line 2: no sample'],

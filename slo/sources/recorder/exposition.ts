@@ -7,12 +7,12 @@ export class ExpositionError extends Error {
 }
 
 // Blanks may stand between any two tokens.
-const label = /[ \t]*([a-zA-Z_]\w*)[ \t]*=[ \t]*"((?:[^"\\\n]|\\[\\"n])*)"[ \t]*/g
+const label = /[ \t]*([a-zA-Z_]\w*)[ \t]*=[ \t]*"((?:[^"\\\n]|\\.)*)"[ \t]*/g
 const labels = `(?:${label.source.replaceAll(/\((?!\?)/g, '(?:')}(?:,|(?=\\})))*`
 /** Letters of NaN and Inf in any case, as Prometheus reads them: prom-client writes "Nan". */
 const number = String.raw`[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?|[+-]?[iI][nN][fF](?:[iI][nN][iI][tT][yY])?|[nN][aA][nN]`
 /** Passed over: a sample has the time of its scrape, and traces are found by their own store. */
-const timeAndExemplar = String.raw`(?:[ \t]+-?\d+(?:\.\d+)?)?(?: # .*)?`
+const timeAndExemplar = String.raw`(?:[ \t]+-?[\d.]+(?:[eE][+-]?\d+)?)?(?: # .*)?`
 const sample = new RegExp(
   String.raw`^([a-zA-Z_:][\w:]*)[ \t]*(?:\{(${labels})[ \t]*\}[ \t]*)?(${number})${timeAndExemplar}$`,
 )

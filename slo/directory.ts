@@ -25,10 +25,7 @@ export type Directory = {
   service: Service
 }
 
-/**
- * Reads a directory. PROMETHEUS_HEADERS of the environment are added, PROMETHEUS_URL and SCRAPE_SECONDS override service.yaml.
- * @throws ObjectiveError with every error of every file, each as file:line:column; ConfigError.
- */
+/** Reads a directory; the environment's PROMETHEUS_* and SCRAPE_SECONDS override service.yaml. @throws ObjectiveError with every error; ConfigError. */
 export function readDirectory(
   folder = tintypeFolder,
   environment: Record<string, string | undefined> = {},

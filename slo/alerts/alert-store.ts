@@ -72,7 +72,10 @@ export function openAlertStore(file: string, onTrouble: (why: string | null) => 
     while (!written) {
       written = true
       try {
-        await replace(file, JSON.stringify({ sent: [...sent], facts: [...facts] } satisfies Content))
+        const content = { sent: [...sent], facts: [...facts] } satisfies Content
+        await mkdir(dirname(file), { recursive: true })
+        await writeFile(`${file}.tmp`, JSON.stringify(content), { flush: true })
+        await rename(`${file}.tmp`, file)
         onTrouble(null)
       } catch (error) {
         written = false
@@ -109,10 +112,4 @@ export function openAlertStore(file: string, onTrouble: (why: string | null) => 
       await Promise.race([writing, delay(flushMs, undefined, { ref: false })])
     },
   }
-}
-
-async function replace(file: string, text: string): Promise<void> {
-  await mkdir(dirname(file), { recursive: true })
-  await writeFile(`${file}.tmp`, text, { flush: true })
-  await rename(`${file}.tmp`, file)
 }

@@ -91,10 +91,7 @@ export function createNotifier(options: {
   return {
     /** The groups whose beginning was sent, or was to be sent: their end is due. */
     begun,
-    /**
-     * Sends what changed. `firing` is every alert that fires now: a missing one has ended. Never rejects. While a message is
-     * being sent a newer update replaces a waiting one; resolves when the newest is sent or has failed.
-     */
+    /** Sends what changed. An alert that is missing in `firing` has ended. Never rejects. While a message is sent, the newest update waits. */
     update(firing: readonly Alert[], nowMs: number): Promise<void> {
       groups = Map.groupBy(firing, ({ group }) => group)
       now = nowMs

@@ -110,10 +110,7 @@ function goodEachMinute(objective: Objective, total: string, scope: Scope): stri
     : `${known} <= ${on(objective)} ${total}`
 }
 
-/**
- * The number of a minute's readings that are good, or that are not; 0 when there are only others. Also 0 in the minute after
- * readings: Prometheus 2 would take the earlier minute when a group is evaluated at a full minute without a reading.
- */
+/** A minute’s readings that are good, or are not; 0 when there are only others, and in the minute after, where Prometheus 2 takes the last. */
 function readingsOf(objective: Objective, sli: ThresholdSli, isGood: boolean): string {
   const sum = `sum${grouping(objective)}`
   const any = `${sum}(count_over_time((${sli.gauge})[1m55s:${gridSeconds}s]))`

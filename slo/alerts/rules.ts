@@ -26,10 +26,7 @@ export const defaultPages = 'http://localhost:8084/'
 export const alertName = ({ name }: Pick<Objective, 'name'>): string =>
   `${name.replace(/(^|-)(.)/g, (_, _hyphen, letter: string) => letter.toUpperCase())}BudgetBurn`
 
-/**
- * The objectives as Prometheus rules (2.42 or later: `keep_firing_for`), which fire and clear in the same minute
- * as `backtest` does on the same samples.
- */
+/** The objectives as Prometheus rules (2.42 or later: `keep_firing_for`), which fire and clear in the minutes of `backtest`. */
 export const rules = (
   objectives: readonly Objective[],
   scope: Scope = unscoped,

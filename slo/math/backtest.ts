@@ -15,9 +15,7 @@ export type Timeline = {
   budgetUsedAtFire: number | null
 }
 
-/**
- * The firings of an objective's alerts in [from, to]: evaluated at the end of every minute from the first bad one of the tally.
- */
+/** The firings of an objective's alerts in [from, to], evaluated at the end of every minute from the tally's first bad one. */
 export function backtest(objective: Objective, tally: Tally, from: Minute, to: Minute): Timeline[] {
   const usedAt = (at: Minute): number => {
     const { bad, budget } = standing(objective, tally, windowAt(objective, at))

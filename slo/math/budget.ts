@@ -6,10 +6,7 @@ import { longestWindowMinutes, windowAt } from './window.ts'
 
 type Maintenance = { from: Minute; minutes: number }
 
-/**
- * Whether a maintenance fits into the budget, together with the minutes that were offline and those that are announced, at
- * each minute whose window it is in. Assumes that nothing else goes offline. Linear in the window.
- */
+/** Whether a maintenance fits beside what was offline and what is announced, if nothing else goes offline. Linear in the window. */
 export function fits(
   objective: Objective,
   tally: Tally,

@@ -8,10 +8,7 @@ import type { Counts } from './exact.ts'
 export type MsRange = { from: number; to: number }
 /** A value of each version. */
 export type Pair<T> = { old: T; new: T }
-/**
- * When each version had customers. `together`: when both had. Times are compared only in these: a version with more
- * traffic is slower for that reason alone.
- */
+/** When each version had customers, and when both (`together`): times are compared in these, as more traffic is slower. */
 export type CustomerTimes = Pair<readonly MsRange[]> & { together: readonly MsRange[] }
 
 /** Bad events of all. With `seconds`, the mean times, `bad` are the events that took longer than most. */
@@ -44,10 +41,7 @@ export const metricsOf = (
   ]),
 ]
 
-/**
- * Objectives whose events each instance counts itself. A computed expression and a minute of the probe belong to no
- * version.
- */
+/** Objectives whose events each instance counts. A computed expression and a minute of the probe belong to no version. */
 export const countedOf = (objectives: readonly Objective[]) =>
   objectives.flatMap(objective => {
     const { sli, method } = objective
@@ -70,10 +64,7 @@ const countsOf = (bad: Pair<number>, total: Pair<number>): Pair<Counts> =>
 const minus = (one: Pair<number>, other: Pair<number>): Pair<number> =>
   both(which => one[which] - other[which])
 
-/**
- * What each version did in its spans. A series belongs to the version that its instance's `buildInfo` names, because no
- * other metric has a label for the version.
- */
+/** What each version did in its spans. A series belongs to the version that its instance's `buildInfo` names. */
 export function countVersions(
   series: readonly Series[],
   releases: Releases,

@@ -9,10 +9,7 @@ function logFactorial(n: number): number {
 }
 const logChoose = (n: number, k: number): number => logFactorial(n) - logFactorial(k) - logFactorial(n - k)
 
-/**
- * Fisher's exact test, one-sided: the chance that the new version has at least this many of the bad events of both, if both
- * versions were the same. Valid for small numbers.
- */
+/** Fisher's exact test, one-sided: the chance that the new version has at least its bad events if both versions were the same. */
 export function fisher(old: Counts, other: Counts): number {
   const [bad, total] = [old.bad + other.bad, old.total + other.total]
   const most = Math.min(bad, other.total)
@@ -43,10 +40,7 @@ function atMost(bad: number, total: number, share: number): number {
   return p
 }
 
-/**
- * Kendall's test for a rising trend: the chance that values in random order rise as steadily. 1 for fewer than 10, for which
- * its normal approximation is invalid.
- */
+/** Kendall's test for a rising trend: the chance of such a rise in random order. 1 for fewer than 10, too few for its approximation. */
 export function risingChance(values: readonly number[]): number {
   const n = values.length
   if (n < 10) return 1

@@ -84,12 +84,11 @@ export async function startSlo(written: Directory, environment: NodeJS.ProcessEn
     onChange(why => why && log.error('alerts.not-written', { error: why })),
   )
   let pages = config.SLO_URL?.href ?? reach(config.HOST, config.SLO_PORT)
-  const { namespace } = service.selectors
   const notifier = createNotifier({
     alertStore,
     webhook: config.ALERT_WEBHOOK_URL,
     pages: () => pages,
-    labels: namespace === undefined ? {} : { namespace },
+    labels: service.selectors,
     log,
   })
   const logs = service.logServer ? config.LOGS_URL || reach(config.HOST, config.LOGS_PORT) : ''

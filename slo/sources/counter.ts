@@ -2,10 +2,7 @@ import type { Minute, RatioSli, Slot } from './index.ts'
 
 export type Sample = { timeMs: number; value: number }
 
-/**
- * Samples are read on this grid, as the generated rules read them: PromQL walks in steps, not in samples. Two
- * scrapes 15 s apart never share a step.
- */
+/** Samples are read in these steps, as PromQL walks in the generated rules. Two scrapes 15 s apart never share a step. */
 export const gridSeconds = 10
 const cell = (timeMs: number): number => Math.ceil(timeMs / (gridSeconds * 1000)) * gridSeconds
 

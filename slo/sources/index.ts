@@ -46,10 +46,7 @@ export type Source = {
   seenBefore(sli: Sli, minute: Minute): Promise<boolean>
   /** Values of a label among the series counted in [from, to), sorted; series without it are left out. */
   labelValues(sli: Sli, label: string, from: Minute, to: Minute): Promise<string[]>
-  /**
-   * The samples of these metrics in (fromMs, toMs], ascending, by series; with a step, one of each step. `jobsOf`: a pattern of
-   * the jobs that expose a metric; a Prometheus that many services share is asked for these alone. Empty is any.
-   */
+  /** Samples in (fromMs, toMs], ascending, by series; with a step one of each. `jobsOf`: a pattern of the jobs to ask, empty for any. */
   series(
     metrics: readonly string[],
     fromMs: number,

@@ -105,10 +105,7 @@ const isWithin = (part: Selector, total: Selector): boolean =>
   part.metric === total.metric &&
   total.matchers.every(each => part.matchers.some(other => formatMatcher(other) === formatMatcher(each)))
 
-/**
- * What a counter grew in each minute, and those of its series that a selector means. Of too many series, or where that is asked
- * for, Prometheus sums the growth: the part of a sum must be one too, or it could be larger than the whole.
- */
+/** What a counter grew in each minute, and its series that `part` means. Prometheus sums it if `isSummed`, or of too many series. */
 async function readGrowth(reading: Reading, counter: Counter, part: Selector | null, isSummed = false) {
   if (!counter.selector) return readEach(reading, counter, computedSeries, part)
   const { api, from, to } = reading

@@ -109,21 +109,16 @@ export const withMatchers = (
   promql: string,
   values: Readonly<Record<string, string>>,
   operator: Matcher['operator'] = '=',
-): string =>
-  insert(
-    promql,
-    Object.keys(values).length === 0
-      ? []
-      : nodes(promql, 'VectorSelector').map(selector => {
-          const text = Object.entries(values).map(
-            ([label, value]) => `${label}${operator}${JSON.stringify(value)}`,
-          )
-          const braces = selector.getChild('LabelMatchers')
-          if (!braces) return { at: selector.to, text: `{${text}}` }
-          const separated = braces.firstChild && !/,\s*}$/.test(promql.slice(braces.from, braces.to))
-          return { at: braces.to - 1, text: `${separated ? ',' : ''}${text}` }
-        }),
-  )
+): string => {
+  const text = Object.entries(values).map(([label, value]) => formatMatcher({ label, operator, value }))
+  const added = nodes(promql, 'VectorSelector').map(selector => {
+    const braces = selector.getChild('LabelMatchers')
+    if (!braces) return { at: selector.to, text: `{${text}}` }
+    const separated = braces.firstChild && !/,\s*}$/.test(promql.slice(braces.from, braces.to))
+    return { at: braces.to - 1, text: `${separated ? ',' : ''}${text}` }
+  })
+  return text.length === 0 ? promql : insert(promql, added)
+}
 
 /** The expression within a scope: its selectors are narrowed, and copies of a series are one. */
 export function scoped(promql: string, { selectors, replicaLabels }: Scope): string {
@@ -155,10 +150,7 @@ function instantVector(selector: Node, promql: string): { from: number; to: numb
   return node ?? undefined
 }
 
-/**
- * A counter as it is written: a sum of a selector counts what its series count, also with a zero where it has none, and as a rate,
- * which is how objectives are written for programs that divide rates.
- */
+/** A counter as written: a sum of a selector, also with `or vector(0)` or as a rate, counts what the selector's series count. */
 export function counterOf(promql: string): Counter {
   let node = parser.parse(promql).topNode.firstChild
   for (;;) {

@@ -7,10 +7,7 @@ const overlapMinutes = 10
 
 type Kept = { from: Minute; slots: readonly Slot[]; missedFrom: Minute }
 
-/**
- * A source that keeps in memory what it has read, so that each evaluation asks for a few minutes only. It does not throw: a
- * minute that could not be read is unknown, and is asked for again once the source answers.
- */
+/** A source that keeps what it has read, and so asks for a few minutes. What could not be read is unknown and asked for again. */
 export function rememberSlots(source: Source) {
   const kept = new Map<string, Kept>()
   const values = new Map<string, string[]>()

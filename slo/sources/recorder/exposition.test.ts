@@ -42,8 +42,8 @@ test('blanks, tabs and line ends of Windows stand between tokens', () => {
 })
 
 test('a time as Go writes it, and a backslash that escapes nothing, are read as Prometheus does', () => {
-  const text = String.raw`a{dir="C:\data\\new",b="1"} 2 1.520879607789e+09` + '\n# EOF\n'
-  const [sample] = parseExposition(text, 'openmetrics')
+  const line = String.raw`a{dir="C:\data\\new",b="1"} 2 1.520879607789e+09`
+  const [sample] = parseExposition(`${line}\n# EOF\n`, 'openmetrics')
   expect(sample?.value).toBe(2)
   expect(labelsOf(sample?.labels ?? '').dir).toBe(String.raw`C:\data\new`)
   expect(labelsOf(withLabels(sample?.labels ?? '', { job: 'x' })).dir).toBe(String.raw`C:\data\new`)

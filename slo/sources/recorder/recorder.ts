@@ -105,10 +105,7 @@ function recordLeft({ dataDir, store, log }: Options): void {
   }
 }
 
-/**
- * Removes a trace file that was not written to for so long: its process is gone, as a living one begins a new file each
- * day. One at a time, so that a clock that is far ahead for a moment does not cost all of them.
- */
+/** Removes one trace file whose process is gone (a living one begins a file each day). Not all at once: a clock may be ahead. */
 function removeOldTraces({ dataDir, keep }: Options): number {
   const folder = join(dataDir, 'traces')
   const names = existsSync(folder) && keep.traces > 0 ? readdirSync(folder) : []

@@ -29,10 +29,7 @@ const schemaVersion = 1
 /** Where the recorder's file is. */
 export const recorderFile = (dataDir: string): string => `${dataDir}/slo/recorder.sqlite`
 
-/**
- * Opens the recorder's file to write; there is one writer, the slo service. The counters of `slis` are rolled up.
- * @throws when it cannot be opened.
- */
+/** Opens the recorder's file to write, for its one writer, and rolls up the counters of `slis`. @throws when it cannot be opened. */
 export function createStore(file: string, slis: readonly Sli[]): Reader & Writer {
   mkdirSync(dirname(file), { recursive: true })
   const db = openToWrite(file, 'NORMAL') ?? (openToWrite(file, 'EXCLUSIVE') as DatabaseSync)
@@ -41,10 +38,7 @@ export function createStore(file: string, slis: readonly Sli[]): Reader & Writer
 
 const sqliteIoError = 10
 
-/**
- * A full disk has no room for the -shm file, through which others read beside the writer: undefined then. EXCLUSIVE needs
- * none, so that slo starts and alerts; until its next start only its own pages show what is recorded.
- */
+/** A full disk has no room for the -shm file: undefined. EXCLUSIVE needs none, and keeps other readers out until the next start. */
 function openToWrite(file: string, locking: 'NORMAL' | 'EXCLUSIVE'): DatabaseSync | undefined {
   const db = new DatabaseSync(file)
   try {

@@ -176,7 +176,7 @@ export function payload(
     status === 'firing' ? text : `Resolved: ${group}. It lasted ${minutes(at - since)}. Was: ${text}`
   return {
     version: '4',
-    groupKey: `{group="${group}"}`,
+    groupKey: `{group=${JSON.stringify(group)}}`,
     truncatedAlerts: 0,
     status,
     receiver: 'slo',

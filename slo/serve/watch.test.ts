@@ -118,12 +118,13 @@ function watching(
   alertmanager: (() => Promise<Sends>) | null = null,
   heartbeat: URL | null = null,
   objectives = [objective],
+  evaluations: Evaluations = openEvaluations(objectives, fake, alertStore),
 ) {
   const logged: string[] = []
   const updates: (readonly Alert[])[] = []
   const note = (event: string) => void logged.push(event)
   const watch = startWatch({
-    evaluations: openEvaluations(objectives, fake, alertStore),
+    evaluations,
     notifier: {
       update: async firing => void updates.push(firing),
       begun: () => new Set(alertStore.sent().map(({ group }) => group)),
@@ -249,6 +250,25 @@ test('of an objective that could not be read for three minutes one alert says wh
   expect(monitoring).toMatchObject([{ group: 'monitoring of other', since: 7 }])
   expect(monitoring?.[0]?.text).toContain('too many series')
   expect(updates[0]?.map(({ group }) => group)).toContain('availability')
+})
+
+test('between the evaluations of two objectives other work of the process goes on, such as the probe', async () => {
+  const store = await newStore()
+  const evaluations = openEvaluations([objective, { ...objective, id: 'second' }], source().fake, store)
+  const done: string[] = []
+  const { watch, updates } = watching(source().fake, store, null, null, [objective], {
+    ...evaluations,
+    *eachViewAt(minute: Minute) {
+      for (const view of evaluations.eachViewAt(minute)) {
+        done.push(view.objective.id)
+        setImmediate(() => done.push('probe'))
+        yield view
+      }
+    },
+  })
+  await until(() => updates.length > 0)
+  await watch.stop()
+  expect(done.slice(0, 4)).toEqual([objective.id, 'probe', 'second', 'probe'])
 })
 
 /** A source in which the last twenty minutes are offline. */

@@ -1,4 +1,5 @@
 import { once } from 'node:events'
+import { setImmediate as others } from 'node:timers/promises'
 import { describeError } from '@tintype/lib/errors.ts'
 import { askStatus } from '@tintype/lib/http/bounded-request.ts'
 import { startPulse } from '@tintype/lib/pulse.ts'
@@ -107,7 +108,13 @@ export function startWatch(options: {
   const evaluate = async (now: Minute, signal: AbortSignal): Promise<void> => {
     const [away] = await Promise.all([evaluations.read(now), askForAlertmanager()])
     logAway(away)
-    views = evaluations.viewsAt(now)
+    const evaluated: View[] = []
+    // Many objectives over long windows take seconds: the probe's requests must not wait for all of them.
+    for (const view of evaluations.eachViewAt(now)) {
+      evaluated.push(view)
+      await others()
+    }
+    views = evaluated
     const read = measured.filter(({ objective }) => !evaluations.unread().has(objective.id))
     for (const { sign } of read) sign.came()
     if (views.some(burns)) await look(signal)

@@ -194,6 +194,16 @@ describe('one stage and one cause are named when', () => {
   })
 })
 
+test('while a queue fills, a stage that is slow because of the same photos is not named', () => {
+  const flood = ({ photosASecond, lag }: World) => ({
+    photosASecond: photosASecond * 5,
+    starved: 0.8,
+    lag: { ...lag, web: 0.8 },
+  })
+  const said = [7, 8, 12, 20].map(during => verdictOf(flood, { before: 240, during }))
+  expect(said.map(({ verdict }) => verdict)).toEqual(['unknown', 'unknown', 'wait', 'wait'])
+})
+
 test('what to do about a slow S3 speaks of S3, and about a slow disk of the disk', () => {
   const actionOf = (storage: World['storage']) =>
     verdictOf(({ put }) => ({ storage, put: { ...put, converter: 0.5 } }), undefined, { storage }).lever

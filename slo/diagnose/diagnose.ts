@@ -13,7 +13,7 @@ import {
   type Weighed,
   type WindowGrowth,
 } from './explain.ts'
-import { attribute, type Baseline, type Grown, minBaselineWindows, secondsIn } from './growth.ts'
+import { attribute, type Baseline, type Grown, minBaselineWindows, partOf, secondsIn } from './growth.ts'
 import type { Burning } from './incidents.ts'
 import { type Model, upMetric } from './model.ts'
 import { remark } from './remark.ts'
@@ -23,6 +23,8 @@ import type { Evidence, Verdict } from './verdict.ts'
 type Answer = Omit<Verdict, 'stages' | 'lacking' | 'since' | 'replicas' | 'context'>
 
 const maxEvidence = 6
+/** With this part of the growth in the last third of the window another stage contests the first one’s place. */
+const contested = 1 / 4
 /** In so many scrapes after stages became slow, one is named when it was also the slowest in the two scrapes before. */
 const settlingSteps = nowSteps / 2
 
@@ -49,7 +51,12 @@ export function diagnose(
   const sinceMs = sinceOf(model, grown, samples, now, stepMs)
   const quiet: Quiet = { now, baseline, jobs, missing: missingOf(model, jobs), burning: burning?.now ?? [] }
   const slow = slowest(explained, baseline, jobs)
-  const settling = slow?.cause === null ? nowSteps : settlingSteps
+  const late = partOf(now, 2 / 3, 1)
+  const lately = explainAll(model, { window: late, grown: attribute(model, baseline, late) })
+  // Another stage that grows, such as a queue that fills, may soon be the slowest.
+  const isContested = lately.some(({ stage, share }) => stage !== slow?.verdict && share > contested)
+  const isClear = slow?.cause !== null && !isContested
+  const settling = isClear ? settlingSteps : nowSteps
   const seconds = (settling * stepMs) / 1000
   const lookAt = (scrapesAgo: number): WindowGrowth => {
     const ago = scrapesAgo * stepMs
@@ -59,7 +66,7 @@ export function diagnose(
   const isSettled =
     baseline.windows.length < minBaselineWindows ||
     [1, 1.5, 2].some(times => lookAt(times * settling).grown.some(isSlow)) ||
-    (slow?.cause !== null &&
+    (isClear &&
       (grown.filter(isSlow).every(({ isDoubted }) => isDoubted) ||
         [1, 2].every(ago => explainAll(model, lookAt(ago))[0]?.stage === slow?.verdict)))
   const found =

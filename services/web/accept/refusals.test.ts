@@ -85,6 +85,21 @@ describe('a refused upload is told why', () => {
     expect(await post(whole)).toMatch(/^HTTP\/1.1 202 /)
   })
 
+  test('a form whose other inputs hold no file is taken, and 400 without any', async () => {
+    const person = (await startWeb()).visitor()
+    const type = { 'content-type': 'multipart/form-data; boundary=b' }
+    const part = (name: string, bytes: Buffer = Buffer.alloc(0)) =>
+      Buffer.concat([
+        Buffer.from(`--b\r\nContent-Disposition: form-data; name="photo"; filename="${name}"\r\n\r\n`),
+        bytes,
+        Buffer.from('\r\n'),
+      ])
+    const post = async (...parts: Buffer[]) =>
+      (await person.post(Buffer.concat([...parts, Buffer.from('--b--\r\n')]), type)).status
+    expect(await post(part(''), part('a', png()), part(''))).toBe(202)
+    expect(await post(part(''))).toBe(400)
+  })
+
   test('400 for a thousand parts, before or after the photo, and for a second photo', async () => {
     const running = await startWeb()
     const photo = new Blob([new Uint8Array(png(4, 4, 100_000))])

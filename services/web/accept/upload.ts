@@ -107,7 +107,7 @@ async function photoPart(request: Request, maxBytes: number) {
     form.once('file', (_name, file) => resolve(file.on('error', () => {}))),
   )
   const absent = wellFormed.then(() => {
-    throw new Problem(400, 'no-photo', 'The form has no part named "photo".')
+    throw new Problem(400, 'no-photo', 'The form has no file in a part named "photo".')
   })
   absent.catch(() => {})
   request.pipe(form)
@@ -131,7 +131,8 @@ function openForm(request: Request) {
   try {
     return new Busboy({
       headers: request.headers as { 'content-type': string },
-      isPartAFile: name => name === 'photo',
+      // A browser sends a file input in which nothing was chosen as a file without a name.
+      isPartAFile: (name, _type, fileName) => name === 'photo' && fileName !== '',
       limits: multipartLimits,
     })
   } catch (cause) {

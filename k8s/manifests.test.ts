@@ -60,6 +60,11 @@ describeWithParts('each overlay', ['kubectl'], ({ kubectl }) => {
         expect(unknownKeys(manifests)).toBe('')
       })
 
+      test('is small enough for kubectl apply, which keeps each object in an annotation of it', () => {
+        const large = manifests.filter(each => JSON.stringify(each).length > 262_144)
+        expect(large.map(nameOf)).toEqual([])
+      })
+
       test('sets only variables that a process reads', () => {
         const settings = ofKind<ConfigMap>('ConfigMap').find(each =>
           /^tintype-[a-z0-9]{10}$/.test(nameOf(each)),

@@ -84,8 +84,7 @@ function descriptorsUsed(): number {
 
 /** Of the machine. A processor without work that waits for a disk is idle; Node leaves that time out. */
 export function cpuSeconds(): { busy: number; idle: number } {
-  const waiting = Number(proc('stat').split(/ +/, 6)[5] ?? 0) / 100
-  let [busy, idle] = [0, waiting]
+  let [busy, idle] = [0, Number(proc('stat').split(/ +/, 6)[5] ?? 0) / 100]
   for (const { times } of cpus()) {
     idle += times.idle / 1000
     busy += (times.user + times.nice + times.sys + times.irq) / 1000

@@ -22,7 +22,6 @@ const maxBackoffMs = 5_000
 /** Interval of asking for an address that is not known yet. */
 const unknownAddressMs = 200
 const answerTimeoutMs = 15_000
-/** How long a stop waits for a log server that answers slowly. */
 const stopWithinMs = 2_000
 /** Far over a request's timeout and a backoff: a longer pause means a hang, such as a disk that does not answer. */
 const stalledSeconds = 60

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { type FileHandle, open } from 'node:fs/promises'
 import { join } from 'node:path'
 import { syncFolder } from '@tintype/lib/disk.ts'
@@ -71,7 +71,7 @@ export function newsOf(files: StreamFile[], newest?: Manifest): { file: string; 
   const read = new Map(newest?.streams.map(({ stream, journalBytes }) => [stream, journalBytes]))
   return files
     .map(({ stream, file }) => ({ file, from: read.get(stream) ?? 0 }))
-    .filter(({ file, from }) => hasLine(file, from))
+    .filter(({ file, from }) => statSync(file).size > from && hasLine(file, from))
 }
 
 async function writeDraft(

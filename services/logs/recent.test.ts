@@ -1,4 +1,4 @@
-import { appendFileSync, mkdirSync } from 'node:fs'
+import { appendFileSync, mkdirSync, utimesSync } from 'node:fs'
 import { join } from 'node:path'
 import type { FailureReason } from '@tintype/lib/photo/record.ts'
 import { expect, test } from 'vitest'
@@ -74,6 +74,22 @@ test('of much, only the end is read, and it is said since when', async () => {
   const { fromMs, counts } = recent(await logged(...many))
   expect(fromMs).toBeGreaterThan(noon)
   expect(counts.photos).toBe((noon + many.length * 1_000 - fromMs) / 1_000)
+})
+
+test('of many processes each is read, and when more have ended, counts begin after the last of those', async () => {
+  const folders = await logged({ event: 'web.started' })
+  const minute = 60_000
+  for (let n = 1; n <= 80; n++) {
+    const writtenMs = noon + (n <= 60 ? 180 + n / 60 : n) * minute
+    const entry = { id: `web.${n}.1.1`, session: one, timestamp: new Date(writtenMs).toISOString() }
+    const payload = { event: 'photo.accepted', photo: `photo-${n}`, level: 'info' }
+    const file = join(folders.streams, dayOf(noon), `web.${n}.1.ndjson`)
+    appendFileSync(file, `${JSON.stringify({ ...entry, payload, received_at: entry.timestamp })}\n`)
+    utimesSync(file, writtenMs / 1_000, writtenMs / 1_000)
+  }
+  utimesSync(join(folders.streams, dayOf(noon), 'web.0.1.ndjson'), noon / 1_000, noon / 1_000)
+  const { counts, fromMs } = recent(folders)
+  expect([counts.photos, fromMs]).toEqual([60, noon + 180 * minute + 1_000])
 })
 
 test('a day that is not over has its bytes so far, by service', async () => {

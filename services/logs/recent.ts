@@ -8,19 +8,23 @@ import { type Entry, type Recent, type RecentRow, timeOf } from './page/api.ts'
 import { entryOf } from './search.ts'
 import { isDay } from './stamp.ts'
 
-/** Of each stream's newest file: some thousand entries. What is older is found by its key. */
-const tailBytes = 2 ** 19
-/** The streams written to last; a process begins a stream each time it starts. */
-const maxStreams = 48
+/** The ends of files that are read, together: some thousand entries of each. What is older is found by its key. */
+const tailsBytes = 24 * 2 ** 20
+/** The files written to last, or more when as many were written to in the last hour: each process has its own. */
+const minFiles = 48
+const hourMs = 3_600_000
 const maxSessions = 12
 const maxOfKind = 5
 
 /** The newest sessions of people, and what of the newest entries is unusual. */
 export function recent({ streams }: Folders): Recent {
-  const tails = newestFiles(streams).map(tailOf)
+  const files = newestFiles(streams)
+  const lately = files.filter(({ writtenMs }) => writtenMs > (files[0]?.writtenMs ?? 0) - hourMs).length
+  const count = Math.max(minFiles, lately)
+  const tails = files.slice(0, count).map(({ file }) => tailOf(file, Math.floor(tailsBytes / count)))
   // Entries from before the latest cut are left out: some streams' are not read, and counts would be wrong.
   const cuts = tails.flatMap(({ isCut, entries: [first] }) => (isCut && first ? timeOf(first) : []))
-  const cutAtMs = Math.max(0, ...cuts)
+  const cutAtMs = Math.max(files[count]?.writtenMs ?? 0, ...cuts)
   const entries = tails
     .flatMap(tail => tail.entries)
     .filter(entry => timeOf(entry) >= cutAtMs)
@@ -91,8 +95,8 @@ function rowOfTrouble(entry: Entry): RecentRow {
   return { key, atMs: timeOf(entry), state, text: `${event} (${level})` }
 }
 
-/** Of today and the day before, those written to last. */
-const newestFiles = (streams: string): string[] =>
+/** Of today and the day before, those written to last first. */
+const newestFiles = (streams: string) =>
   namesIn(streams)
     .filter(isDay)
     .toSorted()
@@ -100,11 +104,9 @@ const newestFiles = (streams: string): string[] =>
     .flatMap(day => streamFiles(join(streams, day)))
     .map(({ file }) => ({ file, writtenMs: statSync(file).mtimeMs }))
     .sort((a, b) => b.writtenMs - a.writtenMs)
-    .slice(0, maxStreams)
-    .map(({ file }) => file)
 
 /** `isCut`: there are entries before these. */
-function tailOf(file: string): { entries: Entry[]; isCut: boolean } {
+function tailOf(file: string, tailBytes: number): { entries: Entry[]; isCut: boolean } {
   const from = Math.max(0, statSync(file).size - tailBytes)
   const bytes = readAt(file, from, tailBytes)
   const start = from === 0 ? 0 : bytes.indexOf(newline) + 1

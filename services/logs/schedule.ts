@@ -33,8 +33,8 @@ export const due = ({ streams, days }: Folders, nowMs: number): string[] =>
     .filter(day => {
       const files = streamFiles(join(streams, day))
       // A time ahead is of a clock that was set back since.
-      const isQuiet = files.every(({ file }) => Math.abs(nowMs - statSync(file).mtimeMs) >= graceMs)
-      return isQuiet && newsOf(files, newestManifest(days, day)).length > 0
+      const isQuiet = () => files.every(({ file }) => Math.abs(nowMs - statSync(file).mtimeMs) >= graceMs)
+      return newsOf(files, newestManifest(days, day)).length > 0 && isQuiet()
     })
     .sort()
 

@@ -731,6 +731,16 @@ describeWithParts('the upload page', ['chromium'], parts => {
     expect(await barriers(page)).toEqual([])
   })
 
+  test('a thumbnail is saved with the extension of its type, also where the photo’s name has dots', async () => {
+    await choose({ ...harbour, name: 'Screenshot 2026-11-26 at 10.04.22.jpg' })
+    await ready('Screenshot')
+    const saved = page.waitForEvent('download')
+    await row('Screenshot')
+      .getByRole('link', { name: /^Download/ })
+      .click()
+    expect((await saved).suggestedFilename()).toMatch(/^Screenshot 2026-11-26 at 10-04-22-thumbnail\.jpe?g$/)
+  })
+
   test('a double click on Delete, or Enter held down, only asks', async () => {
     await choose(harbour)
     await ready('harbour.jpg')

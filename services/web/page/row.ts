@@ -83,7 +83,8 @@ function download({ photo }: Item, name: string): HTMLElement {
   const attributes = {
     class: 'button',
     href: `photos/${photo?.id}/thumbnail`,
-    download: `${name.replace(/\.\w+$/, '')}-thumbnail`,
+    // Without another dot, after which a browser would see an extension and not add that of the thumbnail's type.
+    download: `${name.replace(/\.\w+$/, '').replaceAll('.', '-')}-thumbnail`,
     'aria-label': say('label', { action: words.download, name }),
   }
   return h('a', attributes, words.download)

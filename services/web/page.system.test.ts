@@ -412,6 +412,9 @@ describeWithParts('the upload page', ['chromium'], parts => {
     const tabTo = (name: string) =>
       until(async () => (await focused()) === name || void (await page.keyboard.press('Tab')), { what: name })
     await tabTo('pines.png: show the time of each stage')
+    // The outline is not cut off at the edge of its row.
+    const margin = 'getComputedStyle(document.querySelector("li.photo")).overflowClipMargin'
+    expect(await page.evaluate(margin)).not.toBe('0px')
     await page.keyboard.press('Enter')
     await row('pines.png')
       .getByText(/ s in all, /)

@@ -756,6 +756,11 @@ describeWithParts('the upload page', ['chromium'], parts => {
     await page.keyboard.up('Enter')
     await question.waitFor()
     expect(await list()).toHaveLength(1)
+    // Another key that is held down goes on.
+    await row('harbour.jpg').getByRole('link', { name: 'Download' }).focus()
+    for (let repeats = 0; repeats < 2; repeats++) await page.keyboard.down('Tab')
+    await page.keyboard.up('Tab')
+    expect(await page.evaluate('document.activeElement.textContent')).not.toBe('Delete')
   })
 
   test('a page that the browser has translated asks before it deletes, and its texts are left alone', async () => {

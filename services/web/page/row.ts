@@ -106,7 +106,7 @@ function deleteButton(item: Item, name: string, actions: Actions): HTMLElement {
     else if (!(await actions.remove(item))) ask(words.notDeleted)
   }
   // Enter that is held down clicks again and again.
-  const keydown = (event: KeyboardEvent) => event.repeat && event.preventDefault()
+  const keydown = (event: KeyboardEvent) => event.repeat && event.key === 'Enter' && event.preventDefault()
   const blur = () => ask(words.delete)
   const element = h('button', { class: 'quiet', type: 'button', click, keydown, blur })
   ask(words.delete)

@@ -209,6 +209,13 @@ describeWithParts('the timeline page', ['chromium'], ({ chromium: executablePath
     await page.press('#ask input', 'Enter')
     await page.getByText('Photo 1 is no session, photo or trace').waitFor()
     expect(problems).toEqual([])
+    // A page may stay open past midnight.
+    let sizings = 0
+    page.on('request', request => request.url().endsWith('/sizing.json') && sizings++)
+    await page.clock.install()
+    await page.reload()
+    await page.clock.runFor(310_000)
+    await until(() => sizings === 2, { what: 'the sizes read again' })
     // A log server that is away, and a proxy that answers for it, are told apart.
     await page.route('**/recent.json', route => route.abort())
     await page.goto(tintype.endpoints.logs as string)

@@ -412,6 +412,9 @@ describeWithParts('the upload page', ['chromium'], parts => {
     const tabTo = (name: string) =>
       until(async () => (await focused()) === name || void (await page.keyboard.press('Tab')), { what: name })
     await tabTo('pines.png: show the time of each stage')
+    // The outline is not cut off at the edge of its row.
+    const margin = 'getComputedStyle(document.querySelector("li.photo")).overflowClipMargin'
+    expect(await page.evaluate(margin)).not.toBe('0px')
     await page.keyboard.press('Enter')
     await row('pines.png')
       .getByText(/ s in all, /)
@@ -731,6 +734,16 @@ describeWithParts('the upload page', ['chromium'], parts => {
     expect(await barriers(page)).toEqual([])
   })
 
+  test('a thumbnail is saved with the extension of its type, also where the photo’s name has dots', async () => {
+    await choose({ ...harbour, name: 'Screenshot 2026-11-26 at 10.04.22.jpg' })
+    await ready('Screenshot')
+    const saved = page.waitForEvent('download')
+    await row('Screenshot')
+      .getByRole('link', { name: /^Download/ })
+      .click()
+    expect((await saved).suggestedFilename()).toMatch(/^Screenshot 2026-11-26 at 10-04-22-thumbnail\.jpe?g$/)
+  })
+
   test('a double click on Delete, or Enter held down, only asks', async () => {
     await choose(harbour)
     await ready('harbour.jpg')
@@ -743,6 +756,11 @@ describeWithParts('the upload page', ['chromium'], parts => {
     await page.keyboard.up('Enter')
     await question.waitFor()
     expect(await list()).toHaveLength(1)
+    // Another key that is held down goes on.
+    await row('harbour.jpg').getByRole('link', { name: 'Download' }).focus()
+    for (let repeats = 0; repeats < 2; repeats++) await page.keyboard.down('Tab')
+    await page.keyboard.up('Tab')
+    expect(await page.evaluate('document.activeElement.textContent')).not.toBe('Delete')
   })
 
   test('a page that the browser has translated asks before it deletes, and its texts are left alone', async () => {

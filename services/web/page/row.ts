@@ -83,7 +83,8 @@ function download({ photo }: Item, name: string): HTMLElement {
   const attributes = {
     class: 'button',
     href: `photos/${photo?.id}/thumbnail`,
-    download: `${name.replace(/\.\w+$/, '')}-thumbnail`,
+    // Without another dot, after which a browser would see an extension and not add that of the thumbnail's type.
+    download: `${name.replace(/\.\w+$/, '').replaceAll('.', '-')}-thumbnail`,
     'aria-label': say('label', { action: words.download, name }),
   }
   return h('a', attributes, words.download)
@@ -105,7 +106,7 @@ function deleteButton(item: Item, name: string, actions: Actions): HTMLElement {
     else if (!(await actions.remove(item))) ask(words.notDeleted)
   }
   // Enter that is held down clicks again and again.
-  const keydown = (event: KeyboardEvent) => event.repeat && event.preventDefault()
+  const keydown = (event: KeyboardEvent) => event.repeat && event.key === 'Enter' && event.preventDefault()
   const blur = () => ask(words.delete)
   const element = h('button', { class: 'quiet', type: 'button', click, keydown, blur })
   ask(words.delete)

@@ -86,7 +86,12 @@ const timeIn = (text: unknown): number =>
 
 function wantedIn({ from, to, event, level }: Record<string, unknown>): Wanted {
   const [fromMs, toMs] = [timeIn(from), timeIn(to)]
-  if (Number.isNaN(fromMs + toMs)) throw new Problem(400, 'bad-time', 'from and to are times in ISO 8601.')
+  if (!(fromMs <= toMs))
+    throw new Problem(
+      400,
+      'bad-time',
+      'from and to are times in ISO 8601 with a zone, or days; from is not after to.',
+    )
   if (typeof event === 'string' && /^[a-z.-]+$/.test(event)) return { fromMs, toMs, event }
   if (levels.some(each => each === level)) return { fromMs, toMs, level: String(level) }
   const detail = `event is the start of an event’s name; or level: ${levels.join(', ')}.`

@@ -45,7 +45,9 @@ async function left(given: Given, context: Context) {
   const objectives = slices.filter(({ id }) => wanted === undefined || wanted.split('{')[0] === id)
   if (objectives.length === 0)
     throw new UsageError(
-      `budgets in minutes have: ${slices.map(({ id }) => id).join(', ') || 'no objective'}`,
+      slices.length === 0
+        ? 'no objective has a budget in minutes (Timeslices); report shows what is left of the others'
+        : `budgets in minutes have: ${slices.map(({ id }) => id).join(', ')}`,
     )
   const recorded = await withSource(given, context, source =>
     readRecorded(source, objectives, { from: now - lookBackMinutes(objectives), to: now }),

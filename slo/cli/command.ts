@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs'
 import { relative } from 'node:path'
 import { noVerb, readArguments, runCommand, UsageError } from '@tintype/lib/command-line.ts'
 import { readConfig } from '@tintype/lib/config.ts'
-import { pick } from '@tintype/lib/variables.ts'
+import { pick, type VariableName } from '@tintype/lib/variables.ts'
 import { parse } from 'yaml'
 import { defaultPages } from '../alerts/rules.ts'
 import { type Directory, defaultFolder, program, readDirectory } from '../directory.ts'
@@ -39,6 +39,7 @@ type Described = {
   takes: Option[]
   forms?: Partial<Record<Option, Option[]>>
   paths?: boolean
+  variables?: VariableName[]
   help: string
 }
 
@@ -48,8 +49,15 @@ const described = (): Record<string, Described> =>
 function describe(name: string): Described {
   const verb = described()[name] as Described
   const values = { program, outage: outageFormat, pages: defaultPages, webhook: defaultWebhook }
-  return { ...verb, help: verb.help.replace(/\{(\w+)\}/g, (_, key: keyof typeof values) => values[key]) }
+  const help = verb.help.replace(/\{(\w+)\}/g, (_, key: keyof typeof values) => values[key])
+  return { ...verb, help: [help, ...variableLines(verb.variables)].join('\n') }
 }
+
+const variableLines = (names: VariableName[] = []): string[] =>
+  Object.entries(pick(...names)).map(([name, { default: value, meaning }]) => {
+    const shown = value !== null && typeof value === 'object' ? '' : String(value ?? '')
+    return `  ${name.padEnd(19)} ${meaning}${shown && ` (${shown})`}`
+  })
 
 /** One run of the command line: resolves with the exit status. */
 export async function main(

@@ -2,7 +2,7 @@ import { join } from 'node:path'
 import { UsageError } from '@tintype/lib/command-line.ts'
 import { loadModule, readServiceFile } from '../directory.ts'
 import type { Finding } from '../objectives/document.ts'
-import { lint } from '../objectives/lint.ts'
+import { lint, lintTogether } from '../objectives/lint.ts'
 import type { Reading } from '../objectives/lint-metrics.ts'
 import { formatFinding, parseFiles } from '../objectives/objectives.ts'
 import { status, type Verb } from './context.ts'
@@ -18,10 +18,11 @@ export const run: Verb = async ({ format = 'text', paths }, context) => {
     keepDays: context.keepDays,
     catalogue: catalogue?.metrics,
   }
+  const folder = join(context.folder, 'objectives')
   const findings =
     paths.length > 0
       ? lintFiles(paths, reading)
-      : [...ofService, ...lintFiles([join(context.folder, 'objectives')], reading)]
+      : [...ofService, ...lintFiles([folder], reading), ...lintTogether(parseFiles([folder]))]
   const lines = findings.map(format === 'github' ? forGithub : formatFinding)
   context.show({ findings }, lines.join('\n') || 'no findings')
   return findings.some(({ severity }) => severity === 'error') ? status.broken : status.good

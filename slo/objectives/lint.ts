@@ -29,6 +29,17 @@ export function lint(document: Document, objectives: readonly Objective[], readi
   ]
 }
 
+/** What is wrong with the objectives of a directory together. */
+export function lintTogether(
+  parsed: readonly { document: Document; objectives: readonly Objective[] }[],
+): Finding[] {
+  const methods = parsed.flatMap(({ objectives }) => objectives.map(({ method }) => method))
+  const isBlind = methods.length > 0 && !methods.includes('Timeslices')
+  return parsed
+    .slice(0, isBlind ? 1 : 0)
+    .map(({ document }) => found(document, ['spec', 'budgetingMethod'], 'only-events'))
+}
+
 /** The labels that the generated rules and alerts set. */
 const ownLabels = ['objective', 'service', 'tier', 'severity', 'alertname']
 

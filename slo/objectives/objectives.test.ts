@@ -7,7 +7,7 @@ import { alertName, rules } from '../alerts/rules.ts'
 import { lintFiles } from '../cli/lint.ts'
 import { tintypeFolder } from '../directory.ts'
 import { openSlo, ratio } from '../test/kinds.ts'
-import { lint } from './lint.ts'
+import { lint, lintTogether } from './lint.ts'
 import { ObjectiveError, parseFiles, parseObjectives } from './objectives.ts'
 
 const objectivesFolder = join(tintypeFolder, 'objectives')
@@ -293,6 +293,14 @@ describe('an objective', () => {
       sli: { kind: 'threshold', gauge: 'p99_seconds', operator: 'lte', value: 0.5 },
     })
     expect(findings(text).map(each => each.split(' ')[1])).toEqual(['needs-prometheus'])
+  })
+
+  test('objectives that all count events alert nothing when the service is away, which is a warning', () => {
+    const of = (...texts: string[]) =>
+      lintTogether(parseObjectives('x.yaml', texts.join('\n---\n'))).map(({ rule }) => rule)
+    expect(of(latency)).toEqual(['only-events'])
+    expect(of(latency, availability)).toEqual([])
+    expect(of('')).toEqual([])
   })
 
   test('every error of every file is reported at once', async () => {

@@ -15,6 +15,11 @@ test('a name is written out with its arguments, the last of which may hold comma
   )
 })
 
+test('what is more than one term stays together, also when it begins with an aggregation', () => {
+  const share = { one: 'sum by (a) (x)', share: 'sum by (a) (x) / y' }
+  expect(traffic('2 / $share + $one', share)).toBe('2 / (sum by (a) (x) / y) + sum by (a) (x)')
+})
+
 test('an entry is written once for each row of for: a key replaces its own, another stands in it', () => {
   const [one, other] = writtenOut({
     expressions,

@@ -79,8 +79,8 @@ const step = (character: string): number =>
 /** In parentheses when it is more than one term. */
 function apart(text: string): string {
   let depth = 0
-  for (const each of text.replaceAll(/"[^"]*"/g, '')) {
-    if (each === ' ' && depth === 0) return /^(sum|max|min) by /.test(text) ? text : `(${text})`
+  for (const each of text.replaceAll(/"[^"]*"/g, '').replace(/^\w+ (by|without) ?\([^)]*\) ?/, '')) {
+    if (each === ' ' && depth === 0) return `(${text})`
     depth += step(each)
   }
   return text

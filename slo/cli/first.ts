@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { stringify } from 'yaml'
+import { boundMatcher } from '../objectives/lint-metrics.ts'
 import { slug } from '../objectives/objectives.ts'
 import type { Discovered } from './discover.ts'
 
@@ -65,9 +66,7 @@ const aSecond = (histogram: string): number =>
 export const boundSeconds = ({ le, histogram }: NonNullable<Discovered['durations']>): number =>
   Number(le) / aSecond(histogram)
 
-/** Prometheus 3 writes whole bounds as 1.0, version 2 as 1; both write large ones as 1e+06. */
-const leMatcher = (le: string): string =>
-  /^\d+(\.0)?$/.test(le) ? `le=~"${Number(le)}(\\\\.0)?"` : `le="${le}"`
+const leMatcher = (le: string): string => (/^\d+(\.0)?$/.test(le) ? boundMatcher(Number(le)) : `le="${le}"`)
 
 /** A template with its <placeholders> replaced. A line whose value is unknown is left out, with its comment. */
 function fill(template: string, values: Values): string {

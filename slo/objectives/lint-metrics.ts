@@ -43,7 +43,7 @@ export function lintSli(document: Document, sli: Sli, { source, catalogue }: Rea
 const lintBound = (find: Find, { matchers }: Selector): Finding[] =>
   matchers
     .filter(({ label, operator, value }) => label === 'le' && operator === '=' && /^\d+(\.0)?$/.test(value))
-    .map(({ value }) => find('bucket-written', { bound: Number(value), pattern: pattern(Number(value)) }))
+    .map(({ value }) => find('bucket-written', written(Number(value))))
 
 function lintSelector(
   find: Find,
@@ -78,15 +78,29 @@ function lintLabel(find: Find, metric: string, definition: Definition, matcher: 
   return [find('unknown-value', { metric, matcher: formatMatcher(matcher), known: values.join(', ') })]
 }
 
-const pattern = (bound: number): string => `le=~"${bound}(\\\\.0)?"`
+/** A bound of a bucket as Go and Prometheus 3 write it. */
+function inGo(bound: number): string {
+  const [digits, power = ''] = bound.toExponential().split('e')
+  if (Number(power) >= 6 || Number(power) < -4)
+    return `${digits}e${power[0]}${power.slice(1).padStart(2, '0')}`
+  return Number.isInteger(bound) ? `${bound}.0` : `${bound}`
+}
+
+/** The matcher of a bucket, however its bound is written. */
+export function boundMatcher(bound: number): string {
+  const go = inGo(bound)
+  if (go === `${bound}`) return `le="${bound}"`
+  return go === `${bound}.0` ? `le=~"${bound}(\\\\.0)?"` : `le=~"${bound}|${go.replace('+', '\\\\+')}"`
+}
+
+const written = (bound: number) => ({ bound, inGo: inGo(bound), pattern: boundMatcher(bound) })
 
 function lintBucket(find: Find, { buckets = [] }: Definition, matchers: readonly Matcher[]): Finding[] {
   const le = matchers.find(({ label }) => label === 'le')
-  if (!le) return [find('no-bucket', { pattern: pattern(60) })]
+  if (!le) return [find('no-bucket', { pattern: boundMatcher(60) })]
   const has = (bound: string) => matches({ matchers: [le] }, { le: bound })
   const chosen = buckets.find(bound => has(String(bound)))
   if (chosen === undefined)
     return [find('missing-bucket', { matcher: formatMatcher(le), bounds: buckets.join(', ') })]
-  if (!Number.isInteger(chosen) || (has(String(chosen)) && has(`${chosen}.0`))) return []
-  return [find('bucket-text', { bound: chosen, pattern: pattern(chosen) })]
+  return has(inGo(chosen)) ? [] : [find('bucket-text', written(chosen))]
 }

@@ -6,8 +6,12 @@ import { temporaryFolder } from '../../test/support.ts'
 import { alertName, rules } from '../alerts/rules.ts'
 import { lintFiles } from '../cli/lint.ts'
 import { tintypeFolder } from '../directory.ts'
+import type { Selector } from '../sources/index.ts'
+import { parseSelector } from '../sources/promql.ts'
+import { matches } from '../sources/selector.ts'
 import { openSlo, ratio } from '../test/kinds.ts'
 import { lint, lintTogether } from './lint.ts'
+import { boundMatcher } from './lint-metrics.ts'
 import { ObjectiveError, parseFiles, parseObjectives } from './objectives.ts'
 
 const objectivesFolder = join(tintypeFolder, 'objectives')
@@ -446,5 +450,18 @@ describe('the lint', () => {
 
   test('accepts the bucket as both versions of Prometheus write it', () => {
     expect(findings(bucket(String.raw`{le=~"60(\\.0)?"}`))).toEqual([])
+  })
+
+  test.each([
+    [60, String.raw`le=~"60(\\.0)?"`, ['60', '60.0']],
+    [0.5, 'le="0.5"', ['0.5']],
+    [1_000_000, String.raw`le=~"1000000|1e\\+06"`, ['1000000', '1e+06']],
+    [1_048_576, String.raw`le=~"1048576|1.048576e\\+06"`, ['1048576', '1.048576e+06']],
+    [0.00001, 'le=~"0.00001|1e-05"', ['0.00001', '1e-05']],
+  ])('the bound %s is matched as JavaScript and Go write it', (bound, expected, texts) => {
+    const matcher = boundMatcher(bound)
+    expect(matcher).toBe(expected)
+    const selector = parseSelector(`a{${matcher}}`) as Selector
+    expect(texts.filter(le => matches(selector, { le }))).toEqual(texts)
   })
 })

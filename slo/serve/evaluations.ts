@@ -14,7 +14,8 @@ export function openEvaluations(
   behind: Source,
   store: Pick<AlertStore, 'get' | 'set'>,
 ) {
-  const source = rememberSlots(behind)
+  let onRead: (isRead: boolean) => void
+  const source = rememberSlots(behind, isRead => onRead(isRead))
   /** The window, and before it a day of alerts with what these look back on. */
   const keptMinutes = (of: readonly Objective[]) => lookBackMinutes(of) + 1440 + longestMinutes(of)
   let recorded: Recorded | undefined
@@ -31,8 +32,12 @@ export function openEvaluations(
   }
   return {
     objectives,
-    /** Reads up to a minute. Which objectives could not be read and why, or null; what is known is evaluated all the same. */
-    async read(now: Minute): Promise<string | null> {
+    /**
+     * Reads up to a minute. Which objectives could not be read and why, or null; what is known is evaluated all the same. The
+     * first time reads whole windows, which may take minutes: `progress` is called after each read, of the source or in vain.
+     */
+    async read(now: Minute, progress: typeof onRead = () => {}): Promise<string | null> {
+      onRead = progress
       // When each objective began is stored for a start while the source is away: then no data is offline, too.
       const stored = store.get<Readonly<Record<string, Minute>>>('began') ?? {}
       // One in the future was stored while the clock was ahead.

@@ -230,6 +230,13 @@ test('an objective that cannot be read is named, the others are judged, and aler
   ])
 })
 
+test('each read of a long evaluation is a sign of life', async () => {
+  const { evaluations } = evaluating(failing(source().fake, 'other_total'), [objective, other])
+  const reads: boolean[] = []
+  await evaluations.read(begin + 100, isRead => void reads.push(isRead))
+  expect(reads).toEqual(expect.arrayContaining([true, false]))
+})
+
 test('of an objective that could not be read for three minutes one alert says which and why, also after a restart', async () => {
   const store = await newStore()
   store.record({

@@ -105,8 +105,16 @@ export function startWatch(options: {
     }
   }
 
+  const pulse = startPulse('the evaluation', stalledSeconds)
+  const readNow = () => measured.filter(({ objective }) => !evaluations.unread().has(objective.id))
+  /** A long evaluation does not hang, and an objective that waits in it for its turn is none that cannot be read. */
+  const onRead = (isRead: boolean): void => {
+    pulse.beat()
+    for (const { sign } of isRead ? readNow() : []) if (sign.missingSince() === null) sign.came()
+  }
+
   const evaluate = async (now: Minute, signal: AbortSignal): Promise<void> => {
-    const [away] = await Promise.all([evaluations.read(now), askForAlertmanager()])
+    const [away] = await Promise.all([evaluations.read(now, onRead), askForAlertmanager()])
     logAway(away)
     const evaluated: View[] = []
     // Many objectives over long windows take seconds: the probe's requests must not wait for all of them.
@@ -115,8 +123,7 @@ export function startWatch(options: {
       await others()
     }
     views = evaluated
-    const read = measured.filter(({ objective }) => !evaluations.unread().has(objective.id))
-    for (const { sign } of read) sign.came()
+    for (const { sign } of readNow()) sign.came()
     if (views.some(burns)) await look(signal)
     const firing = views.flatMap(alertsOf)
     // Until its objective was read once, an alert that is not seen has not ended.
@@ -124,7 +131,7 @@ export function startWatch(options: {
       !evaluations.hasRead(group) && !firing.some(each => each.group === group && each.name === name)
     own = [...firing, ...own.filter(isLeft)]
     notify()
-    if (heartbeat && read.length > 0) await beat(heartbeat, log)
+    if (heartbeat && readNow().length > 0) await beat(heartbeat, log)
   }
 
   /** The first message carries a verdict if there is one in time; no page waits longer for it. */
@@ -133,7 +140,6 @@ export function startWatch(options: {
     await Promise.race([diagnosis.look(Date.now()), late])
   }
 
-  const pulse = startPulse('the evaluation', stalledSeconds)
   let evaluated = false
   const loop = startLoop(
     () => {

@@ -8,7 +8,7 @@ const overlapMinutes = 10
 type Kept = { from: Minute; slots: readonly Slot[]; missedFrom: Minute }
 
 /** A source that keeps what it has read, and so asks for a few minutes. What could not be read is unknown and asked for again. */
-export function rememberSlots(source: Source) {
+export function rememberSlots(source: Source, onRead: (isRead: boolean) => void = () => {}) {
   const kept = new Map<string, Kept>()
   const values = new Map<string, string[]>()
   const seen = new Map<string, Minute>()
@@ -16,9 +16,12 @@ export function rememberSlots(source: Source) {
   let troubles = new Map<string, unknown>()
   const orElse = async <T>(key: string, read: Promise<T>, known: () => T): Promise<T> => {
     try {
-      return await read
+      const answer = await read
+      onRead(true)
+      return answer
     } catch (error) {
       troubles.set(key, error)
+      onRead(false)
       return known()
     }
   }

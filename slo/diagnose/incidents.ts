@@ -4,25 +4,15 @@ import { toMinute } from '../math/time.ts'
 import type { Minute, Objective, Source } from '../sources/index.ts'
 import { longestMinutes, type RecordedObjective, readRecorded } from '../sources/recorded.ts'
 import { rememberSlots } from '../sources/remembered.ts'
-import type { TimeRange } from './evaluate.ts'
 
-export type Burning = {
-  /** Stretches in which a budget burned, oldest first, each from its first bad minute; one that lasts has no end. */
-  incidents: readonly TimeRange[]
-  /** Ids of the objectives whose budget burns now. */
-  now: readonly string[]
-}
+export type Burning = Awaited<ReturnType<typeof readBurning>>
 
 /**
- * Reads when budgets burned in the days before a time. A budget burns when a short window is as bad as the one that its tier
+ * Reads the stretches in which budgets burned in the days before a time, each from its first bad minute, and the objectives
+ * whose budget burns now. A budget burns when a short window is as bad as the one that its tier
  * alerts on; then a verdict is asked for. Of the running minute the samples so far count.
  */
-export async function readBurning(
-  source: Source,
-  all: readonly Objective[],
-  atMs: number,
-  days: number,
-): Promise<Burning> {
+export async function readBurning(source: Source, all: readonly Objective[], atMs: number, days: number) {
   const to = toMinute(atMs)
   const from = to - days * 1440 - longestMinutes(all)
   // An objective that cannot be read does not keep a verdict from the others.

@@ -1,22 +1,12 @@
-import type { ResourceReading, Service, StageReading } from '../directory/service.ts'
+import type { Service } from '../directory/service.ts'
 import type { Selector } from '../sources/index.ts'
 import { formatSelector } from '../sources/promql.ts'
 import { jobsIn } from '../sources/selector.ts'
 import { type Expression, parseExpression } from './expression.ts'
 
 /** What diagnosis needs of service.yaml, with the expressions parsed. */
-export type Model = Pick<Service, 'jobs' | 'away' | 'failedSeconds' | 'slowSeconds'> & {
-  stages: readonly Stage[]
-  resources: readonly Resource[]
-  traffic: Expression | undefined
-  /** How many processes of a job there should be. */
-  expected: ((job: string) => Expression) | undefined
-}
-
-export type Stage = Omit<StageReading, 'seconds' | 'failing'> & {
-  seconds: Expression
-  failing: Expression | undefined
-}
+export type Model = ReturnType<typeof modelOf>
+export type Stage = Model['stages'][number]
 
 /**
  * How a resource bears on a stage's time:
@@ -25,10 +15,10 @@ export type Stage = Omit<StageReading, 'seconds' | 'failing'> & {
  * `exhausted`: a level from 0 to 1. It explains everything when it reaches `limit`, and nothing below.
  * `taken`: a share of whatever a process does. It explains the share's growth; the parts are less by it.
  */
-export type Resource = ResourceReading & { expression: Expression; metric: string }
+export type Resource = Model['resources'][number]
 
 /** @throws ExpressionError; slo lint names its place. */
-export function modelOf(service: Service): Model {
+export function modelOf(service: Service) {
   const { jobs, away, failedSeconds, slowSeconds, traffic, replicas } = service
   return {
     jobs,
@@ -45,7 +35,9 @@ export function modelOf(service: Service): Model {
       return { ...resource, expression, metric: resource.metric ?? nameOf(expression) }
     }),
     traffic: traffic === '' ? undefined : parseExpression(traffic),
-    expected: replicas === '' ? undefined : job => parseExpression(replicas.replaceAll('$job', job)),
+    /** How many processes of a job there should be. */
+    expected:
+      replicas === '' ? undefined : (job: string) => parseExpression(replicas.replaceAll('$job', job)),
   }
 }
 

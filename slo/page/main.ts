@@ -97,7 +97,7 @@ async function answerWhatIf(): Promise<void> {
 let drawStages = () => {}
 
 async function refreshStages(): Promise<void> {
-  const read = await get<Stages>('api/stages?hours=3')
+  const read = await get<Stages>('api/stages')
   find('#stages-section').hidden = 'refused' in read || read.stages.length === 0
   if ('refused' in read) return
   drawStages = () => stageLanes(read, find('#stages'))

@@ -8,6 +8,9 @@ import { translated, word } from './words.ts'
 /** Heights and widths in px where the page's font size is 16 px. */
 const [height, timesHeight, secondsWidth, textSize] = [84, 22, 64, 12]
 
+/** Between two times on the axis, in seconds: whole minutes, as they are written. */
+const timeSteps = [1, 2, 5, 10, 15, 30, 60, 120].map(minutes => minutes * 60)
+
 /** uPlot keeps what it drew, with its canvas, until it is told that it is gone: a page may be open for days. */
 const plots: uPlot[] = []
 
@@ -16,7 +19,9 @@ export function stageLanes({ times, stages }: Stages, into: HTMLElement): void {
   for (const plot of plots.splice(0)) plot.destroy()
   const seen = stages.filter(({ count }) => count > 0)
   const begin = Math.min(...seen.map(({ p99 }) => p99.findIndex(value => value !== null)).filter(i => i >= 0))
-  const measured = <T>(values: T[]): T[] => values.slice(begin)
+  // The last step has only begun.
+  const end = seen.some(({ p99 }) => p99.at(-1) !== null) ? times.length : -1
+  const measured = <T>(values: T[]): T[] => values.slice(begin, end)
   into.replaceChildren(...(seen.length === 0 ? [h('p', { class: 'soft' }, word('noStages'))] : []))
   const colour = resolver(into)
   const scale = Number.parseFloat(getComputedStyle(document.documentElement).fontSize) / 16
@@ -61,6 +66,7 @@ export function stageLanes({ times, stages }: Stages, into: HTMLElement): void {
             ...axis(timesHeight),
             grid: { show: false },
             space: 60 * scale,
+            incrs: timeSteps,
             values: (_plot, ticks) => ticks.map(tick => new Date(tick * 1000).toISOString().slice(11, 16)),
           },
           {

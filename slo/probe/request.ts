@@ -110,19 +110,16 @@ function followPhases(request: ClientRequest, { hostname, protocol }: URL, clock
   request.once('response', () => clock.enter('transfer'))
 }
 
-type Clock = {
-  readonly phases: RequestPhases
-  /** Ends the phase under way and begins another. */
-  enter(phase: keyof RequestPhases | null): void
-}
+type Clock = ReturnType<typeof startClock>
 
-function startClock(): Clock {
+function startClock() {
   const phases = { ...noPhases }
   let current: keyof RequestPhases | null = null
   let since = performance.now()
   return {
     phases,
-    enter(phase) {
+    /** Ends the phase under way and begins another. */
+    enter(phase: keyof RequestPhases | null): void {
       const now = performance.now()
       if (current) phases[current] += (now - since) / 1000
       current = phase

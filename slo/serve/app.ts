@@ -25,8 +25,8 @@ import { stateOf } from './state.ts'
 import type { View } from './view.ts'
 import type { Watch } from './watch.ts'
 
-/** The recorder keeps all series for two days. */
-const maxHours = 48
+/** The page says how long these are. */
+const stagesMs = 3 * 3_600_000
 /** The source is read for the public this often, however many ask. */
 const readEveryMs = 5_000
 /** Long descriptions are programs. */
@@ -111,18 +111,12 @@ export function createSloApp(options: {
     const note = incidentNote({ ...found, atMs: found.at, directory, views: watch.views() })
     response.set('Cache-Control', 'no-store').type('text').send(note)
   })
-  const stages = Array.from({ length: maxHours }, (_, i) =>
-    readForAll(() => {
-      const now = Date.now()
-      const begunMs = (watch.views()[0]?.start ?? 0) * 60_000
-      return stagesOf(directory.service, source, Math.max(now - (i + 1) * 3_600_000, begunMs), now)
-    }),
-  )
-  app.get('/api/stages', async (request, response) => {
-    const read = stages[Number(request.query.hours ?? 3) - 1]
-    if (!read) throw new Problem(400, 'bad-hours', `hours must be a whole number from 1 to ${maxHours}.`)
-    response.json(await read())
+  const stages = readForAll(() => {
+    const now = Date.now()
+    const begunMs = (watch.views()[0]?.start ?? 0) * 60_000
+    return stagesOf(directory.service, source, Math.max(now - stagesMs, begunMs), now)
   })
+  app.get('/api/stages', async (_request, response) => void response.json(await stages()))
   const answerWhatIf = bounded(async ({ query }, response, pause) => {
     const outage = parseOutage(String(query.outage ?? '').slice(0, maxOutageLength))
     if (!outage) throw new Problem(400, 'bad-outage', `outage is ${outageFormat}`)

@@ -217,6 +217,26 @@ describeWithParts('the pages of slo in each state', ['chromium'], ({ chromium: e
     expect(await drawn()).toBe(light)
   })
 
+  test('of a young service the stages fill the width, and a value without neighbours is a point', async () => {
+    shown = 'first minutes'
+    const now = 1_800_000_000
+    const lane = [null, 0.2, 0.3, null, 0.4, null]
+    const young = {
+      times: lane.map((_, i) => now + 30 * i),
+      stages: [{ stage: 'receive', p50: lane, p95: lane, p99: lane, share: 1, count: 9 }],
+    }
+    await page.route('**/api/stages', route => route.fulfill({ json: young }))
+    await open('', 'en', 1024)
+    await page.unroute('**/api/stages')
+    const library = `performance.getEntriesByType('resource').find(({ name }) => name.includes('uPlot.esm')).name`
+    const drawn = `({ default: uPlot }) => uPlot.sync('stages').plots.map(plot => [
+      plot.data[1], plot.series[1].points.filter(plot, 1), new Set(plot.axes[0]._values.filter(Boolean)).size,
+    ])`
+    // Its two and a half minutes have two times of the axis, each once.
+    const two = expect.toBeOneOf([2, 3])
+    expect(await page.evaluate(`import(${library}).then(${drawn})`)).toEqual([[lane.slice(1, -1), [3], two]])
+  })
+
   test('a time that is days away has its date', async () => {
     expect(await textOf('a month', '', '.card')).toContain('gone at 2026-12-')
     expect(await textOf('a month', '', '#alerts td a')).toBe('2026-11-24 10:30')

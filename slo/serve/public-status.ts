@@ -14,21 +14,11 @@ import type { Watch } from './watch.ts'
 const everyMs = 15_000
 const writtenWithinMs = 10_000
 
-/** The state that everybody may see: web shows it on its page, read from storage. */
-type PublicStatus = {
-  online: boolean
-  budgetLeftMinutes: number
-  budgetMinutes: number
-  /** Null when no event was counted in the window. */
-  keptRatio: number | null
-  at: string
-}
-
 /**
- * The state now of all objectives about minutes, and the least that is left of their budgets; null before the SLO began. It
+ * The state that everybody may see, which web shows on its page: now, of all objectives about minutes, and the least that is left of their budgets; null before the SLO began. It
  * throws while the source is away: the last status in storage then grows old, and readers see its age.
  */
-export async function readStatus(watch: Watch, source: Source): Promise<PublicStatus | null> {
+export async function readStatus(watch: Watch, source: Source) {
   const slices = watch.views().filter(({ objective }) => objective.method === 'Timeslices')
   const events = watch.views().find(({ objective }) => objective.method === 'Occurrences')
   const [tightest] = slices.toSorted((one, other) => one.standing.budgetLeft - other.standing.budgetLeft)
@@ -39,6 +29,7 @@ export async function readStatus(watch: Watch, source: Source): Promise<PublicSt
     online: online.every(Boolean),
     budgetLeftMinutes: Math.max(0, standing.budgetLeft),
     budgetMinutes: standing.budget,
+    // Null when no event was counted in the window.
     keptRatio: events?.standing.ratio ?? null,
     at: new Date().toISOString(),
   }

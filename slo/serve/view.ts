@@ -1,26 +1,17 @@
-import { backtest, type Firing } from '../math/backtest.ts'
+import { backtest } from '../math/backtest.ts'
 import { burnRate } from '../math/burn-rate.ts'
-import { type Standing, standing } from '../math/standing.ts'
+import { standing } from '../math/standing.ts'
 import { windowAt } from '../math/window.ts'
 import type { Minute, Tier } from '../sources/index.ts'
 import type { RecordedObjective } from '../sources/recorded.ts'
 
 /** One objective as it stands at a full minute. */
-export type View = RecordedObjective & {
-  at: Minute
-  /** When the SLO began. */
-  start: Minute
-  standing: Standing
-  /** When the budget is gone at the rate of the last hour; null when it is not used up within the window. */
-  goneAt: Minute | null
-  burns: { tier: Tier; long: number; short: number }[]
-  /** Oldest first. */
-  firings: (Firing & { tier: Tier })[]
-}
+export type View = ReturnType<typeof viewOf>
 
 const rateMinutes = 60
 
-export function viewOf(recorded: RecordedObjective, start: Minute, at: Minute): View {
+/** `start`: when the SLO began. */
+export function viewOf(recorded: RecordedObjective, start: Minute, at: Minute) {
   const { objective, tally, begun = at } = recorded
   const { windowMinutes, tiers, calendar, method } = objective
   const window = windowAt(objective, at)
@@ -36,12 +27,14 @@ export function viewOf(recorded: RecordedObjective, start: Minute, at: Minute): 
     at,
     start,
     standing: now,
+    /** When the budget is gone at the rate of the last hour; null when it lasts to the end of the window. */
     goneAt: goneAt < end ? goneAt : null,
     burns: tiers.map(tier => ({
       tier,
       long: burnRate(objective, tally, at, tier.longMinutes),
       short: burnRate(objective, tally, at, tier.shortMinutes),
     })),
+    /** Of all tiers, the oldest first; `clears` is null while one lasts. */
     firings: backtest(objective, tally, tally.from, at)
       .flatMap(({ firings }, i) => firings.map(firing => ({ ...firing, tier: tiers[i] as Tier })))
       .sort((one, other) => one.fires - other.fires),

@@ -2,7 +2,7 @@ import { join } from 'node:path'
 import { attributes } from '@tintype/lib/telemetry/catalogue.ts'
 import type { Example, Logged, Stores } from '../diagnose/open-examples.ts'
 import { readEntries } from './log-entries.ts'
-import { attributeOf, type OtlpSpan, spansIn } from './witness/otlp.ts'
+import { attributeOf, spansIn } from './witness/otlp.ts'
 
 const shown = 3
 
@@ -15,18 +15,13 @@ export async function examplesOf(
 ): Promise<Example[]> {
   const slowest: Example[] = []
   for await (const span of spansIn(join(dataDir, 'traces'), sinceMs, `"name":"${stage}"`)) {
-    const example = exampleOf(span, stage, sinceMs, toMs)
-    if (example) slowest.push(example)
+    const [photo, session] = [attributeOf(span, attributes.photo), attributeOf(span, attributes.session)]
+    const [start, end] = [Number(span.startTimeUnixNano) / 1e6, Number(span.endTimeUnixNano) / 1e6]
+    if (span.name !== stage || !photo || !session || end < sinceMs || end > toMs) continue
+    slowest.push({ traceId: span.traceId, photo, session, seconds: Math.round(end - start) / 1000 })
     slowest.sort((a, b) => b.seconds - a.seconds).splice(shown)
   }
   return slowest
-}
-
-function exampleOf(span: OtlpSpan, stage: string, sinceMs: number, toMs: number): Example | undefined {
-  const [photo, session] = [attributeOf(span, attributes.photo), attributeOf(span, attributes.session)]
-  const [start, end] = [Number(span.startTimeUnixNano) / 1e6, Number(span.endTimeUnixNano) / 1e6]
-  if (span.name !== stage || !photo || !session || end < sinceMs || end > toMs) return undefined
-  return { traceId: span.traceId, photo, session, seconds: Math.round(end - start) / 1000 }
 }
 
 /** The numbers in the debug entries of some jobs, the largest first; none while no detail was raised. */

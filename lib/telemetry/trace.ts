@@ -52,12 +52,6 @@ export function endRequest(span: api.Span, method: string, route: string, status
 export const inSpan = (span: api.Span, run: () => void): void =>
   api.context.with(api.trace.setSpan(api.context.active(), span), run)
 
-/** Links a span to that of an earlier attempt (traceparent). */
-export function linkSpan(span: api.Span, earlier: string | undefined): void {
-  const linked = api.trace.getSpanContext(api.propagation.extract(api.ROOT_CONTEXT, { traceparent: earlier }))
-  if (linked) span.addLink({ context: linked })
-}
-
 /** Marks a span as failed, for a failure that is a value and not an error. */
 export const markFailed = (span: api.Span, message: string): void =>
   void span.setStatus({ code: api.SpanStatusCode.ERROR, message })
@@ -89,7 +83,7 @@ export function traceparent(): string | undefined {
 /** The active span's trace id, for exemplars; undefined when its trace is not exported. */
 export const traceId = (): string | undefined => traceIdOf(traceparent())
 
-export function traceparentOf(span: api.Span): string | undefined {
+function traceparentOf(span: api.Span): string | undefined {
   const { traceId, spanId, traceFlags } = span.spanContext()
   return api.trace.isSpanContextValid(span.spanContext())
     ? `00-${traceId}-${spanId}-${traceFlags.toString(16).padStart(2, '0')}`

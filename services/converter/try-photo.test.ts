@@ -15,7 +15,7 @@ import { temporaryFolder } from '../../test/support.ts'
 import type { Child, ChildAnswer } from './children.ts'
 import { enqueuePhoto, photo } from './fixtures.ts'
 import { settle } from './settle-attempt.ts'
-import { replaceAttempt, tryPhoto } from './try-photo.ts'
+import { tryPhoto } from './try-photo.ts'
 
 const requestTrace = '0af7651916cd43dd8448eb211c80319c'
 
@@ -84,10 +84,4 @@ test('an attempt’s spans hang below the upload’s, and a second attempt is li
   expect(second?.links.map(({ context }) => context.spanId)).toEqual([first?.spanContext().spanId])
   expect(spans.at(-1)?.attributes).toMatchObject({ [attributes.outcome]: 'kept' })
   expect(spans[2]?.attributes).not.toHaveProperty(attributes.outcome)
-})
-
-test('of attempts that never come back the oldest are forgotten', () => {
-  for (let each = 0; each <= 1_000; each++) replaceAttempt(`photo ${each}`, `traceparent ${each}`)
-  expect(replaceAttempt('photo 0', undefined)).toBe(undefined)
-  expect(replaceAttempt('photo 1', undefined)).toBe('traceparent 1')
 })

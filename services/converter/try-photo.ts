@@ -1,3 +1,4 @@
+import { setBounded } from '@tintype/lib/bounded.ts'
 import { readRecord } from '@tintype/lib/photo/find.ts'
 import { reasonFor } from '@tintype/lib/photo/reasons.ts'
 import { type PhotoId, photoKey, sessionOf } from '@tintype/lib/photo/record.ts'
@@ -6,40 +7,23 @@ import type { Job } from '@tintype/lib/queue/index.ts'
 import type { Storage } from '@tintype/lib/storage/index.ts'
 import { attributes } from '@tintype/lib/telemetry/catalogue.ts'
 import type { Log } from '@tintype/lib/telemetry/log.ts'
-import {
-  linkSpan,
-  markFailed,
-  recordSpan,
-  traceIdOf,
-  traceparentOf,
-  withSpan,
-} from '@tintype/lib/telemetry/trace.ts'
+import { markFailed, recordSpan, type Span, traceIdOf, withSpan } from '@tintype/lib/telemetry/trace.ts'
 import type { Request } from './child.ts'
 import type { Child, ChildAnswer } from './children.ts'
 import type { HeldPhoto } from './claims.ts'
 import { type AttemptResult, attemptSpan, type Tools } from './settle-attempt.ts'
 
-/** The spans (traceparent) of photos' last attempts in this process. The next attempt's span links it. */
-const lastAttempts = new Map<PhotoId, string>()
-/** Beyond so many the oldest is forgotten, and the next attempt's span has no link. */
-const maxRemembered = 1_000
-
-/** Replaces a photo's last attempt, and returns the one before; undefined when there is none. */
-export function replaceAttempt(photo: PhotoId, traceparent: string | undefined): string | undefined {
-  const before = lastAttempts.get(photo)
-  lastAttempts.delete(photo)
-  if (traceparent) lastAttempts.set(photo, traceparent)
-  const [oldest] = lastAttempts.keys()
-  if (lastAttempts.size > maxRemembered && oldest) lastAttempts.delete(oldest)
-  return before
-}
+/** The spans of photos' last attempts in this process. The next attempt's span links it. */
+const lastAttempts = new Map<PhotoId, ReturnType<Span['spanContext']>>()
 
 /** Converts a photo once. Counts, logs and traces the attempt. */
 export async function tryPhoto(tools: Tools, child: Child, held: HeldPhoto): Promise<AttemptResult> {
   const { job, attempt } = held.claim
   const begunAt = endWait(tools, held)
   return withSpan('convert', attemptSpan(held), async span => {
-    linkSpan(span, replaceAttempt(job.photo, traceparentOf(span)))
+    const last = lastAttempts.get(job.photo)
+    if (last) span.addLink({ context: last })
+    setBounded(lastAttempts, job.photo, span.spanContext())
     const request = await requestOf(tools.storage, job)
     // A log level that web raised for a session comes with each of its jobs.
     const isDetailed = (job.detailUntil ?? 0) > Date.now() || tools.log.detailed(sessionOf(job.owner))

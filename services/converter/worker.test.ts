@@ -10,7 +10,7 @@ import { createLog, type Log } from '@tintype/lib/telemetry/log.ts'
 import { createMetrics } from '@tintype/lib/telemetry/metrics.ts'
 import { expect, onTestFinished, test, vi } from 'vitest'
 import { sampleIn, temporaryFolder, until } from '../../test/support.ts'
-import { startChild } from './children.ts'
+import { type Child, startChild } from './children.ts'
 import {
   bombs,
   enqueuePhoto,
@@ -37,6 +37,7 @@ async function house(sizes: Size[] = [{ side: 64, format: 'jpg' }]) {
   const metrics = createMetrics('converter', '0')
   const events: string[] = []
   const log = spy(events)
+  const children: Child[] = []
   const start = async (bounds = { deadlineMs: 15_000, memoryBytes: 2 ** 30 }, areFiles = true) => {
     const setup = { storageUrl: areFiles ? storageUrl : null, sizes, maxPixels: 2 ** 28 }
     const given = areFiles ? storage : { ...storage, localFile: () => null }
@@ -44,7 +45,11 @@ async function house(sizes: Size[] = [{ side: 64, format: 'jpg' }]) {
     const worker = await startWorker(tools, {
       id: 'w',
       slots: 1,
-      startChild: () => startChild(setup, bounds),
+      startChild: async () => {
+        const child = await startChild(setup, bounds)
+        children.push(child)
+        return child
+      },
     })
     onTestFinished(() => worker.stop(0))
     return worker
@@ -60,7 +65,7 @@ async function house(sizes: Size[] = [{ side: 64, format: 'jpg' }]) {
       },
     )
   const metric = (series: string) => sampleIn(metrics, series)
-  return { folder, queue, storage, log, events, start, settled, metric }
+  return { folder, queue, storage, log, events, start, settled, metric, children }
 }
 
 /** The real log, which also remembers the names of the events it wrote; trouble that a test makes stays off the screen. */
@@ -94,6 +99,15 @@ test('an accepted photo gets its thumbnail, its result and its outcome, once', a
   expect(await metric('tintype_conversions_total{outcome="ok",format="jpeg"}')).toBe(1)
   expect(await metric('tintype_photo_seconds_count')).toBe(1)
   expect(await metric('tintype_stage_seconds_count{stage="store"}')).toBe(1)
+})
+
+test('a child that dies while it is idle is replaced before a photo comes: without one web takes none', async () => {
+  const { start, children } = await house()
+  const { missing } = await start()
+  children[0]?.kill()
+  await until(() => missing() !== null)
+  await until(() => missing() === null)
+  expect(children).toHaveLength(2)
 })
 
 test('bytes that are no photo end at once, with a reason, and are no promise', async () => {

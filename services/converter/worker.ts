@@ -25,6 +25,7 @@ const newestWeight = 0.1
 export async function startWorker(tools: Tools, { id, slots, startChild }: WorkerOptions) {
   const { queue, log, metrics } = tools
   const children = await Promise.all(Array.from({ length: slots }, startChild))
+  const reviving = new Map<number, Promise<Child>>()
   const stopping = new AbortController()
   const claims = openClaims(queue, log, id)
   /** When the running conversion of each slot began. */
@@ -46,7 +47,11 @@ export async function startWorker(tools: Tools, { id, slots, startChild }: Worke
       .announce({ id, slots: live, serviceSeconds })
       .catch(error => log.warn('announce.failed', { error: describeError(error) }))
       .finally(engine.beat)
-  const announcing = setInterval(() => announce(alive()), announceMs)
+  const announcing = setInterval(() => {
+    // A child may die while it is idle. Without slots web refuses every photo, so that no photo would start another child.
+    for (const slot of children.keys()) livingChild(slot)
+    announce(alive())
+  }, announceMs)
   await announce(slots)
 
   /** Converts the next photo while the last one is stored; a slot stores one photo at a time. */
@@ -90,7 +95,13 @@ export async function startWorker(tools: Tools, { id, slots, startChild }: Worke
   }
 
   /** The slot's child; when it died, a new one, except during a stop. */
-  async function livingChild(slot: number): Promise<Child> {
+  function livingChild(slot: number): Promise<Child> {
+    const revived = reviving.get(slot) ?? revive(slot).finally(() => reviving.delete(slot))
+    reviving.set(slot, revived)
+    return revived
+  }
+
+  async function revive(slot: number): Promise<Child> {
     for (;;) {
       const child = children[slot] as Child
       if (child.isAlive() || stopping.signal.aborted) return child

@@ -1,8 +1,8 @@
+import { setBounded } from '@tintype/lib/bounded.ts'
 import { spanAttributes } from '@tintype/lib/photo/account.ts'
 import type { PhotoId, PhotoRecord } from '@tintype/lib/photo/record.ts'
 import type { Metrics } from '@tintype/lib/telemetry/metrics.ts'
 import { recordSpan, traceIdOf } from '@tintype/lib/telemetry/trace.ts'
-import { setBounded } from '../visitors/bounded.ts'
 
 /** The longest accepted time of `/experience`, because a browser's clock can be wrong. */
 export const maxExperienceSeconds = 3_600

@@ -1,6 +1,6 @@
+import { setBounded } from '@tintype/lib/bounded.ts'
 import { tryAgain } from '@tintype/lib/http.ts'
 import { limits } from '@tintype/lib/limits.ts'
-import { setBounded } from './bounded.ts'
 import type { Visitor } from './session.ts'
 
 /**

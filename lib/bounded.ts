@@ -1,6 +1,6 @@
-import { countLimit, limits } from '@tintype/lib/limits.ts'
+import { countLimit, limits } from './limits.ts'
 
-/** Sets an entry and removes the oldest ones above `remembered`, so that memory does not grow with the number of visitors. */
+/** Sets an entry and removes the oldest one above `remembered`, so that memory does not grow with visitors or photos. */
 export function setBounded<K, V>(map: Map<K, V>, key: K, value: V): void {
   map.delete(key)
   map.set(key, value)

@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { syncFolder } from '@tintype/lib/disk.ts'
 import { faultPoint } from '@tintype/lib/fault.ts'
 import { foldersOf, storageUrl } from '@tintype/lib/storage/index.ts'
-import { hasLine } from './files.ts'
+import { hasEntry } from './files.ts'
 import { eachKey, writeLookup } from './lookup.ts'
 import { dayFile, indexFile, type Manifest, manifestFile, newestManifest, type Revision } from './manifest.ts'
 import { merge, openSources, type StreamFile, type StreamSource, streamFiles } from './merge.ts'
@@ -66,12 +66,12 @@ export async function publish({ streams, days }: Folders, day: string): Promise<
   return manifest
 }
 
-/** The files of a day with more whole lines than a revision has, and where these begin. A line cut by a kill is no news. */
+/** The files of a day with more entries than a revision has, and where these begin. */
 export function newsOf(files: StreamFile[], newest?: Manifest): { file: string; from: number }[] {
   const read = new Map(newest?.streams.map(({ stream, journalBytes }) => [stream, journalBytes]))
   return files
-    .map(({ stream, file }) => ({ file, from: read.get(stream) ?? 0 }))
-    .filter(({ file, from }) => statSync(file).size > from && hasLine(file, from))
+    .map(({ stream, file }) => ({ stream, file, from: read.get(stream) ?? 0 }))
+    .filter(({ stream, file, from }) => statSync(file).size > from && hasEntry(file, stream, from))
 }
 
 async function writeDraft(

@@ -375,6 +375,19 @@ test('in place of a published day’s file or index that a person removed, timel
   expect((await verify(into))[0]?.faults).toContain(`${day}.r1.ndjson is not there`)
 })
 
+test('a day whose journals a person removed is not superseded by what comes late', async () => {
+  const into = await folders()
+  const text = (n: number) => stamped(line('web.0.17', n, midnight + n), at(n))
+  const file = writeJournal(into.streams, day, 'web.0.17', text(1) + text(2))
+  const first = await publish(into, day)
+  rmSync(file)
+  writeJournal(into.streams, day, 'web.1.17', stamped(line('web.1.17', 1, midnight), at(9)))
+  await expect(publish(into, day)).rejects.toThrow('1 of 2 are left')
+  expect(readdirSync(into.days).filter(name => name.startsWith('.'))).toEqual([])
+  writeFileSync(file, text(1) + text(2))
+  expect(await publish(into, day)).toMatchObject({ revision: Number(first?.revision) + 1, entries: 3 })
+})
+
 test('what a power cut left behind a day’s entries is not published again and again', async () => {
   const into = await folders()
   const text = stamped(line('web.0.17', 1, midnight), at(0))

@@ -113,10 +113,9 @@ export function readBatches(journal: ShippableJournal) {
 
 /** The whole lines in bytes. An unreadable line is replaced, never skipped. `expected`: the first sequence number. */
 function* readLines(bytes: Buffer, prefix: Buffer, expected: number): Generator<Line> {
-  const utf8 = isUtf8(bytes)
   for (let start = 0, end = bytes.indexOf(newline); end >= 0; end = bytes.indexOf(newline, start)) {
     const line = bytes.subarray(start, end + 1)
-    const seq = utf8 || isUtf8(line) ? scanEntry(bytes, start, end, prefix)?.seq : undefined
+    const seq = isUtf8(line) ? scanEntry(bytes, start, end, prefix)?.seq : undefined
     const isWhole = seq !== undefined && parseJson(line.toString('latin1')) !== undefined
     yield {
       seq: seq ?? expected,

@@ -13,8 +13,7 @@ export async function shipOrphans(
 ): Promise<void> {
   for (const each of readdirSync(root, { withFileTypes: true })) {
     if (!each.isDirectory()) continue
-    const { name: source } = each
-    const path = join(root, source)
+    const path = join(root, each.name)
     const held = readdirSync(path)
       .filter(name => segmentName.test(name))
       .map(name => statSync(join(path, name)))
@@ -24,7 +23,7 @@ export async function shipOrphans(
     if (held.length === 0 || isFresh) continue
     const release = ownFolder(path)
     if (release === 'taken') continue
-    await ship(orphanOf(findSegments(path, source))).finally(release)
+    await ship(orphanOf(findSegments(path, each.name))).finally(release)
   }
 }
 

@@ -3,7 +3,7 @@ import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { ignore } from '@tintype/lib/disk.ts'
 import { readBody } from '@tintype/lib/http/request-body.ts'
-import { createApp, finishRoutes, Problem } from '@tintype/lib/http.ts'
+import { createApp, finishRoutes, Problem, tryAgain } from '@tintype/lib/http.ts'
 import { type LimitName, limits } from '@tintype/lib/limits.ts'
 import { type OtherPages, otherPages } from '@tintype/lib/page/other-pages.ts'
 import { openPages } from '@tintype/lib/page/pages.ts'
@@ -163,10 +163,7 @@ function addIngest(app: Express, { journal, log, metrics, token, clock }: LogSer
   })
 }
 
-const busy = (detail: string, limit?: LimitName): Problem => {
-  const headers = { 'Retry-After': '1' }
-  return new Problem(503, 'busy', `${detail} Try again.`, { headers, ...(limit && { limit }) })
-}
+const busy = (what: string, limit?: LimitName): Problem => tryAgain(503, 'busy', what, 1, limit)
 
 function isAuthorised(request: Request, token: string): boolean {
   if (token === '') return /^(::ffff:)?127\.|^::1$/.test(request.socket.remoteAddress ?? '')

@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { appendFileSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { limits } from '@tintype/lib/limits.ts'
 import fc from 'fast-check'
@@ -373,6 +373,39 @@ test('in place of a published day’s file or index that a person removed, timel
   rmSync(dayFile(into.days, { day, revision: 1 }))
   expect((await timeline(into, session)).entries).toHaveLength(2)
   expect((await verify(into))[0]?.faults).toContain(`${day}.r1.ndjson is not there`)
+})
+
+test('a day whose journals a person removed is not superseded by what comes late', async () => {
+  const into = await folders()
+  const text = (n: number) => stamped(line('web.0.17', n, midnight + n), at(n))
+  const file = writeJournal(into.streams, day, 'web.0.17', text(1) + text(2))
+  const first = await publish(into, day)
+  rmSync(file)
+  writeJournal(into.streams, day, 'web.1.17', stamped(line('web.1.17', 1, midnight), at(9)))
+  await expect(publish(into, day)).rejects.toThrow('1 of 2 are left')
+  expect(readdirSync(into.days).filter(name => name.startsWith('.'))).toEqual([])
+  writeFileSync(file, text(1) + text(2))
+  expect(await publish(into, day)).toMatchObject({ revision: Number(first?.revision) + 1, entries: 3 })
+})
+
+test('what a power cut left behind a day’s entries is not published again and again', async () => {
+  const into = await folders()
+  const text = stamped(line('web.0.17', 1, midnight), at(0))
+  for (const stream of ['web.0.17', 'web.1.17'])
+    writeJournal(
+      into.streams,
+      day,
+      stream,
+      `${stream === 'web.0.17' ? text : ''}${'\0'.repeat(5_000)}\n{"id":"w`,
+    )
+  const tomorrow = Date.now() + 86_400_000
+  expect(due(into, tomorrow)).toEqual([day])
+  await publish(into, day)
+  const file = writeJournal(into.streams, day, 'web.0.17', 'garbage\n')
+  expect([due(into, tomorrow), (await verify(into))[0]?.late]).toEqual([[], false])
+  appendFileSync(file, stamped(line('web.0.17', 2, midnight + 1), at(1)))
+  expect(due(into, tomorrow)).toEqual([day])
+  expect(await publish(into, day)).toMatchObject({ revision: 2, entries: 2 })
 })
 
 test('a stream that begins at a large number is verified at once, with all that is missing before', async () => {

@@ -3,9 +3,10 @@ import { mkdirSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { type FileHandle, open } from 'node:fs/promises'
 import { join } from 'node:path'
 import { syncFolder } from '@tintype/lib/disk.ts'
+import { ExpectedError } from '@tintype/lib/errors.ts'
 import { faultPoint } from '@tintype/lib/fault.ts'
 import { foldersOf, storageUrl } from '@tintype/lib/storage/index.ts'
-import { hasLine } from './files.ts'
+import { hasEntry } from './files.ts'
 import { eachKey, writeLookup } from './lookup.ts'
 import { dayFile, indexFile, type Manifest, manifestFile, newestManifest, type Revision } from './manifest.ts'
 import { merge, openSources, type StreamFile, type StreamSource, streamFiles } from './merge.ts'
@@ -32,6 +33,7 @@ export const foldersIn = (dataDir: string, storage = '') => ({
  * its index and its manifest. The same journals give the same bytes; what came late makes the next revision, and
  * a day with nothing new keeps the one it has. The caller owns the folder of days.
  * @returns the day's newest manifest, or undefined when there are no entries of that day.
+ * @throws ExpectedError when the newest revision has more entries: a part of the day must not supersede it.
  */
 export async function publish({ streams, days }: Folders, day: string): Promise<Manifest | undefined> {
   const files = streamFiles(join(streams, day))
@@ -47,9 +49,9 @@ export async function publish({ streams, days }: Folders, day: string): Promise<
     discard() // on a full disk it would take the room that everything else needs
     throw error
   })
-  if (manifest.entries === 0 || manifest.sha256 === newest?.sha256) {
+  if (newest && manifest.entries <= newest.entries) {
     discard()
-    return newest
+    throw new ExpectedError(`journals of ${day} are gone: ${manifest.entries} of ${newest.entries} are left`)
   }
   renameSync(draft.file, dayFile(days, manifest))
   faultPoint('publish.renamed')
@@ -66,12 +68,12 @@ export async function publish({ streams, days }: Folders, day: string): Promise<
   return manifest
 }
 
-/** The files of a day with more whole lines than a revision has, and where these begin. A line cut by a kill is no news. */
+/** The files of a day with more entries than a revision has, and where these begin. */
 export function newsOf(files: StreamFile[], newest?: Manifest): { file: string; from: number }[] {
   const read = new Map(newest?.streams.map(({ stream, journalBytes }) => [stream, journalBytes]))
   return files
-    .map(({ stream, file }) => ({ file, from: read.get(stream) ?? 0 }))
-    .filter(({ file, from }) => statSync(file).size > from && hasLine(file, from))
+    .map(({ stream, file }) => ({ stream, file, from: read.get(stream) ?? 0 }))
+    .filter(({ stream, file, from }) => statSync(file).size > from && hasEntry(file, stream, from))
 }
 
 async function writeDraft(

@@ -2,7 +2,7 @@ import { closeSync, openSync, readdirSync, readSync } from 'node:fs'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { errorCode } from '@tintype/lib/errors.ts'
 import { linesIn } from '@tintype/lib/lines.ts'
-import { newline } from '@tintype/lib/telemetry/entry.ts'
+import { newline, scanEntry, streamPrefix } from '@tintype/lib/telemetry/entry.ts'
 
 const chunkBytes = 2 ** 20
 /** More than most lines. */
@@ -33,13 +33,15 @@ export function readFrom(fd: number, from: number, length: number): Buffer {
   return bytes.subarray(0, readSync(fd, bytes, 0, length, from))
 }
 
-/** Whether a file has a whole line from byte `from` on. */
-export function hasLine(file: string, from: number): boolean {
-  for (let at = from; ; ) {
-    const bytes = readAt(file, at, lineBytes)
-    if (bytes.includes(newline)) return true
-    if (bytes.length === 0) return false
-    at += bytes.length
+/** Whether a stream's file has an entry from byte `from` on. A torn or damaged line is none: it would be news for ever. */
+export function hasEntry(file: string, stream: string, from: number): boolean {
+  for (let at = from, size = lineBytes; ; ) {
+    const bytes = readAt(file, at, size)
+    const end = bytes.indexOf(newline)
+    if (end < 0 && bytes.length < size) return false
+    if (end < 0) size *= 2
+    else if (scanEntry(bytes, 0, end, streamPrefix(stream))) return true
+    else at += end + 1
   }
 }
 

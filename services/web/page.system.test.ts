@@ -369,6 +369,14 @@ describeWithParts('the upload page', ['chromium'], parts => {
     await page.evaluate('dispatchEvent(new Event("online"))')
     await page.locator('#older').waitFor()
     expect(await page.locator('li.photo').count()).toBe(2)
+    await page.route('**/photos?after=*', async route => {
+      const [photo] = (await list()) as object[]
+      await route.fulfill({ json: { photos: [{ ...photo, id: 'z'.repeat(26) }], next: null } })
+    })
+    await page.locator('#older').press('Enter')
+    await page.locator('#older').waitFor({ state: 'hidden' })
+    // The keyboard keeps its place although the button is gone.
+    expect(await page.evaluate('document.activeElement.closest("li").nextElementSibling')).toBeNull()
   })
 
   test('a photo further down that became ready while the tab was hidden is shown as ready', async () => {
@@ -477,10 +485,11 @@ describeWithParts('the upload page', ['chromium'], parts => {
     await page.evaluate(`{
       const bytes = Uint8Array.from(atob('${harbour.buffer.toString('base64')}'), each => each.charCodeAt(0))
       const file = (name, type) => ({ isDirectory: false, file: done => done(new File([bytes], name, { type })) })
+      const seen = new Promise(go => (globalThis.goOn = go))
       const folder = (name, entries) => ({
         isDirectory: true,
         name,
-        createReader: () => ({ readEntries: done => done(entries.splice(0)) }),
+        createReader: () => ({ readEntries: done => seen.then(() => done(entries.splice(0))) }),
       })
       const unreadable = [
         { file: (_, failed) => failed() },
@@ -491,6 +500,9 @@ describeWithParts('the upload page', ['chromium'], parts => {
       drop.dataTransfer = { types: ['Files'], items: [trip, folder('none', [])].map(entry => ({ getAsFile: () => new File([], 'trip'), webkitGetAsEntry: () => entry })) }
       document.body.dispatchEvent(drop)
     }`)
+    // Large folders are read for seconds.
+    await page.locator('#taken').getByText('Looking for photos in the folder trip…').waitFor()
+    await page.evaluate('goOn()')
     await Promise.all([ready('day.jpg'), ready('night.jpg')])
     await page
       .locator('#taken')

@@ -17,7 +17,7 @@ export const pageAddresses: Promise<PerPage> = fetch('pages.json')
 export async function showNavigation(current: PageName, names: PerPage = {}): Promise<void> {
   const nav = find('.masthead nav')
   nav.setAttribute('aria-label', words.pages)
-  const draw = (addresses: PerPage) => {
+  for await (const addresses of [{} as PerPage, pageAddresses]) {
     const links = pages.flatMap(name => {
       const address = name === current ? location.pathname : addresses[name]
       if (address === undefined) return []
@@ -26,6 +26,4 @@ export async function showNavigation(current: PageName, names: PerPage = {}): Pr
     })
     nav.replaceChildren(...links)
   }
-  draw({})
-  draw(await pageAddresses)
 }

@@ -34,9 +34,8 @@ export function journey(photo: Photo): Node[] {
   )
   // If the log server's page can be reached.
   void pageAddresses.then(({ logs }) => {
-    if (!logs) return
-    const href = inLanguage(`${logs}?key=${photo.id}`)
-    story.append(h('p', { class: 'small' }, h('a', { href }, words.story)))
+    const link = logs && h('a', { href: inLanguage(`${logs}?key=${photo.id}`) }, words.story)
+    if (link) story.append(h('p', { class: 'small' }, link))
   })
   return [h('img', { src: `photos/${photo.id}/thumbnail`, alt: '' }), story]
 }

@@ -6,7 +6,7 @@ import { finished, type Item, itemName, lookOf, underWay } from './item.ts'
 import { forget, keepUnsent, remember, type Unsent, unsent } from './memory.ts'
 import { showProgress } from './progress.ts'
 import type { Actions } from './row.ts'
-import { drop, insert, items, update, withPhoto } from './rows.ts'
+import { drop, focusOn, insert, items, update, withPhoto } from './rows.ts'
 import { newUpload, refusal, type Upload, uploader } from './uploads.ts'
 import { say, words } from './words.ts'
 
@@ -201,7 +201,9 @@ async function showOlder(): Promise<void> {
   const { photos, next } = await fetchPhotos(older ?? 'photos')
   older = next
   for (const photo of photos) showPhoto(photo)
-  changed()
+  showChanges()
+  // The button goes with the last page: the keyboard goes on with the first photo that it brought.
+  if (next === null) focusOn(withPhoto(photos[0]?.id ?? ''))
 }
 
 /** Tabs ask each other by null which uploads they send, and answer with their keys. */

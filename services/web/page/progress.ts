@@ -16,9 +16,8 @@ export function showProgress(items: readonly Item[]): void {
   const all = fresh.length > 0 && known.every(isOver) ? fresh : [...known, ...fresh]
   batch = new Set(all)
   find('#overall').hidden = all.length < 2
-  const bar = find<HTMLProgressElement>('#overall progress')
-  bar.max = all.length
-  bar.value = all.reduce((sum, item) => sum + shareOf(item), 0)
+  const value = all.reduce((sum, item) => sum + shareOf(item), 0)
+  Object.assign(find('#overall progress'), { max: all.length, value })
   const ready = all.filter(({ photo }) => photo?.state === 'ready').length
   const failed = all.filter(isOver).length - ready
   find('#overall span').textContent = all.length < 2 ? '' : say('overall', { ready, of: all.length, failed })

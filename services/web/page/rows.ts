@@ -34,13 +34,14 @@ function placeOf({ id }: Photo): Element | null {
 
 export const update = (item: Item): void => rows.get(item)?.update()
 
+const focusIn = (row: Element | null | undefined) =>
+  (row?.querySelector<HTMLElement>('button, a') ?? find('#choose')).focus()
+export const focusOn = (item: Item | undefined): void => focusIn(item && rows.get(item)?.element)
+
 /** Removes a row. Keyboard focus moves to the next row, or to the chooser. */
 export function drop(item: Item): void {
   const gone = rows.get(item)?.element
   rows.delete(item)
-  if (gone?.contains(document.activeElement)) {
-    const next = gone.nextElementSibling ?? gone.previousElementSibling
-    ;(next?.querySelector<HTMLElement>('button, a') ?? find('#choose')).focus()
-  }
+  if (gone?.contains(document.activeElement)) focusIn(gone.nextElementSibling ?? gone.previousElementSibling)
   gone?.remove()
 }

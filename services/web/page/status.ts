@@ -21,9 +21,8 @@ export function showStatus(): (connected: boolean) => void {
     write(find('#state'), shown.lead)
     find('#state').dataset.state = shown.state
     find('#budget').hidden = shown.short === ''
-    const summary = find('#status')
-    summary.dataset.state = shown.state
-    write(summary, shown.short)
+    find('#status').dataset.state = shown.state
+    write(find('#status'), shown.short)
     write(find('#budget p'), shown.budget)
   }
   const read = async () => {

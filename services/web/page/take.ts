@@ -1,4 +1,4 @@
-import { find } from '@tintype/lib/page/browser/dom.ts'
+import { find, h } from '@tintype/lib/page/browser/dom.ts'
 import { announce } from './announce.ts'
 import { say } from './words.ts'
 
@@ -56,12 +56,13 @@ type Found = { photos: File[]; others: number; cut: boolean }
 
 /** The photos of a folder and its subfolders. Other files are skipped and counted. */
 async function addFolder(folder: FileSystemDirectoryEntry, add: (files: File[]) => void): Promise<void> {
+  const line = h('span', {}, say('reading', { name: folder.name }))
+  find('#taken').append(line, ' ')
   const found: Found = { photos: [], others: 0, cut: false }
   await search(folder, found).catch(() => found.others++)
   const { photos, others, cut } = found
-  const text = say('folder', { photos: photos.length, name: folder.name, others, most: cut ? most : 0 })
-  find('#taken').append(`${text} `)
-  announce(text)
+  line.textContent = say('folder', { photos: photos.length, name: folder.name, others, most: cut ? most : 0 })
+  announce(line.textContent)
   add(photos)
 }
 

@@ -124,7 +124,9 @@ export async function demo(
     // Other programs may keep the service slow for ever.
     const isOver = recovered || (otherWork() !== '' && !drill.truth.includes(seen.verdict))
     if (recovered && seen.verdict === 'unknown')
-      tell('recovery  the photos are in time again; the verdict stays unknown while the budget burns')
+      tell(
+        `recovery  the photos are in time again; the verdict stays unknown${lastLate.broken > broken ? ' while the budget burns' : ''}`,
+      )
     else if (recovered) tell('recovery  the service is well again')
     else if (isOver)
       tell(`recovery  the fault is no longer named. The service stays slow${because(otherWork())}`)

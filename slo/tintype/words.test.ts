@@ -1,9 +1,11 @@
 import { expect, test } from 'vitest'
 import { readDirectory } from '../directory.ts'
 
-test('each stage and each action of a verdict has its Korean text', () => {
-  const { words, stages, resources, away, jobs } = readDirectory().service
+test('each objective, each stage and each action of a verdict has its Korean text', () => {
+  const { objectives, service } = readDirectory()
+  const { words, stages, resources, away, jobs } = service
   const texts = [
+    ...objectives.map(({ displayName }) => displayName),
     ...stages.map(({ name }) => name),
     ...resources.map(({ action }) => action),
     ...jobs.map(job => away.action.replaceAll('$job', job)),

@@ -8,9 +8,8 @@ import { watchdogName } from './rules.ts'
 export type Sends = (objective: Pick<Objective, 'name' | 'service'>) => boolean
 
 /**
- * Whose alerts Prometheus, within the scope, gives to an Alertmanager: of the objectives whose rules it evaluates, which are
- * not those that were added since it loaded the rules, or whose rules fail. Whether Alertmanager reaches a person shows only
- * SloWatchdog's arrival. @throws SourceError when Prometheus does not answer; when it has one and does not evaluate our rules (yet).
+ * Whose alerts Prometheus, within the scope, gives to an Alertmanager: of objectives whose rules it evaluates, not of those added since
+ * it loaded them, or whose rules fail. @throws when Prometheus does not answer, or evaluates no rule of ours (yet).
  */
 export async function alertmanagerSends(prometheusUrl: string, scope: Scope = unscoped): Promise<Sends> {
   const api = prometheusApi(prometheusUrl, scope)

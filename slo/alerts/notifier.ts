@@ -18,9 +18,8 @@ const maxPauseMs = 60_000
 export type Notifier = ReturnType<typeof createNotifier>
 
 /**
- * Sends one message a group: when it begins to fire, when it becomes a page, every four hours, and when all of it has ended.
- * The alert store remembers what was sent, so a restart repeats nothing. A kill between the receiver's answer and the store's
- * write repeats a message with the same Idempotency-Key.
+ * Sends one message a group: when it begins to fire, when it becomes a page, every four hours, and when all of it has ended. A
+ * restart repeats nothing; a kill before the store’s write repeats a message with the same Idempotency-Key.
  */
 export function createNotifier(options: {
   alertStore: AlertStore

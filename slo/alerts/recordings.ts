@@ -121,10 +121,8 @@ function readingsOf(objective: Objective, sli: ThresholdSli, isGood: boolean): s
 const wholeMinute = (expr: string): string => `last_over_time((\n  ${expr}\n)[1m:1m])`
 
 /**
- * The exact growth of a counter's series in the last whole UTC minute; `increase` would extrapolate. The minute is read in
- * steps of the grid. A selector's value that fell counts from zero. An expression's value that fell counts nothing. A first
- * value counts nothing. NaN and infinite growth are dropped.
- * Ranges that end on a sample are closed in Prometheus 2 and open in 3: 55 s hold the same steps in both.
+ * The exact growth in the last whole UTC minute, in steps of the grid; `increase` would extrapolate. A first value, NaN and infinite
+ * growth count nothing. Ranges that end on a sample are closed in Prometheus 2 and open in 3: 55 s hold the same steps in both.
  */
 function eachMinute(objective: Objective, counter: Counter, { maxGapSeconds }: RatioSli): string {
   // An expression is computed on the grid, so half a step less holds the same steps in both versions.

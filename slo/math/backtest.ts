@@ -30,10 +30,7 @@ export function backtest(objective: Objective, tally: Tally, from: Minute, to: M
   })
 }
 
-/**
- * A firing alert ends when its condition was false for the tier's short window, as Prometheus' `keep_firing_for` has it.
- * Without that, an outage of 2 minutes up, 2 minutes down fires 28 times in two hours.
- */
+/** An alert ends when its condition was false for the short window (Prometheus’ `keep_firing_for`): 2 minutes up, 2 down would fire on and on. */
 function replay(tier: Tier, tally: Tally, to: Minute) {
   const firings: Pick<Firing, 'fires' | 'clears'>[] = []
   let lastTrue = Number.NEGATIVE_INFINITY

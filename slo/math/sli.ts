@@ -4,9 +4,8 @@ import { reaches } from './fraction.ts'
 type Judging = Pick<Objective, 'method' | 'sliceTarget'>
 
 /**
- * Slots as the objective counts them. Timeslices: a minute is one good of one when something was counted in it and
- * enough of that was good, else bad: no data is offline. Occurrences: its events. A part that is larger than the total
- * is no measurement and counts as no data.
+ * Slots as the objective counts them. Timeslices: a minute is good when enough of what was counted in it was, else bad, also without
+ * data. Occurrences: its events. A part that is larger than the total is no measurement and counts as no data.
  */
 export function judge({ method, sliceTarget }: Judging, slot: Slot): Slot {
   const { start, good, total } = slot

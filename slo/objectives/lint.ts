@@ -8,7 +8,7 @@ import { losesLabel } from '../sources/promql.ts'
 import type { Document, Finding } from './document.ts'
 import { found } from './found.ts'
 import { lintSli, type Reading } from './lint-metrics.ts'
-import { slug } from './objectives.ts'
+import { type parseFiles, slug } from './objectives.ts'
 import { annotation, objectivePath, rollingPath, windowPath } from './openslo.ts'
 
 /** What the shape of a document allows and is wrong all the same. */
@@ -30,14 +30,10 @@ export function lint(document: Document, objectives: readonly Objective[], readi
 }
 
 /** What is wrong with the objectives of a directory together. */
-export function lintTogether(
-  parsed: readonly { document: Document; objectives: readonly Objective[] }[],
-): Finding[] {
-  const methods = parsed.flatMap(({ objectives }) => objectives.map(({ method }) => method))
-  const isBlind = methods.length > 0 && !methods.includes('Timeslices')
-  return parsed
-    .slice(0, isBlind ? 1 : 0)
-    .map(({ document }) => found(document, ['spec', 'budgetingMethod'], 'only-events'))
+export function lintTogether([first, ...others]: ReturnType<typeof parseFiles>): Finding[] {
+  const methods = [first, ...others].flatMap(each => each?.objectives.map(({ method }) => method) ?? [])
+  const isBlind = first && methods.includes('Occurrences') && !methods.includes('Timeslices')
+  return isBlind ? [found(first.document, ['spec', 'budgetingMethod'], 'only-events')] : []
 }
 
 /** The labels that the generated rules and alerts set. */

@@ -18,7 +18,7 @@ import { addActions, isLocal } from './act.ts'
 import { cached } from './cached.ts'
 import type { Diagnoser } from './diagnosis.ts'
 import { readStatus } from './public-status.ts'
-import { createPublicWork } from './public-work.ts'
+import { createPublicWork, type Work } from './public-work.ts'
 import { runbooks } from './runbooks.ts'
 import { stagesOf } from './stage-times.ts'
 import { stateOf } from './state.ts'
@@ -89,7 +89,8 @@ export function createSloApp(options: {
     sendState(request, response, isLocal(request) ? stateNow() : await stateForAll())
   })
   const bounded = createPublicWork()
-  const sendEarlierState = bounded(async (request, response, pause) => {
+  const compute = (path: string, work: Work) => void app.get(path, bounded(work))
+  compute('/api/state', async (request, response, pause) => {
     const at = parseTime(String(request.query.at), Date.now())
     if (at === undefined) throw new Problem(400, 'bad-time', `at is ${timeFormat}.`)
     // A link in an alert may be followed before the minute that it names was evaluated.
@@ -103,7 +104,6 @@ export function createSloApp(options: {
     if (views.length === 0) throw new Problem(404, 'not-kept', advice)
     sendState(request, response, stateAt(views, at))
   })
-  app.get('/api/state', sendEarlierState)
   addActions(app, diagnosis)
   app.get('/note', (_request, response) => {
     const found = diagnosis.last()
@@ -117,7 +117,7 @@ export function createSloApp(options: {
     return stagesOf(directory.service, source, Math.max(now - stagesMs, begunMs), now)
   })
   app.get('/api/stages', async (_request, response) => void response.json(await stages()))
-  const answerWhatIf = bounded(async ({ query }, response, pause) => {
+  compute('/api/what-if', async ({ query }, response, pause) => {
     const outage = parseOutage(String(query.outage ?? '').slice(0, maxOutageLength))
     if (!outage) throw new Problem(400, 'bad-outage', `outage is ${outageFormat}`)
     const alerts: WhatIf['alerts'] = []
@@ -127,8 +127,7 @@ export function createSloApp(options: {
     }
     response.json({ minutes: outageMinutes(outage), alerts } satisfies WhatIf)
   })
-  app.get('/api/what-if', answerWhatIf)
-  const answerFits = bounded(async ({ query }, response, pause) => {
+  compute('/api/fits', async ({ query }, response, pause) => {
     const minutes = Number(query.minutes)
     const at = parseTime(String(query.at ?? 'now'), Date.now())
     if (!Number.isInteger(minutes) || minutes < 1 || minutes > maxPlannedMinutes || at === undefined)
@@ -143,7 +142,6 @@ export function createSloApp(options: {
       earliest: earliest === null ? null : toIso(earliest),
     } satisfies FitAnswer)
   })
-  app.get('/api/fits', answerFits)
   app.get('/api/release', (_request, response) => void response.json(readUnderWay(dataDir)))
   const status = readForAll(() => readStatus(watch, source))
   app.get('/status.json', async (_request, response) => {

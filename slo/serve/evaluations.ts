@@ -32,10 +32,7 @@ export function openEvaluations(
   }
   return {
     objectives,
-    /**
-     * Reads up to a minute. Which objectives could not be read and why, or null; what is known is evaluated all the same. The
-     * first time reads whole windows, which may take minutes: `progress` is called after each read, of the source or in vain.
-     */
+    /** Reads up to a minute. Answers which objectives could not be read and why, or null. `progress`: after each read, in vain or not. */
     async read(now: Minute, progress: typeof onRead = () => {}): Promise<string | null> {
       onRead = progress
       // When each objective began is stored for a start while the source is away: then no data is offline, too.

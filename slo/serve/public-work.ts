@@ -9,7 +9,7 @@ const burstMs = 3_000
 const leastPauseSeconds = 5
 
 /** Computes an answer, of one objective after the other, with a pause between two. */
-type Work = (request: Request, response: Response, pause: () => Promise<void>) => Promise<void>
+export type Work = (request: Request, response: Response, pause: () => Promise<void>) => Promise<void>
 
 /**
  * Runs handlers that compute, one at a time, as long as they together keep to their share of the time: requests without end

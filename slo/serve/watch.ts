@@ -35,9 +35,8 @@ const maxWhy = 500
 export type Watch = ReturnType<typeof startWatch>
 
 /**
- * Evaluates every objective each minute, updates the notifier, and watches that it does. Where Alertmanager notifies, slo sends
- * only what Alertmanager cannot: that nothing can be read, or an objective cannot; alerts of objectives without rules that
- * Prometheus evaluates; that Alertmanager itself is silent, and while it is the alerts of all objectives.
+ * Evaluates every objective each minute, updates the notifier, and watches that it does. Where Alertmanager notifies, slo sends what it
+ * cannot: that nothing or an objective cannot be read, alerts without rules in Prometheus, and all of them while it is silent.
  */
 export function startWatch(options: {
   evaluations: Evaluations

@@ -25,10 +25,9 @@ export const ratioSlot = (counts: RatioSli['counts'], start: Minute, part: numbe
 })
 
 /**
- * How much a counter grew up to `sample`. A value that fell is a restart, counted from zero; a first value counts
- * nothing (what it counted happened at an unknown time), which is why every series starts at zero. The embedded recorder also
- * uses when the process started, and when it last had no such series (`births` in recorder/writer.ts). `isComputed`: of an
- * expression a fall counts nothing. It mostly is that one of several processes restarted or ended, and what is left is no growth.
+ * How much a counter grew up to `sample`. A value that fell is a restart, counted from zero. A first value counts nothing, as when it
+ * happened is not known; the recorder also uses when the process started. `isComputed`: the fall of an expression counts nothing. It
+ * mostly is that one of several processes restarted or ended, and what is left is no growth.
  */
 export function increase(
   previous: Sample | undefined,

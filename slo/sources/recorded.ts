@@ -1,3 +1,5 @@
+import { limits } from '@tintype/lib/limits.ts'
+import { turns } from '@tintype/lib/turns.ts'
 import { type Tally, tally } from '../math/sli.ts'
 import { toMinute } from '../math/time.ts'
 import { longestWindowMinutes } from '../math/window.ts'
@@ -36,9 +38,9 @@ type Period = {
 }
 
 /**
- * Reads the minutes [from, to) of all objectives, as far as the source’s clock has come. An objective begins with `since`, else
- * with the first minute in which something was counted, as in the generated rules: one that never counted anything has no minutes.
- * The SLO starts with the first Timeslices objective that has begun, else with the first one of any kind; undefined when none has.
+ * Reads the minutes [from, to) of all objectives, as far as the source’s clock has come. An objective begins with `since`, else with
+ * its first counted minute, as in the generated rules. The SLO starts with the first Timeslices objective that has begun, else with the
+ * first of any kind; undefined when none has.
  */
 export async function readRecorded(
   source: Source,
@@ -46,9 +48,11 @@ export async function readRecorded(
   { from, to: wanted, since, begun: knownOf = () => undefined, fromOf = () => from }: Period,
 ): Promise<Recorded | undefined> {
   const known = await grouped(source, objectives, from, wanted)
+  // One after the other as far as reads are, so that those of a slow source do not all end with the last.
+  const turn = turns(limits.reads.value)
   const reads = known.map(async (objective): Promise<Read> => {
     const own = fromOf(objective)
-    const slots = await source.slots(objective.sli, own, wanted).catch(error => {
+    const slots = await turn(() => source.slots(objective.sli, own, wanted)).catch(error => {
       throw error instanceof SourceError
         ? new SourceError(`${objective.id}: ${error.message}`, { cause: error.cause })
         : error

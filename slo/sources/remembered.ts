@@ -14,17 +14,13 @@ export function rememberSlots(source: Source, onRead: (isRead: boolean) => void 
   const seen = new Map<string, Minute>()
   const blindUntil = new Map<string, Minute>()
   let troubles = new Map<string, unknown>()
-  const orElse = async <T>(key: string, read: Promise<T>, known: () => T): Promise<T> => {
-    try {
-      const answer = await read
-      onRead(true)
-      return answer
-    } catch (error) {
-      troubles.set(key, error)
-      onRead(false)
-      return known()
-    }
-  }
+  const orElse = <T>(key: string, read: Promise<T>, known: () => T): Promise<T> =>
+    read
+      .catch(error => {
+        troubles.set(key, error)
+        return known()
+      })
+      .finally(() => onRead(!troubles.has(key)))
   return {
     ...source,
     /** Why reads of an indicator failed since this was last called, by the indicator. */

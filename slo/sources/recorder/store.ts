@@ -7,9 +7,8 @@ import { type Reader, reader } from './reader.ts'
 import { type Writer, writer } from './writer.ts'
 
 /**
- * The recorder's file. A scrape is one row: its layout has the series that its numbers belong to, so that 400 samples
- * cost one insert and under a kilobyte. Counters that an objective reads are also rolled up into increases a minute
- * as they come, an hour a row, so that 30 days are read in milliseconds however old the file is.
+ * The recorder's file. A scrape is one row whose layout names the series of its numbers: 400 samples are under a kilobyte. Counters
+ * that an objective reads are also rolled up as they come, an hour a row, so that 30 days are read in milliseconds.
  */
 const schema = `
   CREATE TABLE IF NOT EXISTS target(id INTEGER PRIMARY KEY, job TEXT, instance TEXT, UNIQUE(job, instance));

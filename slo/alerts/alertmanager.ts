@@ -7,10 +7,7 @@ import { watchdogName } from './rules.ts'
 /** Whether Alertmanager sends the alerts of an objective. */
 export type Sends = (objective: Pick<Objective, 'name' | 'service'>) => boolean
 
-/**
- * Whose alerts Prometheus, within the scope, gives to an Alertmanager: of objectives whose rules it evaluates, not of those added since
- * it loaded them, or whose rules fail. @throws when Prometheus does not answer, or evaluates no rule of ours (yet).
- */
+/** Which alerts Prometheus gives to an Alertmanager: of objectives whose rules it evaluates, if it has one. @throws while it evaluates none of ours. */
 export async function alertmanagerSends(prometheusUrl: string, scope: Scope = unscoped): Promise<Sends> {
   const api = prometheusApi(prometheusUrl, scope)
   const now = Date.now() / 1000

@@ -17,10 +17,7 @@ const maxPauseMs = 60_000
 
 export type Notifier = ReturnType<typeof createNotifier>
 
-/**
- * Sends one message a group: when it begins to fire, when it becomes a page, every four hours, and when all of it has ended. A
- * restart repeats nothing; a kill before the store’s write repeats a message with the same Idempotency-Key.
- */
+/** Sends one message a group when it begins, becomes a page, each four hours, and at its end. A restart repeats nothing but what a kill left open. */
 export function createNotifier(options: {
   alertStore: AlertStore
   webhook: URL | null

@@ -153,10 +153,7 @@ const watchdog = ({ selectors }: Scope, pages: string): AlertRule => ({
   },
 })
 
-/**
- * Alertmanager's configuration. A receiver's path is a file that holds its address, which may be a secret. A message is about
- * one objective, and a page inhibits the tickets of that alone: neither of another group of it nor of another namespace.
- */
+/** Alertmanager’s configuration. A message and an inhibition are about one objective, group and namespace. A path is a file with an address. */
 export function alertmanagerConfig(
   { webhook, deadman }: { webhook: string; deadman: string },
   objectives: readonly Objective[] = [],

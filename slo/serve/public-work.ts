@@ -11,10 +11,7 @@ const leastPauseSeconds = 5
 /** Computes an answer, of one objective after the other, with a pause between two. */
 export type Work = (request: Request, response: Response, pause: () => Promise<void>) => Promise<void>
 
-/**
- * Runs handlers that compute, one at a time, as long as they together keep to their share of the time: requests without end
- * must not block the evaluation and its alerts. In a pause everything else that waits in the process is done.
- */
+/** Runs handlers that compute, one at a time and within their share of the time: no requests may block the evaluation and its alerts. */
 export function createPublicWork(clock = () => performance.now()): (work: Work) => RequestHandler {
   let leftMs = burstMs
   let filledAt = clock()

@@ -4,11 +4,7 @@ import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { ExpectedError } from '@tintype/lib/errors.ts'
 
-/**
- * Opens a SQLite file to read, beside its writer or as a read-only copy; undefined when there is none.
- * A file in WAL mode takes a -shm file beside it, so one in a folder that cannot be written is read from a temporary copy.
- * @throws ExpectedError when it may not be read, or is damaged.
- */
+/** Opens a SQLite file to read; where its -shm file cannot be made, a temporary copy. Undefined when there is none. @throws ExpectedError. */
 export function openReadOnly(file: string): DatabaseSync | undefined {
   try {
     closeSync(openSync(file, 'r'))

@@ -105,10 +105,9 @@ function slowest(
   if (!first) return undefined
   const odd = jobs.flatMap(({ odd }) => odd).find(({ slow }) => slow?.stage === first.stage)?.slow
   const best = named(first) ?? (odd && named(odd))
-  const evidence = best && !first.evidence.includes(best) ? [best, ...first.evidence] : first.evidence
   const isYoung = windows.length < minBaselineWindows
   return {
-    ...answer(first.stage, best, evidence, first.share),
+    ...answer(first.stage, best, best ? [best, ...first.evidence] : first.evidence, first.share),
     also: second
       ? { stage: second.stage, cause: named(second)?.cause ?? null, share: round(second.share, 2) }
       : null,

@@ -80,8 +80,7 @@ const plannedLine = ({ id, from, to, reason }: Planned): string =>
   `planned ${id}: ${toShort(from)} to ${toShort(to)} UTC, ${reason}`
 
 async function showFit({ counted, planned }: Left, at: Minute, minutes: number, { show }: Context) {
-  const maintenance = { from: at, minutes }
-  const { fits, leftAfter, budgetMinutes, earliest } = await fitsAll(counted, planned, maintenance)
+  const { fits, leftAfter, budgetMinutes, earliest } = await fitsAll(counted, planned, { from: at, minutes })
   const from = earliest === null ? null : toIso(earliest)
   const leftAfterMinutes = round(leftAfter, 1)
   const what = `${toDuration(minutes)} at ${toShort(at)} UTC`

@@ -4,7 +4,7 @@ import { addPlanned, maxPlannedMinutes, type Planned, readPlanned, removePlanned
 import { spanOf } from '../math/report.ts'
 import { round, standing } from '../math/standing.ts'
 import { toDuration, toIso, toShort } from '../math/time.ts'
-import { SourceError } from '../sources/index.ts'
+import { type Minute, SourceError } from '../sources/index.ts'
 import { lookBackMinutes, readRecorded } from '../sources/recorded.ts'
 import { type Context, durationOption, type Given, minute, status, type Verb, withSource } from './context.ts'
 
@@ -27,7 +27,7 @@ export const run: Verb = async (given, context) => {
   }
   const minutes = given.fits === undefined ? undefined : length('fits', given.fits)
   const now = await left(given, context)
-  return minutes === undefined ? showLeft(now, context) : showFit(now, { from: at, minutes }, context)
+  return minutes === undefined ? showLeft(now, context) : showFit(now, at, minutes, context)
 }
 
 function length(option: string, text: string): number {
@@ -79,18 +79,14 @@ const plannedJson = (planned: Planned) => ({ ...planned, from: toIso(planned.fro
 const plannedLine = ({ id, from, to, reason }: Planned): string =>
   `planned ${id}: ${toShort(from)} to ${toShort(to)} UTC, ${reason}`
 
-async function showFit(
-  { counted, planned }: Left,
-  maintenance: { from: number; minutes: number },
-  { show }: Context,
-): Promise<number> {
-  const { fits: isFitting, leftAfter, budgetMinutes, earliest } = await fitsAll(counted, planned, maintenance)
+async function showFit({ counted, planned }: Left, at: Minute, minutes: number, { show }: Context) {
+  const { fits, leftAfter, budgetMinutes, earliest } = await fitsAll(counted, planned, { from: at, minutes })
   const from = earliest === null ? null : toIso(earliest)
   const leftAfterMinutes = round(leftAfter, 1)
-  const what = `${toDuration(maintenance.minutes)} at ${toShort(maintenance.from)} UTC`
-  const text = isFitting
+  const what = `${toDuration(minutes)} at ${toShort(at)} UTC`
+  const text = fits
     ? `fits: ${leftAfterMinutes} of ${round(budgetMinutes, 1)} minutes would be left`
     : `does not fit: ${-leftAfterMinutes} minutes too long; ${from ? `it fits from ${from}` : 'it never does'}`
-  show({ fits: isFitting, budgetMinutes, leftAfterMinutes, earliest: from }, `${what} ${text}`)
-  return isFitting ? status.good : status.broken
+  show({ fits, budgetMinutes, leftAfterMinutes, earliest: from }, `${what} ${text}`)
+  return fits ? status.good : status.broken
 }

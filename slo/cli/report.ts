@@ -29,27 +29,15 @@ export const run: Verb = async (given, context) => {
     readRecorded(source, objectives, { from: to - longest, to, since }),
   )
   if (!recorded) throw new SourceError(`nothing was counted before ${toIso(to)}`)
-  const report = await toReport(recorded, windowMinutes, context)
-  context.show(reportJson(report), reportText(report))
-  return report.objectives.some(({ standing }) => standing.broken) ? status.broken : status.good
-}
-
-async function toReport(
-  recorded: Recorded,
-  windowMinutes: number | undefined,
-  context: Context,
-): Promise<Report> {
-  const objectives = judgeAll(recorded, windowMinutes)
   // One that has not begun has no window.
   const first = recorded.objectives.find(({ begun }) => begun !== undefined)
   if (!first) throw new SourceError('no value was ever seen of a label by which an objective is grouped')
   const span = spanOf(recorded, first, windowMinutes)
-  return {
-    span,
-    objectives,
-    witnesses: await compareWitnesses(objectives, span, context),
-    planned: planned(recorded, span, context),
-  }
+  const judged = judgeAll(recorded, windowMinutes)
+  const witnesses = await compareWitnesses(judged, span, context)
+  const report = { span, objectives: judged, witnesses, planned: planned(recorded, span, context) }
+  context.show(reportJson(report), reportText(report))
+  return judged.some(({ standing }) => standing.broken) ? status.broken : status.good
 }
 
 /** Null when the directory names no witnesses. */

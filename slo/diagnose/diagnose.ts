@@ -69,10 +69,12 @@ export function diagnose(
     (isClear &&
       (grown.filter(isSlow).every(({ isDoubted }) => isDoubted) ||
         [1, 2].every(ago => explainAll(model, lookAt(ago))[0]?.stage === slow?.verdict)))
+  // One of several processes that is slow: the mean over all of them hides it.
+  const [odd] = jobs.flatMap(({ odd }) => odd.flatMap(each => each.slow ?? []))
   const found =
     // A wrong name costs the person an action in the wrong place.
     (slow && !isSettled ? unknown([remark('justSlow', { stage: slow.verdict, seconds })]) : slow) ??
-    oddReplica(jobs) ??
+    (odd && answer(odd.stage, named(odd), odd.evidence)) ??
     reachedLimit(model, quiet) ??
     atRest(model, grown, quiet)
   return {
@@ -105,10 +107,9 @@ function slowest(
   if (!first) return undefined
   const odd = jobs.flatMap(({ odd }) => odd).find(({ slow }) => slow?.stage === first.stage)?.slow
   const best = named(first) ?? (odd && named(odd))
-  const evidence = best && !first.evidence.includes(best) ? [best, ...first.evidence] : first.evidence
   const isYoung = windows.length < minBaselineWindows
   return {
-    ...answer(first.stage, best, evidence, first.share),
+    ...answer(first.stage, best, best ? [best, ...first.evidence] : first.evidence, first.share),
     also: second
       ? { stage: second.stage, cause: named(second)?.cause ?? null, share: round(second.share, 2) }
       : null,
@@ -124,12 +125,6 @@ const once = (evidence: readonly Evidence[]): Evidence[] =>
 
 const nothing = { cause: null, evidence: [], lever: null, also: null, remarks: [] }
 const unknown = (remarks: string[]): Answer => ({ ...nothing, verdict: 'unknown', confidence: 0, remarks })
-
-/** One of several processes that is slow: the mean over all of them hides it. */
-function oddReplica(jobs: readonly JobState[]): Answer | undefined {
-  const [slow] = jobs.flatMap(({ odd }) => odd.flatMap(each => each.slow ?? []))
-  return slow && answer(slow.stage, named(slow), slow.evidence)
-}
 
 /** Jobs that are away and that a stage needs; of a service without stages all that are away. */
 function missingOf({ stages }: Model, jobs: readonly JobState[]): string[] {

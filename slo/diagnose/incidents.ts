@@ -26,12 +26,9 @@ export async function readBurning(source: Source, all: readonly Objective[], atM
     objective.tiers.some(
       ({ shortMinutes, factor }) => burnRate(objective, tally, minute, shortMinutes) >= factor,
     )
-  const isKnown = ({ slots }: RecordedObjective, minute: Minute): boolean =>
-    slots.at(-1)?.start === minute && !slots.at(-1)?.unknown
+  const isKnown = ({ slots }: RecordedObjective) => slots.at(-1)?.start === to && !slots.at(-1)?.unknown
   const burnsAt = (minute: Minute) =>
-    objectives.filter(
-      each => burns(each, minute) || (minute === to && isKnown(each, to) && burns(each, to + 1)),
-    )
+    objectives.filter(each => burns(each, minute) || (minute === to && isKnown(each) && burns(each, to + 1)))
   const longest = Math.max(...all.flatMap(({ tiers }) => tiers.map(({ shortMinutes }) => shortMinutes)))
   const firstBad = (minute: Minute): Minute => {
     for (let first = minute - longest; first < minute; first++)

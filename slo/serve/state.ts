@@ -7,7 +7,7 @@ import { judge, tally } from '../math/sli.ts'
 import { toMinute } from '../math/time.ts'
 import type { ObjectiveState, State } from '../page/api.ts'
 import { ungrouped } from '../sources/groups.ts'
-import type { Minute, Objective, Slot } from '../sources/index.ts'
+import type { Minute, Slot } from '../sources/index.ts'
 import type { Diagnoser } from './diagnosis.ts'
 import { type View, viewOf } from './view.ts'
 
@@ -22,6 +22,7 @@ export function stateOf(
   directory: Directory,
 ): Omit<State, 'keepDays' | 'mayAct' | 'program' | 'words'> {
   const { objectives, service } = directory
+  const at = toMinute(now)
   const [found, detail] = [diagnosis.found(now), diagnosis.detail(now)]
   const fromMs = comparableFrom((views[0]?.start ?? 0) * 60_000, service.scrapeSeconds * 1000)
   return {
@@ -38,17 +39,13 @@ export function stateOf(
     objectives: objectives
       .flatMap(each => {
         const seen = views.filter(({ objective }) => ungrouped(objective.id) === each.id)
-        return seen.length > 0 ? seen : [unseen(each, now)]
+        // It has not begun, or no minute of it was evaluated yet: its whole budget is left.
+        const nothing = { objective: each, slots: [], tally: tally(each, at, []), begun: undefined }
+        return seen.length > 0 ? seen : [viewOf(nothing, at, at)]
       })
       .map(view => objectiveState(view, planned)),
     planned: planned.map(({ id, from, to, reason }) => ({ id, from: time(from), to: time(to), reason })),
   }
-}
-
-/** Of an objective that has not begun, or of which no minute was evaluated yet: its whole budget. */
-function unseen(objective: Objective, nowMs: number): View {
-  const at = toMinute(nowMs)
-  return viewOf({ objective, slots: [], tally: tally(objective, at, []), begun: undefined }, at, at)
 }
 
 const time = (minute: Minute): string => new Date(minute * 60_000).toISOString()

@@ -107,11 +107,8 @@ async function askOnce({ visitor, token, signal }: Walk, method: Method, url: UR
   const headers = { ...(visitor.cookie && { Cookie: visitor.cookie }), ...upload }
   const body = upload ? { body: picture } : {}
   const timed = await timedRequest({ method, url, headers, ...body, timeoutMs, signal })
-  if ('answer' in timed) keepCookie(visitor, timed.answer.headers['set-cookie'])
-  return timed
-}
-
-function keepCookie(visitor: ProbeSession, given: string[] | undefined): void {
-  const session = given?.find(cookie => cookie.startsWith('tintype_session='))
+  const cookies = 'answer' in timed ? timed.answer.headers['set-cookie'] : undefined
+  const session = cookies?.find(cookie => cookie.startsWith('tintype_session='))
   if (session) visitor.cookie = session.split(';', 1)[0]
+  return timed
 }

@@ -20,8 +20,7 @@ type Options = {
 }
 
 /**
- * One HTTP request whose answer is read up to a bound. Redirects are not followed. fetch would load undici into each process:
- * memory of every service, and a tenth of the time that a report may take. TLS is loaded for https only.
+ * One HTTP request whose answer is read up to a bound. Redirects are not followed. fetch would load undici into each process.
  * @throws TooLong, the signal’s reason, or why the connection failed.
  */
 export const askBounded = (address: string, { maxMiB, ...options }: Options & { maxMiB: number }) =>

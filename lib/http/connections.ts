@@ -79,7 +79,10 @@ export function watchConnections(server: Server) {
     checking = false
     for (const connection of all) {
       measure(connection, elapsedMs, unacknowledged)
-      if (connection.socket.readableEnded) askWhetherThere(connection)
+      const { socket, request, response } = connection
+      // A client that closed its socket ends its side, too: the second answer that is written to it fails, and its request ends.
+      if (socket.readableEnded && request?.httpVersion === '1.1' && response?.headersSent === false)
+        response.writeProcessing()
       if (stopping) cutAtStop(connection)
       else closeStalled(connection)
     }
@@ -131,11 +134,6 @@ function measure(connection: Connection, elapsedMs: number, unacknowledged: Unac
   connection.quietMs = bytes > 0 ? 0 : connection.quietMs + elapsedMs
   connection.window.ms += elapsedMs
   connection.window.bytes += bytes
-}
-
-/** A client that closed its socket ends its side, too: the second answer that is written to it fails, and its request ends. */
-function askWhetherThere({ request, response }: Connection): void {
-  if (request?.httpVersion === '1.1' && response?.headersSent === false) response.writeProcessing()
 }
 
 function end({ socket, request, response, waitsFor }: Connection): void {

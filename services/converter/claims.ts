@@ -76,18 +76,15 @@ export function openClaims(queue: Queue, log: Log, worker: string) {
       .catch(error => log.warn('release.failed', { error: describeError(error) }))
   }
 
-  /** The next photo: the one that is claimed ahead, or the next that is queued. */
-  async function take(): Promise<HeldPhoto | 'stopped'> {
-    const taken = next
-    next = taken.then(claimOne)
-    const held = await taken
-    return held !== 'stopped' && held.lost ? take() : held
-  }
-
   return {
-    take,
     /** A message when a claim has not returned for too long, else null. */
     stalled: pulse.stalled,
+    /** The next photo: the one that is claimed ahead, which may be lost since, or the next that is queued. */
+    take(): Promise<HeldPhoto | 'stopped'> {
+      const taken = next
+      next = taken.then(claimOne)
+      return taken
+    },
     /** Ends the renewal of a lease. */
     drop: (held: HeldPhoto) => void all.delete(held),
     /** Claims no more, and releases without a charge what waits for a slot. */

@@ -63,16 +63,18 @@ export async function openPhoto(
   side: number,
 ): Promise<OpenedPhoto | Undecodable> {
   if (original.length === 0) return undecodable(unreadable)
-  const input = typeof original === 'string' ? original : asStill(original)
-  const largest = await orUndecodable(() => largestPage(input))
+  const still = typeof original === 'string' ? original : asStill(original)
+  const largest = await orUndecodable(() => largestPage(still))
   if ('reason' in largest) return largest
   const { header, page, limit } = largest
-  const corrected = await correct(header, input)
+  const corrected = await correct(header, still)
   if (corrected) return openPhoto(corrected, maxPixels, side)
   const format = formatOf(header)
   if (!format) return undecodable(notAPhoto, `${header.format} ${header.compression ?? ''}`)
-  if (header.channels === 3 && format === 'tiff' && isRawYcc(await wholeOf(input), page))
+  const tiff = format === 'tiff' ? await wholeOf(still) : undefined // its directories may stand anywhere
+  if (tiff && header.channels === 3 && isRawYcc(tiff, page))
     return undecodable(unreadable, 'a TIFF in YCbCr without JPEG')
+  const input = tiff ?? still
   const extraChannels = header.channels > (mostChannels[header.space] ?? 4)
   const most = extraChannels ? Math.min(maxPixels, extraChannelPixels) : maxPixels
   const kind = costlyKind(header)

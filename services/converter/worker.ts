@@ -61,6 +61,7 @@ export async function startWorker(tools: Tools, { id, slots, startChild }: Worke
       await livingChild(slot)
       const held = await claims.take()
       if (held === 'stopped' || stopping.signal.aborted) break
+      if (held.lost) continue
       held.begun = true
       busy.add(slot)
       const start = performance.now()

@@ -22,10 +22,7 @@ export function tooLarge(maxBytes: number): Problem {
   return new Problem(413, 'too-large', detail, { limit: 'uploadBytes' })
 }
 
-/**
- * The media type of a request in lower case, without parameters; empty when it has none. `request.is` finds no type when a
- * parameter is malformed, such as a boundary with a slash and without quotes, which iPhone apps send.
- */
+/** The media type without parameters. `request.is` finds none beside a boundary with a slash and no quotes, as iPhone apps send it. */
 export const mediaType = ({ headers }: Request): string =>
   headers['content-type']?.split(';')[0]?.trim().toLowerCase() ?? ''
 

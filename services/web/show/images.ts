@@ -1,5 +1,5 @@
-import type { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
+import { ignore } from '@tintype/lib/disk.ts'
 import { Problem } from '@tintype/lib/http.ts'
 import { findPhoto, type StoredPhoto } from '@tintype/lib/photo/find.ts'
 import { photoKey, thumbnailFile } from '@tintype/lib/photo/record.ts'
@@ -80,7 +80,11 @@ async function send(
   else if (request.method === 'HEAD') {
     found.body.destroy()
     response.end()
-  } else await stream(found.body, response)
+  } else
+    await pipeline(found.body, response)
+      .catch(ignore('ERR_STREAM_PREMATURE_CLOSE', 'ERR_STREAM_UNABLE_TO_PIPE')) // the client left
+      // A pipeline that cannot begin leaves its source open, and Node ends the process over an unclosed FileHandle.
+      .finally(() => found.body.destroy())
 }
 
 /**
@@ -89,17 +93,3 @@ async function send(
  */
 const isHeld = (header: string | undefined, etag: string): boolean =>
   header?.trim() === '*' || (header?.match(/"[^"]*"/g) ?? []).some(tag => tag === etag)
-
-async function stream(body: Readable, response: Response): Promise<void> {
-  try {
-    await pipeline(body, response)
-  } catch (error) {
-    if (!clientLeft.has((error as NodeJS.ErrnoException).code ?? '')) throw error
-  } finally {
-    // A pipeline that cannot begin leaves its source open, and Node ends the process over an unclosed FileHandle.
-    body.destroy()
-  }
-}
-
-/** While its bytes were sent, or before the first of them. */
-const clientLeft = new Set(['ERR_STREAM_PREMATURE_CLOSE', 'ERR_STREAM_UNABLE_TO_PIPE'])

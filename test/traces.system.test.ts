@@ -167,9 +167,9 @@ describe('one photo is one trace', () => {
 })
 
 test('a collector that refuses is said on standard error, and one that never answers keeps no process that is stopped', async () => {
-  let answers = true
+  let status = 404
   const collector = createServer((_request, response) => {
-    if (answers) response.writeHead(404).end()
+    if (status) response.writeHead(status).end('{"partialSuccess":{"rejectedSpans":"2"}}')
   }).listen(0, '127.0.0.1')
   onTestFinished(() => {
     collector.closeAllConnections()
@@ -183,11 +183,16 @@ test('a collector that refuses is said on standard error, and one that never ans
     // The variable of traces alone counts as the one of all signals does.
     OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: `http://127.0.0.1:${port}/v1/traces`,
     OTEL_TRACES_SAMPLER: 'some',
+    OTEL_EXPORTER_OTLP_COMPRESSION: 'zstd',
   })
+  expect(web.stderr(), 'a value that does not count').toContain('OTEL_EXPORTER_OTLP_COMPRESSION is invalid')
   expect(web.stderr()).toContain('unknown OTEL_TRACES_SAMPLER value "some"')
   await fetch(web.endpoints.web as string)
   await until(() => /traces\.not-exported .*Not Found/.test(web.stderr()), { what: 'the refusal' })
-  answers = false
+  status = 200
+  await fetch(web.endpoints.web as string)
+  await until(() => web.stderr().includes('"rejectedSpans":"2"'), { what: 'the refusal of a part' })
+  status = 0
   await fetch(web.endpoints.web as string)
   const start = performance.now()
   expect(await web.stop('SIGTERM')).toBe(0)

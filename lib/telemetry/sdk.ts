@@ -1,5 +1,6 @@
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
+import { DiagConsoleLogger, DiagLogLevel, diag } from '@opentelemetry/api'
 import type { Config } from '../variables.ts'
 import { loadLight } from './load-light.ts'
 import { complainer } from './log.ts'
@@ -26,8 +27,8 @@ export async function startTracing(
   Object.assign(environment, { OTEL_METRICS_EXPORTER: 'none', OTEL_LOGS_EXPORTER: 'none' })
   // The default would let clients choose: a traceparent that is not sampled would keep its photo out of the traces.
   environment.OTEL_TRACES_SAMPLER ||= 'always_on'
-  // Without it a wrong value of a variable is replaced by its default and not said.
-  environment.OTEL_LOG_LEVEL ||= 'error'
+  // Else nobody would hear of wrong values of variables, nor of spans that are dropped or that a collector refuses.
+  if (!environment.OTEL_LOG_LEVEL) diag.setLogger(new DiagConsoleLogger(), DiagLogLevel.WARN)
   const [{ setGlobalErrorHandler }, { NodeSDK }, { BatchSpanProcessor }, resources] = await loadLight(() =>
     Promise.all([
       import('@opentelemetry/core'),

@@ -45,7 +45,7 @@ export async function publishDay(folders: Folders, day = dayOf(Date.now() - dayM
 export async function timelineReport(folders: Folders, key: string, day?: string): Promise<VerbAnswer> {
   const story = await timeline(folders, key, day)
   if (story.entries.length === 0)
-    return answer(story, [`No entry names ${key}. Entries of the last second may not have arrived yet.`], 2)
+    return answer(story, [`No entry in ${folders.streams} or ${folders.days} names ${key}, as yet.`], 2)
   const gapBefore = new Map(story.gaps.map(({ fromMs, toMs }) => [toMs, toMs - fromMs]))
   const lines = story.entries.flatMap(entry => {
     const gapMs = gapBefore.get(timeOf(entry))
@@ -73,7 +73,7 @@ export function sizingReport(folders: Folders): VerbAnswer {
   const found = sizing(folders, dayOf(Date.now()))
   const newest = found.days.at(-1)
   const room = forecastLine(found)
-  if (!newest) return answer(found, ['No day is published yet.', room], found.bytesPerDay === null ? 2 : 0)
+  if (!newest) return answer(found, [`No day in ${folders.days}.`, room], found.bytesPerDay === null ? 2 : 0)
   const largest = Math.max(...found.days.map(({ bytes }) => bytes))
   const rows = found.days.map(
     ({ day, entries, bytes, sessions }) =>
@@ -115,7 +115,7 @@ const interval = ({ low, likely, high }: Estimate, show: (value: number) => stri
 export async function verifyReport(folders: Folders, day?: string): Promise<VerbAnswer> {
   const verdicts = await verify(folders, day)
   if (verdicts.length === 0)
-    return answer(verdicts, [day ? `${day} is not published.` : 'No day is published yet.'], 2)
+    return answer(verdicts, [`${day ?? 'No day'} is ${day ? 'not ' : ''}published in ${folders.days}.`], 2)
   const lines = verdicts.flatMap(({ day, revision, entries, faults, missing, late }) => [
     `${day} revision ${revision}: ${count(entries, 'entry')}, ${faults.length + missing.length === 0 ? 'whole' : 'NOT whole'}`,
     ...faults.map(fault => `  ${fault}`),

@@ -4,7 +4,7 @@ import { limits } from '@tintype/lib/limits.ts'
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { smallDisk, temporaryFolder } from '../../test/support.ts'
-import { timelineReport } from './cli.ts'
+import { sizingReport, timelineReport, verifyReport } from './cli.ts'
 import { type Folders, foldersIn, publish } from './daily.ts'
 import { line, parseLines, session, stamped, writeJournal } from './fixture.ts'
 import { dayFile, indexFile, manifestFile } from './manifest.ts'
@@ -182,6 +182,15 @@ test('entries of another shipper, which need not name event and level, are shown
     ['other', 5],
     ['über', 1],
   ])
+})
+
+test('whoever finds nothing is told where it was sought: DATA_DIR may be another one', async () => {
+  const nowhere = foldersIn('/no/data')
+  const answers = [timelineReport(nowhere, session), sizingReport(nowhere), verifyReport(nowhere)]
+  for (const { text, code } of await Promise.all([...answers, verifyReport(nowhere, day)])) {
+    expect(text).toContain('/no/data/logs/days')
+    expect(code).toBe(2)
+  }
 })
 
 test('a text that holds separators of lines and pages stays one line', async () => {

@@ -40,12 +40,14 @@ function draw(state: State, refresh: () => Promise<void>): Promise<void> {
   find('#kept').textContent =
     `${kept(keepDays.minutes, 'minutesKept')} ${kept(keepDays.traces, 'tracesKept')}`
   redraw(find('#cards'), ...objectives.map(card))
-  drawDay(objectives)
+  latest = objectives
+  drawDay()
   redraw(find('#alerts'), alertHistory(objectives))
   const begin = objectives[0]?.strip.from ?? state.at
   const recent = planned.filter(({ to }) => to > begin)
   const rows = recent.map(({ from, to, reason }) => [shortTime(from), moment(to, from), reason])
-  find('#planned').replaceChildren(
+  redraw(
+    find('#planned'),
     rows.length > 0
       ? table(word('plannedColumns'), rows)
       : h('p', { class: 'soft small' }, word('noPlanned', { program: state.program })),
@@ -53,13 +55,16 @@ function draw(state: State, refresh: () => Promise<void>): Promise<void> {
   return showVerdict(state, refresh)
 }
 
-function drawDay(objectives: ObjectiveState[]): void {
+/** Buttons that look the same are not made again: they show what was read last. */
+let latest: ObjectiveState[] = []
+
+function drawDay(): void {
   const show = (next: Zoom) => {
     zoom = next
     remember({ hours: String(zoom.hours), until: String(zoom.until) })
-    drawDay(objectives)
+    drawDay()
   }
-  const useful = usefulZooms(objectives)
+  const useful = usefulZooms(latest)
   const buttons = useful.map(hours => {
     const pressed = String(hours === zoom.hours)
     const click = () => show(clamp({ ...zoom, hours }))
@@ -67,7 +72,7 @@ function drawDay(objectives: ObjectiveState[]): void {
     return h('button', attributes, word('hours', { n: hours }))
   })
   redraw(find('#zoom'), ...(useful.length > 1 ? buttons : []))
-  redraw(find('#day'), dayStrips(objectives, zoom, show))
+  redraw(find('#day'), dayStrips(latest, zoom, show))
 }
 
 async function answerFits(): Promise<void> {

@@ -16,14 +16,10 @@ function draw({ objectives }: State): void {
   const told = ofMinutes.length > 0 ? ofMinutes : objectives.slice(0, 1)
   const [shown] = told
   if (!shown) return
-  const measured = measuredText([shown])
-  find('#hours').replaceChildren(
-    h('h2', {}, translated(shown.displayName)),
-    h('p', { class: 'soft' }, measured),
-    hours(shown),
-  )
-  find('#legend').replaceChildren(legend([shown], firstMeasured([shown]), shown.strip.states.length))
-  find('#incidents').replaceChildren(incidents(told))
+  const title = h('h2', {}, translated(shown.displayName))
+  redraw(find('#hours'), title, h('p', { class: 'soft' }, measuredText([shown])), hours(shown))
+  redraw(find('#legend'), legend([shown], firstMeasured([shown]), shown.strip.states.length))
+  redraw(find('#incidents'), incidents(told))
   redraw(find('#objectives'), wide(standings(objectives), objectivesName()))
 }
 

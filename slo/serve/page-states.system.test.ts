@@ -202,6 +202,26 @@ describeWithParts('the pages of slo in each state', ['chromium'], ({ chromium: e
     expect(await charts()).toBe(stages.stages.length)
   })
 
+  test('selected text stays while the state is read again and is the same', async () => {
+    shown = 'burning'
+    const tab = await browser.newPage({ locale: 'en' })
+    await tab.clock.install()
+    for (const [path, selector] of [
+      ['', '.card h2'],
+      ['status', '#incidents li'],
+    ] as const) {
+      await tab.goto(`${address}/${path}`)
+      await tab.waitForSelector('html[data-ready]')
+      await tab.evaluate(`getSelection().selectAllChildren(document.querySelector('${selector}'))`)
+      const read = tab.waitForResponse('**/api/state')
+      await tab.clock.runFor(16_000)
+      await (await read).finished()
+      await tab.evaluate('fetch("pages.json").then(response => response.text())')
+      expect(await tab.evaluate('getSelection().toString()'), path).toBe(await tab.textContent(selector))
+    }
+    await tab.close()
+  })
+
   test('charts take the colours that are chosen at once', async () => {
     shown = 'burning'
     await open('', 'en', 1024)

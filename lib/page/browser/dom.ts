@@ -48,13 +48,16 @@ export function write(element: Element, text: string): void {
   written.set(element, text)
 }
 
-/** Replaces what an element contains. What was unfolded stays so, and the focus keeps its place. */
+/** Replaces what an element contains, unless it is the same. A selection, what was unfolded and the focus stay. */
 export function redraw(element: HTMLElement, ...content: (Node | string)[]): void {
+  const fresh = element.cloneNode(false) as HTMLElement
+  fresh.append(...content)
+  if (fresh.isEqualNode(element)) return
   const folds = () => [...element.querySelectorAll('details')]
   const stops = () => [...element.querySelectorAll<HTMLElement>('a, button, summary, [tabindex]')]
   const unfolded = folds().map(({ open }) => open)
   const focused = stops().indexOf(document.activeElement as HTMLElement)
-  element.replaceChildren(...content)
+  element.replaceChildren(...fresh.childNodes)
   for (const [i, fold] of folds().entries()) fold.open = unfolded[i] ?? false
   stops()[focused]?.focus()
 }

@@ -10,21 +10,15 @@ const refreshMs = 10_000
  * undefined while it shows what a search found.
  */
 export function showRecent(lead: HTMLElement | undefined): void {
-  let shown = ''
   const read = async () => {
     if (document.hidden) return
     try {
       const recent = await getJson<Recent>('recent.json')
-      // Made anew only when something is new, so that focus and selection stay.
-      const now = JSON.stringify(recent)
-      if (now === shown) return
-      shown = now
-      find('#keys').replaceChildren(...optionsOf(recent))
+      redraw(find('#keys'), ...optionsOf(recent))
       redraw(find('#recent'), ...sectionsOf(recent))
       if (lead) write(lead, sentence(recent))
     } catch (error) {
       if (lead) write(lead, (error as Error).message)
-      shown = ''
     }
   }
   setInterval(read, lead ? refreshMs : 6 * refreshMs)

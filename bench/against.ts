@@ -98,7 +98,7 @@ async function measure(checkout: string, args: readonly string[]): Promise<Row[]
     stdio: ['ignore', 'ignore', 'inherit'],
   })
   const forward = (signal: NodeJS.Signals) => child.kill(signal)
-  process.once('SIGINT', forward).once('SIGTERM', forward)
+  process.on('SIGINT', forward).on('SIGTERM', forward)
   await once(child, 'exit')
   process.off('SIGINT', forward).off('SIGTERM', forward)
   if (!existsSync(results)) throw new ExpectedError(`the benchmark failed in ${checkout}`)

@@ -40,16 +40,17 @@ export async function run(benchmark: Benchmark, options: Options, boundMinutes: 
     `not done within its bound of ${boundMinutes} minutes`,
   )
   const signalled = (signal: string) => stop(`stopped by ${signal}`)
-  process.once('SIGINT', signalled).once('SIGTERM', signalled)
+  process.on('SIGINT', signalled).on('SIGTERM', signalled)
   try {
     const bench = { ...options, folder, onEnd: (end: () => unknown) => void ends.push(end) }
     return await Promise.race([benchmark(bench), stopped.promise])
   } finally {
     clearTimeout(timer)
-    process.off('SIGINT', signalled).off('SIGTERM', signalled)
     for (const end of ends.toReversed()) await end()
     // A service that was just starting has not registered its end yet.
     for (const { pid } of childrenOf(process.pid)) process.kill(pid)
+    // Not before: npm passes a Ctrl-C on, so that it comes twice.
+    process.off('SIGINT', signalled).off('SIGTERM', signalled)
   }
 }
 

@@ -12,6 +12,9 @@ function ignore(...signals: NodeJS.Signals[]): void {
   for (const signal of signals) process.on(signal, () => {})
 }
 
+/** npm passes on the Ctrl-C that its script had from the terminal, too: within this time both are one. */
+export const sameSignalMs = 500
+
 let runsOn = false
 
 /**

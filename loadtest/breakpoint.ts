@@ -61,7 +61,7 @@ export async function runBreakpoint(options: BreakpointOptions): Promise<number>
 async function measureOwn(options: BreakpointOptions, slots: number): Promise<Measured> {
   process.stderr.write(`a service of its own with ${slots} slot${slots === 1 ? '' : 's'}\n`)
   // Ctrl-C ends k6 and the service as well; what they throw ends this too, and the folder goes.
-  process.once('SIGINT', () => {})
+  process.on('SIGINT', () => {})
   const dataDir = join(options.folder, `data-${slots}`)
   const service = await startService(dataDir, { CONVERTER_SLOTS: String(slots) })
   try {

@@ -131,7 +131,8 @@ function headroom({ traffic }: CapacityReport, { knee }: Capacity): string {
   const said = assumed
     ? `${rate(now)} assumed for today (no running service reports it)`
     : `${rate(now)} on the mean of the last day`
-  return `Headroom: ${said}, ${rate(now * peakFactor)} in a busy hour: ${(knee.low / now / peakFactor).toFixed(1)} times that is possible.`
+  const times = Number((knee.low / now / peakFactor).toPrecision(2)).toLocaleString('en')
+  return `Headroom: ${said}, about ${rate(now * peakFactor)} in a busy hour. The capacity is ${times} times that.`
 }
 
 const stepRow = ({ rate: at, holds, why, result, used: { utilisation: used, queue } }: Step): string => {

@@ -166,7 +166,7 @@ async function main(args: string[]): Promise<number> {
   outliveEarlyReaders()
   const stopping = new AbortController()
   // A closed terminal too: the service itself would run on without one.
-  for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(name, () => stopping.abort())
+  for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(name, () => stopping.abort())
   const start = Date.now()
   const tell = (line: string) => {
     const minutesAndSeconds = new Date(Date.now() - start).toISOString().slice(14, 19)

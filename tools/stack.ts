@@ -159,7 +159,9 @@ async function main(args: string[]): Promise<number> {
     throw new ExpectedError(`no service runs on ${config.DATA_DIR}: npm start, then npm run stack`)
   const { objectives, service } = readDirectory()
   // Listens before the start, so that a signal during the start stops both programs.
-  const asked = Promise.race([once(process, 'SIGINT'), once(process, 'SIGTERM')]).then(() => undefined)
+  const asked = new Promise<undefined>(resolve => {
+    for (const name of ['SIGINT', 'SIGTERM']) process.on(name, () => resolve(undefined))
+  })
   const stack = await startStack({
     folder: join(config.DATA_DIR, 'stack'),
     endpoints,

@@ -2,6 +2,7 @@ import { readdir, readFile } from 'node:fs/promises'
 import { connect } from 'node:net'
 import { join } from 'node:path'
 import { openQueue, type Queue, queueUrl } from '@tintype/lib/queue/index.ts'
+import { sameSignalMs } from '@tintype/lib/terminal.ts'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { s3Environment } from '../../test/s3-servers.ts'
 import { type Started, smallDisk, startScript, temporaryFolder, until } from '../../test/support.ts'
@@ -104,6 +105,8 @@ describe('stopping', () => {
     await halfSent(service.url, `${folder}/storage`)
     const stopped = service.stop('SIGTERM')
     await until(async () => (await fetch(`${service.admin}/readyz`)).status === 503)
+    const begun = Date.now()
+    await until(() => Date.now() - begun > sameSignalMs)
     service.child.kill('SIGTERM')
     expect(await stopped).toBe(1)
   })

@@ -126,10 +126,13 @@ function counts({ objective, good, bad, unknown, ratio }: Standing): string {
     : `${percent} of at least ${target} %: ${round(good, 6)} good, ${round(bad, 6)} bad ${objective.unit}`
 }
 
-const left = (standing: Standing): string =>
-  standing.objective.method === 'Timeslices'
+function left(standing: Standing): string {
+  if (standing.budgetLeft < 0)
+    return `used up: ${round(1 - budgetLeftRatio(standing), 1)} times what is allowed`
+  return standing.objective.method === 'Timeslices'
     ? `${round(standing.budgetLeft, 1)} of ${round(standing.budget, 1)} min left`
     : `${round(budgetLeftRatio(standing) * 100, 1)} % left, ${Math.max(0, Math.floor(standing.budgetLeft))} more ${standing.objective.unit} may be bad`
+}
 
 const plannedText = ({ planned }: Report): string =>
   planned.minutes === 0

@@ -23,7 +23,7 @@ import type { Evidence, Verdict } from './verdict.ts'
 type Answer = Omit<Verdict, 'stages' | 'lacking' | 'since' | 'replicas' | 'context'>
 
 const maxEvidence = 6
-/** With this part of the growth in the last third of the window another stage contests the first one’s place. */
+/** With this part of the growth in the last third of the window a queue contests the first stage’s place. */
 const contested = 1 / 4
 /** In so many scrapes after stages became slow, one is named when it was also the slowest in the two scrapes before. */
 const settlingSteps = nowSteps / 2
@@ -53,8 +53,11 @@ export function diagnose(
   const slow = slowest(explained, baseline, jobs)
   const late = partOf(now, 2 / 3, 1)
   const lately = explainAll(model, { window: late, grown: attribute(model, baseline, late) })
-  // Another stage that grows, such as a queue that fills, may soon be the slowest.
-  const isContested = lately.some(({ stage, share }) => stage !== slow?.verdict && share > contested)
+  // A queue that fills may soon be the slowest.
+  const filling = model.stages.filter(({ name, queues }) => queues && name !== slow?.verdict)
+  const isContested = lately.some(
+    ({ stage, share }) => share > contested && filling.some(({ name }) => name === stage),
+  )
   const isClear = slow?.cause !== null && !isContested
   const settling = isClear ? settlingSteps : nowSteps
   const seconds = (settling * stepMs) / 1000

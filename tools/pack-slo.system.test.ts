@@ -129,7 +129,7 @@ describeWithParts('@tintype/slo in an empty folder', ['prometheus', 'promtool'],
       const state = (await (await fetch(`${ready.slo}/api/state`)).json()) as {
         objectives: { name: string }[]
       }
-      expect(state.objectives.map(({ name }) => name)).toEqual(['latency', 'requests'])
+      expect(state.objectives.map(({ name }) => name)).toEqual(['latency', 'requests', 'up'])
     } finally {
       serving.kill('SIGKILL')
     }

@@ -17,7 +17,7 @@ export function firstDirectory(found: Discovered, prometheus: string): Record<st
     'service.yaml': `${fill('service', values)}${durations ? fill('stages', values) : ''}`,
     ...(requests && { 'objectives/requests.yaml': fill('requests', values) }),
     ...(durations && { 'objectives/latency.yaml': fill('latency', values) }),
-    ...(!requests && { 'objectives/up.yaml': fill('up', values) }),
+    'objectives/up.yaml': fill('up', values),
   }
 }
 

@@ -1,3 +1,4 @@
+import { parseJson } from '../json.ts'
 import type { Queue } from '../queue/index.ts'
 import type { Key, Storage } from '../storage/index.ts'
 import type { Log } from '../telemetry/log.ts'
@@ -46,13 +47,8 @@ export async function readJson<T>(
 ): Promise<T | 'not-found' | 'damaged'> {
   const bytes = await storage.read(key)
   if (bytes === 'not-found') return bytes
-  let value: T
-  try {
-    value = JSON.parse(bytes.toString()) as T
-    if (!isWhole(value)) return 'damaged'
-  } catch {
-    return 'damaged'
-  }
+  const value = parseJson<T>(bytes.toString())
+  if (!value || !isWhole(value)) return 'damaged'
   const { version = 1 } = value as { version?: number }
   // Not damaged: a damaged record may be written over.
   if (version > recordVersion)

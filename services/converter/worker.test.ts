@@ -38,6 +38,7 @@ async function house(sizes: Size[] = [{ side: 64, format: 'jpg' }]) {
   const events: string[] = []
   const log = spy(events)
   const children: Child[] = []
+  const starts = { work: true }
   const start = async (bounds = { deadlineMs: 15_000, memoryBytes: 2 ** 30 }, areFiles = true) => {
     const setup = { storageUrl: areFiles ? storageUrl : null, sizes, maxPixels: 2 ** 28 }
     const given = areFiles ? storage : { ...storage, localFile: () => null }
@@ -46,6 +47,7 @@ async function house(sizes: Size[] = [{ side: 64, format: 'jpg' }]) {
       id: 'w',
       slots: 1,
       startChild: async () => {
+        if (!starts.work) throw new Error('spawn EMFILE')
         const child = await startChild(setup, bounds)
         children.push(child)
         return child
@@ -65,7 +67,7 @@ async function house(sizes: Size[] = [{ side: 64, format: 'jpg' }]) {
       },
     )
   const metric = (series: string) => sampleIn(metrics, series)
-  return { folder, queue, storage, log, events, start, settled, metric, children }
+  return { folder, queue, storage, log, events, start, settled, metric, children, starts }
 }
 
 /** The real log, which also remembers the names of the events it wrote; trouble that a test makes stays off the screen. */
@@ -307,4 +309,16 @@ test.each([
   vi.spyOn(performance, 'now').mockImplementation(() => now.call(performance) + 61_000)
   onTestFinished(() => void vi.restoreAllMocks())
   await expect.poll(() => worker.stalled()).toMatch(said)
+})
+
+test('a converter that can start no child shows it in what stands still, so that the launcher starts it anew', async () => {
+  const { start, children, starts } = await house()
+  const worker = await start()
+  starts.work = false
+  children[0]?.kill()
+  await until(() => worker.missing() !== null)
+  const { now } = performance
+  vi.spyOn(performance, 'now').mockImplementation(() => now.call(performance) + 61_000)
+  onTestFinished(() => void vi.restoreAllMocks())
+  await expect.poll(() => worker.stalled()).toMatch(/^the start of a child has not moved for \d+ s$/)
 })

@@ -42,6 +42,7 @@ export async function startWorker(tools: Tools, { id, slots, startChild }: Worke
     metrics.set('tintype_slot_oldest_seconds', {}, (now - Math.min(now, ...begun.values())) / 1000)
   })
   const engine = startPulse('the queue’s engine', stalledSeconds)
+  const starts = startPulse('the start of a child', stalledSeconds)
   const announce = (live: number) =>
     queue
       .announce({ id, slots: live, serviceSeconds })
@@ -50,6 +51,7 @@ export async function startWorker(tools: Tools, { id, slots, startChild }: Worke
   const announcing = setInterval(() => {
     // A child may die while it is idle. Without slots web refuses every photo, so that no photo would start another child.
     for (const slot of children.keys()) livingChild(slot)
+    if (alive() > 0) starts.beat()
     announce(alive())
   }, announceMs)
   await announce(slots)
@@ -120,7 +122,7 @@ export async function startWorker(tools: Tools, { id, slots, startChild }: Worke
     /** Why no photo can be converted now, or null. */
     missing: () => (stopping.signal.aborted ? 'stopping' : alive() === 0 ? 'no child to convert in' : null),
     /** Which loop has not moved for too long, or null. */
-    stalled: () => firstStalled([engine, claims]),
+    stalled: () => firstStalled([engine, claims, starts]),
     /** Claims no more, lets conversions finish within the grace time, and releases the rest without a charge. */
     async stop(graceMs: number) {
       stopping.abort()

@@ -14,7 +14,7 @@ function draw({ objectives }: State): void {
   find('#objectives-title').textContent = objectivesName()
   const ofMinutes = objectives.filter(({ kind }) => kind === 'minutes')
   const told = ofMinutes.length > 0 ? ofMinutes : objectives.slice(0, 1)
-  const [shown] = told
+  const shown = told.find(({ strip }) => !/[o.]$/.test(strip.states)) ?? told[0]
   if (!shown) return
   const title = h('h2', {}, translated(shown.displayName))
   redraw(find('#hours'), title, h('p', { class: 'soft' }, measuredText([shown])), hours(shown))

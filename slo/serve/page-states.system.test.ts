@@ -162,6 +162,7 @@ describeWithParts('the pages of slo in each state', ['chromium'], ({ chromium: e
   test('of several objectives about minutes the one that is offline is told, on both pages', async () => {
     for (const path of ['', 'status'])
       expect(await textOf('ten objectives', path, '#state'), path).toBe('offline')
+    expect(await page.textContent('#hours h2')).toContain('/v9/')
     expect(await page.locator('.incidents li').allTextContents()).toContain(
       'Requests of the route /v9/photos answered without an error: offline since 12:16, 14 min',
     )

@@ -17,6 +17,7 @@ test('stages lead back from the entry that ends them, and quiet times are gaps',
     entry('converter.0.17.1', 2_000, {
       event: 'photo.ready',
       photo: 'p',
+      seconds: 2.125,
       wait: 1,
       convert: 0.75,
       store: 0.25,
@@ -26,7 +27,8 @@ test('stages lead back from the entry that ends them, and quiet times are gaps',
   const { services, stages, gaps } = storyOf('p', entries, false)
   expect(services).toEqual(['converter.0', 'web.0'])
   expect(stages.map(({ stage, fromMs, toMs }) => [stage, fromMs - noon, toMs - noon])).toEqual([
-    ['receive', -500, 0],
+    // 0.125 s after the last byte the job was durable.
+    ['receive', -625, 0],
     ['wait', 0, 1_000],
     ['convert', 1_000, 1_750],
     ['store', 1_750, 2_000],

@@ -40,12 +40,14 @@ export function splitId(id: string): { stream: string; seq: number } {
 /** Entries as their page shows them: the processes, the stages of each photo, and the pauses. */
 export function storyOf(key: string, found: Entry[], cut: boolean): Story {
   const entries = inOrder(found)
+  const stages = entries.flatMap(stagesOf)
+  for (const entry of entries) completeReceive(entry, stages)
   return {
     key,
     entries,
     cut,
     services: [...new Set(entries.map(serviceOf))].sort(),
-    stages: entries.flatMap(stagesOf).sort((a, b) => a.fromMs - b.fromMs),
+    stages: stages.sort((a, b) => a.fromMs - b.fromMs),
     gaps: gapsBetween(entries.map(timeOf)),
   }
 }
@@ -64,6 +66,15 @@ function stagesOf(entry: Entry): StageBar[] {
     toMs = bar.fromMs
     return [bar]
   })
+}
+
+/** What no other stage took since the last byte belongs to receive, as in the photo's view: the job became durable in it. */
+function completeReceive({ payload: { event, photo, seconds } }: Entry, stages: readonly StageBar[]): void {
+  if (event !== 'photo.ready' || typeof seconds !== 'number') return
+  const bars = stages.filter(each => each.photo === photo)
+  const receive = bars.find(({ stage }) => stage === 'receive')
+  const others = bars.reduce((sum, each) => sum + (each === receive ? 0 : each.toMs - each.fromMs), 0)
+  if (receive) receive.fromMs -= Math.max(0, seconds * 1000 - others)
 }
 
 const gapsBetween = (times: number[]): Gap[] =>

@@ -46,10 +46,10 @@ const dayOf =
   }
 const eachHalfHour = Array.from({ length: 39 }, (_, i) => 30 * (i + 1) + 20)
 
-/** Only the probe uploads; then converters claim nothing for 75 s, and a person uploads a photo of a phone among the probe's. */
+/** Only the probe uploads; then converters claim nothing for 75 s, and a person uploads a photo of a phone. */
 const firstPhoto = (second: number): Partial<World> => ({
   photosASecond: 1 / 15,
-  pixels: second > 20 * 60 ? usual.pixels / 3 : 3072,
+  pixels: second > 20 * 60 ? usual.pixels : 3072,
   claims: second < 20 * 60 || second > 21.25 * 60,
 })
 

@@ -145,8 +145,9 @@ async function recordStanding({ storage }: PhotoContext, arrival: Arrival, recei
   if (found === 'not-found') return ours
   const half = (Date.parse(found.record.receivedAt) + Date.parse(found.record.promiseBy)) / 2
   if (found.result || Date.parse(ours.record.receivedAt) < half) return found
-  await storage.put(key, body)
-  return ours
+  const record = { ...ours.record, probe: found.record.probe }
+  await storage.put(key, bytesOf(record))
+  return { record }
 }
 
 async function enqueue(context: PhotoContext, arrival: Arrival, record: PhotoRecord) {

@@ -4,7 +4,7 @@ import type { Storage } from '../storage/index.ts'
 import { type PhotoContext, readResult } from './find.ts'
 import { reasonFor } from './reasons.ts'
 import { endedAt, isBytesFault, type ResultRecord } from './record.ts'
-import { admitLate, outcomeOf, putResult } from './settle.ts'
+import { admitLate, failed, outcomeOf, putResult } from './settle.ts'
 
 /** Web's sweeper settles overdue promises and photos whose converters died, also when no converter runs. */
 
@@ -35,8 +35,7 @@ async function readSoon(storage: Storage, { owner, photo }: Job): Promise<Result
 export async function giveUp(context: PhotoContext): Promise<void> {
   const { queue, storage } = context
   for (const job of await queue.lost(maxPass)) {
-    const failedAt = new Date(queue.now()).toISOString()
-    const own = { state: 'failed', reason: reasonFor('crash'), failedAt } as const
+    const own: ResultRecord = failed(job, reasonFor('crash'), queue.now())
     await endLost(context, job, await putResult(storage, job, own))
   }
 }

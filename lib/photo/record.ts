@@ -80,7 +80,13 @@ export const thumbnailFile = ({ side, format }: Size): string => `${side}.${form
 export type ThumbnailRecord = Size & { width: number; height: number; bytes: number }
 
 /** `result.json`, written last: ready, or failed with a reason for the user. */
-export type ResultRecord =
+export type ResultRecord = {
+  /**
+   * When the promise of the job ended; absent in a record of version 0.1. Two uploads with one key may race: photo.json then
+   * may have the promise of the one, and the queue that of the other, which is counted.
+   */
+  promiseBy?: string
+} & (
   | {
       state: 'ready'
       thumbnails: ThumbnailRecord[]
@@ -94,6 +100,7 @@ export type ResultRecord =
       stages: { wait: number; convert: number; store: number }
     }
   | { state: 'failed'; reason: FailureReason; failedAt: string }
+)
 
 export type FailureReason = {
   code: 'undecodable' | 'over-limit' | 'timeout' | 'memory' | 'crash' | 'storage'

@@ -41,6 +41,7 @@ export async function ready(context: PhotoContext, claim: Claim, made: Made, sta
     state: 'ready',
     thumbnails: thumbnails.map(({ body, ...size }): ThumbnailRecord => ({ ...size, bytes: body.length })),
     durableAt: new Date(now).toISOString(),
+    promiseBy: new Date(job.promiseBy).toISOString(),
     stages: stagesOf(claim, stamps, now),
   }
   const standing = await putResult(storage, job, own)
@@ -68,12 +69,19 @@ export async function followEarlier(context: PhotoContext, claim: Claim, span?: 
  */
 export async function refuse(context: PhotoContext, claim: Claim, reason: FailureReason, span?: Span) {
   const { job, lastAttempt } = claim
-  const own: Failed = { state: 'failed', reason, failedAt: new Date(context.queue.now()).toISOString() }
+  const own = failed(job, reason, context.queue.now())
   const retried = !lastAttempt && !isBytesFault(reason)
   const standing = retried ? own : await putResult(context.storage, job, own)
   faultPoint('convert.refused')
   return follow(context, claim, standing, span)
 }
+
+export const failed = (job: Job, reason: FailureReason, now: number): Failed => ({
+  state: 'failed',
+  reason,
+  failedAt: new Date(now).toISOString(),
+  promiseBy: new Date(job.promiseBy).toISOString(),
+})
 
 /** Ends a claim by a result, which ended at `at`, epoch ms. */
 async function follow(
@@ -150,7 +158,7 @@ export async function putResult<R extends ResultRecord>(storage: Storage, { owne
 /** The outcome that a result gives to a promise; null for a probe's photo. */
 export function outcomeOf({ promise, promiseBy }: Pick<Job, 'promise' | 'promiseBy'>, result: ResultRecord) {
   if (!promise) return null
-  const inTime = endedAt(result) <= promiseBy
+  const inTime = endedAt(result) <= (result.promiseBy ? Date.parse(result.promiseBy) : promiseBy)
   if (result.state === 'ready') return inTime ? 'kept' : 'broken'
   return inTime && isBytesFault(result.reason) ? 'void' : 'broken'
 }

@@ -7,7 +7,9 @@ import { openQueue } from '@tintype/lib/queue/index.ts'
 import { openStorage } from '@tintype/lib/storage/index.ts'
 import { expect, onTestFinished, test } from 'vitest'
 import { createStore } from '../../slo/sources/recorder/store.ts'
+import { releaseOf } from '../faults/inject/release.ts'
 import { temporaryFolder } from '../support.ts'
+import { drills } from './drills.ts'
 
 const recorded = join(import.meta.dirname, 'recorded')
 const owner = '0123456789abcdef0123456789abcdef'
@@ -67,4 +69,8 @@ test('a recorder’s file of a later version is refused', async () => {
   db.exec('PRAGMA user_version = 2')
   db.close()
   expect(() => createStore(file, [])).toThrow(/written by a newer version \(schema 2, known is 1\)/)
+})
+
+test('each drill’s edits still fit the code', () => {
+  for (const { edits } of drills) expect(() => releaseOf(edits)).not.toThrow()
 })

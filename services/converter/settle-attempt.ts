@@ -2,7 +2,7 @@ import { describeError } from '@tintype/lib/errors.ts'
 import { spanAttributes } from '@tintype/lib/photo/account.ts'
 import type { PhotoContext } from '@tintype/lib/photo/find.ts'
 import { reasonFor } from '@tintype/lib/photo/reasons.ts'
-import { type FailureReason, sessionOf } from '@tintype/lib/photo/record.ts'
+import { type FailureReason, type PhotoId, sessionOf } from '@tintype/lib/photo/record.ts'
 import type { Made, Settled, Stamps } from '@tintype/lib/photo/settle.ts'
 import { followEarlier, ready, refuse } from '@tintype/lib/photo/settle.ts'
 import { attributes } from '@tintype/lib/telemetry/catalogue.ts'
@@ -17,6 +17,9 @@ export type Tools = PhotoContext & { metrics: Metrics }
 export type AttemptResult =
   | ({ outcome: 'ok'; stamps: Stamps } & Made)
   | { outcome: 'failed'; reason: FailureReason }
+
+/** The span of the last attempt, in this process, of each photo that has not ended. The next attempt's span links it. */
+export const lastAttempts = new Map<PhotoId, ReturnType<Span['spanContext']>>()
 
 /** Ends an attempt. Never throws: a photo that could not be settled is queued again when its lease is over. */
 export async function settle(tools: Tools, held: HeldPhoto, verdict: AttemptResult): Promise<void> {
@@ -64,6 +67,7 @@ const logFailure = ({ log }: Tools, { claim: { job } }: HeldPhoto, event: string
 /** The metrics and the log entry of a photo that ended. */
 function report({ metrics, log }: Tools, { claim: { job, attempt } }: HeldPhoto, settled: Settled): void {
   const session = sessionOf(job.owner)
+  if (settled.state !== 'retry' && settled.state !== 'stale') lastAttempts.delete(job.photo)
   if (settled.state === 'failed' || settled.state === 'dead')
     log.info('photo.failed', { photo: job.photo, attempt, reason: settled.reason.code }, session)
   if (settled.state !== 'ready') return

@@ -14,7 +14,7 @@ import { expect, test } from 'vitest'
 import { temporaryFolder } from '../../test/support.ts'
 import type { Child, ChildAnswer } from './children.ts'
 import { enqueuePhoto, photo } from './fixtures.ts'
-import { settle } from './settle-attempt.ts'
+import { lastAttempts, settle } from './settle-attempt.ts'
 import { tryPhoto } from './try-photo.ts'
 
 const requestTrace = '0af7651916cd43dd8448eb211c80319c'
@@ -84,4 +84,5 @@ test('an attempt’s spans hang below the upload’s, and a second attempt is li
   expect(second?.links.map(({ context }) => context.spanId)).toEqual([first?.spanContext().spanId])
   expect(spans.at(-1)?.attributes).toMatchObject({ [attributes.outcome]: 'kept' })
   expect(spans[2]?.attributes).not.toHaveProperty(attributes.outcome)
+  expect(lastAttempts.size).toBe(0)
 })

@@ -1,20 +1,17 @@
 import { setBounded } from '@tintype/lib/bounded.ts'
 import { readRecord } from '@tintype/lib/photo/find.ts'
 import { reasonFor } from '@tintype/lib/photo/reasons.ts'
-import { type PhotoId, photoKey, sessionOf } from '@tintype/lib/photo/record.ts'
+import { photoKey, sessionOf } from '@tintype/lib/photo/record.ts'
 import type { Stamps } from '@tintype/lib/photo/settle.ts'
 import type { Job } from '@tintype/lib/queue/index.ts'
 import type { Storage } from '@tintype/lib/storage/index.ts'
 import { attributes } from '@tintype/lib/telemetry/catalogue.ts'
 import type { Log } from '@tintype/lib/telemetry/log.ts'
-import { markFailed, recordSpan, type Span, traceIdOf, withSpan } from '@tintype/lib/telemetry/trace.ts'
+import { markFailed, recordSpan, traceIdOf, withSpan } from '@tintype/lib/telemetry/trace.ts'
 import type { Request } from './child.ts'
 import type { Child, ChildAnswer } from './children.ts'
 import type { HeldPhoto } from './claims.ts'
-import { type AttemptResult, attemptSpan, type Tools } from './settle-attempt.ts'
-
-/** The spans of photos' last attempts in this process. The next attempt's span links it. */
-const lastAttempts = new Map<PhotoId, ReturnType<Span['spanContext']>>()
+import { type AttemptResult, attemptSpan, lastAttempts, type Tools } from './settle-attempt.ts'
 
 /** Converts a photo once. Counts, logs and traces the attempt. */
 export async function tryPhoto(tools: Tools, child: Child, held: HeldPhoto): Promise<AttemptResult> {

@@ -27,7 +27,7 @@ export async function startTracing(
   Object.assign(environment, { OTEL_METRICS_EXPORTER: 'none', OTEL_LOGS_EXPORTER: 'none' })
   // The default would let clients choose: a traceparent that is not sampled would keep its photo out of the traces.
   environment.OTEL_TRACES_SAMPLER ||= 'always_on'
-  // Else nobody would hear of wrong values of variables, nor of spans that are dropped or that a collector refuses.
+  // Without a logger OpenTelemetry hides wrong values of variables, dropped spans and those that a collector refuses.
   if (!environment.OTEL_LOG_LEVEL) diag.setLogger(new DiagConsoleLogger(), DiagLogLevel.WARN)
   const [{ setGlobalErrorHandler }, { NodeSDK }, { BatchSpanProcessor }, resources] = await loadLight(() =>
     Promise.all([

@@ -93,7 +93,7 @@ export async function openPhoto(
   return { input, header, format, colours, extraChannels, ...(limit && { limit }), warnings, open }
 }
 
-/** With alpha, which libvips cannot resize in Lab. */
+/** Colours and alpha by colour space, 4 in others. Lab is read without alpha: libvips cannot resize it with one. */
 const mostChannels: Record<string, number> = { cmyk: 5, 'b-w': 2, grey16: 2, labs: 3 }
 /** Their channels are sorted in memory: 8 bytes a pixel, below the 0.8 GiB that lib/pixels.ts explains. */
 const extraChannelPixels = 80_000_000

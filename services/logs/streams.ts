@@ -149,7 +149,7 @@ async function isHeld(folder: string, { path, size }: File, line: Buffer): Promi
   if (line.includes('"event":"log.unreadable"')) return true
   const head = line.toString('latin1', 0, line.indexOf('","session":') + 1)
   const files = namesIn(folder).map(day => join(folder, day, basename(path)))
-  // Mostly it is the last one, whose acknowledgement was lost.
+  // Usually a batch comes again because its acknowledgement was lost: then its lines are the file's last.
   const ends = [{ file: path, from: Math.max(0, size - recoverBytes) }]
   for (const { file, from } of [...ends, ...files.filter(existsSync).map(file => ({ file, from: 0 }))])
     for await (const held of linesWith(file, head, from)) return held.indexOf(line.subarray(0, -1)) === 0

@@ -42,7 +42,7 @@ const send = uploader({
     const known = withPhoto(photo.id)
     if (known && known !== item) drop(known)
     remember(photo.id, { name: upload.name, traceId: upload.traceId })
-    // A pasted photo or one of a phone's camera stays in memory while its file is held, as listeners of `cancel` do, too.
+    // The row keeps `upload`: its file, which listeners of `cancel` hold, too, would keep a pasted photo in memory.
     Object.assign(upload, { file: undefined, cancel: new AbortController() })
     merge(item, known?.photo ?? early.get(photo.id) ?? photo)
     early.delete(photo.id)

@@ -33,12 +33,15 @@ export const foldersIn = (dataDir: string, storage = '') => ({
  * its index and its manifest. The same journals give the same bytes; what came late makes the next revision, and
  * a day with nothing new keeps the one it has. The caller owns the folder of days.
  * @returns the day's newest manifest, or undefined when there are no entries of that day.
- * @throws ExpectedError when the newest revision has more entries: a part of the day must not supersede it.
+ * @throws ExpectedError when the journals lost entries of the newest revision: a part of the day must not supersede it.
  */
 export async function publish({ streams, days }: Folders, day: string): Promise<Manifest | undefined> {
   const files = streamFiles(join(streams, day))
   const newest = newestManifest(days, day)
   if (newsOf(files, newest).length === 0) return newest
+  const sizes = new Map(files.map(({ stream, file }) => [stream, statSync(file).size]))
+  const gone = newest?.streams.find(({ stream, journalBytes }) => (sizes.get(stream) ?? 0) < journalBytes)
+  if (gone) throw new ExpectedError(`entries of ${gone.stream} are gone from the journals of ${day}`)
   mkdirSync(days, { recursive: true })
   const draft = { file: join(days, `.${day}.draft`), index: join(days, `.${day}.index.draft`) }
   const discard = () => {
@@ -49,10 +52,6 @@ export async function publish({ streams, days }: Folders, day: string): Promise<
     discard() // on a full disk it would take the room that everything else needs
     throw error
   })
-  if (newest && manifest.entries <= newest.entries) {
-    discard()
-    throw new ExpectedError(`journals of ${day} are gone: ${manifest.entries} of ${newest.entries} are left`)
-  }
   renameSync(draft.file, dayFile(days, manifest))
   faultPoint('publish.renamed')
   renameSync(draft.index, indexFile(days, manifest))

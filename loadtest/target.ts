@@ -4,6 +4,7 @@ import { isIP } from 'node:net'
 import { join } from 'node:path'
 import { UsageError } from '../lib/command-line.ts'
 import { ExpectedError } from '../lib/errors.ts'
+import { askStatus } from '../lib/http/bounded-request.ts'
 import type { Admin } from './resources.ts'
 
 /** `admin` is known of the service that runs in DATA_DIR. */
@@ -33,11 +34,9 @@ export async function findTarget(
 
 /** @throws ExpectedError when nothing answers there: a run would take its time to say so, a soak an hour. */
 export async function checkAnswers({ url }: Target): Promise<void> {
-  const signal = AbortSignal.timeout(answerMs)
-  const answer = await fetch(url, { signal, redirect: 'manual' }).catch(cause => {
+  await askStatus(url, { signal: AbortSignal.timeout(answerMs) }).catch(cause => {
     throw new ExpectedError(`no service answers at ${url}`, { cause })
   })
-  await answer.body?.cancel()
 }
 
 const answerMs = 10_000

@@ -53,6 +53,17 @@ describe('a maintenance', () => {
     expect(pauses).toBeGreaterThanOrEqual(counted.length)
   })
 
+  test('that fits only over the ends of two days that are not the same never fits both', async () => {
+    const ofZone = (timeZone: string) => {
+      const calendar = { count: 1, unit: 'd', startTime: '2026-01-01 00:00:00', timeZone } as const
+      return { objective: { ...availability, calendar }, tally: day(0) }
+    }
+    const counted = [ofZone('UTC'), ofZone('Asia/Seoul')]
+    const maintenance = { from: 1500, minutes: 90 }
+    expect((await fitsAll(counted.slice(0, 1), [], maintenance)).earliest).toBe(2 * 1440 - 60)
+    expect(await fitsAll(counted, [], maintenance)).toMatchObject({ fits: false, earliest: null })
+  })
+
   test('of exactly the budget fits, a minute more does not', () => {
     expect(fits(availability, day(0), [], { from: 1500, minutes: 60 }).fits).toBe(true)
     expect(fits(availability, day(0), [], { from: 1500, minutes: 61 })).toMatchObject({

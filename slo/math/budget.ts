@@ -64,15 +64,16 @@ export async function fitsAll(
   const all = []
   for (const i of counted.keys()) all.push(await fitsFrom(i, maintenance.from))
   const tightest = all.reduce((one, other) => (one.leftAfter <= other.leftAfter ? one : other))
+  const end = maintenance.from + Math.max(...counted.map(({ objective }) => longestWindowMinutes(objective)))
   let earliest = Math.max(...all.map(each => each.earliest ?? Infinity))
-  // The later start that one of them needs may not suit another.
+  // The later start that one of them needs may not suit another. Calendars may never agree: none is searched beyond a window.
   let agreed = tightest.fits ? counted.length : 0
-  for (let i = 0; agreed < counted.length && earliest < Infinity; i++) {
+  for (let i = 0; agreed < counted.length && earliest < end; i++) {
     const next = (await fitsFrom(i % counted.length, earliest)).earliest ?? Infinity
     agreed = next === earliest ? agreed + 1 : 1
     earliest = next
   }
-  return { ...tightest, earliest: earliest === Infinity ? null : earliest }
+  return { ...tightest, earliest: agreed === counted.length ? earliest : null }
 }
 
 /** The last minute whose window holds the one that begins at `start`. */

@@ -7,14 +7,20 @@ import { watchdogName } from './rules.ts'
 /** Whether Alertmanager sends the alerts of an objective. */
 export type Sends = (objective: Pick<Objective, 'name' | 'service'>) => boolean
 
-/** Which alerts Prometheus gives to an Alertmanager: of objectives whose rules it evaluates, if it has one. @throws while it evaluates none of ours. */
+/** The objectives whose rules are evaluated. While a service is away its computed events are not recorded, and an alert of theirs may still fire. */
+export const evaluatedNow = `group by (service, objective) (last_over_time(${recorded.bad}[5m]) or ALERTS{alertstate="firing",objective!=""})`
+
+/**
+ * Which alerts Prometheus gives to an Alertmanager: of objectives whose rules it evaluates, if it has one.
+ * @throws while it evaluates none of ours.
+ */
 export async function alertmanagerSends(prometheusUrl: string, scope: Scope = unscoped): Promise<Sends> {
   const api = prometheusApi(prometheusUrl, scope)
   const now = Date.now() / 1000
   const [isThere, firing, evaluated] = await Promise.all([
     api.hasAlertmanager(),
     api.instant(`ALERTS{alertname="${watchdogName}",alertstate="firing"}`, now),
-    api.instant(`group by (service, objective) (last_over_time(${recorded.bad}[5m]))`, now),
+    api.instant(evaluatedNow, now),
   ])
   if (!isThere) return () => false
   if (firing.length === 0)

@@ -9,10 +9,11 @@ import { readDirectory } from '../directory.ts'
 import { backtest, type Timeline } from '../math/backtest.ts'
 import type { Objective } from '../sources/index.ts'
 import { readRecorded } from '../sources/recorded.ts'
-import { countedKinds } from '../test/kinds.ts'
+import { computedKinds, countedKinds } from '../test/kinds.ts'
 import { promtoolTest, runPromtool } from '../test/promtool.ts'
 import { samplesSource } from '../test/samples-source.ts'
 import { type Scenario, type Simulated, simulate } from '../test/simulate.ts'
+import { evaluatedNow } from './alertmanager.ts'
 import { type AlertRule, alertmanagerConfig, rules } from './rules.ts'
 
 const objectives = readDirectory().objectives
@@ -159,6 +160,27 @@ describeWithParts('Prometheus', ['promtool'], ({ promtool }) => {
               exp_samples: [{ labels: `slo:budget_left:ratio{job="web",${own}}`, value: 1 }],
             },
           ],
+        },
+      ],
+    )
+  })
+
+  test('of computed events are known to be evaluated while their alert fires, also when the service is away', async () => {
+    const test = (expr: string, found: boolean) => ({
+      expr,
+      eval_time: '80m',
+      exp_samples: found ? [{ labels: '{objective="two-counters",service="tintype"}', value: 1 }] : [],
+    })
+    await runPromtool(
+      promtool,
+      await temporaryFolder(),
+      computedKinds.filter(({ name }) => name === 'two-counters'),
+      [
+        {
+          name: 'away',
+          interval: '15s',
+          input_series: [{ series: 'tintype_promises_total{outcome="broken"}', values: '0+3x240 stale' }],
+          promql_expr_test: [test('last_over_time(slo:bad:count1m[5m])', false), test(evaluatedNow, true)],
         },
       ],
     )

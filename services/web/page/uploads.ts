@@ -94,7 +94,7 @@ async function deliver(upload: Upload, listener: Listener): Promise<void> {
     if (answer.kind === 'accepted') return listener.accepted(upload, answer.photo)
     if (answer.kind === 'refused') return become(refused(answer))
     if (answer.kind === 'unreadable') return become(refusal(words.unreadable))
-    if (answer.kind === 'cancelled') return
+    if (answer.kind === 'cancelled' || signal.aborted) return
     const isReached = attempt >= maxTries && (await fetchPhotos().catch(() => false))
     if (isReached) return become({ is: 'given-up' })
     if (answer.kind === 'unreachable') upload.file = answer.copy ?? upload.file

@@ -25,7 +25,7 @@ import { stateOf } from './state.ts'
 import type { View } from './view.ts'
 import type { Watch } from './watch.ts'
 
-/** The page says how long these are. */
+/** How far back the stages are shown. The page’s texts say three hours. */
 const stagesMs = 3 * 3_600_000
 /** The source is read for the public this often, however many ask. */
 const readEveryMs = 5_000

@@ -66,9 +66,9 @@ export function openEvaluations(
       const [why] = unread.values()
       return why === undefined ? null : `${[...unread.keys()].join(', ')}: ${why}`
     },
-    /** The objectives that could not be read last, groups of them neither: id to why. */
+    /** Why objectives, or groups of them, could not be read last: by the objective’s id. */
     unread: (): ReadonlyMap<string, string> => unread,
-    /** Whether an objective, or that of a group, was read once and the SLO had begun; one that is no more was, with the others. */
+    /** Whether an objective was read once since the SLO began, also by the id of a group; of a removed one, whether any was. */
     hasRead(id: string): boolean {
       const isOurs = objectives.some(each => each.id === ungrouped(id))
       return isOurs ? everRead.has(ungrouped(id)) : everRead.size > 0

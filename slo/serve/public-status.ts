@@ -15,8 +15,9 @@ const everyMs = 15_000
 const writtenWithinMs = 10_000
 
 /**
- * The state that everybody may see, which web shows on its page: now, of all objectives about minutes, and the least that is left of their budgets; null before the SLO began. It
- * throws while the source is away: the last status in storage then grows old, and readers see its age.
+ * The state that everybody may see, which web shows on its page: online when all objectives about minutes are now, with the
+ * budget of which the least is left; null before the SLO began.
+ * @throws while the source is away: the last status in storage then grows old, and readers see its age.
  */
 export async function readStatus(watch: Watch, source: Source) {
   const slices = watch.views().filter(({ objective }) => objective.method === 'Timeslices')

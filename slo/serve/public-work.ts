@@ -22,15 +22,9 @@ export function createPublicWork(clock = () => performance.now()): (work: Work) 
     filledAt = began
     if (leftMs <= 0) {
       const seconds = leastPauseSeconds + Math.ceil(-leftMs / limits.publicWork.value)
-      throw new Problem(
-        503,
-        'busy',
-        `Too much was asked for in the last seconds. Try again in ${seconds} s.`,
-        {
-          limit: 'publicWork',
-          headers: { 'Retry-After': `${seconds}` },
-        },
-      )
+      const detail = `Too much was asked for in the last seconds. Try again in ${seconds} s.`
+      const headers = { 'Retry-After': `${seconds}` }
+      throw new Problem(503, 'busy', detail, { limit: 'publicWork', headers })
     }
     const charge = () => {
       leftMs -= clock() - began

@@ -72,16 +72,16 @@ export function startWatch(options: {
     const verdict = found && inShort(found, pages())
     // SloWatchdog can fall silent only where it is routed to slo.
     const silent = alertStore.get('watchdog') === undefined ? null : watchdog.missingSince()
-    const others = new Set(evaluations.objectives.filter(alertmanagerSends).map(({ id }) => id))
-    if (silent !== null) others.clear()
-    logSender(others.size === 0 ? null : `Alertmanager, of ${[...others].join(', ')}`)
-    const unruled = others.size === 0 ? '' : ' slo sends this itself: Prometheus evaluates no rules of it.'
+    const delegated = new Set(evaluations.objectives.filter(alertmanagerSends).map(({ id }) => id))
+    if (silent !== null) delegated.clear()
+    logSender(delegated.size === 0 ? null : `Alertmanager, of ${[...delegated].join(', ')}`)
+    const unruled = delegated.size === 0 ? '' : ' slo sends this itself: Prometheus evaluates no rules of it.'
     // What slo began to send it also ends.
     const begunHere = notifier.begun()
     const alerts = own.flatMap(alert => {
-      const isOthers = others.has(ungrouped(alert.group))
-      if (isOthers && !begunHere.has(alert.group)) return []
-      return [{ ...alert, text: alert.text + (isOthers ? '' : unruled), diagnosis: verdict }]
+      const isDelegated = delegated.has(ungrouped(alert.group))
+      if (isDelegated && !begunHere.has(alert.group)) return []
+      return [{ ...alert, text: alert.text + (isDelegated ? '' : unruled), diagnosis: verdict }]
     })
     const blind = measured.flatMap(({ objective, sign }) =>
       silence('monitoring-blind', sign.missingSince(), objective, evaluations.unread().get(objective.id)),

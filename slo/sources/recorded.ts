@@ -48,7 +48,7 @@ export async function readRecorded(
   { from, to: wanted, since, begun: knownOf = () => undefined, fromOf = () => from }: Period,
 ): Promise<Recorded | undefined> {
   const known = await grouped(source, objectives, from, wanted)
-  // One after the other as far as reads are, so that those of a slow source do not all end with the last.
+  // A few objectives at a time: of all at once, each would be read only when the last one is, and a slow source looks hung.
   const turn = turns(limits.reads.value)
   const reads = known.map(async (objective): Promise<Read> => {
     const own = fromOf(objective)

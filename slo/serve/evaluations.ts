@@ -59,10 +59,11 @@ export function openEvaluations(
       )
       const known = recorded?.objectives ?? []
       if (recorded) for (const { id } of objectives) if (!unread.has(id)) everRead.add(id)
-      const began = Object.fromEntries(
-        known.map(({ objective, begun }) => [objective.id, knownOf(objective) ?? begun]),
-      )
-      if (unread.size === 0 && JSON.stringify(began) !== JSON.stringify(stored)) store.set('began', began)
+      const began = Object.fromEntries([
+        ...Object.entries(stored).filter(([id]) => unread.has(ungrouped(id))),
+        ...known.map(({ objective, begun }) => [objective.id, knownOf(objective) ?? begun]),
+      ])
+      if (JSON.stringify(began) !== JSON.stringify(stored)) store.set('began', began)
       const [why] = unread.values()
       return why === undefined ? null : `${[...unread.keys()].join(', ')}: ${why}`
     },

@@ -46,7 +46,7 @@ function evaluating(fake: Source, objectives = [objective]) {
     get: <T>(name: string) => stored.get(name) as T | undefined,
     set: (name, value) => void stored.set(name, value),
   })
-  return { evaluations, standingAt: (minute: Minute) => evaluations.viewsAt(minute)[0]?.standing }
+  return { stored, evaluations, standingAt: (minute: Minute) => evaluations.viewsAt(minute)[0]?.standing }
 }
 
 test('each minute asks for a few minutes, and what is known stays whole', async () => {
@@ -228,6 +228,13 @@ test('an objective that cannot be read is named, the others are judged, and aler
     false,
     true,
   ])
+})
+
+test('when objectives began is stored also while one of them cannot be read', async () => {
+  const { stored, evaluations } = evaluating(failing(source().fake, 'other_total'), [objective, other])
+  stored.set('began', { other: begin, 'other{city="a"}': begin, removed: begin })
+  await evaluations.read(begin + 100)
+  expect(stored.get('began')).toEqual({ other: begin, 'other{city="a"}': begin, availability: begin })
 })
 
 test('each read of a long evaluation is a sign of life', async () => {

@@ -58,7 +58,8 @@ export function rememberSlots(source: Source, onRead: (isRead: boolean) => void 
       const other = kept.get(key)
       if (other === last || (other?.slots.length ?? 0) <= now.slots.length) kept.set(key, now)
       for (const [each, { from, slots }] of kept)
-        if (from + slots.length < to - goneMinutes) kept.delete(each)
+        if (from + slots.length < to - goneMinutes)
+          for (const known of [kept, seen, blindUntil]) known.delete(each)
       return now.slots.slice(asked - from)
     },
 

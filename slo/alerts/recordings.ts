@@ -110,7 +110,10 @@ function goodEachMinute(objective: Objective, total: string, scope: Scope): stri
     : `${known} <= ${on(objective)} ${total}`
 }
 
-/** A minute’s readings that are good, or are not; 0 when there are only others, and in the minute after, where Prometheus 2 takes the last. */
+/**
+ * How many readings of a minute are good, or are not; 0 when there are only others. Also 0 in the minute after readings, for which
+ * Prometheus 2 would take the minute before.
+ */
 function readingsOf(objective: Objective, sli: ThresholdSli, isGood: boolean): string {
   const sum = `sum${grouping(objective)}`
   const any = `${sum}(count_over_time((${sli.gauge})[1m55s:${gridSeconds}s]))`

@@ -37,7 +37,7 @@ export function createStore(file: string, slis: readonly Sli[]): Reader & Writer
 
 const sqliteIoError = 10
 
-/** A full disk has no room for the -shm file: undefined. EXCLUSIVE needs none, and keeps other readers out until the next start. */
+/** Undefined when a full disk has no room for the -shm file. EXCLUSIVE needs none; until the next start no other process can read. */
 function openToWrite(file: string, locking: 'NORMAL' | 'EXCLUSIVE'): DatabaseSync | undefined {
   const db = new DatabaseSync(file)
   try {

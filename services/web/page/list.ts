@@ -172,6 +172,9 @@ addEventListener('beforeunload', event => {
 
 export const unfinished = (): boolean => items().some(underWay)
 
+/** Whether a reading goes on to further pages. */
+let goesOn = false
+
 /** Reads the newest photos again. A missing one was deleted elsewhere. */
 export async function refresh(): Promise<void> {
   // Read before the request: a photo that is accepted meanwhile is not in the list.
@@ -179,10 +182,17 @@ export async function refresh(): Promise<void> {
   let { photos, next } = await fetchPhotos()
   // Down to the last unfinished one: a hidden tab misses events, also of photos that are further down by now.
   const isBelow = ({ photo }: Item) => photo && !finished(photo) && photo.id > (photos.at(-1)?.id ?? '')
-  while (next !== null && items().some(isBelow)) {
-    const page = await fetchPhotos(next)
-    photos = [...photos, ...page.photos]
-    next = page.next
+  // By one reading at a time: of thousands of photos it takes longer than until the next reading.
+  const mayGoOn = !goesOn
+  goesOn = true
+  try {
+    while (mayGoOn && next !== null && items().some(isBelow)) {
+      const page = await fetchPhotos(next)
+      photos = [...photos, ...page.photos]
+      next = page.next
+    }
+  } finally {
+    if (mayGoOn) goesOn = false
   }
   const oldest = photos.at(-1)?.id ?? ''
   const listedIds = new Set(photos.map(({ id }) => id))

@@ -2,7 +2,7 @@ import { flushCompileCache } from 'node:module'
 import { ConfigError } from './config.ts'
 import { explainError } from './errors.ts'
 import { armFault } from './fault.ts'
-import { ignoreTerminal, outliveReaders, sameSignalMs } from './terminal.ts'
+import { ignoreTerminal, outliveReaders, stopThenAtOnce } from './terminal.ts'
 
 export type Running = {
   /** Its addresses by name (web, webAdmin, …), printed in the ready line. */
@@ -45,14 +45,12 @@ export async function run(start: () => Promise<Running>): Promise<void> {
 }
 
 /** Stops gracefully the first time that it is called, and at once when it is called later. */
-function stopOnce({ graceMs, stop }: Running): () => Promise<void> {
-  let sinceMs: number | undefined
-  return async () => {
-    if (sinceMs !== undefined && performance.now() - sinceMs > sameSignalMs) process.exit(1)
-    if (sinceMs !== undefined) return
-    sinceMs = performance.now()
-    setTimeout(() => process.exit(1), graceMs + stopMarginMs).unref()
-    await stop()
-    process.exit(0)
-  }
-}
+const stopOnce = ({ graceMs, stop }: Running) =>
+  stopThenAtOnce(
+    async () => {
+      setTimeout(() => process.exit(1), graceMs + stopMarginMs).unref()
+      await stop()
+      process.exit(0)
+    },
+    () => process.exit(1),
+  )

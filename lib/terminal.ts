@@ -15,6 +15,20 @@ function ignore(...signals: NodeJS.Signals[]): void {
 /** npm passes on the Ctrl-C that its script had from the terminal, too: within this time both are one. */
 export const sameSignalMs = 500
 
+/** What a signal to stop calls: `stop` the first time, and `stopAtOnce` when a further signal comes later. */
+export function stopThenAtOnce<A extends unknown[]>(
+  stop: (...given: A) => Promise<void>,
+  stopAtOnce: () => void,
+) {
+  let sinceMs: number | undefined
+  return async (...given: A): Promise<void> => {
+    if (sinceMs !== undefined && performance.now() - sinceMs > sameSignalMs) stopAtOnce()
+    if (sinceMs !== undefined) return
+    sinceMs = performance.now()
+    await stop(...given)
+  }
+}
+
 let runsOn = false
 
 /**

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { readConfig } from '@tintype/lib/config.ts'
 import { openLog } from '@tintype/lib/telemetry/log.ts'
-import { sameSignalMs } from '@tintype/lib/terminal.ts'
+import { stopThenAtOnce } from '@tintype/lib/terminal.ts'
 import { variables } from '@tintype/lib/variables.ts'
 import { type Fleet, type Member, openFleet } from './fleet.ts'
 import { openReleases } from './release/launched.ts'
@@ -58,7 +58,6 @@ async function run(config: Config, plan: Plan): Promise<void> {
   const control = controlOf(config.DATA_DIR)
   const log = openLog('launcher', config, () => endpoints().logs)
   let stopping = false
-  let stoppingSinceMs = 0
   let controlled = false
   let published = false
 
@@ -102,14 +101,8 @@ async function run(config: Config, plan: Plan): Promise<void> {
     }
   }
 
-  async function stop(exitCode: number): Promise<void> {
-    if (stopping && performance.now() - stoppingSinceMs <= sameSignalMs) return
-    if (stopping) {
-      fleet.kill()
-      process.exit(1)
-    }
+  async function drain(exitCode: number): Promise<void> {
     stopping = true
-    stoppingSinceMs = performance.now()
     // Another launcher's, when this one did not start because the other owns DATA_DIR.
     if (controlled) rmSync(control.file, { force: true })
     if (published) rmSync(endpointsFile, { force: true })
@@ -124,6 +117,10 @@ async function run(config: Config, plan: Plan): Promise<void> {
     rmSync(control.folder, { recursive: true, force: true })
     process.exit(exitCode)
   }
+  const stop = stopThenAtOnce(drain, () => {
+    fleet.kill()
+    process.exit(1)
+  })
   process.on('SIGINT', () => stop(0))
   process.on('SIGTERM', () => stop(0))
 

@@ -7,6 +7,7 @@ import { ExpectedError } from '@tintype/lib/errors.ts'
 import { replay as replayPhoto } from '@tintype/lib/photo/finish.ts'
 import { isPhotoId } from '@tintype/lib/photo/record.ts'
 import { openQueue, type Queue, queueUrl } from '@tintype/lib/queue/index.ts'
+import { queueAddress } from '@tintype/lib/queue/queue-url.ts'
 import { foldersOf, openStorage, type Storage, storageUrl } from '@tintype/lib/storage/index.ts'
 import { pick } from '@tintype/lib/variables.ts'
 import { openReadOnly } from '../slo/sources/recorder/read-only.ts'
@@ -118,8 +119,10 @@ async function main(args: string[]): Promise<number> {
   return failed ? 1 : 0
 }
 
-const fileOf = ({ url }: QueueAt): string | undefined =>
-  url.startsWith('sqlite:') ? url.slice('sqlite:'.length) : undefined
+function fileOf({ url }: QueueAt): string | undefined {
+  const address = queueAddress(url)
+  return address && 'file' in address ? address.file : undefined
+}
 
 /** @throws ExpectedError when it is a file or folder that is not there. */
 function assertThere(what: string, path?: string): void {

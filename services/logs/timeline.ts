@@ -41,7 +41,8 @@ export function splitId(id: string): { stream: string; seq: number } {
 export function storyOf(key: string, found: Entry[], cut: boolean): Story {
   const entries = inOrder(found)
   const stages = entries.flatMap(stagesOf)
-  for (const entry of entries) completeReceive(entry, stages)
+  const ofPhoto = Map.groupBy(stages, ({ photo }) => photo)
+  for (const { payload } of entries) completeReceive(payload, ofPhoto.get(String(payload.photo)) ?? [])
   return {
     key,
     entries,
@@ -68,10 +69,12 @@ function stagesOf(entry: Entry): StageBar[] {
   })
 }
 
-/** What no other stage took since the last byte belongs to receive, as in the photo's view: the job became durable in it. */
-function completeReceive({ payload: { event, photo, seconds } }: Entry, stages: readonly StageBar[]): void {
+/**
+ * What no other stage of a photo took since the last byte belongs to receive, as in its view: the job became durable in
+ * it.
+ */
+function completeReceive({ event, seconds }: Entry['payload'], bars: readonly StageBar[]): void {
   if (event !== 'photo.ready' || typeof seconds !== 'number') return
-  const bars = stages.filter(each => each.photo === photo)
   const receive = bars.find(({ stage }) => stage === 'receive')
   const others = bars.reduce((sum, each) => sum + (each === receive ? 0 : each.toMs - each.fromMs), 0)
   if (receive) receive.fromMs -= Math.max(0, seconds * 1000 - others)

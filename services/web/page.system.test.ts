@@ -95,6 +95,16 @@ describeWithParts('the upload page', ['chromium'], parts => {
   const choose = (...files: File[]) => page.setInputFiles('#choose', files)
   const ready = (name: string) => picture(name).waitFor()
 
+  /** The first upload of a page, or of a context's pages, is refused for load. */
+  function refuseFirst(of: Page | BrowserContext) {
+    let refusals = 1
+    return of.route('**/photos', route =>
+      route.request().method() === 'POST' && refusals-- > 0
+        ? route.fulfill({ status: 503, headers: { 'Retry-After': '5' }, body: '{}' })
+        : route.fallback(),
+    )
+  }
+
   /** Hands files to the page as a drop or a paste does. */
   const hand = (kind: 'drop' | 'paste', { name, mimeType, buffer }: File) =>
     page.evaluate(`{
@@ -244,12 +254,7 @@ describeWithParts('the upload page', ['chromium'], parts => {
   })
 
   test('refused for load, a photo waits as long as it was told and is sent again by itself', async () => {
-    let refusals = 1
-    await page.route('**/photos', route =>
-      route.request().method() === 'POST' && refusals-- > 0
-        ? route.fulfill({ status: 503, headers: { 'Retry-After': '5' }, body: '{}' })
-        : route.continue(),
-    )
+    await refuseFirst(page)
     await choose(harbour)
     await says('harbour.jpg', /Busy right now; trying again in [1-5] s/)
     await ready('harbour.jpg')
@@ -291,12 +296,7 @@ describeWithParts('the upload page', ['chromium'], parts => {
   })
 
   test('a duplicate of a tab, which has a copy of its storage, calls no running upload interrupted', async () => {
-    let refusals = 1
-    await context.route('**/photos', route =>
-      route.request().method() === 'POST' && refusals-- > 0
-        ? route.fulfill({ status: 503, headers: { 'Retry-After': '5' }, body: '{}' })
-        : route.fallback(),
-    )
+    await refuseFirst(context)
     await choose(harbour)
     await says('harbour.jpg', /Busy right now/)
     const opened = page.waitForEvent('popup')

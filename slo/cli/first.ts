@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { stringify } from 'yaml'
-import { boundMatcher } from '../objectives/lint-metrics.ts'
 import { slug } from '../objectives/objectives.ts'
+import { boundMatcher } from '../sources/selector.ts'
 import type { Discovered } from './discover.ts'
 
 const percent = (share: number): string => `${Math.floor(share * 10_000) / 100} %`

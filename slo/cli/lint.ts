@@ -18,21 +18,17 @@ export const run: Verb = async ({ format = 'text', paths }, context) => {
     keepDays: context.keepDays,
     catalogue: catalogue?.metrics,
   }
-  const folder = join(context.folder, 'objectives')
-  const findings =
-    paths.length > 0
-      ? lintFiles(paths, reading)
-      : [...ofService, ...lintFiles([folder], reading), ...lintTogether(parseFiles([folder]))]
+  const isWhole = paths.length === 0
+  const parsed = parseFiles(isWhole ? [join(context.folder, 'objectives')] : paths)
+  const ofObjectives = lintParsed(parsed, reading)
+  const findings = isWhole ? [...ofService, ...ofObjectives, ...lintTogether(parsed)] : ofObjectives
   const lines = findings.map(format === 'github' ? forGithub : formatFinding)
   context.show({ findings }, lines.join('\n') || 'no findings')
   return findings.some(({ severity }) => severity === 'error') ? status.broken : status.good
 }
 
-export const lintFiles = (paths: readonly string[], reading: Reading): Finding[] =>
-  parseFiles(paths).flatMap(({ document, objectives, findings }) => [
-    ...findings,
-    ...lint(document, objectives, reading),
-  ])
+export const lintParsed = (files: ReturnType<typeof parseFiles>, reading: Reading): Finding[] =>
+  files.flatMap(({ document, objectives, findings }) => [...findings, ...lint(document, objectives, reading)])
 
 /** An annotation of GitHub Actions, with its escapes for a line break. */
 const forGithub = ({ file, line, column, severity, rule, message, fix }: Finding): string =>

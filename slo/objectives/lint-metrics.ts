@@ -1,7 +1,7 @@
 import type { Definition } from '@tintype/lib/telemetry/catalogue.ts'
 import type { Counter, Matcher, Selector, Sli } from '../sources/index.ts'
 import { formatMatcher, functionsOf } from '../sources/promql.ts'
-import { matches } from '../sources/selector.ts'
+import { boundMatcher, inGo, matches } from '../sources/selector.ts'
 import type { Document, Finding } from './document.ts'
 import { found } from './found.ts'
 import { countedPart, type Part, query } from './openslo.ts'
@@ -76,21 +76,6 @@ function lintLabel(find: Find, metric: string, definition: Definition, matcher: 
   }
   if (values.some(value => matches({ matchers: [matcher] }, { [label]: value }))) return []
   return [find('unknown-value', { metric, matcher: formatMatcher(matcher), known: values.join(', ') })]
-}
-
-/** A bound of a bucket as Go and Prometheus 3 write it. */
-function inGo(bound: number): string {
-  const [digits, power = ''] = bound.toExponential().split('e')
-  if (Number(power) >= 6 || Number(power) < -4)
-    return `${digits}e${power[0]}${power.slice(1).padStart(2, '0')}`
-  return Number.isInteger(bound) ? `${bound}.0` : `${bound}`
-}
-
-/** The matcher of a bucket, however its bound is written. */
-export function boundMatcher(bound: number): string {
-  const go = inGo(bound)
-  if (go === `${bound}`) return `le="${bound}"`
-  return go === `${bound}.0` ? `le=~"${bound}(\\\\.0)?"` : `le=~"${bound}|${go.replace('+', '\\\\+')}"`
 }
 
 const written = (bound: number) => ({ bound, inGo: inGo(bound), pattern: boundMatcher(bound) })

@@ -4,14 +4,14 @@ import { metrics } from '@tintype/lib/telemetry/definitions.ts'
 import { describe, expect, test } from 'vitest'
 import { temporaryFolder } from '../../test/support.ts'
 import { alertName, rules } from '../alerts/rules.ts'
-import { lintFiles } from '../cli/lint.ts'
+import { lintParsed } from '../cli/lint.ts'
 import { tintypeFolder } from '../directory.ts'
 import type { Selector } from '../sources/index.ts'
 import { parseSelector } from '../sources/promql.ts'
-import { matches } from '../sources/selector.ts'
+import { boundMatcher, matches } from '../sources/selector.ts'
 import { openSlo, ratio } from '../test/kinds.ts'
 import { lint, lintTogether } from './lint.ts'
-import { boundMatcher } from './lint-metrics.ts'
+import type { Reading } from './lint-metrics.ts'
 import { ObjectiveError, parseFiles, parseObjectives } from './objectives.ts'
 
 const objectivesFolder = join(tintypeFolder, 'objectives')
@@ -25,6 +25,7 @@ function readObjectives(folder: string) {
   return parsed.flatMap(({ objectives }) => objectives)
 }
 
+const lintFiles = (paths: string[], reading: Reading) => lintParsed(parseFiles(paths), reading)
 const recorder = (keepDays: number) => ({ source: 'recorder', keepDays, catalogue: metrics }) as const
 
 function findings(text: string): string[] {

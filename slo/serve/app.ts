@@ -95,11 +95,7 @@ export function createSloApp(options: {
     if (at === undefined) throw new Problem(400, 'bad-time', `at is ${timeFormat}.`)
     // A link in an alert may be followed before the minute that it names was evaluated.
     if (watch.views().some(view => toMinute(at) >= view.at)) return sendState(request, response, stateNow())
-    const views: View[] = []
-    for (const view of watch.eachViewAt(toMinute(at))) {
-      views.push(view)
-      await pause()
-    }
+    const views = await watch.viewsAt(toMinute(at), pause)
     const advice = `The pages show the last days only: ${program} report --at shows older ones.`
     if (views.length === 0) throw new Problem(404, 'not-kept', advice)
     sendState(request, response, stateAt(views, at))

@@ -32,12 +32,12 @@ describeWithParts('a real Prometheus that is stopped for an hour', ['prometheus'
       const until = (ask: number) => end - awayMinutes + Math.floor((ask * (awayMinutes - 1)) / asks)
       for (let ask = 1; ask <= asks; ask++)
         expect(await evaluations.read(until(ask))).toContain('did not answer')
-      const blind = evaluations.viewsAt(until(asks)).map(({ slots }) => slots.slice(1 - awayMinutes))
+      const blind = (await evaluations.viewsAt(until(asks))).map(({ slots }) => slots.slice(1 - awayMinutes))
       expect(blind.flat().every(({ unknown }) => unknown)).toBe(true)
 
       process.kill(running.pid, 'SIGCONT')
       await evaluations.read(end)
-      for (const { objective, slots, tally } of evaluations.viewsAt(end)) {
+      for (const { objective, slots, tally } of await evaluations.viewsAt(end)) {
         expect(tally.to).toBe(end)
         expect(slots).toEqual(await source.slots(objective.sli, tally.from, end))
         expect(slots.slice(-awayMinutes).some(({ unknown }) => !unknown)).toBe(true)

@@ -28,7 +28,7 @@ const noStore = { get: () => undefined, set: () => {} }
 test('a group whose first minute was an hour ago was not offline before', async () => {
   const evaluations = openEvaluations(groupedSlices, counting({ old: 0, young: now - 60 }), noStore)
   await evaluations.read(now)
-  const views = evaluations.viewsAt(now)
+  const views = await evaluations.viewsAt(now)
   expect(views.map(({ objective, standing }) => [objective.group, standing.good, standing.bad])).toEqual([
     ['old', 1440, 0],
     ['young', 60, 0],
@@ -39,7 +39,7 @@ test('a group whose first minute was an hour ago was not offline before', async 
 test('minutes that a late clock of the source has not reached are not offline', async () => {
   const evaluations = openEvaluations(groupedSlices, counting({ old: 0 }, now - 5), noStore)
   await evaluations.read(now)
-  const [view] = evaluations.viewsAt(now)
+  const [view] = await evaluations.viewsAt(now)
   expect([view?.at, view?.standing.good, view?.standing.bad]).toEqual([now - 5, 1440, 0])
 })
 

@@ -21,18 +21,12 @@ export function openEvaluations(
   let recorded: Recorded | undefined
   let unread = new Map<string, string>()
   const everRead = new Set<string>()
-
-  /** The objectives at a minute that was read, without groups that have ended; none before the SLO began, and when it is before what is kept. */
-  function* eachViewAt(asked: Minute): Generator<View, void> {
-    const { start, to, objectives } = recorded ?? { start: asked, to: asked, objectives: [] }
-    const minute = Math.min(asked, to)
-    if (start >= minute) return
-    for (const each of objectives)
-      if (each.tally.from < minute && minute <= each.tally.to) yield viewOf(each, start, minute)
-  }
   return {
     objectives,
-    /** Reads up to a minute. Answers which objectives could not be read and why, or null. `progress`: after each read, in vain or not. */
+    /**
+     * Reads up to a minute. Answers which objectives could not be read and why, or null. `progress`: after each read,
+     * in vain or not.
+     */
     async read(now: Minute, progress: typeof onRead = () => {}): Promise<string | null> {
       onRead = progress
       // When each objective began is stored for a start while the source is away: then no data is offline, too.
@@ -69,12 +63,29 @@ export function openEvaluations(
     },
     /** Why objectives, or groups of them, could not be read last: by the objective’s id. */
     unread: (): ReadonlyMap<string, string> => unread,
-    /** Whether an objective was read once since the SLO began, also by the id of a group; of a removed one, whether any was. */
+    /**
+     * Whether an objective was read once since the SLO began, also by the id of a group; of a removed one, whether any
+     * was.
+     */
     hasRead(id: string): boolean {
       const isOurs = objectives.some(each => each.id === ungrouped(id))
       return isOurs ? everRead.has(ungrouped(id)) : everRead.size > 0
     },
-    eachViewAt,
-    viewsAt: (asked: Minute): View[] => [...eachViewAt(asked)],
+    /**
+     * The objectives at a minute that was read, without groups that have ended; none before the SLO began, and when it
+     * is before what is kept. Many objectives over long windows take seconds: it pauses after each.
+     */
+    async viewsAt(asked: Minute, pause: () => Promise<unknown> = async () => {}): Promise<View[]> {
+      const { start, to, objectives } = recorded ?? { start: asked, to: asked, objectives: [] }
+      const minute = Math.min(asked, to)
+      const views: View[] = []
+      if (start >= minute) return views
+      for (const each of objectives) {
+        if (each.tally.from >= minute || minute > each.tally.to) continue
+        views.push(viewOf(each, start, minute))
+        await pause()
+      }
+      return views
+    },
   }
 }

@@ -1,5 +1,5 @@
 import { setImmediate as others } from 'node:timers/promises'
-import { Problem } from '@tintype/lib/http.ts'
+import { tryAgain } from '@tintype/lib/http.ts'
 import { limits } from '@tintype/lib/limits.ts'
 import { turns } from '@tintype/lib/turns.ts'
 import type { Request, RequestHandler, Response } from 'express'
@@ -11,7 +11,10 @@ const leastPauseSeconds = 5
 /** Computes an answer, of one objective after the other, with a pause between two. */
 export type Work = (request: Request, response: Response, pause: () => Promise<void>) => Promise<void>
 
-/** Runs handlers that compute, one at a time and within their share of the time: no requests may block the evaluation and its alerts. */
+/**
+ * Runs handlers that compute, one at a time and within their share of the time: no requests may block the evaluation
+ * and its alerts.
+ */
 export function createPublicWork(clock = () => performance.now()): (work: Work) => RequestHandler {
   let leftMs = burstMs
   let filledAt = clock()
@@ -22,9 +25,7 @@ export function createPublicWork(clock = () => performance.now()): (work: Work) 
     filledAt = began
     if (leftMs <= 0) {
       const seconds = leastPauseSeconds + Math.ceil(-leftMs / limits.publicWork.value)
-      const detail = `Too much was asked for in the last seconds. Try again in ${seconds} s.`
-      const headers = { 'Retry-After': `${seconds}` }
-      throw new Problem(503, 'busy', detail, { limit: 'publicWork', headers })
+      throw tryAgain(503, 'busy', 'Too much was asked for in the last seconds.', seconds, 'publicWork')
     }
     const charge = () => {
       leftMs -= clock() - began

@@ -46,7 +46,11 @@ function evaluating(fake: Source, objectives = [objective]) {
     get: <T>(name: string) => stored.get(name) as T | undefined,
     set: (name, value) => void stored.set(name, value),
   })
-  return { stored, evaluations, standingAt: (minute: Minute) => evaluations.viewsAt(minute)[0]?.standing }
+  return {
+    stored,
+    evaluations,
+    standingAt: async (minute: Minute) => (await evaluations.viewsAt(minute))[0]?.standing,
+  }
 }
 
 test('each minute asks for a few minutes, and what is known stays whole', async () => {
@@ -56,7 +60,7 @@ test('each minute asks for a few minutes, and what is known stays whole', async 
   state.asked = 0
   for (let now = begin + 101; now < begin + 400; now++) await evaluations.read(now)
   expect(state.asked / 299).toBeLessThan(12)
-  const [view] = evaluations.viewsAt(begin + 399)
+  const [view] = await evaluations.viewsAt(begin + 399)
   expect(view?.slots).toHaveLength(399)
   expect(view?.slots.every(({ start }, i) => start === begin + i)).toBe(true)
 })
@@ -64,7 +68,7 @@ test('each minute asks for a few minutes, and what is known stays whole', async 
 /** Each read from then on fails, and the seven minutes to come are offline and alert. */
 async function expectBlind(evaluations: Evaluations, from: Minute): Promise<void> {
   for (let now = from; now <= begin + 107; now++) expect(await evaluations.read(now)).toContain('away')
-  const [blind] = evaluations.viewsAt(begin + 107)
+  const [blind] = await evaluations.viewsAt(begin + 107)
   expect(blind?.standing).toMatchObject({ bad: 7, unknown: 7 })
   expect(blind?.firings.map(({ tier }) => tier.name)).toEqual(['page-fast'])
 }
@@ -73,7 +77,7 @@ test('a clock that was a year ahead leaves nothing behind once it is right again
   const { evaluations, standingAt } = evaluating(source().fake)
   await evaluations.read(begin + 100 + 365 * 1440)
   await evaluations.read(begin + 100)
-  expect(standingAt(begin + 100)).toMatchObject({ good: 100, bad: 0 })
+  expect(await standingAt(begin + 100)).toMatchObject({ good: 100, bad: 0 })
 })
 
 test('while the source is away its minutes are unknown, so that what is known still alerts, and heal', async () => {
@@ -84,7 +88,7 @@ test('while the source is away its minutes are unknown, so that what is known st
   await expectBlind(evaluations, begin + 101)
   state.away = false
   await evaluations.read(begin + 108)
-  expect(standingAt(begin + 108)?.bad).toBe(0)
+  expect((await standingAt(begin + 108))?.bad).toBe(0)
 })
 
 test('a source that was away for hours is asked again for all of them, and then for a few minutes only', async () => {
@@ -93,10 +97,10 @@ test('a source that was away for hours is asked again for all of them, and then 
   await evaluations.read(begin + 100)
   state.away = true
   for (let now = begin + 101; now <= begin + 400; now++) await evaluations.read(now)
-  expect(standingAt(begin + 400)).toMatchObject({ unknown: 300 })
+  expect(await standingAt(begin + 400)).toMatchObject({ unknown: 300 })
   state.away = false
   await evaluations.read(begin + 401)
-  expect(standingAt(begin + 401)).toMatchObject({ good: 401, unknown: 0 })
+  expect(await standingAt(begin + 401)).toMatchObject({ good: 401, unknown: 0 })
   state.asked = 0
   await evaluations.read(begin + 402)
   expect(state.asked).toBeLessThan(12)
@@ -109,7 +113,7 @@ test('a source that is away from the start is offline from then on, and whole on
   await expectBlind(evaluations, begin + 100)
   state.away = false
   await evaluations.read(begin + 108)
-  expect(standingAt(begin + 108)).toMatchObject({ good: 108, bad: 0 })
+  expect(await standingAt(begin + 108)).toMatchObject({ good: 108, bad: 0 })
 })
 
 function watching(
@@ -188,7 +192,7 @@ test('two objectives that read one counter over windows of different lengths ask
   expect(state.asked / 200).toBeLessThan(12)
   state.away = true
   await evaluations.read(begin + 203)
-  expect(evaluations.viewsAt(begin + 203).map(({ standing }) => standing.good)).toEqual([202, 202])
+  expect((await evaluations.viewsAt(begin + 203)).map(({ standing }) => standing.good)).toEqual([202, 202])
 })
 
 test('an objective that is edited to count what is not there yet was not offline', async () => {
@@ -197,7 +201,7 @@ test('an objective that is edited to count what is not there yet was not offline
     Array.from({ length: to - from }, (_, i) => ({ start: from + i, good: 0, total: 0, unknown: true }))
   const { evaluations } = evaluating({ ...fake, slots: unknown })
   await evaluations.read(begin + 100)
-  expect(evaluations.viewsAt(begin + 100)).toEqual([])
+  expect(await evaluations.viewsAt(begin + 100)).toEqual([])
 })
 
 /** A source of which one objective's reads fail, always or from now on. */
@@ -221,7 +225,7 @@ test('an objective that cannot be read is named, the others are judged, and aler
   const { evaluations, standingAt } = evaluating(failing(source().fake, 'other_total'), [objective, other])
   expect(await evaluations.read(begin + 100)).toBe('other: too many series')
   expect([...evaluations.unread().keys()]).toEqual(['other'])
-  expect(standingAt(begin + 100)).toMatchObject({ good: 100, bad: 0 })
+  expect(await standingAt(begin + 100)).toMatchObject({ good: 100, bad: 0 })
   expect(['availability', 'other', 'other{city="a"}', 'removed'].map(evaluations.hasRead)).toEqual([
     true,
     false,
@@ -270,15 +274,15 @@ test('between the evaluations of two objectives other work of the process goes o
   const store = await newStore()
   const evaluations = openEvaluations([objective, { ...objective, id: 'second' }], source().fake, store)
   const done: string[] = []
+  const ids = evaluations.objectives.map(({ id }) => id).values()
   const { watch, updates } = watching(source().fake, store, null, null, [objective], {
     ...evaluations,
-    *eachViewAt(minute: Minute) {
-      for (const view of evaluations.eachViewAt(minute)) {
-        done.push(view.objective.id)
+    viewsAt: (minute, pause) =>
+      evaluations.viewsAt(minute, async () => {
+        done.push(ids.next().value as string)
         setImmediate(() => done.push('probe'))
-        yield view
-      }
-    },
+        await pause?.()
+      }),
   })
   await until(() => updates.length > 0)
   await watch.stop()
@@ -369,7 +373,7 @@ test('a grouped objective has a budget for each group, also for one that begins 
   const { evaluations } = evaluating(fake, [objective, { ...objective, id: 'by-city', groupBy: 'city' }])
   const idsAt = async (now: Minute) => {
     await evaluations.read(now)
-    return evaluations.viewsAt(now).map(({ objective }) => objective.id)
+    return (await evaluations.viewsAt(now)).map(({ objective }) => objective.id)
   }
   expect(await idsAt(begin + 100)).toEqual([objective.id, 'by-city{city="a"}', 'by-city{city="b"}'])
   expect(asked.at(-1)).toContain('city="b"')

@@ -35,8 +35,9 @@ const maxWhy = 500
 export type Watch = ReturnType<typeof startWatch>
 
 /**
- * Evaluates every objective each minute, updates the notifier, and watches that it does. Where Alertmanager notifies, slo sends what it
- * cannot: that nothing or an objective cannot be read, alerts without rules in Prometheus, and all of them while it is silent.
+ * Evaluates every objective each minute, updates the notifier, and watches that it does. Where Alertmanager notifies,
+ * slo sends what it cannot: that nothing or an objective cannot be read, alerts without rules in Prometheus, and all of
+ * them while it is silent.
  */
 export function startWatch(options: {
   evaluations: Evaluations
@@ -115,13 +116,8 @@ export function startWatch(options: {
   const evaluate = async (now: Minute, signal: AbortSignal): Promise<void> => {
     const [away] = await Promise.all([evaluations.read(now, onRead), askForAlertmanager()])
     logAway(away)
-    const evaluated: View[] = []
-    // Many objectives over long windows take seconds: the probe's requests must not wait for all of them.
-    for (const view of evaluations.eachViewAt(now)) {
-      evaluated.push(view)
-      await others()
-    }
-    views = evaluated
+    // The probe's requests must not wait for the evaluation of all objectives.
+    views = await evaluations.viewsAt(now, others)
     for (const { sign } of readNow()) sign.came()
     if (views.some(burns)) await look(signal)
     const firing = views.flatMap(alertsOf)
@@ -159,7 +155,7 @@ export function startWatch(options: {
     stalled: pulse.stalled,
     /** The last evaluation; empty before the SLO began. */
     views: (): readonly View[] => views,
-    eachViewAt: evaluations.eachViewAt,
+    viewsAt: evaluations.viewsAt,
     /** When the source last answered, epoch milliseconds. */
     seenAt: () => Math.max(...measured.map(({ sign }) => sign.lastAt())),
     receiveWatchdog(): void {

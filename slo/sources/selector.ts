@@ -34,3 +34,18 @@ export function jobsIn(selectors: readonly Pick<Selector, 'matchers'>[]): string
   )
   return jobs.every(each => each.some(Boolean)) ? [...new Set(jobs.flat())].sort().join('|') : ''
 }
+
+/** A bound of a bucket as Go and Prometheus 3 write it. */
+export function inGo(bound: number): string {
+  const [digits, power = ''] = bound.toExponential().split('e')
+  if (Number(power) >= 6 || Number(power) < -4)
+    return `${digits}e${power[0]}${power.slice(1).padStart(2, '0')}`
+  return Number.isInteger(bound) ? `${bound}.0` : `${bound}`
+}
+
+/** The matcher of a bucket, however its bound is written. */
+export function boundMatcher(bound: number): string {
+  const go = inGo(bound)
+  if (go === `${bound}`) return `le="${bound}"`
+  return go === `${bound}.0` ? `le=~"${bound}(\\\\.0)?"` : `le=~"${bound}|${go.replace('+', '\\\\+')}"`
+}

@@ -55,14 +55,14 @@ describeWithParts('npm run load, with the real k6', ['k6'], () => {
   })
 })
 
-test('an address elsewhere or of nobody, an unknown profile and a rate of nothing are refused before any load', async () => {
+test('another machine’s address, an address that nobody answers, an unknown profile and a rate of 0 are refused before any load', async () => {
   const folder = await temporaryFolder()
-  const nobody = `http://127.0.0.1:${await freePort()}`
+  const unanswered = `http://127.0.0.1:${await freePort()}`
   for (const args of [
     ['smoke', 'http://192.0.2.1:8080'],
     ['flood'],
     ['smoke', '--rate', '0'],
-    ['soak', nobody],
+    ['soak', unanswered],
   ]) {
     const { code, err } = await load(folder, ...args)
     expect(err).toMatch(

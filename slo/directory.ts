@@ -25,7 +25,10 @@ export type Directory = {
   service: Service
 }
 
-/** Reads a directory; the environment's PROMETHEUS_* and SCRAPE_SECONDS override service.yaml. @throws ObjectiveError with every error; ConfigError. */
+/**
+ * Reads a directory; the environment's PROMETHEUS_* and SCRAPE_SECONDS override service.yaml.
+ * @throws ObjectiveError with every error; ConfigError.
+ */
 export function readDirectory(
   folder = tintypeFolder,
   environment: Record<string, string | undefined> = {},

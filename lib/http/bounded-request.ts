@@ -20,7 +20,8 @@ type Options = {
 }
 
 /**
- * One HTTP request whose answer is read up to a bound. Redirects are not followed. fetch would load undici into each process.
+ * One HTTP request whose answer is read up to a bound. Redirects are not followed. fetch would load undici into each
+ * process.
  * @throws TooLong, the signal’s reason, or why the connection failed.
  */
 export const askBounded = (address: string, { maxMiB, ...options }: Options & { maxMiB: number }) =>

@@ -53,7 +53,8 @@ export function watchConnections(server: Server) {
     const connection: Connection = { socket, ...bytes, ...idle }
     connections.set(socket, connection)
     socket.once('close', () => connections.delete(socket))
-    // Of a method other than POST a half-closed client counts as one that left: nothing is read and sent for a browser that is gone.
+    // Of a method other than POST a half-closed client counts as one that left: nothing is read and sent for a browser
+    // that is gone.
     socket.once('end', () => connection.request?.method === 'POST' || connection.response?.destroy())
   })
   server.prependListener('request', (request, response) => {
@@ -80,7 +81,8 @@ export function watchConnections(server: Server) {
     for (const connection of all) {
       measure(connection, elapsedMs, unacknowledged)
       const { socket, request, response } = connection
-      // A client that closed its socket ends its side, too: the second answer that is written to it fails, and its request ends.
+      // A client that closed its socket ends its side, too: the second answer that is written to it fails, and its
+      // request ends.
       if (socket.readableEnded && request?.httpVersion === '1.1' && response?.headersSent === false)
         response.writeProcessing()
       if (stopping) cutAtStop(connection)

@@ -32,8 +32,8 @@ export async function listen(app: Express, host: string, port: number, shared = 
       sendProblem(response, new Problem(400, 'bad-request', 'A request has one Host header.'))
     else app(request, response)
   })
-  // A client may end its side after it sent its data (nc -N, a socket's `end(request)`) and still read the answer. Without this
-  // property Node closes the connection, and the client of an accepted photo never learns of it.
+  // A client may end its side after it sent its data (nc -N, a socket's `end(request)`) and still read the answer.
+  // Without this property Node closes the connection, and the client of an accepted photo never learns of it.
   Object.assign(server, { httpAllowHalfOpen: true })
   const connections = watchConnections(server)
   answerExpectations(server)

@@ -133,8 +133,9 @@ async function claimKey(context: PhotoContext, owner: Owner, key: Key, ours: Key
 }
 
 /**
- * Writes photo.json if absent. Returns the photo that stands: an upload with the same key may have been first. When the queue
- * did not take that one, and half of its promise is over, the promise begins anew: its client was told to send it again.
+ * Writes photo.json if absent. Returns the photo that stands: an upload with the same key may have been first. When
+ * half of that one's promise is over, its client was answered 503 and sends the photo again. Then photo.json gets the
+ * promise of this upload: the earlier one would be broken when the photo is accepted.
  */
 async function recordStanding({ storage }: PhotoContext, arrival: Arrival, received: Received) {
   const { owner, photo, recordOf } = arrival

@@ -17,7 +17,7 @@ export const openAccount = (metrics: Metrics, log: Log) => ({
     const payload = { photo, format, bytes, width, height, receiveSeconds, ...(probe && { probe }) }
     log.info('photo.accepted', payload, sessionOf(owner))
   },
-  /** A promise got its outcome; null when the call gave none. It is recorded on `span`, or on a span of its own. */
+  /** Records the outcome that a call gave to a promise, on `span` or on a new span. Null: the call gave none. */
   settled(
     { photo, owner, traceparent }: Pick<Job, 'photo' | 'owner' | 'traceparent'>,
     marked: Marked,

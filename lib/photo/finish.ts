@@ -6,8 +6,8 @@ import { outcomeOf } from './settle.ts'
 export type Finished = Awaited<ReturnType<typeof finish>>
 
 /**
- * stored → queued with its original promise, or → done when its result stands, whose outcome is not counted again. For a photo
- * that the queue does not know.
+ * stored → queued with its original promise, or → done when its result stands, whose outcome is not counted again. For
+ * a photo that the queue does not know.
  */
 export async function finish(
   { storage, queue, account }: Omit<PhotoContext, 'log'>,

@@ -146,7 +146,7 @@ test('an upload whose enqueue fails leaves nothing that blocks its retry, with a
   expect((await all.queue.stats()).depth).toBe(1)
 })
 
-test('a retry of an upload that was not acknowledged is a promise of its own', async () => {
+test('a retry of an upload that was answered 503 begins a new promise', async () => {
   const all = await context()
   const away = { ...all, queue: failing(all.queue, 'enqueue') }
   await expect(all.upload(away, 'key')).rejects.toThrow('locked')

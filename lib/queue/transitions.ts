@@ -118,7 +118,10 @@ export function lease(engine: Engine, row: Row, { worker, leaseMs }: ClaimReques
   }
 }
 
-/** Enqueues the job again, in its old place once it is due. `changed`: columns that differ from those of a job that may start now. */
+/**
+ * Enqueues the job again, in its old place once it is due. `changed`: columns that differ from those of a job that may
+ * start now.
+ */
 export function requeue(engine: Engine, row: Row, changed: Partial<Row> & Pick<Row, 'attempts'>): void {
   const now = engine.clock()
   updateRow(engine, row, {

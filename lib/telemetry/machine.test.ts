@@ -51,7 +51,7 @@ test('while one of the folders is missing no free space is shown, whichever it i
   }
 })
 
-test('the size of a disk does not depend on the size of a transfer, which virtiofs and Docker’s file sharing tell', async () => {
+test('the size of a disk is counted in its blocks (frsize), not in the transfer size (bsize), which is larger on virtiofs', async () => {
   const { statfs } = fs
   fs.statfs = (async (folder: string) => Object.assign(await statfs(folder), { bsize: 2 ** 20 })) as never
   syncBuiltinESMExports()

@@ -85,9 +85,9 @@ const chunk = Buffer.alloc(64 * 1024)
 const cachedSeconds = 0.0005
 
 /**
- * Reads the file into the page cache, so that a slow disk counts as reading and not as conversion. Reading a photo
- * that is in the page cache would cost 0.3 ms. It is not read through when its first and last chunk come quickly. Returns the
- * seconds that it took.
+ * Reads the file into the page cache, so that a slow disk counts as reading and not as conversion. Reading a photo that
+ * is in the page cache would cost 0.3 ms. It is not read through when its first and last chunk come quickly. Returns
+ * the seconds that it took.
  */
 function readThrough(file: string): number {
   // A slow disk is slow to open a file, too.

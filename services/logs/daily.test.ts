@@ -184,7 +184,7 @@ test('entries of another shipper, which need not name event and level, are shown
   ])
 })
 
-test('whoever finds nothing is told where it was sought: DATA_DIR may be another one', async () => {
+test('a command that finds nothing names the folder that it read, because DATA_DIR may be wrong', async () => {
   const nowhere = foldersIn('/no/data')
   const answers = [timelineReport(nowhere, session), sizingReport(nowhere), verifyReport(nowhere)]
   for (const { text, code } of await Promise.all([...answers, verifyReport(nowhere, day)])) {

@@ -1,4 +1,7 @@
-/** Each look-up runs in a separate thread: in the server's, reading a day's files or making a large answer would delay ingest. */
+/**
+ * Each look-up runs in a separate thread: in the server's, reading a day's files or making a large answer would delay
+ * ingest.
+ */
 import { once } from 'node:events'
 import { parentPort, Worker, workerData } from 'node:worker_threads'
 import { type LimitName, limits } from '@tintype/lib/limits.ts'

@@ -188,7 +188,7 @@ test('entries wait for a server that is away, over a restart of their service to
   expect(Object.keys(readJournals(at))).toHaveLength(2)
 })
 
-test('a stop tries a log server that is away for as long as it is told', async () => {
+test('a stop tries to reach a log server that is away for `flushMs`', async () => {
   const [at, local] = [await temporaryFolder(), await temporaryFolder()]
   const first = await startServer(at, { port: await freePort() })
   await first.stop()

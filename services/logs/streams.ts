@@ -144,7 +144,10 @@ export function openServerJournal(folder: string) {
   }
 }
 
-/** Whether the stream's entry of this number is this line; true when it is not there any more, or the line stands for a damaged one. */
+/**
+ * Whether the stream's entry of this number is this line; true when it is not there any more, or the line stands for a
+ * damaged one.
+ */
 async function isHeld(folder: string, { path, size }: File, line: Buffer): Promise<boolean> {
   if (line.includes('"event":"log.unreadable"')) return true
   const head = line.toString('latin1', 0, line.indexOf('","session":') + 1)

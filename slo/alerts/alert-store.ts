@@ -58,8 +58,9 @@ function read(file: string, onTrouble: (why: string) => void): Content {
 }
 
 /**
- * Remembers what was sent, so that a restart repeats nothing. Kept in memory and written behind: no call waits for the disk, throws
- * or rejects. `onTrouble` gets an error of the disk, and null when it is over: the next call writes again, over a damaged file too.
+ * Remembers what was sent, so that a restart repeats nothing. Kept in memory and written behind: no call waits for the
+ * disk, throws or rejects. `onTrouble` gets an error of the disk, and null when it is over: the next call writes again,
+ * over a damaged file too.
  */
 export function openAlertStore(file: string, onTrouble: (why: string | null) => void = () => {}) {
   const stored = read(file, onTrouble)

@@ -7,7 +7,10 @@ import { watchdogName } from './rules.ts'
 /** Whether Alertmanager sends the alerts of an objective. */
 export type Sends = (objective: Pick<Objective, 'name' | 'service'>) => boolean
 
-/** The objectives whose rules are evaluated. While a service is away its computed events are not recorded, and an alert of theirs may still fire. */
+/**
+ * The objectives whose rules are evaluated. While a service is away its computed events are not recorded, and an alert
+ * of theirs may still fire.
+ */
 export const evaluatedNow = `group by (service, objective) (last_over_time(${recorded.bad}[5m]) or ALERTS{alertstate="firing",objective!=""})`
 
 /**

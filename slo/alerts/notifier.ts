@@ -17,7 +17,10 @@ const maxPauseMs = 60_000
 
 export type Notifier = ReturnType<typeof createNotifier>
 
-/** Sends one message a group when it begins, becomes a page, each four hours, and at its end. A restart repeats nothing but what a kill left open. */
+/**
+ * Sends one message a group when it begins, becomes a page, each four hours, and at its end. A restart repeats nothing
+ * but what a kill left open.
+ */
 export function createNotifier(options: {
   alertStore: AlertStore
   webhook: URL | null
@@ -87,7 +90,10 @@ export function createNotifier(options: {
   return {
     /** The groups whose beginning was sent, or was to be sent: their end is due. */
     begun,
-    /** Sends what changed. An alert that is missing in `firing` has ended. Never rejects. While a message is sent, the newest update waits. */
+    /**
+     * Sends what changed. An alert that is missing in `firing` has ended. Never rejects. While a message is sent, the
+     * newest update waits.
+     */
     update(firing: readonly Alert[], nowMs: number): Promise<void> {
       groups = Map.groupBy(firing, ({ group }) => group)
       now = nowMs

@@ -111,8 +111,8 @@ function goodEachMinute(objective: Objective, total: string, scope: Scope): stri
 }
 
 /**
- * How many readings of a minute are good, or are not; 0 when there are only others. Also 0 in the minute after readings, for which
- * Prometheus 2 would take the minute before.
+ * How many readings of a minute are good, or are not; 0 when there are only others. Also 0 in the minute after
+ * readings, for which Prometheus 2 would take the minute before.
  */
 function readingsOf(objective: Objective, sli: ThresholdSli, isGood: boolean): string {
   const sum = `sum${grouping(objective)}`
@@ -124,8 +124,9 @@ function readingsOf(objective: Objective, sli: ThresholdSli, isGood: boolean): s
 const wholeMinute = (expr: string): string => `last_over_time((\n  ${expr}\n)[1m:1m])`
 
 /**
- * The exact growth in the last whole UTC minute, in steps of the grid; `increase` would extrapolate. A first value, NaN and infinite
- * growth count nothing. Ranges that end on a sample are closed in Prometheus 2 and open in 3: 55 s hold the same steps in both.
+ * The exact growth in the last whole UTC minute, in steps of the grid; `increase` would extrapolate. A first value, NaN
+ * and infinite growth count nothing. Ranges that end on a sample are closed in Prometheus 2 and open in 3: 55 s hold
+ * the same steps in both.
  */
 function eachMinute(objective: Objective, counter: Counter, { maxGapSeconds }: RatioSli): string {
   // An expression is computed on the grid, so half a step less holds the same steps in both versions.

@@ -26,7 +26,10 @@ export const defaultPages = 'http://localhost:8084/'
 export const alertName = ({ name }: Pick<Objective, 'name'>): string =>
   `${name.replace(/(^|-)(.)/g, (_, _hyphen, letter: string) => letter.toUpperCase())}BudgetBurn`
 
-/** The objectives as Prometheus rules (2.42 or later: `keep_firing_for`), which fire and clear in the minutes of `backtest`. */
+/**
+ * The objectives as Prometheus rules (2.42 or later: `keep_firing_for`), which fire and clear in the minutes of
+ * `backtest`.
+ */
 export const rules = (
   objectives: readonly Objective[],
   scope: Scope = unscoped,
@@ -153,7 +156,10 @@ const watchdog = ({ selectors }: Scope, pages: string): AlertRule => ({
   },
 })
 
-/** Alertmanager’s configuration. A message and an inhibition are about one objective, group and namespace. A path is a file with an address. */
+/**
+ * Alertmanager’s configuration. A message and an inhibition are about one objective, group and namespace. A path is a
+ * file with an address.
+ */
 export function alertmanagerConfig(
   { webhook, deadman }: { webhook: string; deadman: string },
   objectives: readonly Objective[] = [],

@@ -3,7 +3,10 @@ import { ConfigError } from '@tintype/lib/config.ts'
 
 const reference = /\$\{(\w+)(?::-([^}]*))?\}/g
 
-/** Replaces `${NAME}` and `${NAME:-default}`; an empty value counts as unset. @throws ConfigError naming one without value and default. */
+/**
+ * Replaces `${NAME}` and `${NAME:-default}`; an empty value counts as unset.
+ * @throws ConfigError naming one without value and default.
+ */
 export const expand = (text: string, values: Readonly<Record<string, string | undefined>>): string =>
   text.replace(reference, (_, name: string, fallback?: string) => {
     const value = values[name] || fallback

@@ -29,7 +29,10 @@ const checkSelectors = (document: Document, written: Partial<Read> | null): Find
     .filter(key => !/^(?!(objective|tier|severity|alertname)$)[a-zA-Z_]\w*$/.test(key))
     .map(key => found(document, ['selectors', key], 'no-label', { key }))
 
-/** One service.yaml, or what is wrong with it and the defaults. Reports leave out `expressions`, which take half of the time. */
+/**
+ * One service.yaml, or what is wrong with it and the defaults. Reports leave out `expressions`, which take half of the
+ * time.
+ */
 export function parseService(
   file: string,
   text: string,

@@ -15,7 +15,10 @@ export type Timeline = {
   budgetUsedAtFire: number | null
 }
 
-/** The firings of an objective's alerts in [from, to], evaluated at the end of every minute from the tally's first bad one. */
+/**
+ * The firings of an objective's alerts in [from, to], evaluated at the end of every minute from the tally's first bad
+ * one.
+ */
 export function backtest(objective: Objective, tally: Tally, from: Minute, to: Minute): Timeline[] {
   const usedAt = (at: Minute): number => {
     const { bad, budget } = standing(objective, tally, windowAt(objective, at))
@@ -30,7 +33,10 @@ export function backtest(objective: Objective, tally: Tally, from: Minute, to: M
   })
 }
 
-/** An alert ends when its condition was false for the short window (Prometheus’ `keep_firing_for`): 2 minutes up, 2 down would fire on and on. */
+/**
+ * An alert ends when its condition was false for the short window (Prometheus’ `keep_firing_for`): 2 minutes up, 2 down
+ * would fire on and on.
+ */
 function replay(tier: Tier, tally: Tally, to: Minute) {
   const firings: Pick<Firing, 'fires' | 'clears'>[] = []
   let lastTrue = Number.NEGATIVE_INFINITY

@@ -6,7 +6,10 @@ import { longestWindowMinutes, windowAt } from './window.ts'
 
 type Maintenance = { from: Minute; minutes: number }
 
-/** Whether a maintenance fits beside what was offline and what is announced, if nothing else goes offline. Linear in the window. */
+/**
+ * Whether a maintenance fits beside what was offline and what is announced, if nothing else goes offline. Linear in the
+ * window.
+ */
 export function fits(
   objective: Objective,
   tally: Tally,
@@ -49,7 +52,10 @@ export function fits(
 
 type Counted = { objective: Objective; tally: Tally }
 
-/** The same for several objectives, at least one, with a pause after each: a maintenance takes its minutes from the budget of each. */
+/**
+ * The same for several objectives, at least one, with a pause after each: a maintenance takes its minutes from the
+ * budget of each.
+ */
 export async function fitsAll(
   counted: readonly Counted[],
   planned: readonly Planned[],
@@ -66,7 +72,8 @@ export async function fitsAll(
   const tightest = all.reduce((one, other) => (one.leftAfter <= other.leftAfter ? one : other))
   const end = maintenance.from + Math.max(...counted.map(({ objective }) => longestWindowMinutes(objective)))
   let earliest = Math.max(...all.map(each => each.earliest ?? Infinity))
-  // The later start that one of them needs may not suit another. Calendars may never agree: none is searched beyond a window.
+  // The later start that one of them needs may not suit another. Calendars may never agree: none is searched beyond a
+  // window.
   let agreed = tightest.fits ? counted.length : 0
   for (let i = 0; agreed < counted.length && earliest < end; i++) {
     const next = (await fitsFrom(i % counted.length, earliest)).earliest ?? Infinity

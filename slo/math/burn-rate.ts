@@ -29,8 +29,8 @@ export type TierPlan = Pick<Tier, 'name' | 'longMinutes' | 'shortMinutes' | 'sha
 type Planning = Pick<Objective, 'method' | 'target' | 'windowMinutes' | 'minimumBad'>
 
 /**
- * The windows for any objective window: for one day 15m/2m, 1h/5m, 3h/15m and 6h/30m. The short one is a twelfth of the long one (SRE
- * workbook, ch. 5), at most half an hour. Of tiers with the same long window the first is kept.
+ * The windows for any objective window: for one day 15m/2m, 1h/5m, 3h/15m and 6h/30m. The short one is a twelfth of the
+ * long one (SRE workbook, ch. 5), at most half an hour. Of tiers with the same long window the first is kept.
  */
 export function planTiers(windowMinutes: number): TierPlan[] {
   const plan = windowMinutes < longPlanMinutes ? shortPlan : longPlan

@@ -20,7 +20,10 @@ export function readPlanned(dataDir: string): Planned[] {
     .sort((one, other) => one.from - other.from)
 }
 
-/** Enters a downtime, or its new reason; where there are too many the oldest is removed. @throws RangeError when its minutes make no sense. */
+/**
+ * Enters a downtime, or its new reason; where there are too many the oldest is removed.
+ * @throws RangeError when its minutes make no sense.
+ */
 export function addPlanned(dataDir: string, { from, to, reason }: Omit<Planned, 'id'>): Planned {
   if (!Number.isInteger(from) || !Number.isInteger(to) || to <= from || to - from > maxPlannedMinutes)
     throw new RangeError(`planned downtime is 1 to ${maxPlannedMinutes} whole minutes, not ${to - from}`)

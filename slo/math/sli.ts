@@ -4,8 +4,9 @@ import { reaches } from './fraction.ts'
 type Judging = Pick<Objective, 'method' | 'sliceTarget'>
 
 /**
- * Slots as the objective counts them. Timeslices: a minute is good when enough of what was counted in it was, else bad, also without
- * data. Occurrences: its events. A part that is larger than the total is no measurement and counts as no data.
+ * Slots as the objective counts them. Timeslices: a minute is good when enough of what was counted in it was, else bad,
+ * also without data. Occurrences: its events. A part that is larger than the total is no measurement and counts as no
+ * data.
  */
 export function judge({ method, sliceTarget }: Judging, slot: Slot): Slot {
   const { start, good, total } = slot

@@ -7,7 +7,10 @@ const changed = (value: unknown, change: (map: Values) => Values): unknown =>
 const eachOf = (list: unknown, change: (map: Values) => Values): unknown =>
   Array.isArray(list) ? list.map(each => changed(each, change)) : list
 
-/** A document as the schema reads it: with its indicator, targets as shares, `isRolling`, and without annotations of other programs. */
+/**
+ * A document as the schema reads it: with its indicator, targets as shares, `isRolling`, and without annotations of
+ * other programs.
+ */
 export function writtenOut(document: Document, indicators: ReadonlyMap<unknown, unknown>): Document {
   const metadata = ({ annotations }: Values): Values => ({
     annotations: changed(annotations, all =>

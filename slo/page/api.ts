@@ -78,7 +78,10 @@ export type ObjectiveState = {
   }
 }
 
-/** `GET /api/stages`: how long each stage took in the last three hours, a step at a time. Seconds; null where no work was done. */
+/**
+ * `GET /api/stages`: how long each stage took in the last three hours, a step at a time. Seconds; null where no work
+ * was done.
+ */
 export type Stages = {
   /** Epoch seconds of the steps' ends. */
   times: number[]

@@ -9,7 +9,10 @@ function logFactorial(n: number): number {
 }
 const logChoose = (n: number, k: number): number => logFactorial(n) - logFactorial(k) - logFactorial(n - k)
 
-/** Fisher's exact test, one-sided: the chance that the new version has at least its bad events if both versions were the same. */
+/**
+ * Fisher's exact test, one-sided: the chance that the new version has at least its bad events if both versions were the
+ * same.
+ */
 export function fisher(old: Counts, other: Counts): number {
   const [bad, total] = [old.bad + other.bad, old.total + other.total]
   const most = Math.min(bad, other.total)
@@ -40,7 +43,10 @@ function atMost(bad: number, total: number, share: number): number {
   return p
 }
 
-/** Kendall's test for a rising trend: the chance of such a rise in random order. 1 for fewer than 10, too few for its approximation. */
+/**
+ * Kendall's test for a rising trend: the chance of such a rise in random order. 1 for fewer than 10, too few for its
+ * approximation.
+ */
 export function risingChance(values: readonly number[]): number {
   const n = values.length
   if (n < 10) return 1

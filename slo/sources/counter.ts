@@ -25,9 +25,10 @@ export const ratioSlot = (counts: RatioSli['counts'], start: Minute, part: numbe
 })
 
 /**
- * How much a counter grew up to `sample`. A value that fell is a restart, counted from zero. A first value counts nothing, as when it
- * happened is not known; the recorder also uses when the process started. `isComputed`: the fall of an expression counts nothing. It
- * mostly is that one of several processes restarted or ended, and what is left is no growth.
+ * How much a counter grew up to `sample`. A value that fell is a restart, counted from zero. A first value counts
+ * nothing, as when it happened is not known; the recorder also uses when the process started. `isComputed`: the fall of
+ * an expression counts nothing. It mostly is that one of several processes restarted or ended, and what is left is no
+ * growth.
  */
 export function increase(
   previous: Sample | undefined,

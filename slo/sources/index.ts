@@ -46,7 +46,10 @@ export type Source = {
   seenBefore(sli: Sli, minute: Minute): Promise<boolean>
   /** Values of a label among the series counted in [from, to), sorted; series without it are left out. */
   labelValues(sli: Sli, label: string, from: Minute, to: Minute): Promise<string[]>
-  /** Samples in (fromMs, toMs], ascending, by series; with a step one of each. `jobsOf`: a pattern of the jobs to ask, empty for any. */
+  /**
+   * Samples in (fromMs, toMs], ascending, by series; with a step one of each. `jobsOf`: a pattern of the jobs to ask,
+   * empty for any.
+   */
   series(
     metrics: readonly string[],
     fromMs: number,

@@ -15,8 +15,9 @@ const settleSeconds = 5
 export type PrometheusApi = ReturnType<typeof prometheusApi>
 
 /**
- * Prometheus’ HTTP API. Every expression is narrowed to the scope; copies of a series are answered as one. Each call @throws
- * SourceError when Prometheus is away, refuses, answers in part, or beyond `limits.readSeconds`, `readSeries` or `readBytes`.
+ * Prometheus’ HTTP API. Every expression is narrowed to the scope; copies of a series are answered as one. Each call
+ * @throws SourceError when Prometheus is away, refuses, answers in part, or beyond `limits.readSeconds`, `readSeries`
+ * or `readBytes`.
  */
 export function prometheusApi(url: string, scope: Scope = unscoped) {
   const [address = '', ofAddress = ''] = url.split('?')
@@ -89,8 +90,9 @@ export function prometheusApi(url: string, scope: Scope = unscoped) {
   }
   return {
     /**
-     * Up to when there are samples, epoch milliseconds: Prometheus’ clock, and where samples come late, the newest one. Older than
-     * five minutes is none: then the scrapes have ended, and what is missing counts. Of a clock an hour off ours is taken.
+     * Up to when there are samples, epoch milliseconds: Prometheus’ clock, and where samples come late, the newest one.
+     * Older than five minutes is none: then the scrapes have ended, and what is missing counts. Of a clock an hour off
+     * ours is taken.
      */
     async now(): Promise<number> {
       const query = withMatchers('max(timestamp(up)) or vector(0)', scope.selectors)

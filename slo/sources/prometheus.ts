@@ -105,7 +105,10 @@ const isWithin = (part: Selector, total: Selector): boolean =>
   part.metric === total.metric &&
   total.matchers.every(each => part.matchers.some(other => formatMatcher(other) === formatMatcher(each)))
 
-/** What a counter grew in each minute, and its series that `part` means. Prometheus sums it if `isSummed`, or of too many series. */
+/**
+ * What a counter grew in each minute, and its series that `part` means. Prometheus sums it if `isSummed`, or of too
+ * many series.
+ */
 async function readGrowth(reading: Reading, counter: Counter, part: Selector | null, isSummed = false) {
   if (!counter.selector) return readEach(reading, counter, computedSeries, part)
   const { api, from, to } = reading

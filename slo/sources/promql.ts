@@ -150,7 +150,10 @@ function instantVector(selector: Node, promql: string): { from: number; to: numb
   return node ?? undefined
 }
 
-/** A counter as written: a sum of a selector, also with `or vector(0)` or as a rate, counts what the selector's series count. */
+/**
+ * A counter as written: a sum of a selector, also with `or vector(0)` or as a rate, counts what the selector's series
+ * count.
+ */
 export function counterOf(promql: string): Counter {
   let node = parser.parse(promql).topNode.firstChild
   for (;;) {

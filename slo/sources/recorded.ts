@@ -38,9 +38,9 @@ type Period = {
 }
 
 /**
- * Reads the minutes [from, to) of all objectives, as far as the source’s clock has come. An objective begins with `since`, else with
- * its first counted minute, as in the generated rules. The SLO starts with the first Timeslices objective that has begun, else with the
- * first of any kind; undefined when none has.
+ * Reads the minutes [from, to) of all objectives, as far as the source’s clock has come. An objective begins with
+ * `since`, else with its first counted minute, as in the generated rules. The SLO starts with the first Timeslices
+ * objective that has begun, else with the first of any kind; undefined when none has.
  */
 export async function readRecorded(
   source: Source,

@@ -7,7 +7,10 @@ const overlapMinutes = 10
 
 type Kept = { from: Minute; slots: readonly Slot[]; missedFrom: Minute }
 
-/** A source that keeps what it has read, and so asks for a few minutes. What could not be read is unknown and asked for again. */
+/**
+ * A source that keeps what it has read, and so asks for a few minutes. What could not be read is unknown and asked for
+ * again.
+ */
 export function rememberSlots(source: Source, onRead: (isRead: boolean) => void = () => {}) {
   const kept = new Map<string, Kept>()
   const values = new Map<string, string[]>()
@@ -29,7 +32,10 @@ export function rememberSlots(source: Source, onRead: (isRead: boolean) => void 
       troubles = new Map()
       return sli => last.get(JSON.stringify(sli))
     },
-    /** While an indicator could not be read since the start: the minute of the first attempt, before which nothing counts as offline. */
+    /**
+     * While an indicator could not be read since the start: the minute of the first attempt, before which nothing
+     * counts as offline.
+     */
     blindUntil: (sli: Sli) => blindUntil.get(JSON.stringify(sli)),
 
     async slots(sli: Sli, asked: Minute, to: Minute) {

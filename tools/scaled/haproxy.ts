@@ -50,7 +50,10 @@ const backend = (name: string, webs: readonly Backend[], more = ''): string => `
   default-server ${checks}${more}
 ${webs.map(each => `  server ${each.name} ${serverOf(each)}\n`).join('')}`
 
-/** Without it HAProxy asks for a name once, and ends when there is none: a container that is made anew has another address. */
+/**
+ * Without it HAProxy asks for a name once, and ends when there is none: a container that is made anew has another
+ * address.
+ */
 const names = `
 resolvers names
   parse-resolv-conf`

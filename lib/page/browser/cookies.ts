@@ -1,4 +1,7 @@
-/** A choice that all pages of this host share, whatever their ports: a cookie, which is sent only once something is chosen. */
+/**
+ * A choice that all pages of this host share, whatever their ports: a cookie, which is sent only once something is
+ * chosen.
+ */
 export const choiceOf = (name: string): string | undefined =>
   new RegExp(`(?:^|; )tintype-${name}=(\\w+)`).exec(document.cookie)?.[1]
 

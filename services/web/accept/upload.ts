@@ -22,7 +22,10 @@ export function tooLarge(maxBytes: number): Problem {
   return new Problem(413, 'too-large', detail, { limit: 'uploadBytes' })
 }
 
-/** The media type without parameters. `request.is` finds none beside a boundary with a slash and no quotes, as iPhone apps send it. */
+/**
+ * The media type without parameters. `request.is` finds none beside a boundary with a slash and no quotes, as iPhone
+ * apps send it.
+ */
 export const mediaType = ({ headers }: Request): string =>
   headers['content-type']?.split(';')[0]?.trim().toLowerCase() ?? ''
 

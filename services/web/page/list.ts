@@ -225,7 +225,10 @@ tabs.onmessage = ({ data: keys }: MessageEvent<string[] | null>) => {
   changed()
 }
 
-/** Uploads that a reload interrupted: the page lost their bytes. A duplicate of a tab has those that the first still sends. */
+/**
+ * Uploads that a reload interrupted: the page lost their bytes. A duplicate of a tab has those that the first still
+ * sends.
+ */
 export function showInterrupted(): void {
   for (const kept of unsent()) insert({ upload: newUpload(kept, kept.key) }, actions)
   tabs.postMessage(null)

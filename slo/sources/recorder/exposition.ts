@@ -17,7 +17,10 @@ const sample = new RegExp(
   String.raw`^([a-zA-Z_:][\w:]*)[ \t]*(?:\{(${labels})[ \t]*\}[ \t]*)?(${number})${timeAndExemplar}$`,
 )
 
-/** Reads Prometheus text 0.0.4 or OpenMetrics 1.0. @throws ExpositionError with the line, or when `# EOF` is missing: the answer is torn. */
+/**
+ * Reads Prometheus text 0.0.4 or OpenMetrics 1.0.
+ * @throws ExpositionError with the line, or when `# EOF` is missing: the answer is torn.
+ */
 export function parseExposition(text: string, format: 'openmetrics' | 'text'): ExposedSample[] {
   if (format === 'openmetrics' && !/(^|\n)# EOF\n?$/.test(text))
     throw new ExpositionError('ends without "# EOF": the answer is torn')

@@ -4,7 +4,10 @@ import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { ExpectedError } from '@tintype/lib/errors.ts'
 
-/** Opens a SQLite file to read; where its -shm file cannot be made, a temporary copy. Undefined when there is none. @throws ExpectedError. */
+/**
+ * Opens a SQLite file to read; where its -shm file cannot be made, a temporary copy. Undefined when there is none.
+ * @throws ExpectedError.
+ */
 export function openReadOnly(file: string): DatabaseSync | undefined {
   try {
     closeSync(openSync(file, 'r'))

@@ -80,7 +80,10 @@ export function reader(db: DatabaseSync) {
       return sums
     },
 
-    /** Whether a counter that the selector means was above zero at or before the start of a minute, and was rolled up with that gap. */
+    /**
+     * Whether a counter that the selector means was above zero at or before the start of a minute, and was rolled up
+     * with that gap.
+     */
     aboveZeroBy: (selector: Selector, maxGapSeconds: number, minute: Minute): boolean =>
       selected(selector).some(({ id }) => seenBefore.get(id, maxGapSeconds, minute) !== undefined),
 

@@ -105,7 +105,10 @@ function recordLeft({ dataDir, store, log }: Options): void {
   }
 }
 
-/** Removes one trace file whose process is gone (a living one begins a file each day). Not all at once: a clock may be ahead. */
+/**
+ * Removes one trace file whose process is gone (a living one begins a file each day). Not all at once: a clock may be
+ * ahead.
+ */
 function removeOldTraces({ dataDir, keep }: Options): number {
   const folder = join(dataDir, 'traces')
   const names = existsSync(folder) && keep.traces > 0 ? readdirSync(folder) : []

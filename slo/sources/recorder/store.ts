@@ -7,8 +7,9 @@ import { type Reader, reader } from './reader.ts'
 import { type Writer, writer } from './writer.ts'
 
 /**
- * The recorder's file. A scrape is one row whose layout names the series of its numbers: 400 samples are under a kilobyte. Counters
- * that an objective reads are also rolled up as they come, an hour a row, so that 30 days are read in milliseconds.
+ * The recorder's file. A scrape is one row whose layout names the series of its numbers: 400 samples are under a
+ * kilobyte. Counters that an objective reads are also rolled up as they come, an hour a row, so that 30 days are read
+ * in milliseconds.
  */
 const schema = `
   CREATE TABLE IF NOT EXISTS target(id INTEGER PRIMARY KEY, job TEXT, instance TEXT, UNIQUE(job, instance));
@@ -28,7 +29,10 @@ const schemaVersion = 1
 /** Where the recorder's file is. */
 export const recorderFile = (dataDir: string): string => `${dataDir}/slo/recorder.sqlite`
 
-/** Opens the recorder's file to write, for its one writer, and rolls up the counters of `slis`. @throws when it cannot be opened. */
+/**
+ * Opens the recorder's file to write, for its one writer, and rolls up the counters of `slis`.
+ * @throws when it cannot be opened.
+ */
 export function createStore(file: string, slis: readonly Sli[]): Reader & Writer {
   mkdirSync(dirname(file), { recursive: true })
   const db = openToWrite(file, 'NORMAL') ?? (openToWrite(file, 'EXCLUSIVE') as DatabaseSync)
@@ -37,7 +41,10 @@ export function createStore(file: string, slis: readonly Sli[]): Reader & Writer
 
 const sqliteIoError = 10
 
-/** Undefined when a full disk has no room for the -shm file. EXCLUSIVE needs none; until the next start no other process can read. */
+/**
+ * Undefined when a full disk has no room for the -shm file. EXCLUSIVE needs none; until the next start no other process
+ * can read.
+ */
 function openToWrite(file: string, locking: 'NORMAL' | 'EXCLUSIVE'): DatabaseSync | undefined {
   const db = new DatabaseSync(file)
   try {

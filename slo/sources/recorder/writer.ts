@@ -107,10 +107,16 @@ const removeOrphans = `
     AND id NOT IN (SELECT value FROM layout, json_each('[' || layout.series || ']'));
 `
 
-/** Where a series without a sample of this process began: `zero`, or `newborn` if never seen. `anew`: what is recorded is of an earlier one. */
+/**
+ * Where a series without a sample of this process began: `zero`, or `newborn` if never seen. `anew`: what is recorded
+ * is of an earlier one.
+ */
 type Birth = { anew: boolean; zero?: Sample; newborn?: Sample }
 
-/** A process counts from zero at its start, and a series new in it from its last scrape. Without a start time nothing is known. */
+/**
+ * A process counts from zero at its start, and a series new in it from its last scrape. Without a start time nothing is
+ * known.
+ */
 function births(db: DatabaseSync): (target: number, samples: ExposedSample[], at: number) => Birth {
   const lastOf = db.prepare('SELECT started, at FROM process WHERE target = ?')
   const set = db.prepare('INSERT OR REPLACE INTO process(target, started, at) VALUES (?, ?, ?)')

@@ -41,12 +41,16 @@ export const series = (metric: string, objective: Objective, scope: Scope): stri
 export const window = (recordedSeries: string, minutes: number): string =>
   `sum_over_time(${recordedSeries}[${minutes === 1 ? '' : `${toDuration(minutes - 1)}`}30s])`
 
+/** What was recorded in this evaluation. A rule that failed leaves no mark: its last value would count for five minutes. */
+const justNow = (recordedSeries: string): string => `last_over_time(${recordedSeries}[30s])`
+
 /** The budget of a calendar window is not recorded: no PromQL range has its changing length. */
 export function recordings(objective: Objective, scope: Scope): RecordingRule[] {
   const { method, sliceTarget, windowMinutes, calendar, target, groupBy } = objective
   const [good, total, bad] = [recorded.good, recorded.total, recorded.bad].map(each =>
     series(each, objective, scope),
   ) as [string, string, string]
+  const [goodNow, totalNow] = [justNow(good), justNow(total)]
   const allowed = complement(target)
   const lost = window(bad, windowMinutes)
   // Of no events 0 ÷ 0 is gone, which is NaN: all is left.
@@ -56,7 +60,7 @@ export function recordings(objective: Objective, scope: Scope): RecordingRule[] 
       : [`(${window(good, windowMinutes)} + ${lost})`, ` > -Inf or 1 + 0 * ${lost}`]
   const isThere = groupBy
     ? `max_over_time(${total}[${toDuration(goneMinutes - 1)}30s]) > 0`
-    : `${total} > 0 or last_over_time(${bad}[1d])`
+    : `${totalNow} > 0 or last_over_time(${bad}[1d])`
   const budget = `${whole} * ${allowed.numerator} / ${allowed.denominator}`
   const record = (metric: string, expr: string) => ({
     record: metric,
@@ -66,15 +70,15 @@ export function recordings(objective: Objective, scope: Scope): RecordingRule[] 
   return [
     record(recorded.total, scoped(ofGroups(objective, totalEachMinute(objective)), scope)),
     // A part larger than the total is a wrong measurement and is not recorded.
-    record(recorded.good, goodEachMinute(objective, total, scope)),
+    record(recorded.good, goodEachMinute(objective, totalNow, scope)),
     record(
       recorded.bad,
       method === 'Timeslices'
         ? // A minute is bad when too little in it was good, and when nothing was counted in it, from the first that was counted on;
           // of a group for a day.
-          `(${good} * ${sliceTarget.denominator} < bool ${sliceTarget.numerator} * ${total}) and ${total} > 0\n` +
+          `(${goodNow} * ${sliceTarget.denominator} < bool ${sliceTarget.numerator} * ${totalNow}) and ${totalNow} > 0\n` +
             `or 0 * (${isThere}) + 1`
-        : `${total} - ${good}`,
+        : `${totalNow} - ${goodNow}`,
     ),
     ...(calendar
       ? []

@@ -186,6 +186,37 @@ describeWithParts('Prometheus', ['promtool'], ({ promtool }) => {
     )
   })
 
+  test('of a computed sum do not count anew what a process had counted that missed a scrape', async () => {
+    const series = (instance: string, values: string) => ({
+      series: `tintype_promises_total{outcome="kept",instance="${instance}"}`,
+      values,
+    })
+    await runPromtool(
+      promtool,
+      await temporaryFolder(),
+      computedKinds.filter(({ name }) => name === 'two-counters'),
+      [
+        {
+          name: 'a missed scrape',
+          interval: '15s',
+          input_series: [series('a', '0+3x80'), series('b', '1000+3x19 stale 1063+3x59')],
+          promql_expr_test: [
+            {
+              expr: 'max_over_time(slo:total:increase1m[15m]) < bool 40',
+              eval_time: '18m',
+              exp_samples: [
+                {
+                  labels: '{instance="all",job="tintype",objective="two-counters",service="tintype"}',
+                  value: 1,
+                },
+              ],
+            },
+          ],
+        },
+      ],
+    )
+  })
+
   test('of a scope count ours alone, and the copies of a pair once', async () => {
     const [counted] = countedKinds.filter(({ name }) => name === 'bad-events')
     const series = (labels: string, values: string) => ({

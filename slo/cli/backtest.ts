@@ -3,7 +3,7 @@ import { backtest, type Timeline } from '../math/backtest.ts'
 import { outageFormat, outageMinutes, parseOutage, replayOutage } from '../math/outage.ts'
 import { toDuration, toIso, toShort } from '../math/time.ts'
 import { type Minute, type Objective, SourceError } from '../sources/index.ts'
-import { longestMinutes, lookBackMinutes, readRecorded } from '../sources/recorded.ts'
+import { longestMinutes, lookBackMinutes, readRecorded, throwUnread } from '../sources/recorded.ts'
 import {
   type Context,
   type Given,
@@ -44,6 +44,7 @@ async function recordedResult(objectives: Objective[], given: Given, context: Co
     readRecorded(source, objectives, { from: from - before, to, since }),
   )
   if (!recorded) throw new SourceError(`nothing was counted before ${toIso(to)}`)
+  throwUnread(recorded.unread)
   const timelines = recorded.objectives.flatMap(({ objective, tally }) =>
     backtest(objective, tally, from, to),
   )

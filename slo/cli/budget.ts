@@ -1,11 +1,11 @@
 import { UsageError } from '@tintype/lib/command-line.ts'
-import { fitsAll } from '../math/budget.ts'
+import { tightestFit } from '../math/budget.ts'
 import { addPlanned, maxPlannedMinutes, type Planned, readPlanned, removePlanned } from '../math/planned.ts'
 import { spanOf } from '../math/report.ts'
 import { round, standing } from '../math/standing.ts'
 import { toDuration, toIso, toShort } from '../math/time.ts'
 import { type Minute, SourceError } from '../sources/index.ts'
-import { lookBackMinutes, readRecorded } from '../sources/recorded.ts'
+import { lookBackMinutes, readRecorded, throwUnread } from '../sources/recorded.ts'
 import { type Context, durationOption, type Given, minute, status, type Verb, withSource } from './context.ts'
 
 export const run: Verb = async (given, context) => {
@@ -52,6 +52,7 @@ async function left(given: Given, context: Context) {
   const recorded = await withSource(given, context, source =>
     readRecorded(source, objectives, { from: now - lookBackMinutes(objectives), to: now }),
   )
+  throwUnread(recorded?.unread ?? [])
   // Without objectives that have not begun, and groups that have ended.
   const counted = recorded?.objectives.filter(
     ({ objective, slots, tally }) =>
@@ -79,14 +80,13 @@ const plannedJson = (planned: Planned) => ({ ...planned, from: toIso(planned.fro
 const plannedLine = ({ id, from, to, reason }: Planned): string =>
   `planned ${id}: ${toShort(from)} to ${toShort(to)} UTC, ${reason}`
 
-async function showFit({ counted, planned }: Left, at: Minute, minutes: number, { show }: Context) {
-  const { fits, leftAfter, budgetMinutes, earliest } = await fitsAll(counted, planned, { from: at, minutes })
-  const from = earliest === null ? null : toIso(earliest)
+function showFit({ counted, planned }: Left, at: Minute, minutes: number, { show }: Context) {
+  const { fits, leftAfter, budgetMinutes } = tightestFit(counted, planned, { from: at, minutes })
   const leftAfterMinutes = round(leftAfter, 1)
   const what = `${toDuration(minutes)} at ${toShort(at)} UTC`
   const text = fits
     ? `fits: ${leftAfterMinutes} of ${round(budgetMinutes, 1)} minutes would be left`
-    : `does not fit: ${-leftAfterMinutes} minutes too long; ${from ? `it fits from ${from}` : 'it never does'}`
-  show({ fits, budgetMinutes, leftAfterMinutes, earliest: from }, `${what} ${text}`)
+    : `does not fit: ${-leftAfterMinutes} minutes too long`
+  show({ fits, budgetMinutes, leftAfterMinutes }, `${what} ${text}`)
   return fits ? status.good : status.broken
 }

@@ -85,6 +85,13 @@ export async function openSource(prometheusUrl: string, dataDir: string, scope?:
   return (await import('../sources/prometheus.ts')).openPrometheus(prometheusUrl, scope)
 }
 
+/** @throws UsageError for what is no address. */
+export async function openApi(prometheus: string, scope: Scope) {
+  if (!address.parse(prometheus))
+    throw new UsageError(`--prometheus "${prometheus}" is no address that starts with http:// or https://`)
+  return (await import('../sources/prometheus-api.ts')).prometheusApi(prometheus, scope)
+}
+
 /** An option’s time in epoch milliseconds. @throws UsageError */
 export function time(option: string, text: string, nowMs: number): number {
   const ms = parseTime(text, nowMs)

@@ -73,6 +73,8 @@ const prometheus = (counters: Sample[], buckets: Sample[]): PrometheusApi => ({
   now: async () => 0,
   hasAlertmanager: async () => false,
   series: async () => 0,
+  keepDays: async () => undefined,
+  kindOf: async () => undefined,
   labelValues: async () => ['process_cpu_seconds_total'],
 })
 

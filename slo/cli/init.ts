@@ -1,13 +1,13 @@
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { UsageError } from '@tintype/lib/command-line.ts'
-import { address, readConfig } from '@tintype/lib/config.ts'
+import { readConfig } from '@tintype/lib/config.ts'
 import { pick } from '@tintype/lib/variables.ts'
 import { program } from '../directory.ts'
 import { SourceError } from '../sources/index.ts'
-import { type PrometheusApi, prometheusApi } from '../sources/prometheus-api.ts'
+import type { PrometheusApi } from '../sources/prometheus-api.ts'
 import { unscoped } from '../sources/promql.ts'
-import { status, type Verb } from './context.ts'
+import { openApi, status, type Verb } from './context.ts'
 import { discover, jobsOf } from './discover.ts'
 import { boundSeconds, firstDirectory } from './first.ts'
 
@@ -15,10 +15,8 @@ export const run: Verb = async ({ prometheus, job: wanted, paths }, context) => 
   const { environment, nowMs, print } = context
   const [folder = context.folder, ...more] = paths
   if (!prometheus || more.length > 0) throw new UsageError('give --prometheus URL and one DIR at most')
-  if (!address.parse(prometheus))
-    throw new UsageError(`--prometheus "${prometheus}" is no address that starts with http:// or https://`)
   const { PROMETHEUS_HEADERS: headers } = readConfig(environment, pick('PROMETHEUS_HEADERS'))
-  const api = prometheusApi(prometheus, { ...unscoped, headers })
+  const api = await openApi(prometheus, { ...unscoped, headers })
   const atSeconds = Math.floor(nowMs / 1000)
   const job = await chooseJob(api, wanted, atSeconds)
   const found = await discover(api, job, atSeconds)

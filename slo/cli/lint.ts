@@ -4,10 +4,11 @@ import { loadModule, readServiceFile } from '../directory.ts'
 import type { Finding } from '../objectives/document.ts'
 import { lint, lintTogether } from '../objectives/lint.ts'
 import type { Reading } from '../objectives/lint-metrics.ts'
+import { lintSeen } from '../objectives/lint-seen.ts'
 import { formatFinding, parseFiles } from '../objectives/objectives.ts'
-import { status, type Verb } from './context.ts'
+import { openApi, status, type Verb } from './context.ts'
 
-export const run: Verb = async ({ format = 'text', paths }, context) => {
+export const run: Verb = async ({ format = 'text', paths, prometheus }, context) => {
   if (format !== 'text' && format !== 'github')
     throw new UsageError(`--format is text or github, not "${format}"`)
   const { findings: ofService, ...service } = readServiceFile(context.folder, context.environment)
@@ -21,7 +22,11 @@ export const run: Verb = async ({ format = 'text', paths }, context) => {
   const isWhole = paths.length === 0
   const parsed = parseFiles(isWhole ? [join(context.folder, 'objectives')] : paths)
   const ofObjectives = lintParsed(parsed, reading)
-  const findings = isWhole ? [...ofService, ...ofObjectives, ...lintTogether(parsed)] : ofObjectives
+  const seen = prometheus
+    ? await lintSeen(parsed, await openApi(prometheus, service), context.nowMs / 1000)
+    : []
+  const own = [...ofObjectives, ...seen]
+  const findings = isWhole ? [...ofService, ...own, ...lintTogether(parsed)] : own
   const lines = findings.map(format === 'github' ? forGithub : formatFinding)
   context.show({ findings }, lines.join('\n') || 'no findings')
   return findings.some(({ severity }) => severity === 'error') ? status.broken : status.good

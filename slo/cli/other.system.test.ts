@@ -3,6 +3,10 @@ import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { describeWithParts, runScript, temporaryFolder } from '../../test/support.ts'
+import { lintSeen } from '../objectives/lint-seen.ts'
+import { parseFiles } from '../objectives/objectives.ts'
+import { prometheusApi } from '../sources/prometheus-api.ts'
+import { unscoped } from '../sources/promql.ts'
 import { metric, openSlo, ratio } from '../test/kinds.ts'
 import { type RunningPrometheus, startPrometheus } from '../test/prometheus.ts'
 
@@ -114,6 +118,36 @@ describeWithParts('slo for another service', ['prometheus', 'promtool'], parts =
     expect(err).toContain('--since must be before --at')
   })
 
+  test('report: an objective that cannot be read is named with the reason, and hides no other', async () => {
+    const config = join(folder, 'partly')
+    mkdirSync(join(config, 'objectives'), { recursive: true })
+    writeFileSync(join(config, 'service.yaml'), `service: shop\nprometheus: ${running.url}\n`)
+    const refused = openSlo('refused', ratio({ bad: failed }, `${all} * on (job) ${all}`), { target: 0.9 })
+    writeFileSync(join(config, 'objectives', 'all.yaml'), [documents[0], refused].join('\n---\n'))
+    const { out, code } = await slo('report', '--json', '--config', config, ...at)
+    expect(JSON.parse(out)).toMatchObject({
+      availability: { online: 200, offline: 10 },
+      unread: { refused: expect.stringContaining('many-to-many') },
+    })
+    expect(code).toBe(2)
+    expect((await slo('report', '--config', config, ...at)).out).toMatch(
+      /\? refused: not read: .*many-to-many/,
+    )
+    const day = ['--from', '2026-01-09', '--to', '2026-01-10']
+    expect(await slo('backtest', '--config', config, ...day)).toMatchObject({
+      code: 2,
+      err: expect.stringMatching(/^refused: .*many-to-many/),
+    })
+  })
+
+  test('report: events without a sample for an hour are said to be silent', async () => {
+    const later = new Date((midnight + 190) * 60_000).toISOString()
+    const report = JSON.parse((await slo('report', '--json', '--at', later)).out)
+    expect(report['billing/availability']).toMatchObject({ silentSince: '2026-01-10T01:00:00Z' })
+    expect(report['api/availability'].silentSince).toBeUndefined()
+    expect((await slo('report', '--at', later)).out).toContain('no sample since 01-10 01:00')
+  })
+
   test('report: the text speaks of the objective alone', async () => {
     const { out } = await slo('report', ...at)
     expect(out).toContain('600 bad')
@@ -131,6 +165,26 @@ describeWithParts('slo for another service', ['prometheus', 'promtool'], parts =
     const { out, code } = await slo('lint')
     expect(out.match(/calendar-in-rules/g)).toHaveLength(2)
     expect(code).toBe(0)
+  })
+
+  test('lint: a Prometheus is asked whether it has series of each query', async () => {
+    const config = join(folder, 'seen')
+    mkdirSync(join(config, 'objectives'), { recursive: true })
+    writeFileSync(join(config, 'service.yaml'), 'service: shop\nselectors: { namespace: shop }\n')
+    const [none, wrong] = ['http_requests_total{code="599"}', 'http_request_total']
+    const document = openSlo('answers', ratio({ bad: `sum(${none})` }, wrong), { target: 0.9 })
+    writeFileSync(join(config, 'objectives', 'all.yaml'), `${document}\n---\n${documents[0]}`)
+    const api = prometheusApi(running.url, { ...unscoped, selectors: { namespace: 'shop' } })
+    const files = parseFiles([join(config, 'objectives')])
+    expect(await lintSeen(files, api, (midnight + 90) * 60)).toMatchObject([
+      { severity: 'warning', rule: 'not-seen', message: expect.stringContaining(none) },
+      { severity: 'error', rule: 'not-seen', message: expect.stringContaining(wrong) },
+    ])
+    // Nothing was recorded in the last day.
+    expect(await slo('lint', '--prometheus', running.url, '--config', config)).toMatchObject({
+      code: 1,
+      out: expect.stringContaining(`no series of ${all} in`),
+    })
   })
 
   test('backtest: the group that failed fires alone', async () => {

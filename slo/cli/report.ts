@@ -28,16 +28,17 @@ export const run: Verb = async (given, context) => {
   const recorded = await withSource(given, context, source =>
     readRecorded(source, objectives, { from: to - longest, to, since }),
   )
-  if (!recorded) throw new SourceError(`nothing was counted before ${toIso(to)}`)
   // One that has not begun has no window.
-  const first = recorded.objectives.find(({ begun }) => begun !== undefined)
-  if (!first) throw new SourceError('no value was ever seen of a label by which an objective is grouped')
+  const first = recorded?.objectives.find(({ begun }) => begun !== undefined)
+  if (!recorded || !first) throw new SourceError(`nothing was counted before ${toIso(to)}`)
   const span = spanOf(recorded, first, windowMinutes)
   const judged = judgeAll(recorded, windowMinutes)
   const witnesses = await compareWitnesses(judged, span, context)
-  const report = { span, objectives: judged, witnesses, planned: planned(recorded, span, context) }
+  const unread = [...recorded.unread, ...recorded.leftOut]
+  const report = { span, objectives: judged, unread, witnesses, planned: planned(recorded, span, context) }
   context.show(reportJson(report), reportText(report))
-  return judged.some(({ standing }) => standing.broken) ? status.broken : status.good
+  if (judged.some(({ standing }) => standing.broken)) return status.broken
+  return unread.length > 0 ? status.unusable : status.good
 }
 
 /** Null when the directory names no witnesses. */

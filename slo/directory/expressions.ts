@@ -1,56 +1,70 @@
 import { checkExpression } from '../diagnose/expression.ts'
 import type { Document, Finding, Path } from '../objectives/document.ts'
 import { found } from '../objectives/found.ts'
-import { type Written, writtenOut } from './template.ts'
+import { type Read, resource } from './service-keys.ts'
+import { fill, templatesOf } from './template.ts'
 
-const needed = ['stage', 'cause', 'kind', 'query', 'action']
+/** A resource that bears on a stage. */
+export type ResourceReading = Pick<Read['resources'][number], 'metric' | 'limit' | 'blames'> &
+  Required<Pick<Read['resources'][number], (typeof needed)[number]>>
+const needed = ['stage', 'cause', 'kind', 'query', 'action'] as const
 
-/** What is wrong with the expressions of a service.yaml and with the resources that they make. */
-export function checkExpressions(document: Document, written: Written): Finding[] {
-  const { expressions = {}, stages = [], resources = [], traffic = '', replicas = '' } = written
-  const names = stages.map(({ name }) => name)
-  const check = (path: Path, text: unknown): Finding[] => {
-    const wrong = typeof text === 'string' && text !== '' ? checkExpression(text) : undefined
-    return wrong ? [found(document, path, 'expression', { message: wrong.message, text: String(text) })] : []
-  }
-  const checkPart = (
-    path: Path,
-    part: Written,
-    use: (out: ReturnType<typeof writtenOut>) => Finding[],
-  ): Finding[] => {
+/**
+ * What diagnosis reads of a service.yaml, with its templates written out, and what is wrong with it. A resource is
+ * written once for each row of `for`, whose keys replace its own or stand in it with `$`.
+ */
+export function writtenOut(document: Document, { expressions, stages, traffic, replicas, ...read }: Read) {
+  const findings: Finding[] = []
+  const add = (path: Path, rule: string, values: Record<string, string>) =>
+    void findings.push(found(document, path, rule, values))
+  const known = templatesOf(expressions)
+  const out = (path: Path, text: string, templates = known): string => {
     try {
-      return use(writtenOut({ expressions, ...part }))
+      return fill(text, templates)
     } catch (error) {
-      return [found(document, path, 'no-expression', { message: (error as Error).message })]
+      add(path, 'no-expression', { message: (error as Error).message })
+      return ''
     }
   }
-  const checkResource = (path: Path, resource: Readonly<Record<string, unknown>>): Finding[] => {
-    const place = `resources[${path[1]}]`
-    const known = names.join(', ') || 'none: give stages first'
-    const used = [resource.stage, ...((resource.blames ?? []) as string[])].filter(name => name !== undefined)
-    return [
-      ...needed
-        .filter(key => resource[key] === undefined)
-        .map(key => found(document, path, 'no-key', { place, key })),
-      ...used
-        .map(String)
-        .filter(name => !names.includes(name))
-        .map(name => found(document, path, 'unknown-stage', { place, name, known })),
-      ...check([...path, 'query'], resource.query),
-    ]
+  const check = (path: Path, text: string): string => {
+    const wrong = text === '' ? undefined : checkExpression(text)
+    if (wrong) add(path, 'expression', { message: wrong.message, text })
+    return text
   }
-  return [
-    ...check(['replicas'], replicas.replaceAll('$job', 'job')),
-    ...checkPart(['traffic'], { traffic }, out => check(['traffic'], out.traffic)),
-    ...stages.flatMap((stage, i) =>
-      checkPart(['stages', i], { stages: [stage] }, ({ stages: [out] }) =>
-        (['seconds', 'failing'] as const).flatMap(key => check(['stages', i, key], out?.[key])),
-      ),
-    ),
-    ...resources.flatMap((row, i) =>
-      checkPart(['resources', i], { resources: [row] }, out =>
-        out.resources.flatMap(each => checkResource(['resources', i], each)),
-      ),
-    ),
-  ]
+  const promql = (path: Path, text: string) => check(path, out(path, text))
+  const names = stages.map(({ name }) => name)
+
+  const resources = read.resources.flatMap(({ for: rows = [{}], ...row }, i) =>
+    rows.map((own: Readonly<Record<string, unknown>>) => {
+      const path = ['resources', i]
+      const place = `resources[${i}]`
+      const { true: replaced = [], false: stands = [] } = Object.groupBy(Object.entries(own), ([key]) =>
+        key in resource ? 'true' : 'false',
+      )
+      const texts = stands.filter((each): each is [string, string] => typeof each[1] === 'string')
+      const templates = new Map([...known, ...templatesOf(Object.fromEntries(texts))])
+      const filled = Object.entries({ ...row, ...Object.fromEntries(replaced) }).map(([key, value]) => [
+        key,
+        typeof value === 'string' ? out([...path, key], value, templates) : value,
+      ])
+      const result = Object.fromEntries(filled) as ResourceReading
+      for (const key of needed) if (result[key] === undefined) add(path, 'no-key', { place, key })
+      for (const name of [result.stage ?? [], result.blames ?? []].flat())
+        if (!names.includes(name))
+          add(path, 'unknown-stage', { place, name, known: names.join(', ') || 'none: give stages first' })
+      check([...path, 'query'], result.query ?? '')
+      return result
+    }),
+  )
+  check(['replicas'], replicas.replaceAll('$job', 'job'))
+  return {
+    findings,
+    resources,
+    traffic: promql(['traffic'], traffic),
+    stages: stages.map((stage, i) => ({
+      ...stage,
+      seconds: promql(['stages', i, 'seconds'], stage.seconds),
+      ...(stage.failing && { failing: promql(['stages', i, 'failing'], stage.failing) }),
+    })),
+  }
 }

@@ -23,7 +23,7 @@ const regex = rule('a regular expression of JavaScript', value => {
 })
 
 /** One HTTP request of the synthetic user. `${NAME}` is a variable of the environment; in lower case a captured value. */
-export const step = {
+const step = {
   name: required(name),
   method: or(oneOf('GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE'), 'GET'),
   url: required(url),
@@ -41,6 +41,23 @@ export const step = {
 
 /** Less growth of a time is no slowness. */
 const floors = { floorSeconds: or(number(0, 86_400), 0.05), floorRatio: or(number(1, 1_000), 1.5) }
+
+/** The time is lost in `stage`, its cause is looked for in one of these. */
+const blames = maybe([name] as const)
+/** A resource that bears on a stage. */
+export const resource = {
+  stage: name,
+  cause: name,
+  /** See diagnose/model.ts. */
+  kind: oneOf('part', 'factor', 'exhausted', 'taken'),
+  query: text,
+  /** What the query is called in evidence; default: its first selector. */
+  metric: text,
+  action: text,
+  /** 0 to 1: the level at which an exhausted resource does harm. */
+  limit: number(0, 1),
+  blames,
+} as const
 
 /** What may stand in service.yaml, and its defaults; slo/README.md documents each key. */
 export const schema = {
@@ -77,23 +94,7 @@ export const schema = {
     },
   ],
   whole: maybe({ name: required(name), histogram: required(selector) }),
-  resources: [
-    {
-      for: maybe([{ '*': rule<unknown>('a value', () => true), blames: [name] }] as const),
-      stage: name,
-      cause: name,
-      /** See diagnose/model.ts. */
-      kind: oneOf('part', 'factor', 'exhausted', 'taken'),
-      query: text,
-      /** What the query is called in evidence; default: its first selector. */
-      metric: text,
-      action: text,
-      /** 0 to 1: the level at which an exhausted resource does harm. */
-      limit: number(0, 1),
-      /** The time is lost in `stage`, its cause is looked for in one of these. */
-      blames: maybe([name] as const),
-    },
-  ],
+  resources: [{ for: maybe([{ '*': rule<unknown>('a value', () => true), blames }] as const), ...resource }],
   answering: { '*': [name] },
   traffic: or(text, ''),
   examples: or(module, ''),

@@ -1,17 +1,14 @@
 import { type Document, type Finding, readDocument } from '../objectives/document.ts'
 import { found } from '../objectives/found.ts'
-import { checkExpressions } from './expressions.ts'
-import { type Read, schema, type step } from './service-keys.ts'
-import { checkShape, filled, type Typed } from './shape.ts'
-import { writtenOut } from './template.ts'
+import { type ResourceReading, writtenOut } from './expressions.ts'
+import { type Read, schema } from './service-keys.ts'
+import { read } from './shape.ts'
 
-type Row = Read['resources'][number]
 /** A stage of the work and what it takes. */
 export type StageReading = Read['stages'][number]
-/** A resource that bears on a stage. */
-export type ResourceReading = Pick<Row, 'metric' | 'limit' | 'blames'> &
-  Required<Pick<Row, 'stage' | 'cause' | 'kind' | 'query' | 'action'>>
-export type ProbeStep = Typed<typeof step>
+export type { ResourceReading }
+/** One HTTP request of the synthetic user. */
+export type ProbeStep = Exclude<Read['probe'], string | undefined>[number]
 /** How two versions are compared: by events that went wrong (`bad` of `total`), or by a mean (`seconds`). */
 export type Releases = NonNullable<Read['releases']>
 
@@ -24,8 +21,8 @@ export type Service = Omit<Read, 'displayName' | 'expressions' | 'resources'> & 
 }
 
 /** A selector's key becomes a label of the rules, beside those that they set themselves. */
-const checkSelectors = (document: Document, written: Partial<Read> | null): Finding[] =>
-  Object.keys(written?.selectors ?? {})
+const checkSelectors = (document: Document, selectors: Read['selectors'] = {}): Finding[] =>
+  Object.keys(selectors)
     .filter(key => !/^(?!(objective|tier|severity|alertname)$)[a-zA-Z_]\w*$/.test(key))
     .map(key => found(document, ['selectors', key], 'no-label', { key }))
 
@@ -36,17 +33,17 @@ const checkSelectors = (document: Document, written: Partial<Read> | null): Find
 export function parseService(
   file: string,
   text: string,
-  { expressions }: { expressions: boolean } = { expressions: true },
+  { expressions: isWhole }: { expressions: boolean } = { expressions: true },
 ): { service: Service; findings: Finding[] } {
   const document = readDocument(file, text)
-  const written = (document.syntax.length > 0 ? {} : (document.value() ?? {})) as Read
-  const wrong =
-    document.syntax.length > 0
-      ? document.syntax
-      : [...checkShape(document, written, schema), ...checkSelectors(document, written)]
-  const findings = wrong.length > 0 || !expressions ? wrong : checkExpressions(document, written)
-  const used = expressions ? written : { ...written, stages: [], resources: [], traffic: '' }
-  const read = filled(schema, findings.length > 0 ? { service: '' } : writtenOut(used))
-  const { expressions: _, ...rest } = read
-  return { findings, service: { ...rest, displayName: read.displayName ?? read.service } as Service }
+  const { value, findings: wrong } = read(schema, document, document.value ?? {})
+  const nothing = { stages: [], resources: [], traffic: '', findings: [] as Finding[] }
+  const ofShape =
+    document.syntax.length > 0 ? document.syntax : [...wrong, ...checkSelectors(document, value?.selectors)]
+  const { findings: ofExpressions, ...written } =
+    ofShape.length > 0 || !isWhole ? nothing : writtenOut(document, value)
+  const findings = [...ofShape, ...ofExpressions]
+  const { expressions: _, ...rest } =
+    findings.length > 0 ? { ...read(schema, document, {}).value, service: '' } : { ...value, ...written }
+  return { findings, service: { displayName: rest.service, ...rest } as Service }
 }

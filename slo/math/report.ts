@@ -1,6 +1,6 @@
 import type { WitnessCounts } from '../directory/witnesses.ts'
 import type { Minute, Objective } from '../sources/index.ts'
-import type { Recorded } from '../sources/recorded.ts'
+import type { Recorded, Unread } from '../sources/recorded.ts'
 import { burnRate } from './burn-rate.ts'
 import { toNumber } from './fraction.ts'
 import { isDoubtful, type Tally, unknown } from './sli.ts'
@@ -11,6 +11,7 @@ import { type MinuteSpan, windowAt } from './window.ts'
 export type Report = {
   span: MinuteSpan
   objectives: Judged[]
+  unread: readonly Unread[]
   /** Null when the directory names no witnesses. */
   witnesses: WitnessCounts | null
   planned: { minutes: number; offline: number }
@@ -30,7 +31,7 @@ export function spanOf(
 
 export function judgeAll(recorded: Recorded, windowMinutes: number | undefined) {
   return recorded.objectives.map(each => {
-    const { objective, slots, tally } = each
+    const { objective, slots, tally, silentSince } = each
     const span = spanOf(recorded, each, windowMinutes)
     return {
       standing: standing(objective, tally, span),
@@ -39,6 +40,7 @@ export function judgeAll(recorded: Recorded, windowMinutes: number | undefined) 
         rate: burnRate(objective, tally, recorded.to, tier.longMinutes),
       })),
       strip: strip(span, objective, tally),
+      silentSince,
       doubtful: slots.filter(slot => slot.start >= span.from && isDoubtful(slot)).length,
     }
   })
@@ -61,7 +63,7 @@ function strip(span: MinuteSpan, objective: Objective, tally: Tally): string {
   }).join('')
 }
 
-export function reportJson({ span, objectives, witnesses, planned }: Report): unknown {
+export function reportJson({ span, objectives, unread, witnesses, planned }: Report): unknown {
   const window = (each: MinuteSpan) => ({
     from: toIso(each.from),
     to: toIso(each.to),
@@ -70,15 +72,19 @@ export function reportJson({ span, objectives, witnesses, planned }: Report): un
   return {
     window: window(span),
     ...Object.fromEntries(
-      objectives.map(({ standing, doubtful }) => [
+      objectives.map(({ standing, doubtful, silentSince }) => [
         standing.objective.id,
         {
           ...standingJson(standing),
           ...(standing.span.from === span.from ? {} : { window: window(standing.span) }),
+          ...(silentSince === undefined ? {} : { silentSince: toIso(silentSince) }),
           ...(doubtful === 0 ? {} : { doubtfulMinutes: doubtful }),
         },
       ]),
     ),
+    ...(unread.length > 0 && {
+      unread: Object.fromEntries(unread.map(({ objective, why }) => [objective.id, why])),
+    }),
     ...(planned.minutes === 0 ? {} : { planned }),
     ...(witnesses && { witnesses: { ...witnesses.counts, ...witnesses, counts: undefined } }),
   }
@@ -88,14 +94,21 @@ export function reportText(report: Report): string {
   const { span } = report
   const service = report.objectives[0]?.standing.objective.service ?? ''
   const title = `Objectives of ${service} from ${toShort(span.from)} to ${toShort(span.to)} UTC, ${span.to - span.from} min`
-  return [title, ...report.objectives.map(objectiveText), plannedText(report), witnessText(report.witnesses)]
+  const unread = report.unread.map(({ objective, why }) => `? ${objective.displayName}: not read: ${why}`)
+  return [
+    title,
+    ...report.objectives.map(objectiveText),
+    ...unread,
+    plannedText(report),
+    witnessText(report.witnesses),
+  ]
     .filter(text => text !== '')
     .join('\n\n')
 }
 
 const barCells = 40
 
-function objectiveText({ standing, burns, strip, doubtful }: Judged): string {
+function objectiveText({ standing, burns, strip, doubtful, silentSince }: Judged): string {
   const { objective, span, broken, ratio } = standing
   const filled = Math.round(Math.min(1, Math.max(0, budgetLeftRatio(standing))) * barCells)
   const minutesACell = Math.max(1, Math.round((span.to - span.from) / cells))
@@ -109,6 +122,9 @@ function objectiveText({ standing, burns, strip, doubtful }: Judged): string {
     `${toShort(span.from)} ${strip} ${toShort(span.to)}`,
     `        one cell is ${toDuration(minutesACell)}: · all good, ▁ to █ bad${objective.method === 'Timeslices' ? ', ? no data' : ''}`,
     `burn    ${burns.map(({ tier, rate }) => `${tier.name} ${rate.toFixed(1)} of ${round(tier.factor, 2)} (${toDuration(tier.longMinutes)})`).join(' · ')}`,
+    ...(silentSince === undefined
+      ? []
+      : [`silent  no sample since ${toShort(silentSince)}: whether it is met is not known`]),
     ...(doubtful === 0
       ? []
       : [`doubt   ${doubtful} min in which a part was larger than the total: they count as no data`]),

@@ -1,11 +1,4 @@
-import {
-  LineCounter,
-  type Node,
-  parseAllDocuments,
-  parseDocument,
-  type YAMLError,
-  type Document as Yaml,
-} from 'yaml'
+import { LineCounter, type Node, parseAllDocuments, parseDocument, type Document as Yaml } from 'yaml'
 
 /** A fault at a place of a file, and its fix. */
 export type Finding = {
@@ -23,18 +16,24 @@ export type Path = readonly (string | number)[]
 /** A YAML document with the place of each of its values. */
 export type Document = {
   file: string
-  get(path: Path): unknown
-  /** The whole document as JavaScript values. */
-  value(): unknown
-  /** The same places with other values. */
-  with(value: unknown): Document
-  /** The elements of a document that is a list, else the document alone. */
-  items(): Document[]
-  /** A finding at a path, or at its nearest parent that exists. */
-  finding(path: Path, rule: string, message: string, fix: string, severity?: Finding['severity']): Finding
-  /** The syntax errors. */
-  syntax: Finding[]
+  /** What is written, with aliases (`*name`) and merged maps (`<<`) as what they stand for; undefined with syntax errors. */
+  value: unknown
+  syntax: readonly Finding[]
+  /** The place of a path, or of its nearest parent that exists. */
+  placeOf(path: Path): Pick<Finding, 'line' | 'column'>
 }
+
+export const valueAt = ({ value }: Document, path: Path): unknown =>
+  path.reduce((at, key) => (at as Record<string, unknown> | null | undefined)?.[key], value)
+
+export const finding = (
+  { file, placeOf }: Document,
+  path: Path,
+  rule: string,
+  message: string,
+  fix: string,
+  severity: Finding['severity'] = 'error',
+): Finding => ({ file, ...placeOf(path), severity, rule, message, fix })
 
 const options = { prettyErrors: false, merge: true } as const
 
@@ -52,59 +51,40 @@ export function readDocuments(file: string, text: string): Document[] {
   )
   return documents.length === 0
     ? [readDocument(file, text)]
-    : documents.flatMap(each => placed(file, lineCounter, each).items())
+    : documents.flatMap(each => itemsOf(placed(file, lineCounter, each)))
 }
+
+const itemsOf = (document: Document): Document[] =>
+  Array.isArray(document.value)
+    ? document.value.map((value, i) => ({
+        ...document,
+        value,
+        placeOf: path => document.placeOf([i, ...path]),
+      }))
+    : [document]
 
 function placed(file: string, lineCounter: LineCounter, yaml: Yaml): Document {
   const at = (offset: number) => {
     const { line, col } = lineCounter.linePos(offset)
-    return { file, line: Math.max(line, 1), column: Math.max(col, 1) }
+    return { line: Math.max(line, 1), column: Math.max(col, 1) }
   }
   const offsetOf = (path: Path): number => {
     const node = yaml.getIn(path, true) as Node | undefined
     return node?.range?.[0] ?? (path.length === 0 ? 0 : offsetOf(path.slice(0, -1)))
   }
-  const { value: whole, fault } = readValue(yaml)
-  const syntax = [...yaml.errors, ...(fault ? [fault] : [])].map(
-    ({ pos, message }): Finding => ({
-      ...at(pos[0]),
-      severity: 'error',
-      rule: 'yaml',
-      message,
-      fix: 'write it as YAML 1.2; indentation is by spaces',
-    }),
-  )
-  const below = (base: Path, value: unknown): Document => ({
-    file,
-    syntax,
-    // Of the values, in which aliases (`*name`) and merged maps (`<<`) are what they stand for.
-    get: path =>
-      path.reduce<unknown>((at, key) => (at as Record<string, unknown> | null | undefined)?.[key], value),
-    value: () => value,
-    with: other => below(base, other),
-    items: () =>
-      Array.isArray(value) ? value.map((each, i) => below([...base, i], each)) : [below(base, value)],
-    finding: (path, rule, message, fix, severity = 'error') => ({
-      ...at(offsetOf([...base, ...path])),
-      severity,
-      rule,
-      message,
-      fix,
-    }),
-  })
-  return below([], whole)
-}
-
-type Fault = Pick<YAMLError, 'pos' | 'message'>
-
-/** The values of a document, or what is wrong with its aliases. */
-function readValue(document: Yaml): { value?: unknown; fault?: Fault } {
-  if (document.errors.length > 0) return {}
+  const document = { file, placeOf: (path: Path) => at(offsetOf(path)) }
+  const fix = 'write it as YAML 1.2; indentation is by spaces'
+  const wrong = (offset: number, message: string): Finding => {
+    return { file, ...at(offset), severity: 'error', rule: 'yaml', message, fix }
+  }
+  const syntax = yaml.errors.map(({ pos, message }) => wrong(pos[0], message))
+  if (syntax.length > 0) return { ...document, value: undefined, syntax }
   try {
-    const value: unknown = document.toJS()
+    const value: unknown = yaml.toJS()
     JSON.stringify(value) // throws for an alias of what it stands in
-    return { value }
+    return { ...document, value, syntax }
   } catch (error) {
-    return { fault: { pos: [0, 0], message: (error as Error).message.split('\n', 1)[0] as string } }
+    const [message = ''] = (error as Error).message.split('\n', 1)
+    return { ...document, value: undefined, syntax: [wrong(0, message)] }
   }
 }

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { parse } from 'yaml'
-import { type Document, type Finding, type Path, readDocument } from './document.ts'
+import { type Document, type Finding, finding, type Path, readDocument } from './document.ts'
 
 type Text = { rule?: string; severity?: Finding['severity']; message: string; fix: string }
 let texts: Record<string, Text> | undefined
@@ -15,7 +15,7 @@ export function found(
   texts ??= parse(readFileSync(new URL('lint-rules.yaml', import.meta.url), 'utf8')) as Record<string, Text>
   const { rule = name, severity, message, fix } = texts[name] as Text
   const fill = (text: string) => text.replace(/\{(\w+)\}/g, (_, key: string) => String(values[key]))
-  return document.finding(path, rule, fill(message), fill(fix), severity)
+  return finding(document, path, rule, fill(message), fill(fix), severity)
 }
 
 /** A finding about a file as a whole. */

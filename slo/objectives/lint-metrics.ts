@@ -1,6 +1,6 @@
 import type { Definition } from '@tintype/lib/telemetry/catalogue.ts'
 import type { Counter, Matcher, Selector, Sli } from '../sources/index.ts'
-import { formatMatcher, functionsOf } from '../sources/promql.ts'
+import { formatMatcher, functionsOf, selectorsOf } from '../sources/promql.ts'
 import { boundMatcher, inGo, matches } from '../sources/selector.ts'
 import type { Document, Finding } from './document.ts'
 import { found } from './found.ts'
@@ -18,6 +18,10 @@ export type Reading = {
 /** A finding at the place that is looked at. */
 type Find = (name: string, values?: Readonly<Record<string, string | number>>) => Finding
 
+/** Functions and aggregations whose result over counters is a counter. */
+const keepsCounter =
+  /^(sum|max|min|(top|bottom|limit)k|limit_ratio|label_\w+|abs|ceil|floor|round|clamp\w*|(last|max|min)_over_time|histogram_(count|sum)|vector|sort\w*)$/
+
 /** What is wrong with the queries of an indicator: what they read is no counter, or is not exposed. */
 export function lintSli(document: Document, sli: Sli, { source, catalogue }: Reading): Finding[] {
   const isEmbedded = source === 'recorder'
@@ -30,11 +34,15 @@ export function lintSli(document: Document, sli: Sli, { source, catalogue }: Rea
     const find: Find = (name, values) => found(document, query(part), name, values)
     if (part !== 'total' && promql === sli.total.promql) return [find('same-query', { part })]
     if (selector) return catalogue ? lintSelector(find, selector, catalogue) : lintBound(find, selector)
-    // The increase of a counter is taken; the increase of a rate would not be the number of events.
-    const rate = functionsOf(promql).find(name => /^(i?rate|increase|delta|idelta|deriv)$/.test(name))
+    // The increase of a counter is taken; the increase of a rate, a mean or a count of series is no number of events.
+    const wrong = functionsOf(promql).find(name => !keepsCounter.test(name))
+    const metric = selectorsOf(promql)
+      .map(selector => /^[\w:]*/.exec(selector)?.[0])
+      .find(name => name && /:.*(rate|ratio|increase)/.test(name))
     return [
       ...(isEmbedded ? [find('needs-prometheus')] : []),
-      ...(rate ? [find('computed', { function: rate })] : []),
+      ...(wrong ? [find('computed', { function: wrong })] : []),
+      ...(metric ? [find('no-counter', { metric, kind: 'rate' })] : []),
     ]
   })
 }

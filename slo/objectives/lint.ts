@@ -5,7 +5,7 @@ import { toDuration } from '../math/time.ts'
 import { longestWindowMinutes } from '../math/window.ts'
 import type { Objective, Tier } from '../sources/index.ts'
 import { losesLabel } from '../sources/promql.ts'
-import type { Document, Finding } from './document.ts'
+import { type Document, type Finding, valueAt } from './document.ts'
 import { found } from './found.ts'
 import { lintSli, type Reading } from './lint-metrics.ts'
 import { type parseFiles, slug } from './objectives.ts'
@@ -55,13 +55,13 @@ function lintGroup(document: Document, { groupBy, sli }: Objective): Finding[] {
 /** The names of several entries of a document end in their displayNames, of which letters a to z and digits are left. */
 function lintName(document: Document, index: number): Finding[] {
   const path = objectivePath(index, 'displayName')
-  const title = document.get(path) as string | undefined
+  const title = valueAt(document, path) as string | undefined
   return slug(title) === '' ? [found(document, path, 'name-by-order', { place: index + 1 })] : []
 }
 
 function lintPolicies(document: Document): Finding[] {
   const path = ['spec', 'alertPolicies']
-  const policies = document.get(path)
+  const policies = valueAt(document, path)
   return Array.isArray(policies) && policies.length > 0 ? [found(document, path, 'own-alerts')] : []
 }
 
@@ -113,7 +113,7 @@ function lintTier(document: Document, objective: Objective, tier: Tier, index: n
     clears: toDuration(2 * shortMinutes),
     longest: toDuration(maxShortMinutes),
   }
-  const isWritten = document.get(annotation('tiers')) !== undefined
+  const isWritten = valueAt(document, annotation('tiers')) !== undefined
   const path = isWritten ? annotation('tiers') : objectivePath(index, 'target')
   return Object.keys(wrong)
     .filter(rule => wrong[rule])
@@ -123,7 +123,7 @@ function lintTier(document: Document, objective: Objective, tier: Tier, index: n
 /** With the traffic that the objective expects: tiers for which the minimum of bad events decides and not their factor. */
 function lintTraffic(document: Document, { tiers, method }: Objective): Finding[] {
   const path = annotation('events-per-day')
-  const perDay = document.get(path)
+  const perDay = valueAt(document, path)
   if (perDay === undefined || method !== 'Occurrences') return []
   return tiers.flatMap(({ name: tier, longMinutes, threshold, minimumBad: minimum }) => {
     const events = (Number(perDay) * longMinutes) / 1440

@@ -372,6 +372,24 @@ describe('the lint', () => {
       'no-counter',
     ],
     [
+      'a count of series',
+      latency.replace(
+        'query: tintype_promises_total{outcome=~"kept|broken"}',
+        'query: count(tintype_promises_total)',
+      ),
+      'count(',
+      'no-counter',
+    ],
+    [
+      'a recorded rate',
+      latency.replace(
+        'query: tintype_promises_total{outcome=~"kept|broken"}',
+        'query: job:promises:rate5m{job="web"}',
+      ),
+      'job:promises',
+      'no-counter',
+    ],
+    [
       'a grouping by a label of the rules',
       annotated(latency, 'group-by: service'),
       'service\n    slo',

@@ -5,9 +5,9 @@ import { planTiers, tiers } from '../math/burn-rate.ts'
 import { fraction } from '../math/fraction.ts'
 import type { Objective, Sli, ThresholdOperator } from '../sources/index.ts'
 import { counterOf } from '../sources/promql.ts'
-import { type Document, type Finding, readDocument, readDocuments } from './document.ts'
+import { type Document, type Finding, readDocument, readDocuments, valueAt } from './document.ts'
 import { found } from './found.ts'
-import { checkDocument, countedPart, type Slo, sloOf } from './openslo.ts'
+import { countedPart, readSlo, type Slo } from './openslo.ts'
 import { writtenOut } from './written-out.ts'
 
 /** Two minutes: adjacent minutes always join, and events of a longer gap are not counted in the minute after it. */
@@ -32,7 +32,7 @@ export const formatFinding = ({ file, line, column, severity, rule, message, fix
 type Entry = Slo['spec']['objectives'][number]
 type Window = Slo['spec']['timeWindow'][number]
 /** One OpenSLO document: its objectives, or every fault in it. */
-type Parsed = { document: Document; objectives: Objective[]; findings: Finding[] }
+type Parsed = { document: Document; objectives: Objective[]; findings: readonly Finding[] }
 
 /** The documents of a file. An objective's id is its name until the whole directory is known. */
 export const parseObjectives = (file: string, text: string): Parsed[] => parseAll(readDocuments(file, text))
@@ -42,18 +42,18 @@ const otherKinds = /^(SLI|Service|DataSource|AlertPolicy|AlertCondition|AlertNot
 
 function parseAll(documents: readonly Document[]): Parsed[] {
   const isOther = (document: Document): boolean =>
-    document.get(['apiVersion']) === 'openslo/v1' && otherKinds.test(String(document.get(['kind'])))
+    valueAt(document, ['apiVersion']) === 'openslo/v1' && otherKinds.test(String(valueAt(document, ['kind'])))
   const indicators = new Map(
     documents
-      .filter(each => isOther(each) && each.get(['kind']) === 'SLI')
-      .map(each => [each.get(['metadata', 'name']), each.get(['spec'])]),
+      .filter(each => isOther(each) && valueAt(each, ['kind']) === 'SLI')
+      .map(each => [valueAt(each, ['metadata', 'name']), valueAt(each, ['spec'])]),
   )
   return documents
     .filter(each => !isOther(each))
     .map(each => {
       const document = writtenOut(each, indicators)
-      const findings = checkDocument(document)
-      return { document, findings, objectives: findings.length > 0 ? [] : toObjectives(document) }
+      const { slo, findings } = readSlo(document)
+      return { document, findings, objectives: findings.length > 0 ? [] : toObjectives(document, slo) }
     })
 }
 
@@ -107,8 +107,7 @@ export function show(path: string): string {
   return near.startsWith('..') ? path : near || path
 }
 
-function toObjectives(document: Document): Objective[] {
-  const { metadata, spec } = sloOf(document)
+function toObjectives(document: Document, { metadata, spec }: Slo): Objective[] {
   const { displayName, annotations } = metadata
   const { budgetingMethod: method, objectives, timeWindow } = spec
   const [{ duration, isRolling, calendar }] = timeWindow as [Window]

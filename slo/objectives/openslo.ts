@@ -5,12 +5,12 @@ import { parseDuration } from '../math/time.ts'
 import { isStartTime, isTimeZone, nominalMinutes } from '../math/window.ts'
 import { type Calendar, thresholdOperators, tierNames } from '../sources/index.ts'
 import { isInstantVector, promqlError, withoutComments } from '../sources/promql.ts'
-import type { Document, Finding, Path } from './document.ts'
+import { type Document, type Finding, type Path, valueAt } from './document.ts'
 import { found } from './found.ts'
 
 /** What has an effect in some documents only. */
 const only = <S extends is.Schema>(isEffective: boolean, allowed: S, why: string): S =>
-  isEffective ? allowed : (is.rule(`left out: ${why}`, () => false) as S)
+  isEffective ? allowed : (is.rule(`left out: ${why}`, () => false) as unknown as S)
 const anything = is.rule<unknown>('anything', () => true)
 /** OpenSLO has no rule for it. It becomes a label, and a part of names. */
 const service = is.matching(
@@ -18,10 +18,10 @@ const service = is.matching(
   'a name of letters, digits, hyphens, dots and underscores, at most 63',
 )
 /** The other members of a report’s JSON, of which each objective is one. */
-const taken = ['window', 'planned', 'witnesses']
+const taken = ['window', 'unread', 'planned', 'witnesses']
 const ownName = is.rule(
   `${is.name.mayBe}, and not ${taken.join(' or ')}, which a report has`,
-  value => is.name.holds(value) && !taken.includes(String(value)),
+  value => is.name.read(value) !== undefined && !taken.includes(String(value)),
 )
 type Duration = { minutes: number } & Partial<Pick<Calendar, 'count' | 'unit'>>
 const within = (duration: Duration | undefined): Duration | undefined =>
@@ -76,7 +76,7 @@ export const query = (which: Part): Path => [...metric(which), 'metricSource', '
 
 /** The part that the ratio counts beside its total; undefined for a threshold. */
 export function countedPart(document: Document): 'good' | 'bad' | undefined {
-  const has = (which: Part) => document.get(metric(which)) !== undefined
+  const has = (which: Part) => valueAt(document, metric(which)) !== undefined
   if (has('gauge')) return undefined
   return has('bad') && !has('good') ? 'bad' : 'good'
 }
@@ -85,9 +85,9 @@ export function countedPart(document: Document): 'good' | 'bad' | undefined {
 function schemaOf(document: Document) {
   const counted = countedPart(document)
   const isThreshold = counted === undefined
-  const isSliced = document.get(['spec', 'budgetingMethod']) !== 'Occurrences'
-  const isRolling = document.get(rollingPath) !== false
-  const isReferred = document.get(['spec', 'indicatorRef']) !== undefined
+  const isSliced = valueAt(document, ['spec', 'budgetingMethod']) !== 'Occurrences'
+  const isRolling = valueAt(document, rollingPath) !== false
+  const isReferred = valueAt(document, ['spec', 'indicatorRef']) !== undefined
   const noSlices = 'Occurrences have no time slices; budgetingMethod: Timeslices has them'
   const operator = is.oneOf(...(Object.keys(thresholdOperators) as (keyof typeof thresholdOperators)[]))
   return {
@@ -176,18 +176,14 @@ function schemaOf(document: Document) {
   } as const
 }
 
-/** A document without findings. */
 export type Slo = is.Typed<ReturnType<typeof schemaOf>>
-export const sloOf = (document: Document): Slo => is.filled(schemaOf(document), document.value())
 
-/** Every value of a document that its shape does not allow, with its place and what it may be. */
-export function checkDocument(document: Document): Finding[] {
-  if (document.syntax.length > 0) return document.syntax
+/** A document, and every value that its shape does not allow, with its place and what it may be. */
+export function readSlo(document: Document): { slo: Slo; findings: readonly Finding[] } {
+  const { value: slo, findings } = is.read(schemaOf(document), document, document.value)
   const second: Path = ['spec', 'timeWindow', 1]
-  return [
-    ...is.checkShape(document, document.value(), schemaOf(document)),
-    ...(document.get(second) === undefined ? [] : [found(document, second, 'second-window')]),
-  ]
+  if (valueAt(document, second) !== undefined) findings.push(found(document, second, 'second-window'))
+  return { slo, findings: document.syntax.length > 0 ? document.syntax : findings }
 }
 
 /** `1d`, `2w`, `1M` or `1Q` of a calendar, with the nominal length. */

@@ -36,8 +36,8 @@ export function writtenOut(document: Document, indicators: ReadonlyMap<unknown, 
     metadata: changed(all.metadata, metadata),
     spec: changed(all.spec, spec),
   })
-  const value = JSON.stringify(changed(document.value(), whole)) ?? 'null'
-  return document.with(JSON.parse(value, withoutNulls) ?? undefined)
+  const value = JSON.stringify(changed(document.value, whole)) ?? 'null'
+  return { ...document, value: JSON.parse(value, withoutNulls) ?? undefined }
 }
 
 /** To the readers of OpenSLO a key without a value is no key. */

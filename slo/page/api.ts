@@ -98,11 +98,10 @@ export type WhatIfAlert = {
   budgetUsedAtFire: number | null
 }
 
-/** `GET /api/fits?minutes=45&at=tomorrow+02:00`: what would be left of the budget, and when it would fit. */
+/** `GET /api/fits?minutes=45&at=tomorrow+02:00`: what would be left of the budget. */
 export type FitAnswer = {
   fits: boolean
   leftAfter: number
-  earliest: string | null
 }
 
 /** A verdict takes slo up to 30 s. */

@@ -10,7 +10,7 @@ import {
   type WhatIf,
 } from './api.ts'
 import { card, summary } from './cards.ts'
-import { joined, moment, shortTime } from './format.ts'
+import { moment, shortTime } from './format.ts'
 import { refreshMs, showLive } from './live.ts'
 import { table } from './parts.ts'
 import { showVerdict } from './show-verdict.ts'
@@ -82,11 +82,8 @@ async function answerFits(): Promise<void> {
   find('#fits-answer').textContent = 'refused' in answer ? word('fitsUnclear') : fitText(answer)
 }
 
-function fitText({ leftAfter, fits, earliest }: FitAnswer): string {
-  if (fits) return word('fitsYes', { n: leftAfter })
-  const from = earliest && word('fitsFrom', { time: shortTime(earliest) })
-  return joined(' ', word('fitsNo', { n: Math.ceil(-leftAfter) }), from)
-}
+const fitText = ({ leftAfter, fits }: FitAnswer): string =>
+  fits ? word('fitsYes', { n: leftAfter }) : word('fitsNo', { n: Math.ceil(-leftAfter) })
 
 async function answerWhatIf(): Promise<void> {
   const outage = find<HTMLInputElement>('#whatif input').value

@@ -7,10 +7,10 @@ import type { Metrics } from '@tintype/lib/telemetry/metrics.ts'
 import type { Express, Request, RequestHandler, Response } from 'express'
 import { incidentNote } from '../diagnose/note.ts'
 import { type Directory, program } from '../directory.ts'
-import { fitsAll } from '../math/budget.ts'
+import { tightestFit } from '../math/budget.ts'
 import { outageFormat, outageMinutes, parseOutage, replayOutage } from '../math/outage.ts'
 import { maxPlannedMinutes, readPlanned } from '../math/planned.ts'
-import { parseTime, timeFormat, toIso, toMinute } from '../math/time.ts'
+import { parseTime, timeFormat, toMinute } from '../math/time.ts'
 import type { FitAnswer, State, WhatIf } from '../page/api.ts'
 import { readUnderWay } from '../releases/under-way.ts'
 import { type Source, SourceError } from '../sources/index.ts'
@@ -123,7 +123,7 @@ export function createSloApp(options: {
     }
     response.json({ minutes: outageMinutes(outage), alerts } satisfies WhatIf)
   })
-  compute('/api/fits', async ({ query }, response, pause) => {
+  compute('/api/fits', async ({ query }, response) => {
     const minutes = Number(query.minutes)
     const at = parseTime(String(query.at ?? 'now'), Date.now())
     if (!Number.isInteger(minutes) || minutes < 1 || minutes > maxPlannedMinutes || at === undefined)
@@ -131,12 +131,8 @@ export function createSloApp(options: {
     const slices = watch.views().filter(({ objective }) => objective.method === 'Timeslices')
     if (slices.length === 0) throw new Problem(404, 'not-begun', 'Nothing is measured yet.')
     const maintenance = { from: toMinute(at), minutes }
-    const { fits, leftAfter, earliest } = await fitsAll(slices, readPlanned(dataDir), maintenance, pause)
-    response.json({
-      fits,
-      leftAfter,
-      earliest: earliest === null ? null : toIso(earliest),
-    } satisfies FitAnswer)
+    const { fits, leftAfter } = tightestFit(slices, readPlanned(dataDir), maintenance)
+    response.json({ fits, leftAfter } satisfies FitAnswer)
   })
   app.get('/api/release', (_request, response) => void response.json(readUnderWay(dataDir)))
   const status = readForAll(() => readStatus(watch, source))

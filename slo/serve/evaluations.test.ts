@@ -43,6 +43,18 @@ test('minutes that a late clock of the source has not reached are not offline', 
   expect([view?.at, view?.standing.good, view?.standing.bad]).toEqual([now - 5, 1440, 0])
 })
 
+test('events without a sample for an hour cannot be judged', async () => {
+  const events = countedKinds.filter(({ name }) => name === 'bad-events')
+  const until = async (to: number) => {
+    const source = { ...counting({}, to), now: async () => now * 60_000 }
+    const evaluations = openEvaluations(events, source, noStore)
+    await evaluations.read(now)
+    return [...evaluations.unread().values()]
+  }
+  expect(await until(now - 59)).toEqual([])
+  expect(await until(now - 60)).toEqual([expect.stringContaining('There is no sample since')])
+})
+
 test('a source that does not answer is not asked further, as each question takes its whole time', async () => {
   const asked: string[] = []
   const away = (what: string) => async () => {

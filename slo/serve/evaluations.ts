@@ -1,5 +1,6 @@
 import { explainError } from '@tintype/lib/errors.ts'
 import type { AlertStore } from '../alerts/alert-store.ts'
+import { toShort } from '../math/time.ts'
 import { grouped, ungrouped } from '../sources/groups.ts'
 import type { Minute, Objective, Source } from '../sources/index.ts'
 import { longestMinutes, lookBackMinutes, type Recorded, readRecorded } from '../sources/recorded.ts'
@@ -45,21 +46,27 @@ export function openEvaluations(
         },
       })
       const troubleOf = source.troubles()
-      unread = new Map(
+      const troubled = new Map(
         [...objectives, ...each].flatMap(({ id, sli }) => {
           const trouble = troubleOf(sli)
           return trouble === undefined ? [] : [[ungrouped(id), explainError(trouble)] as const]
         }),
       )
       const known = recorded?.objectives ?? []
-      if (recorded) for (const { id } of objectives) if (!unread.has(id)) everRead.add(id)
+      const silent = known.flatMap(({ objective, begun, silentSince }) =>
+        begun === undefined || silentSince === undefined
+          ? []
+          : [[objective.id, `There is no sample since ${toShort(silentSince)} UTC.`] as const],
+      )
+      unread = new Map([...silent, ...troubled])
+      if (recorded) for (const { id } of objectives) if (!troubled.has(id)) everRead.add(id)
       const began = Object.fromEntries([
-        ...Object.entries(stored).filter(([id]) => unread.has(ungrouped(id))),
+        ...Object.entries(stored).filter(([id]) => troubled.has(ungrouped(id))),
         ...known.map(({ objective, begun }) => [objective.id, knownOf(objective) ?? begun]),
       ])
       if (JSON.stringify(began) !== JSON.stringify(stored)) store.set('began', began)
-      const [why] = unread.values()
-      return why === undefined ? null : `${[...unread.keys()].join(', ')}: ${why}`
+      const [why] = troubled.values()
+      return why === undefined ? null : `${[...troubled.keys()].join(', ')}: ${why}`
     },
     /** Why objectives, or groups of them, could not be read last: by the objective’s id. */
     unread: (): ReadonlyMap<string, string> => unread,

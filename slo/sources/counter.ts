@@ -16,29 +16,36 @@ export const isCounterValue = (value: number): boolean => Number.isFinite(value)
 export const unknownSlots = (from: Minute, to: Minute): Slot[] =>
   Array.from({ length: to - from }, (_, i) => ({ start: from + i, good: 0, total: 0, unknown: true }))
 
-/** A minute in which so much of the part and of the total was counted. */
-export const ratioSlot = (counts: RatioSli['counts'], start: Minute, part: number, total: number): Slot => ({
-  start,
-  good: counts === 'good' ? part : total - part,
-  total,
-  unknown: total === 0,
-})
+/** A minute in which so much of the part and of the total was counted, each NaN where it had no sample. */
+export function ratioSlot(counts: RatioSli['counts'], start: Minute, part = NaN, total = NaN): Slot {
+  const [some, all] = [part || 0, total || 0]
+  return { start, good: counts === 'good' ? some : all - some, total: all, unknown: Number.isNaN(total) }
+}
+
+const isFurther = (one: Sample, other: Sample, seconds: number): boolean =>
+  cell(other.timeMs) - cell(one.timeMs) > seconds
 
 /**
  * How much a counter grew up to `sample`. A value that fell is a restart, counted from zero. A first value counts
- * nothing, as when it happened is not known; the recorder also uses when the process started. `isComputed`: the fall of
- * an expression counts nothing. It mostly is that one of several processes restarted or ended, and what is left is no
- * growth.
+ * nothing, as when it happened is not known; the recorder also uses when the process started.
  */
-export function increase(
-  previous: Sample | undefined,
-  sample: Sample,
-  maxGapSeconds: number,
-  isComputed = false,
-): number {
-  if (!previous || cell(sample.timeMs) - cell(previous.timeMs) > maxGapSeconds) return 0
-  const restarted = isComputed ? 0 : sample.value
-  return sample.value >= previous.value ? sample.value - previous.value : restarted
+export function increase(previous: Sample | undefined, sample: Sample, maxGapSeconds: number): number {
+  if (!previous || isFurther(previous, sample, maxGapSeconds)) return 0
+  return sample.value >= previous.value ? sample.value - previous.value : sample.value
+}
+
+/**
+ * The same of an expression, such as a sum over processes. Its fall counts nothing: one of the processes restarted,
+ * ended or missed a scrape, and what is left is no growth. A rise above the highest value in the gap counts from that
+ * value: a process that missed a scrape is back with all that it had counted before. `recent` is kept from call to
+ * call: the earlier samples that matter, each lower than the one before it.
+ */
+export function computedIncrease(recent: Sample[], sample: Sample, maxGapSeconds: number): number {
+  while (recent[0] && isFurther(recent[0], sample, maxGapSeconds)) recent.shift()
+  const from = [recent[0], recent.at(-1)].find(each => each && each.value <= sample.value)
+  while (recent.length > 0 && (recent.at(-1) as Sample).value <= sample.value) recent.pop()
+  recent.push(sample)
+  return from ? sample.value - from.value : 0
 }
 
 /** Samples in the order of their times; of two with the same time the larger counts. */

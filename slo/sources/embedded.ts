@@ -13,7 +13,7 @@ export const embeddedSource = (store: Reader): Source => ({
     const { part, total, counts, maxGapSeconds } = recordedSelectors(sli)
     const parts = store.increases(part, maxGapSeconds, from, to)
     const totals = store.increases(total, maxGapSeconds, from, to)
-    return Array.from(totals, (count, i): Slot => ratioSlot(counts, from + i, parts[i] || 0, count || 0))
+    return Array.from(totals, (count, i): Slot => ratioSlot(counts, from + i, parts[i], count))
   },
   async seenBefore(sli, minute) {
     const { total, maxGapSeconds } = recordedSelectors(sli)

@@ -2,12 +2,16 @@ import { countLimit, limits } from '@tintype/lib/limits.ts'
 import type { Counter, Minute, Objective, Sli, Source } from './index.ts'
 import { counterOf, withMatchers } from './promql.ts'
 
-/** The objectives with each that is grouped replaced by one for each value of its label, seen in [from, to). */
+/**
+ * The objectives with each that is grouped replaced by one for each value of its label, seen in [from, to).
+ * `onLeftOut`: called with an objective of which groups are left out, or that has none, and why.
+ */
 export async function grouped(
   source: Pick<Source, 'labelValues'>,
   objectives: readonly Objective[],
   from: Minute,
   to: Minute,
+  onLeftOut: (objective: Objective, why: string) => void = () => {},
 ): Promise<Objective[]> {
   const all = objectives.map(async objective => {
     const { groupBy, group, sli } = objective
@@ -15,6 +19,9 @@ export async function grouped(
     const values = await source.labelValues(sli, groupBy, from, to)
     const most = limits.objectiveGroups.value
     countLimit('objectiveGroups', Math.max(0, values.length - most))
+    if (values.length > most)
+      onLeftOut(objective, `${values.length - most} values of ${groupBy} are too many`)
+    if (values.length === 0) onLeftOut(objective, `no value of ${groupBy} was seen`)
     return values.slice(0, most).map(value => groupOf(objective, groupBy, value))
   })
   return (await Promise.all(all)).flat()

@@ -115,6 +115,28 @@ export function prometheusApi(url: string, scope: Scope = unscoped) {
     /** How many series a selector has between two times. */
     series: async (selector: string, start: number, end: number) =>
       (await call<unknown[]>('series', selector, match([selector], start, end))).length,
+    /** For how many days it keeps samples; undefined where that is not known, or up to a size alone. */
+    async keepDays(): Promise<number | undefined> {
+      const daysOf: Record<string, number> = { h: 1 / 24, d: 1, w: 7, y: 365 }
+      const { storageRetention = '' } = await call<{ storageRetention?: string }>(
+        'status/runtimeinfo',
+        'runtimeinfo',
+        parametersOf({}),
+      ).catch(() => ({}) as { storageRetention?: string })
+      const parts = [...storageRetention.matchAll(/(\d+)([hdwy])/g)]
+      return (
+        parts.reduce((sum, [, count, unit = '']) => sum + Number(count) * (daysOf[unit] ?? 0), 0) || undefined
+      )
+    },
+    /** `counter`, `gauge`, `histogram` or `summary`, of a metric that a target exposes with its kind. */
+    kindOf: async (metric: string): Promise<string | undefined> => {
+      const known = await call<Record<string, { type: string }[]>>(
+        'metadata',
+        metric,
+        parametersOf({ metric }),
+      )
+      return known[metric]?.[0]?.type
+    },
     /** Values of a label among the series of these selectors between two times, sorted. */
     labelValues: async (label: string, selectors: readonly string[], start: number, end: number) =>
       (await call<string[]>(`label/${label}/values`, label, match(selectors, start, end))).sort(),

@@ -8,10 +8,14 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { describeWithParts } from '../../test/support.ts'
 import { alertmanagerSends } from '../alerts/alertmanager.ts'
 import { readDirectory } from '../directory.ts'
+import { lintSeen } from '../objectives/lint-seen.ts'
+import { parseObjectives } from '../objectives/objectives.ts'
+import { openSlo, ratio } from '../test/kinds.ts'
 import { type RunningPrometheus, startPrometheus } from '../test/prometheus.ts'
 import { contractData, sourceContract } from './contract.ts'
 import type { RatioSli } from './index.ts'
 import { openPrometheus } from './prometheus.ts'
+import { prometheusApi } from './prometheus-api.ts'
 import { unscoped } from './promql.ts'
 
 describeWithParts('Prometheus as a source', ['prometheus', 'promtool'], parts => {
@@ -184,6 +188,16 @@ describe('a Prometheus that is none', () => {
       1_800_000_000,
       1_800_000_000 - 30 * 86_400,
     ])
+  })
+
+  test('a metric that is exposed as a gauge is no counter', async () => {
+    const url = await answering(200, '{"status":"success","data":{"depth":[{"type":"gauge"}]}}')
+    const document = openSlo('deep', ratio({ bad: 'depth{full="1"}' }, 'sum(depth)'), { target: 0.9 })
+    const parsed = parseObjectives('x.yaml', document)
+    const findings = await lintSeen(parsed, prometheusApi(url), 1_000_000)
+    expect(findings.map(({ rule, message }) => `${rule} ${message}`)).toEqual(
+      Array(2).fill('no-counter depth is a gauge, which has no increase'),
+    )
   })
 
   test('a native histogram is no counter, and what counts it is named', async () => {

@@ -1,5 +1,13 @@
 import { countLimit, limits } from '@tintype/lib/limits.ts'
-import { increase, minuteOf, ordered, ratioSlot, type Sample, unknownSlots } from './counter.ts'
+import {
+  computedIncrease,
+  increase,
+  minuteOf,
+  ordered,
+  ratioSlot,
+  type Sample,
+  unknownSlots,
+} from './counter.ts'
 import {
   type Counter,
   type Minute,
@@ -94,7 +102,7 @@ async function ratioSlots(
   const parts = known ?? (await readGrowth(reading, part, null, isSummed)).all
   return Array.from({ length: to - from }, (_, i) => {
     const index = from + i - reading.from
-    return ratioSlot(counts, from + i, parts[index] ?? 0, all[index] ?? 0)
+    return ratioSlot(counts, from + i, parts[index], all[index])
   })
 }
 
@@ -121,7 +129,8 @@ async function readGrowth(reading: Reading, counter: Counter, part: Selector | n
 /** From all samples, piece by piece. */
 async function readEach(reading: Reading, counter: Counter, series: number, part: Selector | null) {
   const { api, maxGapSeconds, from, to } = reading
-  const sums = { all: new Float64Array(to - from), part: part && new Float64Array(to - from) }
+  const noSamples = () => new Float64Array(to - from).fill(NaN)
+  const sums = { all: noSamples(), part: part && noSamples() }
   const last = await lastBefore(api, counter, maxGapSeconds, from)
   const piece = Math.max(60, Math.floor(maxSamples / samplesAMinute / Math.max(1, series)))
   for (let start = from; start < to; start += piece) {
@@ -129,16 +138,17 @@ async function readEach(reading: Reading, counter: Counter, series: number, part
     for (const { labels, samples } of await api.query(rangeOf(counter, `${(end - start) * 60}s`), end * 60)) {
       const key = keyOf(labels)
       const added = part && matches(part, labels) ? [sums.all, sums.part] : [sums.all]
-      let before = last.get(key)
+      const recent = last.get(key) ?? []
       for (const sample of ordered(samples)) {
         // Prometheus 2 also gives a sample at the very start of a range: it belongs to the piece before.
         if (sample.timeMs <= start * 60_000) continue
-        const grown = increase(before, sample, maxGapSeconds, !counter.selector)
+        const grown = counter.selector
+          ? increase(recent.splice(0, 1, sample)[0], sample, maxGapSeconds)
+          : computedIncrease(recent, sample, maxGapSeconds)
         const minute = minuteOf(sample.timeMs) - from
-        for (const sum of added) if (sum) sum[minute] = (sum[minute] ?? 0) + grown
-        before = sample
+        for (const sum of added) if (sum) sum[minute] = (sum[minute] || 0) + grown
       }
-      last.set(key, before)
+      last.set(key, recent)
     }
   }
   return { ...sums, isSummed: false }
@@ -151,8 +161,7 @@ const keyOf = ({ __name__: _, ...labels }: Series['labels']): string => JSON.str
 async function lastBefore(api: PrometheusApi, counter: Counter, gapSeconds: number, minute: Minute) {
   const query = `last_over_time(${rangeOf(counter, `${gapSeconds}s`)})`
   const answered = gapSeconds > leadSeconds ? await api.instant(query, minute * 60) : []
-  const last = answered.map(({ labels, samples }) => [keyOf(labels), ordered(samples)[0]] as const)
-  return new Map<string, Sample | undefined>(last)
+  return new Map<string, Sample[]>(answered.map(({ labels, samples }) => [keyOf(labels), ordered(samples)]))
 }
 
 /** From the last samples of each minute: events between that and a restart in the same minute are missing. */
@@ -165,7 +174,7 @@ async function readSum({ api, maxGapSeconds, from, to }: Reading, counter: Count
       `${counter.promql} has ${series} series in ${to - from} minutes, more than can be summed: count a recording rule of their sum`,
     )
   }
-  const all = new Float64Array(to - from)
+  const all = new Float64Array(to - from).fill(NaN)
   const piece = Math.min(maxPoints, Math.max(10, Math.floor(maxSamples / Math.max(1, series))))
   for (let start = from; start < to; start += piece) {
     const [sum] = await api.range(summed, (start + 1) * 60, Math.min(start + piece, to) * 60, 60)

@@ -54,6 +54,7 @@ describe('a counter', () => {
 
   test.each([
     ...['sum(a) + sum(b)', 'a offset 5m', 'max(a)', 'irate(a[5m])', '{__name__=~"a|b"}'],
+    ...['job:a:sum', 'sum(job:a:sum{b="c"})'],
     ...['max(rate(a[5m]))', 'rate(a[5m] offset 1m)', 'rate(max(a)[5m:1m])'],
     ...['sum(a) or vector(1)', 'a or b', 'a{"b.c"="d"}', '{"a.b"}', 'a{b=~"\\\\pL"}', 'a{b=~"[[:alpha:]]"}'],
   ])('%s is computed', promql => expect(counterOf(promql).selector).toBe(null))

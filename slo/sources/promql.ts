@@ -90,9 +90,9 @@ export const withoutComments = (promql: string): string =>
     .reduceRight((text, { from, to }) => text.slice(0, from) + text.slice(to), promql)
     .trim()
 
-/** The functions that an expression calls. */
+/** The functions and aggregations of an expression. */
 export const functionsOf = (promql: string): string[] =>
-  nodes(promql, 'FunctionIdentifier').map(({ from, to }) => promql.slice(from, to))
+  nodes(promql, 'FunctionIdentifier', 'AggregateOp').map(({ from, to }) => promql.slice(from, to))
 
 /** The selectors of an expression, each as it is written. */
 export const selectorsOf = (promql: string): string[] =>
@@ -152,7 +152,7 @@ function instantVector(selector: Node, promql: string): { from: number; to: numb
 
 /**
  * A counter as written: a sum of a selector, also with `or vector(0)` or as a rate, counts what the selector's series
- * count.
+ * count. A name with a colon is recorded by a rule: mostly a sum, which falls when one of several processes restarts.
  */
 export function counterOf(promql: string): Counter {
   let node = parser.parse(promql).topNode.firstChild
@@ -161,11 +161,8 @@ export function counterOf(promql: string): Counter {
     if (!inner) break
     node = inner
   }
-  return {
-    promql,
-    selector:
-      node?.name === 'VectorSelector' ? (parseSelector(promql.slice(node.from, node.to)) ?? null) : null,
-  }
+  const selector = node?.name === 'VectorSelector' && parseSelector(promql.slice(node.from, node.to))
+  return { promql, selector: selector && !selector.metric.includes(':') ? selector : null }
 }
 
 /** The only operand of a sum, of parentheses or of a rate, and that of `or vector(0)`. */

@@ -12,13 +12,12 @@ const opposite: Record<ThresholdOperator, string> = { lt: '>=', lte: '>', gt: '<
 export const readings = ({ gauge, operator, value }: ThresholdSli, isGood: boolean): string =>
   `count_over_time(((${gauge}) ${isGood ? thresholdOperators[operator] : opposite[operator]} ${value})[55s:${gridSeconds}s])`
 
-/**
- * PromQL for what each series grew in a step. A selector’s value that fell counts from zero, an expression’s counts
- * nothing.
- */
+/** PromQL for what each series grew in a step, as `increase` of a selector and `computedIncrease` of an expression. */
 export function growth(counter: Counter, range: string, step: string): string {
   const now = `last_over_time(${rangeOf(counter, range)})`
   const before = `last_over_time(${rangeOf(counter, range)} offset ${step})`
-  const restarted = counter.selector ? `0 * ${before}` : `${now} + 0 * ${before}`
-  return `(${now} - (${before} <= ${now} or ${restarted}))`
+  const highest = `max_over_time(${rangeOf(counter, range)} offset ${step})`
+  return counter.selector
+    ? `(${now} - (${before} <= ${now} or 0 * ${before}))`
+    : `(${now} - (${highest} <= ${now} or ${before} <= ${now} or ${now} + 0 * ${before}))`
 }

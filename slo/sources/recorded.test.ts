@@ -1,8 +1,9 @@
+import { limits } from '@tintype/lib/limits.ts'
 import { expect, test } from 'vitest'
 import { countedKinds } from '../test/kinds.ts'
 import { samplesSource } from '../test/samples-source.ts'
 import { groupOf } from './groups.ts'
-import type { Objective } from './index.ts'
+import { type Objective, type Sli, SourceError } from './index.ts'
 import { readRecorded } from './recorded.ts'
 
 const counter = (job: string, growth: number) => ({
@@ -38,6 +39,53 @@ test('a group has minutes for a day after the last that it counted, an objective
     (await readRecorded(source, objectives, { from: 0, to: 3_000 }))?.objectives[0]?.tally.to
   expect(await ends(grouped)).toBe(59 + 1_440)
   expect(await ends([perBusy as Objective])).toBe(3_000)
+})
+
+test('an objective that cannot be read leaves the others, and is named; of none that can be read is the first', async () => {
+  const [busy, idle] = [perBusy, perIdle] as [Objective, Objective]
+  const failing = (isAway: (sli: Sli) => boolean) => ({
+    ...source,
+    slots: async (sli: Sli, from: number, to: number) => {
+      if (isAway(sli)) throw new SourceError('is away')
+      return source.slots(sli, from, to)
+    },
+  })
+  const read = (isAway: (sli: Sli) => boolean) =>
+    readRecorded(failing(isAway), [idle, busy], { from: 0, to: 60 })
+  const recorded = await read(sli => sli === idle.sli)
+  expect(recorded?.objectives.map(({ objective }) => objective)).toEqual([busy])
+  expect(recorded?.unread).toEqual([{ objective: idle, why: 'is away' }])
+  await expect(read(() => true)).rejects.toThrow(`${idle.id}: is away`)
+})
+
+test('groups beyond the limit are said', async () => {
+  const labelValues = async () => Array.from({ length: limits.objectiveGroups.value + 7 }, (_, i) => `${i}`)
+  const recorded = await readRecorded({ ...source, labelValues }, grouped, { from: 0, to: 60, since: 0 })
+  expect(recorded?.objectives).toHaveLength(limits.objectiveGroups.value)
+  expect(recorded?.leftOut).toEqual([{ objective: grouped[0], why: '7 values of job are too many' }])
+})
+
+test('a grouped objective of which no group was seen is said', async () => {
+  const read = await readRecorded(
+    { ...source, labelValues: async () => [] },
+    [...grouped, perBusy as Objective],
+    {
+      from: 0,
+      to: 60,
+    },
+  )
+  expect(read?.leftOut).toEqual([{ objective: grouped[0], why: 'no value of job was seen' }])
+})
+
+test('what has no sample for an hour is silent, but for minutes that are offline then', async () => {
+  const events = countedKinds.filter(({ name }) => name === 'bad-events')
+  const silent = async (objectives: readonly Objective[], to: number) =>
+    (await readRecorded(source, objectives, { from: 0, to }))?.objectives.map(each => each.silentSince)
+  expect(await silent(events, 119)).toEqual([undefined])
+  expect(await silent(events, 120)).toEqual([60])
+  expect(await silent([perBusy as Objective], 120)).toEqual([undefined])
+  const never = { ...perBusy, sli: groupOf(grouped[0] as Objective, 'job', 'no').sli } as Objective
+  expect(await silent([perBusy as Objective, never], 90)).toEqual([undefined, 1])
 })
 
 test('the time of the source is asked while its minutes are read, so that one that hangs costs its time once', async () => {

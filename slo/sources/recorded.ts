@@ -9,13 +9,22 @@ import { type Minute, type Objective, type Slot, type Source, SourceError } from
 /** A group that counted nothing for so long has ended, here and in the generated rules; else it would be offline for ever. */
 export const goneMinutes = 1_440
 
+/** Longer than an outage that the alerts of other objectives report. */
+const silentMinutes = 60
+
 /** What a source holds of the objectives from the start of the SLO, or from the first minute asked for. */
 export type Recorded = {
   /** The first minute that counts; before it there was no objective. */
   start: Minute
   to: Minute
   objectives: RecordedObjective[]
+  unread: Unread[]
+  /** Grouped objectives without groups, or with too many. */
+  leftOut: Unread[]
 }
+
+/** An objective that is missing among the others, and why. */
+export type Unread = { objective: Objective; why: string }
 
 /** The minutes of an objective from the first one that counts, without holes; none of one that has not begun. */
 export type RecordedObjective = {
@@ -24,6 +33,8 @@ export type RecordedObjective = {
   tally: Tally
   /** The first minute in which it counted something, or `since`; undefined while there is none. */
   begun: Minute | undefined
+  /** Since when it has no sample, when that is an hour or more; not of minutes, which are then offline. */
+  silentSince?: Minute | undefined
 }
 
 type Period = {
@@ -41,52 +52,80 @@ type Period = {
  * Reads the minutes [from, to) of all objectives, as far as the source’s clock has come. An objective begins with
  * `since`, else with its first counted minute, as in the generated rules. The SLO starts with the first Timeslices
  * objective that has begun, else with the first of any kind; undefined when none has.
+ * @throws SourceError when none that has begun could be read.
  */
 export async function readRecorded(
   source: Source,
   objectives: readonly Objective[],
   { from, to: wanted, since, begun: knownOf = () => undefined, fromOf = () => from }: Period,
 ): Promise<Recorded | undefined> {
-  const known = await grouped(source, objectives, from, wanted)
+  const [unread, leftOut]: [Unread[], Unread[]] = [[], []]
+  const orNone = <T>(objective: Objective, read: Promise<T[]>): Promise<T[]> =>
+    read.catch(error => {
+      if (!(error instanceof SourceError)) throw error
+      unread.push({ objective, why: error.message })
+      return []
+    })
+  const onLeftOut = (objective: Objective, why: string) => void leftOut.push({ objective, why })
+  const groups = objectives.map(each => orNone(each, grouped(source, [each], from, wanted, onLeftOut)))
+  const known = (await Promise.all(groups)).flat()
   // A few objectives at a time: of all at once, each would be read only when the last one is, and a slow source looks hung.
   const turn = turns(limits.reads.value)
-  const reads = known.map(async (objective): Promise<Read> => {
+  const read = async (objective: Objective): Promise<Read[]> => {
     const own = fromOf(objective)
-    const slots = await turn(() => source.slots(objective.sli, own, wanted)).catch(error => {
-      throw error instanceof SourceError
-        ? new SourceError(`${objective.id}: ${error.message}`, { cause: error.cause })
-        : error
-    })
-    return { objective, from: own, slots }
-  })
+    const slots = await turn(() => source.slots(objective.sli, own, wanted))
+    const begun = since ?? (await beginOf(source, objective, own, slots)) ?? knownOf(objective)
+    return [{ objective, from: own, slots, begun }]
+  }
   // At once: a source that hangs takes its whole time for each.
-  const [now, whole] = await Promise.all([source.now(), Promise.all(reads)])
+  const [now, all] = await Promise.all([
+    source.now(),
+    Promise.all(known.map(each => orNone(each, read(each)))),
+  ])
   const to = Math.min(wanted, toMinute(now))
-  const read = whole.map(each => ({ ...each, slots: each.slots.slice(0, Math.max(0, to - each.from)) }))
-  const begin = async (each: Read) => since ?? (await beginOf(source, each)) ?? knownOf(each.objective)
-  const all = await Promise.all(read.map(async each => ({ ...each, begun: await begin(each) })))
-  const start = all.toSorted((a, b) => rank(a) - rank(b)).find(({ begun }) => begun !== undefined)?.begun
-  if (start === undefined || start >= to) return undefined
+  const reads = all
+    .flat()
+    .map(({ begun = to, ...each }) => ({ ...each, begun: begun < to ? begun : undefined }))
+  const start = reads.toSorted((a, b) => rank(a) - rank(b)).find(({ begun }) => begun !== undefined)?.begun
+  if (start === undefined) throwUnread(unread)
+  if (start === undefined) return undefined
   return {
     start: Math.max(start, from),
     to,
-    objectives: all.map(({ objective, from, slots, begun }) => {
+    unread,
+    leftOut,
+    objectives: reads.map(({ objective, from, slots: whole, begun }) => {
+      const slots = whole.slice(0, Math.max(0, to - from))
       // A minute without data is bad only after the objective began; an event counts also before that.
       const first = objective.method === 'Timeslices' ? Math.max(begun ?? to, from) : from
-      const last = slots.findLast(({ unknown }) => !unknown)?.start ?? from
+      const last = slots.findLast(({ total }) => total > 0)?.start ?? from
       const mayEnd = objective.group !== null && since === undefined
       const counted = slots.slice(first - from, mayEnd ? last + goneMinutes - from : undefined)
-      return { objective, slots: counted, tally: tally(objective, first, counted), begun }
+      const silent = 1 + (slots.findLast(({ unknown }) => !unknown)?.start ?? from)
+      const isSilent =
+        to - silent >= silentMinutes && (objective.method === 'Occurrences' || begun === undefined)
+      return {
+        objective,
+        slots: counted,
+        tally: tally(objective, first, counted),
+        begun,
+        silentSince: isSilent && !mayEnd ? silent : undefined,
+      }
     }),
   }
 }
 
-type Read = { objective: Objective; from: Minute; slots: readonly Slot[] }
+/** @throws SourceError naming the first objective that was not read. */
+export function throwUnread([first]: readonly Unread[]): void {
+  if (first) throw new SourceError(`${first.objective.id}: ${first.why}`)
+}
+
+type Read = { objective: Objective; from: Minute; slots: readonly Slot[]; begun: Minute | undefined }
 
 /** When an objective began, of what was read. */
-async function beginOf(source: Source, { objective, from, slots }: Read): Promise<Minute | undefined> {
-  const first = slots.find(({ unknown }) => !unknown)?.start
-  return first === from || (await source.seenBefore(objective.sli, from)) ? from : first
+async function beginOf(source: Source, { sli }: Objective, from: Minute, slots: readonly Slot[]) {
+  const first = slots.find(({ total }) => total > 0)?.start
+  return first === from || (await source.seenBefore(sli, from)) ? from : first
 }
 
 const rank = ({ objective }: Pick<Read, 'objective'>): number => (objective.method === 'Timeslices' ? 0 : 1)

@@ -61,6 +61,14 @@ describeWithParts('a Prometheus that others share', ['prometheus', 'promtool'], 
         ],
       },
       series({ namespace: 'theirs', replica: 'a', code: '500', route: '/theirs' }, 4_000),
+      ...['a', 'b'].map(instance => ({
+        ...series({ namespace: 'ours', instance }, 8),
+        metric: 'fleet_total',
+        samples: Array.from({ length: minutes * 4 }, (_, i) => ({
+          timeMs: begin * 60_000 + i * 15_000 + 2_000,
+          value: 1_000 + 2 * i,
+        })).filter((_, i) => instance === 'a' || i < 40 || i >= 68),
+      })),
     ])
   })
   afterAll(async () => {
@@ -84,6 +92,16 @@ describeWithParts('a Prometheus that others share', ['prometheus', 'promtool'], 
     const total = 'sum(http_requests_total) + 1000'
     const [slot] = await source().slots(objective(total).sli, begin + 12, begin + 13)
     expect(slot?.total).toBeLessThan(12)
+  })
+
+  test('of a sum, a process that misses scrapes and is back brings no count of long ago', async () => {
+    for (const total of ['sum(fleet_total) + 0', 'sum(fleet_total)']) {
+      const slots = await source().slots(objective(total).sli, begin + 1, begin + minutes)
+      const counted = slots.reduce((sum, slot) => sum + slot.total, 0)
+      expect(counted).toBeGreaterThan(8 * 28)
+      // What the other counted while one was missing may count twice.
+      expect(counted).toBeLessThanOrEqual(16 * 30)
+    }
   })
 
   test('events after a gap of less than a day are counted when they are seen, wherever the window begins', async () => {

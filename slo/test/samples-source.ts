@@ -18,7 +18,12 @@ export function samplesSource({ series }: Simulated): Source {
           .map(({ samples }) => increases(samples, sli.maxGapSeconds, from, to))
           .reduce((all, each) => all.map((count, i) => count + (each[i] ?? 0)), new Float64Array(to - from))
       const [parts, totals] = [grown(sli.part), grown(sli.total)]
-      return Array.from(totals, (total, i) => ratioSlot(sli.counts, from + i, parts[i] ?? 0, total))
+      const seen = new Set(
+        of(sli.total).flatMap(({ samples }) => ordered(samples).map(({ timeMs }) => minuteOf(timeMs))),
+      )
+      return Array.from(totals, (total, i) =>
+        ratioSlot(sli.counts, from + i, parts[i], seen.has(from + i) ? total : Number.NaN),
+      )
     },
     now: async () => Number.POSITIVE_INFINITY,
     seenBefore: async (sli, minute) =>

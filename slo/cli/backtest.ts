@@ -1,15 +1,13 @@
 import { UsageError } from '@tintype/lib/command-line.ts'
 import { backtest, type Timeline } from '../math/backtest.ts'
 import { outageFormat, outageMinutes, parseOutage, replayOutage } from '../math/outage.ts'
-import { toDuration, toIso, toShort } from '../math/time.ts'
+import { toDuration, toIso, toMinute, toShort } from '../math/time.ts'
 import { type Minute, type Objective, SourceError } from '../sources/index.ts'
 import { longestMinutes, lookBackMinutes, readRecorded, throwUnread } from '../sources/recorded.ts'
 import {
   type Context,
   type Given,
   maxWindowMinutes,
-  minute,
-  pastMinute,
   sinceMinute,
   status,
   type Verb,
@@ -26,19 +24,19 @@ export const run: Verb = async (given, context) => {
   const result =
     given.outage === undefined
       ? await recordedResult(objectives, given, context)
-      : describedResult(objectives, given.outage, minute('at', given.at ?? 'now', context.nowMs))
+      : describedResult(objectives, given.outage, toMinute(given.at ?? context.nowMs))
   context.show(toJson(result), toText(result))
   return status.good
 }
 
 async function recordedResult(objectives: Objective[], given: Given, context: Context): Promise<Result> {
-  if (!given.from || !given.to) throw new UsageError('give --from and --to, or --outage')
-  const from = minute('from', given.from, context.nowMs)
-  const to = pastMinute('to', given.to, context.nowMs)
+  if (given.from === undefined || given.to === undefined)
+    throw new UsageError('give --from and --to, or --outage')
+  const [from, to] = [toMinute(given.from), toMinute(Math.min(given.to, context.nowMs))]
   if (from >= to) throw new UsageError('--from must be before --to, and in the past')
   if (to - from > maxWindowMinutes)
     throw new UsageError(`--from is more than ${toDuration(maxWindowMinutes)} before --to`)
-  const since = sinceMinute(given.since, context.nowMs)
+  const since = sinceMinute(given)
   const before = Math.max(lookBackMinutes(objectives), warmUp * longestMinutes(objectives))
   const recorded = await withSource(given, context, source =>
     readRecorded(source, objectives, { from: from - before, to, since }),

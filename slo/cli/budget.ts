@@ -3,10 +3,10 @@ import { tightestFit } from '../math/budget.ts'
 import { addPlanned, maxPlannedMinutes, type Planned, readPlanned, removePlanned } from '../math/planned.ts'
 import { spanOf } from '../math/report.ts'
 import { round, standing } from '../math/standing.ts'
-import { toDuration, toIso, toShort } from '../math/time.ts'
+import { toDuration, toIso, toMinute, toShort } from '../math/time.ts'
 import { type Minute, SourceError } from '../sources/index.ts'
 import { lookBackMinutes, readRecorded, throwUnread } from '../sources/recorded.ts'
-import { type Context, durationOption, type Given, minute, status, type Verb, withSource } from './context.ts'
+import { type Context, type Given, status, type Verb, withSource } from './context.ts'
 
 export const run: Verb = async (given, context) => {
   const { dataDir, nowMs, show } = context
@@ -17,30 +17,25 @@ export const run: Verb = async (given, context) => {
     show(plannedJson(planned), `${given.cancel} is no longer planned`)
     return status.good
   }
-  const at = minute('at', given.at ?? 'now', nowMs)
-  if (given.plan !== undefined) {
-    const reason = given.reason ?? ''
+  const { plan, fits, reason = '' } = given
+  const at = toMinute(given.at ?? nowMs)
+  const minutes = plan ?? fits ?? 0
+  if (minutes > maxPlannedMinutes) throw new UsageError(`${toDuration(minutes)} is longer than a day`)
+  if (plan !== undefined) {
     if (given.at === undefined || reason === '') throw new UsageError('--plan needs --at and --reason')
-    const planned = addPlanned(dataDir, { from: at, to: at + length('plan', given.plan), reason })
+    const planned = addPlanned(dataDir, { from: at, to: at + plan, reason })
     show(plannedJson(planned), plannedLine(planned))
     return status.good
   }
-  const minutes = given.fits === undefined ? undefined : length('fits', given.fits)
   const now = await left(given, context)
-  return minutes === undefined ? showLeft(now, context) : showFit(now, at, minutes, context)
-}
-
-function length(option: string, text: string): number {
-  const minutes = durationOption(option, text)
-  if (minutes > maxPlannedMinutes) throw new UsageError(`--${option} ${text} is longer than a day`)
-  return minutes
+  return fits === undefined ? showLeft(now, context) : showFit(now, at, fits, context)
 }
 
 type Left = Awaited<ReturnType<typeof left>>
 
 async function left(given: Given, context: Context) {
   const { objective: wanted } = given
-  const now = minute('at', 'now', context.nowMs)
+  const now = toMinute(context.nowMs)
   const slices = context.directory().objectives.filter(({ method }) => method === 'Timeslices')
   const objectives = slices.filter(({ id }) => wanted === undefined || wanted.split('{')[0] === id)
   if (objectives.length === 0)

@@ -7,7 +7,7 @@ import { parse } from 'yaml'
 import { defaultPages } from '../alerts/rules.ts'
 import { type Directory, defaultFolder, program, readDirectory } from '../directory.ts'
 import { outageFormat } from '../math/outage.ts'
-import { type Context, defaultWebhook, options, type Verb } from './context.ts'
+import { type Context, defaultWebhook, options, readGiven, type Verb } from './context.ts'
 
 /** Each verb's module is loaded when the verb is run. */
 const verbs: Record<string, () => Promise<{ run: Verb }>> = {
@@ -78,7 +78,8 @@ export async function main(
     const { run } = await load()
     const { config: folder = defaultFolder, ...given } = values as { config?: string }
     if (folder === '') throw new UsageError('--config is followed by a directory')
-    return run({ ...given, paths: positionals }, contextOf(environment, folder, name, 'json' in given))
+    const context = contextOf(environment, folder, name, 'json' in given)
+    return run({ ...readGiven(given, context.nowMs), paths: positionals }, context)
   })
 }
 

@@ -2,7 +2,7 @@ import { UsageError } from '@tintype/lib/command-line.ts'
 import { address } from '@tintype/lib/config.ts'
 import { expand } from '../directory/expand.ts'
 import type { Directory } from '../directory.ts'
-import { parseDuration, parseTime, timeFormat, toDuration, toMinute } from '../math/time.ts'
+import { parseDuration, parseTime, timeFormat, toDuration } from '../math/time.ts'
 import { type Minute, type Source, SourceError } from '../sources/index.ts'
 import type { Scope } from '../sources/promql.ts'
 
@@ -35,9 +35,52 @@ export const options = {
   job: text,
 } as const
 
+/** How the text of an option is read: as a time in epoch milliseconds, or as minutes. @throws UsageError */
+type Reader = (option: string, text: string, nowMs: number) => number
+const time: Reader = (option, text, nowMs) => {
+  const ms = parseTime(text, nowMs)
+  if (ms === undefined) throw new UsageError(`--${option} "${text}" is not ${timeFormat}`)
+  return ms
+}
+
+/** Longer ones are taken for a typing error: each minute takes memory. */
+export const maxWindowMinutes = 366 * 1440
+const duration: Reader = (option, text) => {
+  const minutes = parseDuration(text)
+  if (minutes === undefined)
+    throw new UsageError(`--${option} "${text}" is not a duration like 45m, 24h or 30d`)
+  if (minutes > maxWindowMinutes)
+    throw new UsageError(`--${option} ${text} is longer than ${toDuration(maxWindowMinutes)}`)
+  return minutes
+}
+
+const readers = {
+  at: time,
+  since: time,
+  from: time,
+  to: time,
+  window: duration,
+  fits: duration,
+  plan: duration,
+}
+
+type Options = typeof options
 export type Given = {
-  [O in keyof typeof options]?: (typeof options)[O]['type'] extends 'string' ? string : boolean
+  [O in keyof Options]?: O extends keyof typeof readers
+    ? number
+    : Options[O]['type'] extends 'string'
+      ? string
+      : boolean
 } & { paths: string[] }
+
+/** What was given, with its times and durations read. @throws UsageError */
+export const readGiven = (values: Readonly<Record<string, unknown>>, nowMs: number) =>
+  Object.fromEntries(
+    Object.entries(values).map(([option, value]) => {
+      const read = (readers as Partial<Record<string, Reader>>)[option]
+      return [option, read ? read(option, String(value), nowMs) : value]
+    }),
+  )
 
 /** A verb of the command line: resolves with the exit status. */
 export type Verb = (given: Given, context: Context) => Promise<number>
@@ -92,33 +135,6 @@ export async function openApi(prometheus: string, scope: Scope) {
   return (await import('../sources/prometheus-api.ts')).prometheusApi(prometheus, scope)
 }
 
-/** An option’s time in epoch milliseconds. @throws UsageError */
-export function time(option: string, text: string, nowMs: number): number {
-  const ms = parseTime(text, nowMs)
-  if (ms === undefined) throw new UsageError(`--${option} "${text}" is not ${timeFormat}`)
-  return ms
-}
-
-/** The whole minutes before a time. */
-export const minute = (option: string, text: string, nowMs: number): Minute =>
-  toMinute(time(option, text, nowMs))
-
-/** The same; a later minute than now has no data and would be read as an outage. */
-export const pastMinute = (option: string, text: string, nowMs: number): Minute =>
-  Math.min(minute(option, text, nowMs), toMinute(nowMs))
-
 /** The first whole minute of the SLO that `--since` gives. */
-export const sinceMinute = (text: string | undefined, nowMs: number): Minute | undefined =>
-  text === undefined ? undefined : Math.ceil(time('since', text, nowMs) / 60_000)
-
-/** Longer ones are taken for a typing error: each minute takes memory. */
-export const maxWindowMinutes = 366 * 1440
-
-export function durationOption(option: string, text: string): number {
-  const minutes = parseDuration(text)
-  if (minutes === undefined)
-    throw new UsageError(`--${option} "${text}" is not a duration like 45m, 24h or 30d`)
-  if (minutes > maxWindowMinutes)
-    throw new UsageError(`--${option} ${text} is longer than ${toDuration(maxWindowMinutes)}`)
-  return minutes
-}
+export const sinceMinute = ({ since }: Given): Minute | undefined =>
+  since === undefined ? undefined : Math.ceil(since / 60_000)

@@ -6,7 +6,7 @@ import { toMinute } from '../math/time.ts'
 import { openEvaluations } from '../serve/evaluations.ts'
 import type { View } from '../serve/view.ts'
 import type { Minute } from '../sources/index.ts'
-import { type Context, type Given, status, time, type Verb, withSource } from './context.ts'
+import { type Context, type Given, status, type Verb, withSource } from './context.ts'
 
 /** When it is not known when the slowness began, examples are taken from this long before. */
 const examplesMs = 5 * 60_000
@@ -14,11 +14,9 @@ const examplesMs = 5 * 60_000
 export const run: Verb = async (given, context) => {
   const { dataDir, environment, nowMs, print } = context
   const stores = { dataDir, environment }
-  const atMs = given.at === undefined ? nowMs : time('at', given.at, nowMs)
+  const { at: atMs = nowMs } = given
   const directory = context.directory()
-  const verdict = await withSource(given, context, async source =>
-    diagnoseAt(directory, source, Math.min(atMs, await source.now())),
-  )
+  const verdict = await withSource(given, context, source => diagnoseAt(directory, source, atMs))
   const stage = directory.service.stages.find(({ name }) => name === verdict.verdict)
   const { examplesOf, loggedBy } = await openExamples(directory)
   const since = verdict.since === null ? atMs - examplesMs : Date.parse(verdict.since)

@@ -4,25 +4,18 @@ import { loadModule } from '../directory.ts'
 import { readPlanned } from '../math/planned.ts'
 import { judgeAll, type Report, reportJson, reportText, spanOf } from '../math/report.ts'
 import { bad } from '../math/sli.ts'
-import { toIso } from '../math/time.ts'
+import { toIso, toMinute } from '../math/time.ts'
 import type { MinuteSpan } from '../math/window.ts'
 import { SourceError } from '../sources/index.ts'
 import { lookBackMinutes, type Recorded, readRecorded } from '../sources/recorded.ts'
-import {
-  type Context,
-  durationOption,
-  pastMinute,
-  sinceMinute,
-  status,
-  type Verb,
-  withSource,
-} from './context.ts'
+import { type Context, sinceMinute, status, type Verb, withSource } from './context.ts'
 
 export const run: Verb = async (given, context) => {
-  const to = pastMinute('at', given.at ?? 'now', context.nowMs)
-  const since = sinceMinute(given.since, context.nowMs)
+  const { window: windowMinutes, at = context.nowMs } = given
+  // A later minute than now has no data and would be read as an outage.
+  const to = toMinute(Math.min(at, context.nowMs))
+  const since = sinceMinute(given)
   if (since !== undefined && since >= to) throw new UsageError('--since must be before --at')
-  const windowMinutes = given.window === undefined ? undefined : durationOption('window', given.window)
   const objectives = context.directory().objectives
   const longest = Math.max(windowMinutes ?? 0, lookBackMinutes(objectives))
   const recorded = await withSource(given, context, source =>

@@ -11,15 +11,20 @@ import type { Verdict } from './verdict.ts'
 /** How many earlier days are read; the recorder keeps samples of two. */
 const days = 3
 
-/** Names the stage and the cause at a time, epoch milliseconds. */
+/** Names the stage and the cause at a time, epoch milliseconds, as far as the source’s clock has come. */
 export async function diagnoseAt(
   { service, objectives }: Directory,
   source: Source,
-  atMs: number,
+  askedMs: number,
 ): Promise<Verdict> {
   const model = modelOf(service)
   const scrapeMs = service.scrapeSeconds * 1000
-  const series = await readSpans(source, model, spansRead(atMs, scrapeMs, days))
+  // At once: a source that hangs takes its whole time for each question.
+  const [nowMs, series] = await Promise.all([
+    source.now(),
+    readSpans(source, model, spansRead(askedMs, scrapeMs, days)),
+  ])
+  const atMs = Math.min(askedMs, nowMs)
   const burning = await readBurning(source, objectives, atMs, days)
   return diagnose(model, series, { atMs, stepMs: stepOf(series) ?? scrapeMs, days, burning })
 }

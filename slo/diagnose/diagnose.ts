@@ -5,7 +5,6 @@ import { type Samples, samplesOf, type Window, windowOf } from './evaluate.ts'
 import {
   atLimit,
   dataOf,
-  type Explained,
   enough,
   explainAll,
   isSlow,
@@ -13,7 +12,7 @@ import {
   type Weighed,
   type WindowGrowth,
 } from './explain.ts'
-import { attribute, type Baseline, type Grown, minBaselineWindows, partOf, secondsIn } from './growth.ts'
+import { attribute, type Baseline, minBaselineWindows, partOf, secondsIn } from './growth.ts'
 import type { Burning } from './incidents.ts'
 import { type Model, upMetric } from './model.ts'
 import { remark } from './remark.ts'
@@ -28,6 +27,16 @@ const contested = 1 / 4
 /** In so many scrapes after stages became slow, one is named when it was also the slowest in the two scrapes before. */
 const settlingSteps = nowSteps / 2
 
+/** What an answer is made of. `burning` are the budgets that burn. */
+type Seen = WindowGrowth & {
+  model: Model
+  baseline: Baseline
+  jobs: readonly JobState[]
+  burning: readonly string[]
+  stepMs: number
+  lookAt(window: Window): WindowGrowth
+}
+
 /**
  * Names one stage and one cause: which stage's time grew against a baseline of windows in which no budget burned, then
  * which resource of that stage left its own baseline and accounts for the growth. `stepMs` is the scrape interval.
@@ -41,50 +50,18 @@ export function diagnose(
   const length = nowSteps * stepMs
   const now = windowOf(samples, { fromMs: atMs - length, toMs: atMs })
   const baseline = baselineOf(model, now, spansRead(atMs, stepMs, days), firstOf(series), burning)
-  const grown = attribute(model, baseline, now)
-  const explained = explainAll(model, { window: now, grown })
-  const stages = grown.map(({ before: _, since: __, isDoubted: ___, ...each }) => ({
+  const lookAt = (window: Window) => ({ window, grown: attribute(model, baseline, window) })
+  const jobs = jobsAt(model, now, baseline.windows)
+  const seen: Seen = { model, ...lookAt(now), baseline, jobs, burning: burning?.now ?? [], stepMs, lookAt }
+  const stages = seen.grown.map(({ of: _, before: __, since: ___, isDoubted: ____, ...each }) => ({
     ...each,
     ...dataOf(model, each.stage, now),
   }))
-  const jobs = jobsAt(model, now, baseline.windows)
-  const sinceMs = sinceOf(model, grown, samples, now, stepMs)
-  const quiet: Quiet = { now, baseline, jobs, missing: missingOf(model, jobs), burning: burning?.now ?? [] }
-  const slow = slowest(explained, baseline, jobs)
-  const late = partOf(now, 2 / 3, 1)
-  const lately = explainAll(model, { window: late, grown: attribute(model, baseline, late) })
-  // A queue that fills may soon be the slowest.
-  const filling = model.stages.filter(({ name, queues }) => queues && name !== slow?.verdict)
-  const isContested = lately.some(
-    ({ stage, share }) => share > contested && filling.some(({ name }) => name === stage),
-  )
-  const isClear = slow?.cause !== null && !isContested
-  const settling = isClear ? settlingSteps : nowSteps
-  const seconds = (settling * stepMs) / 1000
-  const lookAt = (scrapesAgo: number): WindowGrowth => {
-    const ago = scrapesAgo * stepMs
-    const window = windowOf(samples, { fromMs: now.fromMs - ago, toMs: now.toMs - ago })
-    return { window, grown: attribute(model, baseline, window) }
-  }
-  const isSettled =
-    baseline.windows.length < minBaselineWindows ||
-    [1, 1.5, 2].some(times => lookAt(times * settling).grown.some(isSlow)) ||
-    (isClear &&
-      (grown.filter(isSlow).every(({ isDoubted }) => isDoubted) ||
-        [1, 2].every(ago => explainAll(model, lookAt(ago))[0]?.stage === slow?.verdict)))
-  // One of several processes that is slow: the mean over all of them hides it.
-  const [odd] = jobs.flatMap(({ odd }) => odd.flatMap(each => each.slow ?? []))
-  const found =
-    // A wrong name costs the person an action in the wrong place.
-    (slow && !isSettled ? unknown([remark('justSlow', { stage: slow.verdict, seconds })]) : slow) ??
-    (odd && answer(odd.stage, named(odd), odd.evidence)) ??
-    reachedLimit(model, quiet) ??
-    atRest(model, grown, quiet)
+  const found = slowest(seen) ?? slowReplica(jobs) ?? reachedLimit(seen) ?? atRest(seen)
+  const sinceMs = sinceOf(seen, samples)
   return {
     ...found,
-    evidence: once(found.evidence)
-      .slice(0, maxEvidence)
-      .map(each => shown(each, now, baseline)),
+    evidence: shown(found.evidence, now, baseline),
     remarks: [...found.remarks, ...youth(baseline, series, atMs, stepMs)],
     stages,
     lacking: [...new Set(stages.flatMap(({ lacked }) => lacked))],
@@ -94,6 +71,9 @@ export function diagnose(
   }
 }
 
+const nothing = { cause: null, evidence: [], lever: null, also: null, remarks: [] }
+const unknown = (remarks: string[]): Answer => ({ ...nothing, verdict: 'unknown', confidence: 0, remarks })
+
 const answer = (stage: string, best: Weighed | undefined, evidence: Weighed[], share = 1): Answer => ({
   ...nothing,
   ...(best && { cause: best.cause, lever: best.action }),
@@ -102,15 +82,18 @@ const answer = (stage: string, best: Weighed | undefined, evidence: Weighed[], s
   confidence: round(share * (best?.explains ?? enough), 2),
 })
 
-function slowest(
-  [first, second]: readonly Explained[],
-  { windows }: Baseline,
-  jobs: readonly JobState[],
-): Answer | undefined {
+/** The stage that grew most; a wrong name costs the person an action in the wrong place, so that it must have lasted. */
+function slowest(seen: Seen): Answer | undefined {
+  const { model, baseline, jobs, stepMs } = seen
+  const [first, second] = explainAll(model, seen)
   if (!first) return undefined
   const odd = jobs.flatMap(({ odd }) => odd).find(({ slow }) => slow?.stage === first.stage)?.slow
   const best = named(first) ?? (odd && named(odd))
-  const isYoung = windows.length < minBaselineWindows
+  const isYoung = baseline.windows.length < minBaselineWindows
+  const isClear = best !== undefined && !isContested(seen, first.stage)
+  const settling = isClear ? settlingSteps : nowSteps
+  if (!isYoung && !isSettled(seen, first.stage, settling, isClear))
+    return unknown([remark('justSlow', { stage: first.stage, seconds: (settling * stepMs) / 1000 })])
   return {
     ...answer(first.stage, best, best ? [best, ...first.evidence] : first.evidence, first.share),
     also: second
@@ -120,110 +103,114 @@ function slowest(
   }
 }
 
-/** A stage and another one that it keeps waiting may read the same resource: its first reading is shown. */
-const once = (evidence: readonly Evidence[]): Evidence[] =>
-  [...Map.groupBy(evidence, ({ cause, metric }) => `${cause} ${metric}`).values()].map(
-    ([first]) => first as Evidence,
+/** Whether a queue fills, which may soon be the slowest. */
+function isContested({ model, window, lookAt }: Seen, stage: string): boolean {
+  const filling = model.stages.filter(({ name, queues }) => queues && name !== stage)
+  return explainAll(model, lookAt(partOf(window, 2 / 3, 1))).some(
+    each => each.share > contested && filling.some(({ name }) => name === each.stage),
   )
+}
 
-const nothing = { cause: null, evidence: [], lever: null, also: null, remarks: [] }
-const unknown = (remarks: string[]): Answer => ({ ...nothing, verdict: 'unknown', confidence: 0, remarks })
+function isSettled(
+  { model, window, grown, stepMs, lookAt }: Seen,
+  stage: string,
+  steps: number,
+  isClear: boolean,
+) {
+  const ago = (scrapes: number): WindowGrowth => {
+    const [fromMs, toMs] = [window.fromMs - scrapes * stepMs, window.toMs - scrapes * stepMs]
+    return lookAt(windowOf(window.samples, { fromMs, toMs }))
+  }
+  if ([1, 1.5, 2].some(times => ago(times * steps).grown.some(isSlow))) return true
+  if (!isClear) return false
+  return (
+    grown.filter(isSlow).every(({ isDoubted }) => isDoubted) ||
+    [1, 2].every(scrapes => explainAll(model, ago(scrapes))[0]?.stage === stage)
+  )
+}
+
+/** One of several processes that is slow: the mean over all of them hides it. */
+function slowReplica(jobs: readonly JobState[]): Answer | undefined {
+  const [odd] = jobs.flatMap(({ odd }) => odd.flatMap(({ slow }) => slow ?? []))
+  return odd && answer(odd.stage, named(odd), odd.evidence)
+}
 
 /** Jobs that are away and that a stage needs; of a service without stages all that are away. */
-function missingOf({ stages }: Model, jobs: readonly JobState[]): string[] {
-  const away = jobs.filter(({ isAway }) => isAway).map(({ job }) => job)
-  return away.filter(job => stages.length === 0 || stages.some(each => each.jobs.includes(job)))
-}
-
-/** What is known when no stage grew; `missing` are jobs that are away and that a stage needs, `burning` the budgets. */
-type Quiet = {
-  now: Window
-  baseline: Baseline
-  jobs: readonly JobState[]
-  missing: readonly string[]
-  burning: readonly string[]
-}
+const missingOf = ({ model: { stages }, jobs }: Seen): string[] =>
+  jobs.flatMap(({ job, isAway }) =>
+    isAway && (stages.length === 0 || stages.some(each => each.jobs.includes(job))) ? job : [],
+  )
 
 /** A resource at its limit, where there is nothing to compare with, a budget burns, or a process is missing. */
-function reachedLimit(
-  model: Model,
-  { now, baseline: { windows, history }, missing, burning }: Quiet,
-): Answer | undefined {
-  const isYoung = history < minBaselineWindows
+function reachedLimit(seen: Seen): Answer | undefined {
+  const { model, window, baseline, burning } = seen
+  const [isYoung, missing] = [baseline.history < minBaselineWindows, missingOf(seen)]
   if (!isYoung && burning.length === 0 && missing.length === 0) return undefined
   // A process whose metrics are away need not be away itself: `up` alone proves nothing then.
   const isUpEnough = isYoung || missing.length === 0
   const resources = model.resources.filter(
     ({ expression: { selectors } }) => isUpEnough || selectors.some(({ metric }) => metric !== upMetric),
   )
-  const [reached] = atLimit({ ...model, resources }, now, windows)
+  const [reached] = atLimit({ ...model, resources }, window, baseline.windows)
   return reached && answer(reached.stage, reached, [reached], enough)
 }
 
 /** Nothing grew: healthy when there was data to see it and no budget burns; else unknown. */
-function atRest(
-  model: Model,
-  stages: readonly Grown[],
-  { now, baseline: { history }, jobs, missing, burning }: Quiet,
-): Answer {
+function atRest(seen: Seen): Answer {
+  const { model, window, grown, baseline, jobs, burning } = seen
   const objectives = burning.join(' and ')
   const remarks = [
-    ...(history < minBaselineWindows ? [remark('noEarlierTime')] : []),
-    ...(now.samples(upMetric).length === 0 ? [remark('nothingMeasured')] : []),
-    ...missing.map(job => remark('metricsAway', { job })),
-    ...(stages.every(({ now: seconds }) => seconds === null) ? [remark('noStageData')] : []),
+    ...(baseline.history < minBaselineWindows ? [remark('noEarlierTime')] : []),
+    ...(window.samples(upMetric).length === 0 ? [remark('nothingMeasured')] : []),
+    ...missingOf(seen).map(job => remark('metricsAway', { job })),
+    ...(grown.every(({ now }) => now === null) ? [remark('noStageData')] : []),
     ...(burning.length === 1 ? [remark('budgetBurns', { objective: objectives })] : []),
     ...(burning.length > 1 ? [remark('budgetsBurn', { objectives })] : []),
   ]
   if (remarks.length > 0) return unknown(remarks)
   const away = jobs.flatMap(({ job, isAway, odd }) => [
-    ...(isAway ? [{ name: job, metric: `${upMetric}{job="${job}"}` }] : []),
-    ...odd
-      .filter(each => each.isAway)
-      .map(({ instance: of }) => ({
-        name: `${job} ${of}`,
-        metric: `${upMetric}{job="${job}",instance="${of}"}`,
-      })),
+    ...(isAway ? [{ name: job, labels: `job="${job}"` }] : []),
+    ...odd.flatMap(({ isAway, instance }) =>
+      isAway ? [{ name: `${job} ${instance}`, labels: `job="${job}",instance="${instance}"` }] : [],
+    ),
   ])
   const healthy = { ...nothing, verdict: 'healthy', confidence: 1 }
   if (away.length === 0) return healthy
   const { cause, action } = model.away
-  return {
-    ...healthy,
-    cause,
-    lever: action.replaceAll('$job', away.map(({ name }) => name).join(', ')),
-    evidence: away.map(({ metric }) => ({ metric, query: metric, cause, baseline: 1, now: 0, explains: 1 })),
-  }
+  const lever = action.replaceAll('$job', away.map(({ name }) => name).join(', '))
+  const evidence = away.map(({ labels }): Evidence => {
+    const metric = `${upMetric}{${labels}}`
+    return { metric, query: metric, cause, baseline: 1, now: 0, explains: 1 }
+  })
+  return { ...healthy, cause, lever, evidence }
 }
 
-function shown(evidence: Evidence & Partial<Weighed>, now: Window, { windows }: Baseline): Evidence {
-  const { action: _, blames: __, ...rest } = evidence
+/** A stage and another one that it keeps waiting may read the same resource: its first reading is shown. */
+function shown(all: readonly Evidence[], now: Window, { windows }: Baseline): Evidence[] {
   const seconds = (ms: number) => `${Math.round(ms / 1000)}s`
   const [from, to] = [windows[0]?.fromMs ?? now.fromMs, windows.at(-1)?.toMs ?? now.fromMs]
-  const query = rest.query
-    .replaceAll('[$b]', `[${seconds(to - from)}] offset ${seconds(now.toMs - to)}`)
-    .replaceAll('$w', seconds(now.toMs - now.fromMs))
-  return { ...rest, query }
+  const queryOf = ({ query }: Evidence) =>
+    query
+      .replaceAll('[$b]', `[${seconds(to - from)}] offset ${seconds(now.toMs - to)}`)
+      .replaceAll('$w', seconds(now.toMs - now.fromMs))
+  return [...Map.groupBy(all, ({ cause, metric }) => `${cause} ${metric}`).values()]
+    .slice(0, maxEvidence)
+    .map(([first]) => {
+      const { metric, cause, baseline, now, explains } = first as Evidence
+      return { metric, query: queryOf(first as Evidence), cause, baseline, now, explains }
+    })
 }
 
 /** The first step at which a stage that grew left its baseline for good, epoch milliseconds. */
-function sinceOf(
-  model: Model,
-  stages: readonly Grown[],
-  samples: Samples,
-  now: Window,
-  stepMs: number,
-): number | null {
-  const starts = stages.flatMap(({ stage: name, growth, baseline, since }) => {
-    const stage = model.stages.find(each => each.name === name)
-    if (growth === 0 || baseline === null || !stage) return []
-    const oldest = (since[0] ?? now).fromMs - (now.toMs - now.fromMs)
-    for (let at = oldest + 2 * stepMs; at < now.toMs; at += stepMs) {
-      const window = windowOf(samples, { fromMs: at - 2 * stepMs, toMs: at })
-      const seconds = secondsIn(stage, window, model.failedSeconds)
+function sinceOf({ model, grown, window, stepMs }: Seen, samples: Samples): number | null {
+  const starts = grown.flatMap(({ of, growth, baseline, since: [first = window] }) => {
+    if (growth === 0 || baseline === null) return []
+    for (let at = first.fromMs - (nowSteps - 2) * stepMs; at < window.toMs; at += stepMs) {
+      const short = windowOf(samples, { fromMs: at - 2 * stepMs, toMs: at })
+      const seconds = secondsIn(of, short, model.failedSeconds)
       if (seconds !== null && seconds >= baseline + growth / 4) return [at]
     }
-    return [now.fromMs]
+    return [window.fromMs]
   })
   return starts.length === 0 ? null : Math.min(...starts)
 }

@@ -9,13 +9,17 @@ export type TimeRange = { fromMs: number; toMs: number }
 export type Window = TimeRange & {
   samples: Samples
   baseline: readonly TimeRange[]
-  known: Map<string, Vector>
+  /** What expressions have in it, by their text; `knownAgainst`: of those that read the baseline. */
+  known: Map<string, Value>
+  knownAgainst: Map<string, Value>
 }
 
 type Element = { labels: Readonly<Record<string, string>>; value: number }
-/** A number is the vector of one element without labels. */
 export type Vector = readonly Element[]
-export const scalar = (value: number): Vector => [{ labels: {}, value }]
+export type Value = { vector: Vector; isScalar: boolean }
+export const vectorValue = (vector: Vector): Value => ({ vector, isScalar: false })
+/** A number is the vector of one element without labels. */
+export const scalar = (value: number): Value => ({ vector: [{ labels: {}, value }], isScalar: true })
 
 export function samplesOf(series: readonly Series[]): Samples {
   const byName = Map.groupBy(series, ({ name }) => name)
@@ -27,6 +31,7 @@ export const windowOf = (samples: Samples, span: TimeRange, baseline: readonly T
   samples,
   baseline,
   known: new Map(),
+  knownAgainst: new Map(),
 })
 
 type OverRange = (selector: Selector, window: Window, spans: readonly TimeRange[]) => Vector
@@ -80,20 +85,22 @@ function increase(points: Points, { fromMs, toMs }: TimeRange): number | undefin
   return grown
 }
 
+export const increaseIn = growth(false)
+
 const sum = (values: readonly number[]): number => values.reduce((a, b) => a + b, 0)
-/** Of a selector without a range: its last sample in the window, and when that was taken. */
+/** Of a selector without a range: its last sample in the window. */
 export const lastSample = overWindow((_, values) => values.at(-1) ?? Number.NaN)
 
 export const rangeFunctions: Readonly<Record<string, OverRange>> = {
   rate: growth(true),
-  increase: growth(false),
+  increase: increaseIn,
   changes: overWindow((_, values) => values.filter((value, i) => i > 0 && value !== values[i - 1]).length),
   avg_over_time: overWindow((_, values) => sum(values) / values.length),
   max_over_time: overWindow((_, values) => Math.max(...values)),
   min_over_time: overWindow((_, values) => Math.min(...values)),
   last_over_time: lastSample,
+  timestamp: overWindow(points => (points.at(-1)?.at ?? 0) / 1000),
 }
-export const lastTime = overWindow(points => (points.at(-1)?.at ?? 0) / 1000)
 
 const each =
   (compute: (value: number, bound: number) => number) =>
@@ -105,7 +112,7 @@ export const functions: Readonly<Record<string, (...values: [Vector, Vector?]) =
   clamp_min: each(Math.max),
   clamp_max: each(Math.min),
   vector: each(value => value),
-  scalar: vector => scalar(vector.length === 1 ? (vector[0] as Element).value : Number.NaN),
+  scalar: vector => scalar(vector.length === 1 ? (vector[0] as Element).value : Number.NaN).vector,
 }
 
 export const aggregations: Readonly<Record<string, (values: readonly number[]) => number>> = {
@@ -142,23 +149,22 @@ export const operators: Readonly<Record<string, (a: number, b: number) => number
 const keyOf = ({ labels }: Element): string =>
   JSON.stringify(Object.entries(labels).sort(([a], [b]) => (a < b ? -1 : 1)))
 
-type Operand = { vector: Vector; isScalar: boolean }
-
 /** A number is combined with each element of a vector; two vectors by equal labels. */
-export function combine(name: string, bool: boolean, one: Operand, other: Operand): Vector {
+export function combine(name: string, bool: boolean, one: Value, other: Value): Value {
   const others = new Map(other.vector.map(each => [keyOf(each), each.value]))
-  if (name === 'and') return one.vector.filter(each => others.has(keyOf(each)))
+  if (name === 'and') return vectorValue(one.vector.filter(each => others.has(keyOf(each))))
   if (name === 'or') {
     const has = new Set(one.vector.map(keyOf))
-    return [...one.vector, ...other.vector.filter(each => !has.has(keyOf(each)))]
+    return vectorValue([...one.vector, ...other.vector.filter(each => !has.has(keyOf(each)))])
   }
-  const number = ({ vector }: Operand) => vector[0]?.value ?? Number.NaN
+  const number = ({ vector }: Value) => vector[0]?.value ?? Number.NaN
   const turned = one.isScalar && !other.isScalar
-  return (turned ? other : one).vector.flatMap(each => {
+  const vector = (turned ? other : one).vector.flatMap(each => {
     const beside = turned ? number(one) : other.isScalar ? number(other) : others.get(keyOf(each))
     if (beside === undefined) return []
     const result = turned ? operators[name]?.(beside, each.value) : operators[name]?.(each.value, beside)
     if (typeof result === 'boolean' && !bool) return result ? [each] : []
     return [{ labels: each.labels, value: Number(result) }]
   })
+  return { vector, isScalar: one.isScalar && other.isScalar }
 }

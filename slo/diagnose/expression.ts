@@ -7,23 +7,25 @@ import {
   combine,
   functions,
   lastSample,
-  lastTime,
   operators,
   rangeFunctions,
   scalar,
+  type Value,
   type Vector,
+  vectorValue,
   type Window,
+  windowOf,
 } from './evaluate.ts'
-
-type SyntaxNode = ReturnType<typeof parser.parse>['topNode']
 
 export type Expression = {
   /** As it is written; in one window the same text has the same value. */
   text: string
   selectors: readonly Selector[]
-  isScalar: boolean
   vectorIn(window: Window): Vector
 }
+
+/** A part of an expression as the grammar names it, and where it begins. */
+type Part = { kind: string; at: number; text: string; parts: readonly Part[]; selector: Selector | undefined }
 
 /** The window that is looked at, and all windows of the baseline: as ranges of the same length, which the parser knows. */
 const ranges = { $w: '1w', $b: '1y' } as const
@@ -65,124 +67,121 @@ export function numberIn(expression: Expression, window: Window): number | null 
   return value !== undefined && Number.isFinite(value) ? value : null
 }
 
+const nothing = () => []
+
 /** @throws ExpressionError */
 export function parseExpression(text: string): Expression {
   const parsed = text.replaceAll(/\$[wb]\b/g, name => ranges[name as keyof typeof ranges])
   const wrong = errorAt(parsed)
   if (wrong !== undefined) throw new ExpressionError(wrong, 'from here on this is no PromQL')
-  return readerOf(parsed, text)(parser.parse(parsed).topNode)
+  const whole = partOf(parser.parse(parsed).topNode, text)
+  // Without samples, too, it meets each part that slo does not evaluate.
+  evaluate(whole, windowOf(nothing, { fromMs: 0, toMs: 0 }))
+  return { text, selectors: selectorsIn(whole), vectorIn: window => evaluate(whole, window).vector }
 }
 
-function fail(node: SyntaxNode, message: string): never {
-  throw new ExpressionError(node.from, message)
+/** The parser read the text with other ranges of the same length. */
+function partOf({ name: kind, from, to, firstChild }: SyntaxNode, written: string): Part {
+  const text = written.slice(from, to)
+  const parts: Part[] = []
+  for (let child = firstChild; child; child = child.nextSibling)
+    if (child.name !== 'LineComment') parts.push(partOf(child, written))
+  return {
+    kind,
+    at: from,
+    text,
+    parts,
+    selector: kind === 'VectorSelector' ? parseSelector(text) : undefined,
+  }
 }
 
-function children(node: SyntaxNode | null | undefined): SyntaxNode[] {
-  const all: SyntaxNode[] = []
-  for (let child = node?.firstChild; child; child = child.nextSibling)
-    if (child.name !== 'LineComment') all.push(child)
-  return all
+type SyntaxNode = ReturnType<typeof parser.parse>['topNode']
+
+const selectorsIn = ({ selector, parts }: Part): Selector[] =>
+  selector ? [selector] : parts.flatMap(selectorsIn)
+
+function fail({ at }: Part, message: string): never {
+  throw new ExpressionError(at, message)
 }
 
-/** `written`: the text with `$w` and `$b`, which are as long as the ranges that stand for them. */
-function readerOf(text: string, written: string): (node: SyntaxNode) => Expression {
-  const textOf = ({ from, to }: SyntaxNode) => text.slice(from, to)
-  const oneOf = (node: SyntaxNode, names: readonly string[], what: string): string => {
-    const name = textOf(node).toLowerCase()
-    if (names.includes(name)) return name
-    return fail(node, `${what} ${name} is not one that slo evaluates: ${names.join(', ')}`)
-  }
-  const made = (
-    node: SyntaxNode,
-    of: readonly Pick<Expression, 'selectors'>[],
-    compute: (window: Window) => Vector,
-    isScalar = false,
-  ): Expression => {
-    const name = written.slice(node.from, node.to).replaceAll(/\s+/g, ' ')
-    const vectorIn = (window: Window) => {
-      const vector = window.known.get(name) ?? compute(window)
-      window.known.set(name, vector)
-      return vector
-    }
-    return { text: name, selectors: of.flatMap(({ selectors }) => selectors), isScalar, vectorIn }
-  }
-  const selectorOf = (node: SyntaxNode): Selector =>
-    parseSelector(textOf(node)) ??
-    fail(node, `${textOf(node)} is not the name of a metric with matchers label="value"`)
+function evaluate(part: Part, window: Window): Value {
+  const known = part.text.includes('$b') ? window.knownAgainst : window.known
+  const before = known.get(part.text)
+  if (before) return before
+  const evaluator =
+    evaluators[part.kind] ?? fail(part, `${part.kind} is not part of the PromQL that slo evaluates`)
+  const value = evaluator(part, window)
+  known.set(part.text, value)
+  return value
+}
 
-  const readers: Readonly<Record<string, (node: SyntaxNode, ...parts: SyntaxNode[]) => Expression>> = {
-    PromQL: (_, inner) => read(inner as SyntaxNode),
-    ParenExpr: (_, inner) => read(inner as SyntaxNode),
-    NumberDurationLiteral: number,
-    UnaryExpr: number,
-    VectorSelector(node) {
-      const selector = selectorOf(node)
-      return made(node, [{ selectors: [selector] }], window => lastSample(selector, window, [window]))
-    },
-    FunctionCall(node, identifier, body) {
-      const known = ['timestamp', ...Object.keys(functions), ...Object.keys(rangeFunctions)]
-      const name = oneOf(identifier as SyntaxNode, known, 'the function')
-      const given = children(body)
-      const compute = functions[name]
-      if (!compute) return overTime(node, name, given)
-      const [count, words] = name.startsWith('clamp') ? [2, 'two values'] : [1, 'one value']
-      if (given.length !== count) fail(node, `${name} takes ${words}`)
-      const values = given.map(read)
-      return made(
-        node,
-        values,
-        window => compute(...(values.map(each => each.vectorIn(window)) as [Vector, Vector?])),
-        name === 'scalar',
-      )
-    },
-    AggregateExpr(node, operator) {
-      const name = oneOf(operator as SyntaxNode, Object.keys(aggregations), 'the aggregation')
-      const modifier = node.getChild('AggregateModifier')
-      if (modifier && !modifier.getChild('By')) fail(modifier, 'slo aggregates by labels, not without')
-      const by = children(modifier?.getChild('GroupingLabels')).map(textOf)
-      const of = read(children(node.getChild('FunctionCallBody'))[0] as SyntaxNode)
-      return made(node, [of], window => aggregate(name, by, of.vectorIn(window)))
-    },
-    BinaryExpr(node, left, operator, ...rest) {
-      const matching = node.getChild('MatchingModifierClause')
-      if (matching) fail(matching, 'slo matches series by equal labels, without on, ignoring or group')
-      const name = oneOf(operator as SyntaxNode, [...Object.keys(operators), 'or', 'and'], 'the operator')
-      const bool = rest[0]?.name === 'BoolModifier'
-      const [one, other] = [read(left as SyntaxNode), read(rest.at(-1) as SyntaxNode)]
-      const operand = (of: Expression, window: Window) => ({ ...of, vector: of.vectorIn(window) })
-      return made(
-        node,
-        [one, other],
-        window => combine(name, bool, operand(one, window), operand(other, window)),
-        one.isScalar && other.isScalar,
-      )
-    },
-  }
+const inner = ({ parts: [only] }: Part, window: Window): Value => evaluate(only as Part, window)
 
-  function number(node: SyntaxNode): Expression {
-    const value = Number(textOf(node))
-    if (Number.isNaN(value)) fail(node, `${textOf(node)} is no number; a sign stands before numbers only`)
-    return made(node, [], () => scalar(value), true)
-  }
-
-  function overTime(node: SyntaxNode, name: string, [matrix, second]: readonly SyntaxNode[]): Expression {
-    const [of, duration] = matrix?.name === 'MatrixSelector' ? children(matrix) : [matrix]
-    const range = duration && textOf(duration)
-    const isTime = name === 'timestamp'
-    const isRange = isTime ? of?.name === 'VectorSelector' : range === ranges.$w || range === ranges.$b
-    const takes = isTime ? 'a selector' : 'a selector over [$w], the window, or [$b], the baseline'
-    if (!of || second || !isRange) return fail(node, `${name} takes ${takes}`)
-    const selector = selectorOf(of)
-    const compute = rangeFunctions[name] ?? lastTime
-    return made(node, [{ selectors: [selector] }], window =>
-      compute(selector, window, range === ranges.$b ? window.baseline : [window]),
+const evaluators: Readonly<Record<string, (part: Part, window: Window) => Value>> = {
+  PromQL: inner,
+  ParenExpr: inner,
+  NumberDurationLiteral: number,
+  UnaryExpr: number,
+  VectorSelector: (part, window) => vectorValue(lastSample(selectorOf(part), window, [window])),
+  FunctionCall(part, window) {
+    const [identifier, body] = part.parts as [Part, Part]
+    const given = body.parts
+    const name = oneOf(
+      identifier,
+      [...Object.keys(functions), ...Object.keys(rangeFunctions)],
+      'the function',
     )
-  }
+    const compute = functions[name]
+    if (!compute) return vectorValue(overTime(part, name, given, window))
+    const [count, words] = name.startsWith('clamp') ? [2, 'two values'] : [1, 'one value']
+    if (given.length !== count) fail(part, `${name} takes ${words}`)
+    const [vector, bounds] = given.map(each => evaluate(each, window).vector)
+    return { vector: compute(vector as Vector, bounds), isScalar: name === 'scalar' }
+  },
+  AggregateExpr(part, window) {
+    const name = oneOf(part.parts[0] as Part, Object.keys(aggregations), 'the aggregation')
+    const modifier = childOf(part, 'AggregateModifier')
+    if (modifier && !childOf(modifier, 'By')) fail(modifier, 'slo aggregates by labels, not without')
+    const by = childOf(modifier, 'GroupingLabels')?.parts.map(({ text }) => text) ?? []
+    const [of] = childOf(part, 'FunctionCallBody')?.parts ?? []
+    return vectorValue(
+      aggregate(name, by, evaluate(of ?? fail(part, `${name} takes one value`), window).vector),
+    )
+  },
+  BinaryExpr(part, window) {
+    const [left, operator, modifier] = part.parts as [Part, Part, Part]
+    const matching = childOf(part, 'MatchingModifierClause')
+    if (matching) fail(matching, 'slo matches series by equal labels, without on, ignoring or group')
+    const name = oneOf(operator, [...Object.keys(operators), 'or', 'and'], 'the operator')
+    const [one, other] = [evaluate(left, window), evaluate(part.parts.at(-1) as Part, window)]
+    return combine(name, modifier.kind === 'BoolModifier', one, other)
+  },
+}
 
-  function read(node: SyntaxNode): Expression {
-    const reader = readers[node.name]
-    if (!reader) return fail(node, `${node.name} is not part of the PromQL that slo evaluates`)
-    return reader(node, ...children(node))
-  }
-  return read
+const childOf = (part: Part | undefined, kind: string): Part | undefined =>
+  part?.parts.find(each => each.kind === kind)
+
+const selectorOf = (part: Part): Selector =>
+  part.selector ?? fail(part, `${part.text} is not the name of a metric with matchers label="value"`)
+
+function oneOf(part: Part, names: readonly string[], what: string): string {
+  const name = part.text.toLowerCase()
+  if (names.includes(name)) return name
+  return fail(part, `${what} ${name} is not one that slo evaluates: ${names.join(', ')}`)
+}
+
+function number(part: Part): Value {
+  const value = Number(part.text)
+  if (Number.isNaN(value)) fail(part, `${part.text} is no number; a sign stands before numbers only`)
+  return scalar(value)
+}
+
+function overTime(part: Part, name: string, [matrix, second]: readonly Part[], window: Window): Vector {
+  const isTime = name === 'timestamp'
+  const [of, range] = matrix?.kind === 'MatrixSelector' ? matrix.parts : [matrix]
+  const spans = { $w: [window], $b: window.baseline }[isTime && !range ? '$w' : (range?.text ?? '')]
+  const takes = isTime ? 'a selector' : 'a selector over [$w], the window, or [$b], the baseline'
+  if (of?.kind !== 'VectorSelector' || second || !spans || (isTime && range))
+    return fail(part, `${name} takes ${takes}`)
+  return rangeFunctions[name]?.(selectorOf(of), window, spans) ?? []
 }

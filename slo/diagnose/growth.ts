@@ -4,14 +4,20 @@ import type { Model, Stage } from './model.ts'
 import type { Growth } from './verdict.ts'
 
 /**
- * `before`: the windows that it was compared with, oldest first; `since`: those that are as slow as now; `isDoubted`: no budget
- * burns and little fails, so that it had to be slow in both halves of the window.
+ * The time of the stage `of`. `before`: the windows that it was compared with, oldest first; `since`: those that are as slow as
+ * now; `isDoubted`: no budget burns and little fails, so that it had to be slow in both halves of the window.
  */
-export type Grown = Growth & { before: readonly Window[]; since: readonly Window[]; isDoubted: boolean }
+export type Grown = Growth & {
+  of: Stage
+  before: readonly Window[]
+  since: readonly Window[]
+  isDoubted: boolean
+}
 
 /** A stage whose time did not grow. */
-export const still = (stage: string, before: readonly Window[]): Grown => ({
-  stage,
+export const still = (of: Stage, before: readonly Window[]): Grown => ({
+  of,
+  stage: of.name,
   baseline: null,
   now: null,
   growth: 0,
@@ -73,7 +79,7 @@ function growthOf(model: Model, stage: Stage, baseline: Baseline, now: Window): 
     const growth = isSlow ? (current ?? 0) - (usual ?? 0) : 0
     const windows = known.map(({ window }) => window)
     const compared = { baseline: usual, now: current, growth, since: windows.slice(at), isDoubted }
-    return { ...still(stage.name, windows.slice(0, at)), ...compared }
+    return { ...still(stage, windows.slice(0, at)), ...compared }
   }
   if (current === null) return found(known.length, false)
   if (known.length < minBaselineWindows) {

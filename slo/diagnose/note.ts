@@ -91,7 +91,7 @@ ${list(found.evidence.map(({ query }) => `\`${query}\``))}`
 ${list(timeline)}
 
 ## Budgets
-${list(views.length === 0 ? ['nothing is measured yet'] : views.map(({ standing }) => budgetLine(standing)))}
+${list(views.length === 0 ? ['no minute of that time is known'] : views.map(({ standing }) => budgetLine(standing)))}
 
 ## Evidence
 ${evidence.length === 0 ? 'no metric left its baseline' : proof}

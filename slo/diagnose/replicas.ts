@@ -1,8 +1,8 @@
 import { type Samples, type Window, windowOf } from './evaluate.ts'
-import { type Explained, enough, explain } from './explain.ts'
+import { type Explained, enough, explain, isSlow } from './explain.ts'
 import { numberIn, parseExpression } from './expression.ts'
 import { attribute, type Grown, median, minBaselineWindows, partOf, secondsIn, still } from './growth.ts'
-import { type Model, startMetric, upMetric } from './model.ts'
+import { type Model, type Stage, startMetric, upMetric } from './model.ts'
 import { remark } from './remark.ts'
 
 /** A process unlike the others of its job. */
@@ -85,35 +85,33 @@ function goneOf(model: Model, job: string, now: Window, baseline: readonly Windo
 function slowReplicas(model: Model, job: string, instances: readonly string[], now: Window): OddReplica[] {
   const alone = instances.map(instance => ({ instance, window: asIfAlone(job, instance, now) }))
   const stages = model.stages.filter(({ jobs }) => jobs.includes(job))
-  const slow = stages.flatMap(stage => {
-    const took = alone.flatMap(each => {
-      const seconds = secondsIn(stage, each.window, model.failedSeconds)
-      return seconds === null ? [] : [{ ...each, seconds }]
+  return alone.flatMap(({ instance, window }) => {
+    const others = alone.filter(each => each.instance !== instance).map(each => each.window)
+    // One that is slow in several stages is named for the one in which it loses most.
+    const grown = stages.map(stage => beside(model, stage, window, others)).filter(isSlow)
+    const [most] = grown.toSorted((a, b) => b.growth - a.growth)
+    if (!most) return []
+    const baseline = { windows: others, earlierDays: 0, isQuiet: true, history: 0 }
+    const slow = explain(model, most, { window, grown: attribute(model, baseline, window) })
+    const [best] = slow.evidence
+    const text = remark(best && best.explains >= enough ? 'slowBecause' : 'slow', {
+      process: `${job} ${instance}`,
+      stage: slow.stage,
+      cause: best?.cause ?? '',
+      seconds: most.now?.toFixed(2) ?? '',
+      usual: most.baseline?.toFixed(2) ?? '',
     })
-    return took.flatMap(({ instance, window, seconds }) => {
-      const others = took.filter(each => each.instance !== instance)
-      const usual = median(others.map(each => each.seconds))
-      if (!(seconds > usual * slowRatio && seconds - usual > stage.floorSeconds)) return []
-      const growth = seconds - usual
-      const before = others.map(each => each.window)
-      const grown: Grown = { ...still(stage.name, before), baseline: usual, now: seconds, growth, share: 1 }
-      const found = explain(model, grown, window, () =>
-        attribute(model, { windows: before, earlierDays: 0, isQuiet: true, history: 0 }, window),
-      )
-      const [best] = found.evidence
-      const text = remark(best && best.explains >= enough ? 'slowBecause' : 'slow', {
-        process: `${job} ${instance}`,
-        stage: found.stage,
-        cause: best?.cause ?? '',
-        seconds: seconds.toFixed(2),
-        usual: usual.toFixed(2),
-      })
-      return [{ job, instance, text, isAway: false, slow: found, growth }]
-    })
+    return [{ job, instance, text, isAway: false, slow }]
   })
-  // One that is slow in several stages is named for the one in which it loses most.
-  const byInstance = Map.groupBy(slow, ({ instance }) => instance)
-  return [...byInstance.values()].map(of => of.reduce((a, b) => (a.growth >= b.growth ? a : b)))
+}
+
+/** The time of a stage in one process beside that in the others. */
+function beside(model: Model, stage: Stage, window: Window, others: readonly Window[]): Grown {
+  const now = secondsIn(stage, window, model.failedSeconds)
+  const baseline = median(others.flatMap(each => secondsIn(stage, each, model.failedSeconds) ?? []))
+  const growth = (now ?? 0) - baseline
+  const isLarge = growth > stage.floorSeconds && growth > baseline * (slowRatio - 1)
+  return { ...still(stage, others), baseline, now, growth: isLarge ? growth : 0, share: 1 }
 }
 
 /** The window as if this process were the only one of its job. */

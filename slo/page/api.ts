@@ -104,7 +104,7 @@ export type FitAnswer = {
   leftAfter: number
 }
 
-/** A verdict takes slo up to 30 s. */
+/** A verdict takes slo up to 35 s. */
 const postMs = 60_000
 
 /** Sends a request that changes something. Null, or slo's reason for a refusal. @throws when slo does not answer. */

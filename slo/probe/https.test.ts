@@ -39,6 +39,7 @@ test.skipIf(!openssl)('over https each phase has its time, tls too', async () =>
   expect(timed).toMatchObject({ answer: { status: 200 } })
   for (const phase of ['dns', 'connect', 'tls', 'processing'] as const)
     expect(timed.phases[phase], phase).toBeGreaterThan(0)
+  expect(timed.certificateDays, 'of one day').toBeCloseTo(1, 1)
 })
 
 test.skipIf(!openssl)('an untrusted certificate is a failure that says so', async () => {

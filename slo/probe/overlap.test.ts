@@ -4,10 +4,10 @@ import type { AddressInfo } from 'node:net'
 import { limits } from '@tintype/lib/limits.ts'
 import { createLog } from '@tintype/lib/telemetry/log.ts'
 import { createMetrics } from '@tintype/lib/telemetry/metrics.ts'
-import { onTestFinished, test, vi } from 'vitest'
+import { expect, onTestFinished, test, vi } from 'vitest'
 import { sampleIn, until } from '../../test/support.ts'
 import { names, openProbe } from '../tintype/probe.ts'
-import { startProbe } from './probe.ts'
+import { type Probe, startProbe } from './probe.ts'
 
 /** The pauses between journeys are a thousandth of what they are; the time limits of requests stay. */
 vi.mock('node:timers/promises', async original => {
@@ -35,4 +35,20 @@ test('of a service that does not answer, a limited number of journeys is under w
   await until(async () => (await sampleIn(metrics, 'tintype_limit_reached_total{limit="probeJourneys"}')) > 0)
   await until(() => asked === limits.probeJourneys.value)
   await probe.stop()
+})
+
+test('a certificate that ends soon is warned of, once for each day that is left', async () => {
+  const days = [80, 13.9, 13.2, 12.9, 12.1, 89]
+  let met = 0
+  const attempt = async () => ({ phases: {}, certificateDays: days[met++] ?? 89 })
+  const probe: Probe = { attempt, close: async () => {} }
+  const warned: unknown[] = []
+  const metrics = createMetrics('slo', '0', ['slo_probe_attempts_total', 'slo_probe_seconds'])
+  const warn = (event: string, payload: unknown) => void warned.push([event, payload])
+  const log = { ...createLog({ service: 'slo', instance: '0', level: 'error' }), warn }
+  const names = { attempts: 'slo_probe_attempts_total', seconds: 'slo_probe_seconds', others: [] } as const
+  const running = startProbe(probe, names, { environment: {}, dataDir: '', metrics, log })
+  await until(() => met > days.length)
+  await running.stop()
+  expect(warned).toEqual(['13', '12'].map(days => ['probe.certificate-ends', { days }]))
 })

@@ -3,11 +3,14 @@ import type { MetricName } from '@tintype/lib/telemetry/definitions.ts'
 import type { Log } from '@tintype/lib/telemetry/log.ts'
 import type { Metrics } from '@tintype/lib/telemetry/metrics.ts'
 import { type Loop, startLoop } from '../serve/loop.ts'
+import { onChange } from '../serve/on-change.ts'
 
 const spacingMs = 15_000
 /** An attempt starts early in its quarter of the minute, so that a healthy one also ends in it. */
 const jitterFromMs = 1_000
 const jitterToMs = 9_000
+/** Authorities that renew by themselves do so about 30 days before the end: then it has failed twice. */
+const leastCertificateDays = 14
 /** A stop waits this long for the removal of what attempts left behind. */
 const closeMs = 3_000
 
@@ -15,6 +18,8 @@ const closeMs = 3_000
 export type Attempt = {
   /** Seconds by phase; 0 for a phase that was not reached. */
   phases: Readonly<Record<string, number>>
+  /** How long the shortest certificate is valid that was met. */
+  certificateDays?: number
   /** Absent on success. */
   failure?: { step: string; why: string }
   /** Removes what the attempt left behind, after it was counted. */
@@ -50,10 +55,13 @@ export type ProbeModule = {
 export function startProbe(probe: Probe, names: ProbeModule['names'], options: ProbeOptions): Loop {
   const { metrics, log } = options
   const underWay = new Set<Promise<void>>()
+  const sayCertificate = onChange(days => days && log.warn('probe.certificate-ends', { days }))
 
   const one = async (signal: AbortSignal): Promise<void> => {
     const attempt = await probe.attempt(signal)
     count(metrics, names, attempt)
+    const { certificateDays: days = Number.POSITIVE_INFINITY } = attempt
+    sayCertificate(days < leastCertificateDays ? String(Math.floor(days)) : null)
     if (attempt.failure) log.warn('probe.failed', { ...attempt.failure, phases: attempt.phases })
     await attempt.tidyUp?.()
   }

@@ -1,6 +1,7 @@
 import type { ClientRequest } from 'node:http'
 import { isIP } from 'node:net'
 import { setTimeout as delay } from 'node:timers/promises'
+import type { TLSSocket } from 'node:tls'
 import { brotliDecompressSync, unzipSync, zstdDecompressSync } from 'node:zlib'
 import { askBounded, type BoundedAnswer } from '@tintype/lib/http/bounded-request.ts'
 
@@ -12,8 +13,14 @@ export const phaseNames = Object.keys(noPhases) as (keyof RequestPhases)[]
 /** The beginning of a body, for a message. */
 export const excerpt = (body: Buffer): string => body.toString('utf8', 0, 200)
 
-/** How a request ended: with an answer, or with the reason for none. The phase in which it failed has its time until then. */
-export type Timed = { phases: RequestPhases } & ({ answer: BoundedAnswer } | { failed: string })
+/**
+ * How a request ended: with an answer, or with the reason for none. The phase in which it failed has its time until then.
+ * `certificateDays`: how long the server’s certificate is valid.
+ */
+export type Timed = { phases: RequestPhases; certificateDays?: number } & (
+  | { answer: BoundedAnswer }
+  | { failed: string }
+)
 
 /** A larger answer is not read to its end: the request fails. */
 const maxAnswerMiB = 4
@@ -74,13 +81,13 @@ export async function timedRequest({ url, timeoutMs, signal, ...asked }: Asked):
       onRequest: request => followPhases(request, url, clock),
     })
     clock.enter(null)
-    return { phases: clock.phases, answer: decompressed(answer) }
+    return { ...clock.measured, answer: decompressed(answer) }
   } catch (error) {
     signal.throwIfAborted()
     clock.enter(null)
     const { name, message } = error as Error
     return {
-      phases: clock.phases,
+      ...clock.measured,
       failed: name === 'TimeoutError' ? `no answer within ${timeoutMs} ms` : message || name,
     }
   } finally {
@@ -105,7 +112,11 @@ function followPhases(request: ClientRequest, { hostname, protocol }: URL, clock
     clock.enter(isIP(hostname.replace(/^\[|\]$/g, '')) ? 'connect' : 'dns')
     socket.once('lookup', error => error || clock.enter('connect'))
     socket.once('connect', () => clock.enter(protocol === 'https:' ? 'tls' : 'processing'))
-    socket.once('secureConnect', () => clock.enter('processing'))
+    socket.once('secureConnect', () => {
+      clock.enter('processing')
+      const { valid_to: end } = (socket as TLSSocket).getPeerCertificate()
+      clock.measured.certificateDays = (Date.parse(end) - Date.now()) / 86_400_000
+    })
   })
   request.once('response', () => clock.enter('transfer'))
 }
@@ -113,15 +124,15 @@ function followPhases(request: ClientRequest, { hostname, protocol }: URL, clock
 type Clock = ReturnType<typeof startClock>
 
 function startClock() {
-  const phases = { ...noPhases }
+  const measured: Pick<Timed, 'phases' | 'certificateDays'> = { phases: { ...noPhases } }
   let current: keyof RequestPhases | null = null
   let since = performance.now()
   return {
-    phases,
+    measured,
     /** Ends the phase under way and begins another. */
     enter(phase: keyof RequestPhases | null): void {
       const now = performance.now()
-      if (current) phases[current] += (now - since) / 1000
+      if (current) measured.phases[current] += (now - since) / 1000
       current = phase
       since = now
     },

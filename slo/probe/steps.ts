@@ -31,16 +31,18 @@ export function stepProbe(steps: readonly ProbeStep[], environment: Readonly<Val
     async attempt(signal) {
       const values: Values = { ...environment }
       const phases = { ...noPhases }
+      let certificateDays = Number.POSITIVE_INFINITY
       for (const step of steps) {
         const send = () => once(step, values, signal)
         const timed = await (idempotent.includes(step.method)
           ? withRetry(send, signal, step.expect.status)
           : send())
         for (const phase of phaseNames) phases[phase] += timed.phases[phase]
+        certificateDays = Math.min(certificateDays, timed.certificateDays ?? certificateDays)
         const why = 'failed' in timed ? timed.failed : judge(step, timed.answer, values)
-        if (why !== null) return { phases, failure: { step: step.name, why } }
+        if (why !== null) return { phases, certificateDays, failure: { step: step.name, why } }
       }
-      return { phases }
+      return { phases, certificateDays }
     },
     async close() {},
   }

@@ -36,7 +36,8 @@ const guard: RequestHandler = (request, _response, next) => {
 /** What the page’s two buttons do. The port is public: both are for requests from this machine alone. */
 export function addActions(app: Express, diagnosis: Diagnoser): void {
   app.post('/api/diagnosis', guard, async (_request, response) => {
-    await diagnosis.look(Date.now())
+    const why = await diagnosis.look(Date.now())
+    if (why !== null) throw new Problem(502, 'no-verdict', `There is no verdict: ${why}`)
     response.status(204).end()
   })
   app.post('/api/detail', guard, json('jsonBytes'), async (request, response) => {

@@ -8,29 +8,32 @@ import { tally } from '../math/sli.ts'
 import { toMinute } from '../math/time.ts'
 import { type Objective, type Source, SourceError } from '../sources/index.ts'
 import { createSloApp } from './app.ts'
-import type { Diagnoser } from './diagnosis.ts'
+import type { Diagnoser, FoundVerdict } from './diagnosis.ts'
 import { viewOf } from './view.ts'
 import type { Watch } from './watch.ts'
 
 const directory = readDirectory()
 const objective = directory.objectives.find(({ method }) => method === 'Timeslices') as Objective
 
-/** The pages over a source that is away. */
-async function pages() {
+/** The pages over a source that is away; `last` is the last verdict. */
+async function pages(last: FoundVerdict | null = null) {
   const counts = { asked: 0, viewed: 0 }
   const away = async () => {
     counts.asked++
     throw new SourceError('http://prometheus.internal:9090 does not answer')
   }
-  const at = toMinute(Date.now())
-  const view = viewOf(
-    { objective, slots: [], tally: tally(objective, at - 10, []), begun: at - 10 },
-    at - 10,
-    at,
-  )
+  const to = toMinute(Date.now())
+  const from = to - 120
+  // Offline for ten minutes an hour ago.
+  const slots = Array.from({ length: 120 }, (_, i) => {
+    const good = i >= 50 && i < 60 ? 0 : 4
+    return { start: from + i, good, total: 4, unknown: false }
+  })
+  const recorded = { objective, slots, tally: tally(objective, from, slots), begun: from }
+  const viewsAt = async (at: number) => [viewOf(recorded, from, at)]
   const views = () => {
     counts.viewed++
-    return [view]
+    return [viewOf(recorded, from, to)]
   }
   const logged: string[] = []
   const log = { ...createLog({ service: 'slo', instance: '0', level: 'error' }) }
@@ -38,8 +41,8 @@ async function pages() {
   const app = createSloApp({
     metrics: createMetrics('slo', '0'),
     log,
-    watch: { views, seenAt: () => Date.now() } as unknown as Watch,
-    diagnosis: { found: () => null, detail: () => null, last: () => null } as unknown as Diagnoser,
+    watch: { views, viewsAt, seenAt: () => Date.now() } as unknown as Watch,
+    diagnosis: { found: () => null, detail: () => null, last: () => last } as unknown as Diagnoser,
     source: { now: async () => Date.now(), slots: away, series: away } as unknown as Source,
     directory,
     dataDir: await temporaryFolder(),
@@ -59,6 +62,16 @@ test('while the source is away the public is told so, and the source is asked on
   }
   expect(counts.asked).toBe(2)
   expect(logged).toEqual([])
+})
+
+test('the note has the alerts and the budget of its own time, also when they have changed since', async () => {
+  const verdict = { verdict: 'unknown', cause: null, since: null, lever: null, also: null, confidence: 0 }
+  const lists = { evidence: [], stages: [], lacking: [], remarks: [], replicas: [], context: [] }
+  const at = (toMinute(Date.now()) - 62) * 60_000
+  const { ask } = await pages({ at, verdict: { ...verdict, ...lists }, examples: [] })
+  const note = await (await ask('note')).text()
+  expect(note).toContain('UTC: the first alert')
+  expect(note).toContain('8 used')
 })
 
 test('the status page with a slash behind it is the one without, below any prefix', async () => {

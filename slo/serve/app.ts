@@ -101,10 +101,12 @@ export function createSloApp(options: {
     sendState(request, response, stateAt(views, at))
   })
   addActions(app, diagnosis)
-  app.get('/note', (_request, response) => {
+  compute('/note', async (_request, response, pause) => {
     const found = diagnosis.last()
     if (!found) throw new Problem(404, 'no-note', 'Nothing was looked into since slo started.')
-    const note = incidentNote({ ...found, atMs: found.at, directory, views: watch.views() })
+    // An alert of that time may have ended since.
+    const views = await watch.viewsAt(toMinute(found.at), pause)
+    const note = incidentNote({ ...found, atMs: found.at, directory, views })
     response.set('Cache-Control', 'no-store').type('text').send(note)
   })
   const stages = readForAll(() => {

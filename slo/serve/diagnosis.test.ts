@@ -44,10 +44,10 @@ test('a diagnosis is made beside everything else, and is forgotten when it is no
   expect(diagnosis.last()).toBe(found)
 })
 
-test('a diagnosis that fails is said in the log and throws nothing', async () => {
+test('a diagnosis that fails is said in the log and to who asked for it, and throws nothing', async () => {
   const { events, log } = listening()
   const diagnosis = openDiagnosis(readDirectory(), await temporaryFolder(), '', () => [], log, facts())
-  await diagnosis.look(Date.now())
+  expect(await diagnosis.look(Date.now())).toContain('recorder')
   expect(events).toEqual(['diagnosis.failed'])
   expect(diagnosis.found(Date.now())).toBeNull()
 })

@@ -23,8 +23,8 @@ export type Diagnoser = ReturnType<typeof openDiagnosis>
 
 /** It is asked each minute while something burns. Older answers are kept this far apart: one is about each minute. */
 const validMs = 5 * 60_000
-/** A verdict takes a second or two. After this long the process is ended and the alert has no verdict. */
-const timeoutMs = 30_000
+/** A verdict takes a second or two. After this long the process is ended; before, it says which source hangs. */
+const timeoutMs = (limits.readSeconds.value + 5) * 1000
 /** Of its errors, whose last line says why. */
 const saidChars = 500
 
@@ -62,7 +62,7 @@ export function openDiagnosis(
     all = [...older, found].slice(-limits.verdicts.value)
     store.set('verdicts', all)
   }
-  let looking: Promise<void> | undefined
+  let looking: Promise<string | null> | undefined
   let detail: RaisedDetail | null = null
   async function ask(nowMs: number): Promise<void> {
     const at = String(nowMs / 1000)
@@ -72,7 +72,7 @@ export function openDiagnosis(
     const { stdout } = await asked.catch(error => {
       if (error.code === 1 && error.stdout) return error // an answer: something is slow
       const said = String(error.stderr).trim().slice(-saidChars)
-      throw new Error(error.killed ? `no answer within ${timeoutMs / 1000} s` : `${error.code}: ${said}`)
+      throw new Error(error.killed ? `no answer within ${timeoutMs / 1000} s` : said || `exit ${error.code}`)
     })
     const { examples, ...verdict } = JSON.parse(stdout) as Verdict & { examples: Example[] }
     keep({ at: nowMs, verdict, examples })
@@ -80,10 +80,14 @@ export function openDiagnosis(
     log.warn('diagnosis.made', { verdict: verdict.verdict, cause, confidence })
   }
   return {
-    /** Asks diagnose about this time, unless it is being asked; resolves with its answer or its failure, never throws. */
-    look(nowMs: number): Promise<void> {
+    /** Asks diagnose about this time, unless it is being asked; resolves with null or why there is no answer, never throws. */
+    look(nowMs: number): Promise<string | null> {
+      const fail = (error: Error) => {
+        log.error('diagnosis.failed', { error: describeError(error) })
+        return error.message
+      }
       looking ??= ask(nowMs)
-        .catch(error => log.error('diagnosis.failed', { error: describeError(error) }))
+        .then(() => null, fail)
         .finally(() => {
           looking = undefined
         })

@@ -55,6 +55,18 @@ test('events without a sample for an hour cannot be judged', async () => {
   expect(await until(now - 60)).toEqual([expect.stringContaining('There is no sample since')])
 })
 
+test('minutes that were counted are not offline when the source has lost its samples since', async () => {
+  const source = counting({ old: 0 })
+  let seen = source
+  const forgetful = { ...source, slots: (...asked: Parameters<Source['slots']>) => seen.slots(...asked) }
+  const evaluations = openEvaluations(groupedSlices, forgetful, noStore)
+  await evaluations.read(now)
+  seen = counting({ old: now })
+  await evaluations.read(now + 1)
+  const [view] = await evaluations.viewsAt(now + 1)
+  expect([view?.standing.good, view?.standing.bad]).toEqual([1440, 0])
+})
+
 test('a source that does not answer is not asked further, as each question takes its whole time', async () => {
   const asked: string[] = []
   const away = (what: string) => async () => {

@@ -1,6 +1,7 @@
 import { Problem } from '@tintype/lib/http.ts'
 import type { Request, Response } from 'express'
 import { expect, test } from 'vitest'
+import { lowerLimit } from '../../test/support.ts'
 import { parseOutage } from '../math/outage.ts'
 import { createPublicWork } from './public-work.ts'
 
@@ -57,6 +58,20 @@ test('while an answer is computed, however long it takes, other work of the proc
   // A pause costs nothing of the share, what is computed between pauses all of it.
   for (const name of 'cde') await ask(name)
   await expect(async () => ask('f')).rejects.toThrow('Try again')
+})
+
+test('of more requests than may wait the last is refused at once, while one is computed', async () => {
+  lowerLimit('publicWaits', 1)
+  const bounded = createPublicWork()
+  const ends: (() => void)[] = []
+  const ask = async () =>
+    bounded(() => new Promise(resolve => ends.push(resolve)))({} as Request, {} as Response, () => {})
+  const [computed, waits] = [ask(), ask()]
+  await expect(ask()).rejects.toMatchObject({ status: 503, limit: 'publicWaits' })
+  ends.shift()?.()
+  await computed
+  ends.shift()?.()
+  await waits
 })
 
 test('an outage that is a program in disguise is refused before it is written out', () => {

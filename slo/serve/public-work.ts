@@ -18,15 +18,17 @@ export type Work = (request: Request, response: Response, pause: () => Promise<v
 export function createPublicWork(clock = () => performance.now()): (work: Work) => RequestHandler {
   let leftMs = burstMs
   let filledAt = clock()
-  const turn = turns(1)
+  const busy = (seconds: number, limit: 'publicWork' | 'publicWaits') =>
+    tryAgain(503, 'busy', 'Too much was asked for in the last seconds.', seconds, limit)
+  const turn = turns(1, waiting => {
+    if (waiting >= limits.publicWaits.value) throw busy(leastPauseSeconds, 'publicWaits')
+  })
   const run = async (work: Work, request: Request, response: Response): Promise<void> => {
     let began = clock()
     leftMs = Math.min(burstMs, leftMs + ((began - filledAt) * limits.publicWork.value) / 1000)
     filledAt = began
-    if (leftMs <= 0) {
-      const seconds = leastPauseSeconds + Math.ceil(-leftMs / limits.publicWork.value)
-      throw tryAgain(503, 'busy', 'Too much was asked for in the last seconds.', seconds, 'publicWork')
-    }
+    if (leftMs <= 0)
+      throw busy(leastPauseSeconds + Math.ceil(-leftMs / limits.publicWork.value), 'publicWork')
     const charge = () => {
       leftMs -= clock() - began
     }

@@ -91,21 +91,6 @@ test('started again on a disk that is full, slo alerts all the same', async cont
   expect(full.stderr()).toContain('alerts.not-written')
 })
 
-test('downtime is planned on the administration port, and a slip is refused', async () => {
-  const plan = (body: object) =>
-    fetch(`${slo.endpoints.sloAdmin}/planned`, {
-      method: 'POST',
-      headers: { 'Content-Type': 'application/json' },
-      body: JSON.stringify(body),
-    })
-  const planned = await plan({ at: '2026-11-23T02:00Z', minutes: 45, reason: 'new disk' })
-  expect(planned.status).toBe(201)
-  expect((await plan({ at: 'soon', minutes: 45 })).status).toBe(400)
-  const state = (await (await fetch(`${slo.endpoints.slo}/api/state`)).json()) as { planned: unknown[] }
-  expect(state.planned).toMatchObject([{ from: '2026-11-23T02:00:00.000Z', to: '2026-11-23T02:45:00.000Z' }])
-  expect((await fetch(`${slo.endpoints.slo}/planned`)).status).toBe(404)
-})
-
 test('a public request that cannot be answered, or asks for too much, is answered with a problem', async () => {
   const ask = (path: string) => fetch(`${slo.endpoints.slo}/api/${path}`)
   for (const path of [

@@ -1,17 +1,14 @@
+import { increaseIn, samplesOf, type Vector, type Window, windowOf } from '../diagnose/evaluate.ts'
 import type { Service } from '../directory/service.ts'
 import type { Stages } from '../page/api.ts'
-import { increase } from '../sources/counter.ts'
-import type { Series, Source } from '../sources/index.ts'
+import type { Source } from '../sources/index.ts'
 import { parseSelector } from '../sources/promql.ts'
 import { jobsIn, matches } from '../sources/selector.ts'
 
 /** As many points as a small chart can show. */
 const steps = 72
-/** The shortest step, which holds two scrapes at the usual interval. */
-const leastStepMs = 30_000
-
-/** How much a bucket grew in each step. */
-type Bucket = { le: number; growth: Float64Array }
+/** The shortest step holds two scrapes: of one a step, a late one would leave its step empty. */
+const leastScrapes = 2
 
 /** How long each stage that has a histogram took since a time. Of a young service the steps are shorter. */
 export async function stagesOf(
@@ -20,7 +17,7 @@ export async function stagesOf(
   sinceMs: number,
   nowMs: number,
 ): Promise<Stages> {
-  const leastMs = Math.max(leastStepMs, scrapeSeconds * 1000)
+  const leastMs = leastScrapes * scrapeSeconds * 1000
   const stepMs = leastMs * Math.max(1, Math.ceil((nowMs - sinceMs) / steps / leastMs))
   const to = Math.ceil(nowMs / stepMs) * stepMs
   const count = Math.max(1, Math.floor((to - sinceMs) / stepMs))
@@ -37,34 +34,28 @@ export async function stagesOf(
   const jobsOf = (name: string) =>
     jobsIn(drawn.flatMap(({ selector }) => (name.startsWith(`${selector.metric}_`) ? selector : [])))
   const series = await source.series([...names], from - stepMs, to, stepMs, jobsOf)
-  const grow = ({ points }: Series): Float64Array => {
-    const growth = new Float64Array(count)
-    points.forEach(({ at, value }, i) => {
-      const before = points[i - 1]
-      const step = Math.ceil((at - from) / stepMs) - 1
-      if (before && step >= 0)
-        growth[step] =
-          (growth[step] ?? 0) +
-          increase({ timeMs: before.at, value: before.value }, { timeMs: at, value }, (3 * stepMs) / 1000)
-    })
-    return growth
-  }
   const lanes = drawn.map(({ name, isPart, selector }) => {
-    const of = (part: string) =>
-      series.filter(each => each.name === `${selector.metric}_${part}` && matches(selector, each.labels))
-    const boundOf = ({ labels: { le } }: Series) => (le === '+Inf' ? Infinity : Number(le))
-    const buckets = [...Map.groupBy(of('bucket'), boundOf)]
-      .map(([le, ofAll]) => ({ le, growth: sum(ofAll.map(grow)) }))
-      .sort((one, other) => one.le - other.le)
-    const quantiles = (q: number) => Array.from({ length: count }, (_, step) => quantile(q, buckets, step))
+    const samples = samplesOf(series.filter(each => matches(selector, each.labels)))
+    const windows = Array.from({ length: count }, (_, step) => {
+      const fromMs = from + step * stepMs
+      return windowOf(samples, { fromMs, toMs: fromMs + stepMs })
+    })
+    const grown = (part: string, window: Window) =>
+      increaseIn({ metric: `${selector.metric}_${part}`, matchers: [] }, window, [window])
+    const boundOf = ({ labels: { le } }: Vector[number]) => (le === '+Inf' ? Infinity : Number(le))
+    const histograms = windows.map(window =>
+      [...Map.groupBy(grown('bucket', window), boundOf)]
+        .map(([le, ofAll]) => ({ le, count: total(ofAll) }))
+        .sort((one, other) => one.le - other.le),
+    )
     return {
       stage: name,
       isPart,
-      seconds: total(sum(of('sum').map(grow))),
-      p50: quantiles(0.5),
-      p95: quantiles(0.95),
-      p99: quantiles(0.99),
-      count: total(buckets.at(-1)?.growth ?? new Float64Array()),
+      seconds: total(windows.flatMap(window => grown('sum', window))),
+      p50: histograms.map(each => quantile(0.5, each)),
+      p95: histograms.map(each => quantile(0.95, each)),
+      p99: histograms.map(each => quantile(0.99, each)),
+      count: histograms.reduce((sum, each) => sum + (each.at(-1)?.count ?? 0), 0),
     }
   })
   const all = lanes.reduce((sum, { seconds, isPart }) => sum + (isPart ? seconds : 0), 0)
@@ -77,22 +68,16 @@ export async function stagesOf(
   }
 }
 
-/** Step by step; of nothing it has no steps. */
-const sum = (all: readonly Float64Array[]): Float64Array =>
-  all.reduce((sums, each) => each.map((value, i) => value + (sums[i] ?? 0)), new Float64Array())
+const total = (grown: Vector): number => grown.reduce((sum, { value }) => sum + value, 0)
 
 /** As Prometheus' histogram_quantile: linear within the bucket, the last finite bound above it; null when empty. */
-function quantile(q: number, buckets: Bucket[], step: number): number | null {
-  const counts = buckets.map(({ growth }) => growth[step] ?? 0)
-  const all = counts.at(-1) ?? 0
+function quantile(q: number, buckets: readonly { le: number; count: number }[]): number | null {
+  const all = buckets.at(-1)?.count ?? 0
   if (all === 0) return null
-  const index = counts.findIndex(count => count >= q * all)
-  const { le } = buckets[index] as Bucket
-  const below = index === 0 ? 0 : (buckets[index - 1] as Bucket).le
-  if (le === Infinity) return below
-  const before = index === 0 ? 0 : (counts[index - 1] as number)
-  const inside = (counts[index] as number) - before
-  return inside === 0 ? le : below + ((le - below) * (q * all - before)) / inside
+  const index = buckets.findIndex(({ count }) => count >= q * all)
+  const { le, count } = buckets[index] as (typeof buckets)[number]
+  const before = buckets[index - 1] ?? { le: 0, count: 0 }
+  if (le === Infinity) return before.le
+  const inside = count - before.count
+  return inside === 0 ? le : before.le + ((le - before.le) * (q * all - before.count)) / inside
 }
-
-const total = (growth: Float64Array): number => growth.reduce((sum, value) => sum + value, 0)

@@ -110,7 +110,7 @@ export async function startSlo(written: Directory, environment: NodeJS.ProcessEn
   pages = config.SLO_URL?.href ?? reach(config.HOST, Number(new URL(listening.url).port))
   const stalled = () => firstStalled([watch, ...(recorder ? [recorder] : [])])
   const admin = await listen(
-    createAdmin({ metrics, log, watch, dataDir, notReady: () => null, stalled }),
+    createAdmin({ metrics, log, watch, stalled }),
     config.ADMIN_HOST,
     config.SLO_ADMIN_PORT,
   )

@@ -15,6 +15,7 @@ export type ProbeSession = { cookie: string | undefined }
 
 type Journey = {
   phases: Record<ProbePhase, number>
+  certificateDays: number
   /** Seconds of the upload's `processing` that Server-Timing does not account for; NaN without that header. */
   lostSeconds: number
   /** Where the photo is, to be deleted; absent when none was accepted. */
@@ -40,17 +41,19 @@ export async function walk(walk: Walk): Promise<Journey> {
   const upload = await ask(walk, 'POST', new URL('photos', walk.target), requestTimeoutMs)
   const phases = { ...upload.phases, thumbnail: 0 }
   const lostSeconds = 'failed' in upload ? Number.NaN : phases.processing - ownSeconds(upload.answer)
-  if ('failed' in upload) return { phases, lostSeconds, failure: { step: 'upload', why: upload.failed } }
+  const { certificateDays = Number.POSITIVE_INFINITY } = upload
+  const journey = { phases, lostSeconds, certificateDays }
+  if ('failed' in upload) return { ...journey, failure: { step: 'upload', why: upload.failed } }
   const { status, headers, body } = upload.answer
   if ((status !== 201 && status !== 202) || !headers.location)
-    return { phases, lostSeconds, failure: { step: 'upload', why: `answer ${status}: ${excerpt(body)}` } }
+    return { ...journey, failure: { step: 'upload', why: `answer ${status}: ${excerpt(body)}` } }
 
   // A proxy that serves the service under a prefix does not rewrite Location.
   const photo = new URL(`photos/${headers.location.split('/').at(-1)}`, walk.target)
   const begun = performance.now()
   const why = await awaitThumbnail(walk, photo)
   phases.thumbnail = (performance.now() - begun) / 1000
-  return { phases, lostSeconds, photo, ...(why === null ? {} : { failure: { step: 'thumbnail', why } }) }
+  return { ...journey, photo, ...(why === null ? {} : { failure: { step: 'thumbnail', why } }) }
 }
 
 /** Null when the thumbnail came in time, else why not. */

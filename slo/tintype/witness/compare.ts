@@ -63,25 +63,19 @@ function busiest(outcomes: Seen[], intervalMs: number): number {
 }
 
 function differences(traces: Outcomes, logs: Outcomes, atEnds: (seen: Seen) => boolean): Disagreement[] {
-  const inOne = (one: Outcomes, isSo: (photo: string, seen: Seen) => boolean) =>
-    [...one.photos].flatMap(([photo, seen]) => (!atEnds(seen) && isSo(photo, seen) ? photo : []))
-  const missing = (one: Outcomes, other: Outcomes) => inOne(other, photo => !one.photos.has(photo))
-  const otherwise = inOne(traces, (photo, { outcome }) => {
-    const other = logs.photos.get(photo)
-    return other !== undefined && other.outcome !== outcome
-  })
-  return [
-    disagreement('traces', 'lack photos that the logs have', missing(traces, logs)),
-    disagreement('logs', 'lack photos that the traces have', missing(logs, traces)),
-    disagreement('traces', 'give photos another outcome than the logs', otherwise),
-  ].filter(({ ids }) => ids.length > 0)
+  const photosOf = ({ photos }: Outcomes, isSo: (photo: string, seen: Seen) => boolean) =>
+    [...photos].flatMap(([photo, seen]) => (!atEnds(seen) && isSo(photo, seen) ? photo : []))
+  const differs = (photo: string, { outcome }: Seen) =>
+    (logs.photos.get(photo)?.outcome ?? outcome) !== outcome
+  const all: [witness: string, says: string, ids: string[]][] = [
+    ['traces', 'lack photos that the logs have', photosOf(logs, photo => !traces.photos.has(photo))],
+    ['logs', 'lack photos that the traces have', photosOf(traces, photo => !logs.photos.has(photo))],
+    ['traces', 'give photos another outcome than the logs', photosOf(traces, differs)],
+  ]
+  return all.flatMap(([witness, says, ids]) =>
+    ids.length === 0 ? [] : { witness, says: `${says}: ${ids.length}`, ids: ids.sort().slice(0, maxNamed) },
+  )
 }
-
-const disagreement = (witness: 'traces' | 'logs', says: string, ids: string[]): Disagreement => ({
-  witness,
-  says: `${says}: ${ids.length}`,
-  ids: ids.sort().slice(0, maxNamed),
-})
 
 function metricsBeyond(metrics: Count, others: Count, bound: number): Disagreement[] {
   return (['kept', 'broken'] as const)

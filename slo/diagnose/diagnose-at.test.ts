@@ -1,0 +1,21 @@
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { expect, onTestFinished, test } from 'vitest'
+import { lowerLimit } from '../../test/support.ts'
+import { readDirectory } from '../directory.ts'
+import { openPrometheus } from '../sources/prometheus.ts'
+import { diagnoseAt } from './diagnose-at.ts'
+
+test('a Prometheus that hangs is waited for once', async () => {
+  lowerLimit('readSeconds', 1)
+  const server = createServer(() => {}).listen(0, '127.0.0.1')
+  await new Promise(resolve => server.once('listening', resolve))
+  onTestFinished(() => {
+    server.closeAllConnections()
+    server.close()
+  })
+  const source = openPrometheus(`http://127.0.0.1:${(server.address() as AddressInfo).port}`)
+  const start = performance.now()
+  await expect(diagnoseAt(readDirectory(), source, Date.now())).rejects.toThrow('did not answer within 1 s')
+  expect(performance.now() - start).toBeLessThan(1_900)
+})

@@ -37,6 +37,11 @@ test.each<[Name, string]>([
   expect(() => read({ [name]: value })).toThrow(`${name}="`)
 })
 
+test('a PostgreSQL on a Unix socket has an empty host, also behind a user', () => {
+  for (const given of ['postgres://user:pass@/db?host=/run', 'postgres:///db?host=/run'])
+    expect(read({ QUEUE_URL: given }).QUEUE_URL).toBe(given)
+})
+
 test('a secret’s file ends in a newline, which no request could carry', () => {
   const names = ['PROBE_TOKEN', 'INGEST_TOKEN', 'SESSION_SECRET'] as const
   const config = read(Object.fromEntries(names.map(name => [name, 'secret\n'])))

@@ -33,9 +33,13 @@ export async function makeFolder(folder: string, disk: Disk = realDisk): Promise
   }
 }
 
+/** Some network shares have no fsync of folders and answer EINVAL. */
 export async function syncFolder(folder: string, disk: Disk = realDisk): Promise<void> {
   const file = disk.openSync(folder, 'r')
-  await disk.fsync(file).finally(() => disk.closeSync(file))
+  await disk
+    .fsync(file)
+    .catch(ignore('EINVAL'))
+    .finally(() => disk.closeSync(file))
 }
 
 /** For `catch`: ignores errors with these codes and rethrows every other. */

@@ -56,7 +56,10 @@ describe('npm start', () => {
   let tintype: Tintype
   beforeAll(async () => {
     folder = await mkdtemp(join(tmpdir(), 'tintype-'))
-    tintype = await startTintype(folder, { SCRAPE_SECONDS: '0.2' })
+    // The path of a socket below it would be too long.
+    const TMPDIR = join(folder, 'temporary'.repeat(12))
+    await mkdir(TMPDIR)
+    tintype = await startTintype(folder, { SCRAPE_SECONDS: '0.2', TMPDIR })
   })
   afterAll(async () => {
     await tintype.stop('SIGKILL')

@@ -153,9 +153,10 @@ async function run(config: Config, plan: Plan): Promise<void> {
   console.log(`Tintype is ready: ${addresses.web}`)
 }
 
-/** Where a release finds the launcher. The socket is in a temporary folder, because a socket's path must be short. */
+/** Where a release finds the launcher. The sockets are in a temporary folder: of a socket's path 103 characters count. */
 function controlOf(dataDir: string): { file: string; folder: string } {
-  return { file: join(dataDir, 'launcher.json'), folder: mkdtempSync(join(tmpdir(), 'tintype-')) }
+  const folder = tmpdir().length > 60 ? '/tmp' : tmpdir()
+  return { file: join(dataDir, 'launcher.json'), folder: mkdtempSync(join(folder, 'tintype-')) }
 }
 
 /** The scrape targets, in the format of Prometheus' file_sd. */

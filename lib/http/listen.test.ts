@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { Express, RequestHandler } from 'express'
+import express, { type Express, type RequestHandler } from 'express'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { connectRaw, head } from '../../test/raw.ts'
 import { lowerLimit, sampleIn, until } from '../../test/support.ts'
@@ -56,6 +56,17 @@ const endless: RequestHandler = (_request, response) => {
   response.on('drain', more)
   more()
 }
+
+test('a port is shared on Linux alone: Node refuses to share one on macOS', async () => {
+  const platform = Object.getOwnPropertyDescriptor(process, 'platform') as PropertyDescriptor
+  onTestFinished(() => void Object.defineProperty(process, 'platform', platform))
+  const { url, close } = await listen(express(), '127.0.0.1', 0, true)
+  onTestFinished(() => close(0))
+  const again = async () => (await listen(express(), '127.0.0.1', Number(new URL(url).port), true)).close(0)
+  await again()
+  Object.defineProperty(process, 'platform', { ...platform, value: 'darwin' })
+  await expect(again()).rejects.toThrow('EADDRINUSE')
+})
 
 describe('a client that owes bytes', () => {
   const partial = `${head('POST', '/json', 'Content-Type: application/json', 'Content-Length: 900')}{"a":`

@@ -16,7 +16,7 @@ const connectionsCheckingInterval = 5_000
 
 /**
  * Starts an app; port 0 is any free port. A client that sends or takes nothing is closed (`stalledSeconds`).
- * `shared`: another process of this user may listen on the port too, so that it can take it over.
+ * `shared`: another process of this user may listen on the port too, so that it can take it over; on Linux only.
  */
 export async function listen(app: Express, host: string, port: number, shared = false) {
   const options = {
@@ -38,7 +38,7 @@ export async function listen(app: Express, host: string, port: number, shared = 
   const connections = watchConnections(server)
   answerExpectations(server)
   answerUnparsed(server)
-  server.listen({ port, host, reusePort: shared })
+  server.listen({ port, host, reusePort: shared && process.platform === 'linux' })
   await once(server, 'listening')
   const { port: actual } = server.address() as AddressInfo
   const url = `http://${host.includes(':') ? `[${host}]` : host}:${actual}`

@@ -17,7 +17,8 @@ export type PostgresAddress = {
 /** Parses a QUEUE_URL; undefined when it has none of the formats. */
 export function queueAddress(url: string): { file: string } | PostgresAddress | undefined {
   if (/^sqlite:\S/.test(url)) return { file: url.slice('sqlite:'.length) }
-  const parsed = URL.parse(url)
+  // Of a Unix socket the query has the folder, and the host is empty, which no URL with a user may be.
+  const parsed = URL.parse(url) ?? URL.parse(url.replace('@/', '@localhost/'))
   if (!parsed || !/^postgres(ql)?:$/.test(parsed.protocol)) return undefined
   const schema = parsed.searchParams.get('search_path') ?? 'tintype'
   if (!/^[A-Za-z_]\w{0,62}$/.test(schema)) return undefined

@@ -1,6 +1,6 @@
 import type { CallOutcome, StorageAdapter, StorageOperation } from '../telemetry/catalogue.ts'
 import { type Pause, withPause } from './chunks.ts'
-import { checkKey, checkPrefix, type Key } from './key.ts'
+import { checkKey, checkPrefix, isStorageKey, type Key } from './key.ts'
 import type { Put, Storage, StorageOptions, Stored } from './storage.ts'
 
 /** A call in progress. `key` is the current key; `refused` is true for an expected answer other than success. */
@@ -56,7 +56,9 @@ export function storageOn(adapter: Adapter, { observe }: StorageOptions): Storag
     read: async key => measured('get', checkKey(key), () => adapter.read(key)),
     localFile: key => adapter.localFile(checkKey(key)),
     async *list(prefix, after) {
-      yield* adapter.list(checkPrefix(prefix), after, work => measured('list', prefix, work))
+      const keys = adapter.list(checkPrefix(prefix), after, work => measured('list', prefix, work))
+      // Not what other programs leave: .DS_Store, @eaDir, and in a bucket objects that stand for folders.
+      for await (const key of keys) if (isStorageKey(key)) yield key
     },
     delete: async key =>
       measured('delete', (key.endsWith('/') ? checkPrefix : checkKey)(key), () => adapter.delete(key)),

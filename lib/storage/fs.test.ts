@@ -1,13 +1,13 @@
 import { fork } from 'node:child_process'
 import { once } from 'node:events'
-import { writeFileSync } from 'node:fs'
+import { fstatSync, writeFileSync } from 'node:fs'
 import * as fs from 'node:fs/promises'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { Readable } from 'node:stream'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { smallDisk, temporaryFolder, until } from '../../test/support.ts'
-import type { Disk } from '../disk.ts'
+import { type Disk, realDisk } from '../disk.ts'
 import { storageContract } from './contract.ts'
 import { openFolder } from './fs.ts'
 import type { Storage } from './index.ts'
@@ -37,6 +37,30 @@ describe('the storage folder', () => {
     await storage.delete('photos/ab/owner/photo/')
     expect(await fs.readdir(folder)).toEqual(['.tmp'])
     expect(await fs.readdir(join(folder, '.tmp'))).toEqual([])
+  })
+
+  test('lists no key for what other programs leave in it', async () => {
+    const folder = await temporaryFolder()
+    const storage = await openFolder(folder)
+    await storage.put('photos/ab/owner/photo/original', body('x'))
+    for (const name of ['.DS_Store', '@eaDir/photo', 'photo (copy)/original', 'photo/.nfs01']) {
+      const file = join(folder, 'photos/ab/owner', name)
+      await fs.mkdir(dirname(file), { recursive: true })
+      await fs.writeFile(file, 'x')
+    }
+    expect(await Array.fromAsync(storage.list('photos/'))).toEqual(['photos/ab/owner/photo/original'])
+  })
+
+  test('stores on a network share that has no fsync of folders, but takes every other error', async () => {
+    let code = 'EINVAL'
+    const fsync = async (fd: number) => {
+      if (fstatSync(fd).isDirectory()) throw Object.assign(new Error(code), { code })
+    }
+    const disk = { ...realDisk, fsync } as Disk
+    const storage = await openFolder(await temporaryFolder(), {}, disk)
+    expect(await storage.put('a', body('x'))).toEqual({ bytes: 1 })
+    code = 'EIO'
+    await expect(storage.put('b', body('x'))).rejects.toThrow('EIO')
   })
 
   test('stores and deletes on when somebody removed the folder of temporary files', async () => {

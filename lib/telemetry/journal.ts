@@ -1,6 +1,7 @@
 import fs from 'node:fs'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
+import { syncFolder } from '../disk.ts'
 import { errorCode } from '../errors.ts'
 import { faultPoint } from '../fault.ts'
 import { countLimit, limits } from '../limits.ts'
@@ -35,7 +36,6 @@ type Writing = { segment: Segment; fd: number; torn: boolean }
 type Folder = ReturnType<typeof openFolder>
 
 const sync = promisify(fs.fdatasync)
-const syncFolder = promisify(fs.fsync)
 const closeFile = promisify(fs.close)
 
 /**
@@ -77,7 +77,6 @@ export function openJournal(
     if (writing) retire(writing)
     const left = folder
     writing = folder = undefined
-    if (left) later(() => closeFile(left.fd))
     left?.release()
   }
 
@@ -95,7 +94,7 @@ export function openJournal(
       torn: false,
     }
     if (writing) retire(writing)
-    later(() => syncFolder(into.fd))
+    later(() => syncFolder(into.path))
     segments.push(next.segment)
     return next
   }
@@ -177,7 +176,7 @@ function openFolder(root: string, service: string, instance: string) {
       const segments = findSegments(path, source)
       // Also above the boot time: after the folder was lost, an epoch must not repeat either.
       const epoch = Math.max((segments.at(-1)?.epoch ?? 0) + 1, Math.floor(Date.now() / 1000))
-      return { path, fd: fs.openSync(path, 'r'), stream: `${source}.${epoch}`, epoch, release, segments }
+      return { path, stream: `${source}.${epoch}`, epoch, release, segments }
     } catch (error) {
       release()
       throw error

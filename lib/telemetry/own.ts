@@ -1,6 +1,7 @@
 import { closeSync, fsyncSync, mkdirSync, openSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
+import { ignore } from '../disk.ts'
 
 /**
  * Makes this process the only owner of a folder (created if absent) until it calls the returned function or ends, also by
@@ -28,7 +29,12 @@ function makeFolder(folder: string): void {
   for (let path = folder; first !== undefined && path !== dirname(first); ) {
     path = dirname(path)
     const fd = openSync(path, 'r')
-    fsyncSync(fd)
-    closeSync(fd)
+    try {
+      fsyncSync(fd)
+    } catch (error) {
+      ignore('EINVAL')(error as Error) // see syncFolder
+    } finally {
+      closeSync(fd)
+    }
   }
 }

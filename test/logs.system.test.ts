@@ -189,7 +189,7 @@ describeWithParts('the timeline page', ['chromium'], ({ chromium: executablePath
     await page.setViewportSize({ width: 1024, height: 800 })
     await page.fill('#ask input', photo)
     await page.press('#ask input', 'Enter')
-    await page.waitForSelector('#chart svg')
+    await page.waitForSelector('#chart .lanes')
     expect(page.url()).toContain(`key=${photo}`)
     expect(await page.textContent('#lead')).toContain('of 2 processes')
     const stages = await page
@@ -198,8 +198,9 @@ describeWithParts('the timeline page', ['chromium'], ({ chromium: executablePath
     expect(stages.sort()).toEqual(['convert', 'receive', 'store', 'wait'])
     const [marks, entries] = [page.locator('#chart .mark'), page.locator('#entries details')]
     expect(await marks.count()).toBe(await entries.count())
-    await marks.first().click()
-    expect(await entries.first().locator('pre').isVisible()).toBe(true)
+    await page.locator('#chart .mark[title$="photo.accepted"]').click()
+    const accepted = entries.filter({ hasText: 'photo.accepted' })
+    expect(await accepted.locator('pre').isVisible()).toBe(true)
     // A line can be selected to be copied.
     const line = entries.nth(1).locator('summary')
     await line.locator('time').dragTo(line.locator('strong'))

@@ -111,7 +111,7 @@ const packedLinks = (page: string, text: string, into: string): string =>
 function dependencies(all: readonly string[]) {
   const [slo, lib] = ['slo', 'lib'].map(name => JSON.parse(read(`${name}/package.json`)))
   const known = { ...lib.dependencies, ...slo.dependencies }
-  const imported = new Set([...all.flatMap(importsOf).map(({ target }) => target), 'uplot'])
+  const imported = new Set(all.flatMap(importsOf).map(({ target }) => target))
   const pick = (from: Record<string, string>) =>
     Object.fromEntries(
       Object.entries(from)

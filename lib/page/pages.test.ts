@@ -1,4 +1,4 @@
-import { mkdir, readFile, writeFile } from 'node:fs/promises'
+import { readFile, writeFile } from 'node:fs/promises'
 import http from 'node:http'
 import { brotliDecompressSync, gunzipSync } from 'node:zlib'
 import express from 'express'
@@ -9,20 +9,17 @@ import { openPages } from './pages.ts'
 
 async function serve() {
   const folder = await temporaryFolder()
-  const vendor = `${folder}/node_modules/chart.esm.js`
-  await mkdir(`${folder}/node_modules`)
-  await writeFile(vendor, 'export const chart = 1')
   await writeFile(
     `${folder}/index.html`,
     '<p>{limit}</p><link rel="stylesheet" href="{assets}/lib/style.css"><script type="module" src="{assets}/page/main.ts"></script>',
   )
   await writeFile(
     `${folder}/main.ts`,
-    "import { h } from '@tintype/lib/page/browser/dom.ts'\nimport { chart } from 'chart'\nimport './other.ts'\nimport texts from './texts.json' with { type: 'json' }\nexport const two = texts\nexport const one: number = chart",
+    "import { h } from '@tintype/lib/page/browser/dom.ts'\nimport './other.ts'\nimport texts from './texts.json' with { type: 'json' }\nexport const two = texts\nexport const one: number = 1",
   )
   await writeFile(`${folder}/other.ts`, 'export type Nothing = string')
   await writeFile(`${folder}/texts.json`, '{ "hello": "Hello" }')
-  const pages = openPages(folder, { vendor: { chart: vendor }, values: { limit: '5 < 6' } })
+  const pages = openPages(folder, { limit: '5 < 6' })
   const app = express().use(pages.assets).get('/', pages.html('index.html'))
   const { url, close } = await listen(app, '127.0.0.1', 0)
   onTestFinished(() => close(0))
@@ -57,7 +54,6 @@ test('browser TypeScript is served as JavaScript whose imports resolve', async (
   const imports = [...script.matchAll(/import .*?'([^']+)'/g)].map(([, name]) => new URL(name ?? '', main))
   expect(imports.map(({ pathname }) => pathname.split('/').slice(3).join('/'))).toEqual([
     'lib/dom.ts',
-    'vendor/chart.esm.js',
     'page/other.ts',
     'page/texts.json',
   ])

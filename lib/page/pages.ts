@@ -1,13 +1,11 @@
 import { createHash } from 'node:crypto'
 import { mkdirSync, readdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
 import { stripTypeScriptTypes } from 'node:module'
-import { basename, extname, join } from 'node:path'
+import { extname, join } from 'node:path'
 import { deserialize, serialize } from 'node:v8'
 import { brotliCompressSync, gzipSync } from 'node:zlib'
 import { type Request, type RequestHandler, type Response, Router } from 'express'
 
-/** Browser libraries of npm: the file to serve for a bare import, `{ uplot: '/…/uPlot.esm.js' }`. */
-type Vendor = Record<string, string>
 /** Values for placeholders in HTML: `{promiseSeconds}`. */
 type Values = Record<string, string | number>
 
@@ -38,24 +36,18 @@ const contentSecurityPolicy = [
  * Synchronous: a quarter of a second for 25 files, most of it brotli, and 17 MiB for Node's type stripping. So the result
  * is kept below node_modules, and the next process that opens the same files reads it there.
  *
- * Placeholders in HTML: `{head}` is head.html of the design system (lib/page/browser), and `{assets}` the hashed address:
- * `{assets}/page/main.ts` is a file of the folder, `{assets}/lib/style.css` one of the design system, and
- * `{assets}/vendor/x.css` one of `vendor`. Modules import each other relatively, the design system as
- * `@tintype/lib/page/browser/…`, and vendors by their key.
+ * Placeholders in HTML are `values`, `{head}`, which is head.html of the design system (lib/page/browser), and `{assets}`, the
+ * hashed address: `{assets}/page/main.ts` is a file of the folder, `{assets}/lib/style.css` one of the design system.
+ * Modules import each other relatively, and the design system as `@tintype/lib/page/browser/…`.
  * @throws when a file cannot be read or is not erasable TypeScript, and when HTML names an unknown value.
  */
-export function openPages(folder: string, options: { vendor?: Vendor; values?: Values } = {}) {
-  const { vendor = {}, values = {} } = options
-  const files = [
-    ...read(folder, 'page'),
-    ...read(`${import.meta.dirname}/browser`, 'lib'),
-    ...Object.values(vendor).map(file => ({ path: `vendor/${basename(file)}`, bytes: readFileSync(file) })),
-  ]
+export function openPages(folder: string, values: Values = {}) {
+  const files = [...read(folder, 'page'), ...read(`${import.meta.dirname}/browser`, 'lib')]
   const version = versionOf(files)
   const all = { ...values, assets: `assets/${version}` }
   const source = { path: JSON.stringify(values), bytes: readFileSync(import.meta.filename) }
   const assets = kept(versionOf([...files, source]), () =>
-    files.map(file => [file.path, compress(compile(file, vendor, all))]),
+    files.map(file => [file.path, compress(compile(file, all))]),
   )
   return {
     assets: assetRouter(version, assets),
@@ -95,11 +87,11 @@ function versionOf(files: File[]): string {
   return hash.digest('base64url').slice(0, 12)
 }
 
-function compile({ path, bytes }: File, vendor: Vendor, values: Values): string {
+function compile({ path, bytes }: File, values: Values): string {
   const text = bytes.toString()
   if (path.endsWith('.html')) return fillIn(path, text, values)
   if (path.endsWith('.json')) return `export default ${text}`
-  return path.endsWith('.ts') ? script(text, vendor) : text
+  return path.endsWith('.ts') ? script(text) : text
 }
 
 /** What the head of each page begins with. */
@@ -113,14 +105,10 @@ const fillIn = (path: string, text: string, values: Values): string =>
   })
 
 /** Imports are relative, as all addresses of a page are: a proxy may serve it under a prefix. */
-function script(source: string, vendor: Vendor): string {
-  const script = stripTypes(source).replaceAll(/ with \{ type: 'json' \}/g, '')
-  return script.replaceAll(/(?<=\b(?:from|import)\s*)'([^.'/][^']*)'/g, (whole, name: string) => {
-    if (name.startsWith('@tintype/lib/page/browser/')) return `'../lib/${basename(name)}'`
-    const file = vendor[name]
-    return file === undefined ? whole : `'../vendor/${basename(file)}'`
-  })
-}
+const script = (source: string): string =>
+  stripTypes(source)
+    .replaceAll(/ with \{ type: 'json' \}/g, '')
+    .replaceAll("from '@tintype/lib/page/browser/", "from '../lib/")
 
 /** Node's own stripping, without its ExperimentalWarning; every other warning still shows. */
 export function stripTypes(source: string): string {

@@ -21,10 +21,8 @@ const photosPerPage = 50
 /** Every route of the public port. @throws when the page cannot be read. */
 export function createWebApp(web: Web): Express {
   const pages = openPages(`${import.meta.dirname}/page`, {
-    values: {
-      ...web.limits,
-      keepPhotosDays: Number.isFinite(web.keep.photosMs) ? web.keep.photosMs / 86_400_000 : 0,
-    },
+    ...web.limits,
+    keepPhotosDays: Number.isFinite(web.keep.photosMs) ? web.keep.photosMs / 86_400_000 : 0,
   })
   const app = createApp(web)
   app.set('trust proxy', 'loopback, linklocal, uniquelocal') // X-Forwarded-For counts only from a proxy in a private network

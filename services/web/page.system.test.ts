@@ -11,8 +11,10 @@ import { barriers } from '../../test/accessible.ts'
 import { photo, quadrantImage } from '../../test/images.ts'
 import { describeWithParts, type Started, startScript, until } from '../../test/support.ts'
 
+/** With SHOTS=folder the pictures of the page are drawn there: `upload.png` is the one of README. */
+const shots = process.env.SHOTS
 /** Long enough for a busy machine, short enough to see a photo late. */
-const promiseSeconds = 8
+const promiseSeconds = shots ? 60 : 8
 
 type File = { name: string; mimeType: string; buffer: Buffer }
 
@@ -512,6 +514,54 @@ describeWithParts('the upload page', ['chromium'], parts => {
     expect(await page.locator('li.photo').count()).toBe(2)
   })
 
+  test.skipIf(!shots)('drawn', async () => {
+    const storage = await openStorage(storageUrl('', dataDir))
+    const status = { online: true, budgetLeftMinutes: 57, budgetMinutes: 60, keptRatio: 1, at: new Date() }
+    await storage.put('status.json', Buffer.from(JSON.stringify(status)))
+    await storage.close()
+    const pages = { status: '/status', objectives: '/promises', logs: '/logs' }
+    await page.route('**/pages.json', route => route.fulfill({ json: pages }))
+    const draw = async (name: string) => {
+      for (const [width, colorScheme] of [
+        [320, 'dark'],
+        [1024, 'dark'],
+        [3840, 'light'],
+        [1024, 'light'],
+      ] as const) {
+        await page.setViewportSize({ width, height: 900 })
+        await page.emulateMedia({ colorScheme })
+        const path = `${shots}/${name}${width === 1024 && colorScheme === 'light' ? '' : `-${width}-${colorScheme}`}.png`
+        await page.screenshot({ path, fullPage: true })
+      }
+    }
+    await page.reload()
+    await page.getByText('57 of 60 minutes').waitFor()
+    await draw('upload-empty')
+    await choose(harbour)
+    await ready('harbour.jpg')
+    await picture('harbour.jpg').click()
+    await choose({ name: 'notes.pdf', mimeType: 'application/pdf', buffer: Buffer.from('%PDF-1.7') })
+    await says('notes.pdf', /We take/)
+    converter.child.kill('SIGSTOP')
+    await choose({ ...pines, name: 'beach.png' })
+    await says('beach.png', /waiting · [2-9] s/)
+    // An upload that stays at 63 %.
+    await page.evaluate(`XMLHttpRequest.prototype.send = function () {
+      this.upload.dispatchEvent(new ProgressEvent('progress', { lengthComputable: true, loaded: 63, total: 100 }))
+    }`)
+    await choose({ ...harbour, name: 'IMG_2031.jpg' })
+    await says('IMG_2031.jpg', 'uploading 63 %')
+    await draw('upload')
+    await page.locator('#status').click()
+    await context.setOffline(true)
+    await page.getByText('No connection.').waitFor()
+    await draw('upload-offline')
+    converter.child.kill('SIGCONT')
+    await context.setOffline(false)
+    await page.goto(`${web.endpoints.web}/?lang=ko`)
+    await draw('upload-korean')
+  })
+
   test('a phone offers its camera, a computer does not', async () => {
     expect(await page.getByText('Take a photo').isVisible()).toBe(false)
     const phone = await browser.newContext({ locale: 'en-GB', hasTouch: true, isMobile: true })
@@ -568,35 +618,23 @@ describeWithParts('the upload page', ['chromium'], parts => {
   })
 
   test('the language is switched on the page and stays', async () => {
-    await page.getByLabel('Language').selectOption('ko')
+    await page.getByRole('link', { name: '한국어' }).click()
     await page.getByText('사진 선택').waitFor()
-    await page.reload()
+    await page.goto(web.endpoints.web ?? '')
     await page.getByText('사진 선택').waitFor()
     expect(await page.locator('nav a').allTextContents()).toEqual(['업로드'])
-    await page.getByLabel('언어').selectOption('en')
-    await page.getByText('Choose photos').waitFor()
-    // A link from another page carries the language in its address, and so do the links of this page then.
-    await page.goto(`${web.endpoints.web}/?lang=ko`)
-    await page.getByText('사진 선택').waitFor()
+    // The links of the page carry the language: a page of another host has no cookie.
     expect(await page.locator('nav a').evaluate(link => Reflect.get(link, 'href'))).toMatch(/\?lang=ko$/)
+    await page.getByRole('link', { name: 'English' }).click()
+    await page.getByText('Choose photos').waitFor()
   })
 
-  test('colours and language are the same on the pages of every port, from the first paint on', async () => {
-    await page.getByLabel('Colours').selectOption('dark')
-    await page.getByLabel('Language').selectOption('ko')
+  test('the language is the same on the pages of every port', async () => {
+    await page.getByRole('link', { name: '한국어' }).click()
     await page.getByText('사진 선택').waitFor()
     const port = await startProxy(({ url = '' }, _, pass) => pass(url))
-    const theme = () => page.evaluate('document.documentElement.dataset.theme')
-    await page.route('**/main.ts', route => route.abort())
-    await page.goto(port)
-    expect(await theme()).toBe('dark')
-    await page.unroute('**/main.ts')
     await page.goto(port)
     await page.getByText('사진 선택').waitFor()
-    await page.getByLabel('색').selectOption('system')
-    expect((await context.cookies()).map(({ name }) => name)).not.toContain('tintype-theme')
-    await page.goto(web.endpoints.web ?? '')
-    expect(await theme()).toBe('system')
     await page.goto(`${port}/?lang=kok`)
     await page.getByText('사진 선택').waitFor()
   })
@@ -937,10 +975,9 @@ describeWithParts('the upload page', ['chromium'], parts => {
   })
 
   test('dark colours print as dark text on white paper', async () => {
-    await page.getByLabel('Colours').selectOption('dark')
-    await page.emulateMedia({ media: 'print' })
+    await page.emulateMedia({ media: 'print', colorScheme: 'dark' })
     const ink = await page.evaluate('getComputedStyle(document.body).color')
-    await page.emulateMedia({ media: 'screen' })
+    await page.emulateMedia({ media: 'screen', colorScheme: 'dark' })
     expect(ink).toBe('rgb(31, 28, 25)')
     expect(await page.evaluate('getComputedStyle(document.body).color')).toBe('rgb(236, 232, 225)')
   })
@@ -949,9 +986,8 @@ describeWithParts('the upload page', ['chromium'], parts => {
     for (const value of ['[1, null, {}]', '{}', 'dark', 'null']) {
       await page.evaluate(`{
         const { setItem } = Object.getPrototypeOf(localStorage)
-        setItem.call(localStorage, 'photos', '${value}')
         setItem.call(sessionStorage, 'unsent', '${value}')
-        for (const name of ['language', 'theme']) document.cookie = 'tintype-' + name + '=${value}'
+        document.cookie = 'tintype-language=${value}'
       }`)
       await page.reload()
       await choose(harbour)
@@ -975,7 +1011,7 @@ describeWithParts('the upload page', ['chromium'], parts => {
       await row('harbour.jpg', tab)
         .getByText(/^This browser refuses cookies/)
         .waitFor()
-      await tab.getByLabel('Language').selectOption('ko')
+      await tab.getByRole('link', { name: '한국어' }).click()
       await tab.getByText('사진 선택').waitFor()
     } finally {
       await strict.close()

@@ -1,19 +1,19 @@
 import { type Content, h } from '@tintype/lib/page/browser/dom.ts'
 import type { ObjectiveState, WhatIfAlert } from './api.ts'
 import { joined, moment, percent } from './format.ts'
-import { addressAt, asTable, type Bar, chart, firstMeasured, folded } from './parts.ts'
-import { translated, word } from './words.ts'
+import { addressAt, asTable, type Bar, chart, firstMeasured } from './parts.ts'
+import { say, translated } from './words.ts'
 
-/** `links` are shown in place of the summary. */
-type Lane = { name: string; bars: Omit<Bar, 'class'>[]; summary: string; links?: Content }
+type Lane = { name: string; bars: Omit<Bar, 'class'>[]; text: Content }
 
 /** Lanes of bars on one axis from 0 to `length`. `mark` is a stretch to compare with, such as the outage. */
 function lanes(all: readonly Lane[], length: number, mark?: Bar): HTMLElement {
   const widen = (bar: Bar) => ({ ...bar, from: Math.max(0, Math.min(bar.from, bar.to - length / 300)) })
-  const rows = all.map(({ name, bars, summary, links = summary }) => {
+  const rows = all.map(({ name, bars, text }) => {
     const firing = bars.map(bar => widen({ ...bar, class: 'firing' }))
-    const drawn = chart(`${name}: ${summary}`, length, mark ? [mark, ...firing] : firing)
-    return [h('span', {}, name), drawn, h('span', { class: 'soft' }, links)]
+    const label = [name, ...bars.map(({ title }) => title)].join(', ')
+    const drawn = chart(label, length, mark ? [mark, ...firing] : firing)
+    return [h('span', {}, name), drawn, h('span', { class: 'soft' }, text)]
   })
   return h('div', { class: 'lanes small' }, rows)
 }
@@ -27,7 +27,7 @@ export function alertHistory(objectives: ObjectiveState[]): HTMLElement {
   const fired = objectives.flatMap(({ name, displayName, alerts }) =>
     alerts.map(alert => ({ ...alert, displayName, lane: `${name} ${alert.tier}` })),
   )
-  if (fired.length === 0) return h('p', { class: 'soft' }, word('noAlerts'))
+  if (fired.length === 0) return h('p', { class: 'soft' }, say('noAlerts'))
   const length = minutesADay - firstMeasured(objectives)
   const now = objectives[0]?.to ?? ''
   const end = Date.parse(now) / 60_000
@@ -35,7 +35,7 @@ export function alertHistory(objectives: ObjectiveState[]): HTMLElement {
   const began = (fires: string) => h('a', { href: addressAt(fires) }, moment(fires, now))
   const minute = (time: string | null) =>
     time === null ? length : Math.max(0, Date.parse(time) / 60_000 - end + length)
-  const ended = (clears: string | null) => (clears ? moment(clears, now) : word('still'))
+  const ended = (clears: string | null) => (clears ? moment(clears, now) : say('still'))
   const recent = fired.filter(({ clears }) => minute(clears) > 0)
   const byLane = [...Map.groupBy(recent, ({ lane }) => lane)].map(([name, own]) => {
     const bars = own.map(({ fires, clears }) => ({
@@ -43,10 +43,8 @@ export function alertHistory(objectives: ObjectiveState[]): HTMLElement {
       to: minute(clears),
       title: `${moment(fires, now)}–${ended(clears)}`,
     }))
-    const links = own
-      .slice(-maxTimes)
-      .map(({ fires, clears }) => [began(fires), clears ? ' ' : ` ${ended(null)}`])
-    return { name, bars, links, summary: bars.map(({ title }) => title).join(', ') }
+    const last = own.slice(-maxTimes)
+    return { name, bars, text: last.map(({ fires, clears }) => [began(fires), ' ', !clears && ended(null)]) }
   })
   const rows = fired.map(({ displayName, tier, fires, clears, budgetUsedAtFire }) => [
     translated(displayName),
@@ -55,7 +53,7 @@ export function alertHistory(objectives: ObjectiveState[]): HTMLElement {
     ended(clears),
     percent(budgetUsedAtFire),
   ])
-  return h('div', {}, lanes(byLane, length), asTable(word('alertColumns'), rows))
+  return h('div', {}, lanes(byLane, length), asTable(say('alertColumns'), rows))
 }
 
 /** When each alert fires and clears in a described outage; the alerts that do not fire are only named. */
@@ -69,19 +67,18 @@ export function whatIfLanes(minutes: number, alerts: WhatIfAlert[]): HTMLElement
     const bars = alert.firings.map(({ fires, clears }) => ({
       from: fires,
       to: clears ?? last,
-      title: word('whatIfAfter', { n: fires }),
+      title: say('whatIfAfter', { n: fires }),
     }))
-    const summary = joined(
+    const text = joined(
       ' · ',
-      word('whatIfAfter', { n: first.fires }),
-      ended && word('whatIfClears', { n: ended }),
-      word('whatIfGone', { share: percent(alert.budgetUsedAtFire ?? 0) }),
+      say('whatIfAfter', { n: first.fires }),
+      ended && say('whatIfClears', { n: ended }),
+      say('whatIfGone', { share: percent(alert.budgetUsedAtFire ?? 0) }),
     )
-    return [{ name: nameOf(alert), bars, summary }]
+    return [{ name: nameOf(alert), bars, text }]
   })
   const silent = alerts.filter(({ firings }) => firings.length === 0).map(nameOf)
-  const outage = { from: 0, to: minutes, class: 'mark', title: word('whatIfOutage', { n: minutes }) }
-  const names = h('p', { class: 'soft' }, silent.join(', '))
-  const never = silent.length > 0 && folded(word('whatIfNever', { n: silent.length }), names)
-  return h('div', {}, lanes(fired, last, outage), never)
+  const outage = { from: 0, to: minutes, class: 'mark', title: say('whatIfOutage', { n: minutes }) }
+  const never = silent.length > 0 && say('whatIfNever', { names: silent.join(', ') })
+  return h('div', {}, lanes(fired, last, outage), h('p', { class: 'small soft' }, never))
 }

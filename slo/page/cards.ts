@@ -1,8 +1,9 @@
 import { h } from '@tintype/lib/page/browser/dom.ts'
+import { count } from '@tintype/lib/page/browser/language.ts'
 import type { ObjectiveState } from './api.ts'
-import { count, joined, moment, percent, tenths } from './format.ts'
+import { joined, moment, percent, tenths } from './format.ts'
 import { runbookLink } from './parts.ts'
-import { translated, word } from './words.ts'
+import { say, translated } from './words.ts'
 
 /** The state of an objective as the design system names it; `none`: nothing was counted yet. */
 function cardState({ budgetLeft, tiers, good, bad }: ObjectiveState): 'none' | 'kept' | 'late' | 'broken' {
@@ -11,18 +12,13 @@ function cardState({ budgetLeft, tiers, good, bad }: ObjectiveState): 'none' | '
   return tiers.some(({ firing }) => firing) ? 'late' : 'kept'
 }
 
-export const stateWord = (objective: ObjectiveState): string => {
-  const state = cardState(objective)
-  return word(state === 'broken' ? 'brokenState' : state)
-}
-
 /** An objective: what is left of its budget, until when, and its tiers against their thresholds. */
 export function card(objective: ObjectiveState): HTMLElement {
   const { displayName, description, budget, budgetLeft, goneAt, tiers, runbook, to } = objective
   const state = cardState(objective)
   const name = translated(displayName)
   const gone =
-    budgetLeft <= 0 && budget > 0 ? word('usedUp') : goneAt && word('gone', { time: moment(goneAt, to) })
+    budgetLeft <= 0 && budget > 0 ? say('usedUp') : goneAt && say('gone', { time: moment(goneAt, to) })
   return h(
     'article',
     { class: 'sheet card', 'data-state': state },
@@ -31,6 +27,7 @@ export function card(objective: ObjectiveState): HTMLElement {
     meter(budget === 0 ? 1 : Math.max(0, budgetLeft) / budget, name),
     h('p', { class: 'small' }, countsOf(objective)),
     h('p', { class: 'small soft' }, gone || ' '),
+    h('p', { class: 'small soft' }, say('burnRates')),
     h('dl', { class: 'tiers small' }, tiers.flatMap(tierRow)),
     (state === 'late' || state === 'broken') && h('p', { class: 'small' }, runbookLink(runbook)),
   )
@@ -40,20 +37,19 @@ export function card(objective: ObjectiveState): HTMLElement {
 function leftOf({ kind, unit: written, budget, budgetLeft, good, bad, target }: ObjectiveState) {
   const unit = translated(written)
   const big = (value: number) => h('strong', {}, count(Math.max(0, value)))
-  if (kind === 'minutes') return [big(budgetLeft), ` ${word('leftMinutes', { budget })}`]
-  if (good + bad === 0) return h('span', { class: 'soft' }, word('noEvents', { unit }))
-  if (budget < 1)
-    return [big(good + bad), ` ${word('tooFew', { unit, least: Math.round(1 / (1 - target)) })}`]
-  return [big(budgetLeft), ` ${word('leftEvents', { unit, budget })}`]
+  if (kind === 'minutes') return [big(budgetLeft), ` ${say('leftMinutes', { budget })}`]
+  if (good + bad === 0) return h('span', { class: 'soft' }, say('noEvents', { unit }))
+  if (budget < 1) return [big(good + bad), ` ${say('tooFew', { unit, least: Math.round(1 / (1 - target)) })}`]
+  return [big(budgetLeft), ` ${say('leftEvents', { unit, budget })}`]
 }
 
-export function countsOf({ good, bad, unknown, target, kind, unit }: ObjectiveState): string {
-  if (good + bad === 0) return word('nothingCounted')
+function countsOf({ good, bad, unknown, target, kind, unit }: ObjectiveState): string {
+  if (good + bad === 0) return say('nothingCounted')
   const counts = { good, bad, unit: translated(unit) }
-  const counted = word(kind === 'minutes' ? 'minutesCounted' : 'eventsCounted', counts)
-  const without = kind === 'minutes' && unknown > 0 && word('withoutData', { n: unknown })
+  const counted = say(kind === 'minutes' ? 'minutesCounted' : 'eventsCounted', counts)
+  const without = kind === 'minutes' && unknown > 0 && say('withoutData', { n: unknown })
   const ratio = percent(good / (good + bad), target)
-  return joined(' · ', word('ratio', { ratio, target: percent(target, target) }), counted, without)
+  return joined(' · ', say('ratio', { ratio, target: percent(target, target) }), counted, without)
 }
 
 function meter(value: number, label: string): HTMLElement {
@@ -61,27 +57,23 @@ function meter(value: number, label: string): HTMLElement {
   return h('div', { class: 'meter', role: 'meter', 'aria-label': label, ...limits }, filled(value))
 }
 
-/** The filled part of a bar. The page's Content-Security-Policy forbids a style attribute. */
-function filled(part: number): HTMLElement {
-  const bar = h('i')
-  bar.style.width = `${Math.min(1, part) * 100}%`
-  return bar
-}
+/** The filled part of a bar. */
+const filled = (part: number): HTMLElement => h('i', { style: { width: `${Math.min(1, part) * 100}%` } })
 
 /** The bar ends at twice the threshold. It shows the window that burns less, because a tier fires only when both burn. */
 function tierRow(tier: ObjectiveState['tiers'][number]): HTMLElement[] {
   const { name, longMinutes, shortMinutes, factor, burnLong, burnShort, firing } = tier
   const burn = Math.min(burnLong, burnShort)
   const written = { burn: tenths(burn), factor: tenths(factor) }
-  const help = word('burnHelp', { name, long: longMinutes, short: shortMinutes, ...written })
+  const help = say('burnHelp', { name, long: longMinutes, short: shortMinutes, ...written })
   return [
     h('dt', { title: help }, name),
     h(
       'dd',
       {},
       h('div', { class: 'burn', 'data-firing': firing }, filled(burn / (2 * factor))),
-      h('span', {}, word('burn', written)),
-      firing && h('span', { class: 'state', 'data-state': 'late' }, word('fires')),
+      h('span', {}, say('burn', written)),
+      firing && h('span', { class: 'state', 'data-state': 'late' }, say('fires')),
     ),
   ]
 }
@@ -90,13 +82,11 @@ function tierRow(tier: ObjectiveState['tiers'][number]): HTMLElement[] {
 export function presentState(objectives: readonly ObjectiveState[]): { state: string; text: string } {
   const ofMinutes = objectives.filter(({ kind }) => kind === 'minutes')
   const last = ofMinutes.map(({ strip }) => strip.states.at(-1)).join('')
-  if (/[^o.]/.test(last)) return { state: 'broken', text: word('offline') }
-  if (last.includes('o')) return { state: 'online', text: word('online') }
+  if (/[^o.]/.test(last)) return { state: 'broken', text: say('offline') }
+  if (last.includes('o')) return { state: 'online', text: say('online') }
   const states = last ? [] : (['broken', 'late', 'kept'] as const)
-  const worst = states.map(state => objectives.find(each => cardState(each) === state)).find(Boolean)
-  return worst
-    ? { state: cardState(worst), text: stateWord(worst) }
-    : { state: 'unknown', text: word('unknown') }
+  const worst = states.find(state => objectives.some(each => cardState(each) === state))
+  return worst ? { state: worst, text: say(worst) } : { state: 'unknown', text: say('unknown') }
 }
 
 /** How many names a sentence holds. */
@@ -108,14 +98,14 @@ export function summary(objectives: readonly ObjectiveState[]): string {
   const named = (some: readonly ObjectiveState[]) => {
     const all = some.map(each => translated(each.displayName))
     if (all.length <= maxNames + 1) return all.join(', ')
-    return word('andMore', { names: all.slice(0, maxNames).join(', '), n: all.length - maxNames })
+    return say('andMore', { names: all.slice(0, maxNames).join(', '), n: all.length - maxNames })
   }
   const trouble = [
-    broken.length > 0 && word('broken', { names: named(broken) }),
-    late.length > 0 && word('burning', { names: named(late) }),
+    broken.length > 0 && say('brokenOnes', { names: named(broken) }),
+    late.length > 0 && say('burning', { names: named(late) }),
   ]
   if (trouble.some(Boolean)) return joined(' ', ...trouble)
   const [n, all] = [kept.length, objectives.length]
-  if (n < all) return word('someMet', { n, all })
-  return word(n === 1 ? 'oneMet' : n === 2 ? 'bothMet' : 'allMet', { n })
+  if (n < all) return say('someMet', { n, all })
+  return say(n === 1 ? 'oneMet' : n === 2 ? 'bothMet' : 'allMet', { n })
 }

@@ -1,10 +1,6 @@
 import { language } from '@tintype/lib/page/browser/language.ts'
 
 const number = (options: Intl.NumberFormatOptions) => new Intl.NumberFormat(language, options).format
-const whole = number({ maximumFractionDigits: 0 })
-
-export const count = (value: number): string => whole(Math.floor(value))
-
 /** Rounded down, with a digit more than its target has nines: what is below the target must not look like it. */
 export function percent(value: number, target = 0): string {
   const digits = Math.min(8, Math.max(2, Math.ceil(-Math.log10(1 - target) - 1e-9) - 1))
@@ -20,13 +16,8 @@ const shortDigits = number({ maximumSignificantDigits: 3, notation: 'compact' })
 export const significant = (value: number): string => (value < 1e5 ? digits : shortDigits)(value)
 export const tenths = number({ maximumFractionDigits: 1 })
 
-const hourMinute = new Intl.DateTimeFormat(language, {
-  hour: '2-digit',
-  minute: '2-digit',
-  hourCycle: 'h23',
-  timeZone: 'UTC',
-})
-export const clock = (time: string | number): string => hourMinute.format(new Date(time))
+/** `04:12`, in UTC. */
+export const clock = (time: string | number): string => new Date(time).toISOString().slice(11, 16)
 
 /** The parts of a text that are there. */
 export const joined = (separator: string, ...parts: (string | false | null | undefined | 0)[]): string =>

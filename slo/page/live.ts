@@ -1,12 +1,11 @@
-import { choices } from '@tintype/lib/page/browser/choices.ts'
 import { find, h, write } from '@tintype/lib/page/browser/dom.ts'
-import { translate } from '@tintype/lib/page/browser/language.ts'
-import { showNavigation } from '@tintype/lib/page/browser/navigation.ts'
+import { showNavigation, startPage } from '@tintype/lib/page/browser/navigation.ts'
 import { get, type ObjectiveState, type State } from './api.ts'
 import { presentState } from './cards.ts'
 import { clock, moment, shortTime } from './format.ts'
 import { addressAt } from './parts.ts'
-import { learn, objectivesName, word, words } from './words.ts'
+import texts from './words.json' with { type: 'json' }
+import { learn, objectivesName, say } from './words.ts'
 
 export const refreshMs = 15_000
 /** The state is evaluated each minute; after three minutes without a measurement it counts as not known. */
@@ -23,34 +22,33 @@ type Page = {
 export async function showLive(page: Page, earlier: string | null = null): Promise<void> {
   const path = earlier === null ? 'api/state' : `api/state?at=${encodeURIComponent(earlier)}`
   const refresh = async (): Promise<void> => {
-    const state = await get<State>(path).catch(() => ({ refused: word('away') }))
+    const state = await get<State>(path).catch(() => ({ refused: say('away') }))
     if ('refused' in state) return show(state.refused)
     learn(state)
     showState(state, page, earlier)
     await page.draw(state, refresh)
   }
-  translate(words)
-  find('#choices').append(choices())
+  startPage(page.name, texts)
   await refresh()
-  document.title += `: ${page.name === 'status' ? word('status') : objectivesName()}`
+  document.title += `: ${page.name === 'status' ? say('status') : objectivesName()}`
   void showNavigation(page.name, { objectives: objectivesName() })
   if (earlier === null) setInterval(() => void refresh(), refreshMs)
 }
 
 function showState({ objectives, at, seenAt, begun }: State, page: Page, earlier: string | null): void {
   const stale = Date.parse(at) - Date.parse(seenAt) > staleMs
-  const lead = begun ? page.lead(objectives) : word('waiting', { time: clock(firstNumbers(at)) })
+  const lead = begun ? page.lead(objectives) : say('waiting', { time: clock(firstNumbers(at)) })
   const { state, text } = presentState(stale || !begun ? [] : objectives)
-  show(stale ? word('stale', { time: moment(seenAt, at) }) : lead, state, text)
+  show(stale ? say('stale', { time: moment(seenAt, at) }) : lead, state, text)
   find('#notice').hidden = earlier === null
   find('#notice').replaceChildren(
-    word('asItWas', { time: shortTime(at) }),
+    say('asItWas', { time: shortTime(at) }),
     ' ',
-    h('a', { href: addressAt(null) }, word('showNow')),
+    h('a', { href: addressAt(null) }, say('showNow')),
   )
 }
 
-function show(lead: string, state = 'unknown', text = word('unknown')): void {
+function show(lead: string, state = 'unknown', text = say('unknown')): void {
   write(find('#lead'), lead)
   find('#state').dataset.state = state
   write(find('#state'), text)

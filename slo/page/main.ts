@@ -15,30 +15,25 @@ import { refreshMs, showLive } from './live.ts'
 import { table } from './parts.ts'
 import { showVerdict } from './show-verdict.ts'
 import { stageLanes } from './stages.ts'
-import { clamp, dayStrips, usefulZooms, type Zoom, zooms } from './strip.ts'
-import { translated, word } from './words.ts'
+import { dayFacts, dayStrips, usefulZooms, zooms } from './strip.ts'
+import { say, translated } from './words.ts'
 
 const address = new URL(location.href)
-let zoom: Zoom = clamp({
-  hours: zooms.find(hours => String(hours) === address.searchParams.get('hours')) ?? 24,
-  until: Number(address.searchParams.get('until')) || 0,
-})
+let shownHours: number = zooms.find(hours => String(hours) === address.searchParams.get('hours')) ?? 24
 
 /** The time that an alert's link is about; null shows now. */
 const earlier = address.searchParams.get('at')
 
 /** Keeps what is shown in the address, so that the address can be sent to a colleague. */
-function remember(changes: Record<string, string>): void {
-  for (const [name, value] of Object.entries(changes)) address.searchParams.set(name, value)
+function remember(name: string, value: string): void {
+  address.searchParams.set(name, value)
   history.replaceState(null, '', address)
 }
 
 function draw(state: State, refresh: () => Promise<void>): Promise<void> {
   const { objectives, planned, keepDays } = state
-  const kept = (days: number, some: 'minutesKept' | 'tracesKept') =>
-    word(days > 0 ? some : `${some}Forever`, { n: days })
-  find('#kept').textContent =
-    `${kept(keepDays.minutes, 'minutesKept')} ${kept(keepDays.traces, 'tracesKept')}`
+  const { minutes, traces } = keepDays
+  find('#kept').textContent = say('keptFor', { minutes, traces })
   redraw(find('#cards'), ...objectives.map(card))
   latest = objectives
   drawDay()
@@ -49,8 +44,8 @@ function draw(state: State, refresh: () => Promise<void>): Promise<void> {
   redraw(
     find('#planned'),
     rows.length > 0
-      ? table(word('plannedColumns'), rows)
-      : h('p', { class: 'soft small' }, word('noPlanned', { program: state.program })),
+      ? table(say('plannedColumns'), rows)
+      : h('p', { class: 'soft small' }, say('noPlanned', { program: state.program })),
   )
   return showVerdict(state, refresh)
 }
@@ -59,35 +54,38 @@ function draw(state: State, refresh: () => Promise<void>): Promise<void> {
 let latest: ObjectiveState[] = []
 
 function drawDay(): void {
-  const show = (next: Zoom) => {
-    zoom = next
-    remember({ hours: String(zoom.hours), until: String(zoom.until) })
-    drawDay()
-  }
   const useful = usefulZooms(latest)
   const buttons = useful.map(hours => {
-    const pressed = String(hours === zoom.hours)
-    const click = () => show(clamp({ ...zoom, hours }))
-    const attributes = { type: 'button', class: 'quiet', 'aria-pressed': pressed, click }
-    return h('button', attributes, word('hours', { n: hours }))
+    const click = () => {
+      shownHours = hours
+      remember('hours', String(hours))
+      drawDay()
+      // The newest minutes are at the end.
+      find('#day').scrollLeft = find('#day').scrollWidth
+    }
+    const attributes = { type: 'button', class: 'quiet', 'aria-pressed': `${hours === shownHours}`, click }
+    return h('button', attributes, say('hours', { n: hours }))
   })
-  redraw(find('#zoom'), ...(useful.length > 1 ? buttons : []))
-  redraw(find('#day'), dayStrips(latest, zoom, show))
+  redraw(find('#zoom'), useful.length > 1 && buttons)
+  // Focusable, so that the keyboard can scroll it.
+  find('#day').tabIndex = 0
+  redraw(find('#day'), dayStrips(latest, shownHours))
+  redraw(find('#day-facts'), dayFacts(latest))
 }
 
 async function answerFits(): Promise<void> {
   const form = new FormData(find<HTMLFormElement>('#fits'))
   const query = new URLSearchParams({ minutes: String(form.get('minutes')), at: String(form.get('at')) })
   const answer = await get<FitAnswer>(`api/fits?${query}`)
-  find('#fits-answer').textContent = 'refused' in answer ? word('fitsUnclear') : fitText(answer)
+  find('#fits-answer').textContent = 'refused' in answer ? say('fitsUnclear') : fitText(answer)
 }
 
 const fitText = ({ leftAfter, fits }: FitAnswer): string =>
-  fits ? word('fitsYes', { n: leftAfter }) : word('fitsNo', { n: Math.ceil(-leftAfter) })
+  fits ? say('fitsYes', { n: leftAfter }) : say('fitsNo', { n: Math.ceil(-leftAfter) })
 
 async function answerWhatIf(): Promise<void> {
   const outage = find<HTMLInputElement>('#whatif input').value
-  remember({ outage })
+  remember('outage', outage)
   const answer = await get<WhatIf>(`api/what-if?outage=${encodeURIComponent(outage)}`)
   find('#whatif-answer').replaceChildren(
     'refused' in answer
@@ -96,14 +94,10 @@ async function answerWhatIf(): Promise<void> {
   )
 }
 
-let drawStages = () => {}
-
 async function refreshStages(): Promise<void> {
   const read = await get<Stages>('api/stages')
   find('#stages-section').hidden = 'refused' in read || read.stages.length === 0
-  if ('refused' in read) return
-  drawStages = () => stageLanes(read, find('#stages'))
-  drawStages()
+  if (!('refused' in read)) redraw(find('#stages'), stageLanes(read))
 }
 
 /** Both versions side by side, while a release runs. */
@@ -115,19 +109,19 @@ async function refreshRelease(): Promise<void> {
   const { percent, objectives } = underWay.look
   const rows = objectives.map(each => [
     translated(each.objective),
-    word('badOf', each.old),
-    word('badOf', each.new),
+    say('badOf', each.old),
+    say('badOf', each.new),
   ])
   find('#release-sides').replaceChildren(
-    h('p', {}, word('releaseShare', { percent, version: underWay.to })),
-    table(word('releaseColumns'), rows),
+    h('p', {}, say('releaseShare', { percent, version: underWay.to })),
+    table(say('releaseColumns'), rows),
   )
 }
 
 function onSubmit(form: string, answer: () => Promise<void>): void {
   find(form).addEventListener('submit', event => {
     event.preventDefault()
-    answer().catch(() => find(`${form}-answer`).replaceChildren(word('away')))
+    answer().catch(() => find(`${form}-answer`).replaceChildren(say('away')))
   })
 }
 
@@ -137,9 +131,5 @@ find<HTMLInputElement>('#whatif input').value = address.searchParams.get('outage
 await showLive({ name: 'objectives', lead: summary, draw }, earlier)
 await Promise.all([refreshStages(), refreshRelease(), answerWhatIf()].map(each => each.catch(() => {})))
 document.documentElement.dataset.ready = 'true'
-// The charts are canvases, which keep their size and colours.
-addEventListener('resize', () => drawStages())
-matchMedia('(prefers-color-scheme: dark)').addEventListener('change', () => drawStages())
-find('#choices').addEventListener('change', () => drawStages())
 setInterval(() => void refreshRelease().catch(() => {}), refreshMs)
 setInterval(() => void refreshStages().catch(() => {}), 4 * refreshMs)

@@ -2,17 +2,17 @@ import { type Content, h, svg } from '@tintype/lib/page/browser/dom.ts'
 import { language } from '@tintype/lib/page/browser/language.ts'
 import type { ObjectiveState } from './api.ts'
 import { clock } from './format.ts'
-import { word } from './words.ts'
+import { say } from './words.ts'
 
 type Strip = ObjectiveState['strip']
 
 /** The letters of a strip: what each means, by the kind of its objective. */
 export const cellWords = ({ kind }: Pick<ObjectiveState, 'kind'>): Record<string, string> => ({
-  o: word(kind === 'minutes' ? 'online' : 'goodCell'),
-  x: word(kind === 'minutes' ? 'offline' : 'badCell'),
-  u: word('noData'),
-  p: word('plannedCell'),
-  '.': word('before'),
+  o: say(kind === 'minutes' ? 'online' : 'goodCell'),
+  x: say(kind === 'minutes' ? 'offline' : 'badCell'),
+  u: say('noData'),
+  p: say('plannedCell'),
+  '.': say('before'),
 })
 
 /** Consecutive minutes in one state: the strip's minutes [from, to). */
@@ -37,8 +37,8 @@ export function measuredText(objectives: readonly ObjectiveState[]): string | nu
   if (!first || begin === 0) return null
   const measured = first.strip.states.length - begin
   const [hours, minutes] = [Math.floor(measured / 60), measured % 60]
-  const length = hours > 0 ? word('hoursAndMinutes', { hours, minutes }) : word('minutes', { n: minutes })
-  return word('measuredSince', { time: clockOf(first.strip, begin), length })
+  const length = hours > 0 ? say('hoursAndMinutes', { hours, minutes }) : say('minutes', { n: minutes })
+  return say('measuredSince', { time: clockOf(first.strip, begin), length })
 }
 
 /** A bar of a chart: from and to on its axis, and from which of ten lines down it is drawn. */
@@ -59,6 +59,17 @@ export const chart = (label: string, length: number, bars: readonly Bar[], attri
       svg('rect', { class: name, x: from, y, width: to - from, height: 10 - y }, svg('title', {}, title)),
     ),
   )
+
+/** Times below a chart, `most` + 1 or fewer, at equal distances from its left edge to its right one; epoch ms. */
+export function ticks(from: number, to: number, most = 4): HTMLElement {
+  const parts = Math.max(1, Math.min(most, Math.floor((to - from) / 60_000)))
+  const times = Array.from({ length: parts + 1 }, (_, i) => clock(from + (i * (to - from)) / parts))
+  return h(
+    'div',
+    { class: 'ticks small soft', 'aria-hidden': 'true' },
+    times.map(time => h('span', {}, time)),
+  )
+}
 
 type Cell = Exclude<Content, Content[]>
 
@@ -81,7 +92,7 @@ export const wide = (content: HTMLElement, label: string, name = ''): HTMLElemen
 
 /** A link to a runbook, which slo serves in both languages. */
 export const runbookLink = (address: string): HTMLElement =>
-  h('a', { href: /^https?:/.test(address) ? address : `${address}?lang=${language}` }, word('runbook'))
+  h('a', { href: /^https?:/.test(address) ? address : `${address}?lang=${language}` }, say('runbook'))
 
 /** The address of this page as it was at a time; null: as it is now. */
 export function addressAt(time: string | null): string {
@@ -96,4 +107,4 @@ export const folded = (summary: string, content: Content): HTMLElement =>
 
 /** What a chart shows as a table, folded away. */
 export const asTable = (columns: string, rows: readonly (readonly Cell[])[]): HTMLElement =>
-  folded(word('table'), wide(table(columns, rows), word('table')))
+  folded(say('table'), wide(table(columns, rows), say('table')))

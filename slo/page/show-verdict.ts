@@ -5,10 +5,8 @@ import type { Verdict } from '../diagnose/verdict.ts'
 import { type Diagnosis, post, type State } from './api.ts'
 import { clock, joined, moment, significant, wholePercent } from './format.ts'
 import { folded, runbookLink, table, wide } from './parts.ts'
-import { translated, translatedRemark, word } from './words.ts'
+import { say, translated, translatedRemark } from './words.ts'
 
-/** From this share on, diagnose takes a resource for the cause. */
-const named = 0.5
 let drawn = ''
 
 /** The last verdict, its evidence, and what can be done. Hidden where there is none and the viewer may not ask for one. */
@@ -25,11 +23,11 @@ export async function showVerdict(state: State, refresh: () => Promise<void>): P
     h(
       'article',
       { class: 'sheet verdict', 'data-state': stateOf(diagnosis) },
-      diagnosis ? answer(diagnosis, logs) : h('p', { class: 'soft' }, word('notAsked')),
+      diagnosis ? answer(diagnosis, logs) : h('p', { class: 'soft' }, say('notAsked')),
       // A stage that is named was compared, or needed no comparison.
       comparesFrom &&
         !(diagnosis && isSlow(diagnosis.verdict)) &&
-        h('p', { class: 'small' }, word('comparesFrom', { time: clock(comparesFrom) })),
+        h('p', { class: 'small' }, say('comparesFrom', { time: clock(comparesFrom) })),
       actions(state, refresh),
     ),
   )
@@ -46,27 +44,27 @@ function answer(diagnosis: Diagnosis, logs: string | undefined): Content[] {
   const written = [...verdict.replicas, ...verdict.context, ...verdict.remarks]
   const remarks = written.map(translatedRemark)
   const isEnglish = remarks.some(each => written.includes(each))
-  const slow = isSlow(verdict)
-  const linked = examples.map(example => exampleOf(example, logs))
   return [
     h('p', { class: 'lead' }, sentence(verdict)),
     h('p', { class: 'small soft' }, facts(diagnosis)),
     remarks.length > 0 && h('p', { class: 'small', lang: isEnglish && 'en' }, remarks.join('; ')),
     lever && h('p', { class: 'notice' }, toDo(lever), runbook && [' · ', runbookLink(runbook)]),
-    slow && wide(stageTable(verdict), word('stages')),
+    isSlow(verdict) && wide(stageTable(verdict), say('stages')),
     evidence.length > 0 && [
-      h('h3', {}, word('evidence')),
-      wide(evidenceTable(verdict), word('evidence'), 'evidence'),
+      h('h3', {}, say('evidence')),
+      wide(evidenceTable(verdict), say('evidence'), 'evidence'),
     ],
-    slow && list(word('ruledOut'), ruledOut(verdict)),
     lacking.length > 0 &&
-      folded(word('lackingData', { n: lacking.length }), items(lacking.map(metric => h('code', {}, metric)))),
-    list(word('examples'), linked),
+      folded(say('lackingData', { n: lacking.length }), items(lacking.map(metric => h('code', {}, metric)))),
+    examples.length > 0 && [
+      h('h3', {}, say('examples')),
+      items(examples.map(example => exampleOf(example, logs))),
+    ],
   ]
 }
 
 const toDo = (lever: string): Content => [
-  ...[h('strong', {}, word('toDo')), ': '],
+  ...[h('strong', {}, say('toDo')), ': '],
   h('span', { lang: translated(lever) === lever && 'en' }, translated(lever)),
 ]
 
@@ -74,42 +72,27 @@ const isSlow = ({ verdict }: Verdict): boolean => verdict !== 'healthy' && verdi
 
 function sentence(found: Verdict): Content {
   const { verdict, cause } = found
-  if (verdict === 'unknown') return word('noVerdict')
-  if (!isSlow(found)) return cause ? word('healthyBut', { cause }) : word('healthy')
-  const why = cause ? [word('becauseOf'), ' ', h('strong', {}, cause)] : word('unexplained')
-  return [`${word('slowIn')} `, h('strong', {}, translated(verdict)), ', ', why, '.']
+  if (verdict === 'unknown') return say('noVerdict')
+  if (!isSlow(found)) return cause ? say('healthyBut', { cause }) : say('healthy')
+  const why = cause ? [say('becauseOf'), ' ', h('strong', {}, cause)] : say('unexplained')
+  return [`${say('slowIn')} `, h('strong', {}, translated(verdict)), ', ', why, '.']
 }
 
-function facts({ at, verdict: found }: Diagnosis): string {
-  const { verdict, confidence, since, stages, also } = found
-  const slow = isSlow(found)
-  // A stage that is slow can keep the work waiting in another one.
-  const [lost] = stages.toSorted((a, b) => b.growth - a.growth)
-  const first = joined(
+const facts = ({ at, verdict }: Diagnosis): string =>
+  joined(
     ' · ',
-    word('seenAt', { time: clock(at) }),
-    since && word('slowSince', { time: moment(since, at) }),
-    slow && word('confidence', { share: wholePercent(confidence) }),
+    say('seenAt', { time: clock(at) }),
+    verdict.since && say('slowSince', { time: moment(verdict.since, at) }),
+    isSlow(verdict) && say('confidence', { share: wholePercent(verdict.confidence) }),
   )
-  const shareOf = (each: { stage: string; share: number }) => ({
-    stage: translated(each.stage),
-    share: wholePercent(each.share),
-  })
-  return joined(
-    '. ',
-    first,
-    slow && lost && lost.stage !== verdict && word('lostIn', shareOf(lost)),
-    also && also.stage !== verdict && word('also', shareOf(also)),
-  )
-}
 
 /** The stages with a bar of how long each took before and takes now, all on one scale. */
 function stageTable({ stages }: Verdict): HTMLElement {
   const longest = Math.max(0.001, ...stages.flatMap(({ baseline, now }) => [baseline ?? 0, now ?? 0]))
   const time = (seconds: number | null, grew: boolean) => {
-    const bar = h('span', { class: 'took-bar', 'data-grew': grew })
-    bar.style.width = `${((seconds ?? 0) / longest) * 100}%`
-    const text = seconds === null ? word('noData') : duration(seconds)
+    const style = { width: `${((seconds ?? 0) / longest) * 100}%` }
+    const bar = h('span', { class: 'took-bar', 'data-grew': grew, style })
+    const text = seconds === null ? say('noData') : duration(seconds)
     return h('div', {}, text, h('span', { class: 'took' }, bar))
   }
   const rows = stages.map(({ stage, baseline, now, growth, share }) => [
@@ -118,12 +101,12 @@ function stageTable({ stages }: Verdict): HTMLElement {
     time(now, growth > 0),
     growth > 0 ? wholePercent(share) : '–',
   ])
-  return table(word('stageColumns'), rows, { class: 'stages-took' })
+  return table(say('stageColumns'), rows, { class: 'stages-took' })
 }
 
 const evidenceTable = ({ evidence }: Verdict): HTMLElement =>
   table(
-    word('evidenceColumns'),
+    say('evidenceColumns'),
     evidence.map(({ cause, metric, baseline, now, explains }) => [
       cause,
       measured(baseline),
@@ -133,18 +116,7 @@ const evidenceTable = ({ evidence }: Verdict): HTMLElement =>
     ]),
   )
 
-const measured = (value: number | null): string => (value === null ? word('noData') : significant(value))
-
-function ruledOut({ verdict, stages, evidence }: Verdict): string[] {
-  const same = stages
-    .filter(({ stage, growth, now }) => growth === 0 && now !== null && stage !== verdict)
-    .map(({ stage }) => translated(stage))
-  const little = new Set(evidence.filter(({ explains }) => explains < named).map(({ cause }) => cause))
-  return [
-    ...(same.length > 0 ? [word('notSlower', { names: same.join(', ') })] : []),
-    ...(little.size > 0 ? [word('explainsLittle', { names: [...little].join(', ') })] : []),
-  ]
-}
+const measured = (value: number | null): string => (value === null ? say('noData') : significant(value))
 
 /** Each key by which the log server finds the work is a link to it, where this browser reaches its page. */
 function exampleOf({ seconds, ...keys }: Diagnosis['examples'][number], logs?: string): HTMLElement {
@@ -157,32 +129,27 @@ function exampleOf({ seconds, ...keys }: Diagnosis['examples'][number], logs?: s
   return h('span', {}, `${duration(Number(seconds))}: `, links)
 }
 
-const items = (all: readonly (HTMLElement | string)[]): HTMLElement =>
+const items = (all: readonly HTMLElement[]): HTMLElement =>
   h('ul', { class: 'small' }, ...all.map(each => h('li', {}, each)))
 
-const list = (title: string, all: readonly (HTMLElement | string)[]): Content =>
-  all.length > 0 && [h('h3', {}, title), items(all)]
-
-function actions({ diagnosis, detail, mayAct, program }: State, refresh: () => Promise<void>): HTMLElement {
+function actions({ diagnosis, detail, mayAct }: State, refresh: () => Promise<void>): HTMLElement {
   const outcome = h('output', { class: 'small' })
   if (detail)
-    outcome.textContent = word('raised', { stage: translated(detail.stage), time: clock(detail.until) })
+    outcome.textContent = say('raised', { stage: translated(detail.stage), time: clock(detail.until) })
   const button = (text: string, path: string, body = {}, primary = false) => {
     const click = act(() => post(path, body), outcome, refresh)
     return h('button', { type: 'button', class: primary && 'primary', click }, text)
   }
   const stage = diagnosis && isSlow(diagnosis.verdict) ? diagnosis.verdict.verdict : null
-  const command = h('code', {}, `${program} diagnose --detail`)
   return h(
     'div',
     { class: 'row actions' },
     mayAct &&
       stage &&
       !detail &&
-      button(word('raise', { stage: translated(stage) }), 'api/detail', { stage }, true),
-    mayAct && button(word(diagnosis ? 'lookAgain' : 'look'), 'api/diagnosis'),
-    diagnosis && h('a', { class: 'button quiet', href: 'note' }, word('note')),
-    stage && !mayAct && h('span', { class: 'small soft' }, word('raiseThere'), ' ', command),
+      button(say('raise', { stage: translated(stage) }), 'api/detail', { stage }, true),
+    mayAct && button(say(diagnosis ? 'lookAgain' : 'look'), 'api/diagnosis'),
+    diagnosis && h('a', { class: 'button quiet', href: 'note' }, say('note')),
     outcome,
   )
 }
@@ -192,8 +159,8 @@ const act =
   async ({ currentTarget }: Event): Promise<void> => {
     const button = currentTarget as HTMLButtonElement
     button.disabled = true
-    outcome.textContent = word('looking')
-    const refused = await request().catch(() => word('away'))
+    outcome.textContent = say('looking')
+    const refused = await request().catch(() => say('away'))
     outcome.textContent = refused
     if (refused === null) await refresh()
     button.disabled = false

@@ -1,102 +1,73 @@
-import { h } from '@tintype/lib/page/browser/dom.ts'
+import { type Content, h, svg } from '@tintype/lib/page/browser/dom.ts'
 import { duration } from '@tintype/lib/page/browser/language.ts'
-import uPlot from 'uplot'
 import type { Stages } from './api.ts'
-import { joined, wholePercent } from './format.ts'
-import { translated, word } from './words.ts'
+import { clock, joined, wholePercent } from './format.ts'
+import { asTable, chart, ticks } from './parts.ts'
+import { say, translated } from './words.ts'
 
-/** Heights and widths in px where the page's font size is 16 px. */
-const [height, timesHeight, secondsWidth, textSize] = [84, 22, 64, 12]
-
-/** Between two times on the axis, in seconds: whole minutes, as they are written. */
-const timeSteps = [1, 2, 5, 10, 15, 30, 60, 120].map(minutes => minutes * 60)
-
-/** uPlot keeps what it drew, with its canvas, until it is told that it is gone: a page may be open for days. */
-const plots: uPlot[] = []
+type Stage = Stages['stages'][number]
+const percentiles = ['p99', 'p95', 'p50'] as const
 
 /** One lane a stage, all on one time axis, which begins with the first work that was measured. */
-export function stageLanes({ times, stages }: Stages, into: HTMLElement): void {
-  for (const plot of plots.splice(0)) plot.destroy()
+export function stageLanes({ times, stages }: Stages): Content {
   const seen = stages.filter(({ count }) => count > 0)
-  const begin = Math.min(...seen.map(({ p99 }) => p99.findIndex(value => value !== null)).filter(i => i >= 0))
+  const begins = seen.map(({ p99 }) => p99.findIndex(value => value !== null)).filter(i => i >= 0)
+  if (begins.length === 0) return h('p', { class: 'soft' }, say('noStages'))
+  const begin = Math.min(...begins)
   // The last step has only begun.
   const end = seen.some(({ p99 }) => p99.at(-1) !== null) ? times.length : -1
-  const measured = <T>(values: T[]): T[] => values.slice(begin, end)
-  into.replaceChildren(...(seen.length === 0 ? [h('p', { class: 'soft' }, word('noStages'))] : []))
-  const colour = resolver(into)
-  const scale = Number.parseFloat(getComputedStyle(document.documentElement).fontSize) / 16
-  const axis = (size: number) => ({
-    size: size * scale,
-    font: `${textSize * scale}px system-ui`,
-    stroke: colour('--soft'),
-    ticks: { show: false },
-  })
-  for (const { stage, p50, p95, p99, share } of seen) {
-    const chart = h('div', { class: 'chart' })
-    const last = p99.findLast(value => value !== null)
-    const [tail, part] = [
-      last != null && `p99 ${duration(last)}`,
-      share !== null && word('share', { share: wholePercent(share) }),
-    ]
-    const facts = h('p', { class: 'small soft' }, joined(' · ', tail, part))
-    into.append(h('div', { class: 'lane' }, h('h3', {}, translated(stage)), facts, chart))
-    // One step makes no line.
-    if (measured(times).length < 2) continue
-    const line = (label: string, stroke: string, width: number) => ({
-      label,
-      stroke: colour(stroke),
-      width,
-      points: {
-        show: false,
-        filter: ({ data }: uPlot, i: number) => alone(data[i] ?? []),
-        size: 5 * scale,
-        fill: colour(stroke),
-      },
-    })
-    const plot = new uPlot(
-      {
-        width: chart.clientWidth,
-        height: height * scale,
-        padding: [null, 1.75 * textSize * scale, null, null],
-        cursor: { sync: { key: 'stages' }, y: false },
-        legend: { show: false },
-        scales: { y: { range: (_plot, _min, max) => [0, Math.max(max, 0.001) * 1.1] } },
-        axes: [
-          {
-            ...axis(timesHeight),
-            grid: { show: false },
-            space: 60 * scale,
-            incrs: timeSteps,
-            values: (_plot, ticks) => ticks.map(tick => new Date(tick * 1000).toISOString().slice(11, 16)),
-          },
-          {
-            ...axis(secondsWidth),
-            grid: { stroke: colour('--line'), width: 1 },
-            space: 28 * scale,
-            values: (_plot, ticks) => ticks.map(duration),
-          },
-        ],
-        series: [{}, line('p99', '--silver', 1), line('p95', '--soft', 1.25), line('p50', '--ink', 2)],
-      },
-      [measured(times), measured(p99), measured(p95), measured(p50)],
-      chart,
-    )
-    plots.push(plot)
-  }
+  const ends = times.slice(begin, end).map(seconds => seconds * 1000)
+  return [
+    seen.map(stage => lane(stage, ends, begin)),
+    h('div', { class: 'lane' }, h('div', { class: 'chart' }, ticks(ends[0] ?? 0, ends.at(-1) ?? 0))),
+    asTable(say('stageTable'), seen.map(numbers)),
+  ]
 }
 
-/** The values without neighbours, which make no line and are drawn as points. */
-const alone = (values: ArrayLike<number | null | undefined>): number[] =>
-  Array.from(values, (value, i) =>
-    value != null && values[i - 1] == null && values[i + 1] == null ? [i] : [],
-  ).flat()
+const last = (values: Stage['p99']): number | undefined =>
+  values.findLast(value => value !== null) ?? undefined
 
-/** Resolves a custom property of the stylesheet to a colour that a canvas can use: these are light-dark() pairs. */
-function resolver(into: HTMLElement): (name: string) => string {
-  const probe = h('span', { hidden: true })
-  into.append(probe)
-  return name => {
-    probe.style.color = `var(${name})`
-    return getComputedStyle(probe).color
-  }
+const text = (seconds: number | null | undefined): string => (seconds == null ? '–' : duration(seconds))
+const shareOf = ({ share }: Stage): string => (share === null ? '–' : wholePercent(share))
+const numbers = (stage: Stage): string[] => [
+  translated(stage.stage),
+  ...percentiles.map(name => text(last(stage[name]))),
+  shareOf(stage),
+]
+
+function lane(stage: Stage, times: number[], begin: number): HTMLElement {
+  const measured = percentiles.map(name => ({ name, values: stage[name].slice(begin, begin + times.length) }))
+  const most = Math.max(0.001, ...measured.flatMap(({ values }) => values.map(value => value ?? 0)))
+  const y = (seconds: number) => 9.8 - (9.3 * seconds) / most
+  const title = (i: number) =>
+    joined(' · ', clock(times[i] ?? 0), ...measured.map(({ name, values }) => `${name} ${text(values[i])}`))
+  const steps = times.map((_, i) => ({ from: i - 0.5, to: i + 0.5, class: 'step', title: title(i) }))
+  const name = translated(stage.stage)
+  const picture = chart(name, Math.max(1, times.length - 1), steps)
+  // A value without neighbours is a line of no length, which its round ends make a point.
+  const line = (values: Stage['p99']) =>
+    values.map((value, i) =>
+      value === null ? '' : `${values[i - 1] == null ? 'M' : 'L'}${i} ${y(value).toFixed(2)}h0`,
+    )
+  picture.prepend(
+    ...measured.map(({ name, values }) => svg('path', { class: name, d: line(values).join('') })),
+  )
+  const facts = joined(
+    ' · ',
+    `p99 ${text(last(stage.p99))}`,
+    stage.share !== null && say('share', { share: shareOf(stage) }),
+  )
+  return h(
+    'div',
+    { class: 'lane' },
+    h('h3', {}, name),
+    h('p', { class: 'small soft' }, facts),
+    h(
+      'div',
+      { class: 'scale small soft', 'aria-hidden': 'true' },
+      h('span', {}, text(most)),
+      h('span', {}, '0'),
+    ),
+    h('div', { class: 'chart' }, picture),
+  )
 }

@@ -1,26 +1,24 @@
 import { find, h, redraw } from '@tintype/lib/page/browser/dom.ts'
 import type { ObjectiveState, State } from './api.ts'
-import { countsOf, stateWord, summary } from './cards.ts'
+import { summary } from './cards.ts'
 import { joined, percent } from './format.ts'
 import { showLive } from './live.ts'
-import { cellWords, clockOf, firstMeasured, measuredText, runs, table, wide } from './parts.ts'
+import { cellWords, clockOf, firstMeasured, measuredText, runs } from './parts.ts'
 import { legend } from './strip.ts'
-import { objectivesName, translated, word } from './words.ts'
+import { say, translated } from './words.ts'
 
 /** The lead names an objective about minutes and this many others; of more it gives only a summary. */
 const maxInLead = 2
 
 function draw({ objectives }: State): void {
-  find('#objectives-title').textContent = objectivesName()
   const ofMinutes = objectives.filter(({ kind }) => kind === 'minutes')
   const told = ofMinutes.length > 0 ? ofMinutes : objectives.slice(0, 1)
   const shown = told.find(({ strip }) => !/[o.]$/.test(strip.states)) ?? told[0]
   if (!shown) return
   const title = h('h2', {}, translated(shown.displayName))
   redraw(find('#hours'), title, h('p', { class: 'soft' }, measuredText([shown])), hours(shown))
-  redraw(find('#legend'), legend([shown], firstMeasured([shown]), shown.strip.states.length))
+  redraw(find('#legend'), legend([shown], firstMeasured([shown])))
   redraw(find('#incidents'), incidents(told))
-  redraw(find('#objectives'), wide(standings(objectives), objectivesName()))
 }
 
 /** Online or not, how much of the budget is used, and each objective about events. */
@@ -29,13 +27,13 @@ function lead(objectives: ObjectiveState[]): string {
   if (objectives.length > maxInLead + 1 || minutes.length > 1) return summary(objectives)
   const parts = [...minutes, ...events].map(leadOf)
   const last = minutes[0]?.strip.states.at(-1) ?? '.'
-  const start = last === '.' ? '' : `${word(last === 'o' ? 'leadOnline' : 'leadOffline')} `
+  const start = last === '.' ? '' : `${say(last === 'o' ? 'leadOnline' : 'leadOffline')} `
   return `${start}${parts.join('. ')}.`
 }
 
 function leadOf(objective: ObjectiveState): string {
   const { kind, displayName, good, bad } = objective
-  if (good + bad === 0) return word('leadNoEvents', { name: translated(displayName) })
+  if (good + bad === 0) return say('leadNoEvents', { name: translated(displayName) })
   return kind === 'minutes' ? leadMinutes(objective) : leadEvents(objective)
 }
 
@@ -43,25 +41,14 @@ function leadMinutes({ bad, budget, windowMinutes }: ObjectiveState): string {
   const inDays = windowMinutes > 1440 && windowMinutes % 1440 === 0
   const unit = inDays ? 'windowDays' : windowMinutes % 60 === 0 ? 'windowHours' : 'minutes'
   const n = windowMinutes / { windowDays: 1440, windowHours: 60, minutes: 1 }[unit]
-  return word('leadMinutes', { n: bad, budget, window: word(unit, { n }) })
+  return say('leadMinutes', { n: bad, budget, window: say(unit, { n }) })
 }
 
 function leadEvents({ displayName, good, bad, unit, target }: ObjectiveState): string {
   const n = good + bad
   const ratio = percent(good / n, target)
-  return word('leadEvents', { name: translated(displayName), ratio, n, unit: translated(unit) })
+  return say('leadEvents', { name: translated(displayName), ratio, n, unit: translated(unit) })
 }
-
-const standings = (objectives: ObjectiveState[]): HTMLElement =>
-  table(
-    word('stateColumns'),
-    objectives.map(objective => {
-      const { displayName, budget, budgetLeft, good, bad } = objective
-      const left = budget === 0 ? '' : percent(Math.max(0, budgetLeft / budget))
-      const counts = good + bad > 0 && h('div', { class: 'soft small' }, countsOf(objective))
-      return [h('div', {}, translated(displayName), counts), stateWord(objective), left]
-    }),
-  )
 
 /** The measured day as rows of 60 minutes, the newest below. Less than an hour fills one row. */
 function hours(objective: ObjectiveState): HTMLElement {
@@ -90,13 +77,13 @@ function incidents(objectives: ObjectiveState[]): HTMLElement {
       .filter(({ letter }) => 'xup'.includes(letter))
       .map(run => ({ ...run, objective })),
   )
-  if (found.length === 0) return h('p', { class: 'soft' }, word('noIncidents'))
+  if (found.length === 0) return h('p', { class: 'soft' }, say('noIncidents'))
   found.sort((one, other) => other.from - one.from)
   const items = found.map(({ letter, from, to, objective }) => {
     const { strip, displayName } = objective
     const times = { from: clockOf(strip, from), to: clockOf(strip, to), minutes: to - from }
     const values = { ...times, what: cellWords(objective)[letter] ?? '' }
-    const text = word(to === strip.states.length ? 'since' : 'incident', values)
+    const text = say(to === strip.states.length ? 'since' : 'incident', values)
     return h('li', {}, joined(': ', objectives.length > 1 && translated(displayName), text))
   })
   return h('ul', { class: 'incidents' }, items)

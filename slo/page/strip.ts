@@ -1,10 +1,7 @@
-import { h } from '@tintype/lib/page/browser/dom.ts'
+import { type Content, h } from '@tintype/lib/page/browser/dom.ts'
 import type { ObjectiveState } from './api.ts'
-import { asTable, cellWords, chart, clockOf, firstMeasured, measuredText, runs } from './parts.ts'
-import { translated, word } from './words.ts'
-
-/** What part of the day is shown: the hours that end `until` minutes before its end. */
-export type Zoom = { hours: number; until: number }
+import { asTable, cellWords, chart, clockOf, firstMeasured, measuredText, runs, ticks } from './parts.ts'
+import { say, translated } from './words.ts'
 
 export const zooms = [24, 6, 1] as const
 const minutesADay = 1440
@@ -13,87 +10,69 @@ const minutesADay = 1440
 export const usefulZooms = (objectives: readonly ObjectiveState[]): number[] =>
   zooms.filter(hours => hours === 24 || hours * 60 < minutesADay - firstMeasured(objectives))
 
-export const clamp = ({ hours, until }: Zoom): Zoom => ({
-  hours,
-  until: Math.min(minutesADay - hours * 60, Math.max(0, until)),
-})
-
 /**
- * The strips of all objectives on one time axis. What was measured fills the width: the axis begins with the first
- * measured minute. A click zooms in on what was clicked.
+ * The strips of all objectives on one time axis, of which so many hours fill the screen. What was measured fills it at
+ * least: the axis begins with the first measured minute.
  */
-export function dayStrips(objectives: ObjectiveState[], zoom: Zoom, move: (zoom: Zoom) => void): HTMLElement {
+export function dayStrips(objectives: ObjectiveState[], hours: number): HTMLElement {
   const [first] = objectives
-  const to = minutesADay - zoom.until
-  const from = Math.max(to - zoom.hours * 60, firstMeasured(objectives))
-  const length = to - from
-  if (!first || length <= 0) return h('p', { class: 'soft' }, word('nothingCounted'))
-  const click = (event: MouseEvent) => {
-    const { left, width } = (event.currentTarget as Element).getBoundingClientRect()
-    const minute = from + ((event.clientX - left) / width) * length
-    const hours = usefulZooms(objectives).find(each => each < zoom.hours) ?? zoom.hours
-    move(clamp({ hours, until: Math.round(minutesADay - minute - hours * 30) }))
-  }
-  const parts = Math.min(4, length)
-  const ticks = Array.from({ length: parts + 1 }, (_, i) =>
-    h('span', {}, clockOf(first.strip, from + (i * length) / parts)),
-  )
-  return h(
-    'div',
-    { class: 'strips' },
-    objectives.flatMap(objective => [
-      h('p', { class: 'small' }, translated(objective.displayName)),
-      strip(objective, from, to, click),
-    ]),
-    h('div', { class: 'ticks small soft', 'aria-hidden': 'true' }, ticks),
-    h('p', { class: 'small soft' }, measuredText(objectives)),
-    legend(objectives, from, to),
-    asTable(
-      word('columnsDay'),
-      objectives.flatMap(({ strip, displayName, kind }) =>
-        runs(strip.states)
-          .filter(({ letter }) => letter !== '.')
-          .map(run => [
-            clockOf(strip, run.from),
-            clockOf(strip, run.to),
-            `${translated(displayName)}: ${cellWords({ kind })[run.letter]}`,
-          ]),
-      ),
-    ),
-  )
+  const from = firstMeasured(objectives)
+  const length = minutesADay - from
+  if (!first || length <= 0) return h('p', { class: 'soft' }, say('nothingCounted'))
+  const width = `${Math.max(100, (100 * length) / (hours * 60))}%`
+  const beginMs = Date.parse(first.strip.from)
+  const axis = ticks(beginMs + from * 60_000, beginMs + minutesADay * 60_000, 4 * Math.ceil(24 / hours))
+  const strips = objectives.map(objective => [
+    h('p', { class: 'small' }, translated(objective.displayName)),
+    strip(objective, from),
+  ])
+  return h('div', { class: 'strips', style: { width } }, strips, axis)
 }
 
-function strip(
-  objective: ObjectiveState,
-  from: number,
-  to: number,
-  click: (event: MouseEvent) => void,
-): SVGElement {
+/** Since when it is measured, what the looks of the strips mean, and the strips as a table. */
+export const dayFacts = (objectives: ObjectiveState[]): Content => [
+  h('p', { class: 'small soft' }, measuredText(objectives)),
+  legend(objectives, firstMeasured(objectives)),
+  asTable(
+    say('columnsDay'),
+    objectives.flatMap(({ strip, displayName, kind }) =>
+      runs(strip.states)
+        .filter(({ letter }) => letter !== '.')
+        .map(run => [
+          clockOf(strip, run.from),
+          clockOf(strip, run.to),
+          `${translated(displayName)}: ${cellWords({ kind })[run.letter]}`,
+        ]),
+    ),
+  ),
+]
+
+function strip(objective: ObjectiveState, from: number): SVGElement {
   const names = cellWords(objective)
-  const bars = runs(objective.strip.states.slice(from, to)).map(run => {
+  const { states } = objective.strip
+  const bars = runs(states.slice(from)).map(run => {
     const times = [run.from, run.to].map(minute => clockOf(objective.strip, from + minute))
-    return { ...run, ...looks[run.letter], title: `${times.join('–')}: ${names[run.letter]}` }
+    const { name, y } = looks[run.letter] ?? unmeasured
+    return { ...run, class: name, y, title: `${times.join('–')}: ${names[run.letter]}` }
   })
-  return chart(translated(objective.displayName), to - from, bars as Parameters<typeof chart>[2], {
-    class: 'strip',
-    click,
-  })
+  return chart(translated(objective.displayName), states.length - from, bars, { class: 'strip' })
 }
 
 /** A state differs in height as well as in colour: good minutes are low, bad ones fill the strip. */
-const looks: Record<string, { class: string; y: number }> = {
-  o: { class: 'good', y: 6 },
-  x: { class: 'bad', y: 0 },
-  u: { class: 'unknown', y: 2 },
-  p: { class: 'planned', y: 3 },
-  '.': { class: 'before', y: 9 },
+const unmeasured = { name: 'before', y: 9 }
+const looks: Record<string, { name: string; y: number }> = {
+  o: { name: 'good', y: 6 },
+  x: { name: 'bad', y: 0 },
+  u: { name: 'unknown', y: 2 },
+  p: { name: 'planned', y: 3 },
+  '.': unmeasured,
 }
 
-/** What each look means, for those that occur in the minutes [from, to). */
-export function legend(objectives: ObjectiveState[], from: number, to: number): HTMLElement {
+/** What each look means, for those that occur from a minute on. */
+export function legend(objectives: ObjectiveState[], from: number): HTMLElement {
   const seen = objectives.flatMap(objective =>
-    [...new Set(objective.strip.states.slice(from, to))].map(
-      letter => [cellWords(objective)[letter] ?? '', looks[letter]?.class] as const,
+    [...new Set(objective.strip.states.slice(from))].map(
+      letter => [cellWords(objective)[letter] ?? '', looks[letter]?.name] as const,
     ),
   )
   const swatches = [...new Map(seen)].map(([text, name]) =>

@@ -1,19 +1,10 @@
-import { fillIn, language } from '@tintype/lib/page/browser/language.ts'
+import { fillIn, language, speaker } from '@tintype/lib/page/browser/language.ts'
 import type { State } from './api.ts'
 import { clock } from './format.ts'
 import remarks from './remarks.json' with { type: 'json' }
 import texts from './words.json' with { type: 'json' }
 
-type Name = keyof typeof texts
-
-/** A text of the pages in the browser's language, with its values. */
-export const word = (name: Name, values: Parameters<typeof fillIn>[1] = {}): string =>
-  fillIn(texts[name][language], values)
-
-/** Every text, for the attributes `data-text` and `data-label` of the HTML. */
-export const words = Object.fromEntries(
-  Object.entries(texts).map(([name, text]) => [name, text[language]] as const),
-)
+export const say = speaker(texts)
 
 let ofTheDirectory: Readonly<Record<string, string>> = {}
 
@@ -41,4 +32,4 @@ export function translatedRemark(text: string): string {
 }
 
 /** What the directory calls its objectives. */
-export const objectivesName = (): string => translated('Objectives', word('objectives'))
+export const objectivesName = (): string => translated('Objectives', say('objectives'))

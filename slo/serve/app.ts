@@ -57,11 +57,8 @@ export function createSloApp(options: {
 }): Express {
   const { watch, diagnosis, source, directory, dataDir, keepDays } = options
   const pages = openPages(fileURLToPath(new URL('../page', import.meta.url)), {
-    vendor: {
-      uplot: fileURLToPath(import.meta.resolve('uplot/dist/uPlot.esm.js')),
-      'uplot.css': fileURLToPath(import.meta.resolve('uplot/dist/uPlot.min.css')),
-    },
-    values: { title: directory.service.displayName, program },
+    title: directory.service.displayName,
+    program,
   })
   const app = createApp(options)
   app.get('/pages.json', otherPages({ dataDir, sloUrl: null, own: { status: 'status', objectives: '.' } }))

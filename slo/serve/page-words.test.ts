@@ -1,4 +1,4 @@
-import { globSync, readFileSync } from 'node:fs'
+import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test, vi } from 'vitest'
 import { remark } from '../diagnose/remark.ts'
@@ -6,33 +6,10 @@ import { remark } from '../diagnose/remark.ts'
 const folder = join(import.meta.dirname, '../page')
 const read = (name: string) => readFileSync(join(folder, name), 'utf8')
 type Texts = Record<string, { en: string; ko: string }>
-const texts = JSON.parse(read('words.json')) as Texts
 const remarks = JSON.parse(read('remarks.json')) as Texts
-const source = globSync('*.{ts,html}', { cwd: folder })
-  .filter(name => !name.endsWith('.test.ts'))
-  .map(read)
-  .join('\n')
-
-const placeholders = (text: string): string[] => [...new Set(text.match(/\{\w+/g))].sort()
-
-test('each text has the same placeholders in English and Korean', () => {
-  const differing = [...Object.entries(texts), ...Object.entries(remarks)].filter(
-    ([, { en, ko }]) => String(placeholders(en)) !== String(placeholders(ko)),
-  )
-  expect(differing).toEqual([])
-})
-
-test('each text is used, and each text that the HTML names is there', () => {
-  const named = [...source.matchAll(/data-(?:text|label)="(\w+)"/g)].map(([, name = '']) => name)
-  expect(named.filter(name => !(name in texts))).toEqual([])
-  const forever = (name: string) => name.replace(/Forever$/, '')
-  const unused = Object.keys(texts).filter(name => !new RegExp(`['"]${forever(name)}['"]`).test(source))
-  expect(unused).toEqual([])
-})
-
 test('a share has the digits that its target needs, and none is rounded up to it', async () => {
   vi.stubGlobal('location', { search: '?lang=ko' })
-  vi.stubGlobal('localStorage', { getItem: () => null })
+  vi.stubGlobal('document', {})
   const { percent } = await import(join(folder, 'format.ts'))
   expect([percent(0.57), percent(0.95838), percent(1)]).toEqual(['57%', '95.83%', '100%'])
   expect([percent(0.99999, 0.99999), percent(0.999989, 0.99999)]).toEqual(['99.999%', '99.9989%'])
@@ -41,7 +18,7 @@ test('a share has the digits that its target needs, and none is rounded up to it
 
 test('each remark of diagnose is shown in Korean by its own form, with its values', async () => {
   vi.stubGlobal('location', { search: '?lang=ko' })
-  vi.stubGlobal('localStorage', { getItem: () => null })
+  vi.stubGlobal('document', {})
   // Its types are those of a browser.
   const { translatedRemark } = await import(join(folder, 'words.ts'))
   const values = {

@@ -1,7 +1,10 @@
-/** Attributes of `h`: strings are set, true is present, false and undefined absent, functions listen to the event of that name. */
+/**
+ * Attributes of `h`: strings are set, true is present, false and undefined absent, functions listen to the event of that
+ * name. `style` has properties, because the pages' Content-Security-Policy forbids a style attribute.
+ */
 type Attributes = Record<
   string,
-  string | number | boolean | undefined | EventListener | ((event: never) => void)
+  string | number | boolean | undefined | ((event: never) => void) | Record<string, string>
 >
 
 /** What an element contains. False, null and undefined add nothing: `found && h('p', {}, found)`. */
@@ -25,6 +28,9 @@ export const svg = <K extends keyof SVGElementTagNameMap>(
 function fill<E extends Element>(element: E, attributes: Attributes, children: Content[]): E {
   for (const [name, value] of Object.entries(attributes)) {
     if (typeof value === 'function') element.addEventListener(name, value as EventListener)
+    else if (typeof value === 'object')
+      for (const [property, text] of Object.entries(value))
+        (element as unknown as HTMLElement).style.setProperty(property, text)
     else if (value !== undefined && value !== false)
       element.setAttribute(name, value === true ? '' : `${value}`)
   }
@@ -49,9 +55,8 @@ export function write(element: Element, text: string): void {
 }
 
 /** Replaces what an element contains, unless it is the same. A selection, what was unfolded and the focus stay. */
-export function redraw(element: HTMLElement, ...content: (Node | string)[]): void {
-  const fresh = element.cloneNode(false) as HTMLElement
-  fresh.append(...content)
+export function redraw(element: HTMLElement, ...content: Content[]): void {
+  const fresh = fill(element.cloneNode(false) as HTMLElement, {}, content)
   if (fresh.isEqualNode(element)) return
   const folds = () => [...element.querySelectorAll('details')]
   const stops = () => [...element.querySelectorAll<HTMLElement>('a, button, summary, [tabindex]')]

@@ -1,4 +1,4 @@
-import { choiceOf } from './cookies.ts'
+import { cookie, setCookie } from './cookies.ts'
 
 type Language = 'en' | 'ko'
 
@@ -6,28 +6,36 @@ const firstKnown = (names: readonly string[]): Language | undefined =>
   names.map(name => name.split('-')[0]).find(name => name === 'en' || name === 'ko')
 
 const asked = firstKnown([new URLSearchParams(location.search).get('lang') ?? ''])
-const chosen = asked ?? firstKnown([choiceOf('language') ?? ''])
+const chosen = asked ?? firstKnown([cookie('language') ?? ''])
+// At each visit: Safari keeps a script's cookie for a week.
+if (chosen) setCookie('language', chosen)
 
 /** `?lang=`, else the language chosen before, else the browser's first language that the page has, else English. */
 export const language: Language = chosen ?? firstKnown(navigator.languages) ?? 'en'
 
-/** The address of a page with the chosen language, which a browser keeps by host: a page of another host has none. */
-export function inLanguage(address: string): string {
+/** The address of a page in the chosen language. */
+export function inLanguage(address: string, carried: string | undefined = chosen): string {
   const url = new URL(address, location.href)
-  const carried = url.hostname === location.hostname ? asked : chosen
   if (carried) url.searchParams.set('lang', carried)
   return url.href
 }
 
-/** A page's words, one object a language, all of the shape of the first. */
-export const speak = <T>(words: Record<Language, T>): T => words[language]
+/** A page's texts by their names: words.json. */
+type Texts<Name extends string = string> = Readonly<Record<Name, Record<Language, string>>>
+type Values = Readonly<Record<string, string | number | Date>>
+
+/** What gives a text of a page in its language, with its values filled in: `say('ready', { seconds })`. */
+export const speaker =
+  <Name extends string>(texts: Texts<Name>) =>
+  (name: Name, values: Values = {}): string =>
+    fillIn(texts[name][language], values)
 
 /** How a placeholder shows its value. */
 const shown: Record<string, (value: never) => string> = {
   duration,
   size,
   time,
-  count: (value: number) => whole.format(Math.floor(value)),
+  count,
   down: (value: number) => `${Math.max(0, Math.floor(value))}`,
   up: (value: number) => `${Math.max(1, Math.ceil(value))}`,
 }
@@ -36,7 +44,7 @@ const shown: Record<string, (value: never) => string> = {
  * Fills a text in: `{name}` is a value, `{name:how}` a value with a format of `shown`, and `{count|1 photo|# photos}` the
  * form for 1 or the form for more, where # is the number. The first of three forms is for 0.
  */
-export const fillIn = (text: string, values: Record<string, string | number | Date>): string =>
+export const fillIn = (text: string, values: Values): string =>
   text.replaceAll(/\{(\w+)(?::(\w+))?(?:\|([^}]*))?\}/g, (_, name: string, how, listed?: string) => {
     const value = values[name]
     if (listed === undefined) return shown[how]?.(value as never) ?? String(value)
@@ -45,19 +53,24 @@ export const fillIn = (text: string, values: Record<string, string | number | Da
     return (form ?? '').replace('#', () => (typeof value === 'number' ? whole.format(value) : String(value)))
   })
 
-/** Puts words into the page's HTML: `data-text="drop"` gets `words.drop`; `data-label` an aria-label. */
-export function translate(words: Record<string, unknown>): void {
+/** Puts texts into the page's HTML: `data-text="drop"` gets the text named drop; `data-label` an aria-label. */
+export function translate(texts: Texts): void {
   document.documentElement.lang = language
   for (const element of document.querySelectorAll<HTMLElement>('[data-text], [data-label]')) {
     const { text, label } = element.dataset
-    if (text) element.textContent = String(words[text])
-    if (label) element.setAttribute('aria-label', String(words[label]))
+    if (text) element.textContent = texts[text]?.[language] ?? null
+    if (label) element.setAttribute('aria-label', texts[label]?.[language] ?? '')
   }
 }
 
 const format = (options: Intl.NumberFormatOptions) => new Intl.NumberFormat(language, options)
 const tenths = format({ minimumFractionDigits: 1, maximumFractionDigits: 1 })
 const whole = format({ maximumFractionDigits: 0 })
+
+/** A whole number, rounded down. */
+export function count(value: number): string {
+  return whole.format(Math.floor(value))
+}
 
 /** A duration for people: `0.04 s` under a second, then tenths, whole seconds from ten, `2 min 5 s` from 100. */
 export function duration(seconds: number): string {

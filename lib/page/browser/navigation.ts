@@ -1,12 +1,20 @@
 import { find, h } from './dom.ts'
-import { inLanguage, speak } from './language.ts'
+import { inLanguage, language, speaker, translate } from './language.ts'
 import texts from './words.json' with { type: 'json' }
 
 const pages = ['upload', 'status', 'objectives', 'logs'] as const
 type PageName = (typeof pages)[number]
 type PerPage = Partial<Record<PageName, string>>
 
-const words = speak(texts)
+const say = speaker(texts)
+
+/** What every page begins with: its texts, links to the other pages, and one to itself in the other language. */
+export function startPage(current: PageName, ofThePage: Parameters<typeof translate>[0]): void {
+  translate(ofThePage)
+  const [lang, name] = language === 'ko' ? ['en', 'English'] : ['ko', '한국어']
+  find('.foot').append(h('a', { lang, hreflang: lang, href: inLanguage(location.href, lang) }, name))
+  void showNavigation(current)
+}
 
 /** The addresses of the other pages that this browser can reach. */
 export const pageAddresses: Promise<PerPage> = fetch('pages.json')
@@ -16,13 +24,13 @@ export const pageAddresses: Promise<PerPage> = fetch('pages.json')
 /** Fills the masthead's `<nav>` with the reachable pages, in the same order on every page. `names` replaces their names. */
 export async function showNavigation(current: PageName, names: PerPage = {}): Promise<void> {
   const nav = find('.masthead nav')
-  nav.setAttribute('aria-label', words.pages)
+  nav.setAttribute('aria-label', say('pages'))
   for await (const addresses of [{} as PerPage, pageAddresses]) {
     const links = pages.flatMap(name => {
       const address = name === current ? location.pathname : addresses[name]
       if (address === undefined) return []
       const attributes = { href: inLanguage(address), 'aria-current': name === current && 'page' }
-      return h('a', attributes, names[name] ?? words[name])
+      return h('a', attributes, names[name] ?? say(name))
     })
     nav.replaceChildren(...links)
   }

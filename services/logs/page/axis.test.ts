@@ -20,17 +20,17 @@ test('an axis keeps the order of times, fills its width, and gives quiet times a
         return { fromMs, toMs: at }
       })
       times.push(at + lastMs)
-      const axis = axisOf(0, at + lastMs, gaps, 800)
-      const places = times.map(axis.x)
+      const x = axisOf(0, at + lastMs, gaps)
+      const places = times.map(x)
       expect(places[0]).toBe(0)
-      expect(places.at(-1)).toBeCloseTo(800, 6)
+      expect(places.at(-1)).toBeCloseTo(100, 6)
       for (const [i, place] of places.entries())
         if (i > 0) expect(place).toBeGreaterThan(places[i - 1] as number)
-      for (const gap of axis.gaps) expect(axis.x(gap.toMs) - axis.x(gap.fromMs)).toBeCloseTo(gap.width, 6)
+      for (const gap of gaps) expect(x(gap.toMs) - x(gap.fromMs)).toBeLessThan(4.000_001)
     }),
   )
 })
 
 test('a story of one entry has an axis too', () => {
-  expect(axisOf(5, 5, [], 800)).toMatchObject({ ticks: [{ ms: 5, x: 0 }] })
+  expect(axisOf(5, 5, [])(5)).toBe(0)
 })

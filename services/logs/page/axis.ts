@@ -1,17 +1,16 @@
 /** A time without entries. */
 export type Gap = { fromMs: number; toMs: number }
-export type Axis = ReturnType<typeof axisOf>
 
-const gapWidth = 44
+const gapPercent = 4
 
-/** A time axis from 0 to `width`: quiet times are only a strip. `ticks`, written below, begin its stretches and end it. */
-export function axisOf(fromMs: number, toMs: number, gaps: readonly Gap[], width: number) {
+/** The place of a time on an axis, in percent of its width: a quiet time is only a strip. */
+export function axisOf(fromMs: number, toMs: number, gaps: readonly Gap[]): (ms: number) => number {
   const quietMs = gaps.reduce((sum, gap) => sum + gap.toMs - gap.fromMs, 0)
   // At least a millisecond, for a story of one entry.
   const busyMs = Math.max(1, toMs - fromMs - quietMs)
-  const strip = Math.min(gapWidth, width / (2 * gaps.length + 1))
-  const perMs = (width - gaps.length * strip) / busyMs
-  const x = (ms: number): number => {
+  const strip = Math.min(gapPercent, 100 / (2 * gaps.length + 1))
+  const perMs = (100 - gaps.length * strip) / busyMs
+  return ms => {
     let at = (ms - fromMs) * perMs
     for (const gap of gaps) {
       if (ms <= gap.fromMs) break
@@ -19,11 +18,5 @@ export function axisOf(fromMs: number, toMs: number, gaps: readonly Gap[], width
       at += (inside / (gap.toMs - gap.fromMs)) * strip - inside * perMs
     }
     return at
-  }
-  const starts = [fromMs, ...gaps.map(gap => gap.toMs)]
-  return {
-    x,
-    gaps: gaps.map(gap => ({ ...gap, x: x(gap.fromMs), width: strip })),
-    ticks: [...starts, ...(toMs > fromMs ? [toMs] : [])].map(ms => ({ ms, x: x(ms) })),
   }
 }

@@ -1,23 +1,22 @@
 import { h } from '@tintype/lib/page/browser/dom.ts'
-import { fillIn } from '@tintype/lib/page/browser/language.ts'
 import { type Entry, type Story, serviceOf, timeOf } from './api.ts'
 import { pauseOf, preciseTime } from './chart.ts'
-import { entriesOf, words } from './words.ts'
+import { entriesOf, say } from './words.ts'
 
 export const anchorOf = (entry: Entry): string => `entry-${entry.id}`
 
 /** The entries in words, with the pauses between them and the days; the whole entry opens on click. */
 export function listEntries({ entries, gaps }: Story): HTMLElement[] {
-  const pauses = new Map(gaps.map(({ fromMs, toMs }) => [toMs, (toMs - fromMs) / 1000]))
+  const pauses = new Map(gaps.map(gap => [gap.toMs, gap]))
   const pause = (text: string) => h('li', { class: 'pause' }, text)
   let shown = ''
   return entries.flatMap(entry => {
     const ms = timeOf(entry)
-    const seconds = pauses.get(ms)
+    const quiet = pauses.get(ms)
     pauses.delete(ms)
     const day = new Date(ms).toISOString().slice(0, 10)
     const rows = [
-      ...(seconds === undefined ? [] : [pause(pauseOf(seconds))]),
+      ...(quiet ? [pause(pauseOf(quiet))] : []),
       ...(day === shown ? [] : [pause(day)]),
       h('li', {}, describe(entry, ms)),
     ]
@@ -45,13 +44,13 @@ function describe(entry: Entry, ms: number): HTMLElement {
       h('strong', { 'data-level': level }, name),
       h('span', { class: 'soft' }, short.join(' · ')),
     ),
-    ...(effective ? [h('p', { class: 'small soft' }, fillIn(words.corrected, { timestamp }))] : []),
+    effective && h('p', { class: 'small soft' }, say('corrected', { timestamp })),
     h('pre', { class: 'small' }, JSON.stringify(entry, null, 2)),
     h(
       'p',
       { class: 'row small' },
-      ...(session ? [link(words.whole, session)] : []),
-      ...(typeof trace === 'string' ? [link(words.trace, trace)] : []),
+      session && link(say('whole'), session),
+      typeof trace === 'string' && link(say('trace'), trace),
     ),
   )
 }

@@ -1,24 +1,21 @@
-import { choices } from '@tintype/lib/page/browser/choices.ts'
 import { find, h, write } from '@tintype/lib/page/browser/dom.ts'
-import { duration, fillIn, translate } from '@tintype/lib/page/browser/language.ts'
-import { showNavigation } from '@tintype/lib/page/browser/navigation.ts'
+import { duration } from '@tintype/lib/page/browser/language.ts'
+import { startPage } from '@tintype/lib/page/browser/navigation.ts'
 import { type Entry, isTimelineKey, type SizingAnswer, type Story, timeOf } from './api.ts'
 import { drawStory } from './chart.ts'
 import { anchorOf, listEntries } from './entries.ts'
 import { showRecent } from './show-recent.ts'
 import { showSizing } from './show-sizing.ts'
-import { entriesOf, getJson, words } from './words.ts'
+import texts from './words.json' with { type: 'json' }
+import { entriesOf, getJson, say } from './words.ts'
 
 /** Interval of reading the sizes again: a page may stay open past midnight. */
 const sizingMs = 300_000
 const lead = find('#lead')
-const chart = find('#chart')
 const input = find<HTMLInputElement>('#ask input')
 
-translate(words)
-find('#choices').append(choices())
-input.placeholder = words.placeholder
-void showNavigation('logs')
+startPage('logs', texts)
+input.placeholder = say('placeholder')
 
 // A search is its address: it can be kept, sent and gone back from.
 // The page's security policy lets no form send itself.
@@ -31,7 +28,7 @@ input.value = key
 const isKey = isTimelineKey(key)
 find('#recent').hidden = isKey
 if (isKey) void search(key)
-else if (key) lead.textContent = fillIn(words.noKey, { key })
+else if (key) lead.textContent = say('noKey', { key })
 else input.focus()
 showRecent(key ? undefined : lead)
 const readSizing = () =>
@@ -40,7 +37,7 @@ void readSizing()
 setInterval(readSizing, sizingMs)
 
 async function search(key: string): Promise<void> {
-  lead.textContent = words.searching
+  lead.textContent = say('searching')
   document.title = `${key} · Tintype`
   try {
     show(await getJson<Story>(`timeline.json?key=${encodeURIComponent(key)}`))
@@ -54,19 +51,13 @@ function show(story: Story): void {
   lead.textContent = sentence(story)
   find('#recent').hidden = story.entries.length > 0
   if (story.entries.length === 0) return
-  const draw = () => find('#drawing').replaceChildren(drawStory(story, Math.max(320, widthOf(chart)), open))
-  chart.hidden = false
-  new ResizeObserver(draw).observe(chart)
-  find('#tools').hidden = false
+  find('#drawing').replaceChildren(drawStory(story, open))
+  for (const part of ['#chart', '#tools']) find(part).hidden = false
   const lines = new Blob(story.entries.map(entry => `${JSON.stringify(entry)}\n`))
   Object.assign(find('#download'), { href: URL.createObjectURL(lines), download: `${story.key}.ndjson` })
   find('#entries').replaceChildren(...listEntries(story))
   linkPhotos(story)
 }
-
-/** In pixels of a font of 16: the drawing grows with the font, which is larger on a large screen. */
-const widthOf = (element: HTMLElement): number =>
-  (16 * element.clientWidth) / Number.parseFloat(getComputedStyle(document.documentElement).fontSize)
 
 /** More are found among the entries. */
 const maxPhotosLinked = 40
@@ -77,20 +68,20 @@ function linkPhotos({ key, entries }: Story): void {
   const photos = [...new Set(ids)].filter(id => id !== key).slice(0, maxPhotosLinked)
   if (photos.length === 0) return
   const links = photos.map(id => h('a', { class: 'mono small', href: entriesOf(id) }, id))
-  find('#tools').append(h('span', { class: 'soft' }, words.itsPhotos), ...links)
+  find('#tools').append(h('span', { class: 'soft' }, say('itsPhotos')), ...links)
 }
 
 function sentence({ key, entries, services, stages, cut }: Story): string {
   const [first, last] = [entries[0], entries.at(-1)]
-  if (!first || !last) return fillIn(words.none, { key })
-  const text = fillIn(words.found, {
+  if (!first || !last) return say('none', { key })
+  const text = say('found', {
     entries: entries.length,
     services: services.length,
     photos: new Set(stages.map(({ photo }) => photo)).size,
     took: duration((timeOf(last) - timeOf(first)) / 1000),
     troubles: entries.filter(({ payload: { level } }) => level === 'warn' || level === 'error').length,
   })
-  return cut ? `${text} ${words.cut}` : text
+  return cut ? `${text} ${say('cut')}` : text
 }
 
 function open(entry: Entry): void {

@@ -1,7 +1,7 @@
 import { find, h, redraw, write } from '@tintype/lib/page/browser/dom.ts'
-import { duration, fillIn } from '@tintype/lib/page/browser/language.ts'
+import { duration } from '@tintype/lib/page/browser/language.ts'
 import { type Recent, type RecentRow, recentLists } from './api.ts'
-import { entriesOf, getJson, wordFor, words } from './words.ts'
+import { entriesOf, getJson, say, wordFor } from './words.ts'
 
 const refreshMs = 10_000
 
@@ -27,9 +27,9 @@ export function showRecent(lead: HTMLElement | undefined): void {
 }
 
 function sentence({ fromMs, counts }: Recent): string {
-  if (fromMs === 0) return words.nothingYet
-  const text = fillIn(words.recentPhotos, { ...counts, from: clock(fromMs) })
-  return counts.failed + counts.late + counts.troubles > 0 ? text : `${text} ${words.allWell}`
+  if (fromMs === 0) return say('nothingYet')
+  const text = say('recentPhotos', { ...counts, from: clock(fromMs) })
+  return counts.failed + counts.late + counts.troubles > 0 ? text : `${text} ${say('allWell')}`
 }
 
 function optionsOf(recent: Recent): HTMLElement[] {
@@ -43,7 +43,7 @@ function optionsOf(recent: Recent): HTMLElement[] {
 const sectionsOf = (recent: Recent): HTMLElement[] =>
   recentLists
     .filter(name => recent[name].length > 0)
-    .map(name => h('section', {}, h('h2', {}, words[name]), h('ul', {}, ...recent[name].map(item))))
+    .map(name => h('section', {}, h('h2', {}, say(name)), h('ul', {}, ...recent[name].map(item))))
 
 /** Links to the entries of a key; what belongs to no session or photo has none. */
 function item(row: RecentRow): HTMLElement {
@@ -58,7 +58,7 @@ function item(row: RecentRow): HTMLElement {
 }
 
 const facts = ({ counts, text, seconds }: RecentRow): string =>
-  [counts && fillIn(words.photos, counts), text && wordFor(text), seconds !== undefined && duration(seconds)]
+  [counts && say('photos', counts), text && wordFor(text), seconds !== undefined && duration(seconds)]
     .filter(Boolean)
     .join(', ')
 

@@ -1,20 +1,19 @@
 import { find, h, write } from '@tintype/lib/page/browser/dom.ts'
-import { duration, fillIn, language } from '@tintype/lib/page/browser/language.ts'
+import { duration, language } from '@tintype/lib/page/browser/language.ts'
 import { serverNow } from '@tintype/lib/page/browser/server.ts'
 import { type SizingAnswer, sizeText } from './api.ts'
-import { words } from './words.ts'
+import { say } from './words.ts'
 
 const number = new Intl.NumberFormat(language)
 const ratio = new Intl.NumberFormat(language, { maximumFractionDigits: 1 })
 const bytes = (value: number): string => sizeText(value, language)
 const barWidthRem = 14
-const topEvents = 12
 
 /** The forecast in sentences, and the days as bars by service and in numbers. */
 export function showSizing(sizing: SizingAnswer): void {
   const { days, today } = sizing
   const { logsDays: logs, revisionsDays: revisions } = sizing.keep
-  const sentences = [ofToday(sizing), ...forecast(sizing), fillIn(words.kept, { logs, revisions })]
+  const sentences = [ofToday(sizing), ...forecast(sizing), say('kept', { logs, revisions })]
   write(find('#forecast'), sentences.join(' ').trim())
   const largest = Math.max(today?.bytes ?? 0, ...days.map(day => day.bytes))
   const rows = days.map(day => {
@@ -23,20 +22,12 @@ export function showSizing(sizing: SizingAnswer): void {
   })
   // Its entries and sessions are counted when the day is published.
   if (today) {
-    const name = fillIn(words.today, { day: today.day })
+    const name = say('today', { day: today.day })
     rows.push(row(name, bytes(today.bytes), bars(today.services, largest), '–', '–'))
   }
   // Focusable, so that the keyboard can scroll it.
   Object.assign(find('#days'), { hidden: rows.length === 0, tabIndex: 0 })
   find('#days tbody').replaceChildren(...rows)
-  const newest = days.at(-1)
-  if (!newest) return
-  find('#events').hidden = false
-  find('#events summary').textContent = fillIn(words.byEvent, { day: newest.day })
-  const events = Object.entries(newest.events).slice(0, topEvents)
-  find('#events tbody').replaceChildren(
-    ...events.map(([event, count]) => row(event, bytes(count.bytes), number.format(count.entries))),
-  )
 }
 
 const row = (head: string, ...cells: (Node | string)[]): HTMLElement =>
@@ -55,24 +46,24 @@ function ofToday({ today }: SizingAnswer): string {
   if (!today) return ''
   const tookMs = Math.max(1_000, serverNow() - today.fromMs)
   const daily = bytes((today.bytes * dayMs) / tookMs)
-  const rate = tookMs < rateAfterMs ? words.tooEarly : fillIn(words.perDay, { daily })
-  return fillIn(words.soFar, { size: bytes(today.bytes), took: duration(tookMs / 1000), rate })
+  const rate = tookMs < rateAfterMs ? say('tooEarly') : say('perDay', { daily })
+  return say('soFar', { size: bytes(today.bytes), took: duration(tookMs / 1000), rate })
 }
 
 function forecast(sizing: SizingAnswer): string[] {
   const { days, hours, counted, bytesPerDay, freeBytes, daysUntilFull, compressionRatio } = sizing
-  if (days.length === 0 && bytesPerDay === null) return [words.noDays]
-  const each = (value: number | null) => (value === null ? words.overHorizon : number.format(value))
+  if (days.length === 0 && bytesPerDay === null) return [say('noDays')]
+  const each = (value: number | null) => (value === null ? say('overHorizon') : number.format(value))
   const { low, likely, high } = daysUntilFull
   const range = { low: each(low), likely: each(likely), high: each(high) }
-  const until = low === high ? range.likely : fillIn(words.range, range)
-  const text = counted === 'disk' ? words.forecastOfDisk : words.forecastOfLogs
+  const until = low === high ? range.likely : say('range', range)
+  const text = counted === 'disk' ? 'forecastOfDisk' : 'forecastOfLogs'
   const values = { daily: bytes(bytesPerDay ?? 0), free: bytes(freeBytes), days: until }
   const compressed = { ratio: ratio.format(compressionRatio ?? 0) }
   return [
-    bytesPerDay === null ? words.noForecast : fillIn(text, values),
-    ...(hours === null ? [] : [fillIn(words.extrapolated, { hours: number.format(hours) })]),
-    ...(compressionRatio === null ? [] : [fillIn(words.compresses, compressed)]),
+    bytesPerDay === null ? say('noForecast') : say(text, values),
+    ...(hours === null ? [] : [say('extrapolated', { hours: number.format(hours) })]),
+    ...(compressionRatio === null ? [] : [say('compresses', compressed)]),
   ]
 }
 
@@ -80,9 +71,8 @@ function bars(services: Record<string, { bytes: number }>, largest: number): HTM
   const parts = Object.entries(services).sort(([, a], [, b]) => b.bytes - a.bytes)
   const text = parts.map(([service, count]) => `${service} ${bytes(count.bytes)}`).join(' · ')
   const drawn = parts.map(([service, count]) => {
-    const bar = h('span', { class: 'size', 'data-service': service })
-    bar.style.width = `${(barWidthRem * count.bytes) / largest}rem`
-    return bar
+    const style = { width: `${(barWidthRem * count.bytes) / largest}rem` }
+    return h('span', { class: 'size', 'data-service': service, style })
   })
   return h('div', {}, h('span', { class: 'sizes' }, ...drawn), h('span', { class: 'small soft' }, text))
 }

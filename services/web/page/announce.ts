@@ -13,14 +13,12 @@ let announcedAt = -pauseMs
 
 /** Announces a message to screen readers without moving the focus. */
 export function announce(text: string): void {
-  if (waiting.length === 0)
-    setTimeout(announceAll, Math.max(gatherMs, announcedAt + pauseMs - performance.now()))
-  waiting.push(text)
-}
-
-function announceAll(): void {
-  const summary = `${say('changes', { count: waiting.length })} ${find('#overall span').textContent}`
-  find('#said').textContent = waiting.length > maxNamed ? summary : waiting.join('. ')
-  waiting = []
-  announcedAt = performance.now()
+  if (waiting.push(text) > 1) return
+  const announceAll = () => {
+    const summary = `${say('changes', { count: waiting.length })} ${find('#overall span').textContent}`
+    find('#said').textContent = waiting.length > maxNamed ? summary : waiting.join('. ')
+    waiting = []
+    announcedAt = performance.now()
+  }
+  setTimeout(announceAll, Math.max(gatherMs, announcedAt + pauseMs - performance.now()))
 }

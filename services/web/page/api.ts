@@ -92,12 +92,17 @@ export function sendPhoto(
     xhr.upload.onprogress = ({ loaded, total }) => progress(total > 0 ? loaded / total : 1)
     xhr.upload.onload = () => progress(1)
     xhr.onload = () => resolve(answerOf(xhr))
-    // A file that cannot be read fails as a lost connection does. One of Android's photo picker can be read, but not sent.
-    xhr.onerror = () =>
-      file.arrayBuffer().then(
-        bytes => resolve({ kind: 'unreachable', copy: new Blob([bytes], { type: file.type }) }),
+    // A file that cannot be read fails as a lost connection does. One of Android's photo picker can be read but not sent:
+    // the first time that nothing of a file was sent, it is copied into memory.
+    xhr.onerror = () => {
+      const isSendable = sent > 0 || !(file instanceof File)
+      const { type } = file
+      const bytes = isSendable ? file.slice(0, 1).arrayBuffer() : file.arrayBuffer()
+      bytes.then(
+        read => resolve({ kind: 'unreachable', ...(!isSendable && { copy: new Blob([read], { type }) }) }),
         () => resolve({ kind: 'unreadable' }),
       )
+    }
     xhr.ontimeout = () => resolve({ kind: 'unreachable' })
     // Browsers, too, abort requests: when a page is left, or by their button to stop loading.
     xhr.onabort = () => resolve({ kind: signal.aborted ? 'cancelled' : 'unreachable' })

@@ -1,11 +1,8 @@
 import { serverNow } from '@tintype/lib/page/browser/server.ts'
 import type { Photo } from './api.ts'
 import { recall } from './memory.ts'
-import type { Upload } from './uploads.ts'
-import { problemText, say, words } from './words.ts'
-
-/** One row of the list: an upload, its photo, or a photo from the server. */
-export type Item = { upload: Upload; photo?: undefined } | { upload?: Upload; photo: Photo }
+import type { Item, Upload } from './photos.ts'
+import { problemText, say } from './words.ts'
 
 type Look = {
   /** `broken` only for an accepted photo; a refused upload is `stopped`. */
@@ -18,9 +15,6 @@ type Look = {
   /** What stands in the ring. */
   mark?: string
 }
-
-export const finished = (photo: Photo): boolean => photo.state === 'ready' || photo.state === 'failed'
-export const underWay = ({ photo }: Item): boolean => photo !== undefined && !finished(photo)
 
 export const itemName = ({ upload, photo }: Item): string =>
   upload?.name ??
@@ -41,10 +35,10 @@ const stopped = (text: string, state: 'stopped' | 'broken' = 'stopped'): Look =>
 function lookOfUpload(state: Upload['state']): Look {
   switch (state.is) {
     case 'waiting':
-      return { state: 'busy', text: words.waitingToSend, ring: 'sending', mark: '↑' }
+      return { state: 'busy', text: say('waitingToSend'), ring: 'sending', mark: '↑' }
     case 'sending': {
       const { share } = state
-      const text = share < 1 ? say('sending', { percent: Math.floor(share * 100) }) : words.storing
+      const text = share < 1 ? say('sending', { percent: Math.floor(share * 100) }) : say('storing')
       return { state: 'busy', text, ring: 'sending', share, mark: '↑' }
     }
     case 'retrying': {
@@ -54,9 +48,9 @@ function lookOfUpload(state: Upload['state']): Look {
     case 'refused':
       return stopped(problemText('problem', state.problem.type, state.problem.detail))
     case 'given-up':
-      return stopped(words.givenUp)
+      return stopped(say('givenUp'))
     case 'interrupted':
-      return stopped(words.interrupted)
+      return stopped(say('interrupted'))
   }
 }
 
@@ -81,10 +75,10 @@ function lookOfReady({ kept, damaged, stages: { wait, convert, store } }: Photo)
   // The time that the promise counts: from the last byte received to the durable thumbnail.
   const time = known ? { seconds: wait + convert + store } : undefined
   const late = time !== undefined && kept === false
-  const text = time ? say(late ? 'readyLate' : 'ready', time) : words.readyUnknown
+  const text = time ? say(late ? 'readyLate' : 'ready', time) : say('readyUnknown')
   return {
     state: late ? 'late' : 'ready',
-    text: damaged ? `${text} · ${words.damaged}` : text,
+    text: damaged ? `${text} · ${say('damaged')}` : text,
     ring: 'still',
   }
 }

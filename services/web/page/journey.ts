@@ -3,7 +3,7 @@ import { duration, inLanguage } from '@tintype/lib/page/browser/language.ts'
 import { pageAddresses } from '@tintype/lib/page/browser/navigation.ts'
 import { type Photo, serverStages } from './api.ts'
 import { recall } from './memory.ts'
-import { say, words } from './words.ts'
+import { say } from './words.ts'
 
 type StageTime = { stage: (typeof serverStages)[number] | 'deliver'; seconds: number | undefined }
 
@@ -16,7 +16,9 @@ export function journey(photo: Photo): Node[] {
   ]
   const total = stages.reduce((sum, { seconds = 0 }) => sum + seconds, 0)
   const longest = stages.reduce((one, other) => ((other.seconds ?? 0) > (one.seconds ?? 0) ? other : one))
-  const lead = say('lead', { seconds: total, stage: words[`most ${longest.stage}`] })
+  const lead = say('lead', { seconds: total, stage: say(`most ${longest.stage}`) })
+  const original = { href: `photos/${photo.id}/original`, target: '_blank', rel: 'noopener' }
+  const links = h('p', { class: 'small' }, h('a', original, say('original')))
   const story = h(
     'div',
     { class: 'story' },
@@ -27,27 +29,23 @@ export function journey(photo: Photo): Node[] {
     h(
       'p',
       { class: 'soft small marks' },
-      [`${words.photo} `, h('code', {}, photo.id), ' · '],
-      traceId && [`${words.trace} `, h('code', {}, traceId), ' · '],
-      h('a', { href: `photos/${photo.id}/original`, target: '_blank', rel: 'noopener' }, words.original),
+      [`${say('photo')} `, h('code', {}, photo.id)],
+      traceId && [` · ${say('trace')} `, h('code', {}, traceId)],
     ),
+    links,
   )
   // If the log server's page can be reached.
   void pageAddresses.then(({ logs }) => {
-    const link = logs && h('a', { href: inLanguage(`${logs}?key=${photo.id}`) }, words.story)
-    if (link) story.append(h('p', { class: 'small' }, link))
+    if (logs) links.append(' · ', h('a', { href: inLanguage(`${logs}?key=${photo.id}`) }, say('story')))
   })
   return [h('img', { src: `photos/${photo.id}/thumbnail`, alt: '' }), story]
 }
 
-function segment({ stage, seconds = 0 }: StageTime, total: number): HTMLElement {
-  const element = h('span', { class: 'segment', 'data-stage': stage })
-  // In percent: flex factors that sum to less than 1 leave the bar unfilled.
-  element.style.flexGrow = `${(100 * seconds) / total}`
-  return element
-}
+/** In percent: flex factors that sum to less than 1 leave the bar unfilled. */
+const segment = ({ stage, seconds = 0 }: StageTime, total: number): HTMLElement =>
+  h('span', { class: 'segment', 'data-stage': stage, style: { 'flex-grow': `${(100 * seconds) / total}` } })
 
 function row({ stage, seconds }: StageTime): HTMLElement {
-  const text = seconds === undefined ? words.notSeen : duration(seconds)
-  return h('div', {}, h('dt', { 'data-stage': stage }, words[stage]), h('dd', {}, text))
+  const text = seconds === undefined ? say('notSeen') : duration(seconds)
+  return h('div', {}, h('dt', { 'data-stage': stage }, say(stage)), h('dd', {}, text))
 }

@@ -1,5 +1,6 @@
 import type { Photo } from './api.ts'
-import { deleted, refresh, showPhoto, unfinished } from './list.ts'
+import { refresh } from './list.ts'
+import { deleted, items, showPhoto, underWay } from './photos.ts'
 
 /** Interval of reading the list beside events while a photo is unfinished, because events can be lost. */
 const checkMs = 10_000
@@ -19,13 +20,11 @@ export function live(connected: (yes: boolean) => void): void {
   let readAt = 0
 
   async function read(): Promise<void> {
+    // Of thousands of photos a reading takes longer than the intervals below, which count from its end.
+    readAt = Number.POSITIVE_INFINITY
+    const failed = await refresh().catch(() => 'failed')
+    connected(!failed)
     readAt = performance.now()
-    try {
-      await refresh()
-      connected(true)
-    } catch {
-      connected(false)
-    }
   }
 
   function open(): void {
@@ -48,7 +47,7 @@ export function live(connected: (yes: boolean) => void): void {
     const now = performance.now()
     if (source?.readyState === EventSource.CLOSED && now - openedAt > reopenMs) open()
     else if (!flowing && now - readAt > pollMs) void read()
-    else if (unfinished() && now - readAt > checkMs) void read()
+    else if (items().some(underWay) && now - readAt > checkMs) void read()
   }
 
   document.addEventListener('visibilitychange', () => (document.hidden ? source?.close() : open()))

@@ -1,19 +1,19 @@
 /** Facts about a photo that only this browser keeps: file name and times. */
 type Memory = {
-  name?: string
-  traceId?: string
+  name?: string | undefined
+  traceId?: string | undefined
   /** Seconds from "ready" to the picture on the screen, and from the click to it. */
-  deliver?: number
-  experience?: number
+  deliver?: number | undefined
+  experience?: number | undefined
 }
 
 /** Photos remembered; the oldest are forgotten. */
 const maxRemembered = 1_000
 
-let text = ''
-let photos = new Map<string, Memory>()
-
-/** Undefined where the browser refuses cookies, and any use of its storage throws, or where no space is left. */
+/**
+ * Undefined where the browser refuses cookies, and any use of its storage throws, where no space is left, and where another
+ * program of this origin keeps something else under a name.
+ */
 function attempt<T>(use: () => T): T | undefined {
   try {
     return use()
@@ -22,48 +22,32 @@ function attempt<T>(use: () => T): T | undefined {
   }
 }
 
-/** Parsed again only when another tab has changed it: rows ask four times a second. */
-function all(): Map<string, Memory> {
-  const now = attempt(() => localStorage.getItem('photos')) ?? text
-  if (now !== text) [text, photos] = [now, new Map(parse<[string, Memory]>(now, Array.isArray))]
-  return photos
-}
+const prefix = 'photo '
 
-/** Without what another program of this origin keeps under the same name. */
-function parse<T>(json: string, isOurs: (each: Partial<T> | null) => boolean): T[] {
-  try {
-    return JSON.parse(json).filter(isOurs)
-  } catch {
-    return []
-  }
-}
+export const recall = (id: string): Memory =>
+  attempt(() => JSON.parse(localStorage.getItem(prefix + id) ?? '{}')) ?? {}
 
-function write(): void {
-  text = JSON.stringify([...photos].slice(-maxRemembered))
-  attempt(() => localStorage.setItem('photos', text))
-}
+export const remember = (id: string, memory: Memory): void =>
+  attempt(() => {
+    localStorage.setItem(prefix + id, JSON.stringify({ ...recall(id), ...memory }))
+    // Ids sort newest first.
+    const names = Object.keys(localStorage).filter(name => name.startsWith(prefix))
+    for (const name of names.sort().slice(maxRemembered)) localStorage.removeItem(name)
+  })
 
-export const recall = (id: string): Memory => all().get(id) ?? {}
-
-export function remember(id: string, memory: Memory): void {
-  all().set(id, { ...recall(id), ...memory })
-  write()
-}
-
-export function forget(id: string): void {
-  if (all().delete(id)) write()
-}
+export const forget = (id: string): void => attempt(() => localStorage.removeItem(prefix + id))
 
 /** An unfinished upload, without its bytes: after a reload of this tab its file must be chosen again. */
 export type Unsent = { key: string; name: string; size: number; lastModified: number }
 
 export const unsent = (): Unsent[] =>
-  parse<Unsent>(attempt(() => sessionStorage.getItem('unsent')) ?? '', each => typeof each?.name === 'string')
-let keptUnsent = ''
+  attempt(() =>
+    (JSON.parse(sessionStorage.getItem('unsent') ?? '[]') as Unsent[]).filter(({ name }) => name),
+  ) ?? []
 
 /** Called at every progress of an upload, and written only when the uploads are others. */
-export function keepUnsent(uploads: Unsent[]): void {
-  const text = JSON.stringify(uploads)
-  if (text !== keptUnsent) attempt(() => sessionStorage.setItem('unsent', text))
-  keptUnsent = text
-}
+export const keepUnsent = (uploads: Unsent[]): void =>
+  attempt(() => {
+    const text = JSON.stringify(uploads)
+    if (text !== sessionStorage.getItem('unsent')) sessionStorage.setItem('unsent', text)
+  })

@@ -1,5 +1,5 @@
 import { find } from '@tintype/lib/page/browser/dom.ts'
-import { finished, type Item } from './item.ts'
+import { finished, type Item } from './photos.ts'
 import { say } from './words.ts'
 
 /** The photos sent by this tab since it last had none in progress. */

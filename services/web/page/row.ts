@@ -1,20 +1,15 @@
-import { h, write } from '@tintype/lib/page/browser/dom.ts'
-import { type Item, itemName, lookOf } from './item.ts'
+import { find, h, write } from '@tintype/lib/page/browser/dom.ts'
+import { announce } from './announce.ts'
+import { deletePhoto, type Photo, reportExperience } from './api.ts'
+import { itemName, lookOf } from './item.ts'
 import { journey } from './journey.ts'
-import { say, words } from './words.ts'
-
-export type Actions = {
-  cancel(item: Item): void
-  retry(item: Item): void
-  chooseAgain(): void
-  /** Resolves to false when the photo could not be deleted. */
-  remove(item: Item): Promise<boolean>
-  /** The picture is on the screen, `seconds` after the state `ready` arrived. */
-  seen(item: Item, seconds: number): void
-}
+import { remember } from './memory.ts'
+import { changed, deleted, drop, type Item, type Upload } from './photos.ts'
+import { send } from './uploads.ts'
+import { say } from './words.ts'
 
 /** The row of one item. `update` draws the item's present state. It is called often and must stay cheap. */
-export function photoRow(item: Item, actions: Actions): { element: HTMLElement; update(): void } {
+export function photoRow(item: Item): { element: HTMLElement; update(): void } {
   // Hidden from screen readers because the text beside it says the same.
   const ring = h('span', { class: 'ring', 'aria-hidden': 'true' })
   const picture = h('div', { class: 'picture' }, ring)
@@ -30,9 +25,9 @@ export function photoRow(item: Item, actions: Actions): { element: HTMLElement; 
   /** Buttons and pictures are replaced only when the kind of row changes, so that focus and hover stay. */
   function rebuild(): void {
     const hadFocus = buttons.contains(document.activeElement)
-    buttons.replaceChildren(...controls(item, actions))
+    buttons.replaceChildren(...controls(item))
     if (hadFocus) buttons.querySelector<HTMLElement>('button, a')?.focus()
-    if (item.photo?.state === 'ready') void showPicture(item, picture, panel, actions)
+    if (item.photo?.state === 'ready') void showPicture(item, picture, panel)
   }
 
   return {
@@ -48,79 +43,107 @@ export function photoRow(item: Item, actions: Actions): { element: HTMLElement; 
       ring.dataset.kind = look.ring
       ring.style.setProperty('--share', `${Math.min(1, Math.max(0, look.share ?? 0))}`)
       ring.textContent = look.mark ?? ''
-      if (kind !== shown) rebuild()
+      if (kind === shown) return
+      rebuild()
+      if (shown && ['ready', 'failed', 'refused'].includes(kind)) announce(`${itemName(item)}: ${look.text}`)
       shown = kind
     },
   }
 }
 
-function controls(item: Item, actions: Actions): HTMLElement[] {
+function controls(item: Item): HTMLElement[] {
   const name = itemName(item)
   const button = (action: string, click: () => void) => {
     const label = say('label', { action, name })
     return h('button', { class: 'quiet', type: 'button', 'aria-label': label, click }, action)
   }
-  const remove = (action = words.remove) => button(action, () => actions.cancel(item))
-  switch (item.photo?.state ?? item.upload?.state.is) {
-    case 'ready':
-      return [download(item, name), deleteButton(item, name, actions)]
-    case 'queued':
-    case 'converting':
-    case 'failed':
-      return [deleteButton(item, name, actions)]
+  const { upload, photo } = item
+  if (photo) {
+    const deletion = deleteButton(photo, name)
+    return photo.state === 'ready' ? [download(photo, name), deletion] : [deletion]
+  }
+  const remove = (action = say('remove')) =>
+    button(action, () => {
+      upload.cancel.abort()
+      drop(item)
+    })
+  switch (upload.state.is) {
     case 'given-up':
-      return [button(words.again, () => actions.retry(item)), remove()]
+      return [button(say('again'), () => sendAgain(item)), remove()]
     case 'interrupted':
-      return [button(words.chooseAgain, actions.chooseAgain), remove()]
+      return [button(say('chooseAgain'), () => find('#choose').click()), remove()]
     case 'refused':
       return [remove()]
     default:
-      return [remove(words.cancel)]
+      return [remove(say('cancel'))]
   }
 }
 
-function download({ photo }: Item, name: string): HTMLElement {
+function sendAgain(item: Item & { upload: Upload }): void {
+  item.upload.state = { is: 'waiting' }
+  changed(item)
+  send(item)
+}
+
+function download({ id }: Photo, name: string): HTMLElement {
   const attributes = {
     class: 'button',
-    href: `photos/${photo?.id}/thumbnail`,
+    href: `photos/${id}/thumbnail`,
     // Without another dot, after which a browser would see an extension and not add that of the thumbnail's type.
     download: `${name.replace(/\.\w+$/, '').replaceAll('.', '-')}-thumbnail`,
-    'aria-label': say('label', { action: words.download, name }),
+    'aria-label': say('label', { action: say('download'), name }),
   }
-  return h('a', attributes, words.download)
+  return h('a', attributes, say('download'))
 }
 
 /** Asks for confirmation before it deletes. Losing focus cancels the question. */
-function deleteButton(item: Item, name: string, actions: Actions): HTMLElement {
+function deleteButton({ id }: Photo, name: string): HTMLElement {
   // Kept apart from the button's text, which a browser may have translated.
-  let shown = ''
-  const ask = (action: string) => {
+  let shown: 'delete' | 'reallyDelete' | 'notDeleted'
+  const ask = (action: typeof shown) => {
     shown = action
-    element.textContent = action
-    element.setAttribute('aria-label', say('label', { action, name }))
+    element.textContent = say(action)
+    element.setAttribute('aria-label', say('label', { action: say(action), name }))
   }
   const click = async ({ detail }: MouseEvent) => {
     // The second click of a double click comes before anyone has read the question.
     if (detail > 1) return
-    if (shown === words.delete) ask(words.reallyDelete)
-    else if (!(await actions.remove(item))) ask(words.notDeleted)
+    if (shown === 'delete') return ask('reallyDelete')
+    try {
+      await deletePhoto(id)
+      deleted(id)
+      announce(say('deleted', { name }))
+    } catch {
+      ask('notDeleted')
+      announce(say('notDeleted'))
+    }
   }
   // Enter that is held down clicks again and again.
   const keydown = (event: KeyboardEvent) => event.repeat && event.key === 'Enter' && event.preventDefault()
-  const blur = () => ask(words.delete)
+  const blur = () => ask('delete')
   const element = h('button', { class: 'quiet', type: 'button', click, keydown, blur })
-  ask(words.delete)
+  ask('delete')
   return element
 }
 
+/** Times are not measured while the tab is hidden, when the person does not wait for the picture. */
+let lastHiddenAt = document.hidden ? performance.now() : Number.NEGATIVE_INFINITY
+document.addEventListener('visibilitychange', () => {
+  lastHiddenAt = performance.now()
+})
+
 /** The picture in place of the ring, as a button that opens the photo's times. */
-async function showPicture(item: Item, place: HTMLElement, panel: HTMLElement, actions: Actions) {
-  const { photo } = item
+async function showPicture(item: Item, place: HTMLElement, panel: HTMLElement): Promise<void> {
+  const { upload, photo } = item
   if (!photo) return
   const readyAt = performance.now()
   const image = await load(`photos/${photo.id}/thumbnail`, place)
   if (!image) return
-  actions.seen(item, (performance.now() - readyAt) / 1000)
+  if (upload && lastHiddenAt <= upload.chosenAt) {
+    const experience = (performance.now() - upload.chosenAt) / 1000
+    remember(photo.id, { deliver: (performance.now() - readyAt) / 1000, experience })
+    void reportExperience(photo.id, experience)
+  }
   panel.id = `journey-${photo.id}`
   const attributes = {
     class: 'open',

@@ -1,11 +1,17 @@
 import { find } from '@tintype/lib/page/browser/dom.ts'
 import type { Photo } from './api.ts'
-import { type Item, underWay } from './item.ts'
-import { type Actions, photoRow } from './row.ts'
+import { type Item, isShown, items, underWay, watch, withPhoto } from './photos.ts'
+import { photoRow } from './row.ts'
 
 /** The rows on the screen: uploads of this tab on top, then photos, newest first. */
 const rows = new Map<Item, ReturnType<typeof photoRow>>()
 const element = find('#photos')
+
+watch(item => {
+  if (!isShown(item)) remove(item)
+  else if (!rows.has(item)) insert(item)
+  rows.get(item)?.update()
+})
 
 /** Interval of updating the rows that show a running time. */
 const tickMs = 250
@@ -14,14 +20,10 @@ setInterval(() => {
     if (underWay(item) || (!item.photo && item.upload.state.is === 'retrying')) row.update()
 }, tickMs)
 
-export const items = (): Item[] => [...rows.keys()]
-export const withPhoto = (id: string): Item | undefined => items().find(({ photo }) => photo?.id === id)
-
-export function insert(item: Item, actions: Actions): void {
-  const row = photoRow(item, actions)
+function insert(item: Item): void {
+  const row = photoRow(item)
   const next = item.photo && !item.upload ? placeOf(item.photo) : element.firstElementChild
   rows.set(item, row)
-  row.update()
   element.insertBefore(row.element, next)
 }
 
@@ -32,14 +34,12 @@ function placeOf({ id }: Photo): Element | null {
   return (next && rows.get(next)?.element) ?? null
 }
 
-export const update = (item: Item): void => rows.get(item)?.update()
-
 const focusIn = (row: Element | null | undefined) =>
   (row?.querySelector<HTMLElement>('button, a') ?? find('#choose')).focus()
 export const focusOn = (item: Item | undefined): void => focusIn(item && rows.get(item)?.element)
 
-/** Removes a row. Keyboard focus moves to the next row, or to the chooser. */
-export function drop(item: Item): void {
+/** Keyboard focus moves to the next row, or to the chooser. */
+function remove(item: Item): void {
   const gone = rows.get(item)?.element
   rows.delete(item)
   if (gone?.contains(document.activeElement)) focusIn(gone.nextElementSibling ?? gone.previousElementSibling)

@@ -3,7 +3,7 @@ import { inLanguage } from '@tintype/lib/page/browser/language.ts'
 import { pageAddresses } from '@tintype/lib/page/browser/navigation.ts'
 import { serverNow } from '@tintype/lib/page/browser/server.ts'
 import { fetchStatus, type Status } from './api.ts'
-import { say, words } from './words.ts'
+import { say } from './words.ts'
 
 /** An older status counts as unknown. */
 const staleMs = 180_000
@@ -17,13 +17,12 @@ export function showStatus(): (connected: boolean) => void {
   let last: Status | undefined
   let reached = true
   const show = () => {
-    const shown = describe(last, reached)
-    write(find('#state'), shown.lead)
-    find('#state').dataset.state = shown.state
-    find('#budget').hidden = shown.short === ''
-    find('#status').dataset.state = shown.state
-    write(find('#status'), shown.short)
-    write(find('#budget p'), shown.budget)
+    const { state, lead, short, budget } = describe(last, reached)
+    for (const selector of ['#state', '#status']) find(selector).dataset.state = state
+    write(find('#state'), lead)
+    write(find('#status'), short)
+    write(find('#budget p'), budget)
+    find('#budget').hidden = short === ''
   }
   const read = async () => {
     last = (await fetchStatus()) ?? last
@@ -32,7 +31,7 @@ export function showStatus(): (connected: boolean) => void {
   setInterval(read, readEveryMs)
   void read()
   void pageAddresses.then(({ status }) => {
-    if (status) find('#budget .sheet').append(h('a', { href: inLanguage(status) }, words.statusPage))
+    if (status) find('#budget .sheet').append(h('a', { href: inLanguage(status) }, say('statusPage')))
   })
   find('#budget').addEventListener('keydown', ({ key }) => {
     if (key !== 'Escape') return
@@ -40,22 +39,21 @@ export function showStatus(): (connected: boolean) => void {
     find('#status').focus()
   })
   return connected => {
-    if (reached === connected) return
     reached = connected
     show()
   }
 }
 
 function describe(status: Status | undefined, reached: boolean) {
-  if (!reached) return { state: 'late', lead: words.offline, short: '', budget: '' }
-  if (!status) return { state: 'unknown', lead: words.notMeasured, short: '', budget: '' }
+  if (!reached) return { state: 'late', lead: say('offline'), short: '', budget: '' }
+  if (!status) return { state: 'unknown', lead: say('notMeasured'), short: '', budget: '' }
   const left = Math.max(0, Math.floor(status.budgetLeftMinutes))
   const of = Math.round(status.budgetMinutes)
   const at = new Date(status.at)
   const budget = say('budgetMeans', { left, of, at })
   if (serverNow() - at.getTime() > staleMs)
-    return { state: 'unknown', lead: words.stale, short: say('unknownSince', { at }), budget }
-  const short = `${status.online ? words.online : words.down} · ${say('budget', { left, of })}`
-  if (!status.online) return { state: 'broken', lead: words.downLead, short, budget }
-  return { state: left > 0 ? 'good' : 'late', lead: words.onlineLead, short, budget }
+    return { state: 'unknown', lead: say('stale'), short: say('unknownSince', { at }), budget }
+  const short = `${status.online ? say('online') : say('down')} · ${say('budget', { left, of })}`
+  if (!status.online) return { state: 'broken', lead: say('downLead'), short, budget }
+  return { state: left > 0 ? 'good' : 'late', lead: say('onlineLead'), short, budget }
 }

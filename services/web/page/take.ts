@@ -52,44 +52,48 @@ const most = 500
 /** Most other files that are passed over: a dropped disk would be read for minutes. */
 const mostOthers = 10_000
 
-type Found = { photos: File[]; others: number; cut: boolean }
-
-/** The photos of a folder and its subfolders. Other files are skipped and counted. */
+/** Sends the photos of a folder and its subfolders. Other files, and what cannot be read, are counted. */
 async function addFolder(folder: FileSystemDirectoryEntry, add: (files: File[]) => void): Promise<void> {
   const line = h('span', {}, say('reading', { name: folder.name }))
   find('#taken').append(line, ' ')
-  const found: Found = { photos: [], others: 0, cut: false }
-  await search(folder, found).catch(() => found.others++)
-  const { photos, others, cut } = found
-  line.textContent = say('folder', { photos: photos.length, name: folder.name, others, most: cut ? most : 0 })
+  const photos: File[] = []
+  let others = 0
+  let isCut = false
+  for await (const file of filesIn(folder)) {
+    isCut = photos.length === most || others === mostOthers
+    if (isCut) break
+    // Files that a system hides: .DS_Store, and ._IMG_1.jpg beside each photo that macOS copied to another file system.
+    if (file?.name.startsWith('.')) continue
+    if (file && isTaken(file)) photos.push(file)
+    else others++
+  }
+  const values = { photos: photos.length, name: folder.name, others, most: isCut ? most : 0 }
+  line.textContent = say('folder', values)
   announce(line.textContent)
   add(photos)
 }
 
-async function search(folder: FileSystemDirectoryEntry, found: Found): Promise<void> {
+/** Undefined is a file or folder that cannot be read. */
+async function* filesIn(folder: FileSystemDirectoryEntry): AsyncGenerator<File | undefined> {
   const reader = folder.createReader()
   // A reader returns a hundred entries at a time, and none at the end.
   for (;;) {
-    const entries = await new Promise<FileSystemEntry[]>((...callbacks) => reader.readEntries(...callbacks))
-    if (entries.length === 0) return
+    const entries = await result<FileSystemEntry[]>((...callbacks) => reader.readEntries(...callbacks))
+    if (!entries) yield undefined
+    if (!entries?.length) return
     for (const entry of entries) {
-      found.cut ||= found.photos.length === most || found.others === mostOthers
-      if (found.cut) return
       const inner = folderOf(entry)
-      const taken = inner ? search(inner, found) : take(entry as FileSystemFileEntry, found)
-      // What cannot be read is counted with the others.
-      await taken.catch(() => found.others++)
+      if (inner) yield* filesIn(inner)
+      else yield await result<File>((...callbacks) => (entry as FileSystemFileEntry).file(...callbacks))
     }
   }
 }
 
-async function take(entry: FileSystemFileEntry, found: Found): Promise<void> {
-  const file = await new Promise<File>((...callbacks) => entry.file(...callbacks))
-  // Files that a system hides: .DS_Store, and ._IMG_1.jpg beside each photo that macOS copied to another file system.
-  if (file.name.startsWith('.')) return
+const result = <T>(call: (done: (value: T) => void, failed: () => void) => void): Promise<T | undefined> =>
+  new Promise(resolve => call(resolve, () => resolve(undefined)))
+
+/** Some systems have no media type for HEIC, so its file extensions are accepted too. */
+function isTaken({ type, name }: File): boolean {
   const accepted = find<HTMLInputElement>('#choose').accept.split(',')
-  // Some systems have no media type for HEIC, so its file extensions are accepted too.
-  if (accepted.includes(file.type) || accepted.includes(file.name.toLowerCase().replace(/.*(?=\.)/, '')))
-    found.photos.push(file)
-  else found.others++
+  return accepted.includes(type) || accepted.includes(name.toLowerCase().replace(/.*(?=\.)/, ''))
 }

@@ -1,22 +1,7 @@
-import { fetchPhotos, type PageProblem, type Photo, sendPhoto } from './api.ts'
+import { fetchPhotos, type PageProblem, sendPhoto } from './api.ts'
 import type { Unsent } from './memory.ts'
-import { say, words } from './words.ts'
-
-export type Upload = Unsent & {
-  /** Undefined after a reload of the tab, until the file is chosen again, and once the photo was accepted. */
-  file: Blob | undefined
-  traceId: string
-  /** performance.now() of the click, drop or paste. */
-  chosenAt: number
-  state:
-    | { is: 'waiting' }
-    | { is: 'sending'; share: number }
-    | { is: 'retrying'; because: 'busy' | 'unreachable'; at: number }
-    | { is: 'refused'; problem: PageProblem }
-    | { is: 'given-up' }
-    | { is: 'interrupted' }
-  cancel: AbortController
-}
+import { accept, changed, type Item, type Upload } from './photos.ts'
+import { say } from './words.ts'
 
 /** Concurrent uploads. Two tabs share the six connections that a browser opens, and need some for events and pictures. */
 const sendingAtOnce = 2
@@ -45,7 +30,7 @@ export const newUpload = (of: File | Unsent, key = hex(16)): Upload => ({
 
 function refused({ status, problem }: { status: number; problem?: PageProblem }): Upload['state'] {
   if (problem) return { is: 'refused', problem }
-  return refusal(status === 413 ? words.proxyTooLarge : say('proxyRefused', { status }))
+  return refusal(status === 413 ? say('proxyTooLarge') : say('proxyRefused', { status }))
 }
 
 /** A refusal by the page itself, in the page's language. */
@@ -54,46 +39,41 @@ export const refusal = (detail: string): Upload['state'] => ({
   problem: { type: 'here', detail },
 })
 
-type Listener = {
-  changed(upload: Upload): void
-  accepted(upload: Upload, photo: Photo): void
+type Sent = Item & { upload: Upload }
+const waiting: Sent[] = []
+let sending = 0
+
+/** Sends an upload, a few at once, and again after "busy" and lost connections. */
+export function send(item: Sent): void {
+  waiting.push(item)
+  void next()
 }
 
-/** Sends uploads, a few at once, and retries after "busy" and lost connections. Calls `listener` at every change. */
-export function uploader(listener: Listener): (upload: Upload) => void {
-  const waiting: Upload[] = []
-  let sending = 0
-
-  async function next(): Promise<void> {
-    const upload = sending < sendingAtOnce && waiting.shift()
-    if (!upload) return
-    sending++
-    await deliver(upload, listener)
-    sending--
-    void next()
-  }
-
-  return upload => {
-    waiting.push(upload)
-    void next()
-  }
+async function next(): Promise<void> {
+  const item = sending < sendingAtOnce && waiting.shift()
+  if (!item) return
+  sending++
+  await deliver(item)
+  sending--
+  void next()
 }
 
-async function deliver(upload: Upload, listener: Listener): Promise<void> {
+async function deliver(item: Sent): Promise<void> {
+  const { upload } = item
   const { key, traceId, cancel } = upload
   const { signal } = cancel
   const become = (state: Upload['state']) => {
     upload.state = state
-    if (!signal.aborted) listener.changed(upload)
+    if (!signal.aborted) changed(item)
   }
   for (let attempt = 1; !signal.aborted; attempt++) {
     become({ is: 'sending', share: 0 })
     const headers = { 'Idempotency-Key': key, traceparent: `00-${traceId}-${hex(8)}-01` }
     const progress = (share: number) => become({ is: 'sending', share })
     const answer = await sendPhoto(upload.file as Blob, headers, progress, signal)
-    if (answer.kind === 'accepted') return listener.accepted(upload, answer.photo)
+    if (answer.kind === 'accepted') return accept(item, answer.photo)
     if (answer.kind === 'refused') return become(refused(answer))
-    if (answer.kind === 'unreadable') return become(refusal(words.unreadable))
+    if (answer.kind === 'unreadable') return become(refusal(say('unreadable')))
     if (answer.kind === 'cancelled' || signal.aborted) return
     const isReached = attempt >= maxTries && (await fetchPhotos().catch(() => false))
     if (isReached) return become({ is: 'given-up' })

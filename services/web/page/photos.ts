@@ -1,0 +1,102 @@
+import { deletePhoto, type PageProblem, type Photo } from './api.ts'
+import { forget, remember, type Unsent } from './memory.ts'
+
+/** What the page shows. Rows, progress and storage watch it, and what a person does changes it. */
+
+export type Upload = Unsent & {
+  /** Undefined after a reload of the tab, until the file is chosen again, and once the photo was accepted. */
+  file: Blob | undefined
+  traceId: string
+  /** performance.now() of the click, drop or paste. */
+  chosenAt: number
+  state:
+    | { is: 'waiting' }
+    | { is: 'sending'; share: number }
+    | { is: 'retrying'; because: 'busy' | 'unreachable'; at: number }
+    | { is: 'refused'; problem: PageProblem }
+    | { is: 'given-up' }
+    | { is: 'interrupted' }
+  cancel: AbortController
+}
+
+/** An upload, its photo, or a photo from the server. */
+export type Item = { upload: Upload; photo?: undefined } | { upload?: Upload; photo: Photo }
+
+export const finished = (photo: Photo): boolean => photo.state === 'ready' || photo.state === 'failed'
+export const underWay = ({ photo }: Item): boolean => photo !== undefined && !finished(photo)
+
+const all = new Set<Item>()
+export const items = (): Item[] => [...all]
+export const isShown = (item: Item): boolean => all.has(item)
+export const withPhoto = (id: string): Item | undefined => items().find(({ photo }) => photo?.id === id)
+
+const watchers: ((item: Item) => void)[] = []
+export const watch = (watcher: (item: Item) => void): void => void watchers.push(watcher)
+
+/** To be called after each change of an item. */
+export function changed(item: Item): void {
+  for (const watcher of watchers) watcher(item)
+}
+
+export function put(item: Item): void {
+  all.add(item)
+  changed(item)
+}
+
+export function drop(item: Item): void {
+  all.delete(item)
+  changed(item)
+}
+
+/** Photos reported while an upload waits for its response. One may be that upload, which must not get two rows. */
+const early = new Map<string, Photo>()
+/** Deleted photos, which a list that was read before their deletion must not bring back. */
+const gone = new Set<string>()
+
+const answerExpected = (): boolean =>
+  items().some(({ upload, photo }) => !photo && upload?.state.is === 'sending' && upload.state.share === 1)
+
+/** Shows the server's state of a photo. */
+export function showPhoto(photo: Photo): void {
+  if (gone.has(photo.id)) return
+  const known = withPhoto(photo.id)
+  if (known) merge(known, photo)
+  else if (answerExpected()) early.set(photo.id, photo)
+  else put({ photo })
+}
+
+/** Shows what was reported while a response was expected. */
+export function showEarly(): void {
+  if (answerExpected()) return
+  const photos = [...early.values()]
+  early.clear()
+  for (const photo of photos) showPhoto(photo)
+}
+
+/** A late event does not reset a finished photo. */
+function merge(item: Item, photo: Photo): void {
+  if (item.photo && finished(item.photo) && !finished(photo)) return
+  item.photo = photo
+  changed(item)
+}
+
+/** The server has accepted an upload. */
+export function accept(item: Item & { upload: Upload }, photo: Photo): void {
+  // Cancelled after the server had accepted it.
+  if (!all.has(item)) return void deletePhoto(photo.id).catch(() => {})
+  const known = withPhoto(photo.id)
+  if (known && known !== item) drop(known)
+  const { upload } = item
+  remember(photo.id, { name: upload.name, traceId: upload.traceId })
+  // The row keeps `upload`: its file, which listeners of `cancel` hold, too, would keep a pasted photo in memory.
+  Object.assign(upload, { file: undefined, cancel: new AbortController() })
+  merge(item, known?.photo ?? early.get(photo.id) ?? photo)
+  early.delete(photo.id)
+}
+
+export function deleted(id: string): void {
+  gone.add(id)
+  forget(id)
+  const item = withPhoto(id)
+  if (item) drop(item)
+}

@@ -365,7 +365,8 @@ test('a grouped objective has a budget for each group, also for one that begins 
     ...source().fake,
     slots: async (sli, from, to) => {
       if (sli.kind === 'ratio') asked.push(sli.total.promql)
-      const one = { good: 1, total: 1, unknown: isGone }
+      const count = isGone ? 0 : 1
+      const one = { good: count, total: count, unknown: isGone }
       return Array.from({ length: to - from }, (_, i) => ({ start: from + i, ...one }))
     },
     labelValues: async () => values,

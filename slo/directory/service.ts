@@ -4,9 +4,6 @@ import { type ResourceReading, writtenOut } from './expressions.ts'
 import { type Read, schema } from './service-keys.ts'
 import { read } from './shape.ts'
 
-/** A stage of the work and what it takes. */
-export type StageReading = Read['stages'][number]
-export type { ResourceReading }
 /** One HTTP request of the synthetic user. */
 export type ProbeStep = Exclude<Read['probe'], string | undefined>[number]
 /** How two versions are compared: by events that went wrong (`bad` of `total`), or by a mean (`seconds`). */

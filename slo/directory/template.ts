@@ -2,7 +2,7 @@ import type { Read } from './service-keys.ts'
 
 /** `name` or `name(parameter, …)` to the expression that `$name(argument, …)` stands for. */
 type Expressions = Read['expressions']
-export type Templates = ReadonlyMap<string, { parameters: readonly string[]; text: string }>
+type Templates = ReadonlyMap<string, { parameters: readonly string[]; text: string }>
 
 export const templatesOf = (expressions: Expressions): Templates =>
   new Map(

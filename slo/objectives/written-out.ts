@@ -1,43 +1,32 @@
 import type { Document } from './document.ts'
 
-type Values = Readonly<Record<string, unknown>>
-/** The map with some values replaced; what is no map stays for its finding. */
-const changed = (value: unknown, change: (map: Values) => Values): unknown =>
-  typeof value === 'object' && value !== null ? { ...value, ...change(value as Values) } : value
-const eachOf = (list: unknown, change: (map: Values) => Values): unknown =>
-  Array.isArray(list) ? list.map(each => changed(each, change)) : list
+type Values = Record<string, unknown>
+/** The map at a place, or those of a list; what is neither stays for its finding. */
+const maps = (value: unknown): Values[] =>
+  [value].flat().filter(each => typeof each === 'object' && each !== null) as Values[]
 
 /**
  * A document as the schema reads it: with its indicator, targets as shares, `isRolling`, and without annotations of
  * other programs.
  */
 export function writtenOut(document: Document, indicators: ReadonlyMap<unknown, unknown>): Document {
-  const metadata = ({ annotations }: Values): Values => ({
-    annotations: changed(annotations, all =>
-      Object.fromEntries(Object.keys(all).flatMap(key => (key.startsWith('slo/') ? [] : [[key, undefined]]))),
-    ),
-  })
-  const spec = ({ indicator, indicatorRef, timeWindow, objectives }: Values): Values => ({
-    ...(indicator === undefined &&
-      indicators.has(indicatorRef) && {
-        indicator: { spec: indicators.get(indicatorRef) },
-        indicatorRef: undefined,
-      }),
-    timeWindow: eachOf(timeWindow, ({ isRolling, calendar }) =>
-      isRolling === undefined && calendar !== undefined ? { isRolling: false } : {},
-    ),
-    objectives: eachOf(objectives, ({ target, targetPercent }) =>
-      target === undefined && typeof targetPercent === 'number'
-        ? { target: targetPercent / 100, targetPercent: undefined }
-        : {},
-    ),
-  })
-  const whole = (all: Values) => ({
-    metadata: changed(all.metadata, metadata),
-    spec: changed(all.spec, spec),
-  })
-  const value = JSON.stringify(changed(document.value, whole)) ?? 'null'
-  return { ...document, value: JSON.parse(value, withoutNulls) ?? undefined }
+  const value: unknown = JSON.parse(JSON.stringify(document.value ?? null), withoutNulls)
+  for (const { metadata } of maps(value))
+    for (const annotations of maps(maps(metadata)[0]?.annotations))
+      for (const key of Object.keys(annotations)) if (!key.startsWith('slo/')) delete annotations[key]
+  for (const spec of maps(value).flatMap(each => maps(each.spec))) {
+    if (spec.indicator === undefined && indicators.has(spec.indicatorRef)) {
+      spec.indicator = { spec: indicators.get(spec.indicatorRef) }
+      delete spec.indicatorRef
+    }
+    for (const window of maps(spec.timeWindow)) if (window.calendar !== undefined) window.isRolling ??= false
+    for (const each of maps(spec.objectives))
+      if (each.target === undefined && typeof each.targetPercent === 'number') {
+        each.target = each.targetPercent / 100
+        delete each.targetPercent
+      }
+  }
+  return { ...document, value: value ?? undefined }
 }
 
 /** To the readers of OpenSLO a key without a value is no key. */

@@ -1,10 +1,10 @@
 import type { Definition } from '@tintype/lib/telemetry/catalogue.ts'
-import type { Counter, Matcher, Selector, Sli } from '../sources/index.ts'
+import type { Matcher, Selector, Sli } from '../sources/index.ts'
 import { formatMatcher, functionsOf, selectorsOf } from '../sources/promql.ts'
 import { boundMatcher, inGo, matches } from '../sources/selector.ts'
 import type { Document, Finding } from './document.ts'
 import { found } from './found.ts'
-import { countedPart, type Part, query } from './openslo.ts'
+import { queriesOf, query } from './openslo.ts'
 
 /** What lint knows of where the metrics come from. */
 export type Reading = {
@@ -26,11 +26,7 @@ const keepsCounter =
 export function lintSli(document: Document, sli: Sli, { source, catalogue }: Reading): Finding[] {
   const isEmbedded = source === 'recorder'
   if (sli.kind === 'threshold') return isEmbedded ? [found(document, query('gauge'), 'gauge-not-kept')] : []
-  const parts: [Part, Counter][] = [
-    [countedPart(document) ?? 'good', sli.part],
-    ['total', sli.total],
-  ]
-  return parts.flatMap(([part, { selector, promql }]) => {
+  return queriesOf(document, sli).flatMap(([part, { selector, promql }]) => {
     const find: Find = (name, values) => found(document, query(part), name, values)
     if (part !== 'total' && promql === sli.total.promql) return [find('same-query', { part })]
     if (selector) return catalogue ? lintSelector(find, selector, catalogue) : lintBound(find, selector)

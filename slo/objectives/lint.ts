@@ -8,8 +8,8 @@ import { losesLabel } from '../sources/promql.ts'
 import { type Document, type Finding, valueAt } from './document.ts'
 import { found } from './found.ts'
 import { lintSli, type Reading } from './lint-metrics.ts'
-import { type parseFiles, slug } from './objectives.ts'
-import { annotation, objectivePath, rollingPath, windowPath } from './openslo.ts'
+import type { parseFiles } from './objectives.ts'
+import { annotation, objectivePath, queriesOf, rollingPath, windowPath } from './openslo.ts'
 
 /** What the shape of a document allows and is wrong all the same. */
 export function lint(document: Document, objectives: readonly Objective[], reading: Reading): Finding[] {
@@ -20,7 +20,6 @@ export function lint(document: Document, objectives: readonly Objective[], readi
     ...lintGroup(document, first),
     ...lintPolicies(document),
     ...objectives.flatMap((objective, index) => [
-      ...(objectives.length > 1 ? lintName(document, index) : []),
       ...lintTarget(document, objective, index),
       ...objective.tiers.flatMap(tier => lintTier(document, objective, tier, index)),
     ]),
@@ -42,21 +41,11 @@ const ownLabels = ['objective', 'service', 'tier', 'severity', 'alertname']
 function lintGroup(document: Document, { groupBy, sli }: Objective): Finding[] {
   if (groupBy === null) return []
   const at = (rule: string) => found(document, annotation('group-by'), rule, { label: groupBy })
-  const computed =
-    sli.kind === 'ratio'
-      ? [sli.part, sli.total].flatMap(({ selector, promql }) => (selector ? [] : promql))
-      : [sli.gauge]
+  const computed = queriesOf(document, sli).flatMap(([, { selector, promql }]) => (selector ? [] : promql))
   return [
     ...(ownLabels.includes(groupBy) ? [at('own-label')] : []),
     ...(computed.some(promql => losesLabel(promql, groupBy)) ? [at('lost-label')] : []),
   ]
-}
-
-/** The names of several entries of a document end in their displayNames, of which letters a to z and digits are left. */
-function lintName(document: Document, index: number): Finding[] {
-  const path = objectivePath(index, 'displayName')
-  const title = valueAt(document, path) as string | undefined
-  return slug(title) === '' ? [found(document, path, 'name-by-order', { place: index + 1 })] : []
 }
 
 function lintPolicies(document: Document): Finding[] {

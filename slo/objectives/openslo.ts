@@ -3,7 +3,7 @@ import type { TierPlan } from '../math/burn-rate.ts'
 import { type Fraction, fraction, fromDecimal } from '../math/fraction.ts'
 import { parseDuration } from '../math/time.ts'
 import { isStartTime, isTimeZone, nominalMinutes } from '../math/window.ts'
-import { type Calendar, thresholdOperators, tierNames } from '../sources/index.ts'
+import { type Calendar, type Counter, type Sli, thresholdOperators, tierNames } from '../sources/index.ts'
 import { isInstantVector, promqlError, withoutComments } from '../sources/promql.ts'
 import { type Document, type Finding, type Path, valueAt } from './document.ts'
 import { found } from './found.ts'
@@ -80,6 +80,15 @@ export function countedPart(document: Document): 'good' | 'bad' | undefined {
   if (has('gauge')) return undefined
   return has('bad') && !has('good') ? 'bad' : 'good'
 }
+
+/** The queries of an indicator, each with its part. */
+export const queriesOf = (document: Document, sli: Sli): [Part, Counter][] =>
+  sli.kind === 'threshold'
+    ? [['gauge', { promql: sli.gauge, selector: null }]]
+    : [
+        [countedPart(document) ?? 'good', sli.part],
+        ['total', sli.total],
+      ]
 
 /** The supported part of OpenSLO v1 that may occur in this document. */
 function schemaOf(document: Document) {

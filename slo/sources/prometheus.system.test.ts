@@ -190,14 +190,16 @@ describe('a Prometheus that is none', () => {
     ])
   })
 
-  test('a metric that is exposed as a gauge is no counter', async () => {
-    const url = await answering(200, '{"status":"success","data":{"depth":[{"type":"gauge"}]}}')
-    const document = openSlo('deep', ratio({ bad: 'depth{full="1"}' }, 'sum(depth)'), { target: 0.9 })
-    const parsed = parseObjectives('x.yaml', document)
+  test('the lint knows a gauge by its metadata, and a window that is longer than samples are kept', async () => {
+    const data = { depth: [{ type: 'gauge' }], storageRetention: '2w or 10GiB' }
+    const url = await answering(200, JSON.stringify({ status: 'success', data }))
+    const indicator = ratio({ bad: 'depth{full="1"}' }, 'sum(depth)')
+    const parsed = parseObjectives('x.yaml', openSlo('deep', indicator, { target: 0.9, window: '30d' }))
     const findings = await lintSeen(parsed, prometheusApi(url), 1_000_000)
-    expect(findings.map(({ rule, message }) => `${rule} ${message}`)).toEqual(
-      Array(2).fill('no-counter depth is a gauge, which has no increase'),
-    )
+    expect(findings.map(({ rule, message }) => `${rule}: ${message}`)).toEqual([
+      'window-not-kept: the window is 30d, and Prometheus keeps samples for 14 days',
+      ...Array(2).fill('no-counter: depth is a gauge, which has no increase'),
+    ])
   })
 
   test('a native histogram is no counter, and what counts it is named', async () => {

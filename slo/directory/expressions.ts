@@ -39,7 +39,7 @@ export function writtenOut(document: Document, { expressions, stages, traffic, r
       const path = ['resources', i]
       const place = `resources[${i}]`
       const { true: replaced = [], false: stands = [] } = Object.groupBy(Object.entries(own), ([key]) =>
-        key in resource ? 'true' : 'false',
+        Object.hasOwn(resource, key) ? 'true' : 'false',
       )
       const texts = stands.filter((each): each is [string, string] => typeof each[1] === 'string')
       const templates = new Map([...known, ...templatesOf(Object.fromEntries(texts))])

@@ -31,15 +31,13 @@ export function parseService(
   file: string,
   text: string,
   { expressions: isWhole }: { expressions: boolean } = { expressions: true },
-): { service: Service; findings: Finding[] } {
+): { service: Service; findings: readonly Finding[] } {
   const document = readDocument(file, text)
-  const { value, findings: wrong } = read(schema, document, document.value ?? {})
-  const nothing = { stages: [], resources: [], traffic: '', findings: [] as Finding[] }
-  const ofShape =
-    document.syntax.length > 0 ? document.syntax : [...wrong, ...checkSelectors(document, value?.selectors)]
-  const { findings: ofExpressions, ...written } =
-    ofShape.length > 0 || !isWhole ? nothing : writtenOut(document, value)
-  const findings = [...ofShape, ...ofExpressions]
+  const { value, findings: ofShape } = read(schema, document, document.value ?? {})
+  const wrong =
+    document.syntax.length > 0 ? document.syntax : [...ofShape, ...checkSelectors(document, value?.selectors)]
+  const used = isWhole ? value : { ...value, stages: [], resources: [], traffic: '' }
+  const { findings, ...written } = wrong.length > 0 ? { findings: wrong } : writtenOut(document, used)
   const { expressions: _, ...rest } =
     findings.length > 0 ? { ...read(schema, document, {}).value, service: '' } : { ...value, ...written }
   return { findings, service: { displayName: rest.service, ...rest } as Service }

@@ -85,7 +85,9 @@ const mapOf =
       return wrong(place, written, known.length === 0 ? 'a map' : `a map of ${known.join(', ')}`)
     const given = (written ?? {}) as Record<string, unknown>
     const entries = [...new Set([...Object.keys(given), ...known])].map(key => {
-      const [of, at] = [schema[key] ?? schema['*'], within(place, key, isMap)]
+      // Every object has a member toString.
+      const of = Object.hasOwn(schema, key) ? schema[key] : schema['*']
+      const at = within(place, key, isMap)
       return [key, of ? readerOf(of)(given[key], at) : unknown(at, given[key], known)]
     })
     return Object.fromEntries(entries.filter(([, value]) => value !== undefined))

@@ -128,7 +128,7 @@ function readingsOf(objective: Objective, sli: ThresholdSli, isGood: boolean): s
 const wholeMinute = (expr: string): string => `last_over_time((\n  ${expr}\n)[1m:1m])`
 
 /**
- * The exact growth in the last whole UTC minute, in steps of the grid; `increase` would extrapolate. A first value, NaN
+ * The growth in the last whole UTC minute, in steps of the grid, to a millionth; `increase` would extrapolate. A first value, NaN
  * and infinite growth count nothing. Ranges that end on a sample are closed in Prometheus 2 and open in 3: 55 s hold
  * the same steps in both.
  */
@@ -137,6 +137,6 @@ function eachMinute(objective: Objective, counter: Counter, { maxGapSeconds }: R
   const gap = counter.selector ? toDuration(maxGapSeconds / 60) : `${maxGapSeconds - gridSeconds / 2}s`
   const grown = growth(counter, gap, `${gridSeconds}s`)
   return wholeMinute(
-    `sum${grouping(objective)}(\n    sum_over_time(${grown}[55s:${gridSeconds}s]) >= 0 < +Inf\n  )`,
+    `round(sum${grouping(objective)}(\n    sum_over_time(${grown}[55s:${gridSeconds}s]) >= 0 < +Inf\n  ), 1e-6)`,
   )
 }

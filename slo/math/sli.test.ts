@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { readDirectory } from '../directory.ts'
-import type { Sample } from '../sources/counter.ts'
+import { ratioSlot, type Sample } from '../sources/counter.ts'
 import type { Objective, Slot } from '../sources/index.ts'
 import { increases } from '../test/samples-source.ts'
 import { fires } from './burn-rate.ts'
@@ -125,6 +125,19 @@ describe('slots', () => {
 })
 
 describe('counters', () => {
+  test('rounding errors of a counter of seconds make no minute bad, and none that contradicts itself', () => {
+    const [more, less] = [0.1 + 0.2, 0.3]
+    for (const [good, total] of [
+      [more, less],
+      [less, more],
+    ])
+      expect(judge(availability, ratioSlot('good', 0, good, total))).toMatchObject({
+        good: 1,
+        unknown: false,
+      })
+    expect(ratioSlot('bad', 0, more, less)).toMatchObject({ good: 0, total: 0.3 })
+  })
+
   test('a reset never makes a negative, and no value that is none makes a count', () => {
     fc.assert(
       fc.property(samples, given => {

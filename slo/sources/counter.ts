@@ -16,9 +16,12 @@ export const isCounterValue = (value: number): boolean => Number.isFinite(value)
 export const unknownSlots = (from: Minute, to: Minute): Slot[] =>
   Array.from({ length: to - from }, (_, i) => ({ start: from + i, good: 0, total: 0, unknown: true }))
 
+/** To a millionth: a counter of seconds has rounding errors, by which good could be more than the total, or less. */
+const rounded = (count: number): number => Math.round(count * 1e6) / 1e6
+
 /** A minute in which so much of the part and of the total was counted, each NaN where it had no sample. */
 export function ratioSlot(counts: RatioSli['counts'], start: Minute, part = NaN, total = NaN): Slot {
-  const [some, all] = [part || 0, total || 0]
+  const [some, all] = [rounded(part) || 0, rounded(total) || 0]
   return { start, good: counts === 'good' ? some : all - some, total: all, unknown: Number.isNaN(total) }
 }
 

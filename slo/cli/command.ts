@@ -7,7 +7,7 @@ import { parse } from 'yaml'
 import { defaultPages } from '../alerts/rules.ts'
 import { type Directory, defaultFolder, program, readDirectory } from '../directory.ts'
 import { outageFormat } from '../math/outage.ts'
-import { type Context, defaultWebhook, options, readGiven, type Verb } from './context.ts'
+import { type Context, defaultWebhook, flag, type Given, type Option, options, type Verb } from './context.ts'
 
 /** Each verb's module is loaded when the verb is run. */
 const verbs: Record<string, () => Promise<{ run: Verb }>> = {
@@ -30,8 +30,6 @@ ${program} VERB --help shows the options of a verb.
   --config  the directory that describes the service: service.yaml and objectives/ (default: ${relative('.', defaultFolder) || '.'})
 Example: ${program} report --window 24h
 Exit status: 0 good, 1 an objective broken or a lint error found, 2 bad arguments or no data source.`
-
-type Option = keyof typeof options
 
 /** A verb in verbs.yaml. `paths`: it also takes arguments that are no options. */
 type Described = {
@@ -72,14 +70,19 @@ export async function main(
   const { takes, forms = {}, paths = false, help: own } = describe(name)
   return runCommand(args, own, async () => {
     const all = [...takes, ...Object.entries(forms).flat(2), 'config'] as Option[]
-    const taken = Object.fromEntries(all.map(option => [option, options[option]]))
+    const typeOf = (option: Option) => (options[option] === flag ? 'boolean' : 'string')
+    const taken = Object.fromEntries(all.map(option => [option, { type: typeOf(option) } as const]))
     const { values, positionals } = readArguments(args, taken, paths)
     refuseStrange(Object.keys(values) as Option[], takes, forms)
     const { run } = await load()
-    const { config: folder = defaultFolder, ...given } = values as { config?: string }
-    if (folder === '') throw new UsageError('--config is followed by a directory')
-    const context = contextOf(environment, folder, name, 'json' in given)
-    return run({ ...readGiven(given, context.nowMs), paths: positionals }, context)
+    const nowMs = Date.now()
+    const read = ([option, text]: [string, unknown]) => [
+      option,
+      options[option as Option](option, String(text), nowMs),
+    ]
+    const given: Given = { ...Object.fromEntries(Object.entries(values).map(read)), paths: positionals }
+    if (given.config === '') throw new UsageError('--config is followed by a directory')
+    return run(given, contextOf(environment, given, name, nowMs))
   })
 }
 
@@ -101,7 +104,12 @@ function refuseStrange(
 /** The verbs that evaluate the expressions of service.yaml. */
 const evaluating = ['diagnose', 'serve']
 
-function contextOf(environment: NodeJS.ProcessEnv, folder: string, verb: string, json: boolean): Context {
+function contextOf(
+  environment: NodeJS.ProcessEnv,
+  { config: folder = defaultFolder, json }: Given,
+  verb: string,
+  nowMs: number,
+): Context {
   const config = readConfig(environment, pick('DATA_DIR', 'KEEP_METRICS_DAYS'))
   let read: Directory | undefined
   const directory = () => {
@@ -114,7 +122,7 @@ function contextOf(environment: NodeJS.ProcessEnv, folder: string, verb: string,
     directory,
     dataDir: config.DATA_DIR,
     keepDays: config.KEEP_METRICS_DAYS,
-    nowMs: Date.now(),
+    nowMs,
     print: text => console.log(text),
     show: (data, text) => console.log(json ? JSON.stringify(data) : text),
   }

@@ -6,23 +6,42 @@ import { parseDuration, parseTime, timeFormat, toDuration } from '../math/time.t
 import { type Minute, type Source, SourceError } from '../sources/index.ts'
 import type { Scope } from '../sources/promql.ts'
 
-const text = { type: 'string' } as const
-const flag = { type: 'boolean' } as const
+/** Longer ones are taken for a typing error: each minute takes memory. */
+export const maxWindowMinutes = 366 * 1440
+
+// How what is given for an option is read. @throws UsageError
+export const flag = (): true => true
+const text = (_option: string, given: string): string => given
+/** In epoch milliseconds. */
+function time(option: string, given: string, nowMs: number): number {
+  const ms = parseTime(given, nowMs)
+  if (ms === undefined) throw new UsageError(`--${option} "${given}" is not ${timeFormat}`)
+  return ms
+}
+/** In minutes. */
+function duration(option: string, given: string): number {
+  const minutes = parseDuration(given)
+  if (minutes === undefined)
+    throw new UsageError(`--${option} "${given}" is not a duration like 45m, 24h or 30d`)
+  if (minutes > maxWindowMinutes)
+    throw new UsageError(`--${option} ${given} is longer than ${toDuration(maxWindowMinutes)}`)
+  return minutes
+}
 
 /** Every option. Which ones a verb takes is in verbs.yaml. */
 export const options = {
   config: text,
   prometheus: text,
   json: flag,
-  at: text,
-  since: text,
-  window: text,
-  from: text,
-  to: text,
+  at: time,
+  since: time,
+  window: duration,
+  from: time,
+  to: time,
   outage: text,
   objective: text,
-  fits: text,
-  plan: text,
+  fits: duration,
+  plan: duration,
   reason: text,
   cancel: text,
   note: flag,
@@ -35,52 +54,9 @@ export const options = {
   job: text,
 } as const
 
-/** How the text of an option is read: as a time in epoch milliseconds, or as minutes. @throws UsageError */
-type Reader = (option: string, text: string, nowMs: number) => number
-const time: Reader = (option, text, nowMs) => {
-  const ms = parseTime(text, nowMs)
-  if (ms === undefined) throw new UsageError(`--${option} "${text}" is not ${timeFormat}`)
-  return ms
-}
-
-/** Longer ones are taken for a typing error: each minute takes memory. */
-export const maxWindowMinutes = 366 * 1440
-const duration: Reader = (option, text) => {
-  const minutes = parseDuration(text)
-  if (minutes === undefined)
-    throw new UsageError(`--${option} "${text}" is not a duration like 45m, 24h or 30d`)
-  if (minutes > maxWindowMinutes)
-    throw new UsageError(`--${option} ${text} is longer than ${toDuration(maxWindowMinutes)}`)
-  return minutes
-}
-
-const readers = {
-  at: time,
-  since: time,
-  from: time,
-  to: time,
-  window: duration,
-  fits: duration,
-  plan: duration,
-}
-
 type Options = typeof options
-export type Given = {
-  [O in keyof Options]?: O extends keyof typeof readers
-    ? number
-    : Options[O]['type'] extends 'string'
-      ? string
-      : boolean
-} & { paths: string[] }
-
-/** What was given, with its times and durations read. @throws UsageError */
-export const readGiven = (values: Readonly<Record<string, unknown>>, nowMs: number) =>
-  Object.fromEntries(
-    Object.entries(values).map(([option, value]) => {
-      const read = (readers as Partial<Record<string, Reader>>)[option]
-      return [option, read ? read(option, String(value), nowMs) : value]
-    }),
-  )
+export type Option = keyof Options
+export type Given = { [O in Option]?: ReturnType<Options[O]> } & { paths: string[] }
 
 /** A verb of the command line: resolves with the exit status. */
 export type Verb = (given: Given, context: Context) => Promise<number>

@@ -1,4 +1,4 @@
-import { median } from '../diagnose/growth.ts'
+import { medianGap } from '../diagnose/growth.ts'
 import type { PrometheusApi } from '../sources/prometheus-api.ts'
 
 /** The metrics of a job in a Prometheus from which objectives can be made. */
@@ -56,10 +56,8 @@ export async function discover(api: PrometheusApi, job: string, atSeconds: numbe
     atSeconds,
   )
   const scrapes = await api.query(`${ofJob('up')}[10m]`, atSeconds)
-  const gaps = scrapes.flatMap(({ samples }) =>
-    samples.slice(1).map(({ timeMs }, i) => (timeMs - Number(samples[i]?.timeMs)) / 1000),
-  )
-  const scrapeSeconds = gaps.length === 0 ? undefined : Math.round(median(gaps))
+  const gapMs = medianGap(scrapes.map(({ samples }) => samples.map(({ timeMs }) => timeMs)))
+  const scrapeSeconds = gapMs && Math.round(gapMs / 1000)
   return { job, requests, durations, process: new Set(process), scrapeSeconds }
 }
 

@@ -25,34 +25,27 @@ type Values = Readonly<Record<string, string | number | undefined>>
 
 function valuesOf(found: Discovered, prometheus: string): Values {
   const { job, requests, durations, process, scrapeSeconds = 15 } = found
-  // In YAML’s single quotation marks.
-  const of = (metric: string, ...matchers: string[]): string =>
-    `${metric}{${[`job=${JSON.stringify(job)}`, ...matchers].join(',')}}`.replaceAll("'", "''")
-  const exposed = (metric: string) => (process.has(metric) ? of(metric) : undefined)
   return {
     service: stringify(slug(job).slice(0, 63).replace(/-$/, '') || 'service').trim(),
     job: JSON.stringify(job),
+    // In YAML’s single quotation marks.
+    ofJob: `job=${JSON.stringify(job)}`.replaceAll("'", "''"),
     prometheus,
     scrapeSeconds: Math.min(60, Math.max(1, scrapeSeconds)),
-    up: of('up'),
-    cpu: exposed('process_cpu_seconds_total'),
-    gc: exposed('go_gc_duration_seconds_sum'),
-    openFds: of('process_open_fds'),
-    maxFds: exposed('process_max_fds'),
+    ...Object.fromEntries([...process].map(metric => [metric, metric])),
     ...(requests && {
-      requests: of(requests.metric),
-      failed: of(requests.metric, requests.failed),
+      requests: requests.metric,
+      failed: requests.failed,
       succeeded: percent(1 - requests.share),
       requestTarget: targetFor(1 - requests.share),
     }),
     ...(durations && {
+      durations: durations.histogram,
       // It is drawn in seconds.
-      histogram: aSecond(durations.histogram) === 1 ? of(durations.histogram) : undefined,
-      seconds: of(`${durations.histogram}_sum`),
-      count: of(`${durations.histogram}_count`),
-      inTime: of(`${durations.histogram}_bucket`, leMatcher(durations.le)),
-      bound: boundSeconds(durations),
+      histogram: aSecond(durations.histogram) === 1 ? durations.histogram : undefined,
       inSeconds: aSecond(durations.histogram) === 1 ? '' : ` / ${aSecond(durations.histogram)}`,
+      le: leMatcher(durations.le),
+      bound: boundSeconds(durations),
       fast: percent(durations.share),
       latencyTarget: targetFor(durations.share),
     }),

@@ -3,7 +3,7 @@ import type { Series, Source } from '../sources/index.ts'
 import { spansRead } from './baseline.ts'
 import { diagnose } from './diagnose.ts'
 import type { TimeRange } from './evaluate.ts'
-import { median } from './growth.ts'
+import { medianGap } from './growth.ts'
 import { readBurning } from './incidents.ts'
 import { jobsRead, type Model, metricsRead, modelOf, upMetric } from './model.ts'
 import type { Verdict } from './verdict.ts'
@@ -26,7 +26,9 @@ export async function diagnoseAt(
   ])
   const atMs = Math.min(askedMs, nowMs)
   const burning = await readBurning(source, objectives, atMs, days)
-  return diagnose(model, series, { atMs, stepMs: stepOf(series) ?? scrapeMs, days, burning })
+  // Prometheus may have another scrape interval than service.yaml.
+  const ups = series.filter(({ name }) => name === upMetric).map(({ points }) => points.map(({ at }) => at))
+  return diagnose(model, series, { atMs, stepMs: medianGap(ups) ?? scrapeMs, days, burning })
 }
 
 /** What the model reads, over some stretches of time, oldest first. */
@@ -46,12 +48,4 @@ async function readSpans(
       joined.set(key, known)
     }
   return [...joined.values()]
-}
-
-/** The scrape interval as the samples show it: Prometheus may have another than service.yaml. */
-function stepOf(series: readonly Series[]): number | undefined {
-  const gaps = series
-    .filter(({ name }) => name === upMetric)
-    .flatMap(({ points }) => points.slice(1).map(({ at }, i) => at - (points[i]?.at ?? at)))
-  return gaps.length === 0 ? undefined : median(gaps)
 }

@@ -248,6 +248,12 @@ describe('TIFF', () => {
     ['RGB with alpha and one more channel', { pixel: [...red, 255, 0], extra: [2, 0] }, red],
     ['grey with two more channels', { pixel: [200, 0, 0], photometric: 1, extra: [0, 0] }, [200, 200, 200]],
     ['CMYK with alpha', { pixel: [0, 255, 255, 0, 255], photometric: 5, extra: [2] }, [232, 0, 0]],
+    ['RGB with a channel that is no alpha', { pixel: [...red, 0], extra: [0] }, red],
+    [
+      'grey with a channel that is no alpha',
+      { pixel: [100, 0], photometric: 1, extra: [0] },
+      [100, 100, 100],
+    ],
     ['grey where 0 is white', { pixel: [16], photometric: 0 }, [239, 239, 239]],
     ['16 bits with alpha', { pixel: [0x8080, 0, 0, 0xffff], bits: 16 as const, extra: [2] }, [128, 0, 0]],
     ['Lab of 8 bits with alpha', { pixel: [114, 65, 46, 255], photometric: 8, extra: [2] }, [207, 30, 32]],

@@ -77,6 +77,20 @@ describe('the size is that of the upright photo', () => {
     expect(await size(head), 'as a LONG').toBe([5, 6, 8].includes(orientation) ? '3000x4000' : '4000x3000')
   })
 
+  test('EXIF in a comment of a JPEG, or in a second JPEG behind it, does not turn it', async () => {
+    const [block, jpeg] = [exif(6), heads.jpeg(4000, 3000)]
+    const comment = Buffer.concat([Buffer.from([0xff, 0xfe, 0, block.length + 2]), block])
+    const app1 = Buffer.from([0xff, 0xe1, 0, block.length + 2, ...block])
+    const turned = Buffer.concat([jpeg.subarray(0, 20), app1, jpeg.subarray(20)])
+    expect(await size(turned)).toBe('3000x4000')
+    const scan = Buffer.from('ffda0008010100003f00', 'hex')
+    for (const head of [
+      [jpeg.subarray(0, 20), comment, jpeg.subarray(20)],
+      [jpeg, scan, turned],
+    ])
+      expect(await size(Buffer.concat(head))).toBe('4000x3000')
+  })
+
   test.each([0, 1, 2, 3])('AVIF, turned by %i quarters', async turns => {
     const head = heads.avif(4000, 3000, 'avif', 1, turns)
     expect(await size(head)).toBe(turns % 2 === 0 ? '4000x3000' : '3000x4000')

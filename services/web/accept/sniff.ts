@@ -1,7 +1,7 @@
 import { Problem } from '@tintype/lib/http.ts'
 import { heifProperties } from '@tintype/lib/photo/heif.ts'
 import type { Format } from '@tintype/lib/photo/record.ts'
-import { directoryOf, exifOrientation, tags } from '@tintype/lib/photo/tiff.ts'
+import { directoryOf, exifOf, exifOrientation, tags } from '@tintype/lib/photo/tiff.ts'
 import { pixelRefusal } from '@tintype/lib/pixels.ts'
 import { fileTypeFromBuffer } from 'file-type'
 import { imageSize } from 'image-size'
@@ -72,7 +72,7 @@ function measureOther(head: Buffer, format: Format): Stored {
   // The orientation of a PNG or WebP may lie beyond the head; the converter reads it.
   const extended = head.toString('latin1', 12, 16) === 'VP8X' && ((head[20] ?? 0) & 8) > 0
   const hasExif = format === 'webp' ? extended : format === 'png' && head.includes('eXIf')
-  const { value = 1 } = (format === 'jpeg' && exifOrientation(head)) || {}
+  const { value = 1 } = (format === 'jpeg' && exifOrientation(exifOf(head))) || {}
   return { width, height, orientation: hasExif ? Number.NaN : value }
 }
 

@@ -4,12 +4,15 @@ import type { Metadata } from 'sharp'
 
 /** What libvips would misread in a photo is corrected in a copy of its bytes. */
 
-/** Brands of animations that libvips does not know; their still picture it knows by the still picture's brand. */
-const stillBrands: Record<string, string> = { ftypavis: 'avif', ftyphevx: 'heic' }
-
+/**
+ * With the brand by which libvips knows a still picture: of animations it does not know theirs, and an AVIF by its first
+ * brand alone, where others name any HEIF.
+ */
 export function asStill(bytes: Buffer): Buffer {
-  const brand = stillBrands[bytes.toString('latin1', 4, 12)]
-  return brand ? Buffer.concat([bytes.subarray(0, 8), Buffer.from(brand), bytes.subarray(12)]) : bytes
+  if (!/^ftyp(avis|hevx|m[is]f1)/.test(bytes.toString('latin1', 4, 12))) return bytes
+  const isAvif = /avi[fs]/.test(bytes.toString('latin1', 8, bytes.readUInt32BE(0)))
+  const brand = Buffer.from(isAvif ? 'avif' : 'heic')
+  return Buffer.concat([bytes.subarray(0, 8), brand, bytes.subarray(12)])
 }
 
 export const wholeOf = async (input: Buffer | string): Promise<Buffer> =>

@@ -285,6 +285,12 @@ describe('TIFF', () => {
       expect(await reason(tiff([small, { ...size, ...page }]))).toMatchObject({ code: 'undecodable' })
   })
 
+  test('samples of 32 bits that are no floats are undecodable: libvips shows them black', async () => {
+    const bytes = tiff([{ ...size, pixel: [0.5], bits: 32, photometric: 1 }])
+    writeTiffTag(bytes, 339, 1)
+    expect(await reason(bytes)).toMatchObject({ code: 'undecodable' })
+  })
+
   test('with more channels than are read it says so', async () => {
     const page = { ...size, pixel: [...red, 255, 0, 0], extra: [2, 0, 0] }
     expect(await reason(tiff([page]))).toMatchObject({
@@ -315,6 +321,10 @@ describe('an animation', () => {
 
   test('AVIF: its still picture is shown', async () => {
     expect(colour(await picture(await avif(() => {})))).toEqual(red)
+  })
+
+  test('AVIF whose first brand is that of any HEIF is shown', async () => {
+    expect(colour(await picture(await avif(bytes => bytes.write('mif1', 8))))).toEqual(red)
   })
 
   test('AVIF without a still picture says so', async () => {

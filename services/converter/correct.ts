@@ -1,18 +1,16 @@
 import { readFile } from 'node:fs/promises'
+import { heifFormat } from '@tintype/lib/photo/heif.ts'
 import { exifOrientation } from '@tintype/lib/photo/tiff.ts'
 import type { Metadata } from 'sharp'
 
 /** What libvips would misread in a photo is corrected in a copy of its bytes. */
 
-/**
- * With the brand by which libvips knows a still picture: of animations it does not know theirs, and an AVIF by its first
- * brand alone, where others name any HEIF.
- */
+/** With the brand of a still picture in front: libvips knows none of animations, and an AVIF by its first brand alone. */
 export function asStill(bytes: Buffer): Buffer {
-  if (!/^ftyp(avis|hevx|m[is]f1)/.test(bytes.toString('latin1', 4, 12))) return bytes
-  const isAvif = /avi[fs]/.test(bytes.toString('latin1', 8, bytes.readUInt32BE(0)))
-  const brand = Buffer.from(isAvif ? 'avif' : 'heic')
-  return Buffer.concat([bytes.subarray(0, 8), brand, bytes.subarray(12)])
+  const brand = heifFormat(bytes)
+  return !brand || bytes.toString('latin1', 8, 12) === brand
+    ? bytes
+    : Buffer.concat([bytes.subarray(0, 8), Buffer.from(brand), bytes.subarray(12)])
 }
 
 export const wholeOf = async (input: Buffer | string): Promise<Buffer> =>

@@ -18,6 +18,7 @@ test.each([
   ['webp', heads.webp(4000, 3000)],
   ['avif', heads.avif(4000, 3000)],
   ['avif', heads.avif(4000, 3000, 'mif1')],
+  ['avif', heads.avif(4000, 3000, 'miaf')],
   ['avif', heads.avif(4000, 3000, 'msf1')],
   ['tiff', heads.tiff(4000, 3000)],
   ['heic', heic({ shown: ['red', 'red'], before: ['green'], width: 4000, height: 3000 })],

@@ -1,5 +1,13 @@
 /** The boxes of a HEIF photo (AVIF, HEIC) that describe it: ISO/IEC 23008-12 and 14496-12. */
 
+/** By its brands, of which the first may be that of any HEIF (mif1, miaf); undefined when none is a known one. */
+export function heifFormat(head: Buffer): 'avif' | 'heic' | undefined {
+  if (head.toString('latin1', 4, 8) !== 'ftyp') return undefined
+  const brands = head.toString('latin1', 8, head.readUInt32BE(0))
+  if (/avi[fs]/.test(brands)) return 'avif'
+  return /he[iv][cxms]|m[is]f1/.test(brands) ? 'heic' : undefined
+}
+
 type Box = { type: string; body: Buffer }
 
 /** The properties of the primary image. @throws RangeError when the head does not hold them. */

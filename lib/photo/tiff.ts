@@ -26,15 +26,32 @@ export function directoryOf(bytes: Buffer, page = 0): { fields: Map<number, Fiel
   return { fields, more: () => offset(end) !== 0 }
 }
 
-export const tags = { width: 256, height: 257, compression: 259, photometric: 262, orientation: 274 }
+export const tags = {
+  width: 256,
+  height: 257,
+  compression: 259,
+  photometric: 262,
+  orientation: 274,
+  /** The first of the samples besides the colours: 0 is no alpha, but a selection or a mask. */
+  extraSamples: 338,
+}
 
 const exif = 'Exif\0\0'
 
-/** The orientation in the EXIF block of a JPEG; undefined when there is none that can be read. */
-export function exifOrientation(jpeg: Buffer): Field | undefined {
-  const start = jpeg.indexOf(exif) + exif.length
-  const found = start < exif.length ? undefined : fieldOf(jpeg.subarray(start), tags.orientation)
-  return found && { ...found, at: start + found.at }
+/** The EXIF block of a JPEG, by its segments: a comment or a second picture behind it may hold one, too. */
+export function exifOf(jpeg: Buffer): Buffer {
+  for (let at = 2; at + 10 < jpeg.length && jpeg[at] === 0xff && jpeg[at + 1] !== 0xda; ) {
+    if (jpeg.toString('latin1', at + 4, at + 10) === exif && jpeg[at + 1] === 0xe1)
+      return jpeg.subarray(at + 4)
+    at += jpeg[at + 1] === 0xff ? 1 : 2 + jpeg.readUInt16BE(at + 2)
+  }
+  return Buffer.alloc(0)
+}
+
+/** The orientation in an EXIF block; undefined when there is none that can be read. */
+export function exifOrientation(block: Buffer): Field | undefined {
+  const found = fieldOf(block.subarray(exif.length), tags.orientation)
+  return found && { ...found, at: exif.length + found.at }
 }
 
 /** A field of a page; undefined when there is none that can be read. */

@@ -51,6 +51,15 @@ describe('the storage folder', () => {
     expect(await Array.fromAsync(storage.list('photos/'))).toEqual(['photos/ab/owner/photo/original'])
   })
 
+  test('is refused without hard links: no result of a photo could be stored', async () => {
+    const link = async () => {
+      throw Object.assign(new Error('ENOTSUP'), { code: 'ENOTSUP' })
+    }
+    const folder = await temporaryFolder()
+    await expect(openFolder(folder, {}, { ...realDisk, link })).rejects.toThrow('has no hard links')
+    expect(await fs.readdir(join(folder, '.tmp'))).toEqual([])
+  })
+
   test('stores on a network share that has no fsync of folders, but takes every other error', async () => {
     let code = 'EINVAL'
     const fsync = async (fd: number) => {

@@ -2,7 +2,7 @@ import { createReadStream, fstatSync, statSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import { dirname, join, resolve } from 'node:path'
 import { type Disk, ignore, makeFolder, realDisk } from '../disk.ts'
-import { endProcess } from '../errors.ts'
+import { ExpectedError, endProcess, errorCode } from '../errors.ts'
 import { type Measure, type StorageCall, storageOn } from './adapter.ts'
 import { type Draft, writeDraft } from './draft.ts'
 import { openFolders } from './folders.ts'
@@ -15,6 +15,19 @@ const temporaryFolder = '.tmp'
 
 /** How often a folder is made again when another process removes it before it is used. */
 const maxTries = 5
+
+/** Whether files can be linked, which writes a file only if it is absent. A full disk counts as one that can. */
+async function hasLinks(file: string, disk: Disk): Promise<boolean> {
+  try {
+    disk.closeSync(await disk.open(file, 'w'))
+    await disk.link(file, `${file}.link`)
+    return true
+  } catch (error) {
+    return !/^(EPERM|EINVAL|ENOSYS|ENOTSUP|EOPNOTSUPP)$/.test(errorCode(error) ?? '')
+  } finally {
+    for (const each of [file, `${file}.link`]) await disk.rm(each, { force: true })
+  }
+}
 
 /** Unique within the process over all storages that it opens. */
 let temporaries = 0
@@ -45,6 +58,10 @@ export async function openFolder(path: string, options: StorageOptions = {}, dis
   const folders = openFolders(root, disk)
   const writer = writerName(process.pid)
   const newTemporary = () => join(temporary, `${writer}.${++temporaries}`)
+  if (!(await hasLinks(newTemporary(), disk)))
+    throw new ExpectedError(
+      `storage "${root}" has no hard links, as exFAT and some network shares: use another disk`,
+    )
   const at = (key: Key) => `${root}/${key}`
 
   /** Writes and fsyncs all files, renames them in order, then fsyncs their folder once. */

@@ -1,15 +1,16 @@
 import { readFile } from 'node:fs/promises'
+import { heifFormat } from '@tintype/lib/photo/heif.ts'
 import { exifOrientation } from '@tintype/lib/photo/tiff.ts'
 import type { Metadata } from 'sharp'
 
 /** What libvips would misread in a photo is corrected in a copy of its bytes. */
 
-/** Brands of animations that libvips does not know; their still picture it knows by the still picture's brand. */
-const stillBrands: Record<string, string> = { ftypavis: 'avif', ftyphevx: 'heic' }
-
+/** With the brand of a still picture in front: libvips knows none of animations, and an AVIF by its first brand alone. */
 export function asStill(bytes: Buffer): Buffer {
-  const brand = stillBrands[bytes.toString('latin1', 4, 12)]
-  return brand ? Buffer.concat([bytes.subarray(0, 8), Buffer.from(brand), bytes.subarray(12)]) : bytes
+  const brand = heifFormat(bytes)
+  return !brand || bytes.toString('latin1', 8, 12) === brand
+    ? bytes
+    : Buffer.concat([bytes.subarray(0, 8), Buffer.from(brand), bytes.subarray(12)])
 }
 
 export const wholeOf = async (input: Buffer | string): Promise<Buffer> =>

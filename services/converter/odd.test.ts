@@ -248,6 +248,12 @@ describe('TIFF', () => {
     ['RGB with alpha and one more channel', { pixel: [...red, 255, 0], extra: [2, 0] }, red],
     ['grey with two more channels', { pixel: [200, 0, 0], photometric: 1, extra: [0, 0] }, [200, 200, 200]],
     ['CMYK with alpha', { pixel: [0, 255, 255, 0, 255], photometric: 5, extra: [2] }, [232, 0, 0]],
+    ['RGB with a channel that is no alpha', { pixel: [...red, 0], extra: [0] }, red],
+    [
+      'grey with a channel that is no alpha',
+      { pixel: [100, 0], photometric: 1, extra: [0] },
+      [100, 100, 100],
+    ],
     ['grey where 0 is white', { pixel: [16], photometric: 0 }, [239, 239, 239]],
     ['16 bits with alpha', { pixel: [0x8080, 0, 0, 0xffff], bits: 16 as const, extra: [2] }, [128, 0, 0]],
     ['Lab of 8 bits with alpha', { pixel: [114, 65, 46, 255], photometric: 8, extra: [2] }, [207, 30, 32]],
@@ -277,6 +283,12 @@ describe('TIFF', () => {
     expect(await reason(tiff([{ ...size, ...page }]))).toMatchObject({ code: 'undecodable' })
     if (page.photometric === 6)
       expect(await reason(tiff([small, { ...size, ...page }]))).toMatchObject({ code: 'undecodable' })
+  })
+
+  test('samples of 32 bits that are no floats are undecodable: libvips shows them black', async () => {
+    const bytes = tiff([{ ...size, pixel: [0.5], bits: 32, photometric: 1 }])
+    writeTiffTag(bytes, 339, 1)
+    expect(await reason(bytes)).toMatchObject({ code: 'undecodable' })
   })
 
   test('with more channels than are read it says so', async () => {
@@ -309,6 +321,10 @@ describe('an animation', () => {
 
   test('AVIF: its still picture is shown', async () => {
     expect(colour(await picture(await avif(() => {})))).toEqual(red)
+  })
+
+  test.each(['mif1', 'miaf'])('AVIF whose first brand is that of any HEIF (%s) is shown', async brand => {
+    expect(colour(await picture(await avif(bytes => bytes.write(brand, 8))))).toEqual(red)
   })
 
   test('AVIF without a still picture says so', async () => {

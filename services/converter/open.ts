@@ -1,6 +1,7 @@
 import { closeSync, openSync, readSync } from 'node:fs'
 import { type LimitName, limits } from '@tintype/lib/limits.ts'
 import { type FailureReason, type Format, formats } from '@tintype/lib/photo/record.ts'
+import { fieldOf, tags } from '@tintype/lib/photo/tiff.ts'
 import { pixelLimit, pixelRefusal } from '@tintype/lib/pixels.ts'
 import sharp, { type Metadata, type Sharp, type SharpOptions } from 'sharp'
 import { type Colours, coloursOf, isRawYcc } from './colours.ts'
@@ -74,8 +75,12 @@ export async function openPhoto(
   const tiff = format === 'tiff' ? await wholeOf(still) : undefined // its directories may stand anywhere
   if (tiff && header.channels === 3 && isRawYcc(tiff, page))
     return undecodable(unreadable, 'a TIFF in YCbCr without JPEG')
+  // Signed samples, and those of 32 bits, come out white, black or half as light.
+  if (/^(char|short|u?int)$/.test(header.depth) && header.space !== 'labs')
+    return undecodable(unreadable, `samples are ${header.depth}`)
   const input = tiff ?? still
-  const extraChannels = header.channels > (mostChannels[header.space] ?? 4)
+  const isNoAlpha = header.hasAlpha && tiff && fieldOf(tiff, tags.extraSamples, page)?.value === 0
+  const extraChannels = isNoAlpha || header.channels > (mostChannels[header.space] ?? 4)
   const most = extraChannels ? Math.min(maxPixels, extraChannelPixels) : maxPixels
   const kind = costlyKind(header)
   const detail = pixelRefusal(header, format, most, kind)

@@ -18,6 +18,7 @@ test.each([
   ['webp', heads.webp(4000, 3000)],
   ['avif', heads.avif(4000, 3000)],
   ['avif', heads.avif(4000, 3000, 'mif1')],
+  ['avif', heads.avif(4000, 3000, 'miaf')],
   ['avif', heads.avif(4000, 3000, 'msf1')],
   ['tiff', heads.tiff(4000, 3000)],
   ['heic', heic({ shown: ['red', 'red'], before: ['green'], width: 4000, height: 3000 })],
@@ -75,6 +76,20 @@ describe('the size is that of the upright photo', () => {
     const field = head.indexOf(Buffer.from('01120003', 'hex'))
     head.set([0, 4, 0, 0, 0, 1, 0, 0, 0, orientation], field + 2)
     expect(await size(head), 'as a LONG').toBe([5, 6, 8].includes(orientation) ? '3000x4000' : '4000x3000')
+  })
+
+  test('EXIF in a comment of a JPEG, or in a second JPEG behind it, does not turn it', async () => {
+    const [block, jpeg] = [exif(6), heads.jpeg(4000, 3000)]
+    const comment = Buffer.concat([Buffer.from([0xff, 0xfe, 0, block.length + 2]), block])
+    const app1 = Buffer.from([0xff, 0xe1, 0, block.length + 2, ...block])
+    const turned = Buffer.concat([jpeg.subarray(0, 20), app1, jpeg.subarray(20)])
+    expect(await size(turned)).toBe('3000x4000')
+    const scan = Buffer.from('ffda0008010100003f00', 'hex')
+    for (const head of [
+      [jpeg.subarray(0, 20), comment, jpeg.subarray(20)],
+      [jpeg, scan, turned],
+    ])
+      expect(await size(Buffer.concat(head))).toBe('4000x3000')
   })
 
   test.each([0, 1, 2, 3])('AVIF, turned by %i quarters', async turns => {

@@ -1,7 +1,7 @@
 import { Problem } from '@tintype/lib/http.ts'
-import { heifProperties } from '@tintype/lib/photo/heif.ts'
+import { heifFormat, heifProperties } from '@tintype/lib/photo/heif.ts'
 import type { Format } from '@tintype/lib/photo/record.ts'
-import { directoryOf, exifOrientation, tags } from '@tintype/lib/photo/tiff.ts'
+import { directoryOf, exifOf, exifOrientation, tags } from '@tintype/lib/photo/tiff.ts'
 import { pixelRefusal } from '@tintype/lib/pixels.ts'
 import { fileTypeFromBuffer } from 'file-type'
 import { imageSize } from 'image-size'
@@ -26,9 +26,6 @@ const formatsByType: Record<string, Format> = {
   'image/tiff': 'tiff',
 }
 
-/** Major brands of ISO/IEC 23008-12 and of AVIF; mif1 and msf1 are any HEIF. */
-const heifBrand = /^ftyp(avi[fs]|he[iv][cx]|he[iv][ms]|m[is]f1)/
-
 /**
  * The type and size of a photo by its first bytes. The client's Content-Type is ignored.
  * @throws Problem 415 for a type that is not accepted, 422 for more than maxPixels.
@@ -42,13 +39,6 @@ export async function sniff(head: Buffer, maxPixels: number): Promise<Kind> {
   const refusal = size && pixelRefusal(size, format, maxPixels)
   if (refusal) throw new Problem(422, 'too-many-pixels', refusal, { limit: 'photoPixels' })
   return { format, contentType: `image/${format}`, ...(size && upright(size)) }
-}
-
-/** AVIF names its brand among the compatible ones; every other HEIF is for the converter to try. */
-function heifFormat(head: Buffer): Format | undefined {
-  if (!heifBrand.test(head.toString('latin1', 4, 12))) return undefined
-  const brands = head.toString('latin1', 8, head.readUInt32BE(0))
-  return /avi[fs]/.test(brands) ? 'avif' : 'heic'
 }
 
 /** A TIFF whose directory follows its pixels, which file-type does not recognise. */
@@ -72,7 +62,7 @@ function measureOther(head: Buffer, format: Format): Stored {
   // The orientation of a PNG or WebP may lie beyond the head; the converter reads it.
   const extended = head.toString('latin1', 12, 16) === 'VP8X' && ((head[20] ?? 0) & 8) > 0
   const hasExif = format === 'webp' ? extended : format === 'png' && head.includes('eXIf')
-  const { value = 1 } = (format === 'jpeg' && exifOrientation(head)) || {}
+  const { value = 1 } = (format === 'jpeg' && exifOrientation(exifOf(head))) || {}
   return { width, height, orientation: hasExif ? Number.NaN : value }
 }
 

@@ -137,7 +137,9 @@ test('what is too old is removed with the scrapes, and counted', async () => {
   const { folder, recorder, store, metrics } = await recording(target, 50)
   const at = Date.now() - (limits.sampleAge.value + 1) * 86_400_000
   store.append({ job: 'web', instance: 'old', at, samples: [] })
-  mkdirSync(`${folder}/traces`)
+  // A folder that another program left is as old.
+  mkdirSync(`${folder}/traces/@eaDir`, { recursive: true })
+  utimesSync(`${folder}/traces/@eaDir`, 0, 0)
   for (const [name, days] of [
     ['old', 8],
     ['new', 6],
@@ -150,7 +152,7 @@ test('what is too old is removed with the scrapes, and counted', async () => {
   expect(await sampleIn(metrics, 'tintype_limit_reached_total{limit="metricsAge"}')).toBe(0)
   await until(async () => (await sampleIn(metrics, 'tintype_limit_reached_total{limit="traceAge"}')) === 1)
   await recorder.stop()
-  expect(readdirSync(`${folder}/traces`)).toEqual(['web.new.jsonl'])
+  expect(readdirSync(`${folder}/traces`)).toEqual(['@eaDir', 'web.new.jsonl'])
 })
 
 test('scrapes stand on the clock, the last of a minute just before its end', () => {

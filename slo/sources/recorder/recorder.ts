@@ -1,4 +1,4 @@
-import { existsSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs'
+import { existsSync, globSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { askBounded, TooLong } from '@tintype/lib/http/bounded-request.ts'
 import { countLimit, type LimitName, limits } from '@tintype/lib/limits.ts'
@@ -111,7 +111,7 @@ function recordLeft({ dataDir, store, log }: Options): void {
  */
 function removeOldTraces({ dataDir, keep }: Options): number {
   const folder = join(dataDir, 'traces')
-  const names = existsSync(folder) && keep.traces > 0 ? readdirSync(folder) : []
+  const names = keep.traces > 0 ? globSync('*.jsonl', { cwd: folder }) : []
   const old = names.find(name => {
     const stats = statSync(join(folder, name), { throwIfNoEntry: false })
     return stats && Date.now() - stats.mtimeMs > keep.traces * dayMs

@@ -5,7 +5,6 @@ import { engineOn, type Settings, writeEvents } from './engine.ts'
 import { callEngine, isRead, type Method, type QueueCall } from './port.ts'
 import { migrateSqlite, statementsOf } from './sqlite-file.ts'
 import { nextDue } from './transitions.ts'
-import { purge } from './writes.ts'
 
 /** `close` ends the thread. */
 export type ThreadRequest = (QueueCall & { id: number }) | 'close'
@@ -19,14 +18,11 @@ const busyMs = 3_000
 const busyStepMs = 0.5
 /** Most calls of one transaction, for which other processes wait. */
 const maxBatch = 500
-/** Interval of purges, and while more rows are old than one purge removes. */
-const purgeEveryMs = 10_000
-const purgeMoreMs = 500
 /**
- * Calls that a power cut may undo, because the holder of the lease is gone then too. A transaction of only these is not
- * fsynced. The write-ahead log keeps its order, so the next fsynced transaction makes them durable as well.
+ * Calls that a power cut may undo: the holder of a lease is gone then too, and a purge is repeated. A transaction of only
+ * these is not fsynced. The write-ahead log keeps its order, so the next fsynced transaction makes them durable as well.
  */
-const soft = new Set<Method>(['claim', 'renew', 'announce'])
+const soft = new Set<Method>(['claim', 'renew', 'announce', 'purge'])
 
 if (!parentPort) throw new Error('the queue engine runs in a worker thread')
 const port = parentPort
@@ -42,7 +38,6 @@ migrateSqlite(db, Date.now())
 db.exec('COMMIT')
 const newEngine = engineOn.bind(null, statementsOf(db), settings, Date.now)
 let synchronous = ''
-let purgeAt = 0
 
 // Operations await only answers that SQLite has already given, so a batch ends before the next message is handled.
 port.on('message', async (first: ThreadRequest[]) => {
@@ -88,8 +83,6 @@ async function commit(calls: Exclude<ThreadRequest, 'close'>[]): Promise<ThreadR
     const engine = newEngine()
     const replies: ThreadReply[] = []
     for (const call of calls) replies.push({ id: call.id, value: await callEngine(engine, call) })
-    if (Date.now() >= purgeAt)
-      purgeAt = Date.now() + ((await purge(engine)).more ? purgeMoreMs : purgeEveryMs)
     writeEvents(engine)
     db.exec('COMMIT')
     if (engine.events.length > 0) ring(eventBell)

@@ -1,6 +1,7 @@
 import { timingSafeEqual } from 'node:crypto'
 import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
+import { dayMs, isDay } from '@tintype/lib/day.ts'
 import { ignore } from '@tintype/lib/disk.ts'
 import { readBody } from '@tintype/lib/http/request-body.ts'
 import { createApp, finishRoutes, Problem, tryAgain } from '@tintype/lib/http.ts'
@@ -18,7 +19,6 @@ import type { Folders } from './daily.ts'
 import { isTimelineKey } from './page/api.ts'
 import { inThread } from './read.ts'
 import { entriesIn, type Wanted } from './search.ts'
-import { dayMs, isDay } from './stamp.ts'
 import type { Appended, ServerJournal } from './streams.ts'
 
 export type LogServer = OtherPages & {

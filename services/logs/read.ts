@@ -4,12 +4,12 @@
  */
 import { once } from 'node:events'
 import { parentPort, Worker, workerData } from 'node:worker_threads'
+import { dayOf } from '@tintype/lib/day.ts'
 import { type LimitName, limits } from '@tintype/lib/limits.ts'
 import type { Folders } from './daily.ts'
 import type { SizingAnswer, Story } from './page/api.ts'
 import { recent } from './recent.ts'
 import { sizing } from './sizing.ts'
-import { dayOf } from './stamp.ts'
 import { timeline } from './timeline.ts'
 
 const lookUps = {

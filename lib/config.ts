@@ -101,9 +101,6 @@ export const flag = variable(false, 'true or false', given =>
   given === 'true' || given === 'false' ? given === 'true' : undefined,
 )
 
-/** An age in milliseconds; Infinity for 0 days. */
-export const daysMs = (count: number): number => (count === 0 ? Number.POSITIVE_INFINITY : count * 86_400_000)
-
 /** `meaning` explains it in errors and in the reference. */
 type Described = Variable<unknown> & { readonly meaning: string }
 type Values<V> = { readonly [K in keyof V]: V[K] extends Variable<infer T> ? T : never }

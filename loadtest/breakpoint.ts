@@ -3,6 +3,7 @@ import { rmSync, writeFileSync } from 'node:fs'
 import { cpus } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
+import { dayOf } from '../lib/day.ts'
 import { ExpectedError } from '../lib/errors.ts'
 import { startService } from '../tools/service.ts'
 import { type Capacity, findCapacity, judge, type Step } from './capacity.ts'
@@ -106,8 +107,6 @@ async function search(options: BreakpointOptions, target: Target): Promise<Capac
   await measure(warmUp.rate, warmUp.seconds)
   return findCapacity(measure, firstRate)
 }
-
-const dayOf = (ms: number) => new Date(ms).toISOString().slice(0, 10)
 
 /** Bytes on disk by photo: of storage as the file system counts them, of logs by their own sizing. */
 async function leftBehind(dataDir: string, steps: readonly Step[]): Promise<Measured['left']> {

@@ -41,7 +41,6 @@ const tracing = [
   'core',
   'otlp-transformer',
   'resources',
-  'sdk-node',
   'sdk-trace',
   'semantic-conventions',
 ]

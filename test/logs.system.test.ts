@@ -27,7 +27,7 @@ const logs = async (...args: string[]) => {
 }
 
 const storyOf = async (photo: string): Promise<Entry[]> =>
-  (await logs('timeline', '--photo', photo).catch(() => ({ entries: [] }))).entries
+  (await logs('timeline', '--session', photo).catch(() => ({ entries: [] }))).entries
 
 /** The photo's entries once the last ones of web and converter are among them: each ships its own. */
 const whole = (photo: string) =>

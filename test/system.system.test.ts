@@ -121,7 +121,7 @@ test('the day’s one log has each photo’s entries once, across services', asy
     const story = await until(
       async () => {
         await logs('publish', '--day', day)
-        const timeline = JSON.parse(await logs('timeline', '--photo', id, '--json')) as {
+        const timeline = JSON.parse(await logs('timeline', '--session', id, '--json')) as {
           entries: { id: string; payload: { event: string } }[]
         }
         return (

@@ -1,7 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { closeSync, existsSync, openSync } from 'node:fs'
-import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { setTimeout } from 'node:timers/promises'
 import { pathToFileURL } from 'node:url'
@@ -9,6 +8,7 @@ import { describeError } from '@tintype/lib/errors.ts'
 import { askBounded } from '@tintype/lib/http/bounded-request.ts'
 import type { Log } from '@tintype/lib/telemetry/log.ts'
 import { handOnErrors } from '@tintype/lib/terminal.ts'
+import { boundEveryMs, boundOutput, outputOf } from './program-output.ts'
 
 export type Endpoints = Record<string, string>
 
@@ -194,6 +194,7 @@ function startScript(
 /** In a separate session, so that Ctrl-C in the terminal does not end it before the services that use it. */
 function startProgram({ program, args, folder, user }: Service & Program, env: NodeJS.ProcessEnv) {
   const output = openSync(outputOf({ folder }), 'a')
+  const bound = setInterval(boundOutput, boundEveryMs, outputOf({ folder })).unref()
   const child = spawn('setpriv', ['--pdeathsig', 'KILL', program, ...args], {
     ...user,
     cwd: folder,
@@ -202,10 +203,9 @@ function startProgram({ program, args, folder, user }: Service & Program, env: N
     stdio: ['ignore', output, output],
   })
   closeSync(output)
+  child.once('close', () => clearInterval(bound))
   return child
 }
-
-const outputOf = ({ folder }: Pick<Program, 'folder'>): string => join(folder, 'output.log')
 
 /** The addresses in the ready line; undefined when the process ends without one. */
 async function readyLine(child: ChildProcess): Promise<Endpoints | undefined> {

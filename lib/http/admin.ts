@@ -23,6 +23,7 @@ export function adminApp(options: {
   routes?: (app: Express) => void
 }): Express {
   const { metrics, log, notReady, dependencies, stalled, routes } = options
+  metrics.onScrape(() => metrics.set('tintype_log_unshipped_bytes', {}, log.unshipped()))
   const app = express()
   app.disable('x-powered-by')
   app.get('/metrics', async (request, response) => {

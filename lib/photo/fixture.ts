@@ -29,6 +29,7 @@ const silent = (errors: string[]): Log => {
     setLevel: nothing,
     level: () => ({ level: 'info', raised: [] }),
     stalled: () => null,
+    unshipped: () => 0,
     close: async () => {},
   }
 }

@@ -49,8 +49,6 @@ export const engineOn = (sql: (text: string) => Statement, settings: Settings, c
   clock,
   /** Waiting photos, counted at most once a transaction: counting 10,000 takes 0.3 ms, and many enqueues share a transaction. */
   depth: null as number | null,
-  /** `clock()` of the last check for expired leases: within the same millisecond no more can expire. */
-  sweptAt: null as number | null,
   /** Events of this transaction, written before its commit, which then rings the doorbell. */
   events: [] as Omit<QueueEvent, 'seq'>[],
 })

@@ -1,3 +1,4 @@
+import { daysMs } from '../day.ts'
 import type { FailureReason, Outcome, Owner, PhotoId, PhotoRecord } from '../photo/record.ts'
 
 /** The job of one photo. Times are epoch milliseconds. */
@@ -94,4 +95,4 @@ export type Stats = {
 }
 
 /** How long an outcome and an id are kept after a photo's end. An older photo is never enqueued. */
-export const retentionMs = 8 * 86_400_000
+export const retentionMs = daysMs(8)

@@ -44,6 +44,8 @@ export const isRead = ({ method }: QueueCall): boolean => method in reads
 
 /** Wait of a worker that found work locked by others, who may release it. */
 const missMs = 5
+/** Each process purges, so that together they remove more rows than they add. */
+const purgeEveryMs = 1_000
 
 type OfEngine = {
   /** Runs a call on the engine, durably. */
@@ -76,6 +78,8 @@ export function queueOn(
         observe?.(method as QueueOperation, (performance.now() - since) / 1000, outcome)
     }
   }
+
+  const purging = setInterval(() => call('purge').catch(() => {}), purgeEveryMs).unref()
 
   const methods = Object.keys(operations).map(method => [method, call.bind(null, method as Method)])
 
@@ -110,6 +114,7 @@ export function queueOn(
     async close() {
       if (closing.signal.aborted) return
       closing.abort()
+      clearInterval(purging)
       doorbell.close()
       work.close()
       await close()

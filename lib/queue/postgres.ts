@@ -1,7 +1,6 @@
 import pg from 'pg'
 import { ConfigError } from '../config.ts'
 import { countLimit } from '../limits.ts'
-import { repeat } from '../repeat.ts'
 import { engineOn, type QueueOptions, settingsOf } from './engine.ts'
 import { callEngine, isRead, type Queue, type QueueCall, queueOn } from './port.ts'
 import { openBell } from './postgres-bell.ts'
@@ -14,7 +13,6 @@ import type { PostgresAddress } from './queue-url.ts'
 
 /** A migration may have to rewrite a table. */
 const migrationMs = 60_000
-const purgeEveryMs = 10_000
 /** BIGINT is text by default. No number here exceeds 2^53. */
 pg.types.setTypeParser(pg.types.builtins.INT8, Number)
 
@@ -46,12 +44,6 @@ export async function openPostgres(address: PostgresAddress, options: QueueOptio
       const sql = statementsOf(query => client.query(query))
       return callEngine(engineOn(sql, settings, clock.now), call)
     })
-  const closing = new AbortController()
-  const purge = async (): Promise<void> => {
-    const { more } = (await write({ method: 'purge', args: [] })) as { more: boolean }
-    if (more) await purge()
-  }
-  repeat(purgeEveryMs, closing.signal, purge)
   return queueOn(bell.doorbell, options, {
     async ask(call) {
       try {
@@ -63,7 +55,6 @@ export async function openPostgres(address: PostgresAddress, options: QueueOptio
     },
     now: clock.now,
     async close() {
-      closing.abort()
       await Promise.all([claims.close(), others.close(), bell.close()])
       await connections.close()
     },

@@ -4,8 +4,6 @@ import { parentPort, receiveMessageOnPort, workerData } from 'node:worker_thread
 import { engineOn, type Settings, writeEvents } from './engine.ts'
 import { callEngine, isRead, type Method, type QueueCall } from './port.ts'
 import { migrateSqlite, statementsOf } from './sqlite-file.ts'
-import { nextDue } from './transitions.ts'
-import { purge } from './writes.ts'
 
 /** `close` ends the thread. */
 export type ThreadRequest = (QueueCall & { id: number }) | 'close'
@@ -19,14 +17,11 @@ const busyMs = 3_000
 const busyStepMs = 0.5
 /** Most calls of one transaction, for which other processes wait. */
 const maxBatch = 500
-/** Interval of purges, and while more rows are old than one purge removes. */
-const purgeEveryMs = 10_000
-const purgeMoreMs = 500
 /**
- * Calls that a power cut may undo, because the holder of the lease is gone then too. A transaction of only these is not
- * fsynced. The write-ahead log keeps its order, so the next fsynced transaction makes them durable as well.
+ * Calls that a power cut may undo: the holder of a lease is gone then too, and a purge is repeated. A transaction of only
+ * these is not fsynced. The write-ahead log keeps its order, so the next fsynced transaction makes them durable as well.
  */
-const soft = new Set<Method>(['claim', 'renew', 'announce'])
+const soft = new Set<Method>(['claim', 'renew', 'announce', 'purge'])
 
 if (!parentPort) throw new Error('the queue engine runs in a worker thread')
 const port = parentPort
@@ -42,31 +37,17 @@ migrateSqlite(db, Date.now())
 db.exec('COMMIT')
 const newEngine = engineOn.bind(null, statementsOf(db), settings, Date.now)
 let synchronous = ''
-let purgeAt = 0
 
 // Operations await only answers that SQLite has already given, so a batch ends before the next message is handled.
 port.on('message', async (first: ThreadRequest[]) => {
   const batch = gather(first)
   const calls = batch.filter(request => request !== 'close')
-  const idle = calls.some(isClaim) && (await nothingToClaim())
-  const isLight = (call: QueueCall) => isRead(call) || (idle && isClaim(call))
-  const replies = await commit(calls.filter(call => !isLight(call)))
-  for (const call of calls.filter(isLight)) replies.push(await answer(call))
+  const replies = await commit(calls.filter(call => !isRead(call)))
+  for (const call of calls.filter(isRead)) replies.push(await read(call))
   port.postMessage(replies)
   if (calls.length < batch.length) close()
   else if (!isThere()) process.exit(1) // the next start opens the file at the path again
 })
-
-const isClaim = ({ method }: QueueCall) => method === 'claim'
-
-/** Checks for work before a claim: the claim takes the write lock, and idle workers must not delay busy ones. */
-async function nothingToClaim(): Promise<boolean> {
-  try {
-    return (await nextDue(newEngine())) > Date.now()
-  } catch {
-    return false // The claim itself meets the same error and reports it.
-  }
-}
 
 /** Group commit: calls that arrived while the last transaction waited for the disk share the next one. */
 function gather(requests: ThreadRequest[]): ThreadRequest[] {
@@ -88,8 +69,6 @@ async function commit(calls: Exclude<ThreadRequest, 'close'>[]): Promise<ThreadR
     const engine = newEngine()
     const replies: ThreadReply[] = []
     for (const call of calls) replies.push({ id: call.id, value: await callEngine(engine, call) })
-    if (Date.now() >= purgeAt)
-      purgeAt = Date.now() + ((await purge(engine)).more ? purgeMoreMs : purgeEveryMs)
     writeEvents(engine)
     db.exec('COMMIT')
     if (engine.events.length > 0) ring(eventBell)
@@ -101,14 +80,10 @@ async function commit(calls: Exclude<ThreadRequest, 'close'>[]): Promise<ThreadR
   }
 }
 
-/** Without a transaction: a read, or a claim when there is nothing to claim. */
-async function answer(call: Exclude<ThreadRequest, 'close'>): Promise<ThreadReply> {
-  const engine = newEngine()
+/** Without a transaction. */
+async function read(call: Exclude<ThreadRequest, 'close'>): Promise<ThreadReply> {
   try {
-    const value = await whenFree(async () =>
-      isClaim(call) ? { nothingBefore: await nextDue(engine) } : callEngine(engine, call),
-    )
-    return { id: call.id, value }
+    return { id: call.id, value: await whenFree(() => callEngine(newEngine(), call)) }
   } catch (error) {
     return { id: call.id, error: asData(error) }
   }

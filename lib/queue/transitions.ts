@@ -172,8 +172,6 @@ export function end(
 export async function expireLeases(engine: Engine): Promise<boolean> {
   const { sql, clock, settings } = engine
   const now = clock()
-  if (engine.sweptAt === now) return false
-  engine.sweptAt = now
   sql(`UPDATE jobs SET lease_until = ?1 + lease_ms, claimed_at = ?1 WHERE seq IN (SELECT seq FROM jobs
     WHERE state = 'claimed' AND lease_until > ?1 AND lease_until > ?1 + lease_ms FOR UPDATE SKIP LOCKED)`).send(
     now,

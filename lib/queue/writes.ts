@@ -218,14 +218,13 @@ export async function expireDead({ sql, clock }: Engine, ageMs: number): Promise
 }
 
 /** Removes old rows, a limited number at a time. Dead letters have their own age. */
-export async function purge({ sql, clock }: Engine): Promise<{ more: boolean }> {
+export async function purge({ sql, clock }: Engine): Promise<void> {
   const endedBefore = clock() - retentionMs
-  const jobs = await sql(`DELETE FROM jobs WHERE seq IN (SELECT seq FROM jobs
-    WHERE ended_at < ? AND state <> 'dead' LIMIT ${purgeAtMost} FOR UPDATE SKIP LOCKED)`).run(endedBefore)
-  const events = await sql(`DELETE FROM events WHERE seq IN (SELECT seq FROM events
-    WHERE seq <= (SELECT max(seq) FROM events) - ${maxEvents} LIMIT ${purgeAtMost} FOR UPDATE SKIP LOCKED)`).run()
+  sql(`DELETE FROM jobs WHERE seq IN (SELECT seq FROM jobs
+    WHERE ended_at < ? AND state <> 'dead' LIMIT ${purgeAtMost} FOR UPDATE SKIP LOCKED)`).send(endedBefore)
+  sql(`DELETE FROM events WHERE seq IN (SELECT seq FROM events
+    WHERE seq <= (SELECT max(seq) FROM events) - ${maxEvents} LIMIT ${purgeAtMost} FOR UPDATE SKIP LOCKED)`).send()
   sql('DELETE FROM workers WHERE seen_at < ?').send(endedBefore)
-  return { more: Math.max(jobs.changes, events.changes) >= purgeAtMost }
 }
 
 /** Doubling, with jitter, so that photos that failed together are not retried together. */

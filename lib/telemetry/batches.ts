@@ -33,7 +33,7 @@ export function readBatches(journal: ShippableJournal) {
       throw new Error(`could not read the journal segment ${segment.file}`, { cause: error })
     })
     at = { position: 0, seq: segment.first }
-    source = { segment, handle, prefix: streamPrefix(segment.stream) }
+    source = { segment, handle, prefix: streamPrefix(segment.written) }
     return source
   }
 
@@ -56,24 +56,22 @@ export function readBatches(journal: ShippableJournal) {
     const [first, last] = [lines[0], lines.at(-1)]
     if (first && last) {
       readTo = { position: start + last.end, seq: last.seq + 1 }
-      const body = Buffer.concat(lines.map(line => line.bytes))
-      return { stream: from.segment.stream, first: first.seq, last: last.seq, body }
+      return { first: first.seq, last: last.seq, ...shipped(from, ...lines.map(line => line.bytes)) }
     }
     if (at.position > start) return 'moved'
     return bytesRead < buffer.length ? 'end' : overlong(from)
   }
 
   /** Replaces a line that is longer than a batch, which only a damaged disk can hold, by an entry with its size. */
-  const overlong = async ({ segment, handle, prefix }: Source): Promise<EntryBatch | 'end'> => {
+  const overlong = async (from: Source): Promise<EntryBatch | 'end'> => {
     for (let bytes = 0; ; ) {
-      const { bytesRead } = await handle.read(buffer, 0, buffer.length, at.position + bytes)
+      const { bytesRead } = await from.handle.read(buffer, 0, buffer.length, at.position + bytes)
       if (bytesRead === 0) return 'end'
       const end = buffer.subarray(0, bytesRead).indexOf(newline)
       bytes += end < 0 ? bytesRead : end
       if (end < 0) continue
       readTo = { position: at.position + bytes + 1, seq: at.seq + 1 }
-      const body = placeholder(prefix, at.seq, bytes)
-      return { stream: segment.stream, first: at.seq, last: at.seq, body }
+      return { first: at.seq, last: at.seq, ...shipped(from, placeholder(from.prefix, at.seq, bytes)) }
     }
   }
 
@@ -105,10 +103,21 @@ export function readBatches(journal: ShippableJournal) {
     halve({ first, last }: EntryBatch) {
       most = Math.ceil((last - first + 1) / 2)
     },
+    /** Bytes of the journal that the server has not acknowledged. */
+    unshipped: (): number =>
+      journal
+        .segments()
+        .reduce((sum, segment) => sum + segment.bytes - (segment === source?.segment ? at.position : 0), 0),
     async close() {
       await source?.handle.close()
     },
   }
+}
+
+/** Lines in the stream as which their segment is shipped. */
+function shipped({ segment: { stream, written }, prefix }: Source, ...lines: Buffer[]) {
+  const renamed = (line: Buffer) => [streamPrefix(stream), line.subarray(prefix.length)]
+  return { stream, body: Buffer.concat(stream === written ? lines : lines.flatMap(renamed)) }
 }
 
 /** The whole lines in bytes. An unreadable line is replaced, never skipped. `expected`: the first sequence number. */

@@ -65,6 +65,7 @@ export const metrics = {
   tintype_log_entries_total: counter({ stream: 'open' }, ['logs']),
   tintype_log_bytes_total: counter({ stream: 'open' }, ['logs']),
   tintype_log_lag_seconds: gauge({ stream: 'open' }, ['logs']),
+  tintype_log_unshipped_bytes: gauge({}, all.services),
   tintype_machine_cpu_seconds_total: counter({ mode: all.machineCpuModes }, photos),
   tintype_machine_pressure_seconds_total: counter({ resource: all.pressures }, photos),
   tintype_machine_oom_kills_total: counter({}, photos),

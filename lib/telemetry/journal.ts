@@ -1,11 +1,11 @@
 import fs from 'node:fs'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { promisify } from 'node:util'
 import { syncFolder } from '../disk.ts'
 import { errorCode } from '../errors.ts'
 import { faultPoint } from '../fault.ts'
 import { countLimit, limits } from '../limits.ts'
-import { newline } from './entry.ts'
+import { epochOf, newline, sourceOf } from './entry.ts'
 import { ownFolder } from './own.ts'
 
 /** Entries survive kill -9 at once. A power cut can lose those of the last 50 ms and one fsync. */
@@ -17,7 +17,15 @@ const reopenAfterMs = 1_000
 /** More than the longest line. */
 const tailBytes = 2 ** 18
 
-export type Segment = { file: string; stream: string; epoch: number; first: number; bytes: number }
+/** `stream`: as which it is shipped. `written`: the stream in the ids of its lines. */
+export type Segment = {
+  file: string
+  stream: string
+  written: string
+  epoch: number
+  first: number
+  bytes: number
+}
 
 /** What shipping needs of a journal. */
 export type ShippableJournal = {
@@ -75,9 +83,8 @@ export function openJournal(
   const leave = (openAgainAt: number) => {
     reopenAt = openAgainAt
     if (writing) retire(writing)
-    const left = folder
+    folder?.release()
     writing = folder = undefined
-    left?.release()
   }
 
   const rotate = (into: Folder): Writing => {
@@ -86,13 +93,10 @@ export function openJournal(
       countLimit('journalHeld')
       throw new Error(`journal ${into.path} is full: ${held} bytes are not shipped yet`)
     }
-    const first = seq + 1
-    const file = join(into.path, `${into.epoch}.${first}.ndjson`)
-    const next = {
-      segment: { file, stream: into.stream, epoch: into.epoch, first, bytes: 0 },
-      fd: fs.openSync(file, 'ax'),
-      torn: false,
-    }
+    const { epoch, stream } = writing?.segment ?? into
+    const segment = { stream, written: into.stream, epoch, first: seq + 1, bytes: 0 }
+    const file = join(into.path, nameOf(segment))
+    const next = { segment: { ...segment, file }, fd: fs.openSync(file, 'ax'), torn: false }
     if (writing) retire(writing)
     later(() => syncFolder(into.path))
     segments.push(next.segment)
@@ -186,17 +190,33 @@ function openFolder(root: string, service: string, instance: string) {
   throw new Error(`all ${limits.journals.value} journals of ${service}.${instance} below ${root} are in use`)
 }
 
-/** Epoch and first number of a segment, by its file's name. */
-export const segmentName = /^(\d+)\.(\d+)\.ndjson$/
+/** Epoch and first number of a segment, by its file's name, and the epoch in its lines where that is another. */
+export const segmentName = /^(\d+)\.(\d+)(?:\.(\d+))?\.ndjson$/
+const nameOf = ({ epoch, first, stream, written }: Omit<Segment, 'file'>): string =>
+  `${epoch}.${first}${written === stream ? '' : `.${epochOf(written)}`}.ndjson`
+
+/**
+ * Another process ships as this stream: its segments are shipped as a later one from now on, also after a restart. The last
+ * is renamed first, so that the server still refuses the earlier ones when this process is killed in between.
+ */
+export function renameSegments(segments: readonly Segment[], taken: string): void {
+  const epoch = Math.max(...segments.map(each => each.epoch)) + 1
+  for (const segment of segments.filter(({ stream }) => stream === taken).toReversed()) {
+    const before = segment.file
+    Object.assign(segment, { epoch, stream: `${sourceOf(taken)}.${epoch}` })
+    segment.file = join(dirname(before), nameOf(segment))
+    fs.renameSync(before, segment.file)
+  }
+}
 
 export function findSegments(path: string, source: string): Segment[] {
   const segments: Segment[] = []
   for (const name of fs.readdirSync(path)) {
-    const [, epoch, first] = segmentName.exec(name) ?? []
+    const [, epoch, first, written = epoch] = segmentName.exec(name) ?? []
     if (epoch === undefined) continue
     const file = join(path, name)
-    const bytes = cutTornTail(file)
-    segments.push({ file, stream: `${source}.${epoch}`, epoch: Number(epoch), first: Number(first), bytes })
+    const streams = { stream: `${source}.${epoch}`, written: `${source}.${written}` }
+    segments.push({ file, ...streams, epoch: Number(epoch), first: Number(first), bytes: cutTornTail(file) })
   }
   return segments.sort((a, b) => a.epoch - b.epoch || a.first - b.first)
 }

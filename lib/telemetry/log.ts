@@ -74,6 +74,8 @@ export function createLog(options: {
     level: scope.describe,
     /** That shipping is stalled, and for how long, or null. An unreachable log server is no stall. */
     stalled: (): string | null => sink?.stalled() ?? null,
+    /** Bytes of entries that the log server has not acknowledged. */
+    unshipped: (): number => sink?.unshipped() ?? 0,
     /** Ships entries for a limited time. The rest stays in the journal for the next start. */
     async close(): Promise<void> {
       await sink?.close()
@@ -139,6 +141,7 @@ function openSink(service: LogSource, instance: string, { folder, destination, f
       }
     },
     stalled: shipping.stalled,
+    unshipped: shipping.unshipped,
     async close() {
       clearInterval(orphans)
       await shipping.stop(flushMs)

@@ -4,8 +4,8 @@ import { askBounded } from '../http/bounded-request.ts'
 import { parseJson } from '../json.ts'
 import { startPulse } from '../pulse.ts'
 import { type EntryBatch, readBatches } from './batches.ts'
-import { entryVersion, epochOf, sourceOf, streamPrefix } from './entry.ts'
-import type { ShippableJournal } from './journal.ts'
+import { entryVersion } from './entry.ts'
+import { renameSegments, type ShippableJournal } from './journal.ts'
 
 export type Destination = {
   /** The log server's address; undefined while it is not known: the entries wait in the journal. */
@@ -41,10 +41,9 @@ export function startShipping(
   const pause = (ms: number) => delay(ms, undefined, { signal, ref: false }).catch(() => {})
   let triesUntil = Number.POSITIVE_INFINITY
 
+  const batches = readBatches(journal)
+
   const run = async () => {
-    const batches = readBatches(journal)
-    /** The stream as which each stream is shipped that another machine ships too: one epoch later. */
-    const renamed = new Map<string, string>()
     let failures = 0
     let rewound = false
     let lastEntries = 0
@@ -69,19 +68,16 @@ export function startShipping(
           continue
         }
         faultPoint('ship.before-send')
-        const stream = renamed.get(batch.stream) ?? batch.stream
-        const answer: Reply = await send(url, destination.token, inStream(stream, batch), rewound).catch(
-          error => {
-            if (error instanceof TooMuch || error.name === 'TimeoutError') batches.halve(batch)
-            throw error
-          },
-        )
+        const answer: Reply = await send(url, destination.token, batch, rewound).catch(error => {
+          if (error instanceof TooMuch || error.name === 'TimeoutError') batches.halve(batch)
+          throw error
+        })
         faultPoint('ship.answered')
         lastEntries = batch.last - batch.first + 1
         if ('acked' in answer) batches.acknowledged(batch, answer.acked)
         else if ('expected' in answer) batches.rewind(batch, answer.expected)
         else {
-          renamed.set(batch.stream, `${sourceOf(stream)}.${epochOf(stream) + 1}`)
+          renameSegments(journal.segments(), batch.stream)
           onTrouble(new Error(answer.taken))
         }
         rewound = 'expected' in answer
@@ -98,6 +94,7 @@ export function startShipping(
   return {
     /** That shipping is stalled: for too long nothing was sent and no error came. */
     stalled: pulse.stalled,
+    unshipped: batches.unshipped,
     /** Ships the remaining entries for a limited time. `flushMs`: how long it tries a log server that does not answer. */
     async stop(flushMs = 0): Promise<void> {
       triesUntil = performance.now() + flushMs
@@ -116,15 +113,6 @@ class TooMuch extends Error {}
 
 type Reply = { acked: number } | { expected: number } | { taken: string }
 type ServerAnswer = { acked?: number; expected?: number; type?: string; detail?: string }
-
-/** A batch with its entries numbered in another stream. */
-function inStream(stream: string, batch: EntryBatch): EntryBatch {
-  if (stream === batch.stream) return batch
-  const [own, other] = [streamPrefix(batch.stream), streamPrefix(stream)].map(String)
-  const lines = batch.body.toString('latin1').split('\n')
-  const body = lines.map(line => line && `${other}${line.slice(own?.length)}`).join('\n')
-  return { ...batch, stream, body: Buffer.from(body, 'latin1') }
-}
 
 /** `rewound`: the server asked for older entries, and the batch starts with the oldest that is held. */
 async function send(

@@ -3,9 +3,9 @@ import { join } from 'node:path'
 import { type ExportResult, ExportResultCode } from '@opentelemetry/core'
 import { JsonTraceSerializer } from '@opentelemetry/otlp-transformer'
 import type { SpanExporter } from '@opentelemetry/sdk-trace'
+import { dayMs, dayOf } from '../day.ts'
 import { countLimit, limits } from '../limits.ts'
 
-const dayMs = 86_400_000
 /** The number of files: one and seven predecessors, or one for each day to keep. */
 const minFiles = 8
 
@@ -78,5 +78,3 @@ export function openTraceFile(
     shutdown: async () => closeSync(file),
   }
 }
-
-const dayOf = (ms: number): number => Math.floor(ms / dayMs)

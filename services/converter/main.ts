@@ -1,3 +1,4 @@
+import { hostname } from 'node:os'
 import { runPhotoService } from '@tintype/lib/photo/run-photo-service.ts'
 import { startChild } from './children.ts'
 import { startWorker } from './worker.ts'
@@ -16,7 +17,8 @@ await runPhotoService(
     const bounds = { deadlineMs: config.CONVERT_SECONDS * 1000, memoryBytes: config.CHILD_MEMORY_BYTES }
     tools.metrics.set('tintype_conversion_deadline_seconds', {}, config.CONVERT_SECONDS)
     const worker = await startWorker(tools, {
-      id: `converter.${config.INSTANCE}`,
+      // Of two machines with one INSTANCE the slots of both count.
+      id: `converter.${config.INSTANCE}@${hostname()}`,
       slots: config.CONVERTER_SLOTS,
       startChild: () => startChild(setup, bounds, process.env),
     })

@@ -1,10 +1,11 @@
+import { existsSync } from 'node:fs'
+import { dayMs, dayOf } from '@tintype/lib/day.ts'
 import { ExpectedError } from '@tintype/lib/errors.ts'
 import { ownFolder } from '@tintype/lib/telemetry/own.ts'
 import { type Folders, publish } from './daily.ts'
 import type { Count, Entry, Estimate, Sizing } from './page/api.ts'
 import { serviceOf, sizeText, timeOf } from './page/api.ts'
 import { sizing } from './sizing.ts'
-import { dayMs, dayOf } from './stamp.ts'
 import { timeline } from './timeline.ts'
 import { waitForShippersMs, waitForShipping } from './unshipped.ts'
 import { isSound, verify } from './verify.ts'
@@ -23,14 +24,17 @@ const waitForPublishMs = 120_000
 
 /** Publishes a day once the local shippers have sent what they hold; default: yesterday. */
 export async function publishDay(folders: Folders, day = dayOf(Date.now() - dayMs)): Promise<VerbAnswer> {
+  const nothing = (held: unknown[]) =>
+    answer({ day, held, published: null }, [`${day}: no entries in ${folders.streams}`], 2)
+  // With a wrong DATA_DIR the locks would create the folders.
+  if (!existsSync(folders.streams)) return nothing([])
   const held = await waitForShipping(folders, waitForShippersMs)
   // One publisher at a time: the server's own and a person's could make the same revision.
   const release = ownFolder(folders.days, waitForPublishMs)
   if (release === 'taken') throw new ExpectedError('another publish is under way')
   try {
     const manifest = await publish(folders, day)
-    if (!manifest)
-      return answer({ day, held, published: null }, [`${day}: no entries in ${folders.streams}`], 2)
+    if (!manifest) return nothing(held)
     const { revision, entries, bytes, streams, sha256 } = manifest
     const lines = [
       `${day} revision ${revision}: ${count(entries, 'entry')} of ${count(streams.length, 'stream')}, ${sizeText(bytes)}, sha256 ${sha256}`,

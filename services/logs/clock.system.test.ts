@@ -1,6 +1,7 @@
 import { spawnSync } from 'node:child_process'
 import { readdirSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
+import { dayMs, dayOf } from '@tintype/lib/day.ts'
 import { expect, onTestFinished, test } from 'vitest'
 import type { Lab } from '../../test/faults/drill.ts'
 import { wrongClock } from '../../test/faults/inject/preloaded.ts'
@@ -8,7 +9,6 @@ import { cluster } from '../../test/logs/cluster.ts'
 import { temporaryFolder, until } from '../../test/support.ts'
 import { foldersIn } from './daily.ts'
 import { countLines, readJournals } from './fixture.ts'
-import { dayMs, dayOf } from './stamp.ts'
 
 const hasCompiler = process.platform === 'linux' && spawnSync('gcc', ['--version']).status === 0
 

@@ -1,10 +1,10 @@
-import { appendFileSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { appendFileSync, existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { limits } from '@tintype/lib/limits.ts'
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { smallDisk, temporaryFolder } from '../../test/support.ts'
-import { sizingReport, timelineReport, verifyReport } from './cli.ts'
+import { publishDay, sizingReport, timelineReport, verifyReport } from './cli.ts'
 import { type Folders, foldersIn, publish } from './daily.ts'
 import { line, parseLines, session, stamped, writeJournal } from './fixture.ts'
 import { dayFile, indexFile, manifestFile } from './manifest.ts'
@@ -191,6 +191,10 @@ test('a command that finds nothing names the folder that it read, because DATA_D
     expect(text).toContain('/no/data/logs/days')
     expect(code).toBe(2)
   }
+  const wrong = foldersIn(join(await temporaryFolder(), 'data'))
+  const { text, code } = await publishDay(wrong, day)
+  expect([code, text]).toEqual([2, `${day}: no entries in ${wrong.streams}\n`])
+  expect(existsSync(wrong.streams), 'a folder that nobody wants').toBe(false)
 })
 
 test('a text that holds separators of lines and pages stays one line', async () => {
@@ -282,9 +286,9 @@ test('days between which a clock went back are sound together, and what is doubl
   ])
   await write('2026-11-24', [6, 7, 9], midnight + 2 * dayMs)
   const [first, , last] = await verify(into)
-  expect(last?.faults).toEqual(['line 1: web.0.17.6 is of another day, too'])
+  expect(last?.faults).toEqual(['web.0.17.6 is of another day, too'])
   expect(last?.missing).toEqual([{ stream: 'web.0.17', ranges: [[8, 8]] }])
-  expect(first?.faults).toEqual(['line 4: web.0.17.6 is of another day, too'])
+  expect(first?.faults).toEqual(['web.0.17.6 is of another day, too'])
 })
 
 test('what a stream has before all that is published is not missing, unless it began later', async () => {
@@ -328,7 +332,7 @@ test('the index finds exactly the lines that a search through all of them finds'
   }
 })
 
-test('a day that was published without blocks of its index is searched line by line', async () => {
+test('a day whose manifest names no index is searched line by line', async () => {
   const into = await folders()
   for (let n = 1; n <= 20; n++)
     writeJournal(
@@ -337,8 +341,8 @@ test('a day that was published without blocks of its index is searched line by l
       'web.0.17',
       stamped(line('web.0.17', n, midnight + n, { session: n % 2 ? session : null }), at(n)),
     )
-  const { blocks, ...manifest } = (await publish(into, day)) ?? {}
-  expect(blocks).toHaveLength(1)
+  const { keys, ...manifest } = (await publish(into, day)) ?? {}
+  expect(keys).toBe(10)
   writeFileSync(manifestFile(into.days, { day, revision: 1 }), JSON.stringify(manifest))
   expect((await timeline(into, session)).entries).toHaveLength(10)
   expect((await verify(into)).every(isSound)).toBe(true)

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import { mkdirSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs'
-import { type FileHandle, open } from 'node:fs/promises'
+import { open } from 'node:fs/promises'
 import { join } from 'node:path'
 import { syncFolder } from '@tintype/lib/disk.ts'
 import { ExpectedError } from '@tintype/lib/errors.ts'
@@ -43,24 +43,21 @@ export async function publish({ streams, days }: Folders, day: string): Promise<
   const gone = newest?.streams.find(({ stream, journalBytes }) => (sizes.get(stream) ?? 0) < journalBytes)
   if (gone) throw new ExpectedError(`entries of ${gone.stream} are gone from the journals of ${day}`)
   mkdirSync(days, { recursive: true })
-  const draft = { file: join(days, `.${day}.draft`), index: join(days, `.${day}.index.draft`) }
-  const discard = () => {
-    for (const file of Object.values(draft)) rmSync(file, { force: true })
-  }
+  const draftOf = (kind: string) => join(days, `.${day}.${kind}.draft`)
+  const draft = { file: draftOf('ndjson'), index: draftOf('index'), manifest: draftOf('manifest') }
   const revision = { day, revision: (newest?.revision ?? 0) + 1 }
   const manifest = await writeDraft(draft, files, revision).catch(error => {
-    discard() // on a full disk it would take the room that everything else needs
+    // On a full disk they would take the room that everything else needs.
+    for (const file of Object.values(draft)) rmSync(file, { force: true })
     throw error
   })
   renameSync(draft.file, dayFile(days, manifest))
   faultPoint('publish.renamed')
   renameSync(draft.index, indexFile(days, manifest))
   await syncFolder(days)
-  // The manifest is written last, when the other files are durable: it makes them a revision.
-  const manifestDraft = `${draft.file}.manifest`
-  writeFileSync(manifestDraft, `${JSON.stringify(manifest, null, 1)}\n`, { flush: true })
   faultPoint('publish.before-manifest')
-  renameSync(manifestDraft, manifestFile(days, manifest))
+  // The manifest comes last, when the other files are durable: it makes them a revision.
+  renameSync(draft.manifest, manifestFile(days, manifest))
   faultPoint('publish.manifest-renamed')
   await syncFolder(days)
   faultPoint('publish.done')
@@ -76,69 +73,63 @@ export function newsOf(files: StreamFile[], newest?: Manifest): { file: string; 
 }
 
 async function writeDraft(
-  draft: { file: string; index: string },
+  draft: Record<'file' | 'index' | 'manifest', string>,
   files: StreamFile[],
   revision: Revision,
 ): Promise<Manifest> {
   await using file = await open(draft.file, 'w')
   await using indexFile = await open(draft.index, 'w')
-  const out = writer(file)
+  const out = writer(file.fd)
   const lookup = writeLookup(indexFile.fd)
   const counts = statistics()
   const sources = openSources(files)
   for (const source of merge(sources)) {
     const bytes = source.end + 1 - source.start
     eachKey(source, (start, end) => lookup.add(source.buffer, start, end, out.bytes()))
-    if (!out.hasRoomFor(bytes)) await out.flush()
     out.add(source.buffer, source.start, source.end + 1)
     counts.add(source, bytes)
     count(source, bytes)
   }
-  const sha256 = await out.close()
-  const blocks = lookup.close()
+  const sha256 = out.close()
+  const keys = lookup.close(out.bytes())
   faultPoint('publish.merged')
   await Promise.all([file.sync(), indexFile.sync()])
   const streams = sources.map(({ part }) => part).filter(({ entries }) => entries > 0)
-  return {
+  const entries = streams.reduce((sum, each) => sum + each.entries, 0)
+  const manifest = {
     ...revision,
-    entries: streams.reduce((sum, { entries }) => sum + entries, 0),
+    entries,
     bytes: out.bytes(),
     sha256,
     streams,
     ...counts.result(),
-    blocks,
+    keys,
   }
+  writeFileSync(draft.manifest, `${JSON.stringify(manifest, null, 1)}\n`, { flush: true })
+  return manifest
 }
 
-/** Buffers, hashes and writes. One of two buffers is written while the other fills. */
-function writer(file: FileHandle) {
+/** Buffers, hashes and writes. Nothing else runs in the process of a publish, so it waits for the disk. */
+function writer(fd: number) {
   const hash = createHash('sha256')
-  let filling = Buffer.allocUnsafe(outBytes)
-  let spare = Buffer.allocUnsafe(outBytes)
+  const buffer = Buffer.allocUnsafe(outBytes)
   let filled = 0
   let flushed = 0
-  let writing = Promise.resolve()
-  const flush = async () => {
-    const bytes = filling.subarray(0, filled)
+  const flush = () => {
+    const bytes = buffer.subarray(0, filled)
     hash.update(bytes)
-    await writing
-    writing = file.writeFile(bytes)
-    // Awaited by the next flush; until then a rejection must not count as unhandled.
-    writing.catch(() => {})
-    ;[filling, spare] = [spare, filling]
+    writeFileSync(fd, bytes)
     flushed += filled
     filled = 0
   }
   return {
-    hasRoomFor: (bytes: number) => filled + bytes <= filling.length,
     add(bytes: Buffer, start: number, end: number) {
-      filled += bytes.copy(filling, filled, start, end)
+      if (filled + end - start > buffer.length) flush()
+      filled += bytes.copy(buffer, filled, start, end)
     },
-    flush,
     bytes: () => flushed + filled,
-    async close() {
-      await flush()
-      await writing
+    close() {
+      flush()
       return hash.digest('hex')
     },
   }

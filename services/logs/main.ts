@@ -1,11 +1,11 @@
 import { noVerb, readArguments, runCommand, UsageError } from '@tintype/lib/command-line.ts'
 import { readConfig } from '@tintype/lib/config.ts'
+import { isDay } from '@tintype/lib/day.ts'
 import { armFault } from '@tintype/lib/fault.ts'
 import { pick } from '@tintype/lib/variables.ts'
 import { publishDay, sizingReport, timelineReport, type VerbAnswer, verifyReport } from './cli.ts'
 import { type Folders, foldersIn } from './daily.ts'
 import { isTimelineKey } from './page/api.ts'
-import { isDay } from './stamp.ts'
 
 const usage = `npm run logs -- VERB [options]
 
@@ -21,7 +21,7 @@ Example: npm run logs -- timeline --session 0123456789abcdef
 Exit status: 0 good, 1 something is missing or damaged, 2 bad arguments or nothing there.`
 
 const text = { type: 'string' } as const
-const options = { day: text, session: text, photo: text, trace: text, json: { type: 'boolean' } } as const
+const options = { day: text, session: text, json: { type: 'boolean' } } as const
 
 type Arguments = ReturnType<typeof readArguments<typeof options>>['values']
 
@@ -35,12 +35,12 @@ const verbs: Record<string, Verb> = {
   serve: { takes: [] },
   publish: { takes: ['day'], answer: (folders, { day }) => publishDay(folders, day) },
   timeline: {
-    takes: ['session', 'photo', 'trace', 'day'],
-    answer(folders, { session, photo, trace, day }) {
-      const [key = '', ...more] = [session, photo, trace].filter(each => each !== undefined)
-      if (more.length === 0 && isTimelineKey(key)) return timelineReport(folders, key, day)
-      const form = '8 to 64 digits and small letters'
-      throw new UsageError(`timeline takes one of --session, --photo and --trace, and an id: ${form}`)
+    takes: ['session', 'day'],
+    answer(folders, { session = '', day }) {
+      if (isTimelineKey(session)) return timelineReport(folders, session, day)
+      throw new UsageError(
+        'timeline takes --session and an id of a session, a photo or a trace: 8 to 64 digits and small letters',
+      )
     },
   },
   sizing: { takes: [], answer: sizingReport },

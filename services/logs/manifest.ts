@@ -2,7 +2,6 @@ import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { parseJson } from '@tintype/lib/json.ts'
 import { namesIn } from './files.ts'
-import type { Block } from './lookup.ts'
 import type { StreamPart } from './merge.ts'
 import type { Statistics } from './statistics.ts'
 
@@ -15,8 +14,8 @@ export type Manifest = Revision &
     bytes: number
     sha256: string
     streams: StreamPart[]
-    /** Of the index. A day that an older version published has none, and is searched line by line. */
-    blocks?: Block[]
+    /** In the index. Without them, as when an older version published it, the day is searched line by line. */
+    keys?: number | undefined
   }
 
 const fileOf =

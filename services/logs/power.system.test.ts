@@ -116,7 +116,7 @@ test('what was published outlives a power cut whole, and a power cut in between 
 })
 
 test.each([
-  ['the day’s file', { lie: '[0-9]\\.draft$' }, 'damaged'],
+  ['the day’s file', { lie: 'ndjson\\.draft$' }, 'damaged'],
   ['its index', { lie: 'index.draft$' }, 'damaged'],
   ['its manifest', { lie: 'manifest' }, 'not published'],
   ['its folder', { lie: '/days$' }, 'not published'],

@@ -1,5 +1,6 @@
 import { appendFileSync, mkdirSync, utimesSync } from 'node:fs'
 import { join } from 'node:path'
+import { dayOf } from '@tintype/lib/day.ts'
 import type { FailureReason } from '@tintype/lib/photo/record.ts'
 import { expect, test } from 'vitest'
 import { temporaryFolder } from '../../test/support.ts'
@@ -7,7 +8,6 @@ import { foldersIn } from './daily.ts'
 import texts from './page/words.json' with { type: 'json' }
 import { recent } from './recent.ts'
 import { sizing } from './sizing.ts'
-import { dayOf } from './stamp.ts'
 
 const noon = Date.UTC(2026, 10, 22, 12)
 const [one, other, probe] = ['1111111111111111', '2222222222222222', '3333333333333333'] as const
@@ -90,6 +90,15 @@ test('of many processes each is read, and when more have ended, counts begin aft
   utimesSync(join(folders.streams, dayOf(noon), 'web.0.1.ndjson'), noon / 1_000, noon / 1_000)
   const { counts, fromMs } = recent(folders)
   expect([counts.photos, fromMs]).toEqual([60, noon + 180 * minute + 1_000])
+})
+
+test('what was logged while the clock was ahead does not hide what is recent', async () => {
+  const folders = await logged({ event: 'photo.accepted', session: one, photo: 'aaaaaaaa' })
+  for (const day of ['2126-11-22', '2126-11-23']) {
+    mkdirSync(join(folders.streams, day))
+    appendFileSync(join(folders.streams, day, 'web.0.1.ndjson'), '')
+  }
+  expect(recent(folders).sessions).toMatchObject([{ key: one }])
 })
 
 test('a day that is not over has its bytes so far, by service', async () => {

@@ -1,12 +1,12 @@
 import { statSync } from 'node:fs'
 import { join } from 'node:path'
+import { dayOf, isDay } from '@tintype/lib/day.ts'
 import { newline } from '@tintype/lib/telemetry/entry.ts'
 import type { Folders } from './daily.ts'
 import { namesIn, readAt } from './files.ts'
 import { streamFiles } from './merge.ts'
 import { type Entry, type Recent, type RecentRow, timeOf } from './page/api.ts'
 import { entryOf } from './search.ts'
-import { isDay } from './stamp.ts'
 
 /** The ends of files that are read, together: some thousand entries of each. What is older is found by its key. */
 const tailsBytes = 24 * 2 ** 20
@@ -95,10 +95,10 @@ function rowOfTrouble(entry: Entry): RecentRow {
   return { key, atMs: timeOf(entry), state, text: `${event} (${level})` }
 }
 
-/** Of today and the day before, those written to last first. */
+/** Of today and the day before, those written to last first. Days ahead are of a clock that was set back since. */
 const newestFiles = (streams: string) =>
   namesIn(streams)
-    .filter(isDay)
+    .filter(day => isDay(day) && day <= dayOf(Date.now()))
     .toSorted()
     .slice(-2)
     .flatMap(day => streamFiles(join(streams, day)))

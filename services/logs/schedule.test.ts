@@ -37,6 +37,17 @@ test('a file that was written while the clock was a year ahead does not keep its
   expect(due(folders, midnight + 10 * minute)).toEqual([day])
 })
 
+test('a day whose journal cannot be read is due, and keeps no other day from being published', async () => {
+  const folders = foldersIn(await temporaryFolder())
+  for (const each of ['2026-11-19', day]) {
+    const file = writeJournal(folders.streams, each, 'web.0.17', stamped(line('web.0.17', 1, at), at))
+    utimesSync(file, midnight / 1000, midnight / 1000)
+  }
+  mkdirSync(`${folders.streams}/2026-11-19/web.9.17.ndjson`)
+  expect(due(folders, midnight + 10 * minute)).toEqual(['2026-11-19', day])
+  await expect(publish(folders, '2026-11-19')).rejects.toThrow('EISDIR')
+})
+
 test('a day is published also while a process of this machine holds entries, and the log says so', async () => {
   const dataDir = await temporaryFolder()
   const folders = foldersIn(dataDir)

@@ -1,9 +1,7 @@
-import { execFile } from 'node:child_process'
 import { statSync } from 'node:fs'
 import { rm, rmdir } from 'node:fs/promises'
 import { join } from 'node:path'
-import { promisify } from 'node:util'
-import { daysMs } from '@tintype/lib/config.ts'
+import { dayMs, daysMs, isDay } from '@tintype/lib/day.ts'
 import { ignore } from '@tintype/lib/disk.ts'
 import { describeError } from '@tintype/lib/errors.ts'
 import type { LimitName } from '@tintype/lib/limits.ts'
@@ -11,10 +9,10 @@ import { repeat } from '@tintype/lib/repeat.ts'
 import type { LogServer } from './app.ts'
 import { type Folders, newsOf } from './daily.ts'
 import { namesIn } from './files.ts'
+import { inThread } from './in-thread.ts'
 import { manifestFile, newestManifest, newestRevisions } from './manifest.ts'
 import { streamFiles } from './merge.ts'
 import { sampleDisk } from './sizing.ts'
-import { dayMs, isDay } from './stamp.ts'
 
 /** Pause after midnight UTC, and after the last late entry: entries that come late together make one revision. */
 const graceMs = 10 * 60_000
@@ -27,16 +25,21 @@ const isOver = (day: string, forMs: number, nowMs: number): boolean =>
   Date.parse(day) + dayMs + forMs <= nowMs
 
 /** Past days that are over and quiet since the grace, with entries that no revision holds. */
-export const due = ({ streams, days }: Folders, nowMs: number): string[] =>
-  namesIn(streams)
-    .filter(day => isDay(day) && isOver(day, graceMs, nowMs))
-    .filter(day => {
-      const files = streamFiles(join(streams, day))
-      // A time ahead is of a clock that was set back since.
-      const isQuiet = () => files.every(({ file }) => Math.abs(nowMs - statSync(file).mtimeMs) >= graceMs)
-      return newsOf(files, newestManifest(days, day)).length > 0 && isQuiet()
-    })
+export const due = (folders: Folders, nowMs: number): string[] =>
+  namesIn(folders.streams)
+    .filter(day => isDay(day) && isOver(day, graceMs, nowMs) && isNews(folders, day, nowMs))
     .sort()
+
+function isNews({ streams, days }: Folders, day: string, nowMs: number): boolean {
+  try {
+    const files = streamFiles(join(streams, day))
+    if (newsOf(files, newestManifest(days, day)).length === 0) return false
+    // A time ahead is of a clock that was set back since.
+    return files.every(({ file }) => Math.abs(nowMs - statSync(file).mtimeMs) >= graceMs)
+  } catch {
+    return true // a journal that cannot be read must not keep other days: the publish of its day says why
+  }
+}
 
 /** Removes what is over its age, one file at a time: batches are taken in between. A day stays until it is published. */
 export async function removeAged(server: Keeping, nowMs: number): Promise<void> {
@@ -69,31 +72,22 @@ export async function removeAged(server: Keeping, nowMs: number): Promise<void> 
   }
 }
 
-/** The log server's work of each minute, until the signal. A day is published by another process: a merge would delay ingest. */
+/** The log server's work of each minute, until the signal. */
 export function tendDays(server: LogServer, signal: AbortSignal): void {
-  const { folders, dataDir, clock, log } = server
+  const { folders, clock, log } = server
   const publish = async (day: string) => {
-    const main = join(import.meta.dirname, 'main.ts')
-    const args = [main, 'publish', '--day', day, '--json']
-    const given = { env: { DATA_DIR: dataDir }, maxBuffer: 2 ** 26, signal }
-    // Exit status 1 with an answer: published, without what a process of this machine has not shipped yet.
-    const { stdout } = await promisify(execFile)(process.execPath, args, given).catch(error => {
-      if (error.code === 1 && error.stdout) return error as { stdout: string }
-      throw error
-    })
-    const { revision, entries, bytes } = JSON.parse(stdout)
+    const { revision, entries, bytes } = JSON.parse((await inThread('publish', folders, day)).json)
     log.info('day.published', { day, revision, entries, bytes })
   }
+  const failed = (error: unknown) => log.error('days.not-tended', { error: describeError(error) })
   const look = async () => {
     const now = clock.believed()
     for (const day of due(folders, now))
       await publish(day).catch(
         error => signal.aborted || log.error('day.not-published', { day, error: String(error) }),
       )
+    await sampleDisk(folders, now).catch(failed)
     await removeAged(server, now)
-    await sampleDisk(folders, now)
   }
-  void repeat(lookEveryMs, signal, look, error =>
-    log.error('days.not-tended', { error: describeError(error) }),
-  )
+  void repeat(lookEveryMs, signal, look, failed)
 }

@@ -1,5 +1,6 @@
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
+import { dayMs, isDay } from '@tintype/lib/day.ts'
 import { parseJson } from '@tintype/lib/json.ts'
 import { type Folders, newsOf } from './daily.ts'
 import { linesWith, namesIn } from './files.ts'
@@ -7,7 +8,6 @@ import { lookUp } from './lookup.ts'
 import { dayFile, indexFile, newestManifest, newestRevisions } from './manifest.ts'
 import { streamFiles } from './merge.ts'
 import { type Entry, timeOf } from './page/api.ts'
-import { dayMs, isDay } from './stamp.ts'
 
 /** Days that are published or were received, oldest first. */
 export const knownDays = ({ streams, days }: Folders): string[] =>
@@ -29,8 +29,8 @@ export async function* linesOf(
     const manifest = newest && existsSync(dayFile(days, newest)) ? newest : undefined
     if (manifest) {
       const [file, index] = [dayFile(days, manifest), indexFile(days, manifest)]
-      const blocks = key !== undefined && existsSync(index) ? manifest.blocks : undefined
-      if (key !== undefined && blocks) yield* lookUp(file, index, blocks, key)
+      if (key !== undefined && manifest.keys !== undefined && existsSync(index))
+        yield* lookUp(file, index, key)
       else yield* linesWith(file, text)
     }
     for (const { file, from } of newsOf(streamFiles(join(streams, day)), manifest))

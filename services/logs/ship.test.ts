@@ -182,9 +182,11 @@ test('entries wait for a server that is away, over a restart of their service to
   await before.close()
   const after = startLog(local, () => first.url)
   write(after, 301, 600)
+  expect(after.unshipped()).toBeGreaterThan(600 * textLength)
   await startServer(at, { port: first.port })
   await until(() => countLines(at) >= 600)
   expect(kept(at)).toEqual(upTo(600))
+  await until(() => after.unshipped() === 0)
   expect(Object.keys(readJournals(at))).toHaveLength(2)
 })
 
@@ -422,6 +424,36 @@ test('machines with one INSTANCE whose processes began in the same second lose a
   for (const [, entries] of streams)
     expect(entries.map(({ id }) => String(id).split('.')[3])).toEqual(upTo(50).map(String))
   expect(kept(at).toSorted((a, b) => a - b)).toEqual(upTo(300))
+})
+
+test('a process that shares its name and second with another ships as its own stream also after a restart without its first entries', async () => {
+  const at = await temporaryFolder()
+  const server = await startServer(at)
+  const folders = [await temporaryFolder(), await temporaryFolder()]
+  const [ours = '', theirs = ''] = folders
+  const first = startLog(ours, () => server.url)
+  const second = startLog(theirs, () => (countLines(at) >= 10 ? server.url : undefined))
+  write(first, 1, 10)
+  write(second, 101, 110)
+  await until(() => countLines(at) >= 20)
+  // So much that the first segment is acknowledged and removed.
+  for (let n = 0; n < 90; n++) second.info('test.large', { n: 1_000 + n, text: 'x'.repeat(60_000) })
+  await until(() => countLines(at) >= 110, { timeoutMs: 20_000 })
+  await until(() => !segments(theirs).some(name => /^\d+\.1\./.test(name)))
+  await second.close()
+  write(
+    startLog(theirs, () => server.url),
+    201,
+    210,
+  )
+  write(first, 11, 20)
+  await until(() => countLines(at) >= 130, { timeoutMs: 20_000 })
+  const numbers = kept(at).toSorted((a, b) => a - b)
+  expect(numbers.filter(n => n < 1_000)).toEqual([
+    ...upTo(20),
+    ...upTo(10).map(n => 100 + n),
+    ...upTo(10).map(n => 200 + n),
+  ])
 })
 
 test('the journal of a dead process that no other took over is shipped by one that lives, and its epoch stays', async () => {

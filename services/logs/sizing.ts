@@ -2,13 +2,13 @@ import { existsSync, readFileSync, statfsSync, statSync } from 'node:fs'
 import { rename, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { zstdCompressSync } from 'node:zlib'
+import { dayMs, dayOf } from '@tintype/lib/day.ts'
 import { parseJson } from '@tintype/lib/json.ts'
 import type { Folders } from './daily.ts'
 import { readAt } from './files.ts'
 import { dayFile, indexFile, type Manifest, manifestFile, newestManifests } from './manifest.ts'
 import { streamFiles } from './merge.ts'
 import type { DaySize, Estimate, Sizing } from './page/api.ts'
-import { dayMs, dayOf } from './stamp.ts'
 
 /** Entries and bytes a day from the manifests, and when the disk is full. `today`: a UTC day that is not whole yet. */
 export function sizing({ days: folder, samples, photos, streams }: Folders, today: string): Sizing {

@@ -1,4 +1,5 @@
 import { isUtf8 } from 'node:buffer'
+import { dayMs, dayOf } from '@tintype/lib/day.ts'
 import { parseJson } from '@tintype/lib/json.ts'
 import { countLimit, limits } from '@tintype/lib/limits.ts'
 import {
@@ -96,11 +97,6 @@ export function stamp(body: Buffer, lines: readonly Line[], clock: Clock, afterM
   return { ...run, bytes: out.subarray(0, at) }
 }
 
-export const dayMs = 86_400_000
-/** UTC days: `2026-11-22`. */
-export const dayOf = (ms: number): string => new Date(ms).toISOString().slice(0, 10)
-/** Not of a day that no month has, such as `2026-02-31`. */
-export const isDay = (text: string): boolean => new Date(text).toJSON()?.slice(0, 10) === text
 const iso = (ms: number): Buffer => Buffer.from(new Date(ms).toISOString())
 
 /** The effective time of the stamped line that ends (at its newline) at `end`. */

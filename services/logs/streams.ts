@@ -1,6 +1,7 @@
 import { constants, existsSync, mkdirSync } from 'node:fs'
 import { appendFile, mkdir, open, readdir, rm } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
+import { dayMs, dayOf, isDay } from '@tintype/lib/day.ts'
 import { ignore, syncFolder } from '@tintype/lib/disk.ts'
 import { faultPoint } from '@tintype/lib/fault.ts'
 import { limits } from '@tintype/lib/limits.ts'
@@ -8,18 +9,7 @@ import { startPulse } from '@tintype/lib/pulse.ts'
 import { newline, scanEntry, streamPrefix } from '@tintype/lib/telemetry/entry.ts'
 import { turns } from '@tintype/lib/turns.ts'
 import { linesWith, namesIn } from './files.ts'
-import {
-  type Clock,
-  dayMs,
-  dayOf,
-  effectiveAt,
-  effectiveMs,
-  isDay,
-  type Line,
-  readBatch,
-  receivedAt,
-  stamp,
-} from './stamp.ts'
+import { type Clock, effectiveAt, effectiveMs, type Line, readBatch, receivedAt, stamp } from './stamp.ts'
 
 /** More than one append: all that a power cut can have left in disorder at a file's end. */
 const recoverBytes = 8 * 2 ** 20

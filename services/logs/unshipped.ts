@@ -36,10 +36,10 @@ async function heldIn(folder: string): Promise<Map<string, number>> {
   const newest = new Map<string, number>()
   for (const source of namesIn(folder))
     for (const name of namesIn(join(folder, source))) {
-      const [, epoch] = segmentName.exec(name) ?? []
+      const [, epoch, , written = epoch] = segmentName.exec(name) ?? []
       if (!epoch) continue
       const stream = `${source}.${epoch}`
-      const file = await lookAt(join(folder, source, name), stream).catch(ignore('ENOENT'))
+      const file = await lookAt(join(folder, source, name), `${source}.${written}`).catch(ignore('ENOENT'))
       newest.set(stream, Math.max(newest.get(stream) ?? 0, file?.mark ?? 0))
     }
   return newest

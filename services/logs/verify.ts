@@ -34,69 +34,72 @@ async function check(folder: string, manifest: Manifest, all: Manifest[]) {
   const hash = createHash('sha256')
   /** What is wrong with the file: damage, order, doubled entries. Empty: it is what its manifest says. */
   const faults: string[] = []
-  const { checkLine, missing } = lineChecker(manifest, all)
+  const { checkLine, held } = lineChecker()
   let entries = 0
   const file = dayFile(folder, manifest)
-  if (existsSync(file))
-    for await (const line of linesWith(file, '')) {
-      entries++
-      hash.update(line).update('\n')
-      const fault = checkLine(line)
-      if (fault && faults.length < maxFaults) faults.push(`line ${entries}: ${fault}`)
-    }
-  else faults.push(`${basename(file)} is not there`)
+  if (!existsSync(file)) faults.push(`${basename(file)} is not there`)
+  for await (const line of faults.length > 0 ? [] : linesWith(file, '')) {
+    entries++
+    hash.update(line).update('\n')
+    const fault = checkLine(line)
+    if (fault && faults.length < maxFaults) faults.push(`line ${entries}: ${fault}`)
+  }
   const index = statSync(indexFile(folder, manifest), { throwIfNoEntry: false })
-  if (manifest.blocks && index?.size !== lookupBytes(manifest.blocks))
+  if (manifest.keys !== undefined && index?.size !== lookupBytes(manifest.keys))
     faults.push('its index is damaged: entries may be missing in timelines')
   if (hash.digest('hex') !== manifest.sha256) faults.push('its sha256 is not the manifest’s')
   if (entries !== manifest.entries) faults.push(`${entries} entries, ${manifest.entries} in the manifest`)
+  const { missing, doubled } = compareDays(held, manifest, all)
   const { day, revision } = manifest
-  const gaps = [...missing].map(([stream, ranges]) => ({ stream, ranges }))
-  return { day, revision, entries, faults, missing: gaps }
+  return { day, revision, entries, faults: [...faults, ...doubled.slice(0, maxFaults)], missing }
 }
 
-/** Checks the lines of a day, one after the other; `checkLine` gives what is wrong with one. */
-function lineChecker(manifest: Manifest, all: Manifest[]) {
-  const lastOf = new Map<string, number>()
-  const missing = new Map<string, Range[]>()
-  const ofOthers = all.filter(({ day }) => day !== manifest.day).flatMap(({ streams }) => streams)
-  const others = Map.groupBy(ofOthers, ({ stream }) => stream)
-  const oldestMs = Date.parse(all[0]?.day ?? manifest.day)
+/** Checks the lines of a day, one after the other: `checkLine` gives what is wrong with one, `held` the numbers of each stream. */
+function lineChecker() {
+  const held = new Map<string, Range[]>()
   let previous = ''
-
   const checkLine = (line: Buffer): string | undefined => {
     const entry = entryOf(line)
     if (!entry) return 'not an entry of the schema'
     const { stream, seq } = splitId(entry.id)
-    const held = (others.get(stream) ?? []).flatMap(heldIn)
-    const last = lastOf.get(stream) ?? Math.max(0, ...held.map(([, to]) => to).filter(to => to < seq))
-    if (seq <= last) return `${entry.id} comes after ${last} of its stream`
-    if (held.some(([from, to]) => from <= seq && seq <= to)) return `${entry.id} is of another day, too`
-    // What a stream has before all that is published may have been removed by age.
-    const from = last > 0 || epochOf(stream) * 1000 >= oldestMs ? last + 1 : seq
-    const ranges = without(held, from, seq - 1)
-    if (ranges.length > 0) missing.set(stream, [...(missing.get(stream) ?? []), ...ranges])
-    lastOf.set(stream, seq)
+    const ranges = held.get(stream) ?? []
+    held.set(stream, ranges)
+    const range = ranges.at(-1)
+    if (range && seq <= range[1]) return `${entry.id} comes after ${range[1]} of its stream`
+    if (range && seq === range[1] + 1) range[1] = seq
+    else ranges.push([seq, seq])
     const place = `${entry.effective_at ?? entry.timestamp} ${stream} ${String(seq).padStart(16, '0')}`
     if (place <= previous) return `${entry.id} is earlier than the line before`
     previous = place
     return undefined
   }
-  return { missing, checkLine }
+  return { held, checkLine }
+}
+
+/** What no published day has before the entries of this day, and what another day has too. */
+function compareDays(held: Map<string, Range[]>, { day }: Manifest, all: Manifest[]) {
+  const others = all.filter(each => each.day !== day).flatMap(({ streams }) => streams)
+  const oldestMs = Date.parse(all[0]?.day ?? day)
+  const missing: { stream: string; ranges: Range[] }[] = []
+  const doubled: string[] = []
+  for (const [stream, ranges] of held) {
+    const own = new Set(ranges)
+    const gaps: Range[] = []
+    // What a stream has before all that is published may have been removed by age.
+    let before: Range | undefined = epochOf(stream) * 1000 >= oldestMs ? [0, 0] : undefined
+    const known = [...ranges, ...others.filter(each => each.stream === stream).flatMap(rangesOf)]
+    for (const range of known.sort(([a], [b]) => a - b)) {
+      const [first, last] = range
+      if (before && own.has(range) && first > before[1] + 1) gaps.push([before[1] + 1, first - 1])
+      if (before && first <= before[1] && (own.has(range) || own.has(before)))
+        doubled.push(`${stream}.${first} is of another day, too`)
+      if (!before || last > before[1]) before = range
+    }
+    if (gaps.length > 0) missing.push({ stream, ranges: gaps })
+  }
+  return { missing, doubled }
 }
 
 /** The numbers that a published day has of a stream. */
-const heldIn = ({ first, last, missing }: StreamPart): Range[] =>
+const rangesOf = ({ first, last, missing }: StreamPart): Range[] =>
   [...missing, [last + 1, last + 1]].map(([to = 0], i) => [(missing[i - 1]?.[1] ?? first - 1) + 1, to - 1])
-
-/** What is left of the numbers `from` to `to` when some ranges are taken out. */
-function without(ranges: Range[], from: number, to: number): Range[] {
-  const left: Range[] = []
-  for (const [first, last] of ranges.toSorted(([a], [b]) => a - b)) {
-    if (first > to) break
-    if (first > from) left.push([from, first - 1])
-    from = Math.max(from, last + 1)
-  }
-  if (from <= to) left.push([from, to])
-  return left
-}

@@ -1,4 +1,4 @@
-import { daysMs } from '@tintype/lib/config.ts'
+import { daysMs } from '@tintype/lib/day.ts'
 import { listen } from '@tintype/lib/http/listen.ts'
 import { runPhotoService } from '@tintype/lib/photo/run-photo-service.ts'
 import { startPulse } from '@tintype/lib/pulse.ts'

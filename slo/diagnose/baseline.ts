@@ -1,3 +1,4 @@
+import { dayMs } from '@tintype/lib/day.ts'
 import type { Series } from '../sources/index.ts'
 import { type TimeRange, type Window, windowOf } from './evaluate.ts'
 import { numberIn, parseExpression } from './expression.ts'
@@ -12,7 +13,6 @@ export const nowSteps = 12
 const maxWindows = 120
 /** Windows of the same hour of an earlier day. */
 const dayWindows = 10
-const dayMs = 86_400_000
 
 /** The stretches of time of which samples are needed: around the same time of earlier days, and up to now. */
 export function spansRead(atMs: number, stepMs: number, days: number): TimeRange[] {

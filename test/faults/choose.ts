@@ -1,4 +1,5 @@
-import { checkWritable, readArguments, UsageError } from '@tintype/lib/command-line.ts'
+import { readArguments, UsageError } from '@tintype/lib/command-line.ts'
+import { checkWritable } from '../../tools/writable.ts'
 import type { Drill } from './drill.ts'
 import { drills } from './drills/all.ts'
 import { simulated } from './drills/simulated.ts'

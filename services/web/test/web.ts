@@ -145,6 +145,7 @@ function memoryLog(entries: Entry[]): Log {
       })),
     }),
     stalled: () => null,
+    unshipped: () => 0,
     close: async () => {},
   }
 }

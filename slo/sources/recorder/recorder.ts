@@ -1,5 +1,6 @@
 import { existsSync, globSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs'
 import { join } from 'node:path'
+import { dayMs } from '@tintype/lib/day.ts'
 import { askBounded, TooLong } from '@tintype/lib/http/bounded-request.ts'
 import { countLimit, type LimitName, limits } from '@tintype/lib/limits.ts'
 import { type Pulse, startPulse } from '@tintype/lib/pulse.ts'
@@ -20,7 +21,6 @@ const maxScrapeMs = 10_000
 const beforeTheMinuteMs = 500
 /** Beyond an interval; a turn takes no longer than its slowest scrape. */
 const stalledSeconds = 60
-const dayMs = 86_400_000
 
 type Options = {
   /** Called before each scrape: processes come and go. */

@@ -30,22 +30,23 @@ export function dayStrips(objectives: ObjectiveState[], hours: number): HTMLElem
 }
 
 /** Since when it is measured, what the looks of the strips mean, and the strips as a table. */
-export const dayFacts = (objectives: ObjectiveState[]): Content => [
-  h('p', { class: 'small soft' }, measuredText(objectives)),
-  legend(objectives, firstMeasured(objectives)),
-  asTable(
-    say('columnsDay'),
-    objectives.flatMap(({ strip, displayName, kind }) =>
-      runs(strip.states)
-        .filter(({ letter }) => letter !== '.')
-        .map(run => [
-          clockOf(strip, run.from),
-          clockOf(strip, run.to),
-          `${translated(displayName)}: ${cellWords({ kind })[run.letter]}`,
-        ]),
+export const dayFacts = (objectives: ObjectiveState[]): Content =>
+  firstMeasured(objectives) < minutesADay && [
+    h('p', { class: 'small soft' }, measuredText(objectives)),
+    legend(objectives, firstMeasured(objectives)),
+    asTable(
+      say('columnsDay'),
+      objectives.flatMap(({ strip, displayName, kind }) =>
+        runs(strip.states)
+          .filter(({ letter }) => letter !== '.')
+          .map(run => [
+            clockOf(strip, run.from),
+            clockOf(strip, run.to),
+            `${translated(displayName)}: ${cellWords({ kind })[run.letter]}`,
+          ]),
+      ),
     ),
-  ),
-]
+  ]
 
 function strip(objective: ObjectiveState, from: number): SVGElement {
   const names = cellWords(objective)

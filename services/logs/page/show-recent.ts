@@ -1,7 +1,7 @@
 import { type Content, find, h, redraw, write } from '@tintype/lib/page/browser/dom.ts'
 import { duration } from '@tintype/lib/page/browser/language.ts'
 import { type Recent, type RecentRow, recentLists } from './api.ts'
-import { entriesOf, getJson, say, wordFor } from './words.ts'
+import { entriesOf, read, say, wordFor } from './words.ts'
 
 const refreshMs = 10_000
 
@@ -10,10 +10,10 @@ const refreshMs = 10_000
  * undefined while it shows what a search found.
  */
 export function showRecent(lead: HTMLElement | undefined): void {
-  const read = async () => {
+  const refresh = async () => {
     if (document.hidden) return
     try {
-      const recent = await getJson<Recent>('recent.json')
+      const recent = await read<Recent>('recent.json')
       redraw(find('#keys'), ...optionsOf(recent))
       redraw(
         find('#recent'),
@@ -29,9 +29,9 @@ export function showRecent(lead: HTMLElement | undefined): void {
       if (lead) write(lead, (error as Error).message)
     }
   }
-  setInterval(read, lead ? refreshMs : 6 * refreshMs)
-  document.addEventListener('visibilitychange', read)
-  void read()
+  setInterval(refresh, lead ? refreshMs : 6 * refreshMs)
+  document.addEventListener('visibilitychange', refresh)
+  void refresh()
 }
 
 function sentence({ fromMs, counts }: Recent): string {

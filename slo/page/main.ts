@@ -1,6 +1,6 @@
 import { find, h, redraw } from '@tintype/lib/page/browser/dom.ts'
 import { getJson, Refusal } from '@tintype/lib/page/browser/server.ts'
-import { alertHistory, whatIfLanes } from './alerts.ts'
+import { alertTable, whatIfLanes } from './alerts.ts'
 import type { FitAnswer, ObjectiveState, Stages, State, UnderWay, WhatIf } from './api.ts'
 import { card, summary } from './cards.ts'
 import { moment, shortTime } from './format.ts'
@@ -30,7 +30,7 @@ function draw(state: State, refresh: () => Promise<void>): Promise<void> {
   redraw(find('#cards'), ...objectives.map(card))
   latest = objectives
   drawDay()
-  redraw(find('#alerts'), alertHistory(objectives))
+  redraw(find('#alerts'), alertTable(objectives))
   const begin = objectives[0]?.strip.from ?? state.at
   const recent = planned.filter(({ to }) => to > begin)
   const rows = recent.map(({ from, to, reason }) => [shortTime(from), moment(to, from), reason])

@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os'
 import { formats } from '@tintype/lib/photo/record.ts'
 import { openStorage, storageUrl } from '@tintype/lib/storage/index.ts'
 import { type Browser, type BrowserContext, chromium, type Page } from 'playwright-core'
+import sharp from 'sharp'
 import { afterAll, afterEach, beforeAll, beforeEach, expect, onTestFinished, test } from 'vitest'
 import { barriers } from '../../test/accessible.ts'
 import { photo, quadrantImage } from '../../test/images.ts'
@@ -34,7 +35,12 @@ describeWithParts('the upload page', ['chromium'], parts => {
   beforeAll(async () => {
     dataDir = await mkdtemp(`${tmpdir()}/tintype-page-`)
     const environment = { DATA_DIR: dataDir, PROMISE_SECONDS: `${promiseSeconds}`, CONVERTER_SLOTS: '1' }
-    const any = { WEB_PORT: '0', WEB_ADMIN_PORT: '0', CONVERTER_ADMIN_PORT: '0', MAX_UPLOAD_BYTES: '2097152' }
+    const any = {
+      WEB_PORT: '0',
+      WEB_ADMIN_PORT: '0',
+      CONVERTER_ADMIN_PORT: '0',
+      ...(!shots && { MAX_UPLOAD_BYTES: '2097152' }),
+    }
     ;[web, converter, browser] = await Promise.all([
       startScript('services/web/main.ts', { ...environment, ...any }),
       startScript('services/converter/main.ts', { ...environment, ...any }),
@@ -537,7 +543,16 @@ describeWithParts('the upload page', ['chromium'], parts => {
     await page.reload()
     await page.getByText('57 of 60 minutes').waitFor()
     await draw('upload-empty')
-    await choose(harbour)
+    const hills = ['#9d8470', '#776658', '#554a43', '#332e2b'].map(
+      (colour, i) =>
+        `<path fill="${colour}" d="M0 ${300 + 45 * i} q160 -${90 - 25 * i} 320 0 t320 ${9 * i} V480 H0z"/>`,
+    )
+    const sky =
+      '<rect width="640" height="480" fill="#b89a85"/><circle cx="200" cy="165" r="38" fill="#ffeed8"/>'
+    const evening = sharp(
+      Buffer.from(`<svg xmlns="http://www.w3.org/2000/svg">${sky}${hills.join('')}</svg>`),
+    )
+    await choose({ ...harbour, buffer: await evening.resize(640, 480, { fit: 'cover' }).jpeg().toBuffer() })
     await ready('harbour.jpg')
     await picture('harbour.jpg').click()
     await choose({ name: 'notes.pdf', mimeType: 'application/pdf', buffer: Buffer.from('%PDF-1.7') })

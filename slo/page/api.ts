@@ -114,16 +114,6 @@ export async function post(path: string, body: Record<string, string> = {}): Pro
   return response.ok ? null : ((await response.json()) as { detail: string }).detail
 }
 
-/** Why slo refused a request, in words. */
-type Refused = { refused: string }
-
-/** Reads JSON from slo, or its reason for a refusal. @throws when slo does not answer. */
-export async function get<T>(path: string): Promise<T | Refused> {
-  const response = await request(path)
-  const body: unknown = await response.json()
-  return response.ok ? (body as T) : { refused: (body as { detail: string }).detail }
-}
-
 /** A release while it runs, as slo/releases/under-way.ts has it. */
 export type UnderWay = {
   to: string

@@ -1,6 +1,7 @@
 import { find, h, write } from '@tintype/lib/page/browser/dom.ts'
 import { showNavigation, startPage } from '@tintype/lib/page/browser/navigation.ts'
-import { get, type ObjectiveState, type State } from './api.ts'
+import { getJson, Refusal } from '@tintype/lib/page/browser/server.ts'
+import type { ObjectiveState, State } from './api.ts'
 import { presentState } from './cards.ts'
 import { clock, moment, shortTime } from './format.ts'
 import { addressAt } from './parts.ts'
@@ -22,8 +23,8 @@ type Page = {
 export async function showLive(page: Page, earlier: string | null = null): Promise<void> {
   const path = earlier === null ? 'api/state' : `api/state?at=${encodeURIComponent(earlier)}`
   const refresh = async (): Promise<void> => {
-    const state = await get<State>(path).catch(() => ({ refused: say('away') }))
-    if ('refused' in state) return show(state.refused)
+    const state = await getJson<State>(path).catch(error => show(refusalOf(error)))
+    if (!state) return
     learn(state)
     showState(state, page, earlier)
     await page.draw(state, refresh)
@@ -34,6 +35,9 @@ export async function showLive(page: Page, earlier: string | null = null): Promi
   void showNavigation(page.name, { objectives: objectivesName() })
   if (earlier === null) setInterval(() => void refresh(), refreshMs)
 }
+
+/** What slo says, or that it does not answer. */
+export const refusalOf = (error: unknown): string => (error instanceof Refusal ? error.message : say('away'))
 
 function showState({ objectives, at, seenAt, begun }: State, page: Page, earlier: string | null): void {
   const stale = Date.parse(at) - Date.parse(seenAt) > staleMs

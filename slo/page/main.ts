@@ -1,17 +1,10 @@
 import { find, h, redraw } from '@tintype/lib/page/browser/dom.ts'
-import { alertHistory, whatIfLanes } from './alerts.ts'
-import {
-  type FitAnswer,
-  get,
-  type ObjectiveState,
-  type Stages,
-  type State,
-  type UnderWay,
-  type WhatIf,
-} from './api.ts'
+import { getJson, Refusal } from '@tintype/lib/page/browser/server.ts'
+import { alertTable, whatIfLanes } from './alerts.ts'
+import type { FitAnswer, ObjectiveState, Stages, State, UnderWay, WhatIf } from './api.ts'
 import { card, summary } from './cards.ts'
 import { moment, shortTime } from './format.ts'
-import { refreshMs, showLive } from './live.ts'
+import { refreshMs, refusalOf, showLive } from './live.ts'
 import { table } from './parts.ts'
 import { showVerdict } from './show-verdict.ts'
 import { stageLanes } from './stages.ts'
@@ -37,7 +30,7 @@ function draw(state: State, refresh: () => Promise<void>): Promise<void> {
   redraw(find('#cards'), ...objectives.map(card))
   latest = objectives
   drawDay()
-  redraw(find('#alerts'), alertHistory(objectives))
+  redraw(find('#alerts'), alertTable(objectives))
   const begin = objectives[0]?.strip.from ?? state.at
   const recent = planned.filter(({ to }) => to > begin)
   const rows = recent.map(({ from, to, reason }) => [shortTime(from), moment(to, from), reason])
@@ -73,39 +66,36 @@ function drawDay(): void {
   redraw(find('#day-facts'), dayFacts(latest))
 }
 
-async function answerFits(): Promise<void> {
+function answerFits(): Promise<string> {
   const form = new FormData(find<HTMLFormElement>('#fits'))
   const query = new URLSearchParams({ minutes: String(form.get('minutes')), at: String(form.get('at')) })
-  const answer = await get<FitAnswer>(`api/fits?${query}`)
-  find('#fits-answer').textContent = 'refused' in answer ? say('fitsUnclear') : fitText(answer)
+  const answer = getJson<FitAnswer>(`api/fits?${query}`)
+  return answer.then(fitText, error => (error instanceof Refusal ? say('fitsUnclear') : say('away')))
 }
 
 const fitText = ({ leftAfter, fits }: FitAnswer): string =>
   fits ? say('fitsYes', { n: leftAfter }) : say('fitsNo', { n: Math.ceil(-leftAfter) })
 
-async function answerWhatIf(): Promise<void> {
+function answerWhatIf(): Promise<HTMLElement> {
   const outage = find<HTMLInputElement>('#whatif input').value
   remember('outage', outage)
-  const answer = await get<WhatIf>(`api/what-if?outage=${encodeURIComponent(outage)}`)
-  find('#whatif-answer').replaceChildren(
-    'refused' in answer
-      ? h('pre', { class: 'small soft' }, answer.refused)
-      : whatIfLanes(answer.minutes, answer.alerts),
+  return getJson<WhatIf>(`api/what-if?outage=${encodeURIComponent(outage)}`).then(
+    ({ minutes, alerts }) => whatIfLanes(minutes, alerts),
+    error => h('pre', { class: 'small soft' }, refusalOf(error)),
   )
 }
 
 async function refreshStages(): Promise<void> {
-  const read = await get<Stages>('api/stages')
-  find('#stages-section').hidden = 'refused' in read || read.stages.length === 0
-  if (!('refused' in read)) redraw(find('#stages'), stageLanes(read))
+  const read = await getJson<Stages>('api/stages')
+  find('#stages-section').hidden = read.stages.length === 0
+  redraw(find('#stages'), stageLanes(read))
 }
 
 /** Both versions side by side, while a release runs. */
 async function refreshRelease(): Promise<void> {
-  const underWay = await get<UnderWay | null>('api/release')
-  find('#release').hidden = true
-  if (!underWay || 'refused' in underWay || !underWay.look) return
-  find('#release').hidden = false
+  const underWay = await getJson<UnderWay | null>('api/release')
+  find('#release').hidden = !underWay?.look
+  if (!underWay?.look) return
   const { percent, objectives } = underWay.look
   const rows = objectives.map(each => [
     translated(each.objective),
@@ -118,18 +108,20 @@ async function refreshRelease(): Promise<void> {
   )
 }
 
-function onSubmit(form: string, answer: () => Promise<void>): void {
+function onSubmit(form: string, answer: () => Promise<string | HTMLElement>): () => Promise<void> {
+  const show = async () => find(`${form}-answer`).replaceChildren(await answer())
   find(form).addEventListener('submit', event => {
     event.preventDefault()
-    answer().catch(() => find(`${form}-answer`).replaceChildren(say('away')))
+    void show()
   })
+  return show
 }
 
 onSubmit('#fits', answerFits)
-onSubmit('#whatif', answerWhatIf)
+const showWhatIf = onSubmit('#whatif', answerWhatIf)
 find<HTMLInputElement>('#whatif input').value = address.searchParams.get('outage') ?? 'full 10m'
 await showLive({ name: 'objectives', lead: summary, draw }, earlier)
-await Promise.all([refreshStages(), refreshRelease(), answerWhatIf()].map(each => each.catch(() => {})))
+await Promise.all([refreshStages(), refreshRelease(), showWhatIf()].map(each => each.catch(() => {})))
 document.documentElement.dataset.ready = 'true'
 setInterval(() => void refreshRelease().catch(() => {}), refreshMs)
 setInterval(() => void refreshStages().catch(() => {}), 4 * refreshMs)

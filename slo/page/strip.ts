@@ -1,4 +1,5 @@
 import { type Content, h } from '@tintype/lib/page/browser/dom.ts'
+import { alertStrip } from './alerts.ts'
 import type { ObjectiveState } from './api.ts'
 import { asTable, cellWords, chart, clockOf, firstMeasured, measuredText, runs, ticks } from './parts.ts'
 import { say, translated } from './words.ts'
@@ -25,27 +26,33 @@ export function dayStrips(objectives: ObjectiveState[], hours: number): HTMLElem
   const strips = objectives.map(objective => [
     h('p', { class: 'small' }, translated(objective.displayName)),
     strip(objective, from),
+    objective.alerts.length > 0 && alertStrip(objective, from),
   ])
   return h('div', { class: 'strips', style: { width } }, strips, axis)
 }
 
 /** Since when it is measured, what the looks of the strips mean, and the strips as a table. */
-export const dayFacts = (objectives: ObjectiveState[]): Content => [
-  h('p', { class: 'small soft' }, measuredText(objectives)),
-  legend(objectives, firstMeasured(objectives)),
-  asTable(
-    say('columnsDay'),
-    objectives.flatMap(({ strip, displayName, kind }) =>
-      runs(strip.states)
-        .filter(({ letter }) => letter !== '.')
-        .map(run => [
-          clockOf(strip, run.from),
-          clockOf(strip, run.to),
-          `${translated(displayName)}: ${cellWords({ kind })[run.letter]}`,
-        ]),
+export const dayFacts = (objectives: ObjectiveState[]): Content =>
+  firstMeasured(objectives) < minutesADay && [
+    h('p', { class: 'small soft' }, measuredText(objectives)),
+    legend(
+      objectives,
+      firstMeasured(objectives),
+      objectives.some(({ alerts }) => alerts.length > 0),
     ),
-  ),
-]
+    asTable(
+      say('columnsDay'),
+      objectives.flatMap(({ strip, displayName, kind }) =>
+        runs(strip.states)
+          .filter(({ letter }) => letter !== '.')
+          .map(run => [
+            clockOf(strip, run.from),
+            clockOf(strip, run.to),
+            `${translated(displayName)}: ${cellWords({ kind })[run.letter]}`,
+          ]),
+      ),
+    ),
+  ]
 
 function strip(objective: ObjectiveState, from: number): SVGElement {
   const names = cellWords(objective)
@@ -68,14 +75,15 @@ const looks: Record<string, { name: string; y: number }> = {
   '.': unmeasured,
 }
 
-/** What each look means, for those that occur from a minute on. */
-export function legend(objectives: ObjectiveState[], from: number): HTMLElement {
+/** What each look means, for those that occur from a minute on, and for bars of alerts. */
+export function legend(objectives: ObjectiveState[], from: number, hasAlerts = false): HTMLElement {
   const seen = objectives.flatMap(objective =>
     [...new Set(objective.strip.states.slice(from))].map(
       letter => [cellWords(objective)[letter] ?? '', looks[letter]?.name] as const,
     ),
   )
-  const swatches = [...new Map(seen)].map(([text, name]) =>
+  const all = [...new Map(seen), ...(hasAlerts ? [[say('alerts'), 'firing']] : [])]
+  const swatches = all.map(([text, name]) =>
     h('span', {}, h('i', { class: `swatch ${name}`, 'aria-hidden': 'true' }), ` ${text}`),
   )
   return h('p', { class: 'legend small soft' }, swatches)

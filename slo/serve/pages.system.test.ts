@@ -109,11 +109,11 @@ describeWithParts('the pages of slo', ['chromium'], ({ chromium: executablePath 
       /gone at \d\d:\d\d at the rate of the last hour/,
     )
     expect(await page.locator('.tiers .state').count()).toBeGreaterThanOrEqual(2)
-    expect(await page.textContent('#alerts')).toContain('availability page-fast')
+    expect(await page.textContent('#alerts')).toContain('page-fast')
     const runbook = await page.getAttribute('.card:first-child a', 'href')
     const answer = await fetch(`${urls.burning}/${runbook}`)
     expect(await answer.text()).toContain('# AvailabilityBudgetBurn')
-    await page.click('#alerts .lanes a')
+    await page.click('#alerts td a')
     await until(async () => /^The page shows the state of/.test((await page.textContent('#notice')) ?? ''))
   })
 

@@ -1,5 +1,6 @@
 import { find, h } from './dom.ts'
 import { inLanguage, language, speaker, translate } from './language.ts'
+import { getJson } from './server.ts'
 import texts from './words.json' with { type: 'json' }
 
 const pages = ['upload', 'status', 'objectives', 'logs'] as const
@@ -17,9 +18,7 @@ export function startPage(current: PageName, ofThePage: Parameters<typeof transl
 }
 
 /** The addresses of the other pages that this browser can reach. */
-export const pageAddresses: Promise<PerPage> = fetch('pages.json')
-  .then(response => (response.ok ? response.json() : {}))
-  .catch(() => ({}))
+export const pageAddresses = getJson<PerPage>('pages.json').catch(() => ({}) as PerPage)
 
 /** Fills the masthead's `<nav>` with the reachable pages, in the same order on every page. `names` replaces their names. */
 export async function showNavigation(current: PageName, names: PerPage = {}): Promise<void> {

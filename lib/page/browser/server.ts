@@ -11,6 +11,17 @@ export function noteClock(date: string | null): void {
 /** The server's time in epoch ms: the browser's own clock may be wrong by hours. */
 export const serverNow = (): number => Date.now() + offsetMs
 
+/** The server answered that it will not; the message says why. */
+export class Refusal extends Error {}
+
+/** JSON of the page's server. @throws Refusal, an Error of another response, and what fetch throws without one. */
+export async function getJson<T>(address: string, timeoutMs?: number): Promise<T> {
+  const response = await request(address, { cache: 'no-store' }, timeoutMs)
+  if (response.ok) return response.json()
+  const { detail } = await response.json().catch(() => ({}))
+  throw detail ? new Refusal(detail) : new Error(`HTTP ${response.status}`)
+}
+
 /** A request to the page's server. @throws when it does not answer, or not in time. */
 export async function request(address: string, init: RequestInit = {}, timeoutMs = 10_000) {
   const response = await fetch(address, { ...init, signal: AbortSignal.timeout(timeoutMs) })

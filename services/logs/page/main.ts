@@ -7,7 +7,7 @@ import { anchorOf, listEntries } from './entries.ts'
 import { showRecent } from './show-recent.ts'
 import { showSizing } from './show-sizing.ts'
 import texts from './words.json' with { type: 'json' }
-import { entriesOf, getJson, say } from './words.ts'
+import { entriesOf, read, say } from './words.ts'
 
 /** Interval of reading the sizes again: a page may stay open past midnight. */
 const sizingMs = 300_000
@@ -32,7 +32,7 @@ else if (key) lead.textContent = say('noKey', { key })
 else input.focus()
 showRecent(key ? undefined : lead)
 const readSizing = () =>
-  getJson<SizingAnswer>('sizing.json').then(showSizing, ({ message }) => write(find('#forecast'), message))
+  read<SizingAnswer>('sizing.json').then(showSizing, ({ message }) => write(find('#forecast'), message))
 void readSizing()
 setInterval(readSizing, sizingMs)
 
@@ -40,7 +40,7 @@ async function search(key: string): Promise<void> {
   lead.textContent = say('searching')
   document.title = `${key} · Tintype`
   try {
-    show(await getJson<Story>(`timeline.json?key=${encodeURIComponent(key)}`))
+    show(await read<Story>(`timeline.json?key=${encodeURIComponent(key)}`))
   } catch (error) {
     lead.textContent = (error as Error).message
     find('#recent').hidden = false

@@ -1,7 +1,7 @@
-import { find, h, redraw, write } from '@tintype/lib/page/browser/dom.ts'
+import { type Content, find, h, redraw, write } from '@tintype/lib/page/browser/dom.ts'
 import { duration } from '@tintype/lib/page/browser/language.ts'
 import { type Recent, type RecentRow, recentLists } from './api.ts'
-import { entriesOf, getJson, say, wordFor } from './words.ts'
+import { entriesOf, read, say, wordFor } from './words.ts'
 
 const refreshMs = 10_000
 
@@ -10,20 +10,28 @@ const refreshMs = 10_000
  * undefined while it shows what a search found.
  */
 export function showRecent(lead: HTMLElement | undefined): void {
-  const read = async () => {
+  const refresh = async () => {
     if (document.hidden) return
     try {
-      const recent = await getJson<Recent>('recent.json')
+      const recent = await read<Recent>('recent.json')
       redraw(find('#keys'), ...optionsOf(recent))
-      redraw(find('#recent'), ...sectionsOf(recent))
+      redraw(
+        find('#recent'),
+        sectionOf('sessions', recent),
+        h(
+          'div',
+          {},
+          unusual.map(name => sectionOf(name, recent)),
+        ),
+      )
       if (lead) write(lead, sentence(recent))
     } catch (error) {
       if (lead) write(lead, (error as Error).message)
     }
   }
-  setInterval(read, lead ? refreshMs : 6 * refreshMs)
-  document.addEventListener('visibilitychange', read)
-  void read()
+  setInterval(refresh, lead ? refreshMs : 6 * refreshMs)
+  document.addEventListener('visibilitychange', refresh)
+  void refresh()
 }
 
 function sentence({ fromMs, counts }: Recent): string {
@@ -40,10 +48,10 @@ function optionsOf(recent: Recent): HTMLElement[] {
   )
 }
 
-const sectionsOf = (recent: Recent): HTMLElement[] =>
-  recentLists
-    .filter(name => recent[name].length > 0)
-    .map(name => h('section', {}, h('h2', {}, say(name)), h('ul', {}, ...recent[name].map(item))))
+const [, ...unusual] = recentLists
+
+const sectionOf = (name: (typeof recentLists)[number], recent: Recent): Content =>
+  recent[name].length > 0 && h('section', {}, h('h2', {}, say(name)), h('ul', {}, recent[name].map(item)))
 
 /** Links to the entries of a key; what belongs to no session or photo has none. */
 function item(row: RecentRow): HTMLElement {

@@ -1,5 +1,5 @@
 import { inLanguage, speaker } from '@tintype/lib/page/browser/language.ts'
-import { request } from '@tintype/lib/page/browser/server.ts'
+import { getJson } from '@tintype/lib/page/browser/server.ts'
 import texts from './words.json' with { type: 'json' }
 
 export const say = speaker(texts)
@@ -13,10 +13,9 @@ export const entriesOf = (key: string): string => inLanguage(`?${new URLSearchPa
 const timeoutMs = 60_000
 
 /** JSON of the log server. @throws with a text for the page when there is no answer, or a refusal. */
-export async function getJson<T>(address: string): Promise<T> {
-  const response = await request(address, {}, timeoutMs).catch(() => undefined)
-  if (!response) throw new Error(say('noAnswer'))
-  if (response.ok) return response.json()
-  const { detail } = await response.json().catch(() => ({}))
-  throw new Error(say('errorOf', { why: detail ?? `HTTP ${response.status}` }))
-}
+export const read = <T>(address: string): Promise<T> =>
+  getJson<T>(address, timeoutMs).catch(error => {
+    // What fetch throws when there is no answer, or none in time.
+    const isAway = error instanceof TypeError || error instanceof DOMException
+    throw new Error(isAway ? say('noAnswer') : say('errorOf', { why: error.message }))
+  })

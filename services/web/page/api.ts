@@ -1,6 +1,6 @@
 /** The public HTTP interface that the page uses. */
 
-import { noteClock, request, serverNow } from '@tintype/lib/page/browser/server.ts'
+import { getJson, noteClock, request, serverNow } from '@tintype/lib/page/browser/server.ts'
 
 /** The server's stages in order, in seconds in `GET /photos/{id}`. */
 export const serverStages = ['receive', 'wait', 'convert', 'store'] as const
@@ -32,9 +32,7 @@ type Answer =
 
 /** A page of this session's photos, newest first. @throws when the request fails. */
 export async function fetchPhotos(address = 'photos'): Promise<{ photos: Photo[]; next: string | null }> {
-  const response = await request(address, { cache: 'no-store' })
-  if (!response.ok) throw new Error(`GET ${address}: ${response.status}`)
-  const { photos, next }: { photos: Photo[]; next: string | null } = await response.json()
+  const { photos, next } = await getJson<{ photos: Photo[]; next: string | null }>(address)
   // Relative to the page, which a proxy may serve under a prefix.
   return { photos, next: next?.replace(/^\//, '') ?? null }
 }
@@ -56,9 +54,7 @@ export type Status = { online: boolean; budgetLeftMinutes: number; budgetMinutes
 
 /** The service's last status; undefined when there is none or the request fails. */
 export const fetchStatus = (): Promise<Status | undefined> =>
-  request('status.json', { cache: 'no-store' })
-    .then(response => (response.ok ? response.json() : undefined))
-    .catch(() => undefined)
+  getJson<Status>('status.json').catch(() => undefined)
 
 /** Used when a response has no Retry-After. */
 const defaultRetrySeconds = 5

@@ -41,6 +41,7 @@ const tracing = [
   'core',
   'otlp-transformer',
   'resources',
+  'sdk-node',
   'sdk-trace',
   'semantic-conventions',
 ]

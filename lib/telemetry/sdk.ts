@@ -1,7 +1,6 @@
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
-import { context, DiagConsoleLogger, DiagLogLevel, diag, propagation, trace } from '@opentelemetry/api'
-import type { Sampler } from '@opentelemetry/sdk-trace'
+import { DiagConsoleLogger, DiagLogLevel, diag } from '@opentelemetry/api'
 import type { Config } from '../variables.ts'
 import { loadLight } from './load-light.ts'
 import { complainer } from './log.ts'
@@ -13,35 +12,32 @@ const stopWithinMs = 2_000
 type TracingConfig = Config<
   'DATA_DIR' | 'INSTANCE' | 'KEEP_TRACES_DAYS' | 'OTEL_EXPORTER_OTLP_ENDPOINT' | 'VERSION'
 >
-/** The process's own environment, with OpenTelemetry's variables. */
-type Environment = NodeJS.ProcessEnv
-
-const [core, resources, sdk, hooks] = await loadLight(() =>
-  Promise.all([
-    import('@opentelemetry/core'),
-    import('@opentelemetry/resources'),
-    import('@opentelemetry/sdk-trace'),
-    import('@opentelemetry/context-async-hooks'),
-  ]),
-)
 
 /**
- * Starts OpenTelemetry's tracing for this process: to OTEL_EXPORTER_OTLP_ENDPOINT when set, else as OTLP JSON lines in
- * DATA_DIR/traces. Resolves with what exports the remaining spans and closes. The package sdk-node would load every
- * exporter of every signal.
+ * Starts OpenTelemetry for this process: traces to OTEL_EXPORTER_OTLP_ENDPOINT when set, else OTLP JSON lines in
+ * DATA_DIR/traces. Metrics and logs do not use it. Resolves with what exports the remaining spans and closes.
+ * @param environment the process's own, in which the SDK looks for more.
  */
 export async function startTracing(
   config: TracingConfig,
   service: string,
-  environment: Environment,
+  environment: NodeJS.ProcessEnv,
 ): Promise<() => Promise<void>> {
+  // Unset, they default to OTLP: a connection refused every few seconds.
+  Object.assign(environment, { OTEL_METRICS_EXPORTER: 'none', OTEL_LOGS_EXPORTER: 'none' })
+  // The default would let clients choose: a traceparent that is not sampled would keep its photo out of the traces.
+  environment.OTEL_TRACES_SAMPLER ||= 'always_on'
   // Without a logger OpenTelemetry hides wrong values of variables, dropped spans and those that a collector refuses.
-  const level = core.diagLogLevelFromString(environment.OTEL_LOG_LEVEL || undefined)
-  diag.setLogger(new DiagConsoleLogger(), level ?? DiagLogLevel.WARN)
-  core.setGlobalErrorHandler(complainer('traces.not-exported'))
-  context.setGlobalContextManager(new hooks.AsyncLocalStorageContextManager().enable())
-  const propagators = [new core.W3CTraceContextPropagator(), new core.W3CBaggagePropagator()]
-  propagation.setGlobalPropagator(new core.CompositePropagator({ propagators }))
+  if (!environment.OTEL_LOG_LEVEL) diag.setLogger(new DiagConsoleLogger(), DiagLogLevel.WARN)
+  const [{ setGlobalErrorHandler }, { NodeSDK }, { BatchSpanProcessor }, resources] = await loadLight(() =>
+    Promise.all([
+      import('@opentelemetry/core'),
+      import('@opentelemetry/sdk-node'),
+      import('@opentelemetry/sdk-trace'),
+      import('@opentelemetry/resources'),
+    ]),
+  )
+  const exporter = await openExporter(config, service, environment)
   const ours = resources.resourceFromAttributes({
     'service.name': service,
     'service.version': config.VERSION,
@@ -49,36 +45,19 @@ export async function startTracing(
   })
   // OTEL_RESOURCE_ATTRIBUTES adds what an operator wants on each span, and cannot rename the service.
   const theirs = resources.detectResources({ detectors: [resources.resourceAttributesEnvDetector] })
-  const exporter = await openExporter(config, service, environment)
-  const provider = new sdk.TracerProvider({
+  const sdk = new NodeSDK({
     resource: theirs.merge(ours),
-    sampler: samplerOf(environment),
-    spanProcessors: [new sdk.BatchSpanProcessor({ exporter, scheduledDelayMillis: flushMs })],
+    autoDetectResources: false,
+    spanProcessors: [new BatchSpanProcessor({ exporter, scheduledDelayMillis: flushMs })],
   })
-  trace.setGlobalTracerProvider(provider)
+  sdk.start()
+  setGlobalErrorHandler(complainer('traces.not-exported'))
   // A collector that is away costs its spans, and does not keep a stopped process.
-  return () => Promise.race([provider.shutdown().catch(() => {}), delay(stopWithinMs)])
-}
-
-/**
- * By OTEL_TRACES_SAMPLER. OpenTelemetry's default would let clients choose: a traceparent that is not sampled would keep its
- * photo out of the traces.
- */
-function samplerOf({ OTEL_TRACES_SAMPLER: given, OTEL_TRACES_SAMPLER_ARG: share }: Environment) {
-  const all = new sdk.AlwaysOnSampler()
-  const roots = new Map<string, Sampler>([
-    ['always_on', all],
-    ['always_off', new sdk.AlwaysOffSampler()],
-    ['traceidratio', new sdk.TraceIdRatioBasedSampler(Number(share || 1))],
-  ])
-  const [, parent, name = ''] = /^(parentbased_)?(.*)$/.exec(given || 'always_on') ?? []
-  const root = roots.get(name)
-  if (!root) diag.error(`unknown OTEL_TRACES_SAMPLER value "${given}", using always_on`)
-  return parent && root ? new sdk.ParentBasedSampler({ root }) : (root ?? all)
+  return () => Promise.race([sdk.shutdown().catch(() => {}), delay(stopWithinMs)])
 }
 
 /** Each exporter is loaded where it is used. */
-async function openExporter(config: TracingConfig, service: string, environment: Environment) {
+async function openExporter(config: TracingConfig, service: string, environment: NodeJS.ProcessEnv) {
   if (!config.OTEL_EXPORTER_OTLP_ENDPOINT && !environment.OTEL_EXPORTER_OTLP_TRACES_ENDPOINT) {
     const { openTraceFile } = await loadLight(() => import('./trace-file.ts'))
     const folder = join(config.DATA_DIR, 'traces')

@@ -1,11 +1,18 @@
-/** A field of a directory. `at` is its place in the bytes, `value` its first value, 0 when that is no whole number. */
+/** `at` is its place in the bytes, `value` its first value, 0 when that is no whole number. */
 type Field = { at: number; type: number; value: number }
 
-/**
- * The fields, by tag, of a page of a TIFF or of an EXIF block (TIFF 6.0, BigTIFF). `more`: whether a further page follows.
- * Both throw RangeError for what lies beyond the bytes.
- */
-export function directoryOf(bytes: Buffer, page = 0): { fields: Map<number, Field>; more: () => boolean } {
+export const tags = { width: 256, height: 257, compression: 259, photometric: 262, orientation: 274 }
+
+/** A field of a page of a TIFF or of an EXIF block (TIFF 6.0, BigTIFF); undefined when there is none that can be read. */
+export function fieldOf(bytes: Buffer, tag: number, page = 0): Field | undefined {
+  try {
+    return findField(bytes, tag, page)
+  } catch {
+    return undefined // beyond the bytes
+  }
+}
+
+function findField(bytes: Buffer, tag: number, page: number): Field | undefined {
   const little = bytes[0] === 0x49
   const big = bytes[little ? 2 : 3] === 43
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length)
@@ -17,31 +24,10 @@ export function directoryOf(bytes: Buffer, page = 0): { fields: Map<number, Fiel
   const endOf = (start: number) => start + countBytes + fieldBytes * (big ? offset(start) : short(start))
   let start = offset(big ? 8 : 4)
   for (let before = 0; before < page; before++) start = offset(endOf(start))
-  const end = endOf(start)
-  const fields = new Map<number, Field>()
-  for (let at = start + countBytes; at < end; at += fieldBytes) {
-    const type = short(at + 2)
-    fields.set(short(at), { at, type, value: readers[type]?.(at + valueAt) ?? 0 })
-  }
-  return { fields, more: () => offset(end) !== 0 }
-}
-
-export const tags = { width: 256, height: 257, compression: 259, photometric: 262, orientation: 274 }
-
-const exif = 'Exif\0\0'
-
-/** The orientation in the EXIF block of a JPEG; undefined when there is none that can be read. */
-export function exifOrientation(jpeg: Buffer): Field | undefined {
-  const start = jpeg.indexOf(exif) + exif.length
-  const found = start < exif.length ? undefined : fieldOf(jpeg.subarray(start), tags.orientation)
-  return found && { ...found, at: start + found.at }
-}
-
-/** A field of a page; undefined when there is none that can be read. */
-export function fieldOf(bytes: Buffer, tag: number, page = 0): Field | undefined {
-  try {
-    return directoryOf(bytes, page).fields.get(tag)
-  } catch {
-    return undefined
-  }
+  for (let at = start + countBytes; at < endOf(start); at += fieldBytes)
+    if (short(at) === tag) {
+      const type = short(at + 2)
+      return { at, type, value: readers[type]?.(at + valueAt) ?? 0 }
+    }
+  return undefined
 }

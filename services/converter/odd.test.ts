@@ -17,7 +17,7 @@ const pixels = (body: Buffer): Promise<Buffer> =>
   sharp(body).flatten({ background: '#ffffff' }).toColourspace('srgb').raw().toBuffer()
 
 let storage: Storage
-/** One makes one size from the photo's file, the other two from its bytes. */
+/** One makes one size, in one pass where it can; the other makes two. */
 let children: Child[]
 
 beforeAll(async () => {
@@ -259,6 +259,7 @@ describe('TIFF', () => {
       [221, 221, 221],
     ],
     ['grey floats', { pixel: [0.5], bits: 32 as const, photometric: 1 }, [186, 186, 186]],
+    ['grey floats to 255', { pixel: [100], bits: 32 as const, photometric: 1 }, [100, 100, 100]],
     [
       'grey floats with alpha',
       { pixel: [0.5, 1], bits: 32 as const, photometric: 1, extra: [2] },

@@ -88,6 +88,8 @@ export function bucketContract(name: string, start: () => Promise<S3Server>, fau
     process.env.AWS_SECRET_ACCESS_KEY = 'wrong'
     onTestFinished(() => void Object.assign(process.env, s3Environment))
     await expect(openStorage(url)).rejects.toThrow(/^cannot list the bucket "photos".*signature/)
+    process.env.AWS_SECRET_ACCESS_KEY = `${s3Environment.AWS_SECRET_ACCESS_KEY}\n`
+    await (await openStorage(url)).close()
     expect(
       (await server().client.send(new ListObjectsV2Command({ Bucket: bucket }))).KeyCount,
     ).toBeGreaterThan(0)

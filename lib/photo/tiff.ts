@@ -1,7 +1,14 @@
 /** `at` is its place in the bytes, `value` its first value, 0 when that is no whole number. */
 type Field = { at: number; type: number; value: number }
 
-export const tags = { width: 256, height: 257, compression: 259, photometric: 262, orientation: 274 }
+export const tags = {
+  width: 256,
+  height: 257,
+  compression: 259,
+  photometric: 262,
+  orientation: 274,
+  extraSamples: 338,
+}
 
 /** A field of a page of a TIFF or of an EXIF block (TIFF 6.0, BigTIFF); undefined when there is none that can be read. */
 export function fieldOf(bytes: Buffer, tag: number, page = 0): Field | undefined {

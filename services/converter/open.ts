@@ -1,5 +1,6 @@
 import { type LimitName, limits } from '@tintype/lib/limits.ts'
 import { type FailureReason, type Format, formats } from '@tintype/lib/photo/record.ts'
+import { fieldOf, tags } from '@tintype/lib/photo/tiff.ts'
 import { pixelLimit, pixelRefusal } from '@tintype/lib/pixels.ts'
 import sharp, { type Metadata, type Sharp, type SharpOptions } from 'sharp'
 import { type Colours, coloursOf, isRawYcc } from './colours.ts'
@@ -69,7 +70,10 @@ export async function openPhoto(
   if (!format) return undecodable(notAPhoto, `${header.format} ${header.compression ?? ''}`)
   if (format === 'tiff' && header.channels === 3 && isRawYcc(bytes, page))
     return undecodable(unreadable, 'a TIFF in YCbCr without JPEG')
-  const extraChannels = header.channels > (mostChannels[header.space] ?? 4)
+  // libvips takes a channel beyond the colours for alpha, also one that the file says is none.
+  const extraChannels =
+    header.channels > (mostChannels[header.space] ?? 4) ||
+    (format === 'tiff' && fieldOf(bytes, tags.extraSamples, page)?.value === 0)
   const most = extraChannels ? Math.min(maxPixels, extraChannelPixels) : maxPixels
   const kind = costlyKind(header)
   const detail = pixelRefusal(header, format, most, kind)

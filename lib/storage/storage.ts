@@ -11,7 +11,8 @@ export type OpenObject = { body: Readable; bytes: number }
 export type NewFile = { key: Key; body: Readable | Buffer; maxBytes?: number; disposable?: boolean }
 export type Stored = { bytes: number } | 'exists' | 'too-large'
 /**
- * With `ifAbsent` the call answers 'exists' and changes nothing when the key exists; the existing body is durable.
+ * With `ifAbsent` the call answers 'exists' and changes nothing when the key exists; the existing body is durable. It may be this
+ * call's own: of a bucket whose answer was lost the next try cannot tell.
  * `beside`: another file of the folder was stored durably before, so that the folder's own entry needs no fsync.
  */
 export type Put = NewFile & { ifAbsent?: boolean; beside?: boolean }

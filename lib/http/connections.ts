@@ -19,17 +19,15 @@ type Connection = {
   taken: number
   /** What the client has to do next: send its body, or take the response. Undefined while the server works. */
   waitsFor: 'send' | 'take' | undefined
-  /** When the client last sent or took a byte that the connection waits for. */
-  quietMs: number
-  /** The rate is measured over windows of `stalledSeconds`. */
-  window: { ms: number; bytes: number }
+  /** Seconds for which the client may send or take nothing. Bytes at `bytesPerSecond` keep it up to `stalledSeconds`. */
+  credit: number
 }
 
 /** Checks within `stalledSeconds`. */
 const checksPerStall = 5
-/** At a stop: the interval of checks, and how long a connection may make no progress. */
+/** At a stop: the interval of checks, and the most credit. */
 const stopCheckMs = 100
-const stopStalledMs = 1_500
+const stopCredit = 1.5
 /** The response to a stalled body. */
 export const tooSlow = new Problem(408, 'too-slow', 'The request came too slowly; send it again.')
 /** How long a client has to receive the 408 before the connection is closed. */
@@ -40,8 +38,8 @@ const farewellMs = 2_000
  * does so below the minimum rate. While the server works on a request, its connection has no deadline here.
  */
 export function watchConnections(server: Server) {
-  const checkMs = (limits.stalledSeconds.value * 1000) / checksPerStall
-  const stalledMs = (checksPerStall - 0.5) * checkMs // timers are not exact to the millisecond
+  let mostCredit: number = limits.stalledSeconds.value
+  let checkMs = (mostCredit * 1000) / checksPerStall
   const connections = new Map<Socket, Connection>()
   let stopping = false
   let checking = false
@@ -49,8 +47,7 @@ export function watchConnections(server: Server) {
 
   server.on('connection', socket => {
     const bytes = { received: 0, written: 0, taken: 0 }
-    const idle = { answers: 0, waitsFor: undefined, quietMs: 0, window: newWindow() }
-    const connection: Connection = { socket, ...bytes, ...idle }
+    const connection: Connection = { socket, answers: 0, ...bytes, waitsFor: undefined, credit: mostCredit }
     connections.set(socket, connection)
     socket.once('close', () => connections.delete(socket))
     // Of a method other than POST a half-closed client counts as one that left: nothing is read and sent for a browser
@@ -75,33 +72,28 @@ export function watchConnections(server: Server) {
     const isAnyBehind = all.some(({ written, taken }) => taken < written)
     const unacknowledged = isAnyBehind ? await readUnacknowledged() : undefined
     // A pause of this process is not the client's fault.
-    const elapsedMs = Math.min(performance.now() - checkedAt, 2 * checkMs)
+    const elapsed = Math.min(performance.now() - checkedAt, 2 * checkMs) / 1000
     checkedAt = performance.now()
     checking = false
     for (const connection of all) {
-      measure(connection, elapsedMs, unacknowledged)
-      const { socket, request, response } = connection
+      const bytes = progressOf(connection, unacknowledged)
+      const earned = bytes === undefined ? mostCredit : bytes / limits.bytesPerSecond.value - elapsed
+      connection.credit = Math.min(mostCredit, connection.credit + earned)
+      const { socket, request, response, answers, credit } = connection
       // A client that closed its socket ends its side, too: the second answer that is written to it fails, and its
       // request ends.
       if (socket.readableEnded && request?.httpVersion === '1.1' && response?.headersSent === false)
         response.writeProcessing()
-      if (stopping) cutAtStop(connection)
-      else closeStalled(connection)
+      const isIdle = answers === 0 && (request === undefined || request.complete)
+      const isStalled = credit < checkMs / 2_000 // timers are not exact to the millisecond
+      if (stopping && (isIdle || isStalled)) socket.destroy()
+      else if (isStalled && !stopping) {
+        countLimit(bytes ? 'bytesPerSecond' : 'stalledSeconds')
+        connections.delete(socket)
+        end(connection)
+      }
     }
   }
-
-  function closeStalled(connection: Connection): void {
-    const { quietMs, window } = connection
-    const limit = quietMs >= stalledMs ? 'stalledSeconds' : isSlow(window) ? 'bytesPerSecond' : undefined
-    if (window.ms >= stalledMs) connection.window = newWindow()
-    if (limit === undefined) return
-    countLimit(limit)
-    connections.delete(connection.socket)
-    end(connection)
-  }
-
-  const isSlow = ({ ms, bytes }: Connection['window']): boolean =>
-    ms >= stalledMs && bytes < (ms / 1000) * limits.bytesPerSecond.value
 
   let timer = setInterval(check, checkMs).unref()
   return {
@@ -111,31 +103,29 @@ export function watchConnections(server: Server) {
       for (const { answers, response } of connections.values())
         if (answers > 0 && response?.headersSent === false) response.shouldKeepAlive = false
       clearInterval(timer)
-      timer = setInterval(check, stopCheckMs)
+      mostCredit = stopCredit
+      checkMs = stopCheckMs
+      timer = setInterval(check, checkMs)
       void check()
     },
     stop: () => clearInterval(timer),
   }
 }
 
-const newWindow = () => ({ ms: 0, bytes: 0 })
-
-function measure(connection: Connection, elapsedMs: number, unacknowledged: Unacknowledged | undefined) {
-  const { socket, request, received, written, taken } = connection
+/**
+ * Bytes since the last check of what the connection waits for; undefined when it waits for nothing, or for a body perhaps only
+ * since a moment ago. Bytes not acknowledged have been waiting since the last check.
+ */
+function progressOf(connection: Connection, unacknowledged: Unacknowledged | undefined): number | undefined {
+  const { socket, request, received, written, taken, waitsFor: before } = connection
   const output = outputOf(socket, unacknowledged ?? new Map())
   connection.received = socket.bytesRead
   connection.written = output.written
   if (unacknowledged) connection.taken = output.taken
   const awaited = request && !request.complete && request.readableLength === 0 && isInvited(request)
-  const waitsFor = connection.taken < written ? 'take' : awaited ? 'send' : undefined
-  const isNew = waitsFor !== connection.waitsFor
-  if (isNew) Object.assign(connection, { waitsFor, quietMs: 0, window: newWindow() })
-  // A body may be awaited only since a moment ago. Bytes not acknowledged have been waiting since the last check.
-  if (waitsFor === undefined || (isNew && waitsFor === 'send')) return
-  const bytes = waitsFor === 'take' ? connection.taken - taken : connection.received - received
-  connection.quietMs = bytes > 0 ? 0 : connection.quietMs + elapsedMs
-  connection.window.ms += elapsedMs
-  connection.window.bytes += bytes
+  connection.waitsFor = connection.taken < written ? 'take' : awaited ? 'send' : undefined
+  if (connection.waitsFor === 'take') return connection.taken - taken
+  return connection.waitsFor === 'send' && before === 'send' ? connection.received - received : undefined
 }
 
 function end({ socket, request, response, waitsFor }: Connection): void {
@@ -144,9 +134,4 @@ function end({ socket, request, response, waitsFor }: Connection): void {
   response.setHeader('Connection', 'close')
   sendProblem(response, tooSlow)
   setTimeout(() => socket.destroy(), farewellMs).unref()
-}
-
-function cutAtStop({ socket, request, answers, quietMs }: Connection): void {
-  const isIdle = answers === 0 && (request === undefined || request.complete)
-  if (isIdle || quietMs >= stopStalledMs) socket.destroy()
 }

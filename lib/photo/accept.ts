@@ -2,10 +2,11 @@ import type { Readable } from 'node:stream'
 import { faultPoint } from '../fault.ts'
 import { jobOf } from '../queue/index.ts'
 import type { Key } from '../storage/index.ts'
-import { discard, takeBack } from './discard.ts'
+import { discard, untilAnswered } from './discard.ts'
 import { filesOf, findPhoto, type PhotoContext, readJson, type StoredPhoto } from './find.ts'
 import type { Owner, PhotoId, PhotoRecord } from './record.ts'
 import { bytesOf, photoKey, photoPrefix, photoTime } from './record.ts'
+import { bury, remove } from './remove.ts'
 
 /**
  * A received upload. `receivedAt` (epoch ms): when the last byte was read and the promise began. `clientSeconds`: waited for
@@ -42,9 +43,9 @@ export type Refused = 'too-large' | 'full' | 'deleted' | 'other-body'
 /**
  * The photo of an Idempotency-Key, written, if absent, after the original is durable and before photo.json. Of concurrent
  * uploads with one key one writes it, and the others join its photo. After a crash a retry finds no key and begins anew, or
- * finds a whole original, writes photo.json and enqueues the job. The key outlives the photo: a late retry restores nothing.
+ * finds a whole original and goes on from there. The key outlives the photo: a late retry restores nothing.
  */
-export type KeyRecord = { photo: PhotoId; sha256: string; bytes: number }
+export type KeyRecord = { photo: PhotoId; sha256: string }
 
 /** How often another upload may remove the key between the write and the read. */
 const maxKeyTries = 5
@@ -58,15 +59,19 @@ export async function findKey(context: PhotoContext, owner: Owner, key: Key | un
   if (key === undefined) return undefined
   const isRecord = ({ photo, sha256 }: KeyRecord) => typeof photo === 'string' && typeof sha256 === 'string'
   const known = await readJson(context.storage, key, isRecord)
-  if (typeof known === 'object' && (await leadsToPhoto(context, owner, known))) return known
+  if (typeof known === 'object' && (await stateOf(context, owner, known)) !== 'absent') return known
   if (known !== 'not-found') await context.storage.delete(key)
   return undefined
 }
 
-async function leadsToPhoto({ queue, storage }: PhotoContext, owner: Owner, { photo }: KeyRecord) {
-  if ((await queue.look(photo)) !== 'unknown') return true
+/** The state of a key's photo. `stored`: a retry enqueues it. `absent`: a retry begins anew. */
+async function stateOf({ queue, storage }: PhotoContext, owner: Owner, { photo }: KeyRecord) {
+  const known = await queue.look(photo)
+  if (known !== 'unknown') return known.state
   const files = await filesOf(storage, owner, photo)
-  return files.has('photo.json') || (files.has('original') && Date.now() - photoTime(photo) < finishableMs)
+  const isStored =
+    files.has('photo.json') || (files.has('original') && Date.now() - photoTime(photo) < finishableMs)
+  return isStored ? 'stored' : 'absent'
 }
 
 /**
@@ -75,23 +80,22 @@ async function leadsToPhoto({ queue, storage }: PhotoContext, owner: Owner, { ph
  */
 export async function accept(context: PhotoContext, arrival: Arrival): Promise<Accepted | Refused> {
   const { owner, photo, key } = arrival
-  const received = await store(context, arrival).catch(async error => {
+  const discardFiles = () => discard(context, photo, () => context.storage.delete(photoPrefix(owner, photo)))
+  const received = await store(context, arrival).catch((error: Error) => error)
+  if (received === 'too-large' || received instanceof Error) {
     arrival.body.destroy()
-    await discard(context, owner, photo)
-    throw error
-  })
-  if (received === 'too-large') {
-    await discard(context, owner, photo)
+    await discardFiles()
+    if (received instanceof Error) throw received
     return received
   }
   if (key === undefined) return enqueue(context, arrival, arrival.recordOf(photo, received))
-  const { sha256 = '', bytes } = received
+  const { sha256 = '' } = received
   faultPoint('accept.original')
   // When this throws, the key may have been written and another upload may have joined: nothing is removed.
-  const winner = await claimKey(context, owner, key, { photo, sha256, bytes })
+  const winner = await claimKey(context, owner, key, { photo, sha256 })
   faultPoint('accept.key')
   if (winner.photo !== photo) {
-    await discard(context, owner, photo)
+    await discardFiles()
     return join(context, arrival, winner, received)
   }
   const { record } = await recordStanding(context, arrival, received)
@@ -152,14 +156,15 @@ async function recordStanding({ storage }: PhotoContext, arrival: Arrival, recei
 }
 
 async function enqueue(context: PhotoContext, arrival: Arrival, record: PhotoRecord) {
-  const { owner, photo, key, detailUntil } = arrival
+  const { photo, key, detailUntil } = arrival
   const { queue, account } = context
   const queuedAt = queue.now()
   faultPoint('accept.recorded')
   const job = { ...jobOf(record), detailUntil }
   const answer = await queue.enqueue(job, queuedAt).catch(async error => {
-    // With a key a concurrent upload may have joined and been acknowledged, so the files stay for the retry.
-    if (key === undefined) await discard(context, owner, photo, takeBack)
+    // The job may be in the queue all the same, when the connection broke after the commit. With a key another upload may
+    // have joined and been acknowledged, so the files stay for the retry.
+    if (key === undefined) await discard(context, photo, () => untilAnswered(() => remove(context, arrival)))
     throw error
   })
   faultPoint('accept.enqueued')
@@ -181,8 +186,7 @@ async function withdraw(context: PhotoContext, { owner, photo, key }: Arrival) {
       await storage.put(key, Buffer.from(JSON.stringify(known)), { ifAbsent: true })
     return 'joined'
   }
-  await storage.delete(photoPrefix(owner, photo))
-  await queue.bury(photo)
+  await bury(context, owner, photo)
   return 'withdrawn'
 }
 
@@ -190,17 +194,18 @@ async function withdraw(context: PhotoContext, { owner, photo, key }: Arrival) {
  * A request whose key is known: answers its photo, and finishes the upload when the process that began it died. A finished
  * or deleted photo is not enqueued again.
  */
-export async function join(context: PhotoContext, arrival: Arrival, known: KeyRecord, received: Received) {
+async function join(context: PhotoContext, arrival: Arrival, known: KeyRecord, received: Received) {
   if (received.sha256 !== known.sha256) return 'other-body'
-  const { queue, account } = context
   const { photo } = known
-  const state = await queue.look(photo)
-  if (state !== 'unknown') return state.state === 'deleted' ? 'deleted' : { photo }
-  if (!(await leadsToPhoto(context, arrival.owner, known))) return 'full' // withdrawn meanwhile; a retry begins anew
+  const state = await stateOf(context, arrival.owner, known)
+  // Without its key it was not deleted by its user, but withdrawn meanwhile: a retry begins anew.
+  if (state === 'deleted' && (await findKey(context, arrival.owner, arrival.key))) return 'deleted'
+  if (state === 'deleted' || state === 'absent') return 'full'
+  if (state !== 'stored') return { photo }
   const { record, result } = await recordStanding(context, { ...arrival, photo }, received)
   if (result) return { photo }
-  const answer = await queue.enqueue(jobOf(record))
-  if (answer === 'queued') account.accepted(record)
+  const answer = await context.queue.enqueue(jobOf(record))
+  if (answer === 'queued') context.account.accepted(record)
   // 'deleted' means that the upload that began it found the queue full and withdrew it.
   return answer === 'full' || answer === 'deleted' ? 'full' : { photo }
 }

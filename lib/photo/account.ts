@@ -12,9 +12,9 @@ export type Account = ReturnType<typeof openAccount>
 export const openAccount = (metrics: Metrics, log: Log) => ({
   /** The photo was enqueued and is now a promise. */
   accepted(record: PhotoRecord): void {
-    const { id: photo, owner, format, bytes, width, height, receiveSeconds, probe } = record
+    const { id: photo, owner, format, bytes, receiveSeconds, probe } = record
     metrics.increment('tintype_photos_total', { outcome: 'accepted' })
-    const payload = { photo, format, bytes, width, height, receiveSeconds, ...(probe && { probe }) }
+    const payload = { photo, format, bytes, receiveSeconds, ...(probe && { probe }) }
     log.info('photo.accepted', payload, sessionOf(owner))
   },
   /** Records the outcome that a call gave to a promise, on `span` or on a new span. Null: the call gave none. */

@@ -9,7 +9,7 @@ import { everyOutcome } from '../../test/outcomes.ts'
 import { rebuild } from '../../tools/rebuild-queue.ts'
 import type { Claim } from '../queue/index.ts'
 import { openStorage, type Storage } from '../storage/index.ts'
-import { accept, findKey, join as joinPhoto } from './accept.ts'
+import { accept } from './accept.ts'
 import { findPhoto, type PhotoContext } from './find.ts'
 import { countingContext, openModelQueue, owner, record } from './fixture.ts'
 import { giveUp, settleOverdue } from './overdue.ts'
@@ -187,8 +187,7 @@ async function upload(
       }),
     refusal: async () => null,
   }
-  const known = await findKey(context, owner, name)
-  return known ? joinPhoto(context, arrival, known, await arrival.received) : accept(context, arrival)
+  return accept(context, arrival)
 }
 
 async function convert(

@@ -61,7 +61,7 @@ export type PhotoRecord = {
   format: Format
   contentType: string
   bytes: number
-  /** Absent when the first bytes did not hold them. */
+  /** Written by version 0.1. */
   width?: number
   height?: number
   /** When the last byte of the upload was received: the promise's clock starts. */
@@ -91,10 +91,10 @@ export type ResultRecord = {
       state: 'ready'
       thumbnails: ThumbnailRecord[]
       /** Of the upright photo; absent in a record of version 0.1. */
-      width?: number
-      height?: number
+      width?: number | undefined
+      height?: number | undefined
       /** The file is truncated or has errors; the thumbnail shows what could be decoded. */
-      damaged?: true
+      damaged?: true | undefined
       /** When the thumbnails were durable: the promise's clock stops. */
       durableAt: string
       stages: { wait: number; convert: number; store: number }

@@ -10,11 +10,11 @@ import { leaveMetrics } from '../telemetry/last-metrics.ts'
 import { type Log, logVariables, openLog } from '../telemetry/log.ts'
 import { watchMachine } from '../telemetry/machine.ts'
 import { createMetrics, type Metrics } from '../telemetry/metrics.ts'
-import { pick, type variables } from '../variables.ts'
+import { type Config, pick, type VariableName } from '../variables.ts'
 import { openAccount } from './account.ts'
 import type { PhotoContext } from './find.ts'
 
-const shared = pick(
+const shared = [
   ...logVariables,
   'ADMIN_HOST',
   'GRACE_SECONDS',
@@ -25,11 +25,8 @@ const shared = pick(
   'QUEUE_URL',
   'STORAGE_URL',
   'VERSION',
-)
-
-type Name = keyof typeof variables
-type Shared = ReturnType<typeof readConfig<typeof shared>>
-type Own<N extends Name> = ReturnType<typeof readConfig<Pick<typeof variables, N>>>
+] as const
+type Shared = (typeof shared)[number]
 
 /** What the photo services are made of, opened; `storageAt` is the storage's URL. */
 type Parts = PhotoContext & { metrics: Metrics; storageAt: string }
@@ -54,16 +51,16 @@ Exit status: 0 stopped, 1 it did not start, 2 bad arguments or environment.`
  * Runs web or a converter: reads `own` and the shared variables, opens log, metrics, queue and storage, starts the service
  * and serves its administration. At the stop the service ends first, then what it was made of.
  */
-export async function runPhotoService<N extends Name>(
+export async function runPhotoService<N extends VariableName>(
   name: 'web' | 'converter',
   environment: NodeJS.ProcessEnv,
   own: readonly N[],
-  start: (parts: Parts, config: Shared & Own<N>) => Promise<Service>,
+  start: (parts: Parts, config: Config<Shared> & Config<N>) => Promise<Service>,
   observe: (metrics: Metrics, log: Log) => NonNullable<StorageOptions['observe']> = observeStorage,
 ): Promise<void> {
   const open = async () => {
-    const config = readConfig(environment, { ...shared, ...pick(...own) }) as Shared & Own<N>
-    const { DATA_DIR, VERSION: version }: Shared = config
+    const config = readConfig(environment, pick<Shared | N>(...shared, ...own)) as Config<Shared> & Config<N>
+    const { DATA_DIR, VERSION: version }: Config<Shared> = config
     const graceMs = config.GRACE_SECONDS * 1000
     const { OTEL_SDK_DISABLED, OTEL_TRACES_EXPORTER } = environment
     const isTraced = OTEL_SDK_DISABLED?.toLowerCase() !== 'true' && OTEL_TRACES_EXPORTER !== 'none'

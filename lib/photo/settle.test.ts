@@ -3,7 +3,7 @@ import { expect, test } from 'vitest'
 import { temporaryFolder, until } from '../../test/support.ts'
 import { jobOf, type Queue } from '../queue/index.ts'
 import { openStorage } from '../storage/index.ts'
-import { type Accepted, accept, findKey, join, type Refused } from './accept.ts'
+import { type Accepted, accept, type Refused } from './accept.ts'
 import { findPhoto, type PhotoContext } from './find.ts'
 import { countingContext, openModelQueue, owner, putFile, record } from './fixture.ts'
 import { giveUp, settleOverdue } from './overdue.ts'
@@ -40,9 +40,7 @@ async function context() {
       recordOf: (id: string) => record({ id, receivedAt: at(clock.now), promiseBy: at(clock.now + 60_000) }),
       refusal: async () => null,
     }
-    return findKey(context, owner, name).then(known =>
-      known ? join(context, arrival, known, received) : accept(context, arrival),
-    )
+    return accept(context, arrival)
   }
   const accepted = async () => {
     const answer = await upload()

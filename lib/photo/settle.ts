@@ -28,7 +28,7 @@ export type Settled =
 export async function ready(context: PhotoContext, claim: Claim, made: Made, stamps: Stamps, span?: Span) {
   const { storage, queue } = context
   const { job } = claim
-  const { thumbnails, ...rest } = made
+  const { thumbnails, width, height, damaged } = made
   await Promise.all(
     thumbnails.map(({ body, ...size }) =>
       storage.put(photoKey(job.owner, job.photo, thumbnailFile(size)), body, { beside: true }),
@@ -37,8 +37,10 @@ export async function ready(context: PhotoContext, claim: Claim, made: Made, sta
   faultPoint('convert.stored')
   const now = Math.max(queue.now(), stamps.encodedAt)
   const own: Ready = {
-    ...rest,
     state: 'ready',
+    width,
+    height,
+    damaged,
     thumbnails: thumbnails.map(({ body, ...size }): ThumbnailRecord => ({ ...size, bytes: body.length })),
     durableAt: new Date(now).toISOString(),
     promiseBy: new Date(job.promiseBy).toISOString(),

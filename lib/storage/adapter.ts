@@ -9,7 +9,7 @@ export type StorageCall = Pause & { key: Key; refused: boolean }
 export type Measure = <T>(work: () => Promise<T>) => Promise<T>
 
 /** What an adapter does for `Storage`, which has the promises. Keys are checked and calls measured before. */
-type Adapter = Pick<Storage, 'get' | 'read' | 'localFile' | 'delete'> & {
+type Adapter = Pick<Storage, 'get' | 'read' | 'delete'> & {
   name: StorageAdapter
   /** Stores files in order, up to the first that is refused. */
   store(files: AsyncIterable<Put>, call: StorageCall): Promise<Stored[]>
@@ -54,7 +54,6 @@ export function storageOn(adapter: Adapter, { observe }: StorageOptions): Storag
     putAll: async files => ((await store(files)).includes('too-large') ? 'too-large' : 'stored'),
     get: async key => measured('get', checkKey(key), () => adapter.get(key)),
     read: async key => measured('get', checkKey(key), () => adapter.read(key)),
-    localFile: key => adapter.localFile(checkKey(key)),
     async *list(prefix, after) {
       const keys = adapter.list(checkPrefix(prefix), after, work => measured('list', prefix, work))
       // Not what other programs leave: .DS_Store, @eaDir, and in a bucket objects that stand for folders.

@@ -1,5 +1,4 @@
 import { randomBytes } from 'node:crypto'
-import { readFile } from 'node:fs/promises'
 import { Readable } from 'node:stream'
 import { buffer } from 'node:stream/consumers'
 import fc from 'fast-check'
@@ -89,8 +88,6 @@ export function storageContract(
       const again = await openStorage(url)
       expect(await bodyOf(again, `${prefix}a/b`)).toBe('hello')
       expect((await again.read(`${prefix}a/stream`)).toString()).toBe('hello')
-      const file = again.localFile(`${prefix}a/b`)
-      if (file !== null) expect(await readFile(file, 'utf8')).toBe('hello')
       expect(await bodyOf(again, `${prefix}none`)).toBe('not-found')
       expect(await bodyOf(again, `${prefix}empty`)).toBe('')
       await again.close()

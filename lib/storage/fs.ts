@@ -156,8 +156,6 @@ export async function openFolder(path: string, options: StorageOptions = {}, dis
     read: async (key: Key) =>
       (await readFile(at(key)).catch(ignore('ENOENT', 'ENOTDIR', 'EISDIR'))) ?? ('not-found' as const),
 
-    localFile: at,
-
     async delete(key: Key) {
       const isPrefix = key.endsWith('/')
       if (isPrefix) await makeTemporary()

@@ -22,11 +22,19 @@ export type Bucket = Awaited<ReturnType<typeof connect>>
 
 /** A client of one bucket. Credentials are what the SDK finds in the environment. */
 export async function connect(address: S3Address) {
+  const { config } = new S3Client({})
+  // Secrets that are made from a file often end with its newline, which no header may hold.
+  const credentials = async () => {
+    const given = await config.credentials()
+    const [accessKeyId, secretAccessKey] = [given.accessKeyId.trim(), given.secretAccessKey.trim()]
+    return { ...given, accessKeyId, secretAccessKey }
+  }
   const connections = { keepAlive: true, maxSockets: limits.storageConnections.value }
   const agents = { httpAgent: new http.Agent(connections), httpsAgent: new HttpsAgent(connections) }
   const client = new S3Client({
     ...(address.endpoint && { endpoint: address.endpoint, ...withoutChecksums }),
-    region: address.region ?? (await new S3Client({}).config.region().catch(() => 'us-east-1')),
+    region: address.region ?? (await config.region().catch(() => 'us-east-1')),
+    credentials,
     forcePathStyle: address.pathStyle,
     maxAttempts,
     requestHandler: {

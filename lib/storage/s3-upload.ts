@@ -1,4 +1,3 @@
-import { randomUUID } from 'node:crypto'
 import * as s3 from '@aws-sdk/client-s3'
 import { ignore } from '../disk.ts'
 import type { StorageCall } from './adapter.ts'
@@ -23,14 +22,7 @@ function release(part: Buffer): void {
 
 type Parts = AsyncGenerator<Buffer, Exclude<Stored, 'exists'>>
 /** What the requests for one object have in common. */
-type ObjectWrite = {
-  target: { Bucket: string; Key: string }
-  condition: { IfNoneMatch?: '*' }
-  /** Distinguishes this write from another process's. */
-  Metadata: { [tokenName]: string }
-}
-
-const tokenName = 'tintype-write'
+type ObjectWrite = { target: { Bucket: string; Key: string }; condition: { IfNoneMatch?: '*' } }
 
 /** Stores a body in one request when its length is known or short, else in parts, two of which are in memory at a time. */
 export async function uploadObject(bucket: Bucket, file: Put, call: StorageCall): Promise<Stored> {
@@ -38,7 +30,6 @@ export async function uploadObject(bucket: Bucket, file: Put, call: StorageCall)
   const write: ObjectWrite = {
     target: { Bucket: bucket.Bucket, Key: bucket.prefix + key },
     condition: ifAbsent ? { IfNoneMatch: '*' } : {},
-    Metadata: { [tokenName]: randomUUID() },
   }
   if (Buffer.isBuffer(body)) return body.length > maxBytes ? 'too-large' : putWhole(bucket, write, body)
   const parts = partsOf(chunksOf(body, call), file)
@@ -80,8 +71,7 @@ async function* partsOf(
 }
 
 async function putWhole(bucket: Bucket, write: ObjectWrite, Body: Buffer): Promise<Stored> {
-  const { target, condition, Metadata } = write
-  const put = new s3.PutObjectCommand({ ...target, ...condition, Metadata, Body })
+  const put = new s3.PutObjectCommand({ ...write.target, ...write.condition, Body })
   return (await isStored(bucket, write, bucket.send(put))) ? { bytes: Body.length } : 'exists'
 }
 
@@ -92,8 +82,8 @@ async function putParts(
   parts: Parts,
   call: StorageCall,
 ): Promise<Stored> {
-  const { target, condition, Metadata } = write
-  const begin = new s3.CreateMultipartUploadCommand({ ...target, Metadata })
+  const { target, condition } = write
+  const begin = new s3.CreateMultipartUploadCommand(target)
   const { UploadId } = await bucket.send(begin)
   const Parts: s3.CompletedPart[] = []
   const sendPart = async (PartNumber: number, Body: Buffer) => {
@@ -129,18 +119,17 @@ async function putParts(
 }
 
 /**
- * Waits for the request that makes an object visible; false when another write's object exists. When the response is lost,
- * the next try finds the object or no upload: then the token in the object decides.
+ * Waits for the request that makes an object visible; false when it exists. After a lost answer to the end of a multipart upload the
+ * next try finds no upload, but the object.
  */
-async function isStored({ send }: Bucket, { target, Metadata }: ObjectWrite, request: Promise<unknown>) {
+async function isStored({ send }: Bucket, { target }: ObjectWrite, request: Promise<unknown>) {
   try {
     await request
     return true
   } catch (error) {
     ignore('PreconditionFailed', 'NoSuchUpload')(error as Error)
-    const found = await send(new s3.HeadObjectCommand(target)).catch(ignore('NotFound'))
-    if (found?.Metadata?.[tokenName] === Metadata[tokenName]) return true
-    ignore('PreconditionFailed')(error as Error)
-    return false
+    if ((error as Error).name === 'PreconditionFailed') return false
+    await send(new s3.HeadObjectCommand(target))
+    return true
   }
 }

@@ -70,8 +70,6 @@ export async function openBucket(address: S3Address, options: StorageOptions = {
       return whole.subarray(0, filled)
     },
 
-    localFile: () => null,
-
     async *list(below: Key, after: Key | undefined, measured: Measure) {
       for await (const page of pages(below, after, measured)) yield* page
     },

@@ -11,15 +11,15 @@ export type OpenObject = { body: Readable; bytes: number }
 export type NewFile = { key: Key; body: Readable | Buffer; maxBytes?: number; disposable?: boolean }
 export type Stored = { bytes: number } | 'exists' | 'too-large'
 /**
- * With `ifAbsent` the call answers 'exists' and changes nothing when the key exists; the existing body is durable.
+ * With `ifAbsent` the call answers 'exists' and changes nothing when the key exists; the existing body is durable. It may be this
+ * call's own: of a bucket whose answer was lost the next try cannot tell.
  * `beside`: another file of the folder was stored durably before, so that the folder's own entry needs no fsync.
  */
 export type Put = NewFile & { ifAbsent?: boolean; beside?: boolean }
 
 /**
  * Storage of photos. Expected outcomes are values. Every other failure is thrown with the key, and with the system's error
- * as `cause` (`cause.code` is 'ENOSPC' when the disk is full, 'TimeoutError' or S3's own code when the server fails). An S3
- * server may still carry out a request later that it did not answer in time.
+ * as `cause`, which has a code. An S3 server may still carry out a request that it did not answer in time.
  */
 export type Storage = {
   readonly adapter: StorageAdapter
@@ -35,25 +35,20 @@ export type Storage = {
   ): Promise<Stored>
   /**
    * Stores several files of one folder with fewer fsyncs than a put each. Readers, also after a kill, find a file only
-   * with those before it. A power cut before it resolves may leave any of them. Each body is read to its end before the
-   * next file is requested. An error of the iterator ends the call. Then, or at 'too-large', files may be left.
+   * with those before it; after a power cut they may find any. Each body is read to its end before the next file is
+   * requested. After an error or 'too-large' files may be left.
    */
   putAll(files: Iterable<NewFile> | AsyncIterable<NewFile>): Promise<'stored' | 'too-large'>
-  /** A stream of the body. The caller must consume or destroy it. */
+  /** The caller must consume or destroy the body. */
   get(key: Key): Promise<OpenObject | 'not-found'>
   /** The whole body at once: small records, and originals for the converter's child. */
   read(key: Key): Promise<Buffer | 'not-found'>
-  /** The path of a body's file, for reading only; null when bodies are not local files. */
-  localFile(key: Key): string | null
   /**
    * Keys below a prefix that ends in `/`, ascending, after `after`. Lazy: reads no more than is asked for.
    * Where a sibling's name goes on from a folder's name with `-` or `.`, SeaweedFS has the folder first.
    */
   list(prefix: Key, after?: Key): AsyncIterable<Key>
-  /**
-   * Removes a key, or all keys below a prefix that ends in `/`, durably: a folder at once, a bucket's keys a page at a
-   * time. A missing key is no error.
-   */
+  /** Removes a key, or all keys below a prefix that ends in `/`, durably. A missing key is no error. */
   delete(keyOrPrefix: Key): Promise<void>
   close(): Promise<void>
 }

@@ -51,7 +51,6 @@ export type CallOutcome = (typeof callOutcomes)[number]
 
 /** Services that all webs share. */
 export const dependencies = ['queue', 'storage'] as const
-export type Dependency = (typeof dependencies)[number]
 
 export const machineCpuModes = ['busy', 'idle'] as const
 export const pressures = ['cpu', 'memory', 'io'] as const

@@ -42,7 +42,6 @@ export const metrics = {
     storageBuckets,
   ),
   tintype_calls_total: counter({ of: all.dependencies, outcome: all.callOutcomes }, storing),
-  tintype_dependency_up: gauge({ dependency: all.dependencies }, ['web']),
   tintype_limit_reached_total: counter({ limit: limitNames }, all.services),
   tintype_queue_depth: gauge({}, ['web']),
   tintype_queue_oldest_seconds: gauge({}, ['web']),

@@ -32,13 +32,11 @@ const white = '#ffffff'
 /**
  * Makes all thumbnails of a photo from one decode: upright by its EXIF orientation, in sRGB, without metadata,
  * its largest page, first frame only, never larger than the original.
- * @param original its bytes, or its file. From a file libvips reads some KiB at a time and makes one size in one pass,
- * for a tenth less CPU. A read error of the disk looks like a damaged photo then: convert the bytes when a file fails.
  * @param detailed measures the steps.
  * @throws when the fault is ours (an encoder, no memory), never for what bytes are.
  */
 export async function convert(
-  original: Buffer | string,
+  original: Buffer,
   sizes: readonly Size[],
   maxPixels: number,
   detailed = false,
@@ -53,10 +51,14 @@ export async function convert(
   const converted = { outcome: 'ok', format, pixels, width, height, ...(limit && { limit }) } as const
 
   const [size] = sizes
-  if (typeof photo.input === 'string' && size && sizes.length === 1 && isPlain(photo)) {
+  if (size && sizes.length === 1 && !detailed && isPlain(photo)) {
     const { warnings } = photo
-    const thumbnail = await encode(listen(shrink(await photo.open('strict'), size.side), warnings), size)
-    return { ...converted, ...(lacksPixels(warnings) && { damaged: true }), thumbnails: [thumbnail] }
+    const thumbnail = await photo
+      .open('strict')
+      .then(opened => encode(listen(shrink(opened, size.side), warnings), size))
+      .catch(() => null) // decoded below, as far as it goes
+    if (thumbnail)
+      return { ...converted, ...(lacksPixels(warnings) && { damaged: true }), thumbnails: [thumbnail] }
   }
 
   const openedAt = performance.now()
@@ -81,13 +83,13 @@ type Pixels = { data: Buffer; info: OutputInfo }
 
 /** The photo's pixels; of a damaged photo, as many as can be decoded. */
 async function decodePhoto(photo: OpenedPhoto, side: number) {
-  const { warnings, input } = photo
+  const { warnings } = photo
   const { depth, space } = photo.header
   const read = async (opened: Sharp, warnings: string[]) => {
     const coloured = space === 'rgb16' ? await fromP3(opened) : opened
     const shrunk = shrink(photo.extraChannels ? await withoutExtraChannels(coloured) : coloured, side)
-    // Grey floats are light from 0 to 1, as RGB floats are; libvips takes them for 0 to 255.
-    const isLight = depth === 'float' && space === 'b-w'
+    // Grey floats are light from 0 to 1, as RGB floats are; libvips takes them for 0 to 255, which others are.
+    const isLight = depth === 'float' && space === 'b-w' && (await brightest(opened)) <= mostLight
     return decode(listen(isLight ? shrunk.removeAlpha().gamma(1, 2.2).linear(255) : shrunk, warnings))
   }
   const strictly = (how: 'unwarned' | 'strict') =>
@@ -96,13 +98,16 @@ async function decodePhoto(photo: OpenedPhoto, side: number) {
   if ('reason' in whole && /^Warning treated as error/.test(whole.error ?? ''))
     whole = await strictly('strict')
   if (!('reason' in whole)) return { ...whole, damaged: lacksPixels(warnings) }
-  if (typeof input === 'string') return whole
   const salvaged: string[] = []
-  const part = await orUndecodable(async () => read(await salvage(photo, input, side, warnings), salvaged))
+  const part = await orUndecodable(async () => read(await salvage(photo, side), salvaged))
   if ('reason' in part || isBlank(part, photo.format)) return whole
   const isHarmless = photo.format === 'jpeg' ? !lacksPixels(salvaged, 1) : badTag.test(whole.error ?? '')
   return { ...part, damaged: !isHarmless }
 }
+
+/** Light of 1 is white; highlights are some times brighter. */
+const mostLight = 16
+const brightest = async (input: Sharp): Promise<number> => (await input.stats()).channels[0]?.max ?? 0
 
 /** An error of libtiff that no pixel depends on, such as orientation 0: the tag counts as absent. */
 const badTag = /^(tiff2vips: source input: Bad value \d+ for "Orientation" tag\s*)+$/

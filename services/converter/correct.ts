@@ -1,6 +1,5 @@
-import { readFile } from 'node:fs/promises'
 import { heifFormat } from '@tintype/lib/photo/heif.ts'
-import { exifOrientation } from '@tintype/lib/photo/tiff.ts'
+import { fieldOf, tags } from '@tintype/lib/photo/tiff.ts'
 import type { Metadata } from 'sharp'
 
 /** What libvips would misread in a photo is corrected in a copy of its bytes. */
@@ -13,28 +12,24 @@ export function asStill(bytes: Buffer): Buffer {
     : Buffer.concat([bytes.subarray(0, 8), Buffer.from(brand), bytes.subarray(12)])
 }
 
-export const wholeOf = async (input: Buffer | string): Promise<Buffer> =>
-  typeof input === 'string' ? readFile(input) : input
-
 /** The corrected bytes of a photo whose header libvips has read; undefined when there is nothing to correct. */
-export async function correct({ format, exif, hasAlpha }: Metadata, input: Buffer | string) {
-  if (format === 'jpeg' && exif) {
-    const field = exifOrientation(exif)
-    return field?.type === long ? withShortOrientation(await wholeOf(input), exif, field) : undefined
-  }
-  return format === 'gif' && !hasAlpha ? withClearCanvas(await wholeOf(input)) : undefined
+export function correct({ format, exif, hasAlpha }: Metadata, bytes: Buffer): Buffer | undefined {
+  if (format === 'jpeg' && exif) return withShortOrientation(bytes, exif)
+  return format === 'gif' && !hasAlpha ? withClearCanvas(bytes) : undefined
 }
 
-const long = 4
+const [long, short] = [4, 3]
+const exifHeader = 'Exif\0\0'
 
-/** With the EXIF orientation, which is a LONG, as a SHORT, the only type that libvips reads. */
-function withShortOrientation(jpeg: Buffer, exif: Buffer, field: { at: number; value: number }) {
+/** With the EXIF orientation as a SHORT, the only type that libvips reads; undefined when it is no LONG. */
+function withShortOrientation(jpeg: Buffer, exif: Buffer): Buffer | undefined {
+  const field = fieldOf(exif.subarray(exifHeader.length), tags.orientation)
   const start = jpeg.indexOf(exif)
-  if (start < 0) return undefined
+  if (field?.type !== long || start < 0) return undefined
   const copy = Buffer.from(jpeg)
-  const at = start + field.at
-  if (copy[at + 2] === long) copy[at + 2] = 3
-  else copy.set([0, 3, 0, 0, 0, 1, 0, field.value], at + 2)
+  const at = start + exifHeader.length + field.at
+  if (copy[at + 2] === long) copy[at + 2] = short
+  else copy.set([0, short, 0, 0, 0, 1, 0, field.value], at + 2)
   return copy
 }
 

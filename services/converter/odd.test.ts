@@ -17,7 +17,7 @@ const pixels = (body: Buffer): Promise<Buffer> =>
   sharp(body).flatten({ background: '#ffffff' }).toColourspace('srgb').raw().toBuffer()
 
 let storage: Storage
-/** One makes one size from the photo's file, the other two from its bytes. */
+/** One makes one size, in one pass where it can; the other makes two. */
 let children: Child[]
 
 beforeAll(async () => {
@@ -245,6 +245,7 @@ describe('TIFF', () => {
   })
 
   test.each([
+    ['RGB with a channel that is no alpha', { pixel: [...red, 0], extra: [0] }, red],
     ['RGB with alpha and one more channel', { pixel: [...red, 255, 0], extra: [2, 0] }, red],
     ['grey with two more channels', { pixel: [200, 0, 0], photometric: 1, extra: [0, 0] }, [200, 200, 200]],
     ['CMYK with alpha', { pixel: [0, 255, 255, 0, 255], photometric: 5, extra: [2] }, [232, 0, 0]],
@@ -265,6 +266,7 @@ describe('TIFF', () => {
       [221, 221, 221],
     ],
     ['grey floats', { pixel: [0.5], bits: 32 as const, photometric: 1 }, [186, 186, 186]],
+    ['grey floats to 255', { pixel: [100], bits: 32 as const, photometric: 1 }, [100, 100, 100]],
     [
       'grey floats with alpha',
       { pixel: [0.5, 1], bits: 32 as const, photometric: 1, extra: [2] },

@@ -1,11 +1,10 @@
-import { closeSync, openSync, readSync } from 'node:fs'
 import { type LimitName, limits } from '@tintype/lib/limits.ts'
 import { type FailureReason, type Format, formats } from '@tintype/lib/photo/record.ts'
 import { fieldOf, tags } from '@tintype/lib/photo/tiff.ts'
 import { pixelLimit, pixelRefusal } from '@tintype/lib/pixels.ts'
 import sharp, { type Metadata, type Sharp, type SharpOptions } from 'sharp'
 import { type Colours, coloursOf, isRawYcc } from './colours.ts'
-import { asStill, correct, wholeOf } from './correct.ts'
+import { asStill, correct } from './correct.ts'
 import { openHeic } from './heic.ts'
 
 /** `error` is the decoder's message, for the log; `limit` the one that the photo exceeds. */
@@ -21,8 +20,8 @@ type Strictness = 'unwarned' | 'strict' | 'tolerant'
 
 /** A photo whose headers are within the limits; no pixel of it is decoded yet. */
 export type OpenedPhoto = {
-  /** Its bytes, with what libvips would misread corrected, or its file. */
-  input: Buffer | string
+  /** With what libvips would misread corrected. */
+  bytes: Buffer
   /** Of the page that is shown. */
   header: Metadata
   format: Format
@@ -35,7 +34,7 @@ export type OpenedPhoto = {
   /** The decoder's warnings so far. */
   warnings: string[]
   /** Opens the page that is shown, of these bytes or its own. A tolerant decode continues after an error. */
-  open(how: Strictness, bytes?: Buffer): Promise<Sharp>
+  open(how: Strictness, from?: Buffer): Promise<Sharp>
 }
 
 /** One slot is one core: libvips' threads would compete with other slots, and its cache would hold memory. */
@@ -47,40 +46,37 @@ sharp.cache(false)
  * which takes 15 % longer for the same thumbnail: the plain JPEG in front of a gain map is what we serve.
  * `Heif` reads AVIF, and of HEIC the header: the build of libvips in sharp has no decoder for HEVC.
  */
-const loaders = ['Jpeg', 'Png', 'Webp', 'Nsgif', 'Tiff', 'Heif'].flatMap(name => [
-  `VipsForeignLoad${name}Buffer`,
-  `VipsForeignLoad${name}File`,
-])
+const loaders = ['Jpeg', 'Png', 'Webp', 'Nsgif', 'Tiff', 'Heif']
 sharp.block({ operation: ['VipsForeignLoad'] })
-sharp.unblock({ operation: loaders })
+sharp.unblock({ operation: loaders.map(name => `VipsForeignLoad${name}Buffer`) })
 
 /**
- * Reads the headers of a photo, given as its bytes or its file, and applies the limits.
+ * Reads the headers of a photo and applies the limits.
  * @param side the longest that is needed of it, in pixels.
  */
 export async function openPhoto(
-  original: Buffer | string,
+  original: Buffer,
   maxPixels: number,
   side: number,
 ): Promise<OpenedPhoto | Undecodable> {
   if (original.length === 0) return undecodable(unreadable)
-  const still = typeof original === 'string' ? original : asStill(original)
-  const largest = await orUndecodable(() => largestPage(still))
+  const bytes = asStill(original)
+  const largest = await orUndecodable(() => largestPage(bytes))
   if ('reason' in largest) return largest
   const { header, page, limit } = largest
-  const corrected = await correct(header, still)
+  const corrected = correct(header, bytes)
   if (corrected) return openPhoto(corrected, maxPixels, side)
   const format = formatOf(header)
   if (!format) return undecodable(notAPhoto, `${header.format} ${header.compression ?? ''}`)
-  const tiff = format === 'tiff' ? await wholeOf(still) : undefined // its directories may stand anywhere
-  if (tiff && header.channels === 3 && isRawYcc(tiff, page))
+  if (format === 'tiff' && header.channels === 3 && isRawYcc(bytes, page))
     return undecodable(unreadable, 'a TIFF in YCbCr without JPEG')
   // Signed samples, and those of 32 bits, come out white, black or half as light.
   if (/^(char|short|u?int)$/.test(header.depth) && header.space !== 'labs')
     return undecodable(unreadable, `samples are ${header.depth}`)
-  const input = tiff ?? still
-  const isNoAlpha = header.hasAlpha && tiff && fieldOf(tiff, tags.extraSamples, page)?.value === 0
-  const extraChannels = isNoAlpha || header.channels > (mostChannels[header.space] ?? 4)
+  // libvips takes a channel beyond the colours for alpha, also one that the file says is none.
+  const extraChannels =
+    header.channels > (mostChannels[header.space] ?? 4) ||
+    (format === 'tiff' && fieldOf(bytes, tags.extraSamples, page)?.value === 0)
   const most = extraChannels ? Math.min(maxPixels, extraChannelPixels) : maxPixels
   const kind = costlyKind(header)
   const detail = pixelRefusal(header, format, most, kind)
@@ -90,12 +86,12 @@ export async function openPhoto(
   const failOn = { unwarned: 'warning', strict, tolerant: 'none' } as const
   const warnings: string[] = []
   const bounds = { side, maxPixels: pixelLimit(format, most, kind !== '') }
-  const open = async (how: Strictness, bytes = input) =>
+  const open = async (how: Strictness, from = bytes) =>
     format === 'heic'
-      ? openHeic(await wholeOf(bytes), header.icc, bounds, warnings)
-      : openPage(bytes, { failOn: failOn[how], page, unlimited: format === 'avif' })
-  const colours = header.icc ? undefined : coloursOf(format, () => headOf(input))
-  return { input, header, format, colours, extraChannels, ...(limit && { limit }), warnings, open }
+      ? openHeic(from, header.icc, bounds, warnings)
+      : openPage(from, { failOn: failOn[how], page, unlimited: format === 'avif' })
+  const colours = header.icc ? undefined : coloursOf(format, bytes)
+  return { bytes, header, format, colours, extraChannels, ...(limit && { limit }), warnings, open }
 }
 
 /** Colours and alpha by colour space, 4 in others. Lab is read without alpha: libvips cannot resize it with one. */
@@ -104,33 +100,17 @@ const mostChannels: Record<string, number> = { cmyk: 5, 'b-w': 2, grey16: 2, lab
 const extraChannelPixels = 80_000_000
 
 /** Without a page the decoder takes the first, or the primary image of an AVIF. */
-const openPage = (input: Buffer | string, { page = 0, ...how }: SharpOptions): Sharp =>
-  sharp(input, { ...how, limitInputPixels: false, ...(page > 0 && { page }) })
-
-const headBytes = 64 * 1024
-
-/** The first bytes. */
-function headOf(input: Buffer | string): Buffer {
-  if (typeof input !== 'string') return input
-  const file = openSync(input, 'r')
-  const head = Buffer.alloc(headBytes)
-  try {
-    return head.subarray(0, readSync(file, head))
-  } finally {
-    closeSync(file)
-  }
-}
+const openPage = (bytes: Buffer, { page = 0, ...how }: SharpOptions): Sharp =>
+  sharp(bytes, { ...how, limitInputPixels: false, ...(page > 0 && { page }) })
 
 /** The header of the largest page of a TIFF, of equal ones the first; of another format that of its only picture. */
-async function largestPage(
-  input: Buffer | string,
-): Promise<{ header: Metadata; page: number; limit?: LimitName }> {
-  const first = await openPage(input, { failOn: 'none' })
+async function largestPage(bytes: Buffer): Promise<{ header: Metadata; page: number; limit?: LimitName }> {
+  const first = await openPage(bytes, { failOn: 'none' })
     .metadata()
     .catch(error => {
       if (!/security limit/i.test(error.message)) throw error
       // libvips takes fewer items of a HEIF than phones and encoders write, for tiles, gain maps and depth.
-      return openPage(input, { failOn: 'none', unlimited: true }).metadata()
+      return openPage(bytes, { failOn: 'none', unlimited: true }).metadata()
     })
   let largest = { header: first, page: 0 }
   const { pages = 1 } = first
@@ -138,7 +118,7 @@ async function largestPage(
   if (pages > limits.tiffPages.value) return { ...largest, limit: 'tiffPages' }
   for (let page = 1; page < pages; page++) {
     // A page that cannot be read is skipped.
-    const header = await openPage(input, { failOn: 'none', page })
+    const header = await openPage(bytes, { failOn: 'none', page })
       .metadata()
       .catch(() => first)
     if (header.width * header.height > largest.header.width * largest.header.height)

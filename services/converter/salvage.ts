@@ -7,14 +7,11 @@ const endOfJpeg = Buffer.concat([Buffer.alloc(256), Buffer.from('ffd9', 'hex')])
 /**
  * Opens a photo whose decode failed so that it decodes as far as its bytes go.
  * @param side the longest that is needed.
- * @param warnings of the decode that failed.
  * @throws for formats that cannot be decoded in part (WebP, AVIF, interlaced PNG), and for HEIC, whose first decode is tolerant.
  */
 export async function salvage(
-  { format, header, open }: OpenedPhoto,
-  bytes: Buffer,
+  { format, header, bytes, warnings, open }: OpenedPhoto,
   side: number,
-  warnings: readonly string[],
 ): Promise<Sharp> {
   if (format === 'jpeg') return open('tolerant', Buffer.concat([bytes, endOfJpeg]))
   if (format === 'gif' || format === 'tiff') return open('tolerant')

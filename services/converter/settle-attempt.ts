@@ -3,40 +3,43 @@ import { spanAttributes } from '@tintype/lib/photo/account.ts'
 import type { PhotoContext } from '@tintype/lib/photo/find.ts'
 import { reasonFor } from '@tintype/lib/photo/reasons.ts'
 import { type FailureReason, type PhotoId, sessionOf } from '@tintype/lib/photo/record.ts'
-import type { Made, Settled, Stamps } from '@tintype/lib/photo/settle.ts'
+import type { Settled, Stamps } from '@tintype/lib/photo/settle.ts'
 import { followEarlier, ready, refuse } from '@tintype/lib/photo/settle.ts'
 import { attributes } from '@tintype/lib/telemetry/catalogue.ts'
 import type { Metrics } from '@tintype/lib/telemetry/metrics.ts'
 import { type Span, traceIdOf, withSpan } from '@tintype/lib/telemetry/trace.ts'
+import type { ChildAnswer } from './children.ts'
 import type { HeldPhoto } from './claims.ts'
 
 /** What the converter works with; opened by main.ts. */
 export type Tools = PhotoContext & { metrics: Metrics }
 
-/** The result of an attempt, which is to be settled. */
-export type AttemptResult =
-  | ({ outcome: 'ok'; stamps: Stamps } & Made)
-  | { outcome: 'failed'; reason: FailureReason }
+/** A finished attempt, which is to be settled. */
+export type Attempt = { answer: ChildAnswer; stamps: Stamps }
 
 /** The span of the last attempt, in this process, of each photo that has not ended. The next attempt's span links it. */
 export const lastAttempts = new Map<PhotoId, ReturnType<Span['spanContext']>>()
 
 /** Ends an attempt. Never throws: a photo that could not be settled is queued again when its lease is over. */
-export async function settle(tools: Tools, held: HeldPhoto, verdict: AttemptResult): Promise<void> {
+export async function settle(tools: Tools, held: HeldPhoto, { answer, stamps }: Attempt): Promise<void> {
   // After the lease is lost, stored thumbnails still count: the next attempt finds their result. A failure is reported by that attempt.
-  if (held.lost && verdict.outcome === 'failed') return
+  if (held.lost && answer.outcome !== 'ok') return
   const { claim } = held
   await inStore(tools, held, async span => {
-    if (verdict.outcome === 'failed') return refuse(tools, claim, verdict.reason, span)
-    const { outcome, stamps, ...made } = verdict
+    if (answer.outcome !== 'ok') return refuse(tools, claim, reasonOf(answer), span)
     try {
-      return await ready(tools, claim, made, stamps, span)
+      return await ready(tools, claim, answer, stamps, span)
     } catch (error) {
       logFailure(tools, held, 'storage.failed', error)
       return held.lost ? null : refuse(tools, claim, reasonFor('storage'), span)
     }
   })
 }
+
+const reasonOf = (failed: Exclude<ChildAnswer, { outcome: 'ok' }>): FailureReason =>
+  failed.outcome === 'undecodable'
+    ? failed.reason
+    : reasonFor(failed.outcome === 'gone' ? 'storage' : failed.outcome)
 
 /** Ends a photo whose result an earlier attempt stored; false when there is none. */
 export const settleEarlier = async (tools: Tools, held: HeldPhoto): Promise<boolean> =>

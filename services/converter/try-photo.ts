@@ -1,8 +1,6 @@
 import { setBounded } from '@tintype/lib/bounded.ts'
 import { readRecord } from '@tintype/lib/photo/find.ts'
-import { reasonFor } from '@tintype/lib/photo/reasons.ts'
 import { photoKey, sessionOf } from '@tintype/lib/photo/record.ts'
-import type { Stamps } from '@tintype/lib/photo/settle.ts'
 import type { Job } from '@tintype/lib/queue/index.ts'
 import type { Storage } from '@tintype/lib/storage/index.ts'
 import { attributes } from '@tintype/lib/telemetry/catalogue.ts'
@@ -11,10 +9,10 @@ import { markFailed, recordSpan, traceIdOf, withSpan } from '@tintype/lib/teleme
 import type { Request } from './child.ts'
 import type { Child, ChildAnswer } from './children.ts'
 import type { HeldPhoto } from './claims.ts'
-import { type AttemptResult, attemptSpan, lastAttempts, type Tools } from './settle-attempt.ts'
+import { type Attempt, attemptSpan, lastAttempts, type Tools } from './settle-attempt.ts'
 
 /** Converts a photo once. Counts, logs and traces the attempt. */
-export async function tryPhoto(tools: Tools, child: Child, held: HeldPhoto): Promise<AttemptResult> {
+export async function tryPhoto(tools: Tools, child: Child, held: HeldPhoto): Promise<Attempt> {
   const { job, attempt } = held.claim
   const begunAt = endWait(tools, held)
   return withSpan('convert', attemptSpan(held), async span => {
@@ -31,16 +29,17 @@ export async function tryPhoto(tools: Tools, child: Child, held: HeldPhoto): Pro
     if (answer.outcome !== 'ok') markFailed(span, answer.outcome)
     await count(tools, job, answer, seconds)
     logAttempt(tools.log, job, attempt, answer, seconds)
-    return verdictOf(answer, { begunAt, encodedAt })
+    return { answer, stamps: { begunAt, encodedAt } }
   })
 }
 
-const originalOf = ({ owner, photo }: Job) => photoKey(owner, photo, 'original')
+/** Whether the child reads the photo: it gets no secret of a bucket. */
+const isReadByChild = ({ adapter }: Storage): boolean => adapter === 'fs'
 
 /** What a child needs: the key of a local file, or the photo's bytes; or why the photo cannot be read. */
 async function requestOf(storage: Storage, job: Job): Promise<Omit<Request, 'detailed'> | ChildAnswer> {
-  const original = originalOf(job)
-  if (storage.localFile(original) !== null) return { original }
+  const original = photoKey(job.owner, job.photo, 'original')
+  if (isReadByChild(storage)) return { original }
   try {
     const body = await storage.read(original)
     return body === 'not-found' ? { outcome: 'gone' } : { original, body }
@@ -65,7 +64,7 @@ async function count(tools: Tools, job: Job, answer: ChildAnswer, seconds: numbe
   metrics.observe('tintype_stage_seconds', { stage: 'convert' }, seconds, traceIdOf(job.traceparent))
   const { outcome } = answer
   // A failed read of the child; reads of this process are counted by the storage port.
-  if (outcome === 'storage' && storage.localFile(originalOf(job)) !== null)
+  if (outcome === 'storage' && isReadByChild(storage))
     metrics.increment('tintype_calls_total', { of: 'storage', outcome: 'ours' })
   if (outcome === 'gone' || outcome === 'storage') return
   if ('limit' in answer && answer.limit)
@@ -93,13 +92,4 @@ function logAttempt(log: Log, job: Job, attempt: number, answer: ChildAnswer, se
   log.info('conversion.attempted', { photo, attempt, outcome, seconds, error }, session)
   if (outcome === 'ok' && answer.detail)
     log.debug('conversion.detail', { photo, read: answer.readSeconds, ...answer.detail }, session, true)
-}
-
-function verdictOf(answer: ChildAnswer, stamps: Stamps): AttemptResult {
-  if (answer.outcome === 'ok') {
-    const { thumbnails, width, height, damaged } = answer
-    return { outcome: 'ok', thumbnails, width, height, ...(damaged && { damaged }), stamps }
-  }
-  if (answer.outcome === 'undecodable') return { outcome: 'failed', reason: answer.reason }
-  return { outcome: 'failed', reason: reasonFor(answer.outcome === 'gone' ? 'storage' : answer.outcome) }
 }

@@ -41,7 +41,7 @@ async function house(sizes: Size[] = [{ side: 64, format: 'jpg' }]) {
   const starts = { work: true }
   const start = async (bounds = { deadlineMs: 15_000, memoryBytes: 2 ** 30 }, areFiles = true) => {
     const setup = { storageUrl: areFiles ? storageUrl : null, sizes, maxPixels: 2 ** 28 }
-    const given = areFiles ? storage : { ...storage, localFile: () => null }
+    const given = areFiles ? storage : { ...storage, adapter: 's3' as const }
     const tools = { queue, storage: given, log, metrics, account: openAccount(metrics, log) }
     const worker = await startWorker(tools, {
       id: 'w',
@@ -310,6 +310,17 @@ test.each([
   onTestFinished(() => void vi.restoreAllMocks())
   await expect.poll(() => worker.stalled()).toMatch(said)
 })
+
+test('a photo that was claimed while no child starts is left to another converter', async () => {
+  const { queue, storage, start, children, starts } = await house()
+  const worker = await start()
+  starts.work = false
+  children[0]?.kill()
+  await until(() => worker.missing() !== null)
+  const job = await enqueuePhoto({ queue, storage }, await photo())
+  await until(async () => (await queueStateOf(queue, job)) === 'converting')
+  expect(await queue.claim('other', 1_000, AbortSignal.timeout(12_000))).toMatchObject({ job, attempt: 1 })
+}, 20_000)
 
 test('a converter that can start no child shows it in what stands still, so that the launcher starts it anew', async () => {
   const { start, children, starts } = await house()

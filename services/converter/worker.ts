@@ -62,12 +62,15 @@ export async function startWorker(tools: Tools, { id, slots, startChild }: Worke
     for (;;) {
       await livingChild(slot)
       const held = await claims.take()
-      if (held === 'stopped' || stopping.signal.aborted) break
+      if (held === 'stopped') break
+      // While no child starts, the photo is released to another converter.
+      const child = await livingChild(slot)
+      if (stopping.signal.aborted) break
       if (held.lost) continue
       held.begun = true
       busy.add(slot)
       const start = performance.now()
-      const settleIt = await convert(slot, held)
+      const settleIt = await convert(slot, held, child)
       await settling
       busy.delete(slot)
       settling = settleIt().finally(() => claims.drop(held))
@@ -78,16 +81,16 @@ export async function startWorker(tools: Tools, { id, slots, startChild }: Worke
   }
 
   /** Resolves with the rest of the work (storing), which needs no slot. */
-  async function convert(slot: number, held: HeldPhoto): Promise<() => Promise<void>> {
+  async function convert(slot: number, held: HeldPhoto, child: Child): Promise<() => Promise<void>> {
     const { job, attempt, earlier } = held.claim
     begun.set(slot, performance.now())
     try {
       faultPoint('convert.claimed')
       if ((attempt > 1 || earlier.convertedMs > 0) && (await settleEarlier(tools, held)))
         return async () => {}
-      const verdict = await tryPhoto(tools, await livingChild(slot), held)
+      const attempted = await tryPhoto(tools, child, held)
       faultPoint('convert.converted')
-      return () => settle(tools, held, verdict)
+      return () => settle(tools, held, attempted)
     } catch (error) {
       // Storage or queue failed: the photo is queued again when its lease is over.
       log.error('attempt.failed', { photo: job.photo, error: describeError(error) })

@@ -1,24 +1,17 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { describeError } from '@tintype/lib/errors.ts'
-import type { Dependency } from '@tintype/lib/telemetry/catalogue.ts'
 import type { Web } from './web.ts'
 
 /** A dependency that takes longer to answer is away. */
 const answerWithinMs = 2_000
 
-type State = 'ok' | 'away'
-
 /**
- * Asks queue and storage at each scrape and whenever the returned function is called; sets the queue's gauges and
- * `tintype_dependency_up`. While the queue is away its gauges keep their last values.
+ * Sets the queue's gauges at each scrape; while the queue is away they keep their last values. The returned function asks queue
+ * and storage.
  */
-export function watchDependencies(web: Web): () => Promise<Record<Dependency, State>> {
-  const queue = watch(web, 'queue', queueGauges(web))
-  const storage = watch(web, 'storage', () => web.storage.read('status.json'))
-  web.metrics.onScrape(async () => {
-    void storage() // a scrape waits for no disk
-    await queue()
-  })
+export function watchDependencies(web: Web) {
+  const queue = asked(queueGauges(web))
+  const storage = asked(() => web.storage.read('status.json'))
+  web.metrics.onScrape(async () => void (await queue()))
   return async () => {
     const [queueState, storageState] = await Promise.all([queue(), storage()])
     return { queue: queueState, storage: storageState }
@@ -26,30 +19,18 @@ export function watchDependencies(web: Web): () => Promise<Record<Dependency, St
 }
 
 /** One call is under way at a time: each call that a dependency does not answer holds a thread or a connection. */
-function watch({ metrics, log }: Web, dependency: Dependency, call: () => Promise<unknown>) {
-  let state: State = 'ok' // it answered when it was opened
-  let underWay: Promise<void> | undefined
-  const set = (now: State, error?: unknown) => {
-    metrics.set('tintype_dependency_up', { dependency }, Number(now === 'ok'))
-    if (now === state) return
-    state = now
-    if (now === 'away') log.error('dependency.away', { dependency, error: describeError(error) })
-    else log.info('dependency.back', { dependency })
-  }
-  set('ok')
-  return async (): Promise<State> => {
+function asked(call: () => Promise<unknown>): () => Promise<'ok' | 'away'> {
+  let underWay: Promise<'ok' | 'away'> | undefined
+  return () => {
     underWay ??= call()
       .then(
-        () => set('ok'),
-        error => set('away', error),
+        () => 'ok' as const,
+        () => 'away' as const,
       )
       .finally(() => {
         underWay = undefined
       })
-    const late = sleep(answerWithinMs, 'late', { ref: false })
-    if ((await Promise.race([underWay, late])) === 'late')
-      set('away', new Error(`no answer within ${answerWithinMs} ms`))
-    return state
+    return Promise.race([underWay, sleep(answerWithinMs, 'away' as const, { ref: false })])
   }
 }
 

@@ -13,10 +13,8 @@ export const predictedSeconds = (ahead: number, stats: Stats): number =>
   ((ahead + 1) * (stats.serviceSeconds ?? unmeasuredServiceSeconds)) / Math.max(1, stats.liveSlots)
 
 /**
- * Admits a photo while its predicted time is below a share of the promise. With `predictedShare` the mean service time may
- * double (a burst of huge photos, a lost slot) before the photo is late. Waiting work is what is in the queue and received
- * uploads; uploads whose body is still to come do not count, so that stalled clients do not block others. When its body
- * was received an upload is predicted again, with the larger `receivedShare`. A photo that nothing is ahead of is taken.
+ * Admits a photo while its predicted time is below `predictedShare` of the promise, and again, below `receivedShare`, when its
+ * body was received. Uploads whose body is still to come are no waiting work: stalled clients would block others.
  */
 export function openAdmission(
   queue: Pick<Queue, 'stats'>,
@@ -46,7 +44,7 @@ export function openAdmission(
   const assertKeepable = (stats: Stats, others: number, limit: 'predictedShare' | 'receivedShare') => {
     if (stats.liveSlots === 0) throw tryAgain(503, 'no-converter', 'Photos cannot be converted just now.', 10)
     const ahead = stats.depth + stats.claimed + finished - snapshot.finished + others
-    // Refused, it would leave the service time as it was measured last, and each later photo would be refused.
+    // Refused, it would leave the service time as it was measured last, and no photo would ever be taken.
     if (ahead === 0) return
     const seconds = predictedSeconds(ahead, stats)
     const overSeconds = seconds - promiseSeconds * limits[limit].value
@@ -54,18 +52,12 @@ export function openAdmission(
   }
 
   return {
-    /**
-     * A ticket, to be held until the upload's job is in the queue.
-     * @throws Problem 503 with Retry-After when the promise cannot be kept.
-     */
+    /** A ticket, to be held until the upload's job is in the queue. @throws Problem 503 when the promise cannot be kept. */
     async admit() {
       assertKeepable(await fresh(), received, 'predictedShare')
       let confirmed = false
       return {
-        /**
-         * Call it when the body was received: from now on the upload counts as waiting work.
-         * @throws Problem 503 when the promise can no longer be kept.
-         */
+        /** The body was received: from now on the upload is waiting work. @throws Problem 503, as above. */
         async confirm() {
           assertKeepable(await fresh(), received, 'receivedShare')
           received++ // synchronous with the check, so that concurrent uploads count each other

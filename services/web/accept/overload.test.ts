@@ -55,3 +55,11 @@ test('of twelve times what can be converted, what is accepted is kept and the re
   expect(accepted.filter(id => outcomes.get(id) !== 'kept')).toEqual([])
   expect(await running.sample('tintype_photos_total{outcome="shed"}')).toBe(shed)
 })
+
+test('an accepted photo is answered 202 while the queue is away: after an error its client would send it again', async () => {
+  const { web, visitor, sample } = await startWeb()
+  web.queue.look = () => Promise.reject(Object.assign(new Error('locked'), { code: 'ERR_SQLITE_ERROR' }))
+  const answer = await visitor().post(png(), { prefer: 'wait=2' })
+  expect([answer.status, ((await answer.json()) as { state: string }).state]).toEqual([202, 'queued'])
+  expect(await sample('tintype_photos_total{outcome="shed"}')).toBe(0)
+})

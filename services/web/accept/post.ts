@@ -3,7 +3,7 @@ import { tooSlow } from '@tintype/lib/http/connections.ts'
 import { goneSignal, hasLeft, Problem, sendProblem, tryAgain } from '@tintype/lib/http.ts'
 import { countLimit, limits } from '@tintype/lib/limits.ts'
 import type { ErrorRequestHandler, Request, RequestHandler, Response } from 'express'
-import { type PhotoView, pending } from '../show/photo-view.ts'
+import type { PhotoView } from '../show/photo-view.ts'
 import { clientAddress } from '../visitors/address.ts'
 import { countAtOnce } from '../visitors/at-once.ts'
 import { uploadRate } from '../visitors/rate.ts'
@@ -54,7 +54,6 @@ export function postPhoto(web: Web): RequestHandler {
     if (isFull) countLimit('waits')
     const seconds = isFull ? 0 : wanted
     const record = 'record' in accepted ? accepted.record : undefined
-    if (record && seconds === 0) return answer(response, pending(web, record, 'queued'), false)
     if (seconds > 0) {
       response.set('Preference-Applied', `wait=${seconds}`)
       web.delivery.expect(id)

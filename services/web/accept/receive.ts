@@ -1,15 +1,16 @@
+import { hash } from 'node:crypto'
 import { Problem } from '@tintype/lib/http.ts'
-import type { Accepted, Arrival, Refused } from '@tintype/lib/photo/accept.ts'
-import { accept, findKey, join } from '@tintype/lib/photo/accept.ts'
+import type { Accepted, Refused } from '@tintype/lib/photo/accept.ts'
+import { accept, findKey } from '@tintype/lib/photo/accept.ts'
 import { spanAttributes } from '@tintype/lib/photo/account.ts'
-import { newPhotoId } from '@tintype/lib/photo/record.ts'
+import { newPhotoId, type Owner } from '@tintype/lib/photo/record.ts'
+import type { Key } from '@tintype/lib/storage/index.ts'
 import type { Log } from '@tintype/lib/telemetry/log.ts'
 import { traceId, traceparent, withSpan } from '@tintype/lib/telemetry/trace.ts'
 import type { Request, Response } from 'express'
 import { visitorOf } from '../visitors/session.ts'
 import type { Web } from '../web.ts'
 import { tooMany } from './admission.ts'
-import { keyOf, sameBody } from './idempotency.ts'
 import { sniff } from './sniff.ts'
 import { openUpload, tooLarge } from './upload.ts'
 
@@ -35,12 +36,12 @@ async function receive(web: Web, request: Request, response: Response, startedAt
   const { queue, log, metrics, probeToken } = web
   const { maxUploadBytes: maxBytes, maxPixels, promiseSeconds } = web.limits
   const key = keyOf(owner, request.get('idempotency-key'))
-  const known = await findKey(web, owner, key)
-  const ticket = known ? undefined : await web.admission.admit()
+  // The photo of a known key is accepted already.
+  const ticket = (await findKey(web, owner, key)) ? undefined : await web.admission.admit()
   try {
     const upload = await openUpload(request, maxBytes, key !== undefined, queue.now)
-    const kind = await sniff(upload.head, maxPixels)
-    const arrival: Arrival = {
+    const format = await sniff(upload.head, maxPixels)
+    const arriving = accept(web, {
       ...upload,
       photo: newPhotoId(startedAt),
       owner,
@@ -49,7 +50,8 @@ async function receive(web: Web, request: Request, response: Response, startedAt
       recordOf: (id, { bytes, receivedAt }) => ({
         id,
         owner,
-        ...kind,
+        format,
+        contentType: `image/${format}`,
         bytes,
         receivedAt: new Date(receivedAt).toISOString(),
         promiseBy: new Date(receivedAt + promiseSeconds * 1000).toISOString(),
@@ -63,12 +65,8 @@ async function receive(web: Web, request: Request, response: Response, startedAt
           (error: Error) => error,
         ) ?? null,
       detailUntil: detailEnd(log, session),
-    }
-    if (known) {
-      const received = await sameBody(upload, known)
-      return received === 'other-body' ? received : await join(web, arrival, known, received)
-    }
-    const answer = await accept(web, arrival).catch(error => {
+    })
+    const answer = await arriving.catch(error => {
       // Storage's error when the body broke off: its cause is the problem to answer with.
       throw error.cause instanceof Problem ? error.cause : error
     })
@@ -83,6 +81,17 @@ async function receive(web: Web, request: Request, response: Response, startedAt
   } finally {
     ticket?.done()
   }
+}
+
+/**
+ * The storage key of a request's Idempotency-Key; undefined without one.
+ * @throws Problem 400 when it is empty or longer than 255 characters.
+ */
+function keyOf(owner: Owner, given: string | undefined): Key | undefined {
+  if (given === undefined) return undefined
+  if (given === '' || given.length > 255)
+    throw new Problem(400, 'bad-idempotency-key', 'An Idempotency-Key has 1 to 255 characters.')
+  return `keys/${owner.slice(0, 2)}/${owner}/${hash('sha256', given)}`
 }
 
 function refusalOf(refused: Refused, maxBytes: number): Problem {

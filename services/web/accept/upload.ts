@@ -10,7 +10,7 @@ import { headBytes } from './sniff.ts'
 
 /** Limits of a form: its photo and a few fields, each of which costs memory. */
 const parts = limits.formParts.value
-const multipartLimits = { files: 1, parts, fields: parts - 1, fieldSize: 1024, headerSize: 16 * 1024 }
+const multipartLimits = { files: 1, parts, fieldSize: 1024, headerSize: 16 * 1024 }
 /** Room for a form's boundaries and headers. */
 const formOverheadBytes = 64 * 1024
 
@@ -93,8 +93,7 @@ async function photoPart(request: Request, maxBytes: number) {
     form.on('finish', () => resolve(undefined))
     form.on('error', cause => reject(malformed(cause)))
     form.on('filesLimit', refuse('one-photo', 'Send one photo a request; this form has several.'))
-    for (const limit of ['partsLimit', 'fieldsLimit'] as const)
-      form.on(limit, refuse('too-many-parts', `A form may have ${parts} parts at most.`, 'formParts'))
+    form.on('partsLimit', refuse('too-many-parts', `A form may have ${parts} parts at most.`, 'formParts'))
     request.once('close', () => request.complete || reject(new Error('the client went away')))
     let left = maxBodyBytes(request, maxBytes)
     request.on('data', chunk => {

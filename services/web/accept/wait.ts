@@ -1,7 +1,6 @@
 import { openDoorbell } from '@tintype/lib/doorbell.ts'
-import { readResult } from '@tintype/lib/photo/find.ts'
 import type { Owner, PhotoId, PhotoRecord } from '@tintype/lib/photo/record.ts'
-import { type PhotoView, pending, photoViewOf, viewPhoto } from '../show/photo-view.ts'
+import { type PhotoView, pending, viewPhoto } from '../show/photo-view.ts'
 import type { Web } from '../web.ts'
 
 /** Interval of reading storage without an event, because events are only hints. */
@@ -9,7 +8,8 @@ const pollMs = 1_000
 
 /**
  * The photo when it is ready or failed, or its state when the time is over or the signal aborts.
- * `accepted`: the record of a photo that was accepted just now. Nothing is read before its first event or poll.
+ * `accepted`: the record of a photo that was accepted just now. Nothing is read before its first event or poll. While queue or
+ * storage is away it is shown as it was: after an error its client would send the photo again.
  */
 export async function settledWithin(
   web: Web,
@@ -20,23 +20,20 @@ export async function settledWithin(
   signal: AbortSignal,
 ): Promise<PhotoView | 'not-found'> {
   const deadline = performance.now() + seconds * 1000
-  const look = async () => {
-    if (!accepted) return viewPhoto(web, owner, id)
-    const result = await readResult(web.storage, owner, id)
-    return photoViewOf(web, typeof result === 'string' ? { record: accepted } : { record: accepted, result })
-  }
   const ended = openDoorbell()
   const unsubscribe = web.events.subscribe(owner, ({ photo, state }) => {
     if (photo === id && state !== 'queued' && state !== 'converting') ended.ring()
   })
   try {
-    for (let known = accepted && pending(web, accepted, 'queued'); ; known = undefined) {
-      const rings = ended.rings()
-      const view = known ?? (await look())
+    let rings = ended.rings()
+    let view = accepted ? pending(web, accepted, 'queued') : await viewPhoto(web, owner, id)
+    for (;;) {
       const over = view === 'not-found' || view.state === 'ready' || view.state === 'failed'
       const leftMs = deadline - performance.now()
       if (over || leftMs <= 0 || signal.aborted) return view
       await ended.wait(rings, Math.min(pollMs, leftMs), signal)
+      rings = ended.rings()
+      view = await viewPhoto(web, owner, id).catch(() => view)
     }
   } finally {
     unsubscribe()

@@ -35,8 +35,6 @@ describe('a photo', () => {
       state: 'queued',
       format: 'png',
       bytes: bytes.length,
-      width: 40,
-      height: 30,
     })
     expect(Date.parse(photo.promiseBy) - Date.parse(photo.acceptedAt)).toBe(60_000)
 

@@ -1,9 +1,7 @@
 import { type LimitName, limits } from '@tintype/lib/limits.ts'
 
-type CountedLimit = { [N in LimitName]: (typeof limits)[N]['value'] extends number ? N : never }[LimitName]
-
 /** Counts open requests: in total, for each session and for each address. */
-export function countAtOnce<L extends CountedLimit>(total: L, ofVisitor: L, ofAddress: L) {
+export function countAtOnce<L extends LimitName>(total: L, ofVisitor: L, ofAddress: L) {
   const open = new Map<string, number>()
   /** Counts one more. Returns the function that ends it, or the limit that is reached. */
   return (owner: string, address: string): (() => void) | L => {

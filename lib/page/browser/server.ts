@@ -17,8 +17,8 @@ export class Refusal extends Error {}
 /** JSON of the page's server. @throws Refusal, an Error of another response, and what fetch throws without one. */
 export async function getJson<T>(address: string, timeoutMs?: number): Promise<T> {
   const response = await request(address, { cache: 'no-store' }, timeoutMs)
-  if (response.ok) return response.json()
-  const { detail } = await response.json().catch(() => ({}))
+  if (response.ok) return (await response.json()) as T
+  const { detail } = (await response.json().catch(() => ({}))) as { detail?: string }
   throw detail ? new Refusal(detail) : new Error(`HTTP ${response.status}`)
 }
 

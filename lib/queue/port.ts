@@ -1,4 +1,5 @@
 import type { Doorbell } from '../doorbell.ts'
+import { repeat } from '../repeat.ts'
 import { type CallOutcome, type QueueOperation, queueOperations } from '../telemetry/catalogue.ts'
 import type { Engine, QueueOptions } from './engine.ts'
 import { follow, pollMs } from './follow.ts'
@@ -44,7 +45,7 @@ export const isRead = ({ method }: QueueCall): boolean => method in reads
 
 /** Wait of a worker that found work locked by others, who may release it. */
 const missMs = 5
-/** Each process purges, so that together they remove more rows than they add. */
+/** After a purge. Each process purges, so that together they remove more rows than they add. */
 const purgeEveryMs = 1_000
 
 type OfEngine = {
@@ -79,7 +80,7 @@ export function queueOn(
     }
   }
 
-  const purging = setInterval(() => call('purge').catch(() => {}), purgeEveryMs).unref()
+  repeat(purgeEveryMs, closing.signal, () => call('purge'))
 
   const methods = Object.keys(operations).map(method => [method, call.bind(null, method as Method)])
 
@@ -114,7 +115,6 @@ export function queueOn(
     async close() {
       if (closing.signal.aborted) return
       closing.abort()
-      clearInterval(purging)
       doorbell.close()
       work.close()
       await close()

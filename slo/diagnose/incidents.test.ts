@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest'
 import { readDirectory } from '../directory.ts'
+import type { Source } from '../sources/index.ts'
 import { live } from '../test/incident.ts'
 import { samplesSource } from '../test/samples-source.ts'
 import { readBurning } from './incidents.ts'
@@ -39,6 +40,22 @@ test('the running minute counts as far as it is known', async () => {
     now: ['availability'],
   })
   expect(await burningAt(60.1, 70, 70)).toEqual({ incidents: [], now: [] })
+})
+
+test('a running minute in which nothing was counted yet is not bad', async () => {
+  const to = startMs / minute + 60
+  const source: Source = {
+    ...samplesSource({ name: '', minutes: 0, series: [] }),
+    slots: async (_, from, until) =>
+      Array.from({ length: until - from }, (_, i) => {
+        const count = from + i < to ? 4 : 0
+        return { start: from + i, good: count, total: count, unknown: false }
+      }),
+    seenBefore: async () => true,
+  }
+  expect(await readBurning(source, readDirectory().objectives, to * minute + 5_000, 1)).toMatchObject({
+    now: [],
+  })
 })
 
 test('an incident ends when no short window burns any more', async () => {

@@ -26,7 +26,7 @@ export async function readBurning(source: Source, all: readonly Objective[], atM
     objective.tiers.some(
       ({ shortMinutes, factor }) => burnRate(objective, tally, minute, shortMinutes) >= factor,
     )
-  const isKnown = ({ slots }: RecordedObjective) => slots.at(-1)?.start === to && !slots.at(-1)?.unknown
+  const isKnown = ({ slots }: RecordedObjective) => slots.at(-1)?.start === to && Boolean(slots.at(-1)?.total)
   const burnsAt = (minute: Minute) =>
     objectives.filter(each => burns(each, minute) || (minute === to && isKnown(each) && burns(each, to + 1)))
   const longest = Math.max(...all.flatMap(({ tiers }) => tiers.map(({ shortMinutes }) => shortMinutes)))

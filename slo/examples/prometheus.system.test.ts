@@ -164,7 +164,7 @@ describeWithParts(
         const text = (await page.textContent('body')) ?? ''
         expect(text).toContain('more queries may be bad')
         expect(text).not.toMatch(/photo|tintype/i)
-        await until(async () => (await page.locator('.stages canvas').count()) === 1)
+        await until(async () => (await page.locator('.stages path.p99').count()) === 1)
         if (process.env.SHOTS)
           await page.screenshot({ path: `${process.env.SHOTS}/prometheus.png`, fullPage: true })
         await page.goto(`${serving.endpoints.slo}/status`)

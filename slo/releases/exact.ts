@@ -1,9 +1,12 @@
 /** Events of one version, and how many of them were bad. */
 export type Counts = { bad: number; total: number }
 
-/** ln(n!), by Stirling's series from 10 on: exact to 1e-10, which no p value here needs. */
+/**
+ * ln(n!), by Stirling's series from 10 on: exact to 1e-10, which no p value here needs. A counter of seconds is no whole
+ * number.
+ */
 function logFactorial(n: number): number {
-  if (n < 10) return Math.log([1, 1, 2, 6, 24, 120, 720, 5040, 40320, 362880][n] as number)
+  if (n < 10) return Math.log([1, 1, 2, 6, 24, 120, 720, 5040, 40320, 362880][Math.floor(n)] as number)
   const series = 1 / (12 * n) - 1 / (360 * n ** 3) + 1 / (1260 * n ** 5)
   return n * Math.log(n) - n + Math.log(2 * Math.PI * n) / 2 + series
 }

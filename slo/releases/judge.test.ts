@@ -14,6 +14,7 @@ describe('exact statistics', () => {
     )
     expect(fisher({ bad: 5, total: 50 }, { bad: 5, total: 50 })).toBeCloseTo(0.6297, 3)
     expect(fisher({ bad: 0, total: 0 }, { bad: 7, total: 7 })).toBe(1)
+    expect(fisher({ bad: 0.5, total: 100.25 }, { bad: 30.5, total: 40.75 })).toBeLessThan(0.001)
   })
 
   test('the upper bound is Clopper and Pearson’s, and 1 without events', () => {

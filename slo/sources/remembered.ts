@@ -58,7 +58,7 @@ export function rememberSlots(source: Source, onRead: (isRead: boolean) => void 
       const read = async (): Promise<Kept> => {
         // What was counted stays so: a Prometheus that lost its samples has no data of these minutes.
         const fresh = (await source.slots(sli, since, to)).map(slot =>
-          slot.unknown ? (known.slots[slot.start - known.from] ?? slot) : slot,
+          slot.total === 0 ? (known.slots[slot.start - known.from] ?? slot) : slot,
         )
         const slots = [...older(since), ...fresh]
         blindUntil.delete(key)

@@ -6,6 +6,36 @@ import { readDirectory } from '../directory.ts'
 import { openPrometheus } from '../sources/prometheus.ts'
 import { diagnoseAt } from './diagnose-at.ts'
 
+/** A Prometheus that has so many processes, each with one series of every metric, and what it was asked for. */
+async function prometheus(processes: number) {
+  const asked: string[][] = []
+  const server = createServer(async (request, response) => {
+    const query = new URLSearchParams(Buffer.concat(await request.toArray()).toString()).get('query') ?? ''
+    const names = /__name__=~"([^"]+)"/.exec(query)?.[1]?.split('|') ?? []
+    asked.push(names)
+    const series = (name: string, i: number) => ({
+      metric: { __name__: name, job: 'web', instance: `${i}` },
+      values: [[Date.now() / 1000 - 1, '1']],
+    })
+    const result = names.flatMap(name => Array.from({ length: processes }, (_, i) => series(name, i)))
+    response.end(JSON.stringify({ status: 'success', data: { resultType: 'matrix', result } }))
+  }).listen(0, '127.0.0.1')
+  await new Promise(resolve => server.once('listening', resolve))
+  onTestFinished(() => {
+    server.closeAllConnections()
+    server.close()
+  })
+  return { asked, source: openPrometheus(`http://127.0.0.1:${(server.address() as AddressInfo).port}`) }
+}
+
+test('of so many processes that an answer would have too many series, metrics are read one by one', async () => {
+  lowerLimit('readSeries', 5)
+  const { asked, source } = await prometheus(5)
+  const { stages } = await diagnoseAt(readDirectory(), source, Date.now())
+  expect(stages.flatMap(({ had }) => had)).toContain('tintype_stage_seconds{stage="wait"}')
+  expect(asked.some(({ length }) => length > 1) && asked.some(({ length }) => length === 1)).toBe(true)
+})
+
 test('a Prometheus that hangs is asked everything at once, so that it is waited for once', async () => {
   lowerLimit('readSeconds', 2)
   const askedAt: number[] = []

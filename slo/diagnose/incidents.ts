@@ -2,7 +2,7 @@ import { burnRate } from '../math/burn-rate.ts'
 import { bad } from '../math/sli.ts'
 import { toMinute } from '../math/time.ts'
 import type { Minute, Objective, Source } from '../sources/index.ts'
-import { longestMinutes, type RecordedObjective, readRecorded } from '../sources/recorded.ts'
+import { type RecordedObjective, readRecorded } from '../sources/recorded.ts'
 import { rememberSlots } from '../sources/remembered.ts'
 
 export type Burning = Awaited<ReturnType<typeof readBurning>>
@@ -14,7 +14,8 @@ export type Burning = Awaited<ReturnType<typeof readBurning>>
  */
 export async function readBurning(source: Source, all: readonly Objective[], atMs: number, days: number) {
   const to = toMinute(atMs)
-  const from = to - days * 1440 - longestMinutes(all)
+  const longest = Math.max(0, ...all.flatMap(({ tiers }) => tiers.map(({ shortMinutes }) => shortMinutes)))
+  const from = to - days * 1440 - longest
   // An objective that cannot be read does not keep a verdict from the others.
   const readable = rememberSlots(source)
   const recorded = all.length > 0 ? await readRecorded(readable, all, { from, to: to + 1 }) : undefined
@@ -29,7 +30,6 @@ export async function readBurning(source: Source, all: readonly Objective[], atM
   const isKnown = ({ slots }: RecordedObjective) => slots.at(-1)?.start === to && Boolean(slots.at(-1)?.total)
   const burnsAt = (minute: Minute) =>
     objectives.filter(each => burns(each, minute) || (minute === to && isKnown(each) && burns(each, to + 1)))
-  const longest = Math.max(...all.flatMap(({ tiers }) => tiers.map(({ shortMinutes }) => shortMinutes)))
   const firstBad = (minute: Minute): Minute => {
     for (let first = minute - longest; first < minute; first++)
       if (objectives.some(({ tally }) => bad(tally, first, first + 1) > 0)) return first

@@ -23,8 +23,6 @@ const number = (value: number | null): string =>
 const percent = (share: number): string => `${Math.round(share * 100)} %`
 const code = (metric: string): string => `\`${metric.replaceAll('|', '\\|')}\``
 const list = (lines: readonly string[]): string => lines.map(line => `- ${line}`).join('\n')
-const rows = (cells: readonly (readonly string[])[]): string =>
-  cells.map(row => `| ${row.join(' | ')} |`).join('\n')
 
 /** The address of a cause's runbook, relative to the pages; null when the service's directory has none. */
 export function runbookOf(
@@ -70,19 +68,21 @@ export function incidentNote(incident: Incident): string {
     `${at}: this note`,
     '…: what was done, by whom, what it changed',
   ]
-  const evidence = found.evidence.map(({ metric, baseline, now, explains }) => [
-    ...[code(metric), number(baseline), number(now), percent(explains)],
-  ])
-  const proof = `${rows([['metric', 'before', 'now', 'explains'], Array(4).fill('---'), ...evidence])}
+  const evidence = found.evidence.map(
+    each =>
+      `| ${code(each.metric)} | ${number(each.baseline)} | ${number(each.now)} | ${percent(each.explains)} |`,
+  )
+  const proof = `| metric | before | now | explains |
+| --- | --- | --- | --- |
+${evidence.join('\n')}
 
 To check it: each in PromQL, at the time of this note; with \`offset\`, before.
 ${list(found.evidence.map(({ query }) => `\`${query}\``))}`
-  const stages = found.stages.map(({ stage, baseline, now, share, lacked }) => [
-    ...[stage, number(baseline), number(now), percent(share), lacked.map(code).join(', ')],
-  ])
+  const stages = found.stages.map(
+    ({ stage, baseline, now, share, lacked }) =>
+      `| ${stage} | ${number(baseline)} | ${number(now)} | ${percent(share)} | ${lacked.map(code).join(', ')} |`,
+  )
   const runbook = runbookOf(directory, found.cause)
-  const raised =
-    logged.length > 0 ? `\n\nLogged while detail was raised (means):\n${list(logged.map(loggedLine))}` : ''
   return `# Incident, seen ${at}
 
 **${sentence(found)}**
@@ -96,7 +96,9 @@ ${list(views.length === 0 ? ['no minute of that time is known'] : views.map(({ s
 ## Evidence
 ${evidence.length === 0 ? 'no metric left its baseline' : proof}
 
-${rows([['stage', 'before (s)', 'now (s)', 'of the growth', 'had no data'], Array(5).fill('---'), ...stages])}${raised}
+| stage | before (s) | now (s) | of the growth | had no data |
+| --- | --- | --- | --- | --- |
+${stages.join('\n')}${logged.length === 0 ? '' : `\n\nLogged while detail was raised (means):\n${list(logged.map(loggedLine))}`}
 
 ## Do first
 ${found.lever ?? withoutAction(found)}${runbook ? `\nRunbook: ${runbook}` : ''}

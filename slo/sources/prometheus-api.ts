@@ -12,6 +12,9 @@ type Answer<T> = { status?: string; error?: string; warnings?: string[]; isParti
 /** A scrape and its write take so long. */
 const settleSeconds = 5
 
+/** Of one read. */
+export class TooManySeries extends SourceError {}
+
 export type PrometheusApi = ReturnType<typeof prometheusApi>
 
 /**
@@ -82,7 +85,9 @@ export function prometheusApi(url: string, scope: Scope = unscoped) {
       fail(`answered no samples of ${query}: it does not read ranges as Prometheus does`)
     if (result.length <= limits.readSeries.value) return onePerCopy(result, scope.replicaLabels)
     countLimit('readSeries')
-    return fail(`has ${result.length} series, more than ${limits.readSeries.value}, for ${query}`)
+    throw new TooManySeries(
+      `Prometheus at ${shown} has ${result.length} series, more than ${limits.readSeries.value}, for ${query}`,
+    )
   }
   const match = (selectors: readonly string[], start: number, end: number): URLSearchParams => {
     const narrowed = selectors.map(each => ['match[]', withMatchers(each, scope.selectors)])

@@ -19,7 +19,7 @@ import {
   SourceError,
   type ThresholdSli,
 } from './index.ts'
-import { type PrometheusApi, prometheusApi } from './prometheus-api.ts'
+import { type PrometheusApi, prometheusApi, TooManySeries } from './prometheus-api.ts'
 import { formatMatcher, formatSelector, type Scope, selectorsOf, unscoped } from './promql.ts'
 import { growth, rangeOf, readings } from './ranges.ts'
 import { matches } from './selector.ts'
@@ -38,7 +38,7 @@ const samplesAMinute = 6
 const seenDays = 90
 /** Mimir refuses a query over more than 32 days. */
 const daysAtOnce = 30
-/** Metrics read at once: each answer is limited to `limits.readSeries` series. */
+/** Metrics read at once; one by one, when they have more than `limits.readSeries` series. */
 const metricsAtOnce = 10
 
 type Range = { from: Minute; to: Minute }
@@ -68,20 +68,28 @@ export function openPrometheus(url: string, scope: Scope = unscoped): Source {
     // One that may not be asked this is read as one whose clock is ours.
     now: () => api.now().catch(() => Date.now()),
     async series(metrics, fromMs, toMs, stepMs, jobsOf = () => '') {
+      const read = async (names: readonly string[], jobs: string): Promise<Series[]> => {
+        const selector = `{__name__=~"${names.join('|')}"${jobs && `,job=~${JSON.stringify(jobs)}`}}`
+        const answered = await (stepMs === undefined
+          ? api.query(`${selector}[${Math.ceil((toMs - fromMs) / 1000)}s]`, toMs / 1000)
+          : api.range(selector, fromMs / 1000, toMs / 1000, stepMs / 1000))
+        return answered.map(({ labels: { __name__: name, ...labels }, samples }) => ({
+          // An aggregation over the copies of a pair drops the name.
+          name: name ?? String(names[0]),
+          labels,
+          points: samples.map(({ timeMs: at, value }) => ({ at, value })),
+        }))
+      }
+      const oneByOne = (names: readonly string[], jobs: string) => async (error: unknown) => {
+        if (!(error instanceof TooManySeries)) throw error
+        return (await Promise.all(names.map(name => read([name], jobs)))).flat()
+      }
       const all: Series[] = []
       const atOnce = stepMs === undefined ? metricsAtOnce : 1
       for (const [jobs, names] of Map.groupBy(metrics, jobsOf))
         for (let i = 0; i < names.length; i += atOnce) {
-          const read = names.slice(i, i + atOnce)
-          const selector = `{__name__=~"${read.join('|')}"${jobs && `,job=~${JSON.stringify(jobs)}`}}`
-          const answered = await (stepMs === undefined
-            ? api.query(`${selector}[${Math.ceil((toMs - fromMs) / 1000)}s]`, toMs / 1000)
-            : api.range(selector, fromMs / 1000, toMs / 1000, stepMs / 1000))
-          // An aggregation over the copies of a pair drops the name.
-          for (const { labels: named, samples } of answered) {
-            const { __name__: name = String(read[0]), ...labels } = named
-            all.push({ name, labels, points: samples.map(({ timeMs: at, value }) => ({ at, value })) })
-          }
+          const some = names.slice(i, i + atOnce)
+          for (const each of await read(some, jobs).catch(oneByOne(some, jobs))) all.push(each)
         }
       return all
     },

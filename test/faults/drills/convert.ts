@@ -106,8 +106,8 @@ export const convert: readonly Drill[] = [
       ['package.json', /"version": "[^"]+"/, '"version": "99.0.0"'],
       [
         'services/converter/child.ts',
-        'const conversion = await run(input)',
-        'for (let extra = 0; extra < 2; extra++) await run(input)\n    const conversion = await run(input)',
+        'const conversion = await convert(',
+        'for (let extra = 0; extra < 2; extra++) await convert(bytes, sizes, maxPixels)\n    const conversion = await convert(',
       ],
     ]),
   },

@@ -300,17 +300,6 @@ describe('TIFF', () => {
       detail: expect.stringMatching(/more channels/),
     })
   })
-
-  test('channels that are sorted in memory have a lower limit', async () => {
-    const page = { ...size, pixel: [...red, 255, 0], extra: [2, 0] }
-    const bytes = tiff([page])
-    writeTiffTag(bytes, 256, 60_000)
-    writeTiffTag(bytes, 257, 2_000)
-    expect(await reason(bytes)).toMatchObject({
-      code: 'over-limit',
-      detail: expect.stringMatching(/up to 80 megapixels/),
-    })
-  })
 })
 
 describe('an animation', () => {

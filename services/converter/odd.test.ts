@@ -245,7 +245,6 @@ describe('TIFF', () => {
   })
 
   test.each([
-    ['RGB with a channel that is no alpha', { pixel: [...red, 0], extra: [0] }, red],
     ['RGB with alpha and one more channel', { pixel: [...red, 255, 0], extra: [2, 0] }, red],
     ['grey with two more channels', { pixel: [200, 0, 0], photometric: 1, extra: [0, 0] }, [200, 200, 200]],
     ['CMYK with alpha', { pixel: [0, 255, 255, 0, 255], photometric: 5, extra: [2] }, [232, 0, 0]],

@@ -2,11 +2,10 @@ import type { Readable } from 'node:stream'
 import { faultPoint } from '../fault.ts'
 import { jobOf } from '../queue/index.ts'
 import type { Key } from '../storage/index.ts'
-import { discard, untilAnswered } from './discard.ts'
 import { filesOf, findPhoto, type PhotoContext, readJson, type StoredPhoto } from './find.ts'
 import type { Owner, PhotoId, PhotoRecord } from './record.ts'
 import { bytesOf, photoKey, photoPrefix, photoTime } from './record.ts'
-import { bury, remove } from './remove.ts'
+import { bury, discard, remove, untilAnswered } from './remove.ts'
 
 /**
  * A received upload. `receivedAt` (epoch ms): when the last byte was read and the promise began. `clientSeconds`: waited for

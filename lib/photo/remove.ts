@@ -16,11 +16,7 @@ export async function remove(context: PhotoContext, target: Pick<Job, 'owner' | 
   await bury(context, owner, photo)
 }
 
-export async function bury(
-  { storage, queue, log }: PhotoContext,
-  owner: Owner,
-  photo: PhotoId,
-): Promise<void> {
+async function bury({ storage, queue, log }: PhotoContext, owner: Owner, photo: PhotoId): Promise<void> {
   await storage.delete(photoPrefix(owner, photo))
   await queue.bury(photo)
   log.info('photo.deleted', { photo }, sessionOf(owner))

@@ -8,27 +8,21 @@ import type { Log } from './telemetry/log.ts'
 import type { Metrics } from './telemetry/metrics.ts'
 import { endRequest, inSpan, startRequest, traceId } from './telemetry/trace.ts'
 
+/** `limit` is counted as reached when the problem is sent. */
+type More = { members?: Record<string, unknown>; headers?: Record<string, string>; limit?: LimitName }
+
 /** An expected error response, sent as application/problem+json (RFC 9457). */
 export class Problem extends Error {
   override name = 'Problem'
   readonly status: number
   readonly type: string
-  readonly members: Record<string, unknown>
-  readonly headers: Record<string, string>
-  readonly limit: LimitName | undefined
-  /** Programs match `type`; `detail` says what a person can do; `limit` is counted as reached. */
-  constructor(
-    status: number,
-    type: string,
-    detail: string,
-    more: { members?: Record<string, unknown>; headers?: Record<string, string>; limit?: LimitName } = {},
-  ) {
+  readonly more: More
+  /** Programs match `type`; `detail` says what a person can do. */
+  constructor(status: number, type: string, detail: string, more: More = {}) {
     super(detail)
     this.status = status
     this.type = type
-    this.members = more.members ?? {}
-    this.headers = more.headers ?? {}
-    this.limit = more.limit
+    this.more = more
   }
 }
 
@@ -41,14 +35,16 @@ export const tryAgain = (status: number, type: string, what: string, seconds: nu
 
 const problemType = 'application/problem+json'
 
-const problemBody = (problem: Problem): string =>
-  JSON.stringify({
-    type: `/problems/${problem.type}`,
-    title: http.STATUS_CODES[problem.status],
-    status: problem.status,
-    detail: problem.message,
-    ...problem.members,
+function problemBody({ type, status, message: detail, more: { members, limit } }: Problem): string {
+  if (limit) countLimit(limit)
+  return JSON.stringify({
+    type: `/problems/${type}`,
+    title: http.STATUS_CODES[status],
+    status,
+    detail,
+    ...members,
   })
+}
 
 /** Headers set for the intended response that must not go out with a problem. */
 const ofTheAnswer = ['Content-Disposition', 'Content-Encoding', 'ETag', 'Last-Modified']
@@ -59,7 +55,7 @@ export function sendProblem(response: ServerResponse, problem: Problem): void {
   for (const name of ofTheAnswer) response.removeHeader(name)
   const headers = {
     'Cache-Control': 'no-store',
-    ...problem.headers,
+    ...problem.more.headers,
     'Content-Type': problemType,
     'Content-Length': Buffer.byteLength(body),
   }
@@ -96,7 +92,6 @@ export function finishRoutes(app: Express, { log }: { log: Log }): void {
   const onError: ErrorRequestHandler = (error, request, response, _next) => {
     if (hasLeft(request)) return void response.destroy()
     const problem = error instanceof Problem ? error : fromFramework(error)
-    if (problem.limit) countLimit(problem.limit)
     if (problem.status >= 500 && !(error instanceof Problem)) {
       log.error('request.failed', {
         requestId: response.locals.requestId,

@@ -4,7 +4,7 @@ import type { AddressInfo } from 'node:net'
 import type { Duplex } from 'node:stream'
 import type { Express } from 'express'
 import { Problem, problemMessage, sendProblem } from '../http.ts'
-import { countLimit, limits } from '../limits.ts'
+import { limits } from '../limits.ts'
 import { watchConnections } from './connections.ts'
 import { answerExpectations } from './expect.ts'
 import { http } from './node-http.ts'
@@ -71,7 +71,6 @@ function answerUnparsed(server: Server): void {
     const left = error.code === 'ECONNRESET' || error.code === 'HPE_INVALID_EOF_STATE' || !socket.writable
     if (answered || left) return void socket.destroy()
     const problem = unparsed[error.code ?? ''] ?? malformed
-    if (problem.limit) countLimit(problem.limit)
     socket.end(problemMessage(problem))
     // Closing with unread bytes resets the connection, and the client would lose the response.
     socket.resume()

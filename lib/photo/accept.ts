@@ -2,11 +2,10 @@ import type { Readable } from 'node:stream'
 import { faultPoint } from '../fault.ts'
 import { jobOf } from '../queue/index.ts'
 import type { Key } from '../storage/index.ts'
-import { discard, untilAnswered } from './discard.ts'
 import { filesOf, findPhoto, type PhotoContext, readJson, type StoredPhoto } from './find.ts'
 import type { Owner, PhotoId, PhotoRecord } from './record.ts'
 import { bytesOf, photoKey, photoPrefix, photoTime } from './record.ts'
-import { bury, remove } from './remove.ts'
+import { discard, remove, untilAnswered } from './remove.ts'
 
 /**
  * A received upload. `receivedAt` (epoch ms): when the last byte was read and the promise began. `clientSeconds`: waited for
@@ -160,52 +159,35 @@ async function enqueue(context: PhotoContext, arrival: Arrival, record: PhotoRec
   const { queue, account } = context
   const queuedAt = queue.now()
   faultPoint('accept.recorded')
-  const job = { ...jobOf(record), detailUntil }
-  const answer = await queue.enqueue(job, queuedAt).catch(async error => {
-    // The job may be in the queue all the same, when the connection broke after the commit. With a key another upload may
-    // have joined and been acknowledged, so the files stay for the retry.
+  // After an error the job may be in the queue all the same, when the connection broke behind the commit. With a key the files stay:
+  // another upload may have joined and been acknowledged, and a retry goes on from here.
+  const takeBack = async () => {
     if (key === undefined) await discard(context, photo, () => untilAnswered(() => remove(context, arrival)))
+  }
+  const answer = await queue.enqueue({ ...jobOf(record), detailUntil }, queuedAt).catch(async error => {
+    await takeBack()
     throw error
   })
   faultPoint('accept.enqueued')
   if (answer === 'queued') account.accepted(record)
-  if (answer === 'full' && (await withdraw(context, arrival)) === 'withdrawn') return 'full'
-  return answer === 'deleted' ? 'deleted' : { photo, record, queuedAt }
+  if (answer === 'full') await takeBack()
+  return answer === 'full' || answer === 'deleted' ? answer : { photo, record, queuedAt }
 }
 
 /**
- * stored → absent, unless another upload joined and enqueued it. The key is removed first, so that after a crash a retry
- * begins anew.
- */
-async function withdraw(context: PhotoContext, { owner, photo, key }: Arrival) {
-  const { storage, queue } = context
-  const known = await findKey(context, owner, key)
-  if (key !== undefined) await storage.delete(key)
-  if ((await queue.addTombstone(photo, owner)) === 'known') {
-    if (key !== undefined && known)
-      await storage.put(key, Buffer.from(JSON.stringify(known)), { ifAbsent: true })
-    return 'joined'
-  }
-  await bury(context, owner, photo)
-  return 'withdrawn'
-}
-
-/**
- * A request whose key is known: answers its photo, and finishes the upload when the process that began it died. A finished
- * or deleted photo is not enqueued again.
+ * A request whose key is known: answers its photo, and finishes the upload that began it. A finished or deleted photo is not
+ * enqueued again.
  */
 async function join(context: PhotoContext, arrival: Arrival, known: KeyRecord, received: Received) {
   if (received.sha256 !== known.sha256) return 'other-body'
   const { photo } = known
   const state = await stateOf(context, arrival.owner, known)
-  // Without its key it was not deleted by its user, but withdrawn meanwhile: a retry begins anew.
-  if (state === 'deleted' && (await findKey(context, arrival.owner, arrival.key))) return 'deleted'
-  if (state === 'deleted' || state === 'absent') return 'full'
+  if (state === 'deleted') return state
+  if (state === 'absent') return 'full' // removed meanwhile; a retry begins anew
   if (state !== 'stored') return { photo }
   const { record, result } = await recordStanding(context, { ...arrival, photo }, received)
   if (result) return { photo }
   const answer = await context.queue.enqueue(jobOf(record))
   if (answer === 'queued') context.account.accepted(record)
-  // 'deleted' means that the upload that began it found the queue full and withdrew it.
-  return answer === 'full' || answer === 'deleted' ? 'full' : { photo }
+  return answer === 'full' || answer === 'deleted' ? answer : { photo }
 }

@@ -144,7 +144,6 @@ const queueCalls = [
   'complete',
   'fail',
   'remove',
-  'addTombstone',
   'bury',
   'tombstones',
   'overdue',

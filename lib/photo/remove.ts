@@ -1,3 +1,6 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { errorCode } from '../errors.ts'
+import { countLimit, limits } from '../limits.ts'
 import type { Job } from '../queue/index.ts'
 import type { PhotoContext } from './find.ts'
 import { type Owner, type PhotoId, photoPrefix, sessionOf } from './record.ts'
@@ -13,11 +16,7 @@ export async function remove(context: PhotoContext, target: Pick<Job, 'owner' | 
   await bury(context, owner, photo)
 }
 
-export async function bury(
-  { storage, queue, log }: PhotoContext,
-  owner: Owner,
-  photo: PhotoId,
-): Promise<void> {
+async function bury({ storage, queue, log }: PhotoContext, owner: Owner, photo: PhotoId): Promise<void> {
   await storage.delete(photoPrefix(owner, photo))
   await queue.bury(photo)
   log.info('photo.deleted', { photo }, sessionOf(owner))
@@ -28,4 +27,35 @@ const maxPass = 100
 /** Finishes deletions that a crash interrupted. */
 export async function buryTombstones(context: PhotoContext): Promise<void> {
   for (const { photo, owner } of await context.queue.tombstones(maxPass)) await bury(context, owner, photo)
+}
+
+const discardMs = 500
+let discarding = 0
+
+/**
+ * Removes an upload that was never acknowledged; the sweep removes what is left. It goes on behind the answer after
+ * `discardMs`: storage that failed just now would delay the answer by a second deadline.
+ */
+export async function discard({ log }: PhotoContext, photo: PhotoId, remove: () => Promise<unknown>) {
+  if (discarding >= limits.discards.value) return countLimit('discards')
+  discarding++
+  const removal = remove()
+    .catch(error => log.error('photo.leftover', { photo, error: String(error) }))
+    .finally(() => discarding--)
+  await Promise.race([removal, sleep(discardMs, undefined, { ref: false })])
+}
+
+const retryMs = 1_000
+/** Until the next sweep, which enqueues what is still there: its promise is then late, and its files stay. */
+const maxTries = 3_600
+
+/** Repeats a step until queue and storage answer. */
+export async function untilAnswered(step: () => Promise<unknown>): Promise<void> {
+  for (let tries = 1; ; tries++)
+    try {
+      return void (await step())
+    } catch (error) {
+      if (errorCode(error) === 'ERR_QUEUE_CLOSED' || tries === maxTries) throw error
+      await sleep(retryMs, undefined, { ref: false })
+    }
 }

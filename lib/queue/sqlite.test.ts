@@ -255,7 +255,7 @@ describe('the engine', () => {
     const photo = fc.nat(3)
     const step = fc.oneof(
       fc.record({
-        do: fc.constantFrom('enqueue' as const, 'remove' as const, 'add tombstone' as const),
+        do: fc.constantFrom('enqueue' as const, 'remove' as const),
         photo,
       }),
       fc.record({ do: fc.constant('replay' as const), photo }),
@@ -311,11 +311,6 @@ describe('the engine', () => {
             note(`${step.photo}`, await writes.remove(engine, `${step.photo}`, 'o'))
             deleted.add(`${step.photo}`)
           }
-          if (
-            step.do === 'add tombstone' &&
-            (await writes.addTombstone(engine, `${step.photo}`, 'o')) === 'added'
-          )
-            deleted.add(`${step.photo}`)
           if (step.do === 'replay') await writes.replay(engine, `${step.photo}`)
           if (step.do === 'wait') time.now += step.ms
           if (step.do === 'sweep') await sweep()

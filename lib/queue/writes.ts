@@ -153,13 +153,6 @@ export async function remove(engine: Engine, photo: PhotoId, owner: Owner): Prom
   return end(engine, row, 'deleted', engine.clock() <= row.promise_by ? 'void' : 'broken')
 }
 
-/** Adds a tombstone for a photo that was never enqueued. `known`: it was, and nothing changes. */
-export const addTombstone = async (
-  engine: Engine,
-  photo: PhotoId,
-  owner: Owner,
-): Promise<'added' | 'known'> => ((await insertTombstone(engine, photo, owner)) ? 'added' : 'known')
-
 /** Called when storage holds no file of a deleted photo any more: its tombstone is later purged by age. */
 export async function bury({ sql, clock }: Engine, photo: PhotoId): Promise<void> {
   sql(`UPDATE jobs SET ended_at = ? WHERE photo = ? AND state = 'deleted'`).send(clock(), photo)

@@ -35,21 +35,17 @@ export function openFolders(root: string, disk: Disk) {
 
 /** Runs one call a key at a time. Callers that arrive during a run share the next one: the current one may have missed their write. */
 function shareWaiting(run: (key: string) => Promise<void>): (key: string) => Promise<void> {
-  const running = new Map<string, Promise<void>>()
+  const last = new Map<string, Promise<void>>()
   const waiting = new Map<string, Promise<void>>()
-  return async key => {
+  return key => {
     const joined = waiting.get(key)
     if (joined) return joined
-    const before = running.get(key)
-    const start = () => {
+    const mine = Promise.allSettled([last.get(key)]).then(() => {
       waiting.delete(key)
-      const mine = run(key).finally(() => running.get(key) === mine && running.delete(key))
-      running.set(key, mine)
-      return mine
-    }
-    if (!before) return start()
-    const next = before.then(start, start)
-    waiting.set(key, next)
-    return next
+      return run(key)
+    })
+    for (const runs of [waiting, last]) runs.set(key, mine)
+    mine.catch(() => {}).finally(() => last.get(key) === mine && last.delete(key))
+    return mine
   }
 }

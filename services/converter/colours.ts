@@ -1,6 +1,5 @@
 import { heifProperties } from '@tintype/lib/photo/heif.ts'
 import type { Format } from '@tintype/lib/photo/record.ts'
-import { fieldOf, tags } from '@tintype/lib/photo/tiff.ts'
 
 type Vector = readonly [number, number, number]
 type Matrix = readonly [Vector, Vector, Vector]
@@ -82,10 +81,6 @@ function coloursOfPng(png: Buffer): Colours | undefined {
   if (chunks.has('sRGB') || Math.abs(exponent / 2.2 - 1) <= 0.05) return undefined
   return { matrix: srgbMatrix, light: value => value ** exponent }
 }
-
-/** Whether a page of a TIFF holds YCbCr that is no JPEG, which libvips takes for RGB where the chroma is whole. */
-export const isRawYcc = (tiff: Buffer, page: number): boolean =>
-  fieldOf(tiff, tags.photometric, page)?.value === 6 && fieldOf(tiff, tags.compression, page)?.value !== 7
 
 /** Converts pixels to sRGB where they are. Colours that sRGB does not have become the nearest of each channel. */
 export function toSrgb(pixels: Buffer, channels: number, { matrix, light }: Colours): void {

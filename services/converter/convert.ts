@@ -2,7 +2,7 @@ import type { LimitName } from '@tintype/lib/limits.ts'
 import type { Format, Size } from '@tintype/lib/photo/record.ts'
 import sharp, { type OutputInfo, type Sharp } from 'sharp'
 import { toSrgb } from './colours.ts'
-import { type OpenedPhoto, openPhoto, orUndecodable, type Undecodable } from './open.ts'
+import { type FailOn, type OpenedPhoto, openPhoto, orUndecodable, type Undecodable } from './open.ts'
 import { lacksPixels, salvage } from './salvage.ts'
 
 export type Thumbnail = Size & { width: number; height: number; body: Buffer }
@@ -54,7 +54,7 @@ export async function convert(
   if (size && sizes.length === 1 && !detailed && isPlain(photo)) {
     const { warnings } = photo
     const thumbnail = await photo
-      .open('strict')
+      .open('truncated')
       .then(opened => encode(listen(shrink(opened, size.side), warnings), size))
       .catch(() => null) // decoded below, as far as it goes
     if (thumbnail)
@@ -84,7 +84,8 @@ type Pixels = { data: Buffer; info: OutputInfo }
 /** The photo's pixels; of a damaged photo, as many as can be decoded. */
 async function decodePhoto(photo: OpenedPhoto, side: number) {
   const { warnings } = photo
-  const { depth, space } = photo.header
+  const { format, header } = photo
+  const { depth, space } = header
   const read = async (opened: Sharp, warnings: string[]) => {
     const coloured = space === 'rgb16' ? await fromP3(opened) : opened
     const shrunk = shrink(photo.extraChannels ? await withoutExtraChannels(coloured) : coloured, side)
@@ -92,16 +93,15 @@ async function decodePhoto(photo: OpenedPhoto, side: number) {
     const isLight = depth === 'float' && space === 'b-w' && (await brightest(opened)) <= mostLight
     return decode(listen(isLight ? shrunk.removeAlpha().gamma(1, 2.2).linear(255) : shrunk, warnings))
   }
-  const strictly = (how: 'unwarned' | 'strict') =>
-    orUndecodable(async () => read(await photo.open(how), warnings))
-  let whole = await strictly(photo.format === 'tiff' ? 'unwarned' : 'strict')
-  if ('reason' in whole && /^Warning treated as error/.test(whole.error ?? ''))
-    whole = await strictly('strict')
+  const attempt = (failOn: FailOn) => orUndecodable(async () => read(await photo.open(failOn), warnings))
+  // Of a TIFF that breaks off libvips says an error, and of one that lacks tiles only a warning.
+  let whole = await attempt(format === 'tiff' ? 'warning' : 'truncated')
+  if ('reason' in whole && /^Warning treated as error/.test(whole.error ?? '')) whole = await attempt('error')
   if (!('reason' in whole)) return { ...whole, damaged: lacksPixels(warnings) }
   const salvaged: string[] = []
   const part = await orUndecodable(async () => read(await salvage(photo, side), salvaged))
-  if ('reason' in part || isBlank(part, photo.format)) return whole
-  const isHarmless = photo.format === 'jpeg' ? !lacksPixels(salvaged, 1) : badTag.test(whole.error ?? '')
+  if ('reason' in part || isBlank(part, format)) return whole
+  const isHarmless = format === 'jpeg' ? !lacksPixels(salvaged, 1) : badTag.test(whole.error ?? '')
   return { ...part, damaged: !isHarmless }
 }
 
@@ -127,12 +127,8 @@ const fromP3 = async (input: Sharp): Promise<Sharp> =>
 
 /** The colours alone: libvips would take the last channel for the alpha of the others. */
 async function withoutExtraChannels(input: Sharp): Promise<Sharp> {
-  const { data, info } = await decode(input.autoOrient().toColourspace('srgb'))
-  const { width, height, channels } = info
-  const colours = Buffer.alloc(width * height * 3)
-  for (let from = 0, to = 0; to < colours.length; from += channels, to += 3)
-    data.copy(colours, to, from, from + 3)
-  return sharp(colours, { raw: { width, height, channels: 3 } })
+  const { data, info } = await decode(input.autoOrient().toColourspace('srgb').removeAlpha())
+  return sharp(data, { raw: info })
 }
 
 /** The resize belongs to the decode: libvips then reads JPEG and WebP at a fraction of their size. */

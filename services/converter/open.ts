@@ -3,7 +3,7 @@ import { type FailureReason, type Format, formats } from '@tintype/lib/photo/rec
 import { fieldOf, tags } from '@tintype/lib/photo/tiff.ts'
 import { pixelLimit, pixelRefusal } from '@tintype/lib/pixels.ts'
 import sharp, { type Metadata, type Sharp, type SharpOptions } from 'sharp'
-import { type Colours, coloursOf, isRawYcc } from './colours.ts'
+import { type Colours, coloursOf } from './colours.ts'
 import { asStill, correct } from './correct.ts'
 import { openHeic } from './heic.ts'
 
@@ -15,8 +15,8 @@ export type Undecodable = {
   limit?: LimitName
 }
 
-/** `unwarned` fails on each warning too: without it libvips does not report that tiles of a TIFF are missing. */
-type Strictness = 'unwarned' | 'strict' | 'tolerant'
+/** At what a decode ends; with `none` it goes on after an error. */
+export type FailOn = NonNullable<SharpOptions['failOn']>
 
 /** A photo whose headers are within the limits; no pixel of it is decoded yet. */
 export type OpenedPhoto = {
@@ -33,8 +33,8 @@ export type OpenedPhoto = {
   limit?: LimitName
   /** The decoder's warnings so far. */
   warnings: string[]
-  /** Opens the page that is shown, of these bytes or its own. A tolerant decode continues after an error. */
-  open(how: Strictness, from?: Buffer): Promise<Sharp>
+  /** Opens the page that is shown, of these bytes or its own. */
+  open(failOn: FailOn, from?: Buffer): Promise<Sharp>
 }
 
 /** One slot is one core: libvips' threads would compete with other slots, and its cache would hold memory. */
@@ -68,36 +68,30 @@ export async function openPhoto(
   if (corrected) return openPhoto(corrected, maxPixels, side)
   const format = formatOf(header)
   if (!format) return undecodable(notAPhoto, `${header.format} ${header.compression ?? ''}`)
-  if (format === 'tiff' && header.channels === 3 && isRawYcc(bytes, page))
+  const field = (tag: number) => (format === 'tiff' ? fieldOf(bytes, tag, page)?.value : undefined)
+  // libvips takes YCbCr that is no JPEG for RGB where its chroma is whole.
+  if (header.channels === 3 && field(tags.photometric) === 6 && field(tags.compression) !== 7)
     return undecodable(unreadable, 'a TIFF in YCbCr without JPEG')
   // Signed samples, and those of 32 bits, come out white, black or half as light.
   if (/^(char|short|u?int)$/.test(header.depth) && header.space !== 'labs')
     return undecodable(unreadable, `samples are ${header.depth}`)
   // libvips takes a channel beyond the colours for alpha, also one that the file says is none.
-  const extraChannels =
-    header.channels > (mostChannels[header.space] ?? 4) ||
-    (format === 'tiff' && fieldOf(bytes, tags.extraSamples, page)?.value === 0)
-  const most = extraChannels ? Math.min(maxPixels, extraChannelPixels) : maxPixels
+  const extraChannels = header.channels > (mostChannels[header.space] ?? 4) || field(tags.extraSamples) === 0
   const kind = costlyKind(header)
-  const detail = pixelRefusal(header, format, most, kind)
+  const detail = pixelRefusal(header, format, maxPixels, kind)
   if (detail) return { outcome: 'undecodable', reason: { code: 'over-limit', detail }, limit: 'photoPixels' }
-  // A TIFF that breaks off is an error to libvips, any other is truncated.
-  const strict = format === 'tiff' ? 'error' : 'truncated'
-  const failOn = { unwarned: 'warning', strict, tolerant: 'none' } as const
   const warnings: string[] = []
-  const bounds = { side, maxPixels: pixelLimit(format, most, kind !== '') }
-  const open = async (how: Strictness, from = bytes) =>
+  const bounds = { side, maxPixels: pixelLimit(format, maxPixels, kind !== '') }
+  const open = async (failOn: FailOn, from = bytes) =>
     format === 'heic'
       ? openHeic(from, header.icc, bounds, warnings)
-      : openPage(from, { failOn: failOn[how], page, unlimited: format === 'avif' })
+      : openPage(from, { failOn, page, unlimited: format === 'avif' })
   const colours = header.icc ? undefined : coloursOf(format, bytes)
   return { bytes, header, format, colours, extraChannels, ...(limit && { limit }), warnings, open }
 }
 
 /** Colours and alpha by colour space, 4 in others. Lab is read without alpha: libvips cannot resize it with one. */
 const mostChannels: Record<string, number> = { cmyk: 5, 'b-w': 2, grey16: 2, labs: 3 }
-/** Their channels are sorted in memory: 8 bytes a pixel, below the 0.8 GiB that lib/pixels.ts explains. */
-const extraChannelPixels = 80_000_000
 
 /** Without a page the decoder takes the first, or the primary image of an AVIF. */
 const openPage = (bytes: Buffer, { page = 0, ...how }: SharpOptions): Sharp =>

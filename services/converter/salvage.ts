@@ -13,20 +13,20 @@ export async function salvage(
   { format, header, bytes, warnings, open }: OpenedPhoto,
   side: number,
 ): Promise<Sharp> {
-  if (format === 'jpeg') return open('tolerant', Buffer.concat([bytes, endOfJpeg]))
-  if (format === 'gif' || format === 'tiff') return open('tolerant')
+  if (format === 'jpeg') return open('none', Buffer.concat([bytes, endOfJpeg]))
+  if (format === 'gif' || format === 'tiff') return open('none')
   const rows = Number(/error in tile 0 x (\d+)/.exec(warnings.join())?.[1])
   if (format !== 'png' || header.isProgressive || !(rows > 0)) throw new Error('nothing can be decoded')
   // Tolerant, libvips leaves the rows that a PNG lacks as they were in memory: another photo's pixels.
   const { width, height, orientation } = header
   const scale = Math.min(1, side / Math.max(width, height))
   const [across = 1, down = 1, whole = 1] = [width, rows, height].map(each => Math.ceil(each * scale))
-  const small = (await open('strict'))
+  const small = (await open('truncated'))
     .extract({ left: 0, top: 0, width, height: rows })
     .resize(across, down, { fit: 'fill' })
     .extend({ bottom: whole - down, background: '#808080' })
     .withMetadata({ ...(orientation !== undefined && { orientation }) })
-  return open('strict', await small.png().toBuffer())
+  return open('truncated', await small.png().toBuffer())
 }
 
 /**

@@ -20,7 +20,7 @@ const admission = (stats: Partial<Stats> = {}) =>
 const refusal = async (attempt: Promise<unknown>) => {
   const error = await attempt.catch(error => error)
   if (!(error instanceof Problem)) throw new Error('it was admitted')
-  return [error.type, error.headers['Retry-After']]
+  return [error.type, error.more.headers?.['Retry-After']]
 }
 
 test('the wait is predicted by what is ahead, its service time and the live slots', () => {

@@ -268,6 +268,22 @@ describeWithParts('the upload page', ['chromium'], parts => {
     await ready('harbour.jpg')
   })
 
+  test('the screen stays on while a photo is sent, because a phone that sleeps stops its uploads', async () => {
+    await page.evaluate(`{
+      globalThis.locks = 0
+      navigator.wakeLock.request = async () => {
+        locks++
+        return { release: async () => void locks-- }
+      }
+    }`)
+    await refuseFirst(page)
+    await choose(harbour)
+    await says('harbour.jpg', /Busy right now/)
+    expect(await page.evaluate('locks')).toBe(1)
+    await ready('harbour.jpg')
+    await until(async () => (await page.evaluate('locks')) === 0, { what: 'the release' })
+  })
+
   test('a lost connection is said, and the upload goes on when it is back, as one photo', async () => {
     await context.setOffline(true)
     await page.getByText('No connection.').waitFor()
@@ -733,10 +749,6 @@ describeWithParts('the upload page', ['chromium'], parts => {
     })`)
     await picture('harbour.jpg').dragTo(page.locator('#drop'))
     expect(await page.locator('[data-over]').count()).toBe(0)
-    // The end of a drag is not told where its row was removed meanwhile.
-    await page.evaluate(`document.body.dispatchEvent(
-      new DragEvent('dragstart', { bubbles: true, dataTransfer: new DataTransfer() })
-    )`)
     await hand('drop', pines)
     await ready('pines.png')
     expect(await page.title()).toBe('Files')

@@ -53,8 +53,7 @@ function drawDay(): void {
       shownHours = hours
       remember('hours', String(hours))
       drawDay()
-      // The newest minutes are at the end.
-      find('#day').scrollLeft = find('#day').scrollWidth
+      showNewest()
     }
     const attributes = { type: 'button', class: 'quiet', 'aria-pressed': `${hours === shownHours}`, click }
     return h('button', attributes, say('hours', { n: hours }))
@@ -84,6 +83,8 @@ function answerWhatIf(): Promise<HTMLElement> {
     error => h('pre', { class: 'small soft' }, refusalOf(error)),
   )
 }
+
+const showNewest = () => find('#day').scrollTo({ left: find('#day').scrollWidth })
 
 async function refreshStages(): Promise<void> {
   const read = await getJson<Stages>('api/stages')
@@ -121,6 +122,7 @@ onSubmit('#fits', answerFits)
 const showWhatIf = onSubmit('#whatif', answerWhatIf)
 find<HTMLInputElement>('#whatif input').value = address.searchParams.get('outage') ?? 'full 10m'
 await showLive({ name: 'objectives', lead: summary, draw }, earlier)
+showNewest()
 await Promise.all([refreshStages(), refreshRelease(), showWhatIf()].map(each => each.catch(() => {})))
 document.documentElement.dataset.ready = 'true'
 setInterval(() => void refreshRelease().catch(() => {}), refreshMs)

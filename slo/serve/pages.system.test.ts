@@ -1,4 +1,3 @@
-import { mkdirSync } from 'node:fs'
 import { request } from 'node:http'
 import { adminApp } from '@tintype/lib/http/admin.ts'
 import { listen } from '@tintype/lib/http/listen.ts'
@@ -7,7 +6,6 @@ import { createMetrics } from '@tintype/lib/telemetry/metrics.ts'
 import { type Browser, chromium, type Page } from 'playwright-core'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { describeWithParts, type Started, temporaryFolder, until } from '../../test/support.ts'
-import { addPlanned } from '../math/planned.ts'
 import { days, minutesADay, recordDay, startSlo } from '../test/day.ts'
 
 /** As a client that sets what a browser would not let it, such as Host. */
@@ -19,8 +17,6 @@ function statusOf(url: string, headers: Record<string, string>): Promise<number 
   return promise
 }
 
-/** With SHOTS=folder the pages are drawn there, to be looked at. */
-const shots = process.env.SHOTS
 describeWithParts('the pages of slo', ['chromium'], ({ chromium: executablePath }) => {
   let browser: Browser
   let page: Page
@@ -34,12 +30,10 @@ describeWithParts('the pages of slo', ['chromium'], ({ chromium: executablePath 
     page = await browser.newPage({ locale: 'en' })
     page.on('pageerror', error => problems.push(String(error)))
     page.on('console', message => message.type() === 'error' && problems.push(message.text()))
-    for (const name of ['well', 'burning', ...(shots ? ['broken', 'empty'] : [])]) {
+    for (const name of ['well', 'burning']) {
       const dataDir = await temporaryFolder(afterAll)
       const day = days[name]
       if (day) recordDay(dataDir, day)
-      const now = Math.floor(Date.now() / 60_000)
-      if (name === 'broken') addPlanned(dataDir, { from: now - 345, to: now - 320, reason: 'new disk' })
       const started = await startSlo(
         dataDir,
         name === 'burning' ? { SCRAPE_TARGETS: await adminPorts() } : {},
@@ -199,26 +193,5 @@ describeWithParts('the pages of slo', ['chromium'], ({ chromium: executablePath 
     expect(await page.locator('.incidents li').count()).toBe(3)
     await open(`${urls.burning}/status?lang=ko`)
     expect(await page.textContent('#lead')).toContain('오프라인입니다')
-  })
-
-  test.skipIf(!shots)('drawn', { timeout: 600_000 }, async () => {
-    mkdirSync(shots as string, { recursive: true })
-    for (const [name, url] of Object.entries(urls))
-      for (const path of ['', 'status'])
-        for (const [width, colorScheme] of [
-          [360, 'dark'],
-          [1024, 'light'],
-          [1024, 'dark'],
-          [2560, 'light'],
-        ] as const) {
-          if (name !== 'burning' && width !== 1024) continue
-          await page.setViewportSize({ width, height: 900 })
-          await page.emulateMedia({ colorScheme })
-          await open(`${url}/${path}`)
-          await page.screenshot({
-            path: `${shots}/${name}-${path || 'slo'}-${width}-${colorScheme}.png`,
-            fullPage: true,
-          })
-        }
   })
 })

@@ -116,9 +116,4 @@ export const days: Record<string, (before: number) => Minute> = {
     kept: before <= 14 ? 2 : traffic(before),
     broken: before <= 14 ? 3 : 0,
   }),
-  broken: before => ({
-    online: !(before < 400 && before > 320),
-    kept: traffic(before),
-    broken: before < 360 && before > 320 ? 4 : 0,
-  }),
 }

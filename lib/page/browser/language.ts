@@ -79,7 +79,8 @@ export function duration(seconds: number): string {
     return `${format({ maximumFractionDigits: seconds < 0.01 ? 3 : 2 }).format(seconds)}${s}`
   if (seconds < 9.95) return `${tenths.format(seconds)}${s}`
   if (seconds < 99.5) return `${whole.format(seconds)}${s}`
-  return `${whole.format(Math.floor(seconds / 60))}${min} ${whole.format(Math.floor(seconds % 60))}${s}`
+  const rest = Math.floor(seconds % 60)
+  return `${whole.format(Math.floor(seconds / 60))}${min}${rest > 0 ? ` ${rest}${s}` : ''}`
 }
 
 const clock = new Intl.DateTimeFormat(language, { hour: 'numeric', minute: '2-digit' })

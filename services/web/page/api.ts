@@ -23,11 +23,8 @@ type Answer =
   | { kind: 'accepted'; photo: Photo }
   /** Seconds to wait before a retry. */
   | { kind: 'busy'; seconds: number }
-  /** Without a problem the response is not web's: a proxy refused the photo. */
-  | { kind: 'refused'; status: number; problem?: PageProblem }
+  | { kind: 'refused'; problem: PageProblem }
   | { kind: 'unreachable'; copy?: Blob }
-  /** The file was changed, moved or deleted after it had been chosen. */
-  | { kind: 'unreadable' }
   | { kind: 'cancelled' }
 
 /** A page of this session's photos, newest first. @throws when the request fails. */
@@ -96,7 +93,7 @@ export function sendPhoto(
       const bytes = isSendable ? file.slice(0, 1).arrayBuffer() : file.arrayBuffer()
       bytes.then(
         read => resolve({ kind: 'unreachable', ...(!isSendable && { copy: new Blob([read], { type }) }) }),
-        () => resolve({ kind: 'unreadable' }),
+        () => resolve(refusal('unreadable')),
       )
     }
     xhr.ontimeout = () => resolve({ kind: 'unreachable' })
@@ -121,5 +118,10 @@ function answerOf(xhr: XMLHttpRequest): Answer {
   // Below 400 the response is of a network that asks for a login; 408: the bytes came too slowly.
   const { status, response } = xhr
   if (status < 400 || status >= 500 || status === 408) return { kind: 'unreachable' }
-  return { kind: 'refused', status, ...(response?.detail && { problem: response }) }
+  if (response?.detail) return { kind: 'refused', problem: response }
+  // It is not web's response: a proxy refused the photo.
+  return refusal(status === 413 ? 'proxy-too-large' : 'proxy', `HTTP ${status}`)
 }
+
+/** A refusal by the page: words.json has its text. */
+const refusal = (type: string, detail = ''): Answer => ({ kind: 'refused', problem: { type, detail } })

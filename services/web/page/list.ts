@@ -18,7 +18,7 @@ import {
 } from './photos.ts'
 import { showProgress } from './progress.ts'
 import { focusOn } from './rows.ts'
-import { newUpload, refusal, send } from './uploads.ts'
+import { newUpload, send } from './uploads.ts'
 import { say } from './words.ts'
 
 /** Photos are chosen, read from the server, and kept over a reload. */
@@ -42,7 +42,7 @@ export function add(files: readonly File[]): void {
       send(item)
       continue
     }
-    item.upload.state = refusal(problem)
+    item.upload.state = { is: 'refused', problem: { type: 'here', detail: problem } }
     changed(item)
   }
   // At once: a photo that is ready in the meantime would not be counted.

@@ -16,11 +16,9 @@ export function takeFiles(add: (files: File[]) => void): void {
 
 function takeDrops(add: (files: File[]) => void): void {
   const place = find('#drop')
-  // A thumbnail that is dragged carries itself as a file, too. It is marked by a type of its own.
-  const own = 'application/x-tintype'
-  addEventListener('dragstart', ({ dataTransfer }) => dataTransfer?.setData(own, 'photo'))
-  const carriesFiles = ({ dataTransfer }: DragEvent) =>
-    dataTransfer?.types.includes('Files') && !dataTransfer.types.includes(own)
+  const carriesFiles = ({ dataTransfer }: DragEvent) => dataTransfer?.types.includes('Files')
+  // A picture of the page that is dragged would carry itself as a file, too.
+  addEventListener('dragstart', event => event.target instanceof HTMLImageElement && event.preventDefault())
   addEventListener('dragover', event => {
     if (!carriesFiles(event)) return
     event.preventDefault()

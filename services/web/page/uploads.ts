@@ -1,7 +1,6 @@
-import { fetchPhotos, type PageProblem, sendPhoto } from './api.ts'
+import { fetchPhotos, sendPhoto } from './api.ts'
 import type { Unsent } from './memory.ts'
 import { accept, changed, type Item, type Upload } from './photos.ts'
-import { say } from './words.ts'
 
 /** Concurrent uploads. Two tabs share the six connections that a browser opens, and need some for events and pictures. */
 const sendingAtOnce = 2
@@ -26,17 +25,6 @@ export const newUpload = (of: File | Unsent, key = hex(16)): Upload => ({
   chosenAt: performance.now(),
   state: { is: of instanceof File ? 'waiting' : 'interrupted' },
   cancel: new AbortController(),
-})
-
-function refused({ status, problem }: { status: number; problem?: PageProblem }): Upload['state'] {
-  if (problem) return { is: 'refused', problem }
-  return refusal(status === 413 ? say('proxyTooLarge') : say('proxyRefused', { status }))
-}
-
-/** A refusal by the page itself, in the page's language. */
-export const refusal = (detail: string): Upload['state'] => ({
-  is: 'refused',
-  problem: { type: 'here', detail },
 })
 
 type Sent = Item & { upload: Upload }
@@ -72,8 +60,7 @@ async function deliver(item: Sent): Promise<void> {
     const progress = (share: number) => become({ is: 'sending', share })
     const answer = await sendPhoto(upload.file as Blob, headers, progress, signal)
     if (answer.kind === 'accepted') return accept(item, answer.photo)
-    if (answer.kind === 'refused') return become(refused(answer))
-    if (answer.kind === 'unreadable') return become(refusal(say('unreadable')))
+    if (answer.kind === 'refused') return become({ is: 'refused', problem: answer.problem })
     if (answer.kind === 'cancelled' || signal.aborted) return
     const isReached = attempt >= maxTries && (await fetchPhotos().catch(() => false))
     if (isReached) return become({ is: 'given-up' })

@@ -1,6 +1,7 @@
 import { execFileSync } from 'node:child_process'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { gzipSync } from 'node:zlib'
 import { expect, onTestFinished, test } from 'vitest'
 import { askBounded, askStatus, TooLong } from './bounded-request.ts'
 
@@ -20,6 +21,13 @@ test('a request gives the status and the whole body of the response', async () =
   })
   const { status, body } = await askBounded(url, { body: 'hello', ...within(5_000) })
   expect([status, body.toString()]).toEqual([409, 'POST hello'])
+})
+
+test('a body that comes compressed, though nobody asked for it, is read', async () => {
+  const url = await serve((_request, response) =>
+    response.writeHead(200, { 'Content-Encoding': 'gzip' }).end(gzipSync('up 1')),
+  )
+  expect((await askBounded(url, within(5_000))).body.toString()).toBe('up 1')
 })
 
 test.each([

@@ -1,5 +1,6 @@
 import { once } from 'node:events'
 import type { ClientRequest, IncomingMessage, OutgoingHttpHeaders } from 'node:http'
+import { brotliDecompressSync, unzipSync, zstdDecompressSync } from 'node:zlib'
 import { http } from './node-http.ts'
 
 /** An answer that is not read to its end; its message is the bound. */
@@ -33,8 +34,18 @@ export const askBounded = (address: string, { maxMiB, ...options }: Options & { 
       if (bytes > maxMiB * 2 ** 20) throw new TooLong(`more than ${maxMiB} MiB`)
       chunks.push(chunk)
     }
-    return Buffer.concat(chunks)
+    return decompressed(response, Buffer.concat(chunks), maxMiB)
   })
+
+const decoders = { gzip: unzipSync, deflate: unzipSync, br: brotliDecompressSync, zstd: zstdDecompressSync }
+
+/** Some servers compress without being asked. @throws when the body is not what Content-Encoding says, or too long. */
+function decompressed({ headers }: IncomingMessage, body: Buffer, maxMiB: number): Buffer {
+  const decode = decoders[headers['content-encoding'] as keyof typeof decoders]
+  // The answer to HEAD has the header and no body.
+  if (!decode || body.length === 0) return body
+  return decode(body, { maxOutputLength: maxMiB * 2 ** 20 })
+}
 
 /** The same for the status and the headers alone: the body is dropped, and its end is not waited for. */
 export const askStatus = (address: string, options: Options) =>

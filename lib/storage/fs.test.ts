@@ -1,4 +1,4 @@
-import { fork } from 'node:child_process'
+import { fork, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import { fstatSync, writeFileSync } from 'node:fs'
 import * as fs from 'node:fs/promises'
@@ -129,6 +129,18 @@ describe('the storage folder', () => {
     await once(victim, 'exit')
     await openFolder(join(folder, 'storage'))
     expect(await fs.readdir(temporary)).toEqual([expect.stringMatching(`^${survivor.pid}-`)])
+  })
+
+  test('a temporary file has the name of its process also in a sandbox without a boot id', async context => {
+    const code = `import('${join(import.meta.dirname, 'temporary.ts')}')
+      .then(({ writerName }) => console.log(process.pid, writerName(process.pid)))`
+    const sandbox = 'mount -t tmpfs none /proc/sys/kernel/random && exec "$0" -e "$1"'
+    const ran = spawnSync('unshare', ['-m', 'sh', '-c', sandbox, process.execPath, code], {
+      encoding: 'utf8',
+    })
+    if (ran.status !== 0) context.skip(`no sandbox can be made here, root may: ${ran.stderr}`)
+    const [pid, name] = ran.stdout.trim().split(' ')
+    expect(name).toMatch(new RegExp(`^${pid}-\\d+-0$`))
   })
 
   test('a full disk is an error with its cause, leaves nothing behind, and passes when there is room', async context => {

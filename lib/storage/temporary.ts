@@ -1,6 +1,9 @@
-import { readFileSync } from 'node:fs'
+import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Disk } from '../disk.ts'
+
+/** Some sandboxes have none. */
+const bootId = '/proc/sys/kernel/random/boot_id'
 
 /**
  * The first part of a temporary file's name, by which the next start removes the files of dead processes and no other.
@@ -9,12 +12,12 @@ import type { Disk } from '../disk.ts'
  */
 export function writerName(pid: number): string | undefined {
   try {
-    if (process.platform !== 'linux') return process.kill(pid, 0) ? `${pid}-0-0` : undefined
+    if (!existsSync('/proc/self/stat')) return process.kill(pid, 0) ? `${pid}-0-0` : undefined
     const stat = readFileSync(`/proc/${pid}/stat`, 'utf8')
     // The second field is the program's name in parentheses and may hold spaces: count after it.
     const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
     const [state, startTime] = [fields[0], fields[19]]
-    const boot = readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').slice(0, 8)
+    const boot = existsSync(bootId) ? readFileSync(bootId, 'utf8').slice(0, 8) : '0'
     return state === 'Z' ? undefined : `${pid}-${startTime}-${boot}`
   } catch {
     return undefined

@@ -15,7 +15,7 @@ const folderOf = (dataDir: string): string => join(dataDir, 'slo', 'planned')
 export function readPlanned(dataDir: string): Planned[] {
   const folder = folderOf(dataDir)
   return (existsSync(folder) ? readdirSync(folder) : [])
-    .filter(name => name.endsWith('.json'))
+    .filter(name => /^\d+-\d+\.json$/.test(name))
     .map(name => JSON.parse(readFileSync(join(folder, name), 'utf8')) as Planned)
     .sort((one, other) => one.from - other.from)
 }

@@ -2,7 +2,6 @@ import type { ClientRequest } from 'node:http'
 import { isIP } from 'node:net'
 import { setTimeout as delay } from 'node:timers/promises'
 import type { TLSSocket } from 'node:tls'
-import { brotliDecompressSync, unzipSync, zstdDecompressSync } from 'node:zlib'
 import { askBounded, type BoundedAnswer } from '@tintype/lib/http/bounded-request.ts'
 
 /** Seconds of one request; 0 where a phase was not reached or does not exist (tls on http, dns for an address). */
@@ -81,7 +80,7 @@ export async function timedRequest({ url, timeoutMs, signal, ...asked }: Asked):
       onRequest: request => followPhases(request, url, clock),
     })
     clock.enter(null)
-    return { ...clock.measured, answer: decompressed(answer) }
+    return { ...clock.measured, answer }
   } catch (error) {
     signal.throwIfAborted()
     clock.enter(null)
@@ -94,17 +93,6 @@ export async function timedRequest({ url, timeoutMs, signal, ...asked }: Asked):
     clearTimeout(cut)
     signal.removeEventListener('abort', onStop)
   }
-}
-
-const decoders = { gzip: unzipSync, deflate: unzipSync, br: brotliDecompressSync, zstd: zstdDecompressSync }
-
-/** Some servers compress without being asked. @throws when the body is not what Content-Encoding says, or too long. */
-function decompressed(answer: BoundedAnswer): BoundedAnswer {
-  const { headers, body } = answer
-  const decode = decoders[headers['content-encoding'] as keyof typeof decoders]
-  // The answer to HEAD has the header and no body.
-  if (!decode || body.length === 0) return answer
-  return { ...answer, body: decode(body, { maxOutputLength: maxAnswerMiB * 2 ** 20 }) }
 }
 
 function followPhases(request: ClientRequest, { hostname, protocol }: URL, clock: Clock): void {

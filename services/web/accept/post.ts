@@ -10,7 +10,7 @@ import { uploadRate } from '../visitors/rate.ts'
 import { visitorOf } from '../visitors/session.ts'
 import type { Web } from '../web.ts'
 import { preferredWait } from './prefer.ts'
-import { acceptPhoto } from './receive.ts'
+import { acceptPhoto, isProbe } from './receive.ts'
 import { unsupported } from './sniff.ts'
 import { maxBodyBytes, mediaType, tooLarge } from './upload.ts'
 import { settledWithin } from './wait.ts'
@@ -21,7 +21,8 @@ export function refuseEarly(web: Web): RequestHandler {
   const { maxUploadBytes } = web.limits
   return (request, response, next) => {
     if (web.draining.aborted) throw tryAgain(503, 'stopping', 'This server is about to restart.', 5)
-    checkRate(visitorOf(response), clientAddress(request))
+    // A low rate would count as an outage.
+    if (!isProbe(web, request)) checkRate(visitorOf(response), clientAddress(request))
     if (request.headers.expect !== undefined) refuseDeclaredType(request)
     if (Number(request.get('content-length') ?? 0) > maxBodyBytes(request, maxUploadBytes))
       throw tooLarge(maxUploadBytes)

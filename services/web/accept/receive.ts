@@ -14,6 +14,10 @@ import { tooMany } from './admission.ts'
 import { sniff } from './sniff.ts'
 import { openUpload, tooLarge } from './upload.ts'
 
+/** The synthetic user is no customer: its photos are no promises. */
+export const isProbe = ({ probeToken }: Web, request: Request): boolean =>
+  request.get('tintype-probe') === probeToken
+
 /**
  * Accepts an upload. When it resolves, original, photo.json and job are durable, and the photo is a promise. Returns the
  * photo's id, for a known Idempotency-Key that of its photo, and the record of a new photo.
@@ -33,7 +37,7 @@ export async function acceptPhoto(web: Web, request: Request, response: Response
 
 async function receive(web: Web, request: Request, response: Response, startedAt: number, parent?: string) {
   const { owner, session } = visitorOf(response)
-  const { queue, log, metrics, probeToken } = web
+  const { queue, log, metrics } = web
   const { maxUploadBytes: maxBytes, maxPixels, promiseSeconds } = web.limits
   const key = keyOf(owner, request.get('idempotency-key'))
   // The photo of a known key is accepted already.
@@ -56,7 +60,7 @@ async function receive(web: Web, request: Request, response: Response, startedAt
         receivedAt: new Date(receivedAt).toISOString(),
         promiseBy: new Date(receivedAt + promiseSeconds * 1000).toISOString(),
         receiveSeconds: (receivedAt - startedAt) / 1000,
-        probe: request.get('tintype-probe') === probeToken,
+        probe: isProbe(web, request),
         traceparent: parent,
       }),
       refusal: async () =>

@@ -151,7 +151,7 @@ describe('a refused upload is told why', () => {
     expect(await running.sample('tintype_limit_reached_total{limit="photoPixels"}')).toBe(1)
   })
 
-  test('429 when too many come, by session, and another session is free', async () => {
+  test('429 when too many come, by session; another session is free, and the probe is not limited', async () => {
     const running = await startWeb({ uploadsPerMinute: 2 })
     const person = running.visitor()
     await person.call('GET', '/photos')
@@ -161,6 +161,8 @@ describe('a refused upload is told why', () => {
     const other = running.visitor()
     await other.call('GET', '/photos')
     expect((await other.post(png())).status).toBe(202)
+    expect((await person.post(png(), { 'tintype-probe': 'guessed' })).status).toBe(429)
+    expect((await person.post(png(), { 'tintype-probe': 'probe-token' })).status).toBe(202)
   })
 
   test('503 when no converter was ever seen', async () => {

@@ -104,8 +104,7 @@ describeWithParts('PostgreSQL away', ['postgres'], ({ postgres }) => {
       } finally {
         server.signal('SIGCONT')
       }
-      // The purge waits, too, and is counted at times.
-      expect(reached() - reachedBefore).toBeGreaterThanOrEqual(6)
+      expect(reached() - reachedBefore, 'purges reach it, too').toBeGreaterThanOrEqual(6)
       expect(await recovery(() => queue.stats())).toBeLessThan(10_000)
       expect(await queue.look(before.photo)).toMatchObject({ state: 'queued' })
       expect(await queue.look(frozen.photo), 'its transaction was never finished').toBe('unknown')

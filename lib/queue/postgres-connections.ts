@@ -1,12 +1,12 @@
 import { Socket } from 'node:net'
 import pg from 'pg'
 import { countLimit, limits } from '../limits.ts'
+import { noAnswer } from './group.ts'
 
 export type Connections = ReturnType<typeof openConnections>
 
 /** Deadline of an answer from a frozen server or over a dead network. */
 const answerMs = limits.queueAnswer.value * 1000
-export const noAnswer = 'ETIMEDOUT'
 
 /** Connections are opened when they are needed. `onConnect` prepares a new one. */
 export function openConnections(

@@ -1,8 +1,9 @@
 import type pg from 'pg'
 import { type Engine, engineOn, inFewSizes, type Settings, type Statement, writeEvents } from './engine.ts'
+import { groupCalls, noAnswer } from './group.ts'
 import { callEngine, type Method, type QueueCall } from './port.ts'
 import { type ServerClock, serverNowSql } from './postgres-clock.ts'
-import { type Connections, noAnswer } from './postgres-connections.ts'
+import type { Connections } from './postgres-connections.ts'
 import { countQueued } from './transitions.ts'
 import { claimAll } from './writes.ts'
 
@@ -18,42 +19,25 @@ const soft = new Set<Method>(['renew', 'announce'])
 const unnamed = new Set<Method>(['claim', 'renew', 'expireDead', 'purge'])
 export const isUnnamed = ({ method }: QueueCall): boolean => unnamed.has(method)
 
-type Waiting = QueueCall & Pick<PromiseWithResolvers<unknown>, 'resolve' | 'reject'>
-
-/**
- * Runs writes of a process, one transaction after the other. Group commit: calls that arrive during a transaction share
- * the next one. `ring` is called after a commit with events.
- */
+/** Runs writes of a process, one transaction after the other. `ring` is called after a commit with events. */
 export function openWriter(
   connections: Connections,
   settings: Settings,
   clock: ServerClock,
   ring: () => void,
-): { write(call: QueueCall): Promise<unknown>; close(): Promise<void> } {
-  const pending: Waiting[] = []
-  let working: Promise<void> | undefined
-  let closed = false
+): ReturnType<typeof groupCalls> {
   /** Waiting photos at the last count, and those enqueued by this process since. */
   let counted = { depth: 0, at: Number.NEGATIVE_INFINITY }
 
-  async function work(): Promise<void> {
-    while (pending.length > 0) await commit(pending.splice(0, maxBatch))
-    working = undefined
-  }
-
-  async function commit(calls: Waiting[]): Promise<void> {
+  async function commit(calls: QueueCall[]): Promise<unknown[]> {
     for (let tries = 1; ; tries++) {
       const state = { begun: false }
       try {
-        const answers = await connections.use(client => transaction(client, calls, state))
-        for (const [i, { resolve }] of calls.entries()) resolve(answers[i])
-        return
+        return await connections.use(client => transaction(client, calls, state))
       } catch (error) {
         const { code = '' } = error as NodeJS.ErrnoException
         if (tries < maxTries && (/^40/.test(code) || (!state.begun && code !== noAnswer))) continue
-        // Waiting calls would wait for the same server in vain.
-        for (const { reject } of code === noAnswer ? [...calls, ...pending.splice(0)] : calls) reject(error)
-        return
+        throw error
       }
     }
   }
@@ -97,19 +81,7 @@ export function openWriter(
     }
   }
 
-  return {
-    write(call) {
-      if (closed) return Promise.reject(Object.assign(new Error('closed'), { code: 'ERR_QUEUE_CLOSED' }))
-      const { promise, resolve, reject } = Promise.withResolvers<unknown>()
-      pending.push({ ...call, resolve, reject })
-      working ??= work()
-      return promise
-    },
-    async close() {
-      closed = true
-      await working
-    },
-  }
+  return groupCalls(commit, maxBatch)
 }
 
 /**

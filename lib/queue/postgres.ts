@@ -2,10 +2,11 @@ import pg from 'pg'
 import { ConfigError } from '../config.ts'
 import { countLimit } from '../limits.ts'
 import { engineOn, type QueueOptions, settingsOf } from './engine.ts'
+import { noAnswer } from './group.ts'
 import { callEngine, isRead, type Queue, type QueueCall, queueOn } from './port.ts'
 import { openBell } from './postgres-bell.ts'
 import { openServerClock, type ServerClock } from './postgres-clock.ts'
-import { type Connections, noAnswer, openConnections } from './postgres-connections.ts'
+import { type Connections, openConnections } from './postgres-connections.ts'
 import type { ServerState } from './postgres-schema.ts'
 import { assertKeeps, migratePostgres, serverStateQuery, sessionSettings } from './postgres-schema.ts'
 import { isUnnamed, lastRow, openWriter, statementsOf } from './postgres-writer.ts'
@@ -38,7 +39,7 @@ export async function openPostgres(address: PostgresAddress, options: QueueOptio
   // A claim does not wait for the fsync of an enqueue or a completion.
   const openOne = () => openWriter(connections, settings, clock, bell.ring)
   const [claims, others] = [openOne(), openOne()]
-  const write = (call: QueueCall) => (isUnnamed(call) ? claims : others).write(call)
+  const write = (call: QueueCall) => (isUnnamed(call) ? claims : others).call(call)
   const read = (call: QueueCall) =>
     connections.use(client => {
       const sql = statementsOf(query => client.query(query))

@@ -1,13 +1,11 @@
 import { closeSync, futimesSync, openSync, statSync } from 'node:fs'
 import { DatabaseSync } from 'node:sqlite'
-import { parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads'
+import { parentPort, workerData } from 'node:worker_threads'
 import { engineOn, type Settings, writeEvents } from './engine.ts'
 import { callEngine, isRead, type Method, type QueueCall } from './port.ts'
 import { migrateSqlite, statementsOf } from './sqlite-file.ts'
 
-/** `close` ends the thread. */
-export type ThreadRequest = (QueueCall & { id: number }) | 'close'
-export type ThreadReply = { id: number; value?: unknown; error?: { message: string; code: string } }
+export type ThreadReply = { value?: unknown; error?: { message: string; code: string } }
 /** `bells`: the files that are touched after each event, and after each job that waits from now on. */
 export type ThreadData = { file: string; bells: { events: string; work: string }; settings: Settings }
 
@@ -15,8 +13,6 @@ export type ThreadData = { file: string; bells: { events: string; work: string }
 const busyMs = 3_000
 /** Retry interval for a lock. SQLite's own handler sleeps up to 100 ms, and a transaction takes about 2 ms. */
 const busyStepMs = 0.5
-/** Most calls of one transaction, for which other processes wait. */
-const maxBatch = 500
 /**
  * Calls that a power cut may undo: the holder of a lease is gone then too, and a purge is repeated. A transaction of only
  * these is not fsynced. The write-ahead log keeps its order, so the next fsynced transaction makes them durable as well.
@@ -38,28 +34,17 @@ db.exec('COMMIT')
 const newEngine = engineOn.bind(null, statementsOf(db), settings, Date.now)
 let synchronous = ''
 
-// Operations await only answers that SQLite has already given, so a batch ends before the next message is handled.
-port.on('message', async (first: ThreadRequest[]) => {
-  const batch = gather(first)
-  const calls = batch.filter(request => request !== 'close')
-  const replies = await commit(calls.filter(call => !isRead(call)))
-  for (const call of calls.filter(isRead)) replies.push(await read(call))
+/** The answers of a batch, in order. `close` ends the thread. */
+port.on('message', async (calls: QueueCall[] | 'close') => {
+  if (calls === 'close') return close()
+  const written = await commit(calls.filter(call => !isRead(call)))
+  const replies: (ThreadReply | undefined)[] = []
+  for (const call of calls) replies.push(isRead(call) ? await read(call) : written.shift())
   port.postMessage(replies)
-  if (calls.length < batch.length) close()
-  else if (!isThere()) process.exit(1) // the next start opens the file at the path again
+  if (!isThere()) process.exit(1) // the next start opens the file at the path again
 })
 
-/** Group commit: calls that arrived while the last transaction waited for the disk share the next one. */
-function gather(requests: ThreadRequest[]): ThreadRequest[] {
-  while (requests.length < maxBatch) {
-    const next = receiveMessageOnPort(port)
-    if (!next) break
-    requests.push(...next.message)
-  }
-  return requests
-}
-
-async function commit(calls: Exclude<ThreadRequest, 'close'>[]): Promise<ThreadReply[]> {
+async function commit(calls: QueueCall[]): Promise<ThreadReply[]> {
   if (calls.length === 0) return []
   try {
     // SQLite would go on writing to a file that was moved, where no other process reads.
@@ -68,7 +53,7 @@ async function commit(calls: Exclude<ThreadRequest, 'close'>[]): Promise<ThreadR
     await whenFree(() => db.exec('BEGIN IMMEDIATE'))
     const engine = newEngine()
     const replies: ThreadReply[] = []
-    for (const call of calls) replies.push({ id: call.id, value: await callEngine(engine, call) })
+    for (const call of calls) replies.push({ value: await callEngine(engine, call) })
     writeEvents(engine)
     db.exec('COMMIT')
     if (engine.events.length > 0) ring(eventBell)
@@ -76,16 +61,16 @@ async function commit(calls: Exclude<ThreadRequest, 'close'>[]): Promise<ThreadR
     return replies
   } catch (error) {
     if (db.isTransaction) db.exec('ROLLBACK') // a failed COMMIT has already rolled back
-    return calls.map(({ id }) => ({ id, error: asData(error) }))
+    return calls.map(() => ({ error: asData(error) }))
   }
 }
 
 /** Without a transaction. */
-async function read(call: Exclude<ThreadRequest, 'close'>): Promise<ThreadReply> {
+async function read(call: QueueCall): Promise<ThreadReply> {
   try {
-    return { id: call.id, value: await whenFree(() => callEngine(newEngine(), call)) }
+    return { value: await whenFree(() => callEngine(newEngine(), call)) }
   } catch (error) {
-    return { id: call.id, error: asData(error) }
+    return { error: asData(error) }
   }
 }
 

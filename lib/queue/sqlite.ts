@@ -5,12 +5,13 @@ import { makeFolder } from '../disk.ts'
 import { endProcess } from '../errors.ts'
 import { type QueueOptions, settingsOf } from './engine.ts'
 import { listenTo } from './file-bell.ts'
-import { type Queue, type QueueCall, queueOn } from './port.ts'
-import type { ThreadData, ThreadReply, ThreadRequest } from './sqlite-thread.ts'
+import { groupCalls } from './group.ts'
+import { type Queue, queueOn } from './port.ts'
+import type { ThreadData, ThreadReply } from './sqlite-thread.ts'
 
 /**
  * The queue in a SQLite file. `node:sqlite` is synchronous and a commit waits for the disk, so it runs in one worker thread a
- * process, which puts waiting calls into one transaction. No fsync blocks the event loop.
+ * process. No fsync blocks the event loop.
  */
 export async function openSqlite(path: string, options: QueueOptions = {}): Promise<Queue> {
   const file = resolve(path)
@@ -28,25 +29,23 @@ export async function openSqlite(path: string, options: QueueOptions = {}): Prom
   return queue
 }
 
-/** Most calls of one message, because the thread puts the calls of a message into one transaction. */
-const maxMessage = 100
+/** Most calls of one transaction, for which other processes wait. */
+const maxBatch = 500
 
 function startThread(workerData: ThreadData, onDeath: (error: Error) => void) {
   // Without the process's own flags, so that the thread loads no telemetry.
   const thread = new Worker(new URL('./sqlite-thread.ts', import.meta.url), { workerData, execArgv: [] })
-  const pending = new Map<number, PromiseWithResolvers<unknown>>()
-  let calls = 0
+  const exited = new Promise<void>(resolve => thread.once('exit', () => resolve()))
+  let underWay: PromiseWithResolvers<ThreadReply[]> | undefined
   let answered = false
   let closing = false
   let dead: Error | null = null
-  const exited = new Promise<void>(resolve => thread.once('exit', () => resolve()))
 
   const die = (cause?: Error) => {
     if (dead) return
     const message = `queue "${workerData.file}": ${closing ? 'closed' : (cause?.message ?? 'its engine ended')}`
     dead = Object.assign(new Error(message, { cause }), { code: 'ERR_QUEUE_CLOSED' })
-    for (const { reject } of pending.values()) reject(dead)
-    pending.clear()
+    underWay?.reject(dead)
     // A thread that never answered could not open the file: the caller of `openQueue` gets the error.
     if (answered && !closing) onDeath(dead)
   }
@@ -54,34 +53,24 @@ function startThread(workerData: ThreadData, onDeath: (error: Error) => void) {
   thread.on('exit', () => die())
   thread.on('message', (replies: ThreadReply[]) => {
     answered = true
-    for (const { id, value, error } of replies) {
-      const waiting = pending.get(id)
-      pending.delete(id)
-      // Structured cloning drops an error's code, so it is sent beside the message.
-      if (error) waiting?.reject(Object.assign(new Error(error.message), { code: error.code }))
-      else waiting?.resolve(value)
-    }
+    underWay?.resolve(replies)
   })
-  const unsent: ThreadRequest[] = []
-  /** The calls of one turn of the event loop go as one message: a message costs more than a read. */
-  const send = (request: ThreadRequest) => {
-    if (unsent.push(request) > 1) return
-    setImmediate(() => {
-      while (unsent.length > 0) thread.postMessage(unsent.splice(0, maxMessage))
-    })
-  }
+  const calls = groupCalls(async batch => {
+    if (dead) throw dead
+    underWay = Promise.withResolvers()
+    thread.postMessage(batch)
+    const replies = await underWay.promise
+    // Structured cloning drops an error's code, so it is sent beside the message.
+    return replies.map(({ value, error }) =>
+      error ? Object.assign(new Error(error.message), { code: error.code }) : value,
+    )
+  }, maxBatch)
   return {
-    ask(call: QueueCall): Promise<unknown> {
-      if (dead) return Promise.reject(dead)
-      const waiting = Promise.withResolvers<unknown>()
-      const id = ++calls
-      pending.set(id, waiting)
-      send({ ...call, id })
-      return waiting.promise
-    },
+    ask: calls.call,
     async close(): Promise<void> {
       closing = true
-      send('close')
+      await calls.close()
+      thread.postMessage('close')
       await exited
     },
   }

@@ -1,12 +1,11 @@
 /**
- * Each look-up and each publish runs in a separate thread: in the server's, reading a day's files or making a large answer
- * would delay ingest.
+ * Each look-up runs in a separate thread: in the server's, reading a day's files or making a large answer would delay
+ * ingest.
  */
 import { once } from 'node:events'
 import { parentPort, Worker, workerData } from 'node:worker_threads'
 import { dayOf } from '@tintype/lib/day.ts'
 import { type LimitName, limits } from '@tintype/lib/limits.ts'
-import { publishDay } from './cli.ts'
 import type { Folders } from './daily.ts'
 import type { SizingAnswer, Story } from './page/api.ts'
 import { recent } from './recent.ts'
@@ -19,7 +18,6 @@ const lookUps = {
   sizing(folders: Folders, keep: SizingAnswer['keep']): SizingAnswer {
     return { ...sizing(folders, dayOf(Date.now())), keep }
   },
-  publish: async (folders: Folders, day: string) => (await publishDay(folders, day)).data as object,
 }
 type LookUps = typeof lookUps
 /** `json`: the answer as text. `limit`: the one that cut it. */

@@ -1,6 +1,8 @@
+import { execFile } from 'node:child_process'
 import { statSync } from 'node:fs'
 import { rm, rmdir } from 'node:fs/promises'
 import { join } from 'node:path'
+import { promisify } from 'node:util'
 import { dayMs, daysMs, isDay } from '@tintype/lib/day.ts'
 import { ignore } from '@tintype/lib/disk.ts'
 import { describeError } from '@tintype/lib/errors.ts'
@@ -9,7 +11,6 @@ import { repeat } from '@tintype/lib/repeat.ts'
 import type { LogServer } from './app.ts'
 import { type Folders, newsOf } from './daily.ts'
 import { namesIn } from './files.ts'
-import { inThread } from './in-thread.ts'
 import { manifestFile, newestManifest, newestRevisions } from './manifest.ts'
 import { streamFiles } from './merge.ts'
 import { sampleDisk } from './sizing.ts'
@@ -72,11 +73,19 @@ export async function removeAged(server: Keeping, nowMs: number): Promise<void> 
   }
 }
 
-/** The log server's work of each minute, until the signal. */
+/** The log server's work of each minute, until the signal. A day is published by another process: a merge would delay ingest. */
 export function tendDays(server: LogServer, signal: AbortSignal): void {
-  const { folders, clock, log } = server
+  const { folders, dataDir, clock, log } = server
   const publish = async (day: string) => {
-    const { revision, entries, bytes } = JSON.parse((await inThread('publish', folders, day)).json)
+    const main = join(import.meta.dirname, 'main.ts')
+    const args = [main, 'publish', '--day', day, '--json']
+    const given = { env: { DATA_DIR: dataDir }, maxBuffer: 2 ** 26, signal }
+    // Exit status 1 with an answer: published, without what a process of this machine has not shipped yet.
+    const { stdout } = await promisify(execFile)(process.execPath, args, given).catch(error => {
+      if (error.code === 1 && error.stdout) return error as { stdout: string }
+      throw error
+    })
+    const { revision, entries, bytes } = JSON.parse(stdout)
     log.info('day.published', { day, revision, entries, bytes })
   }
   const failed = (error: unknown) => log.error('days.not-tended', { error: describeError(error) })

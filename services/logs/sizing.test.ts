@@ -49,7 +49,7 @@ test('the forecast is of all that fills the disk, photos too, once a whole day o
   }
   await sampleDisk(folders, Date.parse(`${day(17)}T12:00:00.000Z`))
   const logs = sizing(folders, day(21))
-  expect(logs).toMatchObject({ counted: 'logs', fullDays: 3 })
+  expect(logs).toMatchObject({ counted: 'logs' })
   expect(logs.bytesPerDay).toBeLessThan(10_000)
   expect(logs.daysUntilFull.likely).toBeNull()
   // 1 % of what is free comes each day, mostly photos; of the 16th nothing is known, and the 21st is not over.
@@ -58,7 +58,7 @@ test('the forecast is of all that fills the disk, photos too, once a whole day o
   const looks = [17, 18, 19, 20, 21].map(n => [`${day(n)}T23:59:00.000Z`, used + (n - 17) * daily])
   writeFileSync(folders.samples, JSON.stringify(Object.fromEntries(looks)))
   const all = sizing(folders, day(21))
-  expect(all).toMatchObject({ counted: 'disk', fullDays: 3, bytesPerDay: daily })
+  expect(all).toMatchObject({ counted: 'disk', bytesPerDay: daily })
   expect(all.daysUntilFull.likely).toBeGreaterThan(90)
   expect(all.daysUntilFull.likely).toBeLessThan(110)
 })
@@ -140,8 +140,7 @@ test('a day’s size is counted by service, event and session, as its lines are'
   for (let n = 1; n <= 30; n++) ofOther += write('converter.0.17', n, other, 'photo.ready')
   write('converter.0.17', 31, null, 'converter.started')
   await publish(folders, day)
-  const { days, fullDays, compressionRatio } = sizing(folders, '2026-11-21')
-  expect(fullDays).toBe(1)
+  const { days, compressionRatio } = sizing(folders, '2026-11-21')
   expect(days[0]).toMatchObject({ entries: 41, bytes })
   expect(days[0]?.services.web).toEqual({ entries: 10, bytes: ofWeb })
   expect(days[0]?.services.converter?.entries).toBe(31)

@@ -16,18 +16,21 @@ export function sizing({ days: folder, samples, photos, streams }: Folders, toda
   const days = manifests.map(manifest => daySize(folder, manifest))
   const logs = days.filter(({ day }) => day < today).map(({ diskBytes }) => diskBytes)
   const looks = looksIn(samples)
-  const all = grownBy(looks, today)
-  const recent = all.length > 0 ? undefined : recentGrowth(looks)
-  const grown = all.length > 0 ? all : logs
+  const ofDays = ratesOf(lastOfDays(looks.filter(({ atMs }) => dayOf(atMs) < today)))
+  const lately = looks.filter(({ atMs }) => atMs > (looks.at(-1)?.atMs ?? 0) - dayMs)
+  const hours = Math.floor(((lately.at(-1)?.atMs ?? 0) - (lately[0]?.atMs ?? 0)) / hourMs)
+  // Before a whole day is known, each sixth of the last hours.
+  const ofHours = ofDays.length > 0 || hours === 0 ? [] : ratesOf(inSixths(lately))
+  const ofDisk = ofDays.length > 0 ? ofDays : ofHours
+  const daily = ofDisk.length > 0 ? ofDisk : logs
   const { freeBytes } = roomOf(photos, streams, folder)
   const newest = manifests.at(-1)
   return {
     days,
     today: sizeSoFar(streams, today),
-    fullDays: grown.length,
-    counted: recent || grown === all ? 'disk' : 'logs',
-    hours: recent?.hours ?? null,
-    ...(recent ? estimate(freeBytes, recent.mean, recent.daily, unknown) : forecast(grown, freeBytes)),
+    counted: ofDisk.length > 0 ? 'disk' : 'logs',
+    hours: ofHours.length > 0 ? hours : null,
+    ...forecast(daily, freeBytes, ofHours.length > 0),
     freeBytes,
     compressionRatio: newest ? compressionRatio(dayFile(folder, newest)) : null,
   }
@@ -74,31 +77,26 @@ const firstTimeIn = (file: string): number =>
 type Forecast = Pick<Sizing, 'bytesPerDay' | 'growthPerDay' | 'daysUntilFull'>
 const unknown: Estimate = { low: null, likely: null, high: null }
 
-/** The median of the slopes between all pairs of days (Theil-Sen: one odd day does not bend it), with its spread. */
-export function forecast(bytes: number[], freeBytes: number): Forecast {
-  const last = bytes.length - 1
+/**
+ * From the bytes that came each day: the median of the slopes between all pairs of days (Theil-Sen: one odd day does not
+ * bend it), with its spread. `isMean`: parts of a day, as bytes a day, go on like their mean.
+ */
+export function forecast(daily: number[], freeBytes: number, isMean = false): Forecast {
+  const last = daily.length - 1
   if (last < 0) return { bytesPerDay: null, growthPerDay: unknown, daysUntilFull: unknown }
-  const slopes = bytes.flatMap((later, j) =>
-    bytes.slice(0, j).map((earlier, i) => (later - earlier) / (j - i)),
-  )
-  const growth = (share: number) => quantile(slopes, share)
-  const level = quantile(
-    bytes.map((value, i) => value + growth(0.5) * (last - i)),
-    0.5,
-  )
-  return estimate(freeBytes, level, bytes, { low: growth(0.05), likely: growth(0.5), high: growth(0.95) })
-}
-
-/** `daily`: bytes of the days, or of parts of one, as bytes a day; likely are `level`, growing by `growth` a day. */
-function estimate(freeBytes: number, level: number, daily: number[], growth: Estimate): Forecast {
-  const until = (bytes: number, slope: number | null) => daysToFill(freeBytes, bytes, slope ?? 0)
+  const slopes = isMean
+    ? []
+    : daily.flatMap((later, j) => daily.slice(0, j).map((earlier, i) => (later - earlier) / (j - i)))
+  const growth = { low: quantile(slopes, 0.05), likely: quantile(slopes, 0.5), high: quantile(slopes, 0.95) }
+  const levels = daily.map((value, i) => value + growth.likely * (last - i))
+  const level = isMean ? sum(daily) / daily.length : quantile(levels, 0.5)
   return {
     bytesPerDay: level,
-    growthPerDay: growth,
+    growthPerDay: isMean ? unknown : growth,
     daysUntilFull: {
-      low: until(Math.max(level, ...daily), growth.high),
-      likely: until(level, growth.likely),
-      high: until(Math.min(level, ...daily), growth.low),
+      low: daysToFill(freeBytes, Math.max(level, ...daily), growth.high),
+      likely: daysToFill(freeBytes, level, growth.likely),
+      high: daysToFill(freeBytes, Math.min(level, ...daily), growth.low),
     },
   }
 }
@@ -140,38 +138,30 @@ function looksIn(file: string): Look[] {
 export async function sampleDisk({ samples: file, photos, streams }: Folders, nowMs: number): Promise<void> {
   const looks = looksIn(file).filter(({ atMs }) => atMs < nowMs)
   if (nowMs - (looks.at(-1)?.atMs ?? 0) < lookEveryMs) return
-  const lastOf = new Map(looks.map(look => [dayOf(look.atMs), look]))
-  const isKept = (look: Look) =>
-    nowMs - look.atMs < (lastOf.get(dayOf(look.atMs)) === look ? maxSampledDays : 1) * dayMs
+  const last = new Set(lastOfDays(looks))
+  const isKept = (look: Look) => nowMs - look.atMs < (last.has(look) ? maxSampledDays : 1) * dayMs
   const kept = [...looks.filter(isKept), { atMs: nowMs, bytes: roomOf(photos, streams).usedBytes }]
   const byTime = Object.fromEntries(kept.map(({ atMs, bytes }) => [new Date(atMs).toISOString(), bytes]))
   await writeFile(`${file}.draft`, JSON.stringify(byTime), { flush: true })
   await rename(`${file}.draft`, file)
 }
 
-/** Bytes a day in each sixth of the last day's looks, which go on like their mean; undefined before these are of an hour. */
-function recentGrowth(all: Look[]): { hours: number; daily: number[]; mean: number } | undefined {
-  const last = all.at(-1)
-  const looks = all.filter(({ atMs }) => last && last.atMs - atMs < dayMs)
-  const [first] = looks
-  if (!first || !last || last.atMs - first.atMs < hourMs) return undefined
-  const marks = [0, 1, 2, 3, 4, 5, 6].map(part => Math.round((part * (looks.length - 1)) / 6))
-  const points = [...new Set(marks)].map(index => looks[index] ?? last)
-  const daily = points.slice(1).map(({ atMs, bytes }, i) => {
-    const before = points[i] ?? first
+const lastOfDays = (looks: Look[]): Look[] => [
+  ...new Map(looks.map(look => [dayOf(look.atMs), look])).values(),
+]
+
+/** Looks that divide these into six parts, or fewer. */
+const inSixths = (looks: Look[]): Look[] =>
+  looks.filter(
+    (_, i) => Math.floor((i * 6) / (looks.length - 1)) > Math.floor(((i - 1) * 6) / (looks.length - 1)),
+  )
+
+/** Bytes a day by which the disk filled between looks that follow each other. */
+const ratesOf = (looks: Look[]): number[] =>
+  looks.slice(1).map(({ atMs, bytes }, i) => {
+    const before = looks[i] as Look
     return ((bytes - before.bytes) / (atMs - before.atMs)) * dayMs
   })
-  return { hours: Math.floor((last.atMs - first.atMs) / hourMs), daily, mean: sum(daily) / daily.length }
-}
-
-/** By how much each whole day filled the disk, of the days whose day before is known too. */
-function grownBy(looks: Look[], today: string): number[] {
-  const lastOf = new Map(looks.map(({ atMs, bytes }) => [dayOf(atMs), bytes]))
-  return [...lastOf].flatMap(([day, bytes]) => {
-    const before = lastOf.get(dayOf(Date.parse(day) - dayMs))
-    return before === undefined || day >= today ? [] : [bytes - before]
-  })
-}
 
 /** Of the disk that the first of these folders is on that there is. */
 function roomOf(...folders: string[]): { usedBytes: number; freeBytes: number } {

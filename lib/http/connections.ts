@@ -17,7 +17,7 @@ type Connection = {
   received: number
   written: number
   taken: number
-  /** What the client has to do next: send its body, or take the response. Undefined while the server works. */
+  /** Waits for the client to `send` its body or to `take` the response. Undefined while the server works. */
   waitsFor: 'send' | 'take' | undefined
   /** Seconds for which the client may send or take nothing. Bytes at `bytesPerSecond` keep it up to `stalledSeconds`. */
   credit: number
@@ -50,8 +50,7 @@ export function watchConnections(server: Server) {
     const connection: Connection = { socket, answers: 0, ...bytes, waitsFor: undefined, credit: mostCredit }
     connections.set(socket, connection)
     socket.once('close', () => connections.delete(socket))
-    // Of a method other than POST a half-closed client counts as one that left: nothing is read and sent for a browser
-    // that is gone.
+    // A client that half-closes counts as gone, except during a POST: no photo is read for a closed browser.
     socket.once('end', () => connection.request?.method === 'POST' || connection.response?.destroy())
   })
   server.prependListener('request', (request, response) => {
@@ -68,7 +67,7 @@ export function watchConnections(server: Server) {
     if (checking) return
     checking = true
     const all = [...connections.values()]
-    // Bytes that were written before the last check are still not acknowledged.
+    // True when a client has still not acknowledged bytes that were written before the last check.
     const isAnyBehind = all.some(({ written, taken }) => taken < written)
     const unacknowledged = isAnyBehind ? await readUnacknowledged() : undefined
     // A pause of this process is not the client's fault.

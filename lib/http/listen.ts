@@ -9,7 +9,7 @@ import { watchConnections } from './connections.ts'
 import { answerExpectations } from './expect.ts'
 import { http } from './node-http.ts'
 
-/** Longer than the idle time of load balancers (60 s), which otherwise reuse a connection that is just being closed. */
+/** Longer than the idle time of load balancers (60 s): they would reuse a connection that is being closed. */
 const keepAliveTimeout = 65_000
 /** How often Node checks for late headers. */
 const connectionsCheckingInterval = 5_000

@@ -8,8 +8,8 @@ const discardMs = 500
 let discarding = 0
 
 /**
- * Removes an upload that was never acknowledged; the sweep removes what is left. It goes on behind the answer after
- * `discardMs`: storage that failed just now would delay the answer by a second deadline.
+ * Removes an upload that was never acknowledged; the sweep removes what is left. After `discardMs` it resolves and the
+ * removal goes on: storage that has just failed would delay the response by a second deadline.
  */
 export async function discard({ log }: PhotoContext, photo: PhotoId, remove: () => Promise<unknown>) {
   if (discarding >= limits.discards.value) return countLimit('discards')

@@ -28,7 +28,7 @@ const shared = [
 ] as const
 type Shared = (typeof shared)[number]
 
-/** What the photo services are made of, opened; `storageAt` is the storage's URL. */
+/** The opened dependencies of a photo service; `storageAt` is the storage's URL. */
 type Parts = PhotoContext & { metrics: Metrics; storageAt: string }
 
 type Service = {
@@ -48,8 +48,8 @@ Example: INSTANCE=${name}-2 npm run ${name}
 Exit status: 0 stopped, 1 it did not start, 2 bad arguments or environment.`
 
 /**
- * Runs web or a converter: reads `own` and the shared variables, opens log, metrics, queue and storage, starts the service
- * and serves its administration. At the stop the service ends first, then what it was made of.
+ * Runs web or a converter: reads `own` and the shared variables, opens log, metrics, queue and storage, starts the
+ * service and its administration port. On stop the service ends before its dependencies.
  */
 export async function runPhotoService<N extends VariableName>(
   name: 'web' | 'converter',

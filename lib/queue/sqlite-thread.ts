@@ -8,14 +8,14 @@ import { migrateSqlite, statementsOf } from './sqlite-file.ts'
 /** `close` ends the thread. */
 export type ThreadRequest = (QueueCall & { id: number }) | 'close'
 export type ThreadReply = { id: number; value?: unknown; error?: { message: string; code: string } }
-/** `bells`: the files that are touched after each event, and after each job that waits from now on. */
+/** `bells`: the files to touch after each event, and after each job that begins to wait. */
 export type ThreadData = { file: string; bells: { events: string; work: string }; settings: Settings }
 
-/** How long to wait for another process's lock; longer than any transaction takes. Then the engine counts as busy. */
+/** How long to wait for another process's lock, longer than any transaction takes. Then the engine counts as busy. */
 const busyMs = 3_000
 /** Retry interval for a lock. SQLite's own handler sleeps up to 100 ms, and a transaction takes about 2 ms. */
 const busyStepMs = 0.5
-/** Most calls of one transaction, for which other processes wait. */
+/** Most calls of one transaction, because other processes wait for its end. */
 const maxBatch = 500
 /**
  * Calls that a power cut may undo: the holder of a lease is gone then too, and a purge is repeated. A transaction of only
@@ -38,7 +38,7 @@ db.exec('COMMIT')
 const newEngine = engineOn.bind(null, statementsOf(db), settings, Date.now)
 let synchronous = ''
 
-// Operations await only answers that SQLite has already given, so a batch ends before the next message is handled.
+// An operation awaits nothing but SQLite's synchronous answers, so a batch ends before the next message is handled.
 port.on('message', async (first: ThreadRequest[]) => {
   const batch = gather(first)
   const calls = batch.filter(request => request !== 'close')
@@ -46,7 +46,7 @@ port.on('message', async (first: ThreadRequest[]) => {
   for (const call of calls.filter(isRead)) replies.push(await read(call))
   port.postMessage(replies)
   if (calls.length < batch.length) close()
-  else if (!isThere()) process.exit(1) // the next start opens the file at the path again
+  else if (!isThere()) process.exit(1) // a restarted process opens the file that is now at the path
 })
 
 /** Group commit: calls that arrived while the last transaction waited for the disk share the next one. */
@@ -62,7 +62,7 @@ function gather(requests: ThreadRequest[]): ThreadRequest[] {
 async function commit(calls: Exclude<ThreadRequest, 'close'>[]): Promise<ThreadReply[]> {
   if (calls.length === 0) return []
   try {
-    // SQLite would go on writing to a file that was moved, where no other process reads.
+    // SQLite would go on writing to a moved file, which no other process reads.
     if (!isThere()) throw Object.assign(new Error('its file was moved or removed'), { code: 'ENOENT' })
     setSynchronous(calls.every(({ method }) => soft.has(method)) ? 'NORMAL' : 'FULL')
     await whenFree(() => db.exec('BEGIN IMMEDIATE'))
@@ -102,7 +102,7 @@ function setSynchronous(level: 'NORMAL' | 'FULL'): void {
   synchronous = level
 }
 
-/** Rings after COMMIT, when the change is visible. A reader that misses the ring polls once a second. */
+/** Called after COMMIT, when the change is visible. A reader that misses the ring polls once a second. */
 function ring(bell: number): void {
   try {
     futimesSync(bell, new Date(), new Date())

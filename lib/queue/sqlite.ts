@@ -9,14 +9,14 @@ import { type Queue, type QueueCall, queueOn } from './port.ts'
 import type { ThreadData, ThreadReply, ThreadRequest } from './sqlite-thread.ts'
 
 /**
- * The queue in a SQLite file. `node:sqlite` is synchronous and a commit waits for the disk, so it runs in one worker thread a
- * process, which puts waiting calls into one transaction. No fsync blocks the event loop.
+ * The queue in a SQLite file. `node:sqlite` is synchronous and a commit waits for the disk, so that one worker thread
+ * for each process runs it. It puts waiting calls into one transaction. No fsync blocks the event loop.
  */
 export async function openSqlite(path: string, options: QueueOptions = {}): Promise<Queue> {
   const file = resolve(path)
   const bells = { events: `${file}.bell`, work: `${file}.work` }
   await makeFolder(dirname(file))
-  // Created here, because a missing file cannot be watched, and the engine's thread would create it too late.
+  // Created here: the engine's thread would do it too late, and a missing file cannot be watched.
   for (const bell of Object.values(bells)) closeSync(openSync(bell, 'a'))
   const thread = startThread({ file, bells, settings: settingsOf(options) }, options.onDeath ?? endProcess)
   const queue = queueOn(listenTo(bells.events), options, {
@@ -24,7 +24,7 @@ export async function openSqlite(path: string, options: QueueOptions = {}): Prom
     work: listenTo(bells.work),
     now: Date.now,
   })
-  await queue.stats() // the file is open, or this throws
+  await queue.stats() // throws when the file could not be opened
   return queue
 }
 
@@ -32,7 +32,7 @@ export async function openSqlite(path: string, options: QueueOptions = {}): Prom
 const maxMessage = 100
 
 function startThread(workerData: ThreadData, onDeath: (error: Error) => void) {
-  // Without the process's own flags, so that the thread loads no telemetry.
+  // Without the flags of the process, so that the thread loads no telemetry.
   const thread = new Worker(new URL('./sqlite-thread.ts', import.meta.url), { workerData, execArgv: [] })
   const pending = new Map<number, PromiseWithResolvers<unknown>>()
   let calls = 0
@@ -47,7 +47,7 @@ function startThread(workerData: ThreadData, onDeath: (error: Error) => void) {
     dead = Object.assign(new Error(message, { cause }), { code: 'ERR_QUEUE_CLOSED' })
     for (const { reject } of pending.values()) reject(dead)
     pending.clear()
-    // A thread that never answered could not open the file: the caller of `openQueue` gets the error.
+    // A thread that never answered could not open the file. `openQueue` has thrown that error.
     if (answered && !closing) onDeath(dead)
   }
   thread.on('error', die)
@@ -57,13 +57,13 @@ function startThread(workerData: ThreadData, onDeath: (error: Error) => void) {
     for (const { id, value, error } of replies) {
       const waiting = pending.get(id)
       pending.delete(id)
-      // Structured cloning drops an error's code, so it is sent beside the message.
+      // Structured cloning drops an error's code, so the code is sent beside the message.
       if (error) waiting?.reject(Object.assign(new Error(error.message), { code: error.code }))
       else waiting?.resolve(value)
     }
   })
   const unsent: ThreadRequest[] = []
-  /** The calls of one turn of the event loop go as one message: a message costs more than a read. */
+  /** Calls of one turn of the event loop are sent as one message, because a message costs more than a read. */
   const send = (request: ThreadRequest) => {
     if (unsent.push(request) > 1) return
     setImmediate(() => {

@@ -3,7 +3,7 @@ import { type Pause, withPause } from './chunks.ts'
 import { checkKey, checkPrefix, isStorageKey, type Key } from './key.ts'
 import type { Put, Storage, StorageOptions, Stored } from './storage.ts'
 
-/** A call in progress. `key` is the current key; `refused` is true for an expected answer other than success. */
+/** A call in progress. `key` is the current key; `refused` is true after an expected answer other than success. */
 export type StorageCall = Pause & { key: Key; refused: boolean }
 /** Measures a request of an adapter as an operation of its own. */
 export type Measure = <T>(work: () => Promise<T>) => Promise<T>
@@ -11,13 +11,13 @@ export type Measure = <T>(work: () => Promise<T>) => Promise<T>
 /** What an adapter does for `Storage`, which has the promises. Keys are checked and calls measured before. */
 type Adapter = Pick<Storage, 'get' | 'read' | 'delete'> & {
   name: StorageAdapter
-  /** Stores files in order, up to the first that is refused. */
+  /** Stores files in order and stops at the first that is refused. */
   store(files: AsyncIterable<Put>, call: StorageCall): Promise<Stored[]>
   list(prefix: Key, after: Key | undefined, measured: Measure): AsyncIterable<Key>
   close(): void
 }
 
-/** Storage by an adapter: checks keys, times each operation, reports its outcome, and adds the key to errors. */
+/** Storage on an adapter: checks keys, times each operation, reports its outcome, and adds the key to errors. */
 export function storageOn(adapter: Adapter, { observe }: StorageOptions): Storage {
   async function measured<T>(operation: StorageOperation, key: Key, work: (call: StorageCall) => Promise<T>) {
     const start = performance.now()

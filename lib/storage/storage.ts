@@ -5,8 +5,8 @@ import type { Key } from './key.ts'
 export type OpenObject = { body: Readable; bytes: number }
 
 /**
- * A body to store under a key. Over `maxBytes` the call answers 'too-large' and leaves the rest of the body unread and not
- * destroyed. `disposable`: only this call uses the chunks, and their memory may be freed as soon as they are written.
+ * A body to store under a key. Over `maxBytes` the call answers 'too-large', and the rest of the body is neither read
+ * nor destroyed. `disposable`: only this call uses the chunks, and may free their memory once they are written.
  */
 export type NewFile = { key: Key; body: Readable | Buffer; maxBytes?: number; disposable?: boolean }
 export type Stored = { bytes: number } | 'exists' | 'too-large'
@@ -44,8 +44,8 @@ export type Storage = {
   /** The whole body at once: small records, and originals for the converter's child. */
   read(key: Key): Promise<Buffer | 'not-found'>
   /**
-   * Keys below a prefix that ends in `/`, ascending, after `after`. Lazy: reads no more than is asked for.
-   * Where a sibling's name goes on from a folder's name with `-` or `.`, SeaweedFS has the folder first.
+   * Keys below a prefix that ends in `/`, ascending, after `after`. Lazy: reads no more pages than needed.
+   * Where a sibling's name continues a folder's name with `-` or `.`, SeaweedFS lists the folder first.
    */
   list(prefix: Key, after?: Key): AsyncIterable<Key>
   /** Removes a key, or all keys below a prefix that ends in `/`, durably. A missing key is no error. */
@@ -54,7 +54,7 @@ export type Storage = {
 }
 
 export type StorageOptions = {
-  /** Called after each operation; `seconds` leaves out the time that a put waited for its sender. */
+  /** Called after each operation. `seconds` excludes the time that a put waited for its sender. */
   observe?: (
     operation: StorageOperation,
     adapter: StorageAdapter,

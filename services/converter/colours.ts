@@ -33,21 +33,21 @@ const matrixByCode: Record<number, Matrix> = {
 }
 
 const srgb = (value: number): number => (value <= 0.04045 ? value / 12.92 : ((value + 0.055) / 1.055) ** 2.4)
-/** A photo's white, in candelas a square metre, where a curve is of absolute light (ITU-R BT.2408). */
+/** White of a photo in cd/m², for curves of absolute light (ITU-R BT.2408). */
 const whiteLight = 203
-/** Transfer characteristics by the codes of ITU-T H.273. BT.709's curve is shown as sRGB's, as browsers do. */
+/** Transfer characteristics by the codes of ITU-T H.273. BT.709 is shown with sRGB's curve, as browsers do. */
 const curvesByCode: Record<number, (value: number) => number> = {
   4: value => value ** 2.2,
   8: value => value,
   16: value => perceptual(value) / whiteLight,
   18: value => (hybrid(value) / hybrid(0.75)) ** 1.2,
 }
-/** SMPTE ST 2084: candelas a square metre. */
+/** The curve of SMPTE ST 2084 (PQ), in cd/m². */
 function perceptual(value: number): number {
   const root = value ** (32 / 2523)
   return 10_000 * (Math.max(0, root - 0.8359375) / (18.8515625 - 18.6875 * root)) ** (8192 / 1305)
 }
-/** ARIB STD-B67: light of the scene. */
+/** The curve of ARIB STD-B67 (HLG), as light of the scene. */
 const hybrid = (value: number): number =>
   value <= 0.5 ? value ** 2 / 3 : (Math.exp((value - 0.55991073) / 0.17883277) + 0.28466892) / 12
 
@@ -78,12 +78,12 @@ function coloursOfPng(png: Buffer): Colours | undefined {
   const [codes, gamma] = ['cICP', 'gAMA'].map(type => chunks.get(type))
   if (codes) return byCodes(codes.readUInt8(0), codes.readUInt8(1))
   const exponent = 100_000 / (gamma?.readUInt32BE(0) || 45_455)
-  // A smaller difference is not seen; libpng has the same tolerance.
+  // A smaller difference is invisible; libpng has the same tolerance.
   if (chunks.has('sRGB') || Math.abs(exponent / 2.2 - 1) <= 0.05) return undefined
   return { matrix: srgbMatrix, light: value => value ** exponent }
 }
 
-/** Whether a page of a TIFF holds YCbCr that is no JPEG, which libvips takes for RGB where the chroma is whole. */
+/** Whether a page of a TIFF has YCbCr without JPEG, which libvips reads as RGB when its chroma is not subsampled. */
 export const isRawYcc = (tiff: Buffer, page: number): boolean =>
   fieldOf(tiff, tags.photometric, page)?.value === 6 && fieldOf(tiff, tags.compression, page)?.value !== 7
 
@@ -108,5 +108,5 @@ const samples = Uint8Array.from({ length: steps + 1 }, (_, step) => {
   const value = step / steps
   return Math.round(255 * (value <= 0.0031308 ? value * 12.92 : 1.055 * value ** (1 / 2.4) - 0.055))
 })
-/** sRGB's value of a channel, of 8 bits, by its light. */
+/** sRGB's 8-bit value for a channel's light. */
 const sample = (value: number): number => samples[Math.round(steps * Math.min(1, Math.max(0, value)))] ?? 0

@@ -8,7 +8,7 @@ await runPhotoService(
   process.env,
   ['CHILD_MEMORY_BYTES', 'CONVERTER_ADMIN_PORT', 'CONVERTER_SLOTS', 'CONVERT_SECONDS', 'THUMBNAILS'],
   async ({ storageAt, ...tools }, config) => {
-    // A child gets no secret: what is no file of this machine is read here, and given to it as bytes.
+    // A child gets no secret. From storage that needs one, photos are read here and sent to the child as bytes.
     const setup = {
       storageUrl: storageAt.startsWith('file:') ? storageAt : null,
       sizes: config.THUMBNAILS,

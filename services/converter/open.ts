@@ -7,7 +7,7 @@ import { type Colours, coloursOf, isRawYcc } from './colours.ts'
 import { asStill, correct } from './correct.ts'
 import { openHeic } from './heic.ts'
 
-/** `error` is the decoder's message, for the log; `limit` the one that the photo exceeds. */
+/** `error`: the decoder's message, for the log. `limit`: the limit that the photo exceeds. */
 export type Undecodable = {
   outcome: 'undecodable'
   reason: FailureReason
@@ -15,7 +15,7 @@ export type Undecodable = {
   limit?: LimitName
 }
 
-/** `unwarned` fails on each warning too: without it libvips does not report that tiles of a TIFF are missing. */
+/** `unwarned` also fails on a warning: only so libvips reports missing tiles of a TIFF. */
 type Strictness = 'unwarned' | 'strict' | 'tolerant'
 
 /** A photo whose headers are within the limits; no pixel of it is decoded yet. */
@@ -25,11 +25,11 @@ export type OpenedPhoto = {
   /** Of the page that is shown. */
   header: Metadata
   format: Format
-  /** In place of a profile; undefined when they are sRGB's. */
+  /** Colours declared without a profile; undefined for sRGB. */
   colours: Colours | undefined
-  /** There are channels besides colours and alpha. */
+  /** Whether there are channels besides colours and alpha. */
   extraChannels: boolean
-  /** A limit that was reached and changes what is shown. */
+  /** A reached limit that changes what is shown. */
   limit?: LimitName
   /** The decoder's warnings so far. */
   warnings: string[]
@@ -37,14 +37,14 @@ export type OpenedPhoto = {
   open(how: Strictness, from?: Buffer): Promise<Sharp>
 }
 
-/** One slot is one core: libvips' threads would compete with other slots, and its cache would hold memory. */
+/** A slot uses one core: libvips' threads would compete with other slots, and its cache would use memory. */
 sharp.concurrency(1)
 sharp.cache(false)
 
 /**
- * Only these loaders are enabled. Not SVG (scripts, files, any size), and not the gain-map loader,
- * which takes 15 % longer for the same thumbnail: the plain JPEG in front of a gain map is what we serve.
- * `Heif` reads AVIF, and of HEIC the header: the build of libvips in sharp has no decoder for HEVC.
+ * Only these loaders are enabled: no SVG (scripts, files, any size), and not the gain-map loader, which takes 15 %
+ * longer for the same thumbnail (the JPEG in front of a gain map is shown). `Heif` reads AVIF, and only the header of
+ * HEIC: sharp's build of libvips has no decoder for HEVC.
  */
 const loaders = ['Jpeg', 'Png', 'Webp', 'Nsgif', 'Tiff', 'Heif']
 sharp.block({ operation: ['VipsForeignLoad'] })
@@ -81,7 +81,7 @@ export async function openPhoto(
   const kind = costlyKind(header)
   const detail = pixelRefusal(header, format, most, kind)
   if (detail) return { outcome: 'undecodable', reason: { code: 'over-limit', detail }, limit: 'photoPixels' }
-  // A TIFF that breaks off is an error to libvips, any other is truncated.
+  // libvips reports a truncated TIFF as `error`, other truncated formats as `truncated`.
   const strict = format === 'tiff' ? 'error' : 'truncated'
   const failOn = { unwarned: 'warning', strict, tolerant: 'none' } as const
   const warnings: string[] = []
@@ -94,9 +94,9 @@ export async function openPhoto(
   return { bytes, header, format, colours, extraChannels, ...(limit && { limit }), warnings, open }
 }
 
-/** Colours and alpha by colour space, 4 in others. Lab is read without alpha: libvips cannot resize it with one. */
+/** Number of colours and alpha by colour space; 4 in others. Lab has no alpha, because libvips cannot resize it. */
 const mostChannels: Record<string, number> = { cmyk: 5, 'b-w': 2, grey16: 2, labs: 3 }
-/** Their channels are sorted in memory: 8 bytes a pixel, below the 0.8 GiB that lib/pixels.ts explains. */
+/** Limit of photos with extra channels, which need 8 bytes a pixel: below the 0.8 GiB explained in lib/pixels.ts. */
 const extraChannelPixels = 80_000_000
 
 /** Without a page the decoder takes the first, or the primary image of an AVIF. */
@@ -132,13 +132,13 @@ function formatOf({ format, compression }: Metadata): Format | undefined {
   return formats.find(known => known === format)
 }
 
-/** The kind that takes more memory than the rest of its format; empty when it is none. See pixelLimit. */
+/** The kind of photo that takes more memory than usual in its format; empty for others. See pixelLimit. */
 const costlyKind = ({ format, isProgressive, hasAlpha, depth }: Metadata): string => {
   if (format !== 'heif') return isProgressive ? 'interlaced' : ''
   return hasAlpha || depth !== 'uchar' ? 'deep or transparent' : ''
 }
 
-/** An error of the decoder means undecodable bytes, except when memory is short. @throws then */
+/** Answers undecodable when the decoder fails. @throws when memory is short. */
 export async function orUndecodable<T extends object>(step: () => Promise<T>): Promise<T | Undecodable> {
   try {
     return await step()

@@ -11,13 +11,13 @@ import { type Span, traceIdOf, withSpan } from '@tintype/lib/telemetry/trace.ts'
 import type { ChildAnswer } from './children.ts'
 import type { HeldPhoto } from './claims.ts'
 
-/** What the converter works with; opened by main.ts. */
+/** The converter's dependencies, opened by main.ts. */
 export type Tools = PhotoContext & { metrics: Metrics }
 
 /** A finished attempt, which is to be settled. */
 export type Attempt = { answer: ChildAnswer; stamps: Stamps }
 
-/** The span of the last attempt, in this process, of each photo that has not ended. The next attempt's span links it. */
+/** The span of the last attempt of each open photo in this process. The next attempt's span links to it. */
 export const lastAttempts = new Map<PhotoId, ReturnType<Span['spanContext']>>()
 
 /** Ends an attempt. Never throws: a photo that could not be settled is queued again when its lease is over. */

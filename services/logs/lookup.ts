@@ -76,7 +76,7 @@ export function* lookUp(dayFile: string, indexFile: string, key: string): Genera
 const keyHash = (bytes: Buffer, start: number, end: number): number =>
   hashOf(bytes, Math.max(start, end - 8), end) >>> 15
 
-/** Most lines are shorter. */
+/** Longer than most lines. */
 const lineGuessBytes = 1_024
 
 function lineAt(fd: number, at: number): Buffer {
@@ -90,18 +90,18 @@ function lineAt(fd: number, at: number): Buffer {
 const photoOpen = Buffer.from('"photo":"')
 const traceOpen = Buffer.from('"trace":"')
 const quote = 0x22
-/** No photo or trace id is longer; what is, is not found by the index. */
+/** No photo or trace id is longer. Longer keys are not in the index. */
 const maxKeyBytes = 64
 const sessionDigits = 16
 
-/** Calls `add` with the place of each key of an entry: its session, its photo, its trace. */
+/** Calls `add` with the position of each key of an entry: session, photo and trace. */
 export function eachKey(
   { buffer, end, head }: StreamSource,
   add: (start: number, end: number) => void,
 ): void {
   if (head.sessionAt >= 0) add(head.sessionAt, head.sessionAt + sessionDigits)
   let left = 2
-  // Bytes compared in place, as far as needed: two native searches a line cost three times as much.
+  // Bytes are compared in place, only as far as needed: two native searches a line cost three times as much.
   for (let at = head.payloadAt; at < end && left > 0; at++) {
     if (buffer[at] !== quote) continue
     const next = buffer[at + 1]

@@ -14,7 +14,7 @@ import { manifestFile, newestManifest, newestRevisions } from './manifest.ts'
 import { streamFiles } from './merge.ts'
 import { sampleDisk } from './sizing.ts'
 
-/** Pause after midnight UTC, and after the last late entry: entries that come late together make one revision. */
+/** Pause after midnight UTC and after the last late entry, so that late entries share one revision. */
 const graceMs = 10 * 60_000
 const lookEveryMs = 60_000
 
@@ -57,7 +57,7 @@ export async function removeAged(server: Keeping, nowMs: number): Promise<void> 
     }
     await rmdir(join(streams, day)).catch(ignore('ENOTEMPTY'))
   }
-  // Manifests first: files without a manifest count as no revision, and a later run removes them.
+  // Manifests first: files without a manifest are no revision, and a later run removes them.
   const isManifest = (name: string) => Number(name.endsWith('.json'))
   for (const name of namesIn(days).sort((a, b) => isManifest(b) - isManifest(a))) {
     const [, day = '', given] = /^\.?(\d{4}-\d\d-\d\d)\.(?:r(\d+)\.)?/.exec(name) ?? []

@@ -10,19 +10,19 @@ import { type Range, type StreamPart, streamFiles } from './merge.ts'
 import { entryOf } from './search.ts'
 import { splitId } from './timeline.ts'
 
-/** Faults that are listed. */
+/** Faults listed at most. */
 const maxFaults = 10
 
 /**
- * Reads published days line by line, apart from the code that merged them, and compares with their manifests. An
- * entry is missing when its stream has a later one and no other published day has it: clocks go back, too.
+ * Reads published days line by line, without the code that merged them, and compares them with their manifests. An
+ * entry is missing when its stream has a later one and no other published day has it, because clocks may go back.
  */
 export async function verify({ streams, days }: Folders, day?: string) {
   const all = newestManifests(days)
   const wanted = all.filter(each => day === undefined || each.day === day)
   return Array.fromAsync(wanted, async manifest => ({
     ...(await check(days, manifest, all)),
-    /** The journals hold entries that are missing in this revision: publish the day again. */
+    /** The journals have entries that this revision lacks: publish the day again. */
     late: newsOf(streamFiles(join(streams, manifest.day)), manifest).length > 0,
   }))
 }
@@ -32,7 +32,7 @@ export const isSound = ({ faults, missing }: Awaited<ReturnType<typeof check>>):
 
 async function check(folder: string, manifest: Manifest, all: Manifest[]) {
   const hash = createHash('sha256')
-  /** What is wrong with the file: damage, order, doubled entries. Empty: it is what its manifest says. */
+  /** Faults of the file: damage, order, duplicates. Empty when the file matches its manifest. */
   const faults: string[] = []
   const { checkLine, held } = lineChecker()
   let entries = 0
@@ -60,7 +60,7 @@ function lineChecker() {
   let previous = ''
   const checkLine = (line: Buffer): string | undefined => {
     const entry = entryOf(line)
-    if (!entry) return 'not an entry of the schema'
+    if (!entry) return 'not a well-formed entry'
     const { stream, seq } = splitId(entry.id)
     const ranges = held.get(stream) ?? []
     held.set(stream, ranges)

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Web } from './web.ts'
 
-/** A dependency that takes longer to answer is away. */
+/** A dependency counts as away when it takes longer to answer. */
 const answerWithinMs = 2_000
 
 /**
@@ -35,7 +35,7 @@ function asked(call: () => Promise<unknown>): () => Promise<'ok' | 'away'> {
 }
 
 function queueGauges({ queue, metrics, events }: Web): () => Promise<void> {
-  /** The newest event at an earlier look, until it is passed on. A busy queue is always ahead by the events of the last milliseconds. */
+  /** The newest event at an earlier look, until it was passed on. A busy queue always has newer ones. */
   let awaited: { seq: number; since: number } | undefined
   return async () => {
     const { depth, oldestSeconds, dead, lastEvent } = await queue.stats()

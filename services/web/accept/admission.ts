@@ -2,7 +2,7 @@ import { type Problem, tryAgain } from '@tintype/lib/http.ts'
 import { type LimitName, limits } from '@tintype/lib/limits.ts'
 import type { Queue, Stats } from '@tintype/lib/queue/index.ts'
 
-/** Older statistics are read again, so at most four times a second. */
+/** Statistics are read again at this age: four times a second at most. */
 const maxStatsAgeMs = 250
 /** Service time assumed until a converter has measured one. A 12-megapixel JPEG takes a tenth of it. */
 const unmeasuredServiceSeconds = 1
@@ -21,7 +21,7 @@ export function openAdmission(
   promiseSeconds: number,
   now: () => number = () => performance.now(),
 ) {
-  /** Received and not yet in the queue. */
+  /** Uploads that are received and not yet in the queue. */
   let received = 0
   let finished = 0
   let snapshot = { stats: undefined as Stats | undefined, at: -Infinity, finished: 0 }
@@ -73,6 +73,5 @@ export function openAdmission(
   }
 }
 
-/** The refusal of a photo that would be late. */
 export const tooMany = (retrySeconds: number, limit?: LimitName): Problem =>
   tryAgain(503, 'busy', 'So many photos are waiting that yours would be late.', retrySeconds, limit)

@@ -15,8 +15,8 @@ import { sniff } from './sniff.ts'
 import { openUpload, tooLarge } from './upload.ts'
 
 /**
- * Accepts an upload. When it resolves, original, photo.json and job are durable, and the photo is a promise. Returns the
- * photo's id, for a known Idempotency-Key that of its photo, and the record of a new photo.
+ * Accepts an upload. When it resolves, original, photo.json and job are durable, and the photo is a promise. Returns
+ * the photo's id (for a known Idempotency-Key that of its photo), and the record of a new photo.
  * @throws Problem for a refusal, or the error of storage or queue.
  */
 export async function acceptPhoto(web: Web, request: Request, response: Response): Promise<Accepted> {
@@ -103,7 +103,7 @@ function refusalOf(refused: Refused, maxBytes: number): Problem {
   return new Problem(409, 'idempotency-key-reused', detail)
 }
 
-/** Until when (epoch ms) the session's detail is raised. */
+/** Until when the session's debug entries are logged, epoch ms. */
 function detailEnd(log: Log, session: string): number | undefined {
   const raised = log
     .level()

@@ -6,7 +6,7 @@ import { pixelRefusal } from '@tintype/lib/pixels.ts'
 import { fileTypeFromBuffer } from 'file-type'
 import { imageSize } from 'image-size'
 
-/** Bytes of the body that are read to find type and size. In a JPEG the size follows the metadata. */
+/** Bytes of the body that are read to find type and size. In a JPEG the size comes after the metadata. */
 export const headBytes = 64 * 1024
 
 const formatsByType: Record<string, Format> = {

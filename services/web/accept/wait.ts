@@ -3,7 +3,7 @@ import type { Owner, PhotoId, PhotoRecord } from '@tintype/lib/photo/record.ts'
 import { type PhotoView, pending, viewPhoto } from '../show/photo-view.ts'
 import type { Web } from '../web.ts'
 
-/** Interval of reading storage without an event, because events are only hints. */
+/** Interval of reading storage without an event, because an event is only a hint. */
 const pollMs = 1_000
 
 /**

@@ -10,7 +10,7 @@ export class UsageError extends ExpectedError {
 
 export const noVerb = (given: string | undefined, verbs: object): UsageError =>
   new UsageError(
-    `${given ? `there is no verb "${given}"` : 'a verb is missing'}: it is one of ${Object.keys(verbs).join(', ')}`,
+    `${given ? `there is no verb "${given}"` : 'a verb is missing'}: the verbs are ${Object.keys(verbs).join(', ')}`,
   )
 
 /** Parses a command's options and, if it takes any, its positional arguments. @throws UsageError. */

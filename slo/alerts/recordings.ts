@@ -8,7 +8,7 @@ import { goneMinutes } from '../sources/recorded.ts'
 
 export type RecordingRule = { record: string; labels: Record<string, string>; expr: string }
 
-/** The recorded metrics; each objective has a series of each. */
+/** The recorded metrics. Each objective has a series of each. */
 export const recorded = {
   good: 'slo:good:increase1m',
   total: 'slo:total:increase1m',
@@ -17,7 +17,7 @@ export const recorded = {
   budgetLeftRatio: 'slo:budget_left:ratio',
 } as const
 
-/** The labels that identify an objective's series; a group adds its own label. */
+/** The labels that identify an objective's series. A group adds its own label. */
 export const identity = (
   { name, service }: Pick<Objective, 'name' | 'service'>,
   { selectors }: Scope,
@@ -37,7 +37,7 @@ const labelsOf = (objective: Objective, scope: Scope): Record<string, string> =>
 export const series = (metric: string, objective: Objective, scope: Scope): string =>
   `${metric}{${Object.entries(identity(objective, scope)).map(([label, value]) => `${label}=${JSON.stringify(value)}`)}}`
 
-/** The sum over a window's minutes. The range is half a minute shorter: it holds the same minutes with closed and open ends. */
+/** The sum over a window's minutes. Half a minute less covers the same minutes with open and closed ranges. */
 export const window = (recordedSeries: string, minutes: number): string =>
   `sum_over_time(${recordedSeries}[${minutes === 1 ? '' : `${toDuration(minutes - 1)}`}30s])`
 
@@ -53,7 +53,7 @@ export function recordings(objective: Objective, scope: Scope): RecordingRule[] 
   const [goodNow, totalNow] = [justNow(good), justNow(total)]
   const allowed = complement(target)
   const lost = window(bad, windowMinutes)
-  // Of no events 0 ÷ 0 is gone, which is NaN: all is left.
+  // Without events the used part is 0 ÷ 0, which is NaN: the whole budget is left.
   const [whole, orWhole] =
     method === 'Timeslices'
       ? [`${windowMinutes}`, '']
@@ -89,7 +89,7 @@ export function recordings(objective: Objective, scope: Scope): RecordingRule[] 
   ]
 }
 
-/** Series without the label belong to no group. */
+/** Leaves out series without the label, which belong to no group. */
 const ofGroups = ({ groupBy }: Objective, promql: string): string =>
   groupBy ? withMatchers(promql, { [groupBy]: '' }, '!=') : promql
 const grouping = ({ groupBy }: Objective): string => (groupBy ? ` by (${groupBy})` : '')
@@ -115,7 +115,7 @@ function goodEachMinute(objective: Objective, total: string, scope: Scope): stri
 }
 
 /**
- * How many readings of a minute are good, or are not; 0 when there are only others. Also 0 in the minute after
+ * The number of good (or not good) readings of a minute; 0 when there are only others. Also 0 in the minute after
  * readings, for which Prometheus 2 would take the minute before.
  */
 function readingsOf(objective: Objective, sli: ThresholdSli, isGood: boolean): string {
@@ -124,7 +124,7 @@ function readingsOf(objective: Objective, sli: ThresholdSli, isGood: boolean): s
   return `${sum}(${readings(sli, isGood)}) or ${on(objective)} 0 * ${any}`
 }
 
-/** The outer [1m:1m] holds one whole UTC minute, whenever the group is evaluated. */
+/** Evaluates an expression at a whole UTC minute: the outer [1m:1m] contains exactly one. */
 const wholeMinute = (expr: string): string => `last_over_time((\n  ${expr}\n)[1m:1m])`
 
 /**
@@ -133,7 +133,7 @@ const wholeMinute = (expr: string): string => `last_over_time((\n  ${expr}\n)[1m
  * the same steps in both.
  */
 function eachMinute(objective: Objective, counter: Counter, { maxGapSeconds }: RatioSli): string {
-  // An expression is computed on the grid, so half a step less holds the same steps in both versions.
+  // An expression is computed on the grid. Half a step less covers the same steps in both versions.
   const gap = counter.selector ? toDuration(maxGapSeconds / 60) : `${maxGapSeconds - gridSeconds / 2}s`
   const grown = growth(counter, gap, `${gridSeconds}s`)
   return wholeMinute(

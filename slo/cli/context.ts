@@ -28,7 +28,7 @@ function duration(option: string, given: string): number {
   return minutes
 }
 
-/** Every option. Which ones a verb takes is in verbs.yaml. */
+/** Every option; verbs.yaml says which verb takes which. */
 export const options = {
   config: text,
   prometheus: text,
@@ -61,7 +61,7 @@ export type Given = { [O in Option]?: ReturnType<Options[O]> } & { paths: string
 /** A verb of the command line: resolves with the exit status. */
 export type Verb = (given: Given, context: Context) => Promise<number>
 
-/** Where `npm start` has the receiver of alerts. */
+/** Address of the receiver of alerts under `npm start`. */
 export const defaultWebhook = 'http://127.0.0.1:9084/alerts'
 
 export type Context = {
@@ -70,11 +70,11 @@ export type Context = {
   /** Reads the folder. @throws ObjectiveError with every error in it. */
   directory(): Directory
   dataDir: string
-  /** Of the embedded recorder's minutes; 0 is for ever. */
+  /** Days that the embedded recorder keeps minutes; 0 means no limit. */
   keepDays: number
   nowMs: number
   print(text: string): void
-  /** Prints the text, or with --json the data. */
+  /** Prints the text, or the data with --json. */
   show(data: unknown, text: string): void
 }
 
@@ -94,12 +94,12 @@ export async function withSource<T>(
   }
 }
 
-/** Prometheus when there is an address, else the embedded recorder. */
+/** Opens Prometheus if there is an address, else the embedded recorder. */
 export async function openSource(prometheusUrl: string, dataDir: string, scope?: Scope): Promise<Source> {
   if (prometheusUrl === '') return (await import('../sources/embedded.ts')).openEmbedded(dataDir)
   if (!address.parse(prometheusUrl))
     throw new SourceError(
-      `"${prometheusUrl}" is no address of a Prometheus: it starts with http:// or https://`,
+      `"${prometheusUrl}" is not the address of a Prometheus: it must start with http:// or https://`,
     )
   return (await import('../sources/prometheus.ts')).openPrometheus(prometheusUrl, scope)
 }

@@ -8,7 +8,7 @@ import { readBurning } from './incidents.ts'
 import { jobsRead, type Model, metricsRead, modelOf, upMetric } from './model.ts'
 import type { Verdict } from './verdict.ts'
 
-/** How many earlier days are read; the recorder keeps samples of two. */
+/** Earlier days that are read. The recorder keeps samples of two days. */
 const days = 3
 
 /** Names the stage and the cause at a time, epoch milliseconds, as far as the source’s clock has come. */
@@ -31,7 +31,7 @@ export async function diagnoseAt(
   return diagnose(model, series, { atMs, stepMs: medianGap(ups) ?? scrapeMs, days, burning })
 }
 
-/** What the model reads, over some stretches of time, oldest first. */
+/** The series that the model reads, over some spans of time, oldest first. */
 async function readSpans(
   source: Source,
   model: Model,

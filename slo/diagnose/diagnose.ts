@@ -22,9 +22,9 @@ import type { Evidence, Verdict } from './verdict.ts'
 type Answer = Omit<Verdict, 'stages' | 'lacking' | 'since' | 'replicas' | 'context'>
 
 const maxEvidence = 6
-/** With this part of the growth in the last third of the window a queue contests the first stage’s place. */
+/** A filling queue with this share of the growth in the last third of the window may still become the slowest stage. */
 const contested = 1 / 4
-/** In so many scrapes after stages became slow, one is named when it was also the slowest in the two scrapes before. */
+/** Within these scrapes after stages became slow, one is named only if it was the slowest in the last two as well. */
 const settlingSteps = nowSteps / 2
 
 /** What an answer is made of. `burning` are the budgets that burn. */
@@ -38,8 +38,8 @@ type Seen = WindowGrowth & {
 }
 
 /**
- * Names one stage and one cause: which stage's time grew against a baseline of windows in which no budget burned, then
- * which resource of that stage left its own baseline and accounts for the growth. `stepMs` is the scrape interval.
+ * Names one stage and one cause: the stage whose time grew against a baseline of windows in which no budget burned, and
+ * the resource of that stage that left its own baseline and explains the growth. `stepMs` is the scrape interval.
  */
 export function diagnose(
   model: Model,
@@ -146,7 +146,7 @@ function reachedLimit(seen: Seen): Answer | undefined {
   const { model, window, baseline, burning } = seen
   const [isYoung, missing] = [baseline.history < minBaselineWindows, missingOf(seen)]
   if (!isYoung && burning.length === 0 && missing.length === 0) return undefined
-  // A process whose metrics are away need not be away itself: `up` alone proves nothing then.
+  // A process whose metrics are missing may still run, so that `up` alone proves nothing.
   const isUpEnough = isYoung || missing.length === 0
   const resources = model.resources.filter(
     ({ expression: { selectors } }) => isUpEnough || selectors.some(({ metric }) => metric !== upMetric),

@@ -5,7 +5,7 @@ type Points = Series['points']
 export type Samples = (metric: string) => readonly Series[]
 export type TimeRange = { fromMs: number; toMs: number }
 
-/** A stretch of time in which expressions have a value; `baseline` is what `$b` stands for. */
+/** A span of time in which expressions are evaluated. `baseline` is the value of `$b`. */
 export type Window = TimeRange & {
   samples: Samples
   baseline: readonly TimeRange[]
@@ -39,7 +39,7 @@ type OverRange = (selector: Selector, window: Window, spans: readonly TimeRange[
 const selected = ({ metric, matchers }: Selector, { samples }: Window): readonly Series[] =>
   samples(metric).filter(({ labels }) => matches({ matchers }, labels))
 
-/** A function of each series that has samples in the spans (from, to]; a value that is not finite is no sample. */
+/** Applies a function to each series with samples in the spans (from, to]. Values that are not finite are ignored. */
 const overWindow =
   (compute: (points: Points, values: number[]) => number): OverRange =>
   (selector, window, spans) =>
@@ -61,7 +61,7 @@ function firstAfter(points: Points, atMs: number): number {
   return low
 }
 
-/** Growth of counters, from the last sample before the window on and without extrapolation; a fall is a restart from zero. */
+/** Growth of counters from the last sample before the window, without extrapolation. A fall is a restart from zero. */
 const growth =
   (isRate: boolean): OverRange =>
   (selector, window, spans) => {
@@ -73,7 +73,7 @@ const growth =
     })
   }
 
-/** Undefined without two samples to compare; growth over a gap longer than the window is left out. */
+/** Undefined without two samples. Growth over a gap longer than the window is not counted. */
 function increase(points: Points, { fromMs, toMs }: TimeRange): number | undefined {
   let grown: number | undefined
   for (let i = Math.max(1, firstAfter(points, fromMs)); i < points.length; i++) {

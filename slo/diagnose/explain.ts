@@ -4,14 +4,14 @@ import { numberIn, valueIn } from './expression.ts'
 import { type Grown, median, secondsIn, still } from './growth.ts'
 import { type Model, nameOf, type Resource } from './model.ts'
 
-/** The stage that a growth is attributed to, and what of it the resources explain, the most first. */
+/** The stage to which a growth is attributed, and how much of it each resource explains, the most first. */
 export type Explained = { stage: string; share: number; evidence: Weighed[] }
 export type Weighed = NonNullable<ReturnType<typeof weigh>>
 
-/** The level from which a resource counts as used up; `limit` of service.yaml overrides it. */
+/** The level at which a resource counts as exhausted. `limit` of service.yaml overrides it. */
 const usedUp = 0.95
 
-/** The metrics of a stage’s time and of its resources: those with data in the window, and those without. */
+/** The metrics of a stage's time and resources: those with data in the window, and those without. */
 export function dataOf({ stages, resources }: Model, name: string, now: Window) {
   const ofStage = stages.filter(each => each.name === name).map(({ seconds }) => seconds)
   const all = [
@@ -52,12 +52,12 @@ export function explain(
     .filter(({ stage }) => best.blames?.includes(stage))
     .toSorted((a, b) => b.growth - a.growth)
   if (!blamed) return own
-  // Its growth, also where that is within the usual spread.
+  // The blamed stage's growth, even if it is within the usual spread.
   const least = Math.max(0, (blamed.now ?? 0) - (blamed.baseline ?? 0))
   const there = blamed.growth > 0 ? blamed : { ...blamed, growth: least, before: grown.before }
   const found = explain(model, there, now, [...led, grown.stage])
   if (blamed.growth === 0 && !named(found)) return own
-  // What left its baseline here explains this stage, not the blamed one: it is shown there and does not name the cause.
+  // The resources of this stage do not explain the blamed one: they are shown, but do not name the cause.
   const here = evidence.map(each => ({ ...each, blames: each.blames ?? [] }))
   return { stage: found.stage, share: grown.share, evidence: [...found.evidence, ...here] }
 }
@@ -105,7 +105,7 @@ function weigh(resource: Resource, grown: Grown, now: Window, before: readonly W
   const { kind, expression } = resource
   const current = numberIn(expression, now)
   if (current === null) return undefined
-  // An operation without calls in a window took 0 s of it while the stage did its work; a missing metric is unknown.
+  // An operation without calls counts as 0 s in a window with work. A missing metric is unknown.
   const absent = (window: Window) =>
     kind === 'part' && valueIn(expression, window) !== undefined && secondsIn(grown.of, window, 0) !== null
       ? 0
@@ -124,7 +124,7 @@ function weigh(resource: Resource, grown: Grown, now: Window, before: readonly W
   }
 }
 
-/** The part of the growth that a resource explains; above 1 when it grew more than needed, below 0 when it fell. */
+/** The share of the growth that a resource explains; above 1 when it grew more than the stage, below 0 when it fell. */
 function explained(
   { kind, limit = usedUp }: Resource,
   grown: Grown,
@@ -135,20 +135,20 @@ function explained(
   if (kind === 'part') return grown.growth > 0 ? (now - (baseline ?? 0)) / grown.growth : 0
   if (baseline === null) return 0
   if (kind === 'taken') return now - baseline
-  // A queue grows without bound when the load passes what its workers can do; what doubled the load explains that.
+  // A queue grows without bound when the load exceeds what its workers can do, so twice the load explains all of it.
   const growth = Math.log((grown.now ?? 0) / Math.max(grown.baseline ?? 0, 1e-6))
   const asked = Math.min(growth, grown.of.queues ? Math.log(2) : Number.POSITIVE_INFINITY)
   return now > baseline && baseline > 0 && growth > 0 ? Math.log(now / baseline) / asked : 0
 }
 
-/** A level that was over its limit before, too, does harm only when at least half of what was left is gone. */
+/** A level that was already over its limit counts only when at least half of the rest is used up as well. */
 const leftOf = (baseline: number | null, limit: number, now: number): boolean =>
   baseline === null || baseline < limit || (baseline < 1 && now - baseline >= (1 - baseline) / 2)
 
-/** The least part of a stage’s growth that a cause must explain to be named. */
+/** The least share of a stage's growth that a cause must explain to be named. */
 export const enough = 0.5
 
-/** The resource of the stage itself that explains most, when it explains enough. */
+/** The stage's own resource that explains most of the growth, if it explains enough. */
 export function named({ evidence }: Pick<Explained, 'evidence'>): Weighed | undefined {
   const best = evidence.find(({ blames }) => blames === undefined)
   return best && best.explains >= enough ? best : undefined

@@ -8,14 +8,14 @@ import { rememberSlots } from '../sources/remembered.ts'
 export type Burning = Awaited<ReturnType<typeof readBurning>>
 
 /**
- * Reads the stretches in which budgets burned in the days before a time, each from its first bad minute, and the
- * objectives whose budget burns now. A budget burns when a short window is as bad as its tier alerts on; then a verdict
- * is asked for. Of the running minute the samples so far count.
+ * Reads the spans of the days before a time in which budgets burned, each from its first bad minute, and the objectives
+ * whose budget burns now. A budget burns when a short window reaches its tier's factor; a verdict is then requested.
+ * The current minute counts with its samples so far.
  */
 export async function readBurning(source: Source, all: readonly Objective[], atMs: number, days: number) {
   const to = toMinute(atMs)
   const from = to - days * 1440 - longestMinutes(all)
-  // An objective that cannot be read does not keep a verdict from the others.
+  // An unreadable objective must not prevent the verdict about the others.
   const readable = rememberSlots(source)
   const recorded = all.length > 0 ? await readRecorded(readable, all, { from, to: to + 1 }) : undefined
   const troubles = all.map(({ sli }) => sli).map(readable.troubles())

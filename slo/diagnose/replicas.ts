@@ -5,26 +5,26 @@ import { attribute, type Grown, median, minBaselineWindows, partOf, secondsIn, s
 import { type Model, type Stage, startMetric, upMetric } from './model.ts'
 import { remark } from './remark.ts'
 
-/** A process unlike the others of its job. */
+/** A process that differs from the others of its job. */
 type OddReplica = {
   job: string
   instance: string
   text: string
-  /** It should be there and is not. */
+  /** The process is missing. */
   isAway: boolean
-  /** The stage that it is slow in, and what explains it. */
+  /** The stage in which the process is slow, and what explains it. */
   slow?: Explained
 }
 
-/** The processes of a job. `isAway`: none of them answers. */
+/** The processes of a job. `isAway`: no process answers. */
 export type JobState = { job: string; isAway: boolean; odd: OddReplica[] }
 
-/** A process is slow when it takes this many times as long as the others of its job. */
+/** A process is slow when it takes this many times as long as the others. */
 const slowRatio = 2
 
 /**
- * The jobs of the service, and of each with several processes those that are away, or slower than the others at the same
- * time. A stage’s mean hides one slow process among many, and one that is away while the others do its work.
+ * The jobs of the service, and the processes of each that are missing or slower than the others at the same time. A
+ * stage’s mean hides one slow process among many, and a missing one whose work the others do.
  */
 export function jobsAt(model: Model, now: Window, baseline: readonly Window[]): JobState[] {
   return jobsIn(model, now).map(job => {
@@ -42,11 +42,11 @@ export function jobsAt(model: Model, now: Window, baseline: readonly Window[]): 
   })
 }
 
-/** Those of the service, else all that are scraped. */
+/** The jobs of the service, or else all scraped jobs. */
 const jobsIn = ({ jobs }: Model, { samples }: Pick<Window, 'samples'>): readonly string[] =>
   jobs.length > 0 ? jobs : [...new Set(samples(upMetric).map(({ labels }) => labels.job ?? ''))]
 
-/** The processes of a job that are scraped in a window, and whether each answered in more than half of it. */
+/** The scraped processes of a job in a window, and whether each answered in more than half of it. */
 function upIn(job: string, window: Window): Map<string, boolean> {
   const answered = parseExpression(
     `max by (instance) (avg_over_time(${upMetric}{job=${JSON.stringify(job)}}[$w]))`,
@@ -57,13 +57,13 @@ function upIn(job: string, window: Window): Map<string, boolean> {
 }
 
 /**
- * Processes that service discovery no longer has. `replicas` of service.yaml says how many there should be. Without it the
- * baseline says how many there were, and fewer may be on purpose.
+ * Processes that service discovery no longer has. `replicas` of service.yaml gives the expected number. Without it the
+ * baseline gives the earlier number, and fewer may be on purpose.
  */
 function goneOf(model: Model, job: string, now: Window, baseline: readonly Window[]): OddReplica[] {
-  // A process of which the last third of the window has no sample is scraped no more.
+  // A process without samples in the last third of the window is no longer scraped.
   const recent = partOf(now, 2 / 3, 1)
-  // Without any sample the measurements are late or away, not the processes.
+  // Without any sample the measurements are late or missing, not the processes.
   if (numberIn(parseExpression(`count(${upMetric})`), recent) === null) return []
   const expected = model.expected ? numberIn(model.expected(job), now) : null
   const known = baseline.map(window => [...upIn(job, window)].filter(([, isUp]) => isUp))
@@ -121,7 +121,7 @@ function asIfAlone(job: string, instance: string, now: Window): Window {
   return windowOf(samples, now)
 }
 
-/** Processes that started in a stretch of time, in words. */
+/** Texts about processes that started in a span of time. */
 export function startsIn(model: Model, samples: Samples, fromMs: number, toMs: number): string[] {
   const jobs = jobsIn(model, { samples })
   return samples(startMetric).flatMap(({ labels: { job = '', instance = '' }, points }) => {

@@ -39,7 +39,7 @@ const step = {
   timeoutSeconds: or(number(0.1, 60), 5),
 } as const
 
-/** Less growth of a time is no slowness. */
+/** A stage with less growth than this is not slow. */
 const floors = { floorSeconds: or(number(0, 86_400), 0.05), floorRatio: or(number(1, 1_000), 1.5) }
 
 /** The time is lost in `stage`, its cause is looked for in one of these. */
@@ -84,7 +84,7 @@ export const schema = {
   stages: [
     {
       name: required(name),
-      /** The jobs that spend the time. */
+      /** The jobs that do the work of this stage. */
       jobs: [text],
       seconds: required(text),
       failing: text,

@@ -7,8 +7,8 @@ import { longestWindowMinutes, windowAt } from './window.ts'
 type Maintenance = { from: Minute; minutes: number }
 
 /**
- * Whether a maintenance fits beside what was offline and what is announced, if nothing else goes offline. Linear in the
- * window.
+ * Whether a maintenance fits into the budget besides offline and planned minutes, if nothing else goes offline. Linear
+ * in the window's length.
  */
 export function fits(
   objective: Objective,
@@ -31,7 +31,7 @@ export function fits(
   }
   return {
     fits: leftAfter >= 0,
-    /** The least that would be left of the budget, in minutes, from the end of the maintenance until it leaves the window. */
+    /** The smallest remaining budget in minutes, from the end of the maintenance until it leaves the window. */
     leftAfter,
     budgetMinutes: windowAt(objective, from + 1).nominalMinutes * allowed,
   }

@@ -1,6 +1,6 @@
 import { LineCounter, type Node, parseAllDocuments, parseDocument, type Document as Yaml } from 'yaml'
 
-/** A fault at a place of a file, and its fix. */
+/** A fault at a place of a file, with its fix. */
 export type Finding = {
   file: string
   line: number
@@ -42,7 +42,7 @@ export function readDocument(file: string, text: string): Document {
   return placed(file, lineCounter, parseDocument(text, { ...options, lineCounter }))
 }
 
-/** The documents of a file, separated by `---` or in a list, without empty ones; of an empty file one empty document. */
+/** The documents of a file, separated by `---` or in a list. Empty ones are left out, unless all are empty. */
 export function readDocuments(file: string, text: string): Document[] {
   const lineCounter = new LineCounter()
   const all = [...parseAllDocuments(text, { ...options, lineCounter })]

@@ -5,12 +5,12 @@ import type { Source } from '../sources/index.ts'
 import { parseSelector } from '../sources/promql.ts'
 import { jobsIn, matches } from '../sources/selector.ts'
 
-/** As many points as a small chart can show. */
+/** Points of the small chart. */
 const steps = 72
 /** The shortest step holds two scrapes: of one a step, a late one would leave its step empty. */
 const leastScrapes = 2
 
-/** How long each stage that has a histogram took since a time. Of a young service the steps are shorter. */
+/** Times of each stage with a histogram since a time. A young service has shorter steps. */
 export async function stagesOf(
   { stages, whole, scrapeSeconds }: Pick<Service, 'stages' | 'whole' | 'scrapeSeconds'>,
   source: Source,

@@ -2,17 +2,17 @@ import type { Minute, RatioSli, Slot } from './index.ts'
 
 export type Sample = { timeMs: number; value: number }
 
-/** Samples are read in these steps, as PromQL walks in the generated rules. Two scrapes 15 s apart never share a step. */
+/** Step in which samples are read, as in the generated rules. Two scrapes 15 s apart never share a step. */
 export const gridSeconds = 10
 const cell = (timeMs: number): number => Math.ceil(timeMs / (gridSeconds * 1000)) * gridSeconds
 
 /** The minute that a sample belongs to: one taken at exactly 12:01:00 belongs to 12:00. */
 export const minuteOf = (timeMs: number): Minute => Math.ceil(timeMs / 60_000) - 1
 
-/** NaN, infinities and negatives are no counter’s value; the sample is treated as never taken. */
+/** Whether a value can be a counter's. Samples with NaN, infinite or negative values are ignored. */
 export const isCounterValue = (value: number): boolean => Number.isFinite(value) && value >= 0
 
-/** The minutes [from, to), in which nothing was counted. */
+/** Slots of the minutes [from, to) without data. */
 export const unknownSlots = (from: Minute, to: Minute): Slot[] =>
   Array.from({ length: to - from }, (_, i) => ({ start: from + i, good: 0, total: 0, unknown: true }))
 
@@ -51,7 +51,7 @@ export function computedIncrease(recent: Sample[], sample: Sample, maxGapSeconds
   return from ? sample.value - from.value : 0
 }
 
-/** Samples in the order of their times; of two with the same time the larger counts. */
+/** Samples in order of time. Of two with the same time the larger is kept. */
 export const ordered = (samples: readonly Sample[]): Sample[] =>
   samples
     .filter(({ value }) => isCounterValue(value))

@@ -44,5 +44,5 @@ export function groupOf(objective: Objective, label: string, value: string): Obj
   }
 }
 
-/** The id of the objective that a group is of; of an objective its own. */
+/** The id of a group's objective; the id itself when it is no group's. */
 export const ungrouped = (id: string): string => id.split('{')[0] as string

@@ -6,7 +6,7 @@ import { longestWindowMinutes } from '../math/window.ts'
 import { grouped } from './groups.ts'
 import { type Minute, type Objective, type Slot, type Source, SourceError } from './index.ts'
 
-/** A group that counted nothing for so long has ended, here and in the generated rules; else it would be offline for ever. */
+/** A group without events for this time has ended, also in the generated rules, or it would stay offline. */
 export const goneMinutes = 1_440
 
 /** Longer than an outage that the alerts of other objectives report. */
@@ -14,7 +14,7 @@ const silentMinutes = 60
 
 /** What a source holds of the objectives from the start of the SLO, or from the first minute asked for. */
 export type Recorded = {
-  /** The first minute that counts; before it there was no objective. */
+  /** The first minute that counts: when the SLO began. */
   start: Minute
   to: Minute
   objectives: RecordedObjective[]
@@ -31,7 +31,7 @@ export type RecordedObjective = {
   objective: Objective
   slots: readonly Slot[]
   tally: Tally
-  /** The first minute in which it counted something, or `since`; undefined while there is none. */
+  /** The first minute with events, or `since`; undefined while there is none. */
   begun: Minute | undefined
   /** Since when it has no sample, when that is an hour or more; not of minutes, which are then offline. */
   silentSince?: Minute | undefined
@@ -40,11 +40,11 @@ export type RecordedObjective = {
 type Period = {
   from: Minute
   to: Minute
-  /** When the SLO starts, whatever was counted before. */
+  /** When the SLO starts, regardless of earlier counts. */
   since?: Minute | undefined
-  /** When an objective is known to have begun, if its source does not say; called after the minutes were read. */
+  /** A known begin of an objective, if the source does not have it. Called after the minutes were read. */
   begun?: (objective: Objective) => Minute | undefined
-  /** The first minute that is read of an objective; default: `from`. */
+  /** The first minute to read of an objective; default: `from`. */
   fromOf?: (objective: Objective) => Minute
 }
 
@@ -130,10 +130,10 @@ async function beginOf(source: Source, { sli }: Objective, from: Minute, slots: 
 
 const rank = ({ objective }: Pick<Read, 'objective'>): number => (objective.method === 'Timeslices' ? 0 : 1)
 
-/** How far back the windows and the alerts of these objectives look. */
+/** How many minutes the windows and alerts of these objectives look back. */
 export const lookBackMinutes = (objectives: readonly Objective[]): number =>
   Math.max(longestMinutes(objectives), ...objectives.map(longestWindowMinutes))
 
-/** The longest burn window: what must be known before the first minute that is judged. */
+/** The longest burn window, in minutes: it must be known before the first judged minute. */
 export const longestMinutes = (objectives: readonly Objective[]): number =>
   Math.max(0, ...objectives.flatMap(({ tiers }) => tiers.map(({ longMinutes }) => longMinutes)))

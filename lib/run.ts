@@ -5,7 +5,7 @@ import { armFault } from './fault.ts'
 import { ignoreTerminal, outliveReaders, stopThenAtOnce } from './terminal.ts'
 
 export type Running = {
-  /** Its addresses by name (web, webAdmin, …), printed in the ready line. */
+  /** The service's addresses by name (web, webAdmin, …), printed in the ready line. */
   endpoints: Record<string, string>
   /** How long `stop` may take. */
   graceMs: number

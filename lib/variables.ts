@@ -14,7 +14,7 @@ const place = (format: string, addressOf: (url: string) => unknown) =>
   is.variable('', format, given => (addressOf(given) ? given : undefined))
 
 const table = {
-  // It is part of a file's name, which may have 255 characters together with service, epoch and a release's colour.
+  // INSTANCE is part of a file's name of at most 255 characters, with service, epoch and a release's colour.
   INSTANCE: is.pattern('0', /^[a-z0-9-]{1,180}$/, 'up to 180 lower-case letters, digits and hyphens'),
   VERSION: is.pattern(version, /^[\w.+-]{1,64}$/, 'letters, digits, dots, plus and minus signs, underscores'),
   DATA_DIR: is.text('./data', 'a folder'),

@@ -10,7 +10,7 @@ import type { Key } from './key.ts'
 import type { Put, StorageOptions, Stored } from './storage.ts'
 import { removeLeftovers, writerName } from './temporary.ts'
 
-/** No key starts with a dot, so no key can name what is in here. */
+/** No key starts with a dot, so no key can name a file in this folder. */
 const temporaryFolder = '.tmp'
 
 /** Attempts to make a folder that another process keeps removing. */

@@ -29,7 +29,7 @@ async function serve({ storageUrl, sizes, maxPixels }: Setup): Promise<void> {
     // The kernel's out-of-memory killer chooses this process before its parent and other programs.
     writeFileSync('/proc/self/oom_score_adj', '800')
   } catch {
-    // Not Linux.
+    // Only Linux has oom_score_adj.
   }
   // process.exit would wait for libvips' thread, which a malicious photo may keep busy for ever.
   process.on('disconnect', () => process.kill(process.pid, 'SIGKILL'))

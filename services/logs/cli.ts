@@ -31,7 +31,7 @@ export async function publishDay(folders: Folders, day = dayOf(Date.now() - dayM
   const held = await waitForShipping(folders, waitForShippersMs)
   // One publisher at a time: the server's and a person's could both write the same revision.
   const release = ownFolder(folders.days, waitForPublishMs)
-  if (release === 'taken') throw new ExpectedError('another publish is under way')
+  if (release === 'taken') throw new ExpectedError('another publish is in progress')
   try {
     const manifest = await publish(folders, day)
     if (!manifest) return nothing(held)

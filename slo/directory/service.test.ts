@@ -79,7 +79,7 @@ test.each([
   [
     'a resource of no stage',
     'resources: [{ stage: pay, cause: x, kind: part, query: x, action: x }]',
-    /^2:13 resources\[0\] names the stage "pay", which is not there; it may be none/,
+    /^2:13 resources\[0\] names the stage "pay", which does not exist; it may be none/,
   ],
   [
     'a row without a cause',
@@ -105,7 +105,7 @@ test('a module that is not there is an error', async () => {
   writeFileSync(join(folder, 'service.yaml'), 'service: shop\nprobe: probe.ts\nexamples: examples.ts\n')
   writeFileSync(join(folder, 'examples.ts'), '')
   const { findings } = readServiceFile(folder, {})
-  expect(findings.map(({ message }) => message)).toEqual(['probe is probe.ts, which is not there'])
+  expect(findings.map(({ message }) => message)).toEqual(['probe is probe.ts, which does not exist'])
 })
 
 test('the environment overrides Prometheus and the scrape interval, within its bounds', () => {

@@ -40,7 +40,7 @@ export function dashboardsOf(directory: Directory): DashboardSpec[] {
     }),
   ]
   const twice = all.find(({ uid }, i) => all.findIndex(each => each.uid === uid) !== i)
-  if (twice) throw new ExpectedError(`two dashboards are ${twice.uid}: name its file otherwise`)
+  if (twice) throw new ExpectedError(`two dashboards are ${twice.uid}: rename a file`)
   return all
 }
 
@@ -84,7 +84,8 @@ function withTarget(file: string, threshold: Threshold, objectives: readonly Obj
   const { above }: { above: number | string } = threshold
   if (typeof above === 'number') return threshold
   const objective = objectives.find(({ id }) => id === above)
-  if (!objective) throw new ExpectedError(`${file}: a threshold is at objective ${above}, which does not exist`)
+  if (!objective)
+    throw new ExpectedError(`${file}: a threshold is at objective ${above}, which does not exist`)
   return { ...threshold, above: toNumber(objective.target) }
 }
 

@@ -126,7 +126,7 @@ const refuseOthers =
     request.route = undefined // measured with the unknown addresses, or each method would add series to each route
     const headers = { Allow: [...methods].join(', ') }
     if (method === 'OPTIONS') return void response.status(204).set(headers).end()
-    throw new Problem(405, 'method-not-allowed', `This address takes ${headers.Allow}.`, { headers })
+    throw new Problem(405, 'method-not-allowed', `This address allows ${headers.Allow}.`, { headers })
   }
 
 /** Whether the client disconnected before its whole request was read, so that no response can reach it. */

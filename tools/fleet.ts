@@ -62,7 +62,7 @@ export function openFleet(hooks: Omit<Hooks, 'onReady'>, first: Build, changed: 
     twin(role: string, color: Color, build: Build): Promise<Endpoints> {
       const like = [...members.values()].find(each => each.role === role && each.color !== color)
       const of = like ?? members.get(role)
-      if (!of || !('script' in of.service)) throw new Error(`nothing called ${role} runs`)
+      if (!of || !('script' in of.service)) throw new Error(`no process ${role} is running`)
       const name = `${role}-${color}`
       const instance = `${(of.service.environment?.INSTANCE ?? '0').replace(/-(blue|green)$/, '')}-${color}`
       const environment = {

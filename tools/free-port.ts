@@ -20,5 +20,5 @@ export async function freePort(): Promise<number> {
     await once(server, 'close')
     return port
   }
-  throw new Error(`of ${maxTries} ports from 10000 to 29999 none was free`)
+  throw new Error(`none of ${maxTries} ports from 10000 to 29999 was free`)
 }

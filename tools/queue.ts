@@ -71,7 +71,7 @@ async function replay(ports: Ports, ids: string[], all: boolean): Promise<Answer
   const unknown = ids.filter(id => !replayed.includes(id))
   return {
     json: { replayed, unknown },
-    lines: [...replayed.map(id => `${id}  queued`), ...unknown.map(id => `${id}  is no dead letter`)],
+    lines: [...replayed.map(id => `${id}  queued`), ...unknown.map(id => `${id}  is not a dead letter`)],
     failed: unknown.length > 0,
   }
 }
@@ -103,7 +103,7 @@ async function main(args: string[]): Promise<number> {
     throw new UsageError(`${verb} takes neither ids nor --all`)
   if (verb === 'replay' && all === ids.length > 0) throw new UsageError('replay takes photo ids, or --all')
   const notIds = ids.filter(id => !isPhotoId(id))
-  if (notIds.length > 0) throw new UsageError(`no photo id: ${notIds.join(', ')}`)
+  if (notIds.length > 0) throw new UsageError(`not a photo id: ${notIds.join(', ')}`)
 
   const config = readConfig(process.env, pick('DATA_DIR', 'QUEUE_ACCEPT_LOSS', 'QUEUE_URL', 'STORAGE_URL'))
   const queueAt = { url: queueUrl(config.QUEUE_URL, config.DATA_DIR), acceptLoss: config.QUEUE_ACCEPT_LOSS }

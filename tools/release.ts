@@ -46,7 +46,7 @@ async function main(args: string[]): Promise<number> {
     true,
   )
   const strategy = strategies.find(each => each === positionals[0])
-  if (!strategy || positionals.length > 1) throw new UsageError(`it takes one of ${strategies.join(', ')}`)
+  if (!strategy || positionals.length > 1) throw new UsageError(`give one of ${strategies.join(', ')}`)
   if (values.to === undefined) throw new UsageError('--to is missing: the version to release')
   const [to, from] = [
     named('to', values.to),

@@ -151,7 +151,7 @@ async function main(args: string[]): Promise<number> {
     name => {
       const number = port(0).parse(values[name])
       if (number) return number
-      throw new UsageError(`--${name} "${values[name]}" is no port number`)
+      throw new UsageError(`--${name} "${values[name]}" is not a port number`)
     },
   )
   const endpoints = readEndpoints(config.DATA_DIR)

@@ -29,7 +29,7 @@ export async function listen(app: Express, host: string, port: number, shared = 
   }
   const server = http.createServer(options, (request, response) => {
     if (request.headersDistinct.host?.length !== 1 && request.httpVersion === '1.1')
-      sendProblem(response, new Problem(400, 'bad-request', 'A request has one Host header.'))
+      sendProblem(response, new Problem(400, 'bad-request', 'A request must have exactly one Host header.'))
     else app(request, response)
   })
   // A client may end its side after it sent its data (nc -N, a socket's `end(request)`) and still read the answer.

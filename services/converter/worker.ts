@@ -120,7 +120,7 @@ export async function startWorker(tools: Tools, { id, slots, startChild }: Worke
   const running = Promise.all(children.map((_, slot) => runSlot(slot)))
   return {
     /** Why no photo can be converted now, or null. */
-    missing: () => (stopping.signal.aborted ? 'stopping' : alive() === 0 ? 'no converter child is running' : null),
+    missing: () => (stopping.signal.aborted ? 'stopping' : alive() === 0 ? 'no child is running' : null),
     /** The loop that has made no progress for too long, or null. */
     stalled: () => firstStalled([engine, claims, starts]),
     /** Stops claiming, lets conversions finish within the grace time, and releases the rest without a charge. */

@@ -62,9 +62,13 @@ function addReading(app: Express, server: LogServer): void {
 
   app.get('/timeline.json', async ({ query: { key, day } }, response) => {
     if (typeof key !== 'string' || !isTimelineKey(key))
-      throw new Problem(400, 'bad-key', 'A session, a photo or a trace has 8 to 64 digits and small letters.')
+      throw new Problem(
+        400,
+        'bad-key',
+        'key is a session, photo or trace: 8 to 64 digits and lower-case letters.',
+      )
     if (day !== undefined && (typeof day !== 'string' || !isDay(day)))
-      throw new Problem(400, 'bad-day', 'day is a UTC day: YYYY-MM-DD.')
+      throw new Problem(400, 'bad-day', 'day must be a UTC day: YYYY-MM-DD.')
     await answer(response, () => inThread('timeline', folders, key, day))
   })
   app.get('/entries.ndjson', async ({ query }, response) => {
@@ -90,11 +94,11 @@ function wantedIn({ from, to, event, level }: Record<string, unknown>): Wanted {
     throw new Problem(
       400,
       'bad-time',
-      'from and to are times in ISO 8601 with a zone, or days; from is not after to.',
+      'from and to must be days or ISO 8601 times with a zone; from must not be after to.',
     )
   if (typeof event === 'string' && /^[a-z.-]+$/.test(event)) return { fromMs, toMs, event }
   if (levels.some(each => each === level)) return { fromMs, toMs, level: String(level) }
-  const detail = `event is the start of an event’s name; or level: ${levels.join(', ')}.`
+  const detail = `Give event (the start of an event’s name) or level (${levels.join(', ')}).`
   throw new Problem(400, 'bad-choice', detail)
 }
 

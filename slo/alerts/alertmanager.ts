@@ -27,7 +27,7 @@ export async function alertmanagerSends(prometheusUrl: string, scope: Scope = un
   ])
   if (!isThere) return () => false
   if (firing.length === 0)
-    throw new Error(`${watchdogName} does not fire in Prometheus: are our rules loaded?`)
+    throw new Error(`${watchdogName} does not fire in Prometheus: are the rules of slo loaded?`)
   return objective => {
     const own = identity(objective, scope)
     return evaluated.some(

@@ -67,7 +67,9 @@ export const schema = {
   prometheus: or(url, ''),
   targets: [
     {
-      job: required(matching(/^[a-z0-9_-]+$/, 'a name of small letters, digits, hyphens and underscores')),
+      job: required(
+        matching(/^[a-z0-9_-]+$/, 'a name of lower-case letters, digits, hyphens and underscores'),
+      ),
       instance: text,
       url: required(url),
     },

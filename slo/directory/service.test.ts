@@ -39,7 +39,7 @@ probe:
 witnesses: 3
 `
   expect(said(text)).toEqual([
-    '1:10 service is "The Shop"; it must be a name of small letters, digits and hyphens, at most 63',
+    '1:10 service is "The Shop"; it must be a name of lower-case letters, digits and hyphens, at most 63',
     '2:16 scrapeSeconds is 300; it must be a number from 1 to 60',
     expect.stringMatching(
       /^3:18 selector\.job means nothing here; it may be service, displayName, .*selectors/,
@@ -59,7 +59,7 @@ witnesses: 3
 })
 
 test.each([
-  ['', '1:1 service is missing; it must be a name of small letters, digits and hyphens, at most 63'],
+  ['', '1:1 service is missing; it must be a name of lower-case letters, digits and hyphens, at most 63'],
   ['- shop', '1:1 the document is ["shop"]; it must be a map of service, '],
   [`${'x'.repeat(500)}`, `1:1 the document is "${'x'.repeat(99)}…; it must be a map of`],
   ['service: [shop', '1:15 Flow sequence'],

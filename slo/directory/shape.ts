@@ -29,7 +29,7 @@ export const oneOf = <const V extends string>(...values: readonly V[]) =>
   rule<V>(values.join(', '), value => values.some(each => each === String(value)))
 export const name = matching(
   /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/,
-  'a name of small letters, digits and hyphens, at most 63',
+  'a name of lower-case letters, digits and hyphens, at most 63',
 )
 
 const missed =

@@ -26,7 +26,7 @@ export function readPlanned(dataDir: string): Planned[] {
  */
 export function addPlanned(dataDir: string, { from, to, reason }: Omit<Planned, 'id'>): Planned {
   if (!Number.isInteger(from) || !Number.isInteger(to) || to <= from || to - from > maxPlannedMinutes)
-    throw new RangeError(`planned downtime is 1 to ${maxPlannedMinutes} whole minutes, not ${to - from}`)
+    throw new RangeError(`planned downtime must be 1 to ${maxPlannedMinutes} whole minutes, not ${to - from}`)
   const kept = readPlanned(dataDir)
   for (const { id } of kept.slice(0, Math.max(0, kept.length - limits.plannedDowntimes.value + 1))) {
     countLimit('plannedDowntimes')

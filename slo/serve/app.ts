@@ -89,7 +89,7 @@ export function createSloApp(options: {
   const compute = (path: string, work: Work) => void app.get(path, bounded(work))
   compute('/api/state', async (request, response, pause) => {
     const at = parseTime(String(request.query.at), Date.now())
-    if (at === undefined) throw new Problem(400, 'bad-time', `at is ${timeFormat}.`)
+    if (at === undefined) throw new Problem(400, 'bad-time', `at must be ${timeFormat}.`)
     // A link in an alert may be opened before its minute was evaluated.
     if (watch.views().some(view => toMinute(at) >= view.at)) return sendState(request, response, stateNow())
     const views = await watch.viewsAt(toMinute(at), pause)
@@ -114,7 +114,7 @@ export function createSloApp(options: {
   app.get('/api/stages', async (_request, response) => void response.json(await stages()))
   compute('/api/what-if', async ({ query }, response, pause) => {
     const outage = parseOutage(String(query.outage ?? '').slice(0, maxOutageLength))
-    if (!outage) throw new Problem(400, 'bad-outage', `outage is ${outageFormat}`)
+    if (!outage) throw new Problem(400, 'bad-outage', `outage must be ${outageFormat}`)
     const alerts: WhatIf['alerts'] = []
     for (const objective of directory.objectives) {
       alerts.push(...replayOutage(objective, outage, 0))
@@ -126,7 +126,11 @@ export function createSloApp(options: {
     const minutes = Number(query.minutes)
     const at = parseTime(String(query.at ?? 'now'), Date.now())
     if (!Number.isInteger(minutes) || minutes < 1 || minutes > maxPlannedMinutes || at === undefined)
-      throw new Problem(400, 'bad-maintenance', `minutes is 1 to ${maxPlannedMinutes}, at is ${timeFormat}.`)
+      throw new Problem(
+        400,
+        'bad-maintenance',
+        `minutes must be 1 to ${maxPlannedMinutes}, at ${timeFormat}.`,
+      )
     const slices = watch.views().filter(({ objective }) => objective.method === 'Timeslices')
     if (slices.length === 0) throw new Problem(404, 'not-begun', 'Nothing is measured yet.')
     const maintenance = { from: toMinute(at), minutes }

@@ -72,7 +72,7 @@ export async function openReleases({ fleet, config, log, socketFolder, front: pl
   async function putInFront(): Promise<Fronting> {
     const program = part('haproxy')
     const old = members.get('web')
-    if (!program) throw new ExpectedError(`haproxy missing: ${remedy(['haproxy'])}`)
+    if (!program) throw new ExpectedError(`haproxy is missing: ${remedy(['haproxy'])}`)
     if (!old) throw new ExpectedError('no web runs')
     const behind = await fleet.twin('web', 'blue', old)
     const made = await openFront({

@@ -23,7 +23,7 @@ const sample = new RegExp(
  */
 export function parseExposition(text: string, format: 'openmetrics' | 'text'): ExposedSample[] {
   if (format === 'openmetrics' && !/(^|\n)# EOF\n?$/.test(text))
-    throw new ExpositionError('ends without "# EOF": the answer is torn')
+    throw new ExpositionError('ends without "# EOF": the answer was cut')
   return text.split('\n').flatMap((written, index) => {
     const line = written.trim()
     if (line === '' || line.startsWith('#')) return []

@@ -36,7 +36,7 @@ const kept = (value: number) => `tintype_promises_total{outcome="kept"} ${value}
 
 test.each([
   ['an error', { status: 500, body: 'no' }, 'answered 500'],
-  ['half an answer', { body: 'a 1\n' }, 'torn'],
+  ['half an answer', { body: 'a 1\n' }, 'was cut'],
   ['something else', { type: 'text/html', body: '<html>' }, 'cannot be read'],
 ])('%s is no samples and a word', async (_, answer, word) => {
   const { samples, trouble } = await scrape(await exposing(() => answer), 1_000, never)

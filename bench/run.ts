@@ -55,7 +55,7 @@ export async function run(benchmark: Benchmark, options: Options, boundMinutes: 
 }
 
 /** Settings without limits: no promise ends, and no visitor sends too much. */
-export const patient = { PROMISE_SECONDS: '3600', UPLOADS_PER_MINUTE: '1000000' }
+export const unlimited = { PROMISE_SECONDS: '3600', UPLOADS_PER_MINUTE: '1000000' }
 
 /** Starts the whole service until the benchmark ends, with its data in a folder of that name. */
 export async function startService(
@@ -63,7 +63,7 @@ export async function startService(
   name: string,
   environment: Record<string, string> = {},
 ): Promise<Tintype> {
-  const tintype = await startTintype(join(folder, name), { ...patient, ...environment })
+  const tintype = await startTintype(join(folder, name), { ...unlimited, ...environment })
   onEnd(() => tintype.stop())
   return tintype
 }

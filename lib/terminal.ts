@@ -65,6 +65,6 @@ export function outliveEarlyReaders(): void {
 }
 
 /** Forwards a child's standard error. An inherited descriptor would block the child when its reader does not read. */
-export function handOnErrors({ stderr }: ChildProcess): void {
+export function forwardStderr({ stderr }: ChildProcess): void {
   stderr?.on('data', chunk => process.stderr.write(chunk))
 }

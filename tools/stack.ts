@@ -8,7 +8,7 @@ import { readArguments, runCommand, UsageError } from '@tintype/lib/command-line
 import { port, readConfig } from '@tintype/lib/config.ts'
 import { plainEnvironment } from '@tintype/lib/environment.ts'
 import { ExpectedError } from '@tintype/lib/errors.ts'
-import { handOnErrors } from '@tintype/lib/terminal.ts'
+import { forwardStderr } from '@tintype/lib/terminal.ts'
 import { pick } from '@tintype/lib/variables.ts'
 import { stringify } from 'yaml'
 import { alertmanagerConfig, type RuleFile, rules } from '../slo/alerts/rules.ts'
@@ -125,7 +125,7 @@ function start(name: 'prometheus' | 'alertmanager', folder: string, args: string
     stdio: ['ignore', 'ignore', 'pipe'],
   })
   // Standard error is not inherited, because a Go program ends when its reader does.
-  handOnErrors(child)
+  forwardStderr(child)
   const exited = once(child, 'exit')
   return {
     ended: exited.then(() => name),

@@ -187,7 +187,7 @@ function startScript(
       stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
     },
   )
-  handOnErrors(child)
+  forwardStderr(child)
   return child
 }
 

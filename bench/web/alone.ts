@@ -4,7 +4,7 @@ import type { Queue } from '@tintype/lib/queue/index.ts'
 import { person } from '../../test/client.ts'
 import { startScript } from '../../test/support.ts'
 import { queueOf } from '../photos.ts'
-import { type Bench, patient } from '../run.ts'
+import { type Bench, unlimited } from '../run.ts'
 
 /** A web process without a converter, and a visitor with a session there. */
 export type WebAlone = {
@@ -31,7 +31,7 @@ export async function startWeb({ folder, onEnd }: Bench, name: string): Promise<
   const timer = setInterval(announce, announceMs)
   onEnd(() => clearInterval(timer))
   const web = await startScript('services/web/main.ts', {
-    ...patient,
+    ...unlimited,
     DATA_DIR: dataDir,
     WEB_PORT: '0',
     WEB_ADMIN_PORT: '0',

@@ -4,7 +4,7 @@ import type { Storage } from '../storage/index.ts'
 import { type PhotoContext, readResult } from './find.ts'
 import { reasonFor } from './reasons.ts'
 import { endedAt, isBytesFault, type ResultRecord } from './record.ts'
-import { admitLate, failed, outcomeOf, putResult } from './settle.ts'
+import { correctLate, failed, outcomeOf, putResult } from './settle.ts'
 
 /** Web's sweeper settles overdue promises and photos whose converters died, also when no converter runs. */
 
@@ -48,6 +48,6 @@ async function endLost(context: PhotoContext, job: Job, result: ResultRecord): P
       ? { state: 'dead', reason: result.reason }
       : { state: 'done', outcome: outcomeOf(job, result), durableAt: endedAt(result) },
   )
-  if (ended === 'late') return endLost(context, job, await admitLate(context, job, result))
+  if (ended === 'late') return endLost(context, job, await correctLate(context, job, result))
   if (ended !== 'stale') context.account.settled(job, ended.marked)
 }

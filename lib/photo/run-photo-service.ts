@@ -6,7 +6,7 @@ import { openQueue, queueUrl } from '../queue/index.ts'
 import { run } from '../run.ts'
 import { foldersOf, openStorage, type StorageOptions, storageUrl } from '../storage/index.ts'
 import { observeQueue, observeStorage } from '../telemetry/calls.ts'
-import { leaveMetrics } from '../telemetry/last-metrics.ts'
+import { writeLastMetrics } from '../telemetry/last-metrics.ts'
 import { type Log, logVariables, openLog } from '../telemetry/log.ts'
 import { watchMachine } from '../telemetry/machine.ts'
 import { createMetrics, type Metrics } from '../telemetry/metrics.ts'
@@ -85,7 +85,7 @@ export async function runPhotoService<N extends VariableName>(
       async stop() {
         log.info(`${name}.stopping`)
         await service.stop(graceMs)
-        await leaveMetrics(metrics, name, config)
+        await writeLastMetrics(metrics, name, config)
         await admin.close(0)
         await queue.close()
         await storage.close()

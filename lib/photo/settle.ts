@@ -105,7 +105,7 @@ async function follow(
       await context.storage.delete(photoPrefix(job.owner, job.photo))
     return { state: 'stale' }
   }
-  if (ended === 'late') return follow(context, claim, await admitLate(context, job, result), span)
+  if (ended === 'late') return follow(context, claim, await correctLate(context, job, result), span)
   if ('marked' in ended) account.settled(job, ended.marked, span)
   return result.state === 'ready'
     ? { state: 'ready', durableAt: at, stages: withStore(result, at).stages }
@@ -116,7 +116,7 @@ async function follow(
  * Corrects a result.json that shows the promise as kept when the queue counts it as broken: only result.json outlives
  * the queue's 8 days. It is corrected before the photo ends, so that after a crash the next attempt does it.
  */
-export async function admitLate<R extends ResultRecord>(
+export async function correctLate<R extends ResultRecord>(
   { queue, storage }: PhotoContext,
   job: Job,
   result: R,

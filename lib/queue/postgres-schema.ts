@@ -85,7 +85,7 @@ export const serverStateQuery = `SELECT pg_is_in_recovery() AS standby, ${server
 export type ServerState = { standby: boolean; now: number } & Record<(typeof needed)[number], string>
 
 /** @throws Error when the server's settings can lose acknowledged data. */
-export function assertKeeps(server: ServerState, acceptLoss: boolean): void {
+export function assertDurable(server: ServerState, acceptLoss: boolean): void {
   if (server.standby)
     throw refusal('the server is a standby, which takes no writes: QUEUE_URL must name the primary')
   const off = needed.filter(name => server[name] === 'off')

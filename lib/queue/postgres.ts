@@ -7,7 +7,7 @@ import { openBell } from './postgres-bell.ts'
 import { openServerClock, type ServerClock } from './postgres-clock.ts'
 import { type Connections, noAnswer, openConnections } from './postgres-connections.ts'
 import type { ServerState } from './postgres-schema.ts'
-import { assertKeeps, migratePostgres, serverStateQuery, sessionSettings } from './postgres-schema.ts'
+import { assertDurable, migratePostgres, serverStateQuery, sessionSettings } from './postgres-schema.ts'
 import { isUnnamed, lastRow, openWriter, statementsOf } from './postgres-writer.ts'
 import type { PostgresAddress } from './queue-url.ts'
 
@@ -78,7 +78,7 @@ function connect(
     )
     const server = lastRow<ServerState>(answers)
     clock.set(server.now)
-    assertKeeps(server, acceptLoss)
+    assertDurable(server, acceptLoss)
   }
   return openConnections(config, prepare, withinMs)
 }

@@ -1,7 +1,7 @@
 import * as s3 from '@aws-sdk/client-s3'
 import { ignore } from '../disk.ts'
 import type { StorageCall } from './adapter.ts'
-import { chunksOf, giveBack } from './chunks.ts'
+import { chunksOf, freeChunk } from './chunks.ts'
 import type { Bucket } from './s3-client.ts'
 import type { Put, Stored } from './storage.ts'
 
@@ -64,7 +64,7 @@ async function* partsOf(
       yield part
       ;[part, filled] = [newPart(), 0]
     }
-    if (disposable) giveBack(chunk)
+    if (disposable) freeChunk(chunk)
   }
   if (filled > 0 || bytes === 0) yield part.subarray(0, filled)
   return { bytes }

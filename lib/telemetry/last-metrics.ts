@@ -10,7 +10,7 @@ export const lastMetricsFolder = (dataDir: string): string => join(dataDir, 'met
 export const lastMetricsName = /^([^.]+)\.(.+)\.txt$/
 
 /** Writes this process's final metrics, so that the recorder on this machine gets the counts since the last scrape. */
-export async function leaveMetrics(
+export async function writeLastMetrics(
   metrics: Metrics,
   service: ServiceName,
   { DATA_DIR, INSTANCE }: Config<'DATA_DIR' | 'INSTANCE'>,

@@ -2,7 +2,7 @@ import { type ChildProcess, fork } from 'node:child_process'
 import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
 import { plainEnvironment } from '@tintype/lib/environment.ts'
-import { handOnErrors } from '@tintype/lib/terminal.ts'
+import { forwardStderr } from '@tintype/lib/terminal.ts'
 import type { ChildReply, Request, Setup } from './child.ts'
 
 /** The child's answer, or why there is none. */
@@ -28,7 +28,7 @@ export async function startChild(setup: Setup, bounds: Bounds, environment: Node
     serialization: 'advanced',
     stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
   })
-  handOnErrors(child)
+  forwardStderr(child)
   const kill = () => void child.kill('SIGKILL')
   const isAlive = () => child.exitCode === null && child.signalCode === null && child.connected
   const hung = setTimeout(kill, startMs)

@@ -8,6 +8,7 @@ import {
   enough,
   explainAll,
   isSlow,
+  leastExplained,
   named,
   type Weighed,
   type WindowGrowth,
@@ -79,7 +80,7 @@ const answer = (stage: string, best: Weighed | undefined, evidence: Weighed[], s
   ...(best && { cause: best.cause, lever: best.action }),
   verdict: stage,
   evidence,
-  confidence: round(share * (best?.explains ?? enough), 2),
+  confidence: round(share * (best?.explains ?? leastExplained), 2),
 })
 
 /** The stage that grew most; a wrong name costs the person an action in the wrong place, so that it must have lasted. */

@@ -146,12 +146,12 @@ const leftOf = (baseline: number | null, limit: number, now: number): boolean =>
   baseline === null || baseline < limit || (baseline < 1 && now - baseline >= (1 - baseline) / 2)
 
 /** The least share of a stage's growth that a cause must explain to be named. */
-export const enough = 0.5
+export const leastExplained = 0.5
 
 /** The stage's own resource that explains most of the growth, if it explains enough. */
 export function named({ evidence }: Pick<Explained, 'evidence'>): Weighed | undefined {
   const best = evidence.find(({ blames }) => blames === undefined)
-  return best && best.explains >= enough ? best : undefined
+  return best && best.explains >= leastExplained ? best : undefined
 }
 
 const clamp = (value: number): number => Math.min(1, Math.max(0, value))

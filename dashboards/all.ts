@@ -84,8 +84,7 @@ function withTarget(file: string, threshold: Threshold, objectives: readonly Obj
   const { above }: { above: number | string } = threshold
   if (typeof above === 'number') return threshold
   const objective = objectives.find(({ id }) => id === above)
-  if (!objective)
-    throw new ExpectedError(`${file}: a threshold is at objective ${above}, which does not exist`)
+  if (!objective) throw new ExpectedError(`${file}: objective ${above} of a threshold does not exist`)
   return { ...threshold, above: toNumber(objective.target) }
 }
 

@@ -153,7 +153,7 @@ async function run(config: Config, plan: Plan): Promise<void> {
   console.log(`Tintype is ready: ${addresses.web}`)
 }
 
-/** Where a release finds the launcher. The sockets are in a temporary folder: of a socket's path 103 characters count. */
+/** The file by which a release finds the launcher. Its sockets' folder is short: a socket's path has 103 characters. */
 function controlOf(dataDir: string): { file: string; folder: string } {
   const folder = tmpdir().length > 60 ? '/tmp' : tmpdir()
   return { file: join(dataDir, 'launcher.json'), folder: mkdtempSync(join(folder, 'tintype-')) }

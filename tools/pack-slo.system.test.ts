@@ -106,7 +106,7 @@ describeWithParts('@tintype/slo in an empty folder', ['prometheus', 'promtool'],
     await expect(slo('init', '--prometheus', prometheus.url, '--job', 'shop', 'other')).rejects.toMatchObject(
       {
         code: 2,
-        stderr: expect.stringContaining('there is no job "shop": the jobs are prometheus'),
+        stderr: expect.stringContaining('no job "shop": the jobs are prometheus'),
       },
     )
   })

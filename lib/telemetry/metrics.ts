@@ -40,9 +40,7 @@ export function createMetrics(service: ServiceName, version: string, optional: r
   const instrument = <T extends Counter | Gauge | Histogram>(name: string): T => {
     const found = instruments.get(name)
     if (!found)
-      throw new Error(
-        `metric ${name} does not belong to service ${service}; see lib/telemetry/definitions.ts`,
-      )
+      throw new Error(`metric ${name} is not one of service ${service}; see lib/telemetry/definitions.ts`)
     return found as T
   }
   const reads: (() => void | Promise<void>)[] = []

@@ -62,11 +62,7 @@ function addReading(app: Express, server: LogServer): void {
 
   app.get('/timeline.json', async ({ query: { key, day } }, response) => {
     if (typeof key !== 'string' || !isTimelineKey(key))
-      throw new Problem(
-        400,
-        'bad-key',
-        'key is a session, photo or trace: 8 to 64 digits and lower-case letters.',
-      )
+      throw new Problem(400, 'bad-key', 'key must be an id of 8 to 64 digits and lower-case letters.')
     if (day !== undefined && (typeof day !== 'string' || !isDay(day)))
       throw new Problem(400, 'bad-day', 'day must be a UTC day: YYYY-MM-DD.')
     await answer(response, () => inThread('timeline', folders, key, day))

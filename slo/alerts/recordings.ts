@@ -41,7 +41,7 @@ export const series = (metric: string, objective: Objective, scope: Scope): stri
 export const window = (recordedSeries: string, minutes: number): string =>
   `sum_over_time(${recordedSeries}[${minutes === 1 ? '' : `${toDuration(minutes - 1)}`}30s])`
 
-/** What was recorded in this evaluation. A rule that failed leaves no mark: its last value would count for five minutes. */
+/** A series' value of this evaluation only. The last value of a failed rule would count for five minutes. */
 const justNow = (recordedSeries: string): string => `last_over_time(${recordedSeries}[30s])`
 
 /** The budget of a calendar window is not recorded: no PromQL range has its changing length. */

@@ -52,7 +52,6 @@ async function chooseJob(api: PrometheusApi, given: string | undefined, atSecond
   if (given === undefined && jobs.length === 1 && only !== undefined) return only
   if (given === undefined)
     throw new UsageError(`there are several jobs, choose one by --job: ${jobs.join(', ')}`)
-  if (!jobs.includes(given))
-    throw new UsageError(`there is no job "${given}": the jobs are ${jobs.join(', ')}`)
+  if (!jobs.includes(given)) throw new UsageError(`no job "${given}": the jobs are ${jobs.join(', ')}`)
   return given
 }

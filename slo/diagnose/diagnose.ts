@@ -5,7 +5,6 @@ import { type Samples, samplesOf, type Window, windowOf } from './evaluate.ts'
 import {
   atLimit,
   dataOf,
-  enough,
   explainAll,
   isSlow,
   leastExplained,
@@ -83,7 +82,7 @@ const answer = (stage: string, best: Weighed | undefined, evidence: Weighed[], s
   confidence: round(share * (best?.explains ?? leastExplained), 2),
 })
 
-/** The stage that grew most; a wrong name costs the person an action in the wrong place, so that it must have lasted. */
+/** The stage that grew most, if the growth lasted: a wrong name makes the person act in the wrong place. */
 function slowest(seen: Seen): Answer | undefined {
   const { model, baseline, jobs, stepMs } = seen
   const [first, second] = explainAll(model, seen)
@@ -153,7 +152,7 @@ function reachedLimit(seen: Seen): Answer | undefined {
     ({ expression: { selectors } }) => isUpEnough || selectors.some(({ metric }) => metric !== upMetric),
   )
   const [reached] = atLimit({ ...model, resources }, window, baseline.windows)
-  return reached && answer(reached.stage, reached, [reached], enough)
+  return reached && answer(reached.stage, reached, [reached], leastExplained)
 }
 
 /** Nothing grew: healthy when there was data to see it and no budget burns; else unknown. */

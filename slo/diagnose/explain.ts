@@ -26,7 +26,7 @@ export function dataOf({ stages, resources }: Model, name: string, now: Window) 
 /** A window, and what each stage grew in it. */
 export type WindowGrowth = { window: Window; grown: readonly Grown[] }
 
-/** The resources of a grown stage that left their baseline. When the first one blames another stage, those of that one. */
+/** A grown stage's resources that left their baseline. If the first one blames another stage, those of that stage. */
 export function explain(
   model: Model,
   grown: Grown,
@@ -47,7 +47,7 @@ export function explain(
     .sort((a, b) => b.explains - a.explains || b.raw - a.raw)
   const [best] = evidence
   const own = { stage: grown.stage, share: grown.share, evidence }
-  if (!best?.blames || best.explains < enough || led.includes(grown.stage)) return own
+  if (!best?.blames || best.explains < leastExplained || led.includes(grown.stage)) return own
   const [blamed] = now.grown
     .filter(({ stage }) => best.blames?.includes(stage))
     .toSorted((a, b) => b.growth - a.growth)

@@ -27,7 +27,7 @@ export type Expression = {
 /** A part of an expression as the grammar names it, and where it begins. */
 type Part = { kind: string; at: number; text: string; parts: readonly Part[]; selector: Selector | undefined }
 
-/** The window that is looked at, and all windows of the baseline: as ranges of the same length, which the parser knows. */
+/** `$w` is the examined window, `$b` those of the baseline. The parser needs ranges, here of the same length. */
 const ranges = { $w: '1w', $b: '1y' } as const
 
 /** A fault of an expression; `at` is its position in characters. */

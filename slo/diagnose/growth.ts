@@ -4,8 +4,8 @@ import type { Model, Stage } from './model.ts'
 import type { Growth } from './verdict.ts'
 
 /**
- * The time of the stage `of`. `before`: the windows that it was compared with, oldest first; `since`: those that are as slow as
- * now; `isDoubted`: no budget burns and little fails, so that it had to be slow in both halves of the window.
+ * The time of the stage `of`. `before`: the windows compared with, oldest first. `since`: the windows that are as slow
+ * as now. `isDoubted`: no budget burns and little fails, so the stage must be slow in both halves of the window.
  */
 export type Grown = Growth & {
   of: Stage

@@ -1,5 +1,5 @@
 import { type Samples, type Window, windowOf } from './evaluate.ts'
-import { type Explained, enough, explain, isSlow } from './explain.ts'
+import { type Explained, explain, isSlow, leastExplained } from './explain.ts'
 import { numberIn, parseExpression } from './expression.ts'
 import { attribute, type Grown, median, minBaselineWindows, partOf, secondsIn, still } from './growth.ts'
 import { type Model, type Stage, startMetric, upMetric } from './model.ts'
@@ -94,7 +94,7 @@ function slowReplicas(model: Model, job: string, instances: readonly string[], n
     const baseline = { windows: others, earlierDays: 0, isQuiet: true, history: 0 }
     const slow = explain(model, most, { window, grown: attribute(model, baseline, window) })
     const [best] = slow.evidence
-    const text = remark(best && best.explains >= enough ? 'slowBecause' : 'slow', {
+    const text = remark(best && best.explains >= leastExplained ? 'slowBecause' : 'slow', {
       process: `${job} ${instance}`,
       stage: slow.stage,
       cause: best?.cause ?? '',

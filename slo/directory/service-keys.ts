@@ -22,7 +22,7 @@ const regex = rule('a regular expression of JavaScript', value => {
   }
 })
 
-/** One HTTP request of the synthetic user. `${NAME}` is a variable of the environment; in lower case a captured value. */
+/** A request of the synthetic user. `${NAME}` is a variable of the environment, in lower case a captured value. */
 const step = {
   name: required(name),
   method: or(oneOf('GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE'), 'GET'),
@@ -67,9 +67,7 @@ export const schema = {
   prometheus: or(url, ''),
   targets: [
     {
-      job: required(
-        matching(/^[a-z0-9_-]+$/, 'a name of lower-case letters, digits, hyphens and underscores'),
-      ),
+      job: required(matching(/^[a-z0-9_-]+$/, 'a name of lower-case letters, digits, - and _')),
       instance: text,
       url: required(url),
     },

@@ -22,7 +22,8 @@ export function fits(
   const [first, last] = [from - longest, end + longest]
   const offline = offlineSums(tally, all, first, last)
   let leftAfter = Infinity
-  // A calendar window may end while the maintenance lasts. In one that rolls, what is offline before its end may have left by then.
+  // A calendar window may end during the maintenance. In a rolling one, minutes offline before its end may have left by
+  // then.
   for (let at = objective.calendar ? from + 1 : end; at <= last; at++) {
     const { from: begin, nominalMinutes } = windowAt(objective, at)
     if (begin >= end) break

@@ -16,7 +16,7 @@ export type Path = readonly (string | number)[]
 /** A YAML document with the place of each of its values. */
 export type Document = {
   file: string
-  /** What is written, with aliases (`*name`) and merged maps (`<<`) as what they stand for; undefined with syntax errors. */
+  /** The value with resolved aliases (`*name`) and merged maps (`<<`); undefined with syntax errors. */
   value: unknown
   syntax: readonly Finding[]
   /** The place of a path, or of its nearest parent that exists. */

@@ -14,7 +14,7 @@ export const phaseNames = Object.keys(noPhases) as (keyof RequestPhases)[]
 export const excerpt = (body: Buffer): string => body.toString('utf8', 0, 200)
 
 /**
- * How a request ended: with an answer, or with the reason for none. The phase in which it failed has its time until then.
+ * How a request ended: with an answer, or a reason for its failure. A failed phase has its time until the failure.
  * `certificateDays`: how long the server’s certificate is valid.
  */
 export type Timed = { phases: RequestPhases; certificateDays?: number } & (

@@ -25,11 +25,7 @@ function isLoopback(host: string): boolean {
 /** Lets only requests of slo's own page pass: a form of another origin cannot send JSON, and a script sends Origin. */
 const guard: RequestHandler = (request, _response, next) => {
   if (!isLocal(request))
-    throw new Problem(
-      403,
-      'not-local',
-      `Allowed only from this machine, where ${program} diagnose --detail does the same.`,
-    )
+    throw new Problem(403, 'not-local', `Allowed only from this machine: ${program} diagnose --detail`)
   const { origin, host } = request.headers
   if (origin !== undefined && origin !== `http://${host}`)
     throw new Problem(403, 'other-origin', 'Only slo’s own page may send this request.')

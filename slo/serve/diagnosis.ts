@@ -80,7 +80,10 @@ export function openDiagnosis(
     log.warn('diagnosis.made', { verdict: verdict.verdict, cause, confidence })
   }
   return {
-    /** Asks diagnose about this time, unless it is being asked; resolves with null or why there is no answer, never throws. */
+    /**
+     * Makes a verdict about this time, unless one is being made. Resolves with null or why there is none, never
+     * rejects.
+     */
     look(nowMs: number): Promise<string | null> {
       const fail = (error: Error) => {
         log.error('diagnosis.failed', { error: describeError(error) })

@@ -69,7 +69,7 @@ export async function readRecorded(
   const onLeftOut = (objective: Objective, why: string) => void leftOut.push({ objective, why })
   const groups = objectives.map(each => orNone(each, grouped(source, [each], from, wanted, onLeftOut)))
   const known = (await Promise.all(groups)).flat()
-  // A few objectives at a time: of all at once, each would be read only when the last one is, and a slow source looks hung.
+  // A few objectives at a time: if all were read at once, all would end last, and a slow source would look stalled.
   const turn = turns(limits.reads.value)
   const read = async (objective: Objective): Promise<Read[]> => {
     const own = fromOf(objective)

@@ -15,8 +15,8 @@ const keepAliveTimeout = 65_000
 const connectionsCheckingInterval = 5_000
 
 /**
- * Starts an app; port 0 is any free port. A client that sends or takes nothing is closed (`stalledSeconds`).
- * `shared`: another process of this user may listen on the port too, so that it can take it over; on Linux only.
+ * Starts an app; port 0 is any free port. The connection of a client that stalls is closed (`stalledSeconds`).
+ * `shared`: another process of this user may listen on the same port, so that it can take over; on Linux only.
  */
 export async function listen(app: Express, host: string, port: number, shared = false) {
   const options = {

@@ -44,7 +44,7 @@ export const window = (recordedSeries: string, minutes: number): string =>
 /** A series' value of this evaluation only. The last value of a failed rule would count for five minutes. */
 const justNow = (recordedSeries: string): string => `last_over_time(${recordedSeries}[30s])`
 
-/** The budget of a calendar window is not recorded: no PromQL range has its changing length. */
+/** An objective's recording rules. A calendar window's budget has none: PromQL ranges have a fixed length. */
 export function recordings(objective: Objective, scope: Scope): RecordingRule[] {
   const { method, sliceTarget, windowMinutes, calendar, target, groupBy } = objective
   const [good, total, bad] = [recorded.good, recorded.total, recorded.bad].map(each =>
@@ -69,13 +69,13 @@ export function recordings(objective: Objective, scope: Scope): RecordingRule[] 
   })
   return [
     record(recorded.total, scoped(ofGroups(objective, totalEachMinute(objective)), scope)),
-    // A part larger than the total is a wrong measurement and is not recorded.
+    // A part larger than the total is a wrong measurement, and is not recorded.
     record(recorded.good, goodEachMinute(objective, totalNow, scope)),
     record(
       recorded.bad,
       method === 'Timeslices'
-        ? // A minute is bad when too little in it was good, and when nothing was counted in it, from the first that was counted on;
-          // of a group for a day.
+        ? // A minute is bad when too little in it was good, and, once the objective has begun, when nothing was
+          // counted in it (for a group: until it has counted nothing for a day).
           `(${goodNow} * ${sliceTarget.denominator} < bool ${sliceTarget.numerator} * ${totalNow}) and ${totalNow} > 0\n` +
             `or 0 * (${isThere}) + 1`
         : `${totalNow} - ${goodNow}`,

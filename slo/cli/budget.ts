@@ -48,7 +48,7 @@ async function left(given: Given, context: Context) {
     readRecorded(source, objectives, { from: now - lookBackMinutes(objectives), to: now }),
   )
   throwUnread(recorded?.unread ?? [])
-  // Without objectives that have not begun, and groups that have ended.
+  // Leaves out objectives that have not begun and groups that have ended.
   const counted = recorded?.objectives.filter(
     ({ objective, slots, tally }) =>
       (!wanted?.includes('{') || objective.id === wanted) && slots.length > 0 && tally.to === recorded.to,

@@ -58,7 +58,7 @@ type Options = typeof options
 export type Option = keyof Options
 export type Given = { [O in Option]?: ReturnType<Options[O]> } & { paths: string[] }
 
-/** A verb of the command line: resolves with the exit status. */
+/** Runs a verb and resolves with the exit status. */
 export type Verb = (given: Given, context: Context) => Promise<number>
 
 /** Address of the receiver of alerts under `npm start`. */
@@ -111,6 +111,6 @@ export async function openApi(prometheus: string, scope: Scope) {
   return (await import('../sources/prometheus-api.ts')).prometheusApi(prometheus, scope)
 }
 
-/** The first whole minute of the SLO that `--since` gives. */
+/** The first whole minute of the SLO according to `--since`. */
 export const sinceMinute = ({ since }: Given): Minute | undefined =>
   since === undefined ? undefined : Math.ceil(since / 60_000)

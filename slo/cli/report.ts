@@ -21,7 +21,7 @@ export const run: Verb = async (given, context) => {
   const recorded = await withSource(given, context, source =>
     readRecorded(source, objectives, { from: to - longest, to, since }),
   )
-  // One that has not begun has no window.
+  // An objective that has not begun has no window.
   const first = recorded?.objectives.find(({ begun }) => begun !== undefined)
   if (!recorded || !first) throw new SourceError(`nothing was counted before ${toIso(to)}`)
   const span = spanOf(recorded, first, windowMinutes)

@@ -11,7 +11,7 @@ import type { Verdict } from './verdict.ts'
 /** Earlier days that are read. The recorder keeps samples of two days. */
 const days = 3
 
-/** Names the stage and the cause at a time, epoch milliseconds, as far as the source’s clock has come. */
+/** Names the stage and the cause at a time (epoch ms), up to the source's clock. */
 export async function diagnoseAt(
   { service, objectives }: Directory,
   source: Source,

@@ -129,19 +129,19 @@ function isSettled(
   )
 }
 
-/** One of several processes that is slow: the mean over all of them hides it. */
+/** A slow process among several: the mean over all of them hides it. */
 function slowReplica(jobs: readonly JobState[]): Answer | undefined {
   const [odd] = jobs.flatMap(({ odd }) => odd.flatMap(({ slow }) => slow ?? []))
   return odd && answer(odd.stage, named(odd), odd.evidence)
 }
 
-/** Jobs that are away and that a stage needs; of a service without stages all that are away. */
+/** Missing jobs that a stage needs; all missing jobs if the service has no stages. */
 const missingOf = ({ model: { stages }, jobs }: Seen): string[] =>
   jobs.flatMap(({ job, isAway }) =>
     isAway && (stages.length === 0 || stages.some(each => each.jobs.includes(job))) ? job : [],
   )
 
-/** A resource at its limit, where there is nothing to compare with, a budget burns, or a process is missing. */
+/** Names a resource at its limit if there is nothing to compare with, a budget burns, or a process is missing. */
 function reachedLimit(seen: Seen): Answer | undefined {
   const { model, window, baseline, burning } = seen
   const [isYoung, missing] = [baseline.history < minBaselineWindows, missingOf(seen)]
@@ -155,7 +155,7 @@ function reachedLimit(seen: Seen): Answer | undefined {
   return reached && answer(reached.stage, reached, [reached], leastExplained)
 }
 
-/** Nothing grew: healthy when there was data to see it and no budget burns; else unknown. */
+/** The verdict when nothing grew: healthy if there was data and no budget burns, else unknown. */
 function atRest(seen: Seen): Answer {
   const { model, window, grown, baseline, jobs, burning } = seen
   const objectives = burning.join(' and ')
@@ -185,7 +185,7 @@ function atRest(seen: Seen): Answer {
   return { ...healthy, cause, lever, evidence }
 }
 
-/** A stage and another one that it keeps waiting may read the same resource: its first reading is shown. */
+/** A resource may be read for a stage and for one that waits for it: only its first evidence is shown. */
 function shown(all: readonly Evidence[], now: Window, { windows }: Baseline): Evidence[] {
   const seconds = (ms: number) => `${Math.round(ms / 1000)}s`
   const [from, to] = [windows[0]?.fromMs ?? now.fromMs, windows.at(-1)?.toMs ?? now.fromMs]
@@ -201,7 +201,7 @@ function shown(all: readonly Evidence[], now: Window, { windows }: Baseline): Ev
     })
 }
 
-/** The first step at which a stage that grew left its baseline for good, epoch milliseconds. */
+/** When a stage that grew left its baseline for good, epoch ms. */
 function sinceOf({ model, grown, window, stepMs }: Seen, samples: Samples): number | null {
   const starts = grown.flatMap(({ of, growth, baseline, since: [first = window] }) => {
     if (growth === 0 || baseline === null) return []

@@ -18,7 +18,7 @@ type Element = { labels: Readonly<Record<string, string>>; value: number }
 export type Vector = readonly Element[]
 export type Value = { vector: Vector; isScalar: boolean }
 export const vectorValue = (vector: Vector): Value => ({ vector, isScalar: false })
-/** A number is the vector of one element without labels. */
+/** A number is a vector of one element without labels. */
 export const scalar = (value: number): Value => ({ vector: [{ labels: {}, value }], isScalar: true })
 
 export function samplesOf(series: readonly Series[]): Samples {
@@ -88,7 +88,7 @@ function increase(points: Points, { fromMs, toMs }: TimeRange): number | undefin
 export const increaseIn = growth(false)
 
 const sum = (values: readonly number[]): number => values.reduce((a, b) => a + b, 0)
-/** Of a selector without a range: its last sample in the window. */
+/** The value of a selector without a range: its last sample in the window. */
 export const lastSample = overWindow((_, values) => values.at(-1) ?? Number.NaN)
 
 export const rangeFunctions: Readonly<Record<string, OverRange>> = {
@@ -149,7 +149,7 @@ export const operators: Readonly<Record<string, (a: number, b: number) => number
 const keyOf = ({ labels }: Element): string =>
   JSON.stringify(Object.entries(labels).sort(([a], [b]) => (a < b ? -1 : 1)))
 
-/** A number is combined with each element of a vector; two vectors by equal labels. */
+/** Combines a number with each element of a vector, or two vectors by equal labels. */
 export function combine(name: string, bool: boolean, one: Value, other: Value): Value {
   const others = new Map(other.vector.map(each => [keyOf(each), each.value]))
   if (name === 'and') return vectorValue(one.vector.filter(each => others.has(keyOf(each))))

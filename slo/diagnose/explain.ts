@@ -38,7 +38,7 @@ export function explain(
     (left, { kind, explains }) => (kind === 'taken' ? left * (1 - explains) : left),
     1,
   )
-  // The wait that was measured as a part, such as the one while workers were free, does not come from more load.
+  // More load does not explain the wait that is measured as a part, such as the wait while workers were free.
   const measured = Math.max(0, ...weighed.map(({ kind, explains }) => (kind === 'part' ? explains : 0)))
   const share = { part: left, factor: grown.of.queues ? 1 - measured : 1, taken: 1, exhausted: 1 }
   const evidence = weighed
@@ -64,7 +64,7 @@ export function explain(
 
 export const isSlow = ({ growth }: Grown): boolean => growth > 0
 
-/** What each slow stage is attributed to; the largest is first. */
+/** The stages to which slow stages are attributed, the largest first. */
 export function explainAll(model: Model, now: WindowGrowth): Explained[] {
   const all = now.grown.filter(isSlow).map(each => explain(model, each, now))
   // Of stages whose growth is attributed to the same one, its own evidence is first.
@@ -79,7 +79,7 @@ export function explainAll(model: Model, now: WindowGrowth): Explained[] {
     .sort((a, b) => b.share - a.share)
 }
 
-/** The resources at their limit, of any stage: what needs no baseline to be named. */
+/** The resources at their limit, of any stage. They need no baseline. */
 export const atLimit = (model: Model, now: Window, before: readonly Window[]): Weighed[] =>
   model.stages.flatMap(stage =>
     weighAll(model, still(stage, before), now).filter(
@@ -94,7 +94,7 @@ function weighAll(model: Model, grown: Grown, now: Window) {
     .flatMap(resource => weigh(resource, grown, compared as Window, before) ?? [])
 }
 
-/** The window with another baseline. Values that do not depend on the baseline stay known. */
+/** The window with another baseline. Computed values that do not depend on the baseline are kept. */
 const against = (window: Window, baseline: readonly TimeRange[]): Window => ({
   ...window,
   baseline,

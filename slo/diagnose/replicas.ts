@@ -87,7 +87,7 @@ function slowReplicas(model: Model, job: string, instances: readonly string[], n
   const stages = model.stages.filter(({ jobs }) => jobs.includes(job))
   return alone.flatMap(({ instance, window }) => {
     const others = alone.filter(each => each.instance !== instance).map(each => each.window)
-    // One that is slow in several stages is named for the one in which it loses most.
+    // A process that is slow in several stages is listed with the stage in which it loses most.
     const grown = stages.map(stage => beside(model, stage, window, others)).filter(isSlow)
     const [most] = grown.toSorted((a, b) => b.growth - a.growth)
     if (!most) return []

@@ -42,7 +42,7 @@ const step = {
 /** A stage with less growth than this is not slow. */
 const floors = { floorSeconds: or(number(0, 86_400), 0.05), floorRatio: or(number(1, 1_000), 1.5) }
 
-/** The time is lost in `stage`, its cause is looked for in one of these. */
+/** The stages in which the cause of time lost in `stage` is looked for. */
 const blames = maybe([name] as const)
 /** A resource that bears on a stage. */
 export const resource = {
@@ -51,15 +51,15 @@ export const resource = {
   /** See diagnose/model.ts. */
   kind: oneOf('part', 'factor', 'exhausted', 'taken'),
   query: text,
-  /** What the query is called in evidence; default: its first selector. */
+  /** The query's name in evidence; default: its first selector. */
   metric: text,
   action: text,
-  /** 0 to 1: the level at which an exhausted resource does harm. */
+  /** 0 to 1: the level from which an exhausted resource slows the stage. */
   limit: number(0, 1),
   blames,
 } as const
 
-/** What may stand in service.yaml, and its defaults; slo/README.md documents each key. */
+/** The keys of service.yaml and their defaults; slo/README.md documents each key. */
 export const schema = {
   service: required(name),
   displayName: text,

@@ -71,7 +71,7 @@ const listOf =
   (each: Schema): Reader<unknown> =>
   (written = [], place) => {
     if (!Array.isArray(written)) return wrong(place, written, 'a list')
-    // What must be there in any case is looked for in a first element.
+    // An empty list is checked as if it had one element, so that required keys are reported.
     if (written.length === 0) readerOf(each)(undefined, within(place, 0, false))
     return written.map((one, i) => readerOf(each)(one, within(place, i, true)))
   }
@@ -125,7 +125,7 @@ const excerpt = (written: unknown): string => JSON.stringify(written).replace(/^
 const wrong = (place: Place, written: unknown, mayBe: string): undefined =>
   add(place, `is ${excerpt(written)}`, `it must be ${mayBe}`)
 
-/** A key that is not known, at each value that it holds. */
+/** Findings for an unknown key, one for each of its values. */
 function unknown(place: Place, written: unknown, known: readonly string[]): undefined {
   const inner = typeof written === 'object' && written !== null ? Object.entries(written) : []
   for (const [key, each] of inner)

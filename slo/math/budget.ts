@@ -40,13 +40,13 @@ export function fits(
 
 type Counted = { objective: Objective; tally: Tally }
 
-/** The same for several objectives, at least one: a maintenance takes its minutes from the budget of each. */
+/** Like `fits`, for several objectives (at least one): a maintenance uses the budget of each. */
 export const tightestFit = (counted: readonly Counted[], ...given: [readonly Planned[], Maintenance]) =>
   counted
     .map(({ objective, tally }) => fits(objective, tally, ...given))
     .reduce((one, other) => (one.leftAfter <= other.leftAfter ? one : other))
 
-/** Running sums over [from, to): minutes that were offline, and later minutes that are announced, each counted once. */
+/** Running sums over [from, to) of offline minutes and of planned later minutes, each counted once. */
 function offlineSums(
   tally: Tally,
   planned: readonly Pick<Planned, 'from' | 'to'>[],

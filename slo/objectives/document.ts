@@ -81,7 +81,7 @@ function placed(file: string, lineCounter: LineCounter, yaml: Yaml): Document {
   if (syntax.length > 0) return { ...document, value: undefined, syntax }
   try {
     const value: unknown = yaml.toJS()
-    JSON.stringify(value) // throws for an alias of what it stands in
+    JSON.stringify(value) // throws for an alias of its own parent
     return { ...document, value, syntax }
   } catch (error) {
     const [message = ''] = (error as Error).message.split('\n', 1)

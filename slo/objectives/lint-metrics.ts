@@ -22,7 +22,7 @@ type Find = (name: string, values?: Readonly<Record<string, string | number>>) =
 const keepsCounter =
   /^(sum|max|min|(top|bottom|limit)k|limit_ratio|label_\w+|abs|ceil|floor|round|clamp\w*|(last|max|min)_over_time|histogram_(count|sum)|vector|sort\w*)$/
 
-/** What is wrong with the queries of an indicator: what they read is no counter, or is not exposed. */
+/** Findings for an indicator's queries: the metric is no counter, or is not exposed. */
 export function lintSli(document: Document, sli: Sli, { source, catalogue }: Reading): Finding[] {
   const isEmbedded = source === 'recorder'
   if (sli.kind === 'threshold') return isEmbedded ? [found(document, query('gauge'), 'gauge-not-kept')] : []
@@ -30,7 +30,7 @@ export function lintSli(document: Document, sli: Sli, { source, catalogue }: Rea
     const find: Find = (name, values) => found(document, query(part), name, values)
     if (part !== 'total' && promql === sli.total.promql) return [find('same-query', { part })]
     if (selector) return catalogue ? lintSelector(find, selector, catalogue) : lintBound(find, selector)
-    // The increase of a counter is taken; the increase of a rate, a mean or a count of series is no number of events.
+    // slo takes the increase of a counter. The increase of a rate, a mean or a count of series is no number of events.
     const wrong = functionsOf(promql).find(name => !keepsCounter.test(name))
     const metric = selectorsOf(promql)
       .map(selector => /^[\w:]*/.exec(selector)?.[0])

@@ -31,7 +31,7 @@ export const formatFinding = ({ file, line, column, severity, rule, message, fix
 
 type Entry = Slo['spec']['objectives'][number]
 type Window = Slo['spec']['timeWindow'][number]
-/** One OpenSLO document: its objectives, or every fault in it. */
+/** An OpenSLO document: its objectives, or all of its faults. */
 type Parsed = { document: Document; objectives: Objective[]; findings: readonly Finding[] }
 
 /** Parses the documents of a file. An objective's id is its name until the whole directory is known. */

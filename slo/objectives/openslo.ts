@@ -17,7 +17,7 @@ const service = is.matching(
   /^\w[\w.-]{0,62}$/,
   'a name of letters, digits, hyphens, dots and underscores, at most 63',
 )
-/** The other members of a report’s JSON, of which each objective is one. */
+/** Names that objectives may not have, because a report's JSON has these members, too. */
 const taken = ['window', 'unread', 'planned', 'witnesses']
 const ownName = is.rule(
   `${is.name.mayBe}, and not ${taken.join(' or ')}, which a report has`,

@@ -11,7 +11,7 @@ const jitterFromMs = 1_000
 const jitterToMs = 9_000
 /** Authorities that renew by themselves do so about 30 days before the end: then it has failed twice. */
 const leastCertificateDays = 14
-/** A stop waits this long for the removal of what attempts left behind. */
+/** How long a stop waits for the removal of what attempts left behind. */
 const closeMs = 3_000
 
 /** One attempt of the synthetic user. */

@@ -129,7 +129,7 @@ function startClock() {
   let since = performance.now()
   return {
     measured,
-    /** Ends the phase under way and begins another. */
+    /** Ends the current phase and begins another. */
     enter(phase: keyof RequestPhases | null): void {
       const now = performance.now()
       if (current) measured.phases[current] += (now - since) / 1000

@@ -23,9 +23,9 @@ export type Diagnoser = ReturnType<typeof openDiagnosis>
 
 /** How far a verdict's time may be off. Verdicts are made each minute; older ones are kept at this distance. */
 const validMs = 5 * 60_000
-/** A verdict takes a second or two. After this long the process is ended; before, it says which source hangs. */
+/** A verdict takes one or two seconds. After this time the process is killed; before, it says which source hangs. */
 const timeoutMs = (limits.readSeconds.value + 5) * 1000
-/** Of its errors, whose last line says why. */
+/** Characters kept of the process's errors, whose last line says why it failed. */
 const saidChars = 500
 
 /** The entry point, which is JavaScript in the packed slo. */

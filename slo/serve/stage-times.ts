@@ -70,7 +70,7 @@ export async function stagesOf(
 
 const total = (grown: Vector): number => grown.reduce((sum, { value }) => sum + value, 0)
 
-/** As Prometheus' histogram_quantile: linear within the bucket, the last finite bound above it; null when empty. */
+/** Like Prometheus' histogram_quantile: linear within the bucket, the last finite bound above it; null when empty. */
 function quantile(q: number, buckets: readonly { le: number; count: number }[]): number | null {
   const all = buckets.at(-1)?.count ?? 0
   if (all === 0) return null

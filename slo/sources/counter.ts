@@ -29,8 +29,8 @@ const isFurther = (one: Sample, other: Sample, seconds: number): boolean =>
   cell(other.timeMs) - cell(one.timeMs) > seconds
 
 /**
- * How much a counter grew up to `sample`. A value that fell is a restart, counted from zero. A first value counts
- * nothing, as when it happened is not known; the recorder also uses when the process started.
+ * The growth of a counter up to `sample`. A value that fell is a restart and counts from zero. A first value counts as
+ * 0, because its time is unknown; the recorder also uses the process's start time.
  */
 export function increase(previous: Sample | undefined, sample: Sample, maxGapSeconds: number): number {
   if (!previous || isFurther(previous, sample, maxGapSeconds)) return 0

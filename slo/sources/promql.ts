@@ -151,8 +151,8 @@ function instantVector(selector: Node, promql: string): { from: number; to: numb
 }
 
 /**
- * A counter as written: a sum of a selector, also with `or vector(0)` or as a rate, counts what the selector's series
- * count. A name with a colon is recorded by a rule: mostly a sum, which falls when one of several processes restarts.
+ * Parses a counter. A sum of a selector, also with `or vector(0)` or of a rate, counts the same as the selector's
+ * series. A name with a colon is recorded by a rule: mostly a sum, which falls when one of several processes restarts.
  */
 export function counterOf(promql: string): Counter {
   let node = parser.parse(promql).topNode.firstChild

@@ -12,7 +12,7 @@ const opposite: Record<ThresholdOperator, string> = { lt: '>=', lte: '>', gt: '<
 export const readings = ({ gauge, operator, value }: ThresholdSli, isGood: boolean): string =>
   `count_over_time(((${gauge}) ${isGood ? thresholdOperators[operator] : opposite[operator]} ${value})[55s:${gridSeconds}s])`
 
-/** PromQL for what each series grew in a step, as `increase` of a selector and `computedIncrease` of an expression. */
+/** PromQL of each series' growth in a step, like `increase` for a selector and `computedIncrease` for an expression. */
 export function growth(counter: Counter, range: string, step: string): string {
   const now = `last_over_time(${rangeOf(counter, range)})`
   const before = `last_over_time(${rangeOf(counter, range)} offset ${step})`

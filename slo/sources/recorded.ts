@@ -12,7 +12,7 @@ export const goneMinutes = 1_440
 /** Longer than an outage that the alerts of other objectives report. */
 const silentMinutes = 60
 
-/** What a source holds of the objectives from the start of the SLO, or from the first minute asked for. */
+/** A source's minutes of the objectives, from the start of the SLO or from the first requested minute. */
 export type Recorded = {
   /** The first minute that counts: when the SLO began. */
   start: Minute
@@ -26,7 +26,7 @@ export type Recorded = {
 /** An objective that is missing among the others, and why. */
 export type Unread = { objective: Objective; why: string }
 
-/** The minutes of an objective from the first one that counts, without holes; none of one that has not begun. */
+/** The minutes of an objective from the first one that counts, without gaps; none when it has not begun. */
 export type RecordedObjective = {
   objective: Objective
   slots: readonly Slot[]
@@ -49,9 +49,9 @@ type Period = {
 }
 
 /**
- * Reads the minutes [from, to) of all objectives, as far as the source’s clock has come. An objective begins with
- * `since`, else with its first counted minute, as in the generated rules. The SLO starts with the first Timeslices
- * objective that has begun, else with the first of any kind; undefined when none has.
+ * Reads the minutes [from, to) of all objectives, up to the source's clock. An objective begins with `since`, else with
+ * its first counted minute, as in the generated rules. The SLO begins with the first Timeslices objective that has
+ * begun, else with the first of any kind; undefined when none has.
  * @throws SourceError when none that has begun could be read.
  */
 export async function readRecorded(
@@ -77,7 +77,7 @@ export async function readRecorded(
     const begun = since ?? (await beginOf(source, objective, own, slots)) ?? knownOf(objective)
     return [{ objective, from: own, slots, begun }]
   }
-  // At once: a source that hangs takes its whole time for each.
+  // In parallel, because a hanging source uses its whole timeout for each.
   const [now, all] = await Promise.all([
     source.now(),
     Promise.all(known.map(each => orNone(each, read(each)))),
@@ -96,7 +96,7 @@ export async function readRecorded(
     leftOut,
     objectives: reads.map(({ objective, from, slots: whole, begun }) => {
       const slots = whole.slice(0, Math.max(0, to - from))
-      // A minute without data is bad only after the objective began; an event counts also before that.
+      // A minute without data is bad only after the objective began. Events count also before that.
       const first = objective.method === 'Timeslices' ? Math.max(begun ?? to, from) : from
       const last = slots.findLast(({ total }) => total > 0)?.start ?? from
       const mayEnd = objective.group !== null && since === undefined
@@ -122,7 +122,7 @@ export function throwUnread([first]: readonly Unread[]): void {
 
 type Read = { objective: Objective; from: Minute; slots: readonly Slot[]; begun: Minute | undefined }
 
-/** When an objective began, of what was read. */
+/** When an objective began, from its minutes. */
 async function beginOf(source: Source, { sli }: Objective, from: Minute, slots: readonly Slot[]) {
   const first = slots.find(({ total }) => total > 0)?.start
   return first === from || (await source.seenBefore(sli, from)) ? from : first

@@ -17,7 +17,7 @@ export type PostgresAddress = {
 /** Parses a QUEUE_URL; undefined when it has no known format. */
 export function queueAddress(url: string): { file: string } | PostgresAddress | undefined {
   if (/^sqlite:\S/.test(url)) return { file: url.slice('sqlite:'.length) }
-  // Of a Unix socket the query has the folder, and the host is empty, which no URL with a user may be.
+  // For a Unix socket the query has the folder and the host is empty, which a URL with a user does not allow.
   const parsed = URL.parse(url) ?? URL.parse(url.replace('@/', '@localhost/'))
   if (!parsed || !/^postgres(ql)?:$/.test(parsed.protocol)) return undefined
   const schema = parsed.searchParams.get('search_path') ?? 'tintype'

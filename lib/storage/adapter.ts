@@ -56,7 +56,7 @@ export function storageOn(adapter: Adapter, { observe }: StorageOptions): Storag
     read: async key => measured('get', checkKey(key), () => adapter.read(key)),
     async *list(prefix, after) {
       const keys = adapter.list(checkPrefix(prefix), after, work => measured('list', prefix, work))
-      // Not what other programs leave: .DS_Store, @eaDir, and in a bucket objects that stand for folders.
+      // Skips what other programs leave: .DS_Store, @eaDir, and in a bucket objects that stand for folders.
       for await (const key of keys) if (isStorageKey(key)) yield key
     },
     delete: async key =>

@@ -104,10 +104,10 @@ export async function openSource(prometheusUrl: string, dataDir: string, scope?:
   return (await import('../sources/prometheus.ts')).openPrometheus(prometheusUrl, scope)
 }
 
-/** @throws UsageError for what is no address. */
+/** @throws UsageError when it is not an address. */
 export async function openApi(prometheus: string, scope: Scope) {
   if (!address.parse(prometheus))
-    throw new UsageError(`--prometheus "${prometheus}" is no address that starts with http:// or https://`)
+    throw new UsageError(`--prometheus "${prometheus}" does not start with http:// or https://`)
   return (await import('../sources/prometheus-api.ts')).prometheusApi(prometheus, scope)
 }
 

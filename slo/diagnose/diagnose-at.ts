@@ -19,7 +19,7 @@ export async function diagnoseAt(
 ): Promise<Verdict> {
   const model = modelOf(service)
   const scrapeMs = service.scrapeSeconds * 1000
-  // At once: a source that hangs takes its whole time for each question.
+  // In parallel, because a hanging source uses its whole timeout for each question.
   const [nowMs, series] = await Promise.all([
     source.now(),
     readSpans(source, model, spansRead(askedMs, scrapeMs, days)),

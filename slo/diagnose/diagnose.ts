@@ -27,7 +27,7 @@ const contested = 1 / 4
 /** Within these scrapes after stages became slow, one is named only if it was the slowest in the last two as well. */
 const settlingSteps = nowSteps / 2
 
-/** What an answer is made of. `burning` are the budgets that burn. */
+/** The basis of an answer. `burning`: the budgets that burn. */
 type Seen = WindowGrowth & {
   model: Model
   baseline: Baseline
@@ -103,7 +103,7 @@ function slowest(seen: Seen): Answer | undefined {
   }
 }
 
-/** Whether a queue fills, which may soon be the slowest. */
+/** Whether a queue fills that may soon be the slowest stage. */
 function isContested({ model, window, lookAt }: Seen, stage: string): boolean {
   const filling = model.stages.filter(({ name, queues }) => queues && name !== stage)
   return explainAll(model, lookAt(partOf(window, 2 / 3, 1))).some(

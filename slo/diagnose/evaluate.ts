@@ -9,7 +9,7 @@ export type TimeRange = { fromMs: number; toMs: number }
 export type Window = TimeRange & {
   samples: Samples
   baseline: readonly TimeRange[]
-  /** What expressions have in it, by their text; `knownAgainst`: of those that read the baseline. */
+  /** Values of expressions in the window, by their text; `knownAgainst`: of those that read the baseline. */
   known: Map<string, Value>
   knownAgainst: Map<string, Value>
 }

@@ -23,7 +23,7 @@ export function dataOf({ stages, resources }: Model, name: string, now: Window) 
   return { had, lacked: names(all).filter(metric => !had.includes(metric)) }
 }
 
-/** A window, and what each stage grew in it. */
+/** A window, and the growth of each stage in it. */
 export type WindowGrowth = { window: Window; grown: readonly Grown[] }
 
 /** A grown stage's resources that left their baseline. If the first one blames another stage, those of that stage. */
@@ -67,7 +67,7 @@ export const isSlow = ({ growth }: Grown): boolean => growth > 0
 /** The stages to which slow stages are attributed, the largest first. */
 export function explainAll(model: Model, now: WindowGrowth): Explained[] {
   const all = now.grown.filter(isSlow).map(each => explain(model, each, now))
-  // Of stages whose growth is attributed to the same one, its own evidence is first.
+  // When several stages are attributed to one stage, that stage's own evidence comes first.
   return [...Map.groupBy(all, ({ stage }) => stage)]
     .map(([stage, of]) => ({
       stage,

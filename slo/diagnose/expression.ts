@@ -24,7 +24,7 @@ export type Expression = {
   vectorIn(window: Window): Vector
 }
 
-/** A part of an expression as the grammar names it, and where it begins. */
+/** A part of an expression in the grammar's terms, and its offset. */
 type Part = { kind: string; at: number; text: string; parts: readonly Part[]; selector: Selector | undefined }
 
 /** `$w` is the examined window, `$b` those of the baseline. The parser needs ranges, here of the same length. */
@@ -75,12 +75,12 @@ export function parseExpression(text: string): Expression {
   const wrong = errorAt(parsed)
   if (wrong !== undefined) throw new ExpressionError(wrong, 'from here on this is no PromQL')
   const whole = partOf(parser.parse(parsed).topNode, text)
-  // Without samples, too, it meets each part that slo does not evaluate.
+  // Evaluation without samples also reaches each part that slo cannot evaluate.
   evaluate(whole, windowOf(nothing, { fromMs: 0, toMs: 0 }))
   return { text, selectors: selectorsIn(whole), vectorIn: window => evaluate(whole, window).vector }
 }
 
-/** The parser read the text with other ranges of the same length. */
+/** The parser was given the text with other ranges of the same length. */
 function partOf({ name: kind, from, to, firstChild }: SyntaxNode, written: string): Part {
   const text = written.slice(from, to)
   const parts: Part[] = []

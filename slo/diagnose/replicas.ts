@@ -105,7 +105,7 @@ function slowReplicas(model: Model, job: string, instances: readonly string[], n
   })
 }
 
-/** The time of a stage in one process beside that in the others. */
+/** The time of a stage in one process compared with the others. */
 function beside(model: Model, stage: Stage, window: Window, others: readonly Window[]): Grown {
   const now = secondsIn(stage, window, model.failedSeconds)
   const baseline = median(others.flatMap(each => secondsIn(stage, each, model.failedSeconds) ?? []))

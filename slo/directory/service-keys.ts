@@ -44,7 +44,7 @@ const floors = { floorSeconds: or(number(0, 86_400), 0.05), floorRatio: or(numbe
 
 /** The stages in which the cause of time lost in `stage` is looked for. */
 const blames = maybe([name] as const)
-/** A resource that bears on a stage. */
+/** A resource that affects a stage's time. */
 export const resource = {
   stage: name,
   cause: name,

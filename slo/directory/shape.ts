@@ -1,13 +1,12 @@
 import { type Document, type Finding, finding, type Path } from '../objectives/document.ts'
 
-/** A place of a document that is read. `isGiven`: what it stands in is there. */
+/** A place of a document. `isGiven`: the parent exists. */
 type Place = { document: Document; path: Path; findings: Finding[]; isGiven: boolean }
-/** Reads what stands at a place, undefined where nothing does, and adds what is wrong with it to the findings. */
+/** Reads the value at a place, undefined when it is missing, and adds its faults to the findings. */
 type Reader<T> = (written: unknown, place: Place) => T
-/** A reader of one value. */
 type Rule<T> = Reader<T | undefined> & { mayBe: string; read: (value: unknown) => T | undefined }
 
-/** A value that `read` knows. */
+/** A value for which `read` returns a result. */
 export const parsed = <T>(read: Rule<T>['read'], mayBe: string): Rule<T> => {
   const reader: Reader<T | undefined> = (written, place) => {
     const value = written === undefined ? undefined : read(written)
@@ -39,16 +38,15 @@ const missed =
     if (written === undefined && isMissed(place)) add(place, 'is missing', `it must be ${rule.mayBe}`)
     return rule(written, place) as T
   }
-/** What must be there where the thing it stands in is. */
+/** Required when the parent exists. */
 export const required = missed(({ isGiven }) => isGiven)
-/** What must be there in any case. */
 export const always = missed(() => true)
 export const or =
   <T>(reader: Reader<T | undefined>, fallback: T): Reader<T> =>
   (written, place) =>
     reader(written, place) ?? fallback
 
-/** A document as nested readers: a list has one element, `*` is any key. What is not there is an empty list or map. */
+/** A document as nested readers. A list has one element; `*` is any key. A missing list or map is empty. */
 export type Schema = Reader<unknown> | readonly [Schema] | { readonly [key: string]: Schema }
 /** The type of what a schema reads. */
 export type Typed<S> =
@@ -93,7 +91,7 @@ const mapOf =
     return Object.fromEntries(entries.filter(([, value]) => value !== undefined))
   }
 
-/** What is undefined where nothing is written; `single` is what may stand there instead of a list or a map. */
+/** A value that may be missing. `single`: what may be given instead of a list or a map. */
 export const maybe =
   <S extends Schema, T = never>(schema: S, single?: Rule<T>): Reader<Typed<S> | T | undefined> =>
   (written, place) => {
@@ -102,7 +100,7 @@ export const maybe =
     return written === undefined ? undefined : (reader(written, place) as Typed<S> | T | undefined)
   }
 
-/** What a value of a document is read as, and everything that is wrong with it. */
+/** Reads a document. Returns its value and all its faults. */
 export function read<S extends Schema>(schema: S, document: Document, written: unknown) {
   const findings: Finding[] = []
   const place = { document, path: [], findings, isGiven: written !== undefined }

@@ -17,8 +17,8 @@ const nameText = /\$(?:(?![wb]\b)(\w+)|\{(\w+)\})/
 const mostWithin = 30
 
 /**
- * A text with each `$name` but `$w` and `$b`, `$name(argument, …)` and `${name}` replaced by what it stands for.
- * @throws Error that names what is not known.
+ * Replaces each `$name` except `$w` and `$b`, `$name(argument, …)` and `${name}` in a text.
+ * @throws Error naming an unknown one.
  */
 export function fill(text: string, templates: Templates, depth = 0): string {
   if (depth > mostWithin) throw new Error(`the expressions name each other without end in ${text}`)

@@ -18,7 +18,7 @@ export type Reading = {
 /** Makes a finding at the place that is being checked. */
 type Find = (name: string, values?: Readonly<Record<string, string | number>>) => Finding
 
-/** Functions and aggregations whose result over counters is a counter. */
+/** Functions and aggregations that make a counter from counters. */
 const keepsCounter =
   /^(sum|max|min|(top|bottom|limit)k|limit_ratio|label_\w+|abs|ceil|floor|round|clamp\w*|(last|max|min)_over_time|histogram_(count|sum)|vector|sort\w*)$/
 

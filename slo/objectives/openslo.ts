@@ -187,7 +187,7 @@ function schemaOf(document: Document) {
 
 export type Slo = is.Typed<ReturnType<typeof schemaOf>>
 
-/** A document, and every value that its shape does not allow, with its place and what it may be. */
+/** A document, and findings for every value that its shape does not allow. */
 export function readSlo(document: Document): { slo: Slo; findings: readonly Finding[] } {
   const { value: slo, findings } = is.read(schemaOf(document), document, document.value)
   const second: Path = ['spec', 'timeWindow', 1]

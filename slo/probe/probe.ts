@@ -9,7 +9,7 @@ const spacingMs = 15_000
 /** An attempt starts early in its quarter of the minute, so that a healthy one also ends in that quarter. */
 const jitterFromMs = 1_000
 const jitterToMs = 9_000
-/** Authorities that renew by themselves do so about 30 days before the end: then it has failed twice. */
+/** Automatic renewal happens about 30 days before the end: at 14 days it has failed twice. */
 const leastCertificateDays = 14
 /** How long a stop waits for the removal of what attempts left behind. */
 const closeMs = 3_000
@@ -18,7 +18,7 @@ const closeMs = 3_000
 export type Attempt = {
   /** Seconds by phase; 0 for a phase that was not reached. */
   phases: Readonly<Record<string, number>>
-  /** How long the shortest certificate is valid that was met. */
+  /** Days until the first of the certificates ends. */
   certificateDays?: number
   /** Absent on success. */
   failure?: { step: string; why: string }

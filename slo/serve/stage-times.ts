@@ -7,7 +7,7 @@ import { jobsIn, matches } from '../sources/selector.ts'
 
 /** Points of the small chart. */
 const steps = 72
-/** The shortest step holds two scrapes: of one a step, a late one would leave its step empty. */
+/** The shortest step contains two scrapes: with one, a late scrape would leave its step empty. */
 const leastScrapes = 2
 
 /** Times of each stage with a histogram since a time. A young service has shorter steps. */

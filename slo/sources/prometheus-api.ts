@@ -115,7 +115,7 @@ export function prometheusApi(url: string, scope: Scope = unscoped) {
     /** The number of a selector's series between two times. */
     series: async (selector: string, start: number, end: number) =>
       (await call<unknown[]>('series', selector, match([selector], start, end))).length,
-    /** For how many days it keeps samples; undefined where that is not known, or up to a size alone. */
+    /** Days that Prometheus keeps samples; undefined when unknown, or when only their size is limited. */
     async keepDays(): Promise<number | undefined> {
       const daysOf: Record<string, number> = { h: 1 / 24, d: 1, w: 7, y: 365 }
       const { storageRetention = '' } = await call<{ storageRetention?: string }>(
@@ -128,7 +128,7 @@ export function prometheusApi(url: string, scope: Scope = unscoped) {
         parts.reduce((sum, [, count, unit = '']) => sum + Number(count) * (daysOf[unit] ?? 0), 0) || undefined
       )
     },
-    /** `counter`, `gauge`, `histogram` or `summary`, of a metric that a target exposes with its kind. */
+    /** The type of a metric (`counter`, `gauge`, `histogram` or `summary`), if a target exposes it. */
     kindOf: async (metric: string): Promise<string | undefined> => {
       const known = await call<Record<string, { type: string }[]>>(
         'metadata',

@@ -23,7 +23,7 @@ export type Recorded = {
   leftOut: Unread[]
 }
 
-/** An objective that is missing among the others, and why. */
+/** An objective that could not be read, and why. */
 export type Unread = { objective: Objective; why: string }
 
 /** The minutes of an objective from the first one that counts, without gaps; none when it has not begun. */
@@ -33,7 +33,7 @@ export type RecordedObjective = {
   tally: Tally
   /** The first minute with events, or `since`; undefined while there is none. */
   begun: Minute | undefined
-  /** Since when it has no sample, when that is an hour or more; not of minutes, which are then offline. */
+  /** Since when an objective of events has no sample, if for an hour or more. (Minutes are then offline.) */
   silentSince?: Minute | undefined
 }
 

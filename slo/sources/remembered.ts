@@ -56,7 +56,7 @@ export function rememberSlots(source: Source, onRead: (isRead: boolean) => void 
         return { from, slots, missedFrom: Math.min(known.missedFrom, begin) }
       }
       const read = async (): Promise<Kept> => {
-        // What was counted stays so: a Prometheus that lost its samples has no data of these minutes.
+        // Counted slots are kept: a Prometheus that lost its samples has no data of these minutes.
         const fresh = (await source.slots(sli, since, to)).map(slot =>
           slot.unknown ? (known.slots[slot.start - known.from] ?? slot) : slot,
         )

@@ -75,7 +75,7 @@ test.each([
 
 test.each([
   ['no PromQL', 'traffic: sum(rate(x[5m])', /^2:10 .*/],
-  ['a name that is not given', 'stages: [{ name: pay, seconds: $mean(x) }]', /^2:32 \$mean is no expression/],
+  ['a name that is not given', 'stages: [{ name: pay, seconds: $mean(x) }]', /^2:32 \$mean is not an/],
   [
     'a resource of no stage',
     'resources: [{ stage: pay, cause: x, kind: part, query: x, action: x }]',

@@ -160,8 +160,8 @@ const measure =
   ({ metrics, log }: { metrics: Metrics; log: Log }): RequestHandler =>
   (request, response, next) => {
     const start = performance.now()
-    // Read here, because `secure` throws once the client has disconnected. It parses an address for each request
-    // without the header, too, so the header is looked at first.
+    // Read here, because `secure` throws once the client has disconnected. The header is looked at first: even without
+    // it `secure` parses the client's address.
     const scheme = 'x-forwarded-proto' in request.headers && request.secure ? 'https' : 'http'
     const method = knownMethods.has(request.method) ? request.method : '_OTHER'
     const requestId = randomUUID()

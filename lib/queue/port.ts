@@ -11,7 +11,7 @@ export type Method = keyof Operations
 /** An operation's parameters after the engine. */
 type Arguments<F> = F extends (engine: Engine, ...rest: infer R) => unknown ? R : never
 type Answer<F> = F extends (...args: never) => Promise<infer T> ? T : never
-/** Operations that only other operations call. */
+/** Operations that `Queue` calls itself. */
 type Internal = 'claim' | 'claimAll' | 'purge' | 'lastEvent' | 'eventsAfter'
 
 /**

@@ -33,7 +33,7 @@ const looks = { first: 20, most: 12 }
 /** Minimum of events for a mean. */
 const fewestTimes = 30
 const goodJourneys = 3
-/** What one release may use: 6 offline minutes and a tenth of the day's budget. */
+/** What one release may use: offline minutes, and a share of the day's budget. */
 const offlineMinutes = 6
 const budgetShare = 0.1
 const fewestBroken = 3

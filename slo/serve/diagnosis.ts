@@ -21,7 +21,7 @@ type RaisedDetail = { stage: string; until: number }
 
 export type Diagnoser = ReturnType<typeof openDiagnosis>
 
-/** How far a verdict's time may be off. Verdicts are made each minute; older ones are kept at this distance. */
+/** A verdict counts for times within this distance. One is made each minute; older ones are kept this far apart. */
 const validMs = 5 * 60_000
 /** A verdict takes one or two seconds. After this time the process is killed; before, it says which source hangs. */
 const timeoutMs = (limits.readSeconds.value + 5) * 1000

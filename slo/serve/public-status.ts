@@ -15,8 +15,8 @@ const everyMs = 15_000
 const writtenWithinMs = 10_000
 
 /**
- * The public state, which web shows on its page: online when all Timeslices objectives are met now, with the budget of
- * the one with the least left; null before the SLO began.
+ * The public state, which web shows on its page: online while the current minute is good for all Timeslices objectives,
+ * with the budget of the one with the least left; null before the SLO began.
  * @throws when the source is unreachable. The status in storage then grows old, and readers see its age.
  */
 export async function readStatus(watch: Watch, source: Source) {

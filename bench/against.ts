@@ -20,7 +20,6 @@ export type Difference = {
   unit: string
   before: number
   now: number
-  /** Difference of `now` from `before`. */
   difference: Estimate
   /** Whether zero is outside the 95 % interval. */
   changed: boolean

@@ -59,7 +59,6 @@ export async function drain(bench: Bench): Promise<Row[]> {
       `round ${round} of ${sizes.rounds}: ${digits(sizes.photos / ours.seconds)} photos/s, ` +
         `${digits(ours.beside * 100)} % of the cores beside it; raw sharp ${digits(sizes.photos / sharp.seconds)}`,
     )
-    // The first round is a warm-up.
     if (round === 0) continue
     const { beside } = ours
     rounds.push({ whole, rate: whole / (1 - beside), cpu: ours.cpuSeconds / sharp.cpuSeconds, beside })

@@ -38,7 +38,6 @@ export async function floor(bench: Bench): Promise<Row[]> {
       rate: files.length / taken.seconds,
     }
     progress(`round ${round}: ${show(ours)}; the floor ${show(bare)}; raw sharp ${show(sharp)}`)
-    // The first round is a warm-up.
     if (round > 0) rounds.push({ ours, bare, sharp })
   }
   const more: number[] = []

@@ -51,7 +51,6 @@ export async function peers(bench: Bench): Promise<Row[]> {
     for (const { name, run } of round % 2 === 0 ? services : services.toReversed()) {
       const loaded = await run()
       progress(`round ${round}: ${name} ${digits(loaded.rate)}/s, ${digits(loaded.cpuMs)} ms of CPU a photo`)
-      // The first round is a warm-up.
       if (round > 0) results.get(name)?.push(loaded)
     }
     const { cpuSeconds } = await raw.convert(files.map(({ file }) => file))

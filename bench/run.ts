@@ -12,11 +12,9 @@ export type Options = {
   quick: boolean
   /** A folder of photos to use instead of generated ones. */
   photos?: string
-  /** Shows a line of progress. */
   progress: (line: string) => void
 }
 
-/** The parameters of a benchmark. */
 export type Bench = Options & {
   /** A temporary folder, removed when the benchmark ends. */
   folder: string

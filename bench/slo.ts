@@ -9,7 +9,6 @@ import { part } from '../tools/parts.ts'
 import { median, type Row, row } from './rows.ts'
 import type { Bench } from './run.ts'
 
-/** The end of the generated history. */
 export const end = Date.UTC(2026, 10, 22)
 const full = { days: 30, rounds: 5 }
 const small = { days: 2, rounds: 1 }

@@ -31,7 +31,6 @@ export async function telemetry(bench: Bench): Promise<Row[]> {
     bench.progress(
       `pair ${pair} of ${pairs}: ${digits(withIt.cpuMs)} ms of CPU a photo, without ${digits(bare.cpuMs)}`,
     )
-    // The first pair is a warm-up.
     if (pair === 0) continue
     ratios.push(withIt.cpuMs / bare.cpuMs)
     memory.push(pssMiB(on.pid) - pssMiB(without.pid))

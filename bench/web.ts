@@ -67,7 +67,6 @@ export async function web(bench: Bench): Promise<Row[]> {
         () => requestsPerSecond(ours.address, requests.ours, status, load),
         () => requestsPerSecond(address, requests.bare, status, load),
       )
-      // The first round is a warm-up.
       if (round > 0) pairs.push({ ours: perSecond, bare })
     }
     const last = pairs.at(-1)

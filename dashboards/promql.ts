@@ -22,7 +22,6 @@ export function expressionFor(expr: string, scope: Scope, variables: readonly st
   return shown(scoped(withMatchers(parsable(expr), values, '=~'), scope))
 }
 
-/** The metrics that an expression reads. */
 export const metricsOf = (expr: string): string[] =>
   selectorsOf(parsable(expr)).flatMap(selector => /^[\w:]+/.exec(selector) ?? [])
 

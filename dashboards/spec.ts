@@ -34,7 +34,6 @@ export type PanelSpec = {
   stacked?: 'sum' | 'share'
   /** Lines, in the panel's unit, ascending. Below them a value is broken if the last one means good, else good. */
   thresholds?: readonly Threshold[]
-  /** Texts for values. */
   values?: Readonly<Record<string, { text: string; means: Meaning }>>
   links?: readonly Link[]
   decimals?: number

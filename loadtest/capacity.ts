@@ -7,7 +7,6 @@ import type { Used, Utilisation } from './resources.ts'
  */
 export type Verdict = { holds: 'yes' | 'no' | 'void'; why: string }
 
-/** The measurement of one constant rate. */
 export type Step = Verdict & { rate: number; seconds: number; result: LoadResult; used: Used }
 
 export type Capacity = {

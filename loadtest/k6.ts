@@ -37,7 +37,6 @@ export type LoadResult = {
   readySeconds: { median: number; p95: number; p99: number; max: number }
   /** Seconds from the end of arrivals to the last finished photo: the backlog. */
   leftSeconds: number
-  /** Names of crossed thresholds. */
   crossed: string[]
 }
 

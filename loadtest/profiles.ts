@@ -8,7 +8,6 @@ export type Stage = {
 }
 export type Profile = { meaning: string; stages: readonly Stage[] }
 
-/** A stage at a constant rate. */
 export const steady = (rate: number, seconds: number): Stage[] => [
   { seconds: 0, target: rate },
   { seconds, target: rate },

@@ -12,7 +12,6 @@ import type { Objective } from './sources/index.ts'
 /** Tintype's own directory. A packed slo is without it. */
 export const tintypeFolder = fileURLToPath(new URL('tintype/', import.meta.url))
 
-/** The default of `--config`. */
 export const defaultFolder = existsSync(tintypeFolder) ? tintypeFolder : 'slo'
 
 /** The command that a person types before a verb. */

@@ -52,7 +52,6 @@ export type Supervised = {
   ready: Promise<void>
   /** Asks the process to finish its work. Resolves when it has ended. */
   stop(): Promise<void>
-  /** Ends the process at once. */
   kill(): void
 }
 

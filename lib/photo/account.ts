@@ -33,7 +33,6 @@ export const openAccount = (metrics: Metrics, log: Log) => ({
   },
 })
 
-/** The attributes of a photo's spans. */
 export const spanAttributes = (photo: PhotoId, owner: Owner) => ({
   [attributes.photo]: photo,
   [attributes.session]: sessionOf(owner),

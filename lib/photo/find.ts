@@ -31,7 +31,6 @@ export async function findPhoto(
   return { record, result: result === 'damaged' ? damaged : result }
 }
 
-/** The names of a photo's files. */
 export async function filesOf(storage: Storage, owner: Owner, photo: PhotoId): Promise<Set<string>> {
   const prefix = photoPrefix(owner, photo)
   const files = new Set<string>()

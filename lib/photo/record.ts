@@ -47,7 +47,6 @@ export type Outcome = (typeof outcomes)[number]
 /** The newest version of photo.json and result.json that this release reads. Release 0.1 wrote none, which is 1. */
 export const recordVersion = 1
 
-/** A record as it is stored. */
 export const bytesOf = (record: PhotoRecord | ResultRecord): Buffer =>
   Buffer.from(JSON.stringify({ version: recordVersion, ...record }))
 

@@ -32,7 +32,6 @@ type Shared = (typeof shared)[number]
 type Parts = PhotoContext & { metrics: Metrics; storageAt: string }
 
 type Service = {
-  /** The service's public addresses by name. */
   endpoints?: Record<string, string>
   adminPort: number
   admin: Pick<Parameters<typeof adminApp>[0], 'notReady' | 'dependencies' | 'stalled'>

@@ -1,6 +1,5 @@
 import { join } from 'node:path'
 
-/** Formats of QUEUE_URL. */
 export const queueUrlFormat =
   'sqlite:FILE, or postgres://USER:PASSWORD@HOST:PORT/DATABASE with the optional query search_path=SCHEMA ' +
   '(default tintype), sslmode and other options of the package pg'

@@ -37,7 +37,6 @@ type Times =
   | 'detail_until'
   | `lease_${'ms' | 'until'}`
 type Texts = 'traceparent' | 'worker' | 'token' | 'expired' | 'reason'
-/** A row of `jobs`. */
 export type Row = Record<Numbers | 'waited_ms' | 'converted_ms', number> &
   Record<Times, number | null> &
   Record<Texts, string | null> & {

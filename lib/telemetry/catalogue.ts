@@ -77,7 +77,6 @@ export type Definition = {
   labels: Labels
   /** Upper bounds in seconds; histograms only. */
   buckets?: readonly number[]
-  /** The services that expose it. */
   in: readonly ServiceName[]
   /** Exposed only by a process that names it: slo uses one of two kinds of probe. */
   optional?: true

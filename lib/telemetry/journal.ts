@@ -35,7 +35,6 @@ export type ShippableJournal = {
   isLive: boolean
   /** Removes a segment that the log server has acknowledged. */
   free(segment: Segment): void
-  /** Called after each append. */
   onAppend(listener: () => void): void
 }
 

@@ -83,7 +83,6 @@ export function createLog(options: {
   }
 }
 
-/** The variables that `openLog` reads. */
 export const logVariables = [
   'DATA_DIR',
   'FLUSH_SECONDS',

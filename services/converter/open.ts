@@ -31,7 +31,6 @@ export type OpenedPhoto = {
   extraChannels: boolean
   /** A reached limit that changes what is shown. */
   limit?: LimitName
-  /** The decoder's warnings so far. */
   warnings: string[]
   /** Opens the page that is shown, of these bytes or its own. A tolerant decode continues after an error. */
   open(how: Strictness, from?: Buffer): Promise<Sharp>

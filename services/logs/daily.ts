@@ -17,7 +17,6 @@ const outBytes = 4 * 2 ** 20
 
 export type Folders = ReturnType<typeof foldersIn>
 
-/** `storage`: STORAGE_URL. */
 export const foldersIn = (dataDir: string, storage = '') => ({
   streams: join(dataDir, 'logs', 'streams'),
   days: join(dataDir, 'logs', 'days'),

@@ -38,7 +38,6 @@ type ReceivedBatch = {
  * `mark`: the highest entry that is complete in any file of the stream. It is stored nowhere else.
  */
 type File = { path: string; day: string; size: number; effectiveMs: number; mark: number; torn: boolean }
-/** `file`: the file to append to. */
 type Stream = { turn: ReturnType<typeof turns>; waiting: number; file: File | undefined }
 
 export type ServerJournal = ReturnType<typeof openServerJournal>

@@ -10,7 +10,6 @@ import { type Range, type StreamPart, streamFiles } from './merge.ts'
 import { entryOf } from './search.ts'
 import { splitId } from './timeline.ts'
 
-/** Faults listed at most. */
 const maxFaults = 10
 
 /**

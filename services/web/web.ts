@@ -22,7 +22,6 @@ export type WebOptions = PhotoContext & {
   /** A request with this token in `Tintype-Probe` uploads a photo of slo's probe. */
   probeToken: string
   sessionSecret: string
-  /** Links of the page's navigation. */
   otherPages: OtherPages
   /** Aborted when a stop begins: new uploads are refused and event streams end. */
   draining: AbortSignal

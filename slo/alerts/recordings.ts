@@ -33,7 +33,6 @@ const labelsOf = (objective: Objective, scope: Scope): Record<string, string> =>
   return Object.fromEntries(Object.entries(labels).filter(([label]) => label !== objective.groupBy))
 }
 
-/** A recorded series of an objective. */
 export const series = (metric: string, objective: Objective, scope: Scope): string =>
   `${metric}{${Object.entries(identity(objective, scope)).map(([label, value]) => `${label}=${JSON.stringify(value)}`)}}`
 

@@ -122,5 +122,4 @@ export const schema = {
   } as const),
 } as const
 
-/** service.yaml with its defaults. */
 export type Read = Typed<typeof schema>

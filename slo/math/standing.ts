@@ -52,7 +52,6 @@ const nines = ({ target }: Pick<Objective, 'target'>): number =>
 /** Decimal places of a ratio (a percentage has two fewer), so that a value below the target is not rounded up to it. */
 export const digitsOf = (objective: Pick<Objective, 'target'>): number => Math.max(5, nines(objective) + 1)
 
-/** The standing in the report's JSON. */
 export function standingJson(standing: Standing): Record<string, number | null> {
   const { objective, good, bad, unknown, ratio, budget, budgetLeft } = standing
   const target = round(toNumber(objective.target), digitsOf(objective) + 1)

@@ -14,7 +14,6 @@ const leastCertificateDays = 14
 /** How long a stop waits for the removal of what attempts left behind. */
 const closeMs = 3_000
 
-/** One attempt of the synthetic user. */
 export type Attempt = {
   /** Seconds by phase; 0 for a phase that was not reached. */
   phases: Readonly<Record<string, number>>

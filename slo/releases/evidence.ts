@@ -6,7 +6,6 @@ import type { Counts } from './exact.ts'
 
 /** Epoch milliseconds. */
 export type MsRange = { from: number; to: number }
-/** A value for each version. */
 export type Pair<T> = { old: T; new: T }
 /** When each version had customers, and when both had: more traffic is slower, so times of `together` are compared. */
 export type CustomerTimes = Pair<readonly MsRange[]> & { together: readonly MsRange[] }

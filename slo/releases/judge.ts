@@ -11,7 +11,6 @@ export type Judgement =
   /** `missing`: what must be observed before the step is good. */
   | { verdict: 'waiting'; missing: string }
 
-/** The facts besides the counters. */
 export type Circumstances = {
   nowMs: number
   /** Age in seconds from which an instance's metrics count as missing. */

@@ -3,9 +3,7 @@ import { join } from 'node:path'
 import type { Pair } from './evidence.ts'
 import type { Counts } from './exact.ts'
 
-/** A release in progress. */
 export type UnderWay = {
-  /** The record of the release. */
   file: string
   title: string
   from: string

@@ -5,7 +5,6 @@ import type { Source } from '../sources/index.ts'
 import { parseSelector } from '../sources/promql.ts'
 import { jobsIn, matches } from '../sources/selector.ts'
 
-/** Points of the small chart. */
 const steps = 72
 /** The shortest step contains two scrapes: with one, a late scrape would leave its step empty. */
 const leastScrapes = 2

@@ -102,7 +102,6 @@ export function prometheusApi(url: string, scope: Scope = unscoped) {
       const isClock = Math.abs(at * 1000 - Date.now()) < 3_600_000
       return isClock ? (isLate ? newest : at) * 1000 : Date.now()
     },
-    /** Whether Prometheus has an Alertmanager. */
     hasAlertmanager: async () =>
       (await call<{ activeAlertmanagers: unknown[] }>('alertmanagers', 'alertmanagers', parametersOf({})))
         .activeAlertmanagers.length > 0,

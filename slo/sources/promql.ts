@@ -98,7 +98,6 @@ export const functionsOf = (promql: string): string[] =>
 export const selectorsOf = (promql: string): string[] =>
   nodes(promql, 'VectorSelector').map(({ from, to }) => promql.slice(from, to))
 
-/** Inserts texts at their offsets. */
 const insert = (text: string, added: { at: number; text: string }[]): string =>
   added
     .toSorted((one, other) => one.at - other.at)

@@ -23,7 +23,6 @@ export function chooseLesson(part = 'no converter'): Drill {
 
 export type Seen = ReturnType<typeof seenIn>
 
-/** The monitor's state at a moment. */
 export function seenIn({ objectives, diagnosis }: State) {
   const photos = objectives.find(({ unit }) => unit === 'photos')
   const { verdict = 'unknown', cause = null, lever = null } = diagnosis?.verdict ?? {}

@@ -8,7 +8,6 @@ export type ReleaseOutcome = 'released' | 'rolled back' | 'inconclusive' | 'inte
 const folderOf = (dataDir: string): string => join(dataDir, 'releases')
 
 export type Record = {
-  /** The record's path. */
   file: string
   /** Adds a line with its time. */
   note(line: string): void

@@ -14,13 +14,11 @@ export type Release = {
   launcher: Controlled
   steps: readonly Step[]
   to: Build
-  /** The name of the running version. */
   oldVersion: string
   pace: Pace
   dataDir: string
   probeToken: string
   record: Record
-  /** Prints a line. */
   show(line: string): void
   /** Aborted by Ctrl-C. */
   signal: AbortSignal

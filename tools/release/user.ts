@@ -8,7 +8,6 @@ import { flawOfThumbnail, quadrantImage } from '../../test/images.ts'
 export type User = {
   failedInARow: number
   good: number
-  /** Minutes in which a journey failed. */
   offlineMinutes: number
   failure?: Reason
   stop(): Promise<void>

@@ -58,7 +58,6 @@ export async function stores(client: S3Client, bucket: string): Promise<boolean>
   )
 }
 
-/** SeaweedFS with its files in `folder`. */
 export function seaweedfs(
   program: string,
   folder: string,

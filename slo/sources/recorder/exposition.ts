@@ -50,7 +50,6 @@ const canonical = (pairs: [string, string][]): string =>
     .map(([key, value]) => `${key}="${value}"`)
     .join(',')
 
-/** Canonical labels as a record. */
 export const labelsOf = (canonicalLabels: string): Record<string, string> =>
   Object.fromEntries(
     pairsOf(canonicalLabels).map(([key, value]) => [

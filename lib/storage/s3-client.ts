@@ -5,7 +5,7 @@ import { http } from '../http/node-http.ts'
 import { countLimit, limits } from '../limits.ts'
 import type { S3Address } from './storage-url.ts'
 
-/** Deadline of one try of a request, so that a dead connection delays the next try by no more. */
+/** Deadline of one attempt: the longest delay that a dead connection causes before the next attempt. */
 const attemptMs = 4_000
 const connectMs = 1_000
 const maxAttempts = 3

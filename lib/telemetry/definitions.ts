@@ -10,7 +10,7 @@ const storageBuckets = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.
 const httpBuckets = [0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10] as const
 
 type Services = readonly all.ServiceName[]
-/** The services that handle photos; those that call storage or queue; those that watch a disk. */
+/** The services that handle photos, that call storage or queue, and that watch a disk. */
 const photos: Services = ['web', 'converter']
 const storing: Services = [...photos, 'slo']
 const writing: Services = [...photos, 'logs']

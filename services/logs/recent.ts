@@ -22,7 +22,7 @@ export function recent({ streams }: Folders): Recent {
   const lately = files.filter(({ writtenMs }) => writtenMs > (files[0]?.writtenMs ?? 0) - hourMs).length
   const count = Math.max(minFiles, lately)
   const tails = files.slice(0, count).map(({ file }) => tailOf(file, Math.floor(tailsBytes / count)))
-  // Entries from before the latest cut are left out: without those of all streams, counts would be wrong.
+  // Entries before the latest cut are left out: some files were not read that far, and counts would be wrong.
   const cuts = tails.flatMap(({ isCut, entries: [first] }) => (isCut && first ? timeOf(first) : []))
   const cutAtMs = Math.max(files[count]?.writtenMs ?? 0, ...cuts)
   const entries = tails

@@ -80,10 +80,7 @@ export function openDiagnosis(
     log.warn('diagnosis.made', { verdict: verdict.verdict, cause, confidence })
   }
   return {
-    /**
-     * Makes a verdict about this time, unless one is being made. Resolves with null or why there is none, never
-     * rejects.
-     */
+    /** Makes a verdict about this time, unless one is being made. Resolves with null or the reason of a failure. */
     look(nowMs: number): Promise<string | null> {
       const fail = (error: Error) => {
         log.error('diagnosis.failed', { error: describeError(error) })

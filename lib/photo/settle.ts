@@ -85,7 +85,7 @@ export const failed = (job: Job, reason: FailureReason, now: number): Failed => 
   promiseBy: new Date(job.promiseBy).toISOString(),
 })
 
-/** Ends a claim by `result`; `at` is when that became durable, epoch ms. */
+/** Ends a claim by `result`; `at` is its durableAt or failedAt, epoch ms. */
 async function follow(
   context: PhotoContext,
   claim: Claim,

@@ -20,7 +20,7 @@ export type Writer = ReturnType<typeof writer>
 
 const hourMs = 3_600_000
 const dayMs = 24 * hourMs
-/** Rows removed at a time: the event loop is not blocked, and a clock that is ahead for minutes removes little. */
+/** Rows removed at a time: the event loop is not blocked, and a clock ahead for minutes costs only the oldest days. */
 const pruneRows = 500
 /** Tolerated difference between a target's clock and this one. */
 const clockSkewMs = 5_000

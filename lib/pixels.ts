@@ -11,11 +11,11 @@ export const inMillions = (value: number, million = 1e6): number =>
   value < 10 * million ? Math.floor((100 * value) / million) / 100 : Math.floor(value / million)
 
 /**
- * Formats, or kinds of them, that are decoded whole: the most pixels whose decode stays below 0.8 GiB and so,
- * with the process (0.1 GiB) and the file, below CHILD_MEMORY_BYTES' default of 1 GiB. Measured with sharp 0.35.5 and
- * libheif-js 1.23.2, peak RSS in bytes a pixel of the worst kind: AVIF 24.4 (12 bits, 4:4:4, alpha), HEIC 16.7
- * (8 bits, 4:4:4) and 31.5 (12 bits, 4:4:4, alpha), WebP 6.4 (lossless), GIF 5.7, TIFF 3.4 (32-bit floats),
- * interlaced PNG 8.7 (16 bits, alpha), progressive JPEG 7.8 (CMYK). The rest streams: under 0.9.
+ * For formats and kinds that are decoded whole: the most pixels whose decode stays below 0.8 GiB and so, with the
+ * process (0.1 GiB) and the file, below CHILD_MEMORY_BYTES' default of 1 GiB. Measured with sharp 0.35.5 and libheif-js
+ * 1.23.2, peak RSS in bytes a pixel of the worst kind: AVIF 24.4 (12 bits, 4:4:4, alpha), HEIC 16.7 (8 bits, 4:4:4) and
+ * 31.5 (12 bits, 4:4:4, alpha), WebP 6.4 (lossless), GIF 5.7, TIFF 3.4 (32-bit floats), interlaced PNG 8.7 (16 bits,
+ * alpha), progressive JPEG 7.8 (CMYK). The others are decoded as a stream: under 0.9.
  */
 const wholeDecodePixels: Partial<Record<Format, number>> = {
   avif: 32_000_000,

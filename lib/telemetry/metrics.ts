@@ -18,10 +18,9 @@ type Named<K extends Definition['kind']> = {
 export type Metrics = ReturnType<typeof createMetrics>
 
 /**
- * The metrics of one service: the definitions that name it and Node's process metrics. Every combination of closed
- * label values starts at zero, because a series that appears during an incident loses its first increments. A gauge
- * without labels starts as NaN: zero would be read as a full disk or an empty queue. `optional`: the optional metrics
- * to expose.
+ * The metrics of one service: the definitions that name it, with those of `optional`, and Node's process metrics. Every
+ * combination of closed label values starts at zero, because a series that appears during an incident loses its first
+ * increments. A gauge without labels starts as NaN: zero would be read as a full disk or an empty queue.
  */
 export function createMetrics(service: ServiceName, version: string, optional: readonly MetricName[] = []) {
   const registry = new client.Registry()

@@ -39,9 +39,8 @@ export function increase(previous: Sample | undefined, sample: Sample, maxGapSec
 
 /**
  * Like `increase`, for an expression such as a sum over processes. A fall counts as 0: a process restarted, ended or
- * missed a scrape. A rise above the highest value in the gap counts from that value: a process that missed a scrape is
- * back with all its counts. `recent` is kept from call to call: the earlier samples that matter, each lower than the
- * one before it.
+ * missed a scrape. A rise above the highest value in the gap counts from that value: the process is back with all its
+ * counts. `recent` is kept from call to call: the earlier samples that matter, each lower than the one before it.
  */
 export function computedIncrease(recent: Sample[], sample: Sample, maxGapSeconds: number): number {
   while (recent[0] && isFurther(recent[0], sample, maxGapSeconds)) recent.shift()

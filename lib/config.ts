@@ -101,7 +101,7 @@ export const flag = variable(false, 'true or false', given =>
   given === 'true' || given === 'false' ? given === 'true' : undefined,
 )
 
-/** `meaning` explains it in errors and in the reference. */
+/** `meaning` explains the variable in errors and in the reference. */
 type Described = Variable<unknown> & { readonly meaning: string }
 type Values<V> = { readonly [K in keyof V]: V[K] extends Variable<infer T> ? T : never }
 

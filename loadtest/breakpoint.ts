@@ -108,7 +108,7 @@ async function search(options: BreakpointOptions, target: Target): Promise<Capac
   return findCapacity(measure, firstRate)
 }
 
-/** Bytes on disk by photo: of storage as the file system counts them, of logs by their own sizing. */
+/** Bytes on disk for each photo: of storage from the file system, of logs from their own sizing. */
 async function leftBehind(dataDir: string, steps: readonly Step[]): Promise<Measured['left']> {
   const ofSteps = steps.reduce((sum, { result }) => sum + result.journeys - result.shed, 0)
   const photos = ofSteps + warmUp.rate * warmUp.seconds

@@ -7,7 +7,7 @@ import { pathToFileURL } from 'node:url'
 import { describeError } from '@tintype/lib/errors.ts'
 import { askBounded } from '@tintype/lib/http/bounded-request.ts'
 import type { Log } from '@tintype/lib/telemetry/log.ts'
-import { handOnErrors } from '@tintype/lib/terminal.ts'
+import { forwardStderr } from '@tintype/lib/terminal.ts'
 import { boundEveryMs, boundOutput, outputOf } from './program-output.ts'
 
 export type Endpoints = Record<string, string>
@@ -206,7 +206,7 @@ function startProgram({ program, args, folder, user }: Service & Program, env: N
   return child
 }
 
-/** The addresses in the ready line; undefined when the process ends without one. */
+/** The addresses in the ready line; undefined when the process ends without it. */
 async function readyLine(child: ChildProcess): Promise<Endpoints | undefined> {
   try {
     for await (const line of createInterface({ input: child.stdout as NodeJS.ReadableStream }))

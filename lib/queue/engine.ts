@@ -49,7 +49,7 @@ export const engineOn = (sql: (text: string) => Statement, settings: Settings, c
   clock,
   /** Waiting photos. Counting 10,000 takes 0.3 ms: it is done once for all enqueues of a transaction. */
   depth: null as number | null,
-  /** Events of this transaction, written before its commit, which then rings the doorbell. */
+  /** Events of this transaction. They are written before its commit, which then rings the doorbell. */
   events: [] as Omit<QueueEvent, 'seq'>[],
 })
 

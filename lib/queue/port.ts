@@ -43,7 +43,7 @@ export const isRead = ({ method }: QueueCall): boolean => method in reads
 
 /** Pause of a worker that found all waiting jobs locked by others, who may release them. */
 const missMs = 5
-/** Each process purges, so that together they remove more rows than they add. */
+/** Each process purges. Together they remove rows faster than they add them. */
 const purgeEveryMs = 1_000
 
 type OfEngine = {

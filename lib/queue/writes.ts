@@ -217,7 +217,7 @@ export async function expireDead({ sql, clock }: Engine, ageMs: number): Promise
   return changes
 }
 
-/** Removes old rows, a limited number at a time. Dead letters have their own age. */
+/** Removes old rows, a limited number at a time. Dead letters are removed by `expireDead`. */
 export async function purge({ sql, clock }: Engine): Promise<void> {
   const endedBefore = clock() - retentionMs
   sql(`DELETE FROM jobs WHERE seq IN (SELECT seq FROM jobs

@@ -16,7 +16,7 @@ const temporaryFolder = '.tmp'
 /** Attempts to make a folder that another process keeps removing. */
 const maxTries = 5
 
-/** Whether files can be linked, which writes a file only if it is absent. A full disk counts as one that can. */
+/** Whether the disk has hard links, which create a file only if it is absent. A full disk counts as having them. */
 async function hasLinks(file: string, disk: Disk): Promise<boolean> {
   try {
     disk.closeSync(await disk.open(file, 'w'))
@@ -60,7 +60,7 @@ export async function openFolder(path: string, options: StorageOptions = {}, dis
   const newTemporary = () => join(temporary, `${writer}.${++temporaries}`)
   if (!(await hasLinks(newTemporary(), disk)))
     throw new ExpectedError(
-      `storage "${root}" has no hard links, as exFAT and some network shares: use another disk`,
+      `the disk of storage "${root}" has no hard links, like exFAT and some network shares: use another one`,
     )
   const at = (key: Key) => `${root}/${key}`
 

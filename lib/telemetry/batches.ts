@@ -114,13 +114,13 @@ export function readBatches(journal: ShippableJournal) {
   }
 }
 
-/** Lines in the stream as which their segment is shipped. */
+/** The lines with the ids of the stream that their segment is shipped in. */
 function shipped({ segment: { stream, written }, prefix }: Source, ...lines: Buffer[]) {
   const renamed = (line: Buffer) => [streamPrefix(stream), line.subarray(prefix.length)]
   return { stream, body: Buffer.concat(stream === written ? lines : lines.flatMap(renamed)) }
 }
 
-/** The whole lines in bytes. An unreadable line is replaced, never skipped. `expected`: the first sequence number. */
+/** The complete lines in `bytes`, from sequence number `expected`. An unreadable line is replaced, never skipped. */
 function* readLines(bytes: Buffer, prefix: Buffer, expected: number): Generator<Line> {
   for (let start = 0, end = bytes.indexOf(newline); end >= 0; end = bytes.indexOf(newline, start)) {
     const line = bytes.subarray(start, end + 1)

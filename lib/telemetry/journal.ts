@@ -17,7 +17,7 @@ const reopenAfterMs = 1_000
 /** Longer than any line. */
 const tailBytes = 2 ** 18
 
-/** `stream`: as which it is shipped. `written`: the stream in the ids of its lines. */
+/** `stream`: the stream that its entries are shipped in. `written`: the stream in the ids of its lines. */
 export type Segment = {
   file: string
   stream: string
@@ -189,14 +189,14 @@ function openFolder(root: string, service: string, instance: string) {
   throw new Error(`all ${limits.journals.value} journals of ${service}.${instance} below ${root} are in use`)
 }
 
-/** Epoch and first number of a segment, by its file's name, and the epoch in its lines where that is another. */
+/** A segment's file name: epoch, first sequence number, and the epoch in its lines if that differs. */
 export const segmentName = /^(\d+)\.(\d+)(?:\.(\d+))?\.ndjson$/
 const nameOf = ({ epoch, first, stream, written }: Omit<Segment, 'file'>): string =>
   `${epoch}.${first}${written === stream ? '' : `.${epochOf(written)}`}.ndjson`
 
 /**
- * Another process ships as this stream: its segments are shipped as a later one from now on, also after a restart. The last
- * is renamed first, so that the server still refuses the earlier ones when this process is killed in between.
+ * Another process ships the stream `taken`: its segments are shipped with a later epoch, also after a restart. The last
+ * segment is renamed first: if this process is killed in between, the server still refuses the earlier ones.
  */
 export function renameSegments(segments: readonly Segment[], taken: string): void {
   const epoch = Math.max(...segments.map(each => each.epoch)) + 1

@@ -95,7 +95,7 @@ export function startShipping(
     /** Says that nothing was sent for too long without an error, else null. */
     stalled: pulse.stalled,
     unshipped: batches.unshipped,
-    /** Ships the remaining entries for a limited time. `flushMs`: how long it tries a log server that does not answer. */
+    /** Ships the remaining entries for a limited time. `flushMs`: how long it tries a server that does not answer. */
     async stop(flushMs = 0): Promise<void> {
       triesUntil = performance.now() + flushMs
       stopping.abort()
@@ -114,7 +114,7 @@ class TooMuch extends Error {}
 type Reply = { acked: number } | { expected: number } | { taken: string }
 type ServerAnswer = { acked?: number; expected?: number; type?: string; detail?: string }
 
-/** `rewound`: the server asked for older entries, and the batch starts with the oldest that is held. */
+/** `rewound`: the server asked for older entries, and the batch starts with the oldest one in the journal. */
 async function send(
   url: string,
   token: string,

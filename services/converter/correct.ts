@@ -4,7 +4,7 @@ import type { Metadata } from 'sharp'
 
 /** Corrects, in a copy of a photo's bytes, what libvips would misread. */
 
-/** With the brand of a still picture in front: libvips knows none of animations, and an AVIF by its first brand alone. */
+/** Puts a still picture's brand first: libvips knows no brand of animations, and of an AVIF it reads only the first. */
 export function asStill(bytes: Buffer): Buffer {
   const brand = heifFormat(bytes)
   return !brand || bytes.toString('latin1', 8, 12) === brand

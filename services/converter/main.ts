@@ -17,7 +17,7 @@ await runPhotoService(
     const bounds = { deadlineMs: config.CONVERT_SECONDS * 1000, memoryBytes: config.CHILD_MEMORY_BYTES }
     tools.metrics.set('tintype_conversion_deadline_seconds', {}, config.CONVERT_SECONDS)
     const worker = await startWorker(tools, {
-      // Of two machines with one INSTANCE the slots of both count.
+      // The slots of two machines with the same INSTANCE must both count.
       id: `converter.${config.INSTANCE}@${hostname()}`,
       slots: config.CONVERTER_SLOTS,
       startChild: () => startChild(setup, bounds, process.env),

@@ -69,7 +69,7 @@ export async function openPhoto(
   if (!format) return undecodable(notAPhoto, `${header.format} ${header.compression ?? ''}`)
   if (format === 'tiff' && header.channels === 3 && isRawYcc(bytes, page))
     return undecodable(unreadable, 'a TIFF in YCbCr without JPEG')
-  // Signed samples, and those of 32 bits, come out white, black or half as light.
+  // libvips shows signed samples, and integers of 32 bits, white, black or half as light.
   if (/^(char|short|u?int)$/.test(header.depth) && header.space !== 'labs')
     return undecodable(unreadable, `samples are ${header.depth}`)
   // libvips takes a channel beyond the colours for alpha, also one that the file says is none.

@@ -26,7 +26,7 @@ const waitForPublishMs = 120_000
 export async function publishDay(folders: Folders, day = dayOf(Date.now() - dayMs)): Promise<VerbAnswer> {
   const nothing = (held: unknown[]) =>
     answer({ day, held, published: null }, [`${day}: no entries in ${folders.streams}`], 2)
-  // With a wrong DATA_DIR the locks would create the folders.
+  // Otherwise the locks below would create the folders of a wrong DATA_DIR.
   if (!existsSync(folders.streams)) return nothing([])
   const held = await waitForShipping(folders, waitForShippersMs)
   // One publisher at a time: the server's and a person's could both write the same revision.

@@ -46,7 +46,7 @@ export async function publish({ streams, days }: Folders, day: string): Promise<
   const draft = { file: draftOf('ndjson'), index: draftOf('index'), manifest: draftOf('manifest') }
   const revision = { day, revision: (newest?.revision ?? 0) + 1 }
   const manifest = await writeDraft(draft, files, revision).catch(error => {
-    // On a full disk they would take the room that everything else needs.
+    // On a full disk the drafts would keep the room that everything else needs.
     for (const file of Object.values(draft)) rmSync(file, { force: true })
     throw error
   })
@@ -108,7 +108,7 @@ async function writeDraft(
   return manifest
 }
 
-/** Buffers, hashes and writes. Nothing else runs in the process of a publish, so it waits for the disk. */
+/** Buffers, hashes and writes. It waits for the disk: nothing else runs in the thread of a publish. */
 function writer(fd: number) {
   const hash = createHash('sha256')
   const buffer = Buffer.allocUnsafe(outBytes)

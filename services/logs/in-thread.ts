@@ -1,6 +1,6 @@
 /**
- * Each look-up and each publish runs in a separate thread: in the server's, reading a day's files or making a large answer
- * would delay ingest.
+ * Each look-up and each publish runs in a thread of its own. In the server's thread, reading a day's files or making a
+ * large answer would delay ingest.
  */
 import { once } from 'node:events'
 import { parentPort, Worker, workerData } from 'node:worker_threads'

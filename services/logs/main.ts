@@ -39,7 +39,7 @@ const verbs: Record<string, Verb> = {
     answer(folders, { session = '', day }) {
       if (isTimelineKey(session)) return timelineReport(folders, session, day)
       throw new UsageError(
-        'timeline takes --session and an id of a session, a photo or a trace: 8 to 64 digits and small letters',
+        'timeline takes --session and an id of a session, a photo or a trace: 8 to 64 digits and lower-case letters',
       )
     },
   },

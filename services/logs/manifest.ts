@@ -14,7 +14,7 @@ export type Manifest = Revision &
     bytes: number
     sha256: string
     streams: StreamPart[]
-    /** In the index. Without them, as when an older version published it, the day is searched line by line. */
+    /** Keys in the index. Manifests of older versions do not have it: their days are searched line by line. */
     keys?: number | undefined
   }
 

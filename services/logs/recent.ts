@@ -95,7 +95,7 @@ function rowOfTrouble(entry: Entry): RecentRow {
   return { key, atMs: timeOf(entry), state, text: `${event} (${level})` }
 }
 
-/** Of today and the day before, those written to last first. Days ahead are of a clock that was set back since. */
+/** The files of the last two days, newest first. A day in the future comes from a clock that was set back since. */
 const newestFiles = (streams: string) =>
   namesIn(streams)
     .filter(day => isDay(day) && day <= dayOf(Date.now()))

@@ -53,7 +53,7 @@ async function check(folder: string, manifest: Manifest, all: Manifest[]) {
   return { day, revision, entries, faults: [...faults, ...doubled.slice(0, maxFaults)], missing }
 }
 
-/** Checks the lines of a day, one after the other: `checkLine` gives what is wrong with one, `held` the numbers of each stream. */
+/** Checks the lines of a day in order. `checkLine` returns a line's fault. `held`: the sequence numbers by stream. */
 function lineChecker() {
   const held = new Map<string, Range[]>()
   let previous = ''
@@ -75,7 +75,7 @@ function lineChecker() {
   return { held, checkLine }
 }
 
-/** What no published day has before the entries of this day, and what another day has too. */
+/** The sequence numbers before this day's entries that no published day has, and those that another day also has. */
 function compareDays(held: Map<string, Range[]>, { day }: Manifest, all: Manifest[]) {
   const others = all.filter(each => each.day !== day).flatMap(({ streams }) => streams)
   const oldestMs = Date.parse(all[0]?.day ?? day)
@@ -84,7 +84,7 @@ function compareDays(held: Map<string, Range[]>, { day }: Manifest, all: Manifes
   for (const [stream, ranges] of held) {
     const own = new Set(ranges)
     const gaps: Range[] = []
-    // What a stream has before all that is published may have been removed by age.
+    // Entries before the oldest published day may have been removed by age.
     let before: Range | undefined = epochOf(stream) * 1000 >= oldestMs ? [0, 0] : undefined
     const known = [...ranges, ...others.filter(each => each.stream === stream).flatMap(rangesOf)]
     for (const range of known.sort(([a], [b]) => a - b)) {
@@ -99,6 +99,6 @@ function compareDays(held: Map<string, Range[]>, { day }: Manifest, all: Manifes
   return { missing, doubled }
 }
 
-/** The numbers that a published day has of a stream. */
+/** The sequence numbers of a stream in a published day. */
 const rangesOf = ({ first, last, missing }: StreamPart): Range[] =>
   [...missing, [last + 1, last + 1]].map(([to = 0], i) => [(missing[i - 1]?.[1] ?? first - 1) + 1, to - 1])

@@ -73,8 +73,8 @@ export function recordings(objective: Objective, scope: Scope): RecordingRule[] 
     record(
       recorded.bad,
       method === 'Timeslices'
-        ? // A minute is bad when too little in it was good, and, once the objective has begun, when nothing was
-          // counted in it (for a group: until it has counted nothing for a day).
+        ? // A minute is bad when too few of its events are good, or when nothing was counted in it after the first
+          // counted minute (for a group, within a day).
           `(${goodNow} * ${sliceTarget.denominator} < bool ${sliceTarget.numerator} * ${totalNow}) and ${totalNow} > 0\n` +
             `or 0 * (${isThere}) + 1`
         : `${totalNow} - ${goodNow}`,
@@ -127,9 +127,9 @@ function readingsOf(objective: Objective, sli: ThresholdSli, isGood: boolean): s
 const wholeMinute = (expr: string): string => `last_over_time((\n  ${expr}\n)[1m:1m])`
 
 /**
- * The growth in the last whole UTC minute, in steps of the grid, to a millionth; `increase` would extrapolate. A first value, NaN
- * and infinite growth count nothing. Ranges that end on a sample are closed in Prometheus 2 and open in 3: 55 s hold
- * the same steps in both.
+ * The growth in the last whole UTC minute, rounded to a millionth, in steps of the grid; `increase` would extrapolate.
+ * A first value, NaN and infinite growth count as none. Ranges that end on a sample are closed in Prometheus 2 and open
+ * in 3: 55 s have the same steps in both.
  */
 function eachMinute(objective: Objective, counter: Counter, { maxGapSeconds }: RatioSli): string {
   // An expression is computed on the grid. Half a step less covers the same steps in both versions.

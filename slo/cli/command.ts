@@ -31,7 +31,7 @@ ${program} VERB --help shows the options of a verb.
 Example: ${program} report --window 24h
 Exit status: 0 good, 1 an objective broken or a lint error found, 2 bad arguments or no data source.`
 
-/** A verb in verbs.yaml. `paths`: it also takes arguments that are no options. */
+/** A verb in verbs.yaml. `paths`: it also takes arguments besides options. */
 type Described = {
   does: string
   takes: Option[]
@@ -81,7 +81,7 @@ export async function main(
       options[option as Option](option, String(text), nowMs),
     ]
     const given: Given = { ...Object.fromEntries(Object.entries(values).map(read)), paths: positionals }
-    if (given.config === '') throw new UsageError('--config is followed by a directory')
+    if (given.config === '') throw new UsageError('--config needs a directory')
     return run(given, contextOf(environment, given, name, nowMs))
   })
 }

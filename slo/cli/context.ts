@@ -6,19 +6,19 @@ import { parseDuration, parseTime, timeFormat, toDuration } from '../math/time.t
 import { type Minute, type Source, SourceError } from '../sources/index.ts'
 import type { Scope } from '../sources/promql.ts'
 
-/** Longer ones are taken for a typing error: each minute takes memory. */
+/** Longest window of an option. A longer one is probably a typing error, and each minute takes memory. */
 export const maxWindowMinutes = 366 * 1440
 
-// How what is given for an option is read. @throws UsageError
+// Each reads the given text of an option. @throws UsageError
 export const flag = (): true => true
 const text = (_option: string, given: string): string => given
-/** In epoch milliseconds. */
+/** Returns epoch milliseconds. */
 function time(option: string, given: string, nowMs: number): number {
   const ms = parseTime(given, nowMs)
   if (ms === undefined) throw new UsageError(`--${option} "${given}" is not ${timeFormat}`)
   return ms
 }
-/** In minutes. */
+/** Returns minutes. */
 function duration(option: string, given: string): number {
   const minutes = parseDuration(given)
   if (minutes === undefined)

@@ -28,7 +28,7 @@ function valuesOf(found: Discovered, prometheus: string): Values {
   return {
     service: stringify(slug(job).slice(0, 63).replace(/-$/, '') || 'service').trim(),
     job: JSON.stringify(job),
-    // In YAML’s single quotation marks.
+    // A selector, escaped for YAML's single quotes.
     ofJob: `job=${JSON.stringify(job)}`.replaceAll("'", "''"),
     prometheus,
     scrapeSeconds: Math.min(60, Math.max(1, scrapeSeconds)),
@@ -41,7 +41,7 @@ function valuesOf(found: Discovered, prometheus: string): Values {
     }),
     ...(durations && {
       durations: durations.histogram,
-      // It is drawn in seconds.
+      // The page draws this histogram in seconds.
       histogram: aSecond(durations.histogram) === 1 ? durations.histogram : undefined,
       inSeconds: aSecond(durations.histogram) === 1 ? '' : ` / ${aSecond(durations.histogram)}`,
       le: leMatcher(durations.le),

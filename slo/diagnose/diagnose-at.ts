@@ -26,7 +26,7 @@ export async function diagnoseAt(
   ])
   const atMs = Math.min(askedMs, nowMs)
   const burning = await readBurning(source, objectives, atMs, days)
-  // Prometheus may have another scrape interval than service.yaml.
+  // The scrape interval of Prometheus may differ from the one in service.yaml.
   const ups = series.filter(({ name }) => name === upMetric).map(({ points }) => points.map(({ at }) => at))
   return diagnose(model, series, { atMs, stepMs: medianGap(ups) ?? scrapeMs, days, burning })
 }

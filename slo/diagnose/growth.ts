@@ -124,7 +124,7 @@ export function median(values: readonly number[]): number {
   return sorted.length % 2 === 1 ? upper : ((sorted[middle - 1] ?? Number.NaN) + upper) / 2
 }
 
-/** Between times of samples, series by series: the scrape interval. Undefined of fewer than two. */
+/** The scrape interval: the median gap between the samples of a series. Undefined when no series has two samples. */
 export function medianGap(all: readonly (readonly number[])[]): number | undefined {
   const gaps = all.flatMap(times => times.slice(1).map((at, i) => at - (times[i] as number)))
   return gaps.length === 0 ? undefined : median(gaps)

@@ -83,7 +83,7 @@ const mapOf =
       return wrong(place, written, known.length === 0 ? 'a map' : `a map of ${known.join(', ')}`)
     const given = (written ?? {}) as Record<string, unknown>
     const entries = [...new Set([...Object.keys(given), ...known])].map(key => {
-      // Every object has a member toString.
+      // Not `in`: every object inherits members such as toString.
       const of = Object.hasOwn(schema, key) ? schema[key] : schema['*']
       const at = within(place, key, isMap)
       return [key, of ? readerOf(of)(given[key], at) : unknown(at, given[key], known)]

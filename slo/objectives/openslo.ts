@@ -81,7 +81,7 @@ export function countedPart(document: Document): 'good' | 'bad' | undefined {
   return has('bad') && !has('good') ? 'bad' : 'good'
 }
 
-/** The queries of an indicator, each with its part. */
+/** The queries of an indicator, each with the part that it counts. */
 export const queriesOf = (document: Document, sli: Sli): [Part, Counter][] =>
   sli.kind === 'threshold'
     ? [['gauge', { promql: sli.gauge, selector: null }]]

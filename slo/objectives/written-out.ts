@@ -1,7 +1,7 @@
 import type { Document } from './document.ts'
 
 type Values = Record<string, unknown>
-/** The map at a place, or those of a list; what is neither stays for its finding. */
+/** The maps in `value`, a map or a list. Anything else is left for its lint finding. */
 const maps = (value: unknown): Values[] =>
   [value].flat().filter(each => typeof each === 'object' && each !== null) as Values[]
 

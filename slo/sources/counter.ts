@@ -16,10 +16,10 @@ export const isCounterValue = (value: number): boolean => Number.isFinite(value)
 export const unknownSlots = (from: Minute, to: Minute): Slot[] =>
   Array.from({ length: to - from }, (_, i) => ({ start: from + i, good: 0, total: 0, unknown: true }))
 
-/** To a millionth: a counter of seconds has rounding errors, by which good could be more than the total, or less. */
+/** Rounded to a millionth: rounding errors in a counter of seconds could make good larger than the total. */
 const rounded = (count: number): number => Math.round(count * 1e6) / 1e6
 
-/** A minute in which so much of the part and of the total was counted, each NaN where it had no sample. */
+/** The slot of a minute with these counts of the part and the total, each NaN without a sample. */
 export function ratioSlot(counts: RatioSli['counts'], start: Minute, part = NaN, total = NaN): Slot {
   const [some, all] = [rounded(part) || 0, rounded(total) || 0]
   return { start, good: counts === 'good' ? some : all - some, total: all, unknown: Number.isNaN(total) }

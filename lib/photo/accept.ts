@@ -40,9 +40,9 @@ export type Accepted =
 export type Refused = 'too-large' | 'full' | 'deleted' | 'other-body'
 
 /**
- * The photo of an Idempotency-Key, written, if absent, after the original is durable and before photo.json. Of concurrent
- * uploads with one key one writes it, and the others join its photo. After a crash a retry finds no key and begins anew, or
- * finds a whole original and goes on from there. The key outlives the photo: a late retry restores nothing.
+ * The record of an Idempotency-Key, written if absent, between the durable original and photo.json. Of concurrent
+ * uploads with one key one writes it, and the others join its photo. After a crash a retry finds no key and begins
+ * anew, or finds an original and continues. The key outlives the photo: a late retry restores nothing.
  */
 export type KeyRecord = { photo: PhotoId; sha256: string }
 
@@ -161,8 +161,8 @@ async function enqueue(context: PhotoContext, arrival: Arrival, record: PhotoRec
   faultPoint('accept.recorded')
   const job = { ...jobOf(record), detailUntil }
   const answer = await queue.enqueue(job, queuedAt).catch(async error => {
-    // The job may be in the queue all the same, when the connection broke after the commit. With a key another upload may
-    // have joined and been acknowledged, so the files stay for the retry.
+    // When the connection broke after the commit, the job is in the queue. With a key another upload may have joined
+    // and been acknowledged, so the files stay for the retry.
     if (key === undefined) await discard(context, photo, () => untilAnswered(() => remove(context, arrival)))
     throw error
   })
@@ -197,7 +197,7 @@ async function join(context: PhotoContext, arrival: Arrival, known: KeyRecord, r
   if (received.sha256 !== known.sha256) return 'other-body'
   const { photo } = known
   const state = await stateOf(context, arrival.owner, known)
-  // Without its key it was not deleted by its user, but withdrawn meanwhile: a retry begins anew.
+  // A deleted photo without its key was withdrawn by this service, not deleted by its user: a retry begins anew.
   if (state === 'deleted' && (await findKey(context, arrival.owner, arrival.key))) return 'deleted'
   if (state === 'deleted' || state === 'absent') return 'full'
   if (state !== 'stored') return { photo }
@@ -205,6 +205,6 @@ async function join(context: PhotoContext, arrival: Arrival, known: KeyRecord, r
   if (result) return { photo }
   const answer = await context.queue.enqueue(jobOf(record))
   if (answer === 'queued') context.account.accepted(record)
-  // 'deleted' means that the upload that began it found the queue full and withdrew it.
+  // 'deleted': the upload that stored the photo found the queue full and withdrew it.
   return answer === 'full' || answer === 'deleted' ? 'full' : { photo }
 }

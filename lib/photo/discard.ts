@@ -21,7 +21,7 @@ export async function discard({ log }: PhotoContext, photo: PhotoId, remove: () 
 }
 
 const retryMs = 1_000
-/** Until the next sweep, which enqueues what is still there: its promise is then late, and its files stay. */
+/** One hour, until the next sweep. The sweep enqueues the photo if it is still there: its promise is then late. */
 const maxTries = 3_600
 
 /** Repeats a step until queue and storage answer. */

@@ -57,7 +57,7 @@ export type PhotoRecord = {
   format: Format
   contentType: string
   bytes: number
-  /** Written by version 0.1. */
+  /** Only in records of release 0.1. */
   width?: number
   height?: number
   /** When the last byte of the upload was received: the promise's clock starts. */
@@ -86,7 +86,7 @@ export type ResultRecord = {
   | {
       state: 'ready'
       thumbnails: ThumbnailRecord[]
-      /** Of the upright photo; absent in a record of version 0.1. */
+      /** Size of the upright photo, in pixels; absent in records of release 0.1. */
       width?: number | undefined
       height?: number | undefined
       /** The file is truncated or has errors; the thumbnail shows what could be decoded. */

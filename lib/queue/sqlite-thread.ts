@@ -18,8 +18,8 @@ const busyStepMs = 0.5
 /** Most calls of one transaction, because other processes wait for its end. */
 const maxBatch = 500
 /**
- * Calls that a power cut may undo: the holder of a lease is gone then too, and a purge is repeated. A transaction of only
- * these is not fsynced. The write-ahead log keeps its order, so the next fsynced transaction makes them durable as well.
+ * Calls that a power cut may undo: it also ends a lease's holder, and a purge is repeated. A transaction of only these
+ * is not fsynced. The write-ahead log keeps its order, so the next fsynced transaction makes them durable as well.
  */
 const soft = new Set<Method>(['claim', 'renew', 'announce', 'purge'])
 

@@ -8,7 +8,7 @@ export type StorageCall = Pause & { key: Key; refused: boolean }
 /** Measures a request of an adapter as an operation of its own. */
 export type Measure = <T>(work: () => Promise<T>) => Promise<T>
 
-/** What an adapter does for `Storage`, which has the promises. Keys are checked and calls measured before. */
+/** An adapter of `Storage`. storageOn checks keys and measures calls before it calls one. */
 type Adapter = Pick<Storage, 'get' | 'read' | 'delete'> & {
   name: StorageAdapter
   /** Stores files in order and stops at the first that is refused. */

@@ -23,7 +23,7 @@ export type Bucket = Awaited<ReturnType<typeof connect>>
 /** A client of one bucket. The SDK finds its credentials in the environment. */
 export async function connect(address: S3Address) {
   const { config } = new S3Client({})
-  // Secrets that are made from a file often end with its newline, which no header may hold.
+  // A secret that was made from a file often ends with the file's newline, which no header may contain.
   const credentials = async () => {
     const given = await config.credentials()
     const [accessKeyId, secretAccessKey] = [given.accessKeyId.trim(), given.secretAccessKey.trim()]

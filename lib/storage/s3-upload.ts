@@ -119,8 +119,8 @@ async function putParts(
 }
 
 /**
- * Waits for the request that makes an object visible; false when it exists. After a lost answer to the end of a multipart upload the
- * next try finds no upload, but the object.
+ * Waits for the request that makes an object visible; false when the object existed. When the response to the end of a
+ * multipart upload is lost, the retry finds the object but no upload.
  */
 async function isStored({ send }: Bucket, { target }: ObjectWrite, request: Promise<unknown>) {
   try {

@@ -39,7 +39,7 @@ async function serve({ storageUrl, sizes, maxPixels }: Setup): Promise<void> {
   await convert(await photo.toBuffer(), sizes, maxPixels)
   process.on('message', async (request: Request) => {
     const answer = await convertOriginal(storage, request, sizes, maxPixels)
-    // Sending to a parent that ended is no error: `disconnect` follows.
+    // The callback ignores the error of a parent that has ended: `disconnect` follows.
     process.send?.(answer, undefined, {}, () => {})
   })
   process.send?.('ready')

@@ -5,7 +5,7 @@ import { fieldOf, tags } from '@tintype/lib/photo/tiff.ts'
 type Vector = readonly [number, number, number]
 type Matrix = readonly [Vector, Vector, Vector]
 
-/** Colours other than sRGB's: from their linear RGB to sRGB's, and light (white is 1) by a sample's value from 0 to 1. */
+/** Colours other than sRGB. `matrix`: from linear RGB to that of sRGB. `light`: by a sample from 0 to 1; white is 1. */
 export type Colours = { matrix: Matrix; light: (value: number) => number }
 
 const srgbMatrix: Matrix = [
@@ -13,7 +13,7 @@ const srgbMatrix: Matrix = [
   [0, 1, 0],
   [0, 0, 1],
 ]
-/** White stays white. By the codes of ITU-T H.273: BT.2020, DCI P3 and Display P3. Others count as sRGB's. */
+/** By the codes of ITU-T H.273: BT.2020, DCI P3 and Display P3, with white kept. Others count as sRGB's. */
 const matrixByCode: Record<number, Matrix> = {
   9: [
     [1.66049, -0.58764, -0.07285],
@@ -51,7 +51,7 @@ function perceptual(value: number): number {
 const hybrid = (value: number): number =>
   value <= 0.5 ? value ** 2 / 3 : (Math.exp((value - 0.55991073) / 0.17883277) + 0.28466892) / 12
 
-/** The colours that a photo names by numbers in place of a profile, which libvips does not read; undefined when they are sRGB's. */
+/** The colours that a photo declares by numbers instead of a profile, which libvips ignores; undefined for sRGB. */
 export function coloursOf(format: Format, photo: Buffer): Colours | undefined {
   try {
     if (format === 'png') return coloursOfPng(photo)
@@ -70,7 +70,7 @@ function byCodes(primaries: number, transfer: number): Colours | undefined {
   return matrix || light ? { matrix: matrix ?? srgbMatrix, light: light ?? srgb } : undefined
 }
 
-/** By the chunk cICP, else by gAMA, which counts only without sRGB. */
+/** From the chunk cICP, else from gAMA, which counts only without the chunk sRGB. */
 function coloursOfPng(png: Buffer): Colours | undefined {
   const chunks = new Map<string, Buffer>()
   for (let at = 8; !chunks.has('IDAT'); at += 12 + png.readUInt32BE(at))
@@ -87,7 +87,7 @@ function coloursOfPng(png: Buffer): Colours | undefined {
 export const isRawYcc = (tiff: Buffer, page: number): boolean =>
   fieldOf(tiff, tags.photometric, page)?.value === 6 && fieldOf(tiff, tags.compression, page)?.value !== 7
 
-/** Converts pixels to sRGB where they are. Colours that sRGB does not have become the nearest of each channel. */
+/** Converts pixels to sRGB in place. Each channel is clipped to sRGB's range. */
 export function toSrgb(pixels: Buffer, channels: number, { matrix, light }: Colours): void {
   const lights = Float64Array.from({ length: 256 }, (_, value) => light(value / 255))
   const at = (index: number) => lights[pixels[index] ?? 0] ?? 0

@@ -30,8 +30,8 @@ const box = { fit: 'inside', withoutEnlargement: true } as const
 const white = '#ffffff'
 
 /**
- * Makes all thumbnails of a photo from one decode: upright by its EXIF orientation, in sRGB, without metadata,
- * its largest page, first frame only, never larger than the original.
+ * Makes all thumbnails of a photo from one decode: largest page, first frame, upright by EXIF, in sRGB, without
+ * metadata, never larger than the original.
  * @param detailed measures the steps.
  * @throws for faults of this service (an encoder, no memory), never because of the photo's bytes.
  */
@@ -75,10 +75,7 @@ export async function convert(
   return { ...done, detail: { header: seconds(0), decode: seconds(1), encode: seconds(2) } }
 }
 
-/**
- * Whether one pass gives the same thumbnail as two: no alpha, no samples of 16 bits, no missing tiles, no other
- * colours.
- */
+/** Whether one pass gives the same thumbnail as two: no alpha, 16-bit samples, missing tiles or colours of its own. */
 const isPlain = ({ header, format, colours }: OpenedPhoto): boolean =>
   !header.hasAlpha && header.depth === 'uchar' && format !== 'tiff' && !colours
 
@@ -91,7 +88,7 @@ async function decodePhoto(photo: OpenedPhoto, side: number) {
   const read = async (opened: Sharp, warnings: string[]) => {
     const coloured = space === 'rgb16' ? await fromP3(opened) : opened
     const shrunk = shrink(photo.extraChannels ? await withoutExtraChannels(coloured) : coloured, side)
-    // Grey floats are light from 0 to 1, as RGB floats are; libvips takes them for 0 to 255, which others are.
+    // Floats are light from 0 to 1, as libvips reads RGB ones. It reads grey ones as 0 to 255, which only some are.
     const isLight = depth === 'float' && space === 'b-w' && (await brightest(opened)) <= mostLight
     return decode(listen(isLight ? shrunk.removeAlpha().gamma(1, 2.2).linear(255) : shrunk, warnings))
   }
@@ -108,11 +105,11 @@ async function decodePhoto(photo: OpenedPhoto, side: number) {
   return { ...part, damaged: !isHarmless }
 }
 
-/** Light of 1 is white; highlights are some times brighter. */
+/** White is 1. Highlights can be several times brighter. */
 const mostLight = 16
 const brightest = async (input: Sharp): Promise<number> => (await input.stats()).channels[0]?.max ?? 0
 
-/** An error of libtiff that no pixel depends on, such as orientation 0: the tag counts as absent. */
+/** An error of libtiff that affects no pixel, such as orientation 0: the tag counts as absent. */
 const badTag = /^(tiff2vips: source input: Bad value \d+ for "Orientation" tag\s*)+$/
 
 /** Whether less than a tenth of the pixels were decoded: such a thumbnail is not shown. */

@@ -21,7 +21,7 @@ export function correct({ format, exif, hasAlpha }: Metadata, bytes: Buffer): Bu
 const [long, short] = [4, 3]
 const exifHeader = 'Exif\0\0'
 
-/** With the EXIF orientation as a SHORT, the only type that libvips reads; undefined when it is no LONG. */
+/** The JPEG with its EXIF orientation as a SHORT, the only type that libvips reads; undefined when it is not a LONG. */
 function withShortOrientation(jpeg: Buffer, exif: Buffer): Buffer | undefined {
   const field = fieldOf(exif.subarray(exifHeader.length), tags.orientation)
   const start = jpeg.indexOf(exif)

@@ -20,9 +20,9 @@ type Strictness = 'unwarned' | 'strict' | 'tolerant'
 
 /** A photo whose headers are within the limits; no pixel of it is decoded yet. */
 export type OpenedPhoto = {
-  /** With what libvips would misread corrected. */
+  /** The photo's bytes, corrected where libvips would misread them. */
   bytes: Buffer
-  /** Of the page that is shown. */
+  /** The header of the page that is shown. */
   header: Metadata
   format: Format
   /** Colours declared without a profile; undefined for sRGB. */
@@ -32,7 +32,7 @@ export type OpenedPhoto = {
   /** A reached limit that changes what is shown. */
   limit?: LimitName
   warnings: string[]
-  /** Opens the page that is shown, of these bytes or its own. A tolerant decode continues after an error. */
+  /** Opens the page that is shown, from `bytes` or `from`. A tolerant decode continues after an error. */
   open(how: Strictness, from?: Buffer): Promise<Sharp>
 }
 
@@ -51,7 +51,7 @@ sharp.unblock({ operation: loaders.map(name => `VipsForeignLoad${name}Buffer`) }
 
 /**
  * Reads the headers of a photo and applies the limits.
- * @param side the longest that is needed of it, in pixels.
+ * @param side the longest side needed, in pixels.
  */
 export async function openPhoto(
   original: Buffer,
@@ -72,7 +72,7 @@ export async function openPhoto(
   // libvips shows signed samples, and integers of 32 bits, white, black or half as light.
   if (/^(char|short|u?int)$/.test(header.depth) && header.space !== 'labs')
     return undecodable(unreadable, `samples are ${header.depth}`)
-  // libvips takes a channel beyond the colours for alpha, also one that the file says is none.
+  // libvips takes an extra channel for alpha even if the file says that it is not.
   const extraChannels =
     header.channels > (mostChannels[header.space] ?? 4) ||
     (format === 'tiff' && fieldOf(bytes, tags.extraSamples, page)?.value === 0)
@@ -98,17 +98,17 @@ const mostChannels: Record<string, number> = { cmyk: 5, 'b-w': 2, grey16: 2, lab
 /** Limit of photos with extra channels, which need 8 bytes a pixel: below the 0.8 GiB explained in lib/pixels.ts. */
 const extraChannelPixels = 80_000_000
 
-/** Without a page the decoder takes the first, or the primary image of an AVIF. */
+/** Without `page` the decoder takes the first page, or the primary image of an AVIF. */
 const openPage = (bytes: Buffer, { page = 0, ...how }: SharpOptions): Sharp =>
   sharp(bytes, { ...how, limitInputPixels: false, ...(page > 0 && { page }) })
 
-/** The header of the largest page of a TIFF, of equal ones the first; of another format that of its only picture. */
+/** The header of a TIFF's largest page (the first of equal ones); for other formats the header of the only picture. */
 async function largestPage(bytes: Buffer): Promise<{ header: Metadata; page: number; limit?: LimitName }> {
   const first = await openPage(bytes, { failOn: 'none' })
     .metadata()
     .catch(error => {
       if (!/security limit/i.test(error.message)) throw error
-      // libvips takes fewer items of a HEIF than phones and encoders write, for tiles, gain maps and depth.
+      // libvips' limit on items of a HEIF is lower than what phones write for tiles, gain maps and depth.
       return openPage(bytes, { failOn: 'none', unlimited: true }).metadata()
     })
   let largest = { header: first, page: 0 }

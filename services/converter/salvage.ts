@@ -5,9 +5,9 @@ import type { OpenedPhoto } from './open.ts'
 const endOfJpeg = Buffer.concat([Buffer.alloc(256), Buffer.from('ffd9', 'hex')])
 
 /**
- * Opens a photo whose decode failed so that it decodes as far as its bytes go.
- * @param side the longest that is needed.
- * @throws for formats that cannot be decoded in part (WebP, AVIF, interlaced PNG), and for HEIC, whose first decode is tolerant.
+ * Opens a photo whose decode failed, to decode it as far as its bytes go.
+ * @param side the longest side needed, in pixels.
+ * @throws for formats without partial decode (WebP, AVIF, interlaced PNG), and HEIC, whose first decode is tolerant.
  */
 export async function salvage(
   { format, header, bytes, warnings, open }: OpenedPhoto,

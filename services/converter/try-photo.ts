@@ -33,7 +33,7 @@ export async function tryPhoto(tools: Tools, child: Child, held: HeldPhoto): Pro
   })
 }
 
-/** Whether the child reads the photo: it gets no secret of a bucket. */
+/** Whether the child reads the photo. It gets no secret, so it cannot read from a bucket. */
 const isReadByChild = ({ adapter }: Storage): boolean => adapter === 'fs'
 
 /** The child's request: the key of a local file, or the photo's bytes; else why the photo cannot be read. */
@@ -63,7 +63,7 @@ async function count(tools: Tools, job: Job, answer: ChildAnswer, seconds: numbe
   const { metrics, storage } = tools
   metrics.observe('tintype_stage_seconds', { stage: 'convert' }, seconds, traceIdOf(job.traceparent))
   const { outcome } = answer
-  // A failed read of the child; reads of this process are counted by the storage port.
+  // A failed read of the child. The storage port counts reads of this process.
   if (outcome === 'storage' && isReadByChild(storage))
     metrics.increment('tintype_calls_total', { of: 'storage', outcome: 'ours' })
   if (outcome === 'gone' || outcome === 'storage') return

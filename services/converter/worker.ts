@@ -77,7 +77,7 @@ export async function startWorker(tools: Tools, { id, slots, startChild }: Worke
     await settling
   }
 
-  /** Resolves with the rest of the work (storing), which needs no slot. */
+  /** Resolves with a function that does the rest (storing), which needs no slot. */
   async function convert(slot: number, held: HeldPhoto, child: Child): Promise<() => Promise<void>> {
     const { job, attempt, earlier } = held.claim
     begun.set(slot, performance.now())

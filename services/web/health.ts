@@ -5,8 +5,8 @@ import type { Web } from './web.ts'
 const answerWithinMs = 2_000
 
 /**
- * Sets the queue's gauges at each scrape; while the queue is away they keep their last values. The returned function asks queue
- * and storage.
+ * Sets the queue's gauges at each scrape; while the queue is away they keep their last values. Returns a function that
+ * asks queue and storage.
  */
 export function watchDependencies(web: Web) {
   const queue = asked(queueGauges(web))
@@ -18,7 +18,7 @@ export function watchDependencies(web: Web) {
   }
 }
 
-/** One call is under way at a time: each call that a dependency does not answer holds a thread or a connection. */
+/** Makes one call at a time, because an unanswered call holds a thread or a connection. */
 function asked(call: () => Promise<unknown>): () => Promise<'ok' | 'away'> {
   let underWay: Promise<'ok' | 'away'> | undefined
   return () => {

@@ -13,8 +13,8 @@ export const predictedSeconds = (ahead: number, stats: Stats): number =>
   ((ahead + 1) * (stats.serviceSeconds ?? unmeasuredServiceSeconds)) / Math.max(1, stats.liveSlots)
 
 /**
- * Admits a photo while its predicted time is below `predictedShare` of the promise, and again, below `receivedShare`, when its
- * body was received. Uploads whose body is still to come are no waiting work: stalled clients would block others.
+ * Admits a photo while its predicted time is below `predictedShare` of the promise; after its body was received, below
+ * `receivedShare`. Earlier an upload does not count as waiting work: stalled clients would block others.
  */
 export function openAdmission(
   queue: Pick<Queue, 'stats'>,
@@ -44,7 +44,7 @@ export function openAdmission(
   const assertKeepable = (stats: Stats, others: number, limit: 'predictedShare' | 'receivedShare') => {
     if (stats.liveSlots === 0) throw tryAgain(503, 'no-converter', 'Photos cannot be converted just now.', 10)
     const ahead = stats.depth + stats.claimed + finished - snapshot.finished + others
-    // Refused, it would leave the service time as it was measured last, and no photo would ever be taken.
+    // Otherwise a bad service time would refuse every photo, and would never be measured again.
     if (ahead === 0) return
     const seconds = predictedSeconds(ahead, stats)
     const overSeconds = seconds - promiseSeconds * limits[limit].value
@@ -52,12 +52,12 @@ export function openAdmission(
   }
 
   return {
-    /** A ticket, to be held until the upload's job is in the queue. @throws Problem 503 when the promise cannot be kept. */
+    /** Hold the ticket until the upload's job is in the queue. @throws Problem 503 when the promise would be broken. */
     async admit() {
       assertKeepable(await fresh(), received, 'predictedShare')
       let confirmed = false
       return {
-        /** The body was received: from now on the upload is waiting work. @throws Problem 503, as above. */
+        /** The body was received: from now on the upload is waiting work. @throws Problem 503 like `admit`. */
         async confirm() {
           assertKeepable(await fresh(), received, 'receivedShare')
           received++ // synchronous with the check, so that concurrent uploads count each other

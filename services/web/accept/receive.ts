@@ -36,7 +36,7 @@ async function receive(web: Web, request: Request, response: Response, startedAt
   const { queue, log, metrics, probeToken } = web
   const { maxUploadBytes: maxBytes, maxPixels, promiseSeconds } = web.limits
   const key = keyOf(owner, request.get('idempotency-key'))
-  // The photo of a known key is accepted already.
+  // A photo with a known key was admitted before.
   const ticket = (await findKey(web, owner, key)) ? undefined : await web.admission.admit()
   try {
     const upload = await openUpload(request, maxBytes, key !== undefined, queue.now)
@@ -67,7 +67,7 @@ async function receive(web: Web, request: Request, response: Response, startedAt
       detailUntil: detailEnd(log, session),
     })
     const answer = await arriving.catch(error => {
-      // Storage's error when the body broke off: its cause is the problem to answer with.
+      // When the body broke off, storage throws, and its cause is the problem to answer with.
       throw error.cause instanceof Problem ? error.cause : error
     })
     if (typeof answer === 'object' && 'record' in answer) {

@@ -11,7 +11,7 @@ import { headBytes } from './sniff.ts'
 /** Limits of a form: its photo and a few fields, each of which costs memory. */
 const parts = limits.formParts.value
 const multipartLimits = { files: 1, parts, fieldSize: 1024, headerSize: 16 * 1024 }
-/** Room for a form's boundaries and headers. */
+/** Bytes allowed for a form's boundaries and headers. */
 const formOverheadBytes = 64 * 1024
 
 /** `head`: the first bytes of `body`, at most `headBytes` and a chunk. `received` rejects with a Problem. */

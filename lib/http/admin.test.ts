@@ -7,7 +7,13 @@ import { listen } from './listen.ts'
 
 test('the administration port answers HEAD, and refuses by problems that are counted', async () => {
   const metrics = createMetrics('web', 'test')
-  const log = { level: () => ({}), setLevel: () => {}, error: () => {}, stalled: () => null } as never
+  const log = {
+    level: () => ({}),
+    setLevel: () => {},
+    error: () => {},
+    stalled: () => null,
+    unshipped: () => 0,
+  } as never
   const routes = (app: { get(path: string, handler: () => void): unknown }) =>
     void app.get('/own', () => {
       throw new RangeError('a route of one service')

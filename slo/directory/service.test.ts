@@ -65,8 +65,8 @@ test.each([
   ['service: [shop', '1:15 Flow sequence'],
   ['service: shop\nprobe:\n', '2:7 probe is null; it must be'],
   ['service: shop\ntargets: { job: web }', '2:10 targets is {"job":"web"}; it must be a list'],
-  ['service: shop\nselectors: { tier: gold }', '2:20 selectors.tier is no label of a series, or one'],
-  ['service: shop\nselectors: { k8s.io/name: x }', '2:27 selectors.k8s.io/name is no label of a series'],
+  ['service: shop\nselectors: { tier: gold }', '2:20 selectors.tier is not a label of a series, or the rules set it'],
+  ['service: shop\nselectors: { k8s.io/name: x }', '2:27 selectors.k8s.io/name is not a label of a series'],
   ['service: shop\ntoString: no', '2:11 toString means nothing here'],
   ['service: shop\naway: no', '2:7 away is "no"; it must be a map of cause, action'],
 ])('%j is an error', (text, start) => {
